@@ -1,0 +1,282 @@
+"""Everything that can go wrong between this program and KallyAI, as one tree.
+
+* KallyAIError
+  x NotConnected          nothing was sent
+  x AnswerLost            sent, but no complete answer came: it may have been acted on
+  x NotSignedIn           there is no token that could be sent
+  x UnreadableAnswer      a success whose body is not what the reference says: it was acted on
+  x ServiceError          the service answered with an error
+    - BadRequest          400, 409, 422 and other 4xx
+    - Unauthorized        401
+    - QuotaExceeded       402
+    - BudgetRefused       402: budget_exceeded, budget_approval_required, soft_cap_reached
+    - Forbidden           403
+    - BotCheck            403 or 503 with a web page in place of data
+    - NumberRefused       missing_phone_number, emergency_number, toll_number, blocked_number,
+                          suppression_violation, phone_not_provisioned
+    - PlaceRefused        country_restriction, unsupported_country
+    - ContentRefused      safety_violation, scheduling_violation, consent_denied, unsupported_language
+    - NotFound            404: call_not_found, transcript_not_found, recording_not_found
+    - RateLimited         429
+    - Unavailable         5xx
+
+The service's `code` chooses the class before its status does (`error_class`). The codes are those of the reference's
+"Error Code Reference" and the further ones seen in the wild.
+"""
+
+# The names are the design's: each says what happened, and `raise NotSignedIn(...)` reads as a sentence.
+# ruff: noqa: N818
+
+import re
+import unicodedata
+from http import HTTPStatus
+from typing import ClassVar
+
+TEXT_LIMIT = 300
+"""The most characters of somebody else's text that an error carries in one field."""
+
+_TOKENS = re.compile(r"(?i:\bbearer\s+)[A-Za-z0-9._~+/=\-]{16,}|\beyJ[A-Za-z0-9_\-]{5,}(?:\.[A-Za-z0-9_\-]*)*")
+
+
+def plain(text: str) -> str:
+    """Makes somebody else's text fit for one line of an error.
+
+    Args:
+        text: Any text, such as the message of an error body.
+
+    Returns:
+        The text with control, formatting and unpaired surrogate characters as spaces, runs of white space as one
+        space, what looks like a token as `[token]`, and cut to `TEXT_LIMIT` characters.
+    """
+    visible = "".join(" " if unicodedata.category(char).startswith("C") else char for char in text)
+    line = _TOKENS.sub("[token]", " ".join(visible.split()))
+    return line if len(line) <= TEXT_LIMIT else f"{line[: TEXT_LIMIT - 1].rstrip()}…"
+
+
+class KallyAIError(Exception):
+    """Anything that went wrong between this program and KallyAI.
+
+    Attributes:
+        message: One line for a person; also `str(error)`. Never holds a token.
+        code: The service's own code word for word ("Error Codes"), else one of this program's.
+        status: The HTTP status, or None when there was no answer.
+        reason: The service's additional context (`details.reason`), or None.
+        correlation_id: What the service's support asks for, or None.
+        retry_after: Seconds after which it is worth trying again, or None when the service did not say.
+    """
+
+    default_code: ClassVar[str] = "kallyai_error"
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        code: str | None = None,
+        status: int | None = None,
+        reason: str | None = None,
+        correlation_id: str | None = None,
+        retry_after: float | None = None,
+    ) -> None:
+        self.message = plain(message)
+        super().__init__(self.message)
+        self.code = (plain(code) if code else "") or self.default_code
+        self.status = status
+        self.reason = (plain(reason) if reason else "") or None
+        self.correlation_id = (plain(correlation_id) if correlation_id else "") or None
+        self.retry_after = retry_after
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.message!r}, code={self.code!r}, status={self.status!r})"
+
+
+class NotConnected(KallyAIError):
+    """Nothing was sent: no name, no connection, no TLS, no free connection, or no way to renew the sign-in."""
+
+    default_code = "connection_failed"
+
+
+class AnswerLost(KallyAIError):
+    """The request left, but no complete answer came back; the service may have acted on it."""
+
+    default_code = "answer_lost"
+
+
+class NotSignedIn(KallyAIError):
+    """There is no usable sign-in, so nothing was sent (or what was sent was turned away with 401)."""
+
+    default_code = "not_signed_in"
+
+
+class UnreadableAnswer(KallyAIError):
+    """The service answered with a success whose body is not what the reference says; it did act on the request."""
+
+    default_code = "unreadable_answer"
+
+
+class ServiceError(KallyAIError):
+    """The service answered, and not with a success."""
+
+    default_code = "service_error"
+
+
+class BadRequest(ServiceError):
+    """The request is not acceptable as it is (400, 409, 422 and 4xx without a class of their own)."""
+
+    default_code = "bad_request"
+
+
+class Unauthorized(ServiceError):
+    """The token is missing, expired or not accepted (401: `missing_token`, `token_expired`)."""
+
+    default_code = "unauthorized"
+
+
+class QuotaExceeded(ServiceError):
+    """The plan's minutes, calls or credits are used up (402; the reference's "QuotaExceededResponse").
+
+    Attributes:
+        plan_type: Such as `trial`; None when the service did not say, as are the others.
+        minutes_allocated: Minutes of the plan in this period.
+        minutes_used: Minutes used of them.
+        credits_allocated: Credits of the plan, where the service counts in credits.
+        credits_used: Credits used of them.
+        upgrade_url: Where the user can get more; an http or https URL.
+    """
+
+    default_code = "quota_exceeded"
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        code: str | None = None,
+        status: int | None = None,
+        reason: str | None = None,
+        correlation_id: str | None = None,
+        retry_after: float | None = None,
+        plan_type: str | None = None,
+        minutes_allocated: float | None = None,
+        minutes_used: float | None = None,
+        credits_allocated: float | None = None,
+        credits_used: float | None = None,
+        upgrade_url: str | None = None,
+    ) -> None:
+        super().__init__(
+            message, code=code, status=status, reason=reason, correlation_id=correlation_id, retry_after=retry_after
+        )
+        self.plan_type = (plain(plan_type) if plan_type else "") or None
+        self.minutes_allocated = minutes_allocated
+        self.minutes_used = minutes_used
+        self.credits_allocated = credits_allocated
+        self.credits_used = credits_used
+        self.upgrade_url = upgrade_url
+
+
+class BudgetRefused(ServiceError):
+    """A budget set for the account forbids the call, or wants an approval first."""
+
+    default_code = "budget_exceeded"
+
+
+class Forbidden(ServiceError):
+    """The sign-in lacks a permission, such as the scope `transcripts:read` (403)."""
+
+    default_code = "forbidden"
+
+
+class BotCheck(ServiceError):
+    """A check for bots in front of the service answered with a web page; the service itself saw nothing."""
+
+    default_code = "bot_check"
+
+
+class NumberRefused(ServiceError):
+    """The service will not dial this number."""
+
+    default_code = "number_refused"
+
+
+class PlaceRefused(ServiceError):
+    """The service does not dial this country, or not from the account's region."""
+
+    default_code = "unsupported_country"
+
+
+class ContentRefused(ServiceError):
+    """The service will not make a call of this content, date, consent or language."""
+
+    default_code = "content_refused"
+
+
+class NotFound(ServiceError):
+    """The call, transcript, recording or address does not exist (404)."""
+
+    default_code = "not_found"
+
+
+class RateLimited(ServiceError):
+    """Too many requests; see `retry_after` (429)."""
+
+    default_code = "rate_limited"
+
+
+class Unavailable(ServiceError):
+    """The service failed or is out of order (5xx); whether it acted on the request is not known."""
+
+    default_code = "unavailable"
+
+
+CODES: dict[str, type[ServiceError]] = {
+    "quota_exceeded": QuotaExceeded,
+    "missing_phone_number": NumberRefused,
+    "emergency_number": NumberRefused,
+    "toll_number": NumberRefused,
+    "blocked_number": NumberRefused,
+    "suppression_violation": NumberRefused,
+    "safety_violation": ContentRefused,
+    "scheduling_violation": ContentRefused,
+    "consent_denied": ContentRefused,
+    "country_restriction": PlaceRefused,
+    "unsupported_country": PlaceRefused,
+    "unsupported_language": ContentRefused,
+    "missing_token": Unauthorized,
+    "forbidden": Forbidden,
+    "call_not_found": NotFound,
+    "transcript_not_found": NotFound,
+    # Beyond the reference, seen in the wild:
+    "rate_limited": RateLimited,
+    "token_expired": Unauthorized,
+    "recording_not_found": NotFound,
+    "phone_not_provisioned": NumberRefused,
+    "budget_exceeded": BudgetRefused,
+    "budget_approval_required": BudgetRefused,
+    "soft_cap_reached": BudgetRefused,
+}
+"""Which class a code of the service belongs to, whatever its status."""
+
+_STATUSES: dict[int, type[ServiceError]] = {
+    HTTPStatus.UNAUTHORIZED: Unauthorized,
+    HTTPStatus.PAYMENT_REQUIRED: QuotaExceeded,
+    HTTPStatus.FORBIDDEN: Forbidden,
+    HTTPStatus.NOT_FOUND: NotFound,
+    HTTPStatus.TOO_MANY_REQUESTS: RateLimited,
+}
+
+
+def error_class(code: str | None, status: int) -> type[ServiceError]:
+    """Chooses the class of an error answer: by its code when that is known, else by its status.
+
+    Args:
+        code: The code of the error body, or None when it has none.
+        status: The HTTP status.
+
+    Returns:
+        The class to raise; `ServiceError` itself for a status that is neither 4xx nor 5xx.
+    """
+    if code in CODES:
+        return CODES[code]
+    if status in _STATUSES:
+        return _STATUSES[status]
+    if 400 <= status < 500:
+        return BadRequest
+    return Unavailable if 500 <= status < 600 else ServiceError

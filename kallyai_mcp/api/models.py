@@ -1,0 +1,364 @@
+"""What KallyAI is sent and what it answers, as frozen models ("Request Schemas" and "Response Schemas").
+
+What is sent is exactly the reference. What is read is read liberally: other names for the same thing, other places for
+it, and a wrong type in a field that a caller can do without becomes None rather than losing the answer. All that
+tolerance stands in the functions at the top of this file and in the `mode="before"` validators below them.
+"""
+
+import math
+import re
+from collections.abc import Mapping
+from datetime import UTC, date, datetime
+from typing import Annotated, Any, ClassVar, Literal
+from urllib.parse import urlsplit
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, StrictBool, StrictInt, model_validator
+
+
+def _text(value: Any) -> str | None:
+    """Text as it is; several texts as one; a number as its digits; anything else, and nothing but space, as None."""
+    if isinstance(value, list):
+        value = "; ".join(part.strip() for part in value if isinstance(part, str) and part.strip())
+    elif isinstance(value, int | float) and not isinstance(value, bool):
+        value = str(value)
+    if not isinstance(value, str):
+        return None
+    # JSON can spell half a surrogate pair, which no encoder downstream would take.
+    return value.encode("utf-8", "replace").decode("utf-8").strip() or None
+
+
+def _number(value: Any) -> int | float | None:
+    """A finite number that is not negative, also spelled as text; anything else as None."""
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
+        return None
+    try:
+        size = float(value)
+    except (ValueError, OverflowError):
+        return None
+    if not math.isfinite(size) or size < 0:
+        return None
+    return size if isinstance(value, str) else value
+
+
+def _whole(value: Any) -> int | None:
+    """A number as `_number` takes it, if it has no fraction; anything else as None."""
+    number = _number(value)
+    return None if number is None or number != int(number) else int(number)
+
+
+def _flag(value: Any) -> bool | None:
+    """A boolean, also spelled as text; anything else as None."""
+    if isinstance(value, str):
+        return {"true": True, "false": False}.get(value.strip().lower())
+    return value if isinstance(value, bool) else None
+
+
+def _moment(value: Any) -> datetime | None:
+    """An ISO 8601 date and time, taken as UTC when it has no offset; anything else as None."""
+    if isinstance(value, str):
+        try:
+            value = datetime.fromisoformat(value.strip())
+        except ValueError:
+            return None
+    if not isinstance(value, datetime):
+        return None
+    return value if value.tzinfo else value.replace(tzinfo=UTC)
+
+
+def _link(value: Any) -> str | None:
+    """An http or https URL without white space in it; anything else as None."""
+    text = _text(value)
+    if text is None or any(char.isspace() for char in text):
+        return None
+    try:
+        parts = urlsplit(text)
+    except ValueError:
+        return None
+    return text if parts.scheme in {"http", "https"} and parts.netloc else None
+
+
+def _object(value: Any) -> dict[str, Any]:
+    """A JSON object as a dict of its own; anything else as an empty one."""
+    return dict(value) if isinstance(value, Mapping) else {}
+
+
+def _listed(value: Any, *names: str) -> Any:
+    """The list in a body: the body itself, or what it or an object in it has under one of `names` (null: no entry)."""
+    for _ in range(2):
+        if isinstance(value, Mapping):
+            held = next((value[name] for name in names if name in value), value)
+            value = [] if held is None else held
+    return value
+
+
+Text = Annotated[str | None, BeforeValidator(_text)]
+Number = Annotated[int | float | None, BeforeValidator(_number)]
+Whole = Annotated[int | None, BeforeValidator(_whole)]
+Flag = Annotated[bool | None, BeforeValidator(_flag)]
+Moment = Annotated[datetime | None, BeforeValidator(_moment)]
+Link = Annotated[str | None, BeforeValidator(_link)]
+
+
+class _Model(BaseModel):
+    # A validation error would otherwise quote its input, and a token may be in there.
+    model_config = ConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True)
+
+
+def _written_as_date(value: Any) -> Any:
+    """Keeps pydantic from reading a number or a moment as a date in silence."""
+    if type(value) is date or (isinstance(value, str) and re.fullmatch(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", value.strip())):
+        return value
+    raise ValueError("must be a date written YYYY-MM-DD")
+
+
+IsoDate = Annotated[date, BeforeValidator(_written_as_date)]
+"""A calendar day, written YYYY-MM-DD and no other way."""
+
+TimeOfDay = Annotated[str, Field(pattern=r"^([01][0-9]|2[0-3]):[0-5][0-9]$")]
+"""HH:MM, 24 hours."""
+
+
+class Submission(_Model):
+    """The reference's "SubmissionPayload": whom to ring and what for. Text is trimmed of outer white space."""
+
+    model_config = ConfigDict(str_strip_whitespace=True)
+
+    task_category: Literal["restaurant", "clinic", "hotel", "general"]
+    task_description: Annotated[str, Field(min_length=1)]
+    respondent_phone: Annotated[str, Field(pattern=r"^\+[1-9][0-9]{1,14}$")]
+    business_name: str | None = None
+    user_name: str | None = None
+    user_phone: str | None = None
+    appointment_date: IsoDate | None = None
+    appointment_time: TimeOfDay | None = None
+    time_preference_text: str | None = None
+    party_size: Annotated[StrictInt, Field(ge=1, le=50)] | None = None
+    language: Literal["en", "es"] | None = None
+    call_language: Literal["en", "es"] | None = None
+    is_urgent: StrictBool | None = None
+    additional_instructions: tuple[str, ...] | None = None
+
+    def as_json(self) -> dict[str, Any]:
+        """The payload to send, in the reference's spelling and order, without the fields that are not set."""
+        return self.model_dump(mode="json", exclude_none=True)
+
+
+class CallCreateRequest(_Model):
+    """The reference's "CallCreateRequest": the body of `POST /v1/calls`."""
+
+    submission: Submission
+    timezone: str | None = None
+    """An IANA name such as America/New_York."""
+    session_id: str | None = None
+
+    def as_json(self) -> dict[str, Any]:
+        """The body to send, without the fields that are not set."""
+        return self.model_dump(mode="json", exclude_none=True)
+
+
+class SubmissionEcho(_Model):
+    """What an answer repeats of the submission. The service may leave out any of it."""
+
+    task_category: Text = None
+    task_description: Text = None
+    respondent_phone: Text = None
+    business_name: Text = None
+    user_name: Text = None
+    user_phone: Text = None
+    appointment_date: Text = None
+    appointment_time: Text = None
+    time_preference_text: Text = None
+    party_size: Whole = None
+    language: Text = None
+    call_language: Text = None
+    is_urgent: Flag = None
+
+
+class Call(_Model):
+    """The reference's "CallResponse": a call and, when it is over, how it went.
+
+    `status` is an open string: `success no_answer busy failed voicemail cancelled` in the reference, and others seen or
+    possible; `unknown` when the answer has none. `created_at` always has an offset. `duration_seconds` is in seconds.
+    """
+
+    FINAL: ClassVar[frozenset[str]] = frozenset(
+        {"success", "no_answer", "busy", "failed", "voicemail", "cancelled", "terminated"}
+    )
+    UNDER_WAY: ClassVar[frozenset[str]] = frozenset(
+        {"in_progress", "queued", "scheduled", "rescheduled", "pending", "initiated", "dialing", "ringing", "active"}
+    )
+
+    call_id: Annotated[str, BeforeValidator(_text)]
+    status: Annotated[str, BeforeValidator(lambda value: _text(value) or "unknown")] = "unknown"
+    highlights: Text = None
+    next_steps: Text = None
+    duration_seconds: Number = None
+    created_at: Moment = None
+    submission: SubmissionEcho = SubmissionEcho()
+    credits_used: Number = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _gather(cls, value: Any) -> Any:
+        """Finds `created_at`, `to` and `business_name` on either level."""
+        if not isinstance(value, Mapping):
+            return value
+        call, echo = dict(value), value.get("submission")
+        if not isinstance(echo, SubmissionEcho):
+            echo = _object(echo)
+            phone = (echo.get("respondent_phone"), echo.get("to"), call.get("respondent_phone"), call.get("to"))
+            echo["respondent_phone"] = next((text for text in map(_text, phone) if text), None)
+            echo["business_name"] = _text(echo.get("business_name")) or call.get("business_name")
+            call["submission"] = echo
+        if _moment(call.get("created_at")) is None:
+            call["created_at"] = _object(call.get("metadata")).get("created_at")
+        return call
+
+    @property
+    def is_final(self) -> bool:
+        """Whether the call is over.
+
+        True for the reference's six statuses and `terminated`, false for the words of `UNDER_WAY` (case and hyphens do
+        not matter). A status that is neither counts as over if the answer holds what only an ended call has: a duration
+        or highlights.
+        """
+        status = self.status.lower().replace("-", "_").replace(" ", "_")
+        if status in self.FINAL or status in self.UNDER_WAY:
+            return status in self.FINAL
+        return self.duration_seconds is not None or self.highlights is not None
+
+
+class CallList(_Model):
+    """One page of `GET /v1/calls`, as the service ordered it. `total` counts all pages; None when it did not say."""
+
+    calls: tuple[Call, ...]
+    total: Whole = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _gather(cls, value: Any) -> Any:
+        """Takes `calls`, `items` or a bare list, and leaves out entries that no id leads to."""
+        listed = _listed(value, "calls", "items")
+        if isinstance(listed, list | tuple):
+            listed = [call for call in listed if isinstance(call, Call) or _text(_object(call).get("call_id"))]
+        return {"calls": listed, "total": _object(value).get("total")}
+
+
+class TranscriptEntry(_Model):
+    """One utterance. `timestamp` is the time since the call began, HH:MM:SS as the service writes it, or None."""
+
+    speaker: Annotated[str, BeforeValidator(lambda value: _text(value) or "UNKNOWN")] = "UNKNOWN"
+    content: Annotated[str, BeforeValidator(lambda value: _text(value) or "")] = ""
+    timestamp: Text = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _gather(cls, value: Any) -> Any:
+        """Takes `role` for `speaker` and `text` for `content`; what is no object becomes an utterance of nobody."""
+        if not isinstance(value, Mapping):
+            return {"content": value}
+        speaker, content = value.get("speaker", value.get("role")), value.get("content", value.get("text"))
+        return {"speaker": speaker, "content": content, "timestamp": value.get("timestamp")}
+
+
+class Transcript(_Model):
+    """The answer of `GET /v1/calls/{call_id}/transcript`, in the order of speaking."""
+
+    entries: tuple[TranscriptEntry, ...]
+
+    @model_validator(mode="before")
+    @classmethod
+    def _gather(cls, value: Any) -> Any:
+        """Takes `entries`, `transcript` or a bare list."""
+        return {"entries": _listed(value, "entries", "transcript")}
+
+
+class Plan(_Model):
+    """The plan within a subscription: its name, its billing period and its minutes a period."""
+
+    type: Text = None
+    period: Text = None
+    minutes_included: Number = None
+
+
+def _plan(value: Any) -> Any:
+    """A plan that is only named becomes one with a type; what is no plan becomes None."""
+    if isinstance(value, str):
+        return {"type": value}
+    return value if isinstance(value, Mapping | Plan) else None
+
+
+class Subscription(_Model):
+    """The answer of `GET /v1/users/me/subscription`."""
+
+    has_active_subscription: Flag = None
+    provider: Text = None
+    plan: Annotated[Plan | None, BeforeValidator(_plan)] = None
+    status: Text = None
+    expires_at: Moment = None
+    auto_renew: Flag = None
+    management_url: Link = None
+
+
+class Statistics(_Model):
+    """The answer of `GET /v1/users/me/statistics`: minutes and calls, or credits, of the current period."""
+
+    plan_type: Text = None
+    minutes_allocated: Number = None
+    minutes_used: Number = None
+    minutes_remaining: Number = None
+    calls_allocated: Number = None
+    calls_used: Number = None
+    calls_remaining: Number = None
+    credits_allocated: Number = None
+    credits_used: Number = None
+    credits_remaining: Number = None
+    period_start: Moment = None
+    period_end: Moment = None
+    usage_percentage: Number = None
+    subscription_status: Text = None
+
+
+class BillingPortal(_Model):
+    """The answer of `GET /v1/stripe/billing-portal`; also seen with `portal_url` in place of `url`."""
+
+    url: Annotated[str, BeforeValidator(_link)]
+
+    @model_validator(mode="before")
+    @classmethod
+    def _gather(cls, value: Any) -> Any:
+        body = _object(value)
+        return {"url": body.get("url") or body.get("portal_url")}
+
+
+def _secret(value: Any) -> Any:
+    """Text that is not empty; anything else as None."""
+    return value if isinstance(value, str | SecretStr) and value else None
+
+
+def _scope(value: Any) -> str | None:
+    """Scopes with spaces between them, also when they come as a list."""
+    return " ".join(filter(None, map(_text, value))) if isinstance(value, list) else _text(value)
+
+
+class TokenGrant(_Model):
+    """The answer of every endpoint that gives tokens. `expires_in` is in seconds.
+
+    `refresh_token` is None when the answer has none: the old one stays good. Neither token shows in a repr.
+    """
+
+    access_token: Annotated[SecretStr, Field(min_length=1)]
+    refresh_token: Annotated[SecretStr | None, BeforeValidator(_secret)] = None
+    expires_in: Annotated[int, BeforeValidator(lambda value: _whole(value) or 3600)] = 3600
+    scope: Annotated[str | None, BeforeValidator(_scope)] = None
+
+
+class QuotaExceededBody(_Model):
+    """The reference's "QuotaExceededResponse" (402), or the same fields within an error."""
+
+    plan_type: Text = None
+    minutes_allocated: Number = None
+    minutes_used: Number = None
+    credits_allocated: Number = None
+    credits_used: Number = None
+    upgrade_url: Link = None

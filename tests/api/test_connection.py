@@ -1,0 +1,386 @@
+"""What breaks on the way: nothing sent is told apart from an answer lost; a GET is tried again, a POST is not."""
+
+import gzip
+import socket
+import ssl
+from itertools import pairwise
+from typing import Any
+
+import anyio
+import httpx
+import pytest
+from anyio.abc import SocketStream
+
+from kallyai_mcp.api import errors
+from kallyai_mcp.api.client import KallyAI, Timeouts
+from kallyai_mcp.api.errors import AnswerLost, KallyAIError, NotConnected
+from tests.api.raw_server import (
+    SUBMISSION,
+    TOKEN,
+    USER_AGENT,
+    RawServer,
+    Reply,
+    Tokens,
+    Unread,
+    answer,
+    hang,
+    reference,
+    talking,
+)
+
+DETAILS = answer(reference("call_details"), 201)
+CUT = b""
+
+
+def packed(content: bytes) -> bytes:
+    return answer(content, content_encoding="gzip")
+
+
+BROKEN: list[tuple[str, Reply | Unread]] = [
+    ("cut before the request was read", Unread()),
+    ("cut after the request was read", CUT),
+    ("cut in the status line", b"HTTP/1.1 20"),
+    ("cut in the headers", b"HTTP/1.1 201 Created\r\nContent-Le"),
+    ("cut in the body", DETAILS[:-10]),
+    ("cut in a chunk", b"HTTP/1.1 201 Created\r\nTransfer-Encoding: chunked\r\n\r\nff\r\n{"),
+    ("not HTTP", b"SSH-2.0-OpenSSH_9.6\r\n\r\n"),
+]
+
+
+@pytest.mark.parametrize("reply", [reply for _, reply in BROKEN], ids=[name for name, _ in BROKEN])
+async def test_a_post_whose_answer_breaks_off_is_lost_and_not_sent_again(reply: Reply | Unread) -> None:
+    async with talking(reply) as (client, server):
+        with pytest.raises(AnswerLost) as caught:
+            await client.create_call(SUBMISSION)
+    assert server.connections == 1
+    assert (caught.value.code, caught.value.status) == ("answer_lost", None)
+    assert "may have acted" in caught.value.message
+
+
+@pytest.mark.parametrize("reply", [reply for _, reply in BROKEN], ids=[name for name, _ in BROKEN])
+async def test_a_get_whose_answer_breaks_off_is_asked_again(reply: Reply | Unread) -> None:
+    async with talking(reply, reply, reply, DETAILS) as (client, server):
+        assert (await client.get_call("c")).call_id == "uuid"
+    assert server.connections == 4
+
+
+async def test_a_get_that_breaks_off_four_times_is_lost() -> None:
+    async with talking(*[CUT] * 5) as (client, server):
+        with pytest.raises(AnswerLost):
+            await client.get_call("c")
+    assert server.connections == 4
+
+
+@pytest.mark.parametrize("content", [b"no gzip", gzip.compress(b'{"call_id": "c"}')[:-12]])
+async def test_a_body_that_can_not_be_unpacked_is_a_lost_or_unreadable_answer(content: bytes) -> None:
+    async with talking(packed(content)) as (client, server):
+        with pytest.raises((AnswerLost, errors.UnreadableAnswer)):
+            await client.create_call(SUBMISSION)
+    assert server.connections == 1
+
+
+TINY = Timeouts(connect=0.05, write=0.05, pool=0.05, read=0.05, call=0.05)
+
+
+@pytest.mark.parametrize("ask", ["create_call", "get_statistics"])
+async def test_an_answer_that_does_not_come_in_time_is_lost_and_not_asked_for_again(ask: str) -> None:
+    async with talking(hang, timeouts=TINY) as (client, server):
+        with pytest.raises(AnswerLost, match="took too long"):
+            await getattr(client, ask)(*([SUBMISSION] if ask == "create_call" else []))
+    assert server.connections == 1
+
+
+async def test_a_body_that_drips_is_not_waited_for_without_end() -> None:
+    async def drip(stream: SocketStream) -> None:
+        await stream.send(b"HTTP/1.1 201 Created\r\nContent-Length: 100000\r\n\r\n")
+        while True:
+            await stream.send(b" ")
+            await anyio.sleep(0.01)
+
+    async with talking(drip, timeouts=TINY) as (client, server):
+        with pytest.raises(AnswerLost, match="took too long"):
+            await client.create_call(SUBMISSION)
+    assert server.connections == 1
+
+
+async def test_only_a_call_may_take_longer_than_other_answers() -> None:
+    asked, told = anyio.Event(), anyio.Event()
+
+    async def when_told(stream: SocketStream) -> None:
+        asked.set()
+        await told.wait()
+        await stream.send(DETAILS)
+
+    timeouts = Timeouts(connect=0.05, write=0.05, pool=0.05, read=0.05, call=60)
+    async with talking(when_told, hang, timeouts=timeouts) as (client, _server), anyio.create_task_group() as tasks:
+        calls = []
+
+        async def call() -> None:
+            calls.append(await client.create_call(SUBMISSION))
+
+        tasks.start_soon(call)
+        await asked.wait()
+        with pytest.raises(AnswerLost):
+            await client.get_statistics()
+        told.set()
+    assert [call.call_id for call in calls] == ["uuid"]
+
+
+async def test_the_time_outs_are_those_that_are_stated() -> None:
+    assert Timeouts() == Timeouts(connect=10, write=30, pool=10, read=45, call=30 * 60)
+
+
+async def unused_port() -> int:
+    async with await anyio.create_tcp_listener(local_host="127.0.0.1") as listener:
+        port: int = listener.extra(anyio.abc.SocketAttribute.local_port)  # noqa: S610 - anyio's `extra`, not Django's
+        return port
+
+
+@pytest.mark.parametrize("ask", ["create_call", "get_statistics"])
+async def test_a_refused_connection_means_that_nothing_was_sent(ask: str) -> None:
+    url = f"http://127.0.0.1:{await unused_port()}"
+    async with KallyAI(url, tokens=Tokens(TOKEN), user_agent=USER_AGENT, retry_backoff=0) as client:
+        with anyio.fail_after(10), pytest.raises(NotConnected, match="refused; nothing was sent") as caught:
+            await getattr(client, ask)(*([SUBMISSION] if ask == "create_call" else []))
+    assert caught.value.code == "connection_failed"
+    assert url.removeprefix("http://") in caught.value.message
+
+
+async def test_a_server_that_speaks_no_tls_gets_nothing() -> None:
+    async with talking(*[Unread(b"HTTP/1.1 400 Bad Request\r\n\r\n")] * 2) as (_, server):
+        url = server.url.replace("http:", "https:")
+        async with KallyAI(url, tokens=Tokens(TOKEN), user_agent=USER_AGENT) as client:
+            with pytest.raises(NotConnected, match="TLS"):
+                await client.create_call(SUBMISSION)
+    assert server.connections == 1
+
+
+class Failing(httpx.AsyncBaseTransport):
+    """A network that fails as it is told, and counts how often it was tried."""
+
+    def __init__(self, error: Exception, cause: BaseException | None = None) -> None:
+        self.error = error
+        self.cause = cause
+        self.tries = 0
+
+    async def handle_async_request(self, _request: httpx.Request) -> httpx.Response:
+        self.tries += 1
+        raise self.error from self.cause
+
+
+async def failing(
+    error: Exception, cause: BaseException | None = None, method: str = "POST"
+) -> tuple[KallyAIError, int]:
+    network = Failing(error, cause)
+    options: Any = {"tokens": Tokens(TOKEN), "user_agent": USER_AGENT, "retry_backoff": 0}
+    async with KallyAI("https://api.example", transport=network, **options) as client:
+        with pytest.raises(KallyAIError) as caught:
+            await (client.create_call(SUBMISSION) if method == "POST" else client.list_calls())
+    return caught.value, network.tries
+
+
+@pytest.mark.parametrize(
+    ("error", "cause", "why"),
+    [
+        (httpx.ConnectError("x"), socket.gaierror(-2, "x"), "name is not known"),
+        (httpx.ConnectError("x"), ExceptionGroup("x", [OSError(), ConnectionRefusedError()]), "was refused"),
+        (httpx.ConnectError("x"), ssl.SSLCertVerificationError("x"), "certificate"),
+        (httpx.ConnectError("x"), OSError("x"), "no connection could be made"),
+        (httpx.ConnectError("x"), None, "no connection could be made"),
+        (httpx.ConnectTimeout("x"), None, "took too long"),
+        (httpx.PoolTimeout("x"), None, "took too long"),
+        (httpx.ProxyError("x"), None, "the proxy refused"),
+        (httpx.UnsupportedProtocol("x"), None, "no connection"),
+        (httpx.LocalProtocolError(f"Illegal header value b'Bearer {TOKEN}'"), None, "no connection"),
+        (httpx.InvalidURL("x"), None, "no connection"),
+    ],
+)
+async def test_what_fails_before_a_request_leaves_means_that_nothing_was_sent(
+    error: Exception, cause: BaseException | None, why: str
+) -> None:
+    raised, tries = await failing(error, cause)
+    assert isinstance(raised, NotConnected)
+    assert why in raised.message
+    assert "nothing was sent" in raised.message
+    assert raised.__context__ is None
+    assert TOKEN not in f"{raised!r}{raised}"
+    assert tries == 1
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        httpx.ReadError("x"),
+        httpx.ReadTimeout("x"),
+        httpx.WriteError("x"),
+        httpx.WriteTimeout("x"),
+        httpx.CloseError("x"),
+        httpx.RemoteProtocolError("x"),
+        httpx.DecodingError("x"),
+        httpx.HTTPError("of a kind that is new"),
+    ],
+)
+async def test_what_fails_once_a_request_may_have_left_is_a_lost_answer(error: Exception) -> None:
+    raised, tries = await failing(error)
+    assert isinstance(raised, AnswerLost)
+    assert tries == 1
+
+
+@pytest.mark.parametrize(
+    ("error", "tries"),
+    [
+        (httpx.ConnectError("x"), 4),
+        (httpx.ConnectTimeout("x"), 4),
+        (httpx.ReadError("x"), 4),
+        (httpx.RemoteProtocolError("x"), 4),
+        (httpx.ReadTimeout("x"), 1),
+        (httpx.DecodingError("x"), 1),
+    ],
+)
+async def test_a_get_is_tried_again_only_where_that_can_help(error: Exception, tries: int) -> None:
+    assert (await failing(error, method="GET"))[1] == tries
+
+
+@pytest.mark.parametrize("status", [429, 502, 503, 504])
+async def test_a_get_is_asked_again_until_the_service_is_back(status: int) -> None:
+    async with talking(*[answer({}, status)] * 3, answer(reference("statistics"))) as (client, server):
+        assert (await client.get_statistics()).plan_type == "personal"
+    assert len(server.seen) == 4
+
+
+async def test_a_get_is_asked_four_times_and_then_says_what_it_got() -> None:
+    async with talking(*[answer({"error": "warming_up"}, 503)] * 5) as (client, server):
+        with pytest.raises(errors.Unavailable) as caught:
+            await client.get_statistics()
+    assert caught.value.code == "warming_up"
+    assert len(server.seen) == 4
+
+
+@pytest.mark.parametrize("status", [400, 403, 404, 500])
+async def test_a_get_is_not_asked_again_where_that_can_not_help(status: int) -> None:
+    async with talking(answer({}, status)) as (client, server):
+        with pytest.raises(errors.ServiceError):
+            await client.get_statistics()
+    assert len(server.seen) == 1
+
+
+@pytest.mark.parametrize("status", [429, 502, 503, 504])
+async def test_a_post_is_not_sent_again(status: int) -> None:
+    async with talking(answer({}, status, retry_after="0")) as (client, server):
+        with pytest.raises(errors.ServiceError):
+            await client.create_call(SUBMISSION)
+        with pytest.raises(errors.ServiceError):
+            await client.refresh("r-1")
+    assert len(server.seen) == 2
+
+
+async def test_the_wait_that_the_service_asks_for_is_kept() -> None:
+    moments: list[float] = []
+
+    def noting(reply: bytes) -> Reply:
+        async def send(stream: SocketStream) -> None:
+            moments.append(anyio.current_time())
+            await stream.send(reply)
+
+        return send
+
+    replies = [noting(answer({}, 429, retry_after="1")), noting(answer(reference("statistics")))]
+    async with talking(*replies) as (client, _):
+        await client.get_statistics()
+    assert [later - earlier > 0.95 for earlier, later in pairwise(moments)] == [True]
+
+
+async def test_a_wait_longer_than_anybody_has_is_left_to_the_caller() -> None:
+    async with talking(answer({"error": {"code": "rate_limited"}}, 429, retry_after="3600")) as (client, server):
+        with pytest.raises(errors.RateLimited) as caught:
+            await client.get_statistics()
+    assert caught.value.retry_after == 3600
+    assert len(server.seen) == 1
+
+
+@pytest.fixture
+def proxied(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
+    """An environment without proxies, to set some in."""
+    for name in ("http_proxy", "https_proxy", "all_proxy", "no_proxy"):
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.upper(), raising=False)
+    return monkeypatch
+
+
+@pytest.mark.parametrize("variable", ["HTTPS_PROXY", "ALL_PROXY"])
+@pytest.mark.parametrize("scheme", ["http://", ""])
+async def test_a_remote_host_is_reached_by_the_proxy_of_the_environment(
+    proxied: pytest.MonkeyPatch, variable: str, scheme: str
+) -> None:
+    async with talking(answer({}, 403)) as (_, proxy):
+        proxied.setenv(variable, f"{scheme}127.0.0.1:{proxy.port}")
+        async with KallyAI("https://api.kallyai.example", tokens=Tokens(TOKEN), user_agent=USER_AGENT) as client:
+            with pytest.raises(NotConnected, match="the proxy refused"):
+                await client.create_call(SUBMISSION)
+    (seen,) = proxy.seen
+    assert (seen.method, seen.target) == ("CONNECT", "api.kallyai.example:443")
+    assert "authorization" not in seen.headers
+
+
+async def test_this_machine_is_never_reached_by_a_proxy(proxied: pytest.MonkeyPatch) -> None:
+    async with talking() as (_, proxy), talking() as (_, server):
+        for variable in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"):
+            proxied.setenv(variable, proxy.url)
+        for host in ("127.0.0.1", "localhost"):
+            server.replies = [answer(reference("statistics"))]
+            url = f"http://{host}:{server.port}"
+            async with KallyAI(url, tokens=Tokens(TOKEN), user_agent=USER_AGENT) as client:
+                await client.get_statistics()
+    assert proxy.connections == 0
+    assert len(server.seen) == 2
+
+
+async def test_a_host_that_the_environment_excepts_is_not_reached_by_the_proxy(proxied: pytest.MonkeyPatch) -> None:
+    async with talking() as (_, proxy):
+        proxied.setenv("HTTPS_PROXY", proxy.url)
+        proxied.setenv("NO_PROXY", "0.0.0.0")  # noqa: S104 - not bound to; an address that is not a loopback one
+        url = f"https://0.0.0.0:{await unused_port()}"
+        async with KallyAI(url, tokens=Tokens(TOKEN), user_agent=USER_AGENT) as client:
+            with pytest.raises(NotConnected):
+                await client.create_call(SUBMISSION)
+    assert proxy.connections == 0
+
+
+@pytest.mark.parametrize("proxy", ["socks5://me:s3cret@127.0.0.1:1", "gopher://me:s3cret@127.0.0.1:1"])
+def test_a_proxy_of_a_kind_that_can_not_be_used_is_named_without_its_password(
+    proxied: pytest.MonkeyPatch, proxy: str
+) -> None:
+    proxied.setenv("HTTPS_PROXY", proxy)
+    with pytest.raises(ValueError, match="must be an http or https proxy") as caught:
+        KallyAI("https://api.kallyai.example", user_agent=USER_AGENT)
+    assert "s3cret" not in str(caught.value)
+
+
+def test_certificates_that_can_not_be_read_are_named(proxied: pytest.MonkeyPatch, tmp_path: Any) -> None:
+    proxied.setenv("SSL_CERT_FILE", str(tmp_path / "none.pem"))
+    with pytest.raises(ValueError, match="SSL_CERT_FILE"):
+        KallyAI("https://api.kallyai.example", user_agent=USER_AGENT)
+
+
+async def test_more_calls_than_any_limit_of_connections_run_at_once() -> None:
+    together = anyio.Event()
+    server = RawServer()
+
+    async def when_all_are_here(stream: SocketStream) -> None:
+        if len(server.seen) == 120:
+            together.set()
+        await together.wait()
+        await stream.send(DETAILS)
+
+    server.replies = [when_all_are_here] * 120
+    with anyio.fail_after(30):
+        async with anyio.create_task_group() as listening:
+            await server.start(listening)
+            async with (
+                KallyAI(server.url, tokens=Tokens(TOKEN), user_agent=USER_AGENT) as client,
+                anyio.create_task_group() as tasks,
+            ):
+                for _ in range(120):
+                    tasks.start_soon(client.create_call, SUBMISSION)
+            listening.cancel_scope.cancel()
+    assert len(server.seen) == 120

@@ -1,0 +1,119 @@
+"""An app in this process takes the network's place, and fails as a server would."""
+
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import anyio
+import httpx
+import pytest
+
+from kallyai_mcp.api.client import KallyAI, Timeouts
+from kallyai_mcp.api.errors import AnswerLost, KallyAIError
+from kallyai_mcp.api.wire import ASGIApp
+from tests.api.raw_server import SUBMISSION, TOKEN, USER_AGENT, Tokens, reference
+
+
+async def answer(send: Any, body: Any, status: int = 200) -> None:
+    await send({"type": "http.response.start", "status": status, "headers": [(b"content-type", b"application/json")]})
+    await send({"type": "http.response.body", "body": json.dumps(body).encode()})
+
+
+@asynccontextmanager
+async def within(app: ASGIApp, **options: Any) -> AsyncIterator[KallyAI]:
+    given: dict[str, Any] = {"tokens": Tokens(TOKEN), "user_agent": USER_AGENT, "retry_backoff": 0} | options
+    with anyio.fail_after(10):
+        async with KallyAI("http://sandbox", app=app, **given) as client:
+            yield client
+
+
+async def test_a_call_is_made_without_a_network() -> None:
+    scopes: list[Any] = []
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        scopes.append(scope)
+        assert json.loads((await receive())["body"]) == {"submission": SUBMISSION.as_json()}
+        await answer(send, reference("call_details"), 201)
+
+    async with within(app) as client:
+        assert (await client.create_call(SUBMISSION)).call_id == "uuid"
+    (scope,) = scopes
+    assert (scope["method"], scope["path"]) == ("POST", "/v1/calls")
+    assert dict(scope["headers"])[b"authorization"] == f"Bearer {TOKEN}".encode()
+
+
+def test_an_app_and_a_transport_exclude_each_other() -> None:
+    async def app(*_: Any) -> None:
+        """Never called."""
+
+    with pytest.raises(ValueError, match="exclude each other"):
+        KallyAI(
+            "http://sandbox",
+            user_agent=USER_AGENT,
+            app=app,
+            transport=httpx.MockTransport(lambda _: httpx.Response(200)),
+        )
+
+
+async def test_an_app_that_fails_loses_the_answer_and_nothing_more(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("DEBUG")
+
+    async def app(*_: Any) -> None:
+        raise RuntimeError(TOKEN)
+
+    async with within(app) as client:
+        with pytest.raises(AnswerLost) as caught:
+            await client.create_call(SUBMISSION)
+    assert TOKEN not in str(caught.value)
+    (warning,) = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
+    assert warning.startswith("The API in this process failed: RuntimeError in app, line ")
+    assert caplog.text.count(TOKEN) == 0
+
+
+@pytest.mark.parametrize("parts", [0, 1, 2])
+async def test_an_app_that_stops_half_way_loses_the_answer(parts: int) -> None:
+    async def app(_scope: Any, _receive: Any, send: Any) -> None:
+        if parts > 0:
+            await send({"type": "http.response.start", "status": 201, "headers": []})
+        if parts > 1:
+            await send({"type": "http.response.body", "body": b'{"call_id": "c"}', "more_body": True})
+
+    async with within(app) as client:
+        with pytest.raises(AnswerLost):
+            await client.create_call(SUBMISSION)
+
+
+async def test_an_app_that_fails_after_its_answer_has_answered() -> None:
+    async def app(_scope: Any, _receive: Any, send: Any) -> None:
+        await answer(send, {"error": {"code": "internal_error"}}, 500)
+        raise RuntimeError
+
+    async with within(app) as client:
+        with pytest.raises(KallyAIError) as caught:
+            await client.create_call(SUBMISSION)
+    assert (caught.value.code, caught.value.status) == ("internal_error", 500)
+
+
+async def test_a_get_of_an_app_that_fails_once_is_asked_again() -> None:
+    tries: list[int] = []
+
+    async def app(_scope: Any, _receive: Any, send: Any) -> None:
+        tries.append(1)
+        if len(tries) == 1:
+            raise RuntimeError
+        await answer(send, reference("statistics"))
+
+    async with within(app) as client:
+        assert (await client.get_statistics()).plan_type == "personal"
+    assert len(tries) == 2
+
+
+async def test_an_app_that_never_answers_is_not_waited_for_without_end() -> None:
+    async def app(*_: Any) -> None:
+        await anyio.sleep_forever()
+
+    tiny = Timeouts(connect=0.01, write=0.01, pool=0.01, read=0.01, call=0.01)
+    async with within(app, timeouts=tiny) as client:
+        with pytest.raises(AnswerLost, match="took too long"):
+            await client.create_call(SUBMISSION)
