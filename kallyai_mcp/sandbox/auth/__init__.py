@@ -1,0 +1,21 @@
+"""The sandbox's sign-in: everything of the reference's "Authentication", with accounts that open nothing real.
+
+`router` holds every endpoint, `AUTH_SCHEMA` the tables they keep, `require` guards the rest of the API, and
+`issue_tokens` signs an account in without a browser. All of them find the database and the clock at
+`app.state.sandbox` (see `context.SandboxState`).
+"""
+
+from fastapi import APIRouter
+
+from kallyai_mcp.sandbox.auth import browser, providers, token_endpoints
+from kallyai_mcp.sandbox.auth.access import require
+from kallyai_mcp.sandbox.auth.context import no_store
+from kallyai_mcp.sandbox.auth.grants import issue_tokens
+from kallyai_mcp.sandbox.auth.tables import AUTH_SCHEMA
+
+router = APIRouter(dependencies=[no_store])
+router.include_router(browser.router)
+router.include_router(token_endpoints.router)
+router.include_router(providers.router)
+
+__all__ = ["AUTH_SCHEMA", "issue_tokens", "require", "router"]

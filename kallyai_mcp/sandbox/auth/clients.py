@@ -1,0 +1,64 @@
+"""The OAuth clients that the sandbox knows. Their secrets are public: they open nothing but the sandbox.
+
+| client_id | client_secret | redirect_uri |
+|---|---|---|
+| `sandbox-client` | `sandbox-secret` | any `http://localhost` or `http://127.0.0.1`, any port and path; `https://client.example/oauth/callback` |
+| `sandbox-partner` | `partner-secret` | `https://partner.example/callback`, `http://127.0.0.1:8765/callback`, nothing else |
+"""  # noqa: E501 - a table's row can't be broken
+
+import hmac
+import re
+from dataclasses import dataclass, field
+
+from kallyai_mcp.sandbox.auth.tables import digest
+
+# Written out rather than parsed, so that no two parsers can read one address differently. IPv6 has no form that the
+# form-action of a Content-Security-Policy could name.
+_LOOPBACK = re.compile(
+    r"http://(?:localhost|127\.0\.0\.1)(?::(?P<port>[0-9]{1,5}))?(?:[/?][A-Za-z0-9._~!$&'()*+,;=:@%/?-]*)?"
+)
+_CLI_REDIRECT = re.compile(r"http://(?:localhost|127\.0\.0\.1):(?P<port>[0-9]{1,5})/?")
+
+
+@dataclass(frozen=True)
+class Client:
+    """An OAuth client and where its users may be sent back to."""
+
+    id: str
+    secret: str = field(repr=False)
+    name: str
+    redirect_uris: frozenset[str]
+    any_loopback: bool = False
+
+    def may_redirect_to(self, uri: str) -> bool:
+        """Whether `uri` is registered: character by character, or as a loopback address where those are allowed."""
+        return uri in self.redirect_uris or (self.any_loopback and _matches(_LOOPBACK, uri))
+
+
+CLIENTS: dict[str, Client] = {
+    client.id: client
+    for client in (
+        Client("sandbox-client", "sandbox-secret", "Sandbox Client",
+               frozenset({"https://client.example/oauth/callback"}), any_loopback=True),
+        Client("sandbox-partner", "partner-secret", "Sandbox Partner",
+               frozenset({"https://partner.example/callback", "http://127.0.0.1:8765/callback"})),
+    )
+}  # fmt: skip
+"""By id: the table above."""
+
+
+def authenticate(client_id: str, client_secret: str) -> Client | None:
+    """The client with this id, if the secret is its own. Takes as long for a wrong secret as for an unknown client."""
+    client = CLIENTS.get(client_id)
+    expected = digest(client.secret) if client else bytes(32)
+    return client if hmac.compare_digest(expected, digest(client_secret)) else None
+
+
+def is_cli_redirect(uri: str) -> bool:
+    """Whether the CLI flow allows `uri`: `http://localhost:PORT` or `http://127.0.0.1:PORT`, then at most a `/`."""
+    return _matches(_CLI_REDIRECT, uri)
+
+
+def _matches(pattern: re.Pattern[str], uri: str) -> bool:
+    match = pattern.fullmatch(uri)
+    return match is not None and 0 < int(match["port"] or 80) < 65536

@@ -1,0 +1,141 @@
+"""What the pages say, in English and Spanish. English for accounts and scopes comes from `accounts`."""
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+from kallyai_mcp.sandbox.accounts import ACCOUNTS, SCOPES
+
+Language = Literal["en", "es"]
+
+
+@dataclass(frozen=True)
+class Words:
+    """One language. Braces are filled in by the templates, before they escape the whole."""
+
+    sandbox: str
+    notice: str
+    sign_in: str
+    program_asks: str
+    client_asks: str
+    go_back_to: str
+    continue_with: str
+    cancel: str
+    choose: str
+    choose_lead: str
+    consent: str
+    consent_lead: str
+    allow: str
+    deny: str
+    stopped: str
+    stopped_hint: str
+    details: str
+    code: str
+    correlation_id: str
+    errors: dict[str, str] = field(repr=False)
+    accounts: dict[str, str] = field(repr=False)
+    scopes: dict[str, str] = field(repr=False)
+
+
+WORDS: dict[Language, Words] = {
+    "en": Words(
+        sandbox="Sandbox",
+        notice="This is the KallyAI sandbox, acted out on your own machine. No real Google or Apple account is used, no"
+        " password is asked for, and no telephone rings.",
+        sign_in="Sign in to KallyAI",
+        program_asks="A program on this computer asks to use a KallyAI account.",
+        client_asks="{client} asks to use a KallyAI account.",
+        go_back_to="Afterwards you go back to {origin}",
+        continue_with="Continue with {provider}",
+        cancel="Cancel",
+        choose="Choose an account",
+        choose_lead="These sandbox accounts stand in for {provider}. Each shows another state an account can be in.",
+        consent="Allow {client}?",
+        consent_lead="{client} would like to do this as {email}:",
+        allow="Allow",
+        deny="Deny",
+        stopped="This sign-in can't go on",
+        stopped_hint="Nothing was granted. Go back to the program that sent you here and start again.",
+        details="Details",
+        code="Error",
+        correlation_id="Correlation id",
+        errors={
+            "invalid_redirect_uri": "The address to go back to is not one that this program may use.",
+            "invalid_client": "The program that sent you here is not known.",
+            "invalid_request": "The request is not valid.",
+            "sign_in_expired": "This page is too old, or was opened in another browser.",
+        },
+        accounts={account.id: account.description for account in ACCOUNTS.values()},
+        scopes=SCOPES,
+    ),
+    "es": Words(
+        sandbox="Entorno de pruebas",
+        notice="Este es el entorno de pruebas de KallyAI, simulado en su propio equipo. No se usa ninguna cuenta real"
+        " de Google ni de Apple, no se pide ninguna contraseña y no suena ningún teléfono.",
+        sign_in="Inicie sesión en KallyAI",
+        program_asks="Un programa de este equipo pide usar una cuenta de KallyAI.",
+        client_asks="{client} pide usar una cuenta de KallyAI.",
+        go_back_to="Después volverá a {origin}",
+        continue_with="Continuar con {provider}",
+        cancel="Cancelar",
+        choose="Elija una cuenta",
+        choose_lead="Estas cuentas de prueba hacen las veces de {provider}. Cada una muestra otra situación posible.",
+        consent="¿Permitir el acceso a {client}?",
+        consent_lead="{client} quiere hacer lo siguiente como {email}:",
+        allow="Permitir",
+        deny="Denegar",
+        stopped="No se puede continuar",
+        stopped_hint="No se ha concedido nada. Vuelva al programa que le trajo aquí y empiece de nuevo.",
+        details="Detalle",
+        code="Error",
+        correlation_id="Identificador",
+        errors={
+            "invalid_redirect_uri": "Este programa no puede usar la dirección de vuelta indicada.",
+            "invalid_client": "No se conoce el programa que le trajo aquí.",
+            "invalid_request": "La petición no es válida.",
+            "sign_in_expired": "Esta página ha caducado o se abrió en otro navegador.",
+        },
+        accounts={
+            "acct-personal": "Un plan personal con minutos de sobra",
+            "acct-business": "Un plan de empresa con mucho de todo",
+            "acct-trial": "Una prueba a la que le quedan pocos minutos",
+            "acct-empty": "Una prueba agotada: cada llamada se rechaza con 402",
+            "acct-us-only": "Solo puede llamar a Estados Unidos y Canadá",
+        },
+        scopes={
+            "calls:read": "Leer el historial y los detalles de las llamadas",
+            "calls:write": "Hacer llamadas telefónicas",
+            "sessions:read": "Leer el estado de la sesión",
+            "sessions:write": "Actualizar el estado de la sesión",
+            "subscription:read": "Leer el estado de la suscripción",
+            "billing:manage": "Acceder al portal de facturación",
+            "transcripts:read": "Leer las transcripciones de las llamadas",
+            "recordings:read": "Acceder a las grabaciones de las llamadas",
+        },
+    ),
+}
+
+
+def preferred_language(accept_language: str | None) -> Language:
+    """The language of the pages for an `Accept-Language` header (RFC 9110, section 12.5.4); English when in doubt."""
+    best: Language = "en"
+    best_weight = 0.0
+    for choice in (accept_language or "").split(","):
+        tag, _, weight = choice.partition(";")
+        language = tag.strip().lower().split("-")[0]
+        q = _weight(weight)
+        if q > best_weight:
+            if language == "en":
+                best, best_weight = "en", q
+            elif language == "es":
+                best, best_weight = "es", q
+    return best
+
+
+def _weight(parameter: str) -> float:
+    name, _, value = parameter.partition("=")
+    if name.strip().lower() != "q":
+        return 1.0
+    try:
+        return min(float(value), 1.0)
+    except ValueError:
+        return 0.0

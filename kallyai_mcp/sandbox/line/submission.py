@@ -1,0 +1,71 @@
+"""What a caller asks for: the reference's "SubmissionPayload", with its types and limits."""
+
+import re
+from datetime import date
+from enum import StrEnum
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+
+_DATE = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
+
+
+def _only_iso_date(value: Any) -> Any:
+    """Let nothing but YYYY-MM-DD through: pydantic alone would also read timestamps and datetimes as dates."""
+    if value is None or type(value) is date or (isinstance(value, str) and _DATE.fullmatch(value)):
+        return value
+    raise ValueError("must be a date in the format YYYY-MM-DD")
+
+
+def _no_lone_surrogate(value: str) -> str:
+    r"""JSON can spell half a character ("\ud800"), which is no text: it could be neither stored nor answered again."""
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        raise ValueError("must be valid Unicode text") from None
+    return value
+
+
+Text = Annotated[str, AfterValidator(_no_lone_surrogate)]
+
+
+class TaskCategory(StrEnum):
+    """What kind of place is called (`task_category`)."""
+
+    RESTAURANT = "restaurant"
+    CLINIC = "clinic"
+    HOTEL = "hotel"
+    GENERAL = "general"
+
+
+class Submission(BaseModel):
+    """The reference's "SubmissionPayload". Every optional field may be left out or null.
+
+    Unknown fields are refused, so that a misspelt one is found here and not on a real telephone. Rules that answer with
+    a code of their own (no phone number, an unsupported language, an impossible time) are not checked here: those
+    fields are plain strings.
+
+    Raises:
+        pydantic.ValidationError: A field is missing, unknown, of the wrong type or out of its range.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    task_category: TaskCategory = Field(description="What kind of place is called")
+    task_description: Text = Field(min_length=1, pattern=r"\S", description="What the AI should accomplish")
+    respondent_phone: Text | None = Field(
+        default=None, description="Phone to call, in E.164; a call without one is refused (missing_phone_number)"
+    )
+    business_name: Text | None = Field(default=None, description="Name of business")
+    user_name: Text | None = Field(default=None, description="User's name for reservation")
+    user_phone: Text | None = Field(default=None, description="User's callback number")
+    appointment_date: Annotated[date | None, BeforeValidator(_only_iso_date)] = Field(
+        default=None, description="YYYY-MM-DD"
+    )
+    appointment_time: Text | None = Field(default=None, description="HH:MM (24-hour)", examples=["19:00"])
+    time_preference_text: Text | None = Field(default=None, description='Natural language: "morning", "after 5pm"')
+    party_size: int | None = Field(default=None, strict=True, ge=1, le=50, description="For restaurant reservations")
+    language: Text | None = Field(default=None, description="App language: `en` or `es`", examples=["en"])
+    call_language: Text | None = Field(default=None, description="Call language: `en` or `es`", examples=["en"])
+    is_urgent: bool | None = Field(default=None, strict=True, description="Prioritize the call")
+    additional_instructions: list[Text] | None = Field(default=None, description="Extra instructions for the AI")

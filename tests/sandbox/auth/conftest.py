@@ -1,0 +1,58 @@
+from collections.abc import AsyncIterator, Iterator
+from typing import Annotated
+
+import httpx
+import pytest
+from fastapi import Depends, FastAPI
+
+from kallyai_mcp.sandbox.accounts import Account
+from kallyai_mcp.sandbox.auth import AUTH_SCHEMA, require, router
+from kallyai_mcp.sandbox.errors import install_error_handlers
+from kallyai_mcp.sandbox.store import Store
+from tests.sandbox.auth.world import Listener, Sandbox, listening, serving
+from tests.sandbox.kit import ManualClock
+
+
+def make_app(sandbox: Sandbox) -> FastAPI:
+    app = FastAPI()
+    app.state.sandbox = sandbox
+    app.include_router(router)
+    install_error_handlers(app)
+
+    @app.get("/guarded")
+    def guarded(account: Annotated[Account, Depends(require("calls:read"))]) -> str:
+        return account.email
+
+    @app.get("/guarded-twice")
+    def guarded_twice(account: Annotated[Account, Depends(require("calls:read", "transcripts:read"))]) -> str:
+        return account.email
+
+    return app
+
+
+@pytest.fixture
+def sandbox(clock: ManualClock) -> Iterator[Sandbox]:
+    sandbox = Sandbox(Store(None, AUTH_SCHEMA), clock)
+    yield sandbox
+    sandbox.store.close()
+
+
+@pytest.fixture
+async def client(sandbox: Sandbox) -> AsyncIterator[httpx.AsyncClient]:
+    """Speaks to a sandbox that has nothing but the sign-in, in-process."""
+    transport = httpx.ASGITransport(make_app(sandbox))
+    async with httpx.AsyncClient(transport=transport, base_url="http://sandbox.test") as client:
+        yield client
+
+
+@pytest.fixture
+def server(sandbox: Sandbox) -> Iterator[str]:
+    """The address of the same on a real port."""
+    with serving(make_app(sandbox)) as address:
+        yield address
+
+
+@pytest.fixture
+def listener() -> Iterator[Listener]:
+    with listening() as listener:
+        yield listener

@@ -1,0 +1,218 @@
+"""The CLI flow, from the page that a program opens to the tokens that come back to it."""
+
+import httpx
+import pytest
+
+from kallyai_mcp.sandbox import visitor
+from kallyai_mcp.sandbox.accounts import ACCOUNTS, SCOPES, Provider
+from tests.sandbox.auth.world import (
+    SCRIPT,
+    Listener,
+    consent_page,
+    error_of,
+    guarded,
+    query_of,
+    sealed_in,
+)
+from tests.sandbox.kit import ManualClock
+
+CLI = {"redirect_uri": "http://127.0.0.1:9999", "state": "s"}
+
+
+@pytest.mark.parametrize("provider", ["google", "apple"])
+async def test_a_person_signs_in_and_the_tokens_come_back(
+    server: str, listener: Listener, provider: Provider, client: httpx.AsyncClient
+) -> None:
+    url = httpx.URL(f"{server}/v1/auth/cli", params={"redirect_uri": listener.redirect_uri, "state": "a b&c=d/é"})
+    page = visitor.sign_in(str(url), account="acct-business", provider=provider)
+    assert page == "You may close this page."
+    assert listener.got.keys() == {"access_token", "refresh_token", "expires_in", "state"}
+    assert (listener.got["expires_in"], listener.got["state"]) == ("3600", "a b&c=d/é")
+    assert (await guarded(client, listener.got["access_token"])).json() == "business@sandbox.test"
+    renewed = await client.post("/v1/auth/refresh", json={"refresh_token": listener.got["refresh_token"]})
+    assert renewed.json()["scope"] == " ".join(SCOPES)
+
+
+def test_whoever_cancels_is_sent_back_without_tokens(server: str, listener: Listener) -> None:
+    visitor.sign_in(f"{server}/v1/auth/cli?redirect_uri={listener.redirect_uri}&state=s", allow=False)
+    assert listener.got == {"error": "access_denied", "state": "s"}
+
+
+def test_the_account_chooser_can_be_cancelled(server: str, listener: Listener) -> None:
+    browser = visitor.Browser()
+    browser.open(f"{server}/v1/auth/cli?redirect_uri={listener.redirect_uri}&state=s")
+    browser.press("Apple")
+    browser.press("Cancel")
+    assert listener.got == {"error": "access_denied", "state": "s"}
+
+
+def test_without_a_state_none_comes_back(server: str, listener: Listener) -> None:
+    visitor.sign_in(f"{server}/v1/auth/cli?redirect_uri={listener.redirect_uri}")
+    assert listener.got.keys() == {"access_token", "refresh_token", "expires_in"}
+
+
+@pytest.mark.parametrize(
+    "redirect_uri", ["http://localhost:1", "http://127.0.0.1:65535", "http://localhost:8080/", "http://127.0.0.1:80/"]
+)
+async def test_the_way_back_is_the_redirect_uri_as_it_was_given(client: httpx.AsyncClient, redirect_uri: str) -> None:
+    first = await client.get("/v1/auth/cli", params={"redirect_uri": redirect_uri})
+    done = await client.post("/v1/auth/sign-in", data={"request": sealed_in(first), "account": "acct-personal"})
+    assert done.status_code == 303
+    assert done.headers["location"].startswith(f"{redirect_uri}?access_token=eyJ")
+    assert done.headers["cache-control"] == "no-store"
+    assert done.headers["referrer-policy"] == "no-referrer"
+
+
+@pytest.mark.parametrize(
+    "redirect_uri",
+    [
+        "",
+        "https://localhost:8080",
+        "http://localhost",
+        "http://localhost:",
+        "http://localhost:0",
+        "http://localhost:65536",
+        "http://localhost:99999999",
+        "http://localhost:8080/callback",
+        "http://localhost:8080//",
+        "http://localhost:8080?a=b",
+        "http://localhost:8080#a",
+        "http://localhost:8080\n",
+        "http://localhost:8080\r\nX-Injected: yes",
+        "http://localhost:\u0661\u0662",
+        "http://user@localhost:8080",
+        "http://localhost:8080@evil.example",
+        "http://localhost:80:8080",
+        "http://localhost.evil.example:8080",
+        "http://evil.example:8080",
+        "http://127.0.0.1.evil.example:8080",
+        "http://127.0.0.2:8080",
+        "http://0.0.0.0:8080",
+        "http://[::1]:8080",
+        "http://localhost\\@evil.example:8080",
+        "//localhost:8080",
+        "javascript:alert(1)",
+        SCRIPT,
+    ],
+)
+async def test_no_other_redirect_uri_is_taken_and_nobody_is_sent_there(
+    client: httpx.AsyncClient, redirect_uri: str
+) -> None:
+    response = await client.get("/v1/auth/cli", params={"redirect_uri": redirect_uri})
+    assert error_of(response, 400) == "invalid_redirect_uri"
+    assert "location" not in response.headers
+    page = await client.get("/v1/auth/cli", params={"redirect_uri": redirect_uri}, headers={"Accept": "text/html"})
+    assert page.status_code == 400
+    assert "location" not in page.headers
+    assert "invalid_redirect_uri" in page.text
+    assert "<form" not in page.text
+    assert "evil.example" not in page.text
+    assert "<script" not in page.text
+
+
+async def test_a_missing_redirect_uri_or_an_endless_state_is_not_valid(client: httpx.AsyncClient) -> None:
+    for query in ({}, {"redirect_uri": "http://localhost:1", "state": "s" * 2049}):
+        response = await client.get("/v1/auth/cli", params=query)
+        assert (response.status_code, response.json()["error"]["code"]) == (400, "validation_error")
+
+
+async def test_a_parameter_given_twice_is_refused(client: httpx.AsyncClient) -> None:
+    response = await client.get("/v1/auth/cli?redirect_uri=http://localhost:1&redirect_uri=http://localhost:2")
+    assert error_of(response, 400) == "invalid_request"
+
+
+async def test_the_longest_state_comes_back_whole(client: httpx.AsyncClient) -> None:
+    state = "\U0001f4de" * 2048
+    first = await client.get("/v1/auth/cli", params=CLI | {"state": state})
+    chooser = await client.get("/v1/auth/sign-in", params={"request": sealed_in(first), "provider": "google"})
+    done = await client.post("/v1/auth/sign-in", data={"request": sealed_in(chooser), "account": "acct-personal"})
+    assert query_of(done)["state"] == state
+
+
+async def _steps(client: httpx.AsyncClient, sealed: str) -> list[httpx.Response]:
+    """Every step that a sealed request opens, tried with this one."""
+    return [
+        await client.get("/v1/auth/sign-in", params={"request": sealed, "provider": "google"}),
+        await client.post("/v1/auth/sign-in", data={"request": sealed, "account": "acct-personal"}),
+        await client.get("/v1/auth/consent", params={"request": sealed}),
+        await client.post("/v1/auth/consent", data={"request": sealed, "decision": "allow"}),
+        await client.post("/v1/auth/consent", data={"request": sealed, "decision": "deny"}),
+    ]
+
+
+async def test_a_tampered_request_goes_no_further(client: httpx.AsyncClient) -> None:
+    header, payload, signature = sealed_in(await client.get("/v1/auth/cli", params=CLI)).split(".")
+    for sealed in (f"{header}.{payload[:-2]}AA.{signature}", f"{header}.{payload}.", "eyJ...", SCRIPT):
+        for step in await _steps(client, sealed):
+            assert error_of(step, 400) == "sign_in_expired"
+
+
+async def test_an_access_token_is_no_sealed_request(client: httpx.AsyncClient) -> None:
+    sealed = sealed_in(await client.get("/v1/auth/cli", params=CLI))
+    done = await client.post("/v1/auth/sign-in", data={"request": sealed, "account": "acct-personal"})
+    for step in await _steps(client, query_of(done)["access_token"]):
+        assert error_of(step, 400) == "sign_in_expired"
+    assert error_of(await guarded(client, sealed), 401) == "invalid_token"
+
+
+async def test_a_request_sealed_for_another_browser_goes_no_further(client: httpx.AsyncClient) -> None:
+    sealed = sealed_in(await client.get("/v1/auth/cli", params=CLI))
+    client.cookies.clear()
+    for step in await _steps(client, sealed):
+        assert error_of(step, 400) == "sign_in_expired"
+    await client.get("/v1/auth/cli", params=CLI)
+    for step in await _steps(client, sealed):
+        assert error_of(step, 400) == "sign_in_expired"
+
+
+async def test_a_page_is_good_for_ten_minutes(client: httpx.AsyncClient, clock: ManualClock) -> None:
+    sealed = sealed_in(await client.get("/v1/auth/cli", params=CLI))
+    clock.advance(seconds=599)
+    assert (await _steps(client, sealed))[0].status_code == 200
+    clock.advance(seconds=1)
+    for step in await _steps(client, sealed):
+        assert error_of(step, 400) == "sign_in_expired"
+
+
+async def test_a_second_tab_does_not_end_the_first_ones_sign_in(client: httpx.AsyncClient) -> None:
+    first = sealed_in(await client.get("/v1/auth/cli", params=CLI))
+    await client.get("/v1/auth/cli", params=CLI)
+    done = await client.post("/v1/auth/sign-in", data={"request": first, "account": "acct-personal"})
+    assert done.status_code == 303
+
+
+async def test_a_cookie_that_someone_else_planted_is_replaced(client: httpx.AsyncClient) -> None:
+    client.cookies.set("kallyai_sandbox_browser", "planted")
+    response = await client.get("/v1/auth/cli", params=CLI)
+    cookie = response.headers["set-cookie"]
+    assert "planted" not in cookie
+    assert "HttpOnly" in cookie
+    assert "SameSite=lax" in cookie
+
+
+async def test_only_sandbox_accounts_can_be_chosen(client: httpx.AsyncClient) -> None:
+    sealed = sealed_in(await client.get("/v1/auth/cli", params=CLI))
+    response = await client.post("/v1/auth/sign-in", data={"request": sealed, "account": SCRIPT})
+    assert error_of(response, 400) == "invalid_request"
+
+
+async def test_the_cli_flow_has_no_consent_to_jump_to(client: httpx.AsyncClient) -> None:
+    sealed = sealed_in(await client.get("/v1/auth/cli", params=CLI))
+    assert error_of(await client.get("/v1/auth/consent", params={"request": sealed}), 400) == "sign_in_expired"
+    allowed = await client.post("/v1/auth/consent", data={"request": sealed, "decision": "allow"})
+    assert error_of(allowed, 400) == "sign_in_expired"
+
+
+async def test_a_client_cannot_be_allowed_before_an_account_was_chosen(client: httpx.AsyncClient) -> None:
+    asked = {"response_type": "code", "client_id": "sandbox-client", "redirect_uri": "http://127.0.0.1:9999"}
+    sealed = sealed_in(await client.get("/v1/auth/authorize", params=asked))
+    allowed = await client.post("/v1/auth/consent", data={"request": sealed, "decision": "allow"})
+    assert error_of(allowed, 400) == "sign_in_expired"
+    assert "decision" in (await consent_page(client)).text
+
+
+def test_every_account_is_on_the_chooser(server: str, listener: Listener) -> None:
+    browser = visitor.Browser()
+    browser.open(f"{server}/v1/auth/cli?redirect_uri={listener.redirect_uri}")
+    browser.press("Google")
+    assert browser.buttons == (*(f"{one.email} {one.description}" for one in ACCOUNTS.values()), "Cancel")

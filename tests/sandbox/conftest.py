@@ -1,0 +1,137 @@
+"""The sandbox as its users meet it: an application, a clock to turn, and someone who is signed in."""
+
+import json
+import re
+from collections.abc import AsyncIterator, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from kallyai_mcp.sandbox.app import SandboxApp, create_app
+from tests.sandbox.kit import Body, Dial, ManualClock, Reference, SameShape, SignIn
+
+REFERENCE = Path(__file__).parent.parent / "reference"
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    return "asyncio"  # uvicorn knows no other
+
+
+@pytest.fixture
+def clock() -> ManualClock:
+    return ManualClock(datetime(2026, 1, 25, 15, 30, tzinfo=UTC))
+
+
+@pytest.fixture
+def app(clock: ManualClock) -> Iterator[SandboxApp]:
+    app = create_app(clock=clock)
+    yield app
+    app.state.sandbox.close()
+
+
+def _operation(document: dict[str, Any], method: str, path: str) -> dict[str, Any] | None:
+    for template, methods in document["paths"].items():
+        pattern = re.sub(r"\\{[a-z_]+\\}", "[^/]+", re.escape(template))
+        if re.fullmatch(pattern, path) and method.lower() in methods:
+            operation: dict[str, Any] = methods[method.lower()]
+            return operation
+    return None
+
+
+@pytest.fixture(scope="session")
+def document() -> dict[str, Any]:
+    """The sandbox's OpenAPI document."""
+    app = create_app()
+    app.state.sandbox.close()
+    return app.openapi()
+
+
+@pytest.fixture
+async def client(app: SandboxApp, document: dict[str, Any]) -> AsyncIterator[httpx.AsyncClient]:
+    """Speaks to the sandbox in-process, and holds each answer to the OpenAPI document."""
+
+    async def documented(response: httpx.Response) -> None:
+        operation = _operation(document, response.request.method, response.request.url.path)
+        if operation is not None and response.status_code != 500:
+            assert str(response.status_code) in operation["responses"], f"undocumented: {response}"
+
+    transport = httpx.ASGITransport(app)
+    hooks = {"response": [documented]}
+    async with httpx.AsyncClient(transport=transport, base_url="http://sandbox.test", event_hooks=hooks) as client:
+        yield client
+
+
+@pytest.fixture
+def sign_in(app: SandboxApp) -> SignIn:
+    """Headers that sign a request in: `sign_in(account="acct-personal", scopes=None)`."""
+
+    def sign_in(account: str = "acct-personal", scopes: list[str] | None = None) -> dict[str, str]:
+        tokens = app.state.sandbox.issue_tokens(account, scopes)
+        return {"Authorization": f"Bearer {tokens['access_token']}"}
+
+    return sign_in
+
+
+@pytest.fixture
+def body() -> Body:
+    """The body of `POST /v1/calls`: the reference's example, with other values for some fields of the submission."""
+
+    def body(timezone: str = "America/New_York", **changes: Any) -> dict[str, Any]:
+        submission = {
+            "task_category": "restaurant",
+            "task_description": "Reserve table for 4",
+            "respondent_phone": "+14155551234",
+            "business_name": "Italian Bistro",
+            "user_name": "Sample Guest",
+            "appointment_date": "2026-01-28",
+            "appointment_time": "19:00",
+            "party_size": 4,
+        }
+        return {"submission": submission | changes, "timezone": timezone}
+
+    return body
+
+
+@pytest.fixture
+def dial(client: httpx.AsyncClient, sign_in: SignIn, body: Body) -> Dial:
+    """Place a call: `dial(account="acct-personal", key=None, **changes)` posts the example with these changes."""
+
+    async def dial(account: str = "acct-personal", key: str | None = None, **changes: Any) -> httpx.Response:
+        headers = sign_in(account) | ({"Idempotency-Key": key} if key else {})
+        return await client.post("/v1/calls", headers=headers, json=body(**changes))
+
+    return dial
+
+
+@pytest.fixture
+def reference() -> Reference:
+    """A payload of the reference, word for word: `reference("call_list")`."""
+    return lambda name: json.loads((REFERENCE / f"{name}.json").read_text(encoding="utf-8"))
+
+
+@pytest.fixture
+def assert_same_shape() -> SameShape:
+    """Hold a payload to an example: the same keys, and each value of the same JSON type."""
+
+    def assert_same_shape(actual: Any, example: Any) -> None:
+        number = (int, float)
+        if isinstance(example, bool) or not isinstance(example, number):
+            assert type(actual) is type(example)
+        else:
+            assert isinstance(actual, number)
+            assert not isinstance(actual, bool)
+        if isinstance(example, dict):
+            assert actual.keys() == example.keys()
+            for key, value in example.items():
+                assert_same_shape(actual[key], value)
+        if isinstance(example, list):
+            for item in actual:
+                assert_same_shape(item, example[0])
+        if isinstance(example, str) and re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", example):
+            assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", actual)
+
+    return assert_same_shape

@@ -1,0 +1,205 @@
+"""The pages for people, and the document for programs."""
+
+import re
+from html.parser import HTMLParser
+from typing import Any
+
+import httpx
+import pytest
+
+from kallyai_mcp.sandbox.accounts import ACCOUNTS, SCOPES
+from kallyai_mcp.sandbox.app import SandboxApp
+from kallyai_mcp.sandbox.line.numbers import as_rows
+from tests.sandbox.kit import Dial, ManualClock, SignIn
+
+REFERENCE_ENDPOINTS = {
+    ("get", "/v1/auth/cli"),
+    ("get", "/v1/auth/authorize"),
+    ("post", "/v1/auth/gpt/token"),
+    ("post", "/v1/auth/refresh"),
+    ("post", "/v1/auth/google/validate"),
+    ("post", "/v1/auth/apple/token"),
+    ("post", "/v1/calls"),
+    ("get", "/v1/calls"),
+    ("get", "/v1/calls/{call_id}"),
+    ("get", "/v1/calls/{call_id}/transcript"),
+    ("get", "/v1/calls/{call_id}/calendar.ics"),
+    ("get", "/v1/users/me/subscription"),
+    ("get", "/v1/users/me/statistics"),
+    ("get", "/v1/stripe/billing-portal"),
+}
+
+
+class Page(HTMLParser):
+    """What a page says, what it loads, and where its links go."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.loads: list[str] = []
+        self.links: list[str] = []
+        self.ids: set[str] = set()
+        self.language = ""
+        self.progress: list[dict[str, str | None]] = []
+        self._words: list[str] = []
+        self.feed(html)
+        self.words = " ".join(" ".join(self._words).split())
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        values = dict(attrs)
+        if "id" in values:
+            assert values["id"] not in self.ids, "an id is given twice"
+            self.ids.add(values["id"] or "")
+        if tag == "a":
+            self.links.append(values["href"] or "")
+        elif tag == "html":
+            self.language = values["lang"] or ""
+        elif tag == "progress":
+            self.progress.append(values)
+        if tag != "a":
+            self.loads += [value or "" for name, value in attrs if name in {"src", "href"}]
+
+    def handle_data(self, data: str) -> None:
+        self._words.append(data)
+
+
+def references(value: Any) -> set[str]:
+    if isinstance(value, dict):
+        return {value["$ref"]} if "$ref" in value else set().union(*map(references, value.values()), set())
+    return set().union(*map(references, value), set()) if isinstance(value, list) else set()
+
+
+@pytest.mark.parametrize("path", ["/", "/docs"])
+async def test_a_page_needs_no_script_and_nothing_from_elsewhere(client: httpx.AsyncClient, path: str) -> None:
+    answer = await client.get(path)
+    assert answer.status_code == 200
+    page = Page(answer.text)
+    assert set(page.loads) == {"data:,", "/_sandbox/style.css"}
+    assert all(link.startswith(("/", "#")) for link in page.links)
+    assert "<script" not in answer.text
+    policy = answer.headers["content-security-policy"]
+    assert policy.startswith("default-src 'none'; style-src 'self';")
+    assert "frame-ancestors 'none'" in policy
+    style = await client.get("/_sandbox/style.css")
+    assert style.headers["content-type"].startswith("text/css")
+    assert "prefers-color-scheme: dark" in style.text
+    assert "url(" not in style.text
+
+
+@pytest.mark.parametrize("path", ["/", "/docs"])
+async def test_a_page_lists_the_test_numbers_and_the_accounts(client: httpx.AsyncClient, path: str) -> None:
+    words = Page((await client.get(path)).text).words
+    for number, description in as_rows():
+        assert f"{number} {description}" in words
+    for account in ACCOUNTS.values():
+        assert account.email in words
+
+
+async def test_the_docs_show_every_endpoint_schema_and_scope(client: httpx.AsyncClient, app: SandboxApp) -> None:
+    page = Page((await client.get("/docs")).text)
+    document = app.openapi()
+    for path, methods in document["paths"].items():
+        for method in methods:
+            assert f"{method.upper()} {path}" in page.words
+    assert {f"schema-{name}" for name in document["components"]["schemas"]} <= page.ids
+    assert {link[1:] for link in page.links if link.startswith("#")} <= page.ids
+    assert all(scope in page.words for scope in SCOPES)
+    assert "integer from 1 to 200 default 50" in page.words
+
+
+async def test_every_link_of_the_pages_leads_somewhere(client: httpx.AsyncClient) -> None:
+    for path in ("/", "/docs"):
+        for link in Page((await client.get(path)).text).links:
+            if link.startswith("/"):
+                assert (await client.get(link)).status_code == 200
+
+
+async def test_the_openapi_document_has_every_endpoint_of_the_reference(client: httpx.AsyncClient) -> None:
+    document = (await client.get("/openapi.json")).json()
+    found = {(method, path) for path, methods in document["paths"].items() for method in methods}
+    assert found >= REFERENCE_ENDPOINTS
+
+
+async def test_the_openapi_document_is_consistent_and_knows_no_error_but_the_references(
+    client: httpx.AsyncClient,
+) -> None:
+    document = (await client.get("/openapi.json")).json()
+    schemas = document["components"]["schemas"]
+    assert {ref.rpartition("/")[2] for ref in references(document)} <= schemas.keys()
+    assert "HTTPValidationError" not in schemas
+    assert document["components"]["securitySchemes"]["bearer"]["scheme"] == "bearer"
+    for path, methods in document["paths"].items():
+        for operation in methods.values():
+            if not path.startswith("/v1/auth") and path.startswith("/v1/"):
+                assert operation["security"] == [{"bearer": []}]
+                assert {"401", "403"} <= operation["responses"].keys()
+    created = document["paths"]["/v1/calls"]["post"]["responses"]
+    assert created.keys() == {"201", "400", "401", "402", "403", "409", "422", "429", "503"}
+    listed = document["paths"]["/v1/calls"]["get"]["responses"]
+    assert "422" not in listed
+
+
+async def portal(client: httpx.AsyncClient, headers: dict[str, str]) -> str:
+    url: str = (await client.get("/v1/stripe/billing-portal", headers=headers)).json()["url"]
+    return url
+
+
+async def test_the_billing_link_shows_plan_and_usage_without_a_token(
+    client: httpx.AsyncClient, sign_in: SignIn, dial: Dial
+) -> None:
+    await dial(respondent_phone="+12025550103")
+    url = await portal(client, sign_in())
+    assert url.startswith("http://sandbox.test/")
+    answer = await client.get(url)
+    page = Page(answer.text)
+    assert page.language == answer.headers["content-language"] == "en"
+    assert "personal@sandbox.test" in page.words
+    assert "Personal, monthly" in page.words
+    assert "January 1, 2026 \u2013 January 31, 2026" in page.words
+    assert "Minutes 45.1 of 210 · 164.9 left" in page.words
+    assert "Calls 9 of 35 · 26 left" in page.words
+    assert [(bar["value"], bar["max"]) for bar in page.progress] == [("45.1", "210"), ("9", "35")]
+    assert answer.headers["cache-control"] == "no-store"
+
+
+async def test_the_billing_page_speaks_spanish(client: httpx.AsyncClient, sign_in: SignIn, dial: Dial) -> None:
+    await dial(respondent_phone="+12025550103")
+    answer = await client.get(await portal(client, sign_in()), headers={"Accept-Language": "es-ES,es;q=0.9,en;q=0.8"})
+    page = Page(answer.text)
+    assert page.language == answer.headers["content-language"] == "es"
+    assert "Minutos 45,1 de 210 · quedan 164,9" in page.words
+    assert "1 de enero de 2026 \u2013 31 de enero de 2026" in page.words
+
+
+@pytest.mark.parametrize("account", ACCOUNTS)
+@pytest.mark.parametrize("language", ["en", "es"])
+async def test_every_account_has_a_billing_page(
+    client: httpx.AsyncClient, sign_in: SignIn, account: str, language: str
+) -> None:
+    answer = await client.get(await portal(client, sign_in(account)), headers={"Accept-Language": language})
+    assert answer.status_code == 200
+    assert ACCOUNTS[account].email in answer.text
+
+
+async def test_the_subscriptions_management_url_is_the_billing_page(client: httpx.AsyncClient, sign_in: SignIn) -> None:
+    subscription = (await client.get("/v1/users/me/subscription", headers=sign_in())).json()
+    assert (await client.get(subscription["management_url"])).status_code == 200
+
+
+async def test_a_billing_link_works_for_an_hour(client: httpx.AsyncClient, sign_in: SignIn, clock: ManualClock) -> None:
+    url = await portal(client, sign_in())
+    clock.advance(minutes=59)
+    assert (await client.get(url)).status_code == 200
+    clock.advance(minutes=1)
+    answer = await client.get(url)
+    assert (answer.status_code, answer.json()["error"]["code"]) == (404, "not_found")
+
+
+async def test_a_billing_link_can_not_be_made_up(client: httpx.AsyncClient, sign_in: SignIn) -> None:
+    url = await portal(client, sign_in())
+    access_token = sign_in()["Authorization"].removeprefix("Bearer ")
+    base, _, session = url.rpartition("/")
+    head, payload, signature = session.split(".")
+    turned = signature[:-2] + ("AA" if signature[-2:] != "AA" else "BB")
+    for made_up in ("x", "a.b.c", access_token, f"{head}.{payload}.{turned}", f"{head}.{payload}."):
+        assert (await client.get(f"{base}/{made_up}")).status_code == 404
+    assert re.fullmatch(r"http://sandbox\.test/_sandbox/billing", base)

@@ -1,0 +1,119 @@
+"""Minutes and calls are counted, run out, and renew: the reference's "User Endpoints" and its 402."""
+
+from datetime import UTC, datetime
+
+import anyio
+import httpx
+import pytest
+
+from tests.sandbox.kit import Dial, ManualClock, Reference, SameShape, SignIn
+
+
+async def test_statistics_start_with_what_the_reference_prints(
+    client: httpx.AsyncClient, sign_in: SignIn, reference: Reference
+) -> None:
+    assert (await client.get("/v1/users/me/statistics", headers=sign_in())).json() == reference("statistics")
+
+
+async def test_statistics_follow_from_the_calls_that_were_made(
+    client: httpx.AsyncClient, sign_in: SignIn, dial: Dial, reference: Reference, assert_same_shape: SameShape
+) -> None:
+    durations = [(await dial()).json()["duration_seconds"] for _ in range(3)]
+    statistics = (await client.get("/v1/users/me/statistics", headers=sign_in())).json()
+    assert_same_shape(statistics, reference("statistics"))
+    tenths = sum(-int(-seconds * 10 // 60) for seconds in durations)  # each call rounded up to a tenth of a minute
+    assert statistics["minutes_used"] == pytest.approx(45 + tenths / 10)
+    assert statistics["minutes_remaining"] == pytest.approx(165 - tenths / 10)
+    assert (statistics["calls_used"], statistics["calls_remaining"]) == (11, 24)
+    assert statistics["usage_percentage"] == pytest.approx(100 * statistics["minutes_used"] / 210, abs=0.05)
+
+
+async def test_a_call_under_way_counts(
+    client: httpx.AsyncClient, clock: ManualClock, sign_in: SignIn, dial: Dial
+) -> None:
+    clock.hold()
+    with anyio.fail_after(10):
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(dial)
+            await clock.sleepers(1)
+            statistics = (await client.get("/v1/users/me/statistics", headers=sign_in())).json()
+            clock.advance(hours=1)
+    assert statistics["calls_used"] == 9
+    assert statistics["minutes_used"] > 45
+
+
+async def test_a_used_up_plan_answers_402_as_the_reference_prints_it(
+    client: httpx.AsyncClient, dial: Dial, reference: Reference, sign_in: SignIn
+) -> None:
+    answer = await dial("acct-empty")
+    assert answer.status_code == 402
+    assert answer.json() | reference("quota_exceeded") == answer.json()
+    assert answer.json()["error"]["code"] == "quota_exceeded"
+    assert (await client.get("/v1/calls", headers=sign_in("acct-empty"))).json()["total"] == 0
+
+
+async def test_calls_run_out_before_minutes_do(client: httpx.AsyncClient, dial: Dial, sign_in: SignIn) -> None:
+    for _ in range(2):
+        assert (await dial("acct-trial", respondent_phone="+12025550103")).status_code == 201
+    assert (await dial("acct-trial")).status_code == 402
+    statistics = (await client.get("/v1/users/me/statistics", headers=sign_in("acct-trial"))).json()
+    assert (statistics["calls_used"], statistics["calls_remaining"]) == (5, 0)
+    assert statistics["minutes_remaining"] > 0
+
+
+async def test_minutes_run_out_and_the_last_call_may_run_over(
+    client: httpx.AsyncClient, clock: ManualClock, dial: Dial, sign_in: SignIn
+) -> None:
+    calls = 0
+    with anyio.fail_after(60):
+        while (answer := await dial(respondent_phone="+12025550111")).status_code == 201:
+            calls += 1
+    assert answer.status_code == 402
+    assert clock.now() < datetime(2026, 2, 1, tzinfo=UTC)
+    statistics = (await client.get("/v1/users/me/statistics", headers=sign_in())).json()
+    assert calls < 27, "the calls ran out first, so this shows nothing about minutes"
+    assert statistics["minutes_used"] >= 210
+    assert statistics["minutes_remaining"] == 0
+    assert statistics["usage_percentage"] >= 100
+
+
+async def test_one_accounts_calls_do_not_count_for_another(
+    client: httpx.AsyncClient, dial: Dial, sign_in: SignIn
+) -> None:
+    before = (await client.get("/v1/users/me/statistics", headers=sign_in("acct-business"))).json()
+    await dial()
+    assert (await client.get("/v1/users/me/statistics", headers=sign_in("acct-business"))).json() == before
+
+
+@pytest.mark.parametrize(
+    ("account", "moment", "start", "end"),
+    [
+        ("acct-personal", datetime(2026, 2, 1, tzinfo=UTC), "2026-02-01T00:00:00Z", "2026-03-01T00:00:00Z"),
+        ("acct-personal", datetime(2026, 12, 31, 23, tzinfo=UTC), "2026-12-01T00:00:00Z", "2027-01-01T00:00:00Z"),
+        ("acct-business", datetime(2026, 12, 31, 23, tzinfo=UTC), "2026-01-01T00:00:00Z", "2027-01-01T00:00:00Z"),
+    ],
+)
+async def test_a_plan_renews_with_its_period(
+    client: httpx.AsyncClient, clock: ManualClock, dial: Dial, sign_in: SignIn, account: str, moment: datetime,
+    start: str, end: str,
+) -> None:  # fmt: skip
+    await dial(account)
+    clock.turn_to(moment)
+    statistics = (await client.get("/v1/users/me/statistics", headers=sign_in(account))).json()
+    assert (statistics["period_start"], statistics["period_end"]) == (start, end)
+    assert statistics["calls_used"] == (8 if account == "acct-personal" else 1)
+
+
+async def test_the_subscription_has_the_shape_of_the_reference(
+    client: httpx.AsyncClient, sign_in: SignIn, reference: Reference, assert_same_shape: SameShape
+) -> None:
+    subscription = (await client.get("/v1/users/me/subscription", headers=sign_in())).json()
+    assert_same_shape(subscription, reference("subscription"))
+    assert subscription["plan"] == reference("subscription")["plan"]
+    assert subscription["expires_at"] == "2026-02-01T00:00:00Z"
+
+
+async def test_a_trial_is_no_active_subscription(client: httpx.AsyncClient, sign_in: SignIn) -> None:
+    subscription = (await client.get("/v1/users/me/subscription", headers=sign_in("acct-trial"))).json()
+    assert subscription["has_active_subscription"] is subscription["auto_renew"] is False
+    assert subscription["status"] == "trialing"

@@ -1,0 +1,192 @@
+"""The sandbox over real HTTP: its address, its end, and its defects."""
+
+import errno
+import logging
+import socket
+import sqlite3
+from collections.abc import AsyncIterator
+from datetime import timedelta
+from pathlib import Path
+
+import anyio
+import anyio.abc
+import httpx
+import pytest
+from fastapi.responses import StreamingResponse
+
+from kallyai_mcp.sandbox.app import SandboxApp, create_app
+from kallyai_mcp.sandbox.clock import SystemClock
+from kallyai_mcp.sandbox.serve import running, serve
+from tests.sandbox.kit import Body, Dial, ManualClock, SignIn
+
+KEY = "5b0e1d52-0a4f-4e57-9d0e-8f0f4d1f6a11"
+
+
+def port_of(url: str) -> int:
+    return httpx.URL(url).port or 0
+
+
+async def test_it_answers_at_the_address_it_names(app: SandboxApp, sign_in: SignIn, body: Body) -> None:
+    with anyio.fail_after(30):
+        async with running(app) as url, httpx.AsyncClient(base_url=url) as client:
+            assert url.startswith("http://127.0.0.1:")
+            answer = await client.post("/v1/calls", headers=sign_in(), json=body())
+    assert (answer.status_code, answer.json()["status"]) == (201, "success")
+    assert "server" not in answer.headers
+
+
+async def test_on_all_interfaces_it_names_the_loopback_one(app: SandboxApp) -> None:
+    with anyio.fail_after(30):
+        async with running(app, host="0.0.0.0") as url, httpx.AsyncClient(base_url=url) as client:  # noqa: S104
+            assert url.startswith("http://127.0.0.1:")
+            assert (await client.get("/")).status_code == 200
+
+
+@pytest.mark.skipif(not socket.has_dualstack_ipv6(), reason="this machine has no IPv6")
+async def test_an_ipv6_address_is_named_in_brackets(app: SandboxApp) -> None:
+    with anyio.fail_after(30):
+        async with running(app, host="::1") as url, httpx.AsyncClient(base_url=url) as client:
+            assert url.startswith("http://[::1]:")
+            assert (await client.get("/")).status_code == 200
+
+
+async def test_its_links_lead_back_to_the_address_it_was_asked_at(app: SandboxApp, sign_in: SignIn) -> None:
+    with anyio.fail_after(30):
+        async with running(app) as url, httpx.AsyncClient(base_url=url) as client:
+            link = (await client.get("/v1/stripe/billing-portal", headers=sign_in())).json()["url"]
+            assert link.startswith(url)
+            assert (await client.get(link)).status_code == 200
+
+
+async def test_the_port_is_free_again_afterwards_and_the_same_app_can_be_served_again(
+    app: SandboxApp, sign_in: SignIn, body: Body
+) -> None:
+    with anyio.fail_after(30):
+        async with running(app) as url:
+            port = port_of(url)
+        async with running(app, port=port) as again, httpx.AsyncClient(base_url=again) as client:
+            assert again == url
+            assert (await client.post("/v1/calls", headers=sign_in(), json=body())).status_code == 201
+
+
+async def test_an_address_that_is_taken_is_an_os_error(app: SandboxApp) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken, pytest.raises(OSError, match=str(errno.EADDRINUSE)):
+        async with running(app, port=taken.getsockname()[1]):
+            pytest.fail("it can't run")
+
+
+async def test_what_the_block_raises_comes_out_as_it_is(app: SandboxApp) -> None:
+    with anyio.fail_after(30), pytest.raises(LookupError, match="mine"):
+        async with running(app):
+            raise LookupError("mine")
+
+
+async def test_it_stops_when_it_is_cancelled(app: SandboxApp) -> None:
+    with anyio.fail_after(30):
+        with anyio.CancelScope() as scope:
+            async with running(app) as url:
+                scope.cancel()
+                await anyio.sleep_forever()
+        with pytest.raises(httpx.ConnectError):
+            async with httpx.AsyncClient() as client:
+                await client.get(url)
+
+
+async def test_stopping_answers_those_who_wait_and_their_call_goes_on(
+    app: SandboxApp, clock: ManualClock, sign_in: SignIn, body: Body
+) -> None:
+    clock.hold()
+    headers = sign_in() | {"Idempotency-Key": KEY}
+    answers: list[httpx.Response] = []
+    async with httpx.AsyncClient() as client:
+
+        async def call(url: str) -> None:
+            answers.append(await client.post(f"{url}/v1/calls", headers=headers, json=body()))
+
+        with anyio.fail_after(30):
+            async with anyio.create_task_group() as tasks, running(app) as url:
+                tasks.start_soon(call, url)
+                await clock.sleepers(1)
+            clock.advance(minutes=30)
+            async with running(app) as url:
+                await call(url)
+    interrupted, finished = answers
+    assert (interrupted.status_code, interrupted.json()["error"]["code"]) == (503, "service_unavailable")
+    assert interrupted.headers["retry-after"] == "1"
+    assert (finished.status_code, finished.json()["status"]) == (201, "success")
+    assert finished.json()["metadata"]["created_at"] == "2026-01-25T15:30:00Z"
+
+
+async def test_a_wait_that_begins_after_the_stop_is_answered_at_once(
+    app: SandboxApp, clock: ManualClock, dial: Dial
+) -> None:
+    clock.hold()
+    app.state.sandbox.stop()
+    with anyio.fail_after(10):
+        assert (await dial()).status_code == 503
+        app.state.sandbox.resume()
+        clock.advance(hours=1)
+        assert (await dial("acct-empty")).status_code == 402
+
+
+async def test_a_defect_is_answered_in_the_references_format_without_internals(
+    app: SandboxApp, client: httpx.AsyncClient, sign_in: SignIn, caplog: pytest.LogCaptureFixture
+) -> None:
+    headers = sign_in()
+    app.state.sandbox.close()
+    with caplog.at_level(logging.ERROR):
+        answer = await client.get("/v1/calls", headers=headers)
+    error = answer.json()["error"]
+    assert (answer.status_code, error["code"]) == (500, "internal_error")
+    assert "sqlite" not in answer.text.lower()
+    assert error["correlation_id"] in caplog.text
+    assert headers["Authorization"].removeprefix("Bearer ") not in caplog.text
+
+
+async def test_a_defect_in_the_middle_of_an_answer_breaks_the_answer_off(
+    app: SandboxApp, client: httpx.AsyncClient
+) -> None:
+    async def half() -> AsyncIterator[str]:
+        yield "half of it"
+        raise LookupError("the other half")
+
+    app.add_api_route("/half", lambda: StreamingResponse(half()))
+    with pytest.raises(LookupError, match="the other half"):
+        await client.get("/half")
+
+
+async def test_the_machines_clock_wakes_nobody_early() -> None:
+    clock = SystemClock()
+    moment = clock.now() + timedelta(milliseconds=20)
+    with anyio.fail_after(10):
+        await clock.sleep_until(moment)
+    assert clock.now() >= moment
+
+
+@pytest.mark.parametrize("speed", [0, -1, float("inf"), float("nan")])
+def test_a_speed_that_is_none_is_refused(speed: float) -> None:
+    with pytest.raises(ValueError, match="speed"):
+        create_app(speed=speed)
+
+
+def test_a_file_that_is_no_database_is_refused(tmp_path: Path) -> None:
+    data = tmp_path / "notes.txt"
+    data.write_text("no database, " * 100)
+    with pytest.raises(sqlite3.DatabaseError):
+        create_app(data=data)
+
+
+async def test_an_account_that_does_not_exist_can_not_be_signed_in(app: SandboxApp) -> None:
+    with pytest.raises(ValueError, match="acct-nobody"):
+        app.state.sandbox.issue_tokens("acct-nobody")
+
+
+async def test_serve_ends_when_it_is_cancelled(tmp_path: Path) -> None:
+    with anyio.fail_after(30):
+        async with anyio.create_task_group() as tasks:
+
+            async def ended() -> None:
+                await serve(data=tmp_path / "sandbox.sqlite", ready=lambda _: tasks.cancel_scope.cancel())
+
+            tasks.start_soon(ended)
+    assert (tmp_path / "sandbox.sqlite").exists()

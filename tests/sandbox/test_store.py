@@ -1,0 +1,99 @@
+"""The sandbox's database: what a failed transaction leaves behind, and many processes at once."""
+
+import sqlite3
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from kallyai_mcp.sandbox.store import Store
+
+SCHEMA = """
+CREATE TABLE IF NOT EXISTS parents (id INTEGER PRIMARY KEY);
+CREATE TABLE IF NOT EXISTS children (parent INTEGER REFERENCES parents DEFERRABLE INITIALLY DEFERRED);
+"""
+
+CHECKED = f"COMMIT; PRAGMA foreign_keys = ON; BEGIN IMMEDIATE; {SCHEMA}"
+"""The same with foreign keys checked, which can only be switched on between transactions."""
+
+
+def parents(store: Store) -> list[int]:
+    with store.transaction() as db:
+        return [row["id"] for row in db.execute("SELECT id FROM parents ORDER BY id")]
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "store.sqlite"
+
+
+def try_to(store: Store, *statements: str) -> None:
+    with store.transaction() as db:
+        for statement in statements:
+            db.execute(statement)
+
+
+def test_what_a_block_did_before_it_raised_is_undone(path: Path) -> None:
+    store = Store(path, SCHEMA)
+    with pytest.raises(sqlite3.OperationalError):
+        try_to(store, "INSERT INTO parents VALUES (1)", "NONSENSE")
+    assert parents(store) == []
+    store.close()
+
+
+def test_a_commit_that_fails_undoes_the_transaction_and_the_next_one_works(path: Path) -> None:
+    store = Store(path, CHECKED)
+    try_to(store, "INSERT INTO parents VALUES (1)")
+    with pytest.raises(sqlite3.IntegrityError):
+        try_to(store, "INSERT INTO parents VALUES (2)", "INSERT INTO children VALUES (99)")
+    assert parents(store) == [1]
+    store.close()
+
+
+def test_a_transaction_that_sqlite_undid_by_itself_leaves_the_next_one_working(path: Path) -> None:
+    store = Store(path, SCHEMA)
+    with pytest.raises(sqlite3.IntegrityError):
+        try_to(store, "INSERT INTO parents VALUES (1)", "INSERT OR ROLLBACK INTO parents VALUES (1)")
+    assert parents(store) == []
+    store.close()
+
+
+def test_a_file_that_someone_else_is_busy_with_is_waited_for(path: Path) -> None:
+    other = sqlite3.connect(path, isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    with ThreadPoolExecutor(1) as pool:
+        opening = pool.submit(Store, path, SCHEMA)
+        with pytest.raises(TimeoutError):
+            opening.result(timeout=0.1)
+        other.execute("COMMIT")
+        store = opening.result(timeout=10)
+    assert parents(store) == []
+    store.close()
+    other.close()
+
+
+def test_what_was_committed_is_there_for_who_opens_the_file_next(path: Path) -> None:
+    first = Store(path, SCHEMA)
+    with first.transaction() as db:
+        db.execute("INSERT INTO parents VALUES (7)")
+    second = Store(path, SCHEMA)
+    assert parents(second) == [7]
+    first.close()
+    second.close()
+
+
+def test_many_may_open_a_new_file_at_the_same_moment(path: Path) -> None:
+    with ThreadPoolExecutor(8) as pool:
+        for store in pool.map(lambda _: Store(path, SCHEMA), range(24)):
+            store.close()
+    store = Store(path, SCHEMA)
+    assert parents(store) == []
+    store.close()
+
+
+def test_a_schema_that_fails_leaves_the_file_open_to_others(path: Path) -> None:
+    with pytest.raises(sqlite3.OperationalError):
+        Store(path, SCHEMA, "CREATE NONSENSE;")
+    store = Store(path, SCHEMA)
+    assert parents(store) == []
+    store.close()
