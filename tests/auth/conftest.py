@@ -1,0 +1,74 @@
+"""Signing in as its users meet it: a place to keep tokens, a service that renews them, a clock that stands still."""
+
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import keyring
+import pytest
+from keyring.backends import fail
+
+from kallyai_mcp.auth.files import FileStore
+from kallyai_mcp.auth.session import Session
+from tests.auth.kit import API, Clock, MemoryKeyring, Service, TokenEndpoint
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+async def service() -> Service:
+    return Service()
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> FileStore:
+    return FileStore(tmp_path / "home", API)
+
+
+@pytest.fixture
+def make_session(store: FileStore, service: Service, clock: Clock, tmp_path: Path) -> Callable[..., Session]:
+    """Sessions that share a folder, as those of several processes do."""
+
+    def make(**more: Any) -> Session:
+        lock_path = more.pop("lock_path", tmp_path / "home" / "renew.lock")
+        return Session(more.pop("store", store), service, lock_path, clock, **more)
+
+    return make
+
+
+@pytest.fixture
+def endpoint() -> Iterator[TokenEndpoint]:
+    endpoint = TokenEndpoint()
+    thread = threading.Thread(target=endpoint.server.serve_forever, kwargs={"poll_interval": 0.02})
+    thread.start()
+    yield endpoint
+    endpoint.release.set()
+    endpoint.server.shutdown()
+    thread.join(20)
+    endpoint.server.server_close()
+
+
+@pytest.fixture
+def system_keyring() -> Iterator[MemoryKeyring]:
+    before = keyring.get_keyring()
+    backend = MemoryKeyring()
+    keyring.set_keyring(backend)
+    yield backend
+    keyring.set_keyring(before)
+
+
+@pytest.fixture
+def no_keyring() -> Iterator[None]:
+    before = keyring.get_keyring()
+    keyring.set_keyring(fail.Keyring())  # type: ignore[no-untyped-call]  # keyring has no types there
+    yield
+    keyring.set_keyring(before)

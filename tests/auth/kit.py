@@ -1,0 +1,174 @@
+"""What the tests of signing in share: tokens, a service that renews them, keyrings and stores that can fail."""
+
+import base64
+import json
+import secrets
+import threading
+from collections.abc import Callable
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import anyio
+from keyring.backend import KeyringBackend
+
+from kallyai_mcp.api.errors import Unauthorized
+from kallyai_mcp.api.models import TokenGrant
+from kallyai_mcp.auth.errors import StoreFailed
+from kallyai_mcp.auth.stores import MemoryStore
+from kallyai_mcp.auth.tokens import Tokens
+
+NOW = 1_790_000_000.0
+API = "http://127.0.0.1:8000"
+LIVE = "https://api.kallyai.com"
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.time = NOW
+
+    def __call__(self) -> float:
+        return self.time
+
+
+class Service:
+    """The service's refresh endpoint: each refresh token works once and is replaced, and one that is reused is refused.
+
+    `gate` holds answers back once a request has `arrived`; `error` is raised in place of an answer.
+    """
+
+    def __init__(self) -> None:
+        self.valid = "refresh-0"
+        self.requests: list[str] = []
+        self.arrived = anyio.Event()
+        self.gate: anyio.Event | None = None
+        self.error: Exception | None = None
+        self.gives_refresh_token = True
+        self.access_token: Callable[[int], str] = "access-{}".format
+
+    async def __call__(self, refresh_token: str) -> TokenGrant:
+        self.requests.append(refresh_token)
+        self.arrived.set()
+        if self.gate is not None:
+            await self.gate.wait()
+        if self.error is not None:
+            raise self.error
+        if refresh_token != self.valid:
+            raise Unauthorized("refresh token not accepted", code="invalid_token", status=401, correlation_id="corr-7")
+        number = len(self.requests)
+        grant: dict[str, Any] = {"access_token": self.access_token(number), "expires_in": 3600}
+        if self.gives_refresh_token:
+            self.valid = grant["refresh_token"] = f"refresh-{number}"
+        return TokenGrant.model_validate(grant)
+
+
+class TokenEndpoint:
+    """The same over HTTP, for other processes; `release` lets held answers go."""
+
+    def __init__(self) -> None:
+        self.valid = "refresh-0"
+        self.count = 0
+        self.arrived = threading.Event()
+        self.release = threading.Event()
+        self.release.set()
+        self._lock = threading.Lock()
+        endpoint = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_POST(self) -> None:
+                body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+                endpoint.arrived.set()
+                endpoint.release.wait(20)
+                status, answer = endpoint.answer(body["refresh_token"])
+                data = json.dumps(answer).encode()
+                self.send_response(status)
+                self.send_header("Content-Length", str(len(data)))
+                self.end_headers()
+                self.wfile.write(data)
+
+            def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the name is the base class's
+                pass
+
+        class Server(ThreadingHTTPServer):
+            def handle_error(self, request: object, client_address: object) -> None:
+                pass  # a client that was killed
+
+        self.server = Server(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self.server.server_port}"
+
+    def answer(self, refresh_token: str) -> tuple[int, dict[str, object]]:
+        with self._lock:
+            self.count += 1
+            if refresh_token != self.valid:
+                return 401, {"error": {"code": "invalid_token"}}
+            self.valid = f"refresh-{self.count}"
+            return 200, {"access_token": f"access-{self.count}", "refresh_token": self.valid, "expires_in": 3600}
+
+
+class MemoryKeyring(KeyringBackend):
+    """A keyring that works, or doesn't, within one test; `limit` is the most characters of one entry.
+
+    As a class it has no priority, so that keyring does not choose it by itself, for every other test of the process.
+    """
+
+    priority = -1.0
+
+    def __init__(self, limit: int | None = None) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]  # keyring has no types there
+        self.priority = 5.0
+        self.entries: dict[tuple[str, str], str] = {}
+        self.limit = limit
+        self.broken: set[str] = set()
+        self.writes_left: int | None = None
+
+    def get_password(self, service: str, username: str) -> str | None:
+        self._check("get", "")
+        return self.entries.get((service, username))
+
+    def set_password(self, service: str, username: str, password: str) -> None:
+        self._check("set", password)
+        if self.limit is not None and len(password) > self.limit:
+            raise ValueError(f"too long: {password}")
+        if self.writes_left is not None:
+            self.writes_left -= 1
+            if self.writes_left < 0:
+                raise OSError("the machine was switched off")
+        self.entries[service, username] = password
+
+    def delete_password(self, service: str, username: str) -> None:
+        self._check("delete", "")
+        del self.entries[service, username]
+
+    def _check(self, action: str, password: str) -> None:
+        if action in self.broken:
+            raise OSError(f"locked {password}")
+
+
+def jwt(**claims: object) -> str:
+    """A token in the form of a JWT, with a signature that nobody checks."""
+    parts = [json.dumps({"alg": "HS256"}), json.dumps(claims), secrets.token_hex(8)]
+    return ".".join(base64.urlsafe_b64encode(part.encode()).decode().rstrip("=") for part in parts)
+
+
+def tokens(access: str = "access-0", refresh: str | None = "refresh-0", *, left: float = 3600) -> Tokens:
+    """Tokens that end `left` seconds after NOW."""
+    return Tokens.from_document({"access_token": access, "refresh_token": refresh, "expires_at": NOW + left})
+
+
+def files_in(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.rglob("*") if path.is_file())
+
+
+class FullStore(MemoryStore):
+    """A place that can be read, and at times not written."""
+
+    full = False
+
+    def save(self, tokens: Tokens) -> None:
+        if self.full:
+            raise StoreFailed("The disk is full.")
+        super().save(tokens)
+
+
+def signed_in_as(**fields: object) -> TokenGrant:
+    return TokenGrant.model_validate({"access_token": "adopted", "refresh_token": "refresh-0", **fields})

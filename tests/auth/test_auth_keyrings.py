@@ -1,0 +1,105 @@
+from pathlib import Path
+
+import keyring
+import pytest
+from keyring.backends import null
+
+from kallyai_mcp.auth.errors import StoreFailed
+from kallyai_mcp.auth.keyrings import SERVICE, KeyringStore
+from kallyai_mcp.auth.stores import open_store
+from tests.auth.kit import API, MemoryKeyring, tokens
+
+
+def test_the_keyring_entry_has_our_name_and_the_origin(system_keyring: MemoryKeyring) -> None:
+    KeyringStore(API).save(tokens())
+    assert list(system_keyring.entries) == [("kallyai-mcp", API)]
+
+
+def test_a_sign_in_longer_than_an_entry_may_be_is_kept_in_parts(system_keyring: MemoryKeyring) -> None:
+    system_keyring.limit = 1280
+    store = KeyringStore(API, part_size=1000)
+    long = tokens("a" * 3000, "r" * 2000)
+    store.save(long)
+    assert store.load() == long
+    store.save(tokens())
+    assert store.load() == tokens()
+    assert list(system_keyring.entries) == [(SERVICE, API)]
+
+
+def test_deleting_removes_every_part(system_keyring: MemoryKeyring) -> None:
+    store = KeyringStore(API, part_size=50)
+    store.save(tokens())
+    assert len(system_keyring.entries) > 2
+    store.delete()
+    assert system_keyring.entries == {}
+
+
+@pytest.mark.parametrize("writes", range(5))
+def test_a_machine_switched_off_while_saving_parts_keeps_the_old_sign_in(
+    writes: int, system_keyring: MemoryKeyring
+) -> None:
+    store = KeyringStore(API, part_size=30)
+    store.save(tokens("old"))
+    system_keyring.writes_left = writes
+    with pytest.raises(StoreFailed):
+        store.save(tokens("new"))
+    assert store.load() == tokens("old")
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [
+        "secret",
+        "[1]",
+        '"parts"',
+        "[" * 100_000,
+        '{"parts": 2, "name": "x"}',
+        '{"parts": "secret"}',
+        '{"parts": 9999999, "name": "x"}',
+    ],
+)
+def test_a_broken_entry_is_named_and_left_and_means_not_signed_in(
+    entry: str, system_keyring: MemoryKeyring, caplog: pytest.LogCaptureFixture
+) -> None:
+    system_keyring.entries[SERVICE, API] = entry
+    store = KeyringStore(API)
+    assert store.load() is None
+    assert "is broken" in caplog.text
+    assert "secret" not in caplog.text
+    assert system_keyring.entries == {(SERVICE, API): entry}
+    store.save(tokens())
+    assert store.load() == tokens()
+
+
+@pytest.mark.parametrize("action", ["get", "set", "delete"])
+def test_a_keyring_that_fails_is_said_with_the_way_out_and_without_the_token(
+    action: str, system_keyring: MemoryKeyring
+) -> None:
+    store = KeyringStore(API)
+    store.save(tokens("secret"))
+    system_keyring.broken = {action}
+    with pytest.raises(StoreFailed, match=r"OSError.*KALLYAI_TOKEN_STORE=file") as caught:
+        (
+            store.load
+            if action == "get"
+            else store.delete
+            if action == "delete"
+            else lambda: store.save(tokens("secret"))
+        )()
+    assert "secret" not in str(caught.value)
+    assert caught.value.__cause__ is None
+
+
+@pytest.mark.usefixtures("no_keyring")
+def test_a_machine_without_a_keyring_is_told_about_the_file(tmp_path: Path) -> None:
+    store = open_store("keyring", tmp_path, API)
+    with pytest.raises(StoreFailed, match=r"no keyring.*KALLYAI_TOKEN_STORE=file"):
+        store.save(tokens())
+    assert "none is usable" in store.describe()
+
+
+def test_a_keyring_that_is_switched_off_does_not_swallow_the_sign_in(system_keyring: MemoryKeyring) -> None:
+    keyring.set_keyring(null.Keyring())  # type: ignore[no-untyped-call]  # keyring has no types there
+    with pytest.raises(StoreFailed):
+        KeyringStore(API).save(tokens())
+    assert system_keyring.entries == {}

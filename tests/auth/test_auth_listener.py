@@ -1,0 +1,194 @@
+import logging
+from urllib.parse import urlencode
+
+import anyio
+import httpx
+import pytest
+
+from kallyai_mcp.auth.errors import SignInTimedOut, WrongAddress
+from kallyai_mcp.auth.loopback import LoopbackSignIn
+from tests.auth.browser import TOKENS, XSS, answer, signing_in, state_of
+
+
+async def raw(flow: LoopbackSignIn, data: bytes) -> bytes:
+    """What comes back for `data`, sent as it is."""
+    stream = await anyio.connect_tcp("127.0.0.1", int(flow.redirect_uri.rpartition(":")[2]))
+    async with stream:
+        await stream.send(data)
+        await stream.send_eof()
+        received = b""
+        try:
+            while True:
+                received += await stream.receive()
+        except anyio.EndOfStream:
+            return received
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "",
+        "access_token=evil",
+        "access_token=evil&state=",
+        "access_token=evil&state=wrong",
+        "access_token=evil&state={state}x",
+        "access_token=evil&state={state}&state={state}",
+        "access_token=evil&state=%ff",
+        "access_token=evil&state=%C3%A9",
+        "error=access_denied&state=wrong",
+        "state={state}",
+        "state={state}&access_token=",
+        "state={state}&access_token=two+words",
+        "state={state}&access_token=a%0d%0ab",
+        "state={state}&access_token=evil&refresh_token=two+words",
+        "state={state}&access_token=one&access_token=two",
+        "&".join(f"a{n}=1" for n in range(50)) + "&state={state}&access_token=evil",
+    ],
+)
+async def test_a_wrong_or_incomplete_answer_is_refused_and_the_wait_goes_on(query: str) -> None:
+    async with signing_in() as (flow, browser):
+        wrong = await browser.get(f"{flow.redirect_uri}/?" + query.replace("{state}", state_of(flow)))
+        assert wrong.status_code == 400
+        assert "evil" not in wrong.text
+        right = await browser.get(answer(flow, **TOKENS))
+        assert right.status_code == 303
+        assert (await flow.grant()).access_token.get_secret_value() == "secret-access"
+
+
+@pytest.mark.parametrize("second", [TOKENS, {"access_token": "evil"}, {"error": "access_denied"}])
+async def test_a_second_answer_is_refused(second: dict[str, str]) -> None:
+    async with signing_in() as (flow, browser):
+        await browser.get(answer(flow, **TOKENS))
+        assert (await browser.get(answer(flow, **second))).status_code == 409
+        with pytest.raises(WrongAddress, match="over"):
+            flow.accept(answer(flow, **second))
+        assert (await flow.grant()).access_token.get_secret_value() == "secret-access"
+
+
+@pytest.mark.parametrize("path", ["/favicon.ico", "/done", "/failed", "//evil.example/", "/index.html", "/%2e"])
+async def test_other_paths_do_not_exist(path: str) -> None:
+    async with signing_in() as (flow, browser):
+        assert (await browser.get(flow.redirect_uri + path)).status_code == 404
+
+
+async def test_only_the_page_of_the_outcome_exists_afterwards() -> None:
+    async with signing_in() as (flow, browser):
+        await browser.get(answer(flow, **TOKENS))
+        assert (await browser.get(f"{flow.redirect_uri}/failed")).status_code == 404
+
+
+@pytest.mark.parametrize("method", ["POST", "HEAD", "PUT", "DELETE", "OPTIONS", "PATCH"])
+async def test_other_methods_are_not_allowed_and_take_no_tokens(method: str) -> None:
+    async with signing_in(seconds=0) as (flow, browser):
+        refused = await browser.request(method, answer(flow, **TOKENS), content=b"x" * 200_000)
+        assert (refused.status_code, refused.headers["allow"]) == (405, "GET")
+        with pytest.raises(SignInTimedOut):
+            await flow.grant()
+
+
+@pytest.mark.parametrize("host", ["evil.example", "evil.example:{port}", "127.0.0.1", "127.0.0.1:1", "[::1]:{port}"])
+async def test_a_name_pointed_at_this_machine_by_somebody_else_is_refused(host: str) -> None:
+    async with signing_in(seconds=0) as (flow, browser):
+        name = host.format(port=flow.redirect_uri.rpartition(":")[2])
+        assert (await browser.get(answer(flow, **TOKENS), headers={"Host": name})).status_code == 421
+        with pytest.raises(SignInTimedOut):
+            await flow.grant()
+
+
+async def test_localhost_is_this_machine_too() -> None:
+    async with signing_in() as (flow, browser):
+        name = "LocalHost:" + flow.redirect_uri.rpartition(":")[2]
+        assert (await browser.get(answer(flow, **TOKENS), headers={"Host": name})).status_code == 303
+
+
+async def replies_of_every_kind(flow: LoopbackSignIn, browser: httpx.AsyncClient) -> list[httpx.Response]:
+    marked = {"x": XSS, XSS: "x"}
+    headers = {"Accept-Language": XSS, "Referer": XSS, "X": XSS}
+    port = flow.redirect_uri.rpartition(":")[2]
+    return [
+        await browser.get(f"{flow.redirect_uri}/?" + urlencode({"state": XSS, "error": XSS}), headers=headers),
+        await browser.get(f"{flow.redirect_uri}/{XSS}", headers=headers),
+        await browser.post(answer(flow, **marked), headers=headers),
+        await browser.get(answer(flow, **marked), headers=headers),
+        await browser.get(flow.redirect_uri, headers={"Host": "<script>alert(1)</script>:" + port}),
+        await browser.get(answer(flow, **TOKENS, **marked), headers=headers),
+        await browser.get(answer(flow, **TOKENS, **marked), headers=headers),
+        await browser.get(f"{flow.redirect_uri}/done?" + urlencode(marked), headers=headers),
+    ]
+
+
+async def test_nothing_of_a_request_comes_back_in_a_page() -> None:
+    async with signing_in() as (flow, browser):
+        replies = await replies_of_every_kind(flow, browser)
+        assert [reply.status_code for reply in replies] == [400, 404, 405, 400, 421, 303, 409, 200]
+        for reply in replies:
+            everything = reply.text + repr(reply.headers)
+            assert "script" not in everything
+            assert "secret" not in everything
+            assert state_of(flow) not in everything
+
+
+async def test_no_reply_may_be_kept_passed_on_or_framed_or_load_anything() -> None:
+    async with signing_in() as (flow, browser):
+        for reply in await replies_of_every_kind(flow, browser):
+            policy = reply.headers["content-security-policy"]
+            assert policy.startswith("default-src 'none'; style-src 'sha256-")
+            assert "frame-ancestors 'none'" in policy
+            assert "unsafe" not in policy
+            assert reply.headers["cache-control"] == "no-store"
+            assert reply.headers["referrer-policy"] == "no-referrer"
+            assert reply.headers["x-content-type-options"] == "nosniff"
+            assert reply.headers["connection"] == "close"
+            assert "access-control-allow-origin" not in reply.headers
+
+
+@pytest.mark.parametrize(
+    ("data", "reply"),
+    [
+        (b"", b""),
+        (b"GET / HT", b"HTTP/1.1 400 "),
+        (b"nonsense\r\n\r\n", b"HTTP/1.1 400 "),
+        (b"\x16\x03\x01\x02\x00\x01\x00", b"HTTP/1.1 400 "),
+        (b"GET /" + b"a" * 100_000, b"HTTP/1.1 400 "),
+        (b"GET / HTTP/1.1\r\n\r\n", b"HTTP/1.1 400 "),
+        (b"GET / HTTP/1.0\r\n\r\n", b"HTTP/1.1 421 "),
+        (b"GET http://127.0.0.1/ HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n", b"HTTP/1.1 421 "),
+    ],
+)
+async def test_what_is_no_request_does_no_harm(data: bytes, reply: bytes) -> None:
+    async with signing_in() as (flow, browser):
+        received = await raw(flow, data)
+        assert received.startswith(reply)
+        assert bool(received) == bool(reply)
+        assert (await browser.get(answer(flow, **TOKENS))).status_code == 303
+
+
+async def test_a_connection_that_says_nothing_is_closed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("kallyai_mcp.auth.listener._REQUEST_SECONDS", 0.01)
+    async with signing_in() as (flow, _):
+        stream = await anyio.connect_tcp("127.0.0.1", int(flow.redirect_uri.rpartition(":")[2]))
+        async with stream:
+            with pytest.raises(anyio.EndOfStream):
+                await stream.receive()
+
+
+async def test_a_browser_that_goes_away_does_no_harm() -> None:
+    async with signing_in() as (flow, browser):
+        port = int(flow.redirect_uri.rpartition(":")[2])
+        for _ in range(3):
+            stream = await anyio.connect_tcp("127.0.0.1", port)
+            await stream.send(f"GET / HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\n\r\n".encode())
+            await anyio.aclose_forcefully(stream)
+        assert (await browser.get(answer(flow, **TOKENS))).status_code == 303
+
+
+async def test_no_token_and_no_state_reaches_the_log_or_a_repr(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.NOTSET)
+    for browser_log in ("httpx", "httpcore"):  # the browser is the test's own
+        caplog.set_level(logging.CRITICAL, browser_log)
+    async with signing_in() as (flow, browser):
+        await replies_of_every_kind(flow, browser)
+        grant = await flow.grant()
+        for text in (caplog.text, repr(flow), repr(grant), str(grant)):
+            assert "secret" not in text
+            assert state_of(flow) not in text

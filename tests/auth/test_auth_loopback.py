@@ -1,0 +1,224 @@
+import re
+from html.parser import HTMLParser
+from urllib.parse import parse_qs, urlsplit
+
+import anyio
+import httpx
+import pytest
+
+from kallyai_mcp.api.errors import NotSignedIn
+from kallyai_mcp.auth.errors import SignInRefused, SignInTimedOut, WrongAddress
+from kallyai_mcp.auth.loopback import LoopbackSignIn
+from tests.auth.browser import TOKENS, XSS, answer, auth_url, signing_in, state_of
+
+
+async def test_the_link_leads_to_the_sign_in_page_with_our_address_and_an_unguessable_state() -> None:
+    async with signing_in() as (flow, _), signing_in() as (other, _):
+        assert re.fullmatch(r"http://127\.0\.0\.1:[0-9]+", flow.redirect_uri)
+        query = parse_qs(urlsplit(flow.link).query)
+        assert query["redirect_uri"] == [flow.redirect_uri]
+        assert len(query["state"][0]) >= 43
+        assert state_of(other) != query["state"][0]
+
+
+async def test_the_tokens_of_the_page_are_the_grant() -> None:
+    async with signing_in() as (flow, browser):
+        await browser.get(answer(flow, **TOKENS, scope="calls:read"))
+        grant = await flow.grant()
+        assert grant.access_token.get_secret_value() == "secret-access"
+        assert grant.refresh_token is not None
+        assert grant.refresh_token.get_secret_value() == "secret-refresh"
+        assert (grant.expires_in, grant.scope) == (1800, "calls:read")
+
+
+@pytest.mark.parametrize("expires_in", [{}, {"expires_in": ""}, {"expires_in": "soon"}, {"expires_in": "-1"}])
+async def test_an_answer_without_a_usable_lifetime_or_refresh_token_is_good(expires_in: dict[str, str]) -> None:
+    async with signing_in() as (flow, browser):
+        await browser.get(answer(flow, access_token="secret-access", refresh_token="", **expires_in))
+        grant = await flow.grant()
+        assert (grant.expires_in, grant.refresh_token) == (3600, None)
+
+
+async def test_the_grant_is_waited_for() -> None:
+    async with signing_in() as (flow, browser), anyio.create_task_group() as tasks:
+        tasks.start_soon(browser.get, answer(flow, **TOKENS))
+        assert (await flow.grant()).expires_in == 1800
+
+
+async def test_the_tokens_leave_the_address_bar_at_once() -> None:
+    async with signing_in() as (flow, browser):
+        first = await browser.get(answer(flow, **TOKENS))
+        assert (first.status_code, first.headers["location"], first.content) == (303, "/done", b"")
+        shown = await browser.get(answer(flow, **TOKENS).partition("?")[0] + "done")
+        assert shown.status_code == 200
+        assert "Your sign-in has arrived" in shown.text
+
+
+async def test_a_user_who_cancels_is_a_refusal_and_sees_so() -> None:
+    async with signing_in() as (flow, browser):
+        shown = await browser.get(answer(flow, error="access_denied"), follow_redirects=True)
+        assert (shown.url.path, shown.url.query) == ("/failed", b"")
+        assert "Not signed in" in shown.text
+        with pytest.raises(SignInRefused, match="cancelled on KallyAI's page") as caught:
+            await flow.grant()
+        assert (caught.value.code, caught.value.reason) == ("sign_in_refused", "access_denied")
+        assert isinstance(caught.value, NotSignedIn)
+
+
+@pytest.mark.parametrize(("error", "named"), [("server_error", "server_error"), (XSS, "no reason that could be shown")])
+async def test_another_error_of_the_page_is_named_only_if_it_looks_like_one(error: str, named: str) -> None:
+    async with signing_in() as (flow, browser):
+        await browser.get(answer(flow, error=error))
+        with pytest.raises(SignInRefused, match=re.escape(f"({named})")) as caught:
+            await flow.grant()
+        assert "script" not in repr(caught.value)
+
+
+async def test_nobody_coming_back_in_time_is_said_with_what_to_do() -> None:
+    async with signing_in(seconds=0) as (flow, _):
+        with pytest.raises(SignInTimedOut, match="Ask for a new link") as caught:
+            await flow.grant()
+        assert caught.value.code == "sign_in_timed_out"
+
+
+async def test_whoever_comes_back_too_late_is_told_so_and_not_signed_in() -> None:
+    async with signing_in(seconds=0) as (flow, browser):
+        late = await browser.get(answer(flow, **TOKENS))
+        assert late.status_code == 410
+        assert "Too late" in late.text
+        with pytest.raises(WrongAddress, match="over"):
+            flow.accept(answer(flow, **TOKENS))
+        with pytest.raises(SignInTimedOut):
+            await flow.grant()
+
+
+class PageReader(HTMLParser):
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.tags: list[str] = []
+        self.lang: str | None = None
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+        values = dict(attrs)
+        self.lang = values.get("lang", self.lang)
+        assert not {"src", "href", "style", "onclick", "onload"} & set(values)
+
+
+@pytest.mark.parametrize(
+    ("accepted", "lang"),
+    [
+        (None, "en"),
+        ("", "en"),
+        ("es", "es"),
+        ("es-MX,es;q=0.9,en;q=0.8", "es"),
+        ("en-US,en;q=0.9,es;q=0.8", "en"),
+        ("de, ES;q=0.5", "es"),
+        ("de", "en"),
+        ("en;q=0.4, es;q=0.9", "es"),
+        ("es;q=nonsense", "en"),
+        ("es;q=0", "en"),
+    ],
+)
+async def test_pages_speak_the_language_that_the_browser_prefers(accepted: str | None, lang: str) -> None:
+    async with signing_in() as (flow, browser):
+        headers = {} if accepted is None else {"Accept-Language": accepted}
+        shown = await browser.get(answer(flow, **TOKENS), headers=headers, follow_redirects=True)
+        read = PageReader(shown.text)
+        assert read.lang == lang
+        assert ("All done" in shown.text) == (lang == "en")
+        assert ("Todo listo" in shown.text) == (lang == "es")
+        assert [read.tags.count(tag) for tag in ("main", "h1", "title", "script", "form")] == [1, 1, 1, 0, 0]
+
+
+async def test_leaving_waits_until_the_browser_has_its_page() -> None:
+    pages: list[httpx.Response] = []
+
+    async def follow(browser: httpx.AsyncClient, address: str, left: anyio.Event) -> None:
+        await left.wait()
+        pages.append(await browser.get(address))
+
+    left = anyio.Event()
+    with anyio.fail_after(20):
+        async with httpx.AsyncClient(trust_env=False) as browser, anyio.create_task_group() as tasks:
+            async with LoopbackSignIn(auth_url, linger=15) as flow:
+                reply = await browser.get(answer(flow, **TOKENS))
+                tasks.start_soon(follow, browser, flow.redirect_uri + reply.headers["location"], left)
+                await flow.grant()
+                left.set()
+            assert [page.status_code for page in pages] == [200]
+            with pytest.raises(httpx.ConnectError):
+                await browser.get(flow.redirect_uri)
+
+
+async def test_an_error_of_the_caller_comes_out_as_itself_and_the_port_is_free_again() -> None:
+    with anyio.fail_after(20):
+        with pytest.raises(SignInTimedOut):
+            async with LoopbackSignIn(auth_url, 0, linger=15) as flow:
+                await flow.grant()
+        async with httpx.AsyncClient(trust_env=False) as browser:
+            with pytest.raises(httpx.ConnectError):
+                await browser.get(flow.redirect_uri)
+
+
+async def test_a_cancelled_caller_does_not_wait_for_the_browser() -> None:
+    with anyio.fail_after(5):
+        with anyio.CancelScope() as scope:
+            async with httpx.AsyncClient(trust_env=False) as browser, LoopbackSignIn(auth_url, linger=60) as flow:
+                await browser.get(answer(flow, **TOKENS))
+                scope.cancel()
+                await flow.grant()
+                await anyio.sleep_forever()
+        assert scope.cancelled_caught
+
+
+@pytest.mark.parametrize(
+    "form", ["{address}", "  {address}\n", '"{address}"', "<{address}>", "{short}", "{localhost}", "{wrapped}"]
+)
+async def test_a_pasted_address_is_taken(form: str) -> None:
+    async with signing_in() as (flow, _):
+        address = answer(flow, **TOKENS)
+        flow.accept(
+            form.format(
+                address=address,
+                short=address.removeprefix("http://").replace("/?", "?"),
+                localhost=address.replace("127.0.0.1", "localhost"),
+                wrapped=address[:60] + "\n" + address[60:],
+            )
+        )
+        assert (await flow.grant()).access_token.get_secret_value() == "secret-access"
+
+
+async def test_a_pasted_refusal_is_a_refusal() -> None:
+    async with signing_in() as (flow, _):
+        flow.accept(answer(flow, error="access_denied"))
+        with pytest.raises(SignInRefused):
+            await flow.grant()
+
+
+@pytest.mark.parametrize(
+    ("pasted", "why"),
+    [
+        ("", "start with"),
+        ("secret", "start with"),
+        ("http://[secret", "not an address"),
+        ("https://evil.example/?state={state}&access_token=secret", "start with"),
+        ("https://127.0.0.1:{port}/?state={state}&access_token=secret", "start with"),
+        ("http://127.0.0.1:1/?state={state}&access_token=secret", "start with"),
+        ("http://x@127.0.0.1:{port}/?state={state}&access_token=secret", "start with"),
+        ("http://127.0.0.1:{port}/other?state={state}&access_token=secret", "start with"),
+        ("http://127.0.0.1:{port}/?state=wrong&access_token=secret", "another sign-in"),
+        ("http://127.0.0.1:{port}/?state={state}", "incomplete"),
+        ("http://127.0.0.1:{port}/done", "start with"),
+    ],
+)
+async def test_a_wrong_address_pasted_is_said_without_being_quoted_and_the_wait_goes_on(pasted: str, why: str) -> None:
+    async with signing_in() as (flow, _):
+        text = pasted.replace("{port}", flow.redirect_uri.rpartition(":")[2]).replace("{state}", state_of(flow))
+        with pytest.raises(WrongAddress, match=why) as caught:
+            flow.accept(text)
+        assert "secret" not in str(caught.value)
+        assert state_of(flow) not in str(caught.value)
+        flow.accept(answer(flow, **TOKENS))
+        assert (await flow.grant()).expires_in == 1800

@@ -1,0 +1,258 @@
+import asyncio
+from collections.abc import Callable
+
+import anyio
+import pytest
+
+from kallyai_mcp.api.errors import AnswerLost, BadRequest, NotConnected, NotSignedIn, Unavailable, UnreadableAnswer
+from kallyai_mcp.auth.files import FileStore
+from kallyai_mcp.auth.session import Session, StaticTokens
+from tests.auth.kit import NOW, Clock, Service, jwt, signed_in_as, tokens
+
+MakeSession = Callable[..., Session]
+
+
+async def test_a_token_that_lasts_is_used_without_asking_the_service(
+    make_session: MakeSession, store: FileStore, service: Service
+) -> None:
+    store.save(tokens(left=60.5))
+    assert await make_session().access_token() == "access-0"
+    assert service.requests == []
+
+
+async def test_a_token_is_renewed_a_minute_before_it_ends(
+    make_session: MakeSession, store: FileStore, service: Service, clock: Clock
+) -> None:
+    store.save(tokens(left=60))
+    session = make_session()
+    assert await session.access_token() == "access-1"
+    assert await session.access_token() == "access-1"
+    assert service.requests == ["refresh-0"]
+    assert store.load() == await session.current()
+    clock.time += 3600
+    assert await session.access_token() == "access-2"
+    assert service.requests == ["refresh-0", "refresh-1"]
+
+
+async def test_nobody_signed_in_is_told_how_to_sign_in(make_session: MakeSession, service: Service) -> None:
+    session = make_session()
+    for asking in (session.access_token(), session.renew("access-0")):
+        with pytest.raises(NotSignedIn, match="kallyai-mcp login") as caught:
+            await asking
+        assert caught.value.code == "not_signed_in"
+    assert await session.current() is None
+    assert service.requests == []
+
+
+async def test_twenty_tasks_renew_once_and_all_get_the_new_token(
+    make_session: MakeSession, store: FileStore, service: Service
+) -> None:
+    store.save(tokens(left=0))
+    session = make_session()
+    got: list[str] = []
+
+    async def ask() -> None:
+        got.append(await session.access_token())
+
+    with anyio.fail_after(10):
+        async with anyio.create_task_group() as tasks:
+            for _ in range(20):
+                tasks.start_soon(ask)
+    assert got == ["access-1"] * 20
+    assert len(service.requests) == 1
+
+
+async def test_tasks_that_waited_for_a_renewal_that_failed_share_its_error(
+    make_session: MakeSession, store: FileStore, service: Service
+) -> None:
+    store.save(tokens(left=0))
+    service.error = NotConnected("no network")
+    session = make_session()
+    caught: list[NotConnected] = []
+
+    async def ask() -> None:
+        with pytest.raises(NotConnected) as one:
+            await session.access_token()
+        caught.append(one.value)
+
+    with anyio.fail_after(10):
+        async with anyio.create_task_group() as tasks:
+            for _ in range(5):
+                tasks.start_soon(ask)
+    assert len(caught) == 5
+    assert len(service.requests) == 1
+    service.error = None
+    assert await session.access_token() == "access-2"
+
+
+@pytest.mark.parametrize("error", [NotConnected("no network"), AnswerLost("lost"), Unavailable("down", status=503)])
+async def test_while_the_service_is_down_the_old_token_is_used_to_its_end(
+    error: Exception, make_session: MakeSession, store: FileStore, service: Service, clock: Clock
+) -> None:
+    store.save(tokens(left=30))
+    session = make_session()
+    service.error = error
+    assert await session.access_token() == "access-0"
+    clock.time += 30
+    with pytest.raises(type(error)) as caught:
+        await session.access_token()
+    assert caught.value is error
+    assert store.load() == tokens(left=30)
+
+
+async def test_a_refused_renewal_asks_to_sign_in_and_deletes_nothing(
+    make_session: MakeSession, store: FileStore
+) -> None:
+    store.save(tokens(refresh="refresh-revoked", left=0))
+    with pytest.raises(NotSignedIn, match="no longer accepts this sign-in") as caught:
+        await make_session().access_token()
+    assert (caught.value.status, caught.value.reason, caught.value.correlation_id) == (401, "invalid_token", "corr-7")
+    assert "revoked" not in repr(caught.value)
+    assert store.load() == tokens(refresh="refresh-revoked", left=0)
+
+
+async def test_a_bad_request_is_a_refusal_too(make_session: MakeSession, store: FileStore, service: Service) -> None:
+    store.save(tokens(left=0))
+    service.error = BadRequest("no such token", code="invalid_grant", status=400)
+    with pytest.raises(NotSignedIn):
+        await make_session().access_token()
+
+
+async def test_a_request_that_came_at_a_bad_time_is_no_refusal(
+    make_session: MakeSession, store: FileStore, service: Service
+) -> None:
+    store.save(tokens(left=0))
+    service.error = BadRequest("too slow", status=408)
+    with pytest.raises(BadRequest):
+        await make_session().access_token()
+
+
+async def test_a_renewal_that_leaves_out_the_refresh_token_keeps_the_old_one(
+    make_session: MakeSession, store: FileStore, service: Service, clock: Clock
+) -> None:
+    store.save(tokens(left=0))
+    service.gives_refresh_token = False
+    session = make_session()
+    await session.access_token()
+    clock.time += 4000
+    assert await session.access_token() == "access-2"
+    assert service.requests == ["refresh-0", "refresh-0"]
+
+
+@pytest.mark.parametrize("how", ["anyio", "asyncio"])
+async def test_a_renewal_that_was_sent_is_kept_though_its_caller_was_cancelled(
+    how: str, make_session: MakeSession, store: FileStore, service: Service
+) -> None:
+    store.save(tokens(left=0))
+    service.gate = anyio.Event()
+    session = make_session()
+    scope = anyio.CancelScope()
+
+    async def ask() -> None:
+        with scope:
+            await session.access_token()
+
+    with anyio.fail_after(10):
+        task = asyncio.create_task(ask())
+        await service.arrived.wait()
+        if how == "anyio":
+            scope.cancel()
+        else:
+            task.cancel()
+        await anyio.wait_all_tasks_blocked()
+        assert not task.done()
+        service.gate.set()
+        await asyncio.wait([task])
+    assert task.cancelled() == (how == "asyncio")
+    kept = store.load()
+    assert kept is not None
+    assert kept.refresh_token is not None
+    assert kept.refresh_token.get_secret_value() == service.valid == "refresh-1"
+    assert await session.access_token() == "access-1"
+    assert service.requests == ["refresh-0"]
+
+
+async def test_a_token_that_was_turned_away_is_renewed_once(
+    make_session: MakeSession, store: FileStore, service: Service
+) -> None:
+    store.save(tokens())
+    session = make_session()
+    assert await session.renew("access-0") == "access-1"
+    assert await session.renew("access-0") == "access-1"
+    assert service.requests == ["refresh-0"]
+
+
+async def test_a_token_that_was_turned_away_is_not_used_when_it_cannot_be_renewed(
+    make_session: MakeSession, store: FileStore, service: Service
+) -> None:
+    store.save(tokens())
+    service.error = NotConnected("no network")
+    with pytest.raises(NotConnected):
+        await make_session().renew("access-0")
+
+
+async def test_a_sign_in_without_a_refresh_token_lasts_to_its_end(
+    make_session: MakeSession, store: FileStore, service: Service, clock: Clock
+) -> None:
+    store.save(tokens(refresh=None, left=30))
+    session = make_session()
+    assert await session.access_token() == "access-0"
+    with pytest.raises(NotSignedIn, match="can't be renewed"):
+        await session.renew("access-0")
+    clock.time += 30
+    with pytest.raises(NotSignedIn, match="can't be renewed"):
+        await session.access_token()
+    assert service.requests == []
+
+
+async def test_a_renewal_that_never_ends_is_given_up(
+    make_session: MakeSession, store: FileStore, service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("kallyai_mcp.auth.session.RENEWAL_SECONDS", 0.01)
+    store.save(tokens(left=0))
+    service.gate = anyio.Event()
+    with anyio.fail_after(10), pytest.raises(AnswerLost, match="too long"):
+        await make_session().access_token()
+
+
+async def test_an_unforeseen_error_comes_out_as_itself_and_the_next_renewal_works(
+    make_session: MakeSession, store: FileStore, service: Service
+) -> None:
+    store.save(tokens(left=0))
+    session = make_session()
+    service.error = RuntimeError("the client is closed")
+    with pytest.raises(RuntimeError, match="the client is closed"):
+        await session.access_token()
+    service.error = None
+    assert await session.access_token() == "access-2"
+
+
+async def test_an_answer_without_a_usable_token_is_an_error(
+    make_session: MakeSession, store: FileStore, service: Service
+) -> None:
+    store.save(tokens(left=0))
+    service.access_token = "two words {}".format
+    with pytest.raises(UnreadableAnswer):
+        await make_session().access_token()
+    assert store.load() == tokens(left=0)
+
+
+async def test_adopting_says_who_is_signed_in(make_session: MakeSession) -> None:
+    session = make_session()
+    adopted = await session.adopt(signed_in_as(access_token=jwt(email="user@example.com"), expires_in=1800))
+    assert (adopted.who, adopted.expires_at) == ("user@example.com", NOW + 1800)
+    assert await session.current() == adopted
+
+
+async def test_the_token_of_the_setting_is_used_as_it_is() -> None:
+    static = StaticTokens("secret")
+    assert await static.access_token() == "secret"
+    assert (await static.current()).access_token.get_secret_value() == "secret"
+    assert not (await static.current()).expires_within(1e9, NOW)
+    assert "secret" not in repr(static)
+
+
+async def test_the_token_of_the_setting_is_not_renewed_and_the_error_names_the_setting() -> None:
+    with pytest.raises(NotSignedIn, match="KALLYAI_ACCESS_TOKEN") as caught:
+        await StaticTokens("secret").renew("secret")
+    assert "secret" not in repr(caught.value)

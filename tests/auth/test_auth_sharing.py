@@ -1,0 +1,186 @@
+import os
+import stat
+from collections.abc import Callable
+from pathlib import Path
+
+import anyio
+import pytest
+from filelock import FileLock
+
+from kallyai_mcp.api.errors import NotSignedIn
+from kallyai_mcp.auth.errors import SignInBusy, StoreFailed
+from kallyai_mcp.auth.files import FileStore
+from kallyai_mcp.auth.session import Session
+from kallyai_mcp.auth.stores import MemoryStore
+from tests.auth.kit import Clock, FullStore, Service, signed_in_as, tokens
+
+MakeSession = Callable[..., Session]
+
+
+async def test_a_refused_renewal_uses_what_somebody_else_has_renewed(
+    make_session: MakeSession, store: FileStore, service: Service
+) -> None:
+    store.save(tokens(left=0))
+    service.valid = "refresh-of-another"
+    service.gate = anyio.Event()
+    session = make_session()
+    got: list[str] = []
+
+    async def ask() -> None:
+        got.append(await session.access_token())
+
+    with anyio.fail_after(10):
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(ask)
+            await service.arrived.wait()
+            store.save(tokens("renewed-elsewhere", "refresh-of-another"))  # by a process that knows no lock
+            service.gate.set()
+    assert got == ["renewed-elsewhere"]
+    assert store.load() == tokens("renewed-elsewhere", "refresh-of-another")
+
+
+async def test_what_another_process_renewed_while_we_waited_is_used(
+    make_session: MakeSession, store: FileStore, service: Service, tmp_path: Path
+) -> None:
+    store.save(tokens(left=0))
+    session = make_session()
+    await session.current()
+    other = FileLock(tmp_path / "home" / "renew.lock")
+    got: list[str] = []
+
+    async def ask() -> None:
+        got.append(await session.access_token())
+
+    with anyio.fail_after(10):
+        async with anyio.create_task_group() as tasks:
+            with other:
+                tasks.start_soon(ask)
+                await anyio.wait_all_tasks_blocked()
+                store.save(tokens("renewed-elsewhere", "refresh-9"))
+    assert got == ["renewed-elsewhere"]
+    assert service.requests == []
+
+
+async def test_a_process_that_does_not_let_go_is_not_waited_for_forever(
+    make_session: MakeSession, store: FileStore, service: Service, clock: Clock, tmp_path: Path
+) -> None:
+    store.save(tokens(left=30))
+    session = make_session(lock_wait=0.0)
+    with anyio.fail_after(10), FileLock(tmp_path / "home" / "renew.lock"):
+        assert await session.access_token() == "access-0"
+        clock.time += 30
+        with pytest.raises(SignInBusy, match="Another kallyai-mcp process"):
+            await session.access_token()
+    assert service.requests == []
+    assert await session.access_token() == "access-1"
+
+
+async def test_a_caller_may_give_up_while_it_waits_for_another_process(
+    make_session: MakeSession, store: FileStore, service: Service, tmp_path: Path
+) -> None:
+    store.save(tokens(left=0))
+    session = make_session()
+    with FileLock(tmp_path / "home" / "renew.lock"), anyio.move_on_after(0.01) as scope:
+        await session.access_token()
+    assert scope.cancelled_caught
+    assert service.requests == []
+    assert await session.access_token() == "access-1"
+
+
+async def test_where_no_lock_can_be_made_a_token_is_renewed_all_the_same(
+    make_session: MakeSession, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "file").write_text("")
+    session = make_session(store=MemoryStore(tokens(left=0)), lock_path=tmp_path / "file" / "renew.lock")
+    assert await session.access_token() == "access-1"
+    assert "no lock can be made" in caplog.text
+    assert "can't be written" in caplog.text
+
+
+async def test_a_sign_in_by_another_process_is_noticed(make_session: MakeSession) -> None:
+    server, command = make_session(), make_session()
+    assert await server.current() is None
+    await command.adopt(signed_in_as())
+    assert await server.access_token() == "adopted"
+    await command.adopt(signed_in_as(access_token="another"))
+    assert await server.access_token() == "another"
+
+
+async def test_signing_out_signs_out_every_process(make_session: MakeSession, store: FileStore) -> None:
+    server, command = make_session(), make_session()
+    await command.adopt(signed_in_as())
+    assert await server.access_token() == "adopted"
+    await command.sign_out()
+    for session in (server, command):
+        with pytest.raises(NotSignedIn):
+            await session.access_token()
+    assert store.load() is None
+
+
+async def test_signing_out_while_a_renewal_waits_ends_it(
+    make_session: MakeSession, store: FileStore, service: Service, tmp_path: Path
+) -> None:
+    store.save(tokens(left=0))
+    session = make_session()
+
+    async def ask() -> None:
+        with pytest.raises(NotSignedIn, match="Signed out"):
+            await session.access_token()
+
+    with anyio.fail_after(10):
+        async with anyio.create_task_group() as tasks:
+            with FileLock(tmp_path / "home" / "renew.lock"):
+                tasks.start_soon(ask)
+                await anyio.wait_all_tasks_blocked()
+                store.delete()
+    assert service.requests == []
+
+
+async def test_signing_out_waits_for_a_renewal_under_way_and_is_not_undone_by_it(
+    make_session: MakeSession, store: FileStore, service: Service
+) -> None:
+    store.save(tokens(left=0))
+    service.gate = anyio.Event()
+    session = make_session()
+    with anyio.fail_after(10):
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(session.access_token)
+            await service.arrived.wait()
+            tasks.start_soon(session.sign_out)
+            await anyio.wait_all_tasks_blocked()
+            service.gate.set()
+    assert store.load() is None
+    assert await session.current() is None
+
+
+async def test_a_renewal_that_cannot_be_saved_lasts_as_long_as_the_process(
+    make_session: MakeSession, service: Service, clock: Clock, caplog: pytest.LogCaptureFixture
+) -> None:
+    store = FullStore(tokens(left=0))
+    store.full = True
+    session = make_session(store=store)
+    assert await session.access_token() == "access-1"
+    assert "The disk is full." in caplog.text
+    clock.time += 3600
+    assert await session.access_token() == "access-2"
+    assert service.requests == ["refresh-0", "refresh-1"]
+    store.full = False
+    clock.time += 3600
+    assert await session.access_token() == "access-3"
+    assert store.load() == await session.current()
+
+
+async def test_a_sign_in_that_cannot_be_kept_is_an_error_and_changes_nothing(make_session: MakeSession) -> None:
+    store = FullStore(tokens())
+    store.full = True
+    session = make_session(store=store)
+    with pytest.raises(StoreFailed, match="disk is full"):
+        await session.adopt(signed_in_as())
+    assert await session.access_token() == "access-0"
+
+
+@pytest.mark.skipif(os.name != "posix", reason="Windows has no permission bits")
+async def test_the_folder_that_the_first_sign_in_makes_is_private(make_session: MakeSession, tmp_path: Path) -> None:
+    await make_session(lock_path=tmp_path / "home" / "sign-in" / "renewal.lock").adopt(signed_in_as())
+    for folder in (tmp_path / "home", tmp_path / "home" / "sign-in"):
+        assert stat.S_IMODE(folder.stat().st_mode) == 0o700
