@@ -1,0 +1,197 @@
+"""Puts the parts together: one KallyAI, live or sandbox, and whoever is signed in there."""
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Protocol
+
+import anyio
+
+from kallyai_mcp.api.errors import KallyAIError
+from kallyai_mcp.api.models import TokenGrant
+from kallyai_mcp.auth.session import Session, StaticTokens
+from kallyai_mcp.auth.signin import SignIn
+from kallyai_mcp.auth.stores import TokenStore, open_store
+from kallyai_mcp.auth.tokens import Tokens
+from kallyai_mcp.dialing.dialler import Dialler
+from kallyai_mcp.settings import Settings
+from kallyai_mcp.tools.desk import Desk, SignedIn, SignInLink
+
+if TYPE_CHECKING:
+    from kallyai_mcp.api.client import KallyAI
+    from kallyai_mcp.sandbox.app import SandboxApp
+    from kallyai_mcp.sandbox.state import Sandbox
+
+
+EMBEDDED_URL = "http://embedded-sandbox.invalid"
+"""What the embedded sandbox calls itself in links: nothing listens for it, so the name is one that leads nowhere."""
+
+
+class Credentials(Protocol):
+    """A source of tokens that can say whose they are."""
+
+    async def access_token(self) -> str:
+        """A token for the next request."""
+        ...
+
+    async def renew(self, rejected: str) -> str:
+        """A token other than `rejected`."""
+        ...
+
+    async def current(self) -> Tokens | None:
+        """The tokens as they are now; None when nobody is signed in."""
+        ...
+
+
+class Connection:
+    """The API client and the sign-in that the settings lead to; both made when they are first needed.
+
+    Args:
+        settings: Which KallyAI, and how one signs in there.
+        embedded: Makes the sandbox to use, in this process, in place of the settings' API; signed in already.
+    """
+
+    def __init__(self, settings: Settings, *, embedded: "Callable[[], SandboxApp] | None" = None) -> None:
+        self.settings = settings
+        self._embedded = embedded
+        self.embedded = embedded is not None
+        self._api: KallyAI | None = None
+        self.store: TokenStore | None = None
+        self.session: Session | None = None
+        self.credentials: Credentials
+        if embedded is not None:
+            self.credentials = _EmbeddedTokens(lambda: self._sandbox().state.sandbox)
+        elif settings.access_token is not None:
+            self.credentials = StaticTokens(settings.access_token)
+        else:
+            self.store = open_store(settings.token_store, settings.home, settings.api_url)
+            self.session = Session(self.store, self._refresh, settings.home / "sign-in" / "renewal.lock")
+            self.credentials = self.session
+        self._app: SandboxApp | None = None
+
+    def api(self) -> "KallyAI":
+        """The API client; httpx is imported when it is first asked for.
+
+        Raises:
+            KallyAIError: The environment, such as its proxy, lets none be made.
+        """
+        if self._api is None:
+            from kallyai_mcp.api.client import KallyAI
+
+            app = self._sandbox() if self._embedded else None
+            try:
+                self._api = KallyAI(
+                    self.settings.api_url if app is None else EMBEDDED_URL,
+                    tokens=self.credentials,
+                    user_agent=self.settings.user_agent,
+                    app=app,
+                )
+            except ValueError as error:  # such as a proxy of the environment that can't be used
+                raise KallyAIError(str(error), code="bad_environment") from None
+        return self._api
+
+    def sign_in_url(self, redirect_uri: str, state: str) -> str:
+        """Where the user signs in (the reference's "CLI Authentication", step 1)."""
+        from kallyai_mcp.api.client import KallyAI
+
+        return KallyAI.cli_auth_url(self.settings.api_url, redirect_uri, state)
+
+    async def close(self) -> None:
+        """Close what was opened."""
+        if self._api is not None:
+            await self._api.aclose()
+        if self._app is not None:
+            self._app.state.sandbox.close()
+
+    def _sandbox(self) -> "SandboxApp":
+        if self._app is None:
+            assert self._embedded is not None  # noqa: S101 - only asked where there is one
+            self._app = self._embedded()
+        return self._app
+
+    async def _refresh(self, refresh_token: str) -> TokenGrant:
+        return await self.api().refresh(refresh_token)
+
+
+class _EmbeddedTokens:
+    """The embedded sandbox's own account, always signed in."""
+
+    def __init__(self, sandbox: "Callable[[], Sandbox]") -> None:
+        self._sandbox = sandbox
+        self._tokens: Tokens | None = None
+
+    async def current(self) -> Tokens:
+        if self._tokens is None:
+            grant = TokenGrant.model_validate(self._sandbox().issue_tokens())
+            self._tokens = Tokens.from_grant(grant, datetime.now(UTC).timestamp())
+        return self._tokens
+
+    async def access_token(self) -> str:
+        return (await self.current()).access_token.get_secret_value()
+
+    async def renew(self, rejected: str) -> str:
+        if self._tokens is not None and self._tokens.access_token.get_secret_value() == rejected:
+            self._tokens = None
+        return await self.access_token()
+
+
+class _FrontDesk:
+    """The tools' reception: who is signed in, and a link for whoever is not."""
+
+    def __init__(self, credentials: Credentials, sign_in: SignIn | None) -> None:
+        self._credentials = credentials
+        self._sign_in = sign_in
+
+    async def signed_in(self) -> SignedIn | None:
+        tokens = await self._credentials.current()
+        return SignedIn(tokens.who) if tokens is not None else None
+
+    async def link(self) -> SignInLink | None:
+        if self._sign_in is None:
+            return None
+        pending = await self._sign_in.begin()
+        left = pending.expires_at - datetime.now(UTC).timestamp()
+        return SignInLink(pending.link, max(1, round(left / 60)))
+
+
+@asynccontextmanager
+async def open_desk(
+    connection: Connection, *, now: Callable[[], datetime] | None = None, timezone: str | None = None
+) -> AsyncIterator[Desk]:
+    """What the tools work with, for as long as a server runs.
+
+    Args:
+        connection: Which KallyAI; closed at the end.
+        now: The clock; None for the machine's.
+        timezone: The user's IANA time zone; None for the machine's.
+    """
+    now = now or (lambda: datetime.now(UTC))
+    settings = connection.settings
+    try:
+        async with anyio.create_task_group() as tasks:
+            session = connection.session
+            sign_in = SignIn(session, connection.sign_in_url, tasks) if session is not None else None
+            async with Dialler(connection.api, now) as dialler:
+                yield Desk(
+                    api=connection.api,
+                    dialler=dialler,
+                    reception=_FrontDesk(connection.credentials, sign_in),
+                    timezone=timezone or local_timezone(),
+                    wait_seconds=settings.wait_seconds,
+                    now=now,
+                    embedded=connection.embedded,
+                )
+            tasks.cancel_scope.cancel()
+    finally:
+        with anyio.CancelScope(shield=True):
+            await connection.close()
+
+
+def local_timezone() -> str:
+    """The IANA name of this machine's time zone; "UTC" when the machine doesn't say."""
+    import tzlocal
+
+    try:
+        return tzlocal.get_localzone_name() or "UTC"
+    except (ValueError, OSError, LookupError):  # what tzlocal raises for settings that contradict each other
+        return "UTC"

@@ -1,0 +1,109 @@
+"""The command line: `kallyai-mcp COMMAND`. Each command imports what it needs when it runs."""
+
+import sys
+from pathlib import Path
+
+import click
+
+from kallyai_mcp import __version__
+from kallyai_mcp.settings import Settings, SettingsError
+
+_CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
+
+
+class _BadSetting(click.ClickException):
+    exit_code = 2
+
+
+@click.group(invoke_without_command=True, context_settings=_CONTEXT)
+@click.version_option(__version__, prog_name="kallyai-mcp")
+@click.pass_context
+def cli(context: click.Context) -> None:
+    """The telephone for AI agents: an MCP server that has KallyAI ring people and brings back what was agreed.
+
+    Without a command it serves MCP on standard input and output, for a client that starts it.
+    """
+    try:
+        context.obj = Settings.from_env()
+    except SettingsError as error:
+        raise _BadSetting(str(error)) from None
+    if context.invoked_subcommand is None:
+        context.invoke(serve)
+
+
+@cli.command()
+@click.option(
+    "--transport", type=click.Choice(["stdio"]), default="stdio", show_default=True, help="How clients connect."
+)
+@click.option("--sandbox", is_flag=True, help="Serve on an embedded sandbox: no account needed, no phone rings.")
+@click.option("--speed", type=click.FloatRange(min=0, min_open=True), default=10, show_default=True,
+              help="How many times faster than real the sandbox's calls are.")  # fmt: skip
+@click.pass_obj
+def serve(settings: Settings, *, transport: str = "stdio", sandbox: bool = False, speed: float = 10) -> None:
+    """Serve MCP to a client."""
+    from kallyai_mcp.cli.serving import serve_over_stdio
+
+    assert transport == "stdio"  # noqa: S101 - click lets no other pass
+    embedded = sandbox or settings.sandbox
+    if embedded:
+        from kallyai_mcp.cli.sandboxing import need_sandbox
+
+        need_sandbox()
+    serve_over_stdio(settings, sandbox=embedded, speed=speed)
+
+
+@cli.command()
+@click.option("--no-browser", is_flag=True, help="Print the link instead of opening it, and take the pasted answer.")
+@click.pass_obj
+def login(settings: Settings, *, no_browser: bool) -> None:
+    """Sign in to KallyAI through the browser."""
+    from kallyai_mcp.cli.signing_in import log_in
+
+    log_in(settings, browser=not no_browser)
+
+
+@cli.command()
+@click.pass_obj
+def logout(settings: Settings) -> None:
+    """Forget the sign-in on this machine."""
+    from kallyai_mcp.cli.signing_in import log_out
+
+    log_out(settings)
+
+
+@cli.command()
+@click.pass_obj
+def status(settings: Settings) -> None:
+    """Show who is signed in, until when, and the quota."""
+    from kallyai_mcp.cli.signing_in import show_status
+
+    show_status(settings)
+
+
+@cli.command()
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
+@click.option("--port", type=click.IntRange(0, 65535), default=8787, show_default=True, help="0 for a free one.")
+@click.option("--data", type=click.Path(dir_okay=False, path_type=Path), help="Keep the state in this file.")
+@click.option("--speed", type=click.FloatRange(min=0, min_open=True), default=1, show_default=True,
+              help="How many times faster than real calls are.")  # fmt: skip
+def sandbox(*, host: str, port: int, data: Path | None, speed: float) -> None:
+    """Run a complete KallyAI on this machine, over HTTP."""
+    from kallyai_mcp.cli.sandboxing import run_sandbox
+
+    run_sandbox(host, port, data, speed)
+
+
+@cli.command()
+def demo() -> None:
+    """Show the main job on the sandbox, from sign-in to transcript, through a real MCP client."""
+    from kallyai_mcp.cli.demo import run_demo
+
+    raise SystemExit(run_demo())
+
+
+def main() -> None:
+    """Run the command line; what `kallyai-mcp` and `python -m kallyai_mcp` call."""
+    try:
+        cli(prog_name="kallyai-mcp")
+    except KeyboardInterrupt:
+        sys.exit(130)

@@ -1,0 +1,44 @@
+"""`kallyai-mcp serve`."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
+
+import anyio
+
+from kallyai_mcp.cli.connection import Connection, open_desk
+from kallyai_mcp.server import build_server
+from kallyai_mcp.settings import Settings
+from kallyai_mcp.tools.desk import Desk
+from kallyai_mcp.transports import leave_within, serve_stdio
+
+if TYPE_CHECKING:
+    from kallyai_mcp.sandbox.app import SandboxApp
+
+_LAST_SECONDS = 1.5
+"""How long closing may take once the client has left; within it a renewal of the sign-in is waited for."""
+
+
+def serve_over_stdio(settings: Settings, *, sandbox: bool, speed: float) -> None:
+    """Serve one client on stdin and stdout until it leaves.
+
+    Args:
+        settings: As the environment says.
+        sandbox: Serve on the embedded sandbox.
+        speed: How many times faster than real the embedded sandbox's calls are.
+    """
+
+    def embedded() -> "SandboxApp":
+        from kallyai_mcp.sandbox.app import create_app
+
+        return create_app(data=settings.home / "sandbox.db", speed=speed)
+
+    @asynccontextmanager
+    async def desk() -> AsyncIterator[Desk]:
+        async with open_desk(connection) as opened:
+            yield opened
+            leave_within(_LAST_SECONDS)
+
+    connection = Connection(settings, embedded=embedded if sandbox else None)
+    server = build_server(desk, log_level=settings.log_level)
+    anyio.run(serve_stdio, server)

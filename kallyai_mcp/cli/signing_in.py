@@ -1,0 +1,176 @@
+"""`kallyai-mcp login`, `logout` and `status`."""
+
+import sys
+import threading
+import webbrowser
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
+from typing import TypeVar
+
+import anyio
+import anyio.from_thread
+import anyio.lowlevel
+import anyio.to_thread
+import click
+from anyio.streams.memory import MemoryObjectSendStream
+
+from kallyai_mcp.api.errors import KallyAIError, NotSignedIn
+from kallyai_mcp.api.models import TokenGrant
+from kallyai_mcp.auth.errors import WrongAddress
+from kallyai_mcp.auth.loopback import LoopbackSignIn
+from kallyai_mcp.auth.tokens import Tokens
+from kallyai_mcp.cli.connection import Connection, local_timezone
+from kallyai_mcp.settings import Settings
+from kallyai_mcp.tools.words.account import quota
+from kallyai_mcp.tools.words.plain import duration, zone_of
+
+_Result = TypeVar("_Result")
+
+
+def log_in(settings: Settings, *, browser: bool) -> None:
+    """Sign in through the browser, or by a link and a pasted address.
+
+    Raises:
+        click.ClickException: It did not work; the message says why and what to do.
+    """
+    if settings.access_token is not None:
+        raise click.ClickException("KALLYAI_ACCESS_TOKEN is set, and goes before any sign-in. Remove it first.")
+    tokens = _run(settings, lambda connection: sign_in(connection, _open if browser else None, _say))
+    _say(f"Signed in{f' as {tokens.who}' if tokens.who else ''}.")
+
+
+async def sign_in(
+    connection: Connection, open_link: Callable[[str], Awaitable[bool]] | None, say: Callable[[str], None]
+) -> Tokens:
+    """The CLI flow of the reference, from link to stored tokens.
+
+    Args:
+        connection: The KallyAI to sign in to.
+        open_link: Opens the link in a browser and returns whether it could; None to have it pasted by hand.
+        say: Tells the person something.
+
+    Raises:
+        NotSignedIn: Nobody came back in time, or the person declined.
+    """
+    assert connection.session is not None  # noqa: S101 - `log_in` refuses where tokens are given by the settings
+    outcome: TokenGrant | NotSignedIn
+    async with LoopbackSignIn(connection.sign_in_url) as flow, anyio.create_task_group() as tasks:
+        if open_link is not None and await open_link(flow.link):
+            say(f"Your browser opens KallyAI's sign-in page. If it does not, open this link:\n{flow.link}")
+        else:
+            say(f"Open this link in any browser and sign in; it works for 5 minutes:\n{flow.link}\n")
+            say("If that browser runs on another machine, it ends on an address that it can't open.")
+            say(f"Copy that whole address (it begins with {flow.redirect_uri}) and paste it here:")
+            tasks.start_soon(_take_pasted, flow, say)
+        try:
+            outcome = await flow.grant()
+        except NotSignedIn as error:
+            outcome = error  # raised below, outside of the task group that would wrap it
+        tasks.cancel_scope.cancel()
+    if isinstance(outcome, NotSignedIn):
+        raise outcome
+    return await connection.session.adopt(outcome)
+
+
+async def _take_pasted(flow: LoopbackSignIn, say: Callable[[str], None]) -> None:
+    send, receive = anyio.create_memory_object_stream[str](8)
+    _read_lines(send)
+    async with receive:
+        async for line in receive:
+            if not line.strip():
+                continue
+            try:
+                flow.accept(line.strip())
+            except WrongAddress as error:
+                say(str(error))
+            else:
+                return
+
+
+def _read_lines(send: MemoryObjectSendStream[str]) -> None:
+    """Feed `send` with the lines of stdin from a thread that doesn't keep the process alive."""
+    token = anyio.lowlevel.current_token()
+
+    def read() -> None:
+        # The unbuffered stream: a daemon thread that blocks in the buffered one would hold its lock at exit.
+        raw = getattr(sys.stdin.buffer, "raw", sys.stdin.buffer)
+        try:
+            while line := raw.readline():
+                anyio.from_thread.run(send.send, line.decode(errors="replace"), token=token)
+        except (anyio.BrokenResourceError, anyio.ClosedResourceError, RuntimeError):
+            return  # the sign-in is over; nobody waits for lines any more
+
+    threading.Thread(target=read, daemon=True, name="stdin").start()
+
+
+def log_out(settings: Settings) -> None:
+    """Forget the sign-in on this machine.
+
+    Raises:
+        click.ClickException: It may still be there.
+    """
+    if settings.access_token is not None:
+        raise click.ClickException("The sign-in is the setting KALLYAI_ACCESS_TOKEN; remove it to sign out.")
+
+    async def forget(connection: Connection) -> None:
+        assert connection.session is not None  # noqa: S101 - refused above
+        was = await connection.session.current()
+        await connection.session.sign_out()
+        _say("Signed out." if was else "Nobody was signed in.")
+
+    _run(settings, forget)
+
+
+def show_status(settings: Settings) -> None:
+    """Say who is signed in, until when, and what is left of the quota.
+
+    Raises:
+        click.ClickException: Nobody is signed in, or KallyAI can't be asked.
+    """
+    _run(settings, _status)
+
+
+async def _status(connection: Connection) -> None:
+    settings = connection.settings
+    _say(f"KallyAI: {settings.api_url}")
+    tokens = await connection.credentials.current()
+    if tokens is None:
+        raise NotSignedIn("Not signed in. `kallyai-mcp login` signs in through the browser.")
+    where = connection.store.describe() if connection.store else "KALLYAI_ACCESS_TOKEN"
+    _say(f"Signed in{f' as {tokens.who}' if tokens.who else ''}; kept in {where}")
+    now = datetime.now(UTC)
+    zone_name = local_timezone()
+    if tokens.expires_at < datetime.max.replace(tzinfo=UTC).timestamp():
+        ends = datetime.fromtimestamp(tokens.expires_at, UTC)
+        left = f"for {duration((ends - now).total_seconds())}" if ends > now else "no longer"
+        renews = ", then renews itself" if tokens.refresh_token else ""
+        _say(f"Access token: good {left}, until {ends.astimezone(zone_of(zone_name)):%Y-%m-%d %H:%M %Z}{renews}")
+    api = connection.api()
+    statistics = await api.get_statistics()
+    try:
+        subscription = await api.get_subscription()
+    except KallyAIError:
+        subscription = None
+    _say(quota(statistics, subscription, zone_name=zone_name, now=now))
+
+
+def _run(settings: Settings, work: Callable[[Connection], Awaitable[_Result]]) -> _Result:
+    async def with_connection() -> _Result:
+        connection = Connection(settings)
+        try:
+            return await work(connection)
+        finally:
+            await connection.close()
+
+    try:
+        return anyio.run(with_connection)
+    except KallyAIError as error:
+        raise click.ClickException(str(error)) from None
+
+
+async def _open(link: str) -> bool:
+    return await anyio.to_thread.run_sync(webbrowser.open, link, abandon_on_cancel=True)
+
+
+def _say(text: str) -> None:
+    click.echo(text)

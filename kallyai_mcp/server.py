@@ -1,0 +1,44 @@
+"""The MCP server: tools from one explicit list, on whatever desk `cli` has put together."""
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+
+from mcp.server.mcpserver import MCPServer
+
+from kallyai_mcp import __version__
+from kallyai_mcp.settings import LogLevel
+from kallyai_mcp.tools.catalogue import tools
+from kallyai_mcp.tools.desk import Desk
+
+INSTRUCTIONS = (
+    "KallyAI rings people by phone. make_call is a real call to a stranger: make sure of the number and of what the "
+    "user wants first, and never place a call again because an answer is slow: get_call follows it."
+)
+"""What a client may show its model once, beside the tools."""
+
+
+def build_server(
+    open_desk: Callable[[], AbstractAsyncContextManager[Desk]], *, log_level: LogLevel = "WARNING"
+) -> MCPServer[Desk]:
+    """Build the server.
+
+    Args:
+        open_desk: Opens what the tools work with; entered when the server starts, left when it ends.
+        log_level: For the log on stderr.
+    """
+
+    @asynccontextmanager
+    async def lifespan(_: MCPServer[Desk]) -> AsyncIterator[Desk]:
+        async with open_desk() as desk:
+            yield desk
+
+    return MCPServer(
+        "kallyai-mcp",
+        title="KallyAI telephone",
+        description="The telephone for AI agents",
+        instructions=INSTRUCTIONS,
+        version=__version__,
+        tools=list(tools()),
+        lifespan=lifespan,
+        log_level=log_level,
+    )

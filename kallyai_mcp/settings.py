@@ -1,0 +1,136 @@
+"""Every knob, read once: the environment with the prefix `KALLYAI_`, turned into one frozen object."""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Literal, TypeVar, get_args
+
+from kallyai_mcp import __version__
+from kallyai_mcp.api.address import check_api_url
+
+TokenStoreChoice = Literal["auto", "keyring", "file"]
+LogLevel = Literal["DEBUG", "INFO", "WARNING", "ERROR"]
+
+LIVE_API_URL = "https://api.kallyai.com"
+WAIT_LIMIT = 1800
+"""The longest that a tool call may be told to wait, in seconds: as long as the API client waits for a phone call."""
+
+_PREFIX = "KALLYAI_"
+_TRUE = {"1", "true", "yes", "on"}
+_FALSE = {"0", "false", "no", "off", ""}
+_Choice = TypeVar("_Choice", bound=str)
+
+
+class SettingsError(ValueError):
+    """A setting has a value that can't be used; the message is one line that names it and says what it takes."""
+
+
+@dataclass(frozen=True, repr=False)
+class Settings:
+    """What the environment says, checked.
+
+    Attributes:
+        api_url: `API_URL`: where KallyAI answers; https, or http on a loopback address.
+        access_token: `ACCESS_TOKEN`: a KallyAI access token that is used as it is and never stored.
+        home_override: `HOME`: the folder for tokens and state; None for the platform's own.
+        token_store: `TOKEN_STORE`: where a sign-in is kept.
+        wait_seconds: `WAIT_SECONDS`: how long a tool waits for a phone call to end, in seconds.
+        sandbox: `SANDBOX`: serve on the embedded sandbox.
+        user_agent: `USER_AGENT`: what the API is told of us.
+        log_level: `LOG_LEVEL`: for the log on stderr.
+    """
+
+    api_url: str = LIVE_API_URL
+    access_token: str | None = None
+    home_override: Path | None = None
+    token_store: TokenStoreChoice = "auto"  # noqa: S105 - the name of a store, not a secret
+    wait_seconds: float = 45
+    sandbox: bool = False
+    user_agent: str = f"kallyai-mcp/{__version__}"
+    log_level: LogLevel = "WARNING"
+
+    @classmethod
+    def from_env(cls, environ: Mapping[str, str] | None = None) -> "Settings":
+        """Read the settings from `environ` (default: the process's own environment).
+
+        A variable that is set but empty counts as not set.
+
+        Raises:
+            SettingsError: A value can't be used; one line says which and what it takes.
+        """
+        source = os.environ if environ is None else environ
+        given = {key: value.strip() for key in source if key.startswith(_PREFIX) and (value := source[key]).strip()}
+
+        def text(name: str) -> str | None:
+            return given.get(_PREFIX + name)
+
+        api_url = text("API_URL") or LIVE_API_URL
+        try:
+            api_url = check_api_url(api_url)
+        except ValueError as error:
+            raise SettingsError(f"{_PREFIX}API_URL: {error}") from None
+        home = text("HOME")
+        user_agent = text("USER_AGENT") or cls.user_agent
+        if not user_agent.isascii() or not user_agent.isprintable():
+            raise SettingsError(f"{_PREFIX}USER_AGENT: only printable ASCII can be sent in a header")
+        token = text("ACCESS_TOKEN")
+        if token is not None and (not token.isascii() or not token.isprintable() or " " in token):
+            raise SettingsError(f"{_PREFIX}ACCESS_TOKEN: not a token: it has spaces or characters beyond ASCII")
+        return cls(
+            api_url=api_url,
+            access_token=token,
+            home_override=Path(home).expanduser() if home else None,
+            token_store=_choice("TOKEN_STORE", text("TOKEN_STORE"), TokenStoreChoice, cls.token_store),
+            wait_seconds=_seconds("WAIT_SECONDS", text("WAIT_SECONDS"), cls.wait_seconds),
+            sandbox=_switch("SANDBOX", text("SANDBOX")),
+            user_agent=user_agent,
+            log_level=_choice("LOG_LEVEL", _upper(text("LOG_LEVEL")), LogLevel, cls.log_level),
+        )
+
+    @cached_property
+    def home(self) -> Path:
+        """The folder for tokens and state: `KALLYAI_HOME`, else the platform's own data folder."""
+        if self.home_override is not None:
+            return self.home_override
+        from platformdirs import user_data_path  # late: `tools/list` needs no folder
+
+        return user_data_path("kallyai-mcp", appauthor=False)
+
+    def __repr__(self) -> str:
+        """The settings without the token."""
+        token = "set" if self.access_token else "not set"
+        return f"Settings(api_url={self.api_url!r}, sandbox={self.sandbox}, access_token={token})"
+
+
+def _upper(value: str | None) -> str | None:
+    return value.upper() if value else value
+
+
+def _choice(name: str, value: str | None, choices: object, default: _Choice) -> _Choice:
+    allowed: tuple[_Choice, ...] = get_args(choices)
+    if value is None:
+        return default
+    if value not in allowed:
+        raise SettingsError(f"{_PREFIX}{name}: {value!r} is not one of {', '.join(allowed)}")
+    return next(choice for choice in allowed if choice == value)
+
+
+def _switch(name: str, value: str | None) -> bool:
+    word = (value or "").lower()
+    if word not in _TRUE | _FALSE:
+        raise SettingsError(f"{_PREFIX}{name}: {value!r} is neither 1 nor 0")
+    return word in _TRUE
+
+
+def _seconds(name: str, value: str | None, default: float) -> float:
+    if value is None:
+        return default
+    try:
+        seconds = float(value)
+    except ValueError:
+        seconds = float("nan")
+    if not 0 <= seconds <= WAIT_LIMIT:
+        raise SettingsError(f"{_PREFIX}{name}: {value!r} is not a number of seconds from 0 to {WAIT_LIMIT}")
+    return seconds

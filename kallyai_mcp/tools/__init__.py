@@ -1,0 +1,1 @@
+"""What an agent sees: the tools' parameters, docstrings and annotations, and how results read."""

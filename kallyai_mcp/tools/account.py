@@ -1,0 +1,79 @@
+"""The account behind the calls: check_quota, get_billing_link, sign_in."""
+
+from typing import Annotated, Any
+
+import anyio
+from mcp.server.mcpserver import Context
+from mcp.types import CallToolResult
+
+from kallyai_mcp.api.errors import Forbidden, NotFound
+from kallyai_mcp.api.models import Statistics, Subscription
+from kallyai_mcp.tools.desk import Desk
+from kallyai_mcp.tools.results import BillingAnswer, QuotaAnswer, SignInAnswer, answer
+from kallyai_mcp.tools.words import account as words
+from kallyai_mcp.tools.words.plain import one_line
+
+
+async def check_quota(*, ctx: Context[Desk, Any]) -> Annotated[CallToolResult, QuotaAnswer]:
+    """Check the minutes and calls (or credits) left, the plan, and when it renews."""
+    desk = ctx.request_context.lifespan_context
+    statistics, subscription = await _figures(desk)
+    plan = subscription.plan if subscription else None
+    structure = QuotaAnswer(
+        **statistics.model_dump(include=set(QuotaAnswer.model_fields) & set(Statistics.model_fields)),
+        period=plan.period if plan else None,
+        auto_renew=subscription.auto_renew if subscription else None,
+    )
+    text = words.quota(statistics, subscription, zone_name=desk.timezone, now=desk.now())
+    return answer(text, structure)
+
+
+async def _figures(desk: Desk) -> tuple[Statistics, Subscription | None]:
+    """The statistics, and the subscription where there is one that this sign-in may read; both asked for at once."""
+    subscription: list[Subscription] = []
+
+    async def ask_for_subscription() -> None:
+        try:
+            subscription.append(await desk.api().get_subscription())
+        except (Forbidden, NotFound):
+            return
+
+    statistics: list[Statistics] = []
+
+    async def ask_for_statistics() -> None:
+        statistics.append(await desk.api().get_statistics())
+
+    async with anyio.create_task_group() as group:
+        group.start_soon(ask_for_subscription)
+        group.start_soon(ask_for_statistics)
+    return statistics[0], subscription[0] if subscription else None
+
+
+async def get_billing_link(*, ctx: Context[Desk, Any]) -> Annotated[CallToolResult, BillingAnswer]:
+    """Get the link to the user's billing portal: plan, upgrade, invoices. Only the user should open it."""
+    desk = ctx.request_context.lifespan_context
+    portal = await desk.api().get_billing_portal()
+    if desk.embedded:
+        text = "This is the embedded sandbox: its billing portal can't be opened. `kallyai-mcp sandbox` serves one."
+    else:
+        text = f"Give the user this link to their billing portal: {one_line(portal.url)}"
+    return answer(text, BillingAnswer(url=portal.url))
+
+
+async def sign_in(*, ctx: Context[Desk, Any]) -> Annotated[CallToolResult, SignInAnswer]:
+    """Say who is signed in to KallyAI, or give the link that signs the user in."""
+    desk = ctx.request_context.lifespan_context
+    signed_in = await desk.reception.signed_in()
+    if signed_in is not None:
+        text = words.signed_in(signed_in.who)
+        return answer(text, SignInAnswer(signed_in=True, who=signed_in.who))
+    link = await desk.reception.link()
+    if link is None:
+        text = (
+            "Not signed in to KallyAI. The access token comes from KALLYAI_ACCESS_TOKEN; the user must set a new one."
+        )
+        return answer(text, SignInAnswer(signed_in=False))
+    text = "Not signed in to KallyAI. " + words.sign_in_link(
+        link.url, link.minutes, then="go on with what they asked for"
+    )
+    return answer(text, SignInAnswer(signed_in=False, link=link.url, expires_in=link.minutes * 60))

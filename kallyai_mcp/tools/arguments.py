@@ -1,0 +1,115 @@
+"""Arguments as an agent sends them: read without guessing, and every wrong one named in a line that can be acted on."""
+
+import difflib
+from collections.abc import Callable, Iterable, Mapping
+from typing import Annotated, Any
+
+from pydantic import BeforeValidator, Field, ValidationError
+
+from kallyai_mcp.dialing.checks import Problem, shortened
+from kallyai_mcp.settings import WAIT_LIMIT
+
+
+def _no_bool(value: Any) -> Any:
+    """Pydantic reads true as 1, which is a guess."""
+    if isinstance(value, bool):
+        raise ValueError("must be a number")  # noqa: TRY004 - pydantic turns ValueError into its report, TypeError it lets pass
+    return value
+
+
+PartySize = Annotated[int, Field(ge=1, le=50), BeforeValidator(_no_bool)]
+"""How many people; "4" counts, true does not."""
+
+WaitSeconds = Annotated[
+    float,
+    Field(
+        ge=0, le=WAIT_LIMIT, description="How long to wait for the call to end; keep it under your client's time-out"
+    ),
+    BeforeValidator(_no_bool),
+]
+
+Limit = Annotated[int, Field(ge=1, le=200), BeforeValidator(_no_bool)]
+Offset = Annotated[int, Field(ge=0), BeforeValidator(_no_bool)]
+"""The reference's "List Calls" parameters."""
+
+
+def without_blanks(arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """`arguments` without those that are null or blank: many agents send "" for what they don't know."""
+    return {
+        name: value
+        for name, value in arguments.items()
+        if value is not None and not (isinstance(value, str) and not value.strip())
+    }
+
+
+def unknown_arguments(tool: str, given: Iterable[str], known: Iterable[str]) -> list[Problem]:
+    """A problem for each argument that the tool doesn't take: dropping it in silence would lose what it says."""
+    names = list(known)
+    problems: list[Problem] = []
+    for name in given:
+        if name not in names:
+            close = [other for other in names if len(name) > 2 and (name in other or other in name)]
+            close = close or difflib.get_close_matches(name, names, n=1)
+            hint = f"; did you mean {close[0]}?" if close else f"; it takes {', '.join(names) or 'none'}"
+            problems.append(Problem(shortened(name, 40), f"{tool} has no such argument{hint}"))
+    return problems
+
+
+def problems_of(error: ValidationError) -> list[Problem]:
+    """What pydantic found, a line for each argument, without its jargon."""
+    problems: dict[str, Problem] = {}
+    for entry in error.errors(include_url=False):
+        argument = str(entry["loc"][0]) if entry["loc"] else "arguments"
+        problems.setdefault(argument, Problem(argument, _words(entry["type"], entry.get("ctx", {}), entry["input"])))
+    return list(problems.values())
+
+
+def _words(kind: str, context: Mapping[str, Any], given: Any) -> str:
+    if kind == "missing":
+        return "missing"
+    word = _SAYINGS.get(kind)
+    return f"{_quoted(given)} {word(context) if word else 'is not what this argument takes'}"
+
+
+_SAYINGS: dict[str, Callable[[Mapping[str, Any]], str]] = {
+    "literal_error": lambda c: f"is not one of {str(c['expected']).replace(chr(39), '').replace(' or ', ', ')}",
+    "less_than_equal": lambda c: f"is over {c['le']:g}",
+    "greater_than_equal": lambda c: f"is under {c['ge']:g}",
+    "string_type": lambda _: "is not a text",
+    "string_too_long": lambda c: f"is longer than {c['max_length']} characters",
+    "string_too_short": lambda _: "is too short",
+    "string_pattern_mismatch": lambda _: "is not a time as HH:MM (24 hours)",
+    "int_type": lambda _: "is not a whole number",
+    "int_parsing": lambda _: "is not a whole number",
+    "int_from_float": lambda _: "is not a whole number",
+    "int_parsing_size": lambda _: "is not a whole number of sensible size",
+    "float_type": lambda _: "is not a number",
+    "float_parsing": lambda _: "is not a number",
+    "finite_number": lambda _: "is not a finite number",
+    "bool_type": lambda _: "is neither true nor false",
+    "bool_parsing": lambda _: "is neither true nor false",
+    "list_type": lambda _: "is not a list",
+    "too_long": lambda c: f"has more than {c['max_length']} items",
+    "date_from_datetime_parsing": lambda _: "is not a date that exists",
+    "value_error": lambda c: str(c["error"]),
+}
+"""pydantic's error types that these arguments can meet, each worded for an agent."""
+
+
+def _quoted(value: Any) -> str:
+    if isinstance(value, str):
+        return f'"{shortened(value)}"'
+    if value is None or isinstance(value, bool):
+        return {None: "null", True: "true", False: "false"}[value]
+    if isinstance(value, int | float):
+        return shortened(f"{value}", 30)
+    return "a list" if isinstance(value, list) else "an object"
+
+
+def wrong_arguments(problems: list[Problem], *, dials: bool) -> str:
+    """The text of a tool error that names every wrong argument at once."""
+    count = (
+        f"{len(problems)} argument{'' if len(problems) == 1 else 's'} need{'s' if len(problems) == 1 else ''} a change"
+    )
+    lines = [f"- {problem.argument}: {problem.text}{'' if problem.text[-1] in '.?' else '.'}" for problem in problems]
+    return "\n".join([f"{'Not dialled; ' if dials else ''}{count}:", *lines])

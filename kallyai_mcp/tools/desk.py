@@ -1,0 +1,61 @@
+"""What the tools work with, put together by `cli` and opened for the server's lifetime."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Protocol
+
+from kallyai_mcp.dialing.dialler import Dialler
+
+if TYPE_CHECKING:
+    from kallyai_mcp.api.client import KallyAI
+
+
+@dataclass(frozen=True)
+class SignedIn:
+    """Who is signed in, for display; None when the token doesn't say."""
+
+    who: str | None
+
+
+@dataclass(frozen=True)
+class SignInLink:
+    """A link that signs in, and how many minutes it works from now on."""
+
+    url: str
+    minutes: int
+
+
+class Reception(Protocol):
+    """Who is signed in, and how somebody can be."""
+
+    async def signed_in(self) -> SignedIn | None:
+        """Who is signed in; None when nobody is."""
+        ...
+
+    async def link(self) -> SignInLink | None:
+        """A link that signs in, with something waiting behind it; None where signing in does not go by a link."""
+        ...
+
+
+@dataclass(frozen=True)
+class Desk:
+    """What a tool may use.
+
+    Attributes:
+        api: Gives the API client; made on the first call, since listing the tools needs none.
+        dialler: Places calls.
+        reception: Signing in.
+        timezone: IANA name of the user's time zone.
+        wait_seconds: How long a tool waits for a call to end when it isn't told, in seconds.
+        now: The clock.
+        embedded: KallyAI is the embedded sandbox, whose pages nobody can open.
+    """
+
+    api: "Callable[[], KallyAI]"
+    dialler: Dialler
+    reception: Reception
+    timezone: str
+    wait_seconds: float
+    now: Callable[[], datetime]
+    embedded: bool = False

@@ -1,0 +1,120 @@
+"""The one place where a tool's arguments are checked and its errors become words (`isError`)."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from mcp.server.mcpserver import Context
+from mcp.server.mcpserver.exceptions import ToolError
+from mcp.server.mcpserver.tools import Tool
+from mcp.types import ToolAnnotations
+from pydantic import ValidationError
+from typing_extensions import override
+
+from kallyai_mcp.api.errors import KallyAIError, NotSignedIn
+from kallyai_mcp.dialing.checks import Problem, check_arguments
+from kallyai_mcp.tools.arguments import problems_of, unknown_arguments, without_blanks, wrong_arguments
+from kallyai_mcp.tools.desk import Desk
+from kallyai_mcp.tools.words.account import sign_in_link
+from kallyai_mcp.tools.words.errors import error_words
+
+
+@dataclass(frozen=True)
+class Hints:
+    """What a tool tells a client about itself (MCP's ToolAnnotations).
+
+    Attributes:
+        title: Its name for people.
+        reads_only: It changes nothing.
+        dials: It places phone calls: it acts in the world, and its errors must say whether anything was dialled.
+        idempotent: The same call again has no further effect.
+        open_world: It reaches beyond this machine.
+    """
+
+    title: str
+    reads_only: bool = True
+    dials: bool = False
+    idempotent: bool = True
+    open_world: bool = True
+
+
+class TelephoneTool(Tool):
+    """A tool whose wrong arguments and errors are worded here, not by the SDK.
+
+    The SDK's own words carry pydantic's jargon and links, and begin with "Error executing tool".
+    """
+
+    dials: bool = False
+
+    @override
+    async def run(self, arguments: dict[str, Any], context: Context[Any, Any], convert_result: bool = False) -> Any:
+        """Check `arguments`, run the tool, and put errors into words.
+
+        Raises:
+            ToolError: Arguments are wrong, or the tool raised a `KallyAIError`; the text is for the agent.
+        """
+        desk: Desk = context.request_context.lifespan_context
+        given = without_blanks(arguments)
+        problems = self._problems(given, desk)
+        if problems:
+            raise ToolError(wrong_arguments(problems, dials=self.dials))
+        try:
+            result = await self.fn(**self.fn_metadata.validate_arguments(given), ctx=context)
+            return self.fn_metadata.convert_result(result) if convert_result else result
+        except NotSignedIn as error:
+            raise ToolError(await self._not_signed_in(error, desk)) from error
+        except KallyAIError as error:
+            raise ToolError(error_words(error, dials=self.dials)) from error
+
+    def _problems(self, given: Mapping[str, Any], desk: Desk) -> list[Problem]:
+        problems = unknown_arguments(self.name, given, self.fn_metadata.arg_model.model_fields)
+        try:
+            self.fn_metadata.validate_arguments(dict(given))
+        except ValidationError as error:
+            problems += problems_of(error)
+        wrong = {problem.argument for problem in problems}
+        return problems + check_arguments({k: v for k, v in given.items() if k not in wrong}, now=desk.now())
+
+    async def _not_signed_in(self, error: NotSignedIn, desk: Desk) -> str:
+        link = await desk.reception.link()
+        if link is None:
+            return error_words(error, dials=self.dials)
+        again = f"call {self.name} again with the same arguments"
+        happened = "Not dialled: not signed in to KallyAI." if self.dials else "Not signed in to KallyAI."
+        return f"{happened} {sign_in_link(link.url, link.minutes, then=again)}"
+
+
+def telephone_tool(fn: Callable[..., Any], hints: Hints) -> TelephoneTool:
+    """Make `fn` a tool: its name and docstring are what the agent reads, its parameters the input schema."""
+    tool = TelephoneTool.from_function(
+        fn,
+        title=hints.title,
+        annotations=ToolAnnotations(
+            title=hints.title,
+            read_only_hint=hints.reads_only,
+            destructive_hint=hints.dials,
+            idempotent_hint=hints.idempotent,
+            open_world_hint=hints.open_world,
+        ),
+    )
+    assert isinstance(tool, TelephoneTool), "from_function makes an instance of the class it is called on"  # noqa: S101
+    tool.dials = hints.dials
+    tool.parameters = _terse(tool.parameters)
+    return tool
+
+
+def _terse(schema: dict[str, Any]) -> dict[str, Any]:
+    """The input schema without what a model pays for and learns nothing from: titles, and null as type or default."""
+    properties = {name: _terse_property(spec) for name, spec in schema["properties"].items()}
+    terse = {"type": "object", "properties": properties, "additionalProperties": False}
+    return terse | ({"required": schema["required"]} if schema.get("required") else {})
+
+
+def _terse_property(spec: dict[str, Any]) -> dict[str, Any]:
+    kept = {key: value for key, value in spec.items() if key not in ("title", "anyOf")}
+    alternatives = [option for option in spec.get("anyOf", ()) if option != {"type": "null"}]
+    for option in alternatives[:1]:
+        kept = {key: value for key, value in option.items() if key != "title"} | kept
+    if kept.get("default", ...) is None:
+        del kept["default"]
+    return kept

@@ -1,0 +1,71 @@
+"""How a calendar event reads: the .ics of the service, in words."""
+
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from typing import Any
+
+from kallyai_mcp.api.errors import UnreadableAnswer
+from kallyai_mcp.tools.words.plain import offset, one_line, zone_of
+
+
+@dataclass(frozen=True)
+class Event:
+    """What an .ics says of its first event; a date without a time is a whole day."""
+
+    summary: str | None
+    start: date | datetime | None
+    end: date | datetime | None
+    location: str | None
+
+
+def read_event(ics: str) -> Event:
+    """The first event in `ics` (RFC 5545).
+
+    Raises:
+        UnreadableAnswer: There is none.
+    """
+    from icalendar import Calendar  # late: it costs more to import than all tools together
+
+    try:
+        events: list[Any] = list(Calendar.from_ical(ics).walk("VEVENT"))
+    except (ValueError, IndexError) as error:
+        raise UnreadableAnswer("the calendar file is not iCalendar", code="unreadable_answer") from error
+    if not events:
+        raise UnreadableAnswer("the calendar file has no event in it", code="unreadable_answer")
+    event = events[0]
+    start, end = event.get("DTSTART"), event.get("DTEND")
+    return Event(
+        summary=_text(event.get("SUMMARY")),
+        start=start.dt if start is not None else None,
+        end=end.dt if end is not None else None,
+        location=_text(event.get("LOCATION")),
+    )
+
+
+def _text(value: object) -> str | None:
+    return one_line(str(value)) or None if value is not None else None
+
+
+def event_words(event: Event, zone_name: str) -> str:
+    """The event as "Table for 4: Fri Nov 27, 2026 19:00–21:00 UTC-05:00, at Italian Bistro."."""  # noqa: RUF002
+    facts = [part for part in (_span(event, zone_name), f"at {event.location}" if event.location else None) if part]
+    return f"{event.summary or 'Appointment'}: {', '.join(facts) or 'no time given'}. The .ics file is attached."
+
+
+def _span(event: Event, zone_name: str) -> str | None:
+    start, end = event.start, event.end
+    if isinstance(start, datetime):
+        begins = start.astimezone(zone_of(zone_name)) if start.tzinfo else start
+        text = f"{begins:%a %b} {begins.day}, {begins:%Y %H:%M}"
+        if isinstance(end, datetime):
+            ends = end.astimezone(begins.tzinfo) if end.tzinfo and begins.tzinfo else end
+            other_day = f"{ends:%a %b} {ends.day} " if ends.date() != begins.date() else ""
+            text += f"–{other_day}{ends:%H:%M}"  # noqa: RUF001 - a dash between times
+        return f"{text} {offset(begins)}" if begins.tzinfo else text
+    if start is None:
+        return None
+    text = f"{start:%a %b} {start.day}, {start:%Y}"
+    if end is not None and end - start > timedelta(days=1):
+        last = end - timedelta(days=1)  # RFC 5545, 3.6.1: the end of an all-day event is not part of it
+        text += f" to {last:%a %b} {last.day}, {last:%Y}"
+    return f"{text}, all day"

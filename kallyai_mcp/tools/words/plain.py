@@ -1,0 +1,92 @@
+"""Small words that all answers share: foreign text on one line, durations, numbers, moments."""
+
+import re
+import unicodedata
+from datetime import UTC, datetime, timedelta, tzinfo
+from zoneinfo import ZoneInfo
+
+_MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+_BREAKS = {"Cc", "Cs", "Zl", "Zp"}
+_INVISIBLE = {"Cf"}
+"""Unicode's format characters, bidi marks among them: they change how a text shows and are not seen themselves."""
+
+
+def one_line(text: str) -> str:
+    """`text` without line breaks, control characters and invisible marks; runs of white space become one space."""
+    kept = (" " if unicodedata.category(c) in _BREAKS else c for c in text if unicodedata.category(c) not in _INVISIBLE)
+    return " ".join("".join(kept).split())
+
+
+def cut(text: str, limit: int) -> str:
+    """`text`, with an ellipsis for what goes beyond `limit` characters."""
+    return text if len(text) <= limit else f"{text[: limit - 1]}…"
+
+
+def sentence(text: str) -> str:
+    """`text` on one line, ended like a sentence."""
+    line = one_line(text)
+    return line if not line or line[-1] in ".!?…" else f"{line}."
+
+
+def duration(seconds: float) -> str:
+    """`seconds` in words: "32 s", "3 min 5 s", "2 h 5 min"."""
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    minutes, rest = divmod(whole, 60)
+    if minutes < 60:
+        return f"{minutes} min {rest} s" if rest else f"{minutes} min"
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes} min" if minutes else f"{hours} h"
+
+
+def ago(seconds: float) -> str:
+    """`seconds` as a rough time ago: "40 seconds ago", "2 minutes ago", "3 hours ago"."""
+    for size, unit in ((3600, "hour"), (60, "minute")):
+        if seconds >= size:
+            count = int(seconds // size)
+            return f"{count} {unit}{'s' if count > 1 else ''} ago"
+    count = int(seconds)
+    return f"{count} second{'' if count == 1 else 's'} ago"
+
+
+def number(value: float) -> str:
+    """`value` without a needless fraction: "165", "12.5"."""
+    return f"{value:.1f}".removesuffix(".0")
+
+
+def offset(moment: datetime) -> str:
+    """The offset of an aware `moment`: "UTC+02:00"."""
+    shift = moment.utcoffset() or timedelta()
+    sign = "-" if shift < timedelta() else "+"
+    hours, minutes = divmod(abs(shift) // timedelta(minutes=1), 60)
+    return f"UTC{sign}{hours:02}:{minutes:02}"
+
+
+def day(moment: datetime, now: datetime) -> str:
+    """The day of `moment`: "Feb 1", with its year when that is not the year of `now`."""
+    text = f"{_MONTHS[moment.month - 1]} {moment.day}"
+    return text if moment.year == now.year else f"{text}, {moment.year}"
+
+
+def when(moment: datetime, zone: tzinfo, now: datetime) -> str:
+    """`moment` in `zone`: "Jan 25 10:30", with its year when that is not this one; without the offset."""
+    local = moment.astimezone(zone)
+    return f"{day(local, now.astimezone(zone))} {local:%H:%M}"
+
+
+def zone_of(name: str) -> tzinfo:
+    """The time zone of that IANA name; UTC when this machine does not know it."""
+    try:
+        return ZoneInfo(name)
+    except (KeyError, ValueError, OSError):
+        return UTC
+
+
+def clock(timestamp: str | None) -> str:
+    """A transcript's "00:03:05" as "3:05"; anything else as it is."""
+    found = re.fullmatch(r"(\d+):(\d{2}):(\d{2})(?:\.\d+)?", timestamp or "")
+    if not found:
+        return one_line(timestamp or "")
+    hours, minutes, seconds = (int(part) for part in found.groups())
+    return f"{hours}:{minutes:02}:{seconds:02}" if hours else f"{minutes}:{seconds:02}"

@@ -1,0 +1,48 @@
+"""What most tests stand on: a clock that is turned by hand, a sandbox, and an agent with a telephone."""
+
+from collections.abc import AsyncIterator, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from kallyai_mcp.sandbox.app import SandboxApp, create_app
+from kallyai_mcp.settings import Settings
+from tests.sandbox.kit import ManualClock
+from tests.telephone import Agent, settings_in, telephone
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    return "asyncio"  # uvicorn knows no other
+
+
+@pytest.fixture
+def clock() -> ManualClock:
+    return ManualClock(datetime(2026, 1, 25, 15, 30, tzinfo=UTC))
+
+
+@pytest.fixture
+def app(clock: ManualClock) -> Iterator[SandboxApp]:
+    app = create_app(clock=clock)
+    yield app
+    app.state.sandbox.close()
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    return settings_in(tmp_path)
+
+
+@pytest.fixture(params=["auto", "legacy"])
+def mode(request: pytest.FixtureRequest) -> str:
+    """The two eras of the protocol: 2026-07-28 by discovery, 2025-11-25 by handshake."""
+    mode: str = request.param
+    return mode
+
+
+@pytest.fixture
+async def agent(settings: Settings, mode: str, clock: ManualClock, app: SandboxApp) -> AsyncIterator[Agent]:
+    """An agent whose telephone is the sandbox; each test of it runs in both eras."""
+    async with telephone(settings, mode=mode, clock=clock, app=app) as agent:
+        yield agent

@@ -1,0 +1,57 @@
+"""`kallyai-mcp` as a process of its own, with every wait bounded."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+LIMIT = 30
+"""Seconds until a process that should have ended counts as hung."""
+
+COMMAND = [sys.executable, "-m", "kallyai_mcp"]
+
+
+def environment(home: Path, **settings: str) -> dict[str, str]:
+    """Our own environment with these settings, and none that a developer may have."""
+    ours = {name: value for name, value in os.environ.items() if not name.startswith("KALLYAI_")}
+    return (
+        ours
+        | {"KALLYAI_HOME": str(home), "KALLYAI_TOKEN_STORE": "file"}
+        | {f"KALLYAI_{k}": v for k, v in settings.items()}
+    )
+
+
+def run(home: Path, *arguments: str, given: str = "", **settings: str) -> subprocess.CompletedProcess[str]:
+    """Run a command to its end, with `given` on its stdin."""
+    return subprocess.run(
+        [*COMMAND, *arguments],
+        input=given,
+        capture_output=True,
+        text=True,
+        encoding="utf-8",
+        env=environment(home, **settings),
+        timeout=LIMIT,
+        check=False,
+    )
+
+
+@contextmanager
+def started(home: Path, *arguments: str, **settings: str) -> Iterator[subprocess.Popen[str]]:
+    """Start a command; it is killed at the end of the block if it hasn't ended by itself."""
+    with subprocess.Popen(
+        [*COMMAND, *arguments],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        encoding="utf-8",
+        env=environment(home, **settings),
+    ) as process:
+        try:
+            yield process
+        finally:
+            if process.poll() is None:
+                process.kill()
+            process.wait(timeout=LIMIT)

@@ -1,0 +1,248 @@
+from pathlib import Path
+from typing import Any
+
+import anyio
+import anyio.to_thread
+import pytest
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, Response
+
+from kallyai_mcp.sandbox import visitor
+from kallyai_mcp.sandbox.app import SandboxApp
+from kallyai_mcp.sandbox.serve import running
+from tests.odd_service import odd_service
+from tests.sandbox.kit import ManualClock
+from tests.telephone import BISTRO, Agent, Answer, settings_in, telephone
+
+TOKEN = "token-of-the-settings-0123456789"
+
+
+async def asked(tmp_path: Path, clock: ManualClock, tool: str, *answers: Any, **arguments: Any) -> Answer:
+    """What `tool` says when the service gives these answers: by path, the first whose name is in it."""
+
+    def answer(request: Request) -> Response | tuple[int, Any]:
+        for part, response in answers:
+            if part in request.url.path:
+                found: Response | tuple[int, Any] = response
+                return found
+        return 404, {"detail": "Not Found"}
+
+    async with odd_service(answer) as url:
+        settings = settings_in(tmp_path, API_URL=url, ACCESS_TOKEN=TOKEN)
+        async with telephone(settings, mode="auto", clock=clock) as agent:
+            return await agent.use(tool, arguments)
+
+
+async def test_the_quota_is_one_line_with_plan_and_renewal(agent: Agent) -> None:
+    answer = await agent.use("check_quota")
+
+    assert answer.text == (
+        "165 of 210 minutes and 27 of 35 calls left (personal, monthly, active); renews Jan 31. 21% used."
+    )
+    assert answer.data["minutes_remaining"] == 165
+    assert answer.data["auto_renew"] is True
+
+
+STATISTICS = {"plan_type": "pro", "credits_allocated": 100, "credits_used": 95, "credits_remaining": 5}
+
+
+async def test_credits_are_told_like_minutes_and_a_short_rest_says_what_to_do(
+    tmp_path: Path, clock: ManualClock
+) -> None:
+    answer = await asked(tmp_path, clock, "check_quota", ("statistics", (200, STATISTICS)))
+
+    assert answer.text == (
+        "5 of 100 credits left (pro). That is getting short; get_billing_link has the page to upgrade."
+    )
+
+
+async def test_nothing_left_says_that_calls_will_be_refused(tmp_path: Path, clock: ManualClock) -> None:
+    figures = {"minutes_remaining": 0, "minutes_allocated": 30, "period_end": "2026-02-01T00:00:00Z"}
+    subscription = {"auto_renew": False, "plan": "trial", "status": "canceled"}
+    answer = await asked(
+        tmp_path, clock, "check_quota", ("statistics", (200, figures)), ("subscription", (200, subscription))
+    )
+
+    assert answer.text == (
+        "0 of 30 minutes left (trial, canceled); ends Jan 31. "
+        "Calls will be refused until then; get_billing_link has the page to upgrade."
+    )
+
+
+async def test_an_account_without_figures_says_so(tmp_path: Path, clock: ManualClock) -> None:
+    answer = await asked(tmp_path, clock, "check_quota", ("statistics", (200, {})))
+
+    assert answer.text == "KallyAI gives no figures for this account."
+
+
+async def test_the_billing_link_is_for_the_user(tmp_path: Path, clock: ManualClock) -> None:
+    url = "https://billing.stripe.com/p/session/x"
+    answer = await asked(tmp_path, clock, "get_billing_link", ("billing", (200, {"portal_url": url})))
+
+    assert answer.text == f"Give the user this link to their billing portal: {url}"
+    assert answer.data == {"url": url}
+
+
+async def test_the_embedded_sandbox_has_no_portal_that_could_be_opened(agent: Agent) -> None:
+    answer = await agent.use("get_billing_link")
+
+    assert answer.text.startswith("This is the embedded sandbox: its billing portal can't be opened.")
+
+
+async def test_the_embedded_sandbox_is_signed_in_already(agent: Agent) -> None:
+    answer = await agent.use("sign_in")
+
+    assert answer.text == "Signed in to KallyAI as personal@sandbox.test."
+    assert answer.data == {"signed_in": True, "who": "personal@sandbox.test"}
+
+
+async def test_nobody_signed_in_gives_a_link_and_the_call_works_afterwards(
+    tmp_path: Path, mode: str, clock: ManualClock, app: SandboxApp
+) -> None:
+    async with (
+        running(app) as url,
+        telephone(settings_in(tmp_path, API_URL=url), mode=mode, clock=clock) as agent,
+    ):
+        refused = await agent.use("make_call", BISTRO)
+        told = await agent.use("sign_in")
+
+        assert refused.is_error
+        assert refused.text.startswith("Not dialled: not signed in to KallyAI. Give the user this link; it works for 5")
+        assert "call make_call again with the same arguments" in refused.text
+        assert told.data["link"] in refused.text  # one listener waits behind both
+        assert told.data["expires_in"] == 300
+
+        page = await anyio.to_thread.run_sync(visitor.sign_in, told.data["link"])
+        assert "sign-in has arrived" in page
+        with anyio.fail_after(5):
+            while not (await agent.use("sign_in")).data["signed_in"]:
+                await anyio.lowlevel.checkpoint()
+        assert (await agent.use("make_call", BISTRO)).data["status"] == "success"
+
+
+async def test_a_reading_tool_that_lacks_a_sign_in_does_not_speak_of_dialling(
+    tmp_path: Path, clock: ManualClock, app: SandboxApp
+) -> None:
+    async with (
+        running(app) as url,
+        telephone(settings_in(tmp_path, API_URL=url), mode="auto", clock=clock) as agent,
+    ):
+        answer = await agent.use("list_calls")
+
+    assert answer.text.startswith("Not signed in to KallyAI. Give the user this link")
+
+
+async def test_a_token_of_the_settings_that_is_refused_names_the_setting(tmp_path: Path, clock: ManualClock) -> None:
+    refusal = {"error": {"code": "token_expired", "details": {"message": "Token expired"}}}
+    answer = await asked(tmp_path, clock, "make_call", ("calls", (401, refusal)), **BISTRO)
+
+    assert answer.is_error
+    assert answer.text.startswith("Not dialled: KallyAI does not accept the token in KALLYAI_ACCESS_TOKEN.")
+    assert "sign_in" not in answer.text
+    assert TOKEN not in answer.text
+
+
+async def test_a_token_of_the_settings_counts_as_signed_in(tmp_path: Path, clock: ManualClock) -> None:
+    answer = await asked(tmp_path, clock, "sign_in")
+
+    assert answer.text == "Signed in to KallyAI."
+
+
+QUOTA = {
+    "plan_type": "trial",
+    "minutes_allocated": 30,
+    "minutes_used": 30,
+    "upgrade_url": "https://kallyai.com/pricing",
+}
+STANDARD = {"code": "quota_exceeded", "details": {"message": "Out of minutes"}, "correlation_id": "c-1"}
+
+
+@pytest.mark.parametrize("body", [QUOTA, {"error": STANDARD, **QUOTA}])
+async def test_both_402_shapes_say_what_is_spent_and_where_to_upgrade(
+    tmp_path: Path, clock: ManualClock, body: dict[str, Any]
+) -> None:
+    answer = await asked(tmp_path, clock, "make_call", ("calls", (402, body)), **BISTRO)
+
+    assert answer.is_error
+    assert answer.text.startswith(
+        "Not dialled: the quota of the trial plan is spent: 30 of 30 minutes used (quota_exceeded). "
+        "Tell the user; they can upgrade at https://kallyai.com/pricing."
+    )
+
+
+async def test_a_402_without_figures_still_says_what_to_do(tmp_path: Path, clock: ManualClock) -> None:
+    answer = await asked(tmp_path, clock, "make_call", ("calls", (402, {})), **BISTRO)
+
+    assert answer.text.startswith(
+        "Not dialled: the quota is spent (http_402). get_billing_link has the page to upgrade."
+    )
+
+
+async def test_an_unknown_code_is_passed_on_word_for_word(tmp_path: Path, clock: ManualClock) -> None:
+    body = {"error": {"code": "moon_phase", "details": {"message": "Not tonight"}, "correlation_id": "c-42"}}
+    answer = await asked(tmp_path, clock, "make_call", ("calls", (422, body)), **BISTRO)
+
+    assert answer.text == (
+        "Not dialled: KallyAI refused (moon_phase). Its own words follow; change the arguments accordingly or tell the "
+        'user.\nKallyAI says: "Not tonight". correlation_id c-42'
+    )
+
+
+async def test_a_bot_check_is_explained_and_its_page_is_not_shown(tmp_path: Path, clock: ManualClock) -> None:
+    page = HTMLResponse("<html><title>Just a moment...</title>" + "x" * 9000, 403)
+    answer = await asked(tmp_path, clock, "make_call", ("calls", page), **BISTRO)
+
+    assert answer.text.startswith("Not dialled: KallyAI's bot check answered with a web page instead of the API")
+    assert "KALLYAI_USER_AGENT" in answer.text
+    assert len(answer.text) < 600
+    assert "<" not in answer.text
+
+
+async def test_trouble_of_the_service_after_a_call_was_sent_does_not_invite_to_ring_again(
+    tmp_path: Path, clock: ManualClock
+) -> None:
+    answer = await asked(tmp_path, clock, "make_call", ("calls", (500, {"detail": "boom"})), **BISTRO)
+
+    assert answer.is_error
+    assert answer.text.startswith("Unknown: no usable answer came after the request was sent")
+    assert "Don't ring again before you looked: list_calls" in answer.text
+
+
+async def test_a_call_answer_that_can_not_be_read_may_have_rung(tmp_path: Path, clock: ManualClock) -> None:
+    answer = await asked(tmp_path, clock, "make_call", ("calls", (201, {"status": "success"})), **BISTRO)
+
+    assert answer.text.startswith("Unknown: ")
+    assert "unreadable_answer" in answer.text
+
+
+async def test_no_connection_says_that_nothing_was_sent(tmp_path: Path, clock: ManualClock) -> None:
+    settings = settings_in(tmp_path, API_URL="http://127.0.0.1:9", ACCESS_TOKEN=TOKEN)
+    async with telephone(settings, mode="auto", clock=clock) as agent:
+        answer = await agent.use("make_call", BISTRO)
+
+    assert answer.text == (
+        "Not dialled: KallyAI can't be reached and nothing was sent (connection_failed). "
+        "It is safe to try again in a minute."
+    )
+
+
+@pytest.mark.parametrize(
+    ("answers", "words"),
+    [
+        ((200, ["what"]), "KallyAI's answer can't be read (unreadable_answer). Try again once"),
+        (
+            (403, {"error": {"code": "forbidden"}}),
+            "The sign-in lacks the permission for this (forbidden). Ask the user",
+        ),
+        ((500, {}), "KallyAI has trouble of its own, HTTP 500"),
+        ((401, {"error": "missing_token"}), "KallyAI does not accept the token in KALLYAI_ACCESS_TOKEN"),
+        ((402, {"error": "soft_cap_reached"}), "The spending cap of this account is reached (soft_cap_reached)."),
+    ],
+)
+async def test_a_reading_tool_explains_what_went_wrong(
+    tmp_path: Path, clock: ManualClock, answers: tuple[int, Any], words: str
+) -> None:
+    answer = await asked(tmp_path, clock, "get_billing_link", ("billing", answers))
+
+    assert answer.is_error
+    assert answer.text.startswith(words)

@@ -1,0 +1,139 @@
+from typing import Any
+
+import pytest
+
+from tests.telephone import BISTRO, Agent
+
+EMERGENCY = "is an emergency number, which KallyAI can't dial; tell the user to dial it themselves."
+
+
+@pytest.mark.parametrize(
+    ("argument", "value", "line"),
+    [
+        ("respondent_phone", "415-555-1234", '"415-555-1234" lacks its country; as a US number it is +14155551234.'),
+        ("respondent_phone", "912 34 56 78", '"912 34 56 78" lacks its country; as a ES number it is +34912345678.'),
+        ("respondent_phone", "1234", '"1234" lacks its country; E.164 starts with + and the country code.'),
+        ("respondent_phone", "0034912345678", '"0034912345678" starts with 00; in E.164 it is +34912345678.'),
+        ("respondent_phone", "00", '"00" is not a phone number; E.164 looks like +14155551234.'),
+        ("respondent_phone", "the bistro", '"the bistro" is not a phone number; E.164 looks like +14155551234.'),
+        ("respondent_phone", "+", '"+" is not a phone number; E.164 looks like +14155551234.'),
+        ("respondent_phone", "+1415555", '"+1415555" is too short for a number of +1.'),
+        ("respondent_phone", "+34912345", '"+34912345" is too short for a number of ES.'),
+        ("respondent_phone", "+3491234567890123", '"+3491234567890123" is too long for a number of ES.'),
+        ("respondent_phone", "+999123456", '"+999123456" has a country code that doesn\'t exist;'),
+        (
+            "respondent_phone",
+            "+14155551234 ext. 5",
+            "has an extension, which KallyAI can't dial; give the number alone.",
+        ),
+        ("respondent_phone", "911", f'"911" {EMERGENCY}'),
+        ("respondent_phone", "112", f'"112" {EMERGENCY}'),
+        ("respondent_phone", "+1911", f'"+1911" {EMERGENCY}'),
+        ("respondent_phone", "+34112", f'"+34112" {EMERGENCY}'),
+        ("respondent_phone", "+19005550100", '"+19005550100" is a premium-rate number, which KallyAI can\'t dial;'),
+        ("respondent_phone", 14155551234, "14155551234 is not a text."),
+        ("respondent_phone", "", "missing."),
+        ("respondent_phone", None, "missing."),
+        ("user_phone", "415-555-1234", '"415-555-1234" lacks its country;'),
+        ("task_category", "bar", '"bar" is not one of restaurant, clinic, hotel, general.'),
+        ("task_description", "  ", "missing."),
+        ("appointment_date", "tomorrow", '"tomorrow" must be a date written YYYY-MM-DD.'),
+        ("appointment_date", "2026-02-30", '"2026-02-30" is not a date that exists.'),
+        ("appointment_date", 20260128, "20260128 must be a date written YYYY-MM-DD."),
+        ("appointment_date", "2026-01-23", "2026-01-23 is past; today is 2026-01-25 (UTC)."),
+        ("appointment_time", "7pm", '"7pm" is not a time as HH:MM (24 hours).'),
+        ("appointment_time", "24:00", '"24:00" is not a time as HH:MM (24 hours).'),
+        ("party_size", 51, "51 is over 50."),
+        ("party_size", 0, "0 is under 1."),
+        ("party_size", 2.5, "2.5 is not a whole number."),
+        ("party_size", "many", '"many" is not a whole number.'),
+        ("party_size", True, "true must be a number."),
+        ("language", "fr", '"fr" is not one of en, es.'),
+        ("is_urgent", "perhaps", '"perhaps" is neither true nor false.'),
+        ("additional_instructions", "by the window", '"by the window" is not a list.'),
+        ("additional_instructions", [1], "1 is not a text."),
+        ("timezone", "Madrid", '"Madrid" is not an IANA time zone; did you mean Europe/Madrid?'),
+        ("timezone", "new york", '"new york" is not an IANA time zone; did you mean America/New_York?'),
+        ("timezone", "../etc/passwd", '"../etc/passwd" is not an IANA time zone; it looks like America/New_York.'),
+        ("wait_seconds", -1, "-1 is under 0."),
+        ("wait_seconds", 1801, "1801 is over 1800."),
+        ("redial", "maybe", '"maybe" is neither true nor false.'),
+        ("phone", "+14155551234", "make_call has no such argument; did you mean respondent_phone?"),
+        ("notes", "x", "make_call has no such argument; it takes task_category, task_description,"),
+    ],
+)
+async def test_a_wrong_argument_gets_one_line_to_act_on(agent: Agent, argument: str, value: Any, line: str) -> None:
+    answer = await agent.use("make_call", BISTRO | {argument: value})
+
+    assert answer.is_error
+    heading, problem = answer.text.splitlines()
+    assert heading == "Not dialled; 1 argument needs a change:"
+    assert problem.startswith(f"- {argument}: ")
+    assert line in problem
+    assert (await agent.use("list_calls")).data["total"] == 0
+
+
+async def test_all_wrong_arguments_are_named_at_once_and_the_missing_ones_too(agent: Agent) -> None:
+    answer = await agent.use("make_call", respondent_phone="911", party_size=51, appointment_date="2020-01-01")
+
+    assert answer.text.splitlines()[0] == "Not dialled; 5 arguments need a change:"
+    named = {line.split(":")[0].removeprefix("- ") for line in answer.text.splitlines()[1:]}
+    assert named == {"task_category", "task_description", "respondent_phone", "party_size", "appointment_date"}
+
+
+@pytest.mark.parametrize("tool", ["get_call", "get_transcript", "get_calendar_event"])
+async def test_a_missing_call_id_is_named(agent: Agent, tool: str) -> None:
+    answer = await agent.use(tool)
+
+    assert answer.is_error
+    assert answer.text == "1 argument needs a change:\n- call_id: missing."
+
+
+async def test_a_tool_without_arguments_says_so(agent: Agent) -> None:
+    answer = await agent.use("check_quota", account="personal")
+
+    assert answer.text.endswith("- account: check_quota has no such argument; it takes none.")
+
+
+async def test_nothing_of_the_validators_own_words_reaches_the_agent(agent: Agent) -> None:
+    answer = await agent.use("make_call", BISTRO, party_size={"a": 1}, timezone=["x"], task_description=7)
+
+    assert "pydantic" not in answer.text
+    assert "http" not in answer.text
+    assert "Error executing" not in answer.text
+    assert "input_" not in answer.text
+
+
+async def test_whole_numbers_may_come_as_text(agent: Agent) -> None:
+    answer = await agent.use("make_call", BISTRO, party_size="4", wait_seconds="30")
+
+    assert "a table for 4" in answer.text
+
+
+async def test_a_list_may_come_as_json_text(agent: Agent) -> None:
+    answer = await agent.use("make_call", BISTRO, additional_instructions='["by the window"]')
+
+    assert answer.data["status"] == "success"
+
+
+async def test_today_may_be_asked_for_wherever_the_day_is_not_over(agent: Agent) -> None:
+    answer = await agent.use(
+        "make_call", BISTRO, appointment_date="2026-01-25", appointment_time="23:00", timezone="Pacific/Honolulu"
+    )
+
+    assert answer.data["status"] == "success"
+
+
+async def test_a_long_wrong_value_is_shortened_and_stays_on_one_line(agent: Agent) -> None:
+    answer = await agent.use("make_call", BISTRO, task_category="x\n\u202e" * 500)
+
+    assert len(answer.text.splitlines()) == 2
+    assert len(answer.text) < 250
+    assert "\u202e" not in answer.text
+
+
+@pytest.mark.parametrize(("limit", "line"), [(0, "0 is under 1."), (201, "201 is over 200.")])
+async def test_list_calls_holds_to_the_limits_of_the_reference(agent: Agent, limit: int, line: str) -> None:
+    answer = await agent.use("list_calls", limit=limit)
+
+    assert answer.text == f"1 argument needs a change:\n- limit: {line}"
