@@ -1,0 +1,52 @@
+"""What the README says in tables and lines is what the code says."""
+
+import re
+from pathlib import Path
+
+import click
+
+from kallyai_mcp.cli.main import cli
+from kallyai_mcp.sandbox.line.numbers import RULE_EXAMPLES, TEST_NUMBERS
+from kallyai_mcp.settings import Settings
+from kallyai_mcp.tools.catalogue import tools
+
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def first_column(heading: str) -> list[str]:
+    """What stands in backticks in the first column of the table after `heading`."""
+    section = README.split(f"| {heading} |", 1)[1].split("\n\n", 1)[0]
+    return re.findall(r"^\| `([^`]+)` \|", section, re.MULTILINE)
+
+
+def test_it_opens_with_one_sentence_and_the_two_lines() -> None:
+    paragraphs = README.split("\n\n")
+
+    assert paragraphs[0] == "# kallyai-mcp"
+    assert paragraphs[1].endswith("brings back what was agreed.")
+    assert paragraphs[2].splitlines() == [
+        "    pip install uv && uv run kallyai-mcp demo",
+        "    pip install uv && uv run pytest",
+    ]
+
+
+def test_it_lists_the_tools() -> None:
+    assert first_column("tool") == [tool.name for tool in tools()]
+
+
+def test_it_lists_the_commands() -> None:
+    assert isinstance(cli, click.Group)
+    assert set(first_column("command")) == {"kallyai-mcp", *(f"kallyai-mcp {name}" for name in cli.commands)}
+
+
+def test_it_lists_the_settings() -> None:
+    attributes = {name.removesuffix("_override") for name in Settings.__dataclass_fields__}
+
+    assert {name.removeprefix("KALLYAI_").lower() for name in first_column("variable")} == attributes
+
+
+def test_it_lists_the_test_numbers() -> None:
+    rows = [f"| `{entry.number}` | {entry.description} |" for entry in (*TEST_NUMBERS, *RULE_EXAMPLES)]
+
+    assert "\n".join(rows) in README
