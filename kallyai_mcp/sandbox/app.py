@@ -5,11 +5,13 @@ from typing import Any
 
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
+from starlette.types import ASGIApp
 
-from kallyai_mcp.sandbox import auth, billing, calls, docs, pages, users
+from kallyai_mcp.sandbox import auth, billing, calls, controls, docs, pages, users
 from kallyai_mcp.sandbox.boundary import ErrorBoundary
 from kallyai_mcp.sandbox.clock import Clock, SystemClock
 from kallyai_mcp.sandbox.errors import install_error_handlers
+from kallyai_mcp.sandbox.faulty import FaultLayer
 from kallyai_mcp.sandbox.schemas import ErrorResponse, errors
 from kallyai_mcp.sandbox.state import Sandbox
 
@@ -18,11 +20,18 @@ _FRAMEWORK_ERROR = "#/components/schemas/HTTPValidationError"
 
 
 class SandboxApp(FastAPI):
-    """FastAPI with an OpenAPI document that tells the truth about errors.
+    """FastAPI that can be made to fail, with an OpenAPI document that tells the truth about errors.
 
     FastAPI documents its own validation error, 422 in a format of its own; here a request that is not valid is
-    answered with 400 in the reference's.
+    answered with 400 in the reference's. Its `state.sandbox` must be there before the first request.
     """
+
+    def build_middleware_stack(self) -> ASGIApp:
+        """The whole application, within the layer that acts faults out.
+
+        No middleware of FastAPI's can be outermost: around all of them stands one that answers exceptions with 500.
+        """
+        return FaultLayer(super().build_middleware_stack(), self.state.sandbox)
 
     def openapi(self) -> dict[str, Any]:
         """The OpenAPI document, also at `/openapi.json`."""
@@ -82,7 +91,7 @@ def create_app(*, data: Path | None = None, speed: float = 1.0, clock: Clock | N
         redoc_url=None,
     )
     app.state.sandbox = Sandbox(data, speed, clock or SystemClock())
-    for router in (calls.router, users.router, auth.router, billing.router, docs.router, pages.router):
+    for router in (calls.router, users.router, auth.router, billing.router, controls.router, docs.router, pages.router):
         app.include_router(router)
     install_error_handlers(app)
     app.add_middleware(ErrorBoundary)

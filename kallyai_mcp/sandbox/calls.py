@@ -4,7 +4,7 @@ import uuid
 from datetime import datetime
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Header, Query
+from fastapi import APIRouter, Depends, Header, Query, Request
 from fastapi.responses import Response
 
 from kallyai_mcp.sandbox import calls_store
@@ -12,6 +12,7 @@ from kallyai_mcp.sandbox.accounts import Account
 from kallyai_mcp.sandbox.auth import require
 from kallyai_mcp.sandbox.calls_store import IN_PROGRESS, Call
 from kallyai_mcp.sandbox.errors import ApiError
+from kallyai_mcp.sandbox.faulty import once_placed
 from kallyai_mcp.sandbox.placing import place
 from kallyai_mcp.sandbox.schemas import (
     CallCreateRequest,
@@ -56,7 +57,7 @@ def _listed(call: Call, now: datetime) -> ListedCall:
 def _find(sandbox: Sandbox, account: Account, call_id: str) -> Call:
     with sandbox.store.transaction() as db:
         call = calls_store.by_id(db, account.id, call_id)
-    if call is None:
+    if call is None or (sandbox.faults.list_only_ended and not call.is_over(sandbox.clock.now())):
         raise ApiError(404, "call_not_found", "There is no such call", "Your account has no call with this id")
     return call
 
@@ -71,6 +72,7 @@ def _find(sandbox: Sandbox, account: Account, call_id: str) -> Call:
     responses=errors(400, 401, 402, 403, 409, 422, 429, 503),
 )
 async def create_call(
+    request: Request,
     body: CallCreateRequest,
     account: Annotated[Account, Depends(require("calls:write"))],
     sandbox: SandboxDep,
@@ -80,6 +82,7 @@ async def create_call(
 ) -> CallResponse:
     """Place a call, wait until it has ended, and say what it came to."""
     call = place(sandbox, account, body, idempotency_key)
+    await once_placed(request.scope)
     await sandbox.until(call.ends_at)
     return _response(call, call.ends_at)
 
@@ -99,9 +102,10 @@ async def list_calls(
     offset: Annotated[int, Query(ge=0, le=_LARGEST_OFFSET, description="Pagination offset")] = 0,
 ) -> CallList:
     """One page of the account's calls."""
-    with sandbox.store.transaction() as db:
-        calls, total = calls_store.page(db, account.id, limit=limit, offset=offset)
     now = sandbox.clock.now()
+    ended_by = now if sandbox.faults.list_only_ended else None
+    with sandbox.store.transaction() as db:
+        calls, total = calls_store.page(db, account.id, limit=limit, offset=offset, ended_by=ended_by)
     return CallList(calls=[_listed(call, now) for call in calls], total=total)
 
 

@@ -2,7 +2,7 @@
 
 import json
 import sqlite3
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -25,6 +25,7 @@ CREATE TABLE IF NOT EXISTS calls (
     UNIQUE (account_id, idempotency_key)
 );
 CREATE INDEX IF NOT EXISTS calls_by_account ON calls (account_id, started_at);
+CREATE TABLE IF NOT EXISTS forgotten_keys (call_id TEXT PRIMARY KEY, idempotency_key TEXT NOT NULL);
 """
 """The DDL; moments are whole microseconds since 1970 in UTC."""
 
@@ -121,13 +122,42 @@ def by_key(db: sqlite3.Connection, account_id: str, idempotency_key: str) -> Cal
     return _read(row) if row else None
 
 
-def page(db: sqlite3.Connection, account_id: str, *, limit: int, offset: int) -> tuple[list[Call], int]:
-    """At most `limit` of the account's calls after the first `offset`, newest first; and how many there are in all."""
+def forget_key(db: sqlite3.Connection, call: Call) -> None:
+    """Free the Idempotency-Key that `call` was placed with; only `everything` still knows it."""
+    db.execute("INSERT INTO forgotten_keys VALUES (?, ?)", (call.call_id, call.idempotency_key))
+    db.execute("UPDATE calls SET idempotency_key = NULL WHERE call_id = ?", (call.call_id,))
+
+
+def everything(db: sqlite3.Connection) -> list[Call]:
+    """Every account's calls, the oldest first, each with the Idempotency-Key that it was placed with."""
+    forgotten = {row["call_id"]: row["idempotency_key"] for row in db.execute("SELECT * FROM forgotten_keys")}
+    calls = [_read(row) for row in db.execute("SELECT * FROM calls ORDER BY started_at, rowid")]
+    return [replace(call, idempotency_key=forgotten.get(call.call_id, call.idempotency_key)) for call in calls]
+
+
+def page(
+    db: sqlite3.Connection, account_id: str, *, limit: int, offset: int, ended_by: datetime | None = None
+) -> tuple[list[Call], int]:
+    """One page of the account's calls, newest first.
+
+    Args:
+        db: The transaction.
+        account_id: Whose calls.
+        limit: How many at most.
+        offset: How many to leave out before.
+        ended_by: Count only calls that have ended at this moment (aware); None for all of them.
+
+    Returns:
+        The calls of the page, and how many there are in all.
+    """
+    chosen, values = "account_id = :account", {"account": account_id, "limit": limit, "offset": offset}
+    if ended_by is not None:
+        chosen, values = f"{chosen} AND ends_at <= :ended", values | {"ended": _micros(ended_by)}
     rows = db.execute(
-        "SELECT * FROM calls WHERE account_id = ? ORDER BY started_at DESC, rowid DESC LIMIT ? OFFSET ?",
-        (account_id, limit, offset),
+        f"SELECT * FROM calls WHERE {chosen} ORDER BY started_at DESC, rowid DESC LIMIT :limit OFFSET :offset",  # noqa: S608 - two constants
+        values,
     ).fetchall()
-    total = db.execute("SELECT count(*) FROM calls WHERE account_id = ?", (account_id,)).fetchone()[0]
+    total = db.execute(f"SELECT count(*) FROM calls WHERE {chosen}", values).fetchone()[0]  # noqa: S608 - as above
     return [_read(row) for row in rows], total
 
 

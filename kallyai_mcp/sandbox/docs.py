@@ -9,6 +9,7 @@ from fastapi.responses import HTMLResponse
 
 from kallyai_mcp.sandbox import pages, rules
 from kallyai_mcp.sandbox.accounts import ACCOUNTS, SCOPES
+from kallyai_mcp.sandbox.faults import KINDS
 from kallyai_mcp.sandbox.line.numbers import as_rows
 
 router = APIRouter(include_in_schema=False)
@@ -122,7 +123,7 @@ def schemas(document: dict[str, Any]) -> Iterator[tuple[str, str, list[Field]]]:
 
 @router.get("/docs")
 async def docs_page(request: Request) -> HTMLResponse:
-    """Every endpoint, every schema, the test numbers, the accounts and the rules."""
+    """Every endpoint, every schema, the test numbers, the accounts, the rules and the faults."""
     document = request.app.openapi()
     return pages.render(
         "docs.html",
@@ -136,6 +137,7 @@ async def docs_page(request: Request) -> HTMLResponse:
         languages=rules.SUPPORTED_LANGUAGES,
         countries=sorted(rules.SUPPORTED_COUNTRIES),
         unsafe=rules.UNSAFE,
+        faults=KINDS,
     )
 
 

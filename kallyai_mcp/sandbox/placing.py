@@ -24,7 +24,8 @@ from kallyai_mcp.sandbox.state import Sandbox
 def place(sandbox: Sandbox, account: Account, request: CallCreateRequest, key: uuid.UUID | None) -> Call:
     """Dial, or find the call that was dialled for this Idempotency-Key before.
 
-    The key belongs to the account and is remembered with the call. A refused request is no call: its key stays free.
+    The key belongs to the account and is remembered with the call, unless a quirk forgets it at the call's end. A
+    refused request is no call: its key stays free.
 
     Args:
         sandbox: Where the call is made.
@@ -40,7 +41,11 @@ def place(sandbox: Sandbox, account: Account, request: CallCreateRequest, key: u
     """
     fingerprint = _fingerprint(request)
     with sandbox.store.transaction() as db:
-        if key is not None and (known := calls_store.by_key(db, account.id, str(key))):
+        now = sandbox.clock.now()
+        known = calls_store.by_key(db, account.id, str(key)) if key is not None else None
+        if known is not None and sandbox.faults.forget_key_when_ended and known.is_over(now):
+            calls_store.forget_key(db, known)
+        elif known is not None:
             if known.fingerprint != fingerprint:
                 raise ApiError(
                     409,
@@ -49,7 +54,6 @@ def place(sandbox: Sandbox, account: Account, request: CallCreateRequest, key: u
                     f"It placed call {known.call_id}; use a new key for a new call",
                 )
             return known
-        now = sandbox.clock.now()
         rules.check(request.submission, account, ZoneInfo(request.timezone), now)
         quota.usage(db, account, now).require_some_left()
         call = _dial(sandbox, account, request, key, fingerprint)

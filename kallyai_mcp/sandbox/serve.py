@@ -1,5 +1,6 @@
 """Serving the sandbox over HTTP with uvicorn, from within any async program."""
 
+import asyncio
 import contextlib
 import signal
 import socket
@@ -11,11 +12,23 @@ from pathlib import Path
 import anyio
 import uvicorn
 from fastapi import FastAPI
+from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from kallyai_mcp.sandbox.app import create_app
+from kallyai_mcp.sandbox.faulty import CONNECTION
 from kallyai_mcp.sandbox.state import Sandbox
 
 _GRACE_SECONDS = 1  # for answers that are already on their way when the server stops
+
+
+class _Protocol(H11Protocol):
+    """uvicorn's HTTP, except that a request knows its connection, so that a fault can cut it."""
+
+    def connection_made(  # type: ignore[override]  # uvicorn's own, too, takes the one kind of transport that it gets
+        self, transport: asyncio.Transport
+    ) -> None:
+        super().connection_made(transport)
+        self.app_state = {**self.app_state, CONNECTION: transport}  # copied into the `state` of each request's scope
 
 
 class _Server(uvicorn.Server):
@@ -66,6 +79,7 @@ async def _serving(app: FastAPI, host: str, port: int, *, signals: bool) -> Asyn
     listener = await _listen(host, port)
     config = uvicorn.Config(
         app,
+        http=_Protocol,
         ws="none",
         lifespan="off",
         log_config=None,  # the program's own logging decides; unconfigured, warnings go to stderr

@@ -14,6 +14,7 @@ from kallyai_mcp.sandbox import auth
 from kallyai_mcp.sandbox.calls_store import CALLS_SCHEMA
 from kallyai_mcp.sandbox.clock import Clock
 from kallyai_mcp.sandbox.errors import ApiError
+from kallyai_mcp.sandbox.faults import Faults
 from kallyai_mcp.sandbox.store import Store
 
 _KEYS_SCHEMA = "CREATE TABLE IF NOT EXISTS sandbox_keys (name TEXT PRIMARY KEY, value BLOB NOT NULL);"
@@ -37,6 +38,7 @@ class Sandbox:
         self.store = Store(data, auth.AUTH_SCHEMA, CALLS_SCHEMA, _KEYS_SCHEMA)
         self.clock = clock
         self.speed = speed
+        self.faults = Faults()
         self._waits: set[anyio.CancelScope] = set()
         self._stopped = False
 

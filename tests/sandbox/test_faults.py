@@ -1,0 +1,620 @@
+"""The faults that can be switched on: each is what a client sees, and the oracle says what really happened."""
+
+import contextlib
+import logging
+from collections.abc import AsyncIterator, Callable, Coroutine
+from pathlib import Path
+from typing import Any
+
+import anyio
+import httpx
+import pytest
+from fastapi.responses import Response
+from starlette.types import Receive, Scope, Send
+
+from kallyai_mcp.api.wire import in_process
+from kallyai_mcp.sandbox.app import SandboxApp, create_app
+from kallyai_mcp.sandbox.faults import KINDS, PLACING
+from kallyai_mcp.sandbox.serve import running
+from tests.sandbox.kit import Body, Dial, ManualClock, SignIn
+
+KEY = "5b0e1d52-0a4f-4e57-9d0e-8f0f4d1f6a11"
+OTHER_KEY = "1c7c8a3e-6d0b-4c3a-8a55-0d9be7a1c002"
+EMERGENCY = "+911"
+UNTOUCHED: dict[str, Any] = {"faults": [], "list_only_ended": False, "forget_key_when_ended": False, "fired": {}}
+
+Call = Callable[..., Coroutine[Any, Any, httpx.Response]]
+
+
+@pytest.fixture
+async def wire(app: SandboxApp) -> AsyncIterator[httpx.AsyncClient]:
+    """Speaks to the sandbox over real sockets."""
+    with anyio.fail_after(30):
+        async with running(app) as url, httpx.AsyncClient(base_url=url, timeout=30) as client:
+            yield client
+
+
+@pytest.fixture
+def call(wire: httpx.AsyncClient, sign_in: SignIn, body: Body) -> Call:
+    """Place a call over real sockets: `call(key=KEY, **changes)`."""
+
+    async def call(account: str = "acct-business", key: str = KEY, **changes: Any) -> httpx.Response:
+        headers = sign_in(account) | {"Idempotency-Key": key}
+        return await wire.post("/v1/calls", headers=headers, json=body(**changes))
+
+    return call
+
+
+async def arm(client: httpx.AsyncClient, *faults: dict[str, Any], **quirks: bool) -> dict[str, Any]:
+    answer = await client.put("/_sandbox/faults", json={"faults": faults, **quirks})
+    assert answer.status_code == 200, answer.text
+    state: dict[str, Any] = answer.json()
+    return state
+
+
+async def state(client: httpx.AsyncClient) -> dict[str, Any]:
+    faults: dict[str, Any] = (await client.get("/_sandbox/faults")).json()
+    return faults
+
+
+async def placed(client: httpx.AsyncClient) -> list[dict[str, Any]]:
+    calls: list[dict[str, Any]] = (await client.get("/_sandbox/calls")).json()["calls"]
+    return calls
+
+
+async def the_next_one_is_answered(wire: httpx.AsyncClient, call: Call) -> dict[str, Any]:
+    """A fault that was armed once has gone: the same key is answered, with the only call there is."""
+    answer = await call()
+    assert answer.status_code == 201
+    (only,) = await placed(wire)
+    assert answer.json()["call_id"] == only["call_id"]
+    whole: dict[str, Any] = answer.json()
+    return whole
+
+
+def assert_is_the_references_error(answer: httpx.Response, status: int, code: str) -> None:
+    error = answer.json()["error"]
+    assert (answer.status_code, error["code"]) == (status, code)
+    assert error.keys() == {"code", "details", "correlation_id"}
+    assert error["details"].keys() == {"message", "reason"}
+
+
+async def test_a_cut_before_the_request_is_read_resets_the_connection_and_places_nothing(
+    wire: httpx.AsyncClient, call: Call
+) -> None:
+    await arm(wire, {"kind": "cut_before_read"})
+    with pytest.raises(httpx.ReadError):
+        await call()
+    assert await placed(wire) == []
+    await the_next_one_is_answered(wire, call)
+
+
+async def test_a_cut_after_the_call_is_placed_resets_the_connection_while_the_call_goes_on(
+    wire: httpx.AsyncClient, call: Call, clock: ManualClock
+) -> None:
+    clock.hold()
+    await arm(wire, {"kind": "cut_after_placed"})
+    with pytest.raises(httpx.ReadError):
+        await call()
+    (only,) = await placed(wire)
+    assert (only["status"], only["idempotency_key"]) == ("in_progress", KEY)
+    clock.advance(hours=1)
+    await the_next_one_is_answered(wire, call)
+
+
+async def test_a_cut_finds_the_call_of_a_key_again_instead_of_placing_another(
+    wire: httpx.AsyncClient, call: Call
+) -> None:
+    await arm(wire, {"kind": "cut_after_placed", "times": 3})
+    for _ in range(3):
+        with pytest.raises(httpx.ReadError):
+            await call()
+    await the_next_one_is_answered(wire, call)
+
+
+async def test_a_cut_in_mid_body_waits_for_the_call_and_then_gives_half_of_its_answer(
+    wire: httpx.AsyncClient, call: Call, clock: ManualClock, sign_in: SignIn, body: Body
+) -> None:
+    clock.hold()
+    await arm(wire, {"kind": "cut_mid_body"})
+    headers = sign_in("acct-business") | {"Idempotency-Key": KEY}
+    heads: list[httpx.Response] = []
+    half = bytearray()
+
+    async def read() -> None:
+        async with wire.stream("POST", "/v1/calls", headers=headers, json=body()) as answer:
+            heads.append(answer)
+            async for chunk in answer.aiter_raw():
+                half.extend(chunk)
+
+    async def break_off() -> None:
+        with pytest.raises(httpx.RemoteProtocolError):
+            await read()
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(break_off)
+        await clock.sleepers(1)
+        assert (await placed(wire))[0]["status"] == "in_progress"
+        assert heads == []
+        clock.advance(hours=1)
+    (head,) = heads
+    assert head.status_code == 201
+    assert len(half) == int(head.headers["content-length"]) // 2
+    whole = await call()
+    assert whole.content.startswith(half)
+    assert len(whole.content) == int(head.headers["content-length"])
+    assert len(await placed(wire)) == 1
+
+
+@pytest.mark.parametrize(("seconds", "retry_after"), [(0.0, "0"), (7.0, "7"), (1.2, "2")])
+async def test_unavailable_before_is_a_503_that_says_when_to_come_back_and_places_nothing(
+    wire: httpx.AsyncClient, call: Call, seconds: float, retry_after: str
+) -> None:
+    await arm(wire, {"kind": "unavailable_before", "seconds": seconds})
+    answer = await call()
+    assert_is_the_references_error(answer, 503, "service_unavailable")
+    assert answer.headers["retry-after"] == retry_after
+    assert await placed(wire) == []
+    await the_next_one_is_answered(wire, call)
+
+
+async def test_unavailable_after_is_the_same_answer_at_once_while_the_call_goes_on(
+    wire: httpx.AsyncClient, call: Call, clock: ManualClock
+) -> None:
+    clock.hold()
+    await arm(wire, {"kind": "unavailable_before", "seconds": 3}, {"kind": "unavailable_after", "seconds": 3})
+    before, after = await call(), await call()
+    assert_is_the_references_error(after, 503, "service_unavailable")
+    ids = [answer.json()["error"].pop("correlation_id") for answer in (before, after)]
+    assert len(set(ids)) == 2
+    assert [before.status_code, before.headers["retry-after"]] == [after.status_code, after.headers["retry-after"]]
+    assert before.json()["error"]["details"] == after.json()["error"]["details"]
+    assert [only["status"] for only in await placed(wire)] == ["in_progress"]
+    clock.advance(hours=1)
+    await the_next_one_is_answered(wire, call)
+
+
+async def test_rate_limited_is_a_429_that_says_when_to_come_back_and_places_nothing(
+    wire: httpx.AsyncClient, call: Call
+) -> None:
+    await arm(wire, {"kind": "rate_limited", "seconds": 2})
+    answer = await call()
+    assert_is_the_references_error(answer, 429, "rate_limited")
+    assert answer.headers["retry-after"] == "2"
+    assert await placed(wire) == []
+    await the_next_one_is_answered(wire, call)
+
+
+@pytest.mark.parametrize(("kind", "calls"), [("stall", 0), ("stall_after", 1)])
+async def test_a_stall_is_silent_for_its_time_and_then_resets_the_connection(
+    wire: httpx.AsyncClient, call: Call, clock: ManualClock, kind: str, calls: int
+) -> None:
+    clock.hold()
+    await arm(wire, {"kind": kind, "seconds": 30})
+    broken = anyio.Event()
+
+    async def stalled() -> None:
+        with pytest.raises(httpx.ReadError):
+            await call()
+        broken.set()
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(stalled)
+        await clock.sleepers(1)
+        assert len(await placed(wire)) == calls
+        clock.advance(seconds=29)
+        assert len(await placed(wire)) == calls
+        assert not broken.is_set()
+        clock.advance(seconds=1)
+    assert len(await placed(wire)) == calls
+    clock.advance(hours=1)
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(the_next_one_is_answered, wire, call)
+        if not calls:
+            await clock.sleepers(1)
+            clock.advance(hours=1)
+
+
+@pytest.mark.parametrize("kind", ["stall", "stall_after"])
+async def test_a_client_that_loses_its_patience_in_a_stall_disturbs_nobody(
+    wire: httpx.AsyncClient,
+    clock: ManualClock,
+    call: Call,
+    caplog: pytest.LogCaptureFixture,
+    kind: str,
+) -> None:
+    clock.hold()
+    await arm(wire, {"kind": kind, "seconds": 30})
+    with caplog.at_level(logging.WARNING):
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(call)
+            await clock.sleepers(1)
+            tasks.cancel_scope.cancel()
+        await placed(wire)  # by now the server has seen the connection go
+        clock.advance(seconds=30)
+        assert (await state(wire))["fired"] == {kind: 1}
+    assert caplog.records == []
+
+
+async def test_a_sandbox_that_is_stopped_waits_for_no_stall(
+    app: SandboxApp, clock: ManualClock, sign_in: SignIn, body: Body
+) -> None:
+    clock.hold()
+    headers = sign_in()
+
+    async def stalled(url: str) -> None:
+        async with httpx.AsyncClient() as client:
+            with pytest.raises(httpx.ReadError):
+                await client.post(f"{url}/v1/calls", headers=headers, json=body())
+
+    with anyio.fail_after(30):
+        async with anyio.create_task_group() as tasks, running(app) as url:
+            async with httpx.AsyncClient(base_url=url) as client:
+                await arm(client, {"kind": "stall", "seconds": 3600})
+            tasks.start_soon(stalled, url)
+            await clock.sleepers(1)
+
+
+async def test_html_is_a_gateways_page_and_places_nothing(wire: httpx.AsyncClient, call: Call) -> None:
+    await arm(wire, {"kind": "html"})
+    answer = await call()
+    assert answer.status_code == 502
+    assert answer.headers["content-type"].startswith("text/html")
+    assert answer.text.startswith("<!doctype html>")
+    assert await placed(wire) == []
+    await the_next_one_is_answered(wire, call)
+
+
+async def test_error_after_is_a_500_without_json_while_the_call_goes_on(
+    wire: httpx.AsyncClient, call: Call, clock: ManualClock
+) -> None:
+    clock.hold()
+    await arm(wire, {"kind": "error_after"})
+    answer = await call()
+    assert answer.status_code == 500
+    with pytest.raises(ValueError, match="Expecting value"):
+        answer.json()
+    assert [only["status"] for only in await placed(wire)] == ["in_progress"]
+    clock.advance(hours=1)
+    await the_next_one_is_answered(wire, call)
+
+
+@pytest.mark.parametrize(
+    ("kind", "outcome"),
+    [
+        ("cut_before_read", httpx.ReadError),
+        ("stall", httpx.ReadError),
+        ("cut_mid_body", httpx.RemoteProtocolError),
+        ("unavailable_before", 503),
+        ("rate_limited", 429),
+        ("html", 502),
+    ],
+)
+async def test_a_fault_of_a_get_fires_at_its_path_and_method_alone(
+    wire: httpx.AsyncClient, call: Call, sign_in: SignIn, kind: str, outcome: Any
+) -> None:
+    headers = sign_in("acct-business")
+    await arm(wire, {"kind": kind, "method": "GET", "path": "/v1/calls"})
+    assert (await call()).status_code == 201
+    assert (await wire.get("/v1/users/me/statistics", headers=headers)).status_code == 200
+    listing = wire.get("/v1/calls?limit=5", headers=headers)
+    if isinstance(outcome, int):
+        assert (await listing).status_code == outcome
+    else:
+        with pytest.raises(outcome):
+            await listing
+    assert (await wire.get("/v1/calls", headers=headers)).json()["total"] == 1
+    assert (await state(wire))["fired"] == {kind: 1}
+
+
+async def test_faults_fire_in_the_order_of_the_list_as_often_as_it_says(wire: httpx.AsyncClient, call: Call) -> None:
+    armed = await arm(
+        wire,
+        {"kind": "rate_limited", "times": 2},
+        {"kind": "html", "path": "*"},
+        {"kind": "unavailable_before", "path": "/v1/elsewhere"},
+        {"kind": "rate_limited"},
+    )
+    assert armed["fired"] == {"unavailable_before": 0, "rate_limited": 0, "html": 0}
+    assert armed["faults"][0] == {
+        "kind": "rate_limited",
+        "times": 2,
+        "method": "POST",
+        "path": "/v1/calls",
+        "seconds": 0.0,
+    }
+    assert [(await call()).status_code for _ in range(2)] == [429, 429]
+    between = await state(wire)
+    assert [fault["kind"] for fault in between["faults"]] == ["html", "unavailable_before", "rate_limited"]
+    assert [(await call()).status_code for _ in range(3)] == [502, 429, 201]
+    after = await state(wire)
+    assert [fault["path"] for fault in after["faults"]] == ["/v1/elsewhere"]
+    assert after["fired"] == {"unavailable_before": 0, "rate_limited": 3, "html": 1}
+
+
+async def test_any_path_is_any_but_those_that_control_the_faults(wire: httpx.AsyncClient, call: Call) -> None:
+    await arm(wire, {"kind": "html", "path": "*"}, {"kind": "html", "path": "*", "method": "GET", "times": 2})
+    assert await placed(wire) == []
+    assert len((await state(wire))["faults"]) == 2
+    assert (await wire.post("/_sandbox/google/id_token", json={"email": "x"})).status_code != 502
+    assert [(await wire.get(path)).status_code for path in ("/docs", "/v1/calls", "/docs")] == [502, 502, 200]
+    assert (await call()).status_code == 502
+    assert (await call()).status_code == 201
+
+
+@pytest.mark.parametrize("kind", sorted(PLACING | {"cut_mid_body"}))
+async def test_a_request_that_is_refused_is_answered_as_ever_and_leaves_the_fault_armed(
+    wire: httpx.AsyncClient, call: Call, kind: str
+) -> None:
+    await arm(wire, {"kind": kind, "path": "*"})
+    refused = await call(respondent_phone=EMERGENCY)
+    assert (refused.status_code, refused.json()["error"]["code"]) == (422, "emergency_number")
+    untouched = await state(wire)
+    assert (untouched["faults"][0]["times"], untouched["fired"]) == (1, {kind: 0})
+    assert (await wire.post("/v1/auth/refresh", json={})).status_code == 400
+    with contextlib.suppress(httpx.ReadError, httpx.RemoteProtocolError):
+        assert (await call()).status_code >= 500
+    fired = await state(wire)
+    assert (fired["faults"], fired["fired"]) == ([], {kind: 1})
+    assert len(await placed(wire)) == 1
+
+
+async def test_an_answer_without_a_body_is_cut_before_it(app: SandboxApp, wire: httpx.AsyncClient) -> None:
+    app.add_api_route("/nothing", lambda: Response(status_code=204))
+    await arm(wire, {"kind": "cut_mid_body", "method": "GET", "path": "/nothing"})
+    with pytest.raises(httpx.ReadError):
+        await wire.get("/nothing")
+    assert (await wire.get("/nothing")).status_code == 204
+
+
+@pytest.mark.parametrize(
+    ("kind", "calls"), [("cut_before_read", 15), ("cut_after_placed", 20), ("cut_mid_body", 20), ("stall_after", 20)]
+)
+async def test_requests_that_come_all_at_once_get_a_fault_exactly_as_often_as_it_says(
+    wire: httpx.AsyncClient, call: Call, kind: str, calls: int
+) -> None:
+    await arm(wire, {"kind": kind, "times": 5})
+    outcomes: list[int | None] = []
+
+    async def one(key: str) -> None:
+        try:
+            outcomes.append((await call(key=key)).status_code)
+        except httpx.TransportError:
+            outcomes.append(None)
+
+    async with anyio.create_task_group() as tasks:
+        for number in range(20):
+            tasks.start_soon(one, f"{KEY[:-2]}{number:02}")
+    assert (outcomes.count(None), outcomes.count(201)) == (5, 15)
+    assert (await state(wire))["fired"] == {kind: 5}
+    assert len(await placed(wire)) == calls
+
+
+async def test_clearing_disarms_everything(wire: httpx.AsyncClient, call: Call) -> None:
+    assert await state(wire) == UNTOUCHED
+    await arm(wire, {"kind": "html", "times": 9}, list_only_ended=True, forget_key_when_ended=True)
+    assert (await call()).status_code == 502
+    assert (await wire.delete("/_sandbox/faults")).status_code == 204
+    assert await state(wire) == UNTOUCHED
+    first = await call()
+    assert (await call()).json() == first.json()
+
+
+async def test_arming_replaces_what_was_armed_and_starts_the_counters_anew(wire: httpx.AsyncClient, call: Call) -> None:
+    await arm(wire, {"kind": "html", "times": 9}, list_only_ended=True)
+    await call()
+    await arm(wire, {"kind": "html"}, forget_key_when_ended=True)
+    assert await state(wire) == {
+        "faults": [{"kind": "html", "times": 1, "method": "POST", "path": "/v1/calls", "seconds": 0.0}],
+        "list_only_ended": False,
+        "forget_key_when_ended": True,
+        "fired": {"html": 0},
+    }
+    assert (await wire.put("/_sandbox/faults", json={})).json() == UNTOUCHED
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        *({"kind": kind, "method": "GET"} for kind in sorted(PLACING)),
+        {"kind": "error_after", "path": "/v1/auth/refresh"},
+        {"kind": "cut_mid_body", "path": "/_sandbox/calls"},
+        {"kind": "nonsense"},
+        {"kind": "html", "method": "PATCH"},
+        {"kind": "html", "path": "v1/calls"},
+        {"kind": "html", "times": 0},
+        {"kind": "html", "times": "1"},
+        {"kind": "html", "misspelt": 1},
+        {"kind": "stall", "seconds": -1},
+        {"kind": "stall", "seconds": 3601},
+        {},
+    ],
+    ids=lambda fault: "-".join(map(str, fault.values())) or "nothing",
+)
+async def test_a_fault_that_can_not_be_is_refused_and_changes_nothing(
+    client: httpx.AsyncClient, wrong: dict[str, Any]
+) -> None:
+    await arm(client, {"kind": "html"})
+    answer = await client.put("/_sandbox/faults", json={"faults": [{"kind": "html"}, wrong]})
+    assert (answer.status_code, answer.json()["error"]["code"]) == (400, "validation_error")
+    assert [fault["kind"] for fault in (await state(client))["faults"]] == ["html"]
+
+
+@pytest.mark.parametrize("text", ['{"faults": [{"kind": "stall", "seconds": NaN}]}', '{"list_only_endet": true}', "[]"])
+async def test_a_plan_that_is_none_is_refused(client: httpx.AsyncClient, text: str) -> None:
+    answer = await client.put("/_sandbox/faults", content=text, headers={"Content-Type": "application/json"})
+    assert (answer.status_code, answer.json()["error"]["code"]) == (400, "validation_error")
+
+
+async def test_a_service_can_show_a_call_only_once_it_has_ended(
+    client: httpx.AsyncClient, dial: Dial, clock: ManualClock, sign_in: SignIn
+) -> None:
+    await dial(key=OTHER_KEY)
+    clock.hold()
+    await arm(client, list_only_ended=True)
+
+    async def listed() -> tuple[list[str], int]:
+        answer = (await client.get("/v1/calls", headers=sign_in())).json()
+        return [call["call_id"] for call in answer["calls"]], answer["total"]
+
+    with anyio.fail_after(10):
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(lambda: dial(key=KEY))
+            await clock.sleepers(1)
+            ended, under_way = (call["call_id"] for call in await placed(client))
+            assert await listed() == ([ended], 1)
+            for path in ("", "/transcript", "/calendar.ics"):
+                answer = await client.get(f"/v1/calls/{under_way}{path}", headers=sign_in())
+                assert (answer.status_code, answer.json()["error"]["code"]) == (404, "call_not_found")
+            assert (await client.get(f"/v1/calls/{ended}", headers=sign_in())).status_code == 200
+            clock.advance(hours=1)
+    assert await listed() == ([under_way, ended], 2)
+    assert (await client.get(f"/v1/calls/{under_way}", headers=sign_in())).json()["status"] == "success"
+
+
+async def test_a_service_can_forget_a_key_when_its_call_has_ended(
+    client: httpx.AsyncClient, dial: Dial, clock: ManualClock
+) -> None:
+    await arm(client, forget_key_when_ended=True)
+    clock.hold()
+    answers: list[dict[str, Any]] = []
+
+    async def call() -> None:
+        answers.append((await dial(key=KEY)).json())
+
+    with anyio.fail_after(10):
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(call)
+            await clock.sleepers(1)
+            tasks.start_soon(call)
+            await clock.sleepers(2)
+            assert (await dial(key=KEY, party_size=2)).status_code == 409
+            clock.advance(hours=1)
+        assert answers[0] == answers[1]
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(lambda: dial(key=KEY, party_size=2))
+            await clock.sleepers(1)
+            clock.advance(hours=1)
+    first, second = await placed(client)
+    assert first["call_id"] == answers[0]["call_id"]
+    assert first["call_id"] != second["call_id"]
+    assert first["idempotency_key"] == second["idempotency_key"] == KEY
+    await client.delete("/_sandbox/faults")
+    assert (await dial(key=KEY, party_size=2)).json()["call_id"] == second["call_id"]
+
+
+async def test_a_key_is_forgotten_only_if_its_new_call_is_placed(
+    client: httpx.AsyncClient, dial: Dial, clock: ManualClock
+) -> None:
+    first = await dial(key=KEY)
+    clock.advance(days=40)
+    await arm(client, forget_key_when_ended=True)
+    assert (await dial(key=KEY)).json()["error"]["code"] == "scheduling_violation"
+    await client.delete("/_sandbox/faults")
+    assert (await dial(key=KEY)).json() == first.json()
+
+
+async def test_the_oracle_tells_of_every_call_of_every_account(
+    client: httpx.AsyncClient, dial: Dial, clock: ManualClock
+) -> None:
+    started = clock.now()
+    personal = (await dial(key=KEY)).json()
+    business = (await dial("acct-business", respondent_phone="+34911234567", task_description="Ask")).json()
+    first, second = await placed(client)
+    assert first == {
+        "call_id": personal["call_id"],
+        "account_id": "acct-personal",
+        "respondent_phone": "+14155551234",
+        "task_description": "Reserve table for 4",
+        "idempotency_key": KEY,
+        "started_at": started.isoformat().replace("+00:00", "Z"),
+        "ends_at": first["ends_at"],
+        "status": "success",
+    }
+    assert first["ends_at"] == second["started_at"]
+    assert second["call_id"] == business["call_id"]
+    assert (second["account_id"], second["respondent_phone"]) == ("acct-business", "+34911234567")
+    assert (second["task_description"], second["idempotency_key"]) == ("Ask", None)
+
+
+async def test_faults_are_the_serving_processs_own_and_what_was_placed_is_the_files(
+    tmp_path: Path, clock: ManualClock, body: Body
+) -> None:
+    data = tmp_path / "sandbox.sqlite"
+    ids: list[str] = []
+    for misbehaves in (True, False):
+        app = create_app(data=data, clock=clock)
+        headers = {"Authorization": f"Bearer {app.state.sandbox.issue_tokens()['access_token']}"}
+        transport = httpx.ASGITransport(app)
+        async with httpx.AsyncClient(transport=transport, base_url="http://sandbox.test", headers=headers) as client:
+            assert await state(client) == UNTOUCHED
+            if misbehaves:
+                await arm(client, {"kind": "html", "path": "/elsewhere"}, forget_key_when_ended=True)
+            for _ in range(2):
+                answer = await client.post("/v1/calls", headers={"Idempotency-Key": KEY}, json=body())
+                ids.append(answer.json()["call_id"])
+            calls = await placed(client)
+        app.state.sandbox.close()
+    assert ids[0] != ids[1]
+    assert ids[1:] == [ids[1]] * 3
+    assert [(call["call_id"], call["idempotency_key"]) for call in calls] == [(ids[0], KEY), (ids[1], KEY)]
+
+
+@pytest.mark.parametrize("method", ["GET", "PUT", "DELETE"])
+@pytest.mark.parametrize("host", ["192.0.2.7", "2001:db8::7", "::ffff:192.0.2.7", "somewhere"])
+async def test_clients_on_other_machines_are_not_let_in(app: SandboxApp, method: str, host: str) -> None:
+    transport = httpx.ASGITransport(app, client=(host, 40000))
+    async with httpx.AsyncClient(transport=transport, base_url="http://sandbox.test") as client:
+        answers = [await client.request(method, "/_sandbox/faults", json={}), await client.get("/_sandbox/calls")]
+    for answer in answers:
+        assert (answer.status_code, answer.json()["error"]["code"]) == (403, "forbidden")
+
+
+async def test_a_client_that_nothing_is_known_of_is_not_let_in(app: SandboxApp) -> None:
+    async def nameless(scope: Scope, receive: Receive, send: Send) -> None:
+        await app({**scope, "client": None}, receive, send)
+
+    transport = httpx.ASGITransport(nameless)
+    async with httpx.AsyncClient(transport=transport, base_url="http://sandbox.test") as client:
+        assert (await client.get("/_sandbox/calls")).status_code == 403
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "127.8.9.10", "::1", "::ffff:127.0.0.1"])
+async def test_every_loopback_address_is_let_in(app: SandboxApp, host: str) -> None:
+    transport = httpx.ASGITransport(app, client=(host, 40000))
+    async with httpx.AsyncClient(transport=transport, base_url="http://sandbox.test") as client:
+        assert await placed(client) == []
+
+
+@pytest.mark.parametrize(
+    ("kind", "calls"),
+    [("cut_before_read", 0), ("cut_after_placed", 1), ("cut_mid_body", 1), ("stall", 0), ("stall_after", 1)],
+)
+async def test_within_one_process_a_cut_is_a_connection_error(
+    client: httpx.AsyncClient, dial: Dial, kind: str, calls: int
+) -> None:
+    await arm(client, {"kind": kind})
+    with pytest.raises(ConnectionResetError, match="/_sandbox/faults"):
+        await dial(key=KEY)
+    assert len(await placed(client)) == calls
+    assert (await dial(key=KEY)).status_code == 201
+    assert len(await placed(client)) == 1
+
+
+@pytest.mark.parametrize("kind", ["cut_before_read", "cut_after_placed", "cut_mid_body"])
+async def test_the_embedded_sandbox_fails_its_client_as_a_broken_connection_would(
+    app: SandboxApp, sign_in: SignIn, body: Body, kind: str
+) -> None:
+    async with httpx.AsyncClient(transport=in_process(app), base_url="http://sandbox.test") as client:
+        await arm(client, {"kind": kind})
+        with pytest.raises(httpx.ReadError):
+            await client.post("/v1/calls", headers=sign_in(), json=body())
+
+
+async def test_the_docs_say_what_each_fault_does(client: httpx.AsyncClient) -> None:
+    page = (await client.get("/docs")).text
+    assert all(f"<code>{kind}</code>" in page for kind in KINDS)
+    document = (await client.get("/openapi.json")).json()
+    assert set(document["components"]["schemas"]["Fault"]["properties"]["kind"]["enum"]) == KINDS.keys()
+    for method, path in [("put", "faults"), ("get", "faults"), ("delete", "faults"), ("get", "calls")]:
+        assert document["paths"][f"/_sandbox/{path}"][method]["tags"] == ["Sandbox"]
