@@ -37,6 +37,10 @@ class Settings:
         home_override: `HOME`: the folder for tokens and state; None for the platform's own.
         token_store: `TOKEN_STORE`: where a sign-in is kept.
         wait_seconds: `WAIT_SECONDS`: how long a tool waits for a phone call to end, in seconds.
+        same_call_seconds: `SAME_CALL_SECONDS`: for how long a call that succeeded is not placed again when it is asked
+            for again.
+        settle_seconds: `SETTLE_SECONDS`: for how long a call whose answer was lost is looked for.
+        keep_days: `KEEP_DAYS`: after how many days the ledger forgets a call.
         sandbox: `SANDBOX`: serve on the embedded sandbox.
         user_agent: `USER_AGENT`: what the API is told of us.
         log_level: `LOG_LEVEL`: for the log on stderr.
@@ -47,6 +51,9 @@ class Settings:
     home_override: Path | None = None
     token_store: TokenStoreChoice = "auto"  # noqa: S105 - the name of a store, not a secret
     wait_seconds: float = 45
+    same_call_seconds: float = 600
+    settle_seconds: float = 300
+    keep_days: float = 90
     sandbox: bool = False
     user_agent: str = f"kallyai-mcp/{__version__}"
     log_level: LogLevel = "WARNING"
@@ -83,7 +90,12 @@ class Settings:
             access_token=token,
             home_override=Path(home).expanduser() if home else None,
             token_store=_choice("TOKEN_STORE", text("TOKEN_STORE"), TokenStoreChoice, cls.token_store),
-            wait_seconds=_seconds("WAIT_SECONDS", text("WAIT_SECONDS"), cls.wait_seconds),
+            wait_seconds=_amount("WAIT_SECONDS", text("WAIT_SECONDS"), "seconds", WAIT_LIMIT, cls.wait_seconds),
+            same_call_seconds=_amount(
+                "SAME_CALL_SECONDS", text("SAME_CALL_SECONDS"), "seconds", 86400, cls.same_call_seconds
+            ),
+            settle_seconds=_amount("SETTLE_SECONDS", text("SETTLE_SECONDS"), "seconds", 86400, cls.settle_seconds),
+            keep_days=_amount("KEEP_DAYS", text("KEEP_DAYS"), "days", 36500, cls.keep_days),
             sandbox=_switch("SANDBOX", text("SANDBOX")),
             user_agent=user_agent,
             log_level=_choice("LOG_LEVEL", _upper(text("LOG_LEVEL")), LogLevel, cls.log_level),
@@ -124,13 +136,13 @@ def _switch(name: str, value: str | None) -> bool:
     return word in _TRUE
 
 
-def _seconds(name: str, value: str | None, default: float) -> float:
+def _amount(name: str, value: str | None, unit: str, limit: int, default: float) -> float:
     if value is None:
         return default
     try:
-        seconds = float(value)
+        amount = float(value)
     except ValueError:
-        seconds = float("nan")
-    if not 0 <= seconds <= WAIT_LIMIT:
-        raise SettingsError(f"{_PREFIX}{name}: {value!r} is not a number of seconds from 0 to {WAIT_LIMIT}")
-    return seconds
+        amount = float("nan")
+    if not 0 <= amount <= limit:
+        raise SettingsError(f"{_PREFIX}{name}: {value!r} is not a number of {unit} from 0 to {limit}")
+    return amount

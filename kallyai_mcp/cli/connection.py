@@ -7,18 +7,21 @@ from typing import TYPE_CHECKING, Protocol
 
 import anyio
 
-from kallyai_mcp.api.errors import KallyAIError
+from kallyai_mcp.api.errors import KallyAIError, NotSignedIn
 from kallyai_mcp.api.models import TokenGrant
 from kallyai_mcp.auth.session import Session, StaticTokens
 from kallyai_mcp.auth.signin import SignIn
 from kallyai_mcp.auth.stores import TokenStore, open_store
 from kallyai_mcp.auth.tokens import Tokens
 from kallyai_mcp.dialing.dialler import Dialler
+from kallyai_mcp.dialing.records import Scope
+from kallyai_mcp.dialing.rules import Rules
 from kallyai_mcp.settings import Settings
 from kallyai_mcp.tools.desk import Desk, SignedIn, SignInLink
 
 if TYPE_CHECKING:
     from kallyai_mcp.api.client import KallyAI
+    from kallyai_mcp.dialing.ledger import Ledger
     from kallyai_mcp.sandbox.app import SandboxApp
     from kallyai_mcp.sandbox.state import Sandbox
 
@@ -89,6 +92,23 @@ class Connection:
             except ValueError as error:  # such as a proxy of the environment that can't be used
                 raise KallyAIError(str(error), code="bad_environment") from None
         return self._api
+
+    async def scope(self) -> Scope:
+        """Whose calls are placed now.
+
+        Raises:
+            NotSignedIn: Nobody is signed in.
+        """
+        tokens = await self.credentials.current()
+        if tokens is None:
+            raise NotSignedIn("Not signed in to KallyAI. `kallyai-mcp login` signs in through the browser.")
+        return Scope(EMBEDDED_URL if self.embedded else self.settings.api_url, tokens.account)
+
+    def ledger(self) -> "Ledger":
+        """The ledger of this user, in their folder."""
+        from kallyai_mcp.dialing.sqlite_ledger import SqliteLedger
+
+        return SqliteLedger(self.settings.home / "ledger.db")
 
     def sign_in_url(self, redirect_uri: str, state: str) -> str:
         """Where the user signs in (the reference's "CLI Authentication", step 1)."""
@@ -171,7 +191,10 @@ async def open_desk(
         async with anyio.create_task_group() as tasks:
             session = connection.session
             sign_in = SignIn(session, connection.sign_in_url, tasks) if session is not None else None
-            async with Dialler(connection.api, now) as dialler:
+            rules = Rules(
+                recent=settings.same_call_seconds, settle=settings.settle_seconds, keep_days=settings.keep_days
+            )
+            async with Dialler(connection.api, connection.scope, connection.ledger, rules=rules, now=now) as dialler:
                 yield Desk(
                     api=connection.api,
                     dialler=dialler,

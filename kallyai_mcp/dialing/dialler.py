@@ -1,127 +1,255 @@
-"""The dialler: it places calls in tasks of its own, so that a client that gives up does not hang up."""
+"""The dialler: it places calls in tasks of its own, so that a client that gives up does not hang up.
 
+What it knows of a call it reads from the ledger, so that any process can be asked about any call.
+"""
+
+import logging
 import uuid
 from collections.abc import Awaitable, Callable
-from contextlib import AsyncExitStack
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from contextlib import AsyncExitStack, suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 import anyio
 
 from kallyai_mcp.api.errors import KallyAIError
-from kallyai_mcp.api.models import Call, Submission
+from kallyai_mcp.api.models import Submission
+from kallyai_mcp.dialing.carrying import Carrier
+from kallyai_mcp.dialing.ledger import Ledger, LedgerUnavailable
+from kallyai_mcp.dialing.records import Record, Scope, State, fingerprint
+from kallyai_mcp.dialing.rules import Rules
 
 if TYPE_CHECKING:
     from kallyai_mcp.api.client import KallyAI
 
+_log = logging.getLogger(__name__)
+
 PROGRESS_EVERY = 5.0
 """Seconds between two words of progress while a tool waits."""
 
+_GLANCE = 0.25
+"""Seconds between two looks into the ledger for a call that another process carries out."""
 
-@dataclass
-class Attempt:
-    """One call that was asked for: under way until it has an outcome or an error.
-
-    Attributes:
-        tracking_id: What an agent asks for it by, until it has a `call_id`.
-        placed_at: When it was asked for, aware.
-        call: The outcome.
-        error: Why there is none.
-    """
-
-    tracking_id: str
-    submission: Submission
-    timezone: str
-    placed_at: datetime
-    call: Call | None = None
-    error: KallyAIError | None = None
-    ended: anyio.Event = field(default_factory=anyio.Event)
-
-    def elapsed(self, now: datetime) -> float:
-        """Seconds since it was asked for."""
-        return max(0.0, (now - self.placed_at).total_seconds())
-
-
-@dataclass(frozen=True)
-class Placed:
-    """An attempt, and whether it was placed just now or had been asked for before."""
-
-    attempt: Attempt
-    is_new: bool
-
+_WATCH = 5.0
+"""Seconds between two searches for calls whose process has died."""
 
 Progress = Callable[[float], Awaitable[None]]
 """Called with the seconds elapsed since the call was asked for."""
 
 
-class Dialler:
-    """Places calls and keeps what became of them.
+@dataclass(frozen=True)
+class Placed:
+    """The record that counts, and whether it was made just now or the same call had been asked for before."""
 
-    Use it as an async context manager; leaving it stops waiting for the calls under way, which go on at KallyAI.
+    record: Record
+    is_new: bool
+
+
+class Dialler:
+    """Places calls and follows them to their end.
+
+    Use it as an async context manager; leaving it stops waiting for the calls under way. They go on at KallyAI, and the
+    next process to start, or another one that runs, settles their records.
 
     Args:
-        connect: Gives the API client; called once a call is really placed.
+        connect: Gives the API client; called when it is first needed.
+        scope: Says whose calls are placed now; raises `NotSignedIn` when nobody's can be.
+        ledger: Gives the ledger; called when it is first needed.
+        rules: Times and counts.
         now: The clock.
     """
 
     def __init__(
-        self, connect: "Callable[[], KallyAI]", now: Callable[[], datetime] = lambda: datetime.now(UTC)
+        self,
+        connect: "Callable[[], KallyAI]",
+        scope: Callable[[], Awaitable[Scope]],
+        ledger: Callable[[], Ledger],
+        *,
+        rules: Rules = Rules(),  # noqa: B008 - frozen
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
+        self._scope = scope
+        self._open_ledger = ledger
         self._connect = connect
+        self._rules = rules
         self._now = now
-        self._attempts: dict[str, Attempt] = {}
+        self._owner = uuid.uuid4().hex
+        self._opened: tuple[Ledger, Carrier] | None = None
+        self._ends: dict[str, anyio.Event] = {}
+        self._askers: dict[str, object] = {}
         self._stack = AsyncExitStack()
         self._tasks = anyio.create_task_group()
 
     async def __aenter__(self) -> Self:
         await self._stack.enter_async_context(self._tasks)
+        self._tasks.start_soon(self._watch)
+        self._tasks.start_soon(self._beat)
         return self
 
     async def __aexit__(
         self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
     ) -> bool | None:
         self._tasks.cancel_scope.cancel()
-        return await self._stack.__aexit__(exc_type, exc, traceback)
+        result = await self._stack.__aexit__(exc_type, exc, traceback)
+        if self._opened is not None:
+            with anyio.CancelScope(shield=True), suppress(LedgerUnavailable):
+                await self._ledger.leave(self._owner)
+                await self._ledger.aclose()
+        return result
 
-    def place(self, submission: Submission, *, timezone: str, redial: bool = False) -> Placed:
-        """Start a call, unless this very one is under way and `redial` is not asked for.
+    async def place(self, submission: Submission, *, timezone: str, redial: bool = False) -> Placed:
+        """Start a call, unless the same one may not be placed again yet (`Ledger.enter`) and `redial` isn't asked for.
 
         Args:
             submission: What to say to whom; checked already.
             timezone: IANA name of the user's time zone.
-            redial: Ring again although the same call is under way.
+            redial: Really ring again.
+
+        Raises:
+            NotSignedIn: Nobody's calls can be placed.
+            LedgerUnavailable: It can't be written down, so nothing was dialled.
         """
-        for attempt in self._attempts.values():
-            if not redial and not attempt.ended.is_set() and attempt.submission == submission:
-                return Placed(attempt, is_new=False)
-        attempt = Attempt(f"t-{uuid.uuid4()}", submission, timezone, self._now())
-        self._attempts[attempt.tracking_id] = attempt
-        self._tasks.start_soon(self._dial, attempt)
-        return Placed(attempt, is_new=True)
+        entry = Record(
+            tracking_id=f"t-{uuid.uuid4()}",
+            scope=await self._scope(),
+            fingerprint=fingerprint(submission),
+            key=str(uuid.uuid4()),
+            submission=submission,
+            timezone=timezone,
+            owner=self._owner,
+            state=State.PREPARED,
+            placed_at=self._now(),
+        )
+        # Shielded: a record that nobody carries out would have to be found and settled first.
+        with anyio.CancelScope(shield=True):
+            recent = timedelta(seconds=self._rules.recent)
+            record, is_new = await self._ledger.enter(entry, redial=redial, recent=recent)
+            if is_new:
+                self._start(record, self._carrier.dial)
+        if record.state is State.UNKNOWN:
+            record = await self._looked_again(record)
+        return Placed(record, is_new)
 
-    def find(self, id_: str) -> Attempt | None:
-        """The attempt with this `tracking_id` or, once it ended, this `call_id`."""
-        if id_ in self._attempts:
-            return self._attempts[id_]
-        return next((a for a in self._attempts.values() if a.call is not None and a.call.call_id == id_), None)
+    async def find(self, id_: str) -> Record | None:
+        """The record with this `tracking_id` or `call_id`; one whose outcome is unknown is looked for once more.
 
-    async def wait(self, attempt: Attempt, seconds: float, progress: Progress) -> None:
-        """Return when `attempt` has ended, or after `seconds`; `progress` is told every five seconds meanwhile."""
-        with anyio.move_on_after(seconds):
-            while not attempt.ended.is_set():
-                with anyio.move_on_after(PROGRESS_EVERY):
-                    await attempt.ended.wait()
-                    return
-                await progress(attempt.elapsed(self._now()))
+        Raises:
+            NotSignedIn: Nobody's records can be shown.
+            LedgerUnavailable: The ledger can't be read.
+        """
+        record = await self._ledger.find(await self._scope(), id_)
+        if record is not None and record.state is State.UNKNOWN:
+            record = await self._looked_again(record)
+        return record
 
-    async def _dial(self, attempt: Attempt) -> None:
+    async def unsettled(self) -> list[Record]:
+        """The calls under way and those whose outcome is unknown, newest first.
+
+        Raises:
+            NotSignedIn: Nobody's records can be shown.
+            LedgerUnavailable: The ledger can't be read.
+        """
+        return await self._ledger.unsettled(await self._scope())
+
+    async def wait(self, record: Record, seconds: float, progress: Progress) -> Record:
+        """Wait until `record` has come to its end, at most `seconds`; returns it as it then is.
+
+        `progress` is told every five seconds meanwhile.
+        """
+        asker = self._askers[record.tracking_id] = object()
         try:
-            attempt.call = await self._connect().create_call(
-                attempt.submission, timezone=attempt.timezone, idempotency_key=str(uuid.uuid4())
-            )
-        except KallyAIError as error:
-            attempt.error = error
+            with anyio.move_on_after(seconds):
+                while record.is_under_way:
+                    with anyio.move_on_after(PROGRESS_EVERY):
+                        record = await self._ended(record)
+                    if record.is_under_way:
+                        await progress(record.elapsed(self._now()))
         finally:
-            attempt.ended.set()
+            if self._askers.get(record.tracking_id) is asker:
+                del self._askers[record.tracking_id]
+        return record
+
+    async def hand_out(self, record: Record) -> None:
+        """Note that an agent is being told how `record` ended, unless somebody has asked again meanwhile.
+
+        Whoever asks for a call a second time has not heard the answer of the first; so while the second waits, the
+        first has told nobody.
+        """
+        if record.is_under_way or record.handed_out or record.tracking_id in self._askers:
+            return
+        with suppress(LedgerUnavailable):  # then it will be told once more, which does no harm
+            await self._ledger.hand_out(record.tracking_id)
+
+    async def _ended(self, record: Record) -> Record:
+        """Wait for the end of `record`."""
+        while record.is_under_way:
+            end = self._ends.get(record.tracking_id)
+            if end is None:
+                await anyio.sleep(_GLANCE)
+            else:
+                await end.wait()
+            record = await self._ledger.find(record.scope, record.tracking_id) or record
+        return record
+
+    async def _looked_again(self, record: Record) -> Record:
+        with suppress(KallyAIError):  # it stays unknown
+            await self._carrier.look_once(record)
+        return await self._ledger.find(record.scope, record.tracking_id) or record
+
+    def _start(self, record: Record, work: Callable[[Record], Awaitable[None]]) -> None:
+        self._ends[record.tracking_id] = anyio.Event()
+        self._tasks.start_soon(self._carry, record, work)
+
+    async def _carry(self, record: Record, work: Callable[[Record], Awaitable[None]]) -> None:
+        try:
+            await work(record)
+        except Exception as error:  # noqa: BLE001 - a record must not stay behind, and one call must not end all others
+            _log.exception("A call could not be followed to its end")
+            with suppress(LedgerUnavailable):
+                problem = KallyAIError(f"An error of kallyai-mcp itself: {type(error).__name__}", code="internal_error")
+                await self._ledger.end(record.tracking_id, State.UNKNOWN, self._now(), error=problem)
+        finally:
+            self._ends.pop(record.tracking_id).set()
+
+    async def _beat(self) -> None:
+        """Say that this process is alive, while it has calls under way."""
+        while True:
+            await anyio.sleep(self._rules.beat)
+            if self._ends:
+                with suppress(LedgerUnavailable):
+                    await self._ledger.beat(self._owner, self._now())
+
+    async def _watch(self) -> None:
+        """Settle the calls of processes that have died, and remove what is too old to be kept."""
+        pause = 1.0  # not at once: whoever has just started us waits for the list of tools
+        while True:
+            await anyio.sleep(pause)
+            pause = _WATCH
+            with suppress(KallyAIError):  # the next round may have more luck
+                await self._adopt()
+                await self._ledger.forget(self._now() - timedelta(days=self._rules.keep_days))
+
+    async def _adopt(self) -> None:
+        silence = timedelta(seconds=self._rules.silence)
+        # Asked first, because whose calls these are may take a look into the system's keyring.
+        if not await self._ledger.has_orphans(self._owner, self._now(), silence):
+            return
+        for orphan in await self._ledger.adopt(await self._scope(), self._owner, self._now(), silence):
+            if orphan.tracking_id not in self._ends:
+                self._start(orphan, self._carrier.settle)
+
+    @property
+    def _ledger(self) -> Ledger:
+        return self._open()[0]
+
+    @property
+    def _carrier(self) -> Carrier:
+        return self._open()[1]
+
+    def _open(self) -> tuple[Ledger, Carrier]:
+        if self._opened is None:
+            ledger = self._open_ledger()
+            self._opened = (ledger, Carrier(self._connect, ledger, self._owner, self._rules, self._now))
+        return self._opened

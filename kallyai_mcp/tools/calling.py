@@ -1,6 +1,5 @@
 """Placing a call and following it: make_call, get_call."""
 
-from collections.abc import Awaitable, Callable
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
@@ -9,12 +8,12 @@ from mcp.types import CallToolResult
 from pydantic import Field
 
 from kallyai_mcp.api.models import Call, IsoDate, Submission, TimeOfDay
-from kallyai_mcp.dialing.dialler import Attempt
 from kallyai_mcp.dialing.numbers import normalise
+from kallyai_mcp.dialing.records import Record, State
 from kallyai_mcp.tools.arguments import PartySize, WaitSeconds
 from kallyai_mcp.tools.desk import Desk
 from kallyai_mcp.tools.results import CallAnswer, answer
-from kallyai_mcp.tools.words.calls import asked_again, attempt_party, outcome, party_of, under_way
+from kallyai_mcp.tools.words.calls import asked_again, call_under_way, outcome, record_party, under_way, unknown
 from kallyai_mcp.tools.words.plain import duration
 
 
@@ -36,7 +35,7 @@ async def make_call(
     additional_instructions: Annotated[list[str] | None, Field(description="Wishes and limits, one each")] = None,
     timezone: Annotated[str | None, Field(description="The user's IANA zone; default: this machine's")] = None,
     wait_seconds: WaitSeconds | None = None,
-    redial: Annotated[bool, Field(description="Ring again although this very call is being made already")] = False,
+    redial: Annotated[bool, Field(description="Ring again although this very call was just made")] = False,
     ctx: Context[Desk, Any],
 ) -> Annotated[CallToolResult, CallAnswer]:
     """Have KallyAI ring a business or a person and do an errand by phone: book, ask, change, cancel.
@@ -62,8 +61,9 @@ async def make_call(
         is_urgent=is_urgent,
         additional_instructions=tuple(additional_instructions) if additional_instructions else None,
     )
-    placed = desk.dialler.place(submission, timezone=timezone or desk.timezone, redial=redial)
-    return await _follow(desk, placed.attempt, wait_seconds, ctx, is_new=placed.is_new)
+    placed = await desk.dialler.place(submission, timezone=timezone or desk.timezone, redial=redial)
+    record = await _followed(desk, placed.record, wait_seconds, ctx)
+    return await told(desk, record, is_new=placed.is_new)
 
 
 async def get_call(
@@ -74,53 +74,66 @@ async def get_call(
 ) -> Annotated[CallToolResult, CallAnswer]:
     """Get a call's outcome; with wait_seconds, wait for one that is under way."""
     desk = ctx.request_context.lifespan_context
-    attempt = desk.dialler.find(call_id)
-    if attempt is not None:
-        return await _follow(desk, attempt, wait_seconds, ctx, is_new=None)
+    record = await desk.dialler.find(call_id)
+    if record is not None:
+        return await told(desk, await _followed(desk, record, wait_seconds, ctx), is_new=None)
     call = await desk.api().get_call(call_id)
-    return _ended_or_not(call, desk.now())
+    return _of_the_service(call, desk.now())
 
 
-async def _follow(
-    desk: Desk, attempt: Attempt, wait_seconds: float | None, ctx: Context[Desk, Any], *, is_new: bool | None
-) -> CallToolResult:
-    """Wait for `attempt` and say what came of it; `is_new` is None when it was asked about, not asked for."""
-    await desk.dialler.wait(
-        attempt,
-        desk.wait_seconds if wait_seconds is None else wait_seconds,
-        _progress(ctx, str(attempt_party(attempt))),
-    )
+async def _followed(desk: Desk, record: Record, wait_seconds: float | None, ctx: Context[Desk, Any]) -> Record:
+    """Wait for the end of `record`, telling the client how long it has been."""
+    seconds = desk.wait_seconds if wait_seconds is None else wait_seconds
+    party = str(record_party(record))
+
+    async def tell(elapsed: float) -> None:
+        await ctx.report_progress(elapsed, message=f"{party}: {duration(elapsed)} so far")
+
+    return await desk.dialler.wait(record, seconds, tell)
+
+
+async def told(desk: Desk, record: Record, *, is_new: bool | None) -> CallToolResult:
+    """What there is to say of `record`; `is_new` is None when it was asked about, not asked for.
+
+    Raises:
+        KallyAIError: It was refused: nothing was dialled.
+    """
     now = desk.now()
-    elapsed = attempt.elapsed(now)
-    if attempt.error is not None:
-        raise attempt.error
-    if attempt.call is None:
-        return answer(
-            under_way(attempt_party(attempt), elapsed, attempt.tracking_id, asked_again=is_new is False),
-            CallAnswer(
-                status="in_progress",
-                tracking_id=attempt.tracking_id,
-                elapsed_seconds=round(elapsed, 1),
-                respondent_phone=attempt.submission.respondent_phone,
-                business_name=attempt.submission.business_name,
-                dialled_now=is_new,
-            ),
-        )
-    if is_new is False:
-        text = asked_again(attempt.call, elapsed, now)
-        return answer(text, call_answer(attempt.call, attempt.tracking_id, dialled_now=False))
-    return _ended_or_not(attempt.call, now, tracking_id=attempt.tracking_id, dialled_now=is_new)
+    await desk.dialler.hand_out(record)
+    if record.state is State.REFUSED and record.error is not None:
+        raise record.error
+    if record.call is not None:
+        structure = call_answer(record.call, record.tracking_id, dialled_now=is_new)
+        repeated = asked_again(record, now) if is_new is False else ""
+        return answer(repeated + outcome(record.call, now), structure)
+    structure = record_answer(record, now)
+    structure.dialled_now = is_new
+    words = unknown(record) if record.state is State.UNKNOWN else under_way(record, now, asked_again=is_new is False)
+    return answer(words, structure)
 
 
-def _ended_or_not(
-    call: Call, now: datetime, *, tracking_id: str | None = None, dialled_now: bool | None = None
-) -> CallToolResult:
-    structure = call_answer(call, tracking_id, dialled_now=dialled_now)
+def record_answer(record: Record, now: datetime) -> CallAnswer:
+    """A record that has no outcome yet, as structured content."""
+    is_unknown = record.state is State.UNKNOWN
+    return CallAnswer(
+        status="unknown" if is_unknown else "in_progress",
+        call_id=record.call_id,
+        tracking_id=record.tracking_id,
+        elapsed_seconds=None if is_unknown else round(record.elapsed(now), 1),
+        created_at=record.placed_at,
+        respondent_phone=record.submission.respondent_phone,
+        business_name=record.submission.business_name,
+    )
+
+
+def _of_the_service(call: Call, now: datetime) -> CallToolResult:
+    """A call that the ledger knows nothing of: the service's word alone."""
+    structure = call_answer(call)
     if call.is_final:
         return answer(outcome(call, now), structure)
     elapsed = max(0.0, (now - call.created_at).total_seconds()) if call.created_at else 0.0
     structure.elapsed_seconds = round(elapsed, 1)
-    return answer(under_way(party_of(call), elapsed, call.call_id), structure)
+    return answer(call_under_way(call, elapsed), structure)
 
 
 def call_answer(call: Call, tracking_id: str | None = None, *, dialled_now: bool | None = None) -> CallAnswer:
@@ -144,10 +157,3 @@ def _e164(number: str) -> str:
     normal = normalise(number)
     assert isinstance(normal, str), "the tool's arguments are checked before it runs"  # noqa: S101
     return normal
-
-
-def _progress(ctx: Context[Desk, Any], party: str) -> Callable[[float], Awaitable[None]]:
-    async def tell(elapsed: float) -> None:
-        await ctx.report_progress(elapsed, message=f"{party}: {duration(elapsed)} so far")
-
-    return tell

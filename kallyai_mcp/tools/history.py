@@ -6,8 +6,10 @@ from mcp.server.mcpserver import Context
 from mcp.types import CallToolResult, EmbeddedResource, TextResourceContents
 from pydantic import Field
 
+from kallyai_mcp.api.models import Call
+from kallyai_mcp.dialing.records import Record
 from kallyai_mcp.tools.arguments import Limit, Offset
-from kallyai_mcp.tools.calling import call_answer
+from kallyai_mcp.tools.calling import call_answer, record_answer
 from kallyai_mcp.tools.desk import Desk
 from kallyai_mcp.tools.results import CallListAnswer, EventAnswer, SpokenLine, TranscriptAnswer, answer
 from kallyai_mcp.tools.words.calendar import event_words, read_event
@@ -24,17 +26,35 @@ async def list_calls(
 ) -> Annotated[CallToolResult, CallListAnswer]:
     """List calls, newest first, a line each."""
     desk = ctx.request_context.lifespan_context
+    unsettled = await desk.dialler.unsettled() if offset == 0 else []
     page = await desk.api().list_calls(limit=limit, offset=offset)
+    shown = [call for call in page.calls if not _is_above(call, unsettled)]
     seen = offset + len(page.calls)
-    more = seen < page.total if page.total is not None else len(page.calls) == limit
-    text = listing(page.calls, total=page.total, limit=limit, offset_=offset, zone_name=desk.timezone, now=desk.now())
+    more = bool(page.calls) and (seen < page.total if page.total is not None else len(page.calls) == limit)
+    text = listing(
+        shown,
+        total=page.total,
+        offset_=offset,
+        seen=seen,
+        more=more,
+        zone_name=desk.timezone,
+        now=desk.now(),
+        unsettled=unsettled,
+    )
     structure = CallListAnswer(
-        calls=[call_answer(call) for call in page.calls],
+        calls=[record_answer(record, desk.now()) for record in unsettled] + [call_answer(call) for call in shown],
         total=page.total,
         offset=offset,
-        next_offset=seen if more and page.calls else None,
+        next_offset=seen if more else None,
     )
     return answer(text, structure)
+
+
+def _is_above(call: Call, unsettled: list[Record]) -> bool:
+    """Whether `call` is one of those shown above the list, which the service shows as under way too."""
+    return not call.is_final and any(
+        call.submission.respondent_phone == record.submission.respondent_phone for record in unsettled
+    )
 
 
 async def get_transcript(*, call_id: CallId, ctx: Context[Desk, Any]) -> Annotated[CallToolResult, TranscriptAnswer]:

@@ -1,10 +1,13 @@
+from pathlib import Path
+
 import anyio
 import pytest
 from icalendar import Calendar
 
+from kallyai_mcp.sandbox.app import SandboxApp
 from kallyai_mcp.sandbox.line.numbers import TEST_NUMBERS
 from tests.sandbox.kit import ManualClock
-from tests.telephone import BISTRO, Agent
+from tests.telephone import BISTRO, Agent, settings_in, telephone
 
 NUMBERS = {entry.outcome: entry.number for entry in reversed(TEST_NUMBERS)}
 
@@ -160,18 +163,38 @@ async def test_a_call_without_an_appointment_has_no_event(agent: Agent) -> None:
     assert "no calendar event" in answer.text
 
 
-async def test_a_call_under_way_is_in_the_list_and_in_get_call(agent: Agent, clock: ManualClock) -> None:
+async def test_a_call_under_way_stands_above_the_services_own_list(agent: Agent, clock: ManualClock) -> None:
+    await agent.use("make_call", BISTRO, respondent_phone=NUMBERS["busy"])
     clock.hold()
-    await agent.use("make_call", BISTRO, wait_seconds=0)
+    made = await agent.use("make_call", BISTRO, wait_seconds=0)
     with anyio.fail_after(5):
         await clock.sleepers(1)
+    clock.advance(seconds=30)
 
     listed = await agent.use("list_calls")
-    call = listed.data["calls"][0]
-    clock.advance(seconds=30)
-    seen = await agent.use("get_call", call_id=call["call_id"])
 
-    assert call["status"] == "in_progress"
+    above, hint, heading, ended = listed.text.splitlines()
+    assert above == f"under way, 30 s so far  Italian Bistro +14155551234  {made.data['tracking_id']}"
+    assert hint == "get_call with the last column follows one; don't place them again."
+    assert heading.startswith("2 calls, newest first;")
+    assert "busy" in ended
+    assert [call["status"] for call in listed.data["calls"]] == ["in_progress", "busy"]
+
+
+async def test_a_call_that_somebody_else_placed_can_be_seen_under_way(
+    agent: Agent, clock: ManualClock, app: SandboxApp, tmp_path: Path
+) -> None:
+    clock.hold()
+    async with telephone(settings_in(tmp_path / "other"), mode="auto", clock=clock, app=app) as other:
+        await other.use("make_call", BISTRO, wait_seconds=0)
+        with anyio.fail_after(5):
+            await clock.sleepers(1)
+
+        listed = await agent.use("list_calls")
+        clock.advance(seconds=30)
+        seen = await agent.use("get_call", call_id=listed.data["calls"][0]["call_id"])
+
+    assert listed.data["calls"][0]["status"] == "in_progress"
     assert "The call to Italian Bistro (+1 415-555-1234) is under way, 30 s so far." in seen.text
     assert seen.data["elapsed_seconds"] == 30
 

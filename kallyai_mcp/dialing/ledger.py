@@ -1,0 +1,100 @@
+"""The ledger: what is on disk before a request leaves, so that nothing is dialled twice and no outcome is lost.
+
+One interface, so that processes on one machine can share a file and many machines something else.
+"""
+
+from datetime import datetime, timedelta
+from typing import Protocol
+
+from kallyai_mcp.api.errors import KallyAIError
+from kallyai_mcp.api.models import Call
+from kallyai_mcp.dialing.records import Record, Scope, State
+
+
+class LedgerUnavailable(KallyAIError):  # noqa: N818 - named like the rest of its tree
+    """The ledger can't be read or written, so no call may be placed (`ledger_unavailable`)."""
+
+    default_code = "ledger_unavailable"
+
+
+class Ledger(Protocol):
+    """Records of calls, shared by all processes that work for the same user.
+
+    Each method is one transaction: when it returns, it has happened for every process, and survives a crash. All of
+    them raise `LedgerUnavailable` when that can't be had.
+    """
+
+    async def enter(self, record: Record, *, redial: bool, recent: timedelta) -> tuple[Record, bool]:
+        """Write a call down, unless the same one may not be placed again yet.
+
+        That is so while the same submission is under way or its outcome unknown, while its outcome was not handed
+        out, and for `recent` after it succeeded. With `redial` it is always written down.
+
+        Returns:
+            The record that counts, and whether it is the new one.
+        """
+        ...
+
+    async def find(self, scope: Scope, id_: str) -> Record | None:
+        """The record with this `tracking_id` or `call_id`."""
+        ...
+
+    async def unsettled(self, scope: Scope) -> list[Record]:
+        """The records under way and those whose outcome is unknown, newest first."""
+        ...
+
+    async def send(self, tracking_id: str, owner: str, now: datetime) -> bool:
+        """Note that a request is about to leave; False when it must not: the record is another's, or has ended."""
+        ...
+
+    async def lose(self, tracking_id: str, now: datetime) -> None:
+        """Note that an answer was lost."""
+        ...
+
+    async def claim(self, tracking_id: str, call_id: str, *, sure: bool) -> bool:
+        """Note which call of the service it is; False when another record has that call.
+
+        With `sure` (the service itself has answered with it) a record that had only found it in the list gives it back,
+        and is under way again without an owner, for whoever adopts it.
+        """
+        ...
+
+    async def end(
+        self,
+        tracking_id: str,
+        state: State,
+        now: datetime,
+        *,
+        call: Call | None = None,
+        error: KallyAIError | None = None,
+    ) -> None:
+        """Note how it ended. An outcome once written down stays; `UNKNOWN` may be followed by one."""
+        ...
+
+    async def hand_out(self, tracking_id: str) -> None:
+        """Note that an agent has been told how it ended."""
+        ...
+
+    async def beat(self, owner: str, now: datetime) -> None:
+        """Note that `owner` is alive."""
+        ...
+
+    async def leave(self, owner: str) -> None:
+        """Note that `owner` is gone, so that others need not wait until it is silent."""
+        ...
+
+    async def has_orphans(self, owner: str, now: datetime, silence: timedelta) -> bool:
+        """Whether there is anything that `adopt` would find, in whatever scope."""
+        ...
+
+    async def adopt(self, scope: Scope, owner: str, now: datetime, silence: timedelta) -> list[Record]:
+        """Take over the records under way whose owner has gone or been silent for `silence`; returns them."""
+        ...
+
+    async def forget(self, before: datetime) -> None:
+        """Remove records that were placed before then."""
+        ...
+
+    async def aclose(self) -> None:
+        """Close what is open."""
+        ...
