@@ -3,7 +3,8 @@ from pathlib import Path
 import anyio
 import pytest
 
-from kallyai_mcp.sandbox.app import create_app
+from kallyai_mcp.sandbox.app import SandboxApp, create_app
+from kallyai_mcp.sandbox.faults import Fault, FaultPlan
 from kallyai_mcp.sandbox.line.numbers import TEST_NUMBERS
 from kallyai_mcp.settings import Settings
 from tests.sandbox.kit import ManualClock
@@ -212,3 +213,69 @@ async def test_a_call_can_be_held_in_spanish(agent: Agent) -> None:
     transcript = await agent.use("get_transcript", call_id=made.data["call_id"])
 
     assert "una mesa para 4" in transcript.text
+
+
+async def test_the_same_call_asked_again_is_told_and_not_placed(agent: Agent, clock: ManualClock) -> None:
+    first = await agent.use("make_call", BISTRO)
+    clock.advance(minutes=2)
+
+    again = await agent.use("make_call", BISTRO, task_description="book a  TABLE")
+
+    assert again.text == (
+        "This very call was made already and ended 2 minutes ago. Nothing was dialled now. "
+        "To ring once more on purpose: redial=true.\n" + first.text
+    )
+    assert again.data["dialled_now"] is False
+    assert again.data["call_id"] == first.data["call_id"]
+    assert await calls_made(agent) == 1
+
+
+async def test_ten_minutes_after_its_success_the_same_call_is_a_new_one(agent: Agent, clock: ManualClock) -> None:
+    await agent.use("make_call", BISTRO)
+    clock.advance(minutes=11)
+
+    assert (await agent.use("make_call", BISTRO)).data["dialled_now"] is True
+
+
+async def test_a_call_that_nobody_answered_may_be_tried_again_at_once(agent: Agent) -> None:
+    await agent.use("make_call", BISTRO, respondent_phone=NUMBERS["no_answer"])
+
+    again = await agent.use("make_call", BISTRO, respondent_phone=NUMBERS["no_answer"])
+
+    assert again.data["dialled_now"] is True
+    assert await calls_made(agent) == 2
+
+
+async def test_a_call_left_under_way_is_settled_by_the_next_server(
+    settings: Settings, mode: str, clock: ManualClock, tmp_path: Path
+) -> None:
+    data = tmp_path / "sandbox.db"
+    clock.hold()
+    async with telephone(settings, mode=mode, clock=clock, app=create_app(data=data, clock=clock)) as agent:
+        left = await agent.use("make_call", BISTRO, wait_seconds=0)
+        with anyio.fail_after(5):
+            await clock.sleepers(1)
+    async with telephone(settings, mode=mode, clock=clock, app=create_app(data=data, clock=clock)) as agent:
+        shown = await agent.use("list_calls")
+        clock.advance(minutes=5)
+        ended = await agent.use("get_call", call_id=left.data["tracking_id"], wait_seconds=30)
+        again = await agent.use("make_call", BISTRO, wait_seconds=0)
+
+    assert left.data["tracking_id"] in shown.text
+    assert ended.text.startswith("Done: ")
+    assert again.data["dialled_now"] is False
+
+
+async def test_an_answer_that_was_lost_is_said_while_it_is_looked_up(
+    settings: Settings, mode: str, clock: ManualClock, app: SandboxApp
+) -> None:
+    faults = [Fault(kind="stall_after", seconds=5), Fault(kind="unavailable_before", method="GET", times=9)]
+    app.state.sandbox.faults.replace(FaultPlan(faults=faults))
+    async with telephone(settings, mode=mode, clock=clock, app=app) as agent:
+        made = await agent.use("make_call", BISTRO, wait_seconds=0)
+        with anyio.fail_after(10):
+            while "what became of it is looked up" not in made.text:
+                made = await agent.use("get_call", call_id=made.data["tracking_id"])
+
+    assert made.text.startswith("The connection broke")
+    assert "don't place it again" in made.text
