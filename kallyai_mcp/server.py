@@ -6,9 +6,10 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from mcp.server.mcpserver import MCPServer
 
 from kallyai_mcp import __version__
-from kallyai_mcp.settings import LogLevel
+from kallyai_mcp.settings import LogLevel, Settings
 from kallyai_mcp.tools.catalogue import tools
 from kallyai_mcp.tools.desk import Desk
+from kallyai_mcp.tools.tasks import CallTasks, listeners_declare_tasks
 
 INSTRUCTIONS = (
     "KallyAI rings people by phone. make_call is a real call to a stranger: make sure of the number and of what the "
@@ -18,13 +19,17 @@ INSTRUCTIONS = (
 
 
 def build_server(
-    open_desk: Callable[[], AbstractAsyncContextManager[Desk]], *, log_level: LogLevel = "WARNING"
+    open_desk: Callable[[], AbstractAsyncContextManager[Desk]],
+    *,
+    log_level: LogLevel = "WARNING",
+    keep_days: float = Settings.keep_days,
 ) -> MCPServer[Desk]:
     """Build the server.
 
     Args:
         open_desk: Opens what the tools work with; entered when the server starts, left when it ends.
         log_level: For the log on stderr.
+        keep_days: For how long the desk's ledger keeps a call, in days; clients are told so of their tasks.
     """
 
     @asynccontextmanager
@@ -40,5 +45,7 @@ def build_server(
         version=__version__,
         tools=list(tools()),
         lifespan=lifespan,
+        extensions=[CallTasks(keep_days=keep_days)],
+        middleware=[listeners_declare_tasks],
         log_level=log_level,
     )

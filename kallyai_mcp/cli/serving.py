@@ -40,5 +40,5 @@ def serve_over_stdio(settings: Settings, *, sandbox: bool, speed: float) -> None
             leave_within(_LAST_SECONDS)
 
     connection = Connection(settings, embedded=embedded if sandbox else None)
-    server = build_server(desk, log_level=settings.log_level)
+    server = build_server(desk, log_level=settings.log_level, keep_days=settings.keep_days)
     anyio.run(serve_stdio, server)

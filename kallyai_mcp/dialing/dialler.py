@@ -165,6 +165,9 @@ class Dialler:
                     with anyio.move_on_after(PROGRESS_EVERY):
                         record = await self._ended(record)
                     if record.is_under_way:
+                        # Once more beyond the time-out, which may have struck between the news and the look.
+                        record = await self._ledger.find(record.scope, record.tracking_id) or record
+                    if record.is_under_way:
                         await progress(record.elapsed(self._now()))
         finally:
             if self._askers.get(record.tracking_id) is asker:

@@ -61,10 +61,8 @@ class TelephoneTool(Tool):
         try:
             result = await self.fn(**self.fn_metadata.validate_arguments(given), ctx=context)
             return self.fn_metadata.convert_result(result) if convert_result else result
-        except NotSignedIn as error:
-            raise ToolError(await self._not_signed_in(error, desk)) from error
         except KallyAIError as error:
-            raise ToolError(error_words(error, dials=self.dials)) from error
+            raise ToolError(await error_text(error, desk, tool=self.name, dials=self.dials)) from error
 
     def _problems(self, given: Mapping[str, Any], desk: Desk) -> list[Problem]:
         problems = unknown_arguments(self.name, given, self.fn_metadata.arg_model.model_fields)
@@ -75,13 +73,22 @@ class TelephoneTool(Tool):
         wrong = {problem.argument for problem in problems}
         return problems + check_arguments({k: v for k, v in given.items() if k not in wrong}, now=desk.now())
 
-    async def _not_signed_in(self, error: NotSignedIn, desk: Desk) -> str:
-        link = await desk.reception.link()
-        if link is None:
-            return error_words(error, dials=self.dials)
-        again = f"call {self.name} again with the same arguments"
-        happened = "Not dialled: not signed in to KallyAI." if self.dials else "Not signed in to KallyAI."
-        return f"{happened} {sign_in_link(link.url, link.minutes, then=again)}"
+
+async def error_text(error: KallyAIError, desk: Desk, *, tool: str, dials: bool) -> str:
+    """The text of a tool error; for one who is not signed in, with a link that signs in.
+
+    Args:
+        error: What went wrong.
+        desk: Where the link comes from.
+        tool: The tool to call again after signing in.
+        dials: Whether that tool places calls.
+    """
+    link = await desk.reception.link() if isinstance(error, NotSignedIn) else None
+    if link is None:
+        return error_words(error, dials=dials)
+    happened = "Not dialled: not signed in to KallyAI." if dials else "Not signed in to KallyAI."
+    again = f"call {tool} again with the same arguments"
+    return f"{happened} {sign_in_link(link.url, link.minutes, then=again)}"
 
 
 def telephone_tool(fn: Callable[..., Any], hints: Hints) -> TelephoneTool:

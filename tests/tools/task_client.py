@@ -1,0 +1,170 @@
+"""A client of the Tasks extension, and what it sees on the wire."""
+
+import json
+import re
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, ClassVar, Literal
+
+import anyio
+import anyio.abc
+import pytest
+from anyio.streams.buffered import BufferedByteReceiveStream
+from mcp import Client, MCPError, types
+from mcp.client import ClientExtension
+from mcp.client.extension import ClaimContext, ResultClaim
+from mcp.client.session import ClientSession
+from pydantic import RootModel
+
+from kallyai_mcp.cli.connection import Connection, open_desk
+from kallyai_mcp.sandbox.app import SandboxApp
+from kallyai_mcp.sandbox.line.numbers import TEST_NUMBERS
+from kallyai_mcp.server import build_server
+from kallyai_mcp.settings import Settings
+from tests.processes import COMMAND, environment
+from tests.sandbox.kit import ManualClock
+from tests.telephone import BISTRO
+
+TASKS = "io.modelcontextprotocol/tasks"
+METHODS = ("tasks/get", "tasks/update", "tasks/cancel")
+START = datetime(2026, 1, 25, 15, 30, tzinfo=UTC)
+NUMBERS = {entry.outcome: entry.number for entry in reversed(TEST_NUMBERS)}
+STDIO_CALL = {
+    "task_category": "general",
+    "task_description": "Ask for the opening hours",
+    "respondent_phone": "+12025550100",
+}
+TTL = 90 * 24 * 3600 * 1000
+
+Json = dict[str, Any]
+
+
+class Wire(RootModel[Json]):
+    """A result as it is on the wire."""
+
+
+class TaskId(types.RequestParams):
+    task_id: str
+
+
+class TaskRequest(types.Request[TaskId, str]):
+    name_param: ClassVar[str | None] = "taskId"
+
+
+class CreatedTask(types.Result):
+    result_type: Literal["task"]
+    task_id: str
+
+
+class Polling(ClientExtension):
+    """A client that does what the specification asks of it: it polls a task until it has ended."""
+
+    identifier = TASKS
+
+    def __init__(self) -> None:
+        self.tasks: list[str] = []
+
+    def claims(self) -> Sequence[ResultClaim[Any]]:
+        return [ResultClaim(result_type="task", model=CreatedTask, resolve=self.resolve)]
+
+    async def resolve(self, created: CreatedTask, context: ClaimContext) -> types.CallToolResult:
+        self.tasks.append(created.task_id)
+        return types.CallToolResult.model_validate((await ended(context.session, created.task_id))["result"])
+
+
+@asynccontextmanager
+async def client_of(
+    settings: Settings,
+    clock: ManualClock,
+    app: SandboxApp | None = None,
+    *,
+    mode: str = "auto",
+    extension: ClientExtension | None = None,
+    keep_days: float = 90,
+) -> AsyncIterator[Client]:
+    """A client that declares `extension` (by default one that polls tasks) to a server of its own."""
+    connection = Connection(settings, embedded=(lambda: app) if app is not None else None)
+    server = build_server(
+        lambda: open_desk(connection, now=clock.now, timezone="America/New_York"), keep_days=keep_days
+    )
+    with anyio.fail_after(30):
+        async with Client(server, mode=mode, extensions=[extension or Polling()]) as client:
+            yield client
+
+
+async def call(client: Client, arguments: Json = BISTRO, /, tool: str = "make_call", **more: Any) -> Json:
+    """What is on the wire when a tool is called."""
+    params = types.CallToolRequestParams(name=tool, arguments={**arguments, **more})
+    with anyio.fail_after(20):
+        return plain((await client.session.send_request(types.CallToolRequest(params=params), Wire)).root)
+
+
+async def ask(session: ClientSession, method: str, task_id: str) -> Json:
+    """What is on the wire when one of the extension's methods is asked for."""
+    request = TaskRequest(method=method, params=TaskId(task_id=task_id))
+    with anyio.fail_after(20):
+        return plain((await session.send_request(request, Wire)).root)
+
+
+async def ended(session: ClientSession, task_id: str) -> Json:
+    """The task, once it is no longer under way."""
+    while (task := await ask(session, "tasks/get", task_id))["status"] == "working":
+        await anyio.lowlevel.checkpoint()
+    return task
+
+
+async def refusal(session: ClientSession, method: str, task_id: str) -> types.ErrorData:
+    with pytest.raises(MCPError) as refused:
+        await ask(session, method, task_id)
+    return refused.value.error
+
+
+def plain(result: Json) -> Json:
+    """A result without the server's stamp."""
+    assert result.pop("_meta")["io.modelcontextprotocol/serverInfo"]["name"] == "kallyai-mcp"
+    return result
+
+
+def nameless(result: Json) -> Json:
+    """A result without its random parts."""
+    uuid = r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
+    same: Json = json.loads(re.sub(uuid, "ID", json.dumps(result)))
+    return same
+
+
+async def calls_made(client: Client) -> int:
+    total: int = (await call(client, {}, "list_calls"))["structuredContent"]["total"]
+    return total
+
+
+class Process:
+    """The server as a process of its own, spoken to line by line."""
+
+    def __init__(self, process: anyio.abc.Process) -> None:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        self._stdin = process.stdin
+        self._lines = BufferedByteReceiveStream(process.stdout)
+        self._requests = 0
+
+    async def ask(self, method: str, *, declares: bool = True, **params: Any) -> Json:
+        """The next message after this request."""
+        self._requests += 1
+        envelope = {
+            "io.modelcontextprotocol/protocolVersion": "2026-07-28",
+            "io.modelcontextprotocol/clientCapabilities": {"extensions": {TASKS: {}} if declares else {}},
+        }
+        request = {"jsonrpc": "2.0", "id": self._requests, "method": method, "params": {**params, "_meta": envelope}}
+        await self._stdin.send(json.dumps(request).encode() + b"\n")
+        return Wire.model_validate_json(await self._lines.receive_until(b"\n", 1_000_000)).root
+
+
+@asynccontextmanager
+async def process_in(home: Path) -> AsyncIterator[Process]:
+    command = [*COMMAND, "serve", "--sandbox", "--speed", "1"]
+    with anyio.fail_after(30):
+        async with await anyio.open_process(command, env=environment(home), stderr=None) as process:
+            yield Process(process)
+            process.kill()

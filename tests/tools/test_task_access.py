@@ -1,0 +1,216 @@
+"""Who can ask for which task: other accounts, other clients, other processes."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import anyio
+import anyio.abc
+import pytest
+from mcp import Client, MCPError, types
+from mcp.client import advertise
+from mcp.client.stdio import StdioServerParameters
+
+from kallyai_mcp.sandbox.app import SandboxApp
+from kallyai_mcp.sandbox.serve import running
+from kallyai_mcp.settings import Settings
+from tests.processes import COMMAND, environment
+from tests.sandbox.kit import ManualClock
+from tests.telephone import BISTRO, Agent, settings_in, telephone
+from tests.tools.task_client import (
+    METHODS,
+    STDIO_CALL,
+    TASKS,
+    Polling,
+    Wire,
+    ask,
+    call,
+    client_of,
+    ended,
+    process_in,
+    refusal,
+)
+
+
+@pytest.fixture
+async def client(settings: Settings, clock: ManualClock, app: SandboxApp) -> AsyncIterator[Client]:
+    """A client that declares tasks, on the sandbox."""
+    async with client_of(settings, clock, app) as client:
+        yield client
+
+
+@pytest.mark.parametrize("method", METHODS)
+async def test_a_task_that_does_not_exist_is_not_found(client: Client, method: str) -> None:
+    refused = await refusal(client.session, method, "t-00000000-0000-4000-8000-000000000000")
+
+    assert refused == types.ErrorData(code=types.INVALID_PARAMS, message="Task not found")
+
+
+async def test_the_id_that_the_service_gave_the_call_names_no_task(client: Client) -> None:
+    task = await ended(client.session, (await call(client))["taskId"])
+
+    refused = await refusal(client.session, "tasks/get", task["result"]["structuredContent"]["call_id"])
+
+    assert refused == types.ErrorData(code=types.INVALID_PARAMS, message="Task not found")
+
+
+@pytest.mark.parametrize("method", METHODS)
+async def test_without_an_id_the_parameters_are_invalid(client: Client, method: str) -> None:
+    request = types.Request[types.RequestParams, str](method=method, params=types.RequestParams())
+    with pytest.raises(MCPError) as refused:
+        await client.session.send_request(request, Wire)
+
+    assert refused.value.error.code == types.INVALID_PARAMS
+
+
+async def test_another_account_can_not_tell_the_task_from_one_that_does_not_exist(
+    tmp_path: Path, clock: ManualClock, app: SandboxApp
+) -> None:
+    clock.hold()
+    personal, business = (
+        app.state.sandbox.issue_tokens(account)["access_token"] for account in ("acct-personal", "acct-business")
+    )
+    async with running(app) as url:
+        async with client_of(settings_in(tmp_path, API_URL=url, ACCESS_TOKEN=personal), clock) as client:
+            mine = (await call(client))["taskId"]
+        async with client_of(settings_in(tmp_path, API_URL=url, ACCESS_TOKEN=business), clock) as client:
+            refused = [await refusal(client.session, method, task) for method in METHODS for task in (mine, "t-none")]
+        async with client_of(settings_in(tmp_path, API_URL=url, ACCESS_TOKEN=personal), clock) as client:
+            found = await ask(client.session, "tasks/get", mine)
+
+    assert refused == [types.ErrorData(code=types.INVALID_PARAMS, message="Task not found")] * 6
+    assert found["status"] == "working"
+
+
+async def test_a_task_survives_the_server_that_made_it(tmp_path: Path, clock: ManualClock, app: SandboxApp) -> None:
+    clock.hold()
+    token = app.state.sandbox.issue_tokens()["access_token"]
+    async with running(app) as url:
+        settings = settings_in(tmp_path, API_URL=url, ACCESS_TOKEN=token)
+        async with client_of(settings, clock) as client:
+            created = await call(client)
+            await clock.sleepers(1)
+        async with client_of(settings, clock) as client:
+            before = await ask(client.session, "tasks/get", created["taskId"])
+            clock.advance(minutes=5)
+            await call(client, {"call_id": created["taskId"], "wait_seconds": 25}, "get_call")
+            after = await ask(client.session, "tasks/get", created["taskId"])
+        async with client_of(settings, clock) as client:
+            later = await ask(client.session, "tasks/get", created["taskId"])
+
+    assert before == created | {"resultType": "complete"}
+    assert after["result"]["structuredContent"]["status"] == "success"
+    assert later == after
+
+
+async def test_a_task_lives_as_long_as_the_ledger_keeps_its_call(
+    settings: Settings, clock: ManualClock, app: SandboxApp
+) -> None:
+    clock.hold()
+    async with client_of(settings, clock, app, keep_days=1.5) as client:
+        assert (await call(client))["ttlMs"] == 129_600_000
+
+
+async def test_the_extension_is_offered_where_there_is_a_place_to_offer_it(
+    settings: Settings, clock: ManualClock, mode: str
+) -> None:
+    async with client_of(settings, clock, mode=mode) as client:
+        offered = client.server_capabilities.extensions
+
+    assert offered == (None if mode == "legacy" else {TASKS: {}})
+
+
+async def test_other_tools_answer_as_ever(client: Client) -> None:
+    answered = await call(client, {}, "check_quota")
+
+    assert answered["resultType"] == "complete"
+    assert answered["structuredContent"]["minutes_remaining"] == 165
+
+
+@pytest.mark.parametrize(
+    ("mode", "declared"), [("auto", "com.example/other"), ("legacy", "com.example/other"), ("legacy", TASKS)]
+)
+async def test_a_client_that_can_not_take_a_task_gets_the_plain_answer(
+    settings: Settings, clock: ManualClock, app: SandboxApp, mode: str, declared: str
+) -> None:
+    clock.hold()
+    async with client_of(settings, clock, app, mode=mode, extension=advertise(declared)) as client:
+        answer = await Agent(client).use("make_call", BISTRO, wait_seconds=0)
+
+    assert answer.data["status"] == "in_progress"
+    assert answer.data["tracking_id"] in answer.text
+
+
+@pytest.mark.parametrize("method", METHODS)
+async def test_a_client_that_does_not_declare_the_extension_may_not_ask_for_tasks(agent: Agent, method: str) -> None:
+    refused = await refusal(agent.client.session, method, "t-1")
+
+    if agent.client.protocol_version == "2026-07-28":
+        assert refused.code == -32021
+        assert refused.data == {"requiredCapabilities": {"extensions": {TASKS: {}}}}
+    else:
+        assert refused == types.ErrorData(code=types.METHOD_NOT_FOUND, message="Method not found", data=method)
+
+
+async def test_news_of_tasks_is_refused_to_a_client_that_does_not_declare_the_extension(agent: Agent) -> None:
+    wanted = types.SubscriptionFilter.model_validate({"taskIds": ["t-1"]})
+    request = types.SubscriptionsListenRequest(params=types.SubscriptionsListenRequestParams(notifications=wanted))
+    with anyio.fail_after(10), pytest.raises(MCPError) as refused:
+        await agent.client.session.send_request(request, Wire)
+
+    if agent.client.protocol_version == "2026-07-28":
+        assert refused.value.error.code == -32021
+        assert refused.value.error.data == {"requiredCapabilities": {"extensions": {TASKS: {}}}}
+    else:
+        assert refused.value.error.code == types.METHOD_NOT_FOUND
+
+
+async def test_other_news_comes_to_a_client_that_does_not_declare_the_extension(
+    settings: Settings, clock: ManualClock
+) -> None:
+    async with telephone(settings, mode="auto", clock=clock) as agent:
+        with anyio.fail_after(10):
+            async with agent.client.listen(tools_list_changed=True) as subscription:
+                assert subscription.honored.tools_list_changed is True
+
+
+async def test_over_stdio_a_task_survives_that_its_process_is_killed(tmp_path: Path) -> None:
+    async with process_in(tmp_path) as server:
+        created = (await server.ask("tools/call", name="make_call", arguments=STDIO_CALL))["result"]
+        got = (await server.ask("tasks/get", taskId=created["taskId"]))["result"]
+        acknowledged = (await server.ask("tasks/cancel", taskId=created["taskId"]))["result"]
+        undeclared = (await server.ask("tasks/get", declares=False, taskId=created["taskId"]))["error"]
+    async with process_in(tmp_path) as server:
+        later = (await server.ask("tasks/get", taskId=created["taskId"]))["result"]
+
+    names = {"resultType", "taskId", "status", "statusMessage", "createdAt", "lastUpdatedAt", "ttlMs", "pollIntervalMs"}
+    assert set(created) == set(got) == set(later) == names | {"_meta"}
+    assert (created["resultType"], got["resultType"], acknowledged["resultType"]) == ("task", "complete", "complete")
+    assert set(acknowledged) == {"resultType", "_meta"}
+    assert undeclared["code"] == -32021
+    assert later["taskId"] == created["taskId"]
+    assert later["status"] == "working"
+    assert later["createdAt"] == created["createdAt"]
+
+
+async def test_news_of_tasks_is_not_promised_to_a_client_that_declares_the_extension(tmp_path: Path) -> None:
+    async with process_in(tmp_path) as server:
+        wanted = {"taskIds": ["t-1"], "toolsListChanged": True}
+        acknowledged = await server.ask("subscriptions/listen", notifications=wanted)
+
+    assert acknowledged["method"] == "notifications/subscriptions/acknowledged"
+    assert acknowledged["params"]["notifications"] == {"toolsListChanged": True}
+
+
+async def test_over_stdio_a_client_that_polls_gets_the_result(tmp_path: Path) -> None:
+    polling = Polling()
+    server = StdioServerParameters(
+        command=COMMAND[0],
+        args=[*COMMAND[1:], "serve", "--sandbox", "--speed", "100000"],
+        env=environment(tmp_path),
+    )
+    with anyio.fail_after(30):
+        async with Client(server, extensions=[polling]) as client:
+            answer = await Agent(client).use("make_call", STDIO_CALL)
+
+    assert answer.data["status"] == "success"
+    assert polling.tasks == [answer.data["tracking_id"]]

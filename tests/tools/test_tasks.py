@@ -1,0 +1,306 @@
+"""Phone calls as tasks: from make_call to the result, as a client that declares the extension meets them."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import anyio
+import anyio.abc
+import pytest
+from mcp import Client, types
+from starlette.requests import Request
+
+from kallyai_mcp.auth.stores import open_store
+from kallyai_mcp.auth.tokens import Tokens
+from kallyai_mcp.sandbox.app import SandboxApp, create_app
+from kallyai_mcp.settings import Settings
+from tests.odd_service import odd_service
+from tests.sandbox.kit import ManualClock
+from tests.telephone import BISTRO, Agent, settings_in, telephone
+from tests.tools.task_client import (
+    NUMBERS,
+    START,
+    TTL,
+    Json,
+    Polling,
+    Wire,
+    ask,
+    call,
+    calls_made,
+    client_of,
+    ended,
+    nameless,
+    refusal,
+)
+
+
+@pytest.fixture
+async def client(settings: Settings, clock: ManualClock, app: SandboxApp) -> AsyncIterator[Client]:
+    """A client that declares tasks, on the sandbox."""
+    async with client_of(settings, clock, app) as client:
+        yield client
+
+
+async def test_a_task_comes_at_once_in_the_words_of_the_specification(client: Client, clock: ManualClock) -> None:
+    clock.hold()
+
+    task = await call(client, wait_seconds=1800)
+
+    assert task.pop("taskId").startswith("t-")
+    assert task == {
+        "resultType": "task",
+        "status": "working",
+        "statusMessage": (
+            "The call to Italian Bistro (+1 415-555-1234) is under way, 0 s so far. A phone call can't be hung up from "
+            "here: tasks/cancel leaves it as it is, and it goes on to its end."
+        ),
+        "createdAt": "2026-01-25T15:30:00Z",
+        "lastUpdatedAt": "2026-01-25T15:30:00Z",
+        "ttlMs": TTL,
+        "pollIntervalMs": 5000,
+    }
+
+
+async def test_a_task_under_way_tells_how_long_it_has_been(client: Client, clock: ManualClock) -> None:
+    clock.hold()
+    created = await call(client)
+    clock.advance(seconds=40)
+
+    task = await ask(client.session, "tasks/get", created["taskId"])
+
+    message = created["statusMessage"].replace("0 s so far", "40 s so far")
+    updated = {"statusMessage": message, "lastUpdatedAt": "2026-01-25T15:30:40Z"}
+    assert task == created | {"resultType": "complete"} | updated
+
+
+async def test_a_task_that_has_ended_holds_its_result(client: Client, clock: ManualClock) -> None:
+    clock.hold()
+    created = await call(client)
+    await clock.sleepers(1)
+    clock.advance(minutes=5)
+
+    task = await ended(client.session, created["taskId"])
+    clock.advance(minutes=10)
+    later = await ask(client.session, "tasks/get", created["taskId"])
+
+    assert later == task
+    result = task.pop("result")
+    assert task == {
+        "resultType": "complete",
+        "taskId": created["taskId"],
+        "status": "completed",
+        "createdAt": "2026-01-25T15:30:00Z",
+        "lastUpdatedAt": "2026-01-25T15:35:00Z",
+        "ttlMs": TTL,
+        "pollIntervalMs": 5000,
+    }
+    assert result["structuredContent"]["tracking_id"] == created["taskId"]
+    assert result["structuredContent"]["dialled_now"] is True
+    assert result["isError"] is False
+
+
+@pytest.mark.parametrize("outcome", ["success", "no_answer", "voicemail", "suppression_violation", "consent_denied"])
+async def test_the_result_is_what_make_call_would_have_answered(
+    tmp_path: Path, clock: ManualClock, app: SandboxApp, outcome: str
+) -> None:
+    arguments = BISTRO | {"respondent_phone": NUMBERS[outcome]}
+    async with client_of(settings_in(tmp_path / "tasks"), clock, app) as client:
+        task = await ended(client.session, (await call(client, arguments))["taskId"])
+    plainly, another = settings_in(tmp_path / "plain"), ManualClock(START)
+    async with telephone(plainly, mode="auto", clock=another, app=create_app(clock=another)) as agent:
+        answered = await call(agent.client, arguments)
+
+    assert task["status"] == "completed"
+    assert nameless(task["result"]) == nameless(answered)
+
+
+async def test_a_client_that_polls_gets_the_result_from_the_call_of_the_tool_itself(
+    settings: Settings, clock: ManualClock, app: SandboxApp
+) -> None:
+    polling = Polling()
+    async with client_of(settings, clock, app, extension=polling) as client:
+        answer = await Agent(client).use("make_call", BISTRO)
+
+    assert answer.text.startswith("Done: Reserved a table for 4 at Italian Bistro")
+    assert polling.tasks == [answer.data["tracking_id"]]
+
+
+async def test_a_call_of_which_nothing_is_known_completes_with_just_that(tmp_path: Path, clock: ManualClock) -> None:
+    def answer(request: Request) -> tuple[int, Any]:
+        return (500, {"detail": "boom"}) if request.method == "POST" else (404, {"detail": "Not Found"})
+
+    async with odd_service(answer) as url:
+        names = {"API_URL": url, "ACCESS_TOKEN": "some-token", "SETTLE_SECONDS": "0.2"}
+        async with client_of(settings_in(tmp_path / "tasks", **names), clock) as client:
+            task = await ended(client.session, (await call(client))["taskId"])
+            asked_again = await call(client)
+        async with telephone(settings_in(tmp_path / "plain", **names), mode="auto", clock=clock) as agent:
+            answered = await call(agent.client)
+
+    assert task["status"] == "completed"
+    assert task["result"]["content"][0]["text"].startswith("Unknown: no usable answer came")
+    assert nameless(task["result"]) == nameless(answered)
+    assert asked_again["resultType"] == "complete"
+    assert asked_again["structuredContent"]["tracking_id"] == task["taskId"]
+
+
+async def test_while_a_lost_answer_is_looked_for_the_task_says_so(tmp_path: Path, clock: ManualClock) -> None:
+    def answer(request: Request) -> tuple[int, Any]:
+        return (500, {"detail": "boom"}) if request.method == "POST" else (200, {"calls": [], "total": 0})
+
+    async with (
+        odd_service(answer) as url,
+        client_of(settings_in(tmp_path, API_URL=url, ACCESS_TOKEN="some-token"), clock) as client,
+    ):
+        created = await call(client)
+        while (task := await ask(client.session, "tasks/get", created["taskId"])) == created | {
+            "resultType": "complete"
+        }:
+            await anyio.lowlevel.checkpoint()
+
+    assert task["status"] == "working"
+    assert task["statusMessage"].startswith(
+        "The connection broke; whether Italian Bistro (+1 415-555-1234) was rung is looked up, 0 s so far. "
+    )
+
+
+async def test_a_task_refused_for_want_of_a_sign_in_holds_the_link(tmp_path: Path, clock: ManualClock) -> None:
+    async with odd_service(lambda _: (401, {"error": {"code": "token_expired"}})) as url:
+        settings = settings_in(tmp_path, API_URL=url)
+        tokens = Tokens.from_document({"access_token": "some-token", "expires_at": 4e9})
+        open_store("file", settings.home, url).save(tokens)
+        async with client_of(settings, clock) as client:
+            task = await ended(client.session, (await call(client))["taskId"])
+
+    assert task["status"] == "completed"
+    assert task["result"]["isError"] is True
+    text = task["result"]["content"][0]["text"]
+    assert text.startswith(
+        "Not dialled: not signed in to KallyAI. Give the user this link; it works for 5 minutes: http"
+    )
+    assert text.endswith("When they are back, call make_call again with the same arguments.")
+
+
+async def test_a_task_refused_because_of_the_token_of_the_settings_names_the_setting(
+    tmp_path: Path, clock: ManualClock
+) -> None:
+    async with (
+        odd_service(lambda _: (401, {"error": {"code": "token_expired"}})) as url,
+        client_of(settings_in(tmp_path, API_URL=url, ACCESS_TOKEN="some-token"), clock) as client,
+    ):
+        task = await ended(client.session, (await call(client))["taskId"])
+
+    assert task["result"]["content"][0]["text"].startswith(
+        "Not dialled: KallyAI does not accept the token in KALLYAI_ACCESS_TOKEN."
+    )
+
+
+async def test_nobody_signed_in_is_said_at_once_and_is_no_word_on_whether_a_task_exists(
+    tmp_path: Path, clock: ManualClock
+) -> None:
+    settings = settings_in(tmp_path, API_URL="http://127.0.0.1:9")
+    async with client_of(settings, clock) as client:
+        answered = await call(client)
+        refused = await refusal(client.session, "tasks/get", "t-1")
+
+    assert answered["isError"] is True
+    assert answered["content"][0]["text"].startswith("Not dialled: not signed in to KallyAI. Give the user this link")
+    assert refused.code == types.INTERNAL_ERROR
+    assert refused.message.startswith("Not signed in to KallyAI.")
+
+
+@pytest.mark.parametrize(
+    ("wrong", "words"),
+    [
+        ({"respondent_phone": "12"}, "respondent_phone"),
+        ({"wait_seconds": "soon"}, 'wait_seconds: "soon" is not a number'),
+        ({"wait_seconds": 1801}, "wait_seconds: 1801 is over 1800"),
+        ({"colour": "red"}, "make_call has no such argument"),
+    ],
+)
+async def test_wrong_arguments_are_named_as_ever_and_make_no_task(client: Client, wrong: Json, words: str) -> None:
+    answered = await call(client, **wrong)
+
+    assert answered["resultType"] == "complete"
+    assert answered["isError"] is True
+    assert answered["content"][0]["text"].startswith("Not dialled; 1 argument needs a change:")
+    assert words in answered["content"][0]["text"]
+    assert await calls_made(client) == 0
+
+
+async def test_no_arguments_at_all_are_named_too(client: Client) -> None:
+    params = types.CallToolRequestParams(name="make_call")
+    answered = (await client.session.send_request(types.CallToolRequest(params=params), Wire)).root
+
+    assert "respondent_phone: missing" in answered["content"][0]["text"]
+
+
+async def test_a_blank_wait_counts_as_left_out(client: Client, clock: ManualClock) -> None:
+    clock.hold()
+
+    assert (await call(client, wait_seconds=""))["resultType"] == "task"
+
+
+async def test_asked_again_while_it_is_under_way_it_is_the_same_task(client: Client, clock: ManualClock) -> None:
+    clock.hold()
+    created = await call(client)
+    await clock.sleepers(1)
+    clock.advance(seconds=20)
+
+    again = await call(client)
+
+    assert again["resultType"] == "task"
+    assert again["taskId"] == created["taskId"]
+    assert again["createdAt"] == created["createdAt"]
+    assert again["statusMessage"].startswith(
+        "Nothing was dialled now: this very call is under way already. The call to Italian Bistro (+1 415-555-1234) is "
+        "under way, 20 s so far."
+    )
+    assert await calls_made(client) == 1
+
+
+async def test_redial_makes_another_task(client: Client, clock: ManualClock) -> None:
+    clock.hold()
+    created = await call(client)
+
+    again = await call(client, redial=True)
+
+    assert again["resultType"] == "task"
+    assert again["taskId"] != created["taskId"]
+
+
+async def test_asked_again_after_it_has_ended_the_answer_is_the_ordinary_one(client: Client) -> None:
+    task = await ended(client.session, (await call(client))["taskId"])
+
+    again = await call(client)
+
+    assert again["resultType"] == "complete"
+    assert again["content"][0]["text"].startswith("This very call was made already and ended ")
+    assert again["structuredContent"]["call_id"] == task["result"]["structuredContent"]["call_id"]
+    assert await calls_made(client) == 1
+
+
+async def test_a_call_without_a_name_is_told_by_its_number(client: Client, clock: ManualClock) -> None:
+    clock.hold()
+
+    task = await call(client, business_name="")
+
+    assert task["statusMessage"].startswith("The call to +1 415-555-1234 is under way, 0 s so far.")
+
+
+@pytest.mark.parametrize("method", ["tasks/cancel", "tasks/update"])
+async def test_nothing_is_changed_and_the_message_says_why(client: Client, clock: ManualClock, method: str) -> None:
+    clock.hold()
+    created = await call(client)
+    await clock.sleepers(1)
+
+    acknowledged = await ask(client.session, method, created["taskId"])
+    then = await ask(client.session, "tasks/get", created["taskId"])
+    clock.advance(minutes=5)
+    task = await ended(client.session, created["taskId"])
+    acknowledged_late = await ask(client.session, method, created["taskId"])
+
+    assert acknowledged == acknowledged_late == {"resultType": "complete"}
+    assert then["status"] == "working"
+    assert "A phone call can't be hung up from here: tasks/cancel leaves it as it is" in then["statusMessage"]
+    assert task["result"]["structuredContent"]["status"] == "success"
