@@ -82,43 +82,41 @@ class Carrier:
 
     async def dial(self, record: Record) -> None:
         """Place the call of a new record, and bring it to its end."""
-        began = anyio.current_time()
         lost: KallyAIError | None = None
-        unsent = 0
+        began, sends, unsent = 0.0, 0, 0
         pauses, looks = self._pauses(self._rules.pause), self._pauses(self._rules.first_look)
-        for _ in range(self._rules.sends):
-            try:
-                if not await self._ledger.send(record.tracking_id, self._owner, self._now()):
-                    return
-            except LedgerUnavailable as error:
-                if lost is None:
-                    await self._end(record, State.REFUSED, error=error)
-                    return
-                lost = error
-                break
-            answer = await self._post(record)
-            while isinstance(answer, _NOT_ACTED_ON):
-                unsent += 1
-                pause = answer.retry_after if answer.retry_after is not None else next(pauses)
-                if unsent >= self._rules.unsent_tries or pause > self._rules.longest_pause:
-                    break
-                await anyio.sleep(pause)
-                answer = await self._post(record)
+        while sends < self._rules.sends:
+            if lost is None:
+                began = anyio.current_time()
+            answer = await self._send(record)
+            if answer is None:
+                return
             if isinstance(answer, Call):
                 await self._ended(record, answer)
                 return
+            if lost is None and isinstance(answer, _NOT_ACTED_ON):
+                unsent += 1
+                pause = answer.retry_after if answer.retry_after is not None else next(pauses)
+                if unsent < self._rules.unsent_tries and pause <= self._rules.longest_pause:
+                    await anyio.sleep(pause)
+                    continue
             if lost is None and not isinstance(answer, _MAY_HAVE_RUNG):
                 await self._end(record, State.REFUSED, error=answer)
                 return
-            # A refusal after that says nothing of the request before it: its call may be what used up the quota.
+            # Once an answer was lost, a refusal of a later request says nothing of the one before it: its call may be
+            # what used up the quota. Nor is there time for a pause: the call may end and its key be forgotten.
+            sends += 1
             lost = lost or answer
             await self._persist(partial(self._ledger.lose, record.tracking_id, self._now()))
             if await self._search(record, began, looks) is not _Search.ABSENT:
                 return
         await self._end(record, State.UNKNOWN, error=lost)
 
-    async def _post(self, record: Record) -> Call | KallyAIError:
+    async def _send(self, record: Record) -> Call | KallyAIError | None:
+        """Send the request once; None when the record is no longer this process's to carry out."""
         try:
+            if not await self._ledger.send(record.tracking_id, self._owner, self._now()):
+                return None
             return await self._connect().create_call(
                 record.submission, timezone=record.timezone, idempotency_key=record.key
             )
