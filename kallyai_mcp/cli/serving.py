@@ -10,7 +10,7 @@ from kallyai_mcp.cli.connection import Connection, open_desk
 from kallyai_mcp.server import build_server
 from kallyai_mcp.settings import Settings
 from kallyai_mcp.tools.desk import Desk
-from kallyai_mcp.transports import leave_within, serve_stdio
+from kallyai_mcp.transports.stdio import leave_within, serve_stdio
 
 if TYPE_CHECKING:
     from kallyai_mcp.sandbox.app import SandboxApp

@@ -13,7 +13,7 @@ The rules, in the order in which they apply:
 
 import logging
 import math
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from datetime import datetime, timedelta
 from enum import Enum, auto
 from functools import partial
@@ -83,11 +83,11 @@ class Carrier:
     async def dial(self, record: Record) -> None:
         """Place the call of a new record, and bring it to its end."""
         lost: KallyAIError | None = None
-        began, sends, unsent = 0.0, 0, 0
+        sent: list[float] = []
+        unsent = 0
         pauses, looks = self._pauses(self._rules.pause), self._pauses(self._rules.first_look)
-        while sends < self._rules.sends:
-            if lost is None:
-                began = anyio.current_time()
+        while len(sent) < self._rules.sends:
+            leaving = anyio.current_time()
             answer = await self._send(record)
             if answer is None:
                 return
@@ -105,10 +105,10 @@ class Carrier:
                 return
             # Once an answer was lost, a refusal of a later request says nothing of the one before it: its call may be
             # what used up the quota. Nor is there time for a pause: the call may end and its key be forgotten.
-            sends += 1
+            sent.append(leaving)
             lost = lost or answer
             await self._persist(partial(self._ledger.lose, record.tracking_id, self._now()))
-            if await self._search(record, began, looks) is not _Search.ABSENT:
+            if await self._search(record, sent, looks) is not _Search.ABSENT:
                 return
         await self._end(record, State.UNKNOWN, error=lost)
 
@@ -134,8 +134,8 @@ class Carrier:
             await self._follow(record, record.call_id)
             return
         age = (self._now() - (record.sent_at or record.placed_at)).total_seconds()
-        began = anyio.current_time() - max(age, self._rules.surely_ringing)
-        if await self._search(record, began, self._pauses(self._rules.first_look)) is _Search.ABSENT:
+        sent = [anyio.current_time() - max(age, self._rules.surely_ringing)]
+        if await self._search(record, sent, self._pauses(self._rules.first_look)) is _Search.ABSENT:
             error = AnswerLost("The server was stopped before the answer came.")
             await self._end(record, State.UNKNOWN, error=error)
 
@@ -149,18 +149,18 @@ class Carrier:
         if call is not None and call.is_final:
             await self._end(record, State.ENDED, call=call)
 
-    async def _search(self, record: Record, began: float, pauses: Iterator[float]) -> _Search:
+    async def _search(self, record: Record, sent: Sequence[float], pauses: Iterator[float]) -> _Search:
         """Look for the call until it is found, or its key may be sent again, or it can't be told.
 
         Args:
             record: Whose call.
-            began: When the first request left, on the event loop's clock.
+            sent: When each request left that may have placed it, on the event loop's clock.
             pauses: How long to wait before each look.
         """
         give_up = anyio.current_time() + 2 * self._rules.settle
         while True:
-            age = anyio.current_time() - began
-            await anyio.sleep(min(next(pauses), max(self._rules.first_look, self._rules.settle - age)))
+            left = sent[-1] + self._rules.settle - anyio.current_time()
+            await anyio.sleep(min(next(pauses), max(self._rules.first_look, left)))
             try:
                 call = await self._look(record)
             except KallyAIError as error:
@@ -172,8 +172,10 @@ class Carrier:
             if call is not None:
                 await self._ended(record, call)
                 return _Search.OVER
-            age = anyio.current_time() - began
-            if age < self._rules.surely_ringing or age >= self._rules.settle:
+            # A call of one of them, had there been one, either still rings, and its key is known; or it ended long ago,
+            # and would have been in the list. In between, it may have ended unseen, and its key be forgotten.
+            ages = [anyio.current_time() - leaving for leaving in sent]
+            if all(age < self._rules.surely_ringing or age >= self._rules.settle for age in ages):
                 return _Search.ABSENT
 
     async def _look(self, record: Record) -> Call | None:

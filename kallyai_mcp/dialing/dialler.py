@@ -4,6 +4,7 @@ What it knows of a call it reads from the ledger, so that any process can be ask
 """
 
 import logging
+import math
 import uuid
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack, suppress
@@ -79,6 +80,7 @@ class Dialler:
         self._opened: tuple[Ledger, Carrier] | None = None
         self._ends: dict[str, anyio.Event] = {}
         self._askers: dict[str, object] = {}
+        self._adopted: dict[Scope, float] = {}
         self._stack = AsyncExitStack()
         self._tasks = anyio.create_task_group()
 
@@ -94,9 +96,11 @@ class Dialler:
         self._tasks.cancel_scope.cancel()
         result = await self._stack.__aexit__(exc_type, exc, traceback)
         if self._opened is not None:
-            with anyio.CancelScope(shield=True), suppress(LedgerUnavailable):
-                await self._ledger.leave(self._owner)
-                await self._ledger.aclose()
+            with anyio.CancelScope(shield=True):
+                with suppress(LedgerUnavailable):
+                    await self._ledger.leave(self._owner)
+                with suppress(LedgerUnavailable):
+                    await self._ledger.aclose()
         return result
 
     async def place(self, submission: Submission, *, timezone: str, redial: bool = False) -> Placed:
@@ -113,7 +117,7 @@ class Dialler:
         """
         entry = Record(
             tracking_id=f"t-{uuid.uuid4()}",
-            scope=await self._scope(),
+            scope=await self._whose(),
             fingerprint=fingerprint(submission),
             key=str(uuid.uuid4()),
             submission=submission,
@@ -139,7 +143,7 @@ class Dialler:
             NotSignedIn: Nobody's records can be shown.
             LedgerUnavailable: The ledger can't be read.
         """
-        record = await self._ledger.find(await self._scope(), id_)
+        record = await self._ledger.find(await self._whose(), id_)
         if record is not None and record.state is State.UNKNOWN:
             record = await self._looked_again(record)
         return record
@@ -151,7 +155,7 @@ class Dialler:
             NotSignedIn: Nobody's records can be shown.
             LedgerUnavailable: The ledger can't be read.
         """
-        return await self._ledger.unsettled(await self._scope())
+        return await self._ledger.unsettled(await self._whose())
 
     async def wait(self, record: Record, seconds: float, progress: Progress) -> Record:
         """Wait until `record` has come to its end, at most `seconds`; returns it as it then is.
@@ -184,6 +188,11 @@ class Dialler:
             return
         with suppress(LedgerUnavailable):  # then it will be told once more, which does no harm
             await self._ledger.hand_out(record.tracking_id)
+
+    async def take_back(self, tracking_id: str) -> None:
+        """Note that the agent did not hear how a call ended after all: its answer crossed with its giving up."""
+        with suppress(LedgerUnavailable):
+            await self._ledger.take_back(tracking_id)
 
     async def _ended(self, record: Record) -> Record:
         """Wait for the end of `record`."""
@@ -231,17 +240,35 @@ class Dialler:
             await anyio.sleep(pause)
             pause = _WATCH
             with suppress(KallyAIError):  # the next round may have more luck
-                await self._adopt()
                 await self._ledger.forget(self._now() - timedelta(days=self._rules.keep_days))
+                # Asked first, because whose calls these are may take a look into the system's keyring.
+                if await self._ledger.has_orphans(self._owner, self._now(), self._silence):
+                    await self._adopt(await self._scope())
 
-    async def _adopt(self) -> None:
-        silence = timedelta(seconds=self._rules.silence)
-        # Asked first, because whose calls these are may take a look into the system's keyring.
-        if not await self._ledger.has_orphans(self._owner, self._now(), silence):
-            return
-        for orphan in await self._ledger.adopt(await self._scope(), self._owner, self._now(), silence):
+    async def _whose(self) -> Scope:
+        """Whose calls are placed now; what a dead process left of theirs is settled meanwhile.
+
+        Where callers bring their own tokens this is the only time at which theirs is at hand.
+        """
+        scope = await self._scope()
+        if anyio.current_time() - self._adopted.get(scope, -math.inf) > _WATCH:
+            self._adopted[scope] = anyio.current_time()
+            self._tasks.start_soon(self._adopt_if_any, scope)
+        return scope
+
+    async def _adopt_if_any(self, scope: Scope) -> None:
+        with suppress(LedgerUnavailable):  # the next one may have more luck
+            if await self._ledger.has_orphans(self._owner, self._now(), self._silence):
+                await self._adopt(scope)
+
+    async def _adopt(self, scope: Scope) -> None:
+        for orphan in await self._ledger.adopt(scope, self._owner, self._now(), self._silence):
             if orphan.tracking_id not in self._ends:
                 self._start(orphan, self._carrier.settle)
+
+    @property
+    def _silence(self) -> timedelta:
+        return timedelta(seconds=self._rules.silence)
 
     @property
     def _ledger(self) -> Ledger:

@@ -75,6 +75,10 @@ class Ledger(Protocol):
         """Note that an agent has been told how it ended."""
         ...
 
+    async def take_back(self, tracking_id: str) -> None:
+        """Note that the agent did not hear how it ended after all."""
+        ...
+
     async def beat(self, owner: str, now: datetime) -> None:
         """Note that `owner` is alive."""
         ...

@@ -3,8 +3,9 @@
 import hashlib
 import json
 import unicodedata
+from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
 
@@ -117,3 +118,72 @@ def error_from(document: dict[str, Any]) -> KallyAIError:
     cls = getattr(errors, given.pop("class"), KallyAIError)
     error: KallyAIError = cls(given.pop("message"), **given)
     return error
+
+
+def to_document(record: Record) -> dict[str, Any]:
+    """`record` as flat columns, as every back end of the ledger keeps them; `from_document` reads them back.
+
+    Text, moments as seconds since the epoch (floats), what has parts as JSON in text, `handed_out` as 0 or 1, and None
+    for what there is not.
+    """
+    return {
+        "tracking_id": record.tracking_id,
+        "api": record.scope.api,
+        "account": record.scope.account,
+        "fingerprint": record.fingerprint,
+        "idempotency_key": record.key,
+        "submission": json.dumps(record.submission.as_json()),
+        "timezone": record.timezone,
+        "owner": record.owner,
+        "state": record.state.value,
+        "placed_at": record.placed_at.timestamp(),
+        "sent_at": _seconds(record.sent_at),
+        "lost_at": _seconds(record.lost_at),
+        "ended_at": _seconds(record.ended_at),
+        "call_id": record.call_id,
+        **end_document(record.call, record.error),
+        "handed_out": int(record.handed_out),
+    }
+
+
+def end_document(call: Call | None, error: KallyAIError | None) -> dict[str, str | None]:
+    """The columns `outcome` and `error` of a record that ends so."""
+    return {
+        "outcome": call.model_dump_json() if call is not None else None,
+        "error": json.dumps(error_document(error)) if error is not None else None,
+    }
+
+
+def from_document(document: Mapping[str, Any]) -> Record:
+    """The record that `to_document` wrote down.
+
+    Args:
+        document: The columns; numbers may also be text, what is None may be missing, and further columns are ignored.
+    """
+    outcome, error = document.get("outcome"), document.get("error")
+    return Record(
+        tracking_id=document["tracking_id"],
+        scope=Scope(document["api"], document["account"]),
+        fingerprint=document["fingerprint"],
+        key=document["idempotency_key"],
+        submission=Submission.model_validate_json(document["submission"]),
+        timezone=document["timezone"],
+        owner=document["owner"],
+        state=State(document["state"]),
+        placed_at=datetime.fromtimestamp(float(document["placed_at"]), UTC),
+        sent_at=_moment(document.get("sent_at")),
+        lost_at=_moment(document.get("lost_at")),
+        ended_at=_moment(document.get("ended_at")),
+        call_id=document.get("call_id"),
+        call=Call.model_validate_json(outcome) if outcome else None,
+        error=error_from(json.loads(error)) if error else None,
+        handed_out=bool(int(document["handed_out"])),
+    )
+
+
+def _seconds(moment: datetime | None) -> float | None:
+    return moment.timestamp() if moment is not None else None
+
+
+def _moment(value: float | str | None) -> datetime | None:
+    return datetime.fromtimestamp(float(value), UTC) if value is not None else None

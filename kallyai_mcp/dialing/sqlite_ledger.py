@@ -1,12 +1,11 @@
 """The ledger in one SQLite file, shared by all processes of one user on one machine."""
 
-import json
 import os
 import sqlite3
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
@@ -15,9 +14,9 @@ import anyio
 import anyio.to_thread
 
 from kallyai_mcp.api.errors import KallyAIError
-from kallyai_mcp.api.models import Call, Submission
+from kallyai_mcp.api.models import Call
 from kallyai_mcp.dialing.ledger import LedgerUnavailable
-from kallyai_mcp.dialing.records import Record, Scope, State, error_document, error_from
+from kallyai_mcp.dialing.records import Record, Scope, State, end_document, from_document, to_document
 
 _Result = TypeVar("_Result")
 
@@ -88,8 +87,8 @@ class SqliteLedger:
                 scope = record.scope
                 row = db.execute(_SAME, (scope.api, scope.account, record.fingerprint, since)).fetchone()
                 if row is not None:
-                    return _record(row), False
-            values = _row(record)
+                    return from_document(dict(row)), False
+            values = to_document(record)
             names, marks = ", ".join(values), ", ".join("?" * len(values))
             db.execute(f"INSERT INTO calls ({names}) VALUES ({marks})", tuple(values.values()))  # noqa: S608 - our names
             _beat(db, record.owner, record.placed_at)
@@ -99,11 +98,13 @@ class SqliteLedger:
 
     async def find(self, scope: Scope, id_: str) -> Record | None:
         """See `Ledger.find`."""
+        if not id_.isprintable():  # half a surrogate pair is no text to SQLite, and no id has one
+            return None
         rows = await self._read(
             "SELECT * FROM calls WHERE api = ? AND account = ? AND (tracking_id = ? OR call_id = ?)",
             (scope.api, scope.account, id_, id_),
         )
-        return _record(rows[0]) if rows else None
+        return from_document(dict(rows[0])) if rows else None
 
     async def unsettled(self, scope: Scope) -> list[Record]:
         """See `Ledger.unsettled`."""
@@ -112,7 +113,7 @@ class SqliteLedger:
             "ORDER BY placed_at DESC",
             (scope.api, scope.account),
         )
-        return [_record(row) for row in rows]
+        return [from_document(dict(row)) for row in rows]
 
     async def send(self, tracking_id: str, owner: str, now: datetime) -> bool:
         """See `Ledger.send`."""
@@ -134,7 +135,8 @@ class SqliteLedger:
         def work(db: sqlite3.Connection) -> bool:
             if sure:
                 db.execute(
-                    "UPDATE calls SET call_id = NULL, outcome = NULL, ended_at = NULL, state = 'sent', owner = '' "
+                    "UPDATE calls SET call_id = NULL, outcome = NULL, error = NULL, ended_at = NULL, handed_out = 0, "
+                    "state = 'sent', owner = '' "
                     "WHERE call_id = ? AND tracking_id != ? AND lost_at IS NOT NULL "
                     "AND (api, account) = (SELECT api, account FROM calls WHERE tracking_id = ?)",
                     (call_id, tracking_id, tracking_id),
@@ -157,12 +159,11 @@ class SqliteLedger:
         error: KallyAIError | None = None,
     ) -> None:
         """See `Ledger.end`."""
-        outcome = call.model_dump_json() if call is not None else None
-        problem = json.dumps(error_document(error)) if error is not None else None
+        ending = end_document(call, error)
         await self._change(
             "UPDATE calls SET state = ?, ended_at = ?, outcome = ?, error = ? "
             "WHERE tracking_id = ? AND state IN ('prepared', 'sent', 'unknown')",
-            (state, now.timestamp(), outcome, problem, tracking_id),
+            (state, now.timestamp(), ending["outcome"], ending["error"], tracking_id),
         )
 
     async def hand_out(self, tracking_id: str) -> None:
@@ -171,6 +172,10 @@ class SqliteLedger:
             "UPDATE calls SET handed_out = 1 WHERE tracking_id = ? AND state IN ('ended', 'refused')",
             (tracking_id,),
         )
+
+    async def take_back(self, tracking_id: str) -> None:
+        """See `Ledger.take_back`."""
+        await self._change("UPDATE calls SET handed_out = 0 WHERE tracking_id = ?", (tracking_id,))
 
     async def beat(self, owner: str, now: datetime) -> None:
         """See `Ledger.beat`."""
@@ -193,7 +198,7 @@ class SqliteLedger:
             orphans = db.execute(f"{_ORPHANS} AND api = ? AND account = ?", question).fetchall()
             for row in orphans:
                 db.execute("UPDATE calls SET owner = ? WHERE tracking_id = ?", (owner, row["tracking_id"]))
-            return [_record(row, owner=owner) for row in orphans]
+            return [from_document(dict(row) | {"owner": owner}) for row in orphans]
 
         return await self._write(work)
 
@@ -298,43 +303,3 @@ def _beat(db: sqlite3.Connection, owner: str, now: datetime) -> None:
         "INSERT INTO owners VALUES (?, ?) ON CONFLICT (owner) DO UPDATE SET beat_at = excluded.beat_at",
         (owner, now.timestamp()),
     )
-
-
-def _row(record: Record) -> dict[str, Any]:
-    return {
-        "tracking_id": record.tracking_id,
-        "api": record.scope.api,
-        "account": record.scope.account,
-        "fingerprint": record.fingerprint,
-        "idempotency_key": record.key,
-        "submission": json.dumps(record.submission.as_json()),
-        "timezone": record.timezone,
-        "owner": record.owner,
-        "state": record.state,
-        "placed_at": record.placed_at.timestamp(),
-    }
-
-
-def _record(row: sqlite3.Row, *, owner: str | None = None) -> Record:
-    return Record(
-        tracking_id=row["tracking_id"],
-        scope=Scope(row["api"], row["account"]),
-        fingerprint=row["fingerprint"],
-        key=row["idempotency_key"],
-        submission=Submission.model_validate_json(row["submission"]),
-        timezone=row["timezone"],
-        owner=owner or row["owner"],
-        state=State(row["state"]),
-        placed_at=datetime.fromtimestamp(row["placed_at"], UTC),
-        sent_at=_moment(row["sent_at"]),
-        lost_at=_moment(row["lost_at"]),
-        ended_at=_moment(row["ended_at"]),
-        call_id=row["call_id"],
-        call=Call.model_validate_json(row["outcome"]) if row["outcome"] else None,
-        error=error_from(json.loads(row["error"])) if row["error"] else None,
-        handed_out=bool(row["handed_out"]),
-    )
-
-
-def _moment(value: float | None) -> datetime | None:
-    return datetime.fromtimestamp(value, UTC) if value is not None else None

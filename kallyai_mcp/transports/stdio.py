@@ -1,4 +1,4 @@
-"""How a client reaches the server: over this process's standard input and output."""
+"""Over this process's standard input and output."""
 
 import os
 import signal

@@ -18,7 +18,7 @@ from kallyai_mcp.dialing.dialler import Dialler, Placed
 from kallyai_mcp.dialing.ledger import LedgerUnavailable
 from kallyai_mcp.dialing.records import Record, Scope, State
 from kallyai_mcp.dialing.rules import Rules
-from kallyai_mcp.dialing.sqlite_ledger import SqliteLedger
+from tests.dialing.places import ledger_at
 from tests.odd_service import odd_service
 
 NOW = datetime(2026, 1, 25, 15, 30, tzinfo=UTC)
@@ -73,14 +73,14 @@ class Token:
 
 @asynccontextmanager
 async def dialling(
-    service: Service, home: Path, *, rules: Rules = QUICK, account: str = "account-1", now: datetime = NOW
+    service: Service, where: str, *, rules: Rules = QUICK, account: str = "account-1", now: datetime = NOW
 ) -> AsyncIterator[Dialler]:
     async with odd_service(service.answer) as url, KallyAI(url, tokens=Token(), user_agent="tests") as api:
 
         async def scope() -> Scope:
             return Scope("https://api.example", account)
 
-        ledger = SqliteLedger(home / "ledger.db")
+        ledger = ledger_at(where)
         async with Dialler(lambda: api, scope, lambda: ledger, rules=rules, now=lambda: now) as dialler:
             yield dialler
 
@@ -98,9 +98,9 @@ async def place(dialler: Dialler, *, redial: bool = False) -> Record:
     return await outcome(dialler, await dialler.place(TABLE, timezone="UTC", redial=redial))
 
 
-async def test_a_call_is_placed_with_a_key_and_its_outcome_kept(tmp_path: Path) -> None:
+async def test_a_call_is_placed_with_a_key_and_its_outcome_kept(where: str) -> None:
     service = Service([PLACED])
-    async with dialling(service, tmp_path) as dialler:
+    async with dialling(service, where) as dialler:
         record = await place(dialler)
         found = await dialler.find("c-1")
 
@@ -112,8 +112,8 @@ async def test_a_call_is_placed_with_a_key_and_its_outcome_kept(tmp_path: Path) 
     assert found == record
 
 
-async def test_what_the_service_refuses_was_not_dialled(tmp_path: Path) -> None:
-    async with dialling(Service([REFUSED]), tmp_path) as dialler:
+async def test_what_the_service_refuses_was_not_dialled(where: str) -> None:
+    async with dialling(Service([REFUSED]), where) as dialler:
         record = await place(dialler)
 
     assert record.state is State.REFUSED
@@ -121,13 +121,13 @@ async def test_what_the_service_refuses_was_not_dialled(tmp_path: Path) -> None:
     assert record.error.code == "suppression_violation"
 
 
-async def test_a_call_that_can_not_be_sent_is_tried_again_and_then_given_up(tmp_path: Path) -> None:
+async def test_a_call_that_can_not_be_sent_is_tried_again_and_then_given_up(where: str) -> None:
     async with KallyAI("http://127.0.0.1:9", tokens=Token(), user_agent="tests") as api:
 
         async def scope() -> Scope:
             return Scope("https://api.example", "account-1")
 
-        ledger = SqliteLedger(tmp_path / "ledger.db")
+        ledger = ledger_at(where)
         async with Dialler(lambda: api, scope, lambda: ledger, rules=QUICK) as dialler:
             record = await place(dialler)
 
@@ -136,10 +136,10 @@ async def test_a_call_that_can_not_be_sent_is_tried_again_and_then_given_up(tmp_
     assert record.error.code == "connection_failed"
 
 
-async def test_a_rate_limit_is_waited_for(tmp_path: Path) -> None:
+async def test_a_rate_limit_is_waited_for(where: str) -> None:
     limited: Reply = (429, {"error": {"code": "rate_limited"}})
     service = Service([limited, limited, PLACED])
-    async with dialling(service, tmp_path) as dialler:
+    async with dialling(service, where) as dialler:
         record = await place(dialler)
 
     assert record.state is State.ENDED
@@ -147,14 +147,14 @@ async def test_a_rate_limit_is_waited_for(tmp_path: Path) -> None:
     assert len(service.keys) == 3
 
 
-async def test_a_rate_limit_that_lasts_too_long_is_handed_on(tmp_path: Path) -> None:
+async def test_a_rate_limit_that_lasts_too_long_is_handed_on(where: str) -> None:
     def limited(request: Request) -> Response | Reply:
         assert request.method == "POST"
         return Response("{}", 429, headers={"Retry-After": "120"}, media_type="application/json")
 
     service = Service([])
     service.answer = limited  # type: ignore[method-assign]  # this one refuses everything
-    async with dialling(service, tmp_path) as dialler:
+    async with dialling(service, where) as dialler:
         record = await place(dialler)
 
     assert record.state is State.REFUSED
@@ -162,9 +162,9 @@ async def test_a_rate_limit_that_lasts_too_long_is_handed_on(tmp_path: Path) -> 
     assert record.error.retry_after == 120
 
 
-async def test_a_lost_answer_is_fetched_from_the_list_and_nothing_is_sent_again(tmp_path: Path) -> None:
+async def test_a_lost_answer_is_fetched_from_the_list_and_nothing_is_sent_again(where: str) -> None:
     service = Service([BROKEN], [shown("c-other", respondent_phone="+12025550100"), shown()])
-    async with dialling(service, tmp_path) as dialler:
+    async with dialling(service, where) as dialler:
         record = await place(dialler)
 
     assert record.state is State.ENDED
@@ -173,9 +173,9 @@ async def test_a_lost_answer_is_fetched_from_the_list_and_nothing_is_sent_again(
     assert len(service.keys) == 1
 
 
-async def test_while_the_call_can_not_have_ended_yet_the_same_key_is_sent_again(tmp_path: Path) -> None:
+async def test_while_the_call_can_not_have_ended_yet_the_same_key_is_sent_again(where: str) -> None:
     service = Service([BROKEN, BROKEN, PLACED])
-    async with dialling(service, tmp_path, rules=Rules(pause=0.01, first_look=0.01)) as dialler:
+    async with dialling(service, where, rules=Rules(pause=0.01, first_look=0.01)) as dialler:
         record = await place(dialler)
 
     assert record.state is State.ENDED
@@ -183,7 +183,7 @@ async def test_while_the_call_can_not_have_ended_yet_the_same_key_is_sent_again(
     assert set(service.keys) == {record.key}
 
 
-async def test_later_it_is_looked_for_until_it_shows_up(tmp_path: Path) -> None:
+async def test_later_it_is_looked_for_until_it_shows_up(where: str) -> None:
     service = Service([BROKEN])
 
     def show(looks: int) -> None:
@@ -191,16 +191,16 @@ async def test_later_it_is_looked_for_until_it_shows_up(tmp_path: Path) -> None:
             service.calls.append(shown())
 
     service.on_look = show
-    async with dialling(service, tmp_path) as dialler:
+    async with dialling(service, where) as dialler:
         record = await place(dialler)
 
     assert record.state is State.ENDED
     assert len(service.keys) == 1
 
 
-async def test_when_it_must_have_ended_and_is_not_there_the_same_key_is_sent_again(tmp_path: Path) -> None:
+async def test_when_it_must_have_ended_and_is_not_there_the_same_key_is_sent_again(where: str) -> None:
     service = Service([BROKEN, PLACED])
-    async with dialling(service, tmp_path) as dialler:
+    async with dialling(service, where) as dialler:
         record = await place(dialler)
 
     assert record.state is State.ENDED
@@ -208,9 +208,9 @@ async def test_when_it_must_have_ended_and_is_not_there_the_same_key_is_sent_aga
     assert service.looks >= 2
 
 
-async def test_what_can_not_be_settled_is_unknown_and_not_placed_again(tmp_path: Path) -> None:
+async def test_what_can_not_be_settled_is_unknown_and_not_placed_again(where: str) -> None:
     service = Service([BROKEN] * 4)
-    async with dialling(service, tmp_path) as dialler:
+    async with dialling(service, where) as dialler:
         record = await place(dialler)
         again = await dialler.place(TABLE, timezone="UTC")
 
@@ -220,9 +220,9 @@ async def test_what_can_not_be_settled_is_unknown_and_not_placed_again(tmp_path:
     assert set(service.keys) == {record.key}
 
 
-async def test_an_unknown_call_is_looked_for_once_more_whenever_it_is_asked_about(tmp_path: Path) -> None:
+async def test_an_unknown_call_is_looked_for_once_more_whenever_it_is_asked_about(where: str) -> None:
     service = Service([BROKEN] * 4)
-    async with dialling(service, tmp_path) as dialler:
+    async with dialling(service, where) as dialler:
         record = await place(dialler)
         service.calls.append(shown())
         found = await dialler.find(record.tracking_id)
@@ -231,7 +231,7 @@ async def test_an_unknown_call_is_looked_for_once_more_whenever_it_is_asked_abou
     assert found.state is State.ENDED
 
 
-async def test_a_refusal_after_a_lost_answer_is_not_taken_for_one(tmp_path: Path) -> None:
+async def test_a_refusal_after_a_lost_answer_is_not_taken_for_one(where: str) -> None:
     service = Service([BROKEN, (402, {"plan_type": "trial"})])
 
     def show(looks: int) -> None:
@@ -239,15 +239,15 @@ async def test_a_refusal_after_a_lost_answer_is_not_taken_for_one(tmp_path: Path
             service.calls.append(shown())  # the first request did place it, and that used up the quota
 
     service.on_look = show
-    async with dialling(service, tmp_path) as dialler:
+    async with dialling(service, where) as dialler:
         record = await place(dialler)
 
     assert record.state is State.ENDED
 
 
-async def test_a_call_that_the_service_says_is_under_way_is_followed(tmp_path: Path) -> None:
+async def test_a_call_that_the_service_says_is_under_way_is_followed(where: str) -> None:
     service = Service([(201, {"call_id": "c-1", "status": "queued"})], [shown(status="in_progress")])
-    async with dialling(service, tmp_path) as dialler:
+    async with dialling(service, where) as dialler:
         placed = await dialler.place(TABLE, timezone="UTC")
         with anyio.fail_after(5):
             while (record := await dialler.find(placed.record.tracking_id)) is None or record.call_id is None:
@@ -261,27 +261,27 @@ async def test_a_call_that_the_service_says_is_under_way_is_followed(tmp_path: P
 
 
 @pytest.mark.parametrize("difference", [{"task_description": "Cancel the table"}, {"party_size": 2}])
-async def test_another_call_to_the_same_number_is_not_taken_for_it(tmp_path: Path, difference: dict[str, Any]) -> None:
+async def test_another_call_to_the_same_number_is_not_taken_for_it(where: str, difference: dict[str, Any]) -> None:
     service = Service([BROKEN, PLACED], [shown("c-other", **difference)])
-    async with dialling(service, tmp_path) as dialler:
+    async with dialling(service, where) as dialler:
         record = await place(dialler)
 
     assert record.call is not None
     assert record.call.call_id == "c-1"
 
 
-async def test_an_older_call_to_the_same_number_is_not_taken_for_it(tmp_path: Path) -> None:
+async def test_an_older_call_to_the_same_number_is_not_taken_for_it(where: str) -> None:
     old = shown("c-old") | {"created_at": (NOW - timedelta(hours=1)).isoformat()}
     service = Service([BROKEN, PLACED], [old])
-    async with dialling(service, tmp_path) as dialler:
+    async with dialling(service, where) as dialler:
         record = await place(dialler)
 
     assert record.call_id == "c-1"
 
 
-async def test_two_lost_calls_to_one_number_get_a_call_each(tmp_path: Path) -> None:
+async def test_two_lost_calls_to_one_number_get_a_call_each(where: str) -> None:
     service = Service([BROKEN, BROKEN], [shown("c-2"), shown("c-1")])
-    async with dialling(service, tmp_path) as dialler:
+    async with dialling(service, where) as dialler:
         first = await dialler.place(TABLE, timezone="UTC")
         second = await dialler.place(TABLE, timezone="UTC", redial=True)
         ends = {(await outcome(dialler, first)).call_id, (await outcome(dialler, second)).call_id}
@@ -289,19 +289,19 @@ async def test_two_lost_calls_to_one_number_get_a_call_each(tmp_path: Path) -> N
     assert ends == {"c-1", "c-2"}
 
 
-async def test_without_a_ledger_nothing_is_dialled(tmp_path: Path) -> None:
-    (tmp_path / "ledger.db").mkdir()
+@pytest.mark.parametrize("where", ["redis://127.0.0.1:9#nobody-listens", "a-folder"])
+async def test_without_a_ledger_nothing_is_dialled(where: str, tmp_path: Path) -> None:
     service = Service([PLACED])
-    async with dialling(service, tmp_path) as dialler:
+    async with dialling(service, where if "#" in where else str(tmp_path)) as dialler:
         with pytest.raises(LedgerUnavailable, match="can't be used"):
             await dialler.place(TABLE, timezone="UTC")
 
     assert service.keys == []
 
 
-async def test_an_outcome_that_somebody_was_told_may_be_asked_for_anew(tmp_path: Path) -> None:
+async def test_an_outcome_that_somebody_was_told_may_be_asked_for_anew(where: str) -> None:
     busy: Reply = (201, {"call_id": "c-1", "status": "busy"})
-    async with dialling(Service([busy, PLACED]), tmp_path) as dialler:
+    async with dialling(Service([busy, PLACED]), where) as dialler:
         record = await place(dialler)
         untold = await dialler.place(TABLE, timezone="UTC")
         await dialler.hand_out(record)
@@ -311,9 +311,9 @@ async def test_an_outcome_that_somebody_was_told_may_be_asked_for_anew(tmp_path:
     assert told.is_new
 
 
-async def test_while_a_second_asker_waits_the_first_has_told_nobody(tmp_path: Path) -> None:
+async def test_while_a_second_asker_waits_the_first_has_told_nobody(where: str) -> None:
     busy: Reply = (201, {"call_id": "c-1", "status": "busy"})
-    async with dialling(Service([busy]), tmp_path) as dialler:
+    async with dialling(Service([busy]), where) as dialler:
         placed = await dialler.place(TABLE, timezone="UTC")
         ended = await outcome(dialler, placed)
         async with anyio.create_task_group() as tasks:
@@ -327,7 +327,7 @@ async def test_while_a_second_asker_waits_the_first_has_told_nobody(tmp_path: Pa
 
 
 @asynccontextmanager
-async def left_under_way(home: Path) -> AsyncIterator[Record]:
+async def left_under_way(where: str) -> AsyncIterator[Record]:
     """A record whose process has gone away before the answer came."""
     gate = anyio.Event()
 
@@ -339,7 +339,7 @@ async def left_under_way(home: Path) -> AsyncIterator[Record]:
         async def scope() -> Scope:
             return Scope("https://api.example", "account-1")
 
-        ledger = SqliteLedger(home / "ledger.db")
+        ledger = ledger_at(where)
         async with Dialler(lambda: api, scope, lambda: ledger, rules=QUICK, now=lambda: NOW) as dialler:
             placed = await dialler.place(TABLE, timezone="UTC")
             with anyio.fail_after(5):
@@ -353,10 +353,10 @@ async def settled(dialler: Dialler, record: Record) -> Record:
         return await dialler.wait(record, 15, silent)
 
 
-async def test_the_next_process_settles_what_the_last_one_left(tmp_path: Path) -> None:
-    async with left_under_way(tmp_path) as record:
+async def test_the_next_process_settles_what_the_last_one_left(where: str) -> None:
+    async with left_under_way(where) as record:
         service = Service([], [shown()])
-        async with dialling(service, tmp_path) as dialler:
+        async with dialling(service, where) as dialler:
             assert [entry.tracking_id for entry in await dialler.unsettled()] == [record.tracking_id]
             ended = await settled(dialler, record)
 
@@ -364,10 +364,10 @@ async def test_the_next_process_settles_what_the_last_one_left(tmp_path: Path) -
     assert service.keys == []
 
 
-async def test_nothing_is_dialled_anew_for_a_process_that_has_gone(tmp_path: Path) -> None:
-    async with left_under_way(tmp_path) as record:
+async def test_nothing_is_dialled_anew_for_a_process_that_has_gone(where: str) -> None:
+    async with left_under_way(where) as record:
         service = Service([])
-        async with dialling(service, tmp_path, now=NOW + timedelta(hours=1)) as dialler:
+        async with dialling(service, where, now=NOW + timedelta(hours=1)) as dialler:
             ended = await settled(dialler, record)
 
     assert ended.state is State.UNKNOWN
@@ -375,21 +375,21 @@ async def test_nothing_is_dialled_anew_for_a_process_that_has_gone(tmp_path: Pat
     assert service.looks >= 1
 
 
-async def test_another_account_neither_sees_nor_settles_it(tmp_path: Path) -> None:
-    async with left_under_way(tmp_path) as record, dialling(Service([PLACED]), tmp_path, account="account-2") as other:
+async def test_another_account_neither_sees_nor_settles_it(where: str) -> None:
+    async with left_under_way(where) as record, dialling(Service([PLACED]), where, account="account-2") as other:
         assert await other.find(record.tracking_id) is None
         assert await other.unsettled() == []
         assert (await other.place(TABLE, timezone="UTC")).is_new
 
 
-async def test_an_error_of_our_own_does_not_leave_a_record_behind(tmp_path: Path) -> None:
+async def test_an_error_of_our_own_does_not_leave_a_record_behind(where: str) -> None:
     async def scope() -> Scope:
         return Scope("https://api.example", "account-1")
 
     def connect() -> KallyAI:
         raise ZeroDivisionError
 
-    ledger = SqliteLedger(tmp_path / "ledger.db")
+    ledger = ledger_at(where)
     async with Dialler(connect, scope, lambda: ledger, rules=QUICK) as dialler:
         record = await place(dialler)
 

@@ -2,7 +2,6 @@ import os
 import stat
 import subprocess
 import sys
-from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -48,13 +47,6 @@ def record(number: int = 1, **changes: object) -> Record:
 
 def call(status: str = "success", call_id: str = "c-1") -> Call:
     return Call.model_validate({"call_id": call_id, "status": status, "highlights": "Booked", "duration_seconds": 61.5})
-
-
-@pytest.fixture
-async def ledger(tmp_path: Path) -> AsyncIterator[Ledger]:
-    ledger = SqliteLedger(tmp_path / "home" / "ledger.db")
-    yield ledger
-    await ledger.aclose()
 
 
 async def ended(ledger: Ledger, status: str, *, handed_out: bool, at: datetime = NOW) -> None:
@@ -143,10 +135,22 @@ async def test_a_refused_call_may_be_placed_again_at_once(ledger: Ledger) -> Non
     assert await is_placed(ledger, record(2))
 
 
+async def test_an_outcome_that_was_not_heard_after_all_counts_as_not_handed_out(ledger: Ledger) -> None:
+    await ended(ledger, "busy", handed_out=True)
+
+    await ledger.take_back("t-1")
+
+    assert not await is_placed(ledger, record(2))
+
+
 async def test_redial_places_it_again_whatever_there_is(ledger: Ledger) -> None:
     await ledger.enter(record(), redial=False, recent=RECENT)
 
     assert await is_placed(ledger, record(2), redial=True)
+
+
+async def test_what_can_not_be_an_id_is_nobodys(ledger: Ledger) -> None:
+    assert await ledger.find(SCOPE, "\ud800") is None
 
 
 async def test_another_submission_account_or_api_is_another_call(ledger: Ledger) -> None:
@@ -241,12 +245,13 @@ async def test_a_call_that_was_only_found_is_given_back_to_the_record_it_was_pla
     await ledger.lose("t-1", NOW)
     await ledger.claim("t-1", "c-1", sure=False)
     await ledger.end("t-1", State.ENDED, NOW, call=call())
+    await ledger.hand_out("t-1")
 
     assert await ledger.claim("t-2", "c-1", sure=True)
 
     robbed = await ledger.find(SCOPE, "t-1")
     assert robbed is not None
-    assert (robbed.state, robbed.call_id, robbed.call) == (State.SENT, None, None)
+    assert (robbed.state, robbed.call_id, robbed.call, robbed.handed_out) == (State.SENT, None, None, False)
     assert [orphan.tracking_id for orphan in await ledger.adopt(SCOPE, "owner-1", NOW, SILENCE)] == ["t-1"]
 
 
@@ -358,23 +363,23 @@ async def test_a_file_that_is_no_ledger_is_named_and_left_alone(tmp_path: Path) 
 ENTER = """
 import asyncio, sys
 from datetime import timedelta
-from pathlib import Path
-from kallyai_mcp.dialing.sqlite_ledger import SqliteLedger
+from tests.dialing.places import ledger_at
 from tests.dialing.test_ledger import record
 async def main():
-    ledger = SqliteLedger(Path(sys.argv[1]))
+    ledger = ledger_at(sys.argv[1])
     print("ready", flush=True)
     sys.stdin.readline()
     _, is_new = await ledger.enter(record(int(sys.argv[2])), redial=False, recent=timedelta(minutes=10))
+    await ledger.aclose()
     print(int(is_new))
 asyncio.run(main())
 """
 
 
-def test_of_many_processes_that_ask_at_the_same_instant_one_places_the_call(tmp_path: Path) -> None:
+def test_of_many_processes_that_ask_at_the_same_instant_one_places_the_call(where: str) -> None:
     processes = [
         subprocess.Popen(
-            [sys.executable, "-c", ENTER, str(tmp_path / "ledger.db"), str(number)],
+            [sys.executable, "-c", ENTER, where, str(number)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
