@@ -10,6 +10,7 @@ from kallyai_mcp.settings import LogLevel, Settings
 from kallyai_mcp.tools.catalogue import tools
 from kallyai_mcp.tools.desk import Desk
 from kallyai_mcp.tools.tasks import CallTasks, listeners_declare_tasks
+from kallyai_mcp.tools.unheard import Unheard
 
 INSTRUCTIONS = (
     "KallyAI rings people by phone. make_call is a real call to a stranger: make sure of the number and of what the "
@@ -46,6 +47,6 @@ def build_server(
         tools=list(tools()),
         lifespan=lifespan,
         extensions=[CallTasks(keep_days=keep_days)],
-        middleware=[listeners_declare_tasks],
+        middleware=[Unheard(), listeners_declare_tasks],
         log_level=log_level,
     )
