@@ -100,8 +100,8 @@ Link = Annotated[str | None, BeforeValidator(_link)]
 
 
 class _Model(BaseModel):
-    # A validation error would otherwise quote its input, and a token may be in there. Validators are built when they are
-    # first used: whoever starts the server to list its tools needs none of them.
+    # A validation error would otherwise quote its input, and a token may be in there. Validators are built when first
+    # used: whoever starts the server to list its tools needs none of them.
     model_config = ConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True, defer_build=True)
 
 

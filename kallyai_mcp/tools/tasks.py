@@ -24,7 +24,7 @@ from mcp.types import (
     TextContent,
 )
 from mcp_types.version import MODERN_PROTOCOL_VERSIONS
-from pydantic import AwareDatetime, TypeAdapter, ValidationError
+from pydantic import AwareDatetime, ConfigDict, TypeAdapter, ValidationError
 from typing_extensions import override
 
 from kallyai_mcp.api.errors import KallyAIError
@@ -50,11 +50,16 @@ _VERSIONS = frozenset(MODERN_PROTOCOL_VERSIONS)
 _NO_HANGING_UP = "A phone call can't be hung up from here: tasks/cancel leaves it as it is, and it goes on to its end."
 
 _Context = ServerRequestContext[Desk, Any]
-_wait_seconds: TypeAdapter[float] = TypeAdapter(WaitSeconds)
+_WHEN_USED = ConfigDict(defer_build=True)
+"""Few clients have tasks, and every start would pay for building what only they need."""
+
+_wait_seconds: TypeAdapter[float] = TypeAdapter(WaitSeconds, config=_WHEN_USED)
 
 
 class TaskParams(RequestParams):
     """The parameters of tasks/get, tasks/update and tasks/cancel; `inputResponses` are not looked at."""
+
+    model_config = _WHEN_USED
 
     task_id: str
 
@@ -65,6 +70,8 @@ class Task(Result):
     `created_at` and `last_updated_at` are ISO 8601 on the wire, `ttl_ms` and `poll_interval_ms` in milliseconds. While
     a call is under way its message tells how long it has been, so that its last update is the moment of the answer.
     """
+
+    model_config = _WHEN_USED
 
     result_type: Literal["task", "complete"]
     task_id: str
