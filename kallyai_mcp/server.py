@@ -6,6 +6,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from mcp.server.mcpserver import MCPServer
 
 from kallyai_mcp import __version__
+from kallyai_mcp.logs import Correlation
 from kallyai_mcp.settings import LogLevel, Settings
 from kallyai_mcp.tools.catalogue import tools
 from kallyai_mcp.tools.desk import Desk
@@ -47,6 +48,6 @@ def build_server(
         tools=list(tools()),
         lifespan=lifespan,
         extensions=[CallTasks(keep_days=keep_days)],
-        middleware=[Unheard(), listeners_declare_tasks],
+        middleware=[Correlation(), Unheard(), listeners_declare_tasks],
         log_level=log_level,
     )

@@ -1,6 +1,7 @@
 """Every knob, read once: the environment with the prefix `KALLYAI_`, turned into one frozen object."""
 
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -12,12 +13,14 @@ from kallyai_mcp.api.address import check_api_url
 
 TokenStoreChoice = Literal["auto", "keyring", "file"]
 LogLevel = Literal["DEBUG", "INFO", "WARNING", "ERROR"]
+LogFormat = Literal["text", "json"]
 
 LIVE_API_URL = "https://api.kallyai.com"
 WAIT_LIMIT = 1800
 """The longest that a tool call may be told to wait, in seconds: as long as the API client waits for a phone call."""
 
 _PREFIX = "KALLYAI_"
+_SHORTEST_SECRET = 16
 _TRUE = {"1", "true", "yes", "on"}
 _FALSE = {"0", "false", "no", "off", ""}
 _Choice = TypeVar("_Choice", bound=str)
@@ -42,8 +45,15 @@ class Settings:
         settle_seconds: `SETTLE_SECONDS`: for how long a call whose answer was lost is looked for.
         keep_days: `KEEP_DAYS`: after how many days the ledger forgets a call.
         sandbox: `SANDBOX`: serve on the embedded sandbox.
+        mcp_token: `MCP_TOKEN`: the bearer that a client needs over HTTP.
+        allowed_hosts: `ALLOWED_HOSTS`: names that the HTTP server may be called by, with `:*` for any port.
+        allowed_origins: `ALLOWED_ORIGINS`: web pages that may use the HTTP server, with `:*` for any port.
+        public_url: `PUBLIC_URL`: where clients find the HTTP server.
+        rate_limit: `RATE_LIMIT`: how often one account may ask over HTTP, such as 300/minute.
+        redis_url: `REDIS_URL`: the Redis that several workers or machines share.
         user_agent: `USER_AGENT`: what the API is told of us.
         log_level: `LOG_LEVEL`: for the log on stderr.
+        log_format: `LOG_FORMAT`: of the log on stderr.
     """
 
     api_url: str = LIVE_API_URL
@@ -55,8 +65,15 @@ class Settings:
     settle_seconds: float = 300
     keep_days: float = 90
     sandbox: bool = False
+    mcp_token: str | None = None
+    allowed_hosts: tuple[str, ...] = ()
+    allowed_origins: tuple[str, ...] = ()
+    public_url: str | None = None
+    rate_limit: str = "300/minute"
+    redis_url: str | None = None
     user_agent: str = f"kallyai-mcp/{__version__}"
     log_level: LogLevel = "WARNING"
+    log_format: LogFormat = "text"
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str] | None = None) -> "Settings":
@@ -82,12 +99,17 @@ class Settings:
         user_agent = text("USER_AGENT") or cls.user_agent
         if not user_agent.isascii() or not user_agent.isprintable():
             raise SettingsError(f"{_PREFIX}USER_AGENT: only printable ASCII can be sent in a header")
-        token = text("ACCESS_TOKEN")
-        if token is not None and (not token.isascii() or not token.isprintable() or " " in token):
-            raise SettingsError(f"{_PREFIX}ACCESS_TOKEN: not a token: it has spaces or characters beyond ASCII")
+        mcp_token = _token("MCP_TOKEN", text("MCP_TOKEN"))
+        if mcp_token is not None and len(mcp_token) < _SHORTEST_SECRET:
+            raise SettingsError(f"{_PREFIX}MCP_TOKEN: too short to keep anybody out; {_SHORTEST_SECRET} characters do")
+        public_url = text("PUBLIC_URL")
+        if public_url is not None and not public_url.startswith(("https://", "http://")):
+            raise SettingsError(
+                f"{_PREFIX}PUBLIC_URL: not a web address; it should look like https://phone.example.com"
+            )
         return cls(
             api_url=api_url,
-            access_token=token,
+            access_token=_token("ACCESS_TOKEN", text("ACCESS_TOKEN")),
             home_override=Path(home).expanduser() if home else None,
             token_store=_choice("TOKEN_STORE", text("TOKEN_STORE"), TokenStoreChoice, cls.token_store),
             wait_seconds=_amount("WAIT_SECONDS", text("WAIT_SECONDS"), "seconds", WAIT_LIMIT, cls.wait_seconds),
@@ -97,8 +119,15 @@ class Settings:
             settle_seconds=_amount("SETTLE_SECONDS", text("SETTLE_SECONDS"), "seconds", 86400, cls.settle_seconds),
             keep_days=_amount("KEEP_DAYS", text("KEEP_DAYS"), "days", 36500, cls.keep_days),
             sandbox=_switch("SANDBOX", text("SANDBOX")),
+            mcp_token=mcp_token,
+            allowed_hosts=_listed(text("ALLOWED_HOSTS")),
+            allowed_origins=_listed(text("ALLOWED_ORIGINS")),
+            public_url=public_url.rstrip("/") if public_url else None,
+            rate_limit=_rate(text("RATE_LIMIT"), cls.rate_limit),
+            redis_url=text("REDIS_URL"),
             user_agent=user_agent,
             log_level=_choice("LOG_LEVEL", _upper(text("LOG_LEVEL")), LogLevel, cls.log_level),
+            log_format=_choice("LOG_FORMAT", text("LOG_FORMAT"), LogFormat, cls.log_format),
         )
 
     @cached_property
@@ -114,6 +143,22 @@ class Settings:
         """The settings without the token."""
         token = "set" if self.access_token else "not set"
         return f"Settings(api_url={self.api_url!r}, sandbox={self.sandbox}, access_token={token})"
+
+
+def _token(name: str, value: str | None) -> str | None:
+    if value is not None and (not value.isascii() or not value.isprintable() or " " in value):
+        raise SettingsError(f"{_PREFIX}{name}: not a token: it has spaces or characters beyond ASCII")
+    return value
+
+
+def _listed(value: str | None) -> tuple[str, ...]:
+    return tuple(item for item in (part.strip() for part in (value or "").split(",")) if item)
+
+
+def _rate(value: str | None, default: str) -> str:
+    if value is not None and not re.fullmatch(r"[1-9][0-9]{0,6}/(second|minute|hour|day)", value):
+        raise SettingsError(f"{_PREFIX}RATE_LIMIT: {value!r} is not a rate such as 300/minute")
+    return value or default
 
 
 def _upper(value: str | None) -> str | None:

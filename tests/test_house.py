@@ -9,13 +9,15 @@ import pytest
 PACKAGE = Path(__file__).parent.parent / "kallyai_mcp"
 
 DOWNSTREAM = {
-    "cli": {"transports", "server", "tools", "dialing", "api", "auth", "sandbox", "settings"},
+    "cli": {"transports", "server", "tools", "dialing", "api", "auth", "sandbox", "settings", "logs", "telemetry"},
     "transports": {"server", "tools", "settings"},
-    "server": {"tools", "settings"},
-    "tools": {"dialing", "api.models", "api.errors", "settings"},
-    "dialing": {"api.models", "api.errors", "settings"},
+    "server": {"tools", "settings", "logs"},
+    "tools": {"dialing", "api.models", "api.errors", "settings", "logs"},
+    "dialing": {"api.models", "api.errors", "settings", "telemetry"},
     "auth": {"api.models", "api.errors"},
-    "api": set(),
+    "api": {"telemetry"},
+    "logs": {"telemetry"},
+    "telemetry": set(),
     "settings": {"api.address"},
     "sandbox": set(),
     "__main__": {"cli"},

@@ -13,7 +13,7 @@ import httpx
 from kallyai_mcp.api import address
 from kallyai_mcp.api.address import check_api_url
 from kallyai_mcp.api.bearer import Bearer, TokenSource, same_origin
-from kallyai_mcp.api.errors import AnswerLost, KallyAIError, NotFound, NotSignedIn
+from kallyai_mcp.api.errors import AnswerLost, KallyAIError, NotFound, NotSignedIn, ServiceError, Unavailable
 from kallyai_mcp.api.models import (
     BillingPortal,
     Call,
@@ -28,6 +28,7 @@ from kallyai_mcp.api.models import (
 from kallyai_mcp.api.reading import Answer, read_calendar, read_model
 from kallyai_mcp.api.refusals import refusal
 from kallyai_mcp.api.wire import ASGIApp, NotWorthWaiting, Timeouts, broken, in_process, over_network, with_retries
+from kallyai_mcp.telemetry import api_request
 
 __all__ = ["KallyAI", "Timeouts", "TokenSource", "check_api_url"]
 
@@ -169,6 +170,19 @@ class KallyAI:
         """Where the user sees and changes their plan; the link is theirs alone."""
         return read_model(BillingPortal, await self._signed(self._request("GET", "/v1/stripe/billing-portal")))
 
+    async def reach(self) -> None:
+        """Returns if the service answers at all, whatever it answers below 500; nobody needs to be signed in.
+
+        Raises:
+            KallyAIError: It does not, or has trouble of its own.
+        """
+        try:
+            await self._send(self._request("GET", "/"), None, ())
+        except Unavailable:
+            raise
+        except ServiceError:
+            return
+
     # "Authentication" of the reference
 
     async def refresh(self, refresh_token: str) -> TokenGrant:
@@ -225,7 +239,9 @@ class KallyAI:
         return await self._send(request, self._bearer, ())
 
     async def _send(self, request: httpx.Request, auth: Bearer | None, secrets: tuple[str, ...]) -> Answer:
-        response = await self._exchange(request, auth)
+        with api_request(request.method, request.url.path) as measured:
+            response = await self._exchange(request, auth)
+            measured.status = response.code if isinstance(response, KallyAIError) else response.status_code
         if isinstance(response, KallyAIError):
             raise response
         token = request.headers.get("Authorization", "").removeprefix("Bearer ")

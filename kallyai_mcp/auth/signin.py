@@ -62,7 +62,7 @@ class Pending:
         try:
             self._outcome = await session.adopt(await self._flow.grant())
         except KallyAIError as error:
-            _log.info("sign-in: %s", error)
+            _log.info("sign-in: %s", error.code)
             self._outcome = error
         finally:
             self._finished.set()

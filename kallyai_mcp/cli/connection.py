@@ -2,17 +2,14 @@
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from functools import cached_property
 from typing import TYPE_CHECKING, Protocol
 
 import anyio
+from anyio.abc import TaskGroup
 
 from kallyai_mcp.api.errors import KallyAIError, NotSignedIn
-from kallyai_mcp.api.models import TokenGrant
-from kallyai_mcp.auth.session import Session, StaticTokens
-from kallyai_mcp.auth.signin import SignIn
-from kallyai_mcp.auth.stores import TokenStore, open_store
-from kallyai_mcp.auth.tokens import Tokens
 from kallyai_mcp.dialing.dialler import Dialler
 from kallyai_mcp.dialing.records import Scope
 from kallyai_mcp.dialing.rules import Rules
@@ -21,6 +18,11 @@ from kallyai_mcp.tools.desk import Desk, SignedIn, SignInLink
 
 if TYPE_CHECKING:
     from kallyai_mcp.api.client import KallyAI
+    from kallyai_mcp.api.models import TokenGrant
+    from kallyai_mcp.auth.session import Session
+    from kallyai_mcp.auth.signin import SignIn
+    from kallyai_mcp.auth.stores import TokenStore
+    from kallyai_mcp.auth.tokens import Tokens
     from kallyai_mcp.dialing.ledger import Ledger
     from kallyai_mcp.sandbox.app import SandboxApp
     from kallyai_mcp.sandbox.state import Sandbox
@@ -41,7 +43,7 @@ class Credentials(Protocol):
         """A token other than `rejected`."""
         ...
 
-    async def current(self) -> Tokens | None:
+    async def current(self) -> "Tokens | None":
         """The tokens as they are now; None when nobody is signed in."""
         ...
 
@@ -52,25 +54,52 @@ class Connection:
     Args:
         settings: Which KallyAI, and how one signs in there.
         embedded: Makes the sandbox to use, in this process, in place of the settings' API; signed in already.
+        callers: Each request brings the access token of its caller.
     """
 
-    def __init__(self, settings: Settings, *, embedded: "Callable[[], SandboxApp] | None" = None) -> None:
+    def __init__(
+        self, settings: Settings, *, embedded: "Callable[[], SandboxApp] | None" = None, callers: bool = False
+    ) -> None:
         self.settings = settings
         self._embedded = embedded
         self.embedded = embedded is not None
         self._api: KallyAI | None = None
-        self.store: TokenStore | None = None
-        self.session: Session | None = None
-        self.credentials: Credentials
-        if embedded is not None:
-            self.credentials = _EmbeddedTokens(lambda: self._sandbox().state.sandbox)
-        elif settings.access_token is not None:
-            self.credentials = StaticTokens(settings.access_token)
-        else:
-            self.store = open_store(settings.token_store, settings.home, settings.api_url)
-            self.session = Session(self.store, self._refresh, settings.home / "sign-in" / "renewal.lock")
-            self.credentials = self.session
+        self._callers = callers
         self._app: SandboxApp | None = None
+
+    @cached_property
+    def store(self) -> "TokenStore | None":
+        """Where the sign-in is kept; None where tokens come from elsewhere."""
+        if self.embedded or self._callers or self.settings.access_token is not None:
+            return None
+        from kallyai_mcp.auth.stores import open_store
+
+        return open_store(self.settings.token_store, self.settings.home, self.settings.api_url)
+
+    @cached_property
+    def session(self) -> "Session | None":
+        """The sign-in that is kept; None where tokens come from elsewhere."""
+        if self.store is None:
+            return None
+        from kallyai_mcp.auth.session import Session
+
+        return Session(self.store, self._refresh, self.settings.home / "sign-in" / "renewal.lock")
+
+    @cached_property
+    def credentials(self) -> Credentials:
+        """Where tokens come from."""
+        if self.embedded:
+            return _EmbeddedTokens(lambda: self._sandbox().state.sandbox)
+        if self._callers:
+            from kallyai_mcp.auth.callers import CallerTokens
+
+            return CallerTokens()
+        if self.settings.access_token is not None:
+            from kallyai_mcp.auth.session import StaticTokens
+
+            return StaticTokens(self.settings.access_token)
+        assert self.session is not None  # noqa: S101 - there is one where none of the others is
+        return self.session
 
     def api(self) -> "KallyAI":
         """The API client; httpx is imported when it is first asked for.
@@ -105,7 +134,11 @@ class Connection:
         return Scope(EMBEDDED_URL if self.embedded else self.settings.api_url, tokens.account)
 
     def ledger(self) -> "Ledger":
-        """The ledger of this user, in their folder."""
+        """The ledger: what all workers share in Redis, or else this user's file."""
+        if self.settings.redis_url is not None:
+            from kallyai_mcp.dialing.redis_ledger import RedisLedger
+
+            return RedisLedger(self.settings.redis_url, keep=timedelta(days=self.settings.keep_days + 1))
         from kallyai_mcp.dialing.sqlite_ledger import SqliteLedger
 
         return SqliteLedger(self.settings.home / "ledger.db")
@@ -129,7 +162,7 @@ class Connection:
             self._app = self._embedded()
         return self._app
 
-    async def _refresh(self, refresh_token: str) -> TokenGrant:
+    async def _refresh(self, refresh_token: str) -> "TokenGrant":
         return await self.api().refresh(refresh_token)
 
 
@@ -140,8 +173,11 @@ class _EmbeddedTokens:
         self._sandbox = sandbox
         self._tokens: Tokens | None = None
 
-    async def current(self) -> Tokens:
+    async def current(self) -> "Tokens":
         if self._tokens is None:
+            from kallyai_mcp.api.models import TokenGrant
+            from kallyai_mcp.auth.tokens import Tokens
+
             grant = TokenGrant.model_validate(self._sandbox().issue_tokens())
             self._tokens = Tokens.from_grant(grant, datetime.now(UTC).timestamp())
         return self._tokens
@@ -158,17 +194,24 @@ class _EmbeddedTokens:
 class _FrontDesk:
     """The tools' reception: who is signed in, and a link for whoever is not."""
 
-    def __init__(self, credentials: Credentials, sign_in: SignIn | None) -> None:
-        self._credentials = credentials
-        self._sign_in = sign_in
+    def __init__(self, connection: Connection, tasks: TaskGroup, *, links: bool) -> None:
+        self._connection = connection
+        self._tasks = tasks
+        self._links = links
+        self._sign_in: SignIn | None = None
 
     async def signed_in(self) -> SignedIn | None:
-        tokens = await self._credentials.current()
+        tokens = await self._connection.credentials.current()
         return SignedIn(tokens.who) if tokens is not None else None
 
     async def link(self) -> SignInLink | None:
-        if self._sign_in is None:
+        session = self._connection.session
+        if session is None or not self._links:
             return None
+        if self._sign_in is None:
+            from kallyai_mcp.auth.signin import SignIn  # late: whoever is signed in needs no listener
+
+            self._sign_in = SignIn(session, self._connection.sign_in_url, self._tasks)
         pending = await self._sign_in.begin()
         left = pending.expires_at - datetime.now(UTC).timestamp()
         return SignInLink(pending.link, max(1, round(left / 60)))
@@ -176,7 +219,11 @@ class _FrontDesk:
 
 @asynccontextmanager
 async def open_desk(
-    connection: Connection, *, now: Callable[[], datetime] | None = None, timezone: str | None = None
+    connection: Connection,
+    *,
+    now: Callable[[], datetime] | None = None,
+    timezone: str | None = None,
+    links: bool = True,
 ) -> AsyncIterator[Desk]:
     """What the tools work with, for as long as a server runs.
 
@@ -184,13 +231,12 @@ async def open_desk(
         connection: Which KallyAI; closed at the end.
         now: The clock; None for the machine's.
         timezone: The user's IANA time zone; None for the machine's.
+        links: The user sits at this machine, so a sign-in link that leads back to it is of use.
     """
     now = now or (lambda: datetime.now(UTC))
     settings = connection.settings
     try:
         async with anyio.create_task_group() as tasks:
-            session = connection.session
-            sign_in = SignIn(session, connection.sign_in_url, tasks) if session is not None else None
             rules = Rules(
                 recent=settings.same_call_seconds, settle=settings.settle_seconds, keep_days=settings.keep_days
             )
@@ -198,7 +244,7 @@ async def open_desk(
                 yield Desk(
                     api=connection.api,
                     dialler=dialler,
-                    reception=_FrontDesk(connection.credentials, sign_in),
+                    reception=_FrontDesk(connection, tasks, links=links),
                     timezone=timezone or local_timezone(),
                     wait_seconds=settings.wait_seconds,
                     now=now,

@@ -1,5 +1,6 @@
 """The command line: `kallyai-mcp COMMAND`. Each command imports what it needs when it runs."""
 
+import gc
 import sys
 from pathlib import Path
 
@@ -33,23 +34,56 @@ def cli(context: click.Context) -> None:
 
 @cli.command()
 @click.option(
-    "--transport", type=click.Choice(["stdio"]), default="stdio", show_default=True, help="How clients connect."
+    "--transport",
+    type=click.Choice(["stdio", "http", "sse"]),
+    default="stdio",
+    show_default=True,
+    help="How clients connect.",
+)
+@click.option("--host", default="127.0.0.1", show_default=True, help="Over HTTP: the address to listen on.")
+@click.option(
+    "--port", type=click.IntRange(0, 65535), default=8000, show_default=True, help="Over HTTP; 0: a free one."
+)
+@click.option(
+    "--auth",
+    type=click.Choice(["none", "secret", "caller"]),
+    default="none",
+    show_default=True,
+    help="Over HTTP, who may come in: anybody on this machine; whoever has KALLYAI_MCP_TOKEN; whoever brings a KallyAI "
+    "access token, for their own account.",
 )
 @click.option("--sandbox", is_flag=True, help="Serve on an embedded sandbox: no account needed, no phone rings.")
 @click.option("--speed", type=click.FloatRange(min=0, min_open=True), default=10, show_default=True,
               help="How many times faster than real the sandbox's calls are.")  # fmt: skip
 @click.pass_obj
-def serve(settings: Settings, *, transport: str = "stdio", sandbox: bool = False, speed: float = 10) -> None:
-    """Serve MCP to a client."""
-    from kallyai_mcp.cli.serving import serve_over_stdio
+def serve(
+    settings: Settings,
+    *,
+    transport: str = "stdio",
+    host: str = "127.0.0.1",
+    port: int = 8000,
+    auth: str = "none",
+    sandbox: bool = False,
+    speed: float = 10,
+) -> None:
+    """Serve MCP to clients: to one on stdin and stdout, or to many over HTTP.
 
-    assert transport == "stdio"  # noqa: S101 - click lets no other pass
+    http and sse are the same server: /mcp, /sse, /health and /ready.
+    """
+    gc.disable()  # what is imported now stays; looking for garbage in it makes a start 6 % longer
     embedded = sandbox or settings.sandbox
     if embedded:
         from kallyai_mcp.cli.sandboxing import need_sandbox
 
         need_sandbox()
-    serve_over_stdio(settings, sandbox=embedded, speed=speed)
+    if transport == "stdio":
+        from kallyai_mcp.cli.serving import serve_over_stdio
+
+        serve_over_stdio(settings, sandbox=embedded, speed=speed)
+    else:
+        from kallyai_mcp.cli.http import serve_over_http
+
+        serve_over_http(settings, host, port, auth=auth, sandbox=embedded, speed=speed)
 
 
 @cli.command()

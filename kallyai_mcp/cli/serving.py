@@ -1,5 +1,6 @@
 """`kallyai-mcp serve`."""
 
+import gc
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
@@ -7,8 +8,10 @@ from typing import TYPE_CHECKING
 import anyio
 
 from kallyai_mcp.cli.connection import Connection, open_desk
+from kallyai_mcp.logs import configure
 from kallyai_mcp.server import build_server
 from kallyai_mcp.settings import Settings
+from kallyai_mcp.telemetry import configure_from_environment
 from kallyai_mcp.tools.desk import Desk
 from kallyai_mcp.transports.stdio import leave_within, serve_stdio
 
@@ -39,6 +42,10 @@ def serve_over_stdio(settings: Settings, *, sandbox: bool, speed: float) -> None
             yield opened
             leave_within(_LAST_SECONDS)
 
+    configure(settings.log_level, settings.log_format)
+    configure_from_environment()
     connection = Connection(settings, embedded=embedded if sandbox else None)
     server = build_server(desk, log_level=settings.log_level, keep_days=settings.keep_days)
+    gc.freeze()
+    gc.enable()  # `main` has disabled it while all this was imported
     anyio.run(serve_stdio, server)

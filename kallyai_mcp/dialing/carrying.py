@@ -34,6 +34,7 @@ from kallyai_mcp.api.models import Call
 from kallyai_mcp.dialing.ledger import Ledger, LedgerUnavailable
 from kallyai_mcp.dialing.records import Record, State, normal
 from kallyai_mcp.dialing.rules import Rules
+from kallyai_mcp.telemetry import call_ended, refused
 
 if TYPE_CHECKING:
     from kallyai_mcp.api.client import KallyAI
@@ -226,6 +227,11 @@ class Carrier:
     ) -> None:
         ending = partial(self._ledger.end, record.tracking_id, state, self._now(), call=call, error=error)
         await self._persist(ending)
+        if record.is_under_way:  # one whose outcome was unknown has been counted
+            if state is State.REFUSED:
+                refused(error.code if error else "unknown")
+            else:
+                call_ended(call.status if call else "unknown", record.elapsed(self._now()))
 
     async def _persist(self, write: Callable[[], Awaitable[object]]) -> None:
         """Write into the ledger, however long that takes: what is known now can't be found out again for sure."""

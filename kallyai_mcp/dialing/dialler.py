@@ -21,6 +21,7 @@ from kallyai_mcp.dialing.carrying import Carrier
 from kallyai_mcp.dialing.ledger import Ledger, LedgerUnavailable
 from kallyai_mcp.dialing.records import Record, Scope, State, fingerprint
 from kallyai_mcp.dialing.rules import Rules
+from kallyai_mcp.telemetry import call_under_way
 
 if TYPE_CHECKING:
     from kallyai_mcp.api.client import KallyAI
@@ -216,7 +217,8 @@ class Dialler:
 
     async def _carry(self, record: Record, work: Callable[[Record], Awaitable[None]]) -> None:
         try:
-            await work(record)
+            with call_under_way():
+                await work(record)
         except Exception as error:  # noqa: BLE001 - a record must not stay behind, and one call must not end all others
             _log.exception("A call could not be followed to its end")
             with suppress(LedgerUnavailable):
@@ -251,8 +253,9 @@ class Dialler:
         Where callers bring their own tokens this is the only time at which theirs is at hand.
         """
         scope = await self._scope()
-        if anyio.current_time() - self._adopted.get(scope, -math.inf) > _WATCH:
-            self._adopted[scope] = anyio.current_time()
+        now = anyio.current_time()
+        if now - self._adopted.get(scope, -math.inf) > _WATCH:
+            self._adopted = {known: at for known, at in self._adopted.items() if now - at <= _WATCH} | {scope: now}
             self._tasks.start_soon(self._adopt_if_any, scope)
         return scope
 

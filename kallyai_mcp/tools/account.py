@@ -69,9 +69,7 @@ async def sign_in(*, ctx: Context[Desk, Any]) -> Annotated[CallToolResult, SignI
         return answer(text, SignInAnswer(signed_in=True, who=signed_in.who))
     link = await desk.reception.link()
     if link is None:
-        text = (
-            "Not signed in to KallyAI. The access token comes from KALLYAI_ACCESS_TOKEN; the user must set a new one."
-        )
+        text = "Not signed in to KallyAI. `kallyai-mcp login` on the machine that this server runs on signs in."
         return answer(text, SignInAnswer(signed_in=False))
     text = "Not signed in to KallyAI. " + words.sign_in_link(
         link.url, link.minutes, then="go on with what they asked for"

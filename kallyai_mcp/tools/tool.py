@@ -13,6 +13,7 @@ from typing_extensions import override
 
 from kallyai_mcp.api.errors import KallyAIError, NotSignedIn
 from kallyai_mcp.dialing.checks import Problem, check_arguments
+from kallyai_mcp.logs import note_failure
 from kallyai_mcp.tools.arguments import problems_of, unknown_arguments, without_blanks, wrong_arguments
 from kallyai_mcp.tools.desk import Desk
 from kallyai_mcp.tools.words.account import sign_in_link
@@ -57,6 +58,7 @@ class TelephoneTool(Tool):
         given = without_blanks(arguments)
         problems = self._problems(given, desk)
         if problems:
+            note_failure("invalid_arguments")
             raise ToolError(wrong_arguments(problems, dials=self.dials))
         try:
             result = await self.fn(**self.fn_metadata.validate_arguments(given), ctx=context)
@@ -83,6 +85,7 @@ async def error_text(error: KallyAIError, desk: Desk, *, tool: str, dials: bool)
         tool: The tool to call again after signing in.
         dials: Whether that tool places calls.
     """
+    note_failure(error.code, error.correlation_id)
     link = await desk.reception.link() if isinstance(error, NotSignedIn) else None
     if link is None:
         return error_words(error, dials=dials)

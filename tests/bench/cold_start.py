@@ -66,7 +66,8 @@ def _peak_memory(pid: int) -> int:
 def main() -> None:
     """Print the table."""
     runs = int(sys.argv[1]) if len(sys.argv) > 1 else 15
-    ours = [sys.executable, "-m", "kallyai_mcp"]
+    # What the installed script `kallyai-mcp` does.
+    ours = [sys.executable, "-c", "from kallyai_mcp.cli.main import main; main()"]
     bare = [sys.executable, str(Path(__file__).with_name("bare_server.py"))]
     with tempfile.TemporaryDirectory() as home:
         for command in (ours, bare):

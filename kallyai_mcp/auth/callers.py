@@ -1,0 +1,128 @@
+"""Callers with accounts of their own: each request carries its caller's KallyAI access token, and is served with it."""
+
+import hashlib
+import hmac
+import math
+import time
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING
+
+import anyio
+
+from kallyai_mcp.api.errors import Forbidden, NotSignedIn, Unauthorized
+from kallyai_mcp.auth.tokens import Tokens
+
+if TYPE_CHECKING:
+    from mcp.server.auth.provider import AccessToken
+
+VERDICT_SECONDS = 60.0
+"""For how long a token that was found good counts as good without asking again."""
+
+_MOST_VERDICTS = 10_000
+
+
+class CallerTokens:
+    """The token of whoever's request is being served: the API client's token source where callers bring their own.
+
+    A task that a request starts keeps its caller: Python hands the context on.
+    """
+
+    async def access_token(self) -> str:
+        """The caller's token.
+
+        Raises:
+            NotSignedIn: No request is being served.
+        """
+        token = _token_at_hand()
+        if token is None:
+            raise NotSignedIn("No caller's token is at hand.")
+        return token
+
+    async def renew(self, rejected: str) -> str:  # noqa: ARG002 - it can't be renewed, whichever it was
+        """Always raises `NotSignedIn`: only the caller can bring a new one."""
+        raise NotSignedIn("KallyAI does not accept the token of this request any more; the client must send a new one.")
+
+    async def current(self) -> Tokens | None:
+        """The caller's token as `Tokens`; None when no request is being served."""
+        token = _token_at_hand()
+        return _tokens(token) if token is not None else None
+
+
+class CallerVerifier:
+    """Says whether a bearer is a KallyAI access token that works, by asking KallyAI something cheap with it.
+
+    A good one is remembered by its hash for a minute at most; a bad one is not. One that may not ask is a bad one, too:
+    an account is told by a token's claims, and some services answer a forged token as one that lacks a permission.
+
+    Args:
+        ask: Asks KallyAI with a token; raises what the API client raises.
+        clock: A clock that only goes forward, in seconds.
+    """
+
+    def __init__(self, ask: Callable[[str], Awaitable[object]], clock: Callable[[], float] = time.monotonic) -> None:
+        self._ask = ask
+        self._clock = clock
+        self._good_until: dict[bytes, float] = {}
+        self._asking: dict[bytes, anyio.Lock] = {}
+
+    async def __call__(self, bearer: str) -> "AccessToken | None":
+        """Whose token `bearer` is; None when it is not good.
+
+        Raises:
+            KallyAIError: KallyAI can't be asked.
+        """
+        if not bearer.isascii() or not bearer.isprintable() or " " in bearer:
+            return None
+        digest = hashlib.sha256(bearer.encode()).digest()
+        lock = self._asking.setdefault(digest, anyio.Lock())
+        try:
+            async with lock:  # a hundred requests with a new token ask once
+                if self._good_until.get(digest, -math.inf) <= self._clock() and not await self._is_good(bearer):
+                    self._good_until.pop(digest, None)
+                    return None
+                self._remember(digest)
+        finally:
+            if not lock.statistics().tasks_waiting:
+                self._asking.pop(digest, None)
+        from mcp.server.auth.provider import AccessToken  # late: it loads a web framework
+
+        return AccessToken(token=bearer, client_id="caller", scopes=[], subject=_tokens(bearer).account)
+
+    async def _is_good(self, bearer: str) -> bool:
+        try:
+            await self._ask(bearer)
+        except (Unauthorized, NotSignedIn, Forbidden):
+            return False
+        return True
+
+    def _remember(self, digest: bytes) -> None:
+        now = self._clock()
+        if digest not in self._good_until or self._good_until[digest] <= now:
+            if len(self._good_until) >= _MOST_VERDICTS:
+                self._good_until = {key: until for key, until in self._good_until.items() if until > now}
+            if len(self._good_until) >= _MOST_VERDICTS:
+                self._good_until.clear()
+            self._good_until[digest] = now + VERDICT_SECONDS
+
+
+def secret_verifier(secret: str) -> "Callable[[str], Awaitable[AccessToken | None]]":
+    """A verifier that lets in whoever knows `secret`, compared in constant time."""
+    from mcp.server.auth.provider import AccessToken  # late: it loads a web framework
+
+    async def verify(bearer: str) -> AccessToken | None:
+        if not hmac.compare_digest(bearer.encode(), secret.encode()):
+            return None
+        return AccessToken(token="", client_id="secret", scopes=[])
+
+    return verify
+
+
+def _token_at_hand() -> str | None:
+    from mcp.server.auth.middleware.auth_context import get_access_token  # late: it loads a web framework
+
+    token = get_access_token()
+    return token.token if token is not None else None
+
+
+def _tokens(token: str) -> Tokens:
+    return Tokens.from_document({"access_token": token, "expires_at": math.inf})

@@ -1,0 +1,174 @@
+"""How long a connection may keep us waiting, and the web server that acts on it."""
+
+import asyncio
+import contextlib
+import signal
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import anyio
+import uvicorn
+from starlette.responses import PlainTextResponse
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from uvicorn.protocols.http.auto import AutoHTTPProtocol
+
+HEAD_SECONDS = 10.0
+"""How long a request may take until its headers have arrived, counted from the connection or its first byte."""
+
+BODY_SECONDS = 10.0
+"""How long a request's body may take: 64 KiB come in a moment."""
+
+IDLE_SECONDS = 75
+"""How long a connection may stay open between two requests: a little longer than a load balancer's own minute."""
+
+GRACE_SECONDS = 1
+"""How long answers on their way get when the server is told to stop."""
+
+
+class PromptBody:
+    """ASGI middleware: a body that takes too long to arrive is answered with 408."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one connection."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        complete = started = False
+        deadline: float | None = None
+
+        async def in_time() -> Message:
+            nonlocal complete, deadline
+            if complete:
+                return await receive()
+            deadline = deadline or anyio.current_time() + BODY_SECONDS
+            with anyio.fail_after(deadline - anyio.current_time()):
+                message = await receive()
+            complete = not message.get("more_body", False)
+            return message
+
+        async def watched(message: Message) -> None:
+            nonlocal started
+            started = True
+            await send(message)
+
+        try:
+            await self._app(scope, in_time, watched)
+        except TimeoutError:
+            if complete or started:
+                raise
+            late = PlainTextResponse("The request did not arrive in time", 408, headers={"Connection": "close"})
+            await late(scope, receive, send)
+
+
+class _Prompt(AutoHTTPProtocol):  # type: ignore[misc, valid-type]  # uvicorn chooses the class at run time
+    """uvicorn's HTTP, except that headers that don't arrive in time end the connection."""
+
+    _timer: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: Any) -> None:
+        super().connection_made(transport)
+        self._wait_for_headers()
+
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        if self.cycle is None or self.cycle.response_complete:
+            self._wait_for_headers()
+        else:
+            self._stop_waiting()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._stop_waiting()
+        super().connection_lost(exc)
+
+    def _wait_for_headers(self) -> None:
+        if self._timer is None:
+            self._timer = self.loop.call_later(HEAD_SECONDS, self.transport.abort)
+
+    def _stop_waiting(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+
+class _Server(uvicorn.Server):
+    """uvicorn, except that it says when it is up, and that being told to stop is an orderly end."""
+
+    def __init__(self, config: uvicorn.Config, ready: Callable[[], object]) -> None:
+        super().__init__(config)
+        self._ready = ready
+        self.down = anyio.Event()
+
+    async def run_on(self, listener: socket.socket) -> None:
+        """Serve until `should_exit`; being cancelled does not cut the stopping short."""
+        try:
+            with anyio.CancelScope(shield=True):
+                await self.serve([listener])
+        finally:
+            self.down.set()
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        if self.started:
+            self._ready()
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
+        names = ("SIGINT", "SIGTERM", "SIGBREAK")  # the last one is Windows's alone
+        taken = [getattr(signal, name) for name in names if hasattr(signal, name)]
+        before = {number: signal.signal(number, self.handle_exit) for number in taken}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+
+async def serve_app(app: ASGIApp, host: str, port: int, *, ready: Callable[[str], object]) -> None:
+    """Serve `app` until SIGINT or SIGTERM (handled where this runs in the main thread) or until cancelled.
+
+    Args:
+        app: The ASGI app.
+        host: The address to listen on.
+        port: The port; 0 for any that is free.
+        ready: Called with the base URL once it answers.
+
+    Raises:
+        OSError: The address can't be had.
+    """
+    listener = await _listen(host, port)
+    config = uvicorn.Config(
+        app,
+        http=_Prompt,
+        ws="none",
+        lifespan="on",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        timeout_keep_alive=IDLE_SECONDS,
+        timeout_graceful_shutdown=GRACE_SECONDS,
+    )
+    server = _Server(config, lambda: ready(_address(listener)))
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(server.run_on, listener)
+        try:
+            await server.down.wait()
+        finally:
+            server.should_exit = True
+
+
+async def _listen(host: str, port: int) -> socket.socket:
+    family, _, _, _, address = (await anyio.getaddrinfo(host, port, type=socket.SOCK_STREAM))[0]
+    return socket.create_server(address[:2], family=family, backlog=2048)
+
+
+def _address(listener: socket.socket) -> str:
+    host, port = listener.getsockname()[:2]
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"

@@ -1,0 +1,444 @@
+"""The log: what it tells, in both formats, and what it must not."""
+
+import io
+import json
+import logging
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, suppress
+from datetime import datetime
+from typing import Any
+
+import anyio
+import httpx
+import pytest
+from mcp import Client, MCPError
+from mcp.server.context import CallNext, HandlerResult, ServerRequestContext
+from mcp.server.mcpserver import MCPServer
+from mcp.server.mcpserver.exceptions import ToolError
+from mcp.types import CallToolResult
+from starlette.applications import Starlette
+
+from kallyai_mcp.logs import Correlation, LogFormat, configure, correlation_id, note_failure, redact
+
+JWT = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJ1c2VyIn0.c2lnbmF0dXJlLW9mLXRoZS10b2tlbg"
+OPAQUE = "kat_5f0c-6b9e.d1c2~a3b4+c5d6-e7f8=="
+API_ID = "0b5f5c2e-6a4e-4f63-9d0c-1f6a3f1d2b10"
+logger = logging.getLogger("tests.somewhere")
+
+
+@pytest.fixture(autouse=True)
+def as_it_was() -> Iterator[None]:
+    """Whatever a test sets up is gone after it."""
+    root = logging.getLogger()
+    libraries = ("mcp", "mcp.server.mcpserver.server", "sse_starlette", "httpcore", "hpack")
+    named = [logging.getLogger(name) for name in libraries]
+    handlers, levels = list(root.handlers), [(known, known.level) for known in (root, *named)]
+    yield
+    root.handlers[:] = handlers
+    for known, level in levels:
+        known.setLevel(level)
+
+
+@pytest.fixture(params=["text", "json"])
+def format_(request: pytest.FixtureRequest) -> LogFormat:
+    chosen: LogFormat = request.param
+    return chosen
+
+
+def logging_to(format_: LogFormat, level: str = "INFO") -> io.StringIO:
+    stream = io.StringIO()
+    configure(level, format_, stream=stream)
+    return stream
+
+
+def entries(stream: io.StringIO) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in stream.getvalue().splitlines()]
+
+
+@pytest.mark.parametrize(
+    ("written", "left"),
+    [
+        ("+14155551234", "+1…34"),
+        ("+1 415 555 1234", "+1…34"),
+        ("+1 (415) 555-1234", "+1…34"),
+        ("+34-912-345-678", "+3…78"),
+        ("(415) 555-1234", "…34"),
+        ("415.555.1234", "…34"),
+        ("4155551234", "…34"),
+        ("555-1234", "…34"),
+        ("01 23 45 67 89", "…89"),
+        ("415\u2011555\u20111234", "…34"),
+        ("0049/30/1234567", "…67"),
+        ("tel:+14155551234;ext=5", "tel:+1…34;ext=5"),
+        ("phone4155551234x", "phone…34x"),
+        ("%2B14155551234", "%2B…34"),
+        ("١٢٣٤٥٦٧٨٩", "…٨٩"),
+        ("2026-01-28 4155551234", "2026-01-28 …34"),
+        ("2026-01-28-4155551234", "2026-01-28-…34"),
+    ],
+)
+def test_a_phone_number_is_shortened_to_its_last_two_digits(written: str, left: str) -> None:
+    assert redact(f"to {written}, please") == f"to {left}, please"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Sample Guest at Italian Bistro, table for 4",
+        "HTTP 503 in 1200 ms",
+        "port 8000, 123456",
+        "2026-01-28",
+        "at 2026-01-28T19:00:00.123456+00:00 or 2026-01-28T19:00:00Z",
+        f"call {API_ID} ended",
+        "t-11111111-2222-3333-4444-555555555555",
+        "3f786850e387550fdab836ed7e6dc881de23001b",
+        "bearer token expired",
+        "Bearer authentication",
+        "keyAcme, eyebrow, they jumped",
+        "code: quota_exceeded",
+        "GET /v1/calls?limit=1&offset=0",
+        "http://127.0.0.1:8000/mcp",
+        "",
+    ],
+)
+def test_what_is_neither_a_number_nor_a_token_stays_as_it_is(text: str) -> None:
+    assert redact(text) == text
+
+
+@pytest.mark.parametrize("token", [JWT, OPAQUE, "short", JWT.split(".")[0]])
+@pytest.mark.parametrize(
+    "around",
+    [
+        "Authorization: Bearer {}",
+        "authorization: {}",
+        "{{'Authorization': 'Bearer {}'}}",
+        '{{"access_token": "{}"}}',
+        "refresh_token={}&grant_type=refresh_token",
+        "http://127.0.0.1:5000/?code={}&state=abc",
+        "client_secret = {} was refused",
+        "redis://user:{}@cache.example.com:6379/0",
+    ],
+)
+def test_a_secret_is_hidden_wherever_its_place_gives_it_away(around: str, token: str) -> None:
+    text = around.format(token)
+
+    assert token not in redact(text)
+    assert "[token]" in redact(text)
+
+
+@pytest.mark.parametrize("text", [f"it was {JWT}", f"x_{JWT}", f"bearer {OPAQUE}", f"BEARER\t{OPAQUE}", f"[{JWT}]"])
+def test_a_token_is_known_by_its_looks(text: str) -> None:
+    left = redact(text)
+
+    assert "[token]" in left
+    assert not any(part in left for token in (JWT, OPAQUE) for part in (token, *token.split(".")))
+
+
+@pytest.mark.parametrize("text", ["+1 (415) 555-1234", JWT, f"Authorization: Bearer {OPAQUE}", "redis://:pw@host/0"])
+def test_redacting_twice_is_redacting_once(text: str) -> None:
+    assert redact(redact(text)) == redact(text)
+
+
+def test_redacting_a_long_line_of_digits_and_blanks_takes_no_time() -> None:
+    with_gaps = "1 2 3 4 5 6    " * 20_000
+
+    assert len(redact(with_gaps)) <= len(with_gaps)
+
+
+def test_no_format_lets_a_number_or_a_token_through(format_: LogFormat) -> None:
+    stream = logging_to(format_)
+
+    logger.warning("ringing %s with %s", "+14155551234", f"Bearer {OPAQUE}")
+    logger.warning("415\n555\n1234 %(token)s", {"token": JWT})
+
+    assert "…34" in stream.getvalue() or "\\u202634" in stream.getvalue()
+    for secret in ("4155551234", "555", OPAQUE, JWT, "eyJ"):
+        assert secret not in stream.getvalue()
+
+
+def test_a_line_of_json_says_when_how_bad_who_and_what() -> None:
+    stream = logging_to("json")
+
+    logger.info("ready for %d", 2)
+
+    (entry,) = entries(stream)
+    assert entry == {"ts": entry["ts"], "level": "INFO", "logger": "tests.somewhere", "message": "ready for 2"}
+    assert entry["ts"].endswith("Z")
+    assert datetime.fromisoformat(entry["ts"]).utcoffset() is not None
+
+
+def test_text_is_the_message_alone_and_a_message_is_one_line() -> None:
+    stream = logging_to("text")
+
+    logger.info("first\nforged \x1b[31mline")
+
+    assert stream.getvalue() == "first forged  [31mline\n"
+
+
+def test_below_its_level_nothing_is_logged(format_: LogFormat) -> None:
+    stream = logging_to(format_, "WARNING")
+
+    logger.info("nobody asked")
+
+    assert stream.getvalue() == ""
+
+
+@pytest.mark.parametrize("library", ["mcp.server.sse", "sse_starlette.sse", "httpcore.http11"])
+def test_libraries_that_log_whole_messages_do_not_when_debugging(library: str, format_: LogFormat) -> None:
+    stream = logging_to(format_, "DEBUG")
+
+    logging.getLogger(library).debug("Received JSON: somebody's words")
+    logging.getLogger(library).info("started")
+    logger.debug("ours")
+
+    assert "somebody" not in stream.getvalue()
+    assert "started" in stream.getvalue()
+    assert "ours" in stream.getvalue()
+
+
+def test_configuring_again_takes_the_place_of_the_first_time() -> None:
+    first = logging_to("text")
+    second = logging_to("json")
+
+    logger.info("once")
+
+    assert first.getvalue() == ""
+    assert [entry["message"] for entry in entries(second)] == ["once"]
+
+
+def test_without_a_stream_it_goes_to_stderr(capsys: pytest.CaptureFixture[str]) -> None:
+    configure("INFO")
+    logger.info("here")
+
+    captured = capsys.readouterr()
+    assert (captured.out, captured.err) == ("", "here\n")
+
+
+def test_an_exception_leaves_its_kind_and_place_and_none_of_its_words(format_: LogFormat) -> None:
+    stream = logging_to(format_)
+
+    def look_up() -> None:
+        raise KeyError("Sample Guest said: my number is +14155551234")
+
+    def fail() -> None:
+        try:
+            look_up()
+        except KeyError as error:
+            raise ValueError(f"transcript of Sample Guest, {JWT}") from error
+
+    try:
+        fail()
+    except ValueError:
+        logger.exception("A call could not be followed to its end")
+
+    text = stream.getvalue()
+    assert "ValueError" in text
+    assert "KeyError" in text
+    assert "test_logs.py:" in text
+    assert " fail" in text
+    for words in ("Sample Guest", "transcript", "…34", "eyJ", "/tests/"):
+        assert words not in text
+
+
+def test_an_exception_that_hides_what_led_to_it_is_told_alone() -> None:
+    stream = logging_to("json")
+
+    def fail() -> None:
+        known: dict[str, int] = {}
+        try:
+            known["Sample Guest"]
+        except KeyError:
+            raise ValueError from None
+
+    try:
+        fail()
+    except ValueError:
+        logger.exception("failed")
+
+    assert [link["type"] for link in entries(stream)[0]["exception"]] == ["ValueError"]
+
+
+def test_exc_info_without_an_exception_is_no_exception(format_: LogFormat) -> None:
+    stream = logging_to(format_)
+
+    logger.warning("nothing was raised", exc_info=True)
+
+    assert len(stream.getvalue().splitlines()) == 1
+    assert "exception" not in stream.getvalue()
+
+
+def test_a_line_that_cannot_be_written_shows_no_arguments(format_: LogFormat) -> None:
+    logging.getLogger().handlers.clear()  # pytest's own handler raises
+    stream = logging_to(format_)
+
+    logger.warning("%d calls", "+14155551234")
+
+    assert stream.getvalue() == "a line of tests.somewhere could not be logged: TypeError\n"
+
+
+def test_a_closed_stderr_stops_nobody(capsys: pytest.CaptureFixture[str]) -> None:
+    logging.getLogger().handlers.clear()
+    stream = logging_to("text")
+    stream.close()
+
+    logger.warning("into the void")
+
+    assert capsys.readouterr().err == ""
+
+
+def server() -> MCPServer[Any]:
+    built: MCPServer[Any] = MCPServer("test", middleware=[Correlation()])
+
+    @built.tool()
+    async def work() -> str:
+        async def background() -> None:
+            logger.info("from a task")
+
+        logger.info("working")
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(background)
+        return correlation_id() or "none"
+
+    @built.tool()
+    async def refuse() -> CallToolResult:
+        note_failure("quota_exceeded", API_ID)
+        return CallToolResult(content=[], is_error=True)
+
+    @built.tool()
+    async def fail() -> str:
+        raise ValueError("Sample Guest, +14155551234")
+
+    @built.tool()
+    async def reject() -> str:
+        raise ToolError("Not dialled: Sample Guest has no such table")
+
+    @built.tool()
+    async def protest() -> str:
+        raise MCPError(-32050, "Sample Guest, +14155551234")
+
+    return built
+
+
+@asynccontextmanager
+async def connected() -> AsyncIterator[Client]:
+    with anyio.fail_after(20):
+        async with Client(server()) as client:
+            yield client
+
+
+async def test_every_line_of_a_request_carries_its_id_and_each_request_has_its_own() -> None:
+    async with connected() as client:
+        stream = logging_to("json")
+        answers = [await client.call_tool("work", {}) for _ in range(2)]
+
+    ids = [answer.structured_content["result"] for answer in answers if answer.structured_content]
+    lines = [entry for entry in entries(stream) if entry["logger"] == "tests.somewhere"]
+    assert len(set(ids)) == 2
+    assert all(len(id_) == 12 for id_ in ids)
+    assert [(line["message"], line["correlation_id"]) for line in lines] == [
+        (message, id_) for id_ in ids for message in ("working", "from a task")
+    ]
+    assert correlation_id() is None
+
+
+async def test_a_refusal_is_one_line_with_its_code_and_both_ids() -> None:
+    async with connected() as client:
+        stream = logging_to("json")
+        await client.call_tool("refuse", {})
+
+    (line,) = [entry for entry in entries(stream) if entry["logger"] == "kallyai_mcp.logs"]
+    assert line["level"] == "INFO"
+    assert line["message"] == "refuse failed: quota_exceeded"
+    assert (line["code"], line["tool"], line["api_correlation_id"]) == ("quota_exceeded", "refuse", API_ID)
+    assert len(line["correlation_id"]) == 12
+
+
+async def test_the_words_of_a_tool_error_stay_out_of_the_log(format_: LogFormat) -> None:
+    async with connected() as client:
+        stream = logging_to(format_, "DEBUG")
+        await client.call_tool("reject", {})
+
+    assert "reject failed: tool_error" in stream.getvalue()
+    assert "Sample Guest" not in stream.getvalue()
+
+
+async def test_text_has_both_ids_of_a_refusal_as_well() -> None:
+    async with connected() as client:
+        stream = logging_to("text")
+        await client.call_tool("refuse", {})
+
+    (line,) = [line for line in stream.getvalue().splitlines() if "quota_exceeded" in line]
+    assert line.startswith("refuse failed: quota_exceeded (correlation_id ")
+    assert line.endswith(f", api_correlation_id {API_ID})")
+
+
+@pytest.mark.parametrize(
+    ("tool", "what", "code"),
+    [("fail", "fail", "tool_error"), ("protest", "protest", "-32050"), ("+14155551234", "tools/call", "tool_error")],
+)
+async def test_any_other_failure_is_one_line_without_its_words(tool: str, what: str, code: str) -> None:
+    async with connected() as client:
+        stream = logging_to("json")
+        with suppress(MCPError):
+            await client.call_tool(tool, {})
+
+    (line,) = [entry for entry in entries(stream) if entry["logger"] == "kallyai_mcp.logs"]
+    assert line["message"] == f"{what} failed: {code}"
+    assert "Sample Guest" not in stream.getvalue()
+    assert "4155551234" not in stream.getvalue()
+
+
+async def test_a_refusal_by_another_middleware_is_logged_as_well() -> None:
+    async def closed(ctx: ServerRequestContext[Any, Any], call_next: CallNext) -> HandlerResult:
+        if ctx.method == "tools/call":
+            return CallToolResult(content=[], is_error=True)
+        return await call_next(ctx)
+
+    built: MCPServer[Any] = MCPServer("test", middleware=[Correlation(), closed])
+    with anyio.fail_after(20):
+        async with Client(built) as client:
+            stream = logging_to("text")
+            await client.call_tool("anything", {})
+
+    assert stream.getvalue().startswith("anything failed: tool_error (correlation_id ")
+
+
+def test_a_failure_outside_of_any_request_is_nobodys() -> None:
+    note_failure("quota_exceeded", API_ID)
+
+    assert correlation_id() is None
+
+
+@asynccontextmanager
+async def web_client() -> AsyncIterator[httpx.AsyncClient]:
+    built = server()
+    app: Starlette = built.streamable_http_app(stateless_http=True, json_response=True)
+    with anyio.fail_after(20):
+        async with (
+            built.session_manager.run(),
+            httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://127.0.0.1:8000") as client,
+        ):
+            yield client
+
+
+async def used_over_http(given: str) -> str:
+    """The correlation id of a request that gave this one."""
+    request = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {"name": "work", "arguments": {}}}
+    headers = {"Accept": "application/json, text/event-stream", "X-Correlation-Id": given}
+    async with web_client() as client:
+        response = await client.post("/mcp", json=request, headers=headers)
+    id_: str = response.json()["result"]["structuredContent"]["result"]
+    return id_
+
+
+@pytest.mark.parametrize("given", ["abc-123", API_ID, "Root.1_a", "x" * 64])
+async def test_over_http_the_id_of_the_header_is_used(given: str) -> None:
+    assert await used_over_http(given) == given
+
+
+@pytest.mark.parametrize("given", ["", "x" * 65, "a b", "-rf", "4155551234", JWT[:40], "a;b", "x%0aforged"])
+async def test_a_header_that_is_no_id_is_not_used(given: str) -> None:
+    used = await used_over_http(given)
+
+    assert used != given
+    assert len(used) == 12

@@ -1,0 +1,367 @@
+"""What OpenTelemetry is told, each in a process of its own: providers can be set once in a process."""
+
+import json
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from importlib.util import find_spec
+from typing import Any
+
+import pytest
+
+from kallyai_mcp import telemetry
+
+READ = """
+import json
+from opentelemetry import metrics, trace
+from opentelemetry.sdk.metrics import MeterProvider
+from opentelemetry.sdk.metrics.export import InMemoryMetricReader
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+from kallyai_mcp import telemetry
+
+reader, spans = InMemoryMetricReader(), InMemorySpanExporter()
+metrics.set_meter_provider(MeterProvider([reader]))
+provider = TracerProvider()
+provider.add_span_processor(SimpleSpanProcessor(spans))
+trace.set_tracer_provider(provider)
+
+def points():
+    data = reader.get_metrics_data()
+    found = {}
+    for metric in data.resource_metrics[0].scope_metrics[0].metrics if data else []:
+        for point in metric.data.data_points:
+            value = getattr(point, "value", None)
+            entry = [dict(point.attributes), value if value is not None else [point.count, point.sum]]
+            found.setdefault(metric.name, []).append(entry)
+    return found
+"""
+
+
+def python(code: str, **environment: str) -> "subprocess.CompletedProcess[str]":
+    """Run `code` in a new interpreter, with these variables of OpenTelemetry and no others."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("OTEL_")}
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env=kept | environment,
+        capture_output=True,
+        encoding="utf-8",
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return done
+
+
+def told(code: str) -> Any:
+    """What `code` prints as JSON, with an SDK that keeps what it is told."""
+    return json.loads(python(READ + code).stdout)
+
+
+def test_calls_are_counted_and_timed_by_their_outcome() -> None:
+    points = told("""
+telemetry.call_ended("success", 90.0)
+telemetry.call_ended("success", 30.0)
+telemetry.call_ended("busy", -1.0)
+telemetry.call_ended("+1 415 555 1234", 1.0)
+print(json.dumps(points()))
+""")
+
+    assert points["kallyai.calls"] == [
+        [{"outcome": "success"}, 2],
+        [{"outcome": "busy"}, 1],
+        [{"outcome": "other"}, 1],
+    ]
+    assert points["kallyai.call.duration"] == [
+        [{"outcome": "success"}, [2, 120.0]],
+        [{"outcome": "busy"}, [1, 0.0]],
+        [{"outcome": "other"}, [1, 1.0]],
+    ]
+
+
+def test_refusals_are_counted_by_their_code_and_calls_under_way_as_they_are() -> None:
+    points = told("""
+telemetry.refused("toll_number")
+telemetry.refused("Sample Guest said no")
+within = []
+try:
+    with telemetry.call_under_way(), telemetry.call_under_way():
+        within.append(points()["kallyai.calls.under_way"])
+        raise TimeoutError
+except TimeoutError:
+    pass
+print(json.dumps([points(), within]))
+""")
+
+    after, within = points
+    assert after["kallyai.refusals"] == [[{"code": "toll_number"}, 1], [{"code": "other"}, 1]]
+    assert within == [[[{}, 2]]]
+    assert after["kallyai.calls.under_way"] == [[{}, 0]]
+
+
+def test_answers_of_the_api_are_timed_by_method_route_and_status() -> None:
+    points = told("""
+for path in ["/v1/calls", "/v1/calls/abc-1", "/v1/calls/abc-2", "/v1/calls/abc/transcript",
+             "/v1/calls/abc/calendar.ics", "/base/v1/users/me/subscription", "/", "/v1/calls/a/b/c"]:
+    telemetry.api_answered("GET", path, 200, 0.5)
+telemetry.api_answered("POST", "/v1/calls", "answer_lost", 2.0)
+print(json.dumps(points()["kallyai.api.duration"]))
+""")
+
+    got = {(entry["method"], entry["route"], entry["status"]): value for entry, value in points}
+    assert got == {
+        ("GET", "/v1/calls", "200"): [1, 0.5],
+        ("GET", "/v1/calls/{call_id}", "200"): [2, 1.0],
+        ("GET", "/v1/calls/{call_id}/transcript", "200"): [1, 0.5],
+        ("GET", "/v1/calls/{call_id}/calendar.ics", "200"): [1, 0.5],
+        ("GET", "/v1/users/me/subscription", "200"): [1, 0.5],
+        ("GET", "other", "200"): [2, 1.0],
+        ("POST", "/v1/calls", "answer_lost"): [1, 2.0],
+    }
+
+
+def test_a_request_to_the_api_is_timed_and_a_span_below_the_one_it_belongs_to() -> None:
+    points, spans = told("""
+with trace.get_tracer("test").start_as_current_span("tools/call make_call"):
+    telemetry.correlate("abc123")
+    with telemetry.api_request("GET", "/v1/calls/abc") as request:
+        request.status = 404
+    with telemetry.api_request("GET", "/v1/users/me/statistics") as request:
+        request.status = 200
+    try:
+        with telemetry.api_request("POST", "/v1/calls"):
+            raise ValueError("Sample Guest, +14155551234")
+    except ValueError:
+        pass
+kept = [
+    [span.name, span.kind.name, span.status.status_code.name, dict(span.attributes), len(span.events),
+     span.parent.span_id if span.parent else None, span.context.span_id]
+    for span in spans.get_finished_spans()
+]
+print(json.dumps([points()["kallyai.api.duration"], kept]))
+""")
+
+    *children, parent = spans
+    assert [entry for entry, _ in points] == [
+        {"method": "GET", "route": "/v1/calls/{call_id}", "status": "404"},
+        {"method": "GET", "route": "/v1/users/me/statistics", "status": "200"},
+        {"method": "POST", "route": "/v1/calls", "status": "failed"},
+    ]
+    assert parent[3] == {"kallyai.correlation_id": "abc123"}
+    assert {child[5] for child in children} == {parent[6]}
+    assert [child[:5] for child in children] == [
+        [
+            "GET /v1/calls/{call_id}",
+            "CLIENT",
+            "ERROR",
+            {
+                "http.request.method": "GET",
+                "http.route": "/v1/calls/{call_id}",
+                "http.response.status_code": 404,
+                "error.type": "404",
+            },
+            0,
+        ],
+        [
+            "GET /v1/users/me/statistics",
+            "CLIENT",
+            "UNSET",
+            {
+                "http.request.method": "GET",
+                "http.route": "/v1/users/me/statistics",
+                "http.response.status_code": 200,
+            },
+            0,
+        ],
+        [
+            "POST /v1/calls",
+            "CLIENT",
+            "ERROR",
+            {"http.request.method": "POST", "http.route": "/v1/calls", "error.type": "failed"},
+            0,
+        ],
+    ]
+
+
+def test_a_request_outside_of_any_span_makes_none() -> None:
+    spans = told("""
+with telemetry.api_request("GET", "/v1/calls") as request:
+    request.status = 200
+telemetry.correlate("abc123")
+print(json.dumps([span.name for span in spans.get_finished_spans()]))
+""")
+
+    assert spans == []
+
+
+EVERYTHING = """
+import json, sys
+from kallyai_mcp import telemetry
+configured = telemetry.configure_from_environment()
+telemetry.call_ended("success", 90.0)
+telemetry.refused("toll_number")
+telemetry.correlate("abc123")
+with telemetry.call_under_way(), telemetry.api_request("GET", "/v1/calls") as request:
+    request.status = 200
+print(json.dumps([configured, sorted(name for name in sys.modules if name.startswith("opentelemetry"))]))
+"""
+
+
+@pytest.mark.parametrize(
+    "environment",
+    [
+        {},
+        {"OTEL_SERVICE_NAME": "phone"},
+        {"OTEL_EXPORTER_OTLP_ENDPOINT": " "},
+        {
+            "OTEL_TRACES_EXPORTER": "none",
+            "OTEL_METRICS_EXPORTER": "none",
+            "OTEL_EXPORTER_OTLP_ENDPOINT": "http://[::1]:1",
+        },
+        {"OTEL_EXPORTER_OTLP_LOGS_ENDPOINT": "http://[::1]:1"},
+        {"OTEL_SDK_DISABLED": "TRUE", "OTEL_METRICS_EXPORTER": "console"},
+    ],
+    ids=["nothing", "name only", "empty", "none", "logs only", "disabled"],
+)
+def test_unless_it_is_asked_for_nothing_of_opentelemetry_is_imported(environment: dict[str, str]) -> None:
+    done = python(EVERYTHING, **environment)
+
+    assert json.loads(done.stdout) == [False, []]
+    assert done.stderr == ""
+
+
+def without(module: str) -> str:
+    """Code that makes `module` and what is in it impossible to find."""
+    return f"""
+import sys, logging
+logging.basicConfig(level="INFO", format="%(message)s")
+class Absent:
+    def find_spec(self, name, path=None, target=None):
+        if name == {module!r} or name.startswith({module!r} + "."):
+            raise ModuleNotFoundError(name)
+sys.meta_path.insert(0, Absent())
+"""
+
+
+def test_without_the_sdk_it_says_so_and_goes_on() -> None:
+    done = python(without("opentelemetry.sdk") + EVERYTHING, OTEL_METRICS_EXPORTER="console")
+
+    assert json.loads(done.stdout)[0] is False
+    assert "opentelemetry-sdk is not installed" in done.stderr
+
+
+def test_without_the_otlp_exporter_it_says_so_and_goes_on() -> None:
+    done = python(without("opentelemetry.exporter") + EVERYTHING, OTEL_EXPORTER_OTLP_ENDPOINT="http://127.0.0.1:9")
+
+    assert json.loads(done.stdout)[0] is False
+    assert done.stderr.count("opentelemetry-exporter-otlp-proto-http must be installed") == 2
+
+
+@pytest.mark.parametrize("exporter", ["zipkin", "prometheus,zipkin"])
+def test_an_exporter_that_it_does_not_know_is_named(exporter: str) -> None:
+    done = python(EVERYTHING, OTEL_TRACES_EXPORTER=exporter, OTEL_METRICS_EXPORTER=exporter)
+
+    assert json.loads(done.stdout)[0] is False
+    for signal in ("TRACES", "METRICS"):
+        assert f"OTEL_{signal}_EXPORTER: zipkin is none of otlp, console, none" in done.stderr
+
+
+@pytest.mark.parametrize("variable", ["OTEL_EXPORTER_OTLP_PROTOCOL", "OTEL_EXPORTER_OTLP_METRICS_PROTOCOL"])
+def test_another_protocol_than_http_is_refused_in_words(variable: str) -> None:
+    done = python(EVERYTHING, OTEL_TRACES_EXPORTER="none", OTEL_METRICS_EXPORTER="otlp", **{variable: "grpc"})
+
+    assert json.loads(done.stdout)[0] is False
+    assert "nothing is exported over grpc" in done.stderr
+
+
+SPAN = """
+from opentelemetry import trace
+with trace.get_tracer("test").start_as_current_span("tools/call check_quota"):
+    telemetry.correlate("abc123")
+"""
+
+
+def test_the_console_is_stderr_since_stdout_is_the_protocols() -> None:
+    done = python(EVERYTHING + SPAN, OTEL_METRICS_EXPORTER="console", OTEL_TRACES_EXPORTER="console")
+
+    assert json.loads(done.stdout)[0] is True
+    for part in ("kallyai.calls", "kallyai.refusals", "tools/call check_quota", "abc123", "kallyai-mcp"):
+        assert part in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("environment", "name"),
+    [
+        ({}, "kallyai-mcp"),
+        ({"OTEL_SERVICE_NAME": "telephone"}, "telephone"),
+        ({"OTEL_RESOURCE_ATTRIBUTES": "service.name=switchboard"}, "switchboard"),
+    ],
+)
+def test_the_service_is_called_kallyai_mcp_unless_the_environment_calls_it_something_else(
+    environment: dict[str, str], name: str
+) -> None:
+    done = python(EVERYTHING + SPAN, OTEL_TRACES_EXPORTER="console", **environment)
+
+    assert f'"service.name": "{name}"' in done.stderr
+    assert '"service.version": "' in done.stderr
+
+
+needs_exporter = pytest.mark.skipif(
+    find_spec("opentelemetry.exporter") is None, reason="needs opentelemetry-exporter-otlp-proto-http"
+)
+
+
+@contextmanager
+def collector() -> Iterator[tuple[str, list[tuple[str, bytes]]]]:
+    """A server that takes what is exported over OTLP: its URL, and what came to which path."""
+    came: list[tuple[str, bytes]] = []
+
+    class Taking(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            came.append((self.path, self.rfile.read(int(self.headers["Content-Length"]))))
+            self.send_response(200)
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+
+        def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - as the base class calls it
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Taking) as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{server.server_port}", came
+        finally:
+            server.shutdown()
+            thread.join(10)
+
+
+@needs_exporter
+def test_an_otlp_endpoint_gets_metrics_and_traces_when_the_process_ends() -> None:
+    with collector() as (url, came):
+        done = python(EVERYTHING + SPAN, OTEL_EXPORTER_OTLP_ENDPOINT=url, NO_PROXY="127.0.0.1")
+
+    assert json.loads(done.stdout)[0] is True
+    bodies = dict(came)
+    assert set(bodies) == {"/v1/metrics", "/v1/traces"}
+    assert b"kallyai.calls" in bodies["/v1/metrics"]
+    assert b"tools/call check_quota" in bodies["/v1/traces"]
+
+
+@needs_exporter
+def test_an_endpoint_for_traces_alone_gets_traces_alone() -> None:
+    with collector() as (url, came):
+        python(EVERYTHING + SPAN, OTEL_EXPORTER_OTLP_TRACES_ENDPOINT=f"{url}/v1/traces", NO_PROXY="127.0.0.1")
+
+    assert [path for path, _ in came] == ["/v1/traces"]
+
+
+def test_an_environment_that_is_handed_over_is_the_one_that_counts(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OTEL_METRICS_EXPORTER", "console")
+
+    assert telemetry.configure_from_environment({}) is False

@@ -1,0 +1,3 @@
+from tests.redis_server import own_redis
+
+__all__ = ["own_redis"]
