@@ -8,12 +8,17 @@ Exits with 1 when a law was broken; each run that broke one is printed with the 
 import argparse
 import sys
 import time
+from typing import get_args
 
 import anyio
 
+from kallyai_mcp.sandbox.faults import Kind
 from tests.faults.oracle import Law
-from tests.faults.plan import plans
+from tests.faults.plan import Deed, plans
 from tests.faults.trial import Tally, Verdict, run_all
+
+_ENOUGH = 100
+"""In so many runs everything should happen."""
 
 
 def main() -> int:
@@ -38,7 +43,19 @@ def main() -> int:
     tally = anyio.run(run_all, plans(given.seed, given.runs), given.jobs, seen)
     print(table(tally))
     print(f"{time.monotonic() - began:.0f} s")
-    return 1 if tally.broken else 0
+    missing = vain(tally)
+    for line in missing:
+        print(line)
+    return 1 if tally.broken or missing else 0
+
+
+def vain(tally: Tally) -> list[str]:
+    """What a hundred runs or more should have had and did not, a line each: without it they prove little."""
+    if tally.runs < _ENOUGH:
+        return []
+    never = [str(deed) for deed in Deed if not tally.deeds[deed]]
+    never += [kind for kind in get_args(Kind) if not tally.fired[kind]]
+    return [f"no run had: {name}" for name in never]
 
 
 def table(tally: Tally) -> str:

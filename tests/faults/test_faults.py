@@ -1,3 +1,4 @@
+from collections import Counter
 from dataclasses import replace
 from typing import Any, get_args
 
@@ -5,7 +6,7 @@ import pytest
 from mcp.types import CallToolResult, TextContent
 
 from kallyai_mcp.sandbox.faults import FaultPlan, Kind
-from tests.faults.__main__ import table
+from tests.faults.__main__ import table, vain
 from tests.faults.agent import Ask
 from tests.faults.oracle import Evidence, Law, judge
 from tests.faults.plan import DEADLY, Deed, Plan, Step, plans
@@ -15,8 +16,8 @@ from tests.telephone import Answer
 RUNS = 100
 """How many seeds CI takes, with `python -m tests.faults`; here is run a stretch of others, so that this stays short."""
 
-BATCH = 25
-"""How many runs are made at the same time: enough to fill the waits of each other, and every deed is among them."""
+FEW = 6
+"""How many those are."""
 
 ERRAND = "Ask for the opening hours"
 TOKEN = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJzYW5kYm94In0.c2lnbmF0dXJlLW9mLW5vdGhpbmc"
@@ -32,14 +33,23 @@ async def test_whatever_goes_wrong_a_call_is_dialled_at_most_once_and_its_outcom
         if verdict.violations:
             broken.append(verdict.report())
 
-    tally = await run_all(plans(RUNS, BATCH), BATCH, seen)
+    tally = await run_all(plans(RUNS, FEW), FEW, seen)
 
     assert not broken, "\n\n".join(broken)
-    assert tally.runs == BATCH
-    assert set(tally.deeds) == set(Deed)
-    assert tally.placed > BATCH / 2
-    assert tally.fired.total() > BATCH / 2
-    assert len(+tally.fired) >= len(get_args(Kind)) / 2
+    assert tally.runs == FEW
+    assert tally.placed >= FEW / 2
+    assert tally.fired.total() > 0
+
+
+def test_a_hundred_runs_in_which_not_everything_happened_prove_nothing() -> None:
+    everything = Tally(runs=RUNS, deeds=Counter(Deed), fired=Counter(get_args(Kind)))
+    no_stall = replace(everything, fired=everything.fired - Counter(["stall"]))
+    nobody_killed = replace(everything, deeds=everything.deeds - Counter([Deed.KILLED]))
+
+    assert not vain(everything)
+    assert vain(no_stall) == ["no run had: stall"]
+    assert vain(nobody_killed) == [f"no run had: {Deed.KILLED}"]
+    assert not vain(replace(no_stall, runs=RUNS - 1))
 
 
 def test_a_hundred_plans_have_everything_in_them() -> None:

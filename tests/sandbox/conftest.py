@@ -2,8 +2,7 @@
 
 import json
 import re
-from collections.abc import AsyncIterator, Iterator
-from datetime import UTC, datetime
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -11,26 +10,9 @@ import httpx
 import pytest
 
 from kallyai_mcp.sandbox.app import SandboxApp, create_app
-from tests.sandbox.kit import Body, Dial, ManualClock, Reference, SameShape, SignIn
+from tests.sandbox.kit import Body, Dial, Reference, SameShape, SignIn
 
 REFERENCE = Path(__file__).parent.parent / "reference"
-
-
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"  # uvicorn knows no other
-
-
-@pytest.fixture
-def clock() -> ManualClock:
-    return ManualClock(datetime(2026, 1, 25, 15, 30, tzinfo=UTC))
-
-
-@pytest.fixture
-def app(clock: ManualClock) -> Iterator[SandboxApp]:
-    app = create_app(clock=clock)
-    yield app
-    app.state.sandbox.close()
 
 
 def _operation(document: dict[str, Any], method: str, path: str) -> dict[str, Any] | None:
