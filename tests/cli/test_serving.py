@@ -89,14 +89,20 @@ async def test_yesterdays_sandbox_calls_are_still_there(tmp_path: Path) -> None:
 
 
 def test_nothing_but_the_protocol_is_on_stdout(tmp_path: Path) -> None:
-    talk = HELLO + request(2, "tools/list") + request(3, "tools/call", name="check_quota", arguments={})
+    with started(tmp_path, "serve", "--sandbox", LOG_LEVEL="DEBUG") as process:
+        greet(process)
+        assert process.stdin is not None
+        assert process.stdout is not None
+        process.stdin.write(request(2, "tools/list") + request(3, "tools/call", name="check_quota", arguments={}))
+        process.stdin.flush()
+        answered = {json.loads(process.stdout.readline())["id"] for _ in range(2)}
+        process.stdin.close()
+        rest = process.stdout.read()
+        code = process.wait(timeout=10)
 
-    done = run(tmp_path, "serve", "--sandbox", given=talk, LOG_LEVEL="DEBUG")
-
-    assert done.returncode == 0
-    messages = [json.loads(line) for line in done.stdout.splitlines()]
-    assert all(message["jsonrpc"] == "2.0" for message in messages)
-    assert {message["id"] for message in messages} >= {1, 2}
+    assert answered == {2, 3}
+    assert rest == ""
+    assert code == 0
 
 
 @pytest.mark.parametrize("busy", [False, True], ids=["idle", "with a call under way"])
