@@ -16,6 +16,7 @@ from httpx_retries import Retry, RetryTransport
 
 from kallyai_mcp.api.address import is_loopback
 from kallyai_mcp.api.errors import AnswerLost, KallyAIError, NotConnected
+from kallyai_mcp.api.network import Network, SocketOption
 from kallyai_mcp.api.refusals import retry_after
 
 logger = logging.getLogger(__name__)
@@ -132,22 +133,31 @@ class BoundedTransport(httpx.AsyncBaseTransport):
     async def _exchange(self, request: httpx.Request) -> httpx.Response:
         response = await self._inner.handle_async_request(request)
         response.request = request
+        packed = "Content-Encoding" in response.headers
+        stream = cast("httpx.AsyncByteStream", response.stream)
         body, whole = bytearray(), True
         try:
-            # httpx declares an iterator; what it gives is a generator, which wants closing when it is left early.
-            async with aclosing(cast("AsyncGenerator[bytes, None]", response.aiter_bytes())) as chunks:
+            # httpx declares iterators; what they are are generators, which want closing when they are left early.
+            chunks = aiter(response.aiter_bytes() if packed else stream)
+            async with aclosing(cast("AsyncGenerator[bytes, None]", chunks)):
                 async for chunk in chunks:
                     body += chunk
                     if len(body) > MAX_BODY:
                         whole = False
                         break
         finally:
-            await response.aclose()
+            await stream.aclose()
+        response.extensions["whole"] = whole
+        if not packed:
+            response.stream = httpx.ByteStream(bytes(body))
+            await response.aread()
+            return response
         headers = httpx.Headers(response.headers)
         for name in ("Content-Encoding", "Content-Length", "Transfer-Encoding"):
             headers.pop(name, None)
-        extensions = {**response.extensions, "whole": whole}
-        return httpx.Response(response.status_code, headers=headers, content=bytes(body), extensions=extensions)
+        return httpx.Response(
+            response.status_code, headers=headers, content=bytes(body), extensions=response.extensions
+        )
 
     async def aclose(self) -> None:
         """Closes the transport within."""
@@ -192,14 +202,10 @@ def over_network(base_url: httpx.URL) -> httpx.AsyncBaseTransport:
         ValueError: The environment names a proxy of a kind that can't be used, or certificates that can't be read.
     """
     try:
-        return httpx.AsyncHTTPTransport(
-            # On plain http no TLS is spoken; a context that trusts nobody spares loading everybody's certificates.
-            verify=ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT) if base_url.scheme == "http" else True,
-            proxy=_proxy_for(base_url),
-            # Each call under way holds a connection for minutes: a limit would be a limit of calls.
-            limits=httpx.Limits(max_connections=None, max_keepalive_connections=20),
-            socket_options=list(_keep_alive()),
-        )
+        # On plain http no TLS is spoken; a context that trusts nobody spares loading everybody's certificates.
+        plain = base_url.scheme == "http"
+        tls = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT) if plain else httpx.create_ssl_context()
+        return Network(tls, proxy=_proxy_for(base_url), socket_options=_keep_alive())
     except OSError:
         raise ValueError("SSL_CERT_FILE or SSL_CERT_DIR in the environment names nothing that can be read") from None
     except (ValueError, ImportError):
@@ -214,7 +220,7 @@ def _proxy_for(base_url: httpx.URL) -> str | None:
     return f"http://{proxy}" if proxy and "://" not in proxy else proxy
 
 
-def _keep_alive() -> Iterator[tuple[int, int, int]]:
+def _keep_alive() -> Iterator[SocketOption]:
     """Probes each minute: a call keeps its connection silent for longer than many a router remembers it."""
     yield socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1
     # Linux and Windows call the idle time TCP_KEEPIDLE, macOS TCP_KEEPALIVE.
