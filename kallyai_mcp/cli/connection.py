@@ -204,6 +204,9 @@ class _FrontDesk:
         tokens = await self._connection.credentials.current()
         return SignedIn(tokens.who) if tokens is not None else None
 
+    async def account(self) -> str:
+        return (await self._connection.scope()).account
+
     async def link(self) -> SignInLink | None:
         session = self._connection.session
         if session is None or not self._links:

@@ -2,12 +2,10 @@
 
 from typing import Annotated, Any
 
-import anyio
 from mcp.server.mcpserver import Context
 from mcp.types import CallToolResult
 
-from kallyai_mcp.api.errors import Forbidden, NotFound
-from kallyai_mcp.api.models import Statistics, Subscription
+from kallyai_mcp.api.models import Statistics
 from kallyai_mcp.tools.desk import Desk
 from kallyai_mcp.tools.results import BillingAnswer, QuotaAnswer, SignInAnswer, answer
 from kallyai_mcp.tools.words import account as words
@@ -17,7 +15,8 @@ from kallyai_mcp.tools.words.plain import one_line
 async def check_quota(*, ctx: Context[Desk, Any]) -> Annotated[CallToolResult, QuotaAnswer]:
     """Check the minutes and calls (or credits) left, the plan, and when it renews."""
     desk = ctx.request_context.lifespan_context
-    statistics, subscription = await _figures(desk)
+    account = await desk.reception.account()
+    statistics, subscription = await desk.plans.figures(desk.api(), account, desk.now())
     plan = subscription.plan if subscription else None
     structure = QuotaAnswer(
         **statistics.model_dump(include=set(QuotaAnswer.model_fields) & set(Statistics.model_fields)),
@@ -26,27 +25,6 @@ async def check_quota(*, ctx: Context[Desk, Any]) -> Annotated[CallToolResult, Q
     )
     text = words.quota(statistics, subscription, zone_name=desk.timezone, now=desk.now())
     return answer(text, structure)
-
-
-async def _figures(desk: Desk) -> tuple[Statistics, Subscription | None]:
-    """The statistics, and the subscription where there is one that this sign-in may read; both asked for at once."""
-    subscription: list[Subscription] = []
-
-    async def ask_for_subscription() -> None:
-        try:
-            subscription.append(await desk.api().get_subscription())
-        except (Forbidden, NotFound):
-            return
-
-    statistics: list[Statistics] = []
-
-    async def ask_for_statistics() -> None:
-        statistics.append(await desk.api().get_statistics())
-
-    async with anyio.create_task_group() as group:
-        group.start_soon(ask_for_subscription)
-        group.start_soon(ask_for_statistics)
-    return statistics[0], subscription[0] if subscription else None
 
 
 async def get_billing_link(*, ctx: Context[Desk, Any]) -> Annotated[CallToolResult, BillingAnswer]:

@@ -1,11 +1,12 @@
 """What the tools work with, put together by `cli` and opened for the server's lifetime."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Protocol
 
 from kallyai_mcp.dialing.dialler import Dialler
+from kallyai_mcp.tools.plans import Plans
 
 if TYPE_CHECKING:
     from kallyai_mcp.api.client import KallyAI
@@ -33,6 +34,14 @@ class Reception(Protocol):
         """Who is signed in; None when nobody is."""
         ...
 
+    async def account(self) -> str:
+        """A name for the account that is signed in, as the ledger has it.
+
+        Raises:
+            NotSignedIn: Nobody is.
+        """
+        ...
+
     async def link(self) -> SignInLink | None:
         """A link that signs in, with something waiting behind it; None where signing in does not go by a link."""
         ...
@@ -50,6 +59,7 @@ class Desk:
         wait_seconds: How long a tool waits for a call to end when it isn't told, in seconds.
         now: The clock.
         embedded: KallyAI is the embedded sandbox, whose pages nobody can open.
+        plans: What each account subscribes to.
     """
 
     api: "Callable[[], KallyAI]"
@@ -59,3 +69,4 @@ class Desk:
     wait_seconds: float
     now: Callable[[], datetime]
     embedded: bool = False
+    plans: Plans = field(default_factory=Plans)

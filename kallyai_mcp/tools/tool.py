@@ -56,24 +56,27 @@ class TelephoneTool(Tool):
         """
         desk: Desk = context.request_context.lifespan_context
         given = without_blanks(arguments)
-        problems = self._problems(given, desk)
+        checked, problems = self._checked(given, desk)
         if problems:
             note_failure("invalid_arguments")
             raise ToolError(wrong_arguments(problems, dials=self.dials))
         try:
-            result = await self.fn(**self.fn_metadata.validate_arguments(given), ctx=context)
+            result = await self.fn(**checked, ctx=context)
             return self.fn_metadata.convert_result(result) if convert_result else result
         except KallyAIError as error:
             raise ToolError(await error_text(error, desk, tool=self.name, dials=self.dials)) from error
 
-    def _problems(self, given: Mapping[str, Any], desk: Desk) -> list[Problem]:
+    def _checked(self, given: Mapping[str, Any], desk: Desk) -> tuple[dict[str, Any], list[Problem]]:
+        """The arguments as the tool takes them, and what is wrong with them."""
         problems = unknown_arguments(self.name, given, self.fn_metadata.arg_model.model_fields)
+        checked: dict[str, Any] = {}
         try:
-            self.fn_metadata.validate_arguments(dict(given))
+            checked = self.fn_metadata.validate_arguments(dict(given))
         except ValidationError as error:
             problems += problems_of(error)
         wrong = {problem.argument for problem in problems}
-        return problems + check_arguments({k: v for k, v in given.items() if k not in wrong}, now=desk.now())
+        problems += check_arguments({k: v for k, v in given.items() if k not in wrong}, now=desk.now())
+        return checked, problems
 
 
 async def error_text(error: KallyAIError, desk: Desk, *, tool: str, dials: bool) -> str:

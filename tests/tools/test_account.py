@@ -247,3 +247,37 @@ async def test_a_reading_tool_explains_what_went_wrong(
 
     assert answer.is_error
     assert answer.text.startswith(words)
+
+
+async def test_what_an_account_subscribes_to_is_asked_once_a_minute_or_when_its_figures_tell_of_another_plan(
+    tmp_path: Path, clock: ManualClock
+) -> None:
+    asked_for: list[str] = []
+    figures = {"plan_type": "personal", "minutes_remaining": 30, "minutes_allocated": 30}
+
+    def answer(request: Request) -> Response | tuple[int, Any]:
+        asked_for.append(request.url.path.rpartition("/")[2])
+        return 200, figures if asked_for[-1] == "statistics" else {"plan": {"period": "monthly"}, "auto_renew": True}
+
+    async with odd_service(answer) as url:
+        async with telephone(settings_in(tmp_path, API_URL=url, ACCESS_TOKEN=TOKEN), mode="auto", clock=clock) as agent:
+            for _ in range(3):
+                assert "(personal, monthly)" in (await agent.use("check_quota")).text
+            assert sorted(asked_for) == ["statistics", "statistics", "statistics", "subscription"]
+            figures["plan_type"] = "business"
+            assert "(business, monthly)" in (await agent.use("check_quota")).text
+            assert asked_for[4:] == ["statistics", "subscription"]
+            clock.advance(seconds=61)
+            await agent.use("check_quota")
+            assert sorted(asked_for[6:]) == ["statistics", "subscription"]
+
+
+@pytest.mark.parametrize("failing", ["statistics", "subscription"])
+async def test_figures_that_can_not_be_had_are_an_error_whichever_they_are(
+    tmp_path: Path, clock: ManualClock, failing: str
+) -> None:
+    trouble = {"error": {"code": "internal_error", "details": {"message": "Trouble"}}}
+    answer = await asked(tmp_path, clock, "check_quota", (failing, (500, trouble)), ("statistics", (200, STATISTICS)))
+
+    assert answer.is_error
+    assert "internal_error" in answer.text
