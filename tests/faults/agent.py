@@ -63,16 +63,13 @@ class Agent:
         plan: What it is to do, and how.
         world: Where.
         asks: Everything that it has asked, and what came of it.
-        log: What happened, line by line.
         killed_at: How far the call had come, each time that a server was killed.
     """
 
     def __init__(self, plan: Plan, world: World) -> None:
         self.plan = plan
         self.world = world
-        self._began = anyio.current_time()
         self.asks: list[Ask] = []
-        self.log: list[str] = []
         self.killed_at: list[Step] = []
 
     async def ready(self, number: int = 1, *, warm: bool = False) -> list[Server]:
@@ -117,7 +114,7 @@ class Agent:
         seen = await self._use(server, "list_calls", {"limit": 200})
         calls = seen.answer.data.get("calls", []) if seen.answer is not None else []
         for call in calls:
-            if call["status"] in OPEN:
+            if call["status"] in OPEN and self.world.is_new(call["tracking_id"]):
                 await self._look_at(server, call["tracking_id"])
 
     async def _look_at(self, server: Server, tracking_id: str) -> None:
@@ -139,7 +136,7 @@ class Agent:
     ) -> Ask:
         ask = Ask(errand, redial, anyio.current_time())
         self.asks.append(ask)
-        self.note(f"{server.name}: {tool} {dict(arguments)}")
+        self.world.note(f"{server.name}: {tool} {dict(arguments)}")
         try:
             ask.answer = Answer(await server.client.call_tool(tool, dict(arguments), read_timeout_seconds=patience))
         except MCPError as error:
@@ -147,9 +144,5 @@ class Agent:
         else:
             ask.words = ask.answer.text.replace("\n", " / ")
         ask.ended_at = anyio.current_time()
-        self.note(f"{server.name}: {tool} -> {ask.words}")
+        self.world.note(f"{server.name}: {tool} -> {ask.words}")
         return ask
-
-    def note(self, line: str) -> None:
-        """Write into the log."""
-        self.log.append(f"{anyio.current_time() - self._began:6.2f} {line}")

@@ -2,12 +2,20 @@
 
 from collections.abc import Awaitable, Callable
 from functools import partial
+from operator import methodcaller
+from typing import Protocol
 
 import anyio
 
 from tests.faults.agent import LONG, Agent
 from tests.faults.plan import Deed, Step
 from tests.faults.world import Server, step_of
+
+
+class Asking(Protocol):
+    """How the agent asks while its server ends."""
+
+    async def __call__(self, agent: Agent, server: Server, *, again: bool) -> None: ...
 
 
 async def act(agent: Agent) -> Server:
@@ -63,12 +71,34 @@ async def _asks_once_more(agent: Agent, *, redial: bool = False) -> Server:
     return server
 
 
-async def _loses_it(agent: Agent, end: Callable[[Server], Awaitable[None]]) -> Server:
+async def _impatient(agent: Agent, server: Server, *, again: bool) -> None:
+    await agent.ask(server, patience=agent.plan.patience, again=again)
+    await anyio.sleep(agent.plan.pause)  # the plan's own: there is nothing to wait for
+    await agent.ask(server, again=True)
+
+
+async def _twice(agent: Agent, server: Server, *, again: bool) -> None:
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(partial(agent.ask, server, again=again))
+        tasks.start_soon(partial(agent.ask, server, again=True))
+
+
+async def _patient(agent: Agent, server: Server, *, again: bool) -> None:
+    await agent.ask(server, again=again)
+
+
+async def _loses_it(
+    agent: Agent,
+    end: Callable[[Server], Awaitable[None]],
+    *,
+    asks: Asking = _patient,
+    may_die_twice: bool = False,
+) -> Server:
     """Lose the server, and go on with one that ran all the while, or with a new one."""
     server, *others = await agent.ready(2 if agent.plan.witness else 1)
-    await _ended_meanwhile(agent, server, end, again=False)
-    if agent.plan.dies_twice and agent.plan.deed is Deed.KILLED:
-        await _ended_meanwhile(agent, await agent.world.open(), end, again=True)
+    await _ended_meanwhile(agent, server, end, asks, again=False)
+    if may_die_twice and agent.plan.dies_twice:
+        await _ended_meanwhile(agent, await agent.world.open(), end, asks, again=True)
     last = others[0] if others else await agent.world.open()
     if agent.plan.then == "asks again":
         await agent.ask(last, again=True)
@@ -79,12 +109,12 @@ async def _loses_it(agent: Agent, end: Callable[[Server], Awaitable[None]]) -> S
 
 
 async def _ended_meanwhile(
-    agent: Agent, server: Server, end: Callable[[Server], Awaitable[None]], *, again: bool
+    agent: Agent, server: Server, end: Callable[[Server], Awaitable[None]], asks: Asking, *, again: bool
 ) -> None:
     """Ask, and end the server at the plan's moment."""
     plan = agent.plan
     async with anyio.create_task_group() as tasks:
-        tasks.start_soon(partial(agent.ask, server, again=again))
+        tasks.start_soon(partial(asks, agent, server, again=again))
         if plan.step is None or again:
             await anyio.sleep(plan.moment)  # the plan's own moment: there is nothing to wait for
         elif plan.step is Step.NO_ROW:
@@ -92,10 +122,10 @@ async def _ended_meanwhile(
         else:
             await agent.world.until(plan.step, LONG)
         await end(server)
-        agent.note(f"{server.name}: ended")
+        agent.world.note(f"{server.name}: ended")
     steps = [step_of(row) for row in await agent.world.rows()] or [Step.NO_ROW]
     agent.killed_at.append(steps[-1])
-    agent.note(f"the ledger then: {', '.join(steps)}")
+    agent.world.note(f"the ledger then: {', '.join(steps)}")
 
 
 _DEEDS: dict[Deed, Callable[[Agent], Awaitable[Server]]] = {
@@ -106,7 +136,11 @@ _DEEDS: dict[Deed, Callable[[Agent], Awaitable[Server]]] = {
     Deed.SAME_INSTANT: _same_instant,
     Deed.ASKS_ONCE_MORE: _asks_once_more,
     Deed.REDIALS: partial(_asks_once_more, redial=True),
-    Deed.KILLED: partial(_loses_it, end=Server.kill),
-    Deed.LEAVES: partial(_loses_it, end=Server.leave),
-    Deed.TERMINATES: partial(_loses_it, end=Server.terminate),
+    Deed.KILLED: partial(_loses_it, end=methodcaller("kill"), may_die_twice=True),
+    Deed.LEAVES: partial(_loses_it, end=methodcaller("leave")),
+    Deed.TERMINATES: partial(_loses_it, end=methodcaller("terminate")),
+    Deed.WORKER_KILLED: partial(_loses_it, end=methodcaller("kill"), may_die_twice=True),
+    Deed.WORKER_TERMINATED: partial(_loses_it, end=methodcaller("terminate"), may_die_twice=True),
+    Deed.WORKER_TIMES_OUT: partial(_loses_it, end=methodcaller("kill"), asks=_impatient, may_die_twice=True),
+    Deed.WORKERS_AT_ONCE: partial(_loses_it, end=methodcaller("kill"), asks=_twice, may_die_twice=True),
 }

@@ -74,7 +74,7 @@ class Evidence:
         """Everything that a person needs to understand the run and to repeat it."""
         return "\n".join(
             chain(
-                [f"uv run python -m tests.faults --runs 1 --seed {self.plan.seed}", self.plan.words()],
+                [self.plan.command, self.plan.words()],
                 (f"VIOLATED {violation.law}: {violation.words}" for violation in violations),
                 ["what happened:", *self.log],
                 ["the service's calls:", *(json.dumps(dict(call)) for call in self.placed)],
@@ -97,7 +97,7 @@ async def settled(world: World, agent: Agent, last: Server) -> Evidence:
         while unsettled := [row for row in await world.rows() if row["state"] in UNDER_WAY]:
             await last.client.call_tool("get_call", {"call_id": unsettled[0]["tracking_id"], "wait_seconds": 10})
     # A call that the dialler gave up on can be going on: it is to be found once it has ended.
-    await world.until_all_calls_are_over()
+    await world.service.until_all_calls_are_over()
     shown: dict[str, Mapping[str, Any]] = {}
     with anyio.move_on_after(LONG):
         tracking_ids = [row["tracking_id"] for row in await world.rows()]

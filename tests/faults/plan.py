@@ -15,6 +15,9 @@ SPEED = 12.0
 SETTLE_SECONDS = 7.0
 """For how long the server looks for a lost call: longer than one lasts, as the setting demands."""
 
+WORKERS_WAIT_SECONDS = 2.0
+"""`WAIT_SECONDS` of two workers, which outlive a plan; the plans' own arguments mostly say otherwise."""
+
 NUMBERS = {
     "+12025550100": 57.6,
     "+14155551234": 58.0,
@@ -73,9 +76,16 @@ class Deed(StrEnum):
     KILLED = "loses its server to kill -9"
     LEAVES = "closes its server's stdin with the call under way"
     TERMINATES = "sends its server SIGTERM with the call under way"
+    WORKER_KILLED = "loses one of two workers to kill -9"
+    WORKER_TERMINATED = "loses one of two workers to SIGTERM"
+    WORKER_TIMES_OUT = "loses patience, and one of two workers to kill -9"
+    WORKERS_AT_ONCE = "asks twice at once, and loses one of two workers to kill -9"
 
 
-DEADLY = (Deed.KILLED, Deed.LEAVES, Deed.TERMINATES)
+OF_WORKERS = (Deed.WORKER_KILLED, Deed.WORKER_TERMINATED, Deed.WORKER_TIMES_OUT, Deed.WORKERS_AT_ONCE)
+"""The deeds at two workers over HTTP; all others are at servers over stdio."""
+
+DEADLY = (Deed.KILLED, Deed.LEAVES, Deed.TERMINATES, *OF_WORKERS)
 """The deeds in which a server ends before its work is done."""
 
 _DECK = (
@@ -128,6 +138,9 @@ class Plan:
         dies_twice: The server that takes over dies as well.
         then: What the agent does in the process that outlives the others.
         retyped: When it asks again, it types the same in another way.
+        pause: Seconds for which an agent that has lost patience with two workers thinks before it asks again.
+        announced: The ledger is told that a worker has gone; else nobody knows before it has been silent for long.
+        comes_back: A worker that has gone is started again at once.
     """
 
     seed: int
@@ -145,6 +158,9 @@ class Plan:
     dies_twice: bool
     then: Then
     retyped: bool
+    pause: float = 0
+    announced: bool = False
+    comes_back: bool = False
 
     @classmethod
     def of(cls, seed: int) -> "Plan":
@@ -161,7 +177,7 @@ class Plan:
             mode=rng.choice(("auto", "legacy")),
             number=number,
             errands=_errands(seed, rng),
-            faults=_misbehaviour(rng, NUMBERS[number] / SPEED, certainly_lost=step is Step.LOST),
+            faults=misbehaviour(rng, NUMBERS[number] / SPEED, certainly_lost=step is Step.LOST),
             deed=deed,
             wait_seconds=0 if step is Step.ENDED else wait_seconds,  # nobody may be there to be told
             setting_seconds=rng.choice([0.3, 45.0]),
@@ -178,6 +194,12 @@ class Plan:
     def kinds(self) -> frozenset[Kind]:
         """The kinds of faults that are armed."""
         return frozenset(fault.kind for fault in self.faults.faults)
+
+    @property
+    def command(self) -> str:
+        """The line that repeats it."""
+        kind = " --workers" if self.deed in OF_WORKERS else ""
+        return f"uv run python -m tests.faults{kind} --runs 1 --seed {self.seed}"
 
     @property
     def all_is_well(self) -> bool:
@@ -203,12 +225,15 @@ class Plan:
 
     def _deed_words(self) -> str:
         parts = [str(self.deed)]
-        if self.deed in (Deed.TIMES_OUT, Deed.ANOTHER_PROCESS):
+        if self.deed in (Deed.TIMES_OUT, Deed.ANOTHER_PROCESS, Deed.WORKER_TIMES_OUT):
             parts.append(f"after {self.patience:.2f} s")
+        if self.pause:
+            parts.append(f"(to ask again {self.pause:.2f} s later)")
         if self.deed in DEADLY:
             parts.append(f"at the step {self.step}" if self.step else f"after {self.moment:.2f} s")
-            if self.deed is Deed.KILLED and self.dies_twice:
+            if self.deed is not Deed.LEAVES and self.deed is not Deed.TERMINATES and self.dies_twice:
                 parts.append("and the next one the same way")
+            parts += ["(which is announced)"] * self.announced + ["(and started again)"] * self.comes_back
             whom = "another one that ran all the while" if self.witness else "a new one"
             parts.append(f"and {self.then} in {whom}")
         if self.retyped:
@@ -221,7 +246,8 @@ def _errands(seed: int, rng: random.Random) -> tuple[str, ...]:
     return (first, f"Ask whether dogs are welcome, errand {seed}") if rng.random() < 0.15 else (first,)
 
 
-def _misbehaviour(rng: random.Random, call_seconds: float, *, certainly_lost: bool) -> FaultPlan:
+def misbehaviour(rng: random.Random, call_seconds: float, *, certainly_lost: bool) -> FaultPlan:
+    """How the service misbehaves, for calls that last so long; `certainly_lost`: it takes an answer away first."""
     if worst := rng.random() < 0.3:
         on_post = [_fault(rng, "POST", _WORST, call_seconds) for _ in range(rng.randint(2, 4))]
     else:

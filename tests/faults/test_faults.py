@@ -1,4 +1,5 @@
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, get_args
 
@@ -6,11 +7,13 @@ import pytest
 from mcp.types import CallToolResult, TextContent
 
 from kallyai_mcp.sandbox.faults import FaultPlan, Kind
-from tests.faults.__main__ import table, vain
+from tests.faults.__main__ import SERVERS, WORKERS, Suite, table, vain
 from tests.faults.agent import Ask
 from tests.faults.oracle import Evidence, Law, judge
-from tests.faults.plan import DEADLY, Deed, Plan, Step, plans
-from tests.faults.trial import Tally, Verdict, run_all
+from tests.faults.plan import DEADLY, OF_WORKERS, Deed, Plan, Step, plans
+from tests.faults.trial import Tally, Verdict, run_all, run_over_workers
+from tests.faults.worker_plan import worker_plan, worker_plans
+from tests.redis_server import binary
 from tests.telephone import Answer
 
 RUNS = 100
@@ -18,6 +21,9 @@ RUNS = 100
 
 FEW = 4
 """How many those are."""
+
+QUICK_AT_WORKERS = (1543, 2149)
+"""Seeds, one of each era, with short calls and a worker whose death is announced; in CI's runs some are just silent."""
 
 ERRAND = "Ask for the opening hours"
 TOKEN = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJzYW5kYm94In0.c2lnbmF0dXJlLW9mLW5vdGhpbmc"
@@ -41,22 +47,40 @@ async def test_whatever_goes_wrong_a_call_is_dialled_at_most_once_and_its_outcom
     assert tally.fired.total() > 0
 
 
-def test_a_hundred_runs_in_which_not_everything_happened_prove_nothing() -> None:
-    everything = Tally(runs=RUNS, deeds=Counter(Deed), fired=Counter(get_args(Kind)))
-    no_stall = replace(everything, fired=everything.fired - Counter(["stall"]))
-    nobody_killed = replace(everything, deeds=everything.deeds - Counter([Deed.KILLED]))
+async def test_a_call_is_dialled_at_most_once_and_not_lost_when_one_of_two_workers_is_killed() -> None:
+    binary()
+    broken: list[str] = []
+    ended: list[bool] = []
 
-    assert not vain(everything)
-    assert vain(no_stall) == ["no run had: stall"]
-    assert vain(nobody_killed) == [f"no run had: {Deed.KILLED}"]
-    assert not vain(replace(no_stall, runs=RUNS - 1))
+    def seen(verdict: Verdict) -> None:
+        if verdict.violations:
+            broken.append(verdict.report())
+        ended.append(bool(verdict.evidence.killed_at))
+
+    tally = await run_over_workers([worker_plan(seed) for seed in QUICK_AT_WORKERS], len(QUICK_AT_WORKERS), seen)
+
+    assert not broken, "\n\n".join(broken)
+    assert ended == [True] * len(QUICK_AT_WORKERS)
+    assert tally.placed > 0
+
+
+@pytest.mark.parametrize(("suite", "deed"), [(SERVERS, Deed.KILLED), (WORKERS, Deed.WORKER_KILLED)])
+def test_a_hundred_runs_in_which_not_everything_happened_prove_nothing(suite: Suite, deed: Deed) -> None:
+    everything = Tally(runs=RUNS, deeds=Counter(suite.deeds), fired=Counter(get_args(Kind)))
+    no_stall = replace(everything, fired=everything.fired - Counter(["stall"]))
+    nobody_killed = replace(everything, deeds=everything.deeds - Counter([deed]))
+
+    assert not vain(everything, suite)
+    assert vain(no_stall, suite) == ["no run had: stall"]
+    assert vain(nobody_killed, suite) == [f"no run had: {deed}"]
+    assert not vain(replace(no_stall, runs=RUNS - 1), suite)
 
 
 def test_a_hundred_plans_have_everything_in_them() -> None:
     hundred = list(plans(0, RUNS))
 
     assert {kind for plan in hundred for kind in plan.kinds} == set(get_args(Kind))
-    assert {plan.deed for plan in hundred} == set(Deed)
+    assert {plan.deed for plan in hundred} == set(Deed) - set(OF_WORKERS)
     assert {plan.step for plan in hundred} == {None, *Step} - {Step.HANDED_OUT}
     assert {plan.mode for plan in hundred} == {"auto", "legacy"}
     quirks = {(plan.faults.list_only_ended, plan.faults.forget_key_when_ended) for plan in hundred}
@@ -67,12 +91,25 @@ def test_a_hundred_plans_have_everything_in_them() -> None:
     assert any(len(plan.errands) == 2 for plan in hundred)
 
 
-def test_a_seed_is_always_the_same_plan_and_says_it_in_words() -> None:
+def test_a_hundred_plans_for_workers_have_everything_in_them() -> None:
+    hundred = list(worker_plans(0, RUNS))
+
+    assert {kind for plan in hundred for kind in plan.kinds} == set(get_args(Kind))
+    assert {plan.deed for plan in hundred} == set(OF_WORKERS)
+    assert {plan.step for plan in hundred} == {None, *Step} - {Step.HANDED_OUT}
+    assert {plan.mode for plan in hundred} == {"auto", "legacy"}
+    assert {len(plan.errands) for plan in hundred} == {1, 2, 3, 4, 5}
+    assert {plan.announced for plan in hundred} == {plan.comes_back for plan in hundred} == {True, False}
+    assert {plan.comes_back for plan in hundred if plan.dies_twice} == {True}
+
+
+@pytest.mark.parametrize("plan_of", [Plan.of, worker_plan])
+def test_a_seed_is_always_the_same_plan_and_says_it_in_words(plan_of: Callable[[int], Plan]) -> None:
     for seed in range(RUNS):
-        assert Plan.of(seed) == Plan.of(seed)
-        assert str(Plan.of(seed).deed) in Plan.of(seed).words()
-        for kind in Plan.of(seed).kinds:
-            assert kind in Plan.of(seed).words()
+        assert plan_of(seed) == plan_of(seed)
+        assert str(plan_of(seed).deed) in plan_of(seed).words()
+        for kind in plan_of(seed).kinds:
+            assert kind in plan_of(seed).words()
 
 
 # The oracle, so that no run can pass because nobody looks
@@ -216,6 +253,10 @@ def test_a_report_says_how_to_repeat_the_run_and_what_was_broken() -> None:
     assert "VIOLATED dialled twice" in report
     for part in ("c1", "c2", "t1", "t2", "a word", "a line"):
         assert part in report
+
+
+def test_a_report_of_a_run_at_workers_is_repeated_at_workers() -> None:
+    assert "python -m tests.faults --workers --runs 1 --seed 7" in Evidence(worker_plan(7), TOKEN).report([])
 
 
 def test_the_table_counts_what_was_broken() -> None:

@@ -4,7 +4,7 @@ import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 
 import anyio
@@ -12,14 +12,18 @@ from mcp.shared.exceptions import MCPError
 
 from tests.faults.agent import Agent
 from tests.faults.deeds import act
+from tests.faults.folder import Folder
 from tests.faults.oracle import Evidence, Law, Violation, judge, settled
 from tests.faults.plan import DEADLY, Plan, Step
+from tests.faults.shift import Shift
+from tests.faults.workers import Workers
 from tests.faults.world import ServerFailed, World
 
 RUN_SECONDS = 240.0
 """After how long a run counts as hung; the longest ones take a minute on a machine that is not overloaded."""
 
 _STARTING = 2
+_SHIFTS = 10  # how many runs two workers do before they are replaced
 
 
 @dataclass(frozen=True)
@@ -60,35 +64,29 @@ class Tally:
         self.deeds[evidence.plan.deed] += 1
 
 
-async def run(plan: Plan, starting: anyio.CapacityLimiter) -> Verdict:
-    """Carry one plan out in a world of its own.
-
-    Args:
-        plan: What is to happen.
-        starting: Shared by all who run at the same time; see `World`.
-    """
-    with tempfile.TemporaryDirectory(prefix="faults-") as folder:
-        world = World(plan, Path(folder), starting)
-        evidence = Evidence(plan, world.token)
-        failed: list[str] = []
-        async with world:
-            agent = Agent(plan, world)
-            try:
-                with anyio.fail_after(RUN_SECONDS):
-                    last = await act(agent)
-                    evidence = await settled(world, agent, last)
-            except TimeoutError:
-                failed.append(f"the run was not over after {RUN_SECONDS:g} s")
-            except ServerFailed as error:
-                failed.append(str(error))
-            except MCPError as error:
-                failed.append(f"the last server has gone: {error}")
-            evidence.placed = await world.placed()
-            evidence.rows = await world.rows()
-        evidence.asks, evidence.log = agent.asks, agent.log
-        evidence.stderr = world.stderr()
-        evidence.failed = failed + [f"{name} did not end when it was told to leave" for name in world.hung]
-        return Verdict(evidence, judge(evidence))
+async def run(world: World) -> Verdict:
+    """Carry the plan of this world out, and judge what came of it."""
+    plan = world.plan
+    evidence = Evidence(plan, world.token)
+    failed: list[str] = []
+    async with world:
+        agent = Agent(plan, world)
+        try:
+            with anyio.fail_after(RUN_SECONDS):
+                last = await act(agent)
+                evidence = await settled(world, agent, last)
+        except TimeoutError:
+            failed.append(f"the run was not over after {RUN_SECONDS:g} s")
+        except ServerFailed as error:
+            failed.append(str(error))
+        except MCPError as error:
+            failed.append(f"the last server has gone: {error}")
+        evidence.placed = await world.placed()
+        evidence.rows = await world.rows()
+    evidence.asks, evidence.log = agent.asks, world.log
+    evidence.stderr = world.stderr()
+    evidence.failed = failed + [f"{name} did not end when it was told to leave" for name in world.hung]
+    return Verdict(evidence, judge(evidence))
 
 
 def _batched(plans: Iterable[Plan], size: int) -> Iterator[list[Plan]]:
@@ -108,7 +106,8 @@ async def run_all(plans: Iterable[Plan], jobs: int, seen: Callable[[Verdict], ob
 
     async def one(plan: Plan) -> None:
         async with slots:
-            verdict = await run(plan, starting)
+            with tempfile.TemporaryDirectory(prefix="faults-") as folder:
+                verdict = await run(Folder(plan, Path(folder), starting))
         tally.add(verdict)
         seen(verdict)
 
@@ -116,4 +115,29 @@ async def run_all(plans: Iterable[Plan], jobs: int, seen: Callable[[Verdict], ob
         for together in _batched(plans, jobs):
             for plan in sorted(together, key=lambda plan: plan.deed not in DEADLY):
                 tasks.start_soon(one, plan)
+    return tally
+
+
+async def run_over_workers(plans: Iterable[Plan], jobs: int, seen: Callable[[Verdict], object]) -> Tally:
+    """Carry many plans out at pairs of workers, `jobs` pairs at once; `seen` is told of each as it ends."""
+    tally = Tally()
+    starting, left = anyio.CapacityLimiter(_STARTING), iter(plans)
+
+    async def one_pair() -> None:
+        for plan in left:
+            with tempfile.TemporaryDirectory(prefix="faults-") as folder:
+                async with Workers(Path(folder), starting) as workers:
+                    await some_shifts(workers, chain([plan], islice(left, _SHIFTS - 1)))
+
+    async def some_shifts(workers: Workers, mine: Iterable[Plan]) -> None:
+        for plan in mine:
+            verdict = await run(Shift(plan, workers))
+            tally.add(verdict)
+            seen(verdict)
+            if verdict.violations:  # what it has left behind is not to be the next one's trouble
+                return
+
+    async with anyio.create_task_group() as tasks:
+        for _ in range(jobs):
+            tasks.start_soon(one_pair)
     return tally

@@ -1,0 +1,38 @@
+"""What serving over HTTP is held against: a bare `MCPServer` on `/mcp`, with and without an HTTP call behind its tool.
+
+    python -m tests.bench.bare_http PORT UPSTREAM_URL
+
+It is served as its own `streamable_http_app` by what `pip install mcp` brings: uvicorn with h11 on asyncio's loop.
+"""
+
+import sys
+from typing import Any
+
+import httpx
+import uvicorn
+from mcp.server.mcpserver import MCPServer
+
+
+def build(upstream: str) -> MCPServer[Any]:
+    """A server with `echo`, which calls nobody, and `check_quota`, which gets the statistics of `upstream`."""
+    server = MCPServer("bare", log_level="WARNING")
+    client = httpx.AsyncClient(base_url=upstream, headers={"Authorization": "Bearer a-token"})
+
+    @server.tool()
+    def echo(text: str) -> str:
+        """Say it again."""
+        return text
+
+    @server.tool()
+    async def check_quota() -> dict[str, Any]:
+        """Get what is left."""
+        response = await client.get("/v1/users/me/statistics")
+        quota: dict[str, Any] = response.raise_for_status().json()
+        return quota
+
+    return server
+
+
+if __name__ == "__main__":
+    app = build(sys.argv[2]).streamable_http_app(stateless_http=True)
+    uvicorn.run(app, port=int(sys.argv[1]), http="h11", loop="asyncio", log_level="warning", access_log=False)
