@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal
 
 from mcp.server.mcpserver import Context
 from mcp.types import CallToolResult
+from mcp.types.version import HANDSHAKE_PROTOCOL_VERSIONS
 from pydantic import Field
 
 from kallyai_mcp.api.models import Call, IsoDate, Submission, TimeOfDay
@@ -63,7 +64,7 @@ async def make_call(
     )
     placed = await desk.dialler.place(submission, timezone=timezone or desk.timezone, redial=redial)
     record = await _followed(desk, placed.record, wait_seconds, ctx)
-    return await told(desk, record, is_new=placed.is_new)
+    return await told(desk, record, is_new=placed.is_new, heard=_is_heard(placed.record, ctx))
 
 
 async def get_call(
@@ -76,7 +77,8 @@ async def get_call(
     desk = ctx.request_context.lifespan_context
     record = await desk.dialler.find(call_id)
     if record is not None:
-        return await told(desk, await _followed(desk, record, wait_seconds, ctx), is_new=None)
+        followed = await _followed(desk, record, wait_seconds, ctx)
+        return await told(desk, followed, is_new=None, heard=_is_heard(record, ctx))
     call = await desk.api().get_call(call_id)
     return _of_the_service(call, desk.now())
 
@@ -92,14 +94,33 @@ async def _followed(desk: Desk, record: Record, wait_seconds: float | None, ctx:
     return await desk.dialler.wait(record, seconds, tell)
 
 
-async def told(desk: Desk, record: Record, *, is_new: bool | None) -> CallToolResult:
-    """What there is to say of `record`; `is_new` is None when it was asked about, not asked for.
+def _is_heard(record: Record, ctx: Context[Desk, Any]) -> bool:
+    """Whether a client that had to wait for the end of `record` is sure to be there still, or has said that it is not.
+
+    Over Streamable HTTP a client of the 2025 era that gives up leaves its request open and says so in another one, which
+    may reach another worker and in any case knows of no session (`stateless_http`). In 2026-07-28 it ends the request.
+    """
+    request = ctx.request_context
+    has_no_session = request.request is not None and request.request.url.path.endswith("/mcp")
+    return not (record.is_under_way and has_no_session and request.protocol_version in HANDSHAKE_PROTOCOL_VERSIONS)
+
+
+async def told(desk: Desk, record: Record, *, is_new: bool | None, heard: bool = True) -> CallToolResult:
+    """What there is to say of `record`.
+
+    Args:
+        desk: The server's.
+        record: The call.
+        is_new: None when it was asked about, not asked for.
+        heard: False when the client may have given up unnoticed: the outcome then counts as not handed out, so that
+            the same call asked for next is told it, not placed again.
 
     Raises:
         KallyAIError: It was refused: nothing was dialled.
     """
     now = desk.now()
-    await desk.dialler.hand_out(record)
+    if heard:
+        await desk.dialler.hand_out(record)
     if record.state is State.REFUSED and record.error is not None:
         raise record.error
     if record.call is not None:
