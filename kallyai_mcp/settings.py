@@ -14,6 +14,7 @@ from kallyai_mcp.api.address import check_api_url
 TokenStoreChoice = Literal["auto", "keyring", "file"]
 LogLevel = Literal["DEBUG", "INFO", "WARNING", "ERROR"]
 LogFormat = Literal["text", "json"]
+Auth = Literal["none", "secret", "caller"]
 
 LIVE_API_URL = "https://api.kallyai.com"
 WAIT_LIMIT = 1800
@@ -45,6 +46,8 @@ class Settings:
         settle_seconds: `SETTLE_SECONDS`: for how long a call whose answer was lost is looked for.
         keep_days: `KEEP_DAYS`: after how many days the ledger forgets a call.
         sandbox: `SANDBOX`: serve on the embedded sandbox.
+        auth: `AUTH`: who may come in over HTTP: anybody on this machine, whoever has the secret, or whoever brings a
+            KallyAI access token.
         mcp_token: `MCP_TOKEN`: the bearer that a client needs over HTTP.
         allowed_hosts: `ALLOWED_HOSTS`: names that the HTTP server may be called by, with `:*` for any port.
         allowed_origins: `ALLOWED_ORIGINS`: web pages that may use the HTTP server, with `:*` for any port.
@@ -65,6 +68,7 @@ class Settings:
     settle_seconds: float = 300
     keep_days: float = 90
     sandbox: bool = False
+    auth: Auth = "none"
     mcp_token: str | None = None
     allowed_hosts: tuple[str, ...] = ()
     allowed_origins: tuple[str, ...] = ()
@@ -119,6 +123,7 @@ class Settings:
             settle_seconds=_amount("SETTLE_SECONDS", text("SETTLE_SECONDS"), "seconds", 86400, cls.settle_seconds),
             keep_days=_amount("KEEP_DAYS", text("KEEP_DAYS"), "days", 36500, cls.keep_days),
             sandbox=_switch("SANDBOX", text("SANDBOX")),
+            auth=_choice("AUTH", text("AUTH"), Auth, cls.auth),
             mcp_token=mcp_token,
             allowed_hosts=_listed(text("ALLOWED_HOSTS")),
             allowed_origins=_listed(text("ALLOWED_ORIGINS")),

@@ -1,8 +1,11 @@
-"""`kallyai-mcp serve --transport http` (or sse): one server for many clients."""
+"""One server for many clients: `kallyai-mcp serve --transport http` (or sse), and the app for uvicorn's own workers."""
 
+import asyncio
 import gc
+import importlib.util
 import logging
-from collections.abc import AsyncIterator
+import multiprocessing
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -16,26 +19,34 @@ from starlette.applications import Starlette
 
 from kallyai_mcp.api.address import is_loopback
 from kallyai_mcp.api.errors import Forbidden, KallyAIError
-from kallyai_mcp.auth.callers import CallerVerifier, secret_verifier
+from kallyai_mcp.auth.callers import CallerVerifier, SecretVerifier
 from kallyai_mcp.auth.session import StaticTokens
 from kallyai_mcp.cli.connection import Connection, open_desk
 from kallyai_mcp.logs import configure
 from kallyai_mcp.server import build_server
-from kallyai_mcp.settings import Settings
+from kallyai_mcp.settings import Settings, SettingsError
 from kallyai_mcp.telemetry import configure_from_environment
 from kallyai_mcp.tools.desk import Desk
-from kallyai_mcp.transports.door import CannotTell, Door, Verifier
-from kallyai_mcp.transports.http import Check, http_app
-from kallyai_mcp.transports.patience import serve_app
+from kallyai_mcp.transports.door import Door
+from kallyai_mcp.transports.http import READY_SECONDS, Check, http_app
+from kallyai_mcp.transports.patience import NotStarted, serve_app
 from kallyai_mcp.transports.rates import Rates
+from kallyai_mcp.transports.strangers import CannotTell, Verifier
 
 if TYPE_CHECKING:
+    from kallyai_mcp.dialing.ledger import Ledger
     from kallyai_mcp.sandbox.app import SandboxApp
 
 _log = logging.getLogger(__name__)
 
 _VERDICT_SECONDS = 10.0
 """How long KallyAI may take to say whether a token is good."""
+
+_WRONG_BEARERS = "20/minute"
+"""How many bearers that are not good may come from one address."""
+
+_NO_START = 3
+"""The exit code by which a worker tells uvicorn that starting it again would not help."""
 
 _LOOPBACK_HOSTS = ("127.0.0.1:*", "localhost:*", "[::1]:*")
 _LOOPBACK_ORIGINS = tuple(f"http://{host}" for host in _LOOPBACK_HOSTS)
@@ -47,13 +58,23 @@ class _CannotServe(click.ClickException):
 
 @dataclass(frozen=True)
 class Place:
-    """Where the server is, and who may come in: `auth` is `none`, `secret` or `caller`."""
+    """Where the server is, and who may come in.
 
-    host: str
+    Attributes:
+        host: The address; None where it isn't known, which counts as one that others can reach.
+        port: The port.
+        auth: `none`, `secret` or `caller`.
+        sandbox: Serve on the embedded sandbox.
+        speed: How many times faster than real the embedded sandbox's calls are.
+        is_shared: Other workers take connections from the same port.
+    """
+
+    host: str | None
     port: int
     auth: str
     sandbox: bool
     speed: float
+    is_shared: bool = False
 
 
 def serve_over_http(settings: Settings, host: str, port: int, *, auth: str, sandbox: bool, speed: float) -> None:
@@ -62,20 +83,50 @@ def serve_over_http(settings: Settings, host: str, port: int, *, auth: str, sand
     Raises:
         click.ClickException: It can't be served there, or not like this; one line says why.
     """
-    place = Place(host, port, auth, sandbox, speed)
-    configure(settings.log_level, settings.log_format)
-    configure_from_environment()
-    app = build_app(settings, place)
-    gc.freeze()
+    app = _start(settings, Place(host, port, auth, sandbox, speed))
     gc.enable()  # `main` has disabled it while all this was imported
 
     def ready(url: str) -> None:
         click.echo(f"kallyai-mcp serves {url}/mcp and {url}/sse", err=True)
 
     try:
-        anyio.run(lambda: serve_app(app, host, port, ready=ready))
+        anyio.run(lambda: serve_app(app, host, port, ready=ready), backend_options={"use_uvloop": _has_uvloop()})
     except OSError as error:
         raise click.ClickException(f"{host}:{port} can't be listened on: {error.strerror or error}") from None
+    except NotStarted as error:
+        raise click.ClickException(str(error)) from None
+
+
+def from_environment() -> Starlette:
+    """The app, set up by the environment alone, for a web server that is told where to find it.
+
+    Such as `uvicorn --factory kallyai_mcp.cli.http:from_environment --workers 2`. It can't know at which address it is
+    served, so `KALLYAI_AUTH` must say who may come in.
+
+    Raises:
+        SystemExit: A setting can't be used, or it would let in whom it should not; one line on stderr says so.
+    """
+    try:
+        settings = Settings.from_env()
+        if settings.sandbox:
+            raise _CannotServe("KALLYAI_SANDBOX is for `serve`: run `kallyai-mcp sandbox`, and set KALLYAI_API_URL.")
+        is_shared = multiprocessing.parent_process() is not None
+        return _start(settings, Place(None, 0, settings.auth, sandbox=False, speed=1, is_shared=is_shared))
+    except (SettingsError, click.ClickException) as error:
+        click.echo(f"Error: {error}", err=True)
+        raise SystemExit(_NO_START) from None
+
+
+def _start(settings: Settings, place: Place) -> Starlette:
+    configure(settings.log_level, settings.log_format)
+    configure_from_environment()
+    app = build_app(settings, place)
+    gc.freeze()
+    return app
+
+
+def _has_uvloop() -> bool:
+    return importlib.util.find_spec("uvloop") is not None
 
 
 def build_app(settings: Settings, place: Place) -> Starlette:
@@ -92,15 +143,19 @@ def build_app(settings: Settings, place: Place) -> Starlette:
 
         return create_app(data=settings.home / "sandbox.db", speed=place.speed)
 
-    connection = Connection(settings, embedded=embedded if place.sandbox else None, callers=callers)
-    local = is_loopback(place.host)
+    connection = _OneLedger(settings, embedded=embedded if place.sandbox else None, callers=callers)
+    local = _is_local(place)
     rates = Rates(settings.rate_limit, settings.redis_url)
+    wrong = Rates(_WRONG_BEARERS, settings.redis_url, name="wrong bearers")
+    verifier, known = _verifier(settings, connection, place)
     shared = _SharedDesk(connection, links=local and settings.public_url is None)
     server = build_server(shared.visit, log_level=settings.log_level, keep_days=settings.keep_days)
     door = Door(
         hosts=_hosts(settings, local=local),
         origins=(*_LOOPBACK_ORIGINS, *settings.allowed_origins) if local else settings.allowed_origins,
-        verifier=_verifier(settings, connection, place),
+        verifier=verifier,
+        known=known,
+        wrong=wrong,
         issuer=settings.api_url if callers else None,
         public_url=settings.public_url,
         rate=rates,
@@ -113,9 +168,22 @@ def build_app(settings: Settings, place: Place) -> Starlette:
                 yield
         finally:
             with anyio.CancelScope(shield=True):
+                await connection.ledger().aclose()  # which `/ready` may have opened after all
                 await rates.aclose()
+                await wrong.aclose()
 
-    return http_app(server, door, checks=_checks(connection), around=around())
+    return http_app(server, door, checks=_checks(connection), around=around(), sse=not place.is_shared)
+
+
+class _OneLedger(Connection):
+    """A connection whose ledger is one object: the desk's, which `/ready` asks, too."""
+
+    _ledger: "Ledger | None" = None
+
+    def ledger(self) -> "Ledger":
+        if self._ledger is None:
+            self._ledger = super().ledger()
+        return self._ledger
 
 
 class _SharedDesk:
@@ -147,25 +215,36 @@ def _hosts(settings: Settings, *, local: bool) -> tuple[str, ...] | None:
     return (*own, *settings.allowed_hosts) if settings.allowed_hosts else None
 
 
+def _is_local(place: Place) -> bool:
+    return place.host is not None and is_loopback(place.host)
+
+
 def _check(settings: Settings, place: Place) -> None:
-    if place.auth == "none" and not is_loopback(place.host):
+    by = "KALLYAI_AUTH=" if place.host is None else "--auth "
+    if place.auth == "none" and not _is_local(place):
         raise _CannotServe(
-            f"{place.host} can be reached by others, so say who may come in: --auth secret (whoever has "
-            "KALLYAI_MCP_TOKEN) or --auth caller (whoever brings a KallyAI access token)."
+            f"{place.host or 'The server'} can be reached by others, so say who may come in: {by}secret (whoever has "
+            f"KALLYAI_MCP_TOKEN) or {by}caller (whoever brings a KallyAI access token)."
         )
     if place.auth == "secret" and settings.mcp_token is None:
-        raise _CannotServe("--auth secret needs the secret: set KALLYAI_MCP_TOKEN.")
+        raise _CannotServe(f"{by}secret needs the secret: set KALLYAI_MCP_TOKEN.")
     if place.auth == "caller" and place.sandbox:
-        raise _CannotServe("--auth caller needs a KallyAI that gives tokens: run `kallyai-mcp sandbox` beside it.")
+        raise _CannotServe(f"{by}caller needs a KallyAI that gives tokens: run `kallyai-mcp sandbox` beside it.")
 
 
-def _verifier(settings: Settings, connection: Connection, place: Place) -> Verifier | None:
+def _verifier(
+    settings: Settings, connection: Connection, place: Place
+) -> tuple[Verifier | None, Callable[[str], bool]]:
+    """What checks bearers, and what says whether one was good before; see `Door`."""
     if place.auth == "caller":
         return _ask_kallyai(connection.settings)
-    return secret_verifier(settings.mcp_token) if settings.mcp_token is not None else None
+    if settings.mcp_token is None:
+        return None, lambda _: False
+    secret = SecretVerifier(settings.mcp_token)
+    return secret, secret.known
 
 
-def _ask_kallyai(settings: Settings) -> Verifier:
+def _ask_kallyai(settings: Settings) -> tuple[Verifier, Callable[[str], bool]]:
     async def ask(bearer: str) -> object:
         from kallyai_mcp.api.client import KallyAI
 
@@ -189,16 +268,14 @@ def _ask_kallyai(settings: Settings) -> Verifier:
             _log.warning("a caller's token could not be checked: %s", error.code)
             raise CannotTell(error.retry_after or 5) from error
 
-    return verify
+    return verify, verifier.known
 
 
 def _checks(connection: Connection) -> dict[str, Check]:
     async def ledger() -> None:
-        store = connection.ledger()
-        try:
-            await store.has_orphans("", datetime.now(UTC), timedelta())  # the cheapest question there is
-        finally:
-            await store.aclose()
+        # asyncio's time-out, because a ledger shields its steps from anyio's; this one may be left half done.
+        async with asyncio.timeout(READY_SECONDS):
+            await connection.ledger().has_orphans("", datetime.now(UTC), timedelta())  # the cheapest question there is
 
     async def api() -> None:
         await connection.api().reach()

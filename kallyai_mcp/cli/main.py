@@ -3,11 +3,12 @@
 import gc
 import sys
 from pathlib import Path
+from typing import get_args
 
 import click
 
 from kallyai_mcp import __version__
-from kallyai_mcp.settings import Settings, SettingsError
+from kallyai_mcp.settings import Auth, Settings, SettingsError
 
 _CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 
@@ -46,9 +47,8 @@ def cli(context: click.Context) -> None:
 )
 @click.option(
     "--auth",
-    type=click.Choice(["none", "secret", "caller"]),
-    default="none",
-    show_default=True,
+    type=click.Choice(get_args(Auth)),
+    show_default="KALLYAI_AUTH, or none",
     help="Over HTTP, who may come in: anybody on this machine; whoever has KALLYAI_MCP_TOKEN; whoever brings a KallyAI "
     "access token, for their own account.",
 )
@@ -62,7 +62,7 @@ def serve(
     transport: str = "stdio",
     host: str = "127.0.0.1",
     port: int = 8000,
-    auth: str = "none",
+    auth: str | None = None,
     sandbox: bool = False,
     speed: float = 10,
 ) -> None:
@@ -83,7 +83,7 @@ def serve(
     else:
         from kallyai_mcp.cli.http import serve_over_http
 
-        serve_over_http(settings, host, port, auth=auth, sandbox=embedded, speed=speed)
+        serve_over_http(settings, host, port, auth=auth or settings.auth, sandbox=embedded, speed=speed)
 
 
 @cli.command()

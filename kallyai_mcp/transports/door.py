@@ -2,9 +2,8 @@
 
 import math
 import re
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
 
 from mcp.server.auth.middleware.auth_context import AuthContextMiddleware
 from mcp.server.auth.middleware.bearer_auth import AuthenticatedUser
@@ -15,35 +14,13 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from kallyai_mcp.transports.strangers import CannotTell, RateLimit, Strangers, TooManyWrong, Verifier
+
 METADATA_PATH = "/.well-known/oauth-protected-resource/mcp"
 """Where RFC 9728 (section 3.1) puts the metadata of `/mcp`."""
 
 OPEN_PATHS = frozenset({"/health", "/ready"})
 """Asked by load balancers, which know no bearer and call us by an address."""
-
-
-class CannotTell(Exception):  # noqa: N818 - it is no error of the caller's
-    """Whether a bearer is good can't be told right now.
-
-    Args:
-        retry_after: Seconds after which it may be.
-    """
-
-    def __init__(self, retry_after: float = 5) -> None:
-        super().__init__()
-        self.retry_after = retry_after
-
-
-Verifier = Callable[[str], Awaitable[AccessToken | None]]
-"""Says whose a bearer is; None when it is not good. Raises `CannotTell`."""
-
-
-class RateLimit(Protocol):
-    """How often one caller may come."""
-
-    async def wait(self, caller: str) -> float:
-        """0 when `caller` may come in now (which counts), else the seconds until they may."""
-        ...
 
 
 @dataclass(frozen=True)
@@ -54,6 +31,9 @@ class Door:
         hosts: Names that we may be called by in `Host`, with `:*` for any port; None for any name.
         origins: Web pages that may come, as `Origin` has them; none but these, and whoever sends no `Origin`.
         verifier: Checks bearers; None where none is needed.
+        known: Whether a bearer was good before, told without asking anybody: it is checked whatever else comes from its
+            address.
+        wrong: How many bearers that are not good may come from one address; None for any number.
         issuer: The URL of who gives the tokens, for the protected-resource metadata (RFC 9728) that a client without a
             good bearer is sent to; None where nobody gives any.
         public_url: Where clients find us; None for wherever a request has found us.
@@ -63,6 +43,8 @@ class Door:
     hosts: Sequence[str] | None
     origins: Sequence[str] = ()
     verifier: Verifier | None = None
+    known: Callable[[str], bool] = lambda _: False
+    wrong: RateLimit | None = None
     issuer: str | None = None
     public_url: str | None = None
     rate: RateLimit | None = None
@@ -72,13 +54,17 @@ class DoorKeeper:
     """ASGI middleware that lets in whom the `Door`'s rules let in.
 
     421 for another host, 403 for another origin, 401 without a good bearer, 503 when that can't be told, 429 for
-    whoever comes too often. Behind it the request's user is in the scope and in the SDK's context, as its transports
-    expect.
+    whoever comes too often, or from where too many wrong bearers came. The address is the connection's, or what a proxy
+    says that the web server trusts (uvicorn's `--forwarded-allow-ips`); behind any other proxy all have the proxy's.
+    Behind it the request's user is in the scope and in the SDK's context, as its transports expect.
     """
 
     def __init__(self, app: ASGIApp, door: Door) -> None:
         self._app = AuthContextMiddleware(app)
         self._door = door
+        self._strangers: Strangers | None = None
+        if door.verifier is not None and door.wrong is not None:
+            self._strangers = Strangers(door.verifier, door.known, door.wrong)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection."""
@@ -104,7 +90,9 @@ class DoorKeeper:
         caller = scope["client"][0] if scope.get("client") else "nobody"
         if self._door.verifier is not None:
             try:
-                token = await self._verified(scope)
+                token = await self._verified(scope, caller)
+            except TooManyWrong as error:
+                return _later(429, "Too many wrong tokens from this address", error.retry_after)
             except CannotTell as error:
                 return _later(503, "KallyAI can't be asked whether this token is good", error.retry_after)
             if token is None:
@@ -114,11 +102,13 @@ class DoorKeeper:
         wait = await self._door.rate.wait(caller) if self._door.rate is not None else 0
         return _later(429, "Too many requests", wait) if wait > 0 else None
 
-    async def _verified(self, scope: Scope) -> AccessToken | None:
+    async def _verified(self, scope: Scope, address: str) -> AccessToken | None:
         kind, _, bearer = Headers(scope=scope).get("authorization", "").partition(" ")
         if kind.lower() != "bearer" or not bearer.strip() or self._door.verifier is None:
             return None
-        return await self._door.verifier(bearer.strip())
+        if self._strangers is None:
+            return await self._door.verifier(bearer.strip())
+        return await self._strangers.check(bearer.strip(), address)
 
     def _unauthorized(self, scope: Scope) -> Response:
         words = "A bearer token is needed"

@@ -1,7 +1,8 @@
 """The ASGI app: `/mcp` (Streamable HTTP, both eras), `/sse` with its message endpoint, `/health` and `/ready`.
 
-Streamable HTTP keeps no session on either era, so that any worker can take any request. `/sse` lives as long as its
-connection and so belongs to one worker.
+Streamable HTTP keeps no session on either era, so that any worker can take any request. A session of `/sse` lives as
+long as its connection and so belongs to one worker: behind a load balancer all that comes from one client must go to
+one worker, and where workers share a port, so that nobody can see to that, there is no `/sse`.
 """
 
 import logging
@@ -16,7 +17,7 @@ from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from kallyai_mcp.tools.desk import Desk
@@ -54,6 +55,7 @@ def http_app(
     *,
     checks: Mapping[str, Check],
     around: AbstractAsyncContextManager[object],
+    sse: bool = True,
 ) -> Starlette:
     """The one app of both HTTP transports.
 
@@ -62,12 +64,17 @@ def http_app(
         door: Who may come in.
         checks: What `/ready` asks, by name.
         around: Entered when the app starts, before anything is served, and left when it ends.
+        sse: Serve `/sse`; if not, it is answered with 404 and what to use in its place.
     """
     streamable = server.streamable_http_app(
         stateless_http=True, max_request_body_size=MAX_BODY, transport_security=_NO_FURTHER_CHECKS
     )
-    sse = server.sse_app(max_request_body_size=MAX_BODY, transport_security=_NO_FURTHER_CHECKS)
-    routes: list[BaseRoute] = [*streamable.routes, *sse.routes, *_status_routes(checks)]
+    routes: list[BaseRoute] = [*streamable.routes, *_status_routes(checks)]
+    if sse:
+        events = server.sse_app(max_request_body_size=MAX_BODY, transport_security=_NO_FURTHER_CHECKS)
+        routes.extend(events.routes)
+    else:
+        routes.append(Route("/sse", _no_sse))
     if door.issuer is not None:
 
         async def protected_resource(request: Request) -> Response:
@@ -84,6 +91,11 @@ def http_app(
     if door.origins:
         middleware.insert(0, _cors(door))
     return Starlette(routes=routes, middleware=middleware, lifespan=lifespan)
+
+
+async def _no_sse(_: Request) -> Response:
+    words = "Several workers share this port, and a session of /sse would be lost between them. Use /mcp."
+    return PlainTextResponse(words, 404)
 
 
 def _cors(door: Door) -> Middleware:

@@ -27,6 +27,10 @@ GRACE_SECONDS = 1
 """How long answers on their way get when the server is told to stop."""
 
 
+class NotStarted(Exception):  # noqa: N818 - what it says is all there is to say
+    """What the app does when it starts has failed."""
+
+
 class PromptBody:
     """ASGI middleware: a body that takes too long to arrive is answered with 408."""
 
@@ -65,16 +69,24 @@ class PromptBody:
             await late(scope, receive, send)
 
 
-class _Prompt(AutoHTTPProtocol):  # type: ignore[misc, valid-type]  # uvicorn chooses the class at run time
-    """uvicorn's HTTP, except that headers that don't arrive in time end the connection."""
+class PromptProtocol(AutoHTTPProtocol):  # type: ignore[misc, valid-type]  # uvicorn chooses the class at run time
+    """uvicorn's HTTP, except that headers that don't arrive in time end the connection.
+
+    uvicorn's own command line takes it, too: `--http kallyai_mcp.transports.patience:PromptProtocol`.
+    """
 
     _timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: Any) -> None:
+        """Start waiting for the first request."""
         super().connection_made(transport)
+        with contextlib.suppress(OSError):  # a Unix socket delays nothing
+            # asyncio does it for its own listeners, and uvicorn's workers share one that is not.
+            transport.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._wait_for_headers()
 
     def data_received(self, data: bytes) -> None:
+        """Read on; once the headers are there, nobody is waited for."""
         super().data_received(data)
         if self.cycle is None or self.cycle.response_complete:
             self._wait_for_headers()
@@ -82,6 +94,7 @@ class _Prompt(AutoHTTPProtocol):  # type: ignore[misc, valid-type]  # uvicorn ch
             self._stop_waiting()
 
     def connection_lost(self, exc: Exception | None) -> None:
+        """Wait no more."""
         self._stop_waiting()
         super().connection_lost(exc)
 
@@ -102,19 +115,22 @@ class _Server(uvicorn.Server):
         super().__init__(config)
         self._ready = ready
         self.down = anyio.Event()
+        self.has_failed = False
 
     async def run_on(self, listener: socket.socket) -> None:
         """Serve until `should_exit`; being cancelled does not cut the stopping short."""
         try:
             with anyio.CancelScope(shield=True):
                 await self.serve([listener])
+        except SystemExit:  # so uvicorn says that the app's own start has failed; it has logged why
+            self.has_failed = True
         finally:
+            listener.close()
             self.down.set()
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
-        if self.started:
-            self._ready()
+        self._ready()
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -142,11 +158,12 @@ async def serve_app(app: ASGIApp, host: str, port: int, *, ready: Callable[[str]
 
     Raises:
         OSError: The address can't be had.
+        NotStarted: The app did not start; the log says why.
     """
     listener = await _listen(host, port)
     config = uvicorn.Config(
         app,
-        http=_Prompt,
+        http=PromptProtocol,
         ws="none",
         lifespan="on",
         log_config=None,
@@ -162,11 +179,17 @@ async def serve_app(app: ASGIApp, host: str, port: int, *, ready: Callable[[str]
             await server.down.wait()
         finally:
             server.should_exit = True
+    if server.has_failed:
+        raise NotStarted("The server could not start; the log says why.")
 
 
 async def _listen(host: str, port: int) -> socket.socket:
     family, _, _, _, address = (await anyio.getaddrinfo(host, port, type=socket.SOCK_STREAM))[0]
-    return socket.create_server(address[:2], family=family, backlog=2048)
+    listener = socket.create_server(address[:2], family=family, backlog=2048)
+    # Connections inherit it. asyncio would set it, but not for a listener that was made by create_server, and then an
+    # answer in two parts waits 40 ms for the client to acknowledge the first one.
+    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return listener
 
 
 def _address(listener: socket.socket) -> str:

@@ -1,7 +1,9 @@
 """The HTTP server with a sandbox behind it, all on real sockets, and clients of every kind."""
 
+import ssl
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -99,15 +101,48 @@ async def serving(settings: Settings, *, auth: str = "none") -> AsyncIterator[st
         tasks.cancel_scope.cancel()
 
 
+@dataclass(frozen=True)
+class Via:
+    """How a client connects.
+
+    Attributes:
+        host: The name by which it calls the server; None for the URL's.
+        trust: Whom it trusts when it speaks TLS; None for the usual authorities.
+        address: Its own address.
+    """
+
+    host: str | None = None
+    trust: ssl.SSLContext | None = None
+    address: str | None = None
+
+    def client(
+        self,
+        headers: dict[str, str] | None = None,
+        timeout: httpx2.Timeout | None = None,
+        auth: httpx2.Auth | None = None,
+    ) -> httpx2.AsyncClient:
+        """A client, as the SDK wants to have it made."""
+        named = {"Host": self.host} if self.host is not None else {}
+        transport = httpx2.AsyncHTTPTransport(verify=self.trust or True, local_address=self.address)
+        return httpx2.AsyncClient(
+            headers=named | (headers or {}), timeout=timeout or LIMIT, auth=auth, transport=transport
+        )
+
+
+DIRECTLY = Via()
+
+
 @asynccontextmanager
-async def visiting(url: str, entrance: str = "auto", *, token: str | None = None) -> AsyncIterator[Agent]:
+async def visiting(
+    url: str, entrance: str = "auto", *, token: str | None = None, via: Via = DIRECTLY
+) -> AsyncIterator[Agent]:
     """An agent that comes in by `entrance`, with `token` as its bearer."""
     headers = {"Authorization": f"Bearer {token}"} if token is not None else {}
     async with AsyncExitStack() as stack:
         if entrance == "sse":
-            client = Client(sse_client(f"{url}/sse", headers=headers), mode="legacy")
+            client = Client(sse_client(f"{url}/sse", headers=headers, httpx_client_factory=via.client), mode="legacy")
         else:
-            http = await stack.enter_async_context(httpx2.AsyncClient(headers=headers, timeout=LIMIT))
+            http = await stack.enter_async_context(via.client(headers))
             client = Client(streamable_http_client(f"{url}/mcp", http_client=http), mode=entrance)
         yield Agent(await stack.enter_async_context(client))
 
@@ -126,7 +161,7 @@ ACCEPT = {"Accept": "application/json, text/event-stream"}
 """What a client of Streamable HTTP takes."""
 
 
-async def knock(url: str, headers: dict[str, str] | None = None) -> httpx2.Response:
+async def knock(url: str, headers: dict[str, str] | None = None, *, via: Via = DIRECTLY) -> httpx2.Response:
     """One request to `/mcp`, as a client of the 2025 era would begin."""
-    async with httpx2.AsyncClient(timeout=LIMIT) as client:
+    async with via.client() as client:
         return await client.post(f"{url}/mcp", json=initialize(), headers=ACCEPT | (headers or {}))

@@ -9,10 +9,12 @@ import httpx2
 import pytest
 from starlette.requests import Request
 
-from kallyai_mcp.auth.callers import VERDICT_SECONDS, CallerVerifier
+from kallyai_mcp.api.errors import NotSignedIn, Unauthorized
+from kallyai_mcp.auth.callers import VERDICT_SECONDS, CallerTokens, CallerVerifier
 from tests.odd_service import odd_service
 from tests.telephone import settings_in
 from tests.transports.kit import CALL, ENTRANCES, LIMIT, initialize, knock, serving, visiting, world_in
+from tests.transports.workers import owners_of, uvicorn
 
 
 @pytest.mark.parametrize("entrance", ENTRANCES)
@@ -189,17 +191,132 @@ async def test_a_call_goes_on_with_its_callers_token_when_their_connection_drops
     assert [call["account_id"] for call in calls] == ["acct-business"]
 
 
-async def test_what_a_dead_server_left_is_settled_when_its_caller_comes_again(tmp_path: Path) -> None:
+async def test_what_a_killed_server_left_is_settled_when_its_caller_comes_again(tmp_path: Path) -> None:
     async with world_in(tmp_path) as world:
         token = world.token("acct-business")
+        settings = world.settings(ACCESS_TOKEN=token)
         with anyio.fail_after(LIMIT):
-            async with serving(world.settings(), auth="caller") as url, visiting(url, token=token) as agent:
-                placed = await agent.use("make_call", CALL, wait_seconds=0)
-                await world.rung()
+            async with owners_of(settings) as owners:
+                given = {"API_URL": world.url, "AUTH": "caller", "LOG_LEVEL": "INFO"}
+                async with (
+                    uvicorn(tmp_path, workers=1, **given) as server,
+                    visiting(server.url, token=token) as agent,
+                ):
+                    placed = await agent.use("make_call", CALL, wait_seconds=0)
+                    await world.rung()
+                    server.kill_one()
+                await owners.bury(await owners.of(placed.data["tracking_id"]))
             world.hang_up()
-            async with serving(world.settings(), auth="caller") as url, visiting(url, token=token) as agent:
+            async with serving(settings, auth="caller") as url, visiting(url, token=token) as agent:
                 found = await agent.use("get_call", call_id=placed.data["tracking_id"], wait_seconds=20)
         calls = await world.calls()
 
     assert found.data["status"] == "success"
     assert len(calls) == 1
+
+
+async def test_a_token_that_ends_within_its_minute_is_to_be_renewed_by_the_client(tmp_path: Path) -> None:
+    has_ended = False
+
+    def answer(_: Request) -> tuple[int, object]:
+        if has_ended:
+            return 401, {"error": {"code": "token_expired", "message": "Expired"}}
+        return 200, {"calls": [], "total": 0}
+
+    async with (
+        odd_service(answer) as service,
+        serving(settings_in(tmp_path, API_URL=service), auth="caller") as url,
+        visiting(url, token="a-token") as agent,
+    ):
+        has_ended = True
+        quota = await agent.use("check_quota")
+
+    assert quota.is_error
+    assert "the client must send a new one" in quota.text
+    assert "a-token" not in quota.text
+
+
+@pytest.mark.parametrize("bearer", [b"t\xf6ken", b"two words", b"tab\tbed"])
+async def test_what_can_be_no_token_is_refused_without_asking(tmp_path: Path, bearer: bytes) -> None:
+    asked: list[str] = []
+
+    def answer(request: Request) -> tuple[int, object]:
+        asked.append(request.url.path)
+        return 200, {"calls": [], "total": 0}
+
+    async with (
+        odd_service(answer) as service,
+        serving(settings_in(tmp_path, API_URL=service), auth="caller") as url,
+        httpx2.AsyncClient() as client,
+    ):
+        headers = [(b"authorization", b"Bearer " + bearer)]
+        refused = await client.post(f"{url}/mcp", json=initialize(), headers=headers)
+
+    assert refused.status_code == 401
+    assert asked == []
+
+
+async def test_where_no_request_is_served_nobody_is_signed_in() -> None:
+    tokens = CallerTokens()
+
+    assert await tokens.current() is None
+    with pytest.raises(NotSignedIn):
+        await tokens.access_token()
+
+
+async def test_a_token_is_known_from_when_it_was_good_until_it_is_found_bad() -> None:
+    now = 0.0
+    is_good = True
+
+    async def ask(_: str) -> None:
+        if not is_good:
+            raise Unauthorized("No", code="unauthorized")
+
+    verify = CallerVerifier(ask, clock=lambda: now)
+    known = [verify.known("token")]
+    await verify("token")
+    now = 10 * VERDICT_SECONDS
+    known.append(verify.known("token"))
+    is_good = False
+    verdict = await verify("token")
+    known.append(verify.known("token"))
+
+    assert known == [False, True, False]
+    assert verdict is None
+
+
+async def test_only_so_many_tokens_are_remembered_and_those_first_that_still_count() -> None:
+    asked: list[str] = []
+    now = 0.0
+
+    async def ask(bearer: str) -> None:
+        asked.append(bearer)
+
+    verify = CallerVerifier(ask, clock=lambda: now, most=2)
+    await verify("old")
+    now = VERDICT_SECONDS
+    for bearer in ("one", "two", "one", "two"):
+        await verify(bearer)
+    kept = [bearer for bearer in ("old", "one", "two") if verify.known(bearer)]
+    await verify("three")
+
+    assert asked == ["old", "one", "two", "three"]
+    assert kept == ["one", "two"]
+    assert [bearer for bearer in ("one", "two", "three") if verify.known(bearer)] == ["three"]
+
+
+async def test_tokens_that_name_no_account_are_told_of_once(caplog: pytest.LogCaptureFixture) -> None:
+    async def ask(_: str) -> None:
+        pass
+
+    claims = base64.urlsafe_b64encode(json.dumps({"sub": "acct-personal"}).encode()).decode().rstrip("=")
+    verify = CallerVerifier(ask)
+    named = await verify(f"e30.{claims}.c2ln")
+    said_for_named = len(caplog.records)
+    nameless = [await verify("first-token"), await verify("renewed-token")]
+
+    assert named is not None
+    assert said_for_named == 0
+    assert len({token.subject for token in nameless if token is not None}) == 2
+    assert ["name no account" in record.getMessage() for record in caplog.records] == [True]
+    assert "token-" not in caplog.text

@@ -1,14 +1,24 @@
 """Who may come in over HTTP."""
 
 from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from functools import partial
 from pathlib import Path
 
 import anyio
 import httpx2
 import pytest
 from anyio.abc import SocketStream
+from anyio.from_thread import start_blocking_portal
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
+from starlette.routing import Route
+from starlette.types import ASGIApp
 
 from kallyai_mcp.transports import patience
+from kallyai_mcp.transports.patience import NotStarted, PromptBody
 from tests.transports.kit import ACCEPT, CALL, ENTRANCES, LIMIT, knock, serving, visiting, world_in
 
 SECRET = "a-secret-of-many-characters"
@@ -122,6 +132,24 @@ async def test_whoever_comes_too_often_is_told_when_to_come_again(tmp_path: Path
     assert alive.status_code == 200
 
 
+@asynccontextmanager
+async def up(app: ASGIApp) -> AsyncIterator[str]:
+    """Serve an app of a test's own; yields its URL."""
+    urls: list[str] = []
+    ready = anyio.Event()
+
+    def is_up(url: str) -> None:
+        urls.append(url)
+        ready.set()
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(partial(patience.serve_app, app, "127.0.0.1", 0, ready=is_up))
+        with anyio.fail_after(LIMIT):
+            await ready.wait()
+        yield urls[0]
+        tasks.cancel_scope.cancel()
+
+
 async def heard(stream: SocketStream) -> bytes:
     """All that comes until the other side closes."""
     received = b""
@@ -198,3 +226,41 @@ async def test_an_open_stream_outlives_the_patience_with_requests(
 
     assert waited.data["status"] == "in_progress"
     assert not quota.is_error
+
+
+async def test_an_app_that_runs_out_of_time_itself_is_not_taken_for_a_slow_client() -> None:
+    async def run_out(request: Request) -> Response:
+        await request.body()
+        raise TimeoutError
+
+    app = Starlette(routes=[Route("/", run_out, methods=["POST"])], middleware=[Middleware(PromptBody)])
+    async with up(app) as url, httpx2.AsyncClient() as client:
+        answer = await client.post(url, content=b"all of it")
+
+    assert answer.status_code == 500
+
+
+async def test_it_can_be_served_from_a_thread_that_gets_no_signals() -> None:
+    async def hello(_: Request) -> Response:
+        return PlainTextResponse("Hello")
+
+    app = Starlette(routes=[Route("/", hello)])
+    with start_blocking_portal() as portal, portal.wrap_async_context_manager(up(app)) as url:
+        async with httpx2.AsyncClient() as client:
+            answer = await client.get(url)
+
+    assert answer.text == "Hello"
+
+
+class NoRoom(AbstractAsyncContextManager[None]):
+    async def __aenter__(self) -> None:
+        raise OSError("no room")
+
+    async def __aexit__(self, *exc: object) -> None:
+        pass
+
+
+async def test_an_app_that_fails_to_start_is_said_to_have_failed_and_leaves_the_port() -> None:
+    app = Starlette(lifespan=lambda _: NoRoom())
+    with anyio.fail_after(LIMIT), pytest.raises(NotStarted, match="the log says why"):
+        await patience.serve_app(app, "127.0.0.1", 0, ready=lambda _: None)

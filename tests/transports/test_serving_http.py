@@ -135,7 +135,7 @@ def address_of(process: subprocess.Popen[str]) -> str:
     ("arguments", "settings", "words"),
     [
         (["--host", "0.0.0.0"], {}, "0.0.0.0 can be reached by others"),  # noqa: S104 - it is refused
-        (["--auth", "secret"], {}, "KALLYAI_MCP_TOKEN"),
+        ([], {"AUTH": "secret"}, "--auth secret needs the secret: set KALLYAI_MCP_TOKEN"),
         (["--auth", "caller", "--sandbox"], {}, "--auth caller needs a KallyAI that gives tokens"),
         ([], {"RATE_LIMIT": "often"}, "KALLYAI_RATE_LIMIT"),
         ([], {"MCP_TOKEN": "short"}, "KALLYAI_MCP_TOKEN"),

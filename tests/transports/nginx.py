@@ -1,0 +1,84 @@
+"""Debian's nginx, with the configuration of the README."""
+
+import re
+import shutil
+import subprocess
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import anyio
+import pytest
+
+from tests.redis_server import free_port
+from tests.transports.certificates import Certificate
+from tests.transports.kit import LIMIT
+
+README = Path(__file__).parents[2] / "README.md"
+NAME = "phone.example.com"
+"""The server, as the README calls it."""
+
+_FRAME = """
+daemon off;
+master_process off;
+pid {folder}/nginx.pid;
+events {{}}
+http {{
+    access_log off;
+    client_body_temp_path {folder}/body;
+    proxy_temp_path {folder}/proxy;
+    fastcgi_temp_path {folder}/fastcgi;
+    uwsgi_temp_path {folder}/uwsgi;
+    scgi_temp_path {folder}/scgi;
+    {block}
+}}
+"""
+
+
+def readme_block() -> str:
+    """The configuration that the README shows."""
+    found = re.search(r"^```nginx\n(.*?)^```", README.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
+    assert found, "README.md has no block of nginx"
+    return found[1]
+
+
+@asynccontextmanager
+async def nginx(folder: Path, certificate: Certificate, *ports: int) -> AsyncIterator[str]:
+    """The README's nginx before workers on these two ports, on a free port of 127.0.0.1; yields its base URL."""
+    program = shutil.which("nginx", path="/usr/sbin:/usr/local/sbin:/usr/bin:/usr/local/bin:/opt/homebrew/bin")
+    if program is None:
+        pytest.fail("there is no nginx on this machine (Debian: apt-get install nginx-light)")
+    port = free_port()
+    changes = {
+        "127.0.0.1:8001": f"127.0.0.1:{ports[0]}",
+        "127.0.0.1:8002": f"127.0.0.1:{ports[1]}",
+        "listen 443 ssl": f"listen 127.0.0.1:{port} ssl",
+        f"/etc/ssl/{NAME}.pem": str(certificate.path),
+        f"/etc/ssl/{NAME}.key": str(certificate.key_path),
+    }
+    block = readme_block()
+    for shown, used in changes.items():
+        assert shown in block, f"the README's nginx lacks {shown}"
+        block = block.replace(shown, used)
+    configuration = folder / "nginx.conf"
+    configuration.write_text(_FRAME.format(folder=folder, block=block), encoding="utf-8")
+    command = [program, "-p", str(folder), "-c", str(configuration), "-e", "stderr"]
+    process = await anyio.open_process(command, stdin=subprocess.DEVNULL, stdout=None, stderr=None)
+    async with process:
+        try:
+            with anyio.fail_after(LIMIT):
+                while not await _listens(port):
+                    assert process.returncode is None, "nginx did not start"
+            yield f"https://127.0.0.1:{port}"
+        finally:
+            if process.returncode is None:
+                process.kill()
+
+
+async def _listens(port: int) -> bool:
+    try:
+        await (await anyio.connect_tcp("127.0.0.1", port)).aclose()
+    except OSError:
+        await anyio.lowlevel.checkpoint()
+        return False
+    return True

@@ -1,0 +1,111 @@
+"""Two servers on one Redis behind nginx, each a process of its own."""
+
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import anyio
+import pytest
+
+from tests.redis_server import RedisServer
+from tests.transports.certificates import Certificate
+from tests.transports.kit import CALL, ENTRANCES, LIMIT, Via, World, knock, visiting, world_in
+from tests.transports.nginx import NAME, nginx
+from tests.transports.workers import Owners, owners_of, uvicorn
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="elsewhere 127.0.0.2 is not this machine")
+
+
+@dataclass(frozen=True)
+class Site:
+    """What stands behind nginx, and the way to it."""
+
+    world: World
+    url: str
+    via: Via
+    token: str
+    owners: Owners
+
+
+@asynccontextmanager
+async def site(folder: Path, redis: RedisServer) -> AsyncIterator[Site]:
+    certificate = Certificate(folder, NAME)
+    async with world_in(folder) as world:
+        settings = {"API_URL": world.url, "AUTH": "caller", "REDIS_URL": redis.url, "WAIT_SECONDS": "0"}
+        settings |= {"PUBLIC_URL": f"https://{NAME}", "ALLOWED_HOSTS": NAME, "LOG_LEVEL": "INFO"}
+        token = world.token("acct-business")
+        async with (
+            owners_of(world.settings(REDIS_URL=redis.url, ACCESS_TOKEN=token)) as owners,
+            uvicorn(folder, workers=1, **settings) as one,
+            uvicorn(folder, workers=1, **settings) as two,
+            nginx(folder, certificate, one.port, two.port) as url,
+        ):
+            yield Site(world, url, Via(NAME, certificate.trusted()), token, owners)
+
+
+async def both_are_reached_by_streamable_http(site: Site) -> None:
+    owners: set[str] = set()
+    for number, mode in enumerate(["auto", "legacy"] * 4):
+        async with visiting(site.url, mode, token=site.token, via=site.via) as agent:
+            placed = await agent.use("make_call", CALL | {"task_description": f"Errand {number}"}, wait_seconds=0)
+            owners.add(await site.owners.of(placed.data["tracking_id"]))
+    assert len(owners) == 2
+
+
+async def each_session_of_sse_stays_with_its_server(site: Site) -> None:
+    owners: set[str] = set()
+    for number in range(2, 250):
+        via = Via(NAME, site.via.trust, f"127.0.0.{number}")
+        async with visiting(site.url, "sse", token=site.token, via=via) as agent:
+            for step in range(2):
+                call = CALL | {"task_description": f"Matter {number}.{step}"}
+                placed = await agent.use("make_call", call, wait_seconds=0)
+                owners.add(await site.owners.of(placed.data["tracking_id"]))
+            assert len(owners) <= 2
+        if len(owners) == 2:
+            return
+    raise AssertionError("all addresses led to one server")
+
+
+async def the_main_job_can_be_done(site: Site, entrance: str) -> None:
+    so_far = len(await site.world.calls())
+    async with visiting(site.url, entrance, token=site.token, via=site.via) as agent:
+        quota = await agent.use("check_quota")
+        placed = await agent.use("make_call", CALL | {"task_description": entrance}, wait_seconds=0)
+        await site.world.rung(so_far + 1)
+        site.world.hang_up()
+        ended = await agent.use("get_call", call_id=placed.data["tracking_id"], wait_seconds=LIMIT)
+    assert not quota.is_error
+    assert ended.data["status"] == "success"
+
+
+async def only_its_name_is_answered_to(site: Site) -> None:
+    bearer = {"Authorization": f"Bearer {site.token}"}
+    named = await knock(site.url, bearer, via=site.via)
+    other = await knock(site.url, bearer, via=Via("evil.example.com", site.via.trust))
+    lost = await knock(site.url, via=site.via)
+    assert named.status_code == 200
+    assert other.status_code == 421
+    assert f'resource_metadata="https://{NAME}/.well-known/' in lost.headers["www-authenticate"]
+
+
+async def addresses_are_told_apart(site: Site) -> None:
+    guesser = Via(NAME, site.via.trust, "127.0.0.254")
+    forged = {"X-Forwarded-For": "127.0.0.1", "Authorization": "Bearer wrong"}
+    guesses = [(await knock(site.url, forged, via=guesser)).status_code for _ in range(21)]
+    other = await knock(site.url, {"Authorization": f"Bearer {site.world.token()}"}, via=site.via)
+    assert guesses == [401] * 20 + [429]
+    assert other.status_code == 200
+
+
+async def test_two_servers_behind_nginx_are_one(tmp_path: Path, own_redis: RedisServer) -> None:
+    with anyio.fail_after(2 * LIMIT):
+        async with site(tmp_path, own_redis) as there:
+            for entrance in ENTRANCES:
+                await the_main_job_can_be_done(there, entrance)
+            await both_are_reached_by_streamable_http(there)
+            await each_session_of_sse_stays_with_its_server(there)
+            await only_its_name_is_answered_to(there)
+            await addresses_are_told_apart(there)

@@ -1,0 +1,55 @@
+"""A client that gives up on `/mcp` must not have its call rung again when it asks once more."""
+
+from pathlib import Path
+from typing import Any
+
+import anyio
+import httpx2
+
+from kallyai_mcp.sandbox.line.numbers import TEST_NUMBERS
+from tests.transports.kit import ACCEPT, CALL, DIRECTLY, LIMIT, serving, visiting, world_in
+
+(BUSY,) = [entry.number for entry in TEST_NUMBERS if entry.outcome == "busy" and entry.number.startswith("+1")]
+CALL_TO_BUSY = CALL | {"respondent_phone": BUSY}
+OF_2025 = ACCEPT | {"MCP-Protocol-Version": "2025-11-25"}
+
+
+async def test_a_client_of_2025_that_leaves_its_request_open_and_cancels_it_by_another_has_heard_nothing(
+    tmp_path: Path,
+) -> None:
+    async with world_in(tmp_path) as world, serving(world.settings()) as url:
+        with anyio.fail_after(LIMIT):
+            async with DIRECTLY.client(OF_2025) as http, anyio.create_task_group() as tasks:
+
+                async def call() -> httpx2.Response:
+                    params = {"name": "make_call", "arguments": CALL_TO_BUSY | {"wait_seconds": LIMIT}}
+                    return await send(http, url, "tools/call", params, id=7)
+
+                first = anyio.Event()
+
+                async def place() -> None:
+                    assert '"status":"busy"' in (await call()).text.replace(" ", "")
+                    first.set()
+
+                tasks.start_soon(place)
+                await world.rung()
+                await send(http, url, "notifications/cancelled", {"requestId": 7, "reason": "too late"})
+                world.hang_up()
+                await first.wait()
+
+            async with visiting(url, "legacy") as agent:
+                again = await agent.use("make_call", CALL_TO_BUSY, wait_seconds=0)
+                rung = await world.calls()
+                once_more = await agent.use("make_call", CALL_TO_BUSY, wait_seconds=0)
+                await world.rung(2)
+
+    assert again.data["dialled_now"] is False
+    assert again.data["status"] == "busy"
+    assert len(rung) == 1
+    assert once_more.data["dialled_now"] is True  # it has heard it now
+
+
+async def send(
+    http: httpx2.AsyncClient, url: str, method: str, params: dict[str, Any], **further: Any
+) -> httpx2.Response:
+    return await http.post(f"{url}/mcp", json={"jsonrpc": "2.0", "method": method, "params": params} | further)

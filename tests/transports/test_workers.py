@@ -1,0 +1,143 @@
+"""Several workers of uvicorn on one port, as processes of their own."""
+
+import sys
+from contextlib import AsyncExitStack, closing
+from pathlib import Path
+
+import anyio
+import httpx2
+import pytest
+
+from kallyai_mcp.cli.http import from_environment
+from tests.processes import environment
+from tests.redis_server import RedisServer
+from tests.transports.kit import LIMIT, World, visiting, world_in
+from tests.transports.workers import COMMAND, Line, Owners, owners_of, uvicorn
+
+SECRET = "a-secret-of-many-characters"
+README = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+
+
+async def one_call_in_each(
+    owners: Owners, world: World, url: str, lines: AsyncExitStack, errand: str
+) -> dict[str, tuple[Line, str]]:
+    """Place calls over new connections until two workers have one that rings: for each the connection and the call."""
+    found: dict[str, tuple[Line, str]] = {}
+
+    async def place(number: int) -> None:
+        line = lines.enter_context(closing(Line(url, SECRET)))
+        tracking_id = await line.place(f"{errand} {number}")
+        found.setdefault(await owners.of(tracking_id), (line, tracking_id))
+
+    number = 0
+    while len(found) < 2:
+        async with anyio.create_task_group() as tasks:
+            for _ in range(4):  # at once: whoever is idle tends to be the same one
+                tasks.start_soon(place, number := number + 1)
+    await world.rung(len(owners.known))
+    return found
+
+
+async def status(url: str, mode: str, tracking_id: str, seconds: float) -> str:
+    async with visiting(url, mode, token=SECRET) as agent:
+        answer = await agent.use("get_call", call_id=tracking_id, wait_seconds=seconds)
+    return str(answer.data.get("status", answer.text))
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="uvicorn's workers are told to stop by a signal")
+@pytest.mark.parametrize("place", ["redis", "sqlite"])
+async def test_two_workers_share_their_calls_and_a_killed_ones_are_not_lost(
+    tmp_path: Path, place: str, request: pytest.FixtureRequest
+) -> None:
+    redis: RedisServer | None = request.getfixturevalue("own_redis") if place == "redis" else None
+    async with world_in(tmp_path) as world, AsyncExitStack() as lines:
+        token = world.token("acct-business")
+        given = {"API_URL": world.url, "ACCESS_TOKEN": token, "WAIT_SECONDS": "0", "LOG_LEVEL": "INFO"}
+        given |= {"REDIS_URL": redis.url} if redis is not None else {}
+        owners = await lines.enter_async_context(owners_of(world.settings(**given)))
+        with anyio.fail_after(LIMIT):
+            async with uvicorn(tmp_path, workers=2, AUTH="secret", MCP_TOKEN=SECRET, **given) as server:
+                same: list[str] = []
+
+                async def ask_for_the_same() -> None:
+                    same.append(await lines.enter_context(closing(Line(server.url, SECRET))).place("The same"))
+                    owners.known.update(same)
+
+                async with anyio.create_task_group() as tasks:
+                    for _ in range(8):
+                        tasks.start_soon(ask_for_the_same)
+                (line, mine), (_, others) = (await one_call_in_each(owners, world, server.url, lines, "First")).values()
+                under_way = [await status(server.url, mode, mine, 0) for mode in ("auto", "legacy")]
+                world.hang_up()
+                waited = await line.use("get_call", call_id=others, wait_seconds=LIMIT)
+
+                before = await one_call_in_each(owners, world, server.url, lines, "Second")
+                server.kill_one()
+                dead = [owner for owner, (line, _) in before.items() if await line.is_dead()]
+                await owners.bury(dead[0])
+                world.hang_up()
+                ends = [
+                    await status(server.url, mode, tracking_id, LIMIT)
+                    for mode in ("auto", "legacy")
+                    for _, tracking_id in before.values()
+                ]
+                await server.up(3)
+                after = await one_call_in_each(owners, world, server.url, lines, "Third")
+                async with httpx2.AsyncClient() as client:
+                    sse = await client.get(f"{server.url}/sse", headers={"Authorization": f"Bearer {SECRET}"})
+                calls = await world.rung(len(owners.known))
+
+    assert len(set(same)) == 1
+    assert under_way == ["in_progress"] * 2
+    assert '"success"' in waited
+    assert len(dead) == 1
+    assert ends == ["success"] * 4
+    assert len(set(after) - set(before)) == 1
+    assert len(calls) == len(owners.known)
+    assert sse.status_code == 404
+    assert "/mcp" in sse.text
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({}, "KALLYAI_AUTH=secret"),
+        ({"AUTH": "perhaps"}, "KALLYAI_AUTH: 'perhaps'"),
+        ({"AUTH": "secret"}, "KALLYAI_MCP_TOKEN"),
+        ({"AUTH": "caller", "SANDBOX": "1"}, "KALLYAI_SANDBOX"),
+    ],
+)
+def test_what_would_let_in_anybody_is_refused_in_one_line(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    settings: dict[str, str],
+    words: str,
+) -> None:
+    for name, value in environment(tmp_path, **settings).items():
+        monkeypatch.setenv(name, value)
+
+    with pytest.raises(SystemExit) as left:
+        from_environment()
+
+    said = capsys.readouterr().err
+    assert left.value.code == 3
+    assert said.startswith("Error: ")
+    assert words in said
+    assert said.count("\n") == 1
+
+
+async def test_uvicorn_says_no_more_than_that_line_and_does_not_try_again(tmp_path: Path) -> None:
+    options = ["--factory", "kallyai_mcp.cli.http:from_environment", "--port", "0"]
+    with anyio.fail_after(LIMIT):
+        done = await anyio.run_process(
+            [sys.executable, "-m", "uvicorn", *options], env=environment(tmp_path), check=False
+        )
+
+    assert done.returncode == 3
+    assert done.stderr.startswith(b"Error: The server can be reached by others")
+    assert done.stderr.count(b"\n") == 1
+
+
+def test_the_readme_has_the_very_command() -> None:
+    assert COMMAND in README.replace(" \\\n    ", " ")
