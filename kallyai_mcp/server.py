@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
-from mcp.server.mcpserver import MCPServer
+from mcp.server.mcpserver import MCPServer, RequestStateSecurity
 
 from kallyai_mcp import __version__
 from kallyai_mcp.logs import Correlation
@@ -25,6 +25,7 @@ def build_server(
     *,
     log_level: LogLevel = "WARNING",
     keep_days: float = Settings.keep_days,
+    request_state: RequestStateSecurity | None = None,
 ) -> MCPServer[Desk]:
     """Build the server.
 
@@ -32,6 +33,7 @@ def build_server(
         open_desk: Opens what the tools work with; entered when the server starts, left when it ends.
         log_level: For the log on stderr.
         keep_days: For how long the desk's ledger keeps a call, in days; clients are told so of their tasks.
+        request_state: Protects what clients carry between the rounds of a call; None for a key of this process alone.
     """
 
     @asynccontextmanager
@@ -50,4 +52,5 @@ def build_server(
         extensions=[CallTasks(keep_days=keep_days)],
         middleware=[Correlation(), Unheard(), listeners_declare_tasks],
         log_level=log_level,
+        request_state_security=request_state,
     )

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from kallyai_mcp.auth.signin import SignIn
     from kallyai_mcp.auth.stores import TokenStore
     from kallyai_mcp.auth.tokens import Tokens
+    from kallyai_mcp.cli.keys import Keys
     from kallyai_mcp.dialing.ledger import Ledger
     from kallyai_mcp.sandbox.app import SandboxApp
     from kallyai_mcp.sandbox.state import Sandbox
@@ -142,6 +143,13 @@ class Connection:
         from kallyai_mcp.dialing.sqlite_ledger import SqliteLedger
 
         return SqliteLedger(self.settings.home / "ledger.db")
+
+    @cached_property
+    def keys(self) -> "Keys":
+        """The secret keys of this process, or those that it shares with other workers."""
+        from kallyai_mcp.cli.keys import Keys
+
+        return Keys(self.settings.redis_url)
 
     def sign_in_url(self, redirect_uri: str, state: str) -> str:
         """Where the user signs in (the reference's "CLI Authentication", step 1)."""

@@ -22,6 +22,7 @@ from kallyai_mcp.api.errors import Forbidden, KallyAIError
 from kallyai_mcp.auth.callers import CallerVerifier, SecretVerifier
 from kallyai_mcp.auth.session import StaticTokens
 from kallyai_mcp.cli.connection import Connection, open_desk
+from kallyai_mcp.cli.keys import request_state_security
 from kallyai_mcp.logs import configure
 from kallyai_mcp.server import build_server
 from kallyai_mcp.settings import Settings, SettingsError
@@ -149,7 +150,12 @@ def build_app(settings: Settings, place: Place) -> Starlette:
     wrong = Rates(_WRONG_BEARERS, settings.redis_url, name="wrong bearers")
     verifier, known = _verifier(settings, connection, place)
     shared = _SharedDesk(connection, links=local and settings.public_url is None)
-    server = build_server(shared.visit, log_level=settings.log_level, keep_days=settings.keep_days)
+    server = build_server(
+        shared.visit,
+        log_level=settings.log_level,
+        keep_days=settings.keep_days,
+        request_state=request_state_security(connection.keys),
+    )
     door = Door(
         hosts=_hosts(settings, local=local),
         origins=(*_LOOPBACK_ORIGINS, *settings.allowed_origins) if local else settings.allowed_origins,
