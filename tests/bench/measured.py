@@ -16,8 +16,9 @@ import httpx
 VERSION = "2026-07-28"
 
 
-def request(port: int, tool: str, arguments: dict[str, Any]) -> bytes:
+def request(port: int, tool: str, arguments: dict[str, Any], bearer: str | None = None) -> bytes:
     """The HTTP request of a tools/call of 2026-07-28, which needs no session."""
+    authorization = f"Authorization: Bearer {bearer}\r\n" if bearer is not None else ""
     meta = {
         "io.modelcontextprotocol/protocolVersion": VERSION,
         "io.modelcontextprotocol/clientInfo": {"name": "load", "version": "1"},
@@ -28,7 +29,7 @@ def request(port: int, tool: str, arguments: dict[str, Any]) -> bytes:
     head = (
         f"POST /mcp HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nContent-Type: application/json\r\n"
         f"Accept: application/json, text/event-stream\r\nMCP-Protocol-Version: {VERSION}\r\n"
-        f"Mcp-Method: tools/call\r\nMcp-Name: {tool}\r\nContent-Length: {len(body)}\r\n\r\n"
+        f"Mcp-Method: tools/call\r\nMcp-Name: {tool}\r\n{authorization}Content-Length: {len(body)}\r\n\r\n"
     )
     return head.encode() + body
 

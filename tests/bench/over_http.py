@@ -15,13 +15,17 @@ import platform
 import statistics
 import sys
 import tempfile
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from tests.bench.measured import Load, free_ports, request, serving, upstream
 from tests.processes import COMMAND, environment
+from tests.redis_server import RedisServer
 
 CLIENTS = (1, 32, 256)
+
+_SECRET = "a-secret-of-the-bench"
 
 
 @dataclass
@@ -70,10 +74,23 @@ def _print(servers: list[Server], rounds: int, seconds: float) -> None:
             for n in CLIENTS
         )
         print(f"{server.name:32}{cells}")
-    limit, bare, ours, *_ = servers
+    limit, bare, ours, one, two = servers
     print("\nof ours, at 32 clients:")
     print(f"  {ours.rate(32) / bare.rate(32):.2f} of the bare server that makes the same call")
     print(f"  {ours.rate(32) / limit.rate(32):.2f} of the bare server that makes none")
+    print(f"two workers against one, both on Redis, at 32 clients: {two.rate(32) / one.rate(32):.2f}")
+
+
+def _workers(count: int, port: int) -> list[str]:
+    """The README's line."""
+    app = [
+        "--factory",
+        "kallyai_mcp.cli.http:from_environment",
+        "--http",
+        "kallyai_mcp.transports.patience:PromptProtocol",
+    ]
+    quiet = ["--ws", "none", "--no-access-log", "--no-server-header", "--log-level", "warning"]
+    return [sys.executable, "-m", "uvicorn", *app, *quiet, "--workers", str(count), "--port", str(port)]
 
 
 def main() -> None:
@@ -82,18 +99,27 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=4)
     parser.add_argument("--rounds", type=int, default=3)
     options = parser.parse_args()
-    bare_port, our_port = free_ports(2)
-    with tempfile.TemporaryDirectory() as home, upstream() as url:
+    bare_port, our_port, one_port, two_port = free_ports(4)
+    with tempfile.TemporaryDirectory() as home, upstream() as url, ExitStack() as running:
         bare = [sys.executable, "-m", "tests.bench.bare_http", str(bare_port), url]
         ours = [*COMMAND, "serve", "--transport", "http", "--port", str(our_port)]
         settings = environment(Path(home), API_URL=url, ACCESS_TOKEN="a-token", RATE_LIMIT="1000000/minute")
-        with serving(bare, bare_port, dict(os.environ)), serving(ours, our_port, settings):
-            servers = [
-                Server("bare, no call behind it", bare_port, request(bare_port, "echo", {"text": "hello"})),
-                Server("bare, the same call by httpx", bare_port, request(bare_port, "check_quota", {})),
-                Server("kallyai-mcp", our_port, request(our_port, "check_quota", {})),
-            ]
-            asyncio.run(_measure(servers, options.rounds, options.seconds))
+        redis = RedisServer(Path(home))
+        redis.start()
+        running.callback(redis.kill)
+        shared = settings | {"KALLYAI_REDIS_URL": redis.url, "KALLYAI_AUTH": "secret", "KALLYAI_MCP_TOKEN": _SECRET}
+        running.enter_context(serving(bare, bare_port, dict(os.environ)))
+        running.enter_context(serving(ours, our_port, settings))
+        running.enter_context(serving(_workers(1, one_port), one_port, shared))
+        running.enter_context(serving(_workers(2, two_port), two_port, shared))
+        servers = [
+            Server("bare, no call behind it", bare_port, request(bare_port, "echo", {"text": "hello"})),
+            Server("bare, the same call by httpx", bare_port, request(bare_port, "check_quota", {})),
+            Server("kallyai-mcp", our_port, request(our_port, "check_quota", {})),
+            Server("one uvicorn worker, Redis", one_port, request(one_port, "check_quota", {}, _SECRET)),
+            Server("two uvicorn workers, Redis", two_port, request(two_port, "check_quota", {}, _SECRET)),
+        ]
+        asyncio.run(_measure(servers, options.rounds, options.seconds))
     _print(servers, options.rounds, options.seconds)
 
 
