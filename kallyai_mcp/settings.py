@@ -14,7 +14,7 @@ from kallyai_mcp.api.address import check_api_url
 TokenStoreChoice = Literal["auto", "keyring", "file"]
 LogLevel = Literal["DEBUG", "INFO", "WARNING", "ERROR"]
 LogFormat = Literal["text", "json"]
-Auth = Literal["none", "secret", "caller"]
+Auth = Literal["none", "secret", "caller", "oauth"]
 
 LIVE_API_URL = "https://api.kallyai.com"
 WAIT_LIMIT = 1800
@@ -47,7 +47,11 @@ class Settings:
         keep_days: `KEEP_DAYS`: after how many days the ledger forgets a call.
         sandbox: `SANDBOX`: serve on the embedded sandbox.
         auth: `AUTH`: who may come in over HTTP: anybody on this machine, whoever has the secret, or whoever brings a
-            KallyAI access token.
+            KallyAI access token, or whoever signs in here with their own account.
+        client_id: `CLIENT_ID`: our OAuth client at KallyAI, for the hosted sign-in.
+        client_secret: `CLIENT_SECRET`: its secret.
+        secret_keys: `SECRET_KEYS`: what the hosted sign-in seals with: keys of at least 32 bytes in hexadecimal, with
+            commas between them; the first seals, all open.
         mcp_token: `MCP_TOKEN`: the bearer that a client needs over HTTP.
         allowed_hosts: `ALLOWED_HOSTS`: names that the HTTP server may be called by, with `:*` for any port.
         allowed_origins: `ALLOWED_ORIGINS`: web pages that may use the HTTP server, with `:*` for any port.
@@ -69,6 +73,9 @@ class Settings:
     keep_days: float = 90
     sandbox: bool = False
     auth: Auth = "none"
+    client_id: str | None = None
+    client_secret: str | None = None
+    secret_keys: str | None = None
     mcp_token: str | None = None
     allowed_hosts: tuple[str, ...] = ()
     allowed_origins: tuple[str, ...] = ()
@@ -124,6 +131,9 @@ class Settings:
             keep_days=_amount("KEEP_DAYS", text("KEEP_DAYS"), "days", 36500, cls.keep_days),
             sandbox=_switch("SANDBOX", text("SANDBOX")),
             auth=_choice("AUTH", text("AUTH"), Auth, cls.auth),
+            client_id=_token("CLIENT_ID", text("CLIENT_ID")),
+            client_secret=_token("CLIENT_SECRET", text("CLIENT_SECRET")),
+            secret_keys=_hexadecimal("SECRET_KEYS", text("SECRET_KEYS")),
             mcp_token=mcp_token,
             allowed_hosts=_listed(text("ALLOWED_HOSTS")),
             allowed_origins=_listed(text("ALLOWED_ORIGINS")),
@@ -153,6 +163,16 @@ class Settings:
 def _token(name: str, value: str | None) -> str | None:
     if value is not None and (not value.isascii() or not value.isprintable() or " " in value):
         raise SettingsError(f"{_PREFIX}{name}: not a token: it has spaces or characters beyond ASCII")
+    return value
+
+
+def _hexadecimal(name: str, value: str | None) -> str | None:
+    keys = [part.strip() for part in value.split(",")] if value is not None else []
+    if not all(re.fullmatch("(?:[0-9a-fA-F]{2}){32,}", key) for key in keys):
+        raise SettingsError(
+            f"{_PREFIX}{name}: not keys of at least 32 bytes in hexadecimal, with commas between them; "
+            "`openssl rand -hex 32` makes one"
+        )
     return value
 
 

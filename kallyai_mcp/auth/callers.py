@@ -40,7 +40,7 @@ class CallerTokens:
         token = _token_at_hand()
         if token is None:
             raise NotSignedIn("No caller's token is at hand.")
-        return token
+        return token.token
 
     async def renew(self, rejected: str) -> str:  # noqa: ARG002 - it can't be renewed, whichever it was
         """Always raises `NotSignedIn`: only the caller can bring a new one."""
@@ -49,7 +49,7 @@ class CallerTokens:
     async def current(self) -> Tokens | None:
         """The caller's token as `Tokens`; None when no request is being served."""
         token = _token_at_hand()
-        return _tokens(token) if token is not None else None
+        return _tokens(token.token, lineage=token.subject) if token is not None else None
 
 
 class CallerVerifier:
@@ -151,11 +151,10 @@ class SecretVerifier:
         return hmac.compare_digest(bearer.encode(), self._secret)
 
 
-def _token_at_hand() -> str | None:
+def _token_at_hand() -> "AccessToken | None":
     from mcp.server.auth.middleware.auth_context import get_access_token  # late: it loads a web framework
 
-    token = get_access_token()
-    return token.token if token is not None else None
+    return get_access_token()
 
 
 def _hashed(bearer: str) -> bytes:

@@ -147,9 +147,11 @@ class Connection:
     @cached_property
     def keys(self) -> "Keys":
         """The secret keys of this process, or those that it shares with other workers."""
+        from kallyai_mcp.auth.hosted.seals import keys_from
         from kallyai_mcp.cli.keys import Keys
 
-        return Keys(self.settings.redis_url)
+        given = self.settings.secret_keys
+        return Keys(self.settings.redis_url, keys_from(given) if given is not None else ())
 
     def sign_in_url(self, redirect_uri: str, state: str) -> str:
         """Where the user signs in (the reference's "CLI Authentication", step 1)."""

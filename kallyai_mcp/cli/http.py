@@ -3,24 +3,18 @@
 import asyncio
 import gc
 import importlib.util
-import logging
 import multiprocessing
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 import anyio
 import click
-from mcp.server.auth.provider import AccessToken
 from starlette.applications import Starlette
 
-from kallyai_mcp.api.address import is_loopback
-from kallyai_mcp.api.errors import Forbidden, KallyAIError
-from kallyai_mcp.auth.callers import CallerVerifier, SecretVerifier
-from kallyai_mcp.auth.session import StaticTokens
+from kallyai_mcp.cli.admission import CannotServe, Place, check, hosted_sign_in, is_local, verifier_of
 from kallyai_mcp.cli.connection import Connection, open_desk
 from kallyai_mcp.cli.keys import request_state_security
 from kallyai_mcp.logs import configure
@@ -32,50 +26,22 @@ from kallyai_mcp.transports.door import Door
 from kallyai_mcp.transports.http import READY_SECONDS, Check, http_app
 from kallyai_mcp.transports.patience import NotStarted, serve_app
 from kallyai_mcp.transports.rates import Rates
-from kallyai_mcp.transports.strangers import CannotTell, Verifier
 
 if TYPE_CHECKING:
     from kallyai_mcp.dialing.ledger import Ledger
     from kallyai_mcp.sandbox.app import SandboxApp
 
-_log = logging.getLogger(__name__)
-
-_VERDICT_SECONDS = 10.0
-"""How long KallyAI may take to say whether a token is good."""
-
 _WRONG_BEARERS = "20/minute"
 """How many bearers that are not good may come from one address."""
+
+_SIGN_INS = "60/minute"
+"""How often one address may use one endpoint of the hosted sign-in."""
 
 _NO_START = 3
 """The exit code by which a worker tells uvicorn that starting it again would not help."""
 
 _LOOPBACK_HOSTS = ("127.0.0.1:*", "localhost:*", "[::1]:*")
 _LOOPBACK_ORIGINS = tuple(f"http://{host}" for host in _LOOPBACK_HOSTS)
-
-
-class _CannotServe(click.ClickException):
-    exit_code = 2
-
-
-@dataclass(frozen=True)
-class Place:
-    """Where the server is, and who may come in.
-
-    Attributes:
-        host: The address; None where it isn't known, which counts as one that others can reach.
-        port: The port.
-        auth: `none`, `secret` or `caller`.
-        sandbox: Serve on the embedded sandbox.
-        speed: How many times faster than real the embedded sandbox's calls are.
-        is_shared: Other workers take connections from the same port.
-    """
-
-    host: str | None
-    port: int
-    auth: str
-    sandbox: bool
-    speed: float
-    is_shared: bool = False
 
 
 def serve_over_http(settings: Settings, host: str, port: int, *, auth: str, sandbox: bool, speed: float) -> None:
@@ -110,7 +76,7 @@ def from_environment() -> Starlette:
     try:
         settings = Settings.from_env()
         if settings.sandbox:
-            raise _CannotServe("KALLYAI_SANDBOX is for `serve`: run `kallyai-mcp sandbox`, and set KALLYAI_API_URL.")
+            raise CannotServe("KALLYAI_SANDBOX is for `serve`: run `kallyai-mcp sandbox`, and set KALLYAI_API_URL.")
         is_shared = multiprocessing.parent_process() is not None
         return _start(settings, Place(None, 0, settings.auth, sandbox=False, speed=1, is_shared=is_shared))
     except (SettingsError, click.ClickException) as error:
@@ -136,8 +102,8 @@ def build_app(settings: Settings, place: Place) -> Starlette:
     Raises:
         click.ClickException: It would let in whom it should not.
     """
-    _check(settings, place)
-    callers = place.auth == "caller"
+    check(settings, place)
+    callers = place.auth in ("caller", "oauth")
 
     def embedded() -> "SandboxApp":
         from kallyai_mcp.sandbox.app import create_app
@@ -145,10 +111,12 @@ def build_app(settings: Settings, place: Place) -> Starlette:
         return create_app(data=settings.home / "sandbox.db", speed=place.speed)
 
     connection = _OneLedger(settings, embedded=embedded if place.sandbox else None, callers=callers)
-    local = _is_local(place)
+    local = is_local(place)
     rates = Rates(settings.rate_limit, settings.redis_url)
     wrong = Rates(_WRONG_BEARERS, settings.redis_url, name="wrong bearers")
-    verifier, known = _verifier(settings, connection, place)
+    sign_ins = Rates(_SIGN_INS, settings.redis_url, name="sign-ins")
+    hosted = hosted_sign_in(settings, connection, sign_ins) if place.auth == "oauth" else None
+    verifier, known = verifier_of(settings, connection, place, hosted)
     shared = _SharedDesk(connection, links=local and settings.public_url is None)
     server = build_server(
         shared.visit,
@@ -156,14 +124,16 @@ def build_app(settings: Settings, place: Place) -> Starlette:
         keep_days=settings.keep_days,
         request_state=request_state_security(connection.keys),
     )
+    own_pages = (hosted.issuer,) if hosted is not None else ()
     door = Door(
         hosts=_hosts(settings, local=local),
-        origins=(*_LOOPBACK_ORIGINS, *settings.allowed_origins) if local else settings.allowed_origins,
+        origins=(*(_LOOPBACK_ORIGINS if local else ()), *own_pages, *settings.allowed_origins),
         verifier=verifier,
         known=known,
         wrong=wrong,
-        issuer=settings.api_url if callers else None,
-        public_url=settings.public_url,
+        issuer=hosted.issuer if hosted is not None else settings.api_url if callers else None,
+        public_url=hosted.issuer if hosted is not None else settings.public_url,
+        open_paths=hosted.open_paths if hosted is not None else frozenset(),
         rate=rates,
     )
 
@@ -177,8 +147,19 @@ def build_app(settings: Settings, place: Place) -> Starlette:
                 await connection.ledger().aclose()  # which `/ready` may have opened after all
                 await rates.aclose()
                 await wrong.aclose()
+                await sign_ins.aclose()
+                if hosted is not None:
+                    await hosted.close()
 
-    return http_app(server, door, checks=_checks(connection), around=around(), sse=not place.is_shared)
+    return http_app(
+        server,
+        door,
+        checks=_checks(connection),
+        around=around(),
+        sse=not place.is_shared,
+        beside=hosted.routes if hosted is not None else (),
+        within=(hosted.middleware,) if hosted is not None else (),
+    )
 
 
 class _OneLedger(Connection):
@@ -219,62 +200,6 @@ def _hosts(settings: Settings, *, local: bool) -> tuple[str, ...] | None:
     if local:
         return (*_LOOPBACK_HOSTS, *own, *settings.allowed_hosts)
     return (*own, *settings.allowed_hosts) if settings.allowed_hosts else None
-
-
-def _is_local(place: Place) -> bool:
-    return place.host is not None and is_loopback(place.host)
-
-
-def _check(settings: Settings, place: Place) -> None:
-    by = "KALLYAI_AUTH=" if place.host is None else "--auth "
-    if place.auth == "none" and not _is_local(place):
-        raise _CannotServe(
-            f"{place.host or 'The server'} can be reached by others, so say who may come in: {by}secret (whoever has "
-            f"KALLYAI_MCP_TOKEN) or {by}caller (whoever brings a KallyAI access token)."
-        )
-    if place.auth == "secret" and settings.mcp_token is None:
-        raise _CannotServe(f"{by}secret needs the secret: set KALLYAI_MCP_TOKEN.")
-    if place.auth == "caller" and place.sandbox:
-        raise _CannotServe(f"{by}caller needs a KallyAI that gives tokens: run `kallyai-mcp sandbox` beside it.")
-
-
-def _verifier(
-    settings: Settings, connection: Connection, place: Place
-) -> tuple[Verifier | None, Callable[[str], bool]]:
-    """What checks bearers, and what says whether one was good before; see `Door`."""
-    if place.auth == "caller":
-        return _ask_kallyai(connection.settings)
-    if settings.mcp_token is None:
-        return None, lambda _: False
-    secret = SecretVerifier(settings.mcp_token)
-    return secret, secret.known
-
-
-def _ask_kallyai(settings: Settings) -> tuple[Verifier, Callable[[str], bool]]:
-    async def ask(bearer: str) -> object:
-        from kallyai_mcp.api.client import KallyAI
-
-        async with KallyAI(
-            settings.api_url, tokens=StaticTokens(bearer), user_agent=settings.user_agent, retry_backoff=0.1
-        ) as api:
-            try:
-                return await api.list_calls(limit=1)
-            except Forbidden:  # this token may not see calls; it may be good for something else
-                return await api.get_statistics()
-
-    verifier = CallerVerifier(ask)
-
-    async def verify(bearer: str) -> AccessToken | None:
-        try:
-            with anyio.fail_after(_VERDICT_SECONDS):
-                return await verifier(bearer)
-        except TimeoutError as error:
-            raise CannotTell from error
-        except KallyAIError as error:
-            _log.warning("a caller's token could not be checked: %s", error.code)
-            raise CannotTell(error.retry_after or 5) from error
-
-    return verify, verifier.known
 
 
 def _checks(connection: Connection) -> dict[str, Check]:

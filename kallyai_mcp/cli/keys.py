@@ -26,18 +26,21 @@ class KeysUnavailable(KallyAIError):  # noqa: N818 - named as the tree of errors
 
 
 class Keys:
-    """Keys for this process alone, or, with a Redis, those that all workers share: the first to come makes them.
+    """Keys that were given; else, with a Redis, those that all workers share; else a key of this process alone.
 
-    They are asked for when they are first needed. Redis is then asked without giving way to other requests: once in the
+    Those in Redis are made by the first who needs them. It is asked without giving way to other requests: once in the
     life of a process, and for a second at most.
 
     Args:
         redis_url: The Redis that all workers share; None for one process.
+        given: Keys of 32 bytes or more.
     """
 
-    def __init__(self, redis_url: str | None = None) -> None:
+    def __init__(self, redis_url: str | None = None, given: Sequence[bytes] = ()) -> None:
         self._redis_url = redis_url
-        self._keys: tuple[bytes, ...] = () if redis_url is not None else (secrets.token_bytes(_BYTES),)
+        self._keys = tuple(given)
+        if not given and redis_url is None:
+            self._keys = (secrets.token_bytes(_BYTES),)
         self._rest_until = 0.0
 
     def __call__(self) -> Sequence[bytes]:

@@ -50,7 +50,7 @@ def cli(context: click.Context) -> None:
     type=click.Choice(get_args(Auth)),
     show_default="KALLYAI_AUTH, or none",
     help="Over HTTP, who may come in: anybody on this machine; whoever has KALLYAI_MCP_TOKEN; whoever brings a KallyAI "
-    "access token, for their own account.",
+    "access token, for their own account; or whoever signs in here, with their own account.",
 )
 @click.option("--sandbox", is_flag=True, help="Serve on an embedded sandbox: no account needed, no phone rings.")
 @click.option("--speed", type=click.FloatRange(min=0, min_open=True), default=10, show_default=True,

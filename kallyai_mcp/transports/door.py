@@ -16,8 +16,8 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from kallyai_mcp.transports.strangers import CannotTell, RateLimit, Strangers, TooManyWrong, Verifier
 
-METADATA_PATH = "/.well-known/oauth-protected-resource/mcp"
-"""Where RFC 9728 (section 3.1) puts the metadata of `/mcp`."""
+METADATA_PATH = "/.well-known/oauth-protected-resource"
+"""Where RFC 9728 (section 3.1) puts the metadata; the path of an entrance follows."""
 
 OPEN_PATHS = frozenset({"/health", "/ready"})
 """Asked by load balancers, which know no bearer and call us by an address."""
@@ -38,6 +38,7 @@ class Door:
             good bearer is sent to; None where nobody gives any.
         public_url: Where clients find us; None for wherever a request has found us.
         rate: How often one caller may come; None for no limit.
+        open_paths: Where no bearer is needed, besides those that load balancers ask.
     """
 
     hosts: Sequence[str] | None
@@ -48,6 +49,7 @@ class Door:
     issuer: str | None = None
     public_url: str | None = None
     rate: RateLimit | None = None
+    open_paths: frozenset[str] = frozenset()
 
 
 class DoorKeeper:
@@ -85,7 +87,11 @@ class DoorKeeper:
         return None
 
     async def _unwelcome(self, scope: Scope) -> Response | None:
-        if scope["method"] == "OPTIONS" or scope["path"].startswith("/.well-known/"):
+        if (
+            scope["method"] == "OPTIONS"
+            or scope["path"].startswith("/.well-known/")
+            or scope["path"] in self._door.open_paths
+        ):
             return None  # asked before anybody has a bearer
         caller = scope["client"][0] if scope.get("client") else "nobody"
         if self._door.verifier is not None:
@@ -114,7 +120,7 @@ class DoorKeeper:
         words = "A bearer token is needed"
         challenge = f'Bearer error="invalid_token", error_description="{words}"'
         if self._door.issuer is not None:
-            challenge += f', resource_metadata="{_base_url(scope, self._door)}{METADATA_PATH}"'
+            challenge += f', resource_metadata="{_base_url(scope, self._door)}{METADATA_PATH}{_entrance(scope)}"'
         body = {"error": "invalid_token", "error_description": words}
         return JSONResponse(body, 401, headers={"WWW-Authenticate": challenge})
 
@@ -122,11 +128,16 @@ class DoorKeeper:
 async def metadata(request: Request, door: Door) -> Response:
     """The protected-resource metadata (RFC 9728, section 3.2)."""
     document = {
-        "resource": f"{_base_url(request.scope, door)}/mcp",
+        "resource": _base_url(request.scope, door) + request.url.path.removeprefix(METADATA_PATH),
         "authorization_servers": [door.issuer],
         "bearer_methods_supported": ["header"],
     }
     return JSONResponse(document, headers={"Cache-Control": "max-age=3600", "Vary": "Host"})
+
+
+def _entrance(scope: Scope) -> str:
+    """The resource that a request is for (RFC 9728): messages of `/sse` have a path of their own."""
+    return "/sse" if scope["path"].startswith(("/sse", "/messages")) else "/mcp"
 
 
 def _base_url(scope: Scope, door: Door) -> str:

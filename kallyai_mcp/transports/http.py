@@ -7,7 +7,7 @@ one worker, and where workers share a port, so that nobody can see to that, ther
 
 import logging
 import re
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
 import anyio
@@ -56,6 +56,8 @@ def http_app(
     checks: Mapping[str, Check],
     around: AbstractAsyncContextManager[object],
     sse: bool = True,
+    beside: Sequence[BaseRoute] = (),
+    within: Sequence[Middleware] = (),
 ) -> Starlette:
     """The one app of both HTTP transports.
 
@@ -64,12 +66,14 @@ def http_app(
         door: Who may come in.
         checks: What `/ready` asks, by name.
         around: Entered when the app starts, before anything is served, and left when it ends.
+        beside: More routes, such as a sign-in's; they come first.
+        within: More middleware, behind the door.
         sse: Serve `/sse`; if not, it is answered with 404 and what to use in its place.
     """
     streamable = server.streamable_http_app(
         stateless_http=True, max_request_body_size=MAX_BODY, transport_security=_NO_FURTHER_CHECKS
     )
-    routes: list[BaseRoute] = [*streamable.routes, *_status_routes(checks)]
+    routes: list[BaseRoute] = [*beside, *streamable.routes, *_status_routes(checks)]
     if sse:
         events = server.sse_app(max_request_body_size=MAX_BODY, transport_security=_NO_FURTHER_CHECKS)
         routes.extend(events.routes)
@@ -80,14 +84,14 @@ def http_app(
         async def protected_resource(request: Request) -> Response:
             return await metadata(request, door)
 
-        routes.append(Route(METADATA_PATH, protected_resource))
+        routes += [Route(f"{METADATA_PATH}{path}", protected_resource) for path in ("/mcp", "/sse")]
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
         async with around, server.session_manager.run():
             yield
 
-    middleware = [Middleware(DoorKeeper, door=door), Middleware(PromptBody)]
+    middleware = [Middleware(DoorKeeper, door=door), Middleware(PromptBody), *within]
     if door.origins:
         middleware.insert(0, _cors(door))
     return Starlette(routes=routes, middleware=middleware, lifespan=lifespan)

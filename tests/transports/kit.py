@@ -15,7 +15,8 @@ from mcp import Client
 from mcp.client.sse import sse_client
 from mcp.client.streamable_http import streamable_http_client
 
-from kallyai_mcp.cli.http import Place, build_app
+from kallyai_mcp.cli.admission import Place
+from kallyai_mcp.cli.http import build_app
 from kallyai_mcp.sandbox.app import SandboxApp, create_app
 from kallyai_mcp.sandbox.serve import running
 from kallyai_mcp.settings import Settings

@@ -1,0 +1,125 @@
+"""What the pages say, in English and Spanish."""
+
+from collections.abc import Mapping
+from typing import Literal
+
+Language = Literal["en", "es"]
+
+Trouble = Literal["client", "redirect", "request", "elsewhere", "busy", "forged"]
+"""What a page can have to say instead of going on."""
+
+SCOPES: Mapping[Language, Mapping[str, str]] = {
+    "en": {
+        "calls:write": "Make phone calls for you; they use up your minutes",
+        "calls:read": "See your calls and how they went",
+        "transcripts:read": "Read what was said in your calls",
+        "recordings:read": "Listen to recordings of your calls",
+        "subscription:read": "See your plan and the minutes you have left",
+        "billing:manage": "Open your billing page, where the plan is changed",
+        "sessions:read": "See your sessions",
+        "sessions:write": "Change your sessions",
+    },
+    "es": {
+        "calls:write": "Hacer llamadas por ti, que gastan tus minutos",
+        "calls:read": "Ver tus llamadas y cómo fueron",
+        "transcripts:read": "Leer lo que se dijo en tus llamadas",
+        "recordings:read": "Escuchar grabaciones de tus llamadas",
+        "subscription:read": "Ver tu plan y los minutos que te quedan",
+        "billing:manage": "Abrir tu página de facturación, donde se cambia el plan",
+        "sessions:read": "Ver tus sesiones",
+        "sessions:write": "Cambiar tus sesiones",
+    },
+}
+
+WORDS: Mapping[Language, Mapping[str, str]] = {
+    "en": {
+        "connect": "Connect {client} to your KallyAI account?",
+        "quoted": "“{name}”",
+        "unnamed": "an app without a name",
+        "claims": "That is what the app calls itself; nobody has checked it.",
+        "publisher": "Published by",
+        "sent_web": "You will be sent to",
+        "sent_here": "You will be sent to a program on this computer",
+        "sent_app": "You will be sent to an app on this device",
+        "full": "Full address",
+        "may": "It will be able to",
+        "unsure": "If you didn't start this yourself just now, or don't know that address, cancel.",
+        "next": "Next you sign in at {host}. The app never sees your password.",
+        "later": "You can disconnect it here at any time.",
+        "allow": "Allow",
+        "cancel": "Cancel",
+        "going_upstream": "On to KallyAI",
+        "going_back": "Back to the app",
+        "going_text": "If nothing happens, follow this link:",
+        "may_close": "You can close this window when the app has opened.",
+        "sign_out": "Disconnect apps",
+        "connected": "These apps were connected to a KallyAI account in this browser:",
+        "none": "No app was connected in this browser, or it has been disconnected.",
+        "since": "since {day}",
+        "sign_out_text": "Disconnecting them ends their access here at once. It does not sign you out of KallyAI "
+        "itself, and calls that are under way go on.",
+        "disconnect": "Disconnect all",
+        "gone": "Disconnected",
+        "gone_text": "These apps can't use your KallyAI account through this server any more.",
+        "go_back": "Tell {name} about it",
+        "client": "This app can't be connected",
+        "redirect": "This app can't be connected",
+        "redirect_text": "It wants to send you to an address that is not its own. If you followed a link, somebody"
+        " may be trying to trick you; nothing was allowed.",
+        "request": "The app asked wrongly",
+        "request_text": "It sent something that can't be answered. Nothing was allowed.",
+        "elsewhere": "Not this browser, or too late",
+        "elsewhere_text": "This sign-in was begun in another browser, is over, or took too long. Nothing was "
+        "allowed. Go back to the app and connect again.",
+        "busy": "Not now",
+        "busy_text": "There were too many attempts, or KallyAI can't be reached. Wait a minute and try again.",
+        "forged": "Not like that",
+        "forged_text": "This was sent from another web site, or the page was open for too long. Nothing was changed.",
+    },
+    "es": {
+        "connect": "¿Conectar {client} a tu cuenta de KallyAI?",
+        "quoted": "«{name}»",
+        "unnamed": "una aplicación sin nombre",
+        "claims": "Así se llama la aplicación a sí misma; nadie lo ha comprobado.",
+        "publisher": "Publicada por",
+        "sent_web": "Se te enviará a",
+        "sent_here": "Se te enviará a un programa en este equipo",
+        "sent_app": "Se te enviará a una aplicación de este dispositivo",
+        "full": "Dirección completa",
+        "may": "Podrá",
+        "unsure": "Si no has empezado esto tú ahora mismo, o no conoces esa dirección, cancela.",
+        "next": "Después inicias sesión en {host}. La aplicación nunca ve tu contraseña.",
+        "later": "Puedes desconectarla aquí cuando quieras.",
+        "allow": "Permitir",
+        "cancel": "Cancelar",
+        "going_upstream": "Seguimos en KallyAI",
+        "going_back": "De vuelta a la aplicación",
+        "going_text": "Si no ocurre nada, sigue este enlace:",
+        "may_close": "Puedes cerrar esta ventana cuando se haya abierto la aplicación.",
+        "sign_out": "Desconectar aplicaciones",
+        "connected": "Estas aplicaciones se conectaron a una cuenta de KallyAI en este navegador:",
+        "none": "No se ha conectado ninguna aplicación en este navegador, o ya se ha desconectado.",
+        "since": "desde el {day}",
+        "sign_out_text": "Al desconectarlas, su acceso aquí termina al momento. No se cierra tu sesión en KallyAI,"
+        " y las llamadas en curso continúan.",
+        "disconnect": "Desconectar todas",
+        "gone": "Desconectadas",
+        "gone_text": "Estas aplicaciones ya no pueden usar tu cuenta de KallyAI a través de este servidor.",
+        "go_back": "Informar a {name}",
+        "client": "No se puede conectar esta aplicación",
+        "redirect": "No se puede conectar esta aplicación",
+        "redirect_text": "Quiere enviarte a una dirección que no es la suya. Si has seguido un enlace, puede que "
+        "alguien intente engañarte; no se ha permitido nada.",
+        "request": "La aplicación lo ha pedido mal",
+        "request_text": "Ha enviado algo a lo que no se puede responder. No se ha permitido nada.",
+        "elsewhere": "No es este navegador, o es tarde",
+        "elsewhere_text": "Este inicio de sesión empezó en otro navegador, ha terminado o ha tardado demasiado. No "
+        "se ha permitido nada. Vuelve a la aplicación y conecta de nuevo.",
+        "busy": "Ahora no",
+        "busy_text": "Ha habido demasiados intentos, o no se puede contactar con KallyAI. Espera un minuto e "
+        "inténtalo de nuevo.",
+        "forged": "Así no",
+        "forged_text": "Esto se envió desde otro sitio web, o la página estuvo abierta demasiado tiempo. No se "
+        "ha cambiado nada.",
+    },
+}
