@@ -5,6 +5,7 @@
   x AnswerLost            sent, but no complete answer came: it may have been acted on
   x NotSignedIn           there is no token that could be sent
   x UnreadableAnswer      a success whose body is not what the reference says: it was acted on
+  x GuardRailHit          a setting of this server forbids the call, so nothing was sent
   x ServiceError          the service answered with an error
     - BadRequest          400, 409, 422 and other 4xx
     - Unauthorized        401
@@ -111,6 +112,33 @@ class UnreadableAnswer(KallyAIError):
     """The service answered with a success whose body is not what the reference says; it did act on the request."""
 
     default_code = "unreadable_answer"
+
+
+class GuardRailHit(KallyAIError):
+    """A setting of this server forbids the call, so nothing was sent.
+
+    Attributes:
+        setting: The setting's name, such as `KALLYAI_CALLS_PER_HOUR`.
+        retry_after: Seconds until it allows the call, or None when that is not known.
+    """
+
+    default_code = "guard_rail"
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        setting: str,
+        code: str | None = None,
+        status: int | None = None,
+        reason: str | None = None,
+        correlation_id: str | None = None,
+        retry_after: float | None = None,
+    ) -> None:
+        super().__init__(
+            message, code=code, status=status, reason=reason, correlation_id=correlation_id, retry_after=retry_after
+        )
+        self.setting = setting
 
 
 class ServiceError(KallyAIError):

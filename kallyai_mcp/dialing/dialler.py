@@ -4,10 +4,9 @@ What it knows of a call it reads from the ledger, so that any process can be ask
 """
 
 import logging
-import math
 import uuid
-from collections.abc import Awaitable, Callable
-from contextlib import AsyncExitStack, suppress
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from types import TracebackType
@@ -15,13 +14,14 @@ from typing import TYPE_CHECKING, Self
 
 import anyio
 
-from kallyai_mcp.api.errors import KallyAIError
+from kallyai_mcp.api.errors import GuardRailHit, KallyAIError
 from kallyai_mcp.api.models import Submission
-from kallyai_mcp.dialing.carrying import Carrier
+from kallyai_mcp.dialing.crew import Crew
+from kallyai_mcp.dialing.guards import Consent, GuardRails
 from kallyai_mcp.dialing.ledger import Ledger, LedgerUnavailable
-from kallyai_mcp.dialing.records import Record, Scope, State, fingerprint
+from kallyai_mcp.dialing.records import AuditEntry, Record, Scope, State, fingerprint
 from kallyai_mcp.dialing.rules import Rules
-from kallyai_mcp.telemetry import call_under_way
+from kallyai_mcp.telemetry import refused
 
 if TYPE_CHECKING:
     from kallyai_mcp.api.client import KallyAI
@@ -30,12 +30,6 @@ _log = logging.getLogger(__name__)
 
 PROGRESS_EVERY = 5.0
 """Seconds between two words of progress while a tool waits."""
-
-_GLANCE = 0.25
-"""Seconds between two looks into the ledger for a call that another process carries out."""
-
-_WATCH = 5.0
-"""Seconds between two searches for calls whose process has died."""
 
 Progress = Callable[[float], Awaitable[None]]
 """Called with the seconds elapsed since the call was asked for."""
@@ -60,6 +54,7 @@ class Dialler:
         scope: Says whose calls are placed now; raises `NotSignedIn` when nobody's can be.
         ledger: Gives the ledger; called when it is first needed.
         rules: Times and counts.
+        guards: What may be rung, and how often.
         now: The clock.
     """
 
@@ -70,72 +65,102 @@ class Dialler:
         ledger: Callable[[], Ledger],
         *,
         rules: Rules = Rules(),  # noqa: B008 - frozen
+        guards: GuardRails = GuardRails(),  # noqa: B008 - frozen
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
-        self._scope = scope
-        self._open_ledger = ledger
-        self._connect = connect
         self._rules = rules
+        self._guards = guards
         self._now = now
-        self._owner = uuid.uuid4().hex
-        self._opened: tuple[Ledger, Carrier] | None = None
-        self._ends: dict[str, anyio.Event] = {}
+        self._crew = Crew(connect, scope, ledger, rules, now)
         self._askers: dict[str, object] = {}
-        self._adopted: dict[Scope, float] = {}
-        self._stack = AsyncExitStack()
-        self._tasks = anyio.create_task_group()
 
     async def __aenter__(self) -> Self:
-        await self._stack.enter_async_context(self._tasks)
-        self._tasks.start_soon(self._watch)
-        self._tasks.start_soon(self._beat)
+        await self._crew.__aenter__()
         return self
 
     async def __aexit__(
         self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
     ) -> bool | None:
-        self._tasks.cancel_scope.cancel()
-        result = await self._stack.__aexit__(exc_type, exc, traceback)
-        if self._opened is not None:
-            with anyio.CancelScope(shield=True):
-                with suppress(LedgerUnavailable):
-                    await self._ledger.leave(self._owner)
-                with suppress(LedgerUnavailable):
-                    await self._ledger.aclose()
-        return result
+        return await self._crew.__aexit__(exc_type, exc, traceback)
 
-    async def place(self, submission: Submission, *, timezone: str, redial: bool = False) -> Placed:
+    async def place(
+        self, submission: Submission, *, timezone: str, redial: bool = False, consent: Consent | None = None
+    ) -> Placed:
         """Start a call, unless the same one may not be placed again yet (`Ledger.enter`) and `redial` isn't asked for.
 
         Args:
             submission: What to say to whom; checked already.
             timezone: IANA name of the user's time zone.
             redial: Really ring again.
+            consent: How the call came to be placed, for the audit trail.
 
         Raises:
+            GuardRailHit: The guard rails forbid it, so nothing was dialled; never when nothing was to be dialled.
             NotSignedIn: Nobody's calls can be placed.
             LedgerUnavailable: It can't be written down, so nothing was dialled.
         """
-        entry = Record(
-            tracking_id=f"t-{uuid.uuid4()}",
-            scope=await self._whose(),
-            fingerprint=fingerprint(submission),
-            key=str(uuid.uuid4()),
-            submission=submission,
-            timezone=timezone,
-            owner=self._owner,
-            state=State.PREPARED,
-            placed_at=self._now(),
-        )
+        entry = await self._entry(submission, timezone)
+        recent = timedelta(seconds=self._rules.recent)
         # Shielded: a record that nobody carries out would have to be found and settled first.
-        with anyio.CancelScope(shield=True):
-            recent = timedelta(seconds=self._rules.recent)
-            record, is_new = await self._ledger.enter(entry, redial=redial, recent=recent)
+        with anyio.CancelScope(shield=True), _refusals_told():
+            record, is_new = await self._ledger.enter(
+                entry, redial=redial, recent=recent, rails=self._guards, consent=consent
+            )
             if is_new:
-                self._start(record, self._carrier.dial)
+                self._crew.start(record, self._crew.carrier.dial)
         if record.state is State.UNKNOWN:
             record = await self._looked_again(record)
         return Placed(record, is_new)
+
+    async def admit(self, submission: Submission, *, timezone: str, consent: Consent | None = None) -> None:
+        """Refuse what `place` would refuse at this moment, before its user is asked about it for nothing.
+
+        The refusal goes into the audit trail. That nothing is raised is no promise: `place` looks again.
+
+        Args:
+            submission: What to say to whom; checked already, and not `asked_before`.
+            timezone: IANA name of the user's time zone.
+            consent: As far as it is known, for the audit trail.
+
+        Raises:
+            GuardRailHit: The guard rails forbid it.
+            NotSignedIn: Nobody's calls can be placed.
+            LedgerUnavailable: The ledger can't be read, or not written.
+        """
+        if self._guards.caps() or self._guards.ban(submission.respondent_phone):
+            entry = await self._entry(submission, timezone)
+            with _refusals_told():
+                await self._ledger.admit(entry, rails=self._guards, consent=consent)
+
+    async def asked_before(self, submission: Submission, *, redial: bool = False) -> bool:
+        """Whether `place` would dial nothing at this moment, because the same call is under way or was just made.
+
+        Raises:
+            NotSignedIn: Nobody's calls can be placed.
+            LedgerUnavailable: The ledger can't be read.
+        """
+        if redial:
+            return False
+        entry = await self._entry(submission, "UTC")
+        return await self._ledger.same(entry, recent=timedelta(seconds=self._rules.recent)) is not None
+
+    async def last_rung(self, number: str) -> datetime | None:
+        """When this account's last call to `number` (E.164) was placed, or may have been; None when none is known.
+
+        Raises:
+            NotSignedIn: Nobody's records can be shown.
+            LedgerUnavailable: The ledger can't be read.
+        """
+        return await self._ledger.last_rung(await self._crew.whose(), number)
+
+    async def audit(self, limit: int = 100) -> list[AuditEntry]:
+        """The newest `limit` entries of this account's audit trail, the newest first.
+
+        Raises:
+            NotSignedIn: Nobody's records can be shown.
+            LedgerUnavailable: The ledger can't be read.
+        """
+        return await self._ledger.audit(await self._crew.whose(), limit)
 
     async def find(self, id_: str) -> Record | None:
         """The record with this `tracking_id` or `call_id`; one whose outcome is unknown is looked for once more.
@@ -144,7 +169,7 @@ class Dialler:
             NotSignedIn: Nobody's records can be shown.
             LedgerUnavailable: The ledger can't be read.
         """
-        record = await self._ledger.find(await self._whose(), id_)
+        record = await self._ledger.find(await self._crew.whose(), id_)
         if record is not None and record.state is State.UNKNOWN:
             record = await self._looked_again(record)
         return record
@@ -156,7 +181,7 @@ class Dialler:
             NotSignedIn: Nobody's records can be shown.
             LedgerUnavailable: The ledger can't be read.
         """
-        return await self._ledger.unsettled(await self._whose())
+        return await self._ledger.unsettled(await self._crew.whose())
 
     async def wait(self, record: Record, seconds: float, progress: Progress) -> Record:
         """Wait until `record` has come to its end, at most `seconds`; returns it as it then is.
@@ -168,7 +193,7 @@ class Dialler:
             with anyio.move_on_after(seconds):
                 while record.is_under_way:
                     with anyio.move_on_after(PROGRESS_EVERY):
-                        record = await self._ended(record)
+                        record = await self._crew.ended(record)
                     if record.is_under_way:
                         # Once more beyond the time-out, which may have struck between the news and the look.
                         record = await self._ledger.find(record.scope, record.tracking_id) or record
@@ -195,94 +220,36 @@ class Dialler:
         with suppress(LedgerUnavailable):
             await self._ledger.take_back(tracking_id)
 
-    async def _ended(self, record: Record) -> Record:
-        """Wait for the end of `record`."""
-        while record.is_under_way:
-            end = self._ends.get(record.tracking_id)
-            if end is None:
-                await anyio.sleep(_GLANCE)
-            else:
-                await end.wait()
-            record = await self._ledger.find(record.scope, record.tracking_id) or record
-        return record
+    async def _entry(self, submission: Submission, timezone: str) -> Record:
+        """A record of a call that is asked for now, not written down yet."""
+        return Record(
+            tracking_id=f"t-{uuid.uuid4()}",
+            scope=await self._crew.whose(),
+            fingerprint=fingerprint(submission),
+            key=str(uuid.uuid4()),
+            submission=submission,
+            timezone=timezone,
+            owner=self._crew.owner,
+            state=State.PREPARED,
+            placed_at=self._now(),
+        )
 
     async def _looked_again(self, record: Record) -> Record:
         with suppress(KallyAIError):  # it stays unknown
-            await self._carrier.look_once(record)
+            await self._crew.carrier.look_once(record)
         return await self._ledger.find(record.scope, record.tracking_id) or record
-
-    def _start(self, record: Record, work: Callable[[Record], Awaitable[None]]) -> None:
-        self._ends[record.tracking_id] = anyio.Event()
-        self._tasks.start_soon(self._carry, record, work)
-
-    async def _carry(self, record: Record, work: Callable[[Record], Awaitable[None]]) -> None:
-        try:
-            with call_under_way():
-                await work(record)
-        except Exception as error:  # noqa: BLE001 - a record must not stay behind, and one call must not end all others
-            _log.exception("A call could not be followed to its end")
-            with suppress(LedgerUnavailable):
-                problem = KallyAIError(f"An error of kallyai-mcp itself: {type(error).__name__}", code="internal_error")
-                await self._ledger.end(record.tracking_id, State.UNKNOWN, self._now(), error=problem)
-        finally:
-            self._ends.pop(record.tracking_id).set()
-
-    async def _beat(self) -> None:
-        """Say that this process is alive, while it has calls under way."""
-        while True:
-            await anyio.sleep(self._rules.beat)
-            if self._ends:
-                with suppress(LedgerUnavailable):
-                    await self._ledger.beat(self._owner, self._now())
-
-    async def _watch(self) -> None:
-        """Settle the calls of processes that have died, and remove what is too old to be kept."""
-        pause = 1.0  # not at once: whoever has just started us waits for the list of tools
-        while True:
-            await anyio.sleep(pause)
-            pause = _WATCH
-            with suppress(KallyAIError):  # the next round may have more luck
-                await self._ledger.forget(self._now() - timedelta(days=self._rules.keep_days))
-                # Asked first, because whose calls these are may take a look into the system's keyring.
-                if await self._ledger.has_orphans(self._owner, self._now(), self._silence):
-                    await self._adopt(await self._scope())
-
-    async def _whose(self) -> Scope:
-        """Whose calls are placed now; what a dead process left of theirs is settled meanwhile.
-
-        Where callers bring their own tokens this is the only time at which theirs is at hand.
-        """
-        scope = await self._scope()
-        now = anyio.current_time()
-        if now - self._adopted.get(scope, -math.inf) > _WATCH:
-            self._adopted = {known: at for known, at in self._adopted.items() if now - at <= _WATCH} | {scope: now}
-            self._tasks.start_soon(self._adopt_if_any, scope)
-        return scope
-
-    async def _adopt_if_any(self, scope: Scope) -> None:
-        with suppress(LedgerUnavailable):  # the next one may have more luck
-            if await self._ledger.has_orphans(self._owner, self._now(), self._silence):
-                await self._adopt(scope)
-
-    async def _adopt(self, scope: Scope) -> None:
-        for orphan in await self._ledger.adopt(scope, self._owner, self._now(), self._silence):
-            if orphan.tracking_id not in self._ends:
-                self._start(orphan, self._carrier.settle)
-
-    @property
-    def _silence(self) -> timedelta:
-        return timedelta(seconds=self._rules.silence)
 
     @property
     def _ledger(self) -> Ledger:
-        return self._open()[0]
+        return self._crew.ledger
 
-    @property
-    def _carrier(self) -> Carrier:
-        return self._open()[1]
 
-    def _open(self) -> tuple[Ledger, Carrier]:
-        if self._opened is None:
-            ledger = self._open_ledger()
-            self._opened = (ledger, Carrier(self._connect, ledger, self._owner, self._rules, self._now))
-        return self._opened
+@contextmanager
+def _refusals_told() -> Iterator[None]:
+    """Log and count what the guard rails refuse within it; the number is in the audit trail alone."""
+    try:
+        yield
+    except GuardRailHit as hit:
+        _log.info("not dialled, because of %s", hit.setting)
+        refused(hit.code)
+        raise

@@ -8,7 +8,8 @@ from typing import Protocol
 
 from kallyai_mcp.api.errors import KallyAIError
 from kallyai_mcp.api.models import Call
-from kallyai_mcp.dialing.records import Record, Scope, State
+from kallyai_mcp.dialing.guards import Consent, GuardRails
+from kallyai_mcp.dialing.records import AuditEntry, Record, Scope, State
 
 
 class LedgerUnavailable(KallyAIError):  # noqa: N818 - named like the rest of its tree
@@ -24,15 +25,44 @@ class Ledger(Protocol):
     them raise `LedgerUnavailable` when that can't be had.
     """
 
-    async def enter(self, record: Record, *, redial: bool, recent: timedelta) -> tuple[Record, bool]:
-        """Write a call down, unless the same one may not be placed again yet.
+    async def enter(
+        self,
+        record: Record,
+        *,
+        redial: bool,
+        recent: timedelta,
+        rails: GuardRails = GuardRails(),  # noqa: B008 - frozen
+        consent: Consent | None = None,
+    ) -> tuple[Record, bool]:
+        """Write a call down, unless the same one may not be placed again yet, or the guard rails forbid it.
 
-        That is so while the same submission is under way or its outcome unknown, while its outcome was not handed
-        out, and for `recent` after it succeeded. With `redial` it is always written down.
+        The first is so while the same submission is under way or its outcome unknown, while its outcome was not handed
+        out, and for `recent` after it succeeded; then the rails don't matter, and with `redial` it never is. A cap
+        counts the account's records but the refused ones. A call written down, and one forbidden, is also written into
+        the audit trail, with `consent`.
 
         Returns:
             The record that counts, and whether it is the new one.
+
+        Raises:
+            GuardRailHit: The rails forbid it; of several caps it names the one that is open again last.
         """
+        ...
+
+    async def admit(self, record: Record, *, rails: GuardRails, consent: Consent | None = None) -> None:
+        """Raise `GuardRailHit` as `enter` would at this moment for a call that is new, but write nothing else down."""
+        ...
+
+    async def same(self, record: Record, *, recent: timedelta) -> Record | None:
+        """The record on whose account `enter` would not write `record` down without `redial`, or None."""
+        ...
+
+    async def last_rung(self, scope: Scope, number: str) -> datetime | None:
+        """When the last call to `number` (E.164) was placed, or may have been; None when no record tells."""
+        ...
+
+    async def audit(self, scope: Scope, limit: int) -> list[AuditEntry]:
+        """The newest entries of the audit trail, the newest first."""
         ...
 
     async def find(self, scope: Scope, id_: str) -> Record | None:
@@ -96,7 +126,7 @@ class Ledger(Protocol):
         ...
 
     async def forget(self, before: datetime) -> None:
-        """Remove records that were placed before then."""
+        """Remove records that were placed, and entries of the audit trail that were made, before then."""
         ...
 
     async def aclose(self) -> None:

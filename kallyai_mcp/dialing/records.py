@@ -10,8 +10,9 @@ from enum import StrEnum
 from typing import Any
 
 from kallyai_mcp.api import errors
-from kallyai_mcp.api.errors import KallyAIError
+from kallyai_mcp.api.errors import KallyAIError, plain
 from kallyai_mcp.api.models import Call, Submission
+from kallyai_mcp.dialing.guards import Consent
 
 
 class State(StrEnum):
@@ -88,6 +89,41 @@ class Record:
     def elapsed(self, now: datetime) -> float:
         """Seconds since it was asked for."""
         return max(0.0, (now - self.placed_at).total_seconds())
+
+
+@dataclass(frozen=True, repr=False)
+class AuditEntry:
+    """One line of the audit trail: a call that was placed, or that a guard rail refused.
+
+    Attributes:
+        at: When (aware).
+        number: Which number, E.164; shortened in the repr.
+        outcome: `placed`, or `refused:` and the setting's name.
+        tracking_id: Of the call that was placed; None for one that was refused.
+        asked_by: The client's name and version, as it calls itself; None when it isn't known, as are the others.
+        how: How consent was had (`guards.How`).
+        oddities: What was odd (`guards.Oddity`); a later version may have written more.
+    """
+
+    at: datetime
+    number: str
+    outcome: str
+    tracking_id: str | None = None
+    asked_by: str | None = None
+    how: str | None = None
+    oddities: tuple[str, ...] = ()
+
+    def __repr__(self) -> str:
+        return f"AuditEntry({self.at:%Y-%m-%dT%H:%M:%S%z}, {self.number[:2]}…{self.number[-2:]}, {self.outcome})"
+
+
+PLACED = "placed"
+"""The outcome of a call in the audit trail that no guard rail refused."""
+
+
+def refused_by(setting: str) -> str:
+    """The outcome of a call in the audit trail that `setting` refused."""
+    return f"refused:{setting}"
 
 
 def fingerprint(submission: Submission) -> str:
@@ -178,6 +214,31 @@ def from_document(document: Mapping[str, Any]) -> Record:
         call=Call.model_validate_json(outcome) if outcome else None,
         error=error_from(json.loads(error)) if error else None,
         handed_out=bool(int(document["handed_out"])),
+    )
+
+
+def audit_document(record: Record, consent: Consent | None) -> dict[str, Any]:
+    """A line of the audit trail about `record` as flat columns, but for its outcome; `audit_from` reads it back."""
+    return {
+        "at": record.placed_at.timestamp(),
+        "tracking_id": record.tracking_id,
+        "number": record.submission.respondent_phone,
+        "asked_by": plain(consent.asked_by) if consent and consent.asked_by else None,
+        "how": consent.how if consent else None,
+        "oddities": json.dumps(consent.oddities if consent else ()),
+    }
+
+
+def audit_from(document: Mapping[str, Any], outcome: str) -> AuditEntry:
+    """The line that `audit_document` wrote down; further columns are ignored."""
+    return AuditEntry(
+        at=datetime.fromtimestamp(document["at"], UTC),
+        number=document["number"],
+        outcome=outcome,
+        tracking_id=document["tracking_id"] if outcome == PLACED else None,
+        asked_by=document["asked_by"],
+        how=document["how"],
+        oddities=tuple(json.loads(document["oddities"])),
     )
 
 

@@ -9,6 +9,8 @@ local base, step, keep = KEYS[1], ARGV[1], ARGV[2]
 
 local UNDER_WAY = {prepared = true, sent = true}
 local UNSETTLED = {prepared = true, sent = true, unknown = true}
+local DAY = 86400
+local CLOCKS_APART = 60 -- how far apart the callers' clocks may be, in seconds
 local VOID_MILLISECONDS = 3600000 -- a step that is on its way longer than this does not exist
 
 local function key(...)
@@ -70,6 +72,10 @@ local function index(record)
     put('SADD', key('carried', record.owner), id)
     put('ZADD', key('owners'), 'NX', 0, record.owner)
   end
+  if record.state ~= 'refused' then
+    put('ZADD', key('rung', record.scope), record.placed_at, id)
+    put('ZADD', key('scopes'), 'NX', record.placed_at, record.scope)
+  end
   if record.call_id then
     put('SET', key('id', record.scope, record.call_id), id)
   end
@@ -80,6 +86,7 @@ local function unindex(record)
   redis.call('ZREM', key('calls'), id)
   redis.call('ZREM', key('same', record.scope, record.fingerprint), id)
   redis.call('ZREM', key('unsettled', record.scope), id)
+  redis.call('ZREM', key('rung', record.scope), id)
   redis.call('SREM', key('carried', record.owner), id)
   if record.call_id then
     redis.call('DEL', key('id', record.scope, record.call_id))
@@ -91,11 +98,18 @@ local function remove(record)
   redis.call('DEL', key('call', record.tracking_id))
 end
 
+-- An older version has not written the number down by itself.
+local function number_in(submission)
+  local is_read, fields = pcall(cjson.decode, submission)
+  return is_read and fields.respondent_phone or nil
+end
+
 local function save(record)
   local before = read(record.tracking_id)
   if before then
     remove(before)
   end
+  record.number = record.number or number_in(record.submission)
   put('HSET', key('call', record.tracking_id), unpack(flat(record)))
   index(record)
 end
@@ -146,15 +160,83 @@ local function beat(owner, now)
   put('ZADD', key('owners'), now, owner)
 end
 
+-- Takes up what an older version, which knows nothing of `rung`, has written: once that of the last day, and when
+-- there are caps, what a server of that version, which is still at work, has added since.
+local function take_up(now, is_capped)
+  local last = redis.call('GET', key('taken_up'))
+  if last and not is_capped then
+    return
+  end
+  local since = last and tonumber(last) - CLOCKS_APART or tonumber(now) - DAY
+  for _, id in ipairs(redis.call('ZRANGEBYSCORE', key('calls'), since, '+inf')) do
+    local record = redis.call('HEXISTS', key('call', id), 'number') == 0 and read(id)
+    if record then
+      save(record)
+    end
+  end
+  put('SET', key('taken_up'), now)
+end
+
+-- When the newest calls of a scope since then were placed, at most so many; to one number, where one is given. What an
+-- older version has refused, or Redis has lost, may still be in the set.
+local function rung(scope, since, most, number)
+  local times, found = redis.call('ZREVRANGEBYSCORE', key('rung', scope), '+inf', '(' .. since, 'WITHSCORES'), {}
+  for i = 1, #times, 2 do
+    if #found == most then
+      break
+    end
+    local called, state = unpack(redis.call('HMGET', key('call', times[i]), 'number', 'state'))
+    if state and state ~= 'refused' and (not number or called == number) then
+      found[#found + 1] = times[i + 1]
+    end
+  end
+  return found
+end
+
+local function note(scope, at, outcome, line)
+  put('ZADD', key('audit', scope), at, outcome .. '\n' .. line)
+  put('ZADD', key('scopes'), 'NX', at, scope)
+end
+
+-- What forbids a call, if anything does, and notes it: the name of the setting, and the time of the oldest of as many
+-- calls as its cap allows, which is empty when there is none.
+local function forbidden(rails, scope, at, number)
+  local setting, oldest, opens = rails.ban, '', -math.huge
+  for _, cap in ipairs(rails.ban == '' and rails.caps or {}) do
+    local times = rung(scope, cap.since, cap.limit, cap.per_number and number)
+    if #times == cap.limit then
+      local first = times[#times] or ''
+      local cap_opens = first == '' and math.huge or tonumber(first) + cap.window
+      if cap_opens > opens then
+        setting, oldest, opens = cap.setting, first, cap_opens
+      end
+    end
+  end
+  if setting ~= '' then
+    note(scope, at, rails.refused .. setting, rails.line)
+    return {2, setting, oldest}
+  end
+end
+
 local function is_void(grip)
   return redis.call('EXISTS', key('void', grip)) == 1
 end
 
 local VOID = {err = 'VOID this step was given up by its caller'}
 
+-- The record that bars the same call from being placed again, when a success counts as recent if it ended after `since`.
+local function same(scope, fingerprint, since)
+  for record in newest(key('same', scope, fingerprint)) do
+    if bars(record, tonumber(since)) then
+      return record
+    end
+  end
+end
+
 local steps = {}
 
-function steps.enter(redial, since, ...)
+-- Answers 0 and the record that bars it, or 1 for a new record, or 2 with what forbids it.
+function steps.enter(redial, since, rails, ...)
   local record = unflat({...})
   if is_void(record.grip) then
     return VOID
@@ -163,19 +245,42 @@ function steps.enter(redial, since, ...)
   if earlier and earlier.grip == record.grip then
     return {1} -- this very entry, whose answer was lost
   end
-  if redial == '0' then
-    for other in newest(key('same', record.scope, record.fingerprint)) do
-      if bars(other, tonumber(since)) then
-        return {0, flat(other)}
-      end
-    end
+  local other = redial == '0' and same(record.scope, record.fingerprint, since)
+  if other then
+    return {0, flat(other)}
   end
   if earlier then
     return {err = 'TAKEN there is a record with this tracking_id'}
   end
+  rails = cjson.decode(rails)
+  take_up(record.placed_at, #rails.caps > 0)
+  local hit = forbidden(rails, record.scope, record.placed_at, rails.number)
+  if hit then
+    return hit
+  end
   beat(record.owner, record.placed_at)
   save(record)
+  note(record.scope, record.placed_at, rails.placed, rails.line)
   return {1}
+end
+
+function steps.admit(scope, now, rails)
+  rails = cjson.decode(rails)
+  take_up(now, #rails.caps > 0)
+  return forbidden(rails, scope, now, rails.number)
+end
+
+function steps.same(scope, fingerprint, since)
+  local record = same(scope, fingerprint, since)
+  return record and flat(record)
+end
+
+function steps.last_rung(scope, number)
+  return rung(scope, '-inf', 1, number)[1]
+end
+
+function steps.audit(scope, limit)
+  return limit ~= '0' and redis.call('ZREVRANGE', key('audit', scope), 0, tonumber(limit) - 1) or {}
 end
 
 function steps.find(scope, id)
@@ -316,7 +421,24 @@ function steps.release(...)
   end
 end
 
--- Removes at most `most` records, and tells how many it has removed.
+-- Removes what was placed in a scope, or noted in its audit trail, before then, and of which no record tells.
+local function forget_scope(scope, before)
+  local oldest
+  for _, name in ipairs({key('audit', scope), key('rung', scope)}) do
+    redis.call('ZREMRANGEBYSCORE', name, '-inf', '(' .. before)
+    local first = redis.call('ZRANGE', name, 0, 0, 'WITHSCORES')[2]
+    if first and not (oldest and tonumber(oldest) <= tonumber(first)) then
+      oldest = first
+    end
+  end
+  if oldest then
+    put('ZADD', key('scopes'), oldest, scope)
+  else
+    redis.call('ZREM', key('scopes'), scope)
+  end
+end
+
+-- Removes at most `most` records, and of the audit trail what is in `most` scopes; tells how many of either it were.
 function steps.forget(before, most)
   local name = key('calls')
   local ids = redis.call('ZRANGEBYSCORE', name, '-inf', '(' .. before, 'LIMIT', 0, most)
@@ -327,8 +449,15 @@ function steps.forget(before, most)
     end
     redis.call('ZREM', name, id)
   end
+  local scopes = redis.call('ZRANGEBYSCORE', key('scopes'), '-inf', '(' .. before, 'LIMIT', 0, most)
+  for _, scope in ipairs(scopes) do
+    forget_scope(scope, before)
+  end
+  if redis.call('EXISTS', name) == 0 then
+    redis.call('DEL', key('taken_up'))
+  end
   silent('(' .. before, '')
-  return #ids
+  return math.max(#ids, #scopes)
 end
 
 return steps[step](unpack(ARGV, 3))

@@ -3,10 +3,14 @@
 Each method is one step: one call of the script in `redis_ledger.lua`, during which Redis does nothing else. Its keys,
 each beginning with `{PREFIX}:`, and each with a time to live that every write renews:
 
-    call:TRACKING_ID         hash    the columns of `records.to_document`, and `scope` and `grip`
+    call:TRACKING_ID         hash    the columns of `records.to_document`, and `scope`, `grip` and `number`
     calls                    zset    every tracking_id, by `placed_at`
     same:SCOPE:FINGERPRINT   zset    those that may bar the same call from being placed again, by `placed_at`
     unsettled:SCOPE          zset    those under way or unknown, by `placed_at`
+    rung:SCOPE               zset    those not refused, which the caps count, by `placed_at`
+    audit:SCOPE              zset    the audit trail by time: an outcome, a line break, `records.audit_document` as JSON
+    scopes                   zset    every SCOPE that has one of the last two, by the oldest time in them
+    taken_up                 string  until when what a version before `rung` wrote is in it
     id:SCOPE:CALL_ID         string  the tracking_id of the one record that has claimed the call
     carried:OWNER            set     what an owner has under way; OWNER is empty for what nobody has
     owners                   zset    owners, by their last beat; 0 for who has gone and left something
@@ -19,7 +23,8 @@ Why losing Redis between, or in, two steps makes no call be dialled twice:
 
 - `enter`, `adopt`: without an answer the caller dials nothing. Whether it happened is not known, so the next step on
   this object takes it back first, also if it is still on its way (`void`). Should this process die before, its records
-  are those of a silent owner. Asked twice it is still done once, by its grip.
+  are those of a silent owner. Asked twice it is still done once, by its grip. A line of the audit trail has a
+  tracking_id of its own, so it is there once, too.
 - `send`: no request leaves without its answer. Noted in vain, the record counts as sent: looked for, not dialled.
 - `claim`, `lose`, `end`: written until it works, and asked twice they do the same. Until then the record is `SENT`,
   bars the same call, and is looked for at the service by whoever adopts it, not dialled.
@@ -36,17 +41,30 @@ import hashlib
 import json
 import uuid
 from collections.abc import Mapping
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from itertools import chain
 from pathlib import Path
 from typing import Any
 
 import anyio
 
-from kallyai_mcp.api.errors import KallyAIError
+from kallyai_mcp.api.errors import GuardRailHit, KallyAIError
 from kallyai_mcp.api.models import Call
+from kallyai_mcp.dialing.guards import Consent, GuardRails
 from kallyai_mcp.dialing.ledger import LedgerUnavailable
-from kallyai_mcp.dialing.records import Record, Scope, State, end_document, from_document, to_document
+from kallyai_mcp.dialing.records import (
+    PLACED,
+    AuditEntry,
+    Record,
+    Scope,
+    State,
+    audit_document,
+    audit_from,
+    end_document,
+    from_document,
+    refused_by,
+    to_document,
+)
 from kallyai_mcp.dialing.redis_connection import RedisConnection
 
 _LEAVE = 1.0
@@ -54,6 +72,9 @@ _LEAVE = 1.0
 
 _BATCH = 500
 """How many records or grips one step removes or gives up: Redis does nothing else meanwhile."""
+
+_FORBIDDEN = 2
+"""What `enter` answers with when the guard rails forbid it."""
 
 _SCRIPT = Path(__file__).with_name("redis_ledger.lua")
 
@@ -95,13 +116,46 @@ class RedisLedger:
     def __repr__(self) -> str:
         return f"RedisLedger({self._redis.place!r})"
 
-    async def enter(self, record: Record, *, redial: bool, recent: timedelta) -> tuple[Record, bool]:
+    async def enter(
+        self,
+        record: Record,
+        *,
+        redial: bool,
+        recent: timedelta,
+        rails: GuardRails = GuardRails(),  # noqa: B008 - frozen
+        consent: Consent | None = None,
+    ) -> tuple[Record, bool]:
         """See `Ledger.enter`."""
         grip = uuid.uuid4().hex
-        document = to_document(record) | {"scope": _digest(record.scope), "grip": grip}
-        since = _epoch(record.placed_at - recent)
-        is_new, *others = await self._step("enter", _flag(redial), since, *_flat(document), grip=(grip, record.owner))
-        return (record, True) if is_new else (_record(others[0]), False)
+        ours = {"scope": _digest(record.scope), "grip": grip, "number": record.submission.respondent_phone}
+        values = (_flag(redial), _epoch(record.placed_at - recent), _rails(record, rails, consent))
+        answer, *more = await self._step(
+            "enter", *values, *_flat(to_document(record) | ours), grip=(grip, record.owner)
+        )
+        if answer == _FORBIDDEN:
+            raise _hit(record, rails, *more)
+        return (record, True) if answer else (_record(more[0]), False)
+
+    async def admit(self, record: Record, *, rails: GuardRails, consent: Consent | None = None) -> None:
+        """See `Ledger.admit`."""
+        values = (_digest(record.scope), _epoch(record.placed_at), _rails(record, rails, consent))
+        if forbidden := await self._step("admit", *values):
+            raise _hit(record, rails, *forbidden[1:])
+
+    async def same(self, record: Record, *, recent: timedelta) -> Record | None:
+        """See `Ledger.same`."""
+        found = await self._step("same", _digest(record.scope), record.fingerprint, _epoch(record.placed_at - recent))
+        return _record(found) if found else None
+
+    async def last_rung(self, scope: Scope, number: str) -> datetime | None:
+        """See `Ledger.last_rung`."""
+        found = await self._step("last_rung", _digest(scope), number)
+        return datetime.fromtimestamp(float(found), UTC) if found else None
+
+    async def audit(self, scope: Scope, limit: int) -> list[AuditEntry]:
+        """See `Ledger.audit`."""
+        found = [member.partition("\n") for member in await self._step("audit", _digest(scope), str(limit))]
+        return [audit_from(json.loads(line), outcome) for outcome, _, line in found]
 
     async def find(self, scope: Scope, id_: str) -> Record | None:
         """See `Ledger.find`."""
@@ -210,6 +264,42 @@ class RedisLedger:
 
 def _digest(scope: Scope) -> str:
     return hashlib.sha256(json.dumps([scope.api, scope.account]).encode()).hexdigest()[:32]
+
+
+def _rails(record: Record, rails: GuardRails, consent: Consent | None) -> str:
+    """What the script needs to know of the guard rails and the audit trail, as JSON."""
+    number = record.submission.respondent_phone
+    ban = rails.ban(number)
+    return json.dumps(
+        {
+            "ban": ban.setting if ban else "",
+            "number": number,
+            "caps": [
+                {
+                    "setting": cap.setting,
+                    "limit": cap.limit,
+                    "since": _epoch(record.placed_at - cap.window),
+                    "window": cap.window.total_seconds(),
+                    "per_number": cap.per_number,
+                }
+                for cap in rails.caps()
+            ],
+            "placed": PLACED,
+            "refused": refused_by(""),
+            "line": json.dumps(audit_document(record, consent)),
+        }
+    )
+
+
+def _hit(record: Record, rails: GuardRails, setting: str, oldest: str) -> GuardRailHit:
+    """The refusal that the script has answered with."""
+    for cap in rails.caps():
+        if cap.setting == setting:
+            since = datetime.fromtimestamp(float(oldest), UTC) if oldest else None
+            return cap.hit(since, now=record.placed_at, timezone=record.timezone)
+    ban = rails.ban(record.submission.respondent_phone)
+    assert ban is not None, "the script answers with what it was given"  # noqa: S101
+    return ban
 
 
 def _epoch(moment: datetime) -> str:

@@ -1,27 +1,28 @@
 """The ledger in one SQLite file, shared by all processes of one user on one machine."""
 
-import os
 import sqlite3
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from datetime import datetime, timedelta
-from functools import partial
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
-import anyio
-import anyio.to_thread
-
-from kallyai_mcp.api.errors import KallyAIError
+from kallyai_mcp.api.errors import GuardRailHit, KallyAIError
 from kallyai_mcp.api.models import Call
-from kallyai_mcp.dialing.ledger import LedgerUnavailable
-from kallyai_mcp.dialing.records import Record, Scope, State, end_document, from_document, to_document
-
-_Result = TypeVar("_Result")
-
-_PATIENCE = 10.0
-"""Seconds to wait for another process's transaction; each takes milliseconds."""
+from kallyai_mcp.dialing.guards import Cap, Consent, GuardRails, last_to_open
+from kallyai_mcp.dialing.records import (
+    PLACED,
+    AuditEntry,
+    Record,
+    Scope,
+    State,
+    audit_document,
+    audit_from,
+    end_document,
+    from_document,
+    refused_by,
+    to_document,
+)
+from kallyai_mcp.dialing.sqlite_file import SqliteFile
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS calls (
@@ -47,8 +48,26 @@ CREATE UNIQUE INDEX IF NOT EXISTS calls_by_call_id ON calls (api, account, call_
 CREATE INDEX IF NOT EXISTS calls_by_fingerprint ON calls (api, account, fingerprint);
 CREATE INDEX IF NOT EXISTS calls_unsettled ON calls (api, account, placed_at)
     WHERE state IN ('prepared', 'sent', 'unknown');
+CREATE INDEX IF NOT EXISTS calls_by_time ON calls (api, account, placed_at);
+CREATE INDEX IF NOT EXISTS calls_by_number
+    ON calls (api, account, json_extract(submission, '$.respondent_phone'), placed_at);
 CREATE TABLE IF NOT EXISTS owners (owner TEXT PRIMARY KEY, beat_at REAL NOT NULL);
+CREATE TABLE IF NOT EXISTS audit (
+    at REAL NOT NULL,
+    api TEXT NOT NULL,
+    account TEXT NOT NULL,
+    tracking_id TEXT NOT NULL,
+    number TEXT NOT NULL,
+    asked_by TEXT,
+    how TEXT,
+    oddities TEXT NOT NULL,
+    outcome TEXT NOT NULL
+);
+CREATE INDEX IF NOT EXISTS audit_by_account ON audit (api, account, at);
+CREATE INDEX IF NOT EXISTS audit_by_time ON audit (at);
 """
+"""Done at each opening, so a file of an older version gets what it lacks. What is there is never changed: servers of an
+older version, which may have the file open too, know nothing of it."""
 
 _SAME = """
 SELECT * FROM calls WHERE api = ? AND account = ? AND fingerprint = ? AND (
@@ -56,6 +75,12 @@ SELECT * FROM calls WHERE api = ? AND account = ? AND fingerprint = ? AND (
     OR state = 'ended' AND (handed_out = 0 OR (json_extract(outcome, '$.status') = 'success' AND ended_at > ?))
 ) ORDER BY placed_at DESC LIMIT 1
 """
+
+_RUNG = """
+SELECT placed_at FROM calls WHERE api = :api AND account = :account AND state != 'refused' AND placed_at > :since
+"""
+
+_RUNG_NUMBER = f"{_RUNG} AND json_extract(submission, '$.respondent_phone') = :number"
 
 _ORPHANS = """
 SELECT * FROM calls LEFT JOIN owners USING (owner)
@@ -74,33 +99,70 @@ class SqliteLedger:
     """
 
     def __init__(self, path: Path) -> None:
-        self._path = path
-        self._one_thread = anyio.Lock()
-        self._connection: sqlite3.Connection | None = None
+        self._file = SqliteFile(path, _SCHEMA)
 
-    async def enter(self, record: Record, *, redial: bool, recent: timedelta) -> tuple[Record, bool]:
+    async def enter(
+        self,
+        record: Record,
+        *,
+        redial: bool,
+        recent: timedelta,
+        rails: GuardRails = GuardRails(),  # noqa: B008 - frozen
+        consent: Consent | None = None,
+    ) -> tuple[Record, bool]:
         """See `Ledger.enter`."""
 
-        def work(db: sqlite3.Connection) -> tuple[Record, bool]:
-            if not redial:
-                since = (record.placed_at - recent).timestamp()
-                scope = record.scope
-                row = db.execute(_SAME, (scope.api, scope.account, record.fingerprint, since)).fetchone()
-                if row is not None:
-                    return from_document(dict(row)), False
-            values = to_document(record)
-            names, marks = ", ".join(values), ", ".join("?" * len(values))
-            db.execute(f"INSERT INTO calls ({names}) VALUES ({marks})", tuple(values.values()))  # noqa: S608 - our names
+        def work(db: sqlite3.Connection) -> tuple[Record, bool] | GuardRailHit:
+            if not redial and (row := db.execute(_SAME, _same(record, recent)).fetchone()) is not None:
+                return from_document(dict(row)), False
+            if (hit := _hit(db, record, rails)) is not None:
+                _note(db, record, consent, refused_by(hit.setting))
+                return hit
+            _insert(db, "calls", to_document(record))
+            _note(db, record, consent, PLACED)
             _beat(db, record.owner, record.placed_at)
             return record, True
 
-        return await self._write(work)
+        entered = await self._file.write(work)
+        if isinstance(entered, GuardRailHit):
+            raise entered
+        return entered
+
+    async def admit(self, record: Record, *, rails: GuardRails, consent: Consent | None = None) -> None:
+        """See `Ledger.admit`."""
+
+        def work(db: sqlite3.Connection) -> GuardRailHit | None:
+            if (hit := _hit(db, record, rails)) is not None:
+                _note(db, record, consent, refused_by(hit.setting))
+            return hit
+
+        if (hit := await self._file.write(work)) is not None:
+            raise hit
+
+    async def same(self, record: Record, *, recent: timedelta) -> Record | None:
+        """See `Ledger.same`."""
+        rows = await self._file.read(_SAME, _same(record, recent))
+        return from_document(dict(rows[0])) if rows else None
+
+    async def last_rung(self, scope: Scope, number: str) -> datetime | None:
+        """See `Ledger.last_rung`."""
+        values = {"api": scope.api, "account": scope.account, "number": number, "since": 0}
+        rows = await self._file.read(f"{_RUNG_NUMBER} ORDER BY placed_at DESC LIMIT 1", values)
+        return datetime.fromtimestamp(rows[0]["placed_at"], UTC) if rows else None
+
+    async def audit(self, scope: Scope, limit: int) -> list[AuditEntry]:
+        """See `Ledger.audit`."""
+        rows = await self._file.read(
+            "SELECT * FROM audit WHERE api = ? AND account = ? ORDER BY at DESC, rowid DESC LIMIT ?",
+            (scope.api, scope.account, limit),
+        )
+        return [audit_from(dict(row), row["outcome"]) for row in rows]
 
     async def find(self, scope: Scope, id_: str) -> Record | None:
         """See `Ledger.find`."""
         if not id_.isprintable():  # half a surrogate pair is no text to SQLite, and no id has one
             return None
-        rows = await self._read(
+        rows = await self._file.read(
             "SELECT * FROM calls WHERE api = ? AND account = ? AND (tracking_id = ? OR call_id = ?)",
             (scope.api, scope.account, id_, id_),
         )
@@ -108,7 +170,7 @@ class SqliteLedger:
 
     async def unsettled(self, scope: Scope) -> list[Record]:
         """See `Ledger.unsettled`."""
-        rows = await self._read(
+        rows = await self._file.read(
             "SELECT * FROM calls WHERE api = ? AND account = ? AND state IN ('prepared', 'sent', 'unknown') "
             "ORDER BY placed_at DESC",
             (scope.api, scope.account),
@@ -117,7 +179,7 @@ class SqliteLedger:
 
     async def send(self, tracking_id: str, owner: str, now: datetime) -> bool:
         """See `Ledger.send`."""
-        return await self._change(
+        return await self._file.change(
             "UPDATE calls SET state = 'sent', sent_at = coalesce(sent_at, ?) "
             "WHERE tracking_id = ? AND owner = ? AND state IN ('prepared', 'sent')",
             (now.timestamp(), tracking_id, owner),
@@ -125,7 +187,7 @@ class SqliteLedger:
 
     async def lose(self, tracking_id: str, now: datetime) -> None:
         """See `Ledger.lose`."""
-        await self._change(
+        await self._file.change(
             "UPDATE calls SET lost_at = coalesce(lost_at, ?) WHERE tracking_id = ?", (now.timestamp(), tracking_id)
         )
 
@@ -147,7 +209,7 @@ class SqliteLedger:
                 return False
             return True
 
-        return await self._write(work)
+        return await self._file.write(work)
 
     async def end(
         self,
@@ -160,7 +222,7 @@ class SqliteLedger:
     ) -> None:
         """See `Ledger.end`."""
         ending = end_document(call, error)
-        await self._change(
+        await self._file.change(
             "UPDATE calls SET state = ?, ended_at = ?, outcome = ?, error = ? "
             "WHERE tracking_id = ? AND state IN ('prepared', 'sent', 'unknown')",
             (state, now.timestamp(), ending["outcome"], ending["error"], tracking_id),
@@ -168,26 +230,26 @@ class SqliteLedger:
 
     async def hand_out(self, tracking_id: str) -> None:
         """See `Ledger.hand_out`."""
-        await self._change(
+        await self._file.change(
             "UPDATE calls SET handed_out = 1 WHERE tracking_id = ? AND state IN ('ended', 'refused')",
             (tracking_id,),
         )
 
     async def take_back(self, tracking_id: str) -> None:
         """See `Ledger.take_back`."""
-        await self._change("UPDATE calls SET handed_out = 0 WHERE tracking_id = ?", (tracking_id,))
+        await self._file.change("UPDATE calls SET handed_out = 0 WHERE tracking_id = ?", (tracking_id,))
 
     async def beat(self, owner: str, now: datetime) -> None:
         """See `Ledger.beat`."""
-        await self._write(lambda db: _beat(db, owner, now))
+        await self._file.write(lambda db: _beat(db, owner, now))
 
     async def leave(self, owner: str) -> None:
         """See `Ledger.leave`."""
-        await self._change("DELETE FROM owners WHERE owner = ?", (owner,))
+        await self._file.change("DELETE FROM owners WHERE owner = ?", (owner,))
 
     async def has_orphans(self, owner: str, now: datetime, silence: timedelta) -> bool:
         """See `Ledger.has_orphans`."""
-        return bool(await self._read(f"{_ORPHANS} LIMIT 1", (owner, (now - silence).timestamp())))
+        return bool(await self._file.read(f"{_ORPHANS} LIMIT 1", (owner, (now - silence).timestamp())))
 
     async def adopt(self, scope: Scope, owner: str, now: datetime, silence: timedelta) -> list[Record]:
         """See `Ledger.adopt`."""
@@ -200,102 +262,21 @@ class SqliteLedger:
                 db.execute("UPDATE calls SET owner = ? WHERE tracking_id = ?", (owner, row["tracking_id"]))
             return [from_document(dict(row) | {"owner": owner}) for row in orphans]
 
-        return await self._write(work)
+        return await self._file.write(work)
 
     async def forget(self, before: datetime) -> None:
         """See `Ledger.forget`."""
         moment = before.timestamp()
-        if await self._read("SELECT 1 FROM calls WHERE placed_at < ? LIMIT 1", (moment,)):
-            await self._change("DELETE FROM calls WHERE placed_at < ?", (moment,))
-        if await self._read("SELECT 1 FROM owners WHERE beat_at < ? LIMIT 1", (moment,)):
-            await self._change("DELETE FROM owners WHERE beat_at < ?", (moment,))
+        if await self._file.read("SELECT 1 FROM calls WHERE placed_at < ? LIMIT 1", (moment,)):
+            await self._file.change("DELETE FROM calls WHERE placed_at < ?", (moment,))
+        if await self._file.read("SELECT 1 FROM audit WHERE at < ? LIMIT 1", (moment,)):
+            await self._file.change("DELETE FROM audit WHERE at < ?", (moment,))
+        if await self._file.read("SELECT 1 FROM owners WHERE beat_at < ? LIMIT 1", (moment,)):
+            await self._file.change("DELETE FROM owners WHERE beat_at < ?", (moment,))
 
     async def aclose(self) -> None:
         """See `Ledger.aclose`."""
-        async with self._one_thread:
-            if self._connection is not None:
-                await anyio.to_thread.run_sync(self._connection.close)
-                self._connection = None
-
-    async def _read(self, question: str, values: tuple[Any, ...]) -> list[sqlite3.Row]:
-        def work() -> list[sqlite3.Row]:
-            if self._connection is None and not self._path.exists():
-                return []
-            return self._opened().execute(question, values).fetchall()
-
-        return await self._in_thread(work)
-
-    async def _change(self, statement: str, values: tuple[Any, ...]) -> bool:
-        """Whether a row was changed."""
-        return await self._write(lambda db: db.execute(statement, values).rowcount > 0)
-
-    async def _write(self, work: Callable[[sqlite3.Connection], _Result]) -> _Result:
-        def transaction() -> _Result:
-            with _transaction(self._opened()) as db:
-                return work(db)
-
-        return await self._in_thread(transaction)
-
-    async def _in_thread(self, work: Callable[[], _Result]) -> _Result:
-        # Shielded: a thread can't be cancelled, and half a transaction must not be taken for none.
-        with anyio.CancelScope(shield=True):
-            async with self._one_thread:
-                try:
-                    result = await anyio.to_thread.run_sync(work)
-                except (sqlite3.Error, OSError) as error:
-                    raise LedgerUnavailable(f"The ledger {self._path} can't be used: {error}") from error
-        return result
-
-    def _opened(self) -> sqlite3.Connection:
-        if self._connection is None:
-            self._connection = _open(self._path)
-        return self._connection
-
-
-def _open(path: Path) -> sqlite3.Connection:
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    # SQLite gives its companion files the mode of the database, so that mode is set before SQLite sees it.
-    os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
-    if os.name == "posix":
-        path.chmod(0o600)
-    connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=_PATIENCE)
-    try:
-        connection.row_factory = sqlite3.Row
-        _patiently(partial(connection.execute, "PRAGMA journal_mode = WAL"))
-        connection.execute("PRAGMA synchronous = FULL")
-        with _transaction(connection):
-            for statement in _SCHEMA.split(";"):
-                connection.execute(statement)
-    except BaseException:
-        connection.close()
-        raise
-    return connection
-
-
-def _patiently(work: Callable[[], object]) -> None:
-    """Do `work` again while another process opens the file: SQLite's own patience does not cover that moment."""
-    deadline = time.monotonic() + _PATIENCE
-    while True:
-        try:
-            work()
-        except sqlite3.OperationalError:
-            if time.monotonic() > deadline:
-                raise
-            time.sleep(0.01)
-        else:
-            return
-
-
-@contextmanager
-def _transaction(connection: sqlite3.Connection) -> Iterator[sqlite3.Connection]:
-    connection.execute("BEGIN IMMEDIATE")
-    try:
-        yield connection
-        connection.execute("COMMIT")
-    except BaseException:
-        if connection.in_transaction:
-            connection.execute("ROLLBACK")
-        raise
+        await self._file.aclose()
 
 
 def _beat(db: sqlite3.Connection, owner: str, now: datetime) -> None:
@@ -303,3 +284,43 @@ def _beat(db: sqlite3.Connection, owner: str, now: datetime) -> None:
         "INSERT INTO owners VALUES (?, ?) ON CONFLICT (owner) DO UPDATE SET beat_at = excluded.beat_at",
         (owner, now.timestamp()),
     )
+
+
+def _same(record: Record, recent: timedelta) -> tuple[Any, ...]:
+    """What `_SAME` asks with."""
+    since = (record.placed_at - recent).timestamp()
+    return record.scope.api, record.scope.account, record.fingerprint, since
+
+
+def _hit(db: sqlite3.Connection, record: Record, rails: GuardRails) -> GuardRailHit | None:
+    """What forbids `record`, if anything does."""
+    if (ban := rails.ban(record.submission.respondent_phone)) is not None:
+        return ban
+    return last_to_open(hit for cap in rails.caps() if (hit := _reached(db, record, cap)) is not None)
+
+
+def _reached(db: sqlite3.Connection, record: Record, cap: Cap) -> GuardRailHit | None:
+    values = {
+        "api": record.scope.api,
+        "account": record.scope.account,
+        "number": record.submission.respondent_phone,
+        "since": (record.placed_at - cap.window).timestamp(),
+        "limit": cap.limit,
+    }
+    newest = f"{_RUNG_NUMBER if cap.per_number else _RUNG} ORDER BY placed_at DESC LIMIT :limit"
+    rows = db.execute(newest, values).fetchall()
+    if len(rows) < cap.limit:
+        return None
+    oldest = datetime.fromtimestamp(rows[-1]["placed_at"], UTC) if rows else None
+    return cap.hit(oldest, now=record.placed_at, timezone=record.timezone)
+
+
+def _note(db: sqlite3.Connection, record: Record, consent: Consent | None, outcome: str) -> None:
+    """Write a line of the audit trail."""
+    scope = {"api": record.scope.api, "account": record.scope.account}
+    _insert(db, "audit", audit_document(record, consent) | scope | {"outcome": outcome})
+
+
+def _insert(db: sqlite3.Connection, table: str, values: Mapping[str, Any]) -> None:
+    names, marks = ", ".join(values), ", ".join("?" * len(values))
+    db.execute(f"INSERT INTO {table} ({names}) VALUES ({marks})", tuple(values.values()))  # noqa: S608 - our names

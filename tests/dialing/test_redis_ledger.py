@@ -9,6 +9,7 @@ import anyio
 import pytest
 from redis.asyncio import Redis
 
+from kallyai_mcp.dialing.guards import GuardRails
 from kallyai_mcp.dialing.ledger import Ledger, LedgerUnavailable
 from kallyai_mcp.dialing.records import Scope, State, fingerprint
 from tests.dialing.places import ledger_at, opened
@@ -20,6 +21,10 @@ LATER = NOW + timedelta(seconds=11)
 
 STEPS: dict[str, Callable[[Ledger], Awaitable[object]]] = {
     "enter": lambda ledger: ledger.enter(record(2), redial=True, recent=RECENT),
+    "admit": lambda ledger: ledger.admit(record(3), rails=GuardRails()),
+    "same": lambda ledger: ledger.same(record(3), recent=RECENT),
+    "last_rung": lambda ledger: ledger.last_rung(SCOPE, "+14155551234"),
+    "audit": lambda ledger: ledger.audit(SCOPE, 10),
     "find": lambda ledger: ledger.find(SCOPE, "t-1"),
     "unsettled": lambda ledger: ledger.unsettled(SCOPE),
     "send": lambda ledger: ledger.send("t-1", "owner-1", NOW),
@@ -95,7 +100,7 @@ async def test_every_key_lies_in_the_slot_of_the_ledger_and_goes_by_itself(
 
     there = await keys(redis, prefix)
 
-    kinds = {"call", "calls", "same", "unsettled", "id", "carried", "owners"}
+    kinds = {"call", "calls", "same", "unsettled", "rung", "audit", "scopes", "taken_up", "id", "carried", "owners"}
     assert {key.removeprefix(f"{{{prefix}}}:").split(":")[0] for key in there} == kinds
     assert all(key.startswith(f"{{{prefix}}}:") for key in there)
     days = [await redis.pttl(key) / 86_400_000 for key in there]
