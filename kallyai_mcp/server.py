@@ -1,17 +1,22 @@
-"""The MCP server: tools from one explicit list, on whatever desk `cli` has put together."""
+"""The MCP server: tools, resources and prompts from explicit lists, on whatever desk `cli` has put together."""
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
 from mcp.server.mcpserver import MCPServer, RequestStateSecurity
+from mcp.types import CompleteRequestParams, SubscribeRequestParams, UnsubscribeRequestParams
 
 from kallyai_mcp import __version__
 from kallyai_mcp.logs import Correlation
 from kallyai_mcp.settings import LogLevel, Settings
 from kallyai_mcp.tools.catalogue import tools
+from kallyai_mcp.tools.completions import complete
 from kallyai_mcp.tools.desk import Desk
+from kallyai_mcp.tools.prompts import known_prompts, prompts
+from kallyai_mcp.tools.resources import at_the_desk, newest_calls, templates
 from kallyai_mcp.tools.tasks import CallTasks, listeners_declare_tasks
 from kallyai_mcp.tools.unheard import Unheard
+from kallyai_mcp.tools.updates import Updates, listened
 
 INSTRUCTIONS = (
     "KallyAI rings people by phone. make_call is a real call to a stranger: make sure of the number and of what the "
@@ -38,19 +43,39 @@ def build_server(
 
     @asynccontextmanager
     async def lifespan(_: MCPServer[Desk]) -> AsyncIterator[Desk]:
-        async with open_desk() as desk:
-            yield desk
+        async with open_desk() as desk, listened(desk) as there:
+            yield there
 
-    return MCPServer(
+    updates = Updates()
+    server: MCPServer[Desk] = MCPServer(
         "kallyai-mcp",
         title="KallyAI telephone",
         description="The telephone for AI agents",
         instructions=INSTRUCTIONS,
         version=__version__,
         tools=list(tools()),
+        resources=[newest_calls()],
         lifespan=lifespan,
         extensions=[CallTasks(keep_days=keep_days)],
-        middleware=[Correlation(), Unheard(), listeners_declare_tasks],
+        middleware=[Correlation(), Unheard(), listeners_declare_tasks, updates, at_the_desk, known_prompts],
+        subscriptions=updates,
         log_level=log_level,
         request_state_security=request_state,
     )
+    for each in templates():
+        server.resource(
+            each.uri_template,
+            name=each.name,
+            title=each.title,
+            description=each.description,
+            mime_type=each.mime_type,
+        )(each.read)
+    for prompt in prompts():
+        server.add_prompt(prompt)
+    # The SDK's public way to a handler gives it no context, and it has none to those of the 2025 era; its migration
+    # guide ("Registering lowlevel handlers from `MCPServer`") names this one until it has.
+    lowlevel = server._lowlevel_server  # noqa: SLF001 - see above
+    lowlevel.add_request_handler("completion/complete", CompleteRequestParams, complete)
+    lowlevel.add_request_handler("resources/subscribe", SubscribeRequestParams, updates.subscribe_resource)
+    lowlevel.add_request_handler("resources/unsubscribe", UnsubscribeRequestParams, updates.unsubscribe_resource)
+    return server

@@ -15,12 +15,14 @@ TokenStoreChoice = Literal["auto", "keyring", "file"]
 LogLevel = Literal["DEBUG", "INFO", "WARNING", "ERROR"]
 LogFormat = Literal["text", "json"]
 Auth = Literal["none", "secret", "caller", "oauth"]
+Confirm = Literal["auto", "always", "never"]
 
 LIVE_API_URL = "https://api.kallyai.com"
 WAIT_LIMIT = 1800
 """The longest that a tool call may be told to wait, in seconds: as long as the API client waits for a phone call."""
 
 _PREFIX = "KALLYAI_"
+_AUTO: Confirm = "auto"
 _SHORTEST_SECRET = 16
 _TRUE = {"1", "true", "yes", "on"}
 _FALSE = {"0", "false", "no", "off", ""}
@@ -45,6 +47,14 @@ class Settings:
             for again.
         settle_seconds: `SETTLE_SECONDS`: for how long a call whose answer was lost is looked for.
         keep_days: `KEEP_DAYS`: after how many days the ledger forgets a call.
+        confirm: `CONFIRM`: when the user is asked before a call: when something is odd about it, always, never. None
+            for auto, or, on the embedded sandbox, never.
+        calls_per_hour: `CALLS_PER_HOUR`: how many calls one account may place in any hour; None for any number.
+        calls_per_day: `CALLS_PER_DAY`: the same in any 24 hours.
+        calls_per_number: `CALLS_PER_NUMBER`: the same to one number in any 24 hours.
+        allow_numbers: `ALLOW_NUMBERS`: the numbers or prefixes that alone may be rung; empty for all.
+        deny_numbers: `DENY_NUMBERS`: those that may not.
+        stop_calls: `STOP_CALLS`: nobody is rung.
         sandbox: `SANDBOX`: serve on the embedded sandbox.
         auth: `AUTH`: who may come in over HTTP: anybody on this machine, whoever has the secret, or whoever brings a
             KallyAI access token, or whoever signs in here with their own account.
@@ -71,6 +81,13 @@ class Settings:
     same_call_seconds: float = 600
     settle_seconds: float = 300
     keep_days: float = 90
+    confirm: Confirm | None = None
+    calls_per_hour: int | None = None
+    calls_per_day: int | None = None
+    calls_per_number: int | None = None
+    allow_numbers: tuple[str, ...] = ()
+    deny_numbers: tuple[str, ...] = ()
+    stop_calls: bool = False
     sandbox: bool = False
     auth: Auth = "none"
     client_id: str | None = None
@@ -129,6 +146,13 @@ class Settings:
             ),
             settle_seconds=_amount("SETTLE_SECONDS", text("SETTLE_SECONDS"), "seconds", 86400, cls.settle_seconds),
             keep_days=_amount("KEEP_DAYS", text("KEEP_DAYS"), "days", 36500, cls.keep_days),
+            confirm=_choice("CONFIRM", text("CONFIRM"), Confirm, _AUTO) if text("CONFIRM") is not None else None,
+            calls_per_hour=_cap("CALLS_PER_HOUR", text("CALLS_PER_HOUR")),
+            calls_per_day=_cap("CALLS_PER_DAY", text("CALLS_PER_DAY")),
+            calls_per_number=_cap("CALLS_PER_NUMBER", text("CALLS_PER_NUMBER")),
+            allow_numbers=_numbers("ALLOW_NUMBERS", text("ALLOW_NUMBERS")),
+            deny_numbers=_numbers("DENY_NUMBERS", text("DENY_NUMBERS")),
+            stop_calls=_switch("STOP_CALLS", text("STOP_CALLS")),
             sandbox=_switch("SANDBOX", text("SANDBOX")),
             auth=_choice("AUTH", text("AUTH"), Auth, cls.auth),
             client_id=_token("CLIENT_ID", text("CLIENT_ID")),
@@ -178,6 +202,19 @@ def _hexadecimal(name: str, value: str | None) -> str | None:
 
 def _listed(value: str | None) -> tuple[str, ...]:
     return tuple(item for item in (part.strip() for part in (value or "").split(",")) if item)
+
+
+def _numbers(name: str, value: str | None) -> tuple[str, ...]:
+    entries = _listed(value)
+    if wrong := [entry for entry in entries if not re.fullmatch(r"\+[0-9]{1,15}", entry)]:
+        raise SettingsError(f"{_PREFIX}{name}: {wrong[0]!r} is no number or prefix in E.164, such as +1415")
+    return entries
+
+
+def _cap(name: str, value: str | None) -> int | None:
+    if value is not None and not re.fullmatch("[0-9]{1,6}", value):
+        raise SettingsError(f"{_PREFIX}{name}: {value!r} is not a number of calls from 0 to 999999")
+    return int(value) if value is not None else None
 
 
 def _rate(value: str | None, default: str) -> str:

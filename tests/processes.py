@@ -18,7 +18,7 @@ def environment(home: Path, **settings: str) -> dict[str, str]:
     ours = {name: value for name, value in os.environ.items() if not name.startswith("KALLYAI_")}
     return (
         ours
-        | {"KALLYAI_HOME": str(home), "KALLYAI_TOKEN_STORE": "file"}
+        | {"KALLYAI_HOME": str(home), "KALLYAI_TOKEN_STORE": "file", "KALLYAI_CONFIRM": "never"}
         | {f"KALLYAI_{k}": v for k, v in settings.items()}
     )
 

@@ -68,16 +68,17 @@ class Agent:
 
 @asynccontextmanager
 async def telephone(
-    settings: Settings, *, mode: str, clock: ManualClock, app: SandboxApp | None = None
+    settings: Settings, *, mode: str, clock: ManualClock, app: SandboxApp | None = None, **client_options: Any
 ) -> AsyncIterator[Agent]:
     """An agent whose client speaks `mode`'s era to the server; `app` takes the place of the settings' API."""
     connection = Connection(settings, embedded=(lambda: app) if app is not None else None)
     server = build_server(lambda: open_desk(connection, now=clock.now, timezone="America/New_York"))
-    async with Client(server, mode=mode, raise_exceptions=mode != "legacy") as client:
+    async with Client(server, mode=mode, raise_exceptions=mode != "legacy", **client_options) as client:
         yield Agent(client)
 
 
 def settings_in(home: Path, **environment: str) -> Settings:
-    """Settings that keep everything in `home` and never ask a keyring."""
+    """Settings that keep everything in `home` and ask neither a keyring nor a user."""
     names = {f"KALLYAI_{name}": value for name, value in environment.items()}
-    return Settings.from_env({"KALLYAI_HOME": str(home), "KALLYAI_TOKEN_STORE": "file", **names})
+    quiet = {"KALLYAI_TOKEN_STORE": "file", "KALLYAI_CONFIRM": "never"}
+    return Settings.from_env({"KALLYAI_HOME": str(home), **quiet, **names})

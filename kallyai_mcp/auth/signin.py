@@ -107,6 +107,18 @@ class SignIn:
                 self._pending = await self._tasks.start(self._wait)
             return self._pending
 
+    async def arrived(self, seconds: float) -> bool:
+        """Whether the user of the link that was given out last has signed in, within `seconds` at the latest."""
+        if self._pending is None:
+            return False
+        with anyio.move_on_after(seconds):
+            try:
+                await self._pending.outcome()
+            except KallyAIError:
+                return False
+            return True
+        return False
+
     async def _wait(self, *, task_status: TaskStatus[Pending]) -> None:
         async with LoopbackSignIn(self._auth_url, self._timeout) as flow:
             pending = Pending(flow, self._clock() + self._timeout)

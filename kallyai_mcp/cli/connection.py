@@ -11,9 +11,11 @@ from anyio.abc import TaskGroup
 
 from kallyai_mcp.api.errors import KallyAIError, NotSignedIn
 from kallyai_mcp.dialing.dialler import Dialler
+from kallyai_mcp.dialing.guards import GuardRails
 from kallyai_mcp.dialing.records import Scope
 from kallyai_mcp.dialing.rules import Rules
 from kallyai_mcp.settings import Settings
+from kallyai_mcp.tools.confirmations import Confirmations
 from kallyai_mcp.tools.desk import Desk, SignedIn, SignInLink
 
 if TYPE_CHECKING:
@@ -217,6 +219,11 @@ class _FrontDesk:
     async def account(self) -> str:
         return (await self._connection.scope()).account
 
+    async def arrived(self, seconds: float) -> bool:
+        if self._sign_in is None:
+            return False
+        return await self._sign_in.arrived(seconds)
+
     async def link(self) -> SignInLink | None:
         session = self._connection.session
         if session is None or not self._links:
@@ -253,7 +260,10 @@ async def open_desk(
             rules = Rules(
                 recent=settings.same_call_seconds, settle=settings.settle_seconds, keep_days=settings.keep_days
             )
-            async with Dialler(connection.api, connection.scope, connection.ledger, rules=rules, now=now) as dialler:
+            guards = guard_rails(settings)
+            async with Dialler(
+                connection.api, connection.scope, connection.ledger, rules=rules, guards=guards, now=now
+            ) as dialler:
                 yield Desk(
                     api=connection.api,
                     dialler=dialler,
@@ -261,12 +271,28 @@ async def open_desk(
                     timezone=timezone or local_timezone(),
                     wait_seconds=settings.wait_seconds,
                     now=now,
+                    confirmations=Confirmations(lambda: connection.keys()),
+                    # On the embedded sandbox nobody is rung, and a call should end as its number says at any hour.
+                    confirm=settings.confirm or ("never" if connection.embedded else "auto"),
                     embedded=connection.embedded,
                 )
             tasks.cancel_scope.cancel()
     finally:
         with anyio.CancelScope(shield=True):
             await connection.close()
+
+
+def guard_rails(settings: Settings) -> GuardRails:
+    """What the settings let be rung."""
+    return GuardRails(
+        confirm=settings.confirm or "auto",
+        calls_per_hour=settings.calls_per_hour,
+        calls_per_day=settings.calls_per_day,
+        calls_per_number=settings.calls_per_number,
+        allowed=settings.allow_numbers,
+        denied=settings.deny_numbers,
+        stopped=settings.stop_calls,
+    )
 
 
 def local_timezone() -> str:

@@ -6,8 +6,10 @@ from mcp.server.mcpserver import Context
 from mcp.types import CallToolResult
 
 from kallyai_mcp.api.models import Statistics
+from kallyai_mcp.tools.asking import Questions
 from kallyai_mcp.tools.desk import Desk
 from kallyai_mcp.tools.results import BillingAnswer, QuotaAnswer, SignInAnswer, answer
+from kallyai_mcp.tools.signing_in import signs_in
 from kallyai_mcp.tools.words import account as words
 from kallyai_mcp.tools.words.plain import one_line
 
@@ -42,6 +44,8 @@ async def sign_in(*, ctx: Context[Desk, Any]) -> Annotated[CallToolResult, SignI
     """Say who is signed in to KallyAI, or give the link that signs the user in."""
     desk = ctx.request_context.lifespan_context
     signed_in = await desk.reception.signed_in()
+    if signed_in is None and await signs_in(Questions(ctx), desk):
+        signed_in = await desk.reception.signed_in()
     if signed_in is not None:
         text = words.signed_in(signed_in.who)
         return answer(text, SignInAnswer(signed_in=True, who=signed_in.who))

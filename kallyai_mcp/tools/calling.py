@@ -9,13 +9,17 @@ from mcp.types.version import HANDSHAKE_PROTOCOL_VERSIONS
 from pydantic import Field
 
 from kallyai_mcp.api.models import Call, IsoDate, Submission, TimeOfDay
+from kallyai_mcp.dialing.guards import Consent
+from kallyai_mcp.dialing.ledger import LedgerUnavailable
 from kallyai_mcp.dialing.numbers import normalise
 from kallyai_mcp.dialing.records import Record, State
 from kallyai_mcp.tools.arguments import PartySize, WaitSeconds
+from kallyai_mcp.tools.consent import consent_to
 from kallyai_mcp.tools.desk import Desk
+from kallyai_mcp.tools.links import links
 from kallyai_mcp.tools.results import CallAnswer, answer
 from kallyai_mcp.tools.words.calls import asked_again, call_under_way, outcome, record_party, under_way, unknown
-from kallyai_mcp.tools.words.plain import duration
+from kallyai_mcp.tools.words.plain import duration, visible
 
 
 async def make_call(
@@ -37,6 +41,7 @@ async def make_call(
     timezone: Annotated[str | None, Field(description="The user's IANA zone; default: this machine's")] = None,
     wait_seconds: WaitSeconds | None = None,
     redial: Annotated[bool, Field(description="Ring again although this very call was just made")] = False,
+    confirmation: Annotated[str | None, Field(description="From an answer that asked for the user's consent")] = None,
     ctx: Context[Desk, Any],
 ) -> Annotated[CallToolResult, CallAnswer]:
     """Have KallyAI ring a business or a person and do an errand by phone: book, ask, change, cancel.
@@ -62,7 +67,11 @@ async def make_call(
         is_urgent=is_urgent,
         additional_instructions=tuple(additional_instructions) if additional_instructions else None,
     )
-    placed = await desk.dialler.place(submission, timezone=timezone or desk.timezone, redial=redial)
+    zone = timezone or desk.timezone
+    consent = await consent_to(submission, timezone=zone, redial=redial, confirmation=confirmation, ctx=ctx)
+    if not isinstance(consent, Consent):
+        return consent
+    placed = await desk.dialler.place(submission, timezone=zone, redial=redial, consent=consent)
     record = await _followed(desk, placed.record, wait_seconds, ctx)
     return await told(desk, record, is_new=placed.is_new, heard=_is_heard(placed.record, ctx))
 
@@ -75,7 +84,12 @@ async def get_call(
 ) -> Annotated[CallToolResult, CallAnswer]:
     """Get a call's outcome; with wait_seconds, wait for one that is under way."""
     desk = ctx.request_context.lifespan_context
-    record = await desk.dialler.find(call_id)
+    try:
+        record = await desk.dialler.find(call_id)
+    except LedgerUnavailable:
+        if call_id.startswith("t-"):  # the ledger alone knows whose that is
+            raise
+        record = None
     if record is not None:
         followed = await _followed(desk, record, wait_seconds, ctx)
         return await told(desk, followed, is_new=None, heard=_is_heard(record, ctx))
@@ -97,8 +111,9 @@ async def _followed(desk: Desk, record: Record, wait_seconds: float | None, ctx:
 def _is_heard(record: Record, ctx: Context[Desk, Any]) -> bool:
     """Whether a client that had to wait for the end of `record` is sure to be there still, or has said that it is not.
 
-    Over Streamable HTTP a client of the 2025 era that gives up leaves its request open and says so in another one, which
-    may reach another worker and in any case knows of no session (`stateless_http`). In 2026-07-28 it ends the request.
+    Over Streamable HTTP a client of the 2025 era that gives up leaves its request open and says so in another one,
+    which may reach another worker and in any case knows of no session (`stateless_http`). In 2026-07-28 it ends the
+    request.
     """
     request = ctx.request_context
     has_no_session = request.request is not None and request.request.url.path.endswith("/mcp")
@@ -126,11 +141,11 @@ async def told(desk: Desk, record: Record, *, is_new: bool | None, heard: bool =
     if record.call is not None:
         structure = call_answer(record.call, record.tracking_id, dialled_now=is_new)
         repeated = asked_again(record, now) if is_new is False else ""
-        return answer(repeated + outcome(record.call, now), structure)
+        return answer(repeated + outcome(record.call, now), structure, *links(record))
     structure = record_answer(record, now)
     structure.dialled_now = is_new
     words = unknown(record) if record.state is State.UNKNOWN else under_way(record, now, asked_again=is_new is False)
-    return answer(words, structure)
+    return answer(words, structure, *links(record))
 
 
 def record_answer(record: Record, now: datetime) -> CallAnswer:
@@ -151,10 +166,10 @@ def _of_the_service(call: Call, now: datetime) -> CallToolResult:
     """A call that the ledger knows nothing of: the service's word alone."""
     structure = call_answer(call)
     if call.is_final:
-        return answer(outcome(call, now), structure)
+        return answer(outcome(call, now), structure, *links(call))
     elapsed = max(0.0, (now - call.created_at).total_seconds()) if call.created_at else 0.0
     structure.elapsed_seconds = round(elapsed, 1)
-    return answer(call_under_way(call, elapsed), structure)
+    return answer(call_under_way(call, elapsed), structure, *links(call))
 
 
 def call_answer(call: Call, tracking_id: str | None = None, *, dialled_now: bool | None = None) -> CallAnswer:
@@ -163,12 +178,12 @@ def call_answer(call: Call, tracking_id: str | None = None, *, dialled_now: bool
         status=call.status if call.is_final else "in_progress",
         call_id=call.call_id,
         tracking_id=tracking_id,
-        highlights=call.highlights,
-        next_steps=call.next_steps,
+        highlights=visible(call.highlights) if call.highlights else None,
+        next_steps=visible(call.next_steps) if call.next_steps else None,
         duration_seconds=call.duration_seconds,
         created_at=call.created_at,
         respondent_phone=call.submission.respondent_phone,
-        business_name=call.submission.business_name,
+        business_name=visible(call.submission.business_name) if call.submission.business_name else None,
         credits_used=call.credits_used,
         dialled_now=dialled_now,
     )

@@ -2,6 +2,7 @@
 
 from kallyai_mcp.tools.account import check_quota, get_billing_link, sign_in
 from kallyai_mcp.tools.calling import get_call, make_call
+from kallyai_mcp.tools.details import completed
 from kallyai_mcp.tools.history import get_calendar_event, get_transcript, list_calls
 from kallyai_mcp.tools.tool import Hints, TelephoneTool, telephone_tool
 
@@ -9,7 +10,9 @@ from kallyai_mcp.tools.tool import Hints, TelephoneTool, telephone_tool
 def tools() -> list[TelephoneTool]:
     """The eight tools of the contract, made anew (a server keeps its own)."""
     return [
-        telephone_tool(make_call, Hints("Make a phone call", reads_only=False, dials=True, idempotent=False)),
+        telephone_tool(
+            make_call, Hints("Make a phone call", reads_only=False, dials=True, idempotent=False), completed
+        ),
         telephone_tool(get_call, Hints("Get a call's outcome")),
         telephone_tool(list_calls, Hints("List calls")),
         telephone_tool(get_transcript, Hints("Get a call's transcript")),

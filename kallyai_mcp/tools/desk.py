@@ -6,6 +6,8 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Protocol
 
 from kallyai_mcp.dialing.dialler import Dialler
+from kallyai_mcp.dialing.guards import Confirm
+from kallyai_mcp.tools.confirmations import Confirmations
 from kallyai_mcp.tools.plans import Plans
 
 if TYPE_CHECKING:
@@ -46,6 +48,10 @@ class Reception(Protocol):
         """A link that signs in, with something waiting behind it; None where signing in does not go by a link."""
         ...
 
+    async def arrived(self, seconds: float) -> bool:
+        """Whether whoever was given the link has signed in, within `seconds` from now at the latest."""
+        ...
+
 
 @dataclass(frozen=True)
 class Desk:
@@ -59,6 +65,8 @@ class Desk:
         wait_seconds: How long a tool waits for a call to end when it isn't told, in seconds.
         now: The clock.
         embedded: KallyAI is the embedded sandbox, whose pages nobody can open.
+        confirm: When the user is asked before a call.
+        confirmations: Stand in for a user's yes where the client can't ask.
         plans: What each account subscribes to.
     """
 
@@ -68,5 +76,7 @@ class Desk:
     timezone: str
     wait_seconds: float
     now: Callable[[], datetime]
+    confirmations: Confirmations
+    confirm: Confirm = "auto"
     embedded: bool = False
     plans: Plans = field(default_factory=Plans)

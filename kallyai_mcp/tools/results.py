@@ -9,7 +9,9 @@ from pydantic import BaseModel, Field
 class CallAnswer(BaseModel):
     """A call: its outcome, or `in_progress` with what finds it again."""
 
-    status: str = Field(description="The reference's status, or in_progress or unknown while there is no outcome")
+    status: str = Field(
+        description="The reference's status; in_progress or unknown while there is no outcome; needs_confirmation"
+    )
     call_id: str | None = None
     tracking_id: str | None = Field(None, description="Finds a call that has no call_id yet")
     highlights: str | None = None
@@ -20,6 +22,7 @@ class CallAnswer(BaseModel):
     respondent_phone: str | None = None
     business_name: str | None = None
     credits_used: float | None = None
+    confirmation: str | None = Field(None, description="For make_call once the user has agreed")
     dialled_now: bool | None = Field(None, description="make_call: false when the same call had been asked for before")
 
 

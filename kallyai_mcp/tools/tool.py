@@ -1,6 +1,6 @@
 """The one place where a tool's arguments are checked and its errors become words (`isError`)."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,9 +15,13 @@ from kallyai_mcp.api.errors import KallyAIError, NotSignedIn
 from kallyai_mcp.dialing.checks import Problem, check_arguments
 from kallyai_mcp.logs import note_failure
 from kallyai_mcp.tools.arguments import problems_of, unknown_arguments, without_blanks, wrong_arguments
+from kallyai_mcp.tools.asking import InputRequired, Questions
 from kallyai_mcp.tools.desk import Desk
+from kallyai_mcp.tools.signing_in import signs_in
 from kallyai_mcp.tools.words.account import sign_in_link
 from kallyai_mcp.tools.words.errors import error_words
+
+Completion = Callable[[Mapping[str, Any], Questions], Awaitable[Mapping[str, Any]]]
 
 
 @dataclass(frozen=True)
@@ -46,6 +50,7 @@ class TelephoneTool(Tool):
     """
 
     dials: bool = False
+    completed: Completion | None = None
 
     @override
     async def run(self, arguments: dict[str, Any], context: Context[Any, Any], convert_result: bool = False) -> Any:
@@ -54,15 +59,32 @@ class TelephoneTool(Tool):
         Raises:
             ToolError: Arguments are wrong, or the tool raised a `KallyAIError`; the text is for the agent.
         """
+        try:
+            result = await self._answered(arguments, context)
+        except InputRequired as question:  # the same call comes again with the reply
+            result = question.result
+        return self.fn_metadata.convert_result(result) if convert_result else result
+
+    async def _answered(self, arguments: dict[str, Any], context: Context[Any, Any]) -> Any:
         desk: Desk = context.request_context.lifespan_context
-        given = without_blanks(arguments)
+        questions = Questions(context)
+        given: Mapping[str, Any] = without_blanks(arguments)
+        try:
+            if self.completed is not None:
+                given = await self.completed(given, questions)
+        except KallyAIError as error:
+            raise ToolError(await error_text(error, desk, tool=self.name, dials=self.dials)) from error
         checked, problems = self._checked(given, desk)
         if problems:
             note_failure("invalid_arguments")
             raise ToolError(wrong_arguments(problems, dials=self.dials))
         try:
-            result = await self.fn(**checked, ctx=context)
-            return self.fn_metadata.convert_result(result) if convert_result else result
+            try:
+                return await self.fn(**checked, ctx=context)
+            except NotSignedIn:
+                if not await signs_in(questions, desk):
+                    raise
+                return await self.fn(**checked, ctx=context)
         except KallyAIError as error:
             raise ToolError(await error_text(error, desk, tool=self.name, dials=self.dials)) from error
 
@@ -97,8 +119,14 @@ async def error_text(error: KallyAIError, desk: Desk, *, tool: str, dials: bool)
     return f"{happened} {sign_in_link(link.url, link.minutes, then=again)}"
 
 
-def telephone_tool(fn: Callable[..., Any], hints: Hints) -> TelephoneTool:
-    """Make `fn` a tool: its name and docstring are what the agent reads, its parameters the input schema."""
+def telephone_tool(fn: Callable[..., Any], hints: Hints, completed: Completion | None = None) -> TelephoneTool:
+    """Make `fn` a tool: its name and docstring are what the agent reads, its parameters the input schema.
+
+    Args:
+        fn: The tool.
+        hints: What it tells about itself.
+        completed: Has the user add to the arguments what they lack, before they are checked.
+    """
     tool = TelephoneTool.from_function(
         fn,
         title=hints.title,
@@ -112,6 +140,7 @@ def telephone_tool(fn: Callable[..., Any], hints: Hints) -> TelephoneTool:
     )
     assert isinstance(tool, TelephoneTool), "from_function makes an instance of the class it is called on"  # noqa: S101
     tool.dials = hints.dials
+    tool.completed = completed
     tool.parameters = _terse(tool.parameters)
     return tool
 

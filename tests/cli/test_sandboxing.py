@@ -80,7 +80,7 @@ def test_the_demo_does_the_main_job_and_exits_with_0(tmp_path: Path) -> None:
     for words in (
         "signed in as personal@sandbox.test",
         "165 of 210 minutes",
-        "Done: Reserved a table for 4 at Italian Bistro",
+        'Done: "Reserved a table for 4 at Italian Bistro',
         "<<<transcript",
         "Table for 4 at Italian Bistro",
         "1 call, newest first",

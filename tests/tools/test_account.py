@@ -259,17 +259,19 @@ async def test_what_an_account_subscribes_to_is_asked_once_a_minute_or_when_its_
         asked_for.append(request.url.path.rpartition("/")[2])
         return 200, figures if asked_for[-1] == "statistics" else {"plan": {"period": "monthly"}, "auto_renew": True}
 
-    async with odd_service(answer) as url:
-        async with telephone(settings_in(tmp_path, API_URL=url, ACCESS_TOKEN=TOKEN), mode="auto", clock=clock) as agent:
-            for _ in range(3):
-                assert "(personal, monthly)" in (await agent.use("check_quota")).text
-            assert sorted(asked_for) == ["statistics", "statistics", "statistics", "subscription"]
-            figures["plan_type"] = "business"
-            assert "(business, monthly)" in (await agent.use("check_quota")).text
-            assert asked_for[4:] == ["statistics", "subscription"]
-            clock.advance(seconds=61)
-            await agent.use("check_quota")
-            assert sorted(asked_for[6:]) == ["statistics", "subscription"]
+    async with (
+        odd_service(answer) as url,
+        telephone(settings_in(tmp_path, API_URL=url, ACCESS_TOKEN=TOKEN), mode="auto", clock=clock) as agent,
+    ):
+        for _ in range(3):
+            assert "(personal, monthly)" in (await agent.use("check_quota")).text
+        assert sorted(asked_for) == ["statistics", "statistics", "statistics", "subscription"]
+        figures["plan_type"] = "business"
+        assert "(business, monthly)" in (await agent.use("check_quota")).text
+        assert asked_for[4:] == ["statistics", "subscription"]
+        clock.advance(seconds=61)
+        await agent.use("check_quota")
+        assert sorted(asked_for[6:]) == ["statistics", "subscription"]
 
 
 @pytest.mark.parametrize("failing", ["statistics", "subscription"])

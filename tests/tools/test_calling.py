@@ -22,7 +22,7 @@ async def test_a_call_that_worked_says_what_was_agreed_and_what_comes_next(agent
     answer = await agent.use("make_call", BISTRO)
 
     first, then, ids = answer.text.splitlines()
-    assert first.startswith("Done: Reserved a table for 4 at Italian Bistro on Wednesday, January 28 at 7:00 PM")
+    assert first.startswith('Done: "Reserved a table for 4 at Italian Bistro on Wednesday, January 28 at 7:00 PM')
     assert "(Italian Bistro, +1 415-555-1234, 1 min" in first
     assert then.startswith("Next: ")
     assert answer.data["call_id"] in ids

@@ -121,7 +121,7 @@ async def test_a_client_that_polls_gets_the_result_from_the_call_of_the_tool_its
     async with client_of(settings, clock, app, extension=polling) as client:
         answer = await Agent(client).use("make_call", BISTRO)
 
-    assert answer.text.startswith("Done: Reserved a table for 4 at Italian Bistro")
+    assert answer.text.startswith('Done: "Reserved a table for 4 at Italian Bistro')
     assert polling.tasks == [answer.data["tracking_id"]]
 
 

@@ -51,7 +51,12 @@ class World:
 
     def settings(self, **environment: str) -> Settings:
         """Settings of a server that is signed in as the personal account."""
-        given = {"API_URL": self.url, "ACCESS_TOKEN": self.token(), "WAIT_SECONDS": "0"} | environment
+        given = {
+            "API_URL": self.url,
+            "ACCESS_TOKEN": self.token(),
+            "WAIT_SECONDS": "0",
+            "CONFIRM": "never",
+        } | environment
         return settings_in(self.home, **given)
 
     def hang_up(self) -> None:

@@ -1,10 +1,17 @@
 """Two servers that share a Redis."""
 
+from itertools import cycle
 from pathlib import Path
 
 import anyio
+import httpx2
+from mcp import Client
+from mcp.client import ClientRequestContext
+from mcp.client.streamable_http import streamable_http_client
+from mcp.types import ElicitRequestParams, ElicitResult
 
 from tests.redis_server import RedisServer
+from tests.telephone import Agent
 from tests.transports.kit import CALL, LIMIT, knock, serving, visiting, world_in
 
 
@@ -41,12 +48,63 @@ async def test_without_redis_nothing_is_dialled_and_reading_still_works(tmp_path
     async with world_in(tmp_path) as world, serving(world.settings(REDIS_URL=own_redis.url)) as url:
         with anyio.fail_after(LIMIT):
             async with visiting(url) as agent:
+                made = await agent.use("make_call", CALL, wait_seconds=0)
+                await world.rung()
+                world.hang_up()
+                ended = await agent.use("get_call", call_id=made.data["tracking_id"], wait_seconds=LIMIT)
                 own_redis.kill()
-                refused = await agent.use("make_call", CALL, wait_seconds=0)
+                refused = await agent.use("make_call", CALL, redial=True, wait_seconds=0)
                 quota = await agent.use("check_quota")
+                listed = await agent.use("list_calls")
+                call = await agent.use("get_call", call_id=ended.data["call_id"])
+                tracked = await agent.use("get_call", call_id=made.data["tracking_id"])
         calls = await world.calls()
 
     assert refused.is_error
     assert refused.text.startswith("Not dialled")
-    assert quota.data["minutes_remaining"] == 165
-    assert calls == []
+    assert not quota.is_error
+    assert [entry["status"] for entry in listed.data["calls"]] == ["success"]
+    assert call.data["status"] == "success"
+    assert tracked.is_error  # the ledger alone knows what that is
+    assert len(calls) == 1
+
+
+class _InTurn(httpx2.AsyncBaseTransport):
+    """Takes each request to the next of several servers, as a load balancer may."""
+
+    def __init__(self, *urls: str) -> None:
+        self._ports = cycle(httpx2.URL(url).port for url in urls)
+        self._wire = httpx2.AsyncHTTPTransport(trust_env=False)
+        self.took: list[int | None] = []
+
+    async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
+        port = next(self._ports)
+        if b"tools/call" in await request.aread():
+            self.took.append(port)
+        request.url = request.url.copy_with(port=port)
+        return await self._wire.handle_async_request(request)
+
+    async def aclose(self) -> None:
+        await self._wire.aclose()
+
+
+async def test_a_question_of_one_is_answered_at_the_other(tmp_path: Path, own_redis: RedisServer) -> None:
+    async def agree(context: ClientRequestContext, params: ElicitRequestParams) -> ElicitResult:  # noqa: ARG001
+        return ElicitResult(action="accept", content={"ring": True})
+
+    async with world_in(tmp_path) as world:
+        settings = world.settings(REDIS_URL=own_redis.url, CONFIRM="always")
+        async with serving(settings) as one, serving(settings) as other:
+            balancer = _InTurn(one, other)
+            with anyio.fail_after(LIMIT):
+                async with (
+                    httpx2.AsyncClient(transport=balancer, timeout=LIMIT) as http,
+                    Client(
+                        streamable_http_client(f"{one}/mcp", http_client=http), elicitation_callback=agree
+                    ) as client,
+                ):
+                    placed = await Agent(client).use("make_call", CALL, wait_seconds=0)
+                    await world.rung()
+
+    assert placed.data["status"] == "in_progress"
+    assert len(set(balancer.took)) == 2

@@ -90,12 +90,10 @@ def _needed(message: Any) -> tuple[str, ...]:
         return scopes.ordered(scope for each in message for scope in _needed(each))
     if not isinstance(message, dict):
         return ()
-    method = message.get("method")
-    if method == "tools/call":
-        params = message.get("params")
-        name = params.get("name") if isinstance(params, dict) else None
-        return scopes.ordered(scopes.TOOLS.get(name, ()) if isinstance(name, str) else ())
-    return scopes.ordered(scopes.METHODS.get(method, ()) if isinstance(method, str) else ())
+    method, params = message.get("method"), message.get("params")
+    if not isinstance(method, str):
+        return ()
+    return scopes.ordered(scopes.of_request(method, params if isinstance(params, dict) else {}))
 
 
 def _once(pairs: Iterable[tuple[str, Any]]) -> dict[str, Any]:

@@ -5,6 +5,9 @@ from datetime import datetime
 from kallyai_mcp.api.models import Statistics, Subscription
 from kallyai_mcp.tools.words.plain import day, number, one_line, zone_of
 
+SIGN_IN_ASKED = "Sign in to KallyAI, so that calls can be made on your account."
+"""What a user reads whose client is about to open the sign-in page."""
+
 _SHORT_SHARE = 0.1
 """Below this share of the allowance an agent is told that it is getting short."""
 

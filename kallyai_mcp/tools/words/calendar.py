@@ -5,7 +5,7 @@ from datetime import date, datetime, timedelta
 from typing import Any
 
 from kallyai_mcp.api.errors import UnreadableAnswer
-from kallyai_mcp.tools.words.plain import offset, one_line, zone_of
+from kallyai_mcp.tools.words.plain import named, offset, one_line, zone_of
 
 
 @dataclass(frozen=True)
@@ -48,8 +48,10 @@ def _text(value: object) -> str | None:
 
 def event_words(event: Event, zone_name: str) -> str:
     """The event as "Table for 4: Fri Nov 27, 2026 19:00–21:00 UTC-05:00, at Italian Bistro."."""  # noqa: RUF002
-    facts = [part for part in (_span(event, zone_name), f"at {event.location}" if event.location else None) if part]
-    return f"{event.summary or 'Appointment'}: {', '.join(facts) or 'no time given'}. The .ics file is attached."
+    where = f"at {named(event.location)}" if event.location else None
+    facts = [part for part in (_span(event, zone_name), where) if part]
+    what = named(event.summary or "Appointment", 120)
+    return f"{what}: {', '.join(facts) or 'no time given'}. The .ics file is attached."
 
 
 def _span(event: Event, zone_name: str) -> str | None:

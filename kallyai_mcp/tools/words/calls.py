@@ -1,5 +1,6 @@
 """How a call reads: an outcome, a call under way, a call asked for again, a list of calls, a transcript."""
 
+import re
 import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,7 +9,20 @@ from datetime import datetime
 from kallyai_mcp.api.models import Call, Transcript
 from kallyai_mcp.dialing.numbers import for_people, local_time
 from kallyai_mcp.dialing.records import Record, State
-from kallyai_mcp.tools.words.plain import ago, clock, cut, duration, offset, one_line, sentence, when, zone_of
+from kallyai_mcp.tools.words.plain import (
+    ago,
+    clock,
+    duration,
+    named,
+    offset,
+    one_line,
+    quoted,
+    sentence,
+    when,
+    zone_of,
+)
+
+_NUMBER = re.compile(r"\+?[0-9 ().-]{1,24}", re.ASCII)
 
 
 @dataclass(frozen=True)
@@ -22,19 +36,28 @@ class Party:
         """As "Italian Bistro (+1 415-555-1234)"."""
         number = for_people(self.phone) if self.phone else None
         if self.name:
-            return f"{self.name} ({number})" if number else self.name
+            return f"{named(self.name)} ({number})" if number else named(self.name)
         return number or "the number"
 
     @property
     def parts(self) -> list[str]:
         """As ["Italian Bistro", "+1 415-555-1234"], without what is not known."""
-        return [part for part in (self.name, for_people(self.phone) if self.phone else None) if part]
+        return [part for part in self._name_and(for_people(self.phone) if self.phone else None) if part]
+
+    def in_row(self) -> str:
+        """As "Italian Bistro +14155551234", the name cut short."""
+        return " ".join(part for part in self._name_and(self.phone, 24) if part)
+
+    def _name_and(self, number: str | None, limit: int = 80) -> tuple[str | None, str | None]:
+        return named(self.name, limit) if self.name else None, number
 
 
 def party_of(call: Call) -> Party:
     """Whom `call` rang."""
-    name = call.submission.business_name
-    return Party(call.submission.respondent_phone, one_line(name) if name else None)
+    name, phone = call.submission.business_name, call.submission.respondent_phone
+    if phone is not None and not _NUMBER.fullmatch(phone):
+        phone = quoted(phone, 24)
+    return Party(phone, one_line(name) if name else None)
 
 
 def record_party(record: Record) -> Party:
@@ -47,15 +70,15 @@ def outcome(call: Call, now: datetime) -> str:
     """What came of a call that has ended, as an agent relays it."""
     lines = [_headline(call, now)]
     if call.next_steps:
-        lines.append(f"Next: {sentence(call.next_steps)}")
-    lines.append(f"call_id {call.call_id}{_more(call)}")
+        lines.append(f"Next: {quoted(sentence(call.next_steps))}")
+    lines.append(f"call_id {one_line(call.call_id)}{_more(call)}")
     return "\n".join(lines)
 
 
 def _headline(call: Call, now: datetime) -> str:
     party = party_of(call)
     lasted = f" after {duration(call.duration_seconds)}" if call.duration_seconds is not None else ""
-    said = sentence(call.highlights) if call.highlights else ""
+    said = quoted(sentence(call.highlights)) if call.highlights else ""
     match call.status:
         case "success":
             facts = party.parts + ([duration(call.duration_seconds)] if call.duration_seconds is not None else [])
@@ -73,7 +96,7 @@ def _headline(call: Call, now: datetime) -> str:
         case "terminated":
             first = f"Ended early: the call to {party} was terminated{lasted}. Take nothing as agreed."
         case other:
-            first = f'KallyAI gives the call to {party} the status "{one_line(other)}"{lasted}.'
+            first = f"KallyAI gives the call to {party} the status {quoted(other, 24)}{lasted}."
     return f"{first} KallyAI's summary: {said}" if said else first
 
 
@@ -169,11 +192,9 @@ def listing(
 
 
 def _open_row(record: Record, now: datetime) -> str:
-    party = record_party(record)
     is_unknown = record.state is State.UNKNOWN
     how = "unknown, may have rung" if is_unknown else f"under way, {duration(record.elapsed(now))} so far"
-    whom = " ".join(part for part in (cut(party.name or "", 24), party.phone) if part)
-    return f"{how}  {whom}  {record.tracking_id}"
+    return f"{how}  {record_party(record).in_row()}  {record.tracking_id}"
 
 
 def _row(call: Call, zone_name: str, now: datetime, *, room: int) -> str:
@@ -182,10 +203,10 @@ def _row(call: Call, zone_name: str, now: datetime, *, room: int) -> str:
     at = when(moment, zone, now) if moment else "?"
     if moment and offset(moment) != offset(now.astimezone(zone)):
         at += f" {offset(moment)}"  # the other half of the year, where clocks change
-    party = party_of(call)
-    whom = " ".join(part for part in (cut(party.name or "", 24), party.phone) if part)
-    said = cut(one_line(call.highlights or ""), room)
-    return "  ".join(part for part in (f"{at} {one_line(call.status)}", whom, said, call.call_id) if part)
+    said = quoted(call.highlights, room) if call.highlights else ""
+    status = call.status if call.status in Call.FINAL | Call.UNDER_WAY else quoted(call.status, 24)
+    parts = (f"{at} {status}", party_of(call).in_row(), said, one_line(call.call_id))
+    return "  ".join(part for part in parts if part)
 
 
 def conversation(call: Call, transcript: Transcript, *, zone_name: str, now: datetime) -> str:

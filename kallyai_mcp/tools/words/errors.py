@@ -20,6 +20,14 @@ _WHAT: dict[str, tuple[str, str]] = {
         "Don't try it in other words; tell the user",
     ),
     "scheduling_violation": ("the date or time can't be right", "Ask the user for another date or time"),
+    "not_agreed": (
+        "the user was asked and did not agree to this call",
+        "Don't place it again unless the user asks for it",
+    ),
+    "details_not_given": (
+        "the user was asked for the missing details and did not give them",
+        "Ask them in words, or leave it",
+    ),
     "consent_denied": ("consent to the call was declined", "Don't try it again unless the user agrees to the call"),
     "country_restriction": ("this account may not ring that country", "Tell the user; a number there won't work"),
     "unsupported_country": ("KallyAI does not ring that country", "Tell the user; a number there won't work"),
@@ -30,10 +38,12 @@ _WHAT: dict[str, tuple[str, str]] = {
     "call_not_found": ("KallyAI knows no call by that id", "list_calls shows the ids"),
     "transcript_not_found": ("there is no transcript of that call", "get_call has its outcome"),
     "recording_not_found": ("there is no recording of that call", "get_call has its outcome"),
+    "call_under_way": ("that call is still under way", "get_call follows it to its end"),
+    "outcome_unknown": ("what became of that call is unknown", "get_call looks once more"),
     "forbidden": ("the sign-in lacks the permission for this", "Ask the user to sign in again and allow it"),
     "idempotency_key_reused": ("KallyAI has seen this request's key with another content", "Call make_call again"),
 }
-"""A code of the reference, in words: what happened, what to do."""
+"""A code of the reference or of this program, in words: what happened, what to do."""
 
 
 def error_words(error: errors.KallyAIError, *, dials: bool) -> str:
@@ -72,6 +82,8 @@ def _explain(error: errors.KallyAIError) -> tuple[str, str]:
         return _quota(error)
     if error.code in _WHAT:
         return _WHAT[error.code]
+    if isinstance(error, errors.GuardRailHit):
+        return one_line(error.message), "Tell the user" if error.retry_after is None else "Tell the user, or wait"
     if isinstance(error, errors.NotConnected):
         return (
             "KallyAI can't be reached and nothing was sent (connection_failed)",

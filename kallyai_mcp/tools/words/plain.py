@@ -8,13 +8,42 @@ from zoneinfo import ZoneInfo
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 _BREAKS = {"Cc", "Cs", "Zl", "Zp"}
 _INVISIBLE = {"Cf"}
-"""Unicode's format characters, bidi marks among them: they change how a text shows and are not seen themselves."""
+"""Unicode's format characters, bidi marks and tags among them: they change how a text shows and are not seen."""
+
+_BLANK = re.compile("[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2800\u3164\ufe00-\ufe0f\uffa0\U000e0000-\U000e0fff]")
+"""Characters of other categories that show nothing either, and so can carry what only a machine reads."""
+
+_QUOTES = str.maketrans(dict.fromkeys('"\u201c\u201d\u201e\u201f\u301d\u301e\uff02', "'"))
+"""Whatever looks like the mark that ends a quotation."""
+
+_PLAIN_NAME = re.compile(r"[^\W_](?:[^\W_]|[&'\u2019.,/+#! -]){0,49}")
+_SENTENCE_END = re.compile(r"\w{4}\. |! ")
+"""What a name of a person or a business hardly has: "Dr. Ruiz" and "St. Mary" end no sentence."""
 
 
 def one_line(text: str) -> str:
-    """`text` without line breaks, control characters and invisible marks; runs of white space become one space."""
+    """`text` without line breaks, control characters and whatever is not seen; runs of white space become one space."""
     kept = (" " if unicodedata.category(c) in _BREAKS else c for c in text if unicodedata.category(c) not in _INVISIBLE)
-    return " ".join("".join(kept).split())
+    return " ".join(_BLANK.sub("", "".join(kept)).split())
+
+
+def visible(text: str) -> str:
+    """`text` with its line breaks, without control characters and whatever is not seen but changes what is read."""
+    kept = (c for c in text if c in "\n\u200c\u200d" or unicodedata.category(c) not in _BREAKS | _INVISIBLE)
+    return _BLANK.sub("", "".join(kept))
+
+
+def quoted(text: str, limit: int | None = None) -> str:
+    """Somebody else's words on one line, at most `limit` characters of them, in quotation marks that they can't end."""
+    line = one_line(text).translate(_QUOTES)
+    return f'"{line if limit is None else cut(line, limit)}"'
+
+
+def named(name: str, limit: int = 80) -> str:
+    """Somebody else's `name` as it stands in a sentence of ours; in quotation marks if it could be taken for more."""
+    line = one_line(name)
+    is_plain = _PLAIN_NAME.fullmatch(line) and not _SENTENCE_END.search(line)
+    return cut(line, limit) if is_plain else quoted(line, limit)
 
 
 def cut(text: str, limit: int) -> str:

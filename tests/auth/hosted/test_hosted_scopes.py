@@ -113,3 +113,26 @@ async def test_what_kallyai_does_not_grant_the_token_does_not_have(
     renewed = (await server.post("token", form)).json()
 
     assert renewed["scope"] == "calls:read"
+
+
+@pytest.mark.parametrize(
+    ("method", "params", "scope"),
+    [
+        ("resources/read", {"uri": "kallyai://calls"}, "calls:read"),
+        ("resources/read", {"uri": "kallyai://calls/x/transcript"}, "transcripts:read"),
+        ("resources/subscribe", {"uri": "kallyai://calls"}, "calls:read"),
+        ("subscriptions/listen", {"notifications": {"resourceSubscriptions": ["kallyai://calls"]}}, "calls:read"),
+        ("completion/complete", {"argument": {"name": "call_id", "value": ""}}, "calls:read"),
+    ],
+    ids=["the list", "a transcript", "a subscription", "a stream", "call ids"],
+)
+async def test_what_is_not_a_tool_needs_the_scope_of_what_it_shows(
+    server: Deployment, person: Person, method: str, params: dict[str, Any], scope: str
+) -> None:
+    tokens = await signed_in(server, person, scope="subscription:read")
+    headers = {"Authorization": f"Bearer {tokens['access_token']}", "Accept": ACCEPT}
+    body = {"jsonrpc": "2.0", "id": 1, "method": method, "params": params}
+    answer = await server.http.post(f"{server.url}/mcp", json=body, headers=headers)
+
+    assert answer.status_code == 403
+    assert f'scope="{scope}"' in answer.headers["www-authenticate"]

@@ -1,0 +1,68 @@
+"""What an argument of a prompt or a resource template may be, while somebody is typing it."""
+
+from functools import cache
+from typing import Any
+
+import anyio
+from mcp.server.context import ServerRequestContext
+from mcp.types import CompleteRequestParams, CompleteResult, Completion, ResourceTemplateReference
+
+from kallyai_mcp.api.errors import KallyAIError
+from kallyai_mcp.tools.desk import Desk
+from kallyai_mcp.tools.prompts import LANGUAGES, argument_names
+from kallyai_mcp.tools.uris import CALENDAR, CALL, TRANSCRIPT
+
+MOST = 100
+"""How many values the protocol lets an answer have."""
+
+_LOOKED_THROUGH = 200
+"""How many of the newest calls are looked through: the most that the service gives at once."""
+
+
+async def complete(ctx: ServerRequestContext[Desk, Any], params: CompleteRequestParams) -> CompleteResult:
+    """Handler of completion/complete.
+
+    A `call_id` is completed with the account's calls, newest first; a `timezone` with IANA names that begin so, or
+    whose city does; a `language` with those there are. There is no error: what can't be told is nothing.
+    """
+    argument = params.argument
+    if isinstance(params.ref, ResourceTemplateReference):
+        is_known = params.ref.uri in (CALL, TRANSCRIPT, CALENDAR) and argument.name == "call_id"
+        values = await _calls(ctx.lifespan_context, params.ref.uri, argument.value) if is_known else []
+    elif argument.name not in argument_names(params.ref.name):
+        values = []
+    elif argument.name == "language":
+        values = [name for name in LANGUAGES if name.startswith(argument.value.strip().casefold())]
+    elif argument.name == "timezone":
+        values = _zones(argument.value, await anyio.to_thread.run_sync(_all_zones))
+    else:
+        values = []
+    return CompleteResult(
+        completion=Completion(values=values[:MOST], total=len(values) if values else None, has_more=len(values) > MOST)
+    )
+
+
+async def _calls(desk: Desk, template: str, typed: str) -> list[str]:
+    """The ids of the newest calls that begin with `typed`; those under way have only a call to show, nothing else."""
+    try:
+        under_way = await desk.dialler.unsettled() if template == CALL else []
+        page = await desk.api().list_calls(limit=_LOOKED_THROUGH)
+    except KallyAIError:
+        return []
+    ids = [record.tracking_id for record in under_way] + [call.call_id for call in page.calls]
+    return [id_ for id_ in ids if id_.startswith(typed)]
+
+
+def _zones(typed: str, zones: tuple[tuple[str, str, str], ...]) -> list[str]:
+    begun = typed.strip().casefold().replace(" ", "_")
+    by_name = [name for name, folded, _ in zones if folded.startswith(begun)]
+    by_city = [name for name, folded, city in zones if city.startswith(begun) and not folded.startswith(begun)]
+    return by_name + by_city
+
+
+@cache
+def _all_zones() -> tuple[tuple[str, str, str], ...]:
+    """Each IANA zone that this machine knows, itself and its city in lower case; read from disk the first time."""
+    from zoneinfo import available_timezones
+
+    return tuple((name, name.casefold(), name.casefold().rpartition("/")[2]) for name in sorted(available_timezones()))

@@ -1,0 +1,251 @@
+"""Calls as resources, in both eras."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import anyio
+import pytest
+from mcp import MCPError
+from mcp.types import ResourceLink, TextResourceContents
+
+from kallyai_mcp.api.models import Call, Submission
+from kallyai_mcp.dialing.records import Record, Scope, State
+from kallyai_mcp.sandbox.line.numbers import TEST_NUMBERS
+from kallyai_mcp.settings import Settings
+from kallyai_mcp.tools.links import links
+from tests.odd_service import odd_service
+from tests.sandbox.kit import ManualClock
+from tests.telephone import BISTRO, Agent, settings_in, telephone
+from tests.transports.kit import CALL, ENTRANCES, LIMIT, serving, visiting, world_in
+
+NUMBERS = {entry.outcome: entry.number for entry in reversed(TEST_NUMBERS)}
+CALLS = "kallyai://calls"
+
+
+async def read(agent: Agent, uri: str) -> TextResourceContents:
+    (contents,) = (await agent.client.read_resource(uri)).contents
+    assert isinstance(contents, TextResourceContents)
+    assert contents.uri == uri
+    return contents
+
+
+async def unread(agent: Agent, uri: str) -> tuple[int, str]:
+    """The code and the message of the error that reading `uri` is."""
+    with pytest.raises(MCPError) as refused:
+        await agent.client.read_resource(uri)
+    return refused.value.error.code, refused.value.error.message
+
+
+async def test_the_newest_calls_are_listed_and_each_call_has_its_templates(agent: Agent) -> None:
+    resources = (await agent.client.list_resources()).resources
+    templates = (await agent.client.list_resource_templates()).resource_templates
+
+    assert [(resource.uri, resource.name, resource.mime_type) for resource in resources] == [
+        (CALLS, "calls", "text/plain")
+    ]
+    assert {template.uri_template: template.mime_type for template in templates} == {
+        "kallyai://calls/{call_id}": "text/plain",
+        "kallyai://calls/{call_id}/transcript": "text/plain",
+        "kallyai://calls/{call_id}/calendar.ics": "text/calendar",
+    }
+    assert all(resource.title and resource.description for resource in resources)
+    assert all(template.title and template.description for template in templates)
+
+
+async def test_a_resource_reads_like_the_answer_of_its_tool(agent: Agent) -> None:
+    call_id = (await agent.use("make_call", BISTRO)).data["call_id"]
+
+    told = {
+        tool: await agent.use(tool, call_id=call_id) for tool in ("get_call", "get_transcript", "get_calendar_event")
+    }
+    listed = await agent.use("list_calls")
+
+    assert (await read(agent, f"{CALLS}/{call_id}")).text == told["get_call"].text
+    assert (await read(agent, CALLS)).text == listed.text
+    (file,) = told["get_calendar_event"].files
+    calendar = await read(agent, file.uri)
+    assert (calendar.text, calendar.mime_type) == (file.text, "text/calendar")
+    heading, opening, *spoken, closing = (await read(agent, f"{CALLS}/{call_id}/transcript")).text.splitlines()
+    fenced = told["get_transcript"].text.splitlines()
+    assert [heading, *spoken] == [fenced[0], *fenced[2:-1]]
+    assert opening.removeprefix("<<<") == closing.removesuffix(">>>") != fenced[-1].removesuffix(">>>")
+
+
+async def test_a_tracking_id_does_in_place_of_the_call_id(agent: Agent) -> None:
+    made = (await agent.use("make_call", BISTRO)).data
+
+    for rest in ("", "/transcript", "/calendar.ics"):
+        by_call = (await read(agent, f"{CALLS}/{made['call_id']}{rest}")).text.splitlines()
+        by_tracking = (await read(agent, f"{CALLS}/{made['tracking_id']}{rest}")).text.splitlines()
+        assert by_tracking[:1] + by_tracking[2:-1] == by_call[:1] + by_call[2:-1]  # but for the fence
+    for tool in ("get_transcript", "get_calendar_event"):
+        assert (await agent.use(tool, call_id=made["tracking_id"])).data["call_id"] == made["call_id"]
+
+
+async def test_a_call_under_way_can_be_read_and_what_it_has_not_yet_is_not_found(
+    agent: Agent, clock: ManualClock
+) -> None:
+    clock.hold()
+    tracking_id = (await agent.use("make_call", BISTRO, wait_seconds=0)).data["tracking_id"]
+    with anyio.fail_after(LIMIT):
+        await clock.sleepers(1)
+    clock.advance(seconds=30)
+
+    text = (await read(agent, f"{CALLS}/{tracking_id}")).text
+    code, message = await unread(agent, f"{CALLS}/{tracking_id}/transcript")
+
+    assert text.startswith("The call to Italian Bistro (+1 415-555-1234) is under way, 30 s so far.")
+    assert (await read(agent, CALLS)).text.startswith("under way, 30 s so far")
+    assert code == -32602
+    assert message == "That call is still under way. get_call follows it to its end."
+
+
+async def test_a_call_that_was_refused_says_why(agent: Agent) -> None:
+    tracking_id = (
+        await agent.use("make_call", BISTRO, respondent_phone=NUMBERS["suppression_violation"], wait_seconds=0)
+    ).data["tracking_id"]
+    with anyio.fail_after(LIMIT):
+        while "under way" in (text := (await read(agent, f"{CALLS}/{tracking_id}")).text):
+            await anyio.lowlevel.checkpoint()
+
+    assert text.startswith("Not dialled: the number is on the do-not-call list (suppression_violation).")
+    assert (await unread(agent, f"{CALLS}/{tracking_id}/transcript"))[1].startswith("The number is on the do-not-call")
+
+
+async def test_reading_an_outcome_is_no_hearing_of_it(agent: Agent, clock: ManualClock) -> None:
+    clock.hold()
+    busy = BISTRO | {"respondent_phone": NUMBERS["busy"]}
+    tracking_id = (await agent.use("make_call", busy, wait_seconds=0)).data["tracking_id"]
+    with anyio.fail_after(LIMIT):
+        await clock.sleepers(1)
+        clock.advance(minutes=10)
+        while "under way" in (await read(agent, f"{CALLS}/{tracking_id}")).text:
+            await anyio.lowlevel.checkpoint()
+
+    again = await agent.use("make_call", busy)
+
+    assert again.data["dialled_now"] is False  # the agent has still to be told
+    assert again.data["tracking_id"] == tracking_id
+
+
+@pytest.mark.parametrize(
+    "uri",
+    [
+        f"{CALLS}/nothing",
+        f"{CALLS}/t-nothing",
+        f"{CALLS}/nothing/transcript",
+        f"{CALLS}/nothing/calendar.ics",
+        f"{CALLS}/nothing/recording",
+        f"{CALLS}/..%2F..%2Fv1%2Fusers%2Fme%2Fstatistics",
+        f"{CALLS}/a%0Ab",
+        f"{CALLS}/",
+        "kallyai://quota",
+        "file:///etc/passwd",
+    ],
+)
+async def test_what_there_is_not_is_not_found(agent: Agent, uri: str) -> None:
+    code, message = await unread(agent, uri)
+
+    assert code == -32602
+    assert "Traceback" not in message
+
+
+async def test_whoever_is_not_signed_in_gets_the_link(settings: Settings, mode: str, clock: ManualClock) -> None:
+    async with telephone(settings, mode=mode, clock=clock) as agent:
+        with anyio.fail_after(LIMIT):
+            code, message = await unread(agent, CALLS)
+
+    assert code == -32603
+    assert message.startswith("Not signed in to KallyAI. Give the user this link; it works for 5 minutes: https://")
+    assert message.endswith("When they are back, read the resource again.")
+
+
+async def test_trouble_of_the_service_is_told_in_our_words(tmp_path: Path, mode: str, clock: ManualClock) -> None:
+    trouble: dict[str, Any] = {"error": {"code": "forbidden", "message": "Not that"}, "correlation_id": "c-17"}
+    async with odd_service(lambda _: (403, trouble)) as url:
+        settings = settings_in(tmp_path, API_URL=url, ACCESS_TOKEN="a-token-of-the-tests")
+        async with telephone(settings, mode=mode, clock=clock) as agent:
+            code, message = await unread(agent, f"{CALLS}/c-1/transcript")
+
+    assert code == -32603
+    assert message.startswith("The sign-in lacks the permission for this (forbidden).")
+    assert 'KallyAI says: "Not that". correlation_id c-17' in message
+    assert "a-token" not in message
+
+
+@pytest.mark.parametrize("entrance", ENTRANCES)
+async def test_callers_never_read_each_others_calls(tmp_path: Path, entrance: str) -> None:
+    async with (
+        world_in(tmp_path) as world,
+        serving(world.settings(), auth="caller") as url,
+        visiting(url, entrance, token=world.token("acct-personal")) as one,
+        visiting(url, entrance, token=world.token("acct-business")) as other,
+    ):
+        tracking_id = (await one.use("make_call", CALL, wait_seconds=0)).data["tracking_id"]
+        await world.rung()
+        world.hang_up()
+        made = (await one.use("get_call", call_id=tracking_id, wait_seconds=LIMIT)).data
+        uris = [f"{CALLS}/{made[id_]}{rest}" for id_ in ("call_id", "tracking_id") for rest in ("", "/transcript")]
+        mine = [(await read(one, uri)).text for uri in uris]
+        theirs = [await unread(other, uri) for uri in uris]
+        lists = [(await read(agent, CALLS)).text for agent in (one, other)]
+
+    assert all(mine)
+    assert {code for code, _ in theirs} == {-32602}
+    assert made["call_id"] in lists[0]
+    assert lists[1] == "No calls yet. make_call places one."
+
+
+def record(state: State, call: Call | None = None) -> Record:
+    return Record(
+        tracking_id="t-1",
+        scope=Scope("https://api.example.com", "a"),
+        fingerprint="f",
+        key="k",
+        submission=Submission.model_validate({key: value for key, value in BISTRO.items() if key != "timezone"}),
+        timezone="UTC",
+        owner="o",
+        state=state,
+        placed_at=datetime(2026, 1, 25, tzinfo=UTC),
+        call=call,
+    )
+
+
+def ended(status: str, **submission: str) -> Call:
+    return Call.model_validate({"call_id": "c/1", "status": status, "submission": submission})
+
+
+@pytest.mark.parametrize(
+    ("call", "uri"),
+    [
+        (record(State.SENT), "kallyai://calls/t-1"),
+        (ended("in_progress"), "kallyai://calls/c%2F1"),
+        (ended("success", appointment_date="2026-01-28"), "kallyai://calls/c%2F1/calendar.ics"),
+        (
+            record(State.ENDED, ended("success", appointment_date="2026-01-28")),
+            "kallyai://calls/c%2F1/calendar.ics",
+        ),
+    ],
+)
+def test_a_result_links_to_what_its_text_can_not_hold(call: Call | Record, uri: str) -> None:
+    (link,) = links(call)
+
+    assert isinstance(link, ResourceLink)
+    assert link.uri == uri
+    assert link.annotations is not None
+    assert link.annotations.audience == ["user"]
+
+
+@pytest.mark.parametrize(
+    "call",
+    [ended("success"), ended("busy", appointment_date="2026-01-28"), record(State.UNKNOWN), record(State.REFUSED)],
+)
+def test_a_result_that_says_all_there_is_links_to_nothing(call: Call | Record) -> None:
+    assert links(call) == []
+
+
+def test_a_link_says_no_more_than_it_must() -> None:
+    (link,) = links(ended("success", appointment_date="2026-01-28").model_copy(update={"call_id": "0" * 36}))
+
+    assert len(link.model_dump_json(by_alias=True, exclude_none=True)) < 190
