@@ -3,10 +3,13 @@
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
+from mcp.server.apps import APP_MIME_TYPE, Apps
 from mcp.server.mcpserver import MCPServer, RequestStateSecurity
+from mcp.server.mcpserver.resources import FunctionResource
 from mcp.types import CompleteRequestParams, SubscribeRequestParams, UnsubscribeRequestParams
 
 from kallyai_mcp import __version__
+from kallyai_mcp.cards.pages import CALL_CARD_URI, QUOTA_CARD_URI, call_card, quota_card
 from kallyai_mcp.logs import Correlation
 from kallyai_mcp.settings import LogLevel, Settings
 from kallyai_mcp.tools.catalogue import tools
@@ -15,6 +18,7 @@ from kallyai_mcp.tools.desk import Desk
 from kallyai_mcp.tools.prompts import known_prompts, prompts
 from kallyai_mcp.tools.resources import at_the_desk, newest_calls, templates
 from kallyai_mcp.tools.tasks import CallTasks, listeners_declare_tasks
+from kallyai_mcp.tools.tool import TelephoneTool
 from kallyai_mcp.tools.unheard import Unheard
 from kallyai_mcp.tools.updates import Updates, listened
 
@@ -23,6 +27,14 @@ INSTRUCTIONS = (
     "user wants first, and never place a call again because an answer is slow: get_call follows it."
 )
 """What a client may show its model once, beside the tools."""
+
+CARDS = {
+    "make_call": CALL_CARD_URI,
+    "get_call": CALL_CARD_URI,
+    "get_transcript": CALL_CARD_URI,
+    "check_quota": QUOTA_CARD_URI,
+}
+"""The tools whose answers a host of MCP Apps shows a person, and by which card."""
 
 
 def build_server(
@@ -53,10 +65,10 @@ def build_server(
         description="The telephone for AI agents",
         instructions=INSTRUCTIONS,
         version=__version__,
-        tools=list(tools()),
+        tools=[_with_card(tool) for tool in tools()],
         resources=[newest_calls()],
         lifespan=lifespan,
-        extensions=[CallTasks(keep_days=keep_days)],
+        extensions=[CallTasks(keep_days=keep_days), _cards()],
         middleware=[Correlation(), Unheard(), listeners_declare_tasks, updates, at_the_desk, known_prompts],
         subscriptions=updates,
         log_level=log_level,
@@ -79,3 +91,22 @@ def build_server(
     lowlevel.add_request_handler("resources/subscribe", SubscribeRequestParams, updates.subscribe_resource)
     lowlevel.add_request_handler("resources/unsubscribe", UnsubscribeRequestParams, updates.unsubscribe_resource)
     return server
+
+
+def _with_card(tool: TelephoneTool) -> TelephoneTool:
+    """`tool`, bound to its card as MCP Apps has it (SEP-1865, "Tool Metadata")."""
+    if tool.name in CARDS:
+        tool.meta = {"ui": {"resourceUri": CARDS[tool.name]}}
+    return tool
+
+
+def _cards() -> Apps:
+    """The extension with the cards; a card is put together when it is first read."""
+    apps = Apps()
+    bordered = {"ui": {"prefersBorder": True}}
+    for uri, name, title, page in (
+        (CALL_CARD_URI, "call_card", "Call card", call_card),
+        (QUOTA_CARD_URI, "quota_card", "Quota card", quota_card),
+    ):
+        apps.add_resource(FunctionResource(uri=uri, name=name, title=title, mime_type=APP_MIME_TYPE, fn=page, meta=bordered))
+    return apps

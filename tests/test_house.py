@@ -11,7 +11,8 @@ PACKAGE = Path(__file__).parent.parent / "kallyai_mcp"
 DOWNSTREAM = {
     "cli": {"transports", "server", "tools", "dialing", "api", "auth", "sandbox", "settings", "logs", "telemetry"},
     "transports": {"server", "tools", "settings"},
-    "server": {"tools", "settings", "logs"},
+    "server": {"tools", "cards", "settings", "logs"},
+    "cards": set(),
     "tools": {"dialing", "api.models", "api.errors", "settings", "logs"},
     "dialing": {"api.models", "api.errors", "settings", "telemetry"},
     "auth": {"api.models", "api.errors"},

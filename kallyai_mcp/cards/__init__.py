@@ -1,0 +1,1 @@
+"""What a person sees: pages that a host of MCP Apps shows beside a tool's answer."""

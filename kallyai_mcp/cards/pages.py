@@ -1,0 +1,81 @@
+"""The cards as MCP Apps serve them: each one self-contained HTML document (SEP-1865, "UI Resource Format").
+
+A card is put together from its own page and the shared style, words and scripts beside it. It loads nothing, and works
+under the policy that a host must apply when a resource declares no domains: `default-src 'none'` with inline script and
+style allowed ("Host Behavior"). It also brings a policy of its own, which allows that one script and that one style
+sheet by their hashes and nothing else, so that a host whose policy is looser, or even goes by hashes, is as safe.
+"""
+
+import base64
+import hashlib
+import json
+import re
+from functools import cache
+from importlib.resources import files
+from typing import Final
+
+from kallyai_mcp import __version__
+
+CALL_CARD_URI: Final = "ui://kallyai/call.html"
+"""Shows what make_call, get_call and get_transcript answer."""
+
+QUOTA_CARD_URI: Final = "ui://kallyai/quota.html"
+"""Shows what check_quota answers."""
+
+_SHARED = ("text.js", "host.js", "page.js")
+
+
+@cache
+def call_card() -> str:
+    """The call card's document."""
+    return _document("call", "watch.js", "conversation.js", "again.js")
+
+
+@cache
+def quota_card() -> str:
+    """The quota card's document."""
+    return _document("quota", "gauge.js", "chart.js")
+
+
+def _document(name: str, *scripts: str) -> str:
+    style = f"\n{_lean(_read('style.css') + _read(f'{name}.css'))}"
+    words = json.loads(_read("words.json"))
+    table = {language: shared | words[name][language] for language, shared in words["shared"].items()}
+    constants = f"const VERSION = {json.dumps(__version__)};\nconst WORDS = {_compact(table)};\n"
+    body = constants + "".join(_lean(_read(script)) for script in (*_SHARED, *scripts, f"{name}.js"))
+    script = f'\n"use strict";\n(() => {{\n{body}}})();\n'
+    policy = (
+        f"default-src 'none'; script-src 'sha256-{_hash(script)}'; style-src 'sha256-{_hash(style)}'; "
+        "base-uri 'none'; form-action 'none'"
+    )
+    parts = {
+        "policy": f'<meta http-equiv="Content-Security-Policy" content="{policy}">',
+        "style": f"<style>{style}</style>",
+        "script": f"<script>{script}</script>",
+    }
+    document = _read(f"{name}.html")
+    for place, part in parts.items():
+        document = document.replace(f"<!-- {place} -->", part)
+    return document
+
+
+def _lean(source: str) -> str:
+    """`source` without indentation and without comments that have lines of their own."""
+    return re.sub(
+        r"^\s+",
+        "",
+        re.sub(r"^\s*(?:/\*\*.*?\*/|//[^\n]*)\n", "", source, flags=re.MULTILINE | re.DOTALL),
+        flags=re.MULTILINE,
+    )
+
+
+def _compact(table: object) -> str:
+    return json.dumps(table, ensure_ascii=False, separators=(",", ":"))
+
+
+def _read(name: str) -> str:
+    return files("kallyai_mcp.cards").joinpath(name).read_text(encoding="utf-8")
+
+
+def _hash(text: str) -> str:
+    return base64.b64encode(hashlib.sha256(text.encode()).digest()).decode("ascii")

@@ -1,0 +1,97 @@
+"""The documents themselves, without a browser."""
+
+import base64
+import hashlib
+import json
+import re
+from importlib.resources import files
+from typing import Any
+
+import pytest
+
+from kallyai_mcp.cards.pages import CALL_CARD_URI, QUOTA_CARD_URI, call_card, quota_card
+
+CARDS = {"call": call_card, "quota": quota_card}
+FOLDER = files("kallyai_mcp.cards")
+WORDS: dict[str, dict[str, dict[str, str]]] = json.loads(FOLDER.joinpath("words.json").read_text(encoding="utf-8"))
+SCRIPTS = {path.name: path.read_text(encoding="utf-8") for path in FOLDER.iterdir() if path.name.endswith(".js")}
+
+
+def only(pattern: str, text: str) -> str:
+    [found] = re.findall(pattern, text, re.DOTALL)
+    return str(found)
+
+
+def digest(text: str) -> str:
+    return base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
+
+
+@pytest.mark.parametrize("name", CARDS)
+def test_a_card_is_one_small_document_that_loads_nothing(name: str) -> None:
+    card = CARDS[name]()
+
+    assert card.startswith("<!doctype html>")
+    assert len(card.encode()) <= 40_000
+    assert not re.search(r"\b(src|href|srcset)=|@import|url\(|\bfetch\(|XMLHttpRequest|WebSocket|import\(", card)
+    assert set(re.findall(r"https?://[^\s\"'`)]+", card)) == {"http://www.w3.org/2000/svg"}
+    assert not re.search(r"<!-- (policy|style|script) -->", card)
+
+
+@pytest.mark.parametrize("name", CARDS)
+def test_a_cards_own_policy_lets_its_script_and_its_style_in_and_nothing_else(name: str) -> None:
+    card = CARDS[name]()
+    script, style = only(r"<script>(.*)</script>", card), only(r"<style>(.*)</style>", card)
+
+    assert only(r'http-equiv="Content-Security-Policy" content="([^"]*)"', card) == (
+        f"default-src 'none'; script-src 'sha256-{digest(script)}'; style-src 'sha256-{digest(style)}'; "
+        "base-uri 'none'; form-action 'none'"
+    )
+    assert " style=" not in card
+    assert not re.search(r"<[^>]* on\w+=", card.replace(script, ""))
+
+
+@pytest.mark.parametrize("name", SCRIPTS)
+def test_no_script_makes_markup_or_code_of_a_text(name: str) -> None:
+    ways = r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|DOMParser|setHTML|createContextualFragment|\beval\b"
+
+    assert not re.search(rf"{ways}|new Function|javascript:|setTimeout\(\s*[\"'`]", SCRIPTS[name])
+
+
+@pytest.mark.parametrize("part", WORDS)
+def test_both_languages_have_the_same_words_with_the_same_gaps(part: str) -> None:
+    english, spanish = WORDS[part]["en"], WORDS[part]["es"]
+
+    assert list(english) == list(spanish)
+    for key, words in english.items():
+        assert words.strip(), key
+        assert spanish[key].strip(), key
+        assert set(re.findall(r"{\w+}", words)) == set(re.findall(r"{\w+}", spanish[key])), key
+
+
+@pytest.mark.parametrize("name", CARDS)
+def test_every_word_that_a_card_says_is_in_its_table(name: str) -> None:
+    table: dict[str, Any] = {**WORDS["shared"]["en"], **WORDS[name]["en"]}
+    script = only(r"<script>(.*)</script>", CARDS[name]())
+    said = set(re.findall(r"voice\.say\(\"(\w+)\"", script))
+    counted = {f"{key}.{form}" for key in re.findall(r"voice\.count\(\"(\w+)\"", script) for form in ("one", "other")}
+
+    assert said | counted <= set(table)
+    assert "no_host" in said
+
+
+def test_no_word_is_without_a_use() -> None:
+    everything = "\n".join(SCRIPTS.values())
+    unused = {
+        key
+        for part in WORDS.values()
+        for key in part["en"]
+        if not re.search(rf'["`.]{re.escape(key.split(".")[0])}["`]|\b{re.escape(key)}: {{ icons', everything)
+        and not key.endswith(("_text", "_left"))
+        and key not in ("monthly", "yearly", "active", "trialing", "canceled", "past_due")  # the service's own
+    }
+
+    assert not unused
+
+
+def test_the_cards_are_known_by_uris_of_mcp_apps() -> None:
+    assert (CALL_CARD_URI, QUOTA_CARD_URI) == ("ui://kallyai/call.html", "ui://kallyai/quota.html")

@@ -1,0 +1,124 @@
+"""What a person sees of their plan, by real results in a real host page."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.async_api import expect
+
+from kallyai_mcp.cards.pages import quota_card
+from kallyai_mcp.sandbox.line.numbers import TEST_NUMBERS
+from kallyai_mcp.tools.results import QuotaAnswer, answer
+from tests.cards.conftest import Open
+from tests.cards.kit import NEW_YORK
+from tests.odd_service import odd_service
+from tests.sandbox.kit import ManualClock
+from tests.telephone import BISTRO, Agent, Answer, settings_in, telephone
+
+NUMBERS = {entry.outcome: entry.number for entry in reversed(TEST_NUMBERS)}
+
+
+def quota(**figures: Any) -> Answer:
+    return Answer(answer("", QuotaAnswer(**figures)))
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+async def test_what_is_left_is_a_gauge_and_the_calls_are_a_chart(
+    agent: Agent, open_card: Open, clock: ManualClock, theme: str
+) -> None:
+    clock.turn_to(datetime(2026, 1, 26, 16, tzinfo=UTC))
+    await agent.use("make_call", BISTRO)
+    await agent.use("make_call", BISTRO, respondent_phone=NUMBERS["busy"])
+    clock.turn_to(datetime(2026, 1, 27, 4, 30, tzinfo=UTC))  # still the 26th in New York
+    await agent.use("make_call", BISTRO, respondent_phone=NUMBERS["success"])
+    chat = await open_card(quota_card(), context={**NEW_YORK, "theme": theme}, width=280 if theme == "dark" else 720)
+    await chat.give(await agent.use("check_quota"))
+
+    await expect(chat.card.get_by_role("heading", level=1)).to_have_text("Personal plan")
+    await expect(chat.card.get_by_role("main")).to_contain_text("Active")
+    await expect(chat.card.get_by_role("main")).to_contain_text("Renews Jan 31, 2026 · monthly")
+    minutes = chat.card.get_by_role("meter", name="Minutes")
+    left = (await agent.use("check_quota")).data["minutes_remaining"]
+    await expect(minutes).to_have_attribute("aria-valuetext", f"{left:g} of 210 left")
+    await expect(minutes).to_have_attribute("aria-valuenow", f"{left:g}")
+    await expect(chat.card.get_by_role("meter", name="Calls")).to_contain_text("24 of 35 left")
+    await expect(chat.card.get_by_role("img", name="Calls of this period 3 calls, 2 successful.")).to_be_visible()
+    assert chat.tools("list_calls") == [{"limit": 200, "offset": 0}]
+
+    await chat.card.get_by_text("As a table").click()
+    await expect(chat.card.get_by_role("row")).to_have_text(["DaySuccessfulOther outcomes", "Mon, Jan 26, 202621"])
+    assert await chat.frame.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    assert await chat.violations() == []
+
+
+async def test_a_quota_that_is_short_or_used_up_says_so_in_words(open_card: Open) -> None:
+    chat = await open_card(quota_card(), capabilities={})
+    await chat.give(
+        quota(plan_type="trial", minutes_allocated=30, minutes_remaining=2, calls_allocated=5, calls_remaining=0)
+    )
+
+    await expect(chat.card.get_by_text("Getting short")).to_be_visible()
+    await expect(chat.card.get_by_text("Used up: calls will be refused")).to_be_visible()
+    calls = chat.card.get_by_role("meter", name="Calls")
+    await expect(calls).to_have_attribute("aria-valuetext", "0 of 5 left. Used up: calls will be refused")
+    assert await chat.violations() == []
+
+
+async def test_credits_are_shown_where_the_plan_counts_them(open_card: Open) -> None:
+    chat = await open_card(quota_card(), capabilities={}, context={**NEW_YORK, "locale": "es"})
+    end = datetime(2026, 2, 1, tzinfo=UTC)
+    await chat.give(quota(plan_type="pro", credits_remaining=1234.5, auto_renew=False, period_end=end))
+
+    await expect(chat.card.get_by_role("heading", level=1)).to_have_text("Plan Pro")
+    await expect(chat.card.get_by_role("meter", name="Créditos")).to_contain_text("1234,5")
+    await expect(chat.card.get_by_text("Termina el 31 ene 2026")).to_be_visible()
+
+
+async def test_an_account_without_figures_has_no_gauge(open_card: Open) -> None:
+    chat = await open_card(quota_card())
+    await chat.give(quota(plan_type="<b>x</b>"))
+
+    await expect(chat.card.get_by_text("KallyAI gives no figures for this account.")).to_be_visible()
+    await expect(chat.card.get_by_role("heading", level=1)).to_have_text("<b>x</b> plan")
+    await expect(chat.card.get_by_text("No calls in this period yet.")).to_be_visible()
+
+
+async def test_the_billing_portal_is_opened_by_the_host(agent: Agent, open_card: Open) -> None:
+    chat = await open_card(quota_card())
+    await chat.give(await agent.use("check_quota"))
+    await chat.button("Billing").click()
+
+    await chat.page.wait_for_function("() => window.seen.links.length === 1")
+    [link] = await chat.seen("links")
+    assert link["url"].startswith("http://embedded-sandbox.invalid/_sandbox/billing/")
+
+
+async def test_a_billing_link_that_is_no_web_page_is_not_opened(
+    open_card: Open, clock: ManualClock, tmp_path: Path
+) -> None:
+    async with odd_service(lambda _: (200, {"url": "javascript:alert(1)"})) as url:
+        settings = settings_in(tmp_path / "odd", API_URL=url, ACCESS_TOKEN="token")
+        async with telephone(settings, mode="auto", clock=clock) as agent:
+            chat = await open_card(quota_card(), by=agent)
+            await chat.give(quota(minutes_remaining=3))
+            await chat.button("Billing").click()
+            await expect(chat.card.locator("#notice")).to_contain_text("can't be read")
+            assert await chat.seen("links") == []
+
+
+async def test_a_host_that_can_do_nothing_shows_the_gauge_alone(agent: Agent, open_card: Open) -> None:
+    chat = await open_card(quota_card(), capabilities={})
+    await chat.give(await agent.use("check_quota"))
+
+    await expect(chat.card.get_by_role("meter", name="Minutes")).to_contain_text("165")
+    await expect(chat.button("Billing")).to_be_hidden()
+    await expect(chat.card.locator("#period")).to_be_hidden()
+    assert chat.asked == []
+
+
+async def test_calls_that_can_not_be_read_are_not_taken_for_none(agent: Agent, open_card: Open) -> None:
+    chat = await open_card(quota_card(), refuses=("tools",))
+    await chat.give(await agent.use("check_quota"))
+
+    await expect(chat.card.get_by_text("The calls could not be read.")).to_be_visible()

@@ -1,0 +1,36 @@
+"""The cards as a host of MCP Apps finds them; tests/cards looks at what they show."""
+
+import pytest
+from mcp.server.apps import APP_MIME_TYPE, EXTENSION_ID
+from mcp.types import TextResourceContents
+
+from tests.telephone import Agent
+
+CARDS = {
+    "make_call": "ui://kallyai/call.html",
+    "get_call": "ui://kallyai/call.html",
+    "get_transcript": "ui://kallyai/call.html",
+    "check_quota": "ui://kallyai/quota.html",
+}
+
+
+async def test_each_tool_that_has_a_card_names_it_and_no_other_does(agent: Agent) -> None:
+    tools = (await agent.client.list_tools()).tools
+
+    assert {tool.name: tool.meta["ui"]["resourceUri"] for tool in tools if tool.meta} == CARDS
+
+
+@pytest.mark.parametrize("uri", sorted(set(CARDS.values())))
+async def test_a_card_is_one_document_that_a_host_knows_for_an_app(agent: Agent, uri: str) -> None:
+    (page,) = (await agent.client.read_resource(uri)).contents
+
+    assert isinstance(page, TextResourceContents)
+    assert page.mime_type == APP_MIME_TYPE
+    assert page.text.startswith("<!doctype html>")
+
+
+async def test_the_server_says_that_it_has_apps(agent: Agent) -> None:
+    capabilities = agent.client.server_capabilities
+    assert capabilities is not None
+    if agent.client.protocol_version == "2026-07-28":
+        assert EXTENSION_ID in (capabilities.extensions or {})
