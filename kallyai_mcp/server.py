@@ -108,5 +108,6 @@ def _cards() -> Apps:
         (CALL_CARD_URI, "call_card", "Call card", call_card),
         (QUOTA_CARD_URI, "quota_card", "Quota card", quota_card),
     ):
-        apps.add_resource(FunctionResource(uri=uri, name=name, title=title, mime_type=APP_MIME_TYPE, fn=page, meta=bordered))
+        card = FunctionResource(uri=uri, name=name, title=title, mime_type=APP_MIME_TYPE, fn=page, meta=bordered)
+        apps.add_resource(card)
     return apps
