@@ -104,10 +104,20 @@ def _cards() -> Apps:
     """The extension with the cards; a card is put together when it is first read."""
     apps = Apps()
     bordered = {"ui": {"prefersBorder": True}}
-    for uri, name, title, page in (
-        (CALL_CARD_URI, "call_card", "Call card", call_card),
-        (QUOTA_CARD_URI, "quota_card", "Quota card", quota_card),
-    ):
-        card = FunctionResource(uri=uri, name=name, title=title, mime_type=APP_MIME_TYPE, fn=page, meta=bordered)
-        apps.add_resource(card)
+    cards = (
+        (CALL_CARD_URI, "call_card", "Call card", "Shows a person their call", call_card),
+        (QUOTA_CARD_URI, "quota_card", "Quota card", "Shows a person what is left", quota_card),
+    )
+    for uri, name, title, description, page in cards:
+        apps.add_resource(
+            FunctionResource(
+                uri=uri,
+                name=name,
+                title=title,
+                description=description,
+                mime_type=APP_MIME_TYPE,
+                fn=page,
+                meta=bordered,
+            )
+        )
     return apps

@@ -113,7 +113,7 @@ class Settings:
             SettingsError: A value can't be used; one line says which and what it takes.
         """
         source = os.environ if environ is None else environ
-        given = {key: value.strip() for key in source if key.startswith(_PREFIX) and (value := source[key]).strip()}
+        given = {key: value.strip() for key in source if key.startswith(_PREFIX) and _is_set(value := source[key])}
 
         def text(name: str) -> str | None:
             return given.get(_PREFIX + name)
@@ -139,14 +139,16 @@ class Settings:
             api_url=api_url,
             access_token=_token("ACCESS_TOKEN", text("ACCESS_TOKEN")),
             home_override=Path(home).expanduser() if home else None,
-            token_store=_choice("TOKEN_STORE", text("TOKEN_STORE"), TokenStoreChoice, cls.token_store),
+            token_store=_choice("TOKEN_STORE", _lower(text("TOKEN_STORE")), TokenStoreChoice, cls.token_store),
             wait_seconds=_amount("WAIT_SECONDS", text("WAIT_SECONDS"), "seconds", WAIT_LIMIT, cls.wait_seconds),
             same_call_seconds=_amount(
                 "SAME_CALL_SECONDS", text("SAME_CALL_SECONDS"), "seconds", 86400, cls.same_call_seconds
             ),
             settle_seconds=_amount("SETTLE_SECONDS", text("SETTLE_SECONDS"), "seconds", 86400, cls.settle_seconds),
             keep_days=_amount("KEEP_DAYS", text("KEEP_DAYS"), "days", 36500, cls.keep_days),
-            confirm=_choice("CONFIRM", text("CONFIRM"), Confirm, _AUTO) if text("CONFIRM") is not None else None,
+            confirm=_choice("CONFIRM", _lower(text("CONFIRM")), Confirm, _AUTO)
+            if text("CONFIRM") is not None
+            else None,
             calls_per_hour=_cap("CALLS_PER_HOUR", text("CALLS_PER_HOUR")),
             calls_per_day=_cap("CALLS_PER_DAY", text("CALLS_PER_DAY")),
             calls_per_number=_cap("CALLS_PER_NUMBER", text("CALLS_PER_NUMBER")),
@@ -182,6 +184,11 @@ class Settings:
         """The settings without the token."""
         token = "set" if self.access_token else "not set"
         return f"Settings(api_url={self.api_url!r}, sandbox={self.sandbox}, access_token={token})"
+
+
+def _is_set(value: str) -> bool:
+    """Whether somebody chose a value: some clients hand on the placeholder of an option that nobody filled in."""
+    return bool(value.strip()) and not value.strip().startswith("${user_config.")
 
 
 def _token(name: str, value: str | None) -> str | None:
@@ -221,6 +228,10 @@ def _rate(value: str | None, default: str) -> str:
     if value is not None and not re.fullmatch(r"[1-9][0-9]{0,6}/(second|minute|hour|day)", value):
         raise SettingsError(f"{_PREFIX}RATE_LIMIT: {value!r} is not a rate such as 300/minute")
     return value or default
+
+
+def _lower(value: str | None) -> str | None:
+    return value.lower() if value else value
 
 
 def _upper(value: str | None) -> str | None:

@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 
 from mcp.server.mcpserver import Context
 from mcp.types import CallToolResult
-from mcp.types.version import HANDSHAKE_PROTOCOL_VERSIONS
+from mcp.types.version import HANDSHAKE_PROTOCOL_VERSIONS, MODERN_PROTOCOL_VERSIONS
 from pydantic import Field
 
 from kallyai_mcp.api.models import Call, IsoDate, Submission, TimeOfDay
@@ -73,7 +73,7 @@ async def make_call(
         return consent
     placed = await desk.dialler.place(submission, timezone=zone, redial=redial, consent=consent)
     record = await _followed(desk, placed.record, wait_seconds, ctx)
-    return await told(desk, record, is_new=placed.is_new, heard=_is_heard(placed.record, ctx))
+    return await told(desk, record, is_new=placed.is_new, heard=_is_heard(placed.record, ctx), linked=_knows_links(ctx))
 
 
 async def get_call(
@@ -92,9 +92,9 @@ async def get_call(
         record = None
     if record is not None:
         followed = await _followed(desk, record, wait_seconds, ctx)
-        return await told(desk, followed, is_new=None, heard=_is_heard(record, ctx))
+        return await told(desk, followed, is_new=None, heard=_is_heard(record, ctx), linked=_knows_links(ctx))
     call = await desk.api().get_call(call_id)
-    return _of_the_service(call, desk.now())
+    return _of_the_service(call, desk, linked=_knows_links(ctx))
 
 
 async def _followed(desk: Desk, record: Record, wait_seconds: float | None, ctx: Context[Desk, Any]) -> Record:
@@ -106,6 +106,15 @@ async def _followed(desk: Desk, record: Record, wait_seconds: float | None, ctx:
         await ctx.report_progress(elapsed, message=f"{party}: {duration(elapsed)} so far")
 
     return await desk.dialler.wait(record, seconds, tell)
+
+
+def _knows_links(ctx: Context[Desk, Any]) -> bool:
+    """Whether a link to a resource is of use to this client.
+
+    No capability says so. Frameworks of the 2025 era hand whatever is no text on to their model, some as a file that
+    the model's API then refuses, after the phone has rung.
+    """
+    return ctx.protocol_version in MODERN_PROTOCOL_VERSIONS
 
 
 def _is_heard(record: Record, ctx: Context[Desk, Any]) -> bool:
@@ -120,7 +129,9 @@ def _is_heard(record: Record, ctx: Context[Desk, Any]) -> bool:
     return not (record.is_under_way and has_no_session and request.protocol_version in HANDSHAKE_PROTOCOL_VERSIONS)
 
 
-async def told(desk: Desk, record: Record, *, is_new: bool | None, heard: bool = True) -> CallToolResult:
+async def told(
+    desk: Desk, record: Record, *, is_new: bool | None, heard: bool = True, linked: bool = False
+) -> CallToolResult:
     """What there is to say of `record`.
 
     Args:
@@ -129,11 +140,13 @@ async def told(desk: Desk, record: Record, *, is_new: bool | None, heard: bool =
         is_new: None when it was asked about, not asked for.
         heard: False when the client may have given up unnoticed: the outcome then counts as not handed out, so that
             the same call asked for next is told it, not placed again.
+        linked: The client knows what to do with a link to a resource.
 
     Raises:
         KallyAIError: It was refused: nothing was dialled.
     """
     now = desk.now()
+    further = links(record) if linked else []
     if heard:
         await desk.dialler.hand_out(record)
     if record.state is State.REFUSED and record.error is not None:
@@ -141,11 +154,13 @@ async def told(desk: Desk, record: Record, *, is_new: bool | None, heard: bool =
     if record.call is not None:
         structure = call_answer(record.call, record.tracking_id, dialled_now=is_new)
         repeated = asked_again(record, now) if is_new is False else ""
-        return answer(repeated + outcome(record.call, now), structure, *links(record))
+        return answer(repeated + outcome(record.call, now), structure, *further)
     structure = record_answer(record, now)
     structure.dialled_now = is_new
-    words = unknown(record) if record.state is State.UNKNOWN else under_way(record, now, asked_again=is_new is False)
-    return answer(words, structure, *links(record))
+    if record.state is State.UNKNOWN:
+        return answer(unknown(record), structure)
+    words = under_way(record, now, asked_again=is_new is False, wait=desk.wait_seconds)
+    return answer(words, structure, *further)
 
 
 def record_answer(record: Record, now: datetime) -> CallAnswer:
@@ -162,14 +177,14 @@ def record_answer(record: Record, now: datetime) -> CallAnswer:
     )
 
 
-def _of_the_service(call: Call, now: datetime) -> CallToolResult:
+def _of_the_service(call: Call, desk: Desk, *, linked: bool) -> CallToolResult:
     """A call that the ledger knows nothing of: the service's word alone."""
-    structure = call_answer(call)
+    now, structure, further = desk.now(), call_answer(call), links(call) if linked else []
     if call.is_final:
-        return answer(outcome(call, now), structure, *links(call))
+        return answer(outcome(call, now), structure, *further)
     elapsed = max(0.0, (now - call.created_at).total_seconds()) if call.created_at else 0.0
     structure.elapsed_seconds = round(elapsed, 1)
-    return answer(call_under_way(call, elapsed), structure, *links(call))
+    return answer(call_under_way(call, elapsed, wait=desk.wait_seconds), structure, *further)
 
 
 def call_answer(call: Call, tracking_id: str | None = None, *, dialled_now: bool | None = None) -> CallAnswer:

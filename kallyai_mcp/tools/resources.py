@@ -124,14 +124,14 @@ async def _call(desk: Desk, call_id: str) -> str:
         if call.is_final:
             return outcome(call, desk.now())
         elapsed = (desk.now() - call.created_at).total_seconds() if call.created_at else 0.0
-        return call_under_way(call, max(0.0, elapsed))
+        return call_under_way(call, max(0.0, elapsed), wait=desk.wait_seconds)
     if record.call is not None:
         return outcome(record.call, desk.now())
     if record.state is State.REFUSED and record.error is not None:
         return error_words(record.error, dials=True)
     if record.state is State.UNKNOWN:
         return unknown(record)
-    return under_way(record, desk.now(), asked_again=False)
+    return under_way(record, desk.now(), asked_again=False, wait=desk.wait_seconds)
 
 
 async def _calendar(desk: Desk, call_id: str) -> str:

@@ -228,7 +228,7 @@ async def _found(ctx: _Context, task_id: str) -> Record:
 async def _result(desk: Desk, record: Record) -> CallToolResult:
     """What make_call would have answered, had it waited for the end of `record`."""
     try:
-        return await told(desk, record, is_new=True)
+        return await told(desk, record, is_new=True, linked=True)
     except KallyAIError as error:
         text = await error_text(error, desk, tool="make_call", dials=True)
         return CallToolResult(content=[TextContent(type="text", text=text)], is_error=True)

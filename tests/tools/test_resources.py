@@ -7,6 +7,7 @@ from typing import Any
 import anyio
 import pytest
 from mcp import MCPError
+from mcp.server.apps import APP_MIME_TYPE
 from mcp.types import ResourceLink, TextResourceContents
 
 from kallyai_mcp.api.models import Call, Submission
@@ -42,7 +43,9 @@ async def test_the_newest_calls_are_listed_and_each_call_has_its_templates(agent
     templates = (await agent.client.list_resource_templates()).resource_templates
 
     assert [(resource.uri, resource.name, resource.mime_type) for resource in resources] == [
-        (CALLS, "calls", "text/plain")
+        (CALLS, "calls", "text/plain"),
+        ("ui://kallyai/call.html", "call_card", APP_MIME_TYPE),
+        ("ui://kallyai/quota.html", "quota_card", APP_MIME_TYPE),
     ]
     assert {template.uri_template: template.mime_type for template in templates} == {
         "kallyai://calls/{call_id}": "text/plain",

@@ -116,7 +116,7 @@ async def test_the_extension_is_offered_where_there_is_a_place_to_offer_it(
     async with client_of(settings, clock, mode=mode) as client:
         offered = client.server_capabilities.extensions
 
-    assert offered == (None if mode == "legacy" else {TASKS: {}})
+    assert (offered or {}).get(TASKS) == (None if mode == "legacy" else {})
 
 
 async def test_other_tools_answer_as_ever(client: Client) -> None:

@@ -113,13 +113,13 @@ def _more(call: Call) -> str:
     return "; get_transcript has the conversation."
 
 
-def call_under_way(call: Call, elapsed: float) -> str:
-    """A call that the service says is under way, and the one next step."""
-    return _goes_on(f"The call to {party_of(call)} is under way, {duration(elapsed)} so far.", call.call_id)
+def call_under_way(call: Call, elapsed: float, *, wait: float) -> str:
+    """A call that the service says is under way, and the one next step: to wait for it, `wait` seconds at a time."""
+    return _goes_on(f"The call to {party_of(call)} is under way, {duration(elapsed)} so far.", call.call_id, wait)
 
 
-def under_way(record: Record, now: datetime, *, asked_again: bool) -> str:
-    """A call that has no outcome yet, and the one next step."""
+def under_way(record: Record, now: datetime, *, asked_again: bool, wait: float) -> str:
+    """A call that has no outcome yet, and the one next step: to wait for it, `wait` seconds at a time."""
     party, elapsed = record_party(record), duration(record.elapsed(now))
     if asked_again:
         first = f"This very call is under way already, {elapsed} so far: {party}. Nothing was dialled now."
@@ -127,14 +127,12 @@ def under_way(record: Record, now: datetime, *, asked_again: bool) -> str:
         first = f"The connection broke {elapsed} or less after {party} was to be rung; what became of it is looked up."
     else:
         first = f"The call to {party} is under way, {elapsed} so far."
-    return _goes_on(first, record.tracking_id)
+    return _goes_on(first, record.tracking_id, wait)
 
 
-def _goes_on(first: str, id_: str) -> str:
-    return (
-        f"{first} It goes on without you; don't place it again.\n"
-        f'Next: get_call with call_id "{id_}" and wait_seconds 45.'
-    )
+def _goes_on(first: str, id_: str, wait: float) -> str:
+    waiting = f" and wait_seconds {wait:g}" if wait > 0 else ""
+    return f'{first} It goes on without you; don\'t place it again.\nNext: get_call with call_id "{id_}"{waiting}.'
 
 
 def unknown(record: Record) -> str:

@@ -1,0 +1,232 @@
+"""Builds what is published and tries it as those get it who install it.
+
+    uv run python -m tests.bundle.check
+
+The bundle is packed, unpacked into an empty folder, and run by the command of its manifest; the sdist and the wheel are
+built, and the wheel is installed into an empty environment, first without and then with the sandbox; what the MCP
+registry and Claude Code are told is linted. Needs npm, and the package index for what the environments are made of.
+
+Exits with 1 at the first thing that is not as it should be, and says which.
+"""
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+import zipfile
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import asynccontextmanager
+from datetime import date, timedelta
+from pathlib import Path
+
+import anyio
+from mcp import Client
+from mcp.client.stdio import StdioServerParameters
+
+from kallyai_mcp import __version__
+from tests.bundle.mcpb import clean_copy, launch, mcpb
+from tests.cards.npm import missing
+from tests.telephone import BISTRO, Agent
+
+LINTER = "skillsaw==0.22.0"
+"""Has the registry's schemas and what Claude Code wants of a plug-in."""
+
+SECONDS = 300
+"""How long a step may take; the first fills environments from the package index."""
+
+INSTALL_HINT = "pip install 'kallyai-mcp[sandbox]'"
+
+
+class CheckError(Exception):
+    """What was found, in one sentence."""
+
+
+def main() -> int:
+    """Run every step, printing each."""
+    if lacking := missing():
+        print(f"This can't be checked here: {lacking}", file=sys.stderr)
+        return 1
+    failures: list[str] = []
+    try:
+        with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
+            anyio.run(check, Path(folder))
+    except* (CheckError, RuntimeError) as group:
+        failures = [f"FAILED: {error}" for error in leaves(group)]
+        print("\n".join(failures), file=sys.stderr)
+    return 1 if failures else 0
+
+
+async def check(folder: Path) -> None:
+    """All the steps, with `folder` for what they make."""
+    copy = clean_copy(folder / "copy")
+    began = time.monotonic()
+
+    def done(what: str) -> None:
+        print(f"{time.monotonic() - began:5.1f} s  {what}", flush=True)
+
+    await bundle(copy, folder)
+    done("the bundle, unpacked, lists its tools and prompts, and places a call on the sandbox")
+    wheel = built(copy, folder)
+    done("sdist and wheel have every file, and the sdist builds the same wheel")
+    await bare(wheel, folder)
+    done("the wheel alone serves, and says what to install for the sandbox")
+    with_sandbox(wheel, folder)
+    done("the wheel with the sandbox shows its demo")
+    linted(copy, folder)
+    done("the registry and Claude Code can read what they are told")
+
+
+async def bundle(copy: Path, folder: Path) -> None:
+    """Pack `copy`, unpack it elsewhere, and run it as a desktop app does, for two users."""
+    mcpb("pack", copy, folder / "kallyai.mcpb")
+    unpacked = folder / "unpacked"
+    mcpb("unpack", folder / "kallyai.mcpb", unpacked)
+    manifest = json.loads((unpacked / "manifest.json").read_text(encoding="utf-8"))
+    tools = [tool["name"] for tool in manifest["tools"]]
+    prompts = [prompt["name"] for prompt in manifest["prompts"]]
+
+    untouched = launch(unpacked, {})
+    async with served(untouched.command, folder, untouched.env) as agent:
+        require(await tools_of(agent) == tools, "the bundle's server has other tools than its manifest")
+        listed = [prompt.name for prompt in (await agent.client.list_prompts()).prompts]
+        require(listed == prompts, "the bundle's server has other prompts than its manifest")
+
+    tried = launch(unpacked, {"sandbox": True})
+    async with served(tried.command, folder, tried.env) as agent:
+        soon = (date.today() + timedelta(days=3)).isoformat()  # noqa: DTZ011 - the sandbox keeps real time
+        answer = await agent.use("make_call", BISTRO, appointment_date=soon)
+        require(answer.text.startswith("Done: "), f"the bundle's call should have succeeded: {answer.text}")
+
+    # MANIFEST.md, "UV Runtime": a host may manage the execution itself, and know no more than the entry point.
+    by_entry_point = ["uv", "run", "--directory", str(unpacked), "--no-dev", manifest["server"]["entry_point"]]
+    async with served(by_entry_point, folder, {}) as agent:
+        require(await tools_of(agent) == tools, "the entry point serves other tools than the manifest says")
+
+
+def built(copy: Path, folder: Path) -> Path:
+    """Build the sdist, and from it the wheel, which is returned; it must be the one that `copy` itself builds."""
+    run("uv", "build", "--quiet", "--out-dir", folder / "dist", copy)
+    run("uv", "build", "--quiet", "--wheel", "--out-dir", folder / "direct", copy)
+    wheel = next((folder / "dist").glob("*.whl"))
+    names = contents(wheel)
+    require(names == contents(folder / "direct" / wheel.name), "the sdist builds another wheel than the work tree")
+    files = {path.relative_to(copy).as_posix() for path in (copy / "kallyai_mcp").rglob("*") if path.is_file()}
+    require(not files - names, f"the wheel lacks {sorted(files - names)}")
+
+    # modelcontextprotocol.io/registry/package-types: the registry looks for this in what PyPI shows of the package.
+    with zipfile.ZipFile(wheel) as archive:
+        described = archive.read(f"kallyai_mcp-{__version__}.dist-info/METADATA").decode()
+    name = json.loads((copy / "kallyai_mcp" / "registry" / "server.json").read_text(encoding="utf-8"))["name"]
+    require(f"mcp-name: {name}" in described, f"README.md should say: <!-- mcp-name: {name} -->")
+    return wheel
+
+
+async def bare(wheel: Path, folder: Path) -> None:
+    """Install the wheel without extras: it serves, and a command that needs the sandbox says so in one line."""
+    run("uv", "venv", "--quiet", folder / "venv")
+    run("uv", "pip", "install", "--quiet", "--python", folder / "venv", wheel)
+    command = installed_command(folder)
+    version = run(command, "--version").stdout.strip()
+    require(version == f"kallyai-mcp, version {__version__}", f"the wheel's version is {version!r}")
+    async with served([command], folder, {}) as agent:
+        require(len(await tools_of(agent)) == 8, "the wheel should serve eight tools")
+    for arguments in (["demo"], ["sandbox"], ["serve", "--sandbox"]):
+        done = run(command, *arguments, code=1)
+        lines = done.stderr.strip().splitlines()
+        require(len(lines) == 1 and INSTALL_HINT in lines[0], f"{arguments} should say in a line: {INSTALL_HINT}")
+
+
+def with_sandbox(wheel: Path, folder: Path) -> None:
+    """Add the sandbox to what `bare` has installed, and let it show its demo."""
+    extra = f"kallyai-mcp[sandbox] @ {wheel.as_uri()}"
+    run("uv", "pip", "install", "--quiet", "--python", folder / "venv", extra)
+    shown = run(installed_command(folder), "demo").stdout
+    require("Each answer was what it should be." in shown, "the demo should have ended well")
+
+
+def linted(copy: Path, folder: Path) -> None:
+    """Lint what is told to the MCP registry, and what to Claude Code, each on its own as they get it."""
+    registry = folder / "registry"
+    registry.mkdir()
+    (copy / "kallyai_mcp" / "registry" / "server.json").rename(registry / "server.json")
+    plugin = folder / "plugin"
+    plugin.mkdir()
+    for name in (".claude-plugin", "README.md"):
+        (copy / name).rename(plugin / name)
+    for place in (registry, plugin):
+        run("uvx", "--quiet", LINTER, "lint", "--strict", "--no-custom-rules", "--no-plugins", place)
+
+
+@asynccontextmanager
+async def served(command: list[str], folder: Path, env: Mapping[str, str]) -> AsyncIterator[Agent]:
+    """An agent whose client has started `command`, in an empty home."""
+    home = {"KALLYAI_HOME": str(folder / "home")}
+    parameters = StdioServerParameters(command=command[0], args=command[1:], env={**environment(), **env, **home})
+    with anyio.fail_after(SECONDS):
+        async with Client(parameters) as client:
+            yield Agent(client)
+
+
+async def tools_of(agent: Agent) -> list[str]:
+    """The names of the tools that there are."""
+    return [tool.name for tool in (await agent.client.list_tools()).tools]
+
+
+def run(program: str | Path, *arguments: str | Path, code: int = 0) -> subprocess.CompletedProcess[str]:
+    """Run a command to its end, which must be with this exit code.
+
+    Raises:
+        CheckError: It ended with another; with what it said.
+    """
+    done = subprocess.run(
+        [program, *arguments],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        encoding="utf-8",
+        env=environment(),
+        timeout=SECONDS,
+        check=False,
+    )
+    line = " ".join(map(str, (program, *arguments)))
+    require(done.returncode == code, f"{line} ended with {done.returncode}, not {code}:\n{done.stdout}{done.stderr}")
+    return done
+
+
+def environment() -> dict[str, str]:
+    """Ours, without what leads uv or Python to the project's own environment, and the server to a user's settings."""
+    ours = {name: value for name, value in os.environ.items() if not name.startswith(("KALLYAI_", "COVERAGE_"))}
+    leading = {"VIRTUAL_ENV", "UV_PROJECT_ENVIRONMENT", "PYTHONPATH", "PYTHONHOME"}
+    return {name: value for name, value in ours.items() if name not in leading} | {"PYTHONUTF8": "1"}
+
+
+def installed_command(folder: Path) -> str:
+    """The command that the wheel has brought."""
+    return str(folder / "venv" / ("Scripts" if os.name == "nt" else "bin") / "kallyai-mcp")
+
+
+def contents(wheel: Path) -> set[str]:
+    """The names of the files in it."""
+    with zipfile.ZipFile(wheel) as archive:
+        return set(archive.namelist())
+
+
+def leaves(error: BaseException) -> Iterator[BaseException]:
+    """The errors in a group, however deep."""
+    if isinstance(error, BaseExceptionGroup):
+        for member in error.exceptions:
+            yield from leaves(member)
+    else:
+        yield error
+
+
+def require(holds: bool, words: str) -> None:
+    """Raise CheckError with these words unless it holds."""
+    if not holds:
+        raise CheckError(words)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

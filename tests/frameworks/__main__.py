@@ -1,0 +1,125 @@
+"""Runs the README's snippets for agent frameworks against the real server, over every transport.
+
+    uv run python -m tests.frameworks [--newest] [FRAMEWORK ...]
+
+Each framework is in an environment of its own, made by uv, with a scripted model in place of a real one; the server is
+a process of ours on the embedded sandbox. A client gives up while the phone rings, and the same call is asked for
+again: it has to be found, followed to its outcome, and not dialled twice. Exits with 1 when any of that fails.
+"""
+
+import argparse
+import asyncio
+import json
+import shutil
+import subprocess
+import tempfile
+import time
+from collections.abc import Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from mcp import Client, StdioServerParameters
+
+from tests.bench.measured import free_ports, serving
+from tests.frameworks.environments import Environment
+from tests.frameworks.judge import faults_of
+from tests.frameworks.snippets import FRAMEWORKS, Framework
+from tests.processes import COMMAND, environment
+
+TRANSPORTS = ("stdio", "/mcp", "/sse")
+
+_SPEED = "12"
+"""At that speed the call takes some 18 seconds: longer than a client takes to give up, leave, and ask again."""
+
+_AT_ONCE = 8
+"""How many snippets run at once: they mostly wait for their calls to end."""
+
+_STDIO = ("kallyai-mcp", "serve", "--sandbox", "--speed", _SPEED)
+
+
+@dataclass(frozen=True)
+class Row:
+    """What came of one snippet over one transport; `faults` is empty if all was well."""
+
+    title: str
+    transport: str
+    versions: str
+    faults: Sequence[str]
+
+
+def main() -> int:
+    """Run the snippets and print the table."""
+    parser = argparse.ArgumentParser(prog="python -m tests.frameworks", description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("frameworks", nargs="*", metavar="FRAMEWORK", help="default: all")
+    parser.add_argument("--newest", action="store_true", help="with the newest versions, not the pinned ones")
+    given = parser.parse_args()
+    known = {framework.name: framework for framework in FRAMEWORKS}
+    if unknown := [name for name in given.frameworks if name not in known]:
+        parser.error(f"no snippet for {', '.join(unknown)}; there are {', '.join(known)}")
+    if shutil.which("uv") is None:
+        parser.error("needs uv, which makes the frameworks' environments: pip install uv")
+    began = time.monotonic()
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
+        rows = _rows([known[name] for name in given.frameworks or known], Path(folder), newest=given.newest)
+    for row in rows:
+        outcome = "; ".join(row.faults) or "one call, found again, followed to its outcome"
+        print(f"{row.title:18} {row.transport:6} {outcome} ({row.versions})")
+    print(f"{time.monotonic() - began:.0f} s")
+    failed = sum(bool(row.faults) for row in rows)
+    print(f"{len(rows) - failed} passed, {failed} failed")
+    return 1 if failed else 0
+
+
+def _rows(frameworks: Sequence[Framework], folder: Path, *, newest: bool) -> list[Row]:
+    (port,) = free_ports(1)
+    url = f"http://127.0.0.1:{port}"
+    server = [*COMMAND, "serve", "--transport", "http", "--port", str(port), "--sandbox", "--speed", _SPEED]
+    with ExitStack() as stack:
+        stack.enter_context(serving(server, port, environment(folder / "http")))
+        pool = stack.enter_context(ThreadPoolExecutor(_AT_ONCE))
+        made = {
+            framework: pool.submit(Environment, framework, folder / framework.name, newest=newest)
+            for framework in frameworks
+        }
+        pending = [
+            pool.submit(_row, framework, made[framework], transport, url)
+            for framework in frameworks
+            for transport in TRANSPORTS
+        ]
+        return [row.result() for row in pending]
+
+
+def _row(framework: Framework, made: "Future[Environment]", transport: str, url: str) -> Row:
+    name = f"Bistro {framework.name} {transport.strip('/')}"
+    where = " ".join(_STDIO) if transport == "stdio" else url + transport
+    versions = "not installed"
+    try:
+        env = made.result()
+        versions = env.versions
+        seen = json.loads(env.run("-m", "tests.frameworks.drive", framework.name, name, where))
+    except (RuntimeError, subprocess.TimeoutExpired) as error:
+        return Row(framework.title, transport, versions, [str(error)])
+    calls = asyncio.run(_calls(env.variables if transport == "stdio" else None, url))
+    faults = faults_of(seen, [call for call in calls if call["business_name"] == name])
+    return Row(framework.title, transport, versions, faults)
+
+
+async def _calls(variables: Mapping[str, str] | None, url: str) -> list[dict[str, Any]]:
+    """The server's list of calls; over stdio it is a server of ours on what the snippet's has left."""
+    server = (
+        f"{url}/mcp"
+        if variables is None
+        else StdioServerParameters(command=_STDIO[0], args=list(_STDIO[1:]), env=dict(variables))
+    )
+    async with Client(server, read_timeout_seconds=30) as client:
+        answer = await client.call_tool("list_calls", {"limit": 200})
+    assert answer.structured_content is not None
+    calls: list[dict[str, Any]] = answer.structured_content["calls"]
+    return calls
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,31 @@
+# mypy: disable-error-code="import-not-found"
+# The framework is installed in an environment of its own alone: see __main__.py, which runs this file.
+# The README shows what follows.
+import asyncio
+from datetime import timedelta
+from typing import Any
+
+from langchain.agents import create_agent
+from langchain_mcp_adapters.client import MultiServerMCPClient
+from langchain_mcp_adapters.tools import load_mcp_tools
+
+TIMEOUT = {"read_timeout_seconds": timedelta(seconds=60)}  # for one tool call; by default there is none
+
+
+def kallyai(where: str) -> dict[str, Any]:
+    if where.startswith("http"):
+        transport = "sse" if where.endswith("/sse") else "streamable_http"
+        return {"transport": transport, "url": where, "session_kwargs": TIMEOUT}
+    command, *args = where.split()
+    return {"transport": "stdio", "command": command, "args": args, "session_kwargs": TIMEOUT}
+
+
+async def ask(task: str, where: str, model: Any) -> str:
+    async with MultiServerMCPClient({"kallyai": kallyai(where)}).session("kallyai") as session:
+        agent = create_agent(model, await load_mcp_tools(session))
+        return str((await agent.ainvoke({"messages": task}))["messages"][-1].text)
+
+
+if __name__ == "__main__":
+    print(asyncio.run(ask("Ring the bistro …", "kallyai-mcp serve --sandbox", "openai:gpt-5")))
+# The README shows no more.

@@ -1,0 +1,29 @@
+# mypy: disable-error-code="import-not-found"
+# The framework is installed in an environment of its own alone: see __main__.py, which runs this file.
+# The README shows what follows.
+import asyncio
+
+from agents import Agent, Model, Runner
+from agents.mcp import MCPServer, MCPServerSse, MCPServerStdio, MCPServerStreamableHttp
+
+TIMEOUT = 60  # seconds for one tool call; the default, 5, is shorter than any phone call
+
+
+def kallyai(where: str) -> MCPServer:
+    if where.endswith("/mcp"):
+        return MCPServerStreamableHttp({"url": where}, client_session_timeout_seconds=TIMEOUT)
+    if where.endswith("/sse"):
+        return MCPServerSse({"url": where}, client_session_timeout_seconds=TIMEOUT)
+    command, *args = where.split()
+    return MCPServerStdio({"command": command, "args": args}, client_session_timeout_seconds=TIMEOUT)
+
+
+async def ask(task: str, where: str, model: str | Model) -> str:
+    async with kallyai(where) as server:
+        agent = Agent("Assistant", mcp_servers=[server], model=model)
+        return str((await Runner.run(agent, task)).final_output)
+
+
+if __name__ == "__main__":
+    print(asyncio.run(ask("Ring the bistro …", "kallyai-mcp serve --sandbox", "gpt-5")))
+# The README shows no more.
