@@ -12,6 +12,12 @@ from kallyai_mcp.settings import Auth, Settings, SettingsError
 
 _CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 
+_NEED_NO_SETTINGS = {"install", "uninstall", "doctor"}
+"""Commands that settings which can't be used don't keep from running."""
+
+CLIENT_KEYS = ("claude-desktop", "claude-code", "cursor", "vscode", "codex", "windsurf", "gemini")
+"""The clients that `install` knows; spelled out here, so that no other command has to load what it knows of them."""
+
 
 class _BadSetting(click.ClickException):
     exit_code = 2
@@ -28,7 +34,9 @@ def cli(context: click.Context) -> None:
     try:
         context.obj = Settings.from_env()
     except SettingsError as error:
-        raise _BadSetting(str(error)) from None
+        if context.invoked_subcommand not in _NEED_NO_SETTINGS:
+            raise _BadSetting(str(error)) from None
+        context.obj = error
     if context.invoked_subcommand is None:
         context.invoke(serve)
 
@@ -106,12 +114,56 @@ def logout(settings: Settings) -> None:
 
 
 @cli.command()
+@click.option(
+    "--audit", is_flag=True, help="Show the audit trail: which calls were asked for, by whom, how consent was had."
+)
+@click.option("--json", "as_json", is_flag=True, help="For programs.")
 @click.pass_obj
-def status(settings: Settings) -> None:
-    """Show who is signed in, until when, and the quota."""
-    from kallyai_mcp.cli.signing_in import show_status
+def status(settings: Settings, *, audit: bool, as_json: bool) -> None:
+    """Show who is signed in, until when, the quota, calls under way and the last ones."""
+    from kallyai_mcp.cli.status import show_audit, show_status
 
-    show_status(settings)
+    (show_audit if audit else show_status)(settings, as_json=as_json)
+
+
+_name_option = click.option("--name", default="kallyai", show_default=True, help="What the entry is called.")
+
+
+@cli.command()
+@click.argument("client", type=click.Choice(CLIENT_KEYS))
+@_name_option
+@click.option(
+    "--sandbox", is_flag=True, help="Have it serve on the embedded sandbox: no account needed, no phone rings."
+)
+@click.option("--print", "only_print", is_flag=True, help="Show the entry and write nothing.")
+def install(*, client: str, name: str, sandbox: bool, only_print: bool) -> None:
+    """Write this server into CLIENT's configuration.
+
+    Everything else in the file stays as it is, and the file as it was is kept beside it.
+    """
+    from kallyai_mcp.cli.installing import install
+
+    install(client, name=name, sandbox=sandbox, only_print=only_print)
+
+
+@cli.command()
+@click.argument("client", type=click.Choice(CLIENT_KEYS))
+@_name_option
+def uninstall(*, client: str, name: str) -> None:
+    """Take this server out of CLIENT's configuration."""
+    from kallyai_mcp.cli.installing import uninstall
+
+    uninstall(client, name=name)
+
+
+@cli.command()
+@click.option("--json", "as_json", is_flag=True, help="For programs.")
+@click.pass_obj
+def doctor(settings: Settings | SettingsError, *, as_json: bool) -> None:
+    """Say what is well, and what is not and how to mend it; the exit code is 0 if all is well."""
+    from kallyai_mcp.cli.doctoring import examine
+
+    raise SystemExit(examine(settings, as_json=as_json))
 
 
 @cli.command()

@@ -1,10 +1,9 @@
-"""`kallyai-mcp login`, `logout` and `status`."""
+"""`kallyai-mcp login` and `logout`."""
 
 import sys
 import threading
 import webbrowser
 from collections.abc import Awaitable, Callable
-from datetime import UTC, datetime
 from typing import TypeVar
 
 import anyio
@@ -19,10 +18,8 @@ from kallyai_mcp.api.models import TokenGrant
 from kallyai_mcp.auth.errors import WrongAddress
 from kallyai_mcp.auth.loopback import LoopbackSignIn
 from kallyai_mcp.auth.tokens import Tokens
-from kallyai_mcp.cli.connection import Connection, local_timezone
+from kallyai_mcp.cli.connection import Connection
 from kallyai_mcp.settings import Settings
-from kallyai_mcp.tools.words.account import quota
-from kallyai_mcp.tools.words.plain import duration, zone_of
 
 _Result = TypeVar("_Result")
 
@@ -35,7 +32,7 @@ def log_in(settings: Settings, *, browser: bool) -> None:
     """
     if settings.access_token is not None:
         raise click.ClickException("KALLYAI_ACCESS_TOKEN is set, and goes before any sign-in. Remove it first.")
-    tokens = _run(settings, lambda connection: sign_in(connection, _open if browser else None, _say))
+    tokens = run(settings, lambda connection: sign_in(connection, _open if browser else None, _say))
     _say(f"Signed in{f' as {tokens.who}' if tokens.who else ''}.")
 
 
@@ -118,43 +115,16 @@ def log_out(settings: Settings) -> None:
         await connection.session.sign_out()
         _say("Signed out." if was else "Nobody was signed in.")
 
-    _run(settings, forget)
+    run(settings, forget)
 
 
-def show_status(settings: Settings) -> None:
-    """Say who is signed in, until when, and what is left of the quota.
+def run(settings: Settings, work: Callable[[Connection], Awaitable[_Result]]) -> _Result:
+    """Do `work` with a connection that is closed afterwards.
 
     Raises:
-        click.ClickException: Nobody is signed in, or KallyAI can't be asked.
+        click.ClickException: It failed; the message says why.
     """
-    _run(settings, _status)
 
-
-async def _status(connection: Connection) -> None:
-    settings = connection.settings
-    _say(f"KallyAI: {settings.api_url}")
-    tokens = await connection.credentials.current()
-    if tokens is None:
-        raise NotSignedIn("Not signed in. `kallyai-mcp login` signs in through the browser.")
-    where = connection.store.describe() if connection.store else "KALLYAI_ACCESS_TOKEN"
-    _say(f"Signed in{f' as {tokens.who}' if tokens.who else ''}; kept in {where}")
-    now = datetime.now(UTC)
-    zone_name = local_timezone()
-    if tokens.expires_at < datetime.max.replace(tzinfo=UTC).timestamp():
-        ends = datetime.fromtimestamp(tokens.expires_at, UTC)
-        left = f"for {duration((ends - now).total_seconds())}" if ends > now else "no longer"
-        renews = ", then renews itself" if tokens.refresh_token else ""
-        _say(f"Access token: good {left}, until {ends.astimezone(zone_of(zone_name)):%Y-%m-%d %H:%M %Z}{renews}")
-    api = connection.api()
-    statistics = await api.get_statistics()
-    try:
-        subscription = await api.get_subscription()
-    except KallyAIError:
-        subscription = None
-    _say(quota(statistics, subscription, zone_name=zone_name, now=now))
-
-
-def _run(settings: Settings, work: Callable[[Connection], Awaitable[_Result]]) -> _Result:
     async def with_connection() -> _Result:
         connection = Connection(settings)
         try:

@@ -1,0 +1,43 @@
+"""A machine of a test's own: home and settings folders of clients in a temporary one, no settings of a developer."""
+
+import os
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from kallyai_mcp.cli.clients.known import CLIENTS, Machine
+from kallyai_mcp.cli.main import cli
+
+
+def at_home(monkeypatch: pytest.MonkeyPatch, home: Path) -> Path:
+    """Make `home` the user's home folder for this process and those that it starts."""
+    home.mkdir()
+    for name in ("HOME", "USERPROFILE"):
+        monkeypatch.setenv(name, str(home))
+    monkeypatch.setenv("APPDATA", str(home / "AppData" / "Roaming"))
+    monkeypatch.setenv("LOCALAPPDATA", str(home / "AppData" / "Local"))
+    for name in ("XDG_CONFIG_HOME", "XDG_DATA_HOME", "CLAUDE_CONFIG_DIR", "CODEX_HOME", "GEMINI_CLI_HOME", "UV"):
+        monkeypatch.delenv(name, raising=False)
+    for name in list(os.environ):
+        if name.startswith("KALLYAI_"):
+            monkeypatch.delenv(name)
+    return home
+
+
+def do(*arguments: str) -> Result:
+    """Run a command in this process."""
+    return CliRunner().invoke(cli, arguments)
+
+
+def file_of(client: str) -> Path:
+    """Where a client keeps its servers here."""
+    return CLIENTS[client].path(Machine.this())
+
+
+def given(client: str, content: bytes | str) -> Path:
+    """Put `content` into a client's file; returns where that is."""
+    file = file_of(client)
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_bytes(content if isinstance(content, bytes) else content.encode())
+    return file

@@ -1,0 +1,509 @@
+"""`install` and `uninstall`, on files as people have them."""
+
+import json
+import os
+import random
+import stat
+import sys
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import anyio
+import pytest
+from mcp import Client
+from mcp.client.stdio import StdioServerParameters
+
+from kallyai_mcp.cli.clients import jsonc
+from kallyai_mcp.cli.clients.known import CLIENTS, Machine
+from kallyai_mcp.cli.main import CLIENT_KEYS
+from tests.cli.machine import at_home, do, file_of, given
+from tests.processes import environment, run
+
+POSIX = pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such modes, owners or links")
+
+OTHER = '{"mcpServers": {"other": {"command": "x"}}}'
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A user's home folder, in which everything is that `install` may look at."""
+    return at_home(monkeypatch, tmp_path / "home")
+
+
+def done(*arguments: str) -> str:
+    result = do(*arguments)
+    assert result.exit_code == 0, result.output
+    return result.stdout
+
+
+def backups(file: Path) -> list[Path]:
+    return sorted(file.parent.glob(f"{file.name}.*.bak"))
+
+
+def entry_in(client: str, name: str = "kallyai") -> Any:
+    text = file_of(client).read_text(encoding="utf-8-sig")
+    if client == "codex":
+        return tomllib.loads(text)["mcp_servers"].get(name)
+    return jsonc.read(text, comments=True)[CLIENTS[client].table].get(name)
+
+
+def test_the_command_line_names_every_client_that_is_known() -> None:
+    assert tuple(CLIENTS) == CLIENT_KEYS
+
+
+@pytest.mark.parametrize("client", CLIENT_KEYS)
+def test_each_client_gets_an_entry_with_an_absolute_command_and_loses_it_again(home: Path, client: str) -> None:
+    said = done("install", client)
+    file, entry = file_of(client), entry_in(client)
+
+    assert file.is_relative_to(home)
+    assert Path(entry["command"]).is_absolute()
+    assert Path(entry["command"]).is_file()
+    assert entry.get("type") == ("stdio" if client in ("vscode", "claude-code") else None)
+    assert str(file) in said
+    assert said.splitlines()[1].startswith("Next: ")
+    assert backups(file) == []
+
+    assert "nothing was changed" in done("install", client)
+    assert 'no longer has the entry "kallyai"' in done("uninstall", client)
+    assert entry_in(client) is None if client != "codex" else file.read_text() == ""
+    assert "nothing was changed" in done("uninstall", client)
+
+
+async def test_what_was_written_starts_a_server(home: Path) -> None:
+    written = await anyio.to_thread.run_sync(lambda: run(home, "install", "cursor", "--sandbox"))
+    entry = entry_in("cursor")
+    server = StdioServerParameters(command=entry["command"], args=entry["args"], env=environment(home))
+    with anyio.fail_after(30):
+        async with Client(server) as client:
+            tools = (await client.list_tools()).tools
+
+    assert written.returncode == 0
+    assert entry["args"][-2:] == ["serve", "--sandbox"]
+    assert "make_call" in {tool.name for tool in tools}
+
+
+JSON_FILES = {
+    "other servers": '{\n  "mcpServers": {\n    "other": {"command": "x"}\n  },\n  "theme": "dark"\n}\n',
+    "no servers": '{\n    "theme": "dark"\n}',
+    "comments": '// mine\n{\n  /* all */ "mcpServers": {\n    "other": {} // this one\n    // end\n  } // no\n}\n',
+    "a comment alone": '{\n  "mcpServers": {\n    // none yet\n  }\n}\n',
+    "trailing commas": '{\n  "mcpServers": {\n    "other": {"command": "x",},\n  },\n}\n',
+    "CRLF": '{\r\n  "mcpServers": {\r\n    "other": {"command": "x"}\r\n  }\r\n}\r\n',
+    "a byte order mark": '\ufeff{\n  "mcpServers": {\n    "other": {}\n  }\n}\n',
+    "tabs": '{\n\t"mcpServers": {\n\t\t"other": {\n\t\t\t"command": "x"\n\t\t}\n\t}\n}\n',
+    "minified": '{"a":1,"mcpServers":{"other":{"command":"x"}}}',
+    "one line": OTHER,
+    "an empty table": '{\n  "mcpServers": {},\n  "z": [1, 2.50, 1e3, "é\\u00e9"]\n}\n',
+    "an open empty object": "{\n}\n",
+    "duplicate names": '{\n  "a": 1,\n  "a": 2,\n  "mcpServers": {\n    "other": {}\n  }\n}\n',
+    "a brace on the line of the last member": '{\n  "mcpServers": {\n    "other": {"command": "x"}}}',
+    "a URL with what looks like a comment": '{\n  "mcpServers": {\n    "o": {"url": "http://a//b/*c"}\n  }\n}\n',
+}
+
+
+@pytest.mark.parametrize("content", JSON_FILES.values(), ids=JSON_FILES)
+def test_everything_else_in_a_json_file_stays_byte_for_byte(content: str) -> None:
+    file = given("cursor", content)
+    before = jsonc.read(content.removeprefix("\ufeff"), comments=True)
+
+    done("install", "cursor")
+    written = file.read_bytes().decode()
+    after = jsonc.read(written.removeprefix("\ufeff"), comments=True)
+    (backup,) = backups(file)
+    done("install", "cursor")
+    again = file.read_bytes().decode()
+    done("uninstall", "cursor")
+
+    entry = after["mcpServers"].pop("kallyai")
+    assert after == {"mcpServers": {}} | before
+    assert set(entry) == {"command", "args"}
+    assert backup.read_bytes().decode() == content
+    assert again == written
+    assert ("\r\n" in content) == ("\r\n" in written)
+    assert written.replace("\r\n", "").count("\n") == 0 if "\r\n" in content else True
+    removed = file.read_bytes().decode()
+    if "mcpServers" in before:
+        assert removed == content
+    else:
+        assert removed.replace(",", "").replace('"mcpServers": {}', "").split() == content.split()
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ('{\n\t"a": 1 // one\n}\n', '{\n\t"a": 1, // one\n\t"s": {\n\t\t"k": {\n\t\t\t"c": "x"\n\t\t}\n\t}\n}\n'),
+        ('{"a":1}', '{"a":1,"s":{"k":{"c":"x"}}}'),
+        ('{"a": 1}', '{"a": 1, "s": {"k": {"c": "x"}}}'),
+        ('{\r\n  "s": {}\r\n}', '{\r\n  "s": {\r\n    "k": {\r\n      "c": "x"\r\n    }\r\n  }\r\n}'),
+        ('{\n  "s": {\n    "o": 1,\n  },\n}', '{\n  "s": {\n    "o": 1,\n    "k": {\n      "c": "x"\n    },\n  },\n}'),
+        (" \n", '{\n  "s": {\n    "k": {\n      "c": "x"\n    }\n  }\n}\n'),
+        ("// mine\n", '// mine\n{\n  "s": {\n    "k": {\n      "c": "x"\n    }\n  }\n}\n'),
+    ],
+)
+def test_what_is_added_looks_like_what_is_there(before: str, after: str) -> None:
+    assert jsonc.put(before, ("s", "k"), {"c": "x"}, comments=True) == after
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ('{"s": {"a": 1, "k": 2, "b": 3}}', '{"s": {"a": 1, "b": 3}}'),
+        ('{"s": {"k": 2, "b": 3}}', '{"s": { "b": 3}}'),
+        ('{"s": {\n  // mine\n  "k": 2, "b": 3}}', '{"s": {\n  // mine\n   "b": 3}}'),
+        ('{"s": {\n  "a": 1, // one\n  "k": 2 // two\n}}', '{"s": {\n  "a": 1 // one\n   // two\n}}'),
+        ('{"s": {"k": 1, "k": 2}}', '{"s": {}}'),
+        ('{"s": 1}', '{"s": 1}'),
+        ("", ""),
+    ],
+)
+def test_taking_out_leaves_comments_and_neighbours(before: str, after: str) -> None:
+    assert jsonc.drop(before, ("s", "k"), comments=True) == after
+
+
+def test_any_file_is_as_it_was_after_the_entry_came_and_went() -> None:
+    chance = random.Random(7)  # noqa: S311 - chance, not secrecy
+
+    def gap() -> str:
+        return chance.choice(["", "", " ", "\n", "\n\t", "/* { */", " // }\n", "\r\n  "])
+
+    def value(depth: int) -> str:
+        kind = chance.randrange(6 if depth else 4)
+        if kind < 4:
+            return chance.choice(["1", "-2.5e3", "true", "null", '"a//b"', '"\\" }"', '"é"'])
+        items = [
+            (f'"{chance.randrange(99)}"{gap()}:{gap()}' if kind == 4 else "") + value(depth - 1) + gap()
+            for _ in range(chance.randrange(4))
+        ]
+        inner = f",{gap()}".join(items) + (f",{gap()}" if items and chance.random() < 0.3 else "")
+        return f"{{{gap()}{inner}}}" if kind == 4 else f"[{gap()}{inner}]"
+
+    for _ in range(400):
+        members = [f'"m{number}"{gap()}:{gap()}{value(3)}{gap()}' for number in range(chance.randrange(1, 4))]
+        text = f"{gap()}{{{gap()}{f',{gap()}'.join(members)}}}{gap()}"
+        before = jsonc.read(text, comments=True)
+        added = jsonc.put(text, ("k",), {"c": ["x"]}, comments=True)
+
+        assert jsonc.read(added, comments=True) == before | {"k": {"c": ["x"]}}
+        assert jsonc.drop(added, ("k",), comments=True) == text
+
+
+@pytest.mark.parametrize("content", ["", " \n", "\ufeff"], ids=["empty", "blank", "only a byte order mark"])
+def test_an_empty_file_counts_as_one_without_servers(content: str) -> None:
+    file = given("claude-desktop", content)
+
+    done("install", "claude-desktop")
+
+    assert entry_in("claude-desktop")["args"] is not None
+    assert file.read_bytes().startswith(b"\xef\xbb\xbf") == content.startswith("\ufeff")
+
+
+TOML_FILES = {
+    "settings": 'model = "x" # mine\n\n[tui]\nnotifications = true\n',
+    "other servers": '[mcp_servers.other]\ncommand = "x"\nargs = [ "a", ] # b\n\n[tools]\nweb = true\n',
+    "servers apart": '[mcp_servers.a]\ncommand = "x"\n\n[tools]\nweb = true\n\n[mcp_servers.b]\ncommand = "y"\n',
+    "CRLF": 'model = "x"\r\n\r\n[mcp_servers.other]\r\ncommand = "x"\r\n',
+    "no line end": 'model = "x"',
+    "a text of many lines": 'notes = """\n[mcp_servers.kallyai]\n"""\n',
+}
+
+
+@pytest.mark.parametrize("content", TOML_FILES.values(), ids=TOML_FILES)
+def test_everything_else_in_a_toml_file_stays_byte_for_byte(content: str) -> None:
+    file = given("codex", content)
+
+    done("install", "codex")
+    written = file.read_bytes().decode()
+    done("install", "codex")
+
+    assert written.startswith(content)
+    assert file.read_bytes().decode() == written
+    assert entry_in("codex").keys() == {"command", "args"}
+    assert written.replace("\r\n", "").count("\n") == 0 if "\r\n" in content else True
+
+    done("uninstall", "codex")
+    assert file.read_bytes().decode().rstrip() == content.rstrip()
+    assert len(backups(file)) == 2
+
+
+def test_servers_in_an_inline_table_get_one_more() -> None:
+    file = given("codex", 'mcp_servers = { other = { command = "x" } } # mine\n')
+
+    done("install", "codex")
+
+    assert entry_in("codex", "other") == {"command": "x"}
+    assert Path(entry_in("codex")["command"]).is_absolute()
+    assert file.read_text().endswith("# mine\n")
+    done("uninstall", "codex")
+    assert tomllib.loads(file.read_text()) == {"mcp_servers": {"other": {"command": "x"}}}
+
+
+@pytest.mark.parametrize(
+    ("client", "content"),
+    [
+        (
+            "vscode",
+            '{"servers": {"kallyai": {"command": "uvx", /* c */ "args": ["kallyai-mcp"], "env": {"A": "b"}, "x": 1}}}',
+        ),
+        (
+            "codex",
+            '[mcp_servers.kallyai] # c\ncommand = "uvx"\nargs = []\nx = 1\n\n[mcp_servers.kallyai.env]\nA = "b"\n',
+        ),
+    ],
+)
+def test_an_entry_that_is_there_gets_the_command_and_keeps_what_else_it_says(client: str, content: str) -> None:
+    file = given(client, content)
+
+    done("install", client)
+
+    entry = entry_in(client)
+    assert Path(entry["command"]).is_absolute()
+    assert entry["env"] == {"A": "b"}
+    assert entry["x"] == 1
+    assert " c" in file.read_text()
+    assert set(entry) == {"command", "args", "env", "x"}
+
+
+@pytest.mark.parametrize(
+    ("client", "content"),
+    [
+        ("cursor", '{"mcpServers": {"kallyai": {"url": "http://127.0.0.1:8000/mcp", "headers": {"A": "b"}}}}'),
+        ("claude-code", '{"mcpServers": {"kallyai": null}}'),
+        ("codex", '[mcp_servers.kallyai]\nurl = "http://127.0.0.1:8000/mcp"\n'),
+    ],
+)
+def test_an_entry_for_a_server_elsewhere_is_replaced(client: str, content: str) -> None:
+    given(client, content)
+
+    done("install", client)
+
+    assert set(entry_in(client)) - {"type"} == {"command", "args"}
+
+
+@pytest.mark.parametrize(
+    ("client", "content", "why"),
+    [
+        ("cursor", '{\n  "mcpServers": {\n    "a": 1\n    "b": 2\n  }\n}', "line 4: a comma or a } is missing"),
+        ("cursor", '{\n  "a": [1 2]\n}', "line 2: a comma or a ] is missing"),
+        ("cursor", '{\n  "a" 1\n}', "line 2: a colon is missing"),
+        ("cursor", "{\n  a: 1\n}", "line 2: a name in quotation marks or a } is missing"),
+        ("cursor", '{\n  "a": ', "line 2: the file ends too early"),
+        ("cursor", '{\n  "a": NaN\n}', "line 2: what stands here is no JSON"),
+        ("cursor", '{"a": 1}\n}', "line 2: there is more after the end of the object"),
+        ("cursor", "[1]", "line 1: it is not an object"),
+        ("cursor", "{\n /* ", "line 2: a comment that does not end"),
+        pytest.param("cursor", "[" * 100_000, "line 1: it is nested too deeply", id="deep JSON"),
+        ("cursor", b'{\n"a": "\xff"}', "line 2: it is not UTF-8"),
+        ("cursor", '{\n"mcpServers": []}', 'line 2: "mcpServers" is not an object'),
+        ("claude-desktop", "{\n // mine\n}", "line 2: a comment, which this client does not allow"),
+        ("claude-code", '{\n "a": 1,\n}', "line 2: a comma before a }, which this client does not allow"),
+        ("codex", "model = \n", "line 1: invalid value"),
+        ("codex", "a = 1\nmcp_servers = 1\n", 'line 2: "mcp_servers" is not a table'),
+        ("codex", '[a]\nb = "', "line 2: "),
+        pytest.param("codex", "a = " + "[" * 100_000, "line 1: ", id="deep TOML"),
+    ],
+)
+def test_a_broken_file_is_named_with_line_and_reason_and_left_alone(
+    client: str, content: str | bytes, why: str
+) -> None:
+    file = given(client, content)
+    before = file.read_bytes()
+
+    result = do("install", client)
+
+    assert result.exit_code == 1
+    assert result.stderr.startswith(f"Error: {file}, {why}")
+    assert len(result.stderr.splitlines()) == 1
+    assert file.read_bytes() == before
+    assert [each.name for each in file.parent.iterdir()] == [file.name]
+    if "is not" not in why or "UTF-8" in why:
+        assert do("uninstall", client).stderr == result.stderr
+
+
+@POSIX
+def test_a_read_only_file_is_left_alone() -> None:
+    file = given("cursor", OTHER)
+    file.chmod(0o444)
+
+    result = do("install", "cursor")
+
+    assert result.exit_code == 1
+    assert f"{file} is read-only" in result.stderr
+    assert file.read_text() == OTHER
+
+
+@POSIX
+def test_the_file_behind_a_link_is_written_and_the_link_stays(home: Path) -> None:
+    real = home / "dotfiles" / "cursor.json"
+    real.parent.mkdir()
+    real.write_text(OTHER)
+    link = file_of("cursor")
+    link.parent.mkdir()
+    link.symlink_to(real)
+
+    done("install", "cursor")
+
+    assert link.is_symlink()
+    assert "kallyai" in real.read_text()
+    assert len(backups(real)) == 1
+
+
+@POSIX
+def test_a_link_that_leads_to_itself_and_a_folder_in_place_of_the_file_are_named() -> None:
+    link, folder = file_of("cursor"), file_of("windsurf")
+    link.parent.mkdir()
+    link.symlink_to(link)
+    folder.mkdir(parents=True)
+
+    for path, client in ((link, "cursor"), (folder, "windsurf")):
+        result = do("install", client)
+        assert result.exit_code == 1
+        assert result.stderr.startswith(f"Error: {path} ")
+
+
+@POSIX
+def test_mode_and_owner_stay() -> None:
+    file = given("gemini", "{}")
+    file.chmod(0o640)
+    if os.geteuid() == 0:
+        os.chown(file, 12345, 12345)
+    before = file.stat()
+
+    done("install", "gemini")
+
+    for path in (file, *backups(file)):
+        after = path.stat()
+        assert (stat.S_IMODE(after.st_mode), after.st_uid) == (0o640, before.st_uid)
+
+
+@POSIX
+def test_a_new_file_is_for_its_owner_alone() -> None:
+    done("install", "claude-code")
+
+    assert stat.S_IMODE(file_of("claude-code").stat().st_mode) == 0o600
+
+
+def test_print_shows_the_entry_as_it_would_stand_and_writes_nothing(home: Path) -> None:
+    shown, table = do("install", "vscode", "--print"), done("install", "codex", "--print")
+
+    assert json.loads(shown.stdout)["servers"]["kallyai"]["type"] == "stdio"
+    assert shown.stderr == f"It goes into {file_of('vscode')}; nothing was written.\n"
+    assert tomllib.loads(table)["mcp_servers"]["kallyai"]["command"]
+    assert list(home.iterdir()) == []
+
+
+def test_a_second_entry_has_a_name_of_its_own() -> None:
+    done("install", "cursor")
+    done("install", "cursor", "--name", "phone-test", "--sandbox")
+    done("uninstall", "cursor")
+
+    assert entry_in("cursor") is None
+    assert "--sandbox" in entry_in("cursor", "phone-test")["args"]
+    bad = do("install", "cursor", "--name", "my phone")
+    assert bad.exit_code == 2
+    assert "--name" in bad.stderr
+
+
+def test_a_folder_that_the_client_would_not_make_is_not_made(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    elsewhere = home / "elsewhere"
+    monkeypatch.setenv("CODEX_HOME", str(elsewhere))
+
+    result = do("install", "codex")
+
+    assert result.exit_code == 1
+    assert "CODEX_HOME" in result.stderr
+    assert not elsewhere.exists()
+    elsewhere.mkdir()
+    done("install", "codex")
+    assert (elsewhere / "config.toml").exists()
+
+
+def test_settings_of_the_shell_are_named_but_not_written(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KALLYAI_ACCESS_TOKEN", "abc123456789")
+
+    said = done("install", "cursor")
+
+    assert "Note: KALLYAI_ACCESS_TOKEN is set here." in said
+    assert "abc123456789" not in said + file_of("cursor").read_text()
+
+
+def test_settings_that_can_not_be_used_do_not_keep_from_installing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KALLYAI_WAIT_SECONDS", "soon")
+
+    assert do("install", "cursor").exit_code == 0
+    assert do("status").exit_code == 2
+
+
+def uvx_in(folder: Path) -> Path:
+    for name in ("uv", "uvx"):
+        (folder / name).write_text("#!/bin/sh\n")
+        (folder / name).chmod(0o755)
+    return folder / "uvx"
+
+
+@pytest.mark.parametrize("from_path", [False, True], ids=["beside uv", "on the PATH"])
+def test_who_came_by_uvx_is_started_by_it(home: Path, monkeypatch: pytest.MonkeyPatch, *, from_path: bool) -> None:
+    uvx = uvx_in(home)
+    monkeypatch.setattr(sys, "prefix", "/cache/uv/archive-v0/mDHneBTF6iIwVE9")
+    if from_path:
+        monkeypatch.setenv("PATH", str(home))
+    else:
+        monkeypatch.setenv("UV", str(home / "uv"))
+
+    done("install", "cursor")
+    done("install", "cursor", "--name", "sandbox", "--sandbox")
+
+    assert entry_in("cursor") == {"command": str(uvx), "args": ["kallyai-mcp"]}
+    assert entry_in("cursor", "sandbox") == {
+        "command": str(uvx),
+        "args": ["--from", "kallyai-mcp[sandbox]", "kallyai-mcp", "serve", "--sandbox"],
+    }
+
+
+def test_without_an_executable_python_starts_the_module(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sysconfig.get_path", lambda _: str(home / "nothing"))
+
+    done("install", "cursor")
+
+    assert entry_in("cursor") == {"command": sys.executable, "args": ["-m", "kallyai_mcp"]}
+
+
+@pytest.mark.parametrize(
+    ("client", "platform", "environ", "path"),
+    [
+        ("claude-desktop", "linux", {}, "/u/.config/Claude/claude_desktop_config.json"),
+        ("claude-desktop", "linux", {"XDG_CONFIG_HOME": "/x"}, "/x/Claude/claude_desktop_config.json"),
+        ("claude-desktop", "linux", {"XDG_CONFIG_HOME": "x"}, "/u/.config/Claude/claude_desktop_config.json"),
+        ("claude-desktop", "darwin", {}, "/u/Library/Application Support/Claude/claude_desktop_config.json"),
+        ("claude-desktop", "win32", {}, "/u/AppData/Roaming/Claude/claude_desktop_config.json"),
+        ("claude-desktop", "win32", {"APPDATA": "/r"}, "/r/Claude/claude_desktop_config.json"),
+        ("vscode", "linux", {}, "/u/.config/Code/User/mcp.json"),
+        ("vscode", "darwin", {}, "/u/Library/Application Support/Code/User/mcp.json"),
+        ("vscode", "win32", {"APPDATA": "/r"}, "/r/Code/User/mcp.json"),
+        ("claude-code", "win32", {}, "/u/.claude.json"),
+        ("claude-code", "linux", {"CLAUDE_CONFIG_DIR": "/c"}, "/c/.claude.json"),
+        ("cursor", "win32", {}, "/u/.cursor/mcp.json"),
+        ("codex", "darwin", {}, "/u/.codex/config.toml"),
+        ("codex", "linux", {"CODEX_HOME": "/c"}, "/c/config.toml"),
+        ("windsurf", "win32", {}, "/u/.codeium/windsurf/mcp_config.json"),
+        ("gemini", "linux", {}, "/u/.gemini/settings.json"),
+        ("gemini", "linux", {"GEMINI_CLI_HOME": "/g"}, "/g/.gemini/settings.json"),
+    ],
+)
+@POSIX
+def test_the_file_is_where_the_client_looks_for_it(
+    client: str, platform: str, environ: dict[str, str], path: str
+) -> None:
+    assert CLIENTS[client].path(Machine(platform, environ, Path("/u"))) == Path(path)
+
+
+def test_on_windows_a_packaged_claude_desktop_has_its_own_folder(tmp_path: Path) -> None:
+    machine = Machine("win32", {"LOCALAPPDATA": str(tmp_path)}, tmp_path)
+    for package in ("Claude_a", "Claude_b"):
+        (tmp_path / "Packages" / package / "LocalCache" / "Roaming" / "Claude").mkdir(parents=True)
+    inside = "LocalCache/Roaming/Claude/claude_desktop_config.json"
+
+    assert CLIENTS["claude-desktop"].path(machine) == tmp_path / "Packages" / "Claude_a" / inside
+    (tmp_path / "Packages" / "Claude_b" / inside).touch()
+    assert CLIENTS["claude-desktop"].path(machine) == tmp_path / "Packages" / "Claude_b" / inside

@@ -1,0 +1,217 @@
+"""`status`, what it shows of the account, the calls and the audit trail."""
+
+import json
+import subprocess
+import time
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import anyio.to_thread
+import pytest
+
+from kallyai_mcp.api.client import KallyAI
+from kallyai_mcp.api.models import Submission, TokenGrant
+from kallyai_mcp.auth.files import FileStore
+from kallyai_mcp.auth.session import StaticTokens
+from kallyai_mcp.auth.tokens import Tokens
+from kallyai_mcp.cli.status import bar
+from kallyai_mcp.dialing.guards import Consent, GuardRails, Oddity
+from kallyai_mcp.dialing.records import Record, Scope, State
+from kallyai_mcp.dialing.sqlite_ledger import SqliteLedger
+from kallyai_mcp.sandbox.app import SandboxApp, create_app
+from kallyai_mcp.sandbox.serve import running
+from tests.odd_service import odd_service
+from tests.processes import run
+
+
+@pytest.fixture
+def app() -> SandboxApp:
+    """A sandbox on the machine's own clock, as the commands are processes of their own; its calls take no time."""
+    return create_app(speed=100_000)
+
+
+def sign_in(home: Path, url: str, app: SandboxApp, account: str = "acct-personal") -> Tokens:
+    grant = TokenGrant.model_validate(app.state.sandbox.issue_tokens(account))
+    tokens = Tokens.from_grant(grant, time.time())
+    FileStore(home, url).save(tokens)
+    return tokens
+
+
+async def status(home: Path, url: str, *arguments: str) -> "subprocess.CompletedProcess[str]":
+    return await anyio.to_thread.run_sync(lambda: run(home, "status", *arguments, API_URL=url))
+
+
+def submission(number: str, name: str | None = None) -> Submission:
+    return Submission(
+        task_category="general", task_description="Ask for the hours", respondent_phone=number, business_name=name
+    )
+
+
+def record(scope: Scope, state: State, number: str) -> Record:
+    return Record(
+        tracking_id=f"t-{state.value}",
+        scope=scope,
+        fingerprint=state.value,
+        key=state.value,
+        submission=submission(number, "Italian Bistro"),
+        timezone="UTC",
+        owner="somebody",
+        state=state,
+        placed_at=datetime.now(UTC) - timedelta(minutes=2),
+    )
+
+
+async def test_it_shows_the_quota_as_a_bar_the_calls_under_way_and_the_last_five(
+    tmp_path: Path, app: SandboxApp, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "100")
+    async with running(app) as url:
+        tokens = sign_in(tmp_path, url, app)
+        async with KallyAI(url, tokens=StaticTokens(tokens.access_token.get_secret_value()), user_agent="tests") as api:
+            for _ in range(6):
+                await api.create_call(submission("+12025550100", "Cafe"), timezone="UTC")
+        ledger = SqliteLedger(tmp_path / "ledger.db")
+        for state in (State.SENT, State.UNKNOWN):
+            await ledger.enter(
+                record(Scope(url, tokens.account), state, "+14155551234"), redial=False, recent=timedelta()
+            )
+        await ledger.aclose()
+        shown = await status(tmp_path, url)
+        monkeypatch.setenv("PYTHONIOENCODING", "ascii")
+        plain = await status(tmp_path, url)
+        programs = await status(tmp_path, url, "--json")
+
+    lines = shown.stdout.splitlines()
+    assert shown.returncode == 0, shown.stderr
+    assert lines[1].startswith("Signed in as personal@sandbox.test; kept in ")
+    (minutes,) = (line for line in lines if line.startswith("  Minutes"))
+    assert 0 < minutes.count("█") < 40
+    assert minutes.count("█") + minutes.count("░") == 40
+    (sent,) = (line for line in lines if "t-sent" in line)
+    assert sent.startswith("  under way for 2 min")
+    assert "Italian Bistro +14155551234" in sent
+    assert any(line.startswith("  unknown, placed 2 min") for line in lines)
+    last = lines[lines.index("Last calls:") + 1 :]
+    assert len(last) == 5
+    assert all("success" in line and "Cafe +12025550100" in line and len(line) <= 100 for line in last)
+    assert plain.stdout.isascii()
+    assert "[####" in plain.stdout
+
+    document = json.loads(programs.stdout)
+    assert document["signed_in"]["who"] == "personal@sandbox.test"
+    assert document["signed_in"]["renews"] is True
+    assert datetime.fromisoformat(document["signed_in"]["expires_at"]) > datetime.now(UTC)
+    assert document["quota"]["minutes_allocated"] == 210
+    assert {row["tracking_id"] for row in document["under_way"]} == {"t-sent", "t-unknown"}
+    assert len(document["calls"]) == 5
+    assert document["error"] is None
+    assert tokens.access_token.get_secret_value() not in shown.stdout + programs.stdout
+
+
+async def test_a_narrow_console_gets_shorter_bars_and_lines(
+    tmp_path: Path, app: SandboxApp, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "44")
+    async with running(app) as url:
+        tokens = sign_in(tmp_path, url, app)
+        ledger = SqliteLedger(tmp_path / "ledger.db")
+        await ledger.enter(
+            record(Scope(url, tokens.account), State.SENT, "+14155551234"), redial=False, recent=timedelta()
+        )
+        await ledger.aclose()
+        done = await status(tmp_path, url)
+
+    (minutes,) = (line for line in done.stdout.splitlines() if line.startswith("  Minutes"))
+    (sent,) = (line for line in done.stdout.splitlines() if line.startswith("  under way"))
+    assert len(minutes) <= 44
+    assert len(sent) == 44
+    assert sent.endswith("…")
+    assert "Last calls: none" in done.stdout
+
+
+async def test_the_audit_trail_tells_who_asked_and_what_was_refused(tmp_path: Path, app: SandboxApp) -> None:
+    async with running(app) as url:
+        empty = await status(tmp_path, url, "--audit")
+        scope = Scope(url, sign_in(tmp_path, url, app).account)
+        none_yet = await status(tmp_path, url, "--audit")
+        ledger = SqliteLedger(tmp_path / "ledger.db")
+        asked = Consent("claude-code 2.1", "form", (Oddity.URGENT,))
+        await ledger.enter(
+            record(scope, State.PREPARED, "+14155551234"), redial=False, recent=timedelta(), consent=asked
+        )
+        refused = record(scope, State.UNKNOWN, "+14155559999")
+        with pytest.raises(Exception, match="KALLYAI_DENY_NUMBERS"):
+            await ledger.admit(refused, rails=GuardRails(denied=("+14155559999",)))
+        await ledger.aclose()
+        shown = await status(tmp_path, url, "--audit")
+        programs = await status(tmp_path, url, "--audit", "--json")
+
+    assert empty.returncode == 1
+    assert "Not signed in" in empty.stderr
+    assert none_yet.stdout == "The audit trail is empty: no call was asked for.\n"
+    first, second = shown.stdout.splitlines()
+    assert first.endswith("+14155559999  refused:KALLYAI_DENY_NUMBERS")
+    assert second.endswith("+14155551234  placed  asked by claude-code 2.1  consent: form  odd: urgent  t-prepared")
+    newest, oldest = json.loads(programs.stdout)["audit"]
+    assert newest["outcome"] == "refused:KALLYAI_DENY_NUMBERS"
+    assert newest["tracking_id"] is None
+    assert oldest["oddities"] == ["urgent"]
+
+
+async def test_what_this_machine_knows_is_said_also_without_the_service(tmp_path: Path, app: SandboxApp) -> None:
+    async with odd_service(lambda _: (500, {"error": {"code": "oops", "correlation_id": "c-1"}})) as url:
+        sign_in(tmp_path, url, app)
+        shown = await status(tmp_path, url)
+        programs = await status(tmp_path, url, "--json")
+
+    assert shown.returncode == programs.returncode == 1
+    assert "Signed in as personal@sandbox.test" in shown.stdout
+    assert "Under way: none" in shown.stdout
+    assert shown.stderr.startswith("Error: ")
+    assert len(shown.stderr.splitlines()) == 1
+    document = json.loads(programs.stdout)
+    assert document["error"]["code"] == "oops"
+    assert document["under_way"] == []
+    assert document["quota"] is None
+    assert document["calls"] is None
+
+
+async def test_a_ledger_that_can_not_be_read_does_not_hide_the_rest(tmp_path: Path, app: SandboxApp) -> None:
+    (tmp_path / "ledger.db").mkdir()
+    async with running(app) as url:
+        sign_in(tmp_path, url, app)
+        shown = await status(tmp_path, url)
+        redis = await anyio.to_thread.run_sync(lambda: run(tmp_path, "status", API_URL=url, REDIS_URL="nonsense"))
+
+    for done in (shown, redis):
+        assert done.returncode == 1
+        assert "165 of 210 minutes" in done.stdout
+        assert "Under way" not in done.stdout
+        assert "Last calls: none" in done.stdout
+    assert f"The ledger {tmp_path / 'ledger.db'} can't be used" in shown.stderr
+    assert "The address of Redis must be" in redis.stderr
+
+
+async def test_a_subscription_that_can_not_be_read_is_done_without(tmp_path: Path, app: SandboxApp) -> None:
+    answers = {"/v1/users/me/statistics": (200, {"minutes_remaining": 7}), "/v1/calls": (200, {"calls": []})}
+    async with odd_service(lambda request: answers.get(request.url.path, (500, {}))) as url:
+        sign_in(tmp_path, url, app)
+        done = await status(tmp_path, url)
+
+    assert done.returncode == 0
+    assert "7 minutes left" in done.stdout
+
+
+def test_nobody_signed_in_is_null_for_programs(tmp_path: Path) -> None:
+    done = run(tmp_path, "status", "--json", API_URL="http://127.0.0.1:9")
+
+    assert done.returncode == 1
+    assert json.loads(done.stdout)["signed_in"] is None
+    assert json.loads(done.stdout)["error"]["code"] == "not_signed_in"
+
+
+@pytest.mark.parametrize(
+    ("share", "full"), [(0, 0), (0.001, 1), (0.5, 5), (0.999, 9), (1, 10)], ids=lambda value: str(value)
+)
+def test_only_nothing_looks_like_nothing_and_only_all_like_all(share: float, full: int) -> None:
+    assert bar(share, 10) == f"[{'█' * full}{'░' * (10 - full)}]"
