@@ -1,6 +1,6 @@
 """What serving over HTTP is held against: a bare `MCPServer` on `/mcp`, with and without an HTTP call behind its tool.
 
-    python -m tests.bench.bare_http PORT UPSTREAM_URL
+    python -m tests.bench.bare_http PORT|stdio UPSTREAM_URL
 
 It is served as its own `streamable_http_app` by what `pip install mcp` brings: uvicorn with h11 on asyncio's loop.
 """
@@ -34,5 +34,8 @@ def build(upstream: str) -> MCPServer[Any]:
 
 
 if __name__ == "__main__":
+    if sys.argv[1] == "stdio":
+        build(sys.argv[2]).run()
+        sys.exit()
     app = build(sys.argv[2]).streamable_http_app(stateless_http=True)
     uvicorn.run(app, port=int(sys.argv[1]), http="h11", loop="asyncio", log_level="warning", access_log=False)

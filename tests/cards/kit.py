@@ -135,6 +135,12 @@ class Chat:
         """Let that much time go by in the browser, at once."""
         await self.page.clock.run_for(round(seconds * 1000))
 
+    async def comes_to(self, status: str) -> None:
+        """Let time go by in the browser until the card shows `status`: it may look just before the call has ended."""
+        with anyio.fail_after(20):
+            while (await self.card.locator("#status").text_content()) != status:
+                await self.pass_time(5)
+
     async def until(self, condition: str) -> None:
         """Wait until that is true in the card. Playwright's own way needs `eval`, which the policy forbids."""
         look = f"const look = () => {condition} ? done() : requestAnimationFrame(look); look();"

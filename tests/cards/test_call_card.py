@@ -406,8 +406,7 @@ async def test_ringing_again_asks_first_and_then_dials_exactly_once(
     with anyio.fail_after(5):
         await clock.sleepers(1)
     clock.advance(minutes=5)
-    await chat.pass_time(1)
-    await expect(chat.card.locator("#status")).to_have_text("Busy")
+    await chat.comes_to("Busy")
     assert await rung(agent) == 2
     words = [block["text"] for told in await chat.seen("contexts") for block in told["content"]]
     assert [text.split("status ")[1].split(",")[0] for text in words] == ["in_progress", "busy"]
@@ -436,8 +435,7 @@ async def test_what_the_server_asks_before_it_rings_again_is_asked_in_the_card(
         await chat.button("Ring…").click()
         await chat.button("Ring now").click()
         await expect(chat.card.locator("#status")).not_to_have_text("Waiting for your yes")
-        await chat.pass_time(2)
-        await expect(chat.card.locator("#status")).to_have_text("Done")
+        await chat.comes_to("Done")
         assert await rung(agent) == 2
         first, second = chat.tools("make_call")
         assert first == {**BISTRO, "redial": True, "wait_seconds": 0}
@@ -459,8 +457,7 @@ async def test_a_call_that_waits_for_consent_gets_it_here_and_is_no_second_call(
         await chat.button("Ring now").click()
 
         await expect(chat.card.locator("#status")).not_to_have_text("Waiting for your yes")
-        await chat.pass_time(2)
-        await expect(chat.card.locator("#status")).to_have_text("Done")
+        await chat.comes_to("Done")
         assert chat.tools("make_call") == [{**BISTRO, "confirmation": asked.data["confirmation"], "wait_seconds": 0}]
         assert await rung(agent) == 1
 

@@ -19,7 +19,7 @@ from tests.telephone import Answer
 RUNS = 100
 """How many seeds CI takes, with `python -m tests.faults`; here is run a stretch of others, so that this stays short."""
 
-FEW = 4
+FEW = 2
 """How many those are."""
 
 QUICK_AT_WORKERS = (1543, 2149)

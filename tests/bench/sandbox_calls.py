@@ -1,0 +1,66 @@
+"""How many phone calls a second the sandbox makes over HTTP, sped up as far as it goes.
+
+    uv run python -m tests.bench.sandbox_calls [--calls CALLS]
+
+The sandbox, in memory, and its 16 callers share this process.
+"""
+
+import argparse
+import platform
+import statistics
+import time
+from dataclasses import replace
+
+import anyio
+import httpx
+
+from kallyai_mcp.sandbox.accounts import ACCOUNTS
+from kallyai_mcp.sandbox.app import create_app
+from kallyai_mcp.sandbox.serve import running
+
+CALLERS = 16
+ROUNDS = 3
+
+
+async def _round(url: str, token: str, calls: int, first: int) -> float:
+    """Calls a second."""
+    numbers = iter(range(first, first + calls))
+    headers = {"Authorization": f"Bearer {token}"}
+    async with httpx.AsyncClient(base_url=url, headers=headers, timeout=60) as client:
+
+        async def caller() -> None:
+            for number in numbers:
+                submission = {
+                    "task_category": "general",
+                    "task_description": f"Ask for the opening hours, {number}",
+                    "respondent_phone": f"+1415555{number % 10000:04}",
+                }
+                (await client.post("/v1/calls", json={"submission": submission, "timezone": "UTC"})).raise_for_status()
+
+        started = time.perf_counter()
+        async with anyio.create_task_group() as tasks:
+            for _ in range(CALLERS):
+                tasks.start_soon(caller)
+        return calls / (time.perf_counter() - started)
+
+
+async def _measure(calls: int) -> float:
+    ACCOUNTS["acct-business"] = replace(ACCOUNTS["acct-business"], minutes_allocated=10**6, calls_allocated=10**6)
+    app = create_app(speed=1_000_000)
+    token: str = app.state.sandbox.issue_tokens("acct-business")["access_token"]
+    async with running(app) as url:
+        rates = [await _round(url, token, calls, calls * n) for n in range(ROUNDS)]
+    app.state.sandbox.close()
+    return statistics.median(rates)
+
+
+def main() -> None:
+    """Print the figure."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--calls", type=int, default=200)
+    rate = anyio.run(_measure, parser.parse_args().calls)
+    print(f"Python {platform.python_version()}, the sandbox: {rate:.0f} calls a second")
+
+
+if __name__ == "__main__":
+    main()
