@@ -2,12 +2,14 @@
 
 import re
 from pathlib import Path
+from typing import get_args
 
 import click
 
+from kallyai_mcp.cli.clients.known import CLIENTS
 from kallyai_mcp.cli.main import cli
 from kallyai_mcp.sandbox.line.numbers import RULE_EXAMPLES, TEST_NUMBERS
-from kallyai_mcp.settings import Settings
+from kallyai_mcp.settings import Auth, Settings
 from kallyai_mcp.tools.catalogue import tools
 
 ROOT = Path(__file__).parent.parent
@@ -50,3 +52,10 @@ def test_it_lists_the_test_numbers() -> None:
     rows = [f"| `{entry.number}` | {entry.description} |" for entry in (*TEST_NUMBERS, *RULE_EXAMPLES)]
 
     assert "\n".join(rows) in README
+
+
+def test_it_lists_the_clients_and_the_ways_to_come_in() -> None:
+    section = README.split("| `kallyai-mcp install …` |", 1)[1].split("\n\n", 1)[0]
+
+    assert re.findall(r"\| `([a-z-]+)` \|", section) == list(CLIENTS)
+    assert first_column("`--auth`") == list(get_args(Auth))

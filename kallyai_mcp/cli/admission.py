@@ -66,7 +66,7 @@ def check(settings: Settings, place: Place) -> None:
     if place.auth == "none" and not is_local(place):
         raise CannotServe(
             f"{place.host or 'The server'} can be reached by others, so say who may come in: {by}secret (whoever has "
-            f"KALLYAI_MCP_TOKEN) or {by}caller (whoever brings a KallyAI access token)."
+            f"KALLYAI_MCP_TOKEN), {by}caller (whoever brings a KallyAI access token) or {by}oauth (whoever signs in)."
         )
     if place.auth == "secret" and settings.mcp_token is None:
         raise CannotServe(f"{by}secret needs the secret: set KALLYAI_MCP_TOKEN.")
