@@ -12,7 +12,9 @@ from mcp import MCPError
 from mcp.server.context import CallNext, HandlerResult, ServerRequestContext
 from mcp.server.extension import Extension, MethodBinding
 from mcp.server.mcpserver import require_client_extension
+from mcp.shared.inbound import MCP_NAME_HEADER, decode_header_value
 from mcp.types import (
+    HEADER_MISMATCH,
     INTERNAL_ERROR,
     INVALID_PARAMS,
     CallToolRequestParams,
@@ -216,6 +218,7 @@ def _under_way(party: Party, elapsed: float) -> str:
 async def _found(ctx: _Context, task_id: str) -> Record:
     """The record behind a task of this account, for a client that declares the extension."""
     require_client_extension(ctx, TASKS)
+    _check_name_header(ctx, task_id)
     try:
         record = await ctx.lifespan_context.dialler.find(task_id)
     except KallyAIError as error:
@@ -223,6 +226,20 @@ async def _found(ctx: _Context, task_id: str) -> Record:
     if record is None or record.tracking_id != task_id:  # it is found by its call_id as well, which names no task
         raise MCPError(INVALID_PARAMS, "Task not found")
     return record
+
+
+def _check_name_header(ctx: _Context, task_id: str) -> None:
+    """Over HTTP, `Mcp-Name` must name the task that the body does (SEP-2663, SEP-2243).
+
+    Raises:
+        MCPError: -32020, it names another one.
+    """
+    headers: Mapping[str, str] = getattr(ctx.request, "headers", None) or {}
+    name = headers.get(MCP_NAME_HEADER)
+    if name is not None and decode_header_value(name) != task_id:
+        raise MCPError(
+            HEADER_MISMATCH, f"{MCP_NAME_HEADER} header does not match the request body's 'taskId' parameter"
+        )
 
 
 async def _result(desk: Desk, record: Record) -> CallToolResult:

@@ -93,6 +93,10 @@ class PromptProtocol(AutoHTTPProtocol):  # type: ignore[misc, valid-type]  # uvi
         else:
             self._stop_waiting()
 
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Take a header from httptools, which leaves the blanks after a value (RFC 9110, section 5.5); h11 doesn't."""
+        super().on_header(name, value.rstrip(b" \t"))
+
     def connection_lost(self, exc: Exception | None) -> None:
         """Wait no more."""
         self._stop_waiting()
