@@ -263,7 +263,7 @@ class KallyAI:
         except NotWorthWaiting as given_up:
             return given_up.response
         except (httpx.HTTPError, httpx.InvalidURL) as error:
-            return broken(error, self._origin.netloc.decode("ascii"))
+            return broken(error, self._origin.netloc.decode("ascii"), answered="answered" in request.extensions)
 
     async def _follow(self, request: httpx.Request, auth: Bearer | None) -> httpx.Response:
         """Sends a request, and follows a GET where it is sent on within the origin."""

@@ -8,7 +8,7 @@ tolerance stands in the functions at the top of this file and in the `mode="befo
 import math
 import re
 from collections.abc import Mapping
-from datetime import UTC, date, datetime
+from datetime import MAXYEAR, MINYEAR, UTC, date, datetime
 from typing import Annotated, Any, ClassVar, Literal
 from urllib.parse import urlsplit
 
@@ -54,13 +54,16 @@ def _flag(value: Any) -> bool | None:
 
 
 def _moment(value: Any) -> datetime | None:
-    """An ISO 8601 date and time, taken as UTC when it has no offset; anything else as None."""
+    """An ISO 8601 date and time, taken as UTC when it has no offset; anything else as None.
+
+    None, too, at either end of the calendar, where a moment may have no name in another time zone.
+    """
     if isinstance(value, str):
         try:
             value = datetime.fromisoformat(value.strip())
         except ValueError:
             return None
-    if not isinstance(value, datetime):
+    if not isinstance(value, datetime) or not MINYEAR < value.year < MAXYEAR:
         return None
     return value if value.tzinfo else value.replace(tzinfo=UTC)
 

@@ -131,7 +131,9 @@ class BoundedTransport(httpx.AsyncBaseTransport):
             raise httpx.ReadTimeout("no complete answer in time", request=request) from None
 
     async def _exchange(self, request: httpx.Request) -> httpx.Response:
+        request.extensions.pop("answered", None)  # of the try before
         response = await self._inner.handle_async_request(request)
+        request.extensions["answered"] = True
         response.request = request
         packed = "Content-Encoding" in response.headers
         stream = cast("httpx.AsyncByteStream", response.stream)
@@ -249,14 +251,15 @@ def with_retries(transport: httpx.AsyncBaseTransport, backoff: float) -> httpx.A
     return RetryTransport(BoundedTransport(transport), retry=retry)
 
 
-def broken(error: httpx.HTTPError | httpx.InvalidURL, host: str) -> KallyAIError:
+def broken(error: httpx.HTTPError | httpx.InvalidURL, host: str, *, answered: bool) -> KallyAIError:
     """What a failure of the connection means for the request.
 
     Args:
         error: What httpx raised. Its words are not repeated: they can quote a header.
         host: Whom the request was for.
+        answered: The request was answered, so that it was sent, whatever the error says of a redirect after it.
     """
-    if isinstance(error, _NOTHING_SENT):
+    if isinstance(error, _NOTHING_SENT) and not answered:
         return NotConnected(f"KallyAI at {host} can't be reached: {_why(error)}; nothing was sent")
     why = "it took too long" if isinstance(error, httpx.TimeoutException) else "the connection broke"
     if isinstance(error, httpx.DecodingError):

@@ -42,6 +42,16 @@ def without_blanks(arguments: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
+HALF_A_PAIR = "holds half of a surrogate pair, which is no text"
+
+
+def has_half_a_pair(value: Any) -> bool:
+    """Whether a text, or one in a list, can't be written down (Unicode, section 3.8)."""
+    if isinstance(value, list):
+        return any(map(has_half_a_pair, value))
+    return isinstance(value, str) and any("\ud800" <= char <= "\udfff" for char in value)
+
+
 def unknown_arguments(tool: str, given: Iterable[str], known: Iterable[str]) -> list[Problem]:
     """A problem for each argument that the tool doesn't take: dropping it in silence would lose what it says."""
     names = list(known)

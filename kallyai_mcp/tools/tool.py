@@ -14,7 +14,14 @@ from typing_extensions import override
 from kallyai_mcp.api.errors import KallyAIError, NotSignedIn
 from kallyai_mcp.dialing.checks import Problem, check_arguments
 from kallyai_mcp.logs import note_failure
-from kallyai_mcp.tools.arguments import problems_of, unknown_arguments, without_blanks, wrong_arguments
+from kallyai_mcp.tools.arguments import (
+    HALF_A_PAIR,
+    has_half_a_pair,
+    problems_of,
+    unknown_arguments,
+    without_blanks,
+    wrong_arguments,
+)
 from kallyai_mcp.tools.asking import InputRequired, Questions
 from kallyai_mcp.tools.desk import Desk
 from kallyai_mcp.tools.signing_in import signs_in
@@ -96,6 +103,7 @@ class TelephoneTool(Tool):
             checked = self.fn_metadata.validate_arguments(dict(given))
         except ValidationError as error:
             problems += problems_of(error)
+        problems += [Problem(name, HALF_A_PAIR) for name, value in given.items() if has_half_a_pair(value)]
         wrong = {problem.argument for problem in problems}
         problems += check_arguments({k: v for k, v in given.items() if k not in wrong}, now=desk.now())
         return checked, problems

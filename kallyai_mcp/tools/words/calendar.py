@@ -1,7 +1,7 @@
 """How a calendar event reads: the .ics of the service, in words."""
 
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import MAXYEAR, MINYEAR, date, datetime, timedelta
 from typing import Any
 
 from kallyai_mcp.api.errors import UnreadableAnswer
@@ -36,10 +36,24 @@ def read_event(ics: str) -> Event:
     start, end = event.get("DTSTART"), event.get("DTEND")
     return Event(
         summary=_text(event.get("SUMMARY")),
-        start=start.dt if start is not None else None,
-        end=end.dt if end is not None else None,
+        start=_when(start),
+        end=_when(end),
         location=_text(event.get("LOCATION")),
     )
+
+
+def _when(value: Any) -> date | datetime | None:
+    """The date or moment of a property; None when it has none.
+
+    Raises:
+        UnreadableAnswer: It is none that can be put into words.
+    """
+    if value is None:
+        return None
+    found = getattr(value, "dt", None)
+    if not isinstance(found, date) or not MINYEAR < found.year < MAXYEAR:
+        raise UnreadableAnswer("the calendar file has a time that is none", code="unreadable_answer")
+    return found
 
 
 def _text(value: object) -> str | None:

@@ -132,7 +132,8 @@ def under_way(record: Record, now: datetime, *, asked_again: bool, wait: float) 
 
 def _goes_on(first: str, id_: str, wait: float) -> str:
     waiting = f" and wait_seconds {wait:g}" if wait > 0 else ""
-    return f'{first} It goes on without you; don\'t place it again.\nNext: get_call with call_id "{id_}"{waiting}.'
+    following = f'get_call with call_id "{one_line(id_)}"{waiting}'
+    return f"{first} It goes on without you; don't place it again.\nNext: {following}."
 
 
 def unknown(record: Record) -> str:

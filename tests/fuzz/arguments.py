@@ -1,0 +1,145 @@
+"""What an agent may send: every tool's arguments, right, wrong and hostile."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from hypothesis import strategies as st
+
+from kallyai_mcp.tools.catalogue import tools
+from tests.telephone import BISTRO
+
+SCHEMAS: Mapping[str, Mapping[str, Any]] = {tool.name: tool.parameters["properties"] for tool in tools()}
+"""Each tool's arguments, by name, as an agent reads them."""
+
+BIDI = "\u202e\u2066\u200f"
+
+ODD_TEXTS = (
+    "",
+    "  ",
+    "null",
+    "true",
+    "1e999",
+    '["by the window"]',
+    '{"a": 1}',
+    "[" * 100_000,
+    "9" * 5_000,
+    "x" * 1_000_000,
+    "\N{PILE OF POO}" * 250_000,
+    "مطعم إيطالي",
+    "מסעדה",
+    f"Bistro{BIDI}gnirts",
+    "👩\N{ZERO WIDTH JOINER}👩\N{ZERO WIDTH JOINER}👧",
+    "e\N{COMBINING ACUTE ACCENT}" * 3,
+    "\x00",
+    "a\x00b",
+    "\x1b[31mred\x1b[0m",
+    "line\r\nX-Header: y",
+    "\x1c",
+    "\N{LINE SEPARATOR}\N{PARAGRAPH SEPARATOR}",
+    "\N{NO-BREAK SPACE}",
+    "\N{ZERO WIDTH NO-BREAK SPACE}",
+    "\ud83d",
+    "\udc00 and more",
+    "\uffff",
+    "%s%n{0}{x}",
+    "../../etc/passwd",
+    "'; DROP TABLE calls; --",
+    "t-" + "0" * 36,
+    "..",
+    "a/b?c#d",
+)
+
+TEXT = st.one_of(st.sampled_from(ODD_TEXTS), st.text(max_size=40), st.text(st.characters(), max_size=20))
+"""Any text, half surrogate pairs included."""
+
+
+def _deep(depth: int) -> Any:
+    nested: Any = "bottom"
+    for _ in range(depth):
+        nested = [nested]
+    return nested
+
+
+ANYTHING = st.one_of(
+    TEXT,
+    st.none(),
+    st.booleans(),
+    st.integers(),
+    st.sampled_from([10**400, -(10**30), 2**63, 1e308, float("nan"), float("inf"), -0.0]),
+    st.floats(),
+    st.recursive(TEXT | st.integers() | st.none(), lambda inner: st.lists(inner, max_size=3), max_leaves=6),
+    st.dictionaries(st.text(max_size=5), st.integers() | TEXT, max_size=3),
+    st.sampled_from([30, 100]).map(_deep),
+)
+"""Any value that JSON has, and some that it has not."""
+
+_DIGITS = st.text("0123456789", min_size=4, max_size=12)
+_SPACED = st.lists(st.text("0123456789", min_size=1, max_size=4), min_size=2, max_size=4)
+_PHONES = st.one_of(
+    st.sampled_from(
+        ["+14155551234", "+1 (415) 555-1234", "+34 911 234 567", "+1911", "112", "+19005550100", "\uff0b14155551234"]
+    ),
+    _DIGITS.map("+1{}".format),
+    st.tuples(st.sampled_from(["+1", "+34", "+44", "+49"]), _SPACED, st.sampled_from(" -.\u00a0")).map(
+        lambda parts: f"{parts[0]}{parts[2]}{parts[2].join(parts[1])}"
+    ),
+)
+_GOOD_WORDS = st.one_of(st.sampled_from(["Italian Bistro", "Sample Guest", " 4 people ", "Über-Café"]), TEXT)
+
+_SPECIAL: Mapping[str, st.SearchStrategy[Any]] = {
+    "respondent_phone": st.just("+14155551234") | _PHONES,
+    "user_phone": _PHONES,
+    "appointment_date": st.dates().map(str) | st.sampled_from(["2026-01-28", " 2026-01-28 ", "9999-12-31"]),
+    "appointment_time": st.times().map(lambda time: f"{time:%H:%M}") | st.sampled_from(["24:00", "19:00\n"]),
+    "timezone": st.sampled_from(
+        ["America/New_York", "Europe/Madrid", "UTC", "Mars/Base", "../UTC", "UTC\x00", "a" * 999]
+    ),
+    "wait_seconds": st.sampled_from([0, 0.0, "0", 0.01]),
+}
+"""What is nearly right for an argument that has a form of its own."""
+
+
+def _fitting(name: str, schema: Mapping[str, Any]) -> st.SearchStrategy[Any]:
+    """Values as the argument's schema wants them, or nearly."""
+    if name in _SPECIAL:
+        return _SPECIAL[name]
+    if "enum" in schema:
+        return st.sampled_from(schema["enum"])
+    match schema["type"]:
+        case "integer":
+            numbers = st.integers(schema.get("minimum", 0), schema.get("maximum", 10**6))
+            return numbers | numbers.map(str)
+        case "boolean":
+            return st.booleans() | st.sampled_from(["true", "no", 1])
+        case "array":
+            return st.lists(_GOOD_WORDS, max_size=3)
+        case _:
+            return _GOOD_WORDS
+
+
+@st.composite
+def uses(draw: st.DrawFn) -> tuple[str, dict[str, Any]]:
+    """A tool and the arguments it is called with: most of them fitting, a few anything at all, now and then unknown.
+
+    Whatever waits waits for no time.
+    """
+    tool = draw(st.sampled_from(["make_call", *SCHEMAS]))
+    schemas = SCHEMAS[tool]
+    arguments: dict[str, Any] = dict(BISTRO) if tool == "make_call" and draw(st.booleans()) else {}
+    for name in draw(st.lists(st.sampled_from([*schemas]), unique=True)) if schemas else ():
+        arguments[name] = draw(_fitting(name, schemas[name]))
+    for name in draw(st.lists(st.sampled_from([*schemas]), unique=True, max_size=2)) if schemas else ():
+        arguments[name] = draw(ANYTHING)
+    if draw(st.integers(0, 5)) == 0:
+        arguments |= draw(st.dictionaries(TEXT, ANYTHING, max_size=2))
+    if "wait_seconds" in schemas and _waits(arguments.get("wait_seconds")):
+        arguments["wait_seconds"] = 0
+    return tool, arguments
+
+
+def _waits(value: Any) -> bool:
+    """Whether a call that is under way would be waited for longer than a test may take."""
+    try:
+        return 1 < float(value) <= 1800
+    except (TypeError, ValueError, OverflowError):
+        return False
