@@ -5,7 +5,8 @@ That library is imported late: it costs about 50 ms, and listing the tools needs
 
 from dataclasses import dataclass
 from datetime import datetime
-from zoneinfo import ZoneInfo
+
+from kallyai_mcp.dialing.guards import local_times
 
 _GUESS_REGIONS = ("US", "ES", "GB")
 """Whose national numbers a number without its country is held against, to show how it may be meant; never to dial."""
@@ -71,17 +72,8 @@ def for_people(number: str) -> str:
 
 def local_time(number: str, now: datetime) -> datetime | None:
     """The time where `number` (E.164) rings, or None when it could ring in zones whose clocks differ."""
-    import phonenumbers
-    from phonenumbers import timezone
-
-    try:
-        zones = timezone.time_zones_for_number(phonenumbers.parse(number))
-    except phonenumbers.NumberParseException:
-        return None
-    times = {now.astimezone(ZoneInfo(zone)).replace(tzinfo=None): zone for zone in zones if zone != "Etc/Unknown"}
-    if len(times) != 1:
-        return None
-    return now.astimezone(ZoneInfo(next(iter(times.values()))))
+    times = local_times(number, now)
+    return times[0] if len(times) == 1 else None
 
 
 def _country(code: int) -> str:

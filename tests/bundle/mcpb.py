@@ -1,22 +1,17 @@
 """The bundle's own tools, `@anthropic-ai/mcpb` of npm, in the version and with the hashes of its lock file."""
 
-import hashlib
 import json
 import shutil
-import subprocess
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock
-from platformdirs import user_cache_path
+from tests import npm
 
 SOURCE = Path(__file__).parent / "node"
 ROOT = Path(__file__).parents[2]
-SECONDS = 240
-"""How long npm may take, or one of its programs."""
 
 
 @dataclass(frozen=True)
@@ -38,20 +33,7 @@ def installed() -> Path:
     Raises:
         RuntimeError: npm failed, with what it said.
     """
-    ingredients = sorted(SOURCE.iterdir())
-    digest = hashlib.sha256(b"".join(path.read_bytes() for path in ingredients)).hexdigest()[:16]
-    cache = user_cache_path("kallyai-mcp") / "tests"
-    folder = cache / f"mcpb-{digest}"
-    cache.mkdir(parents=True, exist_ok=True)
-    with FileLock(cache / "mcpb.lock", timeout=SECONDS):
-        if not (folder / "made.json").exists():
-            shutil.rmtree(folder, ignore_errors=True)
-            folder.mkdir()
-            for path in ingredients:
-                shutil.copy(path, folder)
-            _run("npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund", folder=folder)
-            (folder / "made.json").write_text(json.dumps({"from": digest}), encoding="utf-8")
-    return folder
+    return npm.installed("mcpb", sorted(SOURCE.iterdir()))
 
 
 def mcpb(*arguments: str | Path) -> str:
@@ -62,7 +44,7 @@ def mcpb(*arguments: str | Path) -> str:
     """
     folder = installed()
     script = folder / "node_modules" / "@anthropic-ai" / "mcpb" / "dist" / "cli" / "cli.js"
-    return _run("node", str(script), *map(str, arguments), folder=folder)
+    return npm.run("node", str(script), *map(str, arguments), folder=folder)
 
 
 def launch(bundle: Path, user_config: Mapping[str, Any]) -> Launch:
@@ -71,7 +53,7 @@ def launch(bundle: Path, user_config: Mapping[str, Any]) -> Launch:
     As the package reads a manifest, and desktop apps with it (MANIFEST.md, "User Configuration"): an option that is
     neither set nor has a default stays in the environment word for word, as `${user_config.…}`.
     """
-    printed = _run("node", "configured.js", str(bundle), json.dumps(user_config), folder=installed())
+    printed = npm.run("node", "configured.js", str(bundle), json.dumps(user_config), folder=installed())
     config = json.loads(printed)
     return Launch([config["command"], *config["args"]], config["env"])
 
@@ -79,28 +61,11 @@ def launch(bundle: Path, user_config: Mapping[str, Any]) -> Launch:
 def clean_copy(folder: Path) -> Path:
     """Copy what belongs to the project, and nothing that a build, a test or an editor has left, into `folder`."""
     listed = ("git", "ls-files", "-z", "--cached", "--others", "--exclude-standard")
-    for name in filter(None, _run(*listed, folder=ROOT).split("\0")):
+    for name in filter(None, npm.run(*listed, folder=ROOT).split("\0")):
         if (ROOT / name).is_file():
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(ROOT / name, folder / name)
     return folder
-
-
-def _run(program: str, *arguments: str, folder: Path) -> str:
-    command = [shutil.which(program) or program, *arguments]
-    done = subprocess.run(
-        command,
-        cwd=folder,
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        encoding="utf-8",
-        check=False,
-        timeout=SECONDS,
-    )
-    if done.returncode:
-        raise RuntimeError(f"{program} {' '.join(arguments)} failed:\n{done.stdout}\n{done.stderr}")
-    return done.stdout
 
 
 if __name__ == "__main__":

@@ -1,18 +1,13 @@
 """The suites and the Inspector from npm, as the lock file pins them, and a Node to run them."""
 
-import hashlib
 import shutil
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
-from filelock import FileLock
-from platformdirs import user_cache_path
+from tests import npm
 
 SOURCE = Path(__file__).parent / "node"
-SECONDS = 240
-"""How long npm may take, which is long on a slow line only."""
-
 NODE = (22, 19)
 """The oldest Node that the Inspector runs on; the suites need 22."""
 
@@ -48,23 +43,9 @@ def installed() -> Tools:
     Raises:
         RuntimeError: There is no npm, or no Node that is new enough, or npm failed, with what it said.
     """
-    npm = shutil.which("npm")
-    if npm is None:
+    if shutil.which("npm") is None:
         raise RuntimeError("there is no npm on this machine (Debian: apt-get install nodejs npm)")
-    ingredients = [SOURCE / name for name in ("package.json", "package-lock.json")]
-    digest = hashlib.sha256(b"".join(path.read_bytes() for path in ingredients)).hexdigest()[:16]
-    cache = user_cache_path("kallyai-mcp") / "tests"
-    folder = cache / f"conformance-{digest}"
-    made = folder / "made"
-    cache.mkdir(parents=True, exist_ok=True)
-    with FileLock(cache / "conformance.lock", timeout=SECONDS):
-        if not made.exists():
-            shutil.rmtree(folder, ignore_errors=True)
-            folder.mkdir()
-            for path in ingredients:
-                shutil.copy(path, folder)
-            _run(folder, npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund")
-            made.touch()
+    folder = npm.installed("conformance", [SOURCE / name for name in ("package.json", "package-lock.json")])
     return Tools(_node(folder / "node_modules"), folder / "node_modules")
 
 
@@ -78,11 +59,5 @@ def _node(modules: Path) -> str:
 
 
 def _version(node: str) -> tuple[int, ...]:
-    words = subprocess.run([node, "--version"], capture_output=True, text=True, check=True, timeout=SECONDS).stdout
+    words = subprocess.run([node, "--version"], capture_output=True, text=True, check=True, timeout=npm.SECONDS).stdout
     return tuple(int(number) for number in words.strip().removeprefix("v").split(".")[:2])
-
-
-def _run(folder: Path, *command: str) -> None:
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False, timeout=SECONDS)
-    if done.returncode:
-        raise RuntimeError(f"{' '.join(command)} failed:\n{done.stdout}\n{done.stderr}")
