@@ -1,6 +1,6 @@
 """Runs one snippet against one server, inside the framework's own environment; prints what it saw as a line of JSON.
 
-    python -m tests.frameworks.drive FRAMEWORK NAME WHERE
+    python -m tests.frameworks.drive FRAMEWORK NAME WHERE PATIENCE
 
 First the client's time-out is made shorter than the wait, and it gives up while the phone rings. Then the snippet runs
 as it stands and asks for the very same call.
@@ -20,8 +20,6 @@ from tests.frameworks import models
 from tests.frameworks.script import Script, errand
 
 TASK = "Ring them and ask whether they are open tonight."
-IMPATIENT = 5
-"""A client's time-out in seconds: the OpenAI Agents SDK's own, the shortest that these frameworks come with."""
 
 
 @dataclass
@@ -41,18 +39,19 @@ class Seen:
     last_word: str
 
 
-def drive(framework: str, name: str, where: str) -> Seen:
+def drive(framework: str, name: str, where: str, patience: int) -> Seen:
     """Run the snippet of `framework` twice for one call.
 
     Args:
         framework: As the snippet's module is called, without `on_`.
         name: Of the place that is rung.
         where: A command, or a URL that ends in /mcp or /sse.
+        patience: The time-out of the client that gives up, in seconds.
     """
     snippet: Any = importlib.import_module(f"tests.frameworks.on_{framework}")
     run = _without_a_model if framework == "plain_sdk" else _with_a_model
     patient = snippet.TIMEOUT
-    snippet.TIMEOUT = {key: timedelta(seconds=IMPATIENT) for key in patient} if isinstance(patient, dict) else IMPATIENT
+    snippet.TIMEOUT = {key: timedelta(seconds=patience) for key in patient} if isinstance(patient, dict) else patience
     try:
         gave_up = asyncio.run(run(snippet, framework, name, where, 30)).last_word
     except Exception as error:  # noqa: BLE001 - how a framework tells of a time-out is its own affair, and is judged
@@ -85,4 +84,5 @@ def _innermost(error: BaseException) -> BaseException:
 
 
 if __name__ == "__main__":
-    print(json.dumps(asdict(drive(*sys.argv[1:4]))))
+    framework_name, place, server, seconds = sys.argv[1:]
+    print(json.dumps(asdict(drive(framework_name, place, server, int(seconds)))))

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from tests.frameworks.snippets import Framework
 
-LIMIT = 150
+LIMIT = 180
 """Seconds until making an environment, or running a snippet, counts as hung."""
 
 ROOT = Path(__file__).parent.parent.parent

@@ -30,3 +30,18 @@ def faults_of(seen: Mapping[str, Any], calls: Sequence[Mapping[str, Any]]) -> li
     elif str(calls[0]["call_id"]) not in seen["last_word"]:
         faults.append(f"its outcome did not arrive: {seen['last_word']}")
     return faults
+
+
+def gave_up_too_soon(seen: Mapping[str, Any], calls: Sequence[Mapping[str, Any]]) -> bool:
+    """Whether the client gave up before its server was there to be asked: then the run says nothing of us.
+
+    The call that was asked for again is then the first and only one. Had the client's been placed after all, there
+    would be two.
+    """
+    answers = seen["answers"]
+    return (
+        bool(answers)
+        and _UNDER_WAY.search(answers[0]) is not None
+        and not _NOT_AGAIN.search(answers[0])
+        and len(calls) == 1
+    )

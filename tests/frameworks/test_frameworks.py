@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from tests.frameworks.judge import faults_of
+from tests.frameworks.judge import faults_of, gave_up_too_soon
 from tests.frameworks.snippets import FRAMEWORKS, Framework
 
 README = (Path(__file__).parent.parent.parent / "README.md").read_text(encoding="utf-8")
@@ -51,3 +51,18 @@ def test_one_call_that_was_found_again_and_followed_has_no_faults() -> None:
 )
 def test_whatever_went_wrong_is_named(change: dict[str, Any], calls: list[dict[str, Any]], fault: str) -> None:
     assert [line for line in faults_of(WELL | change, calls) if fault in line]
+
+
+@pytest.mark.parametrize(
+    ("answer", "calls", "too_soon"),
+    [
+        ("The call is under way, 1 s so far.", CALLS, True),
+        ("The call is under way, 1 s so far.", CALLS * 2, False),
+        ("This very call is under way already, 9 s so far. Nothing was dialled now.", CALLS, False),
+        ("Not dialled: the number is not valid.", CALLS, False),
+    ],
+)
+def test_only_a_client_that_left_before_it_rang_may_try_again(
+    answer: str, calls: list[dict[str, Any]], too_soon: bool
+) -> None:
+    assert gave_up_too_soon(WELL | {"answers": [answer, "Done: …"]}, calls) is too_soon
