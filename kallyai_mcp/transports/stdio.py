@@ -5,20 +5,34 @@ import signal
 import sys
 import threading
 from types import FrameType
+from typing import cast
 
+import anyio
 from mcp.server.mcpserver import MCPServer
+from mcp.server.stdio import stdio_server
 
 from kallyai_mcp.tools.desk import Desk
+from kallyai_mcp.transports.pipes import claimed
 
 
 async def serve_stdio(server: MCPServer[Desk]) -> None:
-    """Serve one client on stdin and stdout until it closes stdin, or until SIGINT or SIGTERM.
+    """Serve one client on stdin and stdout until it closes one of them, or until SIGINT or SIGTERM.
 
-    stdout carries nothing but the protocol: while serving, the SDK points everything else at stderr.
+    stdout carries nothing but the protocol: while serving, everything else that is written there goes to stderr.
     """
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, _leave)
-    await server.run_stdio_async()
+    with claimed() as streams:
+        if streams is None:
+            await server.run_stdio_async()
+            return
+        lines, writer = (cast("anyio.AsyncFile[str]", stream) for stream in streams)  # what the SDK uses of them
+        lowlevel = server._lowlevel_server  # noqa: SLF001 - as run_stdio_async does, which takes no streams
+        try:
+            async with stdio_server(lines, writer) as (read, write):
+                await lowlevel.run(read, write, lowlevel.create_initialization_options())
+        except* ConnectionError:
+            pass  # nobody reads any more: the client has left, if by an odd way
 
 
 def leave_within(seconds: float) -> None:
@@ -34,7 +48,8 @@ def leave_within(seconds: float) -> None:
 def _leave(number: int, _: FrameType | None) -> None:
     """End the process at once.
 
-    A thread that blocks in reading stdin can't be woken, so leaving by way of the event loop would wait for the client.
+    Where a thread blocks in reading stdin it can't be woken, and leaving by way of the event loop would wait for the
+    client.
     Nothing is lost by it: whatever must outlive the process is on disk before it is acted on.
     """
     sys.stderr.flush()
