@@ -3,6 +3,7 @@
 No URL it requests holds a token, so httpx's own log lines, which print URLs, are harmless.
 """
 
+from functools import lru_cache
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from types import TracebackType
 from typing import Any, Self
@@ -33,6 +34,8 @@ from kallyai_mcp.telemetry import api_request
 __all__ = ["KallyAI", "Timeouts", "TokenSource", "check_api_url"]
 
 MAX_REDIRECTS = 3
+
+_parsed = lru_cache(maxsize=64)(httpx.URL)
 
 _SECRETS = {"refresh_token", "client_secret", "code", "id_token", "identity_token"}
 
@@ -224,7 +227,7 @@ class KallyAI:
     # The way there and back
 
     def _request(self, method: str, path: str, **content: Any) -> httpx.Request:
-        return self._http.build_request(method, self.base_url + path, **content)
+        return self._http.build_request(method, _parsed(self.base_url + path), **content)
 
     async def _grant(
         self, path: str, *, json: dict[str, str] | None = None, form: dict[str, str] | None = None
