@@ -3,18 +3,23 @@
     uv run python -m tests.bench.cold_start [RUNS]
 
 The two are started in turn, so that a machine that gets slower or faster meanwhile weighs on both; the figures are
-medians, and the ratio is the median of the pairs' ratios.
+medians, and a ratio is the median of the pairs' ratios.
 """
 
+import argparse
 import json
 import os
-import platform
-import statistics
 import subprocess
 import sys
 import tempfile
 import time
 from pathlib import Path
+
+from tests.bench.measured import memory
+from tests.bench.table import Row, Target, command, compared
+
+SLOWER = Target("at most", 1.1)
+HEAVIER = Target("at most", 1.25)
 
 _HELLO = (
     {
@@ -32,11 +37,11 @@ _HELLO = (
 )
 
 
-def until_tools_listed(command: list[str], home: str) -> tuple[float, int]:
-    """Seconds from spawn to the answer of `tools/list`, and the process's peak memory in kB (0: not known here)."""
+def until_tools_listed(command_line: list[str], home: str) -> tuple[float, float | None]:
+    """Milliseconds from spawn to the answer of `tools/list`, and the process's peak memory in MB (None: not known)."""
     started = time.perf_counter()
     with subprocess.Popen(
-        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=os.environ | {"KALLYAI_HOME": home}
+        command_line, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=os.environ | {"KALLYAI_HOME": home}
     ) as server:
         assert server.stdin is not None
         assert server.stdout is not None
@@ -48,39 +53,37 @@ def until_tools_listed(command: list[str], home: str) -> tuple[float, int]:
                 assert answer["result"]["tools"], line
                 break
         else:
-            raise SystemExit(f"{command} ended without listing its tools")
-        seconds = time.perf_counter() - started
-        memory = _peak_memory(server.pid)
+            raise SystemExit(f"{command_line} ended without listing its tools")
+        milliseconds = (time.perf_counter() - started) * 1000
+        peak = memory(server.pid, "VmHWM")
         server.stdin.close()
         server.wait(timeout=10)
-    return seconds, memory
+    return milliseconds, peak and peak / 1024
 
 
-def _peak_memory(pid: int) -> int:
-    status = Path(f"/proc/{pid}/status")
-    if not status.exists():
-        return 0
-    return next((int(line.split()[1]) for line in status.read_text().splitlines() if line.startswith("VmHWM")), 0)
-
-
-def main() -> None:
-    """Print the table."""
-    runs = int(sys.argv[1]) if len(sys.argv) > 1 else 15
+def rows(runs: int) -> list[Row]:
+    """Time and memory, of `runs` pairs."""
     # What the installed script `kallyai-mcp` does.
     ours = [sys.executable, "-c", "from kallyai_mcp.cli.main import main; main()"]
     bare = [sys.executable, str(Path(__file__).with_name("bare_server.py"))]
     with tempfile.TemporaryDirectory() as home:
-        for command in (ours, bare):
-            until_tools_listed(command, home)
+        for server in (ours, bare):
+            until_tools_listed(server, home)
         pairs = [(until_tools_listed(ours, home), until_tools_listed(bare, home)) for _ in range(runs)]
-    print(f"{platform.platform()}, Python {platform.python_version()}, {os.cpu_count()} cores, {runs} pairs")
-    for name, index in (("kallyai-mcp", 0), ("bare MCPServer", 1)):
-        seconds = statistics.median(pair[index][0] for pair in pairs)
-        memory = statistics.median(pair[index][1] for pair in pairs)
-        print(f"{name:15} {seconds * 1000:7.0f} ms  {memory / 1024:6.1f} MB")
-    ratio = statistics.median(a[0] / b[0] for a, b in pairs)
-    heavier = statistics.median(a[1] / b[1] for a, b in pairs) if pairs[0][1][1] else float("nan")
-    print(f"ratio           {ratio:7.2f}     {heavier:6.2f}")
+    our_times, bare_times = ([pair[server][0] for pair in pairs] for server in (0, 1))
+    our_memory, bare_memory = ([pair[server][1] or 0 for pair in pairs] for server in (0, 1))
+    what, against = "from spawning the server to its list of tools, over stdio", "bare MCPServer with one tool"
+    time_row = compared(what, "ms", our_times, bare_times, against, SLOWER)
+    if not all(our_memory + bare_memory):
+        return [time_row, Row(f"{what}: memory", None, "MB", target=HEAVIER, lacking="only Linux has /proc")]
+    return [time_row, compared(what, "MB", our_memory, bare_memory, against, HEAVIER)]
+
+
+def main() -> None:
+    """Print the table."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("runs", type=int, nargs="?", default=15)
+    command("cold_start", parser, lambda options: rows(options.runs))
 
 
 if __name__ == "__main__":

@@ -3,17 +3,18 @@
     uv run python -m tests.bench.many_calls [--transport stdio|http|sse] [--calls CALLS]
 
 The sandbox is in this process; the server is a process of its own, whose resident memory is read from /proc (Linux)
-after a warm-up of ten calls, and again while all calls are under way and a client waits for each.
+after a warm-up of ten calls, and again while all calls are under way and a client waits for each. How many were under
+way at once is told by the sandbox's own record of when each began and ended.
 """
 
 import argparse
 import os
-import platform
 import tempfile
 import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
+from itertools import accumulate
 from pathlib import Path
 
 import anyio
@@ -23,22 +24,31 @@ from mcp.client.sse import sse_client
 from mcp.client.stdio import StdioServerParameters, stdio_client
 from mcp.client.streamable_http import streamable_http_client
 
+from kallyai_mcp.sandbox import calls_store
 from kallyai_mcp.sandbox.accounts import ACCOUNTS
 from kallyai_mcp.sandbox.app import create_app
 from kallyai_mcp.sandbox.serve import running
-from tests.bench.measured import free_ports, serving
+from kallyai_mcp.sandbox.state import Sandbox
+from tests.bench.measured import free_ports, memory, serving
+from tests.bench.table import Row, Target, command
 from tests.processes import COMMAND, environment
 from tests.telephone import Agent, Answer
 
-SPEEDS = {"stdio": 4.0, "http": 2.0, "sse": 4.0}
+SPEEDS = {"stdio": 6.0, "http": 2.5, "sse": 6.0}
 """How much shorter than real the sandbox's calls are: as long as is needed for all to be under way at once."""
 
 CALLS = {"stdio": 200, "http": 1000, "sse": 200}
+"""As many as the targets ask for."""
 
 CLIENTS = {"stdio": 1, "http": 20, "sse": 20}
 """Among how many clients the calls are shared out."""
 
+NAMES = {"stdio": "stdio", "http": "/mcp", "sse": "/sse"}
+
 _WARM_UP = 10
+
+_PLACING = 60
+"""Seconds until all calls that were asked for must have been placed."""
 
 
 def _arguments(number: int) -> dict[str, object]:
@@ -52,6 +62,7 @@ def _arguments(number: int) -> dict[str, object]:
 
 
 def _children() -> set[int]:
+    """This process's children; none on a system without /proc."""
     me = os.getpid()
     return {
         int(stat.parent.name)
@@ -60,25 +71,41 @@ def _children() -> set[int]:
     }
 
 
-def _resident(pid: int) -> int:
-    """Resident memory in kB."""
-    status = Path(f"/proc/{pid}/status").read_text(encoding="ascii")
-    return next(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmRSS"))
+def _placed(sandbox: Sandbox) -> list[calls_store.Call]:
+    """The calls that are measured, those of the warm-up left out."""
+    with sandbox.store.transaction() as db:
+        return calls_store.everything(db)[_WARM_UP:]
+
+
+def _most_at_once(calls: list[calls_store.Call]) -> int:
+    turns = sorted([(call.started_at, 1) for call in calls] + [(call.ends_at, -1) for call in calls])
+    return max(accumulate(change for _, change in turns), default=0)
 
 
 @dataclass
 class _Telephones:
-    """Agents at one server process."""
+    """Agents at one server process, whose `pid` is None if it isn't known."""
 
-    pid: int
+    pid: int | None
     agents: list[Agent]
 
+    def resident(self) -> int | None:
+        """The server's resident memory in kB; None on a system without /proc."""
+        return memory(self.pid, "VmRSS") if self.pid is not None else None
+
     async def use(self, tool: str, arguments: list[dict[str, object]]) -> list[Answer]:
-        """Use a tool once for each of `arguments`, all at once, by the agents in turn."""
+        """Use a tool once for each of `arguments`, all at once, by the agents in turn.
+
+        Raises:
+            RuntimeError: An answer was an error.
+        """
         answers: dict[int, Answer] = {}
 
         async def use(number: int, given: dict[str, object]) -> None:
-            answers[number] = await self.agents[number % len(self.agents)].use(tool, given)
+            answer = await self.agents[number % len(self.agents)].use(tool, given)
+            if answer.is_error:
+                raise RuntimeError(f"{tool} {given}: {answer.text}")
+            answers[number] = answer
 
         async with anyio.create_task_group() as tasks:
             for number, given in enumerate(arguments):
@@ -91,8 +118,8 @@ async def _over_stdio(settings: dict[str, str]) -> AsyncIterator[_Telephones]:
     before_start = _children()
     server = StdioServerParameters(command=COMMAND[0], args=COMMAND[1:], env=settings)
     async with Client(stdio_client(server)) as client:
-        (pid,) = _children() - before_start
-        yield _Telephones(pid, [Agent(client)])
+        started = _children() - before_start
+        yield _Telephones(next(iter(started), None), [Agent(client)])
 
 
 @asynccontextmanager
@@ -119,45 +146,73 @@ async def _agent(port: int, transport: str) -> AsyncIterator[Agent]:
         yield Agent(client)
 
 
-async def _measure(transport: str, calls: int) -> None:
+@dataclass(frozen=True)
+class _Found:
+    """Seconds until all had been asked for and answered, the calls at once that succeeded, and kB for each."""
+
+    seconds: float
+    at_once: int
+    memory: float | None
+
+
+async def _put_through(telephones: _Telephones, sandbox: Sandbox, calls: int) -> _Found:
+    at_once = {"wait_seconds": 0}
+    await telephones.use("make_call", [_arguments(5000 + number) | at_once for number in range(_WARM_UP)])
+    before = telephones.resident()
+    started = time.perf_counter()
+    placed = await telephones.use("make_call", [_arguments(number) | at_once for number in range(calls)])
+    seconds = time.perf_counter() - started
+    looked_up = [{"call_id": answer.data["tracking_id"], "wait_seconds": 120} for answer in placed]
+    ended: list[Answer] = []
+
+    async def wait_for_all() -> None:
+        ended.extend(await telephones.use("get_call", looked_up))
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(wait_for_all)
+        with anyio.fail_after(_PLACING):
+            while len(_placed(sandbox)) < calls:  # noqa: ASYNC110 - the sandbox tells nobody what it placed
+                await anyio.sleep(0.5)
+        await anyio.sleep(2)
+        during = telephones.resident()
+    succeeded = sum(answer.data["status"] == "success" for answer in ended)
+    recorded = _placed(sandbox)
+    if not len(recorded) == succeeded == calls:
+        raise RuntimeError(f"of {calls} calls asked for, {len(recorded)} were placed and {succeeded} succeeded")
+    return _Found(seconds, _most_at_once(recorded), (during - before) / calls if during and before else None)
+
+
+async def _measure(transport: str, calls: int) -> _Found:
     ACCOUNTS["acct-business"] = replace(ACCOUNTS["acct-business"], minutes_allocated=10**6, calls_allocated=10**6)
     app = create_app(speed=SPEEDS[transport])
-    token = app.state.sandbox.issue_tokens("acct-business")["access_token"]
+    sandbox: Sandbox = app.state.sandbox
+    token = sandbox.issue_tokens("acct-business")["access_token"]
     with tempfile.TemporaryDirectory() as home:
         async with running(app) as url:
             settings = environment(Path(home), API_URL=url, ACCESS_TOKEN=token, RATE_LIMIT="1000000/minute")
             open_ = _over_stdio(settings) if transport == "stdio" else _over_http(settings, transport)
             async with open_ as telephones:
-                await telephones.use("make_call", [_arguments(5000 + n) | {"wait_seconds": 0} for n in range(_WARM_UP)])
-                before = _resident(telephones.pid)
-                started = time.perf_counter()
-                placed = await telephones.use("make_call", [_arguments(n) | {"wait_seconds": 0} for n in range(calls)])
-                seconds = time.perf_counter() - started
-                looked_up = [{"call_id": answer.data["tracking_id"], "wait_seconds": 120} for answer in placed]
-                now = [{**looked_up[0], "wait_seconds": 0}]
-                under_way = sum(answer.data.get("status") == "in_progress" for answer in placed)
-                first_goes_on = (await telephones.use("get_call", now))[0].data["status"] == "in_progress"
-                ended: list[Answer] = []
-                during = 0
+                found = await _put_through(telephones, sandbox, calls)
+    sandbox.close()
+    return found
 
-                async def wait_for_all() -> None:
-                    ended.extend(await telephones.use("get_call", looked_up))
 
-                async with anyio.create_task_group() as tasks:
-                    tasks.start_soon(wait_for_all)
-                    await anyio.sleep(3)
-                    during = _resident(telephones.pid)
-                succeeded = sum(answer.data.get("status") == "success" for answer in ended)
-                listed = (await telephones.use("list_calls", [{"limit": 1}]))[0]
-                at_the_service = listed.data["total"] - _WARM_UP
-    app.state.sandbox.close()
-    print(f"Python {platform.python_version()}, {os.cpu_count()} cores, one server process, {transport}")
-    print(f"asked for at once   {calls} by {CLIENTS[transport]} client(s), all answered in {seconds:.1f} s")
-    print(f"under way at once   {under_way}{'' if first_goes_on else ', but the first had ended by then'}")
-    print(f"placed / succeeded  {at_the_service} / {succeeded}")
-    print(f"memory a call       {(during - before) / calls:.1f} kB, its client waiting ({before / 1024:.1f} MB before)")
-    if not (first_goes_on and under_way == at_the_service == succeeded == calls):
-        raise SystemExit(1)
+def rows(transport: str, calls: int) -> list[Row]:
+    """How many calls were under way at once, of `calls` that all succeeded, and what they cost.
+
+    Raises:
+        RuntimeError: A call was not placed, was placed twice, or did not succeed.
+    """
+    found = anyio.run(_measure, transport, calls)
+    clients = CLIENTS[transport]
+    by = f"over {NAMES[transport]}, {clients} client{'' if clients == 1 else 's'}"
+    target = Target("at least", CALLS[transport], "figure") if calls >= CALLS[transport] else None
+    lacking = "only Linux has /proc" if found.memory is None else ""
+    return [
+        Row(f"calls under way at once {by}; all succeeded", found.at_once, "calls", target=target),
+        Row("until all had been asked for and answered", found.seconds, "s"),
+        Row("memory for each, its client waiting", found.memory, "kB", lacking=lacking),
+    ]
 
 
 def main() -> None:
@@ -165,8 +220,11 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--transport", choices=list(CALLS), default="stdio")
     parser.add_argument("--calls", type=int)
-    options = parser.parse_args()
-    anyio.run(_measure, options.transport, options.calls or CALLS[options.transport])
+    command(
+        "many_calls",
+        parser,
+        lambda options: rows(options.transport, options.calls or CALLS[options.transport]),
+    )
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Servers that are measured, and load on `/mcp` from plain sockets."""
+"""Servers that are measured, their memory, and load on `/mcp` from plain sockets."""
 
 import asyncio
 import json
@@ -9,7 +9,8 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any, Self
+from pathlib import Path
+from typing import Any, Literal, Self
 
 import httpx
 
@@ -34,6 +35,25 @@ def request(port: int, tool: str, arguments: dict[str, Any], bearer: str | None 
     return head.encode() + body
 
 
+def is_answered(received: bytes | bytearray) -> bool:
+    """Whether the whole answer to `request` has come.
+
+    Raises:
+        RuntimeError: It is not what a tool answers when all went well.
+    """
+    head_end = received.find(b"\r\n\r\n")
+    if head_end < 0:
+        return False
+    head = bytes(received[:head_end]).lower()
+    length = int(head.partition(b"content-length:")[2].split(b"\r\n", 1)[0])
+    if len(received) < head_end + 4 + length:
+        return False
+    body = bytes(received[head_end + 4 : head_end + 4 + length])
+    if not head.startswith(b"http/1.1 200") or b'"isError":true' in body or b'"result"' not in body:
+        raise RuntimeError(f"not an answer: {head[:40]!r} {body[:300]!r}")
+    return True
+
+
 def free_ports(count: int) -> list[int]:
     """Ports of 127.0.0.1 that nobody listens on just now."""
     listeners = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
@@ -41,6 +61,15 @@ def free_ports(count: int) -> list[int]:
     for listener in listeners:
         listener.close()
     return ports
+
+
+def memory(pid: int, kind: Literal["VmHWM", "VmRSS"]) -> int | None:
+    """The peak or the present resident memory of a process in kB; None on a system without /proc."""
+    status = Path(f"/proc/{pid}/status")
+    if not status.exists():
+        return None
+    lines = status.read_text(encoding="utf-8").splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith(kind))
 
 
 @contextmanager
@@ -95,20 +124,16 @@ class _Client(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         self._buffer += data
-        head_end = self._buffer.find(b"\r\n\r\n")
-        if head_end < 0:
+        try:
+            if not is_answered(self._buffer):
+                return
+        except RuntimeError as error:
+            self._finish(error)
             return
-        head = bytes(self._buffer[:head_end]).lower()
-        length = int(head.partition(b"content-length:")[2].split(b"\r\n", 1)[0])
-        if len(self._buffer) < head_end + 4 + length:
-            return
-        body = bytes(self._buffer[head_end + 4 : head_end + 4 + length])
         self._buffer.clear()
         now = time.perf_counter()
         self.times.append(now - self._sent)
-        if not head.startswith(b"http/1.1 200") or b'"isError":true' in body or b'"result"' not in body:
-            self._finish(RuntimeError(f"not an answer: {head[:40]!r} {body[:300]!r}"))
-        elif now < self._until:
+        if now < self._until:
             self._send()
         else:
             self._finish(None)

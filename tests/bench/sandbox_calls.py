@@ -6,7 +6,6 @@ The sandbox, in memory, and its 16 callers share this process.
 """
 
 import argparse
-import platform
 import statistics
 import time
 from dataclasses import replace
@@ -17,6 +16,7 @@ import httpx
 from kallyai_mcp.sandbox.accounts import ACCOUNTS
 from kallyai_mcp.sandbox.app import create_app
 from kallyai_mcp.sandbox.serve import running
+from tests.bench.table import Row, command
 
 CALLERS = 16
 ROUNDS = 3
@@ -54,12 +54,16 @@ async def _measure(calls: int) -> float:
     return statistics.median(rates)
 
 
+def rows(calls: int) -> list[Row]:
+    """The rate of rounds of `calls` calls."""
+    return [Row(f"phone calls that the sandbox makes for {CALLERS} callers", anyio.run(_measure, calls), "calls/s")]
+
+
 def main() -> None:
     """Print the figure."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--calls", type=int, default=200)
-    rate = anyio.run(_measure, parser.parse_args().calls)
-    print(f"Python {platform.python_version()}, the sandbox: {rate:.0f} calls a second")
+    command("sandbox_calls", parser, lambda options: rows(options.calls))
 
 
 if __name__ == "__main__":

@@ -1,29 +1,38 @@
-"""A warm `check_quota` over stdio, against a bare `MCPServer` whose tool makes the same HTTP call with default httpx.
+"""A warm `check_quota` over stdio and over `/mcp`, against the HTTP call behind it, and a bare `MCPServer` with it.
 
     uv run python -m tests.bench.warm [--calls CALLS] [--rounds ROUNDS]
 
-One call after another over a pipe, without a client library; the KallyAI behind both answers at once (`upstream.py`).
-The servers take turns in each round; a figure is the median of all calls. The HTTP call alone is made by this process.
+One client makes one call after another, without a client library: over a pipe to a server that was spoken to as of
+2025-11-25, and over one connection to `/mcp` as of 2026-07-28, which needs no session. The KallyAI behind all of them
+answers at once (`upstream.py`). The bare server makes its HTTP call with a default `httpx.AsyncClient`; alone, it is
+made by this process with a default `httpx.Client`. They take turns in each round; a figure is the median of the
+rounds' medians, a ratio the median of the rounds' ratios.
 """
 
 import argparse
 import json
 import os
-import platform
+import socket
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
 import httpx
 
-from tests.bench.measured import upstream
-from tests.processes import COMMAND, environment
+from tests.bench.measured import free_ports, is_answered, request, serving, upstream
+from tests.bench.table import Row, Target, command, compared
+from tests.processes import COMMAND, LIMIT, environment
+
+OVER_STDIO = Target("at most", 0.7)
+
+_TOOL = "check_quota"
+_WARM_UP = 20
 
 
 class Pipe:
@@ -36,27 +45,26 @@ class Pipe:
         self._ask("initialize", {"protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": info})
         self._send({"method": "notifications/initialized"})
 
-    def call(self, tool: str) -> float:
-        """Call `tool` without arguments; how many seconds it took.
+    def call(self) -> None:
+        """Call the tool.
 
         Raises:
             RuntimeError: It answered with an error.
+            ConnectionError: The server ended.
         """
-        started = time.perf_counter()
-        answer = self._ask("tools/call", {"name": tool, "arguments": {}})
-        taken = time.perf_counter() - started
+        answer = self._ask("tools/call", {"name": _TOOL, "arguments": {}})
         if answer.get("result", {}).get("isError", "error" in answer):
             raise RuntimeError(f"not an answer: {answer}")
-        return taken
 
     def _ask(self, method: str, params: dict[str, Any]) -> dict[str, Any]:
         self._number += 1
         self._send({"id": self._number, "method": method, "params": params})
         assert self._process.stdout is not None
-        while True:
-            answer: dict[str, Any] = json.loads(self._process.stdout.readline())
+        for line in self._process.stdout:
+            answer: dict[str, Any] = json.loads(line)
             if answer.get("id") == self._number:
                 return answer
+        raise ConnectionError("the server ended")
 
     def _send(self, message: dict[str, Any]) -> None:
         assert self._process.stdin is not None
@@ -64,46 +72,105 @@ class Pipe:
         self._process.stdin.flush()
 
 
+class Connection:
+    """A connection to `/mcp` on a port of this machine."""
+
+    def __init__(self, port: int) -> None:
+        self._request = request(port, _TOOL, {})
+        self._socket = socket.create_connection(("127.0.0.1", port), timeout=LIMIT)
+        self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+
+    def call(self) -> None:
+        """Call the tool.
+
+        Raises:
+            RuntimeError: It answered with an error.
+            ConnectionError: The server hung up.
+        """
+        self._socket.sendall(self._request)
+        answer = bytearray()
+        while not is_answered(answer):
+            received = self._socket.recv(65536)
+            if not received:
+                raise ConnectionError("the server hung up")
+            answer += received
+
+    def close(self) -> None:
+        """Hang up."""
+        self._socket.close()
+
+
 @contextmanager
-def _piped(command: list[str], env: dict[str, str]) -> Iterator[Pipe]:
+def _piped(command_line: list[str], env: dict[str, str]) -> Iterator[Pipe]:
     pipe = subprocess.PIPE
-    with subprocess.Popen(command, env=env, stdin=pipe, stdout=pipe, stderr=subprocess.DEVNULL) as process:
+    with subprocess.Popen(command_line, env=env, stdin=pipe, stdout=pipe, stderr=subprocess.DEVNULL) as process:
         try:
             yield Pipe(process)
         finally:
             process.kill()
 
 
-def _alone(client: httpx.Client) -> float:
-    started = time.perf_counter()
-    client.get("/v1/users/me/statistics").raise_for_status()
-    return time.perf_counter() - started
+@contextmanager
+def _connected(command_line: list[str], port: int, env: dict[str, str]) -> Iterator[Connection]:
+    with serving(command_line, port, env):
+        connection = Connection(port)
+        try:
+            yield connection
+        finally:
+            connection.close()
+
+
+def _milliseconds(call: Callable[[], object], calls: int) -> float:
+    """The median of `calls` calls."""
+    times = []
+    for _ in range(calls):
+        started = time.perf_counter()
+        call()
+        times.append(time.perf_counter() - started)
+    return statistics.median(times) * 1000
+
+
+def rows(calls: int, rounds: int) -> list[Row]:
+    """Ours over either transport, of `rounds` rounds with `calls` calls of each."""
+    bare_port, our_port = free_ports(2)
+    bare = [sys.executable, "-m", "tests.bench.bare_http"]
+    with tempfile.TemporaryDirectory() as home, upstream() as url, ExitStack() as stack:
+        own = dict(os.environ)
+        settings = environment(Path(home), API_URL=url, ACCESS_TOKEN="a-token", RATE_LIMIT="1000000/minute")
+        serve = [*COMMAND, "serve", "--transport", "http", "--port", str(our_port)]
+        client = stack.enter_context(httpx.Client(base_url=url))
+        callers: dict[str, Callable[[], object]] = {
+            "alone": lambda: client.get("/v1/users/me/statistics").raise_for_status(),
+            "bare stdio": stack.enter_context(_piped([*bare, "stdio", url], own)).call,
+            "our stdio": stack.enter_context(_piped(COMMAND, settings)).call,
+            "bare /mcp": stack.enter_context(_connected([*bare, str(bare_port), url], bare_port, own)).call,
+            "our /mcp": stack.enter_context(_connected(serve, our_port, settings)).call,
+        }
+        for call in callers.values():
+            _milliseconds(call, _WARM_UP)
+        turns = [{name: _milliseconds(call, calls) for name, call in callers.items()} for _ in range(rounds)]
+    found = {name: [turn[name] for turn in turns] for name in callers}
+    held_against = {"bare MCPServer, the same call": "bare {}", "the HTTP call alone, by httpx": "alone"}
+    return [
+        compared(
+            f"a warm {_TOOL} over {transport}",
+            "ms",
+            found[f"our {transport}"],
+            found[name.format(transport)],
+            against,
+            OVER_STDIO if (transport, name) == ("stdio", "bare {}") else None,
+        )
+        for transport in ("stdio", "/mcp")
+        for against, name in held_against.items()
+    ]
 
 
 def main() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser()
-    parser.add_argument("--calls", type=int, default=300)
-    parser.add_argument("--rounds", type=int, default=5)
-    options = parser.parse_args()
-    times: dict[str, list[float]] = {"the HTTP call alone": [], "bare MCPServer": [], "kallyai-mcp": []}
-    with tempfile.TemporaryDirectory() as home, upstream() as url, httpx.Client(base_url=url) as client:
-        settings = environment(Path(home), API_URL=url, ACCESS_TOKEN="a-token")
-        bare_command = [sys.executable, "-m", "tests.bench.bare_http", "stdio", url]
-        with _piped(bare_command, dict(os.environ)) as bare, _piped(COMMAND, settings) as ours:
-            for pipe in (bare, ours):
-                for _ in range(20):  # warm up
-                    pipe.call("check_quota")
-            for _ in range(options.rounds):
-                times["the HTTP call alone"] += [_alone(client) for _ in range(options.calls)]
-                times["bare MCPServer"] += [bare.call("check_quota") for _ in range(options.calls)]
-                times["kallyai-mcp"] += [ours.call("check_quota") for _ in range(options.calls)]
-    calls = options.calls * options.rounds
-    print(f"{platform.platform()}, Python {platform.python_version()}, {os.cpu_count()} cores, {calls} calls each")
-    for name, taken in times.items():
-        print(f"{name:20} {statistics.median(taken) * 1000:6.2f} ms")
-    ratio = statistics.median(times["kallyai-mcp"]) / statistics.median(times["bare MCPServer"])
-    print(f"{'ratio':20} {ratio:6.2f}")
+    parser.add_argument("--calls", type=int, default=150)
+    parser.add_argument("--rounds", type=int, default=10)
+    command("warm", parser, lambda options: rows(options.calls, options.rounds))
 
 
 if __name__ == "__main__":
