@@ -1,5 +1,6 @@
 """What most tests stand on: a clock that is turned by hand, a sandbox, and an agent with a telephone."""
 
+import os
 from collections.abc import AsyncIterator, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -10,6 +11,12 @@ from kallyai_mcp.sandbox.app import SandboxApp, create_app
 from kallyai_mcp.settings import Settings
 from tests.sandbox.kit import ManualClock
 from tests.telephone import Agent, settings_in, telephone
+
+
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
+    """Twice the processors: a test waits for sockets, disks and processes half of its time."""
+    del config
+    return 2 * (os.cpu_count() or 1)
 
 
 @pytest.fixture

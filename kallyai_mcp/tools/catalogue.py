@@ -1,5 +1,7 @@
 """The tools, from one explicit list."""
 
+from functools import cache
+
 from kallyai_mcp.tools.account import check_quota, get_billing_link, sign_in
 from kallyai_mcp.tools.calling import get_call, make_call
 from kallyai_mcp.tools.details import completed
@@ -8,8 +10,14 @@ from kallyai_mcp.tools.tool import Hints, TelephoneTool, telephone_tool
 
 
 def tools() -> list[TelephoneTool]:
-    """The eight tools of the contract, made anew (a server keeps its own)."""
-    return [
+    """The eight tools of the contract; each server keeps copies of its own."""
+    return [tool.model_copy() for tool in _described()]
+
+
+@cache
+def _described() -> tuple[TelephoneTool, ...]:
+    # Their schemas take as long to make as all the rest of a server.
+    return (
         telephone_tool(
             make_call, Hints("Make a phone call", reads_only=False, dials=True, idempotent=False), completed
         ),
@@ -20,4 +28,4 @@ def tools() -> list[TelephoneTool]:
         telephone_tool(check_quota, Hints("Check the quota")),
         telephone_tool(get_billing_link, Hints("Get the billing link")),
         telephone_tool(sign_in, Hints("Sign in", reads_only=False)),
-    ]
+    )
