@@ -110,7 +110,9 @@ class _Model(BaseModel):
 
 def _written_as_date(value: Any) -> Any:
     """Keeps pydantic from reading a number or a moment as a date in silence."""
-    if type(value) is date or (isinstance(value, str) and re.fullmatch(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", value.strip())):
+    if isinstance(value, str):
+        value = value.strip()
+    if type(value) is date or (isinstance(value, str) and re.fullmatch(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", value)):
         return value
     raise ValueError("must be a date written YYYY-MM-DD")
 

@@ -1,7 +1,8 @@
 """Arguments as an agent sends them: read without guessing, and every wrong one named in a line that can be acted on."""
 
 import difflib
-from collections.abc import Callable, Iterable, Mapping
+import json
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field, ValidationError
@@ -23,7 +24,10 @@ PartySize = Annotated[int, Field(ge=1, le=50), BeforeValidator(_no_bool)]
 WaitSeconds = Annotated[
     float,
     Field(
-        ge=0, le=WAIT_LIMIT, description="How long to wait for the call to end; keep it under your client's time-out"
+        ge=0,
+        le=WAIT_LIMIT,
+        allow_inf_nan=False,
+        description="How long to wait for the call to end; keep it under your client's time-out",
     ),
     BeforeValidator(_no_bool),
 ]
@@ -33,35 +37,85 @@ Offset = Annotated[int, Field(ge=0), BeforeValidator(_no_bool)]
 """The reference's "List Calls" parameters."""
 
 
+LONGEST_ID = 200
+"""Characters of a call's id; the reference's are UUIDs of 36."""
+
+
 def without_blanks(arguments: Mapping[str, Any]) -> dict[str, Any]:
-    """`arguments` without those that are null or blank: many agents send "" for what they don't know."""
-    return {
-        name: value
-        for name, value in arguments.items()
-        if value is not None and not (isinstance(value, str) and not value.strip())
-    }
+    """`arguments` without white space around texts, and without those that are null or blank.
+
+    Many agents send "" for what they don't know.
+    """
+    trimmed = {name: _trimmed(value) for name, value in arguments.items()}
+    return {name: value for name, value in trimmed.items() if value is not None and value != ""}
 
 
-HALF_A_PAIR = "holds half of a surrogate pair, which is no text"
-
-
-def has_half_a_pair(value: Any) -> bool:
-    """Whether a text, or one in a list, can't be written down (Unicode, section 3.8)."""
+def _trimmed(value: Any) -> Any:
     if isinstance(value, list):
-        return any(map(has_half_a_pair, value))
-    return isinstance(value, str) and any("\ud800" <= char <= "\udfff" for char in value)
+        items = [item.strip() if isinstance(item, str) else item for item in value]
+        return [item for item in items if item != ""]
+    return value.strip() if isinstance(value, str) else value
+
+
+def read_json_texts(arguments: Mapping[str, Any], properties: Mapping[str, Any]) -> dict[str, Any]:
+    """`arguments` with each list and null that came as JSON text read; clients that know only texts send them so.
+
+    Not where any text will do: a business may be called "null" or "[1]".
+
+    Args:
+        arguments: As they were sent.
+        properties: The JSON Schema of each that the tool takes.
+    """
+    return {name: _read_json_text(value, properties.get(name)) for name, value in arguments.items()}
+
+
+def _read_json_text(value: Any, schema: Mapping[str, Any] | None) -> Any:
+    if not isinstance(value, str) or schema is None:
+        return value
+    if schema["type"] == "string" and schema.keys().isdisjoint(("enum", "format", "pattern")):
+        return value
+    if value.strip() == "null":
+        return None
+    if schema["type"] != "array":
+        return value
+    try:
+        listed = json.loads(value)
+    except (ValueError, RecursionError):  # no JSON, or what Python's parser refuses: too long a number, too deep
+        return value
+    return listed if isinstance(listed, list) else value
+
+
+def _has_half_a_pair(value: Any) -> bool:
+    """Whether a text, or one in a list of texts, can't be written down (Unicode, section 3.8)."""
+    texts = value if isinstance(value, list) else [value]
+    return any("\ud800" <= char <= "\udfff" for text in texts if isinstance(text, str) for char in text)
+
+
+def problems_in_texts(given: Mapping[str, Any], known: Collection[str]) -> list[Problem]:
+    """What is wrong with the texts among the arguments that the tool takes, beyond their types."""
+    problems = [
+        Problem(name, "holds half of a surrogate pair, which is no text")
+        for name, value in given.items()
+        if name in known and _has_half_a_pair(value)
+    ]
+    call_id = given.get("call_id")
+    if "call_id" in known and isinstance(call_id, str) and len(call_id) > LONGEST_ID:
+        problems.append(Problem("call_id", f"is longer than {LONGEST_ID} characters, which no id is"))
+    return problems
 
 
 def unknown_arguments(tool: str, given: Iterable[str], known: Iterable[str]) -> list[Problem]:
     """A problem for each argument that the tool doesn't take: dropping it in silence would lose what it says."""
     names = list(known)
     problems: list[Problem] = []
+    takes = f"; it takes {', '.join(names) or 'none'}"
     for name in given:
         if name not in names:
-            close = [other for other in names if len(name) > 2 and (name in other or other in name)]
-            close = close or difflib.get_close_matches(name, names, n=1)
-            hint = f"; did you mean {close[0]}?" if close else f"; it takes {', '.join(names) or 'none'}"
-            problems.append(Problem(shortened(name, 40), f"{tool} has no such argument{hint}"))
+            word = shortened(name, 40)
+            close = [other for other in names if len(word) > 2 and (word in other or other in word)]
+            close = close or difflib.get_close_matches(word, names, n=1)
+            hint, takes = (f"; did you mean {close[0]}?", takes) if close else (takes, "")  # all names once are enough
+            problems.append(Problem(word or '""', f"{tool} has no such argument{hint}"))
     return problems
 
 
@@ -116,10 +170,18 @@ def _quoted(value: Any) -> str:
     return "a list" if isinstance(value, list) else "an object"
 
 
+_MOST = 20
+"""How many wrong arguments are named: more than any tool takes."""
+
+
 def wrong_arguments(problems: list[Problem], *, dials: bool) -> str:
-    """The text of a tool error that names every wrong argument at once."""
+    """The text of a tool error that names every wrong argument at once, up to as many as any tool takes."""
     count = (
         f"{len(problems)} argument{'' if len(problems) == 1 else 's'} need{'s' if len(problems) == 1 else ''} a change"
     )
-    lines = [f"- {problem.argument}: {problem.text}{'' if problem.text[-1] in '.?' else '.'}" for problem in problems]
+    lines = [
+        f"- {problem.argument}: {problem.text}{'' if problem.text[-1] in '.?' else '.'}" for problem in problems[:_MOST]
+    ]
+    if len(problems) > _MOST:
+        lines.append(f"- and {len(problems) - _MOST} more.")
     return "\n".join([f"{'Not dialled; ' if dials else ''}{count}:", *lines])

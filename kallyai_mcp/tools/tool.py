@@ -7,7 +7,7 @@ from typing import Any
 from mcp.server.mcpserver import Context
 from mcp.server.mcpserver.exceptions import ToolError
 from mcp.server.mcpserver.tools import Tool
-from mcp.types import ToolAnnotations
+from mcp.types import CallToolResult, ToolAnnotations
 from pydantic import ValidationError
 from typing_extensions import override
 
@@ -15,9 +15,9 @@ from kallyai_mcp.api.errors import KallyAIError, NotSignedIn
 from kallyai_mcp.dialing.checks import Problem, check_arguments
 from kallyai_mcp.logs import note_failure
 from kallyai_mcp.tools.arguments import (
-    HALF_A_PAIR,
-    has_half_a_pair,
+    problems_in_texts,
     problems_of,
+    read_json_texts,
     unknown_arguments,
     without_blanks,
     wrong_arguments,
@@ -27,6 +27,7 @@ from kallyai_mcp.tools.desk import Desk
 from kallyai_mcp.tools.signing_in import signs_in
 from kallyai_mcp.tools.words.account import sign_in_link
 from kallyai_mcp.tools.words.errors import error_words
+from kallyai_mcp.tools.words.plain import visible_throughout
 
 Completion = Callable[[Mapping[str, Any], Questions], Awaitable[Mapping[str, Any]]]
 
@@ -68,6 +69,8 @@ class TelephoneTool(Tool):
         """
         try:
             result = await self._answered(arguments, context)
+            if isinstance(result, CallToolResult):  # many a client hands its model this half alone
+                result.structured_content = visible_throughout(result.structured_content)
         except InputRequired as question:  # the same call comes again with the reply
             result = question.result
         return self.fn_metadata.convert_result(result) if convert_result else result
@@ -75,7 +78,7 @@ class TelephoneTool(Tool):
     async def _answered(self, arguments: dict[str, Any], context: Context[Any, Any]) -> Any:
         desk: Desk = context.request_context.lifespan_context
         questions = Questions(context)
-        given: Mapping[str, Any] = without_blanks(arguments)
+        given: Mapping[str, Any] = without_blanks(read_json_texts(arguments, self.parameters["properties"]))
         try:
             if self.completed is not None:
                 given = await self.completed(given, questions)
@@ -97,13 +100,15 @@ class TelephoneTool(Tool):
 
     def _checked(self, given: Mapping[str, Any], desk: Desk) -> tuple[dict[str, Any], list[Problem]]:
         """The arguments as the tool takes them, and what is wrong with them."""
-        problems = unknown_arguments(self.name, given, self.fn_metadata.arg_model.model_fields)
+        known = self.fn_metadata.arg_model.model_fields
+        problems = unknown_arguments(self.name, given, known)
         checked: dict[str, Any] = {}
         try:
-            checked = self.fn_metadata.validate_arguments(dict(given))
+            # Not `validate_arguments`: it reads JSON in any text, and would take a business called "null" for none.
+            checked = self.fn_metadata.arg_model.model_validate(dict(given)).model_dump_one_level()
         except ValidationError as error:
             problems += problems_of(error)
-        problems += [Problem(name, HALF_A_PAIR) for name, value in given.items() if has_half_a_pair(value)]
+        problems += problems_in_texts(given, known)
         wrong = {problem.argument for problem in problems}
         problems += check_arguments({k: v for k, v in given.items() if k not in wrong}, now=desk.now())
         return checked, problems

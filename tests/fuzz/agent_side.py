@@ -17,9 +17,9 @@ import anyio
 
 from kallyai_mcp.sandbox import calls_store
 from kallyai_mcp.sandbox.app import SandboxApp, create_app
-from tests.fuzz.arguments import SCHEMAS
+from tests.fuzz.arguments import PLACED, SCHEMAS
 from tests.sandbox.kit import ManualClock
-from tests.telephone import Answer, settings_in, telephone
+from tests.telephone import BISTRO, Answer, settings_in, telephone
 
 NOW = datetime(2026, 1, 25, 15, 30, tzinfo=UTC)
 LIMIT = 20
@@ -28,11 +28,19 @@ LIMIT = 20
 LONGEST_ERROR = 4_000
 """Characters of an error's text: each is paid for, and none should be a megabyte that came in."""
 
+BIDI_MARKS = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+"""What turns the direction of writing round (Unicode's UAX #9)."""
+
 JARGON = re.compile(
     r"Traceback|pydantic|validation error|Error executing|Input should|input_value|input_type|\[type=|NoneType"
     r"|object at 0x|Exception\b|site-packages|_error\b(?!\))"
 )
 """Words of libraries, which tell an agent nothing."""
+
+_NUMBERS = {"respondent_phone", "user_phone"}
+
+_TRUNK = re.compile(r"^(\+1(?=1)|\+4[49](?=0)).")
+"""A country's code with the prefix of calls within it, as in "+44 (0)20": from abroad that is not dialled."""
 
 _NOT_SENT = {"timezone", "wait_seconds", "redial", "confirmation"}
 
@@ -70,16 +78,21 @@ class Seen:
 
 
 async def use(tool: str, arguments: Mapping[str, Any], mode: str) -> Seen:
-    """Use a tool, once, on a telephone of its own."""
+    """Use a tool, once, on a telephone of its own; a call that it asks about by `PLACED` is made first."""
     clock = ManualClock(NOW)
     app = create_app(clock=clock)
     with tempfile.TemporaryDirectory() as home, anyio.fail_after(LIMIT):
         async with telephone(settings_in(Path(home)), mode=mode, clock=clock, app=app) as agent:
+            before = []
+            if arguments.get("call_id") == PLACED:
+                made = await agent.use("make_call", BISTRO)
+                arguments = {**arguments, "call_id": made.data["call_id"]}
+                before = _placed(app)
             answer = await agent.use(tool, arguments)
+            later = None
             if tool == "make_call" and answer.data.get("status") == "in_progress":
                 later = await agent.use("get_call", call_id=answer.data["tracking_id"], wait_seconds=LIMIT)
-                return Seen(answer, _placed(app), later)
-            return Seen(answer, _placed(app))
+            return Seen(answer, _placed(app)[len(before) :], later)
 
 
 def _placed(app: SandboxApp) -> list[Mapping[str, Any]]:
@@ -101,8 +114,9 @@ def hold_to_the_law(tool: str, arguments: Mapping[str, Any], mode: str) -> str:
     answer = seen.answer
     assert answer.text.strip(), "an answer without a word"
     assert_readable(answer.text)
+    assert_all_readable(answer.data)
     if answer.is_error:
-        _assert_clear(answer.text)
+        assert_clear(answer.text)
         if tool == "make_call":
             assert answer.text.startswith(("Not dialled", "Unknown: ")), f"was anything dialled? {answer.text[:300]!r}"
             assert not (seen.dialled and answer.text.startswith("Not dialled")), "it says so, but it was dialled"
@@ -112,37 +126,67 @@ def hold_to_the_law(tool: str, arguments: Mapping[str, Any], mode: str) -> str:
     if seen.later is not None and seen.later.is_error:
         assert not seen.dialled, "refused, but dialled"
         assert_readable(seen.later.text)
-        _assert_clear(seen.later.text)
+        assert_clear(seen.later.text)
         return "refused later"
     assert len(seen.dialled) == (tool == "make_call"), f"dialled {len(seen.dialled)} times"
     if seen.dialled:
         asked, got = asked_for(arguments), dict(seen.dialled[0])
+        for name in _NUMBERS & asked.keys():
+            if got.get(name) == _TRUNK.sub(r"\1", asked[name]):
+                asked[name] = got[name]
         assert got == asked, f"asked for {asked!r}"[:600] + f", dialled {got!r}"[:600]
     assert not set(arguments) - set(SCHEMAS[tool]) - _blank(arguments), "an argument was dropped in silence"
     return "done"
 
 
 def assert_readable(text: str) -> None:
+    """Nothing in `text` that a terminal takes for an order, or that no encoder takes."""
     text.encode("utf-8")
-    odd = {char for char in text if unicodedata.category(char) in {"Cc", "Cs"}} - {"\n"}
+    odd = {char for char in text if unicodedata.category(char) in {"Cc", "Cs"} or char in BIDI_MARKS} - {"\n"}
     assert not odd, f"control characters in what the agent reads: {odd}"
 
 
-def _assert_clear(text: str) -> None:
-    found = JARGON.search(text)
+def assert_all_readable(data: Any) -> None:
+    """The same of every text in `data`: many a client hands its model the structured content."""
+    match data:
+        case str():
+            assert_readable(data)
+        case dict():
+            assert_all_readable([*data.items()])
+        case list() | tuple():
+            for each in data:
+                assert_all_readable(each)
+        case _:
+            pass
+
+
+def assert_clear(text: str) -> None:
+    """No words of libraries in `text`, but for what it quotes of the service, and not too many words."""
+    found = JARGON.search(text.partition("KallyAI says:")[0])
     assert found is None, f"jargon: {text[:300]!r}"
     assert len(text) <= LONGEST_ERROR, f"{len(text)} characters of error: {text[:100]!r}"
 
 
-def _is_blank(value: Any) -> bool:
-    """Nothing: null, white space, an empty list, and what JSON writes as null."""
+def _is_blank(name: str, value: Any) -> bool:
+    """Nothing: null, white space, a list of that, what JSON writes as null; "null" where not any text will do."""
     if isinstance(value, float):
         return not math.isfinite(value)
-    return value is None or value == [] or (isinstance(value, str) and not value.strip())
+    if isinstance(value, list):
+        return all(isinstance(each, str) and not each.strip() for each in value)
+    if name == "additional_instructions" and isinstance(value, str) and value.lstrip().startswith("["):
+        return _is_blank(name, json.loads(value))
+    return value is None or (isinstance(value, str) and value.strip() in {"", "null" if name in _PICKY else ""})
+
+
+_PICKY = {
+    *("task_category", "appointment_date", "appointment_time", "party_size", "language", "call_language", "is_urgent"),
+    *("additional_instructions", "wait_seconds", "redial", "limit", "offset"),
+}
+"""The arguments that do not take any text."""
 
 
 def _blank(arguments: Mapping[str, Any]) -> set[str]:
-    return {name for name, value in arguments.items() if _is_blank(value)}
+    return {name for name, value in arguments.items() if _is_blank(name, value)}
 
 
 def asked_for(arguments: Mapping[str, Any]) -> dict[str, Any]:
@@ -150,23 +194,20 @@ def asked_for(arguments: Mapping[str, Any]) -> dict[str, Any]:
     return {
         name: _meant(name, value)
         for name, value in arguments.items()
-        if name in SCHEMAS["make_call"] and name not in _NOT_SENT and not _is_blank(value)
+        if name in SCHEMAS["make_call"] and name not in _NOT_SENT and not _is_blank(name, value)
     }
 
 
 def _meant(name: str, value: Any) -> Any:
     match name:
-        case "respondent_phone" | "user_phone":
+        case _ if name in _NUMBERS:
             return "+" + "".join(str(unicodedata.digit(char)) for char in value if char.isdigit())
         case "party_size":
             return int(float(value))
         case "is_urgent":
             return str(value).strip().lower() in {"true", "t", "yes", "y", "on", "1", "1.0"}
         case "additional_instructions":
-            return [each.strip(_SPACE) for each in (json.loads(value) if isinstance(value, str) else value)]
+            items = json.loads(value) if isinstance(value, str) else value
+            return [each.strip() for each in items if each.strip()]
         case _:
-            return value.strip(_SPACE)
-
-
-_SPACE = "".join(chr(code) for code in range(0x110000) if chr(code).isspace() and not 0x1C <= code <= 0x1F)
-"""What counts as white space (Unicode's White_Space; Python's `str.strip` takes four control characters too)."""
+            return value.strip()

@@ -1,6 +1,7 @@
 """What an agent may send: every tool's arguments, right, wrong and hostile."""
 
 from collections.abc import Mapping
+from datetime import date
 from typing import Any
 
 from hypothesis import strategies as st
@@ -13,14 +14,25 @@ SCHEMAS: Mapping[str, Mapping[str, Any]] = {tool.name: tool.parameters["properti
 
 BIDI = "\u202e\u2066\u200f"
 
+JSON_TEXTS = (
+    "null",
+    " null\n",
+    "true",
+    "123",
+    "1e999",
+    "NaN",
+    "[1]",
+    '["by the window", ""]',
+    '["\\ud83d"]',
+    '{"a": 1}',
+    '"4"',
+)
+"""Texts that are JSON as well."""
+
 ODD_TEXTS = (
+    *JSON_TEXTS,
     "",
     "  ",
-    "null",
-    "true",
-    "1e999",
-    '["by the window"]',
-    '{"a": 1}',
     "[" * 100_000,
     "9" * 5_000,
     "x" * 1_000_000,
@@ -84,17 +96,24 @@ _PHONES = st.one_of(
         lambda parts: f"{parts[0]}{parts[2]}{parts[2].join(parts[1])}"
     ),
 )
-_GOOD_WORDS = st.one_of(st.sampled_from(["Italian Bistro", "Sample Guest", " 4 people ", "Über-Café"]), TEXT)
+_GOOD_WORDS = st.one_of(
+    st.sampled_from(["Italian Bistro", "Sample Guest", " 4 people ", "Über-Café"]), st.sampled_from(JSON_TEXTS), TEXT
+)
+
+_ZONES = ("America/New_York", "Europe/Madrid", "UTC")
+
+PLACED = "c-placed"
+"""As a `call_id`: that of a call which was made before."""
 
 _SPECIAL: Mapping[str, st.SearchStrategy[Any]] = {
-    "respondent_phone": st.just("+14155551234") | _PHONES,
+    "respondent_phone": st.sampled_from(["+14155551234", " +1 (415) 555-1234\n"]) | _PHONES,
     "user_phone": _PHONES,
-    "appointment_date": st.dates().map(str) | st.sampled_from(["2026-01-28", " 2026-01-28 ", "9999-12-31"]),
+    "appointment_date": st.dates(min_value=date(2026, 1, 26)).map(str)
+    | st.sampled_from(["2026-01-28", " 2026-01-28 ", "\u00a02026-01-28", "9999-12-31", "2026-02-29", "0001-01-01"]),
     "appointment_time": st.times().map(lambda time: f"{time:%H:%M}") | st.sampled_from(["24:00", "19:00\n"]),
-    "timezone": st.sampled_from(
-        ["America/New_York", "Europe/Madrid", "UTC", "Mars/Base", "../UTC", "UTC\x00", "a" * 999]
-    ),
+    "timezone": st.sampled_from([*_ZONES, *_ZONES, "Mars/Base", "../UTC", "UTC\x00", "a" * 999]),
     "wait_seconds": st.sampled_from([0, 0.0, "0", 0.01]),
+    "call_id": st.sampled_from([PLACED, PLACED, "c", "3f0c1d2e-0000-4000-8000-000000000000"]) | TEXT,
 }
 """What is nearly right for an argument that has a form of its own."""
 
@@ -128,7 +147,10 @@ def uses(draw: st.DrawFn) -> tuple[str, dict[str, Any]]:
     arguments: dict[str, Any] = dict(BISTRO) if tool == "make_call" and draw(st.booleans()) else {}
     for name in draw(st.lists(st.sampled_from([*schemas]), unique=True)) if schemas else ():
         arguments[name] = draw(_fitting(name, schemas[name]))
-    for name in draw(st.lists(st.sampled_from([*schemas]), unique=True, max_size=2)) if schemas else ():
+    if "call_id" in schemas:
+        arguments.setdefault("call_id", PLACED)
+    odd = draw(st.sampled_from([0, 0, 1, 2]))
+    for name in draw(st.lists(st.sampled_from([*schemas]), unique=True, max_size=odd)) if schemas else ():
         arguments[name] = draw(ANYTHING)
     if draw(st.integers(0, 5)) == 0:
         arguments |= draw(st.dictionaries(TEXT, ANYTHING, max_size=2))

@@ -127,11 +127,12 @@ ODD = st.one_of(
 """Any JSON value, and values that dates, numbers, links and terminals stumble over."""
 
 
-def _places(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+def places(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+    """The path to `value`, and to whatever is in it."""
     yield path
     items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
     for key, held in items:
-        yield from _places(held, (*path, key))
+        yield from places(held, (*path, key))
 
 
 @st.composite
@@ -139,7 +140,7 @@ def bodies(draw: st.DrawFn, name: str) -> Any:
     """A payload in one of its shapes, with anything in place of some of its fields, or without them."""
     body = copy.deepcopy(draw(st.sampled_from(SHAPES[name])))
     for _ in range(draw(st.integers(0, 3))):
-        path = draw(st.sampled_from([*_places(body)]))
+        path = draw(st.sampled_from([*places(body)]))
         if not path:
             if draw(st.integers(0, 4)) == 0:
                 body = draw(ODD)
@@ -161,8 +162,8 @@ def calendars(draw: st.DrawFn) -> bytes:
     for _ in range(draw(st.integers(0, 4))):
         at = draw(st.integers(0, len(lines) - 1))
         name, _, _ = lines[at].partition(":")
-        odd = draw(st.sampled_from([*_TEXTS[:13], *_DATES]) | st.text(max_size=12))
-        match draw(st.integers(0, 4)):
+        odd = draw(st.sampled_from([*_TEXTS[:13], *_DATES, "a" * 999]) | st.text(max_size=12))
+        match draw(st.integers(0, 5)):
             case 0:
                 lines[at : at + 1] = []
                 lines = lines or [""]
@@ -170,6 +171,8 @@ def calendars(draw: st.DrawFn) -> bytes:
                 lines.insert(at, lines[at])
             case 2:
                 lines[at] = odd
+            case 3:
+                lines[at] = f"{name};TZID={odd}:20260128T190000"
             case _:
                 lines[at] = f"{name}:{odd}"
     return "\r\n".join(lines).encode("utf-8", "replace")
@@ -177,6 +180,7 @@ def calendars(draw: st.DrawFn) -> bytes:
 
 _DATES = (
     "20260128",
+    "20260128T190000",
     "00010101T000000Z",
     "99991231T235959Z",
     "20260230T190000",

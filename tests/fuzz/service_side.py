@@ -14,7 +14,7 @@ from pydantic import BaseModel
 from kallyai_mcp.api.client import KallyAI, Timeouts
 from kallyai_mcp.api.errors import KallyAIError, NotConnected
 from tests.api.raw_server import SUBMISSION, TOKEN, RawServer, Seen, answer, talking
-from tests.fuzz.agent_side import JARGON, LIMIT, NOW, Crashes, assert_readable
+from tests.fuzz.agent_side import JARGON, LIMIT, NOW, Crashes, assert_all_readable, assert_readable
 from tests.fuzz.payloads import replies
 from tests.sandbox.kit import ManualClock
 from tests.telephone import BISTRO, settings_in, telephone
@@ -161,6 +161,7 @@ async def _tools_hold(tool: str, given: Mapping[str, bytes], mode: str) -> str:
             tasks.cancel_scope.cancel()
     assert used.text.strip(), "an answer without a word"
     assert_readable(used.text)
+    assert_all_readable(used.data)
     used.result.model_dump_json()
     _assert_tells_nothing(" ".join(used.text.splitlines()) if used.is_error else "")
     if used.is_error:

@@ -7,6 +7,7 @@ import pytest
 from tests.api.raw_server import answer, reference
 from tests.fuzz.agent_side import hold_to_the_law
 from tests.fuzz.laws import LAWS, held
+from tests.fuzz.payloads import ICS
 from tests.fuzz.service_side import hold_tokens_back, hold_tools_to_the_law
 from tests.telephone import BISTRO
 
@@ -47,3 +48,41 @@ def test_a_moment_at_the_end_of_the_calendar_does_not_lose_the_list(moment: str,
 
 def test_no_control_character_of_an_id_reaches_the_agent(mode: str) -> None:
     hold_tools_to_the_law("get_call", in_progress(call_id="\x1b[2J"), mode)
+
+
+@pytest.mark.parametrize("odd", ["\x1b[2J", "\u202eshown backwards\u2069"])
+def test_neither_half_of_an_answer_turns_a_terminal_or_a_line_round(odd: str) -> None:
+    call = reference("call_details") | {"call_id": odd, "status": odd, "next_steps": odd}
+    entries = [{"speaker": odd, "content": odd, "timestamp": odd}]
+    statistics = reference("statistics") | {"plan_type": odd, "subscription_status": odd}
+    asked = {
+        "get_call": {"call": answer(call | {"submission": {"respondent_phone": odd, "business_name": odd}})},
+        "list_calls": {"list": answer({"calls": [call], "total": 1})},
+        "get_transcript": {"call": answer(call), "transcript": answer({"entries": entries})},
+        "check_quota": {"statistics": answer(statistics)},
+    }
+    for tool, given in asked.items():
+        assert hold_tools_to_the_law(tool, given, "auto") == "done"
+
+
+@pytest.mark.parametrize(
+    "times",
+    ["DTSTART:\x00", "DTSTART:20260128\r\nDTEND:20260128T210000Z", f"DTSTART;TZID={'a' * 999}:x"],
+)
+def test_no_time_of_a_calendar_file_crashes_the_tool(times: str, mode: str) -> None:
+    ics = ICS.replace("DTSTART:20260128T190000Z\r\nDTEND:20260128T210000Z", times)
+    assert ics != ICS
+    hold_tools_to_the_law("get_calendar_event", {"calendar": answer(ics.encode())}, mode)
+
+
+@pytest.mark.parametrize("tool", ["get_call", "get_transcript", "get_calendar_event"])
+def test_an_id_that_no_url_can_hold_is_refused_in_words(tool: str) -> None:
+    assert hold_to_the_law(tool, {"call_id": "x" * 70_000}, "auto") == "refused"
+
+
+def test_the_name_of_an_unknown_argument_does_no_harm(mode: str) -> None:
+    assert hold_to_the_law("check_quota", {"\x00": "\ud83d", "[" * 100_000: "\ud83d"}, mode) == "refused"
+
+
+def test_a_business_may_be_called_null(mode: str) -> None:
+    assert hold_to_the_law("make_call", BISTRO | {"business_name": "null"}, mode) == "done"

@@ -2,9 +2,18 @@ from typing import Any
 
 import pytest
 
+from kallyai_mcp.sandbox import calls_store
+from kallyai_mcp.sandbox.app import SandboxApp
 from tests.telephone import BISTRO, Agent
 
 EMERGENCY = "is an emergency number, which KallyAI can't dial; tell the user to dial it themselves."
+
+
+def placed(app: SandboxApp) -> dict[str, Any]:
+    """The submission of the one call that was placed."""
+    with app.state.sandbox.store.transaction() as db:
+        (call,) = calls_store.everything(db)
+    return dict(call.submission)
 
 
 @pytest.mark.parametrize(
@@ -34,6 +43,7 @@ EMERGENCY = "is an emergency number, which KallyAI can't dial; tell the user to 
         ("respondent_phone", 14155551234, "14155551234 is not a text."),
         ("respondent_phone", "", "missing."),
         ("respondent_phone", None, "missing."),
+        ("respondent_phone", "null", '"null" is not a phone number; E.164 looks like +14155551234.'),
         ("user_phone", "415-555-1234", '"415-555-1234" lacks its country;'),
         ("task_category", "bar", '"bar" is not one of restaurant, clinic, hotel, general.'),
         ("task_description", "  ", "missing."),
@@ -51,7 +61,18 @@ EMERGENCY = "is an emergency number, which KallyAI can't dial; tell the user to 
         ("language", "fr", '"fr" is not one of en, es.'),
         ("is_urgent", "perhaps", '"perhaps" is neither true nor false.'),
         ("additional_instructions", "by the window", '"by the window" is not a list.'),
+        ("additional_instructions", "true", '"true" is not a list.'),
+        ("additional_instructions", '{"a": 1}', '"{"a": 1}" is not a list.'),
+        ("additional_instructions", "[" * 100_000, '[[[…" is not a list.'),
+        ("additional_instructions", f"[{'9' * 5000}]", '999…" is not a list.'),
         ("additional_instructions", [1], "1 is not a text."),
+        ("additional_instructions", "[1]", "1 is not a text."),
+        ("additional_instructions", [["x"]], "a list is not a text."),
+        ("additional_instructions", ["\ud83d"], "holds half of a surrogate pair, which is no text."),
+        ("additional_instructions", '["\\ud83d"]', "holds half of a surrogate pair, which is no text."),
+        ("user_name", ["x"], "a list is not a text."),
+        ("user_name", 7, "7 is not a text."),
+        ("timezone", "null", '"null" is not an IANA time zone; it looks like America/New_York.'),
         ("timezone", "Madrid", '"Madrid" is not an IANA time zone; did you mean Europe/Madrid?'),
         ("timezone", "new york", '"new york" is not an IANA time zone; did you mean America/New_York?'),
         ("timezone", "../etc/passwd", '"../etc/passwd" is not an IANA time zone; it looks like America/New_York.'),
@@ -59,6 +80,7 @@ EMERGENCY = "is an emergency number, which KallyAI can't dial; tell the user to 
         ("wait_seconds", 1801, "1801 is over 1800."),
         ("redial", "maybe", '"maybe" is neither true nor false.'),
         ("phone", "+14155551234", "make_call has no such argument; did you mean respondent_phone?"),
+        ("reply_to", "null", "make_call has no such argument; it takes task_category, task_description,"),
         ("notes", "x", "make_call has no such argument; it takes task_category, task_description,"),
     ],
 )
@@ -89,6 +111,35 @@ async def test_a_missing_call_id_is_named(agent: Agent, tool: str) -> None:
     assert answer.text == "1 argument needs a change:\n- call_id: missing."
 
 
+@pytest.mark.parametrize("tool", ["get_call", "get_transcript", "get_calendar_event"])
+async def test_a_call_id_longer_than_any_is_asked_for_nowhere(agent: Agent, tool: str) -> None:
+    answer = await agent.use(tool, call_id="\N{PILE OF POO}" * 250_000)
+
+    assert answer.is_error
+    assert answer.text == "1 argument needs a change:\n- call_id: is longer than 200 characters, which no id is."
+
+
+async def test_an_unknown_argument_is_named_in_a_readable_line_whatever_its_name(agent: Agent) -> None:
+    answer = await agent.use("get_call", {"\x1b[2J" + "x" * 1_000_000: "\ud83d", "\x00": "\ud83d", "call_id": "c"})
+
+    assert answer.is_error
+    assert answer.text.splitlines() == [
+        "2 arguments need a change:",
+        f"- [2J{'x' * 36}…: get_call has no such argument; it takes call_id, wait_seconds.",
+        '- "": get_call has no such argument.',
+    ]
+
+
+async def test_a_flood_of_unknown_arguments_is_counted_and_the_first_are_named(agent: Agent) -> None:
+    answer = await agent.use("make_call", BISTRO, **{f"{number:x}": 1 for number in range(1000)})
+
+    assert answer.is_error
+    first, *_, last = answer.text.splitlines()
+    assert first == "Not dialled; 1000 arguments need a change:"
+    assert last == "- and 980 more."
+    assert len(answer.text) < 2000
+
+
 async def test_a_tool_without_arguments_says_so(agent: Agent) -> None:
     answer = await agent.use("check_quota", account="personal")
 
@@ -114,6 +165,42 @@ async def test_a_list_may_come_as_json_text(agent: Agent) -> None:
     answer = await agent.use("make_call", BISTRO, additional_instructions='["by the window"]')
 
     assert answer.data["status"] == "success"
+
+
+TEXTS = ("task_description", "business_name", "user_name", "time_preference_text")
+
+
+@pytest.mark.parametrize("text", ["null", "true", "123", "NaN", "[1]", '["by the window"]', '{"a": 1}', '"4"'])
+async def test_a_text_that_is_json_too_stays_a_text(agent: Agent, app: SandboxApp, text: str) -> None:
+    answer = await agent.use("make_call", BISTRO | dict.fromkeys(TEXTS, text))
+
+    assert not answer.is_error
+    assert {name: placed(app)[name] for name in TEXTS} == dict.fromkeys(TEXTS, text)
+
+
+async def test_null_as_a_text_is_nothing_where_not_any_text_will_do(agent: Agent, app: SandboxApp) -> None:
+    picky = ("appointment_date", "appointment_time", "language", "party_size", "is_urgent", "additional_instructions")
+    answer = await agent.use("make_call", BISTRO | dict.fromkeys((*picky, "wait_seconds", "redial"), " null "))
+
+    assert not answer.is_error
+    assert not placed(app).keys() & set(picky)
+
+
+async def test_white_space_around_an_argument_is_no_part_of_it(agent: Agent, app: SandboxApp) -> None:
+    spaced = {name: f" {value}\n" if isinstance(value, str) else value for name, value in BISTRO.items()}
+    answer = await agent.use("make_call", spaced, additional_instructions=["", "  by the window\n", "\t"])
+
+    assert not answer.is_error
+    sent = placed(app)
+    assert sent.pop("additional_instructions") == ["by the window"]
+    assert sent == {name: value for name, value in BISTRO.items() if name != "timezone"}
+
+
+async def test_instructions_that_are_all_blank_are_not_sent(agent: Agent, app: SandboxApp) -> None:
+    answer = await agent.use("make_call", BISTRO, additional_instructions='["", " "]')
+
+    assert not answer.is_error
+    assert "additional_instructions" not in placed(app)
 
 
 async def test_today_may_be_asked_for_wherever_the_day_is_not_over(agent: Agent) -> None:

@@ -94,7 +94,59 @@ def test_an_event_is_told_in_the_users_time(event: Event, words: str) -> None:
     assert event_words(event, "America/New_York") == words
 
 
-@pytest.mark.parametrize("ics", ["no calendar", "BEGIN:VCALENDAR\r\nVERSION:2.0\r\nPRODID:x\r\nEND:VCALENDAR\r\n"])
+def calendar(*lines: str) -> str:
+    event = ("BEGIN:VEVENT", *lines, "END:VEVENT") if lines else ()
+    return "".join(f"{line}\r\n" for line in ("BEGIN:VCALENDAR", "VERSION:2.0", "PRODID:x", *event, "END:VCALENDAR"))
+
+
+@pytest.mark.parametrize("ics", ["no calendar", calendar()])
 def test_a_file_without_an_event_is_an_unreadable_answer(ics: str) -> None:
     with pytest.raises(UnreadableAnswer):
         read_event(ics)
+
+
+@pytest.mark.parametrize(
+    "start",
+    [
+        ":\x00",
+        ":tomorrow",
+        ":20260230T190000",
+        ":00010101T000000Z",
+        ":99991231T235959Z",
+        ":PT1H",
+        ":190000",
+        ":20260128T190000Z/20260128T210000Z",
+        ";TZID=\x00:20260128T190000",
+        f";TZID={'a' * 999}:20260128T190000",
+        ":20260128T190000Z\r\nDTSTART:20260129T190000Z",
+    ],
+)
+def test_an_event_that_begins_at_no_time_or_at_two_is_an_unreadable_answer(start: str) -> None:
+    with pytest.raises(UnreadableAnswer):
+        read_event(calendar("SUMMARY:Dinner", f"DTSTART{start}"))
+
+
+@pytest.mark.parametrize(
+    ("start", "end"),
+    [
+        ("20260128T190000Z", "\x00"),
+        ("20260128T190000Z", "20260129"),
+        ("20260128T190000Z", "20260128T210000"),
+        ("20260128T190000", "20260128T210000Z"),
+        ("20260128T190000Z", "20260128T180000Z"),
+        ("20260128", "20260129T210000Z"),
+        ("20260128", "20260127"),
+    ],
+)
+def test_an_end_that_can_not_be_one_does_not_lose_the_event(start: str, end: str) -> None:
+    event = read_event(calendar("SUMMARY:Dinner", f"DTSTART:{start}", f"DTEND:{end}"))
+
+    assert event.start is not None
+    assert event.end is None
+    assert event_words(event, "America/New_York").startswith("Dinner: Wed Jan 28, 2026")
+
+
+def test_of_two_summaries_or_places_the_first_is_told() -> None:
+    event = read_event(calendar("SUMMARY:Dinner", "SUMMARY:Lunch", "LOCATION:Bistro", "LOCATION:Bar"))
+
+    assert (event.summary, event.location) == ("Dinner", "Bistro")

@@ -19,45 +19,52 @@ class Event:
 
 
 def read_event(ics: str) -> Event:
-    """The first event in `ics` (RFC 5545).
+    """The first event in `ics` (RFC 5545); its end only if that is later than its start.
 
     Raises:
-        UnreadableAnswer: There is none.
+        UnreadableAnswer: There is none, or its start is no time.
     """
     from icalendar import Calendar  # late: it costs more to import than all tools together
 
     try:
         events: list[Any] = list(Calendar.from_ical(ics).walk("VEVENT"))
-    except (ValueError, IndexError) as error:
+    except (ValueError, IndexError, OSError) as error:  # OSError: a TZID is looked up as the name of a file
         raise UnreadableAnswer("the calendar file is not iCalendar", code="unreadable_answer") from error
     if not events:
         raise UnreadableAnswer("the calendar file has no event in it", code="unreadable_answer")
     event = events[0]
-    start, end = event.get("DTSTART"), event.get("DTEND")
+    start, end = _when(event.get("DTSTART")), _when(event.get("DTEND"))
+    if start is None and ("DTSTART" in event or event.errors):
+        raise UnreadableAnswer("the calendar file has a time that is none", code="unreadable_answer")
     return Event(
         summary=_text(event.get("SUMMARY")),
-        start=_when(start),
-        end=_when(end),
+        start=start,
+        end=end if start is None or end is None or _is_after(end, start) else None,
         location=_text(event.get("LOCATION")),
     )
 
 
 def _when(value: Any) -> date | datetime | None:
-    """The date or moment of a property; None when it has none.
-
-    Raises:
-        UnreadableAnswer: It is none that can be put into words.
-    """
-    if value is None:
+    """The date or moment of a property; None when it has none that can be put into words."""
+    try:
+        found = getattr(value, "dt", None)
+    except ValueError:  # what icalendar raises for the value of a broken property
         return None
-    found = getattr(value, "dt", None)
-    if not isinstance(found, date) or not MINYEAR < found.year < MAXYEAR:
-        raise UnreadableAnswer("the calendar file has a time that is none", code="unreadable_answer")
-    return found
+    return found if isinstance(found, date) and MINYEAR < found.year < MAXYEAR else None
+
+
+def _is_after(end: date | datetime, start: date | datetime) -> bool:
+    """Whether `end` is of the same kind as `start` and later (RFC 5545, section 3.8.2.2)."""
+    try:
+        return end > start
+    except TypeError:  # a day and a moment, or moments with a zone and without
+        return False
 
 
 def _text(value: object) -> str | None:
-    return one_line(str(value)) or None if value is not None else None
+    """A text on one line; of several the first."""
+    first = value[0] if isinstance(value, list) else value
+    return one_line(str(first)) or None if first is not None else None
 
 
 def event_words(event: Event, zone_name: str) -> str:

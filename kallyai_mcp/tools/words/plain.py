@@ -3,6 +3,7 @@
 import re
 import unicodedata
 from datetime import UTC, datetime, timedelta, tzinfo
+from typing import Any
 from zoneinfo import ZoneInfo
 
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
@@ -29,8 +30,23 @@ def one_line(text: str) -> str:
 
 def visible(text: str) -> str:
     """`text` with its line breaks, without control characters and whatever is not seen but changes what is read."""
+    if text.isascii() and text.isprintable():
+        return text
     kept = (c for c in text if c in "\n\u200c\u200d" or unicodedata.category(c) not in _BREAKS | _INVISIBLE)
     return _BLANK.sub("", "".join(kept))
+
+
+def visible_throughout(data: Any) -> Any:
+    """JSON-like `data` with each text in it as `visible` leaves it; keys stay as they are."""
+    match data:
+        case str():
+            return visible(data)
+        case dict():
+            return {key: visible_throughout(value) for key, value in data.items()}
+        case list():
+            return [visible_throughout(value) for value in data]
+        case _:
+            return data
 
 
 def quoted(text: str, limit: int | None = None) -> str:

@@ -1,0 +1,85 @@
+"""What no client of the SDK sends, in the bytes of the wire: NaN, infinity, half characters, depths and lengths."""
+
+import json
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import httpx2
+import pytest
+
+from tests.fuzz.agent_side import assert_clear, assert_readable
+from tests.transports.kit import ACCEPT, DIRECTLY, World, serving, world_in
+
+HEADERS = ACCEPT | {"Content-Type": "application/json", "MCP-Protocol-Version": "2025-11-25"}
+CALL = b'"task_category": "general", "task_description": "Ask", "respondent_phone": "+12025550100"'
+
+
+def asking(arguments: bytes) -> bytes:
+    """The message that calls make_call, all right but for `arguments`."""
+    return (
+        b'{"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {"name": "make_call", "arguments": {%s, %s}}}'
+        % (CALL, arguments)
+    )
+
+
+def result(response: httpx2.Response) -> str:
+    """The text of the tool error in `response`."""
+    (data,) = [line.removeprefix("data: ") for line in response.text.splitlines() if line.startswith("data: {")]
+    answered = json.loads(data)["result"]
+    assert answered["isError"]
+    text: str = answered["content"][0]["text"]
+    return text
+
+
+@pytest.fixture
+async def world(tmp_path: Path) -> AsyncIterator[World]:
+    async with world_in(tmp_path) as world:
+        yield world
+
+
+WRONG = {
+    b'"wait_seconds": NaN': "wait_seconds: nan is not a finite number.",
+    b'"wait_seconds": 1e999': "wait_seconds: inf is not a finite number.",
+    b'"wait_seconds": -Infinity': "wait_seconds: -inf is not a finite number.",
+    b'"party_size": 1e999': "party_size: inf is not a finite number.",
+    b'"party_size": NaN': "party_size: nan is not a finite number.",
+    b'"party_size": ' + b"9" * 400: "party_size: 99999999999999999999999999999…",
+    b'"party_size": 4, "party_size": 51': "party_size: 51 is over 50.",
+    b'"party_size": -0': "party_size: 0 is under 1.",
+    b'"user_name": ' + b"[" * 150 + b"]" * 150: "user_name: a list is not a text.",
+    b'"user_name": ' + b'{"a":' * 150 + b"1" + b"}" * 150: "user_name: an object is not a text.",
+    b'"is_urgent": 0.5': "is_urgent: 0.5 is neither true nor false.",
+    b'"\\u0000": 1': '"": make_call has no such argument;',
+}
+"""What JSON can spell, with the line that names it."""
+
+UNREADABLE = (
+    b'"user_name": "\\ud83d"',
+    b'"user_name": "\xff"',
+    b'"user_name": "\x00"',
+    b'"party_size": ' + b"9" * 5_000,
+    b'"user_name": ' + b"[" * 1_000 + b"]" * 1_000,
+    b'"user_name": "x" * 2',
+    b'"user_name": "' + b"x" * 1_000_000 + b'"',
+    b'"user_name": ' + b"[" * 300_000,
+)
+"""What is no JSON, or too deep or too long to be read."""
+
+
+async def test_no_bytes_are_answered_with_a_crash_and_none_ring_anybody(world: World) -> None:
+    async with serving(world.settings()) as url, DIRECTLY.client() as client:
+        for arguments, line in WRONG.items():
+            told = result(await client.post(f"{url}/mcp", content=asking(arguments), headers=HEADERS))
+            assert line in told
+            assert_readable(told)
+            assert_clear(told)
+        for arguments in UNREADABLE:
+            response = await client.post(f"{url}/mcp", content=asking(arguments), headers=HEADERS)
+            assert response.status_code in {400, 413}
+            assert_clear(response.text)
+
+        assert await world.calls() == []
+        response = await client.post(f"{url}/mcp", content=asking(b'"party_size": 4'), headers=HEADERS)
+
+        assert '"isError":false' in response.text
+        assert len(await world.rung()) == 1
