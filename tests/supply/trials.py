@@ -1,0 +1,86 @@
+"""A share of the suite with other versions than the pinned ones: the oldest that pyproject.toml admits, the newest."""
+
+import json
+import os
+import tempfile
+from pathlib import Path
+from typing import Any, Literal
+
+from tests.supply.declared import PYTHON, direct
+from tests.supply.report import Finding
+from tests.supply.uv import run, run_well
+
+SHARE = (
+    "tests/api/test_connection.py",
+    "tests/api/test_sending.py",
+    "tests/auth/hosted/test_hosted_tokens.py",
+    "tests/auth/test_auth_files.py",
+    "tests/auth/test_auth_keyrings.py",
+    "tests/auth/test_auth_loopback.py",
+    "tests/cli/test_demo.py",
+    "tests/cli/test_installing.py",
+    "tests/cli/test_serving.py::test_settings_that_are_empty_count_as_not_set",
+    "tests/dialing/test_guards.py",
+    "tests/dialing/test_redis_connection.py",
+    "tests/sandbox/auth/test_pages.py",
+    "tests/sandbox/auth/test_tokens.py",
+    "tests/sandbox/line",
+    "tests/test_telemetry.py::test_an_otlp_endpoint_gets_metrics_and_traces_when_the_process_ends",
+    "tests/tools/test_catalogue.py",
+    "tests/transports/test_door.py::test_an_app_that_fails_to_start_is_said_to_have_failed_and_leaves_the_port",
+    "tests/transports/test_door.py::test_whoever_comes_too_often_is_told_when_to_come_again",
+    "tests/transports/test_many_servers.py::test_they_count_one_rate_between_them",
+)
+"""What meets every dependency, and each bound that was once too low, in seconds: no browser, and nothing of npm's.
+
+What needs a redis-server is skipped where there is none.
+"""
+
+
+def lowest(_: str | None = None) -> Finding:
+    """The share on the oldest Python, with the oldest version that pyproject.toml admits of each direct dependency."""
+    if run(["uv", "python", "find", "--no-python-downloads", PYTHON]).returncode:
+        return Finding("not asked", f"there is no Python {PYTHON} here")
+    return _tried(PYTHON, "lowest-direct")
+
+
+def newest(python: str | None = None) -> Finding:
+    """The share with the newest version of everything.
+
+    Args:
+        python: A version or an interpreter's path, as uv understands them; else the newest that is installed.
+    """
+    return _tried(python or _newest_python(), "highest")
+
+
+def _newest_python() -> str:
+    listed = ["uv", "python", "list", "--only-installed", "--output-format", "json"]
+    found: list[dict[str, Any]] = json.loads(run_well(listed).stdout)
+    released = [
+        (tuple(map(int, python["version"].split("."))), str(python["path"]))
+        for python in found
+        if python["implementation"] == "cpython" and python["variant"] == "default"
+        if python["version"].replace(".", "").isdigit()
+    ]
+    return max(released)[1]
+
+
+def _tried(python: str, resolution: Literal["lowest-direct", "highest"]) -> Finding:
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
+        own = str(Path(folder) / ("Scripts/python.exe" if os.name == "nt" else "bin/python"))
+        run_well(["uv", "venv", "--quiet", "--allow-existing", "--python", python, folder])
+        asked = ("--requirements", "pyproject.toml", "--all-extras", "--group", "dev", "--editable", ".")
+        run_well(["uv", "pip", "install", "--quiet", "--python", own, "--resolution", resolution, *asked])
+        which = "import platform; print(platform.python_version())"
+        title = f"Python {run_well([own, '-c', which]).stdout.strip()}"
+        options = ("-n", "0", "-q", "--tb=short", "-p", "no:cacheprovider")
+        done = run([own, "-m", "pytest", *options, *SHARE])
+        lines = done.stdout.strip().splitlines() or ["nothing was said"]
+        if not done.returncode:
+            return Finding("passed", f"{title}: {lines[-1]}")
+        versions = run_well(["uv", "pip", "list", "--python", own, "--format", "json"]).stdout
+        used = [f"{package['name']} {package['version']}" for package in json.loads(versions)]
+        concerned = ", ".join(package for package in used if package.split()[0] in direct())
+        first = next((number for number, line in enumerate(lines) if line.startswith("=")), 0)  # after the dots
+        said = [*lines[first:][-60:], *done.stderr.strip().splitlines()[-20:]]
+        return Finding("failed", f"{title}: {lines[-1]}", [*said, f"with {concerned}"])
