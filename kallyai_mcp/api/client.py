@@ -37,6 +37,8 @@ MAX_REDIRECTS = 3
 
 _parsed = lru_cache(maxsize=64)(httpx.URL)
 
+_LONGEST_ID = 1000
+
 _SECRETS = {"refresh_token", "client_secret", "code", "id_token", "identity_token"}
 
 
@@ -293,9 +295,9 @@ def _seen_from(request: httpx.Request, error: KallyAIError) -> KallyAIError:
 
 
 def _call_path(call_id: str) -> str:
-    # As a path these would lead to another endpoint.
-    if call_id in {"", ".", ".."}:
-        raise NotFound("There is no call without an id", code="call_not_found")
+    # As a path the first three would lead to another endpoint; httpx takes no URL of over 64 kB.
+    if call_id in {"", ".", ".."} or len(call_id) > _LONGEST_ID:
+        raise NotFound("There is no call of such an id", code="call_not_found")
     return f"/v1/calls/{quote(call_id, safe='', errors='replace')}"
 
 

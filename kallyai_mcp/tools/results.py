@@ -5,6 +5,8 @@ from datetime import datetime
 from mcp.types import CallToolResult, ContentBlock, TextContent
 from pydantic import BaseModel, Field
 
+from kallyai_mcp.tools.words.plain import visible_throughout
+
 
 class CallAnswer(BaseModel):
     """A call: its outcome, or `in_progress` with what finds it again."""
@@ -98,8 +100,11 @@ class SignInAnswer(BaseModel):
 
 
 def answer(text: str, structure: BaseModel, *further: ContentBlock) -> CallToolResult:
-    """An answer: `text` for the model, `structure` for programs, without what is not known."""
+    """An answer: `text` for the model, `structure` for programs, without what is not known.
+
+    Many a client hands its model the structure alone, so that no text in it holds what can't be seen either.
+    """
     return CallToolResult(
         content=[TextContent(type="text", text=text), *further],
-        structured_content=structure.model_dump(mode="json", exclude_none=True),
+        structured_content=visible_throughout(structure.model_dump(mode="json", exclude_none=True)),
     )

@@ -2,12 +2,13 @@
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
+from inspect import getdoc
 from typing import Any
 
 from mcp.server.mcpserver import Context
 from mcp.server.mcpserver.exceptions import ToolError
 from mcp.server.mcpserver.tools import Tool
-from mcp.types import CallToolResult, ToolAnnotations
+from mcp.types import ToolAnnotations
 from pydantic import ValidationError
 from typing_extensions import override
 
@@ -27,7 +28,6 @@ from kallyai_mcp.tools.desk import Desk
 from kallyai_mcp.tools.signing_in import signs_in
 from kallyai_mcp.tools.words.account import sign_in_link
 from kallyai_mcp.tools.words.errors import error_words
-from kallyai_mcp.tools.words.plain import visible_throughout
 
 Completion = Callable[[Mapping[str, Any], Questions], Awaitable[Mapping[str, Any]]]
 
@@ -69,8 +69,6 @@ class TelephoneTool(Tool):
         """
         try:
             result = await self._answered(arguments, context)
-            if isinstance(result, CallToolResult):  # many a client hands its model this half alone
-                result.structured_content = visible_throughout(result.structured_content)
         except InputRequired as question:  # the same call comes again with the reply
             result = question.result
         return self.fn_metadata.convert_result(result) if convert_result else result
@@ -143,6 +141,7 @@ def telephone_tool(fn: Callable[..., Any], hints: Hints, completed: Completion |
     tool = TelephoneTool.from_function(
         fn,
         title=hints.title,
+        description=getdoc(fn),  # Python 3.13 dedents docstrings, and those before it don't
         annotations=ToolAnnotations(
             title=hints.title,
             read_only_hint=hints.reads_only,

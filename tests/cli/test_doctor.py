@@ -53,9 +53,11 @@ def kept(home: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.fixture
-def app() -> SandboxApp:
+def app() -> Iterator[SandboxApp]:
     """A sandbox on the machine's own clock, as the commands are processes of their own."""
-    return create_app()
+    app = create_app()
+    yield app
+    app.state.sandbox.close()
 
 
 def sign_in(kept: Path, url: str, app: SandboxApp, **changes: Any) -> Tokens:

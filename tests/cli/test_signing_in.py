@@ -1,4 +1,5 @@
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
@@ -13,9 +14,11 @@ from tests.processes import LIMIT, run, started
 
 
 @pytest.fixture
-def app() -> SandboxApp:
+def app() -> Iterator[SandboxApp]:
     """A sandbox on the machine's own clock, as the commands are processes of their own."""
-    return create_app()
+    app = create_app()
+    yield app
+    app.state.sandbox.close()
 
 
 def read_until(stream: "object", wanted: str) -> str:
