@@ -95,6 +95,8 @@ class CallCard {
       this.#heardAt = performance.now();
     } else {
       this.#trouble = textOf(result) || voice.say("uncertain");
+      // make_call's errors say first whether anything was dialled.
+      if (this.#input && !this.#call) this.#sure = this.#trouble.startsWith("Not dialled");
     }
     this.#follow(before);
     this.#show();
@@ -286,7 +288,6 @@ class CallCard {
     announce(voice.say("ringing", { party: this.#party }));
     const result = await this.#host.callTool("make_call", args).catch(() => null);
     if (result) {
-      this.#sure = true; // an error of make_call says that nothing was dialled
       this.#take(result);
       if (this.#status === "needs_confirmation") this.#askToRing();
       else this.#tell();

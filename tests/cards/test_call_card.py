@@ -5,12 +5,15 @@ from typing import Any
 
 import anyio
 import pytest
+from mcp.types import CallToolResult, TextContent
 from playwright.async_api import expect
 
+from kallyai_mcp.api.errors import AnswerLost
 from kallyai_mcp.sandbox.app import SandboxApp
 from kallyai_mcp.sandbox.line.numbers import TEST_NUMBERS
 from kallyai_mcp.sandbox.line.twists import STRANGE_SPEECH
 from kallyai_mcp.tools.results import SpokenLine, TranscriptAnswer, answer
+from kallyai_mcp.tools.words.errors import error_words
 from tests.cards.conftest import Open
 from tests.cards.kit import NEW_YORK
 from tests.odd_service import odd_service
@@ -200,6 +203,16 @@ async def test_a_refusal_shows_why(agent: Agent, open_card: Open) -> None:
 
     await expect(chat.card.locator("#status")).to_have_text("Not done")
     await expect(chat.card.get_by_text("Not dialled")).to_be_visible()
+
+
+async def test_an_error_that_does_not_say_that_nothing_was_dialled_is_no_refusal(open_card: Open) -> None:
+    text = error_words(AnswerLost("the connection broke"), dials=True)
+    chat = await open_card()
+    await chat.give(Answer(CallToolResult(content=[TextContent(text=text)], is_error=True)), BISTRO)
+
+    await expect(chat.card.locator("#status")).to_have_text("Unknown")
+    await expect(chat.card.get_by_text("so the number may have been rung")).to_be_visible()
+    await expect(chat.button("Ring again…")).to_be_hidden()
 
 
 async def test_a_transcript_alone_finds_out_which_call_it_is_of(agent: Agent, open_card: Open) -> None:
