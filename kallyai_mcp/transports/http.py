@@ -22,7 +22,7 @@ from starlette.routing import BaseRoute, Route
 
 from kallyai_mcp.tools.desk import Desk
 from kallyai_mcp.transports.door import METADATA_PATH, Door, DoorKeeper, metadata
-from kallyai_mcp.transports.patience import PromptBody
+from kallyai_mcp.transports.patience import OrderlyEnd, PromptBody
 
 _log = logging.getLogger(__name__)
 
@@ -94,6 +94,7 @@ def http_app(
     middleware = [Middleware(DoorKeeper, door=door), Middleware(PromptBody), *within]
     if door.origins:
         middleware.insert(0, _cors(door))
+    middleware.insert(0, Middleware(OrderlyEnd))
     return Starlette(routes=routes, middleware=middleware, lifespan=lifespan)
 
 

@@ -69,6 +69,36 @@ class PromptBody:
             await late(scope, receive, send)
 
 
+class OrderlyEnd:
+    """ASGI middleware: what is still being answered when the server stops ends as it stands, such as a stream.
+
+    uvicorn cancels a request's task then, and only then, and would log it as a failure of the app.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one connection."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        started = False
+
+        async def watched(message: Message) -> None:
+            nonlocal started
+            started = True
+            await send(message)
+
+        try:
+            await self._app(scope, receive, watched)
+        except asyncio.CancelledError:
+            if started:
+                await send({"type": "http.response.body"})
+            else:
+                await PlainTextResponse("The server stops", 503)(scope, receive, send)
+
+
 class PromptProtocol(AutoHTTPProtocol):  # type: ignore[misc, valid-type]  # uvicorn chooses the class at run time
     """uvicorn's HTTP, except that headers that don't arrive in time end the connection.
 

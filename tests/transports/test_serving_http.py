@@ -7,8 +7,10 @@ import time
 from pathlib import Path
 
 import anyio
+import anyio.to_thread
 import httpx2
 import pytest
+from mcp import Client
 
 from kallyai_mcp.sandbox.faults import Fault, FaultPlan
 from tests.processes import run, started
@@ -122,6 +124,22 @@ def test_sigterm_ends_it_within_two_seconds_with_a_call_under_way_and_a_stream_o
 
     assert code == 0
     assert took < 2
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGTERM to be told by")
+async def test_a_client_that_listens_when_it_is_told_to_stop_is_no_failure(tmp_path: Path) -> None:
+    with started(tmp_path, "serve", "--transport", "http", "--port", "0", "--sandbox") as process:
+        url = address_of(process)
+        with anyio.fail_after(LIMIT):
+            async with Client(f"{url}/mcp") as client, client.listen(resources_list_changed=True):
+                process.send_signal(signal.SIGTERM)
+                code = await anyio.to_thread.run_sync(process.wait, LIMIT)
+        assert process.stderr is not None
+        said = process.stderr.read()
+
+    assert code == 0
+    assert "Exception" not in said
+    assert "CancelledError" not in said
 
 
 def address_of(process: subprocess.Popen[str]) -> str:
