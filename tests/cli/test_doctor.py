@@ -27,12 +27,13 @@ from kallyai_mcp.auth.files import FileStore
 from kallyai_mcp.auth.tokens import Tokens
 from kallyai_mcp.dialing.records import Record, Scope, State
 from kallyai_mcp.dialing.sqlite_ledger import SqliteLedger
-from kallyai_mcp.sandbox.app import SandboxApp, create_app
+from kallyai_mcp.sandbox.app import SandboxApp
 from kallyai_mcp.sandbox.serve import running
 from tests.cli.machine import at_home, do, given
 from tests.odd_service import odd_service
 from tests.processes import COMMAND, LIMIT, run
 from tests.redis_server import free_port
+from tests.sandbox.kit import sandbox_app
 
 NOWHERE = "http://127.0.0.1:9"
 
@@ -55,9 +56,8 @@ def kept(home: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.fixture
 def app() -> Iterator[SandboxApp]:
     """A sandbox on the machine's own clock, as the commands are processes of their own."""
-    app = create_app()
-    yield app
-    app.state.sandbox.close()
+    with sandbox_app() as app:
+        yield app
 
 
 def sign_in(kept: Path, url: str, app: SandboxApp, **changes: Any) -> Tokens:

@@ -8,17 +8,17 @@ import anyio.to_thread
 import pytest
 
 from kallyai_mcp.sandbox import visitor
-from kallyai_mcp.sandbox.app import SandboxApp, create_app
+from kallyai_mcp.sandbox.app import SandboxApp
 from kallyai_mcp.sandbox.serve import running
 from tests.processes import LIMIT, run, started
+from tests.sandbox.kit import sandbox_app
 
 
 @pytest.fixture
 def app() -> Iterator[SandboxApp]:
     """A sandbox on the machine's own clock, as the commands are processes of their own."""
-    app = create_app()
-    yield app
-    app.state.sandbox.close()
+    with sandbox_app() as app:
+        yield app
 
 
 def read_until(stream: "object", wanted: str) -> str:

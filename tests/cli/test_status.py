@@ -3,6 +3,7 @@
 import json
 import subprocess
 import time
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -18,16 +19,18 @@ from kallyai_mcp.cli.status import bar
 from kallyai_mcp.dialing.guards import Consent, GuardRails, Oddity
 from kallyai_mcp.dialing.records import Record, Scope, State
 from kallyai_mcp.dialing.sqlite_ledger import SqliteLedger
-from kallyai_mcp.sandbox.app import SandboxApp, create_app
+from kallyai_mcp.sandbox.app import SandboxApp
 from kallyai_mcp.sandbox.serve import running
 from tests.odd_service import odd_service
 from tests.processes import run
+from tests.sandbox.kit import sandbox_app
 
 
 @pytest.fixture
-def app() -> SandboxApp:
+def app() -> Iterator[SandboxApp]:
     """A sandbox on the machine's own clock, as the commands are processes of their own; its calls take no time."""
-    return create_app(speed=100_000)
+    with sandbox_app(speed=100_000) as app:
+        yield app
 
 
 def sign_in(home: Path, url: str, app: SandboxApp, account: str = "acct-personal") -> Tokens:

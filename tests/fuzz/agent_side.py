@@ -16,9 +16,9 @@ from typing import Any, Self
 import anyio
 
 from kallyai_mcp.sandbox import calls_store
-from kallyai_mcp.sandbox.app import SandboxApp, create_app
+from kallyai_mcp.sandbox.app import SandboxApp
 from tests.fuzz.arguments import PLACED, SCHEMAS
-from tests.sandbox.kit import ManualClock
+from tests.sandbox.kit import ManualClock, sandbox_app
 from tests.telephone import BISTRO, Answer, settings_in, telephone
 
 NOW = datetime(2026, 1, 25, 15, 30, tzinfo=UTC)
@@ -80,8 +80,7 @@ class Seen:
 async def use(tool: str, arguments: Mapping[str, Any], mode: str) -> Seen:
     """Use a tool, once, on a telephone of its own; a call that it asks about by `PLACED` is made first."""
     clock = ManualClock(NOW)
-    app = create_app(clock=clock)
-    with tempfile.TemporaryDirectory() as home, anyio.fail_after(LIMIT):
+    with tempfile.TemporaryDirectory() as home, anyio.fail_after(LIMIT), sandbox_app(clock=clock) as app:
         async with telephone(settings_in(Path(home)), mode=mode, clock=clock, app=app) as agent:
             before = []
             if arguments.get("call_id") == PLACED:

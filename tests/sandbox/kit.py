@@ -1,17 +1,30 @@
 """What the sandbox's tests share besides fixtures: a clock to turn, and the fixtures' types."""
 
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import contextmanager
 from datetime import datetime, timedelta
 from typing import Any
 
 import anyio
 import httpx
 
+from kallyai_mcp.sandbox.app import SandboxApp, create_app
+
 SignIn = Callable[..., dict[str, str]]
 Body = Callable[..., dict[str, Any]]
 Dial = Callable[..., Coroutine[Any, Any, httpx.Response]]
 Reference = Callable[[str], Any]
 SameShape = Callable[[Any, Any], None]
+
+
+@contextmanager
+def sandbox_app(**options: Any) -> Iterator[SandboxApp]:
+    """A sandbox of its own, with `create_app`'s options; closed at the end of the block."""
+    app = create_app(**options)
+    try:
+        yield app
+    finally:
+        app.state.sandbox.close()
 
 
 class ManualClock:

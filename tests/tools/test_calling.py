@@ -3,11 +3,11 @@ from pathlib import Path
 import anyio
 import pytest
 
-from kallyai_mcp.sandbox.app import SandboxApp, create_app
+from kallyai_mcp.sandbox.app import SandboxApp
 from kallyai_mcp.sandbox.faults import Fault, FaultPlan
 from kallyai_mcp.sandbox.line.numbers import TEST_NUMBERS
 from kallyai_mcp.settings import Settings
-from tests.sandbox.kit import ManualClock
+from tests.sandbox.kit import ManualClock, sandbox_app
 from tests.telephone import BISTRO, Agent, telephone
 
 NUMBERS = {entry.outcome: entry.number for entry in reversed(TEST_NUMBERS)}
@@ -152,10 +152,12 @@ async def test_get_call_knows_calls_of_yesterdays_server(
     settings: Settings, mode: str, clock: ManualClock, tmp_path: Path
 ) -> None:
     data = tmp_path / "sandbox.db"
-    async with telephone(settings, mode=mode, clock=clock, app=create_app(data=data, clock=clock)) as agent:
-        made = await agent.use("make_call", BISTRO)
-    async with telephone(settings, mode=mode, clock=clock, app=create_app(data=data, clock=clock)) as agent:
-        answer = await agent.use("get_call", call_id=made.data["call_id"])
+    with sandbox_app(data=data, clock=clock) as served:
+        async with telephone(settings, mode=mode, clock=clock, app=served) as agent:
+            made = await agent.use("make_call", BISTRO)
+    with sandbox_app(data=data, clock=clock) as served:
+        async with telephone(settings, mode=mode, clock=clock, app=served) as agent:
+            answer = await agent.use("get_call", call_id=made.data["call_id"])
 
     assert answer.text == made.text
 
@@ -251,15 +253,17 @@ async def test_a_call_left_under_way_is_settled_by_the_next_server(
 ) -> None:
     data = tmp_path / "sandbox.db"
     clock.hold()
-    async with telephone(settings, mode=mode, clock=clock, app=create_app(data=data, clock=clock)) as agent:
-        left = await agent.use("make_call", BISTRO, wait_seconds=0)
-        with anyio.fail_after(5):
-            await clock.sleepers(1)
-    async with telephone(settings, mode=mode, clock=clock, app=create_app(data=data, clock=clock)) as agent:
-        shown = await agent.use("list_calls")
-        clock.advance(minutes=5)
-        ended = await agent.use("get_call", call_id=left.data["tracking_id"], wait_seconds=30)
-        again = await agent.use("make_call", BISTRO, wait_seconds=0)
+    with sandbox_app(data=data, clock=clock) as served:
+        async with telephone(settings, mode=mode, clock=clock, app=served) as agent:
+            left = await agent.use("make_call", BISTRO, wait_seconds=0)
+            with anyio.fail_after(5):
+                await clock.sleepers(1)
+    with sandbox_app(data=data, clock=clock) as served:
+        async with telephone(settings, mode=mode, clock=clock, app=served) as agent:
+            shown = await agent.use("list_calls")
+            clock.advance(minutes=5)
+            ended = await agent.use("get_call", call_id=left.data["tracking_id"], wait_seconds=30)
+            again = await agent.use("make_call", BISTRO, wait_seconds=0)
 
     assert left.data["tracking_id"] in shown.text
     assert ended.text.startswith("Done: ")

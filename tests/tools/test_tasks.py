@@ -12,10 +12,10 @@ from starlette.requests import Request
 
 from kallyai_mcp.auth.stores import open_store
 from kallyai_mcp.auth.tokens import Tokens
-from kallyai_mcp.sandbox.app import SandboxApp, create_app
+from kallyai_mcp.sandbox.app import SandboxApp
 from kallyai_mcp.settings import Settings
 from tests.odd_service import odd_service
-from tests.sandbox.kit import ManualClock
+from tests.sandbox.kit import ManualClock, sandbox_app
 from tests.telephone import BISTRO, Agent, settings_in, telephone
 from tests.tools.task_client import (
     NUMBERS,
@@ -107,8 +107,9 @@ async def test_the_result_is_what_make_call_would_have_answered(
     async with client_of(settings_in(tmp_path / "tasks"), clock, app) as client:
         task = await ended(client.session, (await call(client, arguments))["taskId"])
     plainly, another = settings_in(tmp_path / "plain"), ManualClock(START)
-    async with telephone(plainly, mode="auto", clock=another, app=create_app(clock=another)) as agent:
-        answered = await call(agent.client, arguments)
+    with sandbox_app(clock=another) as served:
+        async with telephone(plainly, mode="auto", clock=another, app=served) as agent:
+            answered = await call(agent.client, arguments)
 
     assert task["status"] == "completed"
     assert nameless(task["result"]) == nameless(answered)
