@@ -31,6 +31,18 @@ class NotStarted(Exception):  # noqa: N818 - what it says is all there is to say
     """What the app does when it starts has failed."""
 
 
+class _Watched:
+    """An ASGI `send` that remembers whether the answer has begun."""
+
+    def __init__(self, send: Send) -> None:
+        self._send = send
+        self.started = False
+
+    async def __call__(self, message: Message) -> None:
+        self.started = True
+        await self._send(message)
+
+
 class PromptBody:
     """ASGI middleware: a body that takes too long to arrive is answered with 408."""
 
@@ -42,8 +54,9 @@ class PromptBody:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        complete = started = False
+        complete = False
         deadline: float | None = None
+        watched = _Watched(send)
 
         async def in_time() -> Message:
             nonlocal complete, deadline
@@ -55,15 +68,10 @@ class PromptBody:
             complete = not message.get("more_body", False)
             return message
 
-        async def watched(message: Message) -> None:
-            nonlocal started
-            started = True
-            await send(message)
-
         try:
             await self._app(scope, in_time, watched)
         except TimeoutError:
-            if complete or started:
+            if complete or watched.started:
                 raise
             late = PlainTextResponse("The request did not arrive in time", 408, headers={"Connection": "close"})
             await late(scope, receive, send)
@@ -83,17 +91,11 @@ class OrderlyEnd:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        started = False
-
-        async def watched(message: Message) -> None:
-            nonlocal started
-            started = True
-            await send(message)
-
+        watched = _Watched(send)
         try:
             await self._app(scope, receive, watched)
         except asyncio.CancelledError:
-            if started:
+            if watched.started:
                 await send({"type": "http.response.body"})
             else:
                 await PlainTextResponse("The server stops", 503)(scope, receive, send)

@@ -16,16 +16,12 @@ import sys
 import tempfile
 import time
 import warnings
-from collections.abc import AsyncIterator, Iterable, Sequence
-from contextlib import asynccontextmanager
-from functools import partial
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import anyio
 from mcp import MCPDeprecationWarning
-from starlette.types import ASGIApp
 
-from kallyai_mcp.transports.patience import serve_app
 from tests.bench.measured import free_ports, serving
 from tests.conformance.expected import EXPECTED, SPECS, TASKS, TELEPHONE, TELEPHONE_ALONE
 from tests.conformance.fixture.server import fixture_app
@@ -35,6 +31,7 @@ from tests.conformance.judging import Verdict, judged, stale
 from tests.conformance.npm import Tools, installed
 from tests.conformance.suite import Outcome, Server, Suite
 from tests.processes import COMMAND, environment
+from tests.transports.kit import served
 
 
 def main() -> int:
@@ -83,7 +80,7 @@ async def _run(tools: Tools, folder: Path, began: float) -> int:
 
 async def _conformance(suites: Sequence[Suite], telephone: str, folder: Path) -> list[Outcome]:
     outcomes: list[Outcome] = []
-    async with _served(fixture_app()) as fixture, _served(tasks_app(folder / "tasks")) as calls_as_tasks:
+    async with served(fixture_app()) as fixture, served(tasks_app(folder / "tasks")) as calls_as_tasks:
 
         async def take_in(suite: Suite, server: Server, url: str) -> None:
             for spec in SPECS[suite.release]:
@@ -106,24 +103,6 @@ def _belongs(outcome: Outcome) -> bool:
     if outcome.server == "fixture":
         return outcome.scenario not in TELEPHONE_ALONE
     return outcome.server == "tasks" or outcome.scenario in TELEPHONE
-
-
-@asynccontextmanager
-async def _served(app: ASGIApp) -> AsyncIterator[str]:
-    """`app` on a free port; yields its base URL."""
-    urls: list[str] = []
-    up = anyio.Event()
-
-    def ready(url: str) -> None:
-        urls.append(url)
-        up.set()
-
-    async with anyio.create_task_group() as tasks:
-        tasks.start_soon(partial(serve_app, app, "127.0.0.1", 0, ready=ready))
-        with anyio.fail_after(30):
-            await up.wait()
-        yield urls[0]
-        tasks.cancel_scope.cancel()
 
 
 def _print_table(verdicts: Iterable[Verdict], versions: dict[str, str]) -> None:

@@ -14,6 +14,7 @@ import httpx2
 from mcp import Client
 from mcp.client.sse import sse_client
 from mcp.client.streamable_http import streamable_http_client
+from starlette.types import ASGIApp
 
 from kallyai_mcp.cli.admission import Place
 from kallyai_mcp.cli.http import build_app
@@ -89,9 +90,8 @@ async def world_in(home: Path) -> AsyncIterator[World]:
 
 
 @asynccontextmanager
-async def serving(settings: Settings, *, auth: str = "none") -> AsyncIterator[str]:
-    """Our server; yields its base URL."""
-    app = build_app(settings, Place("127.0.0.1", 0, auth, sandbox=False, speed=1))
+async def served(app: ASGIApp) -> AsyncIterator[str]:
+    """`app` on a free port; yields its base URL."""
     urls: list[str] = []
     up = anyio.Event()
 
@@ -105,6 +105,13 @@ async def serving(settings: Settings, *, auth: str = "none") -> AsyncIterator[st
             await up.wait()
         yield urls[0]
         tasks.cancel_scope.cancel()
+
+
+@asynccontextmanager
+async def serving(settings: Settings, *, auth: str = "none") -> AsyncIterator[str]:
+    """Our server; yields its base URL."""
+    async with served(build_app(settings, Place("127.0.0.1", 0, auth, sandbox=False, speed=1))) as url:
+        yield url
 
 
 @dataclass(frozen=True)
