@@ -19,6 +19,25 @@ def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
     return 2 * (os.cpu_count() or 1)
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """`--no-skips`: fail when a test was skipped; for CI, which installs every program that the tests need."""
+    parser.addoption("--no-skips", action="store_true", help="fail the run when a test was skipped")
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """Name the skipped tests that `--no-skips` forbids."""
+    if config.getoption("--no-skips") and (skipped := terminalreporter.stats.get("skipped")):
+        terminalreporter.write_line(f"--no-skips: {len(skipped)} tests were skipped; the reasons are above", red=True)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Fail a run with `--no-skips` that skipped a test."""
+    reporter = session.config.pluginmanager.get_plugin("terminalreporter")  # the workers of xdist have none
+    if session.config.getoption("--no-skips") and reporter is not None and reporter.stats.get("skipped"):
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
 @pytest.fixture
 def anyio_backend() -> str:
     return "asyncio"  # uvicorn knows no other

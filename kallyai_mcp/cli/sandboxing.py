@@ -35,7 +35,8 @@ def run_sandbox(host: str, port: int, data: Path | None, speed: float) -> None:
         kept = f"in {data}" if data else "in memory, gone when it stops"
         click.echo(f"KallyAI sandbox at {url} (test numbers and accounts: {url}/docs)")
         click.echo(f"State is {kept}. Calls are {speed:g} times as fast as real ones. Ctrl-C stops it.")
-        click.echo(f"To use it: KALLYAI_API_URL={url} kallyai-mcp login")
+        click.echo(f"To use it, set KALLYAI_API_URL={url} and run: kallyai-mcp login")
+        click.echo("Set KALLYAI_CONFIRM=never too, or make_call asks first when it is night where the number is.")
 
     try:
         anyio.run(partial(serve, host, port, data, speed, ready=ready))

@@ -8,7 +8,6 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import anyio
-import pytest
 
 from tests.redis_server import free_port
 from tests.transports.certificates import Certificate
@@ -17,6 +16,9 @@ from tests.transports.kit import LIMIT
 README = Path(__file__).parents[2] / "README.md"
 NAME = "phone.example.com"
 """The server, as the README calls it."""
+
+PROGRAM = shutil.which("nginx", path="/usr/sbin:/usr/local/sbin:/usr/bin:/usr/local/bin:/opt/homebrew/bin")
+"""The program; None on a machine without it."""
 
 _FRAME = """
 daemon off;
@@ -45,9 +47,7 @@ def readme_block() -> str:
 @asynccontextmanager
 async def nginx(folder: Path, certificate: Certificate, *ports: int) -> AsyncIterator[str]:
     """The README's nginx before workers on these two ports, on a free port of 127.0.0.1; yields its base URL."""
-    program = shutil.which("nginx", path="/usr/sbin:/usr/local/sbin:/usr/bin:/usr/local/bin:/opt/homebrew/bin")
-    if program is None:
-        pytest.fail("there is no nginx on this machine (Debian: apt-get install nginx-light)")
+    assert PROGRAM, "the tests that need nginx are skipped where there is none"
     port = free_port()
     changes = {
         "127.0.0.1:8001": f"127.0.0.1:{ports[0]}",
@@ -62,7 +62,7 @@ async def nginx(folder: Path, certificate: Certificate, *ports: int) -> AsyncIte
         block = block.replace(shown, used)
     configuration = folder / "nginx.conf"
     configuration.write_text(_FRAME.format(folder=folder, block=block), encoding="utf-8")
-    command = [program, "-p", str(folder), "-c", str(configuration), "-e", "stderr"]
+    command = [PROGRAM, "-p", str(folder), "-c", str(configuration), "-e", "stderr"]
     process = await anyio.open_process(command, stdin=subprocess.DEVNULL, stdout=None, stderr=None)
     async with process:
         try:

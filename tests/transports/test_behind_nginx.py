@@ -12,10 +12,13 @@ import pytest
 from tests.redis_server import RedisServer
 from tests.transports.certificates import Certificate
 from tests.transports.kit import CALL, ENTRANCES, LIMIT, Via, World, knock, visiting, world_in
-from tests.transports.nginx import NAME, nginx
+from tests.transports.nginx import NAME, PROGRAM, nginx
 from tests.transports.workers import Owners, owners_of, uvicorn
 
-pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="elsewhere 127.0.0.2 is not this machine")
+pytestmark = [
+    pytest.mark.skipif(sys.platform != "linux", reason="elsewhere 127.0.0.2 is not this machine"),
+    pytest.mark.skipif(PROGRAM is None, reason="there is no nginx here (Debian: apt-get install nginx-light)"),
+]
 
 
 @dataclass(frozen=True)
