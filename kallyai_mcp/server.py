@@ -12,15 +12,15 @@ from kallyai_mcp import __version__
 from kallyai_mcp.cards.pages import CALL_CARD_URI, QUOTA_CARD_URI, call_card, quota_card
 from kallyai_mcp.logs import Correlation
 from kallyai_mcp.settings import LogLevel, Settings
-from kallyai_mcp.tools.catalogue import tools
+from kallyai_mcp.tools.call_tool import CallTool
+from kallyai_mcp.tools.catalog import tools
 from kallyai_mcp.tools.completions import complete
-from kallyai_mcp.tools.desk import Desk
+from kallyai_mcp.tools.context import AppContext
+from kallyai_mcp.tools.late_cancellation import LateCancellationMiddleware
 from kallyai_mcp.tools.prompts import known_prompts, prompts
-from kallyai_mcp.tools.resources import at_the_desk, newest_calls, templates
+from kallyai_mcp.tools.resources import newest_calls, templates, with_app_context
+from kallyai_mcp.tools.subscriptions import Subscriptions, listened
 from kallyai_mcp.tools.tasks import CallTasks, listeners_declare_tasks
-from kallyai_mcp.tools.tool import TelephoneTool
-from kallyai_mcp.tools.unheard import Unheard
-from kallyai_mcp.tools.updates import Updates, listened
 
 INSTRUCTIONS = (
     "KallyAI rings people by phone. make_call is a real call to a stranger: make sure of the number and of what the "
@@ -38,38 +38,45 @@ CARDS = {
 
 
 def build_server(
-    open_desk: Callable[[], AbstractAsyncContextManager[Desk]],
+    open_app_context: Callable[[], AbstractAsyncContextManager[AppContext]],
     *,
     log_level: LogLevel = "WARNING",
     keep_days: float = Settings.keep_days,
     request_state: RequestStateSecurity | None = None,
-) -> MCPServer[Desk]:
+) -> MCPServer[AppContext]:
     """Build the server.
 
     Args:
-        open_desk: Opens what the tools work with; entered when the server starts, left when it ends.
+        open_app_context: Opens what the tools work with; entered when the server starts, left when it ends.
         log_level: For the log on stderr.
         keep_days: For how long the desk's ledger keeps a call, in days; clients are told so of their tasks.
         request_state: Protects what clients carry between the rounds of a call; None for a key of this process alone.
     """
 
     @asynccontextmanager
-    async def lifespan(_: MCPServer[Desk]) -> AsyncIterator[Desk]:
-        async with open_desk() as desk, listened(desk) as there:
+    async def lifespan(_: MCPServer[AppContext]) -> AsyncIterator[AppContext]:
+        async with open_app_context() as app_context, listened(app_context) as there:
             yield there
 
-    updates = Updates()
-    server: MCPServer[Desk] = MCPServer(
+    updates = Subscriptions()
+    server: MCPServer[AppContext] = MCPServer(
         "kallyai-mcp",
-        title="KallyAI telephone",
-        description="The telephone for AI agents",
+        title="KallyAI agent_on",
+        description="The agent_on for AI agents",
         instructions=INSTRUCTIONS,
         version=__version__,
         tools=[_with_card(tool) for tool in tools()],
         resources=[newest_calls()],
         lifespan=lifespan,
         extensions=[CallTasks(keep_days=keep_days), _cards()],
-        middleware=[Correlation(), Unheard(), listeners_declare_tasks, updates, at_the_desk, known_prompts],
+        middleware=[
+            Correlation(),
+            LateCancellationMiddleware(),
+            listeners_declare_tasks,
+            updates,
+            with_app_context,
+            known_prompts,
+        ],
         subscriptions=updates,
         log_level=log_level,
         request_state_security=request_state,
@@ -93,7 +100,7 @@ def build_server(
     return server
 
 
-def _with_card(tool: TelephoneTool) -> TelephoneTool:
+def _with_card(tool: CallTool) -> CallTool:
     """`tool`, bound to its card as MCP Apps has it (SEP-1865, "Tool Metadata")."""
     if tool.name in CARDS:
         tool.meta = {"ui": {"resourceUri": CARDS[tool.name]}}

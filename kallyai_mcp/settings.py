@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Literal, TypeVar, get_args
 
 from kallyai_mcp import __version__
-from kallyai_mcp.api.address import check_api_url
+from kallyai_mcp.api.urls import check_api_url
 
 TokenStoreChoice = Literal["auto", "keyring", "file"]
 LogLevel = Literal["DEBUG", "INFO", "WARNING", "ERROR"]

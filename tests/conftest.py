@@ -9,8 +9,8 @@ import pytest
 
 from kallyai_mcp.sandbox.app import SandboxApp, create_app
 from kallyai_mcp.settings import Settings
+from tests.agent import Agent, agent_on, settings_in
 from tests.sandbox.kit import ManualClock
-from tests.telephone import Agent, settings_in, telephone
 
 
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
@@ -70,5 +70,5 @@ def mode(request: pytest.FixtureRequest) -> str:
 @pytest.fixture
 async def agent(settings: Settings, mode: str, clock: ManualClock, app: SandboxApp) -> AsyncIterator[Agent]:
     """An agent whose telephone is the sandbox; each test of it runs in both eras."""
-    async with telephone(settings, mode=mode, clock=clock, app=app) as agent:
+    async with agent_on(settings, mode=mode, clock=clock, app=app) as agent:
         yield agent

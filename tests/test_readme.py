@@ -10,7 +10,7 @@ from kallyai_mcp.cli.clients.known import CLIENTS
 from kallyai_mcp.cli.main import cli
 from kallyai_mcp.sandbox.line.numbers import RULE_EXAMPLES, TEST_NUMBERS
 from kallyai_mcp.settings import Auth, Settings
-from kallyai_mcp.tools.catalogue import tools
+from kallyai_mcp.tools.catalog import tools
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")

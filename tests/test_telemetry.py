@@ -58,13 +58,13 @@ def python(code: str, **environment: str) -> "subprocess.CompletedProcess[str]":
     return done
 
 
-def told(code: str) -> Any:
+def to_result(code: str) -> Any:
     """What `code` prints as JSON, with an SDK that keeps what it is told."""
     return json.loads(python(READ + code).stdout)
 
 
 def test_calls_are_counted_and_timed_by_their_outcome() -> None:
-    points = told("""
+    points = to_result("""
 telemetry.call_ended("success", 90.0)
 telemetry.call_ended("success", 30.0)
 telemetry.call_ended("busy", -1.0)
@@ -85,7 +85,7 @@ print(json.dumps(points()))
 
 
 def test_refusals_are_counted_by_their_code_and_calls_under_way_as_they_are() -> None:
-    points = told("""
+    points = to_result("""
 telemetry.refused("toll_number")
 telemetry.refused("Sample Guest said no")
 within = []
@@ -105,7 +105,7 @@ print(json.dumps([points(), within]))
 
 
 def test_answers_of_the_api_are_timed_by_method_route_and_status() -> None:
-    points = told("""
+    points = to_result("""
 for path in ["/v1/calls", "/v1/calls/abc-1", "/v1/calls/abc-2", "/v1/calls/abc/transcript",
              "/v1/calls/abc/calendar.ics", "/base/v1/users/me/subscription", "/", "/v1/calls/a/b/c"]:
     telemetry.api_answered("GET", path, 200, 0.5)
@@ -126,7 +126,7 @@ print(json.dumps(points()["kallyai.api.duration"]))
 
 
 def test_a_request_to_the_api_is_timed_and_a_span_below_the_one_it_belongs_to() -> None:
-    points, spans = told("""
+    points, spans = to_result("""
 with trace.get_tracer("test").start_as_current_span("tools/call make_call"):
     telemetry.correlate("abc123")
     with telemetry.api_request("GET", "/v1/calls/abc") as request:
@@ -189,7 +189,7 @@ print(json.dumps([points()["kallyai.api.duration"], kept]))
 
 
 def test_a_request_outside_of_any_span_makes_none() -> None:
-    spans = told("""
+    spans = to_result("""
 with telemetry.api_request("GET", "/v1/calls") as request:
     request.status = 200
 telemetry.correlate("abc123")

@@ -6,7 +6,7 @@ from typing import Protocol
 
 import httpx
 
-from kallyai_mcp.api.errors import KallyAIError, NotConnected, NotSignedIn
+from kallyai_mcp.api.errors import KallyAIError, NotConnectedError, NotSignedInError
 
 
 class TokenSource(Protocol):
@@ -16,7 +16,7 @@ class TokenSource(Protocol):
         """A token that is good for the next minute at least, renewed first where necessary.
 
         Raises:
-            NotSignedIn: There is none, and none can be had without the user.
+            NotSignedInError: There is none, and none can be had without the user.
         """
         ...
 
@@ -24,7 +24,7 @@ class TokenSource(Protocol):
         """A token other than `rejected`, which the service has just refused with 401.
 
         Raises:
-            NotSignedIn: There is none, and none can be had without the user.
+            NotSignedInError: There is none, and none can be had without the user.
         """
         ...
 
@@ -53,8 +53,8 @@ class Bearer(httpx.Auth):
         """Called by httpx for each request.
 
         Raises:
-            NotSignedIn: There is no token that could be sent.
-            NotConnected: The token had to be renewed first, and that failed: this request was not acted on.
+            NotSignedInError: There is no token that could be sent.
+            NotConnectedError: The token had to be renewed first, and that failed: this request was not acted on.
         """
         if not same_origin(request.url, self._origin):
             request.headers.pop("Authorization", None)
@@ -74,11 +74,11 @@ class Bearer(httpx.Auth):
 async def _obtain(pending: Awaitable[str]) -> str:
     try:
         token = await pending
-    except (NotSignedIn, NotConnected):
+    except (NotSignedInError, NotConnectedError):
         raise
     except KallyAIError as error:
         # An answer lost while renewing says nothing about the request that waits for the token: that one never left.
-        raise NotConnected(
+        raise NotConnectedError(
             f"The sign-in could not be renewed, so the request was not sent: {error.message}",
             reason=error.code,
             correlation_id=error.correlation_id,
@@ -86,5 +86,5 @@ async def _obtain(pending: Awaitable[str]) -> str:
         ) from error
     if not token or not token.isascii() or not token.isprintable() or " " in token:
         # The HTTP library would refuse it too, and quote it in its error.
-        raise NotSignedIn("The access token at hand is damaged and can't be sent; sign in again")
+        raise NotSignedInError("The access token at hand is damaged and can't be sent; sign in again")
     return token

@@ -11,10 +11,17 @@ from urllib.parse import quote
 
 import httpx
 
-from kallyai_mcp.api import address
-from kallyai_mcp.api.address import check_api_url
+from kallyai_mcp.api import urls
 from kallyai_mcp.api.bearer import Bearer, TokenSource, same_origin
-from kallyai_mcp.api.errors import AnswerLost, KallyAIError, NotFound, NotSignedIn, ServiceError, Unavailable
+from kallyai_mcp.api.error_responses import refusal
+from kallyai_mcp.api.errors import (
+    KallyAIError,
+    NotFoundError,
+    NotSignedInError,
+    ResponseLostError,
+    ServiceError,
+    UnavailableError,
+)
 from kallyai_mcp.api.models import (
     BillingPortal,
     Call,
@@ -26,9 +33,17 @@ from kallyai_mcp.api.models import (
     TokenGrant,
     Transcript,
 )
-from kallyai_mcp.api.reading import Answer, read_calendar, read_model
-from kallyai_mcp.api.refusals import refusal
-from kallyai_mcp.api.wire import ASGIApp, NotWorthWaiting, Timeouts, broken, in_process, over_network, with_retries
+from kallyai_mcp.api.responses import Answer, read_calendar, read_model
+from kallyai_mcp.api.transport import (
+    ASGIApp,
+    RetryTooLongError,
+    Timeouts,
+    broken,
+    in_process,
+    over_network,
+    with_retries,
+)
+from kallyai_mcp.api.urls import check_api_url
 from kallyai_mcp.telemetry import api_request
 
 __all__ = ["KallyAI", "Timeouts", "TokenSource", "check_api_url"]
@@ -45,9 +60,9 @@ _SECRETS = {"refresh_token", "client_secret", "code", "id_token", "identity_toke
 class KallyAI:
     """KallyAI's service, as the reference describes it. Close it with `aclose`, or use it as an async context manager.
 
-    Any method may raise `NotConnected` (nothing was sent), `AnswerLost` (it may have been acted on), `UnreadableAnswer`
-    or a class of `ServiceError`; those that need a sign-in also `NotSignedIn`. A GET is tried again on 429, 502, 503,
-    504 and broken connections; a POST never is, but for once after a 401 with a renewed token.
+    Any method may raise `NotConnectedError` (nothing was sent), `ResponseLostError` (it may have been acted on),
+    `UnreadableResponseError`, or a class of `ServiceError`; those that need a sign-in also `NotSignedInError`. A GET is
+    tried again on 429, 502, 503, 504 and broken connections; a POST only once, after a 401, with a renewed token.
 
     Args:
         base_url: Where KallyAI answers: https, or http on a loopback address (any name for an `app`).
@@ -132,8 +147,8 @@ class KallyAI:
             The call with its outcome; `is_final` says whether it really has one.
 
         Raises:
-            UnreadableAnswer: The call was made, but the answer has no `call_id`.
-            ServiceError: It was refused; with `Unavailable` it may have been made.
+            UnreadableResponseError: The call was made, but the answer has no `call_id`.
+            ServiceError: It was refused; with `UnavailableError` it may have been made.
         """
         body = CallCreateRequest(submission=submission, timezone=timezone, session_id=session_id)
         headers = {} if idempotency_key is None else {"Idempotency-Key": _header("idempotency_key", idempotency_key)}
@@ -148,15 +163,15 @@ class KallyAI:
         return read_model(CallList, await self._signed(request))
 
     async def get_call(self, call_id: str) -> Call:
-        """One call; `NotFound` when there is none of this id."""
+        """One call; `NotFoundError` when there is none of this id."""
         return read_model(Call, await self._signed(self._request("GET", _call_path(call_id))))
 
     async def get_transcript(self, call_id: str) -> Transcript:
-        """What was said in a call; `NotFound` when nothing was, `Forbidden` without the scope `transcripts:read`."""
+        """What was said in a call; `NotFoundError` when nothing was, `ForbiddenError` without `transcripts:read`."""
         return read_model(Transcript, await self._signed(self._request("GET", f"{_call_path(call_id)}/transcript")))
 
     async def get_calendar(self, call_id: str) -> str:
-        """The appointment of a call as the text of an .ics file (RFC 5545); `NotFound` when it made none."""
+        """The appointment of a call as the text of an .ics file (RFC 5545); `NotFoundError` when it made none."""
         headers = {"Accept": "text/calendar, application/json;q=0.5"}
         request = self._request("GET", f"{_call_path(call_id)}/calendar.ics", headers=headers)
         return read_calendar(await self._signed(request))
@@ -183,7 +198,7 @@ class KallyAI:
         """
         try:
             await self._send(self._request("GET", "/"), None, ())
-        except Unavailable:
+        except UnavailableError:
             raise
         except ServiceError:
             return
@@ -223,8 +238,8 @@ class KallyAI:
         """Tokens for an identity token of Apple's ("Apple Sign-In")."""
         return await self._grant("/v1/auth/apple/token", json={"identity_token": identity_token})
 
-    cli_auth_url = staticmethod(address.cli_auth_url)
-    authorize_url = staticmethod(address.authorize_url)
+    cli_auth_url = staticmethod(urls.cli_auth_url)
+    authorize_url = staticmethod(urls.authorize_url)
 
     # The way there and back
 
@@ -240,7 +255,7 @@ class KallyAI:
 
     async def _signed(self, request: httpx.Request) -> Answer:
         if self._bearer is None:
-            raise NotSignedIn("This client has no sign-in")
+            raise NotSignedInError("This client has no sign-in")
         return await self._send(request, self._bearer, ())
 
     async def _send(self, request: httpx.Request, auth: Bearer | None, secrets: tuple[str, ...]) -> Answer:
@@ -265,7 +280,7 @@ class KallyAI:
         """An answer, or why there is none: to be raised outside, since what httpx raised can quote the header."""
         try:
             return await self._follow(request, auth)
-        except NotWorthWaiting as given_up:
+        except RetryTooLongError as given_up:
             return given_up.response
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             return broken(error, self._origin.netloc.decode("ascii"), answered="answered" in request.extensions)
@@ -284,7 +299,7 @@ class KallyAI:
 def _seen_from(request: httpx.Request, error: KallyAIError) -> KallyAIError:
     """A POST that is answered with 303 was acted on; only its answer is elsewhere (RFC 9110, 15.4.4)."""
     if request.method == "POST" and error.status == httpx.codes.SEE_OTHER:
-        return AnswerLost(
+        return ResponseLostError(
             error.message,
             code=error.code,
             status=error.status,
@@ -297,7 +312,7 @@ def _seen_from(request: httpx.Request, error: KallyAIError) -> KallyAIError:
 def _call_path(call_id: str) -> str:
     # As a path the first three would lead to another endpoint; httpx takes no URL of over 64 kB.
     if call_id in {"", ".", ".."} or len(call_id) > _LONGEST_ID:
-        raise NotFound("There is no call of such an id", code="call_not_found")
+        raise NotFoundError("There is no call of such an id", code="call_not_found")
     return f"/v1/calls/{quote(call_id, safe='', errors='replace')}"
 
 

@@ -1,32 +1,31 @@
 """Everything that can go wrong between this program and KallyAI, as one tree.
 
 * KallyAIError
-  x NotConnected          nothing was sent
-  x AnswerLost            sent, but no complete answer came: it may have been acted on
-  x NotSignedIn           there is no token that could be sent
-  x UnreadableAnswer      a success whose body is not what the reference says: it was acted on
-  x GuardRailHit          a setting of this server forbids the call, so nothing was sent
+  x NotConnectedError          nothing was sent
+  x ResponseLostError            sent, but no complete answer came: it may have been acted on
+  x NotSignedInError           there is no token that could be sent
+  x UnreadableResponseError      a success whose body is not what the reference says: it was acted on
+  x PolicyError          a setting of this server forbids the call, so nothing was sent
   x ServiceError          the service answered with an error
-    - BadRequest          400, 409, 422 and other 4xx
+    - BadRequestError          400, 409, 422 and other 4xx
     - Unauthorized        401
-    - QuotaExceeded       402
-    - BudgetRefused       402: budget_exceeded, budget_approval_required, soft_cap_reached
+    - QuotaExceededError       402
+    - BudgetError       402: budget_exceeded, budget_approval_required, soft_cap_reached
     - Forbidden           403
-    - BotCheck            403 or 503 with a web page in place of data
-    - NumberRefused       missing_phone_number, emergency_number, toll_number, blocked_number,
+    - BotCheckError            403 or 503 with a web page in place of data
+    - NumberRefusedError       missing_phone_number, emergency_number, toll_number, blocked_number,
                           suppression_violation, phone_not_provisioned
-    - PlaceRefused        country_restriction, unsupported_country
-    - ContentRefused      safety_violation, scheduling_violation, consent_denied, unsupported_language
-    - NotFound            404: call_not_found, transcript_not_found, recording_not_found
-    - RateLimited         429
+    - CountryRefusedError        country_restriction, unsupported_country
+    - ContentRefusedError      safety_violation, scheduling_violation, consent_denied, unsupported_language
+    - NotFoundError            404: call_not_found, transcript_not_found, recording_not_found
+    - RateLimitedError         429
     - Unavailable         5xx
 
 The service's `code` chooses the class before its status does (`error_class`). The codes are those of the reference's
 "Error Code Reference" and the further ones seen in the wild.
 """
 
-# The names are the design's: each says what happened, and `raise NotSignedIn(...)` reads as a sentence.
-# ruff: noqa: N818
+# The names are the design's: each says what happened, and `raise NotSignedInError(...)` reads as a sentence.
 
 import re
 import unicodedata
@@ -90,31 +89,31 @@ class KallyAIError(Exception):
         return f"{type(self).__name__}({self.message!r}, code={self.code!r}, status={self.status!r})"
 
 
-class NotConnected(KallyAIError):
+class NotConnectedError(KallyAIError):
     """Nothing was sent: no name, no connection, no TLS, no free connection, or no way to renew the sign-in."""
 
     default_code = "connection_failed"
 
 
-class AnswerLost(KallyAIError):
+class ResponseLostError(KallyAIError):
     """The request left, but no complete answer came back; the service may have acted on it."""
 
     default_code = "answer_lost"
 
 
-class NotSignedIn(KallyAIError):
+class NotSignedInError(KallyAIError):
     """There is no usable sign-in, so nothing was sent (or what was sent was turned away with 401)."""
 
     default_code = "not_signed_in"
 
 
-class UnreadableAnswer(KallyAIError):
+class UnreadableResponseError(KallyAIError):
     """The service answered with a success whose body is not what the reference says; it did act on the request."""
 
     default_code = "unreadable_answer"
 
 
-class GuardRailHit(KallyAIError):
+class PolicyError(KallyAIError):
     """A setting of this server forbids the call, so nothing was sent.
 
     Attributes:
@@ -147,19 +146,19 @@ class ServiceError(KallyAIError):
     default_code = "service_error"
 
 
-class BadRequest(ServiceError):
+class BadRequestError(ServiceError):
     """The request is not acceptable as it is (400, 409, 422 and 4xx without a class of their own)."""
 
     default_code = "bad_request"
 
 
-class Unauthorized(ServiceError):
+class UnauthorizedError(ServiceError):
     """The token is missing, expired or not accepted (401: `missing_token`, `token_expired`)."""
 
     default_code = "unauthorized"
 
 
-class QuotaExceeded(ServiceError):
+class QuotaExceededError(ServiceError):
     """The plan's minutes, calls or credits are used up (402; the reference's "QuotaExceededResponse").
 
     Attributes:
@@ -200,94 +199,94 @@ class QuotaExceeded(ServiceError):
         self.upgrade_url = upgrade_url
 
 
-class BudgetRefused(ServiceError):
+class BudgetError(ServiceError):
     """A budget set for the account forbids the call, or wants an approval first."""
 
     default_code = "budget_exceeded"
 
 
-class Forbidden(ServiceError):
+class ForbiddenError(ServiceError):
     """The sign-in lacks a permission, such as the scope `transcripts:read` (403)."""
 
     default_code = "forbidden"
 
 
-class BotCheck(ServiceError):
+class BotCheckError(ServiceError):
     """A check for bots in front of the service answered with a web page; the service itself saw nothing."""
 
     default_code = "bot_check"
 
 
-class NumberRefused(ServiceError):
+class NumberRefusedError(ServiceError):
     """The service will not dial this number."""
 
     default_code = "number_refused"
 
 
-class PlaceRefused(ServiceError):
+class CountryRefusedError(ServiceError):
     """The service does not dial this country, or not from the account's region."""
 
     default_code = "unsupported_country"
 
 
-class ContentRefused(ServiceError):
+class ContentRefusedError(ServiceError):
     """The service will not make a call of this content, date, consent or language."""
 
     default_code = "content_refused"
 
 
-class NotFound(ServiceError):
+class NotFoundError(ServiceError):
     """The call, transcript, recording or address does not exist (404)."""
 
     default_code = "not_found"
 
 
-class RateLimited(ServiceError):
+class RateLimitedError(ServiceError):
     """Too many requests; see `retry_after` (429)."""
 
     default_code = "rate_limited"
 
 
-class Unavailable(ServiceError):
+class UnavailableError(ServiceError):
     """The service failed or is out of order (5xx); whether it acted on the request is not known."""
 
     default_code = "unavailable"
 
 
 CODES: dict[str, type[ServiceError]] = {
-    "quota_exceeded": QuotaExceeded,
-    "missing_phone_number": NumberRefused,
-    "emergency_number": NumberRefused,
-    "toll_number": NumberRefused,
-    "blocked_number": NumberRefused,
-    "suppression_violation": NumberRefused,
-    "safety_violation": ContentRefused,
-    "scheduling_violation": ContentRefused,
-    "consent_denied": ContentRefused,
-    "country_restriction": PlaceRefused,
-    "unsupported_country": PlaceRefused,
-    "unsupported_language": ContentRefused,
-    "missing_token": Unauthorized,
-    "forbidden": Forbidden,
-    "call_not_found": NotFound,
-    "transcript_not_found": NotFound,
+    "quota_exceeded": QuotaExceededError,
+    "missing_phone_number": NumberRefusedError,
+    "emergency_number": NumberRefusedError,
+    "toll_number": NumberRefusedError,
+    "blocked_number": NumberRefusedError,
+    "suppression_violation": NumberRefusedError,
+    "safety_violation": ContentRefusedError,
+    "scheduling_violation": ContentRefusedError,
+    "consent_denied": ContentRefusedError,
+    "country_restriction": CountryRefusedError,
+    "unsupported_country": CountryRefusedError,
+    "unsupported_language": ContentRefusedError,
+    "missing_token": UnauthorizedError,
+    "forbidden": ForbiddenError,
+    "call_not_found": NotFoundError,
+    "transcript_not_found": NotFoundError,
     # Beyond the reference, seen in the wild:
-    "rate_limited": RateLimited,
-    "token_expired": Unauthorized,
-    "recording_not_found": NotFound,
-    "phone_not_provisioned": NumberRefused,
-    "budget_exceeded": BudgetRefused,
-    "budget_approval_required": BudgetRefused,
-    "soft_cap_reached": BudgetRefused,
+    "rate_limited": RateLimitedError,
+    "token_expired": UnauthorizedError,
+    "recording_not_found": NotFoundError,
+    "phone_not_provisioned": NumberRefusedError,
+    "budget_exceeded": BudgetError,
+    "budget_approval_required": BudgetError,
+    "soft_cap_reached": BudgetError,
 }
 """Which class a code of the service belongs to, whatever its status."""
 
 _STATUSES: dict[int, type[ServiceError]] = {
-    HTTPStatus.UNAUTHORIZED: Unauthorized,
-    HTTPStatus.PAYMENT_REQUIRED: QuotaExceeded,
-    HTTPStatus.FORBIDDEN: Forbidden,
-    HTTPStatus.NOT_FOUND: NotFound,
-    HTTPStatus.TOO_MANY_REQUESTS: RateLimited,
+    HTTPStatus.UNAUTHORIZED: UnauthorizedError,
+    HTTPStatus.PAYMENT_REQUIRED: QuotaExceededError,
+    HTTPStatus.FORBIDDEN: ForbiddenError,
+    HTTPStatus.NOT_FOUND: NotFoundError,
+    HTTPStatus.TOO_MANY_REQUESTS: RateLimitedError,
 }
 
 
@@ -306,5 +305,5 @@ def error_class(code: str | None, status: int) -> type[ServiceError]:
     if status in _STATUSES:
         return _STATUSES[status]
     if 400 <= status < 500:
-        return BadRequest
-    return Unavailable if 500 <= status < 600 else ServiceError
+        return BadRequestError
+    return UnavailableError if 500 <= status < 600 else ServiceError

@@ -1,24 +1,23 @@
 """What can go wrong with a sign-in, beyond what the API itself says.
 
 * KallyAIError
-  x NotSignedIn
-    - SignInTimedOut      nobody came back from the sign-in page in time
-    - SignInRefused       the sign-in page sent an error back
-  x StoreFailed           where the sign-in is kept can't be used
-  x SignInBusy            another process holds on to the sign-in
+  x NotSignedInError
+    - SignInTimeoutError      nobody came back from the sign-in page in time
+    - SignInRefusedError       the sign-in page sent an error back
+  x TokenStoreError           where the sign-in is kept can't be used
+  x SignInBusyError            another process holds on to the sign-in
 * ValueError
-  x WrongAddress          a pasted address is not ours
+  x WrongAddressError          a pasted address is not ours
 
 No message here, and no error that one of these is raised from, holds a token or a part of one.
 """
 
 # Named for what happened, as in `api.errors`.
-# ruff: noqa: N818
 
-from kallyai_mcp.api.errors import KallyAIError, NotSignedIn
+from kallyai_mcp.api.errors import KallyAIError, NotSignedInError
 
 
-class SignInTimedOut(NotSignedIn):
+class SignInTimeoutError(NotSignedInError):
     """Nobody came back from the sign-in page in time."""
 
     default_code = "sign_in_timed_out"
@@ -27,7 +26,7 @@ class SignInTimedOut(NotSignedIn):
         super().__init__("Nobody finished signing in before the link expired. Ask for a new link and open it.")
 
 
-class SignInRefused(NotSignedIn):
+class SignInRefusedError(NotSignedInError):
     """The sign-in page sent an error back in place of tokens; `reason` is its code, such as `access_denied`."""
 
     default_code = "sign_in_refused"
@@ -40,13 +39,13 @@ class SignInRefused(NotSignedIn):
         super().__init__(f"{what} To try again, ask for a new link and open it.", reason=error)
 
 
-class StoreFailed(KallyAIError):
+class TokenStoreError(KallyAIError):
     """A sign-in can't be read from, written to or removed from where it is kept."""
 
     default_code = "token_store_failed"
 
 
-class SignInBusy(KallyAIError):
+class SignInBusyError(KallyAIError):
     """Another process held on to the sign-in for longer than a renewal takes."""
 
     default_code = "sign_in_busy"
@@ -55,5 +54,5 @@ class SignInBusy(KallyAIError):
         super().__init__("Another kallyai-mcp process holds the sign-in and has not let go. Try again in a minute.")
 
 
-class WrongAddress(ValueError):
+class WrongAddressError(ValueError):
     """A pasted address is not the one that the sign-in page sent the browser to; the message says how it differs."""

@@ -12,8 +12,8 @@ from urllib.parse import parse_qs, urlsplit
 import anyio
 
 from kallyai_mcp.api.models import TokenGrant
-from kallyai_mcp.auth.errors import SignInRefused, SignInTimedOut, WrongAddress
-from kallyai_mcp.auth.listener import Reply, Request, listening
+from kallyai_mcp.auth.errors import SignInRefusedError, SignInTimeoutError, WrongAddressError
+from kallyai_mcp.auth.loopback_listener import Reply, Request, listening
 from kallyai_mcp.auth.pages import HEADERS, Kind, page
 
 SIGN_IN_SECONDS = 300.0
@@ -58,7 +58,7 @@ class LoopbackSignIn:
         self._timeout = timeout
         self._linger = linger
         self._state = secrets.token_urlsafe(32)
-        self._answer: TokenGrant | SignInRefused | None = None
+        self._answer: TokenGrant | SignInRefusedError | None = None
         self._answered = anyio.Event()
         self._page: Kind | None = None
         self._shown = anyio.Event()
@@ -95,14 +95,14 @@ class LoopbackSignIn:
             What the page sent.
 
         Raises:
-            SignInRefused: The page sent an error, as when the user cancels.
-            SignInTimedOut: Nobody came back in time.
+            SignInRefusedError: The page sent an error, as when the user cancels.
+            SignInTimeoutError: Nobody came back in time.
         """
         with anyio.move_on_after(self._deadline - anyio.current_time()):
             await self._answered.wait()
         if self._answer is None:
-            raise SignInTimedOut
-        if isinstance(self._answer, SignInRefused):
+            raise SignInTimeoutError
+        if isinstance(self._answer, SignInRefusedError):
             raise self._answer
         return self._answer
 
@@ -113,20 +113,20 @@ class LoopbackSignIn:
             pasted: The whole address, which starts with `redirect_uri`.
 
         Raises:
-            WrongAddress: It is another address, or one of another sign-in. This one goes on waiting.
+            WrongAddressError: It is another address, or one of another sign-in. This one goes on waiting.
         """
         text = "".join(pasted.split()).strip("\"'<>")
         try:
             parts = urlsplit(text if "://" in text else f"http://{text}")
         except ValueError:
-            raise WrongAddress("That is not an address.") from None
+            raise WrongAddressError("That is not an address.") from None
         if parts.scheme != "http" or parts.netloc.lower() not in self._hosts or parts.path not in ("", "/"):
-            raise WrongAddress(f"That is not the right address: it has to start with {self.redirect_uri}/?")
+            raise WrongAddressError(f"That is not the right address: it has to start with {self.redirect_uri}/?")
         verdict = self._take(parts.query)
         if verdict == "wrong":
-            raise WrongAddress("That address is incomplete, or of another sign-in. Copy the whole address bar.")
+            raise WrongAddressError("That address is incomplete, or of another sign-in. Copy the whole address bar.")
         if verdict in ("used", "late"):
-            raise WrongAddress("This sign-in is over already.")
+            raise WrongAddressError("This sign-in is over already.")
 
     def _take(self, query: str) -> _Verdict:
         fields = _fields(query)
@@ -163,7 +163,7 @@ class LoopbackSignIn:
             return Reply(200, page(self._page, accepted), headers, self._shown.set)
         verdict = self._take(request.query)
         if verdict == "taken":
-            self._page = "failed" if isinstance(self._answer, SignInRefused) else "done"
+            self._page = "failed" if isinstance(self._answer, SignInRefusedError) else "done"
             return Reply(303, b"", {**HEADERS, "Location": f"/{self._page}"})
         return show({"wrong": 400, "used": 409, "late": 410}[verdict], verdict)
 
@@ -177,12 +177,12 @@ def _fields(query: str) -> dict[str, str] | None:
     return {name: one[0] for name, one in values.items()} if all(len(one) == 1 for one in values.values()) else None
 
 
-def _read(fields: dict[str, str]) -> TokenGrant | SignInRefused | None:
+def _read(fields: dict[str, str]) -> TokenGrant | SignInRefusedError | None:
     """The answer in `fields`, whose state is right; None when it is none."""
     if "error" in fields:
         # Shown to a user and an agent, so anything that doesn't look like an error code is not passed on.
         error = fields["error"]
-        return SignInRefused(error if _ERROR.fullmatch(error) else "no reason that could be shown")
+        return SignInRefusedError(error if _ERROR.fullmatch(error) else "no reason that could be shown")
     access_token, refresh_token = fields.get("access_token", ""), fields.get("refresh_token", "")
     if not _TOKEN.fullmatch(access_token) or (refresh_token and not _TOKEN.fullmatch(refresh_token)):
         return None

@@ -10,11 +10,11 @@ from pathlib import Path
 import anyio
 from anyio import to_thread
 
-from kallyai_mcp.api.errors import AnswerLost, BadRequest, KallyAIError, NotSignedIn, Unauthorized
+from kallyai_mcp.api.errors import BadRequestError, KallyAIError, NotSignedInError, ResponseLostError, UnauthorizedError
 from kallyai_mcp.api.models import TokenGrant
-from kallyai_mcp.auth.errors import SignInBusy, StoreFailed
-from kallyai_mcp.auth.locks import Stamp, one_process
-from kallyai_mcp.auth.stores import TokenStore
+from kallyai_mcp.auth.errors import SignInBusyError, TokenStoreError
+from kallyai_mcp.auth.process_lock import Stamp, one_process
+from kallyai_mcp.auth.token_store import TokenStore
 from kallyai_mcp.auth.tokens import Tokens
 
 _log = logging.getLogger(__name__)
@@ -81,12 +81,12 @@ class Session:
         """A token for the next request, renewed if it ends within a minute.
 
         Raises:
-            NotSignedIn: Nobody is signed in, or the sign-in has ended and can't be renewed.
+            NotSignedInError: Nobody is signed in, or the sign-in has ended and can't be renewed.
             KallyAIError: It has ended, and the service could not be reached to renew it.
         """
         tokens = await self.current()
         if tokens is None:
-            raise NotSignedIn(f"Not signed in to KallyAI. {_SIGN_IN}")
+            raise NotSignedInError(f"Not signed in to KallyAI. {_SIGN_IN}")
         if tokens.expires_within(EARLY, self._clock()):
             tokens = await self._renewed_in_time(tokens)
         return tokens.access_token.get_secret_value()
@@ -95,12 +95,12 @@ class Session:
         """A token other than `rejected`, which the service has turned away with 401.
 
         Raises:
-            NotSignedIn: The sign-in can't be renewed.
+            NotSignedInError: The sign-in can't be renewed.
             KallyAIError: The service could not be reached to renew it.
         """
         tokens = await self.current()
         if tokens is None:
-            raise NotSignedIn(f"Not signed in to KallyAI. {_SIGN_IN}")
+            raise NotSignedInError(f"Not signed in to KallyAI. {_SIGN_IN}")
         if not self._replaces(tokens, rejected):
             tokens = await self._renewed(rejected)
         return tokens.access_token.get_secret_value()
@@ -109,7 +109,7 @@ class Session:
         """The tokens of whoever is signed in, as they are now, perhaps expired; None when nobody is.
 
         Raises:
-            StoreFailed: That can't be told.
+            TokenStoreError: That can't be told.
         """
         if self._tokens is None or self._stamp.read() != self._seen:
             await self._reread()
@@ -119,7 +119,7 @@ class Session:
         """Sign in with what the sign-in page gave, in place of whoever was signed in; returns the tokens.
 
         Raises:
-            StoreFailed: They can't be kept; nothing has changed.
+            TokenStoreError: They can't be kept; nothing has changed.
         """
         tokens = Tokens.from_grant(grant, self._clock())
         async with self._one_task, self._one_process():
@@ -130,7 +130,7 @@ class Session:
         """Forget the sign-in, here and in every other process.
 
         Raises:
-            StoreFailed: It may still be where it was kept.
+            TokenStoreError: It may still be where it was kept.
         """
         async with self._one_task, self._one_process():
             with anyio.CancelScope(shield=True):
@@ -144,7 +144,7 @@ class Session:
             return tokens
         try:
             return await self._renewed(tokens.access_token.get_secret_value())
-        except NotSignedIn:
+        except NotSignedInError:
             raise
         except KallyAIError as error:
             if tokens.expires_within(0, self._clock()):
@@ -174,13 +174,13 @@ class Session:
         async with self._one_process() as alone:
             tokens = await self._reread()
             if tokens is None:
-                raise NotSignedIn(f"Signed out of KallyAI. {_SIGN_IN}")
+                raise NotSignedInError(f"Signed out of KallyAI. {_SIGN_IN}")
             if self._replaces(tokens, stale):
                 return tokens
             if tokens.refresh_token is None:
-                raise NotSignedIn(f"The sign-in has ended and can't be renewed. {_SIGN_IN}")
+                raise NotSignedInError(f"The sign-in has ended and can't be renewed. {_SIGN_IN}")
             if not alone:
-                raise SignInBusy
+                raise SignInBusyError
             return await self._exchanged_to_the_end(tokens, tokens.refresh_token.get_secret_value())
 
     async def _exchanged_to_the_end(self, tokens: Tokens, refresh_token: str) -> Tokens:
@@ -205,14 +205,14 @@ class Session:
             with anyio.fail_after(RENEWAL_SECONDS):
                 grant = await self._refresh(refresh_token)
         except TimeoutError:
-            raise AnswerLost("KallyAI took too long to renew the sign-in. Try again.") from None
-        except (Unauthorized, BadRequest) as error:
+            raise ResponseLostError("KallyAI took too long to renew the sign-in. Try again.") from None
+        except (UnauthorizedError, BadRequestError) as error:
             if error.status in _PASSING:
                 raise
             newer = await self._reread()
             if newer is not None and self._replaces(newer, tokens.access_token.get_secret_value()):
                 return newer
-            raise NotSignedIn(
+            raise NotSignedInError(
                 f"KallyAI no longer accepts this sign-in. {_SIGN_IN}",
                 status=error.status,
                 reason=error.code,
@@ -222,7 +222,7 @@ class Session:
         self._tokens = renewed
         try:
             await self._save(renewed)
-        except StoreFailed as error:
+        except TokenStoreError as error:
             _log.warning("%s The renewed sign-in lasts until this process ends.", error)
         return renewed
 
@@ -265,8 +265,8 @@ class StaticTokens:
         return self._token
 
     async def renew(self, rejected: str) -> str:  # noqa: ARG002 - it can't be renewed, whichever it was
-        """Always raises `NotSignedIn`, which names the setting."""
-        raise NotSignedIn(
+        """Always raises `NotSignedInError`, which names the setting."""
+        raise NotSignedInError(
             "KallyAI does not accept the token in KALLYAI_ACCESS_TOKEN. Put a new one there, or remove the setting and "
             "sign in with `kallyai-mcp login`."
         )

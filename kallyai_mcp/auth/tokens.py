@@ -8,7 +8,7 @@ from typing import Annotated, Any, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError
 
-from kallyai_mcp.api.errors import UnreadableAnswer
+from kallyai_mcp.api.errors import UnreadableResponseError
 from kallyai_mcp.api.models import TokenGrant
 
 _WHO_LIMIT = 100
@@ -58,7 +58,7 @@ class Tokens(BaseModel):
             previous: The tokens that `grant` renews; what it leaves out is kept from them.
 
         Raises:
-            UnreadableAnswer: The access token has characters that no header can carry.
+            UnreadableResponseError: The access token has characters that no header can carry.
         """
         kept = previous or None
         try:
@@ -70,7 +70,9 @@ class Tokens(BaseModel):
                 lineage=kept.lineage if kept else _digest("lineage", grant.access_token.get_secret_value()),
             )
         except ValidationError:
-            raise UnreadableAnswer("KallyAI answered with something that is not a token. Sign in again.") from None
+            raise UnreadableResponseError(
+                "KallyAI answered with something that is not a token. Sign in again."
+            ) from None
 
     @classmethod
     def from_document(cls, document: object) -> Self:

@@ -9,24 +9,24 @@ from typing import TYPE_CHECKING, Protocol
 import anyio
 from anyio.abc import TaskGroup
 
-from kallyai_mcp.api.errors import KallyAIError, NotSignedIn
-from kallyai_mcp.dialing.dialler import Dialler
-from kallyai_mcp.dialing.guards import GuardRails
-from kallyai_mcp.dialing.records import Scope
-from kallyai_mcp.dialing.rules import Rules
+from kallyai_mcp.api.errors import KallyAIError, NotSignedInError
+from kallyai_mcp.calls.policy import CallPolicy
+from kallyai_mcp.calls.records import AccountKey
+from kallyai_mcp.calls.service import CallService
+from kallyai_mcp.calls.timing import Timing
 from kallyai_mcp.settings import Settings
 from kallyai_mcp.tools.confirmations import Confirmations
-from kallyai_mcp.tools.desk import Desk, SignedIn, SignInLink
+from kallyai_mcp.tools.context import AppContext, SignedIn, SignInLink
 
 if TYPE_CHECKING:
     from kallyai_mcp.api.client import KallyAI
     from kallyai_mcp.api.models import TokenGrant
     from kallyai_mcp.auth.session import Session
-    from kallyai_mcp.auth.signin import SignIn
-    from kallyai_mcp.auth.stores import TokenStore
+    from kallyai_mcp.auth.sign_in import SignIn
+    from kallyai_mcp.auth.token_store import TokenStore
     from kallyai_mcp.auth.tokens import Tokens
-    from kallyai_mcp.cli.keys import Keys
-    from kallyai_mcp.dialing.ledger import Ledger
+    from kallyai_mcp.calls.ledger.base import Ledger
+    from kallyai_mcp.cli.shared_keys import Keys
     from kallyai_mcp.sandbox.app import SandboxApp
     from kallyai_mcp.sandbox.state import Sandbox
 
@@ -75,7 +75,7 @@ class Connection:
         """Where the sign-in is kept; None where tokens come from elsewhere."""
         if self.embedded or self._callers or self.settings.access_token is not None:
             return None
-        from kallyai_mcp.auth.stores import open_store
+        from kallyai_mcp.auth.token_store import open_store
 
         return open_store(self.settings.token_store, self.settings.home, self.settings.api_url)
 
@@ -94,7 +94,7 @@ class Connection:
         if self.embedded:
             return _EmbeddedTokens(lambda: self._sandbox().state.sandbox)
         if self._callers:
-            from kallyai_mcp.auth.callers import CallerTokens
+            from kallyai_mcp.auth.caller_tokens import CallerTokens
 
             return CallerTokens()
         if self.settings.access_token is not None:
@@ -125,32 +125,32 @@ class Connection:
                 raise KallyAIError(str(error), code="bad_environment") from None
         return self._api
 
-    async def scope(self) -> Scope:
+    async def scope(self) -> AccountKey:
         """Whose calls are placed now.
 
         Raises:
-            NotSignedIn: Nobody is signed in.
+            NotSignedInError: Nobody is signed in.
         """
         tokens = await self.credentials.current()
         if tokens is None:
-            raise NotSignedIn("Not signed in to KallyAI. `kallyai-mcp login` signs in through the browser.")
-        return Scope(EMBEDDED_URL if self.embedded else self.settings.api_url, tokens.account)
+            raise NotSignedInError("Not signed in to KallyAI. `kallyai-mcp login` signs in through the browser.")
+        return AccountKey(EMBEDDED_URL if self.embedded else self.settings.api_url, tokens.account)
 
     def ledger(self) -> "Ledger":
         """The ledger: what all workers share in Redis, or else this user's file."""
         if self.settings.redis_url is not None:
-            from kallyai_mcp.dialing.redis_ledger import RedisLedger
+            from kallyai_mcp.calls.ledger.redis_ledger import RedisLedger
 
             return RedisLedger(self.settings.redis_url, keep=timedelta(days=self.settings.keep_days + 1))
-        from kallyai_mcp.dialing.sqlite_ledger import SqliteLedger
+        from kallyai_mcp.calls.ledger.sqlite import SqliteLedger
 
         return SqliteLedger(self.settings.home / "ledger.db")
 
     @cached_property
     def keys(self) -> "Keys":
         """The secret keys of this process, or those that it shares with other workers."""
-        from kallyai_mcp.auth.hosted.seals import keys_from
-        from kallyai_mcp.cli.keys import Keys
+        from kallyai_mcp.auth.oauth_server.sealed_tokens import keys_from
+        from kallyai_mcp.cli.shared_keys import Keys
 
         given = self.settings.secret_keys
         return Keys(self.settings.redis_url, keys_from(given) if given is not None else ())
@@ -203,7 +203,7 @@ class _EmbeddedTokens:
         return await self.access_token()
 
 
-class _FrontDesk:
+class _SignInService:
     """The tools' reception: who is signed in, and a link for whoever is not."""
 
     def __init__(self, connection: Connection, tasks: TaskGroup, *, links: bool) -> None:
@@ -229,7 +229,7 @@ class _FrontDesk:
         if session is None or not self._links:
             return None
         if self._sign_in is None:
-            from kallyai_mcp.auth.signin import SignIn  # late: whoever is signed in needs no listener
+            from kallyai_mcp.auth.sign_in import SignIn  # late: whoever is signed in needs no listener
 
             self._sign_in = SignIn(session, self._connection.sign_in_url, self._tasks)
         pending = await self._sign_in.begin()
@@ -238,13 +238,13 @@ class _FrontDesk:
 
 
 @asynccontextmanager
-async def open_desk(
+async def open_app_context(
     connection: Connection,
     *,
     now: Callable[[], datetime] | None = None,
     timezone: str | None = None,
     links: bool = True,
-) -> AsyncIterator[Desk]:
+) -> AsyncIterator[AppContext]:
     """What the tools work with, for as long as a server runs.
 
     Args:
@@ -257,17 +257,17 @@ async def open_desk(
     settings = connection.settings
     try:
         async with anyio.create_task_group() as tasks:
-            rules = Rules(
+            rules = Timing(
                 recent=settings.same_call_seconds, settle=settings.settle_seconds, keep_days=settings.keep_days
             )
-            guards = guard_rails(settings)
-            async with Dialler(
+            guards = call_policy(settings)
+            async with CallService(
                 connection.api, connection.scope, connection.ledger, rules=rules, guards=guards, now=now
-            ) as dialler:
-                yield Desk(
+            ) as calls:
+                yield AppContext(
                     api=connection.api,
-                    dialler=dialler,
-                    reception=_FrontDesk(connection, tasks, links=links),
+                    calls=calls,
+                    sign_in=_SignInService(connection, tasks, links=links),
                     timezone=timezone or local_timezone(),
                     wait_seconds=settings.wait_seconds,
                     now=now,
@@ -282,9 +282,9 @@ async def open_desk(
             await connection.close()
 
 
-def guard_rails(settings: Settings) -> GuardRails:
+def call_policy(settings: Settings) -> CallPolicy:
     """What the settings let be rung."""
-    return GuardRails(
+    return CallPolicy(
         confirm=settings.confirm or "auto",
         calls_per_hour=settings.calls_per_hour,
         calls_per_day=settings.calls_per_day,

@@ -16,8 +16,8 @@ import click
 
 from kallyai_mcp.api.errors import KallyAIError
 from kallyai_mcp.cli.connection import Connection
-from kallyai_mcp.cli.sandboxing import need_sandbox
-from kallyai_mcp.cli.signing_in import sign_in
+from kallyai_mcp.cli.login import sign_in
+from kallyai_mcp.cli.sandbox import need_sandbox
 from kallyai_mcp.settings import Settings
 
 _SPEED = 20
@@ -67,12 +67,12 @@ class Stage:
 def run_demo() -> int:
     """Run the demo, printing each step; returns the exit code: 0 only if each answer was what it should be."""
     need_sandbox()
-    from kallyai_mcp.sandbox.visitor import VisitorError
+    from kallyai_mcp.sandbox.browser_client import BrowserClientError
 
     failures: list[str] = []
     try:
         anyio.run(_demo)
-    except* (DemoError, KallyAIError, VisitorError, OSError) as group:
+    except* (DemoError, KallyAIError, BrowserClientError, OSError) as group:
         failures = [str(error) for error in _leaves(group)]
     for failure in failures:
         click.secho(f"\nThe demo failed: {failure}", fg="red", err=True)
@@ -195,9 +195,9 @@ async def _sign_in(settings: Settings) -> None:
 
 
 async def _play_browser(link: str) -> None:
-    from kallyai_mcp.sandbox import visitor
+    from kallyai_mcp.sandbox import browser_client
 
-    page = await anyio.to_thread.run_sync(visitor.sign_in, link)
+    page = await anyio.to_thread.run_sync(browser_client.sign_in, link)
     click.echo(f"   the browser's last page: {page}")
 
 

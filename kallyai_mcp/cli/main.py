@@ -81,15 +81,15 @@ def serve(
     gc.disable()  # what is imported now stays; looking for garbage in it makes a start 6 % longer
     embedded = sandbox or settings.sandbox
     if embedded:
-        from kallyai_mcp.cli.sandboxing import need_sandbox
+        from kallyai_mcp.cli.sandbox import need_sandbox
 
         need_sandbox()
     if transport == "stdio":
-        from kallyai_mcp.cli.serving import serve_over_stdio
+        from kallyai_mcp.cli.serve import serve_over_stdio
 
         serve_over_stdio(settings, sandbox=embedded, speed=speed)
     else:
-        from kallyai_mcp.cli.http import serve_over_http
+        from kallyai_mcp.cli.serve_http import serve_over_http
 
         serve_over_http(settings, host, port, auth=auth or settings.auth, sandbox=embedded, speed=speed)
 
@@ -99,7 +99,7 @@ def serve(
 @click.pass_obj
 def login(settings: Settings, *, no_browser: bool) -> None:
     """Sign in to KallyAI through the browser."""
-    from kallyai_mcp.cli.signing_in import log_in
+    from kallyai_mcp.cli.login import log_in
 
     log_in(settings, browser=not no_browser)
 
@@ -108,7 +108,7 @@ def login(settings: Settings, *, no_browser: bool) -> None:
 @click.pass_obj
 def logout(settings: Settings) -> None:
     """Forget the sign-in on this machine."""
-    from kallyai_mcp.cli.signing_in import log_out
+    from kallyai_mcp.cli.login import log_out
 
     log_out(settings)
 
@@ -141,7 +141,7 @@ def install(*, client: str, name: str, sandbox: bool, only_print: bool) -> None:
 
     Everything else in the file stays as it is, and the file as it was is kept beside it.
     """
-    from kallyai_mcp.cli.installing import install
+    from kallyai_mcp.cli.install import install
 
     install(client, name=name, sandbox=sandbox, only_print=only_print)
 
@@ -151,7 +151,7 @@ def install(*, client: str, name: str, sandbox: bool, only_print: bool) -> None:
 @_name_option
 def uninstall(*, client: str, name: str) -> None:
     """Take this server out of CLIENT's configuration."""
-    from kallyai_mcp.cli.installing import uninstall
+    from kallyai_mcp.cli.install import uninstall
 
     uninstall(client, name=name)
 
@@ -161,7 +161,7 @@ def uninstall(*, client: str, name: str) -> None:
 @click.pass_obj
 def doctor(settings: Settings | SettingsError, *, as_json: bool) -> None:
     """Say what is well, and what is not and how to mend it; the exit code is 0 if all is well."""
-    from kallyai_mcp.cli.doctoring import examine
+    from kallyai_mcp.cli.doctor import examine
 
     raise SystemExit(examine(settings, as_json=as_json))
 
@@ -174,7 +174,7 @@ def doctor(settings: Settings | SettingsError, *, as_json: bool) -> None:
               help="How many times faster than real calls are.")  # fmt: skip
 def sandbox(*, host: str, port: int, data: Path | None, speed: float) -> None:
     """Run a complete KallyAI on this machine, over HTTP."""
-    from kallyai_mcp.cli.sandboxing import run_sandbox
+    from kallyai_mcp.cli.sandbox import run_sandbox
 
     run_sandbox(host, port, data, speed)
 

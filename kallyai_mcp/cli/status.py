@@ -7,17 +7,17 @@ from typing import Any
 
 import click
 
-from kallyai_mcp.api.errors import KallyAIError, NotSignedIn
+from kallyai_mcp.api.errors import KallyAIError, NotSignedInError
 from kallyai_mcp.api.models import Call, Statistics, Subscription
 from kallyai_mcp.auth.tokens import Tokens
+from kallyai_mcp.calls.records import AuditEntry, CallRecord, CallState
 from kallyai_mcp.cli.connection import Connection, local_timezone
 from kallyai_mcp.cli.console import say, width
-from kallyai_mcp.cli.signing_in import run
-from kallyai_mcp.dialing.records import AuditEntry, Record, State
+from kallyai_mcp.cli.login import run
 from kallyai_mcp.settings import Settings
-from kallyai_mcp.tools.words.account import quota
-from kallyai_mcp.tools.words.calls import party_of, record_party
-from kallyai_mcp.tools.words.plain import cut, duration, number, one_line, when, zone_of
+from kallyai_mcp.tools.text.account import quota
+from kallyai_mcp.tools.text.calls import party_of, record_party
+from kallyai_mcp.tools.text.plain import cut, duration, number, one_line, when, zone_of
 
 LAST_CALLS = 5
 AUDIT_ENTRIES = 100
@@ -89,7 +89,7 @@ def show_audit(settings: Settings, *, as_json: bool) -> None:
         parts = [when(entry.at, zone, now), entry.number, one_line(entry.outcome)]
         parts += [f"asked by {one_line(entry.asked_by)}"] if entry.asked_by else []
         parts += [f"consent: {one_line(entry.how)}"] if entry.how else []
-        parts += [f"odd: {', '.join(map(one_line, entry.oddities))}"] if entry.oddities else []
+        parts += [f"odd: {', '.join(map(one_line, entry.risk_flags))}"] if entry.risk_flags else []
         parts += [entry.tracking_id] if entry.tracking_id else []
         say("  ".join(parts))
 
@@ -101,7 +101,7 @@ class _Status:
         self.api_url = api_url
         self.tokens: Tokens | None = None
         self.kept_in: str | None = None
-        self.unsettled: Sequence[Record] | None = None
+        self.unsettled: Sequence[CallRecord] | None = None
         self.statistics: Statistics | None = None
         self.subscription: Subscription | None = None
         self.calls: Sequence[Call] | None = None
@@ -115,7 +115,7 @@ class _Status:
         """
         self.tokens = await connection.credentials.current()
         if self.tokens is None:
-            raise NotSignedIn(_NOBODY)
+            raise NotSignedInError(_NOBODY)
         self.kept_in = connection.store.describe() if connection.store else "KALLYAI_ACCESS_TOKEN"
         ledger_error = await self._look_into_the_ledger(connection)
         api = connection.api()
@@ -212,15 +212,15 @@ def _expiry(tokens: Tokens, zone_name: str, now: datetime) -> list[str]:
     return [f"Access token: good {left}, until {ends.astimezone(zone_of(zone_name)):%Y-%m-%d %H:%M %Z}{renews}"]
 
 
-def _open_row(record: Record, now: datetime) -> str:
-    if record.state is State.UNKNOWN:
+def _open_row(record: CallRecord, now: datetime) -> str:
+    if record.state is CallState.UNKNOWN:
         how = f"unknown, placed {duration(record.elapsed(now))} ago"
     else:
         how = f"under way for {duration(record.elapsed(now))}"
     return f"{how}  {record_party(record).in_row()}  {record.tracking_id}"
 
 
-def _open_document(record: Record) -> dict[str, Any]:
+def _open_document(record: CallRecord) -> dict[str, Any]:
     return {
         "tracking_id": record.tracking_id,
         "call_id": record.call_id,
@@ -245,5 +245,5 @@ def _audit_document(entry: AuditEntry) -> dict[str, Any]:
         "tracking_id": entry.tracking_id,
         "asked_by": entry.asked_by,
         "how": entry.how,
-        "oddities": list(entry.oddities),
+        "oddities": list(entry.risk_flags),
     }

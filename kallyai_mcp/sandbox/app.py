@@ -8,10 +8,10 @@ from fastapi.openapi.utils import get_openapi
 from starlette.types import ASGIApp
 
 from kallyai_mcp.sandbox import auth, billing, calls, controls, docs, pages, users
-from kallyai_mcp.sandbox.boundary import ErrorBoundary
 from kallyai_mcp.sandbox.clock import Clock, SystemClock
+from kallyai_mcp.sandbox.error_middleware import ErrorMiddleware
 from kallyai_mcp.sandbox.errors import install_error_handlers
-from kallyai_mcp.sandbox.faulty import FaultLayer
+from kallyai_mcp.sandbox.fault_middleware import FaultMiddleware
 from kallyai_mcp.sandbox.schemas import ErrorResponse, errors
 from kallyai_mcp.sandbox.state import Sandbox
 
@@ -31,7 +31,7 @@ class SandboxApp(FastAPI):
 
         No middleware of FastAPI's can be outermost: around all of them stands one that answers exceptions with 500.
         """
-        return FaultLayer(super().build_middleware_stack(), self.state.sandbox)
+        return FaultMiddleware(super().build_middleware_stack(), self.state.sandbox)
 
     def openapi(self) -> dict[str, Any]:
         """The OpenAPI document, also at `/openapi.json`."""
@@ -94,5 +94,5 @@ def create_app(*, data: Path | None = None, speed: float = 1.0, clock: Clock | N
     for router in (calls.router, users.router, auth.router, billing.router, controls.router, docs.router, pages.router):
         app.include_router(router)
     install_error_handlers(app)
-    app.add_middleware(ErrorBoundary)
+    app.add_middleware(ErrorMiddleware)
     return app

@@ -12,8 +12,8 @@ from kallyai_mcp.sandbox.accounts import Account
 from kallyai_mcp.sandbox.auth import require
 from kallyai_mcp.sandbox.calls_store import IN_PROGRESS, Call
 from kallyai_mcp.sandbox.errors import ApiError
-from kallyai_mcp.sandbox.faulty import once_placed
-from kallyai_mcp.sandbox.placing import place
+from kallyai_mcp.sandbox.fault_middleware import once_placed
+from kallyai_mcp.sandbox.place_call import place
 from kallyai_mcp.sandbox.schemas import (
     CallCreateRequest,
     CallList,

@@ -7,7 +7,7 @@ from typing import Any
 from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse
 
-from kallyai_mcp.sandbox import pages, rules
+from kallyai_mcp.sandbox import pages, validation
 from kallyai_mcp.sandbox.accounts import ACCOUNTS, SCOPES
 from kallyai_mcp.sandbox.faults import KINDS
 from kallyai_mcp.sandbox.line.numbers import as_rows
@@ -133,10 +133,10 @@ async def docs_page(request: Request) -> HTMLResponse:
         numbers=as_rows(),
         accounts=ACCOUNTS.values(),
         scopes=SCOPES,
-        rules=rules.ORDER,
-        languages=rules.SUPPORTED_LANGUAGES,
-        countries=sorted(rules.SUPPORTED_COUNTRIES),
-        unsafe=rules.UNSAFE,
+        rules=validation.ORDER,
+        languages=validation.SUPPORTED_LANGUAGES,
+        countries=sorted(validation.SUPPORTED_COUNTRIES),
+        unsafe=validation.UNSAFE,
         faults=KINDS,
     )
 

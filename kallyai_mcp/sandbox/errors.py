@@ -32,7 +32,7 @@ class ApiError(Exception):
         self.headers = headers
 
 
-class QuotaExceeded(ApiError):  # noqa: N818 - named as in the reference
+class QuotaExceededError(ApiError):
     """402: the body carries the reference's QuotaExceededResponse beside the standard error."""
 
     def __init__(self, quota: dict[str, Any]) -> None:
@@ -46,7 +46,7 @@ def error_body(error: ApiError) -> dict[str, Any]:
     body: dict[str, Any] = {
         "error": {"code": error.code, "details": details, "correlation_id": str(uuid.uuid4())},
     }
-    if isinstance(error, QuotaExceeded):
+    if isinstance(error, QuotaExceededError):
         body |= error.quota
     return body
 

@@ -14,7 +14,7 @@ from typing import Any
 
 from kallyai_mcp.sandbox import calls_store
 from kallyai_mcp.sandbox.accounts import Account
-from kallyai_mcp.sandbox.errors import QuotaExceeded
+from kallyai_mcp.sandbox.errors import QuotaExceededError
 
 UPGRADE_URL = "https://kallyai.com/pricing"
 """`upgrade_url` of the reference's QuotaExceededResponse."""
@@ -71,11 +71,11 @@ class Usage:
         """Let the account place a call.
 
         Raises:
-            QuotaExceeded: The minutes or the calls of the plan are used up.
+            QuotaExceededError: The minutes or the calls of the plan are used up.
         """
         plan = self.account
         if self.tenths >= plan.minutes_allocated * 10 or self.calls >= plan.calls_allocated:
-            raise QuotaExceeded(
+            raise QuotaExceededError(
                 {
                     "plan_type": plan.plan_type,
                     "minutes_allocated": plan.minutes_allocated,

@@ -15,7 +15,7 @@ from fastapi import FastAPI
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from kallyai_mcp.sandbox.app import create_app
-from kallyai_mcp.sandbox.faulty import CONNECTION
+from kallyai_mcp.sandbox.fault_middleware import CONNECTION
 from kallyai_mcp.sandbox.state import Sandbox
 
 _GRACE_SECONDS = 1  # for answers that are already on their way when the server stops

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field, ValidationError
 
-from kallyai_mcp.dialing.checks import Problem, shortened
+from kallyai_mcp.calls.argument_checks import Problem, shortened
 from kallyai_mcp.settings import WAIT_LIMIT
 
 

@@ -8,7 +8,7 @@ from mcp.server.context import ServerRequestContext
 from mcp.types import CompleteRequestParams, CompleteResult, Completion, ResourceTemplateReference
 
 from kallyai_mcp.api.errors import KallyAIError
-from kallyai_mcp.tools.desk import Desk
+from kallyai_mcp.tools.context import AppContext
 from kallyai_mcp.tools.prompts import LANGUAGES, argument_names
 from kallyai_mcp.tools.uris import CALENDAR, CALL, TRANSCRIPT
 
@@ -19,7 +19,7 @@ _LOOKED_THROUGH = 200
 """How many of the newest calls are looked through: the most that the service gives at once."""
 
 
-async def complete(ctx: ServerRequestContext[Desk, Any], params: CompleteRequestParams) -> CompleteResult:
+async def complete(ctx: ServerRequestContext[AppContext, Any], params: CompleteRequestParams) -> CompleteResult:
     """Handler of completion/complete.
 
     A `call_id` is completed with the account's calls, newest first; a `timezone` with IANA names that begin so, or
@@ -42,11 +42,11 @@ async def complete(ctx: ServerRequestContext[Desk, Any], params: CompleteRequest
     )
 
 
-async def _calls(desk: Desk, template: str, typed: str) -> list[str]:
+async def _calls(app_context: AppContext, template: str, typed: str) -> list[str]:
     """The ids of the newest calls that begin with `typed`; those under way have only a call to show, nothing else."""
     try:
-        under_way = await desk.dialler.unsettled() if template == CALL else []
-        page = await desk.api().list_calls(limit=_LOOKED_THROUGH)
+        under_way = await app_context.calls.unsettled() if template == CALL else []
+        page = await app_context.api().list_calls(limit=_LOOKED_THROUGH)
     except KallyAIError:
         return []
     ids = [record.tracking_id for record in under_way] + [call.call_id for call in page.calls]

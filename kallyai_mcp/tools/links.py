@@ -3,18 +3,18 @@
 from mcp.types import Annotations, ContentBlock, ResourceLink
 
 from kallyai_mcp.api.models import Call
-from kallyai_mcp.dialing.records import Record
+from kallyai_mcp.calls.records import CallRecord
 from kallyai_mcp.tools.uris import CALENDAR, CALL, call_uri
 
 
-def links(call: Call | Record) -> list[ContentBlock]:
+def links(call: Call | CallRecord) -> list[ContentBlock]:
     """The one link (`resource_link`) that leads a person from a result to what its text can't hold, if there is one.
 
     A call under way: to the call, whose updates a client can subscribe to. A call that made an appointment: to the
     calendar file. Else none: a client that doesn't read resources shows the model the JSON of each. For the same reason
     a link says no more than it must, and names the user as its audience.
     """
-    if isinstance(call, Record):
+    if isinstance(call, CallRecord):
         if call.is_under_way:
             return [_link(call_uri(CALL, call.tracking_id), "call", "text/plain")]
         if call.call is None:

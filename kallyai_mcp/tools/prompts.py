@@ -16,10 +16,10 @@ from mcp.server.mcpserver.prompts.base import Message, PromptArgument, UserMessa
 from mcp.types import INVALID_PARAMS
 from typing_extensions import override
 
-from kallyai_mcp.dialing.checks import Problem, check_arguments
+from kallyai_mcp.calls.argument_checks import Problem, check_arguments
 from kallyai_mcp.tools.arguments import unknown_arguments, without_blanks, wrong_arguments
-from kallyai_mcp.tools.desk import Desk
-from kallyai_mcp.tools.words.plain import one_line
+from kallyai_mcp.tools.context import AppContext
+from kallyai_mcp.tools.text.plain import one_line
 
 LANGUAGES = ("en", "es")
 """In which a prompt can be; the first is what it is in when nobody says."""
@@ -61,12 +61,12 @@ class CallPrompt(Prompt):
         Raises:
             MCPError: -32602, arguments are missing or wrong; the message names each.
         """
-        desk: Desk = context.request_context.lifespan_context
+        app_context: AppContext = context.request_context.lifespan_context
         given = without_blanks(arguments or {})
         names = [argument.name for argument in self.arguments or []]
         problems = unknown_arguments(self.name, given, names)
         problems += [Problem(name, "missing") for name in names if name in _REQUIRED and name not in given]
-        problems += _wrong(given, desk)
+        problems += _wrong(given, app_context)
         if problems:
             raise MCPError(INVALID_PARAMS, wrong_arguments(problems, dials=False))
         known = {name: one_line(given[name]) for name in names if name in given}
@@ -76,7 +76,7 @@ class CallPrompt(Prompt):
         return [UserMessage(_words(language)(self.name, known, missing))]
 
 
-def _wrong(given: Mapping[str, str], desk: Desk) -> list[Problem]:
+def _wrong(given: Mapping[str, str], app_context: AppContext) -> list[Problem]:
     problems = [
         Problem(name, f"is longer than {_LONGEST} characters") for name, text in given.items() if len(text) > _LONGEST
     ]
@@ -93,19 +93,19 @@ def _wrong(given: Mapping[str, str], desk: Desk) -> list[Problem]:
     if re.fullmatch(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", day):  # words are the agent's to understand
         checkable["appointment_date"] = day
     try:
-        return problems + check_arguments(checkable, now=desk.now())
+        return problems + check_arguments(checkable, now=app_context.now())
     except ValueError:  # the day
         del checkable["appointment_date"]
         problems.append(Problem("appointment_date", "is not a date that exists"))
-        return problems + check_arguments(checkable, now=desk.now())
+        return problems + check_arguments(checkable, now=app_context.now())
 
 
 def _words(language: str) -> Words:
     if language == "es":
-        from kallyai_mcp.tools.words import prompts_es  # late: few sessions use a prompt
+        from kallyai_mcp.tools.text import prompts_es  # late: few sessions use a prompt
 
         return prompts_es.message
-    from kallyai_mcp.tools.words import prompts_en
+    from kallyai_mcp.tools.text import prompts_en
 
     return prompts_en.message
 

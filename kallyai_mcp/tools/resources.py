@@ -9,22 +9,22 @@ from mcp.server.mcpserver import Context
 from mcp.server.mcpserver.exceptions import ResourceError, ResourceNotFoundError
 from mcp.server.mcpserver.resources import FunctionResource
 
-from kallyai_mcp.api.errors import KallyAIError, NotFound, NotSignedIn
-from kallyai_mcp.dialing.records import State
+from kallyai_mcp.api.errors import KallyAIError, NotFoundError, NotSignedInError
+from kallyai_mcp.calls.records import CallState
 from kallyai_mcp.logs import note_failure
-from kallyai_mcp.tools.desk import Desk
+from kallyai_mcp.tools.context import AppContext
 from kallyai_mcp.tools.history import listed, service_id, transcript
+from kallyai_mcp.tools.text.account import sign_in_link
+from kallyai_mcp.tools.text.calls import call_under_way, outcome, under_way, unknown
+from kallyai_mcp.tools.text.errors import error_words
 from kallyai_mcp.tools.uris import CALENDAR, CALL, CALLS, TRANSCRIPT
-from kallyai_mcp.tools.words.account import sign_in_link
-from kallyai_mcp.tools.words.calls import call_under_way, outcome, under_way, unknown
-from kallyai_mcp.tools.words.errors import error_words
 
 NEWEST = 20
 """How many calls `kallyai://calls` shows."""
 
 _T = TypeVar("_T")
 
-_desk: ContextVar[Desk] = ContextVar("desk of the request")
+_app_context: ContextVar[AppContext] = ContextVar("desk of the request")
 
 
 class CallResource(NamedTuple):
@@ -47,22 +47,22 @@ class CallResource(NamedTuple):
     mime_type: str = "text/plain"
 
 
-async def read_call(call_id: str, ctx: Context[Desk, Any]) -> str:
+async def read_call(call_id: str, ctx: Context[AppContext, Any]) -> str:
     """How a call went, or how far it is, in the words of get_call."""
-    desk = ctx.request_context.lifespan_context
-    return await _read(desk, _call(desk, call_id))
+    app_context = ctx.request_context.lifespan_context
+    return await _read(app_context, _call(app_context, call_id))
 
 
-async def read_transcript(call_id: str, ctx: Context[Desk, Any]) -> str:
+async def read_transcript(call_id: str, ctx: Context[AppContext, Any]) -> str:
     """Who said what in a call, fenced as get_transcript fences it."""
-    desk = ctx.request_context.lifespan_context
-    return (await _read(desk, transcript(desk, call_id)))[0]
+    app_context = ctx.request_context.lifespan_context
+    return (await _read(app_context, transcript(app_context, call_id)))[0]
 
 
-async def read_calendar(call_id: str, ctx: Context[Desk, Any]) -> str:
+async def read_calendar(call_id: str, ctx: Context[AppContext, Any]) -> str:
     """The service's iCalendar file (RFC 5545) for the appointment that a call made."""
-    desk = ctx.request_context.lifespan_context
-    return await _read(desk, _calendar(desk, call_id))
+    app_context = ctx.request_context.lifespan_context
+    return await _read(app_context, _calendar(app_context, call_id))
 
 
 def templates() -> list[CallResource]:
@@ -90,7 +90,7 @@ def templates() -> list[CallResource]:
 
 
 def newest_calls() -> FunctionResource:
-    """The one resource that is listed. It needs `at_the_desk`: the SDK reads listed ones without a context."""
+    """The one resource that is listed. It needs `with_app_context`: the SDK reads listed ones without a context."""
     return FunctionResource(
         uri=CALLS,
         name="calls",
@@ -100,45 +100,45 @@ def newest_calls() -> FunctionResource:
     )
 
 
-async def at_the_desk(ctx: ServerRequestContext[Desk, Any], call_next: CallNext) -> HandlerResult:
+async def with_app_context(ctx: ServerRequestContext[AppContext, Any], call_next: CallNext) -> HandlerResult:
     """Middleware: whoever reads a listed resource reads it at the desk of its own request."""
     if ctx.method != "resources/read":
         return await call_next(ctx)
-    token = _desk.set(ctx.lifespan_context)
+    token = _app_context.set(ctx.lifespan_context)
     try:
         return await call_next(ctx)
     finally:
-        _desk.reset(token)
+        _app_context.reset(token)
 
 
 async def _newest() -> str:
-    desk = _desk.get()
-    return (await _read(desk, listed(desk, limit=NEWEST, offset=0)))[0]
+    app_context = _app_context.get()
+    return (await _read(app_context, listed(app_context, limit=NEWEST, offset=0)))[0]
 
 
-async def _call(desk: Desk, call_id: str) -> str:
+async def _call(app_context: AppContext, call_id: str) -> str:
     """A call in words. Reading it counts as telling nobody: it may be a program that reads, not the agent."""
-    record = await desk.dialler.find(call_id)
+    record = await app_context.calls.find(call_id)
     if record is None:
-        call = await desk.api().get_call(call_id)
+        call = await app_context.api().get_call(call_id)
         if call.is_final:
-            return outcome(call, desk.now())
-        elapsed = (desk.now() - call.created_at).total_seconds() if call.created_at else 0.0
-        return call_under_way(call, max(0.0, elapsed), wait=desk.wait_seconds)
+            return outcome(call, app_context.now())
+        elapsed = (app_context.now() - call.created_at).total_seconds() if call.created_at else 0.0
+        return call_under_way(call, max(0.0, elapsed), wait=app_context.wait_seconds)
     if record.call is not None:
-        return outcome(record.call, desk.now())
-    if record.state is State.REFUSED and record.error is not None:
+        return outcome(record.call, app_context.now())
+    if record.state is CallState.REFUSED and record.error is not None:
         return error_words(record.error, dials=True)
-    if record.state is State.UNKNOWN:
+    if record.state is CallState.UNKNOWN:
         return unknown(record)
-    return under_way(record, desk.now(), asked_again=False, wait=desk.wait_seconds)
+    return under_way(record, app_context.now(), asked_again=False, wait=app_context.wait_seconds)
 
 
-async def _calendar(desk: Desk, call_id: str) -> str:
-    return await desk.api().get_calendar(await service_id(desk, call_id))
+async def _calendar(app_context: AppContext, call_id: str) -> str:
+    return await app_context.api().get_calendar(await service_id(app_context, call_id))
 
 
-async def _read(desk: Desk, reading: Awaitable[_T]) -> _T:
+async def _read(app_context: AppContext, reading: Awaitable[_T]) -> _T:
     """What `reading` gives; its errors become those of the protocol.
 
     Raises:
@@ -150,9 +150,9 @@ async def _read(desk: Desk, reading: Awaitable[_T]) -> _T:
     except KallyAIError as error:
         note_failure(error.code, error.correlation_id)
         words = error_words(error, dials=False)
-        if isinstance(error, NotFound) or error.code in ("call_under_way", "outcome_unknown"):
+        if isinstance(error, NotFoundError) or error.code in ("call_under_way", "outcome_unknown"):
             raise ResourceNotFoundError(words) from error
-        link = await desk.reception.link() if isinstance(error, NotSignedIn) else None
+        link = await app_context.sign_in.link() if isinstance(error, NotSignedInError) else None
         if link is not None:
             then = "read the resource again"
             words = f"Not signed in to KallyAI. {sign_in_link(link.url, link.minutes, then=then)}"

@@ -5,7 +5,7 @@ from datetime import datetime
 from mcp.types import CallToolResult, ContentBlock, TextContent
 from pydantic import BaseModel, Field
 
-from kallyai_mcp.tools.words.plain import visible_throughout
+from kallyai_mcp.tools.text.plain import visible_throughout
 
 
 class CallAnswer(BaseModel):

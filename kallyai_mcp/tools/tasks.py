@@ -30,15 +30,15 @@ from pydantic import AwareDatetime, ConfigDict, TypeAdapter, ValidationError
 from typing_extensions import override
 
 from kallyai_mcp.api.errors import KallyAIError
-from kallyai_mcp.dialing.records import Record
+from kallyai_mcp.calls.records import CallRecord
 from kallyai_mcp.tools.arguments import WaitSeconds, without_blanks
-from kallyai_mcp.tools.calling import told
-from kallyai_mcp.tools.desk import Desk
+from kallyai_mcp.tools.call_tool import error_text
+from kallyai_mcp.tools.calls import to_result
+from kallyai_mcp.tools.context import AppContext
 from kallyai_mcp.tools.results import CallAnswer
-from kallyai_mcp.tools.tool import error_text
-from kallyai_mcp.tools.words.calls import Party, record_party
-from kallyai_mcp.tools.words.errors import error_words
-from kallyai_mcp.tools.words.plain import duration, one_line
+from kallyai_mcp.tools.text.calls import Party, record_party
+from kallyai_mcp.tools.text.errors import error_words
+from kallyai_mcp.tools.text.plain import duration, one_line
 
 TASKS = "io.modelcontextprotocol/tasks"
 """The extension's identifier."""
@@ -51,7 +51,7 @@ _VERSIONS = frozenset(MODERN_PROTOCOL_VERSIONS)
 
 _NO_HANGING_UP = "A phone call can't be hung up from here: tasks/cancel leaves it as it is, and it goes on to its end."
 
-_Context = ServerRequestContext[Desk, Any]
+_Context = ServerRequestContext[AppContext, Any]
 _WHEN_USED = ConfigDict(defer_build=True)
 """Few clients have tasks, and every start would pay for building what only they need."""
 
@@ -143,21 +143,21 @@ class CallTasks(Extension):
 
     async def _get(self, ctx: _Context, params: TaskParams) -> Task:
         record = await _found(ctx, params.task_id)
-        desk = ctx.lifespan_context
+        app_context = ctx.lifespan_context
         if record.is_under_way:
-            party, elapsed = record_party(record), record.elapsed(desk.now())
+            party, elapsed = record_party(record), record.elapsed(app_context.now())
             if record.lost_at is None:
                 first = _under_way(party, elapsed)
             else:
                 first = f"The connection broke; whether {party} was rung is looked up, {duration(elapsed)} so far."
-            return self._working("complete", record.tracking_id, record.placed_at, desk.now(), first)
-        result = await _result(desk, record)
+            return self._working("complete", record.tracking_id, record.placed_at, app_context.now(), first)
+        result = await _result(app_context, record)
         return Task(
             result_type="complete",
             task_id=record.tracking_id,
             status="completed",
             created_at=record.placed_at,
-            last_updated_at=record.ended_at or desk.now(),
+            last_updated_at=record.ended_at or app_context.now(),
             ttl_ms=self._ttl_ms,
             result=result.model_dump(by_alias=True, mode="json", exclude_none=True),
         )
@@ -215,12 +215,12 @@ def _under_way(party: Party, elapsed: float) -> str:
     return f"The call to {party} is under way, {duration(elapsed)} so far."
 
 
-async def _found(ctx: _Context, task_id: str) -> Record:
+async def _found(ctx: _Context, task_id: str) -> CallRecord:
     """The record behind a task of this account, for a client that declares the extension."""
     require_client_extension(ctx, TASKS)
     _check_name_header(ctx, task_id)
     try:
-        record = await ctx.lifespan_context.dialler.find(task_id)
+        record = await ctx.lifespan_context.calls.find(task_id)
     except KallyAIError as error:
         raise MCPError(INTERNAL_ERROR, error_words(error, dials=False)) from error
     if record is None or record.tracking_id != task_id:  # it is found by its call_id as well, which names no task
@@ -242,10 +242,10 @@ def _check_name_header(ctx: _Context, task_id: str) -> None:
         )
 
 
-async def _result(desk: Desk, record: Record) -> CallToolResult:
+async def _result(app_context: AppContext, record: CallRecord) -> CallToolResult:
     """What make_call would have answered, had it waited for the end of `record`."""
     try:
-        return await told(desk, record, is_new=True, linked=True)
+        return await to_result(app_context, record, is_new=True, linked=True)
     except KallyAIError as error:
-        text = await error_text(error, desk, tool="make_call", dials=True)
+        text = await error_text(error, app_context, tool="make_call", dials=True)
         return CallToolResult(content=[TextContent(type="text", text=text)], is_error=True)

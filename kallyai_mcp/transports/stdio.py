@@ -11,11 +11,11 @@ import anyio
 from mcp.server.mcpserver import MCPServer
 from mcp.server.stdio import stdio_server
 
-from kallyai_mcp.tools.desk import Desk
-from kallyai_mcp.transports.pipes import claimed
+from kallyai_mcp.tools.context import AppContext
+from kallyai_mcp.transports.async_stdio import claimed
 
 
-async def serve_stdio(server: MCPServer[Desk]) -> None:
+async def serve_stdio(server: MCPServer[AppContext]) -> None:
     """Serve one client on stdin and stdout until it closes one of them, or until SIGINT or SIGTERM.
 
     stdout carries nothing but the protocol: while serving, everything else that is written there goes to stderr.

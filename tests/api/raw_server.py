@@ -13,7 +13,7 @@ import anyio
 from anyio.abc import Listener, SocketAttribute, SocketStream, TaskGroup
 
 from kallyai_mcp.api.client import KallyAI
-from kallyai_mcp.api.errors import NotSignedIn
+from kallyai_mcp.api.errors import NotSignedInError
 from kallyai_mcp.api.models import Submission
 
 REFERENCE = Path(__file__).parent.parent / "reference"
@@ -136,7 +136,7 @@ class Tokens:
     async def renew(self, rejected: str) -> str:
         self.rejected.append(rejected)
         if len(self.tokens) == 1:
-            raise NotSignedIn("Sign in again")
+            raise NotSignedInError("Sign in again")
         self.tokens.pop(0)
         return self.tokens[0]
 

@@ -8,7 +8,7 @@ import pytest
 
 from kallyai_mcp.api import errors
 from kallyai_mcp.api.bearer import Bearer
-from kallyai_mcp.api.errors import AnswerLost, KallyAIError, NotConnected, NotSignedIn
+from kallyai_mcp.api.errors import KallyAIError, NotConnectedError, NotSignedInError, ResponseLostError
 from tests.api.raw_server import FRESH, SUBMISSION, TOKEN, Tokens, answer, reference, talking
 
 DETAILS = answer(reference("call_details"), 201)
@@ -28,7 +28,7 @@ async def test_after_a_401_the_same_call_is_sent_once_more_with_a_renewed_token(
 async def test_a_second_401_is_the_answer() -> None:
     tokens = Tokens(TOKEN, FRESH, "a-third-token")
     async with talking(UNAUTHORIZED, UNAUTHORIZED, tokens=tokens) as (client, server):
-        with pytest.raises(errors.Unauthorized) as caught:
+        with pytest.raises(errors.UnauthorizedError) as caught:
             await client.list_calls()
     assert (caught.value.code, caught.value.message) == ("token_expired", "Expired")
     assert tokens.rejected == [TOKEN]
@@ -37,14 +37,14 @@ async def test_a_second_401_is_the_answer() -> None:
 
 async def test_a_401_without_another_token_asks_for_a_sign_in() -> None:
     async with talking(UNAUTHORIZED) as (client, server):
-        with pytest.raises(NotSignedIn):
+        with pytest.raises(NotSignedInError):
             await client.list_calls()
     assert len(server.seen) == 1
 
 
 async def test_a_token_that_is_not_renewed_is_not_sent_twice() -> None:
     async with talking(UNAUTHORIZED, tokens=Tokens(TOKEN, TOKEN)) as (client, server):
-        with pytest.raises(errors.Unauthorized):
+        with pytest.raises(errors.UnauthorizedError):
             await client.list_calls()
     assert len(server.seen) == 1
 
@@ -52,7 +52,7 @@ async def test_a_token_that_is_not_renewed_is_not_sent_twice() -> None:
 async def test_a_401_to_a_sign_in_is_the_answer_and_asks_for_no_token() -> None:
     tokens = Tokens(TOKEN, FRESH)
     async with talking(UNAUTHORIZED, tokens=tokens) as (client, server):
-        with pytest.raises(errors.Unauthorized):
+        with pytest.raises(errors.UnauthorizedError):
             await client.refresh("r-1")
     assert tokens.rejected == []
     assert len(server.seen) == 1
@@ -79,10 +79,10 @@ class Troubled:
 @pytest.mark.parametrize(
     "error",
     [
-        AnswerLost("The refresh broke off", correlation_id="id-1"),
-        errors.Unavailable("Out of order", code="http_503", status=503, correlation_id="id-1", retry_after=7),
-        errors.UnreadableAnswer("A web page", correlation_id="id-1"),
-        errors.RateLimited("Too many", correlation_id="id-1"),
+        ResponseLostError("The refresh broke off", correlation_id="id-1"),
+        errors.UnavailableError("Out of order", code="http_503", status=503, correlation_id="id-1", retry_after=7),
+        errors.UnreadableResponseError("A web page", correlation_id="id-1"),
+        errors.RateLimitedError("Too many", correlation_id="id-1"),
     ],
 )
 async def test_trouble_with_the_renewal_is_not_taken_for_trouble_with_the_call(
@@ -90,7 +90,7 @@ async def test_trouble_with_the_renewal_is_not_taken_for_trouble_with_the_call(
 ) -> None:
     replies = [] if at_first else [UNAUTHORIZED]
     async with talking(*replies, tokens=Troubled(error, at_first=at_first)) as (client, server):
-        with pytest.raises(NotConnected) as caught:
+        with pytest.raises(NotConnectedError) as caught:
             await client.create_call(SUBMISSION)
     assert len(server.seen) == len(replies)
     assert error.message in caught.value.message
@@ -98,7 +98,7 @@ async def test_trouble_with_the_renewal_is_not_taken_for_trouble_with_the_call(
     assert (caught.value.correlation_id, caught.value.retry_after) == ("id-1", error.retry_after)
 
 
-@pytest.mark.parametrize("error", [NotSignedIn("Sign in"), NotConnected("No network")])
+@pytest.mark.parametrize("error", [NotSignedInError("Sign in"), NotConnectedError("No network")])
 async def test_what_says_already_that_nothing_was_sent_goes_through(error: KallyAIError) -> None:
     async with talking(tokens=Troubled(error, at_first=True)) as (client, server):
         with pytest.raises(type(error)) as caught:
@@ -110,7 +110,7 @@ async def test_what_says_already_that_nothing_was_sent_goes_through(error: Kally
 @pytest.mark.parametrize("token", ["", "two words", "line\nbreak", "señal"])
 async def test_a_damaged_token_is_never_sent_nor_shown(token: str) -> None:
     async with talking(tokens=Tokens(token)) as (client, server):
-        with pytest.raises(NotSignedIn) as caught:
+        with pytest.raises(NotSignedInError) as caught:
             await client.create_call(SUBMISSION)
     assert server.connections == 0
     assert not token or token not in caught.value.message
@@ -178,7 +178,7 @@ async def test_a_post_is_not_followed_even_within_the_origin(status: int) -> Non
 
 async def test_a_post_whose_answer_is_elsewhere_is_a_lost_answer() -> None:
     async with talking(answer(b"", 303, location="/v1/calls/c")) as (client, server):
-        with pytest.raises(AnswerLost) as caught:
+        with pytest.raises(ResponseLostError) as caught:
             await client.create_call(SUBMISSION)
     assert (caught.value.code, caught.value.status) == ("redirected", 303)
     assert len(server.seen) == 1
@@ -197,7 +197,7 @@ async def test_no_token_comes_into_a_log(caplog: pytest.LogCaptureFixture) -> No
         await client.create_call(SUBMISSION)
         server.replies = [answer(reference("token")), answer({}, 500)]
         await client.refresh("rt_0123456789abcdefghij")
-        with pytest.raises(errors.Unavailable):
+        with pytest.raises(errors.UnavailableError):
             await client.exchange_code("the-code-0123456789", "https://x.example/cb", "id", "the-secret-0123456789")
         assert "first-token" not in repr(client)
     assert len(caplog.records) > 10

@@ -13,7 +13,7 @@ from anyio.abc import SocketStream
 
 from kallyai_mcp.api import errors
 from kallyai_mcp.api.client import KallyAI, Timeouts
-from kallyai_mcp.api.errors import AnswerLost, KallyAIError, NotConnected
+from kallyai_mcp.api.errors import KallyAIError, NotConnectedError, ResponseLostError
 from tests.api.raw_server import (
     SUBMISSION,
     TOKEN,
@@ -50,7 +50,7 @@ BROKEN: list[tuple[str, Reply | Unread]] = [
 @pytest.mark.parametrize("reply", [reply for _, reply in BROKEN], ids=[name for name, _ in BROKEN])
 async def test_a_post_whose_answer_breaks_off_is_lost_and_not_sent_again(reply: Reply | Unread) -> None:
     async with talking(reply) as (client, server):
-        with pytest.raises(AnswerLost) as caught:
+        with pytest.raises(ResponseLostError) as caught:
             await client.create_call(SUBMISSION)
     assert server.connections == 1
     assert (caught.value.code, caught.value.status) == ("answer_lost", None)
@@ -66,7 +66,7 @@ async def test_a_get_whose_answer_breaks_off_is_asked_again(reply: Reply | Unrea
 
 async def test_a_get_that_breaks_off_four_times_is_lost() -> None:
     async with talking(*[CUT] * 9) as (client, server):
-        with pytest.raises(AnswerLost):
+        with pytest.raises(ResponseLostError):
             await client.get_call("c")
     assert server.connections == 8  # each try asks a second time, at once, when the connection closes without a word
 
@@ -76,7 +76,7 @@ async def test_a_get_that_breaks_off_four_times_is_lost() -> None:
 )
 async def test_a_body_that_can_not_be_unpacked_is_a_lost_or_unreadable_answer(content: bytes) -> None:
     async with talking(packed(content)) as (client, server):
-        with pytest.raises((AnswerLost, errors.UnreadableAnswer)):
+        with pytest.raises((ResponseLostError, errors.UnreadableResponseError)):
             await client.create_call(SUBMISSION)
     assert server.connections == 1
 
@@ -87,7 +87,7 @@ TINY = Timeouts(connect=0.05, write=0.05, pool=0.05, read=0.05, call=0.05)
 @pytest.mark.parametrize("ask", ["create_call", "get_statistics"])
 async def test_an_answer_that_does_not_come_in_time_is_lost_and_not_asked_for_again(ask: str) -> None:
     async with talking(hang, timeouts=TINY) as (client, server):
-        with pytest.raises(AnswerLost, match="took too long"):
+        with pytest.raises(ResponseLostError, match="took too long"):
             await getattr(client, ask)(*([SUBMISSION] if ask == "create_call" else []))
     assert server.connections == 1
 
@@ -100,17 +100,17 @@ async def test_a_body_that_drips_is_not_waited_for_without_end() -> None:
             await anyio.sleep(0.01)
 
     async with talking(drip, timeouts=TINY) as (client, server):
-        with pytest.raises(AnswerLost, match="took too long"):
+        with pytest.raises(ResponseLostError, match="took too long"):
             await client.create_call(SUBMISSION)
     assert server.connections == 1
 
 
 async def test_only_a_call_may_take_longer_than_other_answers() -> None:
-    asked, told = anyio.Event(), anyio.Event()
+    asked, to_result = anyio.Event(), anyio.Event()
 
     async def when_told(stream: SocketStream) -> None:
         asked.set()
-        await told.wait()
+        await to_result.wait()
         await stream.send(DETAILS)
 
     timeouts = Timeouts(connect=0.05, write=0.05, pool=0.05, read=0.05, call=60)
@@ -122,9 +122,9 @@ async def test_only_a_call_may_take_longer_than_other_answers() -> None:
 
         tasks.start_soon(call)
         await asked.wait()
-        with pytest.raises(AnswerLost):
+        with pytest.raises(ResponseLostError):
             await client.get_statistics()
-        told.set()
+        to_result.set()
     assert [call.call_id for call in calls] == ["uuid"]
 
 
@@ -142,7 +142,7 @@ async def unused_port() -> int:
 async def test_a_refused_connection_means_that_nothing_was_sent(ask: str) -> None:
     url = f"http://127.0.0.1:{await unused_port()}"
     async with KallyAI(url, tokens=Tokens(TOKEN), user_agent=USER_AGENT, retry_backoff=0) as client:
-        with anyio.fail_after(10), pytest.raises(NotConnected, match="refused; nothing was sent") as caught:
+        with anyio.fail_after(10), pytest.raises(NotConnectedError, match="refused; nothing was sent") as caught:
             await getattr(client, ask)(*([SUBMISSION] if ask == "create_call" else []))
     assert caught.value.code == "connection_failed"
     assert url.removeprefix("http://") in caught.value.message
@@ -152,7 +152,7 @@ async def test_a_server_that_speaks_no_tls_gets_nothing() -> None:
     async with talking(*[Unread(b"HTTP/1.1 400 Bad Request\r\n\r\n")] * 2) as (_, server):
         url = server.url.replace("http:", "https:")
         async with KallyAI(url, tokens=Tokens(TOKEN), user_agent=USER_AGENT) as client:
-            with pytest.raises(NotConnected, match="TLS"):
+            with pytest.raises(NotConnectedError, match="TLS"):
                 await client.create_call(SUBMISSION)
     assert server.connections == 1
 
@@ -201,7 +201,7 @@ async def test_what_fails_before_a_request_leaves_means_that_nothing_was_sent(
     error: Exception, cause: BaseException | None, why: str
 ) -> None:
     raised, tries = await failing(error, cause)
-    assert isinstance(raised, NotConnected)
+    assert isinstance(raised, NotConnectedError)
     assert why in raised.message
     assert "nothing was sent" in raised.message
     assert raised.__context__ is None
@@ -224,7 +224,7 @@ async def test_what_fails_before_a_request_leaves_means_that_nothing_was_sent(
 )
 async def test_what_fails_once_a_request_may_have_left_is_a_lost_answer(error: Exception) -> None:
     raised, tries = await failing(error)
-    assert isinstance(raised, AnswerLost)
+    assert isinstance(raised, ResponseLostError)
     assert tries == 1
 
 
@@ -252,7 +252,7 @@ async def test_a_get_is_asked_again_until_the_service_is_back(status: int) -> No
 
 async def test_a_get_is_asked_four_times_and_then_says_what_it_got() -> None:
     async with talking(*[answer({"error": "warming_up"}, 503)] * 5) as (client, server):
-        with pytest.raises(errors.Unavailable) as caught:
+        with pytest.raises(errors.UnavailableError) as caught:
             await client.get_statistics()
     assert caught.value.code == "warming_up"
     assert len(server.seen) == 4
@@ -294,7 +294,7 @@ async def test_the_wait_that_the_service_asks_for_is_kept() -> None:
 
 async def test_a_wait_longer_than_anybody_has_is_left_to_the_caller() -> None:
     async with talking(answer({"error": {"code": "rate_limited"}}, 429, retry_after="3600")) as (client, server):
-        with pytest.raises(errors.RateLimited) as caught:
+        with pytest.raises(errors.RateLimitedError) as caught:
             await client.get_statistics()
     assert caught.value.retry_after == 3600
     assert len(server.seen) == 1
@@ -317,7 +317,7 @@ async def test_a_remote_host_is_reached_by_the_proxy_of_the_environment(
     async with talking(answer({}, 403)) as (_, proxy):
         proxied.setenv(variable, f"{scheme}127.0.0.1:{proxy.port}")
         async with KallyAI("https://api.kallyai.example", tokens=Tokens(TOKEN), user_agent=USER_AGENT) as client:
-            with pytest.raises(NotConnected, match="the proxy refused"):
+            with pytest.raises(NotConnectedError, match="the proxy refused"):
                 await client.create_call(SUBMISSION)
     (seen,) = proxy.seen
     assert (seen.method, seen.target) == ("CONNECT", "api.kallyai.example:443")
@@ -343,7 +343,7 @@ async def test_a_host_that_the_environment_excepts_is_not_reached_by_the_proxy(p
         proxied.setenv("NO_PROXY", "0.0.0.0")  # noqa: S104 - not bound to; an address that is not a loopback one
         url = f"https://0.0.0.0:{await unused_port()}"
         async with KallyAI(url, tokens=Tokens(TOKEN), user_agent=USER_AGENT) as client:
-            with pytest.raises(NotConnected):
+            with pytest.raises(NotConnectedError):
                 await client.create_call(SUBMISSION)
     assert proxy.connections == 0
 

@@ -10,8 +10,8 @@ import httpx
 import pytest
 
 from kallyai_mcp.api.client import KallyAI, Timeouts
-from kallyai_mcp.api.errors import AnswerLost, KallyAIError
-from kallyai_mcp.api.wire import ASGIApp
+from kallyai_mcp.api.errors import KallyAIError, ResponseLostError
+from kallyai_mcp.api.transport import ASGIApp
 from tests.api.raw_server import SUBMISSION, TOKEN, USER_AGENT, Tokens, reference
 
 
@@ -63,7 +63,7 @@ async def test_an_app_that_fails_loses_the_answer_and_nothing_more(caplog: pytes
         raise RuntimeError(TOKEN)
 
     async with within(app) as client:
-        with pytest.raises(AnswerLost) as caught:
+        with pytest.raises(ResponseLostError) as caught:
             await client.create_call(SUBMISSION)
     assert TOKEN not in str(caught.value)
     (warning,) = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
@@ -80,7 +80,7 @@ async def test_an_app_that_stops_half_way_loses_the_answer(parts: int) -> None:
             await send({"type": "http.response.body", "body": b'{"call_id": "c"}', "more_body": True})
 
     async with within(app) as client:
-        with pytest.raises(AnswerLost):
+        with pytest.raises(ResponseLostError):
             await client.create_call(SUBMISSION)
 
 
@@ -115,5 +115,5 @@ async def test_an_app_that_never_answers_is_not_waited_for_without_end() -> None
 
     tiny = Timeouts(connect=0.01, write=0.01, pool=0.01, read=0.01, call=0.01)
     async with within(app, timeouts=tiny) as client:
-        with pytest.raises(AnswerLost, match="took too long"):
+        with pytest.raises(ResponseLostError, match="took too long"):
             await client.create_call(SUBMISSION)

@@ -8,7 +8,7 @@ import pytest
 from pydantic import ValidationError
 
 from kallyai_mcp.api.client import KallyAI
-from kallyai_mcp.api.errors import NotFound, NotSignedIn
+from kallyai_mcp.api.errors import NotFoundError, NotSignedInError
 from kallyai_mcp.api.models import Submission
 from tests.api.raw_server import SUBMISSION, TOKEN, USER_AGENT, Tokens, answer, reference, talking
 
@@ -152,7 +152,7 @@ async def test_a_call_id_can_not_leave_its_place_in_the_path(call_id: str, path:
 @pytest.mark.parametrize("call_id", ["", ".", ".."])
 async def test_an_id_that_would_be_another_endpoint_is_not_found_without_asking(call_id: str) -> None:
     async with talking() as (client, server):
-        with pytest.raises(NotFound) as caught:
+        with pytest.raises(NotFoundError) as caught:
             await client.get_transcript(call_id)
     assert caught.value.code == "call_not_found"
     assert server.connections == 0
@@ -177,7 +177,7 @@ async def test_cookies_are_not_kept() -> None:
 
 async def test_a_client_without_a_sign_in_sends_nothing_that_needs_one() -> None:
     async with talking(tokens=None) as (client, server):
-        with pytest.raises(NotSignedIn):
+        with pytest.raises(NotSignedInError):
             await client.list_calls()
     assert server.connections == 0
 

@@ -9,7 +9,7 @@ import keyring
 import pytest
 from keyring.backends import fail
 
-from kallyai_mcp.auth.files import FileStore
+from kallyai_mcp.auth.file_store import FileStore
 from kallyai_mcp.auth.session import Session
 from tests.auth.kit import API, Clock, MemoryKeyring, Service, TokenEndpoint
 

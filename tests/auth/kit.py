@@ -12,10 +12,10 @@ from typing import Any
 import anyio
 from keyring.backend import KeyringBackend
 
-from kallyai_mcp.api.errors import Unauthorized
+from kallyai_mcp.api.errors import UnauthorizedError
 from kallyai_mcp.api.models import TokenGrant
-from kallyai_mcp.auth.errors import StoreFailed
-from kallyai_mcp.auth.stores import MemoryStore
+from kallyai_mcp.auth.errors import TokenStoreError
+from kallyai_mcp.auth.token_store import MemoryStore
 from kallyai_mcp.auth.tokens import Tokens
 
 NOW = 1_790_000_000.0
@@ -54,7 +54,9 @@ class Service:
         if self.error is not None:
             raise self.error
         if refresh_token != self.valid:
-            raise Unauthorized("refresh token not accepted", code="invalid_token", status=401, correlation_id="corr-7")
+            raise UnauthorizedError(
+                "refresh token not accepted", code="invalid_token", status=401, correlation_id="corr-7"
+            )
         number = len(self.requests)
         grant: dict[str, Any] = {"access_token": self.access_token(number), "expires_in": 3600}
         if self.gives_refresh_token:
@@ -166,7 +168,7 @@ class FullStore(MemoryStore):
 
     def save(self, tokens: Tokens) -> None:
         if self.full:
-            raise StoreFailed("The disk is full.")
+            raise TokenStoreError("The disk is full.")
         super().save(tokens)
 
 

@@ -6,9 +6,9 @@ from pathlib import Path
 import anyio
 import httpx
 
-from kallyai_mcp.api.errors import Unauthorized
+from kallyai_mcp.api.errors import UnauthorizedError
 from kallyai_mcp.api.models import TokenGrant
-from kallyai_mcp.auth.files import FileStore
+from kallyai_mcp.auth.file_store import FileStore
 from kallyai_mcp.auth.session import Session
 
 
@@ -19,7 +19,7 @@ async def main(*arguments: str) -> None:
         async def refresh(refresh_token: str) -> TokenGrant:
             answer = await client.post(f"{api_url}/v1/auth/refresh", json={"refresh_token": refresh_token})
             if answer.status_code == 401:
-                raise Unauthorized("refused", status=401)
+                raise UnauthorizedError("refused", status=401)
             return TokenGrant.model_validate(answer.json())
 
         session = Session(FileStore(Path(home), api_url), refresh, Path(lock_path), lambda: float(now))

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from kallyai_mcp.auth.errors import StoreFailed
-from kallyai_mcp.auth.files import FileStore, origin_of
+from kallyai_mcp.auth.errors import TokenStoreError
+from kallyai_mcp.auth.file_store import FileStore, origin_of
 from tests.auth.kit import API, LIVE, files_in, tokens
 
 posix_only = pytest.mark.skipif(os.name != "posix", reason="Windows has no permission bits")
@@ -113,7 +113,7 @@ def test_what_was_kept_survives_a_save_that_fails_half_way(tmp_path: Path, monke
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(os, "fsync", no_space)
-    with pytest.raises(StoreFailed, match="No space left on device"):
+    with pytest.raises(TokenStoreError, match="No space left on device"):
         store.save(tokens("new"))
     assert store.load() == tokens("old")
     assert files_in(tmp_path) == [Path(store.describe())]
@@ -123,13 +123,13 @@ def test_a_file_that_cannot_be_used_is_named(tmp_path: Path) -> None:
     store = FileStore(tmp_path, API)
     Path(store.describe()).mkdir(parents=True)
     for action in (store.load, store.delete, lambda: store.save(tokens())):
-        with pytest.raises(StoreFailed, match="127"):
+        with pytest.raises(TokenStoreError, match="127"):
             action()
 
 
 def test_a_home_that_cannot_be_made_is_said(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(StoreFailed, match="can't be written"):
+    with pytest.raises(TokenStoreError, match="can't be written"):
         FileStore(tmp_path / "file" / "home", API).save(tokens())
 
 
@@ -144,13 +144,13 @@ def test_where_a_file_in_use_cannot_be_replaced_saving_tries_again(
         return replace(self, target)
 
     monkeypatch.setattr(Path, "replace", in_use)
-    monkeypatch.setattr("kallyai_mcp.auth.files._POSIX", False)
-    monkeypatch.setattr("kallyai_mcp.auth.files._PAUSE", 0)
+    monkeypatch.setattr("kallyai_mcp.auth.file_store._POSIX", False)
+    monkeypatch.setattr("kallyai_mcp.auth.file_store._PAUSE", 0)
     store = FileStore(tmp_path, API)
     store.save(tokens())
     assert store.load() == tokens()
     failures[:] = [PermissionError(13, "in use")] * 1000
-    with pytest.raises(StoreFailed, match="in use"):
+    with pytest.raises(TokenStoreError, match="in use"):
         store.save(tokens("new"))
     assert store.load() == tokens()
 
@@ -167,6 +167,6 @@ def test_where_permission_is_about_rights_saving_does_not_try_again(
         raise PermissionError(13, "Permission denied")
 
     monkeypatch.setattr(Path, "replace", forbidden)
-    with pytest.raises(StoreFailed, match="Permission denied"):
+    with pytest.raises(TokenStoreError, match="Permission denied"):
         FileStore(tmp_path, API).save(tokens())
     assert tries == 1

@@ -4,9 +4,9 @@ import keyring
 import pytest
 from keyring.backends import null
 
-from kallyai_mcp.auth.errors import StoreFailed
-from kallyai_mcp.auth.keyrings import SERVICE, KeyringStore
-from kallyai_mcp.auth.stores import open_store
+from kallyai_mcp.auth.errors import TokenStoreError
+from kallyai_mcp.auth.keyring_store import SERVICE, KeyringStore
+from kallyai_mcp.auth.token_store import open_store
 from tests.auth.kit import API, MemoryKeyring, tokens
 
 
@@ -41,7 +41,7 @@ def test_a_machine_switched_off_while_saving_parts_keeps_the_old_sign_in(
     store = KeyringStore(API, part_size=30)
     store.save(tokens("old"))
     system_keyring.writes_left = writes
-    with pytest.raises(StoreFailed):
+    with pytest.raises(TokenStoreError):
         store.save(tokens("new"))
     assert store.load() == tokens("old")
 
@@ -78,7 +78,7 @@ def test_a_keyring_that_fails_is_said_with_the_way_out_and_without_the_token(
     store = KeyringStore(API)
     store.save(tokens("secret"))
     system_keyring.broken = {action}
-    with pytest.raises(StoreFailed, match=r"OSError.*KALLYAI_TOKEN_STORE=file") as caught:
+    with pytest.raises(TokenStoreError, match=r"OSError.*KALLYAI_TOKEN_STORE=file") as caught:
         (
             store.load
             if action == "get"
@@ -93,13 +93,13 @@ def test_a_keyring_that_fails_is_said_with_the_way_out_and_without_the_token(
 @pytest.mark.usefixtures("no_keyring")
 def test_a_machine_without_a_keyring_is_told_about_the_file(tmp_path: Path) -> None:
     store = open_store("keyring", tmp_path, API)
-    with pytest.raises(StoreFailed, match=r"no keyring.*KALLYAI_TOKEN_STORE=file"):
+    with pytest.raises(TokenStoreError, match=r"no keyring.*KALLYAI_TOKEN_STORE=file"):
         store.save(tokens())
     assert "none is usable" in store.describe()
 
 
 def test_a_keyring_that_is_switched_off_does_not_swallow_the_sign_in(system_keyring: MemoryKeyring) -> None:
     keyring.set_keyring(null.Keyring())  # type: ignore[no-untyped-call]  # keyring has no types there
-    with pytest.raises(StoreFailed):
+    with pytest.raises(TokenStoreError):
         KeyringStore(API).save(tokens())
     assert system_keyring.entries == {}

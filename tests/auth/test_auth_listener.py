@@ -5,7 +5,7 @@ import anyio
 import httpx
 import pytest
 
-from kallyai_mcp.auth.errors import SignInTimedOut, WrongAddress
+from kallyai_mcp.auth.errors import SignInTimeoutError, WrongAddressError
 from kallyai_mcp.auth.loopback import LoopbackSignIn
 from tests.auth.browser import TOKENS, XSS, answer, signing_in, state_of
 
@@ -60,7 +60,7 @@ async def test_a_second_answer_is_refused(second: dict[str, str]) -> None:
     async with signing_in() as (flow, browser):
         await browser.get(answer(flow, **TOKENS))
         assert (await browser.get(answer(flow, **second))).status_code == 409
-        with pytest.raises(WrongAddress, match="over"):
+        with pytest.raises(WrongAddressError, match="over"):
             flow.accept(answer(flow, **second))
         assert (await flow.grant()).access_token.get_secret_value() == "secret-access"
 
@@ -82,7 +82,7 @@ async def test_other_methods_are_not_allowed_and_take_no_tokens(method: str) -> 
     async with signing_in(seconds=0) as (flow, browser):
         refused = await browser.request(method, answer(flow, **TOKENS), content=b"x" * 200_000)
         assert (refused.status_code, refused.headers["allow"]) == (405, "GET")
-        with pytest.raises(SignInTimedOut):
+        with pytest.raises(SignInTimeoutError):
             await flow.grant()
 
 
@@ -91,7 +91,7 @@ async def test_a_name_pointed_at_this_machine_by_somebody_else_is_refused(host: 
     async with signing_in(seconds=0) as (flow, browser):
         name = host.format(port=flow.redirect_uri.rpartition(":")[2])
         assert (await browser.get(answer(flow, **TOKENS), headers={"Host": name})).status_code == 421
-        with pytest.raises(SignInTimedOut):
+        with pytest.raises(SignInTimeoutError):
             await flow.grant()
 
 
@@ -164,7 +164,7 @@ async def test_what_is_no_request_does_no_harm(data: bytes, reply: bytes) -> Non
 
 
 async def test_a_connection_that_says_nothing_is_closed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("kallyai_mcp.auth.listener._REQUEST_SECONDS", 0.01)
+    monkeypatch.setattr("kallyai_mcp.auth.loopback_listener._REQUEST_SECONDS", 0.01)
     async with signing_in() as (flow, _):
         stream = await anyio.connect_tcp("127.0.0.1", int(flow.redirect_uri.rpartition(":")[2]))
         async with stream:

@@ -6,8 +6,8 @@ import anyio
 import httpx
 import pytest
 
-from kallyai_mcp.api.errors import NotSignedIn
-from kallyai_mcp.auth.errors import SignInRefused, SignInTimedOut, WrongAddress
+from kallyai_mcp.api.errors import NotSignedInError
+from kallyai_mcp.auth.errors import SignInRefusedError, SignInTimeoutError, WrongAddressError
 from kallyai_mcp.auth.loopback import LoopbackSignIn
 from tests.auth.browser import TOKENS, XSS, answer, auth_url, signing_in, state_of
 
@@ -59,24 +59,24 @@ async def test_a_user_who_cancels_is_a_refusal_and_sees_so() -> None:
         shown = await browser.get(answer(flow, error="access_denied"), follow_redirects=True)
         assert (shown.url.path, shown.url.query) == ("/failed", b"")
         assert "Not signed in" in shown.text
-        with pytest.raises(SignInRefused, match="cancelled on KallyAI's page") as caught:
+        with pytest.raises(SignInRefusedError, match="cancelled on KallyAI's page") as caught:
             await flow.grant()
         assert (caught.value.code, caught.value.reason) == ("sign_in_refused", "access_denied")
-        assert isinstance(caught.value, NotSignedIn)
+        assert isinstance(caught.value, NotSignedInError)
 
 
 @pytest.mark.parametrize(("error", "named"), [("server_error", "server_error"), (XSS, "no reason that could be shown")])
 async def test_another_error_of_the_page_is_named_only_if_it_looks_like_one(error: str, named: str) -> None:
     async with signing_in() as (flow, browser):
         await browser.get(answer(flow, error=error))
-        with pytest.raises(SignInRefused, match=re.escape(f"({named})")) as caught:
+        with pytest.raises(SignInRefusedError, match=re.escape(f"({named})")) as caught:
             await flow.grant()
         assert "script" not in repr(caught.value)
 
 
 async def test_nobody_coming_back_in_time_is_said_with_what_to_do() -> None:
     async with signing_in(seconds=0) as (flow, _):
-        with pytest.raises(SignInTimedOut, match="Ask for a new link") as caught:
+        with pytest.raises(SignInTimeoutError, match="Ask for a new link") as caught:
             await flow.grant()
         assert caught.value.code == "sign_in_timed_out"
 
@@ -86,9 +86,9 @@ async def test_whoever_comes_back_too_late_is_told_so_and_not_signed_in() -> Non
         late = await browser.get(answer(flow, **TOKENS))
         assert late.status_code == 410
         assert "Too late" in late.text
-        with pytest.raises(WrongAddress, match="over"):
+        with pytest.raises(WrongAddressError, match="over"):
             flow.accept(answer(flow, **TOKENS))
-        with pytest.raises(SignInTimedOut):
+        with pytest.raises(SignInTimeoutError):
             await flow.grant()
 
 
@@ -154,7 +154,7 @@ async def test_leaving_waits_until_the_browser_has_its_page() -> None:
 
 async def test_an_error_of_the_caller_comes_out_as_itself_and_the_port_is_free_again() -> None:
     with anyio.fail_after(20):
-        with pytest.raises(SignInTimedOut):
+        with pytest.raises(SignInTimeoutError):
             async with LoopbackSignIn(auth_url, 0, linger=15) as flow:
                 await flow.grant()
         async with httpx.AsyncClient(trust_env=False) as browser:
@@ -193,7 +193,7 @@ async def test_a_pasted_address_is_taken(form: str) -> None:
 async def test_a_pasted_refusal_is_a_refusal() -> None:
     async with signing_in() as (flow, _):
         flow.accept(answer(flow, error="access_denied"))
-        with pytest.raises(SignInRefused):
+        with pytest.raises(SignInRefusedError):
             await flow.grant()
 
 
@@ -216,7 +216,7 @@ async def test_a_pasted_refusal_is_a_refusal() -> None:
 async def test_a_wrong_address_pasted_is_said_without_being_quoted_and_the_wait_goes_on(pasted: str, why: str) -> None:
     async with signing_in() as (flow, _):
         text = pasted.replace("{port}", flow.redirect_uri.rpartition(":")[2]).replace("{state}", state_of(flow))
-        with pytest.raises(WrongAddress, match=why) as caught:
+        with pytest.raises(WrongAddressError, match=why) as caught:
             flow.accept(text)
         assert "secret" not in str(caught.value)
         assert state_of(flow) not in str(caught.value)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from kallyai_mcp.auth.files import FileStore
+from kallyai_mcp.auth.file_store import FileStore
 from tests.auth.kit import NOW, TokenEndpoint, tokens
 
 Start = Callable[[], "subprocess.Popen[str]"]

@@ -4,8 +4,15 @@ from collections.abc import Callable
 import anyio
 import pytest
 
-from kallyai_mcp.api.errors import AnswerLost, BadRequest, NotConnected, NotSignedIn, Unavailable, UnreadableAnswer
-from kallyai_mcp.auth.files import FileStore
+from kallyai_mcp.api.errors import (
+    BadRequestError,
+    NotConnectedError,
+    NotSignedInError,
+    ResponseLostError,
+    UnavailableError,
+    UnreadableResponseError,
+)
+from kallyai_mcp.auth.file_store import FileStore
 from kallyai_mcp.auth.session import Session, StaticTokens
 from tests.auth.kit import NOW, Clock, Service, jwt, signed_in_as, tokens
 
@@ -37,7 +44,7 @@ async def test_a_token_is_renewed_a_minute_before_it_ends(
 async def test_nobody_signed_in_is_told_how_to_sign_in(make_session: MakeSession, service: Service) -> None:
     session = make_session()
     for asking in (session.access_token(), session.renew("access-0")):
-        with pytest.raises(NotSignedIn, match="kallyai-mcp login") as caught:
+        with pytest.raises(NotSignedInError, match="kallyai-mcp login") as caught:
             await asking
         assert caught.value.code == "not_signed_in"
     assert await session.current() is None
@@ -66,12 +73,12 @@ async def test_tasks_that_waited_for_a_renewal_that_failed_share_its_error(
     make_session: MakeSession, store: FileStore, service: Service
 ) -> None:
     store.save(tokens(left=0))
-    service.error = NotConnected("no network")
+    service.error = NotConnectedError("no network")
     session = make_session()
-    caught: list[NotConnected] = []
+    caught: list[NotConnectedError] = []
 
     async def ask() -> None:
-        with pytest.raises(NotConnected) as one:
+        with pytest.raises(NotConnectedError) as one:
             await session.access_token()
         caught.append(one.value)
 
@@ -85,7 +92,9 @@ async def test_tasks_that_waited_for_a_renewal_that_failed_share_its_error(
     assert await session.access_token() == "access-2"
 
 
-@pytest.mark.parametrize("error", [NotConnected("no network"), AnswerLost("lost"), Unavailable("down", status=503)])
+@pytest.mark.parametrize(
+    "error", [NotConnectedError("no network"), ResponseLostError("lost"), UnavailableError("down", status=503)]
+)
 async def test_while_the_service_is_down_the_old_token_is_used_to_its_end(
     error: Exception, make_session: MakeSession, store: FileStore, service: Service, clock: Clock
 ) -> None:
@@ -104,7 +113,7 @@ async def test_a_refused_renewal_asks_to_sign_in_and_deletes_nothing(
     make_session: MakeSession, store: FileStore
 ) -> None:
     store.save(tokens(refresh="refresh-revoked", left=0))
-    with pytest.raises(NotSignedIn, match="no longer accepts this sign-in") as caught:
+    with pytest.raises(NotSignedInError, match="no longer accepts this sign-in") as caught:
         await make_session().access_token()
     assert (caught.value.status, caught.value.reason, caught.value.correlation_id) == (401, "invalid_token", "corr-7")
     assert "revoked" not in repr(caught.value)
@@ -113,8 +122,8 @@ async def test_a_refused_renewal_asks_to_sign_in_and_deletes_nothing(
 
 async def test_a_bad_request_is_a_refusal_too(make_session: MakeSession, store: FileStore, service: Service) -> None:
     store.save(tokens(left=0))
-    service.error = BadRequest("no such token", code="invalid_grant", status=400)
-    with pytest.raises(NotSignedIn):
+    service.error = BadRequestError("no such token", code="invalid_grant", status=400)
+    with pytest.raises(NotSignedInError):
         await make_session().access_token()
 
 
@@ -122,8 +131,8 @@ async def test_a_request_that_came_at_a_bad_time_is_no_refusal(
     make_session: MakeSession, store: FileStore, service: Service
 ) -> None:
     store.save(tokens(left=0))
-    service.error = BadRequest("too slow", status=408)
-    with pytest.raises(BadRequest):
+    service.error = BadRequestError("too slow", status=408)
+    with pytest.raises(BadRequestError):
         await make_session().access_token()
 
 
@@ -186,8 +195,8 @@ async def test_a_token_that_was_turned_away_is_not_used_when_it_cannot_be_renewe
     make_session: MakeSession, store: FileStore, service: Service
 ) -> None:
     store.save(tokens())
-    service.error = NotConnected("no network")
-    with pytest.raises(NotConnected):
+    service.error = NotConnectedError("no network")
+    with pytest.raises(NotConnectedError):
         await make_session().renew("access-0")
 
 
@@ -197,10 +206,10 @@ async def test_a_sign_in_without_a_refresh_token_lasts_to_its_end(
     store.save(tokens(refresh=None, left=30))
     session = make_session()
     assert await session.access_token() == "access-0"
-    with pytest.raises(NotSignedIn, match="can't be renewed"):
+    with pytest.raises(NotSignedInError, match="can't be renewed"):
         await session.renew("access-0")
     clock.time += 30
-    with pytest.raises(NotSignedIn, match="can't be renewed"):
+    with pytest.raises(NotSignedInError, match="can't be renewed"):
         await session.access_token()
     assert service.requests == []
 
@@ -211,7 +220,7 @@ async def test_a_renewal_that_never_ends_is_given_up(
     monkeypatch.setattr("kallyai_mcp.auth.session.RENEWAL_SECONDS", 0.01)
     store.save(tokens(left=0))
     service.gate = anyio.Event()
-    with anyio.fail_after(10), pytest.raises(AnswerLost, match="too long"):
+    with anyio.fail_after(10), pytest.raises(ResponseLostError, match="too long"):
         await make_session().access_token()
 
 
@@ -232,7 +241,7 @@ async def test_an_answer_without_a_usable_token_is_an_error(
 ) -> None:
     store.save(tokens(left=0))
     service.access_token = "two words {}".format
-    with pytest.raises(UnreadableAnswer):
+    with pytest.raises(UnreadableResponseError):
         await make_session().access_token()
     assert store.load() == tokens(left=0)
 
@@ -253,6 +262,6 @@ async def test_the_token_of_the_setting_is_used_as_it_is() -> None:
 
 
 async def test_the_token_of_the_setting_is_not_renewed_and_the_error_names_the_setting() -> None:
-    with pytest.raises(NotSignedIn, match="KALLYAI_ACCESS_TOKEN") as caught:
+    with pytest.raises(NotSignedInError, match="KALLYAI_ACCESS_TOKEN") as caught:
         await StaticTokens("secret").renew("secret")
     assert "secret" not in repr(caught.value)

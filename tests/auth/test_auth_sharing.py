@@ -7,11 +7,11 @@ import anyio
 import pytest
 from filelock import FileLock
 
-from kallyai_mcp.api.errors import NotSignedIn
-from kallyai_mcp.auth.errors import SignInBusy, StoreFailed
-from kallyai_mcp.auth.files import FileStore
+from kallyai_mcp.api.errors import NotSignedInError
+from kallyai_mcp.auth.errors import SignInBusyError, TokenStoreError
+from kallyai_mcp.auth.file_store import FileStore
 from kallyai_mcp.auth.session import Session
-from kallyai_mcp.auth.stores import MemoryStore
+from kallyai_mcp.auth.token_store import MemoryStore
 from tests.auth.kit import Clock, FullStore, Service, signed_in_as, tokens
 
 MakeSession = Callable[..., Session]
@@ -69,7 +69,7 @@ async def test_a_process_that_does_not_let_go_is_not_waited_for_forever(
     with anyio.fail_after(10), FileLock(tmp_path / "home" / "renew.lock"):
         assert await session.access_token() == "access-0"
         clock.time += 30
-        with pytest.raises(SignInBusy, match="Another kallyai-mcp process"):
+        with pytest.raises(SignInBusyError, match="Another kallyai-mcp process"):
             await session.access_token()
     assert service.requests == []
     assert await session.access_token() == "access-1"
@@ -112,7 +112,7 @@ async def test_signing_out_signs_out_every_process(make_session: MakeSession, st
     assert await server.access_token() == "adopted"
     await command.sign_out()
     for session in (server, command):
-        with pytest.raises(NotSignedIn):
+        with pytest.raises(NotSignedInError):
             await session.access_token()
     assert store.load() is None
 
@@ -124,7 +124,7 @@ async def test_signing_out_while_a_renewal_waits_ends_it(
     session = make_session()
 
     async def ask() -> None:
-        with pytest.raises(NotSignedIn, match="Signed out"):
+        with pytest.raises(NotSignedInError, match="Signed out"):
             await session.access_token()
 
     with anyio.fail_after(10):
@@ -174,7 +174,7 @@ async def test_a_sign_in_that_cannot_be_kept_is_an_error_and_changes_nothing(mak
     store = FullStore(tokens())
     store.full = True
     session = make_session(store=store)
-    with pytest.raises(StoreFailed, match="disk is full"):
+    with pytest.raises(TokenStoreError, match="disk is full"):
         await session.adopt(signed_in_as())
     assert await session.access_token() == "access-0"
 

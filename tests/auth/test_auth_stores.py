@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from kallyai_mcp.auth.errors import StoreFailed
-from kallyai_mcp.auth.keyrings import KeyringStore
-from kallyai_mcp.auth.stores import MemoryStore, TokenStore, open_store
+from kallyai_mcp.auth.errors import TokenStoreError
+from kallyai_mcp.auth.keyring_store import KeyringStore
+from kallyai_mcp.auth.token_store import MemoryStore, TokenStore, open_store
 from tests.auth.kit import API, MemoryKeyring, files_in, tokens
 
 
@@ -53,7 +53,7 @@ def test_no_store_writes_a_token_to_the_log(
     any_store.save(tokens("secret-access", "secret-refresh"))
     any_store.load()
     system_keyring.broken = {"get"}
-    with suppress(StoreFailed):
+    with suppress(TokenStoreError):
         any_store.load()
     assert "secret" not in caplog.text
 
@@ -109,5 +109,5 @@ def test_signing_out_is_not_claimed_when_the_keyring_cannot_be_reached(
     store = open_store("auto", tmp_path, API)
     store.save(tokens())
     system_keyring.broken = {"delete"}
-    with pytest.raises(StoreFailed):
+    with pytest.raises(TokenStoreError):
         store.delete()

@@ -3,7 +3,7 @@ import json
 import pytest
 from pydantic import SecretStr
 
-from kallyai_mcp.api.errors import UnreadableAnswer
+from kallyai_mcp.api.errors import UnreadableResponseError
 from kallyai_mcp.api.models import TokenGrant
 from kallyai_mcp.auth.tokens import Tokens
 from tests.auth.kit import NOW, jwt, tokens
@@ -38,7 +38,7 @@ def test_a_renewal_takes_the_refresh_token_that_it_gives() -> None:
 
 @pytest.mark.parametrize("access_token", ["two words", "line\nbreak", "tokén", "x" * 20_000])
 def test_a_token_that_no_header_can_carry_is_not_taken(access_token: str) -> None:
-    with pytest.raises(UnreadableAnswer) as caught:
+    with pytest.raises(UnreadableResponseError) as caught:
         Tokens.from_grant(grant(access_token=access_token), NOW)
     assert access_token not in str(caught.value)
 

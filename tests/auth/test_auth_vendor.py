@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from kallyai_mcp.auth.errors import StoreFailed
-from kallyai_mcp.auth.stores import TokenStore, open_store
+from kallyai_mcp.auth.errors import TokenStoreError
+from kallyai_mcp.auth.token_store import TokenStore, open_store
 from tests.auth.kit import API, LIVE, NOW, jwt, tokens
 
 
@@ -102,7 +102,7 @@ def test_signing_out_is_not_claimed_when_it_cannot_be_written_down(
 ) -> None:
     write_vendor(vendor)
     (tmp_path / "home").write_text("a file where the folder should be")
-    with pytest.raises(StoreFailed, match="can't be"):
+    with pytest.raises(TokenStoreError, match="can't be"):
         live.delete()
 
 
@@ -115,7 +115,7 @@ def test_a_sign_out_half_written_down_is_not_claimed(
     write_vendor(vendor)
     with monkeypatch.context() as patch:
         patch.setattr(os, "fsync", no_space)
-        with pytest.raises(StoreFailed, match="No space left on device"):
+        with pytest.raises(TokenStoreError, match="No space left on device"):
             live.delete()
     live.delete()
     assert live.load() is None

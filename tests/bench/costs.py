@@ -19,10 +19,10 @@ from mcp.types import Tool
 from kallyai_mcp.sandbox.accounts import ACCOUNTS
 from kallyai_mcp.sandbox.app import create_app
 from kallyai_mcp.sandbox.state import Sandbox
+from tests.agent import BISTRO, Agent, agent_on, settings_in
 from tests.bench.table import Row, Target, command
 from tests.bench.tokens import ENCODING, counted
 from tests.sandbox.kit import ManualClock
-from tests.telephone import BISTRO, Agent, settings_in, telephone
 
 NOW = datetime(2026, 1, 25, 20, 0, tzinfo=UTC)
 LISTED = (1, 10, 50, 200)
@@ -95,7 +95,7 @@ async def read() -> dict[str, str]:
     try:
         with tempfile.TemporaryDirectory() as home:
             app = create_app(clock=clock)
-            async with telephone(settings_in(Path(home)), mode="auto", clock=clock, app=app) as agent:
+            async with agent_on(settings_in(Path(home)), mode="auto", clock=clock, app=app) as agent:
                 return await _read(agent, clock, app.state.sandbox)
     finally:
         ACCOUNTS["acct-personal"] = account

@@ -29,10 +29,10 @@ from kallyai_mcp.sandbox.accounts import ACCOUNTS
 from kallyai_mcp.sandbox.app import create_app
 from kallyai_mcp.sandbox.serve import running
 from kallyai_mcp.sandbox.state import Sandbox
+from tests.agent import Agent, Answer
 from tests.bench.measured import free_ports, memory, serving
 from tests.bench.table import Row, Target, command
 from tests.processes import COMMAND, environment
-from tests.telephone import Agent, Answer
 
 SPEEDS = {"stdio": 6.0, "http": 2.5, "sse": 6.0}
 """How much shorter than real the sandbox's calls are: as long as is needed for all to be under way at once."""

@@ -90,9 +90,9 @@ def _workers(count: int, port: int) -> list[str]:
     """The README's line."""
     app = [
         "--factory",
-        "kallyai_mcp.cli.http:from_environment",
+        "kallyai_mcp.cli.serve_http:from_environment",
         "--http",
-        "kallyai_mcp.transports.patience:PromptProtocol",
+        "kallyai_mcp.transports.uvicorn_server:HeaderTimeoutProtocol",
     ]
     quiet = ["--ws", "none", "--no-access-log", "--no-server-header", "--log-level", "warning"]
     return [sys.executable, "-m", "uvicorn", *app, *quiet, "--workers", str(count), "--port", str(port)]

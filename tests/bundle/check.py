@@ -26,9 +26,9 @@ from mcp import Client
 from mcp.client.stdio import StdioServerParameters
 
 from kallyai_mcp import __version__
+from tests.agent import BISTRO, Agent
 from tests.bundle.mcpb import clean_copy, launch, mcpb
 from tests.cards.npm import missing
-from tests.telephone import BISTRO, Agent
 
 LINTER = "skillsaw==0.22.0"
 """Has the registry's schemas and what Claude Code wants of a plug-in."""

@@ -11,8 +11,8 @@ import pytest
 
 from kallyai_mcp import __version__
 from kallyai_mcp.settings import Settings, SettingsError
+from tests.agent import Agent
 from tests.bundle.mcpb import ROOT, launch, mcpb
-from tests.telephone import Agent
 
 Json = dict[str, Any]
 
@@ -74,8 +74,8 @@ async def test_the_prompts_are_the_servers_own(manifest: Json, agent: Agent) -> 
 
 def test_each_argument_of_a_prompt_stands_in_its_text_once(manifest: Json) -> None:
     for prompt in manifest["prompts"]:
-        told = re.findall(r"\$\{arguments\.(\w+)\}", prompt["text"])
-        assert sorted(told) == sorted(prompt["arguments"]), prompt["name"]
+        to_result = re.findall(r"\$\{arguments\.(\w+)\}", prompt["text"])
+        assert sorted(to_result) == sorted(prompt["arguments"]), prompt["name"]
 
 
 def test_each_option_is_a_setting_and_none_is_needed(manifest: Json) -> None:

@@ -10,10 +10,10 @@ from playwright.async_api import Browser, async_playwright
 from kallyai_mcp.cards.pages import call_card
 from kallyai_mcp.sandbox.app import SandboxApp
 from kallyai_mcp.settings import Settings
+from tests.agent import Agent, agent_on
 from tests.cards.kit import CHROMIUM, FLAGS, Chat, Stage, Tabs, staged
 from tests.cards.npm import bundled, missing
 from tests.sandbox.kit import ManualClock
-from tests.telephone import Agent, telephone
 
 Open = Callable[..., Awaitable[Chat]]
 
@@ -49,7 +49,7 @@ def tabs(chromium: Browser, stage: Stage) -> Tabs:
 @pytest.fixture
 async def agent(settings: Settings, clock: ManualClock, app: SandboxApp) -> AsyncIterator[Agent]:
     """An agent whose telephone is the sandbox; what a card gets is the same in both eras of the protocol."""
-    async with telephone(settings, mode="auto", clock=clock, app=app) as agent:
+    async with agent_on(settings, mode="auto", clock=clock, app=app) as agent:
         yield agent
 
 

@@ -12,10 +12,10 @@ import anyio
 from mcp.types import CallToolResult
 from playwright.async_api import Browser, ConsoleMessage, Frame, FrameLocator, Locator, Page, Request
 
-from kallyai_mcp.auth.listener import Reply, listening
-from kallyai_mcp.auth.listener import Request as Asked
+from kallyai_mcp.auth.loopback_listener import Reply, listening
+from kallyai_mcp.auth.loopback_listener import Request as Asked
+from tests.agent import Agent, Answer
 from tests.cards.npm import SOURCE
-from tests.telephone import Agent, Answer
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 FLAGS = [
@@ -116,7 +116,7 @@ class Chat:
 
     async def call_tool(self, name: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
         self.asked.append((name, dict(arguments)))
-        return told((await self.agent.use(name, arguments)).result)
+        return to_result((await self.agent.use(name, arguments)).result)
 
     async def tell(self, **params: Any) -> None:
         """The host's word that its context has changed."""
@@ -125,7 +125,7 @@ class Chat:
     async def give(self, answer: Answer, arguments: Mapping[str, Any] | None = None) -> None:
         """What the tool was given, and what it answered."""
         await self.start(arguments)
-        await self.page.evaluate("result => window.bridge.sendToolResult(result)", told(answer.result))
+        await self.page.evaluate("result => window.bridge.sendToolResult(result)", to_result(answer.result))
 
     async def start(self, arguments: Mapping[str, Any] | None) -> None:
         """What the tool was given; its answer is not there yet."""
@@ -156,7 +156,7 @@ class Chat:
         return found
 
 
-def told(result: CallToolResult) -> dict[str, Any]:
+def to_result(result: CallToolResult) -> dict[str, Any]:
     """`result` as it is on the wire."""
     return result.model_dump(mode="json", by_alias=True, exclude_none=True)
 

@@ -16,10 +16,10 @@ from playwright.async_api import async_playwright, expect
 
 from kallyai_mcp.cards.pages import call_card, quota_card
 from kallyai_mcp.sandbox.app import create_app
+from tests.agent import BISTRO, Agent, agent_on, settings_in
 from tests.cards.kit import CHROMIUM, FLAGS, NEW_YORK, Chat, Tabs, staged
 from tests.cards.npm import bundled
 from tests.sandbox.kit import ManualClock
-from tests.telephone import BISTRO, Agent, settings_in, telephone
 
 CONTEXT = {**NEW_YORK, "styles": {"variables": {"--font-sans": "Inter, system-ui, sans-serif"}}}
 TABLE = {**BISTRO, "task_description": "Book a table by the window, or on the terrace if it is warm"}
@@ -45,7 +45,7 @@ async def main(folder: Path) -> None:
 async def _at(moment: datetime, home: Path) -> AsyncIterator[tuple[Agent, ManualClock]]:
     clock = ManualClock(moment)
     app = create_app(clock=clock)
-    async with telephone(settings_in(home), mode="auto", clock=clock, app=app) as agent:
+    async with agent_on(settings_in(home), mode="auto", clock=clock, app=app) as agent:
         yield agent, clock
     app.state.sandbox.close()
 

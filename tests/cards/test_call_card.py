@@ -8,17 +8,17 @@ import pytest
 from mcp.types import CallToolResult, TextContent
 from playwright.async_api import expect
 
-from kallyai_mcp.api.errors import AnswerLost
+from kallyai_mcp.api.errors import ResponseLostError
 from kallyai_mcp.sandbox.app import SandboxApp
 from kallyai_mcp.sandbox.line.numbers import TEST_NUMBERS
 from kallyai_mcp.sandbox.line.twists import STRANGE_SPEECH
 from kallyai_mcp.tools.results import SpokenLine, TranscriptAnswer
-from kallyai_mcp.tools.words.errors import error_words
+from kallyai_mcp.tools.text.errors import error_words
+from tests.agent import BISTRO, Agent, Answer, agent_on, settings_in
 from tests.cards.conftest import Open
 from tests.cards.kit import NEW_YORK
-from tests.odd_service import odd_service
+from tests.fake_service import odd_service
 from tests.sandbox.kit import ManualClock
-from tests.telephone import BISTRO, Agent, Answer, settings_in, telephone
 
 NUMBERS = {entry.outcome: entry.number for entry in reversed(TEST_NUMBERS)}
 SPANISH = {"theme": "light", "locale": "es-ES", "timeZone": "Europe/Madrid"}
@@ -184,7 +184,7 @@ async def test_an_unknown_outcome_offers_to_look_and_not_to_ring(
 ) -> None:
     async with odd_service(lambda _: (500, {"detail": "boom"})) as url:
         settings = settings_in(tmp_path / "odd", API_URL=url, ACCESS_TOKEN="token", SETTLE_SECONDS="0.2")
-        async with telephone(settings, mode="auto", clock=clock) as agent:
+        async with agent_on(settings, mode="auto", clock=clock) as agent:
             chat = await open_card(by=agent)
             await chat.give(await agent.use("make_call", BISTRO), BISTRO)
 
@@ -206,7 +206,7 @@ async def test_a_refusal_shows_why(agent: Agent, open_card: Open) -> None:
 
 
 async def test_an_error_that_does_not_say_that_nothing_was_dialled_is_no_refusal(open_card: Open) -> None:
-    text = error_words(AnswerLost("the connection broke"), dials=True)
+    text = error_words(ResponseLostError("the connection broke"), dials=True)
     chat = await open_card()
     await chat.give(Answer(CallToolResult(content=[TextContent(text=text)], is_error=True)), BISTRO)
 
@@ -422,7 +422,7 @@ async def test_ringing_again_asks_first_and_then_dials_exactly_once(
     clock.advance(minutes=5)
     await chat.comes_to("Busy")
     assert await rung(agent) == 2
-    words = [block["text"] for told in await chat.seen("contexts") for block in told["content"]]
+    words = [block["text"] for to_result in await chat.seen("contexts") for block in to_result["content"]]
     assert [text.split("status ")[1].split(",")[0] for text in words] == ["in_progress", "busy"]
 
 
@@ -431,7 +431,7 @@ async def test_what_the_server_asks_before_it_rings_again_is_asked_in_the_card(
 ) -> None:
     settings = settings_in(tmp_path / "asks", CONFIRM="auto")
     clock.advance(hours=4)  # noon in San Francisco, where the phone rings
-    async with telephone(settings, mode="auto", clock=clock, app=app) as agent:
+    async with agent_on(settings, mode="auto", clock=clock, app=app) as agent:
         made = await agent.use("make_call", BISTRO)
         chat = await open_card(by=agent)
         await chat.give(made, BISTRO)
@@ -460,7 +460,7 @@ async def test_a_call_that_waits_for_consent_gets_it_here_and_is_no_second_call(
     open_card: Open, clock: ManualClock, app: SandboxApp, tmp_path: Path
 ) -> None:
     settings = settings_in(tmp_path / "asks", CONFIRM="always")
-    async with telephone(settings, mode="auto", clock=clock, app=app) as agent:
+    async with agent_on(settings, mode="auto", clock=clock, app=app) as agent:
         asked = await agent.use("make_call", BISTRO)
         chat = await open_card(by=agent)
         await chat.give(asked, BISTRO)

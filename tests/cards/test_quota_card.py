@@ -10,11 +10,11 @@ from playwright.async_api import expect
 from kallyai_mcp.cards.pages import quota_card
 from kallyai_mcp.sandbox.line.numbers import TEST_NUMBERS
 from kallyai_mcp.tools.results import QuotaAnswer, answer
+from tests.agent import BISTRO, Agent, Answer, agent_on, settings_in
 from tests.cards.conftest import Open
 from tests.cards.kit import NEW_YORK
-from tests.odd_service import odd_service
+from tests.fake_service import odd_service
 from tests.sandbox.kit import ManualClock
-from tests.telephone import BISTRO, Agent, Answer, settings_in, telephone
 
 NUMBERS = {entry.outcome: entry.number for entry in reversed(TEST_NUMBERS)}
 
@@ -99,7 +99,7 @@ async def test_a_billing_link_that_is_no_web_page_is_not_opened(
 ) -> None:
     async with odd_service(lambda _: (200, {"url": "javascript:alert(1)"})) as url:
         settings = settings_in(tmp_path / "odd", API_URL=url, ACCESS_TOKEN="token")
-        async with telephone(settings, mode="auto", clock=clock) as agent:
+        async with agent_on(settings, mode="auto", clock=clock) as agent:
             chat = await open_card(quota_card(), by=agent)
             await chat.give(quota(minutes_remaining=3))
             await chat.button("Billing").click()

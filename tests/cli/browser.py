@@ -2,7 +2,7 @@
 
 import sys
 
-from kallyai_mcp.sandbox import visitor
+from kallyai_mcp.sandbox import browser_client
 
 if __name__ == "__main__":
-    visitor.sign_in(sys.argv[1])
+    browser_client.sign_in(sys.argv[1])

@@ -1,7 +1,7 @@
 import pytest
 
 from kallyai_mcp.cli.demo import DemoError, Stage
-from tests.telephone import BISTRO, Agent
+from tests.agent import BISTRO, Agent
 
 
 async def test_an_answer_without_the_expected_words_fails_the_demo(agent: Agent) -> None:

@@ -23,14 +23,14 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
 from kallyai_mcp.api.models import Submission, TokenGrant
-from kallyai_mcp.auth.files import FileStore
+from kallyai_mcp.auth.file_store import FileStore
 from kallyai_mcp.auth.tokens import Tokens
-from kallyai_mcp.dialing.records import Record, Scope, State
-from kallyai_mcp.dialing.sqlite_ledger import SqliteLedger
+from kallyai_mcp.calls.ledger.sqlite import SqliteLedger
+from kallyai_mcp.calls.records import AccountKey, CallRecord, CallState
 from kallyai_mcp.sandbox.app import SandboxApp
 from kallyai_mcp.sandbox.serve import running
 from tests.cli.machine import at_home, do, given
-from tests.odd_service import odd_service
+from tests.fake_service import odd_service
 from tests.processes import COMMAND, LIMIT, run
 from tests.redis_server import free_port
 from tests.sandbox.kit import sandbox_app
@@ -123,8 +123,8 @@ def service_with_a_clock(ahead: timedelta | None, *, hangs_up: bool = False) -> 
         server.server_close()
 
 
-def stuck_record(scope: Scope, state: State, minutes: float) -> Record:
-    return Record(
+def stuck_record(scope: AccountKey, state: CallState, minutes: float) -> CallRecord:
+    return CallRecord(
         tracking_id=f"t-{state.value}",
         scope=scope,
         fingerprint=state.value,
@@ -291,9 +291,9 @@ def test_a_redis_that_does_not_answer_is_named_without_its_password(monkeypatch:
 async def test_calls_that_are_stuck_are_listed_with_how_to_settle_them(home: Path, app: SandboxApp) -> None:
     kept = home / "kallyai"
     async with running(app) as url:
-        scope = Scope(url, sign_in(kept, url, app).account)
+        scope = AccountKey(url, sign_in(kept, url, app).account)
         ledger = SqliteLedger(kept / "ledger.db")
-        for state, minutes in ((State.UNKNOWN, 1), (State.SENT, 20), (State.PREPARED, 1)):
+        for state, minutes in ((CallState.UNKNOWN, 1), (CallState.SENT, 20), (CallState.PREPARED, 1)):
             await ledger.enter(stuck_record(scope, state, minutes), redial=False, recent=timedelta())
         await ledger.aclose()
         done = await examined(kept, url, "--json")

@@ -1,7 +1,7 @@
 import pytest
 from mcp.server.request_state import InvalidRequestState
 
-from kallyai_mcp.cli.keys import Keys, KeysUnavailable, request_state_security
+from kallyai_mcp.cli.shared_keys import Keys, KeysUnavailableError, request_state_security
 from tests.redis_server import RedisServer, free_port, own_redis, redis_server
 
 __all__ = ["own_redis", "redis_server"]
@@ -28,7 +28,7 @@ def test_a_process_by_itself_opens_only_what_it_sealed() -> None:
 def test_without_redis_nothing_is_sealed_or_opened_and_the_next_question_does_not_wait_for_it() -> None:
     keys = Keys(f"redis://127.0.0.1:{free_port()}/0")
     for _ in range(2):
-        with pytest.raises(KeysUnavailable, match="Redis does not answer"):
+        with pytest.raises(KeysUnavailableError, match="Redis does not answer"):
             keys()
     with pytest.raises(InvalidRequestState):
         request_state_security(keys).codec.unseal("v1.something")

@@ -12,16 +12,16 @@ import pytest
 
 from kallyai_mcp.api.client import KallyAI
 from kallyai_mcp.api.models import Submission, TokenGrant
-from kallyai_mcp.auth.files import FileStore
+from kallyai_mcp.auth.file_store import FileStore
 from kallyai_mcp.auth.session import StaticTokens
 from kallyai_mcp.auth.tokens import Tokens
+from kallyai_mcp.calls.ledger.sqlite import SqliteLedger
+from kallyai_mcp.calls.policy import CallPolicy, Consent, RiskFlag
+from kallyai_mcp.calls.records import AccountKey, CallRecord, CallState
 from kallyai_mcp.cli.status import bar
-from kallyai_mcp.dialing.guards import Consent, GuardRails, Oddity
-from kallyai_mcp.dialing.records import Record, Scope, State
-from kallyai_mcp.dialing.sqlite_ledger import SqliteLedger
 from kallyai_mcp.sandbox.app import SandboxApp
 from kallyai_mcp.sandbox.serve import running
-from tests.odd_service import odd_service
+from tests.fake_service import odd_service
 from tests.processes import run
 from tests.sandbox.kit import sandbox_app
 
@@ -50,8 +50,8 @@ def submission(number: str, name: str | None = None) -> Submission:
     )
 
 
-def record(scope: Scope, state: State, number: str) -> Record:
-    return Record(
+def record(scope: AccountKey, state: CallState, number: str) -> CallRecord:
+    return CallRecord(
         tracking_id=f"t-{state.value}",
         scope=scope,
         fingerprint=state.value,
@@ -74,9 +74,9 @@ async def test_it_shows_the_quota_as_a_bar_the_calls_under_way_and_the_last_five
             for _ in range(6):
                 await api.create_call(submission("+12025550100", "Cafe"), timezone="UTC")
         ledger = SqliteLedger(tmp_path / "ledger.db")
-        for state in (State.SENT, State.UNKNOWN):
+        for state in (CallState.SENT, CallState.UNKNOWN):
             await ledger.enter(
-                record(Scope(url, tokens.account), state, "+14155551234"), redial=False, recent=timedelta()
+                record(AccountKey(url, tokens.account), state, "+14155551234"), redial=False, recent=timedelta()
             )
         await ledger.aclose()
         shown = await status(tmp_path, url)
@@ -119,7 +119,7 @@ async def test_a_narrow_console_gets_shorter_bars_and_lines(
         tokens = sign_in(tmp_path, url, app)
         ledger = SqliteLedger(tmp_path / "ledger.db")
         await ledger.enter(
-            record(Scope(url, tokens.account), State.SENT, "+14155551234"), redial=False, recent=timedelta()
+            record(AccountKey(url, tokens.account), CallState.SENT, "+14155551234"), redial=False, recent=timedelta()
         )
         await ledger.aclose()
         done = await status(tmp_path, url)
@@ -135,16 +135,16 @@ async def test_a_narrow_console_gets_shorter_bars_and_lines(
 async def test_the_audit_trail_tells_who_asked_and_what_was_refused(tmp_path: Path, app: SandboxApp) -> None:
     async with running(app) as url:
         empty = await status(tmp_path, url, "--audit")
-        scope = Scope(url, sign_in(tmp_path, url, app).account)
+        scope = AccountKey(url, sign_in(tmp_path, url, app).account)
         none_yet = await status(tmp_path, url, "--audit")
         ledger = SqliteLedger(tmp_path / "ledger.db")
-        asked = Consent("claude-code 2.1", "form", (Oddity.URGENT,))
+        asked = Consent("claude-code 2.1", "form", (RiskFlag.URGENT,))
         await ledger.enter(
-            record(scope, State.PREPARED, "+14155551234"), redial=False, recent=timedelta(), consent=asked
+            record(scope, CallState.PREPARED, "+14155551234"), redial=False, recent=timedelta(), consent=asked
         )
-        refused = record(scope, State.UNKNOWN, "+14155559999")
+        refused = record(scope, CallState.UNKNOWN, "+14155559999")
         with pytest.raises(Exception, match="KALLYAI_DENY_NUMBERS"):
-            await ledger.admit(refused, rails=GuardRails(denied=("+14155559999",)))
+            await ledger.admit(refused, policy=CallPolicy(denied=("+14155559999",)))
         await ledger.aclose()
         shown = await status(tmp_path, url, "--audit")
         programs = await status(tmp_path, url, "--audit", "--json")

@@ -20,9 +20,9 @@ LIBRARY = next(iter(sorted(Path("/usr/lib").glob("*/faketime/libfaketime.so.1"))
 
 SHARE = (
     "tests/auth/test_auth_tokens.py",
-    "tests/cli/test_sandboxing.py::test_the_demo_does_the_main_job_and_exits_with_0",
+    "tests/cli/test_sandbox_command.py::test_the_demo_does_the_main_job_and_exits_with_0",
     "tests/cli/test_status.py::test_it_shows_the_quota_as_a_bar_the_calls_under_way_and_the_last_five",
-    "tests/dialing/test_guards.py",
+    "tests/calls/test_policy.py",
     "tests/sandbox/test_quota.py",
 )
 """Tests that read the machine's clock; few, since a shifted clock makes Python several times slower."""

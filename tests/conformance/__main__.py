@@ -78,7 +78,7 @@ async def _run(tools: Tools, folder: Path, began: float) -> int:
     return 1 if wrong or unfit or old else 0
 
 
-async def _conformance(suites: Sequence[Suite], telephone: str, folder: Path) -> list[Outcome]:
+async def _conformance(suites: Sequence[Suite], agent_on: str, folder: Path) -> list[Outcome]:
     outcomes: list[Outcome] = []
     async with served(fixture_app()) as fixture, served(tasks_app(folder / "tasks")) as calls_as_tasks:
 
@@ -93,7 +93,7 @@ async def _conformance(suites: Sequence[Suite], telephone: str, folder: Path) ->
 
         async with anyio.create_task_group() as tasks:
             for suite in suites:
-                tasks.start_soon(take_in, suite, "telephone", telephone)
+                tasks.start_soon(take_in, suite, "telephone", agent_on)
                 tasks.start_soon(take_in, suite, "fixture", fixture)
             tasks.start_soon(take_in_tasks, suites[-1])
     return outcomes

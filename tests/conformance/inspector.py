@@ -9,9 +9,9 @@ from typing import Any
 
 import anyio
 
+from tests.agent import BISTRO
 from tests.conformance.npm import Tools
 from tests.processes import COMMAND, environment
-from tests.telephone import BISTRO
 
 SECONDS = 60
 """How long one use may take; it takes two seconds at most."""

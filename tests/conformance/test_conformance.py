@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from kallyai_mcp.tools.catalogue import tools
+from kallyai_mcp.tools.catalog import tools
 from tests.conformance.expected import EXPECTED, SPECS, TASKS, TELEPHONE, TELEPHONE_ALONE
 from tests.conformance.inspector import TOOLS
 from tests.conformance.judging import Expected, judged, stale

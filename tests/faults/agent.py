@@ -8,9 +8,9 @@ from typing import Any
 import anyio
 from mcp.shared.exceptions import MCPError
 
+from tests.agent import Answer
 from tests.faults.plan import Plan, Step
 from tests.faults.world import Server, World
-from tests.telephone import Answer
 
 LONG = 60.0
 """Seconds after which a tool that was to answer within a few counts as hung."""

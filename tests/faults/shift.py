@@ -11,7 +11,7 @@ from mcp import Client
 from mcp.client.streamable_http import streamable_http_client
 from mcp.shared.exceptions import MCPError
 
-from kallyai_mcp.dialing.redis_ledger import RedisLedger
+from kallyai_mcp.calls.ledger.redis_ledger import RedisLedger
 from tests.faults.balancer import ADDRESS, Balancer
 from tests.faults.plan import Plan, Step
 from tests.faults.workers import Worker, Workers
@@ -26,7 +26,7 @@ _REFUSED = {
 }
 
 
-class Door(Server):
+class AccessPolicy(Server):
     """A client of the balancer's; what ends is one of the workers behind it."""
 
     def __init__(self, client: Client, name: str, shift: "Shift") -> None:
@@ -64,7 +64,7 @@ class Shift(World):
         rng = random.Random(plan.seed)  # noqa: S311 - to be repeated, not to be secret
         self._doomed = rng.sample(workers.pair, 2)
         self._balancer = Balancer(workers.pair, rng, self.note)
-        self._doors: list[Door] = []
+        self._doors: list[AccessPolicy] = []
         self._owners: dict[str, str] = {}  # who each worker is in the ledger
         self._stack = AsyncExitStack()
         self._earlier: set[str] = set()
@@ -94,18 +94,18 @@ class Shift(World):
             await self._workers.complete()
         name = f"client {len(self._doors) + 1}"
         try:
-            door: Door = await self._tasks.start(self._host, name)
+            door: AccessPolicy = await self._tasks.start(self._host, name)
         except (MCPError, ExceptionGroup) as error:
             raise ServerFailed(f"{name} can't connect: {error!r}") from error
         self._doors.append(door)
         return door
 
-    async def _host(self, name: str, *, task_status: anyio.abc.TaskStatus[Door]) -> None:
+    async def _host(self, name: str, *, task_status: anyio.abc.TaskStatus[AccessPolicy]) -> None:
         async with (
             httpx2.AsyncClient(transport=_Borrowed(self._balancer), timeout=None) as http,
             Client(streamable_http_client(ADDRESS, http_client=http), mode=self.plan.mode) as client,
         ):
-            task_status.started(Door(client, name, self))
+            task_status.started(AccessPolicy(client, name, self))
             await anyio.sleep_forever()
 
     async def misbehave(self) -> None:

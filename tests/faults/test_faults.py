@@ -7,6 +7,7 @@ import pytest
 from mcp.types import CallToolResult, TextContent
 
 from kallyai_mcp.sandbox.faults import FaultPlan, Kind
+from tests.agent import Answer
 from tests.faults.__main__ import SERVERS, WORKERS, Suite, table, vain
 from tests.faults.agent import Ask
 from tests.faults.oracle import Evidence, Law, judge
@@ -14,7 +15,6 @@ from tests.faults.plan import DEADLY, OF_WORKERS, Deed, Plan, Step, plans
 from tests.faults.trial import Tally, Verdict, run_all, run_over_workers
 from tests.faults.worker_plan import worker_plan, worker_plans
 from tests.redis_server import binary
-from tests.telephone import Answer
 
 RUNS = 100
 """How many seeds CI takes, with `python -m tests.faults`; here is run a stretch of others, so that this stays short."""

@@ -17,9 +17,9 @@ import anyio
 
 from kallyai_mcp.sandbox import calls_store
 from kallyai_mcp.sandbox.app import SandboxApp
+from tests.agent import BISTRO, Answer, agent_on, settings_in
 from tests.fuzz.arguments import PLACED, SCHEMAS
 from tests.sandbox.kit import ManualClock, sandbox_app
-from tests.telephone import BISTRO, Answer, settings_in, telephone
 
 NOW = datetime(2026, 1, 25, 15, 30, tzinfo=UTC)
 LIMIT = 20
@@ -81,7 +81,7 @@ async def use(tool: str, arguments: Mapping[str, Any], mode: str) -> Seen:
     """Use a tool, once, on a telephone of its own; a call that it asks about by `PLACED` is made first."""
     clock = ManualClock(NOW)
     with tempfile.TemporaryDirectory() as home, anyio.fail_after(LIMIT), sandbox_app(clock=clock) as app:
-        async with telephone(settings_in(Path(home)), mode=mode, clock=clock, app=app) as agent:
+        async with agent_on(settings_in(Path(home)), mode=mode, clock=clock, app=app) as agent:
             before = []
             if arguments.get("call_id") == PLACED:
                 made = await agent.use("make_call", BISTRO)

@@ -6,8 +6,8 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from kallyai_mcp.tools.catalogue import tools
-from tests.telephone import BISTRO
+from kallyai_mcp.tools.catalog import tools
+from tests.agent import BISTRO
 
 SCHEMAS: Mapping[str, Mapping[str, Any]] = {tool.name: tool.parameters["properties"] for tool in tools()}
 """Each tool's arguments, by name, as an agent reads them."""

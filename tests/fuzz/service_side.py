@@ -12,12 +12,12 @@ from hypothesis import strategies as st
 from pydantic import BaseModel
 
 from kallyai_mcp.api.client import KallyAI, Timeouts
-from kallyai_mcp.api.errors import KallyAIError, NotConnected
+from kallyai_mcp.api.errors import KallyAIError, NotConnectedError
+from tests.agent import BISTRO, agent_on, settings_in
 from tests.api.raw_server import SUBMISSION, TOKEN, RawServer, Seen, answer, talking
 from tests.fuzz.agent_side import JARGON, LIMIT, NOW, Crashes, assert_all_readable, assert_readable
 from tests.fuzz.payloads import replies
 from tests.sandbox.kit import ManualClock
-from tests.telephone import BISTRO, settings_in, telephone
 
 _REFRESH_TOKEN = "eyJhbGciOiJIUzI1NiJ9.refresh-token.c2lnbmF0dXJl"
 _SECRETS = (TOKEN, TOKEN.rpartition(".")[0].rpartition(".")[2], _REFRESH_TOKEN)
@@ -78,7 +78,7 @@ def _assert_tells_nothing(text: str) -> None:
 
 
 def _assert_truthful(error: KallyAIError, server: RawServer) -> None:
-    nothing_sent = isinstance(error, NotConnected)
+    nothing_sent = isinstance(error, NotConnectedError)
     assert not (nothing_sent and server.seen), f"it says that nothing was sent, but it was: {error}"
 
 
@@ -156,7 +156,7 @@ async def _tools_hold(tool: str, given: Mapping[str, bytes], mode: str) -> str:
         async with anyio.create_task_group() as tasks:
             await service.server.start(tasks)
             settings = settings_in(Path(home), API_URL=service.server.url, ACCESS_TOKEN=TOKEN)
-            async with telephone(settings, mode=mode, clock=ManualClock(NOW)) as agent:
+            async with agent_on(settings, mode=mode, clock=ManualClock(NOW)) as agent:
                 used = await agent.use(tool, TOOLS[tool])
             tasks.cancel_scope.cancel()
     assert used.text.strip(), "an answer without a word"

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from kallyai_mcp.api.errors import ServiceError, UnreadableAnswer
+from kallyai_mcp.api.errors import ServiceError, UnreadableResponseError
 from tests.api.raw_server import answer, talking
 from tests.fuzz.payloads import SHAPES, as_json, places
 from tests.fuzz.service_side import ASKED
@@ -65,7 +65,7 @@ async def test_a_wrong_type_loses_the_answer_only_where_there_is_none_without(me
         for path, _ in cases:
             try:
                 got = await ask(client)
-            except UnreadableAnswer:
+            except UnreadableResponseError:
                 lost.add(path)
             else:
                 repr(got).encode()

@@ -4,12 +4,12 @@ from typing import Any
 
 import pytest
 
+from tests.agent import BISTRO
 from tests.api.raw_server import answer, reference
 from tests.fuzz.agent_side import hold_to_the_law
 from tests.fuzz.laws import LAWS, held
 from tests.fuzz.payloads import ICS
 from tests.fuzz.service_side import hold_tokens_back, hold_tools_to_the_law
-from tests.telephone import BISTRO
 
 EXAMPLES = {"agent": 20, "tools": 12, "client": 40, "redirects": 100}
 """So many take about a second each."""

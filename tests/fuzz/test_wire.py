@@ -69,10 +69,10 @@ UNREADABLE = (
 async def test_no_bytes_are_answered_with_a_crash_and_none_ring_anybody(world: World) -> None:
     async with serving(world.settings()) as url, DIRECTLY.client() as client:
         for arguments, line in WRONG.items():
-            told = result(await client.post(f"{url}/mcp", content=asking(arguments), headers=HEADERS))
-            assert line in told
-            assert_readable(told)
-            assert_clear(told)
+            to_result = result(await client.post(f"{url}/mcp", content=asking(arguments), headers=HEADERS))
+            assert line in to_result
+            assert_readable(to_result)
+            assert_clear(to_result)
         for arguments in UNREADABLE:
             response = await client.post(f"{url}/mcp", content=asking(arguments), headers=HEADERS)
             assert response.status_code in {400, 413}

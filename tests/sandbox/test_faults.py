@@ -12,7 +12,7 @@ import pytest
 from fastapi.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from kallyai_mcp.api.wire import in_process
+from kallyai_mcp.api.transport import in_process
 from kallyai_mcp.sandbox.app import SandboxApp, create_app
 from kallyai_mcp.sandbox.faults import KINDS, PLACING
 from kallyai_mcp.sandbox.serve import running

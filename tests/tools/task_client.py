@@ -18,14 +18,14 @@ from mcp.client.extension import ClaimContext, ResultClaim
 from mcp.client.session import ClientSession
 from pydantic import RootModel
 
-from kallyai_mcp.cli.connection import Connection, open_desk
+from kallyai_mcp.cli.connection import Connection, open_app_context
 from kallyai_mcp.sandbox.app import SandboxApp
 from kallyai_mcp.sandbox.line.numbers import TEST_NUMBERS
 from kallyai_mcp.server import build_server
 from kallyai_mcp.settings import Settings
+from tests.agent import BISTRO
 from tests.processes import COMMAND, environment
 from tests.sandbox.kit import ManualClock
-from tests.telephone import BISTRO
 
 TASKS = "io.modelcontextprotocol/tasks"
 METHODS = ("tasks/get", "tasks/update", "tasks/cancel")
@@ -87,7 +87,7 @@ async def client_of(
     """A client that declares `extension` (by default one that polls tasks) to a server of its own."""
     connection = Connection(settings, embedded=(lambda: app) if app is not None else None)
     server = build_server(
-        lambda: open_desk(connection, now=clock.now, timezone="America/New_York"), keep_days=keep_days
+        lambda: open_app_context(connection, now=clock.now, timezone="America/New_York"), keep_days=keep_days
     )
     with anyio.fail_after(30):
         async with Client(server, mode=mode, extensions=[extension or Polling()]) as client:

@@ -7,12 +7,12 @@ import pytest
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
-from kallyai_mcp.sandbox import visitor
+from kallyai_mcp.sandbox import browser_client
 from kallyai_mcp.sandbox.app import SandboxApp
 from kallyai_mcp.sandbox.serve import running
-from tests.odd_service import odd_service
+from tests.agent import BISTRO, Agent, Answer, agent_on, settings_in
+from tests.fake_service import odd_service
 from tests.sandbox.kit import ManualClock
-from tests.telephone import BISTRO, Agent, Answer, settings_in, telephone
 
 TOKEN = "token-of-the-settings-0123456789"
 
@@ -29,7 +29,7 @@ async def asked(tmp_path: Path, clock: ManualClock, tool: str, *answers: Any, **
 
     async with odd_service(answer) as url:
         settings = settings_in(tmp_path, API_URL=url, ACCESS_TOKEN=TOKEN, SETTLE_SECONDS="0.2")
-        async with telephone(settings, mode="auto", clock=clock) as agent:
+        async with agent_on(settings, mode="auto", clock=clock) as agent:
             return await agent.use(tool, arguments)
 
 
@@ -101,18 +101,18 @@ async def test_nobody_signed_in_gives_a_link_and_the_call_works_afterwards(
 ) -> None:
     async with (
         running(app) as url,
-        telephone(settings_in(tmp_path, API_URL=url), mode=mode, clock=clock) as agent,
+        agent_on(settings_in(tmp_path, API_URL=url), mode=mode, clock=clock) as agent,
     ):
         refused = await agent.use("make_call", BISTRO)
-        told = await agent.use("sign_in")
+        to_result = await agent.use("sign_in")
 
         assert refused.is_error
         assert refused.text.startswith("Not dialled: not signed in to KallyAI. Give the user this link; it works for 5")
         assert "call make_call again with the same arguments" in refused.text
-        assert told.data["link"] in refused.text  # one listener waits behind both
-        assert told.data["expires_in"] == 300
+        assert to_result.data["link"] in refused.text  # one listener waits behind both
+        assert to_result.data["expires_in"] == 300
 
-        page = await anyio.to_thread.run_sync(visitor.sign_in, told.data["link"])
+        page = await anyio.to_thread.run_sync(browser_client.sign_in, to_result.data["link"])
         assert "sign-in has arrived" in page
         with anyio.fail_after(5):
             while not (await agent.use("sign_in")).data["signed_in"]:
@@ -125,7 +125,7 @@ async def test_a_reading_tool_that_lacks_a_sign_in_does_not_speak_of_dialling(
 ) -> None:
     async with (
         running(app) as url,
-        telephone(settings_in(tmp_path, API_URL=url), mode="auto", clock=clock) as agent,
+        agent_on(settings_in(tmp_path, API_URL=url), mode="auto", clock=clock) as agent,
     ):
         answer = await agent.use("list_calls")
 
@@ -218,7 +218,7 @@ async def test_a_call_answer_that_can_not_be_read_may_have_rung(tmp_path: Path, 
 
 async def test_no_connection_says_that_nothing_was_sent(tmp_path: Path, clock: ManualClock) -> None:
     settings = settings_in(tmp_path, API_URL="http://127.0.0.1:9", ACCESS_TOKEN=TOKEN)
-    async with telephone(settings, mode="auto", clock=clock) as agent:
+    async with agent_on(settings, mode="auto", clock=clock) as agent:
         answer = await agent.use("make_call", BISTRO)
 
     assert answer.text == (
@@ -261,7 +261,7 @@ async def test_what_an_account_subscribes_to_is_asked_once_a_minute_or_when_its_
 
     async with (
         odd_service(answer) as url,
-        telephone(settings_in(tmp_path, API_URL=url, ACCESS_TOKEN=TOKEN), mode="auto", clock=clock) as agent,
+        agent_on(settings_in(tmp_path, API_URL=url, ACCESS_TOKEN=TOKEN), mode="auto", clock=clock) as agent,
     ):
         for _ in range(3):
             assert "(personal, monthly)" in (await agent.use("check_quota")).text

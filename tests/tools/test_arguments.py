@@ -4,7 +4,7 @@ import pytest
 
 from kallyai_mcp.sandbox import calls_store
 from kallyai_mcp.sandbox.app import SandboxApp
-from tests.telephone import BISTRO, Agent
+from tests.agent import BISTRO, Agent
 
 EMERGENCY = "is an emergency number, which KallyAI can't dial; tell the user to dial it themselves."
 

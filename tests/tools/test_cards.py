@@ -4,7 +4,7 @@ import pytest
 from mcp.server.apps import APP_MIME_TYPE, EXTENSION_ID
 from mcp.types import TextResourceContents
 
-from tests.telephone import Agent
+from tests.agent import Agent
 
 CARDS = {
     "make_call": "ui://kallyai/call.html",

@@ -9,9 +9,9 @@ from starlette.requests import Request
 
 from kallyai_mcp.sandbox.line.numbers import TEST_NUMBERS
 from kallyai_mcp.settings import Settings
-from tests.odd_service import odd_service
+from tests.agent import BISTRO, Agent, agent_on, settings_in
+from tests.fake_service import odd_service
 from tests.sandbox.kit import ManualClock
-from tests.telephone import BISTRO, Agent, settings_in, telephone
 from tests.transports.kit import LIMIT
 
 CALL = "kallyai://calls/{call_id}"
@@ -62,7 +62,7 @@ async def test_a_hundred_calls_at_most_are_given(tmp_path: Path, mode: str, cloc
 
     async with odd_service(answer) as url:
         settings = settings_in(tmp_path, API_URL=url, ACCESS_TOKEN="a-token-of-the-tests")
-        async with telephone(settings, mode=mode, clock=clock) as agent:
+        async with agent_on(settings, mode=mode, clock=clock) as agent:
             given = await of_template(agent, "c-")
 
     assert given.values == [f"c-{n}" for n in range(100)]
@@ -70,7 +70,7 @@ async def test_a_hundred_calls_at_most_are_given(tmp_path: Path, mode: str, cloc
 
 
 async def test_what_can_not_be_told_is_nothing(settings: Settings, mode: str, clock: ManualClock) -> None:
-    async with telephone(settings, mode=mode, clock=clock) as agent:  # nobody is signed in
+    async with agent_on(settings, mode=mode, clock=clock) as agent:  # nobody is signed in
         given = await of_template(agent, "")
 
     assert given.values == []
@@ -79,7 +79,7 @@ async def test_what_can_not_be_told_is_nothing(settings: Settings, mode: str, cl
 async def test_a_service_in_trouble_completes_nothing(tmp_path: Path, mode: str, clock: ManualClock) -> None:
     async with odd_service(lambda _: (403, {"error": {"code": "forbidden", "message": "No"}})) as url:
         settings = settings_in(tmp_path, API_URL=url, ACCESS_TOKEN="a-token-of-the-tests")
-        async with telephone(settings, mode=mode, clock=clock) as agent:
+        async with agent_on(settings, mode=mode, clock=clock) as agent:
             assert (await of_template(agent, "")).values == []
 
 

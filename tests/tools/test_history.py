@@ -6,8 +6,8 @@ from icalendar import Calendar
 
 from kallyai_mcp.sandbox.app import SandboxApp
 from kallyai_mcp.sandbox.line.numbers import TEST_NUMBERS
+from tests.agent import BISTRO, Agent, agent_on, settings_in
 from tests.sandbox.kit import ManualClock
-from tests.telephone import BISTRO, Agent, settings_in, telephone
 
 NUMBERS = {entry.outcome: entry.number for entry in reversed(TEST_NUMBERS)}
 
@@ -185,7 +185,7 @@ async def test_a_call_that_somebody_else_placed_can_be_seen_under_way(
     agent: Agent, clock: ManualClock, app: SandboxApp, tmp_path: Path
 ) -> None:
     clock.hold()
-    async with telephone(settings_in(tmp_path / "other"), mode="auto", clock=clock, app=app) as other:
+    async with agent_on(settings_in(tmp_path / "other"), mode="auto", clock=clock, app=app) as other:
         await other.use("make_call", BISTRO, wait_seconds=0)
         with anyio.fail_after(5):
             await clock.sleepers(1)

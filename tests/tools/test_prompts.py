@@ -4,8 +4,8 @@ import pytest
 from mcp import MCPError
 from mcp.types import TextContent
 
-from kallyai_mcp.tools.catalogue import tools
-from tests.telephone import Agent
+from kallyai_mcp.tools.catalog import tools
+from tests.agent import Agent
 
 NAMES = ["book_table", "book_appointment", "book_room", "ask_business"]
 LEAST = {
@@ -50,8 +50,8 @@ async def test_each_prompt_says_what_it_is_and_what_it_takes(agent: Agent) -> No
 async def test_a_prompt_asks_confirms_calls_once_follows_and_reports(agent: Agent, name: str, language: str) -> None:
     text = await message(agent, name, **LEAST[name], language=language)
 
-    told = {"en": "What I know:", "es": "Lo que sé:"}[language]
-    known = text.split(told)[1].split("\n\n")[0].strip().splitlines()
+    to_result = {"en": "What I know:", "es": "Lo que sé:"}[language]
+    known = text.split(to_result)[1].split("\n\n")[0].strip().splitlines()
     assert known == [f"- {argument}: {value}" for argument, value in LEAST[name].items()]  # and nothing invented
     steps = [line for line in text.splitlines() if line[:2] in {"1.", "2.", "3.", "4.", "5."}]
     asks, confirms, calls, follows, reports = steps

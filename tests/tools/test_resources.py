@@ -11,13 +11,13 @@ from mcp.server.apps import APP_MIME_TYPE
 from mcp.types import ResourceLink, TextResourceContents
 
 from kallyai_mcp.api.models import Call, Submission
-from kallyai_mcp.dialing.records import Record, Scope, State
+from kallyai_mcp.calls.records import AccountKey, CallRecord, CallState
 from kallyai_mcp.sandbox.line.numbers import TEST_NUMBERS
 from kallyai_mcp.settings import Settings
 from kallyai_mcp.tools.links import links
-from tests.odd_service import odd_service
+from tests.agent import BISTRO, Agent, agent_on, settings_in
+from tests.fake_service import odd_service
 from tests.sandbox.kit import ManualClock
-from tests.telephone import BISTRO, Agent, settings_in, telephone
 from tests.transports.kit import CALL, ENTRANCES, LIMIT, serving, visiting, world_in
 
 NUMBERS = {entry.outcome: entry.number for entry in reversed(TEST_NUMBERS)}
@@ -59,18 +59,18 @@ async def test_the_newest_calls_are_listed_and_each_call_has_its_templates(agent
 async def test_a_resource_reads_like_the_answer_of_its_tool(agent: Agent) -> None:
     call_id = (await agent.use("make_call", BISTRO)).data["call_id"]
 
-    told = {
+    to_result = {
         tool: await agent.use(tool, call_id=call_id) for tool in ("get_call", "get_transcript", "get_calendar_event")
     }
     listed = await agent.use("list_calls")
 
-    assert (await read(agent, f"{CALLS}/{call_id}")).text == told["get_call"].text
+    assert (await read(agent, f"{CALLS}/{call_id}")).text == to_result["get_call"].text
     assert (await read(agent, CALLS)).text == listed.text
-    (file,) = told["get_calendar_event"].files
+    (file,) = to_result["get_calendar_event"].files
     calendar = await read(agent, file.uri)
     assert (calendar.text, calendar.mime_type) == (file.text, "text/calendar")
     heading, opening, *spoken, closing = (await read(agent, f"{CALLS}/{call_id}/transcript")).text.splitlines()
-    fenced = told["get_transcript"].text.splitlines()
+    fenced = to_result["get_transcript"].text.splitlines()
     assert [heading, *spoken] == [fenced[0], *fenced[2:-1]]
     assert opening.removeprefix("<<<") == closing.removesuffix(">>>") != fenced[-1].removesuffix(">>>")
 
@@ -155,7 +155,7 @@ async def test_what_there_is_not_is_not_found(agent: Agent, uri: str) -> None:
 
 
 async def test_whoever_is_not_signed_in_gets_the_link(settings: Settings, mode: str, clock: ManualClock) -> None:
-    async with telephone(settings, mode=mode, clock=clock) as agent:
+    async with agent_on(settings, mode=mode, clock=clock) as agent:
         with anyio.fail_after(LIMIT):
             code, message = await unread(agent, CALLS)
 
@@ -168,7 +168,7 @@ async def test_trouble_of_the_service_is_told_in_our_words(tmp_path: Path, mode:
     trouble: dict[str, Any] = {"error": {"code": "forbidden", "message": "Not that"}, "correlation_id": "c-17"}
     async with odd_service(lambda _: (403, trouble)) as url:
         settings = settings_in(tmp_path, API_URL=url, ACCESS_TOKEN="a-token-of-the-tests")
-        async with telephone(settings, mode=mode, clock=clock) as agent:
+        async with agent_on(settings, mode=mode, clock=clock) as agent:
             code, message = await unread(agent, f"{CALLS}/c-1/transcript")
 
     assert code == -32603
@@ -200,10 +200,10 @@ async def test_callers_never_read_each_others_calls(tmp_path: Path, entrance: st
     assert lists[1] == "No calls yet. make_call places one."
 
 
-def record(state: State, call: Call | None = None) -> Record:
-    return Record(
+def record(state: CallState, call: Call | None = None) -> CallRecord:
+    return CallRecord(
         tracking_id="t-1",
-        scope=Scope("https://api.example.com", "a"),
+        scope=AccountKey("https://api.example.com", "a"),
         fingerprint="f",
         key="k",
         submission=Submission.model_validate({key: value for key, value in BISTRO.items() if key != "timezone"}),
@@ -222,16 +222,16 @@ def ended(status: str, **submission: str) -> Call:
 @pytest.mark.parametrize(
     ("call", "uri"),
     [
-        (record(State.SENT), "kallyai://calls/t-1"),
+        (record(CallState.SENT), "kallyai://calls/t-1"),
         (ended("in_progress"), "kallyai://calls/c%2F1"),
         (ended("success", appointment_date="2026-01-28"), "kallyai://calls/c%2F1/calendar.ics"),
         (
-            record(State.ENDED, ended("success", appointment_date="2026-01-28")),
+            record(CallState.ENDED, ended("success", appointment_date="2026-01-28")),
             "kallyai://calls/c%2F1/calendar.ics",
         ),
     ],
 )
-def test_a_result_links_to_what_its_text_can_not_hold(call: Call | Record, uri: str) -> None:
+def test_a_result_links_to_what_its_text_can_not_hold(call: Call | CallRecord, uri: str) -> None:
     (link,) = links(call)
 
     assert isinstance(link, ResourceLink)
@@ -242,9 +242,14 @@ def test_a_result_links_to_what_its_text_can_not_hold(call: Call | Record, uri: 
 
 @pytest.mark.parametrize(
     "call",
-    [ended("success"), ended("busy", appointment_date="2026-01-28"), record(State.UNKNOWN), record(State.REFUSED)],
+    [
+        ended("success"),
+        ended("busy", appointment_date="2026-01-28"),
+        record(CallState.UNKNOWN),
+        record(CallState.REFUSED),
+    ],
 )
-def test_a_result_that_says_all_there_is_links_to_nothing(call: Call | Record) -> None:
+def test_a_result_that_says_all_there_is_links_to_nothing(call: Call | CallRecord) -> None:
     assert links(call) == []
 
 

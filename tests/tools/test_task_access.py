@@ -13,9 +13,9 @@ from mcp.client.stdio import StdioServerParameters
 from kallyai_mcp.sandbox.app import SandboxApp
 from kallyai_mcp.sandbox.serve import running
 from kallyai_mcp.settings import Settings
+from tests.agent import BISTRO, Agent, agent_on, settings_in
 from tests.processes import COMMAND, environment
 from tests.sandbox.kit import ManualClock
-from tests.telephone import BISTRO, Agent, settings_in, telephone
 from tests.tools.task_client import (
     METHODS,
     STDIO_CALL,
@@ -167,7 +167,7 @@ async def test_news_of_tasks_is_refused_to_a_client_that_does_not_declare_the_ex
 async def test_other_news_comes_to_a_client_that_does_not_declare_the_extension(
     settings: Settings, clock: ManualClock
 ) -> None:
-    async with telephone(settings, mode="auto", clock=clock) as agent:
+    async with agent_on(settings, mode="auto", clock=clock) as agent:
         with anyio.fail_after(10):
             async with agent.client.listen(tools_list_changed=True) as subscription:
                 assert subscription.honored.tools_list_changed is True

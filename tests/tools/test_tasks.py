@@ -10,13 +10,13 @@ import pytest
 from mcp import Client, types
 from starlette.requests import Request
 
-from kallyai_mcp.auth.stores import open_store
+from kallyai_mcp.auth.token_store import open_store
 from kallyai_mcp.auth.tokens import Tokens
 from kallyai_mcp.sandbox.app import SandboxApp
 from kallyai_mcp.settings import Settings
-from tests.odd_service import odd_service
+from tests.agent import BISTRO, Agent, agent_on, settings_in
+from tests.fake_service import odd_service
 from tests.sandbox.kit import ManualClock, sandbox_app
-from tests.telephone import BISTRO, Agent, settings_in, telephone
 from tests.tools.task_client import (
     NUMBERS,
     START,
@@ -108,7 +108,7 @@ async def test_the_result_is_what_make_call_would_have_answered(
         task = await ended(client.session, (await call(client, arguments))["taskId"])
     plainly, another = settings_in(tmp_path / "plain"), ManualClock(START)
     with sandbox_app(clock=another) as served:
-        async with telephone(plainly, mode="auto", clock=another, app=served) as agent:
+        async with agent_on(plainly, mode="auto", clock=another, app=served) as agent:
             answered = await call(agent.client, arguments)
 
     assert task["status"] == "completed"
@@ -135,7 +135,7 @@ async def test_a_call_of_which_nothing_is_known_completes_with_just_that(tmp_pat
         async with client_of(settings_in(tmp_path / "tasks", **names), clock) as client:
             task = await ended(client.session, (await call(client))["taskId"])
             asked_again = await call(client)
-        async with telephone(settings_in(tmp_path / "plain", **names), mode="auto", clock=clock) as agent:
+        async with agent_on(settings_in(tmp_path / "plain", **names), mode="auto", clock=clock) as agent:
             answered = await call(agent.client)
 
     assert task["status"] == "completed"

@@ -16,14 +16,14 @@ from mcp.client.sse import sse_client
 from mcp.client.streamable_http import streamable_http_client
 from starlette.types import ASGIApp
 
-from kallyai_mcp.cli.admission import Place
-from kallyai_mcp.cli.http import build_app
+from kallyai_mcp.cli.serve_auth import ServeOptions
+from kallyai_mcp.cli.serve_http import build_app
 from kallyai_mcp.sandbox.app import SandboxApp, create_app
 from kallyai_mcp.sandbox.serve import running
 from kallyai_mcp.settings import Settings
-from kallyai_mcp.transports.patience import serve_app
+from kallyai_mcp.transports.uvicorn_server import serve_app
+from tests.agent import Agent, settings_in
 from tests.sandbox.kit import ManualClock
-from tests.telephone import Agent, settings_in
 
 LIMIT = 30
 """Seconds until something that should have happened counts as hung."""
@@ -110,7 +110,7 @@ async def served(app: ASGIApp) -> AsyncIterator[str]:
 @asynccontextmanager
 async def serving(settings: Settings, *, auth: str = "none") -> AsyncIterator[str]:
     """Our server; yields its base URL."""
-    async with served(build_app(settings, Place("127.0.0.1", 0, auth, sandbox=False, speed=1))) as url:
+    async with served(build_app(settings, ServeOptions("127.0.0.1", 0, auth, sandbox=False, speed=1))) as url:
         yield url
 
 

@@ -10,8 +10,8 @@ from mcp.client import ClientRequestContext
 from mcp.client.streamable_http import streamable_http_client
 from mcp.types import ElicitRequestParams, ElicitResult
 
+from tests.agent import Agent
 from tests.redis_server import RedisServer
-from tests.telephone import Agent
 from tests.transports.kit import CALL, LIMIT, knock, serving, visiting, world_in
 
 

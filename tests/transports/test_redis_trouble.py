@@ -11,8 +11,8 @@ import anyio
 import anyio.abc
 import httpx2
 
+from tests.agent import Agent, Answer
 from tests.redis_server import RedisServer, free_port
-from tests.telephone import Agent, Answer
 from tests.transports.certificates import Certificate
 from tests.transports.kit import CALL, LIMIT, knock, serving, visiting, world_in
 

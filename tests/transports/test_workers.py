@@ -8,7 +8,7 @@ import anyio
 import httpx2
 import pytest
 
-from kallyai_mcp.cli.http import from_environment
+from kallyai_mcp.cli.serve_http import from_environment
 from tests.processes import environment
 from tests.redis_server import RedisServer
 from tests.transports.kit import LIMIT, World, visiting, world_in
@@ -128,7 +128,7 @@ def test_what_would_let_in_anybody_is_refused_in_one_line(
 
 
 async def test_uvicorn_says_no_more_than_that_line_and_does_not_try_again(tmp_path: Path) -> None:
-    options = ["--factory", "kallyai_mcp.cli.http:from_environment", "--port", "0"]
+    options = ["--factory", "kallyai_mcp.cli.serve_http:from_environment", "--port", "0"]
     with anyio.fail_after(LIMIT):
         done = await anyio.run_process(
             [sys.executable, "-m", "uvicorn", *options], env=environment(tmp_path), check=False

@@ -1,4 +1,4 @@
-"""uvicorn's own workers, as processes: `uvicorn --factory kallyai_mcp.cli.http:from_environment`."""
+"""uvicorn's own workers, as processes: `uvicorn --factory kallyai_mcp.cli.serve_http:from_environment`."""
 
 import http.client
 import json
@@ -19,17 +19,17 @@ import anyio.abc
 import anyio.to_thread
 
 from kallyai_mcp.auth.tokens import Tokens
+from kallyai_mcp.calls.ledger.base import Ledger
+from kallyai_mcp.calls.records import AccountKey
 from kallyai_mcp.cli.connection import Connection
-from kallyai_mcp.dialing.ledger import Ledger
-from kallyai_mcp.dialing.records import Scope
 from kallyai_mcp.settings import Settings
 from tests.processes import environment
 from tests.redis_server import free_port
 from tests.transports.kit import ACCEPT, CALL, LIMIT, initialize
 
 COMMAND = (
-    "uvicorn --factory kallyai_mcp.cli.http:from_environment --workers 2 --host 0.0.0.0 --port 8000 "
-    "--http kallyai_mcp.transports.patience:PromptProtocol --ws none --no-access-log --no-server-header "
+    "uvicorn --factory kallyai_mcp.cli.serve_http:from_environment --workers 2 --host 0.0.0.0 --port 8000 "
+    "--http kallyai_mcp.transports.uvicorn_server:HeaderTimeoutProtocol --ws none --no-access-log --no-server-header "
     "--timeout-keep-alive 75 --timeout-graceful-shutdown 1"
 )
 """As the README has it."""
@@ -120,7 +120,7 @@ class Owners:
         self._ledger = ledger
         assert settings.access_token is not None
         account = Tokens.from_document({"access_token": settings.access_token, "expires_at": math.inf}).account
-        self._scope = Scope(settings.api_url, account)
+        self._scope = AccountKey(settings.api_url, account)
         self.known: set[str] = set()
 
     async def of(self, tracking_id: str) -> str:

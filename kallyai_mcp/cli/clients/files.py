@@ -9,7 +9,7 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
-from kallyai_mcp.auth.files import make_folder, write_private
+from kallyai_mcp.auth.file_store import make_folder, write_private
 from kallyai_mcp.cli.clients import jsonc, toml
 from kallyai_mcp.cli.clients.errors import Broken, ClientFileError
 from kallyai_mcp.cli.clients.known import Client, Machine

@@ -3,7 +3,7 @@
 import httpx
 import pytest
 
-from kallyai_mcp.sandbox import visitor
+from kallyai_mcp.sandbox import browser_client
 from kallyai_mcp.sandbox.accounts import SCOPES
 from tests.sandbox.auth.world import (
     LOOPBACK,
@@ -28,7 +28,7 @@ def _url(server: str, listener: Listener, **changes: str) -> str:
 async def test_a_person_allows_a_client_and_the_code_comes_back(
     server: str, listener: Listener, client: httpx.AsyncClient
 ) -> None:
-    page = visitor.sign_in(
+    page = browser_client.sign_in(
         _url(server, listener, scope="calls:read calls:write"), account="acct-trial", provider="apple"
     )
     assert page == "You may close this page."
@@ -41,7 +41,7 @@ async def test_a_person_allows_a_client_and_the_code_comes_back(
 
 
 def test_a_person_denies_a_client(server: str, listener: Listener) -> None:
-    browser = visitor.Browser()
+    browser = browser_client.Browser()
     browser.open(_url(server, listener))
     browser.press("Google")
     browser.press("personal@sandbox.test")
@@ -50,12 +50,12 @@ def test_a_person_denies_a_client(server: str, listener: Listener) -> None:
 
 
 def test_whoever_cancels_at_once_denies(server: str, listener: Listener) -> None:
-    visitor.sign_in(_url(server, listener), allow=False)
+    browser_client.sign_in(_url(server, listener), allow=False)
     assert listener.got == {"app": "7", "error": "access_denied", "state": "s&1"}
 
 
 def test_the_consent_page_names_client_account_and_scopes(server: str, listener: Listener) -> None:
-    browser = visitor.Browser()
+    browser = browser_client.Browser()
     browser.open(_url(server, listener, scope="transcripts:read  calls:write transcripts:read"))
     assert "Sandbox Client asks to use a KallyAI account." in browser.text
     browser.press("Google")

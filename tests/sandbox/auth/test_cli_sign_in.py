@@ -3,7 +3,7 @@
 import httpx
 import pytest
 
-from kallyai_mcp.sandbox import visitor
+from kallyai_mcp.sandbox import browser_client
 from kallyai_mcp.sandbox.accounts import ACCOUNTS, SCOPES, Provider
 from tests.sandbox.auth.world import (
     SCRIPT,
@@ -24,7 +24,7 @@ async def test_a_person_signs_in_and_the_tokens_come_back(
     server: str, listener: Listener, provider: Provider, client: httpx.AsyncClient
 ) -> None:
     url = httpx.URL(f"{server}/v1/auth/cli", params={"redirect_uri": listener.redirect_uri, "state": "a b&c=d/é"})
-    page = visitor.sign_in(str(url), account="acct-business", provider=provider)
+    page = browser_client.sign_in(str(url), account="acct-business", provider=provider)
     assert page == "You may close this page."
     assert listener.got.keys() == {"access_token", "refresh_token", "expires_in", "state"}
     assert (listener.got["expires_in"], listener.got["state"]) == ("3600", "a b&c=d/é")
@@ -34,12 +34,12 @@ async def test_a_person_signs_in_and_the_tokens_come_back(
 
 
 def test_whoever_cancels_is_sent_back_without_tokens(server: str, listener: Listener) -> None:
-    visitor.sign_in(f"{server}/v1/auth/cli?redirect_uri={listener.redirect_uri}&state=s", allow=False)
+    browser_client.sign_in(f"{server}/v1/auth/cli?redirect_uri={listener.redirect_uri}&state=s", allow=False)
     assert listener.got == {"error": "access_denied", "state": "s"}
 
 
 def test_the_account_chooser_can_be_cancelled(server: str, listener: Listener) -> None:
-    browser = visitor.Browser()
+    browser = browser_client.Browser()
     browser.open(f"{server}/v1/auth/cli?redirect_uri={listener.redirect_uri}&state=s")
     browser.press("Apple")
     browser.press("Cancel")
@@ -47,7 +47,7 @@ def test_the_account_chooser_can_be_cancelled(server: str, listener: Listener) -
 
 
 def test_without_a_state_none_comes_back(server: str, listener: Listener) -> None:
-    visitor.sign_in(f"{server}/v1/auth/cli?redirect_uri={listener.redirect_uri}")
+    browser_client.sign_in(f"{server}/v1/auth/cli?redirect_uri={listener.redirect_uri}")
     assert listener.got.keys() == {"access_token", "refresh_token", "expires_in"}
 
 
@@ -212,7 +212,7 @@ async def test_a_client_cannot_be_allowed_before_an_account_was_chosen(client: h
 
 
 def test_every_account_is_on_the_chooser(server: str, listener: Listener) -> None:
-    browser = visitor.Browser()
+    browser = browser_client.Browser()
     browser.open(f"{server}/v1/auth/cli?redirect_uri={listener.redirect_uri}")
     browser.press("Google")
     assert browser.buttons == (*(f"{one.email} {one.description}" for one in ACCOUNTS.values()), "Cancel")

@@ -4,8 +4,8 @@ import pytest
 from fastapi import FastAPI
 from fastapi.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
 
-from kallyai_mcp.sandbox import visitor
-from kallyai_mcp.sandbox.visitor import Browser, VisitorError
+from kallyai_mcp.sandbox import browser_client
+from kallyai_mcp.sandbox.browser_client import Browser, BrowserClientError
 from tests.sandbox.auth.world import Listener, listening, serving
 
 
@@ -27,13 +27,13 @@ def _showing(response: Response) -> FastAPI:
     ],
 )
 def test_it_never_leaves_this_machine(url: str) -> None:
-    with pytest.raises(VisitorError, match="off this machine"):
-        visitor.sign_in(url)
+    with pytest.raises(BrowserClientError, match="off this machine"):
+        browser_client.sign_in(url)
 
 
 def test_it_follows_no_redirect_off_this_machine() -> None:
     away = RedirectResponse("http://sandbox.example/?access_token=leaked", 303)
-    with serving(_showing(away)) as address, pytest.raises(VisitorError, match="off this machine") as refused:
+    with serving(_showing(away)) as address, pytest.raises(BrowserClientError, match="off this machine") as refused:
         Browser().open(address)
     assert "leaked" not in str(refused.value)
 
@@ -43,31 +43,31 @@ def test_it_sends_no_form_off_this_machine() -> None:
     with serving(_showing(away)) as address:
         browser = Browser()
         browser.open(address)
-        with pytest.raises(VisitorError, match="off this machine"):
+        with pytest.raises(BrowserClientError, match="off this machine"):
             browser.press("Go")
 
 
 def test_it_knows_the_sandboxs_accounts_only() -> None:
     with pytest.raises(ValueError, match="no such account: acct-nobody"):
-        visitor.sign_in("http://127.0.0.1:1/", account="acct-nobody")
+        browser_client.sign_in("http://127.0.0.1:1/", account="acct-nobody")
 
 
 def test_a_refused_sign_in_is_told_in_the_sandboxs_words(server: str) -> None:
-    with pytest.raises(VisitorError, match=r"answered 400: .*This sign-in can't go on.*invalid_redirect_uri"):
-        visitor.sign_in(f"{server}/v1/auth/cli?redirect_uri=http://evil.example:1")
+    with pytest.raises(BrowserClientError, match=r"answered 400: .*This sign-in can't go on.*invalid_redirect_uri"):
+        browser_client.sign_in(f"{server}/v1/auth/cli?redirect_uri=http://evil.example:1")
 
 
 def test_what_a_failing_listener_shows_is_not_repeated(server: str) -> None:
-    with listening("/broken") as listener, pytest.raises(VisitorError) as failed:
-        visitor.sign_in(f"{server}/v1/auth/cli?redirect_uri={listener.redirect_uri}")
+    with listening("/broken") as listener, pytest.raises(BrowserClientError) as failed:
+        browser_client.sign_in(f"{server}/v1/auth/cli?redirect_uri={listener.redirect_uri}")
     assert str(failed.value) == "a page answered 500"
 
 
 def test_a_program_that_no_longer_listens_is_named_without_its_tokens(server: str) -> None:
     with listening() as listener:
         gone = listener.redirect_uri
-    with pytest.raises(VisitorError, match="nobody answered") as failed:
-        visitor.sign_in(f"{server}/v1/auth/cli?redirect_uri={gone}")
+    with pytest.raises(BrowserClientError, match="nobody answered") as failed:
+        browser_client.sign_in(f"{server}/v1/auth/cli?redirect_uri={gone}")
     assert "token" not in str(failed.value)
     assert failed.value.__suppress_context__
 
@@ -75,9 +75,11 @@ def test_a_program_that_no_longer_listens_is_named_without_its_tokens(server: st
 def test_a_page_without_the_button_is_told_with_what_it_has(server: str, listener: Listener) -> None:
     browser = Browser()
     browser.open(f"{server}/v1/auth/cli?redirect_uri={listener.redirect_uri}")
-    with pytest.raises(VisitorError, match=r'no button "Allow" on the page "Sign in to KallyAI .* Continue with Apple'):
+    with pytest.raises(
+        BrowserClientError, match=r'no button "Allow" on the page "Sign in to KallyAI .* Continue with Apple'
+    ):
         browser.press("Allow")
-    with pytest.raises(VisitorError, match='more than one button "Continue"'):
+    with pytest.raises(BrowserClientError, match='more than one button "Continue"'):
         browser.press("Continue")
 
 
@@ -86,7 +88,7 @@ def test_a_page_that_is_no_html_has_its_text_and_no_buttons() -> None:
         browser = Browser()
         browser.open(address)
         assert browser.text == '{"html":"<button>Go</button>"}'
-        with pytest.raises(VisitorError, match='the page "", which has: none'):
+        with pytest.raises(BrowserClientError, match='the page "", which has: none'):
             browser.press("Go")
 
 

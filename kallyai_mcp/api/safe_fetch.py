@@ -1,0 +1,144 @@
+"""Fetching a document that a stranger names, without being sent where only we can go.
+
+Only https on its own port, only public addresses, no redirects, no proxy, little time and few bytes. The address that
+was checked is the one that is connected to, so that a name can't point elsewhere in between.
+"""
+
+import ipaddress
+import ssl
+from collections.abc import Awaitable, Callable, Sequence
+from urllib.parse import urlsplit
+
+import anyio
+import httpx
+
+from kallyai_mcp.api.errors import KallyAIError
+
+SECONDS = 5.0
+"""How long a document may take, from looking up its name to its last byte."""
+
+MAX_BYTES = 10 * 1024
+"""How long it may be."""
+
+_MOST_ADDRESSES = 3
+
+Resolve = Callable[[str, int], Awaitable[Sequence[tuple[str, int]]]]
+"""The IP addresses and ports behind a name and a port."""
+
+
+class FetchError(KallyAIError):
+    """A document can't be had; the message says why in words that may be shown to anybody."""
+
+    default_code = "not_fetched"
+
+
+class SafeFetcher:
+    """Fetches JSON documents from strangers.
+
+    Args:
+        user_agent: The User-Agent header.
+        resolve: Looks names up.
+        may_connect: Whether an address may be connected to.
+        trust: Whose certificates are good; None for what the machine trusts.
+        seconds: How long one may take.
+    """
+
+    def __init__(
+        self,
+        *,
+        user_agent: str,
+        resolve: Resolve | None = None,
+        may_connect: Callable[[str], bool] | None = None,
+        trust: ssl.SSLContext | None = None,
+        seconds: float = SECONDS,
+    ) -> None:
+        self._headers = {"User-Agent": user_agent, "Accept": "application/json", "Accept-Encoding": "identity"}
+        self._resolve = resolve or _look_up
+        self._may_connect = may_connect or is_public
+        self._trust = trust
+        self._seconds = seconds
+
+    async def fetch(self, url: str) -> bytes:
+        """The document at `url`.
+
+        Raises:
+            FetchError: It is not there, not JSON, too long, too slow, or somewhere that we don't go.
+        """
+        host = _host(url)
+        try:
+            with anyio.fail_after(self._seconds):
+                return await self._fetch(url, host)
+        except TimeoutError:
+            raise FetchError("it took too long") from None
+        except (httpx.HTTPError, httpx.InvalidURL, OSError, UnicodeError) as error:
+            raise FetchError(f"it can't be reached ({type(error).__name__})") from None
+
+    async def _fetch(self, url: str, host: str) -> bytes:
+        addresses = await self._resolve(host, 443)
+        if not addresses or not all(self._may_connect(address) for address, _ in addresses):
+            raise FetchError("its address is not a public one")
+        if self._trust is None:
+            self._trust = await anyio.to_thread.run_sync(httpx.create_ssl_context)  # reads every certificate
+        transport = httpx.AsyncHTTPTransport(verify=self._trust, trust_env=False)
+        async with httpx.AsyncClient(transport=transport, trust_env=False, timeout=self._seconds) as client:
+            for place, (address, port) in enumerate(addresses[:_MOST_ADDRESSES], start=1):
+                request = client.build_request(
+                    "GET",
+                    httpx.URL(url).copy_with(host=address, port=port),
+                    headers=self._headers | {"Host": host},
+                    extensions={"sni_hostname": host},
+                )
+                try:
+                    response = await client.send(request, stream=True, follow_redirects=False)
+                except httpx.ConnectError:
+                    if place == min(len(addresses), _MOST_ADDRESSES):
+                        raise
+                    continue
+                try:
+                    return await _read(response)
+                finally:
+                    await response.aclose()
+        raise FetchError("its address is not a public one")
+
+
+async def _read(response: httpx.Response) -> bytes:
+    if response.is_redirect:
+        raise FetchError("it is somewhere else (redirects are not followed)")
+    if response.status_code != httpx.codes.OK:
+        raise FetchError(f"its server answered {response.status_code}")
+    kind = response.headers.get("Content-Type", "").partition(";")[0].strip().lower()
+    if kind != "application/json" and not (kind.startswith("application/") and kind.endswith("+json")):
+        raise FetchError("it is not JSON")
+    body = bytearray()
+    async for chunk in response.aiter_raw():
+        body += chunk
+        if len(body) > MAX_BYTES:
+            raise FetchError(f"it is longer than {MAX_BYTES} bytes")
+    return bytes(body)
+
+
+def _host(url: str) -> str:
+    try:
+        parts = urlsplit(url)
+        host, port = parts.hostname, parts.port
+    except ValueError:
+        raise FetchError("its address is not a URL") from None
+    if parts.scheme != "https" or not host or port not in (None, 443) or "@" in parts.netloc:
+        raise FetchError("its address is not plain https")
+    return host
+
+
+async def _look_up(host: str, port: int) -> Sequence[tuple[str, int]]:
+    found = await anyio.getaddrinfo(host, port)
+    return list(dict.fromkeys((str(address[0]), port) for *_, address in found))
+
+
+def is_public(address: str) -> bool:
+    """Whether an IP address is one of the open internet, and holds no other address within."""
+    try:
+        parsed = ipaddress.ip_address(address)
+    except ValueError:
+        return False
+    if not parsed.is_global or parsed.is_multicast or parsed.is_reserved:  # IPv4 within IPv6 is reserved space
+        return False
+    return parsed.version == 4 or (parsed.sixtofour is None and parsed.teredo is None and not parsed.is_site_local)

@@ -1,0 +1,157 @@
+"""Tokens in a file that only their owner can read."""
+
+import json
+import logging
+import os
+import re
+import secrets
+import stat
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import TypeVar
+from urllib.parse import urlsplit
+
+from kallyai_mcp.auth.errors import TokenStoreError
+from kallyai_mcp.auth.tokens import Tokens
+
+_log = logging.getLogger(__name__)
+_T = TypeVar("_T")
+
+_FOLDER = "sign-in"
+_POSIX = os.name == "posix"
+_TRIES = 20
+_PAUSE = 0.025
+
+
+def origin_of(api_url: str) -> str:
+    """The origin of `api_url`, as `scheme://host[:port]` in lower case and without a default port."""
+    parts = urlsplit(api_url)
+    host = parts.hostname or ""
+    if ":" in host:
+        host = f"[{host}]"
+    port = parts.port
+    default = {"https": 443, "http": 80}.get(parts.scheme)
+    return f"{parts.scheme}://{host}" + (f":{port}" if port not in (None, default) else "")
+
+
+class FileStore:
+    """Keeps the sign-in for one API in a JSON file of its own, in the folder `sign-in` of `home`.
+
+    Each origin has its own file, and a file also names its origin, so that a sign-in to the sandbox is never sent to
+    the live service, nor the other way round. Where there are POSIX permissions the folder has 0700 and the file 0600.
+
+    Args:
+        home: The folder of this program; made with its parents when something is first saved.
+        api_url: The API that the sign-in is for.
+    """
+
+    def __init__(self, home: Path, api_url: str) -> None:
+        self._origin = origin_of(api_url)
+        name = re.sub(r"[^a-z0-9.-]", "_", self._origin.removeprefix("https://"))
+        self._path = home / _FOLDER / f"{name}.json"
+
+    def load(self) -> Tokens | None:
+        """The tokens kept, or None when there are none that can be used; a broken file is named in the log and left.
+
+        Raises:
+            TokenStoreError: There is a file, and it can't be opened.
+        """
+        try:
+            text = _patiently(self._path.read_bytes)
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise TokenStoreError(f"The sign-in in {self._path} can't be read: {error.strerror}.") from None
+        self._tighten()
+        try:
+            document = json.loads(text)
+            if not isinstance(document, dict) or document.get("api") != self._origin:
+                raise ValueError(f"not a sign-in for {self._origin}")  # noqa: TRY301 - as for every other defect
+            return Tokens.from_document(document)
+        except (ValueError, RecursionError) as error:
+            # The error of a JSON parser holds the text it parsed, tokens and all, so only our own words are shown.
+            why = "it is not JSON" if isinstance(error, json.JSONDecodeError | UnicodeDecodeError) else str(error)
+            _log.warning("%s is broken (%s), so nobody is signed in; signing in replaces it", self._path, why)
+            return None
+
+    def save(self, tokens: Tokens) -> None:
+        """Keep `tokens` in place of what was kept; other processes see the old file or the new one, never half of one.
+
+        Raises:
+            TokenStoreError: The file can't be written; what was kept is still there.
+        """
+        document = {"api": self._origin, **tokens.as_document()}
+        try:
+            make_private(self._path.parent)
+            write_private(self._path, json.dumps(document))
+        except OSError as error:
+            raise TokenStoreError(f"The sign-in can't be written to {self._path}: {error.strerror}.") from None
+
+    def delete(self) -> None:
+        """Forget the tokens.
+
+        Raises:
+            TokenStoreError: The file can't be removed.
+        """
+        try:
+            _patiently(lambda: self._path.unlink(missing_ok=True))
+        except OSError as error:
+            raise TokenStoreError(f"The sign-in in {self._path} can't be removed: {error.strerror}.") from None
+
+    def describe(self) -> str:
+        """The path of the file."""
+        return str(self._path)
+
+    def _tighten(self) -> None:
+        if not _POSIX:
+            return
+        with suppress(OSError):
+            mode = stat.S_IMODE(self._path.stat().st_mode)
+            if mode & 0o077:
+                self._path.chmod(0o600)
+                _log.warning("%s was open to other users (mode %03o); it is now 600", self._path, mode)
+
+
+def make_folder(folder: Path) -> None:
+    """Make `folder` and those of its parents that are missing, all private; those that exist stay as they are."""
+    for missing in reversed([place for place in (folder, *folder.parents) if not place.exists()]):
+        missing.mkdir(mode=0o700, exist_ok=True)
+
+
+def make_private(folder: Path) -> None:
+    """Make `folder` as `make_folder` does, and keep others out of it where there are POSIX permissions."""
+    make_folder(folder)
+    if _POSIX and stat.S_IMODE(folder.stat().st_mode) & 0o077:
+        with suppress(OSError):
+            folder.chmod(0o700)
+
+
+def write_private(path: Path, text: str) -> None:
+    """Put `text` in place of the file at `path`, whole or not at all, readable by its owner only."""
+    new = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
+    handle = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        _patiently(lambda: new.replace(path))
+    except BaseException:
+        with suppress(OSError):
+            new.unlink()
+        raise
+
+
+def _patiently(action: Callable[[], _T]) -> _T:
+    # On Windows a file that another process is reading or replacing at this moment can't be replaced or read; the
+    # moment passes.
+    for _ in range(_TRIES - 1):
+        try:
+            return action()
+        except PermissionError:
+            if _POSIX:
+                raise
+            time.sleep(_PAUSE)
+    return action()

@@ -1,0 +1,172 @@
+"""Tokens in the keyring of the operating system."""
+
+import json
+import logging
+import secrets
+import sys
+from typing import TYPE_CHECKING, Any
+
+from kallyai_mcp.auth.errors import TokenStoreError
+from kallyai_mcp.auth.file_store import origin_of
+from kallyai_mcp.auth.tokens import Tokens
+
+if TYPE_CHECKING:
+    from keyring.backend import KeyringBackend
+
+_log = logging.getLogger(__name__)
+
+SERVICE = "kallyai-mcp"
+WINDOWS_PART = 1000
+"""Windows keeps at most 2,560 bytes in one credential, which are 1,280 characters in its UTF-16."""
+
+_MOST_PARTS = 64
+
+
+class KeyringStore:
+    """Keeps the sign-in for one API in the system's keyring, under the service `kallyai-mcp` and the API's origin.
+
+    A backend's own errors come from whatever library it stands on, so any exception of one is a `TokenStoreError` that
+    names its class and quotes nothing.
+
+    Args:
+        api_url: The API that the sign-in is for.
+        part_size: The most characters that one entry may have; longer ones are kept in several. None for no limit;
+            by default what the platform needs.
+    """
+
+    def __init__(
+        self, api_url: str, *, part_size: int | None = WINDOWS_PART if sys.platform == "win32" else None
+    ) -> None:
+        self._origin = origin_of(api_url)
+        self._part_size = part_size
+
+    def recommended(self) -> bool:
+        """Whether there is a keyring that is worth choosing unasked: not none, not one that is off or unprotected."""
+        try:
+            backend = self._backend()
+            return bool(backend.priority >= 1)
+        except Exception:  # noqa: BLE001 - see the class
+            return False
+
+    def load(self) -> Tokens | None:
+        """The tokens kept, or None when there are none that can be used; a broken entry is named in the log and left.
+
+        Raises:
+            TokenStoreError: The keyring can't be used, or stays locked.
+        """
+        text = self._get(self._origin)
+        if text is None:
+            return None
+        try:
+            document = json.loads(text)
+            if isinstance(document, dict) and "parts" in document:
+                document = json.loads(self._joined(document))
+            return Tokens.from_document(document)
+        except (ValueError, RecursionError) as error:
+            # The error of a JSON parser holds the text it parsed, tokens and all, so only our own words are shown.
+            why = "it is not JSON" if isinstance(error, json.JSONDecodeError) else str(error)
+            _log.warning("%s is broken (%s), so nobody is signed in; signing in replaces it", self.describe(), why)
+            return None
+
+    def save(self, tokens: Tokens) -> None:
+        """Keep `tokens` in place of what was kept.
+
+        Raises:
+            TokenStoreError: The keyring can't be used; what was kept is still there.
+        """
+        text = json.dumps(tokens.as_document())
+        before = self._parts()
+        if self._part_size is None or len(text) <= self._part_size:
+            self._set(self._origin, text)
+        else:
+            # The parts of a new sign-in have names of their own and come first: until the entry that names them is
+            # written, the old sign-in stays whole.
+            name = secrets.token_hex(4)
+            pieces = [text[at : at + self._part_size] for at in range(0, len(text), self._part_size)]
+            for number, piece in enumerate(pieces):
+                self._set(self._part(name, number), piece)
+            self._set(self._origin, json.dumps({"parts": len(pieces), "name": name}))
+        for part in before:
+            self._remove(part)
+
+    def delete(self) -> None:
+        """Forget the tokens.
+
+        Raises:
+            TokenStoreError: The keyring can't be used.
+        """
+        parts = self._parts()
+        self._remove(self._origin)
+        for part in parts:
+            self._remove(part)
+
+    def describe(self) -> str:
+        """The keyring's own name for itself."""
+        try:
+            return f"the system keyring ({self._backend().name})"
+        except Exception:  # noqa: BLE001 - see the class
+            return "the system keyring (none is usable)"
+
+    def _joined(self, header: dict[str, Any]) -> str:
+        pieces = [self._get(part) for part in self._part_names(header)]
+        if not pieces or None in pieces:
+            raise ValueError("a part of it is missing")
+        return "".join(piece for piece in pieces if piece is not None)
+
+    def _parts(self) -> list[str]:
+        try:
+            header = json.loads(self._get(self._origin) or "null")
+        except (ValueError, RecursionError):
+            return []
+        return self._part_names(header) if isinstance(header, dict) else []
+
+    def _part_names(self, header: dict[str, Any]) -> list[str]:
+        count, name = header.get("parts"), header.get("name")
+        if not isinstance(count, int) or not isinstance(name, str) or not 0 < count <= _MOST_PARTS:
+            return []
+        return [self._part(name, number) for number in range(count)]
+
+    def _part(self, name: str, number: int) -> str:
+        return f"{self._origin}#{name}.{number}"
+
+    def _backend(self) -> "KeyringBackend":
+        # Imported here, as it costs 100 ms that a server's first answer should not wait for.
+        import keyring
+        from keyring.backends import fail, null
+
+        backend = keyring.get_keyring()
+        if isinstance(backend, fail.Keyring | null.Keyring) or getattr(backend, "backends", None) == []:
+            raise TokenStoreError(
+                "This machine has no keyring that could keep the sign-in. Set KALLYAI_TOKEN_STORE=file to keep it in a "
+                "file that only you can read."
+            )
+        return backend
+
+    def _get(self, name: str) -> str | None:
+        try:
+            return self._backend().get_password(SERVICE, name)
+        except Exception as error:  # noqa: BLE001 - see the class
+            raise _failed("read", error) from None
+
+    def _set(self, name: str, text: str) -> None:
+        try:
+            self._backend().set_password(SERVICE, name, text)
+        except Exception as error:  # noqa: BLE001 - see the class
+            raise _failed("written", error) from None
+
+    def _remove(self, name: str) -> None:
+        if self._get(name) is None:
+            return
+        try:
+            self._backend().delete_password(SERVICE, name)
+        except Exception as error:  # noqa: BLE001 - see the class
+            raise _failed("removed", error) from None
+
+
+def _failed(what: str, error: Exception) -> TokenStoreError:
+    if isinstance(error, TokenStoreError):
+        return error
+    return TokenStoreError(
+        f"The sign-in can't be {what} in the system keyring ({type(error).__name__}). Unlock the keyring, or set "
+        "KALLYAI_TOKEN_STORE=file to keep the sign-in in a file that only you can read."
+    )

@@ -1,0 +1,1 @@
+"""The ledger: the durable records of calls."""

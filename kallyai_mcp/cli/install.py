@@ -1,0 +1,101 @@
+"""`kallyai-mcp install` and `uninstall`: this server's entry in a client's own configuration."""
+
+import os
+import re
+
+import click
+
+from kallyai_mcp.cli.clients import jsonc, toml
+from kallyai_mcp.cli.clients.command import server_command
+from kallyai_mcp.cli.clients.errors import ClientFileError
+from kallyai_mcp.cli.clients.files import ClientFile
+from kallyai_mcp.cli.clients.known import CLIENTS, Client, Machine
+from kallyai_mcp.cli.console import say
+from kallyai_mcp.cli.sandbox import need_sandbox
+
+NAME = "kallyai"
+"""What the entry is called when the user calls it nothing else."""
+
+
+def install(key: str, *, name: str, sandbox: bool, only_print: bool) -> None:
+    """Write the entry into a client's file, or show it.
+
+    Args:
+        key: The client (`CLIENTS`).
+        name: What the entry is called.
+        sandbox: Have it serve on the embedded sandbox.
+        only_print: Write nothing; the entry goes to stdout as it would stand in the file, where it goes to stderr.
+
+    Raises:
+        click.ClickException: It can't be done; the message says why, and nothing was changed.
+    """
+    _check(name)
+    if sandbox:
+        need_sandbox()
+    client, file = _open(key)
+    entry = client.entry(*server_command(sandbox=sandbox))
+    if only_print:
+        say(_shown(client, name, entry).rstrip("\n"))
+        say(f"It goes into {file.path}; nothing was written.", err=True)
+        return
+    try:
+        change = file.install(name, entry)
+    except ClientFileError as error:
+        raise click.ClickException(str(error)) from None
+    if not change.changed:
+        say(f'{client.title} has the entry "{name}" already, in {file.path}; nothing was changed.')
+        return
+    backup = f" The file as it was: {change.backup}." if change.backup else ""
+    say(f'{client.title} has the entry "{name}" now, in {file.path}.{backup}')
+    say(f"Next: {client.restart}.")
+    _name_settings(client)
+
+
+def uninstall(key: str, *, name: str) -> None:
+    """Take the entry out of a client's file.
+
+    Args:
+        key: The client (`CLIENTS`).
+        name: What the entry is called.
+
+    Raises:
+        click.ClickException: It can't be done; the message says why, and nothing was changed.
+    """
+    _check(name)
+    client, file = _open(key)
+    try:
+        change = file.uninstall(name)
+    except ClientFileError as error:
+        raise click.ClickException(str(error)) from None
+    if not change.changed:
+        say(f'{client.title} has no entry "{name}" in {file.path}; nothing was changed.')
+        return
+    say(f'{client.title} no longer has the entry "{name}", in {file.path}. The file as it was: {change.backup}.')
+    say(f"Next: restart {client.title}.")
+
+
+def _open(key: str) -> tuple[Client, ClientFile]:
+    client = CLIENTS[key]
+    return client, ClientFile(client, Machine.this())
+
+
+def _check(name: str) -> None:
+    # What every client takes as a name, Claude Code being the strictest.
+    if not re.fullmatch("[A-Za-z0-9_-]{1,64}", name):
+        raise click.BadParameter(
+            "only letters, digits, - and _ make a name that every client takes", param_hint="--name"
+        )
+
+
+def _shown(client: Client, name: str, entry: dict[str, object]) -> str:
+    path = (client.table, name)
+    return toml.put("", path, entry) if client.format == "toml" else jsonc.put("", path, entry, comments=False)
+
+
+def _name_settings(client: Client) -> None:
+    """Say which settings of this shell the client may not hand on; their values may be secret."""
+    if names := sorted(name for name in os.environ if name.startswith("KALLYAI_") and os.environ[name].strip()):
+        say(
+            f"Note: {', '.join(names)} {'is' if len(names) == 1 else 'are'} set here. {client.title} may start the "
+            "server without; what it needs belongs into the entry's env."
+        )

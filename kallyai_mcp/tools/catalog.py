@@ -1,0 +1,29 @@
+"""The tools, from one explicit list."""
+
+from functools import cache
+
+from kallyai_mcp.tools.account import check_quota, get_billing_link, sign_in
+from kallyai_mcp.tools.call_tool import CallTool, ToolSpec, call_tool
+from kallyai_mcp.tools.calls import get_call, make_call
+from kallyai_mcp.tools.history import get_calendar_event, get_transcript, list_calls
+from kallyai_mcp.tools.missing_details import completed
+
+
+def tools() -> list[CallTool]:
+    """The eight tools of the contract; each server keeps copies of its own."""
+    return [tool.model_copy() for tool in _described()]
+
+
+@cache
+def _described() -> tuple[CallTool, ...]:
+    # Their schemas take as long to make as all the rest of a server.
+    return (
+        call_tool(make_call, ToolSpec("Make a phone call", reads_only=False, dials=True, idempotent=False), completed),
+        call_tool(get_call, ToolSpec("Get a call's outcome")),
+        call_tool(list_calls, ToolSpec("List calls")),
+        call_tool(get_transcript, ToolSpec("Get a call's transcript")),
+        call_tool(get_calendar_event, ToolSpec("Get a call's calendar event")),
+        call_tool(check_quota, ToolSpec("Check the quota")),
+        call_tool(get_billing_link, ToolSpec("Get the billing link")),
+        call_tool(sign_in, ToolSpec("Sign in", reads_only=False)),
+    )

@@ -1,0 +1,85 @@
+"""What a call lacks and its user can say: a number, and for a booking the name, date, time and party size."""
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import BaseModel, Field, create_model
+
+from kallyai_mcp.api.errors import KallyAIError
+from kallyai_mcp.tools.arguments import without_blanks
+from kallyai_mcp.tools.elicitation import Elicitation
+from kallyai_mcp.tools.text import consent as words
+
+_OF_A_BOOKING: dict[str, tuple[str, ...]] = {
+    "restaurant": ("user_name", "appointment_date", "appointment_time", "party_size"),
+    "clinic": ("user_name", "appointment_date", "appointment_time"),
+    "hotel": ("user_name", "appointment_date", "party_size"),
+}
+"""What the other side will ask for, by the reference's `task_category`."""
+
+_BOOKS = re.compile(r"\b(book|reserv|schedul|table|appointment|cita|mesa|turno|habitaci)", re.IGNORECASE)
+_DOES_NOT_BOOK = re.compile(r"\b(cancel|anul|opening|open|hours|horario|menu|menú|price|precio)", re.IGNORECASE)
+
+_FIELDS: dict[str, tuple[Any, dict[str, Any]]] = {
+    "respondent_phone": (str, {}),
+    "user_name": (str | None, {}),
+    "appointment_date": (str | None, {"json_schema_extra": {"format": "date"}}),
+    "appointment_time": (str | None, {}),
+    "party_size": (int | None, {"ge": 1, "le": 50}),
+}
+
+
+class DetailsDeclinedError(KallyAIError):
+    """The user was asked for what a call needs, and didn't say."""
+
+
+async def completed(given: Mapping[str, Any], questions: Elicitation) -> Mapping[str, Any]:
+    """make_call's arguments with what the user adds to them; all that is missing is asked for in one form.
+
+    Nothing is asked of a client that shows no forms: what must be there is then missing, and the tool says so.
+
+    Raises:
+        InputRequiredError: The client is asked by what it carries.
+        DetailsDeclinedError: The user won't say.
+    """
+    missing = _missing(given)
+    if not missing or not questions.can_ask:
+        return given
+    spanish = given.get("language") == "es"
+    reply = await questions.ask(
+        "details", words.details_wanted(given.get("business_name"), spanish), _form(missing, spanish)
+    )
+    if reply is None:
+        return given
+    if reply.action != "accept":
+        raise DetailsDeclinedError(
+            "the user was asked for the missing details and did not give them", code="details_not_given"
+        )
+    return {**given, **without_blanks({name: reply.content.get(name) for name in missing})}
+
+
+def _missing(given: Mapping[str, Any]) -> list[str]:
+    missing = [] if "respondent_phone" in given else ["respondent_phone"]
+    category = given.get("task_category")
+    wanted = _OF_A_BOOKING.get(category, ()) if isinstance(category, str) else ()
+    if wanted and _is_booking(given):
+        missing += [name for name in wanted if name not in given]
+        if "time_preference_text" in given and "appointment_time" in missing:
+            missing.remove("appointment_time")
+    return missing
+
+
+def _is_booking(given: Mapping[str, Any]) -> bool:
+    task = str(given.get("task_description", ""))
+    return bool(_BOOKS.search(task)) and not _DOES_NOT_BOOK.search(task)
+
+
+def _form(names: list[str], spanish: bool) -> type[BaseModel]:
+    fields: dict[str, Any] = {}
+    for name in names:
+        kind, options = _FIELDS[name]
+        title, description = words.field(name, spanish)
+        default: dict[str, Any] = {} if name == "respondent_phone" else {"default": None}
+        fields[name] = (kind, Field(title=title, description=description, **default, **options))
+    return create_model("Details", **fields)

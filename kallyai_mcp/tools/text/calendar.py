@@ -1,0 +1,94 @@
+"""How a calendar event reads: the .ics of the service, in words."""
+
+from dataclasses import dataclass
+from datetime import MAXYEAR, MINYEAR, date, datetime, timedelta
+from typing import Any
+
+from kallyai_mcp.api.errors import UnreadableResponseError
+from kallyai_mcp.tools.text.plain import named, offset, one_line, zone_of
+
+
+@dataclass(frozen=True)
+class Event:
+    """What an .ics says of its first event; a date without a time is a whole day."""
+
+    summary: str | None
+    start: date | datetime | None
+    end: date | datetime | None
+    location: str | None
+
+
+def read_event(ics: str) -> Event:
+    """The first event in `ics` (RFC 5545); its end only if that is later than its start.
+
+    Raises:
+        UnreadableResponseError: There is none, or its start is no time.
+    """
+    from icalendar import Calendar  # late: it costs more to import than all tools together
+
+    try:
+        events: list[Any] = list(Calendar.from_ical(ics).walk("VEVENT"))
+    except (ValueError, IndexError, OSError) as error:  # OSError: a TZID is looked up as the name of a file
+        raise UnreadableResponseError("the calendar file is not iCalendar", code="unreadable_answer") from error
+    if not events:
+        raise UnreadableResponseError("the calendar file has no event in it", code="unreadable_answer")
+    event = events[0]
+    start, end = _when(event.get("DTSTART")), _when(event.get("DTEND"))
+    if start is None and ("DTSTART" in event or event.errors):
+        raise UnreadableResponseError("the calendar file has a time that is none", code="unreadable_answer")
+    return Event(
+        summary=_text(event.get("SUMMARY")),
+        start=start,
+        end=end if start is None or end is None or _is_after(end, start) else None,
+        location=_text(event.get("LOCATION")),
+    )
+
+
+def _when(value: Any) -> date | datetime | None:
+    """The date or moment of a property; None when it has none that can be put into words."""
+    try:
+        found = getattr(value, "dt", None)
+    except ValueError:  # what icalendar raises for the value of a broken property
+        return None
+    return found if isinstance(found, date) and MINYEAR < found.year < MAXYEAR else None
+
+
+def _is_after(end: date | datetime, start: date | datetime) -> bool:
+    """Whether `end` is of the same kind as `start` and later (RFC 5545, section 3.8.2.2)."""
+    try:
+        return end > start
+    except TypeError:  # a day and a moment, or moments with a zone and without
+        return False
+
+
+def _text(value: object) -> str | None:
+    """A text on one line; of several the first."""
+    first = value[0] if isinstance(value, list) else value
+    return one_line(str(first)) or None if first is not None else None
+
+
+def event_words(event: Event, zone_name: str) -> str:
+    """The event as "Table for 4: Fri Nov 27, 2026 19:00–21:00 UTC-05:00, at Italian Bistro."."""  # noqa: RUF002
+    where = f"at {named(event.location)}" if event.location else None
+    facts = [part for part in (_span(event, zone_name), where) if part]
+    what = named(event.summary or "Appointment", 120)
+    return f"{what}: {', '.join(facts) or 'no time given'}. The .ics file is attached."
+
+
+def _span(event: Event, zone_name: str) -> str | None:
+    start, end = event.start, event.end
+    if isinstance(start, datetime):
+        begins = start.astimezone(zone_of(zone_name)) if start.tzinfo else start
+        text = f"{begins:%a %b} {begins.day}, {begins:%Y %H:%M}"
+        if isinstance(end, datetime):
+            ends = end.astimezone(begins.tzinfo) if end.tzinfo and begins.tzinfo else end
+            other_day = f"{ends:%a %b} {ends.day} " if ends.date() != begins.date() else ""
+            text += f"–{other_day}{ends:%H:%M}"  # noqa: RUF001 - a dash between times
+        return f"{text} {offset(begins)}" if begins.tzinfo else text
+    if start is None:
+        return None
+    text = f"{start:%a %b} {start.day}, {start:%Y}"
+    if end is not None and end - start > timedelta(days=1):
+        last = end - timedelta(days=1)  # RFC 5545, 3.6.1: the end of an all-day event is not part of it
+        text += f" to {last:%a %b} {last.day}, {last:%Y}"
+    return f"{text}, all day"

@@ -1,0 +1,84 @@
+"""The whole telephone in one process: a real MCP client, the server, and the sandbox behind it."""
+
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from mcp import Client
+from mcp.types import CallToolResult, EmbeddedResource, TextContent
+
+from kallyai_mcp.cli.connection import Connection, open_app_context
+from kallyai_mcp.sandbox.app import SandboxApp
+from kallyai_mcp.server import build_server
+from kallyai_mcp.settings import Settings
+from tests.sandbox.kit import ManualClock
+
+BISTRO = {
+    "task_category": "restaurant",
+    "task_description": "Book a table",
+    "respondent_phone": "+14155551234",
+    "business_name": "Italian Bistro",
+    "user_name": "Sample Guest",
+    "appointment_date": "2026-01-28",
+    "appointment_time": "19:00",
+    "party_size": 4,
+    "timezone": "America/New_York",
+}
+"""Arguments of a call that succeeds, on the day that the tests' clock shows."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a tool answered: the text that a model reads, and the structure for programs."""
+
+    result: CallToolResult
+
+    @property
+    def text(self) -> str:
+        return "\n".join(block.text for block in self.result.content if isinstance(block, TextContent))
+
+    @property
+    def data(self) -> dict[str, Any]:
+        data: dict[str, Any] = self.result.structured_content or {}
+        return data
+
+    @property
+    def is_error(self) -> bool:
+        return bool(self.result.is_error)
+
+    @property
+    def files(self) -> list[Any]:
+        return [block.resource for block in self.result.content if isinstance(block, EmbeddedResource)]
+
+
+class Agent:
+    """An agent at its client."""
+
+    def __init__(self, client: Client) -> None:
+        self.client = client
+
+    async def use(self, tool: str, arguments: Mapping[str, Any] | None = None, /, **more: Any) -> Answer:
+        """Call a tool; the answer is checked against the tool's output schema by the client."""
+        result = await self.client.call_tool(tool, {**(arguments or {}), **more})
+        assert isinstance(result, CallToolResult)
+        return Answer(result)
+
+
+@asynccontextmanager
+async def agent_on(
+    settings: Settings, *, mode: str, clock: ManualClock, app: SandboxApp | None = None, **client_options: Any
+) -> AsyncIterator[Agent]:
+    """An agent whose client speaks `mode`'s era to the server; `app` takes the place of the settings' API."""
+    connection = Connection(settings, embedded=(lambda: app) if app is not None else None)
+    server = build_server(lambda: open_app_context(connection, now=clock.now, timezone="America/New_York"))
+    async with Client(server, mode=mode, raise_exceptions=mode != "legacy", **client_options) as client:
+        yield Agent(client)
+
+
+def settings_in(home: Path, **environment: str) -> Settings:
+    """Settings that keep everything in `home` and ask neither a keyring nor a user."""
+    names = {f"KALLYAI_{name}": value for name, value in environment.items()}
+    quiet = {"KALLYAI_TOKEN_STORE": "file", "KALLYAI_CONFIRM": "never"}
+    return Settings.from_env({"KALLYAI_HOME": str(home), **quiet, **names})

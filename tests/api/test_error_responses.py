@@ -1,0 +1,351 @@
+"""Every refusal becomes the error of its kind, with the service's own code and words, and never a page or a token."""
+
+import pickle
+from typing import Any
+
+import pytest
+
+from kallyai_mcp.api import errors
+from kallyai_mcp.api.errors import KallyAIError, ServiceError
+from tests.api.raw_server import FRESH, SUBMISSION, TOKEN, Tokens, answer, reference, talking
+
+
+async def refused(body: Any, status: int, **headers: str) -> KallyAIError:
+    """The error of a POST that is answered so; it is sent once only, but for a 401."""
+    tries = 2 if status == 401 else 1
+    async with talking(*[answer(body, status, **headers)] * tries, tokens=Tokens(TOKEN, FRESH)) as (client, server):
+        with pytest.raises(KallyAIError) as caught:
+            await client.create_call(SUBMISSION)
+    assert len(server.seen) == tries
+    return caught.value
+
+
+def standard(code: str) -> dict[str, Any]:
+    body: dict[str, Any] = reference("error")
+    body["error"]["code"] = code
+    return body
+
+
+Codes = list[tuple[str, int, type[ServiceError]]]
+
+REFERENCE_CODES: Codes = [
+    ("quota_exceeded", 402, errors.QuotaExceededError),
+    ("missing_phone_number", 422, errors.NumberRefusedError),
+    ("emergency_number", 422, errors.NumberRefusedError),
+    ("toll_number", 422, errors.NumberRefusedError),
+    ("blocked_number", 403, errors.NumberRefusedError),
+    ("suppression_violation", 403, errors.NumberRefusedError),
+    ("safety_violation", 422, errors.ContentRefusedError),
+    ("scheduling_violation", 422, errors.ContentRefusedError),
+    ("consent_denied", 422, errors.ContentRefusedError),
+    ("country_restriction", 403, errors.CountryRefusedError),
+    ("unsupported_country", 403, errors.CountryRefusedError),
+    ("unsupported_language", 422, errors.ContentRefusedError),
+    ("missing_token", 401, errors.UnauthorizedError),
+    ("forbidden", 403, errors.ForbiddenError),
+    ("call_not_found", 404, errors.NotFoundError),
+    ("transcript_not_found", 404, errors.NotFoundError),
+]
+FURTHER_CODES: Codes = [
+    ("rate_limited", 429, errors.RateLimitedError),
+    ("token_expired", 401, errors.UnauthorizedError),
+    ("recording_not_found", 404, errors.NotFoundError),
+    ("phone_not_provisioned", 400, errors.NumberRefusedError),
+    ("budget_exceeded", 402, errors.BudgetError),
+    ("budget_approval_required", 402, errors.BudgetError),
+    ("soft_cap_reached", 402, errors.BudgetError),
+]
+UNKNOWN_CODES: Codes = [
+    ("validation_error", 400, errors.BadRequestError),
+    ("Brand.New-Code_1", 409, errors.BadRequestError),
+    ("brand_new_code", 422, errors.BadRequestError),
+    ("brand_new_code", 418, errors.BadRequestError),
+    ("brand_new_code", 401, errors.UnauthorizedError),
+    ("brand_new_code", 402, errors.QuotaExceededError),
+    ("brand_new_code", 403, errors.ForbiddenError),
+    ("brand_new_code", 404, errors.NotFoundError),
+    ("brand_new_code", 429, errors.RateLimitedError),
+    ("brand_new_code", 500, errors.UnavailableError),
+    ("brand_new_code", 503, errors.UnavailableError),
+    ("brand_new_code", 700, errors.ServiceError),
+    ("safety_violation", 400, errors.ContentRefusedError),
+    ("quota_exceeded", 403, errors.QuotaExceededError),
+]
+
+
+@pytest.mark.parametrize(("code", "status", "kind"), REFERENCE_CODES + FURTHER_CODES + UNKNOWN_CODES)
+async def test_the_code_decides_the_kind_and_an_unknown_one_leaves_it_to_the_status(
+    code: str, status: int, kind: type[ServiceError]
+) -> None:
+    error = await refused(standard(code), status)
+    assert type(error) is kind
+    assert (error.code, error.status) == (code, status)
+    assert (error.message, error.reason) == ("Human readable message", "Additional context")
+    assert error.correlation_id == "uuid"
+    assert error.retry_after is None
+
+
+def test_no_code_of_the_tree_is_missing_here() -> None:
+    assert {code for code, *_ in REFERENCE_CODES + FURTHER_CODES} == set(errors.CODES)
+
+
+MESSAGE, REASON = "Not that day", "They are closed"
+
+
+@pytest.mark.parametrize(
+    ("body", "code", "message", "reason"),
+    [
+        ({"error": {"code": "c", "message": MESSAGE}}, "c", MESSAGE, None),
+        ({"error": {"code": "c", "message": MESSAGE, "details": None}}, "c", MESSAGE, None),
+        ({"error": {"code": "c", "message": MESSAGE, "details": REASON}}, "c", MESSAGE, REASON),
+        ({"error": {"code": "c", "message": MESSAGE, "reason": REASON}}, "c", MESSAGE, REASON),
+        ({"error": {"code": "c", "details": MESSAGE}}, "c", MESSAGE, None),
+        ({"error": {"code": "c", "details": [MESSAGE, {"message": REASON}, 5]}}, "c", f"{MESSAGE}; {REASON}", None),
+        ({"error": {"code": None, "details": {"code": "c", "message": MESSAGE}}}, "c", MESSAGE, None),
+        ({"error": "c", "message": MESSAGE}, "c", MESSAGE, None),
+        ({"error": "c", "message": MESSAGE, "details": {"reason": REASON}}, "c", MESSAGE, REASON),
+        ({"error": "c", "error_description": MESSAGE}, "c", MESSAGE, None),
+        ({"error": "c"}, "c", "HTTP 422 Unprocessable Entity", None),
+        ({"error": MESSAGE}, "http_422", MESSAGE, None),
+        ({"error": None, "code": "c", "message": MESSAGE}, "c", MESSAGE, None),
+        ({"error": None, "message": MESSAGE, "details": None}, "http_422", MESSAGE, None),
+        ({"message": MESSAGE, "details": REASON}, "http_422", MESSAGE, REASON),
+        ({"error": {"code": 42, "message": ["a", "b"]}}, "http_422", "a; b", None),
+        ({"detail": MESSAGE}, "http_422", MESSAGE, None),
+        ({"detail": "toll_number"}, "toll_number", "toll_number", None),
+        ({"detail": {"error": {"code": "c", "details": {"message": MESSAGE}}}}, "c", MESSAGE, None),
+        ({"detail": {"code": "c", "message": MESSAGE}}, "c", MESSAGE, None),
+        (
+            {
+                "detail": [
+                    {"loc": ["body", "submission", "party_size"], "msg": MESSAGE},
+                    {"loc": ["body"], "msg": REASON},
+                ]
+            },
+            "http_422",
+            f"submission.party_size: {MESSAGE}; body: {REASON}",
+            None,
+        ),
+        ({"detail": [{"msg": MESSAGE}, {"type": "x"}]}, "http_422", MESSAGE, None),
+        ([MESSAGE], "http_422", MESSAGE, None),
+        (MESSAGE, "http_422", MESSAGE, None),
+        (MESSAGE.encode(), "http_422", MESSAGE, None),
+        ({}, "http_422", "HTTP 422 Unprocessable Entity", None),
+        (None, "http_422", "HTTP 422 Unprocessable Entity", None),
+        (7, "http_422", "HTTP 422 Unprocessable Entity", None),
+        (b"", "http_422", "HTTP 422 Unprocessable Entity", None),
+        (b"[" * 200_000, "http_422", "[" * 299 + "…", None),
+        (b'[{"msg":' * 300 + b"7" + b"}]" * 300, "http_422", "HTTP 422 Unprocessable Entity", None),
+        ({"error": {"code": "", "details": {"message": "  "}}}, "http_422", "HTTP 422 Unprocessable Entity", None),
+    ],
+)
+async def test_each_shape_of_an_error_is_understood(body: Any, code: str, message: str, reason: str | None) -> None:
+    error = await refused(body, 422)
+    # Python 3.13 renamed the phrase of 422.
+    assert error.message.replace("Content", "Entity") == message
+    assert (error.code, error.reason) == (code, reason)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"correlation_id": "id-1", "error": "c"},
+        {"error": {"code": "c", "details": {"correlation_id": "id-1"}}},
+        {"error": {"code": "c", "correlation_id": "id-1"}, "correlation_id": "id-2"},
+    ],
+)
+async def test_the_correlation_id_is_found_on_each_level(body: Any) -> None:
+    assert (await refused(body, 400)).correlation_id == "id-1"
+
+
+@pytest.mark.parametrize("name", ["x_correlation_id", "x_request_id"])
+async def test_the_correlation_id_may_stand_in_a_header(name: str) -> None:
+    assert (await refused({"error": "c"}, 400, **{name: "id-1"})).correlation_id == "id-1"
+
+
+QUOTA = reference("quota_exceeded")
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        QUOTA,
+        standard("quota_exceeded") | QUOTA,
+        {"error": {"code": "quota_exceeded", "details": {"message": "Out of minutes"} | QUOTA}},
+        {"error": "quota_exceeded", "details": QUOTA},
+        {"detail": QUOTA},
+    ],
+)
+async def test_a_spent_quota_is_read_from_either_shape(body: Any) -> None:
+    error = await refused(body, 402)
+    assert isinstance(error, errors.QuotaExceededError)
+    assert error.code == "quota_exceeded"
+    assert {name: getattr(error, name) for name in QUOTA} == QUOTA
+
+
+async def test_any_part_of_a_spent_quota_may_be_missing_or_wrong() -> None:
+    body = {
+        "plan_type": None,
+        "minutes_used": "30",
+        "credits_allocated": 5,
+        "credits_used": 5.5,
+        "upgrade_url": "no url",
+    }
+    error = await refused(body, 402)
+    assert isinstance(error, errors.QuotaExceededError)
+    assert (error.plan_type, error.minutes_allocated, error.minutes_used, error.upgrade_url) == (None, None, 30, None)
+    assert (error.credits_allocated, error.credits_used) == (5, 5.5)
+
+
+async def test_a_402_that_says_nothing_keeps_its_status_as_code() -> None:
+    error = await refused({}, 402)
+    assert isinstance(error, errors.QuotaExceededError)
+    assert (error.code, error.plan_type) == ("http_402", None)
+
+
+PAGE = b"<!DOCTYPE html><html><head><title>Nope</title></head><body><script>alert(1)</script></body></html>"
+
+
+@pytest.mark.parametrize(
+    ("status", "page", "headers", "kind", "code"),
+    [
+        (403, PAGE, {"content_type": "text/html; charset=utf-8"}, errors.BotCheckError, "bot_check"),
+        (403, b"\xef\xbb\xbf \n<HTML>", {"content_type": "application/json"}, errors.BotCheckError, "bot_check"),
+        (503, PAGE + b"Just a moment...", {"content_type": "text/html"}, errors.BotCheckError, "bot_check"),
+        (503, PAGE, {"content_type": "text/html", "cf_mitigated": "challenge"}, errors.BotCheckError, "bot_check"),
+        (503, PAGE, {"content_type": "text/html"}, errors.UnavailableError, "http_503"),
+        (502, PAGE, {"content_type": "text/html"}, errors.UnavailableError, "http_502"),
+        (404, PAGE, {"content_type": "text/html"}, errors.NotFoundError, "http_404"),
+        (429, PAGE + b"captcha", {"content_type": "text/html"}, errors.RateLimitedError, "http_429"),
+        (400, PAGE, {"content_type": "text/html"}, errors.BadRequestError, "http_400"),
+    ],
+)
+async def test_a_web_page_becomes_a_plain_hint(
+    status: int, page: bytes, headers: dict[str, str], kind: type[ServiceError], code: str
+) -> None:
+    error = await refused(page, status, **headers)
+    assert type(error) is kind
+    assert error.code == code
+    assert "web page" in error.message
+    assert "<" not in error.message
+    assert "Nope" not in error.message
+
+
+async def test_a_status_without_a_name_is_named_by_its_number() -> None:
+    error = await refused(b"", 599)
+    assert type(error) is errors.UnavailableError
+    assert (error.message, error.code) == ("HTTP 599", "http_599")
+
+
+@pytest.mark.parametrize(
+    ("location", "where"),
+    [("https://me:pw@elsewhere.example/x", "elsewhere.example"), ("http://[::1", "none"), ("", "another address")],
+)
+async def test_a_choice_of_other_addresses_is_not_followed(location: str, where: str) -> None:
+    error = await refused(b"", 300, location=location)
+    assert (error.code, error.status) == ("redirected", 300)
+    assert where in error.message
+    assert "pw" not in error.message
+
+
+async def test_a_403_in_json_is_no_bot_check() -> None:
+    assert type(await refused({"detail": "Missing scope"}, 403)) is errors.ForbiddenError
+
+
+@pytest.mark.parametrize(
+    ("value", "seconds"),
+    [
+        ("120", 120),
+        ("0", 0),
+        ("1.5", 1.5),
+        ("Wed, 21 Oct 2026 07:30:00 GMT", 120),
+        ("Wed, 21 Oct 2026 07:30:00 -0000", 120),
+        ("Wed, 21 Oct 2026 07:00:00 GMT", 0),
+        ("soon", None),
+        ("-5", None),
+        ("", None),
+        ("Wed, 99 Oct 2026 07:30:00 GMT", None),
+    ],
+)
+async def test_retry_after_is_read_as_seconds_or_against_the_answers_own_date(
+    value: str, seconds: float | None
+) -> None:
+    error = await refused({}, 429, retry_after=value, date="Wed, 21 Oct 2026 07:28:00 GMT")
+    assert isinstance(error, errors.RateLimitedError)
+    assert error.retry_after == seconds
+
+
+async def test_a_date_long_past_means_at_once_also_without_the_answers_date() -> None:
+    assert (await refused({}, 503, retry_after="Wed, 21 Oct 2015 07:28:00 GMT")).retry_after == 0
+
+
+async def test_somebody_elses_text_is_one_short_line_without_control_characters() -> None:
+    error = await refused(
+        {
+            "error": {
+                "code": "c",
+                "correlation_id": "id\r\n1",
+                "details": {"message": "a\x1b[31m\n\tb\u202ec" + "x" * 999, "reason": "\x00" + "y" * 999},
+            }
+        },
+        400,
+    )
+    assert error.message.startswith("a [31m b cxxx")
+    assert error.reason is not None
+    assert len(error.message) == len(error.reason) == 300
+    assert error.correlation_id == "id 1"
+    assert f"{error.message}{error.reason}".isprintable()
+
+
+OPAQUE = "rt_0123456789abcdefghij"
+
+
+@pytest.mark.parametrize(
+    "said", [f"bad token {TOKEN}", f"Bearer {TOKEN}", f"Authorization: bearer {OPAQUE}!", "eyJhbGciOiJ was cut"]
+)
+async def test_a_token_that_the_service_repeats_is_blotted_out(said: str) -> None:
+    error = await refused({"error": {"code": "c", "details": {"message": said, "reason": said}}}, 400)
+    text = f"{error!r} {error} {error.reason}"
+    assert "[token]" in error.message
+    assert not any(part in text for part in ("eyJ", "first-token", OPAQUE))
+
+
+async def test_words_about_tokens_are_left_alone() -> None:
+    assert (await refused({"detail": "Bearer token required"}, 400)).message == "Bearer token required"
+
+
+@pytest.mark.parametrize("field", ["message", "reason", "code", "correlation_id"])
+async def test_a_refresh_token_that_the_service_repeats_is_blotted_out(field: str) -> None:
+    body = {"error": {"code": "c", "message": "m"} | {field: OPAQUE}}
+    async with talking(answer(body, 400)) as (client, _):
+        with pytest.raises(errors.BadRequestError) as caught:
+            await client.refresh(OPAQUE)
+    assert OPAQUE not in str(vars(caught.value))
+    assert "[token]" in str(vars(caught.value))
+
+
+async def test_a_client_secret_that_the_service_repeats_is_blotted_out_and_the_grants_name_is_not() -> None:
+    body = {"error": "invalid_client", "error_description": f"{OPAQUE} is wrong for authorization_code"}
+    async with talking(answer(body, 401)) as (client, server):
+        with pytest.raises(errors.UnauthorizedError) as caught:
+            await client.exchange_code("c", "https://x.example/cb", "id", OPAQUE)
+    assert (caught.value.code, caught.value.message) == ("invalid_client", "[token] is wrong for authorization_code")
+    assert len(server.seen) == 1
+
+
+async def test_an_error_can_go_to_another_process() -> None:
+    error = await refused(QUOTA, 402)
+    copy = pickle.loads(pickle.dumps(error))  # noqa: S301 - our own bytes
+    assert (type(copy), vars(copy)) == (type(error), vars(error))
+
+
+def test_an_error_shows_its_kind_code_and_status() -> None:
+    error = errors.NotFoundError("No such call", code="call_not_found", status=404)
+    assert repr(error) == "NotFoundError('No such call', code='call_not_found', status=404)"
+    assert str(error) == "No such call"
+
+
+def test_each_kind_has_a_code_of_its_own() -> None:
+    assert errors.NotSignedInError("x").code == "not_signed_in"
+    assert errors.NotConnectedError("x").code == "connection_failed"
+    assert errors.ResponseLostError("x").code == "answer_lost"

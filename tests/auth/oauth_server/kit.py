@@ -1,0 +1,281 @@
+"""A hosted server with a sandbox behind it on real sockets, clients that sign in there, and people at browsers."""
+
+import base64
+import hashlib
+import re
+import secrets
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from functools import partial
+from html.parser import HTMLParser
+from typing import Any, Self
+from urllib.parse import parse_qsl, urlencode, urljoin, urlsplit
+
+import anyio
+import httpx2
+from mcp.server.auth.provider import AccessToken
+
+from kallyai_mcp.api.errors import KallyAIError
+from kallyai_mcp.api.safe_fetch import FetchError
+from kallyai_mcp.auth.oauth_server.clients import Fetch
+from kallyai_mcp.auth.oauth_server.factory import RateLimit, build
+from kallyai_mcp.auth.oauth_server.sealed_tokens import keys_from
+from kallyai_mcp.cli.connection import Connection, open_app_context
+from kallyai_mcp.server import build_server
+from kallyai_mcp.tools.context import AppContext
+from kallyai_mcp.transports.access import AccessPolicy
+from kallyai_mcp.transports.asgi_app import http_app
+from kallyai_mcp.transports.bearer_throttle import VerificationUnavailableError
+from kallyai_mcp.transports.uvicorn_server import serve_app
+from tests.redis_server import free_port
+from tests.transports.kit import LIMIT, World
+
+OLD_KEY = hashlib.sha256(b"old").hexdigest()
+KEY = hashlib.sha256(b"new").hexdigest()
+REDIRECT = "http://127.0.0.1:5123/back"
+"""Where the tests' clients wait; nobody listens, since a person's browser here stops before it."""
+
+READS = "calls:read subscription:read"
+
+
+async def no_documents(_: str) -> bytes:
+    raise FetchError("there are none in this test")
+
+
+async def unknown(_: str) -> AccessToken | None:
+    raise AssertionError("this worker is in another process")
+
+
+@dataclass
+class Deployment:
+    """One worker of a hosted server: where it is, who it says it is, and (in this process) what it makes of bearers."""
+
+    url: str
+    issuer: str
+    http: httpx2.AsyncClient = field(repr=False)
+    verify: Callable[[str], Awaitable[AccessToken | None]] = field(repr=False, default=unknown)
+
+    async def register(self, **metadata: Any) -> dict[str, Any]:
+        """A client's registration; public, and waiting at `REDIRECT`, unless told otherwise."""
+        asked = {"redirect_uris": [REDIRECT], "client_name": "Test Client", "token_endpoint_auth_method": "none"}
+        answer = await self.http.post(f"{self.url}/oauth/register", json=asked | metadata)
+        assert answer.status_code == 201, answer.text
+        registered: dict[str, Any] = answer.json()
+        return registered
+
+    async def post(self, name: str, form: Mapping[str, str], **more: Any) -> httpx2.Response:
+        return await self.http.post(f"{self.url}/oauth/{name}", data=dict(form), **more)
+
+    async def use(self, token: str, tool: str, **arguments: Any) -> httpx2.Response:
+        """A tool call in one request of the 2026 era's stateless kind, by a client of the 2025 era's framing."""
+        params = {"name": tool, "arguments": arguments}
+        return await self.send(token, {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params})
+
+    async def send(self, token: str, message: Any) -> httpx2.Response:
+        headers = {"Authorization": f"Bearer {token}", "Accept": "application/json, text/event-stream"}
+        return await self.http.post(f"{self.url}/mcp", json=message, headers=headers)
+
+
+@asynccontextmanager
+async def deployed(
+    world: World,
+    *,
+    keys: str = KEY,
+    public_url: str | None = None,
+    redis_url: str | None = None,
+    rate: RateLimit | None = None,
+    fetch: Fetch = no_documents,
+    client_secret: str = "sandbox-secret",
+    port: int | None = None,
+    api_url: str | None = None,
+) -> AsyncIterator[Deployment]:
+    """One worker; its clock is the sandbox's."""
+    port = port or free_port()
+    url = f"http://127.0.0.1:{port}"
+    api_url = api_url or world.url
+    connection = Connection(world.settings(API_URL=api_url), callers=True)
+    hosted = build(
+        public_url=public_url or url,
+        secret_keys=keys_from(keys),
+        api=connection.api,
+        api_host=urlsplit(api_url).netloc,
+        client_id="sandbox-client",
+        client_secret=client_secret,
+        fetch=fetch,
+        redis_url=redis_url,
+        rate=rate,
+        clock=lambda: world.clock.now().timestamp(),
+    )
+    desks: list[AppContext] = []
+
+    @asynccontextmanager
+    async def around() -> AsyncIterator[None]:
+        async with open_app_context(connection, links=False) as app_context:
+            desks.append(app_context)
+            yield
+        await hosted.close()
+
+    @asynccontextmanager
+    async def visit() -> AsyncIterator[AppContext]:
+        yield desks[0]
+
+    async def verify(bearer: str) -> AccessToken | None:
+        try:
+            return await hosted.verifier(bearer)
+        except KallyAIError as error:
+            raise VerificationUnavailableError(error.retry_after or 5) from error
+
+    door = AccessPolicy(
+        hosts=None,
+        origins=(hosted.issuer,),
+        verifier=verify,
+        known=hosted.known,
+        issuer=hosted.issuer,
+        public_url=hosted.issuer,
+        open_paths=hosted.open_paths,
+    )
+    app = http_app(
+        build_server(visit), door, checks={}, around=around(), beside=hosted.routes, within=(hosted.middleware,)
+    )
+    up = anyio.Event()
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(partial(serve_app, app, "127.0.0.1", port, ready=lambda _: up.set()))
+        with anyio.fail_after(LIMIT):
+            await up.wait()
+        async with httpx2.AsyncClient(timeout=LIMIT) as http:
+            yield Deployment(url, hosted.issuer, http, hosted.verifier)
+        tasks.cancel_scope.cancel()
+
+
+@dataclass(frozen=True)
+class Ask:
+    """An authorization request, and the verifier that belongs to its challenge."""
+
+    url: str
+    verifier: str
+    client_id: str
+
+    @classmethod
+    def of(cls, deployment: Deployment, client_id: str, **changes: str | None) -> "Ask":
+        """A correct request, with `changes`; None leaves a parameter out."""
+        verifier = secrets.token_urlsafe(48)
+        given: dict[str, str | None] = {
+            "response_type": "code",
+            "client_id": client_id,
+            "redirect_uri": REDIRECT,
+            "state": "the client's own",
+            "scope": READS,
+            "code_challenge": challenge_of(verifier),
+            "code_challenge_method": "S256",
+            "resource": f"{deployment.issuer}/mcp",
+        }
+        query = {name: value for name, value in (given | changes).items() if value is not None}
+        return cls(f"{deployment.url}/oauth/authorize?{urlencode(query)}", verifier, client_id)
+
+    def form(self, code: str, **changes: str) -> dict[str, str]:
+        """The token request for the code that it led to."""
+        given = {
+            "grant_type": "authorization_code",
+            "code": code,
+            "client_id": self.client_id,
+            "redirect_uri": REDIRECT,
+            "code_verifier": self.verifier,
+        }
+        return given | changes
+
+
+def challenge_of(verifier: str) -> str:
+    return base64.urlsafe_b64encode(hashlib.sha256(verifier.encode()).digest()).decode().rstrip("=")
+
+
+def answer_in(url: str) -> dict[str, str]:
+    """The parameters that a redirect address was sent."""
+    return dict(parse_qsl(urlsplit(url).query))
+
+
+class _Forms(HTMLParser):
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.forms: list[dict[str, Any]] = []
+        self.buttons: list[tuple[dict[str, Any], dict[str, str]]] = []
+        self.feed(page)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        given = {name: value or "" for name, value in attrs}
+        if tag == "form":
+            self.forms.append({"action": given["action"], "method": given["method"], "fields": {}})
+        elif tag == "input":
+            self.forms[-1]["fields"][given["name"]] = given["value"]
+        elif tag == "button":
+            pressed = {given["name"]: given["value"]} if "name" in given else {}
+            self.buttons.append((self.forms[-1], pressed))
+
+
+class Person:
+    """Somebody with a browser of their own: cookies, forms, and pages that go on by themselves."""
+
+    def __init__(self, account: str = "acct-personal", language: str = "en") -> None:
+        self.account = account
+        headers = {"Accept": "text/html", "Accept-Language": language}
+        self.http = httpx2.AsyncClient(headers=headers, timeout=LIMIT)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.http.aclose()
+
+    async def open(self, url: str) -> httpx2.Response:
+        return await self.http.get(url)
+
+    async def press(self, page: httpx2.Response, value: str, **fields: str) -> httpx2.Response:
+        """Press the button with that value (or the only one), as a form of the page's own would be sent."""
+        form, pressed = next(
+            (form, pressed) for form, pressed in _Forms(page.text).buttons if value in pressed.values() or not pressed
+        )
+        target, filled = urljoin(str(page.url), form["action"]), form["fields"] | pressed | fields
+        if form["method"] == "get":
+            return await self.http.get(target, params=filled)
+        parts = urlsplit(target)
+        headers = {"Origin": f"{parts.scheme}://{parts.netloc}", "Sec-Fetch-Site": "same-origin"}
+        return await self.http.post(target, data=filled, headers=headers)
+
+    async def sign_in(self, url: str) -> str:
+        """Sign in at KallyAI; where it sends the browser back to."""
+        page = await self.press(await self.press(await self.open(url), "google"), self.account)
+        consent = await self.http.get(urljoin(str(page.url), page.headers["location"]))
+        sent_back = await self.press(consent, "allow")
+        return sent_back.headers["location"]
+
+    async def returning(self, url: str) -> str:
+        """Allow what the request at `url` asks, sign in, and come back to our server's callback: its address."""
+        allowed = await self.press(await self.open(url), "allow")
+        return await self.sign_in(onward(allowed))
+
+    async def allow(self, url: str) -> str:
+        """The whole way; where the browser ends: the client's redirect address."""
+        return onward(await self.open(await self.returning(url)))
+
+    async def code(self, url: str) -> str:
+        """The whole way; the code."""
+        return answer_in(await self.allow(url))["code"]
+
+
+def onward(page: httpx2.Response) -> str:
+    """Where a page goes on to by itself."""
+    assert page.status_code == 200, page.text
+    found = re.search(r'<meta http-equiv="refresh" content="0;url=([^"]*)">', page.text)
+    assert found is not None, page.text
+    return found[1].replace("&amp;", "&").replace("&#x27;", "'")
+
+
+async def signed_in(
+    deployment: Deployment, person: Person, client_id: str | None = None, **changes: str
+) -> dict[str, Any]:
+    """The whole way to tokens: the token response, and the `client_id`."""
+    client_id = client_id or (await deployment.register())["client_id"]
+    ask = Ask.of(deployment, client_id, **changes)
+    answer = await deployment.post("token", ask.form(await person.code(ask.url)))
+    assert answer.status_code == 200, answer.text
+    return {**answer.json(), "client_id": client_id}

@@ -1,0 +1,236 @@
+"""The whole way with the SDK's own OAuth client, and people at a real browser: a headless Chromium."""
+
+import shutil
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import anyio
+import httpx2
+import pytest
+from mcp import Client
+from mcp.client.auth import OAuthClientProvider
+from mcp.client.streamable_http import streamable_http_client
+from mcp.shared.auth import AuthorizationCodeResult, OAuthClientInformationFull, OAuthClientMetadata, OAuthToken
+from playwright.async_api import Browser, BrowserContext, Page, async_playwright, expect
+from pydantic import AnyUrl
+
+from kallyai_mcp.auth.loopback_listener import Reply, Request, listening
+from kallyai_mcp.sandbox.accounts import ACCOUNTS
+from tests.agent import Agent
+from tests.auth.oauth_server.kit import Ask, Deployment, Person, answer_in, deployed
+from tests.auth.oauth_server.publisher import publishing
+from tests.transports.kit import CALL, LIMIT, World
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+
+
+@pytest.fixture(scope="module")
+async def chromium() -> AsyncIterator[Browser]:
+    """One browser; each user has a context of their own in it."""
+    if CHROMIUM is None:
+        pytest.skip("there is no chromium on this machine (Debian: apt-get install chromium)")
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        yield browser
+        await browser.close()
+
+
+class Memory:
+    """Where the SDK's client keeps what it has."""
+
+    def __init__(self) -> None:
+        self.tokens: OAuthToken | None = None
+        self.client: OAuthClientInformationFull | None = None
+
+    async def get_tokens(self) -> OAuthToken | None:
+        return self.tokens
+
+    async def set_tokens(self, tokens: OAuthToken) -> None:
+        self.tokens = tokens
+
+    async def get_client_info(self) -> OAuthClientInformationFull | None:
+        return self.client
+
+    async def set_client_info(self, client_info: OAuthClientInformationFull) -> None:
+        self.client = client_info
+
+
+async def clicks(context: BrowserContext, account: str, url: str, seen: list[str] | None = None) -> None:
+    """What a user does in the browser that the client has opened at `url`."""
+    page: Page = await context.new_page()
+    page.set_default_timeout(LIMIT * 1000)
+    await page.goto(url)
+    if seen is not None:
+        seen.append(await page.inner_text("main"))
+    await page.get_by_role("button", name="Allow").click()
+    await page.get_by_role("button", name="Continue with Google").click()
+    await page.get_by_role("button", name=ACCOUNTS[account].email).click()
+    await page.get_by_role("button", name="Allow").click()
+    await expect(page.get_by_text("The client has it")).to_be_visible(timeout=LIMIT * 1000)
+    await page.close()
+
+
+@asynccontextmanager
+async def connected(
+    server: Deployment, open_url: Any, memory: Memory, *, scope: str | None = None, document: str | None = None
+) -> AsyncIterator[Agent]:
+    """An agent with the SDK's client, which knows the server's URL and nothing else, and waits on a port of its own."""
+    sent, received = anyio.create_memory_object_stream[Mapping[str, str]](4)
+
+    def arrived(request: Request) -> Reply:
+        sent.send_nowait(answer_in(f"?{request.query}"))
+        return Reply(200, b"<!doctype html><title>Client</title><p>The client has it", {"Content-Type": "text/html"})
+
+    async with sent, received, listening(arrived) as port, anyio.create_task_group() as tasks:
+        redirect = f"http://127.0.0.1:{port}/callback"
+
+        async def redirect_handler(url: str) -> None:
+            tasks.start_soon(open_url, url)
+
+        async def callback_handler() -> AuthorizationCodeResult:
+            with anyio.fail_after(LIMIT):
+                answer = await received.receive()
+            return AuthorizationCodeResult(code=answer["code"], state=answer["state"], iss=answer["iss"])
+
+        oauth = OAuthClientProvider(
+            f"{server.url}/mcp",
+            OAuthClientMetadata(client_name="SDK client", redirect_uris=[AnyUrl(redirect)], scope=scope),
+            memory,
+            redirect_handler,
+            callback_handler,
+            client_metadata_url=document,
+        )
+        async with (
+            httpx2.AsyncClient(auth=oauth, timeout=LIMIT) as http,
+            Client(streamable_http_client(f"{server.url}/mcp", http_client=http)) as client,
+        ):
+            yield Agent(client)
+
+
+async def test_a_user_goes_from_the_first_401_to_a_placed_call(
+    world: World, server: Deployment, chromium: Browser
+) -> None:
+    memory, seen = Memory(), list[str]()
+    before = len(await world.calls())
+    async with await chromium.new_context() as context:
+        with anyio.fail_after(LIMIT):
+            async with connected(server, partial(clicks, context, "acct-personal", seen=seen), memory) as agent:
+                placed = await agent.use("make_call", CALL, wait_seconds=0)
+                calls = await world.rung(before + 1)
+                world.hang_up()
+                done = await agent.use("get_call", call_id=placed.data["tracking_id"], wait_seconds=LIMIT)
+
+    assert "“SDK client”" in seen[0]
+    assert "a program on this computer" in seen[0]
+    assert calls[-1]["account_id"] == "acct-personal"
+    assert done.data["status"] == "success"
+    assert memory.client is not None
+    assert memory.client.token_endpoint_auth_method == "none"
+
+
+async def test_two_users_at_once_have_calls_that_do_not_mix(
+    world: World, server: Deployment, chromium: Browser
+) -> None:
+    before = len(await world.calls())
+    quotas: dict[str, Any] = {}
+    listed: dict[str, Any] = {}
+
+    async def use(account: str) -> None:
+        async with (
+            await chromium.new_context() as context,
+            connected(server, partial(clicks, context, account), Memory()) as agent,
+        ):
+            quotas[account] = (await agent.use("check_quota")).data["minutes_allocated"]
+            placed = await agent.use("make_call", {**CALL, "task_description": f"Ask for {account}"}, wait_seconds=0)
+            await world.rung(before + 2)
+            world.hang_up()
+            await agent.use("get_call", call_id=placed.data["tracking_id"], wait_seconds=LIMIT)
+            listed[account] = (await agent.use("list_calls")).data["total"]
+
+    with anyio.fail_after(2 * LIMIT):
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(use, "acct-business")
+            tasks.start_soon(use, "acct-us-only")
+    placed = (await world.calls())[before:]
+
+    assert quotas == {"acct-business": 6000, "acct-us-only": 210}
+    assert {(call["account_id"], call["task_description"]) for call in placed} == {
+        ("acct-business", "Ask for acct-business"),
+        ("acct-us-only", "Ask for acct-us-only"),
+    }
+    assert listed == {"acct-business": 1, "acct-us-only": 1}
+
+
+async def test_a_client_known_by_its_document_connects_too(world: World, chromium: Browser, tmp_path: Path) -> None:
+    seen = list[str]()
+    async with publishing(tmp_path) as site, deployed(world, fetch=site.documents().fetch) as server:
+        site.publish(redirect_uris=["http://127.0.0.1/callback"])
+        async with await chromium.new_context() as context:
+            with anyio.fail_after(LIMIT):
+                async with connected(
+                    server, partial(clicks, context, "acct-personal", seen=seen), Memory(), document=site.client_id
+                ) as agent:
+                    quota = await agent.use("check_quota")
+
+    assert "client.example" in seen[0]
+    assert quota.data["minutes_allocated"] == 210
+
+
+async def test_the_sdks_client_asks_for_more_when_a_scope_is_missing_and_renews_what_has_ended(
+    world: World, server: Deployment, person: Person
+) -> None:
+    memory = Memory()
+    asked: list[str] = []
+
+    async def consents(url: str) -> None:
+        asked.append(answer_in(url)["scope"])
+        # At first the user's client is given less than it asked for.
+        url = url.replace("billing%3Amanage", "") if len(asked) == 1 else url
+        await person.open(await person.allow(url))
+
+    with anyio.fail_after(LIMIT):
+        async with connected(server, consents, memory) as agent:
+            await agent.use("check_quota")
+            assert memory.tokens is not None
+            first = memory.tokens.scope or ""
+            link = await agent.use("get_billing_link")
+            second = memory.tokens.scope or ""
+        memory.tokens.expires_in = -1
+        world.clock.advance(seconds=3600)
+        async with connected(server, consents, memory) as agent:
+            again = await agent.use("check_quota")
+
+    assert "billing:manage" not in first.split()
+    assert "billing:manage" in second.split()
+    assert not link.is_error
+    assert not again.is_error
+    assert len(asked) == 3
+
+
+async def test_a_real_browser_lets_no_other_site_frame_or_send_the_consent(
+    server: Deployment, chromium: Browser
+) -> None:
+    ask = Ask.of(server, (await server.register())["client_id"])
+
+    def hostile(_: Request) -> Reply:
+        page = (
+            f'<iframe src="{ask.url.replace("&", "&amp;")}"></iframe>'
+            f'<form method="post" action="{server.url}/oauth/consent"><input name="flow" value="{"x" * 22}">'
+            '<button name="decision" value="allow">Win a prize</button></form>'
+        )
+        return Reply(200, page.encode(), {"Content-Type": "text/html"})
+
+    async with listening(hostile) as port, await chromium.new_context() as context:
+        page = await context.new_page()
+        await page.goto(f"http://localhost:{port}/")
+        framed = [await frame.content() for frame in page.frames[1:]]
+        async with page.expect_response(lambda response: response.url.endswith("/oauth/consent")) as waiting:
+            await page.get_by_role("button", name="Win a prize").click()
+        response = await waiting.value
+
+    assert framed
+    assert not any('name="flow"' in content for content in framed)
+    assert response.status == 403

@@ -1,0 +1,61 @@
+"""`kallyai-mcp serve --transport http --auth oauth` as its operator meets it."""
+
+from pathlib import Path
+
+import httpx2
+import pytest
+from mcp import Client
+from mcp.client.sse import sse_client
+
+from tests.agent import Agent
+from tests.auth.oauth_server.kit import KEY, Deployment, Person, signed_in
+from tests.processes import run, started
+from tests.redis_server import free_port
+from tests.transports.kit import LIMIT, World
+
+SETTINGS = {"CLIENT_ID": "sandbox-client", "CLIENT_SECRET": "sandbox-secret", "SECRET_KEYS": KEY}
+
+
+async def test_the_command_serves_a_sign_in(world: World, person: Person, tmp_path: Path) -> None:
+    port = free_port()
+    url = f"http://127.0.0.1:{port}"
+    command = ("serve", "--transport", "http", "--auth", "oauth", "--port", str(port))
+    with started(tmp_path, *command, **SETTINGS, API_URL=world.url, PUBLIC_URL=url) as process:
+        assert process.stderr is not None
+        assert f"serves {url}/mcp" in process.stderr.readline()
+        async with httpx2.AsyncClient(timeout=LIMIT) as http:
+            server = Deployment(url, url, http)
+            refused = await http.get(f"{url}/sse")
+            tokens = await signed_in(server, person)
+            quota = await server.use(tokens["access_token"], "check_quota")
+            closed = await server.use(tokens["access_token"], "get_billing_link")
+            headers = {"Authorization": f"Bearer {tokens['access_token']}"}
+            async with Client(sse_client(f"{url}/sse", headers=headers), mode="legacy") as client:
+                over_sse = await Agent(client).use("check_quota")
+
+    assert refused.headers["www-authenticate"].endswith(
+        'resource_metadata="' + url + '/.well-known/oauth-protected-resource/sse"'
+    )
+    assert "165 of 210" in quota.text
+    assert closed.status_code == 403
+    assert "165 of 210" in over_sse.text
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"CLIENT_ID": ""}, "KALLYAI_CLIENT_ID"),
+        ({"CLIENT_SECRET": "", "SECRET_KEYS": ""}, "KALLYAI_CLIENT_SECRET, KALLYAI_SECRET_KEYS"),
+        ({"SECRET_KEYS": "abcd"}, "at least 32 bytes"),
+        ({"PUBLIC_URL": ""}, "KALLYAI_PUBLIC_URL"),
+        ({"PUBLIC_URL": "http://phone.example.com"}, "use https"),
+    ],
+)
+def test_without_what_it_needs_it_does_not_start(tmp_path: Path, changes: dict[str, str], words: str) -> None:
+    settings = {**SETTINGS, "PUBLIC_URL": "https://phone.example.com"} | changes
+    ended = run(tmp_path, "serve", "--transport", "http", "--auth", "oauth", "--port", "0", **settings)
+
+    assert ended.returncode == 2
+    assert len(ended.stderr.strip().splitlines()) == 1
+    assert words in ended.stderr
+    assert KEY not in ended.stderr

@@ -1,0 +1,138 @@
+"""Which tool a token may use: a missing scope is named in a 403, and asked for anew it works."""
+
+import json
+from typing import Any
+
+import pytest
+
+from kallyai_mcp.auth.oauth_server.scopes import SCOPES, TOOLS
+from kallyai_mcp.sandbox.accounts import SCOPES as REFERENCE
+from kallyai_mcp.tools.catalog import tools
+from tests.auth.oauth_server.kit import Deployment, Person, signed_in
+from tests.transports.kit import CALL, World
+
+ACCEPT = "application/json, text/event-stream"
+
+
+def call(tool: str, **arguments: Any) -> dict[str, Any]:
+    return {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {"name": tool, "arguments": arguments}}
+
+
+def test_every_tool_says_what_it_needs_of_the_references_scopes() -> None:
+    assert {tool.name for tool in tools()} == set(TOOLS)
+    assert set(SCOPES) == set(REFERENCE)
+    assert {scope for needs in TOOLS.values() for scope in needs} <= set(SCOPES)
+
+
+async def test_a_missing_scope_is_named_and_asked_for_anew_it_works(
+    world: World, server: Deployment, person: Person
+) -> None:
+    narrow = await signed_in(server, person, scope="calls:read")
+    refused = await server.use(narrow["access_token"], "make_call", **CALL, wait_seconds=0)
+    placed_before = len(await world.calls())
+    wide = await signed_in(server, person, narrow["client_id"], scope="calls:write calls:read")
+    placed = await server.use(wide["access_token"], "make_call", **CALL, wait_seconds=0)
+
+    challenge = refused.headers["www-authenticate"]
+    assert refused.status_code == 403
+    assert 'error="insufficient_scope"' in challenge
+    assert 'scope="calls:read calls:write"' in challenge
+    assert f'resource_metadata="{server.url}/.well-known/oauth-protected-resource/mcp"' in challenge
+    assert placed.status_code == 200
+    assert len(await world.rung(placed_before + 1)) == placed_before + 1
+    world.hang_up()
+
+
+@pytest.mark.parametrize("tool", [name for name, needs in TOOLS.items() if needs])
+async def test_each_tool_is_closed_to_a_token_without_its_scope(server: Deployment, person: Person, tool: str) -> None:
+    others = " ".join(scope for scope in SCOPES if scope not in TOOLS[tool])
+    tokens = await signed_in(server, person, scope=others)
+
+    assert (await server.use(tokens["access_token"], tool)).status_code == 403
+    assert (await server.use(tokens["access_token"], "sign_in")).status_code == 200
+
+
+async def test_nothing_slips_by_in_another_shape(server: Deployment, person: Person) -> None:
+    tokens = await signed_in(server, person, scope="subscription:read")
+    quota, calls = call("check_quota"), call("list_calls")
+    twice = json.dumps(quota)[:-1] + f', "params": {json.dumps(calls["params"])}}}'
+    bodies: dict[str, bytes] = {
+        "batch": json.dumps([quota, calls]).encode(),
+        "batch in a batch": json.dumps([[calls]]).encode(),
+        "utf-16": json.dumps(calls).encode("utf-16"),
+        "byte order mark": b"\xef\xbb\xbf" + json.dumps(calls).encode(),
+        "escapes": json.dumps(calls).replace("tools/call", "tools\\u002fcall").encode(),
+        "twice": twice.encode(),
+        "too long": json.dumps(call("list_calls", limit="1" * 70_000)).encode(),
+        "not JSON": b'{"method": "tools/call"',
+        "a task": json.dumps({"jsonrpc": "2.0", "id": 1, "method": "tasks/get", "params": {"taskId": "t-1"}}).encode(),
+    }
+    headers = {
+        "Authorization": f"Bearer {tokens['access_token']}",
+        "Accept": ACCEPT,
+        "Content-Type": "application/json",
+    }
+    statuses = {
+        name: (await server.http.post(f"{server.url}/mcp", content=body, headers=headers)).status_code
+        for name, body in bodies.items()
+    }
+
+    assert statuses == {
+        "batch": 403,
+        "batch in a batch": 403,
+        "utf-16": 403,
+        "byte order mark": 403,
+        "escapes": 403,
+        "twice": 400,
+        "too long": 413,
+        "not JSON": 400,
+        "a task": 403,
+    }
+    assert (await server.send(tokens["access_token"], quota)).status_code == 200
+
+
+async def test_messages_beside_sse_are_guarded_too(server: Deployment, person: Person) -> None:
+    tokens = await signed_in(server, person, scope="subscription:read")
+    response = await server.http.post(
+        f"{server.url}/messages/?session_id=whatever",
+        json=call("list_calls"),
+        headers={"Authorization": f"Bearer {tokens['access_token']}"},
+    )
+
+    assert response.status_code == 403
+    assert "/.well-known/oauth-protected-resource/sse" in response.headers["www-authenticate"]
+
+
+async def test_what_kallyai_does_not_grant_the_token_does_not_have(
+    world: World, server: Deployment, person: Person
+) -> None:
+    tokens = await signed_in(server, person)
+    with world.app.state.sandbox.store.transaction() as db:
+        db.execute("UPDATE auth_families SET scope = 'calls:read billing:manage'")
+    form = {"grant_type": "refresh_token", "refresh_token": tokens["refresh_token"], "client_id": tokens["client_id"]}
+    renewed = (await server.post("token", form)).json()
+
+    assert renewed["scope"] == "calls:read"
+
+
+@pytest.mark.parametrize(
+    ("method", "params", "scope"),
+    [
+        ("resources/read", {"uri": "kallyai://calls"}, "calls:read"),
+        ("resources/read", {"uri": "kallyai://calls/x/transcript"}, "transcripts:read"),
+        ("resources/subscribe", {"uri": "kallyai://calls"}, "calls:read"),
+        ("subscriptions/listen", {"notifications": {"resourceSubscriptions": ["kallyai://calls"]}}, "calls:read"),
+        ("completion/complete", {"argument": {"name": "call_id", "value": ""}}, "calls:read"),
+    ],
+    ids=["the list", "a transcript", "a subscription", "a stream", "call ids"],
+)
+async def test_what_is_not_a_tool_needs_the_scope_of_what_it_shows(
+    server: Deployment, person: Person, method: str, params: dict[str, Any], scope: str
+) -> None:
+    tokens = await signed_in(server, person, scope="subscription:read")
+    headers = {"Authorization": f"Bearer {tokens['access_token']}", "Accept": ACCEPT}
+    body = {"jsonrpc": "2.0", "id": 1, "method": method, "params": params}
+    answer = await server.http.post(f"{server.url}/mcp", json=body, headers=headers)
+
+    assert answer.status_code == 403
+    assert f'scope="{scope}"' in answer.headers["www-authenticate"]

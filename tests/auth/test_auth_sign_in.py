@@ -1,0 +1,145 @@
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from urllib.parse import parse_qs, urlencode, urlsplit
+
+import anyio
+import httpx
+import pytest
+
+from kallyai_mcp.api.errors import KallyAIError
+from kallyai_mcp.auth.errors import SignInRefusedError, SignInTimeoutError, TokenStoreError, WrongAddressError
+from kallyai_mcp.auth.session import Session
+from kallyai_mcp.auth.sign_in import SignIn
+from tests.auth.browser import auth_url
+from tests.auth.kit import NOW, Clock, FullStore
+
+MakeSession = Callable[..., Session]
+
+
+def answer_to(link: str, **fields: str) -> str:
+    """The address that the sign-in page would send the browser to."""
+    query = {name: values[0] for name, values in parse_qs(urlsplit(link).query).items()}
+    return f"{query['redirect_uri']}?" + urlencode({**fields, "state": query["state"]})
+
+
+async def browse(link: str, **fields: str) -> httpx.Response:
+    async with httpx.AsyncClient(trust_env=False, follow_redirects=True) as browser:
+        return await browser.get(answer_to(link, **fields))
+
+
+@asynccontextmanager
+async def running(session: Session, clock: Clock, seconds: float = 60) -> AsyncIterator[SignIn]:
+    """A sign-in within a lifespan that ends as a server's does: by cancellation."""
+    with anyio.fail_after(20):
+        async with anyio.create_task_group() as lifespan:
+            yield SignIn(session, auth_url, lifespan, timeout=seconds, clock=clock)
+            lifespan.cancel_scope.cancel()
+
+
+async def test_following_the_link_signs_in(make_session: MakeSession, clock: Clock) -> None:
+    session = make_session()
+    async with running(session, clock) as sign_in:
+        pending = await sign_in.begin()
+        assert pending.expires_at == NOW + 60
+        before = pending.finished
+        shown = await browse(pending.link, access_token="access-7", refresh_token="refresh-7", expires_in="3600")
+        assert shown.status_code == 200
+        assert (await pending.outcome()).expires_at == NOW + 3600
+        assert (before, pending.finished) == (False, True)
+        assert await session.access_token() == "access-7"
+
+
+async def test_beginning_again_while_one_waits_gives_the_same_link(make_session: MakeSession, clock: Clock) -> None:
+    async with running(make_session(), clock) as sign_in:
+        links: list[str] = []
+
+        async def begin() -> None:
+            links.append((await sign_in.begin()).link)
+
+        async with anyio.create_task_group() as tasks:
+            for _ in range(5):
+                tasks.start_soon(begin)
+        assert len(links) == 5
+        assert len(set(links)) == 1
+
+
+async def test_after_one_has_expired_there_is_a_new_link(make_session: MakeSession, clock: Clock) -> None:
+    async with running(make_session(), clock, seconds=0) as sign_in:
+        first = await sign_in.begin()
+        with pytest.raises(SignInTimeoutError):
+            await first.outcome()
+        second = await sign_in.begin()
+        assert second.link != first.link
+
+
+async def test_after_a_refusal_there_is_a_new_link_that_works(make_session: MakeSession, clock: Clock) -> None:
+    session = make_session()
+    async with running(session, clock) as sign_in:
+        first = await sign_in.begin()
+        await browse(first.link, error="access_denied")
+        with pytest.raises(SignInRefusedError):
+            await first.outcome()
+        assert await session.current() is None
+        second = await sign_in.begin()
+        await browse(second.link, access_token="access-8")
+        await second.outcome()
+        assert await session.access_token() == "access-8"
+
+
+async def test_an_address_can_be_pasted(make_session: MakeSession, clock: Clock) -> None:
+    session = make_session()
+    async with running(session, clock) as sign_in:
+        pending = await sign_in.begin()
+        with pytest.raises(WrongAddressError, match=pending.redirect_uri):
+            pending.accept("https://example.com")
+        pending.accept(answer_to(pending.link, access_token="access-9"))
+        await pending.outcome()
+        assert await session.access_token() == "access-9"
+
+
+async def test_a_sign_in_that_cannot_be_kept_is_said_and_the_server_goes_on(
+    make_session: MakeSession, clock: Clock
+) -> None:
+    store = FullStore()
+    store.full = True
+    async with running(make_session(store=store), clock) as sign_in:
+        pending = await sign_in.begin()
+        await browse(pending.link, access_token="access-7")
+        with pytest.raises(TokenStoreError, match="disk is full"):
+            await pending.outcome()
+        assert (await sign_in.begin()).link != pending.link
+
+
+async def test_when_the_program_ends_the_wait_ends(make_session: MakeSession, clock: Clock) -> None:
+    async with running(make_session(), clock) as sign_in:
+        pending = await sign_in.begin()
+    with anyio.fail_after(5), pytest.raises(KallyAIError, match="given up"):
+        await pending.outcome()
+    with pytest.raises(httpx.ConnectError):
+        await browse(pending.link, access_token="access-7")
+
+
+async def test_a_caller_that_gives_up_does_not_end_the_sign_in(make_session: MakeSession, clock: Clock) -> None:
+    session = make_session()
+    async with running(session, clock) as sign_in:
+        with anyio.CancelScope() as tool_call:
+            pending = await sign_in.begin()
+            tool_call.cancel()
+            await pending.outcome()
+        assert tool_call.cancelled_caught
+        await browse(pending.link, access_token="access-7")
+        assert await pending.outcome() == await session.current()
+
+
+async def test_without_a_port_the_caller_is_told_and_the_server_goes_on(
+    make_session: MakeSession, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def no_port(**_: object) -> None:
+        raise OSError("no port")
+
+    async with running(make_session(), clock) as sign_in:
+        with monkeypatch.context() as patch:
+            patch.setattr(anyio, "create_tcp_listener", no_port)
+            with pytest.raises(OSError, match="no port"):
+                await sign_in.begin()
+        assert (await sign_in.begin()).link

@@ -1,0 +1,199 @@
+"""The rules by themselves: which numbers may be rung, and what is odd about a call."""
+
+import subprocess
+import sys
+from datetime import UTC, datetime, timedelta
+
+import babel
+import pytest
+
+from kallyai_mcp.api.errors import PolicyError
+from kallyai_mcp.api.models import Submission
+from kallyai_mcp.calls.countries import NAMES
+from kallyai_mcp.calls.policy import CallPolicy, RiskFlag, local_times, place_of, risk_flags
+from kallyai_mcp.calls.records import error_document, error_from
+
+NOON = datetime(2026, 1, 25, 12, 0, tzinfo=UTC)
+MADRID = "+34911234567"
+MOBILE_OF_SPAIN = "+34612345678"
+TOLL_FREE = "+18005551234"
+WITHOUT_PLACE = "+80012345678"
+
+
+def odd(
+    number: str = MADRID,
+    now: datetime = NOON,
+    *,
+    last_rung: datetime | None = None,
+    minutes: float | None = 100,
+    calls: float | None = 10,
+    is_urgent: bool | None = None,
+) -> tuple[RiskFlag, ...]:
+    submission = Submission(
+        task_category="general", task_description="Ask", respondent_phone=number, is_urgent=is_urgent
+    )
+    return risk_flags(submission, now=now, last_rung=last_rung, minutes_remaining=minutes, calls_remaining=calls)
+
+
+def at(text: str) -> datetime:
+    return datetime.fromisoformat(f"2026-{text}+00:00")
+
+
+@pytest.mark.parametrize(
+    ("rails", "setting"),
+    [
+        (CallPolicy(), None),
+        (CallPolicy(allowed=("+34",)), None),
+        (CallPolicy(allowed=("+1415", MADRID)), None),
+        (CallPolicy(denied=("+1", "+349112345678")), None),
+        (CallPolicy(allowed=("+1",)), "KALLYAI_ALLOW_NUMBERS"),
+        (CallPolicy(denied=(MADRID,)), "KALLYAI_DENY_NUMBERS"),
+        (CallPolicy(allowed=(MADRID,), denied=("+3491",)), "KALLYAI_DENY_NUMBERS"),
+        (CallPolicy(allowed=(MADRID,), stopped=True), "KALLYAI_STOP_CALLS"),
+    ],
+)
+def test_a_number_is_refused_by_the_first_rail_in_its_way(policy: CallPolicy, setting: str | None) -> None:
+    if setting is None:
+        policy.refuse(MADRID)
+        return
+    with pytest.raises(PolicyError) as raised:
+        policy.refuse(MADRID)
+    assert raised.value.setting == setting
+    assert raised.value.code == "guard_rail"
+    assert raised.value.retry_after is None
+    assert setting in str(raised.value)
+    assert "+34" not in str(raised.value)
+
+
+@pytest.mark.parametrize("entry", ["", "+", "1415", "+1 415", "+1415*", "+1234567890123456", "+\u0661", "+1\n"])
+def test_an_entry_that_would_match_nothing_or_everything_is_refused(entry: str) -> None:
+    with pytest.raises(ValueError, match="KALLYAI_DENY_NUMBERS"):
+        CallPolicy(denied=("+1", entry))
+    with pytest.raises(ValueError, match="KALLYAI_ALLOW_NUMBERS"):
+        CallPolicy(allowed=(entry,))
+
+
+def test_a_cap_below_nought_is_refused() -> None:
+    with pytest.raises(ValueError, match="KALLYAI_CALLS_PER_DAY"):
+        CallPolicy(calls_per_day=-1)
+
+
+def test_a_hit_can_be_written_down_like_every_error() -> None:
+    hit = PolicyError("stopped", setting="KALLYAI_STOP_CALLS", retry_after=2.5)
+
+    read = error_from(error_document(hit))
+
+    assert isinstance(read, PolicyError)
+    assert vars(read) == vars(hit)
+
+
+def test_nothing_is_odd_about_an_ordinary_call() -> None:
+    assert odd() == ()
+    assert odd(minutes=None, calls=None) == ()
+
+
+@pytest.mark.parametrize(
+    ("number", "now", "is_odd"),
+    [
+        (MADRID, "01-25T06:59:59", True),
+        (MADRID, "01-25T07:00:00", False),
+        (MADRID, "01-25T19:59:59", False),
+        (MADRID, "01-25T20:00:00", True),
+        (MADRID, "03-28T06:30:00", True),  # 7:30, the last day of winter time
+        (MADRID, "03-29T06:30:00", False),  # 8:30
+        (MADRID, "10-24T19:30:00", True),  # 21:30, the last day of summer time
+        (MADRID, "10-25T19:30:00", False),  # 20:30
+        ("+14155551234", "01-25T16:00:00", False),  # 8:00 in California
+        ("+14155551234", "01-25T15:59:00", True),
+        ("+14155551234", "03-08T15:00:00", False),  # the first day of summer time
+        (MOBILE_OF_SPAIN, "01-25T07:30:00", True),  # 8:30 in Madrid, 7:30 on the Canaries
+        (MOBILE_OF_SPAIN, "01-25T08:00:00", False),
+        (MOBILE_OF_SPAIN, "01-25T20:30:00", True),  # 21:30 in Madrid, 20:30 on the Canaries
+        (WITHOUT_PLACE, "01-25T02:00:00", False),
+        ("+999123456789", "01-25T02:00:00", False),
+    ],
+)
+def test_an_hour_is_odd_if_it_is_early_or_late_anywhere_where_the_phone_may_ring(
+    number: str, now: str, *, is_odd: bool
+) -> None:
+    assert (RiskFlag.HOUR_THERE in odd(number, at(now))) is is_odd
+
+
+@pytest.mark.parametrize("hour", range(24))
+def test_a_number_that_may_ring_half_a_world_apart_has_no_odd_hour(hour: int) -> None:
+    assert odd(TOLL_FREE, NOON.replace(hour=hour)) == ()
+
+
+@pytest.mark.parametrize(
+    ("ago", "is_odd"),
+    [(timedelta(0), True), (timedelta(minutes=59), True), (timedelta(hours=1), False), (timedelta(days=3), False)],
+)
+def test_a_number_rung_in_the_last_hour_is_odd(ago: timedelta, *, is_odd: bool) -> None:
+    assert (odd(last_rung=NOON - ago) == (RiskFlag.RUNG_RECENTLY,)) is is_odd
+
+
+@pytest.mark.parametrize("number", ["+447700900123", "+12995551234"])
+def test_a_number_that_is_possible_but_not_valid_is_odd(number: str) -> None:
+    assert odd(number) == (RiskFlag.DOUBTFUL_NUMBER,)
+
+
+@pytest.mark.parametrize(("minutes", "calls"), [(4.9, 10), (0, None), (None, 0), (100, 0), (-2, 1)])
+def test_few_minutes_or_no_calls_left_are_odd(minutes: float | None, calls: float | None) -> None:
+    assert odd(minutes=minutes, calls=calls) == (RiskFlag.FEW_MINUTES,)
+    assert odd(minutes=5, calls=1) == ()
+
+
+def test_an_urgent_call_is_odd() -> None:
+    assert odd(is_urgent=True) == (RiskFlag.URGENT,)
+    assert odd(is_urgent=False) == ()
+
+
+def test_all_that_is_odd_is_told_in_one_order() -> None:
+    assert odd("+12995551234", last_rung=NOON, minutes=0, is_urgent=True) == (
+        RiskFlag.RUNG_RECENTLY,
+        RiskFlag.DOUBTFUL_NUMBER,
+        RiskFlag.FEW_MINUTES,
+        RiskFlag.URGENT,
+    )
+
+
+def test_the_local_times_are_those_of_the_clocks_there_each_once() -> None:
+    assert [f"{time:%H:%M %z}" for time in local_times(MADRID, NOON)] == ["13:00 +0100"]
+    assert [f"{time:%H:%M %z}" for time in local_times(MOBILE_OF_SPAIN, NOON)] == ["12:00 +0000", "13:00 +0100"]
+    assert [f"{time:%H:%M}" for time in local_times("+358401234567", NOON)] == ["14:00"]  # two zones, one clock
+    assert local_times(WITHOUT_PLACE, NOON) == ()
+    assert local_times("no number", NOON) == ()
+    clocks = [time.replace(tzinfo=None) for time in local_times(TOLL_FREE, NOON)]
+    assert clocks == sorted(set(clocks))
+    assert all(time == NOON for time in local_times(TOLL_FREE, NOON))
+
+
+@pytest.mark.parametrize(
+    ("number", "english", "spanish"),
+    [
+        (MADRID, "Spain", "España"),
+        ("+14155551234", "United States", "Estados Unidos"),
+        ("+14165551234", "Canada", "Canadá"),
+        ("+442079460958", "United Kingdom", "Reino Unido"),
+        (TOLL_FREE, None, None),
+        (WITHOUT_PLACE, None, None),
+        ("+12995551234", None, None),
+        ("+541123456789", None, None),
+        ("no number", None, None),
+    ],
+)
+def test_the_place_of_a_number_is_its_country(number: str, english: str | None, spanish: str | None) -> None:
+    assert place_of(number) == place_of(number, "de") == english
+    assert place_of(number, "es") == spanish
+
+
+def test_countries_are_called_as_unicode_calls_them() -> None:
+    english, spanish = (babel.Locale(language).territories for language in ("en", "es"))
+
+    assert {region: (english[region], spanish[region]) for region in NAMES} == NAMES
+
+
+def test_placing_needs_no_phonenumbers_before_the_first_number() -> None:
+    code = "import sys, kallyai_mcp.calls.service; print('phonenumbers' in sys.modules)"
+
+    assert subprocess.check_output([sys.executable, "-c", code], text=True, timeout=60) == "False\n"

@@ -1,0 +1,139 @@
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
+
+import anyio
+import anyio.to_thread
+import pytest
+
+from kallyai_mcp.sandbox import browser_client
+from kallyai_mcp.sandbox.app import SandboxApp
+from kallyai_mcp.sandbox.serve import running
+from tests.processes import LIMIT, run, started
+from tests.sandbox.kit import sandbox_app
+
+
+@pytest.fixture
+def app() -> Iterator[SandboxApp]:
+    """A sandbox on the machine's own clock, as the commands are processes of their own."""
+    with sandbox_app() as app:
+        yield app
+
+
+def read_until(stream: "object", wanted: str) -> str:
+    for line in stream:  # type: ignore[attr-defined]  # a text pipe
+        if wanted in line:
+            return str(line).strip()
+    raise AssertionError(f"the output ended without {wanted!r}")
+
+
+async def test_login_without_a_browser_gives_a_link_and_waits_for_it(tmp_path: Path, app: SandboxApp) -> None:
+    async with running(app) as url:
+
+        def log_in() -> tuple[int, str]:
+            with started(tmp_path, "login", "--no-browser", API_URL=url) as process:
+                link = read_until(process.stdout, "/v1/auth/cli?")
+                page = browser_client.sign_in(link)
+                code = process.wait(timeout=LIMIT)
+                assert process.stdout is not None
+                return code, page + process.stdout.read()
+
+        code, said = await anyio.to_thread.run_sync(log_in)
+        status = await anyio.to_thread.run_sync(lambda: run(tmp_path, "status", API_URL=url))
+        goodbye = await anyio.to_thread.run_sync(lambda: run(tmp_path, "logout", API_URL=url))
+        again = await anyio.to_thread.run_sync(lambda: run(tmp_path, "logout", API_URL=url))
+        nobody = await anyio.to_thread.run_sync(lambda: run(tmp_path, "status", API_URL=url))
+
+    assert code == 0
+    assert "Signed in as personal@sandbox.test." in said
+    assert status.returncode == 0
+    assert f"KallyAI: {url}" in status.stdout
+    assert f"Signed in as personal@sandbox.test; kept in {tmp_path}" in status.stdout
+    assert "Access token: good for " in status.stdout
+    assert "165 of 210 minutes and 27 of 35 calls left" in status.stdout
+    assert goodbye.stdout == "Signed out.\n"
+    assert again.stdout == "Nobody was signed in.\n"
+    assert nobody.returncode == 1
+    assert "Not signed in. `kallyai-mcp login` signs in through the browser." in nobody.stderr
+
+
+async def test_login_takes_the_pasted_address_of_a_browser_elsewhere(tmp_path: Path, app: SandboxApp) -> None:
+    async with running(app) as url:
+
+        def log_in() -> tuple[int, str]:
+            with started(tmp_path, "login", "--no-browser", API_URL=url) as process:
+                link = read_until(process.stdout, "/v1/auth/cli?")
+                query = parse_qs(urlsplit(link).query)
+                tokens = app.state.sandbox.issue_tokens("acct-business")
+                answer = (
+                    f"{query['redirect_uri'][0]}/?access_token={tokens['access_token']}"
+                    f"&refresh_token={tokens['refresh_token']}&expires_in=3600&state={query['state'][0]}"
+                )
+                assert process.stdin is not None
+                process.stdin.write(f"\nhttps://example.com/\n{answer}\n")
+                process.stdin.flush()
+                code = process.wait(timeout=LIMIT)
+                assert process.stdout is not None
+                return code, process.stdout.read()
+
+        code, said = await anyio.to_thread.run_sync(log_in)
+
+    assert code == 0
+    assert "That is not the right address: it has to start with http://127.0.0.1:" in said
+    assert "Signed in as business@sandbox.test." in said
+    assert "eyJ" not in said
+
+
+async def test_login_opens_the_browser(tmp_path: Path, app: SandboxApp, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("BROWSER", f"{sys.executable} -m tests.cli.browser %s")
+    async with running(app) as url:
+        done = await anyio.to_thread.run_sync(lambda: run(tmp_path, "login", API_URL=url))
+
+    assert done.returncode == 0, done.stderr
+    assert "Your browser opens KallyAI's sign-in page." in done.stdout
+    assert "Signed in as personal@sandbox.test." in done.stdout
+
+
+async def test_a_sign_in_that_is_cancelled_in_the_browser_is_said_in_one_line(tmp_path: Path, app: SandboxApp) -> None:
+    async with running(app) as url:
+
+        def log_in() -> tuple[int, str]:
+            with started(tmp_path, "login", "--no-browser", API_URL=url) as process:
+                browser_client.sign_in(read_until(process.stdout, "/v1/auth/cli?"), allow=False)
+                code = process.wait(timeout=LIMIT)
+                assert process.stderr is not None
+                return code, process.stderr.read()
+
+        code, said = await anyio.to_thread.run_sync(log_in)
+
+    assert code == 1
+    assert said.startswith("Error: The sign-in was cancelled on KallyAI's page.")
+    assert len(said.splitlines()) == 1
+
+
+@pytest.mark.parametrize("command", ["login", "logout"])
+def test_a_token_of_the_settings_goes_before_any_sign_in(tmp_path: Path, command: str) -> None:
+    done = run(tmp_path, command, ACCESS_TOKEN="abc123456789")
+
+    assert done.returncode == 1
+    assert "KALLYAI_ACCESS_TOKEN" in done.stderr
+    assert "abc123456789" not in done.stderr + done.stdout
+
+
+async def test_status_with_a_token_of_the_settings_says_where_it_comes_from(tmp_path: Path, app: SandboxApp) -> None:
+    token = app.state.sandbox.issue_tokens(scopes=["subscription:read"])["access_token"]
+    async with running(app) as url:
+        done = await anyio.to_thread.run_sync(lambda: run(tmp_path, "status", API_URL=url, ACCESS_TOKEN=token))
+
+    assert "Signed in as personal@sandbox.test; kept in KALLYAI_ACCESS_TOKEN" in done.stdout
+    assert "minutes" in done.stdout
+    assert token not in done.stdout
+
+
+def test_status_without_a_service_says_that_it_can_not_be_reached(tmp_path: Path) -> None:
+    done = run(tmp_path, "status", API_URL="http://127.0.0.1:9", ACCESS_TOKEN="abc123456789")
+
+    assert done.returncode == 1
+    assert "Error: KallyAI at 127.0.0.1:9 can't be reached: the connection was refused" in done.stderr
+    assert "Traceback" not in done.stderr

@@ -1,0 +1,210 @@
+import json
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import anyio
+import pytest
+from mcp import Client
+from mcp.client.stdio import StdioServerParameters
+
+from tests.agent import Agent
+from tests.processes import COMMAND, environment, run, started
+
+CALL = {
+    "task_category": "general",
+    "task_description": "Ask for the opening hours",
+    "respondent_phone": "+12025550100",
+}
+SLOW = CALL | {"respondent_phone": "+12025550110", "wait_seconds": 0}
+
+
+def request(number: int, method: str, **params: Any) -> str:
+    return json.dumps({"jsonrpc": "2.0", "id": number, "method": method, "params": params}) + "\n"
+
+
+HELLO = (
+    request(
+        1,
+        "initialize",
+        protocolVersion="2025-11-25",
+        capabilities={},
+        clientInfo={"name": "tests", "version": "1"},
+    )
+    + json.dumps({"jsonrpc": "2.0", "method": "notifications/initialized"})
+    + "\n"
+)
+
+
+def greet(process: subprocess.Popen[str]) -> None:
+    assert process.stdin is not None
+    assert process.stdout is not None
+    process.stdin.write(HELLO)
+    process.stdin.flush()
+    assert json.loads(process.stdout.readline())["result"]["serverInfo"]["name"] == "kallyai-mcp"
+
+
+def place_slow_call(process: subprocess.Popen[str]) -> None:
+    assert process.stdin is not None
+    assert process.stdout is not None
+    process.stdin.write(request(2, "tools/call", name="make_call", arguments=SLOW))
+    process.stdin.flush()
+    assert json.loads(process.stdout.readline())["result"]["structuredContent"]["status"] == "in_progress"
+
+
+@pytest.mark.parametrize("arguments", [(), ("serve",), ("serve", "--transport", "stdio")])
+async def test_a_client_can_do_the_main_job_over_stdio(tmp_path: Path, mode: str, arguments: tuple[str, ...]) -> None:
+    server = StdioServerParameters(
+        command=COMMAND[0],
+        args=[*COMMAND[1:], *arguments],
+        env=environment(tmp_path, SANDBOX="1"),
+    )
+    with anyio.fail_after(30):
+        async with Client(server, mode=mode) as client:
+            agent = Agent(client)
+            assert len((await client.list_tools()).tools) == 8
+            quota = await agent.use("check_quota")
+            version = client.protocol_version
+
+    assert quota.data["minutes_remaining"] == 165
+    assert version == ("2025-11-25" if mode == "legacy" else "2026-07-28")
+
+
+async def test_yesterdays_sandbox_calls_are_still_there(tmp_path: Path) -> None:
+    server = StdioServerParameters(
+        command=COMMAND[0],
+        args=[*COMMAND[1:], "serve", "--sandbox", "--speed", "100000"],
+        env=environment(tmp_path),
+    )
+    with anyio.fail_after(30):
+        async with Client(server) as client:
+            made = await Agent(client).use("make_call", CALL)
+        async with Client(server) as client:
+            listed = await Agent(client).use("list_calls")
+
+    assert made.data["call_id"] in listed.text
+
+
+def test_nothing_but_the_protocol_is_on_stdout(tmp_path: Path) -> None:
+    with started(tmp_path, "serve", "--sandbox", LOG_LEVEL="DEBUG") as process:
+        greet(process)
+        assert process.stdin is not None
+        assert process.stdout is not None
+        process.stdin.write(request(2, "tools/list") + request(3, "tools/call", name="check_quota", arguments={}))
+        process.stdin.flush()
+        answered = {json.loads(process.stdout.readline())["id"] for _ in range(2)}
+        process.stdin.close()
+        rest = process.stdout.read()
+        code = process.wait(timeout=10)
+
+    assert answered == {2, 3}
+    assert rest == ""
+    assert code == 0
+
+
+@pytest.mark.parametrize("busy", [False, True], ids=["idle", "with a call under way"])
+def test_a_client_that_leaves_ends_the_server_within_two_seconds(tmp_path: Path, *, busy: bool) -> None:
+    with started(tmp_path, "serve", "--sandbox", "--speed", "1") as process:
+        greet(process)
+        if busy:
+            place_slow_call(process)
+        assert process.stdin is not None
+        left = time.monotonic()
+        process.stdin.close()
+        assert process.wait(timeout=10) == 0
+        assert time.monotonic() - left < 2
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no signals that a process could be sent")
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("busy", [False, True], ids=["idle", "with a call under way"])
+def test_a_signal_ends_the_server_within_two_seconds(tmp_path: Path, number: signal.Signals, *, busy: bool) -> None:
+    with started(tmp_path, "serve", "--sandbox", "--speed", "1") as process:
+        greet(process)
+        if busy:
+            place_slow_call(process)
+        to_result = time.monotonic()
+        process.send_signal(number)
+        assert process.wait(timeout=10) in (0, 128 + number)
+        assert time.monotonic() - to_result < 2
+
+
+def test_no_traceback_and_no_word_is_on_stderr_when_all_is_well(tmp_path: Path) -> None:
+    done = run(tmp_path, "serve", "--sandbox", given=HELLO + request(2, "tools/list"))
+
+    assert done.stderr == ""
+
+
+def test_listing_the_tools_imports_nothing_that_it_does_not_need(tmp_path: Path) -> None:
+    talk = HELLO + request(2, "tools/list")
+    done = subprocess.run(
+        [sys.executable, "-X", "importtime", "-m", "kallyai_mcp"],
+        input=talk,
+        capture_output=True,
+        text=True,
+        env=environment(tmp_path) | {"COVERAGE_PROCESS_START": "", "COV_CORE_SOURCE": ""},
+        timeout=30,
+        check=True,
+    )
+
+    imported = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines() if line.startswith("import time")}
+    assert "kallyai_mcp.server" in imported
+    late = {"httpx", "keyring", "phonenumbers", "filelock", "icalendar", "fastapi", "platformdirs", "sqlite3"}
+    if "coverage" not in imported:  # measuring coverage imports sqlite3 itself
+        assert not imported & late
+    assert not imported & (late - {"sqlite3"})
+
+
+@pytest.mark.parametrize(
+    ("setting", "value", "words"),
+    [
+        ("WAIT_SECONDS", "soon", "KALLYAI_WAIT_SECONDS: 'soon' is not a number of seconds from 0 to 1800"),
+        ("TOKEN_STORE", "cloud", "KALLYAI_TOKEN_STORE: 'cloud' is not one of auto, keyring, file"),
+        ("API_URL", "http://api.kallyai.com", "KALLYAI_API_URL: http would send the sign-in in the clear"),
+        ("SANDBOX", "perhaps", "KALLYAI_SANDBOX: 'perhaps' is neither 1 nor 0"),
+        ("LOG_LEVEL", "loud", "KALLYAI_LOG_LEVEL: 'LOUD' is not one of DEBUG, INFO, WARNING, ERROR"),
+        ("ACCESS_TOKEN", "two words", "KALLYAI_ACCESS_TOKEN: not a token"),
+        ("USER_AGENT", "teléfono", "KALLYAI_USER_AGENT: only printable ASCII"),
+    ],
+)
+def test_a_bad_setting_is_one_clear_line_and_exit_code_2(tmp_path: Path, setting: str, value: str, words: str) -> None:
+    done = run(tmp_path, **{setting: value})
+
+    assert done.returncode == 2
+    assert done.stdout == ""
+    assert done.stderr.startswith(f"Error: {words}")
+    assert len(done.stderr.splitlines()) == 1
+
+
+def test_a_bad_token_is_not_repeated(tmp_path: Path) -> None:
+    done = run(tmp_path, ACCESS_TOKEN="very secret")
+
+    assert "secret" not in done.stderr
+
+
+def test_help_and_version_are_there(tmp_path: Path) -> None:
+    help_ = run(tmp_path, "--help")
+    version = run(tmp_path, "--version")
+
+    assert help_.returncode == version.returncode == 0
+    for command in ("serve", "login", "logout", "status", "sandbox", "demo"):
+        assert command in help_.stdout
+    assert version.stdout.startswith("kallyai-mcp, version 0.")
+
+
+def test_an_unknown_command_says_so(tmp_path: Path) -> None:
+    done = run(tmp_path, "dial")
+
+    assert done.returncode == 2
+    assert "No such command 'dial'" in done.stderr
+
+
+def test_settings_that_are_empty_count_as_not_set(tmp_path: Path) -> None:
+    names = ("API_URL", "ACCESS_TOKEN", "WAIT_SECONDS", "SANDBOX", "USER_AGENT", "LOG_LEVEL")
+    done = run(tmp_path, given=HELLO, **dict.fromkeys(names, ""))
+
+    assert done.returncode == 0
+    assert done.stderr == ""

@@ -1,0 +1,285 @@
+from pathlib import Path
+
+import anyio
+import pytest
+
+from kallyai_mcp.sandbox.app import SandboxApp
+from kallyai_mcp.sandbox.faults import Fault, FaultPlan
+from kallyai_mcp.sandbox.line.numbers import TEST_NUMBERS
+from kallyai_mcp.settings import Settings
+from tests.agent import BISTRO, Agent, agent_on
+from tests.sandbox.kit import ManualClock, sandbox_app
+
+NUMBERS = {entry.outcome: entry.number for entry in reversed(TEST_NUMBERS)}
+
+
+async def calls_made(agent: Agent) -> int:
+    total: int = (await agent.use("list_calls")).data["total"]
+    return total
+
+
+async def test_a_call_that_worked_says_what_was_agreed_and_what_comes_next(agent: Agent) -> None:
+    answer = await agent.use("make_call", BISTRO)
+
+    first, then, ids = answer.text.splitlines()
+    assert first.startswith('Done: "Reserved a table for 4 at Italian Bistro on Wednesday, January 28 at 7:00 PM')
+    assert "(Italian Bistro, +1 415-555-1234, 1 min" in first
+    assert then.startswith("Next: ")
+    assert answer.data["call_id"] in ids
+    assert "get_calendar_event has the appointment, get_transcript the conversation." in ids
+    assert answer.data["status"] == "success"
+    assert answer.data["dialled_now"] is True
+    assert answer.data["respondent_phone"] == "+14155551234"
+
+
+async def test_the_result_has_no_nulls_and_no_json_in_its_text(agent: Agent) -> None:
+    answer = await agent.use("make_call", BISTRO)
+
+    assert None not in answer.data.values()
+    assert "{" not in answer.text
+    assert "null" not in answer.text
+    assert "None" not in answer.text
+
+
+@pytest.mark.parametrize(
+    ("outcome", "begins"),
+    [
+        ("no_answer", "No answer at Italian Bistro (+1 202-555-0104) after"),
+        ("busy", "Busy: Italian Bistro (+1 202-555-0103). Nothing was agreed."),
+        ("voicemail", "Voicemail at Italian Bistro (+1 202-555-0105) after"),
+        ("failed", "Failed: the call to Italian Bistro (+1 202-555-0106) broke off after"),
+        ("cancelled", "Cancelled: the call to Italian Bistro (+1 202-555-0107) was cancelled"),
+        ("terminated", "Ended early: the call to Italian Bistro (+1 202-555-0108) was terminated"),
+    ],
+)
+async def test_each_other_outcome_leads_with_what_happened(agent: Agent, outcome: str, begins: str) -> None:
+    answer = await agent.use("make_call", BISTRO, respondent_phone=NUMBERS[outcome])
+
+    assert answer.text.startswith(begins)
+    assert answer.data["status"] == outcome
+    assert not answer.is_error
+    assert not answer.text.startswith("Done")
+
+
+async def test_nobody_answering_says_what_time_it_is_there(agent: Agent) -> None:
+    answer = await agent.use("make_call", BISTRO, respondent_phone=NUMBERS["no_answer"])
+
+    assert "It may be tried again; it is 10:30 there now." in answer.text  # Washington, at the clock's 15:30 UTC
+
+
+async def test_a_slow_call_is_in_progress_after_the_wait_and_goes_on(agent: Agent, clock: ManualClock) -> None:
+    clock.hold()
+
+    waiting = await agent.use("make_call", BISTRO, wait_seconds=0)
+
+    assert waiting.data["status"] == "in_progress"
+    tracking_id = waiting.data["tracking_id"]
+    assert "is under way, 0 s so far. It goes on without you; don't place it again." in waiting.text
+    assert f'Next: get_call with call_id "{tracking_id}"' in waiting.text
+
+    await clock.sleepers(1)
+    clock.advance(seconds=40)
+    again = await agent.use("get_call", call_id=tracking_id)
+    assert "40 s so far" in again.text
+    assert again.data["elapsed_seconds"] == 40
+
+    clock.advance(minutes=5)
+    ended = await agent.use("get_call", call_id=tracking_id, wait_seconds=5)
+    assert ended.text.startswith("Done: ")
+    assert ended.data["tracking_id"] == tracking_id
+    assert await calls_made(agent) == 1
+
+
+async def test_waiting_reports_progress(agent: Agent, clock: ManualClock, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("kallyai_mcp.calls.service.PROGRESS_EVERY", 0.01)
+    clock.hold()
+    heard: list[str | None] = []
+    enough = anyio.Event()
+
+    async def hear(progress: float, total: float | None, message: str | None) -> None:
+        assert progress >= 0
+        assert total is None
+        heard.append(message)
+        clock.advance(seconds=5)
+        if len(heard) == 3:
+            enough.set()
+            clock.advance(minutes=5)
+
+    with anyio.fail_after(5):
+        await agent.client.call_tool("make_call", {**BISTRO, "wait_seconds": 60}, progress_callback=hear)
+        await enough.wait()
+
+    assert heard[0] == "Italian Bistro (+1 415-555-1234): 0 s so far"
+    assert heard[2] == "Italian Bistro (+1 415-555-1234): 10 s so far"
+
+
+async def test_a_client_that_gives_up_does_not_hang_up(agent: Agent, clock: ManualClock) -> None:
+    clock.hold()
+    with anyio.move_on_after(0.2) as gave_up:
+        await agent.use("make_call", BISTRO, wait_seconds=60)
+    assert gave_up.cancelled_caught
+
+    again = await agent.use("make_call", BISTRO, wait_seconds=0)
+
+    assert again.text.startswith("This very call is under way already")
+    assert again.data["dialled_now"] is False
+    clock.advance(minutes=5)
+    ended = await agent.use("get_call", call_id=again.data["tracking_id"], wait_seconds=5)
+    assert ended.data["status"] == "success"
+    assert await calls_made(agent) == 1
+
+
+async def test_redial_rings_again_although_the_same_call_is_under_way(agent: Agent, clock: ManualClock) -> None:
+    clock.hold()
+    await agent.use("make_call", BISTRO, wait_seconds=0)
+
+    second = await agent.use("make_call", BISTRO, wait_seconds=0, redial=True)
+
+    assert second.data["dialled_now"] is True
+    await clock.sleepers(2)
+    assert await calls_made(agent) == 2
+
+
+async def test_get_call_knows_a_call_by_the_id_of_the_service(agent: Agent) -> None:
+    made = await agent.use("make_call", BISTRO)
+
+    answer = await agent.use("get_call", call_id=made.data["call_id"])
+
+    assert answer.text == made.text
+
+
+async def test_get_call_knows_calls_of_yesterdays_server(
+    settings: Settings, mode: str, clock: ManualClock, tmp_path: Path
+) -> None:
+    data = tmp_path / "sandbox.db"
+    with sandbox_app(data=data, clock=clock) as served:
+        async with agent_on(settings, mode=mode, clock=clock, app=served) as agent:
+            made = await agent.use("make_call", BISTRO)
+    with sandbox_app(data=data, clock=clock) as served:
+        async with agent_on(settings, mode=mode, clock=clock, app=served) as agent:
+            answer = await agent.use("get_call", call_id=made.data["call_id"])
+
+    assert answer.text == made.text
+
+
+async def test_an_unknown_id_is_an_error_that_says_where_ids_are(agent: Agent) -> None:
+    answer = await agent.use("get_call", call_id="no-such-call")
+
+    assert answer.is_error
+    assert answer.text.startswith("KallyAI knows no call by that id (call_not_found). list_calls shows the ids.")
+    assert "correlation_id " in answer.text
+
+
+@pytest.mark.parametrize(
+    ("refusal", "words"),
+    [
+        ("suppression_violation", "the number is on the do-not-call list (suppression_violation). Don't try it again"),
+        ("blocked_number", "the number is flagged as fraud (blocked_number)"),
+        ("consent_denied", "consent to the call was declined (consent_denied)"),
+        ("safety_violation", "KallyAI's guidelines don't allow what was to be said (safety_violation)"),
+        ("phone_not_provisioned", "this account has no line to call from yet (phone_not_provisioned)"),
+        ("rate_limited", "KallyAI is getting too many requests (rate_limited). Try again in"),
+    ],
+)
+async def test_a_refusal_says_that_nothing_was_dialled_and_why(agent: Agent, refusal: str, words: str) -> None:
+    answer = await agent.use("make_call", BISTRO, respondent_phone=NUMBERS[refusal])
+
+    assert answer.is_error
+    assert answer.text.startswith(f"Not dialled: {words}")
+    assert 'KallyAI says: "' in answer.text
+    assert "correlation_id " in answer.text
+    assert await calls_made(agent) == 0
+
+
+async def test_a_country_that_is_not_supported_is_refused_by_the_service(agent: Agent) -> None:
+    answer = await agent.use("make_call", BISTRO, respondent_phone="+81312345678")
+
+    assert answer.is_error
+    assert "unsupported_country" in answer.text
+
+
+async def test_numbers_may_be_written_as_people_write_them(agent: Agent) -> None:
+    answer = await agent.use("make_call", BISTRO, respondent_phone="+1 (415) 555-1234")
+
+    assert answer.data["respondent_phone"] == "+14155551234"
+
+
+async def test_blank_and_null_arguments_count_as_left_out(agent: Agent) -> None:
+    answer = await agent.use("make_call", BISTRO, user_phone="", time_preference_text=None, call_language=" ")
+
+    assert answer.data["status"] == "success"
+
+
+async def test_a_call_can_be_held_in_spanish(agent: Agent) -> None:
+    made = await agent.use("make_call", BISTRO, call_language="es", language="es")
+    transcript = await agent.use("get_transcript", call_id=made.data["call_id"])
+
+    assert "una mesa para 4" in transcript.text
+
+
+async def test_the_same_call_asked_again_is_told_and_not_placed(agent: Agent, clock: ManualClock) -> None:
+    first = await agent.use("make_call", BISTRO)
+    clock.advance(minutes=2)
+
+    again = await agent.use("make_call", BISTRO, task_description="book a  TABLE")
+
+    assert again.text == (
+        "This very call was made already and ended 2 minutes ago. Nothing was dialled now. "
+        "To ring once more on purpose: redial=true.\n" + first.text
+    )
+    assert again.data["dialled_now"] is False
+    assert again.data["call_id"] == first.data["call_id"]
+    assert await calls_made(agent) == 1
+
+
+async def test_ten_minutes_after_its_success_the_same_call_is_a_new_one(agent: Agent, clock: ManualClock) -> None:
+    await agent.use("make_call", BISTRO)
+    clock.advance(minutes=11)
+
+    assert (await agent.use("make_call", BISTRO)).data["dialled_now"] is True
+
+
+async def test_a_call_that_nobody_answered_may_be_tried_again_at_once(agent: Agent) -> None:
+    await agent.use("make_call", BISTRO, respondent_phone=NUMBERS["no_answer"])
+
+    again = await agent.use("make_call", BISTRO, respondent_phone=NUMBERS["no_answer"])
+
+    assert again.data["dialled_now"] is True
+    assert await calls_made(agent) == 2
+
+
+async def test_a_call_left_under_way_is_settled_by_the_next_server(
+    settings: Settings, mode: str, clock: ManualClock, tmp_path: Path
+) -> None:
+    data = tmp_path / "sandbox.db"
+    clock.hold()
+    with sandbox_app(data=data, clock=clock) as served:
+        async with agent_on(settings, mode=mode, clock=clock, app=served) as agent:
+            left = await agent.use("make_call", BISTRO, wait_seconds=0)
+            with anyio.fail_after(5):
+                await clock.sleepers(1)
+    with sandbox_app(data=data, clock=clock) as served:
+        async with agent_on(settings, mode=mode, clock=clock, app=served) as agent:
+            shown = await agent.use("list_calls")
+            clock.advance(minutes=5)
+            ended = await agent.use("get_call", call_id=left.data["tracking_id"], wait_seconds=30)
+            again = await agent.use("make_call", BISTRO, wait_seconds=0)
+
+    assert left.data["tracking_id"] in shown.text
+    assert ended.text.startswith("Done: ")
+    assert again.data["dialled_now"] is False
+
+
+async def test_an_answer_that_was_lost_is_said_while_it_is_looked_up(
+    settings: Settings, mode: str, clock: ManualClock, app: SandboxApp
+) -> None:
+    faults = [Fault(kind="stall_after", seconds=5), Fault(kind="unavailable_before", method="GET", times=9)]
+    app.state.sandbox.faults.replace(FaultPlan(faults=faults))
+    async with agent_on(settings, mode=mode, clock=clock, app=app) as agent:
+        made = await agent.use("make_call", BISTRO, wait_seconds=0)
+        with anyio.fail_after(10):
+            while "what became of it is looked up" not in made.text:
+                made = await agent.use("get_call", call_id=made.data["tracking_id"])
+
+    assert made.text.startswith("The connection broke")
+    assert "don't place it again" in made.text

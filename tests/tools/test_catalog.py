@@ -1,0 +1,84 @@
+import json
+from pathlib import Path
+
+import pytest
+from mcp.types import Tool
+from syrupy.assertion import SnapshotAssertion
+from syrupy.extensions.json import JSONSnapshotExtension
+
+from kallyai_mcp.tools.catalog import tools
+from tests.agent import Agent
+
+ROOT = Path(__file__).parent.parent.parent
+NAMES = [
+    "make_call",
+    "get_call",
+    "list_calls",
+    "get_transcript",
+    "get_calendar_event",
+    "check_quota",
+    "get_billing_link",
+    "sign_in",
+]
+
+
+async def listed(agent: Agent) -> dict[str, Tool]:
+    return {tool.name: tool for tool in (await agent.client.list_tools()).tools}
+
+
+def cost(tool: Tool) -> int:
+    """Characters that a model reads of a tool."""
+    seen = {"name": tool.name, "description": tool.description, "inputSchema": tool.input_schema}
+    return len(json.dumps(seen, ensure_ascii=False))
+
+
+async def test_the_eight_tools_of_the_contract_are_there_in_its_order(agent: Agent) -> None:
+    assert list(await listed(agent)) == NAMES
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_change_of_a_tools_schema_is_a_reviewed_diff(name: str, snapshot: SnapshotAssertion) -> None:
+    (tool,) = [tool for tool in tools() if tool.name == name]
+    seen = tool.model_dump(mode="json", include={"name", "title", "description", "parameters", "annotations"})
+
+    assert seen | {"output_schema": tool.output_schema} == snapshot(extension_class=JSONSnapshotExtension)
+
+
+async def test_a_client_of_either_era_is_shown_what_the_catalogue_has(agent: Agent) -> None:
+    for tool in tools():
+        shown = (await listed(agent))[tool.name]
+
+        assert (shown.description, shown.input_schema) == (tool.description, tool.parameters)
+        assert (shown.output_schema, shown.annotations) == (tool.output_schema, tool.annotations)
+
+
+async def test_what_a_model_reads_of_the_tools_stays_short(agent: Agent) -> None:
+    costs = {name: cost(tool) for name, tool in (await listed(agent)).items()}
+
+    assert costs["make_call"] <= 2800
+    assert sum(costs.values()) <= 6400
+
+
+async def test_each_tool_says_what_it_does_to_the_world(agent: Agent) -> None:
+    tools = await listed(agent)
+    hints = {name: tool.annotations for name, tool in tools.items()}
+
+    for name, tool in tools.items():
+        hint = hints[name]
+        assert hint is not None
+        assert tool.title == hint.title
+        assert tool.output_schema is not None
+        assert hint.open_world_hint is True
+        assert hint.read_only_hint is (name not in {"make_call", "sign_in"})
+        assert hint.destructive_hint is (name == "make_call")
+        assert hint.idempotent_hint is (name != "make_call")
+
+
+async def test_the_bundles_manifest_lists_these_tools_and_this_version(agent: Agent) -> None:
+    manifest = json.loads((ROOT / "manifest.json").read_text(encoding="utf-8"))
+
+    assert manifest["manifest_version"] == "0.4"
+    assert manifest["server"]["type"] == "uv"
+    assert [tool["name"] for tool in manifest["tools"]] == NAMES
+    assert agent.client.server_info is not None
+    assert manifest["version"] == agent.client.server_info.version

@@ -1,0 +1,305 @@
+"""What the person behind the agent is asked, in both eras, and what happens when their client can't ask."""
+
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import anyio
+import anyio.to_thread
+import pytest
+from mcp.client import ClientRequestContext
+from mcp.types import ElicitRequestFormParams, ElicitRequestParams, ElicitRequestURLParams, ElicitResult
+
+from kallyai_mcp.sandbox import browser_client
+from kallyai_mcp.sandbox.app import SandboxApp
+from kallyai_mcp.sandbox.serve import running
+from kallyai_mcp.settings import Settings
+from tests.agent import BISTRO, Agent, agent_on, settings_in
+from tests.sandbox.kit import ManualClock
+
+LIMIT = 20
+NIGHT = datetime(2026, 1, 25, 12, 30, tzinfo=UTC)
+"""4:30 at the bistro."""
+NOON = datetime(2026, 1, 25, 20, 0, tzinfo=UTC)
+
+Reply = Mapping[str, Any] | str | Callable[[str], Any]
+"""The content of a form, or `decline` or `cancel`, or what is done with a link."""
+
+
+class Person:
+    """Whoever sits at the client; answers what they are asked from a script."""
+
+    def __init__(self, *script: Reply) -> None:
+        self._script = list(script)
+        self.asked: list[ElicitRequestParams] = []
+
+    @property
+    def messages(self) -> list[str]:
+        return [params.message for params in self.asked]
+
+    async def __call__(self, _: ClientRequestContext, params: ElicitRequestParams) -> ElicitResult:
+        self.asked.append(params)
+        reply = self._script.pop(0)
+        if isinstance(params, ElicitRequestURLParams) and callable(reply):
+            await anyio.to_thread.run_sync(reply, params.url)
+            return ElicitResult(action="accept")
+        if isinstance(reply, str):
+            return ElicitResult(action="decline" if reply == "decline" else "cancel")
+        assert isinstance(reply, Mapping)
+        return ElicitResult(action="accept", content=dict(reply))
+
+
+@pytest.fixture
+def clock() -> ManualClock:
+    return ManualClock(NIGHT)
+
+
+@pytest.fixture
+def asking(tmp_path: Path) -> Settings:
+    return settings_in(tmp_path, CONFIRM="auto")
+
+
+@asynccontextmanager
+async def at(
+    settings: Settings, mode: str, clock: ManualClock, app: SandboxApp, person: Person | None
+) -> AsyncIterator[Agent]:
+    with anyio.fail_after(LIMIT):
+        async with agent_on(settings, mode=mode, clock=clock, app=app, elicitation_callback=person) as agent:
+            yield agent
+
+
+async def test_a_call_at_night_is_shown_to_the_user_first_and_placed_when_they_agree(
+    asking: Settings, mode: str, clock: ManualClock, app: SandboxApp
+) -> None:
+    person = Person({"ring": True})
+    async with at(asking, mode, clock, app, person) as agent:
+        answer = await agent.use("make_call", BISTRO)
+
+    assert answer.data["status"] == "success"
+    (preview,) = person.messages
+    assert preview.splitlines()[0].startswith("Ring Italian Bistro, +1 415-555-1234")
+    assert "Because: it is early or late where the phone rings" in preview
+    assert "Time there: 04:30 UTC-08:00" in preview
+    assert "What for: Book a table" in preview
+    assert "Details: Sample Guest, 2026-01-28, 19:00, 4 p." in preview
+    assert "Minutes left: 165" in preview
+
+
+async def test_by_day_nobody_is_asked(asking: Settings, mode: str, clock: ManualClock, app: SandboxApp) -> None:
+    clock.turn_to(NOON)
+    person = Person()
+    async with at(asking, mode, clock, app, person) as agent:
+        answer = await agent.use("make_call", BISTRO)
+
+    assert answer.data["status"] == "success"
+    assert person.asked == []
+
+
+@pytest.mark.parametrize("reply", ["decline", "cancel", {"ring": False}], ids=["declined", "dismissed", "not ticked"])
+async def test_without_a_yes_nobody_is_rung(
+    asking: Settings, mode: str, clock: ManualClock, app: SandboxApp, reply: Reply
+) -> None:
+    async with at(asking, mode, clock, app, Person(reply)) as agent:
+        answer = await agent.use("make_call", BISTRO)
+        listed = await agent.use("list_calls")
+
+    assert answer.is_error
+    assert answer.text == (
+        "Not dialled: the user was asked and did not agree to this call. "
+        "Don't place it again unless the user asks for it."
+    )
+    assert listed.data["total"] == 0
+
+
+async def test_a_client_that_can_not_ask_gets_the_preview_and_a_confirmation_that_fits_this_call_alone(
+    asking: Settings, mode: str, clock: ManualClock, app: SandboxApp
+) -> None:
+    async with at(asking, mode, clock, app, None) as agent:
+        asked = await agent.use("make_call", BISTRO)
+        confirmation = asked.data["confirmation"]
+        other = await agent.use("make_call", BISTRO, party_size=5, confirmation=confirmation)
+        redialled = await agent.use("make_call", BISTRO, redial=True, confirmation=confirmation)
+        placed = await agent.use("make_call", BISTRO, confirmation=confirmation)
+        spent = await agent.use("make_call", BISTRO, redial=True, confirmation=confirmation)
+        listed = await agent.use("list_calls")
+
+    assert asked.data["status"] == "needs_confirmation"
+    assert asked.text.startswith("Not dialled yet: the user must agree first. Show them this and ask:\nRing Italian")
+    assert f'If they agree: make_call with the same arguments and confirmation "{confirmation}"' in asked.text
+    assert other.data["status"] == redialled.data["status"] == spent.data["status"] == "needs_confirmation"
+    assert other.text.startswith("That confirmation is not for this very call, or too old; nothing was dialled.")
+    assert placed.data["status"] == "success"
+    assert listed.data["total"] == 1
+
+
+async def test_a_confirmation_lasts_ten_minutes(
+    asking: Settings, mode: str, clock: ManualClock, app: SandboxApp
+) -> None:
+    async with at(asking, mode, clock, app, None) as agent:
+        confirmation = (await agent.use("make_call", BISTRO)).data["confirmation"]
+        clock.advance(minutes=11)
+        late = await agent.use("make_call", BISTRO, confirmation=confirmation)
+        forged = await agent.use("make_call", BISTRO, confirmation="ffffffffff." + "A" * 22)
+
+    assert late.data["status"] == forged.data["status"] == "needs_confirmation"
+
+
+async def test_asking_for_a_call_that_was_just_made_asks_nobody(
+    asking: Settings, mode: str, clock: ManualClock, app: SandboxApp
+) -> None:
+    person = Person({"ring": True})
+    async with at(asking, mode, clock, app, person) as agent:
+        await agent.use("make_call", BISTRO)
+        again = await agent.use("make_call", BISTRO)
+
+    assert again.data["dialled_now"] is False
+    assert len(person.asked) == 1
+
+
+async def test_the_same_number_within_an_hour_and_an_urgent_call_are_reasons_to_ask(
+    asking: Settings, mode: str, clock: ManualClock, app: SandboxApp
+) -> None:
+    clock.turn_to(NOON)
+    person = Person({"ring": True}, {"ring": True})
+    async with at(asking, mode, clock, app, person) as agent:
+        await agent.use("make_call", BISTRO)
+        await agent.use("make_call", BISTRO, task_description="Ask whether there is a terrace")
+        await agent.use("make_call", BISTRO, respondent_phone="+14155551235", is_urgent=True, language="es")
+
+    assert "Because: this number was rung within the last hour" in person.messages[0]
+    assert "Es por: es una llamada urgente" in person.messages[1]
+
+
+async def test_never_does_not_ask_at_night_either(
+    tmp_path: Path, mode: str, clock: ManualClock, app: SandboxApp
+) -> None:
+    person = Person()
+    async with at(settings_in(tmp_path, CONFIRM="never"), mode, clock, app, person) as agent:
+        assert (await agent.use("make_call", BISTRO)).data["status"] == "success"
+
+    assert person.asked == []
+
+
+async def test_always_asks_by_day_and_gives_no_reason(
+    tmp_path: Path, mode: str, clock: ManualClock, app: SandboxApp
+) -> None:
+    clock.turn_to(NOON)
+    person = Person({"ring": True})
+    async with at(settings_in(tmp_path, CONFIRM="always"), mode, clock, app, person) as agent:
+        assert (await agent.use("make_call", BISTRO)).data["status"] == "success"
+
+    assert "Because" not in person.messages[0]
+
+
+async def test_what_a_booking_lacks_is_asked_for_in_one_form(
+    tmp_path: Path, mode: str, clock: ManualClock, app: SandboxApp
+) -> None:
+    bare = {"task_category": "restaurant", "task_description": "Book a table", "business_name": "Italian Bistro"}
+    said = {
+        "respondent_phone": "+14155551234",
+        "user_name": "Sample Guest",
+        "appointment_date": "2026-01-28",
+        "appointment_time": "19:00",
+        "party_size": 4,
+    }
+    person = Person(said)
+    async with at(settings_in(tmp_path), mode, clock, app, person) as agent:
+        answer = await agent.use("make_call", bare)
+        call = await agent.use("list_calls")
+
+    assert answer.data["status"] == "success"
+    assert call.data["calls"][0]["respondent_phone"] == "+14155551234"
+    (params,) = person.asked
+    assert isinstance(params, ElicitRequestFormParams)
+    assert list(params.requested_schema["properties"]) == list(said)
+    assert params.requested_schema["required"] == ["respondent_phone"]
+
+
+async def test_a_missing_detail_and_a_night_call_are_two_questions_of_one_call(
+    asking: Settings, mode: str, clock: ManualClock, app: SandboxApp
+) -> None:
+    person = Person({"party_size": 2}, {"ring": True})
+    without = {name: value for name, value in BISTRO.items() if name != "party_size"}
+    async with at(asking, mode, clock, app, person) as agent:
+        answer = await agent.use("make_call", without)
+
+    assert answer.data["status"] == "success"
+    assert len(person.asked) == 2
+    assert "2 p." in person.messages[1]
+
+
+@pytest.mark.parametrize(
+    ("changes", "asked"),
+    [
+        ({"task_description": "Ask for the opening hours"}, 0),
+        ({"task_category": "general"}, 0),
+        ({"time_preference_text": "after 7pm", "user_name": "Sample Guest", "appointment_date": "2026-01-28"}, 1),
+    ],
+    ids=["no booking", "general", "a time in words is one"],
+)
+async def test_only_what_a_booking_needs_is_asked_for(
+    tmp_path: Path, mode: str, clock: ManualClock, app: SandboxApp, changes: dict[str, Any], asked: int
+) -> None:
+    given = {"task_category": "restaurant", "task_description": "Book a table", "respondent_phone": "+14155551234"}
+    person = Person({"party_size": 3})
+    async with at(settings_in(tmp_path), mode, clock, app, person) as agent:
+        await agent.use("make_call", given | changes)
+
+    assert len(person.asked) == asked
+    if asked:
+        params = person.asked[0]
+        assert isinstance(params, ElicitRequestFormParams)
+        assert list(params.requested_schema["properties"]) == ["party_size"]
+
+
+async def test_details_that_are_not_given_or_wrong_dial_nothing(
+    tmp_path: Path, mode: str, clock: ManualClock, app: SandboxApp
+) -> None:
+    bare = {"task_category": "general", "task_description": "Ask for the opening hours"}
+    person = Person("decline", {"respondent_phone": "415 555 1234"})
+    async with at(settings_in(tmp_path), mode, clock, app, person) as agent:
+        declined = await agent.use("make_call", bare)
+        wrong = await agent.use("make_call", bare)
+        listed = await agent.use("list_calls")
+
+    assert declined.text.startswith("Not dialled: the user was asked for the missing details and did not give them.")
+    assert wrong.text.startswith("Not dialled; 1 argument needs a change:\n- respondent_phone:")
+    assert listed.data["total"] == 0
+
+
+async def test_without_forms_what_is_missing_is_named(
+    tmp_path: Path, mode: str, clock: ManualClock, app: SandboxApp
+) -> None:
+    async with at(settings_in(tmp_path), mode, clock, app, None) as agent:
+        answer = await agent.use("make_call", task_category="general", task_description="Ask for the opening hours")
+
+    assert answer.text == "Not dialled; 1 argument needs a change:\n- respondent_phone: missing."
+
+
+async def test_a_user_who_is_not_signed_in_is_sent_to_the_page_and_the_call_goes_on(
+    tmp_path: Path, mode: str, clock: ManualClock, app: SandboxApp
+) -> None:
+    person = Person(browser_client.sign_in)
+    async with running(app) as url:
+        settings = settings_in(tmp_path, API_URL=url)
+        with anyio.fail_after(LIMIT):
+            async with agent_on(settings, mode=mode, clock=clock, elicitation_callback=person) as agent:
+                answer = await agent.use("check_quota")
+
+    assert answer.text.startswith("165 of 210 minutes")
+    assert person.messages == ["Sign in to KallyAI, so that calls can be made on your account."]
+
+
+async def test_a_user_who_does_not_sign_in_is_given_the_link_in_words(
+    tmp_path: Path, mode: str, clock: ManualClock, app: SandboxApp
+) -> None:
+    async with running(app) as url:
+        settings = settings_in(tmp_path, API_URL=url)
+        with anyio.fail_after(LIMIT):
+            async with agent_on(settings, mode=mode, clock=clock, elicitation_callback=Person("decline")) as agent:
+                answer = await agent.use("make_call", BISTRO)
+
+    assert answer.is_error
+    assert answer.text.startswith("Not dialled: not signed in to KallyAI. Give the user this link")

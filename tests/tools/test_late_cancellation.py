@@ -1,0 +1,39 @@
+from typing import Any
+
+import anyio
+import pytest
+from mcp.client import ClientSession
+from mcp.types import CancelledNotification, CancelledNotificationParams
+
+from kallyai_mcp.sandbox.line.numbers import TEST_NUMBERS
+from tests.agent import BISTRO, Agent
+
+(BUSY,) = [entry.number for entry in TEST_NUMBERS if entry.outcome == "busy" and entry.number.startswith("+1")]
+
+
+@pytest.fixture
+def mode() -> str:
+    return "legacy"  # in-process, the newer era has no notifications from the client
+
+
+async def give_up_late(session: ClientSession, request_id: Any) -> None:
+    params = CancelledNotificationParams(request_id=request_id, reason="too late")
+    await session.send_notification(CancelledNotification(method="notifications/cancelled", params=params))
+
+
+async def test_an_outcome_that_crossed_with_giving_up_is_told_again_and_not_rung_again(agent: Agent) -> None:
+    first = await agent.use("make_call", BISTRO, respondent_phone=BUSY)
+    with anyio.fail_after(5):
+        for request_id in range(1, 10):  # whichever id the client gave the request
+            await give_up_late(agent.client.session, request_id)
+
+        again = await agent.use("make_call", BISTRO, respondent_phone=BUSY)
+
+    assert again.data["dialled_now"] is False
+    assert again.data["call_id"] == first.data["call_id"]
+
+
+async def test_an_outcome_that_was_heard_may_be_followed_by_another_try(agent: Agent) -> None:
+    await agent.use("make_call", BISTRO, respondent_phone=BUSY)
+
+    assert (await agent.use("make_call", BISTRO, respondent_phone=BUSY)).data["dialled_now"] is True

@@ -1,0 +1,240 @@
+"""News of calls, for those who listen: in both eras, over every transport."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import anyio
+import pytest
+from mcp import Client, MCPError
+from mcp.client.sse import sse_client
+from mcp.client.subscriptions import Subscription
+from mcp.types import METHOD_NOT_FOUND, ResourceUpdatedNotification
+
+from kallyai_mcp.cli.connection import Connection, open_app_context
+from kallyai_mcp.sandbox.app import SandboxApp
+from kallyai_mcp.server import build_server
+from kallyai_mcp.settings import Settings
+from kallyai_mcp.tools import subscriptions
+from tests.agent import BISTRO, Agent, agent_on, settings_in
+from tests.sandbox.kit import ManualClock
+from tests.transports.kit import CALL, LIMIT, serving, visiting, world_in
+
+pytestmark = pytest.mark.filterwarnings("ignore::mcp.shared.exceptions.MCPDeprecationWarning")
+"""A client of the 2025 era has no other way to subscribe."""
+
+CALLS = "kallyai://calls"
+
+
+@pytest.fixture(autouse=True)
+def _often(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(subscriptions, "LOOK_EVERY", 0.02)
+    monkeypatch.setattr(subscriptions, "ASK_EVERY", 0.04)
+
+
+class Heard:
+    """A client's ear: what it was told has changed, in order."""
+
+    def __init__(self) -> None:
+        self.uris: list[str] = []
+        self._more = anyio.Event()
+
+    async def __call__(self, message: Any) -> None:
+        if isinstance(message, ResourceUpdatedNotification):
+            self.uris.append(message.params.uri)
+            self._more.set()
+
+    async def of(self, *uris: str) -> None:
+        """Wait until each of `uris` was heard of."""
+        with anyio.fail_after(LIMIT):
+            while not set(uris) <= set(self.uris):
+                await self._more.wait()
+                self._more = anyio.Event()
+
+
+@asynccontextmanager
+async def old_client(settings: Settings, clock: ManualClock, app: SandboxApp, heard: Heard) -> AsyncIterator[Agent]:
+    """A client of the 2025 era with an ear."""
+    connection = Connection(settings, embedded=lambda: app)
+    server = build_server(lambda: open_app_context(connection, now=clock.now, timezone="America/New_York"))
+    async with Client(server, mode="legacy", message_handler=heard) as client:
+        yield Agent(client)
+
+
+@asynccontextmanager
+async def new_client(settings: Settings, clock: ManualClock, app: SandboxApp) -> AsyncIterator[Agent]:
+    async with agent_on(settings, mode="auto", clock=clock, app=app) as agent:
+        yield agent
+
+
+async def placed(agent: Agent, clock: ManualClock, **more: Any) -> str:
+    """Place a call that lasts until the clock is turned; returns its tracking_id."""
+    clock.hold()
+    made = await agent.use("make_call", BISTRO, wait_seconds=0, **more)
+    with anyio.fail_after(LIMIT):
+        await clock.sleepers(1)
+    tracking_id: str = made.data["tracking_id"]
+    return tracking_id
+
+
+async def next_of(subscription: Subscription, number: int) -> set[str]:
+    """The URIs of the next `number` events."""
+    with anyio.fail_after(LIMIT):
+        return {getattr(await anext(subscription), "uri", "") for _ in range(number)}
+
+
+async def test_who_listens_hears_that_a_call_under_way_has_ended(
+    settings: Settings, clock: ManualClock, app: SandboxApp
+) -> None:
+    async with new_client(settings, clock, app) as agent:
+        id_ = await placed(agent, clock)
+        uris = [CALLS, f"{CALLS}/{id_}", f"{CALLS}/{id_}/transcript", f"{CALLS}/{id_}/calendar.ics"]
+        async with agent.client.listen(resource_subscriptions=uris) as subscription:
+            clock.advance(minutes=10)
+            heard = await next_of(subscription, 4)
+        read = await agent.client.read_resource(uris[1])
+
+    assert heard == set(uris)
+    assert "Done: " in getattr(read.contents[0], "text", "")
+
+
+async def test_who_listens_to_the_list_hears_of_a_call_that_is_placed(
+    settings: Settings, clock: ManualClock, app: SandboxApp
+) -> None:
+    async with (
+        new_client(settings, clock, app) as agent,
+        agent.client.listen(resource_subscriptions=[CALLS]) as subscription,
+    ):
+        await placed(agent, clock)
+
+        assert await next_of(subscription, 1) == {CALLS}
+
+
+async def test_a_client_of_the_2025_era_hears_what_it_subscribes_to_until_it_unsubscribes(
+    settings: Settings, clock: ManualClock, app: SandboxApp
+) -> None:
+    heard = Heard()
+    async with old_client(settings, clock, app, heard) as agent:
+        first = await placed(agent, clock)
+        for uri in (CALLS, f"{CALLS}/{first}", f"{CALLS}/{first}/transcript"):
+            await agent.client.subscribe_resource(uri)
+        await agent.client.subscribe_resource(CALLS)  # twice is once
+        await agent.client.unsubscribe_resource(f"{CALLS}/{first}/transcript")
+        await agent.client.unsubscribe_resource(f"{CALLS}/nothing-of-the-kind")
+        clock.advance(minutes=10)
+        await heard.of(CALLS, f"{CALLS}/{first}")
+
+    assert sorted(heard.uris) == [CALLS, f"{CALLS}/{first}"]
+
+
+async def test_a_call_that_another_process_carries_out_is_heard_of(
+    settings: Settings, clock: ManualClock, app: SandboxApp
+) -> None:
+    async with new_client(settings, clock, app) as carrier, new_client(settings, clock, app) as listener:
+        id_ = await placed(carrier, clock)
+        async with listener.client.listen(resource_subscriptions=[f"{CALLS}/{id_}"]) as subscription:
+            clock.advance(minutes=10)
+
+            assert await next_of(subscription, 1) == {f"{CALLS}/{id_}"}
+
+
+async def test_a_call_that_only_the_service_knows_is_heard_of(
+    settings: Settings, clock: ManualClock, app: SandboxApp, tmp_path: Path
+) -> None:
+    async with (
+        new_client(settings_in(tmp_path / "elsewhere"), clock, app) as carrier,
+        new_client(settings, clock, app) as listener,
+    ):
+        await placed(carrier, clock)
+        call_id = (await listener.use("list_calls")).data["calls"][0]["call_id"]
+        async with listener.client.listen(resource_subscriptions=[f"{CALLS}/{call_id}"]) as subscription:
+            clock.advance(minutes=10)
+
+            assert await next_of(subscription, 1) == {f"{CALLS}/{call_id}"}
+
+
+@pytest.mark.parametrize(
+    "uris",
+    [
+        [f"{CALLS}/t-nobody-knows"],
+        ["kallyai://quota"],
+        [CALLS, "file:///etc/passwd"],
+        [f"{CALLS}/{n}" for n in range(101)],
+    ],
+    ids=["unknown", "elsewhere", "one of two", "too many"],
+)
+async def test_what_is_no_call_of_theirs_can_not_be_listened_to(
+    settings: Settings, clock: ManualClock, app: SandboxApp, uris: list[str]
+) -> None:
+    async with new_client(settings, clock, app) as agent:
+        with pytest.raises(MCPError, match="be listened to") as refused:
+            async with agent.client.listen(resource_subscriptions=uris):
+                pass
+        quota = await agent.use("check_quota")
+
+    assert refused.value.error.code == -32602
+    assert not quota.is_error  # the connection goes on
+
+
+async def test_whoever_is_not_signed_in_learns_so(settings: Settings, clock: ManualClock) -> None:
+    async with agent_on(settings, mode="auto", clock=clock) as agent:
+        with pytest.raises(MCPError, match="Not signed in to KallyAI"):
+            async with agent.client.listen(resource_subscriptions=[CALLS]):
+                pass
+
+
+async def test_callers_hear_of_their_own_calls_alone(tmp_path: Path) -> None:
+    async with (
+        world_in(tmp_path) as world,
+        serving(world.settings(), auth="caller") as url,
+        visiting(url, token=world.token("acct-personal")) as one,
+        visiting(url, token=world.token("acct-business")) as other,
+        one.client.listen(resource_subscriptions=[CALLS]) as mine,
+        other.client.listen(resource_subscriptions=[CALLS]) as theirs,
+    ):
+        id_ = (await one.use("make_call", CALL, wait_seconds=0)).data["tracking_id"]
+        assert await next_of(mine, 1) == {CALLS}
+        await world.rung()
+        with pytest.raises(MCPError, match="Only your own calls") as refused:
+            async with other.client.listen(resource_subscriptions=[f"{CALLS}/{id_}"]):
+                pass
+        world.hang_up()
+        assert await next_of(mine, 1) == {CALLS}
+        with anyio.move_on_after(0.2) as silence:  # ten looks
+            await anext(theirs)
+
+    assert id_ not in str(refused.value)
+    assert silence.cancelled_caught
+
+
+async def test_over_sse_callers_subscribe_to_their_own_calls_alone(tmp_path: Path) -> None:
+    async with world_in(tmp_path) as world, serving(world.settings(), auth="caller") as url:
+        heard = Heard()
+
+        def client(account: str, ear: Heard) -> Client:
+            headers = {"Authorization": f"Bearer {world.token(account)}"}
+            return Client(sse_client(f"{url}/sse", headers=headers), mode="legacy", message_handler=ear)
+
+        async with client("acct-personal", heard) as mine, client("acct-business", Heard()) as theirs:
+            made = await Agent(mine).use("make_call", CALL, wait_seconds=0)
+            uri = f"{CALLS}/{made.data['tracking_id']}"
+            await world.rung()
+            await mine.subscribe_resource(uri)
+            with pytest.raises(MCPError, match="Only your own calls"):
+                await theirs.subscribe_resource(uri)
+            world.hang_up()
+            await heard.of(uri)
+
+    assert heard.uris == [uri]
+
+
+async def test_where_nothing_can_be_sent_subscribing_is_neither_offered_nor_accepted(tmp_path: Path) -> None:
+    async with world_in(tmp_path) as world, serving(world.settings()) as url, visiting(url, "legacy") as agent:
+        resources = agent.client.server_capabilities.resources
+        with pytest.raises(MCPError, match="keeps no session") as refused:
+            await agent.client.subscribe_resource(CALLS)
+
+    assert resources is not None
+    assert not resources.subscribe
+    assert refused.value.error.code == METHOD_NOT_FOUND

@@ -1,0 +1,152 @@
+from datetime import UTC, date, datetime, timedelta, timezone
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from kallyai_mcp.api.errors import UnreadableResponseError
+from kallyai_mcp.tools.text import plain
+from kallyai_mcp.tools.text.calendar import Event, event_words, read_event
+
+NOW = datetime(2026, 1, 25, 15, 30, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [(0, "0 s"), (32.4, "32 s"), (60, "1 min"), (185.5, "3 min 6 s"), (3600, "1 h"), (7530, "2 h 5 min")],
+)
+def test_a_duration_is_told_in_two_units_at_most(seconds: float, words: str) -> None:
+    assert plain.duration(seconds) == words
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [(1, "1 second ago"), (40, "40 seconds ago"), (61, "1 minute ago"), (150, "2 minutes ago"), (7300, "2 hours ago")],
+)
+def test_a_time_ago_is_told_roughly(seconds: float, words: str) -> None:
+    assert plain.ago(seconds) == words
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("a\r\nb\tc  d", "a b c d"),
+        ("\u202eevil\u202c", "evil"),
+        ("soft\u00adhyphen", "softhyphen"),
+        ("\x1b[31mred", "[31mred"),
+        ("\u2028line", "line"),
+    ],
+)
+def test_foreign_text_becomes_one_visible_line(text: str, words: str) -> None:
+    assert plain.one_line(text) == words
+
+
+@pytest.mark.parametrize(
+    ("text", "words"), [("Booked", "Booked."), ("Booked.", "Booked."), ("Booked!", "Booked!"), (" ", "")]
+)
+def test_a_sentence_ends_like_one(text: str, words: str) -> None:
+    assert plain.sentence(text) == words
+
+
+@pytest.mark.parametrize(
+    ("timestamp", "words"),
+    [("00:03:05", "3:05"), ("01:03:05.5", "1:03:05"), ("12.5", "12.5"), (None, ""), ("a\nb", "a b")],
+)
+def test_a_timestamp_is_shortened_when_it_is_one(timestamp: str | None, words: str) -> None:
+    assert plain.clock(timestamp) == words
+
+
+@pytest.mark.parametrize(
+    ("hours", "words"), [(0, "UTC+00:00"), (-5, "UTC-05:00"), (5.75, "UTC+05:45"), (-3.5, "UTC-03:30")]
+)
+def test_an_offset_has_its_sign_and_minutes(hours: float, words: str) -> None:
+    assert plain.offset(NOW.astimezone(timezone(timedelta(hours=hours)))) == words
+
+
+def test_a_zone_that_this_machine_does_not_know_counts_as_utc() -> None:
+    assert plain.zone_of("Mars/Olympus") is UTC
+    assert plain.zone_of("Europe/Madrid") == ZoneInfo("Europe/Madrid")
+
+
+def test_a_text_is_cut_with_an_ellipsis() -> None:
+    assert plain.cut("Italian Bistro", 8) == "Italian…"
+    assert plain.cut("Bistro", 8) == "Bistro"
+
+
+@pytest.mark.parametrize(
+    ("event", "words"),
+    [
+        (
+            Event("Dinner", datetime(2026, 1, 28, 22, tzinfo=UTC), datetime(2026, 1, 29, 6, tzinfo=UTC), None),
+            "Dinner: Wed Jan 28, 2026 17:00–Thu Jan 29 01:00 UTC-05:00. The .ics file is attached.",  # noqa: RUF001
+        ),
+        (
+            Event("Dinner", datetime(2026, 1, 28, 19), None, "Bistro"),  # noqa: DTZ001 - a floating time, RFC 5545 3.3.5
+            "Dinner: Wed Jan 28, 2026 19:00, at Bistro. The .ics file is attached.",
+        ),
+        (
+            Event(None, date(2026, 1, 28), date(2026, 1, 31), None),
+            "Appointment: Wed Jan 28, 2026 to Fri Jan 30, 2026, all day. The .ics file is attached.",
+        ),
+        (Event(None, None, None, None), "Appointment: no time given. The .ics file is attached."),
+    ],
+)
+def test_an_event_is_told_in_the_users_time(event: Event, words: str) -> None:
+    assert event_words(event, "America/New_York") == words
+
+
+def calendar(*lines: str) -> str:
+    event = ("BEGIN:VEVENT", *lines, "END:VEVENT") if lines else ()
+    return "".join(f"{line}\r\n" for line in ("BEGIN:VCALENDAR", "VERSION:2.0", "PRODID:x", *event, "END:VCALENDAR"))
+
+
+@pytest.mark.parametrize("ics", ["no calendar", calendar()])
+def test_a_file_without_an_event_is_an_unreadable_answer(ics: str) -> None:
+    with pytest.raises(UnreadableResponseError):
+        read_event(ics)
+
+
+@pytest.mark.parametrize(
+    "start",
+    [
+        ":\x00",
+        ":tomorrow",
+        ":20260230T190000",
+        ":00010101T000000Z",
+        ":99991231T235959Z",
+        ":PT1H",
+        ":190000",
+        ":20260128T190000Z/20260128T210000Z",
+        ";TZID=\x00:20260128T190000",
+        f";TZID={'a' * 999}:20260128T190000",
+        ":20260128T190000Z\r\nDTSTART:20260129T190000Z",
+    ],
+)
+def test_an_event_that_begins_at_no_time_or_at_two_is_an_unreadable_answer(start: str) -> None:
+    with pytest.raises(UnreadableResponseError):
+        read_event(calendar("SUMMARY:Dinner", f"DTSTART{start}"))
+
+
+@pytest.mark.parametrize(
+    ("start", "end"),
+    [
+        ("20260128T190000Z", "\x00"),
+        ("20260128T190000Z", "20260129"),
+        ("20260128T190000Z", "20260128T210000"),
+        ("20260128T190000", "20260128T210000Z"),
+        ("20260128T190000Z", "20260128T180000Z"),
+        ("20260128", "20260129T210000Z"),
+        ("20260128", "20260127"),
+    ],
+)
+def test_an_end_that_can_not_be_one_does_not_lose_the_event(start: str, end: str) -> None:
+    event = read_event(calendar("SUMMARY:Dinner", f"DTSTART:{start}", f"DTEND:{end}"))
+
+    assert event.start is not None
+    assert event.end is None
+    assert event_words(event, "America/New_York").startswith("Dinner: Wed Jan 28, 2026")
+
+
+def test_of_two_summaries_or_places_the_first_is_told() -> None:
+    event = read_event(calendar("SUMMARY:Dinner", "SUMMARY:Lunch", "LOCATION:Bistro", "LOCATION:Bar"))
+
+    assert (event.summary, event.location) == ("Dinner", "Bistro")

@@ -1,0 +1,138 @@
+"""Whoever brings bearers that are no good is soon not listened to, and nobody else suffers from it."""
+
+from collections import Counter
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import anyio
+import pytest
+from mcp.server.auth.provider import AccessToken
+from starlette.requests import Request
+
+from kallyai_mcp.transports.bearer_throttle import BearerThrottle, TooManyAttemptsError, VerificationUnavailableError
+from kallyai_mcp.transports.rate_limit import RateLimiter
+from tests.agent import settings_in
+from tests.fake_service import odd_service
+from tests.transports.kit import LIMIT, knock, serving
+
+SECRET = "a-secret-of-many-characters"
+ALLOWED = 20
+"""Wrong bearers a minute from one address."""
+
+
+def bearing(token: str) -> dict[str, str]:
+    return {"Authorization": f"Bearer {token}"}
+
+
+@asynccontextmanager
+async def server_of_callers(home: Path, asked: "Counter[str]") -> AsyncIterator[str]:
+    """A server before a KallyAI that knows the tokens that begin with "good", and counts what it is asked."""
+
+    def answer(request: Request) -> tuple[int, object]:
+        bearer = request.headers["authorization"].removeprefix("Bearer ")
+        asked[bearer] += 1
+        if bearer.startswith("good"):
+            return 200, {"calls": [], "total": 0}
+        return 401, {"error": {"code": "unauthorized", "message": "No"}}
+
+    async with odd_service(answer) as service, serving(settings_in(home, API_URL=service), auth="caller") as url:
+        yield url
+
+
+async def test_after_many_wrong_ones_kallyai_is_not_asked_any_more(tmp_path: Path) -> None:
+    asked: Counter[str] = Counter()
+    async with server_of_callers(tmp_path, asked) as url:
+        known = await knock(url, bearing("good-known"))
+        answers = [await knock(url, bearing(f"bad-{number}")) for number in range(ALLOWED + 2)]
+        unknown = await knock(url, bearing("good-unknown"))
+        without = await knock(url)
+        still_known = await knock(url, bearing("good-known"))
+
+    assert known.status_code == still_known.status_code == 200
+    assert [answer.status_code for answer in answers] == [401] * ALLOWED + [429] * 2
+    assert 0 < int(answers[-1].headers["retry-after"]) <= 60
+    assert unknown.status_code == 429
+    assert without.status_code == 401
+    assert asked == {"good-known": 1} | {f"bad-{number}": 1 for number in range(ALLOWED)}
+
+
+async def test_a_flood_of_wrong_ones_asks_hardly_more(tmp_path: Path) -> None:
+    asked: Counter[str] = Counter()
+    codes: Counter[int] = Counter()
+
+    async def try_it(number: int) -> None:
+        codes[(await knock(url, bearing(f"bad-{number}"))).status_code] += 1
+
+    async with server_of_callers(tmp_path, asked) as url:
+        with anyio.fail_after(LIMIT):
+            async with anyio.create_task_group() as tasks:
+                for number in range(60):
+                    tasks.start_soon(try_it, number)
+
+    assert set(codes) == {401, 429}
+    assert ALLOWED <= codes[401] == asked.total() < ALLOWED + 4
+
+
+async def test_the_secret_is_let_in_whatever_else_comes_from_its_address(tmp_path: Path) -> None:
+    settings = settings_in(tmp_path, MCP_TOKEN=SECRET)
+    async with serving(settings, auth="secret") as url:
+        answers = [await knock(url, bearing("wrong")) for _ in range(ALLOWED + 1)]
+        right = await knock(url, bearing(SECRET))
+
+    assert [answer.status_code for answer in answers] == [401] * ALLOWED + [429]
+    assert right.status_code == 200
+
+
+async def test_a_trusted_proxy_tells_addresses_apart(tmp_path: Path) -> None:
+    asked: Counter[str] = Counter()
+    async with server_of_callers(tmp_path, asked) as url:
+        one, other = {"X-Forwarded-For": "192.0.2.1"}, {"X-Forwarded-For": "192.0.2.2"}
+        wrong = [(await knock(url, bearing("bad") | one)).status_code for _ in range(ALLOWED + 1)]
+        right = await knock(url, bearing("good") | other)
+
+    assert wrong[-1] == 429
+    assert right.status_code == 200
+
+
+def strangers(verify: Callable[[str], object], *, known: str = "", allowed: str = "2/hour") -> BearerThrottle:
+    async def verifier(bearer: str) -> AccessToken | None:
+        if isinstance(found := verify(bearer), Exception):
+            raise found
+        return AccessToken(token=bearer, client_id="tests", scopes=[]) if found else None
+
+    return BearerThrottle(verifier, lambda bearer: bearer == known, RateLimiter(allowed))
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "shared"),
+    [
+        ("192.0.2.1", "192.0.2.2", False),
+        ("192.0.2.1", "::ffff:192.0.2.1", True),
+        ("2001:db8::1", "2001:db8::ffff:2", True),
+        ("2001:db8::1", "2001:db8:0:1::1", False),
+        ("fe80::1%eth0", "fe80::2%eth0", True),
+        ("/run/proxy.sock", "/run/proxy.sock", True),
+    ],
+)
+async def test_who_shares_an_address(first: str, second: str, shared: bool) -> None:
+    there = strangers(lambda _: False)
+    assert [await there.check("bad", first) for _ in range(2)] == [None, None]
+
+    if shared:
+        with pytest.raises(TooManyAttemptsError) as refused:
+            await there.check("bad", second)
+        assert refused.value.retry_after > 3000
+    else:
+        assert await there.check("bad", second) is None
+
+
+async def test_what_can_not_be_told_counts_as_no_wrong_one() -> None:
+    verdict: list[object] = [VerificationUnavailableError(7)]
+    there = strangers(lambda _: verdict[0])
+    for _ in range(3):
+        with pytest.raises(VerificationUnavailableError):
+            await there.check("whatever", "192.0.2.1")
+    verdict[0] = True
+
+    assert await there.check("whatever", "192.0.2.1") is not None

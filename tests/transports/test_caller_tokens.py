@@ -1,0 +1,322 @@
+"""Callers with KallyAI accounts of their own at one server."""
+
+import base64
+import json
+from pathlib import Path
+
+import anyio
+import httpx2
+import pytest
+from starlette.requests import Request
+
+from kallyai_mcp.api.errors import NotSignedInError, UnauthorizedError
+from kallyai_mcp.auth.caller_tokens import VERDICT_SECONDS, CallerTokens, CallerVerifier
+from tests.agent import settings_in
+from tests.fake_service import odd_service
+from tests.transports.kit import CALL, ENTRANCES, LIMIT, initialize, knock, serving, visiting, world_in
+from tests.transports.workers import owners_of, uvicorn
+
+
+@pytest.mark.parametrize("entrance", ENTRANCES)
+async def test_callers_never_see_each_others_quota_and_calls(tmp_path: Path, entrance: str) -> None:
+    async with world_in(tmp_path) as world, serving(world.settings(), auth="caller") as url:
+        with anyio.fail_after(LIMIT):
+            async with (
+                visiting(url, entrance, token=world.token("acct-personal")) as one,
+                visiting(url, entrance, token=world.token("acct-business")) as other,
+            ):
+                quotas = [await agent.use("check_quota") for agent in (one, other, one)]
+                placed = await one.use("make_call", CALL, wait_seconds=0)
+                same = await other.use("make_call", CALL, wait_seconds=0)
+                calls = await world.rung(2)
+                foreign = await other.use("get_call", call_id=placed.data["tracking_id"])
+                world.hang_up()
+                mine = await one.use("get_call", call_id=placed.data["tracking_id"], wait_seconds=LIMIT)
+                foreign_after = await other.use("get_call", call_id=mine.data["call_id"])
+                theirs = await other.use("get_call", call_id=same.data["tracking_id"], wait_seconds=LIMIT)
+                listed = await other.use("list_calls")
+
+    assert [quota.data["minutes_remaining"] for quota in quotas] == [165, 6000, 165]
+    assert {call["account_id"] for call in calls} == {"acct-personal", "acct-business"}
+    assert same.data["tracking_id"] != placed.data["tracking_id"]
+    assert foreign.is_error
+    assert foreign_after.is_error
+    assert mine.data["status"] == theirs.data["status"] == "success"
+    assert [call["call_id"] for call in listed.data["calls"]] == [theirs.data["call_id"]]
+
+
+async def test_an_sse_session_of_anothers_is_as_if_it_were_not_there(tmp_path: Path) -> None:
+    async with world_in(tmp_path) as world, serving(world.settings(), auth="caller") as url:
+        mine = {"Authorization": f"Bearer {world.token('acct-personal')}"}
+        theirs = {"Authorization": f"Bearer {world.token('acct-business')}"}
+        async with httpx2.AsyncClient(timeout=LIMIT) as client, client.stream("GET", f"{url}/sse", headers=mine) as sse:
+            lines = sse.aiter_lines()
+            with anyio.fail_after(LIMIT):
+                while not (line := await anext(lines)).startswith("data: "):
+                    pass
+                endpoint = url + line.removeprefix("data: ")
+                foreign = await client.post(endpoint, json=initialize(), headers=theirs)
+                own = await client.post(endpoint, json=initialize(), headers=mine)
+
+    assert foreign.status_code == 404
+    assert own.status_code == 202
+
+
+async def test_without_a_good_token_a_caller_learns_where_to_get_one(tmp_path: Path) -> None:
+    async with world_in(tmp_path) as world, serving(world.settings(), auth="caller") as url:
+        answers = [await knock(url), await knock(url, {"Authorization": "Bearer wrong"})]
+        challenge = answers[0].headers["www-authenticate"]
+        async with httpx2.AsyncClient() as client:
+            document = await client.get(challenge.partition('resource_metadata="')[2].rstrip('"'))
+
+    assert {answer.status_code for answer in answers} == {401}
+    assert document.json() == {
+        "resource": f"{url}/mcp",
+        "authorization_servers": [world.url],
+        "bearer_methods_supported": ["header"],
+    }
+
+
+async def test_the_metadata_names_the_public_address(tmp_path: Path) -> None:
+    async with (
+        world_in(tmp_path) as world,
+        serving(world.settings(PUBLIC_URL="https://phone.example.com/"), auth="caller") as url,
+    ):
+        answer = await knock(url)
+        async with httpx2.AsyncClient() as client:
+            document = await client.get(f"{url}/.well-known/oauth-protected-resource/mcp")
+
+    where = "https://phone.example.com/.well-known/oauth-protected-resource/mcp"
+    assert f'resource_metadata="{where}"' in answer.headers["www-authenticate"]
+    assert document.json()["resource"] == "https://phone.example.com/mcp"
+
+
+async def test_a_good_token_is_asked_about_once_a_minute_and_a_bad_one_each_time(tmp_path: Path) -> None:
+    asked: list[str] = []
+
+    def answer(request: Request) -> tuple[int, object]:
+        bearer = request.headers["authorization"].removeprefix("Bearer ")
+        asked.append(bearer)
+        if bearer == "good":
+            return 200, {"calls": [], "total": 0}
+        return 401, {"error": {"code": "unauthorized", "message": "No"}}
+
+    async with odd_service(answer) as service, serving(settings_in(tmp_path, API_URL=service), auth="caller") as url:
+        good = [await knock(url, {"Authorization": "Bearer good"}) for _ in range(3)]
+        bad = [await knock(url, {"Authorization": "Bearer bad"}) for _ in range(2)]
+
+    assert {response.status_code for response in good} == {200}
+    assert {response.status_code for response in bad} == {401}
+    assert asked == ["good", "bad", "bad"]
+
+
+async def test_a_verdict_lasts_a_minute_and_many_who_ask_at_once_ask_once() -> None:
+    asked: list[str] = []
+    now = 0.0
+
+    async def ask(bearer: str) -> None:
+        await anyio.lowlevel.checkpoint()
+        asked.append(bearer)
+
+    verify = CallerVerifier(ask, clock=lambda: now)
+    async with anyio.create_task_group() as tasks:
+        for _ in range(20):
+            tasks.start_soon(verify, "good")
+    at_once = len(asked)
+    now = VERDICT_SECONDS - 1
+    await verify("good")
+    within = len(asked)
+    now = VERDICT_SECONDS
+    await verify("good")
+
+    assert (at_once, within, len(asked)) == (1, 1, 2)
+
+
+async def test_a_token_that_may_only_see_the_quota_is_let_in_and_a_forged_one_is_not(tmp_path: Path) -> None:
+    claims = base64.urlsafe_b64encode(json.dumps({"sub": "acct-personal"}).encode()).decode().rstrip("=")
+    forged = f"e30.{claims}.c2ln"
+
+    def answer(request: Request) -> tuple[int, object]:
+        if forged in request.headers["authorization"] or request.url.path.startswith("/v1/calls"):
+            return 403, {"detail": "Not allowed"}
+        return 200, {"minutes_remaining": 1}
+
+    async with odd_service(answer) as service, serving(settings_in(tmp_path, API_URL=service), auth="caller") as url:
+        narrow = await knock(url, {"Authorization": "Bearer narrow"})
+        refused = await knock(url, {"Authorization": f"Bearer {forged}"})
+
+    assert narrow.status_code == 200
+    assert refused.status_code == 401
+
+
+async def test_when_kallyai_cannot_be_asked_nobody_is_judged(tmp_path: Path) -> None:
+    def answer(_: Request) -> tuple[int, object]:
+        return 500, {"error": {"code": "internal_error", "message": "Trouble"}}
+
+    async with odd_service(answer) as service, serving(settings_in(tmp_path, API_URL=service), auth="caller") as url:
+        response = await knock(url, {"Authorization": "Bearer whatever"})
+
+    assert response.status_code == 503
+    assert int(response.headers["retry-after"]) > 0
+    assert "whatever" not in response.text
+
+
+async def test_the_rate_is_each_accounts_own(tmp_path: Path) -> None:
+    async with world_in(tmp_path) as world, serving(world.settings(RATE_LIMIT="2/hour"), auth="caller") as url:
+        tokens = [world.token(), world.token(), world.token(), world.token("acct-business")]
+        answers = [await knock(url, {"Authorization": f"Bearer {token}"}) for token in tokens]
+
+    assert [answer.status_code for answer in answers] == [200, 200, 429, 200]
+
+
+async def test_a_call_goes_on_with_its_callers_token_when_their_connection_drops(tmp_path: Path) -> None:
+    async with world_in(tmp_path) as world, serving(world.settings(), auth="caller") as url:
+        token = world.token("acct-business")
+        with anyio.fail_after(LIMIT):
+            async with anyio.create_task_group() as tasks:
+
+                async def place() -> None:
+                    async with visiting(url, "auto", token=token) as agent:
+                        await agent.use("make_call", CALL, wait_seconds=LIMIT)
+
+                tasks.start_soon(place)
+                await world.rung()
+                tasks.cancel_scope.cancel()
+            world.hang_up()
+            async with visiting(url, "auto", token=token) as agent:
+                again = await agent.use("make_call", CALL, wait_seconds=LIMIT)
+        calls = await world.calls()
+
+    assert again.data["status"] == "success"
+    assert [call["account_id"] for call in calls] == ["acct-business"]
+
+
+async def test_what_a_killed_server_left_is_settled_when_its_caller_comes_again(tmp_path: Path) -> None:
+    async with world_in(tmp_path) as world:
+        token = world.token("acct-business")
+        settings = world.settings(ACCESS_TOKEN=token)
+        with anyio.fail_after(LIMIT):
+            async with owners_of(settings) as owners:
+                given = {"API_URL": world.url, "AUTH": "caller", "LOG_LEVEL": "INFO"}
+                async with (
+                    uvicorn(tmp_path, workers=1, **given) as server,
+                    visiting(server.url, token=token) as agent,
+                ):
+                    placed = await agent.use("make_call", CALL, wait_seconds=0)
+                    await world.rung()
+                    server.kill_one()
+                await owners.bury(await owners.of(placed.data["tracking_id"]))
+            world.hang_up()
+            async with serving(settings, auth="caller") as url, visiting(url, token=token) as agent:
+                found = await agent.use("get_call", call_id=placed.data["tracking_id"], wait_seconds=20)
+        calls = await world.calls()
+
+    assert found.data["status"] == "success"
+    assert len(calls) == 1
+
+
+async def test_a_token_that_ends_within_its_minute_is_to_be_renewed_by_the_client(tmp_path: Path) -> None:
+    has_ended = False
+
+    def answer(_: Request) -> tuple[int, object]:
+        if has_ended:
+            return 401, {"error": {"code": "token_expired", "message": "Expired"}}
+        return 200, {"calls": [], "total": 0}
+
+    async with (
+        odd_service(answer) as service,
+        serving(settings_in(tmp_path, API_URL=service), auth="caller") as url,
+        visiting(url, token="a-token") as agent,
+    ):
+        has_ended = True
+        quota = await agent.use("check_quota")
+
+    assert quota.is_error
+    assert "the client must send a new one" in quota.text
+    assert "a-token" not in quota.text
+
+
+@pytest.mark.parametrize("bearer", [b"t\xf6ken", b"two words", b"tab\tbed"])
+async def test_what_can_be_no_token_is_refused_without_asking(tmp_path: Path, bearer: bytes) -> None:
+    asked: list[str] = []
+
+    def answer(request: Request) -> tuple[int, object]:
+        asked.append(request.url.path)
+        return 200, {"calls": [], "total": 0}
+
+    async with (
+        odd_service(answer) as service,
+        serving(settings_in(tmp_path, API_URL=service), auth="caller") as url,
+        httpx2.AsyncClient() as client,
+    ):
+        headers = [(b"authorization", b"Bearer " + bearer)]
+        refused = await client.post(f"{url}/mcp", json=initialize(), headers=headers)
+
+    assert refused.status_code == 401
+    assert asked == []
+
+
+async def test_where_no_request_is_served_nobody_is_signed_in() -> None:
+    tokens = CallerTokens()
+
+    assert await tokens.current() is None
+    with pytest.raises(NotSignedInError):
+        await tokens.access_token()
+
+
+async def test_a_token_is_known_from_when_it_was_good_until_it_is_found_bad() -> None:
+    now = 0.0
+    is_good = True
+
+    async def ask(_: str) -> None:
+        if not is_good:
+            raise UnauthorizedError("No", code="unauthorized")
+
+    verify = CallerVerifier(ask, clock=lambda: now)
+    known = [verify.known("token")]
+    await verify("token")
+    now = 10 * VERDICT_SECONDS
+    known.append(verify.known("token"))
+    is_good = False
+    verdict = await verify("token")
+    known.append(verify.known("token"))
+
+    assert known == [False, True, False]
+    assert verdict is None
+
+
+async def test_only_so_many_tokens_are_remembered_and_those_first_that_still_count() -> None:
+    asked: list[str] = []
+    now = 0.0
+
+    async def ask(bearer: str) -> None:
+        asked.append(bearer)
+
+    verify = CallerVerifier(ask, clock=lambda: now, most=2)
+    await verify("old")
+    now = VERDICT_SECONDS
+    for bearer in ("one", "two", "one", "two"):
+        await verify(bearer)
+    kept = [bearer for bearer in ("old", "one", "two") if verify.known(bearer)]
+    await verify("three")
+
+    assert asked == ["old", "one", "two", "three"]
+    assert kept == ["one", "two"]
+    assert [bearer for bearer in ("one", "two", "three") if verify.known(bearer)] == ["three"]
+
+
+async def test_tokens_that_name_no_account_are_told_of_once(caplog: pytest.LogCaptureFixture) -> None:
+    async def ask(_: str) -> None:
+        pass
+
+    claims = base64.urlsafe_b64encode(json.dumps({"sub": "acct-personal"}).encode()).decode().rstrip("=")
+    verify = CallerVerifier(ask)
+    named = await verify(f"e30.{claims}.c2ln")
+    said_for_named = len(caplog.records)
+    nameless = [await verify("first-token"), await verify("renewed-token")]
+
+    assert named is not None
+    assert said_for_named == 0
+    assert len({token.subject for token in nameless if token is not None}) == 2
+    assert ["name no account" in record.getMessage() for record in caplog.records] == [True]
+    assert "token-" not in caplog.text

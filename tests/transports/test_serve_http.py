@@ -1,0 +1,182 @@
+"""The main job over HTTP, and what a load balancer and an operator see."""
+
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import anyio
+import anyio.to_thread
+import httpx2
+import pytest
+from mcp import Client
+
+from kallyai_mcp.sandbox.faults import Fault, FaultPlan
+from tests.processes import run, started
+from tests.transports.kit import ACCEPT, CALL, ENTRANCES, LIMIT, initialize, knock, serving, visiting, world_in
+
+SECRET = "a-secret-of-many-characters"
+
+
+@pytest.mark.parametrize("entrance", ENTRANCES)
+async def test_the_main_job_can_be_done_by_every_entrance(tmp_path: Path, entrance: str) -> None:
+    async with world_in(tmp_path) as world, serving(world.settings()) as url:
+        with anyio.fail_after(LIMIT):
+            async with visiting(url, entrance) as agent:
+                tools = await agent.client.list_tools()
+                quota = await agent.use("check_quota")
+                placed = await agent.use("make_call", CALL, wait_seconds=0)
+                await world.rung()
+                world.hang_up()
+                ended = await agent.use("get_call", call_id=placed.data["tracking_id"], wait_seconds=LIMIT)
+
+    assert len(tools.tools) == 8
+    assert quota.data["minutes_remaining"] == 165
+    assert placed.data["status"] == "in_progress"
+    assert ended.data["status"] == "success"
+
+
+async def test_one_call_can_be_followed_by_all_entrances_and_is_placed_once(tmp_path: Path) -> None:
+    async with world_in(tmp_path) as world, serving(world.settings()) as url:
+        with anyio.fail_after(LIMIT):
+            async with visiting(url, "sse") as one, visiting(url) as other:
+                first = await one.use("make_call", CALL, wait_seconds=0)
+                await world.rung()
+                again = await other.use("make_call", CALL, wait_seconds=0)
+            calls = await world.calls()
+
+    assert again.data["tracking_id"] == first.data["tracking_id"]
+    assert again.data["dialled_now"] is False
+    assert len(calls) == 1
+
+
+async def test_a_call_goes_on_when_the_connection_of_who_placed_it_drops(tmp_path: Path) -> None:
+    async with world_in(tmp_path) as world, serving(world.settings()) as url:
+        with anyio.fail_after(LIMIT):
+            async with visiting(url, "sse") as agent:
+                placed = await agent.use("make_call", CALL, wait_seconds=0)
+            await world.rung()
+            world.hang_up()
+            async with visiting(url, "sse") as agent:
+                ended = await agent.use("get_call", call_id=placed.data["tracking_id"], wait_seconds=LIMIT)
+
+    assert ended.data["status"] == "success"
+
+
+async def test_it_is_alive_and_ready_and_says_no_more_than_that(tmp_path: Path) -> None:
+    async with (
+        world_in(tmp_path) as world,
+        serving(world.settings(MCP_TOKEN=SECRET)) as url,
+        httpx2.AsyncClient() as client,
+    ):
+        alive = await client.get(f"{url}/health", headers={"Host": "10.0.0.7"})
+        ready = await client.get(f"{url}/ready")
+        fault = Fault(kind="unavailable_before", times=50, method="GET", path="/")
+        world.app.state.sandbox.faults.replace(FaultPlan(faults=[fault]))
+        trouble = await client.get(f"{url}/ready")
+        still_alive = await client.get(f"{url}/health")
+
+    assert (alive.status_code, alive.json()) == (200, {"status": "alive"})
+    assert (ready.status_code, ready.json()) == (200, {"status": "ready", "checks": {"api": "ok", "ledger": "ok"}})
+    assert trouble.status_code == 503
+    assert trouble.json() == {"status": "not ready", "checks": {"api": "unreachable", "ledger": "ok"}}
+    assert still_alive.status_code == 200
+
+
+async def test_without_the_service_it_is_not_ready(tmp_path: Path) -> None:
+    async with world_in(tmp_path) as world:
+        settings = world.settings()
+    async with serving(settings) as url, httpx2.AsyncClient(timeout=LIMIT) as client:
+        ready = await client.get(f"{url}/ready")
+
+    assert ready.status_code == 503
+    assert ready.json()["checks"]["api"] == "unreachable"
+
+
+async def test_requests_of_the_2025_era_need_no_session(tmp_path: Path) -> None:
+    async with world_in(tmp_path) as world, serving(world.settings()) as url:
+        hello = await knock(url)
+        async with httpx2.AsyncClient() as client:
+            message = {"jsonrpc": "2.0", "id": 2, "method": "tools/list", "params": {}}
+            listed = await client.post(f"{url}/mcp", json=message, headers=ACCEPT)
+
+    assert hello.status_code == 200
+    assert "mcp-session-id" not in hello.headers
+    assert "make_call" in listed.text
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGTERM to be to_result by")
+def test_sigterm_ends_it_within_two_seconds_with_a_call_under_way_and_a_stream_open(tmp_path: Path) -> None:
+    options = ["serve", "--transport", "http", "--port", "0", "--sandbox", "--speed", "0.01"]
+    with started(tmp_path, *options) as process:
+        url = address_of(process)
+        with httpx2.stream("GET", f"{url}/sse", timeout=LIMIT) as stream:
+            assert "endpoint" in next(stream.iter_lines())
+            call = {"name": "make_call", "arguments": CALL | {"wait_seconds": 0}}
+            message = initialize() | {"method": "tools/call", "params": call}
+            answer = httpx2.post(f"{url}/mcp", json=message, headers=ACCEPT, timeout=LIMIT)
+            assert "in_progress" in answer.text
+            begin = time.monotonic()
+            process.send_signal(signal.SIGTERM)
+            code = process.wait(timeout=LIMIT)
+            took = time.monotonic() - begin
+
+    assert code == 0
+    assert took < 2
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGTERM to be to_result by")
+async def test_a_client_that_listens_when_it_is_told_to_stop_is_no_failure(tmp_path: Path) -> None:
+    with started(tmp_path, "serve", "--transport", "http", "--port", "0", "--sandbox") as process:
+        url = address_of(process)
+        with anyio.fail_after(LIMIT):
+            async with Client(f"{url}/mcp") as client, client.listen(resources_list_changed=True):
+                process.send_signal(signal.SIGTERM)
+                code = await anyio.to_thread.run_sync(process.wait, LIMIT)
+        assert process.stderr is not None
+        said = process.stderr.read()
+
+    assert code == 0
+    assert "Exception" not in said
+    assert "CancelledError" not in said
+
+
+def address_of(process: subprocess.Popen[str]) -> str:
+    assert process.stderr is not None
+    line = process.stderr.readline()
+    assert line.startswith("kallyai-mcp serves ")
+    return line.split()[2].removesuffix("/mcp")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "settings", "words"),
+    [
+        (["--host", "0.0.0.0"], {}, "0.0.0.0 can be reached by others"),  # noqa: S104 - it is refused
+        ([], {"AUTH": "secret"}, "--auth secret needs the secret: set KALLYAI_MCP_TOKEN"),
+        (["--auth", "caller", "--sandbox"], {}, "--auth caller needs a KallyAI that gives tokens"),
+        ([], {"RATE_LIMIT": "often"}, "KALLYAI_RATE_LIMIT"),
+        ([], {"MCP_TOKEN": "short"}, "KALLYAI_MCP_TOKEN"),
+        ([], {"PUBLIC_URL": "phone.example.com"}, "KALLYAI_PUBLIC_URL"),
+    ],
+)
+def test_it_does_not_start_where_it_would_let_in_anybody(
+    tmp_path: Path, arguments: list[str], settings: dict[str, str], words: str
+) -> None:
+    done = run(tmp_path, "serve", "--transport", "http", *arguments, **settings)
+
+    assert done.returncode == 2
+    assert words in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+    assert done.stdout == ""
+
+
+async def test_a_port_that_is_taken_is_said_in_one_line(tmp_path: Path) -> None:
+    async with await anyio.create_tcp_listener(local_host="127.0.0.1") as listener:
+        port = listener.extra(anyio.abc.SocketAttribute.local_port)  # noqa: S610 - not Django's
+        arguments = ("serve", "--transport", "http", "--sandbox", "--port", str(port))
+        done = await anyio.to_thread.run_sync(lambda: run(tmp_path, *arguments))
+
+    assert done.returncode == 1
+    assert f"127.0.0.1:{port} can't be listened on" in done.stderr
+    assert len(done.stderr.splitlines()) == 1
