@@ -61,8 +61,8 @@ def build_server(
     updates = Subscriptions()
     server: MCPServer[AppContext] = MCPServer(
         "kallyai-mcp",
-        title="KallyAI agent_on",
-        description="The agent_on for AI agents",
+        title="KallyAI phone",
+        description="The phone for AI agents",
         instructions=INSTRUCTIONS,
         version=__version__,
         tools=[_with_card(tool) for tool in tools()],

@@ -40,7 +40,7 @@ def at(text: str) -> datetime:
 
 
 @pytest.mark.parametrize(
-    ("rails", "setting"),
+    ("policy", "setting"),
     [
         (CallPolicy(), None),
         (CallPolicy(allowed=("+34",)), None),
