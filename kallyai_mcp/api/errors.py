@@ -38,7 +38,7 @@ TEXT_LIMIT = 300
 _TOKENS = re.compile(r"(?i:\bbearer\s+)[A-Za-z0-9._~+/=\-]{16,}|\beyJ[A-Za-z0-9_\-]{5,}(?:\.[A-Za-z0-9_\-]*)*")
 
 
-def plain(text: str) -> str:
+def sanitize(text: str) -> str:
     """Makes somebody else's text fit for one line of an error.
 
     Args:
@@ -77,12 +77,12 @@ class KallyAIError(Exception):
         correlation_id: str | None = None,
         retry_after: float | None = None,
     ) -> None:
-        self.message = plain(message)
+        self.message = sanitize(message)
         super().__init__(self.message)
-        self.code = (plain(code) if code else "") or self.default_code
+        self.code = (sanitize(code) if code else "") or self.default_code
         self.status = status
-        self.reason = (plain(reason) if reason else "") or None
-        self.correlation_id = (plain(correlation_id) if correlation_id else "") or None
+        self.reason = (sanitize(reason) if reason else "") or None
+        self.correlation_id = (sanitize(correlation_id) if correlation_id else "") or None
         self.retry_after = retry_after
 
     def __repr__(self) -> str:
@@ -191,7 +191,7 @@ class QuotaExceededError(ServiceError):
         super().__init__(
             message, code=code, status=status, reason=reason, correlation_id=correlation_id, retry_after=retry_after
         )
-        self.plan_type = (plain(plan_type) if plan_type else "") or None
+        self.plan_type = (sanitize(plan_type) if plan_type else "") or None
         self.minutes_allocated = minutes_allocated
         self.minutes_used = minutes_used
         self.credits_allocated = credits_allocated
@@ -280,6 +280,32 @@ CODES: dict[str, type[ServiceError]] = {
     "soft_cap_reached": BudgetError,
 }
 """Which class a code of the service belongs to, whatever its status."""
+
+ERROR_CLASSES: dict[str, type[KallyAIError]] = {
+    cls.__name__: cls
+    for cls in (
+        KallyAIError,
+        NotConnectedError,
+        ResponseLostError,
+        NotSignedInError,
+        UnreadableResponseError,
+        PolicyError,
+        ServiceError,
+        BadRequestError,
+        UnauthorizedError,
+        QuotaExceededError,
+        BudgetError,
+        ForbiddenError,
+        BotCheckError,
+        NumberRefusedError,
+        CountryRefusedError,
+        ContentRefusedError,
+        NotFoundError,
+        RateLimitedError,
+        UnavailableError,
+    )
+}
+"""Every error class of this module by its name: what the ledger stores of an error, and restores it from."""
 
 _STATUSES: dict[int, type[ServiceError]] = {
     HTTPStatus.UNAUTHORIZED: UnauthorizedError,

@@ -9,8 +9,7 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
 
-from kallyai_mcp.api import errors
-from kallyai_mcp.api.errors import KallyAIError, plain
+from kallyai_mcp.api.errors import ERROR_CLASSES, KallyAIError, sanitize
 from kallyai_mcp.api.models import Call, Submission
 from kallyai_mcp.calls.policy import Consent
 
@@ -151,7 +150,7 @@ def error_document(error: KallyAIError) -> dict[str, Any]:
 def error_from(document: dict[str, Any]) -> KallyAIError:
     """The error that `error_document` wrote down; a class that this version doesn't know becomes `KallyAIError`."""
     given = dict(document)
-    cls = getattr(errors, given.pop("class"), KallyAIError)
+    cls = ERROR_CLASSES.get(given.pop("class"), KallyAIError)
     error: KallyAIError = cls(given.pop("message"), **given)
     return error
 
@@ -223,7 +222,7 @@ def audit_document(record: CallRecord, consent: Consent | None) -> dict[str, Any
         "at": record.placed_at.timestamp(),
         "tracking_id": record.tracking_id,
         "number": record.submission.respondent_phone,
-        "asked_by": plain(consent.asked_by) if consent and consent.asked_by else None,
+        "asked_by": sanitize(consent.asked_by) if consent and consent.asked_by else None,
         "how": consent.how if consent else None,
         "oddities": json.dumps(consent.risk_flags if consent else ()),
     }
