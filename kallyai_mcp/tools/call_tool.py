@@ -9,7 +9,7 @@ from mcp.server.mcpserver import Context
 from mcp.server.mcpserver.exceptions import ToolError
 from mcp.server.mcpserver.tools import Tool
 from mcp.types import ToolAnnotations
-from pydantic import ValidationError
+from pydantic import Field, ValidationError
 from typing_extensions import override
 
 from kallyai_mcp.api.errors import KallyAIError, NotSignedInError
@@ -34,21 +34,32 @@ Completion = Callable[[Mapping[str, Any], Elicitation], Awaitable[Mapping[str, A
 
 @dataclass(frozen=True)
 class ToolSpec:
-    """What a tool tells a client about itself (MCP's ToolAnnotations).
+    """What a tool tells a client about itself (MCP's `ToolAnnotations`), and what it needs.
 
     Attributes:
-        title: Its name for people.
-        reads_only: It changes nothing.
-        dials: It places phone calls: it acts in the world, and its errors must say whether anything was dialled.
-        idempotent: The same call again has no further effect.
-        open_world: It reaches beyond this machine.
+        title: The tool's name for people.
+        scopes: The OAuth scopes that a token needs to use the tool (the reference's "Scopes").
+        needs_no_scope: Any valid token will do. It must be said, so that a scope that was forgotten opens nothing.
+        read_only: The tool changes nothing.
+        places_calls: The tool places phone calls, so its errors must say whether one was placed.
+        idempotent: Calling the tool again with the same arguments has no further effect.
+        open_world: The tool reaches beyond this machine.
+
+    Raises:
+        ValueError: The tool has no scope and does not say that it needs none, or has some and says so.
     """
 
     title: str
-    reads_only: bool = True
-    dials: bool = False
+    scopes: frozenset[str] = frozenset()
+    needs_no_scope: bool = False
+    read_only: bool = True
+    places_calls: bool = False
     idempotent: bool = True
     open_world: bool = True
+
+    def __post_init__(self) -> None:
+        if bool(self.scopes) == self.needs_no_scope:
+            raise ValueError(f"{self.title!r} must have scopes or needs_no_scope, and not both")
 
 
 class CallTool(Tool):
@@ -57,8 +68,8 @@ class CallTool(Tool):
     The SDK's own words carry pydantic's jargon and links, and begin with "Error executing tool".
     """
 
-    dials: bool = False
-    completed: Completion | None = None
+    spec: ToolSpec = Field(exclude=True)
+    completed: Completion | None = Field(None, exclude=True)
 
     @override
     async def run(self, arguments: dict[str, Any], context: Context[Any, Any], convert_result: bool = False) -> Any:
@@ -81,11 +92,13 @@ class CallTool(Tool):
             if self.completed is not None:
                 given = await self.completed(given, questions)
         except KallyAIError as error:
-            raise ToolError(await error_text(error, app_context, tool=self.name, dials=self.dials)) from error
+            raise ToolError(
+                await error_text(error, app_context, tool=self.name, dials=self.spec.places_calls)
+            ) from error
         checked, problems = self._checked(given, app_context)
         if problems:
             note_failure("invalid_arguments")
-            raise ToolError(wrong_arguments(problems, dials=self.dials))
+            raise ToolError(wrong_arguments(problems, dials=self.spec.places_calls))
         try:
             try:
                 return await self.fn(**checked, ctx=context)
@@ -94,7 +107,9 @@ class CallTool(Tool):
                     raise
                 return await self.fn(**checked, ctx=context)
         except KallyAIError as error:
-            raise ToolError(await error_text(error, app_context, tool=self.name, dials=self.dials)) from error
+            raise ToolError(
+                await error_text(error, app_context, tool=self.name, dials=self.spec.places_calls)
+            ) from error
 
     def _checked(self, given: Mapping[str, Any], app_context: AppContext) -> tuple[dict[str, Any], list[Problem]]:
         """The arguments as the tool takes them, and what is wrong with them."""
@@ -130,31 +145,28 @@ async def error_text(error: KallyAIError, app_context: AppContext, *, tool: str,
     return f"{happened} {sign_in_link(link.url, link.minutes, then=again)}"
 
 
-def call_tool(fn: Callable[..., Any], hints: ToolSpec, completed: Completion | None = None) -> CallTool:
+def call_tool(fn: Callable[..., Any], spec: ToolSpec, completed: Completion | None = None) -> CallTool:
     """Make `fn` a tool: its name and docstring are what the agent reads, its parameters the input schema.
 
     Args:
         fn: The tool.
-        hints: What it tells about itself.
-        completed: Has the user add to the arguments what they lack, before they are checked.
+        spec: What the tool tells about itself.
+        completed: Asks the user for arguments that are missing, before the arguments are checked.
     """
-    tool = CallTool.from_function(
+    tool = Tool.from_function(
         fn,
-        title=hints.title,
-        description=getdoc(fn),  # Python 3.13 dedents docstrings, and those before it don't
+        title=spec.title,
+        description=getdoc(fn),  # Python 3.13 dedents docstrings, earlier versions don't
         annotations=ToolAnnotations(
-            title=hints.title,
-            read_only_hint=hints.reads_only,
-            destructive_hint=hints.dials,
-            idempotent_hint=hints.idempotent,
-            open_world_hint=hints.open_world,
+            title=spec.title,
+            read_only_hint=spec.read_only,
+            destructive_hint=spec.places_calls,
+            idempotent_hint=spec.idempotent,
+            open_world_hint=spec.open_world,
         ),
     )
-    assert isinstance(tool, CallTool), "from_function makes an instance of the class it is called on"  # noqa: S101
-    tool.dials = hints.dials
-    tool.completed = completed
     tool.parameters = _terse(tool.parameters)
-    return tool
+    return CallTool(**{name: getattr(tool, name) for name in Tool.model_fields}, spec=spec, completed=completed)
 
 
 def _terse(schema: dict[str, Any]) -> dict[str, Any]:

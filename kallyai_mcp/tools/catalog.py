@@ -17,13 +17,21 @@ def tools() -> list[CallTool]:
 @cache
 def _described() -> tuple[CallTool, ...]:
     # Their schemas take as long to make as all the rest of a server.
+    reads_calls = frozenset({"calls:read"})
+    make_call_spec = ToolSpec(
+        "Make a phone call",
+        frozenset({"calls:write", "calls:read"}),  # it also looks whether the call was placed before
+        read_only=False,
+        places_calls=True,
+        idempotent=False,
+    )
     return (
-        call_tool(make_call, ToolSpec("Make a phone call", reads_only=False, dials=True, idempotent=False), completed),
-        call_tool(get_call, ToolSpec("Get a call's outcome")),
-        call_tool(list_calls, ToolSpec("List calls")),
-        call_tool(get_transcript, ToolSpec("Get a call's transcript")),
-        call_tool(get_calendar_event, ToolSpec("Get a call's calendar event")),
-        call_tool(check_quota, ToolSpec("Check the quota")),
-        call_tool(get_billing_link, ToolSpec("Get the billing link")),
-        call_tool(sign_in, ToolSpec("Sign in", reads_only=False)),
+        call_tool(make_call, make_call_spec, completed),
+        call_tool(get_call, ToolSpec("Get a call's outcome", reads_calls)),
+        call_tool(list_calls, ToolSpec("List calls", reads_calls)),
+        call_tool(get_transcript, ToolSpec("Get a call's transcript", frozenset({"transcripts:read"}))),
+        call_tool(get_calendar_event, ToolSpec("Get a call's calendar event", reads_calls)),
+        call_tool(check_quota, ToolSpec("Check the quota", frozenset({"subscription:read"}))),
+        call_tool(get_billing_link, ToolSpec("Get the billing link", frozenset({"billing:manage"}))),
+        call_tool(sign_in, ToolSpec("Sign in", needs_no_scope=True, read_only=False)),
     )

@@ -6,6 +6,7 @@ from mcp.types import Tool
 from syrupy.assertion import SnapshotAssertion
 from syrupy.extensions.json import JSONSnapshotExtension
 
+from kallyai_mcp.tools.call_tool import ToolSpec
 from kallyai_mcp.tools.catalog import tools
 from tests.agent import Agent
 
@@ -82,3 +83,15 @@ async def test_the_bundles_manifest_lists_these_tools_and_this_version(agent: Ag
     assert [tool["name"] for tool in manifest["tools"]] == NAMES
     assert agent.client.server_info is not None
     assert manifest["version"] == agent.client.server_info.version
+
+
+def test_only_sign_in_needs_no_scope() -> None:
+    assert {tool.name for tool in tools() if not tool.spec.scopes} == {"sign_in"}
+
+
+@pytest.mark.parametrize(
+    ("scopes", "needs_no_scope"), [([], False), (["calls:read"], True)], ids=["forgotten", "contradictory"]
+)
+def test_a_tool_whose_scopes_are_not_clear_is_refused(scopes: list[str], needs_no_scope: bool) -> None:
+    with pytest.raises(ValueError, match=r"must have scopes or needs_no_scope"):
+        ToolSpec("A tool", frozenset(scopes), needs_no_scope=needs_no_scope)
