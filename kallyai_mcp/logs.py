@@ -16,16 +16,15 @@ from functools import cache
 from pathlib import PurePath
 from traceback import extract_tb
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Literal, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
 from typing_extensions import override
 
+from kallyai_mcp.common_types import LogFormat
 from kallyai_mcp.telemetry import correlate
 
 if TYPE_CHECKING:
     from mcp.server.context import CallNext, HandlerResult, ServerRequestContext
-
-LogFormat = Literal["text", "json"]
 
 CORRELATION_HEADER = "X-Correlation-Id"
 """The HTTP header whose value becomes the correlation id of a request, if it can be one."""

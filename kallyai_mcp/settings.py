@@ -9,13 +9,12 @@ from pathlib import Path
 from typing import Literal, TypeVar, get_args
 
 from kallyai_mcp import __version__
-from kallyai_mcp.api.urls import check_api_url
+from kallyai_mcp.common_types import Confirm, LogFormat
+from kallyai_mcp.urls import check_base_url
 
 TokenStoreChoice = Literal["auto", "keyring", "file"]
 LogLevel = Literal["DEBUG", "INFO", "WARNING", "ERROR"]
-LogFormat = Literal["text", "json"]
 Auth = Literal["none", "secret", "caller", "oauth"]
-Confirm = Literal["auto", "always", "never"]
 
 LIVE_API_URL = "https://api.kallyai.com"
 WAIT_LIMIT = 1800
@@ -120,7 +119,7 @@ class Settings:
 
         api_url = text("API_URL") or LIVE_API_URL
         try:
-            api_url = check_api_url(api_url)
+            api_url = check_base_url(api_url)
         except ValueError as error:
             raise SettingsError(f"{_PREFIX}API_URL: {error}") from None
         home = text("HOME")

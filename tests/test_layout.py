@@ -1,4 +1,4 @@
-"""The house of DESIGN: which room may use which, and where a library may be imported."""
+"""The layout of DESIGN: which package may import which, and where a library may be imported."""
 
 import ast
 from collections.abc import Iterator
@@ -8,7 +8,10 @@ import pytest
 
 PACKAGE = Path(__file__).parent.parent / "kallyai_mcp"
 
-DOWNSTREAM = {
+LEAVES = {"urls", "common_types"}
+"""Modules that import nothing of the package; every package may import them, except the sandbox."""
+
+ALLOWED = {
     "cli": {"transports", "server", "tools", "calls", "api", "auth", "sandbox", "settings", "logs", "telemetry"},
     "transports": {"server", "tools", "settings"},
     "server": {"tools", "cards", "settings", "logs"},
@@ -19,11 +22,11 @@ DOWNSTREAM = {
     "api": {"telemetry"},
     "logs": {"telemetry"},
     "telemetry": set(),
-    "settings": {"api.urls"},
+    "settings": set(),
     "sandbox": set(),
     "__main__": {"cli"},
 }
-"""Each room, and what it may import of the others; `TYPE_CHECKING` imports of api.client are the parameters' types."""
+"""What each package may import of the others. A `TYPE_CHECKING` import of api.client is allowed everywhere."""
 
 
 def modules() -> list[Path]:
@@ -41,7 +44,7 @@ def imports(path: Path) -> Iterator[tuple[str, bool]]:
     }
     for node in ast.walk(tree):
         if isinstance(node, ast.ImportFrom):
-            assert node.level == 0, f"{path}: imports name the whole way"
+            assert node.level == 0, f"{path}: a relative import"
             for alias in node.names:
                 yield f"{node.module}.{alias.name}", node in for_types
         elif isinstance(node, ast.Import):
@@ -49,44 +52,44 @@ def imports(path: Path) -> Iterator[tuple[str, bool]]:
                 yield alias.name, node in for_types
 
 
-def room_of(path: Path) -> str:
+def package_of(path: Path) -> str:
     inside = path.relative_to(PACKAGE)
     return inside.parts[0] if len(inside.parts) > 1 else inside.stem
 
 
 @pytest.mark.parametrize("path", modules(), ids=lambda path: str(path.relative_to(PACKAGE)))
-def test_data_goes_one_way(path: Path) -> None:
-    room = room_of(path)
-    if room == "__init__":
-        assert not list(imports(path))
+def test_imports_go_one_way(path: Path) -> None:
+    package = package_of(path)
+    if package in {"__init__", *LEAVES}:
+        assert not [module for module, _ in imports(path) if module.startswith("kallyai_mcp")]
         return
+    allowed = ALLOWED[package] | (set() if package == "sandbox" else LEAVES)
     for module, for_types in imports(path):
-        package, _, inside = module.partition(".")
-        if package != "kallyai_mcp" or not inside:
+        distribution, _, inside = module.partition(".")
+        if distribution != "kallyai_mcp" or not inside:
             continue
         other = inside.split(".")[0]
-        if other in (room, "__version__") or (for_types and inside.startswith("api.client.")):
+        if other in (package, "__version__") or (for_types and inside.startswith("api.client.")):
             continue
-        allowed = DOWNSTREAM[room]
         assert other in allowed or any(inside == name or inside.startswith(f"{name}.") for name in allowed), (
-            f"{path.relative_to(PACKAGE)} imports {module}, against the stream"
+            f"{path.relative_to(PACKAGE)} must not import {module}"
         )
 
 
 @pytest.mark.parametrize("path", modules(), ids=lambda path: str(path.relative_to(PACKAGE)))
-def test_httpx_is_imported_in_the_api_room_alone(path: Path) -> None:
-    if room_of(path) != "api":
+def test_httpx_is_imported_only_in_api(path: Path) -> None:
+    if package_of(path) != "api":
         assert not any(module.split(".")[0] in {"httpx", "httpx_retries", "httpcore"} for module, _ in imports(path))
 
 
-@pytest.mark.parametrize("name", ["models", "errors", "urls"])
-def test_what_every_room_may_use_of_the_api_is_a_leaf(name: str) -> None:
+@pytest.mark.parametrize("name", ["models", "errors"])
+def test_models_and_errors_of_the_api_import_only_leaves(name: str) -> None:
     ours = {module for module, _ in imports(PACKAGE / "api" / f"{name}.py") if module.startswith("kallyai_mcp")}
 
-    assert not ours
+    assert not {module for module in ours if module.split(".")[1] not in LEAVES}
 
 
-def test_no_file_is_so_long_that_it_must_be_two_rooms() -> None:
+def test_no_file_is_longer_than_400_lines() -> None:
     lengths = {str(path.relative_to(PACKAGE)): len(path.read_text(encoding="utf-8").splitlines()) for path in modules()}
 
     assert not {name: length for name, length in lengths.items() if length > 400}

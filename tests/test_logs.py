@@ -18,7 +18,8 @@ from mcp.server.mcpserver.exceptions import ToolError
 from mcp.types import CallToolResult
 from starlette.applications import Starlette
 
-from kallyai_mcp.logs import Correlation, LogFormat, configure, correlation_id, note_failure, redact
+from kallyai_mcp.common_types import LogFormat
+from kallyai_mcp.logs import Correlation, configure, correlation_id, note_failure, redact
 
 JWT = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJ1c2VyIn0.c2lnbmF0dXJlLW9mLXRoZS10b2tlbg"
 OPAQUE = "kat_5f0c-6b9e.d1c2~a3b4+c5d6-e7f8=="

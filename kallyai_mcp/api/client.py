@@ -11,7 +11,7 @@ from urllib.parse import quote
 
 import httpx
 
-from kallyai_mcp.api import urls
+from kallyai_mcp.api import sign_in_urls
 from kallyai_mcp.api.bearer import Bearer, TokenSource, same_origin
 from kallyai_mcp.api.error_responses import refusal
 from kallyai_mcp.api.errors import (
@@ -43,10 +43,10 @@ from kallyai_mcp.api.transport import (
     over_network,
     with_retries,
 )
-from kallyai_mcp.api.urls import check_api_url
 from kallyai_mcp.telemetry import api_request
+from kallyai_mcp.urls import check_base_url
 
-__all__ = ["KallyAI", "Timeouts", "TokenSource", "check_api_url"]
+__all__ = ["KallyAI", "Timeouts", "TokenSource"]
 
 MAX_REDIRECTS = 3
 
@@ -91,7 +91,7 @@ class KallyAI:
     ) -> None:
         if app is not None and transport is not None:
             raise ValueError("app and transport exclude each other")
-        self.base_url = base_url.rstrip("/") if app is not None else check_api_url(base_url)
+        self.base_url = base_url.rstrip("/") if app is not None else check_base_url(base_url)
         try:
             self._origin = httpx.URL(self.base_url)
         except httpx.InvalidURL:
@@ -238,8 +238,8 @@ class KallyAI:
         """Tokens for an identity token of Apple's ("Apple Sign-In")."""
         return await self._grant("/v1/auth/apple/token", json={"identity_token": identity_token})
 
-    cli_auth_url = staticmethod(urls.cli_auth_url)
-    authorize_url = staticmethod(urls.authorize_url)
+    cli_auth_url = staticmethod(sign_in_urls.cli_auth_url)
+    authorize_url = staticmethod(sign_in_urls.authorize_url)
 
     # The way there and back
 

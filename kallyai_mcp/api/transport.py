@@ -17,7 +17,7 @@ from httpx_retries import Retry, RetryTransport
 from kallyai_mcp.api.aiohttp_transport import Network, SocketOption
 from kallyai_mcp.api.error_responses import retry_after
 from kallyai_mcp.api.errors import KallyAIError, NotConnectedError, ResponseLostError
-from kallyai_mcp.api.urls import is_loopback
+from kallyai_mcp.urls import is_loopback
 
 logger = logging.getLogger(__name__)
 

@@ -11,10 +11,10 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import TypeVar
-from urllib.parse import urlsplit
 
 from kallyai_mcp.auth.errors import TokenStoreError
 from kallyai_mcp.auth.tokens import Tokens
+from kallyai_mcp.urls import origin_of
 
 _log = logging.getLogger(__name__)
 _T = TypeVar("_T")
@@ -23,17 +23,6 @@ _FOLDER = "sign-in"
 _POSIX = os.name == "posix"
 _TRIES = 20
 _PAUSE = 0.025
-
-
-def origin_of(api_url: str) -> str:
-    """The origin of `api_url`, as `scheme://host[:port]` in lower case and without a default port."""
-    parts = urlsplit(api_url)
-    host = parts.hostname or ""
-    if ":" in host:
-        host = f"[{host}]"
-    port = parts.port
-    default = {"https": 443, "http": 80}.get(parts.scheme)
-    return f"{parts.scheme}://{host}" + (f":{port}" if port not in (None, default) else "")
 
 
 class FileStore:

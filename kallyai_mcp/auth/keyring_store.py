@@ -7,8 +7,8 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from kallyai_mcp.auth.errors import TokenStoreError
-from kallyai_mcp.auth.file_store import origin_of
 from kallyai_mcp.auth.tokens import Tokens
+from kallyai_mcp.urls import origin_of
 
 if TYPE_CHECKING:
     from keyring.backend import KeyringBackend

@@ -5,10 +5,11 @@ from pathlib import Path
 from typing import Literal, Protocol
 
 from kallyai_mcp.auth.errors import TokenStoreError
-from kallyai_mcp.auth.file_store import FileStore, make_private, origin_of, write_private
+from kallyai_mcp.auth.file_store import FileStore, make_private, write_private
 from kallyai_mcp.auth.keyring_store import KeyringStore
 from kallyai_mcp.auth.tokens import Tokens
 from kallyai_mcp.auth.vendor_store import LIVE_ORIGIN, VendorStore, vendor_path
+from kallyai_mcp.urls import origin_of
 
 _log = logging.getLogger(__name__)
 

@@ -13,9 +13,7 @@ from zoneinfo import ZoneInfo
 
 from kallyai_mcp.api.errors import PolicyError
 from kallyai_mcp.api.models import Submission
-
-Confirm = Literal["auto", "always", "never"]
-"""When the user is asked before a call: when something is odd about it, always, never."""
+from kallyai_mcp.common_types import Confirm
 
 How = Literal["not_needed", "never_asks", "form", "confirmation"]
 """How consent was had: nothing was odd; the user is never asked; by a form; by a confirmation that the agent got."""

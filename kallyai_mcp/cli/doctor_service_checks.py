@@ -8,16 +8,17 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from http.client import HTTPException, HTTPResponse
 from typing import Any
+from urllib.parse import urlsplit
 
 import anyio
 
 from kallyai_mcp.api.errors import BotCheckError, KallyAIError, NotSignedInError, UnreadableResponseError
-from kallyai_mcp.api.urls import is_loopback
 from kallyai_mcp.cli.connection import Connection, local_timezone
 from kallyai_mcp.cli.doctor_checks import Finding
 from kallyai_mcp.settings import Settings
 from kallyai_mcp.tools.text.account import quota
 from kallyai_mcp.tools.text.plain import duration, one_line
+from kallyai_mcp.urls import is_loopback
 
 CLOCK_SECONDS = 60.0
 """How far this machine's clock may be from KallyAI's: a token is renewed as long before its end."""
@@ -120,7 +121,7 @@ def _look(settings: Settings) -> tuple[bool, float | None]:
         f"{settings.api_url}/v1/users/me/statistics",
         headers={"User-Agent": settings.user_agent, "Accept": "application/json"},
     )
-    direct = [urllib.request.ProxyHandler({})] if is_loopback(request.host.partition(":")[0]) else []
+    direct = [urllib.request.ProxyHandler({})] if is_loopback(urlsplit(settings.api_url).hostname) else []
     response: HTTPResponse | urllib.error.HTTPError
     before = time.time()
     try:

@@ -11,13 +11,13 @@ import click
 from mcp.server.auth.provider import AccessToken
 
 from kallyai_mcp.api.errors import ForbiddenError, KallyAIError
-from kallyai_mcp.api.urls import is_loopback
 from kallyai_mcp.auth.caller_tokens import CallerVerifier, SecretVerifier
 from kallyai_mcp.auth.session import StaticTokens
 from kallyai_mcp.cli.connection import Connection
 from kallyai_mcp.settings import Settings
 from kallyai_mcp.transports.bearer_throttle import VerificationUnavailableError, Verifier
 from kallyai_mcp.transports.rate_limit import RateLimiter
+from kallyai_mcp.urls import is_loopback
 
 if TYPE_CHECKING:
     from kallyai_mcp.auth.oauth_server.factory import OAuthServer

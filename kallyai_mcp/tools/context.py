@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Protocol
 
-from kallyai_mcp.calls.policy import Confirm
 from kallyai_mcp.calls.service import CallService
+from kallyai_mcp.common_types import Confirm
 from kallyai_mcp.tools.confirmations import Confirmations
 from kallyai_mcp.tools.usage_cache import UsageCache
 

@@ -14,9 +14,9 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from kallyai_mcp.common_types import RateLimit
 from kallyai_mcp.transports.bearer_throttle import (
     BearerThrottle,
-    RateLimit,
     TooManyAttemptsError,
     VerificationUnavailableError,
     Verifier,

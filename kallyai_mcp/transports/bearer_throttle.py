@@ -2,10 +2,11 @@
 
 import ipaddress
 from collections.abc import Awaitable, Callable
-from typing import Protocol
 
 import anyio
 from mcp.server.auth.provider import AccessToken
+
+from kallyai_mcp.common_types import RateLimit
 
 _AT_ONCE = 4
 """How many strangers of one address are checked at the same time; so many may exceed the allowance."""
@@ -37,18 +38,6 @@ class TooManyAttemptsError(Exception):
 
 Verifier = Callable[[str], Awaitable[AccessToken | None]]
 """Says whose a bearer is; None when it is not good. Raises `VerificationUnavailableError`."""
-
-
-class RateLimit(Protocol):
-    """How often one caller may do something."""
-
-    async def wait(self, caller: str) -> float:
-        """0 when `caller` may do it now (which counts), else the seconds until they may."""
-        ...
-
-    async def look(self, caller: str) -> float:
-        """The same, except that nothing is counted."""
-        ...
 
 
 class BearerThrottle:

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from kallyai_mcp.auth.errors import TokenStoreError
-from kallyai_mcp.auth.file_store import FileStore, origin_of
+from kallyai_mcp.auth.file_store import FileStore
 from tests.auth.kit import API, LIVE, files_in, tokens
 
 posix_only = pytest.mark.skipif(os.name != "posix", reason="Windows has no permission bits")
@@ -13,20 +13,6 @@ posix_only = pytest.mark.skipif(os.name != "posix", reason="Windows has no permi
 
 def mode_of(path: Path) -> int:
     return stat.S_IMODE(path.stat().st_mode)
-
-
-@pytest.mark.parametrize(
-    ("url", "origin"),
-    [
-        ("https://API.KallyAI.com", "https://api.kallyai.com"),
-        ("https://api.kallyai.com:443/", "https://api.kallyai.com"),
-        ("https://api.kallyai.com:8443/v", "https://api.kallyai.com:8443"),
-        ("http://127.0.0.1:80", "http://127.0.0.1"),
-        ("http://[::1]:8000", "http://[::1]:8000"),
-    ],
-)
-def test_an_origin_is_scheme_host_and_port(url: str, origin: str) -> None:
-    assert origin_of(url) == origin
 
 
 def test_each_api_has_a_sign_in_of_its_own(tmp_path: Path) -> None:

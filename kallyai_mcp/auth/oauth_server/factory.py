@@ -5,7 +5,7 @@ import math
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from mcp.server.auth.provider import AccessToken
@@ -21,10 +21,11 @@ from kallyai_mcp.auth.oauth_server.endpoints import RESOURCE_METADATA, Endpoints
 from kallyai_mcp.auth.oauth_server.flows import Flows
 from kallyai_mcp.auth.oauth_server.grants import Grants, Upstream
 from kallyai_mcp.auth.oauth_server.pages import Pages
-from kallyai_mcp.auth.oauth_server.redirects import is_loopback
 from kallyai_mcp.auth.oauth_server.revocation import MemoryRevocation, RedisRevocation, RevocationStore
 from kallyai_mcp.auth.oauth_server.scope_middleware import ScopeMiddleware
 from kallyai_mcp.auth.oauth_server.sealed_tokens import SealedTokens
+from kallyai_mcp.common_types import RateLimit
+from kallyai_mcp.urls import check_base_url, origin_of
 
 if TYPE_CHECKING:
     from kallyai_mcp.api.client import KallyAI
@@ -36,14 +37,6 @@ ENTRANCES = ("mcp", "sse")
 """The paths that tokens are for."""
 
 _Endpoint = Callable[[Request], Awaitable[Response]]
-
-
-class RateLimit(Protocol):
-    """How often one caller may come."""
-
-    async def wait(self, caller: str) -> float:
-        """0 when `caller` may come in now (which counts), else the seconds until they may."""
-        ...
 
 
 @dataclass(frozen=True)
@@ -80,20 +73,10 @@ def check_public_url(url: str) -> str:
     Raises:
         ValueError: It is neither https nor http on a loopback address, or has more than a host; one line says so.
     """
-    try:
-        parts = urlsplit(url)
-        host, port = parts.hostname, parts.port
-    except ValueError:
-        host = None
-    if not host or parts.scheme not in ("https", "http") or parts.path.strip("/") or "@" in parts.netloc:
+    issuer = check_base_url(url, "https://phone.example.com")
+    if issuer != origin_of(issuer):
         raise ValueError("it must be https and a host, without a path, such as https://phone.example.com")
-    if "?" in url or "#" in url:
-        raise ValueError("a query or a fragment has no place in it; it should look like https://phone.example.com")
-    if parts.scheme == "http" and not is_loopback(host):
-        raise ValueError("http would send the sign-in in the clear; use https (http only for this machine)")
-    name = f"[{host}]" if ":" in host else host
-    default = {"https": 443, "http": 80}[parts.scheme]
-    return f"{parts.scheme}://{name}" if port in (None, default) else f"{parts.scheme}://{name}:{port}"
+    return issuer
 
 
 def build(

@@ -1,10 +1,11 @@
 """Redirect addresses: which may be registered, which match, and how they are shown (RFC 8252, section 7)."""
 
-import ipaddress
 import re
 from dataclasses import dataclass
 from typing import Literal
 from urllib.parse import SplitResult, urlencode, urlsplit
+
+from kallyai_mcp.urls import is_loopback
 
 LONGEST = 512
 """Characters of one address."""
@@ -104,16 +105,6 @@ def answered(uri: str, **parameters: str | None) -> str:
     """`uri`, unchanged, with the parameters of an answer added to its query (RFC 6749, section 4.1.2)."""
     given = urlencode({name: value for name, value in parameters.items() if value is not None})
     return f"{uri}{'&' if '?' in uri else '?'}{given}"
-
-
-def is_loopback(host: str | None) -> bool:
-    """Whether `host` (a name or an IP address, without port) can only be the machine that asks."""
-    if host == "localhost":
-        return True
-    try:
-        return host is not None and ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def _without_port(parts: SplitResult) -> tuple[str | None, str, str]:

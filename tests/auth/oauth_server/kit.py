@@ -19,9 +19,10 @@ from mcp.server.auth.provider import AccessToken
 from kallyai_mcp.api.errors import KallyAIError
 from kallyai_mcp.api.safe_fetch import FetchError
 from kallyai_mcp.auth.oauth_server.clients import Fetch
-from kallyai_mcp.auth.oauth_server.factory import RateLimit, build
+from kallyai_mcp.auth.oauth_server.factory import build
 from kallyai_mcp.auth.oauth_server.sealed_tokens import keys_from
 from kallyai_mcp.cli.connection import Connection, open_app_context
+from kallyai_mcp.common_types import RateLimit
 from kallyai_mcp.server import build_server
 from kallyai_mcp.tools.context import AppContext
 from kallyai_mcp.transports.access import AccessPolicy

@@ -1,0 +1,74 @@
+"""URLs: whether a host is this machine, a URL's origin, and whether secrets may be sent to it.
+
+Every package may import this module, so it imports none of them.
+"""
+
+import ipaddress
+from urllib.parse import SplitResult, urlsplit
+
+_DEFAULT_PORTS = {"https": 443, "http": 80}
+
+
+def is_loopback(host: str | None) -> bool:
+    """Whether `host` is `localhost` or a loopback address, also one of IPv4 that is mapped into IPv6.
+
+    Args:
+        host: A name or an IP address; without port, and without brackets around an IPv6 address. None: no host.
+    """
+    if host is None:
+        return False
+    if host.lower() == "localhost":
+        return True
+    try:
+        address = ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    # Before Python 3.13, is_loopback is False for ::ffff:127.0.0.1.
+    return (getattr(address, "ipv4_mapped", None) or address).is_loopback
+
+
+def origin_of(url: str) -> str:
+    """The origin of an http or https URL: `scheme://host[:port]`, in lower case and without a default port.
+
+    Raises:
+        ValueError: The URL's port or IPv6 address is not valid.
+    """
+    return _origin(urlsplit(url))
+
+
+def check_base_url(url: str, example: str = "https://api.kallyai.com") -> str:
+    """Checks that secrets may be sent to `url`.
+
+    Args:
+        url: The base URL of a service; it may have a path.
+        example: A good URL, for the error messages.
+
+    Returns:
+        The URL with its origin as `origin_of` writes it, and without slashes at the end.
+
+    Raises:
+        ValueError: It is neither https nor on a loopback address, or it has a user name, a query, or a fragment. The
+            message is one line and does not repeat the URL, which may hold a password.
+    """
+    if any(not char.isprintable() or char in " \\" for char in url):
+        raise ValueError("white space, control characters and backslashes have no place in it")
+    try:
+        parts = urlsplit(url)
+        origin = _origin(parts)
+    except ValueError:
+        raise ValueError(f"not a URL; it should look like {example}") from None
+    if parts.scheme not in _DEFAULT_PORTS or not parts.hostname:
+        raise ValueError(f"not a web address; it should look like {example}")
+    if "@" in parts.netloc or "?" in url or "#" in url:
+        raise ValueError(f"a user name, a query or a fragment has no place in it; it should look like {example}")
+    if parts.scheme == "http" and not is_loopback(parts.hostname):
+        raise ValueError("http would send the sign-in in the clear; use https (http only for this machine)")
+    return f"{origin}{parts.path}".rstrip("/")
+
+
+def _origin(parts: SplitResult) -> str:
+    host = parts.hostname or ""
+    if ":" in host:
+        host = f"[{host}]"
+    port = "" if parts.port in (None, _DEFAULT_PORTS.get(parts.scheme)) else f":{parts.port}"
+    return f"{parts.scheme}://{host}{port}"
