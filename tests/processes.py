@@ -1,6 +1,7 @@
 """`kallyai-mcp` as a process of its own, with every wait bounded."""
 
 import os
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -11,6 +12,13 @@ LIMIT = 30
 """Seconds until a process that should have ended counts as hung."""
 
 COMMAND = [sys.executable, "-m", "kallyai_mcp"]
+
+
+def free_port() -> int:
+    """A port of 127.0.0.1 that no process listens on at the moment."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port: int = listener.getsockname()[1]
+    return port
 
 
 def environment(home: Path, **settings: str) -> dict[str, str]:

@@ -1,7 +1,6 @@
 """A real `redis-server`, Debian's or anybody's, as a process of its own."""
 
 import shutil
-import socket
 import subprocess
 import threading
 from collections.abc import Iterator
@@ -9,15 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.processes import free_port
+
 LIMIT = 20
 """Seconds until a server that should have started or ended counts as hung."""
-
-
-def free_port() -> int:
-    """A port of 127.0.0.1 that nobody listens on just now."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port: int = listener.getsockname()[1]
-    return port
 
 
 class RedisServer:

@@ -2,7 +2,8 @@ import pytest
 from mcp.server.request_state import InvalidRequestState
 
 from kallyai_mcp.cli.shared_keys import Keys, KeysUnavailableError, request_state_security
-from tests.redis_server import RedisServer, free_port, own_redis, redis_server
+from tests.processes import free_port
+from tests.redis_server import RedisServer, own_redis, redis_server
 
 __all__ = ["own_redis", "redis_server"]
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import anyio
 
-from tests.redis_server import free_port
+from tests.processes import free_port
 from tests.transports.certificates import Certificate
 from tests.transports.kit import LIMIT
 

@@ -12,7 +12,8 @@ import anyio.abc
 import httpx2
 
 from tests.agent import Agent, Answer
-from tests.redis_server import RedisServer, free_port
+from tests.processes import free_port
+from tests.redis_server import RedisServer
 from tests.transports.certificates import Certificate
 from tests.transports.kit import CALL, LIMIT, knock, serving, visiting, world_in
 

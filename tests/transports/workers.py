@@ -23,8 +23,7 @@ from kallyai_mcp.calls.ledger.base import Ledger
 from kallyai_mcp.calls.records import AccountKey
 from kallyai_mcp.cli.connection import Connection
 from kallyai_mcp.settings import Settings
-from tests.processes import environment
-from tests.redis_server import free_port
+from tests.processes import environment, free_port
 from tests.transports.kit import ACCEPT, CALL, LIMIT, initialize
 
 COMMAND = (

@@ -29,7 +29,7 @@ from kallyai_mcp.transports.access import AccessPolicy
 from kallyai_mcp.transports.asgi_app import http_app
 from kallyai_mcp.transports.bearer_throttle import VerificationUnavailableError
 from kallyai_mcp.transports.uvicorn_server import serve_app
-from tests.redis_server import free_port
+from tests.processes import free_port
 from tests.transports.kit import LIMIT, World
 
 OLD_KEY = hashlib.sha256(b"old").hexdigest()

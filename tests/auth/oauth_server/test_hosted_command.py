@@ -9,8 +9,7 @@ from mcp.client.sse import sse_client
 
 from tests.agent import Agent
 from tests.auth.oauth_server.kit import KEY, Deployment, Person, signed_in
-from tests.processes import run, started
-from tests.redis_server import free_port
+from tests.processes import free_port, run, started
 from tests.transports.kit import LIMIT, World
 
 SETTINGS = {"CLIENT_ID": "sandbox-client", "CLIENT_SECRET": "sandbox-secret", "SECRET_KEYS": KEY}

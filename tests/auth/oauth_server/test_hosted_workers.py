@@ -8,7 +8,8 @@ from kallyai_mcp.auth.oauth_server.factory import check_public_url
 from kallyai_mcp.auth.oauth_server.sealed_tokens import SealedTokens, keys_from
 from kallyai_mcp.transports.rate_limit import RateLimiter
 from tests.auth.oauth_server.kit import KEY, OLD_KEY, Ask, Person, deployed, signed_in
-from tests.redis_server import RedisServer, free_port
+from tests.processes import free_port
+from tests.redis_server import RedisServer
 from tests.transports.kit import World
 
 

@@ -1,0 +1,341 @@
+"""A real PostgreSQL server as a process of its own, and the fixtures that give a test one.
+
+`postgres` is one server for the whole test run, shared by the workers of pytest-xdist; `database_url` is a fresh
+database on it. `own_postgres` is a server for one test, which may kill, pause, and restart it.
+"""
+
+import contextlib
+import os
+import shutil
+import signal
+import subprocess
+import tempfile
+import threading
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Self
+
+import pytest
+from filelock import FileLock
+
+from tests.processes import free_port
+
+LIMIT = 30
+"""Seconds until a server that should have started or ended counts as hung."""
+
+NO_SERVER = "there is no PostgreSQL server on this machine (Debian: apt-get install postgresql)"
+
+_USER = "kallyai"
+_FIRST_DATABASE = "postgres"
+
+
+class PostgresDatabases:
+    """A running server's databases.
+
+    Args:
+        port: The port of 127.0.0.1 that the server listens on.
+    """
+
+    def __init__(self, port: int) -> None:
+        self.port = port
+
+    def url(self, database: str = _FIRST_DATABASE) -> str:
+        """The URL of a database; without a name, of the one that every server has."""
+        return f"postgresql://{_USER}@127.0.0.1:{self.port}/{database}"
+
+    def create_database(self) -> str:
+        """Create an empty database; returns its URL."""
+        name = f"test_{uuid.uuid4().hex}"
+        self.execute(f"CREATE DATABASE {name}")
+        return self.url(name)
+
+    def drop_database(self, url: str) -> None:
+        """Drop the database at `url`, whoever is still connected to it."""
+        self.execute(f"DROP DATABASE {url.rpartition('/')[2]} WITH (FORCE)")
+
+    def execute(self, statement: str, url: str | None = None) -> str:
+        """Run one SQL statement; returns its rows, one a line, columns separated by `|`."""
+        command = [str(_programs() / "psql"), "-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-c", statement]
+        done: subprocess.CompletedProcess[str] = subprocess.run(
+            [*command, url or self.url()],
+            capture_output=True,
+            text=True,
+            timeout=LIMIT,
+            env=_environment(),
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stdout.strip()
+
+
+class PostgresServer(PostgresDatabases):
+    """A server on a free port of 127.0.0.1, in a temporary folder of its own; after a restart it has the same port.
+
+    It keeps the durability that the ledger demands: `fsync` and `synchronous_commit` are on. PostgreSQL refuses to run
+    as root, so root runs it as the user `postgres` or `nobody`. `close` ends it and deletes its folder.
+
+    Args:
+        settings: More of `postgresql.conf`, such as `{"fsync": "off"}`; they override those above.
+        certificate: A certificate and its private key (PEM). With them the server takes only connections over TLS.
+        ends_with_this_thread: Let the kernel end the server when the thread that starts it ends, even by SIGKILL
+            (where there is util-linux's `setpriv`).
+    """
+
+    def __init__(
+        self,
+        *,
+        settings: dict[str, str] | None = None,
+        certificate: tuple[Path, Path] | None = None,
+        ends_with_this_thread: bool = False,
+    ) -> None:
+        super().__init__(free_port())
+        self._programs = _programs()
+        self._user, self._group = _unprivileged_user()
+        self._prefix = ["setpriv", "--pdeathsig", "INT"] if ends_with_this_thread and shutil.which("setpriv") else []
+        # Not pytest's own temporary folder: only its owner may enter that.
+        self._folder = Path(tempfile.mkdtemp(prefix="kallyai-postgres-"))
+        self._data = self._folder / "data"
+        self._process: subprocess.Popen[str] | None = None
+        self._reader: threading.Thread | None = None
+        self._settings = {
+            "listen_addresses": "127.0.0.1",
+            "unix_socket_directories": "",
+            "fsync": "on",
+            "synchronous_commit": "on",
+            "max_connections": "200",
+        } | (settings or {})
+        self.log: list[str] = []
+        try:
+            self._initialize(certificate)
+        except BaseException:
+            self.close()
+            raise
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def start(self) -> None:
+        """Start it and wait until it takes connections."""
+        first = not self.log
+        for _ in range(5):
+            if self._started():
+                return
+            if first:  # another process may have taken the port meanwhile
+                self.port = free_port()
+        raise AssertionError("PostgreSQL does not start:\n" + "\n".join(self.log[-20:]))
+
+    def stop(self) -> None:
+        """Stop it in order; connections are closed."""
+        self._end([], signal.SIGINT)
+
+    def kill(self) -> None:
+        """Kill all its processes at once, as a loss of power does."""
+        if self._process is not None:
+            self._end(self._freeze(), signal.SIGKILL)
+
+    def pause(self) -> None:
+        """Suspend all its processes: connections stay open, and nothing is answered."""
+        self._freeze()
+
+    def resume(self) -> None:
+        """Let all its processes go on after `pause`."""
+        assert self._process is not None
+        _signal([*self._children(), self._process.pid], signal.SIGCONT)
+
+    def close(self) -> None:
+        """End it, if it runs, and delete its folder."""
+        self.kill()
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+    def _initialize(self, certificate: tuple[Path, Path] | None) -> None:
+        self._give(self._folder)
+        command = [str(self._programs / "initdb"), "-D", str(self._data), "-U", _USER, "--auth=trust", "--no-sync"]
+        done = subprocess.run(
+            [*command, "--encoding=UTF8", "--locale=C"],
+            capture_output=True,
+            text=True,
+            timeout=LIMIT,
+            cwd=self._folder,
+            env=_environment(),
+            check=False,
+            user=self._user,
+            group=self._group,
+        )
+        assert done.returncode == 0, done.stderr
+        if certificate is not None:
+            for source, name in zip(certificate, ("server.crt", "server.key"), strict=True):
+                target = self._data / name
+                shutil.copyfile(source, target)
+                target.chmod(0o600)
+                self._give(target)
+            (self._data / "pg_hba.conf").write_text("hostssl all all 127.0.0.1/32 trust\n")
+            self._settings["ssl"] = "on"
+
+    def _give(self, path: Path) -> None:
+        """Make the server's user the owner of `path`."""
+        if self._user is not None and self._group is not None:
+            shutil.chown(path, self._user, self._group)
+
+    def _started(self) -> bool:
+        settings = [f"--{name}={value}" for name, value in (self._settings | {"port": str(self.port)}).items()]
+        process = subprocess.Popen(
+            [*self._prefix, self._programs / "postgres", "-D", self._data, *settings],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+            cwd=self._folder,
+            env=_environment(),
+            start_new_session=True,  # Ctrl-C is for the tests; they end it
+            user=self._user,
+            group=self._group,
+        )
+        is_ready, is_decided = threading.Event(), threading.Event()
+
+        def read_log() -> None:
+            assert process.stderr is not None
+            with process.stderr:
+                for line in process.stderr:
+                    self.log.append(line.rstrip())
+                    if "ready to accept connections" in line:
+                        is_ready.set()
+                        is_decided.set()
+            is_decided.set()
+
+        self._process, self._reader = process, threading.Thread(target=read_log, daemon=True)
+        self._reader.start()
+        is_decided.wait(LIMIT)
+        if not is_ready.is_set():
+            self.kill()
+        return is_ready.is_set()
+
+    def _freeze(self) -> list[int]:
+        """Suspend all its processes; returns the ids of the children."""
+        assert self._process is not None
+        # The parent first: from then on there are no new children.
+        _signal([self._process.pid], signal.SIGSTOP)
+        children = self._children()
+        _signal(children, signal.SIGSTOP)
+        return children
+
+    def _children(self) -> list[int]:
+        assert self._process is not None
+        command = [shutil.which("ps") or "/bin/ps", "-A", "-o", "pid=,ppid="]
+        listed = subprocess.run(command, capture_output=True, text=True, check=True)
+        rows = (line.split() for line in listed.stdout.splitlines())
+        return [int(pid) for pid, parent in rows if int(parent) == self._process.pid]
+
+    def _end(self, children: list[int], number: signal.Signals) -> None:
+        if self._process is None:
+            return
+        _signal([self._process.pid, *children], number)
+        self._process.wait(LIMIT)
+        if self._reader is not None:
+            self._reader.join(LIMIT)  # until the last child has closed the log
+        self._process = self._reader = None
+
+
+@pytest.fixture(scope="session")
+def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PostgresDatabases]:
+    """The one server of this test run; the test is skipped on a machine without PostgreSQL."""
+    _skip_without_server()
+    folder = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        folder = folder.parent  # the run's own, which all its workers share (pytest-xdist, "How-tos")
+    with _shared_server(folder) as server:
+        yield server
+
+
+@pytest.fixture
+def database_url(postgres: PostgresDatabases) -> Iterator[str]:
+    """The URL of a fresh database on the run's server."""
+    url = postgres.create_database()
+    yield url
+    postgres.drop_database(url)
+
+
+@pytest.fixture
+def own_postgres() -> Iterator[PostgresServer]:
+    """A running server for one test, to be killed, paused, and started again."""
+    _skip_without_server()
+    with PostgresServer() as server:
+        yield server
+
+
+def has_server() -> bool:
+    """Whether this machine has the programs of a PostgreSQL server."""
+    try:
+        _programs()
+    except FileNotFoundError:
+        return False
+    return True
+
+
+def _skip_without_server() -> None:
+    if not has_server():
+        pytest.skip(NO_SERVER)
+
+
+@contextlib.contextmanager
+def _shared_server(folder: Path) -> Iterator[PostgresDatabases]:
+    """The server of all processes that use this folder: the first one starts it and ends it when all are done."""
+    import fcntl
+
+    address, own = folder / "postgres.port", None
+    with (folder / "postgres.users").open("w") as users:
+        fcntl.flock(users, fcntl.LOCK_SH)  # while it is held, the server runs
+        try:
+            with FileLock(folder / "postgres.lock"):
+                if not address.exists():
+                    own = PostgresServer(ends_with_this_thread=True)
+                    own.start()
+                    address.write_text(str(own.port))
+            yield PostgresDatabases(int(address.read_text()))
+        finally:
+            if own is not None:
+                fcntl.flock(users, fcntl.LOCK_EX)
+                address.unlink(missing_ok=True)
+                own.close()
+
+
+def _programs() -> Path:
+    """The folder with the server's programs, which Debian keeps out of `PATH`.
+
+    Raises:
+        FileNotFoundError: There is none.
+    """
+    found = [Path(path).resolve().parent] if (path := shutil.which("initdb")) else []
+    found += sorted(Path("/usr/lib/postgresql").glob("*/bin"), key=lambda folder: folder.parent.name, reverse=True)
+    for folder in found:
+        if all((folder / name).exists() for name in ("initdb", "postgres", "psql")):
+            return folder
+    raise FileNotFoundError(NO_SERVER)
+
+
+def _unprivileged_user() -> tuple[int | None, int | None]:
+    """The ids of the user and the group that the server runs as; None unless this process is root."""
+    if os.geteuid() != 0:
+        return None, None
+    import pwd
+
+    for name in ("postgres", "nobody"):
+        with contextlib.suppress(KeyError):
+            user = pwd.getpwnam(name)
+            return user.pw_uid, user.pw_gid
+    raise AssertionError("root can't run PostgreSQL, and this machine has neither `postgres` nor `nobody`")
+
+
+def _environment() -> dict[str, str]:
+    """This process's environment without a developer's own settings of PostgreSQL, and with messages in English."""
+    return {name: value for name, value in os.environ.items() if not name.startswith("PG")} | {"LC_ALL": "C"}
+
+
+def _signal(processes: list[int], number: signal.Signals) -> None:
+    for process in processes:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(process, number)
