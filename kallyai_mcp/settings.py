@@ -1,4 +1,4 @@
-"""Every knob, read once: the environment with the prefix `KALLYAI_`, turned into one frozen object."""
+"""Every setting: environment variables with the prefix `KALLYAI_`, read once into one frozen object."""
 
 import os
 import re
@@ -18,7 +18,7 @@ Auth = Literal["none", "secret", "caller", "oauth"]
 
 LIVE_API_URL = "https://api.kallyai.com"
 WAIT_LIMIT = 1800
-"""The longest that a tool call may be told to wait, in seconds: as long as the API client waits for a phone call."""
+"""The most seconds that a tool may be told to wait: as long as the API client waits for a phone call."""
 
 _PREFIX = "KALLYAI_"
 _AUTO: Confirm = "auto"
@@ -29,47 +29,50 @@ _Choice = TypeVar("_Choice", bound=str)
 
 
 class SettingsError(ValueError):
-    """A setting has a value that can't be used; the message is one line that names it and says what it takes."""
+    """The value of a setting is not valid. The message is one line that names the setting and says what it takes."""
 
 
 @dataclass(frozen=True, repr=False)
 class Settings:
-    """What the environment says, checked.
+    """The settings, checked.
+
+    Each attribute is read from the environment variable of its name with the prefix `KALLYAI_` (`home_override` from
+    `KALLYAI_HOME`).
 
     Attributes:
-        api_url: `API_URL`: where KallyAI answers; https, or http on a loopback address.
-        access_token: `ACCESS_TOKEN`: a KallyAI access token that is used as it is and never stored.
-        home_override: `HOME`: the folder for tokens and state; None for the platform's own.
-        token_store: `TOKEN_STORE`: where a sign-in is kept.
-        wait_seconds: `WAIT_SECONDS`: how long a tool waits for a phone call to end, in seconds.
-        same_call_seconds: `SAME_CALL_SECONDS`: for how long a call that succeeded is not placed again when it is asked
-            for again.
-        settle_seconds: `SETTLE_SECONDS`: for how long a call whose answer was lost is looked for.
-        keep_days: `KEEP_DAYS`: after how many days the ledger forgets a call.
-        confirm: `CONFIRM`: when the user is asked before a call: when something is odd about it, always, never. None
-            for auto, or, on the embedded sandbox, never.
-        calls_per_hour: `CALLS_PER_HOUR`: how many calls one account may place in any hour; None for any number.
-        calls_per_day: `CALLS_PER_DAY`: the same in any 24 hours.
-        calls_per_number: `CALLS_PER_NUMBER`: the same to one number in any 24 hours.
-        allow_numbers: `ALLOW_NUMBERS`: the numbers or prefixes that alone may be rung; empty for all.
-        deny_numbers: `DENY_NUMBERS`: those that may not.
-        stop_calls: `STOP_CALLS`: nobody is rung.
-        sandbox: `SANDBOX`: serve on the embedded sandbox.
-        auth: `AUTH`: who may come in over HTTP: anybody on this machine, whoever has the secret, or whoever brings a
-            KallyAI access token, or whoever signs in here with their own account.
-        client_id: `CLIENT_ID`: our OAuth client at KallyAI, for the hosted sign-in.
-        client_secret: `CLIENT_SECRET`: its secret.
-        secret_keys: `SECRET_KEYS`: what the hosted sign-in seals with: keys of at least 32 bytes in hexadecimal, with
-            commas between them; the first seals, all open.
-        mcp_token: `MCP_TOKEN`: the bearer that a client needs over HTTP.
-        allowed_hosts: `ALLOWED_HOSTS`: names that the HTTP server may be called by, with `:*` for any port.
-        allowed_origins: `ALLOWED_ORIGINS`: web pages that may use the HTTP server, with `:*` for any port.
-        public_url: `PUBLIC_URL`: where clients find the HTTP server.
-        rate_limit: `RATE_LIMIT`: how often one account may ask over HTTP, such as 300/minute.
-        redis_url: `REDIS_URL`: the Redis that several workers or machines share.
-        user_agent: `USER_AGENT`: what the API is told of us.
-        log_level: `LOG_LEVEL`: for the log on stderr.
-        log_format: `LOG_FORMAT`: of the log on stderr.
+        api_url: The base URL of the API: https, or http on a loopback address.
+        access_token: A KallyAI access token to use as it is; it is never stored.
+        home_override: The folder for tokens and state; None for the platform's own.
+        token_store: Where a sign-in is kept.
+        wait_seconds: How long a tool waits for a phone call to end, in seconds.
+        same_call_seconds: How long a duplicate of a successful call is answered with that call, in seconds.
+        settle_seconds: How long to look for a call after its answer was lost, in seconds.
+        keep_days: How long the ledger keeps a call, in days.
+        confirm: When to ask the user before a call. None means `auto`, but `never` on the embedded sandbox.
+        calls_per_hour: The most calls that one account may place within an hour; None for no limit.
+        calls_per_day: The same within 24 hours.
+        calls_per_number: The same to one number within 24 hours.
+        allow_numbers: The numbers and prefixes (E.164) that may be called; empty for all.
+        deny_numbers: The numbers and prefixes that may not be called.
+        stop_calls: Place no calls.
+        sandbox: Serve on the embedded sandbox.
+        auth: Who may use the HTTP server: `none` for any client on this machine, `secret` for clients with
+            `mcp_token`, `caller` for clients with a KallyAI access token, `oauth` for users who sign in here.
+        client_id: Our OAuth client at KallyAI, for `oauth`.
+        client_secret: The secret of that client.
+        secret_keys: Keys that encrypt tokens and requests which clients hold for us: at least 32 bytes each, in
+            hexadecimal, separated by commas. The first one encrypts, all of them decrypt.
+        mcp_token: The bearer token for `secret`.
+        allowed_hosts: `Host` headers that the HTTP server accepts, with `:*` for any port.
+        allowed_origins: `Origin` headers (web pages) that the HTTP server accepts, with `:*` for any port.
+        public_url: The URL of the HTTP server for clients.
+        rate_limit: How many requests one account may make over HTTP, such as 300/minute.
+        redis_url: The Redis that several workers or machines share.
+        database_url: The PostgreSQL database that several workers or machines share; None for an SQLite file in
+            `home`.
+        user_agent: The User-Agent header of requests to the API.
+        log_level: The level of the log on stderr.
+        log_format: The format of the log on stderr.
     """
 
     api_url: str = LIVE_API_URL
@@ -98,18 +101,19 @@ class Settings:
     public_url: str | None = None
     rate_limit: str = "300/minute"
     redis_url: str | None = None
+    database_url: str | None = None
     user_agent: str = f"kallyai-mcp/{__version__}"
     log_level: LogLevel = "WARNING"
     log_format: LogFormat = "text"
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str] | None = None) -> "Settings":
-        """Read the settings from `environ` (default: the process's own environment).
+        """Reads the settings from `environ` (default: the environment of this process).
 
-        A variable that is set but empty counts as not set.
+        An empty variable counts as not set.
 
         Raises:
-            SettingsError: A value can't be used; one line says which and what it takes.
+            SettingsError: A value is not valid.
         """
         source = os.environ if environ is None else environ
         given = {key: value.strip() for key in source if key.startswith(_PREFIX) and _is_set(value := source[key])}
@@ -165,6 +169,7 @@ class Settings:
             public_url=public_url.rstrip("/") if public_url else None,
             rate_limit=_rate(text("RATE_LIMIT"), cls.rate_limit),
             redis_url=text("REDIS_URL"),
+            database_url=_database_url(text("DATABASE_URL")),
             user_agent=user_agent,
             log_level=_choice("LOG_LEVEL", _upper(text("LOG_LEVEL")), LogLevel, cls.log_level),
             log_format=_choice("LOG_FORMAT", text("LOG_FORMAT"), LogFormat, cls.log_format),
@@ -172,27 +177,37 @@ class Settings:
 
     @cached_property
     def home(self) -> Path:
-        """The folder for tokens and state: `KALLYAI_HOME`, else the platform's own data folder."""
+        """The folder for tokens and state: `KALLYAI_HOME`, else the platform's data folder for this program."""
         if self.home_override is not None:
             return self.home_override
-        from platformdirs import user_data_path  # late: `tools/list` needs no folder
+        from platformdirs import user_data_path  # imported late: `tools/list` needs no folder
 
         return user_data_path("kallyai-mcp", appauthor=False)
 
     def __repr__(self) -> str:
-        """The settings without the token."""
+        """The settings without anything that could be a secret."""
         token = "set" if self.access_token else "not set"
         return f"Settings(api_url={self.api_url!r}, sandbox={self.sandbox}, access_token={token})"
 
 
 def _is_set(value: str) -> bool:
-    """Whether somebody chose a value: some clients hand on the placeholder of an option that nobody filled in."""
+    """Whether a variable has a value; some clients pass the placeholder of an option that the user left empty."""
     return bool(value.strip()) and not value.strip().startswith("${user_config.")
 
 
 def _token(name: str, value: str | None) -> str | None:
     if value is not None and (not value.isascii() or not value.isprintable() or " " in value):
         raise SettingsError(f"{_PREFIX}{name}: not a token: it has spaces or characters beyond ASCII")
+    return value
+
+
+def _database_url(value: str | None) -> str | None:
+    if value is not None and not re.match("(?i:postgres(?:ql)?)://", value):
+        # Not repeated: it may hold a password.
+        raise SettingsError(
+            f"{_PREFIX}DATABASE_URL: not the URL of a PostgreSQL database; "
+            "it should look like postgresql://user:password@host/database"
+        )
     return value
 
 

@@ -27,8 +27,8 @@ from kallyai_mcp.tools.text.plain import duration, one_line
 
 Verdict = Literal["ok", "bad", "skipped"]
 
-SECRETS = {"access_token", "client_secret", "secret_keys", "mcp_token", "redis_url"}
-"""Settings of which only is told that they are set; the address of a Redis may have a password in it."""
+SECRETS = {"access_token", "client_secret", "secret_keys", "mcp_token", "redis_url", "database_url"}
+"""Settings that are only shown as set or not set; the URL of a database may hold a password."""
 
 STUCK_SECONDS = 900.0
 """How long a call may be under way before it counts as stuck: much longer than the API lets one take."""

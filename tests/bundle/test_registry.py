@@ -34,6 +34,7 @@ NOT_FOR_UVX = {
     "public_url",
     "rate_limit",
     "redis_url",
+    "database_url",
 }
 
 

@@ -168,6 +168,7 @@ def test_listing_the_tools_imports_nothing_that_it_does_not_need(tmp_path: Path)
         ("LOG_LEVEL", "loud", "KALLYAI_LOG_LEVEL: 'LOUD' is not one of DEBUG, INFO, WARNING, ERROR"),
         ("ACCESS_TOKEN", "two words", "KALLYAI_ACCESS_TOKEN: not a token"),
         ("USER_AGENT", "teléfono", "KALLYAI_USER_AGENT: only printable ASCII"),
+        ("DATABASE_URL", "mysql://me:hush@db/kallyai", "KALLYAI_DATABASE_URL: not the URL of a PostgreSQL database"),
     ],
 )
 def test_a_bad_setting_is_one_clear_line_and_exit_code_2(tmp_path: Path, setting: str, value: str, words: str) -> None:
@@ -179,9 +180,11 @@ def test_a_bad_setting_is_one_clear_line_and_exit_code_2(tmp_path: Path, setting
     assert len(done.stderr.splitlines()) == 1
 
 
-def test_a_bad_token_is_not_repeated(tmp_path: Path) -> None:
-    done = run(tmp_path, ACCESS_TOKEN="very secret")
+@pytest.mark.parametrize(("setting", "value"), [("ACCESS_TOKEN", "very secret"), ("DATABASE_URL", "db://me:secret@db")])
+def test_a_bad_secret_is_not_repeated(tmp_path: Path, setting: str, value: str) -> None:
+    done = run(tmp_path, **{setting: value})
 
+    assert done.returncode == 2
     assert "secret" not in done.stderr
 
 
