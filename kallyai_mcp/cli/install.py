@@ -1,33 +1,33 @@
 """`kallyai-mcp install` and `uninstall`: this server's entry in a client's own configuration."""
 
+import json
 import os
 import re
 
 import click
 
-from kallyai_mcp.cli.clients import jsonc, toml
+from kallyai_mcp.cli.clients import toml
 from kallyai_mcp.cli.clients.command import server_command
-from kallyai_mcp.cli.clients.errors import ClientFileError
+from kallyai_mcp.cli.clients.errors import ClientFileError, HasCommentsError
 from kallyai_mcp.cli.clients.files import ClientFile
 from kallyai_mcp.cli.clients.known import CLIENTS, Client, Machine
 from kallyai_mcp.cli.console import say
 from kallyai_mcp.cli.sandbox import need_sandbox
 
-NAME = "kallyai"
-"""What the entry is called when the user calls it nothing else."""
-
 
 def install(key: str, *, name: str, sandbox: bool, only_print: bool) -> None:
-    """Write the entry into a client's file, or show it.
+    """Write the entry into a client's file, or print it.
+
+    The entry is printed to be pasted when the file has comments, which an edit would lose.
 
     Args:
         key: The client (`CLIENTS`).
         name: What the entry is called.
         sandbox: Have it serve on the embedded sandbox.
-        only_print: Write nothing; the entry goes to stdout as it would stand in the file, where it goes to stderr.
+        only_print: Write nothing: print the entry to stdout as it would stand in the file, and where to stderr.
 
     Raises:
-        click.ClickException: It can't be done; the message says why, and nothing was changed.
+        click.ClickException: Nothing was changed; the message says why.
     """
     _check(name)
     if sandbox:
@@ -35,11 +35,15 @@ def install(key: str, *, name: str, sandbox: bool, only_print: bool) -> None:
     client, file = _open(key)
     entry = client.entry(*server_command(sandbox=sandbox))
     if only_print:
-        say(_shown(client, name, entry).rstrip("\n"))
+        say(_document(client, name, entry))
         say(f"It goes into {file.path}; nothing was written.", err=True)
         return
     try:
         change = file.install(name, entry)
+    except HasCommentsError as error:
+        say(f'"{name}": {json.dumps(file.merged(name, entry), indent=2, ensure_ascii=False)}')
+        where = f'"{client.table}", in place of an entry "{name}" if there is one'
+        raise click.ClickException(f"{error} Paste the entry above into it yourself, under {where}.") from None
     except ClientFileError as error:
         raise click.ClickException(str(error)) from None
     if not change.changed:
@@ -52,19 +56,21 @@ def install(key: str, *, name: str, sandbox: bool, only_print: bool) -> None:
 
 
 def uninstall(key: str, *, name: str) -> None:
-    """Take the entry out of a client's file.
+    """Remove the entry from a client's file.
 
     Args:
         key: The client (`CLIENTS`).
         name: What the entry is called.
 
     Raises:
-        click.ClickException: It can't be done; the message says why, and nothing was changed.
+        click.ClickException: Nothing was changed; the message says why.
     """
     _check(name)
     client, file = _open(key)
     try:
         change = file.uninstall(name)
+    except HasCommentsError as error:
+        raise click.ClickException(f'{error} Remove the entry "{name}" under "{client.table}" yourself.') from None
     except ClientFileError as error:
         raise click.ClickException(str(error)) from None
     if not change.changed:
@@ -80,20 +86,22 @@ def _open(key: str) -> tuple[Client, ClientFile]:
 
 
 def _check(name: str) -> None:
-    # What every client takes as a name, Claude Code being the strictest.
+    # What every client accepts as a name; Claude Code is the strictest.
     if not re.fullmatch("[A-Za-z0-9_-]{1,64}", name):
         raise click.BadParameter(
             "only letters, digits, - and _ make a name that every client takes", param_hint="--name"
         )
 
 
-def _shown(client: Client, name: str, entry: dict[str, object]) -> str:
-    path = (client.table, name)
-    return toml.put("", path, entry) if client.format == "toml" else jsonc.put("", path, entry, comments=False)
+def _document(client: Client, name: str, entry: dict[str, object]) -> str:
+    """A file with nothing but the entry."""
+    if client.format == "toml":
+        return toml.put("", (client.table, name), entry).rstrip("\n")
+    return json.dumps({client.table: {name: entry}}, indent=2, ensure_ascii=False)
 
 
 def _name_settings(client: Client) -> None:
-    """Say which settings of this shell the client may not hand on; their values may be secret."""
+    """Print which settings of this shell the client may not pass on; not their values, which may be secret."""
     if names := sorted(name for name in os.environ if name.startswith("KALLYAI_") and os.environ[name].strip()):
         say(
             f"Note: {', '.join(names)} {'is' if len(names) == 1 else 'are'} set here. {client.title} may start the "

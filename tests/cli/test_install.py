@@ -1,4 +1,4 @@
-"""`install` and `uninstall`, on files as people have them."""
+"""`install` and `uninstall`, on files such as users have."""
 
 import json
 import os
@@ -14,7 +14,7 @@ import pytest
 from mcp import Client
 from mcp.client.stdio import StdioServerParameters
 
-from kallyai_mcp.cli.clients import jsonc
+from kallyai_mcp.cli.clients import json_text
 from kallyai_mcp.cli.clients.known import CLIENTS, Machine
 from kallyai_mcp.cli.main import CLIENT_KEYS
 from tests.cli.machine import at_home, do, file_of, given
@@ -45,7 +45,7 @@ def entry_in(client: str, name: str = "kallyai") -> Any:
     text = file_of(client).read_text(encoding="utf-8-sig")
     if client == "codex":
         return tomllib.loads(text)["mcp_servers"].get(name)
-    return jsonc.read(text, comments=True)[CLIENTS[client].table].get(name)
+    return json_text.read(text, comments=True)[CLIENTS[client].table].get(name)
 
 
 def test_the_command_line_names_every_client_that_is_known() -> None:
@@ -87,9 +87,6 @@ async def test_what_was_written_starts_a_server(home: Path) -> None:
 JSON_FILES = {
     "other servers": '{\n  "mcpServers": {\n    "other": {"command": "x"}\n  },\n  "theme": "dark"\n}\n',
     "no servers": '{\n    "theme": "dark"\n}',
-    "comments": '// mine\n{\n  /* all */ "mcpServers": {\n    "other": {} // this one\n    // end\n  } // no\n}\n',
-    "a comment alone": '{\n  "mcpServers": {\n    // none yet\n  }\n}\n',
-    "trailing commas": '{\n  "mcpServers": {\n    "other": {"command": "x",},\n  },\n}\n',
     "CRLF": '{\r\n  "mcpServers": {\r\n    "other": {"command": "x"}\r\n  }\r\n}\r\n',
     "a byte order mark": '\ufeff{\n  "mcpServers": {\n    "other": {}\n  }\n}\n',
     "tabs": '{\n\t"mcpServers": {\n\t\t"other": {\n\t\t\t"command": "x"\n\t\t}\n\t}\n}\n',
@@ -99,18 +96,18 @@ JSON_FILES = {
     "an open empty object": "{\n}\n",
     "duplicate names": '{\n  "a": 1,\n  "a": 2,\n  "mcpServers": {\n    "other": {}\n  }\n}\n',
     "a brace on the line of the last member": '{\n  "mcpServers": {\n    "other": {"command": "x"}}}',
-    "a URL with what looks like a comment": '{\n  "mcpServers": {\n    "o": {"url": "http://a//b/*c"}\n  }\n}\n',
+    "text that looks like comments": '{\n  "mcpServers": {\n    "o": {"url": "http://a//b/*c,}"}\n  }\n}\n',
 }
 
 
 @pytest.mark.parametrize("content", JSON_FILES.values(), ids=JSON_FILES)
 def test_everything_else_in_a_json_file_stays_byte_for_byte(content: str) -> None:
     file = given("cursor", content)
-    before = jsonc.read(content.removeprefix("\ufeff"), comments=True)
+    before = json.loads(content.removeprefix("\ufeff"))
 
     done("install", "cursor")
     written = file.read_bytes().decode()
-    after = jsonc.read(written.removeprefix("\ufeff"), comments=True)
+    after = json.loads(written.removeprefix("\ufeff"))
     (backup,) = backups(file)
     done("install", "cursor")
     again = file.read_bytes().decode()
@@ -130,43 +127,96 @@ def test_everything_else_in_a_json_file_stays_byte_for_byte(content: str) -> Non
         assert removed.replace(",", "").replace('"mcpServers": {}', "").split() == content.split()
 
 
+JSONC_FILES = {
+    "a comment": '// mine\n{\n  "mcpServers": {\n    "other": {} // this one\n  }\n}\n',
+    "a comment of many lines": '{\n  /* all\n   */ "mcpServers": {"other": {}}\n}\n',
+    "a comment alone": "// nothing yet\n",
+    "a trailing comma": '{\n  "mcpServers": {\n    "other": {"command": "x",},\n  },\n}\n',
+    "a trailing comma before a comment": '{\n  "mcpServers": {}, // none\n}\n',
+    "an entry of its own": '{\n  "mcpServers": {"kallyai": {"command": "old", "env": {"A": "b"}}} // mine\n}\n',
+}
+
+
+@pytest.mark.parametrize("content", JSONC_FILES.values(), ids=JSONC_FILES)
+def test_a_file_with_comments_is_left_alone_and_the_entry_to_paste_is_printed(content: str) -> None:
+    file = given("cursor", content)
+
+    result = do("install", "cursor")
+
+    name, _, entry = result.stdout.partition(": ")
+    pasted = json.loads(entry)
+    assert result.exit_code == 1
+    assert result.stderr.startswith(f"Error: {file} has comments or trailing commas")
+    assert 'Paste the entry above into it yourself, under "mcpServers"' in result.stderr
+    assert len(result.stderr.splitlines()) == 1
+    assert name == '"kallyai"'
+    assert Path(pasted["command"]).is_absolute()
+    assert pasted.get("env") == ({"A": "b"} if "env" in content else None)
+    assert file.read_text() == content
+    assert [each.name for each in file.parent.iterdir()] == [file.name]
+
+
+def test_removing_the_entry_from_a_file_with_comments_is_left_to_the_user() -> None:
+    file = given("cursor", JSONC_FILES["an entry of its own"])
+
+    result = do("uninstall", "cursor")
+
+    assert result.exit_code == 1
+    assert result.stderr.startswith(f"Error: {file} has comments or trailing commas")
+    assert result.stderr.endswith('Remove the entry "kallyai" under "mcpServers" yourself.\n')
+    assert file.read_text() == JSONC_FILES["an entry of its own"]
+    assert [each.name for each in file.parent.iterdir()] == [file.name]
+
+
+def test_a_file_with_comments_that_needs_no_change_is_no_error() -> None:
+    content = JSONC_FILES["a comment"]
+    file = given("cursor", content)
+    assert 'has no entry "kallyai"' in done("uninstall", "cursor")
+
+    entry = do("install", "cursor").stdout
+    pasted = content.replace('"other": {}', f'"other": {{}}, {entry}')
+    file.write_text(pasted)
+    assert "nothing was changed" in done("install", "cursor")
+    assert file.read_text() == pasted
+
+
 @pytest.mark.parametrize(
     ("before", "after"),
     [
-        ('{\n\t"a": 1 // one\n}\n', '{\n\t"a": 1, // one\n\t"s": {\n\t\t"k": {\n\t\t\t"c": "x"\n\t\t}\n\t}\n}\n'),
         ('{"a":1}', '{"a":1,"s":{"k":{"c":"x"}}}'),
         ('{"a": 1}', '{"a": 1, "s": {"k": {"c": "x"}}}'),
+        ('{\n\t"a": 1\n}\n', '{\n\t"a": 1,\n\t"s": {\n\t\t"k": {\n\t\t\t"c": "x"\n\t\t}\n\t}\n}\n'),
         ('{\r\n  "s": {}\r\n}', '{\r\n  "s": {\r\n    "k": {\r\n      "c": "x"\r\n    }\r\n  }\r\n}'),
-        ('{\n  "s": {\n    "o": 1,\n  },\n}', '{\n  "s": {\n    "o": 1,\n    "k": {\n      "c": "x"\n    },\n  },\n}'),
+        ('{\n  "s": {\n    "o": 1\n  }\n}', '{\n  "s": {\n    "o": 1,\n    "k": {\n      "c": "x"\n    }\n  }\n}'),
         (" \n", '{\n  "s": {\n    "k": {\n      "c": "x"\n    }\n  }\n}\n'),
-        ("// mine\n", '// mine\n{\n  "s": {\n    "k": {\n      "c": "x"\n    }\n  }\n}\n'),
+        ('{\n  "s": {"k": 1}\n}', '{\n  "s": {"k": {\n    "c": "x"\n  }}\n}'),
     ],
 )
-def test_what_is_added_looks_like_what_is_there(before: str, after: str) -> None:
-    assert jsonc.put(before, ("s", "k"), {"c": "x"}, comments=True) == after
+def test_an_added_entry_is_laid_out_like_the_rest(before: str, after: str) -> None:
+    assert json_text.put(before, ("s", "k"), {"c": "x"}) == after
 
 
 @pytest.mark.parametrize(
     ("before", "after"),
     [
         ('{"s": {"a": 1, "k": 2, "b": 3}}', '{"s": {"a": 1, "b": 3}}'),
-        ('{"s": {"k": 2, "b": 3}}', '{"s": { "b": 3}}'),
-        ('{"s": {\n  // mine\n  "k": 2, "b": 3}}', '{"s": {\n  // mine\n   "b": 3}}'),
-        ('{"s": {\n  "a": 1, // one\n  "k": 2 // two\n}}', '{"s": {\n  "a": 1 // one\n   // two\n}}'),
+        ('{"s": {"k": 2, "b": 3}}', '{"s": {"b": 3}}'),
+        ('{"s": {\n  "a": 1,\n  "k": 2\n}}', '{"s": {\n  "a": 1\n}}'),
+        ('{"s": {\n  "k": 2\n}}', '{"s": {}}'),
         ('{"s": {"k": 1, "k": 2}}', '{"s": {}}'),
         ('{"s": 1}', '{"s": 1}'),
         ("", ""),
     ],
 )
-def test_taking_out_leaves_comments_and_neighbours(before: str, after: str) -> None:
-    assert jsonc.drop(before, ("s", "k"), comments=True) == after
+def test_a_removed_entry_leaves_its_neighbors_as_they_are(before: str, after: str) -> None:
+    assert json_text.drop(before, ("s", "k")) == after
 
 
-def test_any_file_is_as_it_was_after_the_entry_came_and_went() -> None:
-    chance = random.Random(7)  # noqa: S311 - chance, not secrecy
+def test_any_json_file_is_as_it_was_after_the_entry_was_added_and_removed() -> None:
+    chance = random.Random(7)  # noqa: S311 - for variety, not for secrecy
 
     def gap() -> str:
-        return chance.choice(["", "", " ", "\n", "\n\t", "/* { */", " // }\n", "\r\n  "])
+        return chance.choice(["", "", " ", "\n", "\n\t", "\r\n  "])
 
     def value(depth: int) -> str:
         kind = chance.randrange(6 if depth else 4)
@@ -176,17 +226,16 @@ def test_any_file_is_as_it_was_after_the_entry_came_and_went() -> None:
             (f'"{chance.randrange(99)}"{gap()}:{gap()}' if kind == 4 else "") + value(depth - 1) + gap()
             for _ in range(chance.randrange(4))
         ]
-        inner = f",{gap()}".join(items) + (f",{gap()}" if items and chance.random() < 0.3 else "")
+        inner = f",{gap()}".join(items)
         return f"{{{gap()}{inner}}}" if kind == 4 else f"[{gap()}{inner}]"
 
     for _ in range(400):
         members = [f'"m{number}"{gap()}:{gap()}{value(3)}{gap()}' for number in range(chance.randrange(1, 4))]
         text = f"{gap()}{{{gap()}{f',{gap()}'.join(members)}}}{gap()}"
-        before = jsonc.read(text, comments=True)
-        added = jsonc.put(text, ("k",), {"c": ["x"]}, comments=True)
+        added = json_text.put(text, ("k",), {"c": ["x"]})
 
-        assert jsonc.read(added, comments=True) == before | {"k": {"c": ["x"]}}
-        assert jsonc.drop(added, ("k",), comments=True) == text
+        assert json.loads(added) == json.loads(text) | {"k": {"c": ["x"]}}
+        assert json_text.drop(added, ("k",)) == text
 
 
 @pytest.mark.parametrize("content", ["", " \n", "\ufeff"], ids=["empty", "blank", "only a byte order mark"])
@@ -244,7 +293,7 @@ def test_servers_in_an_inline_table_get_one_more() -> None:
     [
         (
             "vscode",
-            '{"servers": {"kallyai": {"command": "uvx", /* c */ "args": ["kallyai-mcp"], "env": {"A": "b"}, "x": 1}}}',
+            '{"servers": {"kallyai": {"command": "uvx", "args": ["kallyai-mcp"], "env": {"A": "b"}, "x": 1}}}',
         ),
         (
             "codex",
@@ -261,7 +310,7 @@ def test_an_entry_that_is_there_gets_the_command_and_keeps_what_else_it_says(cli
     assert Path(entry["command"]).is_absolute()
     assert entry["env"] == {"A": "b"}
     assert entry["x"] == 1
-    assert " c" in file.read_text()
+    assert ("# c" in file.read_text()) == (client == "codex")
     assert set(entry) == {"command", "args", "env", "x"}
 
 
@@ -284,20 +333,21 @@ def test_an_entry_for_a_server_elsewhere_is_replaced(client: str, content: str) 
 @pytest.mark.parametrize(
     ("client", "content", "why"),
     [
-        ("cursor", '{\n  "mcpServers": {\n    "a": 1\n    "b": 2\n  }\n}', "line 4: a comma or a } is missing"),
-        ("cursor", '{\n  "a": [1 2]\n}', "line 2: a comma or a ] is missing"),
-        ("cursor", '{\n  "a" 1\n}', "line 2: a colon is missing"),
-        ("cursor", "{\n  a: 1\n}", "line 2: a name in quotation marks or a } is missing"),
-        ("cursor", '{\n  "a": ', "line 2: the file ends too early"),
-        ("cursor", '{\n  "a": NaN\n}', "line 2: what stands here is no JSON"),
-        ("cursor", '{"a": 1}\n}', "line 2: there is more after the end of the object"),
+        ("cursor", '{\n  "mcpServers": {\n    "a": 1\n    "b": 2\n  }\n}', "line 4: "),
+        ("cursor", '{\n  "a": [1 2]\n}', "line 2: "),
+        ("cursor", '{\n  "a" 1\n}', "line 2: "),
+        ("cursor", "{\n  a: 1\n}", "line 2: "),
+        ("cursor", '{\n  "a": ', "line 2: "),
+        ("cursor", '{\n  "a": NaN\n}', "line 1: NaN is not JSON"),
+        ("cursor", '{"a": 1}\n}', "line 2: "),
         ("cursor", "[1]", "line 1: it is not an object"),
-        ("cursor", "{\n /* ", "line 2: a comment that does not end"),
+        ("cursor", "{\n /* ", "line 2: "),
+        ("cursor", '// mine\n{\n  "a" 1\n}', "line 3: "),
         pytest.param("cursor", "[" * 100_000, "line 1: it is nested too deeply", id="deep JSON"),
         ("cursor", b'{\n"a": "\xff"}', "line 2: it is not UTF-8"),
         ("cursor", '{\n"mcpServers": []}', 'line 2: "mcpServers" is not an object'),
-        ("claude-desktop", "{\n // mine\n}", "line 2: a comment, which this client does not allow"),
-        ("claude-code", '{\n "a": 1,\n}', "line 2: a comma before a }, which this client does not allow"),
+        ("claude-desktop", "{\n // mine\n}", "line 2: "),
+        ("claude-code", '{\n "a": 1,\n}', "line "),
         ("codex", "model = \n", "line 1: invalid value"),
         ("codex", "a = 1\nmcp_servers = 1\n", 'line 2: "mcp_servers" is not a table'),
         ("codex", '[a]\nb = "', "line 2: "),

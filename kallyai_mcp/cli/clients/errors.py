@@ -1,14 +1,15 @@
-"""What keeps a client's file from being read or changed."""
-
-# Named for what happened, as in `api.errors`.
-# ruff: noqa: N818
+"""Why a client's file was not read or changed."""
 
 
 class ClientFileError(Exception):
-    """A client's file can't be read or changed, and was left as it is; the message is one line that names it."""
+    """A client's file can't be read or changed, and was left as it is; the message is one line that names the file."""
 
 
-class Broken(ValueError):
+class HasCommentsError(ClientFileError):
+    """A client's file has comments or trailing commas, which an edit would lose; it was left as it is."""
+
+
+class BadFormatError(ValueError):
     """A text is not in the format that the client reads.
 
     Attributes:

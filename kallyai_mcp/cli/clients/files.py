@@ -1,8 +1,9 @@
-"""A client's file: read whole, written by rename, with a backup beside it."""
+"""A client's file: read whole, replaced by a rename, with a backup beside it."""
 
 import contextlib
 import os
 import stat
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import count
@@ -10,12 +11,14 @@ from pathlib import Path
 from typing import Any
 
 from kallyai_mcp.auth.file_store import make_folder, write_private
-from kallyai_mcp.cli.clients import jsonc, toml
-from kallyai_mcp.cli.clients.errors import Broken, ClientFileError
+from kallyai_mcp.cli.clients import json_text, toml
+from kallyai_mcp.cli.clients.errors import BadFormatError, ClientFileError, HasCommentsError
 from kallyai_mcp.cli.clients.known import Client, Machine
 
-_MARK = "\ufeff"
-"""The byte order mark that some editors put in front of UTF-8."""
+_BYTE_ORDER_MARK = "\ufeff"
+
+_URL_KEYS = {"url", "serverUrl", "httpUrl"}
+"""The keys by which an entry names a server elsewhere, in place of a command."""
 
 
 @dataclass(frozen=True)
@@ -25,7 +28,7 @@ class Change:
     Attributes:
         path: The file, as the client names it.
         changed: Whether it was written.
-        backup: What it was before; None when it was not there or was not changed.
+        backup: A copy of the file as it was before; None when there was no file or it was not changed.
     """
 
     path: Path
@@ -37,8 +40,8 @@ class ClientFile:
     """The file in which a client keeps its servers.
 
     Args:
-        client: Whose it is.
-        machine: Where.
+        client: The client.
+        machine: Where to look for its file.
     """
 
     def __init__(self, client: Client, machine: Machine) -> None:
@@ -53,49 +56,58 @@ class ClientFile:
             ClientFileError: It can't be read.
         """
         text, _ = self._text()
-        with self._named():
-            document = toml.read(text) if self._is_toml else jsonc.read(text, comments=self._comments)
+        with self._errors_name_the_file():
+            document = toml.read(text) if self._is_toml else json_text.read(text, comments=self._allows_comments)
         servers = document.get(self.client.table, {})
         return servers if isinstance(servers, dict) else {}
 
-    def with_server(self, name: str, entry: dict[str, Any]) -> str:
-        """The text of the file with `entry` under `name`.
+    def merged(self, name: str, entry: dict[str, Any]) -> dict[str, Any]:
+        """`entry` with what the file's own entry of that name has besides, such as variables of the environment.
 
-        An entry that starts a command keeps what else it says, such as variables of the environment.
+        It is `entry` itself where there is none, or one that names a server by its URL.
 
         Raises:
-            ClientFileError: It can't be read.
+            ClientFileError: The file can't be read.
         """
         before = self.servers().get(name)
-        text, _ = self._text()
-        path = (self.client.table, name)
-        with self._named():
-            if isinstance(before, dict) and "command" in before and not {"url", "serverUrl", "httpUrl"} & set(before):
-                for key, value in entry.items():
-                    # Without "type" it is a command to every client.
-                    if key != "type" or before.get("type", "stdio") != "stdio":
-                        text = self._put(text, (*path, key), value)
-                return text
-            return self._put(text, path, entry)
+        if not isinstance(before, dict) or "command" not in before or _URL_KEYS & set(before):
+            return entry
+        if before.get("type", "stdio") == "stdio":  # without "type" it is a command to every client
+            entry = {key: value for key, value in entry.items() if key != "type"}
+        return before | entry
 
     def install(self, name: str, entry: dict[str, Any]) -> Change:
-        """Put `entry` under `name`, and leave the rest as it is.
+        """Put `entry` under `name`, merged with what is there, and leave the rest as it is.
 
         Raises:
+            HasCommentsError: The file has comments or trailing commas; nothing was changed.
             ClientFileError: The file can't be read or written; nothing was changed.
         """
-        return self._write(self.with_server(name, entry))
+        before, wanted = self.servers().get(name), self.merged(name, entry)
+        if before == wanted:
+            return Change(self.path, changed=False)
+        text = self._editable_text()
+        path = (self.client.table, name)
+        with self._errors_name_the_file():
+            if wanted is entry or not isinstance(before, dict):
+                return self._write(self._put(text, path, entry))
+            for key in [key for key, value in wanted.items() if before.get(key) != value]:
+                text = self._put(text, (*path, key), wanted[key])
+        return self._write(text)
 
     def uninstall(self, name: str) -> Change:
         """Take out the entry `name`, if it is there, and leave the rest as it is.
 
         Raises:
+            HasCommentsError: The file has comments or trailing commas; nothing was changed.
             ClientFileError: The file can't be read or written; nothing was changed.
         """
-        text, _ = self._text()
+        if name not in self.servers():
+            return Change(self.path, changed=False)
+        text = self._editable_text()
         path = (self.client.table, name)
-        with self._named():
-            new = toml.drop(text, path) if self._is_toml else jsonc.drop(text, path, comments=self._comments)
+        with self._errors_name_the_file():
+            new = toml.drop(text, path) if self._is_toml else json_text.drop(text, path)
         return self._write(new)
 
     @property
@@ -103,20 +115,27 @@ class ClientFile:
         return self.client.format == "toml"
 
     @property
-    def _comments(self) -> bool:
+    def _allows_comments(self) -> bool:
         return self.client.format == "jsonc"
 
     def _put(self, text: str, path: tuple[str, ...], value: Any) -> str:
-        if self._is_toml:
-            return toml.put(text, path, value)
-        return jsonc.put(text, path, value, comments=self._comments)
+        return toml.put(text, path, value) if self._is_toml else json_text.put(text, path, value)
+
+    def _editable_text(self) -> str:
+        """The text of the file, which an edit can change without losing anything."""
+        text, _ = self._text()
+        if self._allows_comments and json_text.without_comments(text) != text:
+            raise HasCommentsError(
+                f"{self.path} has comments or trailing commas, which an edit would lose. It was left as it is."
+            )
+        return text
 
     @contextlib.contextmanager
-    def _named(self) -> Any:
-        """Name the file, and say that it was left alone, in whatever goes wrong within."""
+    def _errors_name_the_file(self) -> Iterator[None]:
+        """Turn what goes wrong within into a `ClientFileError` that names the file."""
         try:
             yield
-        except Broken as error:
+        except BadFormatError as error:
             raise ClientFileError(f"{self.path}, line {error.line}: {error.reason}. It was left as it is.") from None
         except OSError as error:
             why = error.strerror or type(error).__name__
@@ -126,12 +145,12 @@ class ClientFile:
         """The file itself, where `path` is a link to it."""
         try:
             return self.path.resolve()
-        except RuntimeError:  # how Python before 3.13 calls a link that leads to itself
+        except RuntimeError:  # what Python before 3.13 raises for a link that leads to itself
             raise ClientFileError(f"{self.path} is a link that leads to itself.") from None
 
     def _text(self) -> tuple[str, bool]:
         """The text of the file, without its byte order mark, and whether it has one; empty when there is no file."""
-        with self._named():
+        with self._errors_name_the_file():
             try:
                 raw = self._target().read_bytes()
             except FileNotFoundError:
@@ -139,22 +158,22 @@ class ClientFile:
             try:
                 text = raw.decode("utf-8")
             except UnicodeDecodeError as error:
-                raise Broken("it is not UTF-8", line=raw.count(b"\n", 0, error.start) + 1) from None
-        return text.removeprefix(_MARK), text.startswith(_MARK)
+                raise BadFormatError("it is not UTF-8", line=raw.count(b"\n", 0, error.start) + 1) from None
+        return text.removeprefix(_BYTE_ORDER_MARK), text.startswith(_BYTE_ORDER_MARK)
 
     def _write(self, new: str) -> Change:
-        old, marked = self._text()
+        old, has_mark = self._text()
         if new == old:
             return Change(self.path, changed=False)
         target = self._target()
         backup = None
-        with self._named():
+        with self._errors_name_the_file():
             before = target.stat() if target.exists() else None
             if before is not None and not before.st_mode & stat.S_IWUSR:
                 raise ClientFileError(f"{self.path} is read-only. It was left as it is.")
             if before is None and not target.parent.is_dir():
                 self._make_folder(target.parent)
-            mark = _MARK if marked else ""
+            mark = _BYTE_ORDER_MARK if has_mark else ""
             if before is not None:
                 backup = _free_name(target)
                 write_private(backup, mark + old)
@@ -172,21 +191,21 @@ class ClientFile:
     def _make_folder(self, folder: Path) -> None:
         if not self._may_make_folder:
             raise ClientFileError(
-                f"{folder}, which {self.client.home_variable} names, is not there, and {self.client.title} would not "
-                "make it. Make it first, or remove the variable."
+                f"{folder}, which {self.client.home_variable} names, does not exist, and {self.client.title} would "
+                "not make it. Make it first, or remove the variable."
             )
         make_folder(folder)
 
 
 def _free_name(path: Path) -> Path:
-    """A name for a backup of `path` that is not taken, with the moment in it (UTC)."""
+    """A free name for a backup of `path`, with the time in UTC."""
     moment = f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}"
     names = (f"{path.name}.{moment}{f'-{number}' if number > 1 else ''}.bak" for number in count(1))
     return next(backup for name in names if not (backup := path.with_name(name)).exists())
 
 
 def _make_alike(path: Path, like: os.stat_result) -> None:
-    """Give `path` the mode, and where it may be given away the owner, of the file that it takes the place of."""
+    """Give `path` the mode of the file that it replaces, and its owner where this user may set one."""
     if hasattr(os, "chown"):
         with contextlib.suppress(OSError):
             os.chown(path, like.st_uid, like.st_gid)

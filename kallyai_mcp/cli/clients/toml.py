@@ -1,11 +1,11 @@
-"""Changes one table in a TOML text and leaves the rest as it was; the counterpart of `jsonc`."""
+"""Changes one table in a TOML text and leaves the rest as it was; the counterpart of `json_text`."""
 
 import re
 import tomllib
 from collections.abc import Mapping, Sequence
 from typing import Any, NoReturn
 
-from kallyai_mcp.cli.clients.errors import Broken
+from kallyai_mcp.cli.clients.errors import BadFormatError
 
 _WHERE = re.compile(r"\(at line (\d+), column \d+\)")
 
@@ -14,14 +14,14 @@ def read(text: str) -> dict[str, Any]:
     """The tables of `text` (TOML 1.0).
 
     Raises:
-        Broken: It is no TOML.
+        BadFormatError: It is no TOML.
     """
     try:
         return tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         _fail(text, error)
     except RecursionError:
-        raise Broken("it is nested too deeply", line=1) from None
+        raise BadFormatError("it is nested too deeply", line=1) from None
 
 
 def put(text: str, path: Sequence[str], value: Any) -> str:
@@ -33,7 +33,7 @@ def put(text: str, path: Sequence[str], value: Any) -> str:
         value: Text, a list of texts, or a dict of such.
 
     Raises:
-        Broken: It is no TOML, or what is on the way is no table.
+        BadFormatError: It is no TOML, or what is on the way is no table.
     """
     import tomlkit  # late: one client needs it
 
@@ -62,7 +62,7 @@ def drop(text: str, path: Sequence[str]) -> str:
     """`text` without what is at `path`, if it is there.
 
     Raises:
-        Broken: It is no TOML.
+        BadFormatError: It is no TOML.
     """
     import tomlkit
 
@@ -94,7 +94,7 @@ def _checked(text: str, new: str, *wanted: dict[str, Any]) -> str:
     if text.count("\n") == text.count("\r\n") > 0:
         new = new.replace("\r\n", "\n").replace("\n", "\r\n")
     if _loads(new) not in wanted:
-        raise Broken("its tables are laid out in a way that can't be changed safely", line=1)
+        raise BadFormatError("its tables are laid out in a way that can't be changed safely", line=1)
     return new
 
 
@@ -112,7 +112,7 @@ def _with(tables: dict[str, Any], path: Sequence[str], value: Any, text: str) ->
     below = tables.get(key, {})
     if not isinstance(below, dict):
         line = next((number for number, line in enumerate(text.splitlines(), 1) if line.lstrip().startswith(key)), 1)
-        raise Broken(f'"{key}" is not a table', line=line)
+        raise BadFormatError(f'"{key}" is not a table', line=line)
     return tables | {key: _with(below, rest, value, text)}
 
 
@@ -135,4 +135,4 @@ def _fail(text: str, error: tomllib.TOMLDecodeError) -> NoReturn:
     found = _WHERE.search(str(error))
     line = int(found[1]) if found else text.count("\n") + 1
     reason = _WHERE.sub("", str(error)).strip().rstrip(".")
-    raise Broken(f"{reason[:1].lower()}{reason[1:]}", line=line) from None
+    raise BadFormatError(f"{reason[:1].lower()}{reason[1:]}", line=line) from None
