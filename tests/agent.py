@@ -13,7 +13,7 @@ from kallyai_mcp.cli.connection import Connection, open_app_context
 from kallyai_mcp.sandbox.app import SandboxApp
 from kallyai_mcp.server import build_server
 from kallyai_mcp.settings import Settings
-from tests.sandbox.kit import ManualClock
+from tests.sandbox.manual_clock import ManualClock
 
 BISTRO = {
     "task_category": "restaurant",

@@ -11,7 +11,7 @@ from kallyai_mcp.sandbox.app import SandboxApp, create_app
 from kallyai_mcp.settings import Settings
 from tests.agent import Agent, agent_on, settings_in
 from tests.postgres_server import database_url, own_postgres, postgres
-from tests.sandbox.kit import ManualClock
+from tests.sandbox.manual_clock import ManualClock
 
 __all__ = ["database_url", "own_postgres", "postgres"]
 

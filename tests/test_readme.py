@@ -8,7 +8,7 @@ import click
 
 from kallyai_mcp.cli.clients.known import CLIENTS
 from kallyai_mcp.cli.main import cli
-from kallyai_mcp.sandbox.line.numbers import RULE_EXAMPLES, TEST_NUMBERS
+from kallyai_mcp.sandbox.simulator.numbers import RULE_EXAMPLES, TEST_NUMBERS
 from kallyai_mcp.settings import Auth, Settings
 from kallyai_mcp.tools.catalog import tools
 

@@ -213,6 +213,6 @@ def _inherited() -> dict[str, str]:
 
 def _number_that_meets(code: str) -> str:
     """The sandbox's test number that is refused with `code`."""
-    from kallyai_mcp.sandbox.line.numbers import TEST_NUMBERS
+    from kallyai_mcp.sandbox.simulator.numbers import TEST_NUMBERS
 
     return next(number.number for number in TEST_NUMBERS if number.refusal == code)

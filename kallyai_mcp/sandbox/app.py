@@ -7,7 +7,15 @@ from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 from starlette.types import ASGIApp
 
-from kallyai_mcp.sandbox import auth, billing, calls, controls, docs, pages, users
+from kallyai_mcp.sandbox import (
+    auth,
+    billing_portal,
+    call_endpoints,
+    control_endpoints,
+    docs_page,
+    page_rendering,
+    user_endpoints,
+)
 from kallyai_mcp.sandbox.clock import Clock, SystemClock
 from kallyai_mcp.sandbox.error_middleware import ErrorMiddleware
 from kallyai_mcp.sandbox.errors import install_error_handlers
@@ -91,8 +99,16 @@ def create_app(*, data: Path | None = None, speed: float = 1.0, clock: Clock | N
         redoc_url=None,
     )
     app.state.sandbox = Sandbox(data, speed, clock or SystemClock())
-    for router in (calls.router, users.router, auth.router, billing.router, controls.router, docs.router, pages.router):
-        app.include_router(router)
+    for part in (
+        call_endpoints,
+        user_endpoints,
+        auth,
+        billing_portal,
+        control_endpoints,
+        docs_page,
+        page_rendering,
+    ):
+        app.include_router(part.router)
     install_error_handlers(app)
     app.add_middleware(ErrorMiddleware)
     return app

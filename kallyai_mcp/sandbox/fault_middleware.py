@@ -13,7 +13,7 @@ from fastapi.responses import HTMLResponse, JSONResponse, PlainTextResponse, Res
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from kallyai_mcp.sandbox.errors import ApiError, error_body
-from kallyai_mcp.sandbox.faults import PLACING, Armed, Fault
+from kallyai_mcp.sandbox.faults import KINDS_AFTER_PLACEMENT, Armed, Fault
 from kallyai_mcp.sandbox.state import Sandbox
 
 CONNECTION = "sandbox.connection"
@@ -51,7 +51,7 @@ class FaultMiddleware:
             await self._app(scope, receive, send)
         elif armed.fault.kind == "cut_mid_body":
             await self._answer_by_half(armed, scope, receive, send)
-        elif armed.fault.kind in PLACING and not await self._place(scope, receive, send):
+        elif armed.fault.kind in KINDS_AFTER_PLACEMENT and not await self._place(scope, receive, send):
             armed.give_back()
         else:
             armed.fire()
@@ -67,7 +67,7 @@ class FaultMiddleware:
         if fault.kind == "cut_before_read":
             await _cut(scope, receive)
             return
-        if fault.kind not in PLACING:
+        if fault.kind not in KINDS_AFTER_PLACEMENT:
             while (await receive()).get("more_body"):
                 pass
         if fault.kind in ("unavailable_before", "unavailable_after"):

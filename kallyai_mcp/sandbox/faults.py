@@ -37,7 +37,9 @@ KINDS: dict[Kind, str] = {
 }
 """What each kind does, as `/docs` says it."""
 
-PLACING: frozenset[Kind] = frozenset({"cut_after_placed", "unavailable_after", "stall_after", "error_after"})
+KINDS_AFTER_PLACEMENT: frozenset[Kind] = frozenset(
+    {"cut_after_placed", "unavailable_after", "stall_after", "error_after"}
+)
 """The kinds that act at the moment a call has been placed."""
 
 OUT_OF_REACH = "/_sandbox/"
@@ -67,7 +69,10 @@ class Fault(BaseModel):
     def _can_happen(self) -> Self:
         if self.path.startswith(OUT_OF_REACH):
             raise ValueError(f"no fault touches what lies below {OUT_OF_REACH}")
-        if self.kind in PLACING and (self.method, self.path) not in (_PLACES_CALLS, (_PLACES_CALLS[0], "*")):
+        if self.kind in KINDS_AFTER_PLACEMENT and (self.method, self.path) not in (
+            _PLACES_CALLS,
+            (_PLACES_CALLS[0], "*"),
+        ):
             raise ValueError(f"{self.kind} acts when a call is placed, which only {' '.join(_PLACES_CALLS)} does")
         return self
 

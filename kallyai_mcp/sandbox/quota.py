@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from kallyai_mcp.sandbox import calls_store
+from kallyai_mcp.sandbox import call_table
 from kallyai_mcp.sandbox.accounts import Account
 from kallyai_mcp.sandbox.errors import QuotaExceededError
 
@@ -88,5 +88,5 @@ class Usage:
 def usage(db: sqlite3.Connection, account: Account, now: datetime) -> Usage:
     """What the account has used in the period that `now` (aware) lies in."""
     start, end = period(account, now)
-    tenths, calls = calls_store.used(db, account.id, start, end)
+    tenths, calls = call_table.used(db, account.id, start, end)
     return Usage(account, account.minutes_used_before * 10 + tenths, account.calls_used_before + calls, start, end)

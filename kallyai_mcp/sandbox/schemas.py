@@ -16,9 +16,9 @@ from pydantic import (
     model_validator,
 )
 
-from kallyai_mcp.sandbox.calls_store import Call
+from kallyai_mcp.sandbox.call_table import Call
 from kallyai_mcp.sandbox.errors import ApiError
-from kallyai_mcp.sandbox.line.submission import Submission
+from kallyai_mcp.sandbox.simulator.submission import Submission
 
 
 def _read_submission(value: Any, handler: ModelWrapValidatorHandler[Submission]) -> Submission:

@@ -11,7 +11,7 @@ import anyio
 from fastapi import Depends, Request
 
 from kallyai_mcp.sandbox import auth
-from kallyai_mcp.sandbox.calls_store import CALLS_SCHEMA
+from kallyai_mcp.sandbox.call_table import CALLS_SCHEMA
 from kallyai_mcp.sandbox.clock import Clock
 from kallyai_mcp.sandbox.errors import ApiError
 from kallyai_mcp.sandbox.faults import Faults

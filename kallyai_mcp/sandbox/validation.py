@@ -13,8 +13,8 @@ from phonenumbers import shortnumberinfo
 
 from kallyai_mcp.sandbox.accounts import Account
 from kallyai_mcp.sandbox.errors import ApiError
-from kallyai_mcp.sandbox.line.numbers import lookup
-from kallyai_mcp.sandbox.line.submission import Submission
+from kallyai_mcp.sandbox.simulator.numbers import lookup
+from kallyai_mcp.sandbox.simulator.submission import Submission
 
 ORDER = (
     "The token and its scope: missing_token (or invalid_token, token_expired), then forbidden.",

@@ -22,7 +22,7 @@ from kallyai_mcp.sandbox.state import Sandbox
 from tests.agent import BISTRO, Agent, agent_on, settings_in
 from tests.bench.table import Row, Target, command
 from tests.bench.tokens import ENCODING, counted
-from tests.sandbox.kit import ManualClock
+from tests.sandbox.manual_clock import ManualClock
 
 NOW = datetime(2026, 1, 25, 20, 0, tzinfo=UTC)
 LISTED = (1, 10, 50, 200)

@@ -24,7 +24,7 @@ from mcp.client.sse import sse_client
 from mcp.client.stdio import StdioServerParameters, stdio_client
 from mcp.client.streamable_http import streamable_http_client
 
-from kallyai_mcp.sandbox import calls_store
+from kallyai_mcp.sandbox import call_table
 from kallyai_mcp.sandbox.accounts import ACCOUNTS
 from kallyai_mcp.sandbox.app import create_app
 from kallyai_mcp.sandbox.serve import running
@@ -71,13 +71,13 @@ def _children() -> set[int]:
     }
 
 
-def _placed(sandbox: Sandbox) -> list[calls_store.Call]:
+def _placed(sandbox: Sandbox) -> list[call_table.Call]:
     """The calls that are measured, those of the warm-up left out."""
     with sandbox.store.transaction() as db:
-        return calls_store.everything(db)[_WARM_UP:]
+        return call_table.all_calls(db)[_WARM_UP:]
 
 
-def _most_at_once(calls: list[calls_store.Call]) -> int:
+def _most_at_once(calls: list[call_table.Call]) -> int:
     turns = sorted([(call.started_at, 1) for call in calls] + [(call.ends_at, -1) for call in calls])
     return max(accumulate(change for _, change in turns), default=0)
 

@@ -13,7 +13,7 @@ from kallyai_mcp.settings import Settings
 from tests.agent import Agent, agent_on
 from tests.cards.kit import CHROMIUM, FLAGS, Chat, Stage, Tabs, staged
 from tests.cards.npm import bundled, missing
-from tests.sandbox.kit import ManualClock
+from tests.sandbox.manual_clock import ManualClock
 
 Open = Callable[..., Awaitable[Chat]]
 

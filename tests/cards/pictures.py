@@ -19,7 +19,7 @@ from kallyai_mcp.sandbox.app import create_app
 from tests.agent import BISTRO, Agent, agent_on, settings_in
 from tests.cards.kit import CHROMIUM, FLAGS, NEW_YORK, Chat, Tabs, staged
 from tests.cards.npm import bundled
-from tests.sandbox.kit import ManualClock
+from tests.sandbox.manual_clock import ManualClock
 
 CONTEXT = {**NEW_YORK, "styles": {"variables": {"--font-sans": "Inter, system-ui, sans-serif"}}}
 TABLE = {**BISTRO, "task_description": "Book a table by the window, or on the terrace if it is warm"}

@@ -8,13 +8,13 @@ import pytest
 from playwright.async_api import expect
 
 from kallyai_mcp.cards.pages import quota_card
-from kallyai_mcp.sandbox.line.numbers import TEST_NUMBERS
+from kallyai_mcp.sandbox.simulator.numbers import TEST_NUMBERS
 from kallyai_mcp.tools.results import QuotaAnswer, answer
 from tests.agent import BISTRO, Agent, Answer, agent_on, settings_in
 from tests.cards.conftest import Open
 from tests.cards.kit import NEW_YORK
 from tests.fake_service import odd_service
-from tests.sandbox.kit import ManualClock
+from tests.sandbox.manual_clock import ManualClock
 
 NUMBERS = {entry.outcome: entry.number for entry in reversed(TEST_NUMBERS)}
 

@@ -32,7 +32,7 @@ from kallyai_mcp.sandbox.serve import running
 from tests.cli.machine import at_home, do, given
 from tests.fake_service import odd_service
 from tests.processes import COMMAND, LIMIT, free_port, run
-from tests.sandbox.kit import sandbox_app
+from tests.sandbox.sandbox_app import sandbox_app
 
 NOWHERE = "http://127.0.0.1:9"
 

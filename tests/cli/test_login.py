@@ -11,7 +11,7 @@ from kallyai_mcp.sandbox import browser_client
 from kallyai_mcp.sandbox.app import SandboxApp
 from kallyai_mcp.sandbox.serve import running
 from tests.processes import LIMIT, run, started
-from tests.sandbox.kit import sandbox_app
+from tests.sandbox.sandbox_app import sandbox_app
 
 
 @pytest.fixture

@@ -23,7 +23,7 @@ from kallyai_mcp.sandbox.app import SandboxApp
 from kallyai_mcp.sandbox.serve import running
 from tests.fake_service import odd_service
 from tests.processes import run
-from tests.sandbox.kit import sandbox_app
+from tests.sandbox.sandbox_app import sandbox_app
 
 
 @pytest.fixture

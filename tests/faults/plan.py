@@ -7,7 +7,7 @@ from enum import StrEnum
 from itertools import chain
 from typing import Literal
 
-from kallyai_mcp.sandbox.faults import PLACING, Fault, FaultPlan, Kind
+from kallyai_mcp.sandbox.faults import KINDS_AFTER_PLACEMENT, Fault, FaultPlan, Kind
 
 SPEED = 12.0
 """How many times faster than real: a call then lasts from 1.6 s (one that breaks off) to 5 s (one that succeeds)."""
@@ -40,7 +40,7 @@ LOSING: tuple[Kind, ...] = (
 """The kinds that take the answer of a `POST` away at once or at the call's end."""
 
 _ON_POST: tuple[Kind, ...] = (*LOSING, "rate_limited", "stall", "stall_after")
-_ON_GET: tuple[Kind, ...] = tuple(kind for kind in _ON_POST if kind not in PLACING)
+_ON_GET: tuple[Kind, ...] = tuple(kind for kind in _ON_POST if kind not in KINDS_AFTER_PLACEMENT)
 
 _WORST: tuple[Kind, ...] = (
     "cut_after_placed",

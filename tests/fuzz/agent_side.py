@@ -15,11 +15,12 @@ from typing import Any, Self
 
 import anyio
 
-from kallyai_mcp.sandbox import calls_store
+from kallyai_mcp.sandbox import call_table
 from kallyai_mcp.sandbox.app import SandboxApp
 from tests.agent import BISTRO, Answer, agent_on, settings_in
 from tests.fuzz.arguments import PLACED, SCHEMAS
-from tests.sandbox.kit import ManualClock, sandbox_app
+from tests.sandbox.manual_clock import ManualClock
+from tests.sandbox.sandbox_app import sandbox_app
 
 NOW = datetime(2026, 1, 25, 15, 30, tzinfo=UTC)
 LIMIT = 20
@@ -96,7 +97,7 @@ async def use(tool: str, arguments: Mapping[str, Any], mode: str) -> Seen:
 
 def _placed(app: SandboxApp) -> list[Mapping[str, Any]]:
     with app.state.sandbox.store.transaction() as db:
-        return [call.submission for call in calls_store.everything(db)]
+        return [call.submission for call in call_table.all_calls(db)]
 
 
 def hold_to_the_law(tool: str, arguments: Mapping[str, Any], mode: str) -> str:

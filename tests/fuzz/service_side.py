@@ -17,7 +17,7 @@ from tests.agent import BISTRO, agent_on, settings_in
 from tests.api.raw_server import SUBMISSION, TOKEN, RawServer, Seen, answer, talking
 from tests.fuzz.agent_side import JARGON, LIMIT, NOW, Crashes, assert_all_readable, assert_readable
 from tests.fuzz.payloads import replies
-from tests.sandbox.kit import ManualClock
+from tests.sandbox.manual_clock import ManualClock
 
 _REFRESH_TOKEN = "eyJhbGciOiJIUzI1NiJ9.refresh-token.c2lnbmF0dXJl"
 _SECRETS = (TOKEN, TOKEN.rpartition(".")[0].rpartition(".")[2], _REFRESH_TOKEN)

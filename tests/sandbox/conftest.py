@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from kallyai_mcp.sandbox.app import SandboxApp, create_app
-from tests.sandbox.kit import Body, Dial, Reference, SameShape, SignIn
+from tests.sandbox.fixture_types import PlaceCall, Reference, RequestBody, SameShape, SignIn
 
 REFERENCE = Path(__file__).parent.parent / "reference"
 
@@ -59,7 +59,7 @@ def sign_in(app: SandboxApp) -> SignIn:
 
 
 @pytest.fixture
-def body() -> Body:
+def body() -> RequestBody:
     """The body of `POST /v1/calls`: the reference's example, with other values for some fields of the submission."""
 
     def body(timezone: str = "America/New_York", **changes: Any) -> dict[str, Any]:
@@ -79,14 +79,14 @@ def body() -> Body:
 
 
 @pytest.fixture
-def dial(client: httpx.AsyncClient, sign_in: SignIn, body: Body) -> Dial:
-    """Place a call: `dial(account="acct-personal", key=None, **changes)` posts the example with these changes."""
+def place_call(client: httpx.AsyncClient, sign_in: SignIn, body: RequestBody) -> PlaceCall:
+    """Place a call: `place_call(account="acct-personal", key=None, **changes)` posts the example with these changes."""
 
-    async def dial(account: str = "acct-personal", key: str | None = None, **changes: Any) -> httpx.Response:
+    async def place_call(account: str = "acct-personal", key: str | None = None, **changes: Any) -> httpx.Response:
         headers = sign_in(account) | ({"Idempotency-Key": key} if key else {})
         return await client.post("/v1/calls", headers=headers, json=body(**changes))
 
-    return dial
+    return place_call
 
 
 @pytest.fixture

@@ -10,11 +10,12 @@ import icalendar
 import pytest
 
 from kallyai_mcp.sandbox.app import SandboxApp, create_app
-from tests.sandbox.kit import Body, Dial, ManualClock, Reference, SameShape, SignIn
+from tests.sandbox.fixture_types import PlaceCall, Reference, RequestBody, SameShape, SignIn
+from tests.sandbox.manual_clock import ManualClock
 
 
-async def test_a_call_answers_201_with_what_it_came_to(dial: Dial, body: Body) -> None:
-    answer = await dial()
+async def test_a_call_answers_201_with_what_it_came_to(place_call: PlaceCall, body: RequestBody) -> None:
+    answer = await place_call()
     assert answer.status_code == 201
     call = answer.json()
     assert str(uuid.UUID(call["call_id"])) == call["call_id"]
@@ -27,9 +28,13 @@ async def test_a_call_answers_201_with_what_it_came_to(dial: Dial, body: Body) -
 
 
 async def test_details_of_a_call_are_what_creating_it_answered(
-    client: httpx.AsyncClient, dial: Dial, sign_in: SignIn, reference: Reference, assert_same_shape: SameShape
+    client: httpx.AsyncClient,
+    place_call: PlaceCall,
+    sign_in: SignIn,
+    reference: Reference,
+    assert_same_shape: SameShape,
 ) -> None:
-    created = (await dial()).json()
+    created = (await place_call()).json()
     details = (await client.get(f"/v1/calls/{created['call_id']}", headers=sign_in())).json()
     assert details == created
     example = reference("call_details")
@@ -37,7 +42,9 @@ async def test_details_of_a_call_are_what_creating_it_answered(
     assert_same_shape(details | {"submission": shown}, example)
 
 
-async def test_a_call_lasts_as_long_as_its_conversation_divided_by_the_speed(clock: ManualClock, body: Body) -> None:
+async def test_a_call_lasts_as_long_as_its_conversation_divided_by_the_speed(
+    clock: ManualClock, body: RequestBody
+) -> None:
     app = create_app(clock=clock, speed=10)
     token = app.state.sandbox.issue_tokens()["access_token"]
     before = clock.now()
@@ -49,13 +56,13 @@ async def test_a_call_lasts_as_long_as_its_conversation_divided_by_the_speed(clo
 
 
 async def test_a_call_that_goes_on_is_in_progress_and_has_come_to_nothing_yet(
-    client: httpx.AsyncClient, clock: ManualClock, dial: Dial, sign_in: SignIn
+    client: httpx.AsyncClient, clock: ManualClock, place_call: PlaceCall, sign_in: SignIn
 ) -> None:
     clock.hold()
     answers: list[httpx.Response] = []
 
     async def call() -> None:
-        answers.append(await dial())
+        answers.append(await place_call())
 
     with anyio.fail_after(10):
         async with anyio.create_task_group() as tasks:
@@ -78,12 +85,12 @@ async def test_a_call_that_goes_on_is_in_progress_and_has_come_to_nothing_yet(
 
 
 async def test_a_caller_who_hangs_up_does_not_end_the_call(
-    client: httpx.AsyncClient, clock: ManualClock, dial: Dial, sign_in: SignIn
+    client: httpx.AsyncClient, clock: ManualClock, place_call: PlaceCall, sign_in: SignIn
 ) -> None:
     clock.hold()
     with anyio.fail_after(10):
         async with anyio.create_task_group() as tasks:
-            tasks.start_soon(dial)
+            tasks.start_soon(place_call)
             await clock.sleepers(1)
             tasks.cancel_scope.cancel()
     clock.advance(hours=1)
@@ -102,22 +109,26 @@ async def test_a_caller_who_hangs_up_does_not_end_the_call(
         ("+12025550108", "terminated"),
     ],
 )
-async def test_a_test_number_decides_how_the_call_ends(dial: Dial, number: str, status: str) -> None:
-    answer = await dial(respondent_phone=number)
+async def test_a_test_number_decides_how_the_call_ends(place_call: PlaceCall, number: str, status: str) -> None:
+    answer = await place_call(respondent_phone=number)
     assert (answer.status_code, answer.json()["status"]) == (201, status)
 
 
 async def test_the_list_is_newest_first_and_has_the_shape_of_the_reference(
-    client: httpx.AsyncClient, dial: Dial, sign_in: SignIn, reference: Reference, assert_same_shape: SameShape
+    client: httpx.AsyncClient,
+    place_call: PlaceCall,
+    sign_in: SignIn,
+    reference: Reference,
+    assert_same_shape: SameShape,
 ) -> None:
-    ids = [(await dial()).json()["call_id"] for _ in range(3)]
+    ids = [(await place_call()).json()["call_id"] for _ in range(3)]
     listed = (await client.get("/v1/calls", headers=sign_in())).json()
     assert [call["call_id"] for call in listed["calls"]] == ids[::-1]
     assert_same_shape(listed, reference("call_list"))
 
 
 async def test_calls_placed_at_the_same_moment_are_listed_newest_first_too(
-    client: httpx.AsyncClient, clock: ManualClock, body: Body, sign_in: SignIn
+    client: httpx.AsyncClient, clock: ManualClock, body: RequestBody, sign_in: SignIn
 ) -> None:
     clock.hold()
     with anyio.fail_after(10):
@@ -133,9 +144,9 @@ async def test_calls_placed_at_the_same_moment_are_listed_newest_first_too(
 
 
 async def test_pages_of_the_list_meet_without_gap_or_overlap(
-    client: httpx.AsyncClient, dial: Dial, sign_in: SignIn
+    client: httpx.AsyncClient, place_call: PlaceCall, sign_in: SignIn
 ) -> None:
-    ids = [(await dial()).json()["call_id"] for _ in range(5)][::-1]
+    ids = [(await place_call()).json()["call_id"] for _ in range(5)][::-1]
     seen = []
     for offset in (0, 2, 4, 6):
         page = (await client.get("/v1/calls", headers=sign_in(), params={"limit": 2, "offset": offset})).json()
@@ -155,25 +166,27 @@ async def test_a_page_out_of_range_is_refused(
 
 
 async def test_the_list_takes_limit_200_and_defaults_to_50(
-    client: httpx.AsyncClient, sign_in: SignIn, dial: Dial
+    client: httpx.AsyncClient, sign_in: SignIn, place_call: PlaceCall
 ) -> None:
     for _ in range(51):
-        await dial("acct-business", respondent_phone="+12025550103")
+        await place_call("acct-business", respondent_phone="+12025550103")
     headers = sign_in("acct-business")
     assert len((await client.get("/v1/calls", headers=headers)).json()["calls"]) == 50
     assert len((await client.get("/v1/calls?limit=200", headers=headers)).json()["calls"]) == 51
 
 
 async def test_a_call_without_a_business_name_is_listed_without_one(
-    client: httpx.AsyncClient, dial: Dial, sign_in: SignIn
+    client: httpx.AsyncClient, place_call: PlaceCall, sign_in: SignIn
 ) -> None:
-    await dial(business_name=None)
+    await place_call(business_name=None)
     (call,) = (await client.get("/v1/calls", headers=sign_in())).json()["calls"]
     assert call["submission"] == {"respondent_phone": "+14155551234"}
 
 
-async def test_other_accounts_calls_do_not_exist(client: httpx.AsyncClient, dial: Dial, sign_in: SignIn) -> None:
-    call_id = (await dial()).json()["call_id"]
+async def test_other_accounts_calls_do_not_exist(
+    client: httpx.AsyncClient, place_call: PlaceCall, sign_in: SignIn
+) -> None:
+    call_id = (await place_call()).json()["call_id"]
     other = sign_in("acct-business")
     for path in ("", "/transcript", "/calendar.ics"):
         answer = await client.get(f"/v1/calls/{call_id}{path}", headers=other)
@@ -188,9 +201,13 @@ async def test_an_unknown_call_is_call_not_found(client: httpx.AsyncClient, sign
 
 
 async def test_the_transcript_has_the_shape_of_the_reference_and_runs_forward(
-    client: httpx.AsyncClient, dial: Dial, sign_in: SignIn, reference: Reference, assert_same_shape: SameShape
+    client: httpx.AsyncClient,
+    place_call: PlaceCall,
+    sign_in: SignIn,
+    reference: Reference,
+    assert_same_shape: SameShape,
 ) -> None:
-    call_id = (await dial()).json()["call_id"]
+    call_id = (await place_call()).json()["call_id"]
     transcript = (await client.get(f"/v1/calls/{call_id}/transcript", headers=sign_in())).json()
     assert_same_shape(transcript, reference("transcript"))
     times = [entry["timestamp"] for entry in transcript["entries"]]
@@ -200,15 +217,17 @@ async def test_the_transcript_has_the_shape_of_the_reference_and_runs_forward(
 
 @pytest.mark.parametrize("number", ["+12025550104", "+12025550114"])
 async def test_a_call_without_words_has_no_transcript(
-    client: httpx.AsyncClient, dial: Dial, sign_in: SignIn, number: str
+    client: httpx.AsyncClient, place_call: PlaceCall, sign_in: SignIn, number: str
 ) -> None:
-    call_id = (await dial(respondent_phone=number)).json()["call_id"]
+    call_id = (await place_call(respondent_phone=number)).json()["call_id"]
     answer = await client.get(f"/v1/calls/{call_id}/transcript", headers=sign_in())
     assert (answer.status_code, answer.json()["error"]["code"]) == (404, "transcript_not_found")
 
 
-async def test_the_calendar_event_is_the_appointment(client: httpx.AsyncClient, dial: Dial, sign_in: SignIn) -> None:
-    call_id = (await dial()).json()["call_id"]
+async def test_the_calendar_event_is_the_appointment(
+    client: httpx.AsyncClient, place_call: PlaceCall, sign_in: SignIn
+) -> None:
+    call_id = (await place_call()).json()["call_id"]
     answer = await client.get(f"/v1/calls/{call_id}/calendar.ics", headers=sign_in())
     assert answer.headers["content-type"] == "text/calendar; charset=utf-8"
     assert answer.headers["content-disposition"] == f'attachment; filename="{call_id}.ics"'
@@ -217,9 +236,9 @@ async def test_the_calendar_event_is_the_appointment(client: httpx.AsyncClient, 
 
 
 async def test_a_call_that_agreed_nothing_has_no_calendar_event(
-    client: httpx.AsyncClient, dial: Dial, sign_in: SignIn
+    client: httpx.AsyncClient, place_call: PlaceCall, sign_in: SignIn
 ) -> None:
-    call_id = (await dial(respondent_phone="+12025550115")).json()["call_id"]
+    call_id = (await place_call(respondent_phone="+12025550115")).json()["call_id"]
     answer = await client.get(f"/v1/calls/{call_id}/calendar.ics", headers=sign_in())
     assert (answer.status_code, answer.json()["error"]["code"]) == (404, "not_found")
 

@@ -14,9 +14,10 @@ from starlette.types import Receive, Scope, Send
 
 from kallyai_mcp.api.transport import in_process
 from kallyai_mcp.sandbox.app import SandboxApp, create_app
-from kallyai_mcp.sandbox.faults import KINDS, PLACING
+from kallyai_mcp.sandbox.faults import KINDS, KINDS_AFTER_PLACEMENT
 from kallyai_mcp.sandbox.serve import running
-from tests.sandbox.kit import Body, Dial, ManualClock, SignIn
+from tests.sandbox.fixture_types import PlaceCall, RequestBody, SignIn
+from tests.sandbox.manual_clock import ManualClock
 
 KEY = "5b0e1d52-0a4f-4e57-9d0e-8f0f4d1f6a11"
 OTHER_KEY = "1c7c8a3e-6d0b-4c3a-8a55-0d9be7a1c002"
@@ -35,7 +36,7 @@ async def wire(app: SandboxApp) -> AsyncIterator[httpx.AsyncClient]:
 
 
 @pytest.fixture
-def call(wire: httpx.AsyncClient, sign_in: SignIn, body: Body) -> Call:
+def call(wire: httpx.AsyncClient, sign_in: SignIn, body: RequestBody) -> Call:
     """Place a call over real sockets: `call(key=KEY, **changes)`."""
 
     async def call(account: str = "acct-business", key: str = KEY, **changes: Any) -> httpx.Response:
@@ -113,7 +114,7 @@ async def test_a_cut_finds_the_call_of_a_key_again_instead_of_placing_another(
 
 
 async def test_a_cut_in_mid_body_waits_for_the_call_and_then_gives_half_of_its_answer(
-    wire: httpx.AsyncClient, call: Call, clock: ManualClock, sign_in: SignIn, body: Body
+    wire: httpx.AsyncClient, call: Call, clock: ManualClock, sign_in: SignIn, body: RequestBody
 ) -> None:
     clock.hold()
     await arm(wire, {"kind": "cut_mid_body"})
@@ -237,7 +238,7 @@ async def test_a_client_that_loses_its_patience_in_a_stall_disturbs_nobody(
 
 
 async def test_a_sandbox_that_is_stopped_waits_for_no_stall(
-    app: SandboxApp, clock: ManualClock, sign_in: SignIn, body: Body
+    app: SandboxApp, clock: ManualClock, sign_in: SignIn, body: RequestBody
 ) -> None:
     clock.hold()
     headers = sign_in()
@@ -342,7 +343,7 @@ async def test_any_path_is_any_but_those_that_control_the_faults(wire: httpx.Asy
     assert (await call()).status_code == 201
 
 
-@pytest.mark.parametrize("kind", sorted(PLACING | {"cut_mid_body"}))
+@pytest.mark.parametrize("kind", sorted(KINDS_AFTER_PLACEMENT | {"cut_mid_body"}))
 async def test_a_request_that_is_refused_is_answered_as_ever_and_leaves_the_fault_armed(
     wire: httpx.AsyncClient, call: Call, kind: str
 ) -> None:
@@ -416,7 +417,7 @@ async def test_arming_replaces_what_was_armed_and_starts_the_counters_anew(wire:
 @pytest.mark.parametrize(
     "wrong",
     [
-        *({"kind": kind, "method": "GET"} for kind in sorted(PLACING)),
+        *({"kind": kind, "method": "GET"} for kind in sorted(KINDS_AFTER_PLACEMENT)),
         {"kind": "error_after", "path": "/v1/auth/refresh"},
         {"kind": "cut_mid_body", "path": "/_sandbox/calls"},
         {"kind": "nonsense"},
@@ -447,9 +448,9 @@ async def test_a_plan_that_is_none_is_refused(client: httpx.AsyncClient, text: s
 
 
 async def test_a_service_can_show_a_call_only_once_it_has_ended(
-    client: httpx.AsyncClient, dial: Dial, clock: ManualClock, sign_in: SignIn
+    client: httpx.AsyncClient, place_call: PlaceCall, clock: ManualClock, sign_in: SignIn
 ) -> None:
-    await dial(key=OTHER_KEY)
+    await place_call(key=OTHER_KEY)
     clock.hold()
     await arm(client, list_only_ended=True)
 
@@ -459,7 +460,7 @@ async def test_a_service_can_show_a_call_only_once_it_has_ended(
 
     with anyio.fail_after(10):
         async with anyio.create_task_group() as tasks:
-            tasks.start_soon(lambda: dial(key=KEY))
+            tasks.start_soon(lambda: place_call(key=KEY))
             await clock.sleepers(1)
             ended, under_way = (call["call_id"] for call in await placed(client))
             assert await listed() == ([ended], 1)
@@ -473,14 +474,14 @@ async def test_a_service_can_show_a_call_only_once_it_has_ended(
 
 
 async def test_a_service_can_forget_a_key_when_its_call_has_ended(
-    client: httpx.AsyncClient, dial: Dial, clock: ManualClock
+    client: httpx.AsyncClient, place_call: PlaceCall, clock: ManualClock
 ) -> None:
     await arm(client, forget_key_when_ended=True)
     clock.hold()
     answers: list[dict[str, Any]] = []
 
     async def call() -> None:
-        answers.append((await dial(key=KEY)).json())
+        answers.append((await place_call(key=KEY)).json())
 
     with anyio.fail_after(10):
         async with anyio.create_task_group() as tasks:
@@ -488,11 +489,11 @@ async def test_a_service_can_forget_a_key_when_its_call_has_ended(
             await clock.sleepers(1)
             tasks.start_soon(call)
             await clock.sleepers(2)
-            assert (await dial(key=KEY, party_size=2)).status_code == 409
+            assert (await place_call(key=KEY, party_size=2)).status_code == 409
             clock.advance(hours=1)
         assert answers[0] == answers[1]
         async with anyio.create_task_group() as tasks:
-            tasks.start_soon(lambda: dial(key=KEY, party_size=2))
+            tasks.start_soon(lambda: place_call(key=KEY, party_size=2))
             await clock.sleepers(1)
             clock.advance(hours=1)
     first, second = await placed(client)
@@ -500,26 +501,26 @@ async def test_a_service_can_forget_a_key_when_its_call_has_ended(
     assert first["call_id"] != second["call_id"]
     assert first["idempotency_key"] == second["idempotency_key"] == KEY
     await client.delete("/_sandbox/faults")
-    assert (await dial(key=KEY, party_size=2)).json()["call_id"] == second["call_id"]
+    assert (await place_call(key=KEY, party_size=2)).json()["call_id"] == second["call_id"]
 
 
 async def test_a_key_is_forgotten_only_if_its_new_call_is_placed(
-    client: httpx.AsyncClient, dial: Dial, clock: ManualClock
+    client: httpx.AsyncClient, place_call: PlaceCall, clock: ManualClock
 ) -> None:
-    first = await dial(key=KEY)
+    first = await place_call(key=KEY)
     clock.advance(days=40)
     await arm(client, forget_key_when_ended=True)
-    assert (await dial(key=KEY)).json()["error"]["code"] == "scheduling_violation"
+    assert (await place_call(key=KEY)).json()["error"]["code"] == "scheduling_violation"
     await client.delete("/_sandbox/faults")
-    assert (await dial(key=KEY)).json() == first.json()
+    assert (await place_call(key=KEY)).json() == first.json()
 
 
 async def test_the_oracle_tells_of_every_call_of_every_account(
-    client: httpx.AsyncClient, dial: Dial, clock: ManualClock
+    client: httpx.AsyncClient, place_call: PlaceCall, clock: ManualClock
 ) -> None:
     started = clock.now()
-    personal = (await dial(key=KEY)).json()
-    business = (await dial("acct-business", respondent_phone="+34911234567", task_description="Ask")).json()
+    personal = (await place_call(key=KEY)).json()
+    business = (await place_call("acct-business", respondent_phone="+34911234567", task_description="Ask")).json()
     first, second = await placed(client)
     assert first == {
         "call_id": personal["call_id"],
@@ -538,7 +539,7 @@ async def test_the_oracle_tells_of_every_call_of_every_account(
 
 
 async def test_faults_are_the_serving_processs_own_and_what_was_placed_is_the_files(
-    tmp_path: Path, clock: ManualClock, body: Body
+    tmp_path: Path, clock: ManualClock, body: RequestBody
 ) -> None:
     data = tmp_path / "sandbox.sqlite"
     ids: list[str] = []
@@ -591,19 +592,19 @@ async def test_every_loopback_address_is_let_in(app: SandboxApp, host: str) -> N
     [("cut_before_read", 0), ("cut_after_placed", 1), ("cut_mid_body", 1), ("stall", 0), ("stall_after", 1)],
 )
 async def test_within_one_process_a_cut_is_a_connection_error(
-    client: httpx.AsyncClient, dial: Dial, kind: str, calls: int
+    client: httpx.AsyncClient, place_call: PlaceCall, kind: str, calls: int
 ) -> None:
     await arm(client, {"kind": kind})
     with pytest.raises(ConnectionResetError, match="/_sandbox/faults"):
-        await dial(key=KEY)
+        await place_call(key=KEY)
     assert len(await placed(client)) == calls
-    assert (await dial(key=KEY)).status_code == 201
+    assert (await place_call(key=KEY)).status_code == 201
     assert len(await placed(client)) == 1
 
 
 @pytest.mark.parametrize("kind", ["cut_before_read", "cut_after_placed", "cut_mid_body"])
 async def test_the_embedded_sandbox_fails_its_client_as_a_broken_connection_would(
-    app: SandboxApp, sign_in: SignIn, body: Body, kind: str
+    app: SandboxApp, sign_in: SignIn, body: RequestBody, kind: str
 ) -> None:
     async with httpx.AsyncClient(transport=in_process(app), base_url="http://sandbox.test") as client:
         await arm(client, {"kind": kind})

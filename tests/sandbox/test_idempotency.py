@@ -9,38 +9,39 @@ import httpx
 import pytest
 
 from kallyai_mcp.sandbox.app import create_app
-from tests.sandbox.kit import Body, Dial, ManualClock, SignIn
+from tests.sandbox.fixture_types import PlaceCall, RequestBody, SignIn
+from tests.sandbox.manual_clock import ManualClock
 
 KEY = "5b0e1d52-0a4f-4e57-9d0e-8f0f4d1f6a11"
 
 
 async def test_the_same_key_and_body_is_the_same_call(
-    client: httpx.AsyncClient, dial: Dial, clock: ManualClock, sign_in: SignIn
+    client: httpx.AsyncClient, place_call: PlaceCall, clock: ManualClock, sign_in: SignIn
 ) -> None:
-    first = await dial(key=KEY)
+    first = await place_call(key=KEY)
     clock.advance(days=2)
-    again = await dial(key=KEY)
+    again = await place_call(key=KEY)
     assert (again.status_code, again.json()) == (201, first.json())
     assert (await client.get("/v1/calls", headers=sign_in())).json()["total"] == 1
 
 
 async def test_the_same_key_and_body_is_the_same_call_even_when_it_could_not_be_placed_any_more(
-    dial: Dial, clock: ManualClock
+    place_call: PlaceCall, clock: ManualClock
 ) -> None:
-    first = await dial(key=KEY)
+    first = await place_call(key=KEY)
     clock.advance(days=40)
-    assert (await dial()).json()["error"]["code"] == "scheduling_violation"
-    assert (await dial(key=KEY)).json() == first.json()
+    assert (await place_call()).json()["error"]["code"] == "scheduling_violation"
+    assert (await place_call(key=KEY)).json() == first.json()
 
 
 async def test_the_same_key_waits_with_a_call_that_still_goes_on(
-    client: httpx.AsyncClient, dial: Dial, clock: ManualClock, sign_in: SignIn
+    client: httpx.AsyncClient, place_call: PlaceCall, clock: ManualClock, sign_in: SignIn
 ) -> None:
     clock.hold()
     answers: list[httpx.Response] = []
 
     async def call() -> None:
-        answers.append(await dial(key=KEY))
+        answers.append(await place_call(key=KEY))
 
     with anyio.fail_after(10):
         async with anyio.create_task_group() as tasks:
@@ -56,12 +57,12 @@ async def test_the_same_key_waits_with_a_call_that_still_goes_on(
 
 
 async def test_requests_that_race_with_the_same_key_make_one_call(
-    client: httpx.AsyncClient, dial: Dial, sign_in: SignIn
+    client: httpx.AsyncClient, place_call: PlaceCall, sign_in: SignIn
 ) -> None:
     answers: list[httpx.Response] = []
 
     async def call() -> None:
-        answers.append(await dial(key=KEY))
+        answers.append(await place_call(key=KEY))
 
     with anyio.fail_after(20):
         async with anyio.create_task_group() as tasks:
@@ -72,10 +73,10 @@ async def test_requests_that_race_with_the_same_key_make_one_call(
 
 
 async def test_the_same_key_with_another_body_is_refused(
-    client: httpx.AsyncClient, dial: Dial, sign_in: SignIn
+    client: httpx.AsyncClient, place_call: PlaceCall, sign_in: SignIn
 ) -> None:
-    first = (await dial(key=KEY)).json()
-    answer = await dial(key=KEY, party_size=5)
+    first = (await place_call(key=KEY)).json()
+    answer = await place_call(key=KEY, party_size=5)
     assert (answer.status_code, answer.json()["error"]["code"]) == (409, "idempotency_key_reused")
     assert first["call_id"] in answer.json()["error"]["details"]["reason"]
     assert (await client.get("/v1/calls", headers=sign_in())).json()["total"] == 1
@@ -83,7 +84,7 @@ async def test_the_same_key_with_another_body_is_refused(
 
 @pytest.mark.parametrize("change", [{"timezone": "Europe/Madrid"}, {"session_id": "another"}])
 async def test_all_of_the_body_counts_for_being_the_same(
-    client: httpx.AsyncClient, body: Body, sign_in: SignIn, change: dict[str, Any]
+    client: httpx.AsyncClient, body: RequestBody, sign_in: SignIn, change: dict[str, Any]
 ) -> None:
     headers = sign_in() | {"Idempotency-Key": KEY}
     assert (await client.post("/v1/calls", headers=headers, json=body())).status_code == 201
@@ -91,7 +92,7 @@ async def test_all_of_the_body_counts_for_being_the_same(
 
 
 async def test_a_body_written_in_another_way_is_the_same_body(
-    client: httpx.AsyncClient, body: Body, sign_in: SignIn
+    client: httpx.AsyncClient, body: RequestBody, sign_in: SignIn
 ) -> None:
     headers = sign_in() | {"Idempotency-Key": KEY}
     first = (await client.post("/v1/calls", headers=headers, json=body())).json()
@@ -102,29 +103,31 @@ async def test_a_body_written_in_another_way_is_the_same_body(
     assert again.json() == first
 
 
-async def test_without_a_key_each_request_is_a_call(dial: Dial) -> None:
-    assert (await dial()).json()["call_id"] != (await dial()).json()["call_id"]
+async def test_without_a_key_each_request_is_a_call(place_call: PlaceCall) -> None:
+    assert (await place_call()).json()["call_id"] != (await place_call()).json()["call_id"]
 
 
-async def test_keys_belong_to_their_account(dial: Dial) -> None:
-    mine = await dial(key=KEY)
-    theirs = await dial("acct-business", key=KEY, party_size=2)
+async def test_keys_belong_to_their_account(place_call: PlaceCall) -> None:
+    mine = await place_call(key=KEY)
+    theirs = await place_call("acct-business", key=KEY, party_size=2)
     assert (mine.status_code, theirs.status_code) == (201, 201)
     assert mine.json()["call_id"] != theirs.json()["call_id"]
 
 
-async def test_a_refused_request_leaves_its_key_free(dial: Dial) -> None:
-    assert (await dial(key=KEY, respondent_phone="911")).status_code == 422
-    assert (await dial(key=KEY)).status_code == 201
+async def test_a_refused_request_leaves_its_key_free(place_call: PlaceCall) -> None:
+    assert (await place_call(key=KEY, respondent_phone="911")).status_code == 422
+    assert (await place_call(key=KEY)).status_code == 201
 
 
-async def test_a_key_that_is_no_uuid_is_refused(dial: Dial) -> None:
-    answer = await dial(key="twice")
+async def test_a_key_that_is_no_uuid_is_refused(place_call: PlaceCall) -> None:
+    answer = await place_call(key="twice")
     assert (answer.status_code, answer.json()["error"]["code"]) == (400, "validation_error")
     assert "idempotency-key" in answer.json()["error"]["details"]["reason"].lower()
 
 
-async def test_keys_and_calls_and_tokens_survive_a_restart(tmp_path: Path, clock: ManualClock, body: Body) -> None:
+async def test_keys_and_calls_and_tokens_survive_a_restart(
+    tmp_path: Path, clock: ManualClock, body: RequestBody
+) -> None:
     data = tmp_path / "deep" / "sandbox.sqlite"
     headers = {"Idempotency-Key": KEY}
     answers = []
@@ -140,7 +143,7 @@ async def test_keys_and_calls_and_tokens_survive_a_restart(tmp_path: Path, clock
     assert listed["total"] == 1
 
 
-async def test_two_sandboxes_on_one_file_are_one(tmp_path: Path, clock: ManualClock, body: Body) -> None:
+async def test_two_sandboxes_on_one_file_are_one(tmp_path: Path, clock: ManualClock, body: RequestBody) -> None:
     apps = [create_app(data=tmp_path / "sandbox.sqlite", clock=clock) for _ in range(2)]
     headers = {
         "Idempotency-Key": str(uuid.UUID(KEY)),

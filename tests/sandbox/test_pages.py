@@ -9,8 +9,9 @@ import pytest
 
 from kallyai_mcp.sandbox.accounts import ACCOUNTS, SCOPES
 from kallyai_mcp.sandbox.app import SandboxApp
-from kallyai_mcp.sandbox.line.numbers import as_rows
-from tests.sandbox.kit import Dial, ManualClock, SignIn
+from kallyai_mcp.sandbox.simulator.numbers import as_rows
+from tests.sandbox.fixture_types import PlaceCall, SignIn
+from tests.sandbox.manual_clock import ManualClock
 
 REFERENCE_ENDPOINTS = {
     ("get", "/v1/auth/cli"),
@@ -144,9 +145,9 @@ async def portal(client: httpx.AsyncClient, headers: dict[str, str]) -> str:
 
 
 async def test_the_billing_link_shows_plan_and_usage_without_a_token(
-    client: httpx.AsyncClient, sign_in: SignIn, dial: Dial
+    client: httpx.AsyncClient, sign_in: SignIn, place_call: PlaceCall
 ) -> None:
-    await dial(respondent_phone="+12025550103")
+    await place_call(respondent_phone="+12025550103")
     url = await portal(client, sign_in())
     assert url.startswith("http://sandbox.test/")
     answer = await client.get(url)
@@ -161,8 +162,10 @@ async def test_the_billing_link_shows_plan_and_usage_without_a_token(
     assert answer.headers["cache-control"] == "no-store"
 
 
-async def test_the_billing_page_speaks_spanish(client: httpx.AsyncClient, sign_in: SignIn, dial: Dial) -> None:
-    await dial(respondent_phone="+12025550103")
+async def test_the_billing_page_speaks_spanish(
+    client: httpx.AsyncClient, sign_in: SignIn, place_call: PlaceCall
+) -> None:
+    await place_call(respondent_phone="+12025550103")
     answer = await client.get(await portal(client, sign_in()), headers={"Accept-Language": "es-ES,es;q=0.9,en;q=0.8"})
     page = Page(answer.text)
     assert page.language == answer.headers["content-language"] == "es"

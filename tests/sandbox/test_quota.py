@@ -6,7 +6,8 @@ import anyio
 import httpx
 import pytest
 
-from tests.sandbox.kit import Dial, ManualClock, Reference, SameShape, SignIn
+from tests.sandbox.fixture_types import PlaceCall, Reference, SameShape, SignIn
+from tests.sandbox.manual_clock import ManualClock
 
 
 async def test_statistics_start_with_what_the_reference_prints(
@@ -16,9 +17,13 @@ async def test_statistics_start_with_what_the_reference_prints(
 
 
 async def test_statistics_follow_from_the_calls_that_were_made(
-    client: httpx.AsyncClient, sign_in: SignIn, dial: Dial, reference: Reference, assert_same_shape: SameShape
+    client: httpx.AsyncClient,
+    sign_in: SignIn,
+    place_call: PlaceCall,
+    reference: Reference,
+    assert_same_shape: SameShape,
 ) -> None:
-    durations = [(await dial()).json()["duration_seconds"] for _ in range(3)]
+    durations = [(await place_call()).json()["duration_seconds"] for _ in range(3)]
     statistics = (await client.get("/v1/users/me/statistics", headers=sign_in())).json()
     assert_same_shape(statistics, reference("statistics"))
     tenths = sum(-int(-seconds * 10 // 60) for seconds in durations)  # each call rounded up to a tenth of a minute
@@ -29,12 +34,12 @@ async def test_statistics_follow_from_the_calls_that_were_made(
 
 
 async def test_a_call_under_way_counts(
-    client: httpx.AsyncClient, clock: ManualClock, sign_in: SignIn, dial: Dial
+    client: httpx.AsyncClient, clock: ManualClock, sign_in: SignIn, place_call: PlaceCall
 ) -> None:
     clock.hold()
     with anyio.fail_after(10):
         async with anyio.create_task_group() as tasks:
-            tasks.start_soon(dial)
+            tasks.start_soon(place_call)
             await clock.sleepers(1)
             statistics = (await client.get("/v1/users/me/statistics", headers=sign_in())).json()
             clock.advance(hours=1)
@@ -43,30 +48,32 @@ async def test_a_call_under_way_counts(
 
 
 async def test_a_used_up_plan_answers_402_as_the_reference_prints_it(
-    client: httpx.AsyncClient, dial: Dial, reference: Reference, sign_in: SignIn
+    client: httpx.AsyncClient, place_call: PlaceCall, reference: Reference, sign_in: SignIn
 ) -> None:
-    answer = await dial("acct-empty")
+    answer = await place_call("acct-empty")
     assert answer.status_code == 402
     assert answer.json() | reference("quota_exceeded") == answer.json()
     assert answer.json()["error"]["code"] == "quota_exceeded"
     assert (await client.get("/v1/calls", headers=sign_in("acct-empty"))).json()["total"] == 0
 
 
-async def test_calls_run_out_before_minutes_do(client: httpx.AsyncClient, dial: Dial, sign_in: SignIn) -> None:
+async def test_calls_run_out_before_minutes_do(
+    client: httpx.AsyncClient, place_call: PlaceCall, sign_in: SignIn
+) -> None:
     for _ in range(2):
-        assert (await dial("acct-trial", respondent_phone="+12025550103")).status_code == 201
-    assert (await dial("acct-trial")).status_code == 402
+        assert (await place_call("acct-trial", respondent_phone="+12025550103")).status_code == 201
+    assert (await place_call("acct-trial")).status_code == 402
     statistics = (await client.get("/v1/users/me/statistics", headers=sign_in("acct-trial"))).json()
     assert (statistics["calls_used"], statistics["calls_remaining"]) == (5, 0)
     assert statistics["minutes_remaining"] > 0
 
 
 async def test_minutes_run_out_and_the_last_call_may_run_over(
-    client: httpx.AsyncClient, clock: ManualClock, dial: Dial, sign_in: SignIn
+    client: httpx.AsyncClient, clock: ManualClock, place_call: PlaceCall, sign_in: SignIn
 ) -> None:
     calls = 0
     with anyio.fail_after(60):
-        while (answer := await dial(respondent_phone="+12025550111")).status_code == 201:
+        while (answer := await place_call(respondent_phone="+12025550111")).status_code == 201:
             calls += 1
     assert answer.status_code == 402
     assert clock.now() < datetime(2026, 2, 1, tzinfo=UTC)
@@ -78,10 +85,10 @@ async def test_minutes_run_out_and_the_last_call_may_run_over(
 
 
 async def test_one_accounts_calls_do_not_count_for_another(
-    client: httpx.AsyncClient, dial: Dial, sign_in: SignIn
+    client: httpx.AsyncClient, place_call: PlaceCall, sign_in: SignIn
 ) -> None:
     before = (await client.get("/v1/users/me/statistics", headers=sign_in("acct-business"))).json()
-    await dial()
+    await place_call()
     assert (await client.get("/v1/users/me/statistics", headers=sign_in("acct-business"))).json() == before
 
 
@@ -94,10 +101,16 @@ async def test_one_accounts_calls_do_not_count_for_another(
     ],
 )
 async def test_a_plan_renews_with_its_period(
-    client: httpx.AsyncClient, clock: ManualClock, dial: Dial, sign_in: SignIn, account: str, moment: datetime,
-    start: str, end: str,
-) -> None:  # fmt: skip
-    await dial(account)
+    client: httpx.AsyncClient,
+    clock: ManualClock,
+    place_call: PlaceCall,
+    sign_in: SignIn,
+    account: str,
+    moment: datetime,
+    start: str,
+    end: str,
+) -> None:
+    await place_call(account)
     clock.turn_to(moment)
     statistics = (await client.get("/v1/users/me/statistics", headers=sign_in(account))).json()
     assert (statistics["period_start"], statistics["period_end"]) == (start, end)

@@ -17,7 +17,8 @@ from fastapi.responses import StreamingResponse
 from kallyai_mcp.sandbox.app import SandboxApp, create_app
 from kallyai_mcp.sandbox.clock import SystemClock
 from kallyai_mcp.sandbox.serve import running, serve
-from tests.sandbox.kit import Body, Dial, ManualClock, SignIn
+from tests.sandbox.fixture_types import PlaceCall, RequestBody, SignIn
+from tests.sandbox.manual_clock import ManualClock
 
 KEY = "5b0e1d52-0a4f-4e57-9d0e-8f0f4d1f6a11"
 
@@ -26,7 +27,7 @@ def port_of(url: str) -> int:
     return httpx.URL(url).port or 0
 
 
-async def test_it_answers_at_the_address_it_names(app: SandboxApp, sign_in: SignIn, body: Body) -> None:
+async def test_it_answers_at_the_address_it_names(app: SandboxApp, sign_in: SignIn, body: RequestBody) -> None:
     with anyio.fail_after(30):
         async with running(app) as url, httpx.AsyncClient(base_url=url) as client:
             assert url.startswith("http://127.0.0.1:")
@@ -59,7 +60,7 @@ async def test_its_links_lead_back_to_the_address_it_was_asked_at(app: SandboxAp
 
 
 async def test_the_port_is_free_again_afterwards_and_the_same_app_can_be_served_again(
-    app: SandboxApp, sign_in: SignIn, body: Body
+    app: SandboxApp, sign_in: SignIn, body: RequestBody
 ) -> None:
     with anyio.fail_after(30):
         async with running(app) as url:
@@ -93,7 +94,7 @@ async def test_it_stops_when_it_is_cancelled(app: SandboxApp) -> None:
 
 
 async def test_stopping_answers_those_who_wait_and_their_call_goes_on(
-    app: SandboxApp, clock: ManualClock, sign_in: SignIn, body: Body
+    app: SandboxApp, clock: ManualClock, sign_in: SignIn, body: RequestBody
 ) -> None:
     clock.hold()
     headers = sign_in() | {"Idempotency-Key": KEY}
@@ -118,15 +119,15 @@ async def test_stopping_answers_those_who_wait_and_their_call_goes_on(
 
 
 async def test_a_wait_that_begins_after_the_stop_is_answered_at_once(
-    app: SandboxApp, clock: ManualClock, dial: Dial
+    app: SandboxApp, clock: ManualClock, place_call: PlaceCall
 ) -> None:
     clock.hold()
     app.state.sandbox.stop()
     with anyio.fail_after(10):
-        assert (await dial()).status_code == 503
+        assert (await place_call()).status_code == 503
         app.state.sandbox.resume()
         clock.advance(hours=1)
-        assert (await dial("acct-empty")).status_code == 402
+        assert (await place_call("acct-empty")).status_code == 402
 
 
 async def test_a_defect_is_answered_in_the_references_format_without_internals(

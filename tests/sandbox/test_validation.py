@@ -7,9 +7,10 @@ from typing import Any
 import httpx
 import pytest
 
-from kallyai_mcp.sandbox.line.numbers import RULE_EXAMPLES, TEST_NUMBERS
+from kallyai_mcp.sandbox.simulator.numbers import RULE_EXAMPLES, TEST_NUMBERS
 from kallyai_mcp.sandbox.validation import SUPPORTED_COUNTRIES
-from tests.sandbox.kit import Body, Dial, ManualClock, Reference, SameShape, SignIn
+from tests.sandbox.fixture_types import PlaceCall, Reference, RequestBody, SameShape, SignIn
+from tests.sandbox.manual_clock import ManualClock
 
 
 def refusal(answer: httpx.Response) -> tuple[int, str]:
@@ -17,8 +18,8 @@ def refusal(answer: httpx.Response) -> tuple[int, str]:
 
 
 @pytest.mark.parametrize("number", [None, "", "   "])
-async def test_without_a_number_it_is_missing_phone_number(dial: Dial, number: str | None) -> None:
-    assert refusal(await dial(respondent_phone=number)) == (422, "missing_phone_number")
+async def test_without_a_number_it_is_missing_phone_number(place_call: PlaceCall, number: str | None) -> None:
+    assert refusal(await place_call(respondent_phone=number)) == (422, "missing_phone_number")
 
 
 @pytest.mark.parametrize(
@@ -28,8 +29,8 @@ async def test_without_a_number_it_is_missing_phone_number(dial: Dial, number: s
         "tel:911", "9-1-1", "911;ext=5", "+1911x5", "+33112", "\uff19\uff11\uff11",
     ],
 )  # fmt: skip
-async def test_an_emergency_number_is_never_called_however_it_is_written(dial: Dial, number: str) -> None:
-    assert refusal(await dial(respondent_phone=number)) == (422, "emergency_number")
+async def test_an_emergency_number_is_never_called_however_it_is_written(place_call: PlaceCall, number: str) -> None:
+    assert refusal(await place_call(respondent_phone=number)) == (422, "emergency_number")
 
 
 @pytest.mark.parametrize(
@@ -39,42 +40,44 @@ async def test_an_emergency_number_is_never_called_however_it_is_written(dial: D
         "+999123456789", "ext", "+1415555123\u0664", "\u0000", "+4913",
     ],
 )  # fmt: skip
-async def test_a_number_that_is_not_in_e164_is_a_validation_error(dial: Dial, number: str) -> None:
-    answer = await dial(respondent_phone=number)
+async def test_a_number_that_is_not_in_e164_is_a_validation_error(place_call: PlaceCall, number: str) -> None:
+    answer = await place_call(respondent_phone=number)
     assert refusal(answer) == (400, "validation_error")
     assert "respondent_phone" in answer.json()["error"]["details"]["reason"]
 
 
 @pytest.mark.parametrize("number", ["+19005551234", "+34803123456", "+449098790000", "+979123456789"])
-async def test_a_premium_rate_number_is_a_toll_number(dial: Dial, number: str) -> None:
-    assert refusal(await dial(respondent_phone=number)) == (422, "toll_number")
+async def test_a_premium_rate_number_is_a_toll_number(place_call: PlaceCall, number: str) -> None:
+    assert refusal(await place_call(respondent_phone=number)) == (422, "toll_number")
 
 
 @pytest.mark.parametrize("number", ["+14155551234", "+16135550123", "+442079460123", "+34911234567", "+33142685300"])
-async def test_supported_countries_are_called(dial: Dial, number: str) -> None:
-    assert (await dial(respondent_phone=number)).status_code == 201
+async def test_supported_countries_are_called(place_call: PlaceCall, number: str) -> None:
+    assert (await place_call(respondent_phone=number)).status_code == 201
 
 
 @pytest.mark.parametrize("number", ["+81312345678", "+17875551234", "+80012345678", "+61255500100", "+74951234567"])
-async def test_other_countries_are_unsupported(dial: Dial, number: str) -> None:
-    assert refusal(await dial(respondent_phone=number)) == (403, "unsupported_country")
+async def test_other_countries_are_unsupported(place_call: PlaceCall, number: str) -> None:
+    assert refusal(await place_call(respondent_phone=number)) == (403, "unsupported_country")
 
 
-async def test_a_supported_country_outside_of_the_accounts_region_is_a_country_restriction(dial: Dial) -> None:
-    assert refusal(await dial("acct-us-only", respondent_phone="+442079460123")) == (403, "country_restriction")
-    assert refusal(await dial("acct-us-only", respondent_phone="+81312345678")) == (403, "unsupported_country")
-    assert (await dial("acct-us-only", respondent_phone="+16135550123")).status_code == 201
+async def test_a_supported_country_outside_of_the_accounts_region_is_a_country_restriction(
+    place_call: PlaceCall,
+) -> None:
+    assert refusal(await place_call("acct-us-only", respondent_phone="+442079460123")) == (403, "country_restriction")
+    assert refusal(await place_call("acct-us-only", respondent_phone="+81312345678")) == (403, "unsupported_country")
+    assert (await place_call("acct-us-only", respondent_phone="+16135550123")).status_code == 201
 
 
 @pytest.mark.parametrize("field", ["language", "call_language"])
 @pytest.mark.parametrize("language", ["fr", "", "EN", "en-US"])
-async def test_another_language_is_unsupported(dial: Dial, field: str, language: str) -> None:
-    assert refusal(await dial(**{field: language})) == (422, "unsupported_language")
+async def test_another_language_is_unsupported(place_call: PlaceCall, field: str, language: str) -> None:
+    assert refusal(await place_call(**{field: language})) == (422, "unsupported_language")
 
 
 @pytest.mark.parametrize("language", ["en", "es", None])
-async def test_english_and_spanish_are_spoken(dial: Dial, language: str | None) -> None:
-    assert (await dial(language=language, call_language=language)).status_code == 201
+async def test_english_and_spanish_are_spoken(place_call: PlaceCall, language: str | None) -> None:
+    assert (await place_call(language=language, call_language=language)).status_code == 201
 
 
 @pytest.mark.parametrize(
@@ -93,8 +96,10 @@ async def test_english_and_spanish_are_spoken(dial: Dial, language: str | None) 
         {"appointment_date": "2026-01-25", "appointment_time": "10:29"},
     ],
 )
-async def test_a_moment_that_cannot_be_is_a_scheduling_violation(dial: Dial, changes: dict[str, Any]) -> None:
-    answer = await dial(**changes)
+async def test_a_moment_that_cannot_be_is_a_scheduling_violation(
+    place_call: PlaceCall, changes: dict[str, Any]
+) -> None:
+    answer = await place_call(**changes)
     assert refusal(answer) == (422, "scheduling_violation")
     assert "appointment_" in answer.json()["error"]["details"]["reason"]
 
@@ -108,18 +113,18 @@ async def test_a_moment_that_cannot_be_is_a_scheduling_violation(dial: Dial, cha
         {"appointment_date": None, "appointment_time": "09:00"},
     ],
 )
-async def test_a_moment_from_now_until_a_year_ahead_is_fine(dial: Dial, changes: dict[str, Any]) -> None:
-    assert (await dial(**changes)).status_code == 201
+async def test_a_moment_from_now_until_a_year_ahead_is_fine(place_call: PlaceCall, changes: dict[str, Any]) -> None:
+    assert (await place_call(**changes)).status_code == 201
 
 
 @pytest.mark.parametrize(
     ("timezone", "status"), [("Pacific/Auckland", 422), ("Pacific/Honolulu", 201), ("Europe/Madrid", 201)]
 )
 async def test_what_is_past_goes_by_the_callers_time_zone(
-    clock: ManualClock, dial: Dial, timezone: str, status: int
+    clock: ManualClock, place_call: PlaceCall, timezone: str, status: int
 ) -> None:
     clock.advance(hours=6)  # 21:30 UTC: the 26th in Auckland, half past eleven on the 25th in Honolulu
-    answer = await dial(timezone=timezone, appointment_date="2026-01-25", appointment_time="23:00")
+    answer = await place_call(timezone=timezone, appointment_date="2026-01-25", appointment_time="23:00")
     assert answer.status_code == status
 
 
@@ -132,31 +137,35 @@ async def test_what_is_past_goes_by_the_callers_time_zone(
         {"business_name": "blackmail"},
     ],
 )
-async def test_words_that_no_call_may_hold_are_a_safety_violation(dial: Dial, changes: dict[str, Any]) -> None:
-    assert refusal(await dial(**changes)) == (422, "safety_violation")
+async def test_words_that_no_call_may_hold_are_a_safety_violation(
+    place_call: PlaceCall, changes: dict[str, Any]
+) -> None:
+    assert refusal(await place_call(**changes)) == (422, "safety_violation")
 
 
-async def test_the_safety_rule_goes_by_whole_words(dial: Dial) -> None:
-    assert (await dial(task_description="Ask about the threatened species tour")).status_code == 201
+async def test_the_safety_rule_goes_by_whole_words(place_call: PlaceCall) -> None:
+    assert (await place_call(task_description="Ask about the threatened species tour")).status_code == 201
 
 
 @pytest.mark.parametrize("number", [n for n in TEST_NUMBERS if n.refusal], ids=lambda n: n.outcome)
-async def test_a_test_number_refuses_with_its_documented_code(dial: Dial, number: Any, reference: Reference) -> None:
+async def test_a_test_number_refuses_with_its_documented_code(
+    place_call: PlaceCall, number: Any, reference: Reference
+) -> None:
     statuses = {"phone_not_provisioned": 400, "rate_limited": 429, "blocked_number": 403, "suppression_violation": 403}
-    answer = await dial(respondent_phone=number.number)
+    answer = await place_call(respondent_phone=number.number)
     assert refusal(answer) == (statuses.get(number.refusal, 422), number.refusal)
     assert answer.json().keys() == reference("error").keys()
     assert ("retry-after" in answer.headers) == (answer.status_code == 429)
 
 
 @pytest.mark.parametrize("number", [n for n in TEST_NUMBERS if not n.refusal], ids=lambda n: n.number)
-async def test_every_other_test_number_is_called(dial: Dial, number: Any) -> None:
-    assert (await dial(respondent_phone=number.number)).status_code == 201
+async def test_every_other_test_number_is_called(place_call: PlaceCall, number: Any) -> None:
+    assert (await place_call(respondent_phone=number.number)).status_code == 201
 
 
 @pytest.mark.parametrize("number", RULE_EXAMPLES, ids=lambda n: n.outcome)
-async def test_the_examples_of_the_rules_are_refused_by_them(dial: Dial, number: Any) -> None:
-    answer = await dial("acct-us-only", respondent_phone=number.number)
+async def test_the_examples_of_the_rules_are_refused_by_them(place_call: PlaceCall, number: Any) -> None:
+    answer = await place_call("acct-us-only", respondent_phone=number.number)
     assert answer.json()["error"]["code"] == number.refusal
 
 
@@ -171,7 +180,7 @@ async def test_the_examples_of_the_rules_are_refused_by_them(dial: Dial, number:
     ],
 )  # fmt: skip
 async def test_a_body_that_is_not_of_the_schema_is_a_validation_error(
-    client: httpx.AsyncClient, sign_in: SignIn, body: Body, changes: dict[str, Any]
+    client: httpx.AsyncClient, sign_in: SignIn, body: RequestBody, changes: dict[str, Any]
 ) -> None:
     headers = sign_in() | {"Content-Type": "application/json"}
     content = json.dumps(body(**changes))  # in ASCII, where half a surrogate pair is still JSON
@@ -203,14 +212,14 @@ async def test_a_body_that_is_no_request_is_a_validation_error(
         ({}, "quota_exceeded"),
     ],
 )
-async def test_the_first_rule_that_is_broken_answers(dial: Dial, changes: dict[str, Any], code: str) -> None:
-    assert (await dial("acct-empty", **changes)).json()["error"]["code"] == code
+async def test_the_first_rule_that_is_broken_answers(place_call: PlaceCall, changes: dict[str, Any], code: str) -> None:
+    assert (await place_call("acct-empty", **changes)).json()["error"]["code"] == code
 
 
-async def test_a_refused_call_is_no_call(client: httpx.AsyncClient, dial: Dial, sign_in: SignIn) -> None:
+async def test_a_refused_call_is_no_call(client: httpx.AsyncClient, place_call: PlaceCall, sign_in: SignIn) -> None:
     before = (await client.get("/v1/users/me/statistics", headers=sign_in())).json()
     for number in ("911", "+12025550120", "+81312345678"):
-        assert (await dial(respondent_phone=number)).is_error
+        assert (await place_call(respondent_phone=number)).is_error
     assert (await client.get("/v1/calls", headers=sign_in())).json()["total"] == 0
     assert (await client.get("/v1/users/me/statistics", headers=sign_in())).json() == before
 
@@ -237,9 +246,9 @@ async def test_every_error_has_the_format_of_the_reference_and_an_id_of_its_own(
 
 
 async def test_an_error_with_a_reason_has_the_shape_of_the_reference(
-    dial: Dial, reference: Reference, assert_same_shape: SameShape
+    place_call: PlaceCall, reference: Reference, assert_same_shape: SameShape
 ) -> None:
-    assert_same_shape((await dial(respondent_phone="911")).json(), reference("error"))
+    assert_same_shape((await place_call(respondent_phone="911")).json(), reference("error"))
 
 
 def test_the_countries_the_reference_names_are_supported() -> None:

@@ -24,7 +24,7 @@ SHARE = (
     "tests/calls/test_redis_connection.py",
     "tests/sandbox/auth/test_pages.py",
     "tests/sandbox/auth/test_tokens.py",
-    "tests/sandbox/line",
+    "tests/sandbox/simulator",
     "tests/test_telemetry.py::test_an_otlp_endpoint_gets_metrics_and_traces_when_the_process_ends",
     "tests/tools/test_catalog.py",
     "tests/transports/test_access.py::test_an_app_that_fails_to_start_is_said_to_have_failed_and_leaves_the_port",

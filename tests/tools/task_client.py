@@ -20,12 +20,12 @@ from pydantic import RootModel
 
 from kallyai_mcp.cli.connection import Connection, open_app_context
 from kallyai_mcp.sandbox.app import SandboxApp
-from kallyai_mcp.sandbox.line.numbers import TEST_NUMBERS
+from kallyai_mcp.sandbox.simulator.numbers import TEST_NUMBERS
 from kallyai_mcp.server import build_server
 from kallyai_mcp.settings import Settings
 from tests.agent import BISTRO
 from tests.processes import COMMAND, environment
-from tests.sandbox.kit import ManualClock
+from tests.sandbox.manual_clock import ManualClock
 
 TASKS = "io.modelcontextprotocol/tasks"
 METHODS = ("tasks/get", "tasks/update", "tasks/cancel")

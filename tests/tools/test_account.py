@@ -12,7 +12,7 @@ from kallyai_mcp.sandbox.app import SandboxApp
 from kallyai_mcp.sandbox.serve import running
 from tests.agent import BISTRO, Agent, Answer, agent_on, settings_in
 from tests.fake_service import odd_service
-from tests.sandbox.kit import ManualClock
+from tests.sandbox.manual_clock import ManualClock
 
 TOKEN = "token-of-the-settings-0123456789"
 

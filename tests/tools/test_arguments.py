@@ -2,7 +2,7 @@ from typing import Any
 
 import pytest
 
-from kallyai_mcp.sandbox import calls_store
+from kallyai_mcp.sandbox import call_table
 from kallyai_mcp.sandbox.app import SandboxApp
 from tests.agent import BISTRO, Agent
 
@@ -12,7 +12,7 @@ EMERGENCY = "is an emergency number, which KallyAI can't dial; tell the user to 
 def placed(app: SandboxApp) -> dict[str, Any]:
     """The submission of the one call that was placed."""
     with app.state.sandbox.store.transaction() as db:
-        (call,) = calls_store.everything(db)
+        (call,) = call_table.all_calls(db)
     return dict(call.submission)
 
 

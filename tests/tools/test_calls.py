@@ -5,10 +5,11 @@ import pytest
 
 from kallyai_mcp.sandbox.app import SandboxApp
 from kallyai_mcp.sandbox.faults import Fault, FaultPlan
-from kallyai_mcp.sandbox.line.numbers import TEST_NUMBERS
+from kallyai_mcp.sandbox.simulator.numbers import TEST_NUMBERS
 from kallyai_mcp.settings import Settings
 from tests.agent import BISTRO, Agent, agent_on
-from tests.sandbox.kit import ManualClock, sandbox_app
+from tests.sandbox.manual_clock import ManualClock
+from tests.sandbox.sandbox_app import sandbox_app
 
 NUMBERS = {entry.outcome: entry.number for entry in reversed(TEST_NUMBERS)}
 

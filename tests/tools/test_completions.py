@@ -7,11 +7,11 @@ import pytest
 from mcp.types import Completion, PromptReference, ResourceTemplateReference
 from starlette.requests import Request
 
-from kallyai_mcp.sandbox.line.numbers import TEST_NUMBERS
+from kallyai_mcp.sandbox.simulator.numbers import TEST_NUMBERS
 from kallyai_mcp.settings import Settings
 from tests.agent import BISTRO, Agent, agent_on, settings_in
 from tests.fake_service import odd_service
-from tests.sandbox.kit import ManualClock
+from tests.sandbox.manual_clock import ManualClock
 from tests.transports.kit import LIMIT
 
 CALL = "kallyai://calls/{call_id}"

@@ -17,7 +17,7 @@ from kallyai_mcp.sandbox.app import SandboxApp
 from kallyai_mcp.sandbox.serve import running
 from kallyai_mcp.settings import Settings
 from tests.agent import BISTRO, Agent, agent_on, settings_in
-from tests.sandbox.kit import ManualClock
+from tests.sandbox.manual_clock import ManualClock
 
 LIMIT = 20
 NIGHT = datetime(2026, 1, 25, 12, 30, tzinfo=UTC)

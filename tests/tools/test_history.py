@@ -5,9 +5,9 @@ import pytest
 from icalendar import Calendar
 
 from kallyai_mcp.sandbox.app import SandboxApp
-from kallyai_mcp.sandbox.line.numbers import TEST_NUMBERS
+from kallyai_mcp.sandbox.simulator.numbers import TEST_NUMBERS
 from tests.agent import BISTRO, Agent, agent_on, settings_in
-from tests.sandbox.kit import ManualClock
+from tests.sandbox.manual_clock import ManualClock
 
 NUMBERS = {entry.outcome: entry.number for entry in reversed(TEST_NUMBERS)}
 

@@ -5,7 +5,7 @@ import pytest
 from mcp.client import ClientSession
 from mcp.types import CancelledNotification, CancelledNotificationParams
 
-from kallyai_mcp.sandbox.line.numbers import TEST_NUMBERS
+from kallyai_mcp.sandbox.simulator.numbers import TEST_NUMBERS
 from tests.agent import BISTRO, Agent
 
 (BUSY,) = [entry.number for entry in TEST_NUMBERS if entry.outcome == "busy" and entry.number.startswith("+1")]

@@ -12,12 +12,12 @@ from mcp.types import ResourceLink, TextResourceContents
 
 from kallyai_mcp.api.models import Call, Submission
 from kallyai_mcp.calls.records import AccountKey, CallRecord, CallState
-from kallyai_mcp.sandbox.line.numbers import TEST_NUMBERS
+from kallyai_mcp.sandbox.simulator.numbers import TEST_NUMBERS
 from kallyai_mcp.settings import Settings
 from kallyai_mcp.tools.links import links
 from tests.agent import BISTRO, Agent, agent_on, settings_in
 from tests.fake_service import odd_service
-from tests.sandbox.kit import ManualClock
+from tests.sandbox.manual_clock import ManualClock
 from tests.transports.kit import CALL, ENTRANCES, LIMIT, serving, visiting, world_in
 
 NUMBERS = {entry.outcome: entry.number for entry in reversed(TEST_NUMBERS)}

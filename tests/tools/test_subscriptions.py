@@ -18,7 +18,7 @@ from kallyai_mcp.server import build_server
 from kallyai_mcp.settings import Settings
 from kallyai_mcp.tools import subscriptions
 from tests.agent import BISTRO, Agent, agent_on, settings_in
-from tests.sandbox.kit import ManualClock
+from tests.sandbox.manual_clock import ManualClock
 from tests.transports.kit import CALL, LIMIT, serving, visiting, world_in
 
 pytestmark = pytest.mark.filterwarnings("ignore::mcp.shared.exceptions.MCPDeprecationWarning")

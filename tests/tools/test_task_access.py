@@ -15,7 +15,7 @@ from kallyai_mcp.sandbox.serve import running
 from kallyai_mcp.settings import Settings
 from tests.agent import BISTRO, Agent, agent_on, settings_in
 from tests.processes import COMMAND, environment
-from tests.sandbox.kit import ManualClock
+from tests.sandbox.manual_clock import ManualClock
 from tests.tools.task_client import (
     METHODS,
     STDIO_CALL,

@@ -16,7 +16,8 @@ from kallyai_mcp.sandbox.app import SandboxApp
 from kallyai_mcp.settings import Settings
 from tests.agent import BISTRO, Agent, agent_on, settings_in
 from tests.fake_service import odd_service
-from tests.sandbox.kit import ManualClock, sandbox_app
+from tests.sandbox.manual_clock import ManualClock
+from tests.sandbox.sandbox_app import sandbox_app
 from tests.tools.task_client import (
     NUMBERS,
     START,

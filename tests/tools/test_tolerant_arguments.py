@@ -5,7 +5,7 @@ from dataclasses import replace
 from kallyai_mcp.sandbox.app import SandboxApp
 from kallyai_mcp.settings import Settings
 from tests.agent import BISTRO, Agent, agent_on
-from tests.sandbox.kit import ManualClock
+from tests.sandbox.manual_clock import ManualClock
 
 
 async def test_the_advised_wait_is_the_servers_own(settings: Settings, clock: ManualClock, app: SandboxApp) -> None:

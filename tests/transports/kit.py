@@ -23,7 +23,7 @@ from kallyai_mcp.sandbox.serve import running
 from kallyai_mcp.settings import Settings
 from kallyai_mcp.transports.uvicorn_server import serve_app
 from tests.agent import Agent, settings_in
-from tests.sandbox.kit import ManualClock
+from tests.sandbox.manual_clock import ManualClock
 
 LIMIT = 30
 """Seconds until something that should have happened counts as hung."""

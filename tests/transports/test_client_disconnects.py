@@ -6,7 +6,7 @@ from typing import Any
 import anyio
 import httpx2
 
-from kallyai_mcp.sandbox.line.numbers import TEST_NUMBERS
+from kallyai_mcp.sandbox.simulator.numbers import TEST_NUMBERS
 from tests.transports.kit import ACCEPT, CALL, DIRECTLY, LIMIT, serving, visiting, world_in
 
 (BUSY,) = [entry.number for entry in TEST_NUMBERS if entry.outcome == "busy" and entry.number.startswith("+1")]

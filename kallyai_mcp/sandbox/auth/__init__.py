@@ -7,15 +7,15 @@
 
 from fastapi import APIRouter
 
-from kallyai_mcp.sandbox.auth import browser, providers, token_endpoints
-from kallyai_mcp.sandbox.auth.access import require
+from kallyai_mcp.sandbox.auth import browser_endpoints, identity_providers, token_endpoints
+from kallyai_mcp.sandbox.auth.access_tokens import require
 from kallyai_mcp.sandbox.auth.context import no_store
-from kallyai_mcp.sandbox.auth.grants import issue_tokens
 from kallyai_mcp.sandbox.auth.tables import AUTH_SCHEMA
+from kallyai_mcp.sandbox.auth.token_responses import issue_tokens
 
 router = APIRouter(dependencies=[no_store])
-router.include_router(browser.router)
+router.include_router(browser_endpoints.router)
 router.include_router(token_endpoints.router)
-router.include_router(providers.router)
+router.include_router(identity_providers.router)
 
 __all__ = ["AUTH_SCHEMA", "issue_tokens", "require", "router"]

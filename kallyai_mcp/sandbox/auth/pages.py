@@ -10,7 +10,7 @@ from fastapi.responses import HTMLResponse
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from kallyai_mcp.sandbox.auth.words import WORDS, preferred_language
+from kallyai_mcp.sandbox.auth.text import WORDS, preferred_language
 from kallyai_mcp.sandbox.errors import ApiError, error_body
 
 _CSS = resources.files(__package__).joinpath("templates", "style.css").read_text("utf-8")

@@ -8,12 +8,12 @@ from urllib.parse import unquote_plus
 from fastapi import APIRouter, Depends, Form, Request
 from pydantic import BaseModel, Field
 
-from kallyai_mcp.sandbox.auth import codes, families
-from kallyai_mcp.sandbox.auth.access import BEARER_CHALLENGE
+from kallyai_mcp.sandbox.auth import authorization_codes, token_families
+from kallyai_mcp.sandbox.auth.access_tokens import BEARER_CHALLENGE
 from kallyai_mcp.sandbox.auth.clients import Client, authenticate
 from kallyai_mcp.sandbox.auth.context import Sandbox, documented_errors, refusal
-from kallyai_mcp.sandbox.auth.families import GrantRefusedError
-from kallyai_mcp.sandbox.auth.grants import TokenResponse, token_response
+from kallyai_mcp.sandbox.auth.token_families import GrantRefusedError
+from kallyai_mcp.sandbox.auth.token_responses import TokenResponse, token_response
 
 router = APIRouter(tags=["Authentication"])
 
@@ -76,9 +76,11 @@ def gpt_token(
     try:
         match _given("grant_type", grant_type):
             case "authorization_code":
-                grant = codes.redeem(sandbox, _given("code", code), client.id, _given("redirect_uri", redirect_uri))
+                grant = authorization_codes.redeem(
+                    sandbox, _given("code", code), client.id, _given("redirect_uri", redirect_uri)
+                )
             case "refresh_token":
-                grant = families.rotate(sandbox, _given("refresh_token", refresh_token), client.id)
+                grant = token_families.rotate(sandbox, _given("refresh_token", refresh_token), client.id)
             case _:
                 words = "grant_type must be authorization_code or refresh_token"
                 raise refusal(400, "unsupported_grant_type", words)
@@ -106,7 +108,7 @@ def refresh(sandbox: Sandbox, body: RefreshRequest) -> TokenResponse:
     `/v1/auth/gpt/token`, with the client's credentials.
     """
     try:
-        grant = families.rotate(sandbox, body.refresh_token, None)
+        grant = token_families.rotate(sandbox, body.refresh_token, None)
     except GrantRefusedError as refused:
         challenge = f'{BEARER_CHALLENGE}, error="invalid_token"'
         raise refusal(401, "invalid_token", "Sign in again", str(refused), challenge=challenge) from None

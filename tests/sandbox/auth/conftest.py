@@ -9,8 +9,8 @@ from kallyai_mcp.sandbox.accounts import Account
 from kallyai_mcp.sandbox.auth import AUTH_SCHEMA, require, router
 from kallyai_mcp.sandbox.errors import install_error_handlers
 from kallyai_mcp.sandbox.store import Store
-from tests.sandbox.auth.world import Listener, Sandbox, listening, serving
-from tests.sandbox.kit import ManualClock
+from tests.sandbox.auth.requests import Listener, Sandbox, listening, serving
+from tests.sandbox.manual_clock import ManualClock
 
 
 def make_app(sandbox: Sandbox) -> FastAPI:

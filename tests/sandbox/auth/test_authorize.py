@@ -5,7 +5,7 @@ import pytest
 
 from kallyai_mcp.sandbox import browser_client
 from kallyai_mcp.sandbox.accounts import SCOPES
-from tests.sandbox.auth.world import (
+from tests.sandbox.auth.requests import (
     LOOPBACK,
     SCRIPT,
     Listener,

@@ -5,7 +5,7 @@ import pytest
 
 from kallyai_mcp.sandbox import browser_client
 from kallyai_mcp.sandbox.accounts import ACCOUNTS, SCOPES, Provider
-from tests.sandbox.auth.world import (
+from tests.sandbox.auth.requests import (
     SCRIPT,
     Listener,
     consent_page,
@@ -14,7 +14,7 @@ from tests.sandbox.auth.world import (
     query_of,
     sealed_in,
 )
-from tests.sandbox.kit import ManualClock
+from tests.sandbox.manual_clock import ManualClock
 
 CLI = {"redirect_uri": "http://127.0.0.1:9999", "state": "s"}
 

@@ -9,8 +9,8 @@ import httpx
 import pytest
 
 from kallyai_mcp.sandbox.accounts import ACCOUNTS, SCOPES
-from kallyai_mcp.sandbox.auth.words import WORDS
-from tests.sandbox.auth.world import LOOPBACK, SCRIPT, consent_page, sealed_in
+from kallyai_mcp.sandbox.auth.text import WORDS
+from tests.sandbox.auth.requests import LOOPBACK, SCRIPT, consent_page, sealed_in
 
 CLI = {"redirect_uri": "http://localhost:9999", "state": SCRIPT}
 

@@ -10,12 +10,12 @@ import httpx
 import pytest
 
 from kallyai_mcp.sandbox.auth import AUTH_SCHEMA, issue_tokens
-from kallyai_mcp.sandbox.auth.grants import TokenResponse
-from kallyai_mcp.sandbox.auth.providers import AppleSignIn, GoogleSignIn
+from kallyai_mcp.sandbox.auth.identity_providers import AppleSignIn, GoogleSignIn
 from kallyai_mcp.sandbox.auth.token_endpoints import RefreshRequest
+from kallyai_mcp.sandbox.auth.token_responses import TokenResponse
 from kallyai_mcp.sandbox.store import Store
 from tests.sandbox.auth.conftest import make_app
-from tests.sandbox.auth.world import (
+from tests.sandbox.auth.requests import (
     CREDENTIALS,
     LOOPBACK,
     PARTNER,
@@ -27,7 +27,7 @@ from tests.sandbox.auth.world import (
     reason_of,
     renew,
 )
-from tests.sandbox.kit import ManualClock
+from tests.sandbox.manual_clock import ManualClock
 
 REFERENCE = Path(__file__).parents[2] / "reference" / "token.json"
 

@@ -1,0 +1,92 @@
+"""Access tokens: signed JWTs, and the guard that asks for one ("Authentication" and "Scopes" of the reference)."""
+
+import uuid
+from collections.abc import Callable
+from typing import Annotated
+
+import jwt
+from fastapi import Request, Security
+from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+
+from kallyai_mcp.sandbox.accounts import ACCOUNTS, Account
+from kallyai_mcp.sandbox.auth import token_families
+from kallyai_mcp.sandbox.auth.context import Sandbox, SandboxState, epoch, refusal
+from kallyai_mcp.sandbox.auth.signing_keys import kept_key, verified_claims
+from kallyai_mcp.sandbox.auth.token_families import Family
+from kallyai_mcp.sandbox.errors import ApiError
+
+ACCESS_TOKEN_SECONDS = 3600
+ISSUER = "https://api.kallyai.sandbox.test"
+BEARER_CHALLENGE = 'Bearer realm="kallyai-sandbox"'
+
+_ALGORITHM = "HS256"
+_bearer = HTTPBearer(
+    scheme_name="bearer", bearerFormat="JWT", description="An access token of any sign-in.", auto_error=False
+)
+
+
+def sign_access_token(sandbox: SandboxState, family: Family) -> str:
+    """A new access token of the family, good for `ACCESS_TOKEN_SECONDS`.
+
+    Its claims: `iss`, `sub` (the account's id), `email`, `scope` (space-separated), `iat`, `exp`, `jti`, and `sid` (the
+    family, whose revocation takes the token with it).
+    """
+    now = int(epoch(sandbox))
+    claims = {
+        "iss": ISSUER,
+        "sub": family.account_id,
+        "email": ACCOUNTS[family.account_id].email,
+        "scope": family.scope,
+        "iat": now,
+        "exp": now + ACCESS_TOKEN_SECONDS,
+        "jti": str(uuid.uuid4()),
+        "sid": family.id,
+    }
+    return jwt.encode(claims, kept_key(sandbox, "access"), _ALGORITHM)
+
+
+def require(*scopes: str) -> Callable[..., Account]:
+    """A FastAPI dependency that lets in who has a good access token with all of `scopes`, and yields their account.
+
+    Raises (from the dependency):
+        ApiError: 401 `missing_token` without an Authorization header, 401 `token_expired`, 401 `invalid_token` for
+            whatever else is wrong with the token, 403 `forbidden` with the missing scope as its reason. Each with
+            the `WWW-Authenticate` header of RFC 6750.
+    """
+
+    def signed_in(
+        request: Request,
+        sandbox: Sandbox,
+        credentials: Annotated[HTTPAuthorizationCredentials | None, Security(_bearer)],
+    ) -> Account:
+        if credentials is None:
+            if "authorization" not in request.headers:
+                raise refusal(
+                    401, "missing_token", "Sign in first: no Authorization header", challenge=BEARER_CHALLENGE
+                )
+            raise _bad_token("invalid_token", "The Authorization header is not a bearer token")
+        claims = verified_claims(credentials.credentials, kept_key(sandbox, "access"), _ALGORITHM, issuer=ISSUER)
+        if claims is None:
+            raise _bad_token("invalid_token", "The access token is not valid")
+        if claims["exp"] <= epoch(sandbox):
+            raise _bad_token("token_expired", "The access token has expired")
+        account = ACCOUNTS.get(claims["sub"])
+        if account is None or not token_families.is_live(sandbox, claims["sid"]):
+            raise _bad_token("invalid_token", "The access token was revoked")
+        for scope in scopes:
+            if scope not in claims["scope"].split():
+                raise refusal(
+                    403,
+                    "forbidden",
+                    "The access token does not allow this",
+                    f"missing scope: {scope}",
+                    challenge=f'{BEARER_CHALLENGE}, error="insufficient_scope", scope="{" ".join(scopes)}"',
+                )
+        return account
+
+    return signed_in
+
+
+def _bad_token(code: str, message: str) -> ApiError:
+    challenge = f'{BEARER_CHALLENGE}, error="invalid_token", error_description="{message}"'
+    return refusal(401, code, message, challenge=challenge)

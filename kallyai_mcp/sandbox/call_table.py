@@ -1,0 +1,171 @@
+"""The calls that were placed, as rows. What a call comes to is written down once, when it is placed."""
+
+import json
+import sqlite3
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+CALLS_SCHEMA = """
+CREATE TABLE IF NOT EXISTS calls (
+    call_id TEXT PRIMARY KEY,
+    account_id TEXT NOT NULL,
+    idempotency_key TEXT,
+    fingerprint TEXT NOT NULL,
+    started_at INTEGER NOT NULL,
+    ends_at INTEGER NOT NULL,
+    status TEXT NOT NULL,
+    highlights TEXT,
+    next_steps TEXT,
+    duration_seconds REAL NOT NULL,
+    tenths INTEGER NOT NULL,
+    transcript TEXT,
+    calendar TEXT,
+    submission TEXT NOT NULL,
+    UNIQUE (account_id, idempotency_key)
+);
+CREATE INDEX IF NOT EXISTS calls_by_account ON calls (account_id, started_at);
+CREATE TABLE IF NOT EXISTS forgotten_keys (call_id TEXT PRIMARY KEY, idempotency_key TEXT NOT NULL);
+"""
+"""The DDL; moments are whole microseconds since 1970 in UTC."""
+
+IN_PROGRESS = "in_progress"
+"""The status of a call that has not ended yet; the reference only lists final ones."""
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+@dataclass(frozen=True)
+class Call:
+    """One call, from the moment it was placed.
+
+    `duration_seconds` is the conversation's; `ends_at` lies that long after `started_at`, divided by the speed.
+    `tenths` is what the call costs of the plan, in tenths of a minute. `transcript` holds the reference's entries,
+    None when there is none; `calendar` is the .ics, None when nothing was agreed that has a date.
+    """
+
+    call_id: str
+    account_id: str
+    idempotency_key: str | None
+    fingerprint: str
+    started_at: datetime
+    ends_at: datetime
+    status: str
+    highlights: str | None
+    next_steps: str | None
+    duration_seconds: float
+    tenths: int
+    transcript: list[dict[str, Any]] | None
+    calendar: str | None
+    submission: dict[str, Any]
+
+    def is_over(self, now: datetime) -> bool:
+        """Whether the conversation has ended by `now` (aware)."""
+        return now >= self.ends_at
+
+
+def _micros(moment: datetime) -> int:
+    return (moment - _EPOCH) // timedelta(microseconds=1)
+
+
+def _moment(micros: int) -> datetime:
+    return _EPOCH + timedelta(microseconds=micros)
+
+
+def _read(row: sqlite3.Row) -> Call:
+    values = dict(row)
+    for name in ("started_at", "ends_at"):
+        values[name] = _moment(values[name])
+    for name in ("transcript", "submission"):
+        values[name] = None if values[name] is None else json.loads(values[name])
+    return Call(**values)
+
+
+def add(db: sqlite3.Connection, call: Call) -> None:
+    """Write a new call down.
+
+    Raises:
+        sqlite3.IntegrityError: The account has used this Idempotency-Key before.
+    """
+    db.execute(
+        "INSERT INTO calls VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        (
+            call.call_id,
+            call.account_id,
+            call.idempotency_key,
+            call.fingerprint,
+            _micros(call.started_at),
+            _micros(call.ends_at),
+            call.status,
+            call.highlights,
+            call.next_steps,
+            call.duration_seconds,
+            call.tenths,
+            None if call.transcript is None else json.dumps(call.transcript),
+            call.calendar,
+            json.dumps(call.submission),
+        ),
+    )
+
+
+def by_id(db: sqlite3.Connection, account_id: str, call_id: str) -> Call | None:
+    """The account's call with this id, or None; other accounts' calls are not found."""
+    row = db.execute("SELECT * FROM calls WHERE account_id = ? AND call_id = ?", (account_id, call_id)).fetchone()
+    return _read(row) if row else None
+
+
+def by_key(db: sqlite3.Connection, account_id: str, idempotency_key: str) -> Call | None:
+    """The account's call that was placed with this Idempotency-Key, or None."""
+    row = db.execute(
+        "SELECT * FROM calls WHERE account_id = ? AND idempotency_key = ?", (account_id, idempotency_key)
+    ).fetchone()
+    return _read(row) if row else None
+
+
+def forget_key(db: sqlite3.Connection, call: Call) -> None:
+    """Free the Idempotency-Key that `call` was placed with; only `all_calls` still knows it."""
+    db.execute("INSERT INTO forgotten_keys VALUES (?, ?)", (call.call_id, call.idempotency_key))
+    db.execute("UPDATE calls SET idempotency_key = NULL WHERE call_id = ?", (call.call_id,))
+
+
+def all_calls(db: sqlite3.Connection) -> list[Call]:
+    """Every account's calls, the oldest first, each with the Idempotency-Key that it was placed with."""
+    forgotten = {row["call_id"]: row["idempotency_key"] for row in db.execute("SELECT * FROM forgotten_keys")}
+    calls = [_read(row) for row in db.execute("SELECT * FROM calls ORDER BY started_at, rowid")]
+    return [replace(call, idempotency_key=forgotten.get(call.call_id, call.idempotency_key)) for call in calls]
+
+
+def page(
+    db: sqlite3.Connection, account_id: str, *, limit: int, offset: int, ended_by: datetime | None = None
+) -> tuple[list[Call], int]:
+    """One page of the account's calls, newest first.
+
+    Args:
+        db: The transaction.
+        account_id: Whose calls.
+        limit: How many at most.
+        offset: How many to leave out before.
+        ended_by: Count only calls that have ended at this moment (aware); None for all of them.
+
+    Returns:
+        The calls of the page, and how many there are in all.
+    """
+    chosen, values = "account_id = :account", {"account": account_id, "limit": limit, "offset": offset}
+    if ended_by is not None:
+        chosen, values = f"{chosen} AND ends_at <= :ended", values | {"ended": _micros(ended_by)}
+    rows = db.execute(
+        f"SELECT * FROM calls WHERE {chosen} ORDER BY started_at DESC, rowid DESC LIMIT :limit OFFSET :offset",  # noqa: S608 - two constants
+        values,
+    ).fetchall()
+    total = db.execute(f"SELECT count(*) FROM calls WHERE {chosen}", values).fetchone()[0]  # noqa: S608 - as above
+    return [_read(row) for row in rows], total
+
+
+def used(db: sqlite3.Connection, account_id: str, start: datetime, end: datetime) -> tuple[int, int]:
+    """Tenths of a minute and number of the calls that the account placed from `start` until before `end`."""
+    row = db.execute(
+        "SELECT coalesce(sum(tenths), 0), count(*) FROM calls"
+        " WHERE account_id = ? AND started_at >= ? AND started_at < ?",
+        (account_id, _micros(start), _micros(end)),
+    ).fetchone()
+    return row[0], row[1]

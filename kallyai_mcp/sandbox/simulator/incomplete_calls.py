@@ -1,0 +1,52 @@
+"""The calls that reach nobody, or break off."""
+
+from collections.abc import Callable
+from typing import Final
+
+from kallyai_mcp.sandbox.simulator.call_context import CallContext, Ending
+
+NO_ANSWER_SECONDS: Final = 30.0
+BUSY_SECONDS: Final = 4.0
+CANCELLED_SECONDS: Final = 9.0
+
+
+def _not_reached(status: str, seconds: float, next_step: str) -> Callable[[CallContext], Ending]:
+    def simulate(context: CallContext) -> Ending:
+        context.dialogue.hold(seconds)
+        return Ending(status, context.written.say(f"done.{status}"), context.written.say(next_step))
+
+    return simulate
+
+
+def _voicemail(context: CallContext) -> Ending:
+    request, spoken, written = context.request, context.spoken, context.written
+    context.human("machine", callee=request.business or spoken.say("machine.callee"))
+    context.dialogue.hold(1)
+    if request.phone:
+        context.state_request(spoken.say("message.callback", phone=request.phone), spoken.say("message.bye"))
+        next_steps = written.say("next.callback", phone=request.phone)
+    else:
+        context.state_request(spoken.say("message.bye"))
+        next_steps = written.say("next.again")
+    return Ending("voicemail", written.say("done.voicemail"), next_steps)
+
+
+def _interrupted(status: str) -> Callable[[CallContext], Ending]:
+    def simulate(context: CallContext) -> Ending:
+        context.greet()
+        context.state_request()
+        context.human("broken")
+        return Ending(status, context.written.say(f"done.{status}"), context.written.say("next.again_soon"))
+
+    return simulate
+
+
+INCOMPLETE_CALLS: Final[dict[str, Callable[[CallContext], Ending]]] = {
+    "busy": _not_reached("busy", BUSY_SECONDS, "next.again"),
+    "no_answer": _not_reached("no_answer", NO_ANSWER_SECONDS, "next.again"),
+    "cancelled": _not_reached("cancelled", CANCELLED_SECONDS, "next.cancelled"),
+    "voicemail": _voicemail,
+    "failed": _interrupted("failed"),
+    "terminated": _interrupted("terminated"),
+}
+"""By outcome."""

@@ -1,0 +1,94 @@
+"""Finding a time: what the callee proposes where none was named, and what it offers instead of one that is taken."""
+
+import re
+from datetime import date, datetime, time, timedelta
+from typing import Final, NamedTuple
+
+from kallyai_mcp.sandbox.simulator.request import Request
+from kallyai_mcp.sandbox.simulator.submission import TaskCategory
+
+_USUAL: Final = {
+    TaskCategory.RESTAURANT: time(20, 0),
+    TaskCategory.CLINIC: time(9, 40),
+    TaskCategory.GENERAL: time(11, 0),
+}
+_AFTER: Final = re.compile(
+    r"\b(?:(?P<before>before|by|until|antes de|hasta)|after|from|around|about|at"
+    r"|despu[eé]s de|a partir de|desde|sobre|hacia|a)\s+(?:las?\s+)?"
+    r"(?P<hour>\d{1,2})(?:[:.h](?P<minute>\d{2}))?\s*(?P<half>[ap]\.?m\b|de la (?:ma[nñ]ana|tarde|noche))?",
+    re.IGNORECASE,
+)
+_PARTS_OF_DAY: Final = (
+    (re.compile(r"\b(?:morning|por la ma[nñ]ana|breakfast|desayun\w+)\b", re.IGNORECASE), time(10, 0)),
+    (re.compile(r"\b(?:noon|lunch\w*|midday|mediod[ií]a|comer|comida|almuerzo)\b", re.IGNORECASE), time(13, 30)),
+    (re.compile(r"\b(?:afternoon|tarde)\b", re.IGNORECASE), time(16, 30)),
+    (re.compile(r"\b(?:evening|dinner|tonight|night|noche|cena\w*)\b", re.IGNORECASE), time(20, 0)),
+)
+_HALF_HOUR: Final = timedelta(minutes=30)
+
+
+class Slot(NamedTuple):
+    """A day, and a time on it; None where a room is booked, which is by days."""
+
+    day: date
+    at: time | None
+
+
+def proposed(request: Request, day: date, now: datetime) -> Slot:
+    """When the callee has time on `day`, for a request that names no time; the next day if `day` is as good as over.
+
+    Args:
+        request: Its `preference` is followed where it is understood.
+        day: The day asked for.
+        now: The caller's local time.
+    """
+    if request.category is TaskCategory.HOTEL:
+        return Slot(day, None)
+    at = preferred_time(request.preference) or _USUAL[request.category]
+    if day > now.date():
+        return Slot(day, at)
+    earliest = _next_half_hour(now.replace(tzinfo=None) + timedelta(hours=1))
+    if earliest.date() > day:
+        return Slot(day + timedelta(days=1), at)
+    return Slot(day, max(at, earliest.time()))
+
+
+def alternative(request: Request, now: datetime) -> Slot:
+    """What the callee offers instead of what was asked for: an hour and a half later, else the next day.
+
+    Args:
+        request: What was asked for.
+        now: The caller's local time.
+    """
+    if request.day is None:
+        return proposed(request, now.date() + timedelta(days=1), now)
+    if request.category is TaskCategory.HOTEL or request.at is None:
+        return proposed(request, request.day + timedelta(days=1), now)
+    later = datetime.combine(request.day, request.at) + 3 * _HALF_HOUR
+    return Slot(later.date(), later.time()) if later.date() == request.day else Slot(later.date(), request.at)
+
+
+def preferred_time(preference: str | None) -> time | None:
+    """The time of day that suits words like "morning", "after 5pm" or "a partir de las 17"; None for any others."""
+    if preference is None:
+        return None
+    if (match := _AFTER.search(preference)) and (at := _hour_and_minute(match)):
+        return at
+    return next((at for pattern, at in _PARTS_OF_DAY if pattern.search(preference)), None)
+
+
+def _hour_and_minute(match: re.Match[str]) -> time | None:
+    hour, minute = int(match["hour"]), int(match["minute"] or 0)
+    half = (match["half"] or "").lower()
+    if half.startswith("p") or half.endswith(("tarde", "noche")):
+        hour += 12 if hour < 12 else 0
+    elif not half and 1 <= hour <= 7:
+        hour += 12  # nobody asks a business for five in the morning without saying so
+    if match["before"]:
+        hour -= 1
+    return time(hour, minute) if 0 <= hour < 24 and minute < 60 else None
+
+
+def _next_half_hour(moment: datetime) -> datetime:
+    past = timedelta(minutes=moment.minute % 30, seconds=moment.second, microseconds=moment.microsecond)
+    return moment - past + (_HALF_HOUR if past else timedelta())

@@ -1,0 +1,118 @@
+"""The one who plays the browser: where it goes, where it never goes, and what it says when it can't go on."""
+
+import pytest
+from fastapi import FastAPI
+from fastapi.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
+
+from kallyai_mcp.sandbox import browser_client
+from kallyai_mcp.sandbox.browser_client import Browser, BrowserClientError
+from tests.sandbox.auth.requests import Listener, listening, serving
+
+
+def _showing(response: Response) -> FastAPI:
+    app = FastAPI()
+    app.add_api_route("/", lambda: response, methods=["GET", "POST"])
+    return app
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://127.0.0.1:1/",
+        "http://sandbox.example/",
+        "http://localhost.example/",
+        "http://localhost@sandbox.example/",
+        "file:///tmp/x",
+        "nonsense",
+    ],
+)
+def test_it_never_leaves_this_machine(url: str) -> None:
+    with pytest.raises(BrowserClientError, match="off this machine"):
+        browser_client.sign_in(url)
+
+
+def test_it_follows_no_redirect_off_this_machine() -> None:
+    away = RedirectResponse("http://sandbox.example/?access_token=leaked", 303)
+    with serving(_showing(away)) as address, pytest.raises(BrowserClientError, match="off this machine") as refused:
+        Browser().open(address)
+    assert "leaked" not in str(refused.value)
+
+
+def test_it_sends_no_form_off_this_machine() -> None:
+    away = HTMLResponse('<form method="post" action="http://sandbox.example/"><button>Go</button></form>')
+    with serving(_showing(away)) as address:
+        browser = Browser()
+        browser.open(address)
+        with pytest.raises(BrowserClientError, match="off this machine"):
+            browser.press("Go")
+
+
+def test_it_knows_the_sandboxs_accounts_only() -> None:
+    with pytest.raises(ValueError, match="no such account: acct-nobody"):
+        browser_client.sign_in("http://127.0.0.1:1/", account="acct-nobody")
+
+
+def test_a_refused_sign_in_is_told_in_the_sandboxs_words(server: str) -> None:
+    with pytest.raises(BrowserClientError, match=r"answered 400: .*This sign-in can't go on.*invalid_redirect_uri"):
+        browser_client.sign_in(f"{server}/v1/auth/cli?redirect_uri=http://evil.example:1")
+
+
+def test_what_a_failing_listener_shows_is_not_repeated(server: str) -> None:
+    with listening("/broken") as listener, pytest.raises(BrowserClientError) as failed:
+        browser_client.sign_in(f"{server}/v1/auth/cli?redirect_uri={listener.redirect_uri}")
+    assert str(failed.value) == "a page answered 500"
+
+
+def test_a_program_that_no_longer_listens_is_named_without_its_tokens(server: str) -> None:
+    with listening() as listener:
+        gone = listener.redirect_uri
+    with pytest.raises(BrowserClientError, match="nobody answered") as failed:
+        browser_client.sign_in(f"{server}/v1/auth/cli?redirect_uri={gone}")
+    assert "token" not in str(failed.value)
+    assert failed.value.__suppress_context__
+
+
+def test_a_page_without_the_button_is_told_with_what_it_has(server: str, listener: Listener) -> None:
+    browser = Browser()
+    browser.open(f"{server}/v1/auth/cli?redirect_uri={listener.redirect_uri}")
+    with pytest.raises(
+        BrowserClientError, match=r'no button "Allow" on the page "Sign in to KallyAI .* Continue with Apple'
+    ):
+        browser.press("Allow")
+    with pytest.raises(BrowserClientError, match='more than one button "Continue"'):
+        browser.press("Continue")
+
+
+def test_a_page_that_is_no_html_has_its_text_and_no_buttons() -> None:
+    with serving(_showing(JSONResponse({"html": "<button>Go</button>"}))) as address:
+        browser = Browser()
+        browser.open(address)
+        assert browser.text == '{"html":"<button>Go</button>"}'
+        with pytest.raises(BrowserClientError, match='the page "", which has: none'):
+            browser.press("Go")
+
+
+def test_it_presses_what_a_screen_reader_would_name() -> None:
+    page = """<title> A   page </title><style>p {}</style><p>Hello<br>there<p hidden>Nobody</p>
+        <p><button>No form</button>
+        <form><input name=seen value=1><input type=hidden value=nameless><input type=hidden name=empty>
+        <i><button type=button>Does nothing</button><button hidden>Hidden</button><button type=reset>Clear</button>
+        <button aria-label="Spoken"><span aria-hidden=true>X<b>Y</b></span> shown</button>
+        <button name=go><span aria-hidden=true>G</span>Written</button></form></div>"""
+    with serving(_showing(HTMLResponse(page))) as address:
+        browser = Browser()
+        browser.open(address)
+        assert browser.buttons == ("Spoken", "Written")
+        assert browser.title == "A page"
+        assert browser.text == "Hello there No form Does nothing Clear shown Written"
+        browser.press("Written")
+        assert browser.title == "A page"
+
+
+def test_it_speaks_the_language_it_is_given(server: str, listener: Listener) -> None:
+    browser = Browser("es")
+    browser.open(f"{server}/v1/auth/cli?redirect_uri={listener.redirect_uri}")
+    assert browser.title == "Inicie sesión en KallyAI · Entorno de pruebas"
+    browser.press("Continuar con Google")
+    browser.press("personal@sandbox.test")
+    assert "access_token" in listener.got

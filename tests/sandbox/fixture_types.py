@@ -1,0 +1,12 @@
+"""The types of the sandbox tests' fixtures."""
+
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+import httpx
+
+SignIn = Callable[..., dict[str, str]]
+RequestBody = Callable[..., dict[str, Any]]
+PlaceCall = Callable[..., Coroutine[Any, Any, httpx.Response]]
+Reference = Callable[[str], Any]
+SameShape = Callable[[Any, Any], None]

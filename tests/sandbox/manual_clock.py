@@ -1,0 +1,50 @@
+"""A clock that tests set by hand."""
+
+from datetime import datetime, timedelta
+
+import anyio
+
+
+class ManualClock:
+    """A clock that stands still. Whoever sleeps turns it on to their moment, unless it is held."""
+
+    def __init__(self, now: datetime) -> None:
+        self._now = now
+        self._turned = anyio.Event()
+        self._fell_asleep = anyio.Event()
+        self._held = False
+        self._sleepers = 0
+
+    def now(self) -> datetime:
+        return self._now
+
+    async def sleep_until(self, moment: datetime) -> None:
+        if not self._held:
+            self._now = max(self._now, moment)
+        self._sleepers += 1
+        self._fell_asleep.set()
+        self._fell_asleep = anyio.Event()
+        try:
+            while self._now < moment:
+                await self._turned.wait()
+        finally:
+            self._sleepers -= 1
+
+    def hold(self) -> None:
+        """From now on only `advance` turns the clock."""
+        self._held = True
+
+    def advance(self, **delta: float) -> None:
+        """Turn the clock by `timedelta(**delta)` and wake everyone whose moment has come."""
+        self._now += timedelta(**delta)
+        self._turned.set()
+        self._turned = anyio.Event()
+
+    def turn_to(self, moment: datetime) -> None:
+        """Turn the clock to `moment`."""
+        self.advance(seconds=(moment - self._now).total_seconds())
+
+    async def sleepers(self, number: int) -> None:
+        """Wait until `number` tasks sleep."""
+        while self._sleepers < number:
+            await self._fell_asleep.wait()

@@ -1,0 +1,133 @@
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import icalendar
+import pytest
+
+from kallyai_mcp.sandbox.simulator import Event, Submission, ics, simulate
+
+NOW = datetime(2026, 1, 24, 15, 30, 5, tzinfo=UTC)
+
+
+def agreed(timezone: str | None = "America/New_York", **fields: Any) -> Event:
+    submission = {
+        "task_category": "restaurant",
+        "task_description": "Book a table",
+        "respondent_phone": "+14155551234",
+        "business_name": "Italian; Bistro, Ñ",
+        "user_name": "Test Guest",
+        "appointment_date": "2026-02-27",
+        "appointment_time": "19:00",
+        "party_size": 4,
+    } | fields
+    event = simulate(Submission.model_validate(submission), now=NOW, timezone=timezone, call_id="call-1").event
+    assert event is not None
+    return event
+
+
+def read(event: Event) -> tuple[icalendar.Component, Any]:
+    calendar = icalendar.Calendar.from_ical(ics(event, call_id="call-1", now=NOW))
+    (vevent,) = calendar.walk("VEVENT")
+    return calendar, vevent
+
+
+def zones(calendar: icalendar.Component) -> list[str]:
+    return [str(zone["TZID"]) for zone in calendar.walk("VTIMEZONE")]
+
+
+def test_the_file_reads_back_as_what_was_agreed() -> None:
+    event = agreed()
+    calendar, vevent = read(event)
+    new_york = ZoneInfo("America/New_York")
+    assert calendar["VERSION"] == "2.0"
+    assert "PRODID" in calendar
+    assert vevent["UID"] == "call-1@sandbox.kallyai.test"
+    assert vevent["DTSTAMP"].dt == NOW
+    assert vevent["DTSTART"].dt == datetime(2026, 2, 27, 19, tzinfo=new_york)
+    assert vevent["DTSTART"].params["TZID"] == "America/New_York"
+    assert vevent["DTEND"].dt == datetime(2026, 2, 27, 21, tzinfo=new_york)
+    assert vevent["SUMMARY"] == "Table for 4 at Italian; Bistro, Ñ"
+    assert vevent["LOCATION"] == "Italian; Bistro, Ñ"
+    assert vevent["DESCRIPTION"] == event.description
+    assert zones(calendar) == ["America/New_York"]
+
+
+def test_lines_end_as_the_rfc_asks_and_none_is_too_long() -> None:
+    text = ics(agreed(business_name="Ñ" * 200), call_id="call-1", now=NOW)
+    lines = text.split("\r\n")
+    assert lines[-1] == ""
+    assert not any("\n" in line for line in lines)
+    assert max(len(line.encode()) for line in lines) <= 75
+
+
+def test_the_file_is_short_enough_to_be_read_by_an_agent() -> None:
+    assert len(ics(agreed(), call_id="call-1", now=NOW)) < 1500
+
+
+def test_words_of_the_caller_can_not_add_lines_of_their_own() -> None:
+    _, vevent = read(agreed(business_name="Bistro\r\nEND:VEVENT\r\nBEGIN:VEVENT", task_description="x\r\nATTENDEE:me"))
+    assert "ATTENDEE" not in vevent
+
+
+@pytest.mark.parametrize("timezone", [None, "UTC"])
+def test_without_a_zone_of_ones_own_times_are_in_utc(timezone: str | None) -> None:
+    event = agreed(timezone)
+    calendar, vevent = read(event)
+    assert zones(calendar) == []
+    assert "DTSTART:20260227T190000Z" in ics(event, call_id="call-1", now=NOW)
+    assert vevent["DTSTART"].dt == datetime(2026, 2, 27, 19, tzinfo=UTC)
+
+
+def test_an_event_without_a_business_name_has_no_location() -> None:
+    _, vevent = read(agreed(business_name=None))
+    assert "LOCATION" not in vevent
+    assert vevent["SUMMARY"] == "Table for 4"
+
+
+@pytest.mark.parametrize(
+    ("category", "lasts"),
+    [("restaurant", timedelta(hours=2)), ("clinic", timedelta(minutes=30)), ("general", timedelta(minutes=30))],
+)
+def test_how_long_an_appointment_lasts_depends_on_its_kind(category: str, lasts: timedelta) -> None:
+    _, vevent = read(agreed(task_category=category))
+    assert vevent["DTEND"].dt - vevent["DTSTART"].dt == lasts
+
+
+@pytest.mark.parametrize("at", [None, "15:00"])
+def test_a_room_is_an_event_of_whole_days(at: str | None) -> None:
+    calendar, vevent = read(agreed(task_category="hotel", appointment_time=at))
+    assert vevent["DTSTART"].dt == date(2026, 2, 27)
+    assert vevent["DTEND"].dt == date(2026, 2, 28)
+    assert vevent["DTSTART"].params["VALUE"] == "DATE"
+    assert zones(calendar) == []
+
+
+@pytest.mark.parametrize(
+    ("timezone", "day", "at", "start", "end"),
+    [
+        pytest.param("America/New_York", "2026-03-08", "01:00", (8, 6, 0), (8, 8, 0), id="spring forward in between"),
+        pytest.param("America/New_York", "2026-03-08", "02:30", (8, 7, 30), (8, 9, 30), id="a time that is skipped"),
+        pytest.param("Europe/Madrid", "2026-03-29", "20:00", (29, 18, 0), (29, 20, 0), id="the evening of the change"),
+    ],
+)
+def test_an_appointment_keeps_its_moment_and_length_when_the_clocks_change(
+    timezone: str, day: str, at: str, start: tuple[int, int, int], end: tuple[int, int, int]
+) -> None:
+    _, vevent = read(agreed(timezone, appointment_date=day, appointment_time=at))
+    assert vevent["DTSTART"].dt.astimezone(UTC) == datetime(2026, 3, *start, tzinfo=UTC)
+    assert vevent["DTEND"].dt.astimezone(UTC) == datetime(2026, 3, *end, tzinfo=UTC)
+
+
+def test_an_end_in_the_hour_that_comes_twice_is_written_in_utc() -> None:
+    event = agreed("America/New_York", appointment_date="2026-11-01", appointment_time="00:30")
+    calendar, vevent = read(event)
+    assert vevent["DTSTART"].dt == datetime(2026, 11, 1, 4, 30, tzinfo=UTC)
+    assert vevent["DTEND"].dt == datetime(2026, 11, 1, 6, 30, tzinfo=UTC)
+    assert zones(calendar) == []
+
+
+def test_the_zone_in_the_file_knows_the_rules_of_the_events_own_year() -> None:
+    text = ics(agreed(appointment_date="2026-12-31", appointment_time="23:30"), call_id="call-1", now=NOW)
+    assert "TZOFFSETTO:-0500" in text
+    assert "TZOFFSETTO:-0400" in text

@@ -1,0 +1,61 @@
+import re
+from collections import Counter
+
+import phonenumbers
+import pytest
+
+from kallyai_mcp.sandbox.simulator import RULE_EXAMPLES, TEST_NUMBERS, TestNumber, as_rows, lookup
+
+
+def numbered(entry: TestNumber) -> str:
+    return f"{entry.outcome} {entry.number}"
+
+
+@pytest.mark.parametrize("entry", TEST_NUMBERS, ids=numbered)
+def test_a_test_number_is_a_valid_phone_number_in_e164(entry: TestNumber) -> None:
+    parsed = phonenumbers.parse(entry.number)
+    assert phonenumbers.is_possible_number(parsed)
+    assert phonenumbers.is_valid_number(parsed)
+    assert phonenumbers.format_number(parsed, phonenumbers.PhoneNumberFormat.E164) == entry.number
+
+
+@pytest.mark.parametrize("entry", TEST_NUMBERS, ids=numbered)
+def test_a_test_number_is_reserved_for_fiction(entry: TestNumber) -> None:
+    assert re.fullmatch(r"\+120255501\d\d|\+442079460\d{3}", entry.number)
+
+
+@pytest.mark.parametrize("entry", TEST_NUMBERS, ids=numbered)
+def test_a_test_number_is_found_however_it_is_written(entry: TestNumber) -> None:
+    written = phonenumbers.format_number(phonenumbers.parse(entry.number), phonenumbers.PhoneNumberFormat.INTERNATIONAL)
+    assert lookup(entry.number) is lookup(written) is entry
+
+
+@pytest.mark.parametrize("number", ["+14155551234", "", "+12025550199", *(entry.number for entry in RULE_EXAMPLES)])
+def test_any_other_number_is_no_test_number(number: str) -> None:
+    assert lookup(number) is None
+
+
+def test_no_number_is_listed_twice() -> None:
+    assert max(Counter(number for number, _ in as_rows()).values()) == 1
+
+
+def test_the_table_for_people_has_every_number_and_a_description_of_each() -> None:
+    assert [number for number, _ in as_rows()] == [entry.number for entry in TEST_NUMBERS + RULE_EXAMPLES]
+    assert all(description for _, description in as_rows())
+
+
+def test_every_refusal_is_named_by_its_error_code() -> None:
+    refused = {entry.refusal for entry in TEST_NUMBERS + RULE_EXAMPLES if entry.refusal}
+    assert refused == {
+        "blocked_number", "suppression_violation", "consent_denied", "safety_violation", "phone_not_provisioned",
+        "rate_limited", "emergency_number", "toll_number", "unsupported_country", "country_restriction",
+    }  # fmt: skip
+
+
+def test_the_examples_of_rules_break_the_rule_they_stand_for() -> None:
+    example = {entry.outcome: entry.number for entry in RULE_EXAMPLES}
+    toll = phonenumbers.parse(example["toll_number"])
+    assert phonenumbers.number_type(toll) == phonenumbers.PhoneNumberType.PREMIUM_RATE
+    assert phonenumbers.is_emergency_number(example["emergency_number"], "US")
+    assert phonenumbers.region_code_for_number(phonenumbers.parse(example["unsupported_country"])) == "AU"
+    assert phonenumbers.region_code_for_number(phonenumbers.parse(example["country_restriction"])) == "GB"

@@ -1,0 +1,184 @@
+import string
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from syrupy.assertion import SnapshotAssertion
+
+from kallyai_mcp.sandbox.simulator import SimulatedCall, timestamp
+from kallyai_mcp.sandbox.simulator.phrases_en import PHRASES as ENGLISH
+from kallyai_mcp.sandbox.simulator.phrases_es import PHRASES as SPANISH
+from tests.sandbox.simulator.calls import BOOKINGS, COUNTER_OFFER, NUMBER, call, said
+
+
+def script(result: SimulatedCall) -> str:
+    turns = [f"{timestamp(entry.at_seconds)} {entry.speaker}: {entry.content}" for entry in result.entries]
+    facts = [result.status, str(result.duration_seconds), result.highlights, result.next_steps, repr(result.event)]
+    return "\n".join(turns + facts)
+
+
+@pytest.mark.parametrize("language", ["en", "es"])
+@pytest.mark.parametrize("category", list(BOOKINGS))
+def test_a_call_reads_like_a_phone_call(category: str, language: str, snapshot: SnapshotAssertion) -> None:
+    assert script(call(category=category, call_language=language, language=language)) == snapshot
+
+
+def test_the_same_submission_always_makes_the_same_call() -> None:
+    assert call() == call()
+
+
+def test_wordings_vary_with_the_submission() -> None:
+    greetings = {call(user_name=f"Guest {index}").entries[0].content for index in range(20)}
+    assert len(greetings) == 2
+
+
+@pytest.mark.parametrize("language", ["en", "es"])
+@pytest.mark.parametrize("category", ["restaurant", "clinic", "hotel"])
+@pytest.mark.parametrize("party", [None, 2])
+@pytest.mark.parametrize("day", [None, "2026-11-27"])
+@pytest.mark.parametrize("at", [None, "10:30"])
+@pytest.mark.parametrize("name", [None, "Test Guest"])
+@pytest.mark.parametrize("phone", [None, "+12025550142"])
+@pytest.mark.parametrize("number", [NUMBER, COUNTER_OFFER])
+def test_the_read_back_and_the_highlights_say_what_was_agreed(
+    language: str,
+    category: str,
+    party: int | None,
+    day: str | None,
+    at: str | None,
+    name: str | None,
+    phone: str | None,
+    number: str,
+) -> None:
+    result = call(
+        category=category, party_size=party, appointment_date=day, appointment_time=at, user_name=name,
+        user_phone=phone, respondent_phone=number, call_language=language, language=language,
+    )  # fmt: skip
+    read_back = result.entries[-4]
+    assert result.status == "success"
+    assert read_back.speaker == "HUMAN"
+    for text in (read_back.content, result.highlights):
+        assert (name or (phone and "+1 202-555-0142") or {"en": "this phone", "es": "este número"}[language]) in text
+        assert party is None or {"en": " for 2", "es": " para 2"}[language] in text
+        if result.event is not None:
+            assert str(result.event.start.day) in text
+        else:
+            assert BOOKINGS[category]["task_description"].rstrip(".") in text
+    assert (result.event is None) == (day is None and number == NUMBER)
+    if day and at and number == NUMBER:
+        assert {"en": "10:30 AM", "es": "10:30"}[language] in read_back.content
+    assert said(result, "AI").count(BOOKINGS[category]["task_description"].rstrip(".")) == 1
+
+
+def test_the_assistant_says_first_that_it_is_an_ai_and_whom_it_calls_for() -> None:
+    opening = next(entry for entry in call().entries if entry.speaker == "AI")
+    assert "AI assistant" in opening.content
+    assert "Test Guest" in opening.content
+    assert "customer" in said(call(user_name=None), "AI")
+
+
+def test_nobody_speaks_twice_in_a_row_and_time_goes_forward() -> None:
+    result = call()
+    pairs = list(zip(result.entries, result.entries[1:], strict=False))
+    assert all(first.speaker != second.speaker for first, second in pairs)
+    assert all(first.at_seconds < second.at_seconds for first, second in pairs)
+    assert result.entries[-1].at_seconds < result.duration_seconds
+
+
+def test_a_call_lasts_as_long_as_its_words_take_to_speak() -> None:
+    result = call()
+    spoken = len(said(result).split()) * 60 / 150
+    assert spoken < result.duration_seconds < spoken + 2 * len(result.entries)
+
+
+def test_the_languages_of_the_call_and_of_the_summary_are_chosen_apart() -> None:
+    result = call(call_language="es", language="en")
+    assert "una mesa para 4 para el viernes, 27 de noviembre, a las 19:00" in said(result)
+    assert "on Friday, November 27 at 7:00 PM" in result.highlights
+
+
+def test_the_call_is_in_the_app_language_when_none_is_given_for_it() -> None:
+    assert "una mesa" in said(call(language="es"))
+    assert "a table" in said(call())
+
+
+def test_one_o_clock_is_singular_in_spanish() -> None:
+    assert "a la 1:00" in said(call(language="es", appointment_time="01:00"))
+
+
+def test_a_date_in_another_year_is_said_with_its_year() -> None:
+    assert "Friday, January 8, 2027 at 7:00 PM" in call(appointment_date="2027-01-08").highlights
+    assert "viernes, 8 de enero de 2027" in call(appointment_date="2027-01-08", language="es").highlights
+
+
+def test_today_is_the_callers_day_not_utcs() -> None:
+    new_year_in_utc = datetime(2027, 1, 1, 2, 0, tzinfo=UTC)
+    assert "2026" not in call(now=new_year_in_utc, appointment_date="2026-12-31", appointment_time="23:00").highlights
+
+
+def test_instructions_preference_and_urgency_are_spoken() -> None:
+    words = said(call(time_preference_text="after 5pm", is_urgent=True), "AI")
+    assert "“after 5pm”" in words
+    assert "It's urgent." in words
+    assert "“High chair, please”" in words
+
+
+def test_what_was_passed_on_is_in_the_highlights_and_empty_instructions_are_not() -> None:
+    assert "Passed on: “High chair, please”." in call().highlights
+    assert "Passed on" not in call(additional_instructions=[" "]).highlights
+
+
+def test_braces_and_line_breaks_of_the_caller_are_spoken_as_they_are_on_one_line() -> None:
+    result = call(task_description="Table {by}\nthe {0} window", user_name="{name}")
+    assert "Table {by} the {0} window" in said(result)
+    assert "under the name {name}" in result.highlights
+
+
+def test_a_description_of_control_characters_alone_is_still_a_call() -> None:
+    assert call(task_description="\x1c", party_size=2).status == "success"
+
+
+def test_a_callback_number_that_is_none_is_read_out_as_it_is() -> None:
+    assert "ask at the desk" in said(call(user_phone="ask at the desk"), "AI")
+
+
+def test_nothing_is_claimed_that_was_not_said() -> None:
+    result = call(appointment_time=None, party_size=None, appointment_date=None, user_name=None, user_phone=None)
+    assert result.event is None
+    assert "this phone number" in result.highlights
+    assert "call" in result.next_steps
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"respondent_phone": None},
+        {"respondent_phone": "+12025550120"},
+        {"language": "fr"},
+        {"call_language": "de"},
+        {"appointment_time": "7pm"},
+        {"appointment_time": "25:00"},
+        {"timezone": "../passwd"},
+    ],
+)
+def test_what_the_rules_should_have_refused_is_an_error(fields: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match=r"."):
+        call(**fields)
+
+
+def test_timestamps_are_hours_minutes_and_seconds() -> None:
+    assert [timestamp(seconds) for seconds in (0, 1.9, 65, 3661.2)] == ["00:00:00", "00:00:01", "00:01:05", "01:01:01"]
+
+
+def facts(template: str) -> set[str]:
+    return {name for _, name, _, _ in string.Formatter().parse(template) if name}
+
+
+def test_both_languages_have_the_same_phrases() -> None:
+    assert set(ENGLISH) == set(SPANISH)
+
+
+@pytest.mark.parametrize("key", list(ENGLISH))
+def test_a_phrase_says_the_same_facts_in_every_wording(key: str) -> None:
+    wordings = ENGLISH[key] + SPANISH[key]
+    assert all(facts(wording) == facts(wordings[0]) for wording in wordings)

@@ -1,0 +1,149 @@
+"""The sandbox in processes of its own: what a kill -9 can't take away, races on one file, and signals."""
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import anyio
+import anyio.abc
+import httpx
+import pytest
+
+from kallyai_mcp.sandbox.app import create_app
+from kallyai_mcp.sandbox.clock import SystemClock
+from tests.sandbox.fixture_types import RequestBody
+from tests.sandbox.manual_clock import ManualClock
+
+KEY = "5b0e1d52-0a4f-4e57-9d0e-8f0f4d1f6a11"
+SERVER_PROCESS = Path(__file__).parent / "server_process.py"
+
+
+@contextlib.asynccontextmanager
+async def server_process(data: Path, *, speed: float) -> AsyncIterator[tuple[anyio.abc.Process, str]]:
+    """A sandbox in a process of its own, and its address; ended with the block, if it has not been before."""
+    command = [sys.executable, str(SERVER_PROCESS), str(data), str(speed)]
+    async with await anyio.open_process(command, stdin=subprocess.DEVNULL, stderr=None) as process:
+        assert process.stdout is not None
+        line = b""
+        while not line.endswith(b"\n"):
+            line += await process.stdout.receive()
+        try:
+            yield process, line.decode().strip()
+        finally:
+            with contextlib.suppress(ProcessLookupError):
+                process.kill()
+
+
+async def first_call(url: str, headers: dict[str, str]) -> dict[str, Any]:
+    """The newest call there is, as soon as there is one."""
+    async with httpx.AsyncClient(base_url=url, headers=headers) as client:
+        while not (calls := (await client.get("/v1/calls")).json()["calls"]):
+            await anyio.lowlevel.checkpoint()
+    call: dict[str, Any] = calls[0]
+    return call
+
+
+async def test_a_kill_9_in_mid_call_loses_nothing(tmp_path: Path, body: RequestBody) -> None:
+    data = tmp_path / "sandbox.sqlite"
+    app = create_app(data=data)
+    token = app.state.sandbox.issue_tokens()["access_token"]
+    app.state.sandbox.close()
+    headers = {"Authorization": f"Bearer {token}", "Idempotency-Key": KEY}
+
+    with anyio.fail_after(60):
+        async with (
+            server_process(data, speed=1) as (process, url),
+            httpx.AsyncClient(timeout=60) as client,
+            anyio.create_task_group() as tasks,
+        ):
+
+            async def call() -> None:
+                with pytest.raises(httpx.HTTPError):
+                    await client.post(f"{url}/v1/calls", headers=headers, json=body(appointment_date=None))
+
+            tasks.start_soon(call)
+            under_way = await first_call(url, headers)
+            process.kill()
+            await process.wait()
+        assert under_way["status"] == "in_progress"
+
+        async with server_process(data, speed=1) as (_, url), httpx.AsyncClient(base_url=url) as client:
+            details = (await client.get(f"/v1/calls/{under_way['call_id']}", headers=headers)).json()
+            other = await client.post("/v1/calls", headers=headers, json=body(appointment_date=None, party_size=2))
+    assert details["status"] == "in_progress"
+    assert other.status_code == 409
+
+    later = ManualClock(SystemClock().now())
+    later.advance(hours=0.5)
+    app = create_app(data=data, clock=later)
+    transport = httpx.ASGITransport(app)
+    async with httpx.AsyncClient(transport=transport, base_url="http://sandbox.test", headers=headers) as client:
+        finished = (await client.post("/v1/calls", json=body(appointment_date=None))).json()
+        listed = (await client.get("/v1/calls")).json()
+    app.state.sandbox.close()
+    assert (finished["call_id"], finished["status"]) == (under_way["call_id"], "success")
+    assert listed["total"] == 1
+
+
+async def test_processes_on_one_file_race_for_a_key_and_make_one_call(tmp_path: Path, body: RequestBody) -> None:
+    data = tmp_path / "sandbox.sqlite"
+    ids: set[str] = set()
+    with anyio.fail_after(60):
+        async with contextlib.AsyncExitStack() as stack:
+            urls: list[str] = []
+
+            async def start() -> None:
+                urls.append((await stack.enter_async_context(server_process(data, speed=100_000)))[1])
+
+            for _ in range(2):
+                await start()
+            app = create_app(data=data)
+            token = app.state.sandbox.issue_tokens()["access_token"]
+            app.state.sandbox.close()
+            headers = {"Authorization": f"Bearer {token}", "Idempotency-Key": KEY}
+            client = await stack.enter_async_context(httpx.AsyncClient(headers=headers, timeout=30))
+
+            async def call(url: str) -> None:
+                ids.add((await client.post(f"{url}/v1/calls", json=body(appointment_date=None))).json()["call_id"])
+
+            async with anyio.create_task_group() as tasks:
+                for url in urls * 5:
+                    tasks.start_soon(call, url)
+            listed = (await client.get(f"{urls[0]}/v1/calls")).json()
+    assert len(ids) == 1
+    assert listed["total"] == 1
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows ends a process without asking it")
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+async def test_a_signal_ends_it_cleanly_while_calls_go_on(
+    tmp_path: Path, body: RequestBody, number: signal.Signals
+) -> None:
+    data = tmp_path / "sandbox.sqlite"
+    app = create_app(data=data)
+    headers = {"Authorization": f"Bearer {app.state.sandbox.issue_tokens()['access_token']}"}
+    app.state.sandbox.close()
+    statuses: list[int] = []
+    with anyio.fail_after(60):
+        async with (
+            server_process(data, speed=0.001) as (process, url),
+            httpx.AsyncClient(timeout=60) as client,
+            anyio.create_task_group() as tasks,
+        ):
+
+            async def call() -> None:
+                answer = await client.post(f"{url}/v1/calls", headers=headers, json=body(appointment_date=None))
+                statuses.append(answer.status_code)
+
+            tasks.start_soon(call)
+            await first_call(url, headers)
+            process.send_signal(number)
+            with anyio.fail_after(10):
+                code = await process.wait()
+    assert code == 0
+    assert statuses == [503]
