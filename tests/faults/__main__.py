@@ -1,11 +1,12 @@
-"""Runs the fault suite for as long as one likes, and prints what came of it.
+"""Runs the fault suite for as many seeds as asked, and prints the sums.
 
     uv run python -m tests.faults --runs 1000 --seed 0
     uv run python -m tests.faults --workers --runs 100 --seed 0
 
-The first line runs servers over stdio on one folder, the second pairs of workers over HTTP on one Redis.
+The first command runs servers over stdio with the ledger in SQLite, the second two workers over HTTP with the ledger in
+Redis.
 
-Exits with 1 when a law was broken; each run that broke one is printed with the line that repeats it.
+Exits with 1 when a rule was violated; for each such run it prints a report and the command that repeats it.
 """
 
 import argparse
@@ -19,45 +20,45 @@ from typing import get_args
 import anyio
 
 from kallyai_mcp.sandbox.faults import Kind
-from tests.faults.oracle import Law
-from tests.faults.plan import OF_WORKERS, Deed, Plan, plans
-from tests.faults.trial import Tally, Verdict, run_all, run_over_workers
-from tests.faults.worker_plan import worker_plans
+from tests.faults.checks import Rule
+from tests.faults.plans import WORKER_ACTIONS, Action, Plan, plans
+from tests.faults.runs import RunResult, Totals, run_all, run_with_workers
+from tests.faults.worker_plans import worker_plans
 
 _ENOUGH = 100
-"""In so many runs everything should happen."""
+"""So many runs should have everything in them."""
 
 
 def main() -> int:
     """Run, and print the table."""
     parser = argparse.ArgumentParser(prog="python -m tests.faults", description="The fault suite, seed by seed.")
     parser.add_argument("--runs", type=int, default=1000, help="how many seeds (default: 1000)")
-    parser.add_argument("--seed", type=int, default=0, help="the first of them (default: 0)")
-    parser.add_argument("--workers", action="store_true", help="two workers on one Redis, of which one dies")
+    parser.add_argument("--seed", type=int, default=0, help="the first seed (default: 0)")
+    parser.add_argument("--workers", action="store_true", help="two workers with one Redis; one of them ends")
     parser.add_argument("--jobs", type=int, help="how many at once (default: 16; pairs of workers: 8)")
-    parser.add_argument("--verbose", action="store_true", help="print every run, not only what broke a law")
-    given = parser.parse_args()
-    if given.workers and shutil.which("redis-server") is None:
+    parser.add_argument("--verbose", action="store_true", help="print every run, not only those that violated a rule")
+    options = parser.parse_args()
+    if options.workers and shutil.which("redis-server") is None:
         parser.error("--workers needs a redis-server (Debian: apt-get install redis-server)")
-    kind = WORKERS if given.workers else SERVERS
+    suite = WORKERS if options.workers else SERVERS
     began = time.monotonic()
     done = 0
 
-    def seen(verdict: Verdict) -> None:
+    def report(result: RunResult) -> None:
         nonlocal done
         done += 1
-        if verdict.violations or given.verbose:
-            print(f"{verdict.report()}\n", flush=True)
+        if result.violations or options.verbose:
+            print(f"{result.report()}\n", flush=True)
         if done % 50 == 0:
             print(f"{done} runs, {time.monotonic() - began:.0f} s", file=sys.stderr, flush=True)
 
-    tally = anyio.run(kind.run, kind.plans(given.seed, given.runs), given.jobs or kind.jobs, seen)
-    print(table(tally))
+    totals = anyio.run(suite.run, suite.plans(options.seed, options.runs), options.jobs or suite.jobs, report)
+    print(table(totals))
     print(f"{time.monotonic() - began:.0f} s")
-    missing = vain(tally, kind)
-    for line in missing:
+    absent = missing(totals, suite)
+    for line in absent:
         print(line)
-    return 1 if tally.broken or missing else 0
+    return 1 if totals.violated or absent else 0
 
 
 @dataclass(frozen=True)
@@ -65,39 +66,39 @@ class Suite:
     """One kind of runs.
 
     Attributes:
-        plans: Its plans, from a seed on.
-        run: Carries them out, so many at once, and tells of each.
-        jobs: How many at once unless told otherwise.
-        deeds: What the agent does in them.
+        plans: Makes the plans, from the first seed and their number.
+        run: Carries them out, so many at once, and reports each.
+        jobs: How many at once by default.
+        actions: What the client does in them.
     """
 
     plans: Callable[[int, int], Iterator[Plan]]
-    run: Callable[[Iterable[Plan], int, Callable[[Verdict], object]], Awaitable[Tally]]
+    run: Callable[[Iterable[Plan], int, Callable[[RunResult], object]], Awaitable[Totals]]
     jobs: int
-    deeds: Collection[Deed]
+    actions: Collection[Action]
 
 
-SERVERS = Suite(plans, run_all, 16, [deed for deed in Deed if deed not in OF_WORKERS])
-WORKERS = Suite(worker_plans, run_over_workers, 8, OF_WORKERS)
+SERVERS = Suite(plans, run_all, 16, [action for action in Action if action not in WORKER_ACTIONS])
+WORKERS = Suite(worker_plans, run_with_workers, 8, WORKER_ACTIONS)
 
 
-def vain(tally: Tally, suite: Suite = SERVERS) -> list[str]:
-    """What a hundred runs or more should have had and did not, a line each: without it they prove little."""
-    if tally.runs < _ENOUGH:
+def missing(totals: Totals, suite: Suite = SERVERS) -> list[str]:
+    """A line for each action and each kind of fault that no run had, if there were enough runs to have all of them."""
+    if totals.runs < _ENOUGH:
         return []
-    never = [str(deed) for deed in suite.deeds if not tally.deeds[deed]]
-    never += [kind for kind in get_args(Kind) if not tally.fired[kind]]
+    never = [str(action) for action in suite.actions if not totals.actions[action]]
+    never += [kind for kind in get_args(Kind) if not totals.fired[kind]]
     return [f"no run had: {name}" for name in never]
 
 
-def table(tally: Tally) -> str:
-    """The figures, a line each."""
-    lines = [("runs", tally.runs), ("calls placed", tally.placed), ("rows in the ledger", tally.rows)]
-    lines += [(f"runs with: {law}", tally.broken[law]) for law in Law]
-    lines += [("unknown in the end", tally.unknown)]
-    lines += [(f"deed: {deed}", count) for deed, count in sorted(tally.deeds.items())]
-    lines += [(f"a server ended at: {step}", count) for step, count in sorted(tally.killed_at.items())]
-    lines += [(f"fired: {kind}", count) for kind, count in sorted(tally.fired.items())]
+def table(totals: Totals) -> str:
+    """The sums, one a line."""
+    lines = [("runs", totals.runs), ("calls placed", totals.placed), ("rows in the ledger", totals.rows)]
+    lines += [(f"runs with: {rule}", totals.violated[rule]) for rule in Rule]
+    lines += [("unknown at the end", totals.unknown)]
+    lines += [(f"the client {action}", count) for action, count in sorted(totals.actions.items())]
+    lines += [(f"a server ended at: {step}", count) for step, count in sorted(totals.ended_at_steps.items())]
+    lines += [(f"fault: {kind}", count) for kind, count in sorted(totals.fired.items())]
     width = max(len(name) for name, _ in lines)
     return "\n".join(f"{name:{width}}  {count:6}" for name, count in lines)
 

@@ -1,4 +1,4 @@
-"""KallyAI as a run has it: a sandbox over real HTTP, and eyes on it that nothing deceives."""
+"""The KallyAI of a run: a sandbox over real HTTP, and a direct view of it that no fault affects."""
 
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime
@@ -9,19 +9,19 @@ import httpx
 from kallyai_mcp.sandbox.app import SandboxApp, create_app
 from kallyai_mcp.sandbox.faults import FaultPlan
 from kallyai_mcp.sandbox.serve import running
-from tests.faults.plan import SPEED
+from tests.faults.plans import SPEED
 
 
 class Service:
-    """Use it as an async context manager.
+    """The sandbox. Use it as an async context manager.
 
     Attributes:
         token: The access token of the account that all servers use.
-        url: Where the servers find it, while the block runs.
+        url: The base URL for the servers, while the block runs.
     """
 
     url: str
-    _wire: httpx.AsyncClient
+    _direct: httpx.AsyncClient
 
     def __init__(self) -> None:
         self._stack = AsyncExitStack()
@@ -30,8 +30,8 @@ class Service:
 
     async def __aenter__(self) -> Self:
         self._stack.callback(self._app.state.sandbox.close)
-        self._wire = await self._stack.enter_async_context(
-            # Without a socket, so that looking can't fail; the servers come over the network.
+        self._direct = await self._stack.enter_async_context(
+            # In process, so that it can't fail; the servers use the network.
             httpx.AsyncClient(transport=httpx.ASGITransport(self._app), base_url="http://sandbox", trust_env=False)
         )
         self.url = await self._stack.enter_async_context(running(self._app))
@@ -41,25 +41,25 @@ class Service:
         await self._stack.aclose()
 
     async def arm(self, faults: FaultPlan) -> None:
-        """Misbehave like this and not otherwise."""
-        answer = await self._wire.put("/_sandbox/faults", json=faults.model_dump(mode="json"))
+        """Replace the armed faults with these."""
+        answer = await self._direct.put("/_sandbox/faults", json=faults.model_dump(mode="json"))
         answer.raise_for_status()
 
     async def fired(self) -> dict[str, int]:
-        """How often each kind of fault has fired since it was armed."""
+        """How often each kind of fault happened since the faults were armed."""
         fired: dict[str, int] = (await self._get("/_sandbox/faults"))["fired"]
         return fired
 
     async def placed(self) -> list[dict[str, Any]]:
-        """Every call that was really placed."""
+        """Every call that was placed."""
         calls: list[dict[str, Any]] = (await self._get("/_sandbox/calls"))["calls"]
         return calls
 
-    async def until_all_calls_are_over(self) -> None:
-        """Wait for the end of whatever is still under way."""
+    async def wait_for_all_calls(self) -> None:
+        """Wait until every call has ended."""
         ends = [datetime.fromisoformat(call["ends_at"]) for call in await self.placed()]
         await self._app.state.sandbox.clock.sleep_until(max(ends, default=datetime.now(UTC)))
 
     async def _get(self, path: str) -> Any:
-        answer = await self._wire.get(path)
+        answer = await self._direct.get(path)
         return answer.raise_for_status().json()

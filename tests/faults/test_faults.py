@@ -1,3 +1,5 @@
+"""A few runs of the fault suite, and tests of its plans, checks, and reports."""
+
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
@@ -8,118 +10,118 @@ from mcp.types import CallToolResult, TextContent
 
 from kallyai_mcp.sandbox.faults import FaultPlan, Kind
 from tests.agent import Answer
-from tests.faults.__main__ import SERVERS, WORKERS, Suite, table, vain
-from tests.faults.agent import Ask
-from tests.faults.oracle import Evidence, Law, judge
-from tests.faults.plan import DEADLY, OF_WORKERS, Deed, Plan, Step, plans
-from tests.faults.trial import Tally, Verdict, run_all, run_over_workers
-from tests.faults.worker_plan import worker_plan, worker_plans
+from tests.faults.__main__ import SERVERS, WORKERS, Suite, missing, table
+from tests.faults.agent import ToolUse
+from tests.faults.checks import Evidence, Rule, find_violations
+from tests.faults.plans import ENDING_ACTIONS, WORKER_ACTIONS, Action, Plan, Step, plans
+from tests.faults.runs import RunResult, Totals, run_all, run_with_workers
+from tests.faults.worker_plans import worker_plan, worker_plans
 from tests.redis_server import binary
 
 RUNS = 100
-"""How many seeds CI takes, with `python -m tests.faults`; here is run a stretch of others, so that this stays short."""
+"""How many seeds CI runs with `python -m tests.faults`; the seeds here follow those."""
 
 FEW = 2
-"""How many those are."""
+"""How many seeds run here."""
 
-QUICK_AT_WORKERS = (1543, 2149)
-"""Seeds, one of each era, with short calls and a worker whose death is announced; in CI's runs some are just silent."""
+QUICK_WORKER_SEEDS = (1543, 2149)
+"""Two plans for workers, one of each mode, with short calls."""
 
-ERRAND = "Ask for the opening hours"
+TASK = "Ask for the opening hours"
 TOKEN = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJzYW5kYm94In0.c2lnbmF0dXJlLW9mLW5vdGhpbmc"
 
 
-# The runs themselves
+# The runs
 
 
-async def test_whatever_goes_wrong_a_call_is_dialled_at_most_once_and_its_outcome_is_not_lost() -> None:
-    broken: list[str] = []
+async def test_a_call_is_placed_at_most_once_and_its_outcome_is_kept_whatever_fails() -> None:
+    reports: list[str] = []
 
-    def seen(verdict: Verdict) -> None:
-        if verdict.violations:
-            broken.append(verdict.report())
+    def report(result: RunResult) -> None:
+        if result.violations:
+            reports.append(result.report())
 
-    tally = await run_all(plans(RUNS, FEW), FEW, seen)
+    totals = await run_all(plans(RUNS, FEW), FEW, report)
 
-    assert not broken, "\n\n".join(broken)
-    assert tally.runs == FEW
-    assert tally.placed > 0
-    assert tally.fired.total() > 0
+    assert not reports, "\n\n".join(reports)
+    assert totals.runs == FEW
+    assert totals.placed > 0
+    assert totals.fired.total() > 0
 
 
-async def test_a_call_is_dialled_at_most_once_and_not_lost_when_one_of_two_workers_is_killed() -> None:
+async def test_a_call_is_placed_at_most_once_and_its_outcome_is_kept_when_one_of_two_workers_ends() -> None:
     binary()
-    broken: list[str] = []
+    reports: list[str] = []
     ended: list[bool] = []
 
-    def seen(verdict: Verdict) -> None:
-        if verdict.violations:
-            broken.append(verdict.report())
-        ended.append(bool(verdict.evidence.killed_at))
+    def report(result: RunResult) -> None:
+        if result.violations:
+            reports.append(result.report())
+        ended.append(bool(result.evidence.ended_at_steps))
 
-    tally = await run_over_workers([worker_plan(seed) for seed in QUICK_AT_WORKERS], len(QUICK_AT_WORKERS), seen)
+    totals = await run_with_workers(map(worker_plan, QUICK_WORKER_SEEDS), len(QUICK_WORKER_SEEDS), report)
 
-    assert not broken, "\n\n".join(broken)
-    assert ended == [True] * len(QUICK_AT_WORKERS)
-    assert tally.placed > 0
-
-
-@pytest.mark.parametrize(("suite", "deed"), [(SERVERS, Deed.KILLED), (WORKERS, Deed.WORKER_KILLED)])
-def test_a_hundred_runs_in_which_not_everything_happened_prove_nothing(suite: Suite, deed: Deed) -> None:
-    everything = Tally(runs=RUNS, deeds=Counter(suite.deeds), fired=Counter(get_args(Kind)))
-    no_stall = replace(everything, fired=everything.fired - Counter(["stall"]))
-    nobody_killed = replace(everything, deeds=everything.deeds - Counter([deed]))
-
-    assert not vain(everything, suite)
-    assert vain(no_stall, suite) == ["no run had: stall"]
-    assert vain(nobody_killed, suite) == [f"no run had: {deed}"]
-    assert not vain(replace(no_stall, runs=RUNS - 1), suite)
+    assert not reports, "\n\n".join(reports)
+    assert ended == [True] * len(QUICK_WORKER_SEEDS)
+    assert totals.placed > 0
 
 
-def test_a_hundred_plans_have_everything_in_them() -> None:
+@pytest.mark.parametrize(("suite", "action"), [(SERVERS, Action.KILLED), (WORKERS, Action.WORKER_KILLED)])
+def test_a_hundred_runs_without_some_action_or_fault_are_reported(suite: Suite, action: Action) -> None:
+    complete = Totals(runs=RUNS, actions=Counter(suite.actions), fired=Counter(get_args(Kind)))
+    no_stall = replace(complete, fired=complete.fired - Counter(["stall"]))
+    no_kill = replace(complete, actions=complete.actions - Counter([action]))
+
+    assert not missing(complete, suite)
+    assert missing(no_stall, suite) == ["no run had: stall"]
+    assert missing(no_kill, suite) == [f"no run had: {action}"]
+    assert not missing(replace(no_stall, runs=RUNS - 1), suite)
+
+
+def test_a_hundred_plans_cover_everything() -> None:
     hundred = list(plans(0, RUNS))
 
     assert {kind for plan in hundred for kind in plan.kinds} == set(get_args(Kind))
-    assert {plan.deed for plan in hundred} == set(Deed) - set(OF_WORKERS)
-    assert {plan.step for plan in hundred} == {None, *Step} - {Step.HANDED_OUT}
+    assert {plan.action for plan in hundred} == set(Action) - set(WORKER_ACTIONS)
+    assert {plan.end_at for plan in hundred} == {None, *Step} - {Step.DELIVERED}
     assert {plan.mode for plan in hundred} == {"auto", "legacy"}
     quirks = {(plan.faults.list_only_ended, plan.faults.forget_key_when_ended) for plan in hundred}
     assert len(quirks) == 4
-    assert {plan.then for plan in hundred if plan.deed in DEADLY} == {"asks again", "only looks"}
-    assert {plan.witness for plan in hundred if plan.deed in DEADLY} == {True, False}
-    assert any(plan.dies_twice for plan in hundred if plan.deed is Deed.KILLED)
-    assert any(len(plan.errands) == 2 for plan in hundred)
+    assert {plan.afterwards for plan in hundred if plan.action in ENDING_ACTIONS} == {"asks again", "only looks"}
+    assert {plan.has_standby for plan in hundred if plan.action in ENDING_ACTIONS} == {True, False}
+    assert any(plan.ends_twice for plan in hundred if plan.action is Action.KILLED)
+    assert any(len(plan.tasks) == 2 for plan in hundred)
 
 
-def test_a_hundred_plans_for_workers_have_everything_in_them() -> None:
+def test_a_hundred_plans_for_workers_cover_everything() -> None:
     hundred = list(worker_plans(0, RUNS))
 
     assert {kind for plan in hundred for kind in plan.kinds} == set(get_args(Kind))
-    assert {plan.deed for plan in hundred} == set(OF_WORKERS)
-    assert {plan.step for plan in hundred} == {None, *Step} - {Step.HANDED_OUT}
+    assert {plan.action for plan in hundred} == set(WORKER_ACTIONS)
+    assert {plan.end_at for plan in hundred} == {None, *Step} - {Step.DELIVERED}
     assert {plan.mode for plan in hundred} == {"auto", "legacy"}
-    assert {len(plan.errands) for plan in hundred} == {1, 2, 3, 4, 5}
-    assert {plan.announced for plan in hundred} == {plan.comes_back for plan in hundred} == {True, False}
-    assert {plan.comes_back for plan in hundred if plan.dies_twice} == {True}
+    assert {len(plan.tasks) for plan in hundred} == {1, 2, 3, 4, 5}
+    assert {plan.is_restarted for plan in hundred} == {True, False}
+    assert {plan.is_restarted for plan in hundred if plan.ends_twice} == {True}
 
 
 @pytest.mark.parametrize("plan_of", [Plan.of, worker_plan])
-def test_a_seed_is_always_the_same_plan_and_says_it_in_words(plan_of: Callable[[int], Plan]) -> None:
+def test_a_seed_always_makes_the_same_plan_and_its_description_is_complete(plan_of: Callable[[int], Plan]) -> None:
     for seed in range(RUNS):
         assert plan_of(seed) == plan_of(seed)
-        assert str(plan_of(seed).deed) in plan_of(seed).words()
+        assert str(plan_of(seed).action) in plan_of(seed).describe()
         for kind in plan_of(seed).kinds:
-            assert kind in plan_of(seed).words()
+            assert kind in plan_of(seed).describe()
 
 
-# The oracle, so that no run can pass because nobody looks
+# The checks
 
 
-def placed(number: int = 1, status: str = "success", task: str = ERRAND) -> dict[str, Any]:
+def placed(number: int = 1, status: str = "success", task: str = TASK) -> dict[str, Any]:
     return {"call_id": f"c{number}", "status": status, "task_description": task, "idempotency_key": f"k{number}"}
 
 
-def row(number: int = 1, state: str = "ended", status: str | None = "success", task: str = ERRAND) -> dict[str, Any]:
+def row(number: int = 1, state: str = "ended", status: str | None = "success", task: str = TASK) -> dict[str, Any]:
     return {
         "tracking_id": f"t{number}",
         "call_id": f"c{number}" if status else None,
@@ -130,23 +132,23 @@ def row(number: int = 1, state: str = "ended", status: str | None = "success", t
     }
 
 
-def answered(at: float, number: int = 1, status: str = "success", **more: Any) -> Ask:
+def answered(at: float, number: int = 1, status: str = "success", **more: Any) -> ToolUse:
     known = {"call_id": f"c{number}"} if status != "in_progress" else {}
     structure = {"status": status, "tracking_id": f"t{number}", **known}
     answer = Answer(CallToolResult(content=[TextContent(type="text", text=status)], structured_content=structure))
-    return Ask(more.get("errand", ERRAND), more.get("redial", False), asked_at=at - 1, ended_at=at, answer=answer)
+    return ToolUse(more.get("task", TASK), more.get("redial", False), asked_at=at - 1, ended_at=at, answer=answer)
 
 
-def evidence(*asks: Ask, statuses: tuple[str, ...] = ("success",)) -> Evidence:
-    """What is left of a run that went well, with as many calls as there are statuses."""
+def evidence(*uses: ToolUse, statuses: tuple[str, ...] = ("success",)) -> Evidence:
+    """The evidence of a run without violations, with a call for each status."""
     calls = [placed(number, status) for number, status in enumerate(statuses, 1)]
     rows = [row(number, status=status) for number, status in enumerate(statuses, 1)]
     shown = {f"{x}{n}": {"call_id": f"c{n}", "status": status} for n, status in enumerate(statuses, 1) for x in "tc"}
-    plan = replace(Plan.of(0), errands=(ERRAND,), faults=FaultPlan(), deed=Deed.WAITS)
+    plan = replace(Plan.of(0), tasks=(TASK,), faults=FaultPlan(), action=Action.WAITS)
     return Evidence(
         plan,
         TOKEN,
-        asks=asks or (answered(1, status=statuses[0]),),
+        uses=uses or (answered(1, status=statuses[0]),),
         placed=calls,
         rows=rows,
         shown=shown,
@@ -155,40 +157,40 @@ def evidence(*asks: Ask, statuses: tuple[str, ...] = ("success",)) -> Evidence:
     )
 
 
-def laws(found: Evidence) -> set[Law]:
-    return {violation.law for violation in judge(found)}
+def violated(found: Evidence) -> set[Rule]:
+    return {violation.rule for violation in find_violations(found)}
 
 
-def test_the_oracle_has_nothing_against_a_run_that_went_well() -> None:
-    assert judge(evidence()) == []
+def test_a_run_in_which_nothing_failed_has_no_violation() -> None:
+    assert find_violations(evidence()) == []
 
 
-def test_the_oracle_sees_a_call_that_was_dialled_twice() -> None:
-    assert laws(evidence(statuses=("success", "success"))) == {Law.TWICE}
-    assert laws(evidence(answered(1), answered(2), statuses=("success", "success"))) == {Law.TWICE}
+def test_a_call_that_was_placed_twice_is_found() -> None:
+    assert violated(evidence(statuses=("success", "success"))) == {Rule.TWICE}
+    assert violated(evidence(answered(1), answered(2), statuses=("success", "success"))) == {Rule.TWICE}
 
 
-def test_the_oracle_sees_a_call_that_nobody_asked_for() -> None:
-    assert Law.TWICE in laws(evidence(answered(1, errand=None)))
+def test_a_call_that_was_not_asked_for_is_found() -> None:
+    assert Rule.TWICE in violated(evidence(answered(1, task=None)))
 
 
-def test_the_oracle_lets_an_agent_ring_again_on_purpose() -> None:
-    assert laws(evidence(answered(1), answered(3, 2, redial=True), statuses=("success", "success"))) == set()
+def test_a_redial_may_place_a_second_call() -> None:
+    assert violated(evidence(answered(1), answered(3, 2, redial=True), statuses=("success", "success"))) == set()
 
 
-def test_the_oracle_lets_a_vain_call_be_tried_again_only_once_the_agent_knows_of_it() -> None:
-    vain, again = ("busy", "success"), answered(3, 2)
+def test_an_unsuccessful_call_may_be_placed_again_only_after_the_agent_was_told() -> None:
+    statuses, again = ("busy", "success"), answered(3, 2)
 
-    assert laws(evidence(answered(1, status="busy"), again, statuses=vain)) == set()
-    assert laws(evidence(answered(2.5, status="busy"), again, statuses=vain)) == {Law.TWICE}
-    heard_later = answered(1.5, status="busy", errand=None)
-    assert laws(evidence(answered(0.5, status="in_progress"), heard_later, again, statuses=vain)) == set()
+    assert violated(evidence(answered(1, status="busy"), again, statuses=statuses)) == set()
+    assert violated(evidence(answered(2.5, status="busy"), again, statuses=statuses)) == {Rule.TWICE}
+    told_later = answered(1.5, status="busy", task=None)
+    assert violated(evidence(answered(0.5, status="in_progress"), told_later, again, statuses=statuses)) == set()
 
 
-def test_the_oracle_counts_one_more_call_for_one_vain_call() -> None:
-    asks = answered(1, status="busy"), answered(3, 2), answered(5, 3)
+def test_an_unsuccessful_call_allows_only_one_more() -> None:
+    uses = answered(1, status="busy"), answered(3, 2), answered(5, 3)
 
-    assert laws(evidence(*asks, statuses=("busy", "success", "success"))) == {Law.TWICE}
+    assert violated(evidence(*uses, statuses=("busy", "success", "success"))) == {Rule.TWICE}
 
 
 @pytest.mark.parametrize(
@@ -204,68 +206,71 @@ def test_the_oracle_counts_one_more_call_for_one_vain_call() -> None:
     ],
     ids=["no row", "unknown", "another outcome", "not shown", "not shown by call_id", "not listed", "listed wrongly"],
 )
-def test_the_oracle_sees_an_outcome_that_was_lost(change: dict[str, Any]) -> None:
-    assert Law.LOST in laws(replace(evidence(), **change))
+def test_an_outcome_that_was_lost_is_found(change: dict[str, Any]) -> None:
+    assert Rule.LOST in violated(replace(evidence(), **change))
 
 
 @pytest.mark.parametrize("state", ["prepared", "sent"])
-def test_the_oracle_sees_a_row_that_is_stuck(state: str) -> None:
-    assert laws(replace(evidence(), placed=(), rows=[row(state=state, status=None)], asks=())) == {Law.STUCK}
+def test_a_record_that_is_stuck_is_found(state: str) -> None:
+    assert violated(replace(evidence(), placed=(), rows=[row(state=state, status=None)], uses=())) == {Rule.STUCK}
 
 
 @pytest.mark.parametrize("state", ["unknown", "refused"])
-def test_the_oracle_wants_an_outcome_where_nothing_went_wrong(state: str) -> None:
-    left = replace(evidence(), placed=(), rows=[row(state=state, status=None)], asks=())
+def test_a_call_without_an_outcome_is_a_violation_only_where_nothing_failed(state: str) -> None:
+    left = replace(evidence(), placed=(), rows=[row(state=state, status=None)], uses=())
 
-    assert laws(left) == {Law.STUCK}
-    assert laws(replace(left, plan=replace(left.plan, deed=Deed.KILLED))) == set()
-    assert laws(replace(left, plan=replace(left.plan, faults=FaultPlan(list_only_ended=True)))) == set()
-
-
-def test_the_oracle_sees_an_agent_that_was_told_what_is_not_so() -> None:
-    assert laws(evidence(answered(1, status="busy"))) == {Law.UNTRUE}
-    assert laws(evidence(answered(1, number=2))) == {Law.UNTRUE}
-    assert laws(evidence(answered(1, number=7, status="in_progress"))) == {Law.UNTRUE}
+    assert violated(left) == {Rule.STUCK}
+    assert violated(replace(left, plan=replace(left.plan, action=Action.KILLED))) == set()
+    assert violated(replace(left, plan=replace(left.plan, faults=FaultPlan(list_only_ended=True)))) == set()
 
 
-def test_the_oracle_sees_an_outcome_that_belongs_to_another_errand() -> None:
-    assert Law.UNTRUE in laws(replace(evidence(), rows=[row(task="Ask for a table")]))
+def test_an_answer_that_is_not_true_is_found() -> None:
+    assert violated(evidence(answered(1, status="busy"))) == {Rule.UNTRUE}
+    assert violated(evidence(answered(1, number=2))) == {Rule.UNTRUE}
+    assert violated(evidence(answered(1, number=7, status="in_progress"))) == {Rule.UNTRUE}
 
 
-def test_the_oracle_sees_a_placed_call_that_is_said_to_be_refused() -> None:
-    assert Law.UNTRUE in laws(replace(evidence(), rows=[row(state="refused", status=None)]))
+def test_an_outcome_of_another_task_is_found() -> None:
+    assert Rule.UNTRUE in violated(replace(evidence(), rows=[row(task="Ask for a table")]))
 
 
-@pytest.mark.parametrize("said", [f"Authorization: {TOKEN}", TOKEN.split(".")[2], "Traceback (most recent call last):"])
-def test_the_oracle_sees_tokens_and_tracebacks(said: str) -> None:
-    assert laws(replace(evidence(), stderr={"server 1": f"WARNING {said}"})) == {Law.LEAKED}
+def test_a_placed_call_that_is_recorded_as_refused_is_found() -> None:
+    assert Rule.UNTRUE in violated(replace(evidence(), rows=[row(state="refused", status=None)]))
 
 
-def test_the_oracle_sees_a_server_that_did_not_end() -> None:
-    assert laws(replace(evidence(), failed=["server 1 did not end"])) == {Law.FAILED}
+@pytest.mark.parametrize("text", [f"Authorization: {TOKEN}", TOKEN.split(".")[2], "Traceback (most recent call last):"])
+def test_tokens_and_tracebacks_in_the_output_are_found(text: str) -> None:
+    assert violated(replace(evidence(), stderr={"server 1": f"WARNING {text}"})) == {Rule.LEAKED}
 
 
-def test_a_report_says_how_to_repeat_the_run_and_what_was_broken() -> None:
-    found = replace(evidence(statuses=("success", "success")), stderr={"server 1": "a word"}, log=["a line"])
-    report = found.report(judge(found))
+def test_a_server_that_does_not_end_is_found() -> None:
+    assert violated(replace(evidence(), failed=["server 1 did not end"])) == {Rule.FAILED}
+
+
+# The reports
+
+
+def test_a_report_has_the_command_that_repeats_the_run_and_the_violations() -> None:
+    found = replace(evidence(statuses=("success", "success")), stderr={"server 1": "a warning"}, log=["a line"])
+    report = found.report(find_violations(found))
 
     assert report.startswith("uv run python -m tests.faults --runs 1 --seed 0\n")
-    assert "VIOLATED dialled twice" in report
-    for part in ("c1", "c2", "t1", "t2", "a word", "a line"):
+    assert "VIOLATED placed twice" in report
+    for part in ("c1", "c2", "t1", "t2", "a warning", "a line"):
         assert part in report
 
 
-def test_a_report_of_a_run_at_workers_is_repeated_at_workers() -> None:
+def test_the_command_that_repeats_a_run_with_workers_has_its_option() -> None:
     assert "python -m tests.faults --workers --runs 1 --seed 7" in Evidence(worker_plan(7), TOKEN).report([])
 
 
-def test_the_table_counts_what_was_broken() -> None:
-    tally = Tally()
+def test_the_table_counts_the_violations() -> None:
+    totals = Totals()
     found = evidence(statuses=("success", "success"))
-    tally.add(Verdict(found, judge(found)))
+    totals.add(RunResult(found, find_violations(found)))
 
-    figures = {line.rsplit(maxsplit=1)[0].strip(): line.split()[-1] for line in table(tally).splitlines()}
+    figures = {line.rsplit(maxsplit=1)[0].strip(): line.split()[-1] for line in table(totals).splitlines()}
     assert figures["runs"] == "1"
     assert figures["calls placed"] == "2"
-    assert figures["runs with: dialled twice"] == "1"
+    assert figures["runs with: placed twice"] == "1"
     assert figures["runs with: outcome lost"] == "0"

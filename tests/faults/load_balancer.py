@@ -1,4 +1,4 @@
-"""A plain load balancer, as a client of the SDK's sees one: each request goes to whichever worker the seed chooses."""
+"""A load balancer as a transport of the SDK's HTTP client: a seed chooses the worker for each request."""
 
 import json
 import random
@@ -8,40 +8,38 @@ from typing import Protocol
 import httpx2
 
 ADDRESS = "http://127.0.0.1:9/mcp"
-"""What clients are told to connect to; the balancer takes the request to a worker's own port."""
+"""The URL that clients connect to; the load balancer puts a worker's port in."""
 
 _BAD_GATEWAY = 502
 
 
 class Upstream(Protocol):
-    """A worker behind the balancer; `port` is None while it doesn't run."""
+    """A worker behind the load balancer; `port` is None while it does not run."""
 
     name: str
     port: int | None
 
 
-class Balancer(httpx2.AsyncBaseTransport):
-    """Takes a request to one of the workers, and to another one if that takes no connection.
+class LoadBalancer(httpx2.AsyncBaseTransport):
+    """Sends a request to one of the workers, and to another one if that refuses the connection.
 
-    A request that has left is not sent again, as nginx would not: when its worker dies with it, the client gets a 502,
-    or the end of a stream that had begun.
+    Like nginx, it never repeats a request that was sent: when the worker dies, the client gets a 502, or the end of the
+    stream if that had begun.
 
     Args:
         workers: Where requests can go.
         rng: Chooses among them.
-        note: Told of each tool call, and where it goes.
+        note: Called with a line for each tool call that is sent to a worker.
 
     Attributes:
-        pinned: Who gets all requests meanwhile, if anybody.
-        first: Who gets the next tool call, if anybody in particular.
+        first: The worker for the next tool call; None for any.
     """
 
     def __init__(self, workers: Sequence[Upstream], rng: random.Random, note: Callable[[str], object]) -> None:
         self._workers = workers
         self._rng = rng
         self._note = note
-        self._wire = httpx2.AsyncHTTPTransport(trust_env=False)
-        self.pinned: Upstream | None = None
+        self._transport = httpx2.AsyncHTTPTransport(trust_env=False)
         self.first: Upstream | None = None
 
     async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
@@ -60,7 +58,7 @@ class Balancer(httpx2.AsyncBaseTransport):
             if tool is not None:
                 self._note(f"{tool} goes to {worker.name}")
             try:
-                response = await self._wire.handle_async_request(sent)
+                response = await self._transport.handle_async_request(sent)
                 if response.headers.get("content-type", "").startswith("application/json"):
                     await response.aread()
             except httpx2.ConnectError:
@@ -72,11 +70,9 @@ class Balancer(httpx2.AsyncBaseTransport):
 
     async def aclose(self) -> None:
         """Close all connections."""
-        await self._wire.aclose()
+        await self._transport.aclose()
 
     def _order(self, tool: str | None) -> list[Upstream]:
-        if self.pinned is not None:
-            return [self.pinned]
         order = self._rng.sample(self._workers, len(self._workers))
         if tool is not None and self.first is not None:
             order.sort(key=lambda worker: worker is not self.first)
@@ -85,6 +81,6 @@ class Balancer(httpx2.AsyncBaseTransport):
 
 
 def _tool(request: httpx2.Request) -> str | None:
-    """Which tool the request calls."""
+    """The tool that the request calls; None if it is another request."""
     message = json.loads(request.content) if request.method == "POST" else {}
     return message["params"]["name"] if message.get("method") == "tools/call" else None

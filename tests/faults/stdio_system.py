@@ -1,4 +1,4 @@
-"""A world of servers over stdio: processes on one folder, with the ledger in SQLite."""
+"""A system of servers over stdio: processes that share one folder, with the ledger in SQLite."""
 
 import sqlite3
 import threading
@@ -16,25 +16,25 @@ from mcp.shared.exceptions import MCPError
 from mcp.shared.message import SessionMessage
 from mcp.types import jsonrpc_message_adapter
 
-from tests.faults.plan import Plan, Step
+from tests.faults.plans import Plan, Step
 from tests.faults.service import Service
-from tests.faults.world import (
-    LEAVING_SECONDS,
+from tests.faults.system import (
+    SHUTDOWN_SECONDS,
     Row,
     Server,
-    ServerFailed,
-    World,
-    any_has_come_to,
-    glance,
+    ServerFailedError,
+    System,
+    any_is_at,
+    poll_seconds,
     server_environment,
 )
 from tests.processes import COMMAND
 
-_LONGEST_LINE = 10_000_000
+_MAX_LINE = 10_000_000
 
 
 class StdioServer(Server):
-    """One `python -m kallyai_mcp`, and the SDK's client connected to it."""
+    """One `python -m kallyai_mcp` process, and the SDK's client that is connected to it."""
 
     def __init__(self, process: anyio.abc.Process, client: Client, name: str) -> None:
         super().__init__(client, name)
@@ -44,7 +44,7 @@ class StdioServer(Server):
 
     async def kill(self) -> None:
         """See `Server.kill`."""
-        with suppress(ProcessLookupError):  # it was quicker
+        with suppress(ProcessLookupError):  # it has ended by itself
             self._process.kill()
         await self._process.wait()
 
@@ -52,32 +52,32 @@ class StdioServer(Server):
         """See `Server.terminate`."""
         with suppress(ProcessLookupError):
             self._process.terminate()
-        with anyio.move_on_after(LEAVING_SECONDS):
+        with anyio.move_on_after(SHUTDOWN_SECONDS):
             await self._process.wait()
         if self._process.returncode is None:
-            raise ServerFailed(f"{self.name} did not end on SIGTERM")
+            raise ServerFailedError(f"{self.name} did not end on SIGTERM")
 
     async def leave(self) -> None:
-        """Close its stdin, and return once it has gone."""
+        """See `Server.leave`."""
         self._leave.set()
         await self._left.wait()
 
     async def serve(self) -> None:
-        """Stay connected until somebody has it `leave`."""
+        """Keep the connection open until `leave` is called."""
         await self._leave.wait()
 
-    def gone(self) -> None:
-        """Let go who waits in `leave`."""
+    def mark_ended(self) -> None:
+        """Let `leave` return."""
         self._left.set()
 
 
-class Folder(World):
-    """A sandbox, and a folder on which any number of servers run.
+class StdioSystem(System):
+    """A sandbox, and any number of servers that share a folder.
 
     Args:
-        plan: Which faults, and how servers are set.
-        folder: Empty; becomes `KALLYAI_HOME`, and keeps what the servers say on stderr.
-        starting: Lets only so many servers start at once: what else runs is not to starve meanwhile.
+        plan: The faults, and the servers' settings.
+        folder: An empty folder for `KALLYAI_HOME` and the servers' stderr.
+        starting: Limits how many servers start at the same time, which would slow everything else.
     """
 
     _tasks: anyio.abc.TaskGroup
@@ -102,14 +102,14 @@ class Folder(World):
     # The servers
 
     async def open(self) -> Server:
-        """Start one more server, and connect to it; see `World.open`."""
+        """Start one more server. See `System.open`."""
         self._servers += 1
         name = f"server {self._servers}"
         try:
             async with self._starting:
                 server: StdioServer = await self._tasks.start(self._host, name)
         except (MCPError, ExceptionGroup) as error:
-            raise ServerFailed(f"{name} did not start: {error!r}") from error
+            raise ServerFailedError(f"{name} did not start: {error!r}") from error
         return server
 
     async def _host(self, name: str, *, task_status: anyio.abc.TaskStatus[StdioServer]) -> None:
@@ -126,10 +126,10 @@ class Folder(World):
                 if process.returncode is None:
                     self.hung.append(name)
                     process.kill()
-        server.gone()
+        server.mark_ended()
 
     def stderr(self) -> dict[str, str]:
-        """See `World.stderr`."""
+        """See `System.stderr`."""
         return {
             file.stem: file.read_text(encoding="utf-8", errors="replace")
             for file in sorted(self._folder.glob("*.stderr"))
@@ -138,16 +138,16 @@ class Folder(World):
     # The ledger
 
     async def rows(self) -> list[Row]:
-        """See `World.rows`."""
+        """See `System.rows`."""
         return await anyio.to_thread.run_sync(self._read_ledger)
 
-    async def until(self, step: Step, seconds: float) -> None:
-        """See `World.until`."""
+    async def wait_for(self, step: Step, seconds: float) -> None:
+        """See `System.wait_for`."""
         stop = threading.Event()
-        pause = glance(step)
+        pause = poll_seconds(step)
 
         def watch() -> None:
-            while not any_has_come_to(step, self._read_ledger()) and not stop.wait(pause):
+            while not any_is_at(step, self._read_ledger()) and not stop.wait(pause):
                 pass
 
         try:
@@ -164,13 +164,13 @@ class Folder(World):
             with closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True, timeout=5)) as db:
                 db.row_factory = sqlite3.Row
                 return [dict(row) for row in db.execute("SELECT * FROM calls ORDER BY placed_at, rowid")]
-        except sqlite3.OperationalError:  # it is just being made
+        except sqlite3.OperationalError:  # another process is creating it
             return []
 
 
 @asynccontextmanager
 async def _over_stdio(process: anyio.abc.Process) -> AsyncIterator[Any]:
-    """The SDK's streams to a process that can be killed: the SDK's own transport keeps its process to itself."""
+    """The SDK's streams to a process that the test can kill; the SDK's own transport does not expose its process."""
     to_client, incoming = anyio.create_memory_object_stream[SessionMessage | Exception](0)
     outgoing, from_client = anyio.create_memory_object_stream[SessionMessage](0)
     stdin = process.stdin
@@ -181,7 +181,7 @@ async def _over_stdio(process: anyio.abc.Process) -> AsyncIterator[Any]:
     async def read() -> None:
         async with to_client:
             while True:
-                line = await lines.receive_until(b"\n", _LONGEST_LINE)
+                line = await lines.receive_until(b"\n", _MAX_LINE)
                 await to_client.send(SessionMessage(jsonrpc_message_adapter.validate_json(line, by_name=False)))
 
     async def write() -> None:
@@ -190,21 +190,21 @@ async def _over_stdio(process: anyio.abc.Process) -> AsyncIterator[Any]:
             await stdin.send(f"{text}\n".encode())
 
     async with anyio.create_task_group() as tasks:
-        tasks.start_soon(_until_it_breaks, read)
-        tasks.start_soon(_until_it_breaks, write)
+        tasks.start_soon(_run_until_closed, read)
+        tasks.start_soon(_run_until_closed, write)
         try:
             yield incoming, outgoing
         finally:
             tasks.cancel_scope.cancel()
             with anyio.CancelScope(shield=True):
                 await stdin.aclose()
-                with anyio.move_on_after(LEAVING_SECONDS):
+                with anyio.move_on_after(SHUTDOWN_SECONDS):
                     await process.wait()
             for stream in (to_client, incoming, outgoing, from_client):
                 stream.close()
 
 
-async def _until_it_breaks(work: Callable[[], Awaitable[None]]) -> None:
+async def _run_until_closed(work: Callable[[], Awaitable[None]]) -> None:
     broken = (anyio.EndOfStream, anyio.IncompleteRead, anyio.BrokenResourceError, anyio.ClosedResourceError, OSError)
-    with suppress(*broken):  # the other end has gone
+    with suppress(*broken):  # the process has ended
         await work()
