@@ -1,44 +1,41 @@
-"""Arguments as an agent sends them: read without guessing, and every wrong one named in a line that can be acted on."""
+"""Arguments as an agent sends them: read, validated once, and each wrong one named in a line to act on."""
 
 import difflib
 import json
 from collections.abc import Callable, Collection, Iterable, Mapping
-from typing import Annotated, Any
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, TypeVar
 
-from pydantic import BeforeValidator, Field, ValidationError
+from pydantic import BaseModel, ValidationError
 
-from kallyai_mcp.calls.argument_checks import Problem, shortened
-from kallyai_mcp.settings import WAIT_LIMIT
+from kallyai_mcp.tools.argument_types import FULL_TEXT
+from kallyai_mcp.tools.text.plain import cut, one_line
 
+_MAX_NAMED = 20
+"""How many wrong arguments are named: more than any tool has."""
 
-def _no_bool(value: Any) -> Any:
-    """Pydantic reads true as 1, which is a guess."""
-    if isinstance(value, bool):
-        raise ValueError("must be a number")  # noqa: TRY004 - pydantic turns ValueError into its report, TypeError it lets pass
-    return value
-
-
-PartySize = Annotated[int, Field(ge=1, le=50), BeforeValidator(_no_bool)]
-"""How many people; "4" counts, true does not."""
-
-WaitSeconds = Annotated[
-    float,
-    Field(
-        ge=0,
-        le=WAIT_LIMIT,
-        allow_inf_nan=False,
-        description="How long to wait for the call to end; keep it under your client's time-out",
-    ),
-    BeforeValidator(_no_bool),
-]
-
-Limit = Annotated[int, Field(ge=1, le=200), BeforeValidator(_no_bool)]
-Offset = Annotated[int, Field(ge=0), BeforeValidator(_no_bool)]
-"""The reference's "List Calls" parameters."""
+_Model = TypeVar("_Model", bound=BaseModel)
 
 
-LONGEST_ID = 200
-"""Characters of a call's id; the reference's are UUIDs of 36."""
+@dataclass(frozen=True)
+class Problem:
+    """A wrong argument, and what is wrong with it in one line."""
+
+    argument: str
+    text: str
+
+
+class InvalidArgumentsError(Exception):
+    """Arguments are wrong.
+
+    Attributes:
+        problems: What is wrong; at least one.
+    """
+
+    def __init__(self, problems: list[Problem]) -> None:
+        super().__init__()
+        self.problems = problems
 
 
 def without_blanks(arguments: Mapping[str, Any]) -> dict[str, Any]:
@@ -58,13 +55,13 @@ def _trimmed(value: Any) -> Any:
 
 
 def read_json_texts(arguments: Mapping[str, Any], properties: Mapping[str, Any]) -> dict[str, Any]:
-    """`arguments` with each list and null that came as JSON text read; clients that know only texts send them so.
+    """`arguments` with each list and null that was sent as JSON text parsed: some clients send every value as text.
 
-    Not where any text will do: a business may be called "null" or "[1]".
+    An argument that takes any text is left alone: a business may be called "null" or "[1]".
 
     Args:
         arguments: As they were sent.
-        properties: The JSON Schema of each that the tool takes.
+        properties: The JSON Schema of each argument of the tool.
     """
     return {name: _read_json_text(value, properties.get(name)) for name, value in arguments.items()}
 
@@ -79,63 +76,74 @@ def _read_json_text(value: Any, schema: Mapping[str, Any] | None) -> Any:
     if schema["type"] != "array":
         return value
     try:
-        listed = json.loads(value)
-    except (ValueError, RecursionError):  # no JSON, or what Python's parser refuses: too long a number, too deep
+        parsed = json.loads(value)
+    except (ValueError, RecursionError):  # not JSON, or a number too long or a list too deep for Python's parser
         return value
-    return listed if isinstance(listed, list) else value
+    return parsed if isinstance(parsed, list) else value
 
 
-def _has_half_a_pair(value: Any) -> bool:
-    """Whether a text, or one in a list of texts, can't be written down (Unicode, section 3.8)."""
-    texts = value if isinstance(value, list) else [value]
-    return any("\ud800" <= char <= "\udfff" for text in texts if isinstance(text, str) for char in text)
+def validate(model: type[_Model], name: str, arguments: Mapping[str, Any], now: datetime) -> _Model:
+    """`arguments` as a `model`, whose fields have the types of `tools.argument_types`.
+
+    Args:
+        model: Its fields are the arguments.
+        name: Of the tool or prompt.
+        arguments: As they were sent, without those that are blank.
+        now: The present moment, with a time zone.
+
+    Raises:
+        InvalidArgumentsError: Some are wrong; every one of them is named.
+    """
+    unknown = list(_unknown_arguments(name, arguments, model.model_fields))
+    wrong = {problem.argument: problem for problem in _broken_texts(arguments, model.model_fields)}
+    try:
+        validated = model.model_validate(dict(arguments), context={"now": now})
+    except ValidationError as error:
+        for problem in _problems_of(error):
+            wrong.setdefault(problem.argument, problem)
+    else:
+        if not unknown and not wrong:
+            return validated
+    raise InvalidArgumentsError([*unknown, *wrong.values()])
 
 
-def problems_in_texts(given: Mapping[str, Any], known: Collection[str]) -> list[Problem]:
-    """What is wrong with the texts among the arguments that the tool takes, beyond their types."""
-    problems = [
-        Problem(name, "holds half of a surrogate pair, which is no text")
-        for name, value in given.items()
-        if name in known and _has_half_a_pair(value)
-    ]
-    call_id = given.get("call_id")
-    if "call_id" in known and isinstance(call_id, str) and len(call_id) > LONGEST_ID:
-        problems.append(Problem("call_id", f"is longer than {LONGEST_ID} characters, which no id is"))
-    return problems
+def _broken_texts(arguments: Mapping[str, Any], known: Collection[str]) -> Iterable[Problem]:
+    """Texts, alone or in a list, with half of a surrogate pair: UTF-8 can't encode them (the Unicode Standard, 3.8)."""
+    for name in known:
+        value = arguments.get(name)
+        texts = value if isinstance(value, list) else [value]
+        if any("\ud800" <= char <= "\udfff" for text in texts if isinstance(text, str) for char in text):
+            yield Problem(name, "holds half of a surrogate pair, which is no text")
 
 
-def unknown_arguments(tool: str, given: Iterable[str], known: Iterable[str]) -> list[Problem]:
-    """A problem for each argument that the tool doesn't take: dropping it in silence would lose what it says."""
-    names = list(known)
-    problems: list[Problem] = []
-    takes = f"; it takes {', '.join(names) or 'none'}"
+def _unknown_arguments(tool: str, given: Iterable[str], known: Collection[str]) -> Iterable[Problem]:
+    """A problem for each argument that the tool doesn't have: to ignore it would lose what it says."""
+    has = f"; it takes {', '.join(known) or 'none'}"
     for name in given:
-        if name not in names:
-            word = shortened(name, 40)
-            close = [other for other in names if len(word) > 2 and (word in other or other in word)]
-            close = close or difflib.get_close_matches(word, names, n=1)
-            hint, takes = (f"; did you mean {close[0]}?", takes) if close else (takes, "")  # all names once are enough
-            problems.append(Problem(word or '""', f"{tool} has no such argument{hint}"))
-    return problems
+        if name not in known:
+            word = _shortened(name, 40)
+            close = [other for other in known if len(word) > 2 and (word in other or other in word)]
+            close = close or difflib.get_close_matches(word, known, n=1)
+            hint, has = (f"; did you mean {close[0]}?", has) if close else (has, "")  # all names once are enough
+            yield Problem(word or '""', f"{tool} has no such argument{hint}")
 
 
-def problems_of(error: ValidationError) -> list[Problem]:
-    """What pydantic found, a line for each argument, without its jargon."""
-    problems: dict[str, Problem] = {}
+def _problems_of(error: ValidationError) -> Iterable[Problem]:
+    """What pydantic found, in words of ours."""
     for entry in error.errors(include_url=False):
-        argument = str(entry["loc"][0]) if entry["loc"] else "arguments"
-        problems.setdefault(argument, Problem(argument, _words(entry["type"], entry.get("ctx", {}), entry["input"])))
-    return list(problems.values())
+        yield Problem(str(entry["loc"][0]), _text(entry["type"], entry.get("ctx", {}), entry["input"]))
 
 
-def _words(kind: str, context: Mapping[str, Any], given: Any) -> str:
-    if kind == "missing":
+def _text(error_type: str, context: Mapping[str, Any], given: Any) -> str:
+    if error_type == "missing":
         return "missing"
-    word = _SAYINGS.get(kind)
-    return f"{_quoted(given)} {word(context) if word else 'is not what this argument takes'}"
+    if error_type == FULL_TEXT:
+        return str(context["text"])
+    text = _TEXTS.get(error_type)
+    return f"{_quoted(given)} {text(context) if text else 'is not what this argument takes'}"
 
 
-_SAYINGS: dict[str, Callable[[Mapping[str, Any]], str]] = {
+_TEXTS: dict[str, Callable[[Mapping[str, Any]], str]] = {
     "literal_error": lambda c: f"is not one of {str(c['expected']).replace(chr(39), '').replace(' or ', ', ')}",
     "less_than_equal": lambda c: f"is over {c['le']:g}",
     "greater_than_equal": lambda c: f"is under {c['ge']:g}",
@@ -157,31 +165,32 @@ _SAYINGS: dict[str, Callable[[Mapping[str, Any]], str]] = {
     "date_from_datetime_parsing": lambda _: "is not a date that exists",
     "value_error": lambda c: str(c["error"]),
 }
-"""pydantic's error types that these arguments can meet, each worded for an agent."""
+"""pydantic's error types that these arguments can have, each in words for an agent, which follow the quoted value."""
 
 
 def _quoted(value: Any) -> str:
     if isinstance(value, str):
-        return f'"{shortened(value)}"'
+        return f'"{_shortened(value)}"'
     if value is None or isinstance(value, bool):
         return {None: "null", True: "true", False: "false"}[value]
     if isinstance(value, int | float):
-        return shortened(f"{value}", 30)
+        return _shortened(f"{value}", 30)
     return "a list" if isinstance(value, list) else "an object"
 
 
-_MOST = 20
-"""How many wrong arguments are named: more than any tool takes."""
+def _shortened(text: str, limit: int = 60) -> str:
+    return cut(one_line(text), limit)
 
 
-def wrong_arguments(problems: list[Problem], *, dials: bool) -> str:
-    """The text of a tool error that names every wrong argument at once, up to as many as any tool takes."""
+def wrong_arguments(problems: list[Problem], *, places_calls: bool) -> str:
+    """The text of an error that names every wrong argument at once, up to as many as any tool has."""
     count = (
         f"{len(problems)} argument{'' if len(problems) == 1 else 's'} need{'s' if len(problems) == 1 else ''} a change"
     )
     lines = [
-        f"- {problem.argument}: {problem.text}{'' if problem.text[-1] in '.?' else '.'}" for problem in problems[:_MOST]
+        f"- {problem.argument}: {problem.text}{'' if problem.text[-1] in '.?' else '.'}"
+        for problem in problems[:_MAX_NAMED]
     ]
-    if len(problems) > _MOST:
-        lines.append(f"- and {len(problems) - _MOST} more.")
-    return "\n".join([f"{'Not dialled; ' if dials else ''}{count}:", *lines])
+    if len(problems) > _MAX_NAMED:
+        lines.append(f"- and {len(problems) - _MAX_NAMED} more.")
+    return "\n".join([f"{'Not dialled; ' if places_calls else ''}{count}:", *lines])

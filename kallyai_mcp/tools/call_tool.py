@@ -1,4 +1,4 @@
-"""The one place where a tool's arguments are checked and its errors become words (`isError`)."""
+"""The tools as the SDK runs them: the one place where arguments are validated and errors become text (`isError`)."""
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
@@ -9,17 +9,15 @@ from mcp.server.mcpserver import Context
 from mcp.server.mcpserver.exceptions import ToolError
 from mcp.server.mcpserver.tools import Tool
 from mcp.types import ToolAnnotations
-from pydantic import Field, ValidationError
+from pydantic import Field
 from typing_extensions import override
 
 from kallyai_mcp.api.errors import KallyAIError, NotSignedInError
-from kallyai_mcp.calls.argument_checks import Problem, check_arguments
 from kallyai_mcp.logs import note_failure
 from kallyai_mcp.tools.arguments import (
-    problems_in_texts,
-    problems_of,
+    InvalidArgumentsError,
     read_json_texts,
-    unknown_arguments,
+    validate,
     without_blanks,
     wrong_arguments,
 )
@@ -29,7 +27,8 @@ from kallyai_mcp.tools.sign_in_request import signs_in
 from kallyai_mcp.tools.text.account import sign_in_link
 from kallyai_mcp.tools.text.errors import error_words
 
-Completion = Callable[[Mapping[str, Any], Elicitation], Awaitable[Mapping[str, Any]]]
+AskMissing = Callable[[Mapping[str, Any], Elicitation], Awaitable[Mapping[str, Any]]]
+"""Returns the arguments with those that the user was asked for because they were missing."""
 
 
 @dataclass(frozen=True)
@@ -63,95 +62,74 @@ class ToolSpec:
 
 
 class CallTool(Tool):
-    """A tool whose wrong arguments and errors are worded here, not by the SDK.
+    """A tool whose wrong arguments and errors are put into words here, not by the SDK.
 
-    The SDK's own words carry pydantic's jargon and links, and begin with "Error executing tool".
+    The SDK's texts hold pydantic's terms and links, and begin with "Error executing tool".
     """
 
     spec: ToolSpec = Field(exclude=True)
-    completed: Completion | None = Field(None, exclude=True)
+    ask_missing: AskMissing | None = Field(None, exclude=True)
 
     @override
     async def run(self, arguments: dict[str, Any], context: Context[Any, Any], convert_result: bool = False) -> Any:
-        """Check `arguments`, run the tool, and put errors into words.
+        """Validate `arguments`, run the tool, and put errors into words.
 
         Raises:
             ToolError: Arguments are wrong, or the tool raised a `KallyAIError`; the text is for the agent.
         """
+        app_context: AppContext = context.request_context.lifespan_context
         try:
-            result = await self._answered(arguments, context)
-        except InputRequiredError as question:  # the same call comes again with the reply
+            result = await self._run(arguments, context, app_context)
+        except InputRequiredError as question:  # the client calls the tool again, with the reply
             result = question.result
+        except InvalidArgumentsError as error:
+            note_failure("invalid_arguments")
+            raise ToolError(wrong_arguments(error.problems, places_calls=self.spec.places_calls)) from error
+        except KallyAIError as error:
+            text = await error_text(error, app_context, tool=self.name, places_calls=self.spec.places_calls)
+            raise ToolError(text) from error
         return self.fn_metadata.convert_result(result) if convert_result else result
 
-    async def _answered(self, arguments: dict[str, Any], context: Context[Any, Any]) -> Any:
-        app_context: AppContext = context.request_context.lifespan_context
-        questions = Elicitation(context)
+    async def _run(self, arguments: dict[str, Any], context: Context[Any, Any], app_context: AppContext) -> Any:
+        elicitation = Elicitation(context)
         given: Mapping[str, Any] = without_blanks(read_json_texts(arguments, self.parameters["properties"]))
+        if self.ask_missing is not None:
+            given = await self.ask_missing(given, elicitation)
+        # The SDK's `validate_arguments` parses JSON in any text: it would read a business called "null" as None.
+        validated = validate(self.fn_metadata.arg_model, self.name, given, app_context.now()).model_dump_one_level()
         try:
-            if self.completed is not None:
-                given = await self.completed(given, questions)
-        except KallyAIError as error:
-            raise ToolError(
-                await error_text(error, app_context, tool=self.name, dials=self.spec.places_calls)
-            ) from error
-        checked, problems = self._checked(given, app_context)
-        if problems:
-            note_failure("invalid_arguments")
-            raise ToolError(wrong_arguments(problems, dials=self.spec.places_calls))
-        try:
-            try:
-                return await self.fn(**checked, ctx=context)
-            except NotSignedInError:
-                if not await signs_in(questions, app_context):
-                    raise
-                return await self.fn(**checked, ctx=context)
-        except KallyAIError as error:
-            raise ToolError(
-                await error_text(error, app_context, tool=self.name, dials=self.spec.places_calls)
-            ) from error
-
-    def _checked(self, given: Mapping[str, Any], app_context: AppContext) -> tuple[dict[str, Any], list[Problem]]:
-        """The arguments as the tool takes them, and what is wrong with them."""
-        known = self.fn_metadata.arg_model.model_fields
-        problems = unknown_arguments(self.name, given, known)
-        checked: dict[str, Any] = {}
-        try:
-            # Not `validate_arguments`: it reads JSON in any text, and would take a business called "null" for none.
-            checked = self.fn_metadata.arg_model.model_validate(dict(given)).model_dump_one_level()
-        except ValidationError as error:
-            problems += problems_of(error)
-        problems += problems_in_texts(given, known)
-        wrong = {problem.argument for problem in problems}
-        problems += check_arguments({k: v for k, v in given.items() if k not in wrong}, now=app_context.now())
-        return checked, problems
+            return await self.fn(**validated, ctx=context)
+        except NotSignedInError:
+            if not await signs_in(elicitation, app_context):
+                raise
+            return await self.fn(**validated, ctx=context)
 
 
-async def error_text(error: KallyAIError, app_context: AppContext, *, tool: str, dials: bool) -> str:
-    """The text of a tool error; for one who is not signed in, with a link that signs in.
+async def error_text(error: KallyAIError, app_context: AppContext, *, tool: str, places_calls: bool) -> str:
+    """The text of a tool error; when nobody is signed in, with a link that signs in.
 
     Args:
         error: What went wrong.
-        app_context: Where the link comes from.
+        app_context: Makes the link.
         tool: The tool to call again after signing in.
-        dials: Whether that tool places calls.
+        places_calls: Whether that tool places calls.
     """
     note_failure(error.code, error.correlation_id)
     link = await app_context.sign_in.link() if isinstance(error, NotSignedInError) else None
     if link is None:
-        return error_words(error, dials=dials)
-    happened = "Not dialled: not signed in to KallyAI." if dials else "Not signed in to KallyAI."
+        return error_words(error, places_calls=places_calls)
+    happened = "Not dialled: not signed in to KallyAI." if places_calls else "Not signed in to KallyAI."
     again = f"call {tool} again with the same arguments"
     return f"{happened} {sign_in_link(link.url, link.minutes, then=again)}"
 
 
-def call_tool(fn: Callable[..., Any], spec: ToolSpec, completed: Completion | None = None) -> CallTool:
+def call_tool(fn: Callable[..., Any], spec: ToolSpec, ask_missing: AskMissing | None = None) -> CallTool:
     """Make `fn` a tool: its name and docstring are what the agent reads, its parameters the input schema.
 
     Args:
         fn: The tool.
         spec: What the tool tells about itself.
-        completed: Asks the user for arguments that are missing, before the arguments are checked.
+        ask_missing: Asks the user for arguments that are missing, before the arguments are validated.
     """
     tool = Tool.from_function(
         fn,
@@ -166,7 +144,7 @@ def call_tool(fn: Callable[..., Any], spec: ToolSpec, completed: Completion | No
         ),
     )
     tool.parameters = _terse(tool.parameters)
-    return CallTool(**{name: getattr(tool, name) for name in Tool.model_fields}, spec=spec, completed=completed)
+    return CallTool(**{name: getattr(tool, name) for name in Tool.model_fields}, spec=spec, ask_missing=ask_missing)
 
 
 def _terse(schema: dict[str, Any]) -> dict[str, Any]:

@@ -8,12 +8,11 @@ from mcp.types import CallToolResult
 from mcp.types.version import HANDSHAKE_PROTOCOL_VERSIONS, MODERN_PROTOCOL_VERSIONS
 from pydantic import Field
 
-from kallyai_mcp.api.models import Call, IsoDate, Submission, TimeOfDay
+from kallyai_mcp.api.models import Call, Submission, TimeOfDay
 from kallyai_mcp.calls.ledger.base import LedgerUnavailableError
-from kallyai_mcp.calls.numbers import normalize
 from kallyai_mcp.calls.policy import Consent
 from kallyai_mcp.calls.records import CallRecord, CallState
-from kallyai_mcp.tools.arguments import PartySize, WaitSeconds
+from kallyai_mcp.tools.argument_types import AppointmentDate, CallId, PartySize, PhoneNumber, TimeZoneName, WaitSeconds
 from kallyai_mcp.tools.consent import consent_to
 from kallyai_mcp.tools.context import AppContext
 from kallyai_mcp.tools.links import links
@@ -26,11 +25,11 @@ async def make_call(
     *,
     task_category: Literal["restaurant", "clinic", "hotel", "general"],
     task_description: Annotated[str, Field(description="What the call should achieve, with all details that matter")],
-    respondent_phone: Annotated[str, Field(description="Number to ring, E.164: +14155551234")],
+    respondent_phone: Annotated[PhoneNumber, Field(description="Number to ring, E.164: +14155551234")],
     business_name: Annotated[str | None, Field(description="Whom it rings")] = None,
     user_name: Annotated[str | None, Field(description="Whom the booking is for")] = None,
-    user_phone: Annotated[str | None, Field(description="The user's callback number, E.164")] = None,
-    appointment_date: IsoDate | None = None,
+    user_phone: Annotated[PhoneNumber | None, Field(description="The user's callback number, E.164")] = None,
+    appointment_date: AppointmentDate | None = None,
     appointment_time: Annotated[TimeOfDay | None, Field(description="HH:MM, 24 hours")] = None,
     time_preference_text: Annotated[str | None, Field(description='Leeway in words: "after 5pm"')] = None,
     party_size: PartySize | None = None,
@@ -38,7 +37,7 @@ async def make_call(
     call_language: Annotated[Literal["en", "es"] | None, Field(description="Spoken on the phone")] = None,
     is_urgent: bool | None = None,
     additional_instructions: Annotated[list[str] | None, Field(description="Wishes and limits, one each")] = None,
-    timezone: Annotated[str | None, Field(description="The user's IANA zone; default: this machine's")] = None,
+    timezone: Annotated[TimeZoneName | None, Field(description="The user's IANA zone; default: this machine's")] = None,
     wait_seconds: WaitSeconds | None = None,
     redial: Annotated[bool, Field(description="Ring again although this very call was just made")] = False,
     confirmation: Annotated[str | None, Field(description="From an answer that asked for the user's consent")] = None,
@@ -54,10 +53,10 @@ async def make_call(
     submission = Submission(
         task_category=task_category,
         task_description=task_description,
-        respondent_phone=_e164(respondent_phone),
+        respondent_phone=respondent_phone,
         business_name=business_name,
         user_name=user_name,
-        user_phone=_e164(user_phone) if user_phone else None,
+        user_phone=user_phone,
         appointment_date=appointment_date,
         appointment_time=appointment_time,
         time_preference_text=time_preference_text,
@@ -80,7 +79,7 @@ async def make_call(
 
 async def get_call(
     *,
-    call_id: Annotated[str, Field(description="call_id, or the tracking_id of a call under way")],
+    call_id: Annotated[CallId, Field(description="call_id, or the tracking_id of a call under way")],
     wait_seconds: WaitSeconds = 0,
     ctx: Context[AppContext, Any],
 ) -> Annotated[CallToolResult, CallAnswer]:
@@ -208,9 +207,3 @@ def call_answer(call: Call, tracking_id: str | None = None, *, dialled_now: bool
         credits_used=call.credits_used,
         dialled_now=dialled_now,
     )
-
-
-def _e164(number: str) -> str:
-    normal = normalize(number)
-    assert isinstance(normal, str), "the tool's arguments are checked before it runs"  # noqa: S101
-    return normal

@@ -6,7 +6,7 @@ from kallyai_mcp.tools.account import check_quota, get_billing_link, sign_in
 from kallyai_mcp.tools.call_tool import CallTool, ToolSpec, call_tool
 from kallyai_mcp.tools.calls import get_call, make_call
 from kallyai_mcp.tools.history import get_calendar_event, get_transcript, list_calls
-from kallyai_mcp.tools.missing_details import completed
+from kallyai_mcp.tools.missing_details import ask_missing
 
 
 def tools() -> list[CallTool]:
@@ -26,7 +26,7 @@ def _described() -> tuple[CallTool, ...]:
         idempotent=False,
     )
     return (
-        call_tool(make_call, make_call_spec, completed),
+        call_tool(make_call, make_call_spec, ask_missing),
         call_tool(get_call, ToolSpec("Get a call's outcome", reads_calls)),
         call_tool(list_calls, ToolSpec("List calls", reads_calls)),
         call_tool(get_transcript, ToolSpec("Get a call's transcript", frozenset({"transcripts:read"}))),

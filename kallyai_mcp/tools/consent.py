@@ -9,7 +9,6 @@ from pydantic import BaseModel, Field, create_model
 
 from kallyai_mcp.api.errors import KallyAIError
 from kallyai_mcp.api.models import Statistics, Submission
-from kallyai_mcp.calls.argument_checks import shortened
 from kallyai_mcp.calls.policy import Consent, local_times, place_of, risk_flags
 from kallyai_mcp.calls.records import fingerprint
 from kallyai_mcp.tools.confirmations import LIFETIME
@@ -17,6 +16,7 @@ from kallyai_mcp.tools.context import AppContext
 from kallyai_mcp.tools.elicitation import Elicitation
 from kallyai_mcp.tools.results import CallAnswer, answer
 from kallyai_mcp.tools.text import consent as words
+from kallyai_mcp.tools.text.plain import cut, one_line
 
 _QUOTA_SECONDS = 3.0
 """How long the quota is waited for: it is one reason among others to ask, and none to keep a call waiting."""
@@ -113,7 +113,7 @@ def _client(ctx: Context[AppContext, Any]) -> str | None:
     params = ctx.request_context.session.client_params
     if params is None or params.client_info is None:
         return None
-    return shortened(f"{params.client_info.name} {params.client_info.version}", 100)
+    return cut(one_line(f"{params.client_info.name} {params.client_info.version}"), 100)
 
 
 async def _left(app_context: AppContext) -> Statistics | None:

@@ -34,7 +34,7 @@ class DetailsDeclinedError(KallyAIError):
     """The user was asked for what a call needs, and didn't say."""
 
 
-async def completed(given: Mapping[str, Any], questions: Elicitation) -> Mapping[str, Any]:
+async def ask_missing(given: Mapping[str, Any], elicitation: Elicitation) -> Mapping[str, Any]:
     """make_call's arguments with what the user adds to them; all that is missing is asked for in one form.
 
     Nothing is asked of a client that shows no forms: what must be there is then missing, and the tool says so.
@@ -44,10 +44,10 @@ async def completed(given: Mapping[str, Any], questions: Elicitation) -> Mapping
         DetailsDeclinedError: The user won't say.
     """
     missing = _missing(given)
-    if not missing or not questions.can_ask:
+    if not missing or not elicitation.can_ask:
         return given
     spanish = given.get("language") == "es"
-    reply = await questions.ask(
+    reply = await elicitation.ask(
         "details", words.details_wanted(given.get("business_name"), spanish), _form(missing, spanish)
     )
     if reply is None:

@@ -6,7 +6,9 @@ follow it and report. What it knows is what the user gave as arguments, nothing 
 
 import re
 from collections.abc import Callable, Mapping
-from typing import Any
+from datetime import date
+from functools import cache
+from typing import Annotated, Any, Literal
 
 from mcp import MCPError
 from mcp.server.context import CallNext, HandlerResult, ServerRequestContext
@@ -14,17 +16,18 @@ from mcp.server.mcpserver import Context
 from mcp.server.mcpserver.prompts import Prompt
 from mcp.server.mcpserver.prompts.base import Message, PromptArgument, UserMessage
 from mcp.types import INVALID_PARAMS
+from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, ValidationInfo, create_model
 from typing_extensions import override
 
-from kallyai_mcp.calls.argument_checks import Problem, check_arguments
-from kallyai_mcp.tools.arguments import unknown_arguments, without_blanks, wrong_arguments
+from kallyai_mcp.tools.argument_types import PartySize, PhoneNumber, TimeZoneName, not_past
+from kallyai_mcp.tools.arguments import InvalidArgumentsError, validate, without_blanks, wrong_arguments
 from kallyai_mcp.tools.context import AppContext
 from kallyai_mcp.tools.text.plain import one_line
 
 LANGUAGES = ("en", "es")
 """In which a prompt can be; the first is what it is in when nobody says."""
 
-_LONGEST = 500
+_MAX_LENGTH = 500
 """Characters of one argument."""
 
 _WHAT = {
@@ -62,42 +65,45 @@ class CallPrompt(Prompt):
             MCPError: -32602, arguments are missing or wrong; the message names each.
         """
         app_context: AppContext = context.request_context.lifespan_context
-        given = without_blanks(arguments or {})
-        names = [argument.name for argument in self.arguments or []]
-        problems = unknown_arguments(self.name, given, names)
-        problems += [Problem(name, "missing") for name in names if name in _REQUIRED and name not in given]
-        problems += _wrong(given, app_context)
-        if problems:
-            raise MCPError(INVALID_PARAMS, wrong_arguments(problems, dials=False))
-        known = {name: one_line(given[name]) for name in names if name in given}
-        language = known.pop("language", LANGUAGES[0]).lower()
+        names = tuple(argument.name for argument in self.arguments or [])
+        try:
+            model = validate(_model(names), self.name, without_blanks(arguments or {}), app_context.now())
+        except InvalidArgumentsError as error:
+            raise MCPError(INVALID_PARAMS, wrong_arguments(error.problems, places_calls=False)) from error
+        known = {name: one_line(str(value)) for name, value in model.model_dump(exclude_none=True).items()}
+        language = known.pop("language", LANGUAGES[0])
         optional = {"wishes", "timezone", "language"}
         missing = [name for name in names if name not in known and name not in optional]
         return [UserMessage(_words(language)(self.name, known, missing))]
 
 
-def _wrong(given: Mapping[str, str], app_context: AppContext) -> list[Problem]:
-    problems = [
-        Problem(name, f"is longer than {_LONGEST} characters") for name, text in given.items() if len(text) > _LONGEST
-    ]
-    for name, most in (("party_size", 50), ("nights", 365)):
-        if name in given and not (re.fullmatch(r"\s*[0-9]{1,3}\s*", given[name]) and 1 <= int(given[name]) <= most):
-            problems.append(Problem(name, f"is not a whole number from 1 to {most}"))
-    if given.get("language", LANGUAGES[0]).strip().lower() not in LANGUAGES:
-        problems.append(Problem("language", f"is not one of {', '.join(LANGUAGES)}"))
-    wrong = {problem.argument for problem in problems}
-    checkable: dict[str, str] = {
-        name: given[name].strip() for name in ("respondent_phone", "timezone") if name in given.keys() - wrong
+@cache
+def _model(names: tuple[str, ...]) -> type[BaseModel]:
+    """What validates the arguments of a prompt that has those; made when the prompt is first used."""
+    text = Annotated[str, Field(max_length=_MAX_LENGTH)]
+    types: dict[str, Any] = {
+        "respondent_phone": PhoneNumber,
+        "appointment_date": Annotated[text, AfterValidator(_not_past)],
+        "nights": Annotated[int, Field(ge=1, le=365)],
+        "party_size": PartySize,
+        "timezone": TimeZoneName,
+        "language": Annotated[Literal[LANGUAGES], BeforeValidator(str.lower)],
     }
-    day = given.get("appointment_date", "").strip()
-    if re.fullmatch(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", day):  # words are the agent's to understand
-        checkable["appointment_date"] = day
-    try:
-        return problems + check_arguments(checkable, now=app_context.now())
-    except ValueError:  # the day
-        del checkable["appointment_date"]
-        problems.append(Problem("appointment_date", "is not a date that exists"))
-        return problems + check_arguments(checkable, now=app_context.now())
+    fields: dict[str, Any] = {
+        name: types.get(name, text) if name in _REQUIRED else (types.get(name, text) | None, None) for name in names
+    }
+    return create_model("PromptArguments", **fields)
+
+
+def _not_past(day: str, info: ValidationInfo) -> str:
+    """A day in words is the agent's to understand; only one written YYYY-MM-DD can be past."""
+    if re.fullmatch(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", day):
+        try:
+            parsed = date.fromisoformat(day)
+        except ValueError as error:
+            raise ValueError("is not a date that exists") from error
+        not_past(parsed, info)
+    return day
 
 
 def _words(language: str) -> Words:

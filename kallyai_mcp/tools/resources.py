@@ -128,7 +128,7 @@ async def _call(app_context: AppContext, call_id: str) -> str:
     if record.call is not None:
         return outcome(record.call, app_context.now())
     if record.state is CallState.REFUSED and record.error is not None:
-        return error_words(record.error, dials=True)
+        return error_words(record.error, places_calls=True)
     if record.state is CallState.UNKNOWN:
         return unknown(record)
     return under_way(record, app_context.now(), asked_again=False, wait=app_context.wait_seconds)
@@ -149,7 +149,7 @@ async def _read(app_context: AppContext, reading: Awaitable[_T]) -> _T:
         return await reading
     except KallyAIError as error:
         note_failure(error.code, error.correlation_id)
-        words = error_words(error, dials=False)
+        words = error_words(error, places_calls=False)
         if isinstance(error, NotFoundError) or error.code in ("call_under_way", "outcome_unknown"):
             raise ResourceNotFoundError(words) from error
         link = await app_context.sign_in.link() if isinstance(error, NotSignedInError) else None

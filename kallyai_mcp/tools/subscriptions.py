@@ -81,7 +81,7 @@ class Watch:
         except NotFoundError:
             raise MCPError(INVALID_PARAMS, _REFUSED) from None
         except KallyAIError as error:
-            raise MCPError(INTERNAL_ERROR, error_words(error, dials=False)) from error
+            raise MCPError(INTERNAL_ERROR, error_words(error, places_calls=False)) from error
         return watch
 
     async def run(self, tell: Tell) -> None:

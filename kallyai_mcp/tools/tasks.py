@@ -31,7 +31,8 @@ from typing_extensions import override
 
 from kallyai_mcp.api.errors import KallyAIError
 from kallyai_mcp.calls.records import CallRecord
-from kallyai_mcp.tools.arguments import WaitSeconds, without_blanks
+from kallyai_mcp.tools.argument_types import WaitSeconds
+from kallyai_mcp.tools.arguments import without_blanks
 from kallyai_mcp.tools.call_tool import error_text
 from kallyai_mcp.tools.calls import to_result
 from kallyai_mcp.tools.context import AppContext
@@ -222,7 +223,7 @@ async def _found(ctx: _Context, task_id: str) -> CallRecord:
     try:
         record = await ctx.lifespan_context.calls.find(task_id)
     except KallyAIError as error:
-        raise MCPError(INTERNAL_ERROR, error_words(error, dials=False)) from error
+        raise MCPError(INTERNAL_ERROR, error_words(error, places_calls=False)) from error
     if record is None or record.tracking_id != task_id:  # it is found by its call_id as well, which names no task
         raise MCPError(INVALID_PARAMS, "Task not found")
     return record
@@ -247,5 +248,5 @@ async def _result(app_context: AppContext, record: CallRecord) -> CallToolResult
     try:
         return await to_result(app_context, record, is_new=True, linked=True)
     except KallyAIError as error:
-        text = await error_text(error, app_context, tool="make_call", dials=True)
+        text = await error_text(error, app_context, tool="make_call", places_calls=True)
         return CallToolResult(content=[TextContent(type="text", text=text)], is_error=True)

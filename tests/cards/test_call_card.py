@@ -206,7 +206,7 @@ async def test_a_refusal_shows_why(agent: Agent, open_card: Open) -> None:
 
 
 async def test_an_error_that_does_not_say_that_nothing_was_dialled_is_no_refusal(open_card: Open) -> None:
-    text = error_words(ResponseLostError("the connection broke"), dials=True)
+    text = error_words(ResponseLostError("the connection broke"), places_calls=True)
     chat = await open_card()
     await chat.give(Answer(CallToolResult(content=[TextContent(text=text)], is_error=True)), BISTRO)
 

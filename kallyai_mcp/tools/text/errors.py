@@ -46,19 +46,21 @@ _WHAT: dict[str, tuple[str, str]] = {
 """A code of the reference or of this program, in words: what happened, what to do."""
 
 
-def error_words(error: errors.KallyAIError, *, dials: bool) -> str:
+def error_words(error: errors.KallyAIError, *, places_calls: bool) -> str:
     """The text of a tool error.
 
     Args:
         error: What went wrong.
-        dials: Whether the tool places calls, so that the text must say if anything was dialled.
+        places_calls: Whether the tool places calls, so that the text must say if anything was dialled.
     """
-    if dials and isinstance(error, errors.ResponseLostError | errors.UnavailableError | errors.UnreadableResponseError):
+    if places_calls and isinstance(
+        error, errors.ResponseLostError | errors.UnavailableError | errors.UnreadableResponseError
+    ):
         return _may_have_rung(error)
     if isinstance(error, errors.NotSignedInError):  # its own words say what to do
-        return f"Not dialled: {error.message}" if dials else error.message
+        return f"Not dialled: {error.message}" if places_calls else error.message
     happened, todo = _explain(error)
-    first = f"Not dialled: {happened}" if dials else f"{happened[0].upper()}{happened[1:]}"
+    first = f"Not dialled: {happened}" if places_calls else f"{happened[0].upper()}{happened[1:]}"
     if isinstance(error, errors.ServiceError):
         first += f" ({error.code})"
     lines = [f"{first}. {todo}."]
