@@ -11,7 +11,7 @@ from mcp.types import CallToolResult, EmbeddedResource, TextContent
 
 from kallyai_mcp.cli.connection import Connection, open_app_context
 from kallyai_mcp.sandbox.app import SandboxApp
-from kallyai_mcp.server import build_server
+from kallyai_mcp.server.build import build_server
 from kallyai_mcp.settings import Settings
 from tests.sandbox.manual_clock import ManualClock
 

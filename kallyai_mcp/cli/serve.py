@@ -9,7 +9,7 @@ import anyio
 
 from kallyai_mcp.cli.connection import Connection, open_app_context
 from kallyai_mcp.logs import configure
-from kallyai_mcp.server import build_server
+from kallyai_mcp.server.build import build_server
 from kallyai_mcp.settings import Settings
 from kallyai_mcp.telemetry import configure_from_environment
 from kallyai_mcp.tools.context import AppContext

@@ -18,7 +18,7 @@ from kallyai_mcp.cli.connection import Connection, open_app_context
 from kallyai_mcp.cli.serve_auth import ServeError, ServeOptions, check, hosted_sign_in, is_local, verifier_of
 from kallyai_mcp.cli.shared_keys import request_state_security
 from kallyai_mcp.logs import configure
-from kallyai_mcp.server import build_server
+from kallyai_mcp.server.build import build_server
 from kallyai_mcp.settings import Settings, SettingsError
 from kallyai_mcp.telemetry import configure_from_environment
 from kallyai_mcp.tools.context import AppContext

@@ -1,6 +1,7 @@
 """Answers that nobody heard: a client that gives up on a request just as its answer leaves says so, and is believed."""
 
 from collections import OrderedDict
+from collections.abc import Callable
 from typing import Any
 
 from mcp.server.context import CallNext, HandlerResult, ServerRequestContext
@@ -16,16 +17,19 @@ class LateCancellationMiddleware:
 
     The SDK can do nothing any more for such a request. But the same call asked for next must be told its outcome, not
     placed again, as would a call that nobody answered and whose outcome was heard.
+
+    Args:
+        connection_of: Gives the connection that a message came on.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, connection_of: Callable[[ServerRequestContext[Any, Any]], object]) -> None:
+        self._connection_of = connection_of
         self._told: OrderedDict[tuple[int, object], str] = OrderedDict()
 
     async def __call__(self, ctx: ServerRequestContext[Any, Any], call_next: CallNext) -> HandlerResult:
         """Let a message through; remember what calls it told of, or take back what was told."""
         result = await call_next(ctx)
-        # The SDK makes a session for each request; what they have in common is their connection.
-        connection = id(getattr(ctx.session, "_connection", ctx.session))
+        connection = id(self._connection_of(ctx))
         if ctx.method == "tools/call" and isinstance(result, dict):
             tracking_id = (result.get("structuredContent") or {}).get("tracking_id")
             if tracking_id is not None:

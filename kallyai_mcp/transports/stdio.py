@@ -5,12 +5,10 @@ import signal
 import sys
 import threading
 from types import FrameType
-from typing import cast
 
-import anyio
 from mcp.server.mcpserver import MCPServer
-from mcp.server.stdio import stdio_server
 
+from kallyai_mcp.server.sdk_internals import run_on_lines
 from kallyai_mcp.tools.context import AppContext
 from kallyai_mcp.transports.async_stdio import claimed
 
@@ -26,11 +24,8 @@ async def serve_stdio(server: MCPServer[AppContext]) -> None:
         if streams is None:
             await server.run_stdio_async()
             return
-        lines, writer = (cast("anyio.AsyncFile[str]", stream) for stream in streams)  # what the SDK uses of them
-        lowlevel = server._lowlevel_server  # noqa: SLF001 - as run_stdio_async does, which takes no streams
         try:
-            async with stdio_server(lines, writer) as (read, write):
-                await lowlevel.run(read, write, lowlevel.create_initialization_options())
+            await run_on_lines(server, *streams)
         except* ConnectionError:
             pass  # nobody reads any more: the client has left, if by an odd way
 

@@ -21,7 +21,7 @@ from pydantic import RootModel
 from kallyai_mcp.cli.connection import Connection, open_app_context
 from kallyai_mcp.sandbox.app import SandboxApp
 from kallyai_mcp.sandbox.simulator.numbers import TEST_NUMBERS
-from kallyai_mcp.server import build_server
+from kallyai_mcp.server.build import build_server
 from kallyai_mcp.settings import Settings
 from tests.agent import BISTRO
 from tests.processes import COMMAND, environment

@@ -14,7 +14,7 @@ from mcp.types import METHOD_NOT_FOUND, ResourceUpdatedNotification
 
 from kallyai_mcp.cli.connection import Connection, open_app_context
 from kallyai_mcp.sandbox.app import SandboxApp
-from kallyai_mcp.server import build_server
+from kallyai_mcp.server.build import build_server
 from kallyai_mcp.settings import Settings
 from kallyai_mcp.tools import subscriptions
 from tests.agent import BISTRO, Agent, agent_on, settings_in

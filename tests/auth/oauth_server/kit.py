@@ -23,7 +23,7 @@ from kallyai_mcp.auth.oauth_server.factory import build
 from kallyai_mcp.auth.oauth_server.sealed_tokens import keys_from
 from kallyai_mcp.cli.connection import Connection, open_app_context
 from kallyai_mcp.common_types import RateLimit
-from kallyai_mcp.server import build_server
+from kallyai_mcp.server.build import build_server
 from kallyai_mcp.tools.context import AppContext
 from kallyai_mcp.transports.access import AccessPolicy
 from kallyai_mcp.transports.asgi_app import http_app

@@ -1,4 +1,4 @@
-"""The MCP server: tools, resources and prompts from explicit lists, on whatever desk `cli` has put together."""
+"""The MCP server on the app context that `cli` has put together."""
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
@@ -10,23 +10,23 @@ from mcp.types import CompleteRequestParams, SubscribeRequestParams, Unsubscribe
 
 from kallyai_mcp import __version__
 from kallyai_mcp.cards.pages import CALL_CARD_URI, QUOTA_CARD_URI, call_card, quota_card
-from kallyai_mcp.logs import Correlation
+from kallyai_mcp.server.middleware import middleware
+from kallyai_mcp.server.sdk_internals import add_request_handler
 from kallyai_mcp.settings import LogLevel, Settings
 from kallyai_mcp.tools.call_tool import CallTool
 from kallyai_mcp.tools.catalog import tools
 from kallyai_mcp.tools.completions import complete
 from kallyai_mcp.tools.context import AppContext
-from kallyai_mcp.tools.late_cancellation import LateCancellationMiddleware
-from kallyai_mcp.tools.prompts import known_prompts, prompts
-from kallyai_mcp.tools.resources import newest_calls, templates, with_app_context
+from kallyai_mcp.tools.prompts import prompts
+from kallyai_mcp.tools.resources import newest_calls, templates
 from kallyai_mcp.tools.subscriptions import Subscriptions, listened
-from kallyai_mcp.tools.tasks import CallTasks, listeners_declare_tasks
+from kallyai_mcp.tools.tasks import CallTasks
 
 INSTRUCTIONS = (
-    "KallyAI rings people by phone. make_call is a real call to a stranger: make sure of the number and of what the "
-    "user wants first, and never place a call again because an answer is slow: get_call follows it."
+    "KallyAI calls people on the phone. make_call places a real call: make sure of the number and of what the user "
+    "wants first, and never place a call again because an answer is slow: get_call follows it."
 )
-"""What a client may show its model once, beside the tools."""
+"""Sent to a client when it connects; it may show them to its model."""
 
 CARDS = {
     "make_call": CALL_CARD_URI,
@@ -34,7 +34,7 @@ CARDS = {
     "get_transcript": CALL_CARD_URI,
     "check_quota": QUOTA_CARD_URI,
 }
-"""The tools whose answers a host of MCP Apps shows a person, and by which card."""
+"""Tools whose results an MCP Apps host shows in a card, and the card's URI."""
 
 
 def build_server(
@@ -47,18 +47,19 @@ def build_server(
     """Build the server.
 
     Args:
-        open_app_context: Opens what the tools work with; entered when the server starts, left when it ends.
-        log_level: For the log on stderr.
-        keep_days: For how long the desk's ledger keeps a call, in days; clients are told so of their tasks.
-        request_state: Protects what clients carry between the rounds of a call; None for a key of this process alone.
+        open_app_context: Opens what the tools work with, for as long as the server runs.
+        log_level: The lowest level that is logged to stderr.
+        keep_days: How many days the ledger keeps a call; a task says so as its `ttlMs`.
+        request_state: Protects the state that a client returns with the user's answer (multi-round requests); None for
+            a key that only this process has.
     """
 
     @asynccontextmanager
     async def lifespan(_: MCPServer[AppContext]) -> AsyncIterator[AppContext]:
-        async with open_app_context() as app_context, listened(app_context) as there:
-            yield there
+        async with open_app_context() as app_context, listened(app_context) as subscribed_context:
+            yield subscribed_context
 
-    updates = Subscriptions()
+    subscriptions = Subscriptions()
     server: MCPServer[AppContext] = MCPServer(
         "kallyai-mcp",
         title="KallyAI phone",
@@ -69,46 +70,36 @@ def build_server(
         resources=[newest_calls()],
         lifespan=lifespan,
         extensions=[CallTasks(keep_days=keep_days), _cards()],
-        middleware=[
-            Correlation(),
-            LateCancellationMiddleware(),
-            listeners_declare_tasks,
-            updates,
-            with_app_context,
-            known_prompts,
-        ],
-        subscriptions=updates,
+        middleware=middleware(subscriptions),
+        subscriptions=subscriptions,
         log_level=log_level,
         request_state_security=request_state,
     )
-    for each in templates():
+    for template in templates():
         server.resource(
-            each.uri_template,
-            name=each.name,
-            title=each.title,
-            description=each.description,
-            mime_type=each.mime_type,
-        )(each.read)
+            template.uri_template,
+            name=template.name,
+            title=template.title,
+            description=template.description,
+            mime_type=template.mime_type,
+        )(template.read)
     for prompt in prompts():
         server.add_prompt(prompt)
-    # The SDK's public way to a handler gives it no context, and it has none to those of the 2025 era; its migration
-    # guide ("Registering lowlevel handlers from `MCPServer`") names this one until it has.
-    lowlevel = server._lowlevel_server  # noqa: SLF001 - see above
-    lowlevel.add_request_handler("completion/complete", CompleteRequestParams, complete)
-    lowlevel.add_request_handler("resources/subscribe", SubscribeRequestParams, updates.subscribe_resource)
-    lowlevel.add_request_handler("resources/unsubscribe", UnsubscribeRequestParams, updates.unsubscribe_resource)
+    add_request_handler(server, "completion/complete", CompleteRequestParams, complete)
+    add_request_handler(server, "resources/subscribe", SubscribeRequestParams, subscriptions.subscribe_resource)
+    add_request_handler(server, "resources/unsubscribe", UnsubscribeRequestParams, subscriptions.unsubscribe_resource)
     return server
 
 
 def _with_card(tool: CallTool) -> CallTool:
-    """`tool`, bound to its card as MCP Apps has it (SEP-1865, "Tool Metadata")."""
+    """`tool`, linked to its card, if it has one (MCP Apps, SEP-1865, "Tool Metadata")."""
     if tool.name in CARDS:
         tool.meta = {"ui": {"resourceUri": CARDS[tool.name]}}
     return tool
 
 
 def _cards() -> Apps:
-    """The extension with the cards; a card is put together when it is first read."""
+    """The MCP Apps extension with the cards; a card is built when it is first read."""
     apps = Apps()
     bordered = {"ui": {"prefersBorder": True}}
     cards = (

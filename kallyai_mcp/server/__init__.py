@@ -1,0 +1,1 @@
+"""The MCP server, built from explicit lists of tools, resources, prompts, extensions, and middleware."""

@@ -1,0 +1,61 @@
+"""Everything that this program uses of the MCP SDK's private parts (mcp 2.3), and the reason for each.
+
+No other module may use any. `tests/server/test_sdk_internals.py` has a test for each function here, which fails when
+the SDK changes that part.
+"""
+
+from collections.abc import Awaitable, Callable
+from typing import Any, TypeVar, cast
+
+import anyio
+from mcp.server.context import HandlerResult, ServerRequestContext
+from mcp.server.mcpserver import MCPServer
+from mcp.server.stdio import stdio_server
+from pydantic import BaseModel
+
+from kallyai_mcp.tools.context import AppContext
+
+_Params = TypeVar("_Params", bound=BaseModel)
+
+
+def add_request_handler(
+    server: MCPServer[AppContext],
+    method: str,
+    params_type: type[_Params],
+    handler: Callable[[ServerRequestContext[Any, Any], _Params], Awaitable[HandlerResult]],
+) -> None:
+    """Let `handler` answer the requests of one method.
+
+    `MCPServer.completion` gives its handler no context, and there is no public way at all to handle the subscriptions
+    of the 2025 protocol versions. The SDK's migration guide names this one ("Registering lowlevel handlers").
+    """
+    server._lowlevel_server.add_request_handler(method, params_type, handler)  # noqa: SLF001
+
+
+async def run_on_lines(server: MCPServer[AppContext], reader: object, writer: object) -> None:
+    """Serve one client that sends and gets one JSON-RPC message a line, until it leaves.
+
+    `MCPServer.run_stdio_async` takes no streams. `stdio_server` does, and says it wants files of anyio's; it uses only
+    what is listed here.
+
+    Args:
+        server: The server.
+        reader: An asynchronous iterator of lines.
+        writer: Has the asynchronous methods `write`, which takes text, and `flush`.
+
+    Raises:
+        ExceptionGroup: Of what the reader or the writer has raised.
+    """
+    lowlevel = server._lowlevel_server  # noqa: SLF001
+    files = (cast("anyio.AsyncFile[str]", stream) for stream in (reader, writer))
+    async with stdio_server(*files) as (read, write):
+        await lowlevel.run(read, write, lowlevel.create_initialization_options())
+
+
+def connection_of(ctx: ServerRequestContext[Any, Any]) -> object:
+    """The connection that a message came on: the same object for all messages of one connection.
+
+    A notification that cancels a request names it by its id, which is unique on one connection only. The SDK makes a
+    session for each message, and only the session's private part is shared by all of them.
+    """
+    return ctx.session._connection  # noqa: SLF001

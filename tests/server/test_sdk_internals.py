@@ -1,0 +1,99 @@
+"""One test for each private part of the SDK that we use: it fails when the SDK changes that part."""
+
+import json
+import re
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import anyio
+from mcp import Client
+from mcp.server.context import CallNext, HandlerResult, ServerRequestContext
+from mcp.server.mcpserver import MCPServer
+from mcp.types import CompleteRequestParams, CompleteResult, Completion, PromptReference
+
+import kallyai_mcp
+from kallyai_mcp.server.sdk_internals import add_request_handler, connection_of, run_on_lines
+
+INITIALIZE = {
+    "jsonrpc": "2.0",
+    "id": 1,
+    "method": "initialize",
+    "params": {"protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": {"name": "test", "version": "1"}},
+}
+
+
+async def test_an_added_handler_answers_with_the_request_context(mode: str) -> None:
+    async def complete(ctx: ServerRequestContext[Any, Any], params: CompleteRequestParams) -> CompleteResult:
+        return CompleteResult(completion=Completion(values=[ctx.method, params.argument.value]))
+
+    server: MCPServer[Any] = MCPServer("test")
+    add_request_handler(server, "completion/complete", CompleteRequestParams, complete)
+    async with Client(server, mode=mode) as client:
+        result = await client.complete(PromptReference(name="prompt"), {"name": "argument", "value": "typed"})
+
+    assert result.completion.values == ["completion/complete", "typed"]
+
+
+class Writer:
+    def __init__(self) -> None:
+        self.text = ""
+        self.is_flushed = True
+
+    async def write(self, text: str) -> None:
+        self.text += text
+        self.is_flushed = False
+
+    async def flush(self) -> None:
+        self.is_flushed = True
+
+
+async def test_a_server_runs_on_any_lines_until_they_end() -> None:
+    answered = anyio.Event()
+
+    async def lines() -> AsyncIterator[str]:
+        yield json.dumps(INITIALIZE)
+        await answered.wait()
+
+    class AnsweredWriter(Writer):
+        async def flush(self) -> None:
+            await super().flush()
+            answered.set()
+
+    writer = AnsweredWriter()
+    with anyio.fail_after(10):
+        await run_on_lines(MCPServer("test"), lines(), writer)
+
+    (line,) = writer.text.splitlines()
+    assert json.loads(line)["result"]["serverInfo"]["name"] == "test"
+    assert writer.is_flushed
+
+
+async def test_all_messages_of_one_connection_have_the_same_connection_object() -> None:
+    seen: list[tuple[str, object]] = []
+
+    async def note(ctx: ServerRequestContext[Any, Any], call_next: CallNext) -> HandlerResult:
+        seen.append((ctx.method, connection_of(ctx)))
+        return await call_next(ctx)
+
+    server: MCPServer[Any] = MCPServer("test", middleware=[note])
+    async with Client(server, mode="legacy") as one, Client(server, mode="legacy") as other:
+        await one.list_tools()
+        await one.list_prompts()
+        await other.list_tools()
+
+    connections = {method: [connection for name, connection in seen if name == method] for method, _ in seen}
+    first, second = connections["tools/list"]
+    assert first is not second
+    assert connections["prompts/list"] == [first]
+    assert connections["notifications/initialized"] == [first, second]
+
+
+def test_no_other_module_uses_a_private_part_of_the_sdk() -> None:
+    package = Path(kallyai_mcp.__file__).parent
+    texts = {str(path.relative_to(package)): path.read_text(encoding="utf-8") for path in package.rglob("*.py")}
+    users = {path: text for path, text in texts.items() if re.search(r"^\s*(from|import) mcp\b", text, re.MULTILINE)}
+
+    # ruff's SLF001 finds each attribute with a leading underscore; getattr and private modules it does not find.
+    private = re.compile(r"SLF001|[gs]etattr\([^)]*\"_[a-z]|^\s*(from|import) mcp[a-z_.]*\._", re.MULTILINE)
+    assert [path for path, text in users.items() if private.search(text)] == ["server/sdk_internals.py"]
