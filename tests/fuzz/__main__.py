@@ -1,53 +1,54 @@
-"""Holds the server, its client and the sandbox to their laws for as long as one likes, and prints what came of it.
+"""Checks properties of the server, its API client, and the sandbox with as many examples as asked.
 
     uv run python -m tests.fuzz --examples 1000 --seed 0
     uv run python -m tests.fuzz --only agent --examples 10000 --seed 1
 
-The last part, `service`, has schemathesis try the sandbox against its OpenAPI document; uv fetches it when first asked.
-Exits with 1 when a law was broken; the smallest case that breaks it is printed.
+The last part, `service`, runs schemathesis on the sandbox and its OpenAPI document; uv installs it the first time.
+Exits with 1 when a property does not hold, and prints the smallest example that shows it.
 """
 
 import argparse
 import time
 import traceback
 
-from tests.fuzz.documented import run_schemathesis
-from tests.fuzz.laws import LAWS, Law, held
+from tests.fuzz.openapi import run_schemathesis
+from tests.fuzz.properties import PROPERTIES, Property, check_property
 
 
 def main() -> int:
     """Run, and print the tables."""
     parser = argparse.ArgumentParser(prog="python -m tests.fuzz", description="The fuzz suite.")
-    parser.add_argument("--examples", type=int, default=300, help="how many of each law (default: 300)")
-    parser.add_argument("--seed", type=int, default=0, help="of all that is drawn (default: 0)")
-    parser.add_argument("--only", choices=[*LAWS, "service"], action="append", help="this part alone; may be repeated")
-    parser.add_argument("--seconds", type=int, default=60, help="at most, for each run of schemathesis (default: 60)")
-    given = parser.parse_args()
-    parts = given.only or [*LAWS, "service"]
-    passed = [_lawful(LAWS[name], given.examples, given.seed) for name in parts if name in LAWS]
+    parser.add_argument("--examples", type=int, default=300, help="how many for each property (default: 300)")
+    parser.add_argument("--seed", type=int, default=0, help="of the random examples (default: 0)")
+    parser.add_argument("--only", choices=[*PROPERTIES, "service"], action="append", help="a part; may be repeated")
+    parser.add_argument("--seconds", type=int, default=60, help="the longest run of schemathesis (default: 60)")
+    options = parser.parse_args()
+    parts = options.only or [*PROPERTIES, "service"]
+    passed = [_check(PROPERTIES[name], options.examples, options.seed) for name in parts if name in PROPERTIES]
     if "service" in parts:
-        passed.append(_documented(min(given.examples, 100), given.seed, given.seconds))
+        passed.append(_check_sandbox(min(options.examples, 100), options.seed, options.seconds))
     return 0 if all(passed) else 1
 
 
-def _lawful(law: Law, examples: int, seed: int) -> bool:
-    outcome = held(law, examples, seed)
-    print(f"{law.says}: {outcome.examples} examples, {outcome.seconds:.0f} s, {'BROKEN' if outcome.breach else 'held'}")
-    for what, count in sorted(outcome.tally.items()):
-        print(f"  {count:6} {what}")
-    if outcome.breach is not None:
-        print("".join(traceback.format_exception(outcome.breach, limit=-3))[:6000])
-    return outcome.breach is None
+def _check(checked: Property, examples: int, seed: int) -> bool:
+    outcome = check_property(checked, examples, seed)
+    verdict = "FAILED" if outcome.failure else "passed"
+    print(f"{checked.statement}: {outcome.examples} examples, {outcome.seconds:.0f} s, {verdict}")
+    for result, count in sorted(outcome.results.items()):
+        print(f"  {count:6} {result}")
+    if outcome.failure is not None:
+        print("".join(traceback.format_exception(outcome.failure, limit=-3))[:6000])
+    return outcome.failure is None
 
 
-def _documented(examples: int, seed: int, seconds: int) -> bool:
+def _check_sandbox(examples: int, seed: int, seconds: int) -> bool:
     passed = True
     for signed_in in (True, False):
         began = time.monotonic()
         run = run_schemathesis(signed_in, examples, seed, seconds)
         print(
             f"The sandbox answers as its OpenAPI document says, {'signed in' if signed_in else 'not signed in'}: "
-            f"{run.requests} requests, {time.monotonic() - began:.0f} s, {'held' if run.passed else 'BROKEN'}"
+            f"{run.requests} requests, {time.monotonic() - began:.0f} s, {'passed' if run.passed else 'FAILED'}"
         )
         for status, count in sorted(run.statuses.items()):
             print(f"  {count:6} {status}")

@@ -1,4 +1,4 @@
-"""What an agent may send: every tool's arguments, right, wrong and hostile."""
+"""Arguments that an agent may send to a tool: valid, invalid, and hostile."""
 
 from collections.abc import Mapping
 from datetime import date
@@ -10,7 +10,7 @@ from kallyai_mcp.tools.catalog import tools
 from tests.agent import BISTRO
 
 SCHEMAS: Mapping[str, Mapping[str, Any]] = {tool.name: tool.parameters["properties"] for tool in tools()}
-"""Each tool's arguments, by name, as an agent reads them."""
+"""The schemas of each tool's arguments, by name."""
 
 BIDI = "\u202e\u2066\u200f"
 
@@ -27,7 +27,7 @@ JSON_TEXTS = (
     '{"a": 1}',
     '"4"',
 )
-"""Texts that are JSON as well."""
+"""Strings that are also JSON."""
 
 ODD_TEXTS = (
     *JSON_TEXTS,
@@ -62,7 +62,7 @@ ODD_TEXTS = (
 )
 
 TEXT = st.one_of(st.sampled_from(ODD_TEXTS), st.text(max_size=40), st.text(st.characters(), max_size=20))
-"""Any text, half surrogate pairs included."""
+"""Any string, lone surrogates included."""
 
 
 def _deep(depth: int) -> Any:
@@ -83,7 +83,7 @@ ANYTHING = st.one_of(
     st.dictionaries(st.text(max_size=5), st.integers() | TEXT, max_size=3),
     st.sampled_from([30, 100]).map(_deep),
 )
-"""Any value that JSON has, and some that it has not."""
+"""Any JSON value, and some values that JSON does not have."""
 
 _DIGITS = st.text("0123456789", min_size=4, max_size=12)
 _SPACED = st.lists(st.text("0123456789", min_size=1, max_size=4), min_size=2, max_size=4)
@@ -96,14 +96,14 @@ _PHONES = st.one_of(
         lambda parts: f"{parts[0]}{parts[2]}{parts[2].join(parts[1])}"
     ),
 )
-_GOOD_WORDS = st.one_of(
+_NAMES = st.one_of(
     st.sampled_from(["Italian Bistro", "Sample Guest", " 4 people ", "Über-Café"]), st.sampled_from(JSON_TEXTS), TEXT
 )
 
 _ZONES = ("America/New_York", "Europe/Madrid", "UTC")
 
 PLACED = "c-placed"
-"""As a `call_id`: that of a call which was made before."""
+"""A `call_id` that stands for the id of a call that is placed first."""
 
 _SPECIAL: Mapping[str, st.SearchStrategy[Any]] = {
     "respondent_phone": st.sampled_from(["+14155551234", " +1 (415) 555-1234\n"]) | _PHONES,
@@ -115,11 +115,11 @@ _SPECIAL: Mapping[str, st.SearchStrategy[Any]] = {
     "wait_seconds": st.sampled_from([0, 0.0, "0", 0.01]),
     "call_id": st.sampled_from([PLACED, PLACED, "c", "3f0c1d2e-0000-4000-8000-000000000000"]) | TEXT,
 }
-"""What is nearly right for an argument that has a form of its own."""
+"""Values for the arguments with a format, most of them valid."""
 
 
 def _fitting(name: str, schema: Mapping[str, Any]) -> st.SearchStrategy[Any]:
-    """Values as the argument's schema wants them, or nearly."""
+    """Values that match the argument's schema, or nearly do."""
     if name in _SPECIAL:
         return _SPECIAL[name]
     if "enum" in schema:
@@ -131,16 +131,16 @@ def _fitting(name: str, schema: Mapping[str, Any]) -> st.SearchStrategy[Any]:
         case "boolean":
             return st.booleans() | st.sampled_from(["true", "no", 1])
         case "array":
-            return st.lists(_GOOD_WORDS, max_size=3)
+            return st.lists(_NAMES, max_size=3)
         case _:
-            return _GOOD_WORDS
+            return _NAMES
 
 
 @st.composite
 def uses(draw: st.DrawFn) -> tuple[str, dict[str, Any]]:
-    """A tool and the arguments it is called with: most of them fitting, a few anything at all, now and then unknown.
+    """Draws a tool and its arguments: most of them match the schema, a few are any value, a few are unknown.
 
-    Whatever waits waits for no time.
+    No example makes a tool wait.
     """
     tool = draw(st.sampled_from(["make_call", *SCHEMAS]))
     schemas = SCHEMAS[tool]
@@ -160,7 +160,7 @@ def uses(draw: st.DrawFn) -> tuple[str, dict[str, Any]]:
 
 
 def _waits(value: Any) -> bool:
-    """Whether a call that is under way would be waited for longer than a test may take."""
+    """Whether the tool would wait for a call longer than a test may take."""
     try:
         return 1 < float(value) <= 1800
     except (TypeError, ValueError, OverflowError):

@@ -1,4 +1,4 @@
-"""What a hostile service may answer: every payload of the reference with anything in place of its fields."""
+"""Responses of a hostile service: the payloads of the reference with any value in place of any field."""
 
 import copy
 import gzip
@@ -62,10 +62,10 @@ SHAPES: Mapping[str, tuple[Any, ...]] = {
         {"detail": [{"loc": ["body", "submission"], "msg": "field required"}]},
     ),
 }
-"""The payloads of the reference, and beside each how it was seen in the wild (`api-in-the-wild.md`)."""
+"""The payloads of the reference, each with the shapes that the live service sends (`api-in-the-wild.md`)."""
 
 ERROR_STATUSES = (400, 401, 402, 403, 404, 409, 422, 301, 303, 307, 599, 418)
-"""What an error comes with; none that a GET is tried again on, which takes its time."""
+"""The statuses of errors; none after which a GET is sent again, which would take long."""
 
 _MOMENTS = (
     "0001-01-01T00:00:00+14:00",
@@ -124,23 +124,23 @@ ODD = st.one_of(
     ),
     st.sampled_from([50, 900]).map(_deep),
 )
-"""Any JSON value, and values that dates, numbers, links and terminals stumble over."""
+"""Any JSON value, and values that are difficult as a date, a number, a link, or output of a terminal."""
 
 
-def places(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
-    """The path to `value`, and to whatever is in it."""
+def paths(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+    """The path to `value` and to every value in it."""
     yield path
     items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
     for key, held in items:
-        yield from places(held, (*path, key))
+        yield from paths(held, (*path, key))
 
 
 @st.composite
 def bodies(draw: st.DrawFn, name: str) -> Any:
-    """A payload in one of its shapes, with anything in place of some of its fields, or without them."""
+    """Draws a payload in one of its shapes, with some fields replaced by any value or removed."""
     body = copy.deepcopy(draw(st.sampled_from(SHAPES[name])))
     for _ in range(draw(st.integers(0, 3))):
-        path = draw(st.sampled_from([*places(body)]))
+        path = draw(st.sampled_from([*paths(body)]))
         if not path:
             if draw(st.integers(0, 4)) == 0:
                 body = draw(ODD)
@@ -157,7 +157,7 @@ def bodies(draw: st.DrawFn, name: str) -> Any:
 
 @st.composite
 def calendars(draw: st.DrawFn) -> bytes:
-    """A calendar file with lines that are missing, doubled, cut or changed."""
+    """Draws a calendar file with some lines removed, doubled, or changed."""
     lines = ICS.split("\r\n")
     for _ in range(draw(st.integers(0, 4))):
         at = draw(st.integers(0, len(lines) - 1))
@@ -192,18 +192,18 @@ _DATES = (
 
 
 def as_json(body: Any) -> bytes:
-    """`body` as a careless service writes it: NaN and half surrogate pairs included."""
+    """`body` as JSON; NaN and lone surrogates are written as they are."""
     return json.dumps(body).encode()
 
 
 @st.composite
-def replies(draw: st.DrawFn, name: str, *, wire: bool = True) -> bytes:
-    """A whole HTTP response: a success or an error with an odd body.
+def replies(draw: st.DrawFn, name: str, *, raw: bool = True) -> bytes:
+    """Draws a whole HTTP response: a success or an error with an odd body.
 
     Args:
-        draw: Hypothesis's.
-        name: Which payload of `SHAPES`, or `calendar`.
-        wire: Now and then something is wrong with the response itself, too.
+        draw: Hypothesis's function.
+        name: The payload's name in `SHAPES`, or `calendar`.
+        raw: Some responses have a wrong encoding, wrong headers, or are cut off.
     """
     is_error = draw(st.integers(0, 4)) == 0
     if is_error:
@@ -211,7 +211,7 @@ def replies(draw: st.DrawFn, name: str, *, wire: bool = True) -> bytes:
     else:
         content = draw(calendars()) if name == "calendar" else as_json(draw(bodies(name)))
         body, status = content, draw(st.sampled_from([200, 201, 206, 299]))
-    if not wire:
+    if not raw:
         return answer(body, status)
     headers = draw(st.sampled_from(_HEADERS))
     match draw(st.integers(0, 9)):

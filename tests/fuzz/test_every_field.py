@@ -1,4 +1,4 @@
-"""Every field of every payload, one by one, with each wrong type in it: only what is needed loses the answer."""
+"""Replaces each field of each payload with values of a wrong type: only a required field may fail the response."""
 
 import copy
 from collections.abc import Iterator
@@ -8,8 +8,8 @@ import pytest
 
 from kallyai_mcp.api.errors import ServiceError, UnreadableResponseError
 from tests.api.raw_server import answer, talking
-from tests.fuzz.payloads import SHAPES, as_json, places
-from tests.fuzz.service_side import ASKED
+from tests.fuzz.payloads import SHAPES, as_json, paths
+from tests.fuzz.service_checks import METHODS
 
 WRONG: tuple[Any, ...] = (
     None,
@@ -25,9 +25,9 @@ WRONG: tuple[Any, ...] = (
     {},
     {"a": [{}]},
 )
-"""A wrong type for any field, or a wrong value where the type is right."""
+"""Values that have a wrong type, or are invalid, for any field."""
 
-NEEDED = {
+REQUIRED = {
     "call": {("call_id",)},
     "list": {("calls",), ("items",)},
     "transcript": {("entries",), ("transcript",)},
@@ -36,14 +36,14 @@ NEEDED = {
     "statistics": set(),
     "subscription": set(),
 }
-"""The fields without which there is no answer; the body itself is one, too."""
+"""The fields without which a response is unreadable, besides the body itself."""
 
-METHODS = [method for method, (payload, _) in ASKED.items() if payload in NEEDED]
+NAMES = [method for method, (payload, _) in METHODS.items() if payload in REQUIRED]
 
 
 def with_each_wrong(body: Any) -> Iterator[tuple[tuple[Any, ...], Any]]:
-    """Where something is wrong, and the body in which it is."""
-    for path in places(body):
+    """Each path, and the body with a wrong value there."""
+    for path in paths(body):
         for wrong in WRONG:
             if not path:
                 yield path, wrong
@@ -56,15 +56,15 @@ def with_each_wrong(body: Any) -> Iterator[tuple[tuple[Any, ...], Any]]:
             yield path, changed
 
 
-@pytest.mark.parametrize("method", METHODS)
-async def test_a_wrong_type_loses_the_answer_only_where_there_is_none_without(method: str) -> None:
-    payload, ask = ASKED[method]
+@pytest.mark.parametrize("method", NAMES)
+async def test_a_wrong_type_makes_a_response_unreadable_only_in_a_required_field(method: str) -> None:
+    payload, call = METHODS[method]
     cases = [case for shape in SHAPES[payload] for case in with_each_wrong(shape)]
     lost: set[tuple[Any, ...]] = set()
     async with talking(*[answer(as_json(body)) for _, body in cases], seconds=30) as (client, server):
         for path, _ in cases:
             try:
-                got = await ask(client)
+                got = await call(client)
             except UnreadableResponseError:
                 lost.add(path)
             else:
@@ -73,10 +73,10 @@ async def test_a_wrong_type_loses_the_answer_only_where_there_is_none_without(me
 
     assert len(server.seen) == len(cases)
     assert () in lost
-    assert lost - {()} == NEEDED[payload]
+    assert lost - {()} == REQUIRED[payload]
 
 
-async def test_a_wrong_type_in_a_refusal_leaves_it_a_refusal() -> None:
+async def test_an_error_with_a_wrong_type_in_it_is_still_a_service_error() -> None:
     cases = [body for shape in SHAPES["error"] for _, body in with_each_wrong(shape)]
     async with talking(*[answer(as_json(body), 422) for body in cases], seconds=30) as (client, server):
         for _ in cases:

@@ -1,4 +1,4 @@
-"""The agent's side: whatever a tool is called with, it is a clear error, or the call that was asked for."""
+"""Checks that a tool answers any arguments with a clear error, or places the call that was asked for."""
 
 import json
 import logging
@@ -27,27 +27,27 @@ LIMIT = 20
 """Seconds until a tool counts as hung."""
 
 LONGEST_ERROR = 4_000
-"""Characters of an error's text: each is paid for, and none should be a megabyte that came in."""
+"""The most characters of an error: a model pays for each, and an argument may have a megabyte."""
 
 BIDI_MARKS = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
-"""What turns the direction of writing round (Unicode's UAX #9)."""
+"""The characters that change the direction of text (Unicode, UAX #9)."""
 
 JARGON = re.compile(
     r"Traceback|pydantic|validation error|Error executing|Input should|input_value|input_type|\[type=|NoneType"
     r"|object at 0x|Exception\b|site-packages|_error\b(?!\))"
 )
-"""Words of libraries, which tell an agent nothing."""
+"""Words of libraries' messages, which do not help an agent."""
 
 _NUMBERS = {"respondent_phone", "user_phone"}
 
 _TRUNK = re.compile(r"^(\+1(?=1)|\+4[49](?=0)).")
-"""A country's code with the prefix of calls within it, as in "+44 (0)20": from abroad that is not dialled."""
+"""A country code followed by the trunk prefix, as in "+44 (0)20"; an E.164 number does not have it."""
 
-_NOT_SENT = {"timezone", "wait_seconds", "redial", "confirmation"}
+_OWN_ARGUMENTS = {"timezone", "wait_seconds", "redial", "confirmation"}
 
 
-class Crashes(logging.Handler):
-    """While entered, notes what the MCP SDK logs of exceptions that no tool of ours has put into words."""
+class CrashRecorder(logging.Handler):
+    """Fails the block if the MCP SDK logs an exception that no tool turned into a tool error."""
 
     def __init__(self) -> None:
         super().__init__(logging.ERROR)
@@ -70,16 +70,22 @@ class Crashes(logging.Handler):
 
 
 @dataclass(frozen=True)
-class Seen:
-    """What one use of a tool came to: its answer, the submissions that the sandbox took, and what was told later."""
+class ToolResult:
+    """The result of one use of a tool.
+
+    Attributes:
+        answer: Its answer.
+        placed: The submissions of the calls that it placed.
+        later: What `get_call` answered afterwards, if the call was in progress.
+    """
 
     answer: Answer
-    dialled: list[Mapping[str, Any]]
+    placed: list[Mapping[str, Any]]
     later: Answer | None = None
 
 
-async def use(tool: str, arguments: Mapping[str, Any], mode: str) -> Seen:
-    """Use a tool, once, on a telephone of its own; a call that it asks about by `PLACED` is made first."""
+async def use(tool: str, arguments: Mapping[str, Any], mode: str) -> ToolResult:
+    """Use a tool once, on a new server and sandbox; if `call_id` is `PLACED`, a call is placed first."""
     clock = ManualClock(NOW)
     with tempfile.TemporaryDirectory() as home, anyio.fail_after(LIMIT), sandbox_app(clock=clock) as app:
         async with agent_on(settings_in(Path(home)), mode=mode, clock=clock, app=app) as agent:
@@ -92,7 +98,7 @@ async def use(tool: str, arguments: Mapping[str, Any], mode: str) -> Seen:
             later = None
             if tool == "make_call" and answer.data.get("status") == "in_progress":
                 later = await agent.use("get_call", call_id=answer.data["tracking_id"], wait_seconds=LIMIT)
-            return Seen(answer, _placed(app)[len(before) :], later)
+            return ToolResult(answer, _placed(app)[len(before) :], later)
 
 
 def _placed(app: SandboxApp) -> list[Mapping[str, Any]]:
@@ -100,54 +106,54 @@ def _placed(app: SandboxApp) -> list[Mapping[str, Any]]:
         return [call.submission for call in call_table.all_calls(db)]
 
 
-def hold_to_the_law(tool: str, arguments: Mapping[str, Any], mode: str) -> str:
-    """Use a tool and check what it came to.
+def check_tool_use(tool: str, arguments: Mapping[str, Any], mode: str) -> str:
+    """Use a tool, and check its answer and what it placed.
 
     Returns:
-        What it was: `refused`, `failed` (once it was sent) or `done`.
+        `refused`, `refused later`, `failed` (after a call was placed), or `done`.
 
     Raises:
-        AssertionError: It was neither a clear error nor what was asked for.
+        AssertionError: The answer is neither a clear error nor what was asked for.
     """
-    with Crashes():
-        seen = anyio.run(use, tool, arguments, mode)
-    answer = seen.answer
-    assert answer.text.strip(), "an answer without a word"
+    with CrashRecorder():
+        result = anyio.run(use, tool, arguments, mode)
+    answer = result.answer
+    assert answer.text.strip(), "an empty answer"
     assert_readable(answer.text)
     assert_all_readable(answer.data)
     if answer.is_error:
         assert_clear(answer.text)
         if tool == "make_call":
-            assert answer.text.startswith(("Not dialled", "Unknown: ")), f"was anything dialled? {answer.text[:300]!r}"
-            assert not (seen.dialled and answer.text.startswith("Not dialled")), "it says so, but it was dialled"
-            return "refused" if not seen.dialled else "failed"
-        assert not seen.dialled
+            assert answer.text.startswith(("Not dialled", "Unknown: ")), f"was a call placed? {answer.text[:300]!r}"
+            assert not (result.placed and answer.text.startswith("Not dialled")), "a call was placed all the same"
+            return "refused" if not result.placed else "failed"
+        assert not result.placed
         return "refused"
-    if seen.later is not None and seen.later.is_error:
-        assert not seen.dialled, "refused, but dialled"
-        assert_readable(seen.later.text)
-        assert_clear(seen.later.text)
+    if result.later is not None and result.later.is_error:
+        assert not result.placed, "a call was placed all the same"
+        assert_readable(result.later.text)
+        assert_clear(result.later.text)
         return "refused later"
-    assert len(seen.dialled) == (tool == "make_call"), f"dialled {len(seen.dialled)} times"
-    if seen.dialled:
-        asked, got = asked_for(arguments), dict(seen.dialled[0])
-        for name in _NUMBERS & asked.keys():
-            if got.get(name) == _TRUNK.sub(r"\1", asked[name]):
-                asked[name] = got[name]
-        assert got == asked, f"asked for {asked!r}"[:600] + f", dialled {got!r}"[:600]
-    assert not set(arguments) - set(SCHEMAS[tool]) - _blank(arguments), "an argument was dropped in silence"
+    assert len(result.placed) == (tool == "make_call"), f"{len(result.placed)} calls were placed"
+    if result.placed:
+        wanted, got = expected_submission(arguments), dict(result.placed[0])
+        for name in _NUMBERS & wanted.keys():
+            if got.get(name) == _TRUNK.sub(r"\1", wanted[name]):
+                wanted[name] = got[name]
+        assert got == wanted, f"asked for {wanted!r}"[:600] + f", placed {got!r}"[:600]
+    assert not set(arguments) - set(SCHEMAS[tool]) - _blank(arguments), "an argument was ignored"
     return "done"
 
 
 def assert_readable(text: str) -> None:
-    """Nothing in `text` that a terminal takes for an order, or that no encoder takes."""
+    """Check that `text` has no control characters and can be encoded."""
     text.encode("utf-8")
     odd = {char for char in text if unicodedata.category(char) in {"Cc", "Cs"} or char in BIDI_MARKS} - {"\n"}
-    assert not odd, f"control characters in what the agent reads: {odd}"
+    assert not odd, f"control characters in the answer: {odd}"
 
 
 def assert_all_readable(data: Any) -> None:
-    """The same of every text in `data`: many a client hands its model the structured content."""
+    """Check every string in `data`: some clients show the structured content to the model."""
     match data:
         case str():
             assert_readable(data)
@@ -161,44 +167,44 @@ def assert_all_readable(data: Any) -> None:
 
 
 def assert_clear(text: str) -> None:
-    """No words of libraries in `text`, but for what it quotes of the service, and not too many words."""
+    """Check that an error is not too long and, but for what it quotes of the service, has no words of libraries."""
     found = JARGON.search(text.partition("KallyAI says:")[0])
     assert found is None, f"jargon: {text[:300]!r}"
     assert len(text) <= LONGEST_ERROR, f"{len(text)} characters of error: {text[:100]!r}"
 
 
 def _is_blank(name: str, value: Any) -> bool:
-    """Nothing: null, white space, a list of that, what JSON writes as null; "null" where not any text will do."""
+    """Whether the value counts as left out: null, white space, a list of that, or "null" in `_TYPED` arguments."""
     if isinstance(value, float):
         return not math.isfinite(value)
     if isinstance(value, list):
         return all(isinstance(each, str) and not each.strip() for each in value)
     if name == "additional_instructions" and isinstance(value, str) and value.lstrip().startswith("["):
         return _is_blank(name, json.loads(value))
-    return value is None or (isinstance(value, str) and value.strip() in {"", "null" if name in _PICKY else ""})
+    return value is None or (isinstance(value, str) and value.strip() in {"", "null" if name in _TYPED else ""})
 
 
-_PICKY = {
+_TYPED = {
     *("task_category", "appointment_date", "appointment_time", "party_size", "language", "call_language", "is_urgent"),
     *("additional_instructions", "wait_seconds", "redial", "limit", "offset"),
 }
-"""The arguments that do not take any text."""
+"""The arguments for which not any string is valid."""
 
 
 def _blank(arguments: Mapping[str, Any]) -> set[str]:
     return {name for name, value in arguments.items() if _is_blank(name, value)}
 
 
-def asked_for(arguments: Mapping[str, Any]) -> dict[str, Any]:
-    """The submission that these arguments of make_call, once accepted, ask for: the reference's spelling of them."""
+def expected_submission(arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """The submission that `make_call` should send for these arguments, in the reference's format."""
     return {
-        name: _meant(name, value)
+        name: _normalized(name, value)
         for name, value in arguments.items()
-        if name in SCHEMAS["make_call"] and name not in _NOT_SENT and not _is_blank(name, value)
+        if name in SCHEMAS["make_call"] and name not in _OWN_ARGUMENTS and not _is_blank(name, value)
     }
 
 
-def _meant(name: str, value: Any) -> Any:
+def _normalized(name: str, value: Any) -> Any:
     match name:
         case _ if name in _NUMBERS:
             return "+" + "".join(str(unicodedata.digit(char)) for char in value if char.isdigit())

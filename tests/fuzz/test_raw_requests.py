@@ -1,4 +1,4 @@
-"""What no client of the SDK sends, in the bytes of the wire: NaN, infinity, half characters, depths and lengths."""
+"""Requests that no client of the SDK sends: NaN, infinity, lone surrogates, deep nesting, and great length."""
 
 import json
 from collections.abc import AsyncIterator
@@ -7,22 +7,22 @@ from pathlib import Path
 import httpx2
 import pytest
 
-from tests.fuzz.agent_side import assert_clear, assert_readable
+from tests.fuzz.tool_checks import assert_clear, assert_readable
 from tests.transports.kit import ACCEPT, DIRECTLY, World, serving, world_in
 
 HEADERS = ACCEPT | {"Content-Type": "application/json", "MCP-Protocol-Version": "2025-11-25"}
 CALL = b'"task_category": "general", "task_description": "Ask", "respondent_phone": "+12025550100"'
 
 
-def asking(arguments: bytes) -> bytes:
-    """The message that calls make_call, all right but for `arguments`."""
+def make_call_message(arguments: bytes) -> bytes:
+    """A `tools/call` of make_call with valid arguments and then `arguments`."""
     return (
         b'{"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {"name": "make_call", "arguments": {%s, %s}}}'
         % (CALL, arguments)
     )
 
 
-def result(response: httpx2.Response) -> str:
+def tool_error(response: httpx2.Response) -> str:
     """The text of the tool error in `response`."""
     (data,) = [line.removeprefix("data: ") for line in response.text.splitlines() if line.startswith("data: {")]
     answered = json.loads(data)["result"]
@@ -51,7 +51,7 @@ WRONG = {
     b'"is_urgent": 0.5': "is_urgent: 0.5 is neither true nor false.",
     b'"\\u0000": 1': '"": make_call has no such argument;',
 }
-"""What JSON can spell, with the line that names it."""
+"""Arguments that are JSON, with a line of the error."""
 
 UNREADABLE = (
     b'"user_name": "\\ud83d"',
@@ -63,23 +63,23 @@ UNREADABLE = (
     b'"user_name": "' + b"x" * 1_000_000 + b'"',
     b'"user_name": ' + b"[" * 300_000,
 )
-"""What is no JSON, or too deep or too long to be read."""
+"""Arguments that are not JSON, or too deep or too long to be read."""
 
 
-async def test_no_bytes_are_answered_with_a_crash_and_none_ring_anybody(world: World) -> None:
+async def test_no_invalid_request_crashes_the_server_or_places_a_call(world: World) -> None:
     async with serving(world.settings()) as url, DIRECTLY.client() as client:
         for arguments, line in WRONG.items():
-            to_result = result(await client.post(f"{url}/mcp", content=asking(arguments), headers=HEADERS))
-            assert line in to_result
-            assert_readable(to_result)
-            assert_clear(to_result)
+            text = tool_error(await client.post(f"{url}/mcp", content=make_call_message(arguments), headers=HEADERS))
+            assert line in text
+            assert_readable(text)
+            assert_clear(text)
         for arguments in UNREADABLE:
-            response = await client.post(f"{url}/mcp", content=asking(arguments), headers=HEADERS)
+            response = await client.post(f"{url}/mcp", content=make_call_message(arguments), headers=HEADERS)
             assert response.status_code in {400, 413}
             assert_clear(response.text)
 
         assert await world.calls() == []
-        response = await client.post(f"{url}/mcp", content=asking(b'"party_size": 4'), headers=HEADERS)
+        response = await client.post(f"{url}/mcp", content=make_call_message(b'"party_size": 4'), headers=HEADERS)
 
         assert '"isError":false' in response.text
         assert len(await world.rung()) == 1

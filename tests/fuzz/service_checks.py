@@ -1,4 +1,4 @@
-"""The service's side: whatever it answers, our client has a typed error or a right answer, and so has the agent."""
+"""Checks that the API client and the tools handle any response of the service: a right result or a typed error."""
 
 import tempfile
 from collections.abc import Awaitable, Callable, Mapping
@@ -15,14 +15,14 @@ from kallyai_mcp.api.client import KallyAI, Timeouts
 from kallyai_mcp.api.errors import KallyAIError, NotConnectedError
 from tests.agent import BISTRO, agent_on, settings_in
 from tests.api.raw_server import SUBMISSION, TOKEN, RawServer, Seen, answer, talking
-from tests.fuzz.agent_side import JARGON, LIMIT, NOW, Crashes, assert_all_readable, assert_readable
 from tests.fuzz.payloads import replies
+from tests.fuzz.tool_checks import JARGON, LIMIT, NOW, CrashRecorder, assert_all_readable, assert_readable
 from tests.sandbox.manual_clock import ManualClock
 
 _REFRESH_TOKEN = "eyJhbGciOiJIUzI1NiJ9.refresh-token.c2lnbmF0dXJl"
 _SECRETS = (TOKEN, TOKEN.rpartition(".")[0].rpartition(".")[2], _REFRESH_TOKEN)
 
-ASKED: Mapping[str, tuple[str, Callable[[KallyAI], Awaitable[Any]]]] = {
+METHODS: Mapping[str, tuple[str, Callable[[KallyAI], Awaitable[Any]]]] = {
     "create_call": ("call", lambda client: client.create_call(SUBMISSION)),
     "list_calls": ("list", lambda client: client.list_calls()),
     "get_call": ("call", lambda client: client.get_call("c")),
@@ -33,36 +33,36 @@ ASKED: Mapping[str, tuple[str, Callable[[KallyAI], Awaitable[Any]]]] = {
     "get_billing_portal": ("portal", lambda client: client.get_billing_portal()),
     "refresh": ("token", lambda client: client.refresh(_REFRESH_TOKEN)),
 }
-"""Each method of the client, and the payload that answers it."""
+"""Each method of the client: the name of the payload in its response, and a call of it."""
 
 _TIMEOUTS = Timeouts(connect=5, write=5, pool=5, read=0.2, call=0.2)
 
 
 @st.composite
 def exchanges(draw: st.DrawFn) -> tuple[str, bytes]:
-    """A method of the client, and the response that it gets."""
-    method = draw(st.sampled_from([*ASKED]))
-    return method, draw(replies(ASKED[method][0]))
+    """Draws a method of the client, and the response to it."""
+    method = draw(st.sampled_from([*METHODS]))
+    return method, draw(replies(METHODS[method][0]))
 
 
-def hold_client_to_the_law(method: str, reply: bytes) -> str:
-    """Ask and be answered.
+def check_client(method: str, reply: bytes) -> str:
+    """Call a method of the client, and check its result or its error.
 
     Returns:
-        The kind of what came: a model's name, or an error's.
+        The class of the result or of the error.
 
     Raises:
-        AssertionError: It was no answer of ours, or held what was secret.
+        AssertionError: The error is not truthful, or shows a secret.
     """
-    return anyio.run(_client_holds, method, reply)
+    return anyio.run(_check_client, method, reply)
 
 
-async def _client_holds(method: str, reply: bytes) -> str:
+async def _check_client(method: str, reply: bytes) -> str:
     async with talking(*[reply] * 9, seconds=LIMIT, timeouts=_TIMEOUTS) as (client, server):
         try:
-            got = await ASKED[method][1](client)
+            got = await METHODS[method][1](client)
         except KallyAIError as error:
-            _assert_tells_nothing(f"{error} {error!r} {error.reason} {error.code} {error.correlation_id}")
+            _assert_no_secret(f"{error} {error!r} {error.reason} {error.code} {error.correlation_id}")
             _assert_truthful(error, server)
             return type(error).__name__
         assert server.seen
@@ -72,19 +72,19 @@ async def _client_holds(method: str, reply: bytes) -> str:
         return type(got).__name__
 
 
-def _assert_tells_nothing(text: str) -> None:
+def _assert_no_secret(text: str) -> None:
     assert not any(secret in text for secret in _SECRETS), "a token in an error"
-    assert "\n" not in text, "an error of more than a line"
+    assert "\n" not in text, "an error of several lines"
 
 
 def _assert_truthful(error: KallyAIError, server: RawServer) -> None:
-    nothing_sent = isinstance(error, NotConnectedError)
-    assert not (nothing_sent and server.seen), f"it says that nothing was sent, but it was: {error}"
+    claims_not_sent = isinstance(error, NotConnectedError)
+    assert not (claims_not_sent and server.seen), f"it claims that nothing was sent: {error}"
 
 
 @dataclass
 class Service:
-    """A service that answers each path with a response of its own."""
+    """A service with one response for each kind of payload."""
 
     replies: Mapping[str, bytes]
     server: RawServer = field(init=False)
@@ -96,10 +96,10 @@ class Service:
         await stream.send(self.replies[_payload(self.server.seen[-1])])
 
 
-def _payload(asked: Seen) -> str:
-    path = asked.target.partition("?")[0]
+def _payload(request: Seen) -> str:
+    path = request.target.partition("?")[0]
     if path == "/v1/calls":
-        return "call" if asked.method == "POST" else "list"
+        return "call" if request.method == "POST" else "list"
     ends = {"transcript": "transcript", "calendar.ics": "calendar", "billing-portal": "portal"}
     end = path.rpartition("/")[2]
     return ends.get(end, end if end in ("subscription", "statistics") else "call")
@@ -115,9 +115,9 @@ TOOLS: Mapping[str, dict[str, Any]] = {
     "get_billing_link": {},
     "sign_in": {},
 }
-"""The tools, each with right arguments."""
+"""The tools, each with valid arguments."""
 
-_OF_TOOL = {
+_PAYLOADS = {
     "make_call": ("call", "list"),
     "get_call": ("call",),
     "list_calls": ("list",),
@@ -131,27 +131,32 @@ _OF_TOOL = {
 
 @st.composite
 def services(draw: st.DrawFn) -> tuple[str, Mapping[str, bytes]]:
-    """A tool, and how the service answers whatever that asks for."""
-    tool = draw(st.sampled_from([tool for tool, payloads in _OF_TOOL.items() if payloads]))
-    return tool, {name: draw(replies(name, wire=False)) for name in _OF_TOOL[tool]}
+    """Draws a tool, and the service's responses to all that it requests."""
+    tool = draw(st.sampled_from([tool for tool, payloads in _PAYLOADS.items() if payloads]))
+    return tool, {name: draw(replies(name, raw=False)) for name in _PAYLOADS[tool]}
 
 
-def hold_tools_to_the_law(tool: str, given: Mapping[str, bytes], mode: str) -> str:
-    """Use a tool on such a service.
+def check_tool_on_service(tool: str, given: Mapping[str, bytes], mode: str) -> str:
+    """Use a tool on a service with these responses, and check its result.
+
+    Args:
+        tool: The tool's name.
+        given: The responses, by the name of their payload; all other requests get 404.
+        mode: The MCP client's mode.
 
     Returns:
         `failed` or `done`.
 
     Raises:
-        AssertionError: The agent reads what is not ours, or a token.
+        AssertionError: The result shows a token, a library's message, or characters that no terminal should get.
     """
-    with Crashes():
-        return anyio.run(_tools_hold, tool, given, mode)
+    with CrashRecorder():
+        return anyio.run(_check_tool_on_service, tool, given, mode)
 
 
-async def _tools_hold(tool: str, given: Mapping[str, bytes], mode: str) -> str:
-    everything = dict.fromkeys(("call", "list", "transcript", "calendar", "portal", "subscription", "statistics"))
-    service = Service({name: given.get(name) or answer({"error": {"code": "not_found"}}, 404) for name in everything})
+async def _check_tool_on_service(tool: str, given: Mapping[str, bytes], mode: str) -> str:
+    payloads = dict.fromkeys(("call", "list", "transcript", "calendar", "portal", "subscription", "statistics"))
+    service = Service({name: given.get(name) or answer({"error": {"code": "not_found"}}, 404) for name in payloads})
     with tempfile.TemporaryDirectory() as home, anyio.fail_after(LIMIT):
         async with anyio.create_task_group() as tasks:
             await service.server.start(tasks)
@@ -159,14 +164,14 @@ async def _tools_hold(tool: str, given: Mapping[str, bytes], mode: str) -> str:
             async with agent_on(settings, mode=mode, clock=ManualClock(NOW)) as agent:
                 used = await agent.use(tool, TOOLS[tool])
             tasks.cancel_scope.cancel()
-    assert used.text.strip(), "an answer without a word"
+    assert used.text.strip(), "an empty answer"
     assert_readable(used.text)
     assert_all_readable(used.data)
     used.result.model_dump_json()
-    _assert_tells_nothing(" ".join(used.text.splitlines()) if used.is_error else "")
+    _assert_no_secret(" ".join(used.text.splitlines()) if used.is_error else "")
     if used.is_error:
-        ours = used.text.partition("KallyAI says:")[0]
-        found = JARGON.search(ours)
+        own = used.text.partition("KallyAI says:")[0]
+        found = JARGON.search(own)
         assert found is None, f"jargon: {used.text[:300]!r}"
         return "failed"
     return "done"
@@ -174,7 +179,7 @@ async def _tools_hold(tool: str, given: Mapping[str, bytes], mode: str) -> str:
 
 @st.composite
 def redirects(draw: st.DrawFn) -> tuple[str, int, str]:
-    """A method of the client, a status that points elsewhere, and the `Location`, with PORT for the other server's."""
+    """Draws a method of the client, a redirect's status, and its `Location` (see `check_redirect`)."""
     where = draw(
         st.sampled_from(
             [
@@ -193,40 +198,45 @@ def redirects(draw: st.DrawFn) -> tuple[str, int, str]:
             ]
         )
     )
-    return draw(st.sampled_from([*ASKED])), draw(st.sampled_from([301, 302, 303, 307, 308])), where
+    return draw(st.sampled_from([*METHODS])), draw(st.sampled_from([301, 302, 303, 307, 308])), where
 
 
-def hold_tokens_back(method: str, status: int, where: str) -> str:
-    """Be sent elsewhere.
+def check_redirect(method: str, status: int, where: str) -> str:
+    """Answer a request of the client with a redirect to another server.
+
+    Args:
+        method: The client's method.
+        status: The redirect's status.
+        where: The `Location`; PORT stands for the other server's port, OWN for the first server's host and port.
 
     Returns:
-        The kind of the error.
+        The class of the error.
 
     Raises:
-        AssertionError: The other server was spoken to, or there was no error.
+        AssertionError: The other server got a connection, or there was no error.
     """
-    return anyio.run(_tokens_stay, method, status, where)
+    return anyio.run(_check_redirect, method, status, where)
 
 
-async def _tokens_stay(method: str, status: int, where: str) -> str:
+async def _check_redirect(method: str, status: int, where: str) -> str:
     other = RawServer(*[answer({"call_id": "c"})] * 9)
     caught: KallyAIError | None = None
     async with anyio.create_task_group() as tasks:
         await other.start(tasks)
         location = where.replace("PORT", str(other.port))
 
-        async def elsewhere(stream: SocketStream) -> None:
+        async def redirect(stream: SocketStream) -> None:
             own = server.url.removeprefix("http://")
             await stream.send(answer(b"", status, location=location.replace("OWN", own)))
 
-        async with talking(*[elsewhere] * 9, seconds=LIMIT, timeouts=_TIMEOUTS) as (client, server):
+        async with talking(*[redirect] * 9, seconds=LIMIT, timeouts=_TIMEOUTS) as (client, server):
             try:
-                await ASKED[method][1](client)
+                await METHODS[method][1](client)
             except KallyAIError as error:
                 caught = error
         tasks.cancel_scope.cancel()
-    assert caught is not None, "there was nothing to answer, and no error"
-    _assert_tells_nothing(f"{caught} {caught!r} {caught.reason}")
+    assert caught is not None, "there was no error"
+    _assert_no_secret(f"{caught} {caught!r} {caught.reason}")
     _assert_truthful(caught, server)
-    assert other.connections == 0, "the other host was spoken to"
+    assert other.connections == 0, "the other server got a connection"
     return type(caught).__name__

@@ -1,7 +1,7 @@
-"""schemathesis over the sandbox's OpenAPI document, in an environment of its own.
+"""Runs schemathesis on the sandbox and its OpenAPI document, in an environment of its own.
 
-It brings `rich`, which the MCP SDK takes up where it finds it: in the project's own environment it would change what
-the server logs.
+schemathesis depends on `rich`, which the MCP SDK uses wherever it is installed: in the project's environment it would
+change what the server logs.
 """
 
 import copy
@@ -29,18 +29,18 @@ CHECKS = (
     "response_headers_conformance",
     "response_schema_conformance",
 )
-"""No 500, no status and no content type that is not documented, no answer that is not as its schema says."""
+"""No status 500, no undocumented status or content type, and every response matches its schema."""
 
 _SPEED = 1e6
-"""How many times faster than a real one a call goes by: it answers at once."""
+"""The speed of the sandbox, relative to real time: a call ends at once."""
 
-_ARMS_FAULTS = "put_faults__sandbox_faults_put"
-"""What makes the sandbox answer 500 on purpose."""
+_ARM_FAULTS = "put_faults__sandbox_faults_put"
+"""The operation that makes the sandbox answer 500 on purpose."""
 
 
 @dataclass(frozen=True)
 class Run:
-    """What came of one run of schemathesis: whether all was well, all it printed, and what the sandbox answered."""
+    """One run of schemathesis: whether it passed, what it printed, and how often each status was answered."""
 
     passed: bool
     report: str
@@ -48,38 +48,38 @@ class Run:
 
     @property
     def requests(self) -> int:
-        """How many it made."""
+        """How many requests it sent."""
         return self.statuses.total()
 
 
-class _Counting:
-    """Counts what `app` answers."""
+class _StatusCounter:
+    """ASGI middleware that counts the statuses of the responses."""
 
     def __init__(self, app: ASGIApp, statuses: Counter[int]) -> None:
         self._app = app
         self._statuses = statuses
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        async def counted(message: Message) -> None:
+        async def send_and_count(message: Message) -> None:
             if message["type"] == "http.response.start":
                 self._statuses[message["status"]] += 1
             await send(message)
 
-        await self._app(scope, receive, counted)
+        await self._app(scope, receive, send_and_count)
 
 
 def run_schemathesis(signed_in: bool, examples: int, seed: int, seconds: int) -> Run:
-    """Have schemathesis try a sandbox of its own.
+    """Run schemathesis on a new sandbox.
 
     Args:
-        signed_in: With a token.
-        examples: How many for each operation.
-        seed: Of its random numbers.
-        seconds: For how long it may go on.
+        signed_in: Send an access token.
+        examples: How many examples for each operation.
+        seed: The seed of the random examples.
+        seconds: How long it may run.
 
     Raises:
-        RuntimeError: It could not be installed or did not start.
-        TimeoutError: It hangs.
+        RuntimeError: It could not be installed, or did not start.
+        TimeoutError: It does not end.
     """
     return anyio.run(_run, signed_in, examples, seed, seconds)
 
@@ -87,7 +87,7 @@ def run_schemathesis(signed_in: bool, examples: int, seed: int, seconds: int) ->
 async def _run(signed_in: bool, examples: int, seed: int, seconds: int) -> Run:
     app = create_app(speed=_SPEED)
     statuses: Counter[int] = Counter()
-    app.add_middleware(_Counting, statuses=statuses)
+    app.add_middleware(_StatusCounter, statuses=statuses)
     token = app.state.sandbox.issue_tokens("acct-business")["access_token"] if signed_in else None
     try:
         async with running(app) as url:
@@ -95,7 +95,7 @@ async def _run(signed_in: bool, examples: int, seed: int, seconds: int) -> Run:
                 tempfile.TemporaryDirectory() as folder,
                 anyio.fail_after(2 * seconds + 120),
             ):
-                await anyio.Path(folder, "openapi.json").write_text(json.dumps(_answerable(app.openapi())), "utf-8")
+                await anyio.Path(folder, "openapi.json").write_text(json.dumps(_narrowed(app.openapi())), "utf-8")
                 done = await anyio.run_process(
                     _command(url, token, examples, seed, seconds),
                     check=False,
@@ -111,10 +111,10 @@ async def _run(signed_in: bool, examples: int, seed: int, seconds: int) -> Run:
     return Run(done.returncode == 0, report, statuses)
 
 
-def _answerable(document: dict[str, Any]) -> dict[str, Any]:
-    """The document, with the few values that a call can be placed with where it asks for any text.
+def _narrowed(document: dict[str, Any]) -> dict[str, Any]:
+    """The document, with a few values for the fields where it allows any text.
 
-    Random text is neither a phone number nor a time zone: without this no call would ever be placed.
+    Random text is neither a phone number nor a time zone, so without this no call would be placed.
     """
     narrowed = copy.deepcopy(document)
     schemas = narrowed["components"]["schemas"]
@@ -129,7 +129,7 @@ def _command(url: str, token: str | None, examples: int, seed: int, seconds: int
     return [
         *("uv", "run", "--no-project", "--isolated", "--quiet", "--python", sys.executable, "--with", SCHEMATHESIS),
         *("schemathesis", "run", "openapi.json", "--url", url, "--checks", ",".join(CHECKS)),
-        *("--exclude-operation-id", _ARMS_FAULTS),
+        *("--exclude-operation-id", _ARM_FAULTS),
         *("--max-examples", str(examples), "--seed", str(seed), "--max-time", str(seconds)),
         *("--phases", "examples,coverage,fuzzing,stateful", "--generation-database", "none"),
         *(("--header", f"Authorization: Bearer {token}") if token else ()),

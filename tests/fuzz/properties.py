@@ -1,0 +1,119 @@
+"""The properties, and the search for an example that violates one: hypothesis draws examples and shrinks a failure."""
+
+import random
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from hypothesis import HealthCheck, Phase, given, seed, settings
+from hypothesis import strategies as st
+
+from tests.fuzz.arguments import uses
+from tests.fuzz.service_checks import (
+    check_client,
+    check_redirect,
+    check_tool_on_service,
+    exchanges,
+    redirects,
+    services,
+)
+from tests.fuzz.tool_checks import check_tool_use
+
+MODES = st.sampled_from(["auto", "legacy"])
+"""The MCP client's mode: 2026-07-28, or the handshake up to 2025-11-25."""
+
+
+@dataclass(frozen=True)
+class Property:
+    """A property that has to hold for every example.
+
+    Attributes:
+        statement: The property, as a sentence.
+        examples: Draws an example; its first part names what is checked.
+        check: Checks an example. Raises if the property does not hold, else returns the kind of result.
+        share: The share of the requested number of examples that is drawn; less than 1 where each takes longer.
+    """
+
+    statement: str
+    examples: st.SearchStrategy[tuple[Any, ...]]
+    check: Callable[..., str]
+    share: float = 1
+
+
+PROPERTIES: Mapping[str, Property] = {
+    "agent": Property(
+        "A tool answers any arguments with a clear error or the call that was asked for",
+        st.tuples(uses(), MODES).map(lambda example: (*example[0], example[1])),
+        check_tool_use,
+    ),
+    "tools": Property(
+        "Whatever the service answers, no tool result has a traceback or a token",
+        st.tuples(services(), MODES).map(lambda example: (*example[0], example[1])),
+        check_tool_on_service,
+    ),
+    "client": Property(
+        "The client makes a model or a typed, truthful error of any response", exchanges(), check_client
+    ),
+    "redirects": Property("A redirect never leads to a request to another host", redirects(), check_redirect, 0.2),
+}
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """The result of checking one property.
+
+    Attributes:
+        results: How often each kind of result came.
+        seconds: How long it took.
+        failure: The exception of the smallest example that violates it; None if none was found.
+    """
+
+    results: Counter[str]
+    seconds: float
+    failure: BaseException | None
+
+    @property
+    def examples(self) -> int:
+        """How many examples were checked, those of shrinking included."""
+        return self.results.total()
+
+
+def check_property(checked: Property, examples: int, number: int | None) -> Outcome:
+    """Search for an example that violates a property.
+
+    Args:
+        checked: The property.
+        examples: How many examples to draw at most.
+        number: The seed; None for the same examples each time, without shrinking.
+    """
+    results: Counter[str] = Counter()
+
+    def check(example: tuple[Any, ...]) -> None:
+        result = "failed"
+        try:
+            result = checked.check(*example)
+        finally:
+            results[f"{example[0]}: {result}"] += 1
+
+    phases = [Phase.generate] if number is None else [Phase.generate, Phase.shrink]
+    test = settings(
+        max_examples=max(1, round(examples * checked.share)),
+        derandomize=number is None,
+        phases=phases,
+        database=None,
+        deadline=None,
+        suppress_health_check=list(HealthCheck),
+    )(given(checked.examples)(check))
+    if number is not None:
+        test = seed(number)(test)
+    state, began = random.getstate(), time.monotonic()
+    failure: BaseException | None = None
+    try:
+        test()
+    except Exception as error:  # noqa: BLE001 - any exception violates the property
+        failure = error
+    finally:
+        random.setstate(state)
+    return Outcome(results, time.monotonic() - began, failure)
