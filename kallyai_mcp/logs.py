@@ -21,7 +21,6 @@ from typing import TYPE_CHECKING, Any, TextIO
 from typing_extensions import override
 
 from kallyai_mcp.common_types import LogFormat
-from kallyai_mcp.telemetry import correlate
 
 if TYPE_CHECKING:
     from mcp.server.context import CallNext, HandlerResult, ServerRequestContext
@@ -138,10 +137,12 @@ class Correlation:
 
     async def __call__(self, ctx: "ServerRequestContext[Any, Any]", call_next: "CallNext") -> "HandlerResult":
         """Let a message through; what is logged meanwhile, also by tasks that it starts, carries its id."""
+        from opentelemetry.trace import get_current_span  # imported late, as the MCP SDK is
+
         request = _Request(_given_id(ctx.request) or uuid.uuid4().hex[:12])
         token = _request.set(request)
         try:
-            correlate(request.correlation_id)
+            get_current_span().set_attribute("kallyai.correlation_id", request.correlation_id)
             try:
                 result = await call_next(ctx)
             except Exception as error:

@@ -1,13 +1,13 @@
-"""Metrics and traces for OpenTelemetry: `configure_from_environment` turns them on.
+"""Metrics and traces, by the OpenTelemetry API; `configure_from_environment` sets up where they are exported to.
 
-Any room may report here. As long as nobody has set OpenTelemetry up in this process, nothing of it is imported and a
-report costs nothing. The MCP SDK makes a span for each request of a client; those of `api_request` hang below it.
+The MCP SDK starts a span for each request of a client; those of `api_request` are its children. Without an SDK in the
+process, the API does nothing. `opentelemetry.metrics` is imported with the first value, because `tools/list` over stdio
+does not need it.
 
-Metrics: `kallyai.calls` {outcome}, `kallyai.call.duration` {outcome} in seconds, `kallyai.calls.under_way`,
-`kallyai.refusals` {code}, `kallyai.api.duration` {method, route, status} in seconds.
+Metrics: `kallyai.calls.ended` {outcome}, `kallyai.calls.duration` {outcome} in seconds, `kallyai.calls.in_progress`,
+`kallyai.calls.refused` {code}, `kallyai.api.duration` {method, route, status} in seconds.
 """
 
-import importlib
 import importlib.util
 import logging
 import os
@@ -24,19 +24,17 @@ from kallyai_mcp import __version__
 if TYPE_CHECKING:
     from opentelemetry.metrics import Counter, Histogram, UpDownCounter
     from opentelemetry.sdk.metrics.export import MetricExporter
-    from opentelemetry.sdk.resources import Resource
     from opentelemetry.sdk.trace.export import SpanExporter
-    from opentelemetry.trace import Span
+    from opentelemetry.trace import Tracer
 
 _log = logging.getLogger(__name__)
 
 _NAME = "kallyai-mcp"
-_OTLP = "opentelemetry.exporter.otlp.proto.http"
 _CALL_SECONDS = (5, 15, 30, 45, 60, 90, 120, 180, 240, 300, 600, 1200, 1800)
 _API_SECONDS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 1800)
-"""Bounds of the histograms: a phone call takes minutes, and POST /v1/calls is answered when it has ended."""
+"""Bucket boundaries: a phone call takes minutes, and `POST /v1/calls` is answered when it has ended."""
 
-_WORD = r"[A-Za-z][A-Za-z0-9_]{0,63}"
+_CODE = r"[A-Za-z][A-Za-z0-9_]{0,63}"
 _CALL_ROUTE = r"/v1/calls/[^/]+(?P<part>/transcript|/calendar\.ics)?"
 _ROUTES = {
     "/v1/calls",
@@ -50,137 +48,168 @@ _ROUTES = {
 }
 
 
-class _Instruments(NamedTuple):
-    calls: "Counter"
-    call_duration: "Histogram"
-    under_way: "UpDownCounter"
-    refusals: "Counter"
-    api_duration: "Histogram"
-
-
 def call_ended(outcome: str, seconds: float) -> None:
-    """Count a call that has come to its end.
+    """Counts a call that has ended.
 
     Args:
         outcome: The reference's `status`, or `unknown`.
-        seconds: How long it was under way.
+        seconds: The time since it was placed.
     """
-    if instruments := _instruments():
-        attributes = {"outcome": _word(outcome)}
-        instruments.calls.add(1, attributes)
-        instruments.call_duration.record(max(0.0, seconds), attributes)
+    attributes = {"outcome": _code(outcome)}
+    _metrics().calls_ended.add(1, attributes)
+    _metrics().call_duration.record(max(0.0, seconds), attributes)
 
 
-def refused(code: str) -> None:
-    """Count a call that was not dialled, by the error's `code`."""
-    if instruments := _instruments():
-        instruments.refusals.add(1, {"code": _word(code)})
+def call_refused(code: str) -> None:
+    """Counts a call that was not placed, by the error's `code`."""
+    _metrics().calls_refused.add(1, {"code": _code(code)})
 
 
 @contextmanager
-def call_under_way() -> Iterator[None]:
-    """Within it a call counts as under way in this process."""
-    instruments = _instruments()
-    if instruments:
-        instruments.under_way.add(1)
+def call_in_progress() -> Iterator[None]:
+    """Counts a call as in progress in this process, while in the context."""
+    _metrics().calls_in_progress.add(1)
     try:
         yield
     finally:
-        if instruments:
-            instruments.under_way.add(-1)
-
-
-def api_answered(method: str, path: str, status: int | str, seconds: float) -> None:
-    """Record how long KallyAI took to answer.
-
-    Args:
-        method: Of the request.
-        path: Of the request's URL; it is recorded as the reference writes it, with `{call_id}`.
-        status: Of the answer; the code of the error when there was none.
-        seconds: From the request to the answer, further tries included.
-    """
-    if instruments := _instruments():
-        attributes = {"method": method, "route": _route(path), "status": _status(status)}
-        instruments.api_duration.record(max(0.0, seconds), attributes)
+        _metrics().calls_in_progress.add(-1)
 
 
 class ApiRequest:
-    """A request to KallyAI that is measured. Whoever made it says how it was answered."""
+    """A request to KallyAI that is being measured.
+
+    Attributes:
+        status: The HTTP status, or the code of the error if there was no response. The caller sets it.
+    """
 
     status: int | str = "failed"
-    """The HTTP status, or the code of the error when there was no answer."""
 
 
 @contextmanager
 def api_request(method: str, path: str) -> Iterator[ApiRequest]:
-    """Measure a request: `api_answered` when it is over, and a span within the one of the MCP request, if it has one.
+    """Measures a request to KallyAI, retries included: one span, and one value of `kallyai.api.duration`.
 
     Args:
-        method: Of the request.
-        path: Of the request's URL.
+        method: The HTTP method.
+        path: The path of the URL. It is recorded as the reference writes it, with `{call_id}`.
 
     Yields:
-        What takes the `status`; it stays `failed` when something is raised before.
+        The request, which takes the `status`.
     """
+    from opentelemetry.trace import SpanKind, StatusCode
+
+    route = _route(path)
     request = ApiRequest()
-    began = time.perf_counter()
-    with _child_span(method, path) as span:
+    started = time.perf_counter()
+    with _tracer().start_as_current_span(
+        f"{method} {route}",
+        kind=SpanKind.CLIENT,
+        attributes={"http.request.method": method, "http.route": route},
+        record_exception=False,  # its text may quote personal data
+        set_status_on_exception=False,
+    ) as span:
         try:
             yield request
         finally:
-            api_answered(method, path, request.status, time.perf_counter() - began)
-            if span is not None:
-                _close(span, request.status)
+            status = request.status if isinstance(request.status, int) else _code(request.status)
+            attributes = {"method": method, "route": route, "status": str(status)}
+            _metrics().api_duration.record(time.perf_counter() - started, attributes)
+            if isinstance(status, int):
+                span.set_attribute("http.response.status_code", status)
+            if not isinstance(status, int) or status >= 400:
+                span.set_attribute("error.type", str(status))
+                span.set_status(StatusCode.ERROR)
 
 
-def correlate(correlation_id: str) -> None:
-    """Mark the span of the request under way, if there is one, with the id that the log lines carry."""
-    if (span := _recording_span()) is not None:
-        span.set_attribute("kallyai.correlation_id", correlation_id)
+class _Metrics(NamedTuple):
+    calls_ended: "Counter"
+    call_duration: "Histogram"
+    calls_in_progress: "UpDownCounter"
+    calls_refused: "Counter"
+    api_duration: "Histogram"
+
+
+@cache
+def _metrics() -> _Metrics:
+    from opentelemetry import metrics
+
+    meter = metrics.get_meter(_NAME, __version__)
+    return _Metrics(
+        calls_ended=meter.create_counter("kallyai.calls.ended", "{call}", "Phone calls that ended, by outcome"),
+        call_duration=meter.create_histogram(
+            "kallyai.calls.duration",
+            "s",
+            "Time from placing a phone call to its end",
+            explicit_bucket_boundaries_advisory=_CALL_SECONDS,
+        ),
+        calls_in_progress=meter.create_up_down_counter(
+            "kallyai.calls.in_progress", "{call}", "Phone calls in progress in this process"
+        ),
+        calls_refused=meter.create_counter("kallyai.calls.refused", "{call}", "Phone calls not placed, by error code"),
+        api_duration=meter.create_histogram(
+            "kallyai.api.duration",
+            "s",
+            "Time that requests to KallyAI took, retries included",
+            explicit_bucket_boundaries_advisory=_API_SECONDS,
+        ),
+    )
+
+
+@cache
+def _tracer() -> "Tracer":
+    from opentelemetry import trace
+
+    return trace.get_tracer(_NAME, __version__)
+
+
+def _code(value: str) -> str:
+    """`value` if it looks like a code, else `other`: metrics and spans must not hold text from outside."""
+    return value if re.fullmatch(_CODE, value) else "other"
+
+
+def _route(path: str) -> str:
+    """A path as the reference writes it, else `other`; call ids would make a new time series for each call."""
+    from_v1 = path[max(0, path.find("/v1/")) :]
+    if call := re.fullmatch(_CALL_ROUTE, from_v1):
+        return f"/v1/calls/{{call_id}}{call['part'] or ''}"
+    return from_v1 if from_v1 in _ROUTES else "other"
 
 
 def configure_from_environment(environ: Mapping[str, str] | None = None) -> bool:
-    """Set OpenTelemetry up as its own environment variables say; without any of them nothing is imported.
+    """Sets up the OpenTelemetry SDK by OpenTelemetry's environment variables; imports it only if they ask for it.
 
-    `OTEL_TRACES_EXPORTER` and `OTEL_METRICS_EXPORTER` name where to: `otlp`, `console` (stderr), `none`, or several
-    with commas between. Not set, each is `otlp` if a variable `OTEL_EXPORTER_OTLP_…` is set that concerns it.
+    `OTEL_TRACES_EXPORTER` and `OTEL_METRICS_EXPORTER` list exporters, separated by commas: `otlp`, `console` (stderr),
+    or `none`. If not set, each is `otlp` if a variable `OTEL_EXPORTER_OTLP_…` for that signal is set.
     `opentelemetry-sdk` must be installed, and for `otlp` also `opentelemetry-exporter-otlp-proto-http`.
 
     Args:
-        environ: The environment; None for the process's own. What the SDK reads, it reads from the process's own.
+        environ: The environment; None for that of the process. The SDK itself always reads that of the process.
 
     Returns:
         Whether anything is exported now.
     """
     source = os.environ if environ is None else environ
-    signals = {signal: _exporters_named(source, signal) for signal in ("TRACES", "METRICS")}
-    if not any(signals.values()) or source.get("OTEL_SDK_DISABLED", "").strip().lower() == "true":
+    names = {signal: _exporter_names(source, signal) for signal in ("TRACES", "METRICS")}
+    if not any(names.values()) or source.get("OTEL_SDK_DISABLED", "").strip().lower() == "true":
         return False
     if not _is_installed("opentelemetry.sdk"):
         _log.info("OpenTelemetry is asked for, but opentelemetry-sdk is not installed")
         return False
-    from opentelemetry.sdk.resources import OTELResourceDetector, Resource
-
-    ours = Resource.create({"service.name": _NAME, "service.version": __version__})
-    resource = ours.merge(OTELResourceDetector().detect())  # a name that the environment gives counts for more
-    span_exporters = [made for name in signals["TRACES"] if (made := _span_exporter(name, source)) is not None]
-    metric_exporters = [ready for name in signals["METRICS"] if (ready := _metric_exporter(name, source)) is not None]
-    if span_exporters:
-        _export_spans(span_exporters, resource)
-    if metric_exporters:
-        _export_metrics(metric_exporters, resource)
+    span_exporters = [_span_exporter(name) for name in names["TRACES"] if _is_usable(name, source, "TRACES")]
+    metric_exporters = [_metric_exporter(name) for name in names["METRICS"] if _is_usable(name, source, "METRICS")]
+    _export(span_exporters, metric_exporters)
     return bool(span_exporters or metric_exporters)
 
 
-def _exporters_named(source: Mapping[str, str], signal: str) -> list[str]:
+def _exporter_names(source: Mapping[str, str], signal: str) -> list[str]:
     chosen = source.get(f"OTEL_{signal}_EXPORTER", "").strip().lower()
     if chosen:
         names = dict.fromkeys(name.strip() for name in chosen.split(","))
         return [name for name in names if name not in ("", "none")]
-    others = {"TRACES", "METRICS", "LOGS"} - {signal}
+    other_signals = {"TRACES", "METRICS", "LOGS"} - {signal}
     for name, value in source.items():
-        concern = name.removeprefix("OTEL_EXPORTER_OTLP_")
-        if concern != name and value.strip() and concern.split("_")[0] not in others:
+        variable = name.removeprefix("OTEL_EXPORTER_OTLP_")
+        if variable != name and value.strip() and variable.split("_")[0] not in other_signals:
             return ["otlp"]
     return []
 
@@ -188,153 +217,61 @@ def _exporters_named(source: Mapping[str, str], signal: str) -> list[str]:
 def _is_installed(module: str) -> bool:
     try:
         return importlib.util.find_spec(module) is not None
-    except ModuleNotFoundError:  # not even the package around it
+    except ModuleNotFoundError:  # its parent package is missing
         return False
 
 
-def _otlp_is_possible(source: Mapping[str, str], signal: str) -> bool:
-    protocol = (
-        source.get(f"OTEL_EXPORTER_OTLP_{signal}_PROTOCOL")
-        or source.get("OTEL_EXPORTER_OTLP_PROTOCOL")
-        or "http/protobuf"
-    )
-    if protocol.strip().lower() != "http/protobuf":
+def _is_usable(name: str, source: Mapping[str, str], signal: str) -> bool:
+    """Whether there is an exporter of that name; logs a warning if not."""
+    if name not in ("otlp", "console"):
+        _log.warning("OTEL_%s_EXPORTER: %s is none of otlp, console, none", signal, name)
+        return False
+    protocols = (f"OTEL_EXPORTER_OTLP_{signal}_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL")
+    protocol = next((source[variable] for variable in protocols if source.get(variable)), "http/protobuf").strip()
+    if name == "otlp" and protocol.lower() != "http/protobuf":
         _log.warning("OpenTelemetry: OTLP goes over http/protobuf only, so nothing is exported over %s", protocol)
         return False
-    if not _is_installed(_OTLP):
+    if name == "otlp" and not _is_installed("opentelemetry.exporter.otlp.proto.http"):
         _log.warning("OpenTelemetry: for otlp, opentelemetry-exporter-otlp-proto-http must be installed")
         return False
     return True
 
 
-def _span_exporter(name: str, source: Mapping[str, str]) -> "SpanExporter | None":
+def _span_exporter(name: str) -> "SpanExporter":
     if name == "console":
         from opentelemetry.sdk.trace.export import ConsoleSpanExporter
 
-        return ConsoleSpanExporter(out=sys.stderr)
-    if name != "otlp":
-        _log.warning("OTEL_TRACES_EXPORTER: %s is none of otlp, console, none", name)
-        return None
-    if not _otlp_is_possible(source, "TRACES"):
-        return None
-    exporter: SpanExporter = importlib.import_module(f"{_OTLP}.trace_exporter").OTLPSpanExporter()
-    return exporter
+        return ConsoleSpanExporter(out=sys.stderr)  # stdout belongs to MCP
+    from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+
+    return OTLPSpanExporter()
 
 
-def _metric_exporter(name: str, source: Mapping[str, str]) -> "MetricExporter | None":
+def _metric_exporter(name: str) -> "MetricExporter":
     if name == "console":
         from opentelemetry.sdk.metrics.export import ConsoleMetricExporter
 
         return ConsoleMetricExporter(out=sys.stderr)
-    if name != "otlp":
-        _log.warning("OTEL_METRICS_EXPORTER: %s is none of otlp, console, none", name)
-        return None
-    if not _otlp_is_possible(source, "METRICS"):
-        return None
-    exporter: MetricExporter = importlib.import_module(f"{_OTLP}.metric_exporter").OTLPMetricExporter()
-    return exporter
+    from opentelemetry.exporter.otlp.proto.http.metric_exporter import OTLPMetricExporter
+
+    return OTLPMetricExporter()
 
 
-def _export_spans(exporters: "list[SpanExporter]", resource: "Resource") -> None:
-    from opentelemetry import trace
+def _export(span_exporters: "list[SpanExporter]", metric_exporters: "list[MetricExporter]") -> None:
+    from opentelemetry import metrics, trace
+    from opentelemetry.sdk.metrics import MeterProvider
+    from opentelemetry.sdk.metrics.export import PeriodicExportingMetricReader
+    from opentelemetry.sdk.resources import OTELResourceDetector, Resource
     from opentelemetry.sdk.trace import TracerProvider
     from opentelemetry.sdk.trace.export import BatchSpanProcessor
 
-    provider = TracerProvider(resource=resource)
-    for exporter in exporters:
-        provider.add_span_processor(BatchSpanProcessor(exporter))
-    trace.set_tracer_provider(provider)
-
-
-def _export_metrics(exporters: "list[MetricExporter]", resource: "Resource") -> None:
-    from opentelemetry import metrics
-    from opentelemetry.sdk.metrics import MeterProvider
-    from opentelemetry.sdk.metrics.export import PeriodicExportingMetricReader
-
-    readers = [PeriodicExportingMetricReader(exporter) for exporter in exporters]
-    metrics.set_meter_provider(MeterProvider(readers, resource))
-
-
-def _instruments() -> _Instruments | None:
-    """The instruments, once something in this process has to do with OpenTelemetry's metrics."""
-    return _made_instruments() if "opentelemetry.metrics" in sys.modules else None
-
-
-@cache
-def _made_instruments() -> _Instruments:
-    from opentelemetry import metrics
-
-    meter = metrics.get_meter(_NAME, __version__)
-    return _Instruments(
-        calls=meter.create_counter("kallyai.calls", "{call}", "Phone calls that came to their end, by outcome"),
-        call_duration=meter.create_histogram(
-            "kallyai.call.duration",
-            "s",
-            "How long phone calls were under way",
-            explicit_bucket_boundaries_advisory=_CALL_SECONDS,
-        ),
-        under_way=meter.create_up_down_counter("kallyai.calls.under_way", "{call}", "Phone calls under way here"),
-        refusals=meter.create_counter("kallyai.refusals", "{call}", "Phone calls that were not dialled, by code"),
-        api_duration=meter.create_histogram(
-            "kallyai.api.duration",
-            "s",
-            "How long KallyAI took to answer",
-            explicit_bucket_boundaries_advisory=_API_SECONDS,
-        ),
-    )
-
-
-def _recording_span() -> "Span | None":
-    """The span that is current, if anybody records it."""
-    if "opentelemetry.trace" not in sys.modules:
-        return None
-    from opentelemetry import trace
-
-    span = trace.get_current_span()
-    return span if span.is_recording() else None
-
-
-@contextmanager
-def _child_span(method: str, path: str) -> "Iterator[Span | None]":
-    """A span below the current one; none where that isn't recorded."""
-    if _recording_span() is None:
-        yield None
-        return
-    from opentelemetry import trace
-
-    route = _route(path)
-    with trace.get_tracer(_NAME, __version__).start_as_current_span(
-        f"{method} {route}",
-        kind=trace.SpanKind.CLIENT,
-        attributes={"http.request.method": method, "http.route": route},
-        record_exception=False,  # its words may quote what nobody else is to read
-        set_status_on_exception=False,
-    ) as span:
-        yield span
-
-
-def _close(span: "Span", status: int | str) -> None:
-    from opentelemetry.trace import StatusCode
-
-    if isinstance(status, int):
-        span.set_attribute("http.response.status_code", status)
-    if not isinstance(status, int) or status >= 400:
-        span.set_attribute("error.type", _status(status))
-        span.set_status(StatusCode.ERROR)
-
-
-def _status(status: int | str) -> str:
-    return str(status) if isinstance(status, int) else _word(status)
-
-
-def _word(value: str) -> str:
-    """`value` as it is if it is a word such as a code; the service's own words could be anything, and any number."""
-    return value if re.fullmatch(_WORD, value) else "other"
-
-
-def _route(path: str) -> str:
-    """The reference's name of a path; a call's id would make each a series of its own."""
-    inside = path[max(0, path.find("/v1/")) :]
-    if call := re.fullmatch(_CALL_ROUTE, inside):
-        return f"/v1/calls/{{call_id}}{call['part'] or ''}"
-    return inside if inside in _ROUTES else "other"
+    ours = Resource.create({"service.name": _NAME, "service.version": __version__})
+    resource = ours.merge(OTELResourceDetector().detect())  # a name from the environment wins
+    if span_exporters:
+        provider = TracerProvider(resource=resource)
+        for exporter in span_exporters:
+            provider.add_span_processor(BatchSpanProcessor(exporter))
+        trace.set_tracer_provider(provider)
+    if metric_exporters:
+        readers = [PeriodicExportingMetricReader(exporter) for exporter in metric_exporters]
+        metrics.set_meter_provider(MeterProvider(readers, resource))

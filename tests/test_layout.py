@@ -20,7 +20,7 @@ ALLOWED = {
     "calls": {"api.models", "api.errors", "settings", "telemetry"},
     "auth": {"api.models", "api.errors"},
     "api": {"telemetry"},
-    "logs": {"telemetry"},
+    "logs": set(),
     "telemetry": set(),
     "settings": set(),
     "sandbox": set(),

@@ -1,4 +1,4 @@
-"""What OpenTelemetry is told, each in a process of its own: providers can be set once in a process."""
+"""Metrics and traces; each test has a process of its own, because a process can set providers only once."""
 
 import json
 import os
@@ -44,7 +44,7 @@ def points():
 
 
 def python(code: str, **environment: str) -> "subprocess.CompletedProcess[str]":
-    """Run `code` in a new interpreter, with these variables of OpenTelemetry and no others."""
+    """Runs `code` in a new interpreter, with only these OpenTelemetry variables."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("OTEL_")}
     done = subprocess.run(
         [sys.executable, "-c", code],
@@ -58,13 +58,13 @@ def python(code: str, **environment: str) -> "subprocess.CompletedProcess[str]":
     return done
 
 
-def to_result(code: str) -> Any:
-    """What `code` prints as JSON, with an SDK that keeps what it is told."""
+def printed(code: str) -> Any:
+    """The JSON that `code` prints, with an SDK that keeps metrics and spans in memory."""
     return json.loads(python(READ + code).stdout)
 
 
 def test_calls_are_counted_and_timed_by_their_outcome() -> None:
-    points = to_result("""
+    points = printed("""
 telemetry.call_ended("success", 90.0)
 telemetry.call_ended("success", 30.0)
 telemetry.call_ended("busy", -1.0)
@@ -72,26 +72,26 @@ telemetry.call_ended("+1 415 555 1234", 1.0)
 print(json.dumps(points()))
 """)
 
-    assert points["kallyai.calls"] == [
+    assert points["kallyai.calls.ended"] == [
         [{"outcome": "success"}, 2],
         [{"outcome": "busy"}, 1],
         [{"outcome": "other"}, 1],
     ]
-    assert points["kallyai.call.duration"] == [
+    assert points["kallyai.calls.duration"] == [
         [{"outcome": "success"}, [2, 120.0]],
         [{"outcome": "busy"}, [1, 0.0]],
         [{"outcome": "other"}, [1, 1.0]],
     ]
 
 
-def test_refusals_are_counted_by_their_code_and_calls_under_way_as_they_are() -> None:
-    points = to_result("""
-telemetry.refused("toll_number")
-telemetry.refused("Sample Guest said no")
+def test_refused_calls_are_counted_by_code_and_calls_in_progress_up_and_down() -> None:
+    points = printed("""
+telemetry.call_refused("toll_number")
+telemetry.call_refused("Sample Guest said no")
 within = []
 try:
-    with telemetry.call_under_way(), telemetry.call_under_way():
-        within.append(points()["kallyai.calls.under_way"])
+    with telemetry.call_in_progress(), telemetry.call_in_progress():
+        within.append(points()["kallyai.calls.in_progress"])
         raise TimeoutError
 except TimeoutError:
     pass
@@ -99,36 +99,38 @@ print(json.dumps([points(), within]))
 """)
 
     after, within = points
-    assert after["kallyai.refusals"] == [[{"code": "toll_number"}, 1], [{"code": "other"}, 1]]
+    assert after["kallyai.calls.refused"] == [[{"code": "toll_number"}, 1], [{"code": "other"}, 1]]
     assert within == [[[{}, 2]]]
-    assert after["kallyai.calls.under_way"] == [[{}, 0]]
+    assert after["kallyai.calls.in_progress"] == [[{}, 0]]
 
 
-def test_answers_of_the_api_are_timed_by_method_route_and_status() -> None:
-    points = to_result("""
+def test_requests_to_the_api_are_timed_by_method_route_and_status() -> None:
+    points = printed("""
 for path in ["/v1/calls", "/v1/calls/abc-1", "/v1/calls/abc-2", "/v1/calls/abc/transcript",
              "/v1/calls/abc/calendar.ics", "/base/v1/users/me/subscription", "/", "/v1/calls/a/b/c"]:
-    telemetry.api_answered("GET", path, 200, 0.5)
-telemetry.api_answered("POST", "/v1/calls", "answer_lost", 2.0)
+    with telemetry.api_request("GET", path) as request:
+        request.status = 200
+with telemetry.api_request("POST", "/v1/calls") as request:
+    request.status = "answer_lost"
 print(json.dumps(points()["kallyai.api.duration"]))
 """)
 
-    got = {(entry["method"], entry["route"], entry["status"]): value for entry, value in points}
+    got = {(entry["method"], entry["route"], entry["status"]): value[0] for entry, value in points}
+    assert all(0 <= seconds < 10 for _, (_, seconds) in points)
     assert got == {
-        ("GET", "/v1/calls", "200"): [1, 0.5],
-        ("GET", "/v1/calls/{call_id}", "200"): [2, 1.0],
-        ("GET", "/v1/calls/{call_id}/transcript", "200"): [1, 0.5],
-        ("GET", "/v1/calls/{call_id}/calendar.ics", "200"): [1, 0.5],
-        ("GET", "/v1/users/me/subscription", "200"): [1, 0.5],
-        ("GET", "other", "200"): [2, 1.0],
-        ("POST", "/v1/calls", "answer_lost"): [1, 2.0],
+        ("GET", "/v1/calls", "200"): 1,
+        ("GET", "/v1/calls/{call_id}", "200"): 2,
+        ("GET", "/v1/calls/{call_id}/transcript", "200"): 1,
+        ("GET", "/v1/calls/{call_id}/calendar.ics", "200"): 1,
+        ("GET", "/v1/users/me/subscription", "200"): 1,
+        ("GET", "other", "200"): 2,
+        ("POST", "/v1/calls", "answer_lost"): 1,
     }
 
 
-def test_a_request_to_the_api_is_timed_and_a_span_below_the_one_it_belongs_to() -> None:
-    points, spans = to_result("""
+def test_a_request_to_the_api_is_timed_and_is_a_child_span_of_the_mcp_request() -> None:
+    points, spans = printed("""
 with trace.get_tracer("test").start_as_current_span("tools/call make_call"):
-    telemetry.correlate("abc123")
     with telemetry.api_request("GET", "/v1/calls/abc") as request:
         request.status = 404
     with telemetry.api_request("GET", "/v1/users/me/statistics") as request:
@@ -152,7 +154,6 @@ print(json.dumps([points()["kallyai.api.duration"], kept]))
         {"method": "GET", "route": "/v1/users/me/statistics", "status": "200"},
         {"method": "POST", "route": "/v1/calls", "status": "failed"},
     ]
-    assert parent[3] == {"kallyai.correlation_id": "abc123"}
     assert {child[5] for child in children} == {parent[6]}
     assert [child[:5] for child in children] == [
         [
@@ -188,15 +189,40 @@ print(json.dumps([points()["kallyai.api.duration"], kept]))
     ]
 
 
-def test_a_request_outside_of_any_span_makes_none() -> None:
-    spans = to_result("""
+def test_a_request_to_the_api_without_an_mcp_request_is_a_root_span() -> None:
+    spans = printed("""
 with telemetry.api_request("GET", "/v1/calls") as request:
     request.status = 200
-telemetry.correlate("abc123")
-print(json.dumps([span.name for span in spans.get_finished_spans()]))
+print(json.dumps([[span.name, span.parent] for span in spans.get_finished_spans()]))
 """)
 
-    assert spans == []
+    assert spans == [["GET /v1/calls", None]]
+
+
+def test_the_span_of_an_mcp_request_has_the_correlation_id_of_its_log_lines() -> None:
+    id_, attributes = printed("""
+import anyio
+from mcp import Client
+from mcp.server.mcpserver import MCPServer
+from kallyai_mcp.logs import Correlation, correlation_id
+
+server = MCPServer("test", middleware=[Correlation()])
+
+@server.tool()
+def work() -> str:
+    return correlation_id()
+
+async def main():
+    with anyio.fail_after(20):
+        async with Client(server) as client:
+            result = await client.call_tool("work", {})
+    return result.structured_content["result"]
+
+id_ = anyio.run(main)
+print(json.dumps([id_, [dict(span.attributes) for span in spans.get_finished_spans() if span.kind.name == "SERVER"]]))
+""")
+
+    assert id_ in {entry.get("kallyai.correlation_id") for entry in attributes}
 
 
 EVERYTHING = """
@@ -204,11 +230,10 @@ import json, sys
 from kallyai_mcp import telemetry
 configured = telemetry.configure_from_environment()
 telemetry.call_ended("success", 90.0)
-telemetry.refused("toll_number")
-telemetry.correlate("abc123")
-with telemetry.call_under_way(), telemetry.api_request("GET", "/v1/calls") as request:
+telemetry.call_refused("toll_number")
+with telemetry.call_in_progress(), telemetry.api_request("GET", "/v1/calls") as request:
     request.status = 200
-print(json.dumps([configured, sorted(name for name in sys.modules if name.startswith("opentelemetry"))]))
+print(json.dumps([configured, sorted(name for name in sys.modules if name.startswith("opentelemetry.sdk"))]))
 """
 
 
@@ -228,7 +253,7 @@ print(json.dumps([configured, sorted(name for name in sys.modules if name.starts
     ],
     ids=["nothing", "name only", "empty", "none", "logs only", "disabled"],
 )
-def test_unless_it_is_asked_for_nothing_of_opentelemetry_is_imported(environment: dict[str, str]) -> None:
+def test_the_sdk_is_imported_only_if_the_environment_asks_for_it(environment: dict[str, str]) -> None:
     done = python(EVERYTHING, **environment)
 
     assert json.loads(done.stdout) == [False, []]
@@ -236,7 +261,7 @@ def test_unless_it_is_asked_for_nothing_of_opentelemetry_is_imported(environment
 
 
 def without(module: str) -> str:
-    """Code that makes `module` and what is in it impossible to find."""
+    """Code after which `module` and its submodules cannot be imported."""
     return f"""
 import sys, logging
 logging.basicConfig(level="INFO", format="%(message)s")
@@ -248,14 +273,14 @@ sys.meta_path.insert(0, Absent())
 """
 
 
-def test_without_the_sdk_it_says_so_and_goes_on() -> None:
+def test_a_missing_sdk_is_logged() -> None:
     done = python(without("opentelemetry.sdk") + EVERYTHING, OTEL_METRICS_EXPORTER="console")
 
     assert json.loads(done.stdout)[0] is False
     assert "opentelemetry-sdk is not installed" in done.stderr
 
 
-def test_without_the_otlp_exporter_it_says_so_and_goes_on() -> None:
+def test_a_missing_otlp_exporter_is_logged() -> None:
     done = python(without("opentelemetry.exporter") + EVERYTHING, OTEL_EXPORTER_OTLP_ENDPOINT="http://127.0.0.1:9")
 
     assert json.loads(done.stdout)[0] is False
@@ -263,7 +288,7 @@ def test_without_the_otlp_exporter_it_says_so_and_goes_on() -> None:
 
 
 @pytest.mark.parametrize("exporter", ["zipkin", "prometheus,zipkin"])
-def test_an_exporter_that_it_does_not_know_is_named(exporter: str) -> None:
+def test_an_unknown_exporter_is_logged_by_name(exporter: str) -> None:
     done = python(EVERYTHING, OTEL_TRACES_EXPORTER=exporter, OTEL_METRICS_EXPORTER=exporter)
 
     assert json.loads(done.stdout)[0] is False
@@ -272,7 +297,7 @@ def test_an_exporter_that_it_does_not_know_is_named(exporter: str) -> None:
 
 
 @pytest.mark.parametrize("variable", ["OTEL_EXPORTER_OTLP_PROTOCOL", "OTEL_EXPORTER_OTLP_METRICS_PROTOCOL"])
-def test_another_protocol_than_http_is_refused_in_words(variable: str) -> None:
+def test_an_unsupported_otlp_protocol_is_logged(variable: str) -> None:
     done = python(EVERYTHING, OTEL_TRACES_EXPORTER="none", OTEL_METRICS_EXPORTER="otlp", **{variable: "grpc"})
 
     assert json.loads(done.stdout)[0] is False
@@ -282,15 +307,15 @@ def test_another_protocol_than_http_is_refused_in_words(variable: str) -> None:
 SPAN = """
 from opentelemetry import trace
 with trace.get_tracer("test").start_as_current_span("tools/call check_quota"):
-    telemetry.correlate("abc123")
+    pass
 """
 
 
-def test_the_console_is_stderr_since_stdout_is_the_protocols() -> None:
+def test_the_console_exporters_write_to_stderr() -> None:
     done = python(EVERYTHING + SPAN, OTEL_METRICS_EXPORTER="console", OTEL_TRACES_EXPORTER="console")
 
     assert json.loads(done.stdout)[0] is True
-    for part in ("kallyai.calls", "kallyai.refusals", "tools/call check_quota", "abc123", "kallyai-mcp"):
+    for part in ("kallyai.calls.ended", "kallyai.calls.refused", "tools/call check_quota", "kallyai-mcp"):
         assert part in done.stderr
 
 
@@ -298,11 +323,11 @@ def test_the_console_is_stderr_since_stdout_is_the_protocols() -> None:
     ("environment", "name"),
     [
         ({}, "kallyai-mcp"),
-        ({"OTEL_SERVICE_NAME": "telephone"}, "telephone"),
-        ({"OTEL_RESOURCE_ATTRIBUTES": "service.name=switchboard"}, "switchboard"),
+        ({"OTEL_SERVICE_NAME": "phone-1"}, "phone-1"),
+        ({"OTEL_RESOURCE_ATTRIBUTES": "service.name=phone-2"}, "phone-2"),
     ],
 )
-def test_the_service_is_called_kallyai_mcp_unless_the_environment_calls_it_something_else(
+def test_the_service_name_is_kallyai_mcp_unless_the_environment_sets_one(
     environment: dict[str, str], name: str
 ) -> None:
     done = python(EVERYTHING + SPAN, OTEL_TRACES_EXPORTER="console", **environment)
@@ -318,12 +343,12 @@ needs_exporter = pytest.mark.skipif(
 
 @contextmanager
 def collector() -> Iterator[tuple[str, list[tuple[str, bytes]]]]:
-    """A server that takes what is exported over OTLP: its URL, and what came to which path."""
-    came: list[tuple[str, bytes]] = []
+    """An OTLP server: its URL, and the path and body of each request it got."""
+    received: list[tuple[str, bytes]] = []
 
-    class Taking(BaseHTTPRequestHandler):
+    class Collector(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
-            came.append((self.path, self.rfile.read(int(self.headers["Content-Length"]))))
+            received.append((self.path, self.rfile.read(int(self.headers["Content-Length"]))))
             self.send_response(200)
             self.send_header("Content-Length", "0")
             self.end_headers()
@@ -331,11 +356,11 @@ def collector() -> Iterator[tuple[str, list[tuple[str, bytes]]]]:
         def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - as the base class calls it
             pass
 
-    with ThreadingHTTPServer(("127.0.0.1", 0), Taking) as server:
+    with ThreadingHTTPServer(("127.0.0.1", 0), Collector) as server:
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
         thread.start()
         try:
-            yield f"http://127.0.0.1:{server.server_port}", came
+            yield f"http://127.0.0.1:{server.server_port}", received
         finally:
             server.shutdown()
             thread.join(10)
@@ -343,25 +368,25 @@ def collector() -> Iterator[tuple[str, list[tuple[str, bytes]]]]:
 
 @needs_exporter
 def test_an_otlp_endpoint_gets_metrics_and_traces_when_the_process_ends() -> None:
-    with collector() as (url, came):
+    with collector() as (url, received):
         done = python(EVERYTHING + SPAN, OTEL_EXPORTER_OTLP_ENDPOINT=url, NO_PROXY="127.0.0.1")
 
     assert json.loads(done.stdout)[0] is True
-    bodies = dict(came)
+    bodies = dict(received)
     assert set(bodies) == {"/v1/metrics", "/v1/traces"}
-    assert b"kallyai.calls" in bodies["/v1/metrics"]
+    assert b"kallyai.calls.ended" in bodies["/v1/metrics"]
     assert b"tools/call check_quota" in bodies["/v1/traces"]
 
 
 @needs_exporter
-def test_an_endpoint_for_traces_alone_gets_traces_alone() -> None:
-    with collector() as (url, came):
+def test_an_endpoint_for_traces_gets_only_traces() -> None:
+    with collector() as (url, received):
         python(EVERYTHING + SPAN, OTEL_EXPORTER_OTLP_TRACES_ENDPOINT=f"{url}/v1/traces", NO_PROXY="127.0.0.1")
 
-    assert [path for path, _ in came] == ["/v1/traces"]
+    assert [path for path, _ in received] == ["/v1/traces"]
 
 
-def test_an_environment_that_is_handed_over_is_the_one_that_counts(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_given_environment_replaces_that_of_the_process(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OTEL_METRICS_EXPORTER", "console")
 
     assert telemetry.configure_from_environment({}) is False

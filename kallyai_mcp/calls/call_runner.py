@@ -34,7 +34,7 @@ from kallyai_mcp.api.models import Call
 from kallyai_mcp.calls.ledger.base import Ledger, LedgerUnavailableError
 from kallyai_mcp.calls.records import CallRecord, CallState, normal
 from kallyai_mcp.calls.timing import Timing
-from kallyai_mcp.telemetry import call_ended, refused
+from kallyai_mcp.telemetry import call_ended, call_refused
 
 if TYPE_CHECKING:
     from kallyai_mcp.api.client import KallyAI
@@ -229,7 +229,7 @@ class CallRunner:
         await self._persist(ending)
         if record.is_under_way:  # one whose outcome was unknown has been counted
             if state is CallState.REFUSED:
-                refused(error.code if error else "unknown")
+                call_refused(error.code if error else "unknown")
             else:
                 call_ended(call.status if call else "unknown", record.elapsed(self._now()))
 

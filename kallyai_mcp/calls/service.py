@@ -21,7 +21,7 @@ from kallyai_mcp.calls.policy import CallPolicy, Consent
 from kallyai_mcp.calls.records import AccountKey, AuditEntry, CallRecord, CallState, fingerprint
 from kallyai_mcp.calls.timing import Timing
 from kallyai_mcp.calls.worker import CallWorker
-from kallyai_mcp.telemetry import refused
+from kallyai_mcp.telemetry import call_refused
 
 if TYPE_CHECKING:
     from kallyai_mcp.api.client import KallyAI
@@ -251,5 +251,5 @@ def _refusals_told() -> Iterator[None]:
         yield
     except PolicyError as hit:
         _log.info("not dialled, because of %s", hit.setting)
-        refused(hit.code)
+        call_refused(hit.code)
         raise

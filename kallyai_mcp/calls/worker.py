@@ -16,7 +16,7 @@ from kallyai_mcp.calls.call_runner import CallRunner
 from kallyai_mcp.calls.ledger.base import Ledger, LedgerUnavailableError
 from kallyai_mcp.calls.records import AccountKey, CallRecord, CallState
 from kallyai_mcp.calls.timing import Timing
-from kallyai_mcp.telemetry import call_under_way
+from kallyai_mcp.telemetry import call_in_progress
 
 if TYPE_CHECKING:
     from kallyai_mcp.api.client import KallyAI
@@ -125,7 +125,7 @@ class CallWorker:
 
     async def _carry(self, record: CallRecord, work: Callable[[CallRecord], Awaitable[None]]) -> None:
         try:
-            with call_under_way():
+            with call_in_progress():
                 await work(record)
         except Exception as error:  # noqa: BLE001 - a record must not stay behind, and one call must not end all others
             _log.exception("A call could not be followed to its end")
