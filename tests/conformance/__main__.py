@@ -31,7 +31,7 @@ from tests.conformance.judging import Verdict, judged, stale
 from tests.conformance.npm import Tools, installed
 from tests.conformance.suite import Outcome, Server, Suite
 from tests.processes import COMMAND, environment
-from tests.transports.kit import served
+from tests.transports.http_server import running_app
 
 
 def main() -> int:
@@ -80,7 +80,7 @@ async def _run(tools: Tools, folder: Path, began: float) -> int:
 
 async def _conformance(suites: Sequence[Suite], agent_on: str, folder: Path) -> list[Outcome]:
     outcomes: list[Outcome] = []
-    async with served(fixture_app()) as fixture, served(tasks_app(folder / "tasks")) as calls_as_tasks:
+    async with running_app(fixture_app()) as fixture, running_app(tasks_app(folder / "tasks")) as calls_as_tasks:
 
         async def take_in(suite: Suite, server: Server, url: str) -> None:
             for spec in SPECS[suite.release]:

@@ -8,7 +8,7 @@ import httpx2
 import pytest
 
 from tests.fuzz.tool_checks import assert_clear, assert_readable
-from tests.transports.kit import ACCEPT, DIRECTLY, World, serving, world_in
+from tests.transports.http_server import ACCEPT, DEFAULT_OPTIONS, RunningSandbox, running_sandbox, running_server
 
 HEADERS = ACCEPT | {"Content-Type": "application/json", "MCP-Protocol-Version": "2025-11-25"}
 CALL = b'"task_category": "general", "task_description": "Ask", "respondent_phone": "+12025550100"'
@@ -32,9 +32,9 @@ def tool_error(response: httpx2.Response) -> str:
 
 
 @pytest.fixture
-async def world(tmp_path: Path) -> AsyncIterator[World]:
-    async with world_in(tmp_path) as world:
-        yield world
+async def sandbox(tmp_path: Path) -> AsyncIterator[RunningSandbox]:
+    async with running_sandbox(tmp_path) as sandbox:
+        yield sandbox
 
 
 WRONG = {
@@ -66,8 +66,8 @@ UNREADABLE = (
 """Arguments that are not JSON, or too deep or too long to be read."""
 
 
-async def test_no_invalid_request_crashes_the_server_or_places_a_call(world: World) -> None:
-    async with serving(world.settings()) as url, DIRECTLY.client() as client:
+async def test_no_invalid_request_crashes_the_server_or_places_a_call(sandbox: RunningSandbox) -> None:
+    async with running_server(sandbox.settings()) as url, DEFAULT_OPTIONS.client() as client:
         for arguments, line in WRONG.items():
             text = tool_error(await client.post(f"{url}/mcp", content=make_call_message(arguments), headers=HEADERS))
             assert line in text
@@ -78,8 +78,8 @@ async def test_no_invalid_request_crashes_the_server_or_places_a_call(world: Wor
             assert response.status_code in {400, 413}
             assert_clear(response.text)
 
-        assert await world.calls() == []
+        assert await sandbox.calls() == []
         response = await client.post(f"{url}/mcp", content=make_call_message(b'"party_size": 4'), headers=HEADERS)
 
         assert '"isError":false' in response.text
-        assert len(await world.rung()) == 1
+        assert len(await sandbox.wait_for_calls()) == 1

@@ -12,7 +12,7 @@ from kallyai_mcp.settings import Settings
 from tests.agent import BISTRO, Agent, agent_on, settings_in
 from tests.fake_service import odd_service
 from tests.sandbox.manual_clock import ManualClock
-from tests.transports.kit import LIMIT
+from tests.transports.http_server import LIMIT
 
 CALL = "kallyai://calls/{call_id}"
 TEMPLATES = [CALL, f"{CALL}/transcript", f"{CALL}/calendar.ics"]

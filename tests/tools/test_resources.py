@@ -18,7 +18,7 @@ from kallyai_mcp.tools.links import links
 from tests.agent import BISTRO, Agent, agent_on, settings_in
 from tests.fake_service import odd_service
 from tests.sandbox.manual_clock import ManualClock
-from tests.transports.kit import CALL, ENTRANCES, LIMIT, serving, visiting, world_in
+from tests.transports.http_server import CALL, CONNECTIONS, LIMIT, connected_agent, running_sandbox, running_server
 
 NUMBERS = {entry.outcome: entry.number for entry in reversed(TEST_NUMBERS)}
 CALLS = "kallyai://calls"
@@ -177,17 +177,17 @@ async def test_trouble_of_the_service_is_told_in_our_words(tmp_path: Path, mode:
     assert "a-token" not in message
 
 
-@pytest.mark.parametrize("entrance", ENTRANCES)
-async def test_callers_never_read_each_others_calls(tmp_path: Path, entrance: str) -> None:
+@pytest.mark.parametrize("connection", CONNECTIONS)
+async def test_callers_never_read_each_others_calls(tmp_path: Path, connection: str) -> None:
     async with (
-        world_in(tmp_path) as world,
-        serving(world.settings(), auth="caller") as url,
-        visiting(url, entrance, token=world.token("acct-personal")) as one,
-        visiting(url, entrance, token=world.token("acct-business")) as other,
+        running_sandbox(tmp_path) as sandbox,
+        running_server(sandbox.settings(), auth="caller") as url,
+        connected_agent(url, connection, token=sandbox.token("acct-personal")) as one,
+        connected_agent(url, connection, token=sandbox.token("acct-business")) as other,
     ):
         tracking_id = (await one.use("make_call", CALL, wait_seconds=0)).data["tracking_id"]
-        await world.rung()
-        world.hang_up()
+        await sandbox.wait_for_calls()
+        sandbox.end_calls()
         made = (await one.use("get_call", call_id=tracking_id, wait_seconds=LIMIT)).data
         uris = [f"{CALLS}/{made[id_]}{rest}" for id_ in ("call_id", "tracking_id") for rest in ("", "/transcript")]
         mine = [(await read(one, uri)).text for uri in uris]

@@ -19,7 +19,7 @@ from kallyai_mcp.settings import Settings
 from kallyai_mcp.tools import subscriptions
 from tests.agent import BISTRO, Agent, agent_on, settings_in
 from tests.sandbox.manual_clock import ManualClock
-from tests.transports.kit import CALL, LIMIT, serving, visiting, world_in
+from tests.transports.http_server import CALL, LIMIT, connected_agent, running_sandbox, running_server
 
 pytestmark = pytest.mark.filterwarnings("ignore::mcp.shared.exceptions.MCPDeprecationWarning")
 """A client of the 2025 era has no other way to subscribe."""
@@ -186,20 +186,20 @@ async def test_whoever_is_not_signed_in_learns_so(settings: Settings, clock: Man
 
 async def test_callers_hear_of_their_own_calls_alone(tmp_path: Path) -> None:
     async with (
-        world_in(tmp_path) as world,
-        serving(world.settings(), auth="caller") as url,
-        visiting(url, token=world.token("acct-personal")) as one,
-        visiting(url, token=world.token("acct-business")) as other,
+        running_sandbox(tmp_path) as sandbox,
+        running_server(sandbox.settings(), auth="caller") as url,
+        connected_agent(url, token=sandbox.token("acct-personal")) as one,
+        connected_agent(url, token=sandbox.token("acct-business")) as other,
         one.client.listen(resource_subscriptions=[CALLS]) as mine,
         other.client.listen(resource_subscriptions=[CALLS]) as theirs,
     ):
         id_ = (await one.use("make_call", CALL, wait_seconds=0)).data["tracking_id"]
         assert await next_of(mine, 1) == {CALLS}
-        await world.rung()
+        await sandbox.wait_for_calls()
         with pytest.raises(MCPError, match="Only your own calls") as refused:
             async with other.client.listen(resource_subscriptions=[f"{CALLS}/{id_}"]):
                 pass
-        world.hang_up()
+        sandbox.end_calls()
         assert await next_of(mine, 1) == {CALLS}
         with anyio.move_on_after(0.2) as silence:  # ten looks
             await anext(theirs)
@@ -209,28 +209,32 @@ async def test_callers_hear_of_their_own_calls_alone(tmp_path: Path) -> None:
 
 
 async def test_over_sse_callers_subscribe_to_their_own_calls_alone(tmp_path: Path) -> None:
-    async with world_in(tmp_path) as world, serving(world.settings(), auth="caller") as url:
+    async with running_sandbox(tmp_path) as sandbox, running_server(sandbox.settings(), auth="caller") as url:
         heard = Heard()
 
         def client(account: str, ear: Heard) -> Client:
-            headers = {"Authorization": f"Bearer {world.token(account)}"}
+            headers = {"Authorization": f"Bearer {sandbox.token(account)}"}
             return Client(sse_client(f"{url}/sse", headers=headers), mode="legacy", message_handler=ear)
 
         async with client("acct-personal", heard) as mine, client("acct-business", Heard()) as theirs:
             made = await Agent(mine).use("make_call", CALL, wait_seconds=0)
             uri = f"{CALLS}/{made.data['tracking_id']}"
-            await world.rung()
+            await sandbox.wait_for_calls()
             await mine.subscribe_resource(uri)
             with pytest.raises(MCPError, match="Only your own calls"):
                 await theirs.subscribe_resource(uri)
-            world.hang_up()
+            sandbox.end_calls()
             await heard.of(uri)
 
     assert heard.uris == [uri]
 
 
 async def test_where_nothing_can_be_sent_subscribing_is_neither_offered_nor_accepted(tmp_path: Path) -> None:
-    async with world_in(tmp_path) as world, serving(world.settings()) as url, visiting(url, "legacy") as agent:
+    async with (
+        running_sandbox(tmp_path) as sandbox,
+        running_server(sandbox.settings()) as url,
+        connected_agent(url, "legacy") as agent,
+    ):
         resources = agent.client.server_capabilities.resources
         with pytest.raises(MCPError, match="keeps no session") as refused:
             await agent.client.subscribe_resource(CALLS)

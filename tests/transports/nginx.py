@@ -11,7 +11,7 @@ import anyio
 
 from tests.processes import free_port
 from tests.transports.certificates import Certificate
-from tests.transports.kit import LIMIT
+from tests.transports.http_server import LIMIT
 
 README = Path(__file__).parents[2] / "README.md"
 NAME = "phone.example.com"

@@ -19,7 +19,16 @@ from starlette.types import ASGIApp
 
 from kallyai_mcp.transports import uvicorn_server
 from kallyai_mcp.transports.uvicorn_server import BodyTimeout, StartupError
-from tests.transports.kit import ACCEPT, CALL, ENTRANCES, LIMIT, knock, serving, visiting, world_in
+from tests.transports.http_server import (
+    ACCEPT,
+    CALL,
+    CONNECTIONS,
+    LIMIT,
+    connected_agent,
+    post_initialize,
+    running_sandbox,
+    running_server,
+)
 
 SECRET = "a-secret-of-many-characters"
 PAGE = "https://agent.example.com"
@@ -28,7 +37,11 @@ PAGE = "https://agent.example.com"
 @pytest.mark.parametrize("host", ["evil.example.com", "127.0.0.1.evil.example.com", "localhost:80.evil.com", ""])
 @pytest.mark.parametrize("path", ["/mcp", "/sse", "/messages/"])
 async def test_another_host_is_sent_away_wherever_it_knocks(tmp_path: Path, host: str, path: str) -> None:
-    async with world_in(tmp_path) as world, serving(world.settings()) as url, httpx2.AsyncClient() as client:
+    async with (
+        running_sandbox(tmp_path) as sandbox,
+        running_server(sandbox.settings()) as url,
+        httpx2.AsyncClient() as client,
+    ):
         answer = await client.post(f"{url}{path}", json={}, headers={"Host": host})
 
     assert answer.status_code == 421
@@ -36,10 +49,10 @@ async def test_another_host_is_sent_away_wherever_it_knocks(tmp_path: Path, host
 
 @pytest.mark.parametrize("host", ["LOCALHOST", "localhost:9", "[::1]:80", "phone.example.com", "behind.example.com:80"])
 async def test_it_answers_to_its_names(tmp_path: Path, host: str) -> None:
-    async with world_in(tmp_path) as world:
-        settings = world.settings(ALLOWED_HOSTS="behind.example.com:*", PUBLIC_URL="https://phone.example.com")
-        async with serving(settings) as url:
-            answer = await knock(url, {"Host": host})
+    async with running_sandbox(tmp_path) as sandbox:
+        settings = sandbox.settings(ALLOWED_HOSTS="behind.example.com:*", PUBLIC_URL="https://phone.example.com")
+        async with running_server(settings) as url:
+            answer = await post_initialize(url, {"Host": host})
 
     assert answer.status_code == 200
 
@@ -56,8 +69,8 @@ async def test_it_answers_to_its_names(tmp_path: Path, host: str) -> None:
     ],
 )
 async def test_only_pages_that_may_come_are_served(tmp_path: Path, origin: str, status: int) -> None:
-    async with world_in(tmp_path) as world, serving(world.settings(ALLOWED_ORIGINS=PAGE)) as url:
-        answer = await knock(url, {"Origin": origin})
+    async with running_sandbox(tmp_path) as sandbox, running_server(sandbox.settings(ALLOWED_ORIGINS=PAGE)) as url:
+        answer = await post_initialize(url, {"Origin": origin})
 
     assert answer.status_code == status
     assert answer.headers.get("access-control-allow-origin") == (origin if status == 200 else None)
@@ -66,7 +79,7 @@ async def test_only_pages_that_may_come_are_served(tmp_path: Path, origin: str, 
 @pytest.mark.parametrize("origin", [PAGE, "http://127.0.0.1:5173"])
 async def test_a_browser_may_ask_first_for_a_page_that_may_come(tmp_path: Path, origin: str) -> None:
     settings = {"ALLOWED_ORIGINS": PAGE, "MCP_TOKEN": SECRET}
-    async with world_in(tmp_path) as world, serving(world.settings(**settings)) as url:
+    async with running_sandbox(tmp_path) as sandbox, running_server(sandbox.settings(**settings)) as url:
         asked = {
             "Access-Control-Request-Method": "POST",
             "Access-Control-Request-Headers": "authorization,content-type,mcp-protocol-version",
@@ -83,12 +96,17 @@ async def test_a_browser_may_ask_first_for_a_page_that_may_come(tmp_path: Path, 
 
 @pytest.mark.parametrize("auth", ["none", "secret"])
 async def test_with_a_secret_nobody_comes_in_without_it(tmp_path: Path, auth: str) -> None:
-    async with world_in(tmp_path) as world, serving(world.settings(MCP_TOKEN=SECRET), auth=auth) as url:
+    async with (
+        running_sandbox(tmp_path) as sandbox,
+        running_server(sandbox.settings(MCP_TOKEN=SECRET), auth=auth) as url,
+    ):
         given = [None, "Bearer wrong", f"Basic {SECRET}", "Bearer", f"Bearer {SECRET[:-1]}"]
-        answers = [await knock(url, {"Authorization": words} if words is not None else None) for words in given]
+        answers = [
+            await post_initialize(url, {"Authorization": words} if words is not None else None) for words in given
+        ]
         async with httpx2.AsyncClient() as client:
             answers += [await client.get(f"{url}/sse"), await client.post(f"{url}/messages/", json={})]
-        let_in = await knock(url, {"Authorization": f"bearer {SECRET}"})
+        let_in = await post_initialize(url, {"Authorization": f"bearer {SECRET}"})
 
     assert {answer.status_code for answer in answers} == {401}
     assert all(answer.headers["www-authenticate"].startswith("Bearer ") for answer in answers)
@@ -96,11 +114,14 @@ async def test_with_a_secret_nobody_comes_in_without_it(tmp_path: Path, auth: st
     assert let_in.status_code == 200
 
 
-@pytest.mark.parametrize("entrance", ENTRANCES)
-async def test_with_the_secret_every_entrance_is_open(tmp_path: Path, entrance: str) -> None:
-    async with world_in(tmp_path) as world, serving(world.settings(MCP_TOKEN=SECRET), auth="secret") as url:
+@pytest.mark.parametrize("connection", CONNECTIONS)
+async def test_with_the_secret_every_entrance_is_open(tmp_path: Path, connection: str) -> None:
+    async with (
+        running_sandbox(tmp_path) as sandbox,
+        running_server(sandbox.settings(MCP_TOKEN=SECRET), auth="secret") as url,
+    ):
         with anyio.fail_after(LIMIT):
-            async with visiting(url, entrance, token=SECRET) as agent:
+            async with connected_agent(url, connection, token=SECRET) as agent:
                 quota = await agent.use("check_quota")
 
     assert quota.data["minutes_remaining"] == 165
@@ -114,7 +135,11 @@ async def test_a_body_of_more_than_64_kib_is_refused(tmp_path: Path, path: str, 
     async def chunks() -> AsyncIterator[bytes]:
         yield body
 
-    async with world_in(tmp_path) as world, serving(world.settings()) as url, httpx2.AsyncClient() as client:
+    async with (
+        running_sandbox(tmp_path) as sandbox,
+        running_server(sandbox.settings()) as url,
+        httpx2.AsyncClient() as client,
+    ):
         headers = ACCEPT | {"Content-Type": "application/json"}
         answer = await client.post(f"{url}{path}", content=body if declared else chunks(), headers=headers)
 
@@ -122,8 +147,8 @@ async def test_a_body_of_more_than_64_kib_is_refused(tmp_path: Path, path: str, 
 
 
 async def test_whoever_comes_too_often_is_told_when_to_come_again(tmp_path: Path) -> None:
-    async with world_in(tmp_path) as world, serving(world.settings(RATE_LIMIT="2/hour")) as url:
-        answers = [await knock(url) for _ in range(3)]
+    async with running_sandbox(tmp_path) as sandbox, running_server(sandbox.settings(RATE_LIMIT="2/hour")) as url:
+        answers = [await post_initialize(url) for _ in range(3)]
         async with httpx2.AsyncClient() as client:
             alive = await client.get(f"{url}/health")
 
@@ -168,8 +193,8 @@ async def test_headers_that_do_not_come_end_the_connection(
 ) -> None:
     monkeypatch.setattr(uvicorn_server, "HEAD_SECONDS", 0.2)
     async with (
-        world_in(tmp_path) as world,
-        serving(world.settings()) as url,
+        running_sandbox(tmp_path) as sandbox,
+        running_server(sandbox.settings()) as url,
         await anyio.connect_tcp("127.0.0.1", int(url.rpartition(":")[2])) as stream,
     ):
         await stream.send(sent)
@@ -183,8 +208,8 @@ async def test_headers_that_do_not_come_after_an_answer_end_the_connection(
 ) -> None:
     monkeypatch.setattr(uvicorn_server, "HEAD_SECONDS", 0.2)
     async with (
-        world_in(tmp_path) as world,
-        serving(world.settings()) as url,
+        running_sandbox(tmp_path) as sandbox,
+        running_server(sandbox.settings()) as url,
         await anyio.connect_tcp("127.0.0.1", int(url.rpartition(":")[2])) as stream,
     ):
         await stream.send(b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n")
@@ -203,8 +228,8 @@ async def test_a_body_that_does_not_come_is_answered_and_ends_the_connection(
     monkeypatch.setattr(uvicorn_server, "BODY_SECONDS", 0.2)
     head = f"POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 9\r\n\r\n{{"
     async with (
-        world_in(tmp_path) as world,
-        serving(world.settings()) as url,
+        running_sandbox(tmp_path) as sandbox,
+        running_server(sandbox.settings()) as url,
         await anyio.connect_tcp("127.0.0.1", int(url.rpartition(":")[2])) as stream,
     ):
         await stream.send(head.encode())
@@ -218,9 +243,9 @@ async def test_an_open_stream_outlives_the_patience_with_requests(
 ) -> None:
     monkeypatch.setattr(uvicorn_server, "BODY_SECONDS", 0.05)
     monkeypatch.setattr(uvicorn_server, "HEAD_SECONDS", 0.05)
-    async with world_in(tmp_path) as world, serving(world.settings()) as url:
+    async with running_sandbox(tmp_path) as sandbox, running_server(sandbox.settings()) as url:
         with anyio.fail_after(LIMIT):
-            async with visiting(url, "sse") as agent:
+            async with connected_agent(url, "sse") as agent:
                 waited = await agent.use("make_call", CALL, wait_seconds=0.5)
                 quota = await agent.use("check_quota")
 

@@ -15,7 +15,7 @@ import anyio.to_thread
 import pytest
 
 from tests.processes import COMMAND, LIMIT, environment
-from tests.transports.kit import initialize, world_in
+from tests.transports.http_server import initialize, running_sandbox
 
 CALL = {"task_category": "general", "task_description": "Ask for the opening hours", "respondent_phone": "+12025550100"}
 
@@ -153,15 +153,15 @@ def test_a_server_can_be_between_two_files(tmp_path: Path) -> None:
 
 
 async def test_a_client_that_reads_nothing_has_its_call_placed(tmp_path: Path) -> None:
-    async with world_in(tmp_path) as world:
-        with piped(tmp_path, [*COMMAND, "serve"], API_URL=world.url, ACCESS_TOKEN=world.token()) as peer:
+    async with running_sandbox(tmp_path) as sandbox:
+        with piped(tmp_path, [*COMMAND, "serve"], API_URL=sandbox.url, ACCESS_TOKEN=sandbox.token()) as peer:
             lists = b"".join(line(number, "tools/list") for number in range(2, 102))
             call = line(102, "tools/call", name="make_call", arguments=CALL)
             await anyio.to_thread.run_sync(peer.send, hello() + lists + call, abandon_on_cancel=True)
 
-            assert len(await world.rung()) == 1
+            assert len(await sandbox.wait_for_calls()) == 1
 
-            world.hang_up()
+            sandbox.end_calls()
             ids = await anyio.to_thread.run_sync(lambda: [peer.answer()["id"] for _ in range(102)])
     assert sorted(ids) == list(range(1, 103))
 

@@ -14,7 +14,7 @@ from kallyai_mcp.transports.bearer_throttle import BearerThrottle, TooManyAttemp
 from kallyai_mcp.transports.rate_limit import RateLimiter
 from tests.agent import settings_in
 from tests.fake_service import odd_service
-from tests.transports.kit import LIMIT, knock, serving
+from tests.transports.http_server import LIMIT, post_initialize, running_server
 
 SECRET = "a-secret-of-many-characters"
 ALLOWED = 20
@@ -36,18 +36,18 @@ async def server_of_callers(home: Path, asked: "Counter[str]") -> AsyncIterator[
             return 200, {"calls": [], "total": 0}
         return 401, {"error": {"code": "unauthorized", "message": "No"}}
 
-    async with odd_service(answer) as service, serving(settings_in(home, API_URL=service), auth="caller") as url:
+    async with odd_service(answer) as service, running_server(settings_in(home, API_URL=service), auth="caller") as url:
         yield url
 
 
 async def test_after_many_wrong_ones_kallyai_is_not_asked_any_more(tmp_path: Path) -> None:
     asked: Counter[str] = Counter()
     async with server_of_callers(tmp_path, asked) as url:
-        known = await knock(url, bearing("good-known"))
-        answers = [await knock(url, bearing(f"bad-{number}")) for number in range(ALLOWED + 2)]
-        unknown = await knock(url, bearing("good-unknown"))
-        without = await knock(url)
-        still_known = await knock(url, bearing("good-known"))
+        known = await post_initialize(url, bearing("good-known"))
+        answers = [await post_initialize(url, bearing(f"bad-{number}")) for number in range(ALLOWED + 2)]
+        unknown = await post_initialize(url, bearing("good-unknown"))
+        without = await post_initialize(url)
+        still_known = await post_initialize(url, bearing("good-known"))
 
     assert known.status_code == still_known.status_code == 200
     assert [answer.status_code for answer in answers] == [401] * ALLOWED + [429] * 2
@@ -62,7 +62,7 @@ async def test_a_flood_of_wrong_ones_asks_hardly_more(tmp_path: Path) -> None:
     codes: Counter[int] = Counter()
 
     async def try_it(number: int) -> None:
-        codes[(await knock(url, bearing(f"bad-{number}"))).status_code] += 1
+        codes[(await post_initialize(url, bearing(f"bad-{number}"))).status_code] += 1
 
     async with server_of_callers(tmp_path, asked) as url:
         with anyio.fail_after(LIMIT):
@@ -76,9 +76,9 @@ async def test_a_flood_of_wrong_ones_asks_hardly_more(tmp_path: Path) -> None:
 
 async def test_the_secret_is_let_in_whatever_else_comes_from_its_address(tmp_path: Path) -> None:
     settings = settings_in(tmp_path, MCP_TOKEN=SECRET)
-    async with serving(settings, auth="secret") as url:
-        answers = [await knock(url, bearing("wrong")) for _ in range(ALLOWED + 1)]
-        right = await knock(url, bearing(SECRET))
+    async with running_server(settings, auth="secret") as url:
+        answers = [await post_initialize(url, bearing("wrong")) for _ in range(ALLOWED + 1)]
+        right = await post_initialize(url, bearing(SECRET))
 
     assert [answer.status_code for answer in answers] == [401] * ALLOWED + [429]
     assert right.status_code == 200
@@ -88,8 +88,8 @@ async def test_a_trusted_proxy_tells_addresses_apart(tmp_path: Path) -> None:
     asked: Counter[str] = Counter()
     async with server_of_callers(tmp_path, asked) as url:
         one, other = {"X-Forwarded-For": "192.0.2.1"}, {"X-Forwarded-For": "192.0.2.2"}
-        wrong = [(await knock(url, bearing("bad") | one)).status_code for _ in range(ALLOWED + 1)]
-        right = await knock(url, bearing("good") | other)
+        wrong = [(await post_initialize(url, bearing("bad") | one)).status_code for _ in range(ALLOWED + 1)]
+        right = await post_initialize(url, bearing("good") | other)
 
     assert wrong[-1] == 429
     assert right.status_code == 200

@@ -11,7 +11,16 @@ import pytest
 
 from tests.redis_server import RedisServer
 from tests.transports.certificates import Certificate
-from tests.transports.kit import CALL, ENTRANCES, LIMIT, Via, World, knock, visiting, world_in
+from tests.transports.http_server import (
+    CALL,
+    CONNECTIONS,
+    LIMIT,
+    ClientOptions,
+    RunningSandbox,
+    connected_agent,
+    post_initialize,
+    running_sandbox,
+)
 from tests.transports.nginx import NAME, PROGRAM, nginx
 from tests.transports.workers import Owners, owners_of, uvicorn
 
@@ -25,9 +34,9 @@ pytestmark = [
 class Site:
     """What stands behind nginx, and the way to it."""
 
-    world: World
+    sandbox: RunningSandbox
     url: str
-    via: Via
+    options: ClientOptions
     token: str
     owners: Owners
 
@@ -35,23 +44,23 @@ class Site:
 @asynccontextmanager
 async def site(folder: Path, redis: RedisServer) -> AsyncIterator[Site]:
     certificate = Certificate(folder, NAME)
-    async with world_in(folder) as world:
-        settings = {"API_URL": world.url, "AUTH": "caller", "REDIS_URL": redis.url, "WAIT_SECONDS": "0"}
+    async with running_sandbox(folder) as sandbox:
+        settings = {"API_URL": sandbox.url, "AUTH": "caller", "REDIS_URL": redis.url, "WAIT_SECONDS": "0"}
         settings |= {"PUBLIC_URL": f"https://{NAME}", "ALLOWED_HOSTS": NAME, "LOG_LEVEL": "INFO"}
-        token = world.token("acct-business")
+        token = sandbox.token("acct-business")
         async with (
-            owners_of(world.settings(REDIS_URL=redis.url, ACCESS_TOKEN=token)) as owners,
+            owners_of(sandbox.settings(REDIS_URL=redis.url, ACCESS_TOKEN=token)) as owners,
             uvicorn(folder, workers=1, **settings) as one,
             uvicorn(folder, workers=1, **settings) as two,
             nginx(folder, certificate, one.port, two.port) as url,
         ):
-            yield Site(world, url, Via(NAME, certificate.trusted()), token, owners)
+            yield Site(sandbox, url, ClientOptions(NAME, certificate.trusted()), token, owners)
 
 
 async def both_are_reached_by_streamable_http(site: Site) -> None:
     owners: set[str] = set()
     for number, mode in enumerate(["auto", "legacy"] * 4):
-        async with visiting(site.url, mode, token=site.token, via=site.via) as agent:
+        async with connected_agent(site.url, mode, token=site.token, options=site.options) as agent:
             placed = await agent.use("make_call", CALL | {"task_description": f"Errand {number}"}, wait_seconds=0)
             owners.add(await site.owners.of(placed.data["tracking_id"]))
     assert len(owners) == 2
@@ -60,8 +69,8 @@ async def both_are_reached_by_streamable_http(site: Site) -> None:
 async def each_session_of_sse_stays_with_its_server(site: Site) -> None:
     owners: set[str] = set()
     for number in range(2, 250):
-        via = Via(NAME, site.via.trust, f"127.0.0.{number}")
-        async with visiting(site.url, "sse", token=site.token, via=via) as agent:
+        options = ClientOptions(NAME, site.options.trust, f"127.0.0.{number}")
+        async with connected_agent(site.url, "sse", token=site.token, options=options) as agent:
             for step in range(2):
                 call = CALL | {"task_description": f"Matter {number}.{step}"}
                 placed = await agent.use("make_call", call, wait_seconds=0)
@@ -72,13 +81,13 @@ async def each_session_of_sse_stays_with_its_server(site: Site) -> None:
     raise AssertionError("all addresses led to one server")
 
 
-async def the_main_job_can_be_done(site: Site, entrance: str) -> None:
-    so_far = len(await site.world.calls())
-    async with visiting(site.url, entrance, token=site.token, via=site.via) as agent:
+async def the_main_job_can_be_done(site: Site, connection: str) -> None:
+    so_far = len(await site.sandbox.calls())
+    async with connected_agent(site.url, connection, token=site.token, options=site.options) as agent:
         quota = await agent.use("check_quota")
-        placed = await agent.use("make_call", CALL | {"task_description": entrance}, wait_seconds=0)
-        await site.world.rung(so_far + 1)
-        site.world.hang_up()
+        placed = await agent.use("make_call", CALL | {"task_description": connection}, wait_seconds=0)
+        await site.sandbox.wait_for_calls(so_far + 1)
+        site.sandbox.end_calls()
         ended = await agent.use("get_call", call_id=placed.data["tracking_id"], wait_seconds=LIMIT)
     assert not quota.is_error
     assert ended.data["status"] == "success"
@@ -86,19 +95,19 @@ async def the_main_job_can_be_done(site: Site, entrance: str) -> None:
 
 async def only_its_name_is_answered_to(site: Site) -> None:
     bearer = {"Authorization": f"Bearer {site.token}"}
-    named = await knock(site.url, bearer, via=site.via)
-    other = await knock(site.url, bearer, via=Via("evil.example.com", site.via.trust))
-    lost = await knock(site.url, via=site.via)
+    named = await post_initialize(site.url, bearer, options=site.options)
+    other = await post_initialize(site.url, bearer, options=ClientOptions("evil.example.com", site.options.trust))
+    lost = await post_initialize(site.url, options=site.options)
     assert named.status_code == 200
     assert other.status_code == 421
     assert f'resource_metadata="https://{NAME}/.well-known/' in lost.headers["www-authenticate"]
 
 
 async def addresses_are_told_apart(site: Site) -> None:
-    guesser = Via(NAME, site.via.trust, "127.0.0.254")
+    guesser = ClientOptions(NAME, site.options.trust, "127.0.0.254")
     forged = {"X-Forwarded-For": "127.0.0.1", "Authorization": "Bearer wrong"}
-    guesses = [(await knock(site.url, forged, via=guesser)).status_code for _ in range(21)]
-    other = await knock(site.url, {"Authorization": f"Bearer {site.world.token()}"}, via=site.via)
+    guesses = [(await post_initialize(site.url, forged, options=guesser)).status_code for _ in range(21)]
+    other = await post_initialize(site.url, {"Authorization": f"Bearer {site.sandbox.token()}"}, options=site.options)
     assert guesses == [401] * 20 + [429]
     assert other.status_code == 200
 
@@ -106,8 +115,8 @@ async def addresses_are_told_apart(site: Site) -> None:
 async def test_two_servers_behind_nginx_are_one(tmp_path: Path, own_redis: RedisServer) -> None:
     with anyio.fail_after(2 * LIMIT):
         async with site(tmp_path, own_redis) as there:
-            for entrance in ENTRANCES:
-                await the_main_job_can_be_done(there, entrance)
+            for connection in CONNECTIONS:
+                await the_main_job_can_be_done(there, connection)
             await both_are_reached_by_streamable_http(there)
             await each_session_of_sse_stays_with_its_server(there)
             await only_its_name_is_answered_to(there)

@@ -13,24 +13,33 @@ from kallyai_mcp.api.errors import NotSignedInError, UnauthorizedError
 from kallyai_mcp.auth.caller_tokens import VERDICT_SECONDS, CallerTokens, CallerVerifier
 from tests.agent import settings_in
 from tests.fake_service import odd_service
-from tests.transports.kit import CALL, ENTRANCES, LIMIT, initialize, knock, serving, visiting, world_in
+from tests.transports.http_server import (
+    CALL,
+    CONNECTIONS,
+    LIMIT,
+    connected_agent,
+    initialize,
+    post_initialize,
+    running_sandbox,
+    running_server,
+)
 from tests.transports.workers import owners_of, uvicorn
 
 
-@pytest.mark.parametrize("entrance", ENTRANCES)
-async def test_callers_never_see_each_others_quota_and_calls(tmp_path: Path, entrance: str) -> None:
-    async with world_in(tmp_path) as world, serving(world.settings(), auth="caller") as url:
+@pytest.mark.parametrize("connection", CONNECTIONS)
+async def test_callers_never_see_each_others_quota_and_calls(tmp_path: Path, connection: str) -> None:
+    async with running_sandbox(tmp_path) as sandbox, running_server(sandbox.settings(), auth="caller") as url:
         with anyio.fail_after(LIMIT):
             async with (
-                visiting(url, entrance, token=world.token("acct-personal")) as one,
-                visiting(url, entrance, token=world.token("acct-business")) as other,
+                connected_agent(url, connection, token=sandbox.token("acct-personal")) as one,
+                connected_agent(url, connection, token=sandbox.token("acct-business")) as other,
             ):
                 quotas = [await agent.use("check_quota") for agent in (one, other, one)]
                 placed = await one.use("make_call", CALL, wait_seconds=0)
                 same = await other.use("make_call", CALL, wait_seconds=0)
-                calls = await world.rung(2)
+                calls = await sandbox.wait_for_calls(2)
                 foreign = await other.use("get_call", call_id=placed.data["tracking_id"])
-                world.hang_up()
+                sandbox.end_calls()
                 mine = await one.use("get_call", call_id=placed.data["tracking_id"], wait_seconds=LIMIT)
                 foreign_after = await other.use("get_call", call_id=mine.data["call_id"])
                 theirs = await other.use("get_call", call_id=same.data["tracking_id"], wait_seconds=LIMIT)
@@ -46,9 +55,9 @@ async def test_callers_never_see_each_others_quota_and_calls(tmp_path: Path, ent
 
 
 async def test_an_sse_session_of_anothers_is_as_if_it_were_not_there(tmp_path: Path) -> None:
-    async with world_in(tmp_path) as world, serving(world.settings(), auth="caller") as url:
-        mine = {"Authorization": f"Bearer {world.token('acct-personal')}"}
-        theirs = {"Authorization": f"Bearer {world.token('acct-business')}"}
+    async with running_sandbox(tmp_path) as sandbox, running_server(sandbox.settings(), auth="caller") as url:
+        mine = {"Authorization": f"Bearer {sandbox.token('acct-personal')}"}
+        theirs = {"Authorization": f"Bearer {sandbox.token('acct-business')}"}
         async with httpx2.AsyncClient(timeout=LIMIT) as client, client.stream("GET", f"{url}/sse", headers=mine) as sse:
             lines = sse.aiter_lines()
             with anyio.fail_after(LIMIT):
@@ -63,8 +72,8 @@ async def test_an_sse_session_of_anothers_is_as_if_it_were_not_there(tmp_path: P
 
 
 async def test_without_a_good_token_a_caller_learns_where_to_get_one(tmp_path: Path) -> None:
-    async with world_in(tmp_path) as world, serving(world.settings(), auth="caller") as url:
-        answers = [await knock(url), await knock(url, {"Authorization": "Bearer wrong"})]
+    async with running_sandbox(tmp_path) as sandbox, running_server(sandbox.settings(), auth="caller") as url:
+        answers = [await post_initialize(url), await post_initialize(url, {"Authorization": "Bearer wrong"})]
         challenge = answers[0].headers["www-authenticate"]
         async with httpx2.AsyncClient() as client:
             document = await client.get(challenge.partition('resource_metadata="')[2].rstrip('"'))
@@ -72,17 +81,17 @@ async def test_without_a_good_token_a_caller_learns_where_to_get_one(tmp_path: P
     assert {answer.status_code for answer in answers} == {401}
     assert document.json() == {
         "resource": f"{url}/mcp",
-        "authorization_servers": [world.url],
+        "authorization_servers": [sandbox.url],
         "bearer_methods_supported": ["header"],
     }
 
 
 async def test_the_metadata_names_the_public_address(tmp_path: Path) -> None:
     async with (
-        world_in(tmp_path) as world,
-        serving(world.settings(PUBLIC_URL="https://phone.example.com/"), auth="caller") as url,
+        running_sandbox(tmp_path) as sandbox,
+        running_server(sandbox.settings(PUBLIC_URL="https://phone.example.com/"), auth="caller") as url,
     ):
-        answer = await knock(url)
+        answer = await post_initialize(url)
         async with httpx2.AsyncClient() as client:
             document = await client.get(f"{url}/.well-known/oauth-protected-resource/mcp")
 
@@ -101,9 +110,12 @@ async def test_a_good_token_is_asked_about_once_a_minute_and_a_bad_one_each_time
             return 200, {"calls": [], "total": 0}
         return 401, {"error": {"code": "unauthorized", "message": "No"}}
 
-    async with odd_service(answer) as service, serving(settings_in(tmp_path, API_URL=service), auth="caller") as url:
-        good = [await knock(url, {"Authorization": "Bearer good"}) for _ in range(3)]
-        bad = [await knock(url, {"Authorization": "Bearer bad"}) for _ in range(2)]
+    async with (
+        odd_service(answer) as service,
+        running_server(settings_in(tmp_path, API_URL=service), auth="caller") as url,
+    ):
+        good = [await post_initialize(url, {"Authorization": "Bearer good"}) for _ in range(3)]
+        bad = [await post_initialize(url, {"Authorization": "Bearer bad"}) for _ in range(2)]
 
     assert {response.status_code for response in good} == {200}
     assert {response.status_code for response in bad} == {401}
@@ -141,9 +153,12 @@ async def test_a_token_that_may_only_see_the_quota_is_let_in_and_a_forged_one_is
             return 403, {"detail": "Not allowed"}
         return 200, {"minutes_remaining": 1}
 
-    async with odd_service(answer) as service, serving(settings_in(tmp_path, API_URL=service), auth="caller") as url:
-        narrow = await knock(url, {"Authorization": "Bearer narrow"})
-        refused = await knock(url, {"Authorization": f"Bearer {forged}"})
+    async with (
+        odd_service(answer) as service,
+        running_server(settings_in(tmp_path, API_URL=service), auth="caller") as url,
+    ):
+        narrow = await post_initialize(url, {"Authorization": "Bearer narrow"})
+        refused = await post_initialize(url, {"Authorization": f"Bearer {forged}"})
 
     assert narrow.status_code == 200
     assert refused.status_code == 401
@@ -153,8 +168,11 @@ async def test_when_kallyai_cannot_be_asked_nobody_is_judged(tmp_path: Path) -> 
     def answer(_: Request) -> tuple[int, object]:
         return 500, {"error": {"code": "internal_error", "message": "Trouble"}}
 
-    async with odd_service(answer) as service, serving(settings_in(tmp_path, API_URL=service), auth="caller") as url:
-        response = await knock(url, {"Authorization": "Bearer whatever"})
+    async with (
+        odd_service(answer) as service,
+        running_server(settings_in(tmp_path, API_URL=service), auth="caller") as url,
+    ):
+        response = await post_initialize(url, {"Authorization": "Bearer whatever"})
 
     assert response.status_code == 503
     assert int(response.headers["retry-after"]) > 0
@@ -162,54 +180,57 @@ async def test_when_kallyai_cannot_be_asked_nobody_is_judged(tmp_path: Path) -> 
 
 
 async def test_the_rate_is_each_accounts_own(tmp_path: Path) -> None:
-    async with world_in(tmp_path) as world, serving(world.settings(RATE_LIMIT="2/hour"), auth="caller") as url:
-        tokens = [world.token(), world.token(), world.token(), world.token("acct-business")]
-        answers = [await knock(url, {"Authorization": f"Bearer {token}"}) for token in tokens]
+    async with (
+        running_sandbox(tmp_path) as sandbox,
+        running_server(sandbox.settings(RATE_LIMIT="2/hour"), auth="caller") as url,
+    ):
+        tokens = [sandbox.token(), sandbox.token(), sandbox.token(), sandbox.token("acct-business")]
+        answers = [await post_initialize(url, {"Authorization": f"Bearer {token}"}) for token in tokens]
 
     assert [answer.status_code for answer in answers] == [200, 200, 429, 200]
 
 
 async def test_a_call_goes_on_with_its_callers_token_when_their_connection_drops(tmp_path: Path) -> None:
-    async with world_in(tmp_path) as world, serving(world.settings(), auth="caller") as url:
-        token = world.token("acct-business")
+    async with running_sandbox(tmp_path) as sandbox, running_server(sandbox.settings(), auth="caller") as url:
+        token = sandbox.token("acct-business")
         with anyio.fail_after(LIMIT):
             async with anyio.create_task_group() as tasks:
 
                 async def place() -> None:
-                    async with visiting(url, "auto", token=token) as agent:
+                    async with connected_agent(url, "auto", token=token) as agent:
                         await agent.use("make_call", CALL, wait_seconds=LIMIT)
 
                 tasks.start_soon(place)
-                await world.rung()
+                await sandbox.wait_for_calls()
                 tasks.cancel_scope.cancel()
-            world.hang_up()
-            async with visiting(url, "auto", token=token) as agent:
+            sandbox.end_calls()
+            async with connected_agent(url, "auto", token=token) as agent:
                 again = await agent.use("make_call", CALL, wait_seconds=LIMIT)
-        calls = await world.calls()
+        calls = await sandbox.calls()
 
     assert again.data["status"] == "success"
     assert [call["account_id"] for call in calls] == ["acct-business"]
 
 
 async def test_what_a_killed_server_left_is_settled_when_its_caller_comes_again(tmp_path: Path) -> None:
-    async with world_in(tmp_path) as world:
-        token = world.token("acct-business")
-        settings = world.settings(ACCESS_TOKEN=token)
+    async with running_sandbox(tmp_path) as sandbox:
+        token = sandbox.token("acct-business")
+        settings = sandbox.settings(ACCESS_TOKEN=token)
         with anyio.fail_after(LIMIT):
             async with owners_of(settings) as owners:
-                given = {"API_URL": world.url, "AUTH": "caller", "LOG_LEVEL": "INFO"}
+                given = {"API_URL": sandbox.url, "AUTH": "caller", "LOG_LEVEL": "INFO"}
                 async with (
                     uvicorn(tmp_path, workers=1, **given) as server,
-                    visiting(server.url, token=token) as agent,
+                    connected_agent(server.url, token=token) as agent,
                 ):
                     placed = await agent.use("make_call", CALL, wait_seconds=0)
-                    await world.rung()
+                    await sandbox.wait_for_calls()
                     server.kill_one()
                 await owners.bury(await owners.of(placed.data["tracking_id"]))
-            world.hang_up()
-            async with serving(settings, auth="caller") as url, visiting(url, token=token) as agent:
+            sandbox.end_calls()
+            async with running_server(settings, auth="caller") as url, connected_agent(url, token=token) as agent:
                 found = await agent.use("get_call", call_id=placed.data["tracking_id"], wait_seconds=20)
-        calls = await world.calls()
+        calls = await sandbox.calls()
 
     assert found.data["status"] == "success"
     assert len(calls) == 1
@@ -225,8 +246,8 @@ async def test_a_token_that_ends_within_its_minute_is_to_be_renewed_by_the_clien
 
     async with (
         odd_service(answer) as service,
-        serving(settings_in(tmp_path, API_URL=service), auth="caller") as url,
-        visiting(url, token="a-token") as agent,
+        running_server(settings_in(tmp_path, API_URL=service), auth="caller") as url,
+        connected_agent(url, token="a-token") as agent,
     ):
         has_ended = True
         quota = await agent.use("check_quota")
@@ -246,7 +267,7 @@ async def test_what_can_be_no_token_is_refused_without_asking(tmp_path: Path, be
 
     async with (
         odd_service(answer) as service,
-        serving(settings_in(tmp_path, API_URL=service), auth="caller") as url,
+        running_server(settings_in(tmp_path, API_URL=service), auth="caller") as url,
         httpx2.AsyncClient() as client,
     ):
         headers = [(b"authorization", b"Bearer " + bearer)]

@@ -7,7 +7,15 @@ import anyio
 import httpx2
 
 from kallyai_mcp.sandbox.simulator.numbers import TEST_NUMBERS
-from tests.transports.kit import ACCEPT, CALL, DIRECTLY, LIMIT, serving, visiting, world_in
+from tests.transports.http_server import (
+    ACCEPT,
+    CALL,
+    DEFAULT_OPTIONS,
+    LIMIT,
+    connected_agent,
+    running_sandbox,
+    running_server,
+)
 
 (BUSY,) = [entry.number for entry in TEST_NUMBERS if entry.outcome == "busy" and entry.number.startswith("+1")]
 CALL_TO_BUSY = CALL | {"respondent_phone": BUSY}
@@ -17,9 +25,9 @@ OF_2025 = ACCEPT | {"MCP-Protocol-Version": "2025-11-25"}
 async def test_a_client_of_2025_that_leaves_its_request_open_and_cancels_it_by_another_has_heard_nothing(
     tmp_path: Path,
 ) -> None:
-    async with world_in(tmp_path) as world, serving(world.settings()) as url:
+    async with running_sandbox(tmp_path) as sandbox, running_server(sandbox.settings()) as url:
         with anyio.fail_after(LIMIT):
-            async with DIRECTLY.client(OF_2025) as http, anyio.create_task_group() as tasks:
+            async with DEFAULT_OPTIONS.client(OF_2025) as http, anyio.create_task_group() as tasks:
 
                 async def call() -> httpx2.Response:
                     params = {"name": "make_call", "arguments": CALL_TO_BUSY | {"wait_seconds": LIMIT}}
@@ -32,16 +40,16 @@ async def test_a_client_of_2025_that_leaves_its_request_open_and_cancels_it_by_a
                     first.set()
 
                 tasks.start_soon(place)
-                await world.rung()
+                await sandbox.wait_for_calls()
                 await send(http, url, "notifications/cancelled", {"requestId": 7, "reason": "too late"})
-                world.hang_up()
+                sandbox.end_calls()
                 await first.wait()
 
-            async with visiting(url, "legacy") as agent:
+            async with connected_agent(url, "legacy") as agent:
                 again = await agent.use("make_call", CALL_TO_BUSY, wait_seconds=0)
-                rung = await world.calls()
+                rung = await sandbox.calls()
                 once_more = await agent.use("make_call", CALL_TO_BUSY, wait_seconds=0)
-                await world.rung(2)
+                await sandbox.wait_for_calls(2)
 
     assert again.data["dialled_now"] is False
     assert again.data["status"] == "busy"

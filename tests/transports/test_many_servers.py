@@ -12,23 +12,23 @@ from mcp.types import ElicitRequestParams, ElicitResult
 
 from tests.agent import Agent
 from tests.redis_server import RedisServer
-from tests.transports.kit import CALL, LIMIT, knock, serving, visiting, world_in
+from tests.transports.http_server import CALL, LIMIT, connected_agent, post_initialize, running_sandbox, running_server
 
 
 async def test_a_call_started_on_one_is_waited_for_on_the_other_and_not_placed_again(
     tmp_path: Path, own_redis: RedisServer
 ) -> None:
-    async with world_in(tmp_path) as world:
-        settings = world.settings(REDIS_URL=own_redis.url)
-        async with serving(settings) as one_url, serving(settings) as other_url:
+    async with running_sandbox(tmp_path) as sandbox:
+        settings = sandbox.settings(REDIS_URL=own_redis.url)
+        async with running_server(settings) as one_url, running_server(settings) as other_url:
             with anyio.fail_after(LIMIT):
-                async with visiting(one_url) as one, visiting(other_url) as other:
+                async with connected_agent(one_url) as one, connected_agent(other_url) as other:
                     placed = await one.use("make_call", CALL, wait_seconds=0)
-                    await world.rung()
+                    await sandbox.wait_for_calls()
                     again = await other.use("make_call", CALL, wait_seconds=0)
-                    world.hang_up()
+                    sandbox.end_calls()
                     ended = await other.use("get_call", call_id=placed.data["tracking_id"], wait_seconds=LIMIT)
-        calls = await world.calls()
+        calls = await sandbox.calls()
 
     assert again.data["tracking_id"] == placed.data["tracking_id"]
     assert ended.data["status"] == "success"
@@ -36,21 +36,21 @@ async def test_a_call_started_on_one_is_waited_for_on_the_other_and_not_placed_a
 
 
 async def test_they_count_one_rate_between_them(tmp_path: Path, own_redis: RedisServer) -> None:
-    async with world_in(tmp_path) as world:
-        settings = world.settings(REDIS_URL=own_redis.url, RATE_LIMIT="2/hour")
-        async with serving(settings) as one, serving(settings) as other:
-            answers = [await knock(url) for url in (one, other, one, other)]
+    async with running_sandbox(tmp_path) as sandbox:
+        settings = sandbox.settings(REDIS_URL=own_redis.url, RATE_LIMIT="2/hour")
+        async with running_server(settings) as one, running_server(settings) as other:
+            answers = [await post_initialize(url) for url in (one, other, one, other)]
 
     assert [answer.status_code for answer in answers] == [200, 200, 429, 429]
 
 
 async def test_without_redis_nothing_is_dialled_and_reading_still_works(tmp_path: Path, own_redis: RedisServer) -> None:
-    async with world_in(tmp_path) as world, serving(world.settings(REDIS_URL=own_redis.url)) as url:
+    async with running_sandbox(tmp_path) as sandbox, running_server(sandbox.settings(REDIS_URL=own_redis.url)) as url:
         with anyio.fail_after(LIMIT):
-            async with visiting(url) as agent:
+            async with connected_agent(url) as agent:
                 made = await agent.use("make_call", CALL, wait_seconds=0)
-                await world.rung()
-                world.hang_up()
+                await sandbox.wait_for_calls()
+                sandbox.end_calls()
                 ended = await agent.use("get_call", call_id=made.data["tracking_id"], wait_seconds=LIMIT)
                 own_redis.kill()
                 refused = await agent.use("make_call", CALL, redial=True, wait_seconds=0)
@@ -58,7 +58,7 @@ async def test_without_redis_nothing_is_dialled_and_reading_still_works(tmp_path
                 listed = await agent.use("list_calls")
                 call = await agent.use("get_call", call_id=ended.data["call_id"])
                 tracked = await agent.use("get_call", call_id=made.data["tracking_id"])
-        calls = await world.calls()
+        calls = await sandbox.calls()
 
     assert refused.is_error
     assert refused.text.startswith("Not dialled")
@@ -92,9 +92,9 @@ async def test_a_question_of_one_is_answered_at_the_other(tmp_path: Path, own_re
     async def agree(context: ClientRequestContext, params: ElicitRequestParams) -> ElicitResult:  # noqa: ARG001
         return ElicitResult(action="accept", content={"ring": True})
 
-    async with world_in(tmp_path) as world:
-        settings = world.settings(REDIS_URL=own_redis.url, CONFIRM="always")
-        async with serving(settings) as one, serving(settings) as other:
+    async with running_sandbox(tmp_path) as sandbox:
+        settings = sandbox.settings(REDIS_URL=own_redis.url, CONFIRM="always")
+        async with running_server(settings) as one, running_server(settings) as other:
             balancer = _InTurn(one, other)
             with anyio.fail_after(LIMIT):
                 async with (
@@ -104,7 +104,7 @@ async def test_a_question_of_one_is_answered_at_the_other(tmp_path: Path, own_re
                     ) as client,
                 ):
                     placed = await Agent(client).use("make_call", CALL, wait_seconds=0)
-                    await world.rung()
+                    await sandbox.wait_for_calls()
 
     assert placed.data["status"] == "in_progress"
     assert len(set(balancer.took)) == 2

@@ -15,7 +15,7 @@ from tests.agent import Agent, Answer
 from tests.processes import free_port
 from tests.redis_server import RedisServer
 from tests.transports.certificates import Certificate
-from tests.transports.kit import CALL, LIMIT, knock, serving, visiting, world_in
+from tests.transports.http_server import CALL, LIMIT, connected_agent, post_initialize, running_sandbox, running_server
 
 
 @asynccontextmanager
@@ -43,14 +43,17 @@ async def test_with_a_redis_that_hangs_nothing_is_dialled_and_reading_still_work
         answers[tool] = await agent.use(tool, **arguments)
         took[tool] = time.monotonic() - begin
 
-    async with world_in(tmp_path) as world, hanging_redis() as redis:
-        async with serving(world.settings(REDIS_URL=redis)) as url, httpx2.AsyncClient(timeout=LIMIT) as client:
+    async with running_sandbox(tmp_path) as sandbox, hanging_redis() as redis:
+        async with (
+            running_server(sandbox.settings(REDIS_URL=redis)) as url,
+            httpx2.AsyncClient(timeout=LIMIT) as client,
+        ):
             with anyio.fail_after(LIMIT):
-                async with visiting(url) as agent, anyio.create_task_group() as tasks:
+                async with connected_agent(url) as agent, anyio.create_task_group() as tasks:
                     tasks.start_soon(partial(use, agent, "make_call", **CALL, wait_seconds=0))
                     tasks.start_soon(use, agent, "check_quota")
                     ready = await client.get(f"{url}/ready")
-        calls = await world.calls()
+        calls = await sandbox.calls()
 
     assert answers["make_call"].is_error
     assert answers["make_call"].text.startswith("Not dialled")
@@ -70,16 +73,16 @@ async def test_redis_can_be_spoken_to_over_tls_and_is_not_without_trust(tmp_path
     server.start()
     address = f"rediss://127.0.0.1:{port}/0"
     try:
-        async with world_in(tmp_path) as world:
-            trusting = world.settings(REDIS_URL=f"{address}?ssl_ca_certs={certificate.path}", RATE_LIMIT="5/hour")
+        async with running_sandbox(tmp_path) as sandbox:
+            trusting = sandbox.settings(REDIS_URL=f"{address}?ssl_ca_certs={certificate.path}", RATE_LIMIT="5/hour")
             with anyio.fail_after(LIMIT):
-                async with serving(trusting) as url, visiting(url) as agent:
+                async with running_server(trusting) as url, connected_agent(url) as agent:
                     placed = await agent.use("make_call", CALL, wait_seconds=0)
-                    await world.rung()
-                    codes = [(await knock(url)).status_code for _ in range(6)]
-                async with serving(world.settings(REDIS_URL=address)) as url, visiting(url) as agent:
+                    await sandbox.wait_for_calls()
+                    codes = [(await post_initialize(url)).status_code for _ in range(6)]
+                async with running_server(sandbox.settings(REDIS_URL=address)) as url, connected_agent(url) as agent:
                     refused = await agent.use("make_call", CALL, wait_seconds=0, redial=True)
-            calls = await world.calls()
+            calls = await sandbox.calls()
     finally:
         server.kill()
 

@@ -14,21 +14,31 @@ from mcp import Client
 
 from kallyai_mcp.sandbox.faults import Fault, FaultPlan
 from tests.processes import run, started
-from tests.transports.kit import ACCEPT, CALL, ENTRANCES, LIMIT, initialize, knock, serving, visiting, world_in
+from tests.transports.http_server import (
+    ACCEPT,
+    CALL,
+    CONNECTIONS,
+    LIMIT,
+    connected_agent,
+    initialize,
+    post_initialize,
+    running_sandbox,
+    running_server,
+)
 
 SECRET = "a-secret-of-many-characters"
 
 
-@pytest.mark.parametrize("entrance", ENTRANCES)
-async def test_the_main_job_can_be_done_by_every_entrance(tmp_path: Path, entrance: str) -> None:
-    async with world_in(tmp_path) as world, serving(world.settings()) as url:
+@pytest.mark.parametrize("connection", CONNECTIONS)
+async def test_the_main_job_can_be_done_by_every_entrance(tmp_path: Path, connection: str) -> None:
+    async with running_sandbox(tmp_path) as sandbox, running_server(sandbox.settings()) as url:
         with anyio.fail_after(LIMIT):
-            async with visiting(url, entrance) as agent:
+            async with connected_agent(url, connection) as agent:
                 tools = await agent.client.list_tools()
                 quota = await agent.use("check_quota")
                 placed = await agent.use("make_call", CALL, wait_seconds=0)
-                await world.rung()
-                world.hang_up()
+                await sandbox.wait_for_calls()
+                sandbox.end_calls()
                 ended = await agent.use("get_call", call_id=placed.data["tracking_id"], wait_seconds=LIMIT)
 
     assert len(tools.tools) == 8
@@ -38,13 +48,13 @@ async def test_the_main_job_can_be_done_by_every_entrance(tmp_path: Path, entran
 
 
 async def test_one_call_can_be_followed_by_all_entrances_and_is_placed_once(tmp_path: Path) -> None:
-    async with world_in(tmp_path) as world, serving(world.settings()) as url:
+    async with running_sandbox(tmp_path) as sandbox, running_server(sandbox.settings()) as url:
         with anyio.fail_after(LIMIT):
-            async with visiting(url, "sse") as one, visiting(url) as other:
+            async with connected_agent(url, "sse") as one, connected_agent(url) as other:
                 first = await one.use("make_call", CALL, wait_seconds=0)
-                await world.rung()
+                await sandbox.wait_for_calls()
                 again = await other.use("make_call", CALL, wait_seconds=0)
-            calls = await world.calls()
+            calls = await sandbox.calls()
 
     assert again.data["tracking_id"] == first.data["tracking_id"]
     assert again.data["dialled_now"] is False
@@ -52,13 +62,13 @@ async def test_one_call_can_be_followed_by_all_entrances_and_is_placed_once(tmp_
 
 
 async def test_a_call_goes_on_when_the_connection_of_who_placed_it_drops(tmp_path: Path) -> None:
-    async with world_in(tmp_path) as world, serving(world.settings()) as url:
+    async with running_sandbox(tmp_path) as sandbox, running_server(sandbox.settings()) as url:
         with anyio.fail_after(LIMIT):
-            async with visiting(url, "sse") as agent:
+            async with connected_agent(url, "sse") as agent:
                 placed = await agent.use("make_call", CALL, wait_seconds=0)
-            await world.rung()
-            world.hang_up()
-            async with visiting(url, "sse") as agent:
+            await sandbox.wait_for_calls()
+            sandbox.end_calls()
+            async with connected_agent(url, "sse") as agent:
                 ended = await agent.use("get_call", call_id=placed.data["tracking_id"], wait_seconds=LIMIT)
 
     assert ended.data["status"] == "success"
@@ -66,14 +76,14 @@ async def test_a_call_goes_on_when_the_connection_of_who_placed_it_drops(tmp_pat
 
 async def test_it_is_alive_and_ready_and_says_no_more_than_that(tmp_path: Path) -> None:
     async with (
-        world_in(tmp_path) as world,
-        serving(world.settings(MCP_TOKEN=SECRET)) as url,
+        running_sandbox(tmp_path) as sandbox,
+        running_server(sandbox.settings(MCP_TOKEN=SECRET)) as url,
         httpx2.AsyncClient() as client,
     ):
         alive = await client.get(f"{url}/health", headers={"Host": "10.0.0.7"})
         ready = await client.get(f"{url}/ready")
         fault = Fault(kind="unavailable_before", times=50, method="GET", path="/")
-        world.app.state.sandbox.faults.replace(FaultPlan(faults=[fault]))
+        sandbox.app.state.sandbox.faults.replace(FaultPlan(faults=[fault]))
         trouble = await client.get(f"{url}/ready")
         still_alive = await client.get(f"{url}/health")
 
@@ -85,9 +95,9 @@ async def test_it_is_alive_and_ready_and_says_no_more_than_that(tmp_path: Path) 
 
 
 async def test_without_the_service_it_is_not_ready(tmp_path: Path) -> None:
-    async with world_in(tmp_path) as world:
-        settings = world.settings()
-    async with serving(settings) as url, httpx2.AsyncClient(timeout=LIMIT) as client:
+    async with running_sandbox(tmp_path) as sandbox:
+        settings = sandbox.settings()
+    async with running_server(settings) as url, httpx2.AsyncClient(timeout=LIMIT) as client:
         ready = await client.get(f"{url}/ready")
 
     assert ready.status_code == 503
@@ -95,8 +105,8 @@ async def test_without_the_service_it_is_not_ready(tmp_path: Path) -> None:
 
 
 async def test_requests_of_the_2025_era_need_no_session(tmp_path: Path) -> None:
-    async with world_in(tmp_path) as world, serving(world.settings()) as url:
-        hello = await knock(url)
+    async with running_sandbox(tmp_path) as sandbox, running_server(sandbox.settings()) as url:
+        hello = await post_initialize(url)
         async with httpx2.AsyncClient() as client:
             message = {"jsonrpc": "2.0", "id": 2, "method": "tools/list", "params": {}}
             listed = await client.post(f"{url}/mcp", json=message, headers=ACCEPT)

@@ -11,7 +11,7 @@ import pytest
 from kallyai_mcp.cli.serve_http import from_environment
 from tests.processes import environment
 from tests.redis_server import RedisServer
-from tests.transports.kit import LIMIT, World, visiting, world_in
+from tests.transports.http_server import LIMIT, RunningSandbox, connected_agent, running_sandbox
 from tests.transports.workers import COMMAND, Line, Owners, owners_of, uvicorn
 
 SECRET = "a-secret-of-many-characters"
@@ -19,7 +19,7 @@ README = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
 
 
 async def one_call_in_each(
-    owners: Owners, world: World, url: str, lines: AsyncExitStack, errand: str
+    owners: Owners, sandbox: RunningSandbox, url: str, lines: AsyncExitStack, errand: str
 ) -> dict[str, tuple[Line, str]]:
     """Place calls over new connections until two workers have one that rings: for each the connection and the call."""
     found: dict[str, tuple[Line, str]] = {}
@@ -34,12 +34,12 @@ async def one_call_in_each(
         async with anyio.create_task_group() as tasks:
             for _ in range(4):  # at once: whoever is idle tends to be the same one
                 tasks.start_soon(place, number := number + 1)
-    await world.rung(len(owners.known))
+    await sandbox.wait_for_calls(len(owners.known))
     return found
 
 
 async def status(url: str, mode: str, tracking_id: str, seconds: float) -> str:
-    async with visiting(url, mode, token=SECRET) as agent:
+    async with connected_agent(url, mode, token=SECRET) as agent:
         answer = await agent.use("get_call", call_id=tracking_id, wait_seconds=seconds)
     return str(answer.data.get("status", answer.text))
 
@@ -50,11 +50,11 @@ async def test_two_workers_share_their_calls_and_a_killed_ones_are_not_lost(
     tmp_path: Path, place: str, request: pytest.FixtureRequest
 ) -> None:
     redis: RedisServer | None = request.getfixturevalue("own_redis") if place == "redis" else None
-    async with world_in(tmp_path) as world, AsyncExitStack() as lines:
-        token = world.token("acct-business")
-        given = {"API_URL": world.url, "ACCESS_TOKEN": token, "WAIT_SECONDS": "0", "LOG_LEVEL": "INFO"}
+    async with running_sandbox(tmp_path) as sandbox, AsyncExitStack() as lines:
+        token = sandbox.token("acct-business")
+        given = {"API_URL": sandbox.url, "ACCESS_TOKEN": token, "WAIT_SECONDS": "0", "LOG_LEVEL": "INFO"}
         given |= {"REDIS_URL": redis.url} if redis is not None else {}
-        owners = await lines.enter_async_context(owners_of(world.settings(**given)))
+        owners = await lines.enter_async_context(owners_of(sandbox.settings(**given)))
         with anyio.fail_after(LIMIT):
             async with uvicorn(tmp_path, workers=2, AUTH="secret", MCP_TOKEN=SECRET, **given) as server:
                 same: list[str] = []
@@ -66,26 +66,28 @@ async def test_two_workers_share_their_calls_and_a_killed_ones_are_not_lost(
                 async with anyio.create_task_group() as tasks:
                     for _ in range(8):
                         tasks.start_soon(ask_for_the_same)
-                (line, mine), (_, others) = (await one_call_in_each(owners, world, server.url, lines, "First")).values()
+                (line, mine), (_, others) = (
+                    await one_call_in_each(owners, sandbox, server.url, lines, "First")
+                ).values()
                 under_way = [await status(server.url, mode, mine, 0) for mode in ("auto", "legacy")]
-                world.hang_up()
+                sandbox.end_calls()
                 waited = await line.use("get_call", call_id=others, wait_seconds=LIMIT)
 
-                before = await one_call_in_each(owners, world, server.url, lines, "Second")
+                before = await one_call_in_each(owners, sandbox, server.url, lines, "Second")
                 server.kill_one()
                 dead = [owner for owner, (line, _) in before.items() if await line.is_dead()]
                 await owners.bury(dead[0])
-                world.hang_up()
+                sandbox.end_calls()
                 ends = [
                     await status(server.url, mode, tracking_id, LIMIT)
                     for mode in ("auto", "legacy")
                     for _, tracking_id in before.values()
                 ]
                 await server.up(3)
-                after = await one_call_in_each(owners, world, server.url, lines, "Third")
+                after = await one_call_in_each(owners, sandbox, server.url, lines, "Third")
                 async with httpx2.AsyncClient() as client:
                     sse = await client.get(f"{server.url}/sse", headers={"Authorization": f"Bearer {SECRET}"})
-                calls = await world.rung(len(owners.known))
+                calls = await sandbox.wait_for_calls(len(owners.known))
 
     assert len(set(same)) == 1
     assert under_way == ["in_progress"] * 2

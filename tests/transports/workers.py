@@ -24,7 +24,7 @@ from kallyai_mcp.calls.records import AccountKey
 from kallyai_mcp.cli.connection import Connection
 from kallyai_mcp.settings import Settings
 from tests.processes import environment, free_port
-from tests.transports.kit import ACCEPT, CALL, LIMIT, initialize
+from tests.transports.http_server import ACCEPT, CALL, LIMIT, initialize
 
 COMMAND = (
     "uvicorn --factory kallyai_mcp.cli.serve_http:from_environment --workers 2 --host 0.0.0.0 --port 8000 "

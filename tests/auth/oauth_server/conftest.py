@@ -6,7 +6,7 @@ import pytest
 
 from tests.auth.oauth_server.kit import Deployment, Person, deployed
 from tests.redis_server import own_redis, redis_server
-from tests.transports.kit import World, world_in
+from tests.transports.http_server import RunningSandbox, running_sandbox
 
 __all__ = ["own_redis", "redis_server"]
 
@@ -17,13 +17,13 @@ def anyio_backend() -> str:
 
 
 @pytest.fixture(scope="module")
-async def world(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[World]:
-    async with world_in(tmp_path_factory.mktemp("home")) as world:
+async def world(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[RunningSandbox]:
+    async with running_sandbox(tmp_path_factory.mktemp("home")) as world:
         yield world
 
 
 @pytest.fixture(scope="module")
-async def server(world: World) -> AsyncIterator[Deployment]:
+async def server(world: RunningSandbox) -> AsyncIterator[Deployment]:
     async with deployed(world) as server:
         yield server
 

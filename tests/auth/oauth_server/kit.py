@@ -30,7 +30,7 @@ from kallyai_mcp.transports.asgi_app import http_app
 from kallyai_mcp.transports.bearer_throttle import VerificationUnavailableError
 from kallyai_mcp.transports.uvicorn_server import serve_app
 from tests.processes import free_port
-from tests.transports.kit import LIMIT, World
+from tests.transports.http_server import LIMIT, RunningSandbox
 
 OLD_KEY = hashlib.sha256(b"old").hexdigest()
 KEY = hashlib.sha256(b"new").hexdigest()
@@ -80,7 +80,7 @@ class Deployment:
 
 @asynccontextmanager
 async def deployed(
-    world: World,
+    world: RunningSandbox,
     *,
     keys: str = KEY,
     public_url: str | None = None,

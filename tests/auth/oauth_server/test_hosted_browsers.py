@@ -22,7 +22,7 @@ from kallyai_mcp.sandbox.accounts import ACCOUNTS
 from tests.agent import Agent
 from tests.auth.oauth_server.kit import Ask, Deployment, Person, answer_in, deployed
 from tests.auth.oauth_server.publisher import publishing
-from tests.transports.kit import CALL, LIMIT, World
+from tests.transports.http_server import CALL, LIMIT, RunningSandbox
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 
@@ -111,7 +111,7 @@ async def connected(
 
 
 async def test_a_user_goes_from_the_first_401_to_a_placed_call(
-    world: World, server: Deployment, chromium: Browser
+    world: RunningSandbox, server: Deployment, chromium: Browser
 ) -> None:
     memory, seen = Memory(), list[str]()
     before = len(await world.calls())
@@ -119,8 +119,8 @@ async def test_a_user_goes_from_the_first_401_to_a_placed_call(
         with anyio.fail_after(LIMIT):
             async with connected(server, partial(clicks, context, "acct-personal", seen=seen), memory) as agent:
                 placed = await agent.use("make_call", CALL, wait_seconds=0)
-                calls = await world.rung(before + 1)
-                world.hang_up()
+                calls = await world.wait_for_calls(before + 1)
+                world.end_calls()
                 done = await agent.use("get_call", call_id=placed.data["tracking_id"], wait_seconds=LIMIT)
 
     assert "“SDK client”" in seen[0]
@@ -132,7 +132,7 @@ async def test_a_user_goes_from_the_first_401_to_a_placed_call(
 
 
 async def test_two_users_at_once_have_calls_that_do_not_mix(
-    world: World, server: Deployment, chromium: Browser
+    world: RunningSandbox, server: Deployment, chromium: Browser
 ) -> None:
     before = len(await world.calls())
     quotas: dict[str, Any] = {}
@@ -145,8 +145,8 @@ async def test_two_users_at_once_have_calls_that_do_not_mix(
         ):
             quotas[account] = (await agent.use("check_quota")).data["minutes_allocated"]
             placed = await agent.use("make_call", {**CALL, "task_description": f"Ask for {account}"}, wait_seconds=0)
-            await world.rung(before + 2)
-            world.hang_up()
+            await world.wait_for_calls(before + 2)
+            world.end_calls()
             await agent.use("get_call", call_id=placed.data["tracking_id"], wait_seconds=LIMIT)
             listed[account] = (await agent.use("list_calls")).data["total"]
 
@@ -164,7 +164,9 @@ async def test_two_users_at_once_have_calls_that_do_not_mix(
     assert listed == {"acct-business": 1, "acct-us-only": 1}
 
 
-async def test_a_client_known_by_its_document_connects_too(world: World, chromium: Browser, tmp_path: Path) -> None:
+async def test_a_client_known_by_its_document_connects_too(
+    world: RunningSandbox, chromium: Browser, tmp_path: Path
+) -> None:
     seen = list[str]()
     async with publishing(tmp_path) as site, deployed(world, fetch=site.documents().fetch) as server:
         site.publish(redirect_uris=["http://127.0.0.1/callback"])
@@ -180,7 +182,7 @@ async def test_a_client_known_by_its_document_connects_too(world: World, chromiu
 
 
 async def test_the_sdks_client_asks_for_more_when_a_scope_is_missing_and_renews_what_has_ended(
-    world: World, server: Deployment, person: Person
+    world: RunningSandbox, server: Deployment, person: Person
 ) -> None:
     memory = Memory()
     asked: list[str] = []

@@ -10,12 +10,12 @@ from mcp.client.sse import sse_client
 from tests.agent import Agent
 from tests.auth.oauth_server.kit import KEY, Deployment, Person, signed_in
 from tests.processes import free_port, run, started
-from tests.transports.kit import LIMIT, World
+from tests.transports.http_server import LIMIT, RunningSandbox
 
 SETTINGS = {"CLIENT_ID": "sandbox-client", "CLIENT_SECRET": "sandbox-secret", "SECRET_KEYS": KEY}
 
 
-async def test_the_command_serves_a_sign_in(world: World, person: Person, tmp_path: Path) -> None:
+async def test_the_command_serves_a_sign_in(world: RunningSandbox, person: Person, tmp_path: Path) -> None:
     port = free_port()
     url = f"http://127.0.0.1:{port}"
     command = ("serve", "--transport", "http", "--auth", "oauth", "--port", str(port))

@@ -10,7 +10,7 @@ import pytest
 from kallyai_mcp.api.safe_fetch import MAX_BYTES, FetchError, SafeFetcher
 from tests.auth.oauth_server.kit import REDIRECT, Ask, Deployment, Person, deployed, signed_in
 from tests.auth.oauth_server.publisher import HOST, Publisher, publishing
-from tests.transports.kit import LIMIT, World
+from tests.transports.http_server import LIMIT, RunningSandbox
 
 
 @pytest.fixture(scope="module")
@@ -30,7 +30,7 @@ def published(site: Publisher) -> Publisher:
 
 
 @pytest.fixture(scope="module")
-async def believing(world: World, site: Publisher) -> AsyncIterator[Deployment]:
+async def believing(world: RunningSandbox, site: Publisher) -> AsyncIterator[Deployment]:
     """A worker that finds the site."""
     async with deployed(world, fetch=site.documents(seconds=0.5).fetch) as server:
         yield server
@@ -191,7 +191,9 @@ async def test_another_address_is_tried_when_the_first_takes_no_connection(publi
     )
 
 
-async def test_only_so_many_documents_are_remembered(world: World, published: Publisher, person: Person) -> None:
+async def test_only_so_many_documents_are_remembered(
+    world: RunningSandbox, published: Publisher, person: Person
+) -> None:
     fetched: list[str] = []
 
     async def fetch(url: str) -> bytes:

@@ -6,7 +6,7 @@ import pytest
 
 from kallyai_mcp.auth.oauth_server.text import SCOPES, WORDS
 from tests.auth.oauth_server.kit import Ask, Deployment, Person, answer_in, deployed, onward, signed_in
-from tests.transports.kit import World
+from tests.transports.http_server import RunningSandbox
 
 
 async def test_the_consent_page_names_the_client_its_address_and_the_scopes(server: Deployment, person: Person) -> None:
@@ -128,7 +128,9 @@ async def test_kallyais_answer_counts_only_after_consent(server: Deployment, per
     assert response.status_code == 400
 
 
-async def test_a_consent_page_and_a_sign_in_end_in_time(world: World, server: Deployment, person: Person) -> None:
+async def test_a_consent_page_and_a_sign_in_end_in_time(
+    world: RunningSandbox, server: Deployment, person: Person
+) -> None:
     client = await server.register()
     page = await person.open(Ask.of(server, client["client_id"]).url)
     callback = await person.returning(Ask.of(server, client["client_id"]).url)
@@ -157,7 +159,7 @@ async def test_a_browser_keeps_a_few_flows_and_the_oldest_go(server: Deployment,
     assert answers == [403, 200]
 
 
-async def test_over_https_cookies_are_this_hosts_alone(world: World) -> None:
+async def test_over_https_cookies_are_this_hosts_alone(world: RunningSandbox) -> None:
     async with deployed(world, public_url="https://Phone.example.com/") as server, Person() as person:
         client = await server.register()
         page = await person.open(Ask.of(server, client["client_id"]).url)

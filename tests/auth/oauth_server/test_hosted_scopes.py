@@ -9,7 +9,7 @@ from kallyai_mcp.auth.oauth_server.scopes import SCOPES, TOOLS
 from kallyai_mcp.sandbox.accounts import SCOPES as REFERENCE
 from kallyai_mcp.tools.catalog import tools
 from tests.auth.oauth_server.kit import Deployment, Person, signed_in
-from tests.transports.kit import CALL, World
+from tests.transports.http_server import CALL, RunningSandbox
 
 ACCEPT = "application/json, text/event-stream"
 
@@ -25,7 +25,7 @@ def test_every_tool_says_what_it_needs_of_the_references_scopes() -> None:
 
 
 async def test_a_missing_scope_is_named_and_asked_for_anew_it_works(
-    world: World, server: Deployment, person: Person
+    world: RunningSandbox, server: Deployment, person: Person
 ) -> None:
     narrow = await signed_in(server, person, scope="calls:read")
     refused = await server.use(narrow["access_token"], "make_call", **CALL, wait_seconds=0)
@@ -39,8 +39,8 @@ async def test_a_missing_scope_is_named_and_asked_for_anew_it_works(
     assert 'scope="calls:read calls:write"' in challenge
     assert f'resource_metadata="{server.url}/.well-known/oauth-protected-resource/mcp"' in challenge
     assert placed.status_code == 200
-    assert len(await world.rung(placed_before + 1)) == placed_before + 1
-    world.hang_up()
+    assert len(await world.wait_for_calls(placed_before + 1)) == placed_before + 1
+    world.end_calls()
 
 
 @pytest.mark.parametrize("tool", [name for name, needs in TOOLS.items() if needs])
@@ -104,7 +104,7 @@ async def test_messages_beside_sse_are_guarded_too(server: Deployment, person: P
 
 
 async def test_what_kallyai_does_not_grant_the_token_does_not_have(
-    world: World, server: Deployment, person: Person
+    world: RunningSandbox, server: Deployment, person: Person
 ) -> None:
     tokens = await signed_in(server, person)
     with world.app.state.sandbox.store.transaction() as db:

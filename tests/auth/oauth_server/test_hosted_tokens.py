@@ -8,7 +8,7 @@ from starlette.requests import Request
 
 from tests.auth.oauth_server.kit import READS, Ask, Deployment, Person, answer_in, deployed, onward, signed_in
 from tests.fake_service import odd_service
-from tests.transports.kit import World
+from tests.transports.http_server import RunningSandbox
 
 
 def refused(response: Any, error: str = "invalid_grant", status: int = 400) -> None:
@@ -28,7 +28,7 @@ async def renew(server: Deployment, tokens: dict[str, Any], **changes: str) -> A
     return await server.post("token", form | changes)
 
 
-async def faults(world: World, server: Deployment, *kinds: str) -> None:
+async def faults(world: RunningSandbox, server: Deployment, *kinds: str) -> None:
     plan = {"faults": [{"kind": kind, "path": "/v1/auth/gpt/token"} for kind in kinds]}
     assert (await server.http.put(f"{world.url}/_sandbox/faults", json=plan)).status_code == 200
 
@@ -80,7 +80,7 @@ async def test_a_reused_code_is_refused_and_what_it_gave_is_revoked(server: Depl
     refused(await renew(server, {**tokens, "client_id": ask.client_id}))
 
 
-async def test_a_code_lasts_a_minute(world: World, server: Deployment, person: Person) -> None:
+async def test_a_code_lasts_a_minute(world: RunningSandbox, server: Deployment, person: Person) -> None:
     ask = Ask.of(server, (await server.register())["client_id"])
     code = await person.code(ask.url)
     world.clock.advance(seconds=60)
@@ -88,7 +88,9 @@ async def test_a_code_lasts_a_minute(world: World, server: Deployment, person: P
     refused(await server.post("token", ask.form(code)))
 
 
-async def test_an_access_token_ends_when_kallyais_ends(world: World, server: Deployment, person: Person) -> None:
+async def test_an_access_token_ends_when_kallyais_ends(
+    world: RunningSandbox, server: Deployment, person: Person
+) -> None:
     tokens = await signed_in(server, person)
     world.clock.advance(seconds=3599)
     before = await server.use(tokens["access_token"], "check_quota")
@@ -148,7 +150,7 @@ async def test_a_refresh_can_ask_for_less_and_later_for_all_again(server: Deploy
 
 @pytest.mark.parametrize("kind", ["cut_before_read", "unavailable_before", "html", "rate_limited"])
 async def test_when_kallyai_is_down_nothing_is_lost(
-    world: World, server: Deployment, person: Person, kind: str
+    world: RunningSandbox, server: Deployment, person: Person, kind: str
 ) -> None:
     ask = Ask.of(server, (await server.register())["client_id"])
     form = ask.form(await person.code(ask.url))
@@ -166,7 +168,7 @@ async def test_when_kallyai_is_down_nothing_is_lost(
 
 
 async def test_when_kallyai_ends_the_sign_in_a_refresh_says_so(
-    world: World, server: Deployment, person: Person
+    world: RunningSandbox, server: Deployment, person: Person
 ) -> None:
     tokens = await signed_in(server, person)
     with world.app.state.sandbox.store.transaction() as db:
@@ -176,7 +178,7 @@ async def test_when_kallyai_ends_the_sign_in_a_refresh_says_so(
 
 
 async def test_a_server_that_kallyai_refuses_does_not_blame_the_user(
-    world: World, person: Person, caplog: pytest.LogCaptureFixture
+    world: RunningSandbox, person: Person, caplog: pytest.LogCaptureFixture
 ) -> None:
     async with deployed(world, client_secret="not the secret") as server:
         ask = Ask.of(server, (await server.register())["client_id"])
@@ -261,7 +263,7 @@ class OddKallyAI:
 
 
 async def test_a_refresh_token_is_replaced_even_if_kallyais_is_not(
-    world: World, person: Person, caplog: pytest.LogCaptureFixture
+    world: RunningSandbox, person: Person, caplog: pytest.LogCaptureFixture
 ) -> None:
     kallyai = OddKallyAI()
     async with odd_service(kallyai) as api_url, deployed(world, api_url=api_url) as server:
@@ -282,7 +284,7 @@ async def test_a_refresh_token_is_replaced_even_if_kallyais_is_not(
     assert "came a second time" in caplog.text
 
 
-async def test_two_refreshes_at_once_are_two_uses(world: World, person: Person) -> None:
+async def test_two_refreshes_at_once_are_two_uses(world: RunningSandbox, person: Person) -> None:
     kallyai = OddKallyAI()
     async with odd_service(kallyai) as api_url, deployed(world, api_url=api_url) as server:
         ask = Ask.of(server, (await server.register())["client_id"])
@@ -300,7 +302,7 @@ async def test_two_refreshes_at_once_are_two_uses(world: World, person: Person) 
     assert sorted(statuses) in ([200, 400, 400], [400, 400, 400])
 
 
-async def test_without_a_refresh_token_of_kallyais_there_is_none(world: World, person: Person) -> None:
+async def test_without_a_refresh_token_of_kallyais_there_is_none(world: RunningSandbox, person: Person) -> None:
     kallyai = OddKallyAI()
     kallyai.refresh_token = None
     async with odd_service(kallyai) as api_url, deployed(world, api_url=api_url) as server:
@@ -310,7 +312,9 @@ async def test_without_a_refresh_token_of_kallyais_there_is_none(world: World, p
     assert "refresh_token" not in tokens
 
 
-async def test_where_kallyai_grants_nothing_that_was_asked_for_there_is_no_token(world: World, person: Person) -> None:
+async def test_where_kallyai_grants_nothing_that_was_asked_for_there_is_no_token(
+    world: RunningSandbox, person: Person
+) -> None:
     kallyai = OddKallyAI()
     kallyai.scope = "billing:manage"
     async with odd_service(kallyai) as api_url, deployed(world, api_url=api_url) as server:

@@ -10,10 +10,10 @@ from kallyai_mcp.transports.rate_limit import RateLimiter
 from tests.auth.oauth_server.kit import KEY, OLD_KEY, Ask, Person, deployed, signed_in
 from tests.processes import free_port
 from tests.redis_server import RedisServer
-from tests.transports.kit import World
+from tests.transports.http_server import RunningSandbox
 
 
-async def test_old_seals_open_while_their_key_is_there_and_not_after(world: World, person: Person) -> None:
+async def test_old_seals_open_while_their_key_is_there_and_not_after(world: RunningSandbox, person: Person) -> None:
     port = free_port()
     async with deployed(world, keys=OLD_KEY, port=port) as server:
         old = await signed_in(server, person)
@@ -27,7 +27,7 @@ async def test_old_seals_open_while_their_key_is_there_and_not_after(world: Worl
     assert [answer.status_code for answer in after] == [401, 200]
 
 
-async def test_with_redis_workers_are_as_one(world: World, person: Person, redis_server: RedisServer) -> None:
+async def test_with_redis_workers_are_as_one(world: RunningSandbox, person: Person, redis_server: RedisServer) -> None:
     one_key = secrets.token_hex(32)
     async with (
         deployed(world, keys=one_key, redis_url=redis_server.url) as one,
@@ -49,7 +49,7 @@ async def test_with_redis_workers_are_as_one(world: World, person: Person, redis
 
 
 async def test_without_its_redis_nothing_counts_as_good_and_nothing_is_lost(
-    world: World, person: Person, own_redis: RedisServer
+    world: RunningSandbox, person: Person, own_redis: RedisServer
 ) -> None:
     async with deployed(world, redis_url=own_redis.url) as server:
         tokens = await signed_in(server, person)
@@ -77,7 +77,7 @@ async def test_without_its_redis_nothing_counts_as_good_and_nothing_is_lost(
     assert [response.status_code for response in up] == [200] * 3
 
 
-async def test_one_address_cannot_ask_without_end(world: World) -> None:
+async def test_one_address_cannot_ask_without_end(world: RunningSandbox) -> None:
     async with deployed(world, rate=RateLimiter("2/hour")) as server, Person() as person:
         registrations = [await server.http.post(f"{server.url}/oauth/register", json={}) for _ in range(3)]
         pages = [await person.open(f"{server.url}/oauth/authorize") for _ in range(3)]

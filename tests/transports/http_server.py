@@ -1,4 +1,4 @@
-"""The HTTP server with a sandbox behind it, all on real sockets, and clients of every kind."""
+"""The HTTP server with a sandbox behind it, both on real sockets, and MCP clients for every transport."""
 
 import ssl
 from collections.abc import AsyncIterator
@@ -26,19 +26,19 @@ from tests.agent import Agent, settings_in
 from tests.sandbox.manual_clock import ManualClock
 
 LIMIT = 30
-"""Seconds until something that should have happened counts as hung."""
+"""Seconds after which a test gives up waiting."""
 
 CALL = {
     "task_category": "general",
     "task_description": "Ask for the opening hours",
     "respondent_phone": "+12025550100",
 }
-ENTRANCES = ["auto", "legacy", "sse"]
-"""The ways in: `/mcp` in both eras, and `/sse`."""
+CONNECTIONS = ["auto", "legacy", "sse"]
+"""How a client can connect: to `/mcp` with the protocol of 2026 ("auto") or of 2025 ("legacy"), and to `/sse`."""
 
 
-class World:
-    """A KallyAI that our servers use; its calls last until `hang_up`."""
+class RunningSandbox:
+    """A sandbox that the servers of a test use; its calls last until `end_calls`."""
 
     def __init__(self, app: SandboxApp, url: str, clock: ManualClock, home: Path) -> None:
         self.app = app
@@ -51,7 +51,7 @@ class World:
         return token
 
     def settings(self, **environment: str) -> Settings:
-        """Settings of a server that is signed in as the personal account."""
+        """Settings of a server that is signed in as the personal account, overridden by `environment`."""
         given = {
             "API_URL": self.url,
             "ACCESS_TOKEN": self.token(),
@@ -60,17 +60,18 @@ class World:
         } | environment
         return settings_in(self.home, **given)
 
-    def hang_up(self) -> None:
+    def end_calls(self) -> None:
+        """Let the time pass that the calls in progress take."""
         self.clock.advance(minutes=10)
 
     async def calls(self) -> list[dict[str, Any]]:
-        """What was really placed."""
+        """All calls that were placed, as the sandbox has them."""
         async with httpx2.AsyncClient() as client:
             calls: list[dict[str, Any]] = (await client.get(f"{self.url}/_sandbox/calls")).json()["calls"]
         return calls
 
-    async def rung(self, number: int = 1) -> list[dict[str, Any]]:
-        """Wait until so many calls were placed."""
+    async def wait_for_calls(self, number: int = 1) -> list[dict[str, Any]]:
+        """Wait until `number` calls were placed; returns all."""
         with anyio.fail_after(LIMIT):
             while len(calls := await self.calls()) < number:
                 await anyio.lowlevel.checkpoint()
@@ -78,20 +79,20 @@ class World:
 
 
 @asynccontextmanager
-async def world_in(home: Path) -> AsyncIterator[World]:
+async def running_sandbox(home: Path) -> AsyncIterator[RunningSandbox]:
     clock = ManualClock(datetime.now(UTC))
     clock.hold()
     app = create_app(clock=clock)
     try:
         async with running(app) as url:
-            yield World(app, url, clock, home)
+            yield RunningSandbox(app, url, clock, home)
     finally:
         app.state.sandbox.close()
 
 
 @asynccontextmanager
-async def served(app: ASGIApp) -> AsyncIterator[str]:
-    """`app` on a free port; yields its base URL."""
+async def running_app(app: ASGIApp) -> AsyncIterator[str]:
+    """Serve `app` on a free port of 127.0.0.1; yields its base URL."""
     urls: list[str] = []
     up = anyio.Event()
 
@@ -108,20 +109,20 @@ async def served(app: ASGIApp) -> AsyncIterator[str]:
 
 
 @asynccontextmanager
-async def serving(settings: Settings, *, auth: str = "none") -> AsyncIterator[str]:
-    """Our server; yields its base URL."""
-    async with served(build_app(settings, ServeOptions("127.0.0.1", 0, auth, sandbox=False, speed=1))) as url:
+async def running_server(settings: Settings, *, auth: str = "none") -> AsyncIterator[str]:
+    """Serve our own app with these settings; yields its base URL."""
+    async with running_app(build_app(settings, ServeOptions("127.0.0.1", 0, auth, sandbox=False, speed=1))) as url:
         yield url
 
 
 @dataclass(frozen=True)
-class Via:
+class ClientOptions:
     """How a client connects.
 
     Attributes:
-        host: The name by which it calls the server; None for the URL's.
-        trust: Whom it trusts when it speaks TLS; None for the usual authorities.
-        address: Its own address.
+        host: The `Host` header that it sends; None for the URL's.
+        trust: Its trusted certificates for TLS; None for the usual ones.
+        address: The address that it connects from; None for any.
     """
 
     host: str | None = None
@@ -134,7 +135,7 @@ class Via:
         timeout: httpx2.Timeout | None = None,
         auth: httpx2.Auth | None = None,
     ) -> httpx2.AsyncClient:
-        """A client, as the SDK wants to have it made."""
+        """Make an HTTP client; has the signature of the SDK's `httpx_client_factory`."""
         named = {"Host": self.host} if self.host is not None else {}
         transport = httpx2.AsyncHTTPTransport(verify=self.trust or True, local_address=self.address)
         return httpx2.AsyncClient(
@@ -142,26 +143,28 @@ class Via:
         )
 
 
-DIRECTLY = Via()
+DEFAULT_OPTIONS = ClientOptions()
 
 
 @asynccontextmanager
-async def visiting(
-    url: str, entrance: str = "auto", *, token: str | None = None, via: Via = DIRECTLY
+async def connected_agent(
+    url: str, connection: str = "auto", *, token: str | None = None, options: ClientOptions = DEFAULT_OPTIONS
 ) -> AsyncIterator[Agent]:
-    """An agent that comes in by `entrance`, with `token` as its bearer."""
+    """An agent that connects in the way `connection` says, with `token` as its bearer token."""
     headers = {"Authorization": f"Bearer {token}"} if token is not None else {}
     async with AsyncExitStack() as stack:
-        if entrance == "sse":
-            client = Client(sse_client(f"{url}/sse", headers=headers, httpx_client_factory=via.client), mode="legacy")
+        if connection == "sse":
+            client = Client(
+                sse_client(f"{url}/sse", headers=headers, httpx_client_factory=options.client), mode="legacy"
+            )
         else:
-            http = await stack.enter_async_context(via.client(headers))
-            client = Client(streamable_http_client(f"{url}/mcp", http_client=http), mode=entrance)
+            http = await stack.enter_async_context(options.client(headers))
+            client = Client(streamable_http_client(f"{url}/mcp", http_client=http), mode=connection)
         yield Agent(await stack.enter_async_context(client))
 
 
 def initialize(number: int = 1) -> dict[str, Any]:
-    """The first message of a client of the 2025 era."""
+    """The first message of a client with the protocol of 2025."""
     params = {
         "protocolVersion": "2025-11-25",
         "capabilities": {},
@@ -171,10 +174,12 @@ def initialize(number: int = 1) -> dict[str, Any]:
 
 
 ACCEPT = {"Accept": "application/json, text/event-stream"}
-"""What a client of Streamable HTTP takes."""
+"""The `Accept` header that Streamable HTTP demands."""
 
 
-async def knock(url: str, headers: dict[str, str] | None = None, *, via: Via = DIRECTLY) -> httpx2.Response:
-    """One request to `/mcp`, as a client of the 2025 era would begin."""
-    async with via.client() as client:
+async def post_initialize(
+    url: str, headers: dict[str, str] | None = None, *, options: ClientOptions = DEFAULT_OPTIONS
+) -> httpx2.Response:
+    """Send an `initialize` request to `/mcp`; returns the HTTP response."""
+    async with options.client() as client:
         return await client.post(f"{url}/mcp", json=initialize(), headers=ACCEPT | (headers or {}))
