@@ -1,7 +1,9 @@
-"""Every measurement, one after another, and one table of them: `uv run python -m tests.bench`.
+"""Runs all measurements one after another, and prints them as one table.
 
-It takes less than four minutes, and is to be run on a machine that has nothing else to do. The exit code is 1 if a
-measurement failed; a target that is missed is only said.
+    uv run python -m tests.bench
+
+It takes about four minutes; nothing else should run on the machine. The exit code is 1 if a measurement failed, but not
+if a target was missed.
 """
 
 import signal
@@ -11,7 +13,7 @@ from collections.abc import Sequence
 
 from pydantic import ValidationError
 
-from tests.bench.table import ROWS, Row, machine, rendered
+from tests.bench.table import ROWS, Row, machine, render
 
 MEASUREMENTS = (
     "cold_start",
@@ -23,19 +25,19 @@ MEASUREMENTS = (
     "costs",
     "sandbox_calls",
 )
-"""Each is a command: `python -m tests.bench.` and this."""
+"""The measurements; each is also a command, `python -m tests.bench.NAME`."""
 
 LIMIT = 180
 """Seconds after which a measurement counts as hung."""
 
-_ENDING = 20
+_END_SECONDS = 20
 
 
-def measured(measurement: str) -> list[Row]:
-    """The rows of one measurement, made by a process of its own, so that none has another's leftovers in memory.
+def run(measurement: str) -> list[Row]:
+    """Run one measurement in a process of its own, so that none is affected by the memory of another.
 
     Raises:
-        RuntimeError: It failed; what it said is on stderr.
+        RuntimeError: It failed; its own message is on stderr.
     """
     name, *options = measurement.split()
     with subprocess.Popen(
@@ -51,14 +53,14 @@ def measured(measurement: str) -> list[Row]:
     try:
         return ROWS.validate_json(printed)
     except ValidationError as error:
-        raise RuntimeError(f"it printed something else than rows: {error}") from error
+        raise RuntimeError(f"it did not print rows: {error}") from error
 
 
 def _end(process: "subprocess.Popen[bytes]") -> None:
-    """End it as Ctrl-C does where that can be done, so that it ends the servers that it started."""
+    """End it with SIGINT (not on Windows), so that it ends the servers that it started."""
     process.terminate() if sys.platform == "win32" else process.send_signal(signal.SIGINT)
     try:
-        process.communicate(timeout=_ENDING)
+        process.communicate(timeout=_END_SECONDS)
     except subprocess.TimeoutExpired:
         process.kill()
 
@@ -66,16 +68,16 @@ def _end(process: "subprocess.Popen[bytes]") -> None:
 def main(measurements: Sequence[str] = MEASUREMENTS) -> int:
     """Run them and print the table; the exit code is 1 if one failed."""
     print(machine(), end="\n\n", flush=True)
-    found: dict[str, list[Row]] = {}
+    rows: dict[str, list[Row]] = {}
     failed = False
     for number, measurement in enumerate(measurements, start=1):
         print(f"{number}/{len(measurements)} {measurement}", file=sys.stderr, flush=True)
         try:
-            found[measurement] = measured(measurement)
+            rows[measurement] = run(measurement)
         except RuntimeError as error:
             failed = True
-            found[measurement] = [Row("all of it", None, "", lacking=str(error))]
-    print(rendered(found))
+            rows[measurement] = [Row("everything", None, "", reason=str(error))]
+    print(render(rows))
     return int(failed)
 
 

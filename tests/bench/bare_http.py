@@ -1,8 +1,8 @@
-"""What serving over HTTP is held against: a bare `MCPServer` on `/mcp`, with and without an HTTP call behind its tool.
+"""The server that ours is compared with over HTTP: a bare `MCPServer`, one tool with an HTTP call and one without.
 
     python -m tests.bench.bare_http PORT|stdio UPSTREAM_URL
 
-It is served as its own `streamable_http_app` by what `pip install mcp` brings: uvicorn with h11 on asyncio's loop.
+It serves its `streamable_http_app` with what `pip install mcp` installs: uvicorn with h11 on asyncio's event loop.
 """
 
 import sys
@@ -14,18 +14,18 @@ from mcp.server.mcpserver import MCPServer
 
 
 def build(upstream: str) -> MCPServer[Any]:
-    """A server with `echo`, which calls nobody, and `check_quota`, which gets the statistics of `upstream`."""
+    """A server with `echo`, without an HTTP call, and `check_quota`, which gets the statistics of `upstream`."""
     server = MCPServer("bare", log_level="WARNING")
     client = httpx.AsyncClient(base_url=upstream, headers={"Authorization": "Bearer a-token"})
 
     @server.tool()
     def echo(text: str) -> str:
-        """Say it again."""
+        """Return the text."""
         return text
 
     @server.tool()
     async def check_quota() -> dict[str, Any]:
-        """Get what is left."""
+        """Get the statistics."""
         response = await client.get("/v1/users/me/statistics")
         quota: dict[str, Any] = response.raise_for_status().json()
         return quota

@@ -1,4 +1,4 @@
-"""What every figure is held against: a bare `MCPServer` with one tool."""
+"""The server that ours is compared with over stdio: a bare `MCPServer` with one tool."""
 
 from mcp.server.mcpserver import MCPServer
 
@@ -7,7 +7,7 @@ server = MCPServer("bare")
 
 @server.tool()
 def echo(text: str) -> str:
-    """Say it again."""
+    """Return the text."""
     return text
 
 

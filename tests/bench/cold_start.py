@@ -2,8 +2,8 @@
 
     uv run python -m tests.bench.cold_start [RUNS]
 
-The two are started in turn, so that a machine that gets slower or faster meanwhile weighs on both; the figures are
-medians, and a ratio is the median of the pairs' ratios.
+The two are started in turn, so that a change in the machine's speed affects both. A figure is a median, a ratio the
+median of the pairs' ratios.
 """
 
 import argparse
@@ -15,7 +15,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from tests.bench.measured import memory
+from tests.bench.servers import memory
 from tests.bench.table import Row, Target, command, compared
 
 SLOWER = Target("at most", 1.1)
@@ -38,7 +38,7 @@ _HELLO = (
 
 
 def until_tools_listed(command_line: list[str], home: str) -> tuple[float, float | None]:
-    """Milliseconds from spawn to the answer of `tools/list`, and the process's peak memory in MB (None: not known)."""
+    """Milliseconds from spawn to the answer to `tools/list`, and the peak memory in MB (None: not known)."""
     started = time.perf_counter()
     with subprocess.Popen(
         command_line, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=os.environ | {"KALLYAI_HOME": home}
@@ -62,8 +62,8 @@ def until_tools_listed(command_line: list[str], home: str) -> tuple[float, float
 
 
 def rows(runs: int) -> list[Row]:
-    """Time and memory, of `runs` pairs."""
-    # What the installed script `kallyai-mcp` does.
+    """Time and memory, from `runs` pairs."""
+    # The same as the installed script `kallyai-mcp`.
     ours = [sys.executable, "-c", "from kallyai_mcp.cli.main import main; main()"]
     bare = [sys.executable, str(Path(__file__).with_name("bare_server.py"))]
     with tempfile.TemporaryDirectory() as home:
@@ -75,7 +75,7 @@ def rows(runs: int) -> list[Row]:
     what, against = "from spawning the server to its list of tools, over stdio", "bare MCPServer with one tool"
     time_row = compared(what, "ms", our_times, bare_times, against, SLOWER)
     if not all(our_memory + bare_memory):
-        return [time_row, Row(f"{what}: memory", None, "MB", target=HEAVIER, lacking="only Linux has /proc")]
+        return [time_row, Row(f"{what}: memory", None, "MB", target=HEAVIER, reason="only Linux has /proc")]
     return [time_row, compared(what, "MB", our_memory, bare_memory, against, HEAVIER)]
 
 

@@ -1,9 +1,9 @@
-"""What an agent reads: the characters and tokens of the tool list and of each kind of answer.
+"""The size of what a model reads, in characters and tokens: the tool list and each kind of answer.
 
     uv run python -m tests.bench.costs
 
-The calls come from the sandbox, with a clock that stands still, so that the characters are the same on every machine;
-the tokens (`tokens.py`) differ by a few in a thousand from run to run, since ids are made by chance.
+The calls come from the sandbox with a manual clock, so the characters are the same on every machine. The tokens
+(`tokens.py`) differ by a few in a thousand from run to run, because ids are random.
 """
 
 import argparse
@@ -27,27 +27,27 @@ from tests.sandbox.manual_clock import ManualClock
 NOW = datetime(2026, 1, 25, 20, 0, tzinfo=UTC)
 LISTED = (1, 10, 50, 200)
 ENTRIES = 100
-"""Of the transcript that is read."""
+"""The number of entries of the transcript."""
 
 TARGETS = {
     "the list of all tools": Target("at most", 6_400, "figure"),
     "make_call in that list": Target("at most", 2_800, "figure"),
     "list_calls, 50 calls": Target("at most", 6_000, "figure"),
 }
-"""In characters."""
+"""The targets, in characters."""
 
-TALKATIVE = "+12025550111"
+MANY_QUESTIONS = "+12025550111"
 """The sandbox's number that asks fifty questions."""
 
 
-def _seen(tool: Tool) -> str:
-    """What a model sees of a tool."""
-    seen = {"name": tool.name, "description": tool.description, "inputSchema": tool.input_schema}
-    return json.dumps(seen, ensure_ascii=False)
+def _as_model_input(tool: Tool) -> str:
+    """A tool as a model gets it."""
+    definition = {"name": tool.name, "description": tool.description, "inputSchema": tool.input_schema}
+    return json.dumps(definition, ensure_ascii=False)
 
 
-def _cut_short(sandbox: Sandbox, call_id: str) -> None:
-    """Leave the first `ENTRIES` entries of a transcript: no conversation of the sandbox's has just as many."""
+def _shorten_transcript(sandbox: Sandbox, call_id: str) -> None:
+    """Cut a transcript to `ENTRIES` entries: none of the sandbox's has exactly as many."""
     with sandbox.store.transaction() as db:
         (stored,) = db.execute("SELECT transcript FROM calls WHERE call_id = ?", (call_id,)).fetchone()
         entries = json.loads(stored)[:ENTRIES]
@@ -56,20 +56,20 @@ def _cut_short(sandbox: Sandbox, call_id: str) -> None:
 
 async def _read(agent: Agent, clock: ManualClock, sandbox: Sandbox) -> dict[str, str]:
     texts: dict[str, str] = {}
-    tools = [_seen(tool) for tool in (await agent.client.list_tools()).tools]
+    tools = [_as_model_input(tool) for tool in (await agent.client.list_tools()).tools]
     texts["the list of all tools"] = "".join(tools)
     (texts["make_call in that list"],) = (tool for tool in tools if '"name": "make_call"' in tool)
     placed = await agent.use("make_call", BISTRO)
-    texts["make_call, it worked"] = placed.text
+    texts["make_call, success"] = placed.text
     wrong = await agent.use("make_call", BISTRO, respondent_phone="415-555-1234", party_size=51)
     assert wrong.is_error
-    texts["make_call, two arguments wrong"] = wrong.text
+    texts["make_call, two invalid arguments"] = wrong.text
     event = await agent.use("get_calendar_event", call_id=placed.data["call_id"])
     texts["get_calendar_event, without its file"] = event.text
     for tool in ("check_quota", "get_billing_link", "sign_in"):
         texts[tool] = (await agent.use(tool)).text
-    long = await agent.use("make_call", BISTRO, respondent_phone=TALKATIVE)
-    _cut_short(sandbox, long.data["call_id"])
+    long = await agent.use("make_call", BISTRO, respondent_phone=MANY_QUESTIONS)
+    _shorten_transcript(sandbox, long.data["call_id"])
     transcript = await agent.use("get_transcript", call_id=long.data["call_id"])
     assert len(transcript.data["entries"]) == ENTRIES
     texts[f"get_transcript, {ENTRIES} entries"] = transcript.text
@@ -80,15 +80,15 @@ async def _read(agent: Agent, clock: ManualClock, sandbox: Sandbox) -> dict[str,
         assert len(listed.data["calls"]) == count
         texts[f"list_calls, {count} call{'' if count == 1 else 's'}"] = listed.text
     clock.hold()
-    under_way = await agent.use("make_call", BISTRO, respondent_phone="+14155559999", wait_seconds=0)
-    assert under_way.data["status"] == "in_progress"
-    texts["make_call, still under way"] = under_way.text
+    in_progress = await agent.use("make_call", BISTRO, respondent_phone="+14155559999", wait_seconds=0)
+    assert in_progress.data["status"] == "in_progress"
+    texts["make_call, in progress"] = in_progress.text
     clock.advance(hours=1)
     return texts
 
 
-async def read() -> dict[str, str]:
-    """What an agent reads, by what it is."""
+async def read_all() -> dict[str, str]:
+    """The texts that a model reads, by description."""
     clock = ManualClock(NOW)
     account = ACCOUNTS["acct-personal"]
     ACCOUNTS["acct-personal"] = replace(account, minutes_allocated=10**6, calls_allocated=10**6)
@@ -102,13 +102,13 @@ async def read() -> dict[str, str]:
 
 
 def rows() -> list[Row]:
-    """The characters of each, with its tokens below where they can be counted."""
-    texts = anyio.run(read)
+    """The characters of each text, and its tokens if they can be counted on this machine."""
+    texts = anyio.run(read_all)
     characters = [Row(what, len(text), "characters", target=TARGETS.get(what)) for what, text in texts.items()]
     try:
         counts = counted(list(texts.values()))
     except RuntimeError as error:
-        return [*characters, Row("the same in tokens", None, "tokens", lacking=str(error))]
+        return [*characters, Row("the same in tokens", None, "tokens", reason=str(error))]
     tokens = [Row(what, count, f"tokens ({ENCODING})") for what, count in zip(texts, counts, strict=True)]
     return [row for pair in zip(characters, tokens, strict=True) for row in pair]
 

@@ -1,10 +1,10 @@
-"""Calls under way at once in one server process: do all succeed, and what does each cost in memory?
+"""Calls in progress at once in one server process: whether all succeed, and the memory that each takes.
 
     uv run python -m tests.bench.many_calls [--transport stdio|http|sse] [--calls CALLS]
 
-The sandbox is in this process; the server is a process of its own, whose resident memory is read from /proc (Linux)
-after a warm-up of ten calls, and again while all calls are under way and a client waits for each. How many were under
-way at once is told by the sandbox's own record of when each began and ended.
+The sandbox is in this process, the server in another, whose resident memory is read from /proc (Linux) after ten
+calls, and again while all calls are in progress and a client waits for each. The sandbox records when each call began
+and ended, which shows how many were in progress at once.
 """
 
 import argparse
@@ -30,25 +30,25 @@ from kallyai_mcp.sandbox.app import create_app
 from kallyai_mcp.sandbox.serve import running
 from kallyai_mcp.sandbox.state import Sandbox
 from tests.agent import Agent, Answer
-from tests.bench.measured import free_ports, memory, serving
+from tests.bench.servers import free_ports, memory, serving
 from tests.bench.table import Row, Target, command
 from tests.processes import COMMAND, environment
 
 SPEEDS = {"stdio": 6.0, "http": 2.5, "sse": 6.0}
-"""How much shorter than real the sandbox's calls are: as long as is needed for all to be under way at once."""
+"""The sandbox's speed, relative to real time: slow enough that all calls are in progress at once."""
 
 CALLS = {"stdio": 200, "http": 1000, "sse": 200}
-"""As many as the targets ask for."""
+"""The number of calls, which is the target."""
 
 CLIENTS = {"stdio": 1, "http": 20, "sse": 20}
-"""Among how many clients the calls are shared out."""
+"""How many clients place the calls."""
 
 NAMES = {"stdio": "stdio", "http": "/mcp", "sse": "/sse"}
 
 _WARM_UP = 10
 
 _PLACING = 60
-"""Seconds until all calls that were asked for must have been placed."""
+"""Seconds within which all calls must have been placed."""
 
 
 def _arguments(number: int) -> dict[str, object]:
@@ -62,7 +62,7 @@ def _arguments(number: int) -> dict[str, object]:
 
 
 def _children() -> set[int]:
-    """This process's children; none on a system without /proc."""
+    """The process ids of this process's children; empty on a system without /proc."""
     me = os.getpid()
     return {
         int(stat.parent.name)
@@ -72,19 +72,19 @@ def _children() -> set[int]:
 
 
 def _placed(sandbox: Sandbox) -> list[call_table.Call]:
-    """The calls that are measured, those of the warm-up left out."""
+    """The calls that were placed after the warm-up."""
     with sandbox.store.transaction() as db:
         return call_table.all_calls(db)[_WARM_UP:]
 
 
 def _most_at_once(calls: list[call_table.Call]) -> int:
-    turns = sorted([(call.started_at, 1) for call in calls] + [(call.ends_at, -1) for call in calls])
-    return max(accumulate(change for _, change in turns), default=0)
+    changes = sorted([(call.started_at, 1) for call in calls] + [(call.ends_at, -1) for call in calls])
+    return max(accumulate(change for _, change in changes), default=0)
 
 
 @dataclass
-class _Telephones:
-    """Agents at one server process, whose `pid` is None if it isn't known."""
+class _Server:
+    """A server process, with `pid` None if that is not known, and the agents that use it."""
 
     pid: int | None
     agents: list[Agent]
@@ -94,10 +94,10 @@ class _Telephones:
         return memory(self.pid, "VmRSS") if self.pid is not None else None
 
     async def use(self, tool: str, arguments: list[dict[str, object]]) -> list[Answer]:
-        """Use a tool once for each of `arguments`, all at once, by the agents in turn.
+        """Use a tool once for each of `arguments`, all at once, spread over the agents.
 
         Raises:
-            RuntimeError: An answer was an error.
+            RuntimeError: An answer is an error.
         """
         answers: dict[int, Answer] = {}
 
@@ -114,22 +114,22 @@ class _Telephones:
 
 
 @asynccontextmanager
-async def _over_stdio(settings: dict[str, str]) -> AsyncIterator[_Telephones]:
+async def _over_stdio(settings: dict[str, str]) -> AsyncIterator[_Server]:
     before_start = _children()
-    server = StdioServerParameters(command=COMMAND[0], args=COMMAND[1:], env=settings)
-    async with Client(stdio_client(server)) as client:
+    parameters = StdioServerParameters(command=COMMAND[0], args=COMMAND[1:], env=settings)
+    async with Client(stdio_client(parameters)) as client:
         started = _children() - before_start
-        yield _Telephones(next(iter(started), None), [Agent(client)])
+        yield _Server(next(iter(started), None), [Agent(client)])
 
 
 @asynccontextmanager
-async def _over_http(settings: dict[str, str], transport: str) -> AsyncIterator[_Telephones]:
+async def _over_http(settings: dict[str, str], transport: str) -> AsyncIterator[_Server]:
     (port,) = free_ports(1)
     command = [*COMMAND, "serve", "--transport", "http", "--port", str(port)]
     with serving(command, port, settings) as process:
         async with AsyncExitStack() as stack:
             agents = [await stack.enter_async_context(_agent(port, transport)) for _ in range(CLIENTS[transport])]
-            yield _Telephones(process.pid, agents)
+            yield _Server(process.pid, agents)
 
 
 @asynccontextmanager
@@ -147,42 +147,48 @@ async def _agent(port: int, transport: str) -> AsyncIterator[Agent]:
 
 
 @dataclass(frozen=True)
-class _Found:
-    """Seconds until all had been asked for and answered, the calls at once that succeeded, and kB for each."""
+class _Result:
+    """What was measured.
+
+    Attributes:
+        seconds: Until `make_call` had answered for all calls.
+        at_once: How many calls were in progress at once.
+        memory: Kilobytes for each call; None if not known.
+    """
 
     seconds: float
     at_once: int
     memory: float | None
 
 
-async def _put_through(telephones: _Telephones, sandbox: Sandbox, calls: int) -> _Found:
+async def _place_all(server: _Server, sandbox: Sandbox, calls: int) -> _Result:
     at_once = {"wait_seconds": 0}
-    await telephones.use("make_call", [_arguments(5000 + number) | at_once for number in range(_WARM_UP)])
-    before = telephones.resident()
+    await server.use("make_call", [_arguments(5000 + number) | at_once for number in range(_WARM_UP)])
+    before = server.resident()
     started = time.perf_counter()
-    placed = await telephones.use("make_call", [_arguments(number) | at_once for number in range(calls)])
+    placed = await server.use("make_call", [_arguments(number) | at_once for number in range(calls)])
     seconds = time.perf_counter() - started
-    looked_up = [{"call_id": answer.data["tracking_id"], "wait_seconds": 120} for answer in placed]
+    lookups = [{"call_id": answer.data["tracking_id"], "wait_seconds": 120} for answer in placed]
     ended: list[Answer] = []
 
     async def wait_for_all() -> None:
-        ended.extend(await telephones.use("get_call", looked_up))
+        ended.extend(await server.use("get_call", lookups))
 
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(wait_for_all)
         with anyio.fail_after(_PLACING):
-            while len(_placed(sandbox)) < calls:  # noqa: ASYNC110 - the sandbox tells nobody what it placed
+            while len(_placed(sandbox)) < calls:  # noqa: ASYNC110 - the sandbox has no event for it
                 await anyio.sleep(0.5)
         await anyio.sleep(2)
-        during = telephones.resident()
+        during = server.resident()
     succeeded = sum(answer.data["status"] == "success" for answer in ended)
     recorded = _placed(sandbox)
     if not len(recorded) == succeeded == calls:
-        raise RuntimeError(f"of {calls} calls asked for, {len(recorded)} were placed and {succeeded} succeeded")
-    return _Found(seconds, _most_at_once(recorded), (during - before) / calls if during and before else None)
+        raise RuntimeError(f"of {calls} calls, {len(recorded)} were placed and {succeeded} succeeded")
+    return _Result(seconds, _most_at_once(recorded), (during - before) / calls if during and before else None)
 
 
-async def _measure(transport: str, calls: int) -> _Found:
+async def _measure(transport: str, calls: int) -> _Result:
     ACCOUNTS["acct-business"] = replace(ACCOUNTS["acct-business"], minutes_allocated=10**6, calls_allocated=10**6)
     app = create_app(speed=SPEEDS[transport])
     sandbox: Sandbox = app.state.sandbox
@@ -191,27 +197,31 @@ async def _measure(transport: str, calls: int) -> _Found:
         async with running(app) as url:
             settings = environment(Path(home), API_URL=url, ACCESS_TOKEN=token, RATE_LIMIT="1000000/minute")
             open_ = _over_stdio(settings) if transport == "stdio" else _over_http(settings, transport)
-            async with open_ as telephones:
-                found = await _put_through(telephones, sandbox, calls)
+            async with open_ as server:
+                result = await _place_all(server, sandbox, calls)
     sandbox.close()
-    return found
+    return result
 
 
 def rows(transport: str, calls: int) -> list[Row]:
-    """How many calls were under way at once, of `calls` that all succeeded, and what they cost.
+    """Place calls and measure.
+
+    Args:
+        transport: One of `CALLS`.
+        calls: How many.
 
     Raises:
         RuntimeError: A call was not placed, was placed twice, or did not succeed.
     """
-    found = anyio.run(_measure, transport, calls)
+    result = anyio.run(_measure, transport, calls)
     clients = CLIENTS[transport]
     by = f"over {NAMES[transport]}, {clients} client{'' if clients == 1 else 's'}"
     target = Target("at least", CALLS[transport], "figure") if calls >= CALLS[transport] else None
-    lacking = "only Linux has /proc" if found.memory is None else ""
+    reason = "only Linux has /proc" if result.memory is None else ""
     return [
-        Row(f"calls under way at once {by}; all succeeded", found.at_once, "calls", target=target),
-        Row("until all had been asked for and answered", found.seconds, "s"),
-        Row("memory for each, its client waiting", found.memory, "kB", lacking=lacking),
+        Row(f"calls in progress at once {by}; all succeeded", result.at_once, "calls", target=target),
+        Row("until make_call had answered for all", result.seconds, "s"),
+        Row("memory for each, with a client that waits for it", result.memory, "kB", reason=reason),
     ]
 
 

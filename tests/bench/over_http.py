@@ -1,12 +1,12 @@
-"""`check_quota` over `/mcp` (2026-07-28): requests a second and how long each takes, against a bare `MCPServer`.
+"""`check_quota` over `/mcp` (2026-07-28): requests per second and their duration, compared with a bare `MCPServer`.
 
     uv run python -m tests.bench.over_http [--seconds SECONDS] [--rounds ROUNDS]
 
 Each server is a process of its own, and so is the KallyAI behind them, which answers at once (`upstream.py`). The bare
-server makes the same HTTP call with a default `httpx.AsyncClient`, or, as the limit of what can be had, none. The load
-comes from this process over plain sockets, since any client library costs more than the servers do. The servers take
-turns in each round; a figure is the median of its rounds, a ratio the median of their ratios. One worker against two
-needs a `redis-server`.
+server makes the same HTTP call with a default `httpx.AsyncClient`, or none, which is the upper limit. The load comes
+from this process over plain sockets, because a client library takes more time than the servers. The servers are
+measured in turn in each round. A figure is the median of its rounds, a ratio the median of their ratios. The comparison
+of one worker with two needs a `redis-server`.
 """
 
 import argparse
@@ -19,14 +19,15 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tests.bench.measured import Load, free_ports, request, serving, upstream
+from tests.bench.http_load import Load, request
+from tests.bench.servers import free_ports, serving, upstream
 from tests.bench.table import Row, Target, command, compared
 from tests.processes import COMMAND, environment
 from tests.redis_server import RedisServer
 
 CLIENTS = (1, 32, 256)
 MANY = 32
-"""The number of clients at which the targets are, and workers are compared."""
+"""The number of clients for the targets, and for the comparison of workers."""
 
 SAME_CALL = Target("at least", 2.2)
 NO_CALL = Target("at least", 0.45)
@@ -39,10 +40,10 @@ class Server:
     """A server that is measured.
 
     Attributes:
-        port: Where it listens, on 127.0.0.1.
-        request: What is sent to it.
-        clients: By how many clients at once, one number after another.
-        rounds: What was measured: for each number of clients the loads of all rounds.
+        port: Its port on 127.0.0.1.
+        request: The request that is sent to it.
+        clients: The numbers of clients, measured one after another.
+        rounds: The loads of all rounds, by number of clients.
     """
 
     port: int
@@ -51,11 +52,11 @@ class Server:
     rounds: dict[int, list[Load]] = field(default_factory=dict)
 
     def rates(self, clients: int) -> list[float]:
-        """Requests a second in each round."""
+        """Requests per second in each round."""
         return [load.rate for load in self.rounds[clients]]
 
     def milliseconds(self, clients: int, share: float) -> list[float]:
-        """Within how many milliseconds this share of each round's requests was answered."""
+        """The milliseconds within which this share (0 to 1) of each round's requests was answered."""
         return [load.quantile(share) * 1000 for load in self.rounds[clients]]
 
 
@@ -70,7 +71,7 @@ async def _measure(servers: list[Server], rounds: int, seconds: float) -> None:
                     server.rounds.setdefault(clients, []).append(load)
 
 
-def _against_bare(ours: Server, same_call: Server, no_call: Server) -> list[Row]:
+def _compare_with_bare(ours: Server, same_call: Server, no_call: Server) -> list[Row]:
     found: list[Row] = []
     for clients in CLIENTS:
         what = f"check_quota over /mcp, {clients} client{'' if clients == 1 else 's'}"
@@ -87,7 +88,7 @@ def _against_bare(ours: Server, same_call: Server, no_call: Server) -> list[Row]
 
 
 def _workers(count: int, port: int) -> list[str]:
-    """The README's line."""
+    """The command in the README."""
     app = [
         "--factory",
         "kallyai_mcp.cli.serve_http:from_environment",
@@ -99,10 +100,14 @@ def _workers(count: int, port: int) -> list[str]:
 
 
 def rows(seconds: float, rounds: int) -> list[Row]:
-    """What `rounds` rounds found, in which each load lasts `seconds`.
+    """Measure.
+
+    Args:
+        seconds: The duration of each load.
+        rounds: How many rounds.
 
     Raises:
-        RuntimeError: An answer was an error.
+        RuntimeError: A response is an error.
         ConnectionError: A connection broke.
     """
     bare_port, our_port, one_port, two_port = free_ports(4)
@@ -125,17 +130,17 @@ def rows(seconds: float, rounds: int) -> list[Row]:
                 running.enter_context(serving(_workers(count, port), port, shared))
                 workers.append(Server(port, request(port, "check_quota", {}, _SECRET), (MANY,)))
         asyncio.run(_measure([no_call, same_call, ours, *workers], rounds, seconds))
-    what = f"two workers on one Redis, {MANY} clients"
+    what = f"two workers with one Redis, {MANY} clients"
     if not workers:
-        lacking = "there is no redis-server on this machine (Debian: apt-get install redis-server)"
-        return [*_against_bare(ours, same_call, no_call), Row(what, None, "requests/s", lacking=lacking)]
+        reason = "there is no redis-server on this machine (Debian: apt-get install redis-server)"
+        return [*_compare_with_bare(ours, same_call, no_call), Row(what, None, "requests/s", reason=reason)]
     one, two = workers
-    scaled = compared(what, "requests/s", two.rates(MANY), one.rates(MANY), "one worker on it")
-    return [*_against_bare(ours, same_call, no_call), scaled]
+    scaled = compared(what, "requests/s", two.rates(MANY), one.rates(MANY), "one worker")
+    return [*_compare_with_bare(ours, same_call, no_call), scaled]
 
 
 def main() -> None:
-    """Print the table; any answer that isn't one ends it with exit code 1."""
+    """Print the table; a response that is an error ends it with exit code 1."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--seconds", type=float, default=2)
     parser.add_argument("--rounds", type=int, default=3)

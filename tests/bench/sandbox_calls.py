@@ -1,8 +1,8 @@
-"""How many phone calls a second the sandbox makes over HTTP, sped up as far as it goes.
+"""How many phone calls per second the sandbox places over HTTP, at its highest speed.
 
     uv run python -m tests.bench.sandbox_calls [--calls CALLS]
 
-The sandbox, in memory, and its 16 callers share this process.
+The sandbox, in memory, and its 16 clients share this process.
 """
 
 import argparse
@@ -18,17 +18,17 @@ from kallyai_mcp.sandbox.app import create_app
 from kallyai_mcp.sandbox.serve import running
 from tests.bench.table import Row, command
 
-CALLERS = 16
+CLIENTS = 16
 ROUNDS = 3
 
 
 async def _round(url: str, token: str, calls: int, first: int) -> float:
-    """Calls a second."""
+    """Place `calls` calls; returns calls per second."""
     numbers = iter(range(first, first + calls))
     headers = {"Authorization": f"Bearer {token}"}
     async with httpx.AsyncClient(base_url=url, headers=headers, timeout=60) as client:
 
-        async def caller() -> None:
+        async def place_calls() -> None:
             for number in numbers:
                 submission = {
                     "task_category": "general",
@@ -39,8 +39,8 @@ async def _round(url: str, token: str, calls: int, first: int) -> float:
 
         started = time.perf_counter()
         async with anyio.create_task_group() as tasks:
-            for _ in range(CALLERS):
-                tasks.start_soon(caller)
+            for _ in range(CLIENTS):
+                tasks.start_soon(place_calls)
         return calls / (time.perf_counter() - started)
 
 
@@ -55,8 +55,8 @@ async def _measure(calls: int) -> float:
 
 
 def rows(calls: int) -> list[Row]:
-    """The rate of rounds of `calls` calls."""
-    return [Row(f"phone calls that the sandbox makes for {CALLERS} callers", anyio.run(_measure, calls), "calls/s")]
+    """The median rate over `ROUNDS` rounds of `calls` calls."""
+    return [Row(f"phone calls that the sandbox places for {CLIENTS} clients", anyio.run(_measure, calls), "calls/s")]
 
 
 def main() -> None:

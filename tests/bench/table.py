@@ -1,4 +1,4 @@
-"""What a measurement finds: figures, each beside what it is held against and its target, and the table of them."""
+"""The results of measurements: rows with a figure, what it is compared with, and its target, and their table."""
 
 import argparse
 import os
@@ -13,17 +13,17 @@ from typing import Literal
 from pydantic import TypeAdapter
 
 HEADS = ("measurement", "what", "figure", "against", "ratio", "target", "verdict")
-_TO_THE_RIGHT = {"figure", "ratio"}
+_RIGHT_ALIGNED = {"figure", "ratio"}
 
 
 @dataclass(frozen=True)
 class Target:
-    """What is to be reached.
+    """The value that a row should reach.
 
     Attributes:
-        sense: Whether `bound` is the most or the least that is good enough.
-        bound: The number.
-        of: Whether it bounds the ratio, which is judged as the table shows it, to two places, or the figure.
+        sense: Whether `bound` is the highest or the lowest value that meets the target.
+        bound: The value.
+        of: Whether the target is for the ratio, rounded to two places as the table shows it, or for the figure.
     """
 
     sense: Literal["at most", "at least"]
@@ -31,7 +31,7 @@ class Target:
     of: Literal["ratio", "figure"] = "ratio"
 
     def __str__(self) -> str:
-        """As "ratio at most 1.1", or "at least 1,000"."""
+        """For example "ratio at most 1.1", or "at least 1,000"."""
         return f"{'ratio ' if self.of == 'ratio' else ''}{self.sense} {self.bound:,g}"
 
 
@@ -40,14 +40,14 @@ class Row:
     """One line of the table.
 
     Attributes:
-        what: What the figure tells.
-        figure: The figure, in `unit`; None if it could not be had on this machine.
-        unit: As "ms".
-        against: What it is held against, in words; empty if against nothing.
-        base: What was found of that, in `unit`.
-        ratio: The figure to `base`; of several rounds it is the median of their ratios, not the medians' ratio.
-        target: What the ratio or the figure is to reach; None if nobody has set a target.
-        lacking: Why there is no figure; empty if there is one.
+        what: What was measured.
+        figure: The result, in `unit`; None if it could not be measured on this machine.
+        unit: For example "ms".
+        against: What it is compared with; empty if with nothing.
+        base: The result of that, in `unit`.
+        ratio: `figure` divided by `base`; the median of the rounds' ratios, not the ratio of the medians.
+        target: The target of the ratio or the figure, if there is one.
+        reason: Why there is no figure; empty if there is one.
     """
 
     what: str
@@ -57,11 +57,11 @@ class Row:
     base: float | None = None
     ratio: float | None = None
     target: Target | None = None
-    lacking: str = ""
+    reason: str = ""
 
     @property
     def met(self) -> bool | None:
-        """Whether the target is met; None if there is none, or nothing to hold to it."""
+        """Whether the target is met; None if there is no target, or no result."""
         if self.target is None:
             return None
         reached = self.figure if self.target.of == "figure" else self.ratio and round(self.ratio, 2)
@@ -71,7 +71,7 @@ class Row:
 
 
 ROWS = TypeAdapter(list[Row])
-"""Rows as JSON, and back."""
+"""Converts rows to JSON and back."""
 
 
 def compared(
@@ -80,31 +80,32 @@ def compared(
     """A row of medians.
 
     Args:
-        what: As a row's.
-        unit: As a row's.
-        ours: What each round found, in `unit`.
-        theirs: What the same rounds found of what it is held against.
-        against: As a row's.
-        target: As a row's.
+        what: See `Row`.
+        unit: See `Row`.
+        ours: The result of each round, in `unit`.
+        theirs: The results of what it is compared with, in the same rounds.
+        against: See `Row`.
+        target: See `Row`.
     """
     ratio = statistics.median(our / their for our, their in zip(ours, theirs, strict=True))
     return Row(what, statistics.median(ours), unit, against, statistics.median(theirs), ratio, target)
 
 
-def rendered(measurements: Mapping[str, Sequence[Row]]) -> str:
-    """The rows of all measurements, by their names, as one table (Markdown's), and below it what must be said of it."""
+def render(measurements: Mapping[str, Sequence[Row]]) -> str:
+    """One Markdown table of all measurements, and notes: what was not measured, and how many targets are met."""
     lines: list[tuple[str, ...]] = [HEADS]
     for name, rows in measurements.items():
-        above = ""
+        previous = ""
         for number, row in enumerate(rows):
-            lines.append((name if number == 0 else "", row.what if row.what != above else "", *_cells(row)))
-            above = row.what
+            lines.append((name if number == 0 else "", row.what if row.what != previous else "", *_cells(row)))
+            previous = row.what
     widths = [max(len(line[column]) for line in lines) for column in range(len(HEADS))]
-    rule = [
-        f"{'-' * (width - 1)}{':' if head in _TO_THE_RIGHT else '-'}" for head, width in zip(HEADS, widths, strict=True)
+    separator = [
+        f"{'-' * (width - 1)}{':' if head in _RIGHT_ALIGNED else '-'}"
+        for head, width in zip(HEADS, widths, strict=True)
     ]
-    table = [_line(cells, widths) for cells in (HEADS, rule, *lines[1:])]
-    return "\n".join([*table, "", *_below(measurements)])
+    table = [_line(cells, widths) for cells in (HEADS, separator, *lines[1:])]
+    return "\n".join([*table, "", *_notes(measurements)])
 
 
 def _cells(row: Row) -> tuple[str, ...]:
@@ -116,22 +117,22 @@ def _cells(row: Row) -> tuple[str, ...]:
 
 
 def _number(value: float) -> str:
-    """To about three digits; whole numbers whole."""
+    """With about three digits; a whole number without a fraction."""
     places = 0 if abs(value) >= 100 or value == int(value) else 1 if abs(value) >= 10 else 2
     return f"{value:,.{places}f}"
 
 
 def _line(cells: Sequence[str], widths: Sequence[int]) -> str:
     padded = (
-        cell.rjust(width) if head in _TO_THE_RIGHT else cell.ljust(width)
+        cell.rjust(width) if head in _RIGHT_ALIGNED else cell.ljust(width)
         for head, cell, width in zip(HEADS, cells, widths, strict=True)
     )
     return f"| {' | '.join(padded)} |"
 
 
-def _below(measurements: Mapping[str, Sequence[Row]]) -> list[str]:
+def _notes(measurements: Mapping[str, Sequence[Row]]) -> list[str]:
     lines = [
-        f"not measured: {row.what} ({name}): {row.lacking}"
+        f"not measured: {row.what} ({name}): {row.reason}"
         for name, rows in measurements.items()
         for row in rows
         if row.figure is None
@@ -143,7 +144,7 @@ def _below(measurements: Mapping[str, Sequence[Row]]) -> list[str]:
 
 
 def machine() -> str:
-    """What it is measured on, in one line."""
+    """A description of this machine in one line."""
     facts = [_processor(), f"{os.cpu_count()} cores", platform.platform(), f"Python {platform.python_version()}"]
     facts += [f"{package} {version(package)}" for package in ("mcp", "httpx")]
     if hasattr(os, "getloadavg"):
@@ -159,16 +160,16 @@ def _processor() -> str:
 
 
 def command(name: str, parser: argparse.ArgumentParser, measure: Callable[[argparse.Namespace], list[Row]]) -> None:
-    """A measurement's command: it takes the options of `parser`, and prints the table, or its rows as JSON on request.
+    """Run a measurement as a command, and print its table, or its rows as JSON with `--json`.
 
     Args:
-        name: What the table calls it.
-        parser: Its own options.
-        measure: Measures as they say.
+        name: The measurement's name in the table.
+        parser: Has the measurement's own options.
+        measure: Measures, given the options.
     """
     parser.add_argument("--json", action="store_true", help="print the rows as JSON")
     options = parser.parse_args()
     if options.json:
         print(ROWS.dump_json(measure(options)).decode())
         return
-    print(f"{machine()}\n\n{rendered({name: measure(options)})}")
+    print(f"{machine()}\n\n{render({name: measure(options)})}")

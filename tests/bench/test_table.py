@@ -1,4 +1,4 @@
-"""What of the measurements is quick enough for every time: the table and its verdicts, and what an agent reads."""
+"""Tests of the table and its targets, and the measurement of what a model reads, which is quick."""
 
 import base64
 import json
@@ -8,8 +8,8 @@ import shutil
 import pytest
 
 from tests.bench.__main__ import main
-from tests.bench.measured import is_answered
-from tests.bench.table import ROWS, Row, Target, compared, rendered
+from tests.bench.http_load import is_answered
+from tests.bench.table import ROWS, Row, Target, compared, render
 from tests.bench.tokens import SOURCE, counted
 
 FASTER = Target("at most", 0.7)
@@ -23,7 +23,7 @@ ROWS_OF_TWO = {
     ],
     "many --calls 1": [
         Row("calls at once", 999, "calls", target=AT_ONCE),
-        Row("memory", None, "kB", target=Target("at most", 50, "figure"), lacking="there is no way to know"),
+        Row("memory", None, "kB", target=Target("at most", 50, "figure"), reason="there is no way to know"),
         Row("requests", 12345.6, "requests/s"),
     ],
 }
@@ -41,11 +41,11 @@ not measured: memory (many --calls 1): there is no way to know
 1 of 2 targets are met."""
 
 
-def test_all_rows_are_one_table_with_what_is_missing_said_below() -> None:
-    assert rendered(ROWS_OF_TWO) == TABLE_OF_TWO
+def test_all_measurements_are_one_table_with_what_was_not_measured_below() -> None:
+    assert render(ROWS_OF_TWO) == TABLE_OF_TWO
 
 
-def test_rows_come_back_from_json_as_they_were() -> None:
+def test_rows_are_the_same_after_a_round_trip_through_json() -> None:
     rows = [row for rows in ROWS_OF_TWO.values() for row in rows]
 
     assert ROWS.validate_json(ROWS.dump_json(rows)) == rows
@@ -64,23 +64,23 @@ def test_rows_come_back_from_json_as_they_were() -> None:
         (Target("at least", 200, "figure"), 200, None, True),
     ],
 )
-def test_a_target_bounds_the_ratio_or_the_figure_and_its_bound_is_good_enough(
+def test_a_target_is_for_the_ratio_or_the_figure_and_its_bound_meets_it(
     target: Target, figure: float, ratio: float | None, met: bool
 ) -> None:
     assert Row("it", figure, "ms", ratio=ratio, target=target).met is met
 
 
-def test_a_ratio_is_judged_as_the_table_shows_it() -> None:
+def test_a_ratio_is_rounded_before_it_is_compared_with_its_target() -> None:
     assert Row("it", 1, "ms", ratio=0.7049, target=FASTER).met
     assert Row("it", 1, "ms", ratio=0.7051, target=FASTER).met is False
 
 
 @pytest.mark.parametrize("target", [None, FASTER, AT_ONCE])
-def test_what_was_not_measured_or_has_no_target_has_no_verdict(target: Target | None) -> None:
-    assert Row("it", None, "ms", target=target, lacking="no way to know").met is None
+def test_a_row_without_a_target_or_a_figure_has_no_verdict(target: Target | None) -> None:
+    assert Row("it", None, "ms", target=target, reason="no way to know").met is None
 
 
-def test_a_comparison_of_rounds_is_of_medians_and_its_ratio_is_of_the_rounds_own() -> None:
+def test_a_comparison_has_medians_and_the_median_of_the_rounds_ratios() -> None:
     row = compared("it", "ms", ours=[1, 20, 3], theirs=[2, 10, 30], against="theirs", target=FASTER)
 
     assert (row.figure, row.base) == (3, 10)
@@ -88,30 +88,30 @@ def test_a_comparison_of_rounds_is_of_medians_and_its_ratio_is_of_the_rounds_own
     assert row.met
 
 
-def test_rounds_without_their_pair_are_refused() -> None:
+def test_a_comparison_needs_as_many_rounds_of_both() -> None:
     with pytest.raises(ValueError, match="shorter"):
         compared("it", "ms", [1, 2], [1], "theirs")
 
 
-def test_a_measurement_that_fails_is_said_and_the_others_are_shown_all_the_same(
+def test_a_measurement_that_fails_is_reported_and_the_others_are_shown(
     capfd: pytest.CaptureFixture[str],
 ) -> None:
     code = main(["no_such_measurement", "costs"])
 
     printed = capfd.readouterr().out
     assert code == 1
-    assert "not measured: all of it (no_such_measurement): it failed with exit code 1\n" in printed
+    assert "not measured: everything (no_such_measurement): it failed with exit code 1\n" in printed
     assert re.search(r"\| list_calls, 50 calls +\| +[\d,]+ characters \| .*at most 6,000 +\| met ", printed)
     assert "get_transcript, 100 entries" in printed
     assert printed.endswith("3 of 3 targets are met.\n")
 
 
 @pytest.mark.parametrize("received", [b"", HEAD, HEAD + b"12\r\n\r\n", HEAD + b'12\r\n\r\n{"result":1'])
-def test_an_answer_that_has_come_in_part_is_waited_for(received: bytes) -> None:
+def test_a_partial_response_is_not_complete(received: bytes) -> None:
     assert not is_answered(received)
 
 
-def test_an_answer_that_has_come_whole_is_one() -> None:
+def test_a_whole_response_is_complete() -> None:
     assert is_answered(HEAD + b'12\r\n\r\n{"result":1}')
 
 
@@ -123,19 +123,19 @@ def test_an_answer_that_has_come_whole_is_one() -> None:
         HEAD + b'27\r\n\r\n{"result":{"isError":true}}',
     ],
 )
-def test_an_answer_that_is_an_error_is_not_measured_as_one(received: bytes) -> None:
+def test_an_error_ends_the_measurement(received: bytes) -> None:
     with pytest.raises(RuntimeError, match="not an answer"):
         is_answered(received)
 
 
 @pytest.mark.skipif(not (shutil.which("npm") and shutil.which("node")), reason="there is no npm on this machine")
-def test_tokens_are_counted_and_what_looks_like_a_special_one_is_text() -> None:
+def test_tokens_are_counted_and_special_tokens_are_counted_as_text() -> None:
     assert counted(["", "hello world", "tool_call"]) == [0, 2, 2]
     (special,) = counted(["<|endoftext|>"])
     assert special > 1
 
 
-def test_the_tokenizer_is_pinned_with_its_hash_and_names_no_host() -> None:
+def test_the_tokenizer_is_pinned_by_hash_without_a_host() -> None:
     text = (SOURCE / "package-lock.json").read_text(encoding="utf-8")
     lock = json.loads(text)["packages"]
     wanted = json.loads((SOURCE / "package.json").read_text(encoding="utf-8"))["dependencies"]

@@ -1,4 +1,4 @@
-"""How many tokens a model reads, by npm's `gpt-tokenizer`, which carries its vocabulary; only the bench installs it."""
+"""Counts tokens with npm's `gpt-tokenizer`, which contains its vocabulary; only the bench installs it."""
 
 import json
 import shutil
@@ -12,20 +12,20 @@ from tests import npm
 SOURCE = Path(__file__).parent / "tokenizer"
 
 ENCODING = "o200k_base"
-"""Whose tokens: those of GPT-4o, GPT-5 and their kin. Other models' differ, for English by a few in a hundred."""
+"""The encoding of GPT-4o and GPT-5. For English text, the counts of other models differ by a few percent."""
 
 
 def counted(texts: Sequence[str]) -> list[int]:
-    """The number of tokens of each of `texts`, in their order.
+    """The number of tokens of each text, in the same order.
 
     Raises:
-        RuntimeError: They can't be counted on this machine; the message says why, in one line.
+        RuntimeError: They can't be counted on this machine; the message is one line with the reason.
     """
-    if lacking := [program for program in ("npm", "node") if shutil.which(program) is None]:
-        raise RuntimeError(f"there is no {' and no '.join(lacking)} on this machine (Debian: apt-get install npm)")
+    if missing := [program for program in ("npm", "node") if shutil.which(program) is None]:
+        raise RuntimeError(f"there is no {' and no '.join(missing)} on this machine (Debian: apt-get install npm)")
     try:
-        ingredients = [SOURCE / name for name in ("package.json", "package-lock.json", "count.js")]
-        folder = npm.installed("tokenizer", ingredients)
+        files = [SOURCE / name for name in ("package.json", "package-lock.json", "count.js")]
+        folder = npm.installed("tokenizer", files)
         with tempfile.TemporaryDirectory() as scratch:
             file = Path(scratch) / "texts.json"
             file.write_text(json.dumps(list(texts)), encoding="utf-8")

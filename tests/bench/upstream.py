@@ -1,8 +1,8 @@
-"""A KallyAI that answers at once, in a process of its own: what is measured is whoever asks it.
+"""A KallyAI that answers at once, as a process, so that only its client is measured.
 
     python -m tests.bench.upstream
 
-It prints its URL and serves until it is ended. The payloads are the reference's own.
+It prints its URL and serves until it is ended. The payloads are those of the reference.
 """
 
 import asyncio

@@ -1,12 +1,12 @@
-"""A warm `check_quota` over stdio and over `/mcp`, against the HTTP call behind it, and a bare `MCPServer` with it.
+"""A warm `check_quota` over stdio and `/mcp`, compared with a bare `MCPServer` and with its HTTP call alone.
 
     uv run python -m tests.bench.warm [--calls CALLS] [--rounds ROUNDS]
 
-One client makes one call after another, without a client library: over a pipe to a server that was spoken to as of
-2025-11-25, and over one connection to `/mcp` as of 2026-07-28, which needs no session. The KallyAI behind all of them
-answers at once (`upstream.py`). The bare server makes its HTTP call with a default `httpx.AsyncClient`; alone, it is
-made by this process with a default `httpx.Client`. They take turns in each round; a figure is the median of the
-rounds' medians, a ratio the median of the rounds' ratios.
+One client makes one call after another, without a client library: over a pipe as of 2025-11-25, and over one connection
+to `/mcp` as of 2026-07-28, which needs no session. The KallyAI behind all of them answers at once (`upstream.py`). The
+bare server makes its HTTP call with a default `httpx.AsyncClient`; for the HTTP call alone, this process makes it with
+a default `httpx.Client`. They are measured in turn in each round. A figure is the median of the rounds' medians, a
+ratio the median of the rounds' ratios.
 """
 
 import argparse
@@ -25,7 +25,8 @@ from typing import Any
 
 import httpx
 
-from tests.bench.measured import free_ports, is_answered, request, serving, upstream
+from tests.bench.http_load import is_answered, request
+from tests.bench.servers import free_ports, serving, upstream
 from tests.bench.table import Row, Target, command, compared
 from tests.processes import COMMAND, LIMIT, environment
 
@@ -36,7 +37,7 @@ _WARM_UP = 20
 
 
 class Pipe:
-    """A server on the other end of a pipe, spoken to in the 2025 era."""
+    """A client of a server over stdio, as of 2025-11-25."""
 
     def __init__(self, process: "subprocess.Popen[bytes]") -> None:
         self._process = process
@@ -49,7 +50,7 @@ class Pipe:
         """Call the tool.
 
         Raises:
-            RuntimeError: It answered with an error.
+            RuntimeError: The answer is an error.
             ConnectionError: The server ended.
         """
         answer = self._ask("tools/call", {"name": _TOOL, "arguments": {}})
@@ -73,7 +74,7 @@ class Pipe:
 
 
 class Connection:
-    """A connection to `/mcp` on a port of this machine."""
+    """A client with one connection to `/mcp` on a port of this machine."""
 
     def __init__(self, port: int) -> None:
         self._request = request(port, _TOOL, {})
@@ -84,19 +85,19 @@ class Connection:
         """Call the tool.
 
         Raises:
-            RuntimeError: It answered with an error.
-            ConnectionError: The server hung up.
+            RuntimeError: The answer is an error.
+            ConnectionError: The server closed the connection.
         """
         self._socket.sendall(self._request)
         answer = bytearray()
         while not is_answered(answer):
             received = self._socket.recv(65536)
             if not received:
-                raise ConnectionError("the server hung up")
+                raise ConnectionError("the server closed the connection")
             answer += received
 
     def close(self) -> None:
-        """Hang up."""
+        """Close the connection."""
         self._socket.close()
 
 
@@ -121,7 +122,7 @@ def _connected(command_line: list[str], port: int, env: dict[str, str]) -> Itera
 
 
 def _milliseconds(call: Callable[[], object], calls: int) -> float:
-    """The median of `calls` calls."""
+    """The median duration of `calls` calls, in milliseconds."""
     times = []
     for _ in range(calls):
         started = time.perf_counter()
@@ -131,7 +132,7 @@ def _milliseconds(call: Callable[[], object], calls: int) -> float:
 
 
 def rows(calls: int, rounds: int) -> list[Row]:
-    """Ours over either transport, of `rounds` rounds with `calls` calls of each."""
+    """Measure `rounds` rounds with `calls` calls of each."""
     bare_port, our_port = free_ports(2)
     bare = [sys.executable, "-m", "tests.bench.bare_http"]
     with tempfile.TemporaryDirectory() as home, upstream() as url, ExitStack() as stack:
@@ -148,20 +149,20 @@ def rows(calls: int, rounds: int) -> list[Row]:
         }
         for call in callers.values():
             _milliseconds(call, _WARM_UP)
-        turns = [{name: _milliseconds(call, calls) for name, call in callers.items()} for _ in range(rounds)]
-    found = {name: [turn[name] for turn in turns] for name in callers}
-    held_against = {"bare MCPServer, the same call": "bare {}", "the HTTP call alone, by httpx": "alone"}
+        measured = [{name: _milliseconds(call, calls) for name, call in callers.items()} for _ in range(rounds)]
+    times = {name: [round_[name] for round_ in measured] for name in callers}
+    compared_with = {"bare MCPServer, the same call": "bare {}", "the HTTP call alone, by httpx": "alone"}
     return [
         compared(
             f"a warm {_TOOL} over {transport}",
             "ms",
-            found[f"our {transport}"],
-            found[name.format(transport)],
+            times[f"our {transport}"],
+            times[name.format(transport)],
             against,
             OVER_STDIO if (transport, name) == ("stdio", "bare {}") else None,
         )
         for transport in ("stdio", "/mcp")
-        for against, name in held_against.items()
+        for against, name in compared_with.items()
     ]
 
 

@@ -22,7 +22,7 @@ from pathlib import Path
 import anyio
 from mcp import MCPDeprecationWarning
 
-from tests.bench.measured import free_ports, serving
+from tests.bench.servers import free_ports, serving
 from tests.conformance.expected import EXPECTED, SPECS, TASKS, TELEPHONE, TELEPHONE_ALONE
 from tests.conformance.fixture.server import fixture_app
 from tests.conformance.fixture.tasks import tasks_app

@@ -23,7 +23,7 @@ from typing import Any
 
 from mcp import Client, StdioServerParameters
 
-from tests.bench.measured import free_ports, serving
+from tests.bench.servers import free_ports, serving
 from tests.frameworks.environments import Environment
 from tests.frameworks.judge import faults_of, gave_up_too_soon
 from tests.frameworks.snippets import FRAMEWORKS, Framework

@@ -1,24 +1,16 @@
-"""Servers that are measured, their memory, and load on `/mcp` from plain sockets."""
+"""Load on `/mcp` from plain sockets: the request, the check of its answer, and clients that repeat it."""
 
 import asyncio
 import json
-import socket
-import subprocess
-import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any, Literal, Self
-
-import httpx
+from typing import Any, Self
 
 VERSION = "2026-07-28"
 
 
 def request(port: int, tool: str, arguments: dict[str, Any], bearer: str | None = None) -> bytes:
-    """The HTTP request of a tools/call of 2026-07-28, which needs no session."""
+    """The bytes of an HTTP request with a `tools/call` (2026-07-28, without a session)."""
     authorization = f"Authorization: Bearer {bearer}\r\n" if bearer is not None else ""
     meta = {
         "io.modelcontextprotocol/protocolVersion": VERSION,
@@ -36,10 +28,10 @@ def request(port: int, tool: str, arguments: dict[str, Any], bearer: str | None 
 
 
 def is_answered(received: bytes | bytearray) -> bool:
-    """Whether the whole answer to `request` has come.
+    """Whether the whole response to `request` was received.
 
     Raises:
-        RuntimeError: It is not what a tool answers when all went well.
+        RuntimeError: It is an error.
     """
     head_end = received.find(b"\r\n\r\n")
     if head_end < 0:
@@ -54,60 +46,8 @@ def is_answered(received: bytes | bytearray) -> bool:
     return True
 
 
-def free_ports(count: int) -> list[int]:
-    """Ports of 127.0.0.1 that nobody listens on just now."""
-    listeners = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    ports = [listener.getsockname()[1] for listener in listeners]
-    for listener in listeners:
-        listener.close()
-    return ports
-
-
-def memory(pid: int, kind: Literal["VmHWM", "VmRSS"]) -> int | None:
-    """The peak or the present resident memory of a process in kB; None on a system without /proc."""
-    status = Path(f"/proc/{pid}/status")
-    if not status.exists():
-        return None
-    lines = status.read_text(encoding="utf-8").splitlines()
-    return next(int(line.split()[1]) for line in lines if line.startswith(kind))
-
-
-@contextmanager
-def upstream() -> Iterator[str]:
-    """The URL of a KallyAI that answers at once."""
-    with subprocess.Popen([sys.executable, "-m", "tests.bench.upstream"], stdout=subprocess.PIPE, text=True) as process:
-        try:
-            assert process.stdout is not None
-            yield process.stdout.readline().strip()
-        finally:
-            process.kill()
-
-
-@contextmanager
-def serving(command: list[str], port: int, env: dict[str, str]) -> Iterator["subprocess.Popen[bytes]"]:
-    """A server process that answers on `port`."""
-    with subprocess.Popen(command, env=env, stderr=subprocess.DEVNULL) as process:
-        try:
-            _wait_for(port)
-            yield process
-        finally:
-            process.terminate()
-
-
-def _wait_for(port: int) -> None:
-    deadline = time.monotonic() + 30
-    while time.monotonic() < deadline:
-        try:
-            httpx.get(f"http://127.0.0.1:{port}/", timeout=5)
-        except httpx.TransportError:
-            time.sleep(0.05)
-        else:
-            return
-    raise SystemExit(f"nothing answers on port {port}")
-
-
 class _Client(asyncio.Protocol):
-    """One connection that sends a request, waits for the answer, and sends it again, until the time is up."""
+    """One connection that sends the request, waits for the response, and repeats that until the time is up."""
 
     def __init__(self, message: bytes, until: float) -> None:
         self._message = message
@@ -139,7 +79,7 @@ class _Client(asyncio.Protocol):
             self._finish(None)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._finish(exc or ConnectionError("the server hung up"))
+        self._finish(exc or ConnectionError("the server closed the connection"))
 
     def _send(self) -> None:
         self._sent = time.perf_counter()
@@ -153,26 +93,26 @@ class _Client(asyncio.Protocol):
 
 @dataclass
 class Load:
-    """What clients that ask one after another got.
+    """The result of a load.
 
     Attributes:
-        rate: Requests a second, of all clients together.
-        times: How long each request took, in seconds, the shortest first.
+        rate: Requests per second, of all clients together.
+        times: The duration of each request in seconds, ascending.
     """
 
     rate: float
     times: list[float] = field(repr=False)
 
     def quantile(self, share: float) -> float:
-        """Within how many seconds this share of the requests was answered."""
+        """The seconds within which this share (0 to 1) of the requests was answered."""
         return self.times[min(len(self.times) - 1, int(len(self.times) * share))]
 
     @classmethod
     async def run(cls, port: int, message: bytes, clients: int, seconds: float) -> Self:
-        """Load from `clients` connections for `seconds`.
+        """Send `message` from `clients` connections for `seconds`.
 
         Raises:
-            RuntimeError: An answer was an error.
+            RuntimeError: A response is an error.
             ConnectionError: A connection broke.
         """
         loop = asyncio.get_running_loop()
