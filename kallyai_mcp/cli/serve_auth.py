@@ -15,6 +15,7 @@ from kallyai_mcp.auth.caller_tokens import CallerVerifier, SecretVerifier
 from kallyai_mcp.auth.session import StaticTokens
 from kallyai_mcp.cli.connection import Connection
 from kallyai_mcp.settings import Settings
+from kallyai_mcp.tools.catalog import tools
 from kallyai_mcp.transports.bearer_throttle import VerificationUnavailableError, Verifier
 from kallyai_mcp.transports.rate_limit import RateLimiter
 from kallyai_mcp.urls import is_loopback
@@ -107,6 +108,7 @@ def hosted_sign_in(settings: Settings, connection: Connection, sign_ins: RateLim
             client_id=settings.client_id or "",
             client_secret=settings.client_secret or "",
             fetch=SafeFetcher(user_agent=settings.user_agent).fetch,
+            tool_scopes={tool.name: tool.spec.scopes for tool in tools()},
             redis_url=settings.redis_url,
             rate=sign_ins,
         )
