@@ -9,7 +9,8 @@ from typing import Any
 from mcp import Client
 from mcp.types import CallToolResult, EmbeddedResource, TextContent
 
-from kallyai_mcp.cli.connection import Connection, open_app_context
+from kallyai_mcp.cli.app_context import open_app_context
+from kallyai_mcp.cli.connection import Connection
 from kallyai_mcp.sandbox.app import SandboxApp
 from kallyai_mcp.server.build import build_server
 from kallyai_mcp.settings import Settings

@@ -1,4 +1,4 @@
-"""`kallyai-mcp doctor`: what is well, and what is not and how to mend it."""
+"""`kallyai-mcp doctor`: checks this installation and says how to fix what is wrong."""
 
 import json
 import os
@@ -18,124 +18,128 @@ from kallyai_mcp.cli.doctor_checks import Finding
 from kallyai_mcp.settings import Settings, SettingsError
 
 _SIGNS = {"ok": "✓", "bad": "✗", "skipped": "-"}
-_PATIENCE = 6.0
-"""Seconds that a check may take. They run side by side, but in two rounds."""
+_CHECK_SECONDS = 6.0
+"""How long a check may take. The checks run at the same time, in two rounds."""
 
 
 def examine(settings: Settings | SettingsError, *, as_json: bool) -> int:
-    """Look at everything and say what was found. Nothing is changed, and no secret shown.
+    """Run every check and print what was found. Nothing is changed, and no secret is printed.
 
-    It ends within a quarter of a minute, whatever hangs: then not by the interpreter's own exit, which would wait for
-    the thread that hangs.
+    It ends within 15 seconds even if a check hangs. Then the process exits without the interpreter's own clean-up,
+    which would wait for the thread that hangs.
 
     Args:
-        settings: As the environment says, or why they can't be used.
-        as_json: Print one JSON object in place of lines: `ok` (all is well), and under `checks` for each its `check`,
-            `status` (ok, bad, skipped), `message`, `mend` and details.
+        settings: The settings of this process, or why they are not valid.
+        as_json: Print one JSON object in place of lines: `ok` (no check failed), and `checks`, a list with the `check`,
+            `status` (ok, bad, skipped), `message`, `fix` and details of each.
 
     Returns:
-        The exit code: 0 if all is well, else 1.
+        The exit code: 0 if no check failed, else 1.
     """
-    rounds = _Rounds()
-    found = anyio.run(_examine, settings, rounds)
+    runner = _CheckRunner()
+    found = anyio.run(_examine, settings, runner)
     code = int(any(each.verdict == "bad" for each in found))
     if as_json:
         say(json.dumps({"ok": code == 0, "checks": [_document(each) for each in found]}, indent=2))
     else:
         for each in found:
             _show(each)
-    if rounds.hung:
+    if runner.has_hung:
         sys.stdout.flush()
         os._exit(code)
     return code
 
 
-class _Rounds:
-    """Runs checks side by side, each in a thread of its own and bounded in time."""
+class _CheckRunner:
+    """Runs checks at the same time, each in its own thread and for `_CHECK_SECONDS` at most.
+
+    Attributes:
+        has_hung: A check took too long; its thread may still run.
+    """
 
     def __init__(self) -> None:
-        self.hung = False
+        self.has_hung = False
 
-    async def run(self, *works: Callable[[], Any]) -> list[Any]:
-        """What each of `works` returned; a `TimeoutError` or another exception in the place of one that failed."""
-        outcomes: list[Any] = [None] * len(works)
+    async def run(self, *checks: Callable[[], Any]) -> list[Any]:
+        """Returns the result of each check; for one that failed its exception, `TimeoutError` if it took too long."""
+        results: list[Any] = [None] * len(checks)
 
-        async def one(index: int, work: Callable[[], Any]) -> None:
+        async def run_one(index: int, check: Callable[[], Any]) -> None:
             try:
-                with anyio.fail_after(_PATIENCE):
-                    outcomes[index] = await anyio.to_thread.run_sync(work, abandon_on_cancel=True)
+                with anyio.fail_after(_CHECK_SECONDS):
+                    results[index] = await anyio.to_thread.run_sync(check, abandon_on_cancel=True)
             except TimeoutError as error:
-                self.hung = True
-                outcomes[index] = error
-            except Exception as error:  # noqa: BLE001 - one check that fails must not keep the others from being told
-                outcomes[index] = error
+                self.has_hung = True
+                results[index] = error
+            except Exception as error:  # noqa: BLE001 - one check that fails must not stop the others
+                results[index] = error
 
         async with anyio.create_task_group() as tasks:
-            for index, work in enumerate(works):
-                tasks.start_soon(one, index, work)
-        return outcomes
+            for index, check in enumerate(checks):
+                tasks.start_soon(run_one, index, check)
+        return results
 
 
-async def _examine(settings: Settings | SettingsError, rounds: _Rounds) -> list[Finding]:
-    first = [doctor_checks.version(), doctor_checks.settings_and_their_sources(settings)]
-    look_at_clients = partial(doctor_checks.clients, Machine.this())
+async def _examine(settings: Settings | SettingsError, runner: _CheckRunner) -> list[Finding]:
+    first = [doctor_checks.version(), doctor_checks.settings_and_sources(settings)]
+    check_clients = partial(doctor_checks.clients, Machine.this())
     if isinstance(settings, SettingsError):
-        (configured,) = await rounds.run(look_at_clients)
-        return [*first, *_found(configured, "clients")]
+        (clients,) = await runner.run(check_clients)
+        return [*first, *_findings(clients, "clients")]
     if settings.sandbox:
-        written, configured = await rounds.run(partial(doctor_checks.ledger, settings), look_at_clients)
-        return [*first, doctor_checks.sandbox(), *_found(written, "ledger"), *_found(configured, "clients")]
-    signed, answers, written, configured = await rounds.run(
+        ledger, clients = await runner.run(partial(doctor_checks.ledger, settings), check_clients)
+        return [*first, doctor_checks.sandbox(), *_findings(ledger, "ledger"), *_findings(clients, "clients")]
+    signed_in, service, ledger, clients = await runner.run(
         partial(doctor_service_checks.sign_in, settings),
         partial(doctor_service_checks.service, settings),
         partial(doctor_checks.ledger, settings),
-        look_at_clients,
+        check_clients,
     )
-    kept, tokens = signed if isinstance(signed, tuple) else (signed, None)
-    served = _found(answers, "api", "clock")
-    asks = [partial(doctor_checks.stuck_calls, settings, tokens)]
-    if served[0].verdict == "ok":
-        asks.append(partial(doctor_service_checks.account, settings, tokens))
-    stuck, *account = await rounds.run(*asks)
-    unasked = Finding("account", "skipped", "not asked for, as KallyAI does not answer as it should")
+    store_and_sign_in, tokens = signed_in if isinstance(signed_in, tuple) else (signed_in, None)
+    service_findings = _findings(service, "api", "clock")
+    second_round = [partial(doctor_checks.stuck_calls, settings, tokens)]
+    if service_findings[0].verdict == "ok":
+        second_round.append(partial(doctor_service_checks.account, settings, tokens))
+    stuck, *account = await runner.run(*second_round)
+    no_account = Finding("account", "skipped", "not checked, as KallyAI does not answer as it should")
     return [
         *first,
-        *_found(kept, "token_store", "sign_in"),
-        *served,
-        *(_found(account[0], "account") if account else [unasked]),
-        *_found(written, "ledger"),
-        *_found(stuck, "stuck_calls"),
-        *_found(configured, "clients"),
+        *_findings(store_and_sign_in, "token_store", "sign_in"),
+        *service_findings,
+        *(_findings(account[0], "account") if account else [no_account]),
+        *_findings(ledger, "ledger"),
+        *_findings(stuck, "stuck_calls"),
+        *_findings(clients, "clients"),
     ]
 
 
-def _found(outcome: Any, *names: str) -> list[Finding]:
-    """What a check found, or that it hung or failed."""
-    if isinstance(outcome, TimeoutError):
-        said = f"no answer within {_PATIENCE:g} s"
-        return [Finding(name, "bad", said, "try again in a minute; if it stays so, look at what it depends on")
-                for name in names]  # fmt: skip
-    if isinstance(outcome, Exception):
-        # Its kind only: its words may quote anything.
-        said = f"the check itself failed ({type(outcome).__name__})"
-        return [Finding(name, "bad", said, "report this as a bug of kallyai-mcp") for name in names]
-    return outcome if isinstance(outcome, list) else [outcome]
+def _findings(result: Any, *names: str) -> list[Finding]:
+    """The findings of a check; or that it took too long or failed, under each of its names."""
+    if isinstance(result, TimeoutError):
+        message = f"no answer within {_CHECK_SECONDS:g} s"
+        fix = "try again in a minute; if it happens again, look at what it depends on"
+        return [Finding(name, "bad", message, fix) for name in names]
+    if isinstance(result, Exception):
+        # The class only: the message may quote anything.
+        message = f"the check itself failed ({type(result).__name__})"
+        return [Finding(name, "bad", message, "report this as a bug of kallyai-mcp") for name in names]
+    return result if isinstance(result, list) else [result]
 
 
 def _document(finding: Finding) -> dict[str, Any]:
     return {
         "check": finding.check,
         "status": finding.verdict,
-        "message": finding.said,
-        "mend": finding.mend,
+        "message": finding.message,
+        "fix": finding.fix,
         **finding.details,
     }
 
 
 def _show(finding: Finding) -> None:
-    mend = f" To mend it: {finding.mend}." if finding.mend else ""
-    line = f"{_SIGNS[finding.verdict]} {finding.check:<11} {finding.said}{'.' if mend else ''}{mend}"
+    fix = f" To fix it: {finding.fix}." if finding.fix else ""
+    line = f"{_SIGNS[finding.verdict]} {finding.check:<11} {finding.message}{'.' if fix else ''}{fix}"
     if sys.stdout.isatty():
-        # A path or a link stays whole, however long, so that it can be copied.
+        # Paths and links are never broken, so that they can be copied.
         line = textwrap.fill(line, width(), subsequent_indent=" " * 14, break_long_words=False, break_on_hyphens=False)
     say(line)

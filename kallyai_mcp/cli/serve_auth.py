@@ -1,4 +1,4 @@
-"""Who may come in over HTTP, as it was told: whom `serve` refuses to serve, and what checks bearers."""
+"""`--auth` of `kallyai-mcp serve`: who may use the HTTP server, and what verifies their bearer tokens."""
 
 import logging
 from collections.abc import Callable
@@ -13,39 +13,42 @@ from mcp.server.auth.provider import AccessToken
 from kallyai_mcp.api.errors import ForbiddenError, KallyAIError
 from kallyai_mcp.auth.caller_tokens import CallerVerifier, SecretVerifier
 from kallyai_mcp.auth.session import StaticTokens
-from kallyai_mcp.cli.connection import Connection
+from kallyai_mcp.cli.api_client import open_api
+from kallyai_mcp.common_types import RateLimit
 from kallyai_mcp.settings import Settings
-from kallyai_mcp.tools.catalog import tools
 from kallyai_mcp.transports.bearer_throttle import VerificationUnavailableError, Verifier
-from kallyai_mcp.transports.rate_limit import RateLimiter
 from kallyai_mcp.urls import is_loopback
 
 if TYPE_CHECKING:
+    from kallyai_mcp.api.client import KallyAI
     from kallyai_mcp.auth.oauth_server.factory import OAuthServer
 
 _log = logging.getLogger(__name__)
 
-_VERDICT_SECONDS = 10.0
+_VERIFY_SECONDS = 10.0
 """How long KallyAI may take to say whether a token is good."""
+
+_RETRY_AFTER = 5.0
+"""The seconds after which a client should try again when its bearer can't be verified and KallyAI names no time."""
 
 
 class ServeError(click.ClickException):
-    """It would let in whom it should not, or what it needs is missing; one line says which."""
+    """The options are not safe, or something that they need is missing; the message is one line."""
 
     exit_code = 2
 
 
 @dataclass(frozen=True)
 class ServeOptions:
-    """Where the server is, and who may come in.
+    """How to serve over HTTP.
 
     Attributes:
-        host: The address; None where it isn't known, which counts as one that others can reach.
-        port: The port.
+        host: The address to listen on; None when it is not known, which counts as one that other machines can reach.
+        port: The port to listen on.
         auth: `none`, `secret`, `caller` or `oauth`.
         sandbox: Serve on the embedded sandbox.
         speed: How many times faster than real the embedded sandbox's calls are.
-        is_shared: Other workers take connections from the same port.
+        is_shared: Other workers accept connections on the same port.
     """
 
     host: str | None
@@ -55,31 +58,43 @@ class ServeOptions:
     speed: float
     is_shared: bool = False
 
-
-def is_local(place: ServeOptions) -> bool:
-    """Whether only this machine can reach it."""
-    return place.host is not None and is_loopback(place.host)
-
-
-def check(settings: Settings, place: ServeOptions) -> None:
-    """Raises `ServeError` where anybody could come in, or nobody."""
-    by = "KALLYAI_AUTH=" if place.host is None else "--auth "
-    if place.auth == "none" and not is_local(place):
-        raise ServeError(
-            f"{place.host or 'The server'} can be reached by others, so say who may come in: {by}secret (whoever has "
-            f"KALLYAI_MCP_TOKEN), {by}caller (whoever brings a KallyAI access token) or {by}oauth (whoever signs in)."
-        )
-    if place.auth == "secret" and settings.mcp_token is None:
-        raise ServeError(f"{by}secret needs the secret: set KALLYAI_MCP_TOKEN.")
-    if place.auth in ("caller", "oauth") and place.sandbox:
-        raise ServeError(f"{by}{place.auth} needs a KallyAI that gives tokens: run `kallyai-mcp sandbox` beside it.")
+    @property
+    def is_local(self) -> bool:
+        """Whether only this machine can reach the server."""
+        return self.host is not None and is_loopback(self.host)
 
 
-def hosted_sign_in(settings: Settings, connection: Connection, sign_ins: RateLimiter) -> "OAuthServer":
-    """The hosted sign-in.
+def check_access(settings: Settings, options: ServeOptions) -> None:
+    """Check that the server is neither open to everyone nor closed to everyone.
 
     Raises:
-        ServeError: Something that it needs is missing or can't be used.
+        ServeError: It is.
+    """
+    flag = "KALLYAI_AUTH=" if options.host is None else "--auth "
+    if options.auth == "none" and not options.is_local:
+        raise ServeError(
+            f"{options.host or 'The server'} can be reached by others, so say who may use it: {flag}secret (clients "
+            f"with KALLYAI_MCP_TOKEN), {flag}caller (clients with a KallyAI access token) or {flag}oauth (users who "
+            "sign in)."
+        )
+    if options.auth == "secret" and settings.mcp_token is None:
+        raise ServeError(f"{flag}secret needs the secret: set KALLYAI_MCP_TOKEN.")
+    if options.auth in ("caller", "oauth") and options.sandbox:
+        raise ServeError(
+            f"{flag}{options.auth} needs a KallyAI that gives tokens: run `kallyai-mcp sandbox` beside it."
+        )
+
+
+def create_oauth_server(settings: Settings, api: "Callable[[], KallyAI]", sign_ins: RateLimit) -> "OAuthServer":
+    """Create the OAuth server of `--auth oauth`.
+
+    Args:
+        settings: The client's registration at KallyAI, the secret keys, and our own URL.
+        api: Returns the API client.
+        sign_ins: The limit for each of its endpoints and addresses.
+
+    Raises:
+        ServeError: A setting is missing or not valid, or the extra is not installed.
     """
     needed = {
         "KALLYAI_CLIENT_ID": settings.client_id,
@@ -103,12 +118,11 @@ def hosted_sign_in(settings: Settings, connection: Connection, sign_ins: RateLim
         return factory.build(
             public_url=settings.public_url or "",
             secret_keys=keys,
-            api=connection.api,
+            api=api,
             api_host=urlsplit(settings.api_url).netloc,
             client_id=settings.client_id or "",
             client_secret=settings.client_secret or "",
             fetch=SafeFetcher(user_agent=settings.user_agent).fetch,
-            tool_scopes={tool.name: tool.spec.scopes for tool in tools()},
             redis_url=settings.redis_url,
             rate=sign_ins,
         )
@@ -116,52 +130,46 @@ def hosted_sign_in(settings: Settings, connection: Connection, sign_ins: RateLim
         raise ServeError(f"KALLYAI_PUBLIC_URL: {error}") from None
 
 
-def verifier_of(
-    settings: Settings, connection: Connection, place: ServeOptions, hosted: "OAuthServer | None"
+def choose_verifier(
+    settings: Settings, options: ServeOptions, oauth_server: "OAuthServer | None"
 ) -> tuple[Verifier | None, Callable[[str], bool]]:
-    """What checks bearers, and what says whether one was good before; see `Door`."""
-    if hosted is not None:
-        return _seal_opener(hosted.verifier), hosted.known
-    if place.auth == "caller":
-        return _ask_kallyai(connection.settings)
+    """Choose what verifies bearers.
+
+    Returns:
+        The verifier, None when no bearer is needed; and a function that says whether a bearer was good before, without
+        a request.
+    """
+    if oauth_server is not None:
+        return _bounded(oauth_server.verifier), oauth_server.known
+    if options.auth == "caller":
+        verifier = CallerVerifier(lambda bearer: _use(bearer, settings))
+        return _bounded(verifier), verifier.known
     if settings.mcp_token is None:
         return None, lambda _: False
     secret = SecretVerifier(settings.mcp_token)
     return secret, secret.known
 
 
-def _seal_opener(opened: Verifier) -> Verifier:
-    async def verify(bearer: str) -> AccessToken | None:
-        try:
-            return await opened(bearer)
-        except KallyAIError as error:
-            raise VerificationUnavailableError(error.retry_after or 5) from error
-
-    return verify
-
-
-def _ask_kallyai(settings: Settings) -> tuple[Verifier, Callable[[str], bool]]:
-    async def ask(bearer: str) -> object:
-        from kallyai_mcp.api.client import KallyAI
-
-        async with KallyAI(
-            settings.api_url, tokens=StaticTokens(bearer), user_agent=settings.user_agent, retry_backoff=0.1
-        ) as api:
-            try:
-                return await api.list_calls(limit=1)
-            except ForbiddenError:  # this token may not see calls; it may be good for something else
-                return await api.get_statistics()
-
-    verifier = CallerVerifier(ask)
+def _bounded(verifier: Verifier) -> Verifier:
+    """`verifier` with a time limit; it raises only `VerificationUnavailableError`."""
 
     async def verify(bearer: str) -> AccessToken | None:
         try:
-            with anyio.fail_after(_VERDICT_SECONDS):
+            with anyio.fail_after(_VERIFY_SECONDS):
                 return await verifier(bearer)
         except TimeoutError as error:
             raise VerificationUnavailableError from error
         except KallyAIError as error:
-            _log.warning("a caller's token could not be checked: %s", error.code)
-            raise VerificationUnavailableError(error.retry_after or 5) from error
+            _log.warning("a bearer could not be verified: %s", error.code)
+            raise VerificationUnavailableError(error.retry_after or _RETRY_AFTER) from error
 
-    return verify, verifier.known
+    return verify
+
+
+async def _use(bearer: str, settings: Settings) -> object:
+    """Send the cheapest request that `bearer` permits."""
+    async with open_api(settings, StaticTokens(bearer), retry_backoff=0.1) as api:
+        try:
+            return await api.list_calls(limit=1)
+        except ForbiddenError:  # the token may still permit something else
+            return await api.get_statistics()

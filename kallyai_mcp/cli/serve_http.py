@@ -1,4 +1,4 @@
-"""One server for many clients: `kallyai-mcp serve --transport http` (or sse), and the app for uvicorn's own workers."""
+"""`kallyai-mcp serve` over HTTP, and the same app for uvicorn's own workers."""
 
 import asyncio
 import gc
@@ -7,15 +7,23 @@ import multiprocessing
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING
+from functools import partial
 from urllib.parse import urlsplit
 
 import anyio
 import click
 from starlette.applications import Starlette
 
-from kallyai_mcp.cli.connection import Connection, open_app_context
-from kallyai_mcp.cli.serve_auth import ServeError, ServeOptions, check, hosted_sign_in, is_local, verifier_of
+from kallyai_mcp.cli.app_context import open_app_context
+from kallyai_mcp.cli.connection import Connection
+from kallyai_mcp.cli.embedded_sandbox import create_sandbox
+from kallyai_mcp.cli.serve_auth import (
+    ServeError,
+    ServeOptions,
+    check_access,
+    choose_verifier,
+    create_oauth_server,
+)
 from kallyai_mcp.cli.shared_keys import request_state_security
 from kallyai_mcp.logs import configure
 from kallyai_mcp.server.build import build_server
@@ -27,18 +35,14 @@ from kallyai_mcp.transports.asgi_app import READY_SECONDS, Check, http_app
 from kallyai_mcp.transports.rate_limit import RateLimiter
 from kallyai_mcp.transports.uvicorn_server import StartupError, serve_app
 
-if TYPE_CHECKING:
-    from kallyai_mcp.calls.ledger.base import Ledger
-    from kallyai_mcp.sandbox.app import SandboxApp
-
 _WRONG_BEARERS = "20/minute"
-"""How many bearers that are not good may come from one address."""
+"""How many bad bearers may come from one address."""
 
 _SIGN_INS = "60/minute"
-"""How often one address may use one endpoint of the hosted sign-in."""
+"""How often one address may use one endpoint of the OAuth server."""
 
-_NO_START = 3
-"""The exit code by which a worker tells uvicorn that starting it again would not help."""
+_DO_NOT_RESTART = 3
+"""The exit code of a worker that tells uvicorn not to start it again."""
 
 _LOOPBACK_HOSTS = ("127.0.0.1:*", "localhost:*", "[::1]:*")
 _LOOPBACK_ORIGINS = tuple(f"http://{host}" for host in _LOOPBACK_HOSTS)
@@ -48,10 +52,10 @@ def serve_over_http(settings: Settings, host: str, port: int, *, auth: str, sand
     """Serve over HTTP until SIGINT or SIGTERM.
 
     Raises:
-        click.ClickException: It can't be served there, or not like this; one line says why.
+        click.ClickException: The address is not free, or the options are not safe; one line says why.
     """
     app = _start(settings, ServeOptions(host, port, auth, sandbox, speed))
-    gc.enable()  # `main` has disabled it while all this was imported
+    gc.enable()  # `main` has disabled it for the imports
 
     def ready(url: str) -> None:
         click.echo(f"kallyai-mcp serves {url}/mcp and {url}/sse", err=True)
@@ -65,14 +69,13 @@ def serve_over_http(settings: Settings, host: str, port: int, *, auth: str, sand
 
 
 def from_environment() -> Starlette:
-    """The app, set up by the environment alone, for a web server that is told where to find it.
+    """Create the app from the environment alone, for a web server that imports it.
 
-    Such as `uvicorn --factory kallyai_mcp.cli.serve_http:from_environment --workers 2`. It can't know at which address
-    it is
-    served, so `KALLYAI_AUTH` must say who may come in.
+    An example is `uvicorn --factory kallyai_mcp.cli.serve_http:from_environment --workers 2`. The app doesn't know its
+    address, so `KALLYAI_AUTH` must not be `none`.
 
     Raises:
-        SystemExit: A setting can't be used, or it would let in whom it should not; one line on stderr says so.
+        SystemExit: A setting is not valid, or not safe; one line on stderr says which.
     """
     try:
         settings = Settings.from_env()
@@ -82,13 +85,13 @@ def from_environment() -> Starlette:
         return _start(settings, ServeOptions(None, 0, settings.auth, sandbox=False, speed=1, is_shared=is_shared))
     except (SettingsError, click.ClickException) as error:
         click.echo(f"Error: {error}", err=True)
-        raise SystemExit(_NO_START) from None
+        raise SystemExit(_DO_NOT_RESTART) from None
 
 
-def _start(settings: Settings, place: ServeOptions) -> Starlette:
+def _start(settings: Settings, options: ServeOptions) -> Starlette:
     configure(settings.log_level, settings.log_format)
     configure_from_environment()
-    app = build_app(settings, place)
+    app = build_app(settings, options)
     gc.freeze()
     return app
 
@@ -97,87 +100,68 @@ def _has_uvloop() -> bool:
     return importlib.util.find_spec("uvloop") is not None
 
 
-def build_app(settings: Settings, place: ServeOptions) -> Starlette:
-    """The ASGI app for `place`.
+def build_app(settings: Settings, options: ServeOptions) -> Starlette:
+    """Build the ASGI app.
 
     Raises:
-        click.ClickException: It would let in whom it should not.
+        ServeError: The options are not safe, or something that they need is missing.
     """
-    check(settings, place)
-    callers = place.auth in ("caller", "oauth")
-
-    def embedded() -> "SandboxApp":
-        from kallyai_mcp.sandbox.app import create_app
-
-        return create_app(data=settings.home / "sandbox.db", speed=place.speed)
-
-    connection = _OneLedger(settings, embedded=embedded if place.sandbox else None, callers=callers)
-    local = is_local(place)
-    rates = RateLimiter(settings.rate_limit, settings.redis_url)
-    wrong = RateLimiter(_WRONG_BEARERS, settings.redis_url, name="wrong bearers")
+    check_access(settings, options)
+    callers = options.auth in ("caller", "oauth")
+    create = partial(create_sandbox, settings, options.speed) if options.sandbox else None
+    connection = Connection(settings, embedded=create, callers=callers)
+    rate = RateLimiter(settings.rate_limit, settings.redis_url)
+    wrong_bearers = RateLimiter(_WRONG_BEARERS, settings.redis_url, name="wrong bearers")
     sign_ins = RateLimiter(_SIGN_INS, settings.redis_url, name="sign-ins")
-    hosted = hosted_sign_in(settings, connection, sign_ins) if place.auth == "oauth" else None
-    verifier, known = verifier_of(settings, connection, place, hosted)
-    shared = _SharedDesk(connection, links=local and settings.public_url is None)
+    oauth_server = create_oauth_server(settings, connection.api, sign_ins) if options.auth == "oauth" else None
+    verifier, is_known = choose_verifier(settings, options, oauth_server)
+    app_context = _SharedAppContext(connection, links=options.is_local and settings.public_url is None)
     server = build_server(
-        shared.visit,
+        app_context.get,
         log_level=settings.log_level,
         keep_days=settings.keep_days,
         request_state=request_state_security(connection.keys),
     )
-    own_pages = (hosted.issuer,) if hosted is not None else ()
-    door = AccessPolicy(
-        hosts=_hosts(settings, local=local),
-        origins=(*(_LOOPBACK_ORIGINS if local else ()), *own_pages, *settings.allowed_origins),
+    own_pages = (oauth_server.issuer,) if oauth_server is not None else ()
+    policy = AccessPolicy(
+        hosts=_hosts(settings, local=options.is_local),
+        origins=(*(_LOOPBACK_ORIGINS if options.is_local else ()), *own_pages, *settings.allowed_origins),
         verifier=verifier,
-        known=known,
-        wrong=wrong,
-        issuer=hosted.issuer if hosted is not None else settings.api_url if callers else None,
-        public_url=hosted.issuer if hosted is not None else settings.public_url,
-        open_paths=hosted.open_paths if hosted is not None else frozenset(),
-        rate=rates,
+        known=is_known,
+        wrong=wrong_bearers,
+        issuer=oauth_server.issuer if oauth_server is not None else settings.api_url if callers else None,
+        public_url=oauth_server.issuer if oauth_server is not None else settings.public_url,
+        open_paths=oauth_server.open_paths if oauth_server is not None else frozenset(),
+        rate=rate,
     )
 
     @asynccontextmanager
-    async def around() -> AsyncIterator[None]:
+    async def lifespan() -> AsyncIterator[None]:
         try:
-            async with shared.open():
+            async with app_context.open():
                 yield
         finally:
             with anyio.CancelScope(shield=True):
-                await connection.ledger().aclose()  # which `/ready` may have opened after all
-                await rates.aclose()
-                await wrong.aclose()
-                await sign_ins.aclose()
-                if hosted is not None:
-                    await hosted.close()
+                for limiter in (rate, wrong_bearers, sign_ins):
+                    await limiter.aclose()
+                if oauth_server is not None:
+                    await oauth_server.close()
 
     return http_app(
         server,
-        door,
-        checks=_checks(connection),
-        around=around(),
-        sse=not place.is_shared,
-        beside=hosted.routes if hosted is not None else (),
-        within=(hosted.middleware,) if hosted is not None else (),
+        policy,
+        checks=_readiness_checks(connection),
+        around=lifespan(),
+        sse=not options.is_shared,
+        beside=oauth_server.routes if oauth_server is not None else (),
+        within=(oauth_server.middleware,) if oauth_server is not None else (),
     )
 
 
-class _OneLedger(Connection):
-    """A connection whose ledger is one object: the desk's, which `/ready` asks, too."""
+class _SharedAppContext:
+    """One app context for the whole life of the app: the SDK runs the server's lifespan for each `/sse` connection.
 
-    _ledger: "Ledger | None" = None
-
-    def ledger(self) -> "Ledger":
-        if self._ledger is None:
-            self._ledger = super().ledger()
-        return self._ledger
-
-
-class _SharedDesk:
-    """One desk for the app's whole life: the SDK starts the server anew for each connection to `/sse`.
-
-    Opened by the app, it also belongs to no request, so that nothing of one caller's is at hand where no one calls.
+    It is opened outside of any request, so that its tasks see no caller's token.
     """
 
     def __init__(self, connection: Connection, *, links: bool) -> None:
@@ -191,7 +175,7 @@ class _SharedDesk:
             yield
 
     @asynccontextmanager
-    async def visit(self) -> AsyncIterator[AppContext]:
+    async def get(self) -> AsyncIterator[AppContext]:
         assert self._app_context is not None, "nothing is served before the app has started"  # noqa: S101
         yield self._app_context
 
@@ -203,11 +187,11 @@ def _hosts(settings: Settings, *, local: bool) -> tuple[str, ...] | None:
     return (*own, *settings.allowed_hosts) if settings.allowed_hosts else None
 
 
-def _checks(connection: Connection) -> dict[str, Check]:
+def _readiness_checks(connection: Connection) -> dict[str, Check]:
     async def ledger() -> None:
-        # asyncio's time-out, because a ledger shields its steps from anyio's; this one may be left half done.
+        # asyncio's time-out: the ledger shields its steps from anyio's, and this one may be interrupted.
         async with asyncio.timeout(READY_SECONDS):
-            await connection.ledger().has_orphans("", datetime.now(UTC), timedelta())  # the cheapest question there is
+            await connection.ledger().has_orphans("", datetime.now(UTC), timedelta())  # the cheapest query
 
     async def api() -> None:
         await connection.api().reach()

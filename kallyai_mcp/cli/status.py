@@ -1,4 +1,4 @@
-"""`kallyai-mcp status`: who is signed in, what is left, what is under way and what was last; and the audit trail."""
+"""`kallyai-mcp status`: the account, its quota and its calls; and the audit trail."""
 
 import json
 from collections.abc import Sequence
@@ -11,9 +11,9 @@ from kallyai_mcp.api.errors import KallyAIError, NotSignedInError
 from kallyai_mcp.api.models import Call, Statistics, Subscription
 from kallyai_mcp.auth.tokens import Tokens
 from kallyai_mcp.calls.records import AuditEntry, CallRecord, CallState
-from kallyai_mcp.cli.connection import Connection, local_timezone
+from kallyai_mcp.cli.connection import Connection, run_with_connection
 from kallyai_mcp.cli.console import say, width
-from kallyai_mcp.cli.login import run
+from kallyai_mcp.cli.local_timezone import local_timezone
 from kallyai_mcp.settings import Settings
 from kallyai_mcp.tools.text.account import quota
 from kallyai_mcp.tools.text.calls import party_of, record_party
@@ -26,59 +26,54 @@ _NOBODY = "Not signed in. `kallyai-mcp login` signs in through the browser."
 
 
 def show_status(settings: Settings, *, as_json: bool) -> None:
-    """Say who is signed in, until when, what is left of the quota, which calls are under way, and the last ones.
+    """Print who is signed in and until when, what is left of the quota, the calls in progress, and the last calls.
 
-    What this machine knows is said even when KallyAI can't be asked.
+    What this machine knows is printed even when KallyAI can't be reached.
 
     Args:
-        settings: As the environment says.
+        settings: The settings of this process.
         as_json: Print one JSON object: `api_url`, `signed_in` (`who`, `kept_in`, `expires_at`, `renews`) or null,
-            `under_way`, `quota`, `subscription`, `calls`, and `error` (`code`, `message`) if something failed.
+            `in_progress`, `quota`, `subscription`, `calls`, and `error` (`code`, `message`) if something failed.
 
     Raises:
-        click.ClickException: Nobody is signed in, or KallyAI can't be asked.
+        click.ClickException: Nobody is signed in, or KallyAI can't be reached.
     """
 
     async def gather(connection: Connection) -> "_Status":
-        found = _Status(connection.settings.api_url)
+        status = _Status(connection.settings.api_url)
         try:
-            await found.gather(connection)
+            await status.gather(connection)
         except KallyAIError as error:
-            found.error = error
-        return found
+            status.error = error
+        return status
 
-    found = run(settings, gather)
+    status = run_with_connection(settings, gather)
     if as_json:
-        say(json.dumps(found.document(), indent=2))
-        if found.error is not None:
+        say(json.dumps(status.document(), indent=2))
+        if status.error is not None:
             raise SystemExit(1)
         return
-    for line in found.lines():
+    for line in status.lines():
         say(line)
-    if found.error is not None:
-        raise click.ClickException(str(found.error))
+    if status.error is not None:
+        raise click.ClickException(str(status.error))
 
 
 def show_audit(settings: Settings, *, as_json: bool) -> None:
-    """Show the account's newest entries of the audit trail, the newest first; the numbers are whole.
+    """Print the account's newest entries of the audit trail, the newest first, with unredacted phone numbers.
 
     Args:
-        settings: As the environment says.
-        as_json: Print one JSON object: under `audit`, for each entry what `AuditEntry` has.
+        settings: The settings of this process.
+        as_json: Print one JSON object: `audit`, a list with the fields of `AuditEntry`.
 
     Raises:
         click.ClickException: Nobody is signed in, or the ledger can't be read.
     """
 
     async def read(connection: Connection) -> list[AuditEntry]:
-        scope = await connection.scope()
-        ledger = connection.ledger()
-        try:
-            return await ledger.audit(scope, AUDIT_ENTRIES)
-        finally:
-            await ledger.aclose()
+        return await connection.ledger().audit(await connection.account_key(), AUDIT_ENTRIES)
 
-    entries = run(settings, read)
+    entries = run_with_connection(settings, read)
     if as_json:
         say(json.dumps({"audit": [_audit_document(entry) for entry in entries]}, indent=2))
         return
@@ -89,13 +84,13 @@ def show_audit(settings: Settings, *, as_json: bool) -> None:
         parts = [when(entry.at, zone, now), entry.number, one_line(entry.outcome)]
         parts += [f"asked by {one_line(entry.asked_by)}"] if entry.asked_by else []
         parts += [f"consent: {one_line(entry.how)}"] if entry.how else []
-        parts += [f"odd: {', '.join(map(one_line, entry.risk_flags))}"] if entry.risk_flags else []
+        parts += [f"risk: {', '.join(map(one_line, entry.risk_flags))}"] if entry.risk_flags else []
         parts += [entry.tracking_id] if entry.tracking_id else []
         say("  ".join(parts))
 
 
 class _Status:
-    """What could be found out, in the order in which it is said."""
+    """What is known, in the order in which it is printed."""
 
     def __init__(self, api_url: str) -> None:
         self.api_url = api_url
@@ -108,33 +103,29 @@ class _Status:
         self.error: KallyAIError | None = None
 
     async def gather(self, connection: Connection) -> None:
-        """Ask this machine, then KallyAI.
+        """Read this machine's state, then KallyAI's.
 
         Raises:
-            KallyAIError: The rest can't be found out.
+            KallyAIError: The rest is not known.
         """
-        self.tokens = await connection.credentials.current()
+        self.tokens = await connection.credentials.tokens.current()
         if self.tokens is None:
             raise NotSignedInError(_NOBODY)
-        self.kept_in = connection.store.describe() if connection.store else "KALLYAI_ACCESS_TOKEN"
-        ledger_error = await self._look_into_the_ledger(connection)
+        self.kept_in = connection.credentials.describe_store()
+        ledger_error = await self._read_ledger(connection)
         api = connection.api()
         self.statistics = await api.get_statistics()
         try:
             self.subscription = await api.get_subscription()
         except KallyAIError:
-            self.subscription = None  # the statistics say nearly as much
+            self.subscription = None  # the statistics have nearly as much
         self.calls = (await api.list_calls(limit=LAST_CALLS)).calls[:LAST_CALLS]
         if ledger_error is not None:
             raise ledger_error
 
-    async def _look_into_the_ledger(self, connection: Connection) -> KallyAIError | None:
+    async def _read_ledger(self, connection: Connection) -> KallyAIError | None:
         try:
-            ledger = connection.ledger()
-            try:
-                self.unsettled = await ledger.unsettled(await connection.scope())
-            finally:
-                await ledger.aclose()
+            self.unsettled = await connection.ledger().unsettled(await connection.account_key())
         except KallyAIError as error:
             return error
         except ValueError as error:  # an address of Redis that can't be used
@@ -142,35 +133,35 @@ class _Status:
         return None
 
     def lines(self) -> list[str]:
-        """It all in lines that fit the console."""
-        now, zone_name, room = datetime.now(UTC), local_timezone(), width()
+        """Everything, in lines that fit the console."""
+        now, zone_name, columns = datetime.now(UTC), local_timezone(), width()
         lines = [f"KallyAI: {self.api_url}"]
         if self.tokens is not None:
             who = f" as {one_line(self.tokens.who)}" if self.tokens.who else ""
             lines += [f"Signed in{who}; kept in {self.kept_in}", *_expiry(self.tokens, zone_name, now)]
         if self.statistics is not None:
             lines += [quota(self.statistics, self.subscription, zone_name=zone_name, now=now)]
-            lines += _bars(self.statistics, room)
+            lines += _bars(self.statistics, columns)
         if self.unsettled is not None:
-            lines.append("Under way: none" if not self.unsettled else "Under way, or not known how it ended:")
-            lines += [cut(f"  {_open_row(record, now)}", room) for record in self.unsettled]
+            lines.append("In progress: none" if not self.unsettled else "In progress, or with an unknown outcome:")
+            lines += [cut(f"  {_unsettled_row(record, now)}", columns) for record in self.unsettled]
         if self.calls is not None:
             lines.append("Last calls: none" if not self.calls else "Last calls:")
-            lines += [cut(f"  {_row(call, zone_name, now)}", room) for call in self.calls]
+            lines += [cut(f"  {_row(call, zone_name, now)}", columns) for call in self.calls]
         return lines
 
     def document(self) -> dict[str, Any]:
-        """It all as JSON types; what could not be found out is null."""
+        """Everything, as JSON types; null for what is not known."""
         return {
             "api_url": self.api_url,
             "signed_in": self.tokens
             and {
                 "who": self.tokens.who,
                 "kept_in": self.kept_in,
-                "expires_at": ends.isoformat(timespec="seconds") if (ends := _ends(self.tokens)) else None,
+                "expires_at": end.isoformat(timespec="seconds") if (end := _end_of(self.tokens)) else None,
                 "renews": self.tokens.refresh_token is not None,
             },
-            "under_way": None if self.unsettled is None else [_open_document(record) for record in self.unsettled],
+            "in_progress": self.unsettled and [_unsettled_document(record) for record in self.unsettled],
             "quota": self.statistics and self.statistics.model_dump(mode="json"),
             "subscription": self.subscription and self.subscription.model_dump(mode="json"),
             "calls": None if self.calls is None else [call.model_dump(mode="json") for call in self.calls],
@@ -179,48 +170,48 @@ class _Status:
 
 
 def bar(share: float, cells: int) -> str:
-    """`share` (0 to 1) as a bar of `cells` cells; only nothing looks like nothing, and only all like all."""
+    """`share` (0 to 1) as a bar of `cells` cells; only 0 is drawn as empty, and only 1 as full."""
     full = min(max(round(share * cells), 1 if share > 0 else 0), cells - 1 if share < 1 else cells)
     return f"[{'█' * full}{'░' * (cells - full)}]"
 
 
-def _bars(statistics: Statistics, room: int) -> list[str]:
+def _bars(statistics: Statistics, columns: int) -> list[str]:
     kinds = (
         ("Minutes", statistics.minutes_remaining, statistics.minutes_allocated),
         ("Calls", statistics.calls_remaining, statistics.calls_allocated),
         ("Credits", statistics.credits_remaining, statistics.credits_allocated),
     )
     return [
-        f"  {kind:<8} {bar(min(remaining / allocated, 1), min(40, room - 32))} {number(remaining)} left"
+        f"  {kind:<8} {bar(min(remaining / allocated, 1), min(40, columns - 32))} {number(remaining)} left"
         for kind, remaining, allocated in kinds
         if remaining is not None and allocated
     ]
 
 
-def _ends(tokens: Tokens) -> datetime | None:
+def _end_of(tokens: Tokens) -> datetime | None:
     if tokens.expires_at >= datetime.max.replace(tzinfo=UTC).timestamp():
         return None
     return datetime.fromtimestamp(tokens.expires_at, UTC)
 
 
 def _expiry(tokens: Tokens, zone_name: str, now: datetime) -> list[str]:
-    ends = _ends(tokens)
-    if ends is None:
+    end = _end_of(tokens)
+    if end is None:
         return []
-    left = f"for {duration((ends - now).total_seconds())}" if ends > now else "no longer"
+    left = f"for {duration((end - now).total_seconds())}" if end > now else "no longer"
     renews = ", then renews itself" if tokens.refresh_token else ""
-    return [f"Access token: good {left}, until {ends.astimezone(zone_of(zone_name)):%Y-%m-%d %H:%M %Z}{renews}"]
+    return [f"Access token: good {left}, until {end.astimezone(zone_of(zone_name)):%Y-%m-%d %H:%M %Z}{renews}"]
 
 
-def _open_row(record: CallRecord, now: datetime) -> str:
+def _unsettled_row(record: CallRecord, now: datetime) -> str:
     if record.state is CallState.UNKNOWN:
         how = f"unknown, placed {duration(record.elapsed(now))} ago"
     else:
-        how = f"under way for {duration(record.elapsed(now))}"
+        how = f"in progress for {duration(record.elapsed(now))}"
     return f"{how}  {record_party(record).in_row()}  {record.tracking_id}"
 
 
-def _open_document(record: CallRecord) -> dict[str, Any]:
+def _unsettled_document(record: CallRecord) -> dict[str, Any]:
     return {
         "tracking_id": record.tracking_id,
         "call_id": record.call_id,
@@ -233,8 +224,8 @@ def _open_document(record: CallRecord) -> dict[str, Any]:
 
 def _row(call: Call, zone_name: str, now: datetime) -> str:
     at = when(call.created_at, zone_of(zone_name), now) if call.created_at else "?"
-    said = one_line(call.highlights) if call.highlights else ""
-    return "  ".join(part for part in (at, one_line(call.status), party_of(call).in_row(), said) if part)
+    highlights = one_line(call.highlights) if call.highlights else ""
+    return "  ".join(part for part in (at, one_line(call.status), party_of(call).in_row(), highlights) if part)
 
 
 def _audit_document(entry: AuditEntry) -> dict[str, Any]:
@@ -245,5 +236,5 @@ def _audit_document(entry: AuditEntry) -> dict[str, Any]:
         "tracking_id": entry.tracking_id,
         "asked_by": entry.asked_by,
         "how": entry.how,
-        "oddities": list(entry.risk_flags),
+        "risk_flags": list(entry.risk_flags),
     }

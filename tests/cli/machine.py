@@ -1,4 +1,4 @@
-"""A machine of a test's own: home and settings folders of clients in a temporary one, no settings of a developer."""
+"""A machine for one test: the folders of the user and the clients are temporary, and no settings are inherited."""
 
 import os
 from pathlib import Path
@@ -10,8 +10,8 @@ from kallyai_mcp.cli.clients.known import CLIENTS, Machine
 from kallyai_mcp.cli.main import cli
 
 
-def at_home(monkeypatch: pytest.MonkeyPatch, home: Path) -> Path:
-    """Make `home` the user's home folder for this process and those that it starts."""
+def move_home(monkeypatch: pytest.MonkeyPatch, home: Path) -> Path:
+    """Make `home` the user's home folder, for this process and its children; returns it."""
     home.mkdir()
     for name in ("HOME", "USERPROFILE"):
         monkeypatch.setenv(name, str(home))
@@ -25,18 +25,18 @@ def at_home(monkeypatch: pytest.MonkeyPatch, home: Path) -> Path:
     return home
 
 
-def do(*arguments: str) -> Result:
+def invoke(*arguments: str) -> Result:
     """Run a command in this process."""
     return CliRunner().invoke(cli, arguments)
 
 
 def file_of(client: str) -> Path:
-    """Where a client keeps its servers here."""
+    """The path of a client's file on this machine."""
     return CLIENTS[client].path(Machine.this())
 
 
-def given(client: str, content: bytes | str) -> Path:
-    """Put `content` into a client's file; returns where that is."""
+def write_file(client: str, content: bytes | str) -> Path:
+    """Write a client's file; returns its path."""
     file = file_of(client)
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_bytes(content if isinstance(content, bytes) else content.encode())

@@ -1,19 +1,19 @@
 import pytest
 
-from kallyai_mcp.cli.demo import DemoError, Stage
+from kallyai_mcp.cli.demo import Demo, DemoError
 from tests.agent import BISTRO, Agent
 
 
 async def test_an_answer_without_the_expected_words_fails_the_demo(agent: Agent) -> None:
     with pytest.raises(DemoError, match="check_quota should have answered with 'bananas': 165 of 210 minutes"):
-        await Stage(agent.client).use("check_quota", expect="bananas")
+        await Demo(agent.client).use("check_quota", expect="bananas")
 
 
 async def test_an_unexpected_error_fails_the_demo(agent: Agent) -> None:
     with pytest.raises(DemoError, match="get_call failed: "):
-        await Stage(agent.client).use("get_call", expect="", call_id="no-such-call")
+        await Demo(agent.client).use("get_call", expect="", call_id="no-such-call")
 
 
-async def test_a_refusal_that_does_not_come_fails_the_demo(agent: Agent) -> None:
+async def test_a_missing_refusal_fails_the_demo(agent: Agent) -> None:
     with pytest.raises(DemoError, match="make_call should have been refused: Done: "):
-        await Stage(agent.client).use("make_call", expect="", fails=True, **BISTRO)
+        await Demo(agent.client).use("make_call", expect="", fails=True, **BISTRO)

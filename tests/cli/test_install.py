@@ -17,7 +17,7 @@ from mcp.client.stdio import StdioServerParameters
 from kallyai_mcp.cli.clients import json_text
 from kallyai_mcp.cli.clients.known import CLIENTS, Machine
 from kallyai_mcp.cli.main import CLIENT_KEYS
-from tests.cli.machine import at_home, do, file_of, given
+from tests.cli.machine import file_of, invoke, move_home, write_file
 from tests.processes import environment, run
 
 POSIX = pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such modes, owners or links")
@@ -27,12 +27,12 @@ OTHER = '{"mcpServers": {"other": {"command": "x"}}}'
 
 @pytest.fixture(autouse=True)
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A user's home folder, in which everything is that `install` may look at."""
-    return at_home(monkeypatch, tmp_path / "home")
+    """The user's home folder, with everything that `install` may read."""
+    return move_home(monkeypatch, tmp_path / "home")
 
 
-def done(*arguments: str) -> str:
-    result = do(*arguments)
+def run_ok(*arguments: str) -> str:
+    result = invoke(*arguments)
     assert result.exit_code == 0, result.output
     return result.stdout
 
@@ -53,8 +53,8 @@ def test_the_command_line_names_every_client_that_is_known() -> None:
 
 
 @pytest.mark.parametrize("client", CLIENT_KEYS)
-def test_each_client_gets_an_entry_with_an_absolute_command_and_loses_it_again(home: Path, client: str) -> None:
-    said = done("install", client)
+def test_an_entry_with_an_absolute_command_is_added_and_removed_for_each_client(home: Path, client: str) -> None:
+    said = run_ok("install", client)
     file, entry = file_of(client), entry_in(client)
 
     assert file.is_relative_to(home)
@@ -65,13 +65,13 @@ def test_each_client_gets_an_entry_with_an_absolute_command_and_loses_it_again(h
     assert said.splitlines()[1].startswith("Next: ")
     assert backups(file) == []
 
-    assert "nothing was changed" in done("install", client)
-    assert 'no longer has the entry "kallyai"' in done("uninstall", client)
+    assert "nothing was changed" in run_ok("install", client)
+    assert 'no longer has the entry "kallyai"' in run_ok("uninstall", client)
     assert entry_in(client) is None if client != "codex" else file.read_text() == ""
-    assert "nothing was changed" in done("uninstall", client)
+    assert "nothing was changed" in run_ok("uninstall", client)
 
 
-async def test_what_was_written_starts_a_server(home: Path) -> None:
+async def test_the_written_command_starts_a_server(home: Path) -> None:
     written = await anyio.to_thread.run_sync(lambda: run(home, "install", "cursor", "--sandbox"))
     entry = entry_in("cursor")
     server = StdioServerParameters(command=entry["command"], args=entry["args"], env=environment(home))
@@ -102,16 +102,16 @@ JSON_FILES = {
 
 @pytest.mark.parametrize("content", JSON_FILES.values(), ids=JSON_FILES)
 def test_everything_else_in_a_json_file_stays_byte_for_byte(content: str) -> None:
-    file = given("cursor", content)
+    file = write_file("cursor", content)
     before = json.loads(content.removeprefix("\ufeff"))
 
-    done("install", "cursor")
+    run_ok("install", "cursor")
     written = file.read_bytes().decode()
     after = json.loads(written.removeprefix("\ufeff"))
     (backup,) = backups(file)
-    done("install", "cursor")
+    run_ok("install", "cursor")
     again = file.read_bytes().decode()
-    done("uninstall", "cursor")
+    run_ok("uninstall", "cursor")
 
     entry = after["mcpServers"].pop("kallyai")
     assert after == {"mcpServers": {}} | before
@@ -139,9 +139,9 @@ JSONC_FILES = {
 
 @pytest.mark.parametrize("content", JSONC_FILES.values(), ids=JSONC_FILES)
 def test_a_file_with_comments_is_left_alone_and_the_entry_to_paste_is_printed(content: str) -> None:
-    file = given("cursor", content)
+    file = write_file("cursor", content)
 
-    result = do("install", "cursor")
+    result = invoke("install", "cursor")
 
     name, _, entry = result.stdout.partition(": ")
     pasted = json.loads(entry)
@@ -157,9 +157,9 @@ def test_a_file_with_comments_is_left_alone_and_the_entry_to_paste_is_printed(co
 
 
 def test_removing_the_entry_from_a_file_with_comments_is_left_to_the_user() -> None:
-    file = given("cursor", JSONC_FILES["an entry of its own"])
+    file = write_file("cursor", JSONC_FILES["an entry of its own"])
 
-    result = do("uninstall", "cursor")
+    result = invoke("uninstall", "cursor")
 
     assert result.exit_code == 1
     assert result.stderr.startswith(f"Error: {file} has comments or trailing commas")
@@ -170,13 +170,13 @@ def test_removing_the_entry_from_a_file_with_comments_is_left_to_the_user() -> N
 
 def test_a_file_with_comments_that_needs_no_change_is_no_error() -> None:
     content = JSONC_FILES["a comment"]
-    file = given("cursor", content)
-    assert 'has no entry "kallyai"' in done("uninstall", "cursor")
+    file = write_file("cursor", content)
+    assert 'has no entry "kallyai"' in run_ok("uninstall", "cursor")
 
-    entry = do("install", "cursor").stdout
+    entry = invoke("install", "cursor").stdout
     pasted = content.replace('"other": {}', f'"other": {{}}, {entry}')
     file.write_text(pasted)
-    assert "nothing was changed" in done("install", "cursor")
+    assert "nothing was changed" in run_ok("install", "cursor")
     assert file.read_text() == pasted
 
 
@@ -240,9 +240,9 @@ def test_any_json_file_is_as_it_was_after_the_entry_was_added_and_removed() -> N
 
 @pytest.mark.parametrize("content", ["", " \n", "\ufeff"], ids=["empty", "blank", "only a byte order mark"])
 def test_an_empty_file_counts_as_one_without_servers(content: str) -> None:
-    file = given("claude-desktop", content)
+    file = write_file("claude-desktop", content)
 
-    done("install", "claude-desktop")
+    run_ok("install", "claude-desktop")
 
     assert entry_in("claude-desktop")["args"] is not None
     assert file.read_bytes().startswith(b"\xef\xbb\xbf") == content.startswith("\ufeff")
@@ -260,31 +260,31 @@ TOML_FILES = {
 
 @pytest.mark.parametrize("content", TOML_FILES.values(), ids=TOML_FILES)
 def test_everything_else_in_a_toml_file_stays_byte_for_byte(content: str) -> None:
-    file = given("codex", content)
+    file = write_file("codex", content)
 
-    done("install", "codex")
+    run_ok("install", "codex")
     written = file.read_bytes().decode()
-    done("install", "codex")
+    run_ok("install", "codex")
 
     assert written.startswith(content)
     assert file.read_bytes().decode() == written
     assert entry_in("codex").keys() == {"command", "args"}
     assert written.replace("\r\n", "").count("\n") == 0 if "\r\n" in content else True
 
-    done("uninstall", "codex")
+    run_ok("uninstall", "codex")
     assert file.read_bytes().decode().rstrip() == content.rstrip()
     assert len(backups(file)) == 2
 
 
 def test_servers_in_an_inline_table_get_one_more() -> None:
-    file = given("codex", 'mcp_servers = { other = { command = "x" } } # mine\n')
+    file = write_file("codex", 'mcp_servers = { other = { command = "x" } } # mine\n')
 
-    done("install", "codex")
+    run_ok("install", "codex")
 
     assert entry_in("codex", "other") == {"command": "x"}
     assert Path(entry_in("codex")["command"]).is_absolute()
     assert file.read_text().endswith("# mine\n")
-    done("uninstall", "codex")
+    run_ok("uninstall", "codex")
     assert tomllib.loads(file.read_text()) == {"mcp_servers": {"other": {"command": "x"}}}
 
 
@@ -301,10 +301,10 @@ def test_servers_in_an_inline_table_get_one_more() -> None:
         ),
     ],
 )
-def test_an_entry_that_is_there_gets_the_command_and_keeps_what_else_it_says(client: str, content: str) -> None:
-    file = given(client, content)
+def test_an_existing_entry_gets_the_command_and_keeps_its_other_fields(client: str, content: str) -> None:
+    file = write_file(client, content)
 
-    done("install", client)
+    run_ok("install", client)
 
     entry = entry_in(client)
     assert Path(entry["command"]).is_absolute()
@@ -322,10 +322,10 @@ def test_an_entry_that_is_there_gets_the_command_and_keeps_what_else_it_says(cli
         ("codex", '[mcp_servers.kallyai]\nurl = "http://127.0.0.1:8000/mcp"\n'),
     ],
 )
-def test_an_entry_for_a_server_elsewhere_is_replaced(client: str, content: str) -> None:
-    given(client, content)
+def test_an_entry_with_a_url_is_replaced(client: str, content: str) -> None:
+    write_file(client, content)
 
-    done("install", client)
+    run_ok("install", client)
 
     assert set(entry_in(client)) - {"type"} == {"command", "args"}
 
@@ -354,13 +354,13 @@ def test_an_entry_for_a_server_elsewhere_is_replaced(client: str, content: str) 
         pytest.param("codex", "a = " + "[" * 100_000, "line 1: ", id="deep TOML"),
     ],
 )
-def test_a_broken_file_is_named_with_line_and_reason_and_left_alone(
+def test_a_broken_file_is_reported_with_line_and_reason_and_left_alone(
     client: str, content: str | bytes, why: str
 ) -> None:
-    file = given(client, content)
+    file = write_file(client, content)
     before = file.read_bytes()
 
-    result = do("install", client)
+    result = invoke("install", client)
 
     assert result.exit_code == 1
     assert result.stderr.startswith(f"Error: {file}, {why}")
@@ -368,15 +368,15 @@ def test_a_broken_file_is_named_with_line_and_reason_and_left_alone(
     assert file.read_bytes() == before
     assert [each.name for each in file.parent.iterdir()] == [file.name]
     if "is not" not in why or "UTF-8" in why:
-        assert do("uninstall", client).stderr == result.stderr
+        assert invoke("uninstall", client).stderr == result.stderr
 
 
 @POSIX
 def test_a_read_only_file_is_left_alone() -> None:
-    file = given("cursor", OTHER)
+    file = write_file("cursor", OTHER)
     file.chmod(0o444)
 
-    result = do("install", "cursor")
+    result = invoke("install", "cursor")
 
     assert result.exit_code == 1
     assert f"{file} is read-only" in result.stderr
@@ -384,7 +384,7 @@ def test_a_read_only_file_is_left_alone() -> None:
 
 
 @POSIX
-def test_the_file_behind_a_link_is_written_and_the_link_stays(home: Path) -> None:
+def test_a_linked_file_is_written_and_the_link_stays(home: Path) -> None:
     real = home / "dotfiles" / "cursor.json"
     real.parent.mkdir()
     real.write_text(OTHER)
@@ -392,7 +392,7 @@ def test_the_file_behind_a_link_is_written_and_the_link_stays(home: Path) -> Non
     link.parent.mkdir()
     link.symlink_to(real)
 
-    done("install", "cursor")
+    run_ok("install", "cursor")
 
     assert link.is_symlink()
     assert "kallyai" in real.read_text()
@@ -400,27 +400,27 @@ def test_the_file_behind_a_link_is_written_and_the_link_stays(home: Path) -> Non
 
 
 @POSIX
-def test_a_link_that_leads_to_itself_and_a_folder_in_place_of_the_file_are_named() -> None:
+def test_a_link_to_itself_and_a_folder_in_place_of_the_file_are_reported() -> None:
     link, folder = file_of("cursor"), file_of("windsurf")
     link.parent.mkdir()
     link.symlink_to(link)
     folder.mkdir(parents=True)
 
     for path, client in ((link, "cursor"), (folder, "windsurf")):
-        result = do("install", client)
+        result = invoke("install", client)
         assert result.exit_code == 1
         assert result.stderr.startswith(f"Error: {path} ")
 
 
 @POSIX
 def test_mode_and_owner_stay() -> None:
-    file = given("gemini", "{}")
+    file = write_file("gemini", "{}")
     file.chmod(0o640)
     if os.geteuid() == 0:
         os.chown(file, 12345, 12345)
     before = file.stat()
 
-    done("install", "gemini")
+    run_ok("install", "gemini")
 
     for path in (file, *backups(file)):
         after = path.stat()
@@ -428,14 +428,14 @@ def test_mode_and_owner_stay() -> None:
 
 
 @POSIX
-def test_a_new_file_is_for_its_owner_alone() -> None:
-    done("install", "claude-code")
+def test_only_its_owner_can_read_a_new_file() -> None:
+    run_ok("install", "claude-code")
 
     assert stat.S_IMODE(file_of("claude-code").stat().st_mode) == 0o600
 
 
-def test_print_shows_the_entry_as_it_would_stand_and_writes_nothing(home: Path) -> None:
-    shown, table = do("install", "vscode", "--print"), done("install", "codex", "--print")
+def test_print_shows_the_whole_file_for_the_entry_and_writes_nothing(home: Path) -> None:
+    shown, table = invoke("install", "vscode", "--print"), run_ok("install", "codex", "--print")
 
     assert json.loads(shown.stdout)["servers"]["kallyai"]["type"] == "stdio"
     assert shown.stderr == f"It goes into {file_of('vscode')}; nothing was written.\n"
@@ -443,46 +443,46 @@ def test_print_shows_the_entry_as_it_would_stand_and_writes_nothing(home: Path) 
     assert list(home.iterdir()) == []
 
 
-def test_a_second_entry_has_a_name_of_its_own() -> None:
-    done("install", "cursor")
-    done("install", "cursor", "--name", "phone-test", "--sandbox")
-    done("uninstall", "cursor")
+def test_two_entries_with_different_names_can_coexist() -> None:
+    run_ok("install", "cursor")
+    run_ok("install", "cursor", "--name", "phone-test", "--sandbox")
+    run_ok("uninstall", "cursor")
 
     assert entry_in("cursor") is None
     assert "--sandbox" in entry_in("cursor", "phone-test")["args"]
-    bad = do("install", "cursor", "--name", "my phone")
+    bad = invoke("install", "cursor", "--name", "my phone")
     assert bad.exit_code == 2
     assert "--name" in bad.stderr
 
 
-def test_a_folder_that_the_client_would_not_make_is_not_made(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_folder_that_the_client_would_not_create_is_not_created(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     elsewhere = home / "elsewhere"
     monkeypatch.setenv("CODEX_HOME", str(elsewhere))
 
-    result = do("install", "codex")
+    result = invoke("install", "codex")
 
     assert result.exit_code == 1
     assert "CODEX_HOME" in result.stderr
     assert not elsewhere.exists()
     elsewhere.mkdir()
-    done("install", "codex")
+    run_ok("install", "codex")
     assert (elsewhere / "config.toml").exists()
 
 
 def test_settings_of_the_shell_are_named_but_not_written(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("KALLYAI_ACCESS_TOKEN", "abc123456789")
 
-    said = done("install", "cursor")
+    said = run_ok("install", "cursor")
 
     assert "Note: KALLYAI_ACCESS_TOKEN is set here." in said
     assert "abc123456789" not in said + file_of("cursor").read_text()
 
 
-def test_settings_that_can_not_be_used_do_not_keep_from_installing(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_invalid_settings_do_not_prevent_installing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("KALLYAI_WAIT_SECONDS", "soon")
 
-    assert do("install", "cursor").exit_code == 0
-    assert do("status").exit_code == 2
+    assert invoke("install", "cursor").exit_code == 0
+    assert invoke("status").exit_code == 2
 
 
 def uvx_in(folder: Path) -> Path:
@@ -493,7 +493,7 @@ def uvx_in(folder: Path) -> Path:
 
 
 @pytest.mark.parametrize("from_path", [False, True], ids=["beside uv", "on the PATH"])
-def test_who_came_by_uvx_is_started_by_it(home: Path, monkeypatch: pytest.MonkeyPatch, *, from_path: bool) -> None:
+def test_uvx_starts_what_it_has_installed(home: Path, monkeypatch: pytest.MonkeyPatch, *, from_path: bool) -> None:
     uvx = uvx_in(home)
     monkeypatch.setattr(sys, "prefix", "/cache/uv/archive-v0/mDHneBTF6iIwVE9")
     if from_path:
@@ -501,8 +501,8 @@ def test_who_came_by_uvx_is_started_by_it(home: Path, monkeypatch: pytest.Monkey
     else:
         monkeypatch.setenv("UV", str(home / "uv"))
 
-    done("install", "cursor")
-    done("install", "cursor", "--name", "sandbox", "--sandbox")
+    run_ok("install", "cursor")
+    run_ok("install", "cursor", "--name", "sandbox", "--sandbox")
 
     assert entry_in("cursor") == {"command": str(uvx), "args": ["kallyai-mcp"]}
     assert entry_in("cursor", "sandbox") == {
@@ -514,7 +514,7 @@ def test_who_came_by_uvx_is_started_by_it(home: Path, monkeypatch: pytest.Monkey
 def test_without_an_executable_python_starts_the_module(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sysconfig.get_path", lambda _: str(home / "nothing"))
 
-    done("install", "cursor")
+    run_ok("install", "cursor")
 
     assert entry_in("cursor") == {"command": sys.executable, "args": ["-m", "kallyai_mcp"]}
 
@@ -542,7 +542,7 @@ def test_without_an_executable_python_starts_the_module(home: Path, monkeypatch:
     ],
 )
 @POSIX
-def test_the_file_is_where_the_client_looks_for_it(
+def test_the_file_is_the_one_that_the_client_reads(
     client: str, platform: str, environ: dict[str, str], path: str
 ) -> None:
     assert CLIENTS[client].path(Machine(platform, environ, Path("/u"))) == Path(path)

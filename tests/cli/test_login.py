@@ -16,7 +16,7 @@ from tests.sandbox.sandbox_app import sandbox_app
 
 @pytest.fixture
 def app() -> Iterator[SandboxApp]:
-    """A sandbox on the machine's own clock, as the commands are processes of their own."""
+    """A sandbox on the real clock, because the commands are separate processes."""
     with sandbox_app() as app:
         yield app
 
@@ -28,7 +28,7 @@ def read_until(stream: "object", wanted: str) -> str:
     raise AssertionError(f"the output ended without {wanted!r}")
 
 
-async def test_login_without_a_browser_gives_a_link_and_waits_for_it(tmp_path: Path, app: SandboxApp) -> None:
+async def test_login_without_a_browser_prints_a_link_and_waits(tmp_path: Path, app: SandboxApp) -> None:
     async with running(app) as url:
 
         def log_in() -> tuple[int, str]:
@@ -39,26 +39,26 @@ async def test_login_without_a_browser_gives_a_link_and_waits_for_it(tmp_path: P
                 assert process.stdout is not None
                 return code, page + process.stdout.read()
 
-        code, said = await anyio.to_thread.run_sync(log_in)
+        code, output = await anyio.to_thread.run_sync(log_in)
         status = await anyio.to_thread.run_sync(lambda: run(tmp_path, "status", API_URL=url))
-        goodbye = await anyio.to_thread.run_sync(lambda: run(tmp_path, "logout", API_URL=url))
+        logout = await anyio.to_thread.run_sync(lambda: run(tmp_path, "logout", API_URL=url))
         again = await anyio.to_thread.run_sync(lambda: run(tmp_path, "logout", API_URL=url))
         nobody = await anyio.to_thread.run_sync(lambda: run(tmp_path, "status", API_URL=url))
 
     assert code == 0
-    assert "Signed in as personal@sandbox.test." in said
+    assert "Signed in as personal@sandbox.test." in output
     assert status.returncode == 0
     assert f"KallyAI: {url}" in status.stdout
     assert f"Signed in as personal@sandbox.test; kept in {tmp_path}" in status.stdout
     assert "Access token: good for " in status.stdout
     assert "165 of 210 minutes and 27 of 35 calls left" in status.stdout
-    assert goodbye.stdout == "Signed out.\n"
+    assert logout.stdout == "Signed out.\n"
     assert again.stdout == "Nobody was signed in.\n"
     assert nobody.returncode == 1
     assert "Not signed in. `kallyai-mcp login` signs in through the browser." in nobody.stderr
 
 
-async def test_login_takes_the_pasted_address_of_a_browser_elsewhere(tmp_path: Path, app: SandboxApp) -> None:
+async def test_login_accepts_the_pasted_address_of_another_browser(tmp_path: Path, app: SandboxApp) -> None:
     async with running(app) as url:
 
         def log_in() -> tuple[int, str]:
@@ -77,12 +77,12 @@ async def test_login_takes_the_pasted_address_of_a_browser_elsewhere(tmp_path: P
                 assert process.stdout is not None
                 return code, process.stdout.read()
 
-        code, said = await anyio.to_thread.run_sync(log_in)
+        code, output = await anyio.to_thread.run_sync(log_in)
 
     assert code == 0
-    assert "That is not the right address: it has to start with http://127.0.0.1:" in said
-    assert "Signed in as business@sandbox.test." in said
-    assert "eyJ" not in said
+    assert "That is not the right address: it has to start with http://127.0.0.1:" in output
+    assert "Signed in as business@sandbox.test." in output
+    assert "eyJ" not in output
 
 
 async def test_login_opens_the_browser(tmp_path: Path, app: SandboxApp, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -95,7 +95,7 @@ async def test_login_opens_the_browser(tmp_path: Path, app: SandboxApp, monkeypa
     assert "Signed in as personal@sandbox.test." in done.stdout
 
 
-async def test_a_sign_in_that_is_cancelled_in_the_browser_is_said_in_one_line(tmp_path: Path, app: SandboxApp) -> None:
+async def test_a_sign_in_canceled_in_the_browser_is_reported_in_one_line(tmp_path: Path, app: SandboxApp) -> None:
     async with running(app) as url:
 
         def log_in() -> tuple[int, str]:
@@ -105,15 +105,15 @@ async def test_a_sign_in_that_is_cancelled_in_the_browser_is_said_in_one_line(tm
                 assert process.stderr is not None
                 return code, process.stderr.read()
 
-        code, said = await anyio.to_thread.run_sync(log_in)
+        code, output = await anyio.to_thread.run_sync(log_in)
 
     assert code == 1
-    assert said.startswith("Error: The sign-in was cancelled on KallyAI's page.")
-    assert len(said.splitlines()) == 1
+    assert output.startswith("Error: The sign-in was cancelled on KallyAI's page.")
+    assert len(output.splitlines()) == 1
 
 
 @pytest.mark.parametrize("command", ["login", "logout"])
-def test_a_token_of_the_settings_goes_before_any_sign_in(tmp_path: Path, command: str) -> None:
+def test_login_and_logout_refuse_when_the_settings_have_a_token(tmp_path: Path, command: str) -> None:
     done = run(tmp_path, command, ACCESS_TOKEN="abc123456789")
 
     assert done.returncode == 1
@@ -121,7 +121,7 @@ def test_a_token_of_the_settings_goes_before_any_sign_in(tmp_path: Path, command
     assert "abc123456789" not in done.stderr + done.stdout
 
 
-async def test_status_with_a_token_of_the_settings_says_where_it_comes_from(tmp_path: Path, app: SandboxApp) -> None:
+async def test_status_names_the_setting_that_the_token_comes_from(tmp_path: Path, app: SandboxApp) -> None:
     token = app.state.sandbox.issue_tokens(scopes=["subscription:read"])["access_token"]
     async with running(app) as url:
         done = await anyio.to_thread.run_sync(lambda: run(tmp_path, "status", API_URL=url, ACCESS_TOKEN=token))
@@ -131,7 +131,7 @@ async def test_status_with_a_token_of_the_settings_says_where_it_comes_from(tmp_
     assert token not in done.stdout
 
 
-def test_status_without_a_service_says_that_it_can_not_be_reached(tmp_path: Path) -> None:
+def test_status_reports_a_service_that_can_not_be_reached(tmp_path: Path) -> None:
     done = run(tmp_path, "status", API_URL="http://127.0.0.1:9", ACCESS_TOKEN="abc123456789")
 
     assert done.returncode == 1

@@ -9,7 +9,7 @@ import pytest
 from tests.processes import LIMIT, run, started
 
 
-def said_url(line: str) -> str:
+def url_in(line: str) -> str:
     assert line.startswith("KallyAI sandbox at http://127.0.0.1:")
     return line.split()[3]
 
@@ -20,10 +20,10 @@ def fetch(url: str) -> bytes:
     return body
 
 
-def test_the_sandbox_says_where_it_is_and_serves_its_documents(tmp_path: Path) -> None:
+def test_the_sandbox_prints_its_url_and_serves_its_documents(tmp_path: Path) -> None:
     with started(tmp_path, "sandbox", "--port", "0") as process:
         assert process.stdout is not None
-        url = said_url(process.stdout.readline())
+        url = url_in(process.stdout.readline())
 
         assert "/v1/calls" in json.loads(fetch(f"{url}/openapi.json"))["paths"]
         assert b"+12025550100" in fetch(f"{url}/docs")
@@ -34,16 +34,16 @@ def test_the_sandbox_says_where_it_is_and_serves_its_documents(tmp_path: Path) -
 def test_a_signal_ends_the_sandbox(tmp_path: Path, number: signal.Signals) -> None:
     with started(tmp_path, "sandbox", "--port", "0") as process:
         assert process.stdout is not None
-        said_url(process.stdout.readline())
+        url_in(process.stdout.readline())
         process.send_signal(number)
 
         assert process.wait(timeout=10) in (0, 130)
 
 
-def test_a_port_in_use_is_one_line(tmp_path: Path) -> None:
+def test_a_port_in_use_is_reported_in_one_line(tmp_path: Path) -> None:
     with started(tmp_path, "sandbox", "--port", "0") as process:
         assert process.stdout is not None
-        port = said_url(process.stdout.readline()).rpartition(":")[2]
+        port = url_in(process.stdout.readline()).rpartition(":")[2]
         second = run(tmp_path, "sandbox", "--port", port)
 
     assert second.returncode == 1
@@ -51,7 +51,7 @@ def test_a_port_in_use_is_one_line(tmp_path: Path) -> None:
     assert len(second.stderr.splitlines()) == 1
 
 
-def test_a_data_file_that_is_no_database_is_named(tmp_path: Path) -> None:
+def test_a_data_file_that_is_not_a_database_is_reported(tmp_path: Path) -> None:
     data = tmp_path / "notes.txt"
     data.write_text("Not a database, but long enough that nobody takes it for an empty one. " * 20)
 
@@ -62,7 +62,7 @@ def test_a_data_file_that_is_no_database_is_named(tmp_path: Path) -> None:
     assert data.read_text().startswith("Not a database")
 
 
-def test_a_folder_that_can_not_be_made_is_named(tmp_path: Path) -> None:
+def test_a_data_folder_that_can_not_be_created_is_reported(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
 
     done = run(tmp_path, "sandbox", "--port", "0", "--data", str(tmp_path / "file" / "sandbox.db"))
@@ -72,7 +72,7 @@ def test_a_folder_that_can_not_be_made_is_named(tmp_path: Path) -> None:
     assert len(done.stderr.splitlines()) == 1
 
 
-def test_the_demo_does_the_main_job_and_exits_with_0(tmp_path: Path) -> None:
+def test_the_demo_exits_with_0_when_each_answer_is_right(tmp_path: Path) -> None:
     done = run(tmp_path, "demo")
 
     assert done.returncode == 0, done.stderr + done.stdout

@@ -26,7 +26,7 @@ def request(number: int, method: str, **params: Any) -> str:
     return json.dumps({"jsonrpc": "2.0", "id": number, "method": method, "params": params}) + "\n"
 
 
-HELLO = (
+INITIALIZE = (
     request(
         1,
         "initialize",
@@ -39,10 +39,10 @@ HELLO = (
 )
 
 
-def greet(process: subprocess.Popen[str]) -> None:
+def connect(process: subprocess.Popen[str]) -> None:
     assert process.stdin is not None
     assert process.stdout is not None
-    process.stdin.write(HELLO)
+    process.stdin.write(INITIALIZE)
     process.stdin.flush()
     assert json.loads(process.stdout.readline())["result"]["serverInfo"]["name"] == "kallyai-mcp"
 
@@ -56,7 +56,7 @@ def place_slow_call(process: subprocess.Popen[str]) -> None:
 
 
 @pytest.mark.parametrize("arguments", [(), ("serve",), ("serve", "--transport", "stdio")])
-async def test_a_client_can_do_the_main_job_over_stdio(tmp_path: Path, mode: str, arguments: tuple[str, ...]) -> None:
+async def test_a_client_can_use_the_tools_over_stdio(tmp_path: Path, mode: str, arguments: tuple[str, ...]) -> None:
     server = StdioServerParameters(
         command=COMMAND[0],
         args=[*COMMAND[1:], *arguments],
@@ -73,7 +73,7 @@ async def test_a_client_can_do_the_main_job_over_stdio(tmp_path: Path, mode: str
     assert version == ("2025-11-25" if mode == "legacy" else "2026-07-28")
 
 
-async def test_yesterdays_sandbox_calls_are_still_there(tmp_path: Path) -> None:
+async def test_the_embedded_sandbox_keeps_its_calls(tmp_path: Path) -> None:
     server = StdioServerParameters(
         command=COMMAND[0],
         args=[*COMMAND[1:], "serve", "--sandbox", "--speed", "100000"],
@@ -90,7 +90,7 @@ async def test_yesterdays_sandbox_calls_are_still_there(tmp_path: Path) -> None:
 
 def test_nothing_but_the_protocol_is_on_stdout(tmp_path: Path) -> None:
     with started(tmp_path, "serve", "--sandbox", LOG_LEVEL="DEBUG") as process:
-        greet(process)
+        connect(process)
         assert process.stdin is not None
         assert process.stdout is not None
         process.stdin.write(request(2, "tools/list") + request(3, "tools/call", name="check_quota", arguments={}))
@@ -105,44 +105,44 @@ def test_nothing_but_the_protocol_is_on_stdout(tmp_path: Path) -> None:
     assert code == 0
 
 
-@pytest.mark.parametrize("busy", [False, True], ids=["idle", "with a call under way"])
+@pytest.mark.parametrize("busy", [False, True], ids=["idle", "with a call in progress"])
 def test_a_client_that_leaves_ends_the_server_within_two_seconds(tmp_path: Path, *, busy: bool) -> None:
     with started(tmp_path, "serve", "--sandbox", "--speed", "1") as process:
-        greet(process)
+        connect(process)
         if busy:
             place_slow_call(process)
         assert process.stdin is not None
-        left = time.monotonic()
+        left_at = time.monotonic()
         process.stdin.close()
         assert process.wait(timeout=10) == 0
-        assert time.monotonic() - left < 2
+        assert time.monotonic() - left_at < 2
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no signals that a process could be sent")
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-@pytest.mark.parametrize("busy", [False, True], ids=["idle", "with a call under way"])
+@pytest.mark.parametrize("busy", [False, True], ids=["idle", "with a call in progress"])
 def test_a_signal_ends_the_server_within_two_seconds(tmp_path: Path, number: signal.Signals, *, busy: bool) -> None:
     with started(tmp_path, "serve", "--sandbox", "--speed", "1") as process:
-        greet(process)
+        connect(process)
         if busy:
             place_slow_call(process)
-        to_result = time.monotonic()
+        signaled_at = time.monotonic()
         process.send_signal(number)
         assert process.wait(timeout=10) in (0, 128 + number)
-        assert time.monotonic() - to_result < 2
+        assert time.monotonic() - signaled_at < 2
 
 
-def test_no_traceback_and_no_word_is_on_stderr_when_all_is_well(tmp_path: Path) -> None:
-    done = run(tmp_path, "serve", "--sandbox", given=HELLO + request(2, "tools/list"))
+def test_stderr_is_empty_when_all_is_well(tmp_path: Path) -> None:
+    done = run(tmp_path, "serve", "--sandbox", given=INITIALIZE + request(2, "tools/list"))
 
     assert done.stderr == ""
 
 
 def test_listing_the_tools_imports_nothing_that_it_does_not_need(tmp_path: Path) -> None:
-    talk = HELLO + request(2, "tools/list")
+    messages = INITIALIZE + request(2, "tools/list")
     done = subprocess.run(
         [sys.executable, "-X", "importtime", "-m", "kallyai_mcp"],
-        input=talk,
+        input=messages,
         capture_output=True,
         text=True,
         env=environment(tmp_path) | {"COVERAGE_PROCESS_START": "", "COV_CORE_SOURCE": ""},
@@ -189,7 +189,7 @@ def test_a_bad_secret_is_not_repeated(tmp_path: Path, setting: str, value: str) 
     assert "secret" not in done.stderr
 
 
-def test_help_and_version_are_there(tmp_path: Path) -> None:
+def test_help_lists_the_commands_and_version_is_printed(tmp_path: Path) -> None:
     help_ = run(tmp_path, "--help")
     version = run(tmp_path, "--version")
 
@@ -199,16 +199,16 @@ def test_help_and_version_are_there(tmp_path: Path) -> None:
     assert version.stdout.startswith("kallyai-mcp, version 0.")
 
 
-def test_an_unknown_command_says_so(tmp_path: Path) -> None:
+def test_an_unknown_command_is_reported(tmp_path: Path) -> None:
     done = run(tmp_path, "dial")
 
     assert done.returncode == 2
     assert "No such command 'dial'" in done.stderr
 
 
-def test_settings_that_are_empty_count_as_not_set(tmp_path: Path) -> None:
+def test_empty_settings_count_as_not_set(tmp_path: Path) -> None:
     names = ("API_URL", "ACCESS_TOKEN", "WAIT_SECONDS", "SANDBOX", "USER_AGENT", "LOG_LEVEL")
-    done = run(tmp_path, given=HELLO, **dict.fromkeys(names, ""))
+    done = run(tmp_path, given=INITIALIZE, **dict.fromkeys(names, ""))
 
     assert done.returncode == 0
     assert done.stderr == ""

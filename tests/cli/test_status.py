@@ -1,4 +1,4 @@
-"""`status`, what it shows of the account, the calls and the audit trail."""
+"""`status`: what it prints about the account, the calls, and the audit trail."""
 
 import json
 import subprocess
@@ -28,7 +28,7 @@ from tests.sandbox.sandbox_app import sandbox_app
 
 @pytest.fixture
 def app() -> Iterator[SandboxApp]:
-    """A sandbox on the machine's own clock, as the commands are processes of their own; its calls take no time."""
+    """A sandbox on the real clock, because the commands are separate processes; its calls take no time."""
     with sandbox_app(speed=100_000) as app:
         yield app
 
@@ -50,21 +50,21 @@ def submission(number: str, name: str | None = None) -> Submission:
     )
 
 
-def record(scope: AccountKey, state: CallState, number: str) -> CallRecord:
+def record(account: AccountKey, state: CallState, number: str) -> CallRecord:
     return CallRecord(
         tracking_id=f"t-{state.value}",
-        scope=scope,
+        scope=account,
         fingerprint=state.value,
         key=state.value,
         submission=submission(number, "Italian Bistro"),
         timezone="UTC",
-        owner="somebody",
+        owner="some worker",
         state=state,
         placed_at=datetime.now(UTC) - timedelta(minutes=2),
     )
 
 
-async def test_it_shows_the_quota_as_a_bar_the_calls_under_way_and_the_last_five(
+async def test_it_shows_the_quota_as_bars_the_unsettled_calls_and_the_last_five(
     tmp_path: Path, app: SandboxApp, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("COLUMNS", "100")
@@ -82,7 +82,7 @@ async def test_it_shows_the_quota_as_a_bar_the_calls_under_way_and_the_last_five
         shown = await status(tmp_path, url)
         monkeypatch.setenv("PYTHONIOENCODING", "ascii")
         plain = await status(tmp_path, url)
-        programs = await status(tmp_path, url, "--json")
+        as_json = await status(tmp_path, url, "--json")
 
     lines = shown.stdout.splitlines()
     assert shown.returncode == 0, shown.stderr
@@ -91,7 +91,7 @@ async def test_it_shows_the_quota_as_a_bar_the_calls_under_way_and_the_last_five
     assert 0 < minutes.count("█") < 40
     assert minutes.count("█") + minutes.count("░") == 40
     (sent,) = (line for line in lines if "t-sent" in line)
-    assert sent.startswith("  under way for 2 min")
+    assert sent.startswith("  in progress for 2 min")
     assert "Italian Bistro +14155551234" in sent
     assert any(line.startswith("  unknown, placed 2 min") for line in lines)
     last = lines[lines.index("Last calls:") + 1 :]
@@ -100,15 +100,15 @@ async def test_it_shows_the_quota_as_a_bar_the_calls_under_way_and_the_last_five
     assert plain.stdout.isascii()
     assert "[####" in plain.stdout
 
-    document = json.loads(programs.stdout)
+    document = json.loads(as_json.stdout)
     assert document["signed_in"]["who"] == "personal@sandbox.test"
     assert document["signed_in"]["renews"] is True
     assert datetime.fromisoformat(document["signed_in"]["expires_at"]) > datetime.now(UTC)
     assert document["quota"]["minutes_allocated"] == 210
-    assert {row["tracking_id"] for row in document["under_way"]} == {"t-sent", "t-unknown"}
+    assert {row["tracking_id"] for row in document["in_progress"]} == {"t-sent", "t-unknown"}
     assert len(document["calls"]) == 5
     assert document["error"] is None
-    assert tokens.access_token.get_secret_value() not in shown.stdout + programs.stdout
+    assert tokens.access_token.get_secret_value() not in shown.stdout + as_json.stdout
 
 
 async def test_a_narrow_console_gets_shorter_bars_and_lines(
@@ -125,56 +125,56 @@ async def test_a_narrow_console_gets_shorter_bars_and_lines(
         done = await status(tmp_path, url)
 
     (minutes,) = (line for line in done.stdout.splitlines() if line.startswith("  Minutes"))
-    (sent,) = (line for line in done.stdout.splitlines() if line.startswith("  under way"))
+    (sent,) = (line for line in done.stdout.splitlines() if line.startswith("  in progress"))
     assert len(minutes) <= 44
     assert len(sent) == 44
     assert sent.endswith("…")
     assert "Last calls: none" in done.stdout
 
 
-async def test_the_audit_trail_tells_who_asked_and_what_was_refused(tmp_path: Path, app: SandboxApp) -> None:
+async def test_the_audit_trail_shows_who_asked_and_what_was_refused(tmp_path: Path, app: SandboxApp) -> None:
     async with running(app) as url:
         empty = await status(tmp_path, url, "--audit")
-        scope = AccountKey(url, sign_in(tmp_path, url, app).account)
+        account = AccountKey(url, sign_in(tmp_path, url, app).account)
         none_yet = await status(tmp_path, url, "--audit")
         ledger = SqliteLedger(tmp_path / "ledger.db")
         asked = Consent("claude-code 2.1", "form", (RiskFlag.URGENT,))
         await ledger.enter(
-            record(scope, CallState.PREPARED, "+14155551234"), redial=False, recent=timedelta(), consent=asked
+            record(account, CallState.PREPARED, "+14155551234"), redial=False, recent=timedelta(), consent=asked
         )
-        refused = record(scope, CallState.UNKNOWN, "+14155559999")
+        refused = record(account, CallState.UNKNOWN, "+14155559999")
         with pytest.raises(Exception, match="KALLYAI_DENY_NUMBERS"):
             await ledger.admit(refused, policy=CallPolicy(denied=("+14155559999",)))
         await ledger.aclose()
         shown = await status(tmp_path, url, "--audit")
-        programs = await status(tmp_path, url, "--audit", "--json")
+        as_json = await status(tmp_path, url, "--audit", "--json")
 
     assert empty.returncode == 1
     assert "Not signed in" in empty.stderr
     assert none_yet.stdout == "The audit trail is empty: no call was asked for.\n"
     first, second = shown.stdout.splitlines()
     assert first.endswith("+14155559999  refused:KALLYAI_DENY_NUMBERS")
-    assert second.endswith("+14155551234  placed  asked by claude-code 2.1  consent: form  odd: urgent  t-prepared")
-    newest, oldest = json.loads(programs.stdout)["audit"]
+    assert second.endswith("+14155551234  placed  asked by claude-code 2.1  consent: form  risk: urgent  t-prepared")
+    newest, oldest = json.loads(as_json.stdout)["audit"]
     assert newest["outcome"] == "refused:KALLYAI_DENY_NUMBERS"
     assert newest["tracking_id"] is None
-    assert oldest["oddities"] == ["urgent"]
+    assert oldest["risk_flags"] == ["urgent"]
 
 
-async def test_what_this_machine_knows_is_said_also_without_the_service(tmp_path: Path, app: SandboxApp) -> None:
+async def test_what_this_machine_knows_is_printed_also_without_the_service(tmp_path: Path, app: SandboxApp) -> None:
     async with odd_service(lambda _: (500, {"error": {"code": "oops", "correlation_id": "c-1"}})) as url:
         sign_in(tmp_path, url, app)
         shown = await status(tmp_path, url)
-        programs = await status(tmp_path, url, "--json")
+        as_json = await status(tmp_path, url, "--json")
 
-    assert shown.returncode == programs.returncode == 1
+    assert shown.returncode == as_json.returncode == 1
     assert "Signed in as personal@sandbox.test" in shown.stdout
-    assert "Under way: none" in shown.stdout
+    assert "In progress: none" in shown.stdout
     assert shown.stderr.startswith("Error: ")
     assert len(shown.stderr.splitlines()) == 1
-    document = json.loads(programs.stdout)
+    document = json.loads(as_json.stdout)
     assert document["error"]["code"] == "oops"
-    assert document["under_way"] == []
+    assert document["in_progress"] == []
     assert document["quota"] is None
     assert document["calls"] is None
 
@@ -189,13 +189,13 @@ async def test_a_ledger_that_can_not_be_read_does_not_hide_the_rest(tmp_path: Pa
     for done in (shown, redis):
         assert done.returncode == 1
         assert "165 of 210 minutes" in done.stdout
-        assert "Under way" not in done.stdout
+        assert "In progress" not in done.stdout
         assert "Last calls: none" in done.stdout
     assert f"The ledger {tmp_path / 'ledger.db'} can't be used" in shown.stderr
     assert "The address of Redis must be" in redis.stderr
 
 
-async def test_a_subscription_that_can_not_be_read_is_done_without(tmp_path: Path, app: SandboxApp) -> None:
+async def test_a_subscription_that_can_not_be_read_is_left_out(tmp_path: Path, app: SandboxApp) -> None:
     answers = {"/v1/users/me/statistics": (200, {"minutes_remaining": 7}), "/v1/calls": (200, {"calls": []})}
     async with odd_service(lambda request: answers.get(request.url.path, (500, {}))) as url:
         sign_in(tmp_path, url, app)
@@ -205,7 +205,7 @@ async def test_a_subscription_that_can_not_be_read_is_done_without(tmp_path: Pat
     assert "7 minutes left" in done.stdout
 
 
-def test_nobody_signed_in_is_null_for_programs(tmp_path: Path) -> None:
+def test_nobody_signed_in_is_null_for_as_json(tmp_path: Path) -> None:
     done = run(tmp_path, "status", "--json", API_URL="http://127.0.0.1:9")
 
     assert done.returncode == 1
@@ -216,5 +216,5 @@ def test_nobody_signed_in_is_null_for_programs(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("share", "full"), [(0, 0), (0.001, 1), (0.5, 5), (0.999, 9), (1, 10)], ids=lambda value: str(value)
 )
-def test_only_nothing_looks_like_nothing_and_only_all_like_all(share: float, full: int) -> None:
+def test_only_0_is_an_empty_bar_and_only_1_a_full_one(share: float, full: int) -> None:
     assert bar(share, 10) == f"[{'█' * full}{'░' * (10 - full)}]"

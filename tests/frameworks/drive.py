@@ -1,9 +1,9 @@
-"""Runs one snippet with one server, in the framework's own environment; prints what it observed as a line of JSON.
+"""Runs one snippet against one server, inside the framework's own environment; prints what it saw as a line of JSON.
 
-    python -m tests.frameworks.drive FRAMEWORK NAME WHERE TIMEOUT
+    python -m tests.frameworks.drive FRAMEWORK NAME WHERE PATIENCE
 
-The first time the client's time-out is shorter than the wait, so it times out while the call is in progress. The second
-time the snippet runs unchanged and asks for the same call.
+First the client's time-out is made shorter than the wait, and it gives up while the phone rings. Then the snippet runs
+as it stands and asks for the very same call.
 """
 
 import asyncio
@@ -17,64 +17,64 @@ from datetime import timedelta
 from typing import Any
 
 from tests.frameworks import models
-from tests.frameworks.scripted_model import Script, call_arguments
+from tests.frameworks.script import Script, errand
 
-TASK = "Call them and ask whether they are open tonight."
+TASK = "Ring them and ask whether they are open tonight."
 
 
 @dataclass
-class Observed:
-    """What was observed of a framework.
+class Seen:
+    """What a framework made of the server.
 
     Attributes:
-        tools: The names of the tools that it offered to the model.
-        timed_out: The error of the client that timed out, or its result if it did not.
-        answers: The tools' answers when the same call was asked for again.
-        result: The result of the snippet then.
+        tools: The names of the tools that were offered.
+        gave_up: What the impatient client made of its time-out.
+        answers: What the tools answered when the same call was asked for again.
+        last_word: What came out of the snippet.
     """
 
     tools: list[str]
-    timed_out: str
+    gave_up: str
     answers: list[str]
-    result: str
+    last_word: str
 
 
-def drive(framework: str, name: str, where: str, timeout: int) -> Observed:
+def drive(framework: str, name: str, where: str, patience: int) -> Seen:
     """Run the snippet of `framework` twice for one call.
 
     Args:
-        framework: The name of the snippet's module, without `on_`.
-        name: The name of the business that is called.
+        framework: As the snippet's module is called, without `on_`.
+        name: Of the place that is rung.
         where: A command, or a URL that ends in /mcp or /sse.
-        timeout: The time-out of the first client, in seconds.
+        patience: The time-out of the client that gives up, in seconds.
     """
     snippet: Any = importlib.import_module(f"tests.frameworks.on_{framework}")
     run = _without_a_model if framework == "plain_sdk" else _with_a_model
-    default = snippet.TIMEOUT
-    snippet.TIMEOUT = {key: timedelta(seconds=timeout) for key in default} if isinstance(default, dict) else timeout
+    patient = snippet.TIMEOUT
+    snippet.TIMEOUT = {key: timedelta(seconds=patience) for key in patient} if isinstance(patient, dict) else patience
     try:
-        timed_out = asyncio.run(run(snippet, framework, name, where, 30)).result
-    except Exception as error:  # noqa: BLE001 - each framework has its own error for a time-out; the checks look at it
+        gave_up = asyncio.run(run(snippet, framework, name, where, 30)).last_word
+    except Exception as error:  # noqa: BLE001 - how a framework tells of a time-out is its own affair, and is judged
         inner = _innermost(error)
-        timed_out = f"{type(inner).__name__}: {inner}"
-    snippet.TIMEOUT = default
-    observed = asyncio.run(run(snippet, framework, name, where, 1))
-    observed.timed_out = timed_out
-    return observed
+        gave_up = f"{type(inner).__name__}: {inner}"
+    snippet.TIMEOUT = patient
+    seen = asyncio.run(run(snippet, framework, name, where, 1))
+    seen.gave_up = gave_up
+    return seen
 
 
-async def _with_a_model(snippet: Any, framework: str, name: str, where: str, wait_seconds: float) -> Observed:
+async def _with_a_model(snippet: Any, framework: str, name: str, where: str, wait_seconds: float) -> Seen:
     script = Script(name, wait_seconds)
     model = getattr(models, framework)(script)
-    result = await snippet.ask(TASK, where, model)
-    return Observed(script.tools, "", script.answers, result)
+    last_word = await snippet.ask(TASK, where, model)
+    return Seen(script.tools, "", script.answers, last_word)
 
 
-async def _without_a_model(snippet: Any, _: str, name: str, where: str, wait_seconds: float) -> Observed:
+async def _without_a_model(snippet: Any, _: str, name: str, where: str, wait_seconds: float) -> Seen:
     with contextlib.redirect_stdout(io.StringIO()) as printed:
-        await snippet.place_call(where, call_arguments(name) | {"wait_seconds": wait_seconds})
+        await snippet.ring(where, errand(name) | {"wait_seconds": wait_seconds})
     tools, *answers = printed.getvalue().splitlines()
-    return Observed(sorted(tools.split()[1:]), "", answers, "\n".join(answers))
+    return Seen(sorted(tools.split()[1:]), "", answers, "\n".join(answers))
 
 
 def _innermost(error: BaseException) -> BaseException:

@@ -18,7 +18,8 @@ from mcp.client.extension import ClaimContext, ResultClaim
 from mcp.client.session import ClientSession
 from pydantic import RootModel
 
-from kallyai_mcp.cli.connection import Connection, open_app_context
+from kallyai_mcp.cli.app_context import open_app_context
+from kallyai_mcp.cli.connection import Connection
 from kallyai_mcp.sandbox.app import SandboxApp
 from kallyai_mcp.sandbox.simulator.numbers import TEST_NUMBERS
 from kallyai_mcp.server.build import build_server

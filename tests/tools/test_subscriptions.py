@@ -12,7 +12,8 @@ from mcp.client.sse import sse_client
 from mcp.client.subscriptions import Subscription
 from mcp.types import METHOD_NOT_FOUND, ResourceUpdatedNotification
 
-from kallyai_mcp.cli.connection import Connection, open_app_context
+from kallyai_mcp.cli.app_context import open_app_context
+from kallyai_mcp.cli.connection import Connection
 from kallyai_mcp.sandbox.app import SandboxApp
 from kallyai_mcp.server.build import build_server
 from kallyai_mcp.settings import Settings

@@ -1,4 +1,4 @@
-"""Reads the bodies that the OAuth server's endpoints get: forms and JSON, of limited length."""
+"""Reading what is sent to the endpoints: forms and JSON, of bounded length."""
 
 import json
 from urllib.parse import parse_qsl
@@ -6,33 +6,31 @@ from urllib.parse import parse_qsl
 from starlette.requests import Request
 
 MAX_BYTES = 32 * 1024
-"""The most bytes of one body. A sealed refresh token is far shorter."""
+"""Of one body: a sealed refresh token is far below it."""
 
-_MAX_FIELDS = 32
+_MOST_FIELDS = 32
 
 
-class InvalidBodyError(Exception):
-    """A body can't be read; the message is for the developer of the client."""
+class InvalidFormError(Exception):
+    """A body can't be read; the message is for whoever wrote the client."""
 
 
 async def read_form(request: Request) -> dict[str, str]:
-    """The fields of an `application/x-www-form-urlencoded` body, without the empty ones (RFC 6749, section 3.2).
-
-    Starlette's `Request.form` keeps only the last of several fields with one name; that section forbids them.
+    """The fields of an `application/x-www-form-urlencoded` body; empty ones count as left out (RFC 6749, section 3.2).
 
     Raises:
-        InvalidBodyError: The body has another type, is too long, or has a field twice.
+        InvalidFormError: It is something else, too long, or has a field twice.
     """
     if request.headers.get("Content-Type", "").partition(";")[0].strip().lower() != "application/x-www-form-urlencoded":
-        raise InvalidBodyError("The body must be application/x-www-form-urlencoded.")
+        raise InvalidFormError("The body must be application/x-www-form-urlencoded.")
     body = await _read(request)
     try:
-        fields = parse_qsl(body.decode("utf-8"), keep_blank_values=True, max_num_fields=_MAX_FIELDS, errors="strict")
+        fields = parse_qsl(body.decode("utf-8"), keep_blank_values=True, max_num_fields=_MOST_FIELDS, errors="strict")
     except ValueError:
-        raise InvalidBodyError("The body is no form.") from None
+        raise InvalidFormError("The body is no form.") from None
     form = dict(fields)
     if len(form) != len(fields):
-        raise InvalidBodyError("A parameter is given twice.")
+        raise InvalidFormError("A parameter is given twice.")
     return {name: value for name, value in form.items() if value}
 
 
@@ -40,13 +38,13 @@ async def read_json(request: Request) -> object:
     """The body as JSON.
 
     Raises:
-        InvalidBodyError: The body is not JSON, or too long.
+        InvalidFormError: It is not JSON, or too long.
     """
     body = await _read(request)
     try:
         value: object = json.loads(body)
     except (ValueError, RecursionError):
-        raise InvalidBodyError("The body is not JSON.") from None
+        raise InvalidFormError("The body is not JSON.") from None
     return value
 
 
@@ -55,5 +53,5 @@ async def _read(request: Request) -> bytes:
     async for chunk in request.stream():
         body += chunk
         if len(body) > MAX_BYTES:
-            raise InvalidBodyError(f"The body is longer than {MAX_BYTES} bytes.")
+            raise InvalidFormError(f"The body is longer than {MAX_BYTES} bytes.")
     return bytes(body)

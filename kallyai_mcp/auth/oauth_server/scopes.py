@@ -1,6 +1,6 @@
-"""The reference's "Scopes", and which of them a request to the MCP server needs."""
+"""The reference's "Scopes", and which of them a tool needs."""
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 
 SCOPES = (
     "calls:read",
@@ -12,61 +12,67 @@ SCOPES = (
     "transcripts:read",
     "recordings:read",
 )
-"""All scopes, in the reference's order."""
+"""All that can be asked for."""
 
-ToolScopes = Mapping[str, Collection[str]]
-"""The scopes that each tool of the MCP server needs, by the tool's name."""
+TOOLS: Mapping[str, tuple[str, ...]] = {
+    "make_call": ("calls:write", "calls:read"),  # it looks whether the call was placed before
+    "get_call": ("calls:read",),
+    "list_calls": ("calls:read",),
+    "get_transcript": ("transcripts:read",),
+    "get_calendar_event": ("calls:read",),
+    "check_quota": ("subscription:read",),
+    "get_billing_link": ("billing:manage",),
+    "sign_in": (),
+}
+"""What each tool needs."""
 
-_METHODS: Mapping[str, tuple[str, ...]] = {
+METHODS: Mapping[str, tuple[str, ...]] = {
     "tasks/get": ("calls:read",),
     "tasks/update": ("calls:read",),
     "tasks/cancel": ("calls:read",),
     "resources/subscribe": ("calls:read",),
     "subscriptions/listen": ("calls:read",),
 }
-"""What other methods of MCP need: each task is a call, and each subscription is to calls."""
+"""What other methods of the protocol need: a task is a call, and so is what can be listened to."""
 
-_CALL_RESOURCES = "kallyai://calls"
-"""The beginning of the URIs of calls."""
+RESOURCES = "kallyai://calls"
+"""Where the addresses of calls begin."""
 
-
-def needed_by_tools(tool_scopes: ToolScopes) -> tuple[str, ...]:
-    """The scopes that all tools need together: what a client gets that asks for no scope."""
-    return in_order(scope for scopes in tool_scopes.values() for scope in scopes)
+NEEDED = tuple(scope for scope in SCOPES if any(scope in needs for needs in TOOLS.values()))
+"""What the tools need together: what a client gets that asks for nothing in particular."""
 
 
-def needed_by_request(method: str, params: Mapping[str, object], tool_scopes: ToolScopes) -> tuple[str, ...]:
-    """The scopes that a JSON-RPC request needs.
+def of_request(method: str, params: Mapping[str, object]) -> tuple[str, ...]:
+    """What a request of the protocol needs.
 
     Args:
-        method: The request's method.
-        params: The request's parameters, as they came from outside.
-        tool_scopes: What each tool needs. A name that is not in it is no tool, so the MCP server refuses it.
+        method: JSON-RPC's.
+        params: Its parameters, as they came.
     """
     if method == "tools/call":
         name = params.get("name")
-        return in_order(tool_scopes.get(name, ())) if isinstance(name, str) else ()
+        return TOOLS.get(name, ()) if isinstance(name, str) else ()
     if method == "resources/read":
         uri = str(params.get("uri"))
-        if not uri.startswith(_CALL_RESOURCES):
+        if not uri.startswith(RESOURCES):
             return ()
         return ("transcripts:read",) if uri.endswith("/transcript") else ("calls:read",)
     if method == "completion/complete":
         argument = params.get("argument")
-        is_call_id = isinstance(argument, Mapping) and argument.get("name") == "call_id"
-        return ("calls:read",) if is_call_id else ()
-    return _METHODS.get(method, ())
+        is_call = isinstance(argument, Mapping) and argument.get("name") == "call_id"
+        return ("calls:read",) if is_call else ()
+    return METHODS.get(method, ())
 
 
-def parse(text: str) -> tuple[str, ...]:
-    """The scopes in a `scope` parameter (RFC 6749, section 3.3), in the reference's order.
+def known(text: str) -> tuple[str, ...]:
+    """The scopes of a `scope` parameter (RFC 6749, section 3.3) that there are, in the reference's order.
 
-    Scopes that do not exist are left out, as that section allows: the token response says what was granted.
+    What there is not is left out, as that section allows: the answer says what was granted.
     """
-    return in_order(text.split())
+    return ordered(text.split())
 
 
-def in_order(scopes: Iterable[str]) -> tuple[str, ...]:
-    """The existing scopes among `scopes`, each once, in the reference's order."""
-    given = set(scopes)
-    return tuple(scope for scope in SCOPES if scope in given)
+def ordered(scopes: Iterable[str]) -> tuple[str, ...]:
+    """Those of `scopes` that there are, each once, in the reference's order."""
+    asked = set(scopes)
+    return tuple(scope for scope in SCOPES if scope in asked)

@@ -1,0 +1,79 @@
+"""Builds the app context: what the tools of a server work with."""
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+
+import anyio
+
+from kallyai_mcp.calls.policy import CallPolicy
+from kallyai_mcp.calls.service import CallService
+from kallyai_mcp.calls.timing import Timing
+from kallyai_mcp.cli.browser_sign_in import BrowserSignIn
+from kallyai_mcp.cli.connection import Connection
+from kallyai_mcp.cli.local_timezone import local_timezone
+from kallyai_mcp.settings import Settings
+from kallyai_mcp.tools.confirmations import Confirmations
+from kallyai_mcp.tools.context import AppContext
+
+
+@asynccontextmanager
+async def open_app_context(
+    connection: Connection,
+    *,
+    now: Callable[[], datetime] | None = None,
+    timezone: str | None = None,
+    links: bool = True,
+) -> AsyncIterator[AppContext]:
+    """Open the app context for as long as a server runs.
+
+    Args:
+        connection: Which KallyAI, and which ledger; closed at the end.
+        now: The clock; None for the machine's.
+        timezone: The user's IANA time zone; None for the machine's.
+        links: Give out sign-in links, which need the user's browser to be on this machine.
+    """
+    now = now or (lambda: datetime.now(UTC))
+    settings = connection.settings
+    try:
+        async with anyio.create_task_group() as tasks:
+            async with CallService(
+                connection.api,
+                connection.account_key,
+                connection.ledger,
+                rules=_timing(settings),
+                guards=_call_policy(settings),
+                now=now,
+            ) as calls:
+                yield AppContext(
+                    api=connection.api,
+                    calls=calls,
+                    sign_in=BrowserSignIn(connection, tasks, links=links),
+                    timezone=timezone or local_timezone(),
+                    wait_seconds=settings.wait_seconds,
+                    now=now,
+                    confirmations=Confirmations(lambda: connection.keys()),
+                    # The embedded sandbox calls nobody, and a call should end as its number says at any hour.
+                    confirm=settings.confirm or ("never" if connection.sandbox is not None else "auto"),
+                    embedded=connection.sandbox is not None,
+                )
+            tasks.cancel_scope.cancel()
+    finally:
+        with anyio.CancelScope(shield=True):
+            await connection.close()
+
+
+def _timing(settings: Settings) -> Timing:
+    return Timing(recent=settings.same_call_seconds, settle=settings.settle_seconds, keep_days=settings.keep_days)
+
+
+def _call_policy(settings: Settings) -> CallPolicy:
+    return CallPolicy(
+        confirm=settings.confirm or "auto",
+        calls_per_hour=settings.calls_per_hour,
+        calls_per_day=settings.calls_per_day,
+        calls_per_number=settings.calls_per_number,
+        allowed=settings.allow_numbers,
+        denied=settings.deny_numbers,
+        stopped=settings.stop_calls,
+    )

@@ -1,0 +1,83 @@
+"""Where the access tokens come from, as the settings say."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+from kallyai_mcp.cli.api_client import open_api
+from kallyai_mcp.cli.embedded_sandbox import EmbeddedSandbox
+from kallyai_mcp.settings import Settings
+
+if TYPE_CHECKING:
+    from kallyai_mcp.api.models import TokenGrant
+    from kallyai_mcp.auth.session import Session
+    from kallyai_mcp.auth.token_store import TokenStore
+    from kallyai_mcp.auth.tokens import Tokens
+
+
+class CurrentTokens(Protocol):
+    """A token source of the API client that can also say whose tokens they are."""
+
+    async def access_token(self) -> str:
+        """An access token for the next request."""
+        ...
+
+    async def renew(self, rejected: str) -> str:
+        """An access token other than `rejected`."""
+        ...
+
+    async def current(self) -> "Tokens | None":
+        """The tokens as they are now; None when nobody is signed in."""
+        ...
+
+
+@dataclass(frozen=True)
+class Credentials:
+    """The token source, and the sign-in on this machine if the tokens come from it.
+
+    Attributes:
+        tokens: The token source.
+        session: The sign-in on this machine; None when the tokens come from elsewhere.
+        store: Where that sign-in is stored.
+    """
+
+    tokens: CurrentTokens
+    session: "Session | None" = None
+    store: "TokenStore | None" = None
+
+    def describe_store(self) -> str:
+        """Where the tokens are stored, for display: a path, the name of a keyring, or of a setting."""
+        return self.store.describe() if self.store is not None else "KALLYAI_ACCESS_TOKEN"
+
+
+def open_credentials(
+    settings: Settings, *, sandbox: EmbeddedSandbox | None = None, callers: bool = False
+) -> Credentials:
+    """Choose the token source.
+
+    Args:
+        settings: Have an access token, or say where the sign-in is stored.
+        sandbox: Use this sandbox's account.
+        callers: Use the access token that each HTTP request brings.
+
+    Raises:
+        TokenStoreError: The store that the settings ask for can't be used.
+    """
+    if sandbox is not None:
+        return Credentials(sandbox)
+    if callers:
+        from kallyai_mcp.auth.caller_tokens import CallerTokens
+
+        return Credentials(CallerTokens())
+    from kallyai_mcp.auth.session import Session, StaticTokens
+
+    if settings.access_token is not None:
+        return Credentials(StaticTokens(settings.access_token))
+    from kallyai_mcp.auth.token_store import open_store
+
+    async def refresh(refresh_token: str) -> "TokenGrant":
+        async with open_api(settings) as api:
+            return await api.refresh(refresh_token)
+
+    store = open_store(settings.token_store, settings.home, settings.api_url)
+    session = Session(store, refresh, settings.home / "sign-in" / "renewal.lock")
+    return Credentials(session, session, store)
