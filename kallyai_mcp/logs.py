@@ -1,17 +1,16 @@
-"""The log on stderr, as text or as JSON lines, and what ties its lines to a request.
+"""The log on stderr, as text or JSON lines, and the ids that connect its lines to a request.
 
-Whatever is logged, by this program or a library, leaves without tokens, without phone numbers and without the words of
-exceptions, which can quote anything: arguments, other people's names, what was said on the phone. Libraries that log
-whole messages when they debug are not let to. Names can't be told from other words, so nobody logs them.
+Nothing that is logged, by this program or a library, contains tokens, phone numbers, or the messages of exceptions,
+which may quote anything: arguments, names, a transcript. The debug logs of libraries that log whole messages are off.
+Names can't be recognized, so this program never logs them.
 """
 
-import json
 import logging
 import re
 import sys
+import time
 import uuid
 from contextvars import ContextVar
-from datetime import UTC, datetime
 from functools import cache
 from pathlib import PurePath
 from traceback import extract_tb
@@ -26,23 +25,23 @@ if TYPE_CHECKING:
     from mcp.server.context import CallNext, HandlerResult, ServerRequestContext
 
 CORRELATION_HEADER = "X-Correlation-Id"
-"""The HTTP header whose value becomes the correlation id of a request, if it can be one."""
+"""The HTTP header whose value becomes the correlation id of a request, if it is a valid one."""
 
 _log = logging.getLogger(__name__)
 
-_AT_LEAST = {
+_LIBRARY_LEVELS = {
     "mcp": logging.INFO,
     "mcp.server.mcpserver.server": logging.WARNING,
     "sse_starlette": logging.INFO,
     "httpcore": logging.INFO,
     "hpack": logging.INFO,
 }
-"""From which level on libraries are heard: below it they log headers or whole messages, so arguments and transcripts,
-and the MCP SDK the text of each tool error."""
+"""The lowest level that is logged of a library. Below it, they log headers or whole messages with arguments and
+transcripts, and the MCP SDK logs the text of each tool error."""
 
 _CONTROL = "[\x00-\x1f\x7f-\x9f\u2028\u2029]+"
 
-_HIDDEN = r"""
+_CREDENTIALS = r"""
       (?P<lead> authorization["']? \s* [:=] \s* ["']? (?:(?:bearer|basic) \s+)?
             | (?: access_token|refresh_token|id_token|identity_token|client_secret|mcp_token|password )
               ["']? \s* [:=] \s* ["']?
@@ -51,7 +50,7 @@ _HIDDEN = r"""
     | (?<![A-Za-z0-9]) (?-i: ey[JA] ) [\w-]{5,} (?: \. [\w-]* )*
     | (?P<scheme> ://) [^/\s]+ @
 """
-"""Secrets: by the name before them, as a bearer (RFC 6750), as a JWT (RFC 7519), or in front of a URL's host."""
+"""Secrets: text after a name such as `password`, a bearer token (RFC 6750), a JWT (RFC 7519), a URL's user info."""
 
 _NUMBER = r"""
       (?P<kept> \b (?: 19|20 ) \d\d - (?: 0[1-9]|1[0-2] ) - (?: 0[1-9]|[12]\d|3[01] ) (?!\d)
@@ -60,38 +59,35 @@ _NUMBER = r"""
               | \b (?= [0-9]*[a-f] ) [0-9a-f]{24,64} \b )
     | (?P<plus> [+\uff0b] \s? )? \(? \d (?: [\s().\-/\u2010-\u2015\u2212\u200b\u2060]{0,3} \d ){6,}
 """
-"""Seven digits or more, whatever stands between them; dates, UUIDs and long hexadecimal ids are kept."""
+"""Seven digits or more, with separators between them; `kept` are dates, UUIDs, and long hexadecimal ids."""
 
-_SANE_ID = r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}"
+_ID = r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}"
 
 
 def redact(text: str) -> str:
-    """Take out of `text` what no log may hold.
-
-    Args:
-        text: Any text.
+    """Removes secrets and phone numbers from a text.
 
     Returns:
-        The text with secrets as `[token]`, and phone numbers (7 digits or more) as their last two digits: `+1…34`,
-        `…34`. Doing it again changes nothing.
+        The text with `[token]` in place of secrets, and with only the last two digits of phone numbers (7 digits or
+        more): `+1…34`, `…34`. To redact it again changes nothing.
     """
     secret, number = _patterns()
-    return number.sub(_shortened, secret.sub(_hidden, text))
+    return number.sub(_shorten_number, secret.sub(_hide_secret, text))
 
 
 @cache
 def _patterns() -> tuple[re.Pattern[str], re.Pattern[str]]:
-    """Compiled when the first line is logged: at the start of a quiet server nobody waits for it."""
-    return re.compile(_HIDDEN, re.VERBOSE | re.IGNORECASE), re.compile(_NUMBER, re.VERBOSE)
+    """Compiled with the first line that is logged, because compiling takes long enough to delay the start."""
+    return re.compile(_CREDENTIALS, re.VERBOSE | re.IGNORECASE), re.compile(_NUMBER, re.VERBOSE)
 
 
-def _hidden(found: re.Match[str]) -> str:
+def _hide_secret(found: re.Match[str]) -> str:
     if found["scheme"]:
         return "://[token]@"
     return f"{found['lead'] or ''}[token]"
 
 
-def _shortened(found: re.Match[str]) -> str:
+def _shorten_number(found: re.Match[str]) -> str:
     if found["kept"]:
         return found["kept"]
     digits = [char for char in found[0] if char.isdigit()]
@@ -99,7 +95,7 @@ def _shortened(found: re.Match[str]) -> str:
 
 
 class _Request:
-    """A request under way: its correlation id, and what a tool noted of its failure."""
+    """A request in progress: its correlation id, and why it failed, if a tool noted that."""
 
     def __init__(self, correlation_id: str) -> None:
         self.correlation_id = correlation_id
@@ -111,17 +107,17 @@ _request: ContextVar[_Request | None] = ContextVar("kallyai_mcp_request", defaul
 
 
 def correlation_id() -> str | None:
-    """The id of the MCP request that is worked for here; None outside of any."""
+    """The correlation id of the current MCP request; None outside of a request."""
     request = _request.get()
     return None if request is None else request.correlation_id
 
 
 def note_failure(code: str, api_correlation_id: str | None = None) -> None:
-    """Note that the request under way fails; it is logged once the request is answered.
+    """Notes why the current request fails; `Correlation` logs it when the request has been answered.
 
     Args:
-        code: Why: an error code of the service or of this program.
-        api_correlation_id: The service's own id of what went wrong there.
+        code: An error code of the service or of this program.
+        api_correlation_id: The service's own correlation id for the error.
     """
     request = _request.get()
     if request is not None:
@@ -129,15 +125,15 @@ def note_failure(code: str, api_correlation_id: str | None = None) -> None:
 
 
 class Correlation:
-    """Middleware: gives each MCP request an id, and logs one line (INFO) for each that is refused or fails.
+    """Middleware that gives each MCP request a correlation id, and logs one line (INFO) for each that fails.
 
-    The id is that of the header `X-Correlation-Id`, if it was sent over HTTP and is up to 64 letters, digits and
-    `._-` that hide neither a token nor a phone number; else a new one of 12 hexadecimal digits.
+    The id is the value of the HTTP header `X-Correlation-Id` if that is up to 64 letters, digits, and `._-` without a
+    token or a phone number; else 12 new hexadecimal digits.
     """
 
     async def __call__(self, ctx: "ServerRequestContext[Any, Any]", call_next: "CallNext") -> "HandlerResult":
-        """Let a message through; what is logged meanwhile, also by tasks that it starts, carries its id."""
-        from opentelemetry.trace import get_current_span  # imported late, as the MCP SDK is
+        """Handles a message; all log lines until it returns have its id, also those of tasks that it starts."""
+        from opentelemetry.trace import get_current_span  # imported late: commands log without the MCP SDK
 
         request = _Request(_given_id(ctx.request) or uuid.uuid4().hex[:12])
         token = _request.set(request)
@@ -157,11 +153,11 @@ class Correlation:
 
 def _given_id(http_request: Any) -> str | None:
     value: str | None = getattr(http_request, "headers", {}).get(CORRELATION_HEADER)
-    return value if value is not None and _is_sane(value) else None
+    return value if value is not None and _is_valid_id(value) else None
 
 
-def _is_sane(id_: str) -> bool:
-    return re.fullmatch(_SANE_ID, id_) is not None and redact(id_) == id_
+def _is_valid_id(id_: str) -> bool:
+    return re.fullmatch(_ID, id_) is not None and redact(id_) == id_
 
 
 def _is_error(result: "HandlerResult") -> bool:
@@ -171,31 +167,40 @@ def _is_error(result: "HandlerResult") -> bool:
 
 
 def _code_of(error: Exception) -> str:
-    """The code of a JSON-RPC error, else what kind of exception it is."""
+    """The code of a JSON-RPC error, else the name of the exception's class."""
     code = getattr(getattr(error, "error", None), "code", None)
     return type(error).__name__ if code is None else str(code)
 
 
 def _log_failure(ctx: "ServerRequestContext[Any, Any]", request: _Request, code: str) -> None:
     name = (ctx.params or {}).get("name") if ctx.method == "tools/call" else None
-    tool = name if isinstance(name, str) and re.fullmatch(_SANE_ID, name) else None
-    about = {"code": code, "tool": tool, "api_correlation_id": request.api_correlation_id}
-    _log.info("%s failed: %s", tool or ctx.method, code, extra=about)
+    tool = name if isinstance(name, str) and re.fullmatch(_ID, name) else None
+    fields = {"code": code, "tool": tool, "api_correlation_id": request.api_correlation_id}
+    _log.info("%s failed: %s", tool or ctx.method, code, extra=fields)
 
 
-def _line(record: logging.LogRecord) -> str:
-    """The message on one line, redacted."""
-    return redact(re.sub(_CONTROL, " ", record.getMessage()))
+def _redacted(record: logging.LogRecord) -> logging.LogRecord:
+    """A new record with only what a log may hold, for a formatter that writes everything it finds.
+
+    Returns:
+        A record with the message on one line, redacted; with `correlation_id`, `api_correlation_id`, `code` and `tool`
+        if there are any; and with the types and tracebacks of `exception` and its causes, the last one first.
+    """
+    ids = {"correlation_id": correlation_id(), "api_correlation_id": getattr(record, "api_correlation_id", None)}
+    fields: dict[str, Any] = {name: id_ if re.fullmatch(_ID, id_) else redact(id_) for name, id_ in ids.items() if id_}
+    fields |= {name: redact(str(value)) for name in ("code", "tool") if (value := getattr(record, name, None))}
+    if record.exc_info and record.exc_info[1] is not None:
+        fields["exception"] = [
+            {"type": type(error).__name__, "traceback": _lines_of_code(error.__traceback__)}
+            for error in _with_causes(record.exc_info[1])
+        ]
+    message = redact(re.sub(_CONTROL, " ", record.getMessage()))
+    kept = {name: getattr(record, name) for name in ("name", "levelno", "levelname", "created", "msecs")}
+    return logging.makeLogRecord(kept | fields | {"msg": message})
 
 
-def _ids(record: logging.LogRecord) -> dict[str, str]:
-    """The ids that tie a line to a request, and to what the service knows of it."""
-    given = {"correlation_id": correlation_id(), "api_correlation_id": getattr(record, "api_correlation_id", None)}
-    return {name: id_ if re.fullmatch(_SANE_ID, id_) else redact(id_) for name, id_ in given.items() if id_}
-
-
-def _chain(error: BaseException) -> list[BaseException]:
-    """An exception and what led to it, the last one first."""
+def _with_causes(error: BaseException) -> list[BaseException]:
+    """An exception and its causes, the last one first."""
     chain: list[BaseException] = []
     following: BaseException | None = error
     while following is not None and following not in chain:
@@ -204,57 +209,53 @@ def _chain(error: BaseException) -> list[BaseException]:
     return chain
 
 
-def _places(traceback: TracebackType | None) -> list[str]:
-    """Where it went wrong, outermost first, without the folders of this machine."""
+def _lines_of_code(traceback: TracebackType | None) -> list[str]:
+    """A traceback, outermost line first, without the folders of this machine."""
     return [f"{PurePath(frame.filename).name}:{frame.lineno} {frame.name}" for frame in extract_tb(traceback)]
 
 
 class _TextFormatter(logging.Formatter):
-    """The message, and below it what an exception was and where."""
+    """The message with its ids, and below it the exception."""
 
     @override
     def format(self, record: logging.LogRecord) -> str:
-        ids = ", ".join(f"{name} {id_}" for name, id_ in _ids(record).items())
-        lines = [f"{_line(record)} ({ids})" if ids else _line(record)]
-        if record.exc_info and record.exc_info[1] is not None:
-            for error in _chain(record.exc_info[1]):
-                lines.append(f"  {type(error).__name__}")
-                lines += [f"    {place}" for place in _places(error.__traceback__)]
+        fields = vars(record)
+        ids = ", ".join(f"{name} {fields[name]}" for name in ("correlation_id", "api_correlation_id") if name in fields)
+        lines = [f"{record.getMessage()} ({ids})" if ids else record.getMessage()]
+        for error in fields.get("exception", []):
+            lines.append(f"  {error['type']}")
+            lines += [f"    {line}" for line in error["traceback"]]
         return "\n".join(lines)
 
 
-class _JsonFormatter(logging.Formatter):
-    """One object a line: `ts` (ISO 8601, UTC), `level`, `logger`, `message`, and what else there is."""
+def _json_formatter() -> logging.Formatter:
+    """One object per line: `ts` (ISO 8601, UTC), `level`, `logger`, `message`, and the other fields of the record."""
+    from pythonjsonlogger.json import JsonFormatter
 
-    @override
-    def format(self, record: logging.LogRecord) -> str:
-        when = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds")
-        entry: dict[str, Any] = {
-            "ts": when.replace("+00:00", "Z"),
-            "level": record.levelname,
-            "logger": record.name,
-            "message": _line(record),
-            **_ids(record),
-        }
-        entry |= {name: redact(str(value)) for name in ("code", "tool") if (value := getattr(record, name, None))}
-        if record.exc_info and record.exc_info[1] is not None:
-            entry["exception"] = [
-                {"type": type(error).__name__, "traceback": _places(error.__traceback__)}
-                for error in _chain(record.exc_info[1])
-            ]
-        return json.dumps(entry)
+    formatter = JsonFormatter(
+        ["asctime", "levelname", "name", "message"],
+        rename_fields={"asctime": "ts", "levelname": "level", "name": "logger"},
+    )
+    formatter.converter = time.gmtime
+    formatter.default_time_format, formatter.default_msec_format = "%Y-%m-%dT%H:%M:%S", "%s.%03dZ"
+    return formatter
 
 
 class _Handler(logging.StreamHandler[TextIO]):
-    """Writes lines. Of one that can't be written, logging itself would show message and arguments as they are."""
+    """Redacts each record before it is formatted."""
+
+    @override
+    def format(self, record: logging.LogRecord) -> str:
+        return super().format(_redacted(record))
 
     @override
     def handleError(self, record: logging.LogRecord) -> None:
+        # The default would write the message and its arguments without redaction.
         kind = sys.exc_info()[0]
         try:
             self.stream.write(f"a line of {record.name} could not be logged: {kind.__name__ if kind else 'unknown'}\n")
         except (OSError, ValueError):
-            return  # nobody reads stderr any more
+            return  # stderr is closed
 
 
 def configure(
@@ -263,19 +264,19 @@ def configure(
     *,
     stream: TextIO | None = None,
 ) -> None:
-    """Set up the log of this process. Call it before the server is built: the MCP SDK then leaves it as it is.
+    """Sets up the log of this process. Call it before the server is built, so that the MCP SDK does not set up its own.
 
     Args:
-        level: The least level that is logged: `DEBUG`, `INFO`, `WARNING` or `ERROR`.
-        format: `text` for people, `json` for one JSON object a line.
-        stream: Where to; None for stderr.
+        level: The lowest level that is logged: `DEBUG`, `INFO`, `WARNING` or `ERROR`.
+        format: `text` for people, `json` for one JSON object per line.
+        stream: Where to write; None for stderr.
     """
     root = logging.getLogger()
     for former in [handler for handler in root.handlers if isinstance(handler, _Handler)]:
         root.removeHandler(former)
     handler = _Handler(stream or sys.stderr)
-    handler.setFormatter(_JsonFormatter() if format == "json" else _TextFormatter())
+    handler.setFormatter(_json_formatter() if format == "json" else _TextFormatter())
     root.addHandler(handler)
     root.setLevel(level)
-    for name, least in _AT_LEAST.items():
-        logging.getLogger(name).setLevel(max(root.level, least))
+    for name, lowest in _LIBRARY_LEVELS.items():
+        logging.getLogger(name).setLevel(max(root.level, lowest))

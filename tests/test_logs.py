@@ -1,4 +1,4 @@
-"""The log: what it tells, in both formats, and what it must not."""
+"""The log: what it contains, in both formats, and what it must not contain."""
 
 import io
 import json
@@ -28,8 +28,8 @@ logger = logging.getLogger("tests.somewhere")
 
 
 @pytest.fixture(autouse=True)
-def as_it_was() -> Iterator[None]:
-    """Whatever a test sets up is gone after it."""
+def restored_logging() -> Iterator[None]:
+    """Restores the handlers and levels that a test changes."""
     root = logging.getLogger()
     libraries = ("mcp", "mcp.server.mcpserver.server", "sse_starlette", "httpcore", "hpack")
     named = [logging.getLogger(name) for name in libraries]
@@ -102,7 +102,7 @@ def test_a_phone_number_is_shortened_to_its_last_two_digits(written: str, left: 
         "",
     ],
 )
-def test_what_is_neither_a_number_nor_a_token_stays_as_it_is(text: str) -> None:
+def test_text_without_numbers_and_tokens_is_not_changed(text: str) -> None:
     assert redact(text) == text
 
 
@@ -117,10 +117,10 @@ def test_what_is_neither_a_number_nor_a_token_stays_as_it_is(text: str) -> None:
         "refresh_token={}&grant_type=refresh_token",
         "http://127.0.0.1:5000/?code={}&state=abc",
         "client_secret = {} was refused",
-        "redis://user:{}@cache.example.com:6379/0",
+        "postgresql://user:{}@db.example.com:5432/calls",
     ],
 )
-def test_a_secret_is_hidden_wherever_its_place_gives_it_away(around: str, token: str) -> None:
+def test_a_secret_is_hidden_by_the_text_around_it(around: str, token: str) -> None:
     text = around.format(token)
 
     assert token not in redact(text)
@@ -128,28 +128,30 @@ def test_a_secret_is_hidden_wherever_its_place_gives_it_away(around: str, token:
 
 
 @pytest.mark.parametrize("text", [f"it was {JWT}", f"x_{JWT}", f"bearer {OPAQUE}", f"BEARER\t{OPAQUE}", f"[{JWT}]"])
-def test_a_token_is_known_by_its_looks(text: str) -> None:
+def test_a_token_is_hidden_by_its_form(text: str) -> None:
     left = redact(text)
 
     assert "[token]" in left
     assert not any(part in left for token in (JWT, OPAQUE) for part in (token, *token.split(".")))
 
 
-@pytest.mark.parametrize("text", ["+1 (415) 555-1234", JWT, f"Authorization: Bearer {OPAQUE}", "redis://:pw@host/0"])
+@pytest.mark.parametrize(
+    "text", ["+1 (415) 555-1234", JWT, f"Authorization: Bearer {OPAQUE}", "postgresql://user:pw@host/db"]
+)
 def test_redacting_twice_is_redacting_once(text: str) -> None:
     assert redact(redact(text)) == redact(text)
 
 
-def test_redacting_a_long_line_of_digits_and_blanks_takes_no_time() -> None:
+def test_a_long_line_of_digits_and_spaces_is_redacted_fast() -> None:
     with_gaps = "1 2 3 4 5 6    " * 20_000
 
     assert len(redact(with_gaps)) <= len(with_gaps)
 
 
-def test_no_format_lets_a_number_or_a_token_through(format_: LogFormat) -> None:
+def test_both_formats_hide_numbers_and_tokens(format_: LogFormat) -> None:
     stream = logging_to(format_)
 
-    logger.warning("ringing %s with %s", "+14155551234", f"Bearer {OPAQUE}")
+    logger.warning("calling %s with %s", "+14155551234", f"Bearer {OPAQUE}")
     logger.warning("415\n555\n1234 %(token)s", {"token": JWT})
 
     assert "…34" in stream.getvalue() or "\\u202634" in stream.getvalue()
@@ -157,7 +159,7 @@ def test_no_format_lets_a_number_or_a_token_through(format_: LogFormat) -> None:
         assert secret not in stream.getvalue()
 
 
-def test_a_line_of_json_says_when_how_bad_who_and_what() -> None:
+def test_a_json_line_has_time_level_logger_and_message() -> None:
     stream = logging_to("json")
 
     logger.info("ready for %d", 2)
@@ -168,7 +170,7 @@ def test_a_line_of_json_says_when_how_bad_who_and_what() -> None:
     assert datetime.fromisoformat(entry["ts"]).utcoffset() is not None
 
 
-def test_text_is_the_message_alone_and_a_message_is_one_line() -> None:
+def test_a_text_line_is_only_the_message_without_line_breaks() -> None:
     stream = logging_to("text")
 
     logger.info("first\nforged \x1b[31mline")
@@ -176,16 +178,16 @@ def test_text_is_the_message_alone_and_a_message_is_one_line() -> None:
     assert stream.getvalue() == "first forged  [31mline\n"
 
 
-def test_below_its_level_nothing_is_logged(format_: LogFormat) -> None:
+def test_nothing_below_the_level_is_logged(format_: LogFormat) -> None:
     stream = logging_to(format_, "WARNING")
 
-    logger.info("nobody asked")
+    logger.info("not logged")
 
     assert stream.getvalue() == ""
 
 
 @pytest.mark.parametrize("library", ["mcp.server.sse", "sse_starlette.sse", "httpcore.http11"])
-def test_libraries_that_log_whole_messages_do_not_when_debugging(library: str, format_: LogFormat) -> None:
+def test_debug_logs_of_libraries_that_log_whole_messages_are_off(library: str, format_: LogFormat) -> None:
     stream = logging_to(format_, "DEBUG")
 
     logging.getLogger(library).debug("Received JSON: somebody's words")
@@ -197,7 +199,7 @@ def test_libraries_that_log_whole_messages_do_not_when_debugging(library: str, f
     assert "ours" in stream.getvalue()
 
 
-def test_configuring_again_takes_the_place_of_the_first_time() -> None:
+def test_configuring_again_replaces_the_first_configuration() -> None:
     first = logging_to("text")
     second = logging_to("json")
 
@@ -207,7 +209,7 @@ def test_configuring_again_takes_the_place_of_the_first_time() -> None:
     assert [entry["message"] for entry in entries(second)] == ["once"]
 
 
-def test_without_a_stream_it_goes_to_stderr(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_default_stream_is_stderr(capsys: pytest.CaptureFixture[str]) -> None:
     configure("INFO")
     logger.info("here")
 
@@ -215,7 +217,7 @@ def test_without_a_stream_it_goes_to_stderr(capsys: pytest.CaptureFixture[str]) 
     assert (captured.out, captured.err) == ("", "here\n")
 
 
-def test_an_exception_leaves_its_kind_and_place_and_none_of_its_words(format_: LogFormat) -> None:
+def test_an_exception_is_logged_as_types_and_lines_of_code_without_its_messages(format_: LogFormat) -> None:
     stream = logging_to(format_)
 
     def look_up() -> None:
@@ -241,7 +243,7 @@ def test_an_exception_leaves_its_kind_and_place_and_none_of_its_words(format_: L
         assert words not in text
 
 
-def test_an_exception_that_hides_what_led_to_it_is_told_alone() -> None:
+def test_an_exception_raised_from_none_is_logged_without_its_context() -> None:
     stream = logging_to("json")
 
     def fail() -> None:
@@ -259,7 +261,7 @@ def test_an_exception_that_hides_what_led_to_it_is_told_alone() -> None:
     assert [link["type"] for link in entries(stream)[0]["exception"]] == ["ValueError"]
 
 
-def test_exc_info_without_an_exception_is_no_exception(format_: LogFormat) -> None:
+def test_exc_info_without_an_exception_is_not_logged(format_: LogFormat) -> None:
     stream = logging_to(format_)
 
     logger.warning("nothing was raised", exc_info=True)
@@ -268,7 +270,7 @@ def test_exc_info_without_an_exception_is_no_exception(format_: LogFormat) -> No
     assert "exception" not in stream.getvalue()
 
 
-def test_a_line_that_cannot_be_written_shows_no_arguments(format_: LogFormat) -> None:
+def test_a_record_that_cannot_be_formatted_is_logged_without_its_arguments(format_: LogFormat) -> None:
     logging.getLogger().handlers.clear()  # pytest's own handler raises
     stream = logging_to(format_)
 
@@ -277,12 +279,12 @@ def test_a_line_that_cannot_be_written_shows_no_arguments(format_: LogFormat) ->
     assert stream.getvalue() == "a line of tests.somewhere could not be logged: TypeError\n"
 
 
-def test_a_closed_stderr_stops_nobody(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_closed_stderr_raises_nothing(capsys: pytest.CaptureFixture[str]) -> None:
     logging.getLogger().handlers.clear()
     stream = logging_to("text")
     stream.close()
 
-    logger.warning("into the void")
+    logger.warning("lost")
 
     assert capsys.readouterr().err == ""
 
@@ -311,7 +313,7 @@ def server() -> MCPServer[Any]:
 
     @built.tool()
     async def reject() -> str:
-        raise ToolError("Not dialled: Sample Guest has no such table")
+        raise ToolError("Not called: Sample Guest has no such table")
 
     @built.tool()
     async def protest() -> str:
@@ -327,7 +329,7 @@ async def connected() -> AsyncIterator[Client]:
             yield client
 
 
-async def test_every_line_of_a_request_carries_its_id_and_each_request_has_its_own() -> None:
+async def test_all_lines_of_a_request_have_its_id_and_each_request_has_another() -> None:
     async with connected() as client:
         stream = logging_to("json")
         answers = [await client.call_tool("work", {}) for _ in range(2)]
@@ -342,7 +344,7 @@ async def test_every_line_of_a_request_carries_its_id_and_each_request_has_its_o
     assert correlation_id() is None
 
 
-async def test_a_refusal_is_one_line_with_its_code_and_both_ids() -> None:
+async def test_a_failed_tool_call_is_one_line_with_its_code_and_both_ids() -> None:
     async with connected() as client:
         stream = logging_to("json")
         await client.call_tool("refuse", {})
@@ -354,7 +356,7 @@ async def test_a_refusal_is_one_line_with_its_code_and_both_ids() -> None:
     assert len(line["correlation_id"]) == 12
 
 
-async def test_the_words_of_a_tool_error_stay_out_of_the_log(format_: LogFormat) -> None:
+async def test_the_text_of_a_tool_error_is_not_logged(format_: LogFormat) -> None:
     async with connected() as client:
         stream = logging_to(format_, "DEBUG")
         await client.call_tool("reject", {})
@@ -363,7 +365,7 @@ async def test_the_words_of_a_tool_error_stay_out_of_the_log(format_: LogFormat)
     assert "Sample Guest" not in stream.getvalue()
 
 
-async def test_text_has_both_ids_of_a_refusal_as_well() -> None:
+async def test_a_text_line_of_a_failed_tool_call_has_both_ids() -> None:
     async with connected() as client:
         stream = logging_to("text")
         await client.call_tool("refuse", {})
@@ -377,7 +379,7 @@ async def test_text_has_both_ids_of_a_refusal_as_well() -> None:
     ("tool", "what", "code"),
     [("fail", "fail", "tool_error"), ("protest", "protest", "-32050"), ("+14155551234", "tools/call", "tool_error")],
 )
-async def test_any_other_failure_is_one_line_without_its_words(tool: str, what: str, code: str) -> None:
+async def test_other_failures_are_one_line_without_their_messages(tool: str, what: str, code: str) -> None:
     async with connected() as client:
         stream = logging_to("json")
         with suppress(MCPError):
@@ -389,7 +391,7 @@ async def test_any_other_failure_is_one_line_without_its_words(tool: str, what: 
     assert "4155551234" not in stream.getvalue()
 
 
-async def test_a_refusal_by_another_middleware_is_logged_as_well() -> None:
+async def test_a_tool_error_from_another_middleware_is_logged() -> None:
     async def closed(ctx: ServerRequestContext[Any, Any], call_next: CallNext) -> HandlerResult:
         if ctx.method == "tools/call":
             return CallToolResult(content=[], is_error=True)
@@ -404,7 +406,7 @@ async def test_a_refusal_by_another_middleware_is_logged_as_well() -> None:
     assert stream.getvalue().startswith("anything failed: tool_error (correlation_id ")
 
 
-def test_a_failure_outside_of_any_request_is_nobodys() -> None:
+def test_a_failure_outside_of_a_request_has_no_correlation_id() -> None:
     note_failure("quota_exceeded", API_ID)
 
     assert correlation_id() is None
@@ -423,7 +425,7 @@ async def web_client() -> AsyncIterator[httpx.AsyncClient]:
 
 
 async def used_over_http(given: str) -> str:
-    """The correlation id of a request that gave this one."""
+    """The correlation id of a request with this header."""
     request = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {"name": "work", "arguments": {}}}
     headers = {"Accept": "application/json, text/event-stream", "X-Correlation-Id": given}
     async with web_client() as client:
@@ -433,12 +435,12 @@ async def used_over_http(given: str) -> str:
 
 
 @pytest.mark.parametrize("given", ["abc-123", API_ID, "Root.1_a", "x" * 64])
-async def test_over_http_the_id_of_the_header_is_used(given: str) -> None:
+async def test_over_http_the_id_is_that_of_the_header(given: str) -> None:
     assert await used_over_http(given) == given
 
 
 @pytest.mark.parametrize("given", ["", "x" * 65, "a b", "-rf", "4155551234", JWT[:40], "a;b", "x%0aforged"])
-async def test_a_header_that_is_no_id_is_not_used(given: str) -> None:
+async def test_a_header_that_is_not_a_valid_id_is_ignored(given: str) -> None:
     used = await used_over_http(given)
 
     assert used != given
