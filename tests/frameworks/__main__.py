@@ -1,10 +1,10 @@
-"""Runs the README's snippets for agent frameworks against the real server, over every transport.
+"""Runs the README's snippets for agent frameworks with the real server, over every transport.
 
     uv run python -m tests.frameworks [--newest] [FRAMEWORK ...]
 
-Each framework is in an environment of its own, made by uv, with a scripted model in place of a real one; the server is
-a process of ours on the embedded sandbox. A client gives up while the phone rings, and the same call is asked for
-again: it has to be found, followed to its outcome, and not dialled twice. Exits with 1 when any of that fails.
+Each framework is in an environment of its own, made by uv, with a scripted model instead of a real one; the server is a
+process with the embedded sandbox. A client times out while the call is in progress, and the same call is asked for
+again: it must be found and followed to its outcome, and must not be placed twice. Exits with 1 when any of that fails.
 """
 
 import argparse
@@ -24,29 +24,32 @@ from typing import Any
 from mcp import Client, StdioServerParameters
 
 from tests.bench.servers import free_ports, serving
+from tests.frameworks.checks import find_faults, gave_up_before_the_call
 from tests.frameworks.environments import Environment
-from tests.frameworks.judge import faults_of, gave_up_too_soon
 from tests.frameworks.snippets import FRAMEWORKS, Framework
 from tests.processes import COMMAND, environment
 
 TRANSPORTS = ("stdio", "/mcp", "/sse")
 
 _SPEED = "8"
-"""At that speed the call takes some 27 seconds: longer than a client takes to give up, leave, and ask again."""
+"""At this speed the call takes about 27 seconds: longer than a client needs to time out, close, and ask again."""
 
-_PATIENCE = (5, 12)
-"""The impatient client's time-out in seconds: the OpenAI Agents SDK's own, the shortest that these frameworks come
-with. On a busy machine a server may take that long to start; then the client that never got to ring has more."""
+_TIMEOUTS = (5, 12)
+"""The time-outs of the first client, in seconds.
+
+The first is the default of the OpenAI Agents SDK, the shortest of these frameworks. On a busy machine a server may take
+that long to start; if no call was placed for that reason, the second time-out is tried.
+"""
 
 _AT_ONCE = 8
-"""How many snippets run at once: they mostly wait for their calls to end."""
+"""How many snippets run at once; they mostly wait for calls to end."""
 
 _STDIO = ("kallyai-mcp", "serve", "--sandbox", "--speed", _SPEED)
 
 
 @dataclass(frozen=True)
 class Row:
-    """What came of one snippet over one transport; `faults` is empty if all was well."""
+    """The result of one snippet over one transport; it passed if `faults` is empty."""
 
     title: str
     transport: str
@@ -58,18 +61,18 @@ def main() -> int:
     """Run the snippets and print the table."""
     parser = argparse.ArgumentParser(prog="python -m tests.frameworks", description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("frameworks", nargs="*", metavar="FRAMEWORK", help="default: all")
-    parser.add_argument("--newest", action="store_true", help="with the newest versions, not the pinned ones")
-    given = parser.parse_args()
+    parser.add_argument("--newest", action="store_true", help="use the newest versions, not the pinned ones")
+    options = parser.parse_args()
     known = {framework.name: framework for framework in FRAMEWORKS}
-    if unknown := [name for name in given.frameworks if name not in known]:
-        parser.error(f"no snippet for {', '.join(unknown)}; there are {', '.join(known)}")
+    if unknown := [name for name in options.frameworks if name not in known]:
+        parser.error(f"there is no snippet for {', '.join(unknown)}, only for {', '.join(known)}")
     if shutil.which("uv") is None:
         parser.error("needs uv, which makes the frameworks' environments: pip install uv")
     began = time.monotonic()
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
-        rows = _rows([known[name] for name in given.frameworks or known], Path(folder), newest=given.newest)
+        rows = _rows([known[name] for name in options.frameworks or known], Path(folder), newest=options.newest)
     for row in rows:
-        outcome = "; ".join(row.faults) or "one call, found again, followed to its outcome"
+        outcome = "; ".join(row.faults) or "one call, found again and followed to its outcome"
         print(f"{row.title:18} {row.transport:6} {outcome} ({row.versions})")
     print(f"{time.monotonic() - began:.0f} s")
     failed = sum(bool(row.faults) for row in rows)
@@ -102,13 +105,13 @@ def _row(framework: Framework, made: "Future[Environment]", transport: str, url:
     try:
         env = made.result()
         versions = env.versions
-        for patience in _PATIENCE:
-            name = f"Bistro {framework.name} {transport.strip('/')} {patience}"
-            seen = json.loads(env.run("-m", "tests.frameworks.drive", framework.name, name, where, str(patience)))
+        for timeout in _TIMEOUTS:
+            name = f"Bistro {framework.name} {transport.strip('/')} {timeout}"
+            observed = json.loads(env.run("-m", "tests.frameworks.drive", framework.name, name, where, str(timeout)))
             calls = asyncio.run(_calls(env.variables if transport == "stdio" else None, url))
             calls = [call for call in calls if call["business_name"] == name]
-            faults = faults_of(seen, calls)
-            if not gave_up_too_soon(seen, calls):
+            faults = find_faults(observed, calls)
+            if not gave_up_before_the_call(observed, calls):
                 break
     except (RuntimeError, subprocess.TimeoutExpired) as error:
         faults = [str(error)]
@@ -116,7 +119,7 @@ def _row(framework: Framework, made: "Future[Environment]", transport: str, url:
 
 
 async def _calls(variables: Mapping[str, str] | None, url: str) -> list[dict[str, Any]]:
-    """The server's list of calls; over stdio it is a server of ours on what the snippet's has left."""
+    """The server's list of calls; over stdio, of a new server that uses the same home folder as the snippet's."""
     server = (
         f"{url}/mcp"
         if variables is None

@@ -1,9 +1,9 @@
-"""Runs one snippet against one server, inside the framework's own environment; prints what it saw as a line of JSON.
+"""Runs one snippet with one server, in the framework's own environment; prints what it observed as a line of JSON.
 
-    python -m tests.frameworks.drive FRAMEWORK NAME WHERE PATIENCE
+    python -m tests.frameworks.drive FRAMEWORK NAME WHERE TIMEOUT
 
-First the client's time-out is made shorter than the wait, and it gives up while the phone rings. Then the snippet runs
-as it stands and asks for the very same call.
+The first time the client's time-out is shorter than the wait, so it times out while the call is in progress. The second
+time the snippet runs unchanged and asks for the same call.
 """
 
 import asyncio
@@ -17,64 +17,64 @@ from datetime import timedelta
 from typing import Any
 
 from tests.frameworks import models
-from tests.frameworks.script import Script, errand
+from tests.frameworks.scripted_model import Script, call_arguments
 
-TASK = "Ring them and ask whether they are open tonight."
+TASK = "Call them and ask whether they are open tonight."
 
 
 @dataclass
-class Seen:
-    """What a framework made of the server.
+class Observed:
+    """What was observed of a framework.
 
     Attributes:
-        tools: The names of the tools that were offered.
-        gave_up: What the impatient client made of its time-out.
-        answers: What the tools answered when the same call was asked for again.
-        last_word: What came out of the snippet.
+        tools: The names of the tools that it offered to the model.
+        timed_out: The error of the client that timed out, or its result if it did not.
+        answers: The tools' answers when the same call was asked for again.
+        result: The result of the snippet then.
     """
 
     tools: list[str]
-    gave_up: str
+    timed_out: str
     answers: list[str]
-    last_word: str
+    result: str
 
 
-def drive(framework: str, name: str, where: str, patience: int) -> Seen:
+def drive(framework: str, name: str, where: str, timeout: int) -> Observed:
     """Run the snippet of `framework` twice for one call.
 
     Args:
-        framework: As the snippet's module is called, without `on_`.
-        name: Of the place that is rung.
+        framework: The name of the snippet's module, without `on_`.
+        name: The name of the business that is called.
         where: A command, or a URL that ends in /mcp or /sse.
-        patience: The time-out of the client that gives up, in seconds.
+        timeout: The time-out of the first client, in seconds.
     """
     snippet: Any = importlib.import_module(f"tests.frameworks.on_{framework}")
     run = _without_a_model if framework == "plain_sdk" else _with_a_model
-    patient = snippet.TIMEOUT
-    snippet.TIMEOUT = {key: timedelta(seconds=patience) for key in patient} if isinstance(patient, dict) else patience
+    default = snippet.TIMEOUT
+    snippet.TIMEOUT = {key: timedelta(seconds=timeout) for key in default} if isinstance(default, dict) else timeout
     try:
-        gave_up = asyncio.run(run(snippet, framework, name, where, 30)).last_word
-    except Exception as error:  # noqa: BLE001 - how a framework tells of a time-out is its own affair, and is judged
+        timed_out = asyncio.run(run(snippet, framework, name, where, 30)).result
+    except Exception as error:  # noqa: BLE001 - each framework has its own error for a time-out; the checks look at it
         inner = _innermost(error)
-        gave_up = f"{type(inner).__name__}: {inner}"
-    snippet.TIMEOUT = patient
-    seen = asyncio.run(run(snippet, framework, name, where, 1))
-    seen.gave_up = gave_up
-    return seen
+        timed_out = f"{type(inner).__name__}: {inner}"
+    snippet.TIMEOUT = default
+    observed = asyncio.run(run(snippet, framework, name, where, 1))
+    observed.timed_out = timed_out
+    return observed
 
 
-async def _with_a_model(snippet: Any, framework: str, name: str, where: str, wait_seconds: float) -> Seen:
+async def _with_a_model(snippet: Any, framework: str, name: str, where: str, wait_seconds: float) -> Observed:
     script = Script(name, wait_seconds)
     model = getattr(models, framework)(script)
-    last_word = await snippet.ask(TASK, where, model)
-    return Seen(script.tools, "", script.answers, last_word)
+    result = await snippet.ask(TASK, where, model)
+    return Observed(script.tools, "", script.answers, result)
 
 
-async def _without_a_model(snippet: Any, _: str, name: str, where: str, wait_seconds: float) -> Seen:
+async def _without_a_model(snippet: Any, _: str, name: str, where: str, wait_seconds: float) -> Observed:
     with contextlib.redirect_stdout(io.StringIO()) as printed:
-        await snippet.ring(where, errand(name) | {"wait_seconds": wait_seconds})
+        await snippet.place_call(where, call_arguments(name) | {"wait_seconds": wait_seconds})
     tools, *answers = printed.getvalue().splitlines()
-    return Seen(sorted(tools.split()[1:]), "", answers, "\n".join(answers))
+    return Observed(sorted(tools.split()[1:]), "", answers, "\n".join(answers))
 
 
 def _innermost(error: BaseException) -> BaseException:

@@ -1,4 +1,4 @@
-"""An environment for each framework, made by uv, in which its snippet runs."""
+"""The Python environment of a framework, made by uv, in which its snippet runs."""
 
 import os
 import subprocess
@@ -14,17 +14,17 @@ ROOT = Path(__file__).parent.parent.parent
 
 
 class Environment:
-    """A framework's own Python, the command `kallyai-mcp`, a home where nobody has been, and no settings.
+    """An environment with the framework, the command `kallyai-mcp`, an empty home folder, and no settings.
 
     Args:
-        framework: Whose.
-        folder: An empty folder to make it in.
-        newest: With the versions that a user gets today instead of the pinned ones.
+        framework: The framework.
+        folder: An empty folder for it.
+        newest: Install the newest versions instead of the pinned ones.
 
     Attributes:
-        framework: As given.
-        variables: The environment variables of what runs there.
-        versions: Those of the framework's packages and of `mcp`, in words.
+        framework: The framework.
+        variables: The environment variables of the processes in it.
+        versions: The versions of the framework's packages and of `mcp`, as text.
 
     Raises:
         RuntimeError: The framework can't be installed, or its snippet can't be imported.
@@ -42,7 +42,7 @@ class Environment:
         own = {name: value for name, value in os.environ.items() if not name.startswith(("KALLYAI_", "XDG_", "PYTHON"))}
         path = os.pathsep.join([str(Path(sys.executable).parent), own.get("PATH", "")])
         self.variables = own | {"HOME": str(home), "LOCALAPPDATA": str(home), "PATH": path}
-        # The snippet is imported too: what that compiles, the runs of it over three transports need not compile again.
+        # This compiles the snippet's imports once for its runs over three transports.
         self.run("-c", f"import tests.frameworks.on_{framework.name}")
         names = dict.fromkeys([*(package.partition("[")[0] for package in framework.packages), "mcp"])
         code = "import sys; from importlib.metadata import version; print(*map(version, sys.argv[1:]))"
@@ -50,11 +50,11 @@ class Environment:
         self.versions = ", ".join(f"{name} {version}" for name, version in zip(names, found, strict=True))
 
     def run(self, *arguments: str) -> str:
-        """The last line that the framework's Python prints when it runs this.
+        """Run the framework's Python; returns the last line that it prints.
 
         Raises:
-            RuntimeError: It fails; with the end of what it says on stderr.
-            subprocess.TimeoutExpired: It hangs.
+            RuntimeError: It fails; the message is the end of its stderr.
+            subprocess.TimeoutExpired: It does not end.
         """
         return _run([self._python, *arguments], self.variables | {"OPENAI_AGENTS_DISABLE_TRACING": "1"})
 

@@ -1,11 +1,11 @@
 # mypy: disable-error-code="import-not-found, misc, unused-ignore"
-# Each framework is installed in an environment of its own alone, so mypy finds none of their classes.
-"""The script as a model of each framework, so that all of the framework but its model is the real one."""
+# Each framework is installed only in an environment of its own, so mypy finds none of their classes.
+"""The script as a model of each framework; all of the framework but its model is real."""
 
 import json
 from typing import Any
 
-from tests.frameworks.script import Script
+from tests.frameworks.scripted_model import Script
 
 
 def openai_agents(script: Script) -> Any:
@@ -14,7 +14,7 @@ def openai_agents(script: Script) -> Any:
 
     def respond(call: ModelCall) -> list[Any]:
         items = call.input if isinstance(call.input, list) else []
-        answers = [_words(item["output"]) for item in items if item.get("type") == "function_call_output"]
+        answers = [_text(item["output"]) for item in items if item.get("type") == "function_call_output"]
         turn = script.turn(answers, [tool.name for tool in call.tools])
         if isinstance(turn, str):
             return [assistant_message(turn)]
@@ -58,7 +58,7 @@ def langgraph(script: Script) -> Any:
             return type(self)(offered=[tool.name for tool in tools])
 
         def _generate(self, messages: list[Any], *_: Any, **__: Any) -> ChatResult:
-            answers = [_words(message.content) for message in messages if isinstance(message, ToolMessage)]
+            answers = [_text(message.content) for message in messages if isinstance(message, ToolMessage)]
             turn = script.turn(answers, self.offered)
             if isinstance(turn, str):
                 message = AIMessage(turn)
@@ -70,5 +70,5 @@ def langgraph(script: Script) -> Any:
     return ScriptedChatModel()
 
 
-def _words(content: Any) -> str:
+def _text(content: Any) -> str:
     return content if isinstance(content, str) else json.dumps(content, default=str)

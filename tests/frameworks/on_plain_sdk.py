@@ -1,4 +1,4 @@
-# The README shows what follows.
+# The README shows the following lines.
 import asyncio
 from typing import Any
 
@@ -16,7 +16,7 @@ def kallyai(where: str) -> Client:
     return Client(StdioServerParameters(command=command, args=args), read_timeout_seconds=TIMEOUT)
 
 
-async def ring(where: str, call: dict[str, Any]) -> dict[str, Any]:
+async def place_call(where: str, call: dict[str, Any]) -> dict[str, Any]:
     async with kallyai(where) as client:
         print("tools:", *[tool.name for tool in (await client.list_tools()).tools])
         tool, arguments = "make_call", call
@@ -30,6 +30,6 @@ async def ring(where: str, call: dict[str, Any]) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    errand = {"task_category": "general", "task_description": "Ask when they close"}
-    asyncio.run(ring("kallyai-mcp serve --sandbox", errand | {"respondent_phone": "+14155551234"}))
-# The README shows no more.
+    call = {"task_category": "general", "task_description": "Ask when they close"}
+    asyncio.run(place_call("kallyai-mcp serve --sandbox", call | {"respondent_phone": "+14155551234"}))
+# The README ends here.

@@ -1,21 +1,21 @@
-"""The snippets, what they need, and the part of each that the README shows."""
+"""The frameworks, the packages of each, and the part of its snippet that the README shows."""
 
 from dataclasses import dataclass
 from pathlib import Path
 
-_BEGIN, _END = "# The README shows what follows.\n", "# The README shows no more.\n"
+_BEGIN, _END = "# The README shows the following lines.\n", "# The README ends here.\n"
 
 
 @dataclass(frozen=True)
 class Framework:
-    """A framework that a snippet is for.
+    """A framework with a snippet.
 
     Attributes:
-        name: As its snippet's module is called, without `on_`.
-        title: As people call it.
-        packages: What a user installs, the framework itself first.
-        versions: Of these packages, those that CI runs the snippet with.
-        mcp: The version of `mcp` that goes with them.
+        name: The name of the snippet's module, without `on_`.
+        title: The framework's name for readers.
+        packages: The packages that a user installs, the framework first.
+        versions: The versions of these packages in CI.
+        mcp: The version of `mcp` that fits them.
     """
 
     name: str
@@ -25,21 +25,21 @@ class Framework:
     mcp: str
 
     def needs(self, *, newest: bool = False) -> list[str]:
-        """Its requirements: pinned, or whatever a user gets today."""
+        """Its requirements, pinned or not."""
         if newest:
             return list(self.packages)
         pinned = [f"{package}=={version}" for package, version in zip(self.packages, self.versions, strict=True)]
         return [*pinned, f"mcp=={self.mcp}"]
 
     def block(self) -> str:
-        """What the README shows of the snippet."""
+        """The lines of the snippet that the README shows."""
         source = (Path(__file__).parent / f"on_{self.name}.py").read_text(encoding="utf-8")
         return source.split(_BEGIN, 1)[1].split(_END, 1)[0].strip("\n")
 
 
 FRAMEWORKS = (
     Framework("openai_agents", "OpenAI Agents SDK", ("openai-agents",), ("0.24.0",), "2.3.0"),
-    # Up to 0.3.1 the adapters install beside mcp 2.x and can't be imported there; 0.3.2 asks for mcp 1.x.
+    # Up to 0.3.1 the adapters install with mcp 2.x but can't be imported; 0.3.2 requires mcp 1.x.
     Framework(
         "langgraph",
         "LangGraph",

@@ -1,0 +1,46 @@
+"""Checks that what was observed of a snippet is what the README promises."""
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+TOOLS = {"make_call", "get_call", "list_calls"}
+
+_IN_PROGRESS = re.compile("under way|in[ _]progress")
+_NOT_AGAIN = re.compile('Nothing was dialled now|"dialled_now": ?false')
+
+
+def find_faults(observed: Mapping[str, Any], calls: Sequence[Mapping[str, Any]]) -> list[str]:
+    """The faults, a line each.
+
+    Args:
+        observed: `drive.Observed` as JSON.
+        calls: The calls to that business in the server's list.
+    """
+    faults = []
+    answers = observed["answers"]
+    if missing := TOOLS.difference(observed["tools"]):
+        faults.append(f"tools that were not offered: {', '.join(sorted(missing))}")
+    if _IN_PROGRESS.search(observed["timed_out"]) or "Done" in observed["timed_out"]:
+        faults.append(f"the client did not time out: {observed['timed_out']}")
+    if len(answers) < 2 or not _IN_PROGRESS.search(answers[0]) or not _NOT_AGAIN.search(answers[0]):
+        faults.append(f"when asked for again, the call was not found in progress: {answers[:1]}")
+    if [call.get("status") for call in calls] != ["success"]:
+        faults.append(f"there should be one successful call: {[dict(call) for call in calls]}")
+    elif str(calls[0]["call_id"]) not in observed["result"]:
+        faults.append(f"the result does not have its outcome: {observed['result']}")
+    return faults
+
+
+def gave_up_before_the_call(observed: Mapping[str, Any], calls: Sequence[Mapping[str, Any]]) -> bool:
+    """Whether the client timed out before its server had started, so that the run shows nothing.
+
+    Then the second request placed the first and only call; if the first one had placed a call too, there would be two.
+    """
+    answers = observed["answers"]
+    return (
+        bool(answers)
+        and _IN_PROGRESS.search(answers[0]) is not None
+        and not _NOT_AGAIN.search(answers[0])
+        and len(calls) == 1
+    )
