@@ -1,13 +1,14 @@
-"""What the browser shows at the end of a sign-in: one small page, in English or Spanish, of fixed words only."""
+"""The page that a browser shows at the end of a sign-in on this machine: fixed texts, in English or Spanish."""
 
 import base64
 import hashlib
 from collections.abc import Mapping
 from typing import Literal
 
+Language = Literal["en", "es"]
 Kind = Literal["done", "failed", "wrong", "used", "late", "missing", "method", "host"]
 
-_WORDS: dict[str, dict[Kind, tuple[str, str]]] = {
+_TEXTS: dict[Language, dict[Kind, tuple[str, str]]] = {
     "en": {
         "done": (
             "All done",
@@ -106,11 +107,11 @@ HEADERS: Mapping[str, str] = {
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
 }
-"""What every reply carries, so that no address with tokens is kept, passed on or framed, and nothing is loaded."""
+"""Headers of every reply: no address with tokens is stored, sent as a referrer, or framed, and nothing is loaded."""
 
 
-def language(accepted: str) -> str:
-    """`es` when the Accept-Language header `accepted` prefers Spanish to English, else `en`."""
+def language(accepted: str) -> Language:
+    """`es` if the Accept-Language header `accepted` prefers Spanish to English, else `en`."""
     weights = {"en": 0.0, "es": 0.0}
     for part in accepted.lower().split(","):
         tag, _, weight = part.partition(";")
@@ -125,9 +126,9 @@ def language(accepted: str) -> str:
 
 
 def page(kind: Kind, accepted: str) -> bytes:
-    """The page of that kind, in the language that the Accept-Language header `accepted` prefers; UTF-8."""
+    """The page of that kind as UTF-8, in the language that the Accept-Language header `accepted` prefers."""
     lang = language(accepted)
-    heading, text = _WORDS[lang][kind]
+    heading, text = _TEXTS[lang][kind]
     drawing = _TICK if kind == "done" else _NOTE
     return (
         f'<!doctype html>\n<html lang="{lang}">\n<head>\n<meta charset="utf-8">\n<title>{heading} | KallyAI</title>\n'

@@ -16,6 +16,7 @@ from kallyai_mcp.auth.session import StaticTokens
 from kallyai_mcp.cli.api_client import open_api
 from kallyai_mcp.common_types import RateLimit
 from kallyai_mcp.settings import Settings
+from kallyai_mcp.tools.catalog import tools
 from kallyai_mcp.transports.bearer_throttle import VerificationUnavailableError, Verifier
 from kallyai_mcp.urls import is_loopback
 
@@ -123,6 +124,7 @@ def create_oauth_server(settings: Settings, api: "Callable[[], KallyAI]", sign_i
             client_id=settings.client_id or "",
             client_secret=settings.client_secret or "",
             fetch=SafeFetcher(user_agent=settings.user_agent).fetch,
+            tool_scopes={tool.name: tool.spec.scopes for tool in tools()},
             redis_url=settings.redis_url,
             rate=sign_ins,
         )

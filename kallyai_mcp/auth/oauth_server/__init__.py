@@ -1,13 +1,16 @@
-"""Hosted sign-in: any MCP client, each user with their own KallyAI account, and nothing stored.
+"""The OAuth server: it signs in users of any MCP client, each with their own KallyAI account, and stores no token.
 
-    MCP client                      this room                                    KallyAI
-    401, metadata, registration ──► a client_id that holds all we know of it
-    /oauth/authorize ─────────────► our consent page ── allow ────────────────► sign-in, consent
-    its redirect address ◄───────── /oauth/callback: our code, theirs sealed within ◄── code
-    /oauth/token ─────────────────► their code ───────────────────────────────► their tokens
-                 ◄───────────────── our tokens, theirs sealed within ◄────────
+    MCP client                      OAuth server                                    KallyAI
+    401, metadata, registration ──► a client_id that holds the client's metadata
+    /oauth/authorize ─────────────► our consent page ── allow ────────────────────► sign-in, consent
+    its redirect URI ◄───────────── /oauth/callback: our code, KallyAI's inside ◄── code
+    /oauth/token ─────────────────► KallyAI's code ───────────────────────────────► KallyAI's tokens
+                 ◄───────────────── our tokens, KallyAI's inside ◄─────────────────
 
-Downstream it is MCP's authorization specification (OAuth 2.1 with PKCE, RFC 7591, 7009, 8414, 8707, 9207, 9728 and
-client-id metadata documents), upstream the reference's "OAuth2 Authorization Code Flow". `building.build` puts it
-together. It needs the extra `hosted`, and is imported by `cli` only when it is served.
+For MCP clients it is an authorization server of MCP's authorization specification: OAuth 2.1 with PKCE, RFC 7591, 7009,
+8414, 8707, 9207, 9728, and client-id metadata documents. At KallyAI it is a client of the reference's "OAuth2
+Authorization Code Flow". `factory.build` makes it. It needs the extra `hosted`, and only `cli` imports it.
+
+The SDK (mcp 2.3.0) has such an authorization server, too (`mcp.server.auth.routes`). We use its metadata models and its
+token type, but not its endpoints: `endpoints`, `browser_routes`, and `client_registry` say what each would lose.
 """

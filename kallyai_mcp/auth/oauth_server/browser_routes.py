@@ -1,39 +1,49 @@
-"""What a browser visits: authorize, consent, the way back from KallyAI, and sign-out.
+"""The endpoints that a browser opens: authorize, consent, callback, and sign-out.
 
-No error leaves for a redirect address before client and address are known to belong together. And since anybody can
-register a client with any address, an error is not a way to send people there either: only a program on their own
-machine is told at once; for any other address there is a link for who wants to follow it (RFC 9700, section 4.11.2).
+Nothing is sent to a redirect URI before it is known to be the client's. Anybody can register a client with any URI, so
+an error must not send a user there either: only a program on the user's own machine gets the error at once; for any
+other URI the page has a link that the user may follow (RFC 9700, section 4.11.2).
+
+That is one reason why the SDK's `AuthorizationHandler` is not used. It also takes a request without
+code_challenge_method for S256, where RFC 7636 says plain; compares the redirect URI with its port, so that a program
+can't choose one (RFC 8252, section 7.3); checks neither the form of the challenge, nor the length of the state, nor
+repeated parameters; can't set the cookie that binds a flow to a browser; and its errors lack `iss` (RFC 9207).
 """
 
 import secrets
 from collections.abc import Callable
-from urllib.parse import urlsplit
 
 from starlette.datastructures import QueryParams
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
-from kallyai_mcp.auth.oauth_server import redirects, scopes
-from kallyai_mcp.auth.oauth_server.clients import Client, Clients, InvalidClientError
-from kallyai_mcp.auth.oauth_server.flows import Asked, Flows
-from kallyai_mcp.auth.oauth_server.forms import InvalidFormError, read_form
-from kallyai_mcp.auth.oauth_server.grants import Grants, Upstream, is_challenge
+from kallyai_mcp.api.errors import KallyAIError
+from kallyai_mcp.auth.oauth_server import pkce, redirects, scopes
+from kallyai_mcp.auth.oauth_server.client_registry import Client, ClientRegistry, InvalidClientError
+from kallyai_mcp.auth.oauth_server.flow_cookies import AuthorizationRequest, FlowCookies
+from kallyai_mcp.auth.oauth_server.forms import InvalidBodyError, read_form
 from kallyai_mcp.auth.oauth_server.pages import Pages
-from kallyai_mcp.auth.oauth_server.revocation import RevocationUnavailableError
+from kallyai_mcp.auth.oauth_server.token_issuer import TokenIssuer
+from kallyai_mcp.auth.oauth_server.upstream import Upstream
 
-_LONGEST_STATE = 1_400
-"""Bytes of a client's `state`: with all else of the request it must fit into one cookie."""
+_MAX_STATE_BYTES = 1_400
+"""The most bytes of a client's `state`: the whole request must fit into one cookie."""
 
-_NOT_TWICE = ("client_id", "redirect_uri", "response_type", "state", "scope", "code_challenge", "code_challenge_method")
+_ONLY_ONCE = ("client_id", "redirect_uri", "response_type", "state", "scope", "code_challenge", "code_challenge_method")
 
 
 class InvalidRequestError(Exception):
-    """An authorization request that the client has to be told of (RFC 6749, section 4.1.2.1)."""
+    """An authorization request is wrong, in a way that the client is told (RFC 6749, section 4.1.2.1).
 
-    def __init__(self, code: str, words: str) -> None:
-        super().__init__(words)
+    Args:
+        code: The `error`.
+        description: The `error_description`.
+    """
+
+    def __init__(self, code: str, description: str) -> None:
+        super().__init__(description)
         self.code = code
-        self.words = words
+        self.description = description
 
 
 class BrowserRoutes:
@@ -41,176 +51,182 @@ class BrowserRoutes:
 
     Args:
         issuer: Our own base URL.
-        clients: Recognises clients.
-        flows: Keeps a browser's way.
-        grants: Makes codes.
+        clients: Finds clients.
+        cookies: Keeps the flows.
+        tokens: Makes codes, and revokes families.
         pages: Makes pages.
         upstream: KallyAI.
-        is_ours: Whether a resource (RFC 8707) is one of this server's.
-        clock: Seconds since the epoch.
+        is_ours: Whether a resource (RFC 8707) is this server.
+        default_scopes: The scopes of a client that asks for none.
+        clock: Returns seconds since the epoch.
     """
 
     def __init__(
         self,
         issuer: str,
-        clients: Clients,
-        flows: Flows,
-        grants: Grants,
+        clients: ClientRegistry,
+        cookies: FlowCookies,
+        tokens: TokenIssuer,
         pages: Pages,
         upstream: Upstream,
         is_ours: Callable[[str], bool],
+        default_scopes: tuple[str, ...],
         clock: Callable[[], float],
     ) -> None:
         self._issuer = issuer
         self._clients = clients
-        self._flows = flows
-        self._grants = grants
+        self._cookies = cookies
+        self._tokens = tokens
         self._pages = pages
         self._upstream = upstream
         self._is_ours = is_ours
+        self._default_scopes = default_scopes
         self._clock = clock
 
     async def authorize(self, request: Request) -> Response:
-        """`GET /oauth/authorize`: asks for consent (OAuth 2.1, section 4.1.1)."""
+        """`GET /oauth/authorize`: shows the consent page (OAuth 2.1, section 4.1.1)."""
         query = request.query_params
-        if repeated := [name for name in _NOT_TWICE if len(query.getlist(name)) > 1]:
-            return self._pages.trouble(request, "client", details=f"{repeated[0]} is given twice.")
+        if repeated := [name for name in _ONLY_ONCE if len(query.getlist(name)) > 1]:
+            return self._pages.problem(request, "client", details=f"{repeated[0]} is given twice.")
         try:
             client = await self._clients.find(query.get("client_id", ""))
         except InvalidClientError as error:
-            return self._pages.trouble(request, "client", details=error.words)
-        redirect_uri = client.redirect_to(query.get("redirect_uri"))
+            return self._pages.problem(request, "client", details=error.description)
+        redirect_uri = client.redirect_uri_for(query.get("redirect_uri"))
         if redirect_uri is None:
-            return self._pages.trouble(request, "redirect")
+            return self._pages.problem(request, "redirect")
         try:
-            asked = self._asked(query, client, redirect_uri)
+            authorization = self._parse(query, client, redirect_uri)
         except InvalidRequestError as error:
-            return self._told(request, redirect_uri, query.get("state"), error)
-        flow, cookies = self._flows.begin(request, asked)
+            return self._error_response(request, redirect_uri, query.get("state"), error)
+        flow, changes = self._cookies.begin(request, authorization)
         response = self._pages.consent(
             request,
             flow=flow,
             client=client.name,
             publisher=client.publisher,
             redirect_uri=redirect_uri,
-            leads=redirects.destination(redirect_uri),
-            scopes=asked.scopes,
+            scopes=authorization.scopes,
         )
-        self._flows.write(response, cookies)
+        self._cookies.write(response, changes)
         return response
 
     async def consent(self, request: Request) -> Response:
-        """`POST /oauth/consent`: the decision; on to KallyAI, or back to the client."""
+        """`POST /oauth/consent`: the user's decision; sends the browser to KallyAI, or back to the client."""
         try:
             form = await read_form(request)
-        except InvalidFormError:
-            return self._pages.trouble(request, "forged")
+        except InvalidBodyError:
+            return self._pages.problem(request, "forged")
         flow = form.get("flow", "")
-        asked = self._flows.read(request, "consent", flow)
-        if asked is None or not self._is_own_page(request):
-            return self._pages.trouble(request, "forged", status=403)
+        authorization = self._cookies.read(request, "consent", flow)
+        if authorization is None or not self._is_own_page(request):
+            return self._pages.problem(request, "forged", status=403)
         if form.get("decision") != "allow":
-            response = self._pages.onward(request, self._back(asked, error="access_denied"), upstream=False)
-            self._flows.write(response, self._flows.ended(flow))
+            url = self._redirect_url(authorization, error="access_denied")
+            response = self._pages.forward_to_client(request, url)
+            self._cookies.write(response, self._cookies.ended(flow))
             return response
-        response = self._pages.onward(request, self._upstream.authorize_url(flow, asked.scopes), upstream=True)
-        self._flows.write(response, self._flows.consented(flow, asked))
+        url = self._upstream.authorize_url(flow, authorization.scopes)
+        response = self._pages.forward_to_kallyai(request, url)
+        self._cookies.write(response, self._cookies.consented(flow, authorization))
         return response
 
     async def callback(self, request: Request) -> Response:
-        """`GET /oauth/callback`: the browser comes back from KallyAI, and goes on to the client with a code of ours."""
+        """`GET /oauth/callback`: KallyAI sends the browser back, and we send it to the client with our code."""
         query = request.query_params
         flow = query.get("state", "")
-        asked = self._flows.read(request, "state", flow)
-        if asked is None:
-            return self._pages.trouble(request, "elsewhere")
-        cookies = dict(self._flows.ended(flow))
+        authorization = self._cookies.read(request, "state", flow)
+        if authorization is None:
+            return self._pages.problem(request, "elsewhere")
+        changes = dict(self._cookies.ended(flow))
         code = query.get("code")
         if code and "error" not in query:
-            url = self._back(asked, code=self._grants.code(vars(asked), code))
-            cookies |= self._flows.allow(request, asked, self._clock())
+            url = self._redirect_url(authorization, code=self._tokens.code(authorization, code))
+            changes |= self._cookies.connect(request, authorization, self._clock())
         else:
             denied = query.get("error") == "access_denied"
-            url = self._back(asked, error="access_denied" if denied else "server_error")
-        response = self._pages.onward(request, url, upstream=False)
-        self._flows.write(response, cookies)
+            url = self._redirect_url(authorization, error="access_denied" if denied else "server_error")
+        response = self._pages.forward_to_client(request, url)
+        self._cookies.write(response, changes)
         return response
 
     async def sign_out_page(self, request: Request) -> Response:
-        """`GET /oauth/sign-out`: what was connected in this browser."""
-        allowed = [(item.name, item.day) for item in self._flows.allowed(request)]
-        ticket, cookies = self._flows.sign_out_ticket(request)
-        response = self._pages.sign_out(request, ticket=ticket, allowed=allowed)
-        self._flows.write(response, cookies)
+        """`GET /oauth/sign-out`: shows the apps that were connected in this browser."""
+        apps = [(app.name, app.day) for app in self._cookies.connected_apps(request)]
+        ticket, changes = self._cookies.sign_out_ticket(request)
+        response = self._pages.sign_out(request, ticket=ticket, apps=apps)
+        self._cookies.write(response, changes)
         return response
 
     async def sign_out(self, request: Request) -> Response:
-        """`POST /oauth/sign-out`: revokes it all.
+        """`POST /oauth/sign-out`: revokes the tokens of all apps that were connected in this browser.
 
-        It ends what was allowed in this browser, here. It can't sign anybody out of KallyAI, and knows nothing of what
-        was allowed in another browser.
+        The user stays signed in at KallyAI, and apps that were connected in another browser keep their tokens.
         """
         try:
             form = await read_form(request)
-        except InvalidFormError:
-            return self._pages.trouble(request, "forged")
-        if not self._is_own_page(request) or not self._flows.may_sign_out(request, form.get("ticket")):
-            return self._pages.trouble(request, "forged", status=403)
+        except InvalidBodyError:
+            return self._pages.problem(request, "forged")
+        if not self._is_own_page(request) or not self._cookies.may_sign_out(request, form.get("ticket")):
+            return self._pages.problem(request, "forged", status=403)
         try:
-            for item in self._flows.allowed(request):
-                await self._grants.revoke_family(item.family)
-        except RevocationUnavailableError:
-            return self._pages.trouble(request, "busy", status=503, headers={"Retry-After": "5"})
+            for app in self._cookies.connected_apps(request):
+                await self._tokens.revoke_family(app.family)
+        except KallyAIError:
+            return self._pages.problem(request, "busy", status=503, headers={"Retry-After": "5"})
         response = self._pages.signed_out(request)
-        self._flows.write(response, {"allowed": None, "sign-out": None})
+        self._cookies.write(response, {"apps": None, "sign-out": None})
         return response
 
-    def _asked(self, query: QueryParams, client: Client, redirect_uri: str) -> Asked:
-        state, resource = query.get("state"), query.getlist("resource")
-        if state is not None and len(state.encode("utf-8", "surrogatepass")) > _LONGEST_STATE:
-            raise InvalidRequestError("invalid_request", f"state is longer than {_LONGEST_STATE} bytes")
+    def _parse(self, query: QueryParams, client: Client, redirect_uri: str) -> AuthorizationRequest:
+        state, resources = query.get("state"), query.getlist("resource")
+        if state is not None and len(state.encode("utf-8", "surrogatepass")) > _MAX_STATE_BYTES:
+            raise InvalidRequestError("invalid_request", f"state is longer than {_MAX_STATE_BYTES} bytes")
         if query.get("response_type") != "code":
             raise InvalidRequestError("unsupported_response_type", "response_type must be code")
         if query.get("response_mode", "query") != "query":
             raise InvalidRequestError("invalid_request", "response_mode must be query")
         challenge = query.get("code_challenge")
-        if challenge is None or not is_challenge(challenge) or query.get("code_challenge_method") != "S256":
+        if challenge is None or not pkce.is_challenge(challenge) or query.get("code_challenge_method") != "S256":
             raise InvalidRequestError(
                 "invalid_request", "PKCE is required: a code_challenge with code_challenge_method S256"
             )
-        if not all(self._is_ours(one) for one in resource):
+        if not all(self._is_ours(resource) for resource in resources):
             raise InvalidRequestError("invalid_target", "resource is not this server")
         text = query.get("scope", "")
-        asked = scopes.known(text) if text.strip() else scopes.NEEDED
-        if not asked:
+        requested = scopes.parse(text) if text.strip() else self._default_scopes
+        if not requested:
             raise InvalidRequestError("invalid_scope", f"the scopes are {' '.join(scopes.SCOPES)}")
-        return Asked(
+        return AuthorizationRequest(
             family=secrets.token_urlsafe(16),
             client=client.key,
             name=client.name or client.publisher,
             redirect_uri=redirect_uri,
             state=state,
             challenge=challenge,
-            resource=resource[0] if resource else self._issuer,
-            scopes=asked,
+            resource=resources[0] if resources else self._issuer,
+            scopes=requested,
         )
 
-    def _told(self, request: Request, redirect_uri: str, state: str | None, error: InvalidRequestError) -> Response:
-        state = state if state is not None and len(state) <= _LONGEST_STATE else None
-        answer = {"error": error.code, "error_description": error.words, "state": state, "iss": self._issuer}
-        url = redirects.answered(redirect_uri, **answer)
-        leads = redirects.destination(redirect_uri)
-        if leads.kind == "here":
+    def _error_response(
+        self, request: Request, redirect_uri: str, state: str | None, error: InvalidRequestError
+    ) -> Response:
+        state = state if state is not None and len(state) <= _MAX_STATE_BYTES else None
+        answer = {"error": error.code, "error_description": error.description, "state": state, "iss": self._issuer}
+        url = redirects.add_parameters(redirect_uri, **answer)
+        destination = redirects.destination_of(redirect_uri)
+        if destination.kind == "here":
             return RedirectResponse(url, 303, {"Cache-Control": "no-store", "Referrer-Policy": "no-referrer"})
-        return self._pages.trouble(request, "request", details=f"{error.code}: {error.words}", back=(url, leads))
+        details = f"{error.code}: {error.description}"
+        return self._pages.problem(request, "request", details=details, back=(url, destination))
 
-    def _back(self, asked: Asked, **answer: str) -> str:
-        """The client's address with an answer, which names us (RFC 9207)."""
-        return redirects.answered(asked.redirect_uri, **answer, state=asked.state, iss=self._issuer)
+    def _redirect_url(self, authorization: AuthorizationRequest, **answer: str) -> str:
+        """The client's redirect URI with an answer, and with our name in it (RFC 9207)."""
+        return redirects.add_parameters(
+            authorization.redirect_uri, **answer, state=authorization.state, iss=self._issuer
+        )
 
     def _is_own_page(self, request: Request) -> bool:
-        """Whether a form came from a page of ours, as far as the browser says."""
-        origin = request.headers.get("Origin")
+        """Whether a form was sent from one of our own pages, as far as the browser says."""
         site = request.headers.get("Sec-Fetch-Site", "same-origin")
-        parts = urlsplit(self._issuer)
-        return site == "same-origin" and origin in (None, f"{parts.scheme}://{parts.netloc}")
+        return site == "same-origin" and request.headers.get("Origin") in (None, self._issuer)

@@ -1,4 +1,4 @@
-"""Puts the room together: routes, a verifier of bearers, and the guard of the tools."""
+"""Makes the OAuth server: its routes, its bearer verifier, and its scope middleware."""
 
 import ipaddress
 import math
@@ -14,16 +14,17 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
-from kallyai_mcp.auth.oauth_server import scopes
 from kallyai_mcp.auth.oauth_server.browser_routes import BrowserRoutes
-from kallyai_mcp.auth.oauth_server.clients import Clients, Fetch
+from kallyai_mcp.auth.oauth_server.client_registry import ClientRegistry, Fetch
 from kallyai_mcp.auth.oauth_server.endpoints import RESOURCE_METADATA, Endpoints
-from kallyai_mcp.auth.oauth_server.flows import Flows
-from kallyai_mcp.auth.oauth_server.grants import Grants, Upstream
+from kallyai_mcp.auth.oauth_server.flow_cookies import FlowCookies
 from kallyai_mcp.auth.oauth_server.pages import Pages
-from kallyai_mcp.auth.oauth_server.revocation import MemoryRevocation, RedisRevocation, RevocationStore
+from kallyai_mcp.auth.oauth_server.revocation import MemoryState, RedisState
 from kallyai_mcp.auth.oauth_server.scope_middleware import ScopeMiddleware
+from kallyai_mcp.auth.oauth_server.scopes import ToolScopes, needed_by_tools
 from kallyai_mcp.auth.oauth_server.sealed_tokens import SealedTokens
+from kallyai_mcp.auth.oauth_server.token_issuer import TokenIssuer
+from kallyai_mcp.auth.oauth_server.upstream import Upstream
 from kallyai_mcp.common_types import RateLimit
 from kallyai_mcp.urls import check_base_url, origin_of
 
@@ -31,31 +32,29 @@ if TYPE_CHECKING:
     from kallyai_mcp.api.client import KallyAI
 
 CALLBACK_PATH = "/oauth/callback"
-"""Where KallyAI sends browsers back to: `KALLYAI_PUBLIC_URL` with this is what is registered there."""
+"""Where KallyAI sends browsers back to. The URL that is registered there is `KALLYAI_PUBLIC_URL` with this path."""
 
-ENTRANCES = ("mcp", "sse")
-"""The paths that tokens are for."""
+MCP_PATHS = ("mcp", "sse")
+"""The paths of the MCP server, each a resource (RFC 8707) that a token can be for."""
 
 _Endpoint = Callable[[Request], Awaitable[Response]]
 
 
 @dataclass(frozen=True)
 class OAuthServer:
-    """A sign-in for any MCP client.
+    """What the HTTP server needs to sign in its users.
 
     Attributes:
-        issuer: Our own base URL: the authorization server that the door's 401 leads to.
-        scopes: What a client should ask for when it needs nothing in particular.
-        routes: The endpoints and metadata; they need no bearer.
-        open_paths: The paths of the endpoints among them.
-        middleware: The guard that asks for a tool's scopes; it belongs behind the door.
-        verifier: Says whose a bearer is; raises `KallyAIError` when that can't be told.
-        known: Whether a bearer was sealed here, however long ago, told without asking anybody.
-        close: Lets go of Redis.
+        issuer: Our own base URL: the authorization server in the protected-resource metadata.
+        routes: The endpoints and the metadata; they need no bearer.
+        open_paths: The paths of the endpoints.
+        middleware: Checks the scopes of a request; it goes behind the access middleware.
+        verifier: Verifies a bearer; raises `KallyAIError` when that is not possible now.
+        known: Whether a bearer was made here, even if it has expired or was revoked; asks no other server.
+        close: Closes the connections to Redis.
     """
 
     issuer: str
-    scopes: tuple[str, ...]
     routes: Sequence[BaseRoute]
     open_paths: frozenset[str]
     middleware: Middleware
@@ -65,13 +64,13 @@ class OAuthServer:
 
 
 def check_public_url(url: str) -> str:
-    """Checks that a client can find us at `url`.
+    """Checks that clients can reach us at `url`.
 
     Returns:
-        The issuer (RFC 8414, section 2): scheme, host and port in lower case, and nothing after them.
+        The issuer (RFC 8414, section 2): scheme, host, and port, in lower case and with nothing after them.
 
     Raises:
-        ValueError: It is neither https nor http on a loopback address, or has more than a host; one line says so.
+        ValueError: It is neither https nor http on a loopback address, or it has a path; the message is one line.
     """
     issuer = check_base_url(url, "https://phone.example.com")
     if issuer != origin_of(issuer):
@@ -88,92 +87,95 @@ def build(
     client_id: str,
     client_secret: str,
     fetch: Fetch,
+    tool_scopes: ToolScopes,
     redis_url: str | None = None,
     rate: RateLimit | None = None,
     clock: Callable[[], float] = time.time,
 ) -> OAuthServer:
-    """Build the sign-in.
+    """Make the OAuth server.
 
     Args:
-        public_url: Where clients find us.
-        secret_keys: Keys of at least 32 bytes: the first seals, all open.
-        api: The API client.
+        public_url: Where clients reach us.
+        secret_keys: Keys of at least 32 bytes: the first seals, and all open.
+        api: Returns the API client.
         api_host: KallyAI's host, as people know it.
         client_id: Our OAuth client at KallyAI.
         client_secret: Its secret.
-        fetch: Fetches a client's metadata document from the open internet, and from nowhere else.
+        fetch: Fetches a client's metadata document, only from the public internet.
+        tool_scopes: The scopes that each tool needs.
         redis_url: The Redis that several workers share; None for one worker.
         rate: How often one address may use one endpoint; None for no limit.
-        clock: Seconds since the epoch.
+        clock: Returns seconds since the epoch.
 
     Raises:
-        ValueError: `public_url` or a key can't be used; one line says so.
+        ValueError: `public_url` or a key can't be used; the message is one line.
     """
     issuer = check_public_url(public_url)
-    ours = frozenset({issuer, *(f"{issuer}/{entrance}" for entrance in ENTRANCES)})
+    ours = frozenset({issuer, *(f"{issuer}/{path}" for path in MCP_PATHS)})
 
     def is_ours(resource: str) -> bool:
         scheme, separator, rest = resource.rstrip("/").partition("://")
         host, slash, path = rest.partition("/")
         return f"{scheme.lower()}{separator}{host.lower()}{slash}{path}" in ours
 
-    seals = SealedTokens(secret_keys, clock)
-    marks: RevocationStore = MemoryRevocation(clock) if redis_url is None else RedisRevocation(redis_url)
+    sealed_tokens = SealedTokens(secret_keys, clock)
+    shared_state = MemoryState(clock) if redis_url is None else RedisState(redis_url)
     upstream = Upstream(api, client_id, client_secret, issuer + CALLBACK_PATH)
-    clients = Clients(seals, fetch, urlsplit(issuer).netloc)
-    grants = Grants(seals, marks, upstream, issuer, is_ours, clock)
-    pages = Pages(urlsplit(issuer).netloc, api_host)
-    flows = Flows(seals, secure=issuer.startswith("https:"))
-    web = BrowserRoutes(issuer, clients, flows, grants, pages, upstream, is_ours, clock)
-    endpoints = Endpoints(issuer, clients, grants, clock)
+    own_host = urlsplit(issuer).netloc
+    clients = ClientRegistry(sealed_tokens, fetch, own_host)
+    tokens = TokenIssuer(sealed_tokens, shared_state, upstream, issuer, is_ours, clock)
+    pages = Pages(own_host, api_host)
+    cookies = FlowCookies(sealed_tokens, secure=issuer.startswith("https:"))
+    default_scopes = needed_by_tools(tool_scopes)
+    browser = BrowserRoutes(issuer, clients, cookies, tokens, pages, upstream, is_ours, default_scopes, clock)
+    endpoints = Endpoints(issuer, clients, tokens, default_scopes, clock)
 
-    def limited(name: str, endpoint: _Endpoint, *, page: bool) -> _Endpoint:
-        async def within(request: Request) -> Response:
+    def limited(name: str, endpoint: _Endpoint, *, is_page: bool) -> _Endpoint:
+        async def serve(request: Request) -> Response:
             wait = await rate.wait(f"oauth-{name} {_network(request)}") if rate is not None else 0
             if wait <= 0:
                 return await endpoint(request)
             headers = {"Retry-After": str(math.ceil(wait))}
-            if page:
-                return pages.trouble(request, "busy", status=429, headers=headers)
+            if is_page:
+                return pages.problem(request, "busy", status=429, headers=headers)
             body = {"error": "temporarily_unavailable", "error_description": "Too many requests."}
             return JSONResponse(body, 429, headers=headers)
 
-        return within
+        return serve
 
-    ways: list[tuple[str, str, _Endpoint, bool]] = [
-        ("authorize", "GET", web.authorize, True),
-        ("consent", "POST", web.consent, True),
-        ("callback", "GET", web.callback, True),
-        ("sign-out", "GET", web.sign_out_page, True),
-        ("sign-out", "POST", web.sign_out, True),
+    table: list[tuple[str, str, _Endpoint, bool]] = [
+        ("authorize", "GET", browser.authorize, True),
+        ("consent", "POST", browser.consent, True),
+        ("callback", "GET", browser.callback, True),
+        ("sign-out", "GET", browser.sign_out_page, True),
+        ("sign-out", "POST", browser.sign_out, True),
         ("token", "POST", endpoints.token, False),
         ("register", "POST", endpoints.register, False),
         ("revoke", "POST", endpoints.revoke, False),
     ]
     routes: list[BaseRoute] = [
-        Route(f"/oauth/{name}", limited(name, endpoint, page=page), methods=[method])
-        for name, method, endpoint, page in ways
+        Route(f"/oauth/{name}", limited(name, endpoint, is_page=is_page), methods=[method])
+        for name, method, endpoint, is_page in table
     ]
     routes += [
         Route("/.well-known/oauth-authorization-server", endpoints.server_metadata),
         Route(RESOURCE_METADATA, endpoints.resource_metadata),
-        *(Route(f"{RESOURCE_METADATA}/{entrance}", endpoints.resource_metadata) for entrance in ENTRANCES),
+        *(Route(f"{RESOURCE_METADATA}/{path}", endpoints.resource_metadata) for path in MCP_PATHS),
     ]
     return OAuthServer(
         issuer=issuer,
-        scopes=scopes.NEEDED,
         routes=routes,
-        open_paths=frozenset(f"/oauth/{name}" for name, *_ in ways),
-        middleware=Middleware(ScopeMiddleware, issuer=issuer),
-        verifier=grants.verify,
-        known=lambda bearer: seals.open("access", bearer, even_expired=True) is not None,
-        close=marks.aclose,
+        open_paths=frozenset(f"/oauth/{name}" for name, *_ in table),
+        middleware=Middleware(ScopeMiddleware, issuer=issuer, tool_scopes=tool_scopes),
+        verifier=tokens.verify,
+        known=lambda bearer: sealed_tokens.open("access", bearer, even_expired=True) is not None,
+        close=shared_state.aclose,
     )
 
 
 def _network(request: Request) -> str:
-    """The caller's address; of an IPv6 one the network, since whoever has one address there has them all."""
-    host = request.client.host if request.client is not None else "nobody"
+    """The client's address; of IPv6 its /64 network, because a client can have all addresses of one."""
+    host = request.client.host if request.client is not None else "unknown"
     try:
         address = ipaddress.ip_address(host)
     except ValueError:

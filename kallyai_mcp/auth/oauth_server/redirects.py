@@ -1,4 +1,4 @@
-"""Redirect addresses: which may be registered, which match, and how they are shown (RFC 8252, section 7)."""
+"""Redirect URIs: which may be registered, which match, and how they are shown (RFC 8252, section 7)."""
 
 import re
 from dataclasses import dataclass
@@ -7,11 +7,11 @@ from urllib.parse import SplitResult, urlencode, urlsplit
 
 from kallyai_mcp.urls import is_loopback
 
-LONGEST = 512
-"""Characters of one address."""
+MAX_LENGTH = 512
+"""The most characters of one URI."""
 
 _SCHEME = re.compile(r"[a-z][a-z0-9+.-]{1,62}")
-_NO_APPS = frozenset(
+_FORBIDDEN_SCHEMES = frozenset(
     {
         "about",
         "blob",
@@ -34,12 +34,12 @@ _NO_APPS = frozenset(
         "wss",
     }
 )
-"""Schemes that a browser, or its machine, acts on by itself; a private-use scheme is an app's own."""
+"""Schemes that the browser or the operating system acts on itself, so that no app can have them as its own."""
 
 
 @dataclass(frozen=True)
 class Destination:
-    """Where an address leads, for a person.
+    """Where a redirect URI leads, as a person is told.
 
     Attributes:
         kind: `web` for a web site, `here` for a program on the person's own machine, `app` for an installed app.
@@ -50,14 +50,14 @@ class Destination:
     name: str
 
 
-def check(uri: str) -> str | None:
-    """What is wrong with an address that is to be registered; None when nothing is.
+def find_problem(uri: str) -> str | None:
+    """Why a client may not register `uri`; None if it may.
 
-    It must be https with a host, http on a loopback address (RFC 8252, section 7.3), or of a private-use scheme
-    (section 7.1); without a fragment (RFC 6749, section 3.1.2) and without a user name that could pass for a host.
+    The URI must be https with a host, http on a loopback address (RFC 8252, section 7.3), or have a private-use scheme
+    (section 7.1). It must have no fragment (RFC 6749, section 3.1.2), and no user name, which could look like a host.
     """
-    if len(uri) > LONGEST:
-        return f"it is longer than {LONGEST} characters"
+    if len(uri) > MAX_LENGTH:
+        return f"it is longer than {MAX_LENGTH} characters"
     if any(not "!" <= char <= "~" or char in '"<>\\^`{|}' for char in uri):
         return "it has characters that a URL can't have"
     try:
@@ -67,7 +67,11 @@ def check(uri: str) -> str | None:
         return "it is not a URL"
     if "#" in uri or "@" in parts.netloc:
         return "a fragment or a user name has no place in it"
-    if not _SCHEME.fullmatch(parts.scheme) or parts.scheme in _NO_APPS or not uri.startswith(f"{parts.scheme}:/"):
+    if (
+        not _SCHEME.fullmatch(parts.scheme)
+        or parts.scheme in _FORBIDDEN_SCHEMES
+        or not uri.startswith(f"{parts.scheme}:/")
+    ):
         return "its scheme can't be used"
     if parts.scheme in ("http", "https"):
         if not host:
@@ -78,22 +82,22 @@ def check(uri: str) -> str | None:
 
 
 def matches(given: str, registered: str) -> bool:
-    """Whether `given` is the registered address: character by character, but for the port on a loopback address.
+    """Whether `given` is the registered URI: character by character, except for the port on a loopback address.
 
-    A program learns its port only when it starts (RFC 8252, section 7.3; OAuth 2.1, section 8.4.2). `localhost` counts
-    too: programs register it, and it names the same machine (RFC 6761, section 6.3).
+    A program learns its port only when it starts (RFC 8252, section 7.3; OAuth 2.1, section 8.4.2). The same holds for
+    `localhost`: programs register it, and it is the same machine (RFC 6761, section 6.3).
     """
     if given == registered:
         return True
-    if check(given) is not None:
+    if find_problem(given) is not None:
         return False
     one, other = urlsplit(given), urlsplit(registered)
     is_http = one.scheme == other.scheme == "http"
     return is_http and is_loopback(other.hostname) and _without_port(one) == _without_port(other)
 
 
-def destination(uri: str) -> Destination:
-    """Where `uri`, which has been checked, leads."""
+def destination_of(uri: str) -> Destination:
+    """Where `uri`, in which `find_problem` found nothing, leads."""
     parts = urlsplit(uri)
     if parts.scheme not in ("http", "https"):
         return Destination("app", f"{parts.scheme}:")
@@ -101,8 +105,11 @@ def destination(uri: str) -> Destination:
     return Destination("here" if is_here else "web", parts.netloc.lower())
 
 
-def answered(uri: str, **parameters: str | None) -> str:
-    """`uri`, unchanged, with the parameters of an answer added to its query (RFC 6749, section 4.1.2)."""
+def add_parameters(uri: str, **parameters: str | None) -> str:
+    """`uri`, unchanged, with `parameters` that are not None added to its query (RFC 6749, section 4.1.2).
+
+    The SDK's `construct_redirect_uri` encodes the existing query anew, and may so change it.
+    """
     given = urlencode({name: value for name, value in parameters.items() if value is not None})
     return f"{uri}{'&' if '?' in uri else '?'}{given}"
 

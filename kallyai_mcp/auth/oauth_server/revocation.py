@@ -6,7 +6,7 @@ Without Redis a restart forgets it, and with it what was revoked; with several w
 import heapq
 import logging
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 import anyio
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 _PREFIX = "kallyai-mcp:oauth:"
-_PATIENCE = 2.0
+_TIMEOUT = 2.0
 """Seconds that Redis gets to answer."""
 
 _MOST = 200_000
@@ -34,28 +34,8 @@ class RevocationUnavailableError(KallyAIError):
         super().__init__("The sign-ins' Redis can't be reached.", retry_after=5)
 
 
-class RevocationStore(Protocol):
-    """Numbers by name, each for a time. Every method raises `RevocationUnavailableError`."""
-
-    async def put(self, name: str, number: int, seconds: float) -> int | None:
-        """Sets a mark, in one step with reading the one before: the number that was there, or None."""
-        ...
-
-    async def get(self, name: str) -> int | None:
-        """The number, or None."""
-        ...
-
-    async def drop(self, name: str) -> None:
-        """Forgets a mark."""
-        ...
-
-    async def aclose(self) -> None:
-        """Lets go of what is held."""
-        ...
-
-
-class MemoryRevocation:
-    """Marks in this process.
+class MemoryState:
+    """Shared state in this process.
 
     Args:
         clock: Seconds since the epoch.
@@ -63,26 +43,30 @@ class MemoryRevocation:
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
-        self._marks: dict[str, tuple[int, float]] = {}
-        self._ends: list[tuple[float, str]] = []
+        self._values: dict[tuple[str, str], tuple[str, float]] = {}
+        self._ends: list[tuple[float, tuple[str, str]]] = []
 
-    async def put(self, name: str, number: int, seconds: float) -> int | None:
-        """As `RevocationStore.put`."""
-        before = await self.get(name)
+    async def put(self, kind: str, name: str, value: str, seconds: float) -> str | None:
+        """As `SharedState.put`."""
+        before = await self.get(kind, name)
         ends = self._clock() + seconds
-        self._marks[name] = (number, ends)
-        heapq.heappush(self._ends, (ends, name))
+        self._values[kind, name] = (value, ends)
+        heapq.heappush(self._ends, (ends, (kind, name)))
         self._tidy()
         return before
 
-    async def get(self, name: str) -> int | None:
-        """As `RevocationStore.get`."""
-        number, ends = self._marks.get(name, (None, 0.0))
-        return number if ends > self._clock() else None
+    async def add(self, kind: str, name: str, value: str, seconds: float) -> bool:
+        """As `SharedState.add`."""
+        return await self.get(kind, name) is None and await self.put(kind, name, value, seconds) is None
 
-    async def drop(self, name: str) -> None:
-        """As `RevocationStore.drop`."""
-        self._marks.pop(name, None)
+    async def get(self, kind: str, name: str) -> str | None:
+        """As `SharedState.get`."""
+        value, ends = self._values.get((kind, name), (None, 0.0))
+        return value if ends > self._clock() else None
+
+    async def drop(self, kind: str, name: str) -> None:
+        """As `SharedState.drop`."""
+        self._values.pop((kind, name), None)
 
     async def aclose(self) -> None:
         """Nothing is held."""
@@ -90,13 +74,13 @@ class MemoryRevocation:
     def _tidy(self) -> None:
         now = self._clock()
         while self._ends and (self._ends[0][0] <= now or len(self._ends) > _MOST):
-            ends, name = heapq.heappop(self._ends)
-            if self._marks.get(name, (0, 0.0))[1] == ends:
-                del self._marks[name]
+            ends, key = heapq.heappop(self._ends)
+            if self._values.get(key, ("", 0.0))[1] == ends:
+                del self._values[key]
 
 
-class RedisRevocation:
-    """Marks that all workers share.
+class RedisState:
+    """Shared state in Redis.
 
     Args:
         url: Where the Redis is (6.2 or newer).
@@ -106,18 +90,23 @@ class RedisRevocation:
         self._url = url
         self._redis: Redis | None = None
 
-    async def put(self, name: str, number: int, seconds: float) -> int | None:
-        """As `RevocationStore.put`."""
-        milliseconds = max(1, int(seconds * 1000))
-        return _number(await self._ask(lambda redis: redis.set(_PREFIX + name, number, px=milliseconds, get=True)))
+    async def put(self, kind: str, name: str, value: str, seconds: float) -> str | None:
+        """As `SharedState.put`."""
+        key, milliseconds = f"{_PREFIX}{kind}:{name}", max(1, int(seconds * 1000))
+        return _text(await self._ask(lambda redis: redis.set(key, value, px=milliseconds, get=True)))
 
-    async def get(self, name: str) -> int | None:
-        """As `RevocationStore.get`."""
-        return _number(await self._ask(lambda redis: redis.get(_PREFIX + name)))
+    async def add(self, kind: str, name: str, value: str, seconds: float) -> bool:
+        """As `SharedState.add`."""
+        key, milliseconds = f"{_PREFIX}{kind}:{name}", max(1, int(seconds * 1000))
+        return await self._ask(lambda redis: redis.set(key, value, px=milliseconds, nx=True)) is not None
 
-    async def drop(self, name: str) -> None:
-        """As `RevocationStore.drop`."""
-        await self._ask(lambda redis: redis.delete(_PREFIX + name))
+    async def get(self, kind: str, name: str) -> str | None:
+        """As `SharedState.get`."""
+        return _text(await self._ask(lambda redis: redis.get(f"{_PREFIX}{kind}:{name}")))
+
+    async def drop(self, kind: str, name: str) -> None:
+        """As `SharedState.drop`."""
+        await self._ask(lambda redis: redis.delete(f"{_PREFIX}{kind}:{name}"))
 
     async def aclose(self) -> None:
         """Closes the connections."""
@@ -133,7 +122,7 @@ class RedisRevocation:
         if self._redis is None:
             once_more = Retry(NoBackoff(), 1)  # a connection that lay idle may have been cut
             self._redis = Redis.from_url(
-                self._url, socket_timeout=_PATIENCE, socket_connect_timeout=_PATIENCE, retry=once_more
+                self._url, socket_timeout=_TIMEOUT, socket_connect_timeout=_TIMEOUT, retry=once_more
             )
         try:
             with anyio.CancelScope(shield=True):  # redis-py would not get to give its connection back
@@ -146,5 +135,5 @@ class RedisRevocation:
         raise RevocationUnavailableError
 
 
-def _number(answer: object) -> int | None:
-    return int(answer) if isinstance(answer, (bytes, str)) else None
+def _text(answer: object) -> str | None:
+    return answer.decode() if isinstance(answer, bytes) else None

@@ -1,6 +1,6 @@
-"""The reference's "Scopes", and which of them a tool needs."""
+"""The reference's "Scopes", and which of them a request to the MCP server needs."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 
 SCOPES = (
     "calls:read",
@@ -12,67 +12,61 @@ SCOPES = (
     "transcripts:read",
     "recordings:read",
 )
-"""All that can be asked for."""
+"""All scopes, in the reference's order."""
 
-TOOLS: Mapping[str, tuple[str, ...]] = {
-    "make_call": ("calls:write", "calls:read"),  # it looks whether the call was placed before
-    "get_call": ("calls:read",),
-    "list_calls": ("calls:read",),
-    "get_transcript": ("transcripts:read",),
-    "get_calendar_event": ("calls:read",),
-    "check_quota": ("subscription:read",),
-    "get_billing_link": ("billing:manage",),
-    "sign_in": (),
-}
-"""What each tool needs."""
+ToolScopes = Mapping[str, Collection[str]]
+"""The scopes that each tool of the MCP server needs, by the tool's name."""
 
-METHODS: Mapping[str, tuple[str, ...]] = {
+_METHODS: Mapping[str, tuple[str, ...]] = {
     "tasks/get": ("calls:read",),
     "tasks/update": ("calls:read",),
     "tasks/cancel": ("calls:read",),
     "resources/subscribe": ("calls:read",),
     "subscriptions/listen": ("calls:read",),
 }
-"""What other methods of the protocol need: a task is a call, and so is what can be listened to."""
+"""What other methods of MCP need: each task is a call, and each subscription is to calls."""
 
-RESOURCES = "kallyai://calls"
-"""Where the addresses of calls begin."""
-
-NEEDED = tuple(scope for scope in SCOPES if any(scope in needs for needs in TOOLS.values()))
-"""What the tools need together: what a client gets that asks for nothing in particular."""
+_CALL_RESOURCES = "kallyai://calls"
+"""The beginning of the URIs of calls."""
 
 
-def of_request(method: str, params: Mapping[str, object]) -> tuple[str, ...]:
-    """What a request of the protocol needs.
+def needed_by_tools(tool_scopes: ToolScopes) -> tuple[str, ...]:
+    """The scopes that all tools need together: what a client gets that asks for no scope."""
+    return in_order(scope for scopes in tool_scopes.values() for scope in scopes)
+
+
+def needed_by_request(method: str, params: Mapping[str, object], tool_scopes: ToolScopes) -> tuple[str, ...]:
+    """The scopes that a JSON-RPC request needs.
 
     Args:
-        method: JSON-RPC's.
-        params: Its parameters, as they came.
+        method: The request's method.
+        params: The request's parameters, as they came from outside.
+        tool_scopes: What each tool needs. A name that is not in it is no tool, so the MCP server refuses it.
     """
     if method == "tools/call":
         name = params.get("name")
-        return TOOLS.get(name, ()) if isinstance(name, str) else ()
+        return in_order(tool_scopes.get(name, ())) if isinstance(name, str) else ()
     if method == "resources/read":
         uri = str(params.get("uri"))
-        if not uri.startswith(RESOURCES):
+        if not uri.startswith(_CALL_RESOURCES):
             return ()
         return ("transcripts:read",) if uri.endswith("/transcript") else ("calls:read",)
     if method == "completion/complete":
         argument = params.get("argument")
-        is_call = isinstance(argument, Mapping) and argument.get("name") == "call_id"
-        return ("calls:read",) if is_call else ()
-    return METHODS.get(method, ())
+        is_call_id = isinstance(argument, Mapping) and argument.get("name") == "call_id"
+        return ("calls:read",) if is_call_id else ()
+    return _METHODS.get(method, ())
 
 
-def known(text: str) -> tuple[str, ...]:
-    """The scopes of a `scope` parameter (RFC 6749, section 3.3) that there are, in the reference's order.
+def parse(text: str) -> tuple[str, ...]:
+    """The scopes in a `scope` parameter (RFC 6749, section 3.3), in the reference's order.
 
-    What there is not is left out, as that section allows: the answer says what was granted.
+    Scopes that do not exist are left out, as that section allows: the token response says what was granted.
     """
-    return ordered(text.split())
+    return in_order(text.split())
 
 
-def ordered(scopes: Iterable[str]) -> tuple[str, ...]:
-    """Those of `scopes` that there are, each once, in the reference's order."""
-    asked = set(scopes)
-    return tuple(scope for scope in SCOPES if scope in asked)
+def in_order(scopes: Iterable[str]) -> tuple[str, ...]:
+    """The existing scopes among `scopes`, each once, in the reference's order."""
+    given = set(scopes)
+    return tuple(scope for scope in SCOPES if scope in given)

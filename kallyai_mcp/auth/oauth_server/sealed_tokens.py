@@ -1,7 +1,7 @@
-"""Sealing: what would be stored elsewhere is given away encrypted and authenticated, to be opened when it comes back.
+"""Sealing: encrypts and authenticates data that a client or a browser keeps for us, so that we need not store it.
 
-A seal is a Fernet token (https://github.com/fernet/spec) without its padding. Each purpose has keys of its own, derived
-with HKDF (RFC 5869), so that a seal of one kind never opens as another.
+A sealed text is a Fernet token (https://github.com/fernet/spec) without its padding. Each purpose has keys of its own,
+derived with HKDF (RFC 5869), so that a text that was sealed for one purpose never opens for another.
 """
 
 import base64
@@ -15,93 +15,102 @@ from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
-Purpose = Literal["client", "client-secret", "consent", "state", "code", "access", "refresh", "sign-out", "allowed"]
+Purpose = Literal["client", "client-secret", "consent", "state", "code", "access", "refresh", "sign-out", "apps"]
 
-SHORTEST_KEY = 32
-"""Bytes that a secret key has at least."""
+MIN_KEY_BYTES = 32
+"""The least length of a secret key, in bytes."""
 
-_LONGEST_SEAL = 16_384
+_MAX_SEALED_LENGTH = 16_384
 _ALPHABET = re.compile(r"[A-Za-z0-9_-]+")
-_ENDS = "exp"
+_EXPIRES_AT = "exp"
 
 
 class SealedTokens:
-    """Seals with the first key, opens with any.
+    """Seals with the first key, and opens with any key.
 
     Args:
-        keys: Secret keys, each of at least `SHORTEST_KEY` bytes.
-        clock: Seconds since the epoch.
+        keys: Secret keys, each of at least `MIN_KEY_BYTES` bytes.
+        clock: Returns seconds since the epoch.
 
     Raises:
         ValueError: There is no key, or one is too short.
     """
 
     def __init__(self, keys: Sequence[bytes], clock: Callable[[], float]) -> None:
-        if not keys or any(len(key) < SHORTEST_KEY for key in keys):
-            raise ValueError(f"each key must have at least {SHORTEST_KEY} bytes")
+        if not keys or any(len(key) < MIN_KEY_BYTES for key in keys):
+            raise ValueError(f"each key must have at least {MIN_KEY_BYTES} bytes")
         self._keys = tuple(keys)
         self._clock = clock
-        self._boxes: dict[Purpose, MultiFernet] = {}
+        self._ciphers: dict[Purpose, MultiFernet] = {}
 
     def seal(self, purpose: Purpose, content: Mapping[str, Any], *, seconds: float | None = None) -> str:
         """Seal `content`.
 
         Args:
-            purpose: What it is for; it opens for nothing else.
-            content: JSON types by name.
-            seconds: After how long it no longer opens; None for never.
+            purpose: What the sealed text is for.
+            content: JSON types by name; not the name `exp`.
+            seconds: How long the text can be opened; None for ever.
 
         Returns:
-            Letters, digits, `-` and `_`, so that it can stand in a URL, a header or a cookie as it is.
+            Letters, digits, `-` and `_`, so that the text needs no quoting in a URL, a header, or a cookie.
         """
         whole = dict(content)
         if seconds is not None:
-            whole[_ENDS] = self._clock() + seconds
+            whole[_EXPIRES_AT] = self._clock() + seconds
         text = json.dumps(whole, separators=(",", ":"), ensure_ascii=False).encode("utf-8", "surrogatepass")
-        return self._box(purpose).encrypt(text).decode("ascii").rstrip("=")
+        return self._cipher(purpose).encrypt(text).decode("ascii").rstrip("=")
 
     def open(self, purpose: Purpose, sealed: str | None, *, even_expired: bool = False) -> dict[str, Any] | None:
-        """What was sealed; None when it is not ours, was changed, was sealed for something else, or has expired."""
-        if not sealed or len(sealed) > _LONGEST_SEAL or not _ALPHABET.fullmatch(sealed):
+        """The content of a sealed text, with its end as `exp` (seconds since the epoch) if it has one.
+
+        Args:
+            purpose: What the text must have been sealed for.
+            sealed: The text, as it came from outside.
+            even_expired: Open an expired text, too.
+
+        Returns:
+            None if the text was not sealed here, was changed, was sealed for another purpose, or has expired.
+        """
+        if not sealed or len(sealed) > _MAX_SEALED_LENGTH or not _ALPHABET.fullmatch(sealed):
             return None
         padded = sealed + "=" * (-len(sealed) % 4)
         try:
-            # The last letter of base64 has bits that say nothing: of all that decode alike, only one is the seal.
+            # The last letter of base64 has unused bits, so that several texts decode alike. Only one of them is ours.
             if base64.urlsafe_b64encode(base64.urlsafe_b64decode(padded)).decode("ascii") != padded:
                 return None
-            text = self._box(purpose).decrypt(padded.encode("ascii"))
+            text = self._cipher(purpose).decrypt(padded.encode("ascii"))
         except (InvalidToken, binascii.Error):
             return None
         content: dict[str, Any] = json.loads(text.decode("utf-8", "surrogatepass"))
-        return content if even_expired or content.get(_ENDS, float("inf")) > self._clock() else None
+        return content if even_expired or content.get(_EXPIRES_AT, float("inf")) > self._clock() else None
 
     def __repr__(self) -> str:
-        """Without the keys."""
-        return f"Seals({len(self._keys)} keys)"
+        """Shows how many keys there are, and none of them."""
+        return f"SealedTokens({len(self._keys)} keys)"
 
-    def _box(self, purpose: Purpose) -> MultiFernet:
-        if purpose not in self._boxes:
+    def _cipher(self, purpose: Purpose) -> MultiFernet:
+        if purpose not in self._ciphers:
             info = f"kallyai-mcp {purpose}".encode()
             derived = [HKDF(SHA256(), 32, None, info).derive(key) for key in self._keys]
-            self._boxes[purpose] = MultiFernet([Fernet(base64.urlsafe_b64encode(key)) for key in derived])
-        return self._boxes[purpose]
+            self._ciphers[purpose] = MultiFernet([Fernet(base64.urlsafe_b64encode(key)) for key in derived])
+        return self._ciphers[purpose]
 
 
 def keys_from(text: str) -> tuple[bytes, ...]:
-    """The keys of `KALLYAI_SECRET_KEYS`: hexadecimal, with commas between them.
+    """Parse `KALLYAI_SECRET_KEYS`: keys in hexadecimal, with commas between them.
 
     Raises:
-        ValueError: One of them can't be used; the message is one line and quotes none of it.
+        ValueError: A key can't be used; the message is one line and quotes no part of a key.
     """
     keys: list[bytes] = []
-    for place, part in enumerate((piece.strip() for piece in text.split(",")), start=1):
+    for number, part in enumerate((piece.strip() for piece in text.split(",")), start=1):
         try:
             key = bytes.fromhex(part)
         except ValueError:
-            raise ValueError(f"key {place} is not hexadecimal; `openssl rand -hex 32` makes one") from None
-        if len(key) < SHORTEST_KEY:
-            raise ValueError(f"key {place} is shorter than {SHORTEST_KEY} bytes; `openssl rand -hex 32` makes one")
-        if len(set(key)) < 8:  # a placeholder such as 000…0 seals nothing
-            raise ValueError(f"key {place} is not random; `openssl rand -hex 32` makes one")
+            raise ValueError(f"key {number} is not hexadecimal; `openssl rand -hex 32` makes one") from None
+        if len(key) < MIN_KEY_BYTES:
+            raise ValueError(f"key {number} is shorter than {MIN_KEY_BYTES} bytes; `openssl rand -hex 32` makes one")
+        if len(set(key)) < 8:  # a placeholder, such as zeros only
+            raise ValueError(f"key {number} is not random; `openssl rand -hex 32` makes one")
         keys.append(key)
     return tuple(keys)

@@ -1,12 +1,12 @@
-"""What the pages say, in English and Spanish."""
+"""The texts of the pages, in English and Spanish."""
 
 from collections.abc import Mapping
 from typing import Literal
 
-Language = Literal["en", "es"]
+from kallyai_mcp.auth.pages import Language
 
-Trouble = Literal["client", "redirect", "request", "elsewhere", "busy", "forged"]
-"""What a page can have to say instead of going on."""
+Problem = Literal["client", "redirect", "request", "elsewhere", "busy", "forged"]
+"""Why a sign-in can't go on: a key of `TEXTS`, whose explanation has `_text` after it."""
 
 SCOPES: Mapping[Language, Mapping[str, str]] = {
     "en": {
@@ -31,12 +31,12 @@ SCOPES: Mapping[Language, Mapping[str, str]] = {
     },
 }
 
-WORDS: Mapping[Language, Mapping[str, str]] = {
+TEXTS: Mapping[Language, Mapping[str, str]] = {
     "en": {
         "connect": "Connect {client} to your KallyAI account?",
         "quoted": "“{name}”",
         "unnamed": "an app without a name",
-        "claims": "That is what the app calls itself; nobody has checked it.",
+        "unchecked": "That is what the app calls itself; nobody has checked it.",
         "publisher": "Published by",
         "sent_web": "You will be sent to",
         "sent_here": "You will be sent to a program on this computer",
@@ -48,16 +48,16 @@ WORDS: Mapping[Language, Mapping[str, str]] = {
         "later": "You can disconnect it here at any time.",
         "allow": "Allow",
         "cancel": "Cancel",
-        "going_upstream": "On to KallyAI",
-        "going_back": "Back to the app",
-        "going_text": "If nothing happens, follow this link:",
+        "to_kallyai": "On to KallyAI",
+        "to_client": "Back to the app",
+        "forward_text": "If nothing happens, follow this link:",
         "may_close": "You can close this window when the app has opened.",
         "sign_out": "Disconnect apps",
         "connected": "These apps were connected to a KallyAI account in this browser:",
         "none": "No app was connected in this browser, or it has been disconnected.",
         "since": "since {day}",
         "sign_out_text": "Disconnecting them ends their access here at once. It does not sign you out of KallyAI "
-        "itself, and calls that are under way go on.",
+        "itself, and calls in progress go on.",
         "disconnect": "Disconnect all",
         "gone": "Disconnected",
         "gone_text": "These apps can't use your KallyAI account through this server any more.",
@@ -80,7 +80,7 @@ WORDS: Mapping[Language, Mapping[str, str]] = {
         "connect": "¿Conectar {client} a tu cuenta de KallyAI?",
         "quoted": "«{name}»",
         "unnamed": "una aplicación sin nombre",
-        "claims": "Así se llama la aplicación a sí misma; nadie lo ha comprobado.",
+        "unchecked": "Así se llama la aplicación a sí misma; nadie lo ha comprobado.",
         "publisher": "Publicada por",
         "sent_web": "Se te enviará a",
         "sent_here": "Se te enviará a un programa en este equipo",
@@ -92,9 +92,9 @@ WORDS: Mapping[Language, Mapping[str, str]] = {
         "later": "Puedes desconectarla aquí cuando quieras.",
         "allow": "Permitir",
         "cancel": "Cancelar",
-        "going_upstream": "Seguimos en KallyAI",
-        "going_back": "De vuelta a la aplicación",
-        "going_text": "Si no ocurre nada, sigue este enlace:",
+        "to_kallyai": "Seguimos en KallyAI",
+        "to_client": "De vuelta a la aplicación",
+        "forward_text": "Si no ocurre nada, sigue este enlace:",
         "may_close": "Puedes cerrar esta ventana cuando se haya abierto la aplicación.",
         "sign_out": "Desconectar aplicaciones",
         "connected": "Estas aplicaciones se conectaron a una cuenta de KallyAI en este navegador:",

@@ -18,13 +18,14 @@ from mcp.server.auth.provider import AccessToken
 
 from kallyai_mcp.api.errors import KallyAIError
 from kallyai_mcp.api.safe_fetch import FetchError
-from kallyai_mcp.auth.oauth_server.clients import Fetch
+from kallyai_mcp.auth.oauth_server.client_registry import Fetch
 from kallyai_mcp.auth.oauth_server.factory import build
 from kallyai_mcp.auth.oauth_server.sealed_tokens import keys_from
 from kallyai_mcp.cli.app_context import open_app_context
 from kallyai_mcp.cli.connection import Connection
 from kallyai_mcp.common_types import RateLimit
 from kallyai_mcp.server.build import build_server
+from kallyai_mcp.tools.catalog import tools
 from kallyai_mcp.tools.context import AppContext
 from kallyai_mcp.transports.access import AccessPolicy
 from kallyai_mcp.transports.asgi_app import http_app
@@ -105,6 +106,7 @@ async def deployed(
         client_id="sandbox-client",
         client_secret=client_secret,
         fetch=fetch,
+        tool_scopes={tool.name: tool.spec.scopes for tool in tools()},
         redis_url=redis_url,
         rate=rate,
         clock=lambda: world.clock.now().timestamp(),

@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from kallyai_mcp.auth.oauth_server.text import SCOPES, WORDS
+from kallyai_mcp.auth.oauth_server.text import SCOPES, TEXTS
 from tests.auth.oauth_server.kit import Ask, Deployment, Person, answer_in, deployed, onward, signed_in
 from tests.transports.http_server import RunningSandbox
 
@@ -69,10 +69,10 @@ async def test_it_speaks_spanish_to_whoever_prefers_it(server: Deployment) -> No
 
 
 async def test_both_languages_say_the_same_things() -> None:
-    assert WORDS["en"].keys() == WORDS["es"].keys()
+    assert TEXTS["en"].keys() == TEXTS["es"].keys()
     assert list(SCOPES["en"]) == list(SCOPES["es"])
-    for name, words in WORDS["en"].items():
-        assert re.findall(r"\{\w+\}", words) == re.findall(r"\{\w+\}", WORDS["es"][name])
+    for name, words in TEXTS["en"].items():
+        assert re.findall(r"\{\w+\}", words) == re.findall(r"\{\w+\}", TEXTS["es"][name])
 
 
 async def test_only_the_browser_that_was_asked_can_allow(server: Deployment, person: Person) -> None:

@@ -4,8 +4,11 @@ import base64
 
 import httpx2
 
-from kallyai_mcp.auth.oauth_server.scopes import NEEDED, SCOPES
+from kallyai_mcp.auth.oauth_server.scopes import SCOPES, needed_by_tools
+from kallyai_mcp.tools.catalog import tools
 from tests.auth.oauth_server.kit import REDIRECT, Ask, Deployment, Person, answer_in, onward, signed_in
+
+NEEDED = list(needed_by_tools({tool.name: tool.spec.scopes for tool in tools()}))
 
 
 async def test_a_client_that_knows_only_the_url_gets_tokens_that_work(server: Deployment, person: Person) -> None:
@@ -32,7 +35,7 @@ async def test_the_metadata_says_what_clients_look_for(server: Deployment) -> No
         path: server.url + path for path in resources
     }
     assert resources["/mcp"]["authorization_servers"] == [issuer["issuer"]] == [server.url]
-    assert resources["/mcp"]["scopes_supported"] == list(NEEDED)
+    assert resources["/mcp"]["scopes_supported"] == NEEDED
     assert issuer["scopes_supported"] == list(SCOPES)
     assert issuer["code_challenge_methods_supported"] == ["S256"]
     assert issuer["client_id_metadata_document_supported"]
@@ -75,7 +78,7 @@ async def test_a_client_that_asks_for_nothing_in_particular_gets_what_the_tools_
     ask = Ask.of(server, client["client_id"], scope=None, resource=None)
     tokens = (await server.post("token", ask.form(await person.code(ask.url)))).json()
 
-    assert tokens["scope"].split() == list(NEEDED)
+    assert tokens["scope"].split() == NEEDED
     assert (await server.use(tokens["access_token"], "check_quota")).status_code == 200
 
 

@@ -107,7 +107,7 @@ def test_a_key_that_seals_nothing_is_refused_without_being_quoted(text: str, pro
 
 
 def test_keys_show_nowhere() -> None:
-    assert repr(SealedTokens(keys_from(f"{KEY}, {OLD_KEY}"), lambda: 0.0)) == "Seals(2 keys)"
+    assert repr(SealedTokens(keys_from(f"{KEY}, {OLD_KEY}"), lambda: 0.0)) == "SealedTokens(2 keys)"
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,279 @@
+"""MCP clients: registered dynamically, with their metadata sealed in their client_id, or known by a metadata document.
+
+RFC 7591, and draft-ietf-oauth-client-id-metadata-document.
+"""
+
+import base64
+import binascii
+import hashlib
+import hmac
+import json
+import time
+import unicodedata
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+from urllib.parse import unquote_plus, urlsplit
+
+from kallyai_mcp.api.errors import KallyAIError
+from kallyai_mcp.auth.oauth_server import redirects
+from kallyai_mcp.auth.oauth_server.sealed_tokens import SealedTokens
+
+AuthMethod = Literal["none", "client_secret_post", "client_secret_basic"]
+AUTH_METHODS: tuple[AuthMethod, ...] = ("none", "client_secret_post", "client_secret_basic")
+"""How a client may authenticate at the token endpoint."""
+
+CACHE_SECONDS = 300.0
+"""How long a metadata document is cached."""
+
+_MAX_CACHED = 256
+_MAX_REDIRECT_URIS = 10
+_MAX_REDIRECT_LENGTH = 2_000
+"""The most characters of all redirect URIs together: they are in the client_id, and so in each of the client's URLs."""
+
+_MAX_NAME_LENGTH = 64
+_MAX_URL_LENGTH = 512
+
+Fetch = Callable[[str], Awaitable[bytes]]
+"""Fetches a metadata document, only from the public internet; raises `KallyAIError` with a message for anybody."""
+
+
+class InvalidClientError(Exception):
+    """A client can't be registered, or is not known.
+
+    Args:
+        description: The reason, for the developer of the client.
+        code: The error code of RFC 7591, section 3.2.2.
+    """
+
+    def __init__(self, description: str, code: str = "invalid_client_metadata") -> None:
+        super().__init__(description)
+        self.description = description
+        self.code = code
+
+
+@dataclass(frozen=True)
+class Client:
+    """An MCP client.
+
+    Attributes:
+        id: Its `client_id`.
+        name: What it calls itself, unchecked; None if it has no name.
+        redirect_uris: Where its users may be sent.
+        auth_method: How it authenticates.
+        publisher: The host of its metadata document; None if the client was registered.
+    """
+
+    id: str
+    name: str | None
+    redirect_uris: tuple[str, ...]
+    auth_method: AuthMethod
+    publisher: str | None = None
+
+    @property
+    def key(self) -> str:
+        """A short name of the client, for sealed content."""
+        return key_of(self.id)
+
+    def redirect_uri_for(self, given: str | None) -> str | None:
+        """The redirect URI of an authorization request.
+
+        Args:
+            given: The request's `redirect_uri`; None if it has none.
+
+        Returns:
+            None if `given` is not the client's, or if it is None and the client has several.
+        """
+        if given is None:
+            return self.redirect_uris[0] if len(self.redirect_uris) == 1 else None
+        return given if any(redirects.matches(given, uri) for uri in self.redirect_uris) else None
+
+
+def key_of(client_id: str) -> str:
+    """A short name for a `client_id`."""
+    return hashlib.sha256(client_id.encode()).hexdigest()[:32]
+
+
+class ClientRegistry:
+    """Registers clients, finds them, and authenticates them.
+
+    The SDK's `RegistrationHandler` and `ClientAuthenticator` are not used. The first changes redirect URIs when it
+    parses them (`https://App.example:443/` becomes `https://app.example/`), but they are compared character by
+    character; and it gives a secret to each client that names no method. The second refuses a client that sends its
+    client_id only in the Authorization header (RFC 6749, section 2.3.1).
+
+    Args:
+        sealed_tokens: Seals a client's metadata into its id.
+        fetch: Fetches metadata documents.
+        own_host: Our own host and port, where no client may have its users sent.
+        clock: A monotonic clock, in seconds.
+    """
+
+    def __init__(
+        self, sealed_tokens: SealedTokens, fetch: Fetch, own_host: str, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._sealed_tokens = sealed_tokens
+        self._fetch = fetch
+        self._own_host = own_host
+        self._clock = clock
+        self._cache: dict[str, tuple[Client, float]] = {}
+
+    def register(self, metadata: object, now: float) -> dict[str, Any]:
+        """Register a client (RFC 7591, section 3).
+
+        Args:
+            metadata: The client's metadata, as it came from outside. Without an auth method the client is public.
+            now: Seconds since the epoch.
+
+        Returns:
+            The client information response (section 3.2.1).
+
+        Raises:
+            InvalidClientError: The client can't be registered.
+        """
+        client = self._parse(metadata, "")
+        content = {"name": client.name, "redirect_uris": client.redirect_uris, "method": client.auth_method}
+        client_id = self._sealed_tokens.seal("client", content)
+        answer: dict[str, Any] = {
+            "client_id": client_id,
+            "client_id_issued_at": int(now),
+            "redirect_uris": list(client.redirect_uris),
+            "grant_types": ["authorization_code", "refresh_token"],
+            "response_types": ["code"],
+            "token_endpoint_auth_method": client.auth_method,
+        }
+        if client.name is not None:
+            answer["client_name"] = client.name
+        if client.auth_method != "none":
+            answer["client_secret"] = self._sealed_tokens.seal("client-secret", {"client": key_of(client_id)})
+            answer["client_secret_expires_at"] = 0
+        return answer
+
+    async def find(self, client_id: str) -> Client:
+        """The client with that id; its metadata document is fetched, or taken from the cache.
+
+        Raises:
+            InvalidClientError: There is none, or its document can't be fetched or used.
+        """
+        if not client_id.startswith("https:"):
+            client = self._unseal(client_id)
+            if client is None:
+                raise InvalidClientError("This app is not registered here, or it was long ago. It can register again.")
+            return client
+        cached, until = self._cache.get(client_id, (None, 0.0))
+        if cached is not None and until > self._clock():
+            return cached
+        publisher = _publisher_of(client_id)
+        try:
+            document = json.loads(await self._fetch(client_id))
+        except KallyAIError as error:
+            raise InvalidClientError(f"The app's metadata document can't be read: {error.message}.") from None
+        except (ValueError, RecursionError):
+            raise InvalidClientError("The app's metadata document is not JSON.") from None
+        if not isinstance(document, dict) or document.get("client_id") != client_id:
+            raise InvalidClientError("The app's metadata document is not about this app: its client_id is another.")
+        client = self._parse(document, client_id, publisher)
+        if client.auth_method != "none":
+            raise InvalidClientError(
+                "The app's metadata document asks for a client secret, which nobody can have given it."
+            )
+        if len(self._cache) >= _MAX_CACHED:
+            self._cache.pop(next(iter(self._cache)))
+        self._cache[client_id] = (client, self._clock() + CACHE_SECONDS)
+        return client
+
+    def authenticate(self, form: Mapping[str, str], authorization: str) -> str | None:
+        """Authenticate a client at the token endpoint (RFC 6749, section 2.3).
+
+        A public client is not authenticated: PKCE binds its codes to it.
+
+        Args:
+            form: The request's parameters.
+            authorization: The Authorization header, or "".
+
+        Returns:
+            The `client_id`; None if the client is not known or its secret is wrong.
+        """
+        client_id, secret = form.get("client_id"), form.get("client_secret")
+        scheme, _, encoded = authorization.partition(" ")
+        if scheme.lower() == "basic":
+            basic_id, secret = _parse_basic(encoded)
+            if client_id not in (None, basic_id):
+                return None
+            client_id = basic_id
+        if not client_id:
+            return None
+        if client_id.startswith("https:"):
+            return client_id
+        client = self._unseal(client_id)
+        if client is None:
+            return None
+        if client.auth_method == "none":
+            return client_id
+        content = self._sealed_tokens.open("client-secret", secret)
+        is_its_own = content is not None and hmac.compare_digest(str(content["client"]), client.key)
+        return client_id if is_its_own else None
+
+    def _unseal(self, client_id: str) -> Client | None:
+        content = self._sealed_tokens.open("client", client_id)
+        if content is None:
+            return None
+        return Client(client_id, content["name"], tuple(content["redirect_uris"]), content["method"])
+
+    def _parse(self, metadata: object, client_id: str, publisher: str | None = None) -> Client:
+        if not isinstance(metadata, dict):
+            raise InvalidClientError("The metadata must be a JSON object.")
+        uris = metadata.get("redirect_uris")
+        if not isinstance(uris, list) or not uris or not all(isinstance(uri, str) for uri in uris):
+            raise InvalidClientError("redirect_uris must be a list of addresses.", "invalid_redirect_uri")
+        if len(uris) > _MAX_REDIRECT_URIS or sum(map(len, uris)) > _MAX_REDIRECT_LENGTH:
+            raise InvalidClientError(
+                f"redirect_uris may be {_MAX_REDIRECT_URIS} addresses, of {_MAX_REDIRECT_LENGTH} characters together.",
+                "invalid_redirect_uri",
+            )
+        for number, uri in enumerate(uris, start=1):
+            problem = redirects.find_problem(uri)
+            if problem is None and redirects.destination_of(uri).name == self._own_host:
+                problem = "it is this server's own"
+            if problem is not None:
+                raise InvalidClientError(f"Redirect address {number} can't be used: {problem}.", "invalid_redirect_uri")
+        grant_types = metadata.get("grant_types")
+        if isinstance(grant_types, list) and "authorization_code" not in grant_types:
+            raise InvalidClientError("grant_types must have authorization_code.")
+        method = metadata.get("token_endpoint_auth_method") or "none"
+        if method not in AUTH_METHODS:
+            raise InvalidClientError(f"token_endpoint_auth_method must be one of {', '.join(AUTH_METHODS)}.")
+        return Client(client_id, _clean_name(metadata.get("client_name")), tuple(uris), method, publisher)
+
+
+def _publisher_of(client_id: str) -> str:
+    """The host of a metadata document's URL (section 3 of the draft says which URLs are allowed)."""
+    try:
+        parts = urlsplit(client_id)
+        host, port = parts.hostname, parts.port
+    except ValueError:
+        host = port = None
+    is_plain = client_id.isascii() and client_id.isprintable() and not set(client_id) & set(' #\\"<>')
+    if not host or not is_plain or len(client_id) > _MAX_URL_LENGTH or "@" in parts.netloc or port not in (None, 443):
+        raise InvalidClientError("The app's id is not an address that can be used.")
+    if parts.path in ("", "/") or any(segment in (".", "..") for segment in parts.path.split("/")):
+        raise InvalidClientError("The app's id is not the address of a metadata document.")
+    return host
+
+
+def _clean_name(name: object) -> str | None:
+    """A client's name without control and format characters, in one line, and not longer than fits on a page."""
+    if not isinstance(name, str):
+        return None
+    kept = "".join(char if unicodedata.category(char)[0] not in "CZ" else " " for char in name[: 4 * _MAX_NAME_LENGTH])
+    clean = " ".join(kept.split())
+    return (clean if len(clean) <= _MAX_NAME_LENGTH else f"{clean[: _MAX_NAME_LENGTH - 1]}…") or None
+
+
+def _parse_basic(encoded: str) -> tuple[str, str]:
+    """The user name and the password of a Basic Authorization header; both empty when it can't be decoded."""
+    try:
+        name, _, password = base64.b64decode(encoded.strip(), validate=True).decode().partition(":")
+    except (binascii.Error, UnicodeDecodeError):
+        return "", ""
+    return unquote_plus(name), unquote_plus(password)
