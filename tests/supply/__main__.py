@@ -1,13 +1,13 @@
-"""Holds what this project depends on to what it says of it.
+"""Checks this project's dependencies: vulnerabilities, licenses, pins, and the range of versions.
 
     uv run python -m tests.supply [--python PYTHON] [PART ...]
 
-The parts, all of them by default: `audit` asks pip-audit for known vulnerabilities of what is pinned; `licences` holds
-.ci/dependencies.toml to pyproject.toml, the pins and the installed metadata; `lowest` runs a share of the suite with
-the oldest versions that pyproject.toml admits; `newest` runs it with the newest, on the newest Python; `pins` asks the
-package index whether .ci/pins.txt is complete. `renew` is another, run only when named: it pins the newest versions.
+The parts: `audit` asks pip-audit for known vulnerabilities of the pinned versions; `licenses` compares
+.ci/dependencies.toml with pyproject.toml, the pins, and the installed metadata; `lowest` runs a share of the tests with
+the oldest versions that pyproject.toml admits; `pins` asks the package index whether .ci/pins.txt is complete. These
+run by default. `newest` runs the share with the newest versions on the newest Python; `renew` pins the newest versions.
 
-Exits with 1 on a fault; with 69 if there is none, but a part could not be asked, which is not a pass.
+Exits with 1 if a part failed; else with 69 if a part could not be checked here.
 """
 
 import argparse
@@ -17,26 +17,26 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 from tests.supply.audit import audit
-from tests.supply.licences import licences
+from tests.supply.finding import Finding, exit_code
+from tests.supply.licenses import licenses
+from tests.supply.other_versions import lowest, newest
 from tests.supply.pins import pins, renew
-from tests.supply.report import Finding, exit_code
-from tests.supply.trials import lowest, newest
 
-PARTS: dict[str, Callable[[], Finding]] = {"audit": audit, "licences": licences, "lowest": lowest, "pins": pins}
+PARTS: dict[str, Callable[[], Finding]] = {"audit": audit, "licenses": licenses, "lowest": lowest, "pins": pins}
 
 
 def main() -> int:
-    """Run the parts and print the table."""
+    """Run the parts, and print the table."""
     parser = argparse.ArgumentParser(prog="python -m tests.supply", description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("parts", nargs="*", metavar="PART", help="audit, licences, lowest, newest, pins; or renew")
-    parser.add_argument("--python", help="for newest: a version or a path (default: the newest that is installed)")
-    given = parser.parse_args()
-    known = PARTS | {"newest": lambda: newest(given.python)}
-    if unknown := [part for part in given.parts if part not in {*known, "renew"}]:
-        parser.error(f"no part {', '.join(unknown)}; there are {', '.join(known)}, and renew")
+    parser.add_argument("parts", nargs="*", metavar="PART", help="audit, licenses, lowest, newest, pins; or renew")
+    parser.add_argument("--python", help="for newest: a version or a path (default: the newest installed one)")
+    options = parser.parse_args()
+    known = PARTS | {"newest": lambda: newest(options.python)}
+    if unknown := [part for part in options.parts if part not in {*known, "renew"}]:
+        parser.error(f"there is no part {', '.join(unknown)}, only {', '.join(known)}, and renew")
     if shutil.which("uv") is None:
         parser.error("needs uv: pip install uv")
-    chosen = {part: (known | {"renew": renew})[part] for part in given.parts or known}
+    chosen = {part: (known | {"renew": renew})[part] for part in options.parts or known}
     with ThreadPoolExecutor() as pool:
         pending = {part: pool.submit(_timed, check) for part, check in chosen.items()}
         rows = {part: row.result() for part, row in pending.items()}
@@ -53,7 +53,7 @@ def _timed(check: Callable[[], Finding]) -> tuple[Finding, float]:
     try:
         finding = check()
     except RuntimeError as error:
-        finding = Finding("failed", "could not be carried out", str(error).splitlines())
+        finding = Finding("failed", "could not run", str(error).splitlines())
     return finding, time.monotonic() - began
 
 

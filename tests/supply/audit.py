@@ -1,4 +1,4 @@
-"""Known vulnerabilities in what is pinned, by pip-audit."""
+"""Known vulnerabilities of the pinned versions, by pip-audit."""
 
 import json
 import tempfile
@@ -9,40 +9,40 @@ from typing import Any
 
 from packaging.utils import canonicalize_name
 
-from tests.supply.declared import PYTHON, pinned
-from tests.supply.report import Finding
+from tests.supply.finding import Finding
+from tests.supply.requirements import PYTHON, pinned
 from tests.supply.uv import run
 
 PROGRAM = "pip-audit==2.10.1"
-"""Runs in an environment of uv's own: it brings rich, and httpx imports rich where it finds it."""
+"""It runs in an environment of its own, because it depends on rich, which httpx imports wherever it is installed."""
 
 SERVICES = ("osv", "pypi")
-"""Who is asked, in this order, until one answers: OSV knows more than the package index's own list of advisories."""
+"""The services, in the order in which they are asked until one answers; OSV knows more than the package index."""
 
 _SECONDS = "10"
-"""How long a service may take over one answer."""
+"""The time-out of a service's answer, in seconds."""
 
 
 def audit() -> Finding:
-    """Whether a pinned version, on whatever system it is for, is known to be vulnerable."""
-    silent = []
+    """Check that no pinned version, for any system, has a known vulnerability."""
+    failures = []
     with tempfile.TemporaryDirectory() as folder:
         for service in SERVICES:
             try:
-                finding = judged(service, [_asked(service, pins, Path(folder)) for pins in _rounds()])
+                finding = evaluate(service, [_ask(service, pins, Path(folder)) for pins in _batches()])
             except RuntimeError as error:
-                finding = Finding("not asked", f"{service} gave no answer: {error}")
-            if finding.outcome != "not asked":
+                finding = Finding("not checked", f"{service} gave no answer: {error}")
+            if finding.outcome != "not checked":
                 return finding
-            silent.append(finding.summary)
-    return Finding("not asked", "no vulnerability service could be asked, so nothing is known", silent)
+            failures.append(finding.summary)
+    return Finding("not checked", "no vulnerability service could be asked, so nothing is known", failures)
 
 
-def judged(service: str, answers: Sequence[dict[str, Any]]) -> Finding:
-    """What pip-audit's answers come to (its JSON format).
+def evaluate(service: str, answers: Sequence[dict[str, Any]]) -> Finding:
+    """Evaluate pip-audit's answers (its JSON format).
 
-    A version that the service does not know is named in the answer with a `skip_reason`, and pip-audit itself then
-    exits with 0: that would let a service that knows nothing pass everything.
+    A version that the service does not know has a `skip_reason` in the answer, and pip-audit exits with 0. Such an
+    answer does not pass here, because a service that knows nothing would pass everything.
     """
     packages = [package for answer in answers for package in answer["dependencies"]]
     known = [package for package in packages if "skip_reason" not in package]
@@ -56,28 +56,28 @@ def judged(service: str, answers: Sequence[dict[str, Any]]) -> Finding:
     if faults:
         return Finding("failed", f"{len(faults)} known vulnerabilities, says {service}", faults)
     if not known or len(known) < len(packages):
-        return Finding("not asked", f"{service} knows {len(known)} of {len(packages)} pinned versions")
+        return Finding("not checked", f"{service} knows {len(known)} of {len(packages)} pinned versions")
     return Finding("passed", f"none of {len(known)} pinned versions is known to be vulnerable, says {service}")
 
 
-def _rounds() -> list[list[str]]:
-    """The pins without hashes and markers; pip-audit refuses a name that comes twice in one go."""
+def _batches() -> list[list[str]]:
+    """The pins without hashes and markers, in batches: pip-audit refuses a name that occurs twice in one."""
     versions = {(canonicalize_name(pin.name), str(pin.specifier)) for pin in pinned()}
     seen: Counter[str] = Counter()
-    rounds: list[list[str]] = []
+    batches: list[list[str]] = []
     for name, version in sorted(versions):
-        if seen[name] == len(rounds):
-            rounds.append([])
-        rounds[seen[name]].append(name + version)
+        if seen[name] == len(batches):
+            batches.append([])
+        batches[seen[name]].append(name + version)
         seen[name] += 1
-    return rounds
+    return batches
 
 
-def _asked(service: str, pins: Sequence[str], folder: Path) -> dict[str, Any]:
-    """pip-audit's answer.
+def _ask(service: str, pins: Sequence[str], folder: Path) -> dict[str, Any]:
+    """Ask pip-audit.
 
     Raises:
-        RuntimeError: There is none; with the last that pip-audit, or uv in its place, said.
+        RuntimeError: It does not answer; the message is the last line of its stderr or of uv's.
     """
     lines = folder / "pins.txt"
     lines.write_text("\n".join(pins), encoding="utf-8")

@@ -1,33 +1,33 @@
-"""uv and what it starts, with every wait bounded, and nothing of the caller's environment that could sway them."""
+"""Runs uv, and what it starts, with a time-out and without environment variables that would change the result."""
 
 import os
 import subprocess
 from collections.abc import Sequence
 
-from tests.supply.declared import ROOT
+from tests.supply.requirements import ROOT
 
 LIMIT = 240
-"""Seconds until a command counts as hung; only a slow line to the package index needs them."""
+"""Seconds until a command counts as hung; only a slow connection to the package index takes so long."""
 
-_SWAYING = ("KALLYAI_", "PYTEST_", "COVERAGE_", "PYTHON", "VIRTUAL_ENV", "UV_PROJECT_ENVIRONMENT", "UV_NO_SYNC")
+_REMOVED = ("KALLYAI_", "PYTEST_", "COVERAGE_", "PYTHON", "VIRTUAL_ENV", "UV_PROJECT_ENVIRONMENT", "UV_NO_SYNC")
 
 
-def run(command: Sequence[str], given: str = "") -> subprocess.CompletedProcess[str]:
-    """A command run at the top of the repository to its end, whatever that is.
+def run(command: Sequence[str], stdin: str = "") -> subprocess.CompletedProcess[str]:
+    """Run a command in the root of the repository; it may fail.
 
     Args:
         command: The program and its arguments.
-        given: What it reads on its stdin.
+        stdin: Its input.
 
     Raises:
-        RuntimeError: It hangs.
+        RuntimeError: It does not end.
     """
     try:
         return subprocess.run(
             command,
             cwd=ROOT,
-            env={name: value for name, value in os.environ.items() if not name.startswith(_SWAYING)},
-            input=given,
+            env={name: value for name, value in os.environ.items() if not name.startswith(_REMOVED)},
+            input=stdin,
             capture_output=True,
             text=True,
             encoding="utf-8",
@@ -39,13 +39,13 @@ def run(command: Sequence[str], given: str = "") -> subprocess.CompletedProcess[
         raise RuntimeError(f"{' '.join(command[:3])} … did not end within {LIMIT} s") from error
 
 
-def run_well(command: Sequence[str], given: str = "") -> subprocess.CompletedProcess[str]:
-    """As `run`, for a command that has to succeed.
+def run_well(command: Sequence[str], stdin: str = "") -> subprocess.CompletedProcess[str]:
+    """Run a command that must succeed; see `run`.
 
     Raises:
-        RuntimeError: It fails or hangs, with the end of what it says on stderr.
+        RuntimeError: It fails or does not end; the message has the end of its stderr.
     """
-    done = run(command, given)
+    done = run(command, stdin)
     if done.returncode:
         raise RuntimeError(f"{' '.join(command[:3])} …: {done.stderr.strip()[-3000:] or f'code {done.returncode}'}")
     return done

@@ -1,4 +1,4 @@
-"""A share of the suite with other versions than the pinned ones: the oldest that pyproject.toml admits, the newest."""
+"""Runs a share of the tests with the oldest versions that pyproject.toml admits, or with the newest."""
 
 import json
 import os
@@ -6,8 +6,8 @@ import tempfile
 from pathlib import Path
 from typing import Any, Literal
 
-from tests.supply.declared import PYTHON, direct
-from tests.supply.report import Finding
+from tests.supply.finding import Finding
+from tests.supply.requirements import PYTHON, direct
 from tests.supply.uv import run, run_well
 
 SHARE = (
@@ -31,26 +31,26 @@ SHARE = (
     "tests/transports/test_access.py::test_whoever_comes_too_often_is_told_when_to_come_again",
     "tests/transports/test_many_servers.py::test_they_count_one_rate_between_them",
 )
-"""What meets every dependency, and each bound that was once too low, in seconds: no browser, and nothing of npm's.
+"""Tests that use every dependency, and one for each bound that was once too low; none needs a browser or npm.
 
-What needs a redis-server is skipped where there is none.
+Those that need a redis-server are skipped where there is none.
 """
 
 
 def lowest(_: str | None = None) -> Finding:
-    """The share on the oldest Python, with the oldest version that pyproject.toml admits of each direct dependency."""
+    """Run them on the oldest Python, with the oldest admitted version of each direct dependency."""
     if run(["uv", "python", "find", "--no-python-downloads", PYTHON]).returncode:
-        return Finding("not asked", f"there is no Python {PYTHON} here")
-    return _tried(PYTHON, "lowest-direct")
+        return Finding("not checked", f"there is no Python {PYTHON} on this machine")
+    return _run_tests(PYTHON, "lowest-direct")
 
 
 def newest(python: str | None = None) -> Finding:
-    """The share with the newest version of everything.
+    """Run them with the newest version of every dependency.
 
     Args:
-        python: A version or an interpreter's path, as uv understands them; else the newest that is installed.
+        python: A version or an interpreter's path, as for uv; by default the newest installed one.
     """
-    return _tried(python or _newest_python(), "highest")
+    return _run_tests(python or _newest_python(), "highest")
 
 
 def _newest_python() -> str:
@@ -65,22 +65,22 @@ def _newest_python() -> str:
     return max(released)[1]
 
 
-def _tried(python: str, resolution: Literal["lowest-direct", "highest"]) -> Finding:
+def _run_tests(python: str, resolution: Literal["lowest-direct", "highest"]) -> Finding:
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
         own = str(Path(folder) / ("Scripts/python.exe" if os.name == "nt" else "bin/python"))
         run_well(["uv", "venv", "--quiet", "--allow-existing", "--python", python, folder])
-        asked = ("--requirements", "pyproject.toml", "--all-extras", "--group", "dev", "--editable", ".")
-        run_well(["uv", "pip", "install", "--quiet", "--python", own, "--resolution", resolution, *asked])
+        requirements = ("--requirements", "pyproject.toml", "--all-extras", "--group", "dev", "--editable", ".")
+        run_well(["uv", "pip", "install", "--quiet", "--python", own, "--resolution", resolution, *requirements])
         which = "import platform; print(platform.python_version())"
         title = f"Python {run_well([own, '-c', which]).stdout.strip()}"
         options = ("-n", "0", "-q", "--tb=short", "-p", "no:cacheprovider")
         done = run([own, "-m", "pytest", *options, *SHARE])
-        lines = done.stdout.strip().splitlines() or ["nothing was said"]
+        lines = done.stdout.strip().splitlines() or ["no output"]
         if not done.returncode:
             return Finding("passed", f"{title}: {lines[-1]}")
         versions = run_well(["uv", "pip", "list", "--python", own, "--format", "json"]).stdout
         used = [f"{package['name']} {package['version']}" for package in json.loads(versions)]
-        concerned = ", ".join(package for package in used if package.split()[0] in direct())
+        direct_versions = ", ".join(package for package in used if package.split()[0] in direct())
         first = next((number for number, line in enumerate(lines) if line.startswith("=")), 0)  # after the dots
-        said = [*lines[first:][-60:], *done.stderr.strip().splitlines()[-20:]]
-        return Finding("failed", f"{title}: {lines[-1]}", [*said, f"with {concerned}"])
+        output = [*lines[first:][-60:], *done.stderr.strip().splitlines()[-20:]]
+        return Finding("failed", f"{title}: {lines[-1]}", [*output, f"with {direct_versions}"])
