@@ -1,7 +1,7 @@
-"""The wire itself: httpx's requests carried by aiohttp's connections.
+"""A transport for httpx on aiohttp's connections.
 
-httpx's own transport is most of what a request costs here, and its pool looks at every open connection for each
-request; a call under way holds one for minutes. aiohttp is loaded with the first request that goes over a network.
+httpx's own transport takes most of the time of a request here, and its pool checks every open connection for each
+request; a call in progress keeps one for minutes. aiohttp is imported with the first request over a network.
 """
 
 import ssl
@@ -18,27 +18,27 @@ if TYPE_CHECKING:
 SocketOption = tuple[int, int, int]
 
 _IDLE_SECONDS = 5.0
-"""How long a connection is kept for the next request: the longer, the likelier that the other side has just left."""
+"""How long an idle connection is kept. The longer, the likelier that the server has just closed it."""
 
 _CHUNK = 64 * 1024
 
 
-class Network(httpx.AsyncBaseTransport):
-    """Sends single requests, follows no redirect, keeps no cookie, and decodes nothing.
+class AiohttpTransport(httpx.AsyncBaseTransport):
+    """Sends single requests; without redirects, cookies, and decoding.
 
-    A POST is sent once and never again. A GET whose connection closes without a byte of an answer is sent once more, at
-    once (RFC 9110, section 9.2.2).
+    A POST is sent only once. A GET whose connection closes before the first byte of a response is immediately sent once
+    more (RFC 9110, section 9.2.2).
 
-    What it raises says truthfully whether anything was sent: `httpx.ConnectError`, `ConnectTimeout`, `ProxyError` and
-    `UnsupportedProtocol` mean that nothing was, every other `httpx.TransportError` that it can't be told.
+    After `httpx.ConnectError`, `ConnectTimeout`, `ProxyError` and `UnsupportedProtocol`, nothing was sent. After every
+    other `httpx.TransportError`, the request may have been sent.
 
     Args:
         tls: For https.
-        proxy: The URL of an http or https proxy; None to connect directly.
+        proxy: The URL of an http or https proxy; None for a direct connection.
         socket_options: For each connection.
 
     Raises:
-        ValueError: `proxy` is of another kind, or no URL.
+        ValueError: `proxy` is not the URL of an http or https proxy.
     """
 
     def __init__(self, tls: ssl.SSLContext, *, proxy: str | None, socket_options: Iterable[SocketOption]) -> None:
@@ -49,7 +49,7 @@ class Network(httpx.AsyncBaseTransport):
 
     @override
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        import aiohttp  # late: a quarter of what the server needs to start
+        import aiohttp  # imported late: it takes a quarter of the time that the server needs to start
         from yarl import URL
 
         if self._session is None:
@@ -77,7 +77,7 @@ class Network(httpx.AsyncBaseTransport):
 
         import aiohttp
 
-        def connected(address: Any) -> socket.socket:
+        def open_socket(address: Any) -> socket.socket:
             family, kind, protocol = address[:3]
             opened = socket.socket(family, kind, protocol)
             for option in self._socket_options:
@@ -86,9 +86,9 @@ class Network(httpx.AsyncBaseTransport):
 
         connector = aiohttp.TCPConnector(
             ssl=self._tls,
-            limit=0,  # each call under way holds a connection for minutes: a limit would be a limit of calls
+            limit=0,  # a limit of connections would limit the calls in progress
             keepalive_timeout=_IDLE_SECONDS,
-            socket_factory=connected,
+            socket_factory=open_socket,
         )
         return aiohttp.ClientSession(
             connector=connector,
@@ -100,7 +100,7 @@ class Network(httpx.AsyncBaseTransport):
 
 
 class _Body(httpx.AsyncByteStream):
-    """A response's body as it comes."""
+    """The body of a response, chunk by chunk."""
 
     def __init__(self, response: "aiohttp.ClientResponse", request: httpx.Request) -> None:
         self._response = response
@@ -114,13 +114,13 @@ class _Body(httpx.AsyncByteStream):
 
     @override
     async def aclose(self) -> None:
-        # What was not read to its end can't be used again; this returns at once.
+        # A connection with unread data can't be reused. Both return at once.
         self._response.release() if self._response.content.at_eof() else self._response.close()
 
 
 @contextmanager
 def _as_httpx(request: httpx.Request) -> Iterator[None]:
-    """Turns what aiohttp raises into what httpx does; in doubt into what says that the request may have arrived."""
+    """Turns aiohttp's exceptions into httpx's; in doubt, into those after which the request may have been sent."""
     import aiohttp
 
     try:
@@ -134,9 +134,9 @@ def _as_httpx(request: httpx.Request) -> Iterator[None]:
     except aiohttp.InvalidURL as error:
         raise httpx.UnsupportedProtocol("no address", request=request) from error
     except TimeoutError as error:
-        raise httpx.ReadTimeout("no answer in time", request=request) from error
+        raise httpx.ReadTimeout("no response in time", request=request) from error
     except (aiohttp.ServerDisconnectedError, aiohttp.ClientPayloadError, aiohttp.ClientResponseError) as error:
-        raise httpx.RemoteProtocolError("no complete answer", request=request) from error
+        raise httpx.RemoteProtocolError("no complete response", request=request) from error
     except (aiohttp.ClientError, OSError) as error:
         raise httpx.ReadError("the connection broke", request=request) from error
 

@@ -1,4 +1,4 @@
-"""The sign-in on a request: the bearer token, to KallyAI's own origin and nowhere else ("Authentication")."""
+"""Bearer tokens on requests, only to KallyAI's own origin ("Authentication" of the reference)."""
 
 from collections.abc import AsyncGenerator, Awaitable
 from http import HTTPStatus
@@ -10,21 +10,21 @@ from kallyai_mcp.api.errors import KallyAIError, NotConnectedError, NotSignedInE
 
 
 class TokenSource(Protocol):
-    """Where access tokens come from; the auth room's sessions are such."""
+    """A source of access tokens, such as a session of `kallyai_mcp.auth`."""
 
     async def access_token(self) -> str:
-        """A token that is good for the next minute at least, renewed first where necessary.
+        """A token that is valid for at least one more minute; it is renewed first if necessary.
 
         Raises:
-            NotSignedInError: There is none, and none can be had without the user.
+            NotSignedInError: The user must sign in first.
         """
         ...
 
     async def renew(self, rejected: str) -> str:
-        """A token other than `rejected`, which the service has just refused with 401.
+        """A token other than `rejected`, which the service refused with 401.
 
         Raises:
-            NotSignedInError: There is none, and none can be had without the user.
+            NotSignedInError: The user must sign in first.
         """
         ...
 
@@ -34,15 +34,14 @@ def same_origin(one: httpx.URL, other: httpx.URL) -> bool:
     return (one.scheme, one.host, one.port) == (other.scheme, other.host, other.port)
 
 
-class Bearer(httpx.Auth):
-    """Signs requests to one origin, and renews the token once when the service answers 401.
+class BearerAuth(httpx.Auth):
+    """Adds the token to requests to one origin. After a 401, it renews the token and sends the request once more.
 
-    The request is then sent a second time: a 401 says that the service did not act on it, so this is safe for a POST
-    too.
+    This is safe for a POST too, because after a 401 the service did not act on it.
 
     Args:
         tokens: Where tokens come from.
-        origin: A URL of the service; only requests to its scheme, host and port are signed.
+        origin: A URL of the service. Only requests to its scheme, host and port get the token.
     """
 
     def __init__(self, tokens: TokenSource, origin: httpx.URL) -> None:
@@ -53,31 +52,31 @@ class Bearer(httpx.Auth):
         """Called by httpx for each request.
 
         Raises:
-            NotSignedInError: There is no token that could be sent.
-            NotConnectedError: The token had to be renewed first, and that failed: this request was not acted on.
+            NotSignedInError: There is no valid token.
+            NotConnectedError: The renewal of the token failed. The service did not act on this request.
         """
         if not same_origin(request.url, self._origin):
             request.headers.pop("Authorization", None)
             yield request
             return
-        token = await _obtain(self._tokens.access_token())
+        token = await _checked_token(self._tokens.access_token())
         request.headers["Authorization"] = f"Bearer {token}"
         response = yield request
         if response.status_code != HTTPStatus.UNAUTHORIZED:
             return
-        fresh = await _obtain(self._tokens.renew(token))
+        fresh = await _checked_token(self._tokens.renew(token))
         if fresh != token:
             request.headers["Authorization"] = f"Bearer {fresh}"
             yield request
 
 
-async def _obtain(pending: Awaitable[str]) -> str:
+async def _checked_token(pending: Awaitable[str]) -> str:
     try:
         token = await pending
     except (NotSignedInError, NotConnectedError):
         raise
     except KallyAIError as error:
-        # An answer lost while renewing says nothing about the request that waits for the token: that one never left.
+        # A response lost during the renewal says nothing about the request that needs the token, which was not sent.
         raise NotConnectedError(
             f"The sign-in could not be renewed, so the request was not sent: {error.message}",
             reason=error.code,
@@ -85,6 +84,6 @@ async def _obtain(pending: Awaitable[str]) -> str:
             retry_after=error.retry_after,
         ) from error
     if not token or not token.isascii() or not token.isprintable() or " " in token:
-        # The HTTP library would refuse it too, and quote it in its error.
+        # The HTTP library would quote it in its error.
         raise NotSignedInError("The access token at hand is damaged and can't be sent; sign in again")
     return token

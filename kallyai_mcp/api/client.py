@@ -1,6 +1,6 @@
-"""The client: one method for each endpoint of the reference. Everything it raises is a `KallyAIError`.
+"""The API client: one method per endpoint of the reference. Every error it raises is a `KallyAIError`.
 
-No URL it requests holds a token, so httpx's own log lines, which print URLs, are harmless.
+No URL contains a token, because httpx logs URLs.
 """
 
 from functools import lru_cache
@@ -12,8 +12,8 @@ from urllib.parse import quote
 import httpx
 
 from kallyai_mcp.api import sign_in_urls
-from kallyai_mcp.api.bearer import Bearer, TokenSource, same_origin
-from kallyai_mcp.api.error_responses import refusal
+from kallyai_mcp.api.bearer import BearerAuth, TokenSource, same_origin
+from kallyai_mcp.api.error_responses import error_from
 from kallyai_mcp.api.errors import (
     KallyAIError,
     NotFoundError,
@@ -33,12 +33,12 @@ from kallyai_mcp.api.models import (
     TokenGrant,
     Transcript,
 )
-from kallyai_mcp.api.responses import Answer, read_calendar, read_model
+from kallyai_mcp.api.responses import ApiResponse, read_calendar, read_model
 from kallyai_mcp.api.transport import (
     ASGIApp,
     RetryTooLongError,
     Timeouts,
-    broken,
+    connection_error,
     in_process,
     over_network,
     with_retries,
@@ -58,23 +58,23 @@ _SECRETS = {"refresh_token", "client_secret", "code", "id_token", "identity_toke
 
 
 class KallyAI:
-    """KallyAI's service, as the reference describes it. Close it with `aclose`, or use it as an async context manager.
+    """A client of KallyAI's API. Close it with `aclose`, or use it as an async context manager.
 
-    Any method may raise `NotConnectedError` (nothing was sent), `ResponseLostError` (it may have been acted on),
-    `UnreadableResponseError`, or a class of `ServiceError`; those that need a sign-in also `NotSignedInError`. A GET is
-    tried again on 429, 502, 503, 504 and broken connections; a POST only once, after a 401, with a renewed token.
+    Every method may raise `NotConnectedError` (nothing was sent), `ResponseLostError` (KallyAI may have acted on it),
+    `UnreadableResponseError`, or a subclass of `ServiceError`; those that need a token also `NotSignedInError`. A GET
+    is retried on 429, 502, 503, 504 and failed connections; a POST only once, after a 401, with a renewed token.
 
     Args:
-        base_url: Where KallyAI answers: https, or http on a loopback address (any name for an `app`).
-        tokens: Signs the requests; None for one that only signs in.
+        base_url: The API: https, or http on a loopback address (any host with an `app`).
+        tokens: Access tokens; None for a client that only signs in.
         user_agent: The User-Agent header, printable ASCII.
-        app: An ASGI app in this process that takes the place of the network.
-        transport: Sends single requests in place of httpx's own; it is closed with the client.
-        retry_backoff: Seconds that the waits between tries are multiples of.
-        timeouts: How long to wait for what.
+        app: An ASGI app in this process to use instead of the network.
+        transport: A transport to use instead of the network; it is closed with the client.
+        retry_backoff: See `with_retries`.
+        timeouts: The time-outs.
 
     Raises:
-        ValueError: `base_url`, `user_agent` or a proxy of the environment can't be used, or both `app` and `transport`
+        ValueError: `base_url`, `user_agent` or the proxy of the environment is not valid, or both `app` and `transport`
             are given.
     """
 
@@ -96,7 +96,7 @@ class KallyAI:
             self._origin = httpx.URL(self.base_url)
         except httpx.InvalidURL:
             raise ValueError("not a web address; it should look like https://api.kallyai.com") from None
-        self._bearer = None if tokens is None else Bearer(tokens, self._origin)
+        self._bearer = None if tokens is None else BearerAuth(tokens, self._origin)
         self._timeouts = timeouts
         if app is not None:
             transport = in_process(app)
@@ -105,11 +105,11 @@ class KallyAI:
             headers={
                 "User-Agent": _header("user_agent", user_agent),
                 "Accept": "application/json",
-                # The two that every install can decode, and that can't blow up a body beyond measure.
+                # Those that every installation can decode, and that can't make a body extremely large.
                 "Accept-Encoding": "gzip, deflate",
             },
-            timeout=timeouts.ordinary(),
-            # The reference knows no cookies, and one client may serve for long.
+            timeout=timeouts.default(),
+            # The reference has no cookies, and a client may live long.
             cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
         )
 
@@ -135,66 +135,68 @@ class KallyAI:
         session_id: str | None = None,
         idempotency_key: str | None = None,
     ) -> Call:
-        """Has a phone call made, and waits until it has ended: minutes, at most `Timeouts.call`.
+        """Places a phone call and waits until it has ended: minutes, at most `Timeouts.call`.
 
         Args:
-            submission: Whom to ring and what for.
-            timezone: IANA name of the zone that dates and times are in, such as America/New_York.
-            session_id: Joins calls of one session.
-            idempotency_key: A UUID; the service makes one call for one key, however often it comes.
+            submission: Who to call and why.
+            timezone: The IANA name of the time zone of dates and times, such as America/New_York.
+            session_id: The same for all calls of a session.
+            idempotency_key: A UUID. The service places one call per key.
 
         Returns:
-            The call with its outcome; `is_final` says whether it really has one.
+            The call. `is_final` says whether it has an outcome.
 
         Raises:
-            UnreadableResponseError: The call was made, but the answer has no `call_id`.
-            ServiceError: It was refused; with `UnavailableError` it may have been made.
+            UnreadableResponseError: The call was placed, but the response has no `call_id`.
+            ServiceError: It was refused. After `UnavailableError` it may have been placed.
         """
         body = CallCreateRequest(submission=submission, timezone=timezone, session_id=session_id)
         headers = {} if idempotency_key is None else {"Idempotency-Key": _header("idempotency_key", idempotency_key)}
         request = self._request(
-            "POST", "/v1/calls", json=body.as_json(), headers=headers, timeout=self._timeouts.calling()
+            "POST", "/v1/calls", json=body.as_json(), headers=headers, timeout=self._timeouts.for_calls()
         )
-        return read_model(Call, await self._signed(request))
+        return read_model(Call, await self._send_signed(request))
 
     async def list_calls(self, limit: int = 50, offset: int = 0) -> CallList:
-        """The user's calls, a page of `limit` (1-200) from `offset` on."""
+        """One page of the user's calls: `limit` (1-200) calls after the first `offset`."""
         request = self._request("GET", "/v1/calls", params={"limit": limit, "offset": offset})
-        return read_model(CallList, await self._signed(request))
+        return read_model(CallList, await self._send_signed(request))
 
     async def get_call(self, call_id: str) -> Call:
-        """One call; `NotFoundError` when there is none of this id."""
-        return read_model(Call, await self._signed(self._request("GET", _call_path(call_id))))
+        """One call; `NotFoundError` if there is none with this id."""
+        return read_model(Call, await self._send_signed(self._request("GET", _call_path(call_id))))
 
     async def get_transcript(self, call_id: str) -> Transcript:
-        """What was said in a call; `NotFoundError` when nothing was, `ForbiddenError` without `transcripts:read`."""
-        return read_model(Transcript, await self._signed(self._request("GET", f"{_call_path(call_id)}/transcript")))
+        """The transcript of a call; `NotFoundError` if it has none, `ForbiddenError` without `transcripts:read`."""
+        return read_model(
+            Transcript, await self._send_signed(self._request("GET", f"{_call_path(call_id)}/transcript"))
+        )
 
     async def get_calendar(self, call_id: str) -> str:
-        """The appointment of a call as the text of an .ics file (RFC 5545); `NotFoundError` when it made none."""
+        """The appointment of a call as the text of an .ics file (RFC 5545); `NotFoundError` if it has none."""
         headers = {"Accept": "text/calendar, application/json;q=0.5"}
         request = self._request("GET", f"{_call_path(call_id)}/calendar.ics", headers=headers)
-        return read_calendar(await self._signed(request))
+        return read_calendar(await self._send_signed(request))
 
     # "User Endpoints" of the reference
 
     async def get_subscription(self) -> Subscription:
-        """The user's plan, and until when it runs."""
-        return read_model(Subscription, await self._signed(self._request("GET", "/v1/users/me/subscription")))
+        """The user's plan and when it expires."""
+        return read_model(Subscription, await self._send_signed(self._request("GET", "/v1/users/me/subscription")))
 
     async def get_statistics(self) -> Statistics:
-        """What the user has used and has left in the current period."""
-        return read_model(Statistics, await self._signed(self._request("GET", "/v1/users/me/statistics")))
+        """The user's usage in the current period."""
+        return read_model(Statistics, await self._send_signed(self._request("GET", "/v1/users/me/statistics")))
 
     async def get_billing_portal(self) -> BillingPortal:
-        """Where the user sees and changes their plan; the link is theirs alone."""
-        return read_model(BillingPortal, await self._signed(self._request("GET", "/v1/stripe/billing-portal")))
+        """The link to the user's billing portal. It is private to the user."""
+        return read_model(BillingPortal, await self._send_signed(self._request("GET", "/v1/stripe/billing-portal")))
 
-    async def reach(self) -> None:
-        """Returns if the service answers at all, whatever it answers below 500; nobody needs to be signed in.
+    async def check_reachable(self) -> None:
+        """Checks that the service responds, with any status below 500. It sends no token.
 
         Raises:
-            KallyAIError: It does not, or has trouble of its own.
+            KallyAIError: There is no response, or one of 500 and above.
         """
         try:
             await self._send(self._request("GET", "/"), None, ())
@@ -206,7 +208,7 @@ class KallyAI:
     # "Authentication" of the reference
 
     async def refresh(self, refresh_token: str) -> TokenGrant:
-        """New tokens for a refresh token ("Token Refresh"). The answer may leave `refresh_token` out: keep the old."""
+        """New tokens for a refresh token ("Token Refresh"). Without a new one in the response, keep the old one."""
         return await self._grant("/v1/auth/refresh", json={"refresh_token": refresh_token})
 
     async def exchange_code(self, code: str, redirect_uri: str, client_id: str, client_secret: str) -> TokenGrant:
@@ -221,7 +223,7 @@ class KallyAI:
         return await self._grant("/v1/auth/gpt/token", form=form)
 
     async def refresh_code(self, refresh_token: str, client_id: str, client_secret: str) -> TokenGrant:
-        """New tokens for a refresh token that came with a code ("OAuth2 Authorization Code Flow", step 3)."""
+        """New tokens for a refresh token from `exchange_code` ("OAuth2 Authorization Code Flow", step 3)."""
         form = {
             "grant_type": "refresh_token",
             "client_id": client_id,
@@ -231,17 +233,17 @@ class KallyAI:
         return await self._grant("/v1/auth/gpt/token", form=form)
 
     async def validate_google(self, id_token: str) -> TokenGrant:
-        """Tokens for an ID token of Google's ("Google Sign-In")."""
+        """Tokens for an ID token of Google ("Google Sign-In")."""
         return await self._grant("/v1/auth/google/validate", json={"id_token": id_token})
 
     async def apple_token(self, identity_token: str) -> TokenGrant:
-        """Tokens for an identity token of Apple's ("Apple Sign-In")."""
+        """Tokens for an identity token of Apple ("Apple Sign-In")."""
         return await self._grant("/v1/auth/apple/token", json={"identity_token": identity_token})
 
     cli_auth_url = staticmethod(sign_in_urls.cli_auth_url)
     authorize_url = staticmethod(sign_in_urls.authorize_url)
 
-    # The way there and back
+    # Sending
 
     def _request(self, method: str, path: str, **content: Any) -> httpx.Request:
         return self._http.build_request(method, _parsed(self.base_url + path), **content)
@@ -253,51 +255,54 @@ class KallyAI:
         secrets = tuple(value for name, value in (json or form or {}).items() if name in _SECRETS)
         return read_model(TokenGrant, await self._send(request, None, secrets))
 
-    async def _signed(self, request: httpx.Request) -> Answer:
+    async def _send_signed(self, request: httpx.Request) -> ApiResponse:
         if self._bearer is None:
             raise NotSignedInError("This client has no sign-in")
         return await self._send(request, self._bearer, ())
 
-    async def _send(self, request: httpx.Request, auth: Bearer | None, secrets: tuple[str, ...]) -> Answer:
-        with api_request(request.method, request.url.path) as measured:
-            response = await self._exchange(request, auth)
-            measured.status = response.code if isinstance(response, KallyAIError) else response.status_code
+    async def _send(self, request: httpx.Request, auth: BearerAuth | None, secrets: tuple[str, ...]) -> ApiResponse:
+        with api_request(request.method, request.url.path) as measurement:
+            response = await self._response_or_error(request, auth)
+            measurement.status = response.code if isinstance(response, KallyAIError) else response.status_code
         if isinstance(response, KallyAIError):
             raise response
         token = request.headers.get("Authorization", "").removeprefix("Bearer ")
-        answer = Answer(
+        result = ApiResponse(
             status=response.status_code,
             headers=response.headers,
             body=response.content,
-            whole=response.extensions.get("whole", True),
+            is_complete=response.extensions.get("is_complete", True),
             secrets=(token, *secrets) if token else secrets,
         )
         if response.is_success:
-            return answer
-        raise _seen_from(request, refusal(answer))
+            return result
+        raise _after_see_other(request, error_from(result))
 
-    async def _exchange(self, request: httpx.Request, auth: Bearer | None) -> httpx.Response | KallyAIError:
-        """An answer, or why there is none: to be raised outside, since what httpx raised can quote the header."""
+    async def _response_or_error(
+        self, request: httpx.Request, auth: BearerAuth | None
+    ) -> httpx.Response | KallyAIError:
+        """Returns the error, so that the caller raises it without the context of httpx's, which may quote the token."""
         try:
             return await self._follow(request, auth)
-        except RetryTooLongError as given_up:
-            return given_up.response
+        except RetryTooLongError as error:
+            return error.response
         except (httpx.HTTPError, httpx.InvalidURL) as error:
-            return broken(error, self._origin.netloc.decode("ascii"), answered="answered" in request.extensions)
+            host = self._origin.netloc.decode("ascii")
+            return connection_error(error, host, has_response="has_response" in request.extensions)
 
-    async def _follow(self, request: httpx.Request, auth: Bearer | None) -> httpx.Response:
-        """Sends a request, and follows a GET where it is sent on within the origin."""
+    async def _follow(self, request: httpx.Request, auth: BearerAuth | None) -> httpx.Response:
+        """Sends a request; follows the redirects of a GET within the origin."""
         for _ in range(MAX_REDIRECTS):
             response = await self._http.send(request, auth=auth, follow_redirects=False)
-            onward = response.next_request
-            if onward is None or request.method != "GET" or not same_origin(onward.url, self._origin):
+            redirected = response.next_request
+            if redirected is None or request.method != "GET" or not same_origin(redirected.url, self._origin):
                 return response
-            request = onward
+            request = redirected
         return await self._http.send(request, auth=auth, follow_redirects=False)
 
 
-def _seen_from(request: httpx.Request, error: KallyAIError) -> KallyAIError:
-    """A POST that is answered with 303 was acted on; only its answer is elsewhere (RFC 9110, 15.4.4)."""
+def _after_see_other(request: httpx.Request, error: KallyAIError) -> KallyAIError:
+    """After 303, the service has acted on a POST, and the response is elsewhere (RFC 9110, section 15.4.4)."""
     if request.method == "POST" and error.status == httpx.codes.SEE_OTHER:
         return ResponseLostError(
             error.message,
@@ -310,7 +315,7 @@ def _seen_from(request: httpx.Request, error: KallyAIError) -> KallyAIError:
 
 
 def _call_path(call_id: str) -> str:
-    # As a path the first three would lead to another endpoint; httpx takes no URL of over 64 kB.
+    # The first three would make the path of another endpoint; httpx accepts no URL longer than 64 kB.
     if call_id in {"", ".", ".."} or len(call_id) > _LONGEST_ID:
         raise NotFoundError("There is no call of such an id", code="call_not_found")
     return f"/v1/calls/{quote(call_id, safe='', errors='replace')}"

@@ -1,4 +1,4 @@
-"""From an answer's bytes to an error: every shape of error body, in the reference's format ("Error Codes") and not."""
+"""Reads error responses: bodies in the reference's format ("Error Codes"), and in every other that was seen."""
 
 import re
 from collections.abc import Iterable, Mapping
@@ -11,20 +11,19 @@ from urllib.parse import urlsplit
 
 from kallyai_mcp.api.errors import CODES, BotCheckError, KallyAIError, QuotaExceededError, error_class
 from kallyai_mcp.api.models import QuotaExceededBody
-from kallyai_mcp.api.responses import Answer, parse_json
+from kallyai_mcp.api.responses import ApiResponse, parse_json
 
 _CODE = re.compile(r"[A-Za-z][A-Za-z0-9_.\-]{0,63}")
 _SHORTEST_SECRET = 8
-_CHALLENGES = (b"captcha", b"challenge", b"just a moment", b"attention required", b"unusual traffic", b"are human")
-"""What a bot check's page says and an outage's page does not."""
-
+_BOT_CHECK_TEXTS = (b"captcha", b"challenge", b"just a moment", b"attention required", b"unusual traffic", b"are human")
+"""Texts on the pages of bot checks, but not on those of outages."""
 
 _NO_QUOTA = QuotaExceededBody()
 
 
 @dataclass(frozen=True)
-class _Words:
-    """What an error body says, each None when it does not."""
+class _ErrorBody:
+    """The parts of an error body; None for those that it lacks."""
 
     code: str | None = None
     message: str | None = None
@@ -33,52 +32,52 @@ class _Words:
     quota: QuotaExceededBody = _NO_QUOTA
 
 
-def refusal(answer: Answer) -> KallyAIError:
-    """Reads an answer that is not a success.
+def error_from(response: ApiResponse) -> KallyAIError:
+    """Reads a response that is not a success.
 
     Returns:
-        The error to raise. Its code is the service's, word for word; `http_STATUS` when the body has none.
+        The error to raise. Its code is that of the body, unchanged, or `http_STATUS` if the body has none.
     """
-    if 300 <= answer.status < 400:
-        return _redirected(answer)
-    words = _Words() if answer.is_web_page else _read_body(answer.body)
-    kind, code = error_class(words.code, answer.status), words.code
-    if code is None and _is_bot_check(answer):
+    if 300 <= response.status < 400:
+        return _redirect_error(response)
+    body = _ErrorBody() if response.is_web_page else _read_body(response.body)
+    kind, code = error_class(body.code, response.status), body.code
+    if code is None and _is_bot_check(response):
         kind, code = BotCheckError, BotCheckError.default_code
     quota: dict[str, Any] = {}
     if issubclass(kind, QuotaExceededError):
-        quota = words.quota.model_dump()
+        quota = body.quota.model_dump()
         if code is None and any(value is not None for value in quota.values()):
             code = QuotaExceededError.default_code
 
     def clean(text: str | None) -> str | None:
-        for secret in answer.secrets:
-            # Whatever is shorter is no token, and could be part of any word.
+        for secret in response.secrets:
+            # Shorter ones are not tokens, and could be part of any word.
             if text and len(secret) >= _SHORTEST_SECRET:
                 text = text.replace(secret, "[token]")
         return text
 
     return kind(
-        clean(words.message) or _status_line(answer),
-        code=clean(code) or f"http_{answer.status}",
-        status=answer.status,
-        reason=clean(words.reason),
-        correlation_id=clean(words.correlation_id or answer.correlation_id),
-        retry_after=retry_after(answer.headers),
+        clean(body.message) or _status_line(response),
+        code=clean(code) or f"http_{response.status}",
+        status=response.status,
+        reason=clean(body.reason),
+        correlation_id=clean(body.correlation_id or response.correlation_id),
+        retry_after=retry_after(response.headers),
         **quota,
     )
 
 
 def retry_after(headers: Mapping[str, str]) -> float | None:
-    """The `Retry-After` of an answer (RFC 9110, 10.2.3) in seconds from now.
+    """The `Retry-After` header (RFC 9110, section 10.2.3) as seconds from now.
 
-    A date counts from the answer's own `Date`, so that this machine's clock may be wrong.
+    A date is compared with the response's `Date`, because the clock of this machine may be wrong.
 
     Args:
-        headers: Looked up by lower-case names.
+        headers: By lower-case names.
 
     Returns:
-        Seconds, never negative; None when the header is missing or unreadable.
+        Seconds, not negative; None if the header is missing or not valid.
     """
     value = headers.get("retry-after", "").strip()
     if re.fullmatch(r"[0-9]{1,9}(\.[0-9]+)?", value):
@@ -97,53 +96,53 @@ def _http_date(value: str) -> datetime | None:
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
-def _status_line(answer: Answer) -> str:
+def _status_line(response: ApiResponse) -> str:
     try:
-        phrase = f" {HTTPStatus(answer.status).phrase}"
+        phrase = f" {HTTPStatus(response.status).phrase}"
     except ValueError:
         phrase = ""
-    return f"HTTP {answer.status}{phrase}{', with a web page in place of data' if answer.is_web_page else ''}"
+    return f"HTTP {response.status}{phrase}{', with a web page in place of data' if response.is_web_page else ''}"
 
 
-def _redirected(answer: Answer) -> KallyAIError:
+def _redirect_error(response: ApiResponse) -> KallyAIError:
     try:
-        where = urlsplit(answer.headers.get("location", "")).hostname or "another address"
+        where = urlsplit(response.headers.get("location", "")).hostname or "another address"
     except ValueError:
         where = "an address that is none"
-    return error_class(None, answer.status)(
-        f"{_status_line(answer)}: KallyAI points to {where}, which was not followed. "
+    return error_class(None, response.status)(
+        f"{_status_line(response)}: KallyAI points to {where}, which was not followed. "
         "If it has moved there, KALLYAI_API_URL must name it",
         code="redirected",
-        status=answer.status,
-        correlation_id=answer.correlation_id,
+        status=response.status,
+        correlation_id=response.correlation_id,
     )
 
 
-def _is_bot_check(answer: Answer) -> bool:
-    """Whether a page comes from a bot check.
+def _is_bot_check(response: ApiResponse) -> bool:
+    """Whether the response is the web page of a bot check.
 
-    A 503 needs a sign of it: an outage's page says nothing about whether the request got through, a bot check's does.
+    A 503 is one only if it has a mark of bot checks: behind another 503, the service may have acted on the request.
     """
-    if not answer.is_web_page or answer.status not in (HTTPStatus.FORBIDDEN, HTTPStatus.SERVICE_UNAVAILABLE):
+    if not response.is_web_page or response.status not in (HTTPStatus.FORBIDDEN, HTTPStatus.SERVICE_UNAVAILABLE):
         return False
-    page = answer.body.lower()
+    page = response.body.lower()
     return (
-        answer.status == HTTPStatus.FORBIDDEN
-        or "cf-mitigated" in answer.headers
-        or any(sign in page for sign in _CHALLENGES)
+        response.status == HTTPStatus.FORBIDDEN
+        or "cf-mitigated" in response.headers
+        or any(text in page for text in _BOT_CHECK_TEXTS)
     )
 
 
-def _read_body(content: bytes) -> _Words:
+def _read_body(content: bytes) -> _ErrorBody:
     try:
         body = parse_json(content)
     except ValueError:
-        return _Words(message=content[:2000].decode("utf-8", "replace").strip() or None)
-    return _read_object(body) if isinstance(body, Mapping) else _Words(message=_sentence(body))
+        return _ErrorBody(message=content[:2000].decode("utf-8", "replace").strip() or None)
+    return _read_object(body) if isinstance(body, Mapping) else _ErrorBody(message=_sentence(body))
 
 
-def _read_object(body: Mapping[str, Any]) -> _Words:
-    """Takes each word from where the reference has it, else from the other places it was seen in."""
+def _read_object(body: Mapping[str, Any]) -> _ErrorBody:
+    """Takes each part from its place in the reference, else from the other places where it was seen."""
     detail = body.get("detail")
     if isinstance(detail, Mapping):
         body = {**body, **detail}
@@ -155,15 +154,15 @@ def _read_object(body: Mapping[str, Any]) -> _Words:
     levels = (details_object, error_object, body)
     code = _first(_code(level.get("code")) for level in (error_object, body, details_object)) or _code(error)
     code = code or (detail if isinstance(detail, str) and detail in CODES else None)
-    sayings = [_sentence(level.get("message")) for level in levels]
-    sayings += [_sentence(body.get("error_description")), _sentence(details), _sentence(detail)]
-    sayings += [error if isinstance(error, str) and error != code else None]
-    message = _first(sayings)
-    return _Words(
+    messages = [_sentence(level.get("message")) for level in levels]
+    messages += [_sentence(body.get("error_description")), _sentence(details), _sentence(detail)]
+    messages += [error if isinstance(error, str) and error != code else None]
+    message = _first(messages)
+    return _ErrorBody(
         code=code,
         message=message,
         reason=_first(_sentence(level.get("reason")) for level in levels)
-        or _first(saying for saying in sayings if saying != message),
+        or _first(other for other in messages if other != message),
         correlation_id=_first(_sentence(level.get("correlation_id")) for level in (error_object, body, details_object)),
         quota=QuotaExceededBody.model_validate({**body, **error_object, **details_object}),
     )
@@ -178,11 +177,11 @@ def _code(value: Any) -> str | None:
 
 
 def _sentence(value: Any) -> str | None:
-    """Text, or the texts of a list with semicolons between them; FastAPI's `{"loc": [...], "msg": ...}` as both."""
+    """A text, or a list's texts, joined by semicolons; FastAPI's `{"loc": [...], "msg": ...}` counts as a text."""
     if isinstance(value, str):
         return value.strip() or None
     if isinstance(value, list):
-        # More than a handful would be cut anyway.
+        # `sanitize` would cut the rest.
         return "; ".join(filter(None, map(_entry, value[:10]))) or None
     return None
 
@@ -190,8 +189,8 @@ def _sentence(value: Any) -> str | None:
 def _entry(value: Any) -> str | None:
     if not isinstance(value, Mapping):
         return value if isinstance(value, str) else None
-    saying = next((text for name in ("msg", "message") if isinstance(text := value.get(name), str)), None)
+    message = next((text for name in ("msg", "message") if isinstance(text := value.get(name), str)), None)
     where = value.get("loc")
-    if saying and isinstance(where, list):
-        return f"{'.'.join(str(part) for part in where if part != 'body') or 'body'}: {saying}"
-    return saying
+    if message and isinstance(where, list):
+        return f"{'.'.join(str(part) for part in where if part != 'body') or 'body'}: {message}"
+    return message

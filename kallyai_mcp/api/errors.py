@@ -1,31 +1,29 @@
-"""Everything that can go wrong between this program and KallyAI, as one tree.
+"""Every error between this program and KallyAI, as one tree.
 
 * KallyAIError
   x NotConnectedError          nothing was sent
-  x ResponseLostError            sent, but no complete answer came: it may have been acted on
-  x NotSignedInError           there is no token that could be sent
-  x UnreadableResponseError      a success whose body is not what the reference says: it was acted on
-  x PolicyError          a setting of this server forbids the call, so nothing was sent
-  x ServiceError          the service answered with an error
+  x ResponseLostError          sent, but no complete response: KallyAI may have acted on it
+  x NotSignedInError           there is no token to send
+  x UnreadableResponseError    KallyAI acted on it, but the body is not what the reference says
+  x PolicyError                a setting of this server forbids the call; nothing was sent
+  x ServiceError               the response is an error
     - BadRequestError          400, 409, 422 and other 4xx
-    - Unauthorized        401
+    - UnauthorizedError        401
     - QuotaExceededError       402
-    - BudgetError       402: budget_exceeded, budget_approval_required, soft_cap_reached
-    - Forbidden           403
-    - BotCheckError            403 or 503 with a web page in place of data
+    - BudgetError              402: budget_exceeded, budget_approval_required, soft_cap_reached
+    - ForbiddenError           403
+    - BotCheckError            403 or 503 with a web page instead of data
     - NumberRefusedError       missing_phone_number, emergency_number, toll_number, blocked_number,
-                          suppression_violation, phone_not_provisioned
-    - CountryRefusedError        country_restriction, unsupported_country
+                               suppression_violation, phone_not_provisioned
+    - CountryRefusedError      country_restriction, unsupported_country
     - ContentRefusedError      safety_violation, scheduling_violation, consent_denied, unsupported_language
     - NotFoundError            404: call_not_found, transcript_not_found, recording_not_found
     - RateLimitedError         429
-    - Unavailable         5xx
+    - UnavailableError         5xx
 
-The service's `code` chooses the class before its status does (`error_class`). The codes are those of the reference's
-"Error Code Reference" and the further ones seen in the wild.
+The service's `code` determines the class; if it is unknown, the status does (`error_class`). The codes are those of the
+reference's "Error Code Reference", and a few more that the live service sends.
 """
-
-# The names are the design's: each says what happened, and `raise NotSignedInError(...)` reads as a sentence.
 
 import re
 import unicodedata
@@ -33,20 +31,17 @@ from http import HTTPStatus
 from typing import ClassVar
 
 TEXT_LIMIT = 300
-"""The most characters of somebody else's text that an error carries in one field."""
+"""The most characters of text from outside in one field of an error."""
 
 _TOKENS = re.compile(r"(?i:\bbearer\s+)[A-Za-z0-9._~+/=\-]{16,}|\beyJ[A-Za-z0-9_\-]{5,}(?:\.[A-Za-z0-9_\-]*)*")
 
 
 def sanitize(text: str) -> str:
-    """Makes somebody else's text fit for one line of an error.
-
-    Args:
-        text: Any text, such as the message of an error body.
+    """Makes text from outside, such as the message of an error body, safe for one line of an error.
 
     Returns:
-        The text with control, formatting and unpaired surrogate characters as spaces, runs of white space as one
-        space, what looks like a token as `[token]`, and cut to `TEXT_LIMIT` characters.
+        The text on one line, without control characters, format characters, and unpaired surrogates, with `[token]` in
+        place of tokens, cut to `TEXT_LIMIT` characters.
     """
     visible = "".join(" " if unicodedata.category(char).startswith("C") else char for char in text)
     line = _TOKENS.sub("[token]", " ".join(visible.split()))
@@ -54,15 +49,15 @@ def sanitize(text: str) -> str:
 
 
 class KallyAIError(Exception):
-    """Anything that went wrong between this program and KallyAI.
+    """Any error between this program and KallyAI.
 
     Attributes:
-        message: One line for a person; also `str(error)`. Never holds a token.
-        code: The service's own code word for word ("Error Codes"), else one of this program's.
-        status: The HTTP status, or None when there was no answer.
+        message: One line for the user; also `str(error)`. It never contains a token.
+        code: The service's own code ("Error Codes"), unchanged; else one of this program.
+        status: The HTTP status, or None if there was no response.
         reason: The service's additional context (`details.reason`), or None.
-        correlation_id: What the service's support asks for, or None.
-        retry_after: Seconds after which it is worth trying again, or None when the service did not say.
+        correlation_id: The service's id for the request, which its support asks for; or None.
+        retry_after: Seconds until a retry makes sense, or None if the service does not say.
     """
 
     default_code: ClassVar[str] = "kallyai_error"
@@ -90,38 +85,38 @@ class KallyAIError(Exception):
 
 
 class NotConnectedError(KallyAIError):
-    """Nothing was sent: no name, no connection, no TLS, no free connection, or no way to renew the sign-in."""
+    """Nothing was sent: name resolution, connection, TLS, or the renewal of the token failed."""
 
     default_code = "connection_failed"
 
 
 class ResponseLostError(KallyAIError):
-    """The request left, but no complete answer came back; the service may have acted on it."""
+    """The request was sent, but there was no complete response. The service may have acted on it."""
 
     default_code = "answer_lost"
 
 
 class NotSignedInError(KallyAIError):
-    """There is no usable sign-in, so nothing was sent (or what was sent was turned away with 401)."""
+    """There is no usable sign-in. Nothing was sent, or the response was 401."""
 
     default_code = "not_signed_in"
 
 
 class UnreadableResponseError(KallyAIError):
-    """The service answered with a success whose body is not what the reference says; it did act on the request."""
+    """The service acted on the request, but the body of its response is not what the reference says."""
 
     default_code = "unreadable_answer"
 
 
 class PolicyError(KallyAIError):
-    """A setting of this server forbids the call, so nothing was sent.
+    """A setting of this server forbids the call; nothing was sent.
 
     Attributes:
-        setting: The setting's name, such as `KALLYAI_CALLS_PER_HOUR`.
-        retry_after: Seconds until it allows the call, or None when that is not known.
+        setting: The name of the setting, such as `KALLYAI_CALLS_PER_HOUR`.
+        retry_after: Seconds until it allows the call, or None if that is not known.
     """
 
-    default_code = "guard_rail"
+    default_code = "call_policy"
 
     def __init__(
         self,
@@ -141,19 +136,19 @@ class PolicyError(KallyAIError):
 
 
 class ServiceError(KallyAIError):
-    """The service answered, and not with a success."""
+    """The response is not a success."""
 
     default_code = "service_error"
 
 
 class BadRequestError(ServiceError):
-    """The request is not acceptable as it is (400, 409, 422 and 4xx without a class of their own)."""
+    """The request is not valid (400, 409, 422 and every 4xx without its own class)."""
 
     default_code = "bad_request"
 
 
 class UnauthorizedError(ServiceError):
-    """The token is missing, expired or not accepted (401: `missing_token`, `token_expired`)."""
+    """The token is missing, expired, or not accepted (401: `missing_token`, `token_expired`)."""
 
     default_code = "unauthorized"
 
@@ -162,12 +157,12 @@ class QuotaExceededError(ServiceError):
     """The plan's minutes, calls or credits are used up (402; the reference's "QuotaExceededResponse").
 
     Attributes:
-        plan_type: Such as `trial`; None when the service did not say, as are the others.
+        plan_type: Such as `trial`. Like the others, None if the service does not say.
         minutes_allocated: Minutes of the plan in this period.
-        minutes_used: Minutes used of them.
-        credits_allocated: Credits of the plan, where the service counts in credits.
-        credits_used: Credits used of them.
-        upgrade_url: Where the user can get more; an http or https URL.
+        minutes_used: How many of them are used.
+        credits_allocated: Credits of the plan in this period, if it counts in credits.
+        credits_used: How many of them are used.
+        upgrade_url: An http or https URL where the user can get more.
     """
 
     default_code = "quota_exceeded"
@@ -200,43 +195,43 @@ class QuotaExceededError(ServiceError):
 
 
 class BudgetError(ServiceError):
-    """A budget set for the account forbids the call, or wants an approval first."""
+    """A budget of the account forbids the call, or requires an approval."""
 
     default_code = "budget_exceeded"
 
 
 class ForbiddenError(ServiceError):
-    """The sign-in lacks a permission, such as the scope `transcripts:read` (403)."""
+    """The token lacks a permission, such as the scope `transcripts:read` (403)."""
 
     default_code = "forbidden"
 
 
 class BotCheckError(ServiceError):
-    """A check for bots in front of the service answered with a web page; the service itself saw nothing."""
+    """A bot check in front of the service answered with a web page. The request did not reach the service."""
 
     default_code = "bot_check"
 
 
 class NumberRefusedError(ServiceError):
-    """The service will not dial this number."""
+    """The service does not call this number."""
 
     default_code = "number_refused"
 
 
 class CountryRefusedError(ServiceError):
-    """The service does not dial this country, or not from the account's region."""
+    """The service does not call this country, or not from the account's region."""
 
     default_code = "unsupported_country"
 
 
 class ContentRefusedError(ServiceError):
-    """The service will not make a call of this content, date, consent or language."""
+    """The service refuses the call because of its content, date, consent, or language."""
 
     default_code = "content_refused"
 
 
 class NotFoundError(ServiceError):
-    """The call, transcript, recording or address does not exist (404)."""
+    """The call, transcript, recording, or endpoint does not exist (404)."""
 
     default_code = "not_found"
 
@@ -248,7 +243,7 @@ class RateLimitedError(ServiceError):
 
 
 class UnavailableError(ServiceError):
-    """The service failed or is out of order (5xx); whether it acted on the request is not known."""
+    """The service failed (5xx). Whether it acted on the request is unknown."""
 
     default_code = "unavailable"
 
@@ -270,7 +265,7 @@ CODES: dict[str, type[ServiceError]] = {
     "forbidden": ForbiddenError,
     "call_not_found": NotFoundError,
     "transcript_not_found": NotFoundError,
-    # Beyond the reference, seen in the wild:
+    # Not in the reference; sent by the live service:
     "rate_limited": RateLimitedError,
     "token_expired": UnauthorizedError,
     "recording_not_found": NotFoundError,
@@ -279,7 +274,7 @@ CODES: dict[str, type[ServiceError]] = {
     "budget_approval_required": BudgetError,
     "soft_cap_reached": BudgetError,
 }
-"""Which class a code of the service belongs to, whatever its status."""
+"""The class for each code of the service, whatever the status."""
 
 ERROR_CLASSES: dict[str, type[KallyAIError]] = {
     cls.__name__: cls
@@ -305,7 +300,7 @@ ERROR_CLASSES: dict[str, type[KallyAIError]] = {
         UnavailableError,
     )
 }
-"""Every error class of this module by its name: what the ledger stores of an error, and restores it from."""
+"""Every error class of this module by its name. The ledger stores that name and restores the error from it."""
 
 _STATUSES: dict[int, type[ServiceError]] = {
     HTTPStatus.UNAUTHORIZED: UnauthorizedError,
@@ -317,14 +312,14 @@ _STATUSES: dict[int, type[ServiceError]] = {
 
 
 def error_class(code: str | None, status: int) -> type[ServiceError]:
-    """Chooses the class of an error answer: by its code when that is known, else by its status.
+    """The class for an error response: by its code if that is known, else by its status.
 
     Args:
-        code: The code of the error body, or None when it has none.
+        code: The code in the body, or None if there is none.
         status: The HTTP status.
 
     Returns:
-        The class to raise; `ServiceError` itself for a status that is neither 4xx nor 5xx.
+        The class to raise: `ServiceError` itself if the status is neither 4xx nor 5xx.
     """
     if code in CODES:
         return CODES[code]

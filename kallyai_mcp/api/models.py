@@ -1,8 +1,8 @@
-"""What KallyAI is sent and what it answers, as frozen models ("Request Schemas" and "Response Schemas").
+"""Requests and responses of the API as frozen models ("Request Schemas" and "Response Schemas" of the reference).
 
-What is sent is exactly the reference. What is read is read liberally: other names for the same thing, other places for
-it, and a wrong type in a field that a caller can do without becomes None rather than losing the answer. All that
-tolerance stands in the functions at the top of this file and in the `mode="before"` validators below them.
+Requests are exactly those of the reference. Responses are read liberally: a field may have other names and places, and
+an optional field of a wrong type becomes None, so that the rest of the response is not lost. The functions at the top
+of this file and the `mode="before"` validators do that.
 """
 
 import math
@@ -16,19 +16,19 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, S
 
 
 def _text(value: Any) -> str | None:
-    """Text as it is; several texts as one; a number as its digits; anything else, and nothing but space, as None."""
+    """A text; a list of texts, joined; a number as text. Anything else, and only white space, is None."""
     if isinstance(value, list):
         value = "; ".join(part.strip() for part in value if isinstance(part, str) and part.strip())
     elif isinstance(value, int | float) and not isinstance(value, bool):
         value = str(value)
     if not isinstance(value, str):
         return None
-    # JSON can spell half a surrogate pair, which no encoder downstream would take.
+    # JSON may contain half of a surrogate pair, which can't be encoded.
     return value.encode("utf-8", "replace").decode("utf-8").strip() or None
 
 
 def _number(value: Any) -> int | float | None:
-    """A finite number that is not negative, also spelled as text; anything else as None."""
+    """A finite number that is not negative, also as text; anything else is None."""
     if isinstance(value, bool) or not isinstance(value, int | float | str):
         return None
     try:
@@ -40,23 +40,23 @@ def _number(value: Any) -> int | float | None:
     return size if isinstance(value, str) else value
 
 
-def _whole(value: Any) -> int | None:
-    """A number as `_number` takes it, if it has no fraction; anything else as None."""
+def _integer(value: Any) -> int | None:
+    """A number that `_number` accepts, if it is an integer; anything else is None."""
     number = _number(value)
     return None if number is None or number != int(number) else int(number)
 
 
 def _flag(value: Any) -> bool | None:
-    """A boolean, also spelled as text; anything else as None."""
+    """A boolean, also as text; anything else is None."""
     if isinstance(value, str):
         return {"true": True, "false": False}.get(value.strip().lower())
     return value if isinstance(value, bool) else None
 
 
 def _moment(value: Any) -> datetime | None:
-    """An ISO 8601 date and time, taken as UTC when it has no offset; anything else as None.
+    """An ISO 8601 date and time, in UTC if it has no offset; anything else is None.
 
-    None, too, at either end of the calendar, where a moment may have no name in another time zone.
+    In the first and the last year of the calendar it is None too, because it could not be converted to all time zones.
     """
     if isinstance(value, str):
         try:
@@ -69,7 +69,7 @@ def _moment(value: Any) -> datetime | None:
 
 
 def _link(value: Any) -> str | None:
-    """An http or https URL without white space in it; anything else as None."""
+    """An http or https URL without white space; anything else is None."""
     text = _text(value)
     if text is None or any(char.isspace() for char in text):
         return None
@@ -81,35 +81,35 @@ def _link(value: Any) -> str | None:
 
 
 def _object(value: Any) -> dict[str, Any]:
-    """A JSON object as a dict of its own; anything else as an empty one."""
+    """A copy of a JSON object; an empty dict for anything else."""
     return dict(value) if isinstance(value, Mapping) else {}
 
 
-def _listed(value: Any, *names: str) -> Any:
-    """The list in a body: the body itself, or what it or an object in it has under one of `names` (null: no entry)."""
+def _list_in(value: Any, *names: str) -> Any:
+    """The list in a body: the body, or the value of one of `names` in it or in an object in it; null is empty."""
     for _ in range(2):
         if isinstance(value, Mapping):
-            held = next((value[name] for name in names if name in value), value)
-            value = [] if held is None else held
+            found = next((value[name] for name in names if name in value), value)
+            value = [] if found is None else found
     return value
 
 
 Text = Annotated[str | None, BeforeValidator(_text)]
 Number = Annotated[int | float | None, BeforeValidator(_number)]
-Whole = Annotated[int | None, BeforeValidator(_whole)]
+Whole = Annotated[int | None, BeforeValidator(_integer)]
 Flag = Annotated[bool | None, BeforeValidator(_flag)]
 Moment = Annotated[datetime | None, BeforeValidator(_moment)]
 Link = Annotated[str | None, BeforeValidator(_link)]
 
 
 class _Model(BaseModel):
-    # A validation error would otherwise quote its input, and a token may be in there. Validators are built when first
-    # used: whoever starts the server to list its tools needs none of them.
+    # Validation errors must not quote their input, which may contain a token. Validators are built when first used,
+    # because `tools/list` needs none of them.
     model_config = ConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True, defer_build=True)
 
 
-def _written_as_date(value: Any) -> Any:
-    """Keeps pydantic from reading a number or a moment as a date in silence."""
+def _iso_date(value: Any) -> Any:
+    """Rejects numbers and date-times, which pydantic would accept as dates."""
     if isinstance(value, str):
         value = value.strip()
     if type(value) is date or (isinstance(value, str) and re.fullmatch(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", value)):
@@ -117,15 +117,15 @@ def _written_as_date(value: Any) -> Any:
     raise ValueError("must be a date written YYYY-MM-DD")
 
 
-IsoDate = Annotated[date, BeforeValidator(_written_as_date)]
-"""A calendar day, written YYYY-MM-DD and no other way."""
+IsoDate = Annotated[date, BeforeValidator(_iso_date)]
+"""A date in the format YYYY-MM-DD only."""
 
 TimeOfDay = Annotated[str, Field(pattern=r"^([01][0-9]|2[0-3]):[0-5][0-9]$")]
 """HH:MM, 24 hours."""
 
 
 class Submission(_Model):
-    """The reference's "SubmissionPayload": whom to ring and what for. Text is trimmed of outer white space."""
+    """The reference's "SubmissionPayload": who to call and why. White space around texts is removed."""
 
     model_config = ConfigDict(str_strip_whitespace=True)
 
@@ -145,7 +145,7 @@ class Submission(_Model):
     additional_instructions: tuple[str, ...] | None = None
 
     def as_json(self) -> dict[str, Any]:
-        """The payload to send, in the reference's spelling and order, without the fields that are not set."""
+        """The payload, in the order of the reference, without the fields that are not set."""
         return self.model_dump(mode="json", exclude_none=True)
 
 
@@ -154,16 +154,16 @@ class CallCreateRequest(_Model):
 
     submission: Submission
     timezone: str | None = None
-    """An IANA name such as America/New_York."""
+    """An IANA name, such as America/New_York."""
     session_id: str | None = None
 
     def as_json(self) -> dict[str, Any]:
-        """The body to send, without the fields that are not set."""
+        """The body, without the fields that are not set."""
         return self.model_dump(mode="json", exclude_none=True)
 
 
 class SubmissionEcho(_Model):
-    """What an answer repeats of the submission. The service may leave out any of it."""
+    """The submission in a response; any field may be missing."""
 
     task_category: Text = None
     task_description: Text = None
@@ -181,16 +181,16 @@ class SubmissionEcho(_Model):
 
 
 class Call(_Model):
-    """The reference's "CallResponse": a call and, when it is over, how it went.
+    """The reference's "CallResponse": a call, with its outcome if it has ended.
 
-    `status` is an open string: `success no_answer busy failed voicemail cancelled` in the reference, and others seen or
-    possible; `unknown` when the answer has none. `created_at` always has an offset. `duration_seconds` is in seconds.
+    `status` may be any string: `success no_answer busy failed voicemail cancelled` in the reference, and others from
+    the live service; `unknown` if the response has none. `created_at` always has an offset.
     """
 
     FINAL: ClassVar[frozenset[str]] = frozenset(
         {"success", "no_answer", "busy", "failed", "voicemail", "cancelled", "terminated"}
     )
-    UNDER_WAY: ClassVar[frozenset[str]] = frozenset(
+    IN_PROGRESS: ClassVar[frozenset[str]] = frozenset(
         {"in_progress", "queued", "scheduled", "rescheduled", "pending", "initiated", "dialing", "ringing", "active"}
     )
 
@@ -206,7 +206,7 @@ class Call(_Model):
     @model_validator(mode="before")
     @classmethod
     def _gather(cls, value: Any) -> Any:
-        """Finds `created_at`, `to` and `business_name` on either level."""
+        """Accepts `created_at`, `to` and `business_name` on either level."""
         if not isinstance(value, Mapping):
             return value
         call, echo = dict(value), value.get("submission")
@@ -222,20 +222,19 @@ class Call(_Model):
 
     @property
     def is_final(self) -> bool:
-        """Whether the call is over.
+        """Whether the call has ended.
 
-        True for the reference's six statuses and `terminated`, false for the words of `UNDER_WAY` (case and hyphens do
-        not matter). A status that is neither counts as over if the answer holds what only an ended call has: a duration
-        or highlights.
+        True for the statuses of `FINAL`, False for those of `IN_PROGRESS`; case, hyphens and spaces are ignored. With
+        any other status, it has ended if it has what only ended calls have: a duration or highlights.
         """
         status = self.status.lower().replace("-", "_").replace(" ", "_")
-        if status in self.FINAL or status in self.UNDER_WAY:
+        if status in self.FINAL or status in self.IN_PROGRESS:
             return status in self.FINAL
         return self.duration_seconds is not None or self.highlights is not None
 
 
 class CallList(_Model):
-    """One page of `GET /v1/calls`, as the service ordered it. `total` counts all pages; None when it did not say."""
+    """One page of `GET /v1/calls`, in the order of the service. `total` counts all pages; None if it is missing."""
 
     calls: tuple[Call, ...]
     total: Whole = None
@@ -243,15 +242,15 @@ class CallList(_Model):
     @model_validator(mode="before")
     @classmethod
     def _gather(cls, value: Any) -> Any:
-        """Takes `calls`, `items` or a bare list, and leaves out entries that no id leads to."""
-        listed = _listed(value, "calls", "items")
+        """Accepts `calls`, `items` or a list; omits entries without an id."""
+        listed = _list_in(value, "calls", "items")
         if isinstance(listed, list | tuple):
             listed = [call for call in listed if isinstance(call, Call) or _text(_object(call).get("call_id"))]
         return {"calls": listed, "total": _object(value).get("total")}
 
 
 class TranscriptEntry(_Model):
-    """One utterance. `timestamp` is the time since the call began, HH:MM:SS as the service writes it, or None."""
+    """One utterance. `timestamp` is the time since the call began in the service's format, HH:MM:SS, or None."""
 
     speaker: Annotated[str, BeforeValidator(lambda value: _text(value) or "UNKNOWN")] = "UNKNOWN"
     content: Annotated[str, BeforeValidator(lambda value: _text(value) or "")] = ""
@@ -260,7 +259,7 @@ class TranscriptEntry(_Model):
     @model_validator(mode="before")
     @classmethod
     def _gather(cls, value: Any) -> Any:
-        """Takes `role` for `speaker` and `text` for `content`; what is no object becomes an utterance of nobody."""
+        """Accepts `role` for `speaker` and `text` for `content`; a text alone is an utterance of an unknown speaker."""
         if not isinstance(value, Mapping):
             return {"content": value}
         speaker, content = value.get("speaker", value.get("role")), value.get("content", value.get("text"))
@@ -268,19 +267,19 @@ class TranscriptEntry(_Model):
 
 
 class Transcript(_Model):
-    """The answer of `GET /v1/calls/{call_id}/transcript`, in the order of speaking."""
+    """The response to `GET /v1/calls/{call_id}/transcript`, in the order of speaking."""
 
     entries: tuple[TranscriptEntry, ...]
 
     @model_validator(mode="before")
     @classmethod
     def _gather(cls, value: Any) -> Any:
-        """Takes `entries`, `transcript` or a bare list."""
-        return {"entries": _listed(value, "entries", "transcript")}
+        """Accepts `entries`, `transcript` or a list."""
+        return {"entries": _list_in(value, "entries", "transcript")}
 
 
 class Plan(_Model):
-    """The plan within a subscription: its name, its billing period and its minutes a period."""
+    """The plan of a subscription: its name, its billing period and its minutes per period."""
 
     type: Text = None
     period: Text = None
@@ -288,14 +287,14 @@ class Plan(_Model):
 
 
 def _plan(value: Any) -> Any:
-    """A plan that is only named becomes one with a type; what is no plan becomes None."""
+    """A plan; a name alone is its type. Anything else is None."""
     if isinstance(value, str):
         return {"type": value}
     return value if isinstance(value, Mapping | Plan) else None
 
 
 class Subscription(_Model):
-    """The answer of `GET /v1/users/me/subscription`."""
+    """The response to `GET /v1/users/me/subscription`."""
 
     has_active_subscription: Flag = None
     provider: Text = None
@@ -307,7 +306,7 @@ class Subscription(_Model):
 
 
 class Statistics(_Model):
-    """The answer of `GET /v1/users/me/statistics`: minutes and calls, or credits, of the current period."""
+    """The response to `GET /v1/users/me/statistics`: minutes and calls, or credits, in the current period."""
 
     plan_type: Text = None
     minutes_allocated: Number = None
@@ -326,7 +325,7 @@ class Statistics(_Model):
 
 
 class BillingPortal(_Model):
-    """The answer of `GET /v1/stripe/billing-portal`; also seen with `portal_url` in place of `url`."""
+    """The response to `GET /v1/stripe/billing-portal`; the live service may send `portal_url` instead of `url`."""
 
     url: Annotated[str, BeforeValidator(_link)]
 
@@ -338,29 +337,29 @@ class BillingPortal(_Model):
 
 
 def _secret(value: Any) -> Any:
-    """Text that is not empty; anything else as None."""
+    """A text that is not empty; anything else is None."""
     return value if isinstance(value, str | SecretStr) and value else None
 
 
 def _scope(value: Any) -> str | None:
-    """Scopes with spaces between them, also when they come as a list."""
+    """Scopes, separated by spaces; also from a list."""
     return " ".join(filter(None, map(_text, value))) if isinstance(value, list) else _text(value)
 
 
 class TokenGrant(_Model):
-    """The answer of every endpoint that gives tokens. `expires_in` is in seconds.
+    """The response of every endpoint that issues tokens. `expires_in` is in seconds.
 
-    `refresh_token` is None when the answer has none: the old one stays good. Neither token shows in a repr.
+    Without a `refresh_token`, the old one is still valid. A repr shows neither token.
     """
 
     access_token: Annotated[SecretStr, Field(min_length=1)]
     refresh_token: Annotated[SecretStr | None, BeforeValidator(_secret)] = None
-    expires_in: Annotated[int, BeforeValidator(lambda value: _whole(value) or 3600)] = 3600
+    expires_in: Annotated[int, BeforeValidator(lambda value: _integer(value) or 3600)] = 3600
     scope: Annotated[str | None, BeforeValidator(_scope)] = None
 
 
 class QuotaExceededBody(_Model):
-    """The reference's "QuotaExceededResponse" (402), or the same fields within an error."""
+    """The reference's "QuotaExceededResponse" (402), or the same fields in an error."""
 
     plan_type: Text = None
     minutes_allocated: Number = None

@@ -1,7 +1,7 @@
-"""Fetching a document that a stranger names, without being sent where only we can go.
+"""Fetches a document from a URL of an untrusted client, without access to private networks (SSRF).
 
-Only https on its own port, only public addresses, no redirects, no proxy, little time and few bytes. The address that
-was checked is the one that is connected to, so that a name can't point elsewhere in between.
+Only https on port 443, only public addresses, no redirects, no proxy, and limits of time and size. It connects to the
+address that it checked, so that the name can't resolve to another address in between.
 """
 
 import ipaddress
@@ -15,32 +15,32 @@ import httpx
 from kallyai_mcp.api.errors import KallyAIError
 
 SECONDS = 5.0
-"""How long a document may take, from looking up its name to its last byte."""
+"""The time for one document, from the name lookup to the last byte."""
 
 MAX_BYTES = 10 * 1024
-"""How long it may be."""
+"""The most bytes of a document."""
 
 _MOST_ADDRESSES = 3
 
 Resolve = Callable[[str, int], Awaitable[Sequence[tuple[str, int]]]]
-"""The IP addresses and ports behind a name and a port."""
+"""Looks up a host name and a port: returns IP addresses and ports."""
 
 
 class FetchError(KallyAIError):
-    """A document can't be had; the message says why in words that may be shown to anybody."""
+    """A document can't be fetched. The message says why, and may be shown to the client."""
 
     default_code = "not_fetched"
 
 
 class SafeFetcher:
-    """Fetches JSON documents from strangers.
+    """Fetches JSON documents from URLs of untrusted clients.
 
     Args:
         user_agent: The User-Agent header.
-        resolve: Looks names up.
-        may_connect: Whether an address may be connected to.
-        trust: Whose certificates are good; None for what the machine trusts.
-        seconds: How long one may take.
+        resolve: The name lookup; None for that of the system.
+        may_connect: Whether an IP address is allowed; None for `is_public`.
+        trust: The TLS context; None for the certificates of the system.
+        seconds: The time for one document.
     """
 
     def __init__(
@@ -62,7 +62,7 @@ class SafeFetcher:
         """The document at `url`.
 
         Raises:
-            FetchError: It is not there, not JSON, too long, too slow, or somewhere that we don't go.
+            FetchError: It does not exist, is not JSON, is too long or too slow, or its URL or address is not allowed.
         """
         host = _host(url)
         try:
@@ -78,7 +78,9 @@ class SafeFetcher:
         if not addresses or not all(self._may_connect(address) for address, _ in addresses):
             raise FetchError("its address is not a public one")
         if self._trust is None:
-            self._trust = await anyio.to_thread.run_sync(httpx.create_ssl_context)  # reads every certificate
+            self._trust = await anyio.to_thread.run_sync(
+                httpx.create_ssl_context
+            )  # reads all certificates, so not in the event loop
         transport = httpx.AsyncHTTPTransport(verify=self._trust, trust_env=False)
         async with httpx.AsyncClient(transport=transport, trust_env=False, timeout=self._seconds) as client:
             for place, (address, port) in enumerate(addresses[:_MOST_ADDRESSES], start=1):
@@ -134,11 +136,11 @@ async def _look_up(host: str, port: int) -> Sequence[tuple[str, int]]:
 
 
 def is_public(address: str) -> bool:
-    """Whether an IP address is one of the open internet, and holds no other address within."""
+    """Whether an IP address is public, and embeds no other address (as 6to4 and Teredo do)."""
     try:
         parsed = ipaddress.ip_address(address)
     except ValueError:
         return False
-    if not parsed.is_global or parsed.is_multicast or parsed.is_reserved:  # IPv4 within IPv6 is reserved space
+    if not parsed.is_global or parsed.is_multicast or parsed.is_reserved:  # IPv4-mapped addresses are reserved
         return False
     return parsed.version == 4 or (parsed.sixtofour is None and parsed.teredo is None and not parsed.is_site_local)

@@ -1,4 +1,4 @@
-"""What carries requests: time-outs, retries, proxies, limits, and what a broken connection means."""
+"""Transports with time-outs, retries, proxies, and limits; and what a failed connection means for a request."""
 
 import logging
 import socket
@@ -14,7 +14,7 @@ import anyio
 import httpx
 from httpx_retries import Retry, RetryTransport
 
-from kallyai_mcp.api.aiohttp_transport import Network, SocketOption
+from kallyai_mcp.api.aiohttp_transport import AiohttpTransport, SocketOption
 from kallyai_mcp.api.error_responses import retry_after
 from kallyai_mcp.api.errors import KallyAIError, NotConnectedError, ResponseLostError
 from kallyai_mcp.urls import is_loopback
@@ -22,13 +22,13 @@ from kallyai_mcp.urls import is_loopback
 logger = logging.getLogger(__name__)
 
 MAX_BODY = 5_000_000
-"""Bytes that are read of one body: a page of 200 calls is far below it, and memory is not the service's to fill."""
+"""The most bytes that are read of one body, to protect the memory. A page of 200 calls is far smaller."""
 
 RETRIES = 3
-"""How often a GET is tried again; four tries in all."""
+"""The most retries of a GET, after the first attempt."""
 
 MAX_RETRY_WAIT = 30.0
-"""Seconds that a GET waits between tries, all waits together: longer, and whoever asked has given up."""
+"""The most seconds that a GET waits between attempts, in total. The client of a tool gives up after 60 s or less."""
 
 _NOTHING_SENT = (
     httpx.ConnectError,
@@ -39,8 +39,8 @@ _NOTHING_SENT = (
     httpx.LocalProtocolError,
     httpx.InvalidURL,
 )
-# Not a read time-out: after 45 s it is no hiccup, and three more would keep the caller for minutes.
-_WORTH_A_RETRY = (
+# Not a read time-out: three more of 45 s would take minutes.
+_RETRIED = (
     httpx.ConnectError,
     httpx.ConnectTimeout,
     httpx.ReadError,
@@ -56,14 +56,14 @@ ASGIApp = Callable[[Message, Receive, Send], Awaitable[None]]
 
 @dataclass(frozen=True)
 class Timeouts:
-    """How long to wait for what, in seconds.
+    """Time-outs in seconds.
 
     Attributes:
-        connect: For name, connection and TLS together.
-        write: For each part of a request to leave.
-        pool: For a free connection; there is no limit of connections, so this only guards against one being added.
-        read: For each part of an answer: the service scales to zero, and a cold start takes up to 30 s.
-        call: The same for `POST /v1/calls`, which answers when the phone call has ended.
+        connect: For name resolution, connection, and TLS together.
+        write: For sending each part of a request.
+        pool: For a free connection. Without a limit of connections, it has no effect.
+        read: For each part of a response. The service scales to zero, and a cold start takes up to 30 s.
+        call: The same for `POST /v1/calls`, which is answered when the phone call has ended.
     """
 
     connect: float = 10.0
@@ -72,45 +72,45 @@ class Timeouts:
     read: float = 45.0
     call: float = 1800.0
 
-    def ordinary(self) -> httpx.Timeout:
-        """For every request but a call."""
+    def default(self) -> httpx.Timeout:
+        """For every request except `POST /v1/calls`."""
         return httpx.Timeout(connect=self.connect, write=self.write, pool=self.pool, read=self.read)
 
-    def calling(self) -> httpx.Timeout:
+    def for_calls(self) -> httpx.Timeout:
         """For `POST /v1/calls`."""
         return httpx.Timeout(connect=self.connect, write=self.write, pool=self.pool, read=self.call)
 
 
 class RetryTooLongError(Exception):
-    """The service asks for a longer wait than anybody has here; carries its answer."""
+    """The `Retry-After` of `response` is longer than we wait."""
 
     def __init__(self, response: httpx.Response) -> None:
         super().__init__()
         self.response = response
 
 
-class Patience(Retry):
-    """Waits as `Retry` does, but gives an answer back at once when its Retry-After is too long."""
+class BoundedRetry(Retry):
+    """Waits as `Retry` does, but gives up at once if the `Retry-After` of a response is too long."""
 
     async def asleep(self, response: httpx.Response | Exception) -> None:
-        """Waits before the next try.
+        """Waits before the next attempt.
 
         Raises:
-            RetryTooLongError: What is left of `MAX_RETRY_WAIT` is shorter than what the service asks for.
+            RetryTooLongError: `Retry-After` is longer than what is left of `MAX_RETRY_WAIT`.
         """
         if isinstance(response, httpx.Response):
-            asked = retry_after(response.headers)
-            if asked is not None and asked > MAX_RETRY_WAIT - self.elapsed_sleep:
+            seconds = retry_after(response.headers)
+            if seconds is not None and seconds > MAX_RETRY_WAIT - self.elapsed_sleep:
                 raise RetryTooLongError(response)
         await super().asleep(response)
 
 
 class BoundedTransport(httpx.AsyncBaseTransport):
-    """Reads every answer to its end, within a time and a length, so that a retry covers a broken body too.
+    """Reads each response to its end, within limits of time and size, so that retries cover incomplete bodies too.
 
-    One try may take its connect, write, pool and read time-outs together: each of httpx's own starts anew with every
-    byte, and a server that drips could hold on for ever. A body longer than `MAX_BODY` is cut there, and the response
-    has `extensions["whole"]` False.
+    The limit of time is the sum of the four time-outs. httpx restarts each of them with every byte, so a server that
+    sends slowly could keep a request for ever. A body longer than `MAX_BODY` is cut, and the response then has
+    `extensions["is_complete"]` False.
     """
 
     def __init__(self, inner: httpx.AsyncBaseTransport) -> None:
@@ -120,37 +120,37 @@ class BoundedTransport(httpx.AsyncBaseTransport):
         """Sends one request, once.
 
         Raises:
-            httpx.TransportError: There is no complete answer.
-            httpx.DecodingError: The answer's Content-Encoding is not what it says.
+            httpx.TransportError: There is no complete response.
+            httpx.DecodingError: The body can't be decoded by its Content-Encoding.
         """
         seconds = sum(filter(None, request.extensions["timeout"].values()))
         try:
             with anyio.fail_after(seconds):
                 return await self._exchange(request)
         except TimeoutError:
-            raise httpx.ReadTimeout("no complete answer in time", request=request) from None
+            raise httpx.ReadTimeout("no complete response in time", request=request) from None
 
     async def _exchange(self, request: httpx.Request) -> httpx.Response:
-        request.extensions.pop("answered", None)  # of the try before
+        request.extensions.pop("has_response", None)  # from the previous attempt
         response = await self._inner.handle_async_request(request)
-        request.extensions["answered"] = True
+        request.extensions["has_response"] = True
         response.request = request
-        packed = "Content-Encoding" in response.headers
+        is_encoded = "Content-Encoding" in response.headers
         stream = cast("httpx.AsyncByteStream", response.stream)
-        body, whole = bytearray(), True
+        body, is_complete = bytearray(), True
         try:
-            # httpx declares iterators; what they are are generators, which want closing when they are left early.
-            chunks = aiter(response.aiter_bytes() if packed else stream)
+            # httpx declares iterators, but they are generators, and must be closed if not exhausted.
+            chunks = aiter(response.aiter_bytes() if is_encoded else stream)
             async with aclosing(cast("AsyncGenerator[bytes, None]", chunks)):
                 async for chunk in chunks:
                     body += chunk
                     if len(body) > MAX_BODY:
-                        whole = False
+                        is_complete = False
                         break
         finally:
             await stream.aclose()
-        response.extensions["whole"] = whole
-        if not packed:
+        response.extensions["is_complete"] = is_complete
+        if not is_encoded:
             response.stream = httpx.ByteStream(bytes(body))
             await response.aread()
             return response
@@ -162,52 +162,52 @@ class BoundedTransport(httpx.AsyncBaseTransport):
         )
 
     async def aclose(self) -> None:
-        """Closes the transport within."""
+        """Closes the inner transport."""
         await self._inner.aclose()
 
 
 def in_process(app: ASGIApp) -> httpx.AsyncBaseTransport:
-    """A transport to an ASGI app in this process, which fails as a server would.
+    """A transport to an ASGI app in this process; the app's exceptions become those of a failed connection.
 
-    An exception after the whole answer was given changes nothing; one before is a lost answer.
+    An exception after the complete response has no effect.
     """
 
-    async def guarded(scope: Message, receive: Receive, send: Send) -> None:
-        answered = False
+    async def app_as_server(scope: Message, receive: Receive, send: Send) -> None:
+        is_complete = False
 
-        async def watched(message: Message) -> None:
-            nonlocal answered
+        async def watched_send(message: Message) -> None:
+            nonlocal is_complete
             await send(message)
-            answered = message["type"] == "http.response.body" and not message.get("more_body", False)
+            is_complete = message["type"] == "http.response.body" and not message.get("more_body", False)
 
         try:
-            await app(scope, receive, watched)
+            await app(scope, receive, watched_send)
         except Exception as error:
             where = traceback.extract_tb(error.__traceback__)[-1]
-            # Its kind and place only: its words may quote a token.
+            # Not its message, which may quote a token.
             logger.warning(
                 "The API in this process failed: %s in %s, line %s", type(error).__name__, where.name, where.lineno
             )
-            if not answered:
+            if not is_complete:
                 raise httpx.ReadError("the API in this process failed") from error
         else:
-            if not answered:
-                raise httpx.RemoteProtocolError("the API in this process gave no complete answer")
+            if not is_complete:
+                raise httpx.RemoteProtocolError("the API in this process sent no complete response")
 
-    return httpx.ASGITransport(guarded)
+    return httpx.ASGITransport(app_as_server)
 
 
 def over_network(base_url: httpx.URL) -> httpx.AsyncBaseTransport:
-    """A transport to `base_url`: directly for this machine, else by the proxy that the environment names.
+    """A transport to `base_url`: direct to this machine, else through the proxy of the environment, if it has one.
 
     Raises:
-        ValueError: The environment names a proxy of a kind that can't be used, or certificates that can't be read.
+        ValueError: The environment has a proxy of an unsupported kind, or certificates that can't be read.
     """
     try:
-        # On plain http no TLS is spoken; a context that trusts nobody spares loading everybody's certificates.
-        plain = base_url.scheme == "http"
-        tls = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT) if plain else httpx.create_ssl_context()
-        return Network(tls, proxy=_proxy_for(base_url), socket_options=_keep_alive())
+        # For http, an empty context avoids loading all certificates.
+        is_http = base_url.scheme == "http"
+        tls = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT) if is_http else httpx.create_ssl_context()
+        return AiohttpTransport(tls, proxy=_proxy_for(base_url), socket_options=_keep_alive())
     except OSError:
         raise ValueError("SSL_CERT_FILE or SSL_CERT_DIR in the environment names nothing that can be read") from None
     except (ValueError, ImportError):
@@ -223,7 +223,7 @@ def _proxy_for(base_url: httpx.URL) -> str | None:
 
 
 def _keep_alive() -> Iterator[SocketOption]:
-    """Probes each minute: a call keeps its connection silent for longer than many a router remembers it."""
+    """TCP keep-alive every minute: many routers drop a connection that is silent for as long as a phone call takes."""
     yield socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1
     # Linux and Windows call the idle time TCP_KEEPIDLE, macOS TCP_KEEPALIVE.
     for names in (("TCP_KEEPIDLE", "TCP_KEEPALIVE"), ("TCP_KEEPINTVL",)):
@@ -233,17 +233,17 @@ def _keep_alive() -> Iterator[SocketOption]:
 
 
 def with_retries(transport: httpx.AsyncBaseTransport, backoff: float) -> httpx.AsyncBaseTransport:
-    """Bounds a transport and makes it try a GET again on 429, 502, 503, 504 and broken connections.
+    """Adds the limits of `BoundedTransport`, and retries of GET on 429, 502, 503, 504 and failed connections.
 
     Args:
-        transport: Sends one request.
-        backoff: Seconds; the waits are drawn from 0 to 2, 4 and 8 times this, unless the service names one.
+        transport: Sends a request once.
+        backoff: Seconds. Without `Retry-After`, the waits are random, up to 2, 4 and 8 times this.
     """
-    retry = Patience(
+    retry = BoundedRetry(
         total=RETRIES,
         allowed_methods=["GET"],
         status_forcelist=[429, 502, 503, 504],
-        retry_on_exceptions=_WORTH_A_RETRY,
+        retry_on_exceptions=_RETRIED,
         backoff_factor=backoff,
         max_backoff_wait=MAX_RETRY_WAIT,
         total_timeout=MAX_RETRY_WAIT,
@@ -251,23 +251,25 @@ def with_retries(transport: httpx.AsyncBaseTransport, backoff: float) -> httpx.A
     return RetryTransport(BoundedTransport(transport), retry=retry)
 
 
-def broken(error: httpx.HTTPError | httpx.InvalidURL, host: str, *, answered: bool) -> KallyAIError:
-    """What a failure of the connection means for the request.
+def connection_error(error: httpx.HTTPError | httpx.InvalidURL, host: str, *, has_response: bool) -> KallyAIError:
+    """The error for a failed connection: was nothing sent, or is the response lost?
 
     Args:
-        error: What httpx raised. Its words are not repeated: they can quote a header.
-        host: Whom the request was for.
-        answered: The request was answered, so that it was sent, whatever the error says of a redirect after it.
+        error: What httpx raised. Its message is not used, because it may quote a header.
+        host: The host of the request.
+        has_response: There was a response, so the request was sent, even if following its redirect sent nothing.
     """
-    if isinstance(error, _NOTHING_SENT) and not answered:
-        return NotConnectedError(f"KallyAI at {host} can't be reached: {_why(error)}; nothing was sent")
-    why = "it took too long" if isinstance(error, httpx.TimeoutException) else "the connection broke"
+    if isinstance(error, _NOTHING_SENT) and not has_response:
+        return NotConnectedError(f"KallyAI at {host} can't be reached: {_reason(error)}; nothing was sent")
+    reason = "it took too long" if isinstance(error, httpx.TimeoutException) else "the connection broke"
     if isinstance(error, httpx.DecodingError):
-        why = "what came can't be decoded"
-    return ResponseLostError(f"No complete answer came from KallyAI at {host}: {why}; it may have acted on the request")
+        reason = "what came can't be decoded"
+    return ResponseLostError(
+        f"No complete answer came from KallyAI at {host}: {reason}; it may have acted on the request"
+    )
 
 
-def _why(error: BaseException) -> str:
+def _reason(error: BaseException) -> str:
     if isinstance(error, httpx.TimeoutException):
         return "it took too long"
     if isinstance(error, httpx.ProxyError):
@@ -283,11 +285,11 @@ def _why(error: BaseException) -> str:
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:
-    """An error, what it came from, and the members of groups among them."""
+    """An error and its causes, with the members of exception groups."""
     yield error
     if isinstance(error, BaseExceptionGroup):
         for member in error.exceptions:
             yield from _causes(member)
-    below = error.__cause__ or error.__context__
-    if below is not None:
-        yield from _causes(below)
+    cause = error.__cause__ or error.__context__
+    if cause is not None:
+        yield from _causes(cause)

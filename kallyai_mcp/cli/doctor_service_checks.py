@@ -114,7 +114,7 @@ def service(settings: Settings) -> list[Finding]:
 
 async def _reach(settings: Settings) -> None:
     async with open_api(settings, retry_backoff=_RETRY_BACKOFF) as api:
-        await api.reach()
+        await api.check_reachable()
 
 
 def _ask_without_sign_in(settings: Settings) -> tuple[bool, float | None]:
@@ -123,7 +123,7 @@ def _ask_without_sign_in(settings: Settings) -> tuple[bool, float | None]:
     Returns:
         Whether the answer is a web page; and how many seconds this machine's clock is ahead, None if it has no date.
     """
-    from kallyai_mcp.api.responses import Answer
+    from kallyai_mcp.api.responses import ApiResponse
 
     request = urllib.request.Request(  # noqa: S310 - the settings have checked the address
         f"{settings.api_url}/v1/users/me/statistics",
@@ -139,7 +139,7 @@ def _ask_without_sign_in(settings: Settings) -> tuple[bool, float | None]:
     with response:
         ours = (before + time.time()) / 2
         headers = {name.lower(): value for name, value in response.headers.items()}
-        is_web_page = Answer(response.status or 0, headers, response.read(1000)).is_web_page
+        is_web_page = ApiResponse(response.status or 0, headers, response.read(1000)).is_web_page
     try:
         theirs = parsedate_to_datetime(response.headers.get("Date", ""))
     except ValueError:

@@ -194,6 +194,6 @@ def _readiness_checks(connection: Connection) -> dict[str, Check]:
             await connection.ledger().has_orphans("", datetime.now(UTC), timedelta())  # the cheapest query
 
     async def api() -> None:
-        await connection.api().reach()
+        await connection.api().check_reachable()
 
     return {"ledger": ledger, "api": api}

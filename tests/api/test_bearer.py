@@ -7,7 +7,7 @@ import httpx
 import pytest
 
 from kallyai_mcp.api import errors
-from kallyai_mcp.api.bearer import Bearer
+from kallyai_mcp.api.bearer import BearerAuth
 from kallyai_mcp.api.errors import KallyAIError, NotConnectedError, NotSignedInError, ResponseLostError
 from tests.api.raw_server import FRESH, SUBMISSION, TOKEN, Tokens, answer, reference, talking
 
@@ -152,7 +152,7 @@ async def test_the_token_stays_behind_even_where_a_redirect_to_another_host_is_f
     async with talking(UNAUTHORIZED) as (_, other), talking() as (_, server):
         server.replies = [answer(b"", status, location=f"{other.url}/x"), UNAUTHORIZED]
         tokens = Tokens(TOKEN, FRESH)
-        bearer = Bearer(tokens, httpx.URL(server.url))
+        bearer = BearerAuth(tokens, httpx.URL(server.url))
         async with httpx.AsyncClient(auth=bearer, trust_env=False) as client:
             sent_on = await client.get(f"{server.url}/v1/calls")
             assert sent_on.next_request is not None

@@ -59,7 +59,7 @@ def test_a_number_is_refused_by_the_first_rail_in_its_way(policy: CallPolicy, se
     with pytest.raises(PolicyError) as raised:
         policy.refuse(MADRID)
     assert raised.value.setting == setting
-    assert raised.value.code == "guard_rail"
+    assert raised.value.code == "call_policy"
     assert raised.value.retry_after is None
     assert setting in str(raised.value)
     assert "+34" not in str(raised.value)

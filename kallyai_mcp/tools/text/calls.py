@@ -203,7 +203,7 @@ def _row(call: Call, zone_name: str, now: datetime, *, room: int) -> str:
     if moment and offset(moment) != offset(now.astimezone(zone)):
         at += f" {offset(moment)}"  # the other half of the year, where clocks change
     said = quoted(call.highlights, room) if call.highlights else ""
-    status = call.status if call.status in Call.FINAL | Call.UNDER_WAY else quoted(call.status, 24)
+    status = call.status if call.status in Call.FINAL | Call.IN_PROGRESS else quoted(call.status, 24)
     parts = (f"{at} {status}", party_of(call).in_row(), said, one_line(call.call_id))
     return "  ".join(part for part in parts if part)
 
