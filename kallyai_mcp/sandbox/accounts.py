@@ -1,4 +1,4 @@
-"""The sandbox's accounts: who can sign in, and on which plan. Each shows one state that an account can be in."""
+"""The sandbox's accounts. Each one shows another state that an account can be in."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -15,15 +15,17 @@ SCOPES: dict[str, str] = {
     "transcripts:read": "Read call transcripts",
     "recordings:read": "Access call recordings",
 }
-"""The reference's "Scopes" table."""
+"""Descriptions by scope: the reference's "Scopes" table."""
 
 
 @dataclass(frozen=True)
 class Account:
     """One account of the sandbox.
 
-    `minutes_used_before` and `calls_used_before` were used in the current period before the sandbox started;
-    `regions` are the ISO 3166 countries that the account may ring (None: every supported one).
+    Attributes:
+        minutes_used_before: Minutes counted as used at the start of every period.
+        calls_used_before: Calls counted as used at the start of every period.
+        regions: ISO 3166 codes of the countries the account may call; None means every supported country.
     """
 
     id: str
@@ -51,8 +53,8 @@ ACCOUNTS: dict[str, Account] = {
                 has_active_subscription=False, subscription_status="trialing"),
         Account("acct-empty", "empty@sandbox.test", "A trial that is used up: every call is refused with 402", "trial",
                 "monthly", 30, 5, 30, 5, has_active_subscription=False, subscription_status="trialing"),
-        Account("acct-us-only", "us-only@sandbox.test", "May ring the United States and Canada only", "personal",
+        Account("acct-us-only", "us-only@sandbox.test", "May call the United States and Canada only", "personal",
                 "monthly", 210, 35, regions=frozenset({"US", "CA"})),
     )
 }  # fmt: skip
-"""By id. `acct-personal` is who the embedded sandbox is signed in as."""
+"""Accounts by id. The embedded sandbox is signed in as `acct-personal`."""

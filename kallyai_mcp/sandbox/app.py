@@ -1,4 +1,4 @@
-"""The sandbox as one ASGI application: every endpoint of the reference, and pages for people."""
+"""The sandbox's ASGI application: every endpoint of the reference, its control endpoints, and its web pages."""
 
 from pathlib import Path
 from typing import Any
@@ -28,21 +28,21 @@ _FRAMEWORK_ERROR = "#/components/schemas/HTTPValidationError"
 
 
 class SandboxApp(FastAPI):
-    """FastAPI that can be made to fail, with an OpenAPI document that tells the truth about errors.
+    """FastAPI with fault injection, and with the reference's validation error in its OpenAPI document.
 
-    FastAPI documents its own validation error, 422 in a format of its own; here a request that is not valid is
-    answered with 400 in the reference's. Its `state.sandbox` must be there before the first request.
+    FastAPI documents a 422 with its own format for invalid requests; the sandbox answers 400 in the reference's format.
+    `state.sandbox` must be set before the first request.
     """
 
     def build_middleware_stack(self) -> ASGIApp:
-        """The whole application, within the layer that acts faults out.
+        """Return FastAPI's middleware stack inside the fault middleware.
 
-        No middleware of FastAPI's can be outermost: around all of them stands one that answers exceptions with 500.
+        `add_middleware` can't do this: Starlette always puts its own error middleware outside of what it adds.
         """
         return FaultMiddleware(super().build_middleware_stack(), self.state.sandbox)
 
     def openapi(self) -> dict[str, Any]:
-        """The OpenAPI document, also at `/openapi.json`."""
+        """Return the OpenAPI document that `/openapi.json` serves."""
         if not self.openapi_schema:
             document = get_openapi(
                 title=self.title,
@@ -51,50 +51,50 @@ class SandboxApp(FastAPI):
                 routes=self.routes,
                 separate_input_output_schemas=self.separate_input_output_schemas,
             )
-            _tell_the_truth(document)
+            _document_validation_errors(document)
             self.openapi_schema = document
         return self.openapi_schema
 
 
-def _tell_the_truth(document: dict[str, Any]) -> None:
-    """Put the reference's 400 where FastAPI wrote down its own 422."""
+def _document_validation_errors(document: dict[str, Any]) -> None:
+    """Replace FastAPI's 422 with the reference's 400 in an OpenAPI document."""
     not_valid = {
         "description": errors(400)[400]["description"],
         "content": {"application/json": {"schema": {"$ref": f"#/components/schemas/{ErrorResponse.__name__}"}}},
     }
     for methods in document["paths"].values():
         for operation in methods.values():
-            answers = operation["responses"]
-            if _FRAMEWORK_ERROR in str(answers.get("422")):
-                del answers["422"]
+            responses = operation["responses"]
+            if _FRAMEWORK_ERROR in str(responses.get("422")):
+                del responses["422"]
                 inputs = {parameter["in"] for parameter in operation.get("parameters", [])}
-                if "requestBody" in operation or inputs - {"path"}:  # any text is a path, so none is refused
-                    answers.setdefault("400", not_valid)
+                if "requestBody" in operation or inputs - {"path"}:  # a path parameter takes any text, so it can't fail
+                    responses.setdefault("400", not_valid)
     for name in ("HTTPValidationError", "ValidationError"):
         document["components"]["schemas"].pop(name, None)
 
 
 def create_app(*, data: Path | None = None, speed: float = 1.0, clock: Clock | None = None) -> SandboxApp:
-    """A complete local KallyAI, for uvicorn (`serve.running`) or in-process through `httpx.ASGITransport`.
+    """Create a local KallyAI, to serve with uvicorn (`serve.running`) or in-process with `httpx.ASGITransport`.
 
     It needs no lifespan events. Several processes may serve the same `data`.
 
     Args:
-        data: The SQLite file that keeps everything, made if it is missing; None keeps everything in memory.
-        speed: How many times faster than a real conversation a call goes by; above 0.
-        clock: Where the time comes from; None for the machine's clock.
+        data: The SQLite file that stores everything; it is created if it is missing. None stores everything in memory.
+        speed: Calls run this many times faster than a real conversation; above 0.
+        clock: The source of time; None for the machine's clock.
 
     Returns:
-        The application; `app.state.sandbox` is its `Sandbox`, whose `close()` ends it.
+        The application. `app.state.sandbox` is its `Sandbox`; the caller closes it.
 
     Raises:
         ValueError: `speed` is not a finite number above 0.
-        sqlite3.Error: `data` can't be opened, or is no database.
+        sqlite3.Error: `data` can't be opened, or is not a database.
     """
     app = SandboxApp(
         title="KallyAI sandbox",
         version=_REFERENCE_VERSION,
-        description="A complete KallyAI on this machine. No telephone rings, and nothing costs money.",
+        description="A complete KallyAI on this machine. No real phone call is placed, and nothing costs money.",
         docs_url=None,
         redoc_url=None,
     )

@@ -1,4 +1,4 @@
-"""The billing portal: a page behind a signed link, since a browser that opens it has no token."""
+"""The billing portal: a page at a signed link, since a browser that opens it has no access token."""
 
 from datetime import timedelta
 
@@ -8,43 +8,40 @@ from fastapi.responses import HTMLResponse
 
 from kallyai_mcp.sandbox import page_rendering, quota
 from kallyai_mcp.sandbox.accounts import ACCOUNTS, Account
+from kallyai_mcp.sandbox.auth.signing_keys import get_key, verify_jwt
 from kallyai_mcp.sandbox.auth.text import preferred_language
 from kallyai_mcp.sandbox.errors import ApiError
 from kallyai_mcp.sandbox.state import Sandbox, SandboxDep
 
 router = APIRouter(include_in_schema=False)
 
-_LINK_LASTS = timedelta(hours=1)
-_AUDIENCE = "billing-portal"
-_KEY = "billing"
+_LINK_LIFETIME = timedelta(hours=1)
+_ALGORITHM = "HS256"
+_ISSUER = "kallyai-sandbox-billing"
 
 
 def portal_url(request: Request, sandbox: Sandbox, account: Account) -> str:
-    """A link to the account's billing page at the address the request came to; it works for an hour."""
-    expires = sandbox.clock.now() + _LINK_LASTS
-    claims = {"sub": account.id, "aud": _AUDIENCE, "exp": int(expires.timestamp())}
-    session = jwt.encode(claims, sandbox.key(_KEY), "HS256")
+    """Return a link to the account's billing page at the request's own host; it works for an hour."""
+    now = sandbox.clock.now()
+    claims = {
+        "iss": _ISSUER,
+        "sub": account.id,
+        "iat": int(now.timestamp()),
+        "exp": int((now + _LINK_LIFETIME).timestamp()),
+    }
+    session = jwt.encode(claims, get_key(sandbox, "billing"), _ALGORITHM)
     return str(request.url_for("billing_page", session=session))
 
 
 def _account_of(sandbox: Sandbox, session: str) -> Account:
-    """Who the link was made for.
+    """Return the account that a billing link was made for.
 
     Raises:
-        ApiError: 404: this is no such link, or it has expired.
+        ApiError: 404: the link is not valid, or it has expired.
     """
-    try:
-        claims = jwt.decode(
-            session,
-            sandbox.key(_KEY),
-            algorithms=["HS256"],
-            audience=_AUDIENCE,
-            options={"require": ["sub", "exp"], "verify_exp": False},  # expiry goes by the sandbox's clock, below
-        )
-    except jwt.InvalidTokenError:
-        claims = {"exp": 0}
-    if claims["exp"] <= sandbox.clock.now().timestamp():
-        raise ApiError(404, "not_found", "This billing link is not valid (any more)", "Ask for a new one")
+    claims = verify_jwt(session, get_key(sandbox, "billing"), _ALGORITHM, issuer=_ISSUER)
+    if claims is None or claims["exp"] <= sandbox.clock.now().timestamp():
+        raise ApiError(404, "not_found", "This billing link is not valid or has expired", "Ask for a new one")
     return ACCOUNTS[claims["sub"]]
 
 
@@ -52,39 +49,39 @@ class _Meter:
     """One bar of the page: how much of an allowance is used, in the page's language."""
 
     def __init__(self, name: str, used: float, allocated: int, language: str) -> None:
-        words = _WORDS[language]
+        text = _TEXTS[language]
         self.name = name
         self.used = used
         self.allocated = allocated
-        self.left = words["left"].format(left=page_rendering.number(max(0, allocated - used), language))
-        self.label = words["used"].format(
+        self.left = text["left"].format(left=page_rendering.number(max(0, allocated - used), language))
+        self.label = text["used"].format(
             used=page_rendering.number(used, language), allocated=page_rendering.number(allocated, language)
         )
 
 
 @router.get("/_sandbox/billing/{session}")
 async def billing_page(session: str, request: Request, sandbox: SandboxDep) -> HTMLResponse:
-    """The account's plan and usage, in English or Spanish."""
+    """Show the account's plan and usage, in English or Spanish."""
     account = _account_of(sandbox, session)
     with sandbox.store.transaction() as db:
         usage = quota.usage(db, account, sandbox.clock.now())
     language = preferred_language(request.headers.get("accept-language"))
-    words = _WORDS[language]
+    text = _TEXTS[language]
     return page_rendering.render(
         "billing.html",
         language=language,
-        words=words,
+        text=text,
         account=account,
         meters=[
-            _Meter(words["minutes"], usage.tenths / 10, account.minutes_allocated, language),
-            _Meter(words["calls"], usage.calls, account.calls_allocated, language),
+            _Meter(text["minutes"], usage.tenths / 10, account.minutes_allocated, language),
+            _Meter(text["calls"], usage.calls, account.calls_allocated, language),
         ],
         start=page_rendering.day(usage.period_start, language),
         end=page_rendering.day(usage.period_end - timedelta(days=1), language),
     )
 
 
-_WORDS = {
+_TEXTS = {
     "en": {
         "title": "Your plan",
         "notice": "This is the sandbox: nothing is charged and nothing can be bought.",

@@ -1,7 +1,7 @@
-"""Plays the person at the browser: opens a sandbox sign-in page, presses its buttons, and ends where they lead.
+"""Signs in to the sandbox without a person: a minimal browser that opens a sign-in page and presses its buttons.
 
-Standard library only, and only loopback hosts are ever talked to. It finds its way by what a screen reader would say
-(the names of buttons), not by addresses, so a page that people can't use fails here as well.
+It uses the standard library only and connects to loopback hosts only. It finds buttons by the name that a screen reader
+announces, not by URL, so that a page that people can't use fails here, too.
 """
 
 import html
@@ -25,23 +25,23 @@ _VOID = frozenset(
 
 
 class BrowserClientError(Exception):
-    """The visit can't go on. The message says at which page; never an address, which may hold tokens."""
+    """The sign-in can't continue. The message names the page, never its URL, which may contain tokens."""
 
 
 def sign_in(url: str, *, account: str = "acct-personal", provider: Provider = "google", allow: bool = True) -> str:
-    """Sign in at a page of the sandbox as a person would, blocking until the program that waits for it has answered.
+    """Sign in at a page of the sandbox as a person would. Blocks until the program that waits for the sign-in answers.
 
     Args:
         url: The sign-in page: `/v1/auth/cli?…` or `/v1/auth/authorize?…` of a sandbox on this machine.
         account: The id of the sandbox account to choose.
-        provider: Whose button to press.
-        allow: False: press "Cancel" on the first page, as someone who changed their mind.
+        provider: The identity provider whose button to press.
+        allow: False: press "Cancel" on the first page.
 
     Returns:
-        What the page at the end of it says: the one that the waiting program shows.
+        The text of the last page, which the waiting program shows.
 
     Raises:
-        BrowserClientError: A page is an error or lacks the button, nobody answers, or the way leads off this machine.
+        BrowserClientError: A page is an error or lacks the button, no server answers, or a URL is not on this machine.
         ValueError: There is no such account.
     """
     if account not in ACCOUNTS:
@@ -59,18 +59,18 @@ def sign_in(url: str, *, account: str = "acct-personal", provider: Provider = "g
 
 
 class Browser:
-    """As much of a browser as a sign-in needs: pages, forms, buttons, redirects, cookies.
+    """A minimal browser: pages, forms, buttons, redirects, cookies.
 
     Args:
-        language: What to send as `Accept-Language`.
+        language: The value of `Accept-Language`.
     """
 
     def __init__(self, language: str = "en") -> None:
-        self._home = ""  # the host and port of the sandbox
+        self._sandbox_host = ""  # with its port
         self._url = ""
         self._page = _Page("")
         self._opener = urllib.request.build_opener(
-            urllib.request.ProxyHandler({}),  # loopback is never reached through a proxy
+            urllib.request.ProxyHandler({}),  # never use a proxy for loopback hosts
             urllib.request.HTTPCookieProcessor(http.cookiejar.CookieJar()),
             _LoopbackRedirects(),
         )
@@ -78,27 +78,27 @@ class Browser:
 
     @property
     def title(self) -> str:
-        """The page's title; empty when it has none."""
+        """The page's title; empty if it has none."""
         return _one_line(self._page.title)
 
     @property
     def text(self) -> str:
-        """What is to be read on the page, on one line."""
+        """The page's visible text, on one line."""
         return _one_line(self._page.text)
 
     @property
     def buttons(self) -> tuple[str, ...]:
-        """The names of the page's buttons, as a screen reader would say them."""
+        """The names of the page's buttons, as a screen reader announces them."""
         return tuple(button.name for button in self._page.buttons)
 
     def open(self, url: str) -> None:
-        """Go to `url`, which must be on this machine, and on to wherever it redirects."""
+        """Open `url`, which must be on this machine, and follow its redirects."""
         _check_loopback(url)
-        self._home = urlsplit(url).netloc
+        self._sandbox_host = urlsplit(url).netloc
         self._visit(urllib.request.Request(url))  # noqa: S310 - checked above
 
     def press(self, name: str) -> None:
-        """Press the button called `name`, or the only one with `name` in its name, and follow its form.
+        """Press the button called `name`, or the only one whose name contains `name`, and submit its form.
 
         Raises:
             BrowserClientError: There is no such button, or more than one.
@@ -128,12 +128,13 @@ class Browser:
         except urllib.error.HTTPError as error:
             with error:
                 page = _read(error)
-            # Only the sandbox's own words are passed on: another page might repeat what came to it in its address.
-            words = f": {_one_line(page.text)[:600]}" if urlsplit(error.geturl()).netloc == self._home else ""
-            raise BrowserClientError(f"a page answered {error.code}{words}") from None
+            # Only the sandbox's own text is repeated: another server's page may show its URL, which contains tokens.
+            is_sandbox = urlsplit(error.geturl()).netloc == self._sandbox_host
+            text = f": {_one_line(page.text)[:600]}" if is_sandbox else ""
+            raise BrowserClientError(f"a page answered {error.code}{text}") from None
         except (OSError, http.client.HTTPException) as error:
             host = urlsplit(request.full_url).netloc
-            raise BrowserClientError(f"nobody answered at or behind {host}: {type(error).__name__}") from None
+            raise BrowserClientError(f"no answer from {host} or a redirect of it: {type(error).__name__}") from None
 
 
 def _one_line(pieces: list[str]) -> str:
@@ -161,7 +162,7 @@ class _LoopbackRedirects(urllib.request.HTTPRedirectHandler):
 def _check_loopback(url: str) -> None:
     parts = urlsplit(url)
     if parts.scheme != "http" or parts.hostname not in _LOOPBACK_HOSTS:
-        raise BrowserClientError(f"the way leads off this machine, to {parts.scheme}://{parts.hostname}")
+        raise BrowserClientError(f"a URL is not on this machine: {parts.scheme}://{parts.hostname}")
 
 
 @dataclass
@@ -176,22 +177,22 @@ class _Button:
     form: _Form
     fields: list[tuple[str, str]]
     label: str | None
-    words: list[str] = field(default_factory=list)
+    text: list[str] = field(default_factory=list)
 
     @property
     def name(self) -> str:
-        return self.label or _one_line(self.words)
+        return self.label or _one_line(self.text)
 
 
 class _Page(HTMLParser):
-    """A page as a screen reader takes it in: its title, its words, its forms and their buttons."""
+    """A page as a screen reader presents it: its title, its text, its forms, and their buttons."""
 
     def __init__(self, source: str) -> None:
         super().__init__()
         self.title: list[str] = []
         self.text: list[str] = []
         self.buttons: list[_Button] = []
-        self._open: list[tuple[str, bool]] = []  # each open tag, and whether what is in it is hidden
+        self._open: list[tuple[str, bool]] = []  # each open tag, and whether its content is hidden
         self._form: _Form | None = None
         self._button: _Button | None = None
         self.feed(source)
@@ -206,20 +207,20 @@ class _Page(HTMLParser):
                 or given.get("aria-hidden") == "true"
             )
             self._open.append((tag, hidden or self._hidden))
-        self._say(" ")
+        self._add_text(" ")
         if tag == "form":
             self._form = _Form(given.get("action", ""), given.get("method", "get").lower())
         elif tag == "input" and self._form and given.get("type") == "hidden" and "name" in given:
             self._form.fields.append((given["name"], given.get("value", "")))
         elif tag == "button" and self._form and not self._hidden and given.get("type", "submit") == "submit":
-            sent = [(given["name"], given.get("value", ""))] if "name" in given else []
-            self._button = _Button(self._form, sent, given.get("aria-label"))
+            fields = [(given["name"], given.get("value", ""))] if "name" in given else []
+            self._button = _Button(self._form, fields, given.get("aria-label"))
 
     def handle_endtag(self, tag: str) -> None:
         if any(name == tag for name, _ in self._open):
             while self._open.pop()[0] != tag:
                 pass
-        self._say(" ")
+        self._add_text(" ")
         if tag == "form":
             self._form = None
         elif tag == "button" and self._button:
@@ -230,16 +231,16 @@ class _Page(HTMLParser):
         if self._open and self._open[-1][0] == "title":
             self.title.append(data)
         elif not self._hidden:
-            self._say(data)
+            self._add_text(data)
 
     @property
     def _hidden(self) -> bool:
         return bool(self._open) and self._open[-1][1]
 
-    def _say(self, words: str) -> None:
-        self.text.append(words)
+    def _add_text(self, text: str) -> None:
+        self.text.append(text)
         if self._button:
-            self._button.words.append(words)
+            self._button.text.append(text)
 
 
 def _read(response: http.client.HTTPResponse | urllib.error.HTTPError) -> _Page:

@@ -1,4 +1,4 @@
-"""The reference's "Call Endpoints"."""
+"""The endpoints of the reference's "Call Endpoints"."""
 
 import uuid
 from datetime import datetime
@@ -13,7 +13,7 @@ from kallyai_mcp.sandbox.auth import require
 from kallyai_mcp.sandbox.call_placement import place
 from kallyai_mcp.sandbox.call_table import IN_PROGRESS, Call
 from kallyai_mcp.sandbox.errors import ApiError
-from kallyai_mcp.sandbox.fault_middleware import once_placed
+from kallyai_mcp.sandbox.fault_middleware import notify_placed
 from kallyai_mcp.sandbox.schemas import (
     CallCreateRequest,
     CallList,
@@ -29,17 +29,17 @@ from kallyai_mcp.sandbox.state import Sandbox, SandboxDep
 router = APIRouter(prefix="/v1/calls", tags=["Calls"])
 
 Reader = Annotated[Account, Depends(require("calls:read"))]
-_LARGEST_OFFSET = 2**53 - 1  # the largest whole number that every JSON reader keeps exact; SQLite holds it too
+_LARGEST_OFFSET = 2**53 - 1  # the largest integer that every JSON parser keeps exact; it fits into SQLite's, too
 
 
 def _response(call: Call, now: datetime) -> CallResponse:
-    over = call.is_over(now)
+    ended = call.has_ended(now)
     return CallResponse(
         call_id=call.call_id,
-        status=call.status if over else IN_PROGRESS,
-        highlights=call.highlights if over else None,
-        next_steps=call.next_steps if over else None,
-        duration_seconds=call.duration_seconds if over else None,
+        status=call.status if ended else IN_PROGRESS,
+        highlights=call.highlights if ended else None,
+        next_steps=call.next_steps if ended else None,
+        duration_seconds=call.duration_seconds if ended else None,
         metadata=CallMetadata.of(call),
         submission=call.submission,
     )
@@ -48,7 +48,7 @@ def _response(call: Call, now: datetime) -> CallResponse:
 def _listed(call: Call, now: datetime) -> ListedCall:
     return ListedCall(
         call_id=call.call_id,
-        status=call.status if call.is_over(now) else IN_PROGRESS,
+        status=call.status if call.has_ended(now) else IN_PROGRESS,
         metadata=CallMetadata.of(call),
         submission=ListedSubmission.model_validate(call.submission),
     )
@@ -57,7 +57,7 @@ def _listed(call: Call, now: datetime) -> ListedCall:
 def _find(sandbox: Sandbox, account: Account, call_id: str) -> Call:
     with sandbox.store.transaction() as db:
         call = call_table.by_id(db, account.id, call_id)
-    if call is None or (sandbox.faults.list_only_ended and not call.is_over(sandbox.clock.now())):
+    if call is None or (sandbox.faults.list_only_ended and not call.has_ended(sandbox.clock.now())):
         raise ApiError(404, "call_not_found", "There is no such call", "Your account has no call with this id")
     return call
 
@@ -66,8 +66,8 @@ def _find(sandbox: Sandbox, account: Account, call_id: str) -> Call:
     "",
     status_code=201,
     summary="Create Call",
-    description="Places a call and answers once it has ended. Needs the scope `calls:write`. The same Idempotency-Key "
-    "with the same body is the same call, also while it still goes on.",
+    description="Places a call and answers when it has ended. Needs the scope `calls:write`. The same Idempotency-Key "
+    "with the same body is the same call, also while it is in progress.",
     response_description="The call has ended; `status` says how",
     responses=errors(400, 401, 402, 403, 409, 422, 429, 503),
 )
@@ -77,13 +77,14 @@ async def create_call(
     account: Annotated[Account, Depends(require("calls:write"))],
     sandbox: SandboxDep,
     idempotency_key: Annotated[
-        uuid.UUID | None, Header(alias="Idempotency-Key", description="Names this call, so that asking twice is safe")
+        uuid.UUID | None,
+        Header(alias="Idempotency-Key", description="Identifies this call, so that a repeated request is safe"),
     ] = None,
 ) -> CallResponse:
-    """Place a call, wait until it has ended, and say what it came to."""
+    """Place a call, wait until it has ended, and return its outcome."""
     call = place(sandbox, account, body, idempotency_key)
-    await once_placed(request.scope)
-    await sandbox.until(call.ends_at)
+    await notify_placed(request.scope)
+    await sandbox.wait_until(call.ends_at)
     return _response(call, call.ends_at)
 
 
@@ -101,7 +102,7 @@ async def list_calls(
     limit: Annotated[int, Query(ge=1, le=200, description="Max results")] = 50,
     offset: Annotated[int, Query(ge=0, le=_LARGEST_OFFSET, description="Pagination offset")] = 0,
 ) -> CallList:
-    """One page of the account's calls."""
+    """Return one page of the account's calls."""
     now = sandbox.clock.now()
     ended_by = now if sandbox.faults.list_only_ended else None
     with sandbox.store.transaction() as db:
@@ -113,28 +114,28 @@ async def list_calls(
     "/{call_id}",
     summary="Get Call Details",
     description="One call; `in_progress` until it has ended. Needs the scope `calls:read`.",
-    response_description="The call as it stands",
+    response_description="The call in its current state",
     responses=errors(401, 403, 404),
 )
 async def get_call(call_id: str, account: Reader, sandbox: SandboxDep) -> CallResponse:
-    """One call as it stands now."""
+    """Return one call in its current state."""
     return _response(_find(sandbox, account, call_id), sandbox.clock.now())
 
 
 @router.get(
     "/{call_id}/transcript",
     summary="Get Transcript",
-    description="Who said what, once the call has ended. Needs the scope `transcripts:read`.",
+    description="Who said what, after the call has ended. Needs the scope `transcripts:read`.",
     response_description="The whole conversation",
     responses=errors(401, 403, 404),
 )
 async def get_transcript(
     call_id: str, account: Annotated[Account, Depends(require("transcripts:read"))], sandbox: SandboxDep
 ) -> Transcript:
-    """The conversation of a call that has ended."""
+    """Return the conversation of a call that has ended."""
     call = _find(sandbox, account, call_id)
-    if not call.is_over(sandbox.clock.now()):
-        raise ApiError(404, "transcript_not_found", "There is no transcript yet", "The call is still going on")
+    if not call.has_ended(sandbox.clock.now()):
+        raise ApiError(404, "transcript_not_found", "There is no transcript yet", "The call is still in progress")
     if call.transcript is None:
         raise ApiError(404, "transcript_not_found", "There is no transcript of this call", f"It ended: {call.status}")
     return Transcript.model_validate({"entries": call.transcript})
@@ -148,17 +149,17 @@ _CALENDAR: dict[int | str, dict[str, Any]] = {
 @router.get(
     "/{call_id}/calendar.ics",
     summary="Get Calendar Event",
-    description="The appointment that was agreed, as iCalendar (RFC 5545). Needs the scope `calls:read`.",
+    description="The agreed appointment, as iCalendar (RFC 5545). Needs the scope `calls:read`.",
     response_class=Response,
     responses=_CALENDAR | errors(401, 403, 404),
 )
 async def get_calendar_event(call_id: str, account: Reader, sandbox: SandboxDep) -> Response:
-    """The .ics of a call that has ended with an appointment."""
+    """Return the calendar file of a call that has ended with an appointment."""
     call = _find(sandbox, account, call_id)
-    if not call.is_over(sandbox.clock.now()):
-        raise ApiError(404, "not_found", "There is no calendar event yet", "The call is still going on")
+    if not call.has_ended(sandbox.clock.now()):
+        raise ApiError(404, "not_found", "There is no calendar event yet", "The call is still in progress")
     if call.calendar is None:
-        raise ApiError(404, "not_found", "There is no calendar event", "The call agreed on no appointment")
+        raise ApiError(404, "not_found", "There is no calendar event", "No appointment was agreed in the call")
     return Response(
         call.calendar,
         media_type="text/calendar; charset=utf-8",

@@ -1,7 +1,7 @@
-"""Placing a call: it is decided and written down in one transaction, and then only time has to pass.
+"""Places a call: checks the request, simulates the call, and stores its outcome, all in one transaction.
 
-Nothing runs in the background. Whether a call is over is a matter of what time it is, so neither a client that hangs
-up nor a sandbox that is killed can lose one: the outcome is on disk before the first second of the call has gone by.
+There is no background task: a call has ended when the clock has reached its `ends_at`. So a call is not lost when the
+client disconnects or the sandbox is killed.
 """
 
 import hashlib
@@ -22,28 +22,28 @@ from kallyai_mcp.sandbox.state import Sandbox
 
 
 def place(sandbox: Sandbox, account: Account, request: CallCreateRequest, key: uuid.UUID | None) -> Call:
-    """Dial, or find the call that was dialled for this Idempotency-Key before.
+    """Place a call, or find the call that was placed with the same Idempotency-Key before.
 
-    The key belongs to the account and is remembered with the call, unless a quirk forgets it at the call's end. A
-    refused request is no call: its key stays free.
+    A key belongs to the account. It is stored with its call, until the fault `forget_key_when_ended` removes it. A
+    refused request does not use its key up.
 
     Args:
-        sandbox: Where the call is made.
-        account: Who makes it, and pays with minutes.
+        sandbox: The sandbox that places the call.
+        account: The account that places it, and whose minutes it uses.
         request: The body of `POST /v1/calls`.
         key: The request's Idempotency-Key.
 
     Returns:
-        The call, just begun, under way, or long over.
+        The call: new, in progress, or ended.
 
     Raises:
-        ApiError: `idempotency_key_reused` 409, or the first rule of `sandbox/rules.py` that is broken.
+        ApiError: `idempotency_key_reused` 409, or the first of `validation.RULES` that the request breaks.
     """
     fingerprint = _fingerprint(request)
     with sandbox.store.transaction() as db:
         now = sandbox.clock.now()
         known = call_table.by_key(db, account.id, str(key)) if key is not None else None
-        if known is not None and sandbox.faults.forget_key_when_ended and known.is_over(now):
+        if known is not None and sandbox.faults.forget_key_when_ended and known.has_ended(now):
             call_table.forget_key(db, known)
         elif known is not None:
             if known.fingerprint != fingerprint:
@@ -55,14 +55,14 @@ def place(sandbox: Sandbox, account: Account, request: CallCreateRequest, key: u
                 )
             return known
         validation.check(request.submission, account, ZoneInfo(request.timezone), now)
-        quota.usage(db, account, now).require_some_left()
+        quota.usage(db, account, now).check_left()
         call = _simulate(sandbox, account, request, key, fingerprint)
         call_table.add(db, call)
     return call
 
 
 def _fingerprint(request: CallCreateRequest) -> str:
-    """The same for two bodies that ask for the same thing, however their JSON is written."""
+    """Return a hash that is equal for two bodies with the same values, however their JSON is written."""
     body = request.model_dump(mode="json", exclude_none=True)
     return hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()
 

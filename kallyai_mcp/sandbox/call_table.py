@@ -1,4 +1,4 @@
-"""The calls that were placed, as rows. What a call comes to is written down once, when it is placed."""
+"""The table of placed calls. A call's outcome is written once, when the call is placed."""
 
 import json
 import sqlite3
@@ -27,21 +27,26 @@ CREATE TABLE IF NOT EXISTS calls (
 CREATE INDEX IF NOT EXISTS calls_by_account ON calls (account_id, started_at);
 CREATE TABLE IF NOT EXISTS forgotten_keys (call_id TEXT PRIMARY KEY, idempotency_key TEXT NOT NULL);
 """
-"""The DDL; moments are whole microseconds since 1970 in UTC."""
+"""DDL for `Store`, repeatable. Times are integer microseconds since 1970 in UTC."""
 
 IN_PROGRESS = "in_progress"
-"""The status of a call that has not ended yet; the reference only lists final ones."""
+"""The status of a call that has not ended. The reference lists final statuses only."""
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True)
 class Call:
-    """One call, from the moment it was placed.
+    """One placed call.
 
-    `duration_seconds` is the conversation's; `ends_at` lies that long after `started_at`, divided by the speed.
-    `tenths` is what the call costs of the plan, in tenths of a minute. `transcript` holds the reference's entries,
-    None when there is none; `calendar` is the .ics, None when nothing was agreed that has a date.
+    Attributes:
+        idempotency_key: The key that still finds this call; None if there was none or it was forgotten.
+        fingerprint: Equal for request bodies that ask for the same call.
+        ends_at: `started_at` plus `duration_seconds` divided by the sandbox's speed.
+        duration_seconds: The length of the conversation.
+        tenths: What the call costs, in tenths of a minute.
+        transcript: The reference's transcript entries; None if there is no transcript.
+        calendar: The iCalendar file; None if no appointment with a date was agreed.
     """
 
     call_id: str
@@ -59,8 +64,8 @@ class Call:
     calendar: str | None
     submission: dict[str, Any]
 
-    def is_over(self, now: datetime) -> bool:
-        """Whether the conversation has ended by `now` (aware)."""
+    def has_ended(self, now: datetime) -> bool:
+        """Whether the call has ended at `now` (aware)."""
         return now >= self.ends_at
 
 
@@ -82,7 +87,7 @@ def _read(row: sqlite3.Row) -> Call:
 
 
 def add(db: sqlite3.Connection, call: Call) -> None:
-    """Write a new call down.
+    """Insert a new call.
 
     Raises:
         sqlite3.IntegrityError: The account has used this Idempotency-Key before.
@@ -109,13 +114,13 @@ def add(db: sqlite3.Connection, call: Call) -> None:
 
 
 def by_id(db: sqlite3.Connection, account_id: str, call_id: str) -> Call | None:
-    """The account's call with this id, or None; other accounts' calls are not found."""
+    """Return the account's call with this id, or None; calls of other accounts are not found."""
     row = db.execute("SELECT * FROM calls WHERE account_id = ? AND call_id = ?", (account_id, call_id)).fetchone()
     return _read(row) if row else None
 
 
 def by_key(db: sqlite3.Connection, account_id: str, idempotency_key: str) -> Call | None:
-    """The account's call that was placed with this Idempotency-Key, or None."""
+    """Return the account's call that was placed with this Idempotency-Key, or None."""
     row = db.execute(
         "SELECT * FROM calls WHERE account_id = ? AND idempotency_key = ?", (account_id, idempotency_key)
     ).fetchone()
@@ -123,13 +128,13 @@ def by_key(db: sqlite3.Connection, account_id: str, idempotency_key: str) -> Cal
 
 
 def forget_key(db: sqlite3.Connection, call: Call) -> None:
-    """Free the Idempotency-Key that `call` was placed with; only `all_calls` still knows it."""
+    """Make the Idempotency-Key of `call` usable for a new call; only `all_calls` still returns it with `call`."""
     db.execute("INSERT INTO forgotten_keys VALUES (?, ?)", (call.call_id, call.idempotency_key))
     db.execute("UPDATE calls SET idempotency_key = NULL WHERE call_id = ?", (call.call_id,))
 
 
 def all_calls(db: sqlite3.Connection) -> list[Call]:
-    """Every account's calls, the oldest first, each with the Idempotency-Key that it was placed with."""
+    """Return the calls of all accounts, oldest first, each with the Idempotency-Key that it was placed with."""
     forgotten = {row["call_id"]: row["idempotency_key"] for row in db.execute("SELECT * FROM forgotten_keys")}
     calls = [_read(row) for row in db.execute("SELECT * FROM calls ORDER BY started_at, rowid")]
     return [replace(call, idempotency_key=forgotten.get(call.call_id, call.idempotency_key)) for call in calls]
@@ -138,31 +143,30 @@ def all_calls(db: sqlite3.Connection) -> list[Call]:
 def page(
     db: sqlite3.Connection, account_id: str, *, limit: int, offset: int, ended_by: datetime | None = None
 ) -> tuple[list[Call], int]:
-    """One page of the account's calls, newest first.
+    """Return one page of the account's calls, newest first.
 
     Args:
         db: The transaction.
-        account_id: Whose calls.
-        limit: How many at most.
-        offset: How many to leave out before.
-        ended_by: Count only calls that have ended at this moment (aware); None for all of them.
+        account_id: The account.
+        limit: The maximum number of calls.
+        offset: The number of calls to skip.
+        ended_by: Include only calls that have ended at this time (aware); None: include all.
 
     Returns:
-        The calls of the page, and how many there are in all.
+        The calls of the page, and the number of calls on all pages.
     """
-    chosen, values = "account_id = :account", {"account": account_id, "limit": limit, "offset": offset}
-    if ended_by is not None:
-        chosen, values = f"{chosen} AND ends_at <= :ended", values | {"ended": _micros(ended_by)}
+    values = {"account": account_id, "limit": limit, "offset": offset, "ended": ended_by and _micros(ended_by)}
+    where = "WHERE account_id = :account AND (:ended IS NULL OR ends_at <= :ended)"
     rows = db.execute(
-        f"SELECT * FROM calls WHERE {chosen} ORDER BY started_at DESC, rowid DESC LIMIT :limit OFFSET :offset",  # noqa: S608 - two constants
+        f"SELECT * FROM calls {where} ORDER BY started_at DESC, rowid DESC LIMIT :limit OFFSET :offset",  # noqa: S608 - a constant
         values,
     ).fetchall()
-    total = db.execute(f"SELECT count(*) FROM calls WHERE {chosen}", values).fetchone()[0]  # noqa: S608 - as above
+    total = db.execute(f"SELECT count(*) FROM calls {where}", values).fetchone()[0]  # noqa: S608 - a constant
     return [_read(row) for row in rows], total
 
 
 def used(db: sqlite3.Connection, account_id: str, start: datetime, end: datetime) -> tuple[int, int]:
-    """Tenths of a minute and number of the calls that the account placed from `start` until before `end`."""
+    """Return the cost in tenths of a minute, and the number, of the account's calls placed in [start, end)."""
     row = db.execute(
         "SELECT coalesce(sum(tenths), 0), count(*) FROM calls"
         " WHERE account_id = ? AND started_at >= ? AND started_at < ?",

@@ -1,4 +1,4 @@
-"""What time it is in the sandbox, and waiting for a moment, as one thing that tests can replace."""
+"""The sandbox's source of time, which tests replace."""
 
 from datetime import UTC, datetime
 from typing import Protocol
@@ -7,26 +7,26 @@ import anyio
 
 
 class Clock(Protocol):
-    """The sandbox's only source of time."""
+    """The current time, and waiting for a later one."""
 
     def now(self) -> datetime:
-        """The present moment, aware, in UTC."""
+        """Return the current time, aware, in UTC."""
         ...
 
     async def sleep_until(self, moment: datetime) -> None:
-        """Return once `now()` has reached `moment` (aware)."""
+        """Return when `now()` has reached `moment` (aware)."""
         ...
 
 
 class SystemClock:
-    """The machine's own clock."""
+    """The machine's clock."""
 
     def now(self) -> datetime:
-        """The present moment, aware, in UTC."""
+        """Return the current time, aware, in UTC."""
         return datetime.now(UTC)
 
     async def sleep_until(self, moment: datetime) -> None:
-        """Return once the machine's clock has reached `moment` (aware)."""
-        # Not a poll: a clock that was set back meanwhile, or a sleep cut short, means sleeping on.
-        while (left := (moment - self.now()).total_seconds()) > 0:  # noqa: ASYNC110 - nobody could set an event
+        """Return when the machine's clock has reached `moment` (aware)."""
+        # A loop, since the clock may be set back during the sleep, and a sleep may end early.
+        while (left := (moment - self.now()).total_seconds()) > 0:  # noqa: ASYNC110 - there is no event to wait for
             await anyio.sleep(left)

@@ -1,4 +1,4 @@
-"""`/_sandbox/faults` and `/_sandbox/calls`: how a test makes the sandbox misbehave, and learns what really happened."""
+"""`/_sandbox/faults` and `/_sandbox/calls`: for tests that inject faults and check which calls were placed."""
 
 from datetime import datetime
 from ipaddress import IPv6Address, ip_address
@@ -26,48 +26,48 @@ def _is_this_machine(host: str) -> bool:
 
 async def _only_from_this_machine(request: Request) -> None:
     if request.client is None or not _is_this_machine(request.client.host):
-        raise ApiError(403, "forbidden", "Only clients on the sandbox's own machine are let in here")
+        raise ApiError(403, "forbidden", "Only clients on the sandbox's machine may use this endpoint")
 
 
-_ELSEWHERE: dict[int | str, dict[str, Any]] = {
+_REMOTE_CLIENT: dict[int | str, dict[str, Any]] = {
     403: {"model": ErrorResponse, "description": "The client is not on this machine"}
 }
 
 router = APIRouter(
-    prefix="/_sandbox", tags=["Sandbox"], dependencies=[Depends(_only_from_this_machine)], responses=_ELSEWHERE
+    prefix="/_sandbox", tags=["Sandbox"], dependencies=[Depends(_only_from_this_machine)], responses=_REMOTE_CLIENT
 )
 
 
 class PlacedCall(BaseModel):
-    """One call that was really placed, whoever got to know of it."""
+    """One call that was placed, whatever its client was told."""
 
     call_id: str
     account_id: str
     respondent_phone: str
     task_description: str
-    idempotency_key: str | None = Field(description="The key it was placed with, also once it is forgotten")
+    idempotency_key: str | None = Field(description="The key it was placed with, also after it was forgotten")
     started_at: datetime
     ends_at: datetime
     status: Status
 
 
 class PlacedCalls(BaseModel):
-    """Every call of every account, the oldest first."""
+    """The calls of all accounts, oldest first."""
 
     calls: list[PlacedCall]
 
 
 @router.put(
     "/faults",
-    summary="Arm Faults",
-    description="Replaces all faults and quirks, and starts their counters anew. They live in the memory of this "
-    "process. A fault that acts once a call is placed, or in the middle of an answer, passes a request over that is "
-    "refused anyway. Loopback clients only; no token.",
-    response_description="What is armed now",
+    summary="Set Faults",
+    description="Replaces all faults, and sets their counters to 0. Faults are stored in the memory of this process. A "
+    "fault that happens after a call is placed, or in the middle of a response, skips requests that the sandbox "
+    "refuses. Loopback clients only; no token.",
+    response_description="The faults that are set now",
     responses=errors(400),
 )
 async def put_faults(plan: FaultPlan, sandbox: SandboxDep) -> FaultState:
-    """Arm these faults and nothing else."""
+    """Replace all faults."""
     sandbox.faults.replace(plan)
     return sandbox.faults.state()
 
@@ -75,11 +75,11 @@ async def put_faults(plan: FaultPlan, sandbox: SandboxDep) -> FaultState:
 @router.get(
     "/faults",
     summary="Get Faults",
-    description="What is still armed, and how often each kind has fired. Loopback clients only; no token.",
-    response_description="As it stands",
+    description="The faults that are left, and how often each kind has happened. Loopback clients only; no token.",
+    response_description="The current state",
 )
 async def get_faults(sandbox: SandboxDep) -> FaultState:
-    """What is still to go wrong, and what has gone wrong."""
+    """Return the faults that are left, and how often each kind has happened."""
     return sandbox.faults.state()
 
 
@@ -87,23 +87,23 @@ async def get_faults(sandbox: SandboxDep) -> FaultState:
     "/faults",
     status_code=204,
     summary="Clear Faults",
-    description="From now on all goes well again. Loopback clients only; no token.",
-    response_description="Nothing is armed",
+    description="Removes all faults and counters. Loopback clients only; no token.",
+    response_description="No fault is set",
 )
 async def delete_faults(sandbox: SandboxDep) -> None:
-    """Disarm everything, and forget the counters."""
+    """Remove all faults and counters."""
     sandbox.faults.replace(FaultPlan())
 
 
 @router.get(
     "/calls",
     summary="Get Placed Calls",
-    description="Every call of every account that was ever placed, the oldest first: what really happened, whatever "
-    "a client was told. No fault or quirk touches it. Loopback clients only; no token.",
-    response_description="All of them",
+    description="Every placed call of every account, oldest first, whatever a client was told. No fault changes this "
+    "list. Loopback clients only; no token.",
+    response_description="All calls",
 )
 async def get_placed_calls(sandbox: SandboxDep) -> PlacedCalls:
-    """Every call that was ever placed."""
+    """Return every placed call of every account."""
     with sandbox.store.transaction() as db:
         calls = call_table.all_calls(db)
     now = sandbox.clock.now()
@@ -117,7 +117,7 @@ async def get_placed_calls(sandbox: SandboxDep) -> PlacedCalls:
                 idempotency_key=call.idempotency_key,
                 started_at=call.started_at,
                 ends_at=call.ends_at,
-                status=call.status if call.is_over(now) else IN_PROGRESS,
+                status=call.status if call.has_ended(now) else IN_PROGRESS,
             )
             for call in calls
         ]

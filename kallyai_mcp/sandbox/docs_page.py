@@ -1,4 +1,4 @@
-"""`/docs` and `/`: the API on pages that need neither a network nor a script, drawn from the OpenAPI document."""
+"""`/docs` and `/`: pages made from the OpenAPI document, without scripts and without resources of other servers."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -17,9 +17,9 @@ router = APIRouter(include_in_schema=False)
 
 @dataclass(frozen=True)
 class Type:
-    """What a value may be: words, and the schemas they mention, each with a place on the page."""
+    """One type that a value may have: its text, and the schema on the same page that the text links to."""
 
-    words: str
+    text: str
     schema: str | None = None
 
 
@@ -35,7 +35,7 @@ class Field:
 
 
 @dataclass(frozen=True)
-class Answer:
+class Response:
     """One status that an endpoint can answer with."""
 
     status: str
@@ -54,14 +54,14 @@ class Endpoint:
     description: str
     fields: tuple[Field, ...]
     body: tuple[Type, ...]
-    answers: tuple[Answer, ...]
+    responses: tuple[Response, ...]
 
 
 _BOUNDS = {"minimum": "from {}", "maximum": "to {}", "default": "default {}"}
 
 
 def types(schema: dict[str, Any]) -> tuple[Type, ...]:
-    """A JSON schema in few words: its alternatives, a link for each schema it names."""
+    """Describe a JSON schema: one `Type` for each of its alternatives."""
     if "$ref" in schema:
         name = schema["$ref"].rpartition("/")[2]
         return (Type(name, name),)
@@ -70,14 +70,14 @@ def types(schema: dict[str, Any]) -> tuple[Type, ...]:
     if "enum" in schema:
         return tuple(Type(f"“{value}”") for value in schema["enum"])
     if schema.get("type") == "array":
-        return tuple(Type(f"array of {item.words}", item.schema) for item in types(schema.get("items", {})))
-    words = [schema.get("format") or schema.get("type", "any")]
-    words += [phrase.format(schema[key]) for key, phrase in _BOUNDS.items() if key in schema]
-    return (Type(" ".join(words)),)
+        return tuple(Type(f"array of {item.text}", item.schema) for item in types(schema.get("items", {})))
+    parts = [schema.get("format") or schema.get("type", "any")]
+    parts += [template.format(schema[key]) for key, template in _BOUNDS.items() if key in schema]
+    return (Type(" ".join(parts)),)
 
 
 def _content(holder: dict[str, Any]) -> tuple[Type, ...]:
-    """The types of a request body or an answer."""
+    """Return the types of a request body or a response."""
     return tuple(found for media in holder.get("content", {}).values() for found in types(media.get("schema", {})))
 
 
@@ -93,15 +93,15 @@ def _endpoint(method: str, path: str, operation: dict[str, Any]) -> Endpoint:
             for p in operation.get("parameters", [])
         ),
         body=_content(operation.get("requestBody", {})),
-        answers=tuple(
-            Answer(status, answer["description"], _content(answer))
-            for status, answer in sorted(operation["responses"].items())
+        responses=tuple(
+            Response(status, response["description"], _content(response))
+            for status, response in sorted(operation["responses"].items())
         ),
     )
 
 
 def groups(document: dict[str, Any]) -> dict[str, list[Endpoint]]:
-    """The endpoints of an OpenAPI document by their tag, in the document's order."""
+    """Return the endpoints of an OpenAPI document by their tag, in the document's order."""
     found: dict[str, list[Endpoint]] = {}
     for path, methods in document["paths"].items():
         for method, operation in methods.items():
@@ -110,7 +110,7 @@ def groups(document: dict[str, Any]) -> dict[str, list[Endpoint]]:
 
 
 def schemas(document: dict[str, Any]) -> Iterator[tuple[str, str, list[Field]]]:
-    """Each named schema of an OpenAPI document: its name, its description, its properties."""
+    """Yield the name, description, and properties of each named schema of an OpenAPI document."""
     for name, schema in document["components"]["schemas"].items():
         required = schema.get("required", [])
         properties = schema.get("properties", {}).items()
@@ -123,7 +123,7 @@ def schemas(document: dict[str, Any]) -> Iterator[tuple[str, str, list[Field]]]:
 
 @router.get("/docs")
 async def docs_page(request: Request) -> HTMLResponse:
-    """Every endpoint, every schema, the test numbers, the accounts, the rules and the faults."""
+    """Show the endpoints, the schemas, the rules, the test numbers, the accounts, and the faults."""
     document = request.app.openapi()
     return page_rendering.render(
         "docs.html",
@@ -133,7 +133,7 @@ async def docs_page(request: Request) -> HTMLResponse:
         numbers=as_rows(),
         accounts=ACCOUNTS.values(),
         scopes=SCOPES,
-        rules=validation.ORDER,
+        rules=validation.RULES,
         languages=validation.SUPPORTED_LANGUAGES,
         countries=sorted(validation.SUPPORTED_COUNTRIES),
         unsafe=validation.UNSAFE,
@@ -143,7 +143,7 @@ async def docs_page(request: Request) -> HTMLResponse:
 
 @router.get("/")
 async def index_page(request: Request) -> HTMLResponse:
-    """Where to go from here."""
+    """Show the sandbox's URL, the accounts, and the test numbers."""
     return page_rendering.render(
         "index.html", base_url=str(request.base_url), numbers=as_rows(), accounts=ACCOUNTS.values()
     )

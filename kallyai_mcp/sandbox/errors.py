@@ -1,4 +1,4 @@
-"""Every error of the sandbox, in the reference's standard format ("Error Codes")."""
+"""The sandbox's errors in the reference's "Standard Error Format"."""
 
 import uuid
 from http import HTTPStatus
@@ -11,14 +11,14 @@ from starlette.exceptions import HTTPException
 
 
 class ApiError(Exception):
-    """An answer of the API that is an error.
+    """An error response of the API.
 
     Args:
         status: The HTTP status.
-        code: A code of the reference's "Error Code Reference", or one of HTTP's own words in snake case.
-        message: What a person reads (`details.message`).
-        reason: More context (`details.reason`); left out when there is none.
-        headers: Further response headers, such as `Retry-After`.
+        code: A code of the reference's "Error Code Reference", or the HTTP status phrase in snake case.
+        message: `details.message`, for people.
+        reason: `details.reason`; None leaves it out.
+        headers: Additional response headers, such as `Retry-After`.
     """
 
     def __init__(
@@ -33,7 +33,7 @@ class ApiError(Exception):
 
 
 class QuotaExceededError(ApiError):
-    """402: the body carries the reference's QuotaExceededResponse beside the standard error."""
+    """402: the body has the fields of the reference's QuotaExceededResponse and the standard error."""
 
     def __init__(self, quota: dict[str, Any]) -> None:
         super().__init__(402, "quota_exceeded", "You have used all the minutes or calls of your plan")
@@ -41,7 +41,7 @@ class QuotaExceededError(ApiError):
 
 
 def error_body(error: ApiError) -> dict[str, Any]:
-    """The reference's standard error format, with a correlation id of its own."""
+    """Return the response body of `error`, with a new correlation id."""
     details = {"message": error.message} | ({"reason": error.reason} if error.reason else {})
     body: dict[str, Any] = {
         "error": {"code": error.code, "details": details, "correlation_id": str(uuid.uuid4())},
@@ -56,28 +56,29 @@ def _respond(error: ApiError) -> JSONResponse:
 
 
 async def _on_api_error(_: Request, exc: Exception) -> JSONResponse:
-    assert isinstance(exc, ApiError)  # noqa: S101 - the registration below sends nothing else here
+    assert isinstance(exc, ApiError)  # noqa: S101 - registered below for this class only
     return _respond(exc)
 
 
 async def _on_validation_error(_: Request, exc: Exception) -> JSONResponse:
     assert isinstance(exc, RequestValidationError)  # noqa: S101 - as above
     where = "; ".join(f"{'.'.join(str(part) for part in e['loc'][1:]) or 'body'}: {e['msg']}" for e in exc.errors())
-    # JSON can hold half a surrogate pair in a field's name, which no UTF-8 answer can hold.
+    # A field name in JSON may contain a lone surrogate, which can't be encoded as UTF-8.
     where = where.encode("utf-8", "backslashreplace").decode("utf-8")
     return _respond(ApiError(400, "validation_error", "The request is not valid", where))
 
 
 async def _on_http_error(_: Request, exc: Exception) -> JSONResponse:
     assert isinstance(exc, HTTPException)  # noqa: S101 - as above
-    if exc.status_code == 400:  # a body that can't even be decoded
+    if exc.status_code == 400:  # FastAPI could not decode the body
         return _respond(ApiError(400, "validation_error", "The request is not valid", str(exc.detail)))
-    words = HTTPStatus(exc.status_code).phrase
-    return _respond(ApiError(exc.status_code, words.lower().replace(" ", "_"), words, headers=dict(exc.headers or {})))
+    phrase = HTTPStatus(exc.status_code).phrase
+    code = phrase.lower().replace(" ", "_")
+    return _respond(ApiError(exc.status_code, code, phrase, headers=dict(exc.headers or {})))
 
 
 def install_error_handlers(app: FastAPI) -> None:
-    """Make `app` answer every error in the reference's format, the framework's own ones too."""
+    """Make `app` answer every error in the reference's format, including the errors of FastAPI and Starlette."""
     app.add_exception_handler(ApiError, _on_api_error)
     app.add_exception_handler(RequestValidationError, _on_validation_error)
     app.add_exception_handler(HTTPException, _on_http_error)

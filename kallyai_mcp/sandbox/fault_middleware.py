@@ -1,4 +1,4 @@
-"""Acts the armed faults out: an ASGI layer around the whole sandbox, so that nothing within can soften a fault."""
+"""Injects faults: the outermost ASGI middleware, so that no other layer changes what a fault does."""
 
 import asyncio
 import math
@@ -13,30 +13,30 @@ from fastapi.responses import HTMLResponse, JSONResponse, PlainTextResponse, Res
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from kallyai_mcp.sandbox.errors import ApiError, error_body
-from kallyai_mcp.sandbox.faults import KINDS_AFTER_PLACEMENT, Armed, Fault
+from kallyai_mcp.sandbox.faults import KINDS_AFTER_PLACEMENT, ActiveFault, Fault
 from kallyai_mcp.sandbox.state import Sandbox
 
 CONNECTION = "sandbox.connection"
-"""The key in `scope["state"]` under which a server puts its `asyncio.Transport`; without one, a cut is an exception."""
+"""The key in `scope["state"]` for the server's `asyncio.Transport`. Without it, a cut connection is an exception."""
 
 _PLACED = "sandbox.placed"
-_REASON = "A fault that was armed at /_sandbox/faults"
+_REASON = "A fault that was set with /_sandbox/faults"
 _PAGE = "<!doctype html>\n<title>502 Bad Gateway</title>\n<h1>502 Bad Gateway</h1>\n"
-# SO_LINGER, on and for no time: closing the socket sends a reset. The fields are short on Windows alone.
-_LINGER_NOT = struct.pack("hh" if os.name == "nt" else "ii", 1, 0)
+# SO_LINGER with a time-out of 0 makes close() send a TCP reset. On Windows the two fields are shorts.
+_LINGER_ZERO = struct.pack("hh" if os.name == "nt" else "ii", 1, 0)
 
 
 class FaultMiddleware:
-    """ASGI middleware that makes requests fail as `sandbox.faults` says, and leaves all others alone.
+    """ASGI middleware that makes requests fail as `sandbox.faults` says.
 
-    A request that the sandbox refuses gives a fault that acts later no occasion: it is answered as ever, and the fault
-    stays armed.
+    A fault that happens after a call is placed, or in the middle of a response, does not apply to a request that the
+    sandbox refuses: the client gets the refusal, and the fault stays for a later request.
 
     Args:
-        app: The sandbox, complete with its own error handling.
-        sandbox: Whose faults, and whose clock.
+        app: The sandbox, including its error handling.
+        sandbox: Its faults and its clock.
 
-    Raises (from a request, where the scope holds no `CONNECTION`):
+    Raises (from a request without `CONNECTION` in its scope):
         ConnectionResetError: The connection is cut.
     """
 
@@ -45,20 +45,20 @@ class FaultMiddleware:
         self._sandbox = sandbox
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve one connection."""
-        armed = self._sandbox.faults.claim(scope["method"], scope["path"]) if scope["type"] == "http" else None
-        if armed is None:
+        """Serve one request."""
+        active = self._sandbox.faults.claim(scope["method"], scope["path"]) if scope["type"] == "http" else None
+        if active is None:
             await self._app(scope, receive, send)
-        elif armed.fault.kind == "cut_mid_body":
-            await self._answer_by_half(armed, scope, receive, send)
-        elif armed.fault.kind in KINDS_AFTER_PLACEMENT and not await self._place(scope, receive, send):
-            armed.give_back()
+        elif active.fault.kind == "cut_mid_body":
+            await self._send_half(active, scope, receive, send)
+        elif active.fault.kind in KINDS_AFTER_PLACEMENT and not await self._place(scope, receive, send):
+            active.release()
         else:
-            armed.fire()
-            await self._fail(armed.fault, scope, receive, send)
+            active.count()
+            await self._fail(active.fault, scope, receive, send)
 
     async def _place(self, scope: Scope, receive: Receive, send: Send) -> bool:
-        """Let the request go on until its call is placed; False: there was none, and the answer has been sent."""
+        """Run the request until its call is placed. False: no call was placed, and the response has been sent."""
         with anyio.CancelScope() as until_placed:
             await self._app({**scope, _PLACED: until_placed.cancel}, receive, send)
         return until_placed.cancelled_caught
@@ -80,33 +80,33 @@ class FaultMiddleware:
             await PlainTextResponse("Internal Server Error", 500)(scope, receive, send)
         else:
             if fault.kind in ("stall", "stall_after"):
-                await self._silence(fault.seconds)
+                await self._stall(fault.seconds)
             await _cut(scope, receive)
 
-    async def _silence(self, seconds: float) -> None:
-        """Wait; less long when the sandbox is being stopped."""
+    async def _stall(self, seconds: float) -> None:
+        """Wait for `seconds`, or until the sandbox shuts down."""
         with suppress(ApiError):
-            await self._sandbox.until(self._sandbox.clock.now() + timedelta(seconds=seconds))
+            await self._sandbox.wait_until(self._sandbox.clock.now() + timedelta(seconds=seconds))
 
-    async def _answer_by_half(self, armed: Armed, scope: Scope, receive: Receive, send: Send) -> None:
-        answer: list[Message] = []
+    async def _send_half(self, active: ActiveFault, scope: Scope, receive: Receive, send: Send) -> None:
+        response: list[Message] = []
 
-        async def keep(message: Message) -> None:
-            answer.append(message)
+        async def collect(message: Message) -> None:
+            response.append(message)
 
-        await self._app(scope, receive, keep)
-        head, *parts = answer
+        await self._app(scope, receive, collect)
+        head, *parts = response
         if head["status"] >= 400:
-            armed.give_back()
-            for message in answer:
+            active.release()
+            for message in response:
                 await send(message)
             return
-        armed.fire()
+        active.count()
         body = b"".join(part["body"] for part in parts)
-        if body:  # an answer without one would be whole after its head
+        if body:  # without a body, the head alone would be a complete response
             await send(head)
             await send({"type": "http.response.body", "body": body[: len(body) // 2], "more_body": True})
-        await _cut(scope, receive, gently=bool(body))
+        await _cut(scope, receive, reset=not body)
 
 
 def _refusal(status: int, code: str, message: str, seconds: float) -> Response:
@@ -114,33 +114,33 @@ def _refusal(status: int, code: str, message: str, seconds: float) -> Response:
     return JSONResponse(error_body(ApiError(status, code, message, _REASON)), status, headers)
 
 
-async def _cut(scope: Scope, receive: Receive, *, gently: bool = False) -> None:
-    """End the connection by a reset, and return once it has ended.
+async def _cut(scope: Scope, receive: Receive, *, reset: bool = True) -> None:
+    """End the connection, and return when it has ended.
 
     Args:
-        scope: The request's.
-        receive: The request's.
-        gently: What was sent must arrive first. A reset makes some systems throw away what has arrived and was not
-            read yet, so the connection is only closed, which in mid-body is a break all the same.
+        scope: The request's scope.
+        receive: The request's receive channel.
+        reset: Send a TCP reset. False: only close the connection, so that the client gets what was sent before; after
+            a reset, some systems discard received data that the program has not read.
 
     Raises:
-        ConnectionResetError: There is no connection: the request came from within this process.
+        ConnectionResetError: There is no connection, since the request came from this process.
     """
     connection: asyncio.Transport | None = scope.get("state", {}).get(CONNECTION)
     if connection is None:
         raise ConnectionResetError(f"{_REASON} cut the connection")
-    if gently:
+    if not reset:
         connection.close()
-    elif not connection.is_closing():  # a client may have lost its patience first
-        connection.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _LINGER_NOT)
+    elif not connection.is_closing():  # the client may have closed it already
+        connection.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _LINGER_ZERO)
         connection.abort()
-    # The server would send an answer of its own if the request was over before its connection.
+    # uvicorn would send a 500 if the request ended before its connection.
     while (await receive())["type"] != "http.disconnect":
         pass
 
 
-async def once_placed(scope: Scope) -> None:
-    """To be awaited by who has placed and committed a call: does not return if a fault takes the request from here."""
+async def notify_placed(scope: Scope) -> None:
+    """Tell the middleware that a call is placed and committed. Never returns if a fault takes over the request."""
     if _PLACED in scope:
         scope[_PLACED]()
         await anyio.sleep_forever()

@@ -1,7 +1,7 @@
-"""How the sandbox is told to misbehave: which faults are armed, how often each fired, and which quirks are on.
+"""The faults that a test can set, and how often each has happened. `fault_middleware` makes them happen.
 
-A client that must never ring twice nor lose an outcome is proved against a service that breaks off at every moment.
-Faults live in the memory of the process that serves; `faulty.py` acts them out.
+They show whether a client places a call twice, or loses an outcome, when the service fails at any point of a request.
+Faults are stored in the memory of the process that serves the sandbox.
 """
 
 from dataclasses import dataclass
@@ -23,33 +23,33 @@ Kind = Literal[
 ]
 
 KINDS: dict[Kind, str] = {
-    "cut_before_read": "The connection is reset; the request is not acted on.",
-    "cut_after_placed": "The call is placed, then the connection is reset at once. The call goes on.",
-    "cut_mid_body": "The request is acted on, and a call waited for. The answer's status line, its headers with the "
-    "full `Content-Length` and half of its body come, then the connection ends.",
-    "unavailable_before": "503 with `Retry-After`; the request is not acted on.",
-    "unavailable_after": "The call is placed, then the same 503 with `Retry-After` at once. The call goes on.",
-    "rate_limited": "429 with `Retry-After`; the request is not acted on.",
-    "stall": "The request is read and not acted on; silence for `seconds`, then the connection is reset.",
-    "stall_after": "The call is placed; silence for `seconds`, then the connection is reset. The call goes on.",
-    "html": "502 with a page of HTML, as from a gateway; the request is not acted on.",
-    "error_after": "The call is placed, then 500 with a body that is no JSON at once. The call goes on.",
+    "cut_before_read": "The connection is reset. The request is not processed.",
+    "cut_after_placed": "The call is placed, then the connection is reset at once. The call continues.",
+    "cut_mid_body": "The request is processed to its end. The client gets the status line, the headers with the full "
+    "`Content-Length`, and half of the body; then the connection is closed.",
+    "unavailable_before": "503 with `Retry-After`. The request is not processed.",
+    "unavailable_after": "The call is placed, then the same 503 with `Retry-After` at once. The call continues.",
+    "rate_limited": "429 with `Retry-After`. The request is not processed.",
+    "stall": "The request is read and not processed. No answer for `seconds`, then the connection is reset.",
+    "stall_after": "The call is placed. No answer for `seconds`, then the connection is reset. The call continues.",
+    "html": "502 with an HTML page, as from a gateway. The request is not processed.",
+    "error_after": "The call is placed, then 500 with a body that is not JSON at once. The call continues.",
 }
-"""What each kind does, as `/docs` says it."""
+"""Descriptions by kind, for `/docs`."""
 
 KINDS_AFTER_PLACEMENT: frozenset[Kind] = frozenset(
     {"cut_after_placed", "unavailable_after", "stall_after", "error_after"}
 )
-"""The kinds that act at the moment a call has been placed."""
+"""The kinds that happen directly after a call was placed."""
 
-OUT_OF_REACH = "/_sandbox/"
-"""What no fault touches: these paths arm and clear the faults, and say what really happened."""
+CONTROL_PREFIX = "/_sandbox/"
+"""No fault applies to paths with this prefix: tests use them to set faults and to list the placed calls."""
 
 _PLACES_CALLS = ("POST", "/v1/calls")
 
 
 class Fault(BaseModel):
-    """One way to misbehave, for the next `times` requests with this method and path."""
+    """One fault for the next `times` requests with this method and path."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
@@ -59,65 +59,70 @@ class Fault(BaseModel):
     path: str = Field(
         _PLACES_CALLS[1],
         pattern=r"^(\*|/.*)$",
-        description="The exact path, without its query; `*` for any but those below `/_sandbox/`",
+        description="The exact path, without its query; `*` for every path except those below `/_sandbox/`",
     )
     seconds: float = Field(
-        0.0, ge=0, le=3600, allow_inf_nan=False, description="How long a stall lasts; what `Retry-After` says"
+        0.0, ge=0, le=3600, allow_inf_nan=False, description="The length of a stall; the value of `Retry-After`"
     )
 
     @model_validator(mode="after")
     def _can_happen(self) -> Self:
-        if self.path.startswith(OUT_OF_REACH):
-            raise ValueError(f"no fault touches what lies below {OUT_OF_REACH}")
+        if self.path.startswith(CONTROL_PREFIX):
+            raise ValueError(f"no fault applies to paths below {CONTROL_PREFIX}")
         if self.kind in KINDS_AFTER_PLACEMENT and (self.method, self.path) not in (
             _PLACES_CALLS,
             (_PLACES_CALLS[0], "*"),
         ):
-            raise ValueError(f"{self.kind} acts when a call is placed, which only {' '.join(_PLACES_CALLS)} does")
+            raise ValueError(f"{self.kind} needs a request that places a call: {' '.join(_PLACES_CALLS)}")
         return self
 
 
 class FaultPlan(BaseModel):
-    """Everything that is to go wrong."""
+    """The faults to set."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
     faults: Annotated[
-        list[Fault], Field(max_length=1000, description="The first one that fits a request is the one that fires")
+        list[Fault], Field(max_length=1000, description="The first fault that matches a request happens")
     ] = []
     list_only_ended: bool = Field(
-        False, description="The list and the details know a call only once it has ended; until then it is not found"
+        False, description="The list and the details return a call only after it has ended; before, it is not found"
     )
     forget_key_when_ended: bool = Field(
-        False, description="An Idempotency-Key is forgotten when its call has ended: then it places a new call"
+        False, description="An Idempotency-Key is forgotten when its call ends: after that, it places a new call"
     )
 
 
 class FaultState(FaultPlan):
-    """What is still to go wrong, each fault with the `times` that are left of it, and what has gone wrong."""
+    """The faults that are left, each with its remaining `times`, and how often each kind has happened."""
 
-    fired: dict[Kind, int] = Field(description="How often each kind has fired since the faults were put there")
+    happened: dict[Kind, int] = Field(description="How often each kind has happened since the faults were set")
 
 
 @dataclass(eq=False)
-class Armed:
-    """A fault in its place in the list. A request that it fits takes one of the times that are `left` of it."""
+class ActiveFault:
+    """A fault that is set.
+
+    Attributes:
+        left: For how many more requests.
+        happened: How often it has happened.
+    """
 
     fault: Fault
     left: int
-    fired: int = 0
+    happened: int = 0
 
-    def fire(self) -> None:
-        """Count that what was taken has now really happened."""
-        self.fired += 1
+    def count(self) -> None:
+        """Count that the fault has happened to the request that claimed it."""
+        self.happened += 1
 
-    def give_back(self) -> None:
-        """Leave what was taken to the next request: this one gave the fault no occasion."""
+    def release(self) -> None:
+        """Undo a claim: the fault did not apply to the request."""
         self.left += 1
 
 
 class Faults:
-    """The faults of one sandbox; for one event loop. Nothing is armed at first.
+    """The faults of one sandbox, for one event loop. None is set at first.
 
     Attributes:
         list_only_ended: As in `FaultPlan`.
@@ -128,27 +133,27 @@ class Faults:
         self.replace(FaultPlan())
 
     def replace(self, plan: FaultPlan) -> None:
-        """Arm what `plan` says and nothing else; the counters start anew."""
-        self._armed = [Armed(fault, fault.times) for fault in plan.faults]
+        """Set the faults of `plan`, remove all others, and set the counters to 0."""
+        self._active = [ActiveFault(fault, fault.times) for fault in plan.faults]
         self.list_only_ended = plan.list_only_ended
         self.forget_key_when_ended = plan.forget_key_when_ended
 
-    def claim(self, method: str, path: str) -> Armed | None:
-        """The fault for a request that has just come, one of its times taken; None for a request that is to go well."""
-        for armed in self._armed:
-            fault = armed.fault
-            hit = fault.path == path or (fault.path == "*" and not path.startswith(OUT_OF_REACH))
-            if armed.left and fault.method == method and hit:
-                armed.left -= 1
-                return armed
+    def claim(self, method: str, path: str) -> ActiveFault | None:
+        """Return the fault for a new request, with one of its times used; None if no fault matches."""
+        for active in self._active:
+            fault = active.fault
+            matches = fault.path == path or (fault.path == "*" and not path.startswith(CONTROL_PREFIX))
+            if active.left and fault.method == method and matches:
+                active.left -= 1
+                return active
         return None
 
     def state(self) -> FaultState:
-        """What is still armed, and how often each kind fired: every kind that was put there, also with 0."""
-        kinds = [kind for kind in get_args(Kind) if any(armed.fault.kind == kind for armed in self._armed)]
+        """Return the faults that are left, and a count for every kind that was set, also if it is 0."""
+        kinds = [kind for kind in get_args(Kind) if any(active.fault.kind == kind for active in self._active)]
         return FaultState(
-            faults=[armed.fault.model_copy(update={"times": armed.left}) for armed in self._armed if armed.left],
+            faults=[active.fault.model_copy(update={"times": active.left}) for active in self._active if active.left],
             list_only_ended=self.list_only_ended,
             forget_key_when_ended=self.forget_key_when_ended,
-            fired={kind: sum(armed.fired for armed in self._armed if armed.fault.kind == kind) for kind in kinds},
+            happened={kind: sum(each.happened for each in self._active if each.fault.kind == kind) for kind in kinds},
         )

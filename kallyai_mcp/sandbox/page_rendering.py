@@ -1,4 +1,4 @@
-"""What the sandbox's pages for people have in common: no script, nothing from elsewhere, light and dark."""
+"""Renders the sandbox's home, documentation, and billing pages: no scripts, no resources of other servers."""
 
 from datetime import datetime
 from functools import cache
@@ -25,10 +25,10 @@ _HEADERS = {
 
 
 def _code(text: str) -> Markup:
-    """`text`, escaped, with what stands between backticks as code."""
-    parts = (escape(part) for part in text.split("`"))
+    """Return `text` escaped, with the parts between backticks in `<code>` elements."""
     return Markup("").join(
-        Markup("<code>{}</code>").format(part) if place % 2 else part for place, part in enumerate(parts)
+        Markup("<code>{}</code>").format(part) if index % 2 else escape(part)
+        for index, part in enumerate(text.split("`"))
     )
 
 
@@ -46,29 +46,29 @@ def _environment() -> jinja2.Environment:
 
 
 def render(template: str, *, language: str = "en", **values: Any) -> HTMLResponse:
-    """A page from `sandbox/templates`.
+    """Return a page from `sandbox/templates`.
 
     Args:
         template: The file's name.
-        language: Which language its words are in.
-        values: What the template names; all of it is escaped.
+        language: The page's language.
+        values: The template's variables; all are escaped.
     """
     page = _environment().get_template(template).render(language=language, **values)
     return HTMLResponse(page, headers=_HEADERS | {"Content-Language": language})
 
 
 def day(moment: datetime, language: str) -> str:
-    """The date of `moment`, as one writes it in `language`."""
+    """Return the date of `moment` as it is written in `language`."""
     return format_date(moment, "long", locale=language)
 
 
 def number(value: float, language: str) -> str:
-    """A number to at most one decimal, as one writes it in `language`."""
+    """Return `value` with at most one decimal as it is written in `language`."""
     return format_decimal(value, "#,##0.#", locale=language)
 
 
 @router.get("/_sandbox/style.css", name="style")
 async def style() -> Response:
-    """How all these pages look."""
+    """Serve the style sheet of all pages."""
     css = (files("kallyai_mcp.sandbox") / "templates" / "style.css").read_text(encoding="utf-8")
     return Response(css, media_type="text/css", headers={"X-Content-Type-Options": "nosniff"})

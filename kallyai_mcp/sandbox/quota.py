@@ -1,9 +1,9 @@
-"""What an account has used of its plan.
+"""An account's usage of its plan.
 
-A call costs its conversation's length, rounded up to a tenth of a minute, however it ends, and counts from the moment
-it is placed. The period is the calendar month in UTC, or the calendar year on a yearly plan. A call is refused
-once the minutes or the calls of the plan are used up; the last one may run over. What an account "used before"
-(`accounts.Account`) counts in every period, so that each account stays the state it is there to show.
+A call costs the length of its conversation, rounded up to a tenth of a minute, whatever its status; it counts from the
+moment it is placed. The period is the calendar month in UTC, or the calendar year on a yearly plan. A call is refused
+when the minutes or the calls of the plan are used up; the last call may exceed the minutes. The usage that an account
+starts with (`accounts.Account`) counts in every period, so that each account stays in the state that it shows.
 """
 
 import math
@@ -21,17 +21,17 @@ UPGRADE_URL = "https://kallyai.com/pricing"
 
 
 def tenths_of(duration_seconds: float) -> int:
-    """What a call of this length costs, in tenths of a minute."""
+    """Return the cost of a call of this length, in tenths of a minute."""
     return math.ceil(round(duration_seconds / 6, 6))
 
 
 def minutes(tenths: int) -> int | float:
-    """Tenths of a minute as minutes; a whole number as an int, as the reference prints it."""
+    """Return tenths of a minute as minutes: an int if it is whole, as in the reference's examples."""
     return tenths // 10 if tenths % 10 == 0 else tenths / 10
 
 
 def period(account: Account, now: datetime) -> tuple[datetime, datetime]:
-    """First moment of the account's current period, and of the next one, in UTC."""
+    """Return the start of the account's current period and the start of the next one, in UTC."""
     now = now.astimezone(UTC)
     if account.period == "yearly":
         return datetime(now.year, 1, 1, tzinfo=UTC), datetime(now.year + 1, 1, 1, tzinfo=UTC)
@@ -41,7 +41,7 @@ def period(account: Account, now: datetime) -> tuple[datetime, datetime]:
 
 @dataclass(frozen=True)
 class Usage:
-    """How far an account is through its plan in the current period; `tenths` are tenths of a minute."""
+    """An account's usage in the current period; `tenths` are tenths of a minute."""
 
     account: Account
     tenths: int
@@ -50,7 +50,7 @@ class Usage:
     period_end: datetime
 
     def statistics(self) -> dict[str, Any]:
-        """The reference's "Get Statistics" payload."""
+        """Return the reference's "Get Statistics" payload."""
         plan = self.account
         allocated = plan.minutes_allocated * 10
         return {
@@ -67,8 +67,8 @@ class Usage:
             "subscription_status": plan.subscription_status,
         }
 
-    def require_some_left(self) -> None:
-        """Let the account place a call.
+    def check_left(self) -> None:
+        """Check that the account may place another call.
 
         Raises:
             QuotaExceededError: The minutes or the calls of the plan are used up.
@@ -86,7 +86,7 @@ class Usage:
 
 
 def usage(db: sqlite3.Connection, account: Account, now: datetime) -> Usage:
-    """What the account has used in the period that `now` (aware) lies in."""
+    """Return the account's usage in the period that contains `now` (aware)."""
     start, end = period(account, now)
     tenths, calls = call_table.used(db, account.id, start, end)
     return Usage(account, account.minutes_used_before * 10 + tenths, account.calls_used_before + calls, start, end)

@@ -1,4 +1,4 @@
-"""The API's bodies, as the reference draws them ("Request Schemas", "Response Schemas", "Error Codes")."""
+"""The API's request and response bodies: the reference's "Request Schemas", "Response Schemas", and "Error Codes"."""
 
 import json
 from datetime import datetime
@@ -22,7 +22,7 @@ from kallyai_mcp.sandbox.simulator.submission import Submission
 
 
 def _read_submission(value: Any, handler: ModelWrapValidatorHandler[Submission]) -> Submission:
-    """Read a submission; where all that is wrong is a date that doesn't exist, that is a `scheduling_violation`."""
+    """Validate a submission; raise `scheduling_violation` if its only error is a date that doesn't exist."""
     try:
         return handler(value)
     except ValidationError as invalid:
@@ -43,7 +43,7 @@ def _known_zone(name: str) -> str:
 
 
 class CallCreateRequest(BaseModel):
-    """The body of `POST /v1/calls`. Fields that the reference does not know are ignored."""
+    """The body of `POST /v1/calls`. Fields that are not in the reference are ignored."""
 
     submission: Annotated[Submission, WrapValidator(_read_submission)]
     timezone: Annotated[str, AfterValidator(_known_zone)] = Field(
@@ -54,11 +54,11 @@ class CallCreateRequest(BaseModel):
     @model_validator(mode="before")
     @classmethod
     def _only_text(cls, body: Any) -> Any:
-        """JSON can hold half a surrogate pair, which neither SQLite nor an answer in UTF-8 can."""
+        """Refuse lone surrogates: JSON may contain them, but UTF-8 can't encode them."""
         try:
             json.dumps(body, ensure_ascii=False, default=str).encode("utf-8")
-        except UnicodeEncodeError as half:
-            raise ValueError("holds half a surrogate pair, which is no text") from half
+        except UnicodeEncodeError as error:
+            raise ValueError("contains a lone surrogate, which is not valid text") from error
         return body
 
 
@@ -69,21 +69,22 @@ class CallMetadata(BaseModel):
 
     @classmethod
     def of(cls, call: Call) -> Self:
-        """The metadata of `call`, in whole seconds."""
+        """Return the metadata of `call`, in whole seconds."""
         return cls(created_at=call.started_at.replace(microsecond=0))
 
 
 Status = Annotated[
     str,
     Field(
-        description="success, no_answer, busy, failed, voicemail or cancelled; in_progress until the call has ended."
-        " Treat it as open: the live service knows more."
+        description="success, no_answer, busy, failed, voicemail, or cancelled. The reference does not list two more:"
+        " in_progress until the call has ended, and terminated when the service ended it. The live service may send"
+        " others."
     ),
 ]
 
 
 class CallResponse(BaseModel):
-    """A call and what it came to; while it goes on, what it came to is null."""
+    """A call and its outcome. The outcome's fields are null while the call is in progress."""
 
     call_id: str
     status: Status
@@ -95,7 +96,7 @@ class CallResponse(BaseModel):
 
 
 class ListedSubmission(BaseModel):
-    """The part of a submission that the list shows; without a `business_name` if none was sent."""
+    """The part of a submission that is in the list; `business_name` is left out if none was sent."""
 
     respondent_phone: str
     business_name: str | None = None
@@ -111,14 +112,14 @@ class ListedCall(BaseModel):
 
 
 class CallList(BaseModel):
-    """One page of the account's calls, newest first; `total` counts them all."""
+    """One page of the account's calls, newest first; `total` is the number of calls on all pages."""
 
     calls: list[ListedCall]
     total: int
 
 
 class TranscriptEntry(BaseModel):
-    """One turn of the conversation; `timestamp` is HH:MM:SS from when the line was picked up."""
+    """One turn of the conversation; `timestamp` is HH:MM:SS since the call was answered."""
 
     speaker: Literal["AI", "HUMAN"]
     content: str
@@ -132,7 +133,7 @@ class Transcript(BaseModel):
 
 
 class Plan(BaseModel):
-    """What the account pays for."""
+    """The plan of a subscription."""
 
     type: str
     period: str
@@ -152,7 +153,7 @@ class Subscription(BaseModel):
 
 
 class Statistics(BaseModel):
-    """What the account has used of its plan in the current period; minutes to a tenth."""
+    """The account's usage in the current period, in minutes with one decimal."""
 
     plan_type: str
     minutes_allocated: int
@@ -168,20 +169,20 @@ class Statistics(BaseModel):
 
 
 class BillingPortal(BaseModel):
-    """Where the account's plan is managed; the link works for an hour."""
+    """The link to the page where the plan is managed; it works for an hour."""
 
     url: str
 
 
 class ErrorDetails(BaseModel):
-    """What went wrong, in words."""
+    """The error's text."""
 
     message: str
     reason: str | None = None
 
 
 class ErrorInfo(BaseModel):
-    """What went wrong, for a program; `correlation_id` names this one answer."""
+    """The error; `correlation_id` is different in every response."""
 
     code: str
     details: ErrorDetails
@@ -195,7 +196,7 @@ class ErrorResponse(BaseModel):
 
 
 class QuotaExceededResponse(ErrorResponse):
-    """402: the reference's QuotaExceededResponse beside the standard error."""
+    """402: the fields of the reference's QuotaExceededResponse and the standard error."""
 
     plan_type: str
     minutes_allocated: int
@@ -205,19 +206,19 @@ class QuotaExceededResponse(ErrorResponse):
 
 _MEANINGS: dict[int, str] = {
     400: "The request is not valid",
-    401: "No token, or one that is not valid (any more)",
+    401: "There is no token, or it is not valid, or it has expired",
     402: "The minutes or calls of the plan are used up",
     403: "The token lacks the scope, or the call is not allowed",
-    404: "There is no such thing",
+    404: "It does not exist",
     409: "The Idempotency-Key was used with another body",
     422: "The call can't be placed",
-    429: "Too many requests; `Retry-After` says how long to wait",
-    503: "The sandbox is being stopped; a call under way goes on",
+    429: "Too many requests; `Retry-After` has the seconds to wait",
+    503: "The sandbox is shutting down; a call in progress continues",
 }
 
 
 def errors(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    """The OpenAPI entries of the errors an endpoint can answer with."""
+    """Return the OpenAPI entries of the errors that an endpoint can answer with."""
     return {
         status: {
             "model": QuotaExceededResponse if status == 402 else ErrorResponse,

@@ -1,4 +1,4 @@
-"""Serving the sandbox over HTTP with uvicorn, from within any async program."""
+"""Serves the sandbox over HTTP with uvicorn, inside an async program."""
 
 import asyncio
 import contextlib
@@ -18,21 +18,21 @@ from kallyai_mcp.sandbox.app import create_app
 from kallyai_mcp.sandbox.fault_middleware import CONNECTION
 from kallyai_mcp.sandbox.state import Sandbox
 
-_GRACE_SECONDS = 1  # for answers that are already on their way when the server stops
+_GRACE_SECONDS = 1  # for responses that are being sent at shutdown
 
 
 class _Protocol(H11Protocol):
-    """uvicorn's HTTP, except that a request knows its connection, so that a fault can cut it."""
+    """uvicorn's HTTP protocol; it also gives each request its connection, so that a fault can cut it."""
 
-    def connection_made(  # type: ignore[override]  # uvicorn's own, too, takes the one kind of transport that it gets
+    def connection_made(  # type: ignore[override]  # as in uvicorn, which also narrows the argument's type
         self, transport: asyncio.Transport
     ) -> None:
         super().connection_made(transport)
-        self.app_state = {**self.app_state, CONNECTION: transport}  # copied into the `state` of each request's scope
+        self.app_state = {**self.app_state, CONNECTION: transport}  # uvicorn copies it into each request's scope
 
 
 class _Server(uvicorn.Server):
-    """uvicorn, except that it says when it is up and that it leaves signals alone unless told otherwise."""
+    """uvicorn with events for start and end, which handles signals only if `signals` is true."""
 
     def __init__(self, config: uvicorn.Config, *, sandbox: Sandbox, signals: bool) -> None:
         super().__init__(config)
@@ -42,7 +42,7 @@ class _Server(uvicorn.Server):
         self.down = anyio.Event()
 
     async def run_on(self, listener: socket.socket) -> None:
-        """Serve until `should_exit`; being cancelled does not cut the stopping short."""
+        """Serve until `should_exit` is true. A cancellation does not interrupt the shutdown."""
         try:
             with anyio.CancelScope(shield=True):
                 await self.serve([listener])
@@ -64,13 +64,13 @@ class _Server(uvicorn.Server):
         if not self._signals or threading.current_thread() is not threading.main_thread():
             yield
             return
-        names = ("SIGINT", "SIGTERM", "SIGBREAK")  # the last one is Windows's alone
-        taken = [getattr(signal, name) for name in names if hasattr(signal, name)]
-        before = {number: signal.signal(number, self.handle_exit) for number in taken}
+        names = ("SIGINT", "SIGTERM", "SIGBREAK")  # SIGBREAK exists on Windows only
+        numbers = [getattr(signal, name) for name in names if hasattr(signal, name)]
+        previous = {number: signal.signal(number, self.handle_exit) for number in numbers}
         try:
             yield
         finally:
-            for number, handler in before.items():
+            for number, handler in previous.items():
                 signal.signal(number, handler)
 
 
@@ -82,8 +82,8 @@ async def _serving(app: FastAPI, host: str, port: int, *, signals: bool) -> Asyn
         http=_Protocol,
         ws="none",
         lifespan="off",
-        log_config=None,  # the program's own logging decides; unconfigured, warnings go to stderr
-        access_log=False,  # the CLI flow carries tokens in its addresses
+        log_config=None,  # the program configures logging; by default, warnings go to stderr
+        access_log=False,  # URLs of the CLI flow contain tokens
         server_header=False,
         timeout_graceful_shutdown=_GRACE_SECONDS,
     )
@@ -94,7 +94,7 @@ async def _serving(app: FastAPI, host: str, port: int, *, signals: bool) -> Asyn
         try:
             await server.up.wait()
             yield _address(listener), server
-        except Exception as error:  # noqa: BLE001 - raised below, outside of the task group that would wrap it
+        except Exception as error:  # noqa: BLE001 - raised below, outside of the task group, which would wrap it
             failure = error
         finally:
             server.should_exit = True
@@ -105,14 +105,14 @@ async def _serving(app: FastAPI, host: str, port: int, *, signals: bool) -> Asyn
 async def _listen(host: str, port: int) -> socket.socket:
     family, _, _, _, address = (await anyio.getaddrinfo(host, port, type=socket.SOCK_STREAM))[0]
     listener = socket.create_server(address[:2], family=family, backlog=2048)
-    # Connections inherit it. asyncio would set it, but not for a listener that was made by create_server, and then an
-    # answer in two parts waits 40 ms for the client to acknowledge the first one.
+    # Connections inherit this option. asyncio does not set it for a listener made by create_server; without it, the
+    # second part of a response waits 40 ms for the client to acknowledge the first.
     listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     return listener
 
 
 def _address(listener: socket.socket) -> str:
-    """Where this very machine reaches the listener; one on all interfaces is on the loopback one, too."""
+    """Return the base URL for clients on this machine; for a listener on all interfaces, the loopback address."""
     host, port = listener.getsockname()[:2]
     host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - compared, not bound
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
@@ -120,21 +120,21 @@ def _address(listener: socket.socket) -> str:
 
 @asynccontextmanager
 async def running(app: FastAPI, host: str = "127.0.0.1", port: int = 0) -> AsyncIterator[str]:
-    """Serve `app` over HTTP while the block runs; asyncio only, since uvicorn is.
+    """Serve `app` over HTTP while the block runs. It needs asyncio, as uvicorn does.
 
-    At the end, requests that still wait for a call are answered with 503, and the port is free again. The database
-    stays open: `app.state.sandbox.close()` is the caller's. Signals are the caller's, too.
+    At the end, requests that wait for a call are answered with 503, and the port is free again. The caller closes
+    `app.state.sandbox`, and handles signals.
 
     Args:
-        app: What `create_app` made.
+        app: An application of `create_app`.
         host: The address or name to listen on.
-        port: The port to listen on; 0 for any that is free.
+        port: The port to listen on; 0 for any free port.
 
     Yields:
-        The base URL, without a slash at its end, such as `http://127.0.0.1:8000`.
+        The base URL without a trailing slash, such as `http://127.0.0.1:8000`.
 
     Raises:
-        OSError: The address can't be had.
+        OSError: The address or port can't be used.
     """
     async with _serving(app, host, port, signals=False) as (url, _):
         yield url
@@ -148,19 +148,19 @@ async def serve(
     *,
     ready: Callable[[str], object] = lambda _: None,
 ) -> None:
-    """Serve a sandbox until SIGINT or SIGTERM (handled where this runs in the main thread) or until cancelled.
+    """Serve a sandbox until SIGINT or SIGTERM (in the main thread only) or until cancelled.
 
     Args:
         host: The address or name to listen on.
-        port: The port to listen on; 0 for any that is free.
+        port: The port to listen on; 0 for any free port.
         data: As for `create_app`.
         speed: As for `create_app`.
-        ready: Called with the base URL once it answers.
+        ready: Called with the base URL when the server is up.
 
     Raises:
-        OSError: The address can't be had.
+        OSError: The address or port can't be used.
         ValueError: `speed` is not a finite number above 0.
-        sqlite3.Error: `data` can't be opened, or is no database.
+        sqlite3.Error: `data` can't be opened, or is not a database.
     """
     app = create_app(data=data, speed=speed)
     try:

@@ -1,4 +1,4 @@
-"""Where the sandbox keeps its state: one SQLite database, in memory or in a file that survives a kill -9."""
+"""The sandbox's SQLite database, in memory or in a file. A commit in a file survives `kill -9`."""
 
 import sqlite3
 import threading
@@ -7,19 +7,19 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-_PATIENCE_SECONDS = 10
-"""How long to wait for another process that has the database."""
+_LOCK_TIMEOUT_SECONDS = 10
+"""How long to wait for another process that has locked the database."""
 
 
 class Store:
     """One SQLite database with short transactions.
 
     Args:
-        path: The file; None keeps everything in memory.
-        schemas: DDL scripts of the rooms that keep tables here; each must be repeatable (`IF NOT EXISTS`).
+        path: The file; None for a database in memory.
+        schemas: DDL scripts; each must be repeatable (`IF NOT EXISTS`).
 
     Raises:
-        sqlite3.Error: The file can't be opened, or is no database.
+        sqlite3.Error: The file can't be opened, or is not a database.
     """
 
     def __init__(self, path: Path | None, *schemas: str) -> None:
@@ -28,23 +28,23 @@ class Store:
         self._lock = threading.RLock()
         self._connection = sqlite3.connect(
             str(path) if path is not None else ":memory:",
-            isolation_level=None,  # transactions are opened and closed here, never by the driver's guess
+            isolation_level=None,  # only `transaction` begins and ends transactions, not the driver
             check_same_thread=False,
-            timeout=_PATIENCE_SECONDS,
+            timeout=_LOCK_TIMEOUT_SECONDS,
         )
         self._connection.row_factory = sqlite3.Row
         try:
             if path is not None:
-                self._write_ahead()
+                self._enable_wal()
                 self._connection.execute("PRAGMA synchronous = FULL")
             self._connection.executescript(f"BEGIN IMMEDIATE; {' '.join(schemas)} COMMIT;")
         except BaseException:
             self._connection.close()
             raise
 
-    def _write_ahead(self) -> None:
-        """Switch to the write-ahead log, which SQLite refuses at once while another process does the same."""
-        deadline = time.monotonic() + _PATIENCE_SECONDS
+    def _enable_wal(self) -> None:
+        """Switch to the write-ahead log. SQLite does not wait, but fails, if another process does the same."""
+        deadline = time.monotonic() + _LOCK_TIMEOUT_SECONDS
         while True:
             try:
                 self._connection.execute("PRAGMA journal_mode = WAL")
@@ -57,9 +57,9 @@ class Store:
 
     @contextmanager
     def transaction(self) -> Iterator[sqlite3.Connection]:
-        """One immediate transaction: committed at the end of the block, rolled back when it raises.
+        """Run the block in an immediate transaction: committed at its end, rolled back if it raises.
 
-        Keep it short and never await inside: other tasks and processes wait for it.
+        Keep the block short and don't await in it: other tasks and processes wait for it.
         """
         with self._lock:
             self._connection.execute("BEGIN IMMEDIATE")
@@ -67,11 +67,11 @@ class Store:
                 yield self._connection
                 self._connection.execute("COMMIT")
             except BaseException:
-                if self._connection.in_transaction:  # SQLite has rolled back by itself when, say, the disk is full
+                if self._connection.in_transaction:  # false if SQLite has rolled back, for example on a full disk
                     self._connection.execute("ROLLBACK")
                 raise
 
     def close(self) -> None:
-        """Close the database; what was committed stays in the file."""
+        """Close the database."""
         with self._lock:
             self._connection.close()

@@ -1,4 +1,4 @@
-"""The reference's "User Endpoints"."""
+"""The endpoints of the reference's "User Endpoints"."""
 
 from typing import Annotated
 
@@ -18,12 +18,12 @@ Subscriber = Annotated[Account, Depends(require("subscription:read"))]
 @router.get(
     "/v1/users/me/subscription",
     summary="Get Subscription",
-    description="The plan, and until when. Needs the scope `subscription:read`.",
+    description="The plan, and when it ends or renews. Needs the scope `subscription:read`.",
     response_description="The subscription",
     responses=errors(401, 403),
 )
 async def get_subscription(request: Request, account: Subscriber, sandbox: SandboxDep) -> Subscription:
-    """The account's subscription; it renews when the period of its plan ends."""
+    """Return the account's subscription; it renews when the plan's period ends."""
     _, expires_at = quota.period(account, sandbox.clock.now())
     return Subscription(
         has_active_subscription=account.has_active_subscription,
@@ -39,12 +39,12 @@ async def get_subscription(request: Request, account: Subscriber, sandbox: Sandb
 @router.get(
     "/v1/users/me/statistics",
     summary="Get Statistics",
-    description="What is used and left of the plan; calls under way count. Needs the scope `subscription:read`.",
+    description="Used and remaining minutes and calls; calls in progress count. Needs the scope `subscription:read`.",
     response_description="The current period",
     responses=errors(401, 403),
 )
 async def get_statistics(account: Subscriber, sandbox: SandboxDep) -> Statistics:
-    """The account's usage in the current period."""
+    """Return the account's usage in the current period."""
     with sandbox.store.transaction() as db:
         usage = quota.usage(db, account, sandbox.clock.now())
     return Statistics.model_validate(usage.statistics())
@@ -60,5 +60,5 @@ async def get_statistics(account: Subscriber, sandbox: SandboxDep) -> Statistics
 async def get_billing_portal(
     request: Request, account: Annotated[Account, Depends(require("billing:manage"))], sandbox: SandboxDep
 ) -> BillingPortal:
-    """A link that opens the account's billing page without a token, for an hour."""
+    """Return a link that opens the account's billing page without a token; it works for an hour."""
     return BillingPortal(url=billing_portal.portal_url(request, sandbox, account))

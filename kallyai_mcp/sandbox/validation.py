@@ -1,6 +1,6 @@
 """Whether KallyAI would place a call at all ("Error Code Reference"), before anything is dialled.
 
-`ORDER` says what is checked, and in which order.
+`RULES` says what is checked, and in which order.
 """
 
 import re
@@ -16,7 +16,7 @@ from kallyai_mcp.sandbox.errors import ApiError
 from kallyai_mcp.sandbox.simulator.numbers import lookup
 from kallyai_mcp.sandbox.simulator.submission import Submission
 
-ORDER = (
+RULES = (
     "The token and its scope: missing_token (or invalid_token, token_expired), then forbidden.",
     "The form of the body: validation_error; scheduling_violation for a date that does not exist.",
     "The Idempotency-Key: a call that was placed with it is answered again, and nothing below is asked;"
@@ -67,7 +67,7 @@ REFUSALS: dict[str, tuple[int, str]] = {
 
 
 def check(submission: Submission, account: Account, zone: ZoneInfo, now: datetime) -> None:
-    """Refuse what KallyAI would refuse: the rules of `ORDER` from the number to what a test number stands for.
+    """Refuse what KallyAI would refuse: the rules of `RULES` from the number to what a test number stands for.
 
     Args:
         submission: What is asked for.

@@ -47,7 +47,7 @@ class Service:
 
     async def fired(self) -> dict[str, int]:
         """How often each kind of fault happened since the faults were armed."""
-        fired: dict[str, int] = (await self._get("/_sandbox/faults"))["fired"]
+        fired: dict[str, int] = (await self._get("/_sandbox/faults"))["happened"]
         return fired
 
     async def placed(self) -> list[dict[str, Any]]:

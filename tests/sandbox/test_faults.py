@@ -22,7 +22,7 @@ from tests.sandbox.manual_clock import ManualClock
 KEY = "5b0e1d52-0a4f-4e57-9d0e-8f0f4d1f6a11"
 OTHER_KEY = "1c7c8a3e-6d0b-4c3a-8a55-0d9be7a1c002"
 EMERGENCY = "+911"
-UNTOUCHED: dict[str, Any] = {"faults": [], "list_only_ended": False, "forget_key_when_ended": False, "fired": {}}
+UNTOUCHED: dict[str, Any] = {"faults": [], "list_only_ended": False, "forget_key_when_ended": False, "happened": {}}
 
 Call = Callable[..., Coroutine[Any, Any, httpx.Response]]
 
@@ -233,7 +233,7 @@ async def test_a_client_that_loses_its_patience_in_a_stall_disturbs_nobody(
             tasks.cancel_scope.cancel()
         await placed(wire)  # by now the server has seen the connection go
         clock.advance(seconds=30)
-        assert (await state(wire))["fired"] == {kind: 1}
+        assert (await state(wire))["happened"] == {kind: 1}
     assert caplog.records == []
 
 
@@ -305,7 +305,7 @@ async def test_a_fault_of_a_get_fires_at_its_path_and_method_alone(
         with pytest.raises(outcome):
             await listing
     assert (await wire.get("/v1/calls", headers=headers)).json()["total"] == 1
-    assert (await state(wire))["fired"] == {kind: 1}
+    assert (await state(wire))["happened"] == {kind: 1}
 
 
 async def test_faults_fire_in_the_order_of_the_list_as_often_as_it_says(wire: httpx.AsyncClient, call: Call) -> None:
@@ -316,7 +316,7 @@ async def test_faults_fire_in_the_order_of_the_list_as_often_as_it_says(wire: ht
         {"kind": "unavailable_before", "path": "/v1/elsewhere"},
         {"kind": "rate_limited"},
     )
-    assert armed["fired"] == {"unavailable_before": 0, "rate_limited": 0, "html": 0}
+    assert armed["happened"] == {"unavailable_before": 0, "rate_limited": 0, "html": 0}
     assert armed["faults"][0] == {
         "kind": "rate_limited",
         "times": 2,
@@ -330,7 +330,7 @@ async def test_faults_fire_in_the_order_of_the_list_as_often_as_it_says(wire: ht
     assert [(await call()).status_code for _ in range(3)] == [502, 429, 201]
     after = await state(wire)
     assert [fault["path"] for fault in after["faults"]] == ["/v1/elsewhere"]
-    assert after["fired"] == {"unavailable_before": 0, "rate_limited": 3, "html": 1}
+    assert after["happened"] == {"unavailable_before": 0, "rate_limited": 3, "html": 1}
 
 
 async def test_any_path_is_any_but_those_that_control_the_faults(wire: httpx.AsyncClient, call: Call) -> None:
@@ -351,12 +351,12 @@ async def test_a_request_that_is_refused_is_answered_as_ever_and_leaves_the_faul
     refused = await call(respondent_phone=EMERGENCY)
     assert (refused.status_code, refused.json()["error"]["code"]) == (422, "emergency_number")
     untouched = await state(wire)
-    assert (untouched["faults"][0]["times"], untouched["fired"]) == (1, {kind: 0})
+    assert (untouched["faults"][0]["times"], untouched["happened"]) == (1, {kind: 0})
     assert (await wire.post("/v1/auth/refresh", json={})).status_code == 400
     with contextlib.suppress(httpx.ReadError, httpx.RemoteProtocolError):
         assert (await call()).status_code >= 500
     fired = await state(wire)
-    assert (fired["faults"], fired["fired"]) == ([], {kind: 1})
+    assert (fired["faults"], fired["happened"]) == ([], {kind: 1})
     assert len(await placed(wire)) == 1
 
 
@@ -387,7 +387,7 @@ async def test_requests_that_come_all_at_once_get_a_fault_exactly_as_often_as_it
         for number in range(20):
             tasks.start_soon(one, f"{KEY[:-2]}{number:02}")
     assert (outcomes.count(None), outcomes.count(201)) == (5, 15)
-    assert (await state(wire))["fired"] == {kind: 5}
+    assert (await state(wire))["happened"] == {kind: 5}
     assert len(await placed(wire)) == calls
 
 
@@ -409,7 +409,7 @@ async def test_arming_replaces_what_was_armed_and_starts_the_counters_anew(wire:
         "faults": [{"kind": "html", "times": 1, "method": "POST", "path": "/v1/calls", "seconds": 0.0}],
         "list_only_ended": False,
         "forget_key_when_ended": True,
-        "fired": {"html": 0},
+        "happened": {"html": 0},
     }
     assert (await wire.put("/_sandbox/faults", json={})).json() == UNTOUCHED
 

@@ -11,7 +11,7 @@ from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from kallyai_mcp.sandbox.accounts import ACCOUNTS, Account
 from kallyai_mcp.sandbox.auth import token_families
 from kallyai_mcp.sandbox.auth.context import Sandbox, SandboxState, epoch, refusal
-from kallyai_mcp.sandbox.auth.signing_keys import kept_key, verified_claims
+from kallyai_mcp.sandbox.auth.signing_keys import get_key, verify_jwt
 from kallyai_mcp.sandbox.auth.token_families import Family
 from kallyai_mcp.sandbox.errors import ApiError
 
@@ -42,7 +42,7 @@ def sign_access_token(sandbox: SandboxState, family: Family) -> str:
         "jti": str(uuid.uuid4()),
         "sid": family.id,
     }
-    return jwt.encode(claims, kept_key(sandbox, "access"), _ALGORITHM)
+    return jwt.encode(claims, get_key(sandbox, "access"), _ALGORITHM)
 
 
 def require(*scopes: str) -> Callable[..., Account]:
@@ -65,7 +65,7 @@ def require(*scopes: str) -> Callable[..., Account]:
                     401, "missing_token", "Sign in first: no Authorization header", challenge=BEARER_CHALLENGE
                 )
             raise _bad_token("invalid_token", "The Authorization header is not a bearer token")
-        claims = verified_claims(credentials.credentials, kept_key(sandbox, "access"), _ALGORITHM, issuer=ISSUER)
+        claims = verify_jwt(credentials.credentials, get_key(sandbox, "access"), _ALGORITHM, issuer=ISSUER)
         if claims is None:
             raise _bad_token("invalid_token", "The access token is not valid")
         if claims["exp"] <= epoch(sandbox):

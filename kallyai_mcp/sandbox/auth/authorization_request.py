@@ -16,7 +16,7 @@ import jwt
 
 from kallyai_mcp.sandbox.accounts import SCOPES
 from kallyai_mcp.sandbox.auth.context import SandboxState, epoch
-from kallyai_mcp.sandbox.auth.signing_keys import kept_key, verified_claims
+from kallyai_mcp.sandbox.auth.signing_keys import get_key, verify_jwt
 from kallyai_mcp.sandbox.auth.tables import digest
 
 BROWSER_COOKIE = "kallyai_sandbox_browser"
@@ -76,12 +76,12 @@ def seal(sandbox: SandboxState, asked: AuthorizationRequest, browser: str) -> st
         "scopes": asked.scopes,
         "account_id": asked.account_id,
     }
-    return jwt.encode(claims, kept_key(sandbox, "pages"), _ALGORITHM)
+    return jwt.encode(claims, get_key(sandbox, "pages"), _ALGORITHM)
 
 
 def unseal(sandbox: SandboxState, sealed: str, browser: str | None) -> AuthorizationRequest | None:
     """The request that `seal` made; None when it was tampered with, is too old, or belongs to another browser."""
-    claims = verified_claims(sealed, kept_key(sandbox, "pages"), _ALGORITHM, issuer=_ISSUER)
+    claims = verify_jwt(sealed, get_key(sandbox, "pages"), _ALGORITHM, issuer=_ISSUER)
     if claims is None or claims["exp"] <= epoch(sandbox) or claims["browser"] != digest(browser or "").hex():
         return None
     return AuthorizationRequest(

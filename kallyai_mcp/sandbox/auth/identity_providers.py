@@ -26,7 +26,7 @@ from pydantic import BaseModel, Field
 from kallyai_mcp.sandbox.accounts import ACCOUNTS, Provider
 from kallyai_mcp.sandbox.auth.access_tokens import BEARER_CHALLENGE
 from kallyai_mcp.sandbox.auth.context import Sandbox, SandboxState, documented_errors, epoch, refusal
-from kallyai_mcp.sandbox.auth.signing_keys import kept_key, verified_claims
+from kallyai_mcp.sandbox.auth.signing_keys import get_key, verify_jwt
 from kallyai_mcp.sandbox.auth.token_responses import TokenResponse, issue_tokens
 from kallyai_mcp.sandbox.errors import ApiError
 
@@ -160,7 +160,7 @@ def make_id_token(sandbox: Sandbox, provider: Provider, wanted: IdTokenRequest) 
 
 def _sign_in(sandbox: SandboxState, issuer: Issuer, id_token: str) -> TokenResponse:
     key = _private_key(sandbox, issuer).public_key()
-    claims = verified_claims(id_token, key, issuer.algorithm, issuer=issuer.issuer, audience=issuer.audience)
+    claims = verify_jwt(id_token, key, issuer.algorithm, issuer=issuer.issuer, audience=issuer.audience)
     if claims is None:
         raise _refused("invalid_token", "The ID token is not valid")
     if claims["exp"] <= epoch(sandbox):
@@ -181,7 +181,7 @@ def _private_key(sandbox: SandboxState, issuer: Issuer) -> _PrivateKey:
     def new() -> bytes:
         return issuer.new_key().private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
 
-    key = load_pem_private_key(kept_key(sandbox, issuer.name, new), None)
+    key = load_pem_private_key(get_key(sandbox, issuer.name, new), None)
     assert isinstance(key, _PrivateKey)  # noqa: S101 - nothing else was ever put there
     return key
 

@@ -1,4 +1,4 @@
-"""The sandbox's own keys, made on first use and kept in its database, so that tokens survive a restart."""
+"""The sandbox's signing keys, created on first use and stored in its database, so that tokens survive a restart."""
 
 import secrets
 from collections.abc import Callable
@@ -9,34 +9,34 @@ import jwt
 from kallyai_mcp.sandbox.auth.context import SandboxState
 
 
-def kept_key(sandbox: SandboxState, name: str, make: Callable[[], bytes] = lambda: secrets.token_bytes(32)) -> bytes:
-    """The key called `name`; made by `make` (by default: 32 random bytes) when there is none yet.
+def get_key(sandbox: SandboxState, name: str, make: Callable[[], bytes] = lambda: secrets.token_bytes(32)) -> bytes:
+    """Return the key called `name`; `make` (by default: 32 random bytes) creates it when there is none yet.
 
-    Several processes on one database get the same key, whoever made it.
+    All processes on one database get the same key.
     """
     with sandbox.store.transaction() as db:
         row = db.execute("SELECT material FROM auth_keys WHERE name = ?", (name,)).fetchone()
     if row is None:
-        material = make()  # outside of a transaction: an RSA key takes a while
+        material = make()  # outside of a transaction: an RSA key takes long to create
         with sandbox.store.transaction() as db:
             db.execute("INSERT OR IGNORE INTO auth_keys (name, material) VALUES (?, ?)", (name, material))
             row = db.execute("SELECT material FROM auth_keys WHERE name = ?", (name,)).fetchone()
     return bytes(row["material"])
 
 
-def verified_claims(
+def verify_jwt(
     token: str, key: Any, algorithm: str, *, issuer: str, audience: str | None = None
 ) -> dict[str, Any] | None:
-    """The claims of a JWT whose signature, issuer and audience are right; else None.
+    """Return the claims of a JWT with the right signature, issuer, and audience; None for any other token.
 
-    `exp` must be there but is not compared with any clock: the caller does that, with the sandbox's own.
+    `exp` is required but not compared with a clock: the caller compares it with the sandbox's clock.
 
     Args:
-        token: The JWT, from anyone.
+        token: The JWT, not trusted.
         key: The secret or public key.
         algorithm: The only `alg` that is accepted.
-        issuer: What `iss` must be.
-        audience: What `aud` must be; None: the token must have none.
+        issuer: The required `iss`.
+        audience: The required `aud`; None: the token must not have one.
     """
     try:
         return jwt.decode(
@@ -52,5 +52,5 @@ def verified_claims(
                 "verify_nbf": False,
             },
         )
-    except (jwt.InvalidTokenError, ValueError, RecursionError):  # half a character; a thousand nested brackets
+    except (jwt.InvalidTokenError, ValueError, RecursionError):  # a lone surrogate; a thousand nested brackets
         return None

@@ -1,4 +1,4 @@
-"""The conversation that books a table, an appointment or a room."""
+"""The conversation that books a table, an appointment, or a room."""
 
 from kallyai_mcp.sandbox.simulator import callee_behaviors
 from kallyai_mcp.sandbox.simulator.call_context import CallContext, Ending
@@ -7,7 +7,7 @@ from kallyai_mcp.sandbox.simulator.time_slots import Slot, alternative, proposed
 
 
 def book(context: CallContext) -> Ending:
-    """Play a booking to its end: agreed, agreed at another time, declined, or found to need no booking."""
+    """Simulate a booking: agreed, agreed at another time, declined, or no booking needed."""
     context.greet()
     context.state_request()
     lead = _answer_questions(context)
@@ -22,9 +22,10 @@ def book(context: CallContext) -> Ending:
 
 
 def _answer_questions(context: CallContext) -> str:
-    """The callee asks for what is missing and for anything else; the assistant reads out what it was given.
+    """Add the turns in which the callee asks for details and the assistant reads out what it was given.
 
-    Returns what the callee says to it, before the answer: nothing, if there was nothing to note.
+    Returns:
+        The callee's reaction, which begins its next turn; empty if the assistant had nothing to add.
     """
     request, book_ = context.request, context.spoken
     description = book_.quote(request.description)
@@ -43,13 +44,14 @@ def _answer_questions(context: CallContext) -> str:
 
 
 def _settle(context: CallContext, lead: str) -> tuple[Slot | None, str]:
-    """Agree on a time, and on a name and a number.
+    """Add the turns that agree on a time, a name, and a phone number.
 
-    Returns the time (None: as the request words it) and what the highlights say about how it came.
+    Returns:
+        The agreed time (None: as in the request's own words), and a remark about it for the highlights.
     """
     request, spoken, written = context.request, context.spoken, context.written
     if context.outcome == "counter_offer":
-        return _settle_for_another(context)
+        return _agree_on_another_time(context)
     if request.day is None:
         _name_and_phone(context, lead, spoken.say("free.undated"))
         return None, ""
@@ -58,14 +60,14 @@ def _settle(context: CallContext, lead: str) -> tuple[Slot | None, str]:
         return Slot(request.day, request.at), ""
     slot = proposed(request, request.day, context.now)
     if slot.day != request.day or slot.at is None:
-        return _settle_for_another(context)
+        return _agree_on_another_time(context)
     context.dialogue.human(lead, spoken.say("propose", time=spoken.spoken_time(slot.at)))
     context.ai("propose.yes", time=spoken.spoken_time(slot.at))
     _name_and_phone(context)
     return slot, written.say("done.proposed")
 
 
-def _settle_for_another(context: CallContext) -> tuple[Slot, str]:
+def _agree_on_another_time(context: CallContext) -> tuple[Slot, str]:
     request, spoken, written = context.request, context.spoken, context.written
     slot = alternative(request, context.now)
     if request.day is None:
@@ -101,7 +103,7 @@ def _name_and_phone(context: CallContext, *lead: str) -> None:
 
 
 def _close(context: CallContext, slot: Slot | None, remark: str) -> Ending:
-    """The callee reads it back, both say goodbye; the summary says what was read back."""
+    """Add the turns in which the callee repeats what was agreed and both say goodbye; the highlights say the same."""
     request, spoken, written = context.request, context.spoken, context.written
     agreed = {"verb": written.say(f"verb.{request.category}"), "thing": context.thing(written),
               "place": context.place(written), "under": context.under(written)}  # fmt: skip

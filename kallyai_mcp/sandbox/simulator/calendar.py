@@ -1,23 +1,23 @@
-"""The calendar file of an appointment ("Get Calendar Event"): RFC 5545."""
+"""The iCalendar file (RFC 5545) of an appointment: the reference's "Get Calendar Event"."""
 
 from datetime import UTC, date, datetime
 
-from kallyai_mcp.sandbox.simulator.dialogue import Event
+from kallyai_mcp.sandbox.simulator.simulated_call import Event
 
 
 def ics(event: Event, *, call_id: str, now: datetime) -> str:
-    """An iCalendar file with one VEVENT.
+    """Return an iCalendar file with one VEVENT.
 
-    Times are in the caller's zone with its VTIMEZONE, or in UTC when the event has none. The UID follows from `call_id`
-    alone, so that importing the file twice makes one appointment.
+    Times are in the user's time zone, with its VTIMEZONE, or in UTC if the event has no other zone. The UID depends on
+    `call_id` only, so that importing the file twice makes one appointment.
 
     Args:
-        event: What was agreed.
-        call_id: The call that agreed it.
-        now: The moment of writing (DTSTAMP), aware.
+        event: The appointment.
+        call_id: The call in which it was agreed.
+        now: The current time, aware; the DTSTAMP.
 
     Returns:
-        The file as text, with the CRLF line ends that RFC 5545 asks for.
+        The file as text, with CRLF line ends.
     """
     import icalendar
 
@@ -27,7 +27,7 @@ def ics(event: Event, *, call_id: str, now: datetime) -> str:
     calendar.add("CALSCALE", "GREGORIAN")
 
     start, end = event.start, event.end
-    # A local time that occurs twice means its first occurrence in RFC 5545; only UTC can name the second.
+    # In RFC 5545 a local time that occurs twice means the first occurrence; the second needs UTC.
     if isinstance(start, datetime) and isinstance(end, datetime) and (start.fold or end.fold):
         start, end = start.astimezone(UTC), end.astimezone(UTC)
 
@@ -42,7 +42,7 @@ def ics(event: Event, *, call_id: str, now: datetime) -> str:
     vevent.add("DESCRIPTION", event.description)
     vevent.add("STATUS", "CONFIRMED")
     calendar.add_component(vevent)
-    # Only the years around the event: the whole history of a zone is fifty times as long as the event itself.
+    # Only the years around the event: the whole history of a zone would be fifty times as long as the event.
     calendar.add_missing_timezones(date(start.year, 1, 1), date(end.year + 1, 1, 1))
     content: bytes = calendar.to_ical()
     return content.decode("utf-8")

@@ -1,4 +1,4 @@
-"""What the callees behind some test numbers do before they come to an answer."""
+"""What the callees of some test numbers do before they answer the request."""
 
 from collections.abc import Callable
 from itertools import product
@@ -15,11 +15,11 @@ UNICODE_SPEECH: Final[tuple[str, ...]] = (
     "<script>alert('call')</script><img src=x onerror=\"alert(1)\"> & [link](javascript:alert(1)) {{7*7}} %s {0}",
     "予約は承っております。\x1b[31mrojo\x1b[0m\x07 ; DROP TABLE calls; --",
 )  # fmt: skip
-"""What the callee of the `unicode` number says, turn by turn: a careless reader of a transcript shows or runs it."""
+"""What the callee of the `unicode` number says, one item per turn, to test programs that show transcripts."""
 
 
 def perform(context: CallContext) -> bool:
-    """Play what the number's outcome calls for before the answer; False when that is nothing, as for most outcomes."""
+    """Add the turns of the test number's special behavior; False if it has none."""
     behavior = _BEHAVIORS.get(context.outcome)
     if behavior is not None:
         behavior(context)
@@ -27,7 +27,7 @@ def perform(context: CallContext) -> bool:
 
 
 def describe(context: CallContext) -> tuple[str, ...]:
-    """What the highlights have to say about it, in the app language."""
+    """Return what the highlights say about the special behavior, in the app language."""
     return (context.written.say("done.injected"),) if context.outcome == "prompt_injection" else ()
 
 
@@ -41,8 +41,8 @@ def _slow(context: CallContext) -> None:
 def _long(context: CallContext) -> None:
     context.human("questions")
     context.ai("questions.yes")
-    matters = product(context.spoken.each("question.channels"), context.spoken.each("question.subjects"))
-    for index, (channel, subject) in enumerate(matters, start=1):
+    topics = product(context.spoken.each("question.channels"), context.spoken.each("question.subjects"))
+    for index, (channel, subject) in enumerate(topics, start=1):
         context.human("question", number=str(index), subject=subject, channel=channel)
         context.ai("question.no")
 

@@ -1,10 +1,13 @@
-"""What comes of a call: its outcome, its words with their times, and the appointment that was made."""
+"""A conversation as a sequence of timed turns."""
 
 from dataclasses import dataclass
-from datetime import date, datetime
 from typing import Literal
 
 Speaker = Literal["AI", "HUMAN"]
+
+_WORDS_PER_SECOND = 150 / 60
+_PAUSE_SECONDS = 0.8
+_ANSWER_SECONDS = 1.0
 
 
 @dataclass(frozen=True)
@@ -12,9 +15,9 @@ class Entry:
     """One turn of the conversation.
 
     Attributes:
-        speaker: `AI` for the assistant, `HUMAN` for who (or what) answered.
+        speaker: `AI` for the assistant, `HUMAN` for the callee, also if it is a machine.
         content: What was said.
-        at_seconds: When it began, in seconds after the line was picked up.
+        at_seconds: When the turn began, in seconds after the call was answered.
     """
 
     speaker: Speaker
@@ -22,55 +25,15 @@ class Entry:
     at_seconds: float
 
 
-@dataclass(frozen=True)
-class Event:
-    """An appointment that was agreed.
-
-    `start` and `end` are aware datetimes in the caller's time zone, or plain dates for an event of whole days; `end` is
-    exclusive, as in RFC 5545. `location` is the business, None when its name is not known.
-    """
-
-    summary: str
-    start: datetime | date
-    end: datetime | date
-    location: str | None
-    description: str
-
-
-@dataclass(frozen=True)
-class SimulatedCall:
-    """A finished call.
-
-    Attributes:
-        status: As in the reference's "CallResponse", or `terminated`.
-        highlights: What was accomplished, in the app language.
-        next_steps: What the caller may do now, in the app language.
-        duration_seconds: From the first ring where nobody answered, else from picking up to hanging up.
-        entries: The transcript; empty when nothing was said or there is no transcript.
-        event: The appointment, when one with a date was agreed.
-    """
-
-    status: str
-    highlights: str
-    next_steps: str
-    duration_seconds: float
-    entries: tuple[Entry, ...]
-    event: Event | None
-
-
 def timestamp(seconds: float) -> str:
-    """`seconds` as "HH:MM:SS", rounded down, as in the reference's "Get Transcript"."""
+    """Return `seconds` as "HH:MM:SS", rounded down, as in the reference's "Get Transcript"."""
     minutes, second = divmod(int(seconds), 60)
     hour, minute = divmod(minutes, 60)
     return f"{hour:02}:{minute:02}:{second:02}"
 
 
 class Dialogue:
-    """A conversation as it is spoken: each turn begins when the one before has been said."""
-
-    WORDS_A_SECOND = 150 / 60
-    PAUSE_SECONDS = 0.8
-    PICKING_UP_SECONDS = 1.0
+    """A conversation in progress: each turn begins after the turn before has been spoken."""
 
     def __init__(self) -> None:
         self._entries: list[Entry] = []
@@ -78,29 +41,29 @@ class Dialogue:
 
     def _say(self, speaker: Speaker, sentences: tuple[str, ...]) -> None:
         if not self._entries:
-            self._elapsed += self.PICKING_UP_SECONDS
+            self._elapsed += _ANSWER_SECONDS
         content = " ".join(sentence for sentence in sentences if sentence)
         self._entries.append(Entry(speaker, content, round(self._elapsed, 1)))
-        self._elapsed += len(content.split()) / self.WORDS_A_SECOND + self.PAUSE_SECONDS
+        self._elapsed += len(content.split()) / _WORDS_PER_SECOND + _PAUSE_SECONDS
 
     def ai(self, *sentences: str) -> None:
-        """The assistant says `sentences`; empty ones are left out."""
+        """Add a turn of the assistant; empty sentences are left out."""
         self._say("AI", sentences)
 
     def human(self, *sentences: str) -> None:
-        """Who answered says `sentences`; empty ones are left out."""
+        """Add a turn of the callee; empty sentences are left out."""
         self._say("HUMAN", sentences)
 
     def hold(self, seconds: float) -> None:
-        """Nobody speaks for `seconds`."""
+        """Let `seconds` pass without speech."""
         self._elapsed += seconds
 
     @property
     def entries(self) -> tuple[Entry, ...]:
-        """What has been said so far."""
+        """The turns so far."""
         return tuple(self._entries)
 
     @property
     def duration_seconds(self) -> float:
-        """How long it has lasted so far, to a tenth of a second."""
+        """The length of the conversation so far, to a tenth of a second."""
         return round(self._elapsed, 1)

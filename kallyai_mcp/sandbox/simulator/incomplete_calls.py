@@ -1,4 +1,4 @@
-"""The calls that reach nobody, or break off."""
+"""The calls that reach nobody, or that are interrupted."""
 
 from collections.abc import Callable
 from typing import Final
@@ -49,4 +49,4 @@ INCOMPLETE_CALLS: Final[dict[str, Callable[[CallContext], Ending]]] = {
     "failed": _interrupted("failed"),
     "terminated": _interrupted("terminated"),
 }
-"""By outcome."""
+"""The function that simulates the call, by the test number's outcome."""

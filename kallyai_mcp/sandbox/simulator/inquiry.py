@@ -1,4 +1,4 @@
-"""The conversation that asks a question or hands over a task, with no appointment at the end."""
+"""The conversation about a question or a task that books nothing."""
 
 from datetime import time
 
@@ -9,7 +9,7 @@ from kallyai_mcp.sandbox.simulator.time_slots import alternative
 
 
 def run(context: CallContext) -> Ending:
-    """Play an errand to its end: what the callee answers is read back and is what the summary says."""
+    """Simulate an inquiry. The assistant repeats the callee's answer, and the highlights contain it."""
     request, spoken, written = context.request, context.spoken, context.written
     context.greet()
     context.state_request()
@@ -53,7 +53,7 @@ def run(context: CallContext) -> Ending:
 
 
 def _answer(context: CallContext, book: Phrasebook) -> str:
-    """What the callee answers, in the language of `book`; the facts in it follow from the request alone."""
+    """Return the callee's answer in the language of `book`; its facts depend on the request only."""
     if context.outcome == "fully_booked":
         return book.say("answer.no")
     if context.outcome == "no_event":

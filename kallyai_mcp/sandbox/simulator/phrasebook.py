@@ -1,4 +1,4 @@
-"""Choosing words: the two phrase tables, wordings picked by the submission, dates and times in words."""
+"""The phrases of a simulated call: wordings chosen by the submission, and dates, times, and amounts in words."""
 
 import contextlib
 import hashlib
@@ -12,7 +12,7 @@ from babel.numbers import format_currency, get_territory_currencies
 from kallyai_mcp.sandbox.simulator import phrases_en, phrases_es
 
 _TABLES: Final = {"en": phrases_en.PHRASES, "es": phrases_es.PHRASES}
-_THE_WORLD: Final = "001"  # the region of numbers that belong to no country; it has no currency
+_WORLD: Final = "001"  # the region of numbers without a country; it has no currency
 _INJECTIONS: Final = {"en": phrases_en.INJECTION, "es": phrases_es.INJECTION}
 
 
@@ -21,74 +21,69 @@ class Phrasebook:
 
     Args:
         language: `en` or `es`.
-        seed: What decides between wordings: the same seed always picks the same ones.
-
-    Raises:
-        ValueError: There are no phrases in `language`.
+        seed: The same seed always chooses the same wordings.
     """
 
     def __init__(self, language: str, seed: str) -> None:
-        if language not in _TABLES:
-            raise ValueError(f"no phrases in the language {language!r}")
         self.language = language
         self.injection = _INJECTIONS[language]
         self._phrases = _TABLES[language]
         self._seed = seed
 
     def say(self, key: str, **facts: str) -> str:
-        """The phrase of `key`, with `facts` in its places."""
+        """Return the phrase of `key` with `facts` inserted."""
         wordings = self._phrases[key]
         return wordings[number(self._seed, key) % len(wordings)].format(**facts)
 
     def each(self, key: str) -> tuple[str, ...]:
-        """All wordings of `key`, where they are a list and not a choice."""
+        """Return all texts of `key`, for keys that have a list instead of alternative wordings."""
         return self._phrases[key]
 
     def quote(self, text: str) -> str:
-        """`text` in the language's quotation marks, without the full stop that the sentence around it has."""
+        """Return `text` in the language's quotation marks, without its final period."""
         return self.say("quote", text=text.rstrip(".") or text)
 
     def quotes(self, texts: tuple[str, ...]) -> str:
-        """Each of `texts` in quotation marks, one after another."""
+        """Return each of `texts` in quotation marks, separated by semicolons."""
         return "; ".join(self.quote(text) for text in texts)
 
     def moment(self, day: date, at: time | None, *, today: date) -> str:
-        """`day`, and the time on it if there is one, in words; the year only if it is not the present one."""
+        """Return a date, and a time if it is not None, in words; with its year if that is not the current one."""
         pattern = self.say("pattern.date" if day.year == today.year else "pattern.date_year")
-        words = format_date(day, pattern, locale=self.language)
+        date_in_words = format_date(day, pattern, locale=self.language)
         if at is None:
-            return self.say("moment.date", date=words)
-        return self.say("moment.date_time", date=words, time=self.spoken_time(at))
+            return self.say("moment.date", date=date_in_words)
+        return self.say("moment.date_time", date=date_in_words, time=self.spoken_time(at))
 
     def spoken_time(self, at: time) -> str:
-        """`at` in words, as it is said in a sentence ("7:00 PM", "las 19:00")."""
+        """Return a time as it is said in a sentence ("7:00 PM", "las 19:00")."""
         return self.say("time.one" if at.hour == 1 else "time", time=self.clock(at))
 
     def clock(self, at: time) -> str:
-        """`at` in figures, without an article ("7:00 PM", "19:00")."""
+        """Return a time without an article ("7:00 PM", "19:00")."""
         return _plain_spaces(format_time(at, "short", locale=self.language))
 
     def money(self, amount: int, phone: str) -> str:
-        """`amount` in the currency of the country that `phone` belongs to; in euros where there is none."""
+        """Return `amount` in the currency of the country of `phone`; in euros if that has none."""
         region = None
         with contextlib.suppress(phonenumbers.NumberParseException):
             region = phonenumbers.region_code_for_number(phonenumbers.parse(phone))
-        currencies = get_territory_currencies(region or _THE_WORLD)
+        currencies = get_territory_currencies(region or _WORLD)
         return _plain_spaces(format_currency(amount, [*currencies, "EUR"][0], locale=self.language))
 
 
 def _plain_spaces(text: str) -> str:
-    """CLDR's no-break spaces look the same and compare unequal to what people type."""
+    """Replace CLDR's no-break spaces, which are not equal to typed spaces."""
     return text.replace("\u202f", " ").replace("\xa0", " ")
 
 
 def number(seed: str, key: str) -> int:
-    """A number that follows from `seed` and `key` alone, spread evenly."""
+    """Return a hash of `seed` and `key` as a non-negative number."""
     return int.from_bytes(hashlib.sha256(f"{seed}\n{key}".encode()).digest()[:4])
 
 
 def phone_in_words(phone: str) -> str:
-    """`phone` in the grouping of its country, or as it is when it is no number with a country code."""
+    """Return `phone` in its country's format; unchanged if it is not a number with a country code."""
     try:
         parsed = phonenumbers.parse(phone)
     except phonenumbers.NumberParseException:

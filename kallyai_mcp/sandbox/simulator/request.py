@@ -1,4 +1,4 @@
-"""Understanding a submission: what the assistant may say, and whether it is a booking or an errand."""
+"""Interprets a submission: the texts that the assistant says, and whether it is a booking or an inquiry."""
 
 import re
 from dataclasses import dataclass
@@ -39,14 +39,14 @@ _TOPICS: Final[tuple[tuple[Topic, re.Pattern[str]], ...]] = (
 
 @dataclass(frozen=True)
 class Request:
-    """A submission as the assistant can speak of it: tidied strings, numbers in their country's grouping.
+    """A submission in the form in which the assistant says it: one-line texts, and numbers in their country's format.
 
     Attributes:
         number: The number called.
         description: `task_description` on one line.
-        extras: `additional_instructions` that say something.
-        errand: True for a question or a task without an appointment, False for a booking.
-        topic: What the answer to an errand is about.
+        extras: The `additional_instructions` that are not empty.
+        is_inquiry: True for a question or a task that books nothing, False for a booking.
+        topic: The topic of the answer to an inquiry.
     """
 
     category: TaskCategory
@@ -66,13 +66,13 @@ class Request:
 
     @property
     def missing(self) -> str | None:
-        """What the callee has to ask for before it can book: `when`, `party`, `when_party` or nothing."""
+        """What the callee has to ask for before it can book: `when`, `party`, `when_party`, or None."""
         wants_party = self.category in {TaskCategory.RESTAURANT, TaskCategory.HOTEL} and self.party is None
         return "_".join(["when"] * (self.day is None) + ["party"] * wants_party) or None
 
 
-def read(submission: Submission) -> Request:
-    """Understand `submission`.
+def parse_request(submission: Submission) -> Request:
+    """Interpret `submission`.
 
     Raises:
         ValueError: There is no number to call, or `appointment_time` is not HH:MM.

@@ -1,4 +1,4 @@
-"""What a caller asks for: the reference's "SubmissionPayload", with its types and limits."""
+"""The reference's "SubmissionPayload", with its types and limits."""
 
 import re
 from datetime import date
@@ -11,14 +11,14 @@ _DATE = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
 
 
 def _only_iso_date(value: Any) -> Any:
-    """Let nothing but YYYY-MM-DD through: pydantic alone would also read timestamps and datetimes as dates."""
+    """Refuse dates in other formats than YYYY-MM-DD: pydantic alone also accepts timestamps and datetimes."""
     if value is None or type(value) is date or (isinstance(value, str) and _DATE.fullmatch(value)):
         return value
     raise ValueError("must be a date in the format YYYY-MM-DD")
 
 
 def _no_lone_surrogate(value: str) -> str:
-    r"""JSON can spell half a character ("\ud800"), which is no text: it could be neither stored nor answered again."""
+    r"""Refuse lone surrogates: JSON may contain them ("\ud800"), but UTF-8 can't encode them."""
     try:
         value.encode()
     except UnicodeEncodeError:
@@ -30,7 +30,7 @@ Text = Annotated[str, AfterValidator(_no_lone_surrogate)]
 
 
 class TaskCategory(StrEnum):
-    """What kind of place is called (`task_category`)."""
+    """The kind of callee (`task_category`)."""
 
     RESTAURANT = "restaurant"
     CLINIC = "clinic"
@@ -41,17 +41,16 @@ class TaskCategory(StrEnum):
 class Submission(BaseModel):
     """The reference's "SubmissionPayload". Every optional field may be left out or null.
 
-    Unknown fields are refused, so that a misspelt one is found here and not on a real telephone. Rules that answer with
-    a code of their own (no phone number, an unsupported language, an impossible time) are not checked here: those
-    fields are plain strings.
+    Unknown fields are refused, so that a misspelled field is found before a real call. Rules with their own error code
+    (no phone number, an unsupported language, an impossible time) are not checked here but in `validation`.
 
     Raises:
-        pydantic.ValidationError: A field is missing, unknown, of the wrong type or out of its range.
+        pydantic.ValidationError: A field is missing, unknown, of the wrong type, or out of its range.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    task_category: TaskCategory = Field(description="What kind of place is called")
+    task_category: TaskCategory = Field(description="The kind of callee")
     task_description: Text = Field(min_length=1, pattern=r"\S", description="What the AI should accomplish")
     respondent_phone: Text | None = Field(
         default=None, description="Phone to call, in E.164; a call without one is refused (missing_phone_number)"

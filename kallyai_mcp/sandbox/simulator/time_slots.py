@@ -1,4 +1,4 @@
-"""Finding a time: what the callee proposes where none was named, and what it offers instead of one that is taken."""
+"""Appointment times: what the callee proposes if the request has no time, or offers if the time is not available."""
 
 import re
 from datetime import date, datetime, time, timedelta
@@ -28,19 +28,19 @@ _HALF_HOUR: Final = timedelta(minutes=30)
 
 
 class Slot(NamedTuple):
-    """A day, and a time on it; None where a room is booked, which is by days."""
+    """A day and a time; the time is None for a room, which is booked by days."""
 
     day: date
     at: time | None
 
 
 def proposed(request: Request, day: date, now: datetime) -> Slot:
-    """When the callee has time on `day`, for a request that names no time; the next day if `day` is as good as over.
+    """Return the callee's proposal for a request without a time: on `day`, or on the next day if it is too late.
 
     Args:
-        request: Its `preference` is followed where it is understood.
-        day: The day asked for.
-        now: The caller's local time.
+        request: The request; a `preference` that is understood decides the time.
+        day: The requested day.
+        now: The user's local time.
     """
     if request.category is TaskCategory.HOTEL:
         return Slot(day, None)
@@ -54,11 +54,11 @@ def proposed(request: Request, day: date, now: datetime) -> Slot:
 
 
 def alternative(request: Request, now: datetime) -> Slot:
-    """What the callee offers instead of what was asked for: an hour and a half later, else the next day.
+    """Return the callee's offer instead of the requested time: an hour and a half later, else the next day.
 
     Args:
-        request: What was asked for.
-        now: The caller's local time.
+        request: The request.
+        now: The user's local time.
     """
     if request.day is None:
         return proposed(request, now.date() + timedelta(days=1), now)
@@ -69,7 +69,7 @@ def alternative(request: Request, now: datetime) -> Slot:
 
 
 def preferred_time(preference: str | None) -> time | None:
-    """The time of day that suits words like "morning", "after 5pm" or "a partir de las 17"; None for any others."""
+    """Return the time of day for texts like "morning", "after 5pm", or "a partir de las 17"; None for other texts."""
     if preference is None:
         return None
     if (match := _AFTER.search(preference)) and (at := _hour_and_minute(match)):
@@ -83,7 +83,7 @@ def _hour_and_minute(match: re.Match[str]) -> time | None:
     if half.startswith("p") or half.endswith(("tarde", "noche")):
         hour += 12 if hour < 12 else 0
     elif not half and 1 <= hour <= 7:
-        hour += 12  # nobody asks a business for five in the morning without saying so
+        hour += 12  # without "am", a time from 1 to 7 for a business means the afternoon
     if match["before"]:
         hour -= 1
     return time(hour, minute) if 0 <= hour < 24 and minute < 60 else None

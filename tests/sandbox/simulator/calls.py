@@ -3,7 +3,9 @@
 from datetime import UTC, datetime
 from typing import Any
 
-from kallyai_mcp.sandbox.simulator import SimulatedCall, Submission, simulate
+from kallyai_mcp.sandbox.simulator.simulated_call import SimulatedCall
+from kallyai_mcp.sandbox.simulator.simulation import simulate
+from kallyai_mcp.sandbox.simulator.submission import Submission
 
 NOW = datetime(2026, 11, 24, 15, 0, tzinfo=UTC)
 NUMBER = "+14155551234"

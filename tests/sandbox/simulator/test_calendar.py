@@ -5,7 +5,10 @@ from zoneinfo import ZoneInfo
 import icalendar
 import pytest
 
-from kallyai_mcp.sandbox.simulator import Event, Submission, ics, simulate
+from kallyai_mcp.sandbox.simulator.calendar import ics
+from kallyai_mcp.sandbox.simulator.simulated_call import Event
+from kallyai_mcp.sandbox.simulator.simulation import simulate
+from kallyai_mcp.sandbox.simulator.submission import Submission
 
 NOW = datetime(2026, 1, 24, 15, 30, 5, tzinfo=UTC)
 

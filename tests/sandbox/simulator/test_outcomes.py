@@ -4,13 +4,16 @@ from typing import Any
 import pytest
 from syrupy.assertion import SnapshotAssertion
 
-from kallyai_mcp.sandbox.simulator import TEST_NUMBERS, SimulatedCall, Submission, TestNumber, simulate, timestamp
 from kallyai_mcp.sandbox.simulator.callee_behaviors import UNICODE_SPEECH
+from kallyai_mcp.sandbox.simulator.dialogue import timestamp
+from kallyai_mcp.sandbox.simulator.numbers import TEST_NUMBERS, TestNumber
 from kallyai_mcp.sandbox.simulator.phrases_en import INJECTION as ENGLISH_INJECTION
 from kallyai_mcp.sandbox.simulator.phrases_es import INJECTION as SPANISH_INJECTION
+from kallyai_mcp.sandbox.simulator.simulated_call import SimulatedCall
+from kallyai_mcp.sandbox.simulator.simulation import simulate
+from kallyai_mcp.sandbox.simulator.submission import Submission
 
 PLACED = [entry for entry in TEST_NUMBERS if entry.refusal is None]
-REFUSED = [entry for entry in TEST_NUMBERS if entry.refusal is not None]
 STATUS = {name: name for name in ("busy", "no_answer", "voicemail", "failed", "cancelled", "terminated")}
 NOTHING_AGREED = {*STATUS, "fully_booked", "no_event"}
 INQUIRY = {"task_category": "general", "appointment_date": None, "task_description": "Ask whether dogs may come along"}
@@ -48,12 +51,6 @@ def test_a_test_number_does_what_the_table_says(entry: TestNumber, inquiry: bool
     assert result.next_steps
     assert (result.event is None) == (inquiry or entry.outcome in NOTHING_AGREED)
     assert (result.entries == ()) == (entry.outcome in {"busy", "no_answer", "cancelled", "no_transcript"})
-
-
-@pytest.mark.parametrize("entry", REFUSED, ids=lambda entry: entry.refusal)
-def test_a_number_that_refuses_calls_is_never_dialled(entry: TestNumber) -> None:
-    with pytest.raises(ValueError, match=str(entry.refusal)):
-        simulate_outcome(entry.outcome)
 
 
 @pytest.mark.parametrize("language", ["en", "es"])
@@ -94,7 +91,7 @@ def test_an_inquiry_can_be_offered_another_time() -> None:
     assert "possible from" in simulate_outcome("counter_offer", **INQUIRY).highlights
 
 
-def test_a_message_on_the_machine_says_who_called_what_for_and_where_to_call_back() -> None:
+def test_a_message_on_the_machine_says_who_called_why_and_where_to_call_back() -> None:
     result = simulate_outcome("voicemail")
     message = " ".join(entry.content for entry in result.entries if entry.speaker == "AI")
     for fact in ("AI assistant", "Test Guest", "a table for 4", "Friday, November 27", "+1 202-555-0142"):
@@ -106,7 +103,7 @@ def test_a_message_without_a_number_does_not_promise_a_call_back() -> None:
     result = simulate_outcome("voicemail", user_phone=None, business_name=None)
     assert "call back" not in " ".join(entry.content for entry in result.entries if entry.speaker == "AI")
     assert result.next_steps == "Call again later."
-    assert "the number you dialled" in callee_turns(result)[0]
+    assert "the number you called" in callee_turns(result)[0]
 
 
 @pytest.mark.parametrize("outcome", ["failed", "terminated"])

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from kallyai_mcp.sandbox.simulator import Submission, TaskCategory
+from kallyai_mcp.sandbox.simulator.submission import Submission, TaskCategory
 
 MINIMAL: dict[str, Any] = {"task_category": "general", "task_description": "Ask when they open"}
 OPTIONAL = [name for name, field in Submission.model_fields.items() if not field.is_required()]
