@@ -31,7 +31,7 @@ def normalize(number: str) -> str | NumberProblem:
     if not meant.startswith(("+", "\N{FULLWIDTH PLUS SIGN}")):  # people do type it
         if _is_emergency_everywhere(meant):
             return NumberProblem(
-                "is an emergency number, which KallyAI can't dial; tell the user to dial it themselves"
+                "is an emergency number, which KallyAI can't call; tell the user to call it themselves"
             )
         return NumberProblem(_without_country(meant, international))
     try:
@@ -43,9 +43,9 @@ def normalize(number: str) -> str | NumberProblem:
     code = parsed.country_code or 0  # parsing succeeded, so there is one
     region = phonenumbers.region_code_for_country_code(code)
     if phonenumbers.is_emergency_number(str(parsed.national_number), region):
-        return NumberProblem("is an emergency number, which KallyAI can't dial; tell the user to dial it themselves")
+        return NumberProblem("is an emergency number, which KallyAI can't call; tell the user to call it themselves")
     if parsed.extension:
-        return NumberProblem("has an extension, which KallyAI can't dial; give the number alone")
+        return NumberProblem("has an extension, which KallyAI can't call; give the number alone")
     reason = phonenumbers.is_possible_number_with_reason(parsed)
     where = f"a number of {_country(code)}"
     if reason == phonenumbers.ValidationResult.TOO_SHORT:
@@ -55,7 +55,7 @@ def normalize(number: str) -> str | NumberProblem:
     if reason != phonenumbers.ValidationResult.IS_POSSIBLE:
         return NumberProblem(f"is not possible as {where}")
     if phonenumbers.number_type(parsed) == phonenumbers.PhoneNumberType.PREMIUM_RATE:
-        return NumberProblem("is a premium-rate number, which KallyAI can't dial; ask the user for an ordinary one")
+        return NumberProblem("is a premium-rate number, which KallyAI can't call; ask the user for an ordinary one")
     return phonenumbers.format_number(parsed, phonenumbers.PhoneNumberFormat.E164)
 
 

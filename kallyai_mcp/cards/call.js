@@ -96,7 +96,7 @@ class CallCard {
     } else {
       this.#trouble = textOf(result) || voice.say("uncertain");
       // make_call's errors say first whether anything was dialled.
-      if (this.#input && !this.#call) this.#sure = this.#trouble.startsWith("Not dialled");
+      if (this.#input && !this.#call) this.#sure = this.#trouble.startsWith("Not called");
     }
     this.#follow(before);
     this.#show();

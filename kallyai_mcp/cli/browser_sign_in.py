@@ -36,7 +36,7 @@ class BrowserSignIn:
         """See `SignInService`."""
         return (await self._connection.account_key()).account
 
-    async def arrived(self, seconds: float) -> bool:
+    async def wait_until_signed_in(self, seconds: float) -> bool:
         """See `SignInService`."""
         return self._sign_in is not None and await self._sign_in.arrived(seconds)
 

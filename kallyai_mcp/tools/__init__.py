@@ -1,1 +1,1 @@
-"""What an agent sees: the tools' parameters, docstrings and annotations, and how results read."""
+"""What an agent sees: the tools' parameters, descriptions, and annotations, and how results read."""

@@ -1,4 +1,4 @@
-"""The account behind the calls: check_quota, get_billing_link, sign_in."""
+"""The tools about the account: check_quota, get_billing_link, sign_in."""
 
 from typing import Annotated, Any
 
@@ -9,8 +9,8 @@ from kallyai_mcp.api.models import Statistics
 from kallyai_mcp.tools.context import AppContext
 from kallyai_mcp.tools.elicitation import Elicitation
 from kallyai_mcp.tools.results import BillingAnswer, QuotaAnswer, SignInAnswer, answer
-from kallyai_mcp.tools.sign_in_request import signs_in
-from kallyai_mcp.tools.text import account as words
+from kallyai_mcp.tools.sign_in_request import request_sign_in
+from kallyai_mcp.tools.text import account as text_of
 from kallyai_mcp.tools.text.plain import one_line
 
 
@@ -18,14 +18,14 @@ async def check_quota(*, ctx: Context[AppContext, Any]) -> Annotated[CallToolRes
     """Check the minutes and calls (or credits) left, the plan, and when it renews."""
     app_context = ctx.request_context.lifespan_context
     account = await app_context.sign_in.account()
-    statistics, subscription = await app_context.plans.figures(app_context.api(), account, app_context.now())
+    statistics, subscription = await app_context.usage.get(app_context.api(), account, app_context.now())
     plan = subscription.plan if subscription else None
     structure = QuotaAnswer(
         **statistics.model_dump(include=set(QuotaAnswer.model_fields) & set(Statistics.model_fields)),
         period=plan.period if plan else None,
         auto_renew=subscription.auto_renew if subscription else None,
     )
-    text = words.quota(statistics, subscription, zone_name=app_context.timezone, now=app_context.now())
+    text = text_of.quota(statistics, subscription, zone_name=app_context.timezone, now=app_context.now())
     return answer(text, structure)
 
 
@@ -44,16 +44,16 @@ async def sign_in(*, ctx: Context[AppContext, Any]) -> Annotated[CallToolResult,
     """Say who is signed in to KallyAI, or give the link that signs the user in."""
     app_context = ctx.request_context.lifespan_context
     signed_in = await app_context.sign_in.signed_in()
-    if signed_in is None and await signs_in(Elicitation(ctx), app_context):
+    if signed_in is None and await request_sign_in(Elicitation(ctx), app_context):
         signed_in = await app_context.sign_in.signed_in()
     if signed_in is not None:
-        text = words.signed_in(signed_in.who)
+        text = text_of.signed_in(signed_in.who)
         return answer(text, SignInAnswer(signed_in=True, who=signed_in.who))
     link = await app_context.sign_in.link()
     if link is None:
         text = "Not signed in to KallyAI. `kallyai-mcp login` on the machine that this server runs on signs in."
         return answer(text, SignInAnswer(signed_in=False))
-    text = "Not signed in to KallyAI. " + words.sign_in_link(
+    text = "Not signed in to KallyAI. " + text_of.sign_in_link(
         link.url, link.minutes, then="go on with what they asked for"
     )
     return answer(text, SignInAnswer(signed_in=False, link=link.url, expires_in=link.minutes * 60))

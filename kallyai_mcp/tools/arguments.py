@@ -193,4 +193,4 @@ def wrong_arguments(problems: list[Problem], *, places_calls: bool) -> str:
     ]
     if len(problems) > _MAX_NAMED:
         lines.append(f"- and {len(problems) - _MAX_NAMED} more.")
-    return "\n".join([f"{'Not dialled; ' if places_calls else ''}{count}:", *lines])
+    return "\n".join([f"{'Not called; ' if places_calls else ''}{count}:", *lines])

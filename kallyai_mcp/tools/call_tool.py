@@ -23,9 +23,9 @@ from kallyai_mcp.tools.arguments import (
 )
 from kallyai_mcp.tools.context import AppContext
 from kallyai_mcp.tools.elicitation import Elicitation, InputRequiredError
-from kallyai_mcp.tools.sign_in_request import signs_in
+from kallyai_mcp.tools.sign_in_request import request_sign_in
 from kallyai_mcp.tools.text.account import sign_in_link
-from kallyai_mcp.tools.text.errors import error_words
+from kallyai_mcp.tools.text.errors import error_text
 
 AskMissing = Callable[[Mapping[str, Any], Elicitation], Awaitable[Mapping[str, Any]]]
 """Returns the arguments with those that the user was asked for because they were missing."""
@@ -80,13 +80,13 @@ class CallTool(Tool):
         app_context: AppContext = context.request_context.lifespan_context
         try:
             result = await self._run(arguments, context, app_context)
-        except InputRequiredError as question:  # the client calls the tool again, with the reply
-            result = question.result
+        except InputRequiredError as error:  # the client calls the tool again, with the reply
+            result = error.result
         except InvalidArgumentsError as error:
             note_failure("invalid_arguments")
             raise ToolError(wrong_arguments(error.problems, places_calls=self.spec.places_calls)) from error
         except KallyAIError as error:
-            text = await error_text(error, app_context, tool=self.name, places_calls=self.spec.places_calls)
+            text = await tool_error_text(error, app_context, tool=self.name, places_calls=self.spec.places_calls)
             raise ToolError(text) from error
         return self.fn_metadata.convert_result(result) if convert_result else result
 
@@ -100,12 +100,12 @@ class CallTool(Tool):
         try:
             return await self.fn(**validated, ctx=context)
         except NotSignedInError:
-            if not await signs_in(elicitation, app_context):
+            if not await request_sign_in(elicitation, app_context):
                 raise
             return await self.fn(**validated, ctx=context)
 
 
-async def error_text(error: KallyAIError, app_context: AppContext, *, tool: str, places_calls: bool) -> str:
+async def tool_error_text(error: KallyAIError, app_context: AppContext, *, tool: str, places_calls: bool) -> str:
     """The text of a tool error; when nobody is signed in, with a link that signs in.
 
     Args:
@@ -117,8 +117,8 @@ async def error_text(error: KallyAIError, app_context: AppContext, *, tool: str,
     note_failure(error.code, error.correlation_id)
     link = await app_context.sign_in.link() if isinstance(error, NotSignedInError) else None
     if link is None:
-        return error_words(error, places_calls=places_calls)
-    happened = "Not dialled: not signed in to KallyAI." if places_calls else "Not signed in to KallyAI."
+        return error_text(error, places_calls=places_calls)
+    happened = "Not called: not signed in to KallyAI." if places_calls else "Not signed in to KallyAI."
     again = f"call {tool} again with the same arguments"
     return f"{happened} {sign_in_link(link.url, link.minutes, then=again)}"
 

@@ -17,7 +17,7 @@ from kallyai_mcp.tools.consent import consent_to
 from kallyai_mcp.tools.context import AppContext
 from kallyai_mcp.tools.links import links
 from kallyai_mcp.tools.results import CallAnswer, answer
-from kallyai_mcp.tools.text.calls import asked_again, call_under_way, outcome, record_party, under_way, unknown
+from kallyai_mcp.tools.text.calls import already_placed, call_in_progress, in_progress, outcome, record_party, unknown
 from kallyai_mcp.tools.text.plain import duration, visible
 
 
@@ -25,9 +25,9 @@ async def make_call(
     *,
     task_category: Literal["restaurant", "clinic", "hotel", "general"],
     task_description: Annotated[str, Field(description="What the call should achieve, with all details that matter")],
-    respondent_phone: Annotated[PhoneNumber, Field(description="Number to ring, E.164: +14155551234")],
-    business_name: Annotated[str | None, Field(description="Whom it rings")] = None,
-    user_name: Annotated[str | None, Field(description="Whom the booking is for")] = None,
+    respondent_phone: Annotated[PhoneNumber, Field(description="Number to call, E.164: +14155551234")],
+    business_name: Annotated[str | None, Field(description="Who is called")] = None,
+    user_name: Annotated[str | None, Field(description="Who the booking is for")] = None,
     user_phone: Annotated[PhoneNumber | None, Field(description="The user's callback number, E.164")] = None,
     appointment_date: AppointmentDate | None = None,
     appointment_time: Annotated[TimeOfDay | None, Field(description="HH:MM, 24 hours")] = None,
@@ -39,14 +39,14 @@ async def make_call(
     additional_instructions: Annotated[list[str] | None, Field(description="Wishes and limits, one each")] = None,
     timezone: Annotated[TimeZoneName | None, Field(description="The user's IANA zone; default: this machine's")] = None,
     wait_seconds: WaitSeconds | None = None,
-    redial: Annotated[bool, Field(description="Ring again although this very call was just made")] = False,
+    redial: Annotated[bool, Field(description="Call again although this very call was just made")] = False,
     confirmation: Annotated[str | None, Field(description="From an answer that asked for the user's consent")] = None,
     ctx: Context[AppContext, Any],
 ) -> Annotated[CallToolResult, CallAnswer]:
-    """Have KallyAI ring a business or a person and do an errand by phone: book, ask, change, cancel.
+    """Have KallyAI call a business or a person and do a task by phone: book, ask, change, cancel.
 
-    A real call to a stranger: it costs minutes and can't be undone. Be sure of the number and of what the user wants.
-    Give all you know; the voice on the phone knows nothing else. A call takes 1 to 3 minutes. If the answer is
+    A real call to another person: it costs minutes and can't be undone. Be sure of the number and of what the user
+    wants. Give all you know; the voice on the phone knows nothing else. A call takes 1 to 3 minutes. If the answer is
     in_progress, it goes on: follow it with get_call and never place it again.
     """
     app_context = ctx.request_context.lifespan_context
@@ -79,11 +79,11 @@ async def make_call(
 
 async def get_call(
     *,
-    call_id: Annotated[CallId, Field(description="call_id, or the tracking_id of a call under way")],
+    call_id: Annotated[CallId, Field(description="call_id, or the tracking_id of a call in progress")],
     wait_seconds: WaitSeconds = 0,
     ctx: Context[AppContext, Any],
 ) -> Annotated[CallToolResult, CallAnswer]:
-    """Get a call's outcome; with wait_seconds, wait for one that is under way."""
+    """Get a call's outcome; with wait_seconds, wait for one that is in progress."""
     app_context = ctx.request_context.lifespan_context
     try:
         record = await app_context.calls.find(call_id)
@@ -148,7 +148,7 @@ async def to_result(
         linked: The client knows what to do with a link to a resource.
 
     Raises:
-        KallyAIError: It was refused: nothing was dialled.
+        KallyAIError: It was refused: no call was placed.
     """
     now = app_context.now()
     further = links(record) if linked else []
@@ -157,14 +157,14 @@ async def to_result(
     if record.state is CallState.REFUSED and record.error is not None:
         raise record.error
     if record.call is not None:
-        structure = call_answer(record.call, record.tracking_id, dialled_now=is_new)
-        repeated = asked_again(record, now) if is_new is False else ""
+        structure = call_answer(record.call, record.tracking_id, placed_now=is_new)
+        repeated = already_placed(record, now) if is_new is False else ""
         return answer(repeated + outcome(record.call, now), structure, *further)
     structure = record_answer(record, now)
-    structure.dialled_now = is_new
+    structure.placed_now = is_new
     if record.state is CallState.UNKNOWN:
         return answer(unknown(record), structure)
-    words = under_way(record, now, asked_again=is_new is False, wait=app_context.wait_seconds)
+    words = in_progress(record, now, is_duplicate=is_new is False, wait=app_context.wait_seconds)
     return answer(words, structure, *further)
 
 
@@ -189,10 +189,10 @@ def _of_the_service(call: Call, app_context: AppContext, *, linked: bool) -> Cal
         return answer(outcome(call, now), structure, *further)
     elapsed = max(0.0, (now - call.created_at).total_seconds()) if call.created_at else 0.0
     structure.elapsed_seconds = round(elapsed, 1)
-    return answer(call_under_way(call, elapsed, wait=app_context.wait_seconds), structure, *further)
+    return answer(call_in_progress(call, elapsed, wait=app_context.wait_seconds), structure, *further)
 
 
-def call_answer(call: Call, tracking_id: str | None = None, *, dialled_now: bool | None = None) -> CallAnswer:
+def call_answer(call: Call, tracking_id: str | None = None, *, placed_now: bool | None = None) -> CallAnswer:
     """`call` as structured content."""
     return CallAnswer(
         status=call.status if call.is_final else "in_progress",
@@ -205,5 +205,5 @@ def call_answer(call: Call, tracking_id: str | None = None, *, dialled_now: bool
         respondent_phone=call.submission.respondent_phone,
         business_name=visible(call.submission.business_name) if call.submission.business_name else None,
         credits_used=call.credits_used,
-        dialled_now=dialled_now,
+        placed_now=placed_now,
     )

@@ -85,7 +85,7 @@ async def consent_to(
         spanish=spanish,
     )
     questions = Elicitation(ctx)
-    if questions.can_ask:
+    if questions.shows_forms:
         reply = await questions.ask("consent", shown, _form(spanish), about=" ".join((*about, *odd)))
         if reply is not None:
             if reply.action == "accept" and reply.content.get("ring") is True:
@@ -98,13 +98,13 @@ async def consent_to(
         confirmation=token,
         respondent_phone=submission.respondent_phone,
         business_name=submission.business_name,
-        dialled_now=False,
+        placed_now=False,
     )
     return answer(text, structure)
 
 
 def _form(spanish: bool) -> type[BaseModel]:
-    title, description = words.ring_now(spanish)
+    title, description = words.call_now(spanish)
     return create_model("Consent", ring=(bool, Field(title=title, description=description)))
 
 
@@ -120,7 +120,7 @@ async def _left(app_context: AppContext) -> Statistics | None:
     """The quota; None when KallyAI doesn't say in time, which is no reason not to ring."""
     try:
         with anyio.move_on_after(_QUOTA_SECONDS):
-            statistics, _ = await app_context.plans.figures(
+            statistics, _ = await app_context.usage.get(
                 app_context.api(), await app_context.sign_in.account(), app_context.now()
             )
             return statistics

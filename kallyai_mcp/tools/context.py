@@ -1,4 +1,4 @@
-"""What the tools work with, put together by `cli` and opened for the server's lifetime."""
+"""What the tools work with; `cli` builds it, and it is open for the server's lifetime."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -16,40 +16,44 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class SignedIn:
-    """Who is signed in, for display; None when the token doesn't say."""
+    """Who is signed in.
+
+    Attributes:
+        who: A name or address for display; None when the token has none.
+    """
 
     who: str | None
 
 
 @dataclass(frozen=True)
 class SignInLink:
-    """A link that signs in, and how many minutes it works from now on."""
+    """A link to the sign-in page, and for how many minutes it is valid."""
 
     url: str
     minutes: int
 
 
 class SignInService(Protocol):
-    """Who is signed in, and how somebody can be."""
+    """Tells who is signed in, and gives the sign-in link."""
 
     async def signed_in(self) -> SignedIn | None:
-        """Who is signed in; None when nobody is."""
+        """Return who is signed in; None when nobody is."""
         ...
 
     async def account(self) -> str:
-        """A name for the account that is signed in, as the ledger has it.
+        """Return the identifier of the account that is signed in, as in the ledger.
 
         Raises:
-            NotSignedInError: Nobody is.
+            NotSignedInError: Nobody is signed in.
         """
         ...
 
     async def link(self) -> SignInLink | None:
-        """A link that signs in, with something waiting behind it; None where signing in does not go by a link."""
+        """Return a link to the sign-in page, which works from now on; None where sign-in does not use a link."""
         ...
 
-    async def arrived(self, seconds: float) -> bool:
-        """Whether whoever was given the link has signed in, within `seconds` from now at the latest."""
+    async def wait_until_signed_in(self, seconds: float) -> bool:
+        """Wait until the user who was given the link has signed in, at most `seconds`; return whether they have."""
         ...
 
 
@@ -58,16 +62,16 @@ class AppContext:
     """What a tool may use.
 
     Attributes:
-        api: Gives the API client; made on the first call, since listing the tools needs none.
-        dialler: Places calls.
-        reception: Signing in.
+        api: Returns the API client, which is made on the first call: listing the tools needs none.
+        calls: Places calls.
+        sign_in: Tells who is signed in.
         timezone: IANA name of the user's time zone.
-        wait_seconds: How long a tool waits for a call to end when it isn't told, in seconds.
-        now: The clock.
-        embedded: KallyAI is the embedded sandbox, whose pages nobody can open.
+        wait_seconds: How long a tool waits for a call to end by default, in seconds.
+        now: The clock; returns a moment with a time zone.
+        confirmations: Issues and checks confirmations, which carry the user's yes where the client can't show a form.
         confirm: When the user is asked before a call.
-        confirmations: Stand in for a user's yes where the client can't ask.
-        plans: What each account subscribes to.
+        embedded: KallyAI is the embedded sandbox, whose pages can't be opened.
+        usage: The quota and subscription of each account.
     """
 
     api: "Callable[[], KallyAI]"
@@ -79,4 +83,4 @@ class AppContext:
     confirmations: Confirmations
     confirm: Confirm = "auto"
     embedded: bool = False
-    plans: UsageCache = field(default_factory=UsageCache)
+    usage: UsageCache = field(default_factory=UsageCache)

@@ -1,9 +1,18 @@
-"""How the person behind the agent is asked something in mid-call, on either era of the protocol.
+"""Asking the user something during a tool call, in both generations of the protocol.
 
-A client of 2026-07-28 gets the questions as its answer, and sends the same call again with the replies
-(`InputRequiredResult`); one of 2025-11-25 is asked while the call waits (`elicitation/create`). Whoever asks here sees
-no difference: on 2026-07-28 the first question ends the run of the tool, which runs anew, from its beginning, with the
-reply at hand.
+A client of 2026-07-28 gets the question as the result of its call, and calls the tool again with the reply
+(`InputRequiredResult`); a client of 2025-11-25 is asked while the call waits (`elicitation/create`). The code that asks
+sees no difference: on 2026-07-28 a question ends the run of the tool, and the next run gets the reply.
+
+The SDK's `Resolve` and `Elicit` (`mcp.server.mcpserver`, 2.3.0) do the same for forms. They are not used, because with
+them:
+
+- a tool can't also open a link: a tool that has `Resolve` parameters and returns an `InputRequiredResult` fails;
+- a reply counts only for exactly the same text: the preview shows the time at the callee, so that on 2026-07-28 the
+  user is asked again each time the minute has changed, until the client stops after ten rounds;
+- a client without forms, or one that can't show a form after all, gets a protocol error instead of the question in
+  words;
+- arguments are validated before a question is asked, so that a required one that is missing can't be asked for.
 """
 
 import hashlib
@@ -28,12 +37,12 @@ from pydantic import BaseModel
 
 from kallyai_mcp.tools.context import AppContext
 
-_ANSWERED_BY_ASKING_AGAIN = "2026-07-28"
-"""The first version in which a client is asked by its answer."""
+_FIRST_WITH_INPUT_REQUIRED = "2026-07-28"
+"""The first protocol version in which a client gets a question as the result of its call."""
 
 
 class InputRequiredError(Exception):
-    """The run ends here with a question; `result` is what the client gets."""
+    """The tool needs the user's reply, and this run of it ends here; `result` is what the client gets."""
 
     def __init__(self, result: InputRequiredResult) -> None:
         super().__init__()
@@ -42,11 +51,11 @@ class InputRequiredError(Exception):
 
 @dataclass(frozen=True)
 class Reply:
-    """What became of a question.
+    """The reply to a question.
 
     Attributes:
-        action: As the specification has it: `accept`, `decline` (an explicit no) or `cancel` (no answer).
-        content: The form's fields as they came, not checked; empty unless it was accepted.
+        action: As in the specification: `accept`, `decline` (an explicit no), or `cancel` (no choice).
+        content: The form's fields as they were sent, not validated; empty unless `action` is `accept`.
     """
 
     action: Literal["accept", "decline", "cancel"]
@@ -54,48 +63,48 @@ class Reply:
 
 
 class Elicitation:
-    """The questions of one tool call, and the replies that it came with.
+    """The questions of one tool call, and the replies that the client sent with it.
 
     Args:
-        ctx: The call's.
+        ctx: The tool call's context.
 
     Attributes:
-        can_ask: The client shows forms, and can be reached.
-        can_send: The client opens links, and can be reached.
+        shows_forms: The client can show a form.
+        opens_links: The client can open a link.
     """
 
     def __init__(self, ctx: Context[AppContext, Any]) -> None:
         self._ctx = ctx
         capabilities = ctx.client_capabilities
         elicitation = capabilities.elicitation if capabilities is not None else None
-        # A client that names no mode shows forms: the only one there was before modes had names.
-        self.can_ask = elicitation is not None and (elicitation.form is not None or elicitation.url is None)
-        self.can_send = elicitation is not None and elicitation.url is not None
-        self._by_result = is_version_at_least(ctx.protocol_version or "", _ANSWERED_BY_ASKING_AGAIN)
+        # A client that names no mode shows forms: before modes had names, there was no other.
+        self.shows_forms = elicitation is not None and (elicitation.form is not None or elicitation.url is None)
+        self.opens_links = elicitation is not None and elicitation.url is not None
+        self._asks_by_result = is_version_at_least(ctx.protocol_version or "", _FIRST_WITH_INPUT_REQUIRED)
         self._asked: dict[str, str] = {}
         self._replies: dict[str, Reply] = {}
-        if self._by_result:
-            self._recall()
+        if self._asks_by_result:
+            self._restore()
 
     async def ask(self, name: str, message: str, form: type[BaseModel], *, about: str = "") -> Reply | None:
         """Show the user a form.
 
         Args:
-            name: The question's own within the call.
+            name: The question's name, unique within the call.
             message: For the user.
-            form: Its fields, flat and of primitive types.
-            about: What a reply is good for. A reply to a question about something else, such as a preview that has
-                changed since, is not taken.
+            form: The form's fields, flat and of primitive types.
+            about: What the question is about. A reply to a question about anything else is not used, for example when
+                the call that is previewed has changed in the meantime.
 
         Returns:
-            The reply; None when the client could not be asked after all.
+            The reply; None when the client could not be asked.
 
         Raises:
-            InputRequiredError: The client is asked by what it carries.
+            InputRequiredError: The client is asked by the result that the error carries.
         """
         schema = render_elicitation_schema(form)
         params = ElicitRequestFormParams(message=message, requested_schema=schema)
-        if self._by_result:
+        if self._asks_by_result:
             return self._reply(name, f"{name} {about} {json.dumps(schema, sort_keys=True)}", params)
         try:
             result = await self._ctx.session.elicit_form(
@@ -103,18 +112,24 @@ class Elicitation:
             )
         except (MCPError, NoBackChannelError):
             return None
-        return _reply(result)
+        return _to_reply(result)
 
-    async def send(self, name: str, message: str, url: str) -> Reply | None:
-        """Have the client open `url` for the user; `accept` says that they agreed to, not that they have been there.
+    async def open_link(self, name: str, message: str, url: str) -> Reply | None:
+        """Have the client open `url` for the user.
+
+        Args:
+            name: The question's name, unique within the call.
+            message: For the user.
+            url: The link.
 
         Returns:
-            The reply; None when the client could not be asked after all.
+            The reply, where `accept` means that the user agreed to open the link, not that they have been there; None
+            when the client could not be asked.
 
         Raises:
-            InputRequiredError: The client is sent by what it carries.
+            InputRequiredError: The client is asked by the result that the error carries.
         """
-        if self._by_result:
+        if self._asks_by_result:
             return self._reply(name, name, ElicitRequestURLParams(message=message, url=url))
         try:
             result = await self._ctx.session.elicit_url(
@@ -122,24 +137,23 @@ class Elicitation:
             )
         except (MCPError, NoBackChannelError):
             return None
-        return _reply(result)
+        return _to_reply(result)
 
     def _reply(self, name: str, identity: str, params: ElicitRequestFormParams | ElicitRequestURLParams) -> Reply:
         digest = hashlib.sha256(identity.encode("utf-8", "surrogatepass")).hexdigest()[:32]
         if name in self._replies and self._asked.get(name) == digest:
             return self._replies[name]
         self._replies.pop(name, None)
-        asked = self._asked | {name: digest}
         state = {
-            "asked": asked,
+            "asked": self._asked | {name: digest},
             "replies": {key: {"action": it.action, "content": it.content} for key, it in self._replies.items()},
         }
         request = ElicitRequest(method="elicitation/create", params=params)
-        # The server seals the state (RequestStateSecurity): the client can neither read nor change it.
+        # The server encrypts the state (RequestStateSecurity): the client can neither read nor change it.
         raise InputRequiredError(InputRequiredResult(input_requests={name: request}, request_state=json.dumps(state)))
 
-    def _recall(self) -> None:
-        """The replies that this call came with, and those of the rounds before, which came back with the state."""
+    def _restore(self) -> None:
+        """Read the replies that the client sent, and those of the rounds before, which are in the state."""
         if self._ctx.request_state is None:
             return
         state = json.loads(self._ctx.request_state)
@@ -147,8 +161,8 @@ class Elicitation:
         self._replies = {key: Reply(reply["action"], reply["content"]) for key, reply in state["replies"].items()}
         for name, result in (self._ctx.input_responses or {}).items():
             if name in self._asked and isinstance(result, ElicitResult):
-                self._replies[name] = _reply(result)
+                self._replies[name] = _to_reply(result)
 
 
-def _reply(result: ElicitResult) -> Reply:
+def _to_reply(result: ElicitResult) -> Reply:
     return Reply(result.action, result.content or {} if result.action == "accept" else {})

@@ -130,8 +130,8 @@ async def service_id(app_context: AppContext, id_: str) -> str:
     """The service's id of the call that `id_` names, be it a call_id or a tracking_id.
 
     Raises:
-        KallyAIError: The service has no call by it yet: it is under way (`call_under_way`), nobody knows what became of
-            it (`outcome_unknown`), or it was refused (the refusal). Else as the dialler's methods do.
+        KallyAIError: KallyAI has no such call: it is in progress (`call_in_progress`), its outcome is unknown
+            (`outcome_unknown`), or it was refused (the refusal). Else as the methods of `CallService`.
     """
     if not id_.startswith("t-"):  # the ledger need not be asked what the service knows
         return id_
@@ -141,7 +141,7 @@ async def service_id(app_context: AppContext, id_: str) -> str:
     if record.call_id is not None and not record.is_under_way:
         return record.call_id
     if record.is_under_way:
-        raise KallyAIError("The call is still under way.", code="call_under_way")
+        raise KallyAIError("The call is still under way.", code="call_in_progress")
     if record.state is CallState.REFUSED and record.error is not None:
         raise record.error
     raise KallyAIError("What became of the call is unknown.", code="outcome_unknown")

@@ -44,11 +44,11 @@ async def ask_missing(given: Mapping[str, Any], elicitation: Elicitation) -> Map
         DetailsDeclinedError: The user won't say.
     """
     missing = _missing(given)
-    if not missing or not elicitation.can_ask:
+    if not missing or not elicitation.shows_forms:
         return given
     spanish = given.get("language") == "es"
     reply = await elicitation.ask(
-        "details", words.details_wanted(given.get("business_name"), spanish), _form(missing, spanish)
+        "details", words.missing_details(given.get("business_name"), spanish), _form(missing, spanish)
     )
     if reply is None:
         return given

@@ -31,7 +31,7 @@ _MAX_LENGTH = 500
 """Characters of one argument."""
 
 _WHAT = {
-    "business_name": "Whom to ring",
+    "business_name": "Who to call",
     "respondent_phone": "Their number, with its country: +14155551234",
     "appointment_date": "The day: 2026-01-28, or in words",
     "appointment_time": "The time: 19:00, or in words",
@@ -135,28 +135,28 @@ def prompts() -> list[CallPrompt]:
         _prompt(
             "book_table",
             "Book a table",
-            "Have a restaurant rung and a table booked",
+            "Have a restaurant called and a table booked",
             *("business_name", "respondent_phone", "appointment_date", "appointment_time", "party_size"),
             *("user_name", "wishes"),
         ),
         _prompt(
             "book_appointment",
             "Book an appointment",
-            "Have a practice, a salon or an office rung and an appointment made",
+            "Have a practice, a salon, or an office called and an appointment made",
             *("business_name", "purpose", "respondent_phone", "appointment_date", "appointment_time"),
             *("user_name", "wishes"),
         ),
         _prompt(
             "book_room",
             "Book a room",
-            "Have a hotel rung and a room booked",
+            "Have a hotel called and a room booked",
             *("business_name", "respondent_phone", "appointment_date", "nights", "party_size"),
             *("user_name", "wishes"),
         ),
         _prompt(
             "ask_business",
             "Ask a business",
-            "Have a business rung and a question answered",
+            "Have a business called and a question answered",
             *("business_name", "question", "respondent_phone"),
         ),
     ]

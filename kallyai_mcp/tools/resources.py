@@ -15,8 +15,8 @@ from kallyai_mcp.logs import note_failure
 from kallyai_mcp.tools.context import AppContext
 from kallyai_mcp.tools.history import listed, service_id, transcript
 from kallyai_mcp.tools.text.account import sign_in_link
-from kallyai_mcp.tools.text.calls import call_under_way, outcome, under_way, unknown
-from kallyai_mcp.tools.text.errors import error_words
+from kallyai_mcp.tools.text.calls import call_in_progress, in_progress, outcome, unknown
+from kallyai_mcp.tools.text.errors import error_text
 from kallyai_mcp.tools.uris import CALENDAR, CALL, CALLS, TRANSCRIPT
 
 NEWEST = 20
@@ -124,14 +124,14 @@ async def _call(app_context: AppContext, call_id: str) -> str:
         if call.is_final:
             return outcome(call, app_context.now())
         elapsed = (app_context.now() - call.created_at).total_seconds() if call.created_at else 0.0
-        return call_under_way(call, max(0.0, elapsed), wait=app_context.wait_seconds)
+        return call_in_progress(call, max(0.0, elapsed), wait=app_context.wait_seconds)
     if record.call is not None:
         return outcome(record.call, app_context.now())
     if record.state is CallState.REFUSED and record.error is not None:
-        return error_words(record.error, places_calls=True)
+        return error_text(record.error, places_calls=True)
     if record.state is CallState.UNKNOWN:
         return unknown(record)
-    return under_way(record, app_context.now(), asked_again=False, wait=app_context.wait_seconds)
+    return in_progress(record, app_context.now(), is_duplicate=False, wait=app_context.wait_seconds)
 
 
 async def _calendar(app_context: AppContext, call_id: str) -> str:
@@ -149,8 +149,8 @@ async def _read(app_context: AppContext, reading: Awaitable[_T]) -> _T:
         return await reading
     except KallyAIError as error:
         note_failure(error.code, error.correlation_id)
-        words = error_words(error, places_calls=False)
-        if isinstance(error, NotFoundError) or error.code in ("call_under_way", "outcome_unknown"):
+        words = error_text(error, places_calls=False)
+        if isinstance(error, NotFoundError) or error.code in ("call_in_progress", "outcome_unknown"):
             raise ResourceNotFoundError(words) from error
         link = await app_context.sign_in.link() if isinstance(error, NotSignedInError) else None
         if link is not None:

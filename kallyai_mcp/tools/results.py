@@ -19,13 +19,13 @@ class CallAnswer(BaseModel):
     highlights: str | None = None
     next_steps: str | None = None
     duration_seconds: float | None = None
-    elapsed_seconds: float | None = Field(None, description="How long a call under way has lasted")
+    elapsed_seconds: float | None = Field(None, description="How long a call in progress has lasted")
     created_at: datetime | None = None
     respondent_phone: str | None = None
     business_name: str | None = None
     credits_used: float | None = None
     confirmation: str | None = Field(None, description="For make_call once the user has agreed")
-    dialled_now: bool | None = Field(None, description="make_call: false when the same call had been asked for before")
+    placed_now: bool | None = Field(None, description="make_call: false when the same call had been asked for before")
 
 
 class CallListAnswer(BaseModel):

@@ -1,22 +1,25 @@
-"""Signing in from within a call: the client opens the page, and the call goes on when the user is back."""
+"""Sign-in while a tool waits: the client opens the sign-in page, and the tool goes on when the user has signed in."""
 
 from kallyai_mcp.tools.context import AppContext
 from kallyai_mcp.tools.elicitation import Elicitation
-from kallyai_mcp.tools.text.account import SIGN_IN_ASKED
+from kallyai_mcp.tools.text.account import SIGN_IN_MESSAGE
 
 
-async def signs_in(questions: Elicitation, app_context: AppContext) -> bool:
-    """Whether the user, sent to the sign-in page by their client, comes back from there while the call waits.
+async def request_sign_in(elicitation: Elicitation, app_context: AppContext) -> bool:
+    """Have the client open the sign-in page, and wait for the user to sign in.
 
-    It waits for as long as a call does that isn't told (`app_context.wait_seconds`).
+    The wait is as long as the default wait for a call (`app_context.wait_seconds`).
+
+    Returns:
+        Whether the user has signed in.
 
     Raises:
-        InputRequiredError: The client is sent by what it carries.
+        InputRequiredError: The client is asked by the result that the error carries.
     """
-    link = await app_context.sign_in.link() if questions.can_send else None
+    link = await app_context.sign_in.link() if elicitation.opens_links else None
     if link is None:
         return False
-    reply = await questions.send("sign_in", SIGN_IN_ASKED, link.url)
-    return (
-        reply is not None and reply.action == "accept" and await app_context.sign_in.arrived(app_context.wait_seconds)
-    )
+    reply = await elicitation.open_link("sign_in", SIGN_IN_MESSAGE, link.url)
+    if reply is None or reply.action != "accept":
+        return False
+    return await app_context.sign_in.wait_until_signed_in(app_context.wait_seconds)

@@ -33,7 +33,7 @@ from typing_extensions import override
 from kallyai_mcp.api.errors import KallyAIError, NotFoundError
 from kallyai_mcp.calls.records import CallState
 from kallyai_mcp.tools.context import AppContext
-from kallyai_mcp.tools.text.errors import error_words
+from kallyai_mcp.tools.text.errors import error_text
 from kallyai_mcp.tools.uris import CALLS, call_id_in
 
 LOOK_EVERY = 1.0
@@ -81,7 +81,7 @@ class Watch:
         except NotFoundError:
             raise MCPError(INVALID_PARAMS, _REFUSED) from None
         except KallyAIError as error:
-            raise MCPError(INTERNAL_ERROR, error_words(error, places_calls=False)) from error
+            raise MCPError(INTERNAL_ERROR, error_text(error, places_calls=False)) from error
         return watch
 
     async def run(self, tell: Tell) -> None:

@@ -33,12 +33,12 @@ from kallyai_mcp.api.errors import KallyAIError
 from kallyai_mcp.calls.records import CallRecord
 from kallyai_mcp.tools.argument_types import WaitSeconds
 from kallyai_mcp.tools.arguments import without_blanks
-from kallyai_mcp.tools.call_tool import error_text
+from kallyai_mcp.tools.call_tool import tool_error_text
 from kallyai_mcp.tools.calls import to_result
 from kallyai_mcp.tools.context import AppContext
 from kallyai_mcp.tools.results import CallAnswer
 from kallyai_mcp.tools.text.calls import Party, record_party
-from kallyai_mcp.tools.text.errors import error_words
+from kallyai_mcp.tools.text.errors import error_text
 from kallyai_mcp.tools.text.plain import duration, one_line
 
 TASKS = "io.modelcontextprotocol/tasks"
@@ -116,7 +116,7 @@ class CallTasks(Extension):
     async def intercept_tool_call(
         self, params: CallToolRequestParams, ctx: _Context, call_next: CallNext
     ) -> HandlerResult:
-        """Place a call as ever, without waiting for it; the answer is a `Task` if it is under way.
+        """Place a call as ever, without waiting for it; the answer is a `Task` if it is in progress.
 
         Whatever else make_call answers (wrong arguments, a refusal, a call that has ended) is answered as ever.
         """
@@ -127,7 +127,7 @@ class CallTasks(Extension):
         return self._as_task(await call_next(ctx), ctx.lifespan_context.now())
 
     def _as_task(self, answer: HandlerResult, now: datetime) -> HandlerResult:
-        """What make_call answered, as a task if its call is under way.
+        """What make_call answered, as a task if its call is in progress.
 
         It is made of the answer alone: a second look into the ledger could fail, with the call placed already.
         """
@@ -137,9 +137,9 @@ class CallTasks(Extension):
         if call.status != "in_progress" or call.tracking_id is None or call.created_at is None:
             return answer
         party = Party(call.respondent_phone, one_line(call.business_name) if call.business_name else None)
-        first = _under_way(party, call.elapsed_seconds or 0)
-        if call.dialled_now is False:
-            first = f"Nothing was dialled now: this very call is under way already. {first}"
+        first = _in_progress(party, call.elapsed_seconds or 0)
+        if call.placed_now is False:
+            first = f"No new call was placed: this very call is in progress already. {first}"
         return self._working("task", call.tracking_id, call.created_at, now, first)
 
     async def _get(self, ctx: _Context, params: TaskParams) -> Task:
@@ -148,9 +148,9 @@ class CallTasks(Extension):
         if record.is_under_way:
             party, elapsed = record_party(record), record.elapsed(app_context.now())
             if record.lost_at is None:
-                first = _under_way(party, elapsed)
+                first = _in_progress(party, elapsed)
             else:
-                first = f"The connection broke; whether {party} was rung is looked up, {duration(elapsed)} so far."
+                first = f"The connection broke; whether {party} was called is looked up, {duration(elapsed)} so far."
             return self._working("complete", record.tracking_id, record.placed_at, app_context.now(), first)
         result = await _result(app_context, record)
         return Task(
@@ -212,8 +212,8 @@ def _without_waiting(arguments: Mapping[str, Any]) -> dict[str, Any]:
     return given | {"wait_seconds": 0}
 
 
-def _under_way(party: Party, elapsed: float) -> str:
-    return f"The call to {party} is under way, {duration(elapsed)} so far."
+def _in_progress(party: Party, elapsed: float) -> str:
+    return f"The call to {party} is in progress, {duration(elapsed)} so far."
 
 
 async def _found(ctx: _Context, task_id: str) -> CallRecord:
@@ -223,7 +223,7 @@ async def _found(ctx: _Context, task_id: str) -> CallRecord:
     try:
         record = await ctx.lifespan_context.calls.find(task_id)
     except KallyAIError as error:
-        raise MCPError(INTERNAL_ERROR, error_words(error, places_calls=False)) from error
+        raise MCPError(INTERNAL_ERROR, error_text(error, places_calls=False)) from error
     if record is None or record.tracking_id != task_id:  # it is found by its call_id as well, which names no task
         raise MCPError(INVALID_PARAMS, "Task not found")
     return record
@@ -248,5 +248,5 @@ async def _result(app_context: AppContext, record: CallRecord) -> CallToolResult
     try:
         return await to_result(app_context, record, is_new=True, linked=True)
     except KallyAIError as error:
-        text = await error_text(error, app_context, tool="make_call", places_calls=True)
+        text = await tool_error_text(error, app_context, tool="make_call", places_calls=True)
         return CallToolResult(content=[TextContent(type="text", text=text)], is_error=True)

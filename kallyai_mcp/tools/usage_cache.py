@@ -1,7 +1,7 @@
-"""An account's figures: its statistics, fresh each time, and its subscription, which hardly ever changes."""
+"""An account's usage: its statistics, read each time, and its subscription, which hardly ever changes."""
 
 from collections import OrderedDict
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -14,53 +14,60 @@ if TYPE_CHECKING:
     from kallyai_mcp.api.client import KallyAI
 
 _FRESH = timedelta(seconds=60)
-"""For how long a subscription is taken to be what it was, as long as the statistics tell of the same plan."""
+"""For how long a subscription is used without asking again, as long as the statistics show the same plan."""
 
-_MOST = 10_000
-"""How many accounts are remembered."""
+_MAX_ACCOUNTS = 10_000
 
 
 @dataclass(frozen=True)
-class _Known:
+class _Entry:
     subscription: Subscription | None
     plan: tuple[object, ...]
     until: datetime
 
 
 class UsageCache:
-    """Remembers what each account subscribes to, so that asking for its figures takes one request, not two."""
+    """Keeps each account's subscription, so that reading the usage takes one request in place of two."""
 
     def __init__(self) -> None:
-        self._known: OrderedDict[str, _Known] = OrderedDict()
+        self._entries: OrderedDict[str, _Entry] = OrderedDict()
 
-    async def figures(self, api: "KallyAI", account: str, now: datetime) -> tuple[Statistics, Subscription | None]:
-        """The figures of `account`; the subscription where there is one that this sign-in may read.
+    async def get(self, api: "KallyAI", account: str, now: datetime) -> tuple[Statistics, Subscription | None]:
+        """Return the statistics of `account`, and its subscription if there is one that this sign-in may read.
 
         Args:
-            api: Asks as `account`.
-            account: Whose figures.
-            now: With a time zone.
+            api: The client that is signed in to `account`.
+            account: The account's identifier.
+            now: The present moment, with a time zone.
 
         Raises:
-            KallyAIError: As the client's methods do.
+            KallyAIError: As the client's methods.
         """
-        known = self._known.pop(account, None)
-        if known is not None and now < known.until:
+        entry = self._entries.get(account)
+        if entry is not None and now < entry.until:
             statistics = await api.get_statistics()
-            if _plan(statistics) == known.plan:
-                self._known[account] = known
-                return statistics, known.subscription
+            if _plan_of(statistics) == entry.plan:
+                return statistics, entry.subscription
             subscription = await _subscription(api)
+        elif entry is not None:
+            # While this request asks for the subscription, the others need not.
+            self._entries[account] = replace(entry, until=now + _FRESH)
+            try:
+                statistics, subscription = await _both(api)
+            except BaseException:
+                self._entries.pop(account, None)
+                raise
         else:
             statistics, subscription = await _both(api)
-        self._known[account] = _Known(subscription, _plan(statistics), now + _FRESH)
-        if len(self._known) > _MOST:
-            self._known.popitem(last=False)
+        self._entries[account] = _Entry(subscription, _plan_of(statistics), now + _FRESH)
+        self._entries.move_to_end(account)
+        if len(self._entries) > _MAX_ACCOUNTS:
+            self._entries.popitem(last=False)
         return statistics, subscription
 
 
-def _plan(statistics: Statistics) -> tuple[object, ...]:
-    """What the statistics tell of the plan; the rest is what is left of it."""
+def _plan_of(statistics: Statistics) -> tuple[object, ...]:
+    """The part of the statistics that belongs to the plan; the rest is usage."""
     return (
         statistics.plan_type,
         statistics.minutes_allocated,
@@ -81,13 +88,13 @@ async def _subscription(api: "KallyAI") -> Subscription | None:
 
 async def _both(api: "KallyAI") -> tuple[Statistics, Subscription | None]:
     subscriptions: list[Subscription | None] = []
-    trouble: list[KallyAIError] = []
+    errors: list[KallyAIError] = []
 
     async def ask_for_subscription() -> None:
         try:
             subscriptions.append(await _subscription(api))
-        except KallyAIError as error:  # raised below: the group would wrap it
-            trouble.append(error)
+        except KallyAIError as error:  # raised below, since the task group would wrap it
+            errors.append(error)
 
     statistics: list[Statistics] = []
     async with anyio.create_task_group() as group:
@@ -95,8 +102,8 @@ async def _both(api: "KallyAI") -> tuple[Statistics, Subscription | None]:
         try:
             statistics.append(await api.get_statistics())
         except KallyAIError as error:
-            trouble.append(error)
+            errors.append(error)
             group.cancel_scope.cancel()
-    if trouble:
-        raise trouble[0]
+    if errors:
+        raise errors[0]
     return statistics[0], subscriptions[0]

@@ -72,7 +72,7 @@ async def test_a_status_that_ends_a_call_is_final(status: str) -> None:
 
 
 @pytest.mark.parametrize("status", ["in_progress", "queued", "scheduled", "In-Progress", "ringing"])
-async def test_a_status_of_a_call_under_way_is_not_final_whatever_else_is_there(status: str) -> None:
+async def test_a_status_of_a_call_in_progress_is_not_final_whatever_else_is_there(status: str) -> None:
     call = await ask("get_call", {"call_id": "c", "status": status, "duration_seconds": 12})
     assert (call.status, call.is_final) == (status, False)
 

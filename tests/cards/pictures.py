@@ -65,13 +65,13 @@ async def _calls(folder: Path, tabs: Tabs, agent: Agent, clock: ManualClock) -> 
         await expect(shown.card.get_by_role("listitem").first).to_be_visible()
         await _take(shown, folder / "transcript.png", tallest=620)
         await shown.button("Hide conversation").click()
-        await shown.button("Ring again…").click()
+        await shown.button("Call again…").click()
         await _take(shown, folder / "ring-again.png")
     missed = {**TABLE, "respondent_phone": "+12025550104"}
     answer = await agent.use("make_call", missed)
     async with tabs.chat(agent, call_card(), context=CONTEXT, width=320, **common) as shown:
         await shown.give(answer, missed)
-        await expect(shown.button("Ring again…")).to_be_visible()
+        await expect(shown.button("Call again…")).to_be_visible()
         await _take(shown, folder / "narrow.png")
     clock.hold()
     answer = await agent.use("make_call", {**TABLE, "party_size": 5, "wait_seconds": 0})

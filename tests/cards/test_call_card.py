@@ -13,7 +13,7 @@ from kallyai_mcp.sandbox.app import SandboxApp
 from kallyai_mcp.sandbox.simulator.callee_behaviors import UNICODE_SPEECH
 from kallyai_mcp.sandbox.simulator.numbers import TEST_NUMBERS
 from kallyai_mcp.tools.results import SpokenLine, TranscriptAnswer
-from kallyai_mcp.tools.text.errors import error_words
+from kallyai_mcp.tools.text.errors import error_text
 from tests.agent import BISTRO, Agent, Answer, agent_on, settings_in
 from tests.cards.conftest import Open
 from tests.cards.kit import NEW_YORK
@@ -93,7 +93,7 @@ async def test_a_calendar_file_that_was_not_saved_is_not_said_to_be(agent: Agent
     await expect(chat.card.get_by_text("The calendar file was not saved.")).to_be_visible()
 
 
-async def test_a_call_under_way_is_followed_until_it_has_ended(
+async def test_a_call_in_progress_is_followed_until_it_has_ended(
     agent: Agent, open_card: Open, clock: ManualClock
 ) -> None:
     clock.hold()
@@ -174,7 +174,7 @@ async def test_every_other_outcome_has_its_word_and_never_looks_like_a_success(a
         await expect(chat.card.get_by_text(text)).to_be_visible()
         await expect(chat.card.locator("body")).to_have_attribute("data-tone", tone)
         await expect(chat.button("Calendar file")).to_be_hidden()
-        await expect(chat.button("Ring again…")).to_be_visible()
+        await expect(chat.button("Call again…")).to_be_visible()
         if tone != "warn":
             assert await chat.violations() == []
 
@@ -190,7 +190,7 @@ async def test_an_unknown_outcome_offers_to_look_and_not_to_ring(
 
             await expect(chat.card.locator("#status")).to_have_text("Unknown")
             await expect(chat.card.get_by_text("the phone may have rung. Look again before ringing")).to_be_visible()
-            await expect(chat.button("Ring again…")).to_be_hidden()
+            await expect(chat.button("Call again…")).to_be_hidden()
             await chat.button("Look again").click()
             await expect(chat.button("Look again")).not_to_have_attribute("aria-disabled", "true")
             assert len(chat.tools("get_call")) == 1
@@ -202,17 +202,17 @@ async def test_a_refusal_shows_why(agent: Agent, open_card: Open) -> None:
     await chat.give(await agent.use("make_call", arguments), arguments)
 
     await expect(chat.card.locator("#status")).to_have_text("Not done")
-    await expect(chat.card.get_by_text("Not dialled")).to_be_visible()
+    await expect(chat.card.get_by_text("Not called")).to_be_visible()
 
 
 async def test_an_error_that_does_not_say_that_nothing_was_dialled_is_no_refusal(open_card: Open) -> None:
-    text = error_words(ResponseLostError("the connection broke"), places_calls=True)
+    text = error_text(ResponseLostError("the connection broke"), places_calls=True)
     chat = await open_card()
     await chat.give(Answer(CallToolResult(content=[TextContent(text=text)], is_error=True)), BISTRO)
 
     await expect(chat.card.locator("#status")).to_have_text("Unknown")
-    await expect(chat.card.get_by_text("so the number may have been rung")).to_be_visible()
-    await expect(chat.button("Ring again…")).to_be_hidden()
+    await expect(chat.card.get_by_text("so the number may have been called")).to_be_visible()
+    await expect(chat.button("Call again…")).to_be_hidden()
 
 
 async def test_a_transcript_alone_finds_out_which_call_it_is_of(agent: Agent, open_card: Open) -> None:
@@ -359,7 +359,7 @@ async def test_a_narrow_card_fits_and_the_frame_is_as_high_as_it(agent: Agent, o
     await chat.give(await agent.use("make_call", BISTRO), BISTRO)
     await chat.button("Conversation").click()
     await expect(chat.card.get_by_role("listitem").first).to_be_visible()
-    await chat.button("Ring again…").click()
+    await chat.button("Call again…").click()
 
     assert await chat.frame.evaluate("document.documentElement.scrollWidth <= innerWidth")
     await chat.until("Math.abs(document.documentElement.scrollHeight - innerHeight) <= 1")
@@ -372,7 +372,7 @@ async def test_a_narrow_card_fits_and_the_frame_is_as_high_as_it(agent: Agent, o
 async def test_everything_can_be_done_by_the_keyboard(agent: Agent, open_card: Open) -> None:
     chat = await open_card()
     await chat.give(await agent.use("make_call", BISTRO), BISTRO)
-    await expect(chat.button("Ring again…")).to_be_visible()
+    await expect(chat.button("Call again…")).to_be_visible()
 
     keys = chat.page.keyboard
     await keys.press("Tab")
@@ -388,7 +388,7 @@ async def test_everything_can_be_done_by_the_keyboard(agent: Agent, open_card: O
     await expect(chat.button("Cancel")).to_be_focused()
     await keys.press("Escape")
     await expect(chat.card.get_by_role("dialog")).to_be_hidden()
-    await expect(chat.button("Ring again…")).to_be_focused()
+    await expect(chat.button("Call again…")).to_be_focused()
     assert chat.tools("make_call") == []
 
 
@@ -400,9 +400,9 @@ async def test_ringing_again_asks_first_and_then_dials_exactly_once(
     clock.hold()
     chat = await open_card()
     await chat.give(made, arguments)
-    await chat.button("Ring again…").click()
+    await chat.button("Call again…").click()
 
-    dialog = chat.card.get_by_role("dialog", name="Ring Italian Bistro again?")
+    dialog = chat.card.get_by_role("dialog", name="Call Italian Bistro again?")
     await expect(dialog).to_contain_text("+1 202-555-0103")
     await expect(dialog).to_contain_text("Book a table")
     await expect(dialog).to_contain_text("Sample Guest")
@@ -412,9 +412,9 @@ async def test_ringing_again_asks_first_and_then_dials_exactly_once(
     assert chat.asked == []
     assert await rung(agent) == 1
 
-    await chat.button("Ring now").dblclick()
+    await chat.button("Call now").dblclick()
     await expect(chat.card.locator("#status")).to_have_text("On the phone")
-    await expect(chat.button("Ring again…")).to_be_hidden()
+    await expect(chat.button("Call again…")).to_be_hidden()
     assert chat.tools("make_call") == [{**arguments, "redial": True, "wait_seconds": 0}]
 
     with anyio.fail_after(5):
@@ -435,19 +435,19 @@ async def test_what_the_server_asks_before_it_rings_again_is_asked_in_the_card(
         made = await agent.use("make_call", BISTRO)
         chat = await open_card(by=agent)
         await chat.give(made, BISTRO)
-        await chat.button("Ring again…").click()
-        await chat.button("Ring now").click()
+        await chat.button("Call again…").click()
+        await chat.button("Call now").click()
 
-        dialog = chat.card.get_by_role("dialog", name="Ring Italian Bistro again?")
-        await expect(dialog).to_contain_text("Because: this number was rung within the last hour")
+        dialog = chat.card.get_by_role("dialog", name="Call Italian Bistro again?")
+        await expect(dialog).to_contain_text("Because: this number was called within the last hour")
         await expect(dialog).to_contain_text("What for: Book a table")
         assert await chat.violations() == []
         assert await rung(agent) == 1
         await chat.button("Cancel").click()
         await expect(chat.card.locator("#status")).to_have_text("Waiting for your yes")
 
-        await chat.button("Ring…").click()
-        await chat.button("Ring now").click()
+        await chat.button("Call…").click()
+        await chat.button("Call now").click()
         await expect(chat.card.locator("#status")).not_to_have_text("Waiting for your yes")
         await chat.comes_to("Done")
         assert await rung(agent) == 2
@@ -466,9 +466,9 @@ async def test_a_call_that_waits_for_consent_gets_it_here_and_is_no_second_call(
         await chat.give(asked, BISTRO)
         await expect(chat.card.locator("#status")).to_have_text("Waiting for your yes")
         assert asked.data["confirmation"] not in await chat.card.locator("body").inner_text()
-        await chat.button("Ring…").click()
-        await expect(chat.card.get_by_role("dialog", name="Ring Italian Bistro?")).to_contain_text("Time there: ")
-        await chat.button("Ring now").click()
+        await chat.button("Call…").click()
+        await expect(chat.card.get_by_role("dialog", name="Call Italian Bistro?")).to_contain_text("Time there: ")
+        await chat.button("Call now").click()
 
         await expect(chat.card.locator("#status")).not_to_have_text("Waiting for your yes")
         await chat.comes_to("Done")
@@ -481,12 +481,12 @@ async def test_when_ringing_again_is_refused_by_the_host_the_card_does_not_try_o
 ) -> None:
     chat = await open_card(refuses=("tools",))
     await chat.give(await agent.use("make_call", BISTRO), BISTRO)
-    await chat.button("Ring again…").click()
-    await chat.button("Ring now").click()
+    await chat.button("Call again…").click()
+    await chat.button("Call now").click()
 
     await expect(chat.card.get_by_role("heading", level=1)).to_be_focused()
-    await expect(chat.card.get_by_text("It isn't certain whether the phone rang.")).to_be_visible()
-    await expect(chat.button("Ring again…")).to_be_hidden()
+    await expect(chat.card.get_by_text("It isn't certain whether the call was placed.")).to_be_visible()
+    await expect(chat.button("Call again…")).to_be_hidden()
     assert await rung(agent) == 1
 
 
@@ -495,13 +495,13 @@ async def test_without_the_arguments_the_chat_is_asked_to_ring_again(agent: Agen
     call_id = made.data["call_id"]
     chat = await open_card()
     await chat.give(await agent.use("get_call", call_id=call_id), {"call_id": call_id})
-    await expect(chat.button("Ring again…")).to_be_hidden()
-    await chat.button("Ask the chat to ring again").click()
+    await expect(chat.button("Call again…")).to_be_hidden()
+    await chat.button("Ask the chat to call again").click()
 
     await expect(chat.card.get_by_text("The chat has been asked.")).to_be_visible()
     [message] = await chat.seen("messages")
     [block] = message["content"]
-    assert block["text"].startswith(f"Please ring +1 415-555-1234 again (the call with call_id {call_id}).")
+    assert block["text"].startswith(f"Please call +1 415-555-1234 again (the call with call_id {call_id}).")
     assert "Ignore" not in block["text"]
     assert chat.asked == []
 
@@ -541,7 +541,7 @@ async def test_a_chat_that_stops_waiting_is_not_taken_for_a_call_that_was_not_ma
     await chat.page.evaluate("window.bridge.sendToolCancelled({reason: 'the user stopped it'})")
 
     await expect(chat.card.get_by_text("A call that was placed goes on.")).to_be_visible()
-    await expect(chat.button("Ring again…")).to_be_hidden()
+    await expect(chat.button("Call again…")).to_be_hidden()
 
 
 async def test_it_stops_asking_when_the_host_takes_it_down(agent: Agent, open_card: Open, clock: ManualClock) -> None:

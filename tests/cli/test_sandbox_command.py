@@ -84,7 +84,7 @@ def test_the_demo_exits_with_0_when_each_answer_is_right(tmp_path: Path) -> None
         "<<<transcript",
         "Table for 4 at Italian Bistro",
         "1 call, newest first",
-        "Not dialled: the number is on the do-not-call list (suppression_violation)",
+        "Not called: the number is on the do-not-call list (suppression_violation)",
         "Each answer was what it should be.",
     ):
         assert words in done.stdout

@@ -7,7 +7,7 @@ from typing import Any
 TOOLS = {"make_call", "get_call", "list_calls"}
 
 _IN_PROGRESS = re.compile("under way|in[ _]progress")
-_NOT_AGAIN = re.compile('Nothing was dialled now|"dialled_now": ?false')
+_NOT_AGAIN = re.compile('No new call was placed|"placed_now": ?false')
 
 
 def find_faults(observed: Mapping[str, Any], calls: Sequence[Mapping[str, Any]]) -> list[str]:

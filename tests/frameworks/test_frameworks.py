@@ -13,7 +13,7 @@ README = (Path(__file__).parent.parent.parent / "README.md").read_text(encoding=
 GOOD = {
     "tools": ["get_call", "list_calls", "make_call"],
     "timed_out": "TimeoutError: ",
-    "answers": ["This very call is under way already, 9 s so far. Nothing was dialled now.", "Done: … call_id 3f0c"],
+    "answers": ["This very call is in progress already, 9 s so far. No new call was placed.", "Done: … call_id 3f0c"],
     "result": "Done: … call_id 3f0c",
 }
 CALLS = [{"status": "success", "call_id": "3f0c"}]
@@ -42,7 +42,7 @@ def test_one_call_that_was_found_again_and_followed_has_no_fault() -> None:
         ({"tools": ["make_call"]}, CALLS, "not offered: get_call, list_calls"),
         ({"timed_out": "Done: …"}, CALLS, "did not time out"),
         ({"answers": ["Done: … call_id 3f0c"]}, CALLS, "was not found in progress"),
-        ({"answers": ["The call is under way, 1 s so far.", "Done: …"]}, CALLS, "was not found in progress"),
+        ({"answers": ["The call is in progress, 1 s so far.", "Done: …"]}, CALLS, "was not found in progress"),
         ({}, CALLS * 2, "there should be one successful call"),
         ({}, [], "there should be one successful call"),
         ({}, [{"status": "in_progress", "call_id": "3f0c"}], "there should be one successful call"),
@@ -56,10 +56,10 @@ def test_every_fault_is_named(change: dict[str, Any], calls: list[dict[str, Any]
 @pytest.mark.parametrize(
     ("answer", "calls", "is_before"),
     [
-        ("The call is under way, 1 s so far.", CALLS, True),
-        ("The call is under way, 1 s so far.", CALLS * 2, False),
-        ("This very call is under way already, 9 s so far. Nothing was dialled now.", CALLS, False),
-        ("Not dialled: the number is not valid.", CALLS, False),
+        ("The call is in progress, 1 s so far.", CALLS, True),
+        ("The call is in progress, 1 s so far.", CALLS * 2, False),
+        ("This very call is in progress already, 9 s so far. No new call was placed.", CALLS, False),
+        ("Not called: the number is not valid.", CALLS, False),
     ],
 )
 def test_a_client_that_timed_out_before_its_server_started_may_try_again(

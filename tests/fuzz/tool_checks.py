@@ -124,8 +124,8 @@ def check_tool_use(tool: str, arguments: Mapping[str, Any], mode: str) -> str:
     if answer.is_error:
         assert_clear(answer.text)
         if tool == "make_call":
-            assert answer.text.startswith(("Not dialled", "Unknown: ")), f"was a call placed? {answer.text[:300]!r}"
-            assert not (result.placed and answer.text.startswith("Not dialled")), "a call was placed all the same"
+            assert answer.text.startswith(("Not called", "Unknown: ")), f"was a call placed? {answer.text[:300]!r}"
+            assert not (result.placed and answer.text.startswith("Not called")), "a call was placed all the same"
             return "refused" if not result.placed else "failed"
         assert not result.placed
         return "refused"

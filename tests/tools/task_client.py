@@ -110,7 +110,7 @@ async def ask(session: ClientSession, method: str, task_id: str) -> Json:
 
 
 async def ended(session: ClientSession, task_id: str) -> Json:
-    """The task, once it is no longer under way."""
+    """The task, once it is no longer in progress."""
     while (task := await ask(session, "tasks/get", task_id))["status"] == "working":
         await anyio.lowlevel.checkpoint()
     return task

@@ -107,7 +107,7 @@ async def test_nobody_signed_in_gives_a_link_and_the_call_works_afterwards(
         to_result = await agent.use("sign_in")
 
         assert refused.is_error
-        assert refused.text.startswith("Not dialled: not signed in to KallyAI. Give the user this link; it works for 5")
+        assert refused.text.startswith("Not called: not signed in to KallyAI. Give the user this link; it works for 5")
         assert "call make_call again with the same arguments" in refused.text
         assert to_result.data["link"] in refused.text  # one listener waits behind both
         assert to_result.data["expires_in"] == 300
@@ -137,7 +137,7 @@ async def test_a_token_of_the_settings_that_is_refused_names_the_setting(tmp_pat
     answer = await asked(tmp_path, clock, "make_call", ("calls", (401, refusal)), **BISTRO)
 
     assert answer.is_error
-    assert answer.text.startswith("Not dialled: KallyAI does not accept the token in KALLYAI_ACCESS_TOKEN.")
+    assert answer.text.startswith("Not called: KallyAI does not accept the token in KALLYAI_ACCESS_TOKEN.")
     assert "sign_in" not in answer.text
     assert TOKEN not in answer.text
 
@@ -165,7 +165,7 @@ async def test_both_402_shapes_say_what_is_spent_and_where_to_upgrade(
 
     assert answer.is_error
     assert answer.text.startswith(
-        "Not dialled: the quota of the trial plan is spent: 30 of 30 minutes used (quota_exceeded). "
+        "Not called: the quota of the trial plan is spent: 30 of 30 minutes used (quota_exceeded). "
         "Tell the user; they can upgrade at https://kallyai.com/pricing."
     )
 
@@ -174,7 +174,7 @@ async def test_a_402_without_figures_still_says_what_to_do(tmp_path: Path, clock
     answer = await asked(tmp_path, clock, "make_call", ("calls", (402, {})), **BISTRO)
 
     assert answer.text.startswith(
-        "Not dialled: the quota is spent (http_402). get_billing_link has the page to upgrade."
+        "Not called: the quota is spent (http_402). get_billing_link has the page to upgrade."
     )
 
 
@@ -183,7 +183,7 @@ async def test_an_unknown_code_is_passed_on_word_for_word(tmp_path: Path, clock:
     answer = await asked(tmp_path, clock, "make_call", ("calls", (422, body)), **BISTRO)
 
     assert answer.text == (
-        "Not dialled: KallyAI refused (moon_phase). Its own words follow; change the arguments accordingly or tell the "
+        "Not called: KallyAI refused (moon_phase). Its own words follow; change the arguments accordingly or tell the "
         'user.\nKallyAI says: "Not tonight". correlation_id c-42'
     )
 
@@ -192,7 +192,7 @@ async def test_a_bot_check_is_explained_and_its_page_is_not_shown(tmp_path: Path
     page = HTMLResponse("<html><title>Just a moment...</title>" + "x" * 9000, 403)
     answer = await asked(tmp_path, clock, "make_call", ("calls", page), **BISTRO)
 
-    assert answer.text.startswith("Not dialled: KallyAI's bot check answered with a web page instead of the API")
+    assert answer.text.startswith("Not called: KallyAI's bot check answered with a web page instead of the API")
     assert "KALLYAI_USER_AGENT" in answer.text
     assert len(answer.text) < 600
     assert "<" not in answer.text
@@ -205,8 +205,8 @@ async def test_trouble_of_the_service_after_a_call_was_sent_does_not_invite_to_r
 
     assert answer.data["status"] == "unknown"
     assert answer.text.startswith(
-        "Unknown: no usable answer came after the request was sent, so +1 415-555-1234 may have been rung. "
-        f'Don\'t ring again before you looked: get_call with "{answer.data["tracking_id"]}" looks once more'
+        "Unknown: no usable answer came after the request was sent, so +1 415-555-1234 may have been called. "
+        f'Don\'t call again before you have looked: get_call with "{answer.data["tracking_id"]}" looks once more'
     )
 
 
@@ -222,7 +222,7 @@ async def test_no_connection_says_that_nothing_was_sent(tmp_path: Path, clock: M
         answer = await agent.use("make_call", BISTRO)
 
     assert answer.text == (
-        "Not dialled: KallyAI can't be reached and nothing was sent (connection_failed). "
+        "Not called: KallyAI can't be reached and nothing was sent (connection_failed). "
         "It is safe to try again in a minute."
     )
 

@@ -6,7 +6,7 @@ from kallyai_mcp.sandbox import call_table
 from kallyai_mcp.sandbox.app import SandboxApp
 from tests.agent import BISTRO, Agent
 
-EMERGENCY = "is an emergency number, which KallyAI can't dial; tell the user to dial it themselves."
+EMERGENCY = "is an emergency number, which KallyAI can't call; tell the user to call it themselves."
 
 
 def placed(app: SandboxApp) -> dict[str, Any]:
@@ -33,13 +33,13 @@ def placed(app: SandboxApp) -> dict[str, Any]:
         (
             "respondent_phone",
             "+14155551234 ext. 5",
-            "has an extension, which KallyAI can't dial; give the number alone.",
+            "has an extension, which KallyAI can't call; give the number alone.",
         ),
         ("respondent_phone", "911", f'"911" {EMERGENCY}'),
         ("respondent_phone", "112", f'"112" {EMERGENCY}'),
         ("respondent_phone", "+1911", f'"+1911" {EMERGENCY}'),
         ("respondent_phone", "+34112", f'"+34112" {EMERGENCY}'),
-        ("respondent_phone", "+19005550100", '"+19005550100" is a premium-rate number, which KallyAI can\'t dial;'),
+        ("respondent_phone", "+19005550100", '"+19005550100" is a premium-rate number, which KallyAI can\'t call;'),
         ("respondent_phone", 14155551234, "14155551234 is not a text."),
         ("respondent_phone", "", "missing."),
         ("respondent_phone", None, "missing."),
@@ -89,7 +89,7 @@ async def test_a_wrong_argument_gets_one_line_to_act_on(agent: Agent, argument: 
 
     assert answer.is_error
     heading, problem = answer.text.splitlines()
-    assert heading == "Not dialled; 1 argument needs a change:"
+    assert heading == "Not called; 1 argument needs a change:"
     assert problem.startswith(f"- {argument}: ")
     assert line in problem
     assert (await agent.use("list_calls")).data["total"] == 0
@@ -98,7 +98,7 @@ async def test_a_wrong_argument_gets_one_line_to_act_on(agent: Agent, argument: 
 async def test_all_wrong_arguments_are_named_at_once_and_the_missing_ones_too(agent: Agent) -> None:
     answer = await agent.use("make_call", respondent_phone="911", party_size=51, appointment_date="2020-01-01")
 
-    assert answer.text.splitlines()[0] == "Not dialled; 5 arguments need a change:"
+    assert answer.text.splitlines()[0] == "Not called; 5 arguments need a change:"
     named = {line.split(":")[0].removeprefix("- ") for line in answer.text.splitlines()[1:]}
     assert named == {"task_category", "task_description", "respondent_phone", "party_size", "appointment_date"}
 
@@ -135,7 +135,7 @@ async def test_a_flood_of_unknown_arguments_is_counted_and_the_first_are_named(a
 
     assert answer.is_error
     first, *_, last = answer.text.splitlines()
-    assert first == "Not dialled; 1000 arguments need a change:"
+    assert first == "Not called; 1000 arguments need a change:"
     assert last == "- and 980 more."
     assert len(answer.text) < 2000
 

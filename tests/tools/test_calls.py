@@ -29,7 +29,7 @@ async def test_a_call_that_worked_says_what_was_agreed_and_what_comes_next(agent
     assert answer.data["call_id"] in ids
     assert "get_calendar_event has the appointment, get_transcript the conversation." in ids
     assert answer.data["status"] == "success"
-    assert answer.data["dialled_now"] is True
+    assert answer.data["placed_now"] is True
     assert answer.data["respondent_phone"] == "+14155551234"
 
 
@@ -75,7 +75,7 @@ async def test_a_slow_call_is_in_progress_after_the_wait_and_goes_on(agent: Agen
 
     assert waiting.data["status"] == "in_progress"
     tracking_id = waiting.data["tracking_id"]
-    assert "is under way, 0 s so far. It goes on without you; don't place it again." in waiting.text
+    assert "is in progress, 0 s so far. It goes on without you; don't place it again." in waiting.text
     assert f'Next: get_call with call_id "{tracking_id}"' in waiting.text
 
     await clock.sleepers(1)
@@ -122,8 +122,8 @@ async def test_a_client_that_gives_up_does_not_hang_up(agent: Agent, clock: Manu
 
     again = await agent.use("make_call", BISTRO, wait_seconds=0)
 
-    assert again.text.startswith("This very call is under way already")
-    assert again.data["dialled_now"] is False
+    assert again.text.startswith("This very call is in progress already")
+    assert again.data["placed_now"] is False
     clock.advance(minutes=5)
     ended = await agent.use("get_call", call_id=again.data["tracking_id"], wait_seconds=5)
     assert ended.data["status"] == "success"
@@ -136,7 +136,7 @@ async def test_redial_rings_again_although_the_same_call_is_under_way(agent: Age
 
     second = await agent.use("make_call", BISTRO, wait_seconds=0, redial=True)
 
-    assert second.data["dialled_now"] is True
+    assert second.data["placed_now"] is True
     await clock.sleepers(2)
     assert await calls_made(agent) == 2
 
@@ -186,7 +186,7 @@ async def test_a_refusal_says_that_nothing_was_dialled_and_why(agent: Agent, ref
     answer = await agent.use("make_call", BISTRO, respondent_phone=NUMBERS[refusal])
 
     assert answer.is_error
-    assert answer.text.startswith(f"Not dialled: {words}")
+    assert answer.text.startswith(f"Not called: {words}")
     assert 'KallyAI says: "' in answer.text
     assert "correlation_id " in answer.text
     assert await calls_made(agent) == 0
@@ -225,10 +225,10 @@ async def test_the_same_call_asked_again_is_told_and_not_placed(agent: Agent, cl
     again = await agent.use("make_call", BISTRO, task_description="book a  TABLE")
 
     assert again.text == (
-        "This very call was made already and ended 2 minutes ago. Nothing was dialled now. "
-        "To ring once more on purpose: redial=true.\n" + first.text
+        "This very call was made already and ended 2 minutes ago. No new call was placed. "
+        "To call once more on purpose: redial=true.\n" + first.text
     )
-    assert again.data["dialled_now"] is False
+    assert again.data["placed_now"] is False
     assert again.data["call_id"] == first.data["call_id"]
     assert await calls_made(agent) == 1
 
@@ -237,7 +237,7 @@ async def test_ten_minutes_after_its_success_the_same_call_is_a_new_one(agent: A
     await agent.use("make_call", BISTRO)
     clock.advance(minutes=11)
 
-    assert (await agent.use("make_call", BISTRO)).data["dialled_now"] is True
+    assert (await agent.use("make_call", BISTRO)).data["placed_now"] is True
 
 
 async def test_a_call_that_nobody_answered_may_be_tried_again_at_once(agent: Agent) -> None:
@@ -245,7 +245,7 @@ async def test_a_call_that_nobody_answered_may_be_tried_again_at_once(agent: Age
 
     again = await agent.use("make_call", BISTRO, respondent_phone=NUMBERS["no_answer"])
 
-    assert again.data["dialled_now"] is True
+    assert again.data["placed_now"] is True
     assert await calls_made(agent) == 2
 
 
@@ -268,7 +268,7 @@ async def test_a_call_left_under_way_is_settled_by_the_next_server(
 
     assert left.data["tracking_id"] in shown.text
     assert ended.text.startswith("Done: ")
-    assert again.data["dialled_now"] is False
+    assert again.data["placed_now"] is False
 
 
 async def test_an_answer_that_was_lost_is_said_while_it_is_looked_up(

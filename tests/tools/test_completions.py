@@ -45,7 +45,9 @@ async def test_a_call_id_is_completed_with_the_newest_calls_first(
     assert begun.values == [ids[1]]
 
 
-async def test_a_call_under_way_is_completed_where_there_is_something_to_read(agent: Agent, clock: ManualClock) -> None:
+async def test_a_call_in_progress_is_completed_where_there_is_something_to_read(
+    agent: Agent, clock: ManualClock
+) -> None:
     clock.hold()
     tracking_id = (await agent.use("make_call", BISTRO, wait_seconds=0)).data["tracking_id"]
     with anyio.fail_after(LIMIT):

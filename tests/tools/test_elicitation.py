@@ -79,8 +79,8 @@ async def test_a_call_at_night_is_shown_to_the_user_first_and_placed_when_they_a
 
     assert answer.data["status"] == "success"
     (preview,) = person.messages
-    assert preview.splitlines()[0].startswith("Ring Italian Bistro, +1 415-555-1234")
-    assert "Because: it is early or late where the phone rings" in preview
+    assert preview.splitlines()[0].startswith("Call Italian Bistro, +1 415-555-1234")
+    assert "Because: it is early or late where the call goes" in preview
     assert "Time there: 04:30 UTC-08:00" in preview
     assert "What for: Book a table" in preview
     assert "Details: Sample Guest, 2026-01-28, 19:00, 4 p." in preview
@@ -107,7 +107,7 @@ async def test_without_a_yes_nobody_is_rung(
 
     assert answer.is_error
     assert answer.text == (
-        "Not dialled: the user was asked and did not agree to this call. "
+        "Not called: the user was asked and did not agree to this call. "
         "Don't place it again unless the user asks for it."
     )
     assert listed.data["total"] == 0
@@ -126,10 +126,10 @@ async def test_a_client_that_can_not_ask_gets_the_preview_and_a_confirmation_tha
         listed = await agent.use("list_calls")
 
     assert asked.data["status"] == "needs_confirmation"
-    assert asked.text.startswith("Not dialled yet: the user must agree first. Show them this and ask:\nRing Italian")
+    assert asked.text.startswith("Not called yet: the user must agree first. Show them this and ask:\nCall Italian")
     assert f'If they agree: make_call with the same arguments and confirmation "{confirmation}"' in asked.text
     assert other.data["status"] == redialled.data["status"] == spent.data["status"] == "needs_confirmation"
-    assert other.text.startswith("That confirmation is not for this very call, or too old; nothing was dialled.")
+    assert other.text.startswith("That confirmation is not for this very call, or too old; no call was placed.")
     assert placed.data["status"] == "success"
     assert listed.data["total"] == 1
 
@@ -154,7 +154,7 @@ async def test_asking_for_a_call_that_was_just_made_asks_nobody(
         await agent.use("make_call", BISTRO)
         again = await agent.use("make_call", BISTRO)
 
-    assert again.data["dialled_now"] is False
+    assert again.data["placed_now"] is False
     assert len(person.asked) == 1
 
 
@@ -168,7 +168,7 @@ async def test_the_same_number_within_an_hour_and_an_urgent_call_are_reasons_to_
         await agent.use("make_call", BISTRO, task_description="Ask whether there is a terrace")
         await agent.use("make_call", BISTRO, respondent_phone="+14155551235", is_urgent=True, language="es")
 
-    assert "Because: this number was rung within the last hour" in person.messages[0]
+    assert "Because: this number was called within the last hour" in person.messages[0]
     assert "Es por: es una llamada urgente" in person.messages[1]
 
 
@@ -264,8 +264,8 @@ async def test_details_that_are_not_given_or_wrong_dial_nothing(
         wrong = await agent.use("make_call", bare)
         listed = await agent.use("list_calls")
 
-    assert declined.text.startswith("Not dialled: the user was asked for the missing details and did not give them.")
-    assert wrong.text.startswith("Not dialled; 1 argument needs a change:\n- respondent_phone:")
+    assert declined.text.startswith("Not called: the user was asked for the missing details and did not give them.")
+    assert wrong.text.startswith("Not called; 1 argument needs a change:\n- respondent_phone:")
     assert listed.data["total"] == 0
 
 
@@ -275,7 +275,7 @@ async def test_without_forms_what_is_missing_is_named(
     async with at(settings_in(tmp_path), mode, clock, app, None) as agent:
         answer = await agent.use("make_call", task_category="general", task_description="Ask for the opening hours")
 
-    assert answer.text == "Not dialled; 1 argument needs a change:\n- respondent_phone: missing."
+    assert answer.text == "Not called; 1 argument needs a change:\n- respondent_phone: missing."
 
 
 async def test_a_user_who_is_not_signed_in_is_sent_to_the_page_and_the_call_goes_on(
@@ -302,4 +302,4 @@ async def test_a_user_who_does_not_sign_in_is_given_the_link_in_words(
                 answer = await agent.use("make_call", BISTRO)
 
     assert answer.is_error
-    assert answer.text.startswith("Not dialled: not signed in to KallyAI. Give the user this link")
+    assert answer.text.startswith("Not called: not signed in to KallyAI. Give the user this link")

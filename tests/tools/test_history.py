@@ -163,7 +163,7 @@ async def test_a_call_without_an_appointment_has_no_event(agent: Agent) -> None:
     assert "no calendar event" in answer.text
 
 
-async def test_a_call_under_way_stands_above_the_services_own_list(agent: Agent, clock: ManualClock) -> None:
+async def test_a_call_in_progress_stands_above_the_services_own_list(agent: Agent, clock: ManualClock) -> None:
     await agent.use("make_call", BISTRO, respondent_phone=NUMBERS["busy"])
     clock.hold()
     made = await agent.use("make_call", BISTRO, wait_seconds=0)
@@ -174,7 +174,7 @@ async def test_a_call_under_way_stands_above_the_services_own_list(agent: Agent,
     listed = await agent.use("list_calls")
 
     above, hint, heading, ended = listed.text.splitlines()
-    assert above == f"under way, 30 s so far  Italian Bistro +14155551234  {made.data['tracking_id']}"
+    assert above == f"in progress, 30 s so far  Italian Bistro +14155551234  {made.data['tracking_id']}"
     assert hint == "get_call with the last column follows one; don't place them again."
     assert heading.startswith("2 calls, newest first;")
     assert "busy" in ended
@@ -195,7 +195,7 @@ async def test_a_call_that_somebody_else_placed_can_be_seen_under_way(
         seen = await agent.use("get_call", call_id=listed.data["calls"][0]["call_id"])
 
     assert listed.data["calls"][0]["status"] == "in_progress"
-    assert "The call to Italian Bistro (+1 415-555-1234) is under way, 30 s so far." in seen.text
+    assert "The call to Italian Bistro (+1 415-555-1234) is in progress, 30 s so far." in seen.text
     assert seen.data["elapsed_seconds"] == 30
 
 

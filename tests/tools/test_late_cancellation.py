@@ -29,11 +29,11 @@ async def test_an_outcome_that_crossed_with_giving_up_is_told_again_and_not_rung
 
         again = await agent.use("make_call", BISTRO, respondent_phone=BUSY)
 
-    assert again.data["dialled_now"] is False
+    assert again.data["placed_now"] is False
     assert again.data["call_id"] == first.data["call_id"]
 
 
 async def test_an_outcome_that_was_heard_may_be_followed_by_another_try(agent: Agent) -> None:
     await agent.use("make_call", BISTRO, respondent_phone=BUSY)
 
-    assert (await agent.use("make_call", BISTRO, respondent_phone=BUSY)).data["dialled_now"] is True
+    assert (await agent.use("make_call", BISTRO, respondent_phone=BUSY)).data["placed_now"] is True

@@ -86,7 +86,7 @@ async def test_a_tracking_id_does_in_place_of_the_call_id(agent: Agent) -> None:
         assert (await agent.use(tool, call_id=made["tracking_id"])).data["call_id"] == made["call_id"]
 
 
-async def test_a_call_under_way_can_be_read_and_what_it_has_not_yet_is_not_found(
+async def test_a_call_in_progress_can_be_read_and_what_it_has_not_yet_is_not_found(
     agent: Agent, clock: ManualClock
 ) -> None:
     clock.hold()
@@ -98,10 +98,10 @@ async def test_a_call_under_way_can_be_read_and_what_it_has_not_yet_is_not_found
     text = (await read(agent, f"{CALLS}/{tracking_id}")).text
     code, message = await unread(agent, f"{CALLS}/{tracking_id}/transcript")
 
-    assert text.startswith("The call to Italian Bistro (+1 415-555-1234) is under way, 30 s so far.")
-    assert (await read(agent, CALLS)).text.startswith("under way, 30 s so far")
+    assert text.startswith("The call to Italian Bistro (+1 415-555-1234) is in progress, 30 s so far.")
+    assert (await read(agent, CALLS)).text.startswith("in progress, 30 s so far")
     assert code == -32602
-    assert message == "That call is still under way. get_call follows it to its end."
+    assert message == "That call is still in progress. get_call follows it to its end."
 
 
 async def test_a_call_that_was_refused_says_why(agent: Agent) -> None:
@@ -109,10 +109,10 @@ async def test_a_call_that_was_refused_says_why(agent: Agent) -> None:
         await agent.use("make_call", BISTRO, respondent_phone=NUMBERS["suppression_violation"], wait_seconds=0)
     ).data["tracking_id"]
     with anyio.fail_after(LIMIT):
-        while "under way" in (text := (await read(agent, f"{CALLS}/{tracking_id}")).text):
+        while "in progress" in (text := (await read(agent, f"{CALLS}/{tracking_id}")).text):
             await anyio.lowlevel.checkpoint()
 
-    assert text.startswith("Not dialled: the number is on the do-not-call list (suppression_violation).")
+    assert text.startswith("Not called: the number is on the do-not-call list (suppression_violation).")
     assert (await unread(agent, f"{CALLS}/{tracking_id}/transcript"))[1].startswith("The number is on the do-not-call")
 
 
@@ -123,12 +123,12 @@ async def test_reading_an_outcome_is_no_hearing_of_it(agent: Agent, clock: Manua
     with anyio.fail_after(LIMIT):
         await clock.sleepers(1)
         clock.advance(minutes=10)
-        while "under way" in (await read(agent, f"{CALLS}/{tracking_id}")).text:
+        while "in progress" in (await read(agent, f"{CALLS}/{tracking_id}")).text:
             await anyio.lowlevel.checkpoint()
 
     again = await agent.use("make_call", busy)
 
-    assert again.data["dialled_now"] is False  # the agent has still to be told
+    assert again.data["placed_now"] is False  # the agent has still to be told
     assert again.data["tracking_id"] == tracking_id
 
 

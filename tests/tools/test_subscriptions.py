@@ -85,7 +85,7 @@ async def next_of(subscription: Subscription, number: int) -> set[str]:
         return {getattr(await anext(subscription), "uri", "") for _ in range(number)}
 
 
-async def test_who_listens_hears_that_a_call_under_way_has_ended(
+async def test_who_listens_hears_that_a_call_in_progress_has_ended(
     settings: Settings, clock: ManualClock, app: SandboxApp
 ) -> None:
     async with new_client(settings, clock, app) as agent:

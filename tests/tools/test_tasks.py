@@ -52,8 +52,8 @@ async def test_a_task_comes_at_once_in_the_words_of_the_specification(client: Cl
         "resultType": "task",
         "status": "working",
         "statusMessage": (
-            "The call to Italian Bistro (+1 415-555-1234) is under way, 0 s so far. A phone call can't be hung up from "
-            "here: tasks/cancel leaves it as it is, and it goes on to its end."
+            "The call to Italian Bistro (+1 415-555-1234) is in progress, 0 s so far. A phone call can't be hung up "
+            "from here: tasks/cancel leaves it as it is, and it goes on to its end."
         ),
         "createdAt": "2026-01-25T15:30:00Z",
         "lastUpdatedAt": "2026-01-25T15:30:00Z",
@@ -96,7 +96,7 @@ async def test_a_task_that_has_ended_holds_its_result(client: Client, clock: Man
         "pollIntervalMs": 5000,
     }
     assert result["structuredContent"]["tracking_id"] == created["taskId"]
-    assert result["structuredContent"]["dialled_now"] is True
+    assert result["structuredContent"]["placed_now"] is True
     assert result["isError"] is False
 
 
@@ -162,7 +162,7 @@ async def test_while_a_lost_answer_is_looked_for_the_task_says_so(tmp_path: Path
 
     assert task["status"] == "working"
     assert task["statusMessage"].startswith(
-        "The connection broke; whether Italian Bistro (+1 415-555-1234) was rung is looked up, 0 s so far. "
+        "The connection broke; whether Italian Bistro (+1 415-555-1234) was called is looked up, 0 s so far. "
     )
 
 
@@ -178,7 +178,7 @@ async def test_a_task_refused_for_want_of_a_sign_in_holds_the_link(tmp_path: Pat
     assert task["result"]["isError"] is True
     text = task["result"]["content"][0]["text"]
     assert text.startswith(
-        "Not dialled: not signed in to KallyAI. Give the user this link; it works for 5 minutes: http"
+        "Not called: not signed in to KallyAI. Give the user this link; it works for 5 minutes: http"
     )
     assert text.endswith("When they are back, call make_call again with the same arguments.")
 
@@ -193,7 +193,7 @@ async def test_a_task_refused_because_of_the_token_of_the_settings_names_the_set
         task = await ended(client.session, (await call(client))["taskId"])
 
     assert task["result"]["content"][0]["text"].startswith(
-        "Not dialled: KallyAI does not accept the token in KALLYAI_ACCESS_TOKEN."
+        "Not called: KallyAI does not accept the token in KALLYAI_ACCESS_TOKEN."
     )
 
 
@@ -206,7 +206,7 @@ async def test_nobody_signed_in_is_said_at_once_and_is_no_word_on_whether_a_task
         refused = await refusal(client.session, "tasks/get", "t-1")
 
     assert answered["isError"] is True
-    assert answered["content"][0]["text"].startswith("Not dialled: not signed in to KallyAI. Give the user this link")
+    assert answered["content"][0]["text"].startswith("Not called: not signed in to KallyAI. Give the user this link")
     assert refused.code == types.INTERNAL_ERROR
     assert refused.message.startswith("Not signed in to KallyAI.")
 
@@ -225,7 +225,7 @@ async def test_wrong_arguments_are_named_as_ever_and_make_no_task(client: Client
 
     assert answered["resultType"] == "complete"
     assert answered["isError"] is True
-    assert answered["content"][0]["text"].startswith("Not dialled; 1 argument needs a change:")
+    assert answered["content"][0]["text"].startswith("Not called; 1 argument needs a change:")
     assert words in answered["content"][0]["text"]
     assert await calls_made(client) == 0
 
@@ -255,8 +255,8 @@ async def test_asked_again_while_it_is_under_way_it_is_the_same_task(client: Cli
     assert again["taskId"] == created["taskId"]
     assert again["createdAt"] == created["createdAt"]
     assert again["statusMessage"].startswith(
-        "Nothing was dialled now: this very call is under way already. The call to Italian Bistro (+1 415-555-1234) is "
-        "under way, 20 s so far."
+        "No new call was placed: this very call is in progress already. "
+        "The call to Italian Bistro (+1 415-555-1234) is in progress, 20 s so far."
     )
     assert await calls_made(client) == 1
 
@@ -287,7 +287,7 @@ async def test_a_call_without_a_name_is_told_by_its_number(client: Client, clock
 
     task = await call(client, business_name="")
 
-    assert task["statusMessage"].startswith("The call to +1 415-555-1234 is under way, 0 s so far.")
+    assert task["statusMessage"].startswith("The call to +1 415-555-1234 is in progress, 0 s so far.")
 
 
 @pytest.mark.parametrize("method", ["tasks/cancel", "tasks/update"])

@@ -51,10 +51,10 @@ async def test_a_client_of_2025_that_leaves_its_request_open_and_cancels_it_by_a
                 once_more = await agent.use("make_call", CALL_TO_BUSY, wait_seconds=0)
                 await sandbox.wait_for_calls(2)
 
-    assert again.data["dialled_now"] is False
+    assert again.data["placed_now"] is False
     assert again.data["status"] == "busy"
     assert len(rung) == 1
-    assert once_more.data["dialled_now"] is True  # it has heard it now
+    assert once_more.data["placed_now"] is True  # it has heard it now
 
 
 async def send(

@@ -61,7 +61,7 @@ async def test_without_redis_nothing_is_dialled_and_reading_still_works(tmp_path
         calls = await sandbox.calls()
 
     assert refused.is_error
-    assert refused.text.startswith("Not dialled")
+    assert refused.text.startswith("Not called")
     assert not quota.is_error
     assert [entry["status"] for entry in listed.data["calls"]] == ["success"]
     assert call.data["status"] == "success"

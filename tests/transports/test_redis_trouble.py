@@ -56,7 +56,7 @@ async def test_with_a_redis_that_hangs_nothing_is_dialled_and_reading_still_work
         calls = await sandbox.calls()
 
     assert answers["make_call"].is_error
-    assert answers["make_call"].text.startswith("Not dialled")
+    assert answers["make_call"].text.startswith("Not called")
     assert "did not answer in time" in answers["make_call"].text
     assert answers["check_quota"].data["minutes_remaining"] == 165
     assert ready.status_code == 503
@@ -88,5 +88,5 @@ async def test_redis_can_be_spoken_to_over_tls_and_is_not_without_trust(tmp_path
 
     assert placed.data["status"] == "in_progress"
     assert 429 in codes
-    assert refused.text.startswith("Not dialled")
+    assert refused.text.startswith("Not called")
     assert len(calls) == 1

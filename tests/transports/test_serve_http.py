@@ -57,7 +57,7 @@ async def test_one_call_can_be_followed_by_all_entrances_and_is_placed_once(tmp_
             calls = await sandbox.calls()
 
     assert again.data["tracking_id"] == first.data["tracking_id"]
-    assert again.data["dialled_now"] is False
+    assert again.data["placed_now"] is False
     assert len(calls) == 1
 
 
@@ -117,7 +117,7 @@ async def test_requests_of_the_2025_era_need_no_session(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGTERM to be to_result by")
-def test_sigterm_ends_it_within_two_seconds_with_a_call_under_way_and_a_stream_open(tmp_path: Path) -> None:
+def test_sigterm_ends_it_within_two_seconds_with_a_call_in_progress_and_a_stream_open(tmp_path: Path) -> None:
     options = ["serve", "--transport", "http", "--port", "0", "--sandbox", "--speed", "0.01"]
     with started(tmp_path, *options) as process:
         url = address_of(process)

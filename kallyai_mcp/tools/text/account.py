@@ -1,19 +1,19 @@
-"""How the account reads: what is left of the quota, who is signed in, the link that signs in."""
+"""How the account reads: what is left of the quota, who is signed in, the sign-in link."""
 
 from datetime import datetime
 
 from kallyai_mcp.api.models import Statistics, Subscription
 from kallyai_mcp.tools.text.plain import day, number, one_line, zone_of
 
-SIGN_IN_ASKED = "Sign in to KallyAI, so that calls can be made on your account."
-"""What a user reads whose client is about to open the sign-in page."""
+SIGN_IN_MESSAGE = "Sign in to KallyAI, so that calls can be made on your account."
+"""What the user reads before their client opens the sign-in page."""
 
 _SHORT_SHARE = 0.1
-"""Below this share of the allowance an agent is told that it is getting short."""
+"""Below this share of the allowance the text warns that little is left."""
 
 
 def quota(statistics: Statistics, subscription: Subscription | None, *, zone_name: str, now: datetime) -> str:
-    """What is left, on which plan, until when, and what to do when it is short."""
+    """What is left, of which plan, until when, and what to do when little is left."""
     left = _left(statistics)
     plan = _plan(statistics, subscription)
     first = f"{' and '.join(left)} left" if left else "KallyAI gives no figures for this account"
@@ -71,10 +71,10 @@ def _short(statistics: Statistics) -> str:
 
 
 def signed_in(who: str | None) -> str:
-    """Who is signed in, as far as that is known."""
+    """Who is signed in, as far as the token says."""
     return f"Signed in to KallyAI{f' as {one_line(who)}' if who else ''}."
 
 
 def sign_in_link(link: str, minutes: int, *, then: str) -> str:
-    """The link that signs in, and what to do afterwards."""
+    """The sign-in link, and what to do afterwards."""
     return f"Give the user this link; it works for {minutes} minutes: {link}\nWhen they are back, {then}."

@@ -1,4 +1,4 @@
-"""How a calendar event reads: the .ics of the service, in words."""
+"""How a calendar event reads: KallyAI's .ics file in words."""
 
 from dataclasses import dataclass
 from datetime import MAXYEAR, MINYEAR, date, datetime, timedelta
@@ -10,7 +10,7 @@ from kallyai_mcp.tools.text.plain import named, offset, one_line, zone_of
 
 @dataclass(frozen=True)
 class Event:
-    """What an .ics says of its first event; a date without a time is a whole day."""
+    """The first event of an .ics file; a date without a time is a whole day."""
 
     summary: str | None
     start: date | datetime | None
@@ -22,13 +22,13 @@ def read_event(ics: str) -> Event:
     """The first event in `ics` (RFC 5545); its end only if that is later than its start.
 
     Raises:
-        UnreadableResponseError: There is none, or its start is no time.
+        UnreadableResponseError: There is no event, or its start is not a time.
     """
-    from icalendar import Calendar  # late: it costs more to import than all tools together
+    from icalendar import Calendar  # imported late: it takes longer than all tools together
 
     try:
         events: list[Any] = list(Calendar.from_ical(ics).walk("VEVENT"))
-    except (ValueError, IndexError, OSError) as error:  # OSError: a TZID is looked up as the name of a file
+    except (ValueError, IndexError, OSError) as error:  # OSError: icalendar opens a file named like the TZID
         raise UnreadableResponseError("the calendar file is not iCalendar", code="unreadable_answer") from error
     if not events:
         raise UnreadableResponseError("the calendar file has no event in it", code="unreadable_answer")
@@ -45,30 +45,30 @@ def read_event(ics: str) -> Event:
 
 
 def _when(value: Any) -> date | datetime | None:
-    """The date or moment of a property; None when it has none that can be put into words."""
+    """The date or moment of a property; None when it has none that can be formatted."""
     try:
         found = getattr(value, "dt", None)
-    except ValueError:  # what icalendar raises for the value of a broken property
+    except ValueError:  # icalendar raises it for the value of a broken property
         return None
     return found if isinstance(found, date) and MINYEAR < found.year < MAXYEAR else None
 
 
 def _is_after(end: date | datetime, start: date | datetime) -> bool:
-    """Whether `end` is of the same kind as `start` and later (RFC 5545, section 3.8.2.2)."""
+    """Whether `end` is of the same type as `start`, and later (RFC 5545, section 3.8.2.2)."""
     try:
         return end > start
-    except TypeError:  # a day and a moment, or moments with a zone and without
+    except TypeError:  # a date and a moment, or a moment with a zone and one without
         return False
 
 
 def _text(value: object) -> str | None:
-    """A text on one line; of several the first."""
+    """A text on one line; the first of several."""
     first = value[0] if isinstance(value, list) else value
     return one_line(str(first)) or None if first is not None else None
 
 
 def event_words(event: Event, zone_name: str) -> str:
-    """The event as "Table for 4: Fri Nov 27, 2026 19:00–21:00 UTC-05:00, at Italian Bistro."."""  # noqa: RUF002
+    """The event, for example "Table for 4: Fri Nov 27, 2026 19:00–21:00 UTC-05:00, at Italian Bistro."."""  # noqa: RUF002
     where = f"at {named(event.location)}" if event.location else None
     facts = [part for part in (_span(event, zone_name), where) if part]
     what = named(event.summary or "Appointment", 120)

@@ -1,13 +1,13 @@
-"""How errors read: what happened, whether anything was dialled, what to do next, and the service's own words."""
+"""How errors read: what happened, whether a call was placed, what to do next, and what KallyAI says."""
 
 from kallyai_mcp.api import errors
 from kallyai_mcp.tools.text.plain import duration, number, one_line
 
 _BILLING = "get_billing_link has the page to upgrade"
 
-_WHAT: dict[str, tuple[str, str]] = {
+_EXPLANATIONS: dict[str, tuple[str, str]] = {
     "missing_phone_number": ("the call has no phone number", "Give respondent_phone in E.164, as +14155551234"),
-    "emergency_number": ("it is an emergency number", "Tell the user to dial it themselves, now"),
+    "emergency_number": ("it is an emergency number", "Tell the user to call it themselves, now"),
     "toll_number": ("it is a premium-rate number", "Don't try it again; ask the user for an ordinary number"),
     "blocked_number": ("the number is flagged as fraud", "Don't try it again; tell the user"),
     "suppression_violation": (
@@ -29,8 +29,8 @@ _WHAT: dict[str, tuple[str, str]] = {
         "Ask them in words, or leave it",
     ),
     "consent_denied": ("consent to the call was declined", "Don't try it again unless the user agrees to the call"),
-    "country_restriction": ("this account may not ring that country", "Tell the user; a number there won't work"),
-    "unsupported_country": ("KallyAI does not ring that country", "Tell the user; a number there won't work"),
+    "country_restriction": ("this account may not call that country", "Tell the user; a number there won't work"),
+    "unsupported_country": ("KallyAI does not call that country", "Tell the user; a number there won't work"),
     "unsupported_language": ("KallyAI does not speak that language", 'Use call_language "en" or "es"'),
     "budget_exceeded": ("the budget set for this account is spent", "The user can raise it at KallyAI"),
     "budget_approval_required": ("somebody must approve this spending at KallyAI", "Ask the user to approve it there"),
@@ -38,29 +38,29 @@ _WHAT: dict[str, tuple[str, str]] = {
     "call_not_found": ("KallyAI knows no call by that id", "list_calls shows the ids"),
     "transcript_not_found": ("there is no transcript of that call", "get_call has its outcome"),
     "recording_not_found": ("there is no recording of that call", "get_call has its outcome"),
-    "call_under_way": ("that call is still under way", "get_call follows it to its end"),
+    "call_in_progress": ("that call is still in progress", "get_call follows it to its end"),
     "outcome_unknown": ("what became of that call is unknown", "get_call looks once more"),
     "forbidden": ("the sign-in lacks the permission for this", "Ask the user to sign in again and allow it"),
     "idempotency_key_reused": ("KallyAI has seen this request's key with another content", "Call make_call again"),
 }
-"""A code of the reference or of this program, in words: what happened, what to do."""
+"""For each code, of the reference or of this program: what happened, and what to do."""
 
 
-def error_words(error: errors.KallyAIError, *, places_calls: bool) -> str:
+def error_text(error: errors.KallyAIError, *, places_calls: bool) -> str:
     """The text of a tool error.
 
     Args:
         error: What went wrong.
-        places_calls: Whether the tool places calls, so that the text must say if anything was dialled.
+        places_calls: Whether the tool places calls, so that the text must say whether one was placed.
     """
     if places_calls and isinstance(
         error, errors.ResponseLostError | errors.UnavailableError | errors.UnreadableResponseError
     ):
-        return _may_have_rung(error)
-    if isinstance(error, errors.NotSignedInError):  # its own words say what to do
-        return f"Not dialled: {error.message}" if places_calls else error.message
+        return _may_have_been_placed(error)
+    if isinstance(error, errors.NotSignedInError):  # its message says what to do
+        return f"Not called: {error.message}" if places_calls else error.message
     happened, todo = _explain(error)
-    first = f"Not dialled: {happened}" if places_calls else f"{happened[0].upper()}{happened[1:]}"
+    first = f"Not called: {happened}" if places_calls else f"{happened[0].upper()}{happened[1:]}"
     if isinstance(error, errors.ServiceError):
         first += f" ({error.code})"
     lines = [f"{first}. {todo}."]
@@ -69,10 +69,10 @@ def error_words(error: errors.KallyAIError, *, places_calls: bool) -> str:
     return "\n".join(lines)
 
 
-def _may_have_rung(error: errors.KallyAIError) -> str:
+def _may_have_been_placed(error: errors.KallyAIError) -> str:
     lines = [
-        f"Unknown: no usable answer came after the request was sent ({error.code}), so the number may have been rung. "
-        "Don't ring again before you looked: list_calls shows what the service knows."
+        f"Unknown: no usable answer came after the request was sent ({error.code}), so the number may have been "
+        "called. Don't call again before you have looked: list_calls shows what the service knows."
     ]
     if service := _service_says(error):
         lines.append(service)
@@ -82,8 +82,8 @@ def _may_have_rung(error: errors.KallyAIError) -> str:
 def _explain(error: errors.KallyAIError) -> tuple[str, str]:
     if isinstance(error, errors.QuotaExceededError):
         return _quota(error)
-    if error.code in _WHAT:
-        return _WHAT[error.code]
+    if error.code in _EXPLANATIONS:
+        return _EXPLANATIONS[error.code]
     if isinstance(error, errors.PolicyError):
         return one_line(error.message), "Tell the user" if error.retry_after is None else "Tell the user, or wait"
     if isinstance(error, errors.NotConnectedError):
@@ -126,8 +126,8 @@ def _quota(error: errors.QuotaExceededError) -> tuple[str, str]:
 def _service_says(error: errors.KallyAIError) -> str:
     if not isinstance(error, errors.ServiceError):
         return ""
-    words = " – ".join(dict.fromkeys(one_line(text) for text in (error.message, error.reason) if text))  # noqa: RUF001
-    parts = [f'KallyAI says: "{words}".'] if words else []
+    texts = " – ".join(dict.fromkeys(one_line(text) for text in (error.message, error.reason) if text))  # noqa: RUF001
+    parts = [f'KallyAI says: "{texts}".'] if texts else []
     if error.correlation_id:
         parts.append(f"correlation_id {one_line(error.correlation_id)}")
     return " ".join(parts)

@@ -1,4 +1,4 @@
-"""Small words that all answers share: foreign text on one line, durations, numbers, moments."""
+"""Formats that all texts share: text from outside, durations, numbers, and moments."""
 
 import re
 import unicodedata
@@ -7,37 +7,39 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
-_BREAKS = {"Cc", "Cs", "Zl", "Zp"}
+_LINE_BREAKS = {"Cc", "Cs", "Zl", "Zp"}
 _INVISIBLE = {"Cf"}
-"""Unicode's format characters, bidi marks and tags among them: they change how a text shows and are not seen."""
+"""Unicode's format characters, for example for the text direction: invisible, but they change how a text shows."""
 
 _BLANK = re.compile("[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2800\u3164\ufe00-\ufe0f\uffa0\U000e0000-\U000e0fff]")
-"""Characters of other categories that show nothing either, and so can carry what only a machine reads."""
+"""Characters of other categories that are invisible too, so that they can hide text that only a machine reads."""
 
 _QUOTES = str.maketrans(dict.fromkeys('"\u201c\u201d\u201e\u201f\u301d\u301e\uff02', "'"))
-"""Whatever looks like the mark that ends a quotation."""
+"""Every character that looks like a quotation mark."""
 
 _PLAIN_NAME = re.compile(r"[^\W_](?:[^\W_]|[&'\u2019.,/+#! -]){0,49}")
 _SENTENCE_END = re.compile(r"\w{4}\. |! ")
-"""What a name of a person or a business hardly has: "Dr. Ruiz" and "St. Mary" end no sentence."""
+"""What names of people and businesses hardly ever contain: "Dr. Ruiz" and "St. Mary" don't match."""
 
 
 def one_line(text: str) -> str:
-    """`text` without line breaks, control characters and whatever is not seen; runs of white space become one space."""
-    kept = (" " if unicodedata.category(c) in _BREAKS else c for c in text if unicodedata.category(c) not in _INVISIBLE)
+    """`text` on one line, without control and invisible characters; each run of white space becomes one space."""
+    kept = (
+        " " if unicodedata.category(c) in _LINE_BREAKS else c for c in text if unicodedata.category(c) not in _INVISIBLE
+    )
     return " ".join(_BLANK.sub("", "".join(kept)).split())
 
 
 def visible(text: str) -> str:
-    """`text` with its line breaks, without control characters and whatever is not seen but changes what is read."""
+    """`text` with its line breaks, without control and invisible characters."""
     if text.isascii() and text.isprintable():
         return text
-    kept = (c for c in text if c in "\n\u200c\u200d" or unicodedata.category(c) not in _BREAKS | _INVISIBLE)
+    kept = (c for c in text if c in "\n\u200c\u200d" or unicodedata.category(c) not in _LINE_BREAKS | _INVISIBLE)
     return _BLANK.sub("", "".join(kept))
 
 
 def visible_throughout(data: Any) -> Any:
-    """JSON-like `data` with each text in it as `visible` leaves it; keys stay as they are."""
+    """JSON-like `data` with `visible` applied to each text in it; keys stay as they are."""
     match data:
         case str():
             return visible(data)
@@ -50,31 +52,31 @@ def visible_throughout(data: Any) -> Any:
 
 
 def quoted(text: str, limit: int | None = None) -> str:
-    """Somebody else's words on one line, at most `limit` characters of them, in quotation marks that they can't end."""
+    """Text from outside on one line, at most `limit` characters, in quotation marks that it can't close itself."""
     line = one_line(text).translate(_QUOTES)
     return f'"{line if limit is None else cut(line, limit)}"'
 
 
 def named(name: str, limit: int = 80) -> str:
-    """Somebody else's `name` as it stands in a sentence of ours; in quotation marks if it could be taken for more."""
+    """A name from outside for a sentence of ours; in quotation marks if it could be read as more than a name."""
     line = one_line(name)
     is_plain = _PLAIN_NAME.fullmatch(line) and not _SENTENCE_END.search(line)
     return cut(line, limit) if is_plain else quoted(line, limit)
 
 
 def cut(text: str, limit: int) -> str:
-    """`text`, with an ellipsis for what goes beyond `limit` characters."""
+    """`text`, with an ellipsis in place of what is beyond `limit` characters."""
     return text if len(text) <= limit else f"{text[: limit - 1]}…"
 
 
 def sentence(text: str) -> str:
-    """`text` on one line, ended like a sentence."""
+    """`text` on one line, with a period if nothing ends it."""
     line = one_line(text)
     return line if not line or line[-1] in ".!?…" else f"{line}."
 
 
 def duration(seconds: float) -> str:
-    """`seconds` in words: "32 s", "3 min 5 s", "2 h 5 min"."""
+    """`seconds` as "32 s", "3 min 5 s", "2 h 5 min"."""
     whole = round(seconds)
     if whole < 60:
         return f"{whole} s"
@@ -86,7 +88,7 @@ def duration(seconds: float) -> str:
 
 
 def ago(seconds: float) -> str:
-    """`seconds` as a rough time ago: "40 seconds ago", "2 minutes ago", "3 hours ago"."""
+    """`seconds` rounded down: "40 seconds ago", "2 minutes ago", "3 hours ago"."""
     for size, unit in ((3600, "hour"), (60, "minute")):
         if seconds >= size:
             count = int(seconds // size)
@@ -96,12 +98,12 @@ def ago(seconds: float) -> str:
 
 
 def number(value: float) -> str:
-    """`value` without a needless fraction: "165", "12.5"."""
+    """`value` with at most one decimal: "165", "12.5"."""
     return f"{value:.1f}".removesuffix(".0")
 
 
 def offset(moment: datetime) -> str:
-    """The offset of an aware `moment`: "UTC+02:00"."""
+    """The UTC offset of `moment`, which has a time zone: "UTC+02:00"."""
     shift = moment.utcoffset() or timedelta()
     sign = "-" if shift < timedelta() else "+"
     hours, minutes = divmod(abs(shift) // timedelta(minutes=1), 60)
@@ -109,19 +111,19 @@ def offset(moment: datetime) -> str:
 
 
 def day(moment: datetime, now: datetime) -> str:
-    """The day of `moment`: "Feb 1", with its year when that is not the year of `now`."""
+    """The day of `moment`: "Feb 1", with the year unless it is the year of `now`."""
     text = f"{_MONTHS[moment.month - 1]} {moment.day}"
     return text if moment.year == now.year else f"{text}, {moment.year}"
 
 
 def when(moment: datetime, zone: tzinfo, now: datetime) -> str:
-    """`moment` in `zone`: "Jan 25 10:30", with its year when that is not this one; without the offset."""
+    """`moment` in `zone`: "Jan 25 10:30", with the year unless it is the year of `now`."""
     local = moment.astimezone(zone)
     return f"{day(local, now.astimezone(zone))} {local:%H:%M}"
 
 
 def zone_of(name: str) -> tzinfo:
-    """The time zone of that IANA name; UTC when this machine does not know it."""
+    """The time zone with that IANA name; UTC when this machine doesn't know it."""
     try:
         return ZoneInfo(name)
     except (KeyError, ValueError, OSError):
@@ -129,7 +131,7 @@ def zone_of(name: str) -> tzinfo:
 
 
 def clock(timestamp: str | None) -> str:
-    """A transcript's "00:03:05" as "3:05"; anything else as it is."""
+    """A transcript's "00:03:05" as "3:05"; anything else unchanged, on one line."""
     found = re.fullmatch(r"(\d+):(\d{2}):(\d{2})(?:\.\d+)?", timestamp or "")
     if not found:
         return one_line(timestamp or "")

@@ -1,4 +1,4 @@
-"""The prompts in Spanish: what a user says to an agent who is to ring somebody."""
+"""The prompts in Spanish: what a user says to an agent that is to place a call."""
 
 from collections.abc import Mapping
 
@@ -28,12 +28,12 @@ _MISSING = {
 _NO_FIELD = ("purpose", "question", "nights")
 
 
-def message(errand: str, known: Mapping[str, str], missing: list[str]) -> str:
-    """The user's message; see `tools.prompts.Words`."""
-    to_result = "\n".join(f"- {name}: {text}" for name, text in known.items())
+def message(prompt: str, known: Mapping[str, str], missing: list[str]) -> str:
+    """The user's message; see `tools.prompts.MessageText`."""
+    facts = "\n".join(f"- {name}: {text}" for name, text in known.items())
     steps = [
         _confirm(missing),
-        f'Cuando te diga que sí, llama a make_call una sola vez. {_CATEGORY[errand]}; language es "es". '
+        f'Cuando te diga que sí, llama a make_call una sola vez. {_CATEGORY[prompt]}; language es "es". '
         f"{_where(known, missing)}",
         "Si la respuesta es in_progress, sigue la llamada con get_call hasta que termine. No la hagas otra vez porque "
         "la respuesta tarde.",
@@ -45,7 +45,7 @@ def message(errand: str, known: Mapping[str, str], missing: list[str]) -> str:
         needs = ", ".join(_MISSING[name] for name in missing)
         steps.insert(0, f"Pregúntame, todo de una vez, lo que falta: {needs}. No adivines ni inventes nada.")
     numbered = "\n".join(f"{number}. {step}" for number, step in enumerate(steps, 1))
-    return f"{_GOAL[errand]}\n\nLo que sé:\n{to_result}\n\nHazlo así:\n{numbered}"
+    return f"{_GOAL[prompt]}\n\nLo que sé:\n{facts}\n\nHazlo así:\n{numbered}"
 
 
 def _confirm(missing: list[str]) -> str:
