@@ -1,4 +1,4 @@
-"""Callers with accounts of their own: each request carries its caller's KallyAI access token, and is served with it."""
+"""Access tokens that callers bring: each HTTP request has its caller's own KallyAI token, and is served with it."""
 
 import hashlib
 import hmac
@@ -18,132 +18,133 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
-VERDICT_SECONDS = 60.0
-"""For how long a token that was found good counts as good without asking again."""
+CACHE_SECONDS = 60.0
+"""How long a valid token counts as valid without another request to KallyAI."""
 
-_NOBODY = "nobody"
-"""The account of a token that names none, when it is told to have this lineage."""
+_NO_ACCOUNT = "nobody"
+"""A lineage, which is the account of a token only if the token names none."""
 
 
 class CallerTokens:
-    """The token of whoever's request is being served: the API client's token source where callers bring their own.
+    """The API client's token source where callers bring their own tokens: the token of the current request.
 
-    A task that a request starts keeps its caller: Python hands the context on.
+    A task that a request starts has the same token, because it inherits the request's context.
     """
 
     async def access_token(self) -> str:
         """The caller's token.
 
         Raises:
-            NotSignedInError: No request is being served.
+            NotSignedInError: There is no current request.
         """
-        token = _token_at_hand()
+        token = _request_token()
         if token is None:
             raise NotSignedInError("No caller's token is at hand.")
         return token.token
 
-    async def renew(self, rejected: str) -> str:  # noqa: ARG002 - it can't be renewed, whichever it was
+    async def renew(self, rejected: str) -> str:  # noqa: ARG002 - no token can be renewed
         """Always raises `NotSignedInError`: only the caller can bring a new one."""
         raise NotSignedInError(
             "KallyAI does not accept the token of this request any more; the client must send a new one."
         )
 
     async def current(self) -> Tokens | None:
-        """The caller's token as `Tokens`; None when no request is being served."""
-        token = _token_at_hand()
+        """The caller's token as `Tokens`; None when there is no current request."""
+        token = _request_token()
         return _tokens(token.token, lineage=token.subject) if token is not None else None
 
 
 class CallerVerifier:
-    """Says whether a bearer is a KallyAI access token that works, by asking KallyAI something cheap with it.
+    """Verifies a bearer by sending KallyAI a cheap request with it.
 
-    A good one is remembered by its hash for a minute at most; a bad one is not. One that may not ask is a bad one, too:
-    an account is told by a token's claims, and some services answer a forged token as one that lacks a permission.
+    A valid token is cached by its hash for `CACHE_SECONDS`, an invalid one is not. A token without the permission for
+    the request counts as invalid: we take the account from the token's claims, and a service may answer a forged token
+    as one that lacks a permission.
 
-    A token without claims names nobody, and no answer of KallyAI's does (reference: "User Endpoints"), so whoever has
-    one is a new caller after each renewal: their calls are still in KallyAI's list, but the same call asked for again
-    is not recognised, and `get_call` knows no `tracking_id` of before. That is logged once.
+    A token without claims names no account, and neither does any answer of KallyAI (reference: "User Endpoints"). Its
+    caller counts as a new one after each renewal: their calls are still in KallyAI's list, but neither a duplicate of
+    an earlier call nor an earlier `tracking_id` is found. That is logged once.
 
     Args:
-        ask: Asks KallyAI with a token; raises what the API client raises.
-        clock: A clock that only goes forward, in seconds.
-        most: How many good ones are remembered; beyond that all may be forgotten, and are asked about again.
+        send: Sends KallyAI a request with a token; raises what the API client raises.
+        clock: A monotonic clock, in seconds.
+        max_cached: How many valid tokens are cached; when there are more, the cache may be emptied.
     """
 
     def __init__(
         self,
-        ask: Callable[[str], Awaitable[object]],
+        send: Callable[[str], Awaitable[object]],
         clock: Callable[[], float] = time.monotonic,
         *,
-        most: int = 10_000,
+        max_cached: int = 10_000,
     ) -> None:
-        self._ask = ask
+        self._send = send
         self._clock = clock
-        self._most = most
-        self._good_until: dict[bytes, float] = {}
-        self._asking: dict[bytes, anyio.Lock] = {}
+        self._max_cached = max_cached
+        self._valid_until: dict[bytes, float] = {}
+        self._locks: dict[bytes, anyio.Lock] = {}
         self._has_warned = False
 
     async def __call__(self, bearer: str) -> "AccessToken | None":
-        """Whose token `bearer` is; None when it is not good.
+        """Verify `bearer`; None if it is not valid.
 
         Raises:
-            KallyAIError: KallyAI can't be asked.
+            KallyAIError: KallyAI can't be reached.
         """
         if not bearer.isascii() or not bearer.isprintable() or " " in bearer:
             return None
-        digest = _hashed(bearer)
-        lock = self._asking.setdefault(digest, anyio.Lock())
+        digest = _hash(bearer)
+        lock = self._locks.setdefault(digest, anyio.Lock())
         try:
-            async with lock:  # a hundred requests with a new token ask once
-                if self._good_until.get(digest, -math.inf) <= self._clock() and not await self._is_good(bearer):
-                    self._good_until.pop(digest, None)
+            async with lock:  # of many requests with a new token, only the first is verified at KallyAI
+                if self._valid_until.get(digest, -math.inf) <= self._clock() and not await self._is_valid(bearer):
+                    self._valid_until.pop(digest, None)
                     return None
                 self._remember(digest)
         finally:
             if not lock.statistics().tasks_waiting:
-                self._asking.pop(digest, None)
+                self._locks.pop(digest, None)
         from mcp.server.auth.provider import AccessToken  # late: it loads a web framework
 
         account = _tokens(bearer).account
-        if not self._has_warned and _tokens(bearer, lineage=_NOBODY).account == _NOBODY:
+        if not self._has_warned and _tokens(bearer, lineage=_NO_ACCOUNT).account == _NO_ACCOUNT:
             self._has_warned = True
             _log.warning("callers' tokens name no account: after a renewal, a caller counts as another one")
         return AccessToken(token=bearer, client_id="caller", scopes=[], subject=account)
 
     def known(self, bearer: str) -> bool:
-        """Whether `bearer` was good when KallyAI was last asked about it, however long ago; asks nobody."""
-        return _hashed(bearer) in self._good_until
+        """Whether `bearer` was valid when it was last verified, however long ago; sends no request."""
+        return _hash(bearer) in self._valid_until
 
-    async def _is_good(self, bearer: str) -> bool:
+    async def _is_valid(self, bearer: str) -> bool:
         try:
-            await self._ask(bearer)
+            await self._send(bearer)
         except (UnauthorizedError, NotSignedInError, ForbiddenError):
             return False
         return True
 
     def _remember(self, digest: bytes) -> None:
         now = self._clock()
-        if digest not in self._good_until or self._good_until[digest] <= now:
-            if len(self._good_until) >= self._most:
-                self._good_until = {key: until for key, until in self._good_until.items() if until > now}
-            if len(self._good_until) >= self._most:
-                self._good_until.clear()
-            self._good_until[digest] = now + VERDICT_SECONDS
+        if digest not in self._valid_until or self._valid_until[digest] <= now:
+            if len(self._valid_until) >= self._max_cached:
+                self._valid_until = {key: until for key, until in self._valid_until.items() if until > now}
+            if len(self._valid_until) >= self._max_cached:
+                self._valid_until.clear()
+            self._valid_until[digest] = now + CACHE_SECONDS
 
 
 class SecretVerifier:
-    """Says whether a bearer is the one secret, compared in constant time.
+    """Verifies that a bearer is the one secret of this server, in constant time.
 
     Args:
-        secret: What whoever may come in knows.
+        secret: The setting `MCP_TOKEN`.
     """
 
     def __init__(self, secret: str) -> None:
         self._secret = secret.encode()
 
     async def __call__(self, bearer: str) -> "AccessToken | None":
-        """Nobody's token in particular; None when `bearer` is not the secret."""
+        """A token without an account; None if `bearer` is not the secret."""
         from mcp.server.auth.provider import AccessToken  # late: it loads a web framework
 
         return AccessToken(token="", client_id="secret", scopes=[]) if self.known(bearer) else None
@@ -153,13 +154,13 @@ class SecretVerifier:
         return hmac.compare_digest(bearer.encode(), self._secret)
 
 
-def _token_at_hand() -> "AccessToken | None":
+def _request_token() -> "AccessToken | None":
     from mcp.server.auth.middleware.auth_context import get_access_token  # late: it loads a web framework
 
     return get_access_token()
 
 
-def _hashed(bearer: str) -> bytes:
+def _hash(bearer: str) -> bytes:
     return hashlib.sha256(bearer.encode()).digest()
 
 

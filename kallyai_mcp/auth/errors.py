@@ -1,24 +1,22 @@
-"""What can go wrong with a sign-in, beyond what the API itself says.
+"""Errors of signing in, besides those of the API itself.
 
 * KallyAIError
   x NotSignedInError
-    - SignInTimeoutError      nobody came back from the sign-in page in time
-    - SignInRefusedError       the sign-in page sent an error back
-  x TokenStoreError           where the sign-in is kept can't be used
-  x SignInBusyError            another process holds on to the sign-in
+    - SignInTimeoutError      the browser did not come back from the sign-in page in time
+    - SignInRefusedError      the sign-in page sent an error back
+  x TokenStoreError           the token store can't be read or written
+  x SignInBusyError           another process has the lock of the sign-in
 * ValueError
-  x WrongAddressError          a pasted address is not ours
+  x WrongAddressError         a pasted address is not the one that the browser was sent to
 
-No message here, and no error that one of these is raised from, holds a token or a part of one.
+No message here holds a token or a part of one, and no error that one of these is raised from does.
 """
-
-# Named for what happened, as in `api.errors`.
 
 from kallyai_mcp.api.errors import KallyAIError, NotSignedInError
 
 
 class SignInTimeoutError(NotSignedInError):
-    """Nobody came back from the sign-in page in time."""
+    """The browser did not come back from the sign-in page in time."""
 
     default_code = "sign_in_timed_out"
 
@@ -40,13 +38,13 @@ class SignInRefusedError(NotSignedInError):
 
 
 class TokenStoreError(KallyAIError):
-    """A sign-in can't be read from, written to or removed from where it is kept."""
+    """The tokens can't be read from the token store, written to it, or deleted from it."""
 
     default_code = "token_store_failed"
 
 
 class SignInBusyError(KallyAIError):
-    """Another process held on to the sign-in for longer than a renewal takes."""
+    """Another process had the lock of the sign-in for longer than a renewal takes."""
 
     default_code = "sign_in_busy"
 

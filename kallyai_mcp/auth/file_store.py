@@ -1,4 +1,4 @@
-"""Tokens in a file that only their owner can read."""
+"""A token store in a file that only its owner can read."""
 
 import json
 import logging
@@ -26,14 +26,14 @@ _PAUSE = 0.025
 
 
 class FileStore:
-    """Keeps the sign-in for one API in a JSON file of its own, in the folder `sign-in` of `home`.
+    """Stores the tokens for one API in a JSON file, in the folder `sign-in` of `home`.
 
-    Each origin has its own file, and a file also names its origin, so that a sign-in to the sandbox is never sent to
-    the live service, nor the other way round. Where there are POSIX permissions the folder has 0700 and the file 0600.
+    Each origin has its own file, and the file names its origin, so that the tokens of the sandbox are never sent to
+    the live service, or the other way round. Where there are POSIX permissions, the folder has 0700 and the file 0600.
 
     Args:
-        home: The folder of this program; made with its parents when something is first saved.
-        api_url: The API that the sign-in is for.
+        home: The folder of this program; it is created with its parents by the first `save`.
+        api_url: The API that the tokens are for.
     """
 
     def __init__(self, home: Path, api_url: str) -> None:
@@ -42,34 +42,34 @@ class FileStore:
         self._path = home / _FOLDER / f"{name}.json"
 
     def load(self) -> Tokens | None:
-        """The tokens kept, or None when there are none that can be used; a broken file is named in the log and left.
+        """The stored tokens; None if there are none, or if the file is broken, which is logged and not changed.
 
         Raises:
             TokenStoreError: There is a file, and it can't be opened.
         """
         try:
-            text = _patiently(self._path.read_bytes)
+            text = _retry_if_in_use(self._path.read_bytes)
         except FileNotFoundError:
             return None
         except OSError as error:
             raise TokenStoreError(f"The sign-in in {self._path} can't be read: {error.strerror}.") from None
-        self._tighten()
+        self._close_to_others()
         try:
             document = json.loads(text)
             if not isinstance(document, dict) or document.get("api") != self._origin:
-                raise ValueError(f"not a sign-in for {self._origin}")  # noqa: TRY301 - as for every other defect
+                raise ValueError(f"not a sign-in for {self._origin}")  # noqa: TRY301 - handled like all other defects
             return Tokens.from_document(document)
         except (ValueError, RecursionError) as error:
-            # The error of a JSON parser holds the text it parsed, tokens and all, so only our own words are shown.
+            # The JSON parser's error holds the whole text, and so the tokens. It is not logged.
             why = "it is not JSON" if isinstance(error, json.JSONDecodeError | UnicodeDecodeError) else str(error)
             _log.warning("%s is broken (%s), so nobody is signed in; signing in replaces it", self._path, why)
             return None
 
     def save(self, tokens: Tokens) -> None:
-        """Keep `tokens` in place of what was kept; other processes see the old file or the new one, never half of one.
+        """Replace the stored tokens; other processes see the old file or the new one, never a part of one.
 
         Raises:
-            TokenStoreError: The file can't be written; what was kept is still there.
+            TokenStoreError: The file can't be written. It still has the old tokens.
         """
         document = {"api": self._origin, **tokens.as_document()}
         try:
@@ -79,13 +79,13 @@ class FileStore:
             raise TokenStoreError(f"The sign-in can't be written to {self._path}: {error.strerror}.") from None
 
     def delete(self) -> None:
-        """Forget the tokens.
+        """Delete the tokens.
 
         Raises:
-            TokenStoreError: The file can't be removed.
+            TokenStoreError: The file can't be deleted.
         """
         try:
-            _patiently(lambda: self._path.unlink(missing_ok=True))
+            _retry_if_in_use(lambda: self._path.unlink(missing_ok=True))
         except OSError as error:
             raise TokenStoreError(f"The sign-in in {self._path} can't be removed: {error.strerror}.") from None
 
@@ -93,7 +93,7 @@ class FileStore:
         """The path of the file."""
         return str(self._path)
 
-    def _tighten(self) -> None:
+    def _close_to_others(self) -> None:
         if not _POSIX:
             return
         with suppress(OSError):
@@ -104,13 +104,13 @@ class FileStore:
 
 
 def make_folder(folder: Path) -> None:
-    """Make `folder` and those of its parents that are missing, all private; those that exist stay as they are."""
+    """Create `folder` and its missing parents, all private; existing folders are not changed."""
     for missing in reversed([place for place in (folder, *folder.parents) if not place.exists()]):
         missing.mkdir(mode=0o700, exist_ok=True)
 
 
 def make_private(folder: Path) -> None:
-    """Make `folder` as `make_folder` does, and keep others out of it where there are POSIX permissions."""
+    """Create `folder` as `make_folder` does; if it exists, make it private where there are POSIX permissions."""
     make_folder(folder)
     if _POSIX and stat.S_IMODE(folder.stat().st_mode) & 0o077:
         with suppress(OSError):
@@ -118,7 +118,7 @@ def make_private(folder: Path) -> None:
 
 
 def write_private(path: Path, text: str) -> None:
-    """Put `text` in place of the file at `path`, whole or not at all, readable by its owner only."""
+    """Replace the file at `path` with `text` in one step; only its owner can read it."""
     new = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
     handle = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     try:
@@ -126,16 +126,15 @@ def write_private(path: Path, text: str) -> None:
             file.write(text)
             file.flush()
             os.fsync(file.fileno())
-        _patiently(lambda: new.replace(path))
+        _retry_if_in_use(lambda: new.replace(path))
     except BaseException:
         with suppress(OSError):
             new.unlink()
         raise
 
 
-def _patiently(action: Callable[[], _T]) -> _T:
-    # On Windows a file that another process is reading or replacing at this moment can't be replaced or read; the
-    # moment passes.
+def _retry_if_in_use(action: Callable[[], _T]) -> _T:
+    # On Windows, a file can't be replaced or read in the moment in which another process reads or replaces it.
     for _ in range(_TRIES - 1):
         try:
             return action()

@@ -1,4 +1,4 @@
-"""Tokens in the keyring of the operating system."""
+"""A token store in the keyring of the operating system."""
 
 import json
 import logging
@@ -17,21 +17,21 @@ _log = logging.getLogger(__name__)
 
 SERVICE = "kallyai-mcp"
 WINDOWS_PART = 1000
-"""Windows keeps at most 2,560 bytes in one credential, which are 1,280 characters in its UTF-16."""
+"""Characters in one entry on Windows, where a credential has at most 2,560 bytes, or 1,280 characters of UTF-16."""
 
 _MOST_PARTS = 64
 
 
 class KeyringStore:
-    """Keeps the sign-in for one API in the system's keyring, under the service `kallyai-mcp` and the API's origin.
+    """Stores the tokens for one API in the system's keyring, under the service `kallyai-mcp` and the API's origin.
 
-    A backend's own errors come from whatever library it stands on, so any exception of one is a `TokenStoreError` that
-    names its class and quotes nothing.
+    Each backend raises exceptions of its own libraries. Any exception becomes a `TokenStoreError` with the name of its
+    class, and without its message, which may hold a token.
 
     Args:
-        api_url: The API that the sign-in is for.
-        part_size: The most characters that one entry may have; longer ones are kept in several. None for no limit;
-            by default what the platform needs.
+        api_url: The API that the tokens are for.
+        part_size: The most characters of one entry; longer texts are split into several. None for no limit. The
+            default is what the platform needs.
     """
 
     def __init__(
@@ -41,7 +41,7 @@ class KeyringStore:
         self._part_size = part_size
 
     def recommended(self) -> bool:
-        """Whether there is a keyring that is worth choosing unasked: not none, not one that is off or unprotected."""
+        """Whether there is a keyring that the setting `auto` should use: one that is on, and protected."""
         try:
             backend = self._backend()
             return bool(backend.priority >= 1)
@@ -49,7 +49,7 @@ class KeyringStore:
             return False
 
     def load(self) -> Tokens | None:
-        """The tokens kept, or None when there are none that can be used; a broken entry is named in the log and left.
+        """The stored tokens; None if there are none, or if the entry is broken, which is logged and not changed.
 
         Raises:
             TokenStoreError: The keyring can't be used, or stays locked.
@@ -63,24 +63,24 @@ class KeyringStore:
                 document = json.loads(self._joined(document))
             return Tokens.from_document(document)
         except (ValueError, RecursionError) as error:
-            # The error of a JSON parser holds the text it parsed, tokens and all, so only our own words are shown.
+            # The JSON parser's error holds the whole text, and so the tokens. It is not logged.
             why = "it is not JSON" if isinstance(error, json.JSONDecodeError) else str(error)
             _log.warning("%s is broken (%s), so nobody is signed in; signing in replaces it", self.describe(), why)
             return None
 
     def save(self, tokens: Tokens) -> None:
-        """Keep `tokens` in place of what was kept.
+        """Replace the stored tokens.
 
         Raises:
-            TokenStoreError: The keyring can't be used; what was kept is still there.
+            TokenStoreError: The keyring can't be used. It still has the old tokens.
         """
         text = json.dumps(tokens.as_document())
         before = self._parts()
         if self._part_size is None or len(text) <= self._part_size:
             self._set(self._origin, text)
         else:
-            # The parts of a new sign-in have names of their own and come first: until the entry that names them is
-            # written, the old sign-in stays whole.
+            # The parts have new names and are written first, so that the old tokens stay complete until the entry
+            # with the names is written.
             name = secrets.token_hex(4)
             pieces = [text[at : at + self._part_size] for at in range(0, len(text), self._part_size)]
             for number, piece in enumerate(pieces):
@@ -90,7 +90,7 @@ class KeyringStore:
             self._remove(part)
 
     def delete(self) -> None:
-        """Forget the tokens.
+        """Delete the tokens.
 
         Raises:
             TokenStoreError: The keyring can't be used.
@@ -101,7 +101,7 @@ class KeyringStore:
             self._remove(part)
 
     def describe(self) -> str:
-        """The keyring's own name for itself."""
+        """The name of the keyring's backend."""
         try:
             return f"the system keyring ({self._backend().name})"
         except Exception:  # noqa: BLE001 - see the class
@@ -130,7 +130,7 @@ class KeyringStore:
         return f"{self._origin}#{name}.{number}"
 
     def _backend(self) -> "KeyringBackend":
-        # Imported here, as it costs 100 ms that a server's first answer should not wait for.
+        # Late: the import takes 100 ms, and a server's first answer does not need it.
         import keyring
         from keyring.backends import fail, null
 

@@ -1,4 +1,4 @@
-"""The reference's "CLI Authentication": a listener on this machine that the sign-in page sends the browser back to."""
+"""The reference's "CLI Authentication": the sign-in page sends the browser back to a listener on this machine."""
 
 import hmac
 import re
@@ -24,24 +24,23 @@ _TOKEN = re.compile(r"[\x21-\x7e]{1,16384}")
 _ERROR = re.compile(r"[a-z_]{1,40}")
 _SECONDS = re.compile(r"[0-9]{1,9}")
 
-_Verdict = Literal["taken", "wrong", "used", "late"]
+_Result = Literal["accepted", "wrong", "used", "late"]
 
 
 class LoopbackSignIn:
-    """One sign-in through the browser, from the link to the tokens; listens for as long as the context is open.
+    """One sign-in in the browser, from the link to the tokens; an async context manager that listens while it is open.
 
-    The page's tokens arrive in an address, which is answered with a redirect to a clean one, so that they stay in
-    neither the address bar nor the history. When the context is left after that, it stays a moment until the browser
-    has shown the page it was sent to.
+    The tokens come in an address. It is answered with a redirect to another address, so that they stay neither in the
+    address bar nor in the history. The end of the context then waits until the browser has that page.
 
     Args:
-        auth_url: Makes the address of the sign-in page from our redirect URI and the state that must come back.
+        auth_url: Returns the address of the sign-in page for our redirect URI and the state that must come back.
         timeout: How long the link works, in seconds from entering the context.
-        linger: The most seconds to wait for the browser on the way out.
+        linger: The most seconds that the end of the context waits for the browser.
 
     Attributes:
         redirect_uri: Where the browser comes back to: exactly `http://127.0.0.1:PORT`.
-        link: What the user opens.
+        link: The address that the user opens.
     """
 
     redirect_uri: str
@@ -80,7 +79,7 @@ class LoopbackSignIn:
     async def __aexit__(
         self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        """Let the browser have its page, and stop listening."""
+        """Wait until the browser has its page, and stop listening."""
         try:
             if self._page is not None and (exc_type is None or issubclass(exc_type, Exception)):
                 with anyio.move_on_after(self._linger):
@@ -92,11 +91,11 @@ class LoopbackSignIn:
         """Wait for the user to come back from the sign-in page.
 
         Returns:
-            What the page sent.
+            The tokens that the page sent.
 
         Raises:
             SignInRefusedError: The page sent an error, as when the user cancels.
-            SignInTimeoutError: Nobody came back in time.
+            SignInTimeoutError: The browser did not come back in time.
         """
         with anyio.move_on_after(self._deadline - anyio.current_time()):
             await self._answered.wait()
@@ -107,13 +106,13 @@ class LoopbackSignIn:
         return self._answer
 
     def accept(self, pasted: str) -> None:
-        """Take the address that the sign-in page sent the browser to, pasted by a user whose browser is elsewhere.
+        """Sign in with the address that the browser was sent to, pasted by a user whose browser is on another machine.
 
         Args:
             pasted: The whole address, which starts with `redirect_uri`.
 
         Raises:
-            WrongAddressError: It is another address, or one of another sign-in. This one goes on waiting.
+            WrongAddressError: It is another address, or that of another sign-in. This one still waits.
         """
         text = "".join(pasted.split()).strip("\"'<>")
         try:
@@ -122,27 +121,27 @@ class LoopbackSignIn:
             raise WrongAddressError("That is not an address.") from None
         if parts.scheme != "http" or parts.netloc.lower() not in self._hosts or parts.path not in ("", "/"):
             raise WrongAddressError(f"That is not the right address: it has to start with {self.redirect_uri}/?")
-        verdict = self._take(parts.query)
-        if verdict == "wrong":
+        result = self._accept_query(parts.query)
+        if result == "wrong":
             raise WrongAddressError("That address is incomplete, or of another sign-in. Copy the whole address bar.")
-        if verdict in ("used", "late"):
+        if result in ("used", "late"):
             raise WrongAddressError("This sign-in is over already.")
 
-    def _take(self, query: str) -> _Verdict:
+    def _accept_query(self, query: str) -> _Result:
         fields = _fields(query)
-        # Checked first, so that nobody without the state learns anything.
+        # First, so that a sender without the state learns nothing.
         if fields is None or not hmac.compare_digest(fields.get("state", "").encode(), self._state.encode()):
             return "wrong"
         if self._answer is not None:
             return "used"
         if anyio.current_time() >= self._deadline:
             return "late"
-        answer = _read(fields)
+        answer = _parse(fields)
         if answer is None:
             return "wrong"
         self._answer = answer
         self._answered.set()
-        return "taken"
+        return "accepted"
 
     def _reply(self, request: Request) -> Reply:
         accepted = request.headers.get("accept-language", "")
@@ -151,7 +150,7 @@ class LoopbackSignIn:
         def show(status: int, kind: Kind, **more: str) -> Reply:
             return Reply(status, page(kind, accepted), headers | more)
 
-        # A page elsewhere on the web can point a name of its own at 127.0.0.1; its requests carry that name.
+        # DNS rebinding: a web site can resolve its own name to 127.0.0.1. The Host header then has that name.
         if request.headers.get("host", "").lower() not in self._hosts:
             return show(421, "host")
         shown = f"/{self._page}" if self._page else None
@@ -161,15 +160,15 @@ class LoopbackSignIn:
             return show(405, "method", Allow="GET")
         if request.path == shown and self._page:
             return Reply(200, page(self._page, accepted), headers, self._shown.set)
-        verdict = self._take(request.query)
-        if verdict == "taken":
+        result = self._accept_query(request.query)
+        if result == "accepted":
             self._page = "failed" if isinstance(self._answer, SignInRefusedError) else "done"
             return Reply(303, b"", {**HEADERS, "Location": f"/{self._page}"})
-        return show({"wrong": 400, "used": 409, "late": 410}[verdict], verdict)
+        return show({"wrong": 400, "used": 409, "late": 410}[result], result)
 
 
 def _fields(query: str) -> dict[str, str] | None:
-    """The parameters of `query` by name; None when one comes twice, or when there are too many."""
+    """The parameters of `query` by name; None if one comes twice, or if there are too many."""
     try:
         values = parse_qs(query, keep_blank_values=True, max_num_fields=32, errors="strict")
     except ValueError:
@@ -177,10 +176,10 @@ def _fields(query: str) -> dict[str, str] | None:
     return {name: one[0] for name, one in values.items()} if all(len(one) == 1 for one in values.values()) else None
 
 
-def _read(fields: dict[str, str]) -> TokenGrant | SignInRefusedError | None:
-    """The answer in `fields`, whose state is right; None when it is none."""
+def _parse(fields: dict[str, str]) -> TokenGrant | SignInRefusedError | None:
+    """The answer in `fields`, without a check of the state; None if they are none."""
     if "error" in fields:
-        # Shown to a user and an agent, so anything that doesn't look like an error code is not passed on.
+        # It is shown to a user and an agent, so it must look like an error code.
         error = fields["error"]
         return SignInRefusedError(error if _ERROR.fullmatch(error) else "no reason that could be shown")
     access_token, refresh_token = fields.get("access_token", ""), fields.get("refresh_token", "")

@@ -1,6 +1,6 @@
-"""A listener for a browser's few requests, on 127.0.0.1 only.
+"""A small HTTP server on 127.0.0.1, for the few requests of a browser that signs in.
 
-It is not a web server with its log switched off, but one that can't log: what comes in has tokens in its address.
+It is not a web framework with its log switched off: it has no log, because the requests have tokens in their addresses.
 """
 
 from collections.abc import AsyncIterator, Callable, Mapping
@@ -11,20 +11,20 @@ from http import HTTPStatus
 import anyio
 from anyio.abc import ByteStream, SocketAttribute, SocketStream
 
-_ADDRESS_LIMIT = 65_536
+_MAX_REQUEST_BYTES = 65_536
 _REQUEST_SECONDS = 10.0
-_GOODBYE_SECONDS = 1.0
+_CLOSE_SECONDS = 1.0
 
 
 @dataclass(frozen=True, repr=False)
 class Request:
-    """What a browser asked for.
+    """A browser's request.
 
     Attributes:
         method: In capital letters, such as `GET`.
         path: The address up to the question mark.
         query: What follows the question mark, undecoded.
-        headers: By name in lower case; the last one where there are several of one name.
+        headers: By name in lower case; the last one, if there are several of one name.
     """
 
     method: str
@@ -35,13 +35,13 @@ class Request:
 
 @dataclass(frozen=True)
 class Reply:
-    """What it gets.
+    """The reply to a request.
 
     Attributes:
         status: The HTTP status.
         body: The page.
-        headers: The headers; `Content-Length` and `Connection` are added.
-        sent: Called once the whole reply has been handed to the browser's connection.
+        headers: The headers, without `Content-Length` and `Connection`.
+        sent: Called when the whole reply has been written to the connection.
     """
 
     status: int
@@ -52,14 +52,14 @@ class Reply:
 
 @asynccontextmanager
 async def listening(answer: Callable[[Request], Reply], port: int = 0) -> AsyncIterator[int]:
-    """Listen on 127.0.0.1 and give each request to `answer`, until the context ends.
+    """Listen on 127.0.0.1 and answer requests, until the context ends.
 
     Args:
-        answer: Called once a request; one request a connection.
+        answer: Returns the reply to a request. Each connection has one request.
         port: 0 for a free one.
 
     Yields:
-        The port, on which connections are already accepted.
+        The port. It already accepts connections.
     """
     listener = await anyio.create_tcp_listener(local_host="127.0.0.1", local_port=port)
     connections = anyio.create_task_group()
@@ -67,7 +67,7 @@ async def listening(answer: Callable[[Request], Reply], port: int = 0) -> AsyncI
     async def handle(stream: SocketStream) -> None:
         async with stream:
             with suppress(anyio.BrokenResourceError, anyio.ClosedResourceError, anyio.EndOfStream):
-                await _converse(stream, answer)
+                await _serve(stream, answer)
 
     async with listener:
         await connections.__aenter__()
@@ -75,21 +75,21 @@ async def listening(answer: Callable[[Request], Reply], port: int = 0) -> AsyncI
             connections.start_soon(listener.serve, handle)
             yield listener.extra(SocketAttribute.local_port)  # noqa: S610 - anyio's, not Django's
         finally:
-            # Left by hand, so that an error inside the context comes out as itself and not in an exception group.
+            # Not `async with`, which would put an error inside the context into an exception group.
             connections.cancel_scope.cancel()
             await connections.__aexit__(None, None, None)
 
 
-async def _converse(stream: ByteStream, answer: Callable[[Request], Reply]) -> None:
-    import h11  # late: a server that nobody signs in to has no use for it
+async def _serve(stream: ByteStream, answer: Callable[[Request], Reply]) -> None:
+    import h11  # late: only a sign-in needs it
 
-    connection = h11.Connection(h11.SERVER, max_incomplete_event_size=_ADDRESS_LIMIT)
+    connection = h11.Connection(h11.SERVER, max_incomplete_event_size=_MAX_REQUEST_BYTES)
     try:
         with anyio.fail_after(_REQUEST_SECONDS):
             while not isinstance(event := connection.next_event(), h11.Request):
                 if event is not h11.NEED_DATA:
                     return
-                connection.receive_data(await _received(stream))
+                connection.receive_data(await _receive(stream))
     except TimeoutError:
         return
     except h11.RemoteProtocolError:
@@ -105,15 +105,15 @@ async def _converse(stream: ByteStream, answer: Callable[[Request], Reply]) -> N
     )
     body = reply.body if event.method != b"HEAD" else b""
     await stream.send((connection.send(head) or b"") + body)
-    # Closing while the browser is still sending would reset the connection, and the reply with it.
-    with anyio.move_on_after(_GOODBYE_SECONDS):
+    # Closing while the browser still sends would reset the connection, and the browser would lose the reply.
+    with anyio.move_on_after(_CLOSE_SECONDS):
         await stream.send_eof()
         reply.sent()
-        while await _received(stream):
+        while await _receive(stream):
             pass
 
 
-async def _received(stream: ByteStream) -> bytes:
+async def _receive(stream: ByteStream) -> bytes:
     try:
         return await stream.receive()
     except anyio.EndOfStream:

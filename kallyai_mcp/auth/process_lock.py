@@ -1,4 +1,4 @@
-"""One process at a time, and how the others learn that something changed."""
+"""A lock between processes, and a file that tells processes that something has changed."""
 
 import logging
 import os
@@ -13,66 +13,66 @@ from kallyai_mcp.auth.file_store import make_folder
 
 _log = logging.getLogger(__name__)
 
-_POLL = 0.05
+_POLL_SECONDS = 0.05
 
 
 @asynccontextmanager
-async def one_process(path: Path, wait: float) -> AsyncIterator[bool]:
-    """Hold the lock file at `path` against every other process, without blocking the event loop.
+async def process_lock(path: Path, wait: float) -> AsyncIterator[bool]:
+    """Hold the lock file at `path`, without blocking the event loop.
 
     Args:
-        path: The lock file; made with its folder.
-        wait: The most seconds to wait for another holder.
+        path: The lock file; it is created with its folder.
+        wait: The most seconds to wait while another process has the lock.
 
     Yields:
-        False when another holder still had it after `wait`. Where no lock file can be made, as in a folder that is
-        read only, nobody can be kept out: the log says so, and it yields True.
+        False if another process still had the lock after `wait`. True if this process has it, or if no lock file can be
+        created, as in a read-only folder; that is logged.
     """
-    from filelock import FileLock, Timeout  # late: its import costs 64 ms that a server's first answer needn't wait for
+    from filelock import FileLock, Timeout  # late: the import takes 64 ms, and a server's first answer does not need it
 
     lock = FileLock(path, thread_local=False)
-    held = False
+    is_held = False
     try:
         make_folder(path.parent)
-        lockable = os.access(path.parent, os.W_OK)
-        with anyio.move_on_after(wait if lockable else 0):
-            while lockable and not held:
+        can_lock = os.access(path.parent, os.W_OK)
+        with anyio.move_on_after(wait if can_lock else 0):
+            while can_lock and not is_held:
                 try:
-                    # One attempt takes microseconds, and leaves no thread that takes the lock after a cancellation.
+                    # Not in a thread, which could get the lock after a cancellation. One attempt takes microseconds.
                     lock.acquire(blocking=False)
-                    held = True
+                    is_held = True
                 except Timeout:
-                    await anyio.sleep(_POLL)
+                    await anyio.sleep(_POLL_SECONDS)
     except OSError:
-        lockable = False
-    if not lockable:
+        can_lock = False
+    if not can_lock:
         _log.warning("no lock can be made in %s, so two processes may renew the sign-in at the same time", path.parent)
     try:
-        yield held or not lockable
+        yield is_held or not can_lock
     finally:
-        if held:
+        if is_held:
             lock.release()
 
 
-class Stamp:
-    """A small file that changes whenever any process changes the sign-in, so that none has to ask a keyring about it.
+class ChangeFile:
+    """A small file that each process rewrites when it changes the sign-in, so that the others need not ask a keyring.
 
     Args:
-        path: The file; its content is random and means nothing but "another one".
+        path: The file. Its content is random; only whether it has changed matters.
     """
 
     def __init__(self, path: Path) -> None:
         self._path = path
 
     def read(self) -> bytes:
-        """What the stamp is now; empty when there is none."""
+        """The content; empty if there is no file."""
         try:
             return self._path.read_bytes()
         except OSError:
             return b""
 
-    def renew(self) -> bytes:
-        """Change the stamp; returns what it is now."""
+    def rewrite(self) -> bytes:
+        """Change the content; returns the new one."""
         try:
             self._path.write_bytes(secrets.token_hex(8).encode())
         except OSError as error:

@@ -1,4 +1,4 @@
-"""Signing in from within a running program: the link now, the sign-in whenever the user has followed it."""
+"""Sign-in from a running server: gives out a link at once, and waits in the background for the user."""
 
 import logging
 import time
@@ -15,11 +15,11 @@ from kallyai_mcp.auth.tokens import Tokens
 _log = logging.getLogger(__name__)
 
 
-class Pending:
+class PendingSignIn:
     """A sign-in that waits for its user.
 
     Attributes:
-        link: What the user opens.
+        link: The address that the user opens.
         expires_at: When the link stops working, in seconds since the epoch.
         redirect_uri: Where the browser comes back to, on this machine.
     """
@@ -34,16 +34,16 @@ class Pending:
 
     @property
     def finished(self) -> bool:
-        """Whether it has come to an end, good or bad."""
+        """Whether it has ended, with or without success."""
         return self._finished.is_set()
 
     async def outcome(self) -> Tokens:
-        """Wait for the end; the tokens are then already kept.
+        """Wait for the end; returns the tokens, which are then already stored.
 
         Raises:
-            SignInTimeoutError: Nobody followed the link in time.
+            SignInTimeoutError: The user did not use the link in time.
             SignInRefusedError: The sign-in page refused.
-            KallyAIError: The sign-in came, but it can't be kept; or the program ended first.
+            KallyAIError: The tokens can't be stored, or the program ended first.
         """
         await self._finished.wait()
         if not isinstance(self._outcome, Tokens):
@@ -51,16 +51,16 @@ class Pending:
         return self._outcome
 
     def accept(self, pasted: str) -> None:
-        """Take the address that the browser was sent to, pasted by the user.
+        """Sign in with the address that the browser was sent to, pasted by the user.
 
         Raises:
-            WrongAddressError: It is another address; the sign-in goes on waiting.
+            WrongAddressError: It is another address. The sign-in still waits.
         """
         self._flow.accept(pasted)
 
     async def _run(self, session: Session) -> None:
         try:
-            self._outcome = await session.adopt(await self._flow.grant())
+            self._outcome = await session.sign_in(await self._flow.grant())
         except KallyAIError as error:
             _log.info("sign-in: %s", error.code)
             self._outcome = error
@@ -69,14 +69,14 @@ class Pending:
 
 
 class SignIn:
-    """Gives out links to sign in with, and signs `session` in when one has been followed.
+    """Gives out links for signing in, and signs `session` in when the user has used one.
 
     Args:
-        session: Who gets signed in.
-        auth_url: Makes the address of the sign-in page from a redirect URI and a state.
-        tasks: A task group in which the waiting is done, such as that of a server's lifespan; its end ends the waiting.
+        session: The session that is signed in.
+        auth_url: Returns the address of the sign-in page for a redirect URI and a state.
+        tasks: The task group that waits for the user, such as that of a server's lifespan.
         timeout: How long a link works, in seconds.
-        clock: The time in seconds since the epoch, for `Pending.expires_at`.
+        clock: Returns seconds since the epoch, for `PendingSignIn.expires_at`.
     """
 
     def __init__(
@@ -93,22 +93,22 @@ class SignIn:
         self._tasks = tasks
         self._timeout = timeout
         self._clock = clock
-        self._one_task = anyio.Lock()
-        self._pending: Pending | None = None
+        self._lock = anyio.Lock()
+        self._pending: PendingSignIn | None = None
 
-    async def begin(self) -> Pending:
-        """The sign-in that is waiting; a new one when there is none.
+    async def begin(self) -> PendingSignIn:
+        """The sign-in that waits for its user; a new one if there is none.
 
         Raises:
             OSError: There is no port to listen on.
         """
-        async with self._one_task:
+        async with self._lock:
             if self._pending is None or self._pending.finished:
                 self._pending = await self._tasks.start(self._wait)
             return self._pending
 
     async def arrived(self, seconds: float) -> bool:
-        """Whether the user of the link that was given out last has signed in, within `seconds` at the latest."""
+        """Wait at most `seconds` for the user of the last link; returns whether they have signed in."""
         if self._pending is None:
             return False
         with anyio.move_on_after(seconds):
@@ -119,8 +119,8 @@ class SignIn:
             return True
         return False
 
-    async def _wait(self, *, task_status: TaskStatus[Pending]) -> None:
+    async def _wait(self, *, task_status: TaskStatus[PendingSignIn]) -> None:
         async with LoopbackSignIn(self._auth_url, self._timeout) as flow:
-            pending = Pending(flow, self._clock() + self._timeout)
+            pending = PendingSignIn(flow, self._clock() + self._timeout)
             task_status.started(pending)
-            await pending._run(self._session)  # noqa: SLF001 - the other half of this class
+            await pending._run(self._session)  # noqa: SLF001 - PendingSignIn is part of this class

@@ -1,4 +1,4 @@
-"""Where a sign-in is kept, and which of the places is used."""
+"""Token stores: their protocol, and which of them is used."""
 
 import logging
 from pathlib import Path
@@ -15,53 +15,29 @@ _log = logging.getLogger(__name__)
 
 
 class TokenStore(Protocol):
-    """Keeps one sign-in for one API. All methods may block for as long as a person takes to unlock a keyring."""
+    """Stores the tokens for one API. All methods block, for as long as a user takes to unlock a keyring."""
 
     def load(self) -> Tokens | None:
-        """The tokens kept, or None when there are none; raises `TokenStoreError` when that can't be told."""
+        """The stored tokens; None if there are none. Raises `TokenStoreError` if the store can't be read."""
         ...
 
     def save(self, tokens: Tokens) -> None:
-        """Keep `tokens` in place of what was kept; raises `TokenStoreError` and then what was kept is still there."""
+        """Replace the stored tokens. Raises `TokenStoreError`; then the store still has the old ones."""
         ...
 
     def delete(self) -> None:
-        """Forget the tokens; raises `TokenStoreError` when they may still be there."""
+        """Delete the tokens. Raises `TokenStoreError` if they may still be there."""
         ...
 
     def describe(self) -> str:
-        """Where the tokens are, for a person."""
+        """Where the tokens are, in words for a user."""
         ...
-
-
-class MemoryStore:
-    """Keeps a sign-in for as long as the process lives."""
-
-    def __init__(self, tokens: Tokens | None = None) -> None:
-        self._tokens = tokens
-
-    def load(self) -> Tokens | None:
-        """The tokens kept, or None."""
-        return self._tokens
-
-    def save(self, tokens: Tokens) -> None:
-        """Keep `tokens`."""
-        self._tokens = tokens
-
-    def delete(self) -> None:
-        """Forget the tokens."""
-        self._tokens = None
-
-    def describe(self) -> str:
-        """Where the tokens are: in memory."""
-        return "memory (until this process ends)"
 
 
 class AutoStore:
-    """The system's keyring where there is a usable one, else a file; and the file too when the keyring fails.
+    """The system's keyring if there is a usable one, else a file. If the keyring fails, the file is used, too.
 
-    Whatever is in the file goes before the keyring, because a save into the keyring removes the file: if there is
-    one, the keyring refused the latest sign-in.
+    The file goes first, because saving to the keyring deletes it: if there is a file, it has the latest tokens.
     """
 
     def __init__(self, keyring: KeyringStore, file: FileStore) -> None:
@@ -69,7 +45,7 @@ class AutoStore:
         self._file = file
 
     def load(self) -> Tokens | None:
-        """The tokens kept, or None; a keyring that can't be read counts as empty, with a warning in the log."""
+        """The stored tokens; None if there are none, or if the keyring can't be read, which is logged."""
         if (tokens := self._file.load()) is not None:
             return tokens
         if not self._keyring.recommended():
@@ -81,7 +57,7 @@ class AutoStore:
             return None
 
     def save(self, tokens: Tokens) -> None:
-        """Keep `tokens` in the keyring, or else in the file; raises `TokenStoreError` when neither can be written."""
+        """Save `tokens` to the keyring, or else to the file; raises `TokenStoreError` if neither can be written."""
         if self._keyring.recommended():
             try:
                 self._keyring.save(tokens)
@@ -93,79 +69,86 @@ class AutoStore:
         self._file.save(tokens)
 
     def delete(self) -> None:
-        """Forget the tokens in both; raises `TokenStoreError` when one of them may still have them."""
+        """Delete the tokens from both; raises `TokenStoreError` if one of them may still have them."""
         self._file.delete()
         if self._keyring.recommended():
             self._keyring.delete()
 
     def describe(self) -> str:
-        """The place that has the tokens, or would get them."""
+        """The store that has the tokens, or would get them."""
         if self._file.load() is None and self._keyring.recommended():
             return self._keyring.describe()
         return self._file.describe()
 
 
-class WithVendor:
-    """A store of our own that takes over the sign-in of the vendor's own tools while it is empty itself.
+class VendorFallbackStore:
+    """A store of our own, and while it is empty, the tokens of the vendor's own tools.
 
-    Signing out can't remove the vendor's file, which isn't ours. So the account in it is written down, and from then on
-    that account is only taken from there again after the note (`note`, one account id a line) is gone; another account
-    in it is. Signing in here does not need the file.
+    Signing out does not delete the vendor's file, because it is not ours. Instead, the account is written to
+    `signed_out`, and its tokens are not taken from the vendor's file any more; those of another account are.
+
+    Args:
+        own: Our own store.
+        vendor: The vendor's file.
+        signed_out: A file with the ids of the accounts that were signed out, one in a line.
     """
 
-    def __init__(self, own: TokenStore, vendor: VendorStore, note: Path) -> None:
+    def __init__(self, own: TokenStore, vendor: VendorStore, signed_out: Path) -> None:
         self._own = own
         self._vendor = vendor
-        self._note = note
+        self._signed_out = signed_out
 
     def load(self) -> Tokens | None:
-        """Our own tokens, else the vendor's unless that account was signed out here."""
-        return self._own.load() or self._taken_over()
+        """Our own tokens, or else the vendor's, unless their account was signed out here."""
+        return self._own.load() or self._load_vendor()
 
     def save(self, tokens: Tokens) -> None:
-        """Keep `tokens` in our own store; the vendor's file is never written."""
+        """Save `tokens` to our own store; the vendor's file is never written."""
         self._own.save(tokens)
 
     def delete(self) -> None:
-        """Forget our own tokens and remember not to take over the vendor's."""
-        # The note comes first: a crash in between must not bring the sign-in back.
-        if (taken := self._taken_over()) is not None:
+        """Delete our own tokens, and remember not to use the vendor's."""
+        # In this order, so that after a crash in between, the user is not signed in with the vendor's tokens.
+        if (vendor_tokens := self._load_vendor()) is not None:
             try:
-                make_private(self._note.parent)
-                write_private(self._note, "\n".join([*sorted(self._signed_out()), taken.account, ""]))
+                make_private(self._signed_out.parent)
+                accounts = [*sorted(self._signed_out_accounts()), vendor_tokens.account]
+                write_private(self._signed_out, "\n".join([*accounts, ""]))
             except OSError as error:
-                raise TokenStoreError(f"The sign-out can't be written to {self._note}: {error.strerror}.") from None
+                raise TokenStoreError(
+                    f"The sign-out can't be written to {self._signed_out}: {error.strerror}."
+                ) from None
         self._own.delete()
 
     def describe(self) -> str:
-        """The place that has the tokens, or would get them."""
-        if self._own.load() is None and self._taken_over() is not None:
+        """The store that has the tokens, or would get them."""
+        if self._own.load() is None and self._load_vendor() is not None:
             return self._vendor.describe()
         return self._own.describe()
 
-    def _taken_over(self) -> Tokens | None:
+    def _load_vendor(self) -> Tokens | None:
         tokens = self._vendor.load()
-        return None if tokens is None or tokens.account in self._signed_out() else tokens
+        return None if tokens is None or tokens.account in self._signed_out_accounts() else tokens
 
-    def _signed_out(self) -> set[str]:
+    def _signed_out_accounts(self) -> set[str]:
         try:
-            return set(self._note.read_text(encoding="utf-8").split())
+            return set(self._signed_out.read_text(encoding="utf-8").split())
         except FileNotFoundError:
             return set()
         except (OSError, UnicodeDecodeError) as error:
-            raise TokenStoreError(f"{self._note}, which says who signed out, can't be read.") from error
+            raise TokenStoreError(f"{self._signed_out}, which says who signed out, can't be read.") from error
 
 
 def open_store(
     choice: Literal["auto", "keyring", "file"], home: Path, api_url: str, *, vendor: Path | None = None
 ) -> TokenStore:
-    """The store for the sign-in to one API; nothing is read and no keyring is imported before it is first used.
+    """The token store for one API. Nothing is read and no keyring is imported before its first use.
 
     Args:
-        choice: The setting `TOKEN_STORE`. `auto` is the system's keyring where there is a usable one, else a file.
+        choice: The setting `TOKEN_STORE`. `auto` is the system's keyring if there is a usable one, else a file.
         home: The folder of this program.
-        api_url: The API; each origin has a sign-in of its own, and only the live one takes over the vendor's.
-        vendor: The token file of the vendor's own tools; by default where they keep it.
+        api_url: The API; each origin has its own tokens, and only for the live one are the vendor's used.
+        vendor: The token file of the vendor's own tools; None for its usual place.
     """
     own: TokenStore
     if choice == "keyring":
@@ -176,4 +159,4 @@ def open_store(
         own = AutoStore(KeyringStore(api_url), FileStore(home, api_url))
     if origin_of(api_url) != LIVE_ORIGIN:
         return own
-    return WithVendor(own, VendorStore(vendor or vendor_path()), home / "sign-in" / "vendor-signed-out")
+    return VendorFallbackStore(own, VendorStore(vendor or vendor_path()), home / "sign-in" / "vendor-signed-out")

@@ -11,13 +11,13 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, V
 from kallyai_mcp.api.errors import UnreadableResponseError
 from kallyai_mcp.api.models import TokenGrant
 
-_WHO_LIMIT = 100
-_FOREIGN_LIMIT = 16_384
+_MAX_WHO_LENGTH = 100
+_MAX_LENGTH = 16_384
 
 
 def _header_safe(value: object) -> object:
     text = value.get_secret_value() if isinstance(value, SecretStr) else value
-    if not isinstance(text, str) or not text or len(text) > _FOREIGN_LIMIT or not text.isascii():
+    if not isinstance(text, str) or not text or len(text) > _MAX_LENGTH or not text.isascii():
         raise ValueError("not a token")
     if not text.isprintable() or " " in text:
         raise ValueError("not a token")
@@ -30,14 +30,14 @@ def _absent_when_empty(value: object) -> object:
 
 
 class Tokens(BaseModel):
-    """What a sign-in gave; immutable, and no part of a token shows in its `repr` or `str`.
+    """The tokens of one sign-in; immutable, and without a part of a token in its `repr` or `str`.
 
     Attributes:
         access_token: The bearer token of each request (reference: "Authentication").
-        refresh_token: What renews it ("Token Refresh"); None when the sign-in can't be renewed.
-        expires_at: When the access token ends, in seconds since the epoch; infinite when that is not known.
-        scope: The scopes granted, separated by spaces; None when the service did not say.
-        lineage: Names the sign-in itself, through all renewals: a digest that gives nothing away.
+        refresh_token: Renews the access token ("Token Refresh"); None if that is not possible.
+        expires_at: When the access token expires, in seconds since the epoch; infinite if that is not known.
+        scope: The granted scopes, separated by spaces; None if the service did not say.
+        lineage: Identifies the sign-in through all renewals; a digest, from which no token can be computed.
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True)
@@ -50,24 +50,23 @@ class Tokens(BaseModel):
 
     @classmethod
     def from_grant(cls, grant: TokenGrant, now: float, previous: Self | None = None) -> Self:
-        """The tokens of `grant`, received at `now` (epoch seconds).
+        """The tokens of `grant`, which came at `now` (seconds since the epoch).
 
         Args:
-            grant: What the service answered. A renewal may leave out the refresh token and the scope.
-            now: When it was answered, in epoch seconds.
-            previous: The tokens that `grant` renews; what it leaves out is kept from them.
+            grant: The service's answer. A renewal may have neither a refresh token nor a scope.
+            now: When the answer came, in seconds since the epoch.
+            previous: The tokens that `grant` renews; what `grant` does not have is taken from them.
 
         Raises:
-            UnreadableResponseError: The access token has characters that no header can carry.
+            UnreadableResponseError: The access token has characters that are not allowed in a header.
         """
-        kept = previous or None
         try:
             return cls(
                 access_token=grant.access_token,
-                refresh_token=grant.refresh_token or (kept.refresh_token if kept else None),
+                refresh_token=grant.refresh_token or (previous.refresh_token if previous else None),
                 expires_at=max(0.0, now + grant.expires_in),
-                scope=grant.scope or (kept.scope if kept else None),
-                lineage=kept.lineage if kept else _digest("lineage", grant.access_token.get_secret_value()),
+                scope=grant.scope or (previous.scope if previous else None),
+                lineage=previous.lineage if previous else _digest("lineage", grant.access_token.get_secret_value()),
             )
         except ValidationError:
             raise UnreadableResponseError(
@@ -76,10 +75,10 @@ class Tokens(BaseModel):
 
     @classmethod
     def from_document(cls, document: object) -> Self:
-        """The tokens that `as_document` wrote down.
+        """The tokens in a document of `as_document`.
 
         Raises:
-            ValueError: `document` is something else; the message quotes none of it.
+            ValueError: `document` is something else; the message quotes no part of it.
         """
         try:
             return cls.model_validate(document)
@@ -88,7 +87,7 @@ class Tokens(BaseModel):
             raise ValueError(f"not usable: {fields}" if fields else "not a sign-in") from None
 
     def as_document(self) -> dict[str, Any]:
-        """The tokens in the clear, as JSON types, for a store."""
+        """The tokens as JSON types, not encrypted, for a token store."""
         return {
             "access_token": self.access_token.get_secret_value(),
             "refresh_token": self.refresh_token.get_secret_value() if self.refresh_token else None,
@@ -98,28 +97,28 @@ class Tokens(BaseModel):
         }
 
     def expires_within(self, seconds: float, now: float) -> bool:
-        """Whether the access token will have ended `seconds` after `now` (epoch seconds)."""
+        """Whether the access token expires at most `seconds` after `now` (seconds since the epoch)."""
         return self.expires_at <= now + seconds
 
     @property
     def who(self) -> str | None:
-        """The e-mail address, or else the subject, that the access token names; None when it names nobody.
+        """The e-mail address in the access token, or else its subject; None if it has neither.
 
-        The token's signature is not checked: this is for display and decides nothing.
+        It is for display only, since the token's signature is not checked.
         """
         claims = self._claims()
         for name in ("email", "sub"):
             text = str(claims.get(name) or "")
             if text and text.isprintable():
-                return text[:_WHO_LIMIT]
+                return text[:_MAX_WHO_LENGTH]
         return None
 
     @property
     def account(self) -> str:
-        """An id of the account that stays the same through renewals, and gives nothing away.
+        """An id of the account, the same through all renewals; a digest.
 
-        Two sign-ins to one account have the same id when their tokens are JWTs with a subject. Otherwise the service
-        gives nothing to recognise an account by, and each sign-in has an id of its own.
+        Two sign-ins to one account have the same id if their tokens are JWTs with a subject. Otherwise nothing names
+        the account, and each sign-in has its own id.
         """
         claims = self._claims()
         if claims.get("sub"):

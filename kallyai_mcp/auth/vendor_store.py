@@ -1,4 +1,4 @@
-"""A sign-in done with the vendor's own tools, taken over."""
+"""The tokens of a user who signed in with the vendor's own tools."""
 
 import json
 import logging
@@ -11,11 +11,11 @@ from kallyai_mcp.auth.tokens import Tokens
 _log = logging.getLogger(__name__)
 
 LIVE_ORIGIN = "https://api.kallyai.com"
-"""The only API that the vendor's own sign-in is for."""
+"""The only API that the vendor's tokens are for."""
 
 
 def vendor_path() -> Path:
-    """Where the vendor's own tools keep their tokens."""
+    """The file in which the vendor's own tools store their tokens."""
     return Path.home() / ".kallyai_token.json"
 
 
@@ -24,14 +24,14 @@ class VendorStore:
 
     Args:
         path: The file: JSON with `access_token`, `refresh_token` (may be null or empty) and `expires_at` in seconds
-            since the epoch, in which the vendor's tools count a minute early; that minute is not given back here.
+            since the epoch. The vendor's tools write a minute less than the real time, which is not corrected here.
     """
 
     def __init__(self, path: Path) -> None:
         self._path = path
 
     def load(self) -> Tokens | None:
-        """The vendor's tokens, or None when there are none that can be used."""
+        """The vendor's tokens; None if there are none, or if the file is broken, which is logged."""
         try:
             document = json.loads(self._path.read_bytes())
             tokens = Tokens.from_document(document)
@@ -43,11 +43,11 @@ class VendorStore:
         return tokens.model_copy(update=_lineage(document))
 
     def describe(self) -> str:
-        """The path of the file, and whose it is."""
+        """The path of the file, and that it is not ours."""
         return f"{self._path} (of KallyAI's own tools, read only)"
 
 
 def _lineage(document: dict[str, Any]) -> dict[str, str]:
-    # The refresh token outlives the access token, so it is the better name of a sign-in whose tokens name nobody.
+    # If the tokens name no account, the refresh token identifies the sign-in, because it lasts longer.
     named_by = document.get("refresh_token") or document["access_token"]
     return {"lineage": sha256(f"kallyai-mcp vendor\n{named_by}".encode()).hexdigest()[:32]}

@@ -69,7 +69,7 @@ async def sign_in(
         tasks.cancel_scope.cancel()
     if isinstance(outcome, NotSignedInError):
         raise outcome
-    return await session.adopt(outcome)
+    return await session.sign_in(outcome)
 
 
 async def _accept_pasted_address(flow: LoopbackSignIn, say: Callable[[str], None]) -> None:

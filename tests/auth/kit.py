@@ -1,4 +1,4 @@
-"""What the tests of signing in share: tokens, a service that renews them, keyrings and stores that can fail."""
+"""Shared by the tests of sign-in: tokens, services that renew them, and keyrings and stores that can fail."""
 
 import base64
 import json
@@ -15,7 +15,7 @@ from keyring.backend import KeyringBackend
 from kallyai_mcp.api.errors import UnauthorizedError
 from kallyai_mcp.api.models import TokenGrant
 from kallyai_mcp.auth.errors import TokenStoreError
-from kallyai_mcp.auth.token_store import MemoryStore
+from kallyai_mcp.auth.file_store import FileStore
 from kallyai_mcp.auth.tokens import Tokens
 
 NOW = 1_790_000_000.0
@@ -32,9 +32,9 @@ class Clock:
 
 
 class Service:
-    """The service's refresh endpoint: each refresh token works once and is replaced, and one that is reused is refused.
+    """The service's refresh endpoint: each refresh token works once and is replaced; one that is reused is refused.
 
-    `gate` holds answers back once a request has `arrived`; `error` is raised in place of an answer.
+    `gate` delays answers until it is set; the first request sets `arrived`; `error` is raised instead of an answer.
     """
 
     def __init__(self) -> None:
@@ -65,7 +65,7 @@ class Service:
 
 
 class TokenEndpoint:
-    """The same over HTTP, for other processes; `release` lets held answers go."""
+    """The refresh endpoint over HTTP, for other processes; `release` must be set before it answers."""
 
     def __init__(self) -> None:
         self.valid = "refresh-0"
@@ -108,9 +108,9 @@ class TokenEndpoint:
 
 
 class MemoryKeyring(KeyringBackend):
-    """A keyring that works, or doesn't, within one test; `limit` is the most characters of one entry.
+    """A keyring for one test, which can be made to fail; `limit` is the most characters of one entry.
 
-    As a class it has no priority, so that keyring does not choose it by itself, for every other test of the process.
+    The class has a negative priority, so that the keyring library does not choose it for other tests.
     """
 
     priority = -1.0
@@ -147,13 +147,13 @@ class MemoryKeyring(KeyringBackend):
 
 
 def jwt(**claims: object) -> str:
-    """A token in the form of a JWT, with a signature that nobody checks."""
+    """A token in the form of a JWT, with a random signature."""
     parts = [json.dumps({"alg": "HS256"}), json.dumps(claims), secrets.token_hex(8)]
     return ".".join(base64.urlsafe_b64encode(part.encode()).decode().rstrip("=") for part in parts)
 
 
 def tokens(access: str = "access-0", refresh: str | None = "refresh-0", *, left: float = 3600) -> Tokens:
-    """Tokens that end `left` seconds after NOW."""
+    """Tokens that expire `left` seconds after NOW."""
     return Tokens.from_document({"access_token": access, "refresh_token": refresh, "expires_at": NOW + left})
 
 
@@ -161,16 +161,16 @@ def files_in(folder: Path) -> list[Path]:
     return sorted(path for path in folder.rglob("*") if path.is_file())
 
 
-class FullStore(MemoryStore):
-    """A place that can be read, and at times not written."""
+class FullDiskStore(FileStore):
+    """A file store on a disk that can be full: then it can be read, but not written."""
 
-    full = False
+    is_full = False
 
     def save(self, tokens: Tokens) -> None:
-        if self.full:
+        if self.is_full:
             raise TokenStoreError("The disk is full.")
         super().save(tokens)
 
 
-def signed_in_as(**fields: object) -> TokenGrant:
-    return TokenGrant.model_validate({"access_token": "adopted", "refresh_token": "refresh-0", **fields})
+def grant(**fields: object) -> TokenGrant:
+    return TokenGrant.model_validate({"access_token": "signed-in", "refresh_token": "refresh-0", **fields})

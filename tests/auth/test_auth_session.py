@@ -14,12 +14,12 @@ from kallyai_mcp.api.errors import (
 )
 from kallyai_mcp.auth.file_store import FileStore
 from kallyai_mcp.auth.session import Session, StaticTokens
-from tests.auth.kit import NOW, Clock, Service, jwt, signed_in_as, tokens
+from tests.auth.kit import NOW, Clock, Service, grant, jwt, tokens
 
 MakeSession = Callable[..., Session]
 
 
-async def test_a_token_that_lasts_is_used_without_asking_the_service(
+async def test_a_token_that_has_not_expired_is_used_without_a_request(
     make_session: MakeSession, store: FileStore, service: Service
 ) -> None:
     store.save(tokens(left=60.5))
@@ -27,7 +27,7 @@ async def test_a_token_that_lasts_is_used_without_asking_the_service(
     assert service.requests == []
 
 
-async def test_a_token_is_renewed_a_minute_before_it_ends(
+async def test_a_token_is_renewed_a_minute_before_it_expires(
     make_session: MakeSession, store: FileStore, service: Service, clock: Clock
 ) -> None:
     store.save(tokens(left=60))
@@ -41,7 +41,7 @@ async def test_a_token_is_renewed_a_minute_before_it_ends(
     assert service.requests == ["refresh-0", "refresh-1"]
 
 
-async def test_nobody_signed_in_is_told_how_to_sign_in(make_session: MakeSession, service: Service) -> None:
+async def test_without_a_sign_in_the_error_says_how_to_sign_in(make_session: MakeSession, service: Service) -> None:
     session = make_session()
     for asking in (session.access_token(), session.renew("access-0")):
         with pytest.raises(NotSignedInError, match="kallyai-mcp login") as caught:
@@ -69,7 +69,7 @@ async def test_twenty_tasks_renew_once_and_all_get_the_new_token(
     assert len(service.requests) == 1
 
 
-async def test_tasks_that_waited_for_a_renewal_that_failed_share_its_error(
+async def test_tasks_that_waited_for_a_failed_renewal_share_its_error(
     make_session: MakeSession, store: FileStore, service: Service
 ) -> None:
     store.save(tokens(left=0))
@@ -95,7 +95,7 @@ async def test_tasks_that_waited_for_a_renewal_that_failed_share_its_error(
 @pytest.mark.parametrize(
     "error", [NotConnectedError("no network"), ResponseLostError("lost"), UnavailableError("down", status=503)]
 )
-async def test_while_the_service_is_down_the_old_token_is_used_to_its_end(
+async def test_while_the_service_is_down_the_old_token_is_used_until_it_expires(
     error: Exception, make_session: MakeSession, store: FileStore, service: Service, clock: Clock
 ) -> None:
     store.save(tokens(left=30))
@@ -109,7 +109,7 @@ async def test_while_the_service_is_down_the_old_token_is_used_to_its_end(
     assert store.load() == tokens(left=30)
 
 
-async def test_a_refused_renewal_asks_to_sign_in_and_deletes_nothing(
+async def test_after_a_refused_renewal_the_error_asks_to_sign_in_and_nothing_is_deleted(
     make_session: MakeSession, store: FileStore
 ) -> None:
     store.save(tokens(refresh="refresh-revoked", left=0))
@@ -120,14 +120,16 @@ async def test_a_refused_renewal_asks_to_sign_in_and_deletes_nothing(
     assert store.load() == tokens(refresh="refresh-revoked", left=0)
 
 
-async def test_a_bad_request_is_a_refusal_too(make_session: MakeSession, store: FileStore, service: Service) -> None:
+async def test_a_bad_request_is_a_refused_renewal(
+    make_session: MakeSession, store: FileStore, service: Service
+) -> None:
     store.save(tokens(left=0))
     service.error = BadRequestError("no such token", code="invalid_grant", status=400)
     with pytest.raises(NotSignedInError):
         await make_session().access_token()
 
 
-async def test_a_request_that_came_at_a_bad_time_is_no_refusal(
+async def test_a_transient_error_is_not_a_refused_renewal(
     make_session: MakeSession, store: FileStore, service: Service
 ) -> None:
     store.save(tokens(left=0))
@@ -136,7 +138,7 @@ async def test_a_request_that_came_at_a_bad_time_is_no_refusal(
         await make_session().access_token()
 
 
-async def test_a_renewal_that_leaves_out_the_refresh_token_keeps_the_old_one(
+async def test_a_renewal_without_a_refresh_token_keeps_the_old_one(
     make_session: MakeSession, store: FileStore, service: Service, clock: Clock
 ) -> None:
     store.save(tokens(left=0))
@@ -149,7 +151,7 @@ async def test_a_renewal_that_leaves_out_the_refresh_token_keeps_the_old_one(
 
 
 @pytest.mark.parametrize("how", ["anyio", "asyncio"])
-async def test_a_renewal_that_was_sent_is_kept_though_its_caller_was_cancelled(
+async def test_a_renewal_that_was_sent_is_stored_though_its_caller_was_cancelled(
     how: str, make_session: MakeSession, store: FileStore, service: Service
 ) -> None:
     store.save(tokens(left=0))
@@ -181,9 +183,7 @@ async def test_a_renewal_that_was_sent_is_kept_though_its_caller_was_cancelled(
     assert service.requests == ["refresh-0"]
 
 
-async def test_a_token_that_was_turned_away_is_renewed_once(
-    make_session: MakeSession, store: FileStore, service: Service
-) -> None:
+async def test_a_refused_token_is_renewed_once(make_session: MakeSession, store: FileStore, service: Service) -> None:
     store.save(tokens())
     session = make_session()
     assert await session.renew("access-0") == "access-1"
@@ -191,7 +191,7 @@ async def test_a_token_that_was_turned_away_is_renewed_once(
     assert service.requests == ["refresh-0"]
 
 
-async def test_a_token_that_was_turned_away_is_not_used_when_it_cannot_be_renewed(
+async def test_a_refused_token_is_not_used_when_it_cannot_be_renewed(
     make_session: MakeSession, store: FileStore, service: Service
 ) -> None:
     store.save(tokens())
@@ -200,7 +200,7 @@ async def test_a_token_that_was_turned_away_is_not_used_when_it_cannot_be_renewe
         await make_session().renew("access-0")
 
 
-async def test_a_sign_in_without_a_refresh_token_lasts_to_its_end(
+async def test_a_token_without_a_refresh_token_is_used_until_it_expires(
     make_session: MakeSession, store: FileStore, service: Service, clock: Clock
 ) -> None:
     store.save(tokens(refresh=None, left=30))
@@ -214,7 +214,7 @@ async def test_a_sign_in_without_a_refresh_token_lasts_to_its_end(
     assert service.requests == []
 
 
-async def test_a_renewal_that_never_ends_is_given_up(
+async def test_a_renewal_that_hangs_times_out(
     make_session: MakeSession, store: FileStore, service: Service, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("kallyai_mcp.auth.session.RENEWAL_SECONDS", 0.01)
@@ -224,7 +224,7 @@ async def test_a_renewal_that_never_ends_is_given_up(
         await make_session().access_token()
 
 
-async def test_an_unforeseen_error_comes_out_as_itself_and_the_next_renewal_works(
+async def test_an_unexpected_error_is_raised_unchanged_and_the_next_renewal_works(
     make_session: MakeSession, store: FileStore, service: Service
 ) -> None:
     store.save(tokens(left=0))
@@ -246,14 +246,14 @@ async def test_an_answer_without_a_usable_token_is_an_error(
     assert store.load() == tokens(left=0)
 
 
-async def test_adopting_says_who_is_signed_in(make_session: MakeSession) -> None:
+async def test_signing_in_says_who_is_signed_in(make_session: MakeSession) -> None:
     session = make_session()
-    adopted = await session.adopt(signed_in_as(access_token=jwt(email="user@example.com"), expires_in=1800))
-    assert (adopted.who, adopted.expires_at) == ("user@example.com", NOW + 1800)
-    assert await session.current() == adopted
+    signed_in = await session.sign_in(grant(access_token=jwt(email="user@example.com"), expires_in=1800))
+    assert (signed_in.who, signed_in.expires_at) == ("user@example.com", NOW + 1800)
+    assert await session.current() == signed_in
 
 
-async def test_the_token_of_the_setting_is_used_as_it_is() -> None:
+async def test_the_token_of_the_setting_is_used_unchanged() -> None:
     static = StaticTokens("secret")
     assert await static.access_token() == "secret"
     assert (await static.current()).access_token.get_secret_value() == "secret"

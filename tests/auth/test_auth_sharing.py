@@ -11,13 +11,12 @@ from kallyai_mcp.api.errors import NotSignedInError
 from kallyai_mcp.auth.errors import SignInBusyError, TokenStoreError
 from kallyai_mcp.auth.file_store import FileStore
 from kallyai_mcp.auth.session import Session
-from kallyai_mcp.auth.token_store import MemoryStore
-from tests.auth.kit import Clock, FullStore, Service, signed_in_as, tokens
+from tests.auth.kit import API, Clock, FullDiskStore, Service, grant, tokens
 
 MakeSession = Callable[..., Session]
 
 
-async def test_a_refused_renewal_uses_what_somebody_else_has_renewed(
+async def test_after_a_refused_renewal_tokens_that_another_process_renewed_are_used(
     make_session: MakeSession, store: FileStore, service: Service
 ) -> None:
     store.save(tokens(left=0))
@@ -33,13 +32,13 @@ async def test_a_refused_renewal_uses_what_somebody_else_has_renewed(
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(ask)
             await service.arrived.wait()
-            store.save(tokens("renewed-elsewhere", "refresh-of-another"))  # by a process that knows no lock
+            store.save(tokens("renewed-elsewhere", "refresh-of-another"))  # by a process that does not use the lock
             service.gate.set()
     assert got == ["renewed-elsewhere"]
     assert store.load() == tokens("renewed-elsewhere", "refresh-of-another")
 
 
-async def test_what_another_process_renewed_while_we_waited_is_used(
+async def test_tokens_that_another_process_renewed_while_we_waited_are_used(
     make_session: MakeSession, store: FileStore, service: Service, tmp_path: Path
 ) -> None:
     store.save(tokens(left=0))
@@ -61,7 +60,7 @@ async def test_what_another_process_renewed_while_we_waited_is_used(
     assert service.requests == []
 
 
-async def test_a_process_that_does_not_let_go_is_not_waited_for_forever(
+async def test_the_wait_for_a_lock_of_another_process_ends(
     make_session: MakeSession, store: FileStore, service: Service, clock: Clock, tmp_path: Path
 ) -> None:
     store.save(tokens(left=30))
@@ -75,7 +74,7 @@ async def test_a_process_that_does_not_let_go_is_not_waited_for_forever(
     assert await session.access_token() == "access-1"
 
 
-async def test_a_caller_may_give_up_while_it_waits_for_another_process(
+async def test_a_caller_can_be_cancelled_while_it_waits_for_another_process(
     make_session: MakeSession, store: FileStore, service: Service, tmp_path: Path
 ) -> None:
     store.save(tokens(left=0))
@@ -87,29 +86,30 @@ async def test_a_caller_may_give_up_while_it_waits_for_another_process(
     assert await session.access_token() == "access-1"
 
 
-async def test_where_no_lock_can_be_made_a_token_is_renewed_all_the_same(
-    make_session: MakeSession, tmp_path: Path, caplog: pytest.LogCaptureFixture
+async def test_without_a_lock_file_a_token_is_still_renewed(
+    make_session: MakeSession, store: FileStore, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
+    store.save(tokens(left=0))
     (tmp_path / "file").write_text("")
-    session = make_session(store=MemoryStore(tokens(left=0)), lock_path=tmp_path / "file" / "renew.lock")
+    session = make_session(lock_path=tmp_path / "file" / "renew.lock")
     assert await session.access_token() == "access-1"
     assert "no lock can be made" in caplog.text
     assert "can't be written" in caplog.text
 
 
-async def test_a_sign_in_by_another_process_is_noticed(make_session: MakeSession) -> None:
+async def test_a_sign_in_in_another_process_is_used(make_session: MakeSession) -> None:
     server, command = make_session(), make_session()
     assert await server.current() is None
-    await command.adopt(signed_in_as())
-    assert await server.access_token() == "adopted"
-    await command.adopt(signed_in_as(access_token="another"))
+    await command.sign_in(grant())
+    assert await server.access_token() == "signed-in"
+    await command.sign_in(grant(access_token="another"))
     assert await server.access_token() == "another"
 
 
-async def test_signing_out_signs_out_every_process(make_session: MakeSession, store: FileStore) -> None:
+async def test_signing_out_signs_out_all_processes(make_session: MakeSession, store: FileStore) -> None:
     server, command = make_session(), make_session()
-    await command.adopt(signed_in_as())
-    assert await server.access_token() == "adopted"
+    await command.sign_in(grant())
+    assert await server.access_token() == "signed-in"
     await command.sign_out()
     for session in (server, command):
         with pytest.raises(NotSignedInError):
@@ -117,7 +117,7 @@ async def test_signing_out_signs_out_every_process(make_session: MakeSession, st
     assert store.load() is None
 
 
-async def test_signing_out_while_a_renewal_waits_ends_it(
+async def test_signing_out_ends_a_renewal_that_waits(
     make_session: MakeSession, store: FileStore, service: Service, tmp_path: Path
 ) -> None:
     store.save(tokens(left=0))
@@ -136,7 +136,7 @@ async def test_signing_out_while_a_renewal_waits_ends_it(
     assert service.requests == []
 
 
-async def test_signing_out_waits_for_a_renewal_under_way_and_is_not_undone_by_it(
+async def test_signing_out_waits_for_a_renewal_in_progress_and_is_not_undone_by_it(
     make_session: MakeSession, store: FileStore, service: Service
 ) -> None:
     store.save(tokens(left=0))
@@ -153,34 +153,38 @@ async def test_signing_out_waits_for_a_renewal_under_way_and_is_not_undone_by_it
     assert await session.current() is None
 
 
-async def test_a_renewal_that_cannot_be_saved_lasts_as_long_as_the_process(
-    make_session: MakeSession, service: Service, clock: Clock, caplog: pytest.LogCaptureFixture
+async def test_renewed_tokens_that_cannot_be_stored_are_used_until_the_process_ends(
+    make_session: MakeSession, service: Service, clock: Clock, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    store = FullStore(tokens(left=0))
-    store.full = True
+    store = FullDiskStore(tmp_path, API)
+    store.save(tokens(left=0))
+    store.is_full = True
     session = make_session(store=store)
     assert await session.access_token() == "access-1"
     assert "The disk is full." in caplog.text
     clock.time += 3600
     assert await session.access_token() == "access-2"
     assert service.requests == ["refresh-0", "refresh-1"]
-    store.full = False
+    store.is_full = False
     clock.time += 3600
     assert await session.access_token() == "access-3"
     assert store.load() == await session.current()
 
 
-async def test_a_sign_in_that_cannot_be_kept_is_an_error_and_changes_nothing(make_session: MakeSession) -> None:
-    store = FullStore(tokens())
-    store.full = True
+async def test_tokens_that_cannot_be_stored_are_an_error_and_change_nothing(
+    make_session: MakeSession, tmp_path: Path
+) -> None:
+    store = FullDiskStore(tmp_path, API)
+    store.save(tokens())
+    store.is_full = True
     session = make_session(store=store)
     with pytest.raises(TokenStoreError, match="disk is full"):
-        await session.adopt(signed_in_as())
+        await session.sign_in(grant())
     assert await session.access_token() == "access-0"
 
 
 @pytest.mark.skipif(os.name != "posix", reason="Windows has no permission bits")
-async def test_the_folder_that_the_first_sign_in_makes_is_private(make_session: MakeSession, tmp_path: Path) -> None:
-    await make_session(lock_path=tmp_path / "home" / "sign-in" / "renewal.lock").adopt(signed_in_as())
+async def test_the_folder_that_the_first_sign_in_creates_is_private(make_session: MakeSession, tmp_path: Path) -> None:
+    await make_session(lock_path=tmp_path / "home" / "sign-in" / "renewal.lock").sign_in(grant())
     for folder in (tmp_path / "home", tmp_path / "home" / "sign-in"):
         assert stat.S_IMODE(folder.stat().st_mode) == 0o700

@@ -1,5 +1,6 @@
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from pathlib import Path
 from urllib.parse import parse_qs, urlencode, urlsplit
 
 import anyio
@@ -11,13 +12,13 @@ from kallyai_mcp.auth.errors import SignInRefusedError, SignInTimeoutError, Toke
 from kallyai_mcp.auth.session import Session
 from kallyai_mcp.auth.sign_in import SignIn
 from tests.auth.browser import auth_url
-from tests.auth.kit import NOW, Clock, FullStore
+from tests.auth.kit import API, NOW, Clock, FullDiskStore
 
 MakeSession = Callable[..., Session]
 
 
 def answer_to(link: str, **fields: str) -> str:
-    """The address that the sign-in page would send the browser to."""
+    """The address that the sign-in page sends the browser to."""
     query = {name: values[0] for name, values in parse_qs(urlsplit(link).query).items()}
     return f"{query['redirect_uri']}?" + urlencode({**fields, "state": query["state"]})
 
@@ -29,14 +30,14 @@ async def browse(link: str, **fields: str) -> httpx.Response:
 
 @asynccontextmanager
 async def running(session: Session, clock: Clock, seconds: float = 60) -> AsyncIterator[SignIn]:
-    """A sign-in within a lifespan that ends as a server's does: by cancellation."""
+    """A `SignIn` in a task group that ends as a server's does: by cancellation."""
     with anyio.fail_after(20):
         async with anyio.create_task_group() as lifespan:
             yield SignIn(session, auth_url, lifespan, timeout=seconds, clock=clock)
             lifespan.cancel_scope.cancel()
 
 
-async def test_following_the_link_signs_in(make_session: MakeSession, clock: Clock) -> None:
+async def test_a_user_who_opens_the_link_is_signed_in(make_session: MakeSession, clock: Clock) -> None:
     session = make_session()
     async with running(session, clock) as sign_in:
         pending = await sign_in.begin()
@@ -49,7 +50,7 @@ async def test_following_the_link_signs_in(make_session: MakeSession, clock: Clo
         assert await session.access_token() == "access-7"
 
 
-async def test_beginning_again_while_one_waits_gives_the_same_link(make_session: MakeSession, clock: Clock) -> None:
+async def test_there_is_one_link_while_a_sign_in_waits(make_session: MakeSession, clock: Clock) -> None:
     async with running(make_session(), clock) as sign_in:
         links: list[str] = []
 
@@ -63,7 +64,7 @@ async def test_beginning_again_while_one_waits_gives_the_same_link(make_session:
         assert len(set(links)) == 1
 
 
-async def test_after_one_has_expired_there_is_a_new_link(make_session: MakeSession, clock: Clock) -> None:
+async def test_after_a_link_has_expired_there_is_a_new_one(make_session: MakeSession, clock: Clock) -> None:
     async with running(make_session(), clock, seconds=0) as sign_in:
         first = await sign_in.begin()
         with pytest.raises(SignInTimeoutError):
@@ -97,11 +98,11 @@ async def test_an_address_can_be_pasted(make_session: MakeSession, clock: Clock)
         assert await session.access_token() == "access-9"
 
 
-async def test_a_sign_in_that_cannot_be_kept_is_said_and_the_server_goes_on(
-    make_session: MakeSession, clock: Clock
+async def test_tokens_that_cannot_be_stored_are_an_error_and_a_new_sign_in_can_begin(
+    make_session: MakeSession, clock: Clock, tmp_path: Path
 ) -> None:
-    store = FullStore()
-    store.full = True
+    store = FullDiskStore(tmp_path, API)
+    store.is_full = True
     async with running(make_session(store=store), clock) as sign_in:
         pending = await sign_in.begin()
         await browse(pending.link, access_token="access-7")
@@ -110,7 +111,7 @@ async def test_a_sign_in_that_cannot_be_kept_is_said_and_the_server_goes_on(
         assert (await sign_in.begin()).link != pending.link
 
 
-async def test_when_the_program_ends_the_wait_ends(make_session: MakeSession, clock: Clock) -> None:
+async def test_the_wait_ends_with_the_program(make_session: MakeSession, clock: Clock) -> None:
     async with running(make_session(), clock) as sign_in:
         pending = await sign_in.begin()
     with anyio.fail_after(5), pytest.raises(KallyAIError, match="given up"):
@@ -119,7 +120,7 @@ async def test_when_the_program_ends_the_wait_ends(make_session: MakeSession, cl
         await browse(pending.link, access_token="access-7")
 
 
-async def test_a_caller_that_gives_up_does_not_end_the_sign_in(make_session: MakeSession, clock: Clock) -> None:
+async def test_a_caller_that_is_cancelled_does_not_end_the_sign_in(make_session: MakeSession, clock: Clock) -> None:
     session = make_session()
     async with running(session, clock) as sign_in:
         with anyio.CancelScope() as tool_call:
@@ -131,7 +132,7 @@ async def test_a_caller_that_gives_up_does_not_end_the_sign_in(make_session: Mak
         assert await pending.outcome() == await session.current()
 
 
-async def test_without_a_port_the_caller_is_told_and_the_server_goes_on(
+async def test_without_a_port_there_is_an_error_and_a_new_sign_in_can_begin(
     make_session: MakeSession, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def no_port(**_: object) -> None:

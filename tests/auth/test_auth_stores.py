@@ -6,15 +6,13 @@ import pytest
 
 from kallyai_mcp.auth.errors import TokenStoreError
 from kallyai_mcp.auth.keyring_store import KeyringStore
-from kallyai_mcp.auth.token_store import MemoryStore, TokenStore, open_store
+from kallyai_mcp.auth.token_store import TokenStore, open_store
 from tests.auth.kit import API, MemoryKeyring, files_in, tokens
 
 
-@pytest.fixture(params=["memory", "file", "keyring", "keyring in parts", "auto", "auto without keyring"])
+@pytest.fixture(params=["file", "keyring", "keyring in parts", "auto", "auto without keyring"])
 def any_store(request: pytest.FixtureRequest, tmp_path: Path) -> TokenStore:
     kind: str = request.param
-    if kind == "memory":
-        return MemoryStore()
     if kind == "auto without keyring":
         request.getfixturevalue("no_keyring")
         return open_store("auto", tmp_path, API)

@@ -10,7 +10,7 @@ import pytest
 from starlette.requests import Request
 
 from kallyai_mcp.api.errors import NotSignedInError, UnauthorizedError
-from kallyai_mcp.auth.caller_tokens import VERDICT_SECONDS, CallerTokens, CallerVerifier
+from kallyai_mcp.auth.caller_tokens import CACHE_SECONDS, CallerTokens, CallerVerifier
 from tests.agent import settings_in
 from tests.fake_service import odd_service
 from tests.transports.http_server import (
@@ -135,10 +135,10 @@ async def test_a_verdict_lasts_a_minute_and_many_who_ask_at_once_ask_once() -> N
         for _ in range(20):
             tasks.start_soon(verify, "good")
     at_once = len(asked)
-    now = VERDICT_SECONDS - 1
+    now = CACHE_SECONDS - 1
     await verify("good")
     within = len(asked)
-    now = VERDICT_SECONDS
+    now = CACHE_SECONDS
     await verify("good")
 
     assert (at_once, within, len(asked)) == (1, 1, 2)
@@ -296,7 +296,7 @@ async def test_a_token_is_known_from_when_it_was_good_until_it_is_found_bad() ->
     verify = CallerVerifier(ask, clock=lambda: now)
     known = [verify.known("token")]
     await verify("token")
-    now = 10 * VERDICT_SECONDS
+    now = 10 * CACHE_SECONDS
     known.append(verify.known("token"))
     is_good = False
     verdict = await verify("token")
@@ -313,9 +313,9 @@ async def test_only_so_many_tokens_are_remembered_and_those_first_that_still_cou
     async def ask(bearer: str) -> None:
         asked.append(bearer)
 
-    verify = CallerVerifier(ask, clock=lambda: now, most=2)
+    verify = CallerVerifier(ask, clock=lambda: now, max_cached=2)
     await verify("old")
-    now = VERDICT_SECONDS
+    now = CACHE_SECONDS
     for bearer in ("one", "two", "one", "two"):
         await verify(bearer)
     kept = [bearer for bearer in ("old", "one", "two") if verify.known(bearer)]
