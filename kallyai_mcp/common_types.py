@@ -12,14 +12,10 @@ LogFormat = Literal["text", "json"]
 class RateLimit(Protocol):
     """A limit on how often each caller may do something."""
 
-    async def wait(self, caller: str) -> float:
-        """Counts one use by `caller` if the limit allows it.
-
-        Returns:
-            0 if it was allowed, else the seconds until it will be.
-        """
+    def acquire(self, caller: str) -> float:
+        """Count one use by `caller` if it is allowed; returns 0 if it was, else the seconds until it will be."""
         ...
 
-    async def look(self, caller: str) -> float:
-        """Returns what `wait` would, but counts nothing."""
+    def peek(self, caller: str) -> float:
+        """Return what `acquire` would, but count nothing."""
         ...

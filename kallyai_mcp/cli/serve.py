@@ -15,7 +15,7 @@ from kallyai_mcp.server.build import build_server
 from kallyai_mcp.settings import Settings
 from kallyai_mcp.telemetry import configure_from_environment
 from kallyai_mcp.tools.context import AppContext
-from kallyai_mcp.transports.stdio import leave_within, serve_stdio
+from kallyai_mcp.transports.stdio import exit_within, serve_stdio
 
 _CLOSE_SECONDS = 1.5
 """How long closing may take after the client has left; a renewal of the sign-in gets that long to end."""
@@ -34,7 +34,7 @@ def serve_over_stdio(settings: Settings, *, sandbox: bool, speed: float) -> None
     async def app_context() -> AsyncIterator[AppContext]:
         async with open_app_context(connection) as opened:
             yield opened
-            leave_within(_CLOSE_SECONDS)
+            exit_within(_CLOSE_SECONDS)
 
     configure(settings.log_level, settings.log_format)
     configure_from_environment()

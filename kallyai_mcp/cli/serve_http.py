@@ -30,8 +30,8 @@ from kallyai_mcp.server.build import build_server
 from kallyai_mcp.settings import Settings, SettingsError
 from kallyai_mcp.telemetry import configure_from_environment
 from kallyai_mcp.tools.context import AppContext
-from kallyai_mcp.transports.access import AccessPolicy
-from kallyai_mcp.transports.asgi_app import READY_SECONDS, Check, http_app
+from kallyai_mcp.transports.access_policy import AccessPolicy
+from kallyai_mcp.transports.asgi_app import READY_TIMEOUT, Check, http_app
 from kallyai_mcp.transports.rate_limit import RateLimiter
 from kallyai_mcp.transports.uvicorn_server import StartupError, serve_app
 
@@ -110,9 +110,9 @@ def build_app(settings: Settings, options: ServeOptions) -> Starlette:
     callers = options.auth in ("caller", "oauth")
     create = partial(create_sandbox, settings, options.speed) if options.sandbox else None
     connection = Connection(settings, embedded=create, callers=callers)
-    rate = RateLimiter(settings.rate_limit, settings.redis_url)
-    wrong_bearers = RateLimiter(_WRONG_BEARERS, settings.redis_url, name="wrong bearers")
-    sign_ins = RateLimiter(_SIGN_INS, settings.redis_url, name="sign-ins")
+    rate = RateLimiter(settings.rate_limit)
+    wrong_bearers = RateLimiter(_WRONG_BEARERS)
+    sign_ins = RateLimiter(_SIGN_INS)
     oauth_server = create_oauth_server(settings, connection.api, sign_ins) if options.auth == "oauth" else None
     verifier, is_known = choose_verifier(settings, options, oauth_server)
     app_context = _SharedAppContext(connection, links=options.is_local and settings.public_url is None)
@@ -127,12 +127,12 @@ def build_app(settings: Settings, options: ServeOptions) -> Starlette:
         hosts=_hosts(settings, local=options.is_local),
         origins=(*(_LOOPBACK_ORIGINS if options.is_local else ()), *own_pages, *settings.allowed_origins),
         verifier=verifier,
-        known=is_known,
-        wrong=wrong_bearers,
+        is_known=is_known,
+        wrong_bearer_limit=wrong_bearers,
         issuer=oauth_server.issuer if oauth_server is not None else settings.api_url if callers else None,
         public_url=oauth_server.issuer if oauth_server is not None else settings.public_url,
         open_paths=oauth_server.open_paths if oauth_server is not None else frozenset(),
-        rate=rate,
+        rate_limit=rate,
     )
 
     @asynccontextmanager
@@ -142,8 +142,6 @@ def build_app(settings: Settings, options: ServeOptions) -> Starlette:
                 yield
         finally:
             with anyio.CancelScope(shield=True):
-                for limiter in (rate, wrong_bearers, sign_ins):
-                    await limiter.aclose()
                 if oauth_server is not None:
                     await oauth_server.close()
 
@@ -151,10 +149,10 @@ def build_app(settings: Settings, options: ServeOptions) -> Starlette:
         server,
         policy,
         checks=_readiness_checks(connection),
-        around=lifespan(),
+        lifespan=lifespan(),
         sse=not options.is_shared,
-        beside=oauth_server.routes if oauth_server is not None else (),
-        within=(oauth_server.middleware,) if oauth_server is not None else (),
+        routes=oauth_server.routes if oauth_server is not None else (),
+        middleware=(oauth_server.middleware,) if oauth_server is not None else (),
     )
 
 
@@ -190,7 +188,7 @@ def _hosts(settings: Settings, *, local: bool) -> tuple[str, ...] | None:
 def _readiness_checks(connection: Connection) -> dict[str, Check]:
     async def ledger() -> None:
         # asyncio's time-out: the ledger shields its steps from anyio's, and this one may be interrupted.
-        async with asyncio.timeout(READY_SECONDS):
+        async with asyncio.timeout(READY_TIMEOUT):
             await connection.ledger().has_orphans("", datetime.now(UTC), timedelta())  # the cheapest query
 
     async def api() -> None:

@@ -1,1 +1,1 @@
-"""How clients reach the server: stdin and stdout, or HTTP; and over HTTP, who may come in."""
+"""How clients connect: over stdin and stdout, or over HTTP, with access policy, rate limits, and timeouts."""

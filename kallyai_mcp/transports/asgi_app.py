@@ -1,8 +1,8 @@
-"""The ASGI app: `/mcp` (Streamable HTTP, both eras), `/sse` with its message endpoint, `/health` and `/ready`.
+"""The ASGI app: `/mcp` (Streamable HTTP), `/sse` with `/messages/`, `/health`, and `/ready`.
 
-Streamable HTTP keeps no session on either era, so that any worker can take any request. A session of `/sse` lives as
-long as its connection and so belongs to one worker: behind a load balancer all that comes from one client must go to
-one worker, and where workers share a port, so that nobody can see to that, there is no `/sse`.
+`/mcp` keeps no session with either protocol generation, so any worker can answer any request. A session of `/sse` is
+its connection and belongs to one worker: a load balancer must send all requests of one client to one worker. Workers
+that share a port can't be addressed one by one, so there `/sse` is not served.
 """
 
 import logging
@@ -21,21 +21,23 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from kallyai_mcp.tools.context import AppContext
-from kallyai_mcp.transports.access import METADATA_PATH, AccessMiddleware, AccessPolicy, metadata
+from kallyai_mcp.transports.access_middleware import AccessMiddleware
+from kallyai_mcp.transports.access_policy import AccessPolicy
+from kallyai_mcp.transports.protected_resource import metadata_routes
 from kallyai_mcp.transports.uvicorn_server import BodyTimeout, GracefulShutdown
 
 _log = logging.getLogger(__name__)
 
-MAX_BODY = 64 * 1024
-"""Bytes of a request's body: the longest sensible call is far below it."""
+MAX_BODY_BYTES = 64 * 1024
+"""The longest request body; one that places a call is far shorter."""
 
-READY_SECONDS = 2.0
-"""How long a check of readiness may take."""
+READY_TIMEOUT = 2.0
+"""Seconds that one readiness check may take."""
 
 Check = Callable[[], Awaitable[object]]
-"""Raises when what it asks can't be reached."""
+"""A readiness check: raises an exception if what it checks is not ready."""
 
-_HEADERS = [
+_CORS_HEADERS = [
     "Authorization",
     "Content-Type",
     "Last-Event-ID",
@@ -45,73 +47,72 @@ _HEADERS = [
     "Mcp-Session-Id",
     "X-Correlation-Id",
 ]
-_NO_FURTHER_CHECKS = TransportSecuritySettings(enable_dns_rebinding_protection=False)
-"""The SDK's own look at Host and Origin; the `AccessMiddleware` has looked already, at every path."""
+_NO_CHECKS = TransportSecuritySettings(enable_dns_rebinding_protection=False)
+"""Turns the SDK's checks of `Host` and `Origin` off: the `AccessMiddleware` checks them for every path."""
 
 
 def http_app(
     server: MCPServer[AppContext],
-    door: AccessPolicy,
+    policy: AccessPolicy,
     *,
     checks: Mapping[str, Check],
-    around: AbstractAsyncContextManager[object],
+    lifespan: AbstractAsyncContextManager[object],
     sse: bool = True,
-    beside: Sequence[BaseRoute] = (),
-    within: Sequence[Middleware] = (),
+    routes: Sequence[BaseRoute] = (),
+    middleware: Sequence[Middleware] = (),
 ) -> Starlette:
-    """The one app of both HTTP transports.
+    """The app of both HTTP transports.
 
     Args:
         server: The MCP server, the same as over stdio.
-        door: Who may come in.
-        checks: What `/ready` asks, by name.
-        around: Entered when the app starts, before anything is served, and left when it ends.
-        beside: More routes, such as a sign-in's; they come first.
-        within: More middleware, behind the door.
-        sse: Serve `/sse`; if not, it is answered with 404 and what to use in its place.
+        policy: Who may use it.
+        checks: The readiness checks that `/ready` runs, by name.
+        lifespan: Entered before the first request is served, and left when the app ends.
+        sse: Whether to serve `/sse`. If not, the answer is 404 and names `/mcp`.
+        routes: More routes, such as those of a sign-in. They come first.
+        middleware: More middleware, inside of the `AccessMiddleware`.
     """
     streamable = server.streamable_http_app(
-        stateless_http=True, max_request_body_size=MAX_BODY, transport_security=_NO_FURTHER_CHECKS
+        stateless_http=True, max_request_body_size=MAX_BODY_BYTES, transport_security=_NO_CHECKS
     )
-    routes: list[BaseRoute] = [*beside, *streamable.routes, *_status_routes(checks)]
+    all_routes: list[BaseRoute] = [*routes, *streamable.routes, *_status_routes(checks)]
     if sse:
-        events = server.sse_app(max_request_body_size=MAX_BODY, transport_security=_NO_FURTHER_CHECKS)
-        routes.extend(events.routes)
+        events = server.sse_app(max_request_body_size=MAX_BODY_BYTES, transport_security=_NO_CHECKS)
+        all_routes += events.routes
     else:
-        routes.append(Route("/sse", _no_sse))
-    if door.issuer is not None:
-
-        async def protected_resource(request: Request) -> Response:
-            return await metadata(request, door)
-
-        routes += [Route(f"{METADATA_PATH}{path}", protected_resource) for path in ("/mcp", "/sse")]
+        all_routes.append(Route("/sse", _no_sse))
+    if policy.issuer is not None:
+        all_routes += metadata_routes(policy)
 
     @asynccontextmanager
-    async def lifespan(_: Starlette) -> AsyncIterator[None]:
-        async with around, server.session_manager.run():
+    async def app_lifespan(_: Starlette) -> AsyncIterator[None]:
+        async with lifespan, server.session_manager.run():
             yield
 
-    middleware = [Middleware(AccessMiddleware, door=door), Middleware(BodyTimeout), *within]
-    if door.origins:
-        middleware.insert(0, _cors(door))
-    middleware.insert(0, Middleware(GracefulShutdown))
-    return Starlette(routes=routes, middleware=middleware, lifespan=lifespan)
+    stack = [
+        Middleware(GracefulShutdown),
+        *([_cors(policy)] if policy.origins else []),
+        Middleware(AccessMiddleware, policy=policy),
+        Middleware(BodyTimeout),
+        *middleware,
+    ]
+    return Starlette(routes=all_routes, middleware=stack, lifespan=app_lifespan)
 
 
 async def _no_sse(_: Request) -> Response:
-    words = "Several workers share this port, and a session of /sse would be lost between them. Use /mcp."
-    return PlainTextResponse(words, 404)
+    text = "Several workers share this port, and a session of /sse would be lost between them. Use /mcp."
+    return PlainTextResponse(text, 404)
 
 
-def _cors(door: AccessPolicy) -> Middleware:
-    plain = [origin for origin in door.origins if not origin.endswith(":*")]
-    any_port = "|".join(re.escape(origin[:-2]) + r"(:\d+)?" for origin in door.origins if origin.endswith(":*"))
+def _cors(policy: AccessPolicy) -> Middleware:
+    exact = [origin for origin in policy.origins if not origin.endswith(":*")]
+    any_port = "|".join(re.escape(origin[:-2]) + r"(:\d+)?" for origin in policy.origins if origin.endswith(":*"))
     return Middleware(
         CORSMiddleware,
-        allow_origins=plain,
+        allow_origins=exact,
         allow_origin_regex=any_port or None,
         allow_methods=["GET", "POST", "DELETE"],
-        allow_headers=_HEADERS,
+        allow_headers=_CORS_HEADERS,
         expose_headers=["Mcp-Session-Id", "WWW-Authenticate", "Retry-After"],
     )
 
@@ -121,23 +122,23 @@ def _status_routes(checks: Mapping[str, Check]) -> list[BaseRoute]:
         return JSONResponse({"status": "alive"})
 
     async def ready(_: Request) -> Response:
-        found: dict[str, str] = {}
+        results: dict[str, str] = {}
 
-        async def ask(name: str, check: Check) -> None:
+        async def run(name: str, check: Check) -> None:
             try:
-                with anyio.fail_after(READY_SECONDS):
+                with anyio.fail_after(READY_TIMEOUT):
                     await check()
-            except Exception as error:  # noqa: BLE001 - whatever it is, it is not ready
+            except Exception as error:  # noqa: BLE001 - any failure means that it is not ready
                 _log.warning("not ready: %s: %s", name, type(error).__name__)
-                found[name] = "unreachable"
+                results[name] = "unreachable"
             else:
-                found[name] = "ok"
+                results[name] = "ok"
 
         async with anyio.create_task_group() as tasks:
             for name, check in checks.items():
-                tasks.start_soon(ask, name, check)
-        is_ready = all(state == "ok" for state in found.values())
-        body = {"status": "ready" if is_ready else "not ready", "checks": dict(sorted(found.items()))}
+                tasks.start_soon(run, name, check)
+        is_ready = all(state == "ok" for state in results.values())
+        body = {"status": "ready" if is_ready else "not ready", "checks": dict(sorted(results.items()))}
         return JSONResponse(body, 200 if is_ready else 503)
 
     return [Route("/health", health), Route("/ready", ready)]

@@ -1,8 +1,8 @@
-"""Standard input and output without a thread: what a desktop program connects to its server, a pipe or a socket.
+"""Standard input and output without threads, where a client has connected pipes or sockets to them.
 
-The SDK's own streams hand each line, each write and each flush to a thread and wait for it, which is a third of what a
-call that is answered at once takes. POSIX tells when a pipe is ready, so here the event loop reads and writes by itself
-and never blocks. Anything else (Windows, a terminal, a file) is left to the SDK.
+The SDK's own streams use a thread for each line, write, and flush, which takes a third of the time of a fast tool call.
+POSIX reports when a pipe or a socket is ready, so here the event loop itself reads and writes, and never blocks. The
+SDK's streams serve the rest: Windows, terminals, and files.
 """
 
 import os
@@ -15,11 +15,11 @@ import anyio
 _CHUNK = 64 * 1024
 
 
-class Lines:
-    """The lines that come from a descriptor, as UTF-8; what isn't is replaced, as the SDK does it.
+class LineReader:
+    """Reads UTF-8 lines from a descriptor; invalid bytes become U+FFFD, as in the SDK's streams.
 
     Args:
-        descriptor: Of a pipe or a stream socket.
+        descriptor: A pipe or a stream socket.
     """
 
     def __init__(self, descriptor: int) -> None:
@@ -42,19 +42,19 @@ class Lines:
             yield unfinished.decode("utf-8", "replace")
 
 
-class Writer:
-    """Writes text to a descriptor as UTF-8, as fast as the other side reads.
+class TextWriter:
+    """Writes UTF-8 text to a descriptor, and waits while the other side does not read.
 
     Args:
-        descriptor: Of a pipe or a stream socket.
+        descriptor: A pipe or a stream socket.
     """
 
     def __init__(self, descriptor: int) -> None:
         import select
 
         self._descriptor = descriptor
-        # Once it is reported as ready for writing, that much can be written without blocking (POSIX, `select`).
-        self._at_once = select.PIPE_BUF
+        # So many bytes never block on a descriptor that poll reports as writable (POSIX, PIPE_BUF).
+        self._chunk = select.PIPE_BUF
         self._poll = select.poll()
         self._poll.register(descriptor, select.POLLOUT)
 
@@ -62,39 +62,39 @@ class Writer:
         """Write all of `text`.
 
         Raises:
-            BrokenPipeError: Nobody reads any more.
+            BrokenPipeError: The other side is closed.
         """
         data = memoryview(text.encode())
         while data:
             while not self._poll.poll(0):
                 await anyio.wait_writable(self._descriptor)
-            data = data[os.write(self._descriptor, data[: self._at_once]) :]
+            data = data[os.write(self._descriptor, data[: self._chunk]) :]
 
     async def flush(self) -> None:
-        """Nothing is held back."""
+        """Do nothing: `write` has no buffer."""
 
 
 @contextmanager
-def claimed() -> Iterator[tuple[Lines, Writer] | None]:
-    """Take standard input and output for the protocol: until the end of the block nothing else reaches them.
+def take_stdio() -> Iterator[tuple[LineReader, TextWriter] | None]:
+    """Take standard input and output for the protocol, until the end of the block.
 
-    Who reads descriptor 0 meanwhile finds the end of the file, and who writes to 1 writes to stderr.
+    Meanwhile descriptor 0 is at the end of its file, and descriptor 1 leads to stderr.
 
     Yields:
-        The two, or None where the SDK's own streams have to do; then nothing was taken.
+        A reader and a writer; None if the SDK's streams must be used, and then nothing was changed.
     """
-    if os.name != "posix" or not all(_tells_when_ready(descriptor) for descriptor in (0, 1)):
+    if os.name != "posix" or not all(_is_pollable(descriptor) for descriptor in (0, 1)):
         yield None
         return
-    nothing = os.open(os.devnull, os.O_RDWR)
+    null = os.open(os.devnull, os.O_RDWR)
     try:
-        with _diverted(0, nothing) as incoming, _diverted(1, 2 if _is_open(2) else nothing) as outgoing:
-            yield Lines(incoming), Writer(outgoing)
+        with _redirected(0, null) as stdin, _redirected(1, 2 if _is_open(2) else null) as stdout:
+            yield LineReader(stdin), TextWriter(stdout)
     finally:
-        os.close(nothing)
+        os.close(null)
 
 
-def _tells_when_ready(descriptor: int) -> bool:
+def _is_pollable(descriptor: int) -> bool:
     if not _is_open(descriptor):
         return False
     mode = os.fstat(descriptor).st_mode
@@ -110,13 +110,13 @@ def _is_open(descriptor: int) -> bool:
 
 
 @contextmanager
-def _diverted(descriptor: int, elsewhere: int) -> Iterator[int]:
-    """Point `descriptor` elsewhere; yields another one for what it was, which no child process inherits."""
+def _redirected(descriptor: int, target: int) -> Iterator[int]:
+    """Redirect `descriptor` to `target`; yields a new descriptor for its old file, which no child process inherits."""
     import fcntl
 
-    # Above the three standard ones, any of which a client may have closed.
+    # 3 or higher: a client may have closed any of the three standard descriptors.
     own = fcntl.fcntl(descriptor, fcntl.F_DUPFD_CLOEXEC, 3)
-    os.dup2(elsewhere, descriptor)
+    os.dup2(target, descriptor)
     try:
         yield own
     finally:

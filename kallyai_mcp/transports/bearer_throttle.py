@@ -1,4 +1,4 @@
-"""Bearers that were never good before: few at once from one address, and not many wrong ones."""
+"""A limit on how many invalid bearer tokens one address may have checked."""
 
 import ipaddress
 from collections.abc import Awaitable, Callable
@@ -8,15 +8,15 @@ from mcp.server.auth.provider import AccessToken
 
 from kallyai_mcp.common_types import RateLimit
 
-_AT_ONCE = 4
-"""How many strangers of one address are checked at the same time; so many may exceed the allowance."""
+_CONCURRENT_CHECKS = 4
+"""How many unknown tokens of one address are checked at once; so many may exceed the limit."""
 
 
 class VerificationUnavailableError(Exception):
-    """Whether a bearer is good can't be told right now.
+    """A bearer token can't be checked now.
 
     Args:
-        retry_after: Seconds after which it may be.
+        retry_after: Seconds until it may be.
     """
 
     def __init__(self, retry_after: float = 5) -> None:
@@ -25,10 +25,10 @@ class VerificationUnavailableError(Exception):
 
 
 class TooManyAttemptsError(Exception):
-    """So many bearers from this address were no good that another one isn't even checked now.
+    """A bearer token was not checked, because its address has sent too many invalid ones.
 
     Args:
-        retry_after: Seconds after which one may be.
+        retry_after: Seconds until one will be checked.
     """
 
     def __init__(self, retry_after: float) -> None:
@@ -37,56 +37,55 @@ class TooManyAttemptsError(Exception):
 
 
 Verifier = Callable[[str], Awaitable[AccessToken | None]]
-"""Says whose a bearer is; None when it is not good. Raises `VerificationUnavailableError`."""
+"""Checks a bearer token: returns whose it is, None if it is invalid. Raises `VerificationUnavailableError`."""
 
 
 class BearerThrottle:
-    """Checks bearers, and stops checking for addresses that many wrong ones come from.
+    """Checks bearer tokens, but not those of an address that has sent too many invalid ones.
 
-    A check may cost a question to KallyAI, so wrong ones are counted, and an address that has used up its allowance is
-    refused before anything is asked. A bearer that was good before is always checked: whoever has one is held up by
-    nobody, not even by others at the same address. An address of IPv6 stands for its /64, which is one household's.
+    A check may cost a request to KallyAI. A token that was valid before is always checked, so that its owner can't be
+    locked out by others at the same address. All IPv6 addresses of one /64 count as one, because one household has it.
 
     Args:
-        verifier: Checks a bearer.
-        known: Whether a bearer was good before; asks nobody.
-        wrong: How many wrong ones may come from one address.
+        verifier: Checks a token.
+        is_known: Whether a token was valid before; makes no request.
+        wrong_bearer_limit: How many invalid tokens one address may send.
     """
 
-    def __init__(self, verifier: Verifier, known: Callable[[str], bool], wrong: RateLimit) -> None:
+    def __init__(self, verifier: Verifier, is_known: Callable[[str], bool], wrong_bearer_limit: RateLimit) -> None:
         self._verifier = verifier
-        self._known = known
-        self._wrong = wrong
-        self._checking: dict[str, anyio.CapacityLimiter] = {}
+        self._is_known = is_known
+        self._limit = wrong_bearer_limit
+        self._checks: dict[str, anyio.CapacityLimiter] = {}
 
     async def check(self, bearer: str, address: str) -> AccessToken | None:
-        """Whose `bearer` is, which came from `address`; None when it is not good.
+        """Whose token `bearer` is, which `address` has sent; None if it is invalid.
 
         Raises:
-            VerificationUnavailableError: That can't be told now.
+            VerificationUnavailableError: It can't be checked now.
             TooManyAttemptsError: It was not checked.
         """
-        if self._known(bearer):
+        if self._is_known(bearer):
             return await self._verifier(bearer)
-        household = _household(address)
-        limiter = self._checking.setdefault(household, anyio.CapacityLimiter(_AT_ONCE))
+        network = _network_of(address)
+        limiter = self._checks.setdefault(network, anyio.CapacityLimiter(_CONCURRENT_CHECKS))
         try:
             async with limiter:
-                if (wait := await self._wrong.look(household)) > 0:
+                if (wait := self._limit.peek(network)) > 0:
                     raise TooManyAttemptsError(wait)
                 token = await self._verifier(bearer)
                 if token is None:
-                    await self._wrong.wait(household)
+                    self._limit.acquire(network)
                 return token
         finally:
             if not limiter.borrowed_tokens and not limiter.statistics().tasks_waiting:
-                self._checking.pop(household, None)
+                self._checks.pop(network, None)
 
 
-def _household(address: str) -> str:
+def _network_of(address: str) -> str:
     try:
         ip = ipaddress.ip_address(address.partition("%")[0])
-    except ValueError:  # a Unix socket's, or a proxy's own words
+    except ValueError:  # a Unix socket's path, or what a proxy sends in place of an address
         return address
     if ip.version == 4:
         return address

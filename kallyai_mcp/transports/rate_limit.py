@@ -1,88 +1,49 @@
-"""How often one caller may come, counted by the `limits` library in memory or in Redis."""
+"""How often each caller may do something, counted in this process.
 
-import logging
+Behind a load balancer each process counts for itself. The `limits` library hands every count to a thread and takes a
+quarter of a second to import; a moving window in one process needs neither.
+"""
+
 import time
-from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING
+from collections import OrderedDict, deque
+from collections.abc import Callable
 
-import anyio
-from limits import parse
-from limits.aio.storage import MemoryStorage, RedisStorage, Storage
-from limits.aio.strategies import MovingWindowRateLimiter
-from limits.errors import StorageError
-
-if TYPE_CHECKING:
-    from redis.asyncio import ConnectionPool
-
-_log = logging.getLogger(__name__)
-
-_PATIENCE = 1.0
-"""Seconds that Redis gets: whoever waits at the door waits with it."""
-
-_REST = 5.0
-"""Seconds for which a Redis that did not answer is not asked again, so that not every request waits for it."""
+_SECONDS = {"second": 1, "minute": 60, "hour": 3600, "day": 86400}
 
 
 class RateLimiter:
-    """A moving window for each caller. Close it with `aclose`.
-
-    Whoever can't be counted may come in: without Redis no call is placed anyhow, and reading still works.
+    """A moving window for each caller. It forgets a caller who has not been counted for the length of the window.
 
     Args:
-        rate: Such as `300/minute`.
-        redis_url: The Redis that all workers share; None to count in this process.
-        name: What is counted: windows of different names share nothing.
+        rate: Uses in a time, such as `300/minute`; the unit is `second`, `minute`, `hour`, or `day`.
+        clock: Seconds from any fixed moment.
     """
 
-    def __init__(self, rate: str, redis_url: str | None = None, *, name: str = "requests") -> None:
-        self._rate = parse(rate)
-        self._name = name
-        self._pool: ConnectionPool | None = None
-        self._rest_until = 0.0
-        storage: Storage = MemoryStorage()
-        if redis_url is not None:
-            from redis import asyncio as redis  # an extra
-            from redis.asyncio.retry import Retry
-            from redis.backoff import NoBackoff
+    def __init__(self, rate: str, *, clock: Callable[[], float] = time.monotonic) -> None:
+        most, _, unit = rate.partition("/")
+        self._most = int(most)
+        self._window = _SECONDS[unit]
+        self._clock = clock
+        # The times of each caller's newest uses, at most as many as are allowed; the callers in order of their newest.
+        self._uses: OrderedDict[str, deque[float]] = OrderedDict()
 
-            self._pool = redis.ConnectionPool.from_url(
-                redis_url,
-                socket_timeout=_PATIENCE,
-                socket_connect_timeout=_PATIENCE,
-                retry=Retry(NoBackoff(), 0),
-            )
-            # The pool knows the address, of whatever kind; the library needs one of a kind that it knows.
-            storage = RedisStorage(
-                "redis://",
-                wrap_exceptions=True,
-                implementation="redispy",
-                key_prefix="kallyai-mcp:rate",
-                connection_pool=self._pool,  # type: ignore[arg-type]  # documented; its options are typed as plain values
-            )
-        self._limiter = MovingWindowRateLimiter(storage)
+    def acquire(self, caller: str) -> float:
+        """Count one use by `caller` if it is allowed; returns 0 if it was, else the seconds until it will be."""
+        wait = self.peek(caller)
+        if wait == 0:
+            self._uses.setdefault(caller, deque(maxlen=self._most)).append(self._clock())
+            self._uses.move_to_end(caller)
+        return wait
 
-    async def wait(self, caller: str) -> float:
-        """0 when `caller` may come in now (which counts), else the seconds until they may."""
-        return await self._asked(self._limiter.hit, caller)
+    def peek(self, caller: str) -> float:
+        """Return what `acquire` would, but count nothing."""
+        now = self._clock()
+        self._forget_before(now - self._window)
+        uses = self._uses.get(caller)
+        if uses is None or len(uses) < self._most:
+            return 0.0
+        return max(0.0, uses[0] + self._window - now)
 
-    async def look(self, caller: str) -> float:
-        """The same, except that nothing is counted."""
-        return await self._asked(self._limiter.test, caller)
-
-    async def aclose(self) -> None:
-        """Let go of Redis."""
-        if self._pool is not None:
-            await self._pool.aclose()
-
-    async def _asked(self, may_come: Callable[..., Awaitable[bool]], caller: str) -> float:
-        if anyio.current_time() < self._rest_until:
-            return 0
-        try:
-            if await may_come(self._rate, self._name, caller):
-                return 0
-            window = await self._limiter.get_window_stats(self._rate, self._name, caller)
-        except StorageError as error:
-            _log.warning("the rate can't be counted: %s", type(error).__name__)
-            self._rest_until = anyio.current_time() + _REST
-            return 0
-        return max(1.0, window.reset_time - time.time())
+    def _forget_before(self, begin: float) -> None:
+        while self._uses and next(iter(self._uses.values()))[-1] <= begin:
+            self._uses.popitem(last=False)

@@ -1,4 +1,4 @@
-"""How long a connection may keep us waiting, and the web server that acts on it."""
+"""The web server, uvicorn, with timeouts for slow clients and an orderly shutdown."""
 
 import asyncio
 import contextlib
@@ -14,25 +14,25 @@ from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from uvicorn.protocols.http.auto import AutoHTTPProtocol
 
-HEAD_SECONDS = 10.0
-"""How long a request may take until its headers have arrived, counted from the connection or its first byte."""
+HEADER_TIMEOUT = 10.0
+"""Seconds until a request's headers must have arrived, counted from the connection or the request's first byte."""
 
-BODY_SECONDS = 10.0
-"""How long a request's body may take: 64 KiB come in a moment."""
+BODY_TIMEOUT = 10.0
+"""Seconds that the body of a request may take; it is 64 KiB at most."""
 
-IDLE_SECONDS = 75
-"""How long a connection may stay open between two requests: a little longer than a load balancer's own minute."""
+KEEP_ALIVE_SECONDS = 75
+"""How long a connection may be idle between two requests; load balancers close theirs after 60 seconds."""
 
-GRACE_SECONDS = 1
-"""How long answers on their way get when the server is told to stop."""
+SHUTDOWN_SECONDS = 1
+"""How long responses may still take when the server is told to stop."""
 
 
 class StartupError(Exception):
-    """What the app does when it starts has failed."""
+    """The app's startup (the ASGI lifespan) failed."""
 
 
-class _Watched:
-    """An ASGI `send` that remembers whether the answer has begun."""
+class _WatchedSend:
+    """An ASGI `send` that knows whether the response has started."""
 
     def __init__(self, send: Send) -> None:
         self._send = send
@@ -44,7 +44,7 @@ class _Watched:
 
 
 class BodyTimeout:
-    """ASGI middleware: a body that takes too long to arrive is answered with 408."""
+    """ASGI middleware that answers 408 if the body of a request takes longer than `BODY_TIMEOUT`."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -56,31 +56,31 @@ class BodyTimeout:
             return
         complete = False
         deadline: float | None = None
-        watched = _Watched(send)
+        watched = _WatchedSend(send)
 
-        async def in_time() -> Message:
+        async def receive_in_time() -> Message:
             nonlocal complete, deadline
             if complete:
                 return await receive()
-            deadline = deadline or anyio.current_time() + BODY_SECONDS
+            deadline = deadline or anyio.current_time() + BODY_TIMEOUT
             with anyio.fail_after(deadline - anyio.current_time()):
                 message = await receive()
             complete = not message.get("more_body", False)
             return message
 
         try:
-            await self._app(scope, in_time, watched)
+            await self._app(scope, receive_in_time, watched)
         except TimeoutError:
             if complete or watched.started:
                 raise
-            late = PlainTextResponse("The request did not arrive in time", 408, headers={"Connection": "close"})
-            await late(scope, receive, send)
+            response = PlainTextResponse("The request did not arrive in time", 408, headers={"Connection": "close"})
+            await response(scope, receive, send)
 
 
 class GracefulShutdown:
-    """ASGI middleware: what is still being answered when the server stops ends as it stands, such as a stream.
+    """ASGI middleware that ends a response, such as a stream, when the server stops, and answers 503 if none started.
 
-    uvicorn cancels a request's task then, and only then, and would log it as a failure of the app.
+    uvicorn cancels the task of a request only when the server stops, and would log that as an error of the app.
     """
 
     def __init__(self, app: ASGIApp) -> None:
@@ -91,7 +91,7 @@ class GracefulShutdown:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        watched = _Watched(send)
+        watched = _WatchedSend(send)
         try:
             await self._app(scope, receive, watched)
         except asyncio.CancelledError:
@@ -102,67 +102,67 @@ class GracefulShutdown:
 
 
 class HeaderTimeoutProtocol(AutoHTTPProtocol):  # type: ignore[misc, valid-type]  # uvicorn chooses the class at run time
-    """uvicorn's HTTP, except that headers that don't arrive in time end the connection.
+    """uvicorn's HTTP protocol, except that it closes a connection whose headers take longer than `HEADER_TIMEOUT`.
 
-    uvicorn's own command line takes it, too: `--http kallyai_mcp.transports.uvicorn_server:HeaderTimeoutProtocol`.
+    For uvicorn's command line: `--http kallyai_mcp.transports.uvicorn_server:HeaderTimeoutProtocol`.
     """
 
     _timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: Any) -> None:
-        """Start waiting for the first request."""
+        """Start the timeout of the first request."""
         super().connection_made(transport)
-        with contextlib.suppress(OSError):  # a Unix socket delays nothing
-            # asyncio does it for its own listeners, and uvicorn's workers share one that is not.
+        with contextlib.suppress(OSError):  # a Unix socket has no such option
+            # asyncio sets it for listeners that it has made itself; uvicorn's workers share one that it has not.
             transport.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self._wait_for_headers()
+        self._start_timer()
 
     def data_received(self, data: bytes) -> None:
-        """Read on; once the headers are there, nobody is waited for."""
+        """Parse `data`; the timeout ends when all headers are there, and starts again after the response."""
         super().data_received(data)
         if self.cycle is None or self.cycle.response_complete:
-            self._wait_for_headers()
+            self._start_timer()
         else:
-            self._stop_waiting()
+            self._stop_timer()
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """Take a header from httptools, which leaves the blanks after a value (RFC 9110, section 5.5); h11 doesn't."""
+        """Strip the blanks after a header's value (RFC 9110, section 5.5), which httptools keeps; h11 doesn't."""
         super().on_header(name, value.rstrip(b" \t"))
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Wait no more."""
-        self._stop_waiting()
+        """Stop the timeout."""
+        self._stop_timer()
         super().connection_lost(exc)
 
-    def _wait_for_headers(self) -> None:
+    def _start_timer(self) -> None:
         if self._timer is None:
-            self._timer = self.loop.call_later(HEAD_SECONDS, self.transport.abort)
+            self._timer = self.loop.call_later(HEADER_TIMEOUT, self.transport.abort)
 
-    def _stop_waiting(self) -> None:
+    def _stop_timer(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
 
 
 class _Server(uvicorn.Server):
-    """uvicorn, except that it says when it is up, and that being told to stop is an orderly end."""
+    """uvicorn, except that it reports when it serves, and that SIGINT and SIGTERM raise nothing once it has stopped."""
 
     def __init__(self, config: uvicorn.Config, ready: Callable[[], object]) -> None:
         super().__init__(config)
         self._ready = ready
-        self.down = anyio.Event()
-        self.has_failed = False
+        self.stopped = anyio.Event()
+        self.startup_failed = False
 
-    async def run_on(self, listener: socket.socket) -> None:
-        """Serve until `should_exit`; being cancelled does not cut the stopping short."""
+    async def serve_on(self, listener: socket.socket) -> None:
+        """Serve until `should_exit`. A canceled task does not end it, so that it always stops in order."""
         try:
             with anyio.CancelScope(shield=True):
                 await self.serve([listener])
-        except SystemExit:  # so uvicorn says that the app's own start has failed; it has logged why
-            self.has_failed = True
+        except SystemExit:  # uvicorn raises it if the app's startup fails, after it has logged the reason
+            self.startup_failed = True
         finally:
             listener.close()
-            self.down.set()
+            self.stopped.set()
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
@@ -173,28 +173,28 @@ class _Server(uvicorn.Server):
         if threading.current_thread() is not threading.main_thread():
             yield
             return
-        names = ("SIGINT", "SIGTERM", "SIGBREAK")  # the last one is Windows's alone
-        taken = [getattr(signal, name) for name in names if hasattr(signal, name)]
-        before = {number: signal.signal(number, self.handle_exit) for number in taken}
+        names = ("SIGINT", "SIGTERM", "SIGBREAK")  # only Windows has the last one
+        numbers = [getattr(signal, name) for name in names if hasattr(signal, name)]
+        handlers = {number: signal.signal(number, self.handle_exit) for number in numbers}
         try:
             yield
         finally:
-            for number, handler in before.items():
+            for number, handler in handlers.items():
                 signal.signal(number, handler)
 
 
 async def serve_app(app: ASGIApp, host: str, port: int, *, ready: Callable[[str], object]) -> None:
-    """Serve `app` until SIGINT or SIGTERM (handled where this runs in the main thread) or until cancelled.
+    """Serve `app` until it is canceled, or until SIGINT or SIGTERM (handled only in the main thread).
 
     Args:
         app: The ASGI app.
         host: The address to listen on.
-        port: The port; 0 for any that is free.
-        ready: Called with the base URL once it answers.
+        port: The port; 0 for any free one.
+        ready: Called with the base URL when the server accepts requests.
 
     Raises:
-        OSError: The address can't be had.
-        StartupError: The app did not start; the log says why.
+        OSError: The server can't listen on that address.
+        StartupError: The app's startup failed; the log has the reason.
     """
     listener = await _listen(host, port)
     config = uvicorn.Config(
@@ -205,29 +205,29 @@ async def serve_app(app: ASGIApp, host: str, port: int, *, ready: Callable[[str]
         log_config=None,
         access_log=False,
         server_header=False,
-        timeout_keep_alive=IDLE_SECONDS,
-        timeout_graceful_shutdown=GRACE_SECONDS,
+        timeout_keep_alive=KEEP_ALIVE_SECONDS,
+        timeout_graceful_shutdown=SHUTDOWN_SECONDS,
     )
-    server = _Server(config, lambda: ready(_address(listener)))
+    server = _Server(config, lambda: ready(_url_of(listener)))
     async with anyio.create_task_group() as tasks:
-        tasks.start_soon(server.run_on, listener)
+        tasks.start_soon(server.serve_on, listener)
         try:
-            await server.down.wait()
+            await server.stopped.wait()
         finally:
             server.should_exit = True
-    if server.has_failed:
+    if server.startup_failed:
         raise StartupError("The server could not start; the log says why.")
 
 
 async def _listen(host: str, port: int) -> socket.socket:
     family, _, _, _, address = (await anyio.getaddrinfo(host, port, type=socket.SOCK_STREAM))[0]
     listener = socket.create_server(address[:2], family=family, backlog=2048)
-    # Connections inherit it. asyncio would set it, but not for a listener that was made by create_server, and then an
-    # answer in two parts waits 40 ms for the client to acknowledge the first one.
+    # Connections inherit it. asyncio does not set it for a listener made by create_server, and without it a response in
+    # two parts waits 40 ms until the client acknowledges the first one.
     listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     return listener
 
 
-def _address(listener: socket.socket) -> str:
+def _url_of(listener: socket.socket) -> str:
     host, port = listener.getsockname()[:2]
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"

@@ -191,7 +191,7 @@ async def heard(stream: SocketStream) -> bytes:
 async def test_headers_that_do_not_come_end_the_connection(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sent: bytes
 ) -> None:
-    monkeypatch.setattr(uvicorn_server, "HEAD_SECONDS", 0.2)
+    monkeypatch.setattr(uvicorn_server, "HEADER_TIMEOUT", 0.2)
     async with (
         running_sandbox(tmp_path) as sandbox,
         running_server(sandbox.settings()) as url,
@@ -206,7 +206,7 @@ async def test_headers_that_do_not_come_end_the_connection(
 async def test_headers_that_do_not_come_after_an_answer_end_the_connection(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(uvicorn_server, "HEAD_SECONDS", 0.2)
+    monkeypatch.setattr(uvicorn_server, "HEADER_TIMEOUT", 0.2)
     async with (
         running_sandbox(tmp_path) as sandbox,
         running_server(sandbox.settings()) as url,
@@ -225,7 +225,7 @@ async def test_headers_that_do_not_come_after_an_answer_end_the_connection(
 async def test_a_body_that_does_not_come_is_answered_and_ends_the_connection(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, path: str
 ) -> None:
-    monkeypatch.setattr(uvicorn_server, "BODY_SECONDS", 0.2)
+    monkeypatch.setattr(uvicorn_server, "BODY_TIMEOUT", 0.2)
     head = f"POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 9\r\n\r\n{{"
     async with (
         running_sandbox(tmp_path) as sandbox,
@@ -241,8 +241,8 @@ async def test_a_body_that_does_not_come_is_answered_and_ends_the_connection(
 async def test_an_open_stream_outlives_the_patience_with_requests(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(uvicorn_server, "BODY_SECONDS", 0.05)
-    monkeypatch.setattr(uvicorn_server, "HEAD_SECONDS", 0.05)
+    monkeypatch.setattr(uvicorn_server, "BODY_TIMEOUT", 0.05)
+    monkeypatch.setattr(uvicorn_server, "HEADER_TIMEOUT", 0.05)
     async with running_sandbox(tmp_path) as sandbox, running_server(sandbox.settings()) as url:
         with anyio.fail_after(LIMIT):
             async with connected_agent(url, "sse") as agent:

@@ -106,9 +106,12 @@ async def only_its_name_is_answered_to(site: Site) -> None:
 async def addresses_are_told_apart(site: Site) -> None:
     guesser = ClientOptions(NAME, site.options.trust, "127.0.0.254")
     forged = {"X-Forwarded-For": "127.0.0.1", "Authorization": "Bearer wrong"}
-    guesses = [(await post_initialize(site.url, forged, options=guesser)).status_code for _ in range(21)]
+    guesses: list[int] = []
+    while 429 not in guesses and len(guesses) < 50:
+        guesses.append((await post_initialize(site.url, forged, options=guesser)).status_code)
     other = await post_initialize(site.url, {"Authorization": f"Bearer {site.sandbox.token()}"}, options=site.options)
-    assert guesses == [401] * 20 + [429]
+    assert guesses == [401] * (len(guesses) - 1) + [429]
+    assert 20 < len(guesses) <= 41  # each of the two servers allows 20
     assert other.status_code == 200
 
 

@@ -132,7 +132,7 @@ def build(
 
     def limited(name: str, endpoint: _Endpoint, *, is_page: bool) -> _Endpoint:
         async def serve(request: Request) -> Response:
-            wait = await rate.wait(f"oauth-{name} {_network(request)}") if rate is not None else 0
+            wait = rate.acquire(f"oauth-{name} {_network(request)}") if rate is not None else 0
             if wait <= 0:
                 return await endpoint(request)
             headers = {"Retry-After": str(math.ceil(wait))}

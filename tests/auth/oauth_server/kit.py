@@ -27,7 +27,7 @@ from kallyai_mcp.common_types import RateLimit
 from kallyai_mcp.server.build import build_server
 from kallyai_mcp.tools.catalog import tools
 from kallyai_mcp.tools.context import AppContext
-from kallyai_mcp.transports.access import AccessPolicy
+from kallyai_mcp.transports.access_policy import AccessPolicy
 from kallyai_mcp.transports.asgi_app import http_app
 from kallyai_mcp.transports.bearer_throttle import VerificationUnavailableError
 from kallyai_mcp.transports.uvicorn_server import serve_app
@@ -134,13 +134,13 @@ async def deployed(
         hosts=None,
         origins=(hosted.issuer,),
         verifier=verify,
-        known=hosted.known,
+        is_known=hosted.known,
         issuer=hosted.issuer,
         public_url=hosted.issuer,
         open_paths=hosted.open_paths,
     )
     app = http_app(
-        build_server(visit), door, checks={}, around=around(), beside=hosted.routes, within=(hosted.middleware,)
+        build_server(visit), door, checks={}, lifespan=around(), routes=hosted.routes, middleware=(hosted.middleware,)
     )
     up = anyio.Event()
     async with anyio.create_task_group() as tasks:

@@ -1,0 +1,38 @@
+"""The OAuth protected resource metadata of the MCP endpoints (RFC 9728)."""
+
+from collections.abc import Sequence
+
+from starlette.datastructures import URL
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+from starlette.types import Scope
+
+from kallyai_mcp.transports.access_policy import AccessPolicy
+
+_PATH = "/.well-known/oauth-protected-resource"
+"""Followed by the path of the resource (section 3.1)."""
+
+
+def metadata_url(scope: Scope, policy: AccessPolicy) -> str:
+    """Where the metadata of the resource is that this request was sent to; `/messages` belongs to `/sse`."""
+    resource = "/sse" if scope["path"].startswith(("/sse", "/messages")) else "/mcp"
+    return f"{_base_url(scope, policy)}{_PATH}{resource}"
+
+
+def metadata_routes(policy: AccessPolicy) -> Sequence[Route]:
+    """The metadata documents of both MCP endpoints (section 3.2)."""
+
+    async def metadata(request: Request) -> Response:
+        document = {
+            "resource": _base_url(request.scope, policy) + request.url.path.removeprefix(_PATH),
+            "authorization_servers": [policy.issuer],
+            "bearer_methods_supported": ["header"],
+        }
+        return JSONResponse(document, headers={"Cache-Control": "max-age=3600", "Vary": "Host"})
+
+    return [Route(f"{_PATH}{resource}", metadata) for resource in ("/mcp", "/sse")]
+
+
+def _base_url(scope: Scope, policy: AccessPolicy) -> str:
+    return policy.public_url or str(URL(scope=scope).replace(path="", query="", fragment="")).rstrip("/")
