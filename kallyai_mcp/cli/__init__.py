@@ -1,1 +1,1 @@
-"""What a person types; the only place that puts the parts together."""
+"""The command line; the only package that wires the parts together."""

@@ -1,4 +1,4 @@
-"""The command line: `kallyai-mcp COMMAND`. Each command imports what it needs when it runs."""
+"""The command line, `kallyai-mcp COMMAND`. Each command imports what it needs when it runs."""
 
 import gc
 import sys
@@ -12,11 +12,11 @@ from kallyai_mcp.settings import Auth, Settings, SettingsError
 
 _CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 
-_NEED_NO_SETTINGS = {"install", "uninstall", "doctor"}
-"""Commands that settings which can't be used don't keep from running."""
+_WORK_WITHOUT_SETTINGS = {"install", "uninstall", "doctor"}
+"""Commands that run even if the settings are not valid."""
 
 CLIENT_KEYS = ("claude-desktop", "claude-code", "cursor", "vscode", "codex", "windsurf", "gemini")
-"""The clients that `install` knows; spelled out here, so that no other command has to load what it knows of them."""
+"""The keys of `clients.known.CLIENTS`; repeated here, so that the other commands don't import that module."""
 
 
 class _BadSetting(click.ClickException):
@@ -27,14 +27,14 @@ class _BadSetting(click.ClickException):
 @click.version_option(__version__, prog_name="kallyai-mcp")
 @click.pass_context
 def cli(context: click.Context) -> None:
-    """The telephone for AI agents: an MCP server that has KallyAI ring people and brings back what was agreed.
+    """The phone for AI agents: an MCP server that has KallyAI call people and brings back what was agreed.
 
     Without a command it serves MCP on standard input and output, for a client that starts it.
     """
     try:
         context.obj = Settings.from_env()
     except SettingsError as error:
-        if context.invoked_subcommand not in _NEED_NO_SETTINGS:
+        if context.invoked_subcommand not in _WORK_WITHOUT_SETTINGS:
             raise _BadSetting(str(error)) from None
         context.obj = error
     if context.invoked_subcommand is None:
@@ -57,10 +57,10 @@ def cli(context: click.Context) -> None:
     "--auth",
     type=click.Choice(get_args(Auth)),
     show_default="KALLYAI_AUTH, or none",
-    help="Over HTTP, who may come in: anybody on this machine; whoever has KALLYAI_MCP_TOKEN; whoever brings a KallyAI "
-    "access token, for their own account; or whoever signs in here, with their own account.",
+    help="Over HTTP, who may use the server: anyone on this machine; clients with KALLYAI_MCP_TOKEN; clients with a "
+    "KallyAI access token, for its account; or users who sign in here, each with their own account.",
 )
-@click.option("--sandbox", is_flag=True, help="Serve on an embedded sandbox: no account needed, no phone rings.")
+@click.option("--sandbox", is_flag=True, help="Serve on an embedded sandbox: no account needed, nobody is called.")
 @click.option("--speed", type=click.FloatRange(min=0, min_open=True), default=10, show_default=True,
               help="How many times faster than real the sandbox's calls are.")  # fmt: skip
 @click.pass_obj
@@ -78,7 +78,7 @@ def serve(
 
     http and sse are the same server: /mcp, /sse, /health and /ready.
     """
-    gc.disable()  # what is imported now stays; looking for garbage in it makes a start 6 % longer
+    gc.disable()  # the imports leave no garbage, and collecting makes the start 6 % slower
     embedded = sandbox or settings.sandbox
     if embedded:
         from kallyai_mcp.cli.sandbox import need_sandbox
@@ -95,7 +95,7 @@ def serve(
 
 
 @cli.command()
-@click.option("--no-browser", is_flag=True, help="Print the link instead of opening it, and take the pasted answer.")
+@click.option("--no-browser", is_flag=True, help="Print the link instead of opening it, and accept the pasted address.")
 @click.pass_obj
 def login(settings: Settings, *, no_browser: bool) -> None:
     """Sign in to KallyAI through the browser."""
@@ -107,7 +107,7 @@ def login(settings: Settings, *, no_browser: bool) -> None:
 @cli.command()
 @click.pass_obj
 def logout(settings: Settings) -> None:
-    """Forget the sign-in on this machine."""
+    """Delete the sign-in on this machine."""
     from kallyai_mcp.cli.login import log_out
 
     log_out(settings)
@@ -115,31 +115,32 @@ def logout(settings: Settings) -> None:
 
 @cli.command()
 @click.option(
-    "--audit", is_flag=True, help="Show the audit trail: which calls were asked for, by whom, how consent was had."
+    "--audit",
+    is_flag=True,
+    help="Show the audit trail: which calls were asked for, who asked, and how the user agreed.",
 )
-@click.option("--json", "as_json", is_flag=True, help="For programs.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.pass_obj
 def status(settings: Settings, *, audit: bool, as_json: bool) -> None:
-    """Show who is signed in, until when, the quota, calls under way and the last ones."""
+    """Show who is signed in, the quota, the calls in progress, and the last calls."""
     from kallyai_mcp.cli.status import show_audit, show_status
 
     (show_audit if audit else show_status)(settings, as_json=as_json)
 
 
-_name_option = click.option("--name", default="kallyai", show_default=True, help="What the entry is called.")
+_name_option = click.option("--name", default="kallyai", show_default=True, help="The name of the entry.")
 
 
 @cli.command()
 @click.argument("client", type=click.Choice(CLIENT_KEYS))
 @_name_option
-@click.option(
-    "--sandbox", is_flag=True, help="Have it serve on the embedded sandbox: no account needed, no phone rings."
-)
+@click.option("--sandbox", is_flag=True, help="Serve on the embedded sandbox: no account needed, nobody is called.")
 @click.option("--print", "only_print", is_flag=True, help="Show the entry and write nothing.")
 def install(*, client: str, name: str, sandbox: bool, only_print: bool) -> None:
-    """Write this server into CLIENT's configuration.
+    """Add this server to CLIENT's configuration.
 
-    Everything else in the file stays as it is, and the file as it was is kept beside it.
+    Everything else in the file stays as it is, and a backup is kept next to it. A file with comments is left alone, and
+    the entry is printed to be pasted.
     """
     from kallyai_mcp.cli.install import install
 
@@ -150,17 +151,17 @@ def install(*, client: str, name: str, sandbox: bool, only_print: bool) -> None:
 @click.argument("client", type=click.Choice(CLIENT_KEYS))
 @_name_option
 def uninstall(*, client: str, name: str) -> None:
-    """Take this server out of CLIENT's configuration."""
+    """Remove this server from CLIENT's configuration."""
     from kallyai_mcp.cli.install import uninstall
 
     uninstall(client, name=name)
 
 
 @cli.command()
-@click.option("--json", "as_json", is_flag=True, help="For programs.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.pass_obj
 def doctor(settings: Settings | SettingsError, *, as_json: bool) -> None:
-    """Say what is well, and what is not and how to mend it; the exit code is 0 if all is well."""
+    """Check this installation, and say how to fix what is wrong; the exit code is 0 if all is well."""
     from kallyai_mcp.cli.doctor import examine
 
     raise SystemExit(examine(settings, as_json=as_json))
@@ -181,14 +182,14 @@ def sandbox(*, host: str, port: int, data: Path | None, speed: float) -> None:
 
 @cli.command()
 def demo() -> None:
-    """Show the main job on the sandbox, from sign-in to transcript, through a real MCP client."""
+    """Show a call on the sandbox, from sign-in to transcript, through a real MCP client."""
     from kallyai_mcp.cli.demo import run_demo
 
     raise SystemExit(run_demo())
 
 
 def main() -> None:
-    """Run the command line; what `kallyai-mcp` and `python -m kallyai_mcp` call."""
+    """Run the command line: the entry point of `kallyai-mcp` and `python -m kallyai_mcp`."""
     try:
         cli(prog_name="kallyai-mcp")
     except KeyboardInterrupt:

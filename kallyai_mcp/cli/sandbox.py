@@ -1,4 +1,4 @@
-"""`kallyai-mcp sandbox`, and what is needed to run one."""
+"""`kallyai-mcp sandbox`, and the check that the sandbox is installed."""
 
 import importlib.util
 import sqlite3
@@ -10,7 +10,7 @@ import click
 
 
 def need_sandbox() -> None:
-    """Make sure that the sandbox's own dependencies are installed.
+    """Check that the sandbox's dependencies are installed.
 
     Raises:
         click.ClickException: They are not; the message says how to install them.
@@ -32,17 +32,17 @@ def run_sandbox(host: str, port: int, data: Path | None, speed: float) -> None:
     from kallyai_mcp.sandbox.serve import serve
 
     def ready(url: str) -> None:
-        kept = f"in {data}" if data else "in memory, gone when it stops"
+        stored = f"in {data}" if data else "in memory, gone when it stops"
         click.echo(f"KallyAI sandbox at {url} (test numbers and accounts: {url}/docs)")
-        click.echo(f"State is {kept}. Calls are {speed:g} times as fast as real ones. Ctrl-C stops it.")
+        click.echo(f"State is {stored}. Calls are {speed:g} times as fast as real ones. Ctrl-C stops it.")
         click.echo(f"To use it, set KALLYAI_API_URL={url} and run: kallyai-mcp login")
         click.echo("Set KALLYAI_CONFIRM=never too, or make_call asks first when it is night where the number is.")
 
     try:
         anyio.run(partial(serve, host, port, data, speed, ready=ready))
     except OSError as error:
-        if error.filename is not None:  # the folder of the data; an address that can't be had names no file
-            raise click.ClickException(f"{error.filename} can't be made: {error.strerror}") from None
+        if error.filename is not None:  # the data's folder; a busy address has no file name
+            raise click.ClickException(f"{error.filename} can't be created: {error.strerror}") from None
         raise click.ClickException(f"{host}:{port} can't be listened on: {error.strerror or error}") from None
     except sqlite3.Error as error:
         raise click.ClickException(f"{data} can't be used as the sandbox's data: {error}") from None

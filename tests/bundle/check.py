@@ -1,12 +1,12 @@
-"""Builds what is published and tries it as those get it who install it.
+"""Builds the packages that are published, and tries each as its users get it.
 
     uv run python -m tests.bundle.check
 
 The bundle is packed, unpacked into an empty folder, and run by the command of its manifest; the sdist and the wheel are
-built, and the wheel is installed into an empty environment, first without and then with the sandbox; what the MCP
-registry and Claude Code are told is linted. Needs npm, and the package index for what the environments are made of.
+built, and the wheel is installed into an empty environment, first without and then with the sandbox; the files for the
+MCP registry and for Claude Code are linted. Needs npm, and a package index for the dependencies.
 
-Exits with 1 at the first thing that is not as it should be, and says which.
+Exits with 1 at the first problem, which it prints.
 """
 
 import json
@@ -31,35 +31,35 @@ from tests.bundle.mcpb import clean_copy, launch, mcpb
 from tests.cards.npm import missing
 
 LINTER = "skillsaw==0.22.0"
-"""Has the registry's schemas and what Claude Code wants of a plug-in."""
+"""Knows the registry's schemas and Claude Code's rules for plug-ins."""
 
 SECONDS = 300
-"""How long a step may take; the first fills environments from the package index."""
+"""How long a step may take; the first one installs the dependencies."""
 
 INSTALL_HINT = "pip install 'kallyai-mcp[sandbox]'"
 
 
 class CheckError(Exception):
-    """What was found, in one sentence."""
+    """A problem was found; the message is one sentence."""
 
 
 def main() -> int:
-    """Run every step, printing each."""
-    if lacking := missing():
-        print(f"This can't be checked here: {lacking}", file=sys.stderr)
+    """Run and print every step; returns the exit code."""
+    if reason := missing():
+        print(f"This can't be checked here: {reason}", file=sys.stderr)
         return 1
     failures: list[str] = []
     try:
         with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
             anyio.run(check, Path(folder))
     except* (CheckError, RuntimeError) as group:
-        failures = [f"FAILED: {error}" for error in leaves(group)]
+        failures = [f"FAILED: {error}" for error in errors_in(group)]
         print("\n".join(failures), file=sys.stderr)
     return 1 if failures else 0
 
 
 async def check(folder: Path) -> None:
-    """All the steps, with `folder` for what they make."""
+    """Run all the steps; their files are written to `folder`."""
     copy = clean_copy(folder / "copy")
     began = time.monotonic()
 
@@ -75,11 +75,11 @@ async def check(folder: Path) -> None:
     with_sandbox(wheel, folder)
     done("the wheel with the sandbox shows its demo")
     linted(copy, folder)
-    done("the registry and Claude Code can read what they are told")
+    done("the files for the registry and for Claude Code are valid")
 
 
 async def bundle(copy: Path, folder: Path) -> None:
-    """Pack `copy`, unpack it elsewhere, and run it as a desktop app does, for two users."""
+    """Pack `copy`, unpack it into another folder, and run it as a desktop app does, with two configurations."""
     mcpb("pack", copy, folder / "kallyai.mcpb")
     unpacked = folder / "unpacked"
     mcpb("unpack", folder / "kallyai.mcpb", unpacked)
@@ -87,26 +87,26 @@ async def bundle(copy: Path, folder: Path) -> None:
     tools = [tool["name"] for tool in manifest["tools"]]
     prompts = [prompt["name"] for prompt in manifest["prompts"]]
 
-    untouched = launch(unpacked, {})
-    async with served(untouched.command, folder, untouched.env) as agent:
+    default = launch(unpacked, {})
+    async with served(default.command, folder, default.env) as agent:
         require(await tools_of(agent) == tools, "the bundle's server has other tools than its manifest")
         listed = [prompt.name for prompt in (await agent.client.list_prompts()).prompts]
         require(listed == prompts, "the bundle's server has other prompts than its manifest")
 
-    tried = launch(unpacked, {"sandbox": True})
-    async with served(tried.command, folder, tried.env) as agent:
+    on_sandbox = launch(unpacked, {"sandbox": True})
+    async with served(on_sandbox.command, folder, on_sandbox.env) as agent:
         soon = (date.today() + timedelta(days=3)).isoformat()  # noqa: DTZ011 - the sandbox keeps real time
         answer = await agent.use("make_call", BISTRO, appointment_date=soon)
         require(answer.text.startswith("Done: "), f"the bundle's call should have succeeded: {answer.text}")
 
-    # MANIFEST.md, "UV Runtime": a host may manage the execution itself, and know no more than the entry point.
+    # MANIFEST.md, "UV Runtime": a host may start the entry point itself, without the command.
     by_entry_point = ["uv", "run", "--directory", str(unpacked), "--no-dev", manifest["server"]["entry_point"]]
     async with served(by_entry_point, folder, {}) as agent:
         require(await tools_of(agent) == tools, "the entry point serves other tools than the manifest says")
 
 
 def built(copy: Path, folder: Path) -> Path:
-    """Build the sdist, and from it the wheel, which is returned; it must be the one that `copy` itself builds."""
+    """Build the sdist, and from it the wheel, which must equal the one built from `copy`; returns the wheel."""
     run("uv", "build", "--quiet", "--out-dir", folder / "dist", copy)
     run("uv", "build", "--quiet", "--wheel", "--out-dir", folder / "direct", copy)
     wheel = next((folder / "dist").glob("*.whl"))
@@ -115,7 +115,7 @@ def built(copy: Path, folder: Path) -> Path:
     files = {path.relative_to(copy).as_posix() for path in (copy / "kallyai_mcp").rglob("*") if path.is_file()}
     require(not files - names, f"the wheel lacks {sorted(files - names)}")
 
-    # modelcontextprotocol.io/registry/package-types: the registry looks for this in what PyPI shows of the package.
+    # modelcontextprotocol.io/registry/package-types: the registry looks for this in the description on PyPI.
     with zipfile.ZipFile(wheel) as archive:
         described = archive.read(f"kallyai_mcp-{__version__}.dist-info/METADATA").decode()
     name = json.loads((copy / "kallyai_mcp" / "registry" / "server.json").read_text(encoding="utf-8"))["name"]
@@ -124,7 +124,7 @@ def built(copy: Path, folder: Path) -> Path:
 
 
 async def bare(wheel: Path, folder: Path) -> None:
-    """Install the wheel without extras: it serves, and a command that needs the sandbox says so in one line."""
+    """Install the wheel without extras: it serves, and commands that need the sandbox say so in one line."""
     run("uv", "venv", "--quiet", folder / "venv")
     run("uv", "pip", "install", "--quiet", "--python", folder / "venv", wheel)
     command = installed_command(folder)
@@ -139,7 +139,7 @@ async def bare(wheel: Path, folder: Path) -> None:
 
 
 def with_sandbox(wheel: Path, folder: Path) -> None:
-    """Add the sandbox to what `bare` has installed, and let it show its demo."""
+    """Install the sandbox as well, and run the demo."""
     extra = f"kallyai-mcp[sandbox] @ {wheel.as_uri()}"
     run("uv", "pip", "install", "--quiet", "--python", folder / "venv", extra)
     shown = run(installed_command(folder), "demo").stdout
@@ -147,7 +147,7 @@ def with_sandbox(wheel: Path, folder: Path) -> None:
 
 
 def linted(copy: Path, folder: Path) -> None:
-    """Lint what is told to the MCP registry, and what to Claude Code, each on its own as they get it."""
+    """Lint the file for the MCP registry and those for Claude Code, each in its own folder."""
     registry = folder / "registry"
     registry.mkdir()
     (copy / "kallyai_mcp" / "registry" / "server.json").rename(registry / "server.json")
@@ -155,13 +155,13 @@ def linted(copy: Path, folder: Path) -> None:
     plugin.mkdir()
     for name in (".claude-plugin", "README.md"):
         (copy / name).rename(plugin / name)
-    for place in (registry, plugin):
-        run("uvx", "--quiet", LINTER, "lint", "--strict", "--no-custom-rules", "--no-plugins", place)
+    for target in (registry, plugin):
+        run("uvx", "--quiet", LINTER, "lint", "--strict", "--no-custom-rules", "--no-plugins", target)
 
 
 @asynccontextmanager
 async def served(command: list[str], folder: Path, env: Mapping[str, str]) -> AsyncIterator[Agent]:
-    """An agent whose client has started `command`, in an empty home."""
+    """An agent whose client has started `command`, with `KALLYAI_HOME` in `folder`."""
     home = {"KALLYAI_HOME": str(folder / "home")}
     parameters = StdioServerParameters(command=command[0], args=command[1:], env={**environment(), **env, **home})
     with anyio.fail_after(SECONDS):
@@ -170,15 +170,15 @@ async def served(command: list[str], folder: Path, env: Mapping[str, str]) -> As
 
 
 async def tools_of(agent: Agent) -> list[str]:
-    """The names of the tools that there are."""
+    """The names of the server's tools."""
     return [tool.name for tool in (await agent.client.list_tools()).tools]
 
 
 def run(program: str | Path, *arguments: str | Path, code: int = 0) -> subprocess.CompletedProcess[str]:
-    """Run a command to its end, which must be with this exit code.
+    """Run a command, whose exit code must be `code`.
 
     Raises:
-        CheckError: It ended with another; with what it said.
+        CheckError: It was another; the message has the command's output.
     """
     done = subprocess.run(
         [program, *arguments],
@@ -196,36 +196,36 @@ def run(program: str | Path, *arguments: str | Path, code: int = 0) -> subproces
 
 
 def environment() -> dict[str, str]:
-    """Ours, without what leads uv or Python to the project's own environment, and the server to a user's settings."""
-    ours = {name: value for name, value in os.environ.items() if not name.startswith(("KALLYAI_", "COVERAGE_"))}
-    leading = {"VIRTUAL_ENV", "UV_PROJECT_ENVIRONMENT", "PYTHONPATH", "PYTHONHOME"}
-    return {name: value for name, value in ours.items() if name not in leading} | {"PYTHONUTF8": "1"}
+    """This process's environment, without the project's virtual environment and the user's settings."""
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith(("KALLYAI_", "COVERAGE_"))}
+    python = {"VIRTUAL_ENV", "UV_PROJECT_ENVIRONMENT", "PYTHONPATH", "PYTHONHOME"}
+    return {name: value for name, value in inherited.items() if name not in python} | {"PYTHONUTF8": "1"}
 
 
 def installed_command(folder: Path) -> str:
-    """The command that the wheel has brought."""
+    """The command that the wheel has installed."""
     return str(folder / "venv" / ("Scripts" if os.name == "nt" else "bin") / "kallyai-mcp")
 
 
 def contents(wheel: Path) -> set[str]:
-    """The names of the files in it."""
+    """The names of the files in a wheel."""
     with zipfile.ZipFile(wheel) as archive:
         return set(archive.namelist())
 
 
-def leaves(error: BaseException) -> Iterator[BaseException]:
-    """The errors in a group, however deep."""
+def errors_in(error: BaseException) -> Iterator[BaseException]:
+    """The errors in a group and in the groups within it."""
     if isinstance(error, BaseExceptionGroup):
         for member in error.exceptions:
-            yield from leaves(member)
+            yield from errors_in(member)
     else:
         yield error
 
 
-def require(holds: bool, words: str) -> None:
-    """Raise CheckError with these words unless it holds."""
-    if not holds:
-        raise CheckError(words)
+def require(condition: bool, message: str) -> None:
+    """Raises `CheckError` with this message unless the condition holds."""
+    if not condition:
+        raise CheckError(message)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The bundle's manifest, and what is made of it by the tools that desktop apps have."""
+"""The bundle's manifest, and a skip for tests that need npm."""
 
 import json
 from typing import Any
@@ -13,12 +13,12 @@ Json = dict[str, Any]
 
 @pytest.fixture(scope="session")
 def npm() -> None:
-    """Skips what needs npm where there is none."""
-    if lacking := missing():
-        pytest.skip(lacking)
+    """Skips a test where there is no npm."""
+    if reason := missing():
+        pytest.skip(reason)
 
 
 @pytest.fixture(scope="session")
 def manifest() -> Json:
-    read: Json = json.loads((ROOT / "manifest.json").read_text(encoding="utf-8"))
-    return read
+    parsed: Json = json.loads((ROOT / "manifest.json").read_text(encoding="utf-8"))
+    return parsed

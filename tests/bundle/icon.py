@@ -9,11 +9,11 @@ from tests.cards.kit import CHROMIUM, FLAGS
 
 FOLDER = Path(__file__).parents[2] / "kallyai_mcp" / "bundle"
 SIZE = 512
-"""Of its sides, in pixels, as Claude Desktop wants it."""
+"""Width and height in pixels, as Claude Desktop requires."""
 
 
 async def draw() -> None:
-    """Write `icon.png` beside `icon.svg`, on a ground that is see-through."""
+    """Write `icon.png` next to `icon.svg`, with a transparent background."""
     svg = (FOLDER / "icon.svg").read_text(encoding="utf-8")
     async with async_playwright() as playwright:
         browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)

@@ -1,4 +1,4 @@
-"""The bundle's own tools, `@anthropic-ai/mcpb` of npm, in the version and with the hashes of its lock file."""
+"""The npm package `@anthropic-ai/mcpb`, which packs bundles, in the version of the lock file."""
 
 import json
 import shutil
@@ -19,8 +19,8 @@ class Launch:
     """What a desktop app starts for a bundle.
 
     Attributes:
-        command: The program, with its arguments.
-        env: Of the server, besides what the app gives every server.
+        command: The program and its arguments.
+        env: The server's environment, besides what the app gives every server.
     """
 
     command: list[str]
@@ -28,19 +28,19 @@ class Launch:
 
 
 def installed() -> Path:
-    """The folder with the tools, made on the first call on this machine.
+    """The folder with the package, which is installed on the first call on this machine.
 
     Raises:
-        RuntimeError: npm failed, with what it said.
+        RuntimeError: npm failed; the message has its output.
     """
     return npm.installed("mcpb", sorted(SOURCE.iterdir()))
 
 
 def mcpb(*arguments: str | Path) -> str:
-    """Run `mcpb` with these arguments; returns what it printed.
+    """Run `mcpb` with these arguments; returns its output.
 
     Raises:
-        RuntimeError: It failed, with what it said.
+        RuntimeError: It failed; the message has its output.
     """
     folder = installed()
     script = folder / "node_modules" / "@anthropic-ai" / "mcpb" / "dist" / "cli" / "cli.js"
@@ -48,10 +48,10 @@ def mcpb(*arguments: str | Path) -> str:
 
 
 def launch(bundle: Path, user_config: Mapping[str, Any]) -> Launch:
-    """What is started for the unpacked `bundle` of a user who has set `user_config`.
+    """What a desktop app starts for the unpacked `bundle` and a user's configuration.
 
-    As the package reads a manifest, and desktop apps with it (MANIFEST.md, "User Configuration"): an option that is
-    neither set nor has a default stays in the environment word for word, as `${user_config.…}`.
+    The package itself reads the manifest, as desktop apps do (MANIFEST.md, "User Configuration"): an option that is
+    not set and has no default stays in the environment as the literal `${user_config.…}`.
     """
     printed = npm.run("node", "configured.js", str(bundle), json.dumps(user_config), folder=installed())
     config = json.loads(printed)
@@ -59,7 +59,7 @@ def launch(bundle: Path, user_config: Mapping[str, Any]) -> Launch:
 
 
 def clean_copy(folder: Path) -> Path:
-    """Copy what belongs to the project, and nothing that a build, a test or an editor has left, into `folder`."""
+    """Copy the project's own files into `folder`, without files that a build, a test, or an editor has left."""
     listed = ("git", "ls-files", "-z", "--cached", "--others", "--exclude-standard")
     for name in filter(None, npm.run(*listed, folder=ROOT).split("\0")):
         if (ROOT / name).is_file():

@@ -1,4 +1,4 @@
-"""`manifest.json`: what it says of the server is what the server says of itself, and what it sets are settings."""
+"""`manifest.json`: its tools and prompts are the server's, and its options are settings."""
 
 import re
 import struct
@@ -16,7 +16,7 @@ from tests.bundle.mcpb import ROOT, launch, mcpb
 
 Json = dict[str, Any]
 
-FILLED: Json = {
+CHANGED: Json = {
     "confirm": "always",
     "sandbox": True,
     "calls_per_day": "20",
@@ -30,7 +30,7 @@ FILLED: Json = {
     "token_store": "file",
     "log_level": "debug",
 }
-"""What a user may have typed and ticked, other than the defaults throughout."""
+"""A user's configuration in which every option differs from its default."""
 
 
 def settings(user_config: Json) -> Settings:
@@ -38,11 +38,11 @@ def settings(user_config: Json) -> Settings:
 
 
 @pytest.mark.usefixtures("npm")
-def test_the_bundles_own_tools_find_it_valid() -> None:
+def test_mcpb_finds_it_valid() -> None:
     assert "Manifest schema validation passes!" in mcpb("validate", ROOT / "manifest.json")
 
 
-def test_name_version_licence_and_python_are_those_of_the_package(manifest: Json) -> None:
+def test_name_version_license_and_python_are_the_packages(manifest: Json) -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 
     assert manifest["name"] == project["name"]
@@ -51,7 +51,7 @@ def test_name_version_licence_and_python_are_those_of_the_package(manifest: Json
     assert manifest["compatibility"]["runtimes"]["python"] == project["requires-python"]
 
 
-async def test_the_tools_are_the_servers_own(manifest: Json, agent: Agent) -> None:
+async def test_the_tools_are_the_servers(manifest: Json, agent: Agent) -> None:
     served = (await agent.client.list_tools()).tools
 
     assert manifest["tools"] == [
@@ -59,7 +59,7 @@ async def test_the_tools_are_the_servers_own(manifest: Json, agent: Agent) -> No
     ]
 
 
-async def test_the_prompts_are_the_servers_own(manifest: Json, agent: Agent) -> None:
+async def test_the_prompts_are_the_servers(manifest: Json, agent: Agent) -> None:
     served = (await agent.client.list_prompts()).prompts
 
     assert [{key: prompt[key] for key in ("name", "description", "arguments")} for prompt in manifest["prompts"]] == [
@@ -72,13 +72,13 @@ async def test_the_prompts_are_the_servers_own(manifest: Json, agent: Agent) -> 
     ]
 
 
-def test_each_argument_of_a_prompt_stands_in_its_text_once(manifest: Json) -> None:
+def test_each_argument_of_a_prompt_is_in_its_text_once(manifest: Json) -> None:
     for prompt in manifest["prompts"]:
-        to_result = re.findall(r"\$\{arguments\.(\w+)\}", prompt["text"])
-        assert sorted(to_result) == sorted(prompt["arguments"]), prompt["name"]
+        used = re.findall(r"\$\{arguments\.(\w+)\}", prompt["text"])
+        assert sorted(used) == sorted(prompt["arguments"]), prompt["name"]
 
 
-def test_each_option_is_a_setting_and_none_is_needed(manifest: Json) -> None:
+def test_each_option_is_a_setting_and_none_is_required(manifest: Json) -> None:
     options = manifest["user_config"]
 
     assert set(options) <= {field.name for field in fields(Settings)}
@@ -89,16 +89,16 @@ def test_each_option_is_a_setting_and_none_is_needed(manifest: Json) -> None:
 
 
 @pytest.mark.usefixtures("npm")
-def test_what_nobody_has_set_is_as_if_there_were_no_options(manifest: Json) -> None:
+def test_options_that_are_not_set_leave_the_defaults(manifest: Json) -> None:
     assert settings({}) == Settings()
-    assert settings(dict.fromkeys(manifest["user_config"], "")) == Settings(), "fields that were emptied"
+    assert settings(dict.fromkeys(manifest["user_config"], "")) == Settings(), "emptied fields"
 
 
 @pytest.mark.usefixtures("npm")
-def test_what_a_user_has_set_is_set(manifest: Json) -> None:
-    assert set(FILLED) == set(manifest["user_config"])
+def test_options_that_are_set_change_the_settings(manifest: Json) -> None:
+    assert set(CHANGED) == set(manifest["user_config"])
 
-    assert settings(FILLED) == Settings(
+    assert settings(CHANGED) == Settings(
         confirm="always",
         sandbox=True,
         calls_per_day=20,
@@ -115,7 +115,7 @@ def test_what_a_user_has_set_is_set(manifest: Json) -> None:
 
 
 @pytest.mark.parametrize("option", ["wait_seconds", "keep_days"])
-def test_the_bounds_of_a_number_are_the_settings_own(manifest: Json, option: str) -> None:
+def test_the_bounds_of_a_number_are_those_of_the_setting(manifest: Json, option: str) -> None:
     variable, least, most = (
         f"KALLYAI_{option.upper()}",
         *(manifest["user_config"][option][end] for end in ("min", "max")),

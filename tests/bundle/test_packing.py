@@ -1,4 +1,4 @@
-"""`mcpb pack`: the bundle has what runs, and nothing else that lies about on a developer's machine."""
+"""`mcpb pack`: the bundle has the program, and nothing else that is in a developer's folder."""
 
 import zipfile
 from pathlib import Path
@@ -7,7 +7,7 @@ import pytest
 
 from tests.bundle.mcpb import clean_copy, mcpb
 
-LYING_ABOUT = (
+UNRELATED = (
     ".venv/bin/python",
     ".env",
     ".coverage",
@@ -21,10 +21,10 @@ LYING_ABOUT = (
 
 
 @pytest.mark.usefixtures("npm")
-def test_it_has_what_runs_and_nothing_else(tmp_path: Path) -> None:
+def test_the_bundle_has_the_program_and_nothing_else(tmp_path: Path) -> None:
     copy = clean_copy(tmp_path / "copy")
     package = {path.relative_to(copy).as_posix() for path in (copy / "kallyai_mcp").rglob("*") if path.is_file()}
-    for name in LYING_ABOUT:
+    for name in UNRELATED:
         (copy / name).parent.mkdir(parents=True, exist_ok=True)
         (copy / name).touch()
 

@@ -1,4 +1,4 @@
-"""What the MCP registry and Claude Code's plug-ins are told: `server.json` and `.claude-plugin/`."""
+"""The files for the MCP registry and for Claude Code: `server.json` and `.claude-plugin/`."""
 
 import json
 import re
@@ -21,7 +21,7 @@ PLUGIN: Json = json.loads((ROOT / ".claude-plugin" / "plugin.json").read_text(en
 MARKETPLACE: Json = json.loads((ROOT / ".claude-plugin" / "marketplace.json").read_text(encoding="utf-8"))
 PROJECT: Json = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 
-# For serving over HTTP, or with an extra, which `uvx kallyai-mcp` does not install.
+# For serving over HTTP, or for an extra that `uvx kallyai-mcp` does not install.
 NOT_FOR_UVX = {
     "sandbox",
     "auth",
@@ -38,8 +38,8 @@ NOT_FOR_UVX = {
 }
 
 
-def test_the_registry_can_take_it() -> None:
-    """By its schema of 2025-12-11 and its rules for PyPI; `tests.bundle.check` asks a linter that has both."""
+def test_the_registry_accepts_it() -> None:
+    """By its schema of 2025-12-11 and its rules for PyPI; `tests.bundle.check` runs a linter that knows both."""
     assert SERVER["$schema"] == "https://static.modelcontextprotocol.io/schemas/2025-12-11/server.schema.json"
     assert set(SERVER) == {"$schema", "name", "title", "description", "version", "packages"}
     assert re.fullmatch(r"[a-z0-9-]+(\.[a-z0-9-]+)+/[a-zA-Z0-9._-]+", SERVER["name"])
@@ -49,7 +49,7 @@ def test_the_registry_can_take_it() -> None:
     assert (PACKAGE["runtimeHint"], PACKAGE["transport"]) == ("uvx", {"type": "stdio"})
 
 
-def test_the_version_is_the_packages_own_everywhere() -> None:
+def test_the_version_is_the_packages_everywhere() -> None:
     assert SERVER["version"] == PACKAGE["version"] == PLUGIN["version"] == __version__
 
 
@@ -63,7 +63,7 @@ def test_each_setting_is_listed_or_not_for_uvx() -> None:
 
 
 @pytest.mark.parametrize("variable", VARIABLES, ids=lambda variable: str(variable["name"]))
-def test_a_variable_is_what_the_setting_is(variable: Json) -> None:
+def test_a_variable_has_the_type_and_the_default_of_its_setting(variable: Json) -> None:
     attribute = variable["name"].removeprefix("KALLYAI_").lower()
     hint = get_type_hints(Settings).get(attribute)
 
@@ -80,7 +80,7 @@ def test_a_variable_is_what_the_setting_is(variable: Json) -> None:
 
 
 def _choices(hint: Any) -> list[str]:
-    """What a setting may be, by its type: a Literal, or one that may be None."""
+    """The values that a setting may have, from its type: a Literal, or an optional one."""
     return [choice for kind in (hint, *get_args(hint)) if get_origin(kind) is Literal for choice in get_args(kind)]
 
 
@@ -95,7 +95,7 @@ def test_the_repository_is_a_marketplace_of_its_plug_in() -> None:
 
 
 def _authors() -> str:
-    licence = (ROOT / "LICENSE").read_text(encoding="utf-8")
-    holder = re.search(r"^Copyright \(c\) \d{4} (.+)$", licence, re.MULTILINE)
+    license_text = (ROOT / "LICENSE").read_text(encoding="utf-8")
+    holder = re.search(r"^Copyright \(c\) \d{4} (.+)$", license_text, re.MULTILINE)
     assert holder is not None
     return holder[1]

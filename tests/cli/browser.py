@@ -1,4 +1,4 @@
-"""A browser for the environment variable BROWSER: `python -m tests.cli.browser LINK` signs in at the sandbox."""
+"""A program for the environment variable BROWSER: `python -m tests.cli.browser LINK` signs in to the sandbox."""
 
 import sys
 

@@ -29,7 +29,7 @@ def test_the_sandbox_prints_its_url_and_serves_its_documents(tmp_path: Path) -> 
         assert b"+12025550100" in fetch(f"{url}/docs")
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no signals that a process could be sent")
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows can't send signals to a process")
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_ends_the_sandbox(tmp_path: Path, number: signal.Signals) -> None:
     with started(tmp_path, "sandbox", "--port", "0") as process:
@@ -53,7 +53,7 @@ def test_a_port_in_use_is_reported_in_one_line(tmp_path: Path) -> None:
 
 def test_a_data_file_that_is_not_a_database_is_reported(tmp_path: Path) -> None:
     data = tmp_path / "notes.txt"
-    data.write_text("Not a database, but long enough that nobody takes it for an empty one. " * 20)
+    data.write_text("Not a database, and too long to be taken for an empty one. " * 20)
 
     done = run(tmp_path, "sandbox", "--port", "0", "--data", str(data))
 

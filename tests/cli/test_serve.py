@@ -118,7 +118,7 @@ def test_a_client_that_leaves_ends_the_server_within_two_seconds(tmp_path: Path,
         assert time.monotonic() - left_at < 2
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no signals that a process could be sent")
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows can't send signals to a process")
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 @pytest.mark.parametrize("busy", [False, True], ids=["idle", "with a call in progress"])
 def test_a_signal_ends_the_server_within_two_seconds(tmp_path: Path, number: signal.Signals, *, busy: bool) -> None:
@@ -200,10 +200,10 @@ def test_help_lists_the_commands_and_version_is_printed(tmp_path: Path) -> None:
 
 
 def test_an_unknown_command_is_reported(tmp_path: Path) -> None:
-    done = run(tmp_path, "dial")
+    done = run(tmp_path, "order")
 
     assert done.returncode == 2
-    assert "No such command 'dial'" in done.stderr
+    assert "No such command 'order'" in done.stderr
 
 
 def test_empty_settings_count_as_not_set(tmp_path: Path) -> None:

@@ -1,1 +1,1 @@
-"""The MCP clients that this program can be written into: where each keeps its servers, and how its file is edited."""
+"""The MCP clients that `install` knows: where each keeps its servers, and how its file is edited."""

@@ -1,4 +1,4 @@
-"""How a client is to start this very server: an absolute command, as a desktop program's PATH is a short one."""
+"""The command by which a client starts this server; an absolute path, because desktop programs have a short PATH."""
 
 import os
 import re
@@ -8,22 +8,22 @@ import sysconfig
 from pathlib import Path
 
 _NAME = "kallyai-mcp"
-_PASSING = re.compile(r"(archive|environments|builds)-v\d+")
-"""Folders of uv's cache, in which `uvx` makes environments that may be gone tomorrow."""
+_UV_CACHE_FOLDER = re.compile(r"(archive|environments|builds)-v\d+")
+"""A folder of uv's cache, where `uvx` creates environments that uv may delete."""
 
 
 def server_command(*, sandbox: bool) -> tuple[str, list[str]]:
-    """The command that starts this server over stdio, and its arguments.
+    """Returns the command that starts this server over stdio, and its arguments.
 
-    It is `uvx` where this process was started by it, else the executable `kallyai-mcp` of this installation, else this
-    Python.
+    The command is `uvx` if that has started this process, else the executable `kallyai-mcp` of this installation, else
+    this Python.
 
     Args:
         sandbox: Serve on the embedded sandbox.
     """
     serve = ["serve", "--sandbox"] if sandbox else []
     if _in_uvx() and (uvx := _uvx()) is not None:
-        # The sandbox is an extra, so the package has to be named apart from the command.
+        # The sandbox is an extra, so the package is named separately from the command.
         return uvx, ["--from", f"{_NAME}[sandbox]", _NAME, *serve] if sandbox else [_NAME]
     for executable in (Path(sys.argv[0]), Path(sysconfig.get_path("scripts")) / _NAME):
         for path in (executable, executable.with_name(f"{executable.name}.exe")):
@@ -41,14 +41,14 @@ def is_ours(entry: object) -> bool:
 
 
 def _in_uvx() -> bool:
-    return any(_PASSING.fullmatch(part) for part in Path(sys.prefix).parts)
+    return any(_UV_CACHE_FOLDER.fullmatch(part) for part in Path(sys.prefix).parts)
 
 
 def _uvx() -> str | None:
-    """The absolute path of `uvx`: beside the `uv` that started this process (it says so in UV), else on the PATH."""
+    """The absolute path of `uvx`: next to the `uv` that started this process (variable UV), else on the PATH."""
     uv = os.environ.get("UV")
-    beside = Path(uv).with_name(f"uvx{Path(uv).suffix}") if uv else None
-    if beside is not None and beside.is_file():
-        return str(beside.absolute())
+    sibling = Path(uv).with_name(f"uvx{Path(uv).suffix}") if uv else None
+    if sibling is not None and sibling.is_file():
+        return str(sibling.absolute())
     found = shutil.which("uvx")
     return str(Path(found).absolute()) if found else None

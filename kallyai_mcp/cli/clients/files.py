@@ -47,7 +47,7 @@ class ClientFile:
     def __init__(self, client: Client, machine: Machine) -> None:
         self.client = client
         self.path = client.path(machine)
-        self._may_make_folder = client.makes_its_folder(machine)
+        self._may_create_folder = client.creates_its_folder(machine)
 
     def servers(self) -> dict[str, Any]:
         """The client's servers by name; none when there is no such file, or nothing in it.
@@ -172,12 +172,12 @@ class ClientFile:
             if before is not None and not before.st_mode & stat.S_IWUSR:
                 raise ClientFileError(f"{self.path} is read-only. It was left as it is.")
             if before is None and not target.parent.is_dir():
-                self._make_folder(target.parent)
+                self._create_folder(target.parent)
             mark = _BYTE_ORDER_MARK if has_mark else ""
             if before is not None:
                 backup = _free_name(target)
                 write_private(backup, mark + old)
-                _make_alike(backup, before)
+                _copy_mode_and_owner(backup, before)
             try:
                 write_private(target, mark + new)
             except OSError:
@@ -185,14 +185,14 @@ class ClientFile:
                     backup.unlink(missing_ok=True)
                 raise
             if before is not None:
-                _make_alike(target, before)
+                _copy_mode_and_owner(target, before)
         return Change(self.path, changed=True, backup=backup)
 
-    def _make_folder(self, folder: Path) -> None:
-        if not self._may_make_folder:
+    def _create_folder(self, folder: Path) -> None:
+        if not self._may_create_folder:
             raise ClientFileError(
                 f"{folder}, which {self.client.home_variable} names, does not exist, and {self.client.title} would "
-                "not make it. Make it first, or remove the variable."
+                "not create it. Create it first, or remove the variable."
             )
         make_folder(folder)
 
@@ -204,7 +204,7 @@ def _free_name(path: Path) -> Path:
     return next(backup for name in names if not (backup := path.with_name(name)).exists())
 
 
-def _make_alike(path: Path, like: os.stat_result) -> None:
+def _copy_mode_and_owner(path: Path, like: os.stat_result) -> None:
     """Give `path` the mode of the file that it replaces, and its owner where this user may set one."""
     if hasattr(os, "chown"):
         with contextlib.suppress(OSError):

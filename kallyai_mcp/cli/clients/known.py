@@ -1,4 +1,4 @@
-"""The clients, and where each keeps the servers that it starts, on Linux, macOS and Windows."""
+"""The clients, and where each keeps its list of servers on Linux, macOS, and Windows."""
 
 import os
 import sys
@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Literal
 
 Format = Literal["json", "jsonc", "toml"]
-"""How a client reads its file: JSON to the letter; JSON with comments and trailing commas; TOML."""
+"""The format of a client's file: plain JSON; JSON with comments and trailing commas; TOML."""
 
 
 @dataclass(frozen=True)
 class Machine:
-    """What decides where a client's file is.
+    """What the path of a client's file depends on.
 
     Attributes:
         platform: As `sys.platform`.
@@ -27,17 +27,17 @@ class Machine:
 
     @classmethod
     def this(cls) -> "Machine":
-        """This machine, as this process sees it."""
+        """This machine, from this process's environment."""
         return cls(sys.platform, os.environ, Path.home())
 
     def folder(self, variable: str, default: Path) -> Path:
-        """The folder that an environment variable names, if it names one by an absolute path; else `default`."""
+        """The folder in an environment variable if it is an absolute path, else `default`."""
         named = Path(self.environ.get(variable, ""))
         return named if named.is_absolute() else default
 
     @property
-    def programs(self) -> Path:
-        """Where desktop programs keep the settings of this user."""
+    def settings_folder(self) -> Path:
+        """The folder in which desktop programs keep the user's settings."""
         if self.platform == "win32":
             return self.folder("APPDATA", self.home / "AppData" / "Roaming")
         if self.platform == "darwin":
@@ -50,14 +50,14 @@ class Client:
     """One MCP client.
 
     Attributes:
-        key: What a user types for it.
-        title: What it calls itself.
-        format: How it reads its file.
-        table: The key of its file under which the servers stand.
-        path: Where its file is.
-        restart: What the user does for it to see a change.
-        typed: Its entries say `"type": "stdio"`.
-        home_variable: The variable that names its folder, where it must then exist.
+        key: Its name on our command line.
+        title: Its own name.
+        format: The format of its file.
+        table: The key in its file that has the servers.
+        path: Returns the path of its file.
+        restart: What the user must do so that it reads its file again.
+        typed: Its entries have `"type": "stdio"`.
+        home_variable: The variable that names its folder; the client does not create a folder that is named there.
     """
 
     key: str
@@ -69,26 +69,26 @@ class Client:
     typed: bool = False
     home_variable: str | None = None
 
-    def makes_its_folder(self, machine: Machine) -> bool:
-        """Whether the client would make the folder of its file, so that it may be made for it."""
+    def creates_its_folder(self, machine: Machine) -> bool:
+        """Whether the client would create the folder of its file, so that we may do so."""
         return self.home_variable is None or not machine.environ.get(self.home_variable)
 
     def entry(self, command: str, arguments: list[str]) -> dict[str, object]:
-        """The entry that has the client start `command`."""
-        kind: dict[str, object] = {"type": "stdio"} if self.typed else {}
-        return kind | {"command": command, "args": arguments}
+        """The entry by which the client starts `command`."""
+        type_: dict[str, object] = {"type": "stdio"} if self.typed else {}
+        return type_ | {"command": command, "args": arguments}
 
 
 def _claude_desktop(machine: Machine) -> Path:
     name = "claude_desktop_config.json"
-    ordinary = machine.programs / "Claude" / name
+    default = machine.settings_folder / "Claude" / name
     if machine.platform != "win32":
-        return ordinary
-    # As an MSIX package, which is how it is installed since 2026, it sees this folder in place of %APPDATA%\Claude.
+        return default
+    # Since 2026 it is installed as an MSIX package, which sees this folder in place of %APPDATA%\Claude.
     packages = machine.folder("LOCALAPPDATA", machine.home / "AppData" / "Local") / "Packages"
     folders = sorted(packages.glob("Claude_*/LocalCache/Roaming"))
     packaged = [folder / "Claude" / name for folder in folders]
-    return next((path for path in packaged if path.exists()), packaged[0] if packaged else ordinary)
+    return next((path for path in packaged if path.exists()), packaged[0] if packaged else default)
 
 
 CLIENTS: dict[str, Client] = {
@@ -124,7 +124,7 @@ CLIENTS: dict[str, Client] = {
             title="VS Code",
             format="jsonc",
             table="servers",
-            path=lambda machine: machine.programs / "Code" / "User" / "mcp.json",
+            path=lambda machine: machine.settings_folder / "Code" / "User" / "mcp.json",
             restart='in VS Code, "MCP: List Servers" in the command palette starts it',
             typed=True,
         ),
@@ -155,4 +155,4 @@ CLIENTS: dict[str, Client] = {
         ),
     )
 }
-"""Every client by its key, in the order in which they are listed."""
+"""The clients by key, in the order in which they are listed."""

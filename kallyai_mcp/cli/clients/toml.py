@@ -1,4 +1,4 @@
-"""Changes one table in a TOML text and leaves the rest as it was; the counterpart of `json_text`."""
+"""Changes one table in a TOML text (TOML 1.0) and leaves the rest as it was; the counterpart of `json_text`."""
 
 import re
 import tomllib
@@ -7,14 +7,14 @@ from typing import Any, NoReturn
 
 from kallyai_mcp.cli.clients.errors import BadFormatError
 
-_WHERE = re.compile(r"\(at line (\d+), column \d+\)")
+_LINE = re.compile(r"\(at line (\d+), column \d+\)")
 
 
 def read(text: str) -> dict[str, Any]:
-    """The tables of `text` (TOML 1.0).
+    """Parse a text.
 
     Raises:
-        BadFormatError: It is no TOML.
+        BadFormatError: It is not TOML.
     """
     try:
         return tomllib.loads(text)
@@ -25,15 +25,15 @@ def read(text: str) -> dict[str, Any]:
 
 
 def put(text: str, path: Sequence[str], value: Any) -> str:
-    """`text` with `value` at `path`; tables on the way that are not there are made.
+    """`text` with `value` at `path`; missing tables on the way are added.
 
     Args:
         text: TOML.
-        path: The keys that lead to it.
-        value: Text, a list of texts, or a dict of such.
+        path: The keys that lead to the value.
+        value: A string, a list of strings, or a dict of these.
 
     Raises:
-        BadFormatError: It is no TOML, or what is on the way is no table.
+        BadFormatError: `text` is not TOML, or a value on the way is not a table.
     """
     import tomlkit  # late: one client needs it
 
@@ -42,45 +42,45 @@ def put(text: str, path: Sequence[str], value: Any) -> str:
     if wanted == before:
         return text
     if isinstance(value, dict):
-        if _held(before, path) is not None:
+        if _get(before, path) is not None:
             text = drop(text, path)
-        appended = _appended(text, path, value)  # what stands above is sure to stay as it is
+        appended = _append(text, path, value)  # the text above is sure to stay as it is
         if _loads(appended) == wanted:
             return appended
         table = tomlkit.inline_table()
         table.update(value)
         value = table
     document = tomlkit.parse(text)
-    holder: Any = document
+    parent: Any = document
     for key in path[:-1]:
-        holder = holder[key]
-    holder[path[-1]] = value
+        parent = parent[key]
+    parent[path[-1]] = value
     return _checked(text, tomlkit.dumps(document), wanted)
 
 
 def drop(text: str, path: Sequence[str]) -> str:
-    """`text` without what is at `path`, if it is there.
+    """`text` without the value at `path`, if there is one.
 
     Raises:
-        BadFormatError: It is no TOML.
+        BadFormatError: `text` is not TOML.
     """
     import tomlkit
 
     before = read(text)
-    if _held(before, path) is None:
+    if _get(before, path) is None:
         return text
     document = tomlkit.parse(text)
-    holder: Any = document
+    parent: Any = document
     for key in path[:-1]:
-        holder = holder[key]
-    del holder[path[-1]]
+        parent = parent[key]
+    del parent[path[-1]]
     new = tomlkit.dumps(document)
     if new.endswith("\n\n") and not text.endswith("\n\n"):
-        new = f"{new.rstrip(chr(10))}\n"  # the empty line that stood before the table
+        new = f"{new.rstrip(chr(10))}\n"  # the empty line before the table
     return _checked(text, new, _without(before, path, prune=False), _without(before, path, prune=True))
 
 
-def _appended(text: str, path: Sequence[str], value: Mapping[str, Any]) -> str:
+def _append(text: str, path: Sequence[str], value: Mapping[str, Any]) -> str:
     import tomlkit
 
     lines = [f"[{'.'.join(path)}]", *(f"{key} = {tomlkit.item(part).as_string()}" for key, part in value.items())]
@@ -90,19 +90,19 @@ def _appended(text: str, path: Sequence[str], value: Mapping[str, Any]) -> str:
 
 
 def _checked(text: str, new: str, *wanted: dict[str, Any]) -> str:
-    """`new`, with the line ends of `text`, if it says what it should: the guard against a slip of the library's."""
+    """`new`, with the line ends of `text`, if it parses as one of `wanted`; this guards against bugs of the library."""
     if text.count("\n") == text.count("\r\n") > 0:
         new = new.replace("\r\n", "\n").replace("\n", "\r\n")
     if _loads(new) not in wanted:
-        raise BadFormatError("its tables are laid out in a way that can't be changed safely", line=1)
+        raise BadFormatError("its layout can't be changed safely", line=1)
     return new
 
 
-def _held(tables: Mapping[str, Any], path: Sequence[str]) -> Any:
-    held: Any = tables
+def _get(tables: Mapping[str, Any], path: Sequence[str]) -> Any:
+    value: Any = tables
     for key in path:
-        held = held.get(key) if isinstance(held, dict) else None
-    return held
+        value = value.get(key) if isinstance(value, dict) else None
+    return value
 
 
 def _with(tables: dict[str, Any], path: Sequence[str], value: Any, text: str) -> dict[str, Any]:
@@ -117,11 +117,11 @@ def _with(tables: dict[str, Any], path: Sequence[str], value: Any, text: str) ->
 
 
 def _without(tables: dict[str, Any], path: Sequence[str], *, prune: bool) -> dict[str, Any]:
-    """`tables` without what is at `path`, and with `prune` without a table that it leaves empty."""
+    """`tables` without the value at `path`; with `prune`, also without a table that becomes empty."""
     key, *rest = path
     below = _without(tables[key], rest, prune=prune) if rest else {}
     keep = bool(rest) and (bool(below) or not prune)
-    return {name: below if name == key else held for name, held in tables.items() if name != key or keep}
+    return {name: below if name == key else value for name, value in tables.items() if name != key or keep}
 
 
 def _loads(text: str) -> dict[str, Any] | None:
@@ -132,7 +132,7 @@ def _loads(text: str) -> dict[str, Any] | None:
 
 
 def _fail(text: str, error: tomllib.TOMLDecodeError) -> NoReturn:
-    found = _WHERE.search(str(error))
+    found = _LINE.search(str(error))
     line = int(found[1]) if found else text.count("\n") + 1
-    reason = _WHERE.sub("", str(error)).strip().rstrip(".")
+    reason = _LINE.sub("", str(error)).strip().rstrip(".")
     raise BadFormatError(f"{reason[:1].lower()}{reason[1:]}", line=line) from None
