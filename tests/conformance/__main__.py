@@ -1,14 +1,14 @@
-"""Runs the official conformance suite and the MCP Inspector against our servers.
+"""Runs the official conformance suite and the MCP Inspector with our servers.
 
     uv run python -m tests.conformance
 
-The suite's newest release and its newest pre-release, at each version of the specification that they know, are run
-against `kallyai-mcp serve --transport http --sandbox`, and against a server of the same HTTP layer with the fixtures
-that most scenarios need; those of tasks, against the telephone, whose calls stand in for their fixtures. Then the
-Inspector's CLI lists and calls every tool over stdio and `/mcp`, in both eras.
+The suite's newest release and its newest pre-release are run at each version of the specification that they know, with
+`kallyai-mcp serve --transport http --sandbox`, and with a server on the same HTTP layer that has the fixtures most
+scenarios need. The scenarios of tasks are run with kallyai-mcp, whose calls replace the fixtures. Then the Inspector's
+CLI lists and calls every tool over stdio and `/mcp`, in both protocol generations.
 
-Needs npm; what it installs is kept in the user's cache. Exits with 1 when a check fails that isn't expected to, or one
-that is expected to fail no longer does.
+It needs npm; what it installs stays in the user's cache. Exits with 1 when a check fails unexpectedly, or when a check
+that is expected to fail passes.
 """
 
 import argparse
@@ -23,13 +23,13 @@ import anyio
 from mcp import MCPDeprecationWarning
 
 from tests.bench.servers import free_ports, serving
-from tests.conformance.expected import EXPECTED, SPECS, TASKS, TELEPHONE, TELEPHONE_ALONE
+from tests.conformance.expected import EXPECTED, KALLYAI_ONLY, KALLYAI_SCENARIOS, SPECS, TASKS
 from tests.conformance.fixture.server import fixture_app
 from tests.conformance.fixture.tasks import tasks_app
-from tests.conformance.inspector import SPEED, Finding, inspected
-from tests.conformance.judging import Verdict, judged, stale
+from tests.conformance.inspector import SPEED, Finding, inspect
 from tests.conformance.npm import Tools, installed
 from tests.conformance.suite import Outcome, Server, Suite
+from tests.conformance.verdicts import Verdict, evaluate, outdated
 from tests.processes import COMMAND, environment
 from tests.transports.http_server import running_app
 
@@ -39,12 +39,12 @@ def main() -> int:
     argparse.ArgumentParser(
         prog="python -m tests.conformance", description=(__doc__ or "").partition("\n")[0]
     ).parse_args()
-    # The fixtures sample and log to the client, as scenarios of the older versions want it.
+    # The fixtures sample and log to the client, which the scenarios of the older versions need.
     warnings.simplefilter("ignore", MCPDeprecationWarning)
     try:
         tools = installed()
     except RuntimeError as error:
-        print(f"This can't be run here: {error}", file=sys.stderr)
+        print(f"This can't run here: {error}", file=sys.stderr)
         return 1
     began = time.monotonic()
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
@@ -57,64 +57,64 @@ async def _run(tools: Tools, folder: Path, began: float) -> int:
     (port,) = free_ports(1)
     url = f"http://127.0.0.1:{port}"
     command = [*COMMAND, "serve", "--transport", "http", "--port", str(port), "--sandbox", "--speed", SPEED]
-    env = environment(folder / "telephone", RATE_LIMIT="100000/minute")
+    env = environment(folder / "kallyai-mcp", RATE_LIMIT="100000/minute")
     with serving(command, port, env):
         outcomes = await _conformance(suites, url, folder)
-        findings = await inspected(tools, url, folder)
-    verdicts = judged(outcomes, EXPECTED)
-    old = stale(outcomes, EXPECTED)
+        findings = await inspect(tools, url, folder)
+    verdicts = evaluate(outcomes, EXPECTED)
+    unexpected_passes = outdated(outcomes, EXPECTED)
     _print_table(verdicts, versions)
     _print_expected()
     _print_findings(findings)
-    for sentence in old:
-        print(f"STALE: {sentence}")
+    for sentence in unexpected_passes:
+        print(f"OUTDATED: {sentence}")
     wrong = sum(not verdict.is_right for verdict in verdicts)
-    unfit = sum(finding.fault is not None for finding in findings)
+    failed = sum(finding.fault is not None for finding in findings)
     applied = [verdict for verdict in verdicts if verdict.outcome.applies]
     print(
-        f"{len(applied)} scenarios run, {wrong} not as expected; {len(findings)} uses of the Inspector, {unfit} failed "
-        f"({time.monotonic() - began:.0f} s)"
+        f"{len(applied)} scenarios run, {wrong} not as expected; "
+        f"{len(findings)} uses of the Inspector, {failed} failed ({time.monotonic() - began:.0f} s)"
     )
-    return 1 if wrong or unfit or old else 0
+    return 1 if wrong or failed or unexpected_passes else 0
 
 
-async def _conformance(suites: Sequence[Suite], agent_on: str, folder: Path) -> list[Outcome]:
+async def _conformance(suites: Sequence[Suite], url: str, folder: Path) -> list[Outcome]:
     outcomes: list[Outcome] = []
     async with running_app(fixture_app()) as fixture, running_app(tasks_app(folder / "tasks")) as calls_as_tasks:
 
-        async def take_in(suite: Suite, server: Server, url: str) -> None:
+        async def run_suite(suite: Suite, server: Server, at: str) -> None:
             for spec in SPECS[suite.release]:
-                found = await suite.run(server, url, spec, folder / f"{suite.release}-{server}-{spec}")
+                found = await suite.run(server, at, spec, folder / f"{suite.release}-{server}-{spec}")
                 outcomes.extend(each for each in found if _belongs(each))
 
-        async def take_in_tasks(suite: Suite) -> None:
+        async def run_tasks(suite: Suite) -> None:
             for scenario in TASKS:
                 outcomes.extend(await suite.run_one("tasks", calls_as_tasks, scenario, folder / scenario))
 
         async with anyio.create_task_group() as tasks:
             for suite in suites:
-                tasks.start_soon(take_in, suite, "telephone", agent_on)
-                tasks.start_soon(take_in, suite, "fixture", fixture)
-            tasks.start_soon(take_in_tasks, suites[-1])
+                tasks.start_soon(run_suite, suite, "kallyai-mcp", url)
+                tasks.start_soon(run_suite, suite, "fixture", fixture)
+            tasks.start_soon(run_tasks, suites[-1])
     return outcomes
 
 
 def _belongs(outcome: Outcome) -> bool:
     if outcome.server == "fixture":
-        return outcome.scenario not in TELEPHONE_ALONE
-    return outcome.server == "tasks" or outcome.scenario in TELEPHONE
+        return outcome.scenario not in KALLYAI_ONLY
+    return outcome.server == "tasks" or outcome.scenario in KALLYAI_SCENARIOS
 
 
 def _print_table(verdicts: Iterable[Verdict], versions: dict[str, str]) -> None:
-    """One line for what is the same at several versions, and in both releases."""
+    """Print one line for equal results at several versions and in both releases."""
     specs: dict[tuple[Server, str, str], set[str]] = {}
     for verdict in verdicts:
         outcome = verdict.outcome
-        words = verdict.words if verdict.is_right else f"{verdict.words} (suite {versions[outcome.release]})"
-        specs.setdefault((outcome.server, outcome.scenario, words), set()).add(outcome.spec)
+        text = verdict.text if verdict.is_right else f"{verdict.text} (suite {versions[outcome.release]})"
+        specs.setdefault((outcome.server, outcome.scenario, text), set()).add(outcome.spec)
     print(f"suites {' and '.join(versions.values())}")
-    for (server, scenario, words), at in sorted(specs.items()):
-        print(f"{scenario:45} {', '.join(sorted(at)):34} {server:9} {words}")
+    for (server, scenario, text), at in sorted(specs.items()):
+        print(f"{scenario:45} {', '.join(sorted(at)):34} {server:11} {text}")
 
 
 def _print_expected() -> None:
@@ -126,7 +126,7 @@ def _print_expected() -> None:
 def _print_findings(findings: Iterable[Finding]) -> None:
     print("\nInspector")
     for finding in findings:
-        print(f"{finding.what:24} {finding.era:7} {finding.transport:6} {finding.fault or 'as it should be'}")
+        print(f"{finding.what:24} {finding.mode:7} {finding.transport:6} {finding.fault or 'passed'}")
 
 
 if __name__ == "__main__":

@@ -1,15 +1,15 @@
-"""What is run against which server, and which checks fail there for a good reason."""
+"""Which scenarios run with which server, and which checks are expected to fail there, with the reason."""
 
-from tests.conformance.judging import Expected
 from tests.conformance.suite import EXTENSION
+from tests.conformance.verdicts import Expected
 
 SPECS = {"released": ("2025-06-18", "2025-11-25"), "newest": ("2025-06-18", "2025-11-25", "2026-07-28")}
-"""The versions of the specification that each release of the suite is run at."""
+"""The versions of the specification that each release of the suite runs at."""
 
 HANDSHAKE = ("2025-06-18", "2025-11-25")
 STATELESS = ("2026-07-28",)
 
-TELEPHONE = frozenset(
+KALLYAI_SCENARIOS = frozenset(
     {
         "caching",
         "completion-complete",
@@ -29,13 +29,13 @@ TELEPHONE = frozenset(
         "tools-list",
     }
 )
-"""The scenarios that need no fixture, or say by themselves which of their checks do: run against `kallyai-mcp serve`.
+"""The scenarios that need no fixture, or report which of their checks do; they run with `kallyai-mcp serve`.
 
-The fixture server has the others and most of these as well: only what subscribes is the telephone's alone, because the
-HTTP layer has no part in it.
+The fixture server runs the others, and these too, except those in `KALLYAI_ONLY`.
 """
 
-TELEPHONE_ALONE = frozenset({"resources-subscribe", "resources-unsubscribe"})
+KALLYAI_ONLY = frozenset({"resources-subscribe", "resources-unsubscribe"})
+"""Subscriptions, which are not a part of the HTTP layer."""
 
 TASKS = (
     "tasks-capability-negotiation",
@@ -45,22 +45,22 @@ TASKS = (
     "tasks-request-state-removal",
     "tasks-wire-fields",
 )
-"""Of the extensions' scenarios, those whose fixtures a phone call can stand in for.
+"""The scenarios of extensions in which a phone call can replace the fixture.
 
-Not run: tasks-mrtr-input, tasks-mrtr-composition and tasks-required-task-error, about tasks that ask for something and
-tools that refuse whoever has no tasks, of which the telephone has none; tasks-status-notifications, which the suite
-itself skips; and the three of skills, which are for servers that declare skills.
+Not run: tasks-mrtr-input, tasks-mrtr-composition and tasks-required-task-error, because kallyai-mcp has no tasks that
+ask for input and no tools that require tasks; tasks-status-notifications, which the suite skips; and the three
+scenarios of skills, which are for servers that declare skills.
 """
 
 _NO_SESSION = (
-    "/mcp keeps no session at the versions with a handshake, so that any worker can take any request: "
-    "the server can't ask such a client anything, and says so. Over stdio and /sse it can."
+    "/mcp has no session at the versions with a handshake, so that any worker can serve any request: "
+    "the server can't send requests to such a client, and says so. Over stdio and /sse it can."
 )
 _ONLY_CALLS = (
-    "It calls failing_job or protocol_error_job, which no phone call can stand in for: what the telephone refuses, it "
-    "refuses at once, and no task comes of it."
+    "It calls failing_job or protocol_error_job, which no phone call can replace: a call that is refused is refused at "
+    "once, without a task."
 )
-_NOT_HERE = "It calls a fixture tool that the telephone doesn't have; the fixture server passes it."
+_NOT_HERE = "It calls a fixture tool that kallyai-mcp does not have; the fixture server passes it."
 
 EXPECTED = (
     Expected("fixture", "tools-call-sampling", ("tools-call-sampling",), HANDSHAKE, _NO_SESSION),
@@ -68,29 +68,29 @@ EXPECTED = (
     Expected("fixture", "elicitation-sep1034-defaults", ("elicitation-sep1034-general",), ("2025-11-25",), _NO_SESSION),
     Expected("fixture", "elicitation-sep1330-enums", ("elicitation-sep1330-general",), ("2025-11-25",), _NO_SESSION),
     Expected(
-        "telephone",
+        "kallyai-mcp",
         "resources-subscribe",
         ("resources-subscribe",),
         HANDSHAKE,
-        "Without a session there is nowhere to send the news, so `subscribe` is declared false, and the scenario asks "
-        "without looking. Over stdio, over /sse, and at 2026-07-28 it works.",
+        "Without a session there is no stream for updates, so `subscribe` is declared false, and the scenario ignores "
+        "that. Over stdio, over /sse, and at 2026-07-28 it works.",
     ),
     Expected(
-        "telephone",
+        "kallyai-mcp",
         "resources-unsubscribe",
         ("resources-unsubscribe",),
         HANDSHAKE,
-        "It begins with the subscription that is refused.",
+        "It begins with a subscription, which is refused.",
     ),
     Expected(
-        "telephone",
+        "kallyai-mcp",
         "logging-set-level",
         ("logging-set-level",),
         HANDSHAKE,
-        "The telephone sends no log to clients and doesn't declare `logging`; the scenario asks without looking.",
+        "The server sends no log to clients and does not declare `logging`, which the scenario ignores.",
     ),
     Expected(
-        "telephone",
+        "kallyai-mcp",
         "server-stateless",
         ("sep-2575-server-rejects-undeclared-capability", "sep-2575-missing-capability-http-400"),
         STATELESS,
@@ -115,7 +115,7 @@ EXPECTED = (
         "tasks-request-headers",
         ("tasks-headers-tolerate-mcp-method-on-tools-call",),
         (EXTENSION,),
-        "It compares the words of the fixture tool greet; check_quota, which stands in for it, has its own.",
+        "It compares the text of the fixture tool greet; check_quota, which replaces it, has another text.",
     ),
 )
-"""Every check that may fail."""
+"""Every check that is expected to fail."""

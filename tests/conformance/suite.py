@@ -1,4 +1,4 @@
-"""One run of the official suite, and what each of its scenarios found."""
+"""Runs the official suite, and reads the results of its scenarios."""
 
 import json
 import re
@@ -12,28 +12,28 @@ import anyio
 from tests.conformance.npm import Tools
 
 SECONDS = 60
-"""How long one run may take; it takes some seconds."""
+"""The time-out of one run, which takes some seconds."""
 
-Server = Literal["telephone", "tasks", "fixture"]
-"""`kallyai-mcp serve`; the same with the names that scenarios of tasks use; fixtures behind the same HTTP layer."""
+Server = Literal["kallyai-mcp", "tasks", "fixture"]
+"""`kallyai-mcp serve`; the same with the tool names of the scenarios of tasks; the fixtures on the same HTTP layer."""
 
 Status = Literal["FAILURE", "WARNING", "SUCCESS", "SKIPPED", "INFO"]
 STATUSES: tuple[Status, ...] = ("FAILURE", "WARNING", "SUCCESS", "SKIPPED", "INFO")
-"""The worst first: a check that was made more than once is as bad as at its worst."""
+"""The statuses, the worst first: the worst one counts for a check that is reported several times."""
 
 EXTENSION = "extension"
-"""In the place of a version of the specification, for scenarios that belong to none."""
+"""Used as the version of the specification for scenarios of extensions."""
 
-ON_THE_WIRE = "wire-schema-valid"
-"""The check that the suite adds to every scenario: it says nothing about whether the scenario itself applies."""
+SCHEMA_CHECK = "wire-schema-valid"
+"""The check that the suite adds to every scenario, even to one that does not apply."""
 
 UNFINISHED = "scenario-finished"
-"""A check of ours: that the scenario has left its results behind."""
+"""A check of our own: that the scenario wrote its results."""
 
 
 @dataclass(frozen=True)
 class Check:
-    """What one check found: how bad, and the suite's words for it."""
+    """The status of a check, and the suite's message."""
 
     status: Status
     message: str = ""
@@ -41,14 +41,14 @@ class Check:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What one scenario found.
+    """The results of one scenario.
 
     Attributes:
-        server: Which of our servers it was run against.
-        release: Which release of the suite, by the names of `npm.RELEASES`.
+        server: The server.
+        release: The release of the suite, one of `npm.RELEASES`.
         spec: The version of the specification, or `EXTENSION`.
-        scenario: Its name.
-        checks: By their ids.
+        scenario: The scenario's name.
+        checks: The checks, by id.
     """
 
     server: Server
@@ -59,11 +59,11 @@ class Outcome:
 
     @property
     def applies(self) -> bool:
-        """Whether it has checked anything."""
+        """Whether it checked anything."""
         return any(
             check.status in ("FAILURE", "WARNING", "SUCCESS")
             for name, check in self.checks.items()
-            if name != ON_THE_WIRE or check.status == "FAILURE"
+            if name != SCHEMA_CHECK or check.status == "FAILURE"
         )
 
 
@@ -72,47 +72,47 @@ class Suite:
     """A release of the suite.
 
     Attributes:
-        tools: Where it is.
-        release: Which.
+        tools: The installed suite.
+        release: One of `npm.RELEASES`.
     """
 
     tools: Tools
     release: str
 
     async def version(self) -> str:
-        """As npm has it."""
-        return (await self._said("--version")).strip()
+        """Its version."""
+        return (await self._output("--version")).strip()
 
     async def scenarios(self, spec: str) -> list[str]:
-        """The server scenarios of a version of the specification, or of no version."""
-        listed = re.findall(r"^  - (\S+) \[(.*)\]$", await self._said("list", "--server"), re.MULTILINE)
+        """The names of the server scenarios for a version of the specification."""
+        listed = re.findall(r"^  - (\S+) \[(.*)\]$", await self._output("list", "--server"), re.MULTILINE)
         return [name for name, specs in listed if spec in specs.split(",")]
 
     async def run(self, server: Server, url: str, spec: str, folder: Path) -> list[Outcome]:
-        """Every scenario of a version of the specification, one after another."""
+        """Run every scenario for a version of the specification, one after another."""
         arguments = ("--suite", "all", "--spec-version", spec)
         return await self._run(server, url, spec, await self.scenarios(spec), folder, arguments)
 
     async def run_one(self, server: Server, url: str, scenario: str, folder: Path) -> list[Outcome]:
-        """One scenario of an extension."""
+        """Run one scenario of an extension."""
         return await self._run(server, url, EXTENSION, [scenario], folder, ("--scenario", scenario))
 
     async def _run(
         self, server: Server, url: str, spec: str, scenarios: Iterable[str], folder: Path, arguments: tuple[str, ...]
     ) -> list[Outcome]:
-        words = await self._said("server", "--url", f"{url}/mcp", "-o", str(folder), *arguments)
+        output = await self._output("server", "--url", f"{url}/mcp", "-o", str(folder), *arguments)
         return [
-            Outcome(server, self.release, spec, scenario, _checks(folder, scenario, words)) for scenario in scenarios
+            Outcome(server, self.release, spec, scenario, _checks(folder, scenario, output)) for scenario in scenarios
         ]
 
-    async def _said(self, *arguments: str) -> str:
-        """What it prints; its exit code says no more than the results do."""
+    async def _output(self, *arguments: str) -> str:
+        """Run it; returns what it prints. Its exit code is ignored, because the results have all of it."""
         with anyio.fail_after(SECONDS):
             done = await anyio.run_process([*self.tools.suite(self.release), *arguments], check=False)
         return done.stdout.decode() + done.stderr.decode()
 
 
-def _checks(folder: Path, scenario: str, words: str) -> dict[str, Check]:
+def _checks(folder: Path, scenario: str, output: str) -> dict[str, Check]:
     found: dict[str, Check] = {}
     # The folder's name ends with the time, which begins with a year.
     for path in folder.glob(f"server-{scenario}-20[0-9][0-9]-*/checks.json"):
@@ -122,5 +122,5 @@ def _checks(folder: Path, scenario: str, words: str) -> dict[str, Check]:
             if STATUSES.index(check.status) < STATUSES.index(worst.status):
                 found[each["id"]] = check
     if not found:
-        found[UNFINISHED] = Check("FAILURE", f"it has left no results: {words.strip()[-300:]}")
+        found[UNFINISHED] = Check("FAILURE", f"it wrote no results: {output.strip()[-300:]}")
     return found
