@@ -19,7 +19,7 @@ from kallyai_mcp.tools.completions import complete
 from kallyai_mcp.tools.context import AppContext
 from kallyai_mcp.tools.prompts import prompts
 from kallyai_mcp.tools.resources import newest_calls, templates
-from kallyai_mcp.tools.subscriptions import Subscriptions, listened
+from kallyai_mcp.tools.subscriptions import Subscriptions, with_subscriptions
 from kallyai_mcp.tools.tasks import CallTasks
 
 INSTRUCTIONS = (
@@ -56,7 +56,7 @@ def build_server(
 
     @asynccontextmanager
     async def lifespan(_: MCPServer[AppContext]) -> AsyncIterator[AppContext]:
-        async with open_app_context() as app_context, listened(app_context) as subscribed_context:
+        async with open_app_context() as app_context, with_subscriptions(app_context) as subscribed_context:
             yield subscribed_context
 
     subscriptions = Subscriptions()

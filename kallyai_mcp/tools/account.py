@@ -10,7 +10,7 @@ from kallyai_mcp.tools.context import AppContext
 from kallyai_mcp.tools.elicitation import Elicitation
 from kallyai_mcp.tools.results import BillingAnswer, QuotaAnswer, SignInAnswer, answer
 from kallyai_mcp.tools.sign_in_request import request_sign_in
-from kallyai_mcp.tools.text import account as text_of
+from kallyai_mcp.tools.text import account as words
 from kallyai_mcp.tools.text.plain import one_line
 
 
@@ -25,7 +25,7 @@ async def check_quota(*, ctx: Context[AppContext, Any]) -> Annotated[CallToolRes
         period=plan.period if plan else None,
         auto_renew=subscription.auto_renew if subscription else None,
     )
-    text = text_of.quota(statistics, subscription, zone_name=app_context.timezone, now=app_context.now())
+    text = words.quota(statistics, subscription, zone_name=app_context.timezone, now=app_context.now())
     return answer(text, structure)
 
 
@@ -47,13 +47,13 @@ async def sign_in(*, ctx: Context[AppContext, Any]) -> Annotated[CallToolResult,
     if signed_in is None and await request_sign_in(Elicitation(ctx), app_context):
         signed_in = await app_context.sign_in.signed_in()
     if signed_in is not None:
-        text = text_of.signed_in(signed_in.who)
+        text = words.signed_in(signed_in.who)
         return answer(text, SignInAnswer(signed_in=True, who=signed_in.who))
     link = await app_context.sign_in.link()
     if link is None:
         text = "Not signed in to KallyAI. `kallyai-mcp login` on the machine that this server runs on signs in."
         return answer(text, SignInAnswer(signed_in=False))
-    text = "Not signed in to KallyAI. " + text_of.sign_in_link(
+    text = "Not signed in to KallyAI. " + words.sign_in_link(
         link.url, link.minutes, then="go on with what they asked for"
     )
     return answer(text, SignInAnswer(signed_in=False, link=link.url, expires_in=link.minutes * 60))

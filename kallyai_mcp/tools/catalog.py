@@ -10,13 +10,13 @@ from kallyai_mcp.tools.missing_details import ask_missing
 
 
 def tools() -> list[CallTool]:
-    """The eight tools of the contract; each server keeps copies of its own."""
+    """The eight tools; each server has copies of its own."""
     return [tool.model_copy() for tool in _described()]
 
 
 @cache
 def _described() -> tuple[CallTool, ...]:
-    # Their schemas take as long to make as all the rest of a server.
+    # Cached: making their schemas takes as long as the rest of a server.
     reads_calls = frozenset({"calls:read"})
     make_call_spec = ToolSpec(
         "Make a phone call",

@@ -12,18 +12,18 @@ from kallyai_mcp.tools.context import AppContext
 from kallyai_mcp.tools.prompts import LANGUAGES, argument_names
 from kallyai_mcp.tools.uris import CALENDAR, CALL, TRANSCRIPT
 
-MOST = 100
-"""How many values the protocol lets an answer have."""
+MAX_VALUES = 100
+"""How many values a result may have, by the protocol."""
 
-_LOOKED_THROUGH = 200
-"""How many of the newest calls are looked through: the most that the service gives at once."""
+_NEWEST = 200
+"""How many of the newest calls are searched: as many as KallyAI returns at once."""
 
 
 async def complete(ctx: ServerRequestContext[AppContext, Any], params: CompleteRequestParams) -> CompleteResult:
     """Handler of completion/complete.
 
-    A `call_id` is completed with the account's calls, newest first; a `timezone` with IANA names that begin so, or
-    whose city does; a `language` with those there are. There is no error: what can't be told is nothing.
+    A `call_id` is completed with the account's calls, newest first; a `timezone` with the IANA names that begin with
+    the typed text, or whose city does; a `language` with the languages of the prompts. On an error the list is empty.
     """
     argument = params.argument
     if isinstance(params.ref, ResourceTemplateReference):
@@ -38,31 +38,33 @@ async def complete(ctx: ServerRequestContext[AppContext, Any], params: CompleteR
     else:
         values = []
     return CompleteResult(
-        completion=Completion(values=values[:MOST], total=len(values) if values else None, has_more=len(values) > MOST)
+        completion=Completion(
+            values=values[:MAX_VALUES], total=len(values) if values else None, has_more=len(values) > MAX_VALUES
+        )
     )
 
 
 async def _calls(app_context: AppContext, template: str, typed: str) -> list[str]:
-    """The ids of the newest calls that begin with `typed`; those under way have only a call to show, nothing else."""
+    """The ids of the newest calls that begin with `typed`; those in progress for the call's own template only."""
     try:
-        under_way = await app_context.calls.unsettled() if template == CALL else []
-        page = await app_context.api().list_calls(limit=_LOOKED_THROUGH)
+        unsettled = await app_context.calls.unsettled() if template == CALL else []
+        page = await app_context.api().list_calls(limit=_NEWEST)
     except KallyAIError:
         return []
-    ids = [record.tracking_id for record in under_way] + [call.call_id for call in page.calls]
+    ids = [record.tracking_id for record in unsettled] + [call.call_id for call in page.calls]
     return [id_ for id_ in ids if id_.startswith(typed)]
 
 
 def _zones(typed: str, zones: tuple[tuple[str, str, str], ...]) -> list[str]:
-    begun = typed.strip().casefold().replace(" ", "_")
-    by_name = [name for name, folded, _ in zones if folded.startswith(begun)]
-    by_city = [name for name, folded, city in zones if city.startswith(begun) and not folded.startswith(begun)]
+    beginning = typed.strip().casefold().replace(" ", "_")
+    by_name = [name for name, folded, _ in zones if folded.startswith(beginning)]
+    by_city = [name for name, folded, city in zones if city.startswith(beginning) and not folded.startswith(beginning)]
     return by_name + by_city
 
 
 @cache
 def _all_zones() -> tuple[tuple[str, str, str], ...]:
-    """Each IANA zone that this machine knows, itself and its city in lower case; read from disk the first time."""
+    """Each IANA zone that this machine knows: its name, the name in lower case, and its city; read from disk once."""
     from zoneinfo import available_timezones
 
     return tuple((name, name.casefold(), name.casefold().rpartition("/")[2]) for name in sorted(available_timezones()))

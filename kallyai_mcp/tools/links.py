@@ -1,4 +1,4 @@
-"""Links from results to resources."""
+"""Links from a result to a resource."""
 
 from mcp.types import Annotations, ContentBlock, ResourceLink
 
@@ -8,11 +8,11 @@ from kallyai_mcp.tools.uris import CALENDAR, CALL, call_uri
 
 
 def links(call: Call | CallRecord) -> list[ContentBlock]:
-    """The one link (`resource_link`) that leads a person from a result to what its text can't hold, if there is one.
+    """The link (`resource_link`) to what the text of a result can't hold; at most one.
 
-    A call under way: to the call, whose updates a client can subscribe to. A call that made an appointment: to the
-    calendar file. Else none: a client that doesn't read resources shows the model the JSON of each. For the same reason
-    a link says no more than it must, and names the user as its audience.
+    For a call in progress: the call, whose updates a client can subscribe to. For a call that made an appointment: the
+    calendar file. For others none, since a client that doesn't read resources shows the model the JSON of each link.
+    For the same reason a link is as short as possible, and its audience is the user.
     """
     if isinstance(call, CallRecord):
         if call.is_under_way:

@@ -1,4 +1,4 @@
-"""What a call lacks and its user can say: a number, and for a booking the name, date, time and party size."""
+"""Asks the user for what a call needs: the number, and for a booking the name, date, time, and party size."""
 
 import re
 from collections.abc import Mapping
@@ -9,14 +9,14 @@ from pydantic import BaseModel, Field, create_model
 from kallyai_mcp.api.errors import KallyAIError
 from kallyai_mcp.tools.arguments import without_blanks
 from kallyai_mcp.tools.elicitation import Elicitation
-from kallyai_mcp.tools.text import consent as words
+from kallyai_mcp.tools.text import consent as text
 
-_OF_A_BOOKING: dict[str, tuple[str, ...]] = {
+_BOOKING_DETAILS: dict[str, tuple[str, ...]] = {
     "restaurant": ("user_name", "appointment_date", "appointment_time", "party_size"),
     "clinic": ("user_name", "appointment_date", "appointment_time"),
     "hotel": ("user_name", "appointment_date", "party_size"),
 }
-"""What the other side will ask for, by the reference's `task_category`."""
+"""What the callee will ask for, by the reference's `task_category`."""
 
 _BOOKS = re.compile(r"\b(book|reserv|schedul|table|appointment|cita|mesa|turno|habitaci)", re.IGNORECASE)
 _DOES_NOT_BOOK = re.compile(r"\b(cancel|anul|opening|open|hours|horario|menu|menú|price|precio)", re.IGNORECASE)
@@ -31,24 +31,24 @@ _FIELDS: dict[str, tuple[Any, dict[str, Any]]] = {
 
 
 class DetailsDeclinedError(KallyAIError):
-    """The user was asked for what a call needs, and didn't say."""
+    """The user was asked for what the call needs, and gave no answer."""
 
 
 async def ask_missing(given: Mapping[str, Any], elicitation: Elicitation) -> Mapping[str, Any]:
-    """make_call's arguments with what the user adds to them; all that is missing is asked for in one form.
+    """Return make_call's arguments with those that the user was asked for, all in one form.
 
-    Nothing is asked of a client that shows no forms: what must be there is then missing, and the tool says so.
+    A client that shows no forms is not asked: validation then names a required argument that is missing.
 
     Raises:
-        InputRequiredError: The client is asked by what it carries.
-        DetailsDeclinedError: The user won't say.
+        InputRequiredError: The client is asked by the result that the error carries.
+        DetailsDeclinedError: The user gave no answer.
     """
     missing = _missing(given)
     if not missing or not elicitation.shows_forms:
         return given
     spanish = given.get("language") == "es"
     reply = await elicitation.ask(
-        "details", words.missing_details(given.get("business_name"), spanish), _form(missing, spanish)
+        "details", text.missing_details(given.get("business_name"), spanish), _form(missing, spanish)
     )
     if reply is None:
         return given
@@ -62,7 +62,7 @@ async def ask_missing(given: Mapping[str, Any], elicitation: Elicitation) -> Map
 def _missing(given: Mapping[str, Any]) -> list[str]:
     missing = [] if "respondent_phone" in given else ["respondent_phone"]
     category = given.get("task_category")
-    wanted = _OF_A_BOOKING.get(category, ()) if isinstance(category, str) else ()
+    wanted = _BOOKING_DETAILS.get(category, ()) if isinstance(category, str) else ()
     if wanted and _is_booking(given):
         missing += [name for name in wanted if name not in given]
         if "time_preference_text" in given and "appointment_time" in missing:
@@ -79,7 +79,7 @@ def _form(names: list[str], spanish: bool) -> type[BaseModel]:
     fields: dict[str, Any] = {}
     for name in names:
         kind, options = _FIELDS[name]
-        title, description = words.field(name, spanish)
+        title, description = text.field(name, spanish)
         default: dict[str, Any] = {} if name == "respondent_phone" else {"default": None}
         fields[name] = (kind, Field(title=title, description=description, **default, **options))
     return create_model("Details", **fields)

@@ -1,7 +1,7 @@
-"""Prompts for what people ring for: a table, an appointment, a room, a question; in English and in Spanish.
+"""Prompts for the usual calls: book a table, an appointment, or a room, or ask a question; in English and Spanish.
 
-Each becomes one message of the user, which has the agent ask for what is missing, have it confirmed, place the call,
-follow it and report. What it knows is what the user gave as arguments, nothing else.
+Each is one message from the user. It tells the agent to ask for what is missing, have it confirmed, place the call,
+follow it, and report. It states only what the user gave as arguments.
 """
 
 import re
@@ -25,12 +25,12 @@ from kallyai_mcp.tools.context import AppContext
 from kallyai_mcp.tools.text.plain import one_line
 
 LANGUAGES = ("en", "es")
-"""In which a prompt can be; the first is what it is in when nobody says."""
+"""The languages of the prompts; the first is the default."""
 
 _MAX_LENGTH = 500
 """Characters of one argument."""
 
-_WHAT = {
+_DESCRIPTIONS = {
     "business_name": "Who to call",
     "respondent_phone": "Their number, with its country: +14155551234",
     "appointment_date": "The day: 2026-01-28, or in words",
@@ -39,30 +39,30 @@ _WHAT = {
     "party_size": "For how many people, 1 to 50",
     "purpose": "What the appointment is for",
     "question": "What to ask them",
-    "user_name": "Whose name to give",
+    "user_name": "The name to give",
     "wishes": "Wishes and limits, in words",
     "timezone": "The user's IANA time zone",
     "language": "Of this prompt and of the summary: en or es",
 }
-"""Every argument there is; those that make_call has are named as there."""
+"""Each argument with its description; arguments that make_call has too have the same names there."""
 
 _REQUIRED = {"business_name", "purpose", "question"}
 
 
-Words = Callable[[str, Mapping[str, str], list[str]], str]
-"""Makes the user's message, in one language, of the prompt's name, what the user gave by argument, and the arguments
-that the call needs besides."""
+MessageText = Callable[[str, Mapping[str, str], list[str]], str]
+"""Writes the user's message in one language, from the prompt's name, the given arguments, and the names of those that
+are missing."""
 
 
 class CallPrompt(Prompt):
-    """A prompt whose wrong arguments are worded here, as those of the tools are."""
+    """A prompt whose wrong arguments are named as those of the tools are."""
 
     @override
     async def render(self, arguments: dict[str, Any] | None, context: Context[Any, Any]) -> list[Message]:
-        """The one message.
+        """Return the message.
 
         Raises:
-            MCPError: -32602, arguments are missing or wrong; the message names each.
+            MCPError: -32602: arguments are missing or wrong; the message names each.
         """
         app_context: AppContext = context.request_context.lifespan_context
         names = tuple(argument.name for argument in self.arguments or [])
@@ -74,12 +74,12 @@ class CallPrompt(Prompt):
         language = known.pop("language", LANGUAGES[0])
         optional = {"wishes", "timezone", "language"}
         missing = [name for name in names if name not in known and name not in optional]
-        return [UserMessage(_words(language)(self.name, known, missing))]
+        return [UserMessage(_message_text(language)(self.name, known, missing))]
 
 
 @cache
 def _model(names: tuple[str, ...]) -> type[BaseModel]:
-    """What validates the arguments of a prompt that has those; made when the prompt is first used."""
+    """The model that validates a prompt's arguments; made when the prompt is first used."""
     text = Annotated[str, Field(max_length=_MAX_LENGTH)]
     types: dict[str, Any] = {
         "respondent_phone": PhoneNumber,
@@ -96,7 +96,7 @@ def _model(names: tuple[str, ...]) -> type[BaseModel]:
 
 
 def _not_past(day: str, info: ValidationInfo) -> str:
-    """A day in words is the agent's to understand; only one written YYYY-MM-DD can be past."""
+    """Only a day written YYYY-MM-DD is checked; a day in words is for the agent to interpret."""
     if re.fullmatch(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", day):
         try:
             parsed = date.fromisoformat(day)
@@ -106,9 +106,9 @@ def _not_past(day: str, info: ValidationInfo) -> str:
     return day
 
 
-def _words(language: str) -> Words:
+def _message_text(language: str) -> MessageText:
     if language == "es":
-        from kallyai_mcp.tools.text import prompts_es  # late: few sessions use a prompt
+        from kallyai_mcp.tools.text import prompts_es  # imported late: few clients use a prompt
 
         return prompts_es.message
     from kallyai_mcp.tools.text import prompts_en
@@ -122,15 +122,15 @@ def _prompt(name: str, title: str, description: str, *arguments: str) -> CallPro
         title=title,
         description=description,
         arguments=[
-            PromptArgument(name=argument, description=_WHAT[argument], required=argument in _REQUIRED)
+            PromptArgument(name=argument, description=_DESCRIPTIONS[argument], required=argument in _REQUIRED)
             for argument in (*arguments, "timezone", "language")
         ],
-        fn=_words,  # `render` needs none
+        fn=_message_text,  # not called: `render` is overridden
     )
 
 
 def prompts() -> list[CallPrompt]:
-    """The four prompts, made anew."""
+    """The four prompts, new for each server."""
     return [
         _prompt(
             "book_table",
@@ -163,17 +163,17 @@ def prompts() -> list[CallPrompt]:
 
 
 def argument_names(prompt: str) -> list[str]:
-    """The arguments of the prompt by that name; none if there is no such prompt."""
+    """The names of the arguments of a prompt; none if there is no such prompt."""
     return [argument.name for known in prompts() if known.name == prompt for argument in known.arguments or []]
 
 
 async def known_prompts(ctx: ServerRequestContext[Any, Any], call_next: CallNext) -> HandlerResult:
-    """Middleware: a prompt that there isn't is said to be none, and which there are.
+    """Middleware: answer a request for an unknown prompt with the names of those that exist.
 
-    The SDK answers with an internal error, and writes a traceback into the log.
+    The SDK would answer with an internal error, and log a traceback.
 
     Raises:
-        MCPError: -32602.
+        MCPError: -32602: there is no such prompt.
     """
     if ctx.method == "prompts/get":
         names = [prompt.name for prompt in prompts()]

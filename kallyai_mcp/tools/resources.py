@@ -1,4 +1,4 @@
-"""Calls as resources: the newest of them, each call, its transcript and its calendar file."""
+"""Calls as resources: the newest calls, and for each call its outcome, transcript, and calendar file."""
 
 from collections.abc import Awaitable, Callable
 from contextvars import ContextVar
@@ -13,7 +13,7 @@ from kallyai_mcp.api.errors import KallyAIError, NotFoundError, NotSignedInError
 from kallyai_mcp.calls.records import CallState
 from kallyai_mcp.logs import note_failure
 from kallyai_mcp.tools.context import AppContext
-from kallyai_mcp.tools.history import listed, service_id, transcript
+from kallyai_mcp.tools.history import list_page, service_id, transcript
 from kallyai_mcp.tools.text.account import sign_in_link
 from kallyai_mcp.tools.text.calls import call_in_progress, in_progress, outcome, unknown
 from kallyai_mcp.tools.text.errors import error_text
@@ -24,7 +24,7 @@ NEWEST = 20
 
 _T = TypeVar("_T")
 
-_app_context: ContextVar[AppContext] = ContextVar("desk of the request")
+_app_context: ContextVar[AppContext] = ContextVar("app_context")
 
 
 class CallResource(NamedTuple):
@@ -32,11 +32,11 @@ class CallResource(NamedTuple):
 
     Attributes:
         uri_template: RFC 6570.
-        read: Gives its text.
-        name: Its name for programs.
-        title: Its name for people.
-        description: What it holds.
-        mime_type: Of its text.
+        read: Returns the text of a resource.
+        name: The name for programs.
+        title: The name for people.
+        description: What the resource contains.
+        mime_type: The type of the text.
     """
 
     uri_template: str
@@ -48,19 +48,19 @@ class CallResource(NamedTuple):
 
 
 async def read_call(call_id: str, ctx: Context[AppContext, Any]) -> str:
-    """How a call went, or how far it is, in the words of get_call."""
+    """A call's outcome or progress, in the words of get_call."""
     app_context = ctx.request_context.lifespan_context
     return await _read(app_context, _call(app_context, call_id))
 
 
 async def read_transcript(call_id: str, ctx: Context[AppContext, Any]) -> str:
-    """Who said what in a call, fenced as get_transcript fences it."""
+    """Who said what in a call, as in get_transcript."""
     app_context = ctx.request_context.lifespan_context
     return (await _read(app_context, transcript(app_context, call_id)))[0]
 
 
 async def read_calendar(call_id: str, ctx: Context[AppContext, Any]) -> str:
-    """The service's iCalendar file (RFC 5545) for the appointment that a call made."""
+    """KallyAI's iCalendar file (RFC 5545) for the appointment that a call made."""
     app_context = ctx.request_context.lifespan_context
     return await _read(app_context, _calendar(app_context, call_id))
 
@@ -90,7 +90,7 @@ def templates() -> list[CallResource]:
 
 
 def newest_calls() -> FunctionResource:
-    """The one resource that is listed. It needs `with_app_context`: the SDK reads listed ones without a context."""
+    """The resource that is listed. It needs `with_app_context`, because the SDK reads it without a context."""
     return FunctionResource(
         uri=CALLS,
         name="calls",
@@ -101,7 +101,7 @@ def newest_calls() -> FunctionResource:
 
 
 async def with_app_context(ctx: ServerRequestContext[AppContext, Any], call_next: CallNext) -> HandlerResult:
-    """Middleware: whoever reads a listed resource reads it at the desk of its own request."""
+    """Middleware: a listed resource is read with the app context of the request."""
     if ctx.method != "resources/read":
         return await call_next(ctx)
     token = _app_context.set(ctx.lifespan_context)
@@ -113,11 +113,11 @@ async def with_app_context(ctx: ServerRequestContext[AppContext, Any], call_next
 
 async def _newest() -> str:
     app_context = _app_context.get()
-    return (await _read(app_context, listed(app_context, limit=NEWEST, offset=0)))[0]
+    return (await _read(app_context, list_page(app_context, limit=NEWEST, offset=0)))[0]
 
 
 async def _call(app_context: AppContext, call_id: str) -> str:
-    """A call in words. Reading it counts as telling nobody: it may be a program that reads, not the agent."""
+    """A call in words. Reading it does not count as delivery: the reader may be a program, not the agent."""
     record = await app_context.calls.find(call_id)
     if record is None:
         call = await app_context.api().get_call(call_id)
@@ -139,11 +139,11 @@ async def _calendar(app_context: AppContext, call_id: str) -> str:
 
 
 async def _read(app_context: AppContext, reading: Awaitable[_T]) -> _T:
-    """What `reading` gives; its errors become those of the protocol.
+    """Await `reading`, and turn its errors into those of the protocol.
 
     Raises:
-        ResourceNotFoundError: There is no such thing, or not yet (-32602).
-        ResourceError: It can't be told (-32603); the message says why, in the words of the tools.
+        ResourceNotFoundError: The resource doesn't exist, or doesn't exist yet (-32602).
+        ResourceError: It can't be read (-32603); the message says why, in the words of the tools.
     """
     try:
         return await reading

@@ -1,4 +1,4 @@
-"""The addresses of calls as resources: `kallyai://calls` and what is below it."""
+"""The URIs of calls as resources: `kallyai://calls` and those below it."""
 
 from functools import cache
 
@@ -8,20 +8,20 @@ CALLS = "kallyai://calls"
 CALL = "kallyai://calls/{call_id}"
 TRANSCRIPT = "kallyai://calls/{call_id}/transcript"
 CALENDAR = "kallyai://calls/{call_id}/calendar.ics"
-"""URI templates (RFC 6570); a `tracking_id` does in place of the `call_id`."""
+"""URI templates (RFC 6570); a `tracking_id` may take the place of the `call_id`."""
 
 _parsed = cache(UriTemplate.parse)
 
 
 def call_uri(template: str, call_id: str) -> str:
-    """The URI of one call, after `CALL`, `TRANSCRIPT` or `CALENDAR`; whatever the id holds is percent-encoded."""
+    """The URI of one call by the template `CALL`, `TRANSCRIPT`, or `CALENDAR`; the id is percent-encoded."""
     return _parsed(template).expand({"call_id": call_id})
 
 
 def call_id_in(uri: str) -> str | None:
-    """The id of the call that `uri` is about, whichever of the three it is; None if it is none of them."""
+    """The id of the call in `uri`, which may be of any of the three templates; None if it is of none."""
     for template in (CALL, TRANSCRIPT, CALENDAR):
-        found = _parsed(template).match(uri)
-        if found is not None and isinstance(call_id := found["call_id"], str) and call_id:
+        match = _parsed(template).match(uri)
+        if match is not None and isinstance(call_id := match["call_id"], str) and call_id:
             return call_id
     return None

@@ -17,7 +17,7 @@ from kallyai_mcp.cli.connection import Connection
 from kallyai_mcp.sandbox.app import SandboxApp
 from kallyai_mcp.server.build import build_server
 from kallyai_mcp.settings import Settings
-from kallyai_mcp.tools import subscriptions
+from kallyai_mcp.tools import resource_watch
 from tests.agent import BISTRO, Agent, agent_on, settings_in
 from tests.sandbox.manual_clock import ManualClock
 from tests.transports.http_server import CALL, LIMIT, connected_agent, running_sandbox, running_server
@@ -29,9 +29,9 @@ CALLS = "kallyai://calls"
 
 
 @pytest.fixture(autouse=True)
-def _often(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(subscriptions, "LOOK_EVERY", 0.02)
-    monkeypatch.setattr(subscriptions, "ASK_EVERY", 0.04)
+def short_intervals(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(resource_watch, "LEDGER_INTERVAL", 0.02)
+    monkeypatch.setattr(resource_watch, "SERVICE_INTERVAL", 0.04)
 
 
 class Heard:
