@@ -1,4 +1,4 @@
-"""A server that answers with given bytes over a real socket, and remembers what it was sent."""
+"""A server on a real socket that sends given bytes and keeps the requests that it got."""
 
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -30,8 +30,8 @@ def reference(name: str) -> Any:
 
 
 @dataclass(frozen=True)
-class Seen:
-    """One request as it came in."""
+class ReceivedRequest:
+    """One request as it was received."""
 
     method: str
     target: str
@@ -51,7 +51,7 @@ Reply = bytes | Callable[[SocketStream], Awaitable[None]]
 
 
 def answer(body: Any = b"", status: int = 200, **headers: str) -> bytes:
-    """A whole response; a body that is no bytes goes as JSON. Underscores in header names stand for hyphens."""
+    """A complete response. A body other than bytes is sent as JSON. Underscores in header names become hyphens."""
     content = body if isinstance(body, bytes) else json.dumps(body).encode()
     phrase = HTTPStatus(status).phrase if status in set(HTTPStatus) else "Something"
     given = {"content_type": "application/json", "content_length": str(len(content)), "connection": "close"} | headers
@@ -60,23 +60,23 @@ def answer(body: Any = b"", status: int = 200, **headers: str) -> bytes:
 
 
 async def hang(_: SocketStream) -> None:
-    """Never answers."""
+    """Sends no response."""
     await anyio.sleep_forever()
 
 
 @dataclass(frozen=True)
-class Unread:
-    """Sends bytes and closes without having read anything."""
+class CloseWithoutReading:
+    """Sends bytes and closes the connection without reading the request."""
 
     content: bytes = b""
 
 
 class RawServer:
-    """Answers each request with the next of `replies`, one request a connection. No bytes: the connection is cut."""
+    """Responds to each request with the next of `replies` and closes the connection. Empty bytes: it only closes it."""
 
-    def __init__(self, *replies: Reply | Unread) -> None:
+    def __init__(self, *replies: Reply | CloseWithoutReading) -> None:
         self.replies = list(replies)
-        self.seen: list[Seen] = []
+        self.requests: list[ReceivedRequest] = []
         self.connections = 0
         self.port = 0
 
@@ -96,12 +96,12 @@ class RawServer:
     async def _serve(self, stream: SocketStream) -> None:
         async with stream:
             self.connections += 1
-            reply = self.replies.pop(0) if self.replies else answer({"error": {"code": "not_in_the_script"}}, 418)
+            reply = self.replies.pop(0) if self.replies else answer({"error": {"code": "unexpected_request"}}, 418)
             try:
-                if isinstance(reply, Unread):
+                if isinstance(reply, CloseWithoutReading):
                     await stream.send(reply.content)
                     return
-                self.seen.append(await _read(stream))
+                self.requests.append(await _read(stream))
                 if isinstance(reply, bytes):
                     await stream.send(reply)
                 else:
@@ -110,7 +110,7 @@ class RawServer:
                 return
 
 
-async def _read(stream: SocketStream) -> Seen:
+async def _read(stream: SocketStream) -> ReceivedRequest:
     data = b""
     while b"\r\n\r\n" not in data:
         data += await stream.receive()
@@ -120,11 +120,11 @@ async def _read(stream: SocketStream) -> Seen:
     while len(body) < int(headers.get("content-length", "0")):
         body += await stream.receive()
     method, target, _ = first.split(" ")
-    return Seen(method, target, headers, body)
+    return ReceivedRequest(method, target, headers, body)
 
 
 class Tokens:
-    """A token source that hands out the given tokens one after the other, the next one when one was rejected."""
+    """A token source that returns the first of the given tokens, and the next one after each rejection."""
 
     def __init__(self, *tokens: str) -> None:
         self.tokens = list(tokens)
@@ -142,13 +142,13 @@ class Tokens:
 
 
 @asynccontextmanager
-async def talking(
-    *replies: Reply | Unread, seconds: float = 10, **options: Any
+async def client_and_server(
+    *replies: Reply | CloseWithoutReading, seconds: float = 10, **options: Any
 ) -> AsyncIterator[tuple[KallyAI, RawServer]]:
-    """A client and the server it talks to, for at most `seconds`; the waits between tries take no time."""
+    """A client and its server, for at most `seconds`. Retries do not wait."""
     server = RawServer(*replies)
     given: dict[str, Any] = {"tokens": Tokens(TOKEN), "user_agent": USER_AGENT, "retry_backoff": 0} | options
-    alone: BaseException
+    only: BaseException
     try:
         with anyio.fail_after(seconds):
             async with anyio.create_task_group() as tasks:
@@ -160,5 +160,5 @@ async def talking(
     except BaseExceptionGroup as group:
         if len(group.exceptions) > 1:
             raise
-        alone = group.exceptions[0]
-    raise alone
+        only = group.exceptions[0]
+    raise only

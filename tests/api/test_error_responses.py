@@ -1,4 +1,4 @@
-"""Every refusal becomes the error of its kind, with the service's own code and words, and never a page or a token."""
+"""Every error response becomes an error of its class, with the service's code and message, without pages and tokens."""
 
 import pickle
 from typing import Any
@@ -7,16 +7,19 @@ import pytest
 
 from kallyai_mcp.api import errors
 from kallyai_mcp.api.errors import KallyAIError, ServiceError
-from tests.api.raw_server import FRESH, SUBMISSION, TOKEN, Tokens, answer, reference, talking
+from tests.api.raw_server import FRESH, SUBMISSION, TOKEN, Tokens, answer, client_and_server, reference
 
 
 async def refused(body: Any, status: int, **headers: str) -> KallyAIError:
-    """The error of a POST that is answered so; it is sent once only, but for a 401."""
+    """The error of a POST with this response; it is sent once, or twice after a 401."""
     tries = 2 if status == 401 else 1
-    async with talking(*[answer(body, status, **headers)] * tries, tokens=Tokens(TOKEN, FRESH)) as (client, server):
+    async with client_and_server(*[answer(body, status, **headers)] * tries, tokens=Tokens(TOKEN, FRESH)) as (
+        client,
+        server,
+    ):
         with pytest.raises(KallyAIError) as caught:
             await client.create_call(SUBMISSION)
-    assert len(server.seen) == tries
+    assert len(server.requests) == tries
     return caught.value
 
 
@@ -74,7 +77,7 @@ UNKNOWN_CODES: Codes = [
 
 
 @pytest.mark.parametrize(("code", "status", "kind"), REFERENCE_CODES + FURTHER_CODES + UNKNOWN_CODES)
-async def test_the_code_decides_the_kind_and_an_unknown_one_leaves_it_to_the_status(
+async def test_the_code_determines_the_class_and_the_status_does_for_unknown_codes(
     code: str, status: int, kind: type[ServiceError]
 ) -> None:
     error = await refused(standard(code), status)
@@ -85,7 +88,7 @@ async def test_the_code_decides_the_kind_and_an_unknown_one_leaves_it_to_the_sta
     assert error.retry_after is None
 
 
-def test_no_code_of_the_tree_is_missing_here() -> None:
+def test_every_code_is_in_these_tests() -> None:
     assert {code for code, *_ in REFERENCE_CODES + FURTHER_CODES} == set(errors.CODES)
 
 
@@ -139,7 +142,7 @@ MESSAGE, REASON = "Not that day", "They are closed"
         ({"error": {"code": "", "details": {"message": "  "}}}, "http_422", "HTTP 422 Unprocessable Entity", None),
     ],
 )
-async def test_each_shape_of_an_error_is_understood(body: Any, code: str, message: str, reason: str | None) -> None:
+async def test_an_error_is_read_in_each_known_shape(body: Any, code: str, message: str, reason: str | None) -> None:
     error = await refused(body, 422)
     # Python 3.13 renamed the phrase of 422.
     assert error.message.replace("Content", "Entity") == message
@@ -154,12 +157,12 @@ async def test_each_shape_of_an_error_is_understood(body: Any, code: str, messag
         {"error": {"code": "c", "correlation_id": "id-1"}, "correlation_id": "id-2"},
     ],
 )
-async def test_the_correlation_id_is_found_on_each_level(body: Any) -> None:
+async def test_the_correlation_id_is_read_from_each_level(body: Any) -> None:
     assert (await refused(body, 400)).correlation_id == "id-1"
 
 
 @pytest.mark.parametrize("name", ["x_correlation_id", "x_request_id"])
-async def test_the_correlation_id_may_stand_in_a_header(name: str) -> None:
+async def test_the_correlation_id_is_read_from_a_header(name: str) -> None:
     assert (await refused({"error": "c"}, 400, **{name: "id-1"})).correlation_id == "id-1"
 
 
@@ -176,14 +179,14 @@ QUOTA = reference("quota_exceeded")
         {"detail": QUOTA},
     ],
 )
-async def test_a_spent_quota_is_read_from_either_shape(body: Any) -> None:
+async def test_an_exceeded_quota_is_read_in_either_shape(body: Any) -> None:
     error = await refused(body, 402)
     assert isinstance(error, errors.QuotaExceededError)
     assert error.code == "quota_exceeded"
     assert {name: getattr(error, name) for name in QUOTA} == QUOTA
 
 
-async def test_any_part_of_a_spent_quota_may_be_missing_or_wrong() -> None:
+async def test_parts_of_an_exceeded_quota_may_be_missing_or_wrong() -> None:
     body = {
         "plan_type": None,
         "minutes_used": "30",
@@ -197,7 +200,7 @@ async def test_any_part_of_a_spent_quota_may_be_missing_or_wrong() -> None:
     assert (error.credits_allocated, error.credits_used) == (5, 5.5)
 
 
-async def test_a_402_that_says_nothing_keeps_its_status_as_code() -> None:
+async def test_a_402_without_a_body_has_its_status_as_code() -> None:
     error = await refused({}, 402)
     assert isinstance(error, errors.QuotaExceededError)
     assert (error.code, error.plan_type) == ("http_402", None)
@@ -220,7 +223,7 @@ PAGE = b"<!DOCTYPE html><html><head><title>Nope</title></head><body><script>aler
         (400, PAGE, {"content_type": "text/html"}, errors.BadRequestError, "http_400"),
     ],
 )
-async def test_a_web_page_becomes_a_plain_hint(
+async def test_a_web_page_is_an_error_without_its_text(
     status: int, page: bytes, headers: dict[str, str], kind: type[ServiceError], code: str
 ) -> None:
     error = await refused(page, status, **headers)
@@ -231,7 +234,7 @@ async def test_a_web_page_becomes_a_plain_hint(
     assert "Nope" not in error.message
 
 
-async def test_a_status_without_a_name_is_named_by_its_number() -> None:
+async def test_an_unknown_status_is_given_as_its_number() -> None:
     error = await refused(b"", 599)
     assert type(error) is errors.UnavailableError
     assert (error.message, error.code) == ("HTTP 599", "http_599")
@@ -241,14 +244,14 @@ async def test_a_status_without_a_name_is_named_by_its_number() -> None:
     ("location", "where"),
     [("https://me:pw@elsewhere.example/x", "elsewhere.example"), ("http://[::1", "none"), ("", "another address")],
 )
-async def test_a_choice_of_other_addresses_is_not_followed(location: str, where: str) -> None:
+async def test_a_300_is_not_followed(location: str, where: str) -> None:
     error = await refused(b"", 300, location=location)
     assert (error.code, error.status) == ("redirected", 300)
     assert where in error.message
     assert "pw" not in error.message
 
 
-async def test_a_403_in_json_is_no_bot_check() -> None:
+async def test_a_403_with_json_is_not_a_bot_check() -> None:
     assert type(await refused({"detail": "Missing scope"}, 403)) is errors.ForbiddenError
 
 
@@ -267,7 +270,7 @@ async def test_a_403_in_json_is_no_bot_check() -> None:
         ("Wed, 99 Oct 2026 07:30:00 GMT", None),
     ],
 )
-async def test_retry_after_is_read_as_seconds_or_against_the_answers_own_date(
+async def test_retry_after_is_seconds_or_a_date_relative_to_that_of_the_response(
     value: str, seconds: float | None
 ) -> None:
     error = await refused({}, 429, retry_after=value, date="Wed, 21 Oct 2026 07:28:00 GMT")
@@ -275,11 +278,11 @@ async def test_retry_after_is_read_as_seconds_or_against_the_answers_own_date(
     assert error.retry_after == seconds
 
 
-async def test_a_date_long_past_means_at_once_also_without_the_answers_date() -> None:
+async def test_a_retry_after_in_the_past_is_zero_also_without_a_date() -> None:
     assert (await refused({}, 503, retry_after="Wed, 21 Oct 2015 07:28:00 GMT")).retry_after == 0
 
 
-async def test_somebody_elses_text_is_one_short_line_without_control_characters() -> None:
+async def test_text_from_outside_is_one_short_line_without_control_characters() -> None:
     error = await refused(
         {
             "error": {
@@ -303,49 +306,49 @@ OPAQUE = "rt_0123456789abcdefghij"
 @pytest.mark.parametrize(
     "said", [f"bad token {TOKEN}", f"Bearer {TOKEN}", f"Authorization: bearer {OPAQUE}!", "eyJhbGciOiJ was cut"]
 )
-async def test_a_token_that_the_service_repeats_is_blotted_out(said: str) -> None:
+async def test_a_token_that_the_service_repeats_is_replaced(said: str) -> None:
     error = await refused({"error": {"code": "c", "details": {"message": said, "reason": said}}}, 400)
     text = f"{error!r} {error} {error.reason}"
     assert "[token]" in error.message
     assert not any(part in text for part in ("eyJ", "first-token", OPAQUE))
 
 
-async def test_words_about_tokens_are_left_alone() -> None:
+async def test_text_about_tokens_is_not_replaced() -> None:
     assert (await refused({"detail": "Bearer token required"}, 400)).message == "Bearer token required"
 
 
 @pytest.mark.parametrize("field", ["message", "reason", "code", "correlation_id"])
-async def test_a_refresh_token_that_the_service_repeats_is_blotted_out(field: str) -> None:
+async def test_a_refresh_token_that_the_service_repeats_is_replaced(field: str) -> None:
     body = {"error": {"code": "c", "message": "m"} | {field: OPAQUE}}
-    async with talking(answer(body, 400)) as (client, _):
+    async with client_and_server(answer(body, 400)) as (client, _):
         with pytest.raises(errors.BadRequestError) as caught:
             await client.refresh(OPAQUE)
     assert OPAQUE not in str(vars(caught.value))
     assert "[token]" in str(vars(caught.value))
 
 
-async def test_a_client_secret_that_the_service_repeats_is_blotted_out_and_the_grants_name_is_not() -> None:
+async def test_a_client_secret_that_the_service_repeats_is_replaced_but_not_the_grant_type() -> None:
     body = {"error": "invalid_client", "error_description": f"{OPAQUE} is wrong for authorization_code"}
-    async with talking(answer(body, 401)) as (client, server):
+    async with client_and_server(answer(body, 401)) as (client, server):
         with pytest.raises(errors.UnauthorizedError) as caught:
             await client.exchange_code("c", "https://x.example/cb", "id", OPAQUE)
     assert (caught.value.code, caught.value.message) == ("invalid_client", "[token] is wrong for authorization_code")
-    assert len(server.seen) == 1
+    assert len(server.requests) == 1
 
 
-async def test_an_error_can_go_to_another_process() -> None:
+async def test_an_error_can_be_pickled() -> None:
     error = await refused(QUOTA, 402)
     copy = pickle.loads(pickle.dumps(error))  # noqa: S301 - our own bytes
     assert (type(copy), vars(copy)) == (type(error), vars(error))
 
 
-def test_an_error_shows_its_kind_code_and_status() -> None:
+def test_the_repr_of_an_error_has_class_code_and_status() -> None:
     error = errors.NotFoundError("No such call", code="call_not_found", status=404)
     assert repr(error) == "NotFoundError('No such call', code='call_not_found', status=404)"
     assert str(error) == "No such call"
 
 
-def test_each_kind_has_a_code_of_its_own() -> None:
+def test_each_class_has_a_default_code() -> None:
     assert errors.NotSignedInError("x").code == "not_signed_in"
     assert errors.NotConnectedError("x").code == "connection_failed"
     assert errors.ResponseLostError("x").code == "answer_lost"

@@ -1,4 +1,4 @@
-"""An app in this process takes the network's place, and fails as a server would."""
+"""An ASGI app in this process instead of the network; its failures are those of a server."""
 
 import json
 from collections.abc import AsyncIterator
@@ -21,14 +21,14 @@ async def answer(send: Any, body: Any, status: int = 200) -> None:
 
 
 @asynccontextmanager
-async def within(app: ASGIApp, **options: Any) -> AsyncIterator[KallyAI]:
+async def client_of(app: ASGIApp, **options: Any) -> AsyncIterator[KallyAI]:
     given: dict[str, Any] = {"tokens": Tokens(TOKEN), "user_agent": USER_AGENT, "retry_backoff": 0} | options
     with anyio.fail_after(10):
         async with KallyAI("http://sandbox", app=app, **given) as client:
             yield client
 
 
-async def test_a_call_is_made_without_a_network() -> None:
+async def test_a_call_is_placed_without_a_network() -> None:
     scopes: list[Any] = []
 
     async def app(scope: Any, receive: Any, send: Any) -> None:
@@ -36,7 +36,7 @@ async def test_a_call_is_made_without_a_network() -> None:
         assert json.loads((await receive())["body"]) == {"submission": SUBMISSION.as_json()}
         await answer(send, reference("call_details"), 201)
 
-    async with within(app) as client:
+    async with client_of(app) as client:
         assert (await client.create_call(SUBMISSION)).call_id == "uuid"
     (scope,) = scopes
     assert (scope["method"], scope["path"]) == ("POST", "/v1/calls")
@@ -56,13 +56,15 @@ def test_an_app_and_a_transport_exclude_each_other() -> None:
         )
 
 
-async def test_an_app_that_fails_loses_the_answer_and_nothing_more(caplog: pytest.LogCaptureFixture) -> None:
+async def test_an_exception_of_the_app_is_logged_without_its_message(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     caplog.set_level("DEBUG")
 
     async def app(*_: Any) -> None:
         raise RuntimeError(TOKEN)
 
-    async with within(app) as client:
+    async with client_of(app) as client:
         with pytest.raises(ResponseLostError) as caught:
             await client.create_call(SUBMISSION)
     assert TOKEN not in str(caught.value)
@@ -72,30 +74,30 @@ async def test_an_app_that_fails_loses_the_answer_and_nothing_more(caplog: pytes
 
 
 @pytest.mark.parametrize("parts", [0, 1, 2])
-async def test_an_app_that_stops_half_way_loses_the_answer(parts: int) -> None:
+async def test_an_incomplete_response_of_the_app_is_a_lost_response(parts: int) -> None:
     async def app(_scope: Any, _receive: Any, send: Any) -> None:
         if parts > 0:
             await send({"type": "http.response.start", "status": 201, "headers": []})
         if parts > 1:
             await send({"type": "http.response.body", "body": b'{"call_id": "c"}', "more_body": True})
 
-    async with within(app) as client:
+    async with client_of(app) as client:
         with pytest.raises(ResponseLostError):
             await client.create_call(SUBMISSION)
 
 
-async def test_an_app_that_fails_after_its_answer_has_answered() -> None:
+async def test_an_exception_of_the_app_after_its_response_has_no_effect() -> None:
     async def app(_scope: Any, _receive: Any, send: Any) -> None:
         await answer(send, {"error": {"code": "internal_error"}}, 500)
         raise RuntimeError
 
-    async with within(app) as client:
+    async with client_of(app) as client:
         with pytest.raises(KallyAIError) as caught:
             await client.create_call(SUBMISSION)
     assert (caught.value.code, caught.value.status) == ("internal_error", 500)
 
 
-async def test_a_get_of_an_app_that_fails_once_is_asked_again() -> None:
+async def test_a_get_is_retried_after_an_exception_of_the_app() -> None:
     tries: list[int] = []
 
     async def app(_scope: Any, _receive: Any, send: Any) -> None:
@@ -104,16 +106,16 @@ async def test_a_get_of_an_app_that_fails_once_is_asked_again() -> None:
             raise RuntimeError
         await answer(send, reference("statistics"))
 
-    async with within(app) as client:
+    async with client_of(app) as client:
         assert (await client.get_statistics()).plan_type == "personal"
     assert len(tries) == 2
 
 
-async def test_an_app_that_never_answers_is_not_waited_for_without_end() -> None:
+async def test_an_app_that_never_responds_times_out() -> None:
     async def app(*_: Any) -> None:
         await anyio.sleep_forever()
 
     tiny = Timeouts(connect=0.01, write=0.01, pool=0.01, read=0.01, call=0.01)
-    async with within(app, timeouts=tiny) as client:
+    async with client_of(app, timeouts=tiny) as client:
         with pytest.raises(ResponseLostError, match="took too long"):
             await client.create_call(SUBMISSION)

@@ -1,4 +1,4 @@
-"""What is read, is read liberally: the reference's payloads without loss, and every shape seen in the wild."""
+"""Responses are read without loss if they follow the reference, and in every other shape of the live service."""
 
 import gzip
 from datetime import UTC, datetime
@@ -10,14 +10,14 @@ import pytest
 from kallyai_mcp.api.client import KallyAI
 from kallyai_mcp.api.errors import KallyAIError, UnreadableResponseError
 from kallyai_mcp.api.models import Call, CallList, Transcript
-from tests.api.raw_server import SUBMISSION, TOKEN, answer, reference, talking
+from tests.api.raw_server import SUBMISSION, TOKEN, answer, client_and_server, reference
 
 
 async def ask(method: str, body: Any, status: int = 200, **headers: str) -> Any:
-    """What the client's `method` makes of an answer."""
+    """What the client's `method` returns for a response."""
     arguments: dict[str, tuple[Any, ...]] = {"create_call": (SUBMISSION,), "refresh": ("r-1",)}
     needs_id = method in {"get_call", "get_transcript", "get_calendar"}
-    async with talking(answer(body, status, **headers)) as (client, _):
+    async with client_and_server(answer(body, status, **headers)) as (client, _):
         return await getattr(client, method)(*arguments.get(method, ("id",) if needs_id else ()))
 
 
@@ -34,7 +34,7 @@ def without_nulls(model: Any) -> Any:
         ("get_billing_portal", "billing_portal"),
     ],
 )
-async def test_the_references_payload_survives_reading_whole(method: str, name: str) -> None:
+async def test_a_payload_of_the_reference_is_read_completely(method: str, name: str) -> None:
     assert without_nulls(await ask(method, reference(name))) == reference(name)
 
 
@@ -45,19 +45,19 @@ def in_the_references_shape(call: Call) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("method", ["create_call", "get_call"])
-async def test_the_references_call_survives_reading_whole(method: str) -> None:
+async def test_a_call_of_the_reference_is_read_completely(method: str) -> None:
     call = await ask(method, reference("call_details"))
     assert in_the_references_shape(call) == reference("call_details")
     assert call.created_at == datetime(2026, 1, 25, 15, 30, tzinfo=UTC)
 
 
-async def test_the_references_list_survives_reading_whole() -> None:
+async def test_the_list_of_the_reference_is_read_completely() -> None:
     page = await ask("list_calls", reference("call_list"))
     shaped = {"calls": [in_the_references_shape(call) for call in page.calls], "total": page.total}
     assert shaped == reference("call_list")
 
 
-async def test_the_references_tokens_are_read_and_shown_nowhere() -> None:
+async def test_tokens_of_the_reference_are_read_and_not_in_the_repr() -> None:
     grant = await ask("refresh", reference("token"))
     assert grant.access_token.get_secret_value() == reference("token")["access_token"]
     assert grant.refresh_token.get_secret_value() == reference("token")["refresh_token"]
@@ -72,7 +72,7 @@ async def test_a_status_that_ends_a_call_is_final(status: str) -> None:
 
 
 @pytest.mark.parametrize("status", ["in_progress", "queued", "scheduled", "In-Progress", "ringing"])
-async def test_a_status_of_a_call_in_progress_is_not_final_whatever_else_is_there(status: str) -> None:
+async def test_a_status_of_a_call_in_progress_is_never_final(status: str) -> None:
     call = await ask("get_call", {"call_id": "c", "status": status, "duration_seconds": 12})
     assert (call.status, call.is_final) == (status, False)
 
@@ -86,7 +86,7 @@ async def test_a_status_of_a_call_in_progress_is_not_final_whatever_else_is_ther
         ({"highlights": "", "duration_seconds": None}, False),
     ],
 )
-async def test_a_status_never_heard_of_is_final_when_the_answer_shows_an_end(
+async def test_an_unknown_status_is_final_if_the_call_has_a_duration_or_highlights(
     more: dict[str, Any], is_final: bool
 ) -> None:
     call = await ask("get_call", {"call_id": "c", "status": "handed_over"} | more)
@@ -122,7 +122,7 @@ async def test_a_missing_status_is_unknown(status: dict[str, Any]) -> None:
     ],
 )
 @pytest.mark.parametrize("name", ["calls", "items", None])
-async def test_a_list_is_read_from_each_place_its_parts_were_seen_in(name: str | None, body: dict[str, Any]) -> None:
+async def test_a_list_is_read_in_each_known_shape(name: str | None, body: dict[str, Any]) -> None:
     entries = [{"call_id": "c"} | body]
     page: CallList = await ask("list_calls", entries if name is None else {name: entries, "total": 1})
     (call,) = page.calls
@@ -137,12 +137,12 @@ async def test_an_empty_list_is_no_error(body: Any) -> None:
 
 
 @pytest.mark.parametrize("body", [{}, {"total": 3}, {"calls": "none"}, {"calls": {"a": 1}}, "calls", 7, None])
-async def test_a_list_that_is_none_is_not_taken_for_an_empty_one(body: Any) -> None:
+async def test_a_body_without_a_list_is_unreadable(body: Any) -> None:
     with pytest.raises(UnreadableResponseError):
         await ask("list_calls", body)
 
 
-async def test_an_entry_without_an_id_does_not_lose_the_list() -> None:
+async def test_an_entry_without_an_id_is_omitted_from_the_list() -> None:
     page = await ask(
         "list_calls", {"calls": [None, {}, {"call_id": ""}, {"call_id": 17}, {"call_id": "c"}], "total": 5}
     )
@@ -167,19 +167,19 @@ async def test_an_entry_without_an_id_does_not_lose_the_list() -> None:
         {"credits_used": "many"},
     ],
 )
-async def test_a_wrong_type_in_a_field_that_one_can_do_without_does_not_lose_the_call(
+async def test_a_wrong_type_in_an_optional_field_is_read_as_none(
     unimportant: dict[str, Any],
 ) -> None:
     call = await ask("create_call", {"call_id": "c", "status": "success"} | unimportant, 201)
     assert call == Call(call_id="c", status="success")
 
 
-async def test_numbers_as_large_as_json_allows_do_no_harm() -> None:
+async def test_numbers_that_are_too_large_are_read_as_none() -> None:
     huge = b'{"call_id": "c", "status": "success", "duration_seconds": 1%s, "credits_used": 1e999}' % (b"0" * 400)
     assert await ask("get_call", huge) == Call(call_id="c", status="success")
 
 
-async def test_numbers_as_text_and_lists_of_text_are_understood() -> None:
+async def test_numbers_as_text_and_lists_of_text_are_read() -> None:
     call = await ask(
         "get_call",
         {
@@ -195,7 +195,7 @@ async def test_numbers_as_text_and_lists_of_text_are_understood() -> None:
     assert (call.submission.party_size, call.submission.is_urgent) == (4, True)
 
 
-async def test_half_a_surrogate_pair_becomes_something_that_can_be_printed() -> None:
+async def test_half_a_surrogate_pair_is_replaced() -> None:
     call = await ask("get_call", b'{"call_id": "c", "highlights": "ok \\ud83d"}')
     assert call.highlights == "ok ?"
 
@@ -225,7 +225,7 @@ ENTRIES: list[dict[str, str | None]] = [
         [{"role": e["speaker"], "text": e["content"], "timestamp": e["timestamp"]} for e in ENTRIES],
     ],
 )
-async def test_a_transcript_is_read_in_each_shape_it_was_seen_in(body: Any) -> None:
+async def test_a_transcript_is_read_in_each_known_shape(body: Any) -> None:
     transcript = await ask("get_transcript", body)
     assert transcript == Transcript.model_validate({"entries": ENTRIES})
     assert [(e.speaker, e.content, e.timestamp) for e in transcript.entries] == [
@@ -244,17 +244,17 @@ async def test_an_utterance_keeps_what_it_has() -> None:
     ]
 
 
-async def test_a_transcript_of_null_is_one_without_utterances() -> None:
+async def test_a_transcript_of_null_is_empty() -> None:
     assert (await ask("get_transcript", {"transcript": None})).entries == ()
 
 
 @pytest.mark.parametrize("body", [{}, {"entries": "AI: Hello"}, "AI: Hello", None])
-async def test_what_is_no_transcript_is_unreadable(body: Any) -> None:
+async def test_a_body_without_a_transcript_is_unreadable(body: Any) -> None:
     with pytest.raises(UnreadableResponseError):
         await ask("get_transcript", body)
 
 
-async def test_statistics_count_in_credits_too_and_any_of_them_may_be_missing() -> None:
+async def test_statistics_may_have_credits_and_lack_any_field() -> None:
     body = {"credits_allocated": 100, "credits_used": 40.5, "credits_remaining": "59.5", "minutes_used": None}
     statistics = await ask("get_statistics", body)
     assert (statistics.credits_allocated, statistics.credits_used, statistics.credits_remaining) == (100, 40.5, 59.5)
@@ -263,26 +263,26 @@ async def test_statistics_count_in_credits_too_and_any_of_them_may_be_missing() 
 
 
 @pytest.mark.parametrize(("plan", "type_"), [("trial", "trial"), ({"type": "trial"}, "trial"), (None, None), (3, None)])
-async def test_a_plan_may_be_only_a_name_or_nothing(plan: Any, type_: str | None) -> None:
+async def test_a_plan_may_be_a_name_or_missing(plan: Any, type_: str | None) -> None:
     subscription = await ask("get_subscription", {"plan": plan, "auto_renew": "no", "management_url": "javascript:x"})
     assert (subscription.plan and subscription.plan.type) == type_
     assert (subscription.auto_renew, subscription.management_url) == (None, None)
 
 
-async def test_the_billing_portal_is_found_under_either_name() -> None:
+async def test_the_billing_portal_is_read_from_either_field() -> None:
     assert (
         await ask("get_billing_portal", {"portal_url": "https://billing.example/p"})
     ).url == "https://billing.example/p"
 
 
 @pytest.mark.parametrize("url", [None, "", 5, "javascript:alert(1)", "/p", "https:///p", "https://a b", "http://[::1"])
-async def test_a_billing_link_that_is_no_web_address_is_unreadable(url: Any) -> None:
+async def test_a_billing_link_that_is_not_a_web_url_is_unreadable(url: Any) -> None:
     with pytest.raises(UnreadableResponseError, match="url"):
         await ask("get_billing_portal", {"url": url})
 
 
 @pytest.mark.parametrize("missing", [{}, {"refresh_token": None}, {"refresh_token": ""}, {"refresh_token": 5}])
-async def test_a_grant_without_a_refresh_token_or_a_lifetime_gets_the_defaults(missing: dict[str, Any]) -> None:
+async def test_a_grant_without_a_refresh_token_or_lifetime_has_the_defaults(missing: dict[str, Any]) -> None:
     grant = await ask("refresh", {"access_token": "a", "expires_in": None} | missing)
     assert (grant.refresh_token, grant.expires_in, grant.scope) == (None, 3600, None)
 
@@ -299,7 +299,7 @@ async def test_scopes_may_be_a_list() -> None:
 
 
 @pytest.mark.parametrize("body", [{}, {"access_token": ""}, {"access_token": None}, {"refresh_token": TOKEN}, [TOKEN]])
-async def test_a_grant_without_an_access_token_is_unreadable_and_quotes_nothing(body: Any) -> None:
+async def test_a_grant_without_an_access_token_is_unreadable_and_not_quoted(body: Any) -> None:
     with pytest.raises(UnreadableResponseError) as caught:
         await ask("refresh", body)
     assert "eyJ" not in f"{caught.value!r} {''.join(format_exception(caught.value))}"
@@ -325,53 +325,53 @@ async def test_a_success_without_data_is_unreadable(body: bytes, what: str) -> N
 
 
 @pytest.mark.parametrize("key", [b'{"calls":', b'{"call_id":', b'{"highlights":'])
-async def test_nesting_that_is_just_readable_is_no_list_and_does_no_harm(key: bytes) -> None:
+async def test_deep_nesting_is_unreadable(key: bytes) -> None:
     depth = 700
     with pytest.raises(UnreadableResponseError):
         await ask("list_calls", key * depth + b"7" + b"}" * depth)
 
 
-async def test_a_call_can_be_written_down_and_read_again() -> None:
+async def test_a_call_can_be_serialized_and_read_again() -> None:
     call = await ask("get_call", reference("call_details"))
     assert Call.model_validate_json(call.model_dump_json()) == call
     assert Call(**{name: getattr(call, name) for name in Call.model_fields}) == call
 
 
 @pytest.mark.parametrize("body", [b"", b"{}", b"\xff\xfe", b"BEGIN:VCARD"])
-async def test_a_calendar_that_is_none_is_unreadable(body: bytes) -> None:
+async def test_a_body_that_is_not_a_calendar_is_unreadable(body: bytes) -> None:
     with pytest.raises(UnreadableResponseError):
         await ask("get_calendar", body, content_type="text/calendar")
 
 
-async def test_a_calendars_byte_order_mark_is_not_part_of_it() -> None:
+async def test_the_byte_order_mark_of_a_calendar_is_removed() -> None:
     assert await ask("get_calendar", b"\xef\xbb\xbfBEGIN:VCALENDAR\r\n", content_type="text/calendar") == (
         "BEGIN:VCALENDAR\r\n"
     )
 
 
-async def test_compressed_answers_are_read() -> None:
+async def test_compressed_responses_are_read() -> None:
     packed = gzip.compress(b'{"call_id": "c"}')
     assert (await ask("get_call", packed, content_encoding="gzip")).call_id == "c"
 
 
-async def test_a_body_beyond_all_measure_is_cut_and_named() -> None:
+async def test_a_body_that_is_too_long_is_unreadable() -> None:
     with pytest.raises(UnreadableResponseError, match="longer than any"):
         await ask("get_call", b'"' + b"x" * 6_000_000 + b'"')
 
 
-async def test_a_body_that_unpacks_beyond_all_measure_is_cut_and_named() -> None:
+async def test_a_body_that_is_too_long_when_decompressed_is_unreadable() -> None:
     with pytest.raises(UnreadableResponseError, match="longer than any"):
         await ask("get_call", gzip.compress(b" " * 6_000_000), content_encoding="gzip")
 
 
-async def test_a_refusal_beyond_all_measure_is_still_a_refusal() -> None:
+async def test_an_error_response_that_is_too_long_is_still_a_service_error() -> None:
     with pytest.raises(KallyAIError) as caught:
         await ask("get_call", b"x" * 6_000_000, 400)
     assert (caught.value.code, caught.value.status) == ("http_400", 400)
     assert len(caught.value.message) <= 300
 
 
-def test_the_sign_in_pages_are_the_references() -> None:
+def test_the_urls_of_the_sign_in_pages_are_those_of_the_reference() -> None:
     assert KallyAI.cli_auth_url("https://api.kallyai.com", "http://127.0.0.1:8321", "s t/ä&") == (
         "https://api.kallyai.com/v1/auth/cli?redirect_uri=http://127.0.0.1:8321&state=s%20t/%C3%A4%26"
     )

@@ -1,4 +1,4 @@
-"""What is sent is exactly the reference."""
+"""Requests are exactly those of the reference."""
 
 from collections.abc import Awaitable, Callable
 from datetime import date
@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from kallyai_mcp.api.client import KallyAI
 from kallyai_mcp.api.errors import NotFoundError, NotSignedInError
 from kallyai_mcp.api.models import Submission
-from tests.api.raw_server import SUBMISSION, TOKEN, USER_AGENT, Tokens, answer, reference, talking
+from tests.api.raw_server import SUBMISSION, TOKEN, USER_AGENT, Tokens, answer, client_and_server, reference
 
 EVERY_FIELD: dict[str, Any] = {
     "task_category": "restaurant",
@@ -30,37 +30,37 @@ EVERY_FIELD: dict[str, Any] = {
 }
 
 
-async def test_a_call_is_posted_with_every_field_of_the_reference_and_the_given_key() -> None:
-    async with talking(answer(reference("call_details"), 201)) as (client, server):
+async def test_create_call_posts_every_field_of_the_reference_and_the_idempotency_key() -> None:
+    async with client_and_server(answer(reference("call_details"), 201)) as (client, server):
         submission = Submission.model_validate(EVERY_FIELD)
         key = "8b9f6a0e-6f9e-4d0c-9b57-0a3f0e6f7a11"
         await client.create_call(submission, timezone="America/New_York", session_id="s-1", idempotency_key=key)
-    (seen,) = server.seen
-    assert (seen.method, seen.target) == ("POST", "/v1/calls")
-    assert seen.json == {"submission": EVERY_FIELD, "timezone": "America/New_York", "session_id": "s-1"}
-    assert list(seen.json["submission"]) == list(EVERY_FIELD)
-    assert seen.headers["content-type"] == "application/json"
-    assert seen.headers["authorization"] == f"Bearer {TOKEN}"
-    assert seen.headers["idempotency-key"] == key
-    assert seen.headers["user-agent"] == USER_AGENT
+    (request,) = server.requests
+    assert (request.method, request.target) == ("POST", "/v1/calls")
+    assert request.json == {"submission": EVERY_FIELD, "timezone": "America/New_York", "session_id": "s-1"}
+    assert list(request.json["submission"]) == list(EVERY_FIELD)
+    assert request.headers["content-type"] == "application/json"
+    assert request.headers["authorization"] == f"Bearer {TOKEN}"
+    assert request.headers["idempotency-key"] == key
+    assert request.headers["user-agent"] == USER_AGENT
 
 
-async def test_what_is_not_set_is_not_sent() -> None:
-    async with talking(answer(reference("call_details"), 201)) as (client, server):
+async def test_fields_that_are_not_set_are_not_sent() -> None:
+    async with client_and_server(answer(reference("call_details"), 201)) as (client, server):
         await client.create_call(SUBMISSION)
-    (seen,) = server.seen
-    assert seen.json == {
+    (request,) = server.requests
+    assert request.json == {
         "submission": {
             "task_category": "restaurant",
             "task_description": "Reserve table for 4",
             "respondent_phone": "+14155551234",
         }
     }
-    assert "idempotency-key" not in seen.headers
-    assert "cookie" not in seen.headers
+    assert "idempotency-key" not in request.headers
+    assert "cookie" not in request.headers
 
 
-Asking = Callable[[KallyAI], Awaitable[Any]]
+Request = Callable[[KallyAI], Awaitable[Any]]
 
 
 @pytest.mark.parametrize(
@@ -75,21 +75,21 @@ Asking = Callable[[KallyAI], Awaitable[Any]]
         (lambda client: client.get_billing_portal(), "/v1/stripe/billing-portal", "billing_portal"),
     ],
 )
-async def test_each_reading_endpoint_is_asked_with_the_token(ask: Asking, target: str, body: str) -> None:
-    async with talking(answer(reference(body))) as (client, server):
+async def test_get_requests_have_the_path_and_token_of_their_endpoint(ask: Request, target: str, body: str) -> None:
+    async with client_and_server(answer(reference(body))) as (client, server):
         await ask(client)
-    (seen,) = server.seen
-    assert (seen.method, seen.target, seen.body) == ("GET", target, b"")
-    assert seen.headers["authorization"] == f"Bearer {TOKEN}"
+    (request,) = server.requests
+    assert (request.method, request.target, request.body) == ("GET", target, b"")
+    assert request.headers["authorization"] == f"Bearer {TOKEN}"
 
 
-async def test_the_calendar_is_asked_for_as_a_calendar() -> None:
+async def test_get_calendar_accepts_text_calendar() -> None:
     ics = b"BEGIN:VCALENDAR\r\nEND:VCALENDAR\r\n"
-    async with talking(answer(ics, content_type="text/calendar")) as (client, server):
+    async with client_and_server(answer(ics, content_type="text/calendar")) as (client, server):
         assert await client.get_calendar("3f0c-1d") == ics.decode()
-    (seen,) = server.seen
-    assert seen.target == "/v1/calls/3f0c-1d/calendar.ics"
-    assert seen.headers["accept"].startswith("text/calendar")
+    (request,) = server.requests
+    assert request.target == "/v1/calls/3f0c-1d/calendar.ics"
+    assert request.headers["accept"].startswith("text/calendar")
 
 
 @pytest.mark.parametrize(
@@ -100,21 +100,21 @@ async def test_the_calendar_is_asked_for_as_a_calendar() -> None:
         (lambda client: client.apple_token("a-1"), "/v1/auth/apple/token", {"identity_token": "a-1"}),
     ],
 )
-async def test_each_json_sign_in_is_posted_without_a_token(ask: Asking, path: str, body: dict[str, str]) -> None:
-    async with talking(answer(reference("token"))) as (client, server):
+async def test_json_sign_ins_are_posted_without_a_token(ask: Request, path: str, body: dict[str, str]) -> None:
+    async with client_and_server(answer(reference("token"))) as (client, server):
         await ask(client)
-    (seen,) = server.seen
-    assert (seen.method, seen.target, seen.json) == ("POST", path, body)
-    assert "authorization" not in seen.headers
+    (request,) = server.requests
+    assert (request.method, request.target, request.json) == ("POST", path, body)
+    assert "authorization" not in request.headers
 
 
-async def test_a_code_is_exchanged_as_a_form_in_the_references_fields() -> None:
-    async with talking(answer(reference("token"))) as (client, server):
+async def test_exchange_code_posts_the_form_of_the_reference() -> None:
+    async with client_and_server(answer(reference("token"))) as (client, server):
         await client.exchange_code("the code", "https://x.example/cb?a=1", "my id", "s&cret")
-    (seen,) = server.seen
-    assert (seen.method, seen.target) == ("POST", "/v1/auth/gpt/token")
-    assert seen.headers["content-type"] == "application/x-www-form-urlencoded"
-    assert seen.form == [
+    (request,) = server.requests
+    assert (request.method, request.target) == ("POST", "/v1/auth/gpt/token")
+    assert request.headers["content-type"] == "application/x-www-form-urlencoded"
+    assert request.form == [
         ("grant_type", "authorization_code"),
         ("client_id", "my id"),
         ("client_secret", "s&cret"),
@@ -123,10 +123,10 @@ async def test_a_code_is_exchanged_as_a_form_in_the_references_fields() -> None:
     ]
 
 
-async def test_a_codes_refresh_token_is_sent_as_a_form_in_the_references_fields() -> None:
-    async with talking(answer(reference("token"))) as (client, server):
+async def test_refresh_code_posts_the_form_of_the_reference() -> None:
+    async with client_and_server(answer(reference("token"))) as (client, server):
         await client.refresh_code("r-1", "my id", "s&cret")
-    assert server.seen[0].form == [
+    assert server.requests[0].form == [
         ("grant_type", "refresh_token"),
         ("client_id", "my id"),
         ("client_secret", "s&cret"),
@@ -143,50 +143,50 @@ async def test_a_codes_refresh_token_is_sent_as_a_form_in_the_references_fields(
         ("half \ud83d pair", "/v1/calls/half%20%3F%20pair"),
     ],
 )
-async def test_a_call_id_can_not_leave_its_place_in_the_path(call_id: str, path: str) -> None:
-    async with talking(answer(reference("call_details"))) as (client, server):
+async def test_a_call_id_is_encoded_as_one_path_segment(call_id: str, path: str) -> None:
+    async with client_and_server(answer(reference("call_details"))) as (client, server):
         await client.get_call(call_id)
-    assert server.seen[0].target == path
+    assert server.requests[0].target == path
 
 
 @pytest.mark.parametrize("call_id", ["", ".", ".."])
-async def test_an_id_that_would_be_another_endpoint_is_not_found_without_asking(call_id: str) -> None:
-    async with talking() as (client, server):
+async def test_an_id_that_would_change_the_endpoint_is_not_found_without_a_request(call_id: str) -> None:
+    async with client_and_server() as (client, server):
         with pytest.raises(NotFoundError) as caught:
             await client.get_transcript(call_id)
     assert caught.value.code == "call_not_found"
     assert server.connections == 0
 
 
-async def test_a_path_in_front_of_v1_is_kept() -> None:
+async def test_the_path_of_the_base_url_is_kept() -> None:
     async with (
-        talking(answer(reference("call_list"))) as (_, server),
+        client_and_server(answer(reference("call_list"))) as (_, server),
         KallyAI(f"{server.url}/gateway/", tokens=Tokens(TOKEN), user_agent=USER_AGENT) as client,
     ):
         await client.list_calls()
-    assert server.seen[0].target == "/gateway/v1/calls?limit=50&offset=0"
+    assert server.requests[0].target == "/gateway/v1/calls?limit=50&offset=0"
 
 
 async def test_cookies_are_not_kept() -> None:
     replies = [answer(reference("call_list"), set_cookie="who=me; Path=/"), answer(reference("call_list"))]
-    async with talking(*replies) as (client, server):
+    async with client_and_server(*replies) as (client, server):
         await client.list_calls()
         await client.list_calls()
-    assert "cookie" not in server.seen[1].headers
+    assert "cookie" not in server.requests[1].headers
 
 
-async def test_a_client_without_a_sign_in_sends_nothing_that_needs_one() -> None:
-    async with talking(tokens=None) as (client, server):
+async def test_a_client_without_tokens_sends_no_request_that_needs_one() -> None:
+    async with client_and_server(tokens=None) as (client, server):
         with pytest.raises(NotSignedInError):
             await client.list_calls()
     assert server.connections == 0
 
 
 @pytest.mark.parametrize("value", ["", "línea", "two\nlines"])
-async def test_a_header_that_can_not_be_sent_is_refused_before(value: str) -> None:
+async def test_an_invalid_header_value_is_refused_before_sending(value: str) -> None:
     with pytest.raises(ValueError, match="user_agent"):
         KallyAI("http://127.0.0.1:1", user_agent=value)
-    async with talking() as (client, server):
+    async with client_and_server() as (client, server):
         with pytest.raises(ValueError, match="idempotency_key"):
             await client.create_call(SUBMISSION, idempotency_key=value)
     assert server.connections == 0
@@ -217,13 +217,13 @@ async def test_a_header_that_can_not_be_sent_is_refused_before(value: str) -> No
         ("additional_instructions", "just one"),
     ],
 )
-def test_a_value_outside_the_references_table_is_refused(field: str, value: object) -> None:
+def test_a_submission_refuses_values_that_the_reference_does_not_allow(field: str, value: object) -> None:
     with pytest.raises(ValidationError) as caught:
         Submission.model_validate(EVERY_FIELD | {field: value})
     assert {problem["loc"][0] for problem in caught.value.errors()} == {field}
 
 
-def test_a_submission_is_trimmed_and_takes_a_date_as_a_date() -> None:
+def test_a_submission_trims_texts_and_accepts_a_date_object() -> None:
     submission = Submission.model_validate(
         EVERY_FIELD | {"business_name": "  Italian Bistro\n", "appointment_date": date(2026, 2, 14)}
     )

@@ -14,7 +14,7 @@ from pydantic import BaseModel
 from kallyai_mcp.api.client import KallyAI, Timeouts
 from kallyai_mcp.api.errors import KallyAIError, NotConnectedError
 from tests.agent import BISTRO, agent_on, settings_in
-from tests.api.raw_server import SUBMISSION, TOKEN, RawServer, Seen, answer, talking
+from tests.api.raw_server import SUBMISSION, TOKEN, RawServer, ReceivedRequest, answer, client_and_server
 from tests.fuzz.payloads import replies
 from tests.fuzz.tool_checks import JARGON, LIMIT, NOW, CrashRecorder, assert_all_readable, assert_readable
 from tests.sandbox.manual_clock import ManualClock
@@ -58,14 +58,14 @@ def check_client(method: str, reply: bytes) -> str:
 
 
 async def _check_client(method: str, reply: bytes) -> str:
-    async with talking(*[reply] * 9, seconds=LIMIT, timeouts=_TIMEOUTS) as (client, server):
+    async with client_and_server(*[reply] * 9, seconds=LIMIT, timeouts=_TIMEOUTS) as (client, server):
         try:
             got = await METHODS[method][1](client)
         except KallyAIError as error:
             _assert_no_secret(f"{error} {error!r} {error.reason} {error.code} {error.correlation_id}")
             _assert_truthful(error, server)
             return type(error).__name__
-        assert server.seen
+        assert server.requests
         if isinstance(got, BaseModel):
             got.model_dump_json()
             repr(got).encode("utf-8")
@@ -79,7 +79,7 @@ def _assert_no_secret(text: str) -> None:
 
 def _assert_truthful(error: KallyAIError, server: RawServer) -> None:
     claims_not_sent = isinstance(error, NotConnectedError)
-    assert not (claims_not_sent and server.seen), f"it claims that nothing was sent: {error}"
+    assert not (claims_not_sent and server.requests), f"it claims that nothing was sent: {error}"
 
 
 @dataclass
@@ -93,10 +93,10 @@ class Service:
         self.server = RawServer(*[self._reply] * 99)
 
     async def _reply(self, stream: SocketStream) -> None:
-        await stream.send(self.replies[_payload(self.server.seen[-1])])
+        await stream.send(self.replies[_payload(self.server.requests[-1])])
 
 
-def _payload(request: Seen) -> str:
+def _payload(request: ReceivedRequest) -> str:
     path = request.target.partition("?")[0]
     if path == "/v1/calls":
         return "call" if request.method == "POST" else "list"
@@ -229,7 +229,7 @@ async def _check_redirect(method: str, status: int, where: str) -> str:
             own = server.url.removeprefix("http://")
             await stream.send(answer(b"", status, location=location.replace("OWN", own)))
 
-        async with talking(*[redirect] * 9, seconds=LIMIT, timeouts=_TIMEOUTS) as (client, server):
+        async with client_and_server(*[redirect] * 9, seconds=LIMIT, timeouts=_TIMEOUTS) as (client, server):
             try:
                 await METHODS[method][1](client)
             except KallyAIError as error:
