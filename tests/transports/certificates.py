@@ -1,4 +1,4 @@
-"""A certificate that signs itself, for servers on this machine."""
+"""A self-signed certificate for servers on this machine."""
 
 import ipaddress
 import ssl
@@ -12,22 +12,22 @@ from cryptography.x509.oid import NameOID
 
 
 class Certificate:
-    """A certificate for 127.0.0.1 and `name`, and its key, each in a file.
+    """A certificate for 127.0.0.1 and `name`, and its private key, each in a PEM file.
 
     Args:
         folder: Where the files are written.
-        name: A name of the server.
+        name: A host name of the server.
     """
 
     def __init__(self, folder: Path, name: str) -> None:
         self.path = folder / "certificate.pem"
         self.key_path = folder / "key.pem"
         key = ec.generate_private_key(ec.SECP256R1())
-        who = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
+        subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
         now = datetime.now(UTC)
         names = [x509.IPAddress(ipaddress.ip_address("127.0.0.1")), x509.DNSName(name)]
         certificate = (
-            x509.CertificateBuilder(who, who, key.public_key(), x509.random_serial_number())
+            x509.CertificateBuilder(subject, subject, key.public_key(), x509.random_serial_number())
             .not_valid_before(now - timedelta(hours=1))
             .not_valid_after(now + timedelta(days=1))
             .add_extension(x509.SubjectAlternativeName(names), critical=False)
@@ -40,6 +40,6 @@ class Certificate:
             )
         )
 
-    def trusted(self) -> ssl.SSLContext:
-        """What a client needs to trust it."""
+    def client_context(self) -> ssl.SSLContext:
+        """A TLS context for clients, which trusts only this certificate."""
         return ssl.create_default_context(cafile=str(self.path))

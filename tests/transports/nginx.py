@@ -1,4 +1,4 @@
-"""Debian's nginx, with the configuration of the README."""
+"""nginx with the configuration that the README shows."""
 
 import re
 import shutil
@@ -15,12 +15,12 @@ from tests.transports.http_server import LIMIT
 
 README = Path(__file__).parents[2] / "README.md"
 NAME = "phone.example.com"
-"""The server, as the README calls it."""
+"""The host name in that configuration."""
 
 PROGRAM = shutil.which("nginx", path="/usr/sbin:/usr/local/sbin:/usr/bin:/usr/local/bin:/opt/homebrew/bin")
-"""The program; None on a machine without it."""
+"""The path of the program; None on a machine without nginx."""
 
-_FRAME = """
+_CONFIGURATION = """
 daemon off;
 master_process off;
 pid {folder}/nginx.pid;
@@ -38,7 +38,7 @@ http {{
 
 
 def readme_block() -> str:
-    """The configuration that the README shows."""
+    """The configuration in the README."""
     found = re.search(r"^```nginx\n(.*?)^```", README.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
     assert found, "README.md has no block of nginx"
     return found[1]
@@ -46,7 +46,7 @@ def readme_block() -> str:
 
 @asynccontextmanager
 async def nginx(folder: Path, certificate: Certificate, *ports: int) -> AsyncIterator[str]:
-    """The README's nginx before workers on these two ports, on a free port of 127.0.0.1; yields its base URL."""
+    """Run nginx on a free port of 127.0.0.1, in front of servers on these two ports; yields its base URL."""
     assert PROGRAM, "the tests that need nginx are skipped where there is none"
     port = free_port()
     changes = {
@@ -57,11 +57,11 @@ async def nginx(folder: Path, certificate: Certificate, *ports: int) -> AsyncIte
         f"/etc/ssl/{NAME}.key": str(certificate.key_path),
     }
     block = readme_block()
-    for shown, used in changes.items():
-        assert shown in block, f"the README's nginx lacks {shown}"
-        block = block.replace(shown, used)
+    for original, replacement in changes.items():
+        assert original in block, f"the README's nginx configuration lacks {original}"
+        block = block.replace(original, replacement)
     configuration = folder / "nginx.conf"
-    configuration.write_text(_FRAME.format(folder=folder, block=block), encoding="utf-8")
+    configuration.write_text(_CONFIGURATION.format(folder=folder, block=block), encoding="utf-8")
     command = [PROGRAM, "-p", str(folder), "-c", str(configuration), "-e", "stderr"]
     process = await anyio.open_process(command, stdin=subprocess.DEVNULL, stdout=None, stderr=None)
     async with process:

@@ -1,4 +1,4 @@
-"""What comes and goes over standard input and output, whatever the client connects there and however it cuts it."""
+"""Standard input and output, whatever a client connects to them and however it splits its messages."""
 
 import json
 import os
@@ -19,18 +19,18 @@ from tests.transports.http_server import initialize, running_sandbox
 
 CALL = {"task_category": "general", "task_description": "Ask for the opening hours", "respondent_phone": "+12025550100"}
 
-TALKATIVE = """
+PRINTING_SERVER = """
 import subprocess, sys
 import anyio
 from mcp.server.mcpserver import MCPServer
 from kallyai_mcp.transports.stdio import serve_stdio
 
-server = MCPServer("talkative")
+server = MCPServer("printing")
 
 @server.tool()
-def say() -> str:
-    print("said by the tool", flush=True)
-    child = [sys.executable, "-c", "import sys; print('said by a child', repr(sys.stdin.read()), flush=True)"]
+def print_something() -> str:
+    print("printed by the tool", flush=True)
+    child = [sys.executable, "-c", "import sys; print('printed by a child', repr(sys.stdin.read()), flush=True)"]
     subprocess.run(child, check=True)
     return "done"
 
@@ -43,13 +43,13 @@ def line(number: int, method: str, **params: Any) -> bytes:
     return json.dumps(message, ensure_ascii=False).encode() + b"\n"
 
 
-def hello() -> bytes:
-    greeting = json.dumps(initialize()).encode() + b"\n"
-    return greeting + b'{"jsonrpc": "2.0", "method": "notifications/initialized"}\n'
+def initialization() -> bytes:
+    request = json.dumps(initialize()).encode() + b"\n"
+    return request + b'{"jsonrpc": "2.0", "method": "notifications/initialized"}\n'
 
 
 class Peer:
-    """A client that writes bytes as it likes."""
+    """A client that writes raw bytes."""
 
     def __init__(self, process: "subprocess.Popen[bytes]", writes: IO[bytes], reads: IO[bytes]) -> None:
         self.process, self.writes, self.reads = process, writes, reads
@@ -65,7 +65,7 @@ class Peer:
 
 @contextmanager
 def piped(home: Path, command: list[str], *, stderr: int = subprocess.DEVNULL, **settings: str) -> Iterator[Peer]:
-    """A server behind two pipes."""
+    """Start a server on two pipes."""
     pipe = subprocess.PIPE
     with subprocess.Popen(
         command, env=environment(home, **settings), stdin=pipe, stdout=pipe, stderr=stderr
@@ -80,7 +80,7 @@ def piped(home: Path, command: list[str], *, stderr: int = subprocess.DEVNULL, *
 
 @contextmanager
 def on_a_socket(home: Path, command: list[str]) -> Iterator[Peer]:
-    """A server behind a pair of sockets, which is what Node connects to a child process."""
+    """Start a server on a pair of sockets, as Node does for a child process."""
     ours, theirs = socket.socketpair()
     with (
         ours,
@@ -101,14 +101,14 @@ SERVE = [*COMMAND, "serve", "--sandbox"]
 
 @pytest.fixture(scope="module")
 def peer(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Peer]:
-    """Has said hello."""
+    """A client that has initialized its session."""
     with piped(tmp_path_factory.mktemp("home"), SERVE) as peer:
-        peer.send(hello())
+        peer.send(initialization())
         assert peer.answer()["id"] == 1
         yield peer
 
 
-def test_a_message_is_heard_however_it_is_cut(peer: Peer) -> None:
+def test_a_message_that_arrives_in_pieces_is_answered(peer: Peer) -> None:
     whole = line(2, "tools/list")
     for start in range(0, len(whole), 7):
         peer.send(whole[start : start + 7])
@@ -116,48 +116,48 @@ def test_a_message_is_heard_however_it_is_cut(peer: Peer) -> None:
     assert len(peer.answer()["result"]["tools"]) == 8
 
 
-def test_messages_that_come_together_are_each_heard(peer: Peer) -> None:
+def test_messages_that_arrive_together_are_all_answered(peer: Peer) -> None:
     peer.send(b"".join(line(number, "ping") for number in range(2, 42)))
 
     assert sorted(peer.answer()["id"] for _ in range(40)) == list(range(2, 42))
 
 
-def test_a_message_of_a_megabyte_is_heard_and_answered_whole(peer: Peer) -> None:
+def test_a_message_of_a_megabyte_is_answered_in_full(peer: Peer) -> None:
     peer.send(line(2, "tools/call", name="make_call", arguments=CALL | {"task_description": "ñ" * 500_000}))
 
     assert peer.answer()["result"]["content"][0]["text"].count("ñ") > 400_000
 
 
-def test_what_is_not_utf_8_harms_nobody(peer: Peer) -> None:
+def test_invalid_utf_8_does_not_stop_the_server(peer: Peer) -> None:
     broken = line(2, "tools/call", name="get_call", arguments={"call_id": "X"}).replace(b"X", b"caf\xe9")
     peer.send(broken + line(3, "ping"))
 
     assert sorted(peer.answer()["id"] for _ in range(2)) == [2, 3]
 
 
-def test_a_server_can_be_on_a_socket(tmp_path: Path) -> None:
+def test_a_server_serves_on_a_socket(tmp_path: Path) -> None:
     with on_a_socket(tmp_path, SERVE) as peer:
-        peer.send(hello() + line(2, "tools/list"))
+        peer.send(initialization() + line(2, "tools/list"))
 
         assert peer.answer()["id"] == 1
         assert len(peer.answer()["result"]["tools"]) == 8
 
 
-def test_a_server_can_be_between_two_files(tmp_path: Path) -> None:
-    asked, answered = tmp_path / "asked", tmp_path / "answered"
-    asked.write_bytes(hello())
-    with asked.open("rb") as stdin, answered.open("wb") as stdout:
+def test_a_server_serves_between_two_files(tmp_path: Path) -> None:
+    requests, responses = tmp_path / "requests", tmp_path / "responses"
+    requests.write_bytes(initialization())
+    with requests.open("rb") as stdin, responses.open("wb") as stdout:
         subprocess.run(SERVE, env=environment(tmp_path), stdin=stdin, stdout=stdout, timeout=LIMIT, check=True)
 
-    assert [json.loads(each)["id"] for each in answered.read_bytes().splitlines()] == [1]
+    assert [json.loads(line)["id"] for line in responses.read_bytes().splitlines()] == [1]
 
 
-async def test_a_client_that_reads_nothing_has_its_call_placed(tmp_path: Path) -> None:
+async def test_a_call_is_placed_while_the_client_reads_nothing(tmp_path: Path) -> None:
     async with running_sandbox(tmp_path) as sandbox:
         with piped(tmp_path, [*COMMAND, "serve"], API_URL=sandbox.url, ACCESS_TOKEN=sandbox.token()) as peer:
             lists = b"".join(line(number, "tools/list") for number in range(2, 102))
             call = line(102, "tools/call", name="make_call", arguments=CALL)
-            await anyio.to_thread.run_sync(peer.send, hello() + lists + call, abandon_on_cancel=True)
+            await anyio.to_thread.run_sync(peer.send, initialization() + lists + call, abandon_on_cancel=True)
 
             assert len(await sandbox.wait_for_calls()) == 1
 
@@ -166,9 +166,9 @@ async def test_a_client_that_reads_nothing_has_its_call_placed(tmp_path: Path) -
     assert sorted(ids) == list(range(1, 103))
 
 
-def test_a_client_that_closes_its_ear_has_left(tmp_path: Path) -> None:
+def test_a_client_that_closes_stdout_ends_the_server(tmp_path: Path) -> None:
     with piped(tmp_path, SERVE, stderr=subprocess.PIPE) as peer:
-        peer.send(hello())
+        peer.send(initialization())
         assert peer.answer()["id"] == 1
         peer.reads.close()
         peer.send(line(2, "tools/list"))
@@ -178,23 +178,23 @@ def test_a_client_that_closes_its_ear_has_left(tmp_path: Path) -> None:
         assert peer.process.stderr.read() == b""
 
 
-def test_what_else_is_written_to_stdout_goes_to_stderr(tmp_path: Path) -> None:
-    with piped(tmp_path, [sys.executable, "-c", TALKATIVE], stderr=subprocess.PIPE) as peer:
-        peer.send(hello() + line(2, "tools/call", name="say", arguments={}))
+def test_other_output_goes_to_stderr(tmp_path: Path) -> None:
+    with piped(tmp_path, [sys.executable, "-c", PRINTING_SERVER], stderr=subprocess.PIPE) as peer:
+        peer.send(initialization() + line(2, "tools/call", name="print_something", arguments={}))
         assert peer.answer()["id"] == 1
         assert peer.answer()["result"]["content"][0]["text"] == "done"
         peer.writes.close()
 
         assert peer.reads.read() == b""
         assert peer.process.stderr is not None
-        said = peer.process.stderr.read().decode()
-    assert "said by the tool" in said
-    assert "said by a child ''" in said
+        log = peer.process.stderr.read().decode()
+    assert "printed by the tool" in log
+    assert "printed by a child ''" in log
 
 
-@pytest.mark.skipif(os.name == "nt", reason="a child of Windows can't be started without a stderr")
-def test_a_server_without_a_stderr_serves(tmp_path: Path) -> None:
+@pytest.mark.skipif(os.name == "nt", reason="on Windows a child process always has a stderr")
+def test_a_server_without_stderr_serves(tmp_path: Path) -> None:
     with piped(tmp_path, ["sh", "-c", 'exec "$@" 2>&-', "sh", *SERVE]) as peer:
-        peer.send(hello() + line(2, "tools/list"))
+        peer.send(initialization() + line(2, "tools/list"))
 
         assert [peer.answer()["id"] for _ in range(2)] == [1, 2]

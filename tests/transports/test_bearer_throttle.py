@@ -1,4 +1,4 @@
-"""Whoever brings bearers that are no good is soon not listened to, and nobody else suffers from it."""
+"""An address that sends many invalid bearer tokens is refused, and other clients are not."""
 
 from collections import Counter
 from collections.abc import AsyncIterator, Callable
@@ -18,20 +18,20 @@ from tests.transports.http_server import LIMIT, post_initialize, running_server
 
 SECRET = "a-secret-of-many-characters"
 ALLOWED = 20
-"""Wrong bearers a minute from one address."""
+"""Invalid tokens that one address may send in a minute."""
 
 
-def bearing(token: str) -> dict[str, str]:
+def bearer_header(token: str) -> dict[str, str]:
     return {"Authorization": f"Bearer {token}"}
 
 
 @asynccontextmanager
-async def server_of_callers(home: Path, asked: "Counter[str]") -> AsyncIterator[str]:
-    """A server before a KallyAI that knows the tokens that begin with "good", and counts what it is asked."""
+async def server_for_callers(home: Path, checks: "Counter[str]") -> AsyncIterator[str]:
+    """A server on a KallyAI whose valid tokens begin with "good", and which counts the checks of each token."""
 
     def answer(request: Request) -> tuple[int, object]:
         bearer = request.headers["authorization"].removeprefix("Bearer ")
-        asked[bearer] += 1
+        checks[bearer] += 1
         if bearer.startswith("good"):
             return 200, {"calls": [], "total": 0}
         return 401, {"error": {"code": "unauthorized", "message": "No"}}
@@ -40,62 +40,62 @@ async def server_of_callers(home: Path, asked: "Counter[str]") -> AsyncIterator[
         yield url
 
 
-async def test_after_many_wrong_ones_kallyai_is_not_asked_any_more(tmp_path: Path) -> None:
-    asked: Counter[str] = Counter()
-    async with server_of_callers(tmp_path, asked) as url:
-        known = await post_initialize(url, bearing("good-known"))
-        answers = [await post_initialize(url, bearing(f"bad-{number}")) for number in range(ALLOWED + 2)]
-        unknown = await post_initialize(url, bearing("good-unknown"))
+async def test_after_too_many_invalid_tokens_unknown_ones_are_not_checked(tmp_path: Path) -> None:
+    checks: Counter[str] = Counter()
+    async with server_for_callers(tmp_path, checks) as url:
+        known = await post_initialize(url, bearer_header("good-known"))
+        answers = [await post_initialize(url, bearer_header(f"bad-{number}")) for number in range(ALLOWED + 2)]
+        unknown = await post_initialize(url, bearer_header("good-unknown"))
         without = await post_initialize(url)
-        still_known = await post_initialize(url, bearing("good-known"))
+        still_known = await post_initialize(url, bearer_header("good-known"))
 
     assert known.status_code == still_known.status_code == 200
     assert [answer.status_code for answer in answers] == [401] * ALLOWED + [429] * 2
     assert 0 < int(answers[-1].headers["retry-after"]) <= 60
     assert unknown.status_code == 429
     assert without.status_code == 401
-    assert asked == {"good-known": 1} | {f"bad-{number}": 1 for number in range(ALLOWED)}
+    assert checks == {"good-known": 1} | {f"bad-{number}": 1 for number in range(ALLOWED)}
 
 
-async def test_a_flood_of_wrong_ones_asks_hardly_more(tmp_path: Path) -> None:
-    asked: Counter[str] = Counter()
+async def test_concurrent_invalid_tokens_cause_hardly_more_checks(tmp_path: Path) -> None:
+    checks: Counter[str] = Counter()
     codes: Counter[int] = Counter()
 
-    async def try_it(number: int) -> None:
-        codes[(await post_initialize(url, bearing(f"bad-{number}"))).status_code] += 1
+    async def send_invalid_token(number: int) -> None:
+        codes[(await post_initialize(url, bearer_header(f"bad-{number}"))).status_code] += 1
 
-    async with server_of_callers(tmp_path, asked) as url:
+    async with server_for_callers(tmp_path, checks) as url:
         with anyio.fail_after(LIMIT):
             async with anyio.create_task_group() as tasks:
                 for number in range(60):
-                    tasks.start_soon(try_it, number)
+                    tasks.start_soon(send_invalid_token, number)
 
     assert set(codes) == {401, 429}
-    assert ALLOWED <= codes[401] == asked.total() < ALLOWED + 4
+    assert ALLOWED <= codes[401] == checks.total() < ALLOWED + 4
 
 
-async def test_the_secret_is_let_in_whatever_else_comes_from_its_address(tmp_path: Path) -> None:
+async def test_the_secret_works_after_many_invalid_tokens_from_its_address(tmp_path: Path) -> None:
     settings = settings_in(tmp_path, MCP_TOKEN=SECRET)
     async with running_server(settings, auth="secret") as url:
-        answers = [await post_initialize(url, bearing("wrong")) for _ in range(ALLOWED + 1)]
-        right = await post_initialize(url, bearing(SECRET))
+        answers = [await post_initialize(url, bearer_header("wrong")) for _ in range(ALLOWED + 1)]
+        right = await post_initialize(url, bearer_header(SECRET))
 
     assert [answer.status_code for answer in answers] == [401] * ALLOWED + [429]
     assert right.status_code == 200
 
 
-async def test_a_trusted_proxy_tells_addresses_apart(tmp_path: Path) -> None:
-    asked: Counter[str] = Counter()
-    async with server_of_callers(tmp_path, asked) as url:
+async def test_clients_behind_a_trusted_proxy_are_counted_by_their_own_addresses(tmp_path: Path) -> None:
+    checks: Counter[str] = Counter()
+    async with server_for_callers(tmp_path, checks) as url:
         one, other = {"X-Forwarded-For": "192.0.2.1"}, {"X-Forwarded-For": "192.0.2.2"}
-        wrong = [(await post_initialize(url, bearing("bad") | one)).status_code for _ in range(ALLOWED + 1)]
-        right = await post_initialize(url, bearing("good") | other)
+        wrong = [(await post_initialize(url, bearer_header("bad") | one)).status_code for _ in range(ALLOWED + 1)]
+        right = await post_initialize(url, bearer_header("good") | other)
 
     assert wrong[-1] == 429
     assert right.status_code == 200
 
 
-def strangers(verify: Callable[[str], object], *, known: str = "", allowed: str = "2/hour") -> BearerThrottle:
+def throttle(verify: Callable[[str], object], *, known: str = "", allowed: str = "2/hour") -> BearerThrottle:
     async def verifier(bearer: str) -> AccessToken | None:
         if isinstance(found := verify(bearer), Exception):
             raise found
@@ -115,24 +115,24 @@ def strangers(verify: Callable[[str], object], *, known: str = "", allowed: str 
         ("/run/proxy.sock", "/run/proxy.sock", True),
     ],
 )
-async def test_who_shares_an_address(first: str, second: str, shared: bool) -> None:
-    there = strangers(lambda _: False)
-    assert [await there.check("bad", first) for _ in range(2)] == [None, None]
+async def test_which_addresses_count_as_one(first: str, second: str, shared: bool) -> None:
+    throttled = throttle(lambda _: False)
+    assert [await throttled.check("bad", first) for _ in range(2)] == [None, None]
 
     if shared:
         with pytest.raises(TooManyAttemptsError) as refused:
-            await there.check("bad", second)
+            await throttled.check("bad", second)
         assert refused.value.retry_after > 3000
     else:
-        assert await there.check("bad", second) is None
+        assert await throttled.check("bad", second) is None
 
 
-async def test_what_can_not_be_told_counts_as_no_wrong_one() -> None:
+async def test_a_token_that_can_not_be_checked_is_not_counted() -> None:
     verdict: list[object] = [VerificationUnavailableError(7)]
-    there = strangers(lambda _: verdict[0])
+    throttled = throttle(lambda _: verdict[0])
     for _ in range(3):
         with pytest.raises(VerificationUnavailableError):
-            await there.check("whatever", "192.0.2.1")
+            await throttled.check("whatever", "192.0.2.1")
     verdict[0] = True
 
-    assert await there.check("whatever", "192.0.2.1") is not None
+    assert await throttled.check("whatever", "192.0.2.1") is not None

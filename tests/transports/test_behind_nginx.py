@@ -54,10 +54,10 @@ async def site(folder: Path, redis: RedisServer) -> AsyncIterator[Site]:
             uvicorn(folder, workers=1, **settings) as two,
             nginx(folder, certificate, one.port, two.port) as url,
         ):
-            yield Site(sandbox, url, ClientOptions(NAME, certificate.trusted()), token, owners)
+            yield Site(sandbox, url, ClientOptions(NAME, certificate.client_context()), token, owners)
 
 
-async def both_are_reached_by_streamable_http(site: Site) -> None:
+async def requests_to_mcp_reach_both_servers(site: Site) -> None:
     owners: set[str] = set()
     for number, mode in enumerate(["auto", "legacy"] * 4):
         async with connected_agent(site.url, mode, token=site.token, options=site.options) as agent:
@@ -66,7 +66,7 @@ async def both_are_reached_by_streamable_http(site: Site) -> None:
     assert len(owners) == 2
 
 
-async def each_session_of_sse_stays_with_its_server(site: Site) -> None:
+async def an_sse_session_stays_with_one_server(site: Site) -> None:
     owners: set[str] = set()
     for number in range(2, 250):
         options = ClientOptions(NAME, site.options.trust, f"127.0.0.{number}")
@@ -81,7 +81,7 @@ async def each_session_of_sse_stays_with_its_server(site: Site) -> None:
     raise AssertionError("all addresses led to one server")
 
 
-async def the_main_job_can_be_done(site: Site, connection: str) -> None:
+async def a_call_can_be_placed_and_followed(site: Site, connection: str) -> None:
     so_far = len(await site.sandbox.calls())
     async with connected_agent(site.url, connection, token=site.token, options=site.options) as agent:
         quota = await agent.use("check_quota")
@@ -93,7 +93,7 @@ async def the_main_job_can_be_done(site: Site, connection: str) -> None:
     assert ended.data["status"] == "success"
 
 
-async def only_its_name_is_answered_to(site: Site) -> None:
+async def only_the_public_host_is_served(site: Site) -> None:
     bearer = {"Authorization": f"Bearer {site.token}"}
     named = await post_initialize(site.url, bearer, options=site.options)
     other = await post_initialize(site.url, bearer, options=ClientOptions("evil.example.com", site.options.trust))
@@ -103,7 +103,7 @@ async def only_its_name_is_answered_to(site: Site) -> None:
     assert f'resource_metadata="https://{NAME}/.well-known/' in lost.headers["www-authenticate"]
 
 
-async def addresses_are_told_apart(site: Site) -> None:
+async def clients_are_counted_by_their_own_addresses(site: Site) -> None:
     guesser = ClientOptions(NAME, site.options.trust, "127.0.0.254")
     forged = {"X-Forwarded-For": "127.0.0.1", "Authorization": "Bearer wrong"}
     guesses: list[int] = []
@@ -115,12 +115,12 @@ async def addresses_are_told_apart(site: Site) -> None:
     assert other.status_code == 200
 
 
-async def test_two_servers_behind_nginx_are_one(tmp_path: Path, own_redis: RedisServer) -> None:
+async def test_two_servers_behind_nginx_act_as_one(tmp_path: Path, own_redis: RedisServer) -> None:
     with anyio.fail_after(2 * LIMIT):
         async with site(tmp_path, own_redis) as there:
             for connection in CONNECTIONS:
-                await the_main_job_can_be_done(there, connection)
-            await both_are_reached_by_streamable_http(there)
-            await each_session_of_sse_stays_with_its_server(there)
-            await only_its_name_is_answered_to(there)
-            await addresses_are_told_apart(there)
+                await a_call_can_be_placed_and_followed(there, connection)
+            await requests_to_mcp_reach_both_servers(there)
+            await an_sse_session_stays_with_one_server(there)
+            await only_the_public_host_is_served(there)
+            await clients_are_counted_by_their_own_addresses(there)

@@ -1,4 +1,4 @@
-"""Callers with KallyAI accounts of their own at one server."""
+"""Callers who use one server with their own KallyAI accounts."""
 
 import base64
 import json
@@ -54,7 +54,7 @@ async def test_callers_never_see_each_others_quota_and_calls(tmp_path: Path, con
     assert [call["call_id"] for call in listed.data["calls"]] == [theirs.data["call_id"]]
 
 
-async def test_an_sse_session_of_anothers_is_as_if_it_were_not_there(tmp_path: Path) -> None:
+async def test_another_callers_sse_session_is_not_found(tmp_path: Path) -> None:
     async with running_sandbox(tmp_path) as sandbox, running_server(sandbox.settings(), auth="caller") as url:
         mine = {"Authorization": f"Bearer {sandbox.token('acct-personal')}"}
         theirs = {"Authorization": f"Bearer {sandbox.token('acct-business')}"}
@@ -71,7 +71,7 @@ async def test_an_sse_session_of_anothers_is_as_if_it_were_not_there(tmp_path: P
     assert own.status_code == 202
 
 
-async def test_without_a_good_token_a_caller_learns_where_to_get_one(tmp_path: Path) -> None:
+async def test_a_request_without_a_valid_token_is_told_the_authorization_server(tmp_path: Path) -> None:
     async with running_sandbox(tmp_path) as sandbox, running_server(sandbox.settings(), auth="caller") as url:
         answers = [await post_initialize(url), await post_initialize(url, {"Authorization": "Bearer wrong"})]
         challenge = answers[0].headers["www-authenticate"]
@@ -86,7 +86,7 @@ async def test_without_a_good_token_a_caller_learns_where_to_get_one(tmp_path: P
     }
 
 
-async def test_the_metadata_names_the_public_address(tmp_path: Path) -> None:
+async def test_the_metadata_has_the_public_url(tmp_path: Path) -> None:
     async with (
         running_sandbox(tmp_path) as sandbox,
         running_server(sandbox.settings(PUBLIC_URL="https://phone.example.com/"), auth="caller") as url,
@@ -100,12 +100,12 @@ async def test_the_metadata_names_the_public_address(tmp_path: Path) -> None:
     assert document.json()["resource"] == "https://phone.example.com/mcp"
 
 
-async def test_a_good_token_is_asked_about_once_a_minute_and_a_bad_one_each_time(tmp_path: Path) -> None:
-    asked: list[str] = []
+async def test_a_valid_token_is_checked_once_a_minute_and_an_invalid_one_each_time(tmp_path: Path) -> None:
+    checked: list[str] = []
 
     def answer(request: Request) -> tuple[int, object]:
         bearer = request.headers["authorization"].removeprefix("Bearer ")
-        asked.append(bearer)
+        checked.append(bearer)
         if bearer == "good":
             return 200, {"calls": [], "total": 0}
         return 401, {"error": {"code": "unauthorized", "message": "No"}}
@@ -119,32 +119,32 @@ async def test_a_good_token_is_asked_about_once_a_minute_and_a_bad_one_each_time
 
     assert {response.status_code for response in good} == {200}
     assert {response.status_code for response in bad} == {401}
-    assert asked == ["good", "bad", "bad"]
+    assert checked == ["good", "bad", "bad"]
 
 
-async def test_a_verdict_lasts_a_minute_and_many_who_ask_at_once_ask_once() -> None:
-    asked: list[str] = []
+async def test_concurrent_checks_of_one_token_share_one_request() -> None:
+    checked: list[str] = []
     now = 0.0
 
-    async def ask(bearer: str) -> None:
+    async def check(bearer: str) -> None:
         await anyio.lowlevel.checkpoint()
-        asked.append(bearer)
+        checked.append(bearer)
 
-    verify = CallerVerifier(ask, clock=lambda: now)
+    verify = CallerVerifier(check, clock=lambda: now)
     async with anyio.create_task_group() as tasks:
         for _ in range(20):
             tasks.start_soon(verify, "good")
-    at_once = len(asked)
+    at_once = len(checked)
     now = CACHE_SECONDS - 1
     await verify("good")
-    within = len(asked)
+    within = len(checked)
     now = CACHE_SECONDS
     await verify("good")
 
-    assert (at_once, within, len(asked)) == (1, 1, 2)
+    assert (at_once, within, len(checked)) == (1, 1, 2)
 
 
-async def test_a_token_that_may_only_see_the_quota_is_let_in_and_a_forged_one_is_not(tmp_path: Path) -> None:
+async def test_a_token_with_only_the_quota_scope_is_accepted_and_a_forged_one_is_not(tmp_path: Path) -> None:
     claims = base64.urlsafe_b64encode(json.dumps({"sub": "acct-personal"}).encode()).decode().rstrip("=")
     forged = f"e30.{claims}.c2ln"
 
@@ -164,7 +164,7 @@ async def test_a_token_that_may_only_see_the_quota_is_let_in_and_a_forged_one_is
     assert refused.status_code == 401
 
 
-async def test_when_kallyai_cannot_be_asked_nobody_is_judged(tmp_path: Path) -> None:
+async def test_a_token_that_can_not_be_checked_now_is_answered_with_503(tmp_path: Path) -> None:
     def answer(_: Request) -> tuple[int, object]:
         return 500, {"error": {"code": "internal_error", "message": "Trouble"}}
 
@@ -179,7 +179,7 @@ async def test_when_kallyai_cannot_be_asked_nobody_is_judged(tmp_path: Path) -> 
     assert "whatever" not in response.text
 
 
-async def test_the_rate_is_each_accounts_own(tmp_path: Path) -> None:
+async def test_each_account_has_its_own_rate(tmp_path: Path) -> None:
     async with (
         running_sandbox(tmp_path) as sandbox,
         running_server(sandbox.settings(RATE_LIMIT="2/hour"), auth="caller") as url,
@@ -190,7 +190,7 @@ async def test_the_rate_is_each_accounts_own(tmp_path: Path) -> None:
     assert [answer.status_code for answer in answers] == [200, 200, 429, 200]
 
 
-async def test_a_call_goes_on_with_its_callers_token_when_their_connection_drops(tmp_path: Path) -> None:
+async def test_a_call_continues_with_its_callers_token_after_a_disconnect(tmp_path: Path) -> None:
     async with running_sandbox(tmp_path) as sandbox, running_server(sandbox.settings(), auth="caller") as url:
         token = sandbox.token("acct-business")
         with anyio.fail_after(LIMIT):
@@ -212,7 +212,7 @@ async def test_a_call_goes_on_with_its_callers_token_when_their_connection_drops
     assert [call["account_id"] for call in calls] == ["acct-business"]
 
 
-async def test_what_a_killed_server_left_is_settled_when_its_caller_comes_again(tmp_path: Path) -> None:
+async def test_a_killed_servers_call_is_settled_when_its_caller_returns(tmp_path: Path) -> None:
     async with running_sandbox(tmp_path) as sandbox:
         token = sandbox.token("acct-business")
         settings = sandbox.settings(ACCESS_TOKEN=token)
@@ -236,7 +236,7 @@ async def test_what_a_killed_server_left_is_settled_when_its_caller_comes_again(
     assert len(calls) == 1
 
 
-async def test_a_token_that_ends_within_its_minute_is_to_be_renewed_by_the_client(tmp_path: Path) -> None:
+async def test_a_token_that_expires_while_it_is_cached_is_reported_to_the_client(tmp_path: Path) -> None:
     has_ended = False
 
     def answer(_: Request) -> tuple[int, object]:
@@ -258,11 +258,11 @@ async def test_a_token_that_ends_within_its_minute_is_to_be_renewed_by_the_clien
 
 
 @pytest.mark.parametrize("bearer", [b"t\xf6ken", b"two words", b"tab\tbed"])
-async def test_what_can_be_no_token_is_refused_without_asking(tmp_path: Path, bearer: bytes) -> None:
-    asked: list[str] = []
+async def test_a_malformed_token_is_refused_without_a_check(tmp_path: Path, bearer: bytes) -> None:
+    checked: list[str] = []
 
     def answer(request: Request) -> tuple[int, object]:
-        asked.append(request.url.path)
+        checked.append(request.url.path)
         return 200, {"calls": [], "total": 0}
 
     async with (
@@ -274,10 +274,10 @@ async def test_what_can_be_no_token_is_refused_without_asking(tmp_path: Path, be
         refused = await client.post(f"{url}/mcp", json=initialize(), headers=headers)
 
     assert refused.status_code == 401
-    assert asked == []
+    assert checked == []
 
 
-async def test_where_no_request_is_served_nobody_is_signed_in() -> None:
+async def test_outside_of_a_request_there_is_no_token() -> None:
     tokens = CallerTokens()
 
     assert await tokens.current() is None
@@ -285,15 +285,15 @@ async def test_where_no_request_is_served_nobody_is_signed_in() -> None:
         await tokens.access_token()
 
 
-async def test_a_token_is_known_from_when_it_was_good_until_it_is_found_bad() -> None:
+async def test_a_token_is_known_after_a_valid_check_until_an_invalid_one() -> None:
     now = 0.0
     is_good = True
 
-    async def ask(_: str) -> None:
+    async def check(_: str) -> None:
         if not is_good:
             raise UnauthorizedError("No", code="unauthorized")
 
-    verify = CallerVerifier(ask, clock=lambda: now)
+    verify = CallerVerifier(check, clock=lambda: now)
     known = [verify.known("token")]
     await verify("token")
     now = 10 * CACHE_SECONDS
@@ -306,14 +306,14 @@ async def test_a_token_is_known_from_when_it_was_good_until_it_is_found_bad() ->
     assert verdict is None
 
 
-async def test_only_so_many_tokens_are_remembered_and_those_first_that_still_count() -> None:
-    asked: list[str] = []
+async def test_the_cache_of_tokens_is_bounded_and_keeps_valid_ones() -> None:
+    checked: list[str] = []
     now = 0.0
 
-    async def ask(bearer: str) -> None:
-        asked.append(bearer)
+    async def check(bearer: str) -> None:
+        checked.append(bearer)
 
-    verify = CallerVerifier(ask, clock=lambda: now, max_cached=2)
+    verify = CallerVerifier(check, clock=lambda: now, max_cached=2)
     await verify("old")
     now = CACHE_SECONDS
     for bearer in ("one", "two", "one", "two"):
@@ -321,23 +321,23 @@ async def test_only_so_many_tokens_are_remembered_and_those_first_that_still_cou
     kept = [bearer for bearer in ("old", "one", "two") if verify.known(bearer)]
     await verify("three")
 
-    assert asked == ["old", "one", "two", "three"]
+    assert checked == ["old", "one", "two", "three"]
     assert kept == ["one", "two"]
     assert [bearer for bearer in ("one", "two", "three") if verify.known(bearer)] == ["three"]
 
 
-async def test_tokens_that_name_no_account_are_told_of_once(caplog: pytest.LogCaptureFixture) -> None:
-    async def ask(_: str) -> None:
+async def test_tokens_without_an_account_are_logged_once(caplog: pytest.LogCaptureFixture) -> None:
+    async def check(_: str) -> None:
         pass
 
     claims = base64.urlsafe_b64encode(json.dumps({"sub": "acct-personal"}).encode()).decode().rstrip("=")
-    verify = CallerVerifier(ask)
+    verify = CallerVerifier(check)
     named = await verify(f"e30.{claims}.c2ln")
-    said_for_named = len(caplog.records)
-    nameless = [await verify("first-token"), await verify("renewed-token")]
+    logged_for_named = len(caplog.records)
+    unnamed = [await verify("first-token"), await verify("renewed-token")]
 
     assert named is not None
-    assert said_for_named == 0
-    assert len({token.subject for token in nameless if token is not None}) == 2
+    assert logged_for_named == 0
+    assert len({token.subject for token in unnamed if token is not None}) == 2
     assert ["name no account" in record.getMessage() for record in caplog.records] == [True]
     assert "token-" not in caplog.text

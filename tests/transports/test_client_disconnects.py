@@ -1,4 +1,4 @@
-"""A client that gives up on `/mcp` must not have its call rung again when it asks once more."""
+"""A client that gives up on a request to `/mcp` and asks again must not have its call placed twice."""
 
 from pathlib import Path
 from typing import Any
@@ -19,15 +19,15 @@ from tests.transports.http_server import (
 
 (BUSY,) = [entry.number for entry in TEST_NUMBERS if entry.outcome == "busy" and entry.number.startswith("+1")]
 CALL_TO_BUSY = CALL | {"respondent_phone": BUSY}
-OF_2025 = ACCEPT | {"MCP-Protocol-Version": "2025-11-25"}
+PROTOCOL_OF_2025 = ACCEPT | {"MCP-Protocol-Version": "2025-11-25"}
 
 
-async def test_a_client_of_2025_that_leaves_its_request_open_and_cancels_it_by_another_has_heard_nothing(
+async def test_an_outcome_is_not_delivered_if_its_request_was_canceled_by_another_request(
     tmp_path: Path,
 ) -> None:
     async with running_sandbox(tmp_path) as sandbox, running_server(sandbox.settings()) as url:
         with anyio.fail_after(LIMIT):
-            async with DEFAULT_OPTIONS.client(OF_2025) as http, anyio.create_task_group() as tasks:
+            async with DEFAULT_OPTIONS.client(PROTOCOL_OF_2025) as http, anyio.create_task_group() as tasks:
 
                 async def call() -> httpx2.Response:
                     params = {"name": "make_call", "arguments": CALL_TO_BUSY | {"wait_seconds": LIMIT}}
@@ -47,14 +47,14 @@ async def test_a_client_of_2025_that_leaves_its_request_open_and_cancels_it_by_a
 
             async with connected_agent(url, "legacy") as agent:
                 again = await agent.use("make_call", CALL_TO_BUSY, wait_seconds=0)
-                rung = await sandbox.calls()
+                calls = await sandbox.calls()
                 once_more = await agent.use("make_call", CALL_TO_BUSY, wait_seconds=0)
                 await sandbox.wait_for_calls(2)
 
     assert again.data["placed_now"] is False
     assert again.data["status"] == "busy"
-    assert len(rung) == 1
-    assert once_more.data["placed_now"] is True  # it has heard it now
+    assert len(calls) == 1
+    assert once_more.data["placed_now"] is True  # its first outcome has been delivered now
 
 
 async def send(

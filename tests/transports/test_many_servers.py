@@ -15,7 +15,7 @@ from tests.redis_server import RedisServer
 from tests.transports.http_server import CALL, LIMIT, connected_agent, post_initialize, running_sandbox, running_server
 
 
-async def test_a_call_started_on_one_is_waited_for_on_the_other_and_not_placed_again(
+async def test_a_call_of_one_server_is_followed_on_the_other_and_not_placed_again(
     tmp_path: Path, own_redis: RedisServer
 ) -> None:
     async with running_sandbox(tmp_path) as sandbox:
@@ -88,7 +88,7 @@ class _InTurn(httpx2.AsyncBaseTransport):
         await self._wire.aclose()
 
 
-async def test_a_question_of_one_is_answered_at_the_other(tmp_path: Path, own_redis: RedisServer) -> None:
+async def test_a_question_of_one_server_is_answered_on_the_other(tmp_path: Path, own_redis: RedisServer) -> None:
     async def agree(context: ClientRequestContext, params: ElicitRequestParams) -> ElicitResult:  # noqa: ARG001
         return ElicitResult(action="accept", content={"ring": True})
 

@@ -1,4 +1,4 @@
-"""The main job over HTTP, and what a load balancer and an operator see."""
+"""Calls over HTTP, readiness, and shutdown."""
 
 import signal
 import subprocess
@@ -30,7 +30,7 @@ SECRET = "a-secret-of-many-characters"
 
 
 @pytest.mark.parametrize("connection", CONNECTIONS)
-async def test_the_main_job_can_be_done_by_every_entrance(tmp_path: Path, connection: str) -> None:
+async def test_a_call_is_placed_and_followed_over_every_kind_of_connection(tmp_path: Path, connection: str) -> None:
     async with running_sandbox(tmp_path) as sandbox, running_server(sandbox.settings()) as url:
         with anyio.fail_after(LIMIT):
             async with connected_agent(url, connection) as agent:
@@ -47,7 +47,7 @@ async def test_the_main_job_can_be_done_by_every_entrance(tmp_path: Path, connec
     assert ended.data["status"] == "success"
 
 
-async def test_one_call_can_be_followed_by_all_entrances_and_is_placed_once(tmp_path: Path) -> None:
+async def test_one_call_requested_over_two_connections_is_placed_once(tmp_path: Path) -> None:
     async with running_sandbox(tmp_path) as sandbox, running_server(sandbox.settings()) as url:
         with anyio.fail_after(LIMIT):
             async with connected_agent(url, "sse") as one, connected_agent(url) as other:
@@ -61,7 +61,7 @@ async def test_one_call_can_be_followed_by_all_entrances_and_is_placed_once(tmp_
     assert len(calls) == 1
 
 
-async def test_a_call_goes_on_when_the_connection_of_who_placed_it_drops(tmp_path: Path) -> None:
+async def test_a_call_continues_after_its_client_disconnects(tmp_path: Path) -> None:
     async with running_sandbox(tmp_path) as sandbox, running_server(sandbox.settings()) as url:
         with anyio.fail_after(LIMIT):
             async with connected_agent(url, "sse") as agent:
@@ -74,7 +74,7 @@ async def test_a_call_goes_on_when_the_connection_of_who_placed_it_drops(tmp_pat
     assert ended.data["status"] == "success"
 
 
-async def test_it_is_alive_and_ready_and_says_no_more_than_that(tmp_path: Path) -> None:
+async def test_health_and_ready_report_only_their_status(tmp_path: Path) -> None:
     async with (
         running_sandbox(tmp_path) as sandbox,
         running_server(sandbox.settings(MCP_TOKEN=SECRET)) as url,
@@ -94,7 +94,7 @@ async def test_it_is_alive_and_ready_and_says_no_more_than_that(tmp_path: Path) 
     assert still_alive.status_code == 200
 
 
-async def test_without_the_service_it_is_not_ready(tmp_path: Path) -> None:
+async def test_without_the_service_the_server_is_not_ready(tmp_path: Path) -> None:
     async with running_sandbox(tmp_path) as sandbox:
         settings = sandbox.settings()
     async with running_server(settings) as url, httpx2.AsyncClient(timeout=LIMIT) as client:
@@ -104,23 +104,23 @@ async def test_without_the_service_it_is_not_ready(tmp_path: Path) -> None:
     assert ready.json()["checks"]["api"] == "unreachable"
 
 
-async def test_requests_of_the_2025_era_need_no_session(tmp_path: Path) -> None:
+async def test_requests_of_the_2025_protocol_need_no_session(tmp_path: Path) -> None:
     async with running_sandbox(tmp_path) as sandbox, running_server(sandbox.settings()) as url:
-        hello = await post_initialize(url)
+        initialized = await post_initialize(url)
         async with httpx2.AsyncClient() as client:
             message = {"jsonrpc": "2.0", "id": 2, "method": "tools/list", "params": {}}
             listed = await client.post(f"{url}/mcp", json=message, headers=ACCEPT)
 
-    assert hello.status_code == 200
-    assert "mcp-session-id" not in hello.headers
+    assert initialized.status_code == 200
+    assert "mcp-session-id" not in initialized.headers
     assert "make_call" in listed.text
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGTERM to be to_result by")
-def test_sigterm_ends_it_within_two_seconds_with_a_call_in_progress_and_a_stream_open(tmp_path: Path) -> None:
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGTERM")
+def test_sigterm_ends_the_server_within_two_seconds_during_a_call_and_a_stream(tmp_path: Path) -> None:
     options = ["serve", "--transport", "http", "--port", "0", "--sandbox", "--speed", "0.01"]
     with started(tmp_path, *options) as process:
-        url = address_of(process)
+        url = url_of(process)
         with httpx2.stream("GET", f"{url}/sse", timeout=LIMIT) as stream:
             assert "endpoint" in next(stream.iter_lines())
             call = {"name": "make_call", "arguments": CALL | {"wait_seconds": 0}}
@@ -136,23 +136,23 @@ def test_sigterm_ends_it_within_two_seconds_with_a_call_in_progress_and_a_stream
     assert took < 2
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGTERM to be to_result by")
-async def test_a_client_that_listens_when_it_is_told_to_stop_is_no_failure(tmp_path: Path) -> None:
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGTERM")
+async def test_sigterm_with_a_listening_client_logs_no_error(tmp_path: Path) -> None:
     with started(tmp_path, "serve", "--transport", "http", "--port", "0", "--sandbox") as process:
-        url = address_of(process)
+        url = url_of(process)
         with anyio.fail_after(LIMIT):
             async with Client(f"{url}/mcp") as client, client.listen(resources_list_changed=True):
                 process.send_signal(signal.SIGTERM)
                 code = await anyio.to_thread.run_sync(process.wait, LIMIT)
         assert process.stderr is not None
-        said = process.stderr.read()
+        log = process.stderr.read()
 
     assert code == 0
-    assert "Exception" not in said
-    assert "CancelledError" not in said
+    assert "Exception" not in log
+    assert "CancelledError" not in log
 
 
-def address_of(process: subprocess.Popen[str]) -> str:
+def url_of(process: subprocess.Popen[str]) -> str:
     assert process.stderr is not None
     line = process.stderr.readline()
     assert line.startswith("kallyai-mcp serves ")
@@ -170,7 +170,7 @@ def address_of(process: subprocess.Popen[str]) -> str:
         ([], {"PUBLIC_URL": "phone.example.com"}, "KALLYAI_PUBLIC_URL"),
     ],
 )
-def test_it_does_not_start_where_it_would_let_in_anybody(
+def test_unsafe_options_are_refused_at_start(
     tmp_path: Path, arguments: list[str], settings: dict[str, str], words: str
 ) -> None:
     done = run(tmp_path, "serve", "--transport", "http", *arguments, **settings)
@@ -181,7 +181,7 @@ def test_it_does_not_start_where_it_would_let_in_anybody(
     assert done.stdout == ""
 
 
-async def test_a_port_that_is_taken_is_said_in_one_line(tmp_path: Path) -> None:
+async def test_a_port_in_use_is_reported_in_one_line(tmp_path: Path) -> None:
     async with await anyio.create_tcp_listener(local_host="127.0.0.1") as listener:
         port = listener.extra(anyio.abc.SocketAttribute.local_port)  # noqa: S610 - not Django's
         arguments = ("serve", "--transport", "http", "--sandbox", "--port", str(port))

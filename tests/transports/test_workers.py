@@ -46,7 +46,7 @@ async def status(url: str, mode: str, tracking_id: str, seconds: float) -> str:
 
 @pytest.mark.skipif(sys.platform == "win32", reason="uvicorn's workers are told to stop by a signal")
 @pytest.mark.parametrize("place", ["redis", "sqlite"])
-async def test_two_workers_share_their_calls_and_a_killed_ones_are_not_lost(
+async def test_two_workers_share_their_calls_and_take_over_a_killed_ones(
     tmp_path: Path, place: str, request: pytest.FixtureRequest
 ) -> None:
     redis: RedisServer | None = request.getfixturevalue("own_redis") if place == "redis" else None
@@ -109,7 +109,7 @@ async def test_two_workers_share_their_calls_and_a_killed_ones_are_not_lost(
         ({"AUTH": "caller", "SANDBOX": "1"}, "KALLYAI_SANDBOX"),
     ],
 )
-def test_what_would_let_in_anybody_is_refused_in_one_line(
+def test_unsafe_settings_are_refused_in_one_line(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
@@ -129,7 +129,7 @@ def test_what_would_let_in_anybody_is_refused_in_one_line(
     assert said.count("\n") == 1
 
 
-async def test_uvicorn_says_no_more_than_that_line_and_does_not_try_again(tmp_path: Path) -> None:
+async def test_uvicorn_prints_only_that_line_and_does_not_restart_the_worker(tmp_path: Path) -> None:
     options = ["--factory", "kallyai_mcp.cli.serve_http:from_environment", "--port", "0"]
     with anyio.fail_after(LIMIT):
         done = await anyio.run_process(
@@ -141,5 +141,5 @@ async def test_uvicorn_says_no_more_than_that_line_and_does_not_try_again(tmp_pa
     assert done.stderr.count(b"\n") == 1
 
 
-def test_the_readme_has_the_very_command() -> None:
+def test_the_readme_shows_this_command() -> None:
     assert COMMAND in README.replace(" \\\n    ", " ")

@@ -1,0 +1,135 @@
+"""Slow clients, startup, and shutdown of the web server."""
+
+from contextlib import AbstractAsyncContextManager
+from pathlib import Path
+
+import anyio
+import httpx2
+import pytest
+from anyio.abc import SocketStream
+from anyio.from_thread import start_blocking_portal
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
+from starlette.routing import Route
+
+from kallyai_mcp.transports import uvicorn_server
+from kallyai_mcp.transports.uvicorn_server import BodyTimeout, StartupError
+from tests.transports.http_server import CALL, LIMIT, connected_agent, running_app, running_sandbox, running_server
+
+
+async def read_until_closed(stream: SocketStream) -> bytes:
+    """All bytes that the server sends before it closes the connection."""
+    received = b""
+    with anyio.fail_after(LIMIT):
+        try:
+            async for part in stream:
+                received += part
+        except anyio.BrokenResourceError:
+            pass
+    return received
+
+
+@pytest.mark.parametrize("sent", [b"", b"POST /mcp HTTP/1.1\r\nHost: localhost\r\nX-Slow: "])
+async def test_a_connection_without_complete_headers_is_closed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sent: bytes
+) -> None:
+    monkeypatch.setattr(uvicorn_server, "HEADER_TIMEOUT", 0.2)
+    async with (
+        running_sandbox(tmp_path) as sandbox,
+        running_server(sandbox.settings()) as url,
+        await anyio.connect_tcp("127.0.0.1", int(url.rpartition(":")[2])) as stream,
+    ):
+        await stream.send(sent)
+        received = await read_until_closed(stream)
+
+    assert received == b""
+
+
+async def test_a_second_request_without_complete_headers_is_closed_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(uvicorn_server, "HEADER_TIMEOUT", 0.2)
+    async with (
+        running_sandbox(tmp_path) as sandbox,
+        running_server(sandbox.settings()) as url,
+        await anyio.connect_tcp("127.0.0.1", int(url.rpartition(":")[2])) as stream,
+    ):
+        await stream.send(b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        first = await stream.receive()
+        await stream.send(b"GET /health HTTP/1.1\r\n")
+        rest = await read_until_closed(stream)
+
+    assert first.startswith(b"HTTP/1.1 200 ")
+    assert b"HTTP/1.1" not in rest
+
+
+@pytest.mark.parametrize("path", ["/mcp", "/messages/?session_id=00000000000000000000000000000000"])
+async def test_an_incomplete_body_is_answered_with_408(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, path: str
+) -> None:
+    monkeypatch.setattr(uvicorn_server, "BODY_TIMEOUT", 0.2)
+    head = f"POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 9\r\n\r\n{{"
+    async with (
+        running_sandbox(tmp_path) as sandbox,
+        running_server(sandbox.settings()) as url,
+        await anyio.connect_tcp("127.0.0.1", int(url.rpartition(":")[2])) as stream,
+    ):
+        await stream.send(head.encode())
+        received = await read_until_closed(stream)
+
+    assert received.startswith(b"HTTP/1.1 408 ")
+
+
+async def test_an_open_stream_outlives_the_timeouts_of_requests(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(uvicorn_server, "BODY_TIMEOUT", 0.05)
+    monkeypatch.setattr(uvicorn_server, "HEADER_TIMEOUT", 0.05)
+    async with running_sandbox(tmp_path) as sandbox, running_server(sandbox.settings()) as url:
+        with anyio.fail_after(LIMIT):
+            async with connected_agent(url, "sse") as agent:
+                waited = await agent.use("make_call", CALL, wait_seconds=0.5)
+                quota = await agent.use("check_quota")
+
+    assert waited.data["status"] == "in_progress"
+    assert not quota.is_error
+
+
+async def test_a_timeout_inside_the_app_is_not_answered_with_408() -> None:
+    async def raise_timeout(request: Request) -> Response:
+        await request.body()
+        raise TimeoutError
+
+    app = Starlette(routes=[Route("/", raise_timeout, methods=["POST"])], middleware=[Middleware(BodyTimeout)])
+    async with running_app(app) as url, httpx2.AsyncClient() as client:
+        response = await client.post(url, content=b"all of it")
+
+    assert response.status_code == 500
+
+
+async def test_an_app_can_be_served_outside_of_the_main_thread() -> None:
+    async def hello(_: Request) -> Response:
+        return PlainTextResponse("Hello")
+
+    app = Starlette(routes=[Route("/", hello)])
+    with start_blocking_portal() as portal, portal.wrap_async_context_manager(running_app(app)) as url:
+        async with httpx2.AsyncClient() as client:
+            response = await client.get(url)
+
+    assert response.text == "Hello"
+
+
+class FailingLifespan(AbstractAsyncContextManager[None]):
+    async def __aenter__(self) -> None:
+        raise OSError("startup fails")
+
+    async def __aexit__(self, *exc: object) -> None:
+        pass
+
+
+async def test_an_app_that_fails_to_start_raises_a_startup_error() -> None:
+    app = Starlette(lifespan=lambda _: FailingLifespan())
+    with anyio.fail_after(LIMIT), pytest.raises(StartupError, match="the log says why"):
+        await uvicorn_server.serve_app(app, "127.0.0.1", 0, ready=lambda _: None)
