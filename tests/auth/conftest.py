@@ -11,7 +11,7 @@ from keyring.backends import fail
 
 from kallyai_mcp.auth.file_store import FileStore
 from kallyai_mcp.auth.session import Session
-from tests.auth.kit import API, Clock, MemoryKeyring, Service, TokenEndpoint
+from tests.auth.fakes import API, Clock, MemoryKeyring, Service, TokenEndpoint
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ import pytest
 
 from kallyai_mcp.auth.errors import TokenStoreError
 from kallyai_mcp.auth.file_store import FileStore
-from tests.auth.kit import API, LIVE, files_in, tokens
+from tests.auth.fakes import API, LIVE, files_in, tokens
 
 posix_only = pytest.mark.skipif(os.name != "posix", reason="Windows has no permission bits")
 
@@ -15,7 +15,7 @@ def mode_of(path: Path) -> int:
     return stat.S_IMODE(path.stat().st_mode)
 
 
-def test_each_api_has_a_sign_in_of_its_own(tmp_path: Path) -> None:
+def test_each_api_has_its_own_tokens(tmp_path: Path) -> None:
     sandbox, live = FileStore(tmp_path, API), FileStore(tmp_path, LIVE)
     sandbox.save(tokens("sandbox"))
     assert live.load() is None
@@ -40,7 +40,9 @@ def test_only_the_owner_can_read_the_file_and_its_folder(tmp_path: Path) -> None
 
 
 @posix_only
-def test_a_file_and_a_folder_open_to_others_are_closed(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_file_and_a_folder_that_others_can_read_are_made_private(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     store = FileStore(tmp_path, API)
     store.save(tokens())
     path = Path(store.describe())
@@ -54,7 +56,7 @@ def test_a_file_and_a_folder_open_to_others_are_closed(tmp_path: Path, caplog: p
 
 
 @posix_only
-def test_the_folder_that_was_there_already_is_left_as_it_is(tmp_path: Path) -> None:
+def test_an_existing_home_folder_keeps_its_mode(tmp_path: Path) -> None:
     tmp_path.chmod(0o755)
     FileStore(tmp_path, API).save(tokens())
     assert mode_of(tmp_path) == 0o755
@@ -63,7 +65,7 @@ def test_the_folder_that_was_there_already_is_left_as_it_is(tmp_path: Path) -> N
 @pytest.mark.parametrize(
     "content", [b"{", b"secret", b'"secret"', b"\xff\xfe", b'{"access_token": "secret"}', b"[" * 100_000]
 )
-def test_a_broken_file_is_named_and_left_and_means_not_signed_in(
+def test_a_broken_file_is_logged_and_kept_and_means_not_signed_in(
     content: bytes, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     store = FileStore(tmp_path, API)
@@ -84,14 +86,14 @@ def test_a_broken_file_is_replaced_by_the_next_sign_in(tmp_path: Path) -> None:
     assert store.load() == tokens()
 
 
-def test_saving_leaves_nothing_but_the_file(tmp_path: Path) -> None:
+def test_saving_leaves_no_temporary_files(tmp_path: Path) -> None:
     store = FileStore(tmp_path, API)
     store.save(tokens("access-1"))
     store.save(tokens("access-2"))
     assert files_in(tmp_path) == [Path(store.describe())]
 
 
-def test_what_was_kept_survives_a_save_that_fails_half_way(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_failed_save_keeps_the_old_tokens(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     store = FileStore(tmp_path, API)
     store.save(tokens("old"))
 
@@ -105,7 +107,7 @@ def test_what_was_kept_survives_a_save_that_fails_half_way(tmp_path: Path, monke
     assert files_in(tmp_path) == [Path(store.describe())]
 
 
-def test_a_file_that_cannot_be_used_is_named(tmp_path: Path) -> None:
+def test_the_error_names_a_file_that_cannot_be_used(tmp_path: Path) -> None:
     store = FileStore(tmp_path, API)
     Path(store.describe()).mkdir(parents=True)
     for action in (store.load, store.delete, lambda: store.save(tokens())):
@@ -113,13 +115,13 @@ def test_a_file_that_cannot_be_used_is_named(tmp_path: Path) -> None:
             action()
 
 
-def test_a_home_that_cannot_be_made_is_said(tmp_path: Path) -> None:
+def test_a_home_that_cannot_be_created_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(TokenStoreError, match="can't be written"):
         FileStore(tmp_path / "file" / "home", API).save(tokens())
 
 
-def test_where_a_file_in_use_cannot_be_replaced_saving_tries_again(
+def test_saving_is_retried_where_a_file_in_use_cannot_be_replaced(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     replace, failures = Path.replace, [PermissionError(13, "in use")] * 2
@@ -142,9 +144,7 @@ def test_where_a_file_in_use_cannot_be_replaced_saving_tries_again(
 
 
 @posix_only
-def test_where_permission_is_about_rights_saving_does_not_try_again(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_saving_is_not_retried_where_the_user_lacks_permission(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     tries = 0
 
     def forbidden(_: Path, __: Path) -> Path:

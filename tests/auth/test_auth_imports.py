@@ -7,7 +7,7 @@ import kallyai_mcp.auth
 HEAVY = {"keyring", "filelock", "uvicorn", "starlette", "platformdirs", "httpx", "h11"}
 
 
-def test_importing_the_room_loads_nothing_that_a_cold_start_does_not_need() -> None:
+def test_importing_auth_loads_nothing_that_a_cold_start_does_not_need() -> None:
     modules = sorted(path.stem for path in Path(kallyai_mcp.auth.__file__).parent.glob("[!_]*.py"))
     assert "session" in modules
     imports = "; ".join(f"import kallyai_mcp.auth.{name}" for name in modules)

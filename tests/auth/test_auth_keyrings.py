@@ -7,15 +7,15 @@ from keyring.backends import null
 from kallyai_mcp.auth.errors import TokenStoreError
 from kallyai_mcp.auth.keyring_store import SERVICE, KeyringStore
 from kallyai_mcp.auth.token_store import open_store
-from tests.auth.kit import API, MemoryKeyring, tokens
+from tests.auth.fakes import API, MemoryKeyring, tokens
 
 
-def test_the_keyring_entry_has_our_name_and_the_origin(system_keyring: MemoryKeyring) -> None:
+def test_the_keyring_entry_is_named_after_us_and_the_origin(system_keyring: MemoryKeyring) -> None:
     KeyringStore(API).save(tokens())
     assert list(system_keyring.entries) == [("kallyai-mcp", API)]
 
 
-def test_a_sign_in_longer_than_an_entry_may_be_is_kept_in_parts(system_keyring: MemoryKeyring) -> None:
+def test_tokens_too_long_for_one_entry_are_split(system_keyring: MemoryKeyring) -> None:
     system_keyring.limit = 1280
     store = KeyringStore(API, part_size=1000)
     long = tokens("a" * 3000, "r" * 2000)
@@ -26,7 +26,7 @@ def test_a_sign_in_longer_than_an_entry_may_be_is_kept_in_parts(system_keyring: 
     assert list(system_keyring.entries) == [(SERVICE, API)]
 
 
-def test_deleting_removes_every_part(system_keyring: MemoryKeyring) -> None:
+def test_deleting_removes_all_parts(system_keyring: MemoryKeyring) -> None:
     store = KeyringStore(API, part_size=50)
     store.save(tokens())
     assert len(system_keyring.entries) > 2
@@ -35,9 +35,7 @@ def test_deleting_removes_every_part(system_keyring: MemoryKeyring) -> None:
 
 
 @pytest.mark.parametrize("writes", range(5))
-def test_a_machine_switched_off_while_saving_parts_keeps_the_old_sign_in(
-    writes: int, system_keyring: MemoryKeyring
-) -> None:
+def test_a_crash_while_saving_parts_keeps_the_old_tokens(writes: int, system_keyring: MemoryKeyring) -> None:
     store = KeyringStore(API, part_size=30)
     store.save(tokens("old"))
     system_keyring.writes_left = writes
@@ -58,7 +56,7 @@ def test_a_machine_switched_off_while_saving_parts_keeps_the_old_sign_in(
         '{"parts": 9999999, "name": "x"}',
     ],
 )
-def test_a_broken_entry_is_named_and_left_and_means_not_signed_in(
+def test_a_broken_entry_is_logged_and_kept_and_means_not_signed_in(
     entry: str, system_keyring: MemoryKeyring, caplog: pytest.LogCaptureFixture
 ) -> None:
     system_keyring.entries[SERVICE, API] = entry
@@ -72,7 +70,7 @@ def test_a_broken_entry_is_named_and_left_and_means_not_signed_in(
 
 
 @pytest.mark.parametrize("action", ["get", "set", "delete"])
-def test_a_keyring_that_fails_is_said_with_the_way_out_and_without_the_token(
+def test_the_error_of_a_failing_keyring_says_what_to_do_and_quotes_no_token(
     action: str, system_keyring: MemoryKeyring
 ) -> None:
     store = KeyringStore(API)
@@ -91,14 +89,14 @@ def test_a_keyring_that_fails_is_said_with_the_way_out_and_without_the_token(
 
 
 @pytest.mark.usefixtures("no_keyring")
-def test_a_machine_without_a_keyring_is_told_about_the_file(tmp_path: Path) -> None:
+def test_without_a_keyring_the_error_names_the_file_store(tmp_path: Path) -> None:
     store = open_store("keyring", tmp_path, API)
     with pytest.raises(TokenStoreError, match=r"no keyring.*KALLYAI_TOKEN_STORE=file"):
         store.save(tokens())
     assert "none is usable" in store.describe()
 
 
-def test_a_keyring_that_is_switched_off_does_not_swallow_the_sign_in(system_keyring: MemoryKeyring) -> None:
+def test_a_keyring_that_is_off_is_an_error(system_keyring: MemoryKeyring) -> None:
     keyring.set_keyring(null.Keyring())  # type: ignore[no-untyped-call]  # keyring has no types there
     with pytest.raises(TokenStoreError):
         KeyringStore(API).save(tokens())

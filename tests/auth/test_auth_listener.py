@@ -7,7 +7,7 @@ import pytest
 
 from kallyai_mcp.auth.errors import SignInTimeoutError, WrongAddressError
 from kallyai_mcp.auth.loopback import LoopbackSignIn
-from tests.auth.browser import TOKENS, XSS, answer, signing_in, state_of
+from tests.auth.loopback_browser import TOKENS, XSS, answer, signing_in, state_of
 
 
 async def raw(flow: LoopbackSignIn, data: bytes) -> bytes:
@@ -45,7 +45,7 @@ async def raw(flow: LoopbackSignIn, data: bytes) -> bytes:
         "&".join(f"a{n}=1" for n in range(50)) + "&state={state}&access_token=evil",
     ],
 )
-async def test_a_wrong_or_incomplete_answer_is_refused_and_the_wait_goes_on(query: str) -> None:
+async def test_a_wrong_or_incomplete_answer_is_refused_and_a_right_one_still_works(query: str) -> None:
     async with signing_in() as (flow, browser):
         wrong = await browser.get(f"{flow.redirect_uri}/?" + query.replace("{state}", state_of(flow)))
         assert wrong.status_code == 400
@@ -71,14 +71,14 @@ async def test_other_paths_do_not_exist(path: str) -> None:
         assert (await browser.get(flow.redirect_uri + path)).status_code == 404
 
 
-async def test_only_the_page_of_the_outcome_exists_afterwards() -> None:
+async def test_afterwards_only_the_page_of_the_outcome_exists() -> None:
     async with signing_in() as (flow, browser):
         await browser.get(answer(flow, **TOKENS))
         assert (await browser.get(f"{flow.redirect_uri}/failed")).status_code == 404
 
 
 @pytest.mark.parametrize("method", ["POST", "HEAD", "PUT", "DELETE", "OPTIONS", "PATCH"])
-async def test_other_methods_are_not_allowed_and_take_no_tokens(method: str) -> None:
+async def test_other_methods_are_refused_and_their_tokens_ignored(method: str) -> None:
     async with signing_in(seconds=0) as (flow, browser):
         refused = await browser.request(method, answer(flow, **TOKENS), content=b"x" * 200_000)
         assert (refused.status_code, refused.headers["allow"]) == (405, "GET")
@@ -87,7 +87,7 @@ async def test_other_methods_are_not_allowed_and_take_no_tokens(method: str) -> 
 
 
 @pytest.mark.parametrize("host", ["evil.example", "evil.example:{port}", "127.0.0.1", "127.0.0.1:1", "[::1]:{port}"])
-async def test_a_name_pointed_at_this_machine_by_somebody_else_is_refused(host: str) -> None:
+async def test_another_host_name_is_refused(host: str) -> None:
     async with signing_in(seconds=0) as (flow, browser):
         name = host.format(port=flow.redirect_uri.rpartition(":")[2])
         assert (await browser.get(answer(flow, **TOKENS), headers={"Host": name})).status_code == 421
@@ -95,7 +95,7 @@ async def test_a_name_pointed_at_this_machine_by_somebody_else_is_refused(host: 
             await flow.grant()
 
 
-async def test_localhost_is_this_machine_too() -> None:
+async def test_localhost_is_accepted_as_host_name() -> None:
     async with signing_in() as (flow, browser):
         name = "LocalHost:" + flow.redirect_uri.rpartition(":")[2]
         assert (await browser.get(answer(flow, **TOKENS), headers={"Host": name})).status_code == 303
@@ -117,7 +117,7 @@ async def replies_of_every_kind(flow: LoopbackSignIn, browser: httpx.AsyncClient
     ]
 
 
-async def test_nothing_of_a_request_comes_back_in_a_page() -> None:
+async def test_no_reply_repeats_a_part_of_its_request() -> None:
     async with signing_in() as (flow, browser):
         replies = await replies_of_every_kind(flow, browser)
         assert [reply.status_code for reply in replies] == [400, 404, 405, 400, 421, 303, 409, 200]
@@ -128,7 +128,7 @@ async def test_nothing_of_a_request_comes_back_in_a_page() -> None:
             assert state_of(flow) not in everything
 
 
-async def test_no_reply_may_be_kept_passed_on_or_framed_or_load_anything() -> None:
+async def test_no_reply_can_be_stored_or_framed_or_loads_anything() -> None:
     async with signing_in() as (flow, browser):
         for reply in await replies_of_every_kind(flow, browser):
             policy = reply.headers["content-security-policy"]
@@ -155,7 +155,7 @@ async def test_no_reply_may_be_kept_passed_on_or_framed_or_load_anything() -> No
         (b"GET http://127.0.0.1/ HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n", b"HTTP/1.1 421 "),
     ],
 )
-async def test_what_is_no_request_does_no_harm(data: bytes, reply: bytes) -> None:
+async def test_an_invalid_request_does_not_stop_the_listener(data: bytes, reply: bytes) -> None:
     async with signing_in() as (flow, browser):
         received = await raw(flow, data)
         assert received.startswith(reply)
@@ -163,7 +163,7 @@ async def test_what_is_no_request_does_no_harm(data: bytes, reply: bytes) -> Non
         assert (await browser.get(answer(flow, **TOKENS))).status_code == 303
 
 
-async def test_a_connection_that_says_nothing_is_closed(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_an_idle_connection_is_closed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("kallyai_mcp.auth.loopback_listener._REQUEST_SECONDS", 0.01)
     async with signing_in() as (flow, _):
         stream = await anyio.connect_tcp("127.0.0.1", int(flow.redirect_uri.rpartition(":")[2]))
@@ -172,7 +172,7 @@ async def test_a_connection_that_says_nothing_is_closed(monkeypatch: pytest.Monk
                 await stream.receive()
 
 
-async def test_a_browser_that_goes_away_does_no_harm() -> None:
+async def test_a_browser_that_disconnects_does_not_stop_the_listener() -> None:
     async with signing_in() as (flow, browser):
         port = int(flow.redirect_uri.rpartition(":")[2])
         for _ in range(3):
@@ -182,7 +182,7 @@ async def test_a_browser_that_goes_away_does_no_harm() -> None:
         assert (await browser.get(answer(flow, **TOKENS))).status_code == 303
 
 
-async def test_no_token_and_no_state_reaches_the_log_or_a_repr(caplog: pytest.LogCaptureFixture) -> None:
+async def test_neither_log_nor_repr_shows_a_token_or_the_state(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.NOTSET)
     for browser_log in ("httpx", "httpcore"):  # the browser is the test's own
         caplog.set_level(logging.CRITICAL, browser_log)

@@ -9,10 +9,10 @@ import pytest
 from kallyai_mcp.api.errors import NotSignedInError
 from kallyai_mcp.auth.errors import SignInRefusedError, SignInTimeoutError, WrongAddressError
 from kallyai_mcp.auth.loopback import LoopbackSignIn
-from tests.auth.browser import TOKENS, XSS, answer, auth_url, signing_in, state_of
+from tests.auth.loopback_browser import TOKENS, XSS, answer, auth_url, signing_in, state_of
 
 
-async def test_the_link_leads_to_the_sign_in_page_with_our_address_and_an_unguessable_state() -> None:
+async def test_the_link_has_our_redirect_uri_and_an_unguessable_state() -> None:
     async with signing_in() as (flow, _), signing_in() as (other, _):
         assert re.fullmatch(r"http://127\.0\.0\.1:[0-9]+", flow.redirect_uri)
         query = parse_qs(urlsplit(flow.link).query)
@@ -21,7 +21,7 @@ async def test_the_link_leads_to_the_sign_in_page_with_our_address_and_an_ungues
         assert state_of(other) != query["state"][0]
 
 
-async def test_the_tokens_of_the_page_are_the_grant() -> None:
+async def test_the_grant_has_the_tokens_of_the_page() -> None:
     async with signing_in() as (flow, browser):
         await browser.get(answer(flow, **TOKENS, scope="calls:read"))
         grant = await flow.grant()
@@ -32,20 +32,20 @@ async def test_the_tokens_of_the_page_are_the_grant() -> None:
 
 
 @pytest.mark.parametrize("expires_in", [{}, {"expires_in": ""}, {"expires_in": "soon"}, {"expires_in": "-1"}])
-async def test_an_answer_without_a_usable_lifetime_or_refresh_token_is_good(expires_in: dict[str, str]) -> None:
+async def test_an_answer_without_a_lifetime_or_refresh_token_is_accepted(expires_in: dict[str, str]) -> None:
     async with signing_in() as (flow, browser):
         await browser.get(answer(flow, access_token="secret-access", refresh_token="", **expires_in))
         grant = await flow.grant()
         assert (grant.expires_in, grant.refresh_token) == (3600, None)
 
 
-async def test_the_grant_is_waited_for() -> None:
+async def test_grant_waits_for_the_browser() -> None:
     async with signing_in() as (flow, browser), anyio.create_task_group() as tasks:
         tasks.start_soon(browser.get, answer(flow, **TOKENS))
         assert (await flow.grant()).expires_in == 1800
 
 
-async def test_the_tokens_leave_the_address_bar_at_once() -> None:
+async def test_the_tokens_are_removed_from_the_address_bar_by_a_redirect() -> None:
     async with signing_in() as (flow, browser):
         first = await browser.get(answer(flow, **TOKENS))
         assert (first.status_code, first.headers["location"], first.content) == (303, "/done", b"")
@@ -54,7 +54,7 @@ async def test_the_tokens_leave_the_address_bar_at_once() -> None:
         assert "Your sign-in has arrived" in shown.text
 
 
-async def test_a_user_who_cancels_is_a_refusal_and_sees_so() -> None:
+async def test_a_user_who_cancels_sees_that_and_the_grant_is_refused() -> None:
     async with signing_in() as (flow, browser):
         shown = await browser.get(answer(flow, error="access_denied"), follow_redirects=True)
         assert (shown.url.path, shown.url.query) == ("/failed", b"")
@@ -66,7 +66,7 @@ async def test_a_user_who_cancels_is_a_refusal_and_sees_so() -> None:
 
 
 @pytest.mark.parametrize(("error", "named"), [("server_error", "server_error"), (XSS, "no reason that could be shown")])
-async def test_another_error_of_the_page_is_named_only_if_it_looks_like_one(error: str, named: str) -> None:
+async def test_an_error_of_the_page_is_quoted_only_if_it_looks_like_an_error_code(error: str, named: str) -> None:
     async with signing_in() as (flow, browser):
         await browser.get(answer(flow, error=error))
         with pytest.raises(SignInRefusedError, match=re.escape(f"({named})")) as caught:
@@ -74,14 +74,14 @@ async def test_another_error_of_the_page_is_named_only_if_it_looks_like_one(erro
         assert "script" not in repr(caught.value)
 
 
-async def test_nobody_coming_back_in_time_is_said_with_what_to_do() -> None:
+async def test_the_timeout_error_says_what_to_do() -> None:
     async with signing_in(seconds=0) as (flow, _):
         with pytest.raises(SignInTimeoutError, match="Ask for a new link") as caught:
             await flow.grant()
         assert caught.value.code == "sign_in_timed_out"
 
 
-async def test_whoever_comes_back_too_late_is_told_so_and_not_signed_in() -> None:
+async def test_a_browser_that_comes_back_too_late_is_told_and_not_signed_in() -> None:
     async with signing_in(seconds=0) as (flow, browser):
         late = await browser.get(answer(flow, **TOKENS))
         assert late.status_code == 410
@@ -121,7 +121,7 @@ class PageReader(HTMLParser):
         ("es;q=0", "en"),
     ],
 )
-async def test_pages_speak_the_language_that_the_browser_prefers(accepted: str | None, lang: str) -> None:
+async def test_pages_are_in_the_language_that_the_browser_prefers(accepted: str | None, lang: str) -> None:
     async with signing_in() as (flow, browser):
         headers = {} if accepted is None else {"Accept-Language": accepted}
         shown = await browser.get(answer(flow, **TOKENS), headers=headers, follow_redirects=True)
@@ -132,7 +132,7 @@ async def test_pages_speak_the_language_that_the_browser_prefers(accepted: str |
         assert [read.tags.count(tag) for tag in ("main", "h1", "title", "script", "form")] == [1, 1, 1, 0, 0]
 
 
-async def test_leaving_waits_until_the_browser_has_its_page() -> None:
+async def test_the_end_of_the_context_waits_until_the_browser_has_its_page() -> None:
     pages: list[httpx.Response] = []
 
     async def follow(browser: httpx.AsyncClient, address: str, left: anyio.Event) -> None:
@@ -152,7 +152,7 @@ async def test_leaving_waits_until_the_browser_has_its_page() -> None:
                 await browser.get(flow.redirect_uri)
 
 
-async def test_an_error_of_the_caller_comes_out_as_itself_and_the_port_is_free_again() -> None:
+async def test_an_error_inside_the_context_is_raised_unchanged_and_the_port_is_closed() -> None:
     with anyio.fail_after(20):
         with pytest.raises(SignInTimeoutError):
             async with LoopbackSignIn(auth_url, 0, linger=15) as flow:
@@ -176,7 +176,7 @@ async def test_a_cancelled_caller_does_not_wait_for_the_browser() -> None:
 @pytest.mark.parametrize(
     "form", ["{address}", "  {address}\n", '"{address}"', "<{address}>", "{short}", "{localhost}", "{wrapped}"]
 )
-async def test_a_pasted_address_is_taken(form: str) -> None:
+async def test_a_pasted_address_is_accepted(form: str) -> None:
     async with signing_in() as (flow, _):
         address = answer(flow, **TOKENS)
         flow.accept(
@@ -190,7 +190,7 @@ async def test_a_pasted_address_is_taken(form: str) -> None:
         assert (await flow.grant()).access_token.get_secret_value() == "secret-access"
 
 
-async def test_a_pasted_refusal_is_a_refusal() -> None:
+async def test_a_pasted_address_with_an_error_is_a_refusal() -> None:
     async with signing_in() as (flow, _):
         flow.accept(answer(flow, error="access_denied"))
         with pytest.raises(SignInRefusedError):
@@ -213,7 +213,7 @@ async def test_a_pasted_refusal_is_a_refusal() -> None:
         ("http://127.0.0.1:{port}/done", "start with"),
     ],
 )
-async def test_a_wrong_address_pasted_is_said_without_being_quoted_and_the_wait_goes_on(pasted: str, why: str) -> None:
+async def test_a_wrong_pasted_address_is_an_error_that_does_not_quote_it(pasted: str, why: str) -> None:
     async with signing_in() as (flow, _):
         text = pasted.replace("{port}", flow.redirect_uri.rpartition(":")[2]).replace("{state}", state_of(flow))
         with pytest.raises(WrongAddressError, match=why) as caught:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from kallyai_mcp.auth.file_store import FileStore
-from tests.auth.kit import NOW, TokenEndpoint, tokens
+from tests.auth.fakes import NOW, TokenEndpoint, tokens
 
 Start = Callable[[], "subprocess.Popen[str]"]
 
@@ -65,9 +65,7 @@ def test_two_processes_that_renew_at_once_send_one_renewal(
     assert kept.access_token.get_secret_value() == "access-1"
 
 
-def test_a_process_that_dies_while_it_renews_does_not_lock_the_others_out(
-    shared: FileStore, start: Start, endpoint: TokenEndpoint
-) -> None:
+def test_a_killed_process_releases_the_lock(shared: FileStore, start: Start, endpoint: TokenEndpoint) -> None:
     endpoint.release.clear()
     dying, other = start(), start()
     assert is_ready(dying)

@@ -14,7 +14,7 @@ from kallyai_mcp.api.errors import (
 )
 from kallyai_mcp.auth.file_store import FileStore
 from kallyai_mcp.auth.session import Session, StaticTokens
-from tests.auth.kit import NOW, Clock, Service, grant, jwt, tokens
+from tests.auth.fakes import NOW, Clock, Service, grant, jwt, tokens
 
 MakeSession = Callable[..., Session]
 

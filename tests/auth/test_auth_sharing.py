@@ -11,7 +11,7 @@ from kallyai_mcp.api.errors import NotSignedInError
 from kallyai_mcp.auth.errors import SignInBusyError, TokenStoreError
 from kallyai_mcp.auth.file_store import FileStore
 from kallyai_mcp.auth.session import Session
-from tests.auth.kit import API, Clock, FullDiskStore, Service, grant, tokens
+from tests.auth.fakes import API, Clock, FullDiskStore, Service, grant, tokens
 
 MakeSession = Callable[..., Session]
 

@@ -11,8 +11,8 @@ from kallyai_mcp.api.errors import KallyAIError
 from kallyai_mcp.auth.errors import SignInRefusedError, SignInTimeoutError, TokenStoreError, WrongAddressError
 from kallyai_mcp.auth.session import Session
 from kallyai_mcp.auth.sign_in import SignIn
-from tests.auth.browser import auth_url
-from tests.auth.kit import API, NOW, Clock, FullDiskStore
+from tests.auth.fakes import API, NOW, Clock, FullDiskStore
+from tests.auth.loopback_browser import auth_url
 
 MakeSession = Callable[..., Session]
 

@@ -7,7 +7,7 @@ import pytest
 from kallyai_mcp.auth.errors import TokenStoreError
 from kallyai_mcp.auth.keyring_store import KeyringStore
 from kallyai_mcp.auth.token_store import TokenStore, open_store
-from tests.auth.kit import API, MemoryKeyring, files_in, tokens
+from tests.auth.fakes import API, MemoryKeyring, files_in, tokens
 
 
 @pytest.fixture(params=["file", "keyring", "keyring in parts", "auto", "auto without keyring"])
@@ -23,21 +23,21 @@ def any_store(request: pytest.FixtureRequest, tmp_path: Path) -> TokenStore:
     return open_store("file" if kind == "file" else "keyring" if kind == "keyring" else "auto", tmp_path, API)
 
 
-def test_what_was_saved_is_loaded(any_store: TokenStore) -> None:
+def test_saved_tokens_are_loaded(any_store: TokenStore) -> None:
     assert any_store.load() is None
     any_store.save(tokens())
     any_store.save(tokens("access-1", None))
     assert any_store.load() == tokens("access-1", None)
 
 
-def test_what_was_deleted_is_gone_and_deleting_again_does_no_harm(any_store: TokenStore) -> None:
+def test_tokens_can_be_deleted_twice(any_store: TokenStore) -> None:
     any_store.save(tokens())
     any_store.delete()
     any_store.delete()
     assert any_store.load() is None
 
 
-def test_every_store_says_where_it_is_without_showing_a_token(any_store: TokenStore) -> None:
+def test_each_store_describes_its_place_without_a_token(any_store: TokenStore) -> None:
     before = any_store.describe()
     any_store.save(tokens())
     assert any_store.describe() == before
@@ -56,26 +56,26 @@ def test_no_store_writes_a_token_to_the_log(
     assert "secret" not in caplog.text
 
 
-def test_auto_uses_the_keyring_where_there_is_one(tmp_path: Path, system_keyring: MemoryKeyring) -> None:
+def test_auto_uses_the_keyring_if_there_is_one(tmp_path: Path, system_keyring: MemoryKeyring) -> None:
     open_store("auto", tmp_path, API).save(tokens())
     assert len(system_keyring.entries) == 1
     assert files_in(tmp_path) == []
 
 
 @pytest.mark.usefixtures("no_keyring")
-def test_auto_uses_a_file_where_there_is_no_keyring(tmp_path: Path) -> None:
+def test_auto_uses_a_file_if_there_is_no_keyring(tmp_path: Path) -> None:
     store = open_store("auto", tmp_path, API)
     store.save(tokens())
     assert files_in(tmp_path) == [Path(store.describe())]
 
 
-def test_auto_leaves_an_unprotected_keyring_alone(tmp_path: Path, system_keyring: MemoryKeyring) -> None:
+def test_auto_does_not_use_an_unprotected_keyring(tmp_path: Path, system_keyring: MemoryKeyring) -> None:
     system_keyring.priority = 0.5
     open_store("auto", tmp_path, API).save(tokens())
     assert system_keyring.entries == {}
 
 
-def test_auto_falls_back_to_the_file_and_the_latest_sign_in_wins(
+def test_auto_falls_back_to_the_file_and_loads_the_latest_tokens(
     tmp_path: Path, system_keyring: MemoryKeyring, caplog: pytest.LogCaptureFixture
 ) -> None:
     store = open_store("auto", tmp_path, API)
@@ -91,7 +91,7 @@ def test_auto_falls_back_to_the_file_and_the_latest_sign_in_wins(
     assert files_in(tmp_path) == []
 
 
-def test_auto_takes_a_locked_keyring_for_an_empty_one_and_says_so(
+def test_auto_treats_a_locked_keyring_as_empty_and_logs_it(
     tmp_path: Path, system_keyring: MemoryKeyring, caplog: pytest.LogCaptureFixture
 ) -> None:
     store = open_store("auto", tmp_path, API)
@@ -101,9 +101,7 @@ def test_auto_takes_a_locked_keyring_for_an_empty_one_and_says_so(
     assert "Unlock the keyring" in caplog.text
 
 
-def test_signing_out_is_not_claimed_when_the_keyring_cannot_be_reached(
-    tmp_path: Path, system_keyring: MemoryKeyring
-) -> None:
+def test_deleting_fails_if_the_keyring_cannot_be_reached(tmp_path: Path, system_keyring: MemoryKeyring) -> None:
     store = open_store("auto", tmp_path, API)
     store.save(tokens())
     system_keyring.broken = {"delete"}

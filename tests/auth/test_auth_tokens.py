@@ -6,38 +6,38 @@ from pydantic import SecretStr
 from kallyai_mcp.api.errors import UnreadableResponseError
 from kallyai_mcp.api.models import TokenGrant
 from kallyai_mcp.auth.tokens import Tokens
-from tests.auth.kit import NOW, jwt, tokens
+from tests.auth.fakes import NOW, jwt, tokens
 
 
 def grant(**fields: object) -> TokenGrant:
     return TokenGrant.model_validate({"access_token": "access-1", **fields})
 
 
-def test_a_grant_expires_after_its_seconds() -> None:
+def test_tokens_expire_after_the_seconds_of_the_grant() -> None:
     got = Tokens.from_grant(grant(expires_in=90), NOW)
     assert got.expires_at == NOW + 90
     assert not got.expires_within(89, NOW)
     assert got.expires_within(90, NOW)
 
 
-def test_a_grant_that_does_not_say_when_lasts_an_hour() -> None:
+def test_without_a_lifetime_tokens_expire_after_an_hour() -> None:
     assert Tokens.from_grant(grant(), NOW).expires_at == NOW + 3600
 
 
-def test_a_renewal_keeps_the_refresh_token_and_scope_that_it_leaves_out() -> None:
+def test_a_renewal_without_refresh_token_and_scope_keeps_the_old_ones() -> None:
     first = Tokens.from_grant(grant(refresh_token="refresh-1", scope="calls:read"), NOW)
     second = Tokens.from_grant(grant(access_token="access-2"), NOW + 3600, first)
     assert second.refresh_token == SecretStr("refresh-1")
     assert second.scope == "calls:read"
 
 
-def test_a_renewal_takes_the_refresh_token_that_it_gives() -> None:
+def test_a_renewal_with_a_refresh_token_replaces_the_old_one() -> None:
     first = Tokens.from_grant(grant(refresh_token="refresh-1"), NOW)
     assert Tokens.from_grant(grant(refresh_token="refresh-2"), NOW, first).refresh_token == SecretStr("refresh-2")
 
 
 @pytest.mark.parametrize("access_token", ["two words", "line\nbreak", "tokén", "x" * 20_000])
-def test_a_token_that_no_header_can_carry_is_not_taken(access_token: str) -> None:
+def test_a_token_with_characters_that_a_header_cannot_have_is_refused(access_token: str) -> None:
     with pytest.raises(UnreadableResponseError) as caught:
         Tokens.from_grant(grant(access_token=access_token), NOW)
     assert access_token not in str(caught.value)
@@ -49,7 +49,7 @@ def test_neither_repr_nor_str_shows_a_token() -> None:
         assert "secret" not in text
 
 
-def test_a_document_reads_back_as_the_same_tokens() -> None:
+def test_tokens_from_their_document_are_equal() -> None:
     before = Tokens.from_grant(grant(refresh_token="refresh-1", scope="calls:read"), NOW)
     assert Tokens.from_document(json.loads(json.dumps(before.as_document()))) == before
 
@@ -70,7 +70,7 @@ def test_a_document_reads_back_as_the_same_tokens() -> None:
         {"access_token": "secret", "expires_at": 1, "refresh_token": {"secret": 1}},
     ],
 )
-def test_a_document_that_is_no_sign_in_is_refused_without_being_quoted(document: object) -> None:
+def test_an_invalid_document_is_refused_without_being_quoted(document: object) -> None:
     with pytest.raises(ValueError, match=r"^not (usable|a sign-in)") as caught:
         Tokens.from_document(document)
     assert "secret" not in str(caught.value)
@@ -93,7 +93,7 @@ def test_who_is_the_email_or_the_subject_of_the_token(claims: dict[str, object],
 
 
 @pytest.mark.parametrize("token", ["opaque", "a.b.c", "a.bm8.c", "a.WzFd.c", "a.!!!.c", "a.gA.c", "a.b"])
-def test_an_opaque_token_names_nobody(token: str) -> None:
+def test_an_opaque_token_names_no_user(token: str) -> None:
     assert tokens(token).who is None
 
 
@@ -112,7 +112,7 @@ def test_another_subject_or_issuer_is_another_account() -> None:
     assert len(accounts) == 5
 
 
-def test_an_opaque_sign_in_stays_the_same_account_when_it_is_renewed() -> None:
+def test_the_account_of_an_opaque_token_is_the_same_after_a_renewal() -> None:
     first = Tokens.from_grant(grant(refresh_token="refresh-1"), NOW)
     second = Tokens.from_grant(grant(access_token="access-2"), NOW, first)
     other = Tokens.from_grant(grant(access_token="access-3"), NOW)
@@ -121,7 +121,7 @@ def test_an_opaque_sign_in_stays_the_same_account_when_it_is_renewed() -> None:
     assert tokens("access-1").account == tokens("access-1").account
 
 
-def test_an_account_gives_nothing_away() -> None:
+def test_an_account_id_does_not_contain_the_account_or_the_token() -> None:
     account = Tokens.from_grant(grant(access_token=jwt(iss="https://k", sub="acct-1")), NOW).account
     assert "acct" not in account
     assert "access" not in Tokens.from_grant(grant(), NOW).account

@@ -6,7 +6,7 @@ import pytest
 
 from kallyai_mcp.auth.errors import TokenStoreError
 from kallyai_mcp.auth.token_store import TokenStore, open_store
-from tests.auth.kit import API, LIVE, NOW, jwt, tokens
+from tests.auth.fakes import API, LIVE, NOW, jwt, tokens
 
 
 def write_vendor(path: Path, **fields: object) -> bytes:
@@ -32,7 +32,7 @@ def live(tmp_path: Path, vendor: Path) -> TokenStore:
 
 @pytest.mark.parametrize("refresh_token", [None, "", "vendor-refresh"])
 @pytest.mark.parametrize("expires_at", [1_790_000_000, 1_790_000_000.5])
-def test_the_vendors_sign_in_is_taken_over(
+def test_the_vendors_tokens_are_used(
     refresh_token: str | None, expires_at: float, live: TokenStore, vendor: Path
 ) -> None:
     write_vendor(vendor, refresh_token=refresh_token, expires_at=expires_at)
@@ -43,21 +43,19 @@ def test_the_vendors_sign_in_is_taken_over(
     assert str(vendor) in live.describe()
 
 
-def test_the_vendors_sign_in_is_found_in_the_users_home(
-    tmp_path: Path, vendor: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_vendors_file_is_in_the_users_home(tmp_path: Path, vendor: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write_vendor(vendor.with_name(".kallyai_token.json"))
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setenv("USERPROFILE", str(tmp_path))
     assert open_store("file", tmp_path / "home", LIVE).load() is not None
 
 
-def test_the_vendors_sign_in_is_for_the_live_api_only(tmp_path: Path, vendor: Path) -> None:
+def test_the_vendors_tokens_are_used_for_the_live_api_only(tmp_path: Path, vendor: Path) -> None:
     write_vendor(vendor)
     assert open_store("file", tmp_path / "home", API, vendor=vendor).load() is None
 
 
-def test_the_vendors_file_is_never_written_and_our_own_goes_before_it(live: TokenStore, vendor: Path) -> None:
+def test_the_vendors_file_is_never_written_and_our_own_tokens_go_first(live: TokenStore, vendor: Path) -> None:
     before = write_vendor(vendor)
     live.save(tokens("ours"))
     assert live.load() == tokens("ours")
@@ -67,7 +65,7 @@ def test_the_vendors_file_is_never_written_and_our_own_goes_before_it(live: Toke
 
 
 @pytest.mark.parametrize("opaque", [False, True])
-def test_signing_out_does_not_bring_the_vendors_sign_in_back(opaque: bool, live: TokenStore, vendor: Path) -> None:
+def test_after_signing_out_the_vendors_tokens_are_not_used(opaque: bool, live: TokenStore, vendor: Path) -> None:
     write_vendor(vendor, **({"access_token": "vendor-access"} if opaque else {}))
     assert live.load() is not None
     live.save(tokens("ours"))
@@ -77,14 +75,14 @@ def test_signing_out_does_not_bring_the_vendors_sign_in_back(opaque: bool, live:
     assert live.load() is None
 
 
-def test_after_signing_out_a_renewal_by_the_vendors_tools_signs_nobody_in(live: TokenStore, vendor: Path) -> None:
+def test_after_signing_out_renewed_tokens_of_the_vendors_tools_are_not_used(live: TokenStore, vendor: Path) -> None:
     write_vendor(vendor)
     live.delete()
     write_vendor(vendor, access_token=jwt(iss="k", sub="acct-1", n=2), refresh_token="vendor-refresh-2")
     assert live.load() is None
 
 
-def test_after_signing_out_another_account_of_the_vendors_is_taken_over_and_signed_out_too(
+def test_after_signing_out_another_account_in_the_vendors_file_can_be_used_and_signed_out(
     live: TokenStore, vendor: Path
 ) -> None:
     write_vendor(vendor)
@@ -97,16 +95,14 @@ def test_after_signing_out_another_account_of_the_vendors_is_taken_over_and_sign
     assert live.load() is None
 
 
-def test_signing_out_is_not_claimed_when_it_cannot_be_written_down(
-    live: TokenStore, vendor: Path, tmp_path: Path
-) -> None:
+def test_signing_out_fails_if_it_cannot_be_recorded(live: TokenStore, vendor: Path, tmp_path: Path) -> None:
     write_vendor(vendor)
     (tmp_path / "home").write_text("a file where the folder should be")
     with pytest.raises(TokenStoreError, match="can't be"):
         live.delete()
 
 
-def test_a_sign_out_half_written_down_is_not_claimed(
+def test_signing_out_fails_if_it_is_recorded_only_in_part(
     live: TokenStore, vendor: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def no_space(_: int) -> None:
@@ -121,12 +117,12 @@ def test_a_sign_out_half_written_down_is_not_claimed(
     assert live.load() is None
 
 
-def test_without_a_sign_in_of_the_vendors_nobody_is_signed_in(live: TokenStore) -> None:
+def test_without_the_vendors_file_no_user_is_signed_in(live: TokenStore) -> None:
     assert live.load() is None
 
 
 @pytest.mark.parametrize("content", [b"{", b"[]", b"\xff", b'{"access_token": "secret", "expires_at": "soon"}'])
-def test_a_broken_file_of_the_vendors_is_named_and_left(
+def test_a_broken_file_of_the_vendor_is_logged_and_kept(
     content: bytes, live: TokenStore, vendor: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     vendor.write_bytes(content)
@@ -136,6 +132,6 @@ def test_a_broken_file_of_the_vendors_is_named_and_left(
     assert "secret" not in caplog.text
 
 
-def test_a_folder_in_place_of_the_vendors_file_is_nobody_signed_in(live: TokenStore, vendor: Path) -> None:
+def test_with_a_folder_in_place_of_the_vendors_file_no_user_is_signed_in(live: TokenStore, vendor: Path) -> None:
     vendor.mkdir()
     assert live.load() is None

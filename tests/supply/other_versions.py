@@ -13,7 +13,7 @@ from tests.supply.uv import run, run_well
 SHARE = (
     "tests/api/test_connection.py",
     "tests/api/test_sending.py",
-    "tests/auth/oauth_server/test_hosted_tokens.py",
+    "tests/auth/oauth_server/test_oauth_tokens.py",
     "tests/auth/test_auth_files.py",
     "tests/auth/test_auth_keyrings.py",
     "tests/auth/test_auth_loopback.py",

@@ -1,10 +1,10 @@
-"""One world for the tests of a module: the sandbox as KallyAI, and a worker of ours."""
+"""One sandbox, as KallyAI, and one worker for all tests of a module; a user for each test."""
 
 from collections.abc import AsyncIterator
 
 import pytest
 
-from tests.auth.oauth_server.kit import Deployment, Person, deployed
+from tests.auth.oauth_server.deployment import Deployment, User, deploy
 from tests.redis_server import own_redis, redis_server
 from tests.transports.http_server import RunningSandbox, running_sandbox
 
@@ -17,18 +17,18 @@ def anyio_backend() -> str:
 
 
 @pytest.fixture(scope="module")
-async def world(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[RunningSandbox]:
-    async with running_sandbox(tmp_path_factory.mktemp("home")) as world:
-        yield world
+async def sandbox(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[RunningSandbox]:
+    async with running_sandbox(tmp_path_factory.mktemp("home")) as sandbox:
+        yield sandbox
 
 
 @pytest.fixture(scope="module")
-async def server(world: RunningSandbox) -> AsyncIterator[Deployment]:
-    async with deployed(world) as server:
+async def server(sandbox: RunningSandbox) -> AsyncIterator[Deployment]:
+    async with deploy(sandbox) as server:
         yield server
 
 
 @pytest.fixture
-async def person() -> AsyncIterator[Person]:
-    async with Person() as person:
-        yield person
+async def user() -> AsyncIterator[User]:
+    async with User() as user:
+        yield user

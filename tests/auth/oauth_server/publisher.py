@@ -1,4 +1,4 @@
-"""A web site of a client's, https and all, on a port of this machine under another name."""
+"""The web site of a client, with https, on a port of this machine but under another name."""
 
 import ipaddress
 import json
@@ -27,28 +27,28 @@ HOST = "client.example"
 
 @dataclass
 class Publisher:
-    """The site: what it answers, and what it was asked."""
+    """The site: its answer, and the requests that it got."""
 
     port: int
     trust: ssl.SSLContext
     body: bytes = b""
     head: str = "200 OK\r\nContent-Type: application/json"
     silent: bool = False
-    asked: list[str] = field(default_factory=list)
+    requests: list[str] = field(default_factory=list)
     number: int = 0
 
     @property
     def client_id(self) -> str:
-        """The address of the document."""
+        """The URL of the document."""
         return f"https://{HOST}/oauth/{self.number}.json"
 
     def publish(self, **metadata: Any) -> None:
-        """Put a document there, at an address that nobody has asked for yet."""
+        """Publish a document at a new URL."""
         self.number += 1
         self.body = json.dumps({"client_id": self.client_id, "client_name": "Published", **metadata}).encode()
 
-    def documents(self, **options: Any) -> SafeFetcher:
-        """A fetcher that finds the site, and trusts it."""
+    def fetcher(self, **options: Any) -> SafeFetcher:
+        """A fetcher that finds the site and trusts its certificate."""
 
         async def resolve(host: str, _: int) -> Sequence[tuple[str, int]]:
             assert host == HOST
@@ -72,14 +72,14 @@ async def publishing(folder: Path) -> AsyncIterator[Publisher]:
             request = b""
             while b"\r\n\r\n" not in request:
                 request += await stream.receive()
-            site.asked.append(request.decode())
+            site.requests.append(request.decode())
             if site.silent:
                 await anyio.sleep_forever()
             head = f"HTTP/1.1 {site.head}\r\nContent-Length: {len(site.body)}\r\nConnection: close\r\n\r\n"
             try:
                 await stream.send(head.encode() + site.body)
             except (anyio.BrokenResourceError, ssl.SSLError):
-                return  # whoever asked has heard enough
+                return  # the fetcher has stopped reading
 
     listener = TLSListener(tcp, context, standard_compatible=False)
     async with listener, anyio.create_task_group() as tasks:

@@ -1,4 +1,4 @@
-"""The whole way with the SDK's own OAuth client, and people at a real browser: a headless Chromium."""
+"""The whole sign-in, with the SDK's OAuth client and a real browser (headless Chromium)."""
 
 import shutil
 from collections.abc import AsyncIterator, Mapping
@@ -20,7 +20,7 @@ from pydantic import AnyUrl
 from kallyai_mcp.auth.loopback_listener import Reply, Request, listening
 from kallyai_mcp.sandbox.accounts import ACCOUNTS
 from tests.agent import Agent
-from tests.auth.oauth_server.kit import Ask, Deployment, Person, answer_in, deployed
+from tests.auth.oauth_server.deployment import AuthRequest, Deployment, User, answer_in, deploy
 from tests.auth.oauth_server.publisher import publishing
 from tests.transports.http_server import CALL, LIMIT, RunningSandbox
 
@@ -29,7 +29,7 @@ CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shuti
 
 @pytest.fixture(scope="module")
 async def chromium() -> AsyncIterator[Browser]:
-    """One browser; each user has a context of their own in it."""
+    """One browser; each user has their own context in it."""
     if CHROMIUM is None:
         pytest.skip("there is no chromium on this machine (Debian: apt-get install chromium)")
     async with async_playwright() as playwright:
@@ -38,8 +38,8 @@ async def chromium() -> AsyncIterator[Browser]:
         await browser.close()
 
 
-class Memory:
-    """Where the SDK's client keeps what it has."""
+class TokenMemory:
+    """The token storage of the SDK's client."""
 
     def __init__(self) -> None:
         self.tokens: OAuthToken | None = None
@@ -58,8 +58,8 @@ class Memory:
         self.client = client_info
 
 
-async def clicks(context: BrowserContext, account: str, url: str, seen: list[str] | None = None) -> None:
-    """What a user does in the browser that the client has opened at `url`."""
+async def sign_in_and_allow(context: BrowserContext, account: str, url: str, seen: list[str] | None = None) -> None:
+    """What a user does in the browser after the client has opened `url`: sign in and allow."""
     page: Page = await context.new_page()
     page.set_default_timeout(LIMIT * 1000)
     await page.goto(url)
@@ -75,9 +75,9 @@ async def clicks(context: BrowserContext, account: str, url: str, seen: list[str
 
 @asynccontextmanager
 async def connected(
-    server: Deployment, open_url: Any, memory: Memory, *, scope: str | None = None, document: str | None = None
+    server: Deployment, open_url: Any, memory: TokenMemory, *, scope: str | None = None, document: str | None = None
 ) -> AsyncIterator[Agent]:
-    """An agent with the SDK's client, which knows the server's URL and nothing else, and waits on a port of its own."""
+    """An agent with the SDK's client, which knows only the server's URL, and listens on a loopback port."""
     sent, received = anyio.create_memory_object_stream[Mapping[str, str]](4)
 
     def arrived(request: Request) -> Reply:
@@ -110,17 +110,19 @@ async def connected(
             yield Agent(client)
 
 
-async def test_a_user_goes_from_the_first_401_to_a_placed_call(
-    world: RunningSandbox, server: Deployment, chromium: Browser
+async def test_a_user_gets_from_the_first_401_to_a_placed_call(
+    sandbox: RunningSandbox, server: Deployment, chromium: Browser
 ) -> None:
-    memory, seen = Memory(), list[str]()
-    before = len(await world.calls())
+    memory, seen = TokenMemory(), list[str]()
+    before = len(await sandbox.calls())
     async with await chromium.new_context() as context:
         with anyio.fail_after(LIMIT):
-            async with connected(server, partial(clicks, context, "acct-personal", seen=seen), memory) as agent:
+            async with connected(
+                server, partial(sign_in_and_allow, context, "acct-personal", seen=seen), memory
+            ) as agent:
                 placed = await agent.use("make_call", CALL, wait_seconds=0)
-                calls = await world.wait_for_calls(before + 1)
-                world.end_calls()
+                calls = await sandbox.wait_for_calls(before + 1)
+                sandbox.end_calls()
                 done = await agent.use("get_call", call_id=placed.data["tracking_id"], wait_seconds=LIMIT)
 
     assert "“SDK client”" in seen[0]
@@ -131,22 +133,24 @@ async def test_a_user_goes_from_the_first_401_to_a_placed_call(
     assert memory.client.token_endpoint_auth_method == "none"
 
 
-async def test_two_users_at_once_have_calls_that_do_not_mix(
-    world: RunningSandbox, server: Deployment, chromium: Browser
+async def test_calls_of_two_concurrent_users_are_separate(
+    sandbox: RunningSandbox, server: Deployment, chromium: Browser
 ) -> None:
-    before = len(await world.calls())
+    before = len(await sandbox.calls())
     quotas: dict[str, Any] = {}
     listed: dict[str, Any] = {}
 
     async def use(account: str) -> None:
         async with (
             await chromium.new_context() as context,
-            connected(server, partial(clicks, context, account), Memory()) as agent,
+            connected(server, partial(sign_in_and_allow, context, account), TokenMemory()) as agent,
         ):
             quotas[account] = (await agent.use("check_quota")).data["minutes_allocated"]
-            placed = await agent.use("make_call", {**CALL, "task_description": f"Ask for {account}"}, wait_seconds=0)
-            await world.wait_for_calls(before + 2)
-            world.end_calls()
+            placed = await agent.use(
+                "make_call", {**CALL, "task_description": f"AuthRequest for {account}"}, wait_seconds=0
+            )
+            await sandbox.wait_for_calls(before + 2)
+            sandbox.end_calls()
             await agent.use("get_call", call_id=placed.data["tracking_id"], wait_seconds=LIMIT)
             listed[account] = (await agent.use("list_calls")).data["total"]
 
@@ -154,26 +158,29 @@ async def test_two_users_at_once_have_calls_that_do_not_mix(
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(use, "acct-business")
             tasks.start_soon(use, "acct-us-only")
-    placed = (await world.calls())[before:]
+    placed = (await sandbox.calls())[before:]
 
     assert quotas == {"acct-business": 6000, "acct-us-only": 210}
     assert {(call["account_id"], call["task_description"]) for call in placed} == {
-        ("acct-business", "Ask for acct-business"),
-        ("acct-us-only", "Ask for acct-us-only"),
+        ("acct-business", "AuthRequest for acct-business"),
+        ("acct-us-only", "AuthRequest for acct-us-only"),
     }
     assert listed == {"acct-business": 1, "acct-us-only": 1}
 
 
-async def test_a_client_known_by_its_document_connects_too(
-    world: RunningSandbox, chromium: Browser, tmp_path: Path
+async def test_a_client_with_a_metadata_document_connects(
+    sandbox: RunningSandbox, chromium: Browser, tmp_path: Path
 ) -> None:
     seen = list[str]()
-    async with publishing(tmp_path) as site, deployed(world, fetch=site.documents().fetch) as server:
+    async with publishing(tmp_path) as site, deploy(sandbox, fetch=site.fetcher().fetch) as server:
         site.publish(redirect_uris=["http://127.0.0.1/callback"])
         async with await chromium.new_context() as context:
             with anyio.fail_after(LIMIT):
                 async with connected(
-                    server, partial(clicks, context, "acct-personal", seen=seen), Memory(), document=site.client_id
+                    server,
+                    partial(sign_in_and_allow, context, "acct-personal", seen=seen),
+                    TokenMemory(),
+                    document=site.client_id,
                 ) as agent:
                     quota = await agent.use("check_quota")
 
@@ -181,17 +188,17 @@ async def test_a_client_known_by_its_document_connects_too(
     assert quota.data["minutes_allocated"] == 210
 
 
-async def test_the_sdks_client_asks_for_more_when_a_scope_is_missing_and_renews_what_has_ended(
-    world: RunningSandbox, server: Deployment, person: Person
+async def test_the_sdks_client_requests_a_missing_scope_and_renews_expired_tokens(
+    sandbox: RunningSandbox, server: Deployment, user: User
 ) -> None:
-    memory = Memory()
-    asked: list[str] = []
+    memory = TokenMemory()
+    requested: list[str] = []
 
     async def consents(url: str) -> None:
-        asked.append(answer_in(url)["scope"])
-        # At first the user's client is given less than it asked for.
-        url = url.replace("billing%3Amanage", "") if len(asked) == 1 else url
-        await person.open(await person.allow(url))
+        requested.append(answer_in(url)["scope"])
+        # The first time, the client gets fewer scopes than it requested.
+        url = url.replace("billing%3Amanage", "") if len(requested) == 1 else url
+        await user.open(await user.allow(url))
 
     with anyio.fail_after(LIMIT):
         async with connected(server, consents, memory) as agent:
@@ -201,7 +208,7 @@ async def test_the_sdks_client_asks_for_more_when_a_scope_is_missing_and_renews_
             link = await agent.use("get_billing_link")
             second = memory.tokens.scope or ""
         memory.tokens.expires_in = -1
-        world.clock.advance(seconds=3600)
+        sandbox.clock.advance(seconds=3600)
         async with connected(server, consents, memory) as agent:
             again = await agent.use("check_quota")
 
@@ -209,17 +216,17 @@ async def test_the_sdks_client_asks_for_more_when_a_scope_is_missing_and_renews_
     assert "billing:manage" in second.split()
     assert not link.is_error
     assert not again.is_error
-    assert len(asked) == 3
+    assert len(requested) == 3
 
 
-async def test_a_real_browser_lets_no_other_site_frame_or_send_the_consent(
+async def test_in_a_browser_no_other_site_can_frame_or_submit_the_consent_page(
     server: Deployment, chromium: Browser
 ) -> None:
-    ask = Ask.of(server, (await server.register())["client_id"])
+    auth_request = AuthRequest.to(server, (await server.register())["client_id"])
 
     def hostile(_: Request) -> Reply:
         page = (
-            f'<iframe src="{ask.url.replace("&", "&amp;")}"></iframe>'
+            f'<iframe src="{auth_request.url.replace("&", "&amp;")}"></iframe>'
             f'<form method="post" action="{server.url}/oauth/consent"><input name="flow" value="{"x" * 22}">'
             '<button name="decision" value="allow">Win a prize</button></form>'
         )

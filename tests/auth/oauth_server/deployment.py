@@ -1,4 +1,4 @@
-"""A hosted server with a sandbox behind it on real sockets, clients that sign in there, and people at browsers."""
+"""An OAuth server on a real socket with the sandbox as KallyAI, MCP clients that sign in, and users with browsers."""
 
 import base64
 import hashlib
@@ -37,13 +37,13 @@ from tests.transports.http_server import LIMIT, RunningSandbox
 OLD_KEY = hashlib.sha256(b"old").hexdigest()
 KEY = hashlib.sha256(b"new").hexdigest()
 REDIRECT = "http://127.0.0.1:5123/back"
-"""Where the tests' clients wait; nobody listens, since a person's browser here stops before it."""
+"""The redirect URI of the tests' clients. Nothing listens there, because a `User` does not open it."""
 
-READS = "calls:read subscription:read"
+READ_SCOPES = "calls:read subscription:read"
 
 
-async def no_documents(_: str) -> bytes:
-    raise FetchError("there are none in this test")
+async def fetch_nothing(_: str) -> bytes:
+    raise FetchError("there are no documents in this test")
 
 
 async def unknown(_: str) -> AccessToken | None:
@@ -52,7 +52,7 @@ async def unknown(_: str) -> AccessToken | None:
 
 @dataclass
 class Deployment:
-    """One worker of a hosted server: where it is, who it says it is, and (in this process) what it makes of bearers."""
+    """One worker: its URL, its issuer, and (if it is in this process) its verifier of bearers."""
 
     url: str
     issuer: str
@@ -60,9 +60,9 @@ class Deployment:
     verify: Callable[[str], Awaitable[AccessToken | None]] = field(repr=False, default=unknown)
 
     async def register(self, **metadata: Any) -> dict[str, Any]:
-        """A client's registration; public, and waiting at `REDIRECT`, unless told otherwise."""
-        asked = {"redirect_uris": [REDIRECT], "client_name": "Test Client", "token_endpoint_auth_method": "none"}
-        answer = await self.http.post(f"{self.url}/oauth/register", json=asked | metadata)
+        """Register a client; unless `metadata` says otherwise it is public, with `REDIRECT`."""
+        defaults = {"redirect_uris": [REDIRECT], "client_name": "Test Client", "token_endpoint_auth_method": "none"}
+        answer = await self.http.post(f"{self.url}/oauth/register", json=defaults | metadata)
         assert answer.status_code == 201, answer.text
         registered: dict[str, Any] = answer.json()
         return registered
@@ -71,7 +71,7 @@ class Deployment:
         return await self.http.post(f"{self.url}/oauth/{name}", data=dict(form), **more)
 
     async def use(self, token: str, tool: str, **arguments: Any) -> httpx2.Response:
-        """A tool call in one request of the 2026 era's stateless kind, by a client of the 2025 era's framing."""
+        """Call a tool in one request without a session."""
         params = {"name": tool, "arguments": arguments}
         return await self.send(token, {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params})
 
@@ -81,24 +81,24 @@ class Deployment:
 
 
 @asynccontextmanager
-async def deployed(
-    world: RunningSandbox,
+async def deploy(
+    sandbox: RunningSandbox,
     *,
     keys: str = KEY,
     public_url: str | None = None,
     redis_url: str | None = None,
     rate: RateLimit | None = None,
-    fetch: Fetch = no_documents,
+    fetch: Fetch = fetch_nothing,
     client_secret: str = "sandbox-secret",
     port: int | None = None,
     api_url: str | None = None,
 ) -> AsyncIterator[Deployment]:
-    """One worker; its clock is the sandbox's."""
+    """Run one worker in this process, with the sandbox's clock."""
     port = port or free_port()
     url = f"http://127.0.0.1:{port}"
-    api_url = api_url or world.url
-    connection = Connection(world.settings(API_URL=api_url), callers=True)
-    hosted = build(
+    api_url = api_url or sandbox.url
+    connection = Connection(sandbox.settings(API_URL=api_url), callers=True)
+    oauth_server = build(
         public_url=public_url or url,
         secret_keys=keys_from(keys),
         api=connection.api,
@@ -109,38 +109,43 @@ async def deployed(
         tool_scopes={tool.name: tool.spec.scopes for tool in tools()},
         redis_url=redis_url,
         rate=rate,
-        clock=lambda: world.clock.now().timestamp(),
+        clock=lambda: sandbox.clock.now().timestamp(),
     )
-    desks: list[AppContext] = []
+    contexts: list[AppContext] = []
 
     @asynccontextmanager
     async def around() -> AsyncIterator[None]:
         async with open_app_context(connection, links=False) as app_context:
-            desks.append(app_context)
+            contexts.append(app_context)
             yield
-        await hosted.close()
+        await oauth_server.close()
 
     @asynccontextmanager
-    async def visit() -> AsyncIterator[AppContext]:
-        yield desks[0]
+    async def open_context() -> AsyncIterator[AppContext]:
+        yield contexts[0]
 
     async def verify(bearer: str) -> AccessToken | None:
         try:
-            return await hosted.verifier(bearer)
+            return await oauth_server.verifier(bearer)
         except KallyAIError as error:
             raise VerificationUnavailableError(error.retry_after or 5) from error
 
-    door = AccessPolicy(
+    access_policy = AccessPolicy(
         hosts=None,
-        origins=(hosted.issuer,),
+        origins=(oauth_server.issuer,),
         verifier=verify,
-        is_known=hosted.known,
-        issuer=hosted.issuer,
-        public_url=hosted.issuer,
-        open_paths=hosted.open_paths,
+        is_known=oauth_server.known,
+        issuer=oauth_server.issuer,
+        public_url=oauth_server.issuer,
+        open_paths=oauth_server.open_paths,
     )
     app = http_app(
-        build_server(visit), door, checks={}, lifespan=around(), routes=hosted.routes, middleware=(hosted.middleware,)
+        build_server(open_context),
+        access_policy,
+        checks={},
+        lifespan=around(),
+        routes=oauth_server.routes,
+        middleware=(oauth_server.middleware,),
     )
     up = anyio.Event()
     async with anyio.create_task_group() as tasks:
@@ -148,28 +153,28 @@ async def deployed(
         with anyio.fail_after(LIMIT):
             await up.wait()
         async with httpx2.AsyncClient(timeout=LIMIT) as http:
-            yield Deployment(url, hosted.issuer, http, hosted.verifier)
+            yield Deployment(url, oauth_server.issuer, http, oauth_server.verifier)
         tasks.cancel_scope.cancel()
 
 
 @dataclass(frozen=True)
-class Ask:
-    """An authorization request, and the verifier that belongs to its challenge."""
+class AuthRequest:
+    """An authorization request, and the verifier of its challenge."""
 
     url: str
     verifier: str
     client_id: str
 
     @classmethod
-    def of(cls, deployment: Deployment, client_id: str, **changes: str | None) -> "Ask":
-        """A correct request, with `changes`; None leaves a parameter out."""
+    def to(cls, deployment: Deployment, client_id: str, **changes: str | None) -> "AuthRequest":
+        """A correct request with `changes` to its parameters; None leaves a parameter out."""
         verifier = secrets.token_urlsafe(48)
         given: dict[str, str | None] = {
             "response_type": "code",
             "client_id": client_id,
             "redirect_uri": REDIRECT,
             "state": "the client's own",
-            "scope": READS,
+            "scope": READ_SCOPES,
             "code_challenge": challenge_of(verifier),
             "code_challenge_method": "S256",
             "resource": f"{deployment.issuer}/mcp",
@@ -178,7 +183,7 @@ class Ask:
         return cls(f"{deployment.url}/oauth/authorize?{urlencode(query)}", verifier, client_id)
 
     def form(self, code: str, **changes: str) -> dict[str, str]:
-        """The token request for the code that it led to."""
+        """The token request for its code."""
         given = {
             "grant_type": "authorization_code",
             "code": code,
@@ -194,7 +199,7 @@ def challenge_of(verifier: str) -> str:
 
 
 def answer_in(url: str) -> dict[str, str]:
-    """The parameters that a redirect address was sent."""
+    """The parameters of an authorization response."""
     return dict(parse_qsl(urlsplit(url).query))
 
 
@@ -216,8 +221,8 @@ class _Forms(HTMLParser):
             self.buttons.append((self.forms[-1], pressed))
 
 
-class Person:
-    """Somebody with a browser of their own: cookies, forms, and pages that go on by themselves."""
+class User:
+    """A user with a browser: it has cookies, submits forms, and opens the URLs of pages that refresh themselves."""
 
     def __init__(self, account: str = "acct-personal", language: str = "en") -> None:
         self.account = account
@@ -234,7 +239,7 @@ class Person:
         return await self.http.get(url)
 
     async def press(self, page: httpx2.Response, value: str, **fields: str) -> httpx2.Response:
-        """Press the button with that value (or the only one), as a form of the page's own would be sent."""
+        """Press the button with that value, or the only button, and submit its form as a browser does."""
         form, pressed = next(
             (form, pressed) for form, pressed in _Forms(page.text).buttons if value in pressed.values() or not pressed
         )
@@ -246,40 +251,38 @@ class Person:
         return await self.http.post(target, data=filled, headers=headers)
 
     async def sign_in(self, url: str) -> str:
-        """Sign in at KallyAI; where it sends the browser back to."""
+        """Sign in at KallyAI and allow us; returns our callback URL with its answer."""
         page = await self.press(await self.press(await self.open(url), "google"), self.account)
         consent = await self.http.get(urljoin(str(page.url), page.headers["location"]))
         sent_back = await self.press(consent, "allow")
         return sent_back.headers["location"]
 
-    async def returning(self, url: str) -> str:
-        """Allow what the request at `url` asks, sign in, and come back to our server's callback: its address."""
+    async def callback_url(self, url: str) -> str:
+        """Allow the authorization request at `url`, and sign in; returns our callback URL with KallyAI's answer."""
         allowed = await self.press(await self.open(url), "allow")
-        return await self.sign_in(onward(allowed))
+        return await self.sign_in(next_url(allowed))
 
     async def allow(self, url: str) -> str:
-        """The whole way; where the browser ends: the client's redirect address."""
-        return onward(await self.open(await self.returning(url)))
+        """The whole sign-in; returns the client's redirect URI with the authorization response."""
+        return next_url(await self.open(await self.callback_url(url)))
 
     async def code(self, url: str) -> str:
-        """The whole way; the code."""
+        """The whole sign-in; returns the code."""
         return answer_in(await self.allow(url))["code"]
 
 
-def onward(page: httpx2.Response) -> str:
-    """Where a page goes on to by itself."""
+def next_url(page: httpx2.Response) -> str:
+    """The URL that a page opens by itself."""
     assert page.status_code == 200, page.text
     found = re.search(r'<meta http-equiv="refresh" content="0;url=([^"]*)">', page.text)
     assert found is not None, page.text
     return found[1].replace("&amp;", "&").replace("&#x27;", "'")
 
 
-async def signed_in(
-    deployment: Deployment, person: Person, client_id: str | None = None, **changes: str
-) -> dict[str, Any]:
-    """The whole way to tokens: the token response, and the `client_id`."""
+async def sign_in(deployment: Deployment, user: User, client_id: str | None = None, **changes: str) -> dict[str, Any]:
+    """The whole sign-in and the token request; returns the token response, with the `client_id`."""
     client_id = client_id or (await deployment.register())["client_id"]
-    ask = Ask.of(deployment, client_id, **changes)
-    answer = await deployment.post("token", ask.form(await person.code(ask.url)))
+    auth_request = AuthRequest.to(deployment, client_id, **changes)
+    answer = await deployment.post("token", auth_request.form(await user.code(auth_request.url)))
     assert answer.status_code == 200, answer.text
     return {**answer.json(), "client_id": client_id}

@@ -1,4 +1,4 @@
-"""From a first 401 to tokens that work, as a client and a browser do it over HTTP."""
+"""From a first 401 to working tokens, with a client and a browser over HTTP."""
 
 import base64
 
@@ -6,14 +6,14 @@ import httpx2
 
 from kallyai_mcp.auth.oauth_server.scopes import SCOPES, needed_by_tools
 from kallyai_mcp.tools.catalog import tools
-from tests.auth.oauth_server.kit import REDIRECT, Ask, Deployment, Person, answer_in, onward, signed_in
+from tests.auth.oauth_server.deployment import REDIRECT, AuthRequest, Deployment, User, answer_in, next_url, sign_in
 
 NEEDED = list(needed_by_tools({tool.name: tool.spec.scopes for tool in tools()}))
 
 
-async def test_a_client_that_knows_only_the_url_gets_tokens_that_work(server: Deployment, person: Person) -> None:
+async def test_a_client_that_knows_only_the_url_gets_tokens_that_work(server: Deployment, user: User) -> None:
     refused = await server.use("nothing", "check_quota")
-    tokens = await signed_in(server, person)
+    tokens = await sign_in(server, user)
     quota = await server.use(tokens["access_token"], "check_quota")
 
     assert refused.status_code == 401
@@ -24,7 +24,7 @@ async def test_a_client_that_knows_only_the_url_gets_tokens_that_work(server: De
     assert tokens["expires_in"] == 3600
 
 
-async def test_the_metadata_says_what_clients_look_for(server: Deployment) -> None:
+async def test_the_metadata_has_what_clients_need(server: Deployment) -> None:
     at = f"{server.url}/.well-known/"
     resources = {
         path: (await server.http.get(f"{at}oauth-protected-resource{path}")).json() for path in ("", "/mcp", "/sse")
@@ -45,55 +45,53 @@ async def test_the_metadata_says_what_clients_look_for(server: Deployment) -> No
     }
 
 
-async def test_the_answer_names_its_issuer_and_brings_the_state_back(server: Deployment, person: Person) -> None:
+async def test_the_authorization_response_has_the_issuer_and_the_state(server: Deployment, user: User) -> None:
     client = await server.register()
-    answer = answer_in(await person.allow(Ask.of(server, client["client_id"], state="a b&c=ñ").url))
+    answer = answer_in(await user.allow(AuthRequest.to(server, client["client_id"], state="a b&c=ñ").url))
 
     assert answer["iss"] == server.issuer
     assert answer["state"] == "a b&c=ñ"
 
 
-async def test_a_redirect_address_stays_as_it_was_registered(server: Deployment, person: Person) -> None:
+async def test_a_redirect_uri_is_used_exactly_as_registered(server: Deployment, user: User) -> None:
     address = "com.example.app:/back?from=kallyai"
     client = await server.register(redirect_uris=[address])
-    landed = await person.allow(Ask.of(server, client["client_id"], redirect_uri=None).url)
+    landed = await user.allow(AuthRequest.to(server, client["client_id"], redirect_uri=None).url)
 
     assert landed.startswith(f"{address}&code=")
 
 
-async def test_a_program_may_wait_on_another_port_than_it_registered(server: Deployment, person: Person) -> None:
+async def test_a_loopback_redirect_uri_may_have_any_port(server: Deployment, user: User) -> None:
     client = await server.register(redirect_uris=["http://localhost/back", "http://[::1]/back"])
     pages = [
-        await person.open(Ask.of(server, client["client_id"], redirect_uri=uri).url)
+        await user.open(AuthRequest.to(server, client["client_id"], redirect_uri=uri).url)
         for uri in ("http://localhost:4711/back", "http://[::1]:9/back")
     ]
 
     assert [page.status_code for page in pages] == [200, 200]
 
 
-async def test_a_client_that_asks_for_nothing_in_particular_gets_what_the_tools_need(
-    server: Deployment, person: Person
-) -> None:
+async def test_a_client_that_requests_no_scope_gets_those_that_the_tools_need(server: Deployment, user: User) -> None:
     client = await server.register()
-    ask = Ask.of(server, client["client_id"], scope=None, resource=None)
-    tokens = (await server.post("token", ask.form(await person.code(ask.url)))).json()
+    auth_request = AuthRequest.to(server, client["client_id"], scope=None, resource=None)
+    tokens = (await server.post("token", auth_request.form(await user.code(auth_request.url)))).json()
 
     assert tokens["scope"].split() == NEEDED
     assert (await server.use(tokens["access_token"], "check_quota")).status_code == 200
 
 
-async def test_scopes_that_there_are_not_are_left_out(server: Deployment, person: Person) -> None:
-    tokens = await signed_in(server, person, scope="openid calls:read offline_access")
+async def test_unknown_scopes_are_left_out(server: Deployment, user: User) -> None:
+    tokens = await sign_in(server, user, scope="openid calls:read offline_access")
 
     assert tokens["scope"] == "calls:read"
 
 
-async def test_a_client_with_a_secret_needs_it(server: Deployment, person: Person) -> None:
+async def test_a_confidential_client_must_send_its_secret(server: Deployment, user: User) -> None:
     for method in ("client_secret_post", "client_secret_basic"):
         client = await server.register(token_endpoint_auth_method=method)
         other = await server.register(token_endpoint_auth_method=method)
-        ask = Ask.of(server, client["client_id"])
-        form = ask.form(await person.code(ask.url))
+        auth_request = AuthRequest.to(server, client["client_id"])
+        form = auth_request.form(await user.code(auth_request.url))
         without = await server.post("token", form)
         wrong = await server.post("token", form | {"client_secret": other["client_secret"]})
         pair = base64.b64encode(f"{client['client_id']}:{client['client_secret']}".encode()).decode()
@@ -108,11 +106,9 @@ async def test_a_client_with_a_secret_needs_it(server: Deployment, person: Perso
         assert client["client_secret_expires_at"] == 0
 
 
-async def test_kallyais_tokens_can_be_read_in_nothing_that_a_client_or_browser_gets(
-    server: Deployment, person: Person
-) -> None:
-    tokens = await signed_in(server, person)
-    cookies = " ".join(cookie.value or "" for cookie in person.http.cookies.jar)
+async def test_neither_client_nor_browser_can_read_kallyais_tokens(server: Deployment, user: User) -> None:
+    tokens = await sign_in(server, user)
+    cookies = " ".join(cookie.value or "" for cookie in user.http.cookies.jar)
     found = await server.verify(tokens["access_token"])
 
     assert found is not None
@@ -121,20 +117,20 @@ async def test_kallyais_tokens_can_be_read_in_nothing_that_a_client_or_browser_g
         assert base64.urlsafe_b64encode(part.encode()).decode().strip("=")[:20] not in tokens["access_token"]
 
 
-async def test_whoever_cancels_goes_back_to_the_client_with_access_denied(server: Deployment, person: Person) -> None:
+async def test_a_user_who_cancels_returns_to_the_client_with_access_denied(server: Deployment, user: User) -> None:
     client = await server.register()
-    ask = Ask.of(server, client["client_id"])
-    here = answer_in(onward(await person.press(await person.open(ask.url), "deny")))
-    allowed = await person.press(await person.open(ask.url), "allow")
-    at_kallyai = await person.open(onward(allowed))
-    back = await person.press(at_kallyai, "deny")
-    there = answer_in(onward(await person.open(back.headers["location"])))
+    auth_request = AuthRequest.to(server, client["client_id"])
+    here = answer_in(next_url(await user.press(await user.open(auth_request.url), "deny")))
+    allowed = await user.press(await user.open(auth_request.url), "allow")
+    at_kallyai = await user.open(next_url(allowed))
+    back = await user.press(at_kallyai, "deny")
+    there = answer_in(next_url(await user.open(back.headers["location"])))
 
     expected = {"error": "access_denied", "state": "the client's own", "iss": server.url}
     assert here == there == expected
 
 
-async def test_a_registration_says_what_it_got(server: Deployment) -> None:
+async def test_a_registration_response_has_the_registered_metadata(server: Deployment) -> None:
     client = await server.register(client_name="  A\u202e \n name ", grant_types=["authorization_code"])
 
     assert client["client_name"] == "A name"
@@ -145,18 +141,18 @@ async def test_a_registration_says_what_it_got(server: Deployment) -> None:
 
 async def test_two_users_of_one_client_have_their_own_accounts(server: Deployment) -> None:
     client = await server.register()
-    async with Person("acct-personal") as one, Person("acct-business") as other:
-        tokens = [await signed_in(server, who, client["client_id"]) for who in (one, other)]
+    async with User("acct-personal") as one, User("acct-business") as other:
+        tokens = [await sign_in(server, who, client["client_id"]) for who in (one, other)]
     quotas = [await server.use(given["access_token"], "check_quota") for given in tokens]
 
     assert "165 of 210" in quotas[0].text
     assert "6000 of 6000" in quotas[1].text
 
 
-async def test_an_sse_session_is_not_open_to_another_users_token(server: Deployment) -> None:
+async def test_an_sse_session_refuses_another_users_token(server: Deployment) -> None:
     client = await server.register()
-    async with Person("acct-personal") as one, Person("acct-business") as other:
-        mine, theirs = [await signed_in(server, who, client["client_id"]) for who in (one, other)]
+    async with User("acct-personal") as one, User("acct-business") as other:
+        mine, theirs = [await sign_in(server, who, client["client_id"]) for who in (one, other)]
     headers = {"Authorization": f"Bearer {mine['access_token']}"}
     ping = {"jsonrpc": "2.0", "id": 1, "method": "ping"}
     async with httpx2.AsyncClient() as http, http.stream("GET", f"{server.url}/sse", headers=headers) as sse:

@@ -1,4 +1,4 @@
-"""`kallyai-mcp serve --transport http --auth oauth` as its operator meets it."""
+"""The command `kallyai-mcp serve --transport http --auth oauth`."""
 
 from pathlib import Path
 
@@ -8,24 +8,26 @@ from mcp import Client
 from mcp.client.sse import sse_client
 
 from tests.agent import Agent
-from tests.auth.oauth_server.kit import KEY, Deployment, Person, signed_in
+from tests.auth.oauth_server.deployment import KEY, Deployment, User, sign_in
 from tests.processes import free_port, run, started
 from tests.transports.http_server import LIMIT, RunningSandbox
 
 SETTINGS = {"CLIENT_ID": "sandbox-client", "CLIENT_SECRET": "sandbox-secret", "SECRET_KEYS": KEY}
 
 
-async def test_the_command_serves_a_sign_in(world: RunningSandbox, person: Person, tmp_path: Path) -> None:
+async def test_serve_with_oauth_signs_in_a_user_for_mcp_and_sse(
+    sandbox: RunningSandbox, user: User, tmp_path: Path
+) -> None:
     port = free_port()
     url = f"http://127.0.0.1:{port}"
     command = ("serve", "--transport", "http", "--auth", "oauth", "--port", str(port))
-    with started(tmp_path, *command, **SETTINGS, API_URL=world.url, PUBLIC_URL=url) as process:
+    with started(tmp_path, *command, **SETTINGS, API_URL=sandbox.url, PUBLIC_URL=url) as process:
         assert process.stderr is not None
         assert f"serves {url}/mcp" in process.stderr.readline()
         async with httpx2.AsyncClient(timeout=LIMIT) as http:
             server = Deployment(url, url, http)
             refused = await http.get(f"{url}/sse")
-            tokens = await signed_in(server, person)
+            tokens = await sign_in(server, user)
             quota = await server.use(tokens["access_token"], "check_quota")
             closed = await server.use(tokens["access_token"], "get_billing_link")
             headers = {"Authorization": f"Bearer {tokens['access_token']}"}
@@ -50,7 +52,9 @@ async def test_the_command_serves_a_sign_in(world: RunningSandbox, person: Perso
         ({"PUBLIC_URL": "http://phone.example.com"}, "use https"),
     ],
 )
-def test_without_what_it_needs_it_does_not_start(tmp_path: Path, changes: dict[str, str], words: str) -> None:
+def test_serve_with_oauth_does_not_start_without_its_settings(
+    tmp_path: Path, changes: dict[str, str], words: str
+) -> None:
     settings = {**SETTINGS, "PUBLIC_URL": "https://phone.example.com"} | changes
     ended = run(tmp_path, "serve", "--transport", "http", "--auth", "oauth", "--port", "0", **settings)
 

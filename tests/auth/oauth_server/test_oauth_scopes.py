@@ -1,4 +1,4 @@
-"""Which tool a token may use: a missing scope is named in a 403, and asked for anew it works."""
+"""Scopes: which tools a token can use, and the 403 that names a missing scope."""
 
 import json
 from typing import Any
@@ -8,7 +8,7 @@ import pytest
 from kallyai_mcp.auth.oauth_server.scopes import SCOPES
 from kallyai_mcp.sandbox.accounts import SCOPES as REFERENCE
 from kallyai_mcp.tools.catalog import tools
-from tests.auth.oauth_server.kit import Deployment, Person, signed_in
+from tests.auth.oauth_server.deployment import Deployment, User, sign_in
 from tests.transports.http_server import CALL, RunningSandbox
 
 TOOLS = {tool.name: tool.spec.scopes for tool in tools()}
@@ -19,18 +19,18 @@ def call(tool: str, **arguments: Any) -> dict[str, Any]:
     return {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {"name": tool, "arguments": arguments}}
 
 
-def test_the_scopes_are_the_references() -> None:
+def test_the_scopes_are_those_of_the_reference() -> None:
     assert set(SCOPES) == set(REFERENCE)
     assert {scope for needed in TOOLS.values() for scope in needed} <= set(SCOPES)
 
 
-async def test_a_missing_scope_is_named_and_asked_for_anew_it_works(
-    world: RunningSandbox, server: Deployment, person: Person
+async def test_a_missing_scope_is_named_and_a_new_token_with_it_works(
+    sandbox: RunningSandbox, server: Deployment, user: User
 ) -> None:
-    narrow = await signed_in(server, person, scope="calls:read")
+    narrow = await sign_in(server, user, scope="calls:read")
     refused = await server.use(narrow["access_token"], "make_call", **CALL, wait_seconds=0)
-    placed_before = len(await world.calls())
-    wide = await signed_in(server, person, narrow["client_id"], scope="calls:write calls:read")
+    placed_before = len(await sandbox.calls())
+    wide = await sign_in(server, user, narrow["client_id"], scope="calls:write calls:read")
     placed = await server.use(wide["access_token"], "make_call", **CALL, wait_seconds=0)
 
     challenge = refused.headers["www-authenticate"]
@@ -39,21 +39,21 @@ async def test_a_missing_scope_is_named_and_asked_for_anew_it_works(
     assert 'scope="calls:read calls:write"' in challenge
     assert f'resource_metadata="{server.url}/.well-known/oauth-protected-resource/mcp"' in challenge
     assert placed.status_code == 200
-    assert len(await world.wait_for_calls(placed_before + 1)) == placed_before + 1
-    world.end_calls()
+    assert len(await sandbox.wait_for_calls(placed_before + 1)) == placed_before + 1
+    sandbox.end_calls()
 
 
 @pytest.mark.parametrize("tool", [name for name, needed in TOOLS.items() if needed])
-async def test_each_tool_is_closed_to_a_token_without_its_scope(server: Deployment, person: Person, tool: str) -> None:
+async def test_each_tool_refuses_a_token_without_its_scope(server: Deployment, user: User, tool: str) -> None:
     others = " ".join(scope for scope in SCOPES if scope not in TOOLS[tool])
-    tokens = await signed_in(server, person, scope=others)
+    tokens = await sign_in(server, user, scope=others)
 
     assert (await server.use(tokens["access_token"], tool)).status_code == 403
     assert (await server.use(tokens["access_token"], "sign_in")).status_code == 200
 
 
-async def test_nothing_slips_by_in_another_shape(server: Deployment, person: Person) -> None:
-    tokens = await signed_in(server, person, scope="subscription:read")
+async def test_scopes_are_checked_in_every_encoding_of_a_request(server: Deployment, user: User) -> None:
+    tokens = await sign_in(server, user, scope="subscription:read")
     quota, calls = call("check_quota"), call("list_calls")
     twice = json.dumps(quota)[:-1] + f', "params": {json.dumps(calls["params"])}}}'
     bodies: dict[str, bytes] = {
@@ -91,8 +91,8 @@ async def test_nothing_slips_by_in_another_shape(server: Deployment, person: Per
     assert (await server.send(tokens["access_token"], quota)).status_code == 200
 
 
-async def test_messages_beside_sse_are_guarded_too(server: Deployment, person: Person) -> None:
-    tokens = await signed_in(server, person, scope="subscription:read")
+async def test_scopes_are_checked_for_messages_of_sse(server: Deployment, user: User) -> None:
+    tokens = await sign_in(server, user, scope="subscription:read")
     response = await server.http.post(
         f"{server.url}/messages/?session_id=whatever",
         json=call("list_calls"),
@@ -103,11 +103,11 @@ async def test_messages_beside_sse_are_guarded_too(server: Deployment, person: P
     assert "/.well-known/oauth-protected-resource/sse" in response.headers["www-authenticate"]
 
 
-async def test_what_kallyai_does_not_grant_the_token_does_not_have(
-    world: RunningSandbox, server: Deployment, person: Person
+async def test_a_token_has_only_scopes_that_kallyai_granted(
+    sandbox: RunningSandbox, server: Deployment, user: User
 ) -> None:
-    tokens = await signed_in(server, person)
-    with world.app.state.sandbox.store.transaction() as db:
+    tokens = await sign_in(server, user)
+    with sandbox.app.state.sandbox.store.transaction() as db:
         db.execute("UPDATE auth_families SET scope = 'calls:read billing:manage'")
     form = {"grant_type": "refresh_token", "refresh_token": tokens["refresh_token"], "client_id": tokens["client_id"]}
     renewed = (await server.post("token", form)).json()
@@ -126,10 +126,10 @@ async def test_what_kallyai_does_not_grant_the_token_does_not_have(
     ],
     ids=["the list", "a transcript", "a subscription", "a stream", "call ids"],
 )
-async def test_what_is_not_a_tool_needs_the_scope_of_what_it_shows(
-    server: Deployment, person: Person, method: str, params: dict[str, Any], scope: str
+async def test_resources_subscriptions_and_completions_need_the_scope_of_their_data(
+    server: Deployment, user: User, method: str, params: dict[str, Any], scope: str
 ) -> None:
-    tokens = await signed_in(server, person, scope="subscription:read")
+    tokens = await sign_in(server, user, scope="subscription:read")
     headers = {"Authorization": f"Bearer {tokens['access_token']}", "Accept": ACCEPT}
     body = {"jsonrpc": "2.0", "id": 1, "method": method, "params": params}
     answer = await server.http.post(f"{server.url}/mcp", json=body, headers=headers)

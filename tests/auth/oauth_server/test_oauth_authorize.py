@@ -1,28 +1,30 @@
-"""What the authorization endpoint refuses, and where it says so."""
+"""The authorization and registration endpoints: which requests are refused, and where the error goes."""
 
 from typing import Any
 
 import pytest
 
-from tests.auth.oauth_server.kit import REDIRECT, Ask, Deployment, Person, answer_in
+from tests.auth.oauth_server.deployment import REDIRECT, AuthRequest, Deployment, User, answer_in
 
-WRONG: dict[str, dict[str, str | None]] = {
+INVALID: dict[str, dict[str, str | None]] = {
     "no PKCE": {"code_challenge": None, "code_challenge_method": None},
     "plain PKCE": {"code_challenge_method": "plain"},
-    "a method left out, which would be plain": {"code_challenge_method": None},
-    "a challenge that is none": {"code_challenge": "short"},
-    "another response": {"response_type": "token"},
-    "a fragment for the answer": {"response_mode": "fragment"},
-    "a foreign resource": {"resource": "https://elsewhere.example/mcp"},
-    "no scope that there is": {"scope": "everything"},
-    "a state without end": {"state": "s" * 2000},
+    "no method, which means plain": {"code_challenge_method": None},
+    "an invalid challenge": {"code_challenge": "short"},
+    "another response type": {"response_type": "token"},
+    "another response mode": {"response_mode": "fragment"},
+    "another resource": {"resource": "https://elsewhere.example/mcp"},
+    "an unknown scope only": {"scope": "everything"},
+    "a state that is too long": {"state": "s" * 2000},
 }
 
 
-@pytest.mark.parametrize("wrong", WRONG)
-async def test_a_program_on_this_machine_is_told_what_is_wrong(server: Deployment, person: Person, wrong: str) -> None:
+@pytest.mark.parametrize("wrong", INVALID)
+async def test_an_error_is_redirected_to_a_program_on_the_users_machine(
+    server: Deployment, user: User, wrong: str
+) -> None:
     client = await server.register()
-    response = await person.open(Ask.of(server, client["client_id"], **WRONG[wrong]).url)
+    response = await user.open(AuthRequest.to(server, client["client_id"], **INVALID[wrong]).url)
     answer = answer_in(response.headers["location"])
 
     assert response.status_code == 303
@@ -32,17 +34,19 @@ async def test_a_program_on_this_machine_is_told_what_is_wrong(server: Deploymen
     assert "code" not in answer
 
 
-async def test_nobody_is_sent_to_a_stranger_by_an_error(server: Deployment, person: Person) -> None:
+async def test_an_error_is_not_redirected_to_a_web_site(server: Deployment, user: User) -> None:
     client = await server.register(redirect_uris=["https://anywhere.example/back"])
-    ask = Ask.of(server, client["client_id"], redirect_uri="https://anywhere.example/back", code_challenge=None)
-    response = await person.open(ask.url)
+    auth_request = AuthRequest.to(
+        server, client["client_id"], redirect_uri="https://anywhere.example/back", code_challenge=None
+    )
+    response = await user.open(auth_request.url)
 
     assert response.status_code == 400
     assert "refresh" not in response.text
     assert 'href="https://anywhere.example/back?error=invalid_request&amp;' in response.text
 
 
-FOREIGN = [
+OTHER_URIS = [
     "https://evil.example/back",
     "http://127.0.0.1:5123/back/",
     "http://127.0.0.1:5123/back?more=1",
@@ -56,12 +60,12 @@ FOREIGN = [
 ]
 
 
-@pytest.mark.parametrize("address", FOREIGN)
-async def test_a_redirect_address_that_is_not_the_clients_gets_nothing(
-    server: Deployment, person: Person, address: str
+@pytest.mark.parametrize("address", OTHER_URIS)
+async def test_nothing_is_sent_to_a_redirect_uri_that_is_not_the_clients(
+    server: Deployment, user: User, address: str
 ) -> None:
     client = await server.register()
-    response = await person.open(Ask.of(server, client["client_id"], redirect_uri=address).url)
+    response = await user.open(AuthRequest.to(server, client["client_id"], redirect_uri=address).url)
 
     assert response.status_code == 400
     assert "location" not in response.headers
@@ -69,28 +73,28 @@ async def test_a_redirect_address_that_is_not_the_clients_gets_nothing(
     assert "not its own" in response.text
 
 
-async def test_a_client_with_several_addresses_must_say_which(server: Deployment, person: Person) -> None:
+async def test_a_client_with_several_redirect_uris_must_send_one(server: Deployment, user: User) -> None:
     client = await server.register(redirect_uris=[REDIRECT, "https://client.example/back"])
-    response = await person.open(Ask.of(server, client["client_id"], redirect_uri=None).url)
+    response = await user.open(AuthRequest.to(server, client["client_id"], redirect_uri=None).url)
 
     assert response.status_code == 400
 
 
 @pytest.mark.parametrize("name", ["client_id", "redirect_uri", "state", "code_challenge"])
-async def test_a_parameter_given_twice_is_refused_on_a_page(server: Deployment, person: Person, name: str) -> None:
+async def test_a_parameter_given_twice_is_refused_on_a_page(server: Deployment, user: User, name: str) -> None:
     client = await server.register()
-    response = await person.open(f"{Ask.of(server, client['client_id']).url}&{name}=again")
+    response = await user.open(f"{AuthRequest.to(server, client['client_id']).url}&{name}=again")
 
     assert response.status_code == 400
     assert f"{name} is given twice" in response.text
 
 
-async def test_a_client_that_is_not_known_is_refused_on_a_page(server: Deployment, person: Person) -> None:
+async def test_an_unknown_client_is_refused_on_a_page(server: Deployment, user: User) -> None:
     client_id = (await server.register())["client_id"]
     other_kind = (await server.register(token_endpoint_auth_method="client_secret_post"))["client_secret"]
     changed = client_id[:-5] + ("A" if client_id[-5] != "A" else "B") + client_id[-4:]
     for bad in ("", "nobody", changed, client_id + "=", other_kind, client_id[:40]):
-        response = await person.open(Ask.of(server, bad).url)
+        response = await user.open(AuthRequest.to(server, bad).url)
 
         assert response.status_code == 400
         assert "location" not in response.headers
@@ -121,14 +125,14 @@ REGISTRATIONS: list[Any] = [
 
 
 @pytest.mark.parametrize("metadata", REGISTRATIONS, ids=lambda given: str(given)[:60])
-async def test_a_registration_that_cannot_work_is_refused(server: Deployment, metadata: Any) -> None:
+async def test_an_invalid_registration_is_refused(server: Deployment, metadata: Any) -> None:
     response = await server.http.post(f"{server.url}/oauth/register", json=metadata)
 
     assert response.status_code == 400
     assert response.json()["error"] in {"invalid_client_metadata", "invalid_redirect_uri"}
 
 
-async def test_nobody_can_be_sent_back_to_the_server_itself(server: Deployment) -> None:
+async def test_a_redirect_uri_of_the_server_itself_is_refused(server: Deployment) -> None:
     response = await server.http.post(
         f"{server.url}/oauth/register", json={"redirect_uris": [f"{server.url}/oauth/callback"]}
     )
@@ -137,7 +141,7 @@ async def test_nobody_can_be_sent_back_to_the_server_itself(server: Deployment) 
     assert "this server's own" in response.json()["error_description"]
 
 
-async def test_a_registration_without_end_is_not_read(server: Deployment) -> None:
+async def test_a_registration_that_is_too_long_is_not_read(server: Deployment) -> None:
     response = await server.http.post(f"{server.url}/oauth/register", content=b"[" * 40_000)
 
     assert response.status_code == 400

@@ -1,4 +1,4 @@
-"""Clients that are known by a document they publish: what is fetched, from where, and what is believed of it."""
+"""Clients with a metadata document: which URLs are fetched, and which documents are accepted."""
 
 import json
 from collections.abc import AsyncIterator, Sequence
@@ -8,7 +8,7 @@ import anyio
 import pytest
 
 from kallyai_mcp.api.safe_fetch import MAX_BYTES, FetchError, SafeFetcher
-from tests.auth.oauth_server.kit import REDIRECT, Ask, Deployment, Person, deployed, signed_in
+from tests.auth.oauth_server.deployment import REDIRECT, AuthRequest, Deployment, User, deploy, sign_in
 from tests.auth.oauth_server.publisher import HOST, Publisher, publishing
 from tests.transports.http_server import LIMIT, RunningSandbox
 
@@ -21,38 +21,38 @@ async def site(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Publis
 
 @pytest.fixture
 def published(site: Publisher) -> Publisher:
-    """The site with a good document, and nothing asked of it yet."""
+    """The site with a valid document that was not yet fetched."""
     site.head = "200 OK\r\nContent-Type: application/json; charset=utf-8"
     site.silent = False
     site.publish(redirect_uris=[REDIRECT])
-    site.asked.clear()
+    site.requests.clear()
     return site
 
 
 @pytest.fixture(scope="module")
-async def believing(world: RunningSandbox, site: Publisher) -> AsyncIterator[Deployment]:
-    """A worker that finds the site."""
-    async with deployed(world, fetch=site.documents(seconds=0.5).fetch) as server:
+async def fetching(sandbox: RunningSandbox, site: Publisher) -> AsyncIterator[Deployment]:
+    """A worker that can fetch from the site."""
+    async with deploy(sandbox, fetch=site.fetcher(seconds=0.5).fetch) as server:
         yield server
 
 
-async def test_a_published_client_needs_no_registration_and_its_publisher_is_shown(
-    believing: Deployment, published: Publisher, person: Person
+async def test_a_client_with_a_document_needs_no_registration_and_its_publisher_is_shown(
+    fetching: Deployment, published: Publisher, user: User
 ) -> None:
-    page = await person.open(Ask.of(believing, published.client_id).url)
-    tokens = await signed_in(believing, person, published.client_id)
-    quota = await believing.use(tokens["access_token"], "check_quota")
+    page = await user.open(AuthRequest.to(fetching, published.client_id).url)
+    tokens = await sign_in(fetching, user, published.client_id)
+    quota = await fetching.use(tokens["access_token"], "check_quota")
 
     assert f'<dd class="host">{HOST}</dd>' in page.text
     assert quota.status_code == 200
-    assert len(published.asked) == 1  # and believed for a while
-    assert f"Host: {HOST}\r\n" in published.asked[0]
-    assert "authorization" not in published.asked[0].lower()
+    assert len(published.requests) == 1  # the second time it came from the cache
+    assert f"Host: {HOST}\r\n" in published.requests[0]
+    assert "authorization" not in published.requests[0].lower()
 
 
-async def _page(server: Deployment, client_id: str, **changes: str | None) -> str:
-    async with Person() as person:
-        response = await person.open(Ask.of(server, client_id, **changes).url)
+async def _refusal_page(server: Deployment, client_id: str, **changes: str | None) -> str:
+    async with User() as user:
+        response = await user.open(AuthRequest.to(server, client_id, **changes).url)
     assert response.status_code == 400, response.text
     assert "location" not in response.headers
     return response.text
@@ -68,14 +68,18 @@ METADATA: dict[str, dict[str, Any]] = {
 
 
 @pytest.mark.parametrize("wrong", METADATA)
-async def test_a_document_is_not_believed(believing: Deployment, published: Publisher, wrong: str) -> None:
+async def test_a_document_with_invalid_metadata_is_refused(
+    fetching: Deployment, published: Publisher, wrong: str
+) -> None:
     published.publish(**({"redirect_uris": [REDIRECT]} | METADATA[wrong]))
 
-    assert "This app can&#x27;t be connected" in await _page(believing, published.client_id)
+    assert "This app can&#x27;t be connected" in await _refusal_page(fetching, published.client_id)
 
 
-async def test_a_redirect_address_must_be_in_the_document(believing: Deployment, published: Publisher) -> None:
-    assert "not its own" in await _page(believing, published.client_id, redirect_uri="https://client.example/back")
+async def test_a_redirect_uri_must_be_in_the_document(fetching: Deployment, published: Publisher) -> None:
+    assert "not its own" in await _refusal_page(
+        fetching, published.client_id, redirect_uri="https://client.example/back"
+    )
 
 
 ANSWERS: dict[str, tuple[str, bytes, str]] = {
@@ -90,17 +94,17 @@ ANSWERS: dict[str, tuple[str, bytes, str]] = {
 
 
 @pytest.mark.parametrize("kind", ANSWERS)
-async def test_an_answer_that_is_no_document_is_refused(believing: Deployment, published: Publisher, kind: str) -> None:
+async def test_a_response_that_is_no_document_is_refused(fetching: Deployment, published: Publisher, kind: str) -> None:
     published.head, published.body, words = ANSWERS[kind]
 
-    assert words in await _page(believing, published.client_id)
-    assert len(published.asked) == 1
+    assert words in await _refusal_page(fetching, published.client_id)
+    assert len(published.requests) == 1
 
 
-async def test_a_document_that_takes_too_long_is_given_up(believing: Deployment, published: Publisher) -> None:
+async def test_the_fetch_of_a_document_times_out(fetching: Deployment, published: Publisher) -> None:
     published.silent = True
     with anyio.fail_after(LIMIT):
-        assert "took too long" in await _page(believing, published.client_id)
+        assert "took too long" in await _refusal_page(fetching, published.client_id)
 
 
 @pytest.mark.parametrize(
@@ -118,12 +122,12 @@ async def test_a_document_that_takes_too_long_is_given_up(believing: Deployment,
         "http://client.example/client.json",
     ],
 )
-async def test_an_id_that_is_no_plain_address_is_not_fetched(
-    believing: Deployment, published: Publisher, client_id: str
+async def test_a_client_id_that_is_not_a_plain_url_is_not_fetched(
+    fetching: Deployment, published: Publisher, client_id: str
 ) -> None:
-    await _page(believing, client_id)
+    await _refusal_page(fetching, client_id)
 
-    assert not published.asked
+    assert not published.requests
 
 
 PRIVATE = [
@@ -153,62 +157,60 @@ PRIVATE = [
 @pytest.mark.parametrize("address", PRIVATE)
 async def test_nothing_is_fetched_from_an_address_that_is_not_public(published: Publisher, address: str) -> None:
     async def resolve(_host: str, _port: int) -> Sequence[tuple[str, int]]:
-        return [("93.184.215.14", 443), (address, published.port)]  # one bad address spoils the name
+        return [("93.184.215.14", 443), (address, published.port)]  # one private address is enough
 
-    documents = SafeFetcher(user_agent="tests", resolve=resolve, trust=published.trust)
+    fetcher = SafeFetcher(user_agent="tests", resolve=resolve, trust=published.trust)
     with pytest.raises(FetchError, match="not a public one"):
-        await documents.fetch(published.client_id)
+        await fetcher.fetch(published.client_id)
 
-    assert not published.asked
+    assert not published.requests
 
 
 @pytest.mark.parametrize("host", ["localhost", "127.0.0.1", "[::1]", "169.254.169.254", "0177.0.0.1", "2130706433"])
-async def test_this_machines_own_names_are_not_public_either(published: Publisher, host: str) -> None:
-    documents = SafeFetcher(user_agent="tests", trust=published.trust, seconds=2)
+async def test_nothing_is_fetched_from_this_machine(published: Publisher, host: str) -> None:
+    fetcher = SafeFetcher(user_agent="tests", trust=published.trust, seconds=2)
     with pytest.raises(FetchError):
-        await documents.fetch(f"https://{host}/client.json")
+        await fetcher.fetch(f"https://{host}/client.json")
 
 
-async def test_the_certificate_must_be_the_names_and_not_the_addresss(published: Publisher) -> None:
+async def test_the_certificate_must_be_for_the_name_in_the_url(published: Publisher) -> None:
     async def resolve(_host: str, _port: int) -> Sequence[tuple[str, int]]:
         return [("127.0.0.1", published.port)]
 
-    documents = published.documents(resolve=resolve)
+    fetcher = published.fetcher(resolve=resolve)
     with pytest.raises(FetchError, match="can't be reached"):
-        await documents.fetch("https://other.example/client.json")
+        await fetcher.fetch("https://other.example/client.json")
 
-    assert not published.asked
-    assert json.loads(await documents.fetch(published.client_id))["client_name"] == "Published"
+    assert not published.requests
+    assert json.loads(await fetcher.fetch(published.client_id))["client_name"] == "Published"
 
 
-async def test_another_address_is_tried_when_the_first_takes_no_connection(published: Publisher) -> None:
+async def test_a_second_address_is_used_when_the_first_refuses_the_connection(published: Publisher) -> None:
     async def resolve(_host: str, _port: int) -> Sequence[tuple[str, int]]:
         return [("127.0.0.1", 1), ("127.0.0.1", published.port)]
 
     assert (
-        json.loads(await published.documents(resolve=resolve).fetch(published.client_id))["client_id"]
+        json.loads(await published.fetcher(resolve=resolve).fetch(published.client_id))["client_id"]
         == published.client_id
     )
 
 
-async def test_only_so_many_documents_are_remembered(
-    world: RunningSandbox, published: Publisher, person: Person
-) -> None:
+async def test_the_cache_of_documents_is_limited(sandbox: RunningSandbox, published: Publisher, user: User) -> None:
     fetched: list[str] = []
 
     async def fetch(url: str) -> bytes:
         fetched.append(url)
         return published.body
 
-    async with deployed(world, fetch=fetch) as server:
+    async with deploy(sandbox, fetch=fetch) as server:
         for number in range(260):
             other = f"https://{HOST}/{number}.json"
             published.publish(client_id=other, redirect_uris=[REDIRECT])
-            await person.open(Ask.of(server, other).url)
-        await person.open(Ask.of(server, f"https://{HOST}/259.json").url)
+            await user.open(AuthRequest.to(server, other).url)
+        await user.open(AuthRequest.to(server, f"https://{HOST}/259.json").url)
         known = len(fetched)
         published.publish(client_id=f"https://{HOST}/0.json", redirect_uris=[REDIRECT])
-        await person.open(Ask.of(server, f"https://{HOST}/0.json").url)
+        await user.open(AuthRequest.to(server, f"https://{HOST}/0.json").url)
 
     assert known == 260
     assert len(fetched) == 261

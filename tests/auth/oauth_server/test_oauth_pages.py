@@ -1,0 +1,208 @@
+"""The pages that a user sees, consent and sign-out, and that nobody else can submit their forms."""
+
+import re
+
+import pytest
+
+from kallyai_mcp.auth.oauth_server.text import SCOPES, TEXTS
+from tests.auth.oauth_server.deployment import AuthRequest, Deployment, User, answer_in, deploy, next_url, sign_in
+from tests.transports.http_server import RunningSandbox
+
+
+async def test_the_consent_page_shows_the_client_its_redirect_uri_and_the_scopes(
+    server: Deployment, user: User
+) -> None:
+    client = await server.register(client_name="Example", redirect_uris=["https://client.example/back?x=1&y=2"])
+    page = await user.open(AuthRequest.to(server, client["client_id"], redirect_uri=None).url)
+
+    assert "Connect “Example” to your KallyAI account?" in page.text
+    assert '<dd class="host">client.example</dd>' in page.text
+    assert "https://client.example/back?x=1&amp;y=2" in page.text
+    assert SCOPES["en"]["calls:read"] in page.text
+    assert SCOPES["en"]["calls:write"] not in page.text
+
+
+async def test_html_in_a_clients_name_is_escaped(server: Deployment, user: User) -> None:
+    name = "<script>alert(1)</script>\"'><form action=//evil.example>\u202e\u200b{t}"
+    client = await server.register(client_name=name)
+    page = await user.open(AuthRequest.to(server, client["client_id"]).url)
+    await sign_in(server, user, client["client_id"])
+    sign_out = await user.open(f"{server.url}/oauth/sign-out")
+
+    for shown in (page.text, sign_out.text):
+        assert "&lt;script&gt;alert(1)&lt;/script&gt;" in shown
+        assert shown.count("<form") == 1
+        assert "<script" not in shown
+        assert not {"\u202e", "\u200b"} & set(shown)
+
+
+async def test_no_page_can_be_framed_or_stored_or_loads_anything(server: Deployment, user: User) -> None:
+    client = await server.register()
+    consent = await user.open(AuthRequest.to(server, client["client_id"]).url)
+    pages = [
+        consent,
+        await user.press(consent, "allow"),
+        await user.open(f"{server.url}/oauth/sign-out"),
+        await user.open(f"{server.url}/oauth/callback?state=x&code=y"),
+        await user.open(f"{server.url}/oauth/authorize"),
+    ]
+    for page in pages:
+        policy = page.headers["content-security-policy"]
+
+        assert "default-src 'none'" in policy
+        assert "frame-ancestors 'none'" in policy
+        assert re.search(r"form-action '(self|none)'", policy)
+        assert page.headers["x-frame-options"] == "DENY"
+        assert page.headers["cache-control"] == "no-store"
+        assert page.headers["x-content-type-options"] == "nosniff"
+        # Without a referrer a form has no origin either; no referrer is sent to another site.
+        has_form = "<form" in page.text
+        assert page.headers["referrer-policy"] == ("same-origin" if has_form else "no-referrer")
+
+
+async def test_a_browser_that_prefers_spanish_gets_spanish_pages(server: Deployment) -> None:
+    client = await server.register()
+    async with User(language="es-MX,en;q=0.5") as user:
+        page = await user.open(AuthRequest.to(server, client["client_id"]).url)
+
+    assert '<html lang="es">' in page.text
+    assert "¿Conectar «Test Client» a tu cuenta de KallyAI?" in page.text
+    assert "Permitir" in page.text
+
+
+async def test_both_languages_have_the_same_texts_and_placeholders() -> None:
+    assert TEXTS["en"].keys() == TEXTS["es"].keys()
+    assert list(SCOPES["en"]) == list(SCOPES["es"])
+    for name, words in TEXTS["en"].items():
+        assert re.findall(r"\{\w+\}", words) == re.findall(r"\{\w+\}", TEXTS["es"][name])
+
+
+async def test_only_the_browser_with_the_consent_page_can_allow(server: Deployment, user: User) -> None:
+    client = await server.register()
+    page = await user.open(AuthRequest.to(server, client["client_id"]).url)
+    async with User() as other:
+        without = await other.press(page, "allow")
+        theirs = await other.open(AuthRequest.to(server, client["client_id"]).url)
+        mixed = await other.press(page, "allow")
+        # As a page of another site: the browser sends our cookie, and the page knows a flow of its own browser.
+        foreign = await user.http.post(
+            f"{server.url}/oauth/consent",
+            data={"flow": _flow(theirs.text), "decision": "allow"},
+            headers={"Origin": server.url},
+        )
+
+    assert [without.status_code, mixed.status_code, foreign.status_code] == [403, 403, 403]
+
+
+@pytest.mark.parametrize(
+    "headers", [{"Origin": "https://evil.example"}, {"Origin": "null"}, {"Sec-Fetch-Site": "cross-site"}]
+)
+async def test_a_consent_form_from_another_site_is_refused(
+    server: Deployment, user: User, headers: dict[str, str]
+) -> None:
+    client = await server.register()
+    page = await user.open(AuthRequest.to(server, client["client_id"]).url)
+    form = {"flow": _flow(page.text), "decision": "allow"}
+    response = await user.http.post(f"{server.url}/oauth/consent", data=form, headers=headers)
+
+    assert response.status_code == 403
+    assert "refresh" not in response.text
+
+
+async def test_the_callback_works_only_in_the_browser_that_allowed(server: Deployment, user: User) -> None:
+    client = await server.register()
+    callback = await user.callback_url(AuthRequest.to(server, client["client_id"]).url)
+    async with User() as other:
+        foreign = await other.open(callback)
+    own = await user.open(callback)
+    again = await user.open(callback)
+
+    assert foreign.status_code == again.status_code == 400
+    assert "another browser" in foreign.text
+    assert answer_in(next_url(own))["code"]
+
+
+async def test_the_callback_is_refused_before_consent(server: Deployment, user: User) -> None:
+    client = await server.register()
+    page = await user.open(AuthRequest.to(server, client["client_id"]).url)
+    response = await user.open(f"{server.url}/oauth/callback?state={_flow(page.text)}&code=stolen")
+
+    assert response.status_code == 400
+
+
+async def test_a_consent_page_and_a_sign_in_expire(sandbox: RunningSandbox, server: Deployment, user: User) -> None:
+    client = await server.register()
+    page = await user.open(AuthRequest.to(server, client["client_id"]).url)
+    callback = await user.callback_url(AuthRequest.to(server, client["client_id"]).url)
+    sandbox.clock.advance(seconds=901)
+
+    assert (await user.press(page, "allow")).status_code == 403
+    assert (await user.open(callback)).status_code == 400
+
+
+async def test_an_error_from_kallyai_is_sent_to_the_client(server: Deployment, user: User) -> None:
+    client = await server.register()
+    page = await user.open(AuthRequest.to(server, client["client_id"]).url)
+    await user.press(page, "allow")
+    url = f"{server.url}/oauth/callback?state={_flow(page.text)}&error=temporarily_unavailable"
+
+    assert answer_in(next_url(await user.open(url)))["error"] == "server_error"
+
+
+async def test_a_browser_keeps_the_five_newest_flows(server: Deployment, user: User) -> None:
+    client = await server.register()
+    pages = [await user.open(AuthRequest.to(server, client["client_id"]).url) for _ in range(7)]
+    kept = [cookie.name for cookie in user.http.cookies.jar if "flow" in cookie.name]
+    answers = [(await user.press(page, "deny")).status_code for page in (pages[0], pages[6])]
+
+    assert len(kept) == 5
+    assert answers == [403, 200]
+
+
+async def test_over_https_cookies_are_secure_and_bound_to_the_host(sandbox: RunningSandbox) -> None:
+    async with deploy(sandbox, public_url="https://Phone.example.com/") as server, User() as user:
+        client = await server.register()
+        page = await user.open(AuthRequest.to(server, client["client_id"]).url)
+    cookie = page.headers["set-cookie"]
+
+    assert cookie.startswith("__Host-kallyai-flow-")
+    for attribute in ("Secure", "HttpOnly", "Path=/", "SameSite=lax"):
+        assert attribute in cookie
+    assert "domain" not in cookie.lower()
+    assert server.issuer == "https://phone.example.com"
+
+
+async def test_signing_out_disconnects_the_apps_of_this_browser(server: Deployment, user: User) -> None:
+    client = await server.register(client_name="Example")
+    mine = [await sign_in(server, user, client["client_id"]) for _ in range(2)]
+    async with User("acct-business") as other:
+        theirs = await sign_in(server, other, client["client_id"])
+        untouched = await other.open(f"{server.url}/oauth/sign-out")
+    page = await user.open(f"{server.url}/oauth/sign-out")
+    done = await user.press(page, "")
+    after = await user.open(f"{server.url}/oauth/sign-out")
+    answers = [await server.use(tokens["access_token"], "check_quota") for tokens in (*mine, theirs)]
+
+    assert page.text.count("Example") == 2
+    assert untouched.text.count("Example") == 1
+    assert "Disconnected" in done.text
+    assert "<form" not in after.text
+    assert [answer.status_code for answer in answers] == [401, 401, 200]
+
+
+async def test_a_sign_out_form_from_another_site_or_browser_is_refused(server: Deployment, user: User) -> None:
+    tokens = await sign_in(server, user)
+    page = await user.open(f"{server.url}/oauth/sign-out")
+    ticket = page.text.partition('name="ticket" value="')[2].partition('"')[0]
+    url = f"{server.url}/oauth/sign-out"
+    no_ticket = await user.http.post(url, data={"ticket": ""})
+    cross_site = await user.http.post(url, data={"ticket": ticket}, headers={"Origin": "https://evil.example"})
+    async with User() as other:
+        foreign = await other.http.post(url, data={"ticket": ticket})
+
+    assert [no_ticket.status_code, cross_site.status_code, foreign.status_code] == [403, 403, 403]
+    assert (await server.use(tokens["access_token"], "check_quota")).status_code == 200
+
+
+def _flow(page: str) -> str:
+    return page.partition('name="flow" value="')[2].partition('"')[0]

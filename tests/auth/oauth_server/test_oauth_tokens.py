@@ -1,0 +1,329 @@
+"""Codes and tokens: what each can be used for, and what not."""
+
+from typing import Any
+
+import anyio
+import pytest
+from starlette.requests import Request
+
+from tests.auth.oauth_server.deployment import (
+    READ_SCOPES,
+    AuthRequest,
+    Deployment,
+    User,
+    answer_in,
+    deploy,
+    next_url,
+    sign_in,
+)
+from tests.fake_service import odd_service
+from tests.transports.http_server import RunningSandbox
+
+
+def assert_error(response: Any, error: str = "invalid_grant", status: int = 400) -> None:
+    assert response.status_code == status, response.text
+    assert response.json()["error"] == error
+    assert response.headers["cache-control"] == "no-store"
+
+
+def changed(sealed: str) -> str:
+    """`sealed` with one letter changed."""
+    middle = len(sealed) // 2
+    return sealed[:middle] + ("A" if sealed[middle] != "A" else "B") + sealed[middle + 1 :]
+
+
+async def renew(server: Deployment, tokens: dict[str, Any], **changes: str) -> Any:
+    form = {"grant_type": "refresh_token", "client_id": tokens["client_id"], "refresh_token": tokens["refresh_token"]}
+    return await server.post("token", form | changes)
+
+
+async def faults(sandbox: RunningSandbox, server: Deployment, *kinds: str) -> None:
+    plan = {"faults": [{"kind": kind, "path": "/v1/auth/gpt/token"} for kind in kinds]}
+    assert (await server.http.put(f"{sandbox.url}/_sandbox/faults", json=plan)).status_code == 200
+
+
+CODES: dict[str, dict[str, str]] = {
+    "a wrong verifier": {"code_verifier": "w" * 43},
+    "an invalid verifier": {"code_verifier": "short"},
+    "no verifier": {"code_verifier": ""},
+    "another redirect URI": {"redirect_uri": "http://127.0.0.1:5124/back"},
+    "an invalid code": {"code": "x"},
+    "no code": {"code": ""},
+}
+
+
+@pytest.mark.parametrize("wrong", CODES)
+async def test_a_code_needs_its_verifier_and_redirect_uri(server: Deployment, user: User, wrong: str) -> None:
+    auth_request = AuthRequest.to(server, (await server.register())["client_id"])
+    code = await user.code(auth_request.url)
+    first = await server.post("token", auth_request.form(code) | CODES[wrong])
+    second = await server.post("token", auth_request.form(code))
+
+    assert_error(first)
+    assert second.status_code == 200  # the first attempt did not use the code up
+
+
+async def test_another_client_cannot_use_a_code(server: Deployment, user: User) -> None:
+    auth_request = AuthRequest.to(server, (await server.register())["client_id"])
+    other = (await server.register())["client_id"]
+
+    assert_error(await server.post("token", auth_request.form(await user.code(auth_request.url), client_id=other)))
+
+
+async def test_a_code_cannot_be_used_for_another_resource(server: Deployment, user: User) -> None:
+    auth_request = AuthRequest.to(server, (await server.register())["client_id"])
+    form = auth_request.form(await user.code(auth_request.url), resource="https://elsewhere.example/mcp")
+
+    assert_error(await server.post("token", form), "invalid_target")
+
+
+async def test_a_reused_code_is_refused_and_its_tokens_are_revoked(server: Deployment, user: User) -> None:
+    auth_request = AuthRequest.to(server, (await server.register())["client_id"])
+    form = auth_request.form(await user.code(auth_request.url))
+    tokens = (await server.post("token", form)).json()
+    before = await server.use(tokens["access_token"], "check_quota")
+    assert_error(await server.post("token", form))
+    after = await server.use(tokens["access_token"], "check_quota")
+
+    assert [before.status_code, after.status_code] == [200, 401]
+    assert_error(await renew(server, {**tokens, "client_id": auth_request.client_id}))
+
+
+async def test_a_code_expires_after_a_minute(sandbox: RunningSandbox, server: Deployment, user: User) -> None:
+    auth_request = AuthRequest.to(server, (await server.register())["client_id"])
+    code = await user.code(auth_request.url)
+    sandbox.clock.advance(seconds=60)
+
+    assert_error(await server.post("token", auth_request.form(code)))
+
+
+async def test_an_access_token_expires_with_kallyais(sandbox: RunningSandbox, server: Deployment, user: User) -> None:
+    tokens = await sign_in(server, user)
+    sandbox.clock.advance(seconds=3599)
+    before = await server.use(tokens["access_token"], "check_quota")
+    sandbox.clock.advance(seconds=1)
+    after = await server.use(tokens["access_token"], "check_quota")
+    renewed = (await renew(server, tokens)).json()
+    again = await server.use(renewed["access_token"], "check_quota")
+
+    assert [before.status_code, after.status_code, again.status_code] == [200, 401, 200]
+
+
+async def test_a_sealed_token_works_for_its_purpose_only_and_not_after_a_change(server: Deployment, user: User) -> None:
+    tokens = await sign_in(server, user)
+    access, refresh = tokens["access_token"], tokens["refresh_token"]
+    auth_request = AuthRequest.to(server, tokens["client_id"])
+    code = await user.code(auth_request.url)
+    for bad in (refresh, code, tokens["client_id"], changed(access), f"{access}=", access[:-4]):
+        assert (await server.use(bad, "check_quota")).status_code == 401
+    for bad in (access, code, changed(refresh), refresh[1:]):
+        assert_error(await renew(server, tokens, refresh_token=bad))
+    for bad in (access, refresh, changed(code)):
+        assert_error(await server.post("token", auth_request.form(bad)))
+
+    assert (await server.use(access, "check_quota")).status_code == 200
+
+
+async def test_another_client_cannot_use_a_refresh_token(server: Deployment, user: User) -> None:
+    tokens = await sign_in(server, user)
+    other = (await server.register())["client_id"]
+
+    assert_error(await renew(server, tokens, client_id=other))
+    assert (await renew(server, tokens)).status_code == 200
+
+
+async def test_a_reused_refresh_token_revokes_the_sign_in(server: Deployment, user: User) -> None:
+    tokens = await sign_in(server, user)
+    renewed = (await renew(server, tokens)).json()
+    assert_error(await renew(server, tokens))
+
+    assert_error(await renew(server, tokens | renewed))
+    assert (await server.use(renewed["access_token"], "check_quota")).status_code == 401
+
+
+async def test_a_refresh_can_request_fewer_scopes_and_later_all_again(server: Deployment, user: User) -> None:
+    tokens = await sign_in(server, user)
+    less = (await renew(server, tokens, scope="calls:read")).json()
+    assert_error(await renew(server, tokens | less, scope="calls:read calls:write"), "invalid_scope")
+    assert_error(await renew(server, tokens | less, resource="https://elsewhere.example"), "invalid_target")
+    again = (await renew(server, tokens | less)).json()
+
+    assert less["scope"] == "calls:read"
+    assert (await server.use(less["access_token"], "check_quota")).status_code == 403
+    assert again["scope"] == tokens["scope"]
+
+
+@pytest.mark.parametrize("kind", ["cut_before_read", "unavailable_before", "html", "rate_limited"])
+async def test_while_kallyai_is_down_codes_and_refresh_tokens_are_not_used_up(
+    sandbox: RunningSandbox, server: Deployment, user: User, kind: str
+) -> None:
+    auth_request = AuthRequest.to(server, (await server.register())["client_id"])
+    form = auth_request.form(await user.code(auth_request.url))
+    await faults(sandbox, server, kind)
+    no_tokens = await server.post("token", form)
+    tokens = (await server.post("token", form)).json() | {"client_id": auth_request.client_id}
+    await faults(sandbox, server, kind)
+    no_renewal = await renew(server, tokens)
+    renewed = await renew(server, tokens)
+
+    for response in (no_tokens, no_renewal):
+        assert_error(response, "temporarily_unavailable", 503)
+        assert int(response.headers["retry-after"]) > 0
+    assert renewed.status_code == 200
+
+
+async def test_a_refresh_fails_after_kallyai_has_revoked_the_sign_in(
+    sandbox: RunningSandbox, server: Deployment, user: User
+) -> None:
+    tokens = await sign_in(server, user)
+    with sandbox.app.state.sandbox.store.transaction() as db:
+        db.execute("UPDATE auth_families SET revoked = 1")
+
+    assert_error(await renew(server, tokens))
+
+
+async def test_a_wrong_client_secret_of_the_server_is_logged_and_is_not_the_users_error(
+    sandbox: RunningSandbox, user: User, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with deploy(sandbox, client_secret="not the secret") as server:
+        auth_request = AuthRequest.to(server, (await server.register())["client_id"])
+        response = await server.post("token", auth_request.form(await user.code(auth_request.url)))
+
+    assert_error(response, "temporarily_unavailable", 503)
+    assert "KALLYAI_CLIENT_SECRET" in caplog.text
+    assert "not the secret" not in caplog.text
+
+
+async def test_revoking_a_token_revokes_its_family(server: Deployment, user: User) -> None:
+    for kind in ("access_token", "refresh_token"):
+        tokens = await sign_in(server, user)
+        other = (await server.register())["client_id"]
+        foreign = await server.post("revoke", {"token": tokens[kind], "client_id": other})
+        still = await server.use(tokens["access_token"], "check_quota")
+        own = await server.post("revoke", {"token": tokens[kind], "client_id": tokens["client_id"]})
+        gone = await server.use(tokens["access_token"], "check_quota")
+
+        assert [foreign.status_code, still.status_code, own.status_code, gone.status_code] == [200, 200, 200, 401]
+        assert_error(await renew(server, tokens))
+
+
+async def test_revoking_an_unknown_token_succeeds_and_revoking_none_fails(server: Deployment) -> None:
+    client = (await server.register())["client_id"]
+    unknown = await server.post("revoke", {"token": "whatever", "client_id": client})
+
+    assert unknown.status_code == 200
+    assert_error(await server.post("revoke", {"client_id": client}), "invalid_request")
+    assert_error(await server.post("revoke", {"token": "whatever", "client_id": "nobody"}), "invalid_client", 401)
+
+
+async def test_an_invalid_token_request_is_refused(server: Deployment) -> None:
+    client = (await server.register())["client_id"]
+    as_json = await server.http.post(f"{server.url}/oauth/token", json={"grant_type": "authorization_code"})
+    twice = await server.http.post(
+        f"{server.url}/oauth/token",
+        content=f"client_id={client}&client_id={client}",
+        headers={"Content-Type": "application/x-www-form-urlencoded"},
+    )
+
+    assert_error(as_json, "invalid_request")
+    assert_error(twice, "invalid_request")
+    assert_error(await server.post("token", {"client_id": client, "grant_type": "password"}), "unsupported_grant_type")
+    assert_error(await server.post("token", {"grant_type": "refresh_token"}), "invalid_client", 401)
+
+
+async def test_a_code_that_kallyai_refuses_is_refused(server: Deployment, user: User) -> None:
+    auth_request = AuthRequest.to(server, (await server.register())["client_id"])
+    callback = await user.callback_url(auth_request.url)
+    forged = callback.replace(answer_in(callback)["code"], "forged")
+    code = answer_in(next_url(await user.open(forged)))["code"]
+
+    assert_error(await server.post("token", auth_request.form(code)))
+
+
+async def test_a_code_is_refused_after_signing_out(server: Deployment, user: User) -> None:
+    auth_request = AuthRequest.to(server, (await server.register())["client_id"])
+    code = await user.code(auth_request.url)
+    await user.press(await user.open(f"{server.url}/oauth/sign-out"), "")
+
+    assert_error(await server.post("token", auth_request.form(code)))
+
+
+class OddKallyAI:
+    """A service whose tokens name no account, whose refresh tokens don't change, and which does not say the scope."""
+
+    def __init__(self) -> None:
+        self.scope: str | None = None
+        self.refresh_token: str | None = "kept"
+        self.given = 0
+
+    def __call__(self, _: Request) -> tuple[int, Any]:
+        self.given += 1
+        answer = {"access_token": f"opaque-{self.given}", "refresh_token": self.refresh_token, "scope": self.scope}
+        return 200, {name: value for name, value in answer.items() if value is not None}
+
+    async def code(self, server: Deployment, user: User, auth_request: AuthRequest) -> str:
+        """The code for an authorization request, with the service's own pages left out."""
+        state = answer_in(next_url(await user.press(await user.open(auth_request.url), "allow")))["state"]
+        return answer_in(next_url(await user.open(f"{server.url}/oauth/callback?code=its-own&state={state}")))["code"]
+
+
+async def test_a_refresh_token_is_replaced_even_if_kallyais_is_not(
+    sandbox: RunningSandbox, user: User, caplog: pytest.LogCaptureFixture
+) -> None:
+    kallyai = OddKallyAI()
+    async with odd_service(kallyai) as api_url, deploy(sandbox, api_url=api_url) as server:
+        auth_request = AuthRequest.to(server, (await server.register())["client_id"])
+        form = auth_request.form(await kallyai.code(server, user, auth_request))
+        tokens = (await server.post("token", form)).json() | {"client_id": auth_request.client_id}
+        kallyai.refresh_token = None
+        renewed = (await renew(server, tokens)).json()
+        accounts = [await server.verify(given["access_token"]) for given in (tokens, renewed)]
+        reused = await renew(server, tokens)
+
+    assert accounts[0] is not None
+    assert accounts[1] is not None
+    assert (accounts[0].token, accounts[1].token) == ("opaque-1", "opaque-2")
+    assert accounts[0].subject == accounts[1].subject  # a renewal does not change the account
+    assert tokens["scope"] == renewed["scope"] == READ_SCOPES  # KallyAI did not say the scope: all that was requested
+    assert_error(reused)
+    assert "was used again" in caplog.text
+
+
+async def test_of_concurrent_refreshes_at_most_one_succeeds(sandbox: RunningSandbox, user: User) -> None:
+    kallyai = OddKallyAI()
+    async with odd_service(kallyai) as api_url, deploy(sandbox, api_url=api_url) as server:
+        auth_request = AuthRequest.to(server, (await server.register())["client_id"])
+        form = auth_request.form(await kallyai.code(server, user, auth_request))
+        tokens = (await server.post("token", form)).json() | {"client_id": auth_request.client_id}
+        statuses: list[int] = []
+
+        async def once() -> None:
+            statuses.append((await renew(server, tokens)).status_code)
+
+        async with anyio.create_task_group() as tasks:
+            for _ in range(3):
+                tasks.start_soon(once)
+
+    assert sorted(statuses) in ([200, 400, 400], [400, 400, 400])
+
+
+async def test_without_a_refresh_token_from_kallyai_the_client_gets_none(sandbox: RunningSandbox, user: User) -> None:
+    kallyai = OddKallyAI()
+    kallyai.refresh_token = None
+    async with odd_service(kallyai) as api_url, deploy(sandbox, api_url=api_url) as server:
+        auth_request = AuthRequest.to(server, (await server.register())["client_id"])
+        tokens = (await server.post("token", auth_request.form(await kallyai.code(server, user, auth_request)))).json()
+
+    assert "refresh_token" not in tokens
+
+
+async def test_there_is_no_token_if_kallyai_grants_no_requested_scope(sandbox: RunningSandbox, user: User) -> None:
+    kallyai = OddKallyAI()
+    kallyai.scope = "billing:manage"
+    async with odd_service(kallyai) as api_url, deploy(sandbox, api_url=api_url) as server:
+        auth_request = AuthRequest.to(server, (await server.register())["client_id"])
+
+        assert_error(
+            await server.post("token", auth_request.form(await kallyai.code(server, user, auth_request))),
+            "invalid_scope",
+        )
