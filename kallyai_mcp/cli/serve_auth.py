@@ -45,7 +45,6 @@ class ServeOptions:
 
     Attributes:
         host: The address to listen on; None when it is not known, which counts as one that other machines can reach.
-        port: The port to listen on.
         auth: `none`, `secret`, `caller` or `oauth`.
         sandbox: Serve on the embedded sandbox.
         speed: How many times faster than real the embedded sandbox's calls are.
@@ -53,10 +52,9 @@ class ServeOptions:
     """
 
     host: str | None
-    port: int
     auth: str
-    sandbox: bool
-    speed: float
+    sandbox: bool = False
+    speed: float = 1
     is_shared: bool = False
 
     @property

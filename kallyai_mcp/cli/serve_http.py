@@ -54,7 +54,7 @@ def serve_over_http(settings: Settings, host: str, port: int, *, auth: str, sand
     Raises:
         click.ClickException: The address is not free, or the options are not safe; one line says why.
     """
-    app = _start(settings, ServeOptions(host, port, auth, sandbox, speed))
+    app = _start(settings, ServeOptions(host, auth, sandbox, speed))
     gc.enable()  # `main` has disabled it for the imports
 
     def ready(url: str) -> None:
@@ -82,7 +82,7 @@ def from_environment() -> Starlette:
         if settings.sandbox:
             raise ServeError("KALLYAI_SANDBOX is for `serve`: run `kallyai-mcp sandbox`, and set KALLYAI_API_URL.")
         is_shared = multiprocessing.parent_process() is not None
-        return _start(settings, ServeOptions(None, 0, settings.auth, sandbox=False, speed=1, is_shared=is_shared))
+        return _start(settings, ServeOptions(None, settings.auth, is_shared=is_shared))
     except (SettingsError, click.ClickException) as error:
         click.echo(f"Error: {error}", err=True)
         raise SystemExit(_DO_NOT_RESTART) from None

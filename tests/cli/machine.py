@@ -1,7 +1,10 @@
 """A machine for one test: the folders of the user and the clients are temporary, and no settings are inherited."""
 
+import json
 import os
+import tomllib
 from pathlib import Path
+from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
@@ -30,6 +33,13 @@ def invoke(*arguments: str) -> Result:
     return CliRunner().invoke(cli, arguments)
 
 
+def run_ok(*arguments: str) -> str:
+    """Run a command that must succeed; returns its stdout."""
+    result = invoke(*arguments)
+    assert result.exit_code == 0, result.output
+    return result.stdout
+
+
 def file_of(client: str) -> Path:
     """The path of a client's file on this machine."""
     return CLIENTS[client].path(Machine.this())
@@ -41,3 +51,11 @@ def write_file(client: str, content: bytes | str) -> Path:
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_bytes(content if isinstance(content, bytes) else content.encode())
     return file
+
+
+def entry_in(client: str, name: str = "kallyai") -> Any:
+    """The entry of that name in a client's file; None when there is none."""
+    text = file_of(client).read_text(encoding="utf-8-sig")
+    if client == "codex":
+        return tomllib.loads(text)["mcp_servers"].get(name)
+    return json.loads(text)[CLIENTS[client].table].get(name)

@@ -2,22 +2,18 @@
 
 import json
 import os
-import random
 import stat
 import sys
 import tomllib
 from pathlib import Path
-from typing import Any
 
 import anyio
 import pytest
 from mcp import Client
 from mcp.client.stdio import StdioServerParameters
 
-from kallyai_mcp.cli.clients import json_text
-from kallyai_mcp.cli.clients.known import CLIENTS, Machine
 from kallyai_mcp.cli.main import CLIENT_KEYS
-from tests.cli.machine import file_of, invoke, move_home, write_file
+from tests.cli.machine import entry_in, file_of, invoke, move_home, run_ok, write_file
 from tests.processes import environment, run
 
 POSIX = pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such modes, owners or links")
@@ -31,25 +27,8 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return move_home(monkeypatch, tmp_path / "home")
 
 
-def run_ok(*arguments: str) -> str:
-    result = invoke(*arguments)
-    assert result.exit_code == 0, result.output
-    return result.stdout
-
-
 def backups(file: Path) -> list[Path]:
     return sorted(file.parent.glob(f"{file.name}.*.bak"))
-
-
-def entry_in(client: str, name: str = "kallyai") -> Any:
-    text = file_of(client).read_text(encoding="utf-8-sig")
-    if client == "codex":
-        return tomllib.loads(text)["mcp_servers"].get(name)
-    return json_text.read(text, comments=True)[CLIENTS[client].table].get(name)
-
-
-def test_the_command_line_names_every_client_that_is_known() -> None:
-    assert tuple(CLIENTS) == CLIENT_KEYS
 
 
 @pytest.mark.parametrize("client", CLIENT_KEYS)
@@ -178,64 +157,6 @@ def test_a_file_with_comments_that_needs_no_change_is_no_error() -> None:
     file.write_text(pasted)
     assert "nothing was changed" in run_ok("install", "cursor")
     assert file.read_text() == pasted
-
-
-@pytest.mark.parametrize(
-    ("before", "after"),
-    [
-        ('{"a":1}', '{"a":1,"s":{"k":{"c":"x"}}}'),
-        ('{"a": 1}', '{"a": 1, "s": {"k": {"c": "x"}}}'),
-        ('{\n\t"a": 1\n}\n', '{\n\t"a": 1,\n\t"s": {\n\t\t"k": {\n\t\t\t"c": "x"\n\t\t}\n\t}\n}\n'),
-        ('{\r\n  "s": {}\r\n}', '{\r\n  "s": {\r\n    "k": {\r\n      "c": "x"\r\n    }\r\n  }\r\n}'),
-        ('{\n  "s": {\n    "o": 1\n  }\n}', '{\n  "s": {\n    "o": 1,\n    "k": {\n      "c": "x"\n    }\n  }\n}'),
-        (" \n", '{\n  "s": {\n    "k": {\n      "c": "x"\n    }\n  }\n}\n'),
-        ('{\n  "s": {"k": 1}\n}', '{\n  "s": {"k": {\n    "c": "x"\n  }}\n}'),
-    ],
-)
-def test_an_added_entry_is_laid_out_like_the_rest(before: str, after: str) -> None:
-    assert json_text.put(before, ("s", "k"), {"c": "x"}) == after
-
-
-@pytest.mark.parametrize(
-    ("before", "after"),
-    [
-        ('{"s": {"a": 1, "k": 2, "b": 3}}', '{"s": {"a": 1, "b": 3}}'),
-        ('{"s": {"k": 2, "b": 3}}', '{"s": {"b": 3}}'),
-        ('{"s": {\n  "a": 1,\n  "k": 2\n}}', '{"s": {\n  "a": 1\n}}'),
-        ('{"s": {\n  "k": 2\n}}', '{"s": {}}'),
-        ('{"s": {"k": 1, "k": 2}}', '{"s": {}}'),
-        ('{"s": 1}', '{"s": 1}'),
-        ("", ""),
-    ],
-)
-def test_a_removed_entry_leaves_its_neighbors_as_they_are(before: str, after: str) -> None:
-    assert json_text.drop(before, ("s", "k")) == after
-
-
-def test_any_json_file_is_as_it_was_after_the_entry_was_added_and_removed() -> None:
-    chance = random.Random(7)  # noqa: S311 - for variety, not for secrecy
-
-    def gap() -> str:
-        return chance.choice(["", "", " ", "\n", "\n\t", "\r\n  "])
-
-    def value(depth: int) -> str:
-        kind = chance.randrange(6 if depth else 4)
-        if kind < 4:
-            return chance.choice(["1", "-2.5e3", "true", "null", '"a//b"', '"\\" }"', '"é"'])
-        items = [
-            (f'"{chance.randrange(99)}"{gap()}:{gap()}' if kind == 4 else "") + value(depth - 1) + gap()
-            for _ in range(chance.randrange(4))
-        ]
-        inner = f",{gap()}".join(items)
-        return f"{{{gap()}{inner}}}" if kind == 4 else f"[{gap()}{inner}]"
-
-    for _ in range(400):
-        members = [f'"m{number}"{gap()}:{gap()}{value(3)}{gap()}' for number in range(chance.randrange(1, 4))]
-        text = f"{gap()}{{{gap()}{f',{gap()}'.join(members)}}}{gap()}"
-        added = json_text.put(text, ("k",), {"c": ["x"]})
-
-        assert json.loads(added) == json.loads(text) | {"k": {"c": ["x"]}}
-        assert json_text.drop(added, ("k",)) == text
 
 
 @pytest.mark.parametrize("content", ["", " \n", "\ufeff"], ids=["empty", "blank", "only a byte order mark"])
@@ -483,77 +404,3 @@ def test_invalid_settings_do_not_prevent_installing(monkeypatch: pytest.MonkeyPa
 
     assert invoke("install", "cursor").exit_code == 0
     assert invoke("status").exit_code == 2
-
-
-def uvx_in(folder: Path) -> Path:
-    for name in ("uv", "uvx"):
-        (folder / name).write_text("#!/bin/sh\n")
-        (folder / name).chmod(0o755)
-    return folder / "uvx"
-
-
-@pytest.mark.parametrize("from_path", [False, True], ids=["beside uv", "on the PATH"])
-def test_uvx_starts_what_it_has_installed(home: Path, monkeypatch: pytest.MonkeyPatch, *, from_path: bool) -> None:
-    uvx = uvx_in(home)
-    monkeypatch.setattr(sys, "prefix", "/cache/uv/archive-v0/mDHneBTF6iIwVE9")
-    if from_path:
-        monkeypatch.setenv("PATH", str(home))
-    else:
-        monkeypatch.setenv("UV", str(home / "uv"))
-
-    run_ok("install", "cursor")
-    run_ok("install", "cursor", "--name", "sandbox", "--sandbox")
-
-    assert entry_in("cursor") == {"command": str(uvx), "args": ["kallyai-mcp"]}
-    assert entry_in("cursor", "sandbox") == {
-        "command": str(uvx),
-        "args": ["--from", "kallyai-mcp[sandbox]", "kallyai-mcp", "serve", "--sandbox"],
-    }
-
-
-def test_without_an_executable_python_starts_the_module(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("sysconfig.get_path", lambda _: str(home / "nothing"))
-
-    run_ok("install", "cursor")
-
-    assert entry_in("cursor") == {"command": sys.executable, "args": ["-m", "kallyai_mcp"]}
-
-
-@pytest.mark.parametrize(
-    ("client", "platform", "environ", "path"),
-    [
-        ("claude-desktop", "linux", {}, "/u/.config/Claude/claude_desktop_config.json"),
-        ("claude-desktop", "linux", {"XDG_CONFIG_HOME": "/x"}, "/x/Claude/claude_desktop_config.json"),
-        ("claude-desktop", "linux", {"XDG_CONFIG_HOME": "x"}, "/u/.config/Claude/claude_desktop_config.json"),
-        ("claude-desktop", "darwin", {}, "/u/Library/Application Support/Claude/claude_desktop_config.json"),
-        ("claude-desktop", "win32", {}, "/u/AppData/Roaming/Claude/claude_desktop_config.json"),
-        ("claude-desktop", "win32", {"APPDATA": "/r"}, "/r/Claude/claude_desktop_config.json"),
-        ("vscode", "linux", {}, "/u/.config/Code/User/mcp.json"),
-        ("vscode", "darwin", {}, "/u/Library/Application Support/Code/User/mcp.json"),
-        ("vscode", "win32", {"APPDATA": "/r"}, "/r/Code/User/mcp.json"),
-        ("claude-code", "win32", {}, "/u/.claude.json"),
-        ("claude-code", "linux", {"CLAUDE_CONFIG_DIR": "/c"}, "/c/.claude.json"),
-        ("cursor", "win32", {}, "/u/.cursor/mcp.json"),
-        ("codex", "darwin", {}, "/u/.codex/config.toml"),
-        ("codex", "linux", {"CODEX_HOME": "/c"}, "/c/config.toml"),
-        ("windsurf", "win32", {}, "/u/.codeium/windsurf/mcp_config.json"),
-        ("gemini", "linux", {}, "/u/.gemini/settings.json"),
-        ("gemini", "linux", {"GEMINI_CLI_HOME": "/g"}, "/g/.gemini/settings.json"),
-    ],
-)
-@POSIX
-def test_the_file_is_the_one_that_the_client_reads(
-    client: str, platform: str, environ: dict[str, str], path: str
-) -> None:
-    assert CLIENTS[client].path(Machine(platform, environ, Path("/u"))) == Path(path)
-
-
-def test_on_windows_a_packaged_claude_desktop_has_its_own_folder(tmp_path: Path) -> None:
-    machine = Machine("win32", {"LOCALAPPDATA": str(tmp_path)}, tmp_path)
-    for package in ("Claude_a", "Claude_b"):
-        (tmp_path / "Packages" / package / "LocalCache" / "Roaming" / "Claude").mkdir(parents=True)
-    inside = "LocalCache/Roaming/Claude/claude_desktop_config.json"
-
-    assert CLIENTS["claude-desktop"].path(machine) == tmp_path / "Packages" / "Claude_a" / inside
-    (tmp_path / "Packages" / "Claude_b" / inside).touch()
-    assert CLIENTS["claude-desktop"].path(machine) == tmp_path / "Packages" / "Claude_b" / inside

@@ -111,7 +111,7 @@ async def running_app(app: ASGIApp) -> AsyncIterator[str]:
 @asynccontextmanager
 async def running_server(settings: Settings, *, auth: str = "none") -> AsyncIterator[str]:
     """Serve our own app with these settings; yields its base URL."""
-    async with running_app(build_app(settings, ServeOptions("127.0.0.1", 0, auth, sandbox=False, speed=1))) as url:
+    async with running_app(build_app(settings, ServeOptions("127.0.0.1", auth))) as url:
         yield url
 
 
