@@ -19,7 +19,7 @@ SHARE = (
     "tests/auth/test_auth_loopback.py",
     "tests/cli/test_demo.py",
     "tests/cli/test_install.py",
-    "tests/cli/test_serve.py::test_settings_that_are_empty_count_as_not_set",
+    "tests/cli/test_serve.py::test_empty_settings_count_as_not_set",
     "tests/calls/test_policy.py",
     "tests/calls/test_redis_connection.py",
     "tests/sandbox/auth/test_pages.py",
@@ -27,9 +27,9 @@ SHARE = (
     "tests/sandbox/simulator",
     "tests/test_telemetry.py::test_an_otlp_endpoint_gets_metrics_and_traces_when_the_process_ends",
     "tests/tools/test_catalog.py",
-    "tests/transports/test_access.py::test_an_app_that_fails_to_start_is_said_to_have_failed_and_leaves_the_port",
-    "tests/transports/test_access.py::test_whoever_comes_too_often_is_told_when_to_come_again",
-    "tests/transports/test_many_servers.py::test_they_count_one_rate_between_them",
+    "tests/transports/test_uvicorn_server.py::test_an_app_that_fails_to_start_raises_a_startup_error",
+    "tests/transports/test_access.py::test_too_many_requests_are_refused_with_the_time_to_wait",
+    "tests/transports/test_many_servers.py::test_each_server_counts_its_own_rate",
 )
 """Tests that use every dependency, and one for each bound that was once too low; none needs a browser or npm.
 
