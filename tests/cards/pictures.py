@@ -83,7 +83,7 @@ async def _calls(folder: Path, tabs: Tabs, agent: Agent, clock: ManualClock) -> 
 
 async def _quota(folder: Path, tabs: Tabs, agent: Agent, clock: ManualClock) -> None:
     for day, numbers in DAYS.items():
-        clock.turn_to(datetime(2026, 1, day, 16, tzinfo=UTC))
+        clock.set(datetime(2026, 1, day, 16, tzinfo=UTC))
         for digit in numbers:
             clock.advance(minutes=9)
             await agent.use("make_call", {**TABLE, "respondent_phone": f"+1202555010{digit}"})

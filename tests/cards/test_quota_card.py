@@ -27,10 +27,10 @@ def quota(**figures: Any) -> Answer:
 async def test_what_is_left_is_a_gauge_and_the_calls_are_a_chart(
     agent: Agent, open_card: Open, clock: ManualClock, theme: str
 ) -> None:
-    clock.turn_to(datetime(2026, 1, 26, 16, tzinfo=UTC))
+    clock.set(datetime(2026, 1, 26, 16, tzinfo=UTC))
     await agent.use("make_call", BISTRO)
     await agent.use("make_call", BISTRO, respondent_phone=NUMBERS["busy"])
-    clock.turn_to(datetime(2026, 1, 27, 4, 30, tzinfo=UTC))  # still the 26th in New York
+    clock.set(datetime(2026, 1, 27, 4, 30, tzinfo=UTC))  # still the 26th in New York
     await agent.use("make_call", BISTRO, respondent_phone=NUMBERS["success"])
     chat = await open_card(quota_card(), context={**NEW_YORK, "theme": theme}, width=280 if theme == "dark" else 720)
     await chat.give(await agent.use("check_quota"))

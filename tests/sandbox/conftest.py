@@ -1,4 +1,4 @@
-"""The sandbox as its users meet it: an application, a clock to turn, and someone who is signed in."""
+"""Fixtures for requests to the sandbox."""
 
 import json
 import re
@@ -34,7 +34,7 @@ def document() -> dict[str, Any]:
 
 @pytest.fixture
 async def client(app: SandboxApp, document: dict[str, Any]) -> AsyncIterator[httpx.AsyncClient]:
-    """Speaks to the sandbox in-process, and holds each answer to the OpenAPI document."""
+    """An in-process client that fails on a status that the OpenAPI document does not have."""
 
     async def documented(response: httpx.Response) -> None:
         operation = _operation(document, response.request.method, response.request.url.path)
@@ -49,7 +49,7 @@ async def client(app: SandboxApp, document: dict[str, Any]) -> AsyncIterator[htt
 
 @pytest.fixture
 def sign_in(app: SandboxApp) -> SignIn:
-    """Headers that sign a request in: `sign_in(account="acct-personal", scopes=None)`."""
+    """Return headers with an access token: `sign_in(account="acct-personal", scopes=None)`."""
 
     def sign_in(account: str = "acct-personal", scopes: list[str] | None = None) -> dict[str, str]:
         tokens = app.state.sandbox.issue_tokens(account, scopes)
@@ -60,7 +60,7 @@ def sign_in(app: SandboxApp) -> SignIn:
 
 @pytest.fixture
 def body() -> RequestBody:
-    """The body of `POST /v1/calls`: the reference's example, with other values for some fields of the submission."""
+    """Return a body for `POST /v1/calls`: a full example, with changes to the submission's fields."""
 
     def body(timezone: str = "America/New_York", **changes: Any) -> dict[str, Any]:
         submission = {
@@ -91,13 +91,13 @@ def place_call(client: httpx.AsyncClient, sign_in: SignIn, body: RequestBody) ->
 
 @pytest.fixture
 def reference() -> Reference:
-    """A payload of the reference, word for word: `reference("call_list")`."""
+    """Return an example payload of the reference: `reference("call_list")`."""
     return lambda name: json.loads((REFERENCE / f"{name}.json").read_text(encoding="utf-8"))
 
 
 @pytest.fixture
 def assert_same_shape() -> SameShape:
-    """Hold a payload to an example: the same keys, and each value of the same JSON type."""
+    """Check that a payload has the same keys as an example, and values of the same JSON types."""
 
     def assert_same_shape(actual: Any, example: Any) -> None:
         number = (int, float)

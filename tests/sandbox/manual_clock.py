@@ -6,7 +6,10 @@ import anyio
 
 
 class ManualClock:
-    """A clock that stands still. Whoever sleeps turns it on to their moment, unless it is held."""
+    """A clock that moves only when a task sleeps, to the end of its sleep, or when a test advances it.
+
+    After `hold`, sleeping tasks do not move it.
+    """
 
     def __init__(self, now: datetime) -> None:
         self._now = now
@@ -31,20 +34,20 @@ class ManualClock:
             self._sleepers -= 1
 
     def hold(self) -> None:
-        """From now on only `advance` turns the clock."""
+        """Stop sleeping tasks from moving the clock."""
         self._held = True
 
     def advance(self, **delta: float) -> None:
-        """Turn the clock by `timedelta(**delta)` and wake everyone whose moment has come."""
+        """Move the clock by `timedelta(**delta)` and wake the tasks whose sleep is over."""
         self._now += timedelta(**delta)
         self._turned.set()
         self._turned = anyio.Event()
 
-    def turn_to(self, moment: datetime) -> None:
-        """Turn the clock to `moment`."""
+    def set(self, moment: datetime) -> None:
+        """Move the clock to `moment`."""
         self.advance(seconds=(moment - self._now).total_seconds())
 
     async def sleepers(self, number: int) -> None:
-        """Wait until `number` tasks sleep."""
+        """Wait until at least `number` tasks sleep."""
         while self._sleepers < number:
             await self._fell_asleep.wait()

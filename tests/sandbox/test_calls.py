@@ -14,7 +14,7 @@ from tests.sandbox.fixture_types import PlaceCall, Reference, RequestBody, SameS
 from tests.sandbox.manual_clock import ManualClock
 
 
-async def test_a_call_answers_201_with_what_it_came_to(place_call: PlaceCall, body: RequestBody) -> None:
+async def test_a_call_answers_201_with_its_outcome(place_call: PlaceCall, body: RequestBody) -> None:
     answer = await place_call()
     assert answer.status_code == 201
     call = answer.json()
@@ -55,7 +55,7 @@ async def test_a_call_lasts_as_long_as_its_conversation_divided_by_the_speed(
     app.state.sandbox.close()
 
 
-async def test_a_call_that_goes_on_is_in_progress_and_has_come_to_nothing_yet(
+async def test_a_call_in_progress_has_no_outcome(
     client: httpx.AsyncClient, clock: ManualClock, place_call: PlaceCall, sign_in: SignIn
 ) -> None:
     clock.hold()
@@ -84,7 +84,7 @@ async def test_a_call_that_goes_on_is_in_progress_and_has_come_to_nothing_yet(
     assert answers[0].json()["status"] == "success"
 
 
-async def test_a_caller_who_hangs_up_does_not_end_the_call(
+async def test_a_client_that_disconnects_does_not_end_the_call(
     client: httpx.AsyncClient, clock: ManualClock, place_call: PlaceCall, sign_in: SignIn
 ) -> None:
     clock.hold()
@@ -134,13 +134,13 @@ async def test_calls_placed_at_the_same_moment_are_listed_newest_first_too(
     with anyio.fail_after(10):
         async with anyio.create_task_group() as tasks:
             for number in range(3):
-                request = body(task_description=f"Errand {number}")
+                request = body(task_description=f"Task {number}")
                 tasks.start_soon(lambda json: client.post("/v1/calls", headers=sign_in(), json=json), request)
                 await clock.sleepers(number + 1)
             clock.advance(hours=1)
     listed = (await client.get("/v1/calls", headers=sign_in())).json()["calls"]
     details = [(await client.get(f"/v1/calls/{c['call_id']}", headers=sign_in())).json() for c in listed]
-    assert [call["submission"]["task_description"] for call in details] == ["Errand 2", "Errand 1", "Errand 0"]
+    assert [call["submission"]["task_description"] for call in details] == ["Task 2", "Task 1", "Task 0"]
 
 
 async def test_pages_of_the_list_meet_without_gap_or_overlap(
@@ -235,7 +235,7 @@ async def test_the_calendar_event_is_the_appointment(
     assert event.decoded("DTSTART").isoformat() == "2026-01-28T19:00:00-05:00"
 
 
-async def test_a_call_that_agreed_nothing_has_no_calendar_event(
+async def test_a_call_without_an_agreement_has_no_calendar_event(
     client: httpx.AsyncClient, place_call: PlaceCall, sign_in: SignIn
 ) -> None:
     call_id = (await place_call(respondent_phone="+12025550115")).json()["call_id"]
@@ -256,7 +256,7 @@ async def test_a_call_that_agreed_nothing_has_no_calendar_event(
         ("GET", "/v1/stripe/billing-portal", "billing:manage"),
     ],
 )
-async def test_each_endpoint_asks_for_a_token_with_its_own_scope(
+async def test_each_endpoint_requires_its_scope(
     client: httpx.AsyncClient, sign_in: SignIn, app: SandboxApp, method: str, path: str, scope: str
 ) -> None:
     every = app.state.sandbox.issue_tokens()["scope"].split()

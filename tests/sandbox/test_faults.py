@@ -1,4 +1,4 @@
-"""The faults that can be switched on: each is what a client sees, and the oracle says what really happened."""
+"""The faults: what a client sees, and what was placed."""
 
 import contextlib
 import logging
@@ -29,7 +29,7 @@ Call = Callable[..., Coroutine[Any, Any, httpx.Response]]
 
 @pytest.fixture
 async def wire(app: SandboxApp) -> AsyncIterator[httpx.AsyncClient]:
-    """Speaks to the sandbox over real sockets."""
+    """A client of the sandbox over TCP."""
     with anyio.fail_after(30):
         async with running(app) as url, httpx.AsyncClient(base_url=url, timeout=30) as client:
             yield client
@@ -37,7 +37,7 @@ async def wire(app: SandboxApp) -> AsyncIterator[httpx.AsyncClient]:
 
 @pytest.fixture
 def call(wire: httpx.AsyncClient, sign_in: SignIn, body: RequestBody) -> Call:
-    """Place a call over real sockets: `call(key=KEY, **changes)`."""
+    """Place a call over TCP: `call(key=KEY, **changes)`."""
 
     async def call(account: str = "acct-business", key: str = KEY, **changes: Any) -> httpx.Response:
         headers = sign_in(account) | {"Idempotency-Key": key}
@@ -46,7 +46,7 @@ def call(wire: httpx.AsyncClient, sign_in: SignIn, body: RequestBody) -> Call:
     return call
 
 
-async def arm(client: httpx.AsyncClient, *faults: dict[str, Any], **quirks: bool) -> dict[str, Any]:
+async def set_faults(client: httpx.AsyncClient, *faults: dict[str, Any], **quirks: bool) -> dict[str, Any]:
     answer = await client.put("/_sandbox/faults", json={"faults": faults, **quirks})
     assert answer.status_code == 200, answer.text
     state: dict[str, Any] = answer.json()
@@ -64,7 +64,7 @@ async def placed(client: httpx.AsyncClient) -> list[dict[str, Any]]:
 
 
 async def the_next_one_is_answered(wire: httpx.AsyncClient, call: Call) -> dict[str, Any]:
-    """A fault that was armed once has gone: the same key is answered, with the only call there is."""
+    """Check that the fault is over: the same key is answered with the only call that was placed."""
     answer = await call()
     assert answer.status_code == 201
     (only,) = await placed(wire)
@@ -83,18 +83,18 @@ def assert_is_the_references_error(answer: httpx.Response, status: int, code: st
 async def test_a_cut_before_the_request_is_read_resets_the_connection_and_places_nothing(
     wire: httpx.AsyncClient, call: Call
 ) -> None:
-    await arm(wire, {"kind": "cut_before_read"})
+    await set_faults(wire, {"kind": "cut_before_read"})
     with pytest.raises(httpx.ReadError):
         await call()
     assert await placed(wire) == []
     await the_next_one_is_answered(wire, call)
 
 
-async def test_a_cut_after_the_call_is_placed_resets_the_connection_while_the_call_goes_on(
+async def test_a_cut_after_the_call_is_placed_resets_the_connection_and_the_call_continues(
     wire: httpx.AsyncClient, call: Call, clock: ManualClock
 ) -> None:
     clock.hold()
-    await arm(wire, {"kind": "cut_after_placed"})
+    await set_faults(wire, {"kind": "cut_after_placed"})
     with pytest.raises(httpx.ReadError):
         await call()
     (only,) = await placed(wire)
@@ -103,21 +103,19 @@ async def test_a_cut_after_the_call_is_placed_resets_the_connection_while_the_ca
     await the_next_one_is_answered(wire, call)
 
 
-async def test_a_cut_finds_the_call_of_a_key_again_instead_of_placing_another(
-    wire: httpx.AsyncClient, call: Call
-) -> None:
-    await arm(wire, {"kind": "cut_after_placed", "times": 3})
+async def test_after_a_cut_the_same_key_finds_the_placed_call(wire: httpx.AsyncClient, call: Call) -> None:
+    await set_faults(wire, {"kind": "cut_after_placed", "times": 3})
     for _ in range(3):
         with pytest.raises(httpx.ReadError):
             await call()
     await the_next_one_is_answered(wire, call)
 
 
-async def test_a_cut_in_mid_body_waits_for_the_call_and_then_gives_half_of_its_answer(
+async def test_a_cut_in_mid_body_waits_for_the_call_and_sends_half_of_the_response(
     wire: httpx.AsyncClient, call: Call, clock: ManualClock, sign_in: SignIn, body: RequestBody
 ) -> None:
     clock.hold()
-    await arm(wire, {"kind": "cut_mid_body"})
+    await set_faults(wire, {"kind": "cut_mid_body"})
     headers = sign_in("acct-business") | {"Idempotency-Key": KEY}
     heads: list[httpx.Response] = []
     half = bytearray()
@@ -148,10 +146,10 @@ async def test_a_cut_in_mid_body_waits_for_the_call_and_then_gives_half_of_its_a
 
 
 @pytest.mark.parametrize(("seconds", "retry_after"), [(0.0, "0"), (7.0, "7"), (1.2, "2")])
-async def test_unavailable_before_is_a_503_that_says_when_to_come_back_and_places_nothing(
+async def test_unavailable_before_is_a_503_with_retry_after_and_places_nothing(
     wire: httpx.AsyncClient, call: Call, seconds: float, retry_after: str
 ) -> None:
-    await arm(wire, {"kind": "unavailable_before", "seconds": seconds})
+    await set_faults(wire, {"kind": "unavailable_before", "seconds": seconds})
     answer = await call()
     assert_is_the_references_error(answer, 503, "service_unavailable")
     assert answer.headers["retry-after"] == retry_after
@@ -159,11 +157,11 @@ async def test_unavailable_before_is_a_503_that_says_when_to_come_back_and_place
     await the_next_one_is_answered(wire, call)
 
 
-async def test_unavailable_after_is_the_same_answer_at_once_while_the_call_goes_on(
+async def test_unavailable_after_is_the_same_503_and_the_call_continues(
     wire: httpx.AsyncClient, call: Call, clock: ManualClock
 ) -> None:
     clock.hold()
-    await arm(wire, {"kind": "unavailable_before", "seconds": 3}, {"kind": "unavailable_after", "seconds": 3})
+    await set_faults(wire, {"kind": "unavailable_before", "seconds": 3}, {"kind": "unavailable_after", "seconds": 3})
     before, after = await call(), await call()
     assert_is_the_references_error(after, 503, "service_unavailable")
     ids = [answer.json()["error"].pop("correlation_id") for answer in (before, after)]
@@ -175,10 +173,8 @@ async def test_unavailable_after_is_the_same_answer_at_once_while_the_call_goes_
     await the_next_one_is_answered(wire, call)
 
 
-async def test_rate_limited_is_a_429_that_says_when_to_come_back_and_places_nothing(
-    wire: httpx.AsyncClient, call: Call
-) -> None:
-    await arm(wire, {"kind": "rate_limited", "seconds": 2})
+async def test_rate_limited_is_a_429_with_retry_after_and_places_nothing(wire: httpx.AsyncClient, call: Call) -> None:
+    await set_faults(wire, {"kind": "rate_limited", "seconds": 2})
     answer = await call()
     assert_is_the_references_error(answer, 429, "rate_limited")
     assert answer.headers["retry-after"] == "2"
@@ -187,11 +183,11 @@ async def test_rate_limited_is_a_429_that_says_when_to_come_back_and_places_noth
 
 
 @pytest.mark.parametrize(("kind", "calls"), [("stall", 0), ("stall_after", 1)])
-async def test_a_stall_is_silent_for_its_time_and_then_resets_the_connection(
+async def test_a_stall_sends_nothing_and_then_resets_the_connection(
     wire: httpx.AsyncClient, call: Call, clock: ManualClock, kind: str, calls: int
 ) -> None:
     clock.hold()
-    await arm(wire, {"kind": kind, "seconds": 30})
+    await set_faults(wire, {"kind": kind, "seconds": 30})
     broken = anyio.Event()
 
     async def stalled() -> None:
@@ -217,7 +213,7 @@ async def test_a_stall_is_silent_for_its_time_and_then_resets_the_connection(
 
 
 @pytest.mark.parametrize("kind", ["stall", "stall_after"])
-async def test_a_client_that_loses_its_patience_in_a_stall_disturbs_nobody(
+async def test_a_client_may_disconnect_during_a_stall(
     wire: httpx.AsyncClient,
     clock: ManualClock,
     call: Call,
@@ -225,19 +221,19 @@ async def test_a_client_that_loses_its_patience_in_a_stall_disturbs_nobody(
     kind: str,
 ) -> None:
     clock.hold()
-    await arm(wire, {"kind": kind, "seconds": 30})
+    await set_faults(wire, {"kind": kind, "seconds": 30})
     with caplog.at_level(logging.WARNING):
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(call)
             await clock.sleepers(1)
             tasks.cancel_scope.cancel()
-        await placed(wire)  # by now the server has seen the connection go
+        await placed(wire)  # after this response, the server has noticed the disconnect
         clock.advance(seconds=30)
         assert (await state(wire))["happened"] == {kind: 1}
     assert caplog.records == []
 
 
-async def test_a_sandbox_that_is_stopped_waits_for_no_stall(
+async def test_a_shutdown_does_not_wait_for_a_stall(
     app: SandboxApp, clock: ManualClock, sign_in: SignIn, body: RequestBody
 ) -> None:
     clock.hold()
@@ -251,13 +247,13 @@ async def test_a_sandbox_that_is_stopped_waits_for_no_stall(
     with anyio.fail_after(30):
         async with anyio.create_task_group() as tasks, running(app) as url:
             async with httpx.AsyncClient(base_url=url) as client:
-                await arm(client, {"kind": "stall", "seconds": 3600})
+                await set_faults(client, {"kind": "stall", "seconds": 3600})
             tasks.start_soon(stalled, url)
             await clock.sleepers(1)
 
 
-async def test_html_is_a_gateways_page_and_places_nothing(wire: httpx.AsyncClient, call: Call) -> None:
-    await arm(wire, {"kind": "html"})
+async def test_html_is_a_502_page_and_places_nothing(wire: httpx.AsyncClient, call: Call) -> None:
+    await set_faults(wire, {"kind": "html"})
     answer = await call()
     assert answer.status_code == 502
     assert answer.headers["content-type"].startswith("text/html")
@@ -266,11 +262,11 @@ async def test_html_is_a_gateways_page_and_places_nothing(wire: httpx.AsyncClien
     await the_next_one_is_answered(wire, call)
 
 
-async def test_error_after_is_a_500_without_json_while_the_call_goes_on(
+async def test_error_after_is_a_500_without_json_and_the_call_continues(
     wire: httpx.AsyncClient, call: Call, clock: ManualClock
 ) -> None:
     clock.hold()
-    await arm(wire, {"kind": "error_after"})
+    await set_faults(wire, {"kind": "error_after"})
     answer = await call()
     assert answer.status_code == 500
     with pytest.raises(ValueError, match="Expecting value"):
@@ -291,11 +287,11 @@ async def test_error_after_is_a_500_without_json_while_the_call_goes_on(
         ("html", 502),
     ],
 )
-async def test_a_fault_of_a_get_fires_at_its_path_and_method_alone(
+async def test_a_fault_of_a_get_applies_to_its_path_and_method_only(
     wire: httpx.AsyncClient, call: Call, sign_in: SignIn, kind: str, outcome: Any
 ) -> None:
     headers = sign_in("acct-business")
-    await arm(wire, {"kind": kind, "method": "GET", "path": "/v1/calls"})
+    await set_faults(wire, {"kind": kind, "method": "GET", "path": "/v1/calls"})
     assert (await call()).status_code == 201
     assert (await wire.get("/v1/users/me/statistics", headers=headers)).status_code == 200
     listing = wire.get("/v1/calls?limit=5", headers=headers)
@@ -308,16 +304,16 @@ async def test_a_fault_of_a_get_fires_at_its_path_and_method_alone(
     assert (await state(wire))["happened"] == {kind: 1}
 
 
-async def test_faults_fire_in_the_order_of_the_list_as_often_as_it_says(wire: httpx.AsyncClient, call: Call) -> None:
-    armed = await arm(
+async def test_faults_happen_in_the_order_of_the_list_and_as_often_as_set(wire: httpx.AsyncClient, call: Call) -> None:
+    faults = await set_faults(
         wire,
         {"kind": "rate_limited", "times": 2},
         {"kind": "html", "path": "*"},
         {"kind": "unavailable_before", "path": "/v1/elsewhere"},
         {"kind": "rate_limited"},
     )
-    assert armed["happened"] == {"unavailable_before": 0, "rate_limited": 0, "html": 0}
-    assert armed["faults"][0] == {
+    assert faults["happened"] == {"unavailable_before": 0, "rate_limited": 0, "html": 0}
+    assert faults["faults"][0] == {
         "kind": "rate_limited",
         "times": 2,
         "method": "POST",
@@ -333,8 +329,8 @@ async def test_faults_fire_in_the_order_of_the_list_as_often_as_it_says(wire: ht
     assert after["happened"] == {"unavailable_before": 0, "rate_limited": 3, "html": 1}
 
 
-async def test_any_path_is_any_but_those_that_control_the_faults(wire: httpx.AsyncClient, call: Call) -> None:
-    await arm(wire, {"kind": "html", "path": "*"}, {"kind": "html", "path": "*", "method": "GET", "times": 2})
+async def test_the_wildcard_path_excludes_the_control_endpoints(wire: httpx.AsyncClient, call: Call) -> None:
+    await set_faults(wire, {"kind": "html", "path": "*"}, {"kind": "html", "path": "*", "method": "GET", "times": 2})
     assert await placed(wire) == []
     assert len((await state(wire))["faults"]) == 2
     assert (await wire.post("/_sandbox/google/id_token", json={"email": "x"})).status_code != 502
@@ -344,10 +340,10 @@ async def test_any_path_is_any_but_those_that_control_the_faults(wire: httpx.Asy
 
 
 @pytest.mark.parametrize("kind", sorted(KINDS_AFTER_PLACEMENT | {"cut_mid_body"}))
-async def test_a_request_that_is_refused_is_answered_as_ever_and_leaves_the_fault_armed(
+async def test_a_refused_request_gets_its_refusal_and_leaves_the_fault_set(
     wire: httpx.AsyncClient, call: Call, kind: str
 ) -> None:
-    await arm(wire, {"kind": kind, "path": "*"})
+    await set_faults(wire, {"kind": kind, "path": "*"})
     refused = await call(respondent_phone=EMERGENCY)
     assert (refused.status_code, refused.json()["error"]["code"]) == (422, "emergency_number")
     untouched = await state(wire)
@@ -362,7 +358,7 @@ async def test_a_request_that_is_refused_is_answered_as_ever_and_leaves_the_faul
 
 async def test_an_answer_without_a_body_is_cut_before_it(app: SandboxApp, wire: httpx.AsyncClient) -> None:
     app.add_api_route("/nothing", lambda: Response(status_code=204))
-    await arm(wire, {"kind": "cut_mid_body", "method": "GET", "path": "/nothing"})
+    await set_faults(wire, {"kind": "cut_mid_body", "method": "GET", "path": "/nothing"})
     with pytest.raises(httpx.ReadError):
         await wire.get("/nothing")
     assert (await wire.get("/nothing")).status_code == 204
@@ -371,10 +367,10 @@ async def test_an_answer_without_a_body_is_cut_before_it(app: SandboxApp, wire: 
 @pytest.mark.parametrize(
     ("kind", "calls"), [("cut_before_read", 15), ("cut_after_placed", 20), ("cut_mid_body", 20), ("stall_after", 20)]
 )
-async def test_requests_that_come_all_at_once_get_a_fault_exactly_as_often_as_it_says(
+async def test_concurrent_requests_get_a_fault_exactly_as_often_as_set(
     wire: httpx.AsyncClient, call: Call, kind: str, calls: int
 ) -> None:
-    await arm(wire, {"kind": kind, "times": 5})
+    await set_faults(wire, {"kind": kind, "times": 5})
     outcomes: list[int | None] = []
 
     async def one(key: str) -> None:
@@ -391,9 +387,9 @@ async def test_requests_that_come_all_at_once_get_a_fault_exactly_as_often_as_it
     assert len(await placed(wire)) == calls
 
 
-async def test_clearing_disarms_everything(wire: httpx.AsyncClient, call: Call) -> None:
+async def test_deleting_faults_removes_all_of_them(wire: httpx.AsyncClient, call: Call) -> None:
     assert await state(wire) == UNTOUCHED
-    await arm(wire, {"kind": "html", "times": 9}, list_only_ended=True, forget_key_when_ended=True)
+    await set_faults(wire, {"kind": "html", "times": 9}, list_only_ended=True, forget_key_when_ended=True)
     assert (await call()).status_code == 502
     assert (await wire.delete("/_sandbox/faults")).status_code == 204
     assert await state(wire) == UNTOUCHED
@@ -401,10 +397,10 @@ async def test_clearing_disarms_everything(wire: httpx.AsyncClient, call: Call) 
     assert (await call()).json() == first.json()
 
 
-async def test_arming_replaces_what_was_armed_and_starts_the_counters_anew(wire: httpx.AsyncClient, call: Call) -> None:
-    await arm(wire, {"kind": "html", "times": 9}, list_only_ended=True)
+async def test_setting_faults_replaces_all_faults_and_counters(wire: httpx.AsyncClient, call: Call) -> None:
+    await set_faults(wire, {"kind": "html", "times": 9}, list_only_ended=True)
     await call()
-    await arm(wire, {"kind": "html"}, forget_key_when_ended=True)
+    await set_faults(wire, {"kind": "html"}, forget_key_when_ended=True)
     assert await state(wire) == {
         "faults": [{"kind": "html", "times": 1, "method": "POST", "path": "/v1/calls", "seconds": 0.0}],
         "list_only_ended": False,
@@ -432,27 +428,27 @@ async def test_arming_replaces_what_was_armed_and_starts_the_counters_anew(wire:
     ],
     ids=lambda fault: "-".join(map(str, fault.values())) or "nothing",
 )
-async def test_a_fault_that_can_not_be_is_refused_and_changes_nothing(
+async def test_an_invalid_fault_is_refused_and_changes_nothing(
     client: httpx.AsyncClient, wrong: dict[str, Any]
 ) -> None:
-    await arm(client, {"kind": "html"})
+    await set_faults(client, {"kind": "html"})
     answer = await client.put("/_sandbox/faults", json={"faults": [{"kind": "html"}, wrong]})
     assert (answer.status_code, answer.json()["error"]["code"]) == (400, "validation_error")
     assert [fault["kind"] for fault in (await state(client))["faults"]] == ["html"]
 
 
 @pytest.mark.parametrize("text", ['{"faults": [{"kind": "stall", "seconds": NaN}]}', '{"list_only_endet": true}', "[]"])
-async def test_a_plan_that_is_none_is_refused(client: httpx.AsyncClient, text: str) -> None:
+async def test_an_invalid_fault_plan_is_refused(client: httpx.AsyncClient, text: str) -> None:
     answer = await client.put("/_sandbox/faults", content=text, headers={"Content-Type": "application/json"})
     assert (answer.status_code, answer.json()["error"]["code"]) == (400, "validation_error")
 
 
-async def test_a_service_can_show_a_call_only_once_it_has_ended(
+async def test_with_list_only_ended_a_call_in_progress_is_not_found(
     client: httpx.AsyncClient, place_call: PlaceCall, clock: ManualClock, sign_in: SignIn
 ) -> None:
     await place_call(key=OTHER_KEY)
     clock.hold()
-    await arm(client, list_only_ended=True)
+    await set_faults(client, list_only_ended=True)
 
     async def listed() -> tuple[list[str], int]:
         answer = (await client.get("/v1/calls", headers=sign_in())).json()
@@ -462,21 +458,21 @@ async def test_a_service_can_show_a_call_only_once_it_has_ended(
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(lambda: place_call(key=KEY))
             await clock.sleepers(1)
-            ended, under_way = (call["call_id"] for call in await placed(client))
+            ended, in_progress = (call["call_id"] for call in await placed(client))
             assert await listed() == ([ended], 1)
             for path in ("", "/transcript", "/calendar.ics"):
-                answer = await client.get(f"/v1/calls/{under_way}{path}", headers=sign_in())
+                answer = await client.get(f"/v1/calls/{in_progress}{path}", headers=sign_in())
                 assert (answer.status_code, answer.json()["error"]["code"]) == (404, "call_not_found")
             assert (await client.get(f"/v1/calls/{ended}", headers=sign_in())).status_code == 200
             clock.advance(hours=1)
-    assert await listed() == ([under_way, ended], 2)
-    assert (await client.get(f"/v1/calls/{under_way}", headers=sign_in())).json()["status"] == "success"
+    assert await listed() == ([in_progress, ended], 2)
+    assert (await client.get(f"/v1/calls/{in_progress}", headers=sign_in())).json()["status"] == "success"
 
 
-async def test_a_service_can_forget_a_key_when_its_call_has_ended(
+async def test_with_forget_key_when_ended_the_key_places_a_new_call(
     client: httpx.AsyncClient, place_call: PlaceCall, clock: ManualClock
 ) -> None:
-    await arm(client, forget_key_when_ended=True)
+    await set_faults(client, forget_key_when_ended=True)
     clock.hold()
     answers: list[dict[str, Any]] = []
 
@@ -509,13 +505,13 @@ async def test_a_key_is_forgotten_only_if_its_new_call_is_placed(
 ) -> None:
     first = await place_call(key=KEY)
     clock.advance(days=40)
-    await arm(client, forget_key_when_ended=True)
+    await set_faults(client, forget_key_when_ended=True)
     assert (await place_call(key=KEY)).json()["error"]["code"] == "scheduling_violation"
     await client.delete("/_sandbox/faults")
     assert (await place_call(key=KEY)).json() == first.json()
 
 
-async def test_the_oracle_tells_of_every_call_of_every_account(
+async def test_the_control_endpoint_lists_every_call_of_every_account(
     client: httpx.AsyncClient, place_call: PlaceCall, clock: ManualClock
 ) -> None:
     started = clock.now()
@@ -538,7 +534,7 @@ async def test_the_oracle_tells_of_every_call_of_every_account(
     assert (second["task_description"], second["idempotency_key"]) == ("Ask", None)
 
 
-async def test_faults_are_the_serving_processs_own_and_what_was_placed_is_the_files(
+async def test_faults_belong_to_the_process_and_placed_calls_to_the_file(
     tmp_path: Path, clock: ManualClock, body: RequestBody
 ) -> None:
     data = tmp_path / "sandbox.sqlite"
@@ -550,7 +546,7 @@ async def test_faults_are_the_serving_processs_own_and_what_was_placed_is_the_fi
         async with httpx.AsyncClient(transport=transport, base_url="http://sandbox.test", headers=headers) as client:
             assert await state(client) == UNTOUCHED
             if misbehaves:
-                await arm(client, {"kind": "html", "path": "/elsewhere"}, forget_key_when_ended=True)
+                await set_faults(client, {"kind": "html", "path": "/elsewhere"}, forget_key_when_ended=True)
             for _ in range(2):
                 answer = await client.post("/v1/calls", headers={"Idempotency-Key": KEY}, json=body())
                 ids.append(answer.json()["call_id"])
@@ -563,7 +559,7 @@ async def test_faults_are_the_serving_processs_own_and_what_was_placed_is_the_fi
 
 @pytest.mark.parametrize("method", ["GET", "PUT", "DELETE"])
 @pytest.mark.parametrize("host", ["192.0.2.7", "2001:db8::7", "::ffff:192.0.2.7", "somewhere"])
-async def test_clients_on_other_machines_are_not_let_in(app: SandboxApp, method: str, host: str) -> None:
+async def test_clients_on_other_machines_are_refused(app: SandboxApp, method: str, host: str) -> None:
     transport = httpx.ASGITransport(app, client=(host, 40000))
     async with httpx.AsyncClient(transport=transport, base_url="http://sandbox.test") as client:
         answers = [await client.request(method, "/_sandbox/faults", json={}), await client.get("/_sandbox/calls")]
@@ -571,7 +567,7 @@ async def test_clients_on_other_machines_are_not_let_in(app: SandboxApp, method:
         assert (answer.status_code, answer.json()["error"]["code"]) == (403, "forbidden")
 
 
-async def test_a_client_that_nothing_is_known_of_is_not_let_in(app: SandboxApp) -> None:
+async def test_a_client_without_an_address_is_refused(app: SandboxApp) -> None:
     async def nameless(scope: Scope, receive: Receive, send: Send) -> None:
         await app({**scope, "client": None}, receive, send)
 
@@ -581,7 +577,7 @@ async def test_a_client_that_nothing_is_known_of_is_not_let_in(app: SandboxApp) 
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "127.8.9.10", "::1", "::ffff:127.0.0.1"])
-async def test_every_loopback_address_is_let_in(app: SandboxApp, host: str) -> None:
+async def test_every_loopback_address_is_allowed(app: SandboxApp, host: str) -> None:
     transport = httpx.ASGITransport(app, client=(host, 40000))
     async with httpx.AsyncClient(transport=transport, base_url="http://sandbox.test") as client:
         assert await placed(client) == []
@@ -591,10 +587,10 @@ async def test_every_loopback_address_is_let_in(app: SandboxApp, host: str) -> N
     ("kind", "calls"),
     [("cut_before_read", 0), ("cut_after_placed", 1), ("cut_mid_body", 1), ("stall", 0), ("stall_after", 1)],
 )
-async def test_within_one_process_a_cut_is_a_connection_error(
+async def test_a_cut_within_one_process_is_a_connection_error(
     client: httpx.AsyncClient, place_call: PlaceCall, kind: str, calls: int
 ) -> None:
-    await arm(client, {"kind": kind})
+    await set_faults(client, {"kind": kind})
     with pytest.raises(ConnectionResetError, match="/_sandbox/faults"):
         await place_call(key=KEY)
     assert len(await placed(client)) == calls
@@ -603,11 +599,11 @@ async def test_within_one_process_a_cut_is_a_connection_error(
 
 
 @pytest.mark.parametrize("kind", ["cut_before_read", "cut_after_placed", "cut_mid_body"])
-async def test_the_embedded_sandbox_fails_its_client_as_a_broken_connection_would(
+async def test_a_cut_of_the_embedded_sandbox_is_a_read_error(
     app: SandboxApp, sign_in: SignIn, body: RequestBody, kind: str
 ) -> None:
     async with httpx.AsyncClient(transport=in_process(app), base_url="http://sandbox.test") as client:
-        await arm(client, {"kind": kind})
+        await set_faults(client, {"kind": kind})
         with pytest.raises(httpx.ReadError):
             await client.post("/v1/calls", headers=sign_in(), json=body())
 

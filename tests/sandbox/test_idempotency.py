@@ -1,4 +1,4 @@
-"""A call that was asked for once is placed once."""
+"""The Idempotency-Key: one call for one key."""
 
 import uuid
 from pathlib import Path
@@ -25,16 +25,14 @@ async def test_the_same_key_and_body_is_the_same_call(
     assert (await client.get("/v1/calls", headers=sign_in())).json()["total"] == 1
 
 
-async def test_the_same_key_and_body_is_the_same_call_even_when_it_could_not_be_placed_any_more(
-    place_call: PlaceCall, clock: ManualClock
-) -> None:
+async def test_the_same_key_finds_a_call_that_would_be_refused_now(place_call: PlaceCall, clock: ManualClock) -> None:
     first = await place_call(key=KEY)
     clock.advance(days=40)
     assert (await place_call()).json()["error"]["code"] == "scheduling_violation"
     assert (await place_call(key=KEY)).json() == first.json()
 
 
-async def test_the_same_key_waits_with_a_call_that_still_goes_on(
+async def test_the_same_key_waits_for_a_call_in_progress(
     client: httpx.AsyncClient, place_call: PlaceCall, clock: ManualClock, sign_in: SignIn
 ) -> None:
     clock.hold()
@@ -83,7 +81,7 @@ async def test_the_same_key_with_another_body_is_refused(
 
 
 @pytest.mark.parametrize("change", [{"timezone": "Europe/Madrid"}, {"session_id": "another"}])
-async def test_all_of_the_body_counts_for_being_the_same(
+async def test_every_field_of_the_body_is_part_of_the_fingerprint(
     client: httpx.AsyncClient, body: RequestBody, sign_in: SignIn, change: dict[str, Any]
 ) -> None:
     headers = sign_in() | {"Idempotency-Key": KEY}
@@ -119,7 +117,7 @@ async def test_a_refused_request_leaves_its_key_free(place_call: PlaceCall) -> N
     assert (await place_call(key=KEY)).status_code == 201
 
 
-async def test_a_key_that_is_no_uuid_is_refused(place_call: PlaceCall) -> None:
+async def test_a_key_that_is_not_a_uuid_is_refused(place_call: PlaceCall) -> None:
     answer = await place_call(key="twice")
     assert (answer.status_code, answer.json()["error"]["code"]) == (400, "validation_error")
     assert "idempotency-key" in answer.json()["error"]["details"]["reason"].lower()

@@ -1,4 +1,4 @@
-"""The pages for people, and the document for programs."""
+"""The home, documentation, and billing pages, and the OpenAPI document."""
 
 import re
 from html.parser import HTMLParser
@@ -32,7 +32,7 @@ REFERENCE_ENDPOINTS = {
 
 
 class Page(HTMLParser):
-    """What a page says, what it loads, and where its links go."""
+    """A page's text, links, and loaded resources."""
 
     def __init__(self, html: str) -> None:
         super().__init__()
@@ -70,7 +70,7 @@ def references(value: Any) -> set[str]:
 
 
 @pytest.mark.parametrize("path", ["/", "/docs"])
-async def test_a_page_needs_no_script_and_nothing_from_elsewhere(client: httpx.AsyncClient, path: str) -> None:
+async def test_a_page_needs_no_script_and_no_other_server(client: httpx.AsyncClient, path: str) -> None:
     answer = await client.get(path)
     assert answer.status_code == 200
     page = Page(answer.text)
@@ -107,7 +107,7 @@ async def test_the_docs_show_every_endpoint_schema_and_scope(client: httpx.Async
     assert "integer from 1 to 200 default 50" in page.words
 
 
-async def test_every_link_of_the_pages_leads_somewhere(client: httpx.AsyncClient) -> None:
+async def test_every_link_of_the_pages_works(client: httpx.AsyncClient) -> None:
     for path in ("/", "/docs"):
         for link in Page((await client.get(path)).text).links:
             if link.startswith("/"):
@@ -120,7 +120,7 @@ async def test_the_openapi_document_has_every_endpoint_of_the_reference(client: 
     assert found >= REFERENCE_ENDPOINTS
 
 
-async def test_the_openapi_document_is_consistent_and_knows_no_error_but_the_references(
+async def test_the_openapi_document_is_consistent_and_has_the_references_errors_only(
     client: httpx.AsyncClient,
 ) -> None:
     document = (await client.get("/openapi.json")).json()
@@ -197,7 +197,7 @@ async def test_a_billing_link_works_for_an_hour(client: httpx.AsyncClient, sign_
     assert (answer.status_code, answer.json()["error"]["code"]) == (404, "not_found")
 
 
-async def test_a_billing_link_can_not_be_made_up(client: httpx.AsyncClient, sign_in: SignIn) -> None:
+async def test_a_forged_billing_link_is_refused(client: httpx.AsyncClient, sign_in: SignIn) -> None:
     url = await portal(client, sign_in())
     access_token = sign_in()["Authorization"].removeprefix("Bearer ")
     base, _, session = url.rpartition("/")

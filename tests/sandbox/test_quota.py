@@ -33,7 +33,7 @@ async def test_statistics_follow_from_the_calls_that_were_made(
     assert statistics["usage_percentage"] == pytest.approx(100 * statistics["minutes_used"] / 210, abs=0.05)
 
 
-async def test_a_call_under_way_counts(
+async def test_a_call_in_progress_counts(
     client: httpx.AsyncClient, clock: ManualClock, sign_in: SignIn, place_call: PlaceCall
 ) -> None:
     clock.hold()
@@ -68,7 +68,7 @@ async def test_calls_run_out_before_minutes_do(
     assert statistics["minutes_remaining"] > 0
 
 
-async def test_minutes_run_out_and_the_last_call_may_run_over(
+async def test_minutes_run_out_and_the_last_call_may_exceed_them(
     client: httpx.AsyncClient, clock: ManualClock, place_call: PlaceCall, sign_in: SignIn
 ) -> None:
     calls = 0
@@ -111,7 +111,7 @@ async def test_a_plan_renews_with_its_period(
     end: str,
 ) -> None:
     await place_call(account)
-    clock.turn_to(moment)
+    clock.set(moment)
     statistics = (await client.get("/v1/users/me/statistics", headers=sign_in(account))).json()
     assert (statistics["period_start"], statistics["period_end"]) == (start, end)
     assert statistics["calls_used"] == (8 if account == "acct-personal" else 1)
@@ -126,7 +126,7 @@ async def test_the_subscription_has_the_shape_of_the_reference(
     assert subscription["expires_at"] == "2026-02-01T00:00:00Z"
 
 
-async def test_a_trial_is_no_active_subscription(client: httpx.AsyncClient, sign_in: SignIn) -> None:
+async def test_a_trial_is_not_an_active_subscription(client: httpx.AsyncClient, sign_in: SignIn) -> None:
     subscription = (await client.get("/v1/users/me/subscription", headers=sign_in("acct-trial"))).json()
     assert subscription["has_active_subscription"] is subscription["auto_renew"] is False
     assert subscription["status"] == "trialing"

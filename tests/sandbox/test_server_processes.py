@@ -1,4 +1,4 @@
-"""The sandbox in processes of its own: what a kill -9 can't take away, races on one file, and signals."""
+"""The sandbox in separate processes: `kill -9`, races on one file, and signals."""
 
 import contextlib
 import os
@@ -25,7 +25,7 @@ SERVER_PROCESS = Path(__file__).parent / "server_process.py"
 
 @contextlib.asynccontextmanager
 async def server_process(data: Path, *, speed: float) -> AsyncIterator[tuple[anyio.abc.Process, str]]:
-    """A sandbox in a process of its own, and its address; ended with the block, if it has not been before."""
+    """Run a sandbox in a separate process, killed at the end of the block; yield the process and its base URL."""
     command = [sys.executable, str(SERVER_PROCESS), str(data), str(speed)]
     async with await anyio.open_process(command, stdin=subprocess.DEVNULL, stderr=None) as process:
         assert process.stdout is not None
@@ -40,7 +40,7 @@ async def server_process(data: Path, *, speed: float) -> AsyncIterator[tuple[any
 
 
 async def first_call(url: str, headers: dict[str, str]) -> dict[str, Any]:
-    """The newest call there is, as soon as there is one."""
+    """Wait for a call and return the newest one."""
     async with httpx.AsyncClient(base_url=url, headers=headers) as client:
         while not (calls := (await client.get("/v1/calls")).json()["calls"]):
             await anyio.lowlevel.checkpoint()
@@ -48,7 +48,7 @@ async def first_call(url: str, headers: dict[str, str]) -> dict[str, Any]:
     return call
 
 
-async def test_a_kill_9_in_mid_call_loses_nothing(tmp_path: Path, body: RequestBody) -> None:
+async def test_a_kill_9_during_a_call_loses_nothing(tmp_path: Path, body: RequestBody) -> None:
     data = tmp_path / "sandbox.sqlite"
     app = create_app(data=data)
     token = app.state.sandbox.issue_tokens()["access_token"]
@@ -67,13 +67,13 @@ async def test_a_kill_9_in_mid_call_loses_nothing(tmp_path: Path, body: RequestB
                     await client.post(f"{url}/v1/calls", headers=headers, json=body(appointment_date=None))
 
             tasks.start_soon(call)
-            under_way = await first_call(url, headers)
+            in_progress = await first_call(url, headers)
             process.kill()
             await process.wait()
-        assert under_way["status"] == "in_progress"
+        assert in_progress["status"] == "in_progress"
 
         async with server_process(data, speed=1) as (_, url), httpx.AsyncClient(base_url=url) as client:
-            details = (await client.get(f"/v1/calls/{under_way['call_id']}", headers=headers)).json()
+            details = (await client.get(f"/v1/calls/{in_progress['call_id']}", headers=headers)).json()
             other = await client.post("/v1/calls", headers=headers, json=body(appointment_date=None, party_size=2))
     assert details["status"] == "in_progress"
     assert other.status_code == 409
@@ -86,7 +86,7 @@ async def test_a_kill_9_in_mid_call_loses_nothing(tmp_path: Path, body: RequestB
         finished = (await client.post("/v1/calls", json=body(appointment_date=None))).json()
         listed = (await client.get("/v1/calls")).json()
     app.state.sandbox.close()
-    assert (finished["call_id"], finished["status"]) == (under_way["call_id"], "success")
+    assert (finished["call_id"], finished["status"]) == (in_progress["call_id"], "success")
     assert listed["total"] == 1
 
 
@@ -121,7 +121,7 @@ async def test_processes_on_one_file_race_for_a_key_and_make_one_call(tmp_path: 
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows ends a process without asking it")
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-async def test_a_signal_ends_it_cleanly_while_calls_go_on(
+async def test_a_signal_ends_the_process_cleanly_during_a_call(
     tmp_path: Path, body: RequestBody, number: signal.Signals
 ) -> None:
     data = tmp_path / "sandbox.sqlite"

@@ -1,4 +1,4 @@
-"""The sandbox over real HTTP: its address, its end, and its defects."""
+"""The sandbox over HTTP: its base URL, its shutdown, and its defects."""
 
 import errno
 import logging
@@ -27,7 +27,7 @@ def port_of(url: str) -> int:
     return httpx.URL(url).port or 0
 
 
-async def test_it_answers_at_the_address_it_names(app: SandboxApp, sign_in: SignIn, body: RequestBody) -> None:
+async def test_it_answers_at_its_base_url(app: SandboxApp, sign_in: SignIn, body: RequestBody) -> None:
     with anyio.fail_after(30):
         async with running(app) as url, httpx.AsyncClient(base_url=url) as client:
             assert url.startswith("http://127.0.0.1:")
@@ -36,7 +36,7 @@ async def test_it_answers_at_the_address_it_names(app: SandboxApp, sign_in: Sign
     assert "server" not in answer.headers
 
 
-async def test_on_all_interfaces_it_names_the_loopback_one(app: SandboxApp) -> None:
+async def test_on_all_interfaces_its_url_is_the_loopback_address(app: SandboxApp) -> None:
     with anyio.fail_after(30):
         async with running(app, host="0.0.0.0") as url, httpx.AsyncClient(base_url=url) as client:  # noqa: S104
             assert url.startswith("http://127.0.0.1:")
@@ -51,7 +51,7 @@ async def test_an_ipv6_address_is_named_in_brackets(app: SandboxApp) -> None:
             assert (await client.get("/")).status_code == 200
 
 
-async def test_its_links_lead_back_to_the_address_it_was_asked_at(app: SandboxApp, sign_in: SignIn) -> None:
+async def test_its_links_have_the_host_of_the_request(app: SandboxApp, sign_in: SignIn) -> None:
     with anyio.fail_after(30):
         async with running(app) as url, httpx.AsyncClient(base_url=url) as client:
             link = (await client.get("/v1/stripe/billing-portal", headers=sign_in())).json()["url"]
@@ -76,7 +76,7 @@ async def test_an_address_that_is_taken_is_an_os_error(app: SandboxApp) -> None:
             pytest.fail("it can't run")
 
 
-async def test_what_the_block_raises_comes_out_as_it_is(app: SandboxApp) -> None:
+async def test_an_exception_in_the_block_is_raised_unchanged(app: SandboxApp) -> None:
     with anyio.fail_after(30), pytest.raises(LookupError, match="mine"):
         async with running(app):
             raise LookupError("mine")
@@ -93,7 +93,7 @@ async def test_it_stops_when_it_is_cancelled(app: SandboxApp) -> None:
                 await client.get(url)
 
 
-async def test_stopping_answers_those_who_wait_and_their_call_goes_on(
+async def test_a_shutdown_answers_waiting_requests_and_their_call_continues(
     app: SandboxApp, clock: ManualClock, sign_in: SignIn, body: RequestBody
 ) -> None:
     clock.hold()
@@ -118,7 +118,7 @@ async def test_stopping_answers_those_who_wait_and_their_call_goes_on(
     assert finished.json()["metadata"]["created_at"] == "2026-01-25T15:30:00Z"
 
 
-async def test_a_wait_that_begins_after_the_stop_is_answered_at_once(
+async def test_a_wait_that_begins_after_the_stop_ends_at_once(
     app: SandboxApp, clock: ManualClock, place_call: PlaceCall
 ) -> None:
     clock.hold()
@@ -144,7 +144,7 @@ async def test_a_defect_is_answered_in_the_references_format_without_internals(
     assert headers["Authorization"].removeprefix("Bearer ") not in caplog.text
 
 
-async def test_a_defect_in_the_middle_of_an_answer_breaks_the_answer_off(
+async def test_a_defect_in_the_middle_of_a_response_ends_the_response(
     app: SandboxApp, client: httpx.AsyncClient
 ) -> None:
     async def half() -> AsyncIterator[str]:
@@ -156,7 +156,7 @@ async def test_a_defect_in_the_middle_of_an_answer_breaks_the_answer_off(
         await client.get("/half")
 
 
-async def test_the_machines_clock_wakes_nobody_early() -> None:
+async def test_the_machines_clock_never_wakes_early() -> None:
     clock = SystemClock()
     moment = clock.now() + timedelta(milliseconds=20)
     with anyio.fail_after(10):
@@ -165,19 +165,19 @@ async def test_the_machines_clock_wakes_nobody_early() -> None:
 
 
 @pytest.mark.parametrize("speed", [0, -1, float("inf"), float("nan")])
-def test_a_speed_that_is_none_is_refused(speed: float) -> None:
+def test_an_invalid_speed_is_refused(speed: float) -> None:
     with pytest.raises(ValueError, match="speed"):
         create_app(speed=speed)
 
 
-def test_a_file_that_is_no_database_is_refused(tmp_path: Path) -> None:
+def test_a_file_that_is_not_a_database_is_refused(tmp_path: Path) -> None:
     data = tmp_path / "notes.txt"
     data.write_text("no database, " * 100)
     with pytest.raises(sqlite3.DatabaseError):
         create_app(data=data)
 
 
-async def test_an_account_that_does_not_exist_can_not_be_signed_in(app: SandboxApp) -> None:
+async def test_an_unknown_account_can_not_sign_in(app: SandboxApp) -> None:
     with pytest.raises(ValueError, match="acct-nobody"):
         app.state.sandbox.issue_tokens("acct-nobody")
 

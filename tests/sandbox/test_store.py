@@ -1,4 +1,4 @@
-"""The sandbox's database: what a failed transaction leaves behind, and many processes at once."""
+"""The sandbox's database: failed transactions, and many processes at once."""
 
 import sqlite3
 from concurrent.futures import ThreadPoolExecutor
@@ -14,7 +14,7 @@ CREATE TABLE IF NOT EXISTS children (parent INTEGER REFERENCES parents DEFERRABL
 """
 
 CHECKED = f"COMMIT; PRAGMA foreign_keys = ON; BEGIN IMMEDIATE; {SCHEMA}"
-"""The same with foreign keys checked, which can only be switched on between transactions."""
+"""The same schema with foreign keys enforced, which SQLite can enable between transactions only."""
 
 
 def parents(store: Store) -> list[int]:
@@ -33,7 +33,7 @@ def try_to(store: Store, *statements: str) -> None:
             db.execute(statement)
 
 
-def test_what_a_block_did_before_it_raised_is_undone(path: Path) -> None:
+def test_a_block_that_raises_is_rolled_back(path: Path) -> None:
     store = Store(path, SCHEMA)
     with pytest.raises(sqlite3.OperationalError):
         try_to(store, "INSERT INTO parents VALUES (1)", "NONSENSE")
@@ -41,7 +41,7 @@ def test_what_a_block_did_before_it_raised_is_undone(path: Path) -> None:
     store.close()
 
 
-def test_a_commit_that_fails_undoes_the_transaction_and_the_next_one_works(path: Path) -> None:
+def test_a_failed_commit_rolls_back_and_the_next_transaction_works(path: Path) -> None:
     store = Store(path, CHECKED)
     try_to(store, "INSERT INTO parents VALUES (1)")
     with pytest.raises(sqlite3.IntegrityError):
@@ -50,7 +50,7 @@ def test_a_commit_that_fails_undoes_the_transaction_and_the_next_one_works(path:
     store.close()
 
 
-def test_a_transaction_that_sqlite_undid_by_itself_leaves_the_next_one_working(path: Path) -> None:
+def test_after_a_rollback_by_sqlite_the_next_transaction_works(path: Path) -> None:
     store = Store(path, SCHEMA)
     with pytest.raises(sqlite3.IntegrityError):
         try_to(store, "INSERT INTO parents VALUES (1)", "INSERT OR ROLLBACK INTO parents VALUES (1)")
@@ -58,7 +58,7 @@ def test_a_transaction_that_sqlite_undid_by_itself_leaves_the_next_one_working(p
     store.close()
 
 
-def test_a_file_that_someone_else_is_busy_with_is_waited_for(path: Path) -> None:
+def test_a_locked_file_is_waited_for(path: Path) -> None:
     other = sqlite3.connect(path, isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
     with ThreadPoolExecutor(1) as pool:
@@ -72,7 +72,7 @@ def test_a_file_that_someone_else_is_busy_with_is_waited_for(path: Path) -> None
     other.close()
 
 
-def test_what_was_committed_is_there_for_who_opens_the_file_next(path: Path) -> None:
+def test_committed_rows_are_there_when_the_file_is_opened_again(path: Path) -> None:
     first = Store(path, SCHEMA)
     with first.transaction() as db:
         db.execute("INSERT INTO parents VALUES (7)")
@@ -82,7 +82,7 @@ def test_what_was_committed_is_there_for_who_opens_the_file_next(path: Path) -> 
     second.close()
 
 
-def test_many_may_open_a_new_file_at_the_same_moment(path: Path) -> None:
+def test_a_new_file_can_be_opened_many_times_at_once(path: Path) -> None:
     with ThreadPoolExecutor(8) as pool:
         for store in pool.map(lambda _: Store(path, SCHEMA), range(24)):
             store.close()
@@ -91,7 +91,7 @@ def test_many_may_open_a_new_file_at_the_same_moment(path: Path) -> None:
     store.close()
 
 
-def test_a_schema_that_fails_leaves_the_file_open_to_others(path: Path) -> None:
+def test_after_a_failed_schema_the_file_is_usable(path: Path) -> None:
     with pytest.raises(sqlite3.OperationalError):
         Store(path, SCHEMA, "CREATE NONSENSE;")
     store = Store(path, SCHEMA)

@@ -1,4 +1,4 @@
-"""Which calls KallyAI refuses, and with which of the reference's error codes."""
+"""Which calls the sandbox refuses, and with which error codes of the reference."""
 
 import json
 import uuid
@@ -29,7 +29,7 @@ async def test_without_a_number_it_is_missing_phone_number(place_call: PlaceCall
         "tel:911", "9-1-1", "911;ext=5", "+1911x5", "+33112", "\uff19\uff11\uff11",
     ],
 )  # fmt: skip
-async def test_an_emergency_number_is_never_called_however_it_is_written(place_call: PlaceCall, number: str) -> None:
+async def test_an_emergency_number_is_refused_in_every_format(place_call: PlaceCall, number: str) -> None:
     assert refusal(await place_call(respondent_phone=number)) == (422, "emergency_number")
 
 
@@ -52,7 +52,7 @@ async def test_a_premium_rate_number_is_a_toll_number(place_call: PlaceCall, num
 
 
 @pytest.mark.parametrize("number", ["+14155551234", "+16135550123", "+442079460123", "+34911234567", "+33142685300"])
-async def test_supported_countries_are_called(place_call: PlaceCall, number: str) -> None:
+async def test_calls_to_supported_countries_are_placed(place_call: PlaceCall, number: str) -> None:
     assert (await place_call(respondent_phone=number)).status_code == 201
 
 
@@ -76,7 +76,7 @@ async def test_another_language_is_unsupported(place_call: PlaceCall, field: str
 
 
 @pytest.mark.parametrize("language", ["en", "es", None])
-async def test_english_and_spanish_are_spoken(place_call: PlaceCall, language: str | None) -> None:
+async def test_english_and_spanish_are_supported(place_call: PlaceCall, language: str | None) -> None:
     assert (await place_call(language=language, call_language=language)).status_code == 201
 
 
@@ -96,7 +96,7 @@ async def test_english_and_spanish_are_spoken(place_call: PlaceCall, language: s
         {"appointment_date": "2026-01-25", "appointment_time": "10:29"},
     ],
 )
-async def test_a_moment_that_cannot_be_is_a_scheduling_violation(
+async def test_an_impossible_or_past_time_is_a_scheduling_violation(
     place_call: PlaceCall, changes: dict[str, Any]
 ) -> None:
     answer = await place_call(**changes)
@@ -113,17 +113,17 @@ async def test_a_moment_that_cannot_be_is_a_scheduling_violation(
         {"appointment_date": None, "appointment_time": "09:00"},
     ],
 )
-async def test_a_moment_from_now_until_a_year_ahead_is_fine(place_call: PlaceCall, changes: dict[str, Any]) -> None:
+async def test_a_time_from_now_until_a_year_ahead_is_accepted(place_call: PlaceCall, changes: dict[str, Any]) -> None:
     assert (await place_call(**changes)).status_code == 201
 
 
 @pytest.mark.parametrize(
     ("timezone", "status"), [("Pacific/Auckland", 422), ("Pacific/Honolulu", 201), ("Europe/Madrid", 201)]
 )
-async def test_what_is_past_goes_by_the_callers_time_zone(
+async def test_past_times_are_judged_in_the_users_time_zone(
     clock: ManualClock, place_call: PlaceCall, timezone: str, status: int
 ) -> None:
-    clock.advance(hours=6)  # 21:30 UTC: the 26th in Auckland, half past eleven on the 25th in Honolulu
+    clock.advance(hours=6)  # 21:30 UTC: the 26th in Auckland, 11:30 on the 25th in Honolulu
     answer = await place_call(timezone=timezone, appointment_date="2026-01-25", appointment_time="23:00")
     assert answer.status_code == status
 
@@ -137,13 +137,11 @@ async def test_what_is_past_goes_by_the_callers_time_zone(
         {"business_name": "blackmail"},
     ],
 )
-async def test_words_that_no_call_may_hold_are_a_safety_violation(
-    place_call: PlaceCall, changes: dict[str, Any]
-) -> None:
+async def test_forbidden_words_are_a_safety_violation(place_call: PlaceCall, changes: dict[str, Any]) -> None:
     assert refusal(await place_call(**changes)) == (422, "safety_violation")
 
 
-async def test_the_safety_rule_goes_by_whole_words(place_call: PlaceCall) -> None:
+async def test_the_safety_rule_matches_whole_words(place_call: PlaceCall) -> None:
     assert (await place_call(task_description="Ask about the threatened species tour")).status_code == 201
 
 
@@ -159,7 +157,7 @@ async def test_a_test_number_refuses_with_its_documented_code(
 
 
 @pytest.mark.parametrize("number", [n for n in TEST_NUMBERS if not n.refusal], ids=lambda n: n.number)
-async def test_every_other_test_number_is_called(place_call: PlaceCall, number: Any) -> None:
+async def test_calls_to_all_other_test_numbers_are_placed(place_call: PlaceCall, number: Any) -> None:
     assert (await place_call(respondent_phone=number.number)).status_code == 201
 
 
@@ -179,11 +177,11 @@ async def test_the_examples_of_the_rules_are_refused_by_them(place_call: PlaceCa
         {"timezone": ""}, {"timezone": None}, {"timezone": "../etc/passwd"},
     ],
 )  # fmt: skip
-async def test_a_body_that_is_not_of_the_schema_is_a_validation_error(
+async def test_a_body_that_breaks_the_schema_is_a_validation_error(
     client: httpx.AsyncClient, sign_in: SignIn, body: RequestBody, changes: dict[str, Any]
 ) -> None:
     headers = sign_in() | {"Content-Type": "application/json"}
-    content = json.dumps(body(**changes))  # in ASCII, where half a surrogate pair is still JSON
+    content = json.dumps(body(**changes))  # as ASCII, in which a lone surrogate is valid JSON
     answer = await client.post("/v1/calls", headers=headers, content=content)
     assert refusal(answer) == (400, "validation_error")
     assert answer.json()["error"]["details"]["reason"]
@@ -192,7 +190,7 @@ async def test_a_body_that_is_not_of_the_schema_is_a_validation_error(
 @pytest.mark.parametrize(
     "content", [b"", b"{", b"[]", b"null", b"{}", b"\xff", b'{"submission": 1, "timezone": "UTC"}']
 )
-async def test_a_body_that_is_no_request_is_a_validation_error(
+async def test_a_body_without_a_request_is_a_validation_error(
     client: httpx.AsyncClient, sign_in: SignIn, content: bytes
 ) -> None:
     headers = sign_in() | {"Content-Type": "application/json"}
@@ -212,11 +210,15 @@ async def test_a_body_that_is_no_request_is_a_validation_error(
         ({}, "quota_exceeded"),
     ],
 )
-async def test_the_first_rule_that_is_broken_answers(place_call: PlaceCall, changes: dict[str, Any], code: str) -> None:
+async def test_the_first_broken_rule_decides_the_error(
+    place_call: PlaceCall, changes: dict[str, Any], code: str
+) -> None:
     assert (await place_call("acct-empty", **changes)).json()["error"]["code"] == code
 
 
-async def test_a_refused_call_is_no_call(client: httpx.AsyncClient, place_call: PlaceCall, sign_in: SignIn) -> None:
+async def test_a_refused_call_is_not_listed_and_does_not_count(
+    client: httpx.AsyncClient, place_call: PlaceCall, sign_in: SignIn
+) -> None:
     before = (await client.get("/v1/users/me/statistics", headers=sign_in())).json()
     for number in ("911", "+12025550120", "+81312345678"):
         assert (await place_call(respondent_phone=number)).is_error

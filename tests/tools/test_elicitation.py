@@ -88,7 +88,7 @@ async def test_a_call_at_night_is_shown_to_the_user_first_and_placed_when_they_a
 
 
 async def test_by_day_nobody_is_asked(asking: Settings, mode: str, clock: ManualClock, app: SandboxApp) -> None:
-    clock.turn_to(NOON)
+    clock.set(NOON)
     person = Person()
     async with at(asking, mode, clock, app, person) as agent:
         answer = await agent.use("make_call", BISTRO)
@@ -161,7 +161,7 @@ async def test_asking_for_a_call_that_was_just_made_asks_nobody(
 async def test_the_same_number_within_an_hour_and_an_urgent_call_are_reasons_to_ask(
     asking: Settings, mode: str, clock: ManualClock, app: SandboxApp
 ) -> None:
-    clock.turn_to(NOON)
+    clock.set(NOON)
     person = Person({"ring": True}, {"ring": True})
     async with at(asking, mode, clock, app, person) as agent:
         await agent.use("make_call", BISTRO)
@@ -185,7 +185,7 @@ async def test_never_does_not_ask_at_night_either(
 async def test_always_asks_by_day_and_gives_no_reason(
     tmp_path: Path, mode: str, clock: ManualClock, app: SandboxApp
 ) -> None:
-    clock.turn_to(NOON)
+    clock.set(NOON)
     person = Person({"ring": True})
     async with at(settings_in(tmp_path, CONFIRM="always"), mode, clock, app, person) as agent:
         assert (await agent.use("make_call", BISTRO)).data["status"] == "success"

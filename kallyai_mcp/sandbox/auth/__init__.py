@@ -1,8 +1,8 @@
-"""The sandbox's sign-in: everything of the reference's "Authentication", with accounts that open nothing real.
+"""The sandbox's sign-in: the reference's "Authentication", with sandbox accounts.
 
-`router` holds every endpoint, `AUTH_SCHEMA` the tables they keep, `require` guards the rest of the API, and
-`issue_tokens` signs an account in without a browser. All of them find the database and the clock at
-`app.state.sandbox` (see `context.SandboxState`).
+`router` has the endpoints, `AUTH_SCHEMA` creates their tables, `require` protects the other endpoints, and
+`issue_tokens` signs an account in without a browser. All use the database and the clock of `app.state.sandbox`
+(see `context.SandboxState`).
 """
 
 from fastapi import APIRouter

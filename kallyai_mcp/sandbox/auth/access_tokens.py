@@ -1,4 +1,4 @@
-"""Access tokens: signed JWTs, and the guard that asks for one ("Authentication" and "Scopes" of the reference)."""
+"""Access tokens (signed JWTs) and the dependency that requires one: the reference's "Authentication" and "Scopes"."""
 
 import uuid
 from collections.abc import Callable
@@ -10,7 +10,7 @@ from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
 from kallyai_mcp.sandbox.accounts import ACCOUNTS, Account
 from kallyai_mcp.sandbox.auth import token_families
-from kallyai_mcp.sandbox.auth.context import Sandbox, SandboxState, epoch, refusal
+from kallyai_mcp.sandbox.auth.context import Sandbox, SandboxState, auth_error, epoch
 from kallyai_mcp.sandbox.auth.signing_keys import get_key, verify_jwt
 from kallyai_mcp.sandbox.auth.token_families import Family
 from kallyai_mcp.sandbox.errors import ApiError
@@ -26,10 +26,10 @@ _bearer = HTTPBearer(
 
 
 def sign_access_token(sandbox: SandboxState, family: Family) -> str:
-    """A new access token of the family, good for `ACCESS_TOKEN_SECONDS`.
+    """Return a new access token of the family, valid for `ACCESS_TOKEN_SECONDS`.
 
     Its claims: `iss`, `sub` (the account's id), `email`, `scope` (space-separated), `iat`, `exp`, `jti`, and `sid` (the
-    family, whose revocation takes the token with it).
+    family; the token is not valid after the family was revoked).
     """
     now = int(epoch(sandbox))
     claims = {
@@ -46,12 +46,12 @@ def sign_access_token(sandbox: SandboxState, family: Family) -> str:
 
 
 def require(*scopes: str) -> Callable[..., Account]:
-    """A FastAPI dependency that lets in who has a good access token with all of `scopes`, and yields their account.
+    """Return a FastAPI dependency that requires a valid access token with all of `scopes` and returns its account.
 
     Raises (from the dependency):
         ApiError: 401 `missing_token` without an Authorization header, 401 `token_expired`, 401 `invalid_token` for
-            whatever else is wrong with the token, 403 `forbidden` with the missing scope as its reason. Each with
-            the `WWW-Authenticate` header of RFC 6750.
+            every other token that is not valid, 403 `forbidden` with the missing scope in its reason. Each has the
+            `WWW-Authenticate` header of RFC 6750.
     """
 
     def signed_in(
@@ -61,7 +61,7 @@ def require(*scopes: str) -> Callable[..., Account]:
     ) -> Account:
         if credentials is None:
             if "authorization" not in request.headers:
-                raise refusal(
+                raise auth_error(
                     401, "missing_token", "Sign in first: no Authorization header", challenge=BEARER_CHALLENGE
                 )
             raise _bad_token("invalid_token", "The Authorization header is not a bearer token")
@@ -71,11 +71,11 @@ def require(*scopes: str) -> Callable[..., Account]:
         if claims["exp"] <= epoch(sandbox):
             raise _bad_token("token_expired", "The access token has expired")
         account = ACCOUNTS.get(claims["sub"])
-        if account is None or not token_families.is_live(sandbox, claims["sid"]):
+        if account is None or not token_families.is_valid(sandbox, claims["sid"]):
             raise _bad_token("invalid_token", "The access token was revoked")
         for scope in scopes:
             if scope not in claims["scope"].split():
-                raise refusal(
+                raise auth_error(
                     403,
                     "forbidden",
                     "The access token does not allow this",
@@ -89,4 +89,4 @@ def require(*scopes: str) -> Callable[..., Account]:
 
 def _bad_token(code: str, message: str) -> ApiError:
     challenge = f'{BEARER_CHALLENGE}, error="invalid_token", error_description="{message}"'
-    return refusal(401, code, message, challenge=challenge)
+    return auth_error(401, code, message, challenge=challenge)

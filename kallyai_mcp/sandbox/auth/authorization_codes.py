@@ -1,4 +1,4 @@
-"""Authorization codes: good once, for a minute, for one client and one redirect_uri (RFC 6749, section 4.1.2)."""
+"""Authorization codes: valid once, for a minute, for one client and one redirect_uri (RFC 6749, section 4.1.2)."""
 
 import secrets
 from collections.abc import Iterable
@@ -9,16 +9,16 @@ from kallyai_mcp.sandbox.auth.tables import digest
 from kallyai_mcp.sandbox.auth.token_families import Family, GrantRefusedError
 
 CODE_SECONDS = 60
-_REMEMBERED_SECONDS = 24 * 3600  # a code that comes back late still revokes what it gave
+_RETENTION_SECONDS = 24 * 3600  # a second use within this time revokes the code's tokens
 
 
 def issue_code(
     sandbox: SandboxState, *, client_id: str, redirect_uri: str, account_id: str, scopes: Iterable[str]
 ) -> str:
-    """A new code for what the account's owner has just allowed."""
+    """Create a code for the scopes that the user has allowed."""
     code, now = secrets.token_urlsafe(32), epoch(sandbox)
     with sandbox.store.transaction() as db:
-        db.execute("DELETE FROM auth_codes WHERE expires_at <= ?", (now - _REMEMBERED_SECONDS,))
+        db.execute("DELETE FROM auth_codes WHERE expires_at <= ?", (now - _RETENTION_SECONDS,))
         db.execute(
             "INSERT INTO auth_codes (hash, client_id, redirect_uri, account_id, scope, expires_at)"
             " VALUES (?, ?, ?, ?, ?, ?)",
@@ -28,32 +28,32 @@ def issue_code(
 
 
 def redeem(sandbox: SandboxState, code: str, client_id: str, redirect_uri: str) -> tuple[Family, str]:
-    """Use up a code: the family it starts, and its first refresh token.
+    """Exchange a code for a new token family and its first refresh token.
 
     Args:
-        sandbox: Whose database and clock.
-        code: The code, from anyone.
-        client_id: The client that has proved who it is.
-        redirect_uri: Must be, character by character, the one the code was sent to.
+        sandbox: The sandbox.
+        code: The code, not trusted.
+        client_id: The authenticated client.
+        redirect_uri: Must be exactly the URI that the code was sent to.
 
     Raises:
-        GrantRefusedError: The code is unknown, expired, another client's or another redirect_uri's, or was used before;
-            in the last case everything it gave is revoked.
+        GrantRefusedError: The code is unknown, expired, for another client or redirect_uri, or was used before; in the
+            last case its tokens are revoked.
     """
     now, key = epoch(sandbox), digest(code)
     with sandbox.store.transaction() as db:
         row = db.execute("SELECT * FROM auth_codes WHERE hash = ?", (key,)).fetchone()
         if row is None or row["client_id"] != client_id:
-            why_not = "the code is unknown"
+            reason = "the code is unknown"
         elif row["family"] is not None:
-            why_not = "the code was used before, so what it gave is revoked"
+            reason = "the code was used before, so its tokens are revoked"
             token_families.revoke(db, row["family"])
         elif row["redirect_uri"] != redirect_uri:
-            why_not = "redirect_uri is not the one that the code was sent to"
+            reason = "redirect_uri is not the one that the code was sent to"
         elif row["expires_at"] <= now:
-            why_not = "the code has expired"
+            reason = "the code has expired"
         else:
             family, refresh_token = token_families.start(db, now, row["account_id"], client_id, row["scope"])
             db.execute("UPDATE auth_codes SET family = ? WHERE hash = ?", (family.id, key))
             return family, refresh_token
-    raise GrantRefusedError(why_not)  # outside of the transaction, which must not roll the revocation back
+    raise GrantRefusedError(reason)  # outside of the transaction, so that the revocation is committed

@@ -1,9 +1,9 @@
-"""A sign-in on its way through the pages: the whole authorization request, signed, bound to one browser, short-lived.
+"""The authorization request in the forms of the sign-in pages: a signed, short-lived token for one browser.
 
-The pages hand it on in a hidden field, so nothing is kept until the end and nothing in a form is believed unsigned.
-It holds no secret. What binds it to the browser is a cookie whose digest is in it: a form that another site prepared
-and had this browser send doesn't fit (RFC 6749, section 10.12). The Origin header could not do that: under
-`Referrer-Policy: no-referrer` browsers send it as `null`.
+The pages pass it on in a hidden field, so the server stores nothing until the end. The token contains no secret. It
+contains the digest of a cookie, so that another site can't make this browser send a form that it prepared (RFC 6749,
+section 10.12). A check of the Origin header can't replace this: with `Referrer-Policy: no-referrer`, browsers send
+`Origin: null`.
 """
 
 import re
@@ -20,8 +20,8 @@ from kallyai_mcp.sandbox.auth.signing_keys import get_key, verify_jwt
 from kallyai_mcp.sandbox.auth.tables import digest
 
 BROWSER_COOKIE = "kallyai_sandbox_browser"
-SEALED_SECONDS = 600
-"""How long someone may take from the first page to the last."""
+REQUEST_SECONDS = 600
+"""The time a user has from the first page to the last."""
 
 _ALGORITHM = "HS256"
 _ISSUER = "kallyai-sandbox-pages"
@@ -30,9 +30,11 @@ _COOKIE_VALUE = re.compile(r"[A-Za-z0-9_-]{43}")
 
 @dataclass(frozen=True)
 class AuthorizationRequest:
-    """What a program asked for, and who has signed in for it so far.
+    """A program's request, and the account that was chosen.
 
-    `client_id` is None for the CLI flow; `account_id` is None until an account was chosen.
+    Attributes:
+        client_id: The OAuth client; None for the CLI flow.
+        account_id: The chosen account; None before that.
     """
 
     redirect_uri: str
@@ -43,45 +45,45 @@ class AuthorizationRequest:
 
     @property
     def origin(self) -> str:
-        """Scheme, host and port that the browser is sent back to."""
+        """Scheme, host, and port of the redirect_uri."""
         parts = urlsplit(self.redirect_uri)
         return f"{parts.scheme}://{parts.netloc}"
 
     def signed_in_as(self, account_id: str) -> Self:
-        """The same request, after an account was chosen."""
+        """Return the same request with the chosen account."""
         return replace(self, account_id=account_id)
 
-    def answer(self, **parameters: str | int) -> str:
-        """The redirect_uri with `parameters` and, if there was one, the state in its query."""
+    def redirect_url(self, **parameters: str | int) -> str:
+        """Return the redirect_uri with `parameters` and the state (if there is one) in its query."""
         query = parameters | ({} if self.state is None else {"state": self.state})
         return f"{self.redirect_uri}{'&' if '?' in self.redirect_uri else '?'}{urlencode(query, quote_via=quote)}"
 
 
 def new_browser(cookie: str | None) -> str:
-    """The browser's cookie: the one it has, so that a second tab doesn't end the first one's sign-in, or a new one."""
+    """Return the browser's cookie: the present one, so that sign-ins in two tabs both work, or a new one."""
     return cookie if cookie and _COOKIE_VALUE.fullmatch(cookie) else secrets.token_urlsafe(32)
 
 
-def seal(sandbox: SandboxState, asked: AuthorizationRequest, browser: str) -> str:
-    """The request in a form's hidden field, to be opened within `SEALED_SECONDS` for the same `browser` cookie."""
+def encode_request(sandbox: SandboxState, authorization: AuthorizationRequest, browser: str) -> str:
+    """Return the token of a request; it is valid for `REQUEST_SECONDS` and for the same `browser` cookie."""
     now = int(epoch(sandbox))
     claims: dict[str, Any] = {
         "iss": _ISSUER,
         "iat": now,
-        "exp": now + SEALED_SECONDS,
+        "exp": now + REQUEST_SECONDS,
         "browser": digest(browser).hex(),
-        "redirect_uri": asked.redirect_uri,
-        "state": asked.state,
-        "client_id": asked.client_id,
-        "scopes": asked.scopes,
-        "account_id": asked.account_id,
+        "redirect_uri": authorization.redirect_uri,
+        "state": authorization.state,
+        "client_id": authorization.client_id,
+        "scopes": authorization.scopes,
+        "account_id": authorization.account_id,
     }
     return jwt.encode(claims, get_key(sandbox, "pages"), _ALGORITHM)
 
 
-def unseal(sandbox: SandboxState, sealed: str, browser: str | None) -> AuthorizationRequest | None:
-    """The request that `seal` made; None when it was tampered with, is too old, or belongs to another browser."""
-    claims = verify_jwt(sealed, get_key(sandbox, "pages"), _ALGORITHM, issuer=_ISSUER)
+def decode_request(sandbox: SandboxState, request_token: str, browser: str | None) -> AuthorizationRequest | None:
+    """Return the request of a token; None if the token is not valid, has expired, or is for another browser."""
+    claims = verify_jwt(request_token, get_key(sandbox, "pages"), _ALGORITHM, issuer=_ISSUER)
     if claims is None or claims["exp"] <= epoch(sandbox) or claims["browser"] != digest(browser or "").hex():
         return None
     return AuthorizationRequest(

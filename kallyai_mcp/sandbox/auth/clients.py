@@ -1,4 +1,4 @@
-"""The OAuth clients that the sandbox knows. Their secrets are public: they open nothing but the sandbox.
+"""The sandbox's OAuth clients. Their secrets are public, since they are valid in the sandbox only.
 
 | client_id | client_secret | redirect_uri |
 |---|---|---|
@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 
 from kallyai_mcp.sandbox.auth.tables import digest
 
-# Written out rather than parsed, so that no two parsers can read one address differently. IPv6 has no form that the
-# form-action of a Content-Security-Policy could name.
+# Regular expressions, so that our parser and the browser's can't read one URL differently. No IPv6, since form-action
+# in a Content-Security-Policy can't name an IPv6 address.
 _LOOPBACK = re.compile(
     r"http://(?:localhost|127\.0\.0\.1)(?::(?P<port>[0-9]{1,5}))?(?:[/?][A-Za-z0-9._~!$&'()*+,;=:@%/?-]*)?"
 )
@@ -22,7 +22,7 @@ _CLI_REDIRECT = re.compile(r"http://(?:localhost|127\.0\.0\.1):(?P<port>[0-9]{1,
 
 @dataclass(frozen=True)
 class Client:
-    """An OAuth client and where its users may be sent back to."""
+    """An OAuth client and its redirect URIs."""
 
     id: str
     secret: str = field(repr=False)
@@ -31,7 +31,7 @@ class Client:
     any_loopback: bool = False
 
     def may_redirect_to(self, uri: str) -> bool:
-        """Whether `uri` is registered: character by character, or as a loopback address where those are allowed."""
+        """Whether `uri` is registered: exactly, or as a loopback URL if the client may use any loopback URL."""
         return uri in self.redirect_uris or (self.any_loopback and _matches(_LOOPBACK, uri))
 
 
@@ -44,18 +44,18 @@ CLIENTS: dict[str, Client] = {
                frozenset({"https://partner.example/callback", "http://127.0.0.1:8765/callback"})),
     )
 }  # fmt: skip
-"""By id: the table above."""
+"""The clients of the table above, by id."""
 
 
 def authenticate(client_id: str, client_secret: str) -> Client | None:
-    """The client with this id, if the secret is its own. Takes as long for a wrong secret as for an unknown client."""
+    """Return the client with this id and secret, or None. Takes the same time for a wrong secret and an unknown id."""
     client = CLIENTS.get(client_id)
     expected = digest(client.secret) if client else bytes(32)
     return client if hmac.compare_digest(expected, digest(client_secret)) else None
 
 
 def is_cli_redirect(uri: str) -> bool:
-    """Whether the CLI flow allows `uri`: `http://localhost:PORT` or `http://127.0.0.1:PORT`, then at most a `/`."""
+    """Whether the CLI flow allows `uri`: `http://localhost:PORT` or `http://127.0.0.1:PORT`, optionally with a `/`."""
     return _matches(_CLI_REDIRECT, uri)
 
 

@@ -1,4 +1,4 @@
-"""What the sign-in needs of the sandbox around it, and what all its answers have in common."""
+"""The part of the sandbox that the sign-in uses, and the headers, errors, and OpenAPI entries of its endpoints."""
 
 from typing import Annotated, Any, Protocol, cast
 
@@ -10,7 +10,7 @@ from kallyai_mcp.sandbox.schemas import ErrorResponse
 from kallyai_mcp.sandbox.store import Store
 
 NO_STORE = {"Cache-Control": "no-store", "Pragma": "no-cache"}
-"""RFC 6749, section 5.1: on every answer with a token in it. Here: on every answer of the sign-in."""
+"""RFC 6749, section 5.1, requires these headers in responses with tokens; all responses of the sign-in have them."""
 
 
 class SandboxState(Protocol):
@@ -18,12 +18,12 @@ class SandboxState(Protocol):
 
     @property
     def store(self) -> Store:
-        """The database that holds the tables of `AUTH_SCHEMA`."""
+        """The database with the tables of `AUTH_SCHEMA`."""
         ...
 
     @property
     def clock(self) -> Clock:
-        """The only source of time."""
+        """The source of time."""
         ...
 
 
@@ -32,7 +32,7 @@ async def _sandbox(request: Request) -> SandboxState:
 
 
 Sandbox = Annotated[SandboxState, Depends(_sandbox)]
-"""A handler's parameter of this type is `app.state.sandbox`."""
+"""A FastAPI dependency: `app.state.sandbox`."""
 
 
 async def _set_no_store(response: Response) -> None:
@@ -40,44 +40,44 @@ async def _set_no_store(response: Response) -> None:
 
 
 no_store = Depends(_set_no_store)
-"""For a router: none of its answers is kept by a cache."""
+"""A dependency for a router: sets `NO_STORE` in its responses."""
 
 
 def epoch(sandbox: SandboxState) -> float:
-    """The sandbox's present moment, in seconds since 1970."""
+    """Return the sandbox's current time in seconds since 1970."""
     return sandbox.clock.now().timestamp()
 
 
-def refusal(
+def auth_error(
     status: int, code: str, message: str, reason: str | None = None, *, challenge: str | None = None
 ) -> ApiError:
-    """An error in the reference's format that no cache keeps.
+    """Return an error in the reference's format with the headers of `NO_STORE`.
 
     Args:
         status: The HTTP status.
         code: `error.code`.
         message: `error.details.message`.
         reason: `error.details.reason`.
-        challenge: The `WWW-Authenticate` header, which a 401 must have.
+        challenge: The `WWW-Authenticate` header; required for a 401.
     """
     headers = NO_STORE | ({"WWW-Authenticate": challenge} if challenge else {})
     return ApiError(status, code, message, reason, headers)
 
 
 def documented_errors(**errors: str) -> dict[int | str, dict[str, Any]]:
-    """The `responses` of an endpoint, for `/openapi.json`.
+    """Return the `responses` of an endpoint for its OpenAPI document.
 
     Args:
-        errors: What each error means, by its status with an underscore before it: `_401="the token has expired"`.
+        errors: The description of each error by its status after an underscore: `_401="the token has expired"`.
     """
-    return {int(status[1:]): {"description": words, "model": ErrorResponse} for status, words in errors.items()}
+    return {int(status[1:]): {"description": message, "model": ErrorResponse} for status, message in errors.items()}
 
 
-def documented_page(refused: str) -> dict[int | str, dict[str, Any]]:
-    """The `responses` of an endpoint that answers with a page, and with a page or JSON when it refuses with 400.
+def documented_page(description: str) -> dict[int | str, dict[str, Any]]:
+    """Return the `responses` of an endpoint that answers with a page, and whose 400 is a page or JSON.
 
     Args:
-        refused: What the 400 means.
+        description: The description of the 400.
     """
     error = {"schema": {"$ref": f"#/components/schemas/{ErrorResponse.__name__}"}}
-    return {400: {"description": refused, "content": {"application/json": error, "text/html": {}}}}
+    return {400: {"description": description, "content": {"application/json": error, "text/html": {}}}}

@@ -1,8 +1,7 @@
-"""Google and Apple, acted out: two issuers of the sandbox's own, and the endpoints that believe what they signed.
+"""Simulated Google and Apple sign-in: two issuers of ID tokens, and the endpoints that accept their tokens.
 
-A mobile app signs in with the phone's own account and gets an ID token; `POST /v1/auth/google/validate` and
-`POST /v1/auth/apple/token` exchange it. `POST /_sandbox/google/id_token` and `POST /_sandbox/apple/id_token` stand in
-for the phone.
+A mobile app gets an ID token from the phone's system; `POST /v1/auth/google/validate` and `POST /v1/auth/apple/token`
+exchange it. In the sandbox, `POST /_sandbox/google/id_token` and `POST /_sandbox/apple/id_token` issue the ID token.
 """
 
 import hashlib
@@ -25,7 +24,7 @@ from pydantic import BaseModel, Field
 
 from kallyai_mcp.sandbox.accounts import ACCOUNTS, Provider
 from kallyai_mcp.sandbox.auth.access_tokens import BEARER_CHALLENGE
-from kallyai_mcp.sandbox.auth.context import Sandbox, SandboxState, documented_errors, epoch, refusal
+from kallyai_mcp.sandbox.auth.context import Sandbox, SandboxState, auth_error, documented_errors, epoch
 from kallyai_mcp.sandbox.auth.signing_keys import get_key, verify_jwt
 from kallyai_mcp.sandbox.auth.token_responses import TokenResponse, issue_tokens
 from kallyai_mcp.sandbox.errors import ApiError
@@ -39,7 +38,7 @@ _PrivateKey = rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey
 
 @dataclass(frozen=True)
 class Issuer:
-    """One acted-out identity provider: what its ID tokens look like and how they are signed."""
+    """A simulated identity provider: the claims and the signature of its ID tokens."""
 
     name: Provider
     issuer: str
@@ -70,10 +69,10 @@ ISSUERS: dict[Provider, Issuer] = {
 
 
 class IdTokenRequest(BaseModel):
-    """Which ID token to make. Whatever differs from the account's own is there to try the refusals."""
+    """The ID token to issue. Values that differ from the account's make a token that the sign-in refuses."""
 
     account: str = Field("acct-personal", description="The id of a sandbox account.")
-    email: str | None = Field(None, description="Another address than the account's.")
+    email: str | None = Field(None, description="Another email address than the account's.")
     email_verified: bool = True
     issuer: str | None = Field(None, description="Another `iss` than the provider's.")
     audience: str | None = Field(None, description="Another `aud` than KallyAI's.")
@@ -83,13 +82,13 @@ class IdTokenRequest(BaseModel):
 class GoogleSignIn(BaseModel):
     """The body of `POST /v1/auth/google/validate`."""
 
-    id_token: str = Field(repr=False, description="A JWT that Google signed; here: the sandbox's Google.")
+    id_token: str = Field(repr=False, description="A JWT signed by the sandbox's Google.")
 
 
 class AppleSignIn(BaseModel):
     """The body of `POST /v1/auth/apple/token`."""
 
-    identity_token: str = Field(repr=False, description="A JWT that Apple signed; here: the sandbox's Apple.")
+    identity_token: str = Field(repr=False, description="A JWT signed by the sandbox's Apple.")
 
 
 @router.post(
@@ -116,33 +115,32 @@ def apple_token(sandbox: Sandbox, body: AppleSignIn) -> TokenResponse:
 
 @router.get(
     "/_sandbox/{provider}/.well-known/jwks.json",
-    summary="The public key of an acted-out provider",
+    summary="The public key of a simulated provider",
     tags=["Sandbox"],
     responses=documented_errors(_400="there is no such provider"),
 )
 def jwks(sandbox: Sandbox, provider: Provider) -> dict[str, list[dict[str, Any]]]:
-    """The JWK set (RFC 7517) that the provider's ID tokens are verified with."""
+    """Return the JWK set (RFC 7517) that verifies the provider's ID tokens."""
     issuer = ISSUERS[provider]
     public_key = _private_key(sandbox, issuer).public_key()
     jwk = issuer.to_jwk(public_key) | {"use": "sig", "alg": issuer.algorithm, "kid": _key_id(public_key)}
-    jwk.pop("key_ops", None)  # it says the same as `use`, and RFC 7517 wants one of them
+    jwk.pop("key_ops", None)  # RFC 7517, section 4.3: not together with `use`
     return {"keys": [jwk]}
 
 
 @router.post(
     "/_sandbox/{provider}/id_token",
-    summary="Make an ID token of an acted-out provider",
+    summary="Issue an ID token of a simulated provider",
     tags=["Sandbox"],
     responses=documented_errors(_400="the body is not valid", _404="there is no such account"),
 )
 def make_id_token(sandbox: Sandbox, provider: Provider, wanted: IdTokenRequest) -> dict[str, str]:
-    """What the phone would do: `{"id_token": …}` for Google, `{"identity_token": …}` for Apple.
-
-    The answer is the body that the provider's sign-in endpoint takes.
-    """
+    """Return `{"id_token": …}` for Google or `{"identity_token": …}` for Apple: the body of the sign-in endpoint."""
     account = ACCOUNTS.get(wanted.account)
     if account is None:
-        raise refusal(404, "account_not_found", "There is no such sandbox account", f"there are {', '.join(ACCOUNTS)}")
+        raise auth_error(
+            404, "account_not_found", "There is no such sandbox account", f"there are {', '.join(ACCOUNTS)}"
+        )
     issuer, now = ISSUERS[provider], int(epoch(sandbox))
     claims = {
         "iss": issuer.issuer if wanted.issuer is None else wanted.issuer,
@@ -174,7 +172,7 @@ def _sign_in(sandbox: SandboxState, issuer: Issuer, id_token: str) -> TokenRespo
 
 
 def _refused(code: str, message: str) -> ApiError:
-    return refusal(401, code, message, challenge=f'{BEARER_CHALLENGE}, error="invalid_token"')
+    return auth_error(401, code, message, challenge=f'{BEARER_CHALLENGE}, error="invalid_token"')
 
 
 def _private_key(sandbox: SandboxState, issuer: Issuer) -> _PrivateKey:
@@ -182,7 +180,7 @@ def _private_key(sandbox: SandboxState, issuer: Issuer) -> _PrivateKey:
         return issuer.new_key().private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
 
     key = load_pem_private_key(get_key(sandbox, issuer.name, new), None)
-    assert isinstance(key, _PrivateKey)  # noqa: S101 - nothing else was ever put there
+    assert isinstance(key, _PrivateKey)  # noqa: S101 - `new` creates no other kind
     return key
 
 

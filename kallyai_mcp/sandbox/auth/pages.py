@@ -1,4 +1,4 @@
-"""The pages people see: templates, and headers under which a page can load, leak and be framed by nothing."""
+"""Renders the sign-in pages, with headers that forbid scripts, external resources, referrers, and framing."""
 
 import base64
 import hashlib
@@ -10,7 +10,7 @@ from fastapi.responses import HTMLResponse
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from kallyai_mcp.sandbox.auth.text import WORDS, preferred_language
+from kallyai_mcp.sandbox.auth.text import TEXTS, preferred_language
 from kallyai_mcp.sandbox.errors import ApiError, error_body
 
 _CSS = resources.files(__package__).joinpath("templates", "style.css").read_text("utf-8")
@@ -25,18 +25,18 @@ _templates.globals["css"] = Markup(_CSS)  # noqa: S704 - our own file, and its h
 def page(
     request: Request, template: str, *, back_to: str | None = None, status: int = 200, **context: Any
 ) -> HTMLResponse:
-    """A page in the language of the browser.
+    """Return a page in the language of the browser.
 
     Args:
-        request: For its `Accept-Language`.
+        request: The request; its `Accept-Language` decides the language.
         template: The file's name in `templates/`.
-        back_to: The origin the page's forms may end up at, beside our own; None: the page has no forms.
+        back_to: The origin that the page's forms may redirect to; None: the page has no forms.
         status: The HTTP status.
-        context: What the template needs besides `t`, its words.
+        context: The template's variables besides `t`, the texts.
     """
     language = preferred_language(request.headers.get("accept-language"))
-    html = _templates.get_template(template).render(t=WORDS[language], language=language, back_to=back_to, **context)
-    # Chromium holds form-action against the redirects after a form too, so the way back is named in it.
+    html = _templates.get_template(template).render(t=TEXTS[language], language=language, back_to=back_to, **context)
+    # Chromium checks form-action for redirects after a form, too, so it must contain the origin of the redirect_uri.
     forms = f"'self' {back_to}" if back_to else "'none'"
     headers = {
         "Cache-Control": "no-store",
@@ -50,11 +50,11 @@ def page(
     return HTMLResponse(html, status, headers)
 
 
-def refuse(request: Request, error: ApiError) -> HTMLResponse:
-    """An error that must not be sent on to any redirect_uri: a page for a person, the standard format for a program.
+def error_page(request: Request, error: ApiError) -> HTMLResponse:
+    """Return the page of an error that is not sent to a redirect_uri; for programs, raise the error.
 
     Raises:
-        ApiError: `error` itself, when the request doesn't ask for HTML.
+        ApiError: `error`, if the request does not accept HTML.
     """
     if "text/html" not in request.headers.get("accept", ""):
         raise error

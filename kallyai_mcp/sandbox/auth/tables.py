@@ -1,4 +1,4 @@
-"""The tables of the sign-in. Secrets that others hold (codes, refresh tokens) are kept as SHA-256 only."""
+"""The tables of the sign-in. Codes and refresh tokens are stored as SHA-256 digests only."""
 
 import hashlib
 
@@ -31,9 +31,9 @@ CREATE TABLE IF NOT EXISTS auth_codes (
     family TEXT
 );
 """
-"""DDL for `Store`, repeatable. Times are seconds since 1970; `auth_codes.family` is what a redeemed code gave."""
+"""DDL for `Store`, repeatable. Times are seconds since 1970; `auth_codes.family` is the family of a used code."""
 
 
 def digest(secret: str) -> bytes:
-    """How a secret that someone else holds is kept. These are long and random, so no salt and no slow hash."""
-    return hashlib.sha256(secret.encode(errors="surrogatepass")).digest()  # JSON may hold half a character
+    """Return the SHA-256 digest of a secret. The secrets are long and random, so they need no salt or slow hash."""
+    return hashlib.sha256(secret.encode(errors="surrogatepass")).digest()  # JSON may contain a lone surrogate

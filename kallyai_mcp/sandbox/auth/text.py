@@ -1,4 +1,4 @@
-"""What the pages say, in English and Spanish. English for accounts and scopes comes from `accounts`."""
+"""The texts of the sign-in pages in English and Spanish. English texts of accounts and scopes are in `accounts`."""
 
 from dataclasses import dataclass, field
 from typing import Literal
@@ -9,8 +9,8 @@ Language = Literal["en", "es"]
 
 
 @dataclass(frozen=True)
-class Words:
-    """One language. Braces are filled in by the templates, before they escape the whole."""
+class Text:
+    """The texts of one language. The templates insert values at the braces, then escape the result."""
 
     sandbox: str
     notice: str
@@ -36,11 +36,11 @@ class Words:
     scopes: dict[str, str] = field(repr=False)
 
 
-WORDS: dict[Language, Words] = {
-    "en": Words(
+TEXTS: dict[Language, Text] = {
+    "en": Text(
         sandbox="Sandbox",
-        notice="This is the KallyAI sandbox, acted out on your own machine. No real Google or Apple account is used, no"
-        " password is asked for, and no telephone rings.",
+        notice="This is the KallyAI sandbox on your own machine. It uses no real Google or Apple account, asks for no"
+        " password, and places no real phone call.",
         sign_in="Sign in to KallyAI",
         program_asks="A program on this computer asks to use a KallyAI account.",
         client_asks="{client} asks to use a KallyAI account.",
@@ -67,7 +67,7 @@ WORDS: dict[Language, Words] = {
         accounts={account.id: account.description for account in ACCOUNTS.values()},
         scopes=SCOPES,
     ),
-    "es": Words(
+    "es": Text(
         sandbox="Entorno de pruebas",
         notice="Este es el entorno de pruebas de KallyAI, simulado en su propio equipo. No se usa ninguna cuenta real"
         " de Google ni de Apple, no se pide ninguna contraseña y no suena ningún teléfono.",
@@ -116,7 +116,7 @@ WORDS: dict[Language, Words] = {
 
 
 def preferred_language(accept_language: str | None) -> Language:
-    """The language of the pages for an `Accept-Language` header (RFC 9110, section 12.5.4); English when in doubt."""
+    """Return the pages' language for an `Accept-Language` header (RFC 9110, section 12.5.4); English by default."""
     best: Language = "en"
     best_weight = 0.0
     for choice in (accept_language or "").split(","):

@@ -1,4 +1,4 @@
-"""`POST /v1/auth/gpt/token` and `POST /v1/auth/refresh`: codes and refresh tokens into access tokens."""
+"""`POST /v1/auth/gpt/token` and `POST /v1/auth/refresh`: exchange codes and refresh tokens for access tokens."""
 
 import base64
 import binascii
@@ -11,7 +11,7 @@ from pydantic import BaseModel, Field
 from kallyai_mcp.sandbox.auth import authorization_codes, token_families
 from kallyai_mcp.sandbox.auth.access_tokens import BEARER_CHALLENGE
 from kallyai_mcp.sandbox.auth.clients import Client, authenticate
-from kallyai_mcp.sandbox.auth.context import Sandbox, documented_errors, refusal
+from kallyai_mcp.sandbox.auth.context import Sandbox, auth_error, documented_errors
 from kallyai_mcp.sandbox.auth.token_families import GrantRefusedError
 from kallyai_mcp.sandbox.auth.token_responses import TokenResponse, token_response
 
@@ -23,23 +23,23 @@ FormField = Annotated[str | None, Form()]
 async def _no_field_twice(request: Request) -> None:
     form = await request.form()
     if len(form.multi_items()) != len(form):
-        raise refusal(400, "invalid_request", "A parameter is given twice")
+        raise auth_error(400, "invalid_request", "A parameter is given twice")
 
 
 def _client(request: Request, client_id: FormField = None, client_secret: FormField = None) -> Client:
-    """The client of the token endpoint, by its credentials in the form or in HTTP Basic (RFC 6749, section 2.3.1)."""
+    """Authenticate the client by its credentials in the form or in HTTP Basic (RFC 6749, section 2.3.1)."""
     scheme, _, encoded = request.headers.get("authorization", "").partition(" ")
     if scheme.lower() == "basic":
         if client_secret is not None:
-            raise refusal(400, "invalid_request", "Client credentials are given twice")
+            raise auth_error(400, "invalid_request", "Client credentials are given twice")
         basic_id, client_secret = _basic(encoded)
         if client_id not in (None, basic_id):
-            raise refusal(400, "invalid_request", "Two different clients are given")
+            raise auth_error(400, "invalid_request", "Two different clients are given")
         client_id = basic_id
     client = authenticate(client_id or "", client_secret or "")
     if client is None:
-        words = "The client's id or secret is wrong" if client_id else "The client's id and secret are missing"
-        raise refusal(401, "invalid_client", words, challenge='Basic realm="kallyai-sandbox"')
+        message = "The client's id or secret is wrong" if client_id else "The client's id and secret are missing"
+        raise auth_error(401, "invalid_client", message, challenge='Basic realm="kallyai-sandbox"')
     return client
 
 
@@ -53,7 +53,7 @@ def _basic(encoded: str) -> tuple[str, str]:
 
 @router.post(
     "/v1/auth/gpt/token",
-    summary="A code or refresh token of an OAuth client, into tokens",
+    summary="Exchange a code or refresh token of an OAuth client for tokens",
     dependencies=[Depends(_no_field_twice)],
     responses=documented_errors(
         _400="`invalid_request`, `invalid_grant` or `unsupported_grant_type`", _401="`invalid_client`"
@@ -67,55 +67,57 @@ def gpt_token(
     redirect_uri: FormField = None,
     refresh_token: FormField = None,
 ) -> TokenResponse:
-    """Exchange what an OAuth client holds ("OAuth2 Authorization Code Flow" of the reference, steps 2 and 3).
+    """Exchange a code or a refresh token ("OAuth2 Authorization Code Flow" of the reference, steps 2 and 3).
 
-    The client proves itself with `client_id` and `client_secret` in the form, or with HTTP Basic. A code works once; if
-    it comes back, what it gave is revoked. A refresh token works once too and is answered with its successor; if it
-    comes back, the whole sign-in is revoked.
+    The client authenticates with `client_id` and `client_secret` in the form, or with HTTP Basic. A code works once; a
+    second use revokes its tokens. A refresh token works once, and the response has the next one; a second use revokes
+    the whole sign-in.
     """
     try:
-        match _given("grant_type", grant_type):
+        match _required("grant_type", grant_type):
             case "authorization_code":
                 grant = authorization_codes.redeem(
-                    sandbox, _given("code", code), client.id, _given("redirect_uri", redirect_uri)
+                    sandbox, _required("code", code), client.id, _required("redirect_uri", redirect_uri)
                 )
             case "refresh_token":
-                grant = token_families.rotate(sandbox, _given("refresh_token", refresh_token), client.id)
+                grant = token_families.rotate(sandbox, _required("refresh_token", refresh_token), client.id)
             case _:
-                words = "grant_type must be authorization_code or refresh_token"
-                raise refusal(400, "unsupported_grant_type", words)
+                message = "grant_type must be authorization_code or refresh_token"
+                raise auth_error(400, "unsupported_grant_type", message)
     except GrantRefusedError as refused:
-        raise refusal(400, "invalid_grant", "The grant is not valid", str(refused)) from None
+        raise auth_error(400, "invalid_grant", "The grant is not valid", str(refused)) from None
     return token_response(sandbox, *grant)
 
 
 class RefreshRequest(BaseModel):
     """The body of `POST /v1/auth/refresh`."""
 
-    refresh_token: str = Field(repr=False, description="Of a first-party sign-in: CLI, Google or Apple.")
+    refresh_token: str = Field(
+        repr=False, description="A refresh token of a first-party sign-in: CLI, Google, or Apple."
+    )
 
 
 @router.post(
     "/v1/auth/refresh",
-    summary="A refresh token of a first-party sign-in, into tokens",
+    summary="Exchange a refresh token of a first-party sign-in for tokens",
     responses=documented_errors(_400="the body is not valid", _401="`invalid_token`: sign in again"),
 )
 def refresh(sandbox: Sandbox, body: RefreshRequest) -> TokenResponse:
     """Renew an expired access token ("Token Refresh" of the reference).
 
-    A refresh token works once and is answered with its successor. If it comes back, the whole sign-in is revoked,
-    without any grace: of two uses at the same moment, the second revokes. One of an OAuth client is only good at
-    `/v1/auth/gpt/token`, with the client's credentials.
+    A refresh token works once, and the response has the next one. A second use revokes the whole sign-in, without a
+    grace period: of two uses at the same time, the second revokes. A refresh token of an OAuth client is accepted at
+    `/v1/auth/gpt/token` only, with the client's credentials.
     """
     try:
         grant = token_families.rotate(sandbox, body.refresh_token, None)
     except GrantRefusedError as refused:
         challenge = f'{BEARER_CHALLENGE}, error="invalid_token"'
-        raise refusal(401, "invalid_token", "Sign in again", str(refused), challenge=challenge) from None
+        raise auth_error(401, "invalid_token", "Sign in again", str(refused), challenge=challenge) from None
     return token_response(sandbox, *grant)
 
 
-def _given(name: str, value: str | None) -> str:
+def _required(name: str, value: str | None) -> str:
     if not value:
-        raise refusal(400, "invalid_request", f"{name} is missing")
+        raise auth_error(400, "invalid_request", f"{name} is missing")
     return value

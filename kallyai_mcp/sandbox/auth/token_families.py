@@ -1,8 +1,7 @@
-"""Token families: all that came out of one sign-in, so that it can be revoked as one.
+"""Token families: all tokens of one sign-in, which are revoked together.
 
-A refresh token works once and names its successor's family. A second use of one means that two parties hold it, and
-since nobody can tell which is the thief, the whole family is revoked, access tokens included (RFC 9700, section
-4.14.2). There is no grace: of two uses at the same moment the second revokes.
+A refresh token works once. A second use means that two parties have it, so the whole family is revoked, including its
+access tokens (RFC 9700, section 4.14.2). There is no grace period: of two uses at the same time, the second revokes.
 """
 
 import secrets
@@ -13,12 +12,12 @@ from kallyai_mcp.sandbox.auth.context import SandboxState, epoch
 from kallyai_mcp.sandbox.auth.tables import digest
 
 REFRESH_TOKEN_SECONDS = 90 * 24 * 3600
-"""A refresh token that nobody used for so long is worth nothing."""
+"""A refresh token that was not used for this time has expired."""
 
 
 @dataclass(frozen=True)
 class Family:
-    """What was granted: to which client (None: to a first-party program), for which account, with which scopes."""
+    """One sign-in: its account, its client (None for a first-party program), and its space-separated scopes."""
 
     id: str
     account_id: str
@@ -27,16 +26,16 @@ class Family:
 
 
 class GrantRefusedError(Exception):
-    """A code or refresh token that isn't honoured; the message says why, without any part of it."""
+    """A code or refresh token is not accepted. The message gives the reason and no part of the secret."""
 
 
 def start(db: sqlite3.Connection, now: float, account_id: str, client_id: str | None, scope: str) -> tuple[Family, str]:
-    """A new family and its first refresh token, within the caller's transaction.
+    """Create a family and its first refresh token in the caller's transaction.
 
     Args:
         db: The open transaction.
         now: Seconds since 1970.
-        account_id: Whose account.
+        account_id: The account.
         client_id: The OAuth client; None for a first-party program.
         scope: Space-separated scopes.
     """
@@ -51,15 +50,15 @@ def start(db: sqlite3.Connection, now: float, account_id: str, client_id: str | 
 
 
 def rotate(sandbox: SandboxState, refresh_token: str, client_id: str | None) -> tuple[Family, str]:
-    """Use up a refresh token: its family, and the token that follows it.
+    """Exchange a refresh token for its family and the next refresh token.
 
     Args:
-        sandbox: Whose database and clock.
-        refresh_token: The token, from anyone.
-        client_id: The client that has proved who it is; None for a first-party program.
+        sandbox: The sandbox.
+        refresh_token: The token, not trusted.
+        client_id: The authenticated client; None for a first-party program.
 
     Raises:
-        GrantRefusedError: The token is unknown, expired, revoked, another client's, or was used before.
+        GrantRefusedError: The token is unknown, expired, revoked, for another client, or was used before.
     """
     now, key = epoch(sandbox), digest(refresh_token)
     with sandbox.store.transaction() as db:
@@ -68,30 +67,30 @@ def rotate(sandbox: SandboxState, refresh_token: str, client_id: str | None) -> 
             " WHERE t.hash = ?",
             (key,),
         ).fetchone()
-        why_not = _why_not(row, now, client_id)
-        if why_not is None:
+        reason = _refusal_reason(row, now, client_id)
+        if reason is None:
             db.execute("UPDATE auth_refresh_tokens SET used = 1 WHERE hash = ?", (key,))
             family = Family(row["id"], row["account_id"], row["client_id"], row["scope"])
             return family, _add_refresh_token(db, now, family.id)
         if row is not None and row["client_id"] == client_id and row["used"]:
             revoke(db, row["id"])
-    raise GrantRefusedError(why_not)  # outside of the transaction, which must not roll the revocation back
+    raise GrantRefusedError(reason)  # outside of the transaction, so that the revocation is committed
 
 
 def revoke(db: sqlite3.Connection, family_id: str) -> None:
-    """Make every token of the family worthless, within the caller's transaction."""
+    """Revoke all tokens of the family in the caller's transaction."""
     db.execute("UPDATE auth_families SET revoked = 1 WHERE id = ?", (family_id,))
 
 
-def is_live(sandbox: SandboxState, family_id: str) -> bool:
-    """Whether the tokens of the family still count."""
+def is_valid(sandbox: SandboxState, family_id: str) -> bool:
+    """Whether the family exists and is not revoked."""
     with sandbox.store.transaction() as db:
         return (
             db.execute("SELECT 1 FROM auth_families WHERE id = ? AND revoked = 0", (family_id,)).fetchone() is not None
         )
 
 
-def _why_not(row: sqlite3.Row | None, now: float, client_id: str | None) -> str | None:
+def _refusal_reason(row: sqlite3.Row | None, now: float, client_id: str | None) -> str | None:
     if row is None or row["client_id"] != client_id:
         return "the refresh token is unknown"
     if row["revoked"]:

@@ -1,4 +1,4 @@
-"""What a sign-in ends with: the token response of the reference."""
+"""The reference's token response."""
 
 from collections.abc import Iterable
 from typing import Any, Literal
@@ -13,17 +13,17 @@ from kallyai_mcp.sandbox.auth.token_families import Family
 
 
 class TokenResponse(BaseModel):
-    """The answer of every endpoint that gives tokens (the reference's "OAuth2 Authorization Code Flow", step 2)."""
+    """The response of every token endpoint (the reference's "OAuth2 Authorization Code Flow", step 2)."""
 
     access_token: str = Field(repr=False, description="For the header `Authorization: Bearer …`; a signed JWT.")
     refresh_token: str = Field(repr=False, description="Works once: each refresh gives a new one.")
     token_type: Literal["Bearer"] = "Bearer"  # noqa: S105 - the type's name, no secret
     expires_in: int = Field(description="Seconds until the access token expires.")
-    scope: str = Field(description="Space-separated scopes that were granted.")
+    scope: str = Field(description="The granted scopes, space-separated.")
 
 
 def token_response(sandbox: SandboxState, family: Family, refresh_token: str) -> TokenResponse:
-    """A new access token of the family, beside the refresh token that goes with it."""
+    """Return a response with a new access token of the family and the given refresh token."""
     return TokenResponse(
         access_token=sign_access_token(sandbox, family),
         refresh_token=refresh_token,
@@ -36,9 +36,9 @@ def issue_tokens(sandbox: SandboxState, account_id: str, scopes: Iterable[str] |
     """Sign an account in as a first-party program, without a browser.
 
     Args:
-        sandbox: Whose database and clock.
+        sandbox: The sandbox.
         account_id: An id of `accounts.ACCOUNTS`.
-        scopes: Scopes of the reference; None grants all of them.
+        scopes: Scopes of the reference; None: all of them.
 
     Returns:
         The reference's token response: `access_token`, `refresh_token`, `token_type`, `expires_in` (seconds), `scope`.

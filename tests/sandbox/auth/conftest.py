@@ -39,7 +39,7 @@ def sandbox(clock: ManualClock) -> Iterator[Sandbox]:
 
 @pytest.fixture
 async def client(sandbox: Sandbox) -> AsyncIterator[httpx.AsyncClient]:
-    """Speaks to a sandbox that has nothing but the sign-in, in-process."""
+    """An in-process client of a sandbox with the sign-in only."""
     transport = httpx.ASGITransport(make_app(sandbox))
     async with httpx.AsyncClient(transport=transport, base_url="http://sandbox.test") as client:
         yield client
@@ -47,7 +47,7 @@ async def client(sandbox: Sandbox) -> AsyncIterator[httpx.AsyncClient]:
 
 @pytest.fixture
 def server(sandbox: Sandbox) -> Iterator[str]:
-    """The address of the same on a real port."""
+    """The base URL of the same sandbox on a real port."""
     with serving(make_app(sandbox)) as address:
         yield address
 

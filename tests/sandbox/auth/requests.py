@@ -1,4 +1,4 @@
-"""What the sign-in's tests share: a real server, the program that waits for a browser, and a hand to fill in forms."""
+"""Requests of the sign-in's tests, a loopback listener of a program, and a server for one application."""
 
 import re
 import socket
@@ -26,22 +26,22 @@ SCRIPT = "\"'><script>alert(1)</script>"
 
 @dataclass
 class Sandbox:
-    """The least that `app.state.sandbox` must be."""
+    """The part of `app.state.sandbox` that the sign-in uses."""
 
     store: Store
     clock: ManualClock
 
 
 class Listener:
-    """A program's loopback listener: it takes what the browser is sent back with, and shows a page."""
+    """A program's loopback listener: it records the query of the redirect and shows a page."""
 
     def __init__(self, port: int, queries: list[dict[str, str]]) -> None:
         self.redirect_uri = f"http://127.0.0.1:{port}"
         self._queries = queries
 
     @property
-    def got(self) -> dict[str, str]:
-        """The one query that came in."""
+    def received(self) -> dict[str, str]:
+        """The query of the only redirect."""
         (query,) = self._queries
         return query
 
@@ -67,14 +67,14 @@ def _answering(queries: list[dict[str, str]], location: str | None) -> type[Base
             self.wfile.write(html.encode())
 
         def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the base class names it so
-            """Keep the test's output quiet."""
+            """Print nothing."""
 
     return Handler
 
 
 @contextmanager
 def listening(location: str = "/done") -> Iterator[Listener]:
-    """A listener on a free port that sends the browser on to `location`."""
+    """Run a listener on a free port that redirects to `location`."""
     queries: list[dict[str, str]] = []
     with ThreadingHTTPServer(("127.0.0.1", 0), _answering(queries, location)) as server:
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
@@ -88,7 +88,7 @@ def listening(location: str = "/done") -> Iterator[Listener]:
 
 @contextmanager
 def serving(app: FastAPI) -> Iterator[str]:
-    """The application behind a real uvicorn on a free port: its address."""
+    """Serve the application with uvicorn on a free port, and yield its base URL."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         config = uvicorn.Config(app, lifespan="off", ws="none", log_config=None, access_log=False)
         server = uvicorn.Server(config)
@@ -102,22 +102,22 @@ def serving(app: FastAPI) -> Iterator[str]:
             assert not thread.is_alive()
 
 
-def sealed_in(page: httpx.Response) -> str:
-    """The hidden field of a page's forms."""
+def request_token_in(page: httpx.Response) -> str:
+    """Return the request token in a page's forms."""
     assert page.status_code == 200, page.text
-    (sealed,) = set(re.findall(r'name="request" value="([^"]+)"', page.text))
-    return unescape(str(sealed))
+    (request_token,) = set(re.findall(r'name="request" value="([^"]+)"', page.text))
+    return unescape(str(request_token))
 
 
 def query_of(response: httpx.Response) -> dict[str, str]:
-    """The query of where a response redirects to; a name must not come twice."""
+    """Return the query of a redirect; a repeated parameter fails."""
     assert response.status_code == 303, response.text
     query = parse_qs(urlsplit(response.headers["location"]).query, keep_blank_values=True)
     return {name: value for name, (value,) in query.items()}
 
 
 def error_of(response: httpx.Response, status: int) -> str:
-    """The code of an error in the reference's format, which no cache may keep."""
+    """Return the code of an error in the reference's format with `Cache-Control: no-store`."""
     assert response.status_code == status, response.text
     error = response.json()["error"]
     assert error.keys() == {"code", "details", "correlation_id"}
@@ -128,38 +128,40 @@ def error_of(response: httpx.Response, status: int) -> str:
 
 
 def reason_of(response: httpx.Response) -> str:
-    """The words of an error that say why."""
+    """Return the reason of an error."""
     return str(response.json()["error"]["details"]["reason"])
 
 
 async def consent_page(client: httpx.AsyncClient, **changes: str) -> httpx.Response:
-    """The consent page of an OAuth client, after `acct-personal` was chosen."""
+    """Return the consent page of an OAuth client, after `acct-personal` was chosen."""
     query = {"response_type": "code", "client_id": "sandbox-client", "redirect_uri": LOOPBACK, "state": "s"} | changes
     first = await client.get("/v1/auth/authorize", params=query)
-    chosen = await client.post("/v1/auth/sign-in", data={"request": sealed_in(first), "account": "acct-personal"})
+    chosen = await client.post(
+        "/v1/auth/sign-in", data={"request": request_token_in(first), "account": "acct-personal"}
+    )
     assert chosen.status_code == 303, chosen.text
     return await client.get(f"/v1/auth/{chosen.headers['location']}")
 
 
 async def new_code(client: httpx.AsyncClient, **changes: str) -> str:
-    """A fresh authorization code for `sandbox-client`, allowed by `acct-personal`."""
-    sealed = sealed_in(await consent_page(client, **changes))
-    allowed = await client.post("/v1/auth/consent", data={"request": sealed, "decision": "allow"})
+    """Return a new authorization code for `sandbox-client` and `acct-personal`."""
+    request_token = request_token_in(await consent_page(client, **changes))
+    allowed = await client.post("/v1/auth/consent", data={"request": request_token, "decision": "allow"})
     return query_of(allowed)["code"]
 
 
 async def exchange(client: httpx.AsyncClient, code: str, **changes: str) -> httpx.Response:
-    """Step 2 of the reference's code flow."""
+    """Exchange a code: step 2 of the reference's code flow."""
     form = {"grant_type": "authorization_code", "code": code, "redirect_uri": LOOPBACK} | CREDENTIALS | changes
     return await client.post("/v1/auth/gpt/token", data=form)
 
 
 async def renew(client: httpx.AsyncClient, refresh_token: str, **changes: str) -> httpx.Response:
-    """Step 3 of the reference's code flow."""
+    """Refresh tokens: step 3 of the reference's code flow."""
     form = {"grant_type": "refresh_token", "refresh_token": refresh_token} | CREDENTIALS | changes
     return await client.post("/v1/auth/gpt/token", data=form)
 
 
 async def guarded(client: httpx.AsyncClient, access_token: str) -> httpx.Response:
-    """Ask for something that needs `calls:read`."""
+    """Request an endpoint that needs `calls:read`."""
     return await client.get("/guarded", headers={"Authorization": f"Bearer {access_token}"})

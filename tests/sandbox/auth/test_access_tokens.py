@@ -1,4 +1,4 @@
-"""`require`: who gets in with which access token."""
+"""`require`: which access tokens are accepted."""
 
 import base64
 import json
@@ -29,7 +29,7 @@ def _payload(token: str) -> dict[str, object]:
     return payload
 
 
-async def test_a_good_token_lets_its_account_in(client: httpx.AsyncClient, sandbox: Sandbox) -> None:
+async def test_a_valid_token_signs_its_account_in(client: httpx.AsyncClient, sandbox: Sandbox) -> None:
     response = await guarded(client, issue_tokens(sandbox, "acct-trial")["access_token"])
     assert (response.status_code, response.json()) == (200, "trial@sandbox.test")
 
@@ -40,7 +40,7 @@ async def test_the_scheme_is_read_in_any_case(client: httpx.AsyncClient, sandbox
     assert response.status_code == 200
 
 
-def test_an_access_token_says_whose_it_is_what_it_may_and_until_when(sandbox: Sandbox) -> None:
+def test_an_access_token_contains_account_scopes_and_times(sandbox: Sandbox) -> None:
     now = int(sandbox.clock.now().timestamp())
     first, second = (_payload(issue_tokens(sandbox, "acct-personal")["access_token"]) for _ in range(2))
     assert first["sub"] == "acct-personal"
@@ -75,7 +75,7 @@ async def test_a_token_expires_after_an_hour_by_the_sandboxs_clock(
     assert 'error="invalid_token"' in response.headers["www-authenticate"]
 
 
-async def test_a_tampered_token_is_refused(client: httpx.AsyncClient, sandbox: Sandbox) -> None:
+async def test_a_forged_token_is_refused(client: httpx.AsyncClient, sandbox: Sandbox) -> None:
     header, payload, signature = _segments(issue_tokens(sandbox, "acct-personal", ["sessions:read"])["access_token"])
     claims = _payload(f"{header}.{payload}.{signature}")
     richer = _base64(claims | {"scope": "calls:read"})
@@ -136,7 +136,7 @@ async def test_two_processes_on_one_file_accept_each_others_tokens(tmp_path: Pat
     other.store.close()
 
 
-def test_refresh_tokens_are_not_kept_in_the_clear(tmp_path: Path, clock: ManualClock) -> None:
+def test_refresh_tokens_are_not_stored_in_plain_text(tmp_path: Path, clock: ManualClock) -> None:
     sandbox = Sandbox(Store(tmp_path / "sandbox.db", AUTH_SCHEMA), clock)
     secret = issue_tokens(sandbox, "acct-personal")["refresh_token"].encode()
     sandbox.store.close()
@@ -145,7 +145,7 @@ def test_refresh_tokens_are_not_kept_in_the_clear(tmp_path: Path, clock: ManualC
     assert secret not in kept
 
 
-def test_tokens_are_given_for_known_accounts_and_scopes_only(sandbox: Sandbox) -> None:
+def test_tokens_are_issued_for_known_accounts_and_scopes_only(sandbox: Sandbox) -> None:
     with pytest.raises(ValueError, match="no such account: acct-nobody"):
         issue_tokens(sandbox, "acct-nobody")
     with pytest.raises(ValueError, match="no such scope: calls:all"):

@@ -1,4 +1,4 @@
-"""The OAuth client's flow in the browser: who may ask, for what, and what comes back."""
+"""The OAuth client's flow in the browser: clients, redirect URIs, scopes, and redirects."""
 
 import httpx
 import pytest
@@ -14,7 +14,7 @@ from tests.sandbox.auth.requests import (
     exchange,
     guarded,
     query_of,
-    sealed_in,
+    request_token_in,
 )
 
 ASKED = {"response_type": "code", "client_id": "sandbox-client", "redirect_uri": LOOPBACK, "state": "s&1"}
@@ -32,10 +32,10 @@ async def test_a_person_allows_a_client_and_the_code_comes_back(
         _url(server, listener, scope="calls:read calls:write"), account="acct-trial", provider="apple"
     )
     assert page == "You may close this page."
-    assert listener.got.keys() == {"app", "code", "state"}
-    assert (listener.got["app"], listener.got["state"]) == ("7", "s&1")
+    assert listener.received.keys() == {"app", "code", "state"}
+    assert (listener.received["app"], listener.received["state"]) == ("7", "s&1")
     redirect_uri = f"{listener.redirect_uri}/callback?app=7"
-    tokens = (await exchange(client, listener.got["code"], redirect_uri=redirect_uri)).json()
+    tokens = (await exchange(client, listener.received["code"], redirect_uri=redirect_uri)).json()
     assert tokens["scope"] == "calls:read calls:write"
     assert (await guarded(client, tokens["access_token"])).json() == "trial@sandbox.test"
 
@@ -46,12 +46,12 @@ def test_a_person_denies_a_client(server: str, listener: Listener) -> None:
     browser.press("Google")
     browser.press("personal@sandbox.test")
     browser.press("Deny")
-    assert listener.got == {"app": "7", "error": "access_denied", "state": "s&1"}
+    assert listener.received == {"app": "7", "error": "access_denied", "state": "s&1"}
 
 
-def test_whoever_cancels_at_once_denies(server: str, listener: Listener) -> None:
+def test_cancel_on_the_first_page_denies(server: str, listener: Listener) -> None:
     browser_client.sign_in(_url(server, listener), allow=False)
-    assert listener.got == {"app": "7", "error": "access_denied", "state": "s&1"}
+    assert listener.received == {"app": "7", "error": "access_denied", "state": "s&1"}
 
 
 def test_the_consent_page_names_client_account_and_scopes(server: str, listener: Listener) -> None:
@@ -88,8 +88,8 @@ async def test_without_a_scope_all_are_asked_for(client: httpx.AsyncClient, scop
 async def test_a_client_may_use_its_own_redirect_uris(
     client: httpx.AsyncClient, client_id: str, redirect_uri: str
 ) -> None:
-    sealed = sealed_in(await consent_page(client, client_id=client_id, redirect_uri=redirect_uri))
-    allowed = await client.post("/v1/auth/consent", data={"request": sealed, "decision": "allow"})
+    request_token = request_token_in(await consent_page(client, client_id=client_id, redirect_uri=redirect_uri))
+    allowed = await client.post("/v1/auth/consent", data={"request": request_token, "decision": "allow"})
     separator = "&" if "?" in redirect_uri else "?"
     assert allowed.headers["location"].startswith(f"{redirect_uri}{separator}code=")
 
@@ -117,7 +117,7 @@ async def test_a_client_may_use_its_own_redirect_uris(
         ("sandbox-partner", "http://127.0.0.1:8765/callback?a=b"),
     ],
 )
-async def test_a_foreign_redirect_uri_is_refused_and_nobody_is_sent_there(
+async def test_an_unregistered_redirect_uri_is_refused_without_a_redirect(
     client: httpx.AsyncClient, client_id: str, redirect_uri: str
 ) -> None:
     asked = ASKED | {"client_id": client_id, "redirect_uri": redirect_uri, "response_type": "nonsense"}
@@ -127,7 +127,7 @@ async def test_a_foreign_redirect_uri_is_refused_and_nobody_is_sent_there(
 
 
 @pytest.mark.parametrize("client_id", ["nobody", "", SCRIPT])
-async def test_an_unknown_client_is_refused_and_nobody_is_sent_on(client: httpx.AsyncClient, client_id: str) -> None:
+async def test_an_unknown_client_is_refused_without_a_redirect(client: httpx.AsyncClient, client_id: str) -> None:
     asked = ASKED | {"client_id": client_id}
     response = await client.get("/v1/auth/authorize", params=asked)
     assert error_of(response, 400) == "invalid_client"
@@ -151,7 +151,7 @@ async def test_a_parameter_given_twice_is_refused(client: httpx.AsyncClient) -> 
         ({"scope": SCRIPT}, "invalid_scope"),
     ],
 )
-async def test_what_a_known_client_asks_wrongly_is_told_to_the_client(
+async def test_an_invalid_request_of_a_known_client_is_reported_to_the_client(
     client: httpx.AsyncClient, changes: dict[str, str], error: str
 ) -> None:
     response = await client.get("/v1/auth/authorize", params=ASKED | changes)
@@ -161,19 +161,19 @@ async def test_what_a_known_client_asks_wrongly_is_told_to_the_client(
     assert query["error_description"]
 
 
-async def test_a_missing_response_type_is_told_to_the_client(client: httpx.AsyncClient) -> None:
+async def test_a_missing_response_type_is_reported_to_the_client(client: httpx.AsyncClient) -> None:
     asked = {name: value for name, value in ASKED.items() if name != "response_type"}
     assert query_of(await client.get("/v1/auth/authorize", params=asked))["error"] == "invalid_request"
 
 
-async def test_a_code_in_the_redirect_is_kept_by_no_cache_and_no_referrer(client: httpx.AsyncClient) -> None:
-    sealed = sealed_in(await consent_page(client))
-    allowed = await client.post("/v1/auth/consent", data={"request": sealed, "decision": "allow"})
+async def test_a_redirect_with_a_code_forbids_caching_and_referrers(client: httpx.AsyncClient) -> None:
+    request_token = request_token_in(await consent_page(client))
+    allowed = await client.post("/v1/auth/consent", data={"request": request_token, "decision": "allow"})
     assert allowed.headers["cache-control"] == "no-store"
     assert allowed.headers["referrer-policy"] == "no-referrer"
 
 
 async def test_a_decision_is_to_allow_or_to_deny(client: httpx.AsyncClient) -> None:
-    sealed = sealed_in(await consent_page(client))
-    response = await client.post("/v1/auth/consent", data={"request": sealed, "decision": "perhaps"})
+    request_token = request_token_in(await consent_page(client))
+    response = await client.post("/v1/auth/consent", data={"request": request_token, "decision": "perhaps"})
     assert (response.status_code, response.json()["error"]["code"]) == (400, "validation_error")

@@ -1,4 +1,4 @@
-"""The one who plays the browser: where it goes, where it never goes, and what it says when it can't go on."""
+"""The browser client: the URLs it opens, the buttons it presses, and its errors."""
 
 import pytest
 from fastapi import FastAPI
@@ -47,23 +47,23 @@ def test_it_sends_no_form_off_this_machine() -> None:
             browser.press("Go")
 
 
-def test_it_knows_the_sandboxs_accounts_only() -> None:
+def test_an_unknown_account_is_refused() -> None:
     with pytest.raises(ValueError, match="no such account: acct-nobody"):
         browser_client.sign_in("http://127.0.0.1:1/", account="acct-nobody")
 
 
-def test_a_refused_sign_in_is_told_in_the_sandboxs_words(server: str) -> None:
+def test_a_refused_sign_in_is_reported_in_the_sandboxs_words(server: str) -> None:
     with pytest.raises(BrowserClientError, match=r"answered 400: .*This sign-in can't go on.*invalid_redirect_uri"):
         browser_client.sign_in(f"{server}/v1/auth/cli?redirect_uri=http://evil.example:1")
 
 
-def test_what_a_failing_listener_shows_is_not_repeated(server: str) -> None:
+def test_the_text_of_another_servers_error_is_not_repeated(server: str) -> None:
     with listening("/broken") as listener, pytest.raises(BrowserClientError) as failed:
         browser_client.sign_in(f"{server}/v1/auth/cli?redirect_uri={listener.redirect_uri}")
     assert str(failed.value) == "a page answered 500"
 
 
-def test_a_program_that_no_longer_listens_is_named_without_its_tokens(server: str) -> None:
+def test_a_closed_listener_is_reported_without_tokens(server: str) -> None:
     with listening() as listener:
         gone = listener.redirect_uri
     with pytest.raises(BrowserClientError, match="no answer from") as failed:
@@ -72,7 +72,7 @@ def test_a_program_that_no_longer_listens_is_named_without_its_tokens(server: st
     assert failed.value.__suppress_context__
 
 
-def test_a_page_without_the_button_is_told_with_what_it_has(server: str, listener: Listener) -> None:
+def test_a_missing_button_is_reported_with_the_buttons_that_exist(server: str, listener: Listener) -> None:
     browser = Browser()
     browser.open(f"{server}/v1/auth/cli?redirect_uri={listener.redirect_uri}")
     with pytest.raises(
@@ -83,7 +83,7 @@ def test_a_page_without_the_button_is_told_with_what_it_has(server: str, listene
         browser.press("Continue")
 
 
-def test_a_page_that_is_no_html_has_its_text_and_no_buttons() -> None:
+def test_a_response_that_is_not_html_has_text_and_no_buttons() -> None:
     with serving(_showing(JSONResponse({"html": "<button>Go</button>"}))) as address:
         browser = Browser()
         browser.open(address)
@@ -92,7 +92,7 @@ def test_a_page_that_is_no_html_has_its_text_and_no_buttons() -> None:
             browser.press("Go")
 
 
-def test_it_presses_what_a_screen_reader_would_name() -> None:
+def test_buttons_have_the_names_that_a_screen_reader_announces() -> None:
     page = """<title> A   page </title><style>p {}</style><p>Hello<br>there<p hidden>Nobody</p>
         <p><button>No form</button>
         <form><input name=seen value=1><input type=hidden value=nameless><input type=hidden name=empty>
@@ -115,4 +115,4 @@ def test_it_speaks_the_language_it_is_given(server: str, listener: Listener) -> 
     assert browser.title == "Inicie sesión en KallyAI · Entorno de pruebas"
     browser.press("Continuar con Google")
     browser.press("personal@sandbox.test")
-    assert "access_token" in listener.got
+    assert "access_token" in listener.received

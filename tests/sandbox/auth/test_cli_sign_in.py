@@ -1,4 +1,4 @@
-"""The CLI flow, from the page that a program opens to the tokens that come back to it."""
+"""The CLI flow, from the sign-in page to the redirect with tokens."""
 
 import httpx
 import pytest
@@ -12,7 +12,7 @@ from tests.sandbox.auth.requests import (
     error_of,
     guarded,
     query_of,
-    sealed_in,
+    request_token_in,
 )
 from tests.sandbox.manual_clock import ManualClock
 
@@ -26,16 +26,16 @@ async def test_a_person_signs_in_and_the_tokens_come_back(
     url = httpx.URL(f"{server}/v1/auth/cli", params={"redirect_uri": listener.redirect_uri, "state": "a b&c=d/é"})
     page = browser_client.sign_in(str(url), account="acct-business", provider=provider)
     assert page == "You may close this page."
-    assert listener.got.keys() == {"access_token", "refresh_token", "expires_in", "state"}
-    assert (listener.got["expires_in"], listener.got["state"]) == ("3600", "a b&c=d/é")
-    assert (await guarded(client, listener.got["access_token"])).json() == "business@sandbox.test"
-    renewed = await client.post("/v1/auth/refresh", json={"refresh_token": listener.got["refresh_token"]})
+    assert listener.received.keys() == {"access_token", "refresh_token", "expires_in", "state"}
+    assert (listener.received["expires_in"], listener.received["state"]) == ("3600", "a b&c=d/é")
+    assert (await guarded(client, listener.received["access_token"])).json() == "business@sandbox.test"
+    renewed = await client.post("/v1/auth/refresh", json={"refresh_token": listener.received["refresh_token"]})
     assert renewed.json()["scope"] == " ".join(SCOPES)
 
 
-def test_whoever_cancels_is_sent_back_without_tokens(server: str, listener: Listener) -> None:
+def test_cancel_redirects_without_tokens(server: str, listener: Listener) -> None:
     browser_client.sign_in(f"{server}/v1/auth/cli?redirect_uri={listener.redirect_uri}&state=s", allow=False)
-    assert listener.got == {"error": "access_denied", "state": "s"}
+    assert listener.received == {"error": "access_denied", "state": "s"}
 
 
 def test_the_account_chooser_can_be_cancelled(server: str, listener: Listener) -> None:
@@ -43,20 +43,20 @@ def test_the_account_chooser_can_be_cancelled(server: str, listener: Listener) -
     browser.open(f"{server}/v1/auth/cli?redirect_uri={listener.redirect_uri}&state=s")
     browser.press("Apple")
     browser.press("Cancel")
-    assert listener.got == {"error": "access_denied", "state": "s"}
+    assert listener.received == {"error": "access_denied", "state": "s"}
 
 
 def test_without_a_state_none_comes_back(server: str, listener: Listener) -> None:
     browser_client.sign_in(f"{server}/v1/auth/cli?redirect_uri={listener.redirect_uri}")
-    assert listener.got.keys() == {"access_token", "refresh_token", "expires_in"}
+    assert listener.received.keys() == {"access_token", "refresh_token", "expires_in"}
 
 
 @pytest.mark.parametrize(
     "redirect_uri", ["http://localhost:1", "http://127.0.0.1:65535", "http://localhost:8080/", "http://127.0.0.1:80/"]
 )
-async def test_the_way_back_is_the_redirect_uri_as_it_was_given(client: httpx.AsyncClient, redirect_uri: str) -> None:
+async def test_the_redirect_goes_to_the_exact_redirect_uri(client: httpx.AsyncClient, redirect_uri: str) -> None:
     first = await client.get("/v1/auth/cli", params={"redirect_uri": redirect_uri})
-    done = await client.post("/v1/auth/sign-in", data={"request": sealed_in(first), "account": "acct-personal"})
+    done = await client.post("/v1/auth/sign-in", data={"request": request_token_in(first), "account": "acct-personal"})
     assert done.status_code == 303
     assert done.headers["location"].startswith(f"{redirect_uri}?access_token=eyJ")
     assert done.headers["cache-control"] == "no-store"
@@ -95,7 +95,7 @@ async def test_the_way_back_is_the_redirect_uri_as_it_was_given(client: httpx.As
         SCRIPT,
     ],
 )
-async def test_no_other_redirect_uri_is_taken_and_nobody_is_sent_there(
+async def test_any_other_redirect_uri_is_refused_without_a_redirect(
     client: httpx.AsyncClient, redirect_uri: str
 ) -> None:
     response = await client.get("/v1/auth/cli", params={"redirect_uri": redirect_uri})
@@ -110,7 +110,7 @@ async def test_no_other_redirect_uri_is_taken_and_nobody_is_sent_there(
     assert "<script" not in page.text
 
 
-async def test_a_missing_redirect_uri_or_an_endless_state_is_not_valid(client: httpx.AsyncClient) -> None:
+async def test_a_missing_redirect_uri_or_a_too_long_state_is_a_validation_error(client: httpx.AsyncClient) -> None:
     for query in ({}, {"redirect_uri": "http://localhost:1", "state": "s" * 2049}):
         response = await client.get("/v1/auth/cli", params=query)
         assert (response.status_code, response.json()["error"]["code"]) == (400, "validation_error")
@@ -124,58 +124,60 @@ async def test_a_parameter_given_twice_is_refused(client: httpx.AsyncClient) -> 
 async def test_the_longest_state_comes_back_whole(client: httpx.AsyncClient) -> None:
     state = "\U0001f4de" * 2048
     first = await client.get("/v1/auth/cli", params=CLI | {"state": state})
-    chooser = await client.get("/v1/auth/sign-in", params={"request": sealed_in(first), "provider": "google"})
-    done = await client.post("/v1/auth/sign-in", data={"request": sealed_in(chooser), "account": "acct-personal"})
+    chooser = await client.get("/v1/auth/sign-in", params={"request": request_token_in(first), "provider": "google"})
+    done = await client.post(
+        "/v1/auth/sign-in", data={"request": request_token_in(chooser), "account": "acct-personal"}
+    )
     assert query_of(done)["state"] == state
 
 
-async def _steps(client: httpx.AsyncClient, sealed: str) -> list[httpx.Response]:
-    """Every step that a sealed request opens, tried with this one."""
+async def _steps(client: httpx.AsyncClient, request_token: str) -> list[httpx.Response]:
+    """Try a request token in every request that takes one."""
     return [
-        await client.get("/v1/auth/sign-in", params={"request": sealed, "provider": "google"}),
-        await client.post("/v1/auth/sign-in", data={"request": sealed, "account": "acct-personal"}),
-        await client.get("/v1/auth/consent", params={"request": sealed}),
-        await client.post("/v1/auth/consent", data={"request": sealed, "decision": "allow"}),
-        await client.post("/v1/auth/consent", data={"request": sealed, "decision": "deny"}),
+        await client.get("/v1/auth/sign-in", params={"request": request_token, "provider": "google"}),
+        await client.post("/v1/auth/sign-in", data={"request": request_token, "account": "acct-personal"}),
+        await client.get("/v1/auth/consent", params={"request": request_token}),
+        await client.post("/v1/auth/consent", data={"request": request_token, "decision": "allow"}),
+        await client.post("/v1/auth/consent", data={"request": request_token, "decision": "deny"}),
     ]
 
 
-async def test_a_tampered_request_goes_no_further(client: httpx.AsyncClient) -> None:
-    header, payload, signature = sealed_in(await client.get("/v1/auth/cli", params=CLI)).split(".")
-    for sealed in (f"{header}.{payload[:-2]}AA.{signature}", f"{header}.{payload}.", "eyJ...", SCRIPT):
-        for step in await _steps(client, sealed):
+async def test_a_forged_request_token_is_refused(client: httpx.AsyncClient) -> None:
+    header, payload, signature = request_token_in(await client.get("/v1/auth/cli", params=CLI)).split(".")
+    for request_token in (f"{header}.{payload[:-2]}AA.{signature}", f"{header}.{payload}.", "eyJ...", SCRIPT):
+        for step in await _steps(client, request_token):
             assert error_of(step, 400) == "sign_in_expired"
 
 
-async def test_an_access_token_is_no_sealed_request(client: httpx.AsyncClient) -> None:
-    sealed = sealed_in(await client.get("/v1/auth/cli", params=CLI))
-    done = await client.post("/v1/auth/sign-in", data={"request": sealed, "account": "acct-personal"})
+async def test_an_access_token_is_not_a_request_token(client: httpx.AsyncClient) -> None:
+    request_token = request_token_in(await client.get("/v1/auth/cli", params=CLI))
+    done = await client.post("/v1/auth/sign-in", data={"request": request_token, "account": "acct-personal"})
     for step in await _steps(client, query_of(done)["access_token"]):
         assert error_of(step, 400) == "sign_in_expired"
-    assert error_of(await guarded(client, sealed), 401) == "invalid_token"
+    assert error_of(await guarded(client, request_token), 401) == "invalid_token"
 
 
-async def test_a_request_sealed_for_another_browser_goes_no_further(client: httpx.AsyncClient) -> None:
-    sealed = sealed_in(await client.get("/v1/auth/cli", params=CLI))
+async def test_a_request_token_of_another_browser_is_refused(client: httpx.AsyncClient) -> None:
+    request_token = request_token_in(await client.get("/v1/auth/cli", params=CLI))
     client.cookies.clear()
-    for step in await _steps(client, sealed):
+    for step in await _steps(client, request_token):
         assert error_of(step, 400) == "sign_in_expired"
     await client.get("/v1/auth/cli", params=CLI)
-    for step in await _steps(client, sealed):
+    for step in await _steps(client, request_token):
         assert error_of(step, 400) == "sign_in_expired"
 
 
-async def test_a_page_is_good_for_ten_minutes(client: httpx.AsyncClient, clock: ManualClock) -> None:
-    sealed = sealed_in(await client.get("/v1/auth/cli", params=CLI))
+async def test_a_page_is_valid_for_ten_minutes(client: httpx.AsyncClient, clock: ManualClock) -> None:
+    request_token = request_token_in(await client.get("/v1/auth/cli", params=CLI))
     clock.advance(seconds=599)
-    assert (await _steps(client, sealed))[0].status_code == 200
+    assert (await _steps(client, request_token))[0].status_code == 200
     clock.advance(seconds=1)
-    for step in await _steps(client, sealed):
+    for step in await _steps(client, request_token):
         assert error_of(step, 400) == "sign_in_expired"
 
 
 async def test_a_second_tab_does_not_end_the_first_ones_sign_in(client: httpx.AsyncClient) -> None:
-    first = sealed_in(await client.get("/v1/auth/cli", params=CLI))
+    first = request_token_in(await client.get("/v1/auth/cli", params=CLI))
     await client.get("/v1/auth/cli", params=CLI)
     done = await client.post("/v1/auth/sign-in", data={"request": first, "account": "acct-personal"})
     assert done.status_code == 303
@@ -191,22 +193,22 @@ async def test_a_cookie_that_someone_else_planted_is_replaced(client: httpx.Asyn
 
 
 async def test_only_sandbox_accounts_can_be_chosen(client: httpx.AsyncClient) -> None:
-    sealed = sealed_in(await client.get("/v1/auth/cli", params=CLI))
-    response = await client.post("/v1/auth/sign-in", data={"request": sealed, "account": SCRIPT})
+    request_token = request_token_in(await client.get("/v1/auth/cli", params=CLI))
+    response = await client.post("/v1/auth/sign-in", data={"request": request_token, "account": SCRIPT})
     assert error_of(response, 400) == "invalid_request"
 
 
-async def test_the_cli_flow_has_no_consent_to_jump_to(client: httpx.AsyncClient) -> None:
-    sealed = sealed_in(await client.get("/v1/auth/cli", params=CLI))
-    assert error_of(await client.get("/v1/auth/consent", params={"request": sealed}), 400) == "sign_in_expired"
-    allowed = await client.post("/v1/auth/consent", data={"request": sealed, "decision": "allow"})
+async def test_the_cli_flow_has_no_consent_page(client: httpx.AsyncClient) -> None:
+    request_token = request_token_in(await client.get("/v1/auth/cli", params=CLI))
+    assert error_of(await client.get("/v1/auth/consent", params={"request": request_token}), 400) == "sign_in_expired"
+    allowed = await client.post("/v1/auth/consent", data={"request": request_token, "decision": "allow"})
     assert error_of(allowed, 400) == "sign_in_expired"
 
 
 async def test_a_client_cannot_be_allowed_before_an_account_was_chosen(client: httpx.AsyncClient) -> None:
     asked = {"response_type": "code", "client_id": "sandbox-client", "redirect_uri": "http://127.0.0.1:9999"}
-    sealed = sealed_in(await client.get("/v1/auth/authorize", params=asked))
-    allowed = await client.post("/v1/auth/consent", data={"request": sealed, "decision": "allow"})
+    request_token = request_token_in(await client.get("/v1/auth/authorize", params=asked))
+    allowed = await client.post("/v1/auth/consent", data={"request": request_token, "decision": "allow"})
     assert error_of(allowed, 400) == "sign_in_expired"
     assert "decision" in (await consent_page(client)).text
 

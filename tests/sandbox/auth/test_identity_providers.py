@@ -1,4 +1,4 @@
-"""Google and Apple sign-in: ID tokens that are believed, and those that are not."""
+"""Google and Apple sign-in: which ID tokens are accepted."""
 
 import base64
 import hmac
@@ -51,7 +51,7 @@ async def test_the_published_keys_verify_the_id_token(client: httpx.AsyncClient,
     key = jwt.PyJWKSet.from_dict(keys)[jwt.get_unverified_header(token)["kid"]]
     claims = jwt.decode(token, key, options={"verify_aud": False, "verify_exp": False, "verify_iat": False})
     assert claims["email"] == "business@sandbox.test"
-    assert all("d" not in one for one in keys["keys"])  # the private part stays here
+    assert all("d" not in one for one in keys["keys"])  # no private key
 
 
 @pytest.mark.parametrize(("provider", "algorithm"), [("google", "RS256"), ("apple", "ES256")])
@@ -72,10 +72,10 @@ async def test_each_provider_signs_with_its_own_algorithm(
         pytest.param({"expires_in": 0}, "token_expired", id="just expired"),
         pytest.param({"expires_in": -3600}, "token_expired", id="expired"),
         pytest.param({"email_verified": False}, "invalid_token", id="address not verified"),
-        pytest.param({"email": "stranger@sandbox.test"}, "unknown_account", id="no account"),
+        pytest.param({"email": "unknown@sandbox.test"}, "unknown_account", id="no account"),
     ],
 )
-async def test_an_id_token_that_is_not_for_us_is_refused(
+async def test_an_id_token_with_a_wrong_claim_is_refused(
     client: httpx.AsyncClient, provider: str, wanted: dict[str, Any], code: str
 ) -> None:
     response = await client.post(SIGN_IN[provider], json=await make(client, provider, **wanted))
@@ -93,7 +93,7 @@ async def test_an_id_token_expires_by_the_sandboxs_clock(
     assert error_of(await client.post(SIGN_IN[provider], json=body), 401) == "token_expired"
 
 
-async def test_one_providers_token_is_nothing_to_the_other(client: httpx.AsyncClient) -> None:
+async def test_one_providers_token_is_refused_by_the_other(client: httpx.AsyncClient) -> None:
     google, apple = (await make(client, "google"))["id_token"], (await make(client, "apple"))["identity_token"]
     assert error_of(await client.post(SIGN_IN["apple"], json={"identity_token": google}), 401) == "invalid_token"
     assert error_of(await client.post(SIGN_IN["google"], json={"id_token": apple}), 401) == "invalid_token"
@@ -122,7 +122,7 @@ async def test_a_forged_id_token_is_refused(client: httpx.AsyncClient, provider:
         assert error_of(response, 401) == "invalid_token", what
 
 
-async def test_the_helper_makes_tokens_for_sandbox_accounts_only(client: httpx.AsyncClient) -> None:
+async def test_id_tokens_are_issued_for_sandbox_accounts_only(client: httpx.AsyncClient) -> None:
     response = await client.post("/_sandbox/google/id_token", json={"account": "acct-nobody"})
     assert error_of(response, 404) == "account_not_found"
 

@@ -1,4 +1,4 @@
-"""The pages themselves: their headers, their languages, and that nothing foreign gets into them."""
+"""The sign-in pages: their headers, their languages, and their content."""
 
 import base64
 import hashlib
@@ -9,25 +9,27 @@ import httpx
 import pytest
 
 from kallyai_mcp.sandbox.accounts import ACCOUNTS, SCOPES
-from kallyai_mcp.sandbox.auth.text import WORDS
-from tests.sandbox.auth.requests import LOOPBACK, SCRIPT, consent_page, sealed_in
+from kallyai_mcp.sandbox.auth.text import TEXTS
+from tests.sandbox.auth.requests import LOOPBACK, SCRIPT, consent_page, request_token_in
 
 CLI = {"redirect_uri": "http://localhost:9999", "state": SCRIPT}
 
 
 async def all_pages(client: httpx.AsyncClient, language: str = "en") -> dict[str, httpx.Response]:
-    """Each page once, as a browser of this language gets it."""
+    """Return each page in this language."""
     client.headers.update({"Accept": "text/html", "Accept-Language": language})
     first = await client.get("/v1/auth/cli", params=CLI)
     return {
         "sign in": first,
-        "choose": await client.get("/v1/auth/sign-in", params={"request": sealed_in(first), "provider": "apple"}),
+        "choose": await client.get(
+            "/v1/auth/sign-in", params={"request": request_token_in(first), "provider": "apple"}
+        ),
         "consent": await consent_page(client, state=SCRIPT),
         "stopped": await client.get("/v1/auth/cli", params={"redirect_uri": SCRIPT}),
     }
 
 
-async def test_every_page_is_locked_down(client: httpx.AsyncClient) -> None:
+async def test_every_page_has_strict_security_headers(client: httpx.AsyncClient) -> None:
     for name, page in (await all_pages(client)).items():
         policy = dict(part.strip().split(" ", 1) for part in page.headers["content-security-policy"].split(";"))
         (style,) = re.findall(r"<style>(.*?)</style>", page.text, re.DOTALL)
@@ -53,13 +55,13 @@ async def test_no_page_loads_anything_or_runs_anything(client: httpx.AsyncClient
         )
 
 
-async def test_nothing_that_came_in_is_shown(client: httpx.AsyncClient) -> None:
+async def test_no_page_shows_request_parameters(client: httpx.AsyncClient) -> None:
     for name, page in (await all_pages(client)).items():
         assert "alert(1)" not in page.text, name
 
 
 async def test_every_page_says_that_it_is_the_sandbox(client: httpx.AsyncClient) -> None:
-    for language, words in WORDS.items():
+    for language, words in TEXTS.items():
         for name, page in (await all_pages(client, language)).items():
             assert words.notice in page.text, (language, name)
             assert words.sandbox in page.text, (language, name)
@@ -81,7 +83,7 @@ async def test_every_page_says_that_it_is_the_sandbox(client: httpx.AsyncClient)
         ("", "en"),
     ],
 )
-async def test_the_language_is_the_browsers(client: httpx.AsyncClient, accepted: str, language: str) -> None:
+async def test_the_language_follows_accept_language(client: httpx.AsyncClient, accepted: str, language: str) -> None:
     titles = {"en": "Sign in to KallyAI", "es": "Inicie sesión en KallyAI"}
     page = await client.get("/v1/auth/cli", params=CLI, headers={"Accept-Language": accepted})
     assert f'<html lang="{language}">' in page.text
@@ -95,10 +97,10 @@ async def test_a_browser_without_a_preference_gets_english(client: httpx.AsyncCl
     assert page.headers["content-language"] == "en"
 
 
-def test_spanish_has_words_for_every_account_and_scope() -> None:
-    assert WORDS["es"].accounts.keys() == ACCOUNTS.keys()
-    assert WORDS["es"].scopes.keys() == SCOPES.keys()
-    assert WORDS["es"].errors.keys() == WORDS["en"].errors.keys()
+def test_spanish_has_texts_for_every_account_and_scope() -> None:
+    assert TEXTS["es"].accounts.keys() == ACCOUNTS.keys()
+    assert TEXTS["es"].scopes.keys() == SCOPES.keys()
+    assert TEXTS["es"].errors.keys() == TEXTS["en"].errors.keys()
 
 
 async def test_the_spanish_pages_are_spanish_throughout(client: httpx.AsyncClient) -> None:
@@ -113,7 +115,7 @@ async def test_the_spanish_pages_are_spanish_throughout(client: httpx.AsyncClien
 
 
 @pytest.mark.parametrize("language", ["en", "es"])
-async def test_an_expired_page_says_so_to_a_person(client: httpx.AsyncClient, language: str) -> None:
+async def test_an_expired_page_says_so_in_html(client: httpx.AsyncClient, language: str) -> None:
     headers = {"Accept": "text/html,*/*", "Accept-Language": language}
     page = await client.post("/v1/auth/consent", data={"request": "x", "decision": "deny"}, headers=headers)
     assert page.status_code == 400
@@ -122,7 +124,7 @@ async def test_an_expired_page_says_so_to_a_person(client: httpx.AsyncClient, la
 
 
 class _Outline(HTMLParser):
-    """What assistive technology leans on: language, title, landmarks, headings, and names of buttons."""
+    """The parts of a page that assistive technology needs: language, title, landmarks, and headings."""
 
     def __init__(self, html: str) -> None:
         super().__init__()
@@ -147,6 +149,6 @@ async def test_every_page_has_one_title_one_heading_and_one_main_part(client: ht
         assert outline.viewport, name
 
 
-async def test_the_way_back_is_shown_before_anything_is_allowed(client: httpx.AsyncClient) -> None:
+async def test_the_redirect_origin_is_shown_before_consent(client: httpx.AsyncClient) -> None:
     page = await consent_page(client, redirect_uri=LOOPBACK)
     assert "Afterwards you go back to http://127.0.0.1:9999" in page.text

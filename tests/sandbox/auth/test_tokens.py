@@ -1,4 +1,4 @@
-"""The token endpoints: codes and refresh tokens, and everything that they are refused for."""
+"""The token endpoints: which codes and refresh tokens are accepted."""
 
 import base64
 import json
@@ -49,7 +49,7 @@ async def test_a_code_becomes_the_references_token_response(client: httpx.AsyncC
     assert (await guarded(client, tokens["access_token"])).json() == "personal@sandbox.test"
 
 
-async def test_a_code_gives_no_more_than_the_scopes_that_were_allowed(client: httpx.AsyncClient) -> None:
+async def test_a_code_grants_only_the_allowed_scopes(client: httpx.AsyncClient) -> None:
     tokens = (await exchange(client, await new_code(client, scope="calls:write"))).json()
     assert tokens["scope"] == "calls:write"
     assert reason_of(await guarded(client, tokens["access_token"])) == "missing scope: calls:read"
@@ -57,7 +57,7 @@ async def test_a_code_gives_no_more_than_the_scopes_that_were_allowed(client: ht
 
 async def test_the_client_may_prove_itself_with_http_basic(client: httpx.AsyncClient) -> None:
     form = {"grant_type": "authorization_code", "code": await new_code(client), "redirect_uri": LOOPBACK}
-    headers = _basic("sandbox%2Dclient", "sandbox%2Dsecret")  # RFC 6749 has both form-encoded first
+    headers = _basic("sandbox%2Dclient", "sandbox%2Dsecret")  # form-encoded, as in RFC 6749, section 2.3.1
     assert (await client.post("/v1/auth/gpt/token", data=form, headers=headers)).status_code == 200
 
 
@@ -89,7 +89,7 @@ async def test_wrong_client_credentials_are_refused(
     response = await client.post("/v1/auth/gpt/token", data=form, headers=headers)
     assert error_of(response, 401) == "invalid_client"
     assert response.headers["www-authenticate"].startswith("Basic ")
-    assert (await exchange(client, code)).status_code == 200  # the code's own client can still use it
+    assert (await exchange(client, code)).status_code == 200  # the code's client can still use it
 
 
 async def test_credentials_in_two_places_are_refused(client: httpx.AsyncClient) -> None:
@@ -101,7 +101,7 @@ async def test_credentials_in_two_places_are_refused(client: httpx.AsyncClient) 
     assert error_of(differing, 400) == "invalid_request"
 
 
-async def test_a_code_works_once_and_its_reuse_revokes_what_it_gave(client: httpx.AsyncClient) -> None:
+async def test_a_second_use_of_a_code_revokes_its_tokens(client: httpx.AsyncClient) -> None:
     code = await new_code(client)
     tokens = (await exchange(client, code)).json()
     again = await exchange(client, code)
@@ -121,7 +121,9 @@ async def test_a_code_lasts_a_minute(client: httpx.AsyncClient, clock: ManualClo
     assert "expired" in reason_of(response)
 
 
-async def test_a_code_reused_after_its_minute_still_revokes(client: httpx.AsyncClient, clock: ManualClock) -> None:
+async def test_a_second_use_after_the_code_expired_revokes_its_tokens(
+    client: httpx.AsyncClient, clock: ManualClock
+) -> None:
     code = await new_code(client)
     tokens = (await exchange(client, code)).json()
     clock.advance(minutes=10)
@@ -165,7 +167,7 @@ async def test_a_parameter_given_twice_is_refused(client: httpx.AsyncClient) -> 
     assert error_of(response, 400) == "invalid_request"
 
 
-async def test_a_json_body_is_no_token_request(client: httpx.AsyncClient) -> None:
+async def test_a_json_body_is_not_a_token_request(client: httpx.AsyncClient) -> None:
     response = await client.post("/v1/auth/gpt/token", json={"grant_type": "refresh_token"} | CREDENTIALS)
     assert error_of(response, 401) == "invalid_client"
 
@@ -176,11 +178,11 @@ async def test_a_clients_refresh_token_rotates(client: httpx.AsyncClient) -> Non
     assert second["refresh_token"] != first["refresh_token"]
     assert second["scope"] == "calls:read"
     assert (await guarded(client, second["access_token"])).status_code == 200
-    assert (await guarded(client, first["access_token"])).status_code == 200  # until its hour is over
+    assert (await guarded(client, first["access_token"])).status_code == 200  # until it expires
     assert (await renew(client, second["refresh_token"])).status_code == 200
 
 
-async def test_a_clients_rotated_refresh_token_revokes_the_family_when_it_comes_back(client: httpx.AsyncClient) -> None:
+async def test_a_second_use_of_a_clients_refresh_token_revokes_the_family(client: httpx.AsyncClient) -> None:
     first = (await exchange(client, await new_code(client))).json()
     second = (await renew(client, first["refresh_token"])).json()
     stolen = await renew(client, first["refresh_token"])
@@ -189,9 +191,7 @@ async def test_a_clients_rotated_refresh_token_revokes_the_family_when_it_comes_
     assert error_of(await guarded(client, second["access_token"]), 401) == "invalid_token"
 
 
-async def test_a_clients_refresh_token_is_worth_nothing_without_that_client(
-    client: httpx.AsyncClient, sandbox: Sandbox
-) -> None:
+async def test_a_clients_refresh_token_needs_that_client(client: httpx.AsyncClient, sandbox: Sandbox) -> None:
     tokens = (await exchange(client, await new_code(client))).json()
     bare = await client.post("/v1/auth/refresh", json={"refresh_token": tokens["refresh_token"]})
     assert error_of(bare, 401) == "invalid_token"
@@ -222,7 +222,7 @@ async def test_a_first_party_refresh_rotates_and_keeps_account_and_scopes(
     assert (await guarded(client, renewed["access_token"])).json() == "trial@sandbox.test"
 
 
-async def test_a_first_party_refresh_token_that_comes_back_revokes_the_family_without_grace(
+async def test_a_second_use_of_a_first_party_refresh_token_revokes_the_family(
     client: httpx.AsyncClient, sandbox: Sandbox
 ) -> None:
     first = {"refresh_token": issue_tokens(sandbox, "acct-personal")["refresh_token"]}
@@ -237,7 +237,7 @@ async def test_a_first_party_refresh_token_that_comes_back_revokes_the_family_wi
     assert (await guarded(client, other["access_token"])).status_code == 200  # another sign-in of the same account
 
 
-async def test_a_refresh_token_lies_unused_for_ninety_days_at_most(
+async def test_a_refresh_token_expires_after_ninety_days_without_use(
     client: httpx.AsyncClient, sandbox: Sandbox, clock: ManualClock
 ) -> None:
     early, late = (issue_tokens(sandbox, "acct-personal")["refresh_token"] for _ in range(2))
@@ -249,7 +249,7 @@ async def test_a_refresh_token_lies_unused_for_ninety_days_at_most(
     assert "expired" in reason_of(response)
 
 
-async def test_old_sign_ins_are_swept_away_and_living_ones_are_not(
+async def test_expired_sign_ins_are_deleted_and_others_are_not(
     client: httpx.AsyncClient, sandbox: Sandbox, clock: ManualClock
 ) -> None:
     old = issue_tokens(sandbox, "acct-personal")["refresh_token"]
@@ -261,7 +261,7 @@ async def test_old_sign_ins_are_swept_away_and_living_ones_are_not(
     assert (await client.post("/v1/auth/refresh", json={"refresh_token": living})).status_code == 200
 
 
-async def test_of_many_refreshes_at_once_one_wins(tmp_path: Path, clock: ManualClock) -> None:
+async def test_of_many_refreshes_at_once_one_succeeds(tmp_path: Path, clock: ManualClock) -> None:
     processes = [Sandbox(Store(tmp_path / "sandbox.db", AUTH_SCHEMA), clock) for _ in range(2)]
     body = {"refresh_token": issue_tokens(processes[0], "acct-personal")["refresh_token"]}
     statuses: list[int] = []

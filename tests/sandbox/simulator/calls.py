@@ -1,4 +1,4 @@
-"""One submission for each kind of place, and calling with it."""
+"""One example submission for each task category, and a function that simulates it."""
 
 from datetime import UTC, datetime
 from typing import Any

@@ -39,7 +39,7 @@ def zones(calendar: icalendar.Component) -> list[str]:
     return [str(zone["TZID"]) for zone in calendar.walk("VTIMEZONE")]
 
 
-def test_the_file_reads_back_as_what_was_agreed() -> None:
+def test_the_file_contains_what_was_agreed() -> None:
     event = agreed()
     calendar, vevent = read(event)
     new_york = ZoneInfo("America/New_York")
@@ -56,7 +56,7 @@ def test_the_file_reads_back_as_what_was_agreed() -> None:
     assert zones(calendar) == ["America/New_York"]
 
 
-def test_lines_end_as_the_rfc_asks_and_none_is_too_long() -> None:
+def test_lines_end_with_crlf_and_are_short_enough() -> None:
     text = ics(agreed(business_name="Ñ" * 200), call_id="call-1", now=NOW)
     lines = text.split("\r\n")
     assert lines[-1] == ""
@@ -68,13 +68,13 @@ def test_the_file_is_short_enough_to_be_read_by_an_agent() -> None:
     assert len(ics(agreed(), call_id="call-1", now=NOW)) < 1500
 
 
-def test_words_of_the_caller_can_not_add_lines_of_their_own() -> None:
+def test_texts_of_a_submission_can_not_add_lines_to_the_file() -> None:
     _, vevent = read(agreed(business_name="Bistro\r\nEND:VEVENT\r\nBEGIN:VEVENT", task_description="x\r\nATTENDEE:me"))
     assert "ATTENDEE" not in vevent
 
 
 @pytest.mark.parametrize("timezone", [None, "UTC"])
-def test_without_a_zone_of_ones_own_times_are_in_utc(timezone: str | None) -> None:
+def test_without_a_time_zone_times_are_in_utc(timezone: str | None) -> None:
     event = agreed(timezone)
     calendar, vevent = read(event)
     assert zones(calendar) == []
@@ -122,7 +122,7 @@ def test_an_appointment_keeps_its_moment_and_length_when_the_clocks_change(
     assert vevent["DTEND"].dt.astimezone(UTC) == datetime(2026, 3, *end, tzinfo=UTC)
 
 
-def test_an_end_in_the_hour_that_comes_twice_is_written_in_utc() -> None:
+def test_an_end_in_a_repeated_hour_is_written_in_utc() -> None:
     event = agreed("America/New_York", appointment_date="2026-11-01", appointment_time="00:30")
     calendar, vevent = read(event)
     assert vevent["DTSTART"].dt == datetime(2026, 11, 1, 4, 30, tzinfo=UTC)
@@ -130,7 +130,7 @@ def test_an_end_in_the_hour_that_comes_twice_is_written_in_utc() -> None:
     assert zones(calendar) == []
 
 
-def test_the_zone_in_the_file_knows_the_rules_of_the_events_own_year() -> None:
+def test_the_time_zone_in_the_file_has_the_rules_of_the_events_year() -> None:
     text = ics(agreed(appointment_date="2026-12-31", appointment_time="23:30"), call_id="call-1", now=NOW)
     assert "TZOFFSETTO:-0500" in text
     assert "TZOFFSETTO:-0400" in text

@@ -36,7 +36,7 @@ def test_a_price_is_in_the_currency_of_the_number_called(number: str, currency: 
     )
 
 
-def test_a_price_at_a_number_of_no_country_is_in_euros() -> None:
+def test_a_price_at_a_number_without_a_country_is_in_euros() -> None:
     result = call(category="general", task_description="What does it cost?", respondent_phone="12")
     assert "€" in result.highlights
     satellite = call(category="general", task_description="What does it cost?", respondent_phone="+881612345678")
@@ -52,20 +52,20 @@ def test_a_price_at_a_number_of_no_country_is_in_euros() -> None:
         {"task_description": "Tell them we will be late", "appointment_date": None, "party_size": None},
     ],
 )
-def test_what_is_no_booking_books_nothing(fields: dict[str, Any]) -> None:
+def test_an_inquiry_books_nothing(fields: dict[str, Any]) -> None:
     result = call(**fields)
     assert result.event is None
     assert fields["task_description"] in said(result, "AI")
     assert "Reserved" not in result.highlights
 
 
-def test_an_inquiry_says_the_day_and_the_people_it_is_about() -> None:
+def test_an_inquiry_says_its_day_and_its_number_of_people() -> None:
     words = said(call(task_description="Ask whether they have vegan dishes"), "AI")
     assert "Friday, November 27 at 7:00 PM" in words
     assert "for 4" in words
 
 
-def test_an_inquiry_for_nobody_in_particular_leaves_a_number_if_there_is_one() -> None:
+def test_an_inquiry_without_a_name_gives_the_phone_number_if_there_is_one() -> None:
     assert "+1 202-555-0142" in said(call(category="general", user_name=None, user_phone="+12025550142"), "AI")
     assert "not given a name" in said(call(category="general", user_name=None), "AI")
 

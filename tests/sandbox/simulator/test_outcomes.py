@@ -62,7 +62,7 @@ def test_an_outcome_reads_like_a_phone_call(outcome: str, language: str, snapsho
 
 
 @pytest.mark.parametrize("outcome", ["busy", "no_answer", "failed", "cancelled", "terminated", "voicemail"])
-def test_a_call_that_agreed_nothing_says_so(outcome: str) -> None:
+def test_a_call_without_an_agreement_says_so(outcome: str) -> None:
     words = simulate_outcome(outcome).highlights
     assert "Nothing was agreed" in words or "Nothing is agreed" in words or "Nobody" in words
 
@@ -107,7 +107,7 @@ def test_a_message_without_a_number_does_not_promise_a_call_back() -> None:
 
 
 @pytest.mark.parametrize("outcome", ["failed", "terminated"])
-def test_a_call_that_breaks_off_ends_in_the_middle_of_a_word(outcome: str) -> None:
+def test_an_interrupted_call_ends_in_the_middle_of_a_word(outcome: str) -> None:
     assert callee_turns(simulate_outcome(outcome))[-1].endswith("—")
 
 
@@ -136,14 +136,14 @@ def test_injected_orders_are_in_the_transcript_word_for_word_and_not_obeyed(
 
 
 @pytest.mark.parametrize("fields", [{}, INQUIRY], ids=["booking", "inquiry"])
-def test_strange_speech_is_in_the_transcript_word_for_word(fields: dict[str, Any]) -> None:
+def test_unusual_unicode_is_in_the_transcript_unchanged(fields: dict[str, Any]) -> None:
     result = simulate_outcome("unicode", **fields)
     assert set(UNICODE_SPEECH) <= set(callee_turns(result))
     spoken = "".join(UNICODE_SPEECH)
     assert all(odd in spoken for odd in ("\u202e", "\u200d", "\x1b[31m", "<script>", "\U0001d4d7", "{0}", "مرحبا"))
 
 
-def test_a_call_without_a_transcript_still_agrees_something() -> None:
+def test_a_call_without_a_transcript_can_agree_on_something() -> None:
     result = simulate_outcome("no_transcript")
     assert result.duration_seconds > 30
     assert result.highlights.startswith("Reserved a table for 4")

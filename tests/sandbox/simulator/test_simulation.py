@@ -41,7 +41,7 @@ def test_wordings_vary_with_the_submission() -> None:
 @pytest.mark.parametrize("name", [None, "Test Guest"])
 @pytest.mark.parametrize("phone", [None, "+12025550142"])
 @pytest.mark.parametrize("number", [NUMBER, COUNTER_OFFER])
-def test_the_read_back_and_the_highlights_say_what_was_agreed(
+def test_the_callee_and_the_highlights_repeat_what_was_agreed(
     language: str,
     category: str,
     party: int | None,
@@ -71,14 +71,14 @@ def test_the_read_back_and_the_highlights_say_what_was_agreed(
     assert said(result, "AI").count(BOOKINGS[category]["task_description"].rstrip(".")) == 1
 
 
-def test_the_assistant_says_first_that_it_is_an_ai_and_whom_it_calls_for() -> None:
+def test_the_assistant_says_first_that_it_is_an_ai_and_for_which_user_it_calls() -> None:
     opening = next(entry for entry in call().entries if entry.speaker == "AI")
     assert "AI assistant" in opening.content
     assert "Test Guest" in opening.content
     assert "customer" in said(call(user_name=None), "AI")
 
 
-def test_nobody_speaks_twice_in_a_row_and_time_goes_forward() -> None:
+def test_turns_alternate_and_their_times_increase() -> None:
     result = call()
     pairs = list(zip(result.entries, result.entries[1:], strict=False))
     assert all(first.speaker != second.speaker for first, second in pairs)
@@ -92,7 +92,7 @@ def test_a_call_lasts_as_long_as_its_words_take_to_speak() -> None:
     assert spoken < result.duration_seconds < spoken + 2 * len(result.entries)
 
 
-def test_the_languages_of_the_call_and_of_the_summary_are_chosen_apart() -> None:
+def test_the_call_and_the_summary_can_have_different_languages() -> None:
     result = call(call_language="es", language="en")
     assert "una mesa para 4 para el viernes, 27 de noviembre, a las 19:00" in said(result)
     assert "on Friday, November 27 at 7:00 PM" in result.highlights
@@ -124,26 +124,26 @@ def test_instructions_preference_and_urgency_are_spoken() -> None:
     assert "“High chair, please”" in words
 
 
-def test_what_was_passed_on_is_in_the_highlights_and_empty_instructions_are_not() -> None:
+def test_instructions_are_in_the_highlights_unless_they_are_empty() -> None:
     assert "Passed on: “High chair, please”." in call().highlights
     assert "Passed on" not in call(additional_instructions=[" "]).highlights
 
 
-def test_braces_and_line_breaks_of_the_caller_are_spoken_as_they_are_on_one_line() -> None:
+def test_braces_and_line_breaks_in_a_submission_are_spoken_on_one_line() -> None:
     result = call(task_description="Table {by}\nthe {0} window", user_name="{name}")
     assert "Table {by} the {0} window" in said(result)
     assert "under the name {name}" in result.highlights
 
 
-def test_a_description_of_control_characters_alone_is_still_a_call() -> None:
+def test_a_description_of_control_characters_only_is_accepted() -> None:
     assert call(task_description="\x1c", party_size=2).status == "success"
 
 
-def test_a_callback_number_that_is_none_is_read_out_as_it_is() -> None:
-    assert "ask at the desk" in said(call(user_phone="ask at the desk"), "AI")
+def test_an_invalid_callback_number_is_read_out_unchanged() -> None:
+    assert "ask at the counter" in said(call(user_phone="ask at the counter"), "AI")
 
 
-def test_nothing_is_claimed_that_was_not_said() -> None:
+def test_the_outcome_claims_only_what_was_said() -> None:
     result = call(appointment_time=None, party_size=None, appointment_date=None, user_name=None, user_phone=None)
     assert result.event is None
     assert "this phone number" in result.highlights
@@ -159,7 +159,7 @@ def test_nothing_is_claimed_that_was_not_said() -> None:
         {"timezone": "../passwd"},
     ],
 )
-def test_what_the_rules_should_have_refused_is_an_error(fields: dict[str, Any]) -> None:
+def test_an_invalid_submission_raises(fields: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match=r"."):
         call(**fields)
 

@@ -43,7 +43,7 @@ def test_a_full_submission_is_read_with_the_types_of_the_reference() -> None:
     assert submission.model_dump(mode="json")["task_category"] == "restaurant"
 
 
-def test_the_submission_printed_in_the_reference_is_valid_but_for_its_missing_category() -> None:
+def test_the_references_example_submission_lacks_only_its_category() -> None:
     printed = json.loads((Path(__file__).parents[2] / "reference" / "call_details.json").read_text(encoding="utf-8"))
     assert refused_fields(printed["submission"]) == {"task_category"}
     assert Submission.model_validate(printed["submission"] | {"task_category": "restaurant"}).business_name
@@ -94,6 +94,6 @@ def test_a_missing_required_field_is_named(missing: str) -> None:
     assert refused_fields({name: value for name, value in MINIMAL.items() if name != missing}) == {missing}
 
 
-def test_what_has_an_error_code_of_its_own_is_left_to_the_rules() -> None:
+def test_values_with_their_own_error_code_are_accepted_by_the_schema() -> None:
     submission = Submission.model_validate(MINIMAL | {"appointment_time": "25:99", "language": "fr"})
     assert (submission.appointment_time, submission.language, submission.respondent_phone) == ("25:99", "fr", None)

@@ -33,7 +33,7 @@ def test_a_time_preference_is_understood(preference: str, expected: tuple[int, i
 
 
 @pytest.mark.parametrize("preference", [None, "whenever they can", "after 77", "at 10:99", "before 0"])
-def test_a_time_preference_that_says_no_time_is_left_to_the_callee(preference: str | None) -> None:
+def test_without_a_time_in_the_preference_the_callee_proposes_one(preference: str | None) -> None:
     assert preferred_time(preference) is None
     result = call(appointment_time=None, time_preference_text=preference)
     assert "They named the time." in result.highlights
@@ -45,7 +45,7 @@ def test_a_time_preference_that_says_no_time_is_left_to_the_callee(preference: s
     ("hour", "minute", "start"),
     [(10, 0, (24, 20, 0)), (19, 0, (24, 20, 0)), (19, 10, (24, 20, 30)), (22, 10, (24, 23, 30)), (22, 40, (25, 20, 0))],
 )
-def test_a_time_the_callee_names_for_today_is_never_past(hour: int, minute: int, start: tuple[int, int, int]) -> None:
+def test_a_time_proposed_for_today_is_never_past(hour: int, minute: int, start: tuple[int, int, int]) -> None:
     now = datetime(2026, 11, 24, hour, minute, tzinfo=UTC)
     result = call(now=now, timezone=None, appointment_date="2026-11-24", appointment_time=None)
     assert result.event is not None
@@ -62,7 +62,7 @@ def test_a_time_the_callee_names_for_today_is_never_past(hour: int, minute: int,
         ({"category": "hotel"}, date(2026, 11, 28)),
     ],
 )
-def test_a_counter_offer_is_another_time_that_the_read_back_names(asked: dict[str, Any], agreed: date) -> None:
+def test_a_counter_offer_is_another_time_and_is_repeated(asked: dict[str, Any], agreed: date) -> None:
     result = call(timezone=None, respondent_phone=COUNTER_OFFER, **asked)
     assert result.event is not None
     assert result.event.start == agreed
