@@ -51,17 +51,16 @@ class Reply:
 
 
 @asynccontextmanager
-async def listening(answer: Callable[[Request], Reply], port: int = 0) -> AsyncIterator[int]:
-    """Listen on 127.0.0.1 and answer requests, until the context ends.
+async def listening(answer: Callable[[Request], Reply]) -> AsyncIterator[int]:
+    """Listen on a free port of 127.0.0.1 and answer requests, until the context ends.
 
     Args:
         answer: Returns the reply to a request. Each connection has one request.
-        port: 0 for a free one.
 
     Yields:
         The port. It already accepts connections.
     """
-    listener = await anyio.create_tcp_listener(local_host="127.0.0.1", local_port=port)
+    listener = await anyio.create_tcp_listener(local_host="127.0.0.1")
     connections = anyio.create_task_group()
 
     async def handle(stream: SocketStream) -> None:

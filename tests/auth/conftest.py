@@ -1,4 +1,4 @@
-"""Signing in as its users meet it: a place to keep tokens, a service that renews them, a clock that stands still."""
+"""Fixtures for the tests of sign-in: token stores, a service that renews tokens, and a clock that a test sets."""
 
 import threading
 from collections.abc import Callable, Iterator
@@ -36,7 +36,7 @@ def store(tmp_path: Path) -> FileStore:
 
 @pytest.fixture
 def make_session(store: FileStore, service: Service, clock: Clock, tmp_path: Path) -> Callable[..., Session]:
-    """Sessions that share a folder, as those of several processes do."""
+    """Makes sessions that share a folder, like those of several processes."""
 
     def make(**more: Any) -> Session:
         lock_path = more.pop("lock_path", tmp_path / "home" / "renew.lock")

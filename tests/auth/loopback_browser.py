@@ -1,4 +1,4 @@
-"""A sign-in through the browser, with the test in the browser's place."""
+"""A loopback sign-in, and an HTTP client in place of the browser."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -26,7 +26,9 @@ def answer(flow: LoopbackSignIn, **fields: str) -> str:
 
 
 @asynccontextmanager
-async def signing_in(seconds: float = 60, linger: float = 0) -> AsyncIterator[tuple[LoopbackSignIn, httpx.AsyncClient]]:
+async def loopback_sign_in(
+    seconds: float = 60, linger: float = 0
+) -> AsyncIterator[tuple[LoopbackSignIn, httpx.AsyncClient]]:
     with anyio.fail_after(20):
         async with (
             httpx.AsyncClient(trust_env=False) as browser,

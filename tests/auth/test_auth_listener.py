@@ -7,11 +7,11 @@ import pytest
 
 from kallyai_mcp.auth.errors import SignInTimeoutError, WrongAddressError
 from kallyai_mcp.auth.loopback import LoopbackSignIn
-from tests.auth.loopback_browser import TOKENS, XSS, answer, signing_in, state_of
+from tests.auth.loopback_browser import TOKENS, XSS, answer, loopback_sign_in, state_of
 
 
 async def raw(flow: LoopbackSignIn, data: bytes) -> bytes:
-    """What comes back for `data`, sent as it is."""
+    """Send `data` unchanged; returns the reply."""
     stream = await anyio.connect_tcp("127.0.0.1", int(flow.redirect_uri.rpartition(":")[2]))
     async with stream:
         await stream.send(data)
@@ -46,7 +46,7 @@ async def raw(flow: LoopbackSignIn, data: bytes) -> bytes:
     ],
 )
 async def test_a_wrong_or_incomplete_answer_is_refused_and_a_right_one_still_works(query: str) -> None:
-    async with signing_in() as (flow, browser):
+    async with loopback_sign_in() as (flow, browser):
         wrong = await browser.get(f"{flow.redirect_uri}/?" + query.replace("{state}", state_of(flow)))
         assert wrong.status_code == 400
         assert "evil" not in wrong.text
@@ -57,7 +57,7 @@ async def test_a_wrong_or_incomplete_answer_is_refused_and_a_right_one_still_wor
 
 @pytest.mark.parametrize("second", [TOKENS, {"access_token": "evil"}, {"error": "access_denied"}])
 async def test_a_second_answer_is_refused(second: dict[str, str]) -> None:
-    async with signing_in() as (flow, browser):
+    async with loopback_sign_in() as (flow, browser):
         await browser.get(answer(flow, **TOKENS))
         assert (await browser.get(answer(flow, **second))).status_code == 409
         with pytest.raises(WrongAddressError, match="over"):
@@ -67,19 +67,19 @@ async def test_a_second_answer_is_refused(second: dict[str, str]) -> None:
 
 @pytest.mark.parametrize("path", ["/favicon.ico", "/done", "/failed", "//evil.example/", "/index.html", "/%2e"])
 async def test_other_paths_do_not_exist(path: str) -> None:
-    async with signing_in() as (flow, browser):
+    async with loopback_sign_in() as (flow, browser):
         assert (await browser.get(flow.redirect_uri + path)).status_code == 404
 
 
 async def test_afterwards_only_the_page_of_the_outcome_exists() -> None:
-    async with signing_in() as (flow, browser):
+    async with loopback_sign_in() as (flow, browser):
         await browser.get(answer(flow, **TOKENS))
         assert (await browser.get(f"{flow.redirect_uri}/failed")).status_code == 404
 
 
 @pytest.mark.parametrize("method", ["POST", "HEAD", "PUT", "DELETE", "OPTIONS", "PATCH"])
 async def test_other_methods_are_refused_and_their_tokens_ignored(method: str) -> None:
-    async with signing_in(seconds=0) as (flow, browser):
+    async with loopback_sign_in(seconds=0) as (flow, browser):
         refused = await browser.request(method, answer(flow, **TOKENS), content=b"x" * 200_000)
         assert (refused.status_code, refused.headers["allow"]) == (405, "GET")
         with pytest.raises(SignInTimeoutError):
@@ -88,7 +88,7 @@ async def test_other_methods_are_refused_and_their_tokens_ignored(method: str) -
 
 @pytest.mark.parametrize("host", ["evil.example", "evil.example:{port}", "127.0.0.1", "127.0.0.1:1", "[::1]:{port}"])
 async def test_another_host_name_is_refused(host: str) -> None:
-    async with signing_in(seconds=0) as (flow, browser):
+    async with loopback_sign_in(seconds=0) as (flow, browser):
         name = host.format(port=flow.redirect_uri.rpartition(":")[2])
         assert (await browser.get(answer(flow, **TOKENS), headers={"Host": name})).status_code == 421
         with pytest.raises(SignInTimeoutError):
@@ -96,7 +96,7 @@ async def test_another_host_name_is_refused(host: str) -> None:
 
 
 async def test_localhost_is_accepted_as_host_name() -> None:
-    async with signing_in() as (flow, browser):
+    async with loopback_sign_in() as (flow, browser):
         name = "LocalHost:" + flow.redirect_uri.rpartition(":")[2]
         assert (await browser.get(answer(flow, **TOKENS), headers={"Host": name})).status_code == 303
 
@@ -118,7 +118,7 @@ async def replies_of_every_kind(flow: LoopbackSignIn, browser: httpx.AsyncClient
 
 
 async def test_no_reply_repeats_a_part_of_its_request() -> None:
-    async with signing_in() as (flow, browser):
+    async with loopback_sign_in() as (flow, browser):
         replies = await replies_of_every_kind(flow, browser)
         assert [reply.status_code for reply in replies] == [400, 404, 405, 400, 421, 303, 409, 200]
         for reply in replies:
@@ -129,7 +129,7 @@ async def test_no_reply_repeats_a_part_of_its_request() -> None:
 
 
 async def test_no_reply_can_be_stored_or_framed_or_loads_anything() -> None:
-    async with signing_in() as (flow, browser):
+    async with loopback_sign_in() as (flow, browser):
         for reply in await replies_of_every_kind(flow, browser):
             policy = reply.headers["content-security-policy"]
             assert policy.startswith("default-src 'none'; style-src 'sha256-")
@@ -156,7 +156,7 @@ async def test_no_reply_can_be_stored_or_framed_or_loads_anything() -> None:
     ],
 )
 async def test_an_invalid_request_does_not_stop_the_listener(data: bytes, reply: bytes) -> None:
-    async with signing_in() as (flow, browser):
+    async with loopback_sign_in() as (flow, browser):
         received = await raw(flow, data)
         assert received.startswith(reply)
         assert bool(received) == bool(reply)
@@ -165,7 +165,7 @@ async def test_an_invalid_request_does_not_stop_the_listener(data: bytes, reply:
 
 async def test_an_idle_connection_is_closed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("kallyai_mcp.auth.loopback_listener._REQUEST_SECONDS", 0.01)
-    async with signing_in() as (flow, _):
+    async with loopback_sign_in() as (flow, _):
         stream = await anyio.connect_tcp("127.0.0.1", int(flow.redirect_uri.rpartition(":")[2]))
         async with stream:
             with pytest.raises(anyio.EndOfStream):
@@ -173,7 +173,7 @@ async def test_an_idle_connection_is_closed(monkeypatch: pytest.MonkeyPatch) -> 
 
 
 async def test_a_browser_that_disconnects_does_not_stop_the_listener() -> None:
-    async with signing_in() as (flow, browser):
+    async with loopback_sign_in() as (flow, browser):
         port = int(flow.redirect_uri.rpartition(":")[2])
         for _ in range(3):
             stream = await anyio.connect_tcp("127.0.0.1", port)
@@ -184,9 +184,9 @@ async def test_a_browser_that_disconnects_does_not_stop_the_listener() -> None:
 
 async def test_neither_log_nor_repr_shows_a_token_or_the_state(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.NOTSET)
-    for browser_log in ("httpx", "httpcore"):  # the browser is the test's own
+    for browser_log in ("httpx", "httpcore"):  # the test's own browser
         caplog.set_level(logging.CRITICAL, browser_log)
-    async with signing_in() as (flow, browser):
+    async with loopback_sign_in() as (flow, browser):
         await replies_of_every_kind(flow, browser)
         grant = await flow.grant()
         for text in (caplog.text, repr(flow), repr(grant), str(grant)):

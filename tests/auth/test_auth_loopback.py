@@ -9,11 +9,11 @@ import pytest
 from kallyai_mcp.api.errors import NotSignedInError
 from kallyai_mcp.auth.errors import SignInRefusedError, SignInTimeoutError, WrongAddressError
 from kallyai_mcp.auth.loopback import LoopbackSignIn
-from tests.auth.loopback_browser import TOKENS, XSS, answer, auth_url, signing_in, state_of
+from tests.auth.loopback_browser import TOKENS, XSS, answer, auth_url, loopback_sign_in, state_of
 
 
 async def test_the_link_has_our_redirect_uri_and_an_unguessable_state() -> None:
-    async with signing_in() as (flow, _), signing_in() as (other, _):
+    async with loopback_sign_in() as (flow, _), loopback_sign_in() as (other, _):
         assert re.fullmatch(r"http://127\.0\.0\.1:[0-9]+", flow.redirect_uri)
         query = parse_qs(urlsplit(flow.link).query)
         assert query["redirect_uri"] == [flow.redirect_uri]
@@ -22,7 +22,7 @@ async def test_the_link_has_our_redirect_uri_and_an_unguessable_state() -> None:
 
 
 async def test_the_grant_has_the_tokens_of_the_page() -> None:
-    async with signing_in() as (flow, browser):
+    async with loopback_sign_in() as (flow, browser):
         await browser.get(answer(flow, **TOKENS, scope="calls:read"))
         grant = await flow.grant()
         assert grant.access_token.get_secret_value() == "secret-access"
@@ -33,20 +33,20 @@ async def test_the_grant_has_the_tokens_of_the_page() -> None:
 
 @pytest.mark.parametrize("expires_in", [{}, {"expires_in": ""}, {"expires_in": "soon"}, {"expires_in": "-1"}])
 async def test_an_answer_without_a_lifetime_or_refresh_token_is_accepted(expires_in: dict[str, str]) -> None:
-    async with signing_in() as (flow, browser):
+    async with loopback_sign_in() as (flow, browser):
         await browser.get(answer(flow, access_token="secret-access", refresh_token="", **expires_in))
         grant = await flow.grant()
         assert (grant.expires_in, grant.refresh_token) == (3600, None)
 
 
 async def test_grant_waits_for_the_browser() -> None:
-    async with signing_in() as (flow, browser), anyio.create_task_group() as tasks:
+    async with loopback_sign_in() as (flow, browser), anyio.create_task_group() as tasks:
         tasks.start_soon(browser.get, answer(flow, **TOKENS))
         assert (await flow.grant()).expires_in == 1800
 
 
 async def test_the_tokens_are_removed_from_the_address_bar_by_a_redirect() -> None:
-    async with signing_in() as (flow, browser):
+    async with loopback_sign_in() as (flow, browser):
         first = await browser.get(answer(flow, **TOKENS))
         assert (first.status_code, first.headers["location"], first.content) == (303, "/done", b"")
         shown = await browser.get(answer(flow, **TOKENS).partition("?")[0] + "done")
@@ -55,7 +55,7 @@ async def test_the_tokens_are_removed_from_the_address_bar_by_a_redirect() -> No
 
 
 async def test_a_user_who_cancels_sees_that_and_the_grant_is_refused() -> None:
-    async with signing_in() as (flow, browser):
+    async with loopback_sign_in() as (flow, browser):
         shown = await browser.get(answer(flow, error="access_denied"), follow_redirects=True)
         assert (shown.url.path, shown.url.query) == ("/failed", b"")
         assert "Not signed in" in shown.text
@@ -67,7 +67,7 @@ async def test_a_user_who_cancels_sees_that_and_the_grant_is_refused() -> None:
 
 @pytest.mark.parametrize(("error", "named"), [("server_error", "server_error"), (XSS, "no reason that could be shown")])
 async def test_an_error_of_the_page_is_quoted_only_if_it_looks_like_an_error_code(error: str, named: str) -> None:
-    async with signing_in() as (flow, browser):
+    async with loopback_sign_in() as (flow, browser):
         await browser.get(answer(flow, error=error))
         with pytest.raises(SignInRefusedError, match=re.escape(f"({named})")) as caught:
             await flow.grant()
@@ -75,14 +75,14 @@ async def test_an_error_of_the_page_is_quoted_only_if_it_looks_like_an_error_cod
 
 
 async def test_the_timeout_error_says_what_to_do() -> None:
-    async with signing_in(seconds=0) as (flow, _):
+    async with loopback_sign_in(seconds=0) as (flow, _):
         with pytest.raises(SignInTimeoutError, match="Ask for a new link") as caught:
             await flow.grant()
         assert caught.value.code == "sign_in_timed_out"
 
 
 async def test_a_browser_that_comes_back_too_late_is_told_and_not_signed_in() -> None:
-    async with signing_in(seconds=0) as (flow, browser):
+    async with loopback_sign_in(seconds=0) as (flow, browser):
         late = await browser.get(answer(flow, **TOKENS))
         assert late.status_code == 410
         assert "Too late" in late.text
@@ -122,7 +122,7 @@ class PageReader(HTMLParser):
     ],
 )
 async def test_pages_are_in_the_language_that_the_browser_prefers(accepted: str | None, lang: str) -> None:
-    async with signing_in() as (flow, browser):
+    async with loopback_sign_in() as (flow, browser):
         headers = {} if accepted is None else {"Accept-Language": accepted}
         shown = await browser.get(answer(flow, **TOKENS), headers=headers, follow_redirects=True)
         read = PageReader(shown.text)
@@ -177,7 +177,7 @@ async def test_a_cancelled_caller_does_not_wait_for_the_browser() -> None:
     "form", ["{address}", "  {address}\n", '"{address}"', "<{address}>", "{short}", "{localhost}", "{wrapped}"]
 )
 async def test_a_pasted_address_is_accepted(form: str) -> None:
-    async with signing_in() as (flow, _):
+    async with loopback_sign_in() as (flow, _):
         address = answer(flow, **TOKENS)
         flow.accept(
             form.format(
@@ -191,7 +191,7 @@ async def test_a_pasted_address_is_accepted(form: str) -> None:
 
 
 async def test_a_pasted_address_with_an_error_is_a_refusal() -> None:
-    async with signing_in() as (flow, _):
+    async with loopback_sign_in() as (flow, _):
         flow.accept(answer(flow, error="access_denied"))
         with pytest.raises(SignInRefusedError):
             await flow.grant()
@@ -214,7 +214,7 @@ async def test_a_pasted_address_with_an_error_is_a_refusal() -> None:
     ],
 )
 async def test_a_wrong_pasted_address_is_an_error_that_does_not_quote_it(pasted: str, why: str) -> None:
-    async with signing_in() as (flow, _):
+    async with loopback_sign_in() as (flow, _):
         text = pasted.replace("{port}", flow.redirect_uri.rpartition(":")[2]).replace("{state}", state_of(flow))
         with pytest.raises(WrongAddressError, match=why) as caught:
             flow.accept(text)

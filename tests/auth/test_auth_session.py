@@ -43,9 +43,9 @@ async def test_a_token_is_renewed_a_minute_before_it_expires(
 
 async def test_without_a_sign_in_the_error_says_how_to_sign_in(make_session: MakeSession, service: Service) -> None:
     session = make_session()
-    for asking in (session.access_token(), session.renew("access-0")):
+    for request in (session.access_token(), session.renew("access-0")):
         with pytest.raises(NotSignedInError, match="kallyai-mcp login") as caught:
-            await asking
+            await request
         assert caught.value.code == "not_signed_in"
     assert await session.current() is None
     assert service.requests == []

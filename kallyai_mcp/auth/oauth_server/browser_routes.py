@@ -33,7 +33,7 @@ _ONLY_ONCE = ("client_id", "redirect_uri", "response_type", "state", "scope", "c
 
 
 class InvalidRequestError(Exception):
-    """An authorization request is wrong, in a way that the client is told (RFC 6749, section 4.1.2.1).
+    """An authorization request is invalid, and the client gets the error (RFC 6749, section 4.1.2.1).
 
     Args:
         code: The `error`.

@@ -39,7 +39,7 @@ _FORBIDDEN_SCHEMES = frozenset(
 
 @dataclass(frozen=True)
 class Destination:
-    """Where a redirect URI leads, as a person is told.
+    """Where a redirect URI leads, in words for a person.
 
     Attributes:
         kind: `web` for a web site, `here` for a program on the person's own machine, `app` for an installed app.
