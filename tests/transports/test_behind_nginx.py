@@ -22,7 +22,7 @@ from tests.transports.http_server import (
     running_sandbox,
 )
 from tests.transports.nginx import NAME, PROGRAM, nginx
-from tests.transports.workers import Owners, owners_of, uvicorn
+from tests.transports.workers import WorkerLookup, uvicorn, worker_lookup
 
 pytestmark = [
     pytest.mark.skipif(sys.platform != "linux", reason="elsewhere 127.0.0.2 is not this machine"),
@@ -32,13 +32,13 @@ pytestmark = [
 
 @dataclass(frozen=True)
 class Site:
-    """What stands behind nginx, and the way to it."""
+    """Two servers behind nginx, and how a client connects to them."""
 
     sandbox: RunningSandbox
     url: str
     options: ClientOptions
     token: str
-    owners: Owners
+    lookup: WorkerLookup
 
 
 @asynccontextmanager
@@ -49,34 +49,34 @@ async def site(folder: Path, redis: RedisServer) -> AsyncIterator[Site]:
         settings |= {"PUBLIC_URL": f"https://{NAME}", "ALLOWED_HOSTS": NAME, "LOG_LEVEL": "INFO"}
         token = sandbox.token("acct-business")
         async with (
-            owners_of(sandbox.settings(REDIS_URL=redis.url, ACCESS_TOKEN=token)) as owners,
+            worker_lookup(sandbox.settings(REDIS_URL=redis.url, ACCESS_TOKEN=token)) as lookup,
             uvicorn(folder, workers=1, **settings) as one,
             uvicorn(folder, workers=1, **settings) as two,
             nginx(folder, certificate, one.port, two.port) as url,
         ):
-            yield Site(sandbox, url, ClientOptions(NAME, certificate.client_context()), token, owners)
+            yield Site(sandbox, url, ClientOptions(NAME, certificate.client_context()), token, lookup)
 
 
 async def requests_to_mcp_reach_both_servers(site: Site) -> None:
-    owners: set[str] = set()
+    workers: set[str] = set()
     for number, mode in enumerate(["auto", "legacy"] * 4):
         async with connected_agent(site.url, mode, token=site.token, options=site.options) as agent:
-            placed = await agent.use("make_call", CALL | {"task_description": f"Errand {number}"}, wait_seconds=0)
-            owners.add(await site.owners.of(placed.data["tracking_id"]))
-    assert len(owners) == 2
+            placed = await agent.use("make_call", CALL | {"task_description": f"Call {number}"}, wait_seconds=0)
+            workers.add(await site.lookup.worker_of(placed.data["tracking_id"]))
+    assert len(workers) == 2
 
 
 async def an_sse_session_stays_with_one_server(site: Site) -> None:
-    owners: set[str] = set()
+    workers: set[str] = set()
     for number in range(2, 250):
         options = ClientOptions(NAME, site.options.trust, f"127.0.0.{number}")
         async with connected_agent(site.url, "sse", token=site.token, options=options) as agent:
             for step in range(2):
-                call = CALL | {"task_description": f"Matter {number}.{step}"}
+                call = CALL | {"task_description": f"SSE call {number}.{step}"}
                 placed = await agent.use("make_call", call, wait_seconds=0)
-                owners.add(await site.owners.of(placed.data["tracking_id"]))
-            assert len(owners) <= 2
-        if len(owners) == 2:
+                workers.add(await site.lookup.worker_of(placed.data["tracking_id"]))
+            assert len(workers) <= 2
+        if len(workers) == 2:
             return
     raise AssertionError("all addresses led to one server")
 
@@ -97,10 +97,10 @@ async def only_the_public_host_is_served(site: Site) -> None:
     bearer = {"Authorization": f"Bearer {site.token}"}
     named = await post_initialize(site.url, bearer, options=site.options)
     other = await post_initialize(site.url, bearer, options=ClientOptions("evil.example.com", site.options.trust))
-    lost = await post_initialize(site.url, options=site.options)
+    without_token = await post_initialize(site.url, options=site.options)
     assert named.status_code == 200
     assert other.status_code == 421
-    assert f'resource_metadata="https://{NAME}/.well-known/' in lost.headers["www-authenticate"]
+    assert f'resource_metadata="https://{NAME}/.well-known/' in without_token.headers["www-authenticate"]
 
 
 async def clients_are_counted_by_their_own_addresses(site: Site) -> None:
@@ -117,10 +117,10 @@ async def clients_are_counted_by_their_own_addresses(site: Site) -> None:
 
 async def test_two_servers_behind_nginx_act_as_one(tmp_path: Path, own_redis: RedisServer) -> None:
     with anyio.fail_after(2 * LIMIT):
-        async with site(tmp_path, own_redis) as there:
+        async with site(tmp_path, own_redis) as two_servers:
             for connection in CONNECTIONS:
-                await a_call_can_be_placed_and_followed(there, connection)
-            await requests_to_mcp_reach_both_servers(there)
-            await an_sse_session_stays_with_one_server(there)
-            await only_the_public_host_is_served(there)
-            await clients_are_counted_by_their_own_addresses(there)
+                await a_call_can_be_placed_and_followed(two_servers, connection)
+            await requests_to_mcp_reach_both_servers(two_servers)
+            await an_sse_session_stays_with_one_server(two_servers)
+            await only_the_public_host_is_served(two_servers)
+            await clients_are_counted_by_their_own_addresses(two_servers)

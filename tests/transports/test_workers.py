@@ -1,4 +1,4 @@
-"""Several workers of uvicorn on one port, as processes of their own."""
+"""Several uvicorn workers on one port."""
 
 import sys
 from contextlib import AsyncExitStack, closing
@@ -12,29 +12,29 @@ from kallyai_mcp.cli.serve_http import from_environment
 from tests.processes import environment
 from tests.redis_server import RedisServer
 from tests.transports.http_server import LIMIT, RunningSandbox, connected_agent, running_sandbox
-from tests.transports.workers import COMMAND, Line, Owners, owners_of, uvicorn
+from tests.transports.workers import COMMAND, WorkerConnection, WorkerLookup, uvicorn, worker_lookup
 
 SECRET = "a-secret-of-many-characters"
 README = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
 
 
 async def one_call_in_each(
-    owners: Owners, sandbox: RunningSandbox, url: str, lines: AsyncExitStack, errand: str
-) -> dict[str, tuple[Line, str]]:
-    """Place calls over new connections until two workers have one that rings: for each the connection and the call."""
-    found: dict[str, tuple[Line, str]] = {}
+    lookup: WorkerLookup, sandbox: RunningSandbox, url: str, stack: AsyncExitStack, task: str
+) -> dict[str, tuple[WorkerConnection, str]]:
+    """Place calls over new connections until two workers run one; returns the connection and the call of each."""
+    found: dict[str, tuple[WorkerConnection, str]] = {}
 
     async def place(number: int) -> None:
-        line = lines.enter_context(closing(Line(url, SECRET)))
-        tracking_id = await line.place(f"{errand} {number}")
-        found.setdefault(await owners.of(tracking_id), (line, tracking_id))
+        connection = stack.enter_context(closing(WorkerConnection(url, SECRET)))
+        tracking_id = await connection.place_call(f"{task} {number}")
+        found.setdefault(await lookup.worker_of(tracking_id), (connection, tracking_id))
 
     number = 0
     while len(found) < 2:
         async with anyio.create_task_group() as tasks:
-            for _ in range(4):  # at once: whoever is idle tends to be the same one
+            for _ in range(4):  # at the same time: one idle worker tends to answer all others
                 tasks.start_soon(place, number := number + 1)
-    await sandbox.wait_for_calls(len(owners.known))
+    await sandbox.wait_for_calls(len(lookup.tracking_ids))
     return found
 
 
@@ -45,57 +45,58 @@ async def status(url: str, mode: str, tracking_id: str, seconds: float) -> str:
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="uvicorn's workers are told to stop by a signal")
-@pytest.mark.parametrize("place", ["redis", "sqlite"])
+@pytest.mark.parametrize("database", ["redis", "sqlite"])
 async def test_two_workers_share_their_calls_and_take_over_a_killed_ones(
-    tmp_path: Path, place: str, request: pytest.FixtureRequest
+    tmp_path: Path, database: str, request: pytest.FixtureRequest
 ) -> None:
-    redis: RedisServer | None = request.getfixturevalue("own_redis") if place == "redis" else None
-    async with running_sandbox(tmp_path) as sandbox, AsyncExitStack() as lines:
+    redis: RedisServer | None = request.getfixturevalue("own_redis") if database == "redis" else None
+    async with running_sandbox(tmp_path) as sandbox, AsyncExitStack() as stack:
         token = sandbox.token("acct-business")
         given = {"API_URL": sandbox.url, "ACCESS_TOKEN": token, "WAIT_SECONDS": "0", "LOG_LEVEL": "INFO"}
         given |= {"REDIS_URL": redis.url} if redis is not None else {}
-        owners = await lines.enter_async_context(owners_of(sandbox.settings(**given)))
+        lookup = await stack.enter_async_context(worker_lookup(sandbox.settings(**given)))
         with anyio.fail_after(LIMIT):
             async with uvicorn(tmp_path, workers=2, AUTH="secret", MCP_TOKEN=SECRET, **given) as server:
                 same: list[str] = []
 
-                async def ask_for_the_same() -> None:
-                    same.append(await lines.enter_context(closing(Line(server.url, SECRET))).place("The same"))
-                    owners.known.update(same)
+                async def place_the_same_call() -> None:
+                    connection = stack.enter_context(closing(WorkerConnection(server.url, SECRET)))
+                    same.append(await connection.place_call("The same"))
+                    lookup.tracking_ids.update(same)
 
                 async with anyio.create_task_group() as tasks:
                     for _ in range(8):
-                        tasks.start_soon(ask_for_the_same)
-                (line, mine), (_, others) = (
-                    await one_call_in_each(owners, sandbox, server.url, lines, "First")
+                        tasks.start_soon(place_the_same_call)
+                (connection, mine), (_, others) = (
+                    await one_call_in_each(lookup, sandbox, server.url, stack, "First")
                 ).values()
-                under_way = [await status(server.url, mode, mine, 0) for mode in ("auto", "legacy")]
+                in_progress = [await status(server.url, mode, mine, 0) for mode in ("auto", "legacy")]
                 sandbox.end_calls()
-                waited = await line.use("get_call", call_id=others, wait_seconds=LIMIT)
+                waited = await connection.use("get_call", call_id=others, wait_seconds=LIMIT)
 
-                before = await one_call_in_each(owners, sandbox, server.url, lines, "Second")
-                server.kill_one()
-                dead = [owner for owner, (line, _) in before.items() if await line.is_dead()]
-                await owners.bury(dead[0])
+                before = await one_call_in_each(lookup, sandbox, server.url, stack, "Second")
+                server.kill_first_worker()
+                dead = [worker for worker, (connection, _) in before.items() if await connection.is_closed()]
+                await lookup.bury(dead[0])
                 sandbox.end_calls()
                 ends = [
                     await status(server.url, mode, tracking_id, LIMIT)
                     for mode in ("auto", "legacy")
                     for _, tracking_id in before.values()
                 ]
-                await server.up(3)
-                after = await one_call_in_each(owners, sandbox, server.url, lines, "Third")
+                await server.wait_for_workers(3)
+                after = await one_call_in_each(lookup, sandbox, server.url, stack, "Third")
                 async with httpx2.AsyncClient() as client:
                     sse = await client.get(f"{server.url}/sse", headers={"Authorization": f"Bearer {SECRET}"})
-                calls = await sandbox.wait_for_calls(len(owners.known))
+                calls = await sandbox.wait_for_calls(len(lookup.tracking_ids))
 
     assert len(set(same)) == 1
-    assert under_way == ["in_progress"] * 2
+    assert in_progress == ["in_progress"] * 2
     assert '"success"' in waited
     assert len(dead) == 1
     assert ends == ["success"] * 4
     assert len(set(after) - set(before)) == 1
-    assert len(calls) == len(owners.known)
+    assert len(calls) == len(lookup.tracking_ids)
     assert sse.status_code == 404
     assert "/mcp" in sse.text
 
@@ -119,14 +120,14 @@ def test_unsafe_settings_are_refused_in_one_line(
     for name, value in environment(tmp_path, **settings).items():
         monkeypatch.setenv(name, value)
 
-    with pytest.raises(SystemExit) as left:
+    with pytest.raises(SystemExit) as exit_info:
         from_environment()
 
-    said = capsys.readouterr().err
-    assert left.value.code == 3
-    assert said.startswith("Error: ")
-    assert words in said
-    assert said.count("\n") == 1
+    text = capsys.readouterr().err
+    assert exit_info.value.code == 3
+    assert text.startswith("Error: ")
+    assert words in text
+    assert text.count("\n") == 1
 
 
 async def test_uvicorn_prints_only_that_line_and_does_not_restart_the_worker(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""uvicorn's own workers, as processes: `uvicorn --factory kallyai_mcp.cli.serve_http:from_environment`."""
+"""The server as the worker processes of `uvicorn --factory kallyai_mcp.cli.serve_http:from_environment`."""
 
 import http.client
 import json
@@ -31,16 +31,16 @@ COMMAND = (
     "--http kallyai_mcp.transports.uvicorn_server:HeaderTimeoutProtocol --ws none --no-access-log --no-server-header "
     "--timeout-keep-alive 75 --timeout-graceful-shutdown 1"
 )
-"""As the README has it."""
+"""The command that the README shows."""
 
 
 class Uvicorn:
     """A running `uvicorn`.
 
     Attributes:
-        port: Where it listens.
-        url: Where it answers.
-        pids: Its workers, in the order in which they came to life; those that have died, too.
+        port: The port of 127.0.0.1 that it listens on.
+        url: Its base URL.
+        pids: The process ids of all workers that it has started, dead ones too, in the order of their start.
     """
 
     def __init__(self, port: int, process: anyio.abc.Process) -> None:
@@ -48,32 +48,32 @@ class Uvicorn:
         self.url = f"http://127.0.0.1:{port}"
         self.pids: list[int] = []
         self._process = process
-        self._said = ""
-        self._news = anyio.Event()
+        self._log = ""
+        self._log_grew = anyio.Event()
 
-    async def listen(self) -> None:
-        """Follow what it says, until it ends."""
+    async def read_log(self) -> None:
+        """Read its stderr until it ends."""
         assert self._process.stderr is not None
         async for chunk in self._process.stderr:
-            self._said += chunk.decode(errors="replace")
-            self.pids = [int(pid) for pid in re.findall(r"Started server process \[(\d+)\]", self._said)]
-            self._news.set()
-            self._news = anyio.Event()
-        self._news.set()
+            self._log += chunk.decode(errors="replace")
+            self.pids = [int(pid) for pid in re.findall(r"Started server process \[(\d+)\]", self._log)]
+            self._log_grew.set()
+            self._log_grew = anyio.Event()
+        self._log_grew.set()
 
-    async def up(self, workers: int) -> None:
-        """Wait until so many workers in all have started, and the port is open."""
+    async def wait_for_workers(self, number: int) -> None:
+        """Wait until it listens and has started `number` workers in all, dead ones included."""
         with anyio.fail_after(LIMIT):
-            while self._said.count("Application startup complete.") < workers or "running on" not in self._said:
-                assert self._process.returncode is None, self._said
-                await self._news.wait()
+            while self._log.count("Application startup complete.") < number or "running on" not in self._log:
+                assert self._process.returncode is None, self._log
+                await self._log_grew.wait()
 
-    def kill_one(self) -> None:
-        """End the worker that came first, as a loss of power does."""
+    def kill_first_worker(self) -> None:
+        """Kill the worker that it has started first, with SIGKILL."""
         os.kill(self.pids[0], signal.SIGKILL)
 
-    async def end(self) -> None:
-        """Tell it to stop; it and its workers are killed if they don't."""
+    async def stop(self) -> None:
+        """Stop it by SIGTERM; kill it and its workers if that does not end it."""
         with suppress(ProcessLookupError):
             self._process.terminate()
         with anyio.move_on_after(LIMIT):
@@ -82,50 +82,50 @@ class Uvicorn:
             for pid in [self._process.pid, *self.pids]:
                 with suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGKILL)
-            raise AssertionError(f"uvicorn did not stop: {self._said}")
+            raise AssertionError(f"uvicorn did not stop: {self._log}")
 
 
 @asynccontextmanager
 async def uvicorn(home: Path, *, workers: int, **settings: str) -> AsyncIterator[Uvicorn]:
-    """`COMMAND` with so many workers on a free port of 127.0.0.1; yields it once all have started."""
+    """Run `COMMAND` with `workers` workers on a free port of 127.0.0.1; yields it when all have started."""
     port = free_port()
-    where = {"--workers 2": f"--workers {workers}", "--host 0.0.0.0": "--host 127.0.0.1", "8000": str(port)}
-    line = COMMAND
-    for shown, used in where.items():
-        line = line.replace(shown, used)
+    options = {"--workers 2": f"--workers {workers}", "--host 0.0.0.0": "--host 127.0.0.1", "8000": str(port)}
+    command = COMMAND
+    for original, replacement in options.items():
+        command = command.replace(original, replacement)
     process = await anyio.open_process(
-        [sys.executable, "-m", *shlex.split(line)], stdin=None, stdout=None, env=environment(home, **settings)
+        [sys.executable, "-m", *shlex.split(command)], stdin=None, stdout=None, env=environment(home, **settings)
     )
     server = Uvicorn(port, process)
     async with process, anyio.create_task_group() as tasks:
-        tasks.start_soon(server.listen)
+        tasks.start_soon(server.read_log)
         try:
-            await server.up(workers)
+            await server.wait_for_workers(workers)
             yield server
         finally:
             with anyio.CancelScope(shield=True):
-                await server.end()
+                await server.stop()
             tasks.cancel_scope.cancel()
 
 
-class Owners:
-    """Which server carries out which call, as their ledger has it.
+class WorkerLookup:
+    """Which worker runs which call, as their ledger says.
 
     Attributes:
-        known: The tracking ids of all calls that were asked about.
+        tracking_ids: All calls that were looked up.
     """
 
     def __init__(self, ledger: Ledger, settings: Settings) -> None:
         self._ledger = ledger
         assert settings.access_token is not None
         account = Tokens.from_document({"access_token": settings.access_token, "expires_at": math.inf}).account
-        self._scope = AccountKey(settings.api_url, account)
-        self.known: set[str] = set()
+        self._account = AccountKey(settings.api_url, account)
+        self.tracking_ids: set[str] = set()
 
-    async def of(self, tracking_id: str) -> str:
-        """Who carries out this call."""
-        self.known.add(tracking_id)
-        record = await self._ledger.find(self._scope, tracking_id)
+    async def worker_of(self, tracking_id: str) -> str:
+        """The name of the worker that runs this call."""
+        self.tracking_ids.add(tracking_id)
+        record = await self._ledger.find(self._account, tracking_id)
         assert record is not None
         return record.owner
 
@@ -135,43 +135,43 @@ class Owners:
 
 
 @asynccontextmanager
-async def owners_of(settings: Settings) -> AsyncIterator[Owners]:
-    """A look into the ledger of servers with these settings, for the account of their `ACCESS_TOKEN`."""
+async def worker_lookup(settings: Settings) -> AsyncIterator[WorkerLookup]:
+    """Look into the ledger of servers with these settings, for the account of their `ACCESS_TOKEN`."""
     ledger = Connection(settings).ledger()
     try:
-        yield Owners(ledger, settings)
+        yield WorkerLookup(ledger, settings)
     finally:
         await ledger.aclose()
 
 
-class Line:
-    """One connection that stays open, and so leads to one worker."""
+class WorkerConnection:
+    """An HTTP connection that stays open, so that one worker answers all its requests."""
 
     def __init__(self, url: str, bearer: str) -> None:
         self._connection = http.client.HTTPConnection(urlsplit(url).netloc, timeout=LIMIT)
         self._headers = ACCEPT | {"Content-Type": "application/json", "Authorization": f"Bearer {bearer}"}
 
-    async def place(self, errand: str) -> str:
-        """Place a call; its tracking id."""
-        answer = await self.use("make_call", **CALL | {"task_description": errand, "wait_seconds": 0})
-        found = re.search(r"t-[0-9a-f]{8}-[0-9a-f-]{27}", answer)
-        assert found, answer
+    async def place_call(self, task: str) -> str:
+        """Place a call; returns its tracking id."""
+        response = await self.use("make_call", **CALL | {"task_description": task, "wait_seconds": 0})
+        found = re.search(r"t-[0-9a-f]{8}-[0-9a-f-]{27}", response)
+        assert found, response
         return found[0]
 
     async def use(self, tool: str, **arguments: Any) -> str:
-        """Call a tool; the answer as it is."""
+        """Call a tool; returns the body of the response."""
         return await anyio.to_thread.run_sync(self._use, tool, arguments)
 
     def _use(self, tool: str, arguments: dict[str, Any]) -> str:
         message = initialize() | {"method": "tools/call", "params": {"name": tool, "arguments": arguments}}
         self._connection.request("POST", "/mcp", json.dumps(message), self._headers)
         response = self._connection.getresponse()
-        answer = response.read().decode()
-        assert response.status == 200, answer
-        return answer
+        body = response.read().decode()
+        assert response.status == 200, body
+        return body
 
-    async def is_dead(self) -> bool:
-        """Whether the other side has closed it; waits a moment for that."""
+    async def is_closed(self) -> bool:
+        """Whether the server closes it within a second."""
         stream = self._connection.sock
         with anyio.move_on_after(1):
             await anyio.wait_readable(stream)
