@@ -3,6 +3,7 @@
 No URL contains a token, because httpx logs URLs.
 """
 
+from datetime import datetime
 from functools import lru_cache
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from types import TracebackType
@@ -13,7 +14,7 @@ import httpx
 
 from kallyai_mcp.api import sign_in_urls
 from kallyai_mcp.api.bearer import BearerAuth, TokenSource, same_origin
-from kallyai_mcp.api.error_responses import error_from
+from kallyai_mcp.api.error_responses import error_from, http_date
 from kallyai_mcp.api.errors import (
     KallyAIError,
     NotFoundError,
@@ -73,6 +74,9 @@ class KallyAI:
         retry_backoff: See `with_retries`.
         timeouts: The time-outs.
 
+    Attributes:
+        server_time: The service's clock, by the `Date` header of its latest response; None before the first one.
+
     Raises:
         ValueError: `base_url`, `user_agent` or the proxy of the environment is not valid, or both `app` and `transport`
             are given.
@@ -96,6 +100,7 @@ class KallyAI:
             self._origin = httpx.URL(self.base_url)
         except httpx.InvalidURL:
             raise ValueError("not a web address; it should look like https://api.kallyai.com") from None
+        self.server_time: datetime | None = None
         self._bearer = None if tokens is None else BearerAuth(tokens, self._origin)
         self._timeouts = timeouts
         if app is not None:
@@ -263,6 +268,8 @@ class KallyAI:
     async def _send(self, request: httpx.Request, auth: BearerAuth | None, secrets: tuple[str, ...]) -> ApiResponse:
         with api_request(request.method, request.url.path) as measurement:
             response = await self._response_or_error(request, auth)
+            if isinstance(response, httpx.Response):
+                self.server_time = http_date(response.headers.get("date", "")) or self.server_time
             measurement.status = response.code if isinstance(response, KallyAIError) else response.status_code
         if isinstance(response, KallyAIError):
             raise response

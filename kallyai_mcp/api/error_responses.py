@@ -82,13 +82,14 @@ def retry_after(headers: Mapping[str, str]) -> float | None:
     value = headers.get("retry-after", "").strip()
     if re.fullmatch(r"[0-9]{1,9}(\.[0-9]+)?", value):
         return float(value)
-    until = _http_date(value)
+    until = http_date(value)
     if until is None:
         return None
-    return max(0.0, (until - (_http_date(headers.get("date", "")) or datetime.now(UTC))).total_seconds())
+    return max(0.0, (until - (http_date(headers.get("date", "")) or datetime.now(UTC))).total_seconds())
 
 
-def _http_date(value: str) -> datetime | None:
+def http_date(value: str) -> datetime | None:
+    """The time that an HTTP date such as that of the `Date` header names, aware; None when it is not one."""
     try:
         moment = parsedate_to_datetime(value)
     except ValueError:

@@ -9,10 +9,14 @@ import math
 import re
 from collections.abc import Mapping
 from datetime import MAXYEAR, MINYEAR, UTC, date, datetime
+from email.utils import parsedate_to_datetime
 from typing import Annotated, Any, ClassVar, Literal
 from urllib.parse import urlsplit
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, StrictBool, StrictInt, model_validator
+
+_MOST_SECONDS = 100_000_000_000
+"""Larger numbers are milliseconds: as seconds they would be beyond the year 5000."""
 
 
 def _text(value: Any) -> str | None:
@@ -54,18 +58,37 @@ def _flag(value: Any) -> bool | None:
 
 
 def _moment(value: Any) -> datetime | None:
-    """An ISO 8601 date and time, in UTC if it has no offset; anything else is None.
+    """A date and time, taken as UTC when it has no offset; anything else as None.
 
-    In the first and the last year of the calendar it is None too, because it could not be converted to all time zones.
+    ISO 8601 as in the reference, or the date of an e-mail (RFC 2822), or a number: seconds since the epoch, or
+    milliseconds where seconds would be in the far future. None, too, at either end of the calendar, where a time may
+    have no name in another time zone.
     """
     if isinstance(value, str):
-        try:
-            value = datetime.fromisoformat(value.strip())
-        except ValueError:
-            return None
+        value = _written_moment(value.strip())
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        seconds = value / 1000 if value > _MOST_SECONDS else value
+        value = datetime.fromtimestamp(seconds, UTC) if 0 < seconds < _MOST_SECONDS else None
     if not isinstance(value, datetime) or not MINYEAR < value.year < MAXYEAR:
         return None
     return value if value.tzinfo else value.replace(tzinfo=UTC)
+
+
+def _written_moment(text: str) -> datetime | float | None:
+    if re.fullmatch(r"[0-9]{9,16}(\.[0-9]*)?", text):
+        return float(text)
+    for read in (datetime.fromisoformat, parsedate_to_datetime):
+        try:
+            return read(text)
+        except ValueError:
+            continue
+    return None
+
+
+def _texts(value: Any) -> tuple[str, ...] | None:
+    """Several texts, or one; anything else as None."""
+    texts = [text for item in (value if isinstance(value, list | tuple) else [value]) if (text := _text(item))]
+    return tuple(texts) or None
 
 
 def _link(value: Any) -> str | None:
@@ -98,6 +121,7 @@ Text = Annotated[str | None, BeforeValidator(_text)]
 Number = Annotated[int | float | None, BeforeValidator(_number)]
 Whole = Annotated[int | None, BeforeValidator(_integer)]
 Flag = Annotated[bool | None, BeforeValidator(_flag)]
+Texts = Annotated[tuple[str, ...] | None, BeforeValidator(_texts)]
 Moment = Annotated[datetime | None, BeforeValidator(_moment)]
 Link = Annotated[str | None, BeforeValidator(_link)]
 
@@ -178,6 +202,7 @@ class SubmissionEcho(_Model):
     language: Text = None
     call_language: Text = None
     is_urgent: Flag = None
+    additional_instructions: Texts = None
 
 
 class Call(_Model):

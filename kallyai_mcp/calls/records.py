@@ -1,8 +1,9 @@
-"""What is written down of a call: a record from before its request leaves until after its outcome is known."""
+"""A call record: what is written down of a call from before its request leaves until after its outcome is delivered."""
 
 import hashlib
 import json
 import unicodedata
+import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -11,30 +12,38 @@ from typing import Any
 
 from kallyai_mcp.api.errors import ERROR_CLASSES, KallyAIError, sanitize
 from kallyai_mcp.api.models import Call, Submission
+from kallyai_mcp.calls.outcome import reached_somebody
 from kallyai_mcp.calls.policy import Consent
 
 
 class CallState(StrEnum):
     """How far a call has come.
 
-    `PREPARED`: written down, nothing sent. `SENT`: the request may have left, and nothing is known yet. `ENDED`: it has
-    an outcome. `REFUSED`: nothing was dialled. `UNKNOWN`: it may have been dialled, and nothing could be found out.
+    `RESERVED`: written down, nothing sent. `SENT`: the request may have left, and nothing else is known yet. `ENDED`:
+    it has an outcome. `REFUSED`: no call was placed. `UNKNOWN`: a call may have been placed, and its outcome could not
+    be found. `CANCELED`: the user canceled it before anything was sent.
     """
 
-    PREPARED = "prepared"
+    RESERVED = "reserved"
     SENT = "sent"
     ENDED = "ended"
     REFUSED = "refused"
     UNKNOWN = "unknown"
+    CANCELED = "canceled"
 
 
-UNDER_WAY = frozenset({CallState.PREPARED, CallState.SENT})
-"""The states of a call that somebody must still bring to an end."""
+ACTIVE = frozenset({CallState.RESERVED, CallState.SENT})
+"""The states of a call that a worker must still bring to an end."""
 
 
 @dataclass(frozen=True)
 class AccountKey:
-    """Whose calls: the API's address and the account there. Nobody sees the records of another scope."""
+    """One account at one KallyAI. No account sees the records of another.
+
+    Attributes:
+        api: The address of the API.
+        account: The account's name there, as its access token gives it.
+    """
 
     api: str
     account: str
@@ -42,66 +51,77 @@ class AccountKey:
 
 @dataclass(frozen=True)
 class CallRecord:
-    """One call as the ledger has it.
+    """One call as the ledger has it. All times are aware.
 
     Attributes:
-        tracking_id: What an agent asks for it by, until there is a `call_id`.
-        scope: Whose it is.
+        tracking_id: The id that an agent uses until there is a `call_id`.
+        account: Which account the call is placed on.
         fingerprint: The same for two submissions that ask for the same call.
-        key: The Idempotency-Key of every request for it.
-        submission: What is to be said to whom.
+        day: The UTC date on which it was asked for, as YYYY-MM-DD.
+        generation: How many records of this fingerprint and day came before it.
+        idempotency_key: The Idempotency-Key of every request for it ("Create Call").
+        submission: What KallyAI is asked to do.
         timezone: IANA name of the user's time zone.
-        owner: The process that carries it out.
+        worker: The worker that runs it, or ran it last.
         state: How far it has come.
-        placed_at: When it was asked for (aware, as are the others).
+        placed_at: When it was asked for.
         sent_at: When its request may have left first.
-        lost_at: When an answer to it was lost; None while all is well.
+        clock_offset: How far the service's clock was ahead of ours then, in seconds; None when it was not known.
+        response_lost_at: When a response to it was lost; None while none was.
         ended_at: When its end was written down.
+        delivered_at: When a client was told how it ended; None while none was.
         call_id: The service's id, once it is known.
         call: The outcome (`ENDED`).
-        error: Why nothing was dialled (`REFUSED`) or why nothing is known (`UNKNOWN`).
-        handed_out: An agent has been told how it ended.
+        error: Why no call was placed (`REFUSED`), or why its outcome is not known (`UNKNOWN`).
     """
 
     tracking_id: str
-    scope: AccountKey
+    account: AccountKey
     fingerprint: str
-    key: str
     submission: Submission
     timezone: str
-    owner: str
-    state: CallState
+    worker: str
     placed_at: datetime
+    day: str = ""
+    generation: int = 0
+    idempotency_key: str = ""
+    state: CallState = CallState.RESERVED
     sent_at: datetime | None = None
-    lost_at: datetime | None = None
+    clock_offset: float | None = None
+    response_lost_at: datetime | None = None
     ended_at: datetime | None = None
+    delivered_at: datetime | None = None
     call_id: str | None = None
     call: Call | None = None
     error: KallyAIError | None = None
-    handed_out: bool = False
 
     @property
-    def is_under_way(self) -> bool:
+    def is_active(self) -> bool:
         """Whether its end is still to come."""
-        return self.state in UNDER_WAY
+        return self.state in ACTIVE
+
+    @property
+    def is_delivered(self) -> bool:
+        """Whether a client was told how it ended."""
+        return self.delivered_at is not None
 
     def elapsed(self, now: datetime) -> float:
-        """Seconds since it was asked for."""
+        """Seconds since it was asked for; 0 when a clock was set back."""
         return max(0.0, (now - self.placed_at).total_seconds())
 
 
 @dataclass(frozen=True, repr=False)
 class AuditEntry:
-    """One line of the audit trail: a call that was placed, or that a guard rail refused.
+    """One line of the audit trail: a call that was placed, or that a setting refused.
 
     Attributes:
         at: When (aware).
-        number: Which number, E.164; shortened in the repr.
+        number: E.164; shortened in the repr.
         outcome: `placed`, or `refused:` and the setting's name.
-        tracking_id: Of the call that was placed; None for one that was refused.
-        asked_by: The client's name and version, as it calls itself; None when it isn't known, as are the others.
-        how: How consent was had (`guards.How`).
-        oddities: What was odd (`guards.Oddity`); a later version may have written more.
+        tracking_id: The record of the call that was placed; None for one that was refused.
+        asked_by: The client's name and version, as it calls itself; None when it isn't known, as for the next two.
+        how: How consent was given (`policy.ConsentKind`).
+        risk_flags: What spoke against calling without a question (`policy.RiskFlag`).
     """
 
     at: datetime
@@ -117,133 +137,140 @@ class AuditEntry:
 
 
 PLACED = "placed"
-"""The outcome of a call in the audit trail that no guard rail refused."""
-
-
-def refused_by(setting: str) -> str:
-    """The outcome of a call in the audit trail that `setting` refused."""
-    return f"refused:{setting}"
+"""The outcome of a call in the audit trail that no setting refused."""
 
 
 def fingerprint(submission: Submission) -> str:
     """A digest that is the same for submissions that ask for the same call, however they are typed.
 
-    Case, white space and Unicode's ways of writing the same letter don't count; everything else does. The time zone is
-    no part of it: an agent that leaves it out the second time still means the same table.
+    Case, white space, and Unicode's ways to write one letter don't count; everything else does. The time zone is not
+    part of it: an agent that leaves it out the second time still means the same table.
     """
-    fields = {name: normal(value) for name, value in submission.as_json().items()}
+    fields = {name: normalized(value) for name, value in submission.as_json().items()}
     return hashlib.sha256(json.dumps(fields, sort_keys=True).encode()).hexdigest()
 
 
-def normal(value: Any) -> Any:
-    """A JSON value without what doesn't change its meaning: case, white space, Unicode's spellings of one letter."""
+def normalized(value: Any) -> Any:
+    """A JSON value without what doesn't change its meaning: case, white space, Unicode's ways to write one letter."""
     if isinstance(value, str):
         return " ".join(unicodedata.normalize("NFKC", value).casefold().split())
-    return [normal(item) for item in value] if isinstance(value, list) else value
+    return [normalized(item) for item in value] if isinstance(value, list) else value
 
 
-def error_document(error: KallyAIError) -> dict[str, Any]:
-    """`error` as JSON types; `error_from` reads it back."""
-    return {"class": type(error).__name__, **vars(error)}
+def idempotency_key(account: AccountKey, fingerprint: str, day: str, generation: int) -> str:
+    """The Idempotency-Key of a call: a UUID that a second machine, or one that lost its ledger, derives too."""
+    named = json.dumps([account.api, account.account, fingerprint, day, generation])
+    return str(uuid.uuid5(uuid.NAMESPACE_OID, f"kallyai-mcp/call/{named}"))
 
 
-def error_from(document: dict[str, Any]) -> KallyAIError:
-    """The error that `error_document` wrote down; a class that this version doesn't know becomes `KallyAIError`."""
-    given = dict(document)
-    cls = ERROR_CLASSES.get(given.pop("class"), KallyAIError)
-    error: KallyAIError = cls(given.pop("message"), **given)
-    return error
-
-
-def to_document(record: CallRecord) -> dict[str, Any]:
-    """`record` as flat columns, as every back end of the ledger keeps them; `from_document` reads them back.
-
-    Text, moments as seconds since the epoch (floats), what has parts as JSON in text, `handed_out` as 0 or 1, and None
-    for what there is not.
-    """
+def to_row(record: CallRecord) -> dict[str, Any]:
+    """`record` as a row of the table `calls`, without `confirmation_id`; `from_row` reads it back."""
     return {
         "tracking_id": record.tracking_id,
-        "api": record.scope.api,
-        "account": record.scope.account,
+        "api": record.account.api,
+        "account": record.account.account,
         "fingerprint": record.fingerprint,
-        "idempotency_key": record.key,
+        "day": record.day,
+        "generation": record.generation,
+        "idempotency_key": record.idempotency_key,
+        "number": record.submission.respondent_phone,
         "submission": json.dumps(record.submission.as_json()),
         "timezone": record.timezone,
-        "owner": record.owner,
+        "worker": record.worker,
         "state": record.state.value,
         "placed_at": record.placed_at.timestamp(),
         "sent_at": _seconds(record.sent_at),
-        "lost_at": _seconds(record.lost_at),
+        "clock_offset": record.clock_offset,
+        "response_lost_at": _seconds(record.response_lost_at),
         "ended_at": _seconds(record.ended_at),
+        "delivered_at": _seconds(record.delivered_at),
         "call_id": record.call_id,
-        **end_document(record.call, record.error),
-        "handed_out": int(record.handed_out),
+        **ending(record.call, record.error),
     }
 
 
-def end_document(call: Call | None, error: KallyAIError | None) -> dict[str, str | None]:
-    """The columns `outcome` and `error` of a record that ends so."""
+def ending(call: Call | None, error: KallyAIError | None) -> dict[str, Any]:
+    """The columns `outcome`, `reached`, and `error` of a record that ends so."""
     return {
         "outcome": call.model_dump_json() if call is not None else None,
-        "error": json.dumps(error_document(error)) if error is not None else None,
+        "reached": int(reached_somebody(call)) if call is not None else None,
+        "error": json.dumps({"class": type(error).__name__, **vars(error)}) if error is not None else None,
     }
 
 
-def from_document(document: Mapping[str, Any]) -> CallRecord:
-    """The record that `to_document` wrote down.
+def from_row(row: Mapping[str, Any]) -> CallRecord:
+    """The record that `to_row` wrote; further columns are ignored.
 
-    Args:
-        document: The columns; numbers may also be text, what is None may be missing, and further columns are ignored.
+    Raises:
+        ValueError: This version can't read it (`pydantic.ValidationError` is one, too).
+        KeyError, TypeError: The same.
     """
-    outcome, error = document.get("outcome"), document.get("error")
     return CallRecord(
-        tracking_id=document["tracking_id"],
-        scope=AccountKey(document["api"], document["account"]),
-        fingerprint=document["fingerprint"],
-        key=document["idempotency_key"],
-        submission=Submission.model_validate_json(document["submission"]),
-        timezone=document["timezone"],
-        owner=document["owner"],
-        state=CallState(document["state"]),
-        placed_at=datetime.fromtimestamp(float(document["placed_at"]), UTC),
-        sent_at=_moment(document.get("sent_at")),
-        lost_at=_moment(document.get("lost_at")),
-        ended_at=_moment(document.get("ended_at")),
-        call_id=document.get("call_id"),
-        call=Call.model_validate_json(outcome) if outcome else None,
-        error=error_from(json.loads(error)) if error else None,
-        handed_out=bool(int(document["handed_out"])),
+        tracking_id=row["tracking_id"],
+        account=AccountKey(row["api"], row["account"]),
+        fingerprint=row["fingerprint"],
+        day=row["day"],
+        generation=row["generation"],
+        idempotency_key=row["idempotency_key"],
+        submission=Submission.model_validate_json(row["submission"]),
+        timezone=row["timezone"],
+        worker=row["worker"],
+        state=CallState(row["state"]),
+        placed_at=moment(row["placed_at"]),
+        sent_at=_optional_moment(row["sent_at"]),
+        clock_offset=row["clock_offset"],
+        response_lost_at=_optional_moment(row["response_lost_at"]),
+        ended_at=_optional_moment(row["ended_at"]),
+        delivered_at=_optional_moment(row["delivered_at"]),
+        call_id=row["call_id"],
+        call=Call.model_validate_json(row["outcome"]) if row["outcome"] else None,
+        error=_error_from(json.loads(row["error"])) if row["error"] else None,
     )
 
 
-def audit_document(record: CallRecord, consent: Consent | None) -> dict[str, Any]:
-    """A line of the audit trail about `record` as flat columns, but for its outcome; `audit_from` reads it back."""
+def audit_row(record: CallRecord, consent: Consent | None, outcome: str, at: float) -> dict[str, Any]:
+    """A row of the table `audit`; `audit_from_row` reads it back."""
     return {
-        "at": record.placed_at.timestamp(),
+        "at": at,
+        "api": record.account.api,
+        "account": record.account.account,
         "tracking_id": record.tracking_id,
         "number": record.submission.respondent_phone,
         "asked_by": sanitize(consent.asked_by) if consent and consent.asked_by else None,
         "how": consent.how if consent else None,
-        "oddities": json.dumps(consent.risk_flags if consent else ()),
+        "risk_flags": json.dumps(consent.risk_flags if consent else ()),
+        "outcome": outcome,
     }
 
 
-def audit_from(document: Mapping[str, Any], outcome: str) -> AuditEntry:
-    """The line that `audit_document` wrote down; further columns are ignored."""
+def audit_from_row(row: Mapping[str, Any]) -> AuditEntry:
+    """The entry that `audit_row` wrote."""
     return AuditEntry(
-        at=datetime.fromtimestamp(document["at"], UTC),
-        number=document["number"],
-        outcome=outcome,
-        tracking_id=document["tracking_id"] if outcome == PLACED else None,
-        asked_by=document["asked_by"],
-        how=document["how"],
-        risk_flags=tuple(json.loads(document["oddities"])),
+        at=moment(row["at"]),
+        number=row["number"],
+        outcome=row["outcome"],
+        tracking_id=row["tracking_id"] if row["outcome"] == PLACED else None,
+        asked_by=row["asked_by"],
+        how=row["how"],
+        risk_flags=tuple(json.loads(row["risk_flags"])),
     )
 
 
-def _seconds(moment: datetime | None) -> float | None:
-    return moment.timestamp() if moment is not None else None
+def moment(seconds: float) -> datetime:
+    """Seconds since the epoch as an aware time, in UTC."""
+    return datetime.fromtimestamp(seconds, UTC)
 
 
-def _moment(value: float | str | None) -> datetime | None:
-    return datetime.fromtimestamp(float(value), UTC) if value is not None else None
+def _error_from(stored: dict[str, Any]) -> KallyAIError:
+    """The error that `ending` wrote; a class that this version doesn't know becomes `KallyAIError`."""
+    cls = ERROR_CLASSES.get(stored.pop("class"), KallyAIError)
+    error: KallyAIError = cls(stored.pop("message"), **stored)
+    return error
+
+
+def _seconds(time: datetime | None) -> float | None:
+    return time.timestamp() if time is not None else None
+
+
+def _optional_moment(seconds: float | None) -> datetime | None:
+    return moment(seconds) if seconds is not None else None

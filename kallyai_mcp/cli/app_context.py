@@ -2,17 +2,16 @@
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime
+from datetime import datetime
 
 import anyio
 
-from kallyai_mcp.calls.policy import CallPolicy
+from kallyai_mcp.calls.clock import SystemClock
 from kallyai_mcp.calls.service import CallService
-from kallyai_mcp.calls.timing import Timing
 from kallyai_mcp.cli.browser_sign_in import BrowserSignIn
 from kallyai_mcp.cli.connection import Connection
+from kallyai_mcp.cli.ledger import timing
 from kallyai_mcp.cli.local_timezone import local_timezone
-from kallyai_mcp.settings import Settings
 from kallyai_mcp.tools.confirmations import Confirmations
 from kallyai_mcp.tools.context import AppContext
 
@@ -33,7 +32,7 @@ async def open_app_context(
         timezone: The user's IANA time zone; None for the machine's.
         links: Give out sign-in links, which need the user's browser to be on this machine.
     """
-    now = now or (lambda: datetime.now(UTC))
+    clock = connection.clock = SystemClock(now)
     settings = connection.settings
     try:
         async with anyio.create_task_group() as tasks:
@@ -41,9 +40,8 @@ async def open_app_context(
                 connection.api,
                 connection.account_key,
                 connection.ledger,
-                rules=_timing(settings),
-                guards=_call_policy(settings),
-                now=now,
+                timing=timing(settings),
+                clock=clock,
             ) as calls:
                 yield AppContext(
                     api=connection.api,
@@ -51,7 +49,7 @@ async def open_app_context(
                     sign_in=BrowserSignIn(connection, tasks, links=links),
                     timezone=timezone or local_timezone(),
                     wait_seconds=settings.wait_seconds,
-                    now=now,
+                    now=clock.now,
                     confirmations=Confirmations(lambda: connection.keys()),
                     # The embedded sandbox calls nobody, and a call should end as its number says at any hour.
                     confirm=settings.confirm or ("never" if connection.sandbox is not None else "auto"),
@@ -61,19 +59,3 @@ async def open_app_context(
     finally:
         with anyio.CancelScope(shield=True):
             await connection.close()
-
-
-def _timing(settings: Settings) -> Timing:
-    return Timing(recent=settings.same_call_seconds, settle=settings.settle_seconds, keep_days=settings.keep_days)
-
-
-def _call_policy(settings: Settings) -> CallPolicy:
-    return CallPolicy(
-        confirm=settings.confirm or "auto",
-        calls_per_hour=settings.calls_per_hour,
-        calls_per_day=settings.calls_per_day,
-        calls_per_number=settings.calls_per_number,
-        allowed=settings.allow_numbers,
-        denied=settings.deny_numbers,
-        stopped=settings.stop_calls,
-    )

@@ -9,6 +9,7 @@ import anyio
 import click
 
 from kallyai_mcp.api.errors import KallyAIError, NotSignedInError
+from kallyai_mcp.calls.clock import Clock, SystemClock
 from kallyai_mcp.calls.records import AccountKey
 from kallyai_mcp.cli.api_client import open_api
 from kallyai_mcp.cli.credentials import Credentials, open_credentials
@@ -18,7 +19,7 @@ from kallyai_mcp.settings import Settings
 
 if TYPE_CHECKING:
     from kallyai_mcp.api.client import KallyAI
-    from kallyai_mcp.calls.ledger.base import Ledger
+    from kallyai_mcp.calls.ledger.sql import Ledger
     from kallyai_mcp.cli.shared_keys import Keys
     from kallyai_mcp.sandbox.app import SandboxApp
 
@@ -32,6 +33,9 @@ class Connection:
         settings: Which KallyAI, whose account, and which ledger.
         embedded: Creates the sandbox that takes the place of the settings' KallyAI; its account is signed in.
         callers: Each HTTP request brings the access token of its caller.
+
+    Attributes:
+        clock: The clock of calls; a test sets it before the ledger is opened.
     """
 
     def __init__(
@@ -39,6 +43,7 @@ class Connection:
     ) -> None:
         self.settings = settings
         self.sandbox = EmbeddedSandbox(embedded) if embedded is not None else None
+        self.clock: Clock = SystemClock()
         self._callers = callers
         self._api: KallyAI | None = None
         self._ledger: Ledger | None = None
@@ -69,7 +74,7 @@ class Connection:
             ValueError: The address of the database can't be used.
         """
         if self._ledger is None:
-            self._ledger = open_ledger(self.settings)
+            self._ledger = open_ledger(self.settings, self.clock.now)
         return self._ledger
 
     @cached_property

@@ -6,7 +6,6 @@ import importlib.util
 import multiprocessing
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime, timedelta
 from functools import partial
 from urllib.parse import urlsplit
 
@@ -189,7 +188,7 @@ def _readiness_checks(connection: Connection) -> dict[str, Check]:
     async def ledger() -> None:
         # asyncio's time-out: the ledger shields its steps from anyio's, and this one may be interrupted.
         async with asyncio.timeout(READY_TIMEOUT):
-            await connection.ledger().has_orphans("", datetime.now(UTC), timedelta())  # the cheapest query
+            await connection.ledger().has_abandoned(None)  # the cheapest query
 
     async def api() -> None:
         await connection.api().check_reachable()

@@ -125,7 +125,7 @@ class _Status:
 
     async def _read_ledger(self, connection: Connection) -> KallyAIError | None:
         try:
-            self.unsettled = await connection.ledger().unsettled(await connection.account_key())
+            self.unsettled = await connection.ledger().list_unsettled(await connection.account_key())
         except KallyAIError as error:
             return error
         except ValueError as error:  # an address of Redis that can't be used

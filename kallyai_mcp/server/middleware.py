@@ -6,7 +6,7 @@ from mcp.server.context import ServerMiddleware
 
 from kallyai_mcp.logs import Correlation
 from kallyai_mcp.server.sdk_internals import connection_of
-from kallyai_mcp.tools.late_cancellation import LateCancellationMiddleware
+from kallyai_mcp.tools.delivery_middleware import DeliveryMiddleware
 from kallyai_mcp.tools.prompts import known_prompts
 from kallyai_mcp.tools.resources import with_app_context
 from kallyai_mcp.tools.subscriptions import Subscriptions
@@ -21,7 +21,7 @@ def middleware(subscriptions: Subscriptions) -> list[ServerMiddleware[Any]]:
     """
     return [
         Correlation(),  # first, so that whatever the others log carries the request's id
-        LateCancellationMiddleware(connection_of),
+        DeliveryMiddleware(connection_of),
         listeners_declare_tasks,
         subscriptions,
         with_app_context,

@@ -9,7 +9,7 @@ from mcp.types.version import HANDSHAKE_PROTOCOL_VERSIONS, MODERN_PROTOCOL_VERSI
 from pydantic import Field
 
 from kallyai_mcp.api.models import Call, Submission, TimeOfDay
-from kallyai_mcp.calls.ledger.base import LedgerUnavailableError
+from kallyai_mcp.calls.ledger.base import ConsentOutdatedError, LedgerUnavailableError
 from kallyai_mcp.calls.policy import Consent
 from kallyai_mcp.calls.records import CallRecord, CallState
 from kallyai_mcp.tools.argument_types import AppointmentDate, CallId, PartySize, PhoneNumber, TimeZoneName, WaitSeconds
@@ -67,10 +67,16 @@ async def make_call(
         additional_instructions=tuple(additional_instructions) if additional_instructions else None,
     )
     zone = timezone or app_context.timezone
-    consent = await consent_to(submission, timezone=zone, redial=redial, confirmation=confirmation, ctx=ctx)
-    if not isinstance(consent, Consent):
-        return consent
-    placed = await app_context.calls.place(submission, timezone=zone, redial=redial, consent=consent)
+    while True:
+        consent = await consent_to(submission, timezone=zone, redial=redial, confirmation=confirmation, ctx=ctx)
+        if not isinstance(consent, Consent):
+            return consent
+        try:
+            placed = await app_context.calls.place(submission, timezone=zone, redial=redial, consent=consent)
+        except ConsentOutdatedError:  # the number was called meanwhile, or the confirmation used: ask again
+            confirmation = None if consent.confirmation_id else confirmation
+            continue
+        break
     record = await _followed(app_context, placed.record, wait_seconds, ctx)
     return await to_result(
         app_context, record, is_new=placed.is_new, heard=_is_heard(placed.record, ctx), linked=_knows_links(ctx)
@@ -131,7 +137,7 @@ def _is_heard(record: CallRecord, ctx: Context[AppContext, Any]) -> bool:
     """
     request = ctx.request_context
     has_no_session = request.request is not None and request.request.url.path.endswith("/mcp")
-    return not (record.is_under_way and has_no_session and request.protocol_version in HANDSHAKE_PROTOCOL_VERSIONS)
+    return not (record.is_active and has_no_session and request.protocol_version in HANDSHAKE_PROTOCOL_VERSIONS)
 
 
 async def to_result(
@@ -152,8 +158,7 @@ async def to_result(
     """
     now = app_context.now()
     further = links(record) if linked else []
-    if heard:
-        await app_context.calls.hand_out(record)
+    await app_context.calls.delivery.note(record, certain=heard)
     if record.state is CallState.REFUSED and record.error is not None:
         raise record.error
     if record.call is not None:

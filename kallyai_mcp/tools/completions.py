@@ -47,7 +47,7 @@ async def complete(ctx: ServerRequestContext[AppContext, Any], params: CompleteR
 async def _calls(app_context: AppContext, template: str, typed: str) -> list[str]:
     """The ids of the newest calls that begin with `typed`; those in progress for the call's own template only."""
     try:
-        unsettled = await app_context.calls.unsettled() if template == CALL else []
+        unsettled = await app_context.calls.list_unsettled() if template == CALL else []
         page = await app_context.api().list_calls(limit=_NEWEST)
     except KallyAIError:
         return []

@@ -1,5 +1,6 @@
 """Whether a call may be placed without asking its user, and how they are asked."""
 
+from datetime import datetime
 from typing import Any
 
 import anyio
@@ -9,8 +10,8 @@ from pydantic import BaseModel, Field, create_model
 
 from kallyai_mcp.api.errors import KallyAIError
 from kallyai_mcp.api.models import Statistics, Submission
-from kallyai_mcp.calls.policy import Consent, local_times, place_of, risk_flags
-from kallyai_mcp.calls.records import fingerprint
+from kallyai_mcp.calls.numbers import local_times, place_of
+from kallyai_mcp.calls.policy import Consent, risk_flags
 from kallyai_mcp.tools.confirmations import LIFETIME
 from kallyai_mcp.tools.context import AppContext
 from kallyai_mcp.tools.elicitation import Elicitation
@@ -46,35 +47,27 @@ async def consent_to(
     """
     app_context = ctx.request_context.lifespan_context
     asked_by = _client(ctx)
-    if await app_context.calls.asked_before(submission, redial=redial):
-        return Consent(asked_by, "not_needed")  # nothing will be dialled
-    await app_context.calls.admit(submission, timezone=timezone, consent=Consent(asked_by, "not_needed"))
+    found = await app_context.calls.precheck(submission, timezone=timezone, redial=redial)
+    if found.duplicate is not None:
+        return Consent(asked_by, "not_needed", last_call=found.last_call)  # nothing will be placed
+    if found.refusal is not None:
+        raise found.refusal
     if app_context.confirm == "never":
         return Consent(asked_by, "never_asks")
     now = app_context.now()
-    last_rung = await app_context.calls.last_rung(submission.respondent_phone)
-    left = await _left(app_context)
+    left = await _left(app_context, found.account.account)
     odd = risk_flags(
         submission,
         now=now,
-        last_rung=last_rung,
+        last_call=found.last_call,
         minutes_remaining=left.minutes_remaining if left else None,
         calls_remaining=left.calls_remaining if left else None,
     )
     if not odd and app_context.confirm == "auto":
-        return Consent(asked_by, "not_needed")
-    # What was rung last is a part of it: once the call is made, the same confirmation fits no more.
-    about = (
-        await app_context.sign_in.account(),
-        fingerprint(submission),
-        timezone,
-        str(redial),
-        last_rung.isoformat() if last_rung else "",
-    )
+        return Consent(asked_by, "not_needed", last_call=found.last_call)
+    about = (found.account.account, found.fingerprint, timezone, str(redial), _moment(found.last_call))
     if confirmation is not None and app_context.confirmations.fits(confirmation, now, *about):
-        return Consent(asked_by, "confirmation", odd)
-    if await app_context.calls.asked_before(submission, redial=redial):
-        return Consent(asked_by, "not_needed")  # the same call, asked for twice at once, was placed meanwhile
+        return Consent(asked_by, "confirmation", odd, last_call=found.last_call, confirmation_id=confirmation.strip())
     spanish = submission.language == "es"
     shown = words.preview(
         submission,
@@ -89,7 +82,7 @@ async def consent_to(
         reply = await questions.ask("consent", shown, _form(spanish), about=" ".join((*about, *odd)))
         if reply is not None:
             if reply.action == "accept" and reply.content.get("ring") is True:
-                return Consent(asked_by, "form", odd)
+                return Consent(asked_by, "form", odd, last_call=found.last_call)
             raise ConsentDeclinedError("the user was asked and did not agree to this call", code="not_agreed")
     token = app_context.confirmations.give(now, *about)
     text = words.to_be_confirmed(shown, token, round(LIFETIME.total_seconds() / 60), wrong=confirmation is not None)
@@ -101,6 +94,10 @@ async def consent_to(
         placed_now=False,
     )
     return answer(text, structure)
+
+
+def _moment(last_call: datetime | None) -> str:
+    return last_call.isoformat() if last_call is not None else ""
 
 
 def _form(spanish: bool) -> type[BaseModel]:
@@ -116,13 +113,11 @@ def _client(ctx: Context[AppContext, Any]) -> str | None:
     return cut(one_line(f"{params.client_info.name} {params.client_info.version}"), 100)
 
 
-async def _left(app_context: AppContext) -> Statistics | None:
-    """The quota; None when KallyAI doesn't say in time, which is no reason not to ring."""
+async def _left(app_context: AppContext, account: str) -> Statistics | None:
+    """The quota; None when KallyAI doesn't say in time, which is no reason to delay the call."""
     try:
         with anyio.move_on_after(_QUOTA_SECONDS):
-            statistics, _ = await app_context.usage.get(
-                app_context.api(), await app_context.sign_in.account(), app_context.now()
-            )
+            statistics, _ = await app_context.usage.get(app_context.api(), account, app_context.now())
             return statistics
     except KallyAIError:
         return None

@@ -67,7 +67,7 @@ async def list_page(app_context: AppContext, *, limit: int, offset: int) -> tupl
 async def _unsettled(app_context: AppContext) -> list[CallRecord]:
     """Calls without an outcome; none when the ledger can't be read, so that KallyAI's list can still be shown."""
     try:
-        return await app_context.calls.unsettled()
+        return await app_context.calls.list_unsettled()
     except LedgerUnavailableError:
         return []
 
@@ -138,9 +138,9 @@ async def service_id(app_context: AppContext, id_: str) -> str:
     record = await app_context.calls.find(id_)
     if record is None:
         return id_
-    if record.call_id is not None and not record.is_under_way:
+    if record.call_id is not None and not record.is_active:
         return record.call_id
-    if record.is_under_way:
+    if record.is_active:
         raise KallyAIError("The call is still under way.", code="call_in_progress")
     if record.state is CallState.REFUSED and record.error is not None:
         raise record.error

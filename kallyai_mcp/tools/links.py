@@ -15,7 +15,7 @@ def links(call: Call | CallRecord) -> list[ContentBlock]:
     For the same reason a link is as short as possible, and its audience is the user.
     """
     if isinstance(call, CallRecord):
-        if call.is_under_way:
+        if call.is_active:
             return [_link(call_uri(CALL, call.tracking_id), "call", "text/plain")]
         if call.call is None:
             return []

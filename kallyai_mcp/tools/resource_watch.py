@@ -95,14 +95,14 @@ class ResourceWatch:
         if record is None:
             if not (await self._app_context.api().get_call(id_)).is_final:
                 self._unrecorded.setdefault(id_, set()).add(uri)
-        elif record.is_under_way or record.state is CallState.UNKNOWN:
+        elif record.is_active or record.state is CallState.UNKNOWN:
             self._recorded.setdefault(record.tracking_id, set()).add(uri)
 
     async def _read_unsettled(self) -> dict[str, bool]:
         """The tracking ids of the calls without an outcome, and whether each is in progress."""
         if not self._watches_list and not self._recorded:
             return {}
-        return {record.tracking_id: record.is_under_way for record in await self._app_context.calls.unsettled()}
+        return {record.tracking_id: record.is_active for record in await self._app_context.calls.list_unsettled()}
 
     async def _changed_in_ledger(self) -> list[str]:
         before, self._unsettled = self._unsettled, await self._read_unsettled()

@@ -145,9 +145,9 @@ class CallTasks(Extension):
     async def _get(self, ctx: _Context, params: TaskParams) -> Task:
         record = await _found(ctx, params.task_id)
         app_context = ctx.lifespan_context
-        if record.is_under_way:
+        if record.is_active:
             party, elapsed = record_party(record), record.elapsed(app_context.now())
-            if record.lost_at is None:
+            if record.response_lost_at is None:
                 first = _in_progress(party, elapsed)
             else:
                 first = f"The connection broke; whether {party} was called is looked up, {duration(elapsed)} so far."

@@ -1,180 +1,123 @@
+"""What becomes of a call that is asked for, on both drivers of the ledger."""
+
 import uuid
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import anyio
 import pytest
-from starlette.requests import Request
-from starlette.responses import Response
 
 from kallyai_mcp.api.client import KallyAI
-from kallyai_mcp.api.errors import NotSignedInError
-from kallyai_mcp.api.models import Submission
-from kallyai_mcp.calls.ledger.base import LedgerUnavailableError
-from kallyai_mcp.calls.policy import CallPolicy
-from kallyai_mcp.calls.records import AccountKey, CallRecord, CallState
-from kallyai_mcp.calls.service import CallService, Placed
-from kallyai_mcp.calls.timing import Timing
-from tests.calls.places import ledger_at
-from tests.fake_service import odd_service
-
-NOW = datetime(2026, 1, 25, 15, 30, tzinfo=UTC)
-TABLE = Submission(
-    task_category="restaurant", task_description="Book a table", respondent_phone="+14155551234", party_size=4
-)
-QUICK = Timing(settle=0.4, surely_ringing=0, pause=0.01, first_look=0.01, longest_pause=1, follow=5, beat=0.05)
-"""As the rules are, but for a phone call that lasts a moment."""
-
-Reply = tuple[int, Any]
-PLACED: Reply = (201, {"call_id": "c-1", "status": "success", "highlights": "Booked"})
-BROKEN: Reply = (500, {"detail": "boom"})
-REFUSED: Reply = (403, {"error": {"code": "suppression_violation"}})
+from kallyai_mcp.calls.ledger.base import ConsentOutdatedError, LedgerUnavailableError
+from kallyai_mcp.calls.policy import Consent
+from kallyai_mcp.calls.records import CallRecord, CallState
+from kallyai_mcp.calls.service import CallService
+from tests.calls.manual_time import ManualClock
+from tests.calls.world import LOST, NOW, PLACED, REFUSED, TABLE, Json, Reply, Service, Session, World, shown, world
 
 
-def shown(call_id: str = "c-1", status: str = "success", **submission: Any) -> dict[str, Any]:
-    echo = {"respondent_phone": "+14155551234", "task_description": "Book a table"} | submission
-    ended = {"highlights": "Booked"} if status == "success" else {}
-    return {"call_id": call_id, "status": status, "created_at": NOW.isoformat(), "submission": echo, **ended}
+@pytest.fixture
+def clock() -> ManualClock:
+    return ManualClock(NOW)
 
 
-@dataclass
-class Service:
-    """A service that answers as it is told: `replies` to each POST in turn, and `calls` in its list."""
-
-    replies: list[Reply | Callable[[], Reply]]
-    calls: list[dict[str, Any]] = field(default_factory=list)
-    keys: list[str] = field(default_factory=list)
-    looks: int = 0
-    on_look: Callable[[int], None] = lambda _: None
-
-    def answer(self, request: Request) -> Response | Reply:
-        if request.method == "POST":
-            self.keys.append(request.headers["Idempotency-Key"])
-            reply = self.replies.pop(0)
-            return reply() if callable(reply) else reply
-        if request.url.path == "/v1/calls":
-            self.looks += 1
-            self.on_look(self.looks)
-            return 200, {"calls": self.calls, "total": len(self.calls)}
-        found = [call for call in self.calls if request.url.path.endswith(call["call_id"])]
-        return (200, found[0]) if found else (404, {"error": {"code": "call_not_found"}})
+async def never() -> tuple[int, Json]:
+    await anyio.sleep_forever()
+    raise AssertionError
 
 
-class Token:
-    async def access_token(self) -> str:
-        return "token-0123456789"
-
-    async def renew(self, rejected: str) -> str:
-        raise NotSignedInError("refused") if rejected else AssertionError
-
-
-@asynccontextmanager
-async def dialling(
-    service: Service,
-    where: str,
-    *,
-    rules: Timing = QUICK,
-    guards: CallPolicy = CallPolicy(),  # noqa: B008 - frozen
-    account: str = "account-1",
-    now: datetime = NOW,
-) -> AsyncIterator[CallService]:
-    async with odd_service(service.answer) as url, KallyAI(url, tokens=Token(), user_agent="tests") as api:
-
-        async def scope() -> AccountKey:
-            return AccountKey("https://api.example", account)
-
-        ledger = ledger_at(where)
-        async with CallService(
-            lambda: api, scope, lambda: ledger, rules=rules, guards=guards, now=lambda: now
-        ) as calls:
-            yield calls
-
-
-async def silent(_: float) -> None:
-    return
-
-
-async def outcome(calls: CallService, placed: Placed) -> CallRecord:
-    with anyio.fail_after(10):
-        return await calls.wait(placed.record, 10, silent)
-
-
-async def place(calls: CallService, *, redial: bool = False) -> CallRecord:
-    return await outcome(calls, await calls.place(TABLE, timezone="UTC", redial=redial))
-
-
-async def test_a_call_is_placed_with_a_key_and_its_outcome_kept(where: str) -> None:
-    service = Service([PLACED])
-    async with dialling(service, where) as calls:
-        record = await place(calls)
-        found = await calls.find("c-1")
+async def test_a_call_is_placed_with_a_key_and_its_outcome_kept(place: str, clock: ManualClock) -> None:
+    service = Service(clock)
+    async with world(service, place) as here:
+        record = await here.call()
+        found = await here.run(here.calls.find("c-1"))
 
     assert record.state is CallState.ENDED
     assert record.call is not None
     assert record.call.highlights == "Booked"
-    assert service.keys == [record.key]
-    assert str(uuid.UUID(record.key)) == record.key
+    assert service.keys == [record.idempotency_key]
+    assert str(uuid.UUID(record.idempotency_key)) == record.idempotency_key
     assert found == record
 
 
-async def test_what_the_service_refuses_was_not_dialled(where: str) -> None:
-    async with dialling(Service([REFUSED]), where) as calls:
-        record = await place(calls)
+async def test_a_refusal_of_the_service_proves_that_no_call_was_placed(place: str, clock: ManualClock) -> None:
+    async with world(Service(clock, [REFUSED]), place) as here:
+        record = await here.call()
 
     assert record.state is CallState.REFUSED
     assert record.error is not None
     assert record.error.code == "suppression_violation"
 
 
-async def test_a_call_that_can_not_be_sent_is_tried_again_and_then_given_up(where: str) -> None:
-    async with KallyAI("http://127.0.0.1:9", tokens=Token(), user_agent="tests") as api:
+@pytest.mark.parametrize("status", [408, 409, 425, 499, 302, 307, 500, 502, 503, 504])
+async def test_an_answer_that_proves_nothing_is_not_taken_for_a_refusal(
+    place: str, clock: ManualClock, status: int
+) -> None:
+    service = Service(clock, [(status, {})], [shown()], headers={"Location": "/elsewhere"})
+    async with world(service, place) as here:
+        record = await here.call()
 
-        async def scope() -> AccountKey:
-            return AccountKey("https://api.example", "account-1")
+    assert record.state is CallState.ENDED
+    assert record.call_id == "c-1"
 
-        ledger = ledger_at(where)
-        async with CallService(lambda: api, scope, lambda: ledger, rules=QUICK) as calls:
-            record = await place(calls)
+
+@pytest.mark.parametrize("status", [400, 401, 402, 403, 404, 405, 413, 415, 422])
+async def test_an_answer_that_proves_a_refusal_ends_the_call_and_it_may_be_asked_for_again(
+    place: str, clock: ManualClock, status: int
+) -> None:
+    async with world(Service(clock, [(status, {}), PLACED]), place) as here:
+        record = await here.call()
+        again = await here.place()
+
+    assert record.state is CallState.REFUSED
+    assert again.is_new
+
+
+async def test_a_call_that_can_not_be_sent_is_tried_again_and_then_given_up(place: str, clock: ManualClock) -> None:
+    async with world(Service(clock), place) as here:
+        session = Session("account-1")
+        async with (
+            KallyAI("http://127.0.0.1:9", tokens=session, user_agent="tests") as api,
+            CallService(lambda: api, session.account, lambda: here.ledger, clock=clock) as calls,
+        ):
+            placed = await here.run(calls.place(TABLE, timezone="UTC"))
+            record = await here.run(calls.wait(placed.record, 60, _no_progress))
 
     assert record.state is CallState.REFUSED
     assert record.error is not None
     assert record.error.code == "connection_failed"
 
 
-async def test_a_rate_limit_is_waited_for(where: str) -> None:
+async def _no_progress(_: float) -> None:
+    return
+
+
+async def test_a_rate_limit_is_waited_for(place: str, clock: ManualClock) -> None:
     limited: Reply = (429, {"error": {"code": "rate_limited"}})
-    service = Service([limited, limited, PLACED])
-    async with dialling(service, where) as calls:
-        record = await place(calls)
+    service = Service(clock, [limited, limited, PLACED])
+    async with world(service, place) as here:
+        record = await here.call()
 
     assert record.state is CallState.ENDED
-    assert len(set(service.keys)) == 1
-    assert len(service.keys) == 3
+    assert service.keys == [record.idempotency_key] * 3
 
 
-async def test_a_rate_limit_that_lasts_too_long_is_handed_on(where: str) -> None:
-    def limited(request: Request) -> Response | Reply:
-        assert request.method == "POST"
-        return Response("{}", 429, headers={"Retry-After": "120"}, media_type="application/json")
-
-    service = Service([])
-    service.answer = limited  # type: ignore[method-assign]  # this one refuses everything
-    async with dialling(service, where) as calls:
-        record = await place(calls)
+async def test_a_rate_limit_that_lasts_too_long_is_told(place: str, clock: ManualClock) -> None:
+    async with world(Service(clock, [(429, {})], headers={"Retry-After": "120"}), place) as here:
+        record = await here.call()
 
     assert record.state is CallState.REFUSED
     assert record.error is not None
     assert record.error.retry_after == 120
 
 
-async def test_a_lost_answer_is_fetched_from_the_list_and_nothing_is_sent_again(where: str) -> None:
-    service = Service([BROKEN], [shown("c-other", respondent_phone="+12025550100"), shown()])
-    async with dialling(service, where) as calls:
-        record = await place(calls)
+async def test_a_lost_call_is_found_in_the_list_and_nothing_is_sent_again(place: str, clock: ManualClock) -> None:
+    service = Service(clock, [LOST], [shown("c-other", respondent_phone="+12025550100"), shown()])
+    async with world(service, place) as here:
+        record = await here.call()
 
     assert record.state is CallState.ENDED
     assert record.call is not None
@@ -182,226 +125,474 @@ async def test_a_lost_answer_is_fetched_from_the_list_and_nothing_is_sent_again(
     assert len(service.keys) == 1
 
 
-async def test_while_the_call_can_not_have_ended_yet_the_same_key_is_sent_again(where: str) -> None:
-    service = Service([BROKEN, BROKEN, PLACED])
-    async with dialling(service, where, rules=Timing(pause=0.01, first_look=0.01)) as calls:
-        record = await place(calls)
-
-    assert record.state is CallState.ENDED
-    assert len(service.keys) == 3
-    assert set(service.keys) == {record.key}
-
-
-async def test_later_it_is_looked_for_until_it_shows_up(where: str) -> None:
-    service = Service([BROKEN])
-
-    def show(looks: int) -> None:
-        if looks == 4:
-            service.calls.append(shown())
-
-    service.on_look = show
-    async with dialling(service, where) as calls:
-        record = await place(calls)
-
-    assert record.state is CallState.ENDED
-    assert len(service.keys) == 1
-
-
-async def test_when_it_must_have_ended_and_is_not_there_the_same_key_is_sent_again(where: str) -> None:
-    service = Service([BROKEN, PLACED])
-    async with dialling(service, where) as calls:
-        record = await place(calls)
-
-    assert record.state is CallState.ENDED
-    assert service.keys == [record.key] * 2
-    assert service.looks >= 1
-
-
-async def test_what_can_not_be_settled_is_unknown_and_not_placed_again(where: str) -> None:
-    service = Service([BROKEN] * 4)
-    async with dialling(service, where) as calls:
-        record = await place(calls)
-        again = await calls.place(TABLE, timezone="UTC")
+async def test_the_same_key_is_sent_again_only_within_a_second(place: str, clock: ManualClock) -> None:
+    service = Service(clock, [LOST])
+    async with world(service, place) as here:
+        record = await here.call()
 
     assert record.state is CallState.UNKNOWN
-    assert not again.is_new
-    assert again.record.state is CallState.UNKNOWN
-    assert set(service.keys) == {record.key}
+    assert set(service.keys) == {record.idempotency_key}
+    assert 2 <= len(service.keys) <= 11
+    assert clock.now() - NOW >= timedelta(seconds=300)
 
 
-async def test_an_unknown_call_is_looked_for_once_more_whenever_it_is_asked_about(where: str) -> None:
-    service = Service([BROKEN] * 4)
-    async with dialling(service, where) as calls:
-        record = await place(calls)
+async def test_a_lost_call_is_looked_for_until_it_is_listed(place: str, clock: ManualClock) -> None:
+    service = Service(clock, [LOST])
+    service.on_look = lambda looks: service.calls.append(shown()) if looks == 18 else None
+    async with world(service, place) as here:
+        record = await here.call()
+
+    assert record.state is CallState.ENDED
+    assert clock.now() - NOW > timedelta(seconds=2)
+
+
+async def test_an_unknown_call_is_not_placed_again_and_is_looked_for_whenever_it_is_asked_about(
+    place: str, clock: ManualClock
+) -> None:
+    service = Service(clock, [LOST])
+    async with world(service, place) as here:
+        record = await here.call()
+        sent = len(service.keys)
+        again = await here.place()
         service.calls.append(shown())
-        found = await calls.find(record.tracking_id)
+        found = await here.run(here.calls.find(record.tracking_id))
 
+    assert record.state is again.record.state is CallState.UNKNOWN
+    assert not again.is_new
+    assert len(service.keys) == sent
     assert found is not None
     assert found.state is CallState.ENDED
 
 
-async def test_a_refusal_after_a_lost_answer_is_not_taken_for_one(where: str) -> None:
-    service = Service([BROKEN, (402, {"plan_type": "trial"})])
-
-    def show(looks: int) -> None:
-        if looks and len(service.keys) == 2:
-            service.calls.append(shown())  # the first request did place it, and that used up the quota
-
-    service.on_look = show
-    async with dialling(service, where) as calls:
-        record = await place(calls)
+async def test_a_refusal_after_a_lost_answer_proves_nothing(place: str, clock: ManualClock) -> None:
+    service = Service(clock, [LOST, (402, {"plan_type": "trial"})])
+    # The first request did place it, and that used up the quota.
+    service.on_look = lambda _: service.calls.append(shown()) if len(service.keys) == 2 and not service.calls else None
+    async with world(service, place) as here:
+        record = await here.call()
 
     assert record.state is CallState.ENDED
 
 
-async def test_a_call_that_the_service_says_is_under_way_is_followed(where: str) -> None:
-    service = Service([(201, {"call_id": "c-1", "status": "queued"})], [shown(status="in_progress")])
-    async with dialling(service, where) as calls:
-        placed = await calls.place(TABLE, timezone="UTC")
-        with anyio.fail_after(5):
-            while (record := await calls.find(placed.record.tracking_id)) is None or record.call_id is None:
-                await anyio.lowlevel.checkpoint()
+async def test_a_call_that_the_service_says_is_in_progress_is_followed(place: str, clock: ManualClock) -> None:
+    service = Service(clock, [(201, {"call_id": "c-1", "status": "queued"})], [shown(status="in_progress")])
+
+    async def ends_later() -> None:
+        await clock.sleep(120)
         service.calls[0] = shown()
-        record = await outcome(calls, placed)
+
+    async with world(service, place) as here, anyio.create_task_group() as tasks:
+        tasks.start_soon(ends_later)
+        record = await here.call()
 
     assert record.state is CallState.ENDED
     assert record.call is not None
     assert record.call.status == "success"
 
 
-@pytest.mark.parametrize("difference", [{"task_description": "Cancel the table"}, {"party_size": 2}])
-async def test_another_call_to_the_same_number_is_not_taken_for_it(where: str, difference: dict[str, Any]) -> None:
-    service = Service([BROKEN, PLACED], [shown("c-other", **difference)])
-    async with dialling(service, where) as calls:
-        record = await place(calls)
-
-    assert record.call is not None
-    assert record.call.call_id == "c-1"
+OLD = NOW - timedelta(hours=1)
 
 
-async def test_an_older_call_to_the_same_number_is_not_taken_for_it(where: str) -> None:
-    old = shown("c-old") | {"created_at": (NOW - timedelta(hours=1)).isoformat()}
-    service = Service([BROKEN, PLACED], [old])
-    async with dialling(service, where) as calls:
-        record = await place(calls)
+@pytest.mark.parametrize(
+    "other",
+    [
+        shown(task_description="Cancel the table"),
+        shown(party_size=2),
+        shown(at=OLD),
+        shown() | {"created_at": None},
+        shown() | {"created_at": "yesterday"},
+        shown(at=NOW + timedelta(hours=2)),
+    ],
+    ids=["another task", "another party", "an hour old", "no date", "no readable date", "two hours later"],
+)
+async def test_a_call_that_does_not_agree_is_not_taken_for_the_lost_one(
+    place: str, clock: ManualClock, other: Json
+) -> None:
+    async with world(Service(clock, [LOST], [other]), place) as here:
+        record = await here.call()
+
+    assert record.state is CallState.UNKNOWN
+    assert record.call_id is None
+
+
+@pytest.mark.parametrize(
+    ("asked", "echo"),
+    [
+        ({"appointment_time": "19:00"}, {"appointment_time": "19:00:00"}),
+        ({"appointment_time": "19:00"}, {"appointment_time": "7:00 PM"}),
+        ({"appointment_time": "00:30"}, {"appointment_time": "12:30 am"}),
+        ({}, {"respondent_phone": "+1 (415) 555-1234"}),
+        ({}, {"task_description": "  BOOK a  table "}),
+        (
+            {"additional_instructions": ("By the window", "Quiet")},
+            {"additional_instructions": ["by the window", "quiet"]},
+        ),
+        ({"party_size": 4}, {"party_size": "4"}),
+    ],
+)
+async def test_what_the_service_repeats_is_compared_by_meaning(
+    place: str, clock: ManualClock, asked: Json, echo: Json
+) -> None:
+    async with world(Service(clock, [LOST], [shown(**echo)]), place) as here:
+        record = await here.call(TABLE.model_copy(update=asked))
 
     assert record.call_id == "c-1"
 
 
-async def test_two_lost_calls_to_one_number_get_a_call_each(where: str) -> None:
-    service = Service([BROKEN, BROKEN], [shown("c-2"), shown("c-1")])
-    async with dialling(service, where) as calls:
-        first = await calls.place(TABLE, timezone="UTC")
-        second = await calls.place(TABLE, timezone="UTC", redial=True)
-        ends = {(await outcome(calls, first)).call_id, (await outcome(calls, second)).call_id}
+@pytest.mark.parametrize(
+    "written",
+    [NOW.timestamp(), int(NOW.timestamp() * 1000), str(int(NOW.timestamp())), "Sun, 25 Jan 2026 15:30:00 GMT"],
+)
+async def test_a_date_counts_in_any_format(place: str, clock: ManualClock, written: Any) -> None:
+    async with world(Service(clock, [LOST], [shown() | {"created_at": written}]), place) as here:
+        record = await here.call()
 
-    assert ends == {"c-1", "c-2"}
-
-
-@pytest.mark.parametrize("where", ["redis://127.0.0.1:9#nobody-listens", "a-folder"])
-async def test_without_a_ledger_nothing_is_dialled(where: str, tmp_path: Path) -> None:
-    service = Service([PLACED])
-    async with dialling(service, where if "#" in where else str(tmp_path)) as calls:
-        with pytest.raises(LedgerUnavailableError, match="can't be used"):
-            await calls.place(TABLE, timezone="UTC")
-
-    assert service.keys == []
+    assert record.call_id == "c-1"
 
 
-async def test_an_outcome_that_somebody_was_told_may_be_asked_for_anew(where: str) -> None:
+@pytest.mark.parametrize("newest_first", [True, False])
+async def test_every_page_of_the_list_is_read_whatever_its_order(
+    place: str, clock: ManualClock, *, newest_first: bool
+) -> None:
+    others = [shown(f"o-{n}", at=NOW + timedelta(seconds=n), respondent_phone="+12025550100") for n in range(450)]
+    listed = [shown(), *others]
+    service = Service(clock, [LOST], listed[::-1] if newest_first else listed)
+    async with world(service, place) as here:
+        record = await here.call()
+
+    assert record.call_id == "c-1"
+
+
+@pytest.mark.parametrize("offset", [-300, 300, 86400])
+async def test_a_clock_that_is_wrong_does_not_hide_the_call(place: str, clock: ManualClock, offset: float) -> None:
+    service = Service(clock, [LOST], [shown(at=NOW + timedelta(seconds=offset))], clock_offset=offset)
+    async with world(service, place) as here:
+        record = await here.call()
+
+    assert record.call_id == "c-1"
+
+
+async def test_two_calls_that_fit_one_record_leave_it_unknown(place: str, clock: ManualClock) -> None:
+    async with world(Service(clock, [LOST], [shown("c-1"), shown("c-2")]), place) as here:
+        record = await here.call()
+
+    assert record.state is CallState.UNKNOWN
+
+
+async def test_two_records_that_fit_one_call_both_stay_unknown(place: str, clock: ManualClock) -> None:
+    window, garden = (TABLE.model_copy(update={"additional_instructions": (wish,)}) for wish in ("Window", "Garden"))
+    async with world(Service(clock, [LOST]), place) as here:
+        first, second = await here.place(window), await here.place(garden)
+        await here.outcome(first)
+        await here.outcome(second)
+        clock_start = NOW
+        service = Service(clock, [LOST], [shown(at=clock_start)])
+    async with world(service, place) as here:
+        found = [await here.run(here.calls.find(each.record.tracking_id)) for each in (first, second)]
+
+    assert [record.state for record in found if record] == [CallState.UNKNOWN] * 2
+
+
+async def test_two_lost_calls_that_differ_in_what_is_repeated_get_a_call_each(place: str, clock: ManualClock) -> None:
+    four, two = TABLE, TABLE.model_copy(update={"party_size": 2})
+    service = Service(clock, [LOST], [shown("c-2", party_size=2), shown("c-4", party_size=4)])
+    async with world(service, place) as here:
+        placed = await here.place(four), await here.place(two)
+        ends = [(await here.outcome(each)).call_id for each in placed]
+
+    assert ends == ["c-4", "c-2"]
+
+
+async def test_without_a_ledger_no_call_is_placed(clock: ManualClock, tmp_path: Path) -> None:
+    for place in (str(tmp_path), "postgresql://127.0.0.1:9/nothing?connect_timeout=1"):
+        service = Service(clock)
+        async with world(service, place) as here:
+            with pytest.raises(LedgerUnavailableError, match="can't be used"):
+                await here.place()
+        assert service.keys == []
+
+
+async def test_an_outcome_that_was_not_delivered_is_told_again_and_then_for_a_minute(
+    place: str, clock: ManualClock
+) -> None:
     busy: Reply = (201, {"call_id": "c-1", "status": "busy"})
-    async with dialling(Service([busy, PLACED]), where) as calls:
-        record = await place(calls)
-        untold = await calls.place(TABLE, timezone="UTC")
-        await calls.hand_out(record)
-        to_result = await calls.place(TABLE, timezone="UTC")
+    async with world(Service(clock, [busy, PLACED]), place) as here:
+        record = await here.call()
+        clock.advance(7200)
+        undelivered = await here.place()
+        await here.tell(record)
+        clock.advance(59)
+        within_a_minute = await here.place()
+        clock.advance(2)
+        later = await here.place()
 
-    assert not untold.is_new
-    assert to_result.is_new
+    assert not undelivered.is_new
+    assert not within_a_minute.is_new
+    assert later.is_new
 
 
-async def test_while_a_second_asker_waits_the_first_has_told_nobody(where: str) -> None:
+@pytest.mark.parametrize("status", ["success", "Success", "completed", "terminated", "brand-new"])
+async def test_a_call_that_may_have_reached_somebody_is_not_placed_again_for_an_hour(
+    place: str, clock: ManualClock, status: str
+) -> None:
+    ended: Reply = (201, {"call_id": "c-1", "status": status, "highlights": "They said yes"})
+    async with world(Service(clock, [ended]), place) as here:
+        await here.tell(await here.call())
+        clock.advance(3500)
+        within_the_hour = await here.place()
+        clock.advance(200)
+        later = await here.place()
+
+    assert not within_the_hour.is_new
+    assert later.is_new
+
+
+@pytest.mark.parametrize("status", ["no_answer", "BUSY", "failed", "cancelled", "canceled", "voicemail"])
+async def test_a_call_that_reached_nobody_may_be_placed_again_after_a_minute(
+    place: str, clock: ManualClock, status: str
+) -> None:
+    ended: Reply = (201, {"call_id": "c-1", "status": status, "duration_seconds": 12})
+    async with world(Service(clock, [ended]), place) as here:
+        await here.tell(await here.call())
+        clock.advance(61)
+        again = await here.place()
+
+    assert again.is_new
+
+
+async def test_a_redial_joins_a_call_in_progress_and_an_outcome_that_was_not_delivered(
+    place: str, clock: ManualClock
+) -> None:
+    service = Service(clock, [never, PLACED])
+    async with world(service, place) as here:
+        first = await here.place()
+        joined = await here.place(redial=True)
+    async with world(Service(clock, [PLACED]), f"{place}") as here:
+        await here.run(clock.sleep(400))  # the first process ended; this one settles what it left
+        [unknown] = await here.run(here.calls.list_unsettled())
+        second = await here.place(redial=True)
+        undelivered = await here.place(redial=True)
+        await here.tell(await here.outcome(second))
+        third = await here.place(redial=True)
+
+    assert joined.record.tracking_id == first.record.tracking_id == unknown.tracking_id
+    assert second.is_new
+    assert undelivered.record.tracking_id == second.record.tracking_id
+    assert third.is_new
+
+
+async def test_while_a_second_request_waits_the_first_one_has_delivered_nothing(place: str, clock: ManualClock) -> None:
     busy: Reply = (201, {"call_id": "c-1", "status": "busy"})
-    async with dialling(Service([busy]), where) as calls:
-        placed = await calls.place(TABLE, timezone="UTC")
-        ended = await outcome(calls, placed)
-        async with anyio.create_task_group() as tasks:
-            tasks.start_soon(calls.wait, placed.record, 30, silent)
-            await anyio.wait_all_tasks_blocked()
-            await calls.hand_out(ended)
-            tasks.cancel_scope.cancel()
-        again = await calls.place(TABLE, timezone="UTC")
+    async with world(Service(clock, [busy]), place) as here:
+        placed = await here.place()
+        ended = await here.outcome(placed)
+        with here.calls.delivery.waiting(ended):
+            await here.tell(ended)
+        clock.advance(7200)
+        again = await here.place()
 
     assert not again.is_new
 
 
+async def test_an_answer_that_the_client_did_not_wait_for_is_not_delivered(place: str, clock: ManualClock) -> None:
+    busy: Reply = (201, {"call_id": "c-1", "status": "busy"})
+    async with world(Service(clock, [busy]), place) as here:
+        ended = await here.call()
+        with here.calls.delivery.request("connection", 7) as told:
+            await here.tell(ended)
+        await here.run(here.calls.delivery.canceled("connection", 7))
+        clock.advance(7200)
+        again = await here.place()
+
+    assert [record.tracking_id for record in told] == [ended.tracking_id]
+    assert not again.is_new
+
+
+# Rule 1: what must hold before a request leaves
+
+
+async def test_a_request_does_not_leave_after_a_long_pause(place: str, clock: ManualClock) -> None:
+    """A laptop is closed between the reservation and the request, and opened later."""
+    service = Service(clock)
+    async with world(service, place) as here:
+        account = here.session.account
+        paused = anyio.Event()
+
+        async def slow_account() -> Any:
+            if paused.is_set():
+                clock.set_wall_clock(3600)
+            paused.set()
+            return await account()
+
+        here.session.account = slow_account  # type: ignore[method-assign]  # the machine sleeps while it is asked
+        async with (
+            KallyAI("http://service", tokens=Session("account-1"), user_agent="tests", app=service) as api,
+            CallService(lambda: api, slow_account, lambda: here.ledger, clock=clock) as calls,
+        ):
+            placed = await here.run(calls.place(TABLE, timezone="UTC"))
+            record = await here.run(calls.wait(placed.record, 60, _no_progress))
+
+    assert service.keys == []
+    assert record.state is CallState.REFUSED
+    assert record.error is not None
+    assert record.error.code == "too_late"
+
+
+async def test_a_request_does_not_leave_after_someone_else_signed_in(place: str, clock: ManualClock) -> None:
+    limited: Reply = (429, {})
+    service = Service(clock, [limited, PLACED])
+    async with world(service, place) as here:
+        placed = await here.place()
+        here.session.name = "account-2"
+        record = await here.outcome(placed)
+
+    assert "account-2" not in service.accounts
+    assert record.state is CallState.REFUSED
+    assert record.error is not None
+    assert record.error.code == "account_changed"
+
+
+async def test_a_lost_call_is_not_looked_for_on_the_account_of_someone_else(place: str, clock: ManualClock) -> None:
+    service = Service(clock, [LOST])
+    async with world(service, place) as here:
+
+        async def signs_in_as_another() -> tuple[int, Json]:
+            here.session.name = "account-2"
+            return 500, {}
+
+        service.replies = [signs_in_as_another]
+        placed = await here.place()
+        service.calls.append(shown())
+        record = await here.outcome(placed)
+
+    assert service.accounts == ["account-1"]
+    assert record.state is CallState.UNKNOWN
+
+
+async def test_a_call_that_was_canceled_in_time_is_not_sent(place: str, clock: ManualClock) -> None:
+    service = Service(clock, [(429, {}), PLACED])
+    async with world(service, place) as here:
+        ended = await here.call()
+        too_late = await here.run(here.calls.cancel(ended.tracking_id))
+
+    assert not too_late
+
+
+# Consent
+
+
+async def test_consent_is_void_when_the_number_was_called_meanwhile(place: str, clock: ManualClock) -> None:
+    other = TABLE.model_copy(update={"task_description": "Ask for the hours"})
+    async with world(Service(clock), place) as here:
+        found = await here.run(here.calls.precheck(TABLE, timezone="UTC"))
+        consent = Consent("tests", "not_needed", last_call=found.last_call)
+        await here.call(other)
+        with pytest.raises(ConsentOutdatedError):
+            await here.place(consent=consent)
+        found = await here.run(here.calls.precheck(TABLE, timezone="UTC"))
+        placed = await here.place(consent=Consent("tests", "form", last_call=found.last_call))
+
+    assert placed.is_new
+
+
+async def test_of_many_requests_with_one_confirmation_at_one_instant_one_places_a_call(
+    place: str, clock: ManualClock
+) -> None:
+    service = Service(clock)
+    tasks = [TABLE.model_copy(update={"task_description": f"Task {number}"}) for number in range(12)]
+    consent = Consent("tests", "confirmation", last_call=None, confirmation_id="once")
+    new: list[bool] = []
+
+    async def ask(here: World, number: int) -> None:
+        try:
+            new.append((await here.calls.place(tasks[number], timezone="UTC", consent=consent)).is_new)
+        except ConsentOutdatedError:
+            new.append(False)
+
+    async def ask_all(here: World) -> None:
+        async with anyio.create_task_group() as group:
+            for number in range(len(tasks)):
+                group.start_soon(ask, here, number)
+
+    async with world(service, place) as here:
+        await here.run(ask_all(here))
+        await here.run(clock.sleep(60))
+
+    assert sum(new) == 1
+    assert len(service.keys) == 1
+
+
+# Workers that die
+
+
 @asynccontextmanager
-async def left_under_way(where: str) -> AsyncIterator[CallRecord]:
-    """A record whose process has gone away before the answer came."""
-    gate = anyio.Event()
-
-    async def answer_late(*_: Any) -> None:
-        await gate.wait()
-
-    async with KallyAI("http://service", tokens=Token(), user_agent="tests", app=answer_late) as api:
-
-        async def scope() -> AccountKey:
-            return AccountKey("https://api.example", "account-1")
-
-        ledger = ledger_at(where)
-        async with CallService(lambda: api, scope, lambda: ledger, rules=QUICK, now=lambda: NOW) as calls:
-            placed = await calls.place(TABLE, timezone="UTC")
-            with anyio.fail_after(5):
-                while (record := await calls.find(placed.record.tracking_id)) is None or record.sent_at is None:
-                    await anyio.lowlevel.checkpoint()
-    yield record
+async def left_behind(place: str, clock: ManualClock) -> AsyncIterator[CallRecord]:
+    """A record whose process ended before the answer came."""
+    service = Service(clock, [never])
+    async with world(service, place) as here:
+        placed = await here.place()
+        while not service.keys:
+            await anyio.lowlevel.checkpoint()
+    yield placed.record
 
 
-async def settled(calls: CallService, record: CallRecord) -> CallRecord:
-    with anyio.fail_after(15):
-        return await calls.wait(record, 15, silent)
+async def test_the_next_process_settles_what_the_last_one_left(place: str, clock: ManualClock) -> None:
+    async with left_behind(place, clock) as left:
+        service = Service(clock, [], [shown()])
+        async with world(service, place) as here:
+            [active] = await here.run(here.calls.list_unsettled())
+            ended = await here.run(here.calls.wait(active, 60, _no_progress))
 
-
-async def test_the_next_process_settles_what_the_last_one_left(where: str) -> None:
-    async with left_under_way(where) as record:
-        service = Service([], [shown()])
-        async with dialling(service, where) as calls:
-            assert [entry.tracking_id for entry in await calls.unsettled()] == [record.tracking_id]
-            ended = await settled(calls, record)
-
+    assert active.tracking_id == left.tracking_id
     assert ended.state is CallState.ENDED
     assert service.keys == []
 
 
-async def test_nothing_is_dialled_anew_for_a_process_that_has_gone(where: str) -> None:
-    async with left_under_way(where) as record:
-        service = Service([])
-        async with dialling(service, where, now=NOW + timedelta(hours=1)) as calls:
-            ended = await settled(calls, record)
+@pytest.mark.parametrize("jump", [3600, -3600])
+async def test_a_clock_that_jumps_after_a_crash_neither_hides_a_call_nor_keeps_its_record_active(
+    place: str, clock: ManualClock, jump: float
+) -> None:
+    async with left_behind(place, clock) as left:
+        clock.set_wall_clock(jump)
+        service = Service(clock, [], [shown()], clock_offset=-jump)
+        async with world(service, place) as here:
+            await here.run(clock.sleep(600))
+            found = await here.run(here.calls.find(left.tracking_id))
 
+    assert found is not None
+    assert found.call_id == "c-1"
+
+
+async def test_nothing_is_sent_for_a_process_that_has_gone(place: str, clock: ManualClock) -> None:
+    async with left_behind(place, clock) as left:
+        clock.advance(3600)
+        service = Service(clock, [PLACED])
+        async with world(service, place) as here:
+            await here.run(clock.sleep(60))
+            ended = await here.run(here.calls.find(left.tracking_id))
+
+    assert ended is not None
     assert ended.state is CallState.UNKNOWN
     assert service.keys == []
     assert service.looks >= 1
 
 
-async def test_another_account_neither_sees_nor_settles_it(where: str) -> None:
-    async with left_under_way(where) as record, dialling(Service([PLACED]), where, account="account-2") as other:
-        assert await other.find(record.tracking_id) is None
-        assert await other.unsettled() == []
-        assert (await other.place(TABLE, timezone="UTC")).is_new
+async def test_another_account_neither_sees_nor_settles_it(place: str, clock: ManualClock) -> None:
+    async with left_behind(place, clock) as left, world(Service(clock), place, account="account-2") as other:
+        assert await other.run(other.calls.find(left.tracking_id)) is None
+        assert await other.run(other.calls.list_unsettled()) == []
+        assert (await other.place()).is_new
 
 
-async def test_an_error_of_our_own_does_not_leave_a_record_behind(where: str) -> None:
-    async def scope() -> AccountKey:
-        return AccountKey("https://api.example", "account-1")
-
+async def test_an_error_of_our_own_does_not_leave_a_record_behind(place: str, clock: ManualClock) -> None:
     def connect() -> KallyAI:
         raise ZeroDivisionError
 
-    ledger = ledger_at(where)
-    async with CallService(connect, scope, lambda: ledger, rules=QUICK) as calls:
-        record = await place(calls)
+    async with (
+        world(Service(clock), place) as here,
+        CallService(connect, here.session.account, lambda: here.ledger, clock=clock) as calls,
+    ):
+        placed = await here.run(calls.place(TABLE, timezone="UTC"))
+        record = await here.run(calls.wait(placed.record, 60, _no_progress))
 
     assert record.state is CallState.UNKNOWN
-    assert record.error is not None
-    assert record.error.code == "internal_error"

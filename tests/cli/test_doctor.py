@@ -25,10 +25,10 @@ from starlette.responses import HTMLResponse, Response
 from kallyai_mcp.api.models import Submission, TokenGrant
 from kallyai_mcp.auth.file_store import FileStore
 from kallyai_mcp.auth.tokens import Tokens
-from kallyai_mcp.calls.ledger.sqlite import SqliteLedger
 from kallyai_mcp.calls.records import AccountKey, CallRecord, CallState
 from kallyai_mcp.sandbox.app import SandboxApp
 from kallyai_mcp.sandbox.serve import running
+from tests.calls.ledgers import kept_record, opened
 from tests.cli.machine import invoke, move_home, write_file
 from tests.fake_service import odd_service
 from tests.processes import COMMAND, LIMIT, free_port, run
@@ -125,12 +125,11 @@ def service_with_a_clock(ahead: timedelta | None, *, disconnects: bool = False) 
 def stuck_record(account: AccountKey, state: CallState, minutes: float) -> CallRecord:
     return CallRecord(
         tracking_id=f"t-{state.value}",
-        scope=account,
+        account=account,
         fingerprint=state.value,
-        key=state.value,
         submission=Submission(task_category="general", task_description="Ask", respondent_phone="+12025550100"),
         timezone="UTC",
-        owner="no worker",
+        worker="0000beef",
         state=state,
         placed_at=datetime.now(UTC) - timedelta(minutes=minutes),
     )
@@ -141,9 +140,8 @@ async def test_when_all_is_well_it_changes_nothing_and_prints_no_token(home: Pat
     write_file(
         "cursor", json.dumps({"mcpServers": {"kallyai": {"command": sys.executable, "args": ["-m", "kallyai_mcp"]}}})
     )
-    ledger = SqliteLedger(kallyai_home / "ledger.db")
-    await ledger.beat("some worker", datetime.now(UTC))
-    await ledger.aclose()
+    async with opened(kallyai_home / "ledger.db") as ledger:
+        await ledger.check()
     async with running(app) as url:
         tokens = sign_in(kallyai_home, url, app)
         before = hashes_of_files(home)
@@ -291,10 +289,8 @@ async def test_stuck_calls_are_listed_with_a_way_to_settle_them(home: Path, app:
     kallyai_home = home / "kallyai"
     async with running(app) as url:
         account = AccountKey(url, sign_in(kallyai_home, url, app).account)
-        ledger = SqliteLedger(kallyai_home / "ledger.db")
-        for state, minutes in ((CallState.UNKNOWN, 1), (CallState.SENT, 20), (CallState.PREPARED, 1)):
-            await ledger.enter(stuck_record(account, state, minutes), redial=False, recent=timedelta())
-        await ledger.aclose()
+        for state, minutes in ((CallState.UNKNOWN, 1), (CallState.SENT, 20), (CallState.RESERVED, 1)):
+            await kept_record(kallyai_home / "ledger.db", stuck_record(account, state, minutes))
         done = await run_doctor(kallyai_home, url, "--json")
 
     stuck = checks_in(done.stdout)["stuck_calls"]

@@ -11,16 +11,17 @@ import anyio.to_thread
 import pytest
 
 from kallyai_mcp.api.client import KallyAI
+from kallyai_mcp.api.errors import PolicyError
 from kallyai_mcp.api.models import Submission, TokenGrant
 from kallyai_mcp.auth.file_store import FileStore
 from kallyai_mcp.auth.session import StaticTokens
 from kallyai_mcp.auth.tokens import Tokens
-from kallyai_mcp.calls.ledger.sqlite import SqliteLedger
 from kallyai_mcp.calls.policy import CallPolicy, Consent, RiskFlag
 from kallyai_mcp.calls.records import AccountKey, CallRecord, CallState
 from kallyai_mcp.cli.status import bar
 from kallyai_mcp.sandbox.app import SandboxApp
 from kallyai_mcp.sandbox.serve import running
+from tests.calls.ledgers import kept_record
 from tests.fake_service import odd_service
 from tests.processes import run
 from tests.sandbox.sandbox_app import sandbox_app
@@ -53,12 +54,11 @@ def submission(number: str, name: str | None = None) -> Submission:
 def record(account: AccountKey, state: CallState, number: str) -> CallRecord:
     return CallRecord(
         tracking_id=f"t-{state.value}",
-        scope=account,
+        account=account,
         fingerprint=state.value,
-        key=state.value,
         submission=submission(number, "Italian Bistro"),
         timezone="UTC",
-        owner="some worker",
+        worker="0000beef",
         state=state,
         placed_at=datetime.now(UTC) - timedelta(minutes=2),
     )
@@ -73,12 +73,9 @@ async def test_it_shows_the_quota_as_bars_the_unsettled_calls_and_the_last_five(
         async with KallyAI(url, tokens=StaticTokens(tokens.access_token.get_secret_value()), user_agent="tests") as api:
             for _ in range(6):
                 await api.create_call(submission("+12025550100", "Cafe"), timezone="UTC")
-        ledger = SqliteLedger(tmp_path / "ledger.db")
         for state in (CallState.SENT, CallState.UNKNOWN):
-            await ledger.enter(
-                record(AccountKey(url, tokens.account), state, "+14155551234"), redial=False, recent=timedelta()
-            )
-        await ledger.aclose()
+            sample = record(AccountKey(url, tokens.account), state, "+14155551234")
+            await kept_record(tmp_path / "ledger.db", sample)
         shown = await status(tmp_path, url)
         monkeypatch.setenv("PYTHONIOENCODING", "ascii")
         plain = await status(tmp_path, url)
@@ -117,11 +114,8 @@ async def test_a_narrow_console_gets_shorter_bars_and_lines(
     monkeypatch.setenv("COLUMNS", "44")
     async with running(app) as url:
         tokens = sign_in(tmp_path, url, app)
-        ledger = SqliteLedger(tmp_path / "ledger.db")
-        await ledger.enter(
-            record(AccountKey(url, tokens.account), CallState.SENT, "+14155551234"), redial=False, recent=timedelta()
-        )
-        await ledger.aclose()
+        sample = record(AccountKey(url, tokens.account), CallState.SENT, "+14155551234")
+        await kept_record(tmp_path / "ledger.db", sample)
         done = await status(tmp_path, url)
 
     (minutes,) = (line for line in done.stdout.splitlines() if line.startswith("  Minutes"))
@@ -137,15 +131,11 @@ async def test_the_audit_trail_shows_who_asked_and_what_was_refused(tmp_path: Pa
         empty = await status(tmp_path, url, "--audit")
         account = AccountKey(url, sign_in(tmp_path, url, app).account)
         none_yet = await status(tmp_path, url, "--audit")
-        ledger = SqliteLedger(tmp_path / "ledger.db")
         asked = Consent("claude-code 2.1", "form", (RiskFlag.URGENT,))
-        await ledger.enter(
-            record(account, CallState.PREPARED, "+14155551234"), redial=False, recent=timedelta(), consent=asked
-        )
+        await kept_record(tmp_path / "ledger.db", record(account, CallState.RESERVED, "+14155551234"), consent=asked)
         refused = record(account, CallState.UNKNOWN, "+14155559999")
-        with pytest.raises(Exception, match="KALLYAI_DENY_NUMBERS"):
-            await ledger.admit(refused, policy=CallPolicy(denied=("+14155559999",)))
-        await ledger.aclose()
+        with pytest.raises(PolicyError, match="KALLYAI_DENY_NUMBERS"):
+            await kept_record(tmp_path / "ledger.db", refused, policy=CallPolicy(denied=("+14155559999",)))
         shown = await status(tmp_path, url, "--audit")
         as_json = await status(tmp_path, url, "--audit", "--json")
 
@@ -154,7 +144,7 @@ async def test_the_audit_trail_shows_who_asked_and_what_was_refused(tmp_path: Pa
     assert none_yet.stdout == "The audit trail is empty: no call was asked for.\n"
     first, second = shown.stdout.splitlines()
     assert first.endswith("+14155559999  refused:KALLYAI_DENY_NUMBERS")
-    assert second.endswith("+14155551234  placed  asked by claude-code 2.1  consent: form  risk: urgent  t-prepared")
+    assert second.endswith("+14155551234  placed  asked by claude-code 2.1  consent: form  risk: urgent  t-reserved")
     newest, oldest = json.loads(as_json.stdout)["audit"]
     assert newest["outcome"] == "refused:KALLYAI_DENY_NUMBERS"
     assert newest["tracking_id"] is None

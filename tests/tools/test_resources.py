@@ -203,12 +203,11 @@ async def test_callers_never_read_each_others_calls(tmp_path: Path, connection: 
 def record(state: CallState, call: Call | None = None) -> CallRecord:
     return CallRecord(
         tracking_id="t-1",
-        scope=AccountKey("https://api.example.com", "a"),
+        account=AccountKey("https://api.example.com", "a"),
         fingerprint="f",
-        key="k",
         submission=Submission.model_validate({key: value for key, value in BISTRO.items() if key != "timezone"}),
         timezone="UTC",
-        owner="o",
+        worker="0000beef",
         state=state,
         placed_at=datetime(2026, 1, 25, tzinfo=UTC),
         call=call,

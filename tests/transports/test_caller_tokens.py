@@ -226,7 +226,6 @@ async def test_a_killed_servers_call_is_settled_when_its_caller_returns(tmp_path
                     placed = await agent.use("make_call", CALL, wait_seconds=0)
                     await sandbox.wait_for_calls()
                     server.kill_first_worker()
-                await lookup.bury(await lookup.worker_of(placed.data["tracking_id"]))
             sandbox.end_calls()
             async with running_server(settings, auth="caller") as url, connected_agent(url, token=token) as agent:
                 found = await agent.use("get_call", call_id=placed.data["tracking_id"], wait_seconds=20)

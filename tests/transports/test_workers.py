@@ -77,7 +77,6 @@ async def test_two_workers_share_their_calls_and_take_over_a_killed_ones(
                 before = await one_call_in_each(lookup, sandbox, server.url, stack, "Second")
                 server.kill_first_worker()
                 dead = [worker for worker, (connection, _) in before.items() if await connection.is_closed()]
-                await lookup.bury(dead[0])
                 sandbox.end_calls()
                 ends = [
                     await status(server.url, mode, tracking_id, LIMIT)

@@ -19,7 +19,7 @@ import anyio.abc
 import anyio.to_thread
 
 from kallyai_mcp.auth.tokens import Tokens
-from kallyai_mcp.calls.ledger.base import Ledger
+from kallyai_mcp.calls.ledger.sql import Ledger
 from kallyai_mcp.calls.records import AccountKey
 from kallyai_mcp.cli.connection import Connection
 from kallyai_mcp.settings import Settings
@@ -127,11 +127,7 @@ class WorkerLookup:
         self.tracking_ids.add(tracking_id)
         record = await self._ledger.find(self._account, tracking_id)
         assert record is not None
-        return record.owner
-
-    async def bury(self, owner: str) -> None:
-        """Let a server that was killed count as dead now, as it does anyhow once it has been silent for ten seconds."""
-        await self._ledger.leave(owner)
+        return record.worker
 
 
 @asynccontextmanager

@@ -1,1 +1,1 @@
-"""The ledger: the durable records of calls."""
+"""The ledger: the durable records of calls, in one SQL schema with two drivers (SQLite and PostgreSQL)."""

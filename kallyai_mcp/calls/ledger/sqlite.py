@@ -1,326 +1,240 @@
-"""The ledger in one SQLite file, shared by all processes of one user on one machine."""
+"""The SQLite driver: one file, shared by all processes of one user on one machine."""
 
+import logging
+import os
 import sqlite3
-from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from kallyai_mcp.api.errors import KallyAIError, PolicyError
-from kallyai_mcp.api.models import Call
-from kallyai_mcp.calls.ledger.sqlite_file import SqliteFile
-from kallyai_mcp.calls.policy import CallPolicy, Consent, Limit, last_to_open
-from kallyai_mcp.calls.records import (
-    PLACED,
-    AccountKey,
-    AuditEntry,
-    CallRecord,
-    CallState,
-    audit_document,
-    audit_from,
-    end_document,
-    from_document,
-    refused_by,
-    to_document,
-)
+import anyio
+import anyio.to_thread
+from filelock import FileLock, Timeout
 
-_SCHEMA = """
-CREATE TABLE IF NOT EXISTS calls (
-    tracking_id TEXT PRIMARY KEY,
-    api TEXT NOT NULL,
-    account TEXT NOT NULL,
-    fingerprint TEXT NOT NULL,
-    idempotency_key TEXT NOT NULL UNIQUE,
-    submission TEXT NOT NULL,
-    timezone TEXT NOT NULL,
-    owner TEXT NOT NULL,
-    state TEXT NOT NULL,
-    placed_at REAL NOT NULL,
-    sent_at REAL,
-    lost_at REAL,
-    ended_at REAL,
-    call_id TEXT,
-    outcome TEXT,
-    error TEXT,
-    handed_out INTEGER NOT NULL DEFAULT 0
-);
-CREATE UNIQUE INDEX IF NOT EXISTS calls_by_call_id ON calls (api, account, call_id);
-CREATE INDEX IF NOT EXISTS calls_by_fingerprint ON calls (api, account, fingerprint);
-CREATE INDEX IF NOT EXISTS calls_unsettled ON calls (api, account, placed_at)
-    WHERE state IN ('prepared', 'sent', 'unknown');
-CREATE INDEX IF NOT EXISTS calls_by_time ON calls (api, account, placed_at);
-CREATE INDEX IF NOT EXISTS calls_by_number
-    ON calls (api, account, json_extract(submission, '$.respondent_phone'), placed_at);
-CREATE TABLE IF NOT EXISTS owners (owner TEXT PRIMARY KEY, beat_at REAL NOT NULL);
-CREATE TABLE IF NOT EXISTS audit (
-    at REAL NOT NULL,
-    api TEXT NOT NULL,
-    account TEXT NOT NULL,
-    tracking_id TEXT NOT NULL,
-    number TEXT NOT NULL,
-    asked_by TEXT,
-    how TEXT,
-    oddities TEXT NOT NULL,
-    outcome TEXT NOT NULL
-);
-CREATE INDEX IF NOT EXISTS audit_by_account ON audit (api, account, at);
-CREATE INDEX IF NOT EXISTS audit_by_time ON audit (at);
-"""
-"""Done at each opening, so a file of an older version gets what it lacks. What is there is never changed: servers of an
-older version, which may have the file open too, know nothing of it."""
+from kallyai_mcp.calls.ledger.base import ConstraintError, LedgerUnavailableError, Result, Row
+from kallyai_mcp.calls.ledger.schema import migrate
 
-_SAME = """
-SELECT * FROM calls WHERE api = ? AND account = ? AND fingerprint = ? AND (
-    state IN ('prepared', 'sent', 'unknown')
-    OR state = 'ended' AND (handed_out = 0 OR (json_extract(outcome, '$.status') = 'success' AND ended_at > ?))
-) ORDER BY placed_at DESC LIMIT 1
-"""
+_log = logging.getLogger(__name__)
 
-_RUNG = """
-SELECT placed_at FROM calls WHERE api = :api AND account = :account AND state != 'refused' AND placed_at > :since
-"""
+_BUSY_SECONDS = 10.0
+"""How long to wait for another process's transaction; each takes milliseconds."""
 
-_RUNG_NUMBER = f"{_RUNG} AND json_extract(submission, '$.respondent_phone') = :number"
-
-_ORPHANS = """
-SELECT * FROM calls LEFT JOIN owners USING (owner)
-WHERE state IN ('prepared', 'sent') AND owner != ? AND coalesce(beat_at, 0) <= ?
-"""
+_FileId = tuple[int, int]
 
 
-class SqliteLedger:
-    """A ledger in a file that only its owner can read (mode 0600 where there are POSIX permissions).
+class SqliteDatabase:
+    """A database file that only its owner can read (mode 0600 where there are POSIX permissions).
 
-    The file is made when something is first written; until then every answer is "nothing there". `synchronous=FULL`:
-    what a method has written survives a loss of power.
+    The file is made when something is first written. `synchronous=FULL`: what was written survives a loss of power.
+    Each worker holds a lock on a file of its own in the folder `<path>.workers`; the system drops the lock when the
+    process ends, however it ends, and keeps it while the process is suspended.
 
     Args:
         path: The file; its folder is made with it.
+        now: The wall clock.
     """
 
-    def __init__(self, path: Path) -> None:
-        self._file = SqliteFile(path, _SCHEMA)
+    def __init__(self, path: Path, *, now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
+        self._path = path
+        self._now = now
+        self._one_thread = anyio.Lock()
+        self._connection: sqlite3.Connection | None = None
+        self._opened_as: _FileId | None = None
+        self._lease: FileLock | None = None
+        self._lease_id: _FileId | None = None
 
-    async def enter(
-        self,
-        record: CallRecord,
-        *,
-        redial: bool,
-        recent: timedelta,
-        policy: CallPolicy = CallPolicy(),  # noqa: B008 - frozen
-        consent: Consent | None = None,
-    ) -> tuple[CallRecord, bool]:
-        """See `Ledger.enter`."""
+    async def read(self, work: "Callable[[SqliteTransaction], Result]", *, empty: Result) -> Result:
+        """See `Database.read`."""
 
-        def work(db: sqlite3.Connection) -> tuple[CallRecord, bool] | PolicyError:
-            if not redial and (row := db.execute(_SAME, _same(record, recent)).fetchone()) is not None:
-                return from_document(dict(row)), False
-            if (hit := _hit(db, record, policy)) is not None:
-                _note(db, record, consent, refused_by(hit.setting))
-                return hit
-            _insert(db, "calls", to_document(record))
-            _note(db, record, consent, PLACED)
-            _beat(db, record.owner, record.placed_at)
-            return record, True
+        def reading() -> Result:
+            self._notice_replacement()
+            if self._connection is None and not self._path.exists():
+                return empty
+            with _transaction(self._open(), "BEGIN") as connection:
+                return work(SqliteTransaction(connection, self))
 
-        entered = await self._file.write(work)
-        if isinstance(entered, PolicyError):
-            raise entered
-        return entered
+        return await self._in_thread(reading)
 
-    async def admit(self, record: CallRecord, *, policy: CallPolicy, consent: Consent | None = None) -> None:
-        """See `Ledger.admit`."""
+    async def write(self, work: "Callable[[SqliteTransaction], Result]") -> Result:
+        """See `Database.write`."""
 
-        def work(db: sqlite3.Connection) -> PolicyError | None:
-            if (hit := _hit(db, record, policy)) is not None:
-                _note(db, record, consent, refused_by(hit.setting))
-            return hit
+        def writing() -> Result:
+            if self._notice_replacement():
+                raise OSError("the file was deleted or replaced while it was in use")
+            with _transaction(self._open(), "BEGIN IMMEDIATE") as connection:
+                return work(SqliteTransaction(connection, self))
 
-        if (hit := await self._file.write(work)) is not None:
-            raise hit
+        return await self._in_thread(writing)
 
-    async def same(self, record: CallRecord, *, recent: timedelta) -> CallRecord | None:
-        """See `Ledger.same`."""
-        rows = await self._file.read(_SAME, _same(record, recent))
-        return from_document(dict(rows[0])) if rows else None
+    async def take_lease(self) -> str:
+        """See `Database.take_lease`."""
 
-    async def last_rung(self, scope: AccountKey, number: str) -> datetime | None:
-        """See `Ledger.last_rung`."""
-        values = {"api": scope.api, "account": scope.account, "number": number, "since": 0}
-        rows = await self._file.read(f"{_RUNG_NUMBER} ORDER BY placed_at DESC LIMIT 1", values)
-        return datetime.fromtimestamp(rows[0]["placed_at"], UTC) if rows else None
+        def taking() -> str:
+            worker = uuid.uuid4().hex
+            path = self._lease_path(worker)
+            _make_private_folder(path.parent)
+            lease = FileLock(path, thread_local=False)
+            lease.acquire(timeout=0)
+            self._lease, self._lease_id = lease, _file_id(path)
+            return worker
 
-    async def audit(self, scope: AccountKey, limit: int) -> list[AuditEntry]:
-        """See `Ledger.audit`."""
-        rows = await self._file.read(
-            "SELECT * FROM audit WHERE api = ? AND account = ? ORDER BY at DESC, rowid DESC LIMIT ?",
-            (scope.api, scope.account, limit),
-        )
-        return [audit_from(dict(row), row["outcome"]) for row in rows]
-
-    async def find(self, scope: AccountKey, id_: str) -> CallRecord | None:
-        """See `Ledger.find`."""
-        if not id_.isprintable():  # half a surrogate pair is no text to SQLite, and no id has one
-            return None
-        rows = await self._file.read(
-            "SELECT * FROM calls WHERE api = ? AND account = ? AND (tracking_id = ? OR call_id = ?)",
-            (scope.api, scope.account, id_, id_),
-        )
-        return from_document(dict(rows[0])) if rows else None
-
-    async def unsettled(self, scope: AccountKey) -> list[CallRecord]:
-        """See `Ledger.unsettled`."""
-        rows = await self._file.read(
-            "SELECT * FROM calls WHERE api = ? AND account = ? AND state IN ('prepared', 'sent', 'unknown') "
-            "ORDER BY placed_at DESC",
-            (scope.api, scope.account),
-        )
-        return [from_document(dict(row)) for row in rows]
-
-    async def send(self, tracking_id: str, owner: str, now: datetime) -> bool:
-        """See `Ledger.send`."""
-        return await self._file.change(
-            "UPDATE calls SET state = 'sent', sent_at = coalesce(sent_at, ?) "
-            "WHERE tracking_id = ? AND owner = ? AND state IN ('prepared', 'sent')",
-            (now.timestamp(), tracking_id, owner),
-        )
-
-    async def lose(self, tracking_id: str, now: datetime) -> None:
-        """See `Ledger.lose`."""
-        await self._file.change(
-            "UPDATE calls SET lost_at = coalesce(lost_at, ?) WHERE tracking_id = ?", (now.timestamp(), tracking_id)
-        )
-
-    async def claim(self, tracking_id: str, call_id: str, *, sure: bool) -> bool:
-        """See `Ledger.claim`."""
-
-        def work(db: sqlite3.Connection) -> bool:
-            if sure:
-                db.execute(
-                    "UPDATE calls SET call_id = NULL, outcome = NULL, error = NULL, ended_at = NULL, handed_out = 0, "
-                    "state = 'sent', owner = '' "
-                    "WHERE call_id = ? AND tracking_id != ? AND lost_at IS NOT NULL "
-                    "AND (api, account) = (SELECT api, account FROM calls WHERE tracking_id = ?)",
-                    (call_id, tracking_id, tracking_id),
-                )
-            try:
-                db.execute("UPDATE calls SET call_id = ? WHERE tracking_id = ?", (call_id, tracking_id))
-            except sqlite3.IntegrityError:
-                return False
-            return True
-
-        return await self._file.write(work)
-
-    async def end(
-        self,
-        tracking_id: str,
-        state: CallState,
-        now: datetime,
-        *,
-        call: Call | None = None,
-        error: KallyAIError | None = None,
-    ) -> None:
-        """See `Ledger.end`."""
-        ending = end_document(call, error)
-        await self._file.change(
-            "UPDATE calls SET state = ?, ended_at = ?, outcome = ?, error = ? "
-            "WHERE tracking_id = ? AND state IN ('prepared', 'sent', 'unknown')",
-            (state, now.timestamp(), ending["outcome"], ending["error"], tracking_id),
-        )
-
-    async def hand_out(self, tracking_id: str) -> None:
-        """See `Ledger.hand_out`."""
-        await self._file.change(
-            "UPDATE calls SET handed_out = 1 WHERE tracking_id = ? AND state IN ('ended', 'refused')",
-            (tracking_id,),
-        )
-
-    async def take_back(self, tracking_id: str) -> None:
-        """See `Ledger.take_back`."""
-        await self._file.change("UPDATE calls SET handed_out = 0 WHERE tracking_id = ?", (tracking_id,))
-
-    async def beat(self, owner: str, now: datetime) -> None:
-        """See `Ledger.beat`."""
-        await self._file.write(lambda db: _beat(db, owner, now))
-
-    async def leave(self, owner: str) -> None:
-        """See `Ledger.leave`."""
-        await self._file.change("DELETE FROM owners WHERE owner = ?", (owner,))
-
-    async def has_orphans(self, owner: str, now: datetime, silence: timedelta) -> bool:
-        """See `Ledger.has_orphans`."""
-        return bool(await self._file.read(f"{_ORPHANS} LIMIT 1", (owner, (now - silence).timestamp())))
-
-    async def adopt(self, scope: AccountKey, owner: str, now: datetime, silence: timedelta) -> list[CallRecord]:
-        """See `Ledger.adopt`."""
-        question = (owner, (now - silence).timestamp(), scope.api, scope.account)
-
-        def work(db: sqlite3.Connection) -> list[CallRecord]:
-            _beat(db, owner, now)
-            orphans = db.execute(f"{_ORPHANS} AND api = ? AND account = ?", question).fetchall()
-            for row in orphans:
-                db.execute("UPDATE calls SET owner = ? WHERE tracking_id = ?", (owner, row["tracking_id"]))
-            return [from_document(dict(row) | {"owner": owner}) for row in orphans]
-
-        return await self._file.write(work)
-
-    async def forget(self, before: datetime) -> None:
-        """See `Ledger.forget`."""
-        moment = before.timestamp()
-        if await self._file.read("SELECT 1 FROM calls WHERE placed_at < ? LIMIT 1", (moment,)):
-            await self._file.change("DELETE FROM calls WHERE placed_at < ?", (moment,))
-        if await self._file.read("SELECT 1 FROM audit WHERE at < ? LIMIT 1", (moment,)):
-            await self._file.change("DELETE FROM audit WHERE at < ?", (moment,))
-        if await self._file.read("SELECT 1 FROM owners WHERE beat_at < ? LIMIT 1", (moment,)):
-            await self._file.change("DELETE FROM owners WHERE beat_at < ?", (moment,))
+        return await self._in_thread(taking)
 
     async def aclose(self) -> None:
-        """See `Ledger.aclose`."""
-        await self._file.aclose()
+        """See `Database.aclose`."""
+
+        def closing() -> None:
+            self._close()
+            if self._lease is not None:
+                with suppress(OSError):
+                    Path(self._lease.lock_file).unlink()
+                self._lease.release()
+                self._lease = None
+
+        await self._in_thread(closing)
+
+    def now(self) -> float:
+        """The wall clock, in seconds since the epoch."""
+        return self._now().timestamp()
+
+    def holds_lease(self, worker: str) -> bool:
+        """See `Transaction.holds_lease`."""
+        path = self._lease_path(worker)
+        return (
+            self._lease is not None
+            and self._lease.is_locked
+            and Path(self._lease.lock_file) == path
+            and _file_id(path) == self._lease_id
+        )
+
+    def is_abandoned(self, worker: str) -> bool:
+        """See `Transaction.is_abandoned`. Another process can't take the records meanwhile: one writes at a time."""
+        path = self._lease_path(worker)
+        if not path.exists():
+            return True
+        lock = FileLock(path, thread_local=False)
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            return False
+        lock.release()
+        return True
+
+    def _lease_path(self, worker: str) -> Path:
+        return self._path.with_name(f"{self._path.name}.workers") / f"{worker}.lock"
+
+    def _notice_replacement(self) -> bool:
+        """Whether the open file is no longer the one at its path; then it is closed, and the next use opens anew."""
+        if self._connection is None or _file_id(self._path) == self._opened_as:
+            return False
+        self._close()
+        return True
+
+    def _close(self) -> None:
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+    def _open(self) -> sqlite3.Connection:
+        if self._connection is None:
+            self._connection = _open(self._path, self)
+            self._opened_as = _file_id(self._path)
+        return self._connection
+
+    async def _in_thread(self, work: Callable[[], Result]) -> Result:
+        # Shielded: a thread can't be canceled, and half of a transaction must not be taken for none.
+        with anyio.CancelScope(shield=True):
+            async with self._one_thread:
+                try:
+                    result = await anyio.to_thread.run_sync(work)
+                except sqlite3.IntegrityError as error:
+                    raise ConstraintError(str(error)) from error
+                except (sqlite3.Error, OSError, Timeout) as error:
+                    raise LedgerUnavailableError(f"The ledger {self._path} can't be used: {error}") from error
+        return result
 
 
-def _beat(db: sqlite3.Connection, owner: str, now: datetime) -> None:
-    db.execute(
-        "INSERT INTO owners VALUES (?, ?) ON CONFLICT (owner) DO UPDATE SET beat_at = excluded.beat_at",
-        (owner, now.timestamp()),
-    )
+class SqliteTransaction:
+    """One open transaction; see `Transaction`.
+
+    Args:
+        connection: Where it is open.
+        database: Where the clock and the leases are.
+    """
+
+    def __init__(self, connection: sqlite3.Connection, database: SqliteDatabase) -> None:
+        self._connection = connection
+        self.now = database.now
+        self.holds_lease = database.holds_lease
+        self.is_abandoned = database.is_abandoned
+
+    def rows(self, statement: str, **values: Any) -> list[Row]:
+        """See `Transaction.rows`."""
+        return [dict(row) for row in self._connection.execute(statement, values).fetchall()]
+
+    def run(self, statement: str, **values: Any) -> int:
+        """See `Transaction.run`."""
+        return self._connection.execute(statement, values).rowcount
 
 
-def _same(record: CallRecord, recent: timedelta) -> tuple[Any, ...]:
-    """What `_SAME` asks with."""
-    since = (record.placed_at - recent).timestamp()
-    return record.scope.api, record.scope.account, record.fingerprint, since
+def _open(path: Path, database: SqliteDatabase) -> sqlite3.Connection:
+    _make_private_folder(path.parent)
+    # SQLite gives its companion files the mode of the database, so that mode is set before SQLite sees it.
+    os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
+    if os.name == "posix":
+        path.chmod(0o600)
+    connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=_BUSY_SECONDS)
+    try:
+        connection.row_factory = sqlite3.Row
+        _retried(partial(connection.execute, "PRAGMA journal_mode = WAL"))
+        connection.execute("PRAGMA synchronous = FULL")
+        with _transaction(connection, "BEGIN IMMEDIATE"):
+            migrate(SqliteTransaction(connection, database))
+    except BaseException:
+        connection.close()
+        raise
+    return connection
 
 
-def _hit(db: sqlite3.Connection, record: CallRecord, policy: CallPolicy) -> PolicyError | None:
-    """What forbids `record`, if anything does."""
-    if (ban := policy.ban(record.submission.respondent_phone)) is not None:
-        return ban
-    return last_to_open(hit for cap in policy.caps() if (hit := _reached(db, record, cap)) is not None)
+def _make_private_folder(path: Path) -> None:
+    path.mkdir(mode=0o700, parents=True, exist_ok=True)
 
 
-def _reached(db: sqlite3.Connection, record: CallRecord, cap: Limit) -> PolicyError | None:
-    values = {
-        "api": record.scope.api,
-        "account": record.scope.account,
-        "number": record.submission.respondent_phone,
-        "since": (record.placed_at - cap.window).timestamp(),
-        "limit": cap.limit,
-    }
-    newest = f"{_RUNG_NUMBER if cap.per_number else _RUNG} ORDER BY placed_at DESC LIMIT :limit"
-    rows = db.execute(newest, values).fetchall()
-    if len(rows) < cap.limit:
+def _file_id(path: Path) -> _FileId | None:
+    """What tells a file from another one that took its place; None when there is none."""
+    try:
+        found = path.stat()
+    except OSError:
         return None
-    oldest = datetime.fromtimestamp(rows[-1]["placed_at"], UTC) if rows else None
-    return cap.hit(oldest, now=record.placed_at, timezone=record.timezone)
+    return found.st_dev, found.st_ino
 
 
-def _note(db: sqlite3.Connection, record: CallRecord, consent: Consent | None, outcome: str) -> None:
-    """Write a line of the audit trail."""
-    scope = {"api": record.scope.api, "account": record.scope.account}
-    _insert(db, "audit", audit_document(record, consent) | scope | {"outcome": outcome})
+def _retried(work: Callable[[], object]) -> None:
+    """Do `work` again while another process opens the file: SQLite's own time-out doesn't cover that moment."""
+    deadline = time.monotonic() + _BUSY_SECONDS
+    while True:
+        try:
+            work()
+        except sqlite3.OperationalError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.01)
+        else:
+            return
 
 
-def _insert(db: sqlite3.Connection, table: str, values: Mapping[str, Any]) -> None:
-    names, marks = ", ".join(values), ", ".join("?" * len(values))
-    db.execute(f"INSERT INTO {table} ({names}) VALUES ({marks})", tuple(values.values()))  # noqa: S608 - our names
+@contextmanager
+def _transaction(connection: sqlite3.Connection, begin: str) -> Iterator[sqlite3.Connection]:
+    connection.execute(begin)
+    try:
+        yield connection
+        connection.execute("COMMIT")
+    except BaseException:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+        raise

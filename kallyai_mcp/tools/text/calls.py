@@ -123,7 +123,7 @@ def in_progress(record: CallRecord, now: datetime, *, is_duplicate: bool, wait: 
     party, elapsed = record_party(record), duration(record.elapsed(now))
     if is_duplicate:
         first = f"This very call is in progress already, {elapsed} so far: {party}. No new call was placed."
-    elif record.lost_at is not None:
+    elif record.response_lost_at is not None:
         first = f"The connection broke {elapsed} or less after {party} was called; what became of it is looked up."
     else:
         first = f"The call to {party} is in progress, {elapsed} so far."

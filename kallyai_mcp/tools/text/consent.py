@@ -12,8 +12,8 @@ _MAX_LENGTH = 600
 """Characters of one text in a preview, which may be read on a small screen."""
 
 _REASONS: dict[RiskFlag, tuple[str, str]] = {
-    RiskFlag.HOUR_THERE: ("it is early or late where the call goes", "allí es muy temprano o muy tarde"),
-    RiskFlag.RUNG_RECENTLY: (
+    RiskFlag.LOCAL_HOUR: ("it is early or late where the call goes", "allí es muy temprano o muy tarde"),
+    RiskFlag.CALLED_RECENTLY: (
         "this number was called within the last hour",
         "se llamó a este número hace menos de una hora",
     ),

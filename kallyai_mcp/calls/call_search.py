@@ -1,0 +1,160 @@
+"""Finding the call of a record in the service's list, after the response to its request was lost.
+
+What is found must be certain: a call of another program, or of another record, told as this one's outcome would be a
+false report. Doubt means that nothing was found.
+"""
+
+import re
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from kallyai_mcp.api.errors import NotFoundError
+from kallyai_mcp.api.models import Call
+from kallyai_mcp.calls.records import CallRecord, normalized
+
+if TYPE_CHECKING:
+    from kallyai_mcp.api.client import KallyAI
+
+_PAGE = 200
+"""The most calls that the service lists at once ("List Calls")."""
+
+_MOST_PAGES = 50
+"""Where a search ends in an account with more calls, should the list have no order."""
+
+_EARLY = timedelta(seconds=10)
+"""How much earlier than its request a call may be dated when the service's clock is known."""
+
+_EARLY_UNKNOWN_CLOCK = timedelta(minutes=2)
+"""The same when it is not known."""
+
+_LATE = timedelta(minutes=10)
+"""How much later than its request a call may be dated: it may have waited in the service."""
+
+_TIME = re.compile(r"(\d{1,2}):(\d{2})(?::\d{2}(?:\.\d+)?)?\s*(?:([ap])\.?m\.?)?\s*(?:z|[+-]\d{2}:?\d{2})?")
+
+_ECHOED_BY_MEANING: dict[str, Callable[[Any], Any]] = {
+    "respondent_phone": lambda value: re.sub(r"\D", "", str(value)),
+    "user_phone": lambda value: re.sub(r"\D", "", str(value)),
+    "appointment_time": lambda value: _time_of_day(str(value)),
+    "additional_instructions": lambda value: normalized(" ".join(value) if isinstance(value, list) else value),
+}
+
+
+@dataclass(frozen=True)
+class SendTime:
+    """When a request left, by the service's clock.
+
+    Attributes:
+        at: The time.
+        is_exact: The service's clock was known.
+    """
+
+    at: datetime
+    is_exact: bool
+
+    @classmethod
+    def of(cls, record: CallRecord, *, now: datetime, clock_offset: float | None) -> "SendTime":
+        """The time at which the request of `record` left.
+
+        Args:
+            record: The record; its `clock_offset` is from the time of the request, so later jumps don't matter.
+            now: Our clock.
+            clock_offset: How far the service's clock is ahead of ours now, in seconds, if it is known.
+        """
+        left = record.sent_at or record.placed_at
+        if record.clock_offset is not None:
+            return cls(left + timedelta(seconds=record.clock_offset), is_exact=True)
+        jumped = left > now + timedelta(seconds=5)  # our clock was set back, so today's offset says nothing of then
+        return cls(left if jumped else left + timedelta(seconds=clock_offset or 0), is_exact=False)
+
+    def admits(self, created_at: datetime | None) -> bool:
+        """Whether a call of this date may be the one that was requested; a call without a usable date is not."""
+        early = _EARLY if self.is_exact else _EARLY_UNKNOWN_CLOCK
+        return created_at is not None and self.at - early <= created_at <= self.at + _LATE
+
+
+async def find_call(
+    api: "KallyAI", record: CallRecord, sent: SendTime, others: Iterable[tuple[CallRecord, SendTime]], bound: set[str]
+) -> Call | None:
+    """The one call of the service that can only be the call of `record`; None when there is none, or there is doubt.
+
+    Args:
+        api: Asked for the list and for the details of calls.
+        record: The record.
+        sent: When its request left.
+        others: Other records of the account that look for their call, each with its send time.
+        bound: The ids of calls that belong to other records.
+
+    Raises:
+        KallyAIError: The service can't be asked.
+    """
+    fitting: list[Call] = []
+    for listed in await _listed(api, sent):
+        if listed.call_id in bound or not _may_be(record, sent, listed):
+            continue
+        try:
+            call = await api.get_call(listed.call_id)
+        except NotFoundError:
+            continue
+        if fits(record, sent, call):
+            fitting.append(call)
+    if len(fitting) != 1 or any(fits(other, other_sent, fitting[0]) for other, other_sent in others):
+        return None
+    return fitting[0]
+
+
+def fits(record: CallRecord, sent: SendTime, call: Call) -> bool:
+    """Whether `call` may be the call of `record`: its date, and everything that it repeats of the submission.
+
+    The number must be repeated. Values are compared by meaning: `19:00` is `19:00:00`, case and spacing don't count.
+    """
+    echo = call.submission.model_dump(mode="json", exclude_none=True)
+    asked = record.submission.as_json()
+    if "respondent_phone" not in echo or not sent.admits(call.created_at):
+        return False
+    return all(_meaning(name, asked[name]) == _meaning(name, value) for name, value in echo.items() if name in asked)
+
+
+def _may_be(record: CallRecord, sent: SendTime, listed: Call) -> bool:
+    """The same for an entry of the list, which may leave out the date and the number."""
+    number = listed.submission.respondent_phone
+    same_number = number is None or _meaning("respondent_phone", number) == _meaning(
+        "respondent_phone", record.submission.respondent_phone
+    )
+    return same_number and (listed.created_at is None or sent.admits(listed.created_at))
+
+
+async def _listed(api: "KallyAI", sent: SendTime) -> list[Call]:
+    """All entries of the list that may be as new as the request, whatever the order of the list is."""
+    found: dict[str, Call] = {}
+    newest_first = True
+    earliest = sent.at - _EARLY_UNKNOWN_CLOCK
+    read = 0
+    for _ in range(_MOST_PAGES):
+        page = await api.list_calls(limit=_PAGE, offset=read)
+        dates = [call.created_at for call in page.calls]
+        known = [date for date in dates if date is not None]
+        newest_first = newest_first and len(known) == len(dates) and known == sorted(known, reverse=True)
+        found |= {call.call_id: call for call in page.calls}
+        read += len(page.calls)
+        complete = not page.calls or (page.total is not None and read >= page.total)
+        if complete or (page.total is None and len(page.calls) < _PAGE) or (newest_first and known[-1] < earliest):
+            break
+    return list(found.values())
+
+
+def _meaning(name: str, value: Any) -> Any:
+    return _ECHOED_BY_MEANING.get(name, normalized)(value)
+
+
+def _time_of_day(text: str) -> Any:
+    """Hour and minute of "19:00", "19:00:00", or "7:00 PM"; any other text without case and spacing."""
+    found = _TIME.fullmatch(text.strip().lower())
+    if found is None:
+        return normalized(text)
+    hour, minute, half = int(found[1]), int(found[2]), found[3] or ""
+    if half:
+        hour = hour % 12 + (12 if half == "p" else 0)
+    return hour, minute

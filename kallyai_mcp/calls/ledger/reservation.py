@@ -1,0 +1,192 @@
+"""What `Ledger.reserve` checks in its transaction: a duplicate, the call policy, the consent, the generation."""
+
+import logging
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import Any
+
+from kallyai_mcp.api.errors import PolicyError
+from kallyai_mcp.calls.ledger.base import ConsentOutdatedError, LedgerUnavailableError, Row
+from kallyai_mcp.calls.ledger.base import Transaction as Tx
+from kallyai_mcp.calls.ledger.schema import ACTIVE
+from kallyai_mcp.calls.policy import CallPolicy, Consent, Limit, last_to_open
+from kallyai_mcp.calls.records import AccountKey, CallRecord, audit_row, from_row, idempotency_key, moment
+from kallyai_mcp.calls.timing import Timing
+
+_log = logging.getLogger(__name__)
+
+_DUPLICATE = """
+SELECT * FROM calls WHERE api = :api AND account = :account AND fingerprint = :fingerprint AND (
+    state NOT IN ('ended', 'refused', 'canceled')
+    OR state = 'ended' AND (
+        delivered_at IS NULL OR delivered_at > :delivered_since OR (reached = 1 AND ended_at > :ended_since)
+    )
+) ORDER BY placed_at DESC LIMIT 1
+"""
+"""A state that this version doesn't know counts as active."""
+
+_JOINED_BY_REDIAL = f"""
+SELECT * FROM calls WHERE api = :api AND account = :account AND fingerprint = :fingerprint AND (
+    state IN {ACTIVE} OR state = 'ended' AND delivered_at IS NULL
+) ORDER BY placed_at DESC LIMIT 1
+"""
+
+_COUNTED = """
+SELECT placed_at FROM calls WHERE api = :api AND account = :account AND placed_at > :since
+AND state NOT IN ('refused', 'canceled')
+"""
+
+_NEWEST = "ORDER BY placed_at DESC LIMIT :limit"
+
+
+@dataclass(frozen=True)
+class Precheck:
+    """What the ledger says about a call before its user is asked.
+
+    Attributes:
+        account: Which account it would be placed on.
+        fingerprint: Of its submission.
+        duplicate: The record that `place` would answer with, so that nothing new is placed.
+        refusal: The setting by which `place` would refuse it.
+        last_call: When the last call to this number was placed, or may have been.
+    """
+
+    account: AccountKey
+    fingerprint: str
+    duplicate: CallRecord | None
+    refusal: PolicyError | None
+    last_call: datetime | None
+
+
+def find_duplicate(tx: Tx, asked: CallRecord, *, redial: bool, timing: Timing) -> CallRecord | None:
+    """The record that stands for `asked`.
+
+    Raises:
+        LedgerUnavailableError: There is one that this version can't read, so nothing may be placed.
+    """
+    now = tx.now()
+    values: dict[str, Any] = {
+        "api": asked.account.api,
+        "account": asked.account.account,
+        "fingerprint": asked.fingerprint,
+    }
+    if redial:
+        rows = tx.rows(_JOINED_BY_REDIAL, **values)
+    else:
+        delivered_since = now - timing.repeat_after_delivery
+        rows = tx.rows(_DUPLICATE, **values, delivered_since=delivered_since, ended_since=now - timing.repeat_after)
+    if not rows:
+        return None
+    found = readable(rows)
+    if not found:
+        raise LedgerUnavailableError("A newer version of kallyai-mcp has this call in the ledger; update this one")
+    return found[0]
+
+
+def check_policy(tx: Tx, asked: CallRecord, policy: CallPolicy) -> PolicyError | None:
+    """The setting that refuses `asked`, if there is one."""
+    if (ban := policy.ban(asked.submission.respondent_phone)) is not None:
+        return ban
+    return last_to_open(error for limit in policy.limits() if (error := _reached(tx, asked, limit)) is not None)
+
+
+def check_consent(tx: Tx, asked: CallRecord, consent: Consent) -> ConsentOutdatedError | None:
+    """Why the consent no longer fits, or None."""
+    if consent.confirmation_id is not None and tx.rows(
+        "SELECT 1 AS found FROM calls WHERE confirmation_id = :id", id=consent.confirmation_id
+    ):
+        return ConsentOutdatedError("This confirmation was used already, so the user has to be asked again")
+    if consent.depends_on_last_call and last_call(tx, asked) != consent.last_call:
+        return ConsentOutdatedError("This number was called meanwhile, so the user has to be asked again")
+    return None
+
+
+def last_call(tx: Tx, asked: CallRecord) -> datetime | None:
+    """When the last call to the same number was placed, or may have been; None when there was none."""
+    rows = tx.rows(
+        f"{_COUNTED} AND number = :number {_NEWEST}",
+        api=asked.account.api,
+        account=asked.account.account,
+        number=asked.submission.respondent_phone,
+        since=0,
+        limit=1,
+    )
+    return moment(rows[0]["placed_at"]) if rows else None
+
+
+def numbered(tx: Tx, asked: CallRecord, *, keep_key: bool = False) -> CallRecord:
+    """`asked` with its day, its generation, and its idempotency key."""
+    placed_at = asked.placed_at if keep_key else moment(tx.now())
+    day = asked.day if keep_key else placed_at.astimezone(UTC).date().isoformat()
+    [row] = tx.rows(
+        "SELECT COALESCE(MAX(generation) + 1, 0) AS next FROM calls "
+        "WHERE api = :api AND account = :account AND fingerprint = :fingerprint AND day = :day",
+        api=asked.account.api,
+        account=asked.account.account,
+        fingerprint=asked.fingerprint,
+        day=day,
+    )
+    generation = row["next"]
+    key = asked.idempotency_key if keep_key else idempotency_key(asked.account, asked.fingerprint, day, generation)
+    return replace(asked, placed_at=placed_at, day=day, generation=generation, idempotency_key=key)
+
+
+def readable(rows: Iterable[Row]) -> list[CallRecord]:
+    """The records in `rows`, without those that this version can't read."""
+    records = []
+    for row in rows:
+        try:
+            records.append(from_row(row))
+        except (ValueError, KeyError, TypeError) as error:
+            _log.warning("A record of the ledger can't be read and is skipped: %s", type(error).__name__)
+    return records
+
+
+def _reached(tx: Tx, asked: CallRecord, limit: Limit) -> PolicyError | None:
+    now = tx.now()
+    one = "AND number = :number" if limit.per_number else ""
+    values = {"number": asked.submission.respondent_phone} if limit.per_number else {}
+    rows = tx.rows(
+        f"{_COUNTED} {one} {_NEWEST}",
+        api=asked.account.api,
+        account=asked.account.account,
+        since=now - limit.window.total_seconds(),
+        limit=limit.count,
+        **values,
+    )
+    if len(rows) < limit.count:
+        return None
+    oldest = moment(rows[-1]["placed_at"]) if rows else None
+    return limit.error(oldest, now=moment(now), timezone=asked.timezone)
+
+
+def other_workers(tx: Tx, worker: str | None) -> list[str]:
+    """The workers other than `worker` that have active records."""
+    rows = tx.rows(
+        f"SELECT DISTINCT worker FROM calls WHERE state IN {ACTIVE} AND worker <> :worker",
+        worker=worker or "",
+    )
+    return [row["worker"] for row in rows]
+
+
+def lock_account(tx: Tx, account: AccountKey) -> None:
+    """Hold off every other transaction that reserves for this account, until this one ends."""
+    tx.run(
+        "INSERT INTO accounts (api, account) VALUES (:api, :account) "
+        "ON CONFLICT (api, account) DO UPDATE SET api = excluded.api",
+        api=account.api,
+        account=account.account,
+    )
+
+
+def write_audit(tx: Tx, record: CallRecord, consent: Consent | None, outcome: str) -> None:
+    """Write a line of the audit trail."""
+    insert(tx, "audit", audit_row(record, consent, outcome, tx.now()))
+
+
+def insert(tx: Tx, table: str, row: Row) -> None:
+    """Insert a row by column names."""
+    names = ", ".join(row)
+    places = ", ".join(f":{name}" for name in row)
+    tx.run(f"INSERT INTO {table} ({names}) VALUES ({places})", **row)

@@ -1,0 +1,98 @@
+"""The tables, in the SQL that SQLite and PostgreSQL share, and how an older database is brought up to date.
+
+Times are seconds since the epoch. The unique indexes carry the law: a call of the service belongs to one record, a
+confirmation is used once, and an account has at most one active record of a fingerprint.
+"""
+
+import logging
+
+from kallyai_mcp.calls.ledger.base import Transaction
+
+_log = logging.getLogger(__name__)
+
+ACTIVE = "('reserved', 'sent')"
+"""The states of a call that a worker must still bring to an end, as SQL."""
+
+MIGRATIONS: tuple[tuple[str, ...], ...] = (
+    (
+        """
+        CREATE TABLE calls (
+            tracking_id TEXT PRIMARY KEY,
+            api TEXT NOT NULL,
+            account TEXT NOT NULL,
+            fingerprint TEXT NOT NULL,
+            day TEXT NOT NULL,
+            generation INTEGER NOT NULL,
+            idempotency_key TEXT NOT NULL,
+            number TEXT NOT NULL,
+            submission TEXT NOT NULL,
+            timezone TEXT NOT NULL,
+            worker TEXT NOT NULL,
+            state TEXT NOT NULL,
+            placed_at DOUBLE PRECISION NOT NULL,
+            sent_at DOUBLE PRECISION,
+            clock_offset DOUBLE PRECISION,
+            response_lost_at DOUBLE PRECISION,
+            ended_at DOUBLE PRECISION,
+            delivered_at DOUBLE PRECISION,
+            call_id TEXT,
+            outcome TEXT,
+            reached INTEGER,
+            error TEXT,
+            confirmation_id TEXT
+        )
+        """,
+        "CREATE UNIQUE INDEX calls_one_per_call_id ON calls (api, account, call_id) WHERE call_id IS NOT NULL",
+        "CREATE UNIQUE INDEX calls_one_per_confirmation ON calls (confirmation_id) WHERE confirmation_id IS NOT NULL",
+        "CREATE UNIQUE INDEX calls_one_per_generation ON calls (api, account, fingerprint, day, generation)",
+        f"CREATE UNIQUE INDEX calls_one_active ON calls (api, account, fingerprint) WHERE state IN {ACTIVE}",
+        f"CREATE INDEX calls_active ON calls (worker) WHERE state IN {ACTIVE}",
+        "CREATE INDEX calls_by_fingerprint ON calls (api, account, fingerprint, placed_at)",
+        "CREATE INDEX calls_by_number ON calls (api, account, number, placed_at)",
+        "CREATE INDEX calls_by_time ON calls (api, account, placed_at)",
+        "CREATE TABLE accounts (api TEXT NOT NULL, account TEXT NOT NULL, PRIMARY KEY (api, account))",
+        """
+        CREATE TABLE audit (
+            at DOUBLE PRECISION NOT NULL,
+            api TEXT NOT NULL,
+            account TEXT NOT NULL,
+            tracking_id TEXT NOT NULL,
+            number TEXT NOT NULL,
+            asked_by TEXT,
+            how TEXT,
+            risk_flags TEXT NOT NULL,
+            outcome TEXT NOT NULL
+        )
+        """,
+        "CREATE INDEX audit_by_account ON audit (api, account, at)",
+        """
+        CREATE TABLE shared_values (
+            kind TEXT NOT NULL,
+            name TEXT NOT NULL,
+            value TEXT NOT NULL,
+            expires_at DOUBLE PRECISION NOT NULL,
+            PRIMARY KEY (kind, name)
+        )
+        """,
+        "CREATE INDEX shared_values_by_end ON shared_values (expires_at)",
+    ),
+)
+"""The statements of each version of the schema; version N has run the first N."""
+
+
+def migrate(transaction: Transaction) -> None:
+    """Bring the schema up to date, in one transaction that holds off all others.
+
+    A database of a newer version is used as it is: its records that this version can't read are skipped.
+    """
+    transaction.run("CREATE TABLE IF NOT EXISTS schema_version (version INTEGER NOT NULL)")
+    found = transaction.rows("SELECT version FROM schema_version")
+    version = found[0]["version"] if found else 0
+    if version > len(MIGRATIONS):
+        _log.warning("The ledger was written by a newer version of kallyai-mcp; calls that only it knows are skipped")
+    for statements in MIGRATIONS[version:]:
+        for statement in statements:
+            transaction.run(statement)
+    if version < len(MIGRATIONS):
+        transaction.run("DELETE FROM schema_version")
+        transaction.run("INSERT INTO schema_version (version) VALUES (:version)", version=len(MIGRATIONS))

@@ -1,0 +1,391 @@
+"""The ledger's statements, each written once, for every driver."""
+
+import logging
+from collections.abc import Iterable
+from dataclasses import replace
+from typing import Any
+
+from kallyai_mcp.api.errors import KallyAIError, PolicyError
+from kallyai_mcp.api.models import Call
+from kallyai_mcp.calls.ledger.base import ConsentOutdatedError, ConstraintError, Database, LedgerUnavailableError, Row
+from kallyai_mcp.calls.ledger.base import Transaction as Tx
+from kallyai_mcp.calls.ledger.reservation import (
+    Precheck,
+    check_consent,
+    check_policy,
+    find_duplicate,
+    insert,
+    last_call,
+    lock_account,
+    numbered,
+    other_workers,
+    readable,
+    write_audit,
+)
+from kallyai_mcp.calls.ledger.schema import ACTIVE
+from kallyai_mcp.calls.policy import CallPolicy, Consent, last_to_open
+from kallyai_mcp.calls.records import (
+    PLACED,
+    AccountKey,
+    AuditEntry,
+    CallRecord,
+    CallState,
+    audit_from_row,
+    ending,
+    moment,
+    to_row,
+)
+from kallyai_mcp.calls.timing import Timing
+
+_log = logging.getLogger(__name__)
+
+
+class Ledger:
+    """The records of calls, shared by all processes of one user, or all workers of one server.
+
+    Each method is one transaction: when it returns, it has happened for every process and survives a crash. Every
+    method raises `LedgerUnavailableError` when the database can't be used.
+
+    Args:
+        database: The driver.
+        policy: Which calls are refused.
+        timing: How long a duplicate is recognized, and how old a record may be when its request leaves.
+    """
+
+    def __init__(self, database: Database, *, policy: CallPolicy, timing: Timing) -> None:
+        self._database = database
+        self._policy = policy
+        self._timing = timing
+
+    async def take_lease(self) -> str:
+        """Take the lease of a new worker; returns the worker's name."""
+        return await self._database.take_lease()
+
+    async def check(self) -> None:
+        """Open a transaction that writes nothing, to find out whether calls could be written down."""
+        await self._database.write(lambda _: None)
+
+    async def aclose(self) -> None:
+        """Give up the lease and close the database."""
+        await self._database.aclose()
+
+    async def precheck(self, asked: CallRecord, *, redial: bool) -> Precheck:
+        """What `reserve` would find at this moment; see `Precheck`. Another process may change it at once."""
+
+        def work(tx: Tx) -> Precheck:
+            duplicate = find_duplicate(tx, asked, redial=redial, timing=self._timing)
+            refusal = None if duplicate else check_policy(tx, asked, self._policy)
+            return Precheck(asked.account, asked.fingerprint, duplicate, refusal, last_call(tx, asked))
+
+        refusal = self._policy.ban(asked.submission.respondent_phone) or last_to_open(
+            limit.error(None, now=asked.placed_at, timezone=asked.timezone)
+            for limit in self._policy.limits()
+            if limit.count == 0
+        )
+        empty = Precheck(asked.account, asked.fingerprint, None, refusal, None)
+        return await self._database.read(work, empty=empty)
+
+    async def note_refusal(self, asked: CallRecord, error: PolicyError, consent: Consent | None) -> None:
+        """Write into the audit trail that a setting refused a call before `reserve`."""
+        await self._database.write(lambda tx: write_audit(tx, asked, consent, f"refused:{error.setting}"))
+
+    async def reserve(
+        self, asked: CallRecord, *, redial: bool, consent: Consent | None = None
+    ) -> tuple[CallRecord, bool]:
+        """Write a call down, unless it is a duplicate, a setting refuses it, or its consent no longer fits.
+
+        All of that is one transaction, so of two requests at the same instant one comes first.
+
+        Args:
+            asked: The call; `day`, `generation`, and `idempotency_key` are chosen here.
+            redial: Place it although the same call was placed, unless that one is active or not yet delivered.
+            consent: What the user agreed to.
+
+        Returns:
+            The record that counts, and whether it is the new one.
+
+        Raises:
+            PolicyError: A setting refuses it; of several limits the error names the one that lasts longest.
+            ConsentOutdatedError: The number was called since the user agreed, or the confirmation was used already.
+        """
+
+        def work(tx: Tx) -> tuple[CallRecord, bool] | PolicyError | ConsentOutdatedError:
+            lock_account(tx, asked.account)
+            if (duplicate := find_duplicate(tx, asked, redial=redial, timing=self._timing)) is not None:
+                return duplicate, False
+            if (refusal := check_policy(tx, asked, self._policy)) is not None:
+                write_audit(tx, asked, consent, f"refused:{refusal.setting}")
+                return refusal
+            if consent is not None and (outdated := check_consent(tx, asked, consent)) is not None:
+                return outdated
+            record = numbered(tx, asked)
+            insert(tx, "calls", to_row(record) | {"confirmation_id": consent.confirmation_id if consent else None})
+            write_audit(tx, record, consent, PLACED)
+            return record, True
+
+        try:
+            found = await self._database.write(work)
+        except ConstraintError as error:
+            raise LedgerUnavailableError(f"The ledger refused the call: {error}") from error
+        if isinstance(found, KallyAIError):
+            raise found
+        return found
+
+    async def mark_sent(self, record: CallRecord, *, clock_offset: float | None) -> CallState | None:
+        """Note that a request is about to leave.
+
+        Args:
+            record: The call; its `worker` is the one that is about to send.
+            clock_offset: How far the service's clock is ahead of ours, in seconds, if it is known.
+
+        Returns:
+            `SENT`: it may leave. `RESERVED`: the record is too old, so it must not leave. None: the record has ended,
+            is gone, or belongs to another worker, or this worker lost its lease.
+        """
+
+        def work(tx: Tx) -> CallState | None:
+            if not tx.holds_lease(record.worker):
+                return None
+            mine = tx.rows(
+                f"SELECT placed_at FROM calls WHERE tracking_id = :id AND worker = :worker AND state IN {ACTIVE}",
+                id=record.tracking_id,
+                worker=record.worker,
+            )
+            if not mine:
+                return None
+            if not 0 <= tx.now() - mine[0]["placed_at"] + 1 <= self._timing.send_within + 1:
+                return CallState.RESERVED
+            tx.run(
+                "UPDATE calls SET state = 'sent', sent_at = COALESCE(sent_at, :now), "
+                "clock_offset = COALESCE(clock_offset, :offset) WHERE tracking_id = :id",
+                now=tx.now(),
+                offset=clock_offset,
+                id=record.tracking_id,
+            )
+            return CallState.SENT
+
+        return await self._database.write(work)
+
+    async def mark_response_lost(self, tracking_id: str) -> None:
+        """Note that a response to a request for this call was lost."""
+        await self._database.write(
+            lambda tx: tx.run(
+                "UPDATE calls SET response_lost_at = COALESCE(response_lost_at, :now) WHERE tracking_id = :id",
+                now=tx.now(),
+                id=tracking_id,
+            )
+        )
+
+    async def bind_call_id(self, record: CallRecord, call_id: str, *, proven: bool) -> bool:
+        """Note which call of the service a record is; False when another record has that call.
+
+        Args:
+            record: The record.
+            call_id: The service's id.
+            proven: The service answered the record's own request with it. A record that had only found the call in the
+                service's list then gives it back, and its own outcome is unknown again.
+        """
+        owner = {"api": record.account.api, "account": record.account.account}
+
+        def work(tx: Tx) -> bool:
+            lock_account(tx, record.account)
+            if proven:
+                tx.run(
+                    "UPDATE calls SET state = 'unknown', call_id = NULL, outcome = NULL, reached = NULL, error = NULL, "
+                    "delivered_at = NULL WHERE call_id = :call_id AND tracking_id <> :id "
+                    "AND response_lost_at IS NOT NULL AND api = :api AND account = :account",
+                    call_id=call_id,
+                    id=record.tracking_id,
+                    **owner,
+                )
+            others = tx.rows(
+                "SELECT 1 AS found FROM calls WHERE call_id = :call_id AND tracking_id <> :id "
+                "AND api = :api AND account = :account",
+                call_id=call_id,
+                id=record.tracking_id,
+                **owner,
+            )
+            if others:
+                return False
+            tx.run(
+                "UPDATE calls SET call_id = :call_id WHERE tracking_id = :id", call_id=call_id, id=record.tracking_id
+            )
+            return True
+
+        return await self._database.write(work)
+
+    async def finish(
+        self, record: CallRecord, state: CallState, *, call: Call | None = None, error: KallyAIError | None = None
+    ) -> None:
+        """Write down how a call ended.
+
+        An outcome stays as it was first written; `UNKNOWN` may be followed by an outcome. A record that is gone from
+        the ledger, because its file was replaced, is written again with its end.
+        """
+
+        def work(tx: Tx) -> None:
+            now = tx.now()
+            changed = tx.run(
+                "UPDATE calls SET state = :state, ended_at = :now, outcome = :outcome, reached = :reached, "
+                "error = :error WHERE tracking_id = :id AND state NOT IN ('ended', 'refused', 'canceled')",
+                state=state.value,
+                now=now,
+                id=record.tracking_id,
+                **ending(call, error),
+            )
+            known = changed or tx.rows("SELECT 1 AS found FROM calls WHERE tracking_id = :id", id=record.tracking_id)
+            if not known:
+                lock_account(tx, record.account)
+                call_id = call.call_id if call is not None else record.call_id
+                ended = replace(record, state=state, ended_at=moment(now), call=call, error=error, call_id=call_id)
+                insert(tx, "calls", to_row(numbered(tx, ended, keep_key=True)))
+
+        try:
+            await self._database.write(work)
+        except ConstraintError:
+            _log.warning("The outcome of a call was not written: another record of the ledger has that call")
+
+    async def cancel(self, account: AccountKey, tracking_id: str) -> bool:
+        """Cancel a call whose request has not left; False when there is none, or it is too late."""
+        changed = await self._database.write(
+            lambda tx: tx.run(
+                "UPDATE calls SET state = 'canceled', ended_at = :now, delivered_at = :now "
+                "WHERE tracking_id = :id AND api = :api AND account = :account AND state = 'reserved'",
+                now=tx.now(),
+                id=tracking_id,
+                api=account.api,
+                account=account.account,
+            )
+        )
+        return changed > 0
+
+    async def release(self, tracking_id: str) -> None:
+        """End a record that was reserved, but may not be run: no request of it has left."""
+        error = KallyAIError("The ledger did not confirm the reservation, so nothing was sent.", code="not_sent")
+        values = ending(None, error)
+        await self._database.write(
+            lambda tx: tx.run(
+                "UPDATE calls SET state = 'refused', ended_at = :now, error = :error "
+                "WHERE tracking_id = :id AND state = 'reserved'",
+                now=tx.now(),
+                id=tracking_id,
+                error=values["error"],
+            )
+        )
+
+    async def mark_delivered(self, tracking_ids: Iterable[str], *, delivered: bool) -> None:
+        """Note that a client was told how these calls ended, or that it was not told after all."""
+        ids = tuple(tracking_ids)
+
+        def work(tx: Tx) -> None:
+            for id_ in ids:
+                tx.run(
+                    "UPDATE calls SET delivered_at = :at WHERE tracking_id = :id AND state IN ('ended', 'refused')",
+                    at=tx.now() if delivered else None,
+                    id=id_,
+                )
+
+        await self._database.write(work)
+
+    async def find(self, account: AccountKey, id_: str) -> CallRecord | None:
+        """The record of this account with this `tracking_id` or `call_id`."""
+        if not id_.isprintable():  # half a surrogate pair is not text to a database, and no id has one
+            return None
+        rows = await self._select("AND (tracking_id = :id OR call_id = :id)", account, id=id_)
+        return rows[0] if rows else None
+
+    async def list_unsettled(self, account: AccountKey) -> list[CallRecord]:
+        """The account's active records and those whose outcome is unknown, newest first."""
+        return await self._select(f"AND (state IN {ACTIVE} OR state = 'unknown') ORDER BY placed_at DESC", account)
+
+    async def list_unbound(self, record: CallRecord) -> list[CallRecord]:
+        """The other records of the account, to the same number, whose call of the service is not known."""
+        return await self._select(
+            "AND number = :number AND call_id IS NULL AND sent_at IS NOT NULL AND tracking_id <> :id "
+            "AND state NOT IN ('refused', 'canceled')",
+            record.account,
+            number=record.submission.respondent_phone,
+            id=record.tracking_id,
+        )
+
+    async def bound_call_ids(self, record: CallRecord) -> set[str]:
+        """The ids of the service's calls to the same number that belong to other records of the account."""
+        bound = await self._select(
+            "AND number = :number AND call_id IS NOT NULL AND tracking_id <> :id",
+            record.account,
+            number=record.submission.respondent_phone,
+            id=record.tracking_id,
+        )
+        return {other.call_id for other in bound if other.call_id is not None}
+
+    async def audit(self, account: AccountKey, limit: int) -> list[AuditEntry]:
+        """The newest `limit` entries of the account's audit trail, newest first."""
+        rows: list[Row] = await self._database.read(
+            lambda tx: tx.rows(
+                "SELECT * FROM audit WHERE api = :api AND account = :account ORDER BY at DESC LIMIT :limit",
+                api=account.api,
+                account=account.account,
+                limit=limit,
+            ),
+            empty=[],
+        )
+        return [audit_from_row(row) for row in rows]
+
+    async def has_abandoned(self, worker: str | None) -> bool:
+        """Whether a worker other than `worker` died and left active records, of any account."""
+
+        def work(tx: Tx) -> bool:
+            return any(tx.is_abandoned(name) for name in other_workers(tx, worker))
+
+        return await self._database.read(work, empty=False)
+
+    async def take_over(self, account: AccountKey, worker: str) -> list[CallRecord]:
+        """Give `worker` the account's active records of workers that died; returns them."""
+
+        def work(tx: Tx) -> list[Row]:
+            return [
+                row
+                for dead in other_workers(tx, worker)
+                if tx.is_abandoned(dead)
+                for row in tx.rows(
+                    "UPDATE calls SET worker = :worker WHERE worker = :dead AND api = :api AND account = :account "
+                    f"AND state IN {ACTIVE} RETURNING *",
+                    worker=worker,
+                    dead=dead,
+                    api=account.api,
+                    account=account.account,
+                )
+            ]
+
+        return readable(await self._database.write(work))
+
+    async def purge(self, seconds: float) -> None:
+        """Delete delivered records and audit entries that are older than `seconds`.
+
+        A record that is active, unknown, or not yet delivered is never deleted.
+        """
+
+        def old(tx: Tx) -> bool:
+            before = tx.now() - seconds
+            oldest = "SELECT MIN(placed_at) AS at FROM calls", "SELECT MIN(at) AS at FROM audit"
+            return any((row["at"] or before) < before for query in oldest for row in tx.rows(query))
+
+        def work(tx: Tx) -> None:
+            before = tx.now() - seconds
+            tx.run(
+                "DELETE FROM calls WHERE placed_at < :before AND (state IN ('refused', 'canceled') "
+                "OR state = 'ended' AND delivered_at IS NOT NULL)",
+                before=before,
+            )
+            tx.run("DELETE FROM audit WHERE at < :before", before=before)
+            tx.run("DELETE FROM shared_values WHERE expires_at < :now", now=tx.now())
+
+        if await self._database.read(old, empty=False):
+            await self._database.write(work)
+
+    async def _select(self, condition: str, account: AccountKey, **values: Any) -> list[CallRecord]:
+        query = f"SELECT * FROM calls WHERE api = :api AND account = :account {condition}"
+        rows: list[Row] = await self._database.read(
+            lambda tx: tx.rows(query, api=account.api, account=account.account, **values), empty=[]
+        )
+        return readable(rows)

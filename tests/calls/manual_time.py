@@ -1,0 +1,115 @@
+"""Time that a test turns by hand, so that no test of calls waits for a real pause."""
+
+import asyncio
+import math
+from collections.abc import Awaitable, Callable
+from datetime import datetime, timedelta
+from typing import TypeVar
+
+import anyio
+
+from kallyai_mcp.calls.ledger.base import Database, Transaction
+
+Result = TypeVar("Result")
+
+LIMIT = 30
+"""Real seconds until something that should have happened counts as hung."""
+
+
+class ManualClock:
+    """A `Clock` that stands still until it is advanced."""
+
+    def __init__(self, now: datetime) -> None:
+        self._now = now
+        self._elapsed = 0.0
+        self._sleepers: dict[asyncio.Event, float] = {}
+
+    def now(self) -> datetime:
+        return self._now
+
+    def monotonic(self) -> float:
+        return self._elapsed
+
+    async def sleep(self, seconds: float) -> None:
+        awake = asyncio.Event()
+        self._sleepers[awake] = self._elapsed + seconds
+        try:
+            await awake.wait()
+        finally:
+            del self._sleepers[awake]
+
+    def advance(self, seconds: float) -> None:
+        """Let time pass."""
+        self._elapsed += seconds
+        self._now += timedelta(seconds=seconds)
+        for awake, end in self._sleepers.items():
+            if end <= self._elapsed + 1e-9:
+                awake.set()
+
+    def set_wall_clock(self, seconds: float) -> None:
+        """Set the wall clock by so many seconds, forward or back; no time passes."""
+        self._now += timedelta(seconds=seconds)
+
+    def until_next(self) -> float:
+        """Seconds until the first sleeper wakes."""
+        ends = (end for awake, end in self._sleepers.items() if not awake.is_set())
+        return max(0.0, min(ends, default=math.inf) - self._elapsed)
+
+
+class WatchedDatabase:
+    """A `Database` that knows whether a transaction is open, so that time does not pass meanwhile."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._open = 0
+        self._closed = asyncio.Event()
+
+    async def read(self, work: Callable[[Transaction], Result], *, empty: Result) -> Result:
+        return await self._watched(self._database.read(work, empty=empty))
+
+    async def write(self, work: Callable[[Transaction], Result]) -> Result:
+        return await self._watched(self._database.write(work))
+
+    async def take_lease(self) -> str:
+        return await self._watched(self._database.take_lease())
+
+    async def aclose(self) -> None:
+        await self._watched(self._database.aclose())
+
+    async def idle(self) -> None:
+        """Return once no transaction is open."""
+        while self._open:
+            self._closed.clear()
+            await self._closed.wait()
+
+    async def _watched(self, step: Awaitable[Result]) -> Result:
+        self._open += 1
+        try:
+            return await step
+        finally:
+            self._open -= 1
+            self._closed.set()
+
+
+async def run(clock: ManualClock, database: WatchedDatabase, work: Awaitable[Result]) -> Result:
+    """Do `work`, and let time pass whenever everything waits for it to pass."""
+    task = asyncio.ensure_future(work)
+    with anyio.fail_after(LIMIT):
+        while not task.done():
+            await _all_tasks_wait(task)
+            await database.idle()
+            await _all_tasks_wait(task)
+            if not task.done() and not database._open and clock.until_next() < math.inf:  # noqa: SLF001 - of this module
+                clock.advance(clock.until_next())
+    return task.result()
+
+
+async def _all_tasks_wait(done: "asyncio.Future[Result]") -> None:
+    """Return once every other task waits for something, or `done` is."""
+    this = asyncio.current_task()
+    while not done.done():
+        await asyncio.sleep(0)
+        others = (task for task in asyncio.all_tasks() if task is not this)
+        waiters = (getattr(task, "_fut_waiter", None) for task in others)
+        if all(waiter is not None and not waiter.done() for waiter in waiters):
+            return

@@ -1,0 +1,170 @@
+"""A call service on a ledger of its own, before a service that answers as it is told; time passes only when asked."""
+
+import json
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
+from typing import Any, TypeVar
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
+
+from kallyai_mcp.api.client import KallyAI
+from kallyai_mcp.api.errors import NotSignedInError
+from kallyai_mcp.api.models import Submission
+from kallyai_mcp.calls.ledger.sql import Ledger
+from kallyai_mcp.calls.policy import CallPolicy, Consent
+from kallyai_mcp.calls.records import AccountKey, CallRecord
+from kallyai_mcp.calls.service import CallService, Placed
+from kallyai_mcp.calls.timing import Timing
+from tests.calls.ledgers import database_at
+from tests.calls.manual_time import ManualClock, WatchedDatabase, run
+
+NOW = datetime(2026, 1, 25, 15, 30, tzinfo=UTC)
+TABLE = Submission(
+    task_category="restaurant", task_description="Book a table", respondent_phone="+14155551234", party_size=4
+)
+Result = TypeVar("Result")
+
+Json = dict[str, Any]
+Reply = tuple[int, Json] | Callable[[], Awaitable[tuple[int, Json]]]
+
+PLACED: Reply = (201, {"call_id": "c-1", "status": "success", "highlights": "Booked"})
+LOST: Reply = (500, {"detail": "the response was lost"})
+REFUSED: Reply = (403, {"error": {"code": "suppression_violation"}})
+
+
+def shown(call_id: str = "c-1", status: str = "success", at: datetime = NOW, **submission: Any) -> Json:
+    """A call as the service lists it and shows it."""
+    echo = {"respondent_phone": "+14155551234", "task_description": "Book a table"} | submission
+    ended = {"highlights": "Booked"} if status == "success" else {}
+    return {"call_id": call_id, "status": status, "created_at": at.isoformat(), "submission": echo, **ended}
+
+
+@dataclass
+class Service:
+    """KallyAI as a test wants it.
+
+    Attributes:
+        replies: The answers to `POST /v1/calls`, in turn; the last one is given again and again.
+        calls: What it lists, in this order.
+        keys: The Idempotency-Key of each POST so far.
+        looks: How often it was asked for its list.
+        on_look: Called with that count before the list is given.
+        clock_offset: How many seconds its clock is ahead of the machine's; None: it sends no `Date`.
+        page: How many calls it lists at once, at most.
+    """
+
+    clock: ManualClock
+    replies: list[Reply] = field(default_factory=lambda: [PLACED])
+    calls: list[Json] = field(default_factory=list)
+    keys: list[str] = field(default_factory=list)
+    accounts: list[str] = field(default_factory=list)
+    looks: int = 0
+    on_look: Callable[[int], None] = lambda _: None
+    clock_offset: float | None = 0
+    headers: dict[str, str] = field(default_factory=dict)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """The service as an ASGI app."""
+        request = Request(scope, receive)
+        status, body = await self._answer(request)
+        headers = dict(self.headers)
+        if self.clock_offset is not None:
+            now = self.clock.now() + timedelta(seconds=self.clock_offset)
+            headers["Date"] = format_datetime(now.astimezone(UTC), usegmt=True)
+        await Response(json.dumps(body), status, headers=headers, media_type="application/json")(scope, receive, send)
+
+    async def _answer(self, request: Request) -> tuple[int, Json]:
+        if request.method == "POST":
+            self.keys.append(request.headers["Idempotency-Key"])
+            self.accounts.append(request.headers["Authorization"].removeprefix("Bearer token-of-"))
+            reply = self.replies.pop(0) if len(self.replies) > 1 else self.replies[0]
+            return await reply() if callable(reply) else reply
+        if request.url.path == "/v1/calls":
+            self.looks += 1
+            self.on_look(self.looks)
+            offset, limit = int(request.query_params["offset"]), int(request.query_params["limit"])
+            return 200, {"calls": self.calls[offset : offset + limit], "total": len(self.calls)}
+        found = [call for call in self.calls if request.url.path.endswith(f"/{call['call_id']}")]
+        return (200, found[0]) if found else (404, {"error": {"code": "call_not_found"}})
+
+
+class Session:
+    """Who is signed in; a test may change it."""
+
+    def __init__(self, account: str) -> None:
+        self.name: str | None = account
+
+    async def account(self) -> AccountKey:
+        if self.name is None:
+            raise NotSignedInError("Not signed in")
+        return AccountKey("https://api.example", self.name)
+
+    async def access_token(self) -> str:
+        return f"token-of-{(await self.account()).account}"
+
+    async def renew(self, rejected: str) -> str:
+        raise NotSignedInError(f"{len(rejected)} characters were refused")
+
+
+@dataclass
+class World:
+    """One process: its call service, its clock, and who is signed in."""
+
+    calls: CallService
+    clock: ManualClock
+    database: WatchedDatabase
+    session: Session
+    ledger: Ledger
+
+    async def run(self, work: Awaitable[Result]) -> Result:
+        """Do `work` while time passes."""
+        return await run(self.clock, self.database, work)
+
+    async def place(
+        self, submission: Submission = TABLE, *, redial: bool = False, consent: Consent | None = None
+    ) -> Placed:
+        """Ask for a call, and don't wait for its end."""
+        return await self.run(self.calls.place(submission, timezone="UTC", redial=redial, consent=consent))
+
+    async def outcome(self, placed: Placed) -> CallRecord:
+        """Wait for the end of a call."""
+        return await self.run(self.calls.wait(placed.record, 60, _no_progress))
+
+    async def call(self, submission: Submission = TABLE, *, redial: bool = False) -> CallRecord:
+        """Ask for a call, and wait for its end."""
+        return await self.outcome(await self.place(submission, redial=redial))
+
+    async def tell(self, record: CallRecord) -> None:
+        """Deliver an outcome to a client."""
+        await self.run(self.calls.delivery.note(record))
+
+
+@asynccontextmanager
+async def world(
+    service: Service,
+    place: str,
+    *,
+    account: str = "account-1",
+    timing: Timing = Timing(),  # noqa: B008 - frozen
+    policy: CallPolicy = CallPolicy(),  # noqa: B008 - frozen
+    clock: ManualClock | None = None,
+) -> AsyncIterator[World]:
+    """A process that uses the ledger at `place`."""
+    clock = clock or service.clock
+    session = Session(account)
+    database = WatchedDatabase(database_at(place, clock.now))
+    ledger = Ledger(database, policy=policy, timing=timing)
+    async with (
+        KallyAI("http://service", tokens=session, user_agent="tests", app=service, retry_backoff=0) as api,
+        CallService(lambda: api, session.account, lambda: ledger, timing=timing, clock=clock) as calls,
+    ):
+        yield World(calls, clock, database, session, ledger)
+
+
+async def _no_progress(_: float) -> None:
+    return
