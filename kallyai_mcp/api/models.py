@@ -15,6 +15,9 @@ from urllib.parse import urlsplit
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, StrictBool, StrictInt, model_validator
 
+_LEAST_SECONDS = 1_000_000_000
+"""Smaller numbers are no dates of calls: as seconds since the epoch they are before September 2001."""
+
 _MOST_SECONDS = 100_000_000_000
 """Larger numbers are milliseconds: as seconds they would be beyond the year 5000."""
 
@@ -68,7 +71,7 @@ def _moment(value: Any) -> datetime | None:
         value = _written_moment(value.strip())
     if isinstance(value, int | float) and not isinstance(value, bool):
         seconds = value / 1000 if value > _MOST_SECONDS else value
-        value = datetime.fromtimestamp(seconds, UTC) if 0 < seconds < _MOST_SECONDS else None
+        value = datetime.fromtimestamp(seconds, UTC) if _LEAST_SECONDS < seconds < _MOST_SECONDS else None
     if not isinstance(value, datetime) or not MINYEAR < value.year < MAXYEAR:
         return None
     return value if value.tzinfo else value.replace(tzinfo=UTC)
