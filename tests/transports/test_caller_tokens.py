@@ -217,7 +217,7 @@ async def test_a_killed_servers_call_is_settled_when_its_caller_returns(tmp_path
         token = sandbox.token("acct-business")
         settings = sandbox.settings(ACCESS_TOKEN=token)
         with anyio.fail_after(LIMIT):
-            async with worker_lookup(settings) as lookup:
+            async with worker_lookup(settings):
                 given = {"API_URL": sandbox.url, "AUTH": "caller", "LOG_LEVEL": "INFO"}
                 async with (
                     uvicorn(tmp_path, workers=1, **given) as server,
