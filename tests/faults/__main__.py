@@ -4,13 +4,12 @@
     uv run python -m tests.faults --workers --runs 100 --seed 0
 
 The first command runs servers over stdio with the ledger in SQLite, the second two workers over HTTP with the ledger in
-Redis.
+PostgreSQL.
 
 Exits with 1 when a rule was violated; for each such run it prints a report and the command that repeats it.
 """
 
 import argparse
-import shutil
 import sys
 import time
 from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator
@@ -24,6 +23,7 @@ from tests.faults.checks import Rule
 from tests.faults.plans import WORKER_ACTIONS, Action, Plan, plans
 from tests.faults.runs import RunResult, Totals, run_all, run_with_workers
 from tests.faults.worker_plans import worker_plans
+from tests.postgres_server import NO_SERVER, has_server
 
 _ENOUGH = 100
 """So many runs should have everything in them."""
@@ -34,12 +34,12 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.faults", description="The fault suite, seed by seed.")
     parser.add_argument("--runs", type=int, default=1000, help="how many seeds (default: 1000)")
     parser.add_argument("--seed", type=int, default=0, help="the first seed (default: 0)")
-    parser.add_argument("--workers", action="store_true", help="two workers with one Redis; one of them ends")
+    parser.add_argument("--workers", action="store_true", help="two workers with one database; one of them ends")
     parser.add_argument("--jobs", type=int, help="how many at once (default: 16; pairs of workers: 8)")
     parser.add_argument("--verbose", action="store_true", help="print every run, not only those that violated a rule")
     options = parser.parse_args()
-    if options.workers and shutil.which("redis-server") is None:
-        parser.error("--workers needs a redis-server (Debian: apt-get install redis-server)")
+    if options.workers and not has_server():
+        parser.error(NO_SERVER)
     suite = WORKERS if options.workers else SERVERS
     began = time.monotonic()
     done = 0

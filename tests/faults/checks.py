@@ -13,7 +13,7 @@ from tests.faults.agent import LONG, Agent, ToolUse
 from tests.faults.plans import Plan, Step
 from tests.faults.system import Row, Server, System
 
-ACTIVE = ("prepared", "reserved", "sent")
+ACTIVE = ("reserved", "sent")
 """The ledger's states of a call that has no outcome yet."""
 
 _SHORTEST_SECRET = 12

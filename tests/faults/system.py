@@ -127,11 +127,11 @@ class System(ABC):
 
 def step_of(row: Row) -> Step:
     """How far the call of this row is."""
-    if row["state"] in ("prepared", "reserved"):
+    if row["state"] == "reserved":
         return Step.RESERVED
     if row["state"] == "sent":
-        return Step.RESPONSE_LOST if row["lost_at"] is not None else Step.SENT
-    return Step.DELIVERED if row["handed_out"] else Step.ENDED
+        return Step.RESPONSE_LOST if row["response_lost_at"] is not None else Step.SENT
+    return Step.DELIVERED if row["delivered_at"] is not None else Step.ENDED
 
 
 def any_is_at(step: Step, rows: Iterable[Row]) -> bool:

@@ -1,4 +1,4 @@
-"""A system of two workers over HTTP behind a load balancer, with the ledger in Redis; one of the workers ends."""
+"""A system of two workers over HTTP behind a load balancer, with the ledger in PostgreSQL; one of them ends."""
 
 import random
 from contextlib import AsyncExitStack
@@ -15,9 +15,6 @@ from tests.faults.load_balancer import ADDRESS, LoadBalancer
 from tests.faults.plans import Plan, Step
 from tests.faults.system import Row, Server, ServerFailedError, System, any_is_at, poll_seconds
 from tests.faults.worker_pair import WorkerPair
-
-_KEYS = "{kallyai-mcp}"
-_OPTIONAL = ("sent_at", "lost_at", "ended_at", "call_id", "outcome", "error")
 
 
 class BalancedClient(Server):
@@ -128,13 +125,7 @@ class TwoWorkersSystem(System):
 
     async def rows(self) -> list[Row]:
         """See `System.rows`."""
-        names = [str(name) for name in await self._workers.connection.zrange(f"{_KEYS}:calls", 0, -1)]
-        names = [name for name in names if self.is_new(name)]
-        async with self._workers.connection.pipeline() as pipeline:
-            for name in names:
-                pipeline.hgetall(f"{_KEYS}:call:{name}")
-            found = await pipeline.execute()
-        return [dict.fromkeys(_OPTIONAL) | row | {"handed_out": int(row["handed_out"])} for row in found]
+        return [row for row in await self._workers.rows() if self.is_new(row["tracking_id"])]
 
     async def wait_for(self, step: Step, seconds: float) -> None:
         """See `System.wait_for`."""

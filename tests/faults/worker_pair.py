@@ -1,6 +1,7 @@
-"""Two workers, `kallyai-mcp serve --transport http`, with one Redis and one sandbox; they serve several runs."""
+"""Two workers, `kallyai-mcp serve --transport http`, with one database and one sandbox; they serve several runs."""
 
 import re
+import secrets
 from contextlib import AsyncExitStack, suppress
 from pathlib import Path
 from typing import Self
@@ -8,15 +9,17 @@ from typing import Self
 import anyio
 import anyio.abc
 import anyio.to_thread
-from redis.asyncio import Redis
+import psycopg
+from psycopg.rows import dict_row
 
 from tests.faults.plans import WORKERS_WAIT_SECONDS
 from tests.faults.service import Service
-from tests.faults.system import SHUTDOWN_SECONDS, ServerFailedError, server_environment
+from tests.faults.system import SHUTDOWN_SECONDS, Row, ServerFailedError, server_environment
+from tests.postgres_server import PostgresDatabases
 from tests.processes import COMMAND
-from tests.redis_server import RedisServer
 
 _START_SECONDS = 60.0
+_SECRET_KEY = secrets.token_hex(32)
 
 
 class Worker:
@@ -90,32 +93,32 @@ class WorkerPair:
     """Both workers, and the servers that they need. Use it as an async context manager.
 
     Args:
-        folder: An empty folder for the database and the workers.
+        folder: An empty folder for the workers.
+        databases: The server on which they get a database of their own.
         starting: Limits how many workers start at the same time, which would slow everything else.
 
     Attributes:
         service: The sandbox.
-        redis: The server that has the ledger.
-        connection: A connection to it.
         pair: The workers.
     """
 
     pair: tuple[Worker, Worker]
-    connection: Redis
+    _connection: psycopg.Connection[Row]
+    _url: str
     _tasks: anyio.abc.TaskGroup
 
-    def __init__(self, folder: Path, starting: anyio.CapacityLimiter) -> None:
+    def __init__(self, folder: Path, databases: PostgresDatabases, starting: anyio.CapacityLimiter) -> None:
         self.service = Service()
-        self.redis = RedisServer(folder)
+        self._databases = databases
         self._home = folder / "home"
         self._starting = starting
         self._stack = AsyncExitStack()
 
     async def __aenter__(self) -> Self:
-        self._stack.callback(self.redis.kill)
-        await anyio.to_thread.run_sync(self.redis.start)
-        self.connection = Redis.from_url(self.redis.url, decode_responses=True)
-        self._stack.push_async_callback(self.connection.aclose)
+        self._url = await anyio.to_thread.run_sync(self._databases.create_database)
+        self._stack.callback(self._databases.drop_database, self._url)
+        self._connection = psycopg.connect(self._url, autocommit=True, row_factory=dict_row)
+        self._stack.callback(self._connection.close)
         await self._stack.enter_async_context(self.service)
         self._tasks = await self._stack.enter_async_context(anyio.create_task_group())
         self.pair = (Worker("worker 1", self._tasks), Worker("worker 2", self._tasks))
@@ -127,6 +130,16 @@ class WorkerPair:
                 await worker.end(at_once=True)
         self._tasks.cancel_scope.cancel()
         await self._stack.aclose()
+
+    async def rows(self) -> list[Row]:
+        """All rows of the ledger, in the order in which they were inserted."""
+        return await anyio.to_thread.run_sync(self._read_ledger)
+
+    def _read_ledger(self) -> list[Row]:
+        try:
+            return self._connection.execute("SELECT * FROM calls ORDER BY placed_at").fetchall()
+        except psycopg.errors.UndefinedTable:  # no worker has used the ledger
+            return []
 
     async def start(self) -> None:
         """Start the workers that do not run.
@@ -146,7 +159,12 @@ class WorkerPair:
         self._tasks.start_soon(self._try_to_start, worker)
 
     async def _try_to_start(self, worker: Worker) -> None:
-        more = {"REDIS_URL": self.redis.url, "RATE_LIMIT": "1000000/second", "WAIT_SECONDS": str(WORKERS_WAIT_SECONDS)}
+        more = {
+            "DATABASE_URL": self._url,
+            "SECRET_KEYS": _SECRET_KEY,
+            "RATE_LIMIT": "1000000/second",
+            "WAIT_SECONDS": str(WORKERS_WAIT_SECONDS),
+        }
         async with self._starting:
             with suppress(ServerFailedError):  # `start` raises it again
                 await worker.start(server_environment(self._home, self.service, **more))
