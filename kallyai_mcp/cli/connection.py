@@ -14,13 +14,15 @@ from kallyai_mcp.calls.records import AccountKey
 from kallyai_mcp.cli.api_client import open_api
 from kallyai_mcp.cli.credentials import Credentials, open_credentials
 from kallyai_mcp.cli.embedded_sandbox import EmbeddedSandbox
-from kallyai_mcp.cli.ledger import open_ledger
+from kallyai_mcp.cli.ledger import create_ledger, open_database
 from kallyai_mcp.settings import Settings
 
 if TYPE_CHECKING:
     from kallyai_mcp.api.client import KallyAI
+    from kallyai_mcp.calls.ledger.base import Database
+    from kallyai_mcp.calls.ledger.shared_state import SharedState
     from kallyai_mcp.calls.ledger.sql import Ledger
-    from kallyai_mcp.cli.shared_keys import Keys
+    from kallyai_mcp.cli.shared_keys import SharedKeys
     from kallyai_mcp.sandbox.app import SandboxApp
 
 _Result = TypeVar("_Result")
@@ -46,6 +48,7 @@ class Connection:
         self.clock: Clock = SystemClock()
         self._callers = callers
         self._api: KallyAI | None = None
+        self._database: Database | None = None
         self._ledger: Ledger | None = None
 
     @cached_property
@@ -71,20 +74,29 @@ class Connection:
         """The ledger.
 
         Raises:
-            ValueError: The address of the database can't be used.
+            LedgerUnavailableError: The URL of the database is not valid, or the extra `postgres` is not installed.
         """
         if self._ledger is None:
-            self._ledger = open_ledger(self.settings, self.clock.now)
+            self._ledger = create_ledger(self._open_database(), self.settings)
         return self._ledger
 
+    def shared_state(self) -> "SharedState":
+        """What workers share besides calls, in the ledger's database.
+
+        Raises:
+            LedgerUnavailableError: See `ledger`.
+        """
+        from kallyai_mcp.calls.ledger.shared_state import SharedState
+
+        return SharedState(self._open_database())
+
     @cached_property
-    def keys(self) -> "Keys":
-        """The secret keys of this process, or those that it shares with other workers."""
-        from kallyai_mcp.auth.oauth_server.sealed_tokens import keys_from
-        from kallyai_mcp.cli.shared_keys import Keys
+    def keys(self) -> "SharedKeys":
+        """The secret keys of the settings, or of this process."""
+        from kallyai_mcp.cli.shared_keys import SharedKeys
 
         given = self.settings.secret_keys
-        return Keys(self.settings.redis_url, keys_from(given) if given is not None else ())
+        return SharedKeys([bytes.fromhex(key) for key in given.split(",")] if given is not None else ())
 
     async def account_key(self) -> AccountKey:
         """The account whose calls are placed now.
@@ -105,13 +117,18 @@ class Connection:
 
     async def close(self) -> None:
         """Close what was opened."""
-        if self._ledger is not None:
+        if self._database is not None:
             with suppress(KallyAIError):
-                await self._ledger.aclose()
+                await self._database.aclose()
         if self._api is not None:
             await self._api.aclose()
         if self.sandbox is not None:
             self.sandbox.close()
+
+    def _open_database(self) -> "Database":
+        if self._database is None:
+            self._database = open_database(self.settings, self.clock.now)
+        return self._database
 
 
 def run_with_connection(settings: Settings, work: Callable[[Connection], Awaitable[_Result]]) -> _Result:

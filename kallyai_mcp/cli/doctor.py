@@ -11,7 +11,7 @@ from typing import Any
 import anyio
 import anyio.to_thread
 
-from kallyai_mcp.cli import doctor_checks, doctor_service_checks
+from kallyai_mcp.cli import doctor_checks, doctor_ledger_checks, doctor_service_checks
 from kallyai_mcp.cli.clients.known import Machine
 from kallyai_mcp.cli.console import say, width
 from kallyai_mcp.cli.doctor_checks import Finding
@@ -87,17 +87,17 @@ async def _examine(settings: Settings | SettingsError, runner: _CheckRunner) -> 
         (clients,) = await runner.run(check_clients)
         return [*first, *_findings(clients, "clients")]
     if settings.sandbox:
-        ledger, clients = await runner.run(partial(doctor_checks.ledger, settings), check_clients)
+        ledger, clients = await runner.run(partial(doctor_ledger_checks.ledger, settings), check_clients)
         return [*first, doctor_checks.sandbox(), *_findings(ledger, "ledger"), *_findings(clients, "clients")]
     signed_in, service, ledger, clients = await runner.run(
         partial(doctor_service_checks.sign_in, settings),
         partial(doctor_service_checks.service, settings),
-        partial(doctor_checks.ledger, settings),
+        partial(doctor_ledger_checks.ledger, settings),
         check_clients,
     )
     store_and_sign_in, tokens = signed_in if isinstance(signed_in, tuple) else (signed_in, None)
     service_findings = _findings(service, "api", "clock")
-    second_round = [partial(doctor_checks.stuck_calls, settings, tokens)]
+    second_round = [partial(doctor_ledger_checks.stuck_calls, settings, tokens)]
     if service_findings[0].verdict == "ok":
         second_round.append(partial(doctor_service_checks.account, settings, tokens))
     stuck, *account = await runner.run(*second_round)

@@ -4,34 +4,24 @@ import difflib
 import os
 import platform
 import shutil
-import tempfile
-from contextlib import aclosing
 from dataclasses import dataclass, field, fields
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
 
-import anyio
 import click
 
 from kallyai_mcp import __version__
-from kallyai_mcp.api.errors import KallyAIError
-from kallyai_mcp.calls.records import AccountKey, CallState
 from kallyai_mcp.cli.clients.command import is_ours
 from kallyai_mcp.cli.clients.errors import ClientFileError
 from kallyai_mcp.cli.clients.files import ClientFile
 from kallyai_mcp.cli.clients.known import CLIENTS, Machine
-from kallyai_mcp.cli.ledger import open_ledger
 from kallyai_mcp.settings import Settings, SettingsError
-from kallyai_mcp.tools.text.plain import duration, one_line
+from kallyai_mcp.tools.text.plain import one_line
 
 Verdict = Literal["ok", "bad", "skipped"]
 
 SECRETS = {"access_token", "client_secret", "secret_keys", "mcp_token", "redis_url", "database_url"}
 """Settings that are only shown as set or not set; the URL of a database may hold a password."""
-
-STUCK_SECONDS = 900.0
-"""How long a call may be in progress before it counts as stuck: much longer than the API allows."""
 
 
 @dataclass(frozen=True)
@@ -99,70 +89,6 @@ def sandbox() -> Finding:
     except click.ClickException as error:
         return Finding("sandbox", "bad", error.message, "install it as it says, or remove KALLYAI_SANDBOX")
     return Finding("sandbox", "ok", "KALLYAI_SANDBOX is on: calls go to the embedded sandbox, and nobody is called")
-
-
-def ledger(settings: Settings) -> Finding:
-    """Whether the ledger can be written."""
-    name = "Redis (KALLYAI_REDIS_URL)" if settings.redis_url else str(settings.home / "ledger.db")
-    details = {"place": name}
-    try:
-        if settings.redis_url is None and not (settings.home / "ledger.db").exists():
-            _try_folder(settings.home)
-            return Finding("ledger", "ok", f"{name} can be created; it does not exist yet", details=details)
-        anyio.run(_write_nothing, settings)
-    except (KallyAIError, ValueError) as error:
-        fix = "see that Redis runs and KALLYAI_REDIS_URL is right" if settings.redis_url else "make it writable"
-        return Finding("ledger", "bad", str(error), f"{fix}; until then no call is placed", details)
-    except OSError as error:
-        message = f"{name} can't be written: {error.strerror or type(error).__name__}"
-        fix = "make its folder writable, or set KALLYAI_HOME to another; until then no call is placed"
-        return Finding("ledger", "bad", message, fix, details)
-    return Finding("ledger", "ok", f"{name} can be written", details=details)
-
-
-def _try_folder(folder: Path) -> None:
-    """Raises `OSError` when `folder` is not writable, or, if it does not exist, can't be created."""
-    existing = next(path for path in (folder, *folder.absolute().parents) if path.exists())
-    with tempfile.TemporaryFile(dir=existing):
-        pass
-
-
-async def _write_nothing(settings: Settings) -> None:
-    async with aclosing(open_ledger(settings)) as opened:
-        await opened.check()
-
-
-def stuck_calls(settings: Settings, tokens: Any) -> Finding:
-    """Calls with an unknown outcome, or in progress for too long."""
-    if tokens is None:
-        return Finding("stuck_calls", "skipped", "not checked, as nobody is signed in")
-
-    async def ask() -> list[Any]:
-        async with aclosing(open_ledger(settings)) as opened:
-            return await opened.list_unsettled(AccountKey(settings.api_url, tokens.account))
-
-    try:
-        records = anyio.run(ask)
-    except (KallyAIError, ValueError):
-        return Finding("stuck_calls", "skipped", "not checked, as the ledger can't be read")
-    now = datetime.now(UTC)
-    stuck = [each for each in records if each.state is CallState.UNKNOWN or each.elapsed(now) > STUCK_SECONDS]
-    details = {
-        "in_progress": len(records) - len(stuck),
-        "stuck": [
-            {"tracking_id": each.tracking_id, "state": each.state.value, "placed_at": each.placed_at.isoformat()}
-            for each in stuck
-        ],
-    }
-    if not stuck:
-        return Finding("stuck_calls", "ok", f"none; {len(records)} in progress", details=details)
-    rows = ", ".join(
-        f"{each.tracking_id} ({'unknown' if each.state is CallState.UNKNOWN else 'in progress'}, placed "
-        f"{duration(each.elapsed(now))} ago)"
-        for each in stuck
-    )
-    fix = "let an agent use get_call with that id, which looks the call up again; don't place the call again before"
-    return Finding("stuck_calls", "bad", rows, fix, details)
 
 
 def clients(machine: Machine) -> Finding:

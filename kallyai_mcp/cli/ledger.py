@@ -1,16 +1,22 @@
 """The ledger that the settings lead to."""
 
+import importlib.util
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from kallyai_mcp.calls.ledger.base import LedgerUnavailableError
 from kallyai_mcp.calls.policy import CallPolicy
 from kallyai_mcp.calls.timing import Timing
+from kallyai_mcp.cli.errors import SetupError
 from kallyai_mcp.settings import Settings
 
 if TYPE_CHECKING:
     from kallyai_mcp.calls.ledger.base import Database
     from kallyai_mcp.calls.ledger.sql import Ledger
+
+POSTGRES = "PostgreSQL (KALLYAI_DATABASE_URL)"
+"""The name of the shared database for display; its URL may have a password."""
 
 
 def _system_now() -> datetime:
@@ -21,28 +27,52 @@ def open_database(settings: Settings, now: Callable[[], datetime] = _system_now)
     """The database that all workers share, or else this user's file; nothing is read or written yet.
 
     Args:
-        settings: The settings.
-        now: The wall clock of this user's file; the shared database has a clock of its own.
-    """
-    if settings.database_url is not None:
-        from kallyai_mcp.calls.ledger.postgres import PostgresDatabase  # an extra
+        settings: Say which.
+        now: The wall clock for the user's file; the shared database has its own clock.
 
+    Raises:
+        LedgerUnavailableError: The URL of the database is not valid, or the extra `postgres` is not installed.
+    """
+    if settings.database_url is None:
+        from kallyai_mcp.calls.ledger.sqlite import SqliteDatabase
+
+        return SqliteDatabase(settings.home / "ledger.db", now=now)
+    if importlib.util.find_spec("psycopg") is None or importlib.util.find_spec("psycopg_pool") is None:
+        raise LedgerUnavailableError("KALLYAI_DATABASE_URL needs the extra `postgres`: kallyai-mcp[postgres]")
+    import psycopg
+
+    from kallyai_mcp.calls.ledger.postgres import PostgresDatabase
+
+    try:
         return PostgresDatabase(settings.database_url)
-    from kallyai_mcp.calls.ledger.sqlite import SqliteDatabase
+    except psycopg.ProgrammingError:  # its message quotes the URL
+        raise LedgerUnavailableError("KALLYAI_DATABASE_URL is not a valid URL of a PostgreSQL database") from None
 
-    return SqliteDatabase(settings.home / "ledger.db", now=now)
 
-
-def open_ledger(settings: Settings, now: Callable[[], datetime] = _system_now) -> "Ledger":
-    """The ledger in that database, with the call policy and the timing of the settings.
-
-    Args:
-        settings: The settings.
-        now: See `open_database`.
-    """
+def create_ledger(database: "Database", settings: Settings) -> "Ledger":
+    """The ledger in a database, with the call policy and the timing of the settings."""
     from kallyai_mcp.calls.ledger.sql import Ledger
 
-    return Ledger(open_database(settings, now), policy=call_policy(settings), timing=timing(settings))
+    return Ledger(database, policy=_call_policy(settings), timing=timing(settings))
+
+
+def check_shared_database(settings: Settings) -> None:
+    """Check the settings of the shared database, if there is one; it is not connected to.
+
+    Raises:
+        SetupError: They are not complete or not valid.
+    """
+    if settings.database_url is None:
+        return
+    if settings.secret_keys is None:
+        raise SetupError(
+            "KALLYAI_DATABASE_URL needs KALLYAI_SECRET_KEYS, the same for all workers; "
+            "`openssl rand -hex 32` makes one."
+        )
+    try:
+        open_database(settings)
+    except LedgerUnavailableError as error:
+        raise SetupError(str(error)) from None
 
 
 def timing(settings: Settings) -> Timing:
@@ -50,8 +80,7 @@ def timing(settings: Settings) -> Timing:
     return Timing(repeat_after=settings.same_call_seconds, search=settings.settle_seconds, keep_days=settings.keep_days)
 
 
-def call_policy(settings: Settings) -> CallPolicy:
-    """Which calls the settings refuse."""
+def _call_policy(settings: Settings) -> CallPolicy:
     return CallPolicy(
         calls_per_hour=settings.calls_per_hour,
         calls_per_day=settings.calls_per_day,

@@ -8,6 +8,7 @@ from typing import get_args
 import click
 
 from kallyai_mcp import __version__
+from kallyai_mcp.cli.errors import SetupError
 from kallyai_mcp.settings import Auth, Settings, SettingsError
 
 _CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
@@ -17,10 +18,6 @@ _WORK_WITHOUT_SETTINGS = {"install", "uninstall", "doctor"}
 
 CLIENT_KEYS = ("claude-desktop", "claude-code", "cursor", "vscode", "codex", "windsurf", "gemini")
 """The keys of `clients.known.CLIENTS`; repeated here, so that the other commands don't import that module."""
-
-
-class _BadSetting(click.ClickException):
-    exit_code = 2
 
 
 @click.group(invoke_without_command=True, context_settings=_CONTEXT)
@@ -35,7 +32,7 @@ def cli(context: click.Context) -> None:
         context.obj = Settings.from_env()
     except SettingsError as error:
         if context.invoked_subcommand not in _WORK_WITHOUT_SETTINGS:
-            raise _BadSetting(str(error)) from None
+            raise SetupError(str(error)) from None
         context.obj = error
     if context.invoked_subcommand is None:
         context.invoke(serve)

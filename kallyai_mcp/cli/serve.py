@@ -10,6 +10,7 @@ import anyio
 from kallyai_mcp.cli.app_context import open_app_context
 from kallyai_mcp.cli.connection import Connection
 from kallyai_mcp.cli.embedded_sandbox import create_sandbox
+from kallyai_mcp.cli.ledger import check_shared_database
 from kallyai_mcp.logs import configure
 from kallyai_mcp.server.build import build_server
 from kallyai_mcp.settings import Settings
@@ -28,6 +29,9 @@ def serve_over_stdio(settings: Settings, *, sandbox: bool, speed: float) -> None
         settings: The settings of this process.
         sandbox: Serve on the embedded sandbox.
         speed: How many times faster than real the embedded sandbox's calls are.
+
+    Raises:
+        SetupError: The settings of the shared database are not complete or not valid.
     """
 
     @asynccontextmanager
@@ -36,6 +40,7 @@ def serve_over_stdio(settings: Settings, *, sandbox: bool, speed: float) -> None
             yield opened
             exit_within(_CLOSE_SECONDS)
 
+    check_shared_database(settings)
     configure(settings.log_level, settings.log_format)
     configure_from_environment()
     connection = Connection(settings, embedded=partial(create_sandbox, settings, speed) if sandbox else None)

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 import anyio
-import click
 from mcp.server.auth.provider import AccessToken
 
 from kallyai_mcp.api.errors import ForbiddenError, KallyAIError
 from kallyai_mcp.auth.caller_tokens import CallerVerifier, SecretVerifier
 from kallyai_mcp.auth.session import StaticTokens
 from kallyai_mcp.cli.api_client import open_api
+from kallyai_mcp.cli.errors import SetupError
 from kallyai_mcp.common_types import RateLimit
 from kallyai_mcp.settings import Settings
 from kallyai_mcp.tools.catalog import tools
@@ -31,12 +31,6 @@ _VERIFY_SECONDS = 10.0
 
 _RETRY_AFTER = 5.0
 """The seconds after which a client should try again when its bearer can't be verified and KallyAI names no time."""
-
-
-class ServeError(click.ClickException):
-    """The options are not safe, or something that they need is missing; the message is one line."""
-
-    exit_code = 2
 
 
 @dataclass(frozen=True)
@@ -67,19 +61,19 @@ def check_access(settings: Settings, options: ServeOptions) -> None:
     """Check that the server is neither open to everyone nor closed to everyone.
 
     Raises:
-        ServeError: It is.
+        SetupError: It is.
     """
     flag = "KALLYAI_AUTH=" if options.host is None else "--auth "
     if options.auth == "none" and not options.is_local:
-        raise ServeError(
+        raise SetupError(
             f"{options.host or 'The server'} can be reached by others, so say who may use it: {flag}secret (clients "
             f"with KALLYAI_MCP_TOKEN), {flag}caller (clients with a KallyAI access token) or {flag}oauth (users who "
             "sign in)."
         )
     if options.auth == "secret" and settings.mcp_token is None:
-        raise ServeError(f"{flag}secret needs the secret: set KALLYAI_MCP_TOKEN.")
+        raise SetupError(f"{flag}secret needs the secret: set KALLYAI_MCP_TOKEN.")
     if options.auth in ("caller", "oauth") and options.sandbox:
-        raise ServeError(
+        raise SetupError(
             f"{flag}{options.auth} needs a KallyAI that gives tokens: run `kallyai-mcp sandbox` beside it."
         )
 
@@ -93,7 +87,7 @@ def create_oauth_server(settings: Settings, api: "Callable[[], KallyAI]", sign_i
         sign_ins: The limit for each of its endpoints and addresses.
 
     Raises:
-        ServeError: A setting is missing or not valid, or the extra is not installed.
+        SetupError: A setting is missing or not valid, or the extra is not installed.
     """
     needed = {
         "KALLYAI_CLIENT_ID": settings.client_id,
@@ -102,17 +96,17 @@ def create_oauth_server(settings: Settings, api: "Callable[[], KallyAI]", sign_i
         "KALLYAI_PUBLIC_URL": settings.public_url,
     }
     if missing := [name for name, value in needed.items() if value is None]:
-        raise ServeError(f'oauth needs {", ".join(missing)} (README, "Hosted sign-in").')
+        raise SetupError(f'oauth needs {", ".join(missing)} (README, "Hosted sign-in").')
     try:
         from kallyai_mcp.auth.oauth_server import factory, sealed_tokens
     except ImportError:
-        raise ServeError("oauth needs the extra `hosted`: kallyai-mcp[hosted]") from None
+        raise SetupError("oauth needs the extra `hosted`: kallyai-mcp[hosted]") from None
     from kallyai_mcp.api.safe_fetch import SafeFetcher
 
     try:
         keys = sealed_tokens.keys_from(settings.secret_keys or "")
     except ValueError as error:
-        raise ServeError(f"KALLYAI_SECRET_KEYS: {error}") from None
+        raise SetupError(f"KALLYAI_SECRET_KEYS: {error}") from None
     try:
         return factory.build(
             public_url=settings.public_url or "",
@@ -127,7 +121,7 @@ def create_oauth_server(settings: Settings, api: "Callable[[], KallyAI]", sign_i
             rate=sign_ins,
         )
     except ValueError as error:
-        raise ServeError(f"KALLYAI_PUBLIC_URL: {error}") from None
+        raise SetupError(f"KALLYAI_PUBLIC_URL: {error}") from None
 
 
 def choose_verifier(

@@ -16,13 +16,9 @@ from starlette.applications import Starlette
 from kallyai_mcp.cli.app_context import open_app_context
 from kallyai_mcp.cli.connection import Connection
 from kallyai_mcp.cli.embedded_sandbox import create_sandbox
-from kallyai_mcp.cli.serve_auth import (
-    ServeError,
-    ServeOptions,
-    check_access,
-    choose_verifier,
-    create_oauth_server,
-)
+from kallyai_mcp.cli.errors import SetupError
+from kallyai_mcp.cli.ledger import check_shared_database
+from kallyai_mcp.cli.serve_auth import ServeOptions, check_access, choose_verifier, create_oauth_server
 from kallyai_mcp.cli.shared_keys import request_state_security
 from kallyai_mcp.logs import configure
 from kallyai_mcp.server.build import build_server
@@ -79,7 +75,7 @@ def from_environment() -> Starlette:
     try:
         settings = Settings.from_env()
         if settings.sandbox:
-            raise ServeError("KALLYAI_SANDBOX is for `serve`: run `kallyai-mcp sandbox`, and set KALLYAI_API_URL.")
+            raise SetupError("KALLYAI_SANDBOX is for `serve`: run `kallyai-mcp sandbox`, and set KALLYAI_API_URL.")
         is_shared = multiprocessing.parent_process() is not None
         return _start(settings, ServeOptions(None, settings.auth, is_shared=is_shared))
     except (SettingsError, click.ClickException) as error:
@@ -103,9 +99,10 @@ def build_app(settings: Settings, options: ServeOptions) -> Starlette:
     """Build the ASGI app.
 
     Raises:
-        ServeError: The options are not safe, or something that they need is missing.
+        SetupError: The options are not safe, or something that they need is missing.
     """
     check_access(settings, options)
+    check_shared_database(settings)
     callers = options.auth in ("caller", "oauth")
     create = partial(create_sandbox, settings, options.speed) if options.sandbox else None
     connection = Connection(settings, embedded=create, callers=callers)
@@ -138,6 +135,7 @@ def build_app(settings: Settings, options: ServeOptions) -> Starlette:
     async def lifespan() -> AsyncIterator[None]:
         try:
             async with app_context.open():
+                await connection.keys.load(connection.shared_state())
                 yield
         finally:
             with anyio.CancelScope(shield=True):

@@ -1,102 +1,83 @@
-"""The secret keys by which what a client carries for us is known again: request state, and confirmations."""
+"""The secret keys that protect what clients carry for the server: request state and confirmations."""
 
 import logging
 import secrets
-import time
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
-from mcp.server.mcpserver import RequestStateSecurity
-from mcp.server.request_state import AESGCMRequestStateCodec, InvalidRequestState
+from kallyai_mcp.calls.ledger.base import LedgerUnavailableError
 
-from kallyai_mcp.api.errors import KallyAIError
+if TYPE_CHECKING:
+    from mcp.server.mcpserver import RequestStateSecurity
+    from mcp.server.request_state import AESGCMRequestStateCodec
+
+    from kallyai_mcp.calls.ledger.shared_state import SharedState
 
 _log = logging.getLogger(__name__)
 
-_NAME = "kallyai-mcp:keys"
-_BYTES = 32
-_PATIENCE = 1.0
-"""Seconds that Redis gets."""
-
-_REST = 5.0
-"""Seconds for which a Redis that did not answer is not asked again."""
+_KIND = "secret key"
+_NAME = "1"
+_KEY_BYTES = 32
+_SECONDS = 100 * 365 * 86_400.0
+"""The lifetime of a stored key: longer than any installation's."""
 
 
-class KeysUnavailableError(KallyAIError):
-    """The keys that all workers share can't be had now."""
-
-
-class Keys:
-    """Keys that were given; else, with a Redis, those that all workers share; else a key of this process alone.
-
-    Those in Redis are made by the first who needs them. It is asked without giving way to other requests: once in the
-    life of a process, and for a second at most.
+class SharedKeys:
+    """The given keys; without any, a random one of this process until `load` has read the shared one.
 
     Args:
-        redis_url: The Redis that all workers share; None for one process.
-        given: Keys of 32 bytes or more.
+        given: Keys of at least 32 bytes.
     """
 
-    def __init__(self, redis_url: str | None = None, given: Sequence[bytes] = ()) -> None:
-        self._redis_url = redis_url
-        self._keys = tuple(given)
-        if not given and redis_url is None:
-            self._keys = (secrets.token_bytes(_BYTES),)
-        self._rest_until = 0.0
+    def __init__(self, given: Sequence[bytes] = ()) -> None:
+        self._is_given = bool(given)
+        self._keys = tuple(given) or (secrets.token_bytes(_KEY_BYTES),)
 
     def __call__(self) -> Sequence[bytes]:
-        """The keys, of 32 bytes or more: the first one seals, all open.
-
-        Raises:
-            KeysUnavailableError: Redis does not answer.
-        """
-        if not self._keys:
-            self._keys = (self._shared(),)
+        """The keys, of at least 32 bytes each: the first one protects, and all are accepted."""
         return self._keys
 
-    def _shared(self) -> bytes:
-        from redis import Redis  # an extra
-        from redis.exceptions import RedisError
+    async def load(self, shared_state: "SharedState") -> None:
+        """Use the key that all processes with this ledger share; it is created by the first one.
 
-        assert self._redis_url is not None  # noqa: S101 - there are keys where there is no Redis
-        if time.monotonic() >= self._rest_until:
-            try:
-                with Redis.from_url(
-                    self._redis_url, socket_timeout=_PATIENCE, socket_connect_timeout=_PATIENCE
-                ) as redis:
-                    redis.set(_NAME, secrets.token_hex(_BYTES), nx=True)
-                    found = redis.get(_NAME)
-                if isinstance(found, bytes):
-                    return bytes.fromhex(found.decode("ascii"))
-            except (RedisError, OSError, ValueError) as error:
-                _log.warning("the shared keys can't be had: %s", type(error).__name__)
-            self._rest_until = time.monotonic() + _REST
-        raise KeysUnavailableError(
-            "The keys that all workers share can't be had: Redis does not answer", code="no_keys"
-        )
+        When the ledger can't be used, the key of this process stays in use: then users are asked again for what they
+        confirmed through another process.
+        """
+        if self._is_given:
+            return
+        try:
+            await shared_state.add(_KIND, _NAME, self._keys[0].hex(), _SECONDS)
+            stored = await shared_state.get(_KIND, _NAME)
+        except LedgerUnavailableError as error:
+            _log.warning("the shared secret key can't be read: %s", error)
+            return
+        if stored is not None:
+            self._keys = (bytes.fromhex(stored),)
 
 
 class _Codec:
-    """The SDK's own codec, made when the keys are first needed."""
+    """The SDK's codec, created when it is first used: the keys are loaded after the server is built."""
 
-    def __init__(self, keys: Keys) -> None:
+    def __init__(self, keys: SharedKeys) -> None:
         self._keys = keys
-        self._made: AESGCMRequestStateCodec | None = None
-
-    def _codec(self) -> AESGCMRequestStateCodec:
-        if self._made is None:
-            self._made = AESGCMRequestStateCodec(list(self._keys()))
-        return self._made
+        self._codec: AESGCMRequestStateCodec | None = None
 
     def seal(self, payload: bytes) -> str:
-        return self._codec().seal(payload)
+        return self._opened().seal(payload)
 
     def unseal(self, token: str) -> bytes:
-        try:
-            return self._codec().unseal(token)
-        except KeysUnavailableError:
-            raise InvalidRequestState("the shared keys can't be had") from None
+        return self._opened().unseal(token)
+
+    def _opened(self) -> "AESGCMRequestStateCodec":
+        if self._codec is None:
+            from mcp.server.request_state import AESGCMRequestStateCodec
+
+            self._codec = AESGCMRequestStateCodec(list(self._keys()))
+        return self._codec
 
 
-def request_state_security(keys: Keys) -> RequestStateSecurity:
-    """How the server protects the state that its clients carry between the rounds of a call (MCP 2026-07-28)."""
+def request_state_security(keys: SharedKeys) -> "RequestStateSecurity":
+    """How the server protects the state that clients carry between the rounds of a request (MCP 2026-07-28)."""
+    from mcp.server.mcpserver import RequestStateSecurity
+
     return RequestStateSecurity(codec=_Codec(keys))

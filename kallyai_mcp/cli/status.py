@@ -128,8 +128,6 @@ class _Status:
             self.unsettled = await connection.ledger().list_unsettled(await connection.account_key())
         except KallyAIError as error:
             return error
-        except ValueError as error:  # an address of Redis that can't be used
-            return KallyAIError(str(error), code="bad_environment")
         return None
 
     def lines(self) -> list[str]:

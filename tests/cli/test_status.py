@@ -23,7 +23,7 @@ from kallyai_mcp.sandbox.app import SandboxApp
 from kallyai_mcp.sandbox.serve import running
 from tests.calls.ledgers import kept_record
 from tests.fake_service import odd_service
-from tests.processes import run
+from tests.processes import free_port, run
 from tests.sandbox.sandbox_app import sandbox_app
 
 
@@ -171,18 +171,19 @@ async def test_what_this_machine_knows_is_printed_also_without_the_service(tmp_p
 
 async def test_a_ledger_that_can_not_be_read_does_not_hide_the_rest(tmp_path: Path, app: SandboxApp) -> None:
     (tmp_path / "ledger.db").mkdir()
+    unreachable = f"postgresql://127.0.0.1:{free_port()}/calls"
     async with running(app) as url:
         sign_in(tmp_path, url, app)
         shown = await status(tmp_path, url)
-        redis = await anyio.to_thread.run_sync(lambda: run(tmp_path, "status", API_URL=url, REDIS_URL="nonsense"))
+        shared = await anyio.to_thread.run_sync(lambda: run(tmp_path, "status", API_URL=url, DATABASE_URL=unreachable))
 
-    for done in (shown, redis):
+    for done in (shown, shared):
         assert done.returncode == 1
         assert "165 of 210 minutes" in done.stdout
         assert "In progress" not in done.stdout
         assert "Last calls: none" in done.stdout
     assert f"The ledger {tmp_path / 'ledger.db'} can't be used" in shown.stderr
-    assert "The address of Redis must be" in redis.stderr
+    assert "The ledger's database can't be used" in shared.stderr
 
 
 async def test_a_subscription_that_can_not_be_read_is_left_out(tmp_path: Path, app: SandboxApp) -> None:

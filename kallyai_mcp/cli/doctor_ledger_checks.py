@@ -1,0 +1,110 @@
+"""The checks of `kallyai-mcp doctor` on the ledger and its calls: none changes anything."""
+
+import tempfile
+from contextlib import aclosing
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import anyio
+
+from kallyai_mcp.api.errors import KallyAIError
+from kallyai_mcp.calls.records import AccountKey, CallRecord, CallState
+from kallyai_mcp.cli.doctor_checks import Finding
+from kallyai_mcp.cli.errors import SetupError
+from kallyai_mcp.cli.ledger import POSTGRES, check_shared_database, create_ledger, open_database
+from kallyai_mcp.settings import Settings
+from kallyai_mcp.tools.text.plain import duration
+
+STUCK_SECONDS = 900.0
+"""How long a call may be in progress before it counts as stuck: much longer than the API allows."""
+
+_SERVER = (
+    "SELECT current_setting('server_version') AS version, current_setting('fsync') AS fsync, "
+    "current_setting('synchronous_commit') AS synchronous_commit"
+)
+
+_NO_CALLS = "until then no call is placed"
+
+
+def ledger(settings: Settings) -> Finding:
+    """Whether the ledger can be written; the server of a shared database; and whether a dead worker left calls."""
+    path = settings.home / "ledger.db"
+    name = str(path) if settings.database_url is None else POSTGRES
+    details: dict[str, Any] = {"place": name}
+    try:
+        check_shared_database(settings)
+        if settings.database_url is None and not path.exists():
+            _try_folder(settings.home)
+            return Finding("ledger", "ok", f"{name} can be created; it does not exist yet", details=details)
+        details |= anyio.run(_examine, settings)
+    except SetupError as error:
+        return Finding("ledger", "bad", error.message, "correct the settings; until then no server starts", details)
+    except KallyAIError as error:
+        fix = "make it writable" if settings.database_url is None else "see that it runs and that the URL is right"
+        return Finding("ledger", "bad", str(error), f"{fix}; {_NO_CALLS}", details)
+    except OSError as error:
+        message = f"{name} can't be written: {error.strerror or type(error).__name__}"
+        fix = f"make its folder writable, or set KALLYAI_HOME to another; {_NO_CALLS}"
+        return Finding("ledger", "bad", message, fix, details)
+    message = f"{name} can be written"
+    if "version" in details:
+        message += ", version {version}, fsync {fsync}, synchronous_commit {synchronous_commit}".format_map(details)
+    if details["abandoned_calls"]:
+        message += "; it has calls of a worker that has ended, which the next server with their account settles"
+    return Finding("ledger", "ok", message, details=details)
+
+
+def _try_folder(folder: Path) -> None:
+    """Raises `OSError` when `folder` is not writable, or, if it does not exist, can't be created."""
+    existing = next(path for path in (folder, *folder.absolute().parents) if path.exists())
+    with tempfile.TemporaryFile(dir=existing):
+        pass
+
+
+async def _examine(settings: Settings) -> dict[str, Any]:
+    async with aclosing(open_database(settings)) as database:
+        server: dict[str, Any] = {}
+        if settings.database_url is not None:
+            [server] = await database.write(lambda tx: tx.rows(_SERVER))
+        opened = create_ledger(database, settings)
+        await opened.check()
+        return server | {"abandoned_calls": await opened.has_abandoned(None)}
+
+
+def stuck_calls(settings: Settings, tokens: Any) -> Finding:
+    """Calls with an unknown outcome, or in progress for too long.
+
+    Args:
+        settings: Say where the ledger is.
+        tokens: The account's `Tokens`; None when nobody is signed in.
+    """
+    if tokens is None:
+        return Finding("stuck_calls", "skipped", "not checked, as nobody is signed in")
+
+    async def ask() -> list[CallRecord]:
+        async with aclosing(open_database(settings)) as database:
+            return await create_ledger(database, settings).list_unsettled(AccountKey(settings.api_url, tokens.account))
+
+    try:
+        records = anyio.run(ask)
+    except KallyAIError:
+        return Finding("stuck_calls", "skipped", "not checked, as the ledger can't be read")
+    now = datetime.now(UTC)
+    stuck = [each for each in records if each.state is CallState.UNKNOWN or each.elapsed(now) > STUCK_SECONDS]
+    details = {
+        "in_progress": len(records) - len(stuck),
+        "stuck": [
+            {"tracking_id": each.tracking_id, "state": each.state.value, "placed_at": each.placed_at.isoformat()}
+            for each in stuck
+        ],
+    }
+    if not stuck:
+        return Finding("stuck_calls", "ok", f"none; {len(records)} in progress", details=details)
+    rows = ", ".join(
+        f"{each.tracking_id} ({'unknown' if each.state is CallState.UNKNOWN else 'in progress'}, placed "
+        f"{duration(each.elapsed(now))} ago)"
+        for each in stuck
+    )
+    fix = "let an agent use get_call with that id, which looks the call up again; don't place the call again before"
+    return Finding("stuck_calls", "bad", rows, fix, details)
