@@ -45,7 +45,8 @@ class Settings:
         home_override: The folder for tokens and state; None for the platform's own.
         token_store: Where a sign-in is kept.
         wait_seconds: How long a tool waits for a phone call to end, in seconds.
-        same_call_seconds: How long a duplicate of a successful call is answered with that call, in seconds.
+        same_call_seconds: How long a call that reached somebody is not placed again when it is asked for again, in
+            seconds.
         settle_seconds: How long to look for a call after its answer was lost, in seconds.
         keep_days: How long the ledger keeps a call, in days.
         confirm: When to ask the user before a call. None means `auto`, but `never` on the embedded sandbox.
@@ -80,7 +81,7 @@ class Settings:
     home_override: Path | None = None
     token_store: TokenStoreChoice = "auto"  # noqa: S105 - the name of a store, not a secret
     wait_seconds: float = 45
-    same_call_seconds: float = 600
+    same_call_seconds: float = 3600
     settle_seconds: float = 300
     keep_days: float = 90
     confirm: Confirm | None = None

@@ -17,6 +17,7 @@ from kallyai_mcp.sandbox import (
     user_endpoints,
 )
 from kallyai_mcp.sandbox.clock import Clock, SystemClock
+from kallyai_mcp.sandbox.date_middleware import DateMiddleware
 from kallyai_mcp.sandbox.error_middleware import ErrorMiddleware
 from kallyai_mcp.sandbox.errors import install_error_handlers
 from kallyai_mcp.sandbox.fault_middleware import FaultMiddleware
@@ -111,4 +112,5 @@ def create_app(*, data: Path | None = None, speed: float = 1.0, clock: Clock | N
         app.include_router(part.router)
     install_error_handlers(app)
     app.add_middleware(ErrorMiddleware)
+    app.add_middleware(DateMiddleware, clock=app.state.sandbox.clock)
     return app

@@ -85,6 +85,7 @@ async def _serving(app: FastAPI, host: str, port: int, *, signals: bool) -> Asyn
         log_config=None,  # the program configures logging; by default, warnings go to stderr
         access_log=False,  # URLs of the CLI flow contain tokens
         server_header=False,
+        date_header=False,  # the app dates its responses by the sandbox's clock
         timeout_graceful_shutdown=_GRACE_SECONDS,
     )
     server = _Server(config, sandbox=app.state.sandbox, signals=signals)

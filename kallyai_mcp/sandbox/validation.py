@@ -1,36 +1,35 @@
-"""Whether KallyAI would place a call at all ("Error Code Reference"), before anything is dialled.
+"""Which calls the sandbox refuses, and with which code of the reference's "Error Code Reference".
 
-`RULES` says what is checked, and in which order.
+`RULES` lists the checks in their order.
 """
 
 import re
-from collections.abc import Iterable
 from datetime import date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
 import phonenumbers
-from phonenumbers import shortnumberinfo
 
 from kallyai_mcp.sandbox.accounts import Account
 from kallyai_mcp.sandbox.errors import ApiError
+from kallyai_mcp.sandbox.number_rules import check_number
 from kallyai_mcp.sandbox.simulator.numbers import lookup
 from kallyai_mcp.sandbox.simulator.submission import Submission
 
 RULES = (
     "The token and its scope: missing_token (or invalid_token, token_expired), then forbidden.",
-    "The form of the body: validation_error; scheduling_violation for a date that does not exist.",
-    "The Idempotency-Key: a call that was placed with it is answered again, and nothing below is asked;"
+    "The schema of the body: validation_error; scheduling_violation for a date that does not exist.",
+    "The Idempotency-Key: if it has placed a call, that call is the response, and no rule below applies;"
     " idempotency_key_reused for another body.",
     "The number: missing_phone_number, emergency_number, validation_error unless in E.164, toll_number.",
-    "The country: unsupported_country, then country_restriction for an account that may not ring a supported one.",
+    "The country: unsupported_country, then country_restriction if it is not one of the account's countries.",
     "The languages: unsupported_language.",
-    "The moment: scheduling_violation for a time not HH:MM, a moment past in the caller's time zone, or a date more"
-    " than a year ahead.",
+    "The time: scheduling_violation for a time that is not HH:MM, a time that is past in the request's time zone, or a"
+    " date more than a year ahead.",
     "The words: safety_violation.",
-    "What a test number stands for: blocked_number, suppression_violation, consent_denied and so on.",
+    "The test number: blocked_number, suppression_violation, consent_denied, and so on.",
     "The plan: quota_exceeded.",
 )
-"""Every rule of `POST /v1/calls`; the first that is broken is the answer."""
+"""The rules of `POST /v1/calls`; the response is the error of the first rule that the request breaks."""
 
 SUPPORTED_COUNTRIES = frozenset({
     "AD", "AT", "BE", "BG", "CA", "CH", "CY", "CZ", "DE", "DK", "EE", "ES", "FI", "FR",
@@ -45,15 +44,13 @@ UNSAFE = (
     "bomb threat", "amenaza de bomba", "blackmail", "chantaje", "chantajear", "harass", "acosar", "threaten",
     "amenazar", "scam them", "estafar", "impersonate the police", "hacerse pasar por la policía",
 )  # fmt: skip
-"""Whole words, in any case, that no submission may hold."""
+"""Phrases that no submission may contain, as whole words in upper or lower case."""
 
 LONGEST_NOTICE = timedelta(days=366)
-"""How far ahead an appointment may lie."""
+"""How far ahead an appointment may be."""
 
-_UNSAFE = re.compile(r"\b(?:" + "|".join(re.escape(words) for words in UNSAFE) + r")\b", re.IGNORECASE)
+_UNSAFE = re.compile(r"\b(?:" + "|".join(re.escape(phrase) for phrase in UNSAFE) + r")\b", re.IGNORECASE)
 _HH_MM = re.compile(r"(?:[01][0-9]|2[0-3]):[0-5][0-9]")
-_E164 = re.compile(r"\+[1-9][0-9]{4,14}")
-_LONGEST_EMERGENCY_NUMBER = 6
 
 REFUSALS: dict[str, tuple[int, str]] = {
     "blocked_number": (403, "This number is flagged as fraud"),
@@ -63,27 +60,27 @@ REFUSALS: dict[str, tuple[int, str]] = {
     "phone_not_provisioned": (400, "No line is provisioned for this account"),
     "rate_limited": (429, "Too many calls; try again later"),
 }
-"""What a test number can refuse with: HTTP status and message, by code."""
+"""HTTP status and message of each refusal of a test number, by code."""
 
 
 def check(submission: Submission, account: Account, zone: ZoneInfo, now: datetime) -> None:
-    """Refuse what KallyAI would refuse: the rules of `RULES` from the number to what a test number stands for.
+    """Check the rules of `RULES` from the number to the test number.
 
     Args:
-        submission: What is asked for.
-        account: Who asks.
-        zone: The caller's time zone.
-        now: The present moment, aware.
+        submission: The request's submission.
+        account: The account that places the call.
+        zone: The request's time zone.
+        now: The current time, aware.
 
     Raises:
         ApiError: The first rule that the submission breaks.
     """
-    number = _check_number(submission.respondent_phone)
+    number = check_number(submission.respondent_phone)
     _check_country(number, account)
     for language in (submission.call_language, submission.language):
         if language is not None and language not in SUPPORTED_LANGUAGES:
             raise ApiError(422, "unsupported_language", "This language is not supported", "Supported languages: en, es")
-    _check_moment(submission.appointment_date, submission.appointment_time, now.astimezone(zone))
+    _check_time(submission.appointment_date, submission.appointment_time, now.astimezone(zone))
     _check_content(submission)
     known = lookup(phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164))
     if known is not None and known.refusal in REFUSALS:
@@ -92,56 +89,8 @@ def check(submission: Submission, account: Account, zone: ZoneInfo, now: datetim
         raise ApiError(status, known.refusal, message, f"{known.number} is a test number of the sandbox", headers)
 
 
-def _check_number(dialled: str | None) -> phonenumbers.PhoneNumber:
-    dialled = (dialled or "").strip()
-    if not dialled:
-        raise ApiError(422, "missing_phone_number", "There is no phone number to call", "Set respondent_phone")
-    if _is_emergency(dialled):
-        raise ApiError(422, "emergency_number", "Emergency numbers can't be called", "Ring them yourself, at once")
-    number = _read_number(dialled)
-    if number is None:
-        raise ApiError(
-            400,
-            "validation_error",
-            "The request is not valid",
-            "submission.respondent_phone: not a phone number in E.164, such as +14155551234",
-        )
-    if phonenumbers.number_type(number) == phonenumbers.PhoneNumberType.PREMIUM_RATE:
-        raise ApiError(422, "toll_number", "Premium-rate numbers can't be called")
-    return number
-
-
-def _read_number(dialled: str) -> phonenumbers.PhoneNumber | None:
-    """The number, or None if it isn't written in E.164 or no telephone could have it."""
-    if not _E164.fullmatch(dialled):
-        return None
-    try:
-        number = phonenumbers.parse(dialled)
-    except phonenumbers.NumberParseException:
-        return None
-    possible = phonenumbers.is_possible_number_with_reason(number) == phonenumbers.ValidationResult.IS_POSSIBLE
-    return number if possible else None
-
-
-def _is_emergency(dialled: str) -> bool:
-    """Whether this is an emergency number anywhere, or behind a country's code the one of that country."""
-    digits = phonenumbers.normalize_digits_only(re.split(r"[;,#]|ext|x", dialled, maxsplit=1, flags=re.IGNORECASE)[0])
-    if _is_emergency_in(digits, phonenumbers.SUPPORTED_SHORT_REGIONS):
-        return True
-    for length in (1, 2, 3):
-        if regions := phonenumbers.COUNTRY_CODE_TO_REGION_CODE.get(int(digits[:length] or 0)):
-            return _is_emergency_in(digits[length:], regions)
-    return False
-
-
-def _is_emergency_in(digits: str, regions: Iterable[str]) -> bool:
-    return 0 < len(digits) <= _LONGEST_EMERGENCY_NUMBER and any(
-        shortnumberinfo.is_emergency_number(digits, region) for region in regions
-    )
-
-
 def _check_country(number: phonenumbers.PhoneNumber, account: Account) -> None:
-    # A number in a range that is not in use (the fictional 555 numbers) still lies in its country code's main region.
+    # A number without a region of its own belongs to the main region of its country code.
     country = phonenumbers.region_code_for_number(number) or phonenumbers.region_code_for_country_code(
         number.country_code or 0
     )
@@ -156,19 +105,19 @@ def _check_country(number: phonenumbers.PhoneNumber, account: Account) -> None:
         )
 
 
-def _check_moment(day: date | None, at: str | None, here: datetime) -> None:
-    """Refuse what is past, or too far ahead, by the caller's own clock `here`."""
+def _check_time(day: date | None, at: str | None, here: datetime) -> None:
+    """Refuse a time that is past or too far ahead at `here`, the current time in the request's time zone."""
     reason = None
     if at is not None and not _HH_MM.fullmatch(at):
         reason = "appointment_time: not a time in the form HH:MM (24-hour)"
     elif day is None:
         return
     elif day < here.date():
-        reason = f"appointment_date: {day} is past; it is {here.date()} in the caller's time zone"
+        reason = f"appointment_date: {day} is past; it is {here.date()} in the request's time zone"
     elif day > here.date() + LONGEST_NOTICE:
         reason = f"appointment_date: {day} is more than a year ahead"
     elif at is not None and datetime.combine(day, time.fromisoformat(at), here.tzinfo) < here:
-        reason = f"appointment_time: {at} is past; it is {here:%H:%M} in the caller's time zone"
+        reason = f"appointment_time: {at} is past; it is {here:%H:%M} in the request's time zone"
     if reason:
         raise ApiError(422, "scheduling_violation", "The date or time is not valid", reason)
 

@@ -59,7 +59,7 @@ def test_a_number_is_refused_by_the_first_setting_that_forbids_it(policy: CallPo
         return
     assert error is not None
     assert error.setting == setting
-    assert error.code == "guard_rail"
+    assert error.code == "call_policy"
     assert error.retry_after is None
     assert setting in str(error)
     assert "+34" not in str(error)

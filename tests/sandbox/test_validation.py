@@ -1,12 +1,18 @@
 """Which calls the sandbox refuses, and with which error codes of the reference."""
 
+import itertools
 import json
+import re
+import string
 import uuid
 from typing import Any
 
 import httpx
+import phonenumbers
 import pytest
+from phonenumbers.phonemetadata import PhoneMetadata
 
+from kallyai_mcp.sandbox.number_rules import MORE_EMERGENCY_NUMBERS
 from kallyai_mcp.sandbox.simulator.numbers import RULE_EXAMPLES, TEST_NUMBERS
 from kallyai_mcp.sandbox.validation import SUPPORTED_COUNTRIES
 from tests.sandbox.fixture_types import PlaceCall, Reference, RequestBody, SameShape, SignIn
@@ -31,6 +37,49 @@ async def test_without_a_number_it_is_missing_phone_number(place_call: PlaceCall
 )  # fmt: skip
 async def test_an_emergency_number_is_refused_in_every_format(place_call: PlaceCall, number: str) -> None:
     assert refusal(await place_call(respondent_phone=number)) == (422, "emergency_number")
+
+
+@pytest.mark.parametrize("number", ["110", "15", "17", "18", "113", "118", "144", "000", "061", "062", "091", "092"])
+async def test_an_emergency_number_without_a_country_code_is_refused(place_call: PlaceCall, number: str) -> None:
+    assert refusal(await place_call(respondent_phone=number)) == (422, "emergency_number")
+
+
+def short_metadata(country: str) -> Any:
+    """Return what `phonenumbers` knows about the short numbers of a country."""
+    return PhoneMetadata.short_metadata_for_region(country)
+
+
+def emergency_numbers(country: str) -> list[str]:
+    """Return the emergency numbers of a country: those of `phonenumbers`, and those that only the sandbox knows."""
+    metadata = short_metadata(country)
+    lengths = metadata.emergency.possible_length or metadata.general_desc.possible_length
+    digits = ("".join(each) for length in lengths for each in itertools.product(string.digits, repeat=length))
+    known = [number for number in digits if phonenumbers.is_emergency_number(number, country)]
+    return [*known, *MORE_EMERGENCY_NUMBERS.get(country, ())]
+
+
+@pytest.mark.parametrize("country", sorted(SUPPORTED_COUNTRIES))
+async def test_every_emergency_number_of_a_supported_country_is_refused(place_call: PlaceCall, country: str) -> None:
+    numbers = emergency_numbers(country)
+    code = phonenumbers.country_code_for_region(country)
+    assert numbers
+    for number in numbers:
+        spaced = " ".join(number)
+        for written in (
+            number,
+            spaced,
+            f"+{code}{number}",
+            f"+{code} {number}",
+            f"+{code} {spaced}",
+            f"+{code}-{number}",
+        ):
+            assert refusal(await place_call(respondent_phone=written)) == (422, "emergency_number"), written
+
+
+@pytest.mark.parametrize("country", sorted(MORE_EMERGENCY_NUMBERS))
+def test_the_additional_emergency_numbers_are_short_numbers_of_their_country(country: str) -> None:
+    pattern = short_metadata(country).short_code.national_number_pattern
+    assert all(re.fullmatch(pattern, number) for number in MORE_EMERGENCY_NUMBERS[country])
 
 
 @pytest.mark.parametrize(

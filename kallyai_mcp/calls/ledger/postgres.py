@@ -176,6 +176,7 @@ class PostgresTransaction:
     def __init__(self, connection: _Connection, clock: Callable[[], datetime] | None) -> None:
         self._connection = connection
         self._clock = clock
+        self._now: float | None = None
 
     def rows(self, statement: str, **values: Any) -> list[Row]:
         """See `Transaction.rows`."""
@@ -189,9 +190,10 @@ class PostgresTransaction:
         """See `Transaction.now`."""
         if self._clock is not None:
             return self._clock().timestamp()
-        [row] = self.rows("SELECT EXTRACT(EPOCH FROM clock_timestamp())::double precision AS now")
-        seconds: float = row["now"]
-        return seconds
+        if self._now is None:  # asked once, and only after the locks are held: the start may be long ago
+            [row] = self.rows("SELECT EXTRACT(EPOCH FROM clock_timestamp())::double precision AS now")
+            self._now = row["now"]
+        return float(self._now)
 
     def holds_lease(self, worker: str) -> bool:
         """See `Transaction.holds_lease`."""
