@@ -22,6 +22,7 @@ MEASUREMENTS = (
     "many_calls",
     "many_calls --transport http",
     "many_calls --transport sse",
+    "ledger",
     "costs",
     "sandbox_calls",
 )

@@ -6,13 +6,13 @@ Each server is a process of its own, and so is the KallyAI behind them, which an
 server makes the same HTTP call with a default `httpx.AsyncClient`, or none, which is the upper limit. The load comes
 from this process over plain sockets, because a client library takes more time than the servers. The servers are
 measured in turn in each round. A figure is the median of its rounds, a ratio the median of their ratios. The comparison
-of one worker with two needs a `redis-server`.
+of one worker with two needs a PostgreSQL server.
 """
 
 import argparse
 import asyncio
 import os
-import shutil
+import secrets
 import sys
 import tempfile
 from contextlib import ExitStack
@@ -22,8 +22,8 @@ from pathlib import Path
 from tests.bench.http_load import Load, request
 from tests.bench.servers import free_ports, serving, upstream
 from tests.bench.table import Row, Target, command, compared
+from tests.postgres_server import NO_SERVER, PostgresServer, has_server
 from tests.processes import COMMAND, environment
-from tests.redis_server import RedisServer
 
 CLIENTS = (1, 32, 256)
 MANY = 32
@@ -121,19 +121,20 @@ def rows(seconds: float, rounds: int) -> list[Row]:
         same_call = Server(bare_port, request(bare_port, "check_quota", {}))
         ours = Server(our_port, request(our_port, "check_quota", {}))
         workers: list[Server] = []
-        if shutil.which("redis-server") is not None:
-            redis = RedisServer(Path(home))
-            redis.start()
-            running.callback(redis.kill)
-            shared = settings | {"KALLYAI_REDIS_URL": redis.url, "KALLYAI_AUTH": "secret", "KALLYAI_MCP_TOKEN": _SECRET}
+        if has_server():
+            shared = settings | {
+                "KALLYAI_DATABASE_URL": running.enter_context(PostgresServer()).url(),
+                "KALLYAI_SECRET_KEYS": secrets.token_hex(32),
+                "KALLYAI_AUTH": "secret",
+                "KALLYAI_MCP_TOKEN": _SECRET,
+            }
             for count, port in ((1, one_port), (2, two_port)):
                 running.enter_context(serving(_workers(count, port), port, shared))
                 workers.append(Server(port, request(port, "check_quota", {}, _SECRET), (MANY,)))
         asyncio.run(_measure([no_call, same_call, ours, *workers], rounds, seconds))
-    what = f"two workers with one Redis, {MANY} clients"
+    what = f"two workers with one database, {MANY} clients"
     if not workers:
-        reason = "there is no redis-server on this machine (Debian: apt-get install redis-server)"
-        return [*_compare_with_bare(ours, same_call, no_call), Row(what, None, "requests/s", reason=reason)]
+        return [*_compare_with_bare(ours, same_call, no_call), Row(what, None, "requests/s", reason=NO_SERVER)]
     one, two = workers
     scaled = compared(what, "requests/s", two.rates(MANY), one.rates(MANY), "one worker")
     return [*_compare_with_bare(ours, same_call, no_call), scaled]
