@@ -4,13 +4,17 @@ All rules use the data of `phonenumbers`, except for two small tables of what it
 """
 
 import re
+import string
 from collections.abc import Iterable
 
 import phonenumbers
 from phonenumbers import shortnumberinfo
+from phonenumbers.phonemetadata import PhoneMetadata
 
 from kallyai_mcp.sandbox.errors import ApiError
+from kallyai_mcp.sandbox.simulator.numbers import lookup
 
+_PREMIUM_RATE = phonenumbers.PhoneNumberType.PREMIUM_RATE
 _E164 = re.compile(r"\+[1-9][0-9]{4,14}")
 _EXTENSION = re.compile(r"[;,#]|ext|x", re.IGNORECASE)
 _LONGEST_EMERGENCY_NUMBER = 6
@@ -24,6 +28,9 @@ MORE_EMERGENCY_NUMBERS = {
     "PT": frozenset({"117"}),
 }
 """Numbers of police and rescue services that `phonenumbers` has as ordinary short numbers, by ISO 3166 country."""
+
+_MORE_PREMIUM_PREFIXES = {34: ("905", "907")}
+"""Premium-rate prefixes that `phonenumbers` lacks, by country code."""
 
 
 def check_number(phone: str | None) -> phonenumbers.PhoneNumber:
@@ -42,15 +49,17 @@ def check_number(phone: str | None) -> phonenumbers.PhoneNumber:
         raise ApiError(422, "emergency_number", "Emergency numbers can't be called", "Call the number yourself, now")
     number = _parse(phone)
     if number is None:
-        raise ApiError(
-            400,
-            "validation_error",
-            "The request is not valid",
-            "submission.respondent_phone: not a phone number in E.164, such as +14155551234",
-        )
-    if phonenumbers.number_type(number) == phonenumbers.PhoneNumberType.PREMIUM_RATE:
+        raise _invalid_number("not a phone number in E.164, such as +14155551234")
+    is_valid = phonenumbers.is_valid_number(number)
+    if phonenumbers.number_type(number) == _PREMIUM_RATE or (not is_valid and _has_premium_prefix(number)):
         raise ApiError(422, "toll_number", "Premium-rate numbers can't be called")
+    if not is_valid and lookup(phone) is None:
+        raise _invalid_number(f"not a valid number of country code +{number.country_code}")
     return number
+
+
+def _invalid_number(reason: str) -> ApiError:
+    return ApiError(400, "validation_error", "The request is not valid", f"submission.respondent_phone: {reason}")
 
 
 def _parse(phone: str) -> phonenumbers.PhoneNumber | None:
@@ -63,6 +72,32 @@ def _parse(phone: str) -> phonenumbers.PhoneNumber | None:
         return None
     possible = phonenumbers.is_possible_number_with_reason(number) == phonenumbers.ValidationResult.IS_POSSIBLE
     return number if possible else None
+
+
+def _has_premium_prefix(number: phonenumbers.PhoneNumber) -> bool:
+    """Whether an invalid number begins like premium-rate numbers.
+
+    Takes the longest prefix that the number shares with valid numbers of its country; all of these must be
+    premium-rate. To find valid numbers, the prefix is completed with equal digits, since `phonenumbers` has patterns of
+    whole numbers only.
+    """
+    code = number.country_code or 0
+    digits = phonenumbers.national_significant_number(number)
+    if digits.startswith(_MORE_PREMIUM_PREFIXES.get(code, ())):
+        return True
+    region = phonenumbers.region_code_for_country_code(code)
+    metadata = PhoneMetadata.metadata_for_region_or_calling_code(code, region)
+    premium_lengths = metadata.premium_rate.possible_length if metadata and metadata.premium_rate else ()
+    for kept in range(len(digits) - 1, 1, -1):
+        types = {
+            phonenumbers.number_type(phonenumbers.parse(f"+{code}{digits[:kept]}{(length - kept) * digit}"))
+            for length in {len(digits), *premium_lengths}
+            for digit in string.digits
+            if length > kept
+        } - {phonenumbers.PhoneNumberType.UNKNOWN}
+        if types:
+            return types == {_PREMIUM_RATE}
+    return False
 
 
 def _is_emergency_number(phone: str) -> bool:

@@ -20,7 +20,8 @@ RULES = (
     "The schema of the body: validation_error; scheduling_violation for a date that does not exist.",
     "The Idempotency-Key: if it has placed a call, that call is the response, and no rule below applies;"
     " idempotency_key_reused for another body.",
-    "The number: missing_phone_number, emergency_number, validation_error unless in E.164, toll_number.",
+    "The number: missing_phone_number, emergency_number, validation_error unless in E.164, toll_number (also for an"
+    " invalid number with a premium-rate prefix), validation_error for any other number that its country can't have.",
     "The country: unsupported_country, then country_restriction if it is not one of the account's countries.",
     "The languages: unsupported_language.",
     "The time: scheduling_violation for a time that is not HH:MM, a time that is past in the request's time zone, or a"

@@ -100,6 +100,49 @@ async def test_a_premium_rate_number_is_a_toll_number(place_call: PlaceCall, num
     assert refusal(await place_call(respondent_phone=number)) == (422, "toll_number")
 
 
+@pytest.mark.parametrize(
+    "number",
+    ["+19001234567", "+19000000000", "+34905123456", "+34907000000", "+34803012345", "+499002123456", "+448711112222",
+     "+33898012345", "+41900123456", "+4990012345"],
+)  # fmt: skip
+async def test_a_premium_rate_prefix_is_a_toll_number_even_if_the_rest_is_invalid(
+    place_call: PlaceCall, number: str
+) -> None:
+    assert refusal(await place_call(respondent_phone=number)) == (422, "toll_number")
+
+
+PREMIUM_EXAMPLES = [
+    phonenumbers.format_number(example, phonenumbers.PhoneNumberFormat.E164)
+    for country in sorted(SUPPORTED_COUNTRIES)
+    if (example := phonenumbers.example_number_for_type(country, phonenumbers.PhoneNumberType.PREMIUM_RATE))
+]
+
+
+@pytest.mark.parametrize("example", PREMIUM_EXAMPLES)
+async def test_a_premium_rate_number_of_a_supported_country_is_a_toll_number_whatever_its_last_digits(
+    place_call: PlaceCall, example: str
+) -> None:
+    for ending in (example[-4:], "0000", "1111", "5555", "9999"):
+        assert refusal(await place_call(respondent_phone=example[:-4] + ending)) == (422, "toll_number"), ending
+
+
+@pytest.mark.parametrize(
+    ("number", "country_code"),
+    [
+        ("+12995551234", "+1"), ("+14151234567", "+1"), ("+447700900123", "+44"), ("+34112345678", "+34"),
+        ("+34412345678", "+34"), ("+33012345678", "+33"), ("+4911112345678", "+49"),
+    ],
+)  # fmt: skip
+async def test_a_number_that_is_invalid_in_its_country_is_a_validation_error_with_the_reason(
+    place_call: PlaceCall, number: str, country_code: str
+) -> None:
+    answer = await place_call(respondent_phone=number)
+    assert refusal(answer) == (400, "validation_error")
+    assert answer.json()["error"]["details"]["reason"] == (
+        f"submission.respondent_phone: not a valid number of country code {country_code}"
+    )
+
+
 @pytest.mark.parametrize("number", ["+14155551234", "+16135550123", "+442079460123", "+34911234567", "+33142685300"])
 async def test_calls_to_supported_countries_are_placed(place_call: PlaceCall, number: str) -> None:
     assert (await place_call(respondent_phone=number)).status_code == 201
