@@ -1,4 +1,4 @@
-"""A service of a few lines that answers whatever a test tells it to, over real HTTP."""
+"""An HTTP service whose responses a test chooses."""
 
 import socket
 from collections.abc import AsyncIterator, Callable
@@ -12,16 +12,20 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-Answerer = Callable[[Request], Response | tuple[int, Any]]
+Handler = Callable[[Request], Response | tuple[int, Any]]
 
 
 @asynccontextmanager
-async def odd_service(answer: Answerer) -> AsyncIterator[str]:
-    """Serve `answer` (a response, or a status and JSON) on every path; yields the base URL."""
+async def fake_service(handler: Handler) -> AsyncIterator[str]:
+    """Serve the responses of `handler` on every path; yields the base URL.
+
+    Args:
+        handler: Returns a response, or a status and a JSON value.
+    """
 
     async def respond(request: Request) -> Response:
-        given = answer(request)
-        return given if isinstance(given, Response) else JSONResponse(given[1], given[0])
+        answer = handler(request)
+        return answer if isinstance(answer, Response) else JSONResponse(answer[1], answer[0])
 
     app = Starlette(routes=[Route("/{path:path}", respond, methods=["GET", "POST"])])
     listener = socket.create_server(("127.0.0.1", 0))

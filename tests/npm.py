@@ -1,4 +1,4 @@
-"""What the tests need from npm: folders with just what a lock file pins, in its versions and with its hashes."""
+"""Installs npm packages for tests, exactly as a lock file pins them, in a folder that stays in the user's cache."""
 
 import hashlib
 import shutil
@@ -10,42 +10,42 @@ from filelock import FileLock
 from platformdirs import user_cache_path
 
 SECONDS = 240
-"""How long npm may take, or one of its programs; only a slow line needs it."""
+"""The time-out of npm and of its programs; only a slow connection needs so long."""
 
 
-def installed(name: str, ingredients: Sequence[Path], then: Callable[[Path], object] = lambda _: None) -> Path:
-    """A folder with `ingredients` and what their lock file pins, made on the first call on this machine.
+def installed(name: str, files: Sequence[Path], then: Callable[[Path], object] = lambda _: None) -> Path:
+    """Install packages, the first time on this machine; returns the folder.
 
     Args:
-        name: Tells the folder from others.
-        ingredients: `package.json`, `package-lock.json` and whatever else the folder is made of: when one of them
-            changes, it is made anew.
-        then: What is still to be done in the folder; it is made only when this returns.
+        name: The beginning of the folder's name.
+        files: `package.json`, `package-lock.json`, and other files for the folder. If one changes, the packages are
+            installed again.
+        then: Called with the folder to complete the installation.
 
     Raises:
-        RuntimeError: npm failed, with what it said.
+        RuntimeError: npm failed; the message has its output.
     """
-    digest = hashlib.sha256(b"".join(path.read_bytes() for path in ingredients)).hexdigest()[:16]
+    digest = hashlib.sha256(b"".join(path.read_bytes() for path in files)).hexdigest()[:16]
     cache = user_cache_path("kallyai-mcp") / "tests"
     folder = cache / f"{name}-{digest}"
     cache.mkdir(parents=True, exist_ok=True)
     with FileLock(cache / f"{name}.lock", timeout=SECONDS):
-        if not (folder / "made").exists():
+        if not (folder / "complete").exists():
             shutil.rmtree(folder, ignore_errors=True)
             folder.mkdir()
-            for path in ingredients:
+            for path in files:
                 shutil.copy(path, folder)
             run("npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund", folder=folder)
             then(folder)
-            (folder / "made").touch()
+            (folder / "complete").touch()
     return folder
 
 
 def run(program: str, *arguments: str, folder: Path) -> str:
-    """What a program printed that was run in `folder`.
+    """Run a program in `folder`; returns its stdout.
 
     Raises:
-        RuntimeError: It failed, with what it said.
+        RuntimeError: It failed; the message has its output.
     """
     done = subprocess.run(
         [shutil.which(program) or program, *arguments],

@@ -1,4 +1,4 @@
-"""`kallyai-mcp` as a process of its own, with every wait bounded."""
+"""Runs `kallyai-mcp` as a process, with a time-out for every wait."""
 
 import os
 import socket
@@ -22,17 +22,24 @@ def free_port() -> int:
 
 
 def environment(home: Path, **settings: str) -> dict[str, str]:
-    """Our own environment with these settings, and none that a developer may have."""
-    ours = {name: value for name, value in os.environ.items() if not name.startswith("KALLYAI_")}
+    """This process's environment with these settings, and without a developer's own settings."""
+    own = {name: value for name, value in os.environ.items() if not name.startswith("KALLYAI_")}
     return (
-        ours
+        own
         | {"KALLYAI_HOME": str(home), "KALLYAI_TOKEN_STORE": "file", "KALLYAI_CONFIRM": "never"}
         | {f"KALLYAI_{k}": v for k, v in settings.items()}
     )
 
 
 def run(home: Path, *arguments: str, given: str = "", **settings: str) -> subprocess.CompletedProcess[str]:
-    """Run a command to its end, with `given` on its stdin."""
+    """Run a command to its end.
+
+    Args:
+        home: Its `KALLYAI_HOME`.
+        arguments: The arguments of the command.
+        given: Its stdin.
+        settings: Settings, without the prefix `KALLYAI_`.
+    """
     return subprocess.run(
         [*COMMAND, *arguments],
         input=given,
@@ -47,7 +54,7 @@ def run(home: Path, *arguments: str, given: str = "", **settings: str) -> subpro
 
 @contextmanager
 def started(home: Path, *arguments: str, **settings: str) -> Iterator[subprocess.Popen[str]]:
-    """Start a command; it is killed at the end of the block if it hasn't ended by itself."""
+    """Start a command; if it has not ended by the end of the block, it is killed. The arguments are those of `run`."""
     with subprocess.Popen(
         [*COMMAND, *arguments],
         stdin=subprocess.PIPE,

@@ -1,4 +1,4 @@
-"""What the README says in tables and lines is what the code says."""
+"""The tables and commands in the README agree with the code."""
 
 import re
 from pathlib import Path
@@ -17,12 +17,12 @@ README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 
 def first_column(heading: str) -> list[str]:
-    """What stands in backticks in the first column of the table after `heading`."""
+    """The values in backticks in the first column of the table with this heading."""
     section = README.split(f"| {heading} |", 1)[1].split("\n\n", 1)[0]
     return re.findall(r"^\| `([^`]+)` \|", section, re.MULTILINE)
 
 
-def test_it_opens_with_one_sentence_and_the_two_lines() -> None:
+def test_it_begins_with_one_sentence_and_the_two_commands() -> None:
     paragraphs = README.split("\n\n")
 
     assert paragraphs[0] == "# kallyai-mcp"
@@ -54,7 +54,7 @@ def test_it_lists_the_test_numbers() -> None:
     assert "\n".join(rows) in README
 
 
-def test_it_lists_the_clients_and_the_ways_to_come_in() -> None:
+def test_it_lists_the_clients_and_the_values_of_auth() -> None:
     section = README.split("| `kallyai-mcp install …` |", 1)[1].split("\n\n", 1)[0]
 
     assert re.findall(r"\| `([a-z-]+)` \|", section) == list(CLIENTS)

@@ -17,7 +17,7 @@ from kallyai_mcp.tools.text.errors import error_text
 from tests.agent import BISTRO, Agent, Answer, agent_on, settings_in
 from tests.cards.conftest import Open
 from tests.cards.kit import NEW_YORK
-from tests.fake_service import odd_service
+from tests.fake_service import fake_service
 from tests.sandbox.manual_clock import ManualClock
 
 NUMBERS = {entry.outcome: entry.number for entry in reversed(TEST_NUMBERS)}
@@ -182,7 +182,7 @@ async def test_every_other_outcome_has_its_word_and_never_looks_like_a_success(a
 async def test_an_unknown_outcome_offers_to_look_and_not_to_ring(
     open_card: Open, clock: ManualClock, tmp_path: Path
 ) -> None:
-    async with odd_service(lambda _: (500, {"detail": "boom"})) as url:
+    async with fake_service(lambda _: (500, {"detail": "boom"})) as url:
         settings = settings_in(tmp_path / "odd", API_URL=url, ACCESS_TOKEN="token", SETTLE_SECONDS="0.2")
         async with agent_on(settings, mode="auto", clock=clock) as agent:
             chat = await open_card(by=agent)

@@ -13,7 +13,7 @@ from kallyai_mcp.tools.results import QuotaAnswer, answer
 from tests.agent import BISTRO, Agent, Answer, agent_on, settings_in
 from tests.cards.conftest import Open
 from tests.cards.kit import NEW_YORK
-from tests.fake_service import odd_service
+from tests.fake_service import fake_service
 from tests.sandbox.manual_clock import ManualClock
 
 NUMBERS = {entry.outcome: entry.number for entry in reversed(TEST_NUMBERS)}
@@ -97,7 +97,7 @@ async def test_the_billing_portal_is_opened_by_the_host(agent: Agent, open_card:
 async def test_a_billing_link_that_is_no_web_page_is_not_opened(
     open_card: Open, clock: ManualClock, tmp_path: Path
 ) -> None:
-    async with odd_service(lambda _: (200, {"url": "javascript:alert(1)"})) as url:
+    async with fake_service(lambda _: (200, {"url": "javascript:alert(1)"})) as url:
         settings = settings_in(tmp_path / "odd", API_URL=url, ACCESS_TOKEN="token")
         async with agent_on(settings, mode="auto", clock=clock) as agent:
             chat = await open_card(quota_card(), by=agent)

@@ -28,7 +28,7 @@ from tests.cli.doctor_run import (
     sign_in,
 )
 from tests.cli.machine import invoke
-from tests.fake_service import odd_service
+from tests.fake_service import fake_service
 
 __all__ = ["app", "home", "kallyai_home"]
 
@@ -88,7 +88,7 @@ def test_a_service_that_can_not_be_reached_is_reported() -> None:
 
 
 async def test_a_web_page_in_place_of_data_is_reported(home: Path) -> None:
-    async with odd_service(lambda _: HTMLResponse("<!doctype html><title>Just a moment</title>", 403)) as url:
+    async with fake_service(lambda _: HTMLResponse("<!doctype html><title>Just a moment</title>", 403)) as url:
         done = await run_doctor(home / "kallyai", url, "--json")
 
     checks = checks_in(done.stdout)
@@ -135,7 +135,7 @@ def test_a_service_that_disconnects_is_reported(monkeypatch: pytest.MonkeyPatch)
 
 async def test_a_rejected_sign_in_is_reported_and_not_renewed(home: Path, app: SandboxApp) -> None:
     kallyai_home = home / "kallyai"
-    async with running(app) as url, odd_service(lambda _: (401, {"error": {"code": "token_expired"}})) as refusing:
+    async with running(app) as url, fake_service(lambda _: (401, {"error": {"code": "token_expired"}})) as refusing:
         sign_in(kallyai_home, refusing, app)
         before = hashes_of_files(home)
         done = await run_doctor(kallyai_home, refusing, "--json")
@@ -159,7 +159,7 @@ async def test_an_unexpected_answer_with_a_sign_in_is_reported(home: Path, app: 
             return 401, {"error": {"code": "missing_token"}}
         return HTMLResponse("<html>Just a moment</html>", 403) if page else (403, {"error": {"code": "forbidden"}})
 
-    async with odd_service(answer) as url:
+    async with fake_service(answer) as url:
         sign_in(home / "kallyai", url, app)
         done = await run_doctor(home / "kallyai", url, "--json")
 

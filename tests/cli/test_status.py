@@ -22,7 +22,7 @@ from kallyai_mcp.cli.status import bar
 from kallyai_mcp.sandbox.app import SandboxApp
 from kallyai_mcp.sandbox.serve import running
 from tests.calls.ledgers import kept_record
-from tests.fake_service import odd_service
+from tests.fake_service import fake_service
 from tests.processes import free_port, run
 from tests.sandbox.sandbox_app import sandbox_app
 
@@ -152,7 +152,7 @@ async def test_the_audit_trail_shows_who_asked_and_what_was_refused(tmp_path: Pa
 
 
 async def test_what_this_machine_knows_is_printed_also_without_the_service(tmp_path: Path, app: SandboxApp) -> None:
-    async with odd_service(lambda _: (500, {"error": {"code": "oops", "correlation_id": "c-1"}})) as url:
+    async with fake_service(lambda _: (500, {"error": {"code": "oops", "correlation_id": "c-1"}})) as url:
         sign_in(tmp_path, url, app)
         shown = await status(tmp_path, url)
         as_json = await status(tmp_path, url, "--json")
@@ -188,7 +188,7 @@ async def test_a_ledger_that_can_not_be_read_does_not_hide_the_rest(tmp_path: Pa
 
 async def test_a_subscription_that_can_not_be_read_is_left_out(tmp_path: Path, app: SandboxApp) -> None:
     answers = {"/v1/users/me/statistics": (200, {"minutes_remaining": 7}), "/v1/calls": (200, {"calls": []})}
-    async with odd_service(lambda request: answers.get(request.url.path, (500, {}))) as url:
+    async with fake_service(lambda request: answers.get(request.url.path, (500, {}))) as url:
         sign_in(tmp_path, url, app)
         done = await status(tmp_path, url)
 

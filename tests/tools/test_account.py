@@ -11,7 +11,7 @@ from kallyai_mcp.sandbox import browser_client
 from kallyai_mcp.sandbox.app import SandboxApp
 from kallyai_mcp.sandbox.serve import running
 from tests.agent import BISTRO, Agent, Answer, agent_on, settings_in
-from tests.fake_service import odd_service
+from tests.fake_service import fake_service
 from tests.sandbox.manual_clock import ManualClock
 
 TOKEN = "token-of-the-settings-0123456789"
@@ -27,7 +27,7 @@ async def asked(tmp_path: Path, clock: ManualClock, tool: str, *answers: Any, **
                 return found
         return 404, {"detail": "Not Found"}
 
-    async with odd_service(answer) as url:
+    async with fake_service(answer) as url:
         settings = settings_in(tmp_path, API_URL=url, ACCESS_TOKEN=TOKEN, SETTLE_SECONDS="0.2")
         async with agent_on(settings, mode="auto", clock=clock) as agent:
             return await agent.use(tool, arguments)
@@ -260,7 +260,7 @@ async def test_what_an_account_subscribes_to_is_asked_once_a_minute_or_when_its_
         return 200, figures if asked_for[-1] == "statistics" else {"plan": {"period": "monthly"}, "auto_renew": True}
 
     async with (
-        odd_service(answer) as url,
+        fake_service(answer) as url,
         agent_on(settings_in(tmp_path, API_URL=url, ACCESS_TOKEN=TOKEN), mode="auto", clock=clock) as agent,
     ):
         for _ in range(3):

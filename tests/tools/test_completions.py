@@ -10,7 +10,7 @@ from starlette.requests import Request
 from kallyai_mcp.sandbox.simulator.numbers import TEST_NUMBERS
 from kallyai_mcp.settings import Settings
 from tests.agent import BISTRO, Agent, agent_on, settings_in
-from tests.fake_service import odd_service
+from tests.fake_service import fake_service
 from tests.sandbox.manual_clock import ManualClock
 from tests.transports.http_server import LIMIT
 
@@ -62,7 +62,7 @@ async def test_a_hundred_calls_at_most_are_given(tmp_path: Path, mode: str, cloc
         limit = int(request.query_params["limit"])
         return 200, {"calls": [{"call_id": f"c-{n}", "status": "success"} for n in range(limit)], "total": 5000}
 
-    async with odd_service(answer) as url:
+    async with fake_service(answer) as url:
         settings = settings_in(tmp_path, API_URL=url, ACCESS_TOKEN="a-token-of-the-tests")
         async with agent_on(settings, mode=mode, clock=clock) as agent:
             given = await of_template(agent, "c-")
@@ -79,7 +79,7 @@ async def test_what_can_not_be_told_is_nothing(settings: Settings, mode: str, cl
 
 
 async def test_a_service_in_trouble_completes_nothing(tmp_path: Path, mode: str, clock: ManualClock) -> None:
-    async with odd_service(lambda _: (403, {"error": {"code": "forbidden", "message": "No"}})) as url:
+    async with fake_service(lambda _: (403, {"error": {"code": "forbidden", "message": "No"}})) as url:
         settings = settings_in(tmp_path, API_URL=url, ACCESS_TOKEN="a-token-of-the-tests")
         async with agent_on(settings, mode=mode, clock=clock) as agent:
             assert (await of_template(agent, "")).values == []

@@ -16,7 +16,7 @@ from kallyai_mcp.sandbox.simulator.numbers import TEST_NUMBERS
 from kallyai_mcp.settings import Settings
 from kallyai_mcp.tools.links import links
 from tests.agent import BISTRO, Agent, agent_on, settings_in
-from tests.fake_service import odd_service
+from tests.fake_service import fake_service
 from tests.sandbox.manual_clock import ManualClock
 from tests.transports.http_server import CALL, CONNECTIONS, LIMIT, connected_agent, running_sandbox, running_server
 
@@ -166,7 +166,7 @@ async def test_whoever_is_not_signed_in_gets_the_link(settings: Settings, mode: 
 
 async def test_trouble_of_the_service_is_told_in_our_words(tmp_path: Path, mode: str, clock: ManualClock) -> None:
     trouble: dict[str, Any] = {"error": {"code": "forbidden", "message": "Not that"}, "correlation_id": "c-17"}
-    async with odd_service(lambda _: (403, trouble)) as url:
+    async with fake_service(lambda _: (403, trouble)) as url:
         settings = settings_in(tmp_path, API_URL=url, ACCESS_TOKEN="a-token-of-the-tests")
         async with agent_on(settings, mode=mode, clock=clock) as agent:
             code, message = await unread(agent, f"{CALLS}/c-1/transcript")

@@ -15,7 +15,7 @@ from kallyai_mcp.auth.tokens import Tokens
 from kallyai_mcp.sandbox.app import SandboxApp
 from kallyai_mcp.settings import Settings
 from tests.agent import BISTRO, Agent, agent_on, settings_in
-from tests.fake_service import odd_service
+from tests.fake_service import fake_service
 from tests.sandbox.manual_clock import ManualClock
 from tests.sandbox.sandbox_app import sandbox_app
 from tests.tools.task_client import (
@@ -131,7 +131,7 @@ async def test_a_call_of_which_nothing_is_known_completes_with_just_that(tmp_pat
     def answer(request: Request) -> tuple[int, Any]:
         return (500, {"detail": "boom"}) if request.method == "POST" else (404, {"detail": "Not Found"})
 
-    async with odd_service(answer) as url:
+    async with fake_service(answer) as url:
         names = {"API_URL": url, "ACCESS_TOKEN": "some-token", "SETTLE_SECONDS": "0.2"}
         async with client_of(settings_in(tmp_path / "tasks", **names), clock) as client:
             task = await ended(client.session, (await call(client))["taskId"])
@@ -151,7 +151,7 @@ async def test_while_a_lost_answer_is_looked_for_the_task_says_so(tmp_path: Path
         return (500, {"detail": "boom"}) if request.method == "POST" else (200, {"calls": [], "total": 0})
 
     async with (
-        odd_service(answer) as url,
+        fake_service(answer) as url,
         client_of(settings_in(tmp_path, API_URL=url, ACCESS_TOKEN="some-token"), clock) as client,
     ):
         created = await call(client)
@@ -167,7 +167,7 @@ async def test_while_a_lost_answer_is_looked_for_the_task_says_so(tmp_path: Path
 
 
 async def test_a_task_refused_for_want_of_a_sign_in_holds_the_link(tmp_path: Path, clock: ManualClock) -> None:
-    async with odd_service(lambda _: (401, {"error": {"code": "token_expired"}})) as url:
+    async with fake_service(lambda _: (401, {"error": {"code": "token_expired"}})) as url:
         settings = settings_in(tmp_path, API_URL=url)
         tokens = Tokens.from_document({"access_token": "some-token", "expires_at": 4e9})
         open_store("file", settings.home, url).save(tokens)
@@ -187,7 +187,7 @@ async def test_a_task_refused_because_of_the_token_of_the_settings_names_the_set
     tmp_path: Path, clock: ManualClock
 ) -> None:
     async with (
-        odd_service(lambda _: (401, {"error": {"code": "token_expired"}})) as url,
+        fake_service(lambda _: (401, {"error": {"code": "token_expired"}})) as url,
         client_of(settings_in(tmp_path, API_URL=url, ACCESS_TOKEN="some-token"), clock) as client,
     ):
         task = await ended(client.session, (await call(client))["taskId"])

@@ -13,7 +13,7 @@ from starlette.requests import Request
 from kallyai_mcp.transports.bearer_throttle import BearerThrottle, TooManyAttemptsError, VerificationUnavailableError
 from kallyai_mcp.transports.rate_limit import RateLimiter
 from tests.agent import settings_in
-from tests.fake_service import odd_service
+from tests.fake_service import fake_service
 from tests.transports.http_server import LIMIT, post_initialize, running_server
 
 SECRET = "a-secret-of-many-characters"
@@ -36,7 +36,10 @@ async def server_for_callers(home: Path, checks: "Counter[str]") -> AsyncIterato
             return 200, {"calls": [], "total": 0}
         return 401, {"error": {"code": "unauthorized", "message": "No"}}
 
-    async with odd_service(answer) as service, running_server(settings_in(home, API_URL=service), auth="caller") as url:
+    async with (
+        fake_service(answer) as service,
+        running_server(settings_in(home, API_URL=service), auth="caller") as url,
+    ):
         yield url
 
 

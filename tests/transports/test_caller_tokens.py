@@ -12,7 +12,7 @@ from starlette.requests import Request
 from kallyai_mcp.api.errors import NotSignedInError, UnauthorizedError
 from kallyai_mcp.auth.caller_tokens import CACHE_SECONDS, CallerTokens, CallerVerifier
 from tests.agent import settings_in
-from tests.fake_service import odd_service
+from tests.fake_service import fake_service
 from tests.transports.http_server import (
     CALL,
     CONNECTIONS,
@@ -111,7 +111,7 @@ async def test_a_valid_token_is_checked_once_a_minute_and_an_invalid_one_each_ti
         return 401, {"error": {"code": "unauthorized", "message": "No"}}
 
     async with (
-        odd_service(answer) as service,
+        fake_service(answer) as service,
         running_server(settings_in(tmp_path, API_URL=service), auth="caller") as url,
     ):
         good = [await post_initialize(url, {"Authorization": "Bearer good"}) for _ in range(3)]
@@ -154,7 +154,7 @@ async def test_a_token_with_only_the_quota_scope_is_accepted_and_a_forged_one_is
         return 200, {"minutes_remaining": 1}
 
     async with (
-        odd_service(answer) as service,
+        fake_service(answer) as service,
         running_server(settings_in(tmp_path, API_URL=service), auth="caller") as url,
     ):
         narrow = await post_initialize(url, {"Authorization": "Bearer narrow"})
@@ -169,7 +169,7 @@ async def test_a_token_that_can_not_be_checked_now_is_answered_with_503(tmp_path
         return 500, {"error": {"code": "internal_error", "message": "Trouble"}}
 
     async with (
-        odd_service(answer) as service,
+        fake_service(answer) as service,
         running_server(settings_in(tmp_path, API_URL=service), auth="caller") as url,
     ):
         response = await post_initialize(url, {"Authorization": "Bearer whatever"})
@@ -244,7 +244,7 @@ async def test_a_token_that_expires_while_it_is_cached_is_reported_to_the_client
         return 200, {"calls": [], "total": 0}
 
     async with (
-        odd_service(answer) as service,
+        fake_service(answer) as service,
         running_server(settings_in(tmp_path, API_URL=service), auth="caller") as url,
         connected_agent(url, token="a-token") as agent,
     ):
@@ -265,7 +265,7 @@ async def test_a_malformed_token_is_refused_without_a_check(tmp_path: Path, bear
         return 200, {"calls": [], "total": 0}
 
     async with (
-        odd_service(answer) as service,
+        fake_service(answer) as service,
         running_server(settings_in(tmp_path, API_URL=service), auth="caller") as url,
         httpx2.AsyncClient() as client,
     ):

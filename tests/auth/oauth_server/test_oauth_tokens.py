@@ -16,7 +16,7 @@ from tests.auth.oauth_server.deployment import (
     next_url,
     sign_in,
 )
-from tests.fake_service import odd_service
+from tests.fake_service import fake_service
 from tests.transports.http_server import RunningSandbox
 
 
@@ -271,7 +271,7 @@ async def test_a_refresh_token_is_replaced_even_if_kallyais_is_not(
     sandbox: RunningSandbox, user: User, caplog: pytest.LogCaptureFixture
 ) -> None:
     kallyai = OddKallyAI()
-    async with odd_service(kallyai) as api_url, deploy(sandbox, api_url=api_url) as server:
+    async with fake_service(kallyai) as api_url, deploy(sandbox, api_url=api_url) as server:
         auth_request = AuthRequest.to(server, (await server.register())["client_id"])
         form = auth_request.form(await kallyai.code(server, user, auth_request))
         tokens = (await server.post("token", form)).json() | {"client_id": auth_request.client_id}
@@ -291,7 +291,7 @@ async def test_a_refresh_token_is_replaced_even_if_kallyais_is_not(
 
 async def test_of_concurrent_refreshes_at_most_one_succeeds(sandbox: RunningSandbox, user: User) -> None:
     kallyai = OddKallyAI()
-    async with odd_service(kallyai) as api_url, deploy(sandbox, api_url=api_url) as server:
+    async with fake_service(kallyai) as api_url, deploy(sandbox, api_url=api_url) as server:
         auth_request = AuthRequest.to(server, (await server.register())["client_id"])
         form = auth_request.form(await kallyai.code(server, user, auth_request))
         tokens = (await server.post("token", form)).json() | {"client_id": auth_request.client_id}
@@ -310,7 +310,7 @@ async def test_of_concurrent_refreshes_at_most_one_succeeds(sandbox: RunningSand
 async def test_without_a_refresh_token_from_kallyai_the_client_gets_none(sandbox: RunningSandbox, user: User) -> None:
     kallyai = OddKallyAI()
     kallyai.refresh_token = None
-    async with odd_service(kallyai) as api_url, deploy(sandbox, api_url=api_url) as server:
+    async with fake_service(kallyai) as api_url, deploy(sandbox, api_url=api_url) as server:
         auth_request = AuthRequest.to(server, (await server.register())["client_id"])
         tokens = (await server.post("token", auth_request.form(await kallyai.code(server, user, auth_request)))).json()
 
@@ -320,7 +320,7 @@ async def test_without_a_refresh_token_from_kallyai_the_client_gets_none(sandbox
 async def test_there_is_no_token_if_kallyai_grants_no_requested_scope(sandbox: RunningSandbox, user: User) -> None:
     kallyai = OddKallyAI()
     kallyai.scope = "billing:manage"
-    async with odd_service(kallyai) as api_url, deploy(sandbox, api_url=api_url) as server:
+    async with fake_service(kallyai) as api_url, deploy(sandbox, api_url=api_url) as server:
         auth_request = AuthRequest.to(server, (await server.register())["client_id"])
 
         assert_error(
