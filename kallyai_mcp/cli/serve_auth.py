@@ -23,6 +23,7 @@ from kallyai_mcp.urls import is_loopback
 if TYPE_CHECKING:
     from kallyai_mcp.api.client import KallyAI
     from kallyai_mcp.auth.oauth_server.factory import OAuthServer
+    from kallyai_mcp.auth.oauth_server.shared_state import SharedState
 
 _log = logging.getLogger(__name__)
 
@@ -78,12 +79,15 @@ def check_access(settings: Settings, options: ServeOptions) -> None:
         )
 
 
-def create_oauth_server(settings: Settings, api: "Callable[[], KallyAI]", sign_ins: RateLimit) -> "OAuthServer":
+def create_oauth_server(
+    settings: Settings, api: "Callable[[], KallyAI]", shared_state: "SharedState", sign_ins: RateLimit
+) -> "OAuthServer":
     """Create the OAuth server of `--auth oauth`.
 
     Args:
         settings: The client's registration at KallyAI, the secret keys, and our own URL.
         api: Returns the API client.
+        shared_state: Remembers used codes and revocations.
         sign_ins: The limit for each of its endpoints and addresses.
 
     Raises:
@@ -117,7 +121,7 @@ def create_oauth_server(settings: Settings, api: "Callable[[], KallyAI]", sign_i
             client_secret=settings.client_secret or "",
             fetch=SafeFetcher(user_agent=settings.user_agent).fetch,
             tool_scopes={tool.name: tool.spec.scopes for tool in tools()},
-            redis_url=settings.redis_url,
+            shared_state=shared_state,
             rate=sign_ins,
         )
     except ValueError as error:

@@ -109,7 +109,11 @@ def build_app(settings: Settings, options: ServeOptions) -> Starlette:
     rate = RateLimiter(settings.rate_limit)
     wrong_bearers = RateLimiter(_WRONG_BEARERS)
     sign_ins = RateLimiter(_SIGN_INS)
-    oauth_server = create_oauth_server(settings, connection.api, sign_ins) if options.auth == "oauth" else None
+    oauth_server = (
+        create_oauth_server(settings, connection.api, connection.shared_state(), sign_ins)
+        if options.auth == "oauth"
+        else None
+    )
     verifier, is_known = choose_verifier(settings, options, oauth_server)
     app_context = _SharedAppContext(connection, links=options.is_local and settings.public_url is None)
     server = build_server(
@@ -133,14 +137,9 @@ def build_app(settings: Settings, options: ServeOptions) -> Starlette:
 
     @asynccontextmanager
     async def lifespan() -> AsyncIterator[None]:
-        try:
-            async with app_context.open():
-                await connection.keys.load(connection.shared_state())
-                yield
-        finally:
-            with anyio.CancelScope(shield=True):
-                if oauth_server is not None:
-                    await oauth_server.close()
+        async with app_context.open():
+            await connection.keys.load(connection.shared_state())
+            yield
 
     return http_app(
         server,

@@ -19,10 +19,10 @@ from kallyai_mcp.auth.oauth_server.client_registry import ClientRegistry, Fetch
 from kallyai_mcp.auth.oauth_server.endpoints import RESOURCE_METADATA, Endpoints
 from kallyai_mcp.auth.oauth_server.flow_cookies import FlowCookies
 from kallyai_mcp.auth.oauth_server.pages import Pages
-from kallyai_mcp.auth.oauth_server.revocation import MemoryState, RedisState
 from kallyai_mcp.auth.oauth_server.scope_middleware import ScopeMiddleware
 from kallyai_mcp.auth.oauth_server.scopes import ToolScopes, needed_by_tools
 from kallyai_mcp.auth.oauth_server.sealed_tokens import SealedTokens
+from kallyai_mcp.auth.oauth_server.shared_state import SharedState
 from kallyai_mcp.auth.oauth_server.token_issuer import TokenIssuer
 from kallyai_mcp.auth.oauth_server.upstream import Upstream
 from kallyai_mcp.common_types import RateLimit
@@ -51,7 +51,6 @@ class OAuthServer:
         middleware: Checks the scopes of a request; it goes behind the access middleware.
         verifier: Verifies a bearer; raises `KallyAIError` when that is not possible now.
         known: Whether a bearer was made here, even if it has expired or was revoked; asks no other server.
-        close: Closes the connections to Redis.
     """
 
     issuer: str
@@ -60,7 +59,6 @@ class OAuthServer:
     middleware: Middleware
     verifier: Callable[[str], Awaitable[AccessToken | None]]
     known: Callable[[str], bool]
-    close: Callable[[], Awaitable[None]]
 
 
 def check_public_url(url: str) -> str:
@@ -88,7 +86,7 @@ def build(
     client_secret: str,
     fetch: Fetch,
     tool_scopes: ToolScopes,
-    redis_url: str | None = None,
+    shared_state: SharedState,
     rate: RateLimit | None = None,
     clock: Callable[[], float] = time.time,
 ) -> OAuthServer:
@@ -103,7 +101,7 @@ def build(
         client_secret: Its secret.
         fetch: Fetches a client's metadata document, only from the public internet.
         tool_scopes: The scopes that each tool needs.
-        redis_url: The Redis that several workers share; None for one worker.
+        shared_state: Remembers which codes and tokens were used or revoked, for all workers.
         rate: How often one address may use one endpoint; None for no limit.
         clock: Returns seconds since the epoch.
 
@@ -119,7 +117,6 @@ def build(
         return f"{scheme.lower()}{separator}{host.lower()}{slash}{path}" in ours
 
     sealed_tokens = SealedTokens(secret_keys, clock)
-    shared_state = MemoryState(clock) if redis_url is None else RedisState(redis_url)
     upstream = Upstream(api, client_id, client_secret, issuer + CALLBACK_PATH)
     own_host = urlsplit(issuer).netloc
     clients = ClientRegistry(sealed_tokens, fetch, own_host)
@@ -169,7 +166,6 @@ def build(
         middleware=Middleware(ScopeMiddleware, issuer=issuer, tool_scopes=tool_scopes),
         verifier=tokens.verify,
         known=lambda bearer: sealed_tokens.open("access", bearer, even_expired=True) is not None,
-        close=shared_state.aclose,
     )
 
 

@@ -5,10 +5,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from tests.auth.oauth_server.deployment import Deployment, User, deploy
-from tests.redis_server import own_redis, redis_server
 from tests.transports.http_server import RunningSandbox, running_sandbox
-
-__all__ = ["own_redis", "redis_server"]
 
 
 @pytest.fixture(scope="module")

@@ -86,18 +86,31 @@ async def deploy(
     *,
     keys: str = KEY,
     public_url: str | None = None,
-    redis_url: str | None = None,
+    database_url: str | None = None,
     rate: RateLimit | None = None,
     fetch: Fetch = fetch_nothing,
     client_secret: str = "sandbox-secret",
     port: int | None = None,
     api_url: str | None = None,
 ) -> AsyncIterator[Deployment]:
-    """Run one worker in this process, with the sandbox's clock."""
+    """Run one worker in this process, with the sandbox's clock.
+
+    Args:
+        sandbox: KallyAI. All workers without `database_url` share an SQLite file in its home.
+        keys: The secret keys.
+        public_url: The URL of a proxy before the worker; None for the worker's own.
+        database_url: A PostgreSQL database.
+        rate: The limit of each endpoint.
+        fetch: Fetches metadata documents.
+        client_secret: The server's secret at KallyAI.
+        port: The worker's port; None for a free one.
+        api_url: Another service in place of the sandbox.
+    """
     port = port or free_port()
     url = f"http://127.0.0.1:{port}"
     api_url = api_url or sandbox.url
-    connection = Connection(sandbox.settings(API_URL=api_url), callers=True)
+    database = {"DATABASE_URL": database_url, "SECRET_KEYS": keys} if database_url is not None else {}
+    connection = Connection(sandbox.settings(API_URL=api_url, **database), callers=True)
     oauth_server = build(
         public_url=public_url or url,
         secret_keys=keys_from(keys),
@@ -107,18 +120,17 @@ async def deploy(
         client_secret=client_secret,
         fetch=fetch,
         tool_scopes={tool.name: tool.spec.scopes for tool in tools()},
-        redis_url=redis_url,
+        shared_state=connection.shared_state(),
         rate=rate,
         clock=lambda: sandbox.clock.now().timestamp(),
     )
     contexts: list[AppContext] = []
 
     @asynccontextmanager
-    async def around() -> AsyncIterator[None]:
+    async def lifespan() -> AsyncIterator[None]:
         async with open_app_context(connection, links=False) as app_context:
             contexts.append(app_context)
             yield
-        await oauth_server.close()
 
     @asynccontextmanager
     async def open_context() -> AsyncIterator[AppContext]:
@@ -143,7 +155,7 @@ async def deploy(
         build_server(open_context),
         access_policy,
         checks={},
-        lifespan=around(),
+        lifespan=lifespan(),
         routes=oauth_server.routes,
         middleware=(oauth_server.middleware,),
     )

@@ -2,9 +2,7 @@
 
 from typing import Any
 
-import anyio
 import pytest
-from starlette.requests import Request
 
 from tests.auth.oauth_server.deployment import (
     READ_SCOPES,
@@ -16,6 +14,7 @@ from tests.auth.oauth_server.deployment import (
     next_url,
     sign_in,
 )
+from tests.auth.oauth_server.odd_kallyai import OddKallyAI
 from tests.fake_service import fake_service
 from tests.transports.http_server import RunningSandbox
 
@@ -248,25 +247,6 @@ async def test_a_code_is_refused_after_signing_out(server: Deployment, user: Use
     assert_error(await server.post("token", auth_request.form(code)))
 
 
-class OddKallyAI:
-    """A service whose tokens name no account, whose refresh tokens don't change, and which does not say the scope."""
-
-    def __init__(self) -> None:
-        self.scope: str | None = None
-        self.refresh_token: str | None = "kept"
-        self.given = 0
-
-    def __call__(self, _: Request) -> tuple[int, Any]:
-        self.given += 1
-        answer = {"access_token": f"opaque-{self.given}", "refresh_token": self.refresh_token, "scope": self.scope}
-        return 200, {name: value for name, value in answer.items() if value is not None}
-
-    async def code(self, server: Deployment, user: User, auth_request: AuthRequest) -> str:
-        """The code for an authorization request, with the service's own pages left out."""
-        state = answer_in(next_url(await user.press(await user.open(auth_request.url), "allow")))["state"]
-        return answer_in(next_url(await user.open(f"{server.url}/oauth/callback?code=its-own&state={state}")))["code"]
-
-
 async def test_a_refresh_token_is_replaced_even_if_kallyais_is_not(
     sandbox: RunningSandbox, user: User, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -287,24 +267,6 @@ async def test_a_refresh_token_is_replaced_even_if_kallyais_is_not(
     assert tokens["scope"] == renewed["scope"] == READ_SCOPES  # KallyAI did not say the scope: all that was requested
     assert_error(reused)
     assert "was used again" in caplog.text
-
-
-async def test_of_concurrent_refreshes_at_most_one_succeeds(sandbox: RunningSandbox, user: User) -> None:
-    kallyai = OddKallyAI()
-    async with fake_service(kallyai) as api_url, deploy(sandbox, api_url=api_url) as server:
-        auth_request = AuthRequest.to(server, (await server.register())["client_id"])
-        form = auth_request.form(await kallyai.code(server, user, auth_request))
-        tokens = (await server.post("token", form)).json() | {"client_id": auth_request.client_id}
-        statuses: list[int] = []
-
-        async def once() -> None:
-            statuses.append((await renew(server, tokens)).status_code)
-
-        async with anyio.create_task_group() as tasks:
-            for _ in range(3):
-                tasks.start_soon(once)
-
-    assert sorted(statuses) in ([200, 400, 400], [400, 400, 400])
 
 
 async def test_without_a_refresh_token_from_kallyai_the_client_gets_none(sandbox: RunningSandbox, user: User) -> None:

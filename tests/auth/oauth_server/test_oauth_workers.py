@@ -1,16 +1,18 @@
 """Several workers, keys that change, limits, and the public URL."""
 
-import secrets
-
+import anyio
+import httpx2
 import pytest
 
 from kallyai_mcp.auth.oauth_server.factory import check_public_url
 from kallyai_mcp.auth.oauth_server.sealed_tokens import SealedTokens, keys_from
 from kallyai_mcp.transports.rate_limit import RateLimiter
-from tests.auth.oauth_server.deployment import KEY, OLD_KEY, AuthRequest, User, deploy, sign_in
+from tests.auth.oauth_server.deployment import KEY, OLD_KEY, AuthRequest, Deployment, User, deploy, sign_in
+from tests.auth.oauth_server.odd_kallyai import OddKallyAI
+from tests.fake_service import fake_service
+from tests.postgres_server import PostgresServer
 from tests.processes import free_port
-from tests.redis_server import RedisServer
-from tests.transports.http_server import RunningSandbox
+from tests.transports.http_server import LIMIT, RunningSandbox
 
 
 async def test_tokens_of_an_old_key_work_until_the_key_is_removed(sandbox: RunningSandbox, user: User) -> None:
@@ -27,13 +29,18 @@ async def test_tokens_of_an_old_key_work_until_the_key_is_removed(sandbox: Runni
     assert [answer.status_code for answer in after] == [401, 200]
 
 
-async def test_workers_with_one_redis_share_used_codes_and_revocations(
-    sandbox: RunningSandbox, user: User, redis_server: RedisServer
+@pytest.fixture(params=["sqlite", "postgresql"])
+def shared_database(request: pytest.FixtureRequest) -> str | None:
+    """The URL of the workers' database; None for the SQLite file in their home."""
+    return request.getfixturevalue("database_url") if request.param == "postgresql" else None
+
+
+async def test_workers_share_used_codes_and_revocations(
+    sandbox: RunningSandbox, user: User, shared_database: str | None
 ) -> None:
-    one_key = secrets.token_hex(32)
     async with (
-        deploy(sandbox, keys=one_key, redis_url=redis_server.url) as one,
-        deploy(sandbox, keys=one_key, redis_url=redis_server.url, public_url=one.url) as other,
+        deploy(sandbox, database_url=shared_database) as one,
+        deploy(sandbox, database_url=shared_database, public_url=one.url) as other,
     ):
         auth_request = AuthRequest.to(one, (await one.register())["client_id"])
         form = auth_request.form(await user.code(auth_request.url))
@@ -50,16 +57,60 @@ async def test_workers_with_one_redis_share_used_codes_and_revocations(
     assert reused.json()["error"] == "invalid_grant"
 
 
-async def test_while_redis_is_down_no_token_is_accepted_and_none_is_used_up(
-    sandbox: RunningSandbox, user: User, own_redis: RedisServer
+async def test_of_concurrent_uses_of_a_code_or_refresh_token_one_succeeds_and_the_tokens_are_revoked(
+    sandbox: RunningSandbox, user: User, shared_database: str | None
 ) -> None:
-    async with deploy(sandbox, redis_url=own_redis.url) as server:
+    kallyai = OddKallyAI()  # it accepts its own codes and refresh tokens more than once
+    async with (
+        fake_service(kallyai) as api_url,
+        deploy(sandbox, database_url=shared_database, api_url=api_url) as one,
+        deploy(sandbox, database_url=shared_database, api_url=api_url, public_url=one.url) as other,
+    ):
+
+        async def post_concurrently(form: dict[str, str]) -> list[httpx2.Response]:
+            responses: list[httpx2.Response] = []
+
+            async def post(server: Deployment) -> None:
+                responses.append(await server.post("token", form))
+
+            async with anyio.create_task_group() as tasks:
+                for server in (one, other) * 4:
+                    tasks.start_soon(post, server)
+            return sorted(responses, key=lambda response: response.status_code)
+
+        auth_request = AuthRequest.to(one, (await one.register())["client_id"])
+        redeemed = await post_concurrently(auth_request.form(await kallyai.code(one, user, auth_request)))
+        form = auth_request.form(await kallyai.code(one, user, auth_request))
+        tokens = (await one.post("token", form)).json()
+        renewal = {"grant_type": "refresh_token", "client_id": auth_request.client_id}
+        renewed = await post_concurrently(renewal | {"refresh_token": tokens["refresh_token"]})
+
+        for responses in (redeemed, renewed):
+            assert [response.status_code for response in responses] == [200] + [400] * 7
+            assert await other.verify(responses[0].json()["access_token"]) is None
+
+
+async def test_a_revocation_outlasts_a_restart(sandbox: RunningSandbox, user: User) -> None:
+    port = free_port()
+    async with deploy(sandbox, port=port) as server:
+        tokens = await sign_in(server, user)
+        await server.post("revoke", {"token": tokens["refresh_token"], "client_id": tokens["client_id"]})
+    async with deploy(sandbox, port=port) as server:
+        used = await server.use(tokens["access_token"], "check_quota")
+
+    assert used.status_code == 401
+
+
+async def test_while_the_database_is_down_no_token_is_accepted_and_none_is_used_up(
+    sandbox: RunningSandbox, user: User, own_postgres: PostgresServer
+) -> None:
+    async with deploy(sandbox, database_url=own_postgres.url()) as server:
         tokens = await sign_in(server, user)
         auth_request = AuthRequest.to(server, tokens["client_id"])
         form = auth_request.form(await user.code(auth_request.url))
         renewal = {name: tokens[name] for name in ("client_id", "refresh_token")} | {"grant_type": "refresh_token"}
         sign_out = await user.open(f"{server.url}/oauth/sign-out")
-        own_redis.kill()
+        own_postgres.kill()
         down = [
             await server.use(tokens["access_token"], "check_quota"),
             await server.post("token", form),
@@ -67,9 +118,12 @@ async def test_while_redis_is_down_no_token_is_accepted_and_none_is_used_up(
             await server.post("revoke", {"token": tokens["access_token"], "client_id": tokens["client_id"]}),
             await user.press(sign_out, ""),
         ]
-        own_redis.start()
+        own_postgres.start()
+        with anyio.fail_after(LIMIT):
+            while (used := await server.use(tokens["access_token"], "check_quota")).status_code == 503:
+                pass  # the worker connects again after a while
         up = [
-            await server.use(tokens["access_token"], "check_quota"),
+            used,
             await server.post("token", form),
             await server.post("token", renewal),
         ]

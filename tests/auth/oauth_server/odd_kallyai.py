@@ -1,0 +1,26 @@
+"""A service that behaves unlike the sandbox, in ways that the reference allows."""
+
+from typing import Any
+
+from starlette.requests import Request
+
+from tests.auth.oauth_server.deployment import AuthRequest, Deployment, User, answer_in, next_url
+
+
+class OddKallyAI:
+    """A service whose tokens name no account, whose refresh tokens don't change, and which does not say the scope."""
+
+    def __init__(self) -> None:
+        self.scope: str | None = None
+        self.refresh_token: str | None = "kept"
+        self.given = 0
+
+    def __call__(self, _: Request) -> tuple[int, Any]:
+        self.given += 1
+        answer = {"access_token": f"opaque-{self.given}", "refresh_token": self.refresh_token, "scope": self.scope}
+        return 200, {name: value for name, value in answer.items() if value is not None}
+
+    async def code(self, server: Deployment, user: User, auth_request: AuthRequest) -> str:
+        """The code for an authorization request, with the service's own pages left out."""
+        state = answer_in(next_url(await user.press(await user.open(auth_request.url), "allow")))["state"]
+        return answer_in(next_url(await user.open(f"{server.url}/oauth/callback?code=its-own&state={state}")))["code"]
