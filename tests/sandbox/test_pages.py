@@ -114,6 +114,11 @@ async def test_the_docs_say_what_the_sandbox_does_beyond_the_reference(client: h
     assert all(choice.replace("`", "") in text for choice in BEYOND_THE_REFERENCE)
 
 
+async def test_the_docs_list_the_statuses_that_are_not_in_the_reference(client: httpx.AsyncClient) -> None:
+    text = unescape(re.sub(r"<[^>]+>", "", (await client.get("/docs")).text))
+    assert "Two statuses are not in the reference: in_progress until the call has ended, and terminated" in text
+
+
 async def test_every_link_of_the_pages_works(client: httpx.AsyncClient) -> None:
     for path in ("/", "/docs"):
         for link in Page((await client.get(path)).text).links:
