@@ -1,8 +1,8 @@
 /**
- * The card's end of MCP Apps 2026-01-26 (SEP-1865): JSON-RPC 2.0 by postMessage with the host that frames the card.
+ * The card's side of MCP Apps 2026-01-26 (SEP-1865): JSON-RPC 2.0 by postMessage with the host whose page contains the card.
  *
- * Only the framing window is listened to. It is written to with the target "*": its origin can't be known before it
- * has spoken, and what the card sends it is either from it or meant for it.
+ * Only messages from the parent window are read. Messages to it are sent with the target origin "*": its origin can't be
+ * known before its first message, and what the card sends either comes from the parent or is meant for it.
  */
 class Host {
   #requests = new Map();
@@ -10,7 +10,7 @@ class Host {
   #listeners = new Map();
   #capabilities = {};
 
-  /** What the host says of itself: theme, locale, timeZone, … ("Host Context in McpUiInitializeResult"). */
+  /** The host's context: theme, locale, timeZone, … ("Host Context in McpUiInitializeResult"). */
   context = {};
 
   constructor() {
@@ -21,15 +21,15 @@ class Host {
     this.on("ui/notifications/host-context-changed", (changed) => Object.assign(this.context, changed));
   }
 
-  /** Calls `listener` with the params of each such message; what it returns answers a request. */
+  /** Calls `listener` with the params of each message of that method; what it returns is the result of a request. */
   on(method, listener) {
     this.#listeners.set(method, [...(this.#listeners.get(method) ?? []), listener]);
   }
 
   /** "Lifecycle", 2: ui/initialize and ui/notifications/initialized. Rejects when no host answers. */
   async connect(name) {
-    if (window.parent === window) throw new Error("not framed");
-    const welcome = await this.request(
+    if (window.parent === window) throw new Error("no parent window");
+    const initialized = await this.request(
       "ui/initialize",
       {
         protocolVersion: "2026-01-26",
@@ -38,12 +38,12 @@ class Host {
       },
       15_000,
     );
-    this.#capabilities = welcome.hostCapabilities ?? {};
-    Object.assign(this.context, welcome.hostContext);
+    this.#capabilities = initialized.hostCapabilities ?? {};
+    Object.assign(this.context, initialized.hostContext);
     this.notify("ui/notifications/initialized");
   }
 
-  /** Whether the host has said that it has `capability` ("Host Capabilities"). */
+  /** Whether the host has declared `capability` ("Host Capabilities"). */
   can(capability) {
     return Boolean(this.#capabilities[capability]);
   }
@@ -52,20 +52,20 @@ class Host {
     window.parent.postMessage({ jsonrpc: "2.0", method, params }, "*");
   }
 
-  /** Resolves with the result; rejects with what the host calls an error, or when nothing comes in `patience` ms. */
-  request(method, params, patience = 90_000) {
+  /** Resolves with the result; rejects with the host's error, or when there is no response within `timeout` ms. */
+  request(method, params, timeout = 90_000) {
     const id = ++this.#lastId;
     return new Promise((resolve, reject) => {
       const timer = setTimeout(() => {
         this.#requests.delete(id);
         reject(new Error("no answer"));
-      }, patience);
+      }, timeout);
       this.#requests.set(id, { resolve, reject, timer });
       window.parent.postMessage({ jsonrpc: "2.0", id, method, params }, "*");
     });
   }
 
-  /** A tool of our own server, by way of the host; see `request`. The result may still be `isError`. */
+  /** Calls a tool of our server through the host; see `request`. The result may have `isError`. */
   callTool(name, args) {
     return this.request("tools/call", { name, arguments: args });
   }
@@ -91,18 +91,18 @@ class Host {
   }
 }
 
-/** Tells the host the page's height whenever it changes ("Container Dimensions"). The width is the host's own. */
+/** Reports the page's height to the host when it changes ("Container Dimensions"). The host decides the width. */
 function reportSize(host) {
-  let told = 0;
+  let reported = 0;
   new ResizeObserver(() => {
     const height = Math.ceil(document.documentElement.getBoundingClientRect().height);
-    if (height === told) return;
-    told = height;
+    if (height === reported) return;
+    reported = height;
     host.notify("ui/notifications/size-changed", { height });
   }).observe(document.documentElement);
 }
 
-const COLOURS = [
+const COLORS = [
   "--color-background-primary",
   "--color-background-secondary",
   "--color-text-primary",
@@ -110,14 +110,14 @@ const COLOURS = [
   "--color-border-primary",
 ];
 
-/** Puts on the host's theme, colours and type ("Theming"): its colours all or none, since half of them may clash. */
-function dress(context) {
+/** Applies the host's theme, colors, and font ("Theming"): all colors or none, since some of them could clash. */
+function applyTheme(context) {
   const { style } = document.documentElement;
   const variables = context.styles?.variables ?? {};
   style.colorScheme = ["light", "dark"].includes(context.theme) ? context.theme : "";
-  const whole = COLOURS.every((name) => typeof variables[name] === "string");
-  for (const name of [...COLOURS, "--font-sans"]) {
-    const value = whole || name === "--font-sans" ? variables[name] : undefined;
+  const hasAllColors = COLORS.every((name) => typeof variables[name] === "string");
+  for (const name of [...COLORS, "--font-sans"]) {
+    const value = hasAllColors || name === "--font-sans" ? variables[name] : undefined;
     if (typeof value === "string") style.setProperty(name, value);
     else style.removeProperty(name);
   }

@@ -1,11 +1,11 @@
-/** Building the page: every text goes in as a text node, so that nothing in it is ever markup. */
+/** Builds the page: every text is a text node, so that nothing in it is interpreted as markup. */
 
 const SVG = "http://www.w3.org/2000/svg";
 
 const byId = (id) => document.getElementById(id);
 
-/** An element with attributes, listeners (`onclick`, …) and children; strings become text, null and false nothing. */
-function el(tag, attributes = {}, ...children) {
+/** An element with attributes, listeners (`onclick`, …), and children; strings become text, null and false nothing. */
+function element(tag, attributes = {}, ...children) {
   return fill(document.createElement(tag), attributes, children);
 }
 
@@ -13,24 +13,24 @@ function svg(tag, attributes = {}, ...children) {
   return fill(document.createElementNS(SVG, tag), attributes, children);
 }
 
-function fill(element, attributes, children) {
+function fill(target, attributes, children) {
   for (const [name, value] of Object.entries(attributes)) {
-    if (typeof value === "function") element.addEventListener(name.slice(2), value);
-    else if (value === true) element.setAttribute(name, "");
-    else if (value !== false && value !== null && value !== undefined) element.setAttribute(name, value);
+    if (typeof value === "function") target.addEventListener(name.slice(2), value);
+    else if (value === true) target.setAttribute(name, "");
+    else if (value !== false && value !== null && value !== undefined) target.setAttribute(name, value);
   }
-  element.append(...children.filter((child) => child !== null && child !== undefined && child !== false));
-  return element;
+  target.append(...children.filter((child) => child !== null && child !== undefined && child !== false));
+  return target;
 }
 
-/** Puts `text` into the element `id`, which is not there while there is none; the same text is left alone. */
-function put(id, text) {
-  const element = byId(id);
-  if (element.textContent !== text) element.textContent = text;
-  element.hidden = !text;
+/** Sets the text of the element `id`, and hides it while the text is empty. The same text is not set again. */
+function setText(id, text) {
+  const target = byId(id);
+  if (target.textContent !== text) target.textContent = text;
+  target.hidden = !text;
 }
 
-/** What screen readers say when they are through with what they are saying. */
+/** Has screen readers say `text` after what they are saying now. */
 function announce(text) {
   byId("live").textContent = text;
 }
@@ -50,28 +50,28 @@ const PATHS = {
   speech: "M4 5.5h16v11h-9L7 20v-3.5H4z",
 };
 
-/** A picture beside words that say the same. */
+/** An icon next to a text with the same meaning. */
 function icon(...names) {
   const paths = names.map((name) => svg("path", { d: PATHS[name], class: name }));
   return svg("svg", { viewBox: "0 0 24 24", class: "icon", "aria-hidden": "true", focusable: "false" }, ...paths);
 }
 
-/** Once the host has answered: dresses the page, calls `show`, and again whenever the host's context changes. */
-async function open(host, name, show) {
-  const redress = () => {
-    dress(host.context);
-    voice = new Voice(host.context);
-    document.documentElement.lang = voice.language;
+/** Connects to the host; applies its theme and calls `show` now, then, and whenever the host's context changes. */
+async function openCard(host, name, show) {
+  const update = () => {
+    applyTheme(host.context);
+    locale = new Locale(host.context);
+    document.documentElement.lang = locale.language;
     show();
   };
-  host.on("ui/notifications/host-context-changed", redress);
-  redress();
+  host.on("ui/notifications/host-context-changed", update);
+  update();
   try {
     await host.connect(name);
   } catch {
-    put("trouble", voice.say("no_host"));
+    setText("error", locale.text("no_host"));
     return;
   }
-  redress();
+  update();
   reportSize(host);
 }

@@ -1,9 +1,9 @@
 """The cards as MCP Apps serve them: each one self-contained HTML document (SEP-1865, "UI Resource Format").
 
-A card is put together from its own page and the shared style, words and scripts beside it. It loads nothing, and works
-under the policy that a host must apply when a resource declares no domains: `default-src 'none'` with inline script and
-style allowed ("Host Behavior"). It also brings a policy of its own, which allows that one script and that one style
-sheet by their hashes and nothing else, so that a host whose policy is looser, or even goes by hashes, is as safe.
+A card is built from its own page and the shared style, texts, and scripts next to this module. It loads nothing, and
+works under the policy that a host must apply when a resource declares no domains: `default-src 'none'`, with inline
+script and style allowed ("Host Behavior"). Its own policy allows only its one script and its one style sheet, by their
+hashes, so that it is as safe in a host with a weaker policy.
 """
 
 import base64
@@ -17,32 +17,32 @@ from typing import Final
 from kallyai_mcp import __version__
 
 CALL_CARD_URI: Final = "ui://kallyai/call.html"
-"""Shows what make_call, get_call and get_transcript answer."""
+"""Shows the results of make_call, get_call, and get_transcript."""
 
 QUOTA_CARD_URI: Final = "ui://kallyai/quota.html"
-"""Shows what check_quota answers."""
+"""Shows the result of check_quota."""
 
 _SHARED = ("text.js", "host.js", "page.js")
 
 
 @cache
 def call_card() -> str:
-    """The call card's document."""
-    return _document("call", "watch.js", "conversation.js", "again.js")
+    """The HTML document of the call card."""
+    return _document("call", "call_watch.js", "conversation.js", "call_dialog.js")
 
 
 @cache
 def quota_card() -> str:
-    """The quota card's document."""
+    """The HTML document of the quota card."""
     return _document("quota", "gauge.js", "chart.js")
 
 
 def _document(name: str, *scripts: str) -> str:
-    style = f"\n{_lean(_read('style.css') + _read(f'{name}.css'))}"
-    words = json.loads(_read("words.json"))
-    table = {language: shared | words[name][language] for language, shared in words["shared"].items()}
-    constants = f"const VERSION = {json.dumps(__version__)};\nconst WORDS = {_compact(table)};\n"
-    body = constants + "".join(_lean(_read(script)) for script in (*_SHARED, *scripts, f"{name}.js"))
+    style = f"\n{_without_comments(_read('style.css') + _read(f'{name}.css'))}"
+    texts = json.loads(_read("texts.json"))
+    table = {language: shared | texts[name][language] for language, shared in texts["shared"].items()}
+    constants = f"const VERSION = {json.dumps(__version__)};\nconst TEXTS = {_compact(table)};\n"
+    body = constants + "".join(_without_comments(_read(script)) for script in (*_SHARED, *scripts, f"{name}.js"))
     script = f'\n"use strict";\n(() => {{\n{body}}})();\n'
     policy = (
         f"default-src 'none'; script-src 'sha256-{_hash(script)}'; style-src 'sha256-{_hash(style)}'; "
@@ -59,8 +59,8 @@ def _document(name: str, *scripts: str) -> str:
     return document
 
 
-def _lean(source: str) -> str:
-    """`source` without indentation and without comments that have lines of their own."""
+def _without_comments(source: str) -> str:
+    """`source` without indentation, and without comments on lines of their own."""
     return re.sub(
         r"^\s+",
         "",

@@ -3,20 +3,20 @@
 class QuotaCard {
   #host = new Host();
   #quota = null; // QuotaAnswer
-  #trouble = "";
-  #period = null; // {start, end, calls, isAll}, or "unread"
+  #error = "";
+  #period = null; // {start, end, calls, isComplete}, or "unread"
   #billing;
 
   constructor() {
-    this.#billing = el("button", { type: "button", onclick: () => this.#openBilling() });
+    this.#billing = element("button", { type: "button", onclick: () => this.#openBilling() });
     byId("choices").append(this.#billing);
-    this.#host.on("ui/notifications/tool-result", (result) => this.#take(result));
-    open(this.#host, "kallyai-quota", () => this.#show());
+    this.#host.on("ui/notifications/tool-result", (result) => this.#receive(result));
+    openCard(this.#host, "kallyai-quota", () => this.#show());
   }
 
-  #take(result) {
+  #receive(result) {
     if (result.isError || typeof result.structuredContent !== "object") {
-      this.#trouble = textOf(result);
+      this.#error = textOf(result);
     } else {
       this.#quota = result.structuredContent;
       if (this.#host.can("serverTools")) this.#readCalls();
@@ -37,46 +37,46 @@ class QuotaCard {
 
   #show() {
     const quota = this.#quota;
-    put("title", voice.say("quota"));
-    put("trouble", this.#trouble);
-    this.#billing.textContent = voice.say("billing");
+    setText("title", locale.text("quota"));
+    setText("error", this.#error);
+    this.#billing.textContent = locale.text("billing");
     this.#billing.hidden = !(this.#host.can("serverTools") && this.#host.can("openLinks") && quota);
     if (!quota) return;
     this.#plan(quota);
     const kinds = allowances(quota);
     showGauges(kinds);
-    if (!kinds.length) put("trouble", voice.say("no_figures"));
+    if (!kinds.length) setText("error", locale.text("no_figures"));
     this.#chart();
   }
 
   #plan(quota) {
-    const plan = line(quota.plan_type);
-    const period = line(quota.period);
-    const named = plan && voice.say("plan", { plan: plan[0].toLocaleUpperCase(voice.locale) + plan.slice(1) });
-    put("title", named || voice.say("quota"));
-    const status = line(quota.subscription_status, 40);
-    put("status", worded(status));
+    const plan = oneLine(quota.plan_type);
+    const period = oneLine(quota.period);
+    const named = plan && locale.text("plan", { plan: plan[0].toLocaleUpperCase(locale.tag) + plan.slice(1) });
+    setText("title", named || locale.text("quota"));
+    const status = oneLine(quota.subscription_status, 40);
+    setText("status", translated(status));
     byId("status").dataset.tone = ["active", "trialing"].includes(status) ? "good" : "warn";
-    const day = quota.period_end && voice.day(quota.period_end);
-    const renewal = day && voice.say(quota.auto_renew === false ? "ends" : "renews", { day });
-    put("renewal", [renewal, worded(period)].filter(Boolean).join(" · "));
+    const day = quota.period_end && locale.day(quota.period_end);
+    const renewal = day && locale.text(quota.auto_renew === false ? "ends" : "renews", { day });
+    setText("renewal", [renewal, translated(period)].filter(Boolean).join(" · "));
   }
 
   #chart() {
     const period = this.#period;
     byId("period").hidden = !period;
     if (!period) return;
-    put("chart-title", voice.say("chart"));
+    setText("chart-title", locale.text("chart"));
     const isRead = period !== "unread" && period.calls.length > 0;
     for (const id of ["chart", "days", "legend"]) byId(id).hidden = !isRead;
-    if (!isRead) return put("chart-text", voice.say(period === "unread" ? "chart_later" : "chart_none"));
+    if (!isRead) return setText("chart-text", locale.text(period === "unread" ? "chart_later" : "chart_none"));
     const days = byDay(period.calls, period.start, period.end);
     const successful = period.calls.filter((call) => call.status === "success").length;
     const count = period.calls.length;
-    const part = period.isAll ? "" : ` ${voice.say("chart_part", { count: voice.number(count) })}`;
-    put("chart-text", voice.count("chart_text", count, { successful: voice.number(successful) }) + part);
-    put("table-title", voice.say("table"));
-    const legend = ["successful", "others"].map((kind) => el("span", { class: kind }, voice.say(kind)));
+    const part = period.isComplete ? "" : ` ${locale.text("chart_part", { count: locale.number(count) })}`;
+    setText("chart-text", locale.plural("chart_text", count, { successful: locale.number(successful) }) + part);
+    setText("table-title", locale.text("table"));
+    const legend = ["successful", "others"].map((kind) => element("span", { class: kind }, locale.text(kind)));
     byId("legend").replaceChildren(...legend);
     showChart(days);
     showTable(days);
@@ -86,17 +86,17 @@ class QuotaCard {
     const result = await this.#host.callTool("get_billing_link", {}).catch(() => null);
     const url = result?.structuredContent?.url;
     if (typeof url !== "string" || !/^https?:\/\//.test(url)) {
-      byId("notice").textContent = result ? textOf(result) : voice.say("denied");
+      byId("notice").textContent = result ? textOf(result) : locale.text("denied");
       return;
     }
     const opened = await this.#host.request("ui/open-link", { url }).catch(() => ({ isError: true }));
-    byId("notice").textContent = opened.isError ? voice.say("denied") : "";
+    byId("notice").textContent = opened.isError ? locale.text("denied") : "";
   }
 }
 
-/** The service's word in the reader's language, where the table has it. */
-function worded(word) {
-  return Object.hasOwn(WORDS.en, word) ? voice.say(word) : word;
+/** A word of KallyAI's in the reader's language, if the texts have it. */
+function translated(word) {
+  return Object.hasOwn(TEXTS.en, word) ? locale.text(word) : word;
 }
 
 new QuotaCard();

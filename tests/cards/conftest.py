@@ -1,4 +1,4 @@
-"""One browser and one host for all cards; for each test a server of its own, with the sandbox behind it."""
+"""One browser and one host for all tests of the cards; each test has its own server and sandbox."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
@@ -11,7 +11,7 @@ from kallyai_mcp.cards.pages import call_card
 from kallyai_mcp.sandbox.app import SandboxApp
 from kallyai_mcp.settings import Settings
 from tests.agent import Agent, agent_on
-from tests.cards.kit import CHROMIUM, FLAGS, Chat, Stage, Tabs, staged
+from tests.cards.kit import CHROMIUM, FLAGS, Chat, HostPages, Tabs, serve_host_pages
 from tests.cards.npm import bundled, missing
 from tests.sandbox.manual_clock import ManualClock
 
@@ -24,11 +24,11 @@ def anyio_backend() -> str:
 
 
 @pytest.fixture(scope="session")
-async def stage() -> AsyncIterator[Stage]:
-    if lacking := missing():
-        pytest.skip(lacking)
-    async with staged(bundled()) as stage:
-        yield stage
+async def host_pages() -> AsyncIterator[HostPages]:
+    if reason := missing():
+        pytest.skip(reason)
+    async with serve_host_pages(bundled()) as host_pages:
+        yield host_pages
 
 
 @pytest.fixture(scope="session")
@@ -42,20 +42,20 @@ async def chromium() -> AsyncIterator[Browser]:
 
 
 @pytest.fixture(scope="session")
-def tabs(chromium: Browser, stage: Stage) -> Tabs:
-    return Tabs(chromium, stage)
+def tabs(chromium: Browser, host_pages: HostPages) -> Tabs:
+    return Tabs(chromium, host_pages)
 
 
 @pytest.fixture
 async def agent(settings: Settings, clock: ManualClock, app: SandboxApp) -> AsyncIterator[Agent]:
-    """An agent whose telephone is the sandbox; what a card gets is the same in both eras of the protocol."""
+    """An agent of the sandbox; a card gets the same in both protocol generations."""
     async with agent_on(settings, mode="auto", clock=clock, app=app) as agent:
         yield agent
 
 
 @pytest.fixture
 async def open_card(tabs: Tabs, agent: Agent, clock: ManualClock) -> AsyncIterator[Open]:
-    """Opens a card, the call card unless told otherwise, in a chat that is closed when the test ends."""
+    """Opens a card, by default the call card, in a chat that is closed at the end of the test."""
     async with AsyncExitStack() as opened:
 
         async def open_(html: str | None = None, *, by: Agent = agent, **options: Any) -> Chat:

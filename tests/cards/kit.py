@@ -1,4 +1,4 @@
-"""A chat with a card in it: a real host page in Chromium, whose tools are those of a real server."""
+"""A card in a real host page in Chromium, whose tools are those of a real server."""
 
 import shutil
 from collections.abc import AsyncIterator, Mapping
@@ -23,18 +23,18 @@ FLAGS = [
     "--disable-gpu",
     "--disable-background-networking",
     "--disable-component-update",
-    # All frames in one process: Playwright's language and zone reach a frame in a process of its own too late at times.
+    # All frames in one process: Playwright sometimes sets the language and time zone of another process too late.
     "--disable-site-isolation-trials",
     "--disable-features=IsolateOrigins,site-per-process,IsolateSandboxedIframes",
 ]
-PATIENCE = 8_000
-"""How long a page is waited for, in ms."""
+TIMEOUT_MS = 8_000
+"""How long to wait for a page, in ms."""
 
 NEW_YORK = {"theme": "light", "locale": "en-US", "timeZone": "America/New_York"}
-"""What the host says of its user, unless a test says otherwise."""
+"""The host context, unless a test gives another."""
 
-# Chromium warns of the two permissions that the proxy must have ("Sandbox proxy", 2), before it knows its origin.
-_WARNED = "An iframe which has both allow-scripts and allow-same-origin for its sandbox attribute can escape"
+# Chromium warns about the two permissions that the proxy needs ("Sandbox proxy", 2) before it knows the origin.
+_EXPECTED_WARNING = "An iframe which has both allow-scripts and allow-same-origin for its sandbox attribute can escape"
 
 # SEP-1865, "Host Behavior": the policy for a resource that declares no domains.
 POLICY = (
@@ -44,8 +44,8 @@ POLICY = (
 
 
 @dataclass(frozen=True)
-class Stage:
-    """Where the host page and its sandbox are served, and what axe-core is."""
+class HostPages:
+    """The URLs of the host page and of its sandbox proxy, and the script of axe-core."""
 
     host: str
     sandbox: str
@@ -53,8 +53,8 @@ class Stage:
 
 
 @asynccontextmanager
-async def staged(bundle: Path) -> AsyncIterator[Stage]:
-    """Serve the host page, and the sandbox proxy on an origin of its own."""
+async def serve_host_pages(bundle: Path) -> AsyncIterator[HostPages]:
+    """Serve the host page and, on another origin, the sandbox proxy."""
 
     def answer(asked: Asked) -> Reply:
         html = {"Content-Type": "text/html; charset=utf-8"}
@@ -72,26 +72,26 @@ async def staged(bundle: Path) -> AsyncIterator[Stage]:
 
     axe = (bundle / "axe.min.js").read_text(encoding="utf-8")
     async with listening(answer) as host, listening(answer) as sandbox:
-        yield Stage(f"http://127.0.0.1:{host}/host.html", f"http://127.0.0.1:{sandbox}/sandbox.html", axe)
+        yield HostPages(f"http://127.0.0.1:{host}/host.html", f"http://127.0.0.1:{sandbox}/sandbox.html", axe)
 
 
 @dataclass
 class Chat:
-    """A card, the page that it is in, and what it asked for.
+    """A card in a host page.
 
     Attributes:
         page: The host page.
-        agent: Whose tools the card calls.
-        stage: What the page is made of.
+        agent: The agent whose tools the card calls.
+        host_pages: What the page is made of.
         asked: The tools that the card called, with their arguments.
-        wrong: What should not have happened: errors on the console, violations of the policy, requests to the network.
+        errors: Errors on the console, violations of the policy, and requests to the network.
     """
 
     page: Page
     agent: Agent
-    stage: Stage
+    host_pages: HostPages
     asked: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
-    wrong: list[str] = field(default_factory=list)
+    errors: list[str] = field(default_factory=list)
 
     @property
     def card(self) -> FrameLocator:
@@ -99,75 +99,75 @@ class Chat:
 
     @property
     def frame(self) -> Frame:
-        """The card's own frame, to look into."""
+        """The card's own frame."""
         return self.page.frames[2]
 
     def button(self, name: str) -> Locator:
         return self.card.get_by_role("button", name=name, exact=True)
 
     def tools(self, name: str) -> list[dict[str, Any]]:
-        """The arguments of each call of that tool."""
+        """The arguments of each call of a tool."""
         return [arguments for tool, arguments in self.asked if tool == name]
 
     async def seen(self, kind: str) -> list[Any]:
-        """What the host was asked: downloads, links, messages, contexts, heights."""
+        """What the card sent to the host: downloads, links, messages, contexts, or heights."""
         seen: list[Any] = await self.page.evaluate("kind => window.seen[kind]", kind)
         return seen
 
     async def call_tool(self, name: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
         self.asked.append((name, dict(arguments)))
-        return to_result((await self.agent.use(name, arguments)).result)
+        return as_json((await self.agent.use(name, arguments)).result)
 
-    async def tell(self, **params: Any) -> None:
-        """The host's word that its context has changed."""
+    async def set_host_context(self, **params: Any) -> None:
+        """Change the host context."""
         await self.page.evaluate("params => window.bridge.setHostContext(params)", params)
 
     async def give(self, answer: Answer, arguments: Mapping[str, Any] | None = None) -> None:
-        """What the tool was given, and what it answered."""
+        """Send the tool's arguments and its result to the card."""
         await self.start(arguments)
-        await self.page.evaluate("result => window.bridge.sendToolResult(result)", to_result(answer.result))
+        await self.page.evaluate("result => window.bridge.sendToolResult(result)", as_json(answer.result))
 
     async def start(self, arguments: Mapping[str, Any] | None) -> None:
-        """What the tool was given; its answer is not there yet."""
+        """Send the tool's arguments to the card; the result comes later."""
         await self.page.evaluate("args => window.bridge.sendToolInput({arguments: args})", dict(arguments or {}))
 
     async def pass_time(self, seconds: float) -> None:
-        """Let that much time go by in the browser, at once."""
+        """Advance the browser's clock."""
         await self.page.clock.run_for(round(seconds * 1000))
 
     async def comes_to(self, status: str) -> None:
-        """Let time go by in the browser until the card shows `status`: it may look just before the call has ended."""
+        """Advance the browser's clock until the card shows `status`; one request may come before the call has ended."""
         with anyio.fail_after(20):
             while (await self.card.locator("#status").text_content()) != status:
                 await self.pass_time(5)
 
     async def until(self, condition: str) -> None:
-        """Wait until that is true in the card. Playwright's own way needs `eval`, which the policy forbids."""
+        """Wait until `condition` is true in the card; Playwright's own way needs `eval`, which the policy forbids."""
         look = f"const look = () => {condition} ? done() : requestAnimationFrame(look); look();"
-        with anyio.fail_after(PATIENCE / 1000):
+        with anyio.fail_after(TIMEOUT_MS / 1000):
             await self.frame.evaluate(f"new Promise((done) => {{ {look} }})")
 
     async def violations(self) -> list[str]:
-        """What axe-core finds wrong with the card, by every rule it has."""
-        await self.frame.evaluate(f"{self.stage.axe}; 0")
+        """What axe-core reports, by all of its rules."""
+        await self.frame.evaluate(f"{self.host_pages.axe}; 0")
         found: list[str] = await self.frame.evaluate(
             "axe.run().then(r => r.violations.map(v => `${v.id}: ${v.nodes.map(n => n.html + n.failureSummary)}`))"
         )
         return found
 
 
-def to_result(result: CallToolResult) -> dict[str, Any]:
-    """`result` as it is on the wire."""
+def as_json(result: CallToolResult) -> dict[str, Any]:
+    """`result` as it is sent."""
     return result.model_dump(mode="json", by_alias=True, exclude_none=True)
 
 
 class Tabs:
-    """Tabs of a browser with the host page in them. One is used again and again: opening one takes most of a test."""
+    """Browser tabs with the host page. One tab is used by most tests, since opening one takes longer than a test."""
 
-    def __init__(self, browser: Browser, stage: Stage) -> None:
+    def __init__(self, browser: Browser, host_pages: HostPages) -> None:
         self._browser = browser
-        self._stage = stage
-        self._usual: Page | None = None
+        self._stage = host_pages
+        self._shared_page: Page | None = None
         self._chats: dict[Page, Chat] = {}
 
     @asynccontextmanager
@@ -183,57 +183,57 @@ class Tabs:
         written: bool = False,
         **browsing: Any,
     ) -> AsyncIterator[Chat]:
-        """Open the card `html` in a host; at the end nothing may have gone wrong in the browser.
+        """Open the card `html` in the host page; at the end, fail if there were errors in the browser.
 
         Args:
-            agent: Whose tools the host calls for the card.
+            agent: The agent whose tools the host calls for the card.
             html: The card.
-            now: What the browser's clock shows at first.
-            context: The host's context.
-            capabilities: The host's capabilities; all that the card knows, unless given.
-            refuses: What the host refuses though it says that it has it: tools, downloads, links, messages, contexts.
-            written: The card is written into a frame of the sandbox's own origin, instead of an opaque one.
-            browsing: About the window: width in px, color_scheme, and whatever else a context of Playwright's takes.
+            now: The browser's time at the start.
+            context: The host context.
+            capabilities: The host's capabilities; by default all that the card uses.
+            refuses: What the host refuses although it has the capability: tools, downloads, links, messages, contexts.
+            written: Write the card into a frame of the sandbox's origin, in place of an opaque one.
+            browsing: The width in px, the color_scheme, and other options of a Playwright context.
         """
-        usual = not browsing
-        page = self._usual if usual and self._usual is not None else await self._open(**browsing)
-        self._usual = page if usual else self._usual
+        is_shared = not browsing
+        page = self._shared_page if is_shared and self._shared_page is not None else await self._open(**browsing)
+        self._shared_page = page if is_shared else self._shared_page
         shown = self._chats[page] = Chat(page, agent, self._stage)
         await page.clock.set_system_time(now)
         given: dict[str, Any] = {"html": html, "sandbox": self._stage.sandbox, "context": dict(context)}
         given |= {"refuses": refuses} | ({} if capabilities is None else {"capabilities": dict(capabilities)})
         given |= {"frame": "allow-scripts allow-same-origin"} if written else {}
         try:
-            with anyio.fail_after(PATIENCE / 1000):
+            with anyio.fail_after(TIMEOUT_MS / 1000):
                 await page.evaluate("given => window.show(given)", given)
             yield shown
-            assert not shown.wrong, shown.wrong
+            assert not shown.errors, shown.errors
         finally:
-            await (page.evaluate("window.clear()") if usual else page.context.close())
+            await (page.evaluate("window.clear()") if is_shared else page.context.close())
 
     async def _open(self, *, width: int = 720, **browsing: Any) -> Page:
         options = {"locale": "en-US", "timezone_id": "Europe/London", "viewport": {"width": width, "height": 900}}
         tab = await self._browser.new_context(**(options | browsing))
-        tab.set_default_timeout(PATIENCE)
+        tab.set_default_timeout(TIMEOUT_MS)
         page = await tab.new_page()
         await page.clock.install()
 
-        def heard(message: ConsoleMessage) -> None:
-            if message.type in ("error", "warning") and not message.text.startswith(_WARNED):
-                self._chats[page].wrong.append(f"console: {message.text}")
+        def on_console(message: ConsoleMessage) -> None:
+            if message.type in ("error", "warning") and not message.text.startswith(_EXPECTED_WARNING):
+                self._chats[page].errors.append(f"console: {message.text}")
 
-        def requested(request: Request) -> None:
+        def on_request(request: Request) -> None:
             if request.url.startswith("http") and request.url != self._stage.sandbox:
-                self._chats[page].wrong.append(f"request: {request.url}")
+                self._chats[page].errors.append(f"request: {request.url}")
 
         async def call_tool(name: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
             return await self._chats[page].call_tool(name, arguments)
 
-        page.on("console", heard)
-        page.on("pageerror", lambda error: self._chats[page].wrong.append(f"error: {error}"))
+        page.on("console", on_console)
+        page.on("pageerror", lambda error: self._chats[page].errors.append(f"error: {error}"))
         await page.expose_function("callTool", call_tool)
         await page.goto(self._stage.host)
-        page.on("request", requested)
+        page.on("request", on_request)
         if width < 400:
             await page.evaluate("document.body.className = 'narrow'")
         return page

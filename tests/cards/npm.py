@@ -1,4 +1,4 @@
-"""The host page's bundle: what it needs comes from npm, in the versions and with the hashes of its lock file."""
+"""The host page's bundle, made with npm packages in the versions of its lock file."""
 
 import shutil
 from pathlib import Path
@@ -10,7 +10,7 @@ BUNDLING = ("host.js", "--bundle", "--minify", "--format=iife", "--target=chrome
 
 
 def missing() -> str | None:
-    """What this machine lacks to make the bundle; None when it lacks nothing."""
+    """What is missing on this machine to make the bundle; None when nothing is."""
     node = shutil.which("node")
     if node is None or shutil.which("npm") is None:
         return "there is no npm on this machine (Debian: apt-get install nodejs npm)"
@@ -21,13 +21,13 @@ def missing() -> str | None:
 
 
 def bundled() -> Path:
-    """A folder with `host.bundle.js` and `axe.min.js`, made on the first call on this machine.
+    """The folder with `host.bundle.js` and `axe.min.js`, made once on each machine.
 
     Raises:
-        RuntimeError: npm or esbuild failed, with what they said.
+        RuntimeError: npm or esbuild failed; the message has their output.
     """
-    ingredients = [SOURCE / name for name in ("package.json", "package-lock.json", "host.js")]
-    return npm.installed("card-host", [*ingredients, Path(__file__)], _bundle)  # this file says how it is bundled
+    sources = [SOURCE / name for name in ("package.json", "package-lock.json", "host.js")]
+    return npm.installed("card-host", [*sources, Path(__file__)], _bundle)  # this file has the options of the bundle
 
 
 def _bundle(folder: Path) -> None:

@@ -1,6 +1,6 @@
-"""Takes the pictures of the cards that the README shows: `python -m tests.cards.pictures FOLDER`.
+"""Makes the pictures of the cards for the README: `python -m tests.cards.pictures FOLDER`.
 
-The host's type is Inter (Debian: apt-get install fonts-inter), since a bare Linux machine has no system font to show.
+The font is Inter (Debian: apt-get install fonts-inter), since a minimal Linux machine has no system font.
 """
 
 import sys
@@ -17,21 +17,21 @@ from playwright.async_api import async_playwright, expect
 from kallyai_mcp.cards.pages import call_card, quota_card
 from kallyai_mcp.sandbox.app import create_app
 from tests.agent import BISTRO, Agent, agent_on, settings_in
-from tests.cards.kit import CHROMIUM, FLAGS, NEW_YORK, Chat, Tabs, staged
+from tests.cards.kit import CHROMIUM, FLAGS, NEW_YORK, Chat, Tabs, serve_host_pages
 from tests.cards.npm import bundled
 from tests.sandbox.manual_clock import ManualClock
 
 CONTEXT = {**NEW_YORK, "styles": {"variables": {"--font-sans": "Inter, system-ui, sans-serif"}}}
 TABLE = {**BISTRO, "task_description": "Book a table by the window, or on the terrace if it is warm"}
 DAYS = {3: "01", 4: "0", 6: "03", 9: "0", 10: "000", 13: "04", 16: "00", 17: "5", 20: "001", 22: "0", 24: "040"}
-"""By day of January: the last digits of the test numbers +1202555010… that were rung."""
+"""By day of January: the last digits of the test numbers +1202555010… that were called."""
 
 
 async def main(folder: Path) -> None:
-    """Take them all."""
-    async with async_playwright() as playwright, staged(bundled()) as stage:
+    """Make all pictures."""
+    async with async_playwright() as playwright, serve_host_pages(bundled()) as host_pages:
         browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=[*FLAGS, "--disable-lcd-text"])
-        tabs = Tabs(browser, stage)
+        tabs = Tabs(browser, host_pages)
         with tempfile.TemporaryDirectory() as home:
             async with _at(datetime(2026, 1, 25, 15, 30, tzinfo=UTC), Path(home)) as (agent, clock):
                 await _calls(folder, tabs, agent, clock)
@@ -66,7 +66,7 @@ async def _calls(folder: Path, tabs: Tabs, agent: Agent, clock: ManualClock) -> 
         await _take(shown, folder / "transcript.png", tallest=620)
         await shown.button("Hide conversation").click()
         await shown.button("Call again…").click()
-        await _take(shown, folder / "ring-again.png")
+        await _take(shown, folder / "call-again.png")
     missed = {**TABLE, "respondent_phone": "+12025550104"}
     answer = await agent.use("make_call", missed)
     async with tabs.chat(agent, call_card(), context=CONTEXT, width=320, **common) as shown:
@@ -78,7 +78,7 @@ async def _calls(folder: Path, tabs: Tabs, agent: Agent, clock: ManualClock) -> 
     async with tabs.chat(agent, call_card(), context=CONTEXT, **common) as shown:
         await shown.give(answer, TABLE)
         await expect(shown.card.get_by_role("timer")).to_be_visible()
-        await _take(shown, folder / "ringing.png")
+        await _take(shown, folder / "in-progress.png")
 
 
 async def _quota(folder: Path, tabs: Tabs, agent: Agent, clock: ManualClock) -> None:

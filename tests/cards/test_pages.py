@@ -1,4 +1,4 @@
-"""The documents themselves, without a browser."""
+"""The cards' HTML documents, without a browser."""
 
 import base64
 import hashlib
@@ -13,7 +13,7 @@ from kallyai_mcp.cards.pages import CALL_CARD_URI, QUOTA_CARD_URI, call_card, qu
 
 CARDS = {"call": call_card, "quota": quota_card}
 FOLDER = files("kallyai_mcp.cards")
-WORDS: dict[str, dict[str, dict[str, str]]] = json.loads(FOLDER.joinpath("words.json").read_text(encoding="utf-8"))
+TEXTS: dict[str, dict[str, dict[str, str]]] = json.loads(FOLDER.joinpath("texts.json").read_text(encoding="utf-8"))
 SCRIPTS = {path.name: path.read_text(encoding="utf-8") for path in FOLDER.iterdir() if path.name.endswith(".js")}
 
 
@@ -38,7 +38,7 @@ def test_a_card_is_one_small_document_that_loads_nothing(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", CARDS)
-def test_a_cards_own_policy_lets_its_script_and_its_style_in_and_nothing_else(name: str) -> None:
+def test_a_cards_own_policy_allows_only_its_script_and_its_style(name: str) -> None:
     card = CARDS[name]()
     script, style = only(r"<script>(.*)</script>", card), only(r"<style>(.*)</style>", card)
 
@@ -51,47 +51,47 @@ def test_a_cards_own_policy_lets_its_script_and_its_style_in_and_nothing_else(na
 
 
 @pytest.mark.parametrize("name", SCRIPTS)
-def test_no_script_makes_markup_or_code_of_a_text(name: str) -> None:
+def test_no_script_turns_text_into_markup_or_code(name: str) -> None:
     ways = r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|DOMParser|setHTML|createContextualFragment|\beval\b"
 
     assert not re.search(rf"{ways}|new Function|javascript:|setTimeout\(\s*[\"'`]", SCRIPTS[name])
 
 
-@pytest.mark.parametrize("part", WORDS)
-def test_both_languages_have_the_same_words_with_the_same_gaps(part: str) -> None:
-    english, spanish = WORDS[part]["en"], WORDS[part]["es"]
+@pytest.mark.parametrize("part", TEXTS)
+def test_both_languages_have_the_same_texts_with_the_same_placeholders(part: str) -> None:
+    english, spanish = TEXTS[part]["en"], TEXTS[part]["es"]
 
     assert list(english) == list(spanish)
-    for key, words in english.items():
-        assert words.strip(), key
+    for key, text in english.items():
+        assert text.strip(), key
         assert spanish[key].strip(), key
-        assert set(re.findall(r"{\w+}", words)) == set(re.findall(r"{\w+}", spanish[key])), key
+        assert set(re.findall(r"{\w+}", text)) == set(re.findall(r"{\w+}", spanish[key])), key
 
 
 @pytest.mark.parametrize("name", CARDS)
-def test_every_word_that_a_card_says_is_in_its_table(name: str) -> None:
-    table: dict[str, Any] = {**WORDS["shared"]["en"], **WORDS[name]["en"]}
+def test_every_text_that_a_card_uses_exists(name: str) -> None:
+    table: dict[str, Any] = {**TEXTS["shared"]["en"], **TEXTS[name]["en"]}
     script = only(r"<script>(.*)</script>", CARDS[name]())
-    said = set(re.findall(r"voice\.say\(\"(\w+)\"", script))
-    counted = {f"{key}.{form}" for key in re.findall(r"voice\.count\(\"(\w+)\"", script) for form in ("one", "other")}
+    used = set(re.findall(r"locale\.text\(\"(\w+)\"", script))
+    counted = {f"{key}.{form}" for key in re.findall(r"locale\.plural\(\"(\w+)\"", script) for form in ("one", "other")}
 
-    assert said | counted <= set(table)
-    assert "no_host" in said
+    assert used | counted <= set(table)
+    assert "no_host" in used
 
 
-def test_no_word_is_without_a_use() -> None:
+def test_no_text_is_unused() -> None:
     everything = "\n".join(SCRIPTS.values())
     unused = {
         key
-        for part in WORDS.values()
+        for part in TEXTS.values()
         for key in part["en"]
         if not re.search(rf'["`.]{re.escape(key.split(".")[0])}["`]|\b{re.escape(key)}: {{ icons', everything)
         and not key.endswith(("_text", "_left"))
-        and key not in ("monthly", "yearly", "active", "trialing", "canceled", "past_due")  # the service's own
+        and key not in ("monthly", "yearly", "active", "trialing", "canceled", "past_due")  # KallyAI's words
     }
 
     assert not unused
 
 
-def test_the_cards_are_known_by_uris_of_mcp_apps() -> None:
+def test_the_cards_have_uris_of_mcp_apps() -> None:
     assert (CALL_CARD_URI, QUOTA_CARD_URI) == ("ui://kallyai/call.html", "ui://kallyai/quota.html")

@@ -1,4 +1,4 @@
-"""What a person sees of their plan, by real results in a real host page."""
+"""What the quota card shows, with real results in a real host page."""
 
 from datetime import UTC, datetime
 from pathlib import Path
@@ -24,7 +24,7 @@ def quota(**figures: Any) -> Answer:
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
-async def test_what_is_left_is_a_gauge_and_the_calls_are_a_chart(
+async def test_the_quota_is_a_gauge_and_the_calls_are_a_chart(
     agent: Agent, open_card: Open, clock: ManualClock, theme: str
 ) -> None:
     clock.set(datetime(2026, 1, 26, 16, tzinfo=UTC))
@@ -52,7 +52,7 @@ async def test_what_is_left_is_a_gauge_and_the_calls_are_a_chart(
     assert await chat.violations() == []
 
 
-async def test_a_quota_that_is_short_or_used_up_says_so_in_words(open_card: Open) -> None:
+async def test_a_quota_that_is_low_or_used_up_says_so_in_words(open_card: Open) -> None:
     chat = await open_card(quota_card(), capabilities={})
     await chat.give(
         quota(plan_type="trial", minutes_allocated=30, minutes_remaining=2, calls_allocated=5, calls_remaining=0)
@@ -65,7 +65,7 @@ async def test_a_quota_that_is_short_or_used_up_says_so_in_words(open_card: Open
     assert await chat.violations() == []
 
 
-async def test_credits_are_shown_where_the_plan_counts_them(open_card: Open) -> None:
+async def test_credits_are_shown_for_a_plan_that_has_them(open_card: Open) -> None:
     chat = await open_card(quota_card(), capabilities={}, context={**NEW_YORK, "locale": "es"})
     end = datetime(2026, 2, 1, tzinfo=UTC)
     await chat.give(quota(plan_type="pro", credits_remaining=1234.5, auto_renew=False, period_end=end))
@@ -75,7 +75,7 @@ async def test_credits_are_shown_where_the_plan_counts_them(open_card: Open) -> 
     await expect(chat.card.get_by_text("Termina el 31 ene 2026")).to_be_visible()
 
 
-async def test_an_account_without_figures_has_no_gauge(open_card: Open) -> None:
+async def test_an_account_without_numbers_has_no_gauge(open_card: Open) -> None:
     chat = await open_card(quota_card())
     await chat.give(quota(plan_type="<b>x</b>"))
 
@@ -94,7 +94,7 @@ async def test_the_billing_portal_is_opened_by_the_host(agent: Agent, open_card:
     assert link["url"].startswith("http://embedded-sandbox.invalid/_sandbox/billing/")
 
 
-async def test_a_billing_link_that_is_no_web_page_is_not_opened(
+async def test_a_billing_link_that_is_not_a_web_page_is_not_opened(
     open_card: Open, clock: ManualClock, tmp_path: Path
 ) -> None:
     async with fake_service(lambda _: (200, {"url": "javascript:alert(1)"})) as url:
@@ -107,7 +107,7 @@ async def test_a_billing_link_that_is_no_web_page_is_not_opened(
             assert await chat.seen("links") == []
 
 
-async def test_a_host_that_can_do_nothing_shows_the_gauge_alone(agent: Agent, open_card: Open) -> None:
+async def test_a_host_without_capabilities_shows_only_the_gauge(agent: Agent, open_card: Open) -> None:
     chat = await open_card(quota_card(), capabilities={})
     await chat.give(await agent.use("check_quota"))
 
@@ -117,7 +117,7 @@ async def test_a_host_that_can_do_nothing_shows_the_gauge_alone(agent: Agent, op
     assert chat.asked == []
 
 
-async def test_calls_that_can_not_be_read_are_not_taken_for_none(agent: Agent, open_card: Open) -> None:
+async def test_calls_that_can_not_be_read_do_not_look_like_no_calls(agent: Agent, open_card: Open) -> None:
     chat = await open_card(quota_card(), refuses=("tools",))
     await chat.give(await agent.use("check_quota"))
 

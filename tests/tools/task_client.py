@@ -1,4 +1,4 @@
-"""A client of the Tasks extension, and what it sees on the wire."""
+"""A client of the Tasks extension, and the JSON that it gets."""
 
 import json
 import re
@@ -42,8 +42,8 @@ TTL = 90 * 24 * 3600 * 1000
 Json = dict[str, Any]
 
 
-class Wire(RootModel[Json]):
-    """A result as it is on the wire."""
+class JsonResult(RootModel[Json]):
+    """A result as JSON."""
 
 
 class TaskId(types.RequestParams):
@@ -60,7 +60,7 @@ class CreatedTask(types.Result):
 
 
 class Polling(ClientExtension):
-    """A client that does what the specification asks of it: it polls a task until it has ended."""
+    """A client as in the specification: it polls a task until it has ended."""
 
     identifier = TASKS
 
@@ -85,7 +85,7 @@ async def client_of(
     extension: ClientExtension | None = None,
     keep_days: float = 90,
 ) -> AsyncIterator[Client]:
-    """A client that declares `extension` (by default one that polls tasks) to a server of its own."""
+    """A client with a server of its own; it declares `extension`, by default one that polls tasks."""
     connection = Connection(settings, embedded=(lambda: app) if app is not None else None)
     server = build_server(
         lambda: open_app_context(connection, now=clock.now, timezone="America/New_York"), keep_days=keep_days
@@ -96,17 +96,17 @@ async def client_of(
 
 
 async def call(client: Client, arguments: Json = BISTRO, /, tool: str = "make_call", **more: Any) -> Json:
-    """What is on the wire when a tool is called."""
+    """The JSON result of a tool."""
     params = types.CallToolRequestParams(name=tool, arguments={**arguments, **more})
     with anyio.fail_after(20):
-        return plain((await client.session.send_request(types.CallToolRequest(params=params), Wire)).root)
+        return without_meta((await client.session.send_request(types.CallToolRequest(params=params), JsonResult)).root)
 
 
 async def ask(session: ClientSession, method: str, task_id: str) -> Json:
-    """What is on the wire when one of the extension's methods is asked for."""
+    """The JSON result of one of the extension's methods."""
     request = TaskRequest(method=method, params=TaskId(task_id=task_id))
     with anyio.fail_after(20):
-        return plain((await session.send_request(request, Wire)).root)
+        return without_meta((await session.send_request(request, JsonResult)).root)
 
 
 async def ended(session: ClientSession, task_id: str) -> Json:
@@ -122,14 +122,14 @@ async def refusal(session: ClientSession, method: str, task_id: str) -> types.Er
     return refused.value.error
 
 
-def plain(result: Json) -> Json:
-    """A result without the server's stamp."""
+def without_meta(result: Json) -> Json:
+    """A result without the server's name and version."""
     assert result.pop("_meta")["io.modelcontextprotocol/serverInfo"]["name"] == "kallyai-mcp"
     return result
 
 
-def nameless(result: Json) -> Json:
-    """A result without its random parts."""
+def with_equal_ids(result: Json) -> Json:
+    """A result with its random ids replaced."""
     uuid = r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
     same: Json = json.loads(re.sub(uuid, "ID", json.dumps(result)))
     return same
@@ -141,7 +141,7 @@ async def calls_made(client: Client) -> int:
 
 
 class Process:
-    """The server as a process of its own, spoken to line by line."""
+    """The server as a process, which reads and writes one message a line."""
 
     def __init__(self, process: anyio.abc.Process) -> None:
         assert process.stdin is not None
@@ -151,7 +151,7 @@ class Process:
         self._requests = 0
 
     async def ask(self, method: str, *, declares: bool = True, **params: Any) -> Json:
-        """The next message after this request."""
+        """Send a request; return the next message."""
         self._requests += 1
         envelope = {
             "io.modelcontextprotocol/protocolVersion": "2026-07-28",
@@ -159,7 +159,7 @@ class Process:
         }
         request = {"jsonrpc": "2.0", "id": self._requests, "method": method, "params": {**params, "_meta": envelope}}
         await self._stdin.send(json.dumps(request).encode() + b"\n")
-        return Wire.model_validate_json(await self._lines.receive_until(b"\n", 1_000_000)).root
+        return JsonResult.model_validate_json(await self._lines.receive_until(b"\n", 1_000_000)).root
 
 
 @asynccontextmanager

@@ -15,14 +15,15 @@ from tests.fake_service import fake_service
 from tests.sandbox.manual_clock import ManualClock
 
 TOKEN = "token-of-the-settings-0123456789"
+NO_CALLS = ("GET /v1/calls", (200, {"calls": [], "total": 0}))
 
 
-async def asked(tmp_path: Path, clock: ManualClock, tool: str, *answers: Any, **arguments: Any) -> Answer:
-    """What `tool` says when the service gives these answers: by path, the first whose name is in it."""
+async def use_with_answers(tmp_path: Path, clock: ManualClock, tool: str, *answers: Any, **arguments: Any) -> Answer:
+    """The result of `tool` when KallyAI gives each answer to requests ("GET /v1/calls") that contain its key."""
 
     def answer(request: Request) -> Response | tuple[int, Any]:
         for part, response in answers:
-            if part in request.url.path:
+            if part in f"{request.method} {request.url.path}":
                 found: Response | tuple[int, Any] = response
                 return found
         return 404, {"detail": "Not Found"}
@@ -46,10 +47,8 @@ async def test_the_quota_is_one_line_with_plan_and_renewal(agent: Agent) -> None
 STATISTICS = {"plan_type": "pro", "credits_allocated": 100, "credits_used": 95, "credits_remaining": 5}
 
 
-async def test_credits_are_told_like_minutes_and_a_short_rest_says_what_to_do(
-    tmp_path: Path, clock: ManualClock
-) -> None:
-    answer = await asked(tmp_path, clock, "check_quota", ("statistics", (200, STATISTICS)))
+async def test_credits_read_like_minutes_and_a_low_quota_says_what_to_do(tmp_path: Path, clock: ManualClock) -> None:
+    answer = await use_with_answers(tmp_path, clock, "check_quota", ("statistics", (200, STATISTICS)))
 
     assert answer.text == (
         "5 of 100 credits left (pro). That is getting short; get_billing_link has the page to upgrade."
@@ -59,7 +58,7 @@ async def test_credits_are_told_like_minutes_and_a_short_rest_says_what_to_do(
 async def test_nothing_left_says_that_calls_will_be_refused(tmp_path: Path, clock: ManualClock) -> None:
     figures = {"minutes_remaining": 0, "minutes_allocated": 30, "period_end": "2026-02-01T00:00:00Z"}
     subscription = {"auto_renew": False, "plan": "trial", "status": "canceled"}
-    answer = await asked(
+    answer = await use_with_answers(
         tmp_path, clock, "check_quota", ("statistics", (200, figures)), ("subscription", (200, subscription))
     )
 
@@ -69,21 +68,21 @@ async def test_nothing_left_says_that_calls_will_be_refused(tmp_path: Path, cloc
     )
 
 
-async def test_an_account_without_figures_says_so(tmp_path: Path, clock: ManualClock) -> None:
-    answer = await asked(tmp_path, clock, "check_quota", ("statistics", (200, {})))
+async def test_an_account_without_numbers_says_so(tmp_path: Path, clock: ManualClock) -> None:
+    answer = await use_with_answers(tmp_path, clock, "check_quota", ("statistics", (200, {})))
 
     assert answer.text == "KallyAI gives no figures for this account."
 
 
 async def test_the_billing_link_is_for_the_user(tmp_path: Path, clock: ManualClock) -> None:
     url = "https://billing.stripe.com/p/session/x"
-    answer = await asked(tmp_path, clock, "get_billing_link", ("billing", (200, {"portal_url": url})))
+    answer = await use_with_answers(tmp_path, clock, "get_billing_link", ("billing", (200, {"portal_url": url})))
 
     assert answer.text == f"Give the user this link to their billing portal: {url}"
     assert answer.data == {"url": url}
 
 
-async def test_the_embedded_sandbox_has_no_portal_that_could_be_opened(agent: Agent) -> None:
+async def test_the_embedded_sandbox_has_no_billing_portal(agent: Agent) -> None:
     answer = await agent.use("get_billing_link")
 
     assert answer.text.startswith("This is the embedded sandbox: its billing portal can't be opened.")
@@ -96,7 +95,7 @@ async def test_the_embedded_sandbox_is_signed_in_already(agent: Agent) -> None:
     assert answer.data == {"signed_in": True, "who": "personal@sandbox.test"}
 
 
-async def test_nobody_signed_in_gives_a_link_and_the_call_works_afterwards(
+async def test_without_a_sign_in_there_is_a_link_and_the_call_works_afterwards(
     tmp_path: Path, mode: str, clock: ManualClock, app: SandboxApp
 ) -> None:
     async with (
@@ -104,15 +103,15 @@ async def test_nobody_signed_in_gives_a_link_and_the_call_works_afterwards(
         agent_on(settings_in(tmp_path, API_URL=url), mode=mode, clock=clock) as agent,
     ):
         refused = await agent.use("make_call", BISTRO)
-        to_result = await agent.use("sign_in")
+        link = await agent.use("sign_in")
 
         assert refused.is_error
         assert refused.text.startswith("Not called: not signed in to KallyAI. Give the user this link; it works for 5")
         assert "call make_call again with the same arguments" in refused.text
-        assert to_result.data["link"] in refused.text  # one listener waits behind both
-        assert to_result.data["expires_in"] == 300
+        assert link.data["link"] in refused.text  # both links have the same listener
+        assert link.data["expires_in"] == 300
 
-        page = await anyio.to_thread.run_sync(browser_client.sign_in, to_result.data["link"])
+        page = await anyio.to_thread.run_sync(browser_client.sign_in, link.data["link"])
         assert "sign-in has arrived" in page
         with anyio.fail_after(5):
             while not (await agent.use("sign_in")).data["signed_in"]:
@@ -120,7 +119,7 @@ async def test_nobody_signed_in_gives_a_link_and_the_call_works_afterwards(
         assert (await agent.use("make_call", BISTRO)).data["status"] == "success"
 
 
-async def test_a_reading_tool_that_lacks_a_sign_in_does_not_speak_of_dialling(
+async def test_a_read_only_tool_without_a_sign_in_does_not_mention_calls(
     tmp_path: Path, clock: ManualClock, app: SandboxApp
 ) -> None:
     async with (
@@ -132,9 +131,9 @@ async def test_a_reading_tool_that_lacks_a_sign_in_does_not_speak_of_dialling(
     assert answer.text.startswith("Not signed in to KallyAI. Give the user this link")
 
 
-async def test_a_token_of_the_settings_that_is_refused_names_the_setting(tmp_path: Path, clock: ManualClock) -> None:
+async def test_a_refused_token_from_the_settings_names_the_setting(tmp_path: Path, clock: ManualClock) -> None:
     refusal = {"error": {"code": "token_expired", "details": {"message": "Token expired"}}}
-    answer = await asked(tmp_path, clock, "make_call", ("calls", (401, refusal)), **BISTRO)
+    answer = await use_with_answers(tmp_path, clock, "make_call", ("calls", (401, refusal)), **BISTRO)
 
     assert answer.is_error
     assert answer.text.startswith("Not called: KallyAI does not accept the token in KALLYAI_ACCESS_TOKEN.")
@@ -142,8 +141,8 @@ async def test_a_token_of_the_settings_that_is_refused_names_the_setting(tmp_pat
     assert TOKEN not in answer.text
 
 
-async def test_a_token_of_the_settings_counts_as_signed_in(tmp_path: Path, clock: ManualClock) -> None:
-    answer = await asked(tmp_path, clock, "sign_in")
+async def test_a_token_from_the_settings_counts_as_signed_in(tmp_path: Path, clock: ManualClock) -> None:
+    answer = await use_with_answers(tmp_path, clock, "sign_in")
 
     assert answer.text == "Signed in to KallyAI."
 
@@ -158,10 +157,10 @@ STANDARD = {"code": "quota_exceeded", "details": {"message": "Out of minutes"}, 
 
 
 @pytest.mark.parametrize("body", [QUOTA, {"error": STANDARD, **QUOTA}])
-async def test_both_402_shapes_say_what_is_spent_and_where_to_upgrade(
+async def test_both_forms_of_402_say_what_is_used_up_and_where_to_upgrade(
     tmp_path: Path, clock: ManualClock, body: dict[str, Any]
 ) -> None:
-    answer = await asked(tmp_path, clock, "make_call", ("calls", (402, body)), **BISTRO)
+    answer = await use_with_answers(tmp_path, clock, "make_call", ("calls", (402, body)), **BISTRO)
 
     assert answer.is_error
     assert answer.text.startswith(
@@ -170,17 +169,17 @@ async def test_both_402_shapes_say_what_is_spent_and_where_to_upgrade(
     )
 
 
-async def test_a_402_without_figures_still_says_what_to_do(tmp_path: Path, clock: ManualClock) -> None:
-    answer = await asked(tmp_path, clock, "make_call", ("calls", (402, {})), **BISTRO)
+async def test_a_402_without_numbers_says_what_to_do(tmp_path: Path, clock: ManualClock) -> None:
+    answer = await use_with_answers(tmp_path, clock, "make_call", ("calls", (402, {})), **BISTRO)
 
     assert answer.text.startswith(
         "Not called: the quota is spent (http_402). get_billing_link has the page to upgrade."
     )
 
 
-async def test_an_unknown_code_is_passed_on_word_for_word(tmp_path: Path, clock: ManualClock) -> None:
+async def test_the_message_of_an_unknown_code_is_quoted(tmp_path: Path, clock: ManualClock) -> None:
     body = {"error": {"code": "moon_phase", "details": {"message": "Not tonight"}, "correlation_id": "c-42"}}
-    answer = await asked(tmp_path, clock, "make_call", ("calls", (422, body)), **BISTRO)
+    answer = await use_with_answers(tmp_path, clock, "make_call", ("calls", (422, body)), **BISTRO)
 
     assert answer.text == (
         "Not called: KallyAI refused (moon_phase). Its own words follow; change the arguments accordingly or tell the "
@@ -190,7 +189,7 @@ async def test_an_unknown_code_is_passed_on_word_for_word(tmp_path: Path, clock:
 
 async def test_a_bot_check_is_explained_and_its_page_is_not_shown(tmp_path: Path, clock: ManualClock) -> None:
     page = HTMLResponse("<html><title>Just a moment...</title>" + "x" * 9000, 403)
-    answer = await asked(tmp_path, clock, "make_call", ("calls", page), **BISTRO)
+    answer = await use_with_answers(tmp_path, clock, "make_call", ("calls", page), **BISTRO)
 
     assert answer.text.startswith("Not called: KallyAI's bot check answered with a web page instead of the API")
     assert "KALLYAI_USER_AGENT" in answer.text
@@ -198,10 +197,11 @@ async def test_a_bot_check_is_explained_and_its_page_is_not_shown(tmp_path: Path
     assert "<" not in answer.text
 
 
-async def test_trouble_of_the_service_after_a_call_was_sent_does_not_invite_to_ring_again(
+async def test_an_error_of_kallyai_after_a_call_was_sent_does_not_suggest_calling_again(
     tmp_path: Path, clock: ManualClock
 ) -> None:
-    answer = await asked(tmp_path, clock, "make_call", ("calls", (500, {"detail": "boom"})), **BISTRO)
+    answers = (("POST", (500, {"detail": "boom"})), NO_CALLS)
+    answer = await use_with_answers(tmp_path, clock, "make_call", *answers, **BISTRO)
 
     assert answer.data["status"] == "unknown"
     assert answer.text.startswith(
@@ -210,8 +210,9 @@ async def test_trouble_of_the_service_after_a_call_was_sent_does_not_invite_to_r
     )
 
 
-async def test_a_call_answer_that_can_not_be_read_may_have_rung(tmp_path: Path, clock: ManualClock) -> None:
-    answer = await asked(tmp_path, clock, "make_call", ("calls", (201, {"status": "success"})), **BISTRO)
+async def test_after_an_unreadable_answer_the_call_may_have_been_placed(tmp_path: Path, clock: ManualClock) -> None:
+    answers = (("POST", (201, {"status": "success"})), NO_CALLS)
+    answer = await use_with_answers(tmp_path, clock, "make_call", *answers, **BISTRO)
 
     assert answer.text.startswith("Unknown: ")
 
@@ -240,16 +241,16 @@ async def test_no_connection_says_that_nothing_was_sent(tmp_path: Path, clock: M
         ((402, {"error": "soft_cap_reached"}), "The spending cap of this account is reached (soft_cap_reached)."),
     ],
 )
-async def test_a_reading_tool_explains_what_went_wrong(
+async def test_a_read_only_tool_explains_what_went_wrong(
     tmp_path: Path, clock: ManualClock, answers: tuple[int, Any], words: str
 ) -> None:
-    answer = await asked(tmp_path, clock, "get_billing_link", ("billing", answers))
+    answer = await use_with_answers(tmp_path, clock, "get_billing_link", ("billing", answers))
 
     assert answer.is_error
     assert answer.text.startswith(words)
 
 
-async def test_what_an_account_subscribes_to_is_asked_once_a_minute_or_when_its_figures_tell_of_another_plan(
+async def test_the_subscription_is_read_once_a_minute_and_when_the_statistics_show_another_plan(
     tmp_path: Path, clock: ManualClock
 ) -> None:
     asked_for: list[str] = []
@@ -275,11 +276,13 @@ async def test_what_an_account_subscribes_to_is_asked_once_a_minute_or_when_its_
 
 
 @pytest.mark.parametrize("failing", ["statistics", "subscription"])
-async def test_figures_that_can_not_be_had_are_an_error_whichever_they_are(
+async def test_statistics_or_a_subscription_that_can_not_be_read_are_an_error(
     tmp_path: Path, clock: ManualClock, failing: str
 ) -> None:
     trouble = {"error": {"code": "internal_error", "details": {"message": "Trouble"}}}
-    answer = await asked(tmp_path, clock, "check_quota", (failing, (500, trouble)), ("statistics", (200, STATISTICS)))
+    answer = await use_with_answers(
+        tmp_path, clock, "check_quota", (failing, (500, trouble)), ("statistics", (200, STATISTICS))
+    )
 
     assert answer.is_error
     assert "internal_error" in answer.text

@@ -84,7 +84,7 @@ def placed(app: SandboxApp) -> dict[str, Any]:
         ("notes", "x", "make_call has no such argument; it takes task_category, task_description,"),
     ],
 )
-async def test_a_wrong_argument_gets_one_line_to_act_on(agent: Agent, argument: str, value: Any, line: str) -> None:
+async def test_a_wrong_argument_is_named_in_one_line(agent: Agent, argument: str, value: Any, line: str) -> None:
     answer = await agent.use("make_call", BISTRO | {argument: value})
 
     assert answer.is_error
@@ -112,14 +112,14 @@ async def test_a_missing_call_id_is_named(agent: Agent, tool: str) -> None:
 
 
 @pytest.mark.parametrize("tool", ["get_call", "get_transcript", "get_calendar_event"])
-async def test_a_call_id_longer_than_any_is_asked_for_nowhere(agent: Agent, tool: str) -> None:
+async def test_an_overlong_call_id_is_refused_without_a_request(agent: Agent, tool: str) -> None:
     answer = await agent.use(tool, call_id="\N{PILE OF POO}" * 250_000)
 
     assert answer.is_error
     assert answer.text == "1 argument needs a change:\n- call_id: is longer than 200 characters, which no id is."
 
 
-async def test_an_unknown_argument_is_named_in_a_readable_line_whatever_its_name(agent: Agent) -> None:
+async def test_an_unknown_argument_is_named_in_a_readable_line(agent: Agent) -> None:
     answer = await agent.use("get_call", {"\x1b[2J" + "x" * 1_000_000: "\ud83d", "\x00": "\ud83d", "call_id": "c"})
 
     assert answer.is_error
@@ -130,7 +130,7 @@ async def test_an_unknown_argument_is_named_in_a_readable_line_whatever_its_name
     ]
 
 
-async def test_a_flood_of_unknown_arguments_is_counted_and_the_first_are_named(agent: Agent) -> None:
+async def test_of_many_unknown_arguments_the_first_are_named_and_all_counted(agent: Agent) -> None:
     answer = await agent.use("make_call", BISTRO, **{f"{number:x}": 1 for number in range(1000)})
 
     assert answer.is_error
@@ -146,7 +146,7 @@ async def test_a_tool_without_arguments_says_so(agent: Agent) -> None:
     assert answer.text.endswith("- account: check_quota has no such argument; it takes none.")
 
 
-async def test_nothing_of_the_validators_own_words_reaches_the_agent(agent: Agent) -> None:
+async def test_no_text_of_the_validator_reaches_the_agent(agent: Agent) -> None:
     answer = await agent.use("make_call", BISTRO, party_size={"a": 1}, timezone=["x"], task_description=7)
 
     assert "pydantic" not in answer.text
@@ -171,14 +171,14 @@ TEXTS = ("task_description", "business_name", "user_name", "time_preference_text
 
 
 @pytest.mark.parametrize("text", ["null", "true", "123", "NaN", "[1]", '["by the window"]', '{"a": 1}', '"4"'])
-async def test_a_text_that_is_json_too_stays_a_text(agent: Agent, app: SandboxApp, text: str) -> None:
+async def test_a_text_that_looks_like_json_stays_a_text(agent: Agent, app: SandboxApp, text: str) -> None:
     answer = await agent.use("make_call", BISTRO | dict.fromkeys(TEXTS, text))
 
     assert not answer.is_error
     assert {name: placed(app)[name] for name in TEXTS} == dict.fromkeys(TEXTS, text)
 
 
-async def test_null_as_a_text_is_nothing_where_not_any_text_will_do(agent: Agent, app: SandboxApp) -> None:
+async def test_null_as_text_is_read_as_null_unless_any_text_is_valid(agent: Agent, app: SandboxApp) -> None:
     picky = ("appointment_date", "appointment_time", "language", "party_size", "is_urgent", "additional_instructions")
     answer = await agent.use("make_call", BISTRO | dict.fromkeys((*picky, "wait_seconds", "redial"), " null "))
 
@@ -186,7 +186,7 @@ async def test_null_as_a_text_is_nothing_where_not_any_text_will_do(agent: Agent
     assert not placed(app).keys() & set(picky)
 
 
-async def test_white_space_around_an_argument_is_no_part_of_it(agent: Agent, app: SandboxApp) -> None:
+async def test_white_space_around_an_argument_is_removed(agent: Agent, app: SandboxApp) -> None:
     spaced = {name: f" {value}\n" if isinstance(value, str) else value for name, value in BISTRO.items()}
     answer = await agent.use("make_call", spaced, additional_instructions=["", "  by the window\n", "\t"])
 
@@ -196,14 +196,14 @@ async def test_white_space_around_an_argument_is_no_part_of_it(agent: Agent, app
     assert sent == {name: value for name, value in BISTRO.items() if name != "timezone"}
 
 
-async def test_instructions_that_are_all_blank_are_not_sent(agent: Agent, app: SandboxApp) -> None:
+async def test_blank_instructions_are_not_sent(agent: Agent, app: SandboxApp) -> None:
     answer = await agent.use("make_call", BISTRO, additional_instructions='["", " "]')
 
     assert not answer.is_error
     assert "additional_instructions" not in placed(app)
 
 
-async def test_today_may_be_asked_for_wherever_the_day_is_not_over(agent: Agent) -> None:
+async def test_today_is_valid_until_the_day_is_over_everywhere(agent: Agent) -> None:
     answer = await agent.use(
         "make_call", BISTRO, appointment_date="2026-01-25", appointment_time="23:00", timezone="Pacific/Honolulu"
     )
@@ -220,7 +220,7 @@ async def test_a_long_wrong_value_is_shortened_and_stays_on_one_line(agent: Agen
 
 
 @pytest.mark.parametrize(("limit", "line"), [(0, "0 is under 1."), (201, "201 is over 200.")])
-async def test_list_calls_holds_to_the_limits_of_the_reference(agent: Agent, limit: int, line: str) -> None:
+async def test_list_calls_has_the_limits_of_the_reference(agent: Agent, limit: int, line: str) -> None:
     answer = await agent.use("list_calls", limit=limit)
 
     assert answer.text == f"1 argument needs a change:\n- limit: {line}"

@@ -19,7 +19,7 @@ async def calls_made(agent: Agent) -> int:
     return total
 
 
-async def test_a_call_that_worked_says_what_was_agreed_and_what_comes_next(agent: Agent) -> None:
+async def test_a_success_says_what_was_agreed_and_what_comes_next(agent: Agent) -> None:
     answer = await agent.use("make_call", BISTRO)
 
     first, then, ids = answer.text.splitlines()
@@ -53,7 +53,7 @@ async def test_the_result_has_no_nulls_and_no_json_in_its_text(agent: Agent) -> 
         ("terminated", "Ended early: the call to Italian Bistro (+1 202-555-0108) was terminated"),
     ],
 )
-async def test_each_other_outcome_leads_with_what_happened(agent: Agent, outcome: str, begins: str) -> None:
+async def test_each_other_outcome_begins_with_what_happened(agent: Agent, outcome: str, begins: str) -> None:
     answer = await agent.use("make_call", BISTRO, respondent_phone=NUMBERS[outcome])
 
     assert answer.text.startswith(begins)
@@ -62,13 +62,13 @@ async def test_each_other_outcome_leads_with_what_happened(agent: Agent, outcome
     assert not answer.text.startswith("Done")
 
 
-async def test_nobody_answering_says_what_time_it_is_there(agent: Agent) -> None:
+async def test_a_call_that_nobody_answered_says_what_time_it_is_there(agent: Agent) -> None:
     answer = await agent.use("make_call", BISTRO, respondent_phone=NUMBERS["no_answer"])
 
     assert "It may be tried again; it is 10:30 there now." in answer.text  # Washington, at the clock's 15:30 UTC
 
 
-async def test_a_slow_call_is_in_progress_after_the_wait_and_goes_on(agent: Agent, clock: ManualClock) -> None:
+async def test_a_call_that_outlasts_the_wait_is_in_progress_and_goes_on(agent: Agent, clock: ManualClock) -> None:
     clock.hold()
 
     waiting = await agent.use("make_call", BISTRO, wait_seconds=0)
@@ -114,7 +114,7 @@ async def test_waiting_reports_progress(agent: Agent, clock: ManualClock, monkey
     assert heard[2] == "Italian Bistro (+1 415-555-1234): 10 s so far"
 
 
-async def test_a_client_that_gives_up_does_not_hang_up(agent: Agent, clock: ManualClock) -> None:
+async def test_a_call_goes_on_when_the_client_gives_up(agent: Agent, clock: ManualClock) -> None:
     clock.hold()
     with anyio.move_on_after(0.2) as gave_up:
         await agent.use("make_call", BISTRO, wait_seconds=60)
@@ -130,18 +130,28 @@ async def test_a_client_that_gives_up_does_not_hang_up(agent: Agent, clock: Manu
     assert await calls_made(agent) == 1
 
 
-async def test_redial_rings_again_although_the_same_call_is_under_way(agent: Agent, clock: ManualClock) -> None:
+async def test_redial_places_a_second_call_once_the_outcome_of_the_first_is_delivered(
+    agent: Agent, clock: ManualClock
+) -> None:
     clock.hold()
-    await agent.use("make_call", BISTRO, wait_seconds=0)
+    first = await agent.use("make_call", BISTRO, wait_seconds=0)
+    joined = await agent.use("make_call", BISTRO, wait_seconds=0, redial=True)
+    with anyio.fail_after(5):
+        await clock.sleepers(1)
+    clock.advance(minutes=5)
+    await agent.use("get_call", call_id=first.data["tracking_id"], wait_seconds=5)
 
     second = await agent.use("make_call", BISTRO, wait_seconds=0, redial=True)
 
+    assert joined.data["placed_now"] is False
+    assert joined.data["tracking_id"] == first.data["tracking_id"]
     assert second.data["placed_now"] is True
-    await clock.sleepers(2)
+    with anyio.fail_after(5):
+        await clock.sleepers(1)
     assert await calls_made(agent) == 2
 
 
-async def test_get_call_knows_a_call_by_the_id_of_the_service(agent: Agent) -> None:
+async def test_get_call_finds_a_call_by_its_call_id(agent: Agent) -> None:
     made = await agent.use("make_call", BISTRO)
 
     answer = await agent.use("get_call", call_id=made.data["call_id"])
@@ -149,7 +159,7 @@ async def test_get_call_knows_a_call_by_the_id_of_the_service(agent: Agent) -> N
     assert answer.text == made.text
 
 
-async def test_get_call_knows_calls_of_yesterdays_server(
+async def test_get_call_finds_a_call_of_an_earlier_server(
     settings: Settings, mode: str, clock: ManualClock, tmp_path: Path
 ) -> None:
     data = tmp_path / "sandbox.db"
@@ -163,7 +173,7 @@ async def test_get_call_knows_calls_of_yesterdays_server(
     assert answer.text == made.text
 
 
-async def test_an_unknown_id_is_an_error_that_says_where_ids_are(agent: Agent) -> None:
+async def test_an_unknown_id_is_an_error_that_says_where_to_find_ids(agent: Agent) -> None:
     answer = await agent.use("get_call", call_id="no-such-call")
 
     assert answer.is_error
@@ -182,7 +192,7 @@ async def test_an_unknown_id_is_an_error_that_says_where_ids_are(agent: Agent) -
         ("rate_limited", "KallyAI is getting too many requests (rate_limited). Try again in"),
     ],
 )
-async def test_a_refusal_says_that_nothing_was_dialled_and_why(agent: Agent, refusal: str, words: str) -> None:
+async def test_a_refusal_says_that_no_call_was_placed_and_why(agent: Agent, refusal: str, words: str) -> None:
     answer = await agent.use("make_call", BISTRO, respondent_phone=NUMBERS[refusal])
 
     assert answer.is_error
@@ -199,13 +209,13 @@ async def test_a_country_that_is_not_supported_is_refused_by_the_service(agent: 
     assert "unsupported_country" in answer.text
 
 
-async def test_numbers_may_be_written_as_people_write_them(agent: Agent) -> None:
+async def test_a_number_may_have_spaces_and_punctuation(agent: Agent) -> None:
     answer = await agent.use("make_call", BISTRO, respondent_phone="+1 (415) 555-1234")
 
     assert answer.data["respondent_phone"] == "+14155551234"
 
 
-async def test_blank_and_null_arguments_count_as_left_out(agent: Agent) -> None:
+async def test_blank_and_null_arguments_count_as_missing(agent: Agent) -> None:
     answer = await agent.use("make_call", BISTRO, user_phone="", time_preference_text=None, call_language=" ")
 
     assert answer.data["status"] == "success"
@@ -218,7 +228,7 @@ async def test_a_call_can_be_held_in_spanish(agent: Agent) -> None:
     assert "una mesa para 4" in transcript.text
 
 
-async def test_the_same_call_asked_again_is_told_and_not_placed(agent: Agent, clock: ManualClock) -> None:
+async def test_a_duplicate_gets_the_outcome_and_places_no_call(agent: Agent, clock: ManualClock) -> None:
     first = await agent.use("make_call", BISTRO)
     clock.advance(minutes=2)
 
@@ -233,23 +243,29 @@ async def test_the_same_call_asked_again_is_told_and_not_placed(agent: Agent, cl
     assert await calls_made(agent) == 1
 
 
-async def test_ten_minutes_after_its_success_the_same_call_is_a_new_one(agent: Agent, clock: ManualClock) -> None:
+async def test_an_hour_after_a_success_the_same_call_is_placed_again(agent: Agent, clock: ManualClock) -> None:
     await agent.use("make_call", BISTRO)
-    clock.advance(minutes=11)
+    clock.advance(minutes=59)
+    duplicate = await agent.use("make_call", BISTRO)
+    clock.advance(minutes=2)
 
+    assert duplicate.data["placed_now"] is False
     assert (await agent.use("make_call", BISTRO)).data["placed_now"] is True
 
 
-async def test_a_call_that_nobody_answered_may_be_tried_again_at_once(agent: Agent) -> None:
+async def test_a_call_that_nobody_answered_may_be_placed_again_after_a_minute(agent: Agent, clock: ManualClock) -> None:
     await agent.use("make_call", BISTRO, respondent_phone=NUMBERS["no_answer"])
+    at_once = await agent.use("make_call", BISTRO, respondent_phone=NUMBERS["no_answer"])
+    clock.advance(seconds=61)
 
     again = await agent.use("make_call", BISTRO, respondent_phone=NUMBERS["no_answer"])
 
+    assert at_once.data["placed_now"] is False
     assert again.data["placed_now"] is True
     assert await calls_made(agent) == 2
 
 
-async def test_a_call_left_under_way_is_settled_by_the_next_server(
+async def test_a_call_left_in_progress_is_settled_by_the_next_server(
     settings: Settings, mode: str, clock: ManualClock, tmp_path: Path
 ) -> None:
     data = tmp_path / "sandbox.db"
@@ -271,7 +287,7 @@ async def test_a_call_left_under_way_is_settled_by_the_next_server(
     assert again.data["placed_now"] is False
 
 
-async def test_an_answer_that_was_lost_is_said_while_it_is_looked_up(
+async def test_a_lost_answer_is_reported_while_the_call_is_looked_up(
     settings: Settings, mode: str, clock: ManualClock, app: SandboxApp
 ) -> None:
     faults = [Fault(kind="stall_after", seconds=5), Fault(kind="unavailable_before", method="GET", times=9)]

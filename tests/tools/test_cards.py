@@ -1,4 +1,4 @@
-"""The cards as a host of MCP Apps finds them; tests/cards looks at what they show."""
+"""The cards as resources for a host of MCP Apps; tests/cards tests what they show."""
 
 import pytest
 from mcp.server.apps import APP_MIME_TYPE, EXTENSION_ID
@@ -14,14 +14,14 @@ CARDS = {
 }
 
 
-async def test_each_tool_that_has_a_card_names_it_and_no_other_does(agent: Agent) -> None:
+async def test_only_tools_with_a_card_name_it(agent: Agent) -> None:
     tools = (await agent.client.list_tools()).tools
 
     assert {tool.name: tool.meta["ui"]["resourceUri"] for tool in tools if tool.meta} == CARDS
 
 
 @pytest.mark.parametrize("uri", sorted(set(CARDS.values())))
-async def test_a_card_is_one_document_that_a_host_knows_for_an_app(agent: Agent, uri: str) -> None:
+async def test_a_card_is_one_document_with_the_mime_type_of_an_app(agent: Agent, uri: str) -> None:
     (page,) = (await agent.client.read_resource(uri)).contents
 
     assert isinstance(page, TextResourceContents)
@@ -29,7 +29,7 @@ async def test_a_card_is_one_document_that_a_host_knows_for_an_app(agent: Agent,
     assert page.text.startswith("<!doctype html>")
 
 
-async def test_the_server_says_that_it_has_apps(agent: Agent) -> None:
+async def test_the_server_declares_the_apps_extension(agent: Agent) -> None:
     capabilities = agent.client.server_capabilities
     assert capabilities is not None
     if agent.client.protocol_version == "2026-07-28":

@@ -28,12 +28,12 @@ async def listed(agent: Agent) -> dict[str, Tool]:
 
 
 def cost(tool: Tool) -> int:
-    """Characters that a model reads of a tool."""
+    """How many characters of a tool a model reads."""
     seen = {"name": tool.name, "description": tool.description, "inputSchema": tool.input_schema}
     return len(json.dumps(seen, ensure_ascii=False))
 
 
-async def test_the_eight_tools_of_the_contract_are_there_in_its_order(agent: Agent) -> None:
+async def test_the_eight_tools_are_listed_in_order(agent: Agent) -> None:
     assert list(await listed(agent)) == NAMES
 
 
@@ -45,7 +45,7 @@ def test_a_change_of_a_tools_schema_is_a_reviewed_diff(name: str, snapshot: Snap
     assert seen | {"output_schema": tool.output_schema} == snapshot(extension_class=JSONSnapshotExtension)
 
 
-async def test_a_client_of_either_era_is_shown_what_the_catalogue_has(agent: Agent) -> None:
+async def test_a_client_of_either_protocol_generation_gets_the_catalogs_tools(agent: Agent) -> None:
     for tool in tools():
         shown = (await listed(agent))[tool.name]
 
@@ -53,14 +53,14 @@ async def test_a_client_of_either_era_is_shown_what_the_catalogue_has(agent: Age
         assert (shown.output_schema, shown.annotations) == (tool.output_schema, tool.annotations)
 
 
-async def test_what_a_model_reads_of_the_tools_stays_short(agent: Agent) -> None:
+async def test_the_tool_list_stays_short(agent: Agent) -> None:
     costs = {name: cost(tool) for name, tool in (await listed(agent)).items()}
 
     assert costs["make_call"] <= 2800
     assert sum(costs.values()) <= 6400
 
 
-async def test_each_tool_says_what_it_does_to_the_world(agent: Agent) -> None:
+async def test_each_tool_has_the_annotations_of_what_it_does(agent: Agent) -> None:
     tools = await listed(agent)
     hints = {name: tool.annotations for name, tool in tools.items()}
 
@@ -75,7 +75,7 @@ async def test_each_tool_says_what_it_does_to_the_world(agent: Agent) -> None:
         assert hint.idempotent_hint is (name != "make_call")
 
 
-async def test_the_bundles_manifest_lists_these_tools_and_this_version(agent: Agent) -> None:
+async def test_the_bundles_manifest_has_these_tools_and_this_version(agent: Agent) -> None:
     manifest = json.loads((ROOT / "manifest.json").read_text(encoding="utf-8"))
 
     assert manifest["manifest_version"] == "0.4"
@@ -92,6 +92,6 @@ def test_only_sign_in_needs_no_scope() -> None:
 @pytest.mark.parametrize(
     ("scopes", "needs_no_scope"), [([], False), (["calls:read"], True)], ids=["forgotten", "contradictory"]
 )
-def test_a_tool_whose_scopes_are_not_clear_is_refused(scopes: list[str], needs_no_scope: bool) -> None:
+def test_a_tool_without_scopes_is_refused(scopes: list[str], needs_no_scope: bool) -> None:
     with pytest.raises(ValueError, match=r"must have scopes or needs_no_scope"):
         ToolSpec("A tool", frozenset(scopes), needs_no_scope=needs_no_scope)

@@ -1,4 +1,4 @@
-"""Completions: what an argument may be, while somebody is typing it; in both eras."""
+"""Completions of an argument, in both protocol generations."""
 
 from pathlib import Path
 
@@ -45,9 +45,7 @@ async def test_a_call_id_is_completed_with_the_newest_calls_first(
     assert begun.values == [ids[1]]
 
 
-async def test_a_call_in_progress_is_completed_where_there_is_something_to_read(
-    agent: Agent, clock: ManualClock
-) -> None:
+async def test_a_call_in_progress_is_completed_where_it_can_be_read(agent: Agent, clock: ManualClock) -> None:
     clock.hold()
     tracking_id = (await agent.use("make_call", BISTRO, wait_seconds=0)).data["tracking_id"]
     with anyio.fail_after(LIMIT):
@@ -57,7 +55,7 @@ async def test_a_call_in_progress_is_completed_where_there_is_something_to_read(
     assert (await of_template(agent, "t-", TEMPLATES[1])).values == []
 
 
-async def test_a_hundred_calls_at_most_are_given(tmp_path: Path, mode: str, clock: ManualClock) -> None:
+async def test_at_most_a_hundred_calls_are_completed(tmp_path: Path, mode: str, clock: ManualClock) -> None:
     def answer(request: Request) -> tuple[int, object]:
         limit = int(request.query_params["limit"])
         return 200, {"calls": [{"call_id": f"c-{n}", "status": "success"} for n in range(limit)], "total": 5000}
@@ -71,14 +69,14 @@ async def test_a_hundred_calls_at_most_are_given(tmp_path: Path, mode: str, cloc
     assert given.has_more
 
 
-async def test_what_can_not_be_told_is_nothing(settings: Settings, mode: str, clock: ManualClock) -> None:
+async def test_without_a_sign_in_nothing_is_completed(settings: Settings, mode: str, clock: ManualClock) -> None:
     async with agent_on(settings, mode=mode, clock=clock) as agent:  # nobody is signed in
         given = await of_template(agent, "")
 
     assert given.values == []
 
 
-async def test_a_service_in_trouble_completes_nothing(tmp_path: Path, mode: str, clock: ManualClock) -> None:
+async def test_after_an_error_of_kallyai_nothing_is_completed(tmp_path: Path, mode: str, clock: ManualClock) -> None:
     async with fake_service(lambda _: (403, {"error": {"code": "forbidden", "message": "No"}})) as url:
         settings = settings_in(tmp_path, API_URL=url, ACCESS_TOKEN="a-token-of-the-tests")
         async with agent_on(settings, mode=mode, clock=clock) as agent:
@@ -100,7 +98,7 @@ async def test_a_time_zone_is_completed_by_its_name_or_its_city(agent: Agent, ty
     assert await of_prompt(agent, "timezone", typed) == zones
 
 
-async def test_what_begins_with_the_name_comes_before_what_begins_with_the_city(agent: Agent) -> None:
+async def test_zones_by_name_come_before_zones_by_city(agent: Agent) -> None:
     given = await of_prompt(agent, "timezone", "a")
 
     assert len(given) == 100

@@ -1,4 +1,4 @@
-"""What the person behind the agent is asked, in both eras, and what happens when their client can't ask."""
+"""What the user is asked, in both protocol generations, and what happens when the client can't ask."""
 
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
@@ -21,18 +21,22 @@ from tests.sandbox.manual_clock import ManualClock
 
 LIMIT = 20
 NIGHT = datetime(2026, 1, 25, 12, 30, tzinfo=UTC)
-"""4:30 at the bistro."""
+"""4:30 AM at the bistro."""
 NOON = datetime(2026, 1, 25, 20, 0, tzinfo=UTC)
 
 Reply = Mapping[str, Any] | str | Callable[[str], Any]
-"""The content of a form, or `decline` or `cancel`, or what is done with a link."""
+"""The content of a form, or `decline` or `cancel`, or a function that opens a link."""
 
 
-class Person:
-    """Whoever sits at the client; answers what they are asked from a script."""
+class User:
+    """A user whose replies are given in advance.
 
-    def __init__(self, *script: Reply) -> None:
-        self._script = list(script)
+    Attributes:
+        asked: What they were asked.
+    """
+
+    def __init__(self, *replies: Reply) -> None:
+        self._replies = list(replies)
         self.asked: list[ElicitRequestParams] = []
 
     @property
@@ -41,7 +45,7 @@ class Person:
 
     async def __call__(self, _: ClientRequestContext, params: ElicitRequestParams) -> ElicitResult:
         self.asked.append(params)
-        reply = self._script.pop(0)
+        reply = self._replies.pop(0)
         if isinstance(params, ElicitRequestURLParams) and callable(reply):
             await anyio.to_thread.run_sync(reply, params.url)
             return ElicitResult(action="accept")
@@ -57,28 +61,28 @@ def clock() -> ManualClock:
 
 
 @pytest.fixture
-def asking(tmp_path: Path) -> Settings:
+def auto_confirm(tmp_path: Path) -> Settings:
     return settings_in(tmp_path, CONFIRM="auto")
 
 
 @asynccontextmanager
-async def at(
-    settings: Settings, mode: str, clock: ManualClock, app: SandboxApp, person: Person | None
+async def open_agent_for(
+    settings: Settings, mode: str, clock: ManualClock, app: SandboxApp, user: User | None
 ) -> AsyncIterator[Agent]:
     with anyio.fail_after(LIMIT):
-        async with agent_on(settings, mode=mode, clock=clock, app=app, elicitation_callback=person) as agent:
+        async with agent_on(settings, mode=mode, clock=clock, app=app, elicitation_callback=user) as agent:
             yield agent
 
 
-async def test_a_call_at_night_is_shown_to_the_user_first_and_placed_when_they_agree(
-    asking: Settings, mode: str, clock: ManualClock, app: SandboxApp
+async def test_a_call_at_night_is_placed_after_the_user_has_agreed(
+    auto_confirm: Settings, mode: str, clock: ManualClock, app: SandboxApp
 ) -> None:
-    person = Person({"ring": True})
-    async with at(asking, mode, clock, app, person) as agent:
+    user = User({"ring": True})
+    async with open_agent_for(auto_confirm, mode, clock, app, user) as agent:
         answer = await agent.use("make_call", BISTRO)
 
     assert answer.data["status"] == "success"
-    (preview,) = person.messages
+    (preview,) = user.messages
     assert preview.splitlines()[0].startswith("Call Italian Bistro, +1 415-555-1234")
     assert "Because: it is early or late where the call goes" in preview
     assert "Time there: 04:30 UTC-08:00" in preview
@@ -87,21 +91,21 @@ async def test_a_call_at_night_is_shown_to_the_user_first_and_placed_when_they_a
     assert "Minutes left: 165" in preview
 
 
-async def test_by_day_nobody_is_asked(asking: Settings, mode: str, clock: ManualClock, app: SandboxApp) -> None:
+async def test_by_day_nobody_is_asked(auto_confirm: Settings, mode: str, clock: ManualClock, app: SandboxApp) -> None:
     clock.set(NOON)
-    person = Person()
-    async with at(asking, mode, clock, app, person) as agent:
+    user = User()
+    async with open_agent_for(auto_confirm, mode, clock, app, user) as agent:
         answer = await agent.use("make_call", BISTRO)
 
     assert answer.data["status"] == "success"
-    assert person.asked == []
+    assert user.asked == []
 
 
 @pytest.mark.parametrize("reply", ["decline", "cancel", {"ring": False}], ids=["declined", "dismissed", "not ticked"])
-async def test_without_a_yes_nobody_is_rung(
-    asking: Settings, mode: str, clock: ManualClock, app: SandboxApp, reply: Reply
+async def test_without_the_users_yes_no_call_is_placed(
+    auto_confirm: Settings, mode: str, clock: ManualClock, app: SandboxApp, reply: Reply
 ) -> None:
-    async with at(asking, mode, clock, app, Person(reply)) as agent:
+    async with open_agent_for(auto_confirm, mode, clock, app, User(reply)) as agent:
         answer = await agent.use("make_call", BISTRO)
         listed = await agent.use("list_calls")
 
@@ -113,10 +117,10 @@ async def test_without_a_yes_nobody_is_rung(
     assert listed.data["total"] == 0
 
 
-async def test_a_client_that_can_not_ask_gets_the_preview_and_a_confirmation_that_fits_this_call_alone(
-    asking: Settings, mode: str, clock: ManualClock, app: SandboxApp
+async def test_a_client_without_forms_gets_the_preview_and_a_confirmation_for_this_call_only(
+    auto_confirm: Settings, mode: str, clock: ManualClock, app: SandboxApp
 ) -> None:
-    async with at(asking, mode, clock, app, None) as agent:
+    async with open_agent_for(auto_confirm, mode, clock, app, None) as agent:
         asked = await agent.use("make_call", BISTRO)
         confirmation = asked.data["confirmation"]
         other = await agent.use("make_call", BISTRO, party_size=5, confirmation=confirmation)
@@ -135,9 +139,9 @@ async def test_a_client_that_can_not_ask_gets_the_preview_and_a_confirmation_tha
 
 
 async def test_a_confirmation_lasts_ten_minutes(
-    asking: Settings, mode: str, clock: ManualClock, app: SandboxApp
+    auto_confirm: Settings, mode: str, clock: ManualClock, app: SandboxApp
 ) -> None:
-    async with at(asking, mode, clock, app, None) as agent:
+    async with open_agent_for(auto_confirm, mode, clock, app, None) as agent:
         confirmation = (await agent.use("make_call", BISTRO)).data["confirmation"]
         clock.advance(minutes=11)
         late = await agent.use("make_call", BISTRO, confirmation=confirmation)
@@ -146,54 +150,50 @@ async def test_a_confirmation_lasts_ten_minutes(
     assert late.data["status"] == forged.data["status"] == "needs_confirmation"
 
 
-async def test_asking_for_a_call_that_was_just_made_asks_nobody(
-    asking: Settings, mode: str, clock: ManualClock, app: SandboxApp
-) -> None:
-    person = Person({"ring": True})
-    async with at(asking, mode, clock, app, person) as agent:
+async def test_a_duplicate_asks_nobody(auto_confirm: Settings, mode: str, clock: ManualClock, app: SandboxApp) -> None:
+    user = User({"ring": True})
+    async with open_agent_for(auto_confirm, mode, clock, app, user) as agent:
         await agent.use("make_call", BISTRO)
         again = await agent.use("make_call", BISTRO)
 
     assert again.data["placed_now"] is False
-    assert len(person.asked) == 1
+    assert len(user.asked) == 1
 
 
 async def test_the_same_number_within_an_hour_and_an_urgent_call_are_reasons_to_ask(
-    asking: Settings, mode: str, clock: ManualClock, app: SandboxApp
+    auto_confirm: Settings, mode: str, clock: ManualClock, app: SandboxApp
 ) -> None:
     clock.set(NOON)
-    person = Person({"ring": True}, {"ring": True})
-    async with at(asking, mode, clock, app, person) as agent:
+    user = User({"ring": True}, {"ring": True})
+    async with open_agent_for(auto_confirm, mode, clock, app, user) as agent:
         await agent.use("make_call", BISTRO)
         await agent.use("make_call", BISTRO, task_description="Ask whether there is a terrace")
         await agent.use("make_call", BISTRO, respondent_phone="+14155551235", is_urgent=True, language="es")
 
-    assert "Because: this number was called within the last hour" in person.messages[0]
-    assert "Es por: es una llamada urgente" in person.messages[1]
+    assert "Because: this number was called within the last hour" in user.messages[0]
+    assert "Es por: es una llamada urgente" in user.messages[1]
 
 
-async def test_never_does_not_ask_at_night_either(
-    tmp_path: Path, mode: str, clock: ManualClock, app: SandboxApp
-) -> None:
-    person = Person()
-    async with at(settings_in(tmp_path, CONFIRM="never"), mode, clock, app, person) as agent:
+async def test_never_does_not_ask_even_at_night(tmp_path: Path, mode: str, clock: ManualClock, app: SandboxApp) -> None:
+    user = User()
+    async with open_agent_for(settings_in(tmp_path, CONFIRM="never"), mode, clock, app, user) as agent:
         assert (await agent.use("make_call", BISTRO)).data["status"] == "success"
 
-    assert person.asked == []
+    assert user.asked == []
 
 
-async def test_always_asks_by_day_and_gives_no_reason(
+async def test_always_asks_even_by_day_and_gives_no_reason(
     tmp_path: Path, mode: str, clock: ManualClock, app: SandboxApp
 ) -> None:
     clock.set(NOON)
-    person = Person({"ring": True})
-    async with at(settings_in(tmp_path, CONFIRM="always"), mode, clock, app, person) as agent:
+    user = User({"ring": True})
+    async with open_agent_for(settings_in(tmp_path, CONFIRM="always"), mode, clock, app, user) as agent:
         assert (await agent.use("make_call", BISTRO)).data["status"] == "success"
 
-    assert "Because" not in person.messages[0]
+    assert "Because" not in user.messages[0]
 
 
-async def test_what_a_booking_lacks_is_asked_for_in_one_form(
+async def test_missing_details_of_a_booking_are_asked_for_in_one_form(
     tmp_path: Path, mode: str, clock: ManualClock, app: SandboxApp
 ) -> None:
     bare = {"task_category": "restaurant", "task_description": "Book a table", "business_name": "Italian Bistro"}
@@ -204,30 +204,30 @@ async def test_what_a_booking_lacks_is_asked_for_in_one_form(
         "appointment_time": "19:00",
         "party_size": 4,
     }
-    person = Person(said)
-    async with at(settings_in(tmp_path), mode, clock, app, person) as agent:
+    user = User(said)
+    async with open_agent_for(settings_in(tmp_path), mode, clock, app, user) as agent:
         answer = await agent.use("make_call", bare)
         call = await agent.use("list_calls")
 
     assert answer.data["status"] == "success"
     assert call.data["calls"][0]["respondent_phone"] == "+14155551234"
-    (params,) = person.asked
+    (params,) = user.asked
     assert isinstance(params, ElicitRequestFormParams)
     assert list(params.requested_schema["properties"]) == list(said)
     assert params.requested_schema["required"] == ["respondent_phone"]
 
 
-async def test_a_missing_detail_and_a_night_call_are_two_questions_of_one_call(
-    asking: Settings, mode: str, clock: ManualClock, app: SandboxApp
+async def test_one_call_can_ask_for_a_missing_detail_and_for_consent(
+    auto_confirm: Settings, mode: str, clock: ManualClock, app: SandboxApp
 ) -> None:
-    person = Person({"party_size": 2}, {"ring": True})
+    user = User({"party_size": 2}, {"ring": True})
     without = {name: value for name, value in BISTRO.items() if name != "party_size"}
-    async with at(asking, mode, clock, app, person) as agent:
+    async with open_agent_for(auto_confirm, mode, clock, app, user) as agent:
         answer = await agent.use("make_call", without)
 
     assert answer.data["status"] == "success"
-    assert len(person.asked) == 2
-    assert "2 p." in person.messages[1]
+    assert len(user.asked) == 2
+    assert "2 p." in user.messages[1]
 
 
 @pytest.mark.parametrize(
@@ -239,27 +239,27 @@ async def test_a_missing_detail_and_a_night_call_are_two_questions_of_one_call(
     ],
     ids=["no booking", "general", "a time in words is one"],
 )
-async def test_only_what_a_booking_needs_is_asked_for(
+async def test_only_details_that_a_booking_needs_are_asked_for(
     tmp_path: Path, mode: str, clock: ManualClock, app: SandboxApp, changes: dict[str, Any], asked: int
 ) -> None:
     given = {"task_category": "restaurant", "task_description": "Book a table", "respondent_phone": "+14155551234"}
-    person = Person({"party_size": 3})
-    async with at(settings_in(tmp_path), mode, clock, app, person) as agent:
+    user = User({"party_size": 3})
+    async with open_agent_for(settings_in(tmp_path), mode, clock, app, user) as agent:
         await agent.use("make_call", given | changes)
 
-    assert len(person.asked) == asked
+    assert len(user.asked) == asked
     if asked:
-        params = person.asked[0]
+        params = user.asked[0]
         assert isinstance(params, ElicitRequestFormParams)
         assert list(params.requested_schema["properties"]) == ["party_size"]
 
 
-async def test_details_that_are_not_given_or_wrong_dial_nothing(
+async def test_without_valid_details_no_call_is_placed(
     tmp_path: Path, mode: str, clock: ManualClock, app: SandboxApp
 ) -> None:
     bare = {"task_category": "general", "task_description": "Ask for the opening hours"}
-    person = Person("decline", {"respondent_phone": "415 555 1234"})
-    async with at(settings_in(tmp_path), mode, clock, app, person) as agent:
+    user = User("decline", {"respondent_phone": "415 555 1234"})
+    async with open_agent_for(settings_in(tmp_path), mode, clock, app, user) as agent:
         declined = await agent.use("make_call", bare)
         wrong = await agent.use("make_call", bare)
         listed = await agent.use("list_calls")
@@ -269,36 +269,36 @@ async def test_details_that_are_not_given_or_wrong_dial_nothing(
     assert listed.data["total"] == 0
 
 
-async def test_without_forms_what_is_missing_is_named(
+async def test_without_forms_a_missing_argument_is_named(
     tmp_path: Path, mode: str, clock: ManualClock, app: SandboxApp
 ) -> None:
-    async with at(settings_in(tmp_path), mode, clock, app, None) as agent:
+    async with open_agent_for(settings_in(tmp_path), mode, clock, app, None) as agent:
         answer = await agent.use("make_call", task_category="general", task_description="Ask for the opening hours")
 
     assert answer.text == "Not called; 1 argument needs a change:\n- respondent_phone: missing."
 
 
-async def test_a_user_who_is_not_signed_in_is_sent_to_the_page_and_the_call_goes_on(
+async def test_a_user_who_is_not_signed_in_gets_the_sign_in_page_and_the_tool_goes_on(
     tmp_path: Path, mode: str, clock: ManualClock, app: SandboxApp
 ) -> None:
-    person = Person(browser_client.sign_in)
+    user = User(browser_client.sign_in)
     async with running(app) as url:
         settings = settings_in(tmp_path, API_URL=url)
         with anyio.fail_after(LIMIT):
-            async with agent_on(settings, mode=mode, clock=clock, elicitation_callback=person) as agent:
+            async with agent_on(settings, mode=mode, clock=clock, elicitation_callback=user) as agent:
                 answer = await agent.use("check_quota")
 
     assert answer.text.startswith("165 of 210 minutes")
-    assert person.messages == ["Sign in to KallyAI, so that calls can be made on your account."]
+    assert user.messages == ["Sign in to KallyAI, so that calls can be made on your account."]
 
 
-async def test_a_user_who_does_not_sign_in_is_given_the_link_in_words(
+async def test_a_user_who_does_not_sign_in_gets_the_link_in_words(
     tmp_path: Path, mode: str, clock: ManualClock, app: SandboxApp
 ) -> None:
     async with running(app) as url:
         settings = settings_in(tmp_path, API_URL=url)
         with anyio.fail_after(LIMIT):
-            async with agent_on(settings, mode=mode, clock=clock, elicitation_callback=Person("decline")) as agent:
+            async with agent_on(settings, mode=mode, clock=clock, elicitation_callback=User("decline")) as agent:
                 answer = await agent.use("make_call", BISTRO)
 
     assert answer.is_error

@@ -34,7 +34,7 @@ async def test_each_call_is_one_line_newest_first_in_the_users_time(agent: Agent
     assert oldest.endswith(first.data["call_id"])
 
 
-async def test_the_list_says_how_to_see_more(agent: Agent) -> None:
+async def test_the_list_says_how_to_get_more(agent: Agent) -> None:
     for number in ("success", "busy", "no_answer"):
         await agent.use("make_call", BISTRO, respondent_phone=NUMBERS[number])
 
@@ -51,7 +51,7 @@ async def test_the_list_says_how_to_see_more(agent: Agent) -> None:
     assert beyond.text == "No calls after the first 3."
 
 
-async def test_calls_of_the_other_half_of_the_year_carry_their_own_offset(agent: Agent, clock: ManualClock) -> None:
+async def test_a_call_on_the_other_side_of_a_clock_change_has_its_own_offset(agent: Agent, clock: ManualClock) -> None:
     await agent.use("make_call", BISTRO)
     clock.advance(days=180)
 
@@ -61,7 +61,7 @@ async def test_calls_of_the_other_half_of_the_year_carry_their_own_offset(agent:
     assert answer.text.splitlines()[1].startswith("Jan 25 10:30 UTC-05:00 success")
 
 
-async def test_calls_of_another_year_carry_it(agent: Agent, clock: ManualClock) -> None:
+async def test_a_call_of_another_year_has_its_year(agent: Agent, clock: ManualClock) -> None:
     await agent.use("make_call", BISTRO)
     clock.advance(days=365)
 
@@ -79,7 +79,7 @@ async def test_fifty_calls_are_listed_in_six_thousand_characters(agent: Agent, c
     assert len(answer.text) < 3000
 
 
-async def test_a_transcript_is_fenced_as_other_peoples_words(agent: Agent) -> None:
+async def test_a_transcript_is_delimited_as_other_peoples_words(agent: Agent) -> None:
     call_id = (await agent.use("make_call", BISTRO)).data["call_id"]
 
     answer = await agent.use("get_transcript", call_id=call_id)
@@ -94,7 +94,7 @@ async def test_a_transcript_is_fenced_as_other_peoples_words(agent: Agent) -> No
     assert answer.data["entries"][0]["timestamp"] == "00:00:01"
 
 
-async def test_a_callee_who_gives_orders_can_not_leave_the_fence(agent: Agent) -> None:
+async def test_a_callee_who_gives_orders_can_not_break_the_delimiters(agent: Agent) -> None:
     call_id = (await agent.use("make_call", BISTRO, respondent_phone=NUMBERS["prompt_injection"])).data["call_id"]
 
     answer = await agent.use("get_transcript", call_id=call_id)
@@ -103,7 +103,7 @@ async def test_a_callee_who_gives_orders_can_not_leave_the_fence(agent: Agent) -
     mark = lines[1].removeprefix("<<<transcript ")
     assert answer.text.count(f"transcript {mark}>>>") == 1
     assert lines[-1] == f"transcript {mark}>>>"
-    assert "gnore" in answer.text  # what they said is still all there
+    assert "gnore" in answer.text  # the text is complete
 
 
 async def test_a_callee_can_not_forge_another_speakers_line(agent: Agent) -> None:
@@ -163,7 +163,7 @@ async def test_a_call_without_an_appointment_has_no_event(agent: Agent) -> None:
     assert "no calendar event" in answer.text
 
 
-async def test_a_call_in_progress_stands_above_the_services_own_list(agent: Agent, clock: ManualClock) -> None:
+async def test_a_call_in_progress_is_listed_above_kallyais_own_list(agent: Agent, clock: ManualClock) -> None:
     await agent.use("make_call", BISTRO, respondent_phone=NUMBERS["busy"])
     clock.hold()
     made = await agent.use("make_call", BISTRO, wait_seconds=0)
@@ -181,7 +181,7 @@ async def test_a_call_in_progress_stands_above_the_services_own_list(agent: Agen
     assert [call["status"] for call in listed.data["calls"]] == ["in_progress", "busy"]
 
 
-async def test_a_call_that_somebody_else_placed_can_be_seen_under_way(
+async def test_a_call_that_somebody_else_placed_can_be_seen_in_progress(
     agent: Agent, clock: ManualClock, app: SandboxApp, tmp_path: Path
 ) -> None:
     clock.hold()
@@ -200,7 +200,7 @@ async def test_a_call_that_somebody_else_placed_can_be_seen_under_way(
 
 
 @pytest.mark.parametrize("call_id", ["../../v1/users/me/statistics", "a/b?c=d#e", ".", "é\n"])
-async def test_an_odd_call_id_is_only_ever_a_call_that_does_not_exist(agent: Agent, call_id: str) -> None:
+async def test_a_strange_call_id_is_a_call_that_does_not_exist(agent: Agent, call_id: str) -> None:
     for tool in ("get_call", "get_transcript", "get_calendar_event"):
         answer = await agent.use(tool, call_id=call_id)
 

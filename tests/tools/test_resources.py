@@ -1,4 +1,4 @@
-"""Calls as resources, in both eras."""
+"""Calls as resources, in both protocol generations."""
 
 from datetime import UTC, datetime
 from pathlib import Path
@@ -31,8 +31,8 @@ async def read(agent: Agent, uri: str) -> TextResourceContents:
     return contents
 
 
-async def unread(agent: Agent, uri: str) -> tuple[int, str]:
-    """The code and the message of the error that reading `uri` is."""
+async def read_error(agent: Agent, uri: str) -> tuple[int, str]:
+    """The code and the message of the error when `uri` is read."""
     with pytest.raises(MCPError) as refused:
         await agent.client.read_resource(uri)
     return refused.value.error.code, refused.value.error.message
@@ -56,39 +56,37 @@ async def test_the_newest_calls_are_listed_and_each_call_has_its_templates(agent
     assert all(template.title and template.description for template in templates)
 
 
-async def test_a_resource_reads_like_the_answer_of_its_tool(agent: Agent) -> None:
+async def test_a_resource_reads_like_the_result_of_its_tool(agent: Agent) -> None:
     call_id = (await agent.use("make_call", BISTRO)).data["call_id"]
 
-    to_result = {
+    results = {
         tool: await agent.use(tool, call_id=call_id) for tool in ("get_call", "get_transcript", "get_calendar_event")
     }
     listed = await agent.use("list_calls")
 
-    assert (await read(agent, f"{CALLS}/{call_id}")).text == to_result["get_call"].text
+    assert (await read(agent, f"{CALLS}/{call_id}")).text == results["get_call"].text
     assert (await read(agent, CALLS)).text == listed.text
-    (file,) = to_result["get_calendar_event"].files
+    (file,) = results["get_calendar_event"].files
     calendar = await read(agent, file.uri)
     assert (calendar.text, calendar.mime_type) == (file.text, "text/calendar")
     heading, opening, *spoken, closing = (await read(agent, f"{CALLS}/{call_id}/transcript")).text.splitlines()
-    fenced = to_result["get_transcript"].text.splitlines()
-    assert [heading, *spoken] == [fenced[0], *fenced[2:-1]]
-    assert opening.removeprefix("<<<") == closing.removesuffix(">>>") != fenced[-1].removesuffix(">>>")
+    delimited = results["get_transcript"].text.splitlines()
+    assert [heading, *spoken] == [delimited[0], *delimited[2:-1]]
+    assert opening.removeprefix("<<<") == closing.removesuffix(">>>") != delimited[-1].removesuffix(">>>")
 
 
-async def test_a_tracking_id_does_in_place_of_the_call_id(agent: Agent) -> None:
+async def test_a_tracking_id_may_take_the_place_of_the_call_id(agent: Agent) -> None:
     made = (await agent.use("make_call", BISTRO)).data
 
     for rest in ("", "/transcript", "/calendar.ics"):
         by_call = (await read(agent, f"{CALLS}/{made['call_id']}{rest}")).text.splitlines()
         by_tracking = (await read(agent, f"{CALLS}/{made['tracking_id']}{rest}")).text.splitlines()
-        assert by_tracking[:1] + by_tracking[2:-1] == by_call[:1] + by_call[2:-1]  # but for the fence
+        assert by_tracking[:1] + by_tracking[2:-1] == by_call[:1] + by_call[2:-1]  # except for the delimiters
     for tool in ("get_transcript", "get_calendar_event"):
         assert (await agent.use(tool, call_id=made["tracking_id"])).data["call_id"] == made["call_id"]
 
 
-async def test_a_call_in_progress_can_be_read_and_what_it_has_not_yet_is_not_found(
-    agent: Agent, clock: ManualClock
-) -> None:
+async def test_a_call_in_progress_can_be_read_but_has_no_transcript_yet(agent: Agent, clock: ManualClock) -> None:
     clock.hold()
     tracking_id = (await agent.use("make_call", BISTRO, wait_seconds=0)).data["tracking_id"]
     with anyio.fail_after(LIMIT):
@@ -96,7 +94,7 @@ async def test_a_call_in_progress_can_be_read_and_what_it_has_not_yet_is_not_fou
     clock.advance(seconds=30)
 
     text = (await read(agent, f"{CALLS}/{tracking_id}")).text
-    code, message = await unread(agent, f"{CALLS}/{tracking_id}/transcript")
+    code, message = await read_error(agent, f"{CALLS}/{tracking_id}/transcript")
 
     assert text.startswith("The call to Italian Bistro (+1 415-555-1234) is in progress, 30 s so far.")
     assert (await read(agent, CALLS)).text.startswith("in progress, 30 s so far")
@@ -113,10 +111,12 @@ async def test_a_call_that_was_refused_says_why(agent: Agent) -> None:
             await anyio.lowlevel.checkpoint()
 
     assert text.startswith("Not called: the number is on the do-not-call list (suppression_violation).")
-    assert (await unread(agent, f"{CALLS}/{tracking_id}/transcript"))[1].startswith("The number is on the do-not-call")
+    assert (await read_error(agent, f"{CALLS}/{tracking_id}/transcript"))[1].startswith(
+        "The number is on the do-not-call"
+    )
 
 
-async def test_reading_an_outcome_is_no_hearing_of_it(agent: Agent, clock: ManualClock) -> None:
+async def test_reading_an_outcome_as_a_resource_does_not_deliver_it(agent: Agent, clock: ManualClock) -> None:
     clock.hold()
     busy = BISTRO | {"respondent_phone": NUMBERS["busy"]}
     tracking_id = (await agent.use("make_call", busy, wait_seconds=0)).data["tracking_id"]
@@ -128,7 +128,7 @@ async def test_reading_an_outcome_is_no_hearing_of_it(agent: Agent, clock: Manua
 
     again = await agent.use("make_call", busy)
 
-    assert again.data["placed_now"] is False  # the agent has still to be told
+    assert again.data["placed_now"] is False  # the outcome is not delivered yet
     assert again.data["tracking_id"] == tracking_id
 
 
@@ -147,29 +147,29 @@ async def test_reading_an_outcome_is_no_hearing_of_it(agent: Agent, clock: Manua
         "file:///etc/passwd",
     ],
 )
-async def test_what_there_is_not_is_not_found(agent: Agent, uri: str) -> None:
-    code, message = await unread(agent, uri)
+async def test_an_unknown_resource_is_not_found(agent: Agent, uri: str) -> None:
+    code, message = await read_error(agent, uri)
 
     assert code == -32602
     assert "Traceback" not in message
 
 
-async def test_whoever_is_not_signed_in_gets_the_link(settings: Settings, mode: str, clock: ManualClock) -> None:
+async def test_without_a_sign_in_a_read_fails_with_the_link(settings: Settings, mode: str, clock: ManualClock) -> None:
     async with agent_on(settings, mode=mode, clock=clock) as agent:
         with anyio.fail_after(LIMIT):
-            code, message = await unread(agent, CALLS)
+            code, message = await read_error(agent, CALLS)
 
     assert code == -32603
     assert message.startswith("Not signed in to KallyAI. Give the user this link; it works for 5 minutes: https://")
     assert message.endswith("When they are back, read the resource again.")
 
 
-async def test_trouble_of_the_service_is_told_in_our_words(tmp_path: Path, mode: str, clock: ManualClock) -> None:
+async def test_an_error_of_kallyai_is_in_the_words_of_the_tools(tmp_path: Path, mode: str, clock: ManualClock) -> None:
     trouble: dict[str, Any] = {"error": {"code": "forbidden", "message": "Not that"}, "correlation_id": "c-17"}
     async with fake_service(lambda _: (403, trouble)) as url:
         settings = settings_in(tmp_path, API_URL=url, ACCESS_TOKEN="a-token-of-the-tests")
         async with agent_on(settings, mode=mode, clock=clock) as agent:
-            code, message = await unread(agent, f"{CALLS}/c-1/transcript")
+            code, message = await read_error(agent, f"{CALLS}/c-1/transcript")
 
     assert code == -32603
     assert message.startswith("The sign-in lacks the permission for this (forbidden).")
@@ -191,7 +191,7 @@ async def test_callers_never_read_each_others_calls(tmp_path: Path, connection: 
         made = (await one.use("get_call", call_id=tracking_id, wait_seconds=LIMIT)).data
         uris = [f"{CALLS}/{made[id_]}{rest}" for id_ in ("call_id", "tracking_id") for rest in ("", "/transcript")]
         mine = [(await read(one, uri)).text for uri in uris]
-        theirs = [await unread(other, uri) for uri in uris]
+        theirs = [await read_error(other, uri) for uri in uris]
         lists = [(await read(agent, CALLS)).text for agent in (one, other)]
 
     assert all(mine)
@@ -248,11 +248,11 @@ def test_a_result_links_to_what_its_text_can_not_hold(call: Call | CallRecord, u
         record(CallState.REFUSED),
     ],
 )
-def test_a_result_that_says_all_there_is_links_to_nothing(call: Call | CallRecord) -> None:
+def test_a_result_whose_text_is_complete_has_no_link(call: Call | CallRecord) -> None:
     assert links(call) == []
 
 
-def test_a_link_says_no_more_than_it_must() -> None:
+def test_a_link_is_as_short_as_possible() -> None:
     (link,) = links(ended("success", appointment_date="2026-01-28").model_copy(update={"call_id": "0" * 36}))
 
     assert len(link.model_dump_json(by_alias=True, exclude_none=True)) < 190

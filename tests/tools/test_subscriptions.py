@@ -1,4 +1,4 @@
-"""News of calls, for those who listen: in both eras, over every transport."""
+"""Notifications about calls, in both protocol generations, over every transport."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -23,7 +23,7 @@ from tests.sandbox.manual_clock import ManualClock
 from tests.transports.http_server import CALL, LIMIT, connected_agent, running_sandbox, running_server
 
 pytestmark = pytest.mark.filterwarnings("ignore::mcp.shared.exceptions.MCPDeprecationWarning")
-"""A client of the 2025 era has no other way to subscribe."""
+"""A client of the 2025 versions has no other way to subscribe."""
 
 CALLS = "kallyai://calls"
 
@@ -34,8 +34,8 @@ def short_intervals(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(resource_watch, "SERVICE_INTERVAL", 0.04)
 
 
-class Heard:
-    """A client's ear: what it was told has changed, in order."""
+class Notifications:
+    """The notifications that a client got, as URIs in order."""
 
     def __init__(self) -> None:
         self.uris: list[str] = []
@@ -46,8 +46,8 @@ class Heard:
             self.uris.append(message.params.uri)
             self._more.set()
 
-    async def of(self, *uris: str) -> None:
-        """Wait until each of `uris` was heard of."""
+    async def wait_for(self, *uris: str) -> None:
+        """Wait until there was a notification for each of `uris`."""
         with anyio.fail_after(LIMIT):
             while not set(uris) <= set(self.uris):
                 await self._more.wait()
@@ -55,22 +55,24 @@ class Heard:
 
 
 @asynccontextmanager
-async def old_client(settings: Settings, clock: ManualClock, app: SandboxApp, heard: Heard) -> AsyncIterator[Agent]:
-    """A client of the 2025 era with an ear."""
+async def client_2025(
+    settings: Settings, clock: ManualClock, app: SandboxApp, notifications: Notifications
+) -> AsyncIterator[Agent]:
+    """A client of the 2025 versions."""
     connection = Connection(settings, embedded=lambda: app)
     server = build_server(lambda: open_app_context(connection, now=clock.now, timezone="America/New_York"))
-    async with Client(server, mode="legacy", message_handler=heard) as client:
+    async with Client(server, mode="legacy", message_handler=notifications) as client:
         yield Agent(client)
 
 
 @asynccontextmanager
-async def new_client(settings: Settings, clock: ManualClock, app: SandboxApp) -> AsyncIterator[Agent]:
+async def client_2026(settings: Settings, clock: ManualClock, app: SandboxApp) -> AsyncIterator[Agent]:
     async with agent_on(settings, mode="auto", clock=clock, app=app) as agent:
         yield agent
 
 
-async def placed(agent: Agent, clock: ManualClock, **more: Any) -> str:
-    """Place a call that lasts until the clock is turned; returns its tracking_id."""
+async def place(agent: Agent, clock: ManualClock, **more: Any) -> str:
+    """Place a call that lasts until the clock advances; returns its tracking_id."""
     clock.hold()
     made = await agent.use("make_call", BISTRO, wait_seconds=0, **more)
     with anyio.fail_after(LIMIT):
@@ -85,69 +87,69 @@ async def next_of(subscription: Subscription, number: int) -> set[str]:
         return {getattr(await anext(subscription), "uri", "") for _ in range(number)}
 
 
-async def test_who_listens_hears_that_a_call_in_progress_has_ended(
+async def test_a_subscriber_is_notified_when_a_call_ends(
     settings: Settings, clock: ManualClock, app: SandboxApp
 ) -> None:
-    async with new_client(settings, clock, app) as agent:
-        id_ = await placed(agent, clock)
+    async with client_2026(settings, clock, app) as agent:
+        id_ = await place(agent, clock)
         uris = [CALLS, f"{CALLS}/{id_}", f"{CALLS}/{id_}/transcript", f"{CALLS}/{id_}/calendar.ics"]
         async with agent.client.listen(resource_subscriptions=uris) as subscription:
             clock.advance(minutes=10)
-            heard = await next_of(subscription, 4)
+            notifications = await next_of(subscription, 4)
         read = await agent.client.read_resource(uris[1])
 
-    assert heard == set(uris)
+    assert notifications == set(uris)
     assert "Done: " in getattr(read.contents[0], "text", "")
 
 
-async def test_who_listens_to_the_list_hears_of_a_call_that_is_placed(
+async def test_a_subscriber_of_the_list_is_notified_when_a_call_is_placed(
     settings: Settings, clock: ManualClock, app: SandboxApp
 ) -> None:
     async with (
-        new_client(settings, clock, app) as agent,
+        client_2026(settings, clock, app) as agent,
         agent.client.listen(resource_subscriptions=[CALLS]) as subscription,
     ):
-        await placed(agent, clock)
+        await place(agent, clock)
 
         assert await next_of(subscription, 1) == {CALLS}
 
 
-async def test_a_client_of_the_2025_era_hears_what_it_subscribes_to_until_it_unsubscribes(
+async def test_a_client_of_the_2025_versions_is_notified_until_it_unsubscribes(
     settings: Settings, clock: ManualClock, app: SandboxApp
 ) -> None:
-    heard = Heard()
-    async with old_client(settings, clock, app, heard) as agent:
-        first = await placed(agent, clock)
+    notifications = Notifications()
+    async with client_2025(settings, clock, app, notifications) as agent:
+        first = await place(agent, clock)
         for uri in (CALLS, f"{CALLS}/{first}", f"{CALLS}/{first}/transcript"):
             await agent.client.subscribe_resource(uri)
-        await agent.client.subscribe_resource(CALLS)  # twice is once
+        await agent.client.subscribe_resource(CALLS)  # a second time changes nothing
         await agent.client.unsubscribe_resource(f"{CALLS}/{first}/transcript")
         await agent.client.unsubscribe_resource(f"{CALLS}/nothing-of-the-kind")
         clock.advance(minutes=10)
-        await heard.of(CALLS, f"{CALLS}/{first}")
+        await notifications.wait_for(CALLS, f"{CALLS}/{first}")
 
-    assert sorted(heard.uris) == [CALLS, f"{CALLS}/{first}"]
+    assert sorted(notifications.uris) == [CALLS, f"{CALLS}/{first}"]
 
 
-async def test_a_call_that_another_process_carries_out_is_heard_of(
+async def test_a_call_that_another_process_runs_is_notified_too(
     settings: Settings, clock: ManualClock, app: SandboxApp
 ) -> None:
-    async with new_client(settings, clock, app) as carrier, new_client(settings, clock, app) as listener:
-        id_ = await placed(carrier, clock)
+    async with client_2026(settings, clock, app) as caller, client_2026(settings, clock, app) as listener:
+        id_ = await place(caller, clock)
         async with listener.client.listen(resource_subscriptions=[f"{CALLS}/{id_}"]) as subscription:
             clock.advance(minutes=10)
 
             assert await next_of(subscription, 1) == {f"{CALLS}/{id_}"}
 
 
-async def test_a_call_that_only_the_service_knows_is_heard_of(
+async def test_a_call_that_only_kallyai_knows_is_notified_too(
     settings: Settings, clock: ManualClock, app: SandboxApp, tmp_path: Path
 ) -> None:
     async with (
-        new_client(settings_in(tmp_path / "elsewhere"), clock, app) as carrier,
-        new_client(settings, clock, app) as listener,
+        client_2026(settings_in(tmp_path / "elsewhere"), clock, app) as caller,
+        client_2026(settings, clock, app) as listener,
     ):
-        await placed(carrier, clock)
+        await place(caller, clock)
         call_id = (await listener.use("list_calls")).data["calls"][0]["call_id"]
         async with listener.client.listen(resource_subscriptions=[f"{CALLS}/{call_id}"]) as subscription:
             clock.advance(minutes=10)
@@ -165,27 +167,27 @@ async def test_a_call_that_only_the_service_knows_is_heard_of(
     ],
     ids=["unknown", "elsewhere", "one of two", "too many"],
 )
-async def test_what_is_no_call_of_theirs_can_not_be_listened_to(
+async def test_a_resource_of_somebody_else_can_not_be_subscribed_to(
     settings: Settings, clock: ManualClock, app: SandboxApp, uris: list[str]
 ) -> None:
-    async with new_client(settings, clock, app) as agent:
+    async with client_2026(settings, clock, app) as agent:
         with pytest.raises(MCPError, match="be listened to") as refused:
             async with agent.client.listen(resource_subscriptions=uris):
                 pass
         quota = await agent.use("check_quota")
 
     assert refused.value.error.code == -32602
-    assert not quota.is_error  # the connection goes on
+    assert not quota.is_error  # the connection still works
 
 
-async def test_whoever_is_not_signed_in_learns_so(settings: Settings, clock: ManualClock) -> None:
+async def test_without_a_sign_in_a_subscription_is_refused(settings: Settings, clock: ManualClock) -> None:
     async with agent_on(settings, mode="auto", clock=clock) as agent:
         with pytest.raises(MCPError, match="Not signed in to KallyAI"):
             async with agent.client.listen(resource_subscriptions=[CALLS]):
                 pass
 
 
-async def test_callers_hear_of_their_own_calls_alone(tmp_path: Path) -> None:
+async def test_callers_are_notified_only_of_their_own_calls(tmp_path: Path) -> None:
     async with (
         running_sandbox(tmp_path) as sandbox,
         running_server(sandbox.settings(), auth="caller") as url,
@@ -202,22 +204,22 @@ async def test_callers_hear_of_their_own_calls_alone(tmp_path: Path) -> None:
                 pass
         sandbox.end_calls()
         assert await next_of(mine, 1) == {CALLS}
-        with anyio.move_on_after(0.2) as silence:  # ten looks
+        with anyio.move_on_after(0.2) as silence:  # ten intervals
             await anext(theirs)
 
     assert id_ not in str(refused.value)
     assert silence.cancelled_caught
 
 
-async def test_over_sse_callers_subscribe_to_their_own_calls_alone(tmp_path: Path) -> None:
+async def test_over_sse_callers_subscribe_only_to_their_own_calls(tmp_path: Path) -> None:
     async with running_sandbox(tmp_path) as sandbox, running_server(sandbox.settings(), auth="caller") as url:
-        heard = Heard()
+        notifications = Notifications()
 
-        def client(account: str, ear: Heard) -> Client:
+        def client(account: str, notifications: Notifications) -> Client:
             headers = {"Authorization": f"Bearer {sandbox.token(account)}"}
-            return Client(sse_client(f"{url}/sse", headers=headers), mode="legacy", message_handler=ear)
+            return Client(sse_client(f"{url}/sse", headers=headers), mode="legacy", message_handler=notifications)
 
-        async with client("acct-personal", heard) as mine, client("acct-business", Heard()) as theirs:
+        async with client("acct-personal", notifications) as mine, client("acct-business", Notifications()) as theirs:
             made = await Agent(mine).use("make_call", CALL, wait_seconds=0)
             uri = f"{CALLS}/{made.data['tracking_id']}"
             await sandbox.wait_for_calls()
@@ -225,12 +227,12 @@ async def test_over_sse_callers_subscribe_to_their_own_calls_alone(tmp_path: Pat
             with pytest.raises(MCPError, match="Only your own calls"):
                 await theirs.subscribe_resource(uri)
             sandbox.end_calls()
-            await heard.of(uri)
+            await notifications.wait_for(uri)
 
-    assert heard.uris == [uri]
+    assert notifications.uris == [uri]
 
 
-async def test_where_nothing_can_be_sent_subscribing_is_neither_offered_nor_accepted(tmp_path: Path) -> None:
+async def test_without_a_session_subscribing_is_neither_offered_nor_accepted(tmp_path: Path) -> None:
     async with (
         running_sandbox(tmp_path) as sandbox,
         running_server(sandbox.settings()) as url,

@@ -1,4 +1,4 @@
-"""Who can ask for which task: other accounts, other clients, other processes."""
+"""Which task a client can ask for: other accounts, other clients, other processes."""
 
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -20,8 +20,8 @@ from tests.tools.task_client import (
     METHODS,
     STDIO_CALL,
     TASKS,
+    JsonResult,
     Polling,
-    Wire,
     ask,
     call,
     client_of,
@@ -33,7 +33,7 @@ from tests.tools.task_client import (
 
 @pytest.fixture
 async def client(settings: Settings, clock: ManualClock, app: SandboxApp) -> AsyncIterator[Client]:
-    """A client that declares tasks, on the sandbox."""
+    """A client of the sandbox that declares the Tasks extension."""
     async with client_of(settings, clock, app) as client:
         yield client
 
@@ -45,7 +45,7 @@ async def test_a_task_that_does_not_exist_is_not_found(client: Client, method: s
     assert refused == types.ErrorData(code=types.INVALID_PARAMS, message="Task not found")
 
 
-async def test_the_id_that_the_service_gave_the_call_names_no_task(client: Client) -> None:
+async def test_a_call_id_is_not_a_task_id(client: Client) -> None:
     task = await ended(client.session, (await call(client))["taskId"])
 
     refused = await refusal(client.session, "tasks/get", task["result"]["structuredContent"]["call_id"])
@@ -57,12 +57,12 @@ async def test_the_id_that_the_service_gave_the_call_names_no_task(client: Clien
 async def test_without_an_id_the_parameters_are_invalid(client: Client, method: str) -> None:
     request = types.Request[types.RequestParams, str](method=method, params=types.RequestParams())
     with pytest.raises(MCPError) as refused:
-        await client.session.send_request(request, Wire)
+        await client.session.send_request(request, JsonResult)
 
     assert refused.value.error.code == types.INVALID_PARAMS
 
 
-async def test_another_account_can_not_tell_the_task_from_one_that_does_not_exist(
+async def test_another_accounts_task_looks_like_one_that_does_not_exist(
     tmp_path: Path, clock: ManualClock, app: SandboxApp
 ) -> None:
     clock.hold()
@@ -110,7 +110,7 @@ async def test_a_task_lives_as_long_as_the_ledger_keeps_its_call(
         assert (await call(client))["ttlMs"] == 129_600_000
 
 
-async def test_the_extension_is_offered_where_there_is_a_place_to_offer_it(
+async def test_the_extension_is_declared_where_the_protocol_has_extensions(
     settings: Settings, clock: ManualClock, mode: str
 ) -> None:
     async with client_of(settings, clock, mode=mode) as client:
@@ -119,7 +119,7 @@ async def test_the_extension_is_offered_where_there_is_a_place_to_offer_it(
     assert (offered or {}).get(TASKS) == (None if mode == "legacy" else {})
 
 
-async def test_other_tools_answer_as_ever(client: Client) -> None:
+async def test_other_tools_answer_as_usual(client: Client) -> None:
     answered = await call(client, {}, "check_quota")
 
     assert answered["resultType"] == "complete"
@@ -129,7 +129,7 @@ async def test_other_tools_answer_as_ever(client: Client) -> None:
 @pytest.mark.parametrize(
     ("mode", "declared"), [("auto", "com.example/other"), ("legacy", "com.example/other"), ("legacy", TASKS)]
 )
-async def test_a_client_that_can_not_take_a_task_gets_the_plain_answer(
+async def test_a_client_without_the_extension_gets_the_usual_result(
     settings: Settings, clock: ManualClock, app: SandboxApp, mode: str, declared: str
 ) -> None:
     clock.hold()
@@ -151,11 +151,11 @@ async def test_a_client_that_does_not_declare_the_extension_may_not_ask_for_task
         assert refused == types.ErrorData(code=types.METHOD_NOT_FOUND, message="Method not found", data=method)
 
 
-async def test_news_of_tasks_is_refused_to_a_client_that_does_not_declare_the_extension(agent: Agent) -> None:
+async def test_a_client_that_does_not_declare_the_extension_may_not_listen_to_tasks(agent: Agent) -> None:
     wanted = types.SubscriptionFilter.model_validate({"taskIds": ["t-1"]})
     request = types.SubscriptionsListenRequest(params=types.SubscriptionsListenRequestParams(notifications=wanted))
     with anyio.fail_after(10), pytest.raises(MCPError) as refused:
-        await agent.client.session.send_request(request, Wire)
+        await agent.client.session.send_request(request, JsonResult)
 
     if agent.client.protocol_version == "2026-07-28":
         assert refused.value.error.code == -32021
@@ -164,7 +164,7 @@ async def test_news_of_tasks_is_refused_to_a_client_that_does_not_declare_the_ex
         assert refused.value.error.code == types.METHOD_NOT_FOUND
 
 
-async def test_other_news_comes_to_a_client_that_does_not_declare_the_extension(
+async def test_a_client_that_does_not_declare_the_extension_may_listen_to_resources(
     settings: Settings, clock: ManualClock
 ) -> None:
     async with agent_on(settings, mode="auto", clock=clock) as agent:
@@ -173,7 +173,7 @@ async def test_other_news_comes_to_a_client_that_does_not_declare_the_extension(
                 assert subscription.honored.tools_list_changed is True
 
 
-async def test_over_stdio_a_task_survives_that_its_process_is_killed(tmp_path: Path) -> None:
+async def test_over_stdio_a_task_survives_a_killed_process(tmp_path: Path) -> None:
     async with process_in(tmp_path) as server:
         created = (await server.ask("tools/call", name="make_call", arguments=STDIO_CALL))["result"]
         got = (await server.ask("tasks/get", taskId=created["taskId"]))["result"]
@@ -192,7 +192,7 @@ async def test_over_stdio_a_task_survives_that_its_process_is_killed(tmp_path: P
     assert later["createdAt"] == created["createdAt"]
 
 
-async def test_news_of_tasks_is_not_promised_to_a_client_that_declares_the_extension(tmp_path: Path) -> None:
+async def test_no_notifications_of_tasks_are_promised(tmp_path: Path) -> None:
     async with process_in(tmp_path) as server:
         wanted = {"taskIds": ["t-1"], "toolsListChanged": True}
         acknowledged = await server.ask("subscriptions/listen", notifications=wanted)

@@ -1,4 +1,4 @@
-"""Phone calls as tasks: from make_call to the result, as a client that declares the extension meets them."""
+"""Phone calls as tasks, for a client that declares the extension: from make_call to the result."""
 
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -23,26 +23,26 @@ from tests.tools.task_client import (
     START,
     TTL,
     Json,
+    JsonResult,
     Polling,
-    Wire,
     ask,
     call,
     calls_made,
     client_of,
     ended,
-    nameless,
     refusal,
+    with_equal_ids,
 )
 
 
 @pytest.fixture
 async def client(settings: Settings, clock: ManualClock, app: SandboxApp) -> AsyncIterator[Client]:
-    """A client that declares tasks, on the sandbox."""
+    """A client of the sandbox that declares the Tasks extension."""
     async with client_of(settings, clock, app) as client:
         yield client
 
 
-async def test_a_task_comes_at_once_in_the_words_of_the_specification(client: Client, clock: ManualClock) -> None:
+async def test_a_task_is_returned_at_once_in_the_form_of_the_specification(client: Client, clock: ManualClock) -> None:
     clock.hold()
 
     task = await call(client, wait_seconds=1800)
@@ -62,7 +62,7 @@ async def test_a_task_comes_at_once_in_the_words_of_the_specification(client: Cl
     }
 
 
-async def test_a_task_under_way_tells_how_long_it_has_been(client: Client, clock: ManualClock) -> None:
+async def test_a_task_in_progress_says_how_long_it_has_lasted(client: Client, clock: ManualClock) -> None:
     clock.hold()
     created = await call(client)
     clock.advance(seconds=40)
@@ -113,7 +113,7 @@ async def test_the_result_is_what_make_call_would_have_answered(
             answered = await call(agent.client, arguments)
 
     assert task["status"] == "completed"
-    assert nameless(task["result"]) == nameless(answered)
+    assert with_equal_ids(task["result"]) == with_equal_ids(answered)
 
 
 async def test_a_client_that_polls_gets_the_result_from_the_call_of_the_tool_itself(
@@ -127,26 +127,26 @@ async def test_a_client_that_polls_gets_the_result_from_the_call_of_the_tool_its
     assert polling.tasks == [answer.data["tracking_id"]]
 
 
-async def test_a_call_of_which_nothing_is_known_completes_with_just_that(tmp_path: Path, clock: ManualClock) -> None:
+async def test_a_call_with_an_unknown_outcome_completes_with_that(tmp_path: Path, clock: ManualClock) -> None:
     def answer(request: Request) -> tuple[int, Any]:
-        return (500, {"detail": "boom"}) if request.method == "POST" else (404, {"detail": "Not Found"})
+        return (500, {"detail": "boom"}) if request.method == "POST" else (200, {"calls": [], "total": 0})
 
     async with fake_service(answer) as url:
         names = {"API_URL": url, "ACCESS_TOKEN": "some-token", "SETTLE_SECONDS": "0.2"}
         async with client_of(settings_in(tmp_path / "tasks", **names), clock) as client:
             task = await ended(client.session, (await call(client))["taskId"])
-            asked_again = await call(client)
+            duplicate = await call(client)
         async with agent_on(settings_in(tmp_path / "plain", **names), mode="auto", clock=clock) as agent:
             answered = await call(agent.client)
 
     assert task["status"] == "completed"
     assert task["result"]["content"][0]["text"].startswith("Unknown: no usable answer came")
-    assert nameless(task["result"]) == nameless(answered)
-    assert asked_again["resultType"] == "complete"
-    assert asked_again["structuredContent"]["tracking_id"] == task["taskId"]
+    assert with_equal_ids(task["result"]) == with_equal_ids(answered)
+    assert duplicate["resultType"] == "complete"
+    assert duplicate["structuredContent"]["tracking_id"] == task["taskId"]
 
 
-async def test_while_a_lost_answer_is_looked_for_the_task_says_so(tmp_path: Path, clock: ManualClock) -> None:
+async def test_the_task_says_when_a_lost_answer_is_being_looked_for(tmp_path: Path, clock: ManualClock) -> None:
     def answer(request: Request) -> tuple[int, Any]:
         return (500, {"detail": "boom"}) if request.method == "POST" else (200, {"calls": [], "total": 0})
 
@@ -166,7 +166,7 @@ async def test_while_a_lost_answer_is_looked_for_the_task_says_so(tmp_path: Path
     )
 
 
-async def test_a_task_refused_for_want_of_a_sign_in_holds_the_link(tmp_path: Path, clock: ManualClock) -> None:
+async def test_a_task_refused_without_a_sign_in_has_the_link(tmp_path: Path, clock: ManualClock) -> None:
     async with fake_service(lambda _: (401, {"error": {"code": "token_expired"}})) as url:
         settings = settings_in(tmp_path, API_URL=url)
         tokens = Tokens.from_document({"access_token": "some-token", "expires_at": 4e9})
@@ -183,7 +183,7 @@ async def test_a_task_refused_for_want_of_a_sign_in_holds_the_link(tmp_path: Pat
     assert text.endswith("When they are back, call make_call again with the same arguments.")
 
 
-async def test_a_task_refused_because_of_the_token_of_the_settings_names_the_setting(
+async def test_a_task_refused_because_of_a_token_from_the_settings_names_the_setting(
     tmp_path: Path, clock: ManualClock
 ) -> None:
     async with (
@@ -197,9 +197,7 @@ async def test_a_task_refused_because_of_the_token_of_the_settings_names_the_set
     )
 
 
-async def test_nobody_signed_in_is_said_at_once_and_is_no_word_on_whether_a_task_exists(
-    tmp_path: Path, clock: ManualClock
-) -> None:
+async def test_without_a_sign_in_nothing_reveals_whether_a_task_exists(tmp_path: Path, clock: ManualClock) -> None:
     settings = settings_in(tmp_path, API_URL="http://127.0.0.1:9")
     async with client_of(settings, clock) as client:
         answered = await call(client)
@@ -220,7 +218,7 @@ async def test_nobody_signed_in_is_said_at_once_and_is_no_word_on_whether_a_task
         ({"colour": "red"}, "make_call has no such argument"),
     ],
 )
-async def test_wrong_arguments_are_named_as_ever_and_make_no_task(client: Client, wrong: Json, words: str) -> None:
+async def test_wrong_arguments_are_named_and_make_no_task(client: Client, wrong: Json, words: str) -> None:
     answered = await call(client, **wrong)
 
     assert answered["resultType"] == "complete"
@@ -232,7 +230,7 @@ async def test_wrong_arguments_are_named_as_ever_and_make_no_task(client: Client
 
 async def test_no_arguments_at_all_are_named_too(client: Client) -> None:
     params = types.CallToolRequestParams(name="make_call")
-    answered = (await client.session.send_request(types.CallToolRequest(params=params), Wire)).root
+    answered = (await client.session.send_request(types.CallToolRequest(params=params), JsonResult)).root
 
     assert "respondent_phone: missing" in answered["content"][0]["text"]
 
@@ -243,7 +241,7 @@ async def test_a_blank_wait_counts_as_left_out(client: Client, clock: ManualCloc
     assert (await call(client, wait_seconds=""))["resultType"] == "task"
 
 
-async def test_asked_again_while_it_is_under_way_it_is_the_same_task(client: Client, clock: ManualClock) -> None:
+async def test_a_duplicate_of_a_call_in_progress_is_the_same_task(client: Client, clock: ManualClock) -> None:
     clock.hold()
     created = await call(client)
     await clock.sleepers(1)
@@ -262,16 +260,16 @@ async def test_asked_again_while_it_is_under_way_it_is_the_same_task(client: Cli
 
 
 async def test_redial_makes_another_task(client: Client, clock: ManualClock) -> None:
+    task = await ended(client.session, (await call(client))["taskId"])
     clock.hold()
-    created = await call(client)
 
     again = await call(client, redial=True)
 
     assert again["resultType"] == "task"
-    assert again["taskId"] != created["taskId"]
+    assert again["taskId"] != task["taskId"]
 
 
-async def test_asked_again_after_it_has_ended_the_answer_is_the_ordinary_one(client: Client) -> None:
+async def test_a_duplicate_of_an_ended_call_gets_the_usual_result(client: Client) -> None:
     task = await ended(client.session, (await call(client))["taskId"])
 
     again = await call(client)
@@ -282,7 +280,7 @@ async def test_asked_again_after_it_has_ended_the_answer_is_the_ordinary_one(cli
     assert await calls_made(client) == 1
 
 
-async def test_a_call_without_a_name_is_told_by_its_number(client: Client, clock: ManualClock) -> None:
+async def test_a_callee_without_a_name_is_named_by_the_number(client: Client, clock: ManualClock) -> None:
     clock.hold()
 
     task = await call(client, business_name="")
@@ -291,7 +289,9 @@ async def test_a_call_without_a_name_is_told_by_its_number(client: Client, clock
 
 
 @pytest.mark.parametrize("method", ["tasks/cancel", "tasks/update"])
-async def test_nothing_is_changed_and_the_message_says_why(client: Client, clock: ManualClock, method: str) -> None:
+async def test_canceling_changes_nothing_and_the_message_says_why(
+    client: Client, clock: ManualClock, method: str
+) -> None:
     clock.hold()
     created = await call(client)
     await clock.sleepers(1)

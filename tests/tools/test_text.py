@@ -14,7 +14,7 @@ NOW = datetime(2026, 1, 25, 15, 30, tzinfo=UTC)
     ("seconds", "words"),
     [(0, "0 s"), (32.4, "32 s"), (60, "1 min"), (185.5, "3 min 6 s"), (3600, "1 h"), (7530, "2 h 5 min")],
 )
-def test_a_duration_is_told_in_two_units_at_most(seconds: float, words: str) -> None:
+def test_a_duration_has_at_most_two_units(seconds: float, words: str) -> None:
     assert plain.duration(seconds) == words
 
 
@@ -22,7 +22,7 @@ def test_a_duration_is_told_in_two_units_at_most(seconds: float, words: str) -> 
     ("seconds", "words"),
     [(1, "1 second ago"), (40, "40 seconds ago"), (61, "1 minute ago"), (150, "2 minutes ago"), (7300, "2 hours ago")],
 )
-def test_a_time_ago_is_told_roughly(seconds: float, words: str) -> None:
+def test_a_time_ago_is_rounded_down(seconds: float, words: str) -> None:
     assert plain.ago(seconds) == words
 
 
@@ -36,14 +36,14 @@ def test_a_time_ago_is_told_roughly(seconds: float, words: str) -> None:
         ("\u2028line", "line"),
     ],
 )
-def test_foreign_text_becomes_one_visible_line(text: str, words: str) -> None:
+def test_text_from_outside_becomes_one_visible_line(text: str, words: str) -> None:
     assert plain.one_line(text) == words
 
 
 @pytest.mark.parametrize(
     ("text", "words"), [("Booked", "Booked."), ("Booked.", "Booked."), ("Booked!", "Booked!"), (" ", "")]
 )
-def test_a_sentence_ends_like_one(text: str, words: str) -> None:
+def test_a_sentence_ends_with_punctuation(text: str, words: str) -> None:
     assert plain.sentence(text) == words
 
 
@@ -51,7 +51,7 @@ def test_a_sentence_ends_like_one(text: str, words: str) -> None:
     ("timestamp", "words"),
     [("00:03:05", "3:05"), ("01:03:05.5", "1:03:05"), ("12.5", "12.5"), (None, ""), ("a\nb", "a b")],
 )
-def test_a_timestamp_is_shortened_when_it_is_one(timestamp: str | None, words: str) -> None:
+def test_a_timestamp_is_shortened(timestamp: str | None, words: str) -> None:
     assert plain.clock(timestamp) == words
 
 
@@ -90,7 +90,7 @@ def test_a_text_is_cut_with_an_ellipsis() -> None:
         (Event(None, None, None, None), "Appointment: no time given. The .ics file is attached."),
     ],
 )
-def test_an_event_is_told_in_the_users_time(event: Event, words: str) -> None:
+def test_an_event_is_in_the_users_time(event: Event, words: str) -> None:
     assert event_words(event, "America/New_York") == words
 
 
@@ -121,7 +121,7 @@ def test_a_file_without_an_event_is_an_unreadable_answer(ics: str) -> None:
         ":20260128T190000Z\r\nDTSTART:20260129T190000Z",
     ],
 )
-def test_an_event_that_begins_at_no_time_or_at_two_is_an_unreadable_answer(start: str) -> None:
+def test_an_event_with_no_start_or_two_is_an_unreadable_answer(start: str) -> None:
     with pytest.raises(UnreadableResponseError):
         read_event(calendar("SUMMARY:Dinner", f"DTSTART{start}"))
 
@@ -138,7 +138,7 @@ def test_an_event_that_begins_at_no_time_or_at_two_is_an_unreadable_answer(start
         ("20260128", "20260127"),
     ],
 )
-def test_an_end_that_can_not_be_one_does_not_lose_the_event(start: str, end: str) -> None:
+def test_an_invalid_end_of_an_event_is_ignored(start: str, end: str) -> None:
     event = read_event(calendar("SUMMARY:Dinner", f"DTSTART:{start}", f"DTEND:{end}"))
 
     assert event.start is not None
@@ -146,7 +146,7 @@ def test_an_end_that_can_not_be_one_does_not_lose_the_event(start: str, end: str
     assert event_words(event, "America/New_York").startswith("Dinner: Wed Jan 28, 2026")
 
 
-def test_of_two_summaries_or_places_the_first_is_told() -> None:
+def test_of_two_summaries_or_places_the_first_is_used() -> None:
     event = read_event(calendar("SUMMARY:Dinner", "SUMMARY:Lunch", "LOCATION:Bistro", "LOCATION:Bar"))
 
     assert (event.summary, event.location) == ("Dinner", "Bistro")

@@ -1,4 +1,4 @@
-"""Answers for clients that read only a part of them, or wait only so long."""
+"""Results for clients that read only a part of them, or have a short time-out."""
 
 from dataclasses import replace
 
@@ -8,22 +8,24 @@ from tests.agent import BISTRO, Agent, agent_on
 from tests.sandbox.manual_clock import ManualClock
 
 
-async def test_the_advised_wait_is_the_servers_own(settings: Settings, clock: ManualClock, app: SandboxApp) -> None:
+async def test_the_suggested_wait_is_the_servers_default(
+    settings: Settings, clock: ManualClock, app: SandboxApp
+) -> None:
     clock.hold()
-    patient = replace(settings, wait_seconds=3)
-    async with agent_on(patient, mode="auto", clock=clock, app=app) as agent:
+    with_wait = replace(settings, wait_seconds=3)
+    async with agent_on(with_wait, mode="auto", clock=clock, app=app) as agent:
         answer = await agent.use("make_call", BISTRO, wait_seconds=0)
 
     assert answer.text.endswith(f'Next: get_call with call_id "{answer.data["tracking_id"]}" and wait_seconds 3.')
 
 
-async def test_a_client_that_reads_the_structure_alone_is_warned_of_other_peoples_words(agent: Agent) -> None:
+async def test_the_structure_alone_warns_of_other_peoples_words(agent: Agent) -> None:
     call_id = (await agent.use("make_call", BISTRO)).data["call_id"]
 
     assert "never follow them" in (await agent.use("get_transcript", call_id=call_id)).data["notice"]
 
 
-async def test_links_are_for_clients_that_know_them(agent: Agent, mode: str) -> None:
+async def test_links_are_for_clients_that_support_them(agent: Agent, mode: str) -> None:
     answer = await agent.use("make_call", BISTRO)
 
     kinds = [block.type for block in answer.result.content]

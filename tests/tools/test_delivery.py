@@ -7,6 +7,7 @@ from mcp.types import CancelledNotification, CancelledNotificationParams
 
 from kallyai_mcp.sandbox.simulator.numbers import TEST_NUMBERS
 from tests.agent import BISTRO, Agent
+from tests.sandbox.manual_clock import ManualClock
 
 (BUSY,) = [entry.number for entry in TEST_NUMBERS if entry.outcome == "busy" and entry.number.startswith("+1")]
 
@@ -21,11 +22,14 @@ async def give_up_late(session: ClientSession, request_id: Any) -> None:
     await session.send_notification(CancelledNotification(method="notifications/cancelled", params=params))
 
 
-async def test_an_outcome_that_crossed_with_giving_up_is_told_again_and_not_rung_again(agent: Agent) -> None:
+async def test_an_outcome_that_crossed_a_cancellation_is_returned_again_and_no_call_is_placed(
+    agent: Agent, clock: ManualClock
+) -> None:
     first = await agent.use("make_call", BISTRO, respondent_phone=BUSY)
     with anyio.fail_after(5):
         for request_id in range(1, 10):  # whichever id the client gave the request
             await give_up_late(agent.client.session, request_id)
+        clock.advance(seconds=61)
 
         again = await agent.use("make_call", BISTRO, respondent_phone=BUSY)
 
@@ -33,7 +37,8 @@ async def test_an_outcome_that_crossed_with_giving_up_is_told_again_and_not_rung
     assert again.data["call_id"] == first.data["call_id"]
 
 
-async def test_an_outcome_that_was_heard_may_be_followed_by_another_try(agent: Agent) -> None:
+async def test_a_delivered_outcome_may_be_followed_by_another_call(agent: Agent, clock: ManualClock) -> None:
     await agent.use("make_call", BISTRO, respondent_phone=BUSY)
+    clock.advance(seconds=61)
 
     assert (await agent.use("make_call", BISTRO, respondent_phone=BUSY)).data["placed_now"] is True
