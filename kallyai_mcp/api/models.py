@@ -70,7 +70,7 @@ def _moment(value: Any) -> datetime | None:
     if isinstance(value, str):
         value = _written_moment(value.strip())
     if isinstance(value, int | float) and not isinstance(value, bool):
-        seconds = value / 1000 if value > _MOST_SECONDS else value
+        seconds = value / 1000 if _MOST_SECONDS < value < 1000 * _MOST_SECONDS else value
         value = datetime.fromtimestamp(seconds, UTC) if _LEAST_SECONDS < seconds < _MOST_SECONDS else None
     if not isinstance(value, datetime) or not MINYEAR < value.year < MAXYEAR:
         return None

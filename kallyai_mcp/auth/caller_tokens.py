@@ -112,7 +112,7 @@ class CallerVerifier:
             _log.warning("callers' tokens name no account: after a renewal, a caller counts as another one")
         return AccessToken(token=bearer, client_id="caller", scopes=[], subject=account)
 
-    def known(self, bearer: str) -> bool:
+    def is_known(self, bearer: str) -> bool:
         """Whether `bearer` was valid when it was last verified, however long ago; sends no request."""
         return _hash(bearer) in self._valid_until
 
@@ -147,9 +147,9 @@ class SecretVerifier:
         """A token without an account; None if `bearer` is not the secret."""
         from mcp.server.auth.provider import AccessToken  # late: it loads a web framework
 
-        return AccessToken(token="", client_id="secret", scopes=[]) if self.known(bearer) else None
+        return AccessToken(token="", client_id="secret", scopes=[]) if self.is_known(bearer) else None
 
-    def known(self, bearer: str) -> bool:
+    def is_known(self, bearer: str) -> bool:
         """Whether `bearer` is the secret."""
         return hmac.compare_digest(bearer.encode(), self._secret)
 

@@ -138,14 +138,14 @@ def choose_verifier(
         a request.
     """
     if oauth_server is not None:
-        return _bounded(oauth_server.verifier), oauth_server.known
+        return _bounded(oauth_server.verifier), oauth_server.is_known
     if options.auth == "caller":
         verifier = CallerVerifier(lambda bearer: _use(bearer, settings))
-        return _bounded(verifier), verifier.known
+        return _bounded(verifier), verifier.is_known
     if settings.mcp_token is None:
         return None, lambda _: False
     secret = SecretVerifier(settings.mcp_token)
-    return secret, secret.known
+    return secret, secret.is_known
 
 
 def _bounded(verifier: Verifier) -> Verifier:

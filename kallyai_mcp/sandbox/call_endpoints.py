@@ -78,11 +78,14 @@ async def create_call(
     sandbox: SandboxDep,
     idempotency_key: Annotated[
         uuid.UUID | None,
-        Header(alias="Idempotency-Key", description="Identifies this call, so that a repeated request is safe"),
+        Header(
+            alias="Idempotency-Key",
+            description="Identifies this call, so that a repeated request is safe; generated for OAuth clients",
+        ),
     ] = None,
 ) -> CallResponse:
     """Place a call, wait until it has ended, and return its outcome."""
-    call = place(sandbox, account, body, idempotency_key)
+    call = place(sandbox, account, body, idempotency_key, request.state.client_id)
     await notify_placed(request.scope)
     await sandbox.wait_until(call.ends_at)
     return _response(call, call.ends_at)

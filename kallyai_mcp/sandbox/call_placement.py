@@ -20,18 +20,26 @@ from kallyai_mcp.sandbox.simulator.dialogue import timestamp
 from kallyai_mcp.sandbox.simulator.simulation import simulate
 from kallyai_mcp.sandbox.state import Sandbox
 
+_GENERATED_KEY_LIFETIME = timedelta(hours=1)
+_KEY_NAMESPACE = uuid.UUID("b7d0c2a4-51f3-4c39-8b0e-6f2a9f3f7c11")
 
-def place(sandbox: Sandbox, account: Account, request: CallCreateRequest, key: uuid.UUID | None) -> Call:
+
+def place(
+    sandbox: Sandbox, account: Account, request: CallCreateRequest, key: uuid.UUID | None, client_id: str | None
+) -> Call:
     """Place a call, or find the call that was placed with the same Idempotency-Key before.
 
     A key belongs to the account. It is stored with its call, until the fault `forget_key_when_ended` removes it. A
-    refused request does not use its key up.
+    refused request does not use its key up. For an OAuth client's request without a key, one is generated from the
+    client and the request ("auto-generated for GPT clients" in the reference); it is valid until an hour after its call
+    has ended, so that the client can ask for the same call again later.
 
     Args:
         sandbox: The sandbox that places the call.
         account: The account that places it, and whose minutes it uses.
         request: The body of `POST /v1/calls`.
         key: The request's Idempotency-Key.
+        client_id: The OAuth client; None for a first-party program.
 
     Returns:
         The call: new, in progress, or ended.
@@ -40,10 +48,16 @@ def place(sandbox: Sandbox, account: Account, request: CallCreateRequest, key: u
         ApiError: `idempotency_key_reused` 409, or the first of `validation.RULES` that the request breaks.
     """
     fingerprint = _fingerprint(request)
+    key_lifetime: timedelta | None = None
+    if key is None and client_id is not None:
+        key = uuid.uuid5(_KEY_NAMESPACE, f"{client_id} {fingerprint}")
+        key_lifetime = _GENERATED_KEY_LIFETIME
+    if sandbox.faults.forget_key_when_ended:
+        key_lifetime = timedelta()
     with sandbox.store.transaction() as db:
         now = sandbox.clock.now()
         known = call_table.by_key(db, account.id, str(key)) if key is not None else None
-        if known is not None and sandbox.faults.forget_key_when_ended and known.has_ended(now):
+        if known is not None and key_lifetime is not None and now >= known.ends_at + key_lifetime:
             call_table.forget_key(db, known)
         elif known is not None:
             if known.fingerprint != fingerprint:

@@ -10,6 +10,7 @@ from fastapi.responses import HTMLResponse
 from kallyai_mcp.sandbox import page_rendering, validation
 from kallyai_mcp.sandbox.accounts import ACCOUNTS, SCOPES
 from kallyai_mcp.sandbox.faults import KINDS
+from kallyai_mcp.sandbox.reference_notes import BEYOND_THE_REFERENCE
 from kallyai_mcp.sandbox.simulator.numbers import as_rows
 
 router = APIRouter(include_in_schema=False)
@@ -138,6 +139,7 @@ async def docs_page(request: Request) -> HTMLResponse:
         countries=sorted(validation.SUPPORTED_COUNTRIES),
         unsafe=validation.UNSAFE,
         faults=KINDS,
+        choices=BEYOND_THE_REFERENCE,
     )
 
 

@@ -60,12 +60,16 @@ async def _on_api_error(_: Request, exc: Exception) -> JSONResponse:
     return _respond(exc)
 
 
+def validation_reason(error: RequestValidationError) -> str:
+    """Return the `details.reason` of a request that is not valid: its fields, and what is wrong with each."""
+    reasons = (f"{'.'.join(str(part) for part in e['loc'][1:]) or 'body'}: {e['msg']}" for e in error.errors())
+    # A field name in JSON may contain a lone surrogate, which can't be encoded as UTF-8.
+    return "; ".join(reasons).encode("utf-8", "backslashreplace").decode("utf-8")
+
+
 async def _on_validation_error(_: Request, exc: Exception) -> JSONResponse:
     assert isinstance(exc, RequestValidationError)  # noqa: S101 - as above
-    where = "; ".join(f"{'.'.join(str(part) for part in e['loc'][1:]) or 'body'}: {e['msg']}" for e in exc.errors())
-    # A field name in JSON may contain a lone surrogate, which can't be encoded as UTF-8.
-    where = where.encode("utf-8", "backslashreplace").decode("utf-8")
-    return _respond(ApiError(400, "validation_error", "The request is not valid", where))
+    return _respond(ApiError(400, "validation_error", "The request is not valid", validation_reason(exc)))
 
 
 async def _on_http_error(_: Request, exc: Exception) -> JSONResponse:

@@ -1,7 +1,12 @@
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 
+from kallyai_mcp.calls.ledger.sql import Ledger
+from tests.calls.ledgers import ledger_at
+from tests.calls.manual_time import ManualClock
+from tests.calls.samples import NOW
 from tests.postgres_server import database_url, own_postgres, postgres
 
 __all__ = ["database_url", "own_postgres", "postgres"]
@@ -14,3 +19,17 @@ def place(request: pytest.FixtureRequest, tmp_path: Path) -> str:
         return str(tmp_path / "home" / "ledger.db")
     url: str = request.getfixturevalue("database_url")
     return url
+
+
+@pytest.fixture
+def clock() -> ManualClock:
+    """Time that the test turns by hand; it starts at `samples.NOW`."""
+    return ManualClock(NOW)
+
+
+@pytest.fixture
+async def ledger(place: str, clock: ManualClock) -> AsyncIterator[Ledger]:
+    """The ledger at `place`, by `clock`."""
+    ledger = ledger_at(place, clock.now)
+    yield ledger
+    await ledger.aclose()

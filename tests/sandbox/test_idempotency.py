@@ -9,6 +9,7 @@ import httpx
 import pytest
 
 from kallyai_mcp.sandbox.app import create_app
+from tests.sandbox.auth.requests import PARTNER, exchange, new_code
 from tests.sandbox.fixture_types import PlaceCall, RequestBody, SignIn
 from tests.sandbox.manual_clock import ManualClock
 
@@ -103,6 +104,78 @@ async def test_a_body_written_in_another_way_is_the_same_body(
 
 async def test_without_a_key_each_request_is_a_call(place_call: PlaceCall) -> None:
     assert (await place_call()).json()["call_id"] != (await place_call()).json()["call_id"]
+
+
+async def oauth_headers(client: httpx.AsyncClient, **credentials: str) -> dict[str, str]:
+    """Return headers with an access token of an OAuth client, by default `sandbox-client`, for `acct-personal`."""
+    redirect_uri = "http://127.0.0.1:8765/callback"
+    authorize = {"redirect_uri": redirect_uri} | {key: credentials[key] for key in credentials if key == "client_id"}
+    code = await new_code(client, **authorize)
+    tokens = (await exchange(client, code, redirect_uri=redirect_uri, **credentials)).json()
+    return {"Authorization": f"Bearer {tokens['access_token']}"}
+
+
+async def test_an_oauth_clients_identical_requests_without_a_key_are_one_call(
+    client: httpx.AsyncClient, body: RequestBody, clock: ManualClock
+) -> None:
+    headers = await oauth_headers(client)
+    first = await client.post("/v1/calls", headers=headers, json=body())
+    clock.advance(minutes=59)
+    headers = await oauth_headers(client)
+    again = await client.post("/v1/calls", headers=headers, json=body(user_phone=None))
+    assert (again.status_code, again.json()) == (201, first.json())
+    other = await client.post("/v1/calls", headers=headers, json=body(party_size=2))
+    assert other.json()["call_id"] != first.json()["call_id"]
+    assert (await client.get("/v1/calls", headers=headers)).json()["total"] == 2
+
+
+async def test_an_oauth_clients_identical_requests_during_a_call_are_one_call(
+    client: httpx.AsyncClient, body: RequestBody, clock: ManualClock
+) -> None:
+    headers = await oauth_headers(client)
+    clock.hold()
+    ids: set[str] = set()
+
+    async def call() -> None:
+        ids.add((await client.post("/v1/calls", headers=headers, json=body())).json()["call_id"])
+
+    with anyio.fail_after(10):
+        async with anyio.create_task_group() as tasks:
+            for waiting in (1, 2):
+                tasks.start_soon(call)
+                await clock.sleepers(waiting)
+            clock.advance(minutes=30)
+    assert len(ids) == 1
+
+
+async def test_a_generated_key_is_forgotten_an_hour_after_its_call_has_ended(
+    client: httpx.AsyncClient, body: RequestBody, clock: ManualClock
+) -> None:
+    headers = await oauth_headers(client)
+    first = (await client.post("/v1/calls", headers=headers, json=body())).json()
+    clock.advance(minutes=60)
+    headers = await oauth_headers(client)
+    second = (await client.post("/v1/calls", headers=headers, json=body())).json()
+    assert first["call_id"] != second["call_id"]
+    placed = (await client.get("/_sandbox/calls")).json()["calls"]
+    assert placed[0]["idempotency_key"] == placed[1]["idempotency_key"] is not None
+
+
+async def test_a_generated_key_belongs_to_its_client(client: httpx.AsyncClient, body: RequestBody) -> None:
+    ids = {
+        (await client.post("/v1/calls", headers=headers, json=body())).json()["call_id"]
+        for headers in (await oauth_headers(client), await oauth_headers(client, **PARTNER))
+    }
+    assert len(ids) == 2
+
+
+async def test_an_oauth_clients_own_key_is_used(client: httpx.AsyncClient, body: RequestBody) -> None:
+    headers = await oauth_headers(client)
+    ids = {
+        (await client.post("/v1/calls", headers=headers | {"Idempotency-Key": key}, json=body())).json()["call_id"]
+        for key in (KEY, KEY, KEY.replace("5", "6"))
+    }
+    assert len(ids) == 2
 
 
 async def test_keys_belong_to_their_account(place_call: PlaceCall) -> None:

@@ -1,6 +1,7 @@
 """The home, documentation, and billing pages, and the OpenAPI document."""
 
 import re
+from html import unescape
 from html.parser import HTMLParser
 from typing import Any
 
@@ -9,6 +10,7 @@ import pytest
 
 from kallyai_mcp.sandbox.accounts import ACCOUNTS, SCOPES
 from kallyai_mcp.sandbox.app import SandboxApp
+from kallyai_mcp.sandbox.reference_notes import BEYOND_THE_REFERENCE
 from kallyai_mcp.sandbox.simulator.numbers import as_rows
 from tests.sandbox.fixture_types import PlaceCall, SignIn
 from tests.sandbox.manual_clock import ManualClock
@@ -105,6 +107,16 @@ async def test_the_docs_show_every_endpoint_schema_and_scope(client: httpx.Async
     assert {link[1:] for link in page.links if link.startswith("#")} <= page.ids
     assert all(scope in page.words for scope in SCOPES)
     assert "integer from 1 to 200 default 50" in page.words
+
+
+async def test_the_docs_say_what_the_sandbox_does_beyond_the_reference(client: httpx.AsyncClient) -> None:
+    text = unescape(re.sub(r"<[^>]+>", "", (await client.get("/docs")).text))
+    assert all(choice.replace("`", "") in text for choice in BEYOND_THE_REFERENCE)
+
+
+async def test_the_docs_list_the_statuses_that_are_not_in_the_reference(client: httpx.AsyncClient) -> None:
+    text = unescape(re.sub(r"<[^>]+>", "", (await client.get("/docs")).text))
+    assert "Two statuses are not in the reference: in_progress until the call has ended, and terminated" in text
 
 
 async def test_every_link_of_the_pages_works(client: httpx.AsyncClient) -> None:

@@ -293,13 +293,13 @@ async def test_a_token_is_known_after_a_valid_check_until_an_invalid_one() -> No
             raise UnauthorizedError("No", code="unauthorized")
 
     verify = CallerVerifier(check, clock=lambda: now)
-    known = [verify.known("token")]
+    known = [verify.is_known("token")]
     await verify("token")
     now = 10 * CACHE_SECONDS
-    known.append(verify.known("token"))
+    known.append(verify.is_known("token"))
     is_good = False
     verdict = await verify("token")
-    known.append(verify.known("token"))
+    known.append(verify.is_known("token"))
 
     assert known == [False, True, False]
     assert verdict is None
@@ -317,12 +317,12 @@ async def test_the_cache_of_tokens_is_bounded_and_keeps_valid_ones() -> None:
     now = CACHE_SECONDS
     for bearer in ("one", "two", "one", "two"):
         await verify(bearer)
-    kept = [bearer for bearer in ("old", "one", "two") if verify.known(bearer)]
+    kept = [bearer for bearer in ("old", "one", "two") if verify.is_known(bearer)]
     await verify("three")
 
     assert checked == ["old", "one", "two", "three"]
     assert kept == ["one", "two"]
-    assert [bearer for bearer in ("one", "two", "three") if verify.known(bearer)] == ["three"]
+    assert [bearer for bearer in ("one", "two", "three") if verify.is_known(bearer)] == ["three"]
 
 
 async def test_tokens_without_an_account_are_logged_once(caplog: pytest.LogCaptureFixture) -> None:

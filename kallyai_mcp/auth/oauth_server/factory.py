@@ -50,7 +50,7 @@ class OAuthServer:
         open_paths: The paths of the endpoints.
         middleware: Checks the scopes of a request; it goes behind the access middleware.
         verifier: Verifies a bearer; raises `KallyAIError` when that is not possible now.
-        known: Whether a bearer was made here, even if it has expired or was revoked; asks no other server.
+        is_known: Whether a bearer was made here, even if it has expired or was revoked; asks no other server.
     """
 
     issuer: str
@@ -58,7 +58,7 @@ class OAuthServer:
     open_paths: frozenset[str]
     middleware: Middleware
     verifier: Callable[[str], Awaitable[AccessToken | None]]
-    known: Callable[[str], bool]
+    is_known: Callable[[str], bool]
 
 
 def check_public_url(url: str) -> str:
@@ -165,7 +165,7 @@ def build(
         open_paths=frozenset(f"/oauth/{name}" for name, *_ in table),
         middleware=Middleware(ScopeMiddleware, issuer=issuer, tool_scopes=tool_scopes),
         verifier=tokens.verify,
-        known=lambda bearer: sealed_tokens.open("access", bearer, even_expired=True) is not None,
+        is_known=lambda bearer: sealed_tokens.open("access", bearer, even_expired=True) is not None,
     )
 
 

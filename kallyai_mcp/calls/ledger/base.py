@@ -27,6 +27,14 @@ class ConstraintError(Exception):
     """A constraint of the schema refused a transaction; nothing of it was written."""
 
 
+def storable(values: dict[str, Any]) -> dict[str, Any]:
+    """The parameters of a statement, without what no database stores in a text: NUL and half of a surrogate pair."""
+    return {
+        name: value.encode("utf-8", "replace").decode().replace("\0", "\ufffd") if isinstance(value, str) else value
+        for name, value in values.items()
+    }
+
+
 class Transaction(Protocol):
     """One open transaction. Statements use the SQL that both databases speak, with `:name` parameters."""
 

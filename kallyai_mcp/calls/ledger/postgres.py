@@ -17,7 +17,7 @@ from psycopg.conninfo import make_conninfo
 from psycopg.rows import dict_row
 from psycopg_pool import ConnectionPool, PoolTimeout
 
-from kallyai_mcp.calls.ledger.base import ConstraintError, LedgerUnavailableError, Result, Row
+from kallyai_mcp.calls.ledger.base import ConstraintError, LedgerUnavailableError, Result, Row, storable
 from kallyai_mcp.calls.ledger.schema import migrate
 
 _log = logging.getLogger(__name__)
@@ -180,11 +180,11 @@ class PostgresTransaction:
 
     def rows(self, statement: str, **values: Any) -> list[Row]:
         """See `Transaction.rows`."""
-        return self._connection.execute(_translated(statement), values).fetchall()
+        return self._connection.execute(_translated(statement), storable(values)).fetchall()
 
     def run(self, statement: str, **values: Any) -> int:
         """See `Transaction.run`."""
-        return self._connection.execute(_translated(statement), values).rowcount
+        return self._connection.execute(_translated(statement), storable(values)).rowcount
 
     def now(self) -> float:
         """See `Transaction.now`."""

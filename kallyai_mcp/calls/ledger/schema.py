@@ -50,6 +50,7 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         "CREATE INDEX calls_by_fingerprint ON calls (api, account, fingerprint, placed_at)",
         "CREATE INDEX calls_by_number ON calls (api, account, number, placed_at)",
         "CREATE INDEX calls_by_time ON calls (api, account, placed_at)",
+        "CREATE INDEX calls_by_age ON calls (placed_at) WHERE delivered_at IS NOT NULL",
         "CREATE TABLE accounts (api TEXT NOT NULL, account TEXT NOT NULL, PRIMARY KEY (api, account))",
         """
         CREATE TABLE audit (
@@ -65,6 +66,7 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         )
         """,
         "CREATE INDEX audit_by_account ON audit (api, account, at)",
+        "CREATE INDEX audit_by_age ON audit (at)",
         """
         CREATE TABLE shared_values (
             kind TEXT NOT NULL,

@@ -239,7 +239,9 @@ class Ledger:
             if not known:
                 lock_account(tx, record.account)
                 call_id = call.call_id if call is not None else record.call_id
-                ended = replace(record, state=state, ended_at=moment(now), call=call, error=error, call_id=call_id)
+                sent_at = None if state is CallState.REFUSED else record.sent_at or record.placed_at
+                ended = replace(record, state=state, sent_at=sent_at, ended_at=moment(now), call=call, error=error)
+                ended = replace(ended, call_id=call_id)
                 insert(tx, "calls", to_row(numbered(tx, ended, keep_key=True)))
 
         try:
@@ -362,28 +364,31 @@ class Ledger:
         return readable(await self._database.write(work))
 
     async def purge(self, seconds: float) -> None:
-        """Delete delivered records and audit entries that are older than `seconds`.
+        """Delete delivered records and audit entries that are older than `seconds`, and expired shared values.
 
         A record that is active, unknown, or not yet delivered is never deleted.
         """
+        old = (
+            "FROM calls WHERE placed_at < :before AND state IN ('ended', 'refused', 'canceled') "
+            "AND delivered_at IS NOT NULL",
+            "FROM audit WHERE at < :before",
+            "FROM shared_values WHERE expires_at < :now",
+        )
 
-        def old(tx: Tx) -> bool:
-            before = tx.now() - seconds
-            oldest = "SELECT MIN(placed_at) AS at FROM calls", "SELECT MIN(at) AS at FROM audit"
-            return any((row["at"] or before) < before for query in oldest for row in tx.rows(query))
+        def times(tx: Tx) -> dict[str, float]:
+            return {"before": tx.now() - seconds, "now": tx.now()}
 
-        def work(tx: Tx) -> None:
-            before = tx.now() - seconds
-            tx.run(
-                "DELETE FROM calls WHERE placed_at < :before AND (state IN ('refused', 'canceled') "
-                "OR state = 'ended' AND delivered_at IS NOT NULL)",
-                before=before,
-            )
-            tx.run("DELETE FROM audit WHERE at < :before", before=before)
-            tx.run("DELETE FROM shared_values WHERE expires_at < :now", now=tx.now())
+        def is_there(tx: Tx) -> bool:
+            values = times(tx)
+            return any(tx.rows(f"SELECT 1 AS found {each} LIMIT 1", **values) for each in old)
 
-        if await self._database.read(old, empty=False):
-            await self._database.write(work)
+        def delete(tx: Tx) -> None:
+            values = times(tx)
+            for each in old:
+                tx.run(f"DELETE {each}", **values)
+
+        if await self._database.read(is_there, empty=False):  # most of the time nothing has to be locked
+            await self._database.write(delete)
 
     async def _select(self, condition: str, account: AccountKey, **values: Any) -> list[CallRecord]:
         query = f"SELECT * FROM calls WHERE api = :api AND account = :account {condition}"

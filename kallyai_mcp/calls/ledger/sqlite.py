@@ -16,7 +16,7 @@ import anyio
 import anyio.to_thread
 from filelock import FileLock, Timeout
 
-from kallyai_mcp.calls.ledger.base import ConstraintError, LedgerUnavailableError, Result, Row
+from kallyai_mcp.calls.ledger.base import ConstraintError, LedgerUnavailableError, Result, Row, storable
 from kallyai_mcp.calls.ledger.schema import migrate
 
 _log = logging.getLogger(__name__)
@@ -175,11 +175,11 @@ class SqliteTransaction:
 
     def rows(self, statement: str, **values: Any) -> list[Row]:
         """See `Transaction.rows`."""
-        return [dict(row) for row in self._connection.execute(statement, values).fetchall()]
+        return [dict(row) for row in self._connection.execute(statement, storable(values)).fetchall()]
 
     def run(self, statement: str, **values: Any) -> int:
         """See `Transaction.run`."""
-        return self._connection.execute(statement, values).rowcount
+        return self._connection.execute(statement, storable(values)).rowcount
 
 
 def _open(path: Path, database: SqliteDatabase) -> sqlite3.Connection:

@@ -28,8 +28,8 @@ _bearer = HTTPBearer(
 def sign_access_token(sandbox: SandboxState, family: Family) -> str:
     """Return a new access token of the family, valid for `ACCESS_TOKEN_SECONDS`.
 
-    Its claims: `iss`, `sub` (the account's id), `email`, `scope` (space-separated), `iat`, `exp`, `jti`, and `sid` (the
-    family; the token is not valid after the family was revoked).
+    Its claims: `iss`, `sub` (the account's id), `email`, `scope` (space-separated), `iat`, `exp`, `jti`, `sid` (the
+    family; the token is not valid after the family was revoked), and `client_id` (null for a first-party program).
     """
     now = int(epoch(sandbox))
     claims = {
@@ -41,12 +41,15 @@ def sign_access_token(sandbox: SandboxState, family: Family) -> str:
         "exp": now + ACCESS_TOKEN_SECONDS,
         "jti": str(uuid.uuid4()),
         "sid": family.id,
+        "client_id": family.client_id,
     }
     return jwt.encode(claims, get_key(sandbox, "access"), _ALGORITHM)
 
 
 def require(*scopes: str) -> Callable[..., Account]:
     """Return a FastAPI dependency that requires a valid access token with all of `scopes` and returns its account.
+
+    It also sets `request.state.client_id` to the token's OAuth client, None for a first-party program.
 
     Raises (from the dependency):
         ApiError: 401 `missing_token` without an Authorization header, 401 `token_expired`, 401 `invalid_token` for
@@ -82,6 +85,7 @@ def require(*scopes: str) -> Callable[..., Account]:
                     f"missing scope: {scope}",
                     challenge=f'{BEARER_CHALLENGE}, error="insufficient_scope", scope="{" ".join(scopes)}"',
                 )
+        request.state.client_id = claims.get("client_id")
         return account
 
     return signed_in

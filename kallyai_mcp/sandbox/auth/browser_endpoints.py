@@ -7,10 +7,13 @@
 Every page has a button to cancel: redirect with `error=access_denied`.
 """
 
-from typing import Annotated, Literal
+from collections.abc import Callable, Coroutine
+from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Cookie, Form, Query, Request
+from fastapi.exceptions import RequestValidationError
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
+from fastapi.routing import APIRoute
 
 from kallyai_mcp.sandbox.accounts import ACCOUNTS, SCOPES, Provider
 from kallyai_mcp.sandbox.auth.authorization_codes import issue_code
@@ -25,9 +28,26 @@ from kallyai_mcp.sandbox.auth.clients import CLIENTS, is_cli_redirect
 from kallyai_mcp.sandbox.auth.context import NO_STORE, Sandbox, SandboxState, auth_error, documented_page
 from kallyai_mcp.sandbox.auth.pages import error_page, page
 from kallyai_mcp.sandbox.auth.token_responses import issue_tokens
-from kallyai_mcp.sandbox.errors import ApiError
+from kallyai_mcp.sandbox.errors import ApiError, validation_reason
 
-router = APIRouter(tags=["Authentication"])
+
+class _PageRoute(APIRoute):
+    """A route that answers an invalid request of a browser with a page."""
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        handle = super().get_route_handler()
+
+        async def handle_validation_error(request: Request) -> Response:
+            try:
+                return await handle(request)
+            except RequestValidationError as error:
+                reason = validation_reason(error)
+                return error_page(request, auth_error(400, "validation_error", "The request is not valid", reason))
+
+        return handle_validation_error
+
+
+router = APIRouter(tags=["Authentication"], route_class=_PageRoute)
 
 _PROVIDERS: dict[Provider, str] = {"google": "Google", "apple": "Apple"}
 
@@ -42,7 +62,7 @@ RequestTokenField = Annotated[str, Form(alias="request")]
     "/v1/auth/cli",
     summary="CLI sign-in: the page to open in a browser",
     response_class=HTMLResponse,
-    responses=documented_page("`redirect_uri` is not a loopback address; the browser is not sent there"),
+    responses=documented_page("`redirect_uri` is missing, or is not a loopback URL; there is no redirect"),
 )
 def cli(
     request: Request, sandbox: Sandbox, redirect_uri: RedirectUri, state: State = None, browser: BrowserCookie = None
@@ -67,7 +87,7 @@ def cli(
     response_class=HTMLResponse,
     responses={
         303: {"description": "Back to `redirect_uri` with `error` (RFC 6749, section 4.1.2.1)"},
-        **documented_page("`client_id` is unknown or `redirect_uri` is not its own; the browser is not sent there"),
+        **documented_page("`client_id` is unknown, or `redirect_uri` is not registered for it; there is no redirect"),
     },
 )
 def authorize(

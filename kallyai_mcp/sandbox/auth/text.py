@@ -62,6 +62,7 @@ TEXTS: dict[Language, Text] = {
             "invalid_redirect_uri": "The address to go back to is not one that this program may use.",
             "invalid_client": "The program that sent you here is not known.",
             "invalid_request": "The request is not valid.",
+            "validation_error": "The request is not valid.",
             "sign_in_expired": "This page is too old, or was opened in another browser.",
         },
         accounts={account.id: account.description for account in ACCOUNTS.values()},
@@ -92,6 +93,7 @@ TEXTS: dict[Language, Text] = {
             "invalid_redirect_uri": "Este programa no puede usar la dirección de vuelta indicada.",
             "invalid_client": "No se conoce el programa que le trajo aquí.",
             "invalid_request": "La petición no es válida.",
+            "validation_error": "La petición no es válida.",
             "sign_in_expired": "Esta página ha caducado o se abrió en otro navegador.",
         },
         accounts={

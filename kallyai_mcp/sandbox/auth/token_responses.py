@@ -17,7 +17,10 @@ class TokenResponse(BaseModel):
 
     access_token: str = Field(repr=False, description="For the header `Authorization: Bearer …`; a signed JWT.")
     refresh_token: str = Field(repr=False, description="Works once: each refresh gives a new one.")
-    token_type: Literal["Bearer"] = "Bearer"  # noqa: S105 - the type's name, no secret
+    token_type: Literal["Bearer"] = Field(
+        "Bearer",
+        description="The field is not in the reference; RFC 6749, section 5.1, requires it.",
+    )
     expires_in: int = Field(description="Seconds until the access token expires.")
     scope: str = Field(description="The granted scopes, space-separated.")
 

@@ -146,7 +146,7 @@ async def deploy(
         hosts=None,
         origins=(oauth_server.issuer,),
         verifier=verify,
-        is_known=oauth_server.known,
+        is_known=oauth_server.is_known,
         issuer=oauth_server.issuer,
         public_url=oauth_server.issuer,
         open_paths=oauth_server.open_paths,

@@ -1,5 +1,7 @@
 """The CLI flow, from the sign-in page to the redirect with tokens."""
 
+from html import unescape
+
 import httpx
 import pytest
 
@@ -114,6 +116,25 @@ async def test_a_missing_redirect_uri_or_a_too_long_state_is_a_validation_error(
     for query in ({}, {"redirect_uri": "http://localhost:1", "state": "s" * 2049}):
         response = await client.get("/v1/auth/cli", params=query)
         assert (response.status_code, response.json()["error"]["code"]) == (400, "validation_error")
+
+
+@pytest.mark.parametrize("path", ["/v1/auth/cli", "/v1/auth/authorize?client_id=sandbox-client&response_type=code"])
+@pytest.mark.parametrize(("language", "heading"), [("en", "This sign-in can't go on"), ("es", "No se puede continuar")])
+async def test_a_missing_redirect_uri_is_a_page_in_a_browser(
+    client: httpx.AsyncClient, path: str, language: str, heading: str
+) -> None:
+    page = await client.get(path, headers={"Accept": "text/html", "Accept-Language": language})
+    assert page.status_code == 400
+    assert page.headers["content-type"] == "text/html; charset=utf-8"
+    assert "location" not in page.headers
+    assert f"<h1>{heading}</h1>" in unescape(page.text)
+    assert "validation_error" in page.text
+    assert "redirect_uri: Field required" in page.text
+
+
+async def test_an_invalid_form_is_a_page_in_a_browser(client: httpx.AsyncClient) -> None:
+    page = await client.post("/v1/auth/consent", data={"decision": "perhaps"}, headers={"Accept": "text/html"})
+    assert (page.status_code, page.headers["content-type"]) == (400, "text/html; charset=utf-8")
 
 
 async def test_a_parameter_given_twice_is_refused(client: httpx.AsyncClient) -> None:

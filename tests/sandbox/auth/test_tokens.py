@@ -13,6 +13,7 @@ from kallyai_mcp.sandbox.auth import AUTH_SCHEMA, issue_tokens
 from kallyai_mcp.sandbox.auth.identity_providers import AppleSignIn, GoogleSignIn
 from kallyai_mcp.sandbox.auth.token_endpoints import RefreshRequest
 from kallyai_mcp.sandbox.auth.token_responses import TokenResponse
+from kallyai_mcp.sandbox.reference_notes import BEYOND_THE_REFERENCE
 from kallyai_mcp.sandbox.store import Store
 from tests.sandbox.auth.conftest import make_app
 from tests.sandbox.auth.requests import (
@@ -47,6 +48,12 @@ async def test_a_code_becomes_the_references_token_response(client: httpx.AsyncC
     assert response.headers["cache-control"] == "no-store"
     assert response.headers["pragma"] == "no-cache"
     assert (await guarded(client, tokens["access_token"])).json() == "personal@sandbox.test"
+
+
+async def test_token_type_is_documented_as_beyond_the_reference() -> None:
+    assert "token_type" not in json.loads(REFERENCE.read_text(encoding="utf-8"))
+    assert "not in the reference" in str(TokenResponse.model_fields["token_type"].description)
+    assert any("`token_type`" in choice for choice in BEYOND_THE_REFERENCE)
 
 
 async def test_a_code_grants_only_the_allowed_scopes(client: httpx.AsyncClient) -> None:

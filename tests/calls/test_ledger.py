@@ -1,0 +1,436 @@
+"""What every ledger keeps of a call from its reservation to its end, on both drivers."""
+
+import re
+import uuid
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+
+import anyio
+import pytest
+
+from kallyai_mcp.api.errors import KallyAIError, NumberRefusedError, QuotaExceededError
+from kallyai_mcp.calls.ledger.base import LedgerUnavailableError
+from kallyai_mcp.calls.ledger.sql import Ledger
+from kallyai_mcp.calls.records import AccountKey, CallState, fingerprint
+from tests.calls.ledgers import ledger_at, opened
+from tests.calls.manual_time import ManualClock
+from tests.calls.samples import (
+    ACCOUNT,
+    NOW,
+    another,
+    asked,
+    ended,
+    is_placed,
+    outcome,
+    reserved,
+    sent,
+    state_of,
+    submission,
+)
+
+OTHER_ACCOUNTS = [AccountKey(ACCOUNT.api, "account-2"), AccountKey("http://127.0.0.1:1", ACCOUNT.account)]
+
+
+async def test_a_reserved_call_is_found_by_its_tracking_id(ledger: Ledger) -> None:
+    record = await reserved(ledger, asked())
+
+    assert await ledger.find(ACCOUNT, "t-1") == record
+    assert (record.state, record.placed_at, record.day, record.generation) == (CallState.RESERVED, NOW, "2026-01-25", 0)
+
+
+async def test_an_ended_call_is_found_by_its_call_id_with_its_outcome(ledger: Ledger) -> None:
+    record = await sent(ledger, asked())
+    assert await ledger.bind_call_id(record, "c-1", proven=True)
+    await ledger.finish(record, CallState.ENDED, call=outcome())
+
+    found = await ledger.find(ACCOUNT, "c-1")
+
+    assert found is not None
+    assert (found.tracking_id, found.call, found.state) == ("t-1", outcome(), CallState.ENDED)
+    assert found.sent_at == found.ended_at == NOW
+    assert found.delivered_at is None
+
+
+async def test_before_the_first_call_there_is_nothing_and_no_file_is_made(tmp_path: Path) -> None:
+    async with opened(tmp_path / "ledger.db") as ledger:
+        assert await ledger.find(ACCOUNT, "t-1") is None
+        assert await ledger.list_unsettled(ACCOUNT) == []
+        assert await ledger.audit(ACCOUNT, 10) == []
+        assert not await ledger.has_abandoned(None)
+        await ledger.purge(0)
+
+    assert not list(tmp_path.iterdir())  # noqa: ASYNC240 - nothing else runs
+
+
+async def test_what_can_not_be_an_id_is_not_found(ledger: Ledger) -> None:
+    await reserved(ledger, asked())
+
+    for id_ in ("\ud800", "t-1\0", "", "t-1' OR '1'='1"):
+        assert await ledger.find(ACCOUNT, id_) is None
+
+
+# Duplicates
+
+
+@pytest.mark.parametrize("state", [CallState.RESERVED, CallState.SENT, CallState.UNKNOWN])
+@pytest.mark.parametrize("redial", [False, True])
+async def test_the_same_call_is_not_placed_while_it_is_active_or_unknown(
+    ledger: Ledger, clock: ManualClock, state: CallState, *, redial: bool
+) -> None:
+    record = await (reserved(ledger, asked()) if state is CallState.RESERVED else sent(ledger, asked()))
+    if state is CallState.UNKNOWN:
+        await ledger.finish(record, CallState.UNKNOWN)
+    clock.advance(86400 * 30)
+
+    counts, is_new = await ledger.reserve(asked(2), redial=redial)
+
+    if state is CallState.UNKNOWN and redial:  # the user knows what they do
+        assert is_new
+        return
+    assert (is_new, counts.tracking_id, counts.state) == (False, "t-1", state)
+
+
+@pytest.mark.parametrize(
+    ("status", "delivered", "seconds", "placed"),
+    [
+        ("success", False, 7200, False),
+        ("success", True, 3599, False),
+        ("success", True, 3600, True),
+        ("a new status", True, 3599, False),
+        ("busy", False, 7200, False),
+        ("busy", True, 59, False),
+        ("busy", True, 60, True),
+        ("No_Answer", True, 60, True),
+    ],
+)
+async def test_whether_a_call_that_ended_is_placed_again(
+    ledger: Ledger, clock: ManualClock, status: str, *, delivered: bool, seconds: float, placed: bool
+) -> None:
+    await ended(ledger, asked(), status, delivered=delivered)
+    clock.advance(seconds)
+
+    found = await ledger.precheck(asked(2), redial=False)
+
+    assert (found.duplicate is None) is placed
+    assert await is_placed(ledger, asked(2)) is placed
+
+
+@pytest.mark.parametrize("delivered", [False, True])
+async def test_a_redial_places_a_new_call_once_the_last_outcome_was_delivered(
+    ledger: Ledger, *, delivered: bool
+) -> None:
+    await ended(ledger, asked(), delivered=delivered)
+
+    assert await is_placed(ledger, asked(2), redial=True) is delivered
+
+
+async def test_a_refused_call_may_be_placed_again_at_once(ledger: Ledger) -> None:
+    record = await reserved(ledger, asked())
+    await ledger.finish(record, CallState.REFUSED, error=NumberRefusedError("no"))
+
+    assert await is_placed(ledger, asked(2))
+
+
+async def test_an_outcome_that_was_not_delivered_after_all_is_answered_again(
+    ledger: Ledger, clock: ManualClock
+) -> None:
+    await ended(ledger, asked(), "busy")
+    await ledger.mark_delivered(["t-1"], delivered=False)
+    clock.advance(7200)
+
+    assert not await is_placed(ledger, asked(2))
+
+
+async def test_a_record_that_has_not_ended_is_not_delivered(ledger: Ledger) -> None:
+    await reserved(ledger, asked())
+
+    await ledger.mark_delivered(["t-1", "t-2"], delivered=True)
+
+    [record] = await ledger.list_unsettled(ACCOUNT)
+    assert not record.is_delivered
+
+
+async def test_another_submission_account_or_api_is_another_call(ledger: Ledger) -> None:
+    await reserved(ledger, asked())
+
+    assert await is_placed(ledger, asked(2, submission=submission(party_size=4)))
+    for number, account in enumerate(OTHER_ACCOUNTS, start=3):
+        assert await is_placed(ledger, asked(number, account=account))
+
+
+async def test_an_account_sees_no_record_of_another_one(ledger: Ledger) -> None:
+    record = await sent(ledger, asked())
+    await ledger.bind_call_id(record, "c-1", proven=True)
+
+    for account in OTHER_ACCOUNTS:
+        assert await ledger.find(account, "t-1") is None
+        assert await ledger.find(account, "c-1") is None
+        assert await ledger.list_unsettled(account) == []
+        assert await ledger.audit(account, 10) == []
+        assert not await ledger.cancel(account, "t-1")
+
+
+async def test_of_many_requests_at_one_instant_one_is_reserved(place: str, clock: ManualClock) -> None:
+    ledgers = [ledger_at(place, clock.now) for _ in range(2)]
+    new: list[bool] = []
+
+    async def ask(number: int) -> None:
+        new.append(await is_placed(ledgers[number % 2], asked(number)))
+
+    async with anyio.create_task_group() as tasks:
+        for number in range(20):
+            tasks.start_soon(ask, number)
+    for ledger in ledgers:
+        await ledger.aclose()
+
+    assert sorted(new) == [False] * 19 + [True]
+
+
+async def test_a_canceled_request_leaves_a_whole_record_or_none(ledger: Ledger) -> None:
+    with anyio.CancelScope() as scope:
+        scope.cancel()
+        await ledger.reserve(asked(), redial=False)
+
+    assert await state_of(ledger, asked()) in {None, CallState.RESERVED}
+    assert await is_placed(ledger, another(2))
+
+
+# Keys
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ({"task_description": "Book a  table\n"}, {"task_description": "book A table"}),
+        ({"business_name": "Café Sol"}, {"business_name": "Cafe\u0301 sol"}),
+        ({"additional_instructions": ("Window",)}, {"additional_instructions": ("window ",)}),
+        ({"user_name": None}, {}),
+    ],
+)
+def test_the_same_call_typed_differently_has_one_fingerprint(one: dict[str, object], other: dict[str, object]) -> None:
+    assert fingerprint(submission(**one)) == fingerprint(submission(**other))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"respondent_phone": "+14155551235"},
+        {"party_size": 5},
+        {"appointment_date": "2026-01-29"},
+        {"user_name": "B"},
+        {"additional_instructions": ("Quiet",)},
+    ],
+)
+def test_another_number_date_party_name_or_wish_has_another_fingerprint(change: dict[str, object]) -> None:
+    assert fingerprint(submission(**change)) != fingerprint(submission())
+
+
+async def test_a_lost_ledger_sends_the_same_key_on_the_same_day(
+    place: str, ledger: Ledger, clock: ManualClock, tmp_path: Path
+) -> None:
+    first = await reserved(ledger, asked())
+    async with opened(tmp_path / "empty.db", clock.now) as empty:
+        again = await reserved(empty, asked(2, timezone="Asia/Tokyo"))
+    clock.advance(86400)
+    async with opened(tmp_path / "tomorrow.db", clock.now) as tomorrow:
+        later = await reserved(tomorrow, asked(3))
+
+    assert first.idempotency_key == again.idempotency_key == str(uuid.UUID(first.idempotency_key))
+    assert later.idempotency_key != first.idempotency_key
+    assert later.day == "2026-01-26"
+    assert place
+
+
+async def test_each_further_call_of_a_day_has_a_key_of_its_own(ledger: Ledger) -> None:
+    records = [await ended(ledger, asked(1))]
+    records += [(await ledger.reserve(asked(2), redial=True))[0]]
+    records += [await reserved(ledger, asked(3, account=OTHER_ACCOUNTS[0]))]
+    records += [await reserved(ledger, another(4))]
+
+    assert [record.generation for record in records] == [0, 1, 0, 0]
+    assert len({record.idempotency_key for record in records}) == 4
+
+
+# The service's call
+
+
+async def test_one_call_of_the_service_belongs_to_one_record_of_an_account(ledger: Ledger) -> None:
+    first, second = await reserved(ledger, another(1)), await reserved(ledger, another(2))
+    elsewhere = await reserved(ledger, another(3, account=OTHER_ACCOUNTS[0]))
+
+    assert await ledger.bind_call_id(first, "c-1", proven=False)
+    assert await ledger.bind_call_id(first, "c-1", proven=False)
+    assert not await ledger.bind_call_id(second, "c-1", proven=False)
+    assert await ledger.bind_call_id(elsewhere, "c-1", proven=False)
+
+
+async def test_a_call_that_was_only_found_goes_to_the_record_whose_request_was_answered_with_it(
+    ledger: Ledger,
+) -> None:
+    finder, owner = await sent(ledger, another(1)), await reserved(ledger, another(2))
+    await ledger.mark_response_lost("t-1")
+    await ledger.bind_call_id(finder, "c-1", proven=False)
+    await ledger.finish(finder, CallState.ENDED, call=outcome())
+    await ledger.mark_delivered(["t-1"], delivered=True)
+
+    assert await ledger.bind_call_id(owner, "c-1", proven=True)
+
+    found = await ledger.find(ACCOUNT, "t-1")
+    assert found is not None
+    assert (found.state, found.call_id, found.call, found.is_delivered) == (CallState.UNKNOWN, None, None, False)
+    assert await ledger.find(ACCOUNT, "c-1") == replace(owner, call_id="c-1")
+
+
+async def test_a_call_that_was_proven_twice_stays_with_the_first_record(ledger: Ledger) -> None:
+    first, second = await sent(ledger, another(1)), await reserved(ledger, another(2))
+    await ledger.bind_call_id(first, "c-1", proven=True)
+
+    assert not await ledger.bind_call_id(second, "c-1", proven=True)
+
+
+# The end
+
+
+async def test_an_outcome_stays_as_it_was_first_written(ledger: Ledger) -> None:
+    record = await ended(ledger, asked())
+
+    await ledger.finish(record, CallState.UNKNOWN)
+    await ledger.finish(record, CallState.ENDED, call=outcome("busy"))
+
+    found = await ledger.find(ACCOUNT, "t-1")
+    assert found is not None
+    assert found.call == outcome(call_id="c-t-1")
+    assert found.is_delivered
+
+
+async def test_an_unknown_outcome_may_be_found_out_later(ledger: Ledger, clock: ManualClock) -> None:
+    record = await sent(ledger, asked())
+    await ledger.finish(record, CallState.UNKNOWN, error=KallyAIError("lost"))
+    clock.advance(60)
+
+    await ledger.finish(record, CallState.ENDED, call=outcome())
+
+    found = await ledger.find(ACCOUNT, "t-1")
+    assert found is not None
+    assert (found.state, found.error, found.ended_at) == (CallState.ENDED, None, clock.now())
+
+
+@pytest.mark.parametrize("state", [CallState.ENDED, CallState.UNKNOWN])
+async def test_the_end_of_a_record_that_is_gone_is_written_all_the_same(
+    ledger: Ledger, state: CallState, clock: ManualClock, tmp_path: Path
+) -> None:
+    record = await reserved(ledger, asked())
+    async with opened(tmp_path / "new.db", clock.now) as new:
+        clock.advance(30)
+        await new.finish(record, state, call=outcome() if state is CallState.ENDED else None)
+        found = await new.find(ACCOUNT, "t-1")
+        duplicate, is_new = await new.reserve(asked(2), redial=False)
+
+    assert found is not None
+    assert (found.state, found.placed_at, found.ended_at) == (state, NOW, NOW + timedelta(seconds=30))
+    assert found.idempotency_key == record.idempotency_key
+    assert found.sent_at is not None
+    assert (duplicate, is_new) == (found, False)
+
+
+async def test_the_end_of_a_record_that_is_gone_is_written_beside_a_newer_one_of_the_same_call(
+    ledger: Ledger, clock: ManualClock, tmp_path: Path
+) -> None:
+    record = await reserved(ledger, asked())
+    async with opened(tmp_path / "new.db", clock.now) as new:
+        newer = await reserved(new, asked(2))
+        await new.finish(record, CallState.ENDED, call=outcome())
+
+        assert await state_of(new, record) is CallState.ENDED
+        assert await state_of(new, newer) is CallState.RESERVED
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        NumberRefusedError(
+            "no", code="blocked_number", status=403, reason="fraud", correlation_id="c", retry_after=2.5
+        ),
+        QuotaExceededError("spent", plan_type="trial", minutes_allocated=30, upgrade_url="https://kallyai.com/pricing"),
+    ],
+)
+async def test_an_error_is_read_back_as_it_was_written(ledger: Ledger, error: KallyAIError) -> None:
+    record = await reserved(ledger, asked())
+    await ledger.finish(record, CallState.REFUSED, error=error)
+
+    found = await ledger.find(ACCOUNT, "t-1")
+
+    assert found is not None
+    assert type(found.error) is type(error)
+    assert vars(found.error) == vars(error)
+
+
+async def test_a_call_is_canceled_only_before_it_was_sent(ledger: Ledger) -> None:
+    waiting, left = await reserved(ledger, another(1)), await sent(ledger, another(2))
+
+    assert await ledger.cancel(ACCOUNT, "t-1")
+    assert not await ledger.cancel(ACCOUNT, "t-1")
+    assert not await ledger.cancel(ACCOUNT, "t-2")
+    assert await state_of(ledger, waiting) is CallState.CANCELED
+    assert await state_of(ledger, left) is CallState.SENT
+    assert await is_placed(ledger, another(1, tracking_id="t-3"))
+
+
+async def test_the_unsettled_are_the_active_and_the_unknown_newest_first(ledger: Ledger, clock: ManualClock) -> None:
+    records = []
+    for number in range(1, 6):
+        records.append(await sent(ledger, another(number)))
+        clock.advance(1)
+    await ledger.finish(records[2], CallState.UNKNOWN)
+    await ledger.finish(records[3], CallState.ENDED, call=outcome())
+    await ledger.finish(records[4], CallState.REFUSED)
+
+    assert [record.tracking_id for record in await ledger.list_unsettled(ACCOUNT)] == ["t-3", "t-2", "t-1"]
+
+
+# Deleting
+
+
+@pytest.mark.parametrize("days", [0, 90])
+async def test_only_what_was_delivered_is_deleted_when_it_is_old(
+    ledger: Ledger, clock: ManualClock, days: float
+) -> None:
+    kept = [await reserved(ledger, another(1)), await sent(ledger, another(2)), await sent(ledger, another(3))]
+    await ledger.finish(kept[2], CallState.UNKNOWN)
+    kept += [await ended(ledger, another(4), delivered=False), await reserved(ledger, another(5))]
+    await ledger.finish(kept[4], CallState.REFUSED)
+    gone = [await ended(ledger, another(6)), await reserved(ledger, another(7)), await reserved(ledger, another(8))]
+    await ledger.finish(gone[1], CallState.REFUSED)
+    await ledger.mark_delivered(["t-7"], delivered=True)
+    await ledger.cancel(ACCOUNT, "t-8")
+    clock.advance(days * 86400 + 1)
+
+    await ledger.purge(days * 86400)
+
+    assert [await state_of(ledger, record) for record in kept] == [
+        CallState.RESERVED,
+        CallState.SENT,
+        CallState.UNKNOWN,
+        CallState.ENDED,
+        CallState.REFUSED,
+    ]
+    assert [await state_of(ledger, record) for record in gone] == [None] * 3
+    assert await ledger.audit(ACCOUNT, 100) == []
+
+
+async def test_what_is_not_old_is_kept(ledger: Ledger, clock: ManualClock) -> None:
+    record = await ended(ledger, asked())
+    clock.advance(90 * 86400)
+
+    await ledger.purge(90 * 86400)
+
+    assert await state_of(ledger, record) is CallState.ENDED
+    assert len(await ledger.audit(ACCOUNT, 100)) == 1
+
+
+async def test_one_tracking_id_is_one_record(ledger: Ledger) -> None:
+    await reserved(ledger, asked())
+
+    with pytest.raises(LedgerUnavailableError, match=re.compile("tracking_id|calls_pkey")):
+        await ledger.reserve(another(1), redial=False)

@@ -1,0 +1,149 @@
+"""What workers share besides calls, on both drivers."""
+
+from collections.abc import AsyncIterator
+
+import anyio
+import pytest
+
+from kallyai_mcp.calls.ledger.base import Database
+from kallyai_mcp.calls.ledger.shared_state import SharedState
+from tests.calls.ledgers import database_at, ledger_at
+from tests.calls.manual_time import ManualClock
+
+
+@pytest.fixture
+async def database(place: str, clock: ManualClock) -> AsyncIterator[Database]:
+    database = database_at(place, clock.now)
+    yield database
+    await database.aclose()
+
+
+@pytest.fixture
+def state(database: Database) -> SharedState:
+    return SharedState(database)
+
+
+async def test_a_value_is_put_and_replaced_and_got_by_kind_and_name(state: SharedState) -> None:
+    assert await state.get("code", "a") is None
+    assert await state.put("code", "a", "one", 60) is None
+    assert await state.put("code", "a", "two", 60) == "one"
+
+    assert await state.get("code", "a") == "two"
+    assert await state.get("code", "b") is None
+    assert await state.get("key", "a") is None
+
+
+async def test_a_value_is_there_until_it_expires(state: SharedState, clock: ManualClock) -> None:
+    await state.put("code", "a", "one", 60)
+    clock.advance(59)
+    assert await state.get("code", "a") == "one"
+    clock.advance(1)
+
+    assert await state.get("code", "a") is None
+    assert await state.take("code", "a") is None
+    assert await state.put("code", "a", "two", 60) is None
+
+
+async def test_putting_a_value_again_extends_its_time(state: SharedState, clock: ManualClock) -> None:
+    await state.put("code", "a", "one", 60)
+    clock.advance(30)
+    await state.put("code", "a", "one", 60)
+    clock.advance(59)
+
+    assert await state.get("code", "a") == "one"
+
+
+async def test_a_value_is_added_once_until_it_expires(state: SharedState, clock: ManualClock) -> None:
+    assert await state.add("code", "a", "one", 60)
+    assert not await state.add("code", "a", "two", 60)
+    assert await state.get("code", "a") == "one"
+    clock.advance(60)
+
+    assert await state.add("code", "a", "three", 60)
+    assert await state.get("code", "a") == "three"
+
+
+async def test_a_value_is_taken_once(state: SharedState) -> None:
+    await state.put("code", "a", "one", 60)
+
+    assert await state.take("code", "a") == "one"
+    assert await state.take("code", "a") is None
+    assert await state.add("code", "a", "two", 60)
+
+
+async def test_a_value_that_was_dropped_is_gone(state: SharedState) -> None:
+    await state.put("code", "a", "one", 60)
+    await state.drop("code", "a")
+    await state.drop("code", "b")
+
+    assert await state.get("code", "a") is None
+
+
+@pytest.mark.parametrize("name", ["a\0b", "\ud800", "a'; DROP TABLE shared_values; --", "ü" * 2000])
+async def test_a_name_that_a_client_made_up_finds_nothing(state: SharedState, name: str) -> None:
+    await state.put("code", "a", "one", 60)
+
+    assert await state.get("code", name) is None
+    assert await state.take("code", name) is None
+    await state.drop("code", name)
+    assert await state.get("code", "a") == "one"
+
+
+@pytest.mark.parametrize("value", ["", "ü\n\U0001f4de", "x" * 100_000])
+async def test_a_value_comes_back_as_it_was(state: SharedState, value: str) -> None:
+    await state.put("code", "a", value, 60)
+
+    assert await state.take("code", "a") == value
+
+
+async def test_another_process_sees_the_same_values(state: SharedState, place: str, clock: ManualClock) -> None:
+    await state.put("code", "a", "one", 60)
+    other = database_at(place, clock.now)
+
+    assert await SharedState(other).take("code", "a") == "one"
+    await other.aclose()
+    assert await state.get("code", "a") is None
+
+
+async def test_of_many_at_one_instant_one_adds_one_takes_and_each_put_sees_the_one_before(
+    state: SharedState, place: str, clock: ManualClock
+) -> None:
+    other = database_at(place, clock.now)
+    states = [state, SharedState(other)]
+    added: list[bool] = []
+    taken: list[str | None] = []
+    replaced: list[str | None] = []
+
+    async def add(number: int) -> None:
+        added.append(await states[number % 2].add("code", "a", f"{number}", 60))
+
+    async def take(number: int) -> None:
+        taken.append(await states[number % 2].take("code", "a"))
+
+    async def put(number: int) -> None:
+        replaced.append(await states[number % 2].put("key", "a", f"{number}", 60))
+
+    for step in (add, take, put):
+        async with anyio.create_task_group() as tasks:
+            for number in range(12):
+                tasks.start_soon(step, number)
+    last = await state.get("key", "a")
+    await other.aclose()
+
+    assert sum(added) == 1
+    assert len([value for value in taken if value is not None]) == 1
+    assert replaced.count(None) == 1
+    assert {*replaced, last} == {None, *(f"{number}" for number in range(12))}
+
+
+async def test_values_that_expired_are_deleted_with_old_records(
+    state: SharedState, database: Database, place: str, clock: ManualClock
+) -> None:
+    await state.put("code", "a", "one", 60)
+    await state.put("code", "b", "two", 600)
+    clock.advance(61)
+    ledger = ledger_at(place, clock.now)
+    await ledger.purge(86400)
+    await ledger.aclose()
+
+    assert await database.write(lambda tx: tx.rows("SELECT name FROM shared_values")) == [{"name": "b"}]
