@@ -135,7 +135,7 @@ class PostgresDatabase:
                         migrate(PostgresTransaction(connection, self._clock))
 
                 await self._in_thread(preparing, used)
-                self._pool = ConnectionPool(
+                pool: ConnectionPool[_Connection] = ConnectionPool(
                     self._conninfo,
                     min_size=0,
                     max_size=_CONNECTIONS,
@@ -145,7 +145,9 @@ class PostgresDatabase:
                     kwargs={"row_factory": dict_row},
                     open=False,
                 )
-                await anyio.to_thread.run_sync(self._pool.open)
+                # Others use it as soon as it is set, so only an open pool may be.
+                await self._in_thread(pool.open, used)
+                self._pool = pool
         return self._pool
 
     async def _in_thread(self, work: Callable[[], Result], used: list[_Connection]) -> Result:
