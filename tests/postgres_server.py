@@ -243,7 +243,7 @@ class PostgresServer(PostgresDatabases):
 @pytest.fixture(scope="session")
 def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PostgresDatabases]:
     """The one server of this test run; the test is skipped on a machine without PostgreSQL."""
-    _skip_without_server()
+    skip_without_server()
     folder = tmp_path_factory.getbasetemp()
     if "PYTEST_XDIST_WORKER" in os.environ:
         folder = folder.parent  # the run's own, which all its workers share (pytest-xdist, "How-tos")
@@ -262,7 +262,7 @@ def database_url(postgres: PostgresDatabases) -> Iterator[str]:
 @pytest.fixture
 def own_postgres() -> Iterator[PostgresServer]:
     """A running server for one test, to be killed, paused, and started again."""
-    _skip_without_server()
+    skip_without_server()
     with PostgresServer() as server:
         yield server
 
@@ -276,7 +276,8 @@ def has_server() -> bool:
     return True
 
 
-def _skip_without_server() -> None:
+def skip_without_server() -> None:
+    """Skip the test on a machine without PostgreSQL. Call it in a fixture that is not asynchronous."""
     if not has_server():
         pytest.skip(NO_SERVER)
 

@@ -161,8 +161,12 @@ class CallWorker:
                 await self._finish(record, CallState.ENDED, call=call)
 
     async def _leased(self) -> str:
+        """The name of this worker. Without a lease, or after it has lost it, it takes a new one under a new name.
+
+        A restart of the database ends all leases.
+        """
         async with self._leasing:
-            if self._name is None:
+            if self._name is None or not await self.ledger.holds_lease(self._name):
                 self._name = await self.ledger.take_lease()
             return self._name
 

@@ -1,5 +1,6 @@
 """The HTTP server with a sandbox behind it, both on real sockets, and MCP clients for every transport."""
 
+import secrets
 import ssl
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -33,6 +34,9 @@ CALL = {
     "task_description": "Ask for the opening hours",
     "respondent_phone": "+12025550100",
 }
+SECRET_KEYS = secrets.token_hex(32)
+"""`KALLYAI_SECRET_KEYS`, which servers that share a database need."""
+
 CONNECTIONS = ["auto", "legacy", "sse"]
 """How a client can connect: to `/mcp` with the protocol of 2026 ("auto") or of 2025 ("legacy"), and to `/sse`."""
 

@@ -1,4 +1,4 @@
-"""Two servers on one Redis behind nginx, each a process of its own."""
+"""Two servers on one PostgreSQL database behind nginx, each a process of its own."""
 
 import sys
 from collections.abc import AsyncIterator
@@ -9,12 +9,12 @@ from pathlib import Path
 import anyio
 import pytest
 
-from tests.redis_server import RedisServer
 from tests.transports.certificates import Certificate
 from tests.transports.http_server import (
     CALL,
     CONNECTIONS,
     LIMIT,
+    SECRET_KEYS,
     ClientOptions,
     RunningSandbox,
     connected_agent,
@@ -42,14 +42,15 @@ class Site:
 
 
 @asynccontextmanager
-async def site(folder: Path, redis: RedisServer) -> AsyncIterator[Site]:
+async def site(folder: Path, database_url: str) -> AsyncIterator[Site]:
     certificate = Certificate(folder, NAME)
     async with running_sandbox(folder) as sandbox:
-        settings = {"API_URL": sandbox.url, "AUTH": "caller", "REDIS_URL": redis.url, "WAIT_SECONDS": "0"}
+        shared = {"DATABASE_URL": database_url, "SECRET_KEYS": SECRET_KEYS}
+        settings = shared | {"API_URL": sandbox.url, "AUTH": "caller", "WAIT_SECONDS": "0"}
         settings |= {"PUBLIC_URL": f"https://{NAME}", "ALLOWED_HOSTS": NAME, "LOG_LEVEL": "INFO"}
         token = sandbox.token("acct-business")
         async with (
-            worker_lookup(sandbox.settings(REDIS_URL=redis.url, ACCESS_TOKEN=token)) as lookup,
+            worker_lookup(sandbox.settings(**shared, ACCESS_TOKEN=token)) as lookup,
             uvicorn(folder, workers=1, **settings) as one,
             uvicorn(folder, workers=1, **settings) as two,
             nginx(folder, certificate, one.port, two.port) as url,
@@ -115,9 +116,9 @@ async def clients_are_counted_by_their_own_addresses(site: Site) -> None:
     assert other.status_code == 200
 
 
-async def test_two_servers_behind_nginx_act_as_one(tmp_path: Path, own_redis: RedisServer) -> None:
+async def test_two_servers_behind_nginx_act_as_one(tmp_path: Path, database_url: str) -> None:
     with anyio.fail_after(2 * LIMIT):
-        async with site(tmp_path, own_redis) as two_servers:
+        async with site(tmp_path, database_url) as two_servers:
             for connection in CONNECTIONS:
                 await a_call_can_be_placed_and_followed(two_servers, connection)
             await requests_to_mcp_reach_both_servers(two_servers)

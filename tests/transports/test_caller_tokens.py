@@ -23,7 +23,7 @@ from tests.transports.http_server import (
     running_sandbox,
     running_server,
 )
-from tests.transports.workers import uvicorn, worker_lookup
+from tests.transports.workers import uvicorn
 
 
 @pytest.mark.parametrize("connection", CONNECTIONS)
@@ -217,15 +217,14 @@ async def test_a_killed_servers_call_is_settled_when_its_caller_returns(tmp_path
         token = sandbox.token("acct-business")
         settings = sandbox.settings(ACCESS_TOKEN=token)
         with anyio.fail_after(LIMIT):
-            async with worker_lookup(settings):
-                given = {"API_URL": sandbox.url, "AUTH": "caller", "LOG_LEVEL": "INFO"}
-                async with (
-                    uvicorn(tmp_path, workers=1, **given) as server,
-                    connected_agent(server.url, token=token) as agent,
-                ):
-                    placed = await agent.use("make_call", CALL, wait_seconds=0)
-                    await sandbox.wait_for_calls()
-                    server.kill_first_worker()
+            given = {"API_URL": sandbox.url, "AUTH": "caller", "LOG_LEVEL": "INFO"}
+            async with (
+                uvicorn(tmp_path, workers=1, **given) as server,
+                connected_agent(server.url, token=token) as agent,
+            ):
+                placed = await agent.use("make_call", CALL, wait_seconds=0)
+                await sandbox.wait_for_calls()
+                server.kill_first_worker()
             sandbox.end_calls()
             async with running_server(settings, auth="caller") as url, connected_agent(url, token=token) as agent:
                 found = await agent.use("get_call", call_id=placed.data["tracking_id"], wait_seconds=20)

@@ -140,6 +140,8 @@ class PostgresDatabase:
                     min_size=0,
                     max_size=_CONNECTIONS,
                     timeout=_SECONDS / 2,
+                    # Else the pool waits up to minutes between two attempts, also when the server is back long since.
+                    reconnect_timeout=_SECONDS / 2,
                     max_idle=60,
                     check=ConnectionPool.check_connection,
                     kwargs={"row_factory": dict_row},

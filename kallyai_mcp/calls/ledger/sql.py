@@ -61,6 +61,10 @@ class Ledger:
         """Take the lease of a new worker; returns the worker's name."""
         return await self._database.take_lease()
 
+    async def holds_lease(self, worker: str) -> bool:
+        """Whether the lease that `take_lease` took for `worker` is still held."""
+        return await self._database.read(lambda tx: tx.holds_lease(worker), empty=True)
+
     async def check(self) -> None:
         """Open a transaction that writes nothing, to find out whether calls could be written down."""
         await self._database.write(lambda _: None)
