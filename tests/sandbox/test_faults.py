@@ -351,8 +351,8 @@ async def test_a_refused_request_gets_its_refusal_and_leaves_the_fault_set(
     assert (await wire.post("/v1/auth/refresh", json={})).status_code == 400
     with contextlib.suppress(httpx.ReadError, httpx.RemoteProtocolError):
         assert (await call()).status_code >= 500
-    fired = await state(wire)
-    assert (fired["faults"], fired["happened"]) == ([], {kind: 1})
+    after = await state(wire)
+    assert (after["faults"], after["happened"]) == ([], {kind: 1})
     assert len(await placed(wire)) == 1
 
 
