@@ -68,7 +68,6 @@ class Settings:
         allowed_origins: `Origin` headers (web pages) that the HTTP server accepts, with `:*` for any port.
         public_url: The URL of the HTTP server for clients.
         rate_limit: How many requests one account may make over HTTP, such as 300/minute.
-        redis_url: The Redis that several workers or machines share.
         database_url: The PostgreSQL database that several workers or machines share; None for an SQLite file in
             `home`.
         user_agent: The User-Agent header of requests to the API.
@@ -101,7 +100,6 @@ class Settings:
     allowed_origins: tuple[str, ...] = ()
     public_url: str | None = None
     rate_limit: str = "300/minute"
-    redis_url: str | None = None
     database_url: str | None = None
     user_agent: str = f"kallyai-mcp/{__version__}"
     log_level: LogLevel = "WARNING"
@@ -169,7 +167,6 @@ class Settings:
             allowed_origins=_listed(text("ALLOWED_ORIGINS")),
             public_url=public_url.rstrip("/") if public_url else None,
             rate_limit=_rate(text("RATE_LIMIT"), cls.rate_limit),
-            redis_url=text("REDIS_URL"),
             database_url=_database_url(text("DATABASE_URL")),
             user_agent=user_agent,
             log_level=_choice("LOG_LEVEL", _upper(text("LOG_LEVEL")), LogLevel, cls.log_level),

@@ -20,7 +20,7 @@ from kallyai_mcp.tools.text.plain import one_line
 
 Verdict = Literal["ok", "bad", "skipped"]
 
-SECRETS = {"access_token", "client_secret", "secret_keys", "mcp_token", "redis_url", "database_url"}
+SECRETS = {"access_token", "client_secret", "secret_keys", "mcp_token", "database_url"}
 """Settings that are only shown as set or not set; the URL of a database may hold a password."""
 
 

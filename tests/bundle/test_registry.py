@@ -33,7 +33,6 @@ NOT_FOR_UVX = {
     "allowed_origins",
     "public_url",
     "rate_limit",
-    "redis_url",
     "database_url",
 }
 

@@ -32,7 +32,7 @@ SHARE = (
 )
 """Tests that use every dependency, and one for each bound that was once too low; none needs a browser or npm.
 
-Those that need a redis-server are skipped where there is none.
+Those that need a PostgreSQL server are skipped where there is none.
 """
 
 

@@ -57,7 +57,7 @@ async def test_two_workers_share_their_calls_and_take_over_a_killed_ones(
         token = sandbox.token("acct-business")
         given = {"API_URL": sandbox.url, "ACCESS_TOKEN": token, "WAIT_SECONDS": "0", "LOG_LEVEL": "INFO"} | shared
         lookup = await stack.enter_async_context(worker_lookup(sandbox.settings(**given)))
-        with anyio.fail_after(LIMIT):
+        with anyio.fail_after(2 * LIMIT):
             async with uvicorn(tmp_path, workers=2, AUTH="secret", MCP_TOKEN=SECRET, **given) as server:
                 same: list[str] = []
 
