@@ -72,8 +72,8 @@ async def agent_on(
     settings: Settings, *, mode: str, clock: ManualClock, app: SandboxApp | None = None, **client_options: Any
 ) -> AsyncIterator[Agent]:
     """An agent whose client speaks `mode`'s era to the server; `app` takes the place of the settings' API."""
-    connection = Connection(settings, embedded=(lambda: app) if app is not None else None)
-    server = build_server(lambda: open_app_context(connection, now=clock.now, timezone="America/New_York"))
+    connection = Connection(settings, embedded=(lambda: app) if app is not None else None, now=clock.now)
+    server = build_server(lambda: open_app_context(connection, timezone="America/New_York"))
     async with Client(server, mode=mode, raise_exceptions=mode != "legacy", **client_options) as client:
         yield Agent(client)
 

@@ -1,12 +1,10 @@
 """Builds the app context: what the tools of a server work with."""
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from datetime import datetime
 
 import anyio
 
-from kallyai_mcp.calls.clock import SystemClock
 from kallyai_mcp.calls.service import CallService
 from kallyai_mcp.cli.browser_sign_in import BrowserSignIn
 from kallyai_mcp.cli.connection import Connection
@@ -20,19 +18,16 @@ from kallyai_mcp.tools.context import AppContext
 async def open_app_context(
     connection: Connection,
     *,
-    now: Callable[[], datetime] | None = None,
     timezone: str | None = None,
     links: bool = True,
 ) -> AsyncIterator[AppContext]:
     """Open the app context for as long as a server runs.
 
     Args:
-        connection: Which KallyAI, and which ledger; closed at the end.
-        now: The clock; None for the machine's.
+        connection: Which KallyAI, which ledger, and which clock; closed at the end.
         timezone: The user's IANA time zone; None for the machine's.
         links: Give out sign-in links, which need the user's browser to be on this machine.
     """
-    clock = connection.clock = SystemClock(now)
     settings = connection.settings
     try:
         async with anyio.create_task_group() as tasks:
@@ -41,7 +36,7 @@ async def open_app_context(
                 connection.account_key,
                 connection.ledger,
                 timing=timing(settings),
-                clock=clock,
+                clock=connection.clock,
             ) as calls:
                 yield AppContext(
                     api=connection.api,
@@ -49,7 +44,7 @@ async def open_app_context(
                     sign_in=BrowserSignIn(connection, tasks, links=links),
                     timezone=timezone or local_timezone(),
                     wait_seconds=settings.wait_seconds,
-                    now=clock.now,
+                    now=connection.clock.now,
                     confirmations=Confirmations(lambda: connection.keys()),
                     # The embedded sandbox calls nobody, and a call should end as its number says at any hour.
                     confirm=settings.confirm or ("never" if connection.sandbox is not None else "auto"),

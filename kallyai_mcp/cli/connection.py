@@ -2,6 +2,7 @@
 
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from datetime import datetime
 from functools import cached_property
 from typing import TYPE_CHECKING, TypeVar
 
@@ -35,17 +36,25 @@ class Connection:
         settings: Which KallyAI, whose account, and which ledger.
         embedded: Creates the sandbox that takes the place of the settings' KallyAI; its account is signed in.
         callers: Each HTTP request brings the access token of its caller.
+        now: The wall clock; None for the machine's.
 
     Attributes:
-        clock: The clock of calls; a test sets it before the ledger is opened.
+        settings: As given.
+        sandbox: The sandbox that takes the place of the settings' KallyAI; None if there is none.
+        clock: The clock of calls.
     """
 
     def __init__(
-        self, settings: Settings, *, embedded: "Callable[[], SandboxApp] | None" = None, callers: bool = False
+        self,
+        settings: Settings,
+        *,
+        embedded: "Callable[[], SandboxApp] | None" = None,
+        callers: bool = False,
+        now: Callable[[], datetime] | None = None,
     ) -> None:
         self.settings = settings
         self.sandbox = EmbeddedSandbox(embedded) if embedded is not None else None
-        self.clock: Clock = SystemClock()
+        self.clock: Clock = SystemClock(now)
         self._callers = callers
         self._api: KallyAI | None = None
         self._database: Database | None = None

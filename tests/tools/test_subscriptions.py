@@ -59,8 +59,8 @@ async def client_2025(
     settings: Settings, clock: ManualClock, app: SandboxApp, notifications: Notifications
 ) -> AsyncIterator[Agent]:
     """A client of the 2025 versions."""
-    connection = Connection(settings, embedded=lambda: app)
-    server = build_server(lambda: open_app_context(connection, now=clock.now, timezone="America/New_York"))
+    connection = Connection(settings, embedded=lambda: app, now=clock.now)
+    server = build_server(lambda: open_app_context(connection, timezone="America/New_York"))
     async with Client(server, mode="legacy", message_handler=notifications) as client:
         yield Agent(client)
 
