@@ -8,6 +8,7 @@ from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from dataclasses import dataclass
 
 from kallyai_mcp.calls.ledger.base import LedgerUnavailableError
 from kallyai_mcp.calls.records import CallRecord
@@ -17,7 +18,21 @@ _REMEMBERED = 1000
 
 Mark = Callable[[list[str], bool], Awaitable[None]]
 
-_records: ContextVar[list[CallRecord] | None] = ContextVar("kallyai_mcp_records", default=None)
+
+@dataclass(frozen=True)
+class Report:
+    """A call that the result of a request reports.
+
+    Attributes:
+        record: The call, as it is reported.
+        is_new: The request placed the call, or found it as a duplicate; None when it only asked about it.
+    """
+
+    record: CallRecord
+    is_new: bool | None
+
+
+_reports: ContextVar[list[Report] | None] = ContextVar("kallyai_mcp_reports", default=None)
 
 
 class Delivery:
@@ -33,21 +48,21 @@ class Delivery:
         self._told: OrderedDict[tuple[object, object], list[str]] = OrderedDict()
 
     @contextmanager
-    def request(self, connection: object, request_id: object) -> Iterator[list[CallRecord]]:
-        """For the middleware, around one request: yields the list of the records that its answer tells of.
+    def request(self, connection: object, request_id: object) -> Iterator[list[Report]]:
+        """For the middleware, around one request: yields the list of what its result reports.
 
         Args:
             connection: Something that is the same for all requests of one connection.
             request_id: The client's id of this request.
         """
-        records: list[CallRecord] = []
-        token = _records.set(records)
+        reports: list[Report] = []
+        token = _reports.set(reports)
         try:
-            yield records
+            yield reports
         finally:
-            _records.reset(token)
-            if records:
-                self._told[connection, request_id] = [record.tracking_id for record in records]
+            _reports.reset(token)
+            if reports:
+                self._told[connection, request_id] = [report.record.tracking_id for report in reports]
                 if len(self._told) > _REMEMBERED:
                     self._told.popitem(last=False)
 
@@ -64,15 +79,20 @@ class Delivery:
             if self._waiting.get(record.tracking_id) is request:
                 del self._waiting[record.tracking_id]
 
-    async def note(self, record: CallRecord, *, certain: bool = True) -> None:
+    def reports(self) -> tuple[Report, ...]:
+        """What the result of the present request reports so far; nothing outside of `request`."""
+        return tuple(_reports.get() or ())
+
+    async def note(self, record: CallRecord, *, is_new: bool | None = None, certain: bool = True) -> None:
         """Note that the answer of the present request tells of `record`.
 
         Args:
             record: As it is told.
+            is_new: See `Report`.
             certain: False when the client may be gone unnoticed; an outcome then doesn't count as delivered.
         """
-        if (records := _records.get()) is not None:
-            records.append(record)
+        if (reports := _reports.get()) is not None:
+            reports.append(Report(record, is_new))
         if record.is_active or record.is_delivered or not certain or record.tracking_id in self._waiting:
             return
         await self._marked([record.tracking_id], delivered=True)

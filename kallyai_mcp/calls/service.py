@@ -79,10 +79,18 @@ class CallService:
     ) -> bool | None:
         return await self._worker.__aexit__(exc_type, exc, traceback)
 
-    async def precheck(self, submission: Submission, *, timezone: str, redial: bool = False) -> Precheck:
+    async def precheck(
+        self, submission: Submission, *, timezone: str, redial: bool = False, asked_by: str | None = None
+    ) -> Precheck:
         """What the ledger says about a call before its user is asked; `place` looks again.
 
         A refusal is written into the audit trail.
+
+        Args:
+            submission: What KallyAI is asked to do; valid and normalized.
+            timezone: IANA name of the user's time zone.
+            redial: As in `place`.
+            asked_by: The client's name and version, for the audit trail.
 
         Raises:
             NotSignedInError: No account is signed in.
@@ -91,7 +99,7 @@ class CallService:
         asked = await self._asked(submission, timezone)
         found = await self._worker.ledger.precheck(asked, redial=redial)
         if found.refusal is not None:
-            await self._worker.ledger.note_refusal(asked, found.refusal, None)
+            await self._worker.ledger.note_refusal(asked, found.refusal, Consent(asked_by, "not_needed"))
             _count(found.refusal)
         return found
 

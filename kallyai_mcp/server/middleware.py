@@ -10,7 +10,7 @@ from kallyai_mcp.tools.delivery_middleware import DeliveryMiddleware
 from kallyai_mcp.tools.prompts import known_prompts
 from kallyai_mcp.tools.resources import with_app_context
 from kallyai_mcp.tools.subscriptions import Subscriptions
-from kallyai_mcp.tools.tasks import listeners_declare_tasks
+from kallyai_mcp.tools.tasks import check_task_listeners
 
 
 def middleware(subscriptions: Subscriptions) -> list[ServerMiddleware[Any]]:
@@ -22,7 +22,7 @@ def middleware(subscriptions: Subscriptions) -> list[ServerMiddleware[Any]]:
     return [
         Correlation(),  # first, so that whatever the others log carries the request's id
         DeliveryMiddleware(connection_of),
-        listeners_declare_tasks,
+        check_task_listeners,
         subscriptions,
         with_app_context,
         known_prompts,

@@ -1,6 +1,5 @@
-"""Placing a call and following it: make_call, get_call."""
+"""The tools that place and follow a call: make_call, get_call."""
 
-from datetime import datetime
 from typing import Annotated, Any, Literal
 
 from mcp.server.mcpserver import Context
@@ -8,17 +7,21 @@ from mcp.types import CallToolResult
 from mcp.types.version import HANDSHAKE_PROTOCOL_VERSIONS, MODERN_PROTOCOL_VERSIONS
 from pydantic import Field
 
-from kallyai_mcp.api.models import Call, Submission, TimeOfDay
+from kallyai_mcp.api.models import Submission, TimeOfDay
 from kallyai_mcp.calls.ledger.base import ConsentOutdatedError, LedgerUnavailableError
-from kallyai_mcp.calls.policy import Consent
-from kallyai_mcp.calls.records import CallRecord, CallState
+from kallyai_mcp.calls.records import CallRecord
+from kallyai_mcp.calls.service import Placed
 from kallyai_mcp.tools.argument_types import AppointmentDate, CallId, PartySize, PhoneNumber, TimeZoneName, WaitSeconds
-from kallyai_mcp.tools.consent import consent_to
+from kallyai_mcp.tools.call_results import to_result, unrecorded_result
+from kallyai_mcp.tools.consent import check
 from kallyai_mcp.tools.context import AppContext
-from kallyai_mcp.tools.links import links
-from kallyai_mcp.tools.results import CallAnswer, answer
-from kallyai_mcp.tools.text.calls import already_placed, call_in_progress, in_progress, outcome, record_party, unknown
-from kallyai_mcp.tools.text.plain import duration, visible
+from kallyai_mcp.tools.results import CallAnswer
+from kallyai_mcp.tools.tasks import accepts_tasks
+from kallyai_mcp.tools.text.calls import record_party
+from kallyai_mcp.tools.text.plain import duration
+
+_MAX_ATTEMPTS = 3
+"""How often make_call gets the consent anew because it was outdated when the call was to be placed."""
 
 
 async def make_call(
@@ -66,21 +69,16 @@ async def make_call(
         is_urgent=is_urgent,
         additional_instructions=tuple(additional_instructions) if additional_instructions else None,
     )
-    zone = timezone or app_context.timezone
-    while True:
-        consent = await consent_to(submission, timezone=zone, redial=redial, confirmation=confirmation, ctx=ctx)
-        if not isinstance(consent, Consent):
-            return consent
-        try:
-            placed = await app_context.calls.place(submission, timezone=zone, redial=redial, consent=consent)
-        except ConsentOutdatedError:  # the number was called meanwhile, or the confirmation used: ask again
-            confirmation = None if consent.confirmation_id else confirmation
-            continue
-        break
-    record = await _followed(app_context, placed.record, wait_seconds, ctx)
-    return await to_result(
-        app_context, record, is_new=placed.is_new, heard=_is_heard(placed.record, ctx), linked=_knows_links(ctx)
+    placed = await _place(
+        submission,
+        timezone=timezone or app_context.timezone,
+        redial=redial,
+        confirmation=confirmation,
+        ctx=ctx,
     )
+    if not isinstance(placed, Placed):
+        return placed
+    return await _follow(placed.record, wait_seconds, ctx, is_new=placed.is_new)
 
 
 async def get_call(
@@ -94,121 +92,79 @@ async def get_call(
     try:
         record = await app_context.calls.find(call_id)
     except LedgerUnavailableError:
-        if call_id.startswith("t-"):  # the ledger alone knows whose that is
+        if call_id.startswith("t-"):  # only the ledger knows tracking ids
             raise
         record = None
     if record is not None:
-        followed = await _followed(app_context, record, wait_seconds, ctx)
-        return await to_result(
-            app_context, followed, is_new=None, heard=_is_heard(record, ctx), linked=_knows_links(ctx)
-        )
+        return await _follow(record, wait_seconds, ctx, is_new=None)
     call = await app_context.api().get_call(call_id)
-    return _of_the_service(call, app_context, linked=_knows_links(ctx))
+    return unrecorded_result(app_context, call, with_links=_supports_links(ctx))
 
 
-async def _followed(
-    app_context: AppContext, record: CallRecord, wait_seconds: float | None, ctx: Context[AppContext, Any]
-) -> CallRecord:
-    """Wait for the end of `record`, telling the client how long it has been."""
+async def _place(
+    submission: Submission,
+    *,
+    timezone: str,
+    redial: bool,
+    confirmation: str | None,
+    ctx: Context[AppContext, Any],
+) -> Placed | CallToolResult:
+    """Place a call with its user's consent, or return the result that tells the agent to ask the user."""
+    app_context = ctx.request_context.lifespan_context
+    used: list[str] = []
+    for attempt in range(1, _MAX_ATTEMPTS + 1):
+        consent = await check(
+            submission, timezone=timezone, redial=redial, confirmation=confirmation, used=used, ctx=ctx
+        )
+        if isinstance(consent, CallToolResult):
+            return consent
+        try:
+            return await app_context.calls.place(submission, timezone=timezone, redial=redial, consent=consent)
+        except ConsentOutdatedError:
+            if attempt == _MAX_ATTEMPTS:
+                raise
+            used += [consent.confirmation_id] if consent.confirmation_id is not None else []
+    raise AssertionError("the last attempt returns or raises")
+
+
+async def _follow(
+    record: CallRecord, wait_seconds: float | None, ctx: Context[AppContext, Any], *, is_new: bool | None
+) -> CallToolResult:
+    """Wait for the end of `record`, report progress meanwhile, and return the result."""
+    app_context = ctx.request_context.lifespan_context
     seconds = app_context.wait_seconds if wait_seconds is None else wait_seconds
+    if is_new is not None and accepts_tasks(ctx.request_context):
+        seconds = 0  # the client polls the task
     party = str(record_party(record))
 
-    async def tell(elapsed: float) -> None:
+    async def report(elapsed: float) -> None:
         await ctx.report_progress(elapsed, message=f"{party}: {duration(elapsed)} so far")
 
-    return await app_context.calls.wait(record, seconds, tell)
+    followed = await app_context.calls.wait(record, seconds, report)
+    return await to_result(
+        app_context,
+        followed,
+        is_new=is_new,
+        client_is_there=_client_is_there(record, ctx),
+        with_links=_supports_links(ctx),
+    )
 
 
-def _knows_links(ctx: Context[AppContext, Any]) -> bool:
-    """Whether a link to a resource is of use to this client.
+def _supports_links(ctx: Context[AppContext, Any]) -> bool:
+    """Whether the client can use links to resources.
 
-    No capability says so. Frameworks of the 2025 era hand whatever is no text on to their model, some as a file that
-    the model's API then refuses, after the phone has rung.
+    No capability says so. Frameworks of the 2025 versions pass everything that is not text to their model, some of them
+    as a file, which the model's API then refuses after the call was placed.
     """
     return ctx.protocol_version in MODERN_PROTOCOL_VERSIONS
 
 
-def _is_heard(record: CallRecord, ctx: Context[AppContext, Any]) -> bool:
-    """Whether a client that had to wait for the end of `record` is sure to be there still, or has said that it is not.
+def _client_is_there(record: CallRecord, ctx: Context[AppContext, Any]) -> bool:
+    """Whether a client that waited for the end of `record` is surely there still, or its cancellation would be known.
 
-    Over Streamable HTTP a client of the 2025 era that gives up leaves its request open and says so in another one,
-    which may reach another worker and in any case knows of no session (`stateless_http`). In 2026-07-28 it ends the
-    request.
+    Over Streamable HTTP a client of the 2025 versions that gives up leaves its request open, and cancels it by another
+    request, which may reach another worker and has no session (`stateless_http`). On 2026-07-28 it closes the request.
     """
     request = ctx.request_context
-    has_no_session = request.request is not None and request.request.url.path.endswith("/mcp")
-    return not (record.is_active and has_no_session and request.protocol_version in HANDSHAKE_PROTOCOL_VERSIONS)
-
-
-async def to_result(
-    app_context: AppContext, record: CallRecord, *, is_new: bool | None, heard: bool = True, linked: bool = False
-) -> CallToolResult:
-    """What there is to say of `record`.
-
-    Args:
-        app_context: The server's.
-        record: The call.
-        is_new: None when it was asked about, not asked for.
-        heard: False when the client may have given up unnoticed: the outcome then counts as not handed out, so that
-            the same call asked for next is told it, not placed again.
-        linked: The client knows what to do with a link to a resource.
-
-    Raises:
-        KallyAIError: It was refused: no call was placed.
-    """
-    now = app_context.now()
-    further = links(record) if linked else []
-    await app_context.calls.delivery.note(record, certain=heard)
-    if record.state is CallState.REFUSED and record.error is not None:
-        raise record.error
-    if record.call is not None:
-        structure = call_answer(record.call, record.tracking_id, placed_now=is_new)
-        repeated = already_placed(record, now) if is_new is False else ""
-        return answer(repeated + outcome(record.call, now), structure, *further)
-    structure = record_answer(record, now)
-    structure.placed_now = is_new
-    if record.state is CallState.UNKNOWN:
-        return answer(unknown(record), structure)
-    words = in_progress(record, now, is_duplicate=is_new is False, wait=app_context.wait_seconds)
-    return answer(words, structure, *further)
-
-
-def record_answer(record: CallRecord, now: datetime) -> CallAnswer:
-    """A record that has no outcome yet, as structured content."""
-    is_unknown = record.state is CallState.UNKNOWN
-    return CallAnswer(
-        status="unknown" if is_unknown else "in_progress",
-        call_id=record.call_id,
-        tracking_id=record.tracking_id,
-        elapsed_seconds=None if is_unknown else round(record.elapsed(now), 1),
-        created_at=record.placed_at,
-        respondent_phone=record.submission.respondent_phone,
-        business_name=record.submission.business_name,
-    )
-
-
-def _of_the_service(call: Call, app_context: AppContext, *, linked: bool) -> CallToolResult:
-    """A call that the ledger knows nothing of: the service's word alone."""
-    now, structure, further = app_context.now(), call_answer(call), links(call) if linked else []
-    if call.is_final:
-        return answer(outcome(call, now), structure, *further)
-    elapsed = max(0.0, (now - call.created_at).total_seconds()) if call.created_at else 0.0
-    structure.elapsed_seconds = round(elapsed, 1)
-    return answer(call_in_progress(call, elapsed, wait=app_context.wait_seconds), structure, *further)
-
-
-def call_answer(call: Call, tracking_id: str | None = None, *, placed_now: bool | None = None) -> CallAnswer:
-    """`call` as structured content."""
-    return CallAnswer(
-        status=call.status if call.is_final else "in_progress",
-        call_id=call.call_id,
-        tracking_id=tracking_id,
-        highlights=visible(call.highlights) if call.highlights else None,
-        next_steps=visible(call.next_steps) if call.next_steps else None,
-        duration_seconds=call.duration_seconds,
-        created_at=call.created_at,
-        respondent_phone=call.submission.respondent_phone,
-        business_name=visible(call.submission.business_name) if call.submission.business_name else None,
-        credits_used=call.credits_used,
-        placed_now=placed_now,
-    )
+    is_stateless = request.request is not None and request.request.url.path.endswith("/mcp")
+    return not (record.is_active and is_stateless and request.protocol_version in HANDSHAKE_PROTOCOL_VERSIONS)

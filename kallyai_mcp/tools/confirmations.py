@@ -1,4 +1,4 @@
-"""Confirmations: a user's yes in the hands of an agent, good for one very call and a few minutes."""
+"""Confirmations: the tokens by which an agent passes on its user's yes to one call, for a few minutes."""
 
 import base64
 import hashlib
@@ -8,40 +8,55 @@ from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 
 LIFETIME = timedelta(minutes=10)
-"""How long a user may take to say yes."""
+"""How long the user may take to say yes."""
 
 _PURPOSE = b"kallyai-mcp/confirmation/v1"
 _MAC_BYTES = 16
 
 
 class Confirmations:
-    """Gives them out and knows them again; nothing is kept.
+    """Issues confirmations and checks them; nothing is stored.
+
+    A confirmation is its expiry (seconds since the epoch, in hexadecimal), a period, and a MAC of the expiry and of
+    what it is about. The ledger remembers which one was used.
 
     Args:
-        keys: Gives the secret keys, of 32 bytes or more, that all workers share: the first one seals, all open.
+        keys: Returns the secret keys, of 32 bytes or more, that all workers share: the first one signs, all verify.
     """
 
     def __init__(self, keys: Callable[[], Sequence[bytes]]) -> None:
         self._keys = keys
 
-    def give(self, now: datetime, *about: str) -> str:
-        """A confirmation of `about` (whose call it is, and which), to be handed in within `LIFETIME`."""
+    def issue(self, now: datetime, *about: str) -> str:
+        """A confirmation that is valid for `LIFETIME`.
+
+        Args:
+            now: The present moment, with a time zone.
+            about: The account and the call.
+        """
         expires = int((now + LIFETIME).timestamp())
-        return f"{expires:x}.{_sealed(self._keys()[0], expires, about)}"
+        return f"{expires:x}.{_mac(self._keys()[0], expires, about)}"
 
-    def fits(self, confirmation: str, now: datetime, *about: str) -> bool:
-        """Whether `confirmation` was given for just that, and not too long ago."""
-        moment, _, seal = confirmation.strip().partition(".")
+    def verify(self, confirmation: str, now: datetime, *about: str) -> str | None:
+        """The id of `confirmation`, the same however it is written; None when it was not issued for this, or expired.
+
+        Args:
+            confirmation: As the agent sent it.
+            now: The present moment, with a time zone.
+            about: As in `issue`.
+        """
+        expiry, _, mac = confirmation.strip().partition(".")
         try:
-            expires = int(moment, 16)
+            expires = int(expiry, 16)
         except ValueError:
-            return False
-        if not seal.isascii() or now.timestamp() > expires:
-            return False
-        return any(hmac.compare_digest(_sealed(key, expires, about), seal) for key in self._keys())
+            return None
+        if not mac.isascii() or now.timestamp() > expires:
+            return None
+        is_valid = any(hmac.compare_digest(_mac(key, expires, about), mac) for key in self._keys())
+        return mac if is_valid else None
 
 
-def _sealed(key: bytes, expires: int, about: tuple[str, ...]) -> str:
+def _mac(key: bytes, expires: int, about: tuple[str, ...]) -> str:
     message = json.dumps([expires, *about]).encode()
     own_key = hmac.digest(key, _PURPOSE, hashlib.sha256)
     mac = hmac.digest(own_key, message, hashlib.sha256)[:_MAC_BYTES]

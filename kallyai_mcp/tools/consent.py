@@ -1,6 +1,6 @@
-"""Whether a call may be placed without asking its user, and how they are asked."""
+"""Whether the user must be asked before a call, and how they are asked."""
 
-from datetime import datetime
+from collections.abc import Collection
 from typing import Any
 
 import anyio
@@ -16,96 +16,112 @@ from kallyai_mcp.tools.confirmations import LIFETIME
 from kallyai_mcp.tools.context import AppContext
 from kallyai_mcp.tools.elicitation import Elicitation
 from kallyai_mcp.tools.results import CallAnswer, answer
-from kallyai_mcp.tools.text import consent as words
+from kallyai_mcp.tools.text import consent as texts
 from kallyai_mcp.tools.text.plain import cut, one_line
 
-_QUOTA_SECONDS = 3.0
-"""How long the quota is waited for: it is one reason among others to ask, and none to keep a call waiting."""
+_USAGE_SECONDS = 3.0
+"""How long to wait for the quota: it is only one of the reasons to ask, so it must not delay a call."""
 
 
 class ConsentDeclinedError(KallyAIError):
-    """The user was asked about a call and did not agree to it."""
+    """The user was asked about a call, and did not agree."""
 
 
-async def consent_to(
-    submission: Submission, *, timezone: str, redial: bool, confirmation: str | None, ctx: Context[AppContext, Any]
+async def check(
+    submission: Submission,
+    *,
+    timezone: str,
+    redial: bool,
+    confirmation: str | None,
+    used: Collection[str],
+    ctx: Context[AppContext, Any],
 ) -> Consent | CallToolResult:
-    """How `submission` comes to be placed, or the answer that has its user asked first.
+    """Get the consent for a call, with one read of the ledger; ask the user if that is needed.
 
     Args:
-        submission: What is to be said to whom.
+        submission: The call.
         timezone: IANA name of the user's time zone.
-        redial: Ring again on purpose.
-        confirmation: What the agent was given to hand in once its user has agreed.
-        ctx: The call's.
+        redial: Place the call although the same one was placed.
+        confirmation: The confirmation that the agent sent, if it did.
+        used: The `confirmation_id` of each consent that was refused as outdated; it doesn't count again.
+        ctx: The tool call's context.
+
+    Returns:
+        The consent; or the result that tells the agent to ask the user, when the client can't show a form.
 
     Raises:
-        InputRequiredError: The client is asked by what it carries.
-        ConsentDeclinedError: The user said no, or nothing.
-        PolicyError: It may not be placed at all.
-        NotSignedInError: Nobody is.
+        InputRequiredError: The client is asked by the result that the error carries.
+        ConsentDeclinedError: The user did not agree.
+        PolicyError: The call policy refuses the call.
+        NotSignedInError: Nobody is signed in.
+        LedgerUnavailableError: The ledger can't be read.
     """
     app_context = ctx.request_context.lifespan_context
-    asked_by = _client(ctx)
-    found = await app_context.calls.precheck(submission, timezone=timezone, redial=redial)
+    asked_by = _client_name(ctx)
+    found = await app_context.calls.precheck(submission, timezone=timezone, redial=redial, asked_by=asked_by)
     if found.duplicate is not None:
-        return Consent(asked_by, "not_needed", last_call=found.last_call)  # nothing will be placed
+        # Without its `last_call` this consent allows no new call, should the duplicate be gone by then.
+        return Consent(asked_by, "not_needed")
     if found.refusal is not None:
         raise found.refusal
     if app_context.confirm == "never":
         return Consent(asked_by, "never_asks")
     now = app_context.now()
-    left = await _left(app_context, found.account.account)
-    odd = risk_flags(
+    usage = await _usage(app_context, found.account.account)
+    flags = risk_flags(
         submission,
         now=now,
         last_call=found.last_call,
-        minutes_remaining=left.minutes_remaining if left else None,
-        calls_remaining=left.calls_remaining if left else None,
+        minutes_remaining=usage.minutes_remaining if usage else None,
+        calls_remaining=usage.calls_remaining if usage else None,
     )
-    if not odd and app_context.confirm == "auto":
+    if not flags and app_context.confirm == "auto":
         return Consent(asked_by, "not_needed", last_call=found.last_call)
-    about = (found.account.account, found.fingerprint, timezone, str(redial), _moment(found.last_call))
-    if confirmation is not None and app_context.confirmations.fits(confirmation, now, *about):
-        return Consent(asked_by, "confirmation", odd, last_call=found.last_call, confirmation_id=confirmation.strip())
+    last_call = found.last_call.isoformat() if found.last_call is not None else ""
+    about = (found.account.account, found.fingerprint, timezone, str(redial), last_call)
+    if confirmation is not None:
+        id_ = app_context.confirmations.verify(confirmation, now, *about)
+        if id_ is not None and id_ not in used:
+            return Consent(asked_by, "confirmation", flags, last_call=found.last_call, confirmation_id=id_)
     spanish = submission.language == "es"
-    shown = words.preview(
+    preview = texts.preview(
         submission,
         place=place_of(submission.respondent_phone, "es" if spanish else "en"),
         times=local_times(submission.respondent_phone, now),
-        minutes_left=left.minutes_remaining if left else None,
-        risk_flags=odd,
+        minutes_left=usage.minutes_remaining if usage else None,
+        risk_flags=flags,
         spanish=spanish,
     )
-    questions = Elicitation(ctx)
-    if questions.shows_forms:
-        reply = await questions.ask("consent", shown, _form(spanish), about=" ".join((*about, *odd)))
+    elicitation = Elicitation(ctx)
+    if elicitation.shows_forms:
+        reply = await elicitation.ask("consent", preview, _form(spanish), about=" ".join((*about, *flags, *used)))
         if reply is not None:
-            if reply.action == "accept" and reply.content.get("ring") is True:
-                return Consent(asked_by, "form", odd, last_call=found.last_call)
+            if reply.action == "accept" and reply.content.get("call_now") is True:
+                return Consent(asked_by, "form", flags, last_call=found.last_call, confirmation_id=reply.id)
             raise ConsentDeclinedError("the user was asked and did not agree to this call", code="not_agreed")
-    token = app_context.confirmations.give(now, *about)
-    text = words.to_be_confirmed(shown, token, round(LIFETIME.total_seconds() / 60), wrong=confirmation is not None)
+    return _needs_confirmation(
+        submission, app_context.confirmations.issue(now, *about), preview, is_wrong=confirmation is not None
+    )
+
+
+def _needs_confirmation(submission: Submission, confirmation: str, preview: str, *, is_wrong: bool) -> CallToolResult:
+    minutes = round(LIFETIME.total_seconds() / 60)
     structure = CallAnswer(
         status="needs_confirmation",
-        confirmation=token,
+        confirmation=confirmation,
         respondent_phone=submission.respondent_phone,
         business_name=submission.business_name,
         placed_now=False,
     )
-    return answer(text, structure)
-
-
-def _moment(last_call: datetime | None) -> str:
-    return last_call.isoformat() if last_call is not None else ""
+    return answer(texts.to_be_confirmed(preview, confirmation, minutes, wrong=is_wrong), structure)
 
 
 def _form(spanish: bool) -> type[BaseModel]:
-    title, description = words.call_now(spanish)
-    return create_model("Consent", ring=(bool, Field(title=title, description=description)))
+    title, description = texts.call_now(spanish)
+    return create_model("Consent", call_now=(bool, Field(title=title, description=description)))
 
 
-def _client(ctx: Context[AppContext, Any]) -> str | None:
+def _client_name(ctx: Context[AppContext, Any]) -> str | None:
     """The client's name and version, as it calls itself."""
     params = ctx.request_context.session.client_params
     if params is None or params.client_info is None:
@@ -113,10 +129,10 @@ def _client(ctx: Context[AppContext, Any]) -> str | None:
     return cut(one_line(f"{params.client_info.name} {params.client_info.version}"), 100)
 
 
-async def _left(app_context: AppContext, account: str) -> Statistics | None:
-    """The quota; None when KallyAI doesn't say in time, which is no reason to delay the call."""
+async def _usage(app_context: AppContext, account: str) -> Statistics | None:
+    """The account's statistics; None when KallyAI doesn't return them in time."""
     try:
-        with anyio.move_on_after(_QUOTA_SECONDS):
+        with anyio.move_on_after(_USAGE_SECONDS):
             statistics, _ = await app_context.usage.get(app_context.api(), account, app_context.now())
             return statistics
     except KallyAIError:

@@ -1,4 +1,4 @@
-"""The middleware that tells `delivery` which answer belongs to which request."""
+"""The middleware that tells `Delivery` which request reports which call, and which request was canceled."""
 
 from collections.abc import Callable
 from typing import Any
@@ -7,25 +7,28 @@ from mcp.server.context import CallNext, HandlerResult, ServerRequestContext
 
 from kallyai_mcp.tools.context import AppContext
 
+_REPORTING = frozenset({"tools/call", "tasks/get"})
+"""The methods whose results can report the outcome of a call."""
+
 
 class DeliveryMiddleware:
-    """Lets `Delivery` collect the records that an answer tells of, and take them back when the client gave up.
+    """Surrounds each request that can report a call by `Delivery.request`, and passes cancellations on.
 
-    A client that gives up a request just as its answer leaves says so afterwards; the SDK can do nothing any more for
-    such a request. The same call asked for next must be told the outcome, and must not be placed again.
+    A client may cancel a request just as its result is sent. The SDK can't do anything about such a request any more,
+    but the outcome in that result does not count as delivered, so that the next request for the same call gets it.
 
     Args:
-        connection_of: Gives the connection that a message came on.
+        connection_of: Returns the connection of a message.
     """
 
     def __init__(self, connection_of: Callable[[ServerRequestContext[Any, Any]], object]) -> None:
         self._connection_of = connection_of
 
     async def __call__(self, ctx: ServerRequestContext[Any, Any], call_next: CallNext) -> HandlerResult:
-        """Let a message through."""
+        """Pass a message on."""
         app_context: AppContext = ctx.lifespan_context
         delivery, connection = app_context.calls.delivery, id(self._connection_of(ctx))
-        if ctx.method == "tools/call":
+        if ctx.method in _REPORTING:
             with delivery.request(connection, ctx.request_id):
                 return await call_next(ctx)
         if ctx.method == "notifications/cancelled":

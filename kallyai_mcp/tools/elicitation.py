@@ -19,8 +19,8 @@ import hashlib
 import json
 import uuid
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any, Literal
+from dataclasses import dataclass
+from typing import Any, Literal, NamedTuple
 
 from mcp.server.elicitation import render_elicitation_schema
 from mcp.server.mcpserver import Context
@@ -56,10 +56,12 @@ class Reply:
     Attributes:
         action: As in the specification: `accept`, `decline` (an explicit no), or `cancel` (no choice).
         content: The form's fields as they were sent, not validated; empty unless `action` is `accept`.
+        id: Of the question. A client that sends the same reply again, with the same state, doesn't change it.
     """
 
     action: Literal["accept", "decline", "cancel"]
-    content: Mapping[str, Any] = field(default_factory=dict)
+    content: Mapping[str, Any]
+    id: str
 
 
 class Elicitation:
@@ -81,7 +83,7 @@ class Elicitation:
         self.shows_forms = elicitation is not None and (elicitation.form is not None or elicitation.url is None)
         self.opens_links = elicitation is not None and elicitation.url is not None
         self._asks_by_result = is_version_at_least(ctx.protocol_version or "", _FIRST_WITH_INPUT_REQUIRED)
-        self._asked: dict[str, str] = {}
+        self._asked: dict[str, _Question] = {}
         self._replies: dict[str, Reply] = {}
         if self._asks_by_result:
             self._restore()
@@ -112,7 +114,7 @@ class Elicitation:
             )
         except (MCPError, NoBackChannelError):
             return None
-        return _to_reply(result)
+        return _to_reply(result, str(uuid.uuid4()))
 
     async def open_link(self, name: str, message: str, url: str) -> Reply | None:
         """Have the client open `url` for the user.
@@ -137,15 +139,17 @@ class Elicitation:
             )
         except (MCPError, NoBackChannelError):
             return None
-        return _to_reply(result)
+        return _to_reply(result, str(uuid.uuid4()))
 
     def _reply(self, name: str, identity: str, params: ElicitRequestFormParams | ElicitRequestURLParams) -> Reply:
         digest = hashlib.sha256(identity.encode("utf-8", "surrogatepass")).hexdigest()[:32]
-        if name in self._replies and self._asked.get(name) == digest:
+        asked = self._asked.get(name)
+        if name in self._replies and asked is not None and asked.digest == digest:
             return self._replies[name]
         self._replies.pop(name, None)
+        questions = self._asked | {name: _Question(digest, str(uuid.uuid4()))}
         state = {
-            "asked": self._asked | {name: digest},
+            "asked": {key: [question.digest, question.id] for key, question in questions.items()},
             "replies": {key: {"action": it.action, "content": it.content} for key, it in self._replies.items()},
         }
         request = ElicitRequest(method="elicitation/create", params=params)
@@ -157,12 +161,19 @@ class Elicitation:
         if self._ctx.request_state is None:
             return
         state = json.loads(self._ctx.request_state)
-        self._asked = state["asked"]
-        self._replies = {key: Reply(reply["action"], reply["content"]) for key, reply in state["replies"].items()}
+        self._asked = {name: _Question(*question) for name, question in state["asked"].items()}
+        self._replies = {name: Reply(id=self._asked[name].id, **reply) for name, reply in state["replies"].items()}
         for name, result in (self._ctx.input_responses or {}).items():
             if name in self._asked and isinstance(result, ElicitResult):
-                self._replies[name] = _to_reply(result)
+                self._replies[name] = _to_reply(result, self._asked[name].id)
 
 
-def _to_reply(result: ElicitResult) -> Reply:
-    return Reply(result.action, result.content or {} if result.action == "accept" else {})
+class _Question(NamedTuple):
+    """A question that was asked: what it was about, as a digest, and its id."""
+
+    digest: str
+    id: str
+
+
+def _to_reply(result: ElicitResult, id_: str) -> Reply:
+    return Reply(result.action, result.content or {} if result.action == "accept" else {}, id_)

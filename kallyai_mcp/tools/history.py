@@ -11,7 +11,7 @@ from kallyai_mcp.api.models import Call
 from kallyai_mcp.calls.ledger.base import LedgerUnavailableError
 from kallyai_mcp.calls.records import CallRecord, CallState
 from kallyai_mcp.tools.argument_types import CallId, Limit, Offset
-from kallyai_mcp.tools.calls import call_answer, record_answer
+from kallyai_mcp.tools.call_results import call_answer, record_answer
 from kallyai_mcp.tools.context import AppContext
 from kallyai_mcp.tools.results import CallListAnswer, EventAnswer, SpokenLine, TranscriptAnswer, answer
 from kallyai_mcp.tools.text.calendar import event_words, read_event

@@ -1,7 +1,7 @@
-"""The Tasks extension (SEP-2663): a client that declares it gets a task from make_call at once, and polls for its end.
+"""The Tasks extension (SEP-2663): make_call returns a task at once to a client that declares it, and the client polls.
 
-A task is a record of the ledger under another name, and nothing is kept beside it: its id is the `tracking_id`, so it
-survives a restart, can be asked for in any process on the same ledger, and is seen only by the account that made it.
+A task is a call record under another name, and nothing else is stored: its id is the `tracking_id`. So it survives a
+restart, any process with the same ledger can answer for it, and only its account can see it.
 """
 
 from collections.abc import Mapping, Sequence
@@ -26,20 +26,17 @@ from mcp.types import (
     TextContent,
 )
 from mcp_types.version import MODERN_PROTOCOL_VERSIONS
-from pydantic import AwareDatetime, ConfigDict, TypeAdapter, ValidationError
+from pydantic import AwareDatetime, ConfigDict
 from typing_extensions import override
 
 from kallyai_mcp.api.errors import KallyAIError
-from kallyai_mcp.calls.records import CallRecord
-from kallyai_mcp.tools.argument_types import WaitSeconds
-from kallyai_mcp.tools.arguments import without_blanks
+from kallyai_mcp.calls.records import CallRecord, CallState
+from kallyai_mcp.tools.call_results import to_result
 from kallyai_mcp.tools.call_tool import tool_error_text
-from kallyai_mcp.tools.calls import to_result
 from kallyai_mcp.tools.context import AppContext
-from kallyai_mcp.tools.results import CallAnswer
-from kallyai_mcp.tools.text.calls import Party, record_party
+from kallyai_mcp.tools.text.calls import record_party
 from kallyai_mcp.tools.text.errors import error_text
-from kallyai_mcp.tools.text.plain import duration, one_line
+from kallyai_mcp.tools.text.plain import duration
 
 TASKS = "io.modelcontextprotocol/tasks"
 """The extension's identifier."""
@@ -48,21 +45,19 @@ POLL_INTERVAL = timedelta(seconds=5)
 """How often a client should ask: a phone call takes 1 to 3 minutes."""
 
 _VERSIONS = frozenset(MODERN_PROTOCOL_VERSIONS)
-"""Handshakes know no task: what isn't of their vocabulary can't be delivered there, whatever the client declares."""
+"""The protocol versions with tasks. A client of an earlier one gets none, even if it declares the extension."""
 
-_NO_HANGING_UP = "A phone call can't be hung up from here: tasks/cancel leaves it as it is, and it goes on to its end."
+_NO_HANG_UP = "tasks/cancel can't end a phone call that was placed: it goes on to its end."
 
 _Context = ServerRequestContext[AppContext, Any]
-_WHEN_USED = ConfigDict(defer_build=True)
-"""Few clients have tasks, and every start would pay for building what only they need."""
-
-_wait_seconds: TypeAdapter[float] = TypeAdapter(WaitSeconds, config=_WHEN_USED)
+_BUILT_WHEN_USED = ConfigDict(defer_build=True)
+"""Few clients use tasks, and building the models takes time at every start."""
 
 
 class TaskParams(RequestParams):
-    """The parameters of tasks/get, tasks/update and tasks/cancel; `inputResponses` are not looked at."""
+    """The parameters of tasks/get, tasks/update, and tasks/cancel; `inputResponses` are ignored."""
 
-    model_config = _WHEN_USED
+    model_config = _BUILT_WHEN_USED
 
     task_id: str
 
@@ -70,15 +65,15 @@ class TaskParams(RequestParams):
 class Task(Result):
     """The specification's CreateTaskResult (`result_type` "task") and GetTaskResult ("complete").
 
-    `created_at` and `last_updated_at` are ISO 8601 on the wire, `ttl_ms` and `poll_interval_ms` in milliseconds. While
-    a call is under way its message tells how long it has been, so that its last update is the moment of the answer.
+    `created_at` and `last_updated_at` are sent as ISO 8601, `ttl_ms` and `poll_interval_ms` are in milliseconds. While
+    a call is in progress its message says how long it has lasted, so it was last updated at the moment of the answer.
     """
 
-    model_config = _WHEN_USED
+    model_config = _BUILT_WHEN_USED
 
     result_type: Literal["task", "complete"]
     task_id: str
-    status: Literal["working", "completed"]
+    status: Literal["working", "completed", "cancelled"]
     status_message: str | None = None
     created_at: AwareDatetime
     last_updated_at: AwareDatetime
@@ -88,10 +83,10 @@ class Task(Result):
 
 
 class CallTasks(Extension):
-    """Phone calls as tasks, for clients that declare the extension; for others nothing changes.
+    """Phone calls as tasks, for clients that declare the extension.
 
     Args:
-        keep_days: For how long the ledger keeps a call, in days; a client is told so as the task's time to live.
+        keep_days: How many days the ledger keeps a call; a task says so as its `ttlMs`.
     """
 
     identifier = TASKS
@@ -101,93 +96,102 @@ class CallTasks(Extension):
 
     @override
     def methods(self) -> Sequence[MethodBinding]:
-        """tasks/get, and tasks/update and tasks/cancel, which acknowledge and change nothing.
+        """tasks/get; tasks/update, which changes nothing; and tasks/cancel, which cancels a call that was not sent yet.
 
-        They raise `MCPError`: -32021 to a client that doesn't declare the extension, -32602 for a task that this
-        account doesn't have, -32603 when it can't be told, as when nobody is signed in.
+        They raise `MCPError`: -32021 for a client that doesn't declare the extension, -32602 for a task that this
+        account doesn't have, -32603 when the ledger or the account can't be read, for example without a sign-in.
         """
         return [
             MethodBinding("tasks/get", TaskParams, self._get, _VERSIONS),
-            MethodBinding("tasks/update", TaskParams, self._acknowledge, _VERSIONS),
-            MethodBinding("tasks/cancel", TaskParams, self._acknowledge, _VERSIONS),
+            MethodBinding("tasks/update", TaskParams, self._update, _VERSIONS),
+            MethodBinding("tasks/cancel", TaskParams, self._cancel, _VERSIONS),
         ]
 
     @override
     async def intercept_tool_call(
         self, params: CallToolRequestParams, ctx: _Context, call_next: CallNext
     ) -> HandlerResult:
-        """Place a call as ever, without waiting for it; the answer is a `Task` if it is in progress.
+        """Return a `Task` in place of make_call's result while the call is in progress.
 
-        Whatever else make_call answers (wrong arguments, a refusal, a call that has ended) is answered as ever.
+        make_call doesn't wait for such a client. Its other results (wrong arguments, a refusal, a call that has ended)
+        are returned as they are.
         """
-        if params.name != "make_call" or not _is_declared(ctx):
-            return await call_next(ctx)
-        # The tool is called with these very params, whatever context is handed on.
-        params.arguments = _without_waiting(params.arguments or {})
-        return self._as_task(await call_next(ctx), ctx.lifespan_context.now())
-
-    def _as_task(self, answer: HandlerResult, now: datetime) -> HandlerResult:
-        """What make_call answered, as a task if its call is in progress.
-
-        It is made of the answer alone: a second look into the ledger could fail, with the call placed already.
-        """
-        if not isinstance(answer, CallToolResult) or answer.is_error:
-            return answer
-        call = CallAnswer.model_validate(answer.structured_content)
-        if call.status != "in_progress" or call.tracking_id is None or call.created_at is None:
-            return answer
-        party = Party(call.respondent_phone, one_line(call.business_name) if call.business_name else None)
-        first = _in_progress(party, call.elapsed_seconds or 0)
-        if call.placed_now is False:
+        result = await call_next(ctx)
+        reports = ctx.lifespan_context.calls.delivery.reports()
+        if params.name != "make_call" or not accepts_tasks(ctx) or not reports:
+            return result
+        record, is_new = reports[-1].record, reports[-1].is_new
+        if not record.is_active:
+            return result
+        now = ctx.lifespan_context.now()
+        first = _in_progress(record, now)
+        if not is_new:
             first = f"No new call was placed: this very call is in progress already. {first}"
-        return self._working("task", call.tracking_id, call.created_at, now, first)
+        return self._working("task", record, now, first)
 
     async def _get(self, ctx: _Context, params: TaskParams) -> Task:
-        record = await _found(ctx, params.task_id)
+        record = await _find(ctx, params.task_id)
         app_context = ctx.lifespan_context
+        now = app_context.now()
         if record.is_active:
-            party, elapsed = record_party(record), record.elapsed(app_context.now())
-            if record.response_lost_at is None:
-                first = _in_progress(party, elapsed)
-            else:
-                first = f"The connection broke; whether {party} was called is looked up, {duration(elapsed)} so far."
-            return self._working("complete", record.tracking_id, record.placed_at, app_context.now(), first)
+            text = _in_progress(record, now)
+            if record.response_lost_at is not None:
+                lasted = duration(record.elapsed(now))
+                text = f"The connection broke; whether {record_party(record)} was called is looked up, {lasted} so far."
+            return self._working("complete", record, now, text)
+        ended_at = record.ended_at or now
+        if record.state is CallState.CANCELED:
+            text = "The call was canceled before it was placed."
+            return self._task("complete", record, "cancelled", ended_at, status_message=text)
         result = await _result(app_context, record)
-        return Task(
-            result_type="complete",
-            task_id=record.tracking_id,
-            status="completed",
-            created_at=record.placed_at,
-            last_updated_at=record.ended_at or app_context.now(),
-            ttl_ms=self._ttl_ms,
-            result=result.model_dump(by_alias=True, mode="json", exclude_none=True),
-        )
+        as_json = result.model_dump(by_alias=True, mode="json", exclude_none=True)
+        return self._task("complete", record, "completed", ended_at, result=as_json)
 
-    async def _acknowledge(self, ctx: _Context, params: TaskParams) -> EmptyResult:
-        await _found(ctx, params.task_id)
+    async def _update(self, ctx: _Context, params: TaskParams) -> EmptyResult:
+        await _find(ctx, params.task_id)
         return EmptyResult()
 
-    def _working(
-        self, kind: Literal["task", "complete"], task_id: str, created_at: datetime, now: datetime, words: str
+    async def _cancel(self, ctx: _Context, params: TaskParams) -> EmptyResult:
+        record = await _find(ctx, params.task_id)
+        try:
+            await ctx.lifespan_context.calls.cancel(record.tracking_id)
+        except KallyAIError as error:
+            raise MCPError(INTERNAL_ERROR, error_text(error, places_calls=False)) from error
+        return EmptyResult()
+
+    def _working(self, kind: Literal["task", "complete"], record: CallRecord, now: datetime, text: str) -> Task:
+        return self._task(kind, record, "working", now, status_message=f"{text} {_NO_HANG_UP}")
+
+    def _task(
+        self,
+        kind: Literal["task", "complete"],
+        record: CallRecord,
+        status: Literal["working", "completed", "cancelled"],
+        last_updated_at: datetime,
+        *,
+        status_message: str | None = None,
+        result: dict[str, Any] | None = None,
     ) -> Task:
         return Task(
             result_type=kind,
-            task_id=task_id,
-            status="working",
-            status_message=f"{words} {_NO_HANGING_UP}",
-            created_at=created_at,
-            last_updated_at=now,
+            task_id=record.tracking_id,
+            status=status,
+            status_message=status_message,
+            created_at=record.placed_at,
+            last_updated_at=last_updated_at,
             ttl_ms=self._ttl_ms,
+            result=result,
         )
 
 
-async def listeners_declare_tasks(ctx: ServerRequestContext[Any, Any], call_next: CallNext) -> HandlerResult:
-    """Middleware: whoever asks subscriptions/listen for news of tasks must declare the extension.
+async def check_task_listeners(ctx: ServerRequestContext[Any, Any], call_next: CallNext) -> HandlerResult:
+    """Middleware: a client that listens to tasks by subscriptions/listen must declare the extension.
 
-    To who does, the acknowledgement names no task, which says that no notification will come: tasks are polled.
+    For a client that does, the acknowledgment names no task, which means that there will be no notifications: tasks are
+    polled.
 
     Raises:
-        MCPError: -32021, the client asks for them and doesn't declare the extension.
+        MCPError: -32021: the client listens to tasks, and doesn't declare the extension.
     """
     if ctx.method == "subscriptions/listen" and ctx.protocol_version in _VERSIONS:
         notifications = (ctx.params or {}).get("notifications")
@@ -196,44 +200,34 @@ async def listeners_declare_tasks(ctx: ServerRequestContext[Any, Any], call_next
     return await call_next(ctx)
 
 
-def _is_declared(ctx: _Context) -> bool:
-    """Whether this request may be answered with a task."""
+def accepts_tasks(ctx: _Context) -> bool:
+    """Whether the result of this request may be a task."""
     capability = ClientCapabilities(extensions={TASKS: {}})
     return ctx.protocol_version in _VERSIONS and ctx.session.check_client_capability(capability)
 
 
-def _without_waiting(arguments: Mapping[str, Any]) -> dict[str, Any]:
-    """make_call's `arguments`, to be answered at once; a wrong `wait_seconds` stays, for the tool to name it."""
-    given = without_blanks(arguments)
-    try:
-        _wait_seconds.validate_python(given.get("wait_seconds", 0))
-    except ValidationError:
-        return given
-    return given | {"wait_seconds": 0}
+def _in_progress(record: CallRecord, now: datetime) -> str:
+    return f"The call to {record_party(record)} is in progress, {duration(record.elapsed(now))} so far."
 
 
-def _in_progress(party: Party, elapsed: float) -> str:
-    return f"The call to {party} is in progress, {duration(elapsed)} so far."
-
-
-async def _found(ctx: _Context, task_id: str) -> CallRecord:
-    """The record behind a task of this account, for a client that declares the extension."""
+async def _find(ctx: _Context, task_id: str) -> CallRecord:
+    """The record of a task of this account, for a client that declares the extension."""
     require_client_extension(ctx, TASKS)
     _check_name_header(ctx, task_id)
     try:
         record = await ctx.lifespan_context.calls.find(task_id)
     except KallyAIError as error:
         raise MCPError(INTERNAL_ERROR, error_text(error, places_calls=False)) from error
-    if record is None or record.tracking_id != task_id:  # it is found by its call_id as well, which names no task
+    if record is None or record.tracking_id != task_id:  # `find` takes a call_id too, which is not a task's id
         raise MCPError(INVALID_PARAMS, "Task not found")
     return record
 
 
 def _check_name_header(ctx: _Context, task_id: str) -> None:
-    """Over HTTP, `Mcp-Name` must name the task that the body does (SEP-2663, SEP-2243).
+    """Check over HTTP that `Mcp-Name` names the same task as the body (SEP-2663, SEP-2243).
 
     Raises:
-        MCPError: -32020, it names another one.
+        MCPError: -32020: it names another one.
     """
     headers: Mapping[str, str] = getattr(ctx.request, "headers", None) or {}
     name = headers.get(MCP_NAME_HEADER)
@@ -244,9 +238,9 @@ def _check_name_header(ctx: _Context, task_id: str) -> None:
 
 
 async def _result(app_context: AppContext, record: CallRecord) -> CallToolResult:
-    """What make_call would have answered, had it waited for the end of `record`."""
+    """The result that make_call would have returned, had it waited for the end of `record`."""
     try:
-        return await to_result(app_context, record, is_new=True, linked=True)
+        return await to_result(app_context, record, is_new=True, with_links=True)
     except KallyAIError as error:
         text = await tool_error_text(error, app_context, tool="make_call", places_calls=True)
         return CallToolResult(content=[TextContent(type="text", text=text)], is_error=True)

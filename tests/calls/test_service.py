@@ -404,7 +404,7 @@ async def test_an_answer_that_the_client_did_not_wait_for_is_not_delivered(place
         clock.advance(7200)
         again = await here.place()
 
-    assert [record.tracking_id for record in told] == [ended.tracking_id]
+    assert [report.record.tracking_id for report in told] == [ended.tracking_id]
     assert not again.is_new
 
 

@@ -275,6 +275,28 @@ async def test_the_subscription_is_read_once_a_minute_and_when_the_statistics_sh
         assert sorted(asked_for[6:]) == ["statistics", "subscription"]
 
 
+async def test_clients_that_ask_at_once_read_the_subscription_once(tmp_path: Path, clock: ManualClock) -> None:
+    requests: list[str] = []
+
+    def answer(request: Request) -> tuple[int, Any]:
+        requests.append(request.url.path.rpartition("/")[2])
+        return 200, STATISTICS if requests[-1] == "statistics" else {"plan": {"period": "monthly"}, "auto_renew": True}
+
+    async with (
+        fake_service(answer) as url,
+        agent_on(settings_in(tmp_path, API_URL=url, ACCESS_TOKEN=TOKEN), mode="auto", clock=clock) as agent,
+    ):
+        await agent.use("check_quota")
+        for pause in (0, 61):
+            clock.advance(seconds=pause)
+            requests.clear()
+            async with anyio.create_task_group() as group:
+                for _ in range(8):
+                    group.start_soon(agent.use, "check_quota")
+            assert requests.count("statistics") == 8
+            assert requests.count("subscription") == (1 if pause else 0)
+
+
 @pytest.mark.parametrize("failing", ["statistics", "subscription"])
 async def test_statistics_or_a_subscription_that_can_not_be_read_are_an_error(
     tmp_path: Path, clock: ManualClock, failing: str

@@ -10,11 +10,19 @@ import anyio
 import anyio.to_thread
 import pytest
 from mcp.client import ClientRequestContext
-from mcp.types import ElicitRequestFormParams, ElicitRequestParams, ElicitRequestURLParams, ElicitResult
+from mcp.types import (
+    CallToolResult,
+    ElicitRequestFormParams,
+    ElicitRequestParams,
+    ElicitRequestURLParams,
+    ElicitResult,
+    InputRequiredResult,
+)
 
 from kallyai_mcp.sandbox import browser_client
 from kallyai_mcp.sandbox.app import SandboxApp
 from kallyai_mcp.sandbox.serve import running
+from kallyai_mcp.sandbox.simulator.numbers import TEST_NUMBERS
 from kallyai_mcp.settings import Settings
 from tests.agent import BISTRO, Agent, agent_on, settings_in
 from tests.sandbox.manual_clock import ManualClock
@@ -22,6 +30,7 @@ from tests.sandbox.manual_clock import ManualClock
 LIMIT = 20
 NIGHT = datetime(2026, 1, 25, 12, 30, tzinfo=UTC)
 """4:30 AM at the bistro."""
+DO_NOT_CALL = next(entry.number for entry in TEST_NUMBERS if entry.outcome == "suppression_violation")
 NOON = datetime(2026, 1, 25, 20, 0, tzinfo=UTC)
 
 Reply = Mapping[str, Any] | str | Callable[[str], Any]
@@ -77,7 +86,7 @@ async def open_agent_for(
 async def test_a_call_at_night_is_placed_after_the_user_has_agreed(
     auto_confirm: Settings, mode: str, clock: ManualClock, app: SandboxApp
 ) -> None:
-    user = User({"ring": True})
+    user = User({"call_now": True})
     async with open_agent_for(auto_confirm, mode, clock, app, user) as agent:
         answer = await agent.use("make_call", BISTRO)
 
@@ -101,7 +110,9 @@ async def test_by_day_nobody_is_asked(auto_confirm: Settings, mode: str, clock: 
     assert user.asked == []
 
 
-@pytest.mark.parametrize("reply", ["decline", "cancel", {"ring": False}], ids=["declined", "dismissed", "not ticked"])
+@pytest.mark.parametrize(
+    "reply", ["decline", "cancel", {"call_now": False}], ids=["declined", "dismissed", "not ticked"]
+)
 async def test_without_the_users_yes_no_call_is_placed(
     auto_confirm: Settings, mode: str, clock: ManualClock, app: SandboxApp, reply: Reply
 ) -> None:
@@ -150,8 +161,59 @@ async def test_a_confirmation_lasts_ten_minutes(
     assert late.data["status"] == forged.data["status"] == "needs_confirmation"
 
 
+async def test_a_confirmation_is_used_once_even_when_the_call_was_refused(
+    auto_confirm: Settings, mode: str, clock: ManualClock, app: SandboxApp
+) -> None:
+    listed = BISTRO | {"respondent_phone": DO_NOT_CALL}
+    async with open_agent_for(auto_confirm, mode, clock, app, None) as agent:
+        confirmation = (await agent.use("make_call", listed)).data["confirmation"]
+        refused = await agent.use("make_call", listed, confirmation=confirmation)
+        again = await agent.use("make_call", listed, confirmation=confirmation)
+        expiry, _, mac = confirmation.partition(".")
+        rewritten = await agent.use("make_call", listed, confirmation=f"0x{expiry.upper()}.{mac}")
+
+    assert refused.text.startswith("Not called: the number is on the do-not-call list")
+    assert again.data["status"] == rewritten.data["status"] == "needs_confirmation"
+    assert again.text.startswith("That confirmation is not for this very call, or too old; no call was placed.")
+
+
+async def test_a_reply_that_is_sent_twice_is_used_once(
+    auto_confirm: Settings, clock: ManualClock, app: SandboxApp
+) -> None:
+    listed = BISTRO | {"respondent_phone": DO_NOT_CALL}
+    yes = {"consent": ElicitResult(action="accept", content={"call_now": True})}
+    async with open_agent_for(auto_confirm, "auto", clock, app, User()) as agent:
+        call_tool = agent.client.session.call_tool
+        asked = await call_tool("make_call", listed, allow_input_required=True)
+        assert isinstance(asked, InputRequiredResult)
+        reply: dict[str, Any] = {"input_responses": yes, "request_state": asked.request_state}
+        refused = await call_tool("make_call", listed, allow_input_required=True, **reply)
+        again = await call_tool("make_call", listed, allow_input_required=True, **reply)
+
+    assert isinstance(refused, CallToolResult)
+    assert refused.is_error
+    assert isinstance(again, InputRequiredResult)
+
+
+async def test_of_two_calls_to_one_number_at_once_the_second_is_asked_about(
+    auto_confirm: Settings, mode: str, clock: ManualClock, app: SandboxApp
+) -> None:
+    clock.set(NOON)
+    user = User({"call_now": True})
+    tasks = ("Book a table", "Ask whether there is a terrace")
+    async with open_agent_for(auto_confirm, mode, clock, app, user) as agent:
+        async with anyio.create_task_group() as group:
+            for task in tasks:
+                group.start_soon(agent.use, "make_call", BISTRO | {"task_description": task})
+        total = (await agent.use("list_calls")).data["total"]
+
+    assert total == 2
+    [preview] = user.messages
+    assert "Because: this number was called within the last hour" in preview
+
+
 async def test_a_duplicate_asks_nobody(auto_confirm: Settings, mode: str, clock: ManualClock, app: SandboxApp) -> None:
-    user = User({"ring": True})
+    user = User({"call_now": True})
     async with open_agent_for(auto_confirm, mode, clock, app, user) as agent:
         await agent.use("make_call", BISTRO)
         again = await agent.use("make_call", BISTRO)
@@ -164,7 +226,7 @@ async def test_the_same_number_within_an_hour_and_an_urgent_call_are_reasons_to_
     auto_confirm: Settings, mode: str, clock: ManualClock, app: SandboxApp
 ) -> None:
     clock.set(NOON)
-    user = User({"ring": True}, {"ring": True})
+    user = User({"call_now": True}, {"call_now": True})
     async with open_agent_for(auto_confirm, mode, clock, app, user) as agent:
         await agent.use("make_call", BISTRO)
         await agent.use("make_call", BISTRO, task_description="Ask whether there is a terrace")
@@ -186,7 +248,7 @@ async def test_always_asks_even_by_day_and_gives_no_reason(
     tmp_path: Path, mode: str, clock: ManualClock, app: SandboxApp
 ) -> None:
     clock.set(NOON)
-    user = User({"ring": True})
+    user = User({"call_now": True})
     async with open_agent_for(settings_in(tmp_path, CONFIRM="always"), mode, clock, app, user) as agent:
         assert (await agent.use("make_call", BISTRO)).data["status"] == "success"
 
@@ -220,7 +282,7 @@ async def test_missing_details_of_a_booking_are_asked_for_in_one_form(
 async def test_one_call_can_ask_for_a_missing_detail_and_for_consent(
     auto_confirm: Settings, mode: str, clock: ManualClock, app: SandboxApp
 ) -> None:
-    user = User({"party_size": 2}, {"ring": True})
+    user = User({"party_size": 2}, {"call_now": True})
     without = {name: value for name, value in BISTRO.items() if name != "party_size"}
     async with open_agent_for(auto_confirm, mode, clock, app, user) as agent:
         answer = await agent.use("make_call", without)

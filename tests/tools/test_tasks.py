@@ -52,8 +52,8 @@ async def test_a_task_is_returned_at_once_in_the_form_of_the_specification(clien
         "resultType": "task",
         "status": "working",
         "statusMessage": (
-            "The call to Italian Bistro (+1 415-555-1234) is in progress, 0 s so far. A phone call can't be hung up "
-            "from here: tasks/cancel leaves it as it is, and it goes on to its end."
+            "The call to Italian Bistro (+1 415-555-1234) is in progress, 0 s so far. "
+            "tasks/cancel can't end a phone call that was placed: it goes on to its end."
         ),
         "createdAt": "2026-01-25T15:30:00Z",
         "lastUpdatedAt": "2026-01-25T15:30:00Z",
@@ -304,5 +304,5 @@ async def test_canceling_changes_nothing_and_the_message_says_why(
 
     assert acknowledged == acknowledged_late == {"resultType": "complete"}
     assert then["status"] == "working"
-    assert "A phone call can't be hung up from here: tasks/cancel leaves it as it is" in then["statusMessage"]
+    assert "tasks/cancel can't end a phone call that was placed" in then["statusMessage"]
     assert task["result"]["structuredContent"]["status"] == "success"

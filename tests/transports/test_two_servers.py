@@ -76,7 +76,7 @@ class RoundRobin(httpx2.AsyncBaseTransport):
 
 async def test_a_question_of_one_server_is_answered_on_the_other(tmp_path: Path, database_url: str) -> None:
     async def accept(context: ClientRequestContext, params: ElicitRequestParams) -> ElicitResult:  # noqa: ARG001
-        return ElicitResult(action="accept", content={"ring": True})
+        return ElicitResult(action="accept", content={"call_now": True})
 
     async with running_sandbox(tmp_path) as sandbox:
         settings = sandbox.settings(DATABASE_URL=database_url, SECRET_KEYS=SECRET_KEYS, CONFIRM="always")
