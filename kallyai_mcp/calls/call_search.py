@@ -55,19 +55,21 @@ class SendTime:
     is_exact: bool
 
     @classmethod
-    def of(cls, record: CallRecord, *, now: datetime, clock_offset: float | None) -> "SendTime":
+    def of(cls, record: CallRecord, *, now: datetime, service_time: datetime | None) -> "SendTime":
         """The time at which the request of `record` left.
 
         Args:
             record: The record; its `clock_offset` is from the time of the request, so later jumps don't matter.
-            now: Our clock.
-            clock_offset: How far the service's clock is ahead of ours now, in seconds, if it is known.
+            now: The time by the ledger's clock, which dated the record.
+            service_time: The same moment by the service's clock, if it is known.
         """
         left = record.sent_at or record.placed_at
         if record.clock_offset is not None:
             return cls(left + timedelta(seconds=record.clock_offset), is_exact=True)
-        jumped = left > now + timedelta(seconds=5)  # our clock was set back, so today's offset says nothing of then
-        return cls(left if jumped else left + timedelta(seconds=clock_offset or 0), is_exact=False)
+        jumped = left > now + timedelta(seconds=5)  # the clock was set back, so today's difference says nothing of then
+        if service_time is not None and not jumped:
+            left += service_time - now
+        return cls(left, is_exact=False)
 
     def admits(self, created_at: datetime | None) -> bool:
         """Whether a call of this date may be the one that was requested; a call without a usable date is not."""

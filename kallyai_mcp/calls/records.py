@@ -66,7 +66,7 @@ class CallRecord:
         state: How far it has come.
         placed_at: When it was asked for.
         sent_at: When its request may have left first.
-        clock_offset: How far the service's clock was ahead of ours then, in seconds; None when it was not known.
+        clock_offset: How far the service's clock was ahead of the ledger's then, in seconds; None when not known.
         response_lost_at: When a response to it was lost; None while none was.
         ended_at: When its end was written down.
         delivered_at: When a client was told how it ended; None while none was.

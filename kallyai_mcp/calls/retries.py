@@ -3,6 +3,7 @@
 import logging
 import math
 from collections.abc import Awaitable, Callable, Iterator
+from typing import TypeVar
 
 from kallyai_mcp.api.errors import KallyAIError
 from kallyai_mcp.calls.clock import Clock
@@ -10,6 +11,8 @@ from kallyai_mcp.calls.ledger.base import LedgerUnavailableError
 from kallyai_mcp.calls.timing import Timing
 
 _log = logging.getLogger(__name__)
+
+Result = TypeVar("Result")
 
 
 class Retries:
@@ -31,17 +34,15 @@ class Retries:
             yield min(pause, longest, self._timing.longest_pause)
             pause *= 2
 
-    async def until_written(self, write: Callable[[], Awaitable[object]]) -> None:
+    async def until_written(self, write: Callable[[], Awaitable[Result]]) -> Result:
         """Write into the ledger, however long that takes: what is known now can't be found out again for sure."""
         pauses = self.pauses(self._timing.pause)
         while True:
             try:
-                await write()
+                return await write()
             except LedgerUnavailableError as error:
                 _log.error("%s", error)
                 await self._clock.sleep(next(pauses))
-            else:
-                return
 
 
 async def in_background(work: Callable[[], Awaitable[None]]) -> None:

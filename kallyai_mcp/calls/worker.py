@@ -3,7 +3,7 @@
 "The rules of placing a call" of the design, in the order in which they apply to one call:
 
 1. A request leaves only after the record says `sent`, and only while this worker holds its lease, the account signed in
-   is the record's account, and the record is young (`_refusal_to_send`).
+   is the record's account, and the record is young (`_marked_sent`).
 2. A call counts as refused only when the answer proves it (`outcome.proves_no_call`).
 3. A lost response may have placed the call: it is looked for in the service's list (`call_search`).
 4. The same key is sent again only within a second of the first send. After that, the worker only looks.
@@ -30,6 +30,7 @@ from kallyai_mcp.calls.outcome import proves_no_call
 from kallyai_mcp.calls.policy import Consent
 from kallyai_mcp.calls.records import AccountKey, CallRecord, CallState
 from kallyai_mcp.calls.retries import Retries, in_background
+from kallyai_mcp.calls.service_clock import ServiceClock
 from kallyai_mcp.calls.timing import Timing
 from kallyai_mcp.telemetry import call_ended, call_in_progress, call_refused
 
@@ -72,9 +73,11 @@ class CallWorker:
         self._ledger: Ledger | None = None
         self._name: str | None = None
         self._leasing = anyio.Lock()
+        self._taking_over = anyio.Lock()
         self._running: dict[str, tuple[CallRecord, anyio.Event]] = {}
+        self._reserving: set[str] = set()
         self._checked: dict[AccountKey, float] = {}
-        self._clock_offset: float | None = None
+        self._service_clock = ServiceClock(clock)
         self._stack = AsyncExitStack()
         self._tasks = anyio.create_task_group()
 
@@ -127,15 +130,18 @@ class CallWorker:
             consent: See `Ledger.reserve`.
         """
         asked = replace(asked, worker=await self._leased())
+        self._reserving.add(asked.tracking_id)
         try:
             record, is_new = await self.ledger.reserve(asked, redial=redial, consent=consent)
+            if is_new:
+                self._start(record, self._place)
         except LedgerUnavailableError:
             # The transaction may have been committed all the same; its record must not stay behind.
-            release = partial(self.ledger.release, asked.tracking_id)
+            release = partial(self.ledger.release, asked)
             self._tasks.start_soon(in_background, partial(self._retries.until_written, release))
             raise
-        if is_new:
-            self._start(record, self._place)
+        finally:
+            self._reserving.discard(asked.tracking_id)
         return record, is_new
 
     async def ended(self, record: CallRecord) -> CallRecord:
@@ -192,11 +198,13 @@ class CallWorker:
         first_sent: float | None = None
         tries = 0
         while True:
-            if (refusal := await self._refusal_to_send(record)) is not None:
+            marked = await self._marked_sent(record)
+            if isinstance(marked, KallyAIError):
                 if first_sent is None:
-                    await self._finish(record, CallState.REFUSED, error=refusal)
+                    await self._finish(record, CallState.REFUSED, error=marked)
                     return
                 break
+            record = marked
             left = self._clock.monotonic()
             answer = await self._send(record)
             if isinstance(answer, Call):
@@ -214,7 +222,7 @@ class CallWorker:
             # Once a response was lost, a refusal of a later request says nothing about the first one.
             first_sent = left if first_sent is None else first_sent
             lost = answer
-            await self._retries.until_written(partial(self.ledger.mark_response_lost, record.tracking_id))
+            record = await self._marked_lost(record)
             await self._clock.sleep(self._timing.first_look)
             with suppress(KallyAIError):
                 if (call := await self._find_call(record)) is not None:
@@ -224,22 +232,20 @@ class CallWorker:
                 break
         await self._search(record, lost, self._timing.search)
 
-    async def _refusal_to_send(self, record: CallRecord) -> KallyAIError | None:
-        """Why no request may leave now; None after the record says `sent`."""
+    async def _marked_sent(self, record: CallRecord) -> CallRecord | KallyAIError:
+        """The record after the ledger says `sent`; else why no request may leave now."""
         try:
             if await self._account() != record.account:
                 words = "Someone else signed in before the request left, so no call was placed."
                 return KallyAIError(words, code="account_changed")
-            state = await self.ledger.mark_sent(record, clock_offset=self._clock_offset)
+            return await self.ledger.mark_sent(record, service_time=self._service_clock.now())
         except KallyAIError as error:
             return error
-        if state is CallState.SENT:
-            return None
-        if state is CallState.RESERVED:
-            words = f"The request did not leave within {self._timing.send_within / 60:g} minutes, so it was not sent."
-            return KallyAIError(words, code="too_late")
-        self._name = None  # the lease may be lost; the next call takes a new one
-        return KallyAIError("This process no longer holds the call's record, so it sent nothing.", code="not_sent")
+
+    async def _marked_lost(self, record: CallRecord) -> CallRecord:
+        return await self._retries.until_written(
+            partial(self.ledger.mark_response_lost, record, service_time=self._service_clock.now())
+        )
 
     async def _send(self, record: CallRecord) -> Call | KallyAIError:
         """Send the request once."""
@@ -257,7 +263,7 @@ class CallWorker:
             words = "The server was stopped before the request left."
             await self._finish(record, CallState.REFUSED, error=KallyAIError(words, code="not_sent"))
             return
-        await self._retries.until_written(partial(self.ledger.mark_response_lost, record.tracking_id))
+        record = await self._marked_lost(record)
         if record.call_id is not None:
             await self._follow(record, record.call_id)
             return
@@ -299,10 +305,15 @@ class CallWorker:
         if record.call_id is not None:
             async with self._connected() as api:
                 return await api.get_call(record.call_id)
-        others = await self.ledger.list_unbound(record)
-        bound = await self.ledger.bound_call_ids(record)
+        competitors = await self.ledger.competitors(record)
+        service_time = self._service_clock.now()
+
+        def sent(record: CallRecord) -> SendTime:
+            return SendTime.of(record, now=competitors.now, service_time=service_time)
+
+        others = [(other, sent(other)) for other in competitors.unbound]
         async with self._connected() as api:
-            call = await find_call(api, record, self._sent(record), [(o, self._sent(o)) for o in others], bound)
+            call = await find_call(api, record, sent(record), others, competitors.call_ids)
         if call is not None and await self.ledger.bind_call_id(record, call.call_id, proven=False):
             return call
         return None
@@ -310,9 +321,6 @@ class CallWorker:
     async def _check_account(self, record: CallRecord) -> None:
         if await self._account() != record.account:
             raise KallyAIError("Another account is signed in, which can't see this call.", code="account_changed")
-
-    def _sent(self, record: CallRecord) -> SendTime:
-        return SendTime.of(record, now=self._clock.now(), clock_offset=self._clock_offset)
 
     async def _take_outcome(self, record: CallRecord, call: Call, *, proven: bool) -> None:
         """Write down `call`, once it has an outcome."""
@@ -355,13 +363,14 @@ class CallWorker:
 
     @asynccontextmanager
     async def _connected(self) -> "AsyncIterator[KallyAI]":
-        """The API client; afterwards the service's clock is compared with ours, by the `Date` of its last response."""
+        """The API client; afterwards the service's clock is known, by the `Date` of a response that came meanwhile."""
         api = self._connect()
+        before = api.server_time
         try:
             yield api
         finally:
-            if api.server_time is not None:
-                self._clock_offset = (api.server_time - self._clock.now()).total_seconds()
+            if api.server_time is not None and api.server_time is not before:
+                self._service_clock.set(api.server_time)
 
     async def _watch(self) -> None:
         """Settle the calls of workers that died, and delete what is too old to be kept."""
@@ -374,11 +383,18 @@ class CallWorker:
     async def _watch_once(self) -> None:
         await self.ledger.purge(max(self._timing.keep_days * _DAY, _DAY))  # limits and duplicates look back a day
         # Asked first, because finding out the account may take a look into the system's keyring.
-        if await self.ledger.has_abandoned(self._name):
+        if await self.ledger.has_abandoned(self._name, self._known()):
             await self._take_over(await self._account())
 
     async def _take_over(self, account: AccountKey) -> None:
-        if await self.ledger.has_abandoned(self._name):
-            for record in await self.ledger.take_over(account, await self._leased()):
-                if record.tracking_id not in self._running:
+        if not await self.ledger.has_abandoned(self._name, self._known()):
+            return
+        worker = await self._leased()
+        async with self._taking_over:  # two at once would both start what the ledger gives to both
+            for record in await self.ledger.take_over(account, worker, self._known()):
+                if record.tracking_id not in self._known():
                     self._start(record, self._settle)
+
+    def _known(self) -> set[str]:
+        """The tracking ids of the calls that this worker runs, or will run in a moment."""
+        return self._reserving | self._running.keys()

@@ -4,8 +4,9 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TypeVar
 
-from kallyai_mcp.calls.ledger.base import Database
+from kallyai_mcp.calls.ledger.base import Database, LedgerUnavailableError, Transaction
 from kallyai_mcp.calls.ledger.postgres import PostgresDatabase
 from kallyai_mcp.calls.ledger.sql import Ledger
 from kallyai_mcp.calls.ledger.sqlite import SqliteDatabase
@@ -14,6 +15,7 @@ from kallyai_mcp.calls.records import CallRecord
 from kallyai_mcp.calls.timing import Timing
 
 Now = Callable[[], datetime]
+Result = TypeVar("Result")
 
 
 def system_now() -> datetime:
@@ -61,3 +63,31 @@ async def kept_record(
         await ledger.reserve(record, redial=True, consent=consent)
     finally:
         await ledger.aclose()
+
+
+class UnconfirmedDatabase:
+    """A database that commits what is written, and loses the confirmations it is told to lose.
+
+    Attributes:
+        lost: How many of the next writes happen without a confirmation.
+    """
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self.lost = 0
+
+    async def read(self, work: Callable[[Transaction], Result], *, empty: Result) -> Result:
+        return await self._database.read(work, empty=empty)
+
+    async def write(self, work: Callable[[Transaction], Result]) -> Result:
+        result = await self._database.write(work)
+        if self.lost:
+            self.lost -= 1
+            raise LedgerUnavailableError("the confirmation was lost")
+        return result
+
+    async def take_lease(self) -> str:
+        return await self._database.take_lease()
+
+    async def aclose(self) -> None:
+        await self._database.aclose()

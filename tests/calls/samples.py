@@ -54,8 +54,7 @@ async def reserved(ledger: Ledger, record: CallRecord, consent: Consent | None =
 async def sent(ledger: Ledger, record: CallRecord) -> CallRecord:
     """Reserve a call under a lease of its own process, and note that its request leaves."""
     record = await reserved(ledger, replace(record, worker=await ledger.take_lease()))
-    assert await ledger.mark_sent(record, clock_offset=None) is CallState.SENT
-    return record
+    return await ledger.mark_sent(record, service_time=None)
 
 
 async def ended(ledger: Ledger, record: CallRecord, status: str = "success", *, delivered: bool = True) -> CallRecord:

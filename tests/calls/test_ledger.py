@@ -269,7 +269,7 @@ async def test_a_call_that_was_only_found_goes_to_the_record_whose_request_was_a
     ledger: Ledger,
 ) -> None:
     finder, owner = await sent(ledger, another(1)), await reserved(ledger, another(2))
-    await ledger.mark_response_lost("t-1")
+    await ledger.mark_response_lost(finder, service_time=None)
     await ledger.bind_call_id(finder, "c-1", proven=False)
     await ledger.finish(finder, CallState.ENDED, call=outcome())
     await ledger.mark_delivered(["t-1"], delivered=True)

@@ -15,6 +15,7 @@ from starlette.types import Receive, Scope, Send
 from kallyai_mcp.api.client import KallyAI
 from kallyai_mcp.api.errors import NotSignedInError
 from kallyai_mcp.api.models import Submission
+from kallyai_mcp.calls.ledger.base import Database
 from kallyai_mcp.calls.ledger.sql import Ledger
 from kallyai_mcp.calls.policy import CallPolicy, Consent
 from kallyai_mcp.calls.records import AccountKey, CallRecord
@@ -153,11 +154,12 @@ async def world(
     timing: Timing = Timing(),  # noqa: B008 - frozen
     policy: CallPolicy = CallPolicy(),  # noqa: B008 - frozen
     clock: ManualClock | None = None,
+    database: Database | None = None,
 ) -> AsyncIterator[World]:
-    """A process that uses the ledger at `place`."""
+    """A process that uses the ledger at `place`, or the one in `database`."""
     clock = clock or service.clock
     session = Session(account)
-    database = WatchedDatabase(database_at(place, clock.now))
+    database = WatchedDatabase(database or database_at(place, clock.now))
     ledger = Ledger(database, policy=policy, timing=timing)
     async with (
         KallyAI("http://service", tokens=session, user_agent="tests", app=service, retry_backoff=0) as api,

@@ -1,28 +1,21 @@
 """The PostgreSQL driver: one database, shared by the workers of many machines (extra `postgres`)."""
 
-import logging
 import re
 import secrets
-import socket
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
 from typing import Any
 
 import anyio
-import anyio.to_thread
 import psycopg
 from psycopg.conninfo import make_conninfo
-from psycopg.rows import dict_row
-from psycopg_pool import ConnectionPool, PoolTimeout
 
-from kallyai_mcp.calls.ledger.base import ConstraintError, LedgerUnavailableError, Result, Row, storable
+from kallyai_mcp.calls.ledger.base import LedgerUnavailableError, Result, Row, storable
+from kallyai_mcp.calls.ledger.postgres_pool import Connection, PostgresPool, Use
 from kallyai_mcp.calls.ledger.schema import migrate
-
-_log = logging.getLogger(__name__)
-
-_Connection = psycopg.Connection[Row]
 
 _SECONDS = 8.0
 """How long a transaction may take, with the wait for a connection, before the database counts as hanging."""
@@ -35,16 +28,37 @@ _LEASES = 0x6B61_6C79
 
 _MIGRATION_LOCK = (0x6B61_6C7A, 0)
 
+_KEEPALIVES = {"keepalives_idle": 10, "keepalives_interval": 5, "keepalives_count": 3}
+
+_SESSION = {"statement_timeout": 5000, "lock_timeout": 5000, "idle_in_transaction_session_timeout": 30000} | {
+    # The server's side too: the lease of a machine that lost its power ends within half a minute.
+    f"tcp_{name}": value
+    for name, value in _KEEPALIVES.items()
+}
+
 _OPTIONS: dict[str, str | int] = {
+    **_KEEPALIVES,
     "connect_timeout": 5,
-    "keepalives_idle": 10,
-    "keepalives_interval": 5,
-    "keepalives_count": 3,
-    "options": "-c statement_timeout=5000 -c lock_timeout=5000 -c idle_in_transaction_session_timeout=30000",
+    "options": " ".join(f"-c {name}={value}" for name, value in _SESSION.items()),
     "application_name": "kallyai-mcp",
 }
 
 _PARAMETER = re.compile(r"(?<![:\w]):([a-z_]+)")
+
+
+@dataclass(frozen=True)
+class _Lease:
+    """A worker's lock, on a connection of its own.
+
+    Attributes:
+        worker: The worker's name.
+        connection: Holds the lock.
+        backend: The process id of the server's side of the connection.
+    """
+
+    worker: str
+    connection: Connection
+    backend: int
 
 
 class PostgresDatabase:
@@ -56,16 +70,23 @@ class PostgresDatabase:
     Args:
         url: `postgresql://user:password@host:port/name`; the user may create tables.
         now: A clock in place of the server's; for tests.
+        seconds: How long a transaction may take, with all waits, before the database counts as hanging.
+
+    Raises:
+        ValueError: The URL can't be used; the message does not quote it.
     """
 
-    def __init__(self, url: str, *, now: Callable[[], datetime] | None = None) -> None:
-        self._conninfo = make_conninfo(url, **_OPTIONS)
+    def __init__(self, url: str, *, now: Callable[[], datetime] | None = None, seconds: float = _SECONDS) -> None:
+        try:
+            conninfo = make_conninfo(url, **_OPTIONS)
+        except psycopg.Error:
+            raise ValueError("not a URL of PostgreSQL, such as postgresql://user:password@host:5432/name") from None
         self._clock = now
-        self._pool: ConnectionPool[_Connection] | None = None
-        self._lease: _Connection | None = None
-        self._worker: str | None = None
+        self._seconds = seconds
+        self._pool = PostgresPool(conninfo, size=_CONNECTIONS, seconds=seconds)
+        self._lease: _Lease | None = None
         self._opening = anyio.Lock()
-        self._threads = anyio.CapacityLimiter(_CONNECTIONS)
+        self._is_prepared = False
 
     async def read(self, work: "Callable[[PostgresTransaction], Result]", *, empty: Result) -> Result:
         """See `Database.read`; there is always a database, so `empty` is not used."""
@@ -74,99 +95,69 @@ class PostgresDatabase:
 
     async def write(self, work: "Callable[[PostgresTransaction], Result]") -> Result:
         """See `Database.write`."""
-        pool = await self._opened()
-        used: list[_Connection] = []
+        await self._prepare()
 
-        def writing() -> Result:
-            with pool.connection() as connection:
-                used.append(connection)
-                return work(PostgresTransaction(connection, self._clock))
+        def writing(use: Use) -> Result:
+            with self._pool.transaction(use) as connection:
+                return work(PostgresTransaction(connection, self._clock, self._lease))
 
-        return await self._in_thread(writing, used)
+        return await self._pool.run(writing)
 
     async def take_lease(self) -> str:
         """See `Database.take_lease`."""
-        await self._opened()
-        used: list[_Connection] = []
+        await self._prepare()
 
-        def taking() -> str:
-            connection = psycopg.connect(self._conninfo, autocommit=True, row_factory=dict_row)
-            used.append(connection)
+        def taking(use: Use) -> _Lease:
+            connection = self._pool.connect(use, autocommit=True)
+            with suppress(psycopg.errors.UndefinedObject):  # before PostgreSQL 14
+                connection.execute("SET idle_session_timeout = 0")
             while True:
                 number = secrets.randbits(31)
-                found = connection.execute("SELECT pg_try_advisory_lock(%s, %s) AS ok", (_LEASES, number)).fetchone()
-                if found is not None and found["ok"]:
-                    break
-            if self._lease is not None:
-                self._lease.close()
-            self._lease, self._worker = connection, f"{number:08x}"
-            return self._worker
+                [row] = connection.execute(
+                    "SELECT pg_try_advisory_lock(%s, %s) AS ok, pg_backend_pid() AS pid", (_LEASES, number)
+                ).fetchall()
+                if row["ok"]:
+                    return _Lease(f"{number:08x}", connection, row["pid"])
 
-        return await self._in_thread(taking, used)
+        lease = await self._pool.run(taking)
+        if self._lease is not None:
+            self._lease.connection.close()
+        self._lease = lease
+        return lease.worker
 
     async def aclose(self) -> None:
         """See `Database.aclose`."""
-        pool, lease, self._pool, self._lease = self._pool, self._lease, None, None
+        lease, self._lease = self._lease, None
 
-        def closing() -> None:
+        def releasing(use: Use) -> None:
             if lease is not None:
-                with suppress(psycopg.Error):
-                    lease.execute("SELECT pg_advisory_unlock_all()")  # at once; the server notices a close only later
-                lease.close()
-            if pool is not None:
-                pool.close(timeout=1)
+                # At once; the server notices only later that a connection was closed.
+                use.goes_on(lease.connection).execute("SELECT pg_advisory_unlock_all()")
 
-        with anyio.CancelScope(shield=True):
-            await anyio.to_thread.run_sync(closing)
+        with suppress(LedgerUnavailableError):
+            await self._pool.run(releasing)
+        if lease is not None:
+            lease.connection.close()
+        await self._pool.aclose()
 
-    async def _opened(self) -> "ConnectionPool[_Connection]":
-        """The pool; on first use the server's settings are checked and the schema is brought up to date."""
-        if self._pool is not None:
-            return self._pool
-        async with self._opening:
-            if self._pool is None:
-                used: list[_Connection] = []
+    async def _prepare(self) -> None:
+        """On first use, check the server's settings and bring the schema up to date."""
+        if self._is_prepared:
+            return
 
-                def preparing() -> None:
-                    with psycopg.connect(self._conninfo, row_factory=dict_row) as connection:
-                        used.append(connection)
-                        _check_durability(connection)
-                        connection.execute("SELECT pg_advisory_xact_lock(%s, %s)", _MIGRATION_LOCK)
-                        migrate(PostgresTransaction(connection, self._clock))
+        def preparing(use: Use) -> None:
+            with self._pool.transaction(use) as connection:
+                _check_durability(connection)
+                connection.execute("SELECT pg_advisory_xact_lock(%s, %s)", _MIGRATION_LOCK)
+                migrate(PostgresTransaction(connection, self._clock, None))
 
-                await self._in_thread(preparing, used)
-                pool: ConnectionPool[_Connection] = ConnectionPool(
-                    self._conninfo,
-                    min_size=0,
-                    max_size=_CONNECTIONS,
-                    timeout=_SECONDS / 2,
-                    # Else the pool waits up to minutes between two attempts, also when the server is back long since.
-                    reconnect_timeout=_SECONDS / 2,
-                    max_idle=60,
-                    check=ConnectionPool.check_connection,
-                    kwargs={"row_factory": dict_row},
-                    open=False,
-                )
-                # Others use it as soon as it is set, so only an open pool may be.
-                await self._in_thread(pool.open, used)
-                self._pool = pool
-        return self._pool
-
-    async def _in_thread(self, work: Callable[[], Result], used: list[_Connection]) -> Result:
-        # Shielded: half of a transaction must not be taken for none. The time-out bounds the wait.
-        with anyio.CancelScope(shield=True), anyio.move_on_after(_SECONDS):
-            try:
-                return await anyio.to_thread.run_sync(work, abandon_on_cancel=True, limiter=self._threads)
-            except psycopg.IntegrityError as error:
-                raise ConstraintError(error.diag.constraint_name or type(error).__name__) from error
-            except (psycopg.Error, PoolTimeout, OSError) as error:
-                # The driver's own words can quote the URL with its password.
-                _log.warning("the ledger's database can't be used: %s", type(error).__name__)
-                why = type(error).__name__
-                raise LedgerUnavailableError(f"The ledger's database can't be used ({why})") from None
-        for connection in used:
-            _hang_up(connection)
-        raise LedgerUnavailableError(f"The ledger's database did not answer within {_SECONDS:g} s")
+        with anyio.move_on_after(self._seconds):
+            async with self._opening:
+                if not self._is_prepared:
+                    await self._pool.run(preparing)
+                    self._is_prepared = True
+                return
+        raise LedgerUnavailableError(f"The ledger's database did not answer within {self._seconds:g} s")
 
 
 class PostgresTransaction:
@@ -175,11 +166,13 @@ class PostgresTransaction:
     Args:
         connection: Where it is open.
         clock: In place of the server's clock; None for the server's.
+        lease: The lease of this process, if it took one.
     """
 
-    def __init__(self, connection: _Connection, clock: Callable[[], datetime] | None) -> None:
+    def __init__(self, connection: Connection, clock: Callable[[], datetime] | None, lease: _Lease | None) -> None:
         self._connection = connection
         self._clock = clock
+        self._lease = lease
         self._now: float | None = None
 
     def rows(self, statement: str, **values: Any) -> list[Row]:
@@ -201,13 +194,17 @@ class PostgresTransaction:
 
     def holds_lease(self, worker: str) -> bool:
         """See `Transaction.holds_lease`."""
+        if self._lease is None or self._lease.worker != worker:
+            return False
         return bool(
             self.rows(
+                # Of that connection: another process holds the same lock for a moment when it looks whether it is free.
                 "SELECT 1 AS held FROM pg_locks WHERE locktype = 'advisory' AND granted AND classid = :leases "
-                "AND objid = :number AND objsubid = 2 "
+                "AND objid = :number AND objsubid = 2 AND pid = :backend "
                 "AND database = (SELECT oid FROM pg_database WHERE datname = current_database())",
                 leases=_LEASES,
                 number=int(worker, 16),
+                backend=self._lease.backend,
             )
         )
 
@@ -221,7 +218,7 @@ class PostgresTransaction:
         return bool(row["ok"])
 
 
-def _check_durability(connection: _Connection) -> None:
+def _check_durability(connection: Connection) -> None:
     """Refuse a server that may lose what it has confirmed.
 
     Raises:
@@ -239,9 +236,3 @@ def _check_durability(connection: _Connection) -> None:
 def _translated(statement: str) -> bytes:
     """A statement with psycopg's `%(name)s` in place of `:name`."""
     return _PARAMETER.sub(r"%(\1)s", statement).encode()
-
-
-def _hang_up(connection: _Connection) -> None:
-    """Cut the connection under a thread that waits for a server that hangs, so that the thread ends."""
-    with suppress(OSError, psycopg.Error, ValueError), socket.socket(fileno=socket.dup(connection.fileno())) as cut:
-        cut.shutdown(socket.SHUT_RDWR)

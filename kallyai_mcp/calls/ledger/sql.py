@@ -1,13 +1,20 @@
 """The ledger's statements, each written once, for every driver."""
 
 import logging
-from collections.abc import Iterable
-from dataclasses import replace
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Any
 
 from kallyai_mcp.api.errors import KallyAIError, PolicyError
 from kallyai_mcp.api.models import Call
-from kallyai_mcp.calls.ledger.base import ConsentOutdatedError, ConstraintError, Database, LedgerUnavailableError, Row
+from kallyai_mcp.calls.ledger.base import (
+    ConsentOutdatedError,
+    ConstraintError,
+    Database,
+    LedgerUnavailableError,
+    Row,
+)
 from kallyai_mcp.calls.ledger.base import Transaction as Tx
 from kallyai_mcp.calls.ledger.reservation import (
     Precheck,
@@ -32,12 +39,31 @@ from kallyai_mcp.calls.records import (
     CallState,
     audit_from_row,
     ending,
+    from_row,
     moment,
     to_row,
 )
 from kallyai_mcp.calls.timing import Timing
 
 _log = logging.getLogger(__name__)
+
+_SMALL_JUMP = 1.0
+"""Seconds by which a clock may be set back without a word: time servers do that."""
+
+
+@dataclass(frozen=True)
+class Competitors:
+    """What else may have a claim to a call of the service.
+
+    Attributes:
+        unbound: The other records of the account, to the same number, whose call of the service is not known.
+        call_ids: The ids of the service's calls to that number that belong to other records of the account.
+        now: The time by the ledger's clock, which also dated the records.
+    """
+
+    unbound: list[CallRecord]
+    call_ids: set[str]
+    now: datetime
 
 
 class Ledger:
@@ -135,52 +161,64 @@ class Ledger:
             raise found
         return found
 
-    async def mark_sent(self, record: CallRecord, *, clock_offset: float | None) -> CallState | None:
-        """Note that a request is about to leave.
+    async def mark_sent(self, record: CallRecord, *, service_time: datetime | None) -> CallRecord:
+        """Note that a request is about to leave; returns the record as it then is.
 
         Args:
             record: The call; its `worker` is the one that is about to send.
-            clock_offset: How far the service's clock is ahead of ours, in seconds, if it is known.
+            service_time: The time by the service's clock, if it is known.
 
-        Returns:
-            `SENT`: it may leave. `RESERVED`: the record is too old, so it must not leave. None: the record has ended,
-            is gone, or belongs to another worker, or this worker lost its lease.
+        Raises:
+            KallyAIError: It must not leave: the record is too old (code `too_late`), or it has ended, is gone, or
+                belongs to another worker, or this worker lost its lease (code `not_sent`).
         """
 
-        def work(tx: Tx) -> CallState | None:
-            if not tx.holds_lease(record.worker):
-                return None
-            mine = tx.rows(
-                f"SELECT placed_at FROM calls WHERE tracking_id = :id AND worker = :worker AND state IN {ACTIVE}",
-                id=record.tracking_id,
-                worker=record.worker,
-            )
-            if not mine:
-                return None
-            if (
-                not -1 <= tx.now() - mine[0]["placed_at"] <= self._timing.send_within
-            ):  # -1: the clock was set by a second
-                return CallState.RESERVED
-            tx.run(
+        def work(tx: Tx) -> CallRecord:
+            now = tx.now()
+            mine = "tracking_id = :id AND worker = :worker"
+            values = {"id": record.tracking_id, "worker": record.worker}
+            sent = tx.rows(
                 "UPDATE calls SET state = 'sent', sent_at = COALESCE(sent_at, :now), "
-                "clock_offset = COALESCE(clock_offset, :offset) WHERE tracking_id = :id",
-                now=tx.now(),
-                offset=clock_offset,
-                id=record.tracking_id,
+                "clock_offset = COALESCE(clock_offset, :offset) "
+                f"WHERE {mine} AND state IN {ACTIVE} AND placed_at >= :oldest AND placed_at <= :newest RETURNING *",
+                now=now,
+                offset=_ahead(service_time, now),
+                oldest=now - self._timing.send_within,
+                newest=now + _SMALL_JUMP,
+                **values,
             )
-            return CallState.SENT
+            # After the update, which locks the record: a worker that takes it over now waits, and then sees it as sent.
+            if sent and tx.holds_lease(record.worker):
+                return from_row(sent[0])
+            if not sent and tx.rows(f"SELECT 1 AS found FROM calls WHERE {mine} AND state IN {ACTIVE}", **values):
+                minutes = self._timing.send_within / 60
+                raise KallyAIError(
+                    f"The request did not leave within {minutes:g} minutes, so it was not sent.", code="too_late"
+                )
+            raise KallyAIError("This process no longer holds the call's record, so it sent nothing.", code="not_sent")
 
         return await self._database.write(work)
 
-    async def mark_response_lost(self, tracking_id: str) -> None:
-        """Note that a response to a request for this call was lost."""
-        await self._database.write(
-            lambda tx: tx.run(
-                "UPDATE calls SET response_lost_at = COALESCE(response_lost_at, :now) WHERE tracking_id = :id",
-                now=tx.now(),
-                id=tracking_id,
+    async def mark_response_lost(self, record: CallRecord, *, service_time: datetime | None) -> CallRecord:
+        """Note that a response to a request for this call was lost; returns the record as it then is.
+
+        Args:
+            record: The call.
+            service_time: The time by the service's clock, if it is known.
+        """
+
+        def work(tx: Tx) -> CallRecord:
+            now = tx.now()
+            rows = tx.rows(
+                "UPDATE calls SET response_lost_at = COALESCE(response_lost_at, :now), "
+                "clock_offset = COALESCE(clock_offset, :offset) WHERE tracking_id = :id RETURNING *",
+                now=now,
+                offset=_ahead(service_time, now),
+                id=record.tracking_id,
             )
-        )
+            return from_row(rows[0]) if rows else record
+
+        return await self._database.write(work)
 
     async def bind_call_id(self, record: CallRecord, call_id: str, *, proven: bool) -> bool:
         """Note which call of the service a record is; False when another record has that call.
@@ -267,19 +305,21 @@ class Ledger:
         )
         return changed > 0
 
-    async def release(self, tracking_id: str) -> None:
-        """End a record that was reserved, but may not be run: no request of it has left."""
+    async def release(self, asked: CallRecord) -> None:
+        """End a record whose reservation was not confirmed, if it was written: no request of it has left."""
         error = KallyAIError("The ledger did not confirm the reservation, so nothing was sent.", code="not_sent")
-        values = ending(None, error)
-        await self._database.write(
-            lambda tx: tx.run(
+
+        def work(tx: Tx) -> None:
+            lock_account(tx, asked.account)  # waits for the reservation, should it still be in progress
+            tx.run(
                 "UPDATE calls SET state = 'refused', ended_at = :now, error = :error "
                 "WHERE tracking_id = :id AND state = 'reserved'",
                 now=tx.now(),
-                id=tracking_id,
-                error=values["error"],
+                id=asked.tracking_id,
+                error=ending(None, error)["error"],
             )
-        )
+
+        await self._database.write(work)
 
     async def mark_delivered(self, tracking_ids: Iterable[str], *, delivered: bool) -> None:
         """Note that a client was told how these calls ended, or that it was not told after all."""
@@ -306,25 +346,27 @@ class Ledger:
         """The account's active records and those whose outcome is unknown, newest first."""
         return await self._select(f"AND (state IN {ACTIVE} OR state = 'unknown') ORDER BY placed_at DESC", account)
 
-    async def list_unbound(self, record: CallRecord) -> list[CallRecord]:
-        """The other records of the account, to the same number, whose call of the service is not known."""
-        return await self._select(
-            "AND number = :number AND call_id IS NULL AND sent_at IS NOT NULL AND tracking_id <> :id "
-            "AND state NOT IN ('refused', 'canceled')",
-            record.account,
-            number=record.submission.respondent_phone,
-            id=record.tracking_id,
-        )
+    async def competitors(self, record: CallRecord) -> Competitors:
+        """What else may have a claim to the service's call of `record`; see `Competitors`."""
+        same_number = "number = :number AND tracking_id <> :id AND api = :api AND account = :account"
 
-    async def bound_call_ids(self, record: CallRecord) -> set[str]:
-        """The ids of the service's calls to the same number that belong to other records of the account."""
-        bound = await self._select(
-            "AND number = :number AND call_id IS NOT NULL AND tracking_id <> :id",
-            record.account,
-            number=record.submission.respondent_phone,
-            id=record.tracking_id,
-        )
-        return {other.call_id for other in bound if other.call_id is not None}
+        def work(tx: Tx) -> tuple[list[Row], list[Row], float]:
+            values = {
+                "number": record.submission.respondent_phone,
+                "id": record.tracking_id,
+                "api": record.account.api,
+                "account": record.account.account,
+            }
+            unbound = tx.rows(
+                f"SELECT * FROM calls WHERE {same_number} AND call_id IS NULL AND sent_at IS NOT NULL "
+                "AND state NOT IN ('refused', 'canceled')",
+                **values,
+            )
+            bound = tx.rows(f"SELECT call_id FROM calls WHERE {same_number} AND call_id IS NOT NULL", **values)
+            return unbound, bound, tx.now()
+
+        unbound, bound, now = await self._database.write(work)
+        return Competitors(readable(unbound), {row["call_id"] for row in bound}, moment(now))
 
     async def audit(self, account: AccountKey, limit: int) -> list[AuditEntry]:
         """The newest `limit` entries of the account's audit trail, newest first."""
@@ -339,33 +381,53 @@ class Ledger:
         )
         return [audit_from_row(row) for row in rows]
 
-    async def has_abandoned(self, worker: str | None) -> bool:
-        """Whether a worker other than `worker` died and left active records, of any account."""
+    async def has_abandoned(self, worker: str | None, known: Collection[str] = ()) -> bool:
+        """Whether there are active records, of any account, that no living process brings to an end.
+
+        Args:
+            worker: The worker that asks; None for a process that runs no calls.
+            known: The tracking ids of the calls that it runs.
+        """
 
         def work(tx: Tx) -> bool:
-            return any(tx.is_abandoned(name) for name in other_workers(tx, worker))
+            mine = tx.rows(f"SELECT tracking_id FROM calls WHERE state IN {ACTIVE} AND worker = :me", me=worker or "")
+            return any(row["tracking_id"] not in known for row in mine) or any(
+                tx.is_abandoned(name) for name in other_workers(tx, worker)
+            )
 
         return await self._database.read(work, empty=False)
 
-    async def take_over(self, account: AccountKey, worker: str) -> list[CallRecord]:
-        """Give `worker` the account's active records of workers that died; returns them."""
+    async def take_over(self, account: AccountKey, worker: str, known: Collection[str] = ()) -> list[CallRecord]:
+        """Give `worker` the account's active records that no living process brings to an end; returns them.
 
-        def work(tx: Tx) -> list[Row]:
-            return [
-                row
-                for dead in other_workers(tx, worker)
-                if tx.is_abandoned(dead)
-                for row in tx.rows(
-                    "UPDATE calls SET worker = :worker WHERE worker = :dead AND api = :api AND account = :account "
-                    f"AND state IN {ACTIVE} RETURNING *",
-                    worker=worker,
-                    dead=dead,
-                    api=account.api,
-                    account=account.account,
-                )
-            ]
+        Those are the records of workers that died, and its own that it doesn't know of: a transaction may have been
+        committed although its confirmation was lost. A record that this version can't read is left to a newer one.
 
-        return readable(await self._database.write(work))
+        Args:
+            account: The account.
+            worker: The worker that asks.
+            known: The tracking ids of the calls that it runs.
+        """
+        owner = {"api": account.api, "account": account.account}
+        active = f"SELECT * FROM calls WHERE state IN {ACTIVE} AND api = :api AND account = :account AND worker ="
+
+        def work(tx: Tx) -> list[CallRecord]:
+            found = [r for r in readable(tx.rows(f"{active} :me", me=worker, **owner)) if r.tracking_id not in known]
+            for dead in other_workers(tx, worker):
+                if not tx.is_abandoned(dead):
+                    continue
+                for record in readable(tx.rows(f"{active} :dead", dead=dead, **owner)):
+                    rows = tx.rows(
+                        "UPDATE calls SET worker = :worker WHERE tracking_id = :id AND worker = :dead "
+                        f"AND state IN {ACTIVE} RETURNING *",
+                        worker=worker,
+                        dead=dead,
+                        id=record.tracking_id,
+                    )
+                    found += readable(rows)
+            return found
+
+        return await self._database.write(work)
 
     async def purge(self, seconds: float) -> None:
         """Delete delivered records and audit entries that are older than `seconds`, and expired shared values.
@@ -400,3 +462,8 @@ class Ledger:
             lambda tx: tx.rows(query, api=account.api, account=account.account, **values), empty=[]
         )
         return readable(rows)
+
+
+def _ahead(service_time: datetime | None, now: float) -> float | None:
+    """How far the service's clock is ahead of the ledger's, in seconds; None when it is not known."""
+    return service_time.timestamp() - now if service_time is not None else None

@@ -1,6 +1,7 @@
 """The SQLite driver: one file, shared by all processes of one user on one machine."""
 
 import logging
+import math
 import os
 import sqlite3
 import time
@@ -24,6 +25,9 @@ _log = logging.getLogger(__name__)
 _BUSY_SECONDS = 10.0
 """How long to wait for another process's transaction; each takes milliseconds."""
 
+_STALE_SECONDS = 3600.0
+"""How old the file of a lease must be before another process deletes it: not just made, and not locked yet."""
+
 _FileId = tuple[int, int]
 
 
@@ -37,14 +41,19 @@ class SqliteDatabase:
     Args:
         path: The file; its folder is made with it.
         now: The wall clock.
+        seconds: How long to wait for the transactions of other processes.
     """
 
-    def __init__(self, path: Path, *, now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
+    def __init__(
+        self, path: Path, *, now: Callable[[], datetime] = lambda: datetime.now(UTC), seconds: float = _BUSY_SECONDS
+    ) -> None:
         self._path = path
         self._now = now
+        self._seconds = seconds
         self._one_thread = anyio.Lock()
         self._connection: sqlite3.Connection | None = None
         self._opened_as: _FileId | None = None
+        self._is_replaced = False
         self._lease: FileLock | None = None
         self._lease_id: _FileId | None = None
 
@@ -64,7 +73,9 @@ class SqliteDatabase:
         """See `Database.write`."""
 
         def writing() -> Result:
-            if self._notice_replacement():
+            self._notice_replacement()
+            if self._is_replaced:  # noticed now, or by a read since the last write
+                self._is_replaced = False
                 raise OSError("the file was deleted or replaced while it was in use")
             with _transaction(self._open(), "BEGIN IMMEDIATE") as connection:
                 return work(SqliteTransaction(connection, self))
@@ -78,8 +89,10 @@ class SqliteDatabase:
             worker = uuid.uuid4().hex
             path = self._lease_path(worker)
             _make_private_folder(path.parent)
+            self._delete_stale_leases(path.parent)
             lease = FileLock(path, thread_local=False)
             lease.acquire(timeout=0)
+            self._release()
             self._lease, self._lease_id = lease, _file_id(path)
             return worker
 
@@ -90,11 +103,7 @@ class SqliteDatabase:
 
         def closing() -> None:
             self._close()
-            if self._lease is not None:
-                with suppress(OSError):
-                    Path(self._lease.lock_file).unlink()
-                self._lease.release()
-                self._lease = None
+            self._release()
 
         await self._in_thread(closing)
 
@@ -125,15 +134,29 @@ class SqliteDatabase:
         lock.release()
         return True
 
+    def _release(self) -> None:
+        """Give up the lease, and delete its file."""
+        if self._lease is not None:
+            with suppress(OSError):
+                Path(self._lease.lock_file).unlink()
+            self._lease.release()
+            self._lease = None
+
+    def _delete_stale_leases(self, folder: Path) -> None:
+        """Delete the files of workers that were killed."""
+        for path in folder.glob("*.lock"):
+            with suppress(OSError):
+                if time.time() - path.stat().st_mtime > _STALE_SECONDS and self.is_abandoned(path.stem):
+                    path.unlink()
+
     def _lease_path(self, worker: str) -> Path:
         return self._path.with_name(f"{self._path.name}.workers") / f"{worker}.lock"
 
-    def _notice_replacement(self) -> bool:
-        """Whether the open file is no longer the one at its path; then it is closed, and the next use opens anew."""
-        if self._connection is None or _file_id(self._path) == self._opened_as:
-            return False
-        self._close()
-        return True
+    def _notice_replacement(self) -> None:
+        """Close the file if it is no longer the one at its path; the next use opens anew, and the next write fails."""
+        if self._connection is not None and _file_id(self._path) != self._opened_as:
+            self._close()
+            self._is_replaced = True
 
     def _close(self) -> None:
         if self._connection is not None:
@@ -142,21 +165,40 @@ class SqliteDatabase:
 
     def _open(self) -> sqlite3.Connection:
         if self._connection is None:
-            self._connection = _open(self._path, self)
+            self._connection = self._opened()
             self._opened_as = _file_id(self._path)
         return self._connection
 
+    def _opened(self) -> sqlite3.Connection:
+        _make_private_folder(self._path.parent)
+        # SQLite gives its companion files the mode of the database, so that mode is set before SQLite sees it.
+        os.close(os.open(self._path, os.O_RDWR | os.O_CREAT, 0o600))
+        if os.name == "posix":
+            self._path.chmod(0o600)
+        connection = sqlite3.connect(self._path, isolation_level=None, check_same_thread=False, timeout=self._seconds)
+        try:
+            connection.row_factory = sqlite3.Row
+            _retried(partial(connection.execute, "PRAGMA journal_mode = WAL"), self._seconds)
+            connection.execute("PRAGMA synchronous = FULL")
+            with _transaction(connection, "BEGIN IMMEDIATE"):
+                migrate(SqliteTransaction(connection, self))
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
     async def _in_thread(self, work: Callable[[], Result]) -> Result:
         # Shielded: a thread can't be canceled, and half of a transaction must not be taken for none.
-        with anyio.CancelScope(shield=True):
+        with anyio.CancelScope(shield=True), anyio.move_on_after(self._seconds) as waiting:
             async with self._one_thread:
+                waiting.deadline = math.inf
                 try:
-                    result = await anyio.to_thread.run_sync(work)
+                    return await anyio.to_thread.run_sync(work)
                 except sqlite3.IntegrityError as error:
                     raise ConstraintError(str(error)) from error
                 except (sqlite3.Error, OSError, Timeout) as error:
                     raise LedgerUnavailableError(f"The ledger {self._path} can't be used: {error}") from error
-        return result
+        raise LedgerUnavailableError(f"The ledger {self._path} can't be used: other requests wait for it")
 
 
 class SqliteTransaction:
@@ -182,27 +224,10 @@ class SqliteTransaction:
         return self._connection.execute(statement, storable(values)).rowcount
 
 
-def _open(path: Path, database: SqliteDatabase) -> sqlite3.Connection:
-    _make_private_folder(path.parent)
-    # SQLite gives its companion files the mode of the database, so that mode is set before SQLite sees it.
-    os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
-    if os.name == "posix":
-        path.chmod(0o600)
-    connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=_BUSY_SECONDS)
-    try:
-        connection.row_factory = sqlite3.Row
-        _retried(partial(connection.execute, "PRAGMA journal_mode = WAL"))
-        connection.execute("PRAGMA synchronous = FULL")
-        with _transaction(connection, "BEGIN IMMEDIATE"):
-            migrate(SqliteTransaction(connection, database))
-    except BaseException:
-        connection.close()
-        raise
-    return connection
-
-
 def _make_private_folder(path: Path) -> None:
-    path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if not path.parent.exists():
+        _make_private_folder(path.parent)  # `parents=True` would leave their modes to the umask
+    path.mkdir(mode=0o700, exist_ok=True)
 
 
 def _file_id(path: Path) -> _FileId | None:
@@ -214,14 +239,14 @@ def _file_id(path: Path) -> _FileId | None:
     return found.st_dev, found.st_ino
 
 
-def _retried(work: Callable[[], object]) -> None:
+def _retried(work: Callable[[], object], seconds: float) -> None:
     """Do `work` again while another process opens the file: SQLite's own time-out doesn't cover that moment."""
-    deadline = time.monotonic() + _BUSY_SECONDS
+    deadline = time.monotonic() + seconds
     while True:
         try:
             work()
-        except sqlite3.OperationalError:
-            if time.monotonic() > deadline:
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
                 raise
             time.sleep(0.01)
         else:

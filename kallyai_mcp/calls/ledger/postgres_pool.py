@@ -1,0 +1,136 @@
+"""Connections to PostgreSQL that are used in threads, and an end to every wait for a server that hangs."""
+
+import logging
+import socket
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from typing import Any
+
+import anyio
+import anyio.to_thread
+import psycopg
+from psycopg.rows import dict_row
+
+from kallyai_mcp.calls.ledger.base import ConstraintError, LedgerUnavailableError, Result, Row
+
+_log = logging.getLogger(__name__)
+
+Connection = psycopg.Connection[Row]
+
+
+class Use:
+    """One use of the database in a thread, which may be given up while the thread waits for the server."""
+
+    def __init__(self) -> None:
+        self._connection: Connection | None = None
+        self._is_given_up = False
+
+    def goes_on(self, connection: Connection) -> Connection:
+        """`connection`, which the thread is about to use.
+
+        Raises:
+            psycopg.OperationalError: The use was given up. What the caller was told can't happen must not happen later.
+        """
+        self._connection = connection
+        if self._is_given_up:
+            raise psycopg.OperationalError("given up")
+        return connection
+
+    def give_up(self) -> None:
+        """Cut the connection, so that the thread ends."""
+        self._is_given_up = True
+        if self._connection is not None:
+            cut(self._connection)
+
+
+class PostgresPool:
+    """At most `size` connections, each of them made when it is first needed.
+
+    Args:
+        conninfo: How to connect.
+        size: How many connections are used at once; more uses wait for one.
+        seconds: How long a use may take, with all waits, before the database counts as hanging.
+    """
+
+    def __init__(self, conninfo: str, *, size: int, seconds: float) -> None:
+        self._conninfo = conninfo
+        self._seconds = seconds
+        self._idle: list[Connection] = []
+        self._threads = anyio.CapacityLimiter(size)
+        self._is_closed = False
+
+    async def run(self, work: Callable[[Use], Result]) -> Result:
+        """Do `work` in a thread.
+
+        Raises:
+            ConstraintError: A constraint refused it.
+            LedgerUnavailableError: The database can't be used, or did not answer in time.
+        """
+        use = Use()
+        # Shielded: half of a transaction must not be taken for none. The time-out bounds the wait.
+        with anyio.CancelScope(shield=True), anyio.move_on_after(self._seconds):
+            try:
+                return await anyio.to_thread.run_sync(work, use, abandon_on_cancel=True, limiter=self._threads)
+            except psycopg.IntegrityError as error:
+                raise ConstraintError(error.diag.constraint_name or type(error).__name__) from error
+            except (psycopg.Error, OSError) as error:
+                # The driver's own words can quote the URL with its password.
+                why = type(error).__name__
+                _log.warning("the ledger's database can't be used: %s", why)
+                raise LedgerUnavailableError(f"The ledger's database can't be used ({why})") from None
+        use.give_up()
+        for connection in self._take_idle():  # they lead to the same server
+            cut(connection)
+        raise LedgerUnavailableError(f"The ledger's database did not answer within {self._seconds:g} s")
+
+    @contextmanager
+    def transaction(self, use: Use) -> Iterator[Connection]:
+        """A connection with an open transaction, for a thread of `run`; it is committed at the end of the block."""
+        connection = self._living(use) or self.connect(use)
+        try:
+            yield connection
+            use.goes_on(connection)
+            connection.commit()
+        except BaseException:
+            with suppress(psycopg.Error):
+                connection.rollback()
+            raise
+        finally:
+            if connection.closed or self._is_closed:
+                connection.close()
+            else:
+                self._idle.append(connection)
+
+    def connect(self, use: Use, **options: Any) -> Connection:
+        """A new connection that is not of this pool, for a thread of `run`."""
+        return use.goes_on(psycopg.connect(self._conninfo, row_factory=dict_row, **options))
+
+    async def aclose(self) -> None:
+        """Close all connections that are not in use; those that are, when their use ends."""
+        self._is_closed = True
+        for connection in self._take_idle():
+            connection.close()
+
+    def _living(self, use: Use) -> Connection | None:
+        """A connection that was used before and still works: a server or a proxy may have closed it meanwhile."""
+        while self._idle:
+            connection = use.goes_on(self._idle.pop())
+            try:
+                connection.execute("")
+                connection.rollback()
+            except psycopg.Error:
+                connection.close()
+                use.goes_on(connection)
+            else:
+                return connection
+        return None
+
+    def _take_idle(self) -> list[Connection]:
+        idle, self._idle = self._idle, []
+        return idle
+
+
+def cut(connection: Connection) -> None:
+    """End a connection under a thread that waits for a server that hangs, so that the thread ends."""
+    with suppress(OSError, psycopg.Error, ValueError), socket.socket(fileno=socket.dup(connection.fileno())) as copy:
+        copy.shutdown(socket.SHUT_RDWR)

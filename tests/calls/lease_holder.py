@@ -1,0 +1,31 @@
+"""A process that takes a lease, reserves a call, and waits: `python -m tests.calls.lease_holder <place> <send?>`.
+
+It prints the worker's name. For each line of stdin it then tries to send, and prints what came of it.
+"""
+
+import asyncio
+import sys
+from dataclasses import replace
+
+from kallyai_mcp.api.errors import KallyAIError
+from tests.calls.ledgers import ledger_at, system_now
+from tests.calls.samples import asked
+
+
+async def main(place: str, *, send: bool) -> None:
+    ledger = ledger_at(place)
+    worker = await ledger.take_lease()
+    record, _ = await ledger.reserve(replace(asked(), worker=worker, placed_at=system_now()), redial=False)
+    if send:
+        await ledger.mark_sent(record, service_time=None)
+    print(worker, flush=True)
+    while await asyncio.to_thread(sys.stdin.readline):
+        try:
+            print((await ledger.mark_sent(record, service_time=None)).state.value, flush=True)
+        except KallyAIError as error:
+            print(error.code, flush=True)
+    await ledger.aclose()
+
+
+if __name__ == "__main__":
+    asyncio.run(main(sys.argv[1], send=sys.argv[2] == "send"))

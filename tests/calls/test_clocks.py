@@ -1,0 +1,87 @@
+"""Clocks that differ and clocks that jump, while a call is looked for whose response was lost."""
+
+from datetime import datetime, timedelta
+
+import pytest
+
+from tests.calls.ledgers import database_at
+from tests.calls.manual_time import ManualClock
+from tests.calls.world import LOST, PLACED, TABLE, Service, shown, world
+
+OTHER = TABLE.model_copy(update={"task_description": "Ask for the hours"})
+
+
+class DifferentClock:
+    """A clock that is so many seconds ahead of another one."""
+
+    def __init__(self, clock: ManualClock, seconds: float) -> None:
+        self._clock = clock
+        self._seconds = seconds
+
+    def now(self) -> datetime:
+        return self._clock.now() + timedelta(seconds=self._seconds)
+
+
+@pytest.mark.parametrize("ahead", [-3600, -300, 300, 3600])
+@pytest.mark.parametrize("dated", [True, False])
+async def test_a_database_whose_clock_is_wrong_does_not_hide_the_call(
+    place: str, clock: ManualClock, ahead: float, *, dated: bool
+) -> None:
+    """PostgreSQL dates the records by its own clock."""
+    service = Service(clock, [LOST], clock_offset=0 if dated else None)
+    service.on_look = lambda looks: service.calls.append(shown()) if looks == 2 else setattr(service, "clock_offset", 0)
+    database = database_at(place, DifferentClock(clock, ahead).now)
+    async with world(service, place, database=database) as here:
+        record = await here.call()
+
+    assert record.call_id == "c-1"
+
+
+@pytest.mark.parametrize("jump", [-7200, -60, 60, 7200])
+@pytest.mark.parametrize("at_look", [1, 3])
+async def test_a_clock_that_is_set_while_a_call_is_looked_for_does_not_hide_it(
+    place: str, clock: ManualClock, jump: float, at_look: int
+) -> None:
+    service = Service(clock, [LOST])
+
+    def look(looks: int) -> None:
+        if looks == at_look:
+            clock.set_wall_clock(jump)
+            service.clock_offset = -jump
+        if looks == at_look + 9:
+            service.calls.append(shown())
+
+    service.on_look = look
+    async with world(service, place) as here:
+        record = await here.call()
+
+    assert record.call_id == "c-1"
+
+
+@pytest.mark.parametrize("jump", [-1500, 1500])
+async def test_a_clock_that_was_set_between_two_calls_does_not_hide_the_second(
+    place: str, clock: ManualClock, jump: float
+) -> None:
+    service = Service(clock)
+    async with world(service, place) as here:
+        await here.call(OTHER)
+        clock.set_wall_clock(jump)
+        service.clock_offset = None  # the response that is lost says nothing of the time, nor does the list
+        service.replies = [LOST]
+        service.calls = [shown("c-2", at=clock.now())]
+        record = await here.call()
+
+    assert record.call_id == "c-2"
+
+
+async def test_a_response_of_long_ago_does_not_tell_the_time(place: str, clock: ManualClock) -> None:
+    service = Service(clock, [PLACED])
+    async with world(service, place) as here:
+        await here.call(OTHER)
+        clock.advance(1500)
+        service.clock_offset = None
+        service.replies = [LOST]
+        service.calls = [shown("c-2", at=clock.now())]
+        record = await here.call()
+
+    assert record.call_id == "c-2"
