@@ -37,15 +37,13 @@ def open_database(settings: Settings, now: Callable[[], datetime] = _system_now)
         from kallyai_mcp.calls.ledger.sqlite import SqliteDatabase
 
         return SqliteDatabase(settings.home / "ledger.db", now=now)
-    if importlib.util.find_spec("psycopg") is None or importlib.util.find_spec("psycopg_pool") is None:
+    if importlib.util.find_spec("psycopg") is None:
         raise LedgerUnavailableError("KALLYAI_DATABASE_URL needs the extra `postgres`: kallyai-mcp[postgres]")
-    import psycopg
-
     from kallyai_mcp.calls.ledger.postgres import PostgresDatabase
 
     try:
         return PostgresDatabase(settings.database_url)
-    except psycopg.ProgrammingError:  # its message quotes the URL
+    except ValueError:
         raise LedgerUnavailableError("KALLYAI_DATABASE_URL is not a valid URL of a PostgreSQL database") from None
 
 
