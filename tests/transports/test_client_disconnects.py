@@ -46,15 +46,15 @@ async def test_an_outcome_is_not_delivered_if_its_request_was_canceled_by_anothe
                 await first.wait()
 
             async with connected_agent(url, "legacy") as agent:
-                again = await agent.use("make_call", CALL_TO_BUSY, wait_seconds=0)
+                again = await agent.use("make_call", CALL_TO_BUSY, redial=True, wait_seconds=0)
                 calls = await sandbox.calls()
-                once_more = await agent.use("make_call", CALL_TO_BUSY, wait_seconds=0)
+                once_more = await agent.use("make_call", CALL_TO_BUSY, redial=True, wait_seconds=0)
                 await sandbox.wait_for_calls(2)
 
-    assert again.data["placed_now"] is False
+    assert again.data["placed_now"] is False  # a redial joins a call whose outcome was not delivered
     assert again.data["status"] == "busy"
     assert len(calls) == 1
-    assert once_more.data["placed_now"] is True  # its first outcome has been delivered now
+    assert once_more.data["placed_now"] is True  # the outcome of the first one is delivered now
 
 
 async def send(
