@@ -1,4 +1,4 @@
-"""The whole telephone in one process: a real MCP client, the server, and the sandbox behind it."""
+"""A real MCP client, the server, and the sandbox, in one process."""
 
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -27,12 +27,12 @@ BISTRO = {
     "party_size": 4,
     "timezone": "America/New_York",
 }
-"""Arguments of a call that succeeds, on the day that the tests' clock shows."""
+"""Arguments of a call that succeeds, if placed when the tests' clock starts."""
 
 
 @dataclass(frozen=True)
 class Answer:
-    """What a tool answered: the text that a model reads, and the structure for programs."""
+    """A tool's result: the text that a model reads, and the structure for programs."""
 
     result: CallToolResult
 
@@ -55,23 +55,23 @@ class Answer:
 
 
 class Agent:
-    """An agent at its client."""
+    """An agent that uses the tools by its client."""
 
     def __init__(self, client: Client) -> None:
         self.client = client
 
     async def use(self, tool: str, arguments: Mapping[str, Any] | None = None, /, **more: Any) -> Answer:
-        """Call a tool; the answer is checked against the tool's output schema by the client."""
+        """Call a tool; the client validates the result against the tool's output schema."""
         result = await self.client.call_tool(tool, {**(arguments or {}), **more})
         assert isinstance(result, CallToolResult)
         return Answer(result)
 
 
 @asynccontextmanager
-async def agent_on(
+async def open_agent(
     settings: Settings, *, mode: str, clock: ManualClock, app: SandboxApp | None = None, **client_options: Any
 ) -> AsyncIterator[Agent]:
-    """An agent whose client speaks `mode`'s era to the server; `app` takes the place of the settings' API."""
+    """An agent whose client uses the protocol generation of `mode`; with `app`, that sandbox is KallyAI."""
     connection = Connection(settings, embedded=(lambda: app) if app is not None else None, now=clock.now)
     server = build_server(lambda: open_app_context(connection, timezone="America/New_York"))
     async with Client(server, mode=mode, raise_exceptions=mode != "legacy", **client_options) as client:
@@ -79,7 +79,7 @@ async def agent_on(
 
 
 def settings_in(home: Path, **environment: str) -> Settings:
-    """Settings that keep everything in `home` and ask neither a keyring nor a user."""
+    """Settings with which all files are in `home`, no keyring is used, and no user is asked."""
     names = {f"KALLYAI_{name}": value for name, value in environment.items()}
     quiet = {"KALLYAI_TOKEN_STORE": "file", "KALLYAI_CONFIRM": "never"}
     return Settings.from_env({"KALLYAI_HOME": str(home), **quiet, **names})

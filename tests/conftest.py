@@ -1,4 +1,4 @@
-"""What most tests stand on: a clock that is turned by hand, a sandbox, and an agent with a telephone."""
+"""Fixtures of most tests: a clock that tests set, a sandbox, and an agent."""
 
 import os
 from collections.abc import AsyncIterator, Iterator
@@ -9,7 +9,7 @@ import pytest
 
 from kallyai_mcp.sandbox.app import SandboxApp, create_app
 from kallyai_mcp.settings import Settings
-from tests.agent import Agent, agent_on, settings_in
+from tests.agent import Agent, open_agent, settings_in
 from tests.postgres_server import database_url, own_postgres, postgres
 from tests.sandbox.manual_clock import ManualClock
 
@@ -17,33 +17,33 @@ __all__ = ["database_url", "own_postgres", "postgres"]
 
 
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
-    """Twice the processors: a test waits for sockets, disks and processes half of its time."""
+    """Twice the number of processors: a test waits half of its time for sockets, disks, and processes."""
     del config
     return 2 * (os.cpu_count() or 1)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """`--no-skips`: fail when a test was skipped; for CI, which installs every program that the tests need."""
+    """Add `--no-skips`, which fails the run when a test was skipped: CI installs every program that the tests need."""
     parser.addoption("--no-skips", action="store_true", help="fail the run when a test was skipped")
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    """Name the skipped tests that `--no-skips` forbids."""
+    """With `--no-skips`, report how many tests were skipped."""
     if config.getoption("--no-skips") and (skipped := terminalreporter.stats.get("skipped")):
         terminalreporter.write_line(f"--no-skips: {len(skipped)} tests were skipped; the reasons are above", red=True)
 
 
 @pytest.hookimpl(trylast=True)
 def pytest_sessionfinish(session: pytest.Session) -> None:
-    """Fail a run with `--no-skips` that skipped a test."""
-    reporter = session.config.pluginmanager.get_plugin("terminalreporter")  # the workers of xdist have none
+    """With `--no-skips`, fail a run that skipped a test."""
+    reporter = session.config.pluginmanager.get_plugin("terminalreporter")  # None in the workers of xdist
     if session.config.getoption("--no-skips") and reporter is not None and reporter.stats.get("skipped"):
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
 
 @pytest.fixture
 def anyio_backend() -> str:
-    return "asyncio"  # uvicorn knows no other
+    return "asyncio"  # uvicorn supports no other
 
 
 @pytest.fixture
@@ -65,13 +65,13 @@ def settings(tmp_path: Path) -> Settings:
 
 @pytest.fixture(params=["auto", "legacy"])
 def mode(request: pytest.FixtureRequest) -> str:
-    """The two eras of the protocol: 2026-07-28 by discovery, 2025-11-25 by handshake."""
+    """The two protocol generations: 2026-07-28 by discovery, 2025-11-25 by handshake."""
     mode: str = request.param
     return mode
 
 
 @pytest.fixture
 async def agent(settings: Settings, mode: str, clock: ManualClock, app: SandboxApp) -> AsyncIterator[Agent]:
-    """An agent whose telephone is the sandbox; each test of it runs in both eras."""
-    async with agent_on(settings, mode=mode, clock=clock, app=app) as agent:
+    """An agent of the sandbox; each test that uses it runs in both protocol generations."""
+    async with open_agent(settings, mode=mode, clock=clock, app=app) as agent:
         yield agent

@@ -19,7 +19,7 @@ from mcp.types import Tool
 from kallyai_mcp.sandbox.accounts import ACCOUNTS
 from kallyai_mcp.sandbox.app import create_app
 from kallyai_mcp.sandbox.state import Sandbox
-from tests.agent import BISTRO, Agent, agent_on, settings_in
+from tests.agent import BISTRO, Agent, open_agent, settings_in
 from tests.bench.table import Row, Target, command
 from tests.bench.tokens import ENCODING, counted
 from tests.sandbox.manual_clock import ManualClock
@@ -95,7 +95,7 @@ async def read_all() -> dict[str, str]:
     try:
         with tempfile.TemporaryDirectory() as home:
             app = create_app(clock=clock)
-            async with agent_on(settings_in(Path(home)), mode="auto", clock=clock, app=app) as agent:
+            async with open_agent(settings_in(Path(home)), mode="auto", clock=clock, app=app) as agent:
                 return await _read(agent, clock, app.state.sandbox)
     finally:
         ACCOUNTS["acct-personal"] = account

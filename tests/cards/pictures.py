@@ -16,7 +16,7 @@ from playwright.async_api import async_playwright, expect
 
 from kallyai_mcp.cards.pages import call_card, quota_card
 from kallyai_mcp.sandbox.app import create_app
-from tests.agent import BISTRO, Agent, agent_on, settings_in
+from tests.agent import BISTRO, Agent, open_agent, settings_in
 from tests.cards.kit import CHROMIUM, FLAGS, NEW_YORK, Chat, Tabs, serve_host_pages
 from tests.cards.npm import bundled
 from tests.sandbox.manual_clock import ManualClock
@@ -45,7 +45,7 @@ async def main(folder: Path) -> None:
 async def _at(moment: datetime, home: Path) -> AsyncIterator[tuple[Agent, ManualClock]]:
     clock = ManualClock(moment)
     app = create_app(clock=clock)
-    async with agent_on(settings_in(home), mode="auto", clock=clock, app=app) as agent:
+    async with open_agent(settings_in(home), mode="auto", clock=clock, app=app) as agent:
         yield agent, clock
     app.state.sandbox.close()
 

@@ -15,7 +15,7 @@ from kallyai_mcp.sandbox.simulator.callee_behaviors import UNICODE_SPEECH
 from kallyai_mcp.sandbox.simulator.numbers import TEST_NUMBERS
 from kallyai_mcp.tools.results import SpokenLine, TranscriptAnswer
 from kallyai_mcp.tools.text.errors import error_text
-from tests.agent import BISTRO, Agent, Answer, agent_on, settings_in
+from tests.agent import BISTRO, Agent, Answer, open_agent, settings_in
 from tests.cards.conftest import Open
 from tests.cards.kit import NEW_YORK
 from tests.fake_service import fake_service
@@ -190,7 +190,7 @@ async def test_an_unknown_outcome_offers_to_look_again_but_not_to_call_again(
 
     async with fake_service(answer) as url:
         settings = settings_in(tmp_path / "odd", API_URL=url, ACCESS_TOKEN="token", SETTLE_SECONDS="0.2")
-        async with agent_on(settings, mode="auto", clock=clock) as agent:
+        async with open_agent(settings, mode="auto", clock=clock) as agent:
             chat = await open_card(by=agent)
             await chat.give(await agent.use("make_call", BISTRO), BISTRO)
 
@@ -439,7 +439,7 @@ async def test_a_confirmation_that_the_server_wants_is_asked_for_in_the_card(
 ) -> None:
     settings = settings_in(tmp_path / "asks", CONFIRM="auto")
     clock.advance(hours=4)  # noon in San Francisco, where the callee is
-    async with agent_on(settings, mode="auto", clock=clock, app=app) as agent:
+    async with open_agent(settings, mode="auto", clock=clock, app=app) as agent:
         made = await agent.use("make_call", BISTRO)
         chat = await open_card(by=agent)
         await chat.give(made, BISTRO)
@@ -468,7 +468,7 @@ async def test_a_call_that_needs_consent_gets_it_in_the_card_and_is_placed_once(
     open_card: Open, clock: ManualClock, app: SandboxApp, tmp_path: Path
 ) -> None:
     settings = settings_in(tmp_path / "asks", CONFIRM="always")
-    async with agent_on(settings, mode="auto", clock=clock, app=app) as agent:
+    async with open_agent(settings, mode="auto", clock=clock, app=app) as agent:
         asked = await agent.use("make_call", BISTRO)
         chat = await open_card(by=agent)
         await chat.give(asked, BISTRO)

@@ -10,7 +10,7 @@ from playwright.async_api import expect
 from kallyai_mcp.cards.pages import quota_card
 from kallyai_mcp.sandbox.simulator.numbers import TEST_NUMBERS
 from kallyai_mcp.tools.results import QuotaAnswer, answer
-from tests.agent import BISTRO, Agent, Answer, agent_on, settings_in
+from tests.agent import BISTRO, Agent, Answer, open_agent, settings_in
 from tests.cards.conftest import Open
 from tests.cards.kit import NEW_YORK
 from tests.fake_service import fake_service
@@ -99,7 +99,7 @@ async def test_a_billing_link_that_is_not_a_web_page_is_not_opened(
 ) -> None:
     async with fake_service(lambda _: (200, {"url": "javascript:alert(1)"})) as url:
         settings = settings_in(tmp_path / "odd", API_URL=url, ACCESS_TOKEN="token")
-        async with agent_on(settings, mode="auto", clock=clock) as agent:
+        async with open_agent(settings, mode="auto", clock=clock) as agent:
             chat = await open_card(quota_card(), by=agent)
             await chat.give(quota(minutes_remaining=3))
             await chat.button("Billing").click()

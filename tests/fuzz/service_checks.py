@@ -13,7 +13,7 @@ from pydantic import BaseModel
 
 from kallyai_mcp.api.client import KallyAI, Timeouts
 from kallyai_mcp.api.errors import KallyAIError, NotConnectedError
-from tests.agent import BISTRO, agent_on, settings_in
+from tests.agent import BISTRO, open_agent, settings_in
 from tests.api.raw_server import SUBMISSION, TOKEN, RawServer, ReceivedRequest, answer, client_and_server
 from tests.fuzz.payloads import replies
 from tests.fuzz.tool_checks import JARGON, LIMIT, NOW, CrashRecorder, assert_all_readable, assert_readable
@@ -161,7 +161,7 @@ async def _check_tool_on_service(tool: str, given: Mapping[str, bytes], mode: st
         async with anyio.create_task_group() as tasks:
             await service.server.start(tasks)
             settings = settings_in(Path(home), API_URL=service.server.url, ACCESS_TOKEN=TOKEN)
-            async with agent_on(settings, mode=mode, clock=ManualClock(NOW)) as agent:
+            async with open_agent(settings, mode=mode, clock=ManualClock(NOW)) as agent:
                 used = await agent.use(tool, TOOLS[tool])
             tasks.cancel_scope.cancel()
     assert used.text.strip(), "an empty answer"

@@ -17,7 +17,7 @@ import anyio
 
 from kallyai_mcp.sandbox import call_table
 from kallyai_mcp.sandbox.app import SandboxApp
-from tests.agent import BISTRO, Answer, agent_on, settings_in
+from tests.agent import BISTRO, Answer, open_agent, settings_in
 from tests.fuzz.arguments import PLACED, SCHEMAS
 from tests.sandbox.manual_clock import ManualClock
 from tests.sandbox.sandbox_app import sandbox_app
@@ -88,7 +88,7 @@ async def use(tool: str, arguments: Mapping[str, Any], mode: str) -> ToolResult:
     """Use a tool once, on a new server and sandbox; if `call_id` is `PLACED`, a call is placed first."""
     clock = ManualClock(NOW)
     with tempfile.TemporaryDirectory() as home, anyio.fail_after(LIMIT), sandbox_app(clock=clock) as app:
-        async with agent_on(settings_in(Path(home)), mode=mode, clock=clock, app=app) as agent:
+        async with open_agent(settings_in(Path(home)), mode=mode, clock=clock, app=app) as agent:
             before = []
             if arguments.get("call_id") == PLACED:
                 made = await agent.use("make_call", BISTRO)

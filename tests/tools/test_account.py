@@ -10,7 +10,7 @@ from starlette.responses import HTMLResponse, Response
 from kallyai_mcp.sandbox import browser_client
 from kallyai_mcp.sandbox.app import SandboxApp
 from kallyai_mcp.sandbox.serve import running
-from tests.agent import BISTRO, Agent, Answer, agent_on, settings_in
+from tests.agent import BISTRO, Agent, Answer, open_agent, settings_in
 from tests.fake_service import fake_service
 from tests.sandbox.manual_clock import ManualClock
 
@@ -30,7 +30,7 @@ async def use_with_answers(tmp_path: Path, clock: ManualClock, tool: str, *answe
 
     async with fake_service(answer) as url:
         settings = settings_in(tmp_path, API_URL=url, ACCESS_TOKEN=TOKEN, SETTLE_SECONDS="0.2")
-        async with agent_on(settings, mode="auto", clock=clock) as agent:
+        async with open_agent(settings, mode="auto", clock=clock) as agent:
             return await agent.use(tool, arguments)
 
 
@@ -100,7 +100,7 @@ async def test_without_a_sign_in_there_is_a_link_and_the_call_works_afterwards(
 ) -> None:
     async with (
         running(app) as url,
-        agent_on(settings_in(tmp_path, API_URL=url), mode=mode, clock=clock) as agent,
+        open_agent(settings_in(tmp_path, API_URL=url), mode=mode, clock=clock) as agent,
     ):
         refused = await agent.use("make_call", BISTRO)
         link = await agent.use("sign_in")
@@ -124,7 +124,7 @@ async def test_a_read_only_tool_without_a_sign_in_does_not_mention_calls(
 ) -> None:
     async with (
         running(app) as url,
-        agent_on(settings_in(tmp_path, API_URL=url), mode="auto", clock=clock) as agent,
+        open_agent(settings_in(tmp_path, API_URL=url), mode="auto", clock=clock) as agent,
     ):
         answer = await agent.use("list_calls")
 
@@ -219,7 +219,7 @@ async def test_after_an_unreadable_answer_the_call_may_have_been_placed(tmp_path
 
 async def test_no_connection_says_that_nothing_was_sent(tmp_path: Path, clock: ManualClock) -> None:
     settings = settings_in(tmp_path, API_URL="http://127.0.0.1:9", ACCESS_TOKEN=TOKEN)
-    async with agent_on(settings, mode="auto", clock=clock) as agent:
+    async with open_agent(settings, mode="auto", clock=clock) as agent:
         answer = await agent.use("make_call", BISTRO)
 
     assert answer.text == (
@@ -262,7 +262,7 @@ async def test_the_subscription_is_read_once_a_minute_and_when_the_statistics_sh
 
     async with (
         fake_service(answer) as url,
-        agent_on(settings_in(tmp_path, API_URL=url, ACCESS_TOKEN=TOKEN), mode="auto", clock=clock) as agent,
+        open_agent(settings_in(tmp_path, API_URL=url, ACCESS_TOKEN=TOKEN), mode="auto", clock=clock) as agent,
     ):
         for _ in range(3):
             assert "(personal, monthly)" in (await agent.use("check_quota")).text
@@ -284,7 +284,7 @@ async def test_clients_that_ask_at_once_read_the_subscription_once(tmp_path: Pat
 
     async with (
         fake_service(answer) as url,
-        agent_on(settings_in(tmp_path, API_URL=url, ACCESS_TOKEN=TOKEN), mode="auto", clock=clock) as agent,
+        open_agent(settings_in(tmp_path, API_URL=url, ACCESS_TOKEN=TOKEN), mode="auto", clock=clock) as agent,
     ):
         await agent.use("check_quota")
         for pause in (0, 61):

@@ -7,7 +7,7 @@ from kallyai_mcp.sandbox.app import SandboxApp
 from kallyai_mcp.sandbox.faults import Fault, FaultPlan
 from kallyai_mcp.sandbox.simulator.numbers import TEST_NUMBERS
 from kallyai_mcp.settings import Settings
-from tests.agent import BISTRO, Agent, agent_on
+from tests.agent import BISTRO, Agent, open_agent
 from tests.sandbox.manual_clock import ManualClock
 from tests.sandbox.sandbox_app import sandbox_app
 
@@ -164,10 +164,10 @@ async def test_get_call_finds_a_call_of_an_earlier_server(
 ) -> None:
     data = tmp_path / "sandbox.db"
     with sandbox_app(data=data, clock=clock) as served:
-        async with agent_on(settings, mode=mode, clock=clock, app=served) as agent:
+        async with open_agent(settings, mode=mode, clock=clock, app=served) as agent:
             made = await agent.use("make_call", BISTRO)
     with sandbox_app(data=data, clock=clock) as served:
-        async with agent_on(settings, mode=mode, clock=clock, app=served) as agent:
+        async with open_agent(settings, mode=mode, clock=clock, app=served) as agent:
             answer = await agent.use("get_call", call_id=made.data["call_id"])
 
     assert answer.text == made.text
@@ -271,12 +271,12 @@ async def test_a_call_left_in_progress_is_settled_by_the_next_server(
     data = tmp_path / "sandbox.db"
     clock.hold()
     with sandbox_app(data=data, clock=clock) as served:
-        async with agent_on(settings, mode=mode, clock=clock, app=served) as agent:
+        async with open_agent(settings, mode=mode, clock=clock, app=served) as agent:
             left = await agent.use("make_call", BISTRO, wait_seconds=0)
             with anyio.fail_after(5):
                 await clock.sleepers(1)
     with sandbox_app(data=data, clock=clock) as served:
-        async with agent_on(settings, mode=mode, clock=clock, app=served) as agent:
+        async with open_agent(settings, mode=mode, clock=clock, app=served) as agent:
             shown = await agent.use("list_calls")
             clock.advance(minutes=5)
             ended = await agent.use("get_call", call_id=left.data["tracking_id"], wait_seconds=30)
@@ -292,7 +292,7 @@ async def test_a_lost_answer_is_reported_while_the_call_is_looked_up(
 ) -> None:
     faults = [Fault(kind="stall_after", seconds=5), Fault(kind="unavailable_before", method="GET", times=9)]
     app.state.sandbox.faults.replace(FaultPlan(faults=faults))
-    async with agent_on(settings, mode=mode, clock=clock, app=app) as agent:
+    async with open_agent(settings, mode=mode, clock=clock, app=app) as agent:
         made = await agent.use("make_call", BISTRO, wait_seconds=0)
         with anyio.fail_after(10):
             while "what became of it is looked up" not in made.text:

@@ -9,7 +9,7 @@ from starlette.requests import Request
 
 from kallyai_mcp.sandbox.simulator.numbers import TEST_NUMBERS
 from kallyai_mcp.settings import Settings
-from tests.agent import BISTRO, Agent, agent_on, settings_in
+from tests.agent import BISTRO, Agent, open_agent, settings_in
 from tests.fake_service import fake_service
 from tests.sandbox.manual_clock import ManualClock
 from tests.transports.http_server import LIMIT
@@ -62,7 +62,7 @@ async def test_at_most_a_hundred_calls_are_completed(tmp_path: Path, mode: str, 
 
     async with fake_service(answer) as url:
         settings = settings_in(tmp_path, API_URL=url, ACCESS_TOKEN="a-token-of-the-tests")
-        async with agent_on(settings, mode=mode, clock=clock) as agent:
+        async with open_agent(settings, mode=mode, clock=clock) as agent:
             given = await of_template(agent, "c-")
 
     assert given.values == [f"c-{n}" for n in range(100)]
@@ -70,7 +70,7 @@ async def test_at_most_a_hundred_calls_are_completed(tmp_path: Path, mode: str, 
 
 
 async def test_without_a_sign_in_nothing_is_completed(settings: Settings, mode: str, clock: ManualClock) -> None:
-    async with agent_on(settings, mode=mode, clock=clock) as agent:  # nobody is signed in
+    async with open_agent(settings, mode=mode, clock=clock) as agent:  # nobody is signed in
         given = await of_template(agent, "")
 
     assert given.values == []
@@ -79,7 +79,7 @@ async def test_without_a_sign_in_nothing_is_completed(settings: Settings, mode: 
 async def test_after_an_error_of_kallyai_nothing_is_completed(tmp_path: Path, mode: str, clock: ManualClock) -> None:
     async with fake_service(lambda _: (403, {"error": {"code": "forbidden", "message": "No"}})) as url:
         settings = settings_in(tmp_path, API_URL=url, ACCESS_TOKEN="a-token-of-the-tests")
-        async with agent_on(settings, mode=mode, clock=clock) as agent:
+        async with open_agent(settings, mode=mode, clock=clock) as agent:
             assert (await of_template(agent, "")).values == []
 
 

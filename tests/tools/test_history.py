@@ -6,7 +6,7 @@ from icalendar import Calendar
 
 from kallyai_mcp.sandbox.app import SandboxApp
 from kallyai_mcp.sandbox.simulator.numbers import TEST_NUMBERS
-from tests.agent import BISTRO, Agent, agent_on, settings_in
+from tests.agent import BISTRO, Agent, open_agent, settings_in
 from tests.sandbox.manual_clock import ManualClock
 
 NUMBERS = {entry.outcome: entry.number for entry in reversed(TEST_NUMBERS)}
@@ -185,7 +185,7 @@ async def test_a_call_that_somebody_else_placed_can_be_seen_in_progress(
     agent: Agent, clock: ManualClock, app: SandboxApp, tmp_path: Path
 ) -> None:
     clock.hold()
-    async with agent_on(settings_in(tmp_path / "other"), mode="auto", clock=clock, app=app) as other:
+    async with open_agent(settings_in(tmp_path / "other"), mode="auto", clock=clock, app=app) as other:
         await other.use("make_call", BISTRO, wait_seconds=0)
         with anyio.fail_after(5):
             await clock.sleepers(1)

@@ -16,7 +16,7 @@ from mcp.types import TextResourceContents
 from starlette.requests import Request
 from starlette.responses import Response
 
-from tests.agent import BISTRO, Agent, agent_on, settings_in
+from tests.agent import BISTRO, Agent, open_agent, settings_in
 from tests.fake_service import fake_service
 from tests.sandbox.manual_clock import ManualClock
 
@@ -79,7 +79,7 @@ async def agent_of_attacker(tmp_path: Path, clock: ManualClock, words: str) -> A
 
     async with fake_service(answer) as url:
         settings = settings_in(tmp_path, API_URL=url, ACCESS_TOKEN="a-token-of-the-tests")
-        async with agent_on(settings, mode="auto", clock=clock) as agent:
+        async with open_agent(settings, mode="auto", clock=clock) as agent:
             yield agent
 
 

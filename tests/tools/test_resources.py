@@ -15,7 +15,7 @@ from kallyai_mcp.calls.records import AccountKey, CallRecord, CallState
 from kallyai_mcp.sandbox.simulator.numbers import TEST_NUMBERS
 from kallyai_mcp.settings import Settings
 from kallyai_mcp.tools.links import links
-from tests.agent import BISTRO, Agent, agent_on, settings_in
+from tests.agent import BISTRO, Agent, open_agent, settings_in
 from tests.fake_service import fake_service
 from tests.sandbox.manual_clock import ManualClock
 from tests.transports.http_server import CALL, CONNECTIONS, LIMIT, connected_agent, running_sandbox, running_server
@@ -155,7 +155,7 @@ async def test_an_unknown_resource_is_not_found(agent: Agent, uri: str) -> None:
 
 
 async def test_without_a_sign_in_a_read_fails_with_the_link(settings: Settings, mode: str, clock: ManualClock) -> None:
-    async with agent_on(settings, mode=mode, clock=clock) as agent:
+    async with open_agent(settings, mode=mode, clock=clock) as agent:
         with anyio.fail_after(LIMIT):
             code, message = await read_error(agent, CALLS)
 
@@ -168,7 +168,7 @@ async def test_an_error_of_kallyai_is_in_the_words_of_the_tools(tmp_path: Path, 
     trouble: dict[str, Any] = {"error": {"code": "forbidden", "message": "Not that"}, "correlation_id": "c-17"}
     async with fake_service(lambda _: (403, trouble)) as url:
         settings = settings_in(tmp_path, API_URL=url, ACCESS_TOKEN="a-token-of-the-tests")
-        async with agent_on(settings, mode=mode, clock=clock) as agent:
+        async with open_agent(settings, mode=mode, clock=clock) as agent:
             code, message = await read_error(agent, f"{CALLS}/c-1/transcript")
 
     assert code == -32603

@@ -18,7 +18,7 @@ from kallyai_mcp.sandbox.app import SandboxApp
 from kallyai_mcp.server.build import build_server
 from kallyai_mcp.settings import Settings
 from kallyai_mcp.tools import resource_watch
-from tests.agent import BISTRO, Agent, agent_on, settings_in
+from tests.agent import BISTRO, Agent, open_agent, settings_in
 from tests.sandbox.manual_clock import ManualClock
 from tests.transports.http_server import CALL, LIMIT, connected_agent, running_sandbox, running_server
 
@@ -67,7 +67,7 @@ async def client_2025(
 
 @asynccontextmanager
 async def client_2026(settings: Settings, clock: ManualClock, app: SandboxApp) -> AsyncIterator[Agent]:
-    async with agent_on(settings, mode="auto", clock=clock, app=app) as agent:
+    async with open_agent(settings, mode="auto", clock=clock, app=app) as agent:
         yield agent
 
 
@@ -181,7 +181,7 @@ async def test_a_resource_of_somebody_else_can_not_be_subscribed_to(
 
 
 async def test_without_a_sign_in_a_subscription_is_refused(settings: Settings, clock: ManualClock) -> None:
-    async with agent_on(settings, mode="auto", clock=clock) as agent:
+    async with open_agent(settings, mode="auto", clock=clock) as agent:
         with pytest.raises(MCPError, match="Not signed in to KallyAI"):
             async with agent.client.listen(resource_subscriptions=[CALLS]):
                 pass

@@ -13,7 +13,7 @@ from mcp.client.stdio import StdioServerParameters
 from kallyai_mcp.sandbox.app import SandboxApp
 from kallyai_mcp.sandbox.serve import running
 from kallyai_mcp.settings import Settings
-from tests.agent import BISTRO, Agent, agent_on, settings_in
+from tests.agent import BISTRO, Agent, open_agent, settings_in
 from tests.processes import COMMAND, environment
 from tests.sandbox.manual_clock import ManualClock
 from tests.tools.task_client import (
@@ -167,7 +167,7 @@ async def test_a_client_that_does_not_declare_the_extension_may_not_listen_to_ta
 async def test_a_client_that_does_not_declare_the_extension_may_listen_to_resources(
     settings: Settings, clock: ManualClock
 ) -> None:
-    async with agent_on(settings, mode="auto", clock=clock) as agent:
+    async with open_agent(settings, mode="auto", clock=clock) as agent:
         with anyio.fail_after(10):
             async with agent.client.listen(tools_list_changed=True) as subscription:
                 assert subscription.honored.tools_list_changed is True

@@ -14,7 +14,7 @@ from kallyai_mcp.auth.token_store import open_store
 from kallyai_mcp.auth.tokens import Tokens
 from kallyai_mcp.sandbox.app import SandboxApp
 from kallyai_mcp.settings import Settings
-from tests.agent import BISTRO, Agent, agent_on, settings_in
+from tests.agent import BISTRO, Agent, open_agent, settings_in
 from tests.fake_service import fake_service
 from tests.sandbox.manual_clock import ManualClock
 from tests.sandbox.sandbox_app import sandbox_app
@@ -109,7 +109,7 @@ async def test_the_result_is_what_make_call_would_have_answered(
         task = await ended(client.session, (await call(client, arguments))["taskId"])
     plainly, another = settings_in(tmp_path / "plain"), ManualClock(START)
     with sandbox_app(clock=another) as served:
-        async with agent_on(plainly, mode="auto", clock=another, app=served) as agent:
+        async with open_agent(plainly, mode="auto", clock=another, app=served) as agent:
             answered = await call(agent.client, arguments)
 
     assert task["status"] == "completed"
@@ -136,7 +136,7 @@ async def test_a_call_with_an_unknown_outcome_completes_with_that(tmp_path: Path
         async with client_of(settings_in(tmp_path / "tasks", **names), clock) as client:
             task = await ended(client.session, (await call(client))["taskId"])
             duplicate = await call(client)
-        async with agent_on(settings_in(tmp_path / "plain", **names), mode="auto", clock=clock) as agent:
+        async with open_agent(settings_in(tmp_path / "plain", **names), mode="auto", clock=clock) as agent:
             answered = await call(agent.client)
 
     assert task["status"] == "completed"

@@ -118,7 +118,7 @@ class Endpoints:
                 "resource": self._issuer + request.url.path.removeprefix(RESOURCE_METADATA),
                 "authorization_servers": [self._issuer],
                 "scopes_supported": self._default_scopes,
-                "resource_name": "KallyAI agent_on",
+                "resource_name": "KallyAI open_agent",
             }
         )
         return PydanticJSONResponse(metadata, headers=_METADATA_HEADERS)

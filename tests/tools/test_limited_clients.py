@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from kallyai_mcp.sandbox.app import SandboxApp
 from kallyai_mcp.settings import Settings
-from tests.agent import BISTRO, Agent, agent_on
+from tests.agent import BISTRO, Agent, open_agent
 from tests.sandbox.manual_clock import ManualClock
 
 
@@ -13,7 +13,7 @@ async def test_the_suggested_wait_is_the_servers_default(
 ) -> None:
     clock.hold()
     with_wait = replace(settings, wait_seconds=3)
-    async with agent_on(with_wait, mode="auto", clock=clock, app=app) as agent:
+    async with open_agent(with_wait, mode="auto", clock=clock, app=app) as agent:
         answer = await agent.use("make_call", BISTRO, wait_seconds=0)
 
     assert answer.text.endswith(f'Next: get_call with call_id "{answer.data["tracking_id"]}" and wait_seconds 3.')
