@@ -45,7 +45,7 @@ class Delivery:
     def __init__(self, mark: Mark) -> None:
         self._mark = mark
         self._waiting: dict[str, object] = {}
-        self._told: OrderedDict[tuple[object, object], list[str]] = OrderedDict()
+        self._reported: OrderedDict[tuple[object, object], list[str]] = OrderedDict()
 
     @contextmanager
     def request(self, connection: object, request_id: object) -> Iterator[list[Report]]:
@@ -62,9 +62,9 @@ class Delivery:
         finally:
             _reports.reset(token)
             if reports:
-                self._told[connection, request_id] = [report.record.tracking_id for report in reports]
-                if len(self._told) > _REMEMBERED:
-                    self._told.popitem(last=False)
+                self._reported[connection, request_id] = [report.record.tracking_id for report in reports]
+                if len(self._reported) > _REMEMBERED:
+                    self._reported.popitem(last=False)
 
     @contextmanager
     def waiting(self, record: CallRecord) -> Iterator[None]:
@@ -99,7 +99,7 @@ class Delivery:
 
     async def canceled(self, connection: object, request_id: object) -> None:
         """The client gave up a request that was answered: what the answer told does not count as delivered."""
-        if ids := self._told.pop((connection, request_id), None):
+        if ids := self._reported.pop((connection, request_id), None):
             await self._marked(ids, delivered=False)
 
     async def _marked(self, ids: list[str], *, delivered: bool) -> None:

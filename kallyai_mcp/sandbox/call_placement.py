@@ -45,7 +45,7 @@ def place(
         The call: new, in progress, or ended.
 
     Raises:
-        ApiError: `idempotency_key_reused` 409, or the first of `validation.RULES` that the request breaks.
+        ApiError: `idempotency_key_reused` 409, or the first of `validation.CALL_RULES` that the request breaks.
     """
     fingerprint = _fingerprint(request)
     key_lifetime: timedelta | None = None

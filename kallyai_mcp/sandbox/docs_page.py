@@ -134,7 +134,7 @@ async def docs_page(request: Request) -> HTMLResponse:
         numbers=as_rows(),
         accounts=ACCOUNTS.values(),
         scopes=SCOPES,
-        rules=validation.RULES,
+        call_rules=validation.CALL_RULES,
         languages=validation.SUPPORTED_LANGUAGES,
         countries=sorted(validation.SUPPORTED_COUNTRIES),
         unsafe=validation.UNSAFE,

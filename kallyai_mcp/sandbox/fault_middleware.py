@@ -46,7 +46,7 @@ class FaultMiddleware:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
-        active = self._sandbox.faults.claim(scope["method"], scope["path"]) if scope["type"] == "http" else None
+        active = self._sandbox.faults.take(scope["method"], scope["path"]) if scope["type"] == "http" else None
         if active is None:
             await self._app(scope, receive, send)
         elif active.fault.kind == "cut_mid_body":

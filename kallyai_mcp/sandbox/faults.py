@@ -117,7 +117,7 @@ class ActiveFault:
         self.happened += 1
 
     def release(self) -> None:
-        """Undo a claim: the fault did not apply to the request."""
+        """Undo `take`: the fault did not apply to the request."""
         self.left += 1
 
 
@@ -138,7 +138,7 @@ class Faults:
         self.list_only_ended = plan.list_only_ended
         self.forget_key_when_ended = plan.forget_key_when_ended
 
-    def claim(self, method: str, path: str) -> ActiveFault | None:
+    def take(self, method: str, path: str) -> ActiveFault | None:
         """Return the fault for a new request, with one of its times used; None if no fault matches."""
         for active in self._active:
             fault = active.fault

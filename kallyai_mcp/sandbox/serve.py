@@ -75,7 +75,7 @@ class _Server(uvicorn.Server):
 
 
 @asynccontextmanager
-async def _serving(app: FastAPI, host: str, port: int, *, signals: bool) -> AsyncIterator[tuple[str, _Server]]:
+async def _run_server(app: FastAPI, host: str, port: int, *, signals: bool) -> AsyncIterator[tuple[str, _Server]]:
     listener = await _listen(host, port)
     config = uvicorn.Config(
         app,
@@ -137,7 +137,7 @@ async def running(app: FastAPI, host: str = "127.0.0.1", port: int = 0) -> Async
     Raises:
         OSError: The address or port can't be used.
     """
-    async with _serving(app, host, port, signals=False) as (url, _):
+    async with _run_server(app, host, port, signals=False) as (url, _):
         yield url
 
 
@@ -165,7 +165,7 @@ async def serve(
     """
     app = create_app(data=data, speed=speed)
     try:
-        async with _serving(app, host, port, signals=True) as (url, server):
+        async with _run_server(app, host, port, signals=True) as (url, server):
             ready(url)
             await server.down.wait()
     finally:

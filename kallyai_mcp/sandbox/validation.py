@@ -1,6 +1,6 @@
 """Which calls the sandbox refuses, and with which code of the reference's "Error Code Reference".
 
-`RULES` lists the checks in their order.
+`CALL_RULES` lists the checks in their order.
 """
 
 import re
@@ -15,7 +15,7 @@ from kallyai_mcp.sandbox.number_rules import check_number
 from kallyai_mcp.sandbox.simulator.numbers import lookup
 from kallyai_mcp.sandbox.simulator.submission import Submission
 
-RULES = (
+CALL_RULES = (
     "The token and its scope: missing_token (or invalid_token, token_expired), then forbidden.",
     "The schema of the body: validation_error; scheduling_violation for a date that does not exist.",
     "The Idempotency-Key: if it has placed a call, that call is the response, and no rule below applies;"
@@ -53,7 +53,7 @@ LONGEST_NOTICE = timedelta(days=366)
 _UNSAFE = re.compile(r"\b(?:" + "|".join(re.escape(phrase) for phrase in UNSAFE) + r")\b", re.IGNORECASE)
 _HH_MM = re.compile(r"(?:[01][0-9]|2[0-3]):[0-5][0-9]")
 
-REFUSALS: dict[str, tuple[int, str]] = {
+REFUSAL_RESPONSES: dict[str, tuple[int, str]] = {
     "blocked_number": (403, "This number is flagged as fraud"),
     "suppression_violation": (403, "This number is on the do-not-call list"),
     "consent_denied": (422, "Consent to this call was declined"),
@@ -65,7 +65,7 @@ REFUSALS: dict[str, tuple[int, str]] = {
 
 
 def check(submission: Submission, account: Account, zone: ZoneInfo, now: datetime) -> None:
-    """Check the rules of `RULES` from the number to the test number.
+    """Check the rules of `CALL_RULES` from the number to the test number.
 
     Args:
         submission: The request's submission.
@@ -84,8 +84,8 @@ def check(submission: Submission, account: Account, zone: ZoneInfo, now: datetim
     _check_time(submission.appointment_date, submission.appointment_time, now.astimezone(zone))
     _check_content(submission)
     known = lookup(phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164))
-    if known is not None and known.refusal in REFUSALS:
-        status, message = REFUSALS[known.refusal]
+    if known is not None and known.refusal in REFUSAL_RESPONSES:
+        status, message = REFUSAL_RESPONSES[known.refusal]
         headers = {"Retry-After": "1"} if status == 429 else None
         raise ApiError(status, known.refusal, message, f"{known.number} is a test number of the sandbox", headers)
 

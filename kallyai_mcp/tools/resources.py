@@ -138,15 +138,15 @@ async def _calendar(app_context: AppContext, call_id: str) -> str:
     return await app_context.api().get_calendar(await service_id(app_context, call_id))
 
 
-async def _read(app_context: AppContext, reading: Awaitable[_T]) -> _T:
-    """Await `reading`, and turn its errors into those of the protocol.
+async def _read(app_context: AppContext, result: Awaitable[_T]) -> _T:
+    """Await `result`, and turn its errors into those of the protocol.
 
     Raises:
         ResourceNotFoundError: The resource doesn't exist, or doesn't exist yet (-32602).
         ResourceError: It can't be read (-32603); the message says why, in the words of the tools.
     """
     try:
-        return await reading
+        return await result
     except KallyAIError as error:
         note_failure(error.code, error.correlation_id)
         words = error_text(error, places_calls=False)

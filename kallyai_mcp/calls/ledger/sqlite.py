@@ -60,19 +60,19 @@ class SqliteDatabase:
     async def read(self, work: "Callable[[SqliteTransaction], Result]", *, empty: Result) -> Result:
         """See `Database.read`."""
 
-        def reading() -> Result:
+        def run() -> Result:
             self._notice_replacement()
             if self._connection is None and not self._path.exists():
                 return empty
             with _transaction(self._open(), "BEGIN") as connection:
                 return work(SqliteTransaction(connection, self))
 
-        return await self._in_thread(reading)
+        return await self._in_thread(run)
 
     async def write(self, work: "Callable[[SqliteTransaction], Result]") -> Result:
         """See `Database.write`."""
 
-        def writing() -> Result:
+        def run() -> Result:
             self._notice_replacement()
             if self._is_replaced:  # noticed now, or by a read since the last write
                 self._is_replaced = False
@@ -80,7 +80,7 @@ class SqliteDatabase:
             with _transaction(self._open(), "BEGIN IMMEDIATE") as connection:
                 return work(SqliteTransaction(connection, self))
 
-        return await self._in_thread(writing)
+        return await self._in_thread(run)
 
     async def take_lease(self) -> str:
         """See `Database.take_lease`."""

@@ -25,7 +25,7 @@ _CHANGE: Final = _regex(_POLITE + r"(?:change|move|reschedule|postpone|cambi[ae]
 _BOOKING: Final = _regex(
     r"\b(?:book\w*|reserv\w*|tables?|rooms?|appointments?|schedul\w+|mesas?|habitaci[oó]n\w*|citas?)\b"
 )
-_ASKING: Final = _regex(
+_QUESTION: Final = _regex(
     _POLITE + r"(?:ask|check|find out|confirm|inquire|enquire|pregunt\w+|consult\w+|averigu\w+)\b|[?¿]"
 )
 _TOPICS: Final[tuple[tuple[Topic, re.Pattern[str]], ...]] = (
@@ -116,7 +116,7 @@ def _is_inquiry(submission: Submission, description: str) -> bool:
     if _CANCEL.search(description) or _CHANGE.search(description):
         return True
     if submission.appointment_date is not None:
-        return bool(_ASKING.search(description)) and not _BOOKING.search(description)
+        return bool(_QUESTION.search(description)) and not _BOOKING.search(description)
     if submission.task_category is TaskCategory.GENERAL:
         return True
     return submission.party_size is None and not _BOOKING.search(description)
@@ -130,4 +130,4 @@ def _topic(description: str) -> Topic:
     for topic, pattern in _TOPICS:
         if pattern.search(description):
             return topic
-    return "yes" if _ASKING.search(description) else "will_do"
+    return "yes" if _QUESTION.search(description) else "will_do"

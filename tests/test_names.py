@@ -1,0 +1,83 @@
+"""No name in the package is a metaphor of the first versions; DESIGN's vocabulary has the words to use."""
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).parent.parent / "kallyai_mcp"
+
+NAMES = frozenset(
+    {
+        *("door", "strangers", "patience", "rates", "pipes"),
+        *("desk", "plans", "unheard", "asking", "updates", "told", "hints"),
+        *("crew", "carrier", "dialler", "rules", "guards", "oddity"),
+        *("enter", "admit", "same", "claim", "hand_out", "beat", "leave", "lose", "adopt", "forget", "grip"),
+        *("marks", "seals", "building", "web", "guard"),
+        *("admission", "doctoring", "signing_in", "installing", "sandboxing", "serving"),
+        *("wire", "reading", "refusals", "documents"),
+        *("faulty", "visitor"),
+    }
+)
+"""Names that must not be used, in lower case and without leading underscores."""
+
+CLASSES = frozenset({"Questions", "Reception", "TelephoneTool", "Place"})
+"""The same, but only as the names of classes: `place` and `questions` are good names of other things."""
+
+WORDS = frozenset(
+    {
+        *("door", "desk", "stranger", "strangers", "patience", "reception", "telephone", "whoever", "whom"),
+        *("crew", "carrier", "dialler", "dialled", "ring", "rings", "rung", "errand", "errands", "mend", "knock"),
+        *("unheard", "heard", "oddity", "oddities", "grip"),
+    }
+)
+"""Words that must not be a part of any name."""
+
+
+def names_in(path: Path) -> Iterator[str]:
+    """The name of a module, and every name that it defines: functions, classes, arguments, variables, attributes."""
+    yield path.stem
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        match node:
+            case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name) | ast.ClassDef(name=name):
+                yield name
+            case ast.arg(arg=name) | ast.Attribute(attr=name) | ast.Name(id=name, ctx=ast.Store()):
+                yield name
+            case ast.keyword(arg=str(name)) | ast.alias(asname=str(name)):
+                yield name
+            case _:
+                pass
+
+
+def words_of(name: str) -> set[str]:
+    """The words in a snake_case or CamelCase name, in lower case."""
+    return {word.lower() for word in re.findall(r"[A-Z]+(?![a-z])|[A-Z]?[a-z0-9]+", name)}
+
+
+def is_metaphor(name: str) -> bool:
+    if name.startswith("__") and name.endswith("__"):  # Python's own, such as `__enter__`
+        return False
+    return name.strip("_").lower() in NAMES or name in CLASSES or bool(words_of(name) & WORDS)
+
+
+@pytest.mark.parametrize("path", sorted(PACKAGE.rglob("*.py")), ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_no_name_is_a_metaphor(path: Path) -> None:
+    assert sorted({name for name in names_in(path) if is_metaphor(name)}) == []
+
+
+def test_no_package_has_the_name_of_a_metaphor() -> None:
+    assert [folder.name for folder in PACKAGE.rglob("*") if folder.is_dir() and is_metaphor(folder.name)] == []
+
+
+@pytest.mark.parametrize(
+    "name", ["door", "_DOOR", "open_door", "DeskError", "Reception", "was_rung", "CallCrew", "lose"]
+)
+def test_a_metaphor_is_found(name: str) -> None:
+    assert is_metaphor(name)
+
+
+@pytest.mark.parametrize("name", ["place", "questions", "release", "string", "answering", "lose_nothing", "__enter__"])
+def test_a_good_name_is_not_a_metaphor(name: str) -> None:
+    assert not is_metaphor(name)
