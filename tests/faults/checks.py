@@ -11,7 +11,7 @@ import anyio
 
 from tests.faults.agent import LONG, Agent, ToolUse
 from tests.faults.plans import Plan, Step
-from tests.faults.system import Row, Server, System
+from tests.faults.system import Row, Server, System, poll_seconds
 
 ACTIVE = ("reserved", "sent")
 """The ledger's states of a call that has no outcome yet."""
@@ -102,7 +102,9 @@ async def settle(system: System, agent: Agent, last: Server) -> Evidence:
     evidence = Evidence(agent.plan, system.token, fired=fired, ended_at_steps=agent.ended_at_steps)
     with anyio.move_on_after(LONG):
         while active := [row for row in await system.rows() if row["state"] in ACTIVE]:
-            await last.client.call_tool("get_call", {"call_id": active[0]["tracking_id"], "wait_seconds": 10})
+            answer = await last.client.call_tool("get_call", {"call_id": active[0]["tracking_id"], "wait_seconds": 10})
+            if answer.is_error:  # it was answered at once
+                await anyio.sleep(poll_seconds(Step.ENDED))
     # A call that is `unknown` may still be in progress at the service; `get_call` finds it once it has ended.
     await system.service.wait_for_all_calls()
     shown: dict[str, Mapping[str, Any]] = {}

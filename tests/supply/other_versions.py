@@ -28,7 +28,7 @@ SHARE = (
     "tests/tools/test_catalog.py",
     "tests/transports/test_uvicorn_server.py::test_an_app_that_fails_to_start_raises_a_startup_error",
     "tests/transports/test_access.py::test_too_many_requests_are_refused_with_the_time_to_wait",
-    "tests/transports/test_many_servers.py::test_each_server_counts_its_own_rate",
+    "tests/transports/test_two_servers.py::test_each_server_counts_its_own_rate",
 )
 """Tests that use every dependency, and one for each bound that was once too low; none needs a browser or npm.
 
