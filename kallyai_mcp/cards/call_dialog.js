@@ -1,4 +1,4 @@
-/** The dialog that asks the user before a call is placed, with the number and everything that KallyAI is told. */
+/** The dialog that asks the user before a call is placed, with the number and everything that KallyAI gets. */
 class CallDialog {
   #dialog = byId("dialog");
   #onConfirm = null;
@@ -46,7 +46,7 @@ class CallDialog {
   }
 }
 
-/** What KallyAI is told, as pairs of a key of the texts and a value. */
+/** What KallyAI gets, as pairs of a key of the texts and a value. */
 function details(input) {
   const date = input.appointment_date ? locale.date(input.appointment_date) : "";
   const instructions = Array.isArray(input.additional_instructions) ? input.additional_instructions : [];

@@ -129,7 +129,7 @@ def _unknown_arguments(tool: str, given: Iterable[str], known: Collection[str]) 
 
 
 def _problems_of(error: ValidationError) -> Iterable[Problem]:
-    """What pydantic found, in words of ours."""
+    """What pydantic found, in words for an agent."""
     for entry in error.errors(include_url=False):
         yield Problem(str(entry["loc"][0]), _text(entry["type"], entry.get("ctx", {}), entry["input"]))
 

@@ -141,7 +141,7 @@ async def service_id(app_context: AppContext, id_: str) -> str:
     if record.call_id is not None and not record.is_active:
         return record.call_id
     if record.is_active:
-        raise KallyAIError("The call is still under way.", code="call_in_progress")
+        raise KallyAIError("The call is still in progress.", code="call_in_progress")
     if record.state is CallState.REFUSED and record.error is not None:
         raise record.error
-    raise KallyAIError("What became of the call is unknown.", code="outcome_unknown")
+    raise KallyAIError("The outcome of the call is unknown.", code="outcome_unknown")

@@ -14,7 +14,7 @@ from tests.sandbox.manual_clock import ManualClock
 
 @pytest.fixture
 def mode() -> str:
-    return "legacy"  # in-process, the newer era has no notifications from the client
+    return "legacy"  # in-process, a client of 2026-07-28 can't send notifications
 
 
 async def give_up_late(session: ClientSession, request_id: Any) -> None:
