@@ -4,6 +4,7 @@ import logging
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any
 
 from kallyai_mcp.api.errors import PolicyError
@@ -26,9 +27,9 @@ SELECT * FROM calls WHERE api = :api AND account = :account AND fingerprint = :f
 """
 """A state that this version doesn't know counts as active."""
 
-_JOINED_BY_REDIAL = f"""
+_JOINED_BY_REDIAL = """
 SELECT * FROM calls WHERE api = :api AND account = :account AND fingerprint = :fingerprint AND (
-    state IN {ACTIVE} OR state = 'ended' AND delivered_at IS NULL
+    state NOT IN ('ended', 'refused', 'canceled', 'unknown') OR state = 'ended' AND delivered_at IS NULL
 ) ORDER BY placed_at DESC LIMIT 1
 """
 
@@ -139,8 +140,13 @@ def readable(rows: Iterable[Row]) -> list[CallRecord]:
         try:
             records.append(from_row(row))
         except (ValueError, KeyError, TypeError) as error:
-            _log.warning("A record of the ledger can't be read and is skipped: %s", type(error).__name__)
+            _note_unreadable(row["tracking_id"], type(error).__name__)
     return records
+
+
+@lru_cache(maxsize=1000)  # so that each is logged once
+def _note_unreadable(tracking_id: str, why: str) -> None:
+    _log.warning("The record %s of the ledger can't be read and is skipped: %s", tracking_id, why)
 
 
 def _reached(tx: Tx, asked: CallRecord, limit: Limit) -> PolicyError | None:

@@ -1,0 +1,516 @@
+"""The ledger's file: who can read it, and what becomes of calls when it is gone, locked, full, read-only, or newer."""
+
+import json
+import os
+import sqlite3
+import stat
+import subprocess
+import sys
+import tempfile
+import time
+import uuid
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import closing, contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import anyio
+import pytest
+
+from kallyai_mcp.calls.ledger.base import LedgerUnavailableError
+from kallyai_mcp.calls.ledger.sql import Ledger
+from kallyai_mcp.calls.ledger.sqlite import SqliteDatabase
+from kallyai_mcp.calls.policy import CallPolicy
+from kallyai_mcp.calls.records import CallState
+from kallyai_mcp.calls.timing import Timing
+from tests.calls.ledgers import opened
+from tests.calls.manual_time import LIMIT, ManualClock
+from tests.calls.samples import ACCOUNT, another, asked, ended, is_placed, outcome, reserved, sent, state_of
+from tests.calls.world import PLACED, TABLE, Json, Service, world
+
+FOLDER = Path(__file__).parents[2]
+
+pytestmark = pytest.mark.skipif(os.name != "posix", reason="POSIX permissions, limits, and open files that are deleted")
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "home" / "ledger.db"
+
+
+@pytest.fixture
+async def ledger(path: Path, clock: ManualClock) -> AsyncIterator[Ledger]:
+    async with opened(path, clock.now) as ledger:
+        yield ledger
+
+
+@contextmanager
+def connected(path: Path) -> Iterator[sqlite3.Connection]:
+    """Another program that uses the file."""
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        yield connection
+
+
+def impatient(path: Path, clock: ManualClock) -> Ledger:
+    """A ledger that hardly waits for other processes."""
+    return Ledger(SqliteDatabase(path, now=clock.now, seconds=0.2), policy=CallPolicy(), timing=Timing())
+
+
+@pytest.mark.parametrize("umask", [0o000, 0o022, 0o077])
+async def test_only_its_owner_can_read_the_ledger_whatever_the_umask(
+    tmp_path: Path, clock: ManualClock, umask: int
+) -> None:
+    before = os.umask(umask)
+    try:
+        async with opened(tmp_path / "new" / "home" / "ledger.db", clock.now) as ledger:
+            await sent(ledger, asked())
+            modes = {
+                path.relative_to(tmp_path).as_posix(): stat.S_IMODE(path.stat().st_mode)
+                for path in (tmp_path / "new").rglob("*")
+            }
+    finally:
+        os.umask(before)
+
+    home = "new/home"
+    leases = {name: mode for name, mode in modes.items() if name.endswith(".lock")}
+    assert len(leases) == 1
+    assert modes == leases | {
+        home: 0o700,
+        f"{home}/ledger.db": 0o600,
+        f"{home}/ledger.db-wal": 0o600,
+        f"{home}/ledger.db-shm": 0o600,
+        f"{home}/ledger.db.workers": 0o700,
+    }
+    assert stat.S_IMODE((tmp_path / "new").stat().st_mode) == 0o700
+
+
+async def test_a_ledger_that_others_could_read_is_closed_to_them(ledger: Ledger, path: Path) -> None:
+    await reserved(ledger, asked())
+    await ledger.aclose()
+    path.chmod(0o666)  # noqa: ASYNC240 - nothing else runs
+
+    assert await ledger.find(ACCOUNT, "t-1") is not None
+
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600  # noqa: ASYNC240 - as above
+
+
+# Deleted and replaced
+
+
+def deleted(path: Path) -> None:
+    for name in (path.name, f"{path.name}-wal", f"{path.name}-shm"):
+        with suppress(FileNotFoundError):
+            path.with_name(name).unlink()
+
+
+def replaced(path: Path) -> None:
+    deleted(path)
+    with connected(path) as other:
+        other.execute("CREATE TABLE another_program (x)")
+
+
+@pytest.mark.parametrize("gone", [deleted, replaced])
+@pytest.mark.parametrize("checked_before", [False, True])
+async def test_nothing_is_placed_by_a_server_whose_ledger_is_gone_until_it_is_asked_again(
+    path: Path, clock: ManualClock, gone: Callable[[Path], None], *, checked_before: bool
+) -> None:
+    service = Service(clock)
+    async with world(service, str(path)) as here:
+        first = await here.call()
+        await here.tell(first)
+        gone(path)
+        if checked_before:
+            await here.run(here.calls.precheck(TABLE, timezone="UTC"))
+        with pytest.raises(LedgerUnavailableError, match="deleted or replaced"):
+            await here.place()
+        assert len(service.keys) == 1
+        again = await here.place()
+        await here.outcome(again)
+
+    assert again.is_new
+    assert service.keys[1] == first.idempotency_key  # the service recognizes the call by it
+
+
+@pytest.mark.parametrize("gone", [deleted, replaced])
+async def test_the_outcome_of_a_call_in_progress_is_written_into_the_new_ledger(
+    path: Path, clock: ManualClock, gone: Callable[[Path], None]
+) -> None:
+    hangs_up = anyio.Event()
+
+    async def talks() -> tuple[int, Json]:
+        await hangs_up.wait()
+        return 201, {"call_id": "c-1", "status": "success", "highlights": "Booked"}
+
+    service = Service(clock, [talks])
+    async with world(service, str(path)) as here:
+        placed = await here.place()
+        with anyio.fail_after(LIMIT):
+            while not service.keys:
+                await anyio.lowlevel.checkpoint()
+        gone(path)
+        joined = await here.place()
+        hangs_up.set()
+        record = await here.outcome(placed)
+        found = await here.run(here.calls.find("c-1"))
+        duplicate = await here.place()
+
+    assert not joined.is_new
+    assert not duplicate.is_new
+    assert len(service.keys) == 1
+    assert found == record
+    assert (record.tracking_id, record.state) == (placed.record.tracking_id, CallState.ENDED)
+
+
+async def test_nothing_is_sent_for_a_call_that_was_reserved_in_a_ledger_that_is_gone(
+    path: Path, clock: ManualClock
+) -> None:
+    service = Service(clock, [(429, {}), PLACED])
+    async with world(service, str(path)) as here:
+        placed = await here.place()
+        with anyio.fail_after(LIMIT):
+            while not service.keys:
+                await anyio.lowlevel.checkpoint()
+        deleted(path)
+        record = await here.outcome(placed)
+        found = await here.run(here.calls.find(record.tracking_id))
+
+    assert len(service.keys) == 1
+    assert record.state is CallState.REFUSED
+    assert found is not None
+    assert found.state is CallState.REFUSED
+
+
+async def test_a_worker_whose_lease_file_is_gone_takes_a_new_lease_for_its_next_call(
+    path: Path, clock: ManualClock
+) -> None:
+    service = Service(clock)
+    async with world(service, str(path)) as here:
+        await here.call()
+        [lease] = path.with_name("ledger.db.workers").iterdir()
+        lease.unlink()
+        record = await here.call(TABLE.model_copy(update={"party_size": 9}))
+
+    assert record.state is CallState.ENDED
+    assert record.worker != lease.stem
+
+
+async def test_the_lease_files_of_killed_processes_are_deleted_later(ledger: Ledger, path: Path) -> None:
+    await ledger.check()
+    leases = path.with_name("ledger.db.workers")
+    leases.mkdir()
+    for name, age in (("old", 7200), ("new", 60)):
+        (leases / f"{name}.lock").touch()
+        os.utime(leases / f"{name}.lock", (time.time() - age,) * 2)
+    worker = await ledger.take_lease()
+    os.utime(leases / f"{worker}.lock", (0, 0))
+    async with opened(path) as other:
+        await other.take_lease()
+        names = {file.stem for file in leases.iterdir()}
+
+    assert "old" not in names
+    assert {"new", worker} < names
+
+
+# Locked
+
+
+async def test_a_ledger_that_is_locked_for_long_is_an_error_and_still_read(
+    ledger: Ledger, path: Path, clock: ManualClock
+) -> None:
+    record = await reserved(ledger, another(1))
+    locked = impatient(path, clock)
+    errors = []
+
+    async def ask(number: int) -> None:
+        with pytest.raises(LedgerUnavailableError) as raised:
+            await locked.reserve(another(number), redial=False)
+        errors.append(str(raised.value))
+
+    assert await locked.find(ACCOUNT, "t-1") == record
+    with connected(path) as other:
+        other.execute("BEGIN IMMEDIATE")
+        began = time.monotonic()
+        async with anyio.create_task_group() as tasks:
+            for number in range(2, 12):
+                tasks.start_soon(ask, number)
+        assert time.monotonic() - began < 5  # not the time-out of each, one after the other
+        assert await locked.find(ACCOUNT, "t-1") == record
+        other.execute("ROLLBACK")
+
+    assert len(errors) == 10
+    assert any("database is locked" in error for error in errors)
+    assert await is_placed(locked, another(12))
+    await locked.aclose()
+
+
+async def test_a_ledger_that_is_locked_for_a_moment_is_waited_for(ledger: Ledger, path: Path) -> None:
+    await reserved(ledger, another(1))
+    with connected(path) as other:
+        other.execute("BEGIN IMMEDIATE")
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(reserved, ledger, another(2))
+            await anyio.wait_all_tasks_blocked()
+            other.execute("ROLLBACK")
+
+    assert await ledger.find(ACCOUNT, "t-2") is not None
+
+
+async def test_the_outcome_is_written_when_a_locked_ledger_is_free_again(path: Path, clock: ManualClock) -> None:
+    service = Service(clock)
+    database = SqliteDatabase(path, now=clock.now, seconds=0.1)
+    with connected_later(path) as other:
+
+        async def talks() -> tuple[int, Json]:
+            other().execute("BEGIN IMMEDIATE")
+            return 201, {"call_id": "c-1", "status": "success"}
+
+        service.replies = [talks]
+        async with world(service, str(path), database=database) as here:
+            placed = await here.place()
+            async with anyio.create_task_group() as tasks:
+
+                async def free() -> None:
+                    await clock.sleep(20)
+                    other().execute("ROLLBACK")
+
+                tasks.start_soon(free)
+                record = await here.outcome(placed)
+
+    assert record.state is CallState.ENDED
+    assert len(service.keys) == 1
+
+
+@contextmanager
+def connected_later(path: Path) -> Iterator[Callable[[], sqlite3.Connection]]:
+    """Another program that opens the file only when it needs it."""
+    made: list[sqlite3.Connection] = []
+
+    def connection() -> sqlite3.Connection:
+        if not made:
+            made.append(sqlite3.connect(path, isolation_level=None))
+        return made[0]
+
+    yield connection
+    for each in made:
+        each.close()
+
+
+# Full and read-only, each in a process of its own
+
+
+FULL = """
+import asyncio, os, resource, sys
+from kallyai_mcp.calls.ledger.base import LedgerUnavailableError
+from kallyai_mcp.calls.records import CallState
+from tests.calls.ledgers import opened
+from tests.calls.samples import another, outcome, reserved
+
+def limit(size):
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, resource.RLIM_INFINITY))
+
+async def main():
+    async with opened(sys.argv[1]) as ledger:
+        first = await reserved(ledger, another(1))
+        limit(os.path.getsize(sys.argv[1] + "-wal"))
+        for step in (
+            lambda: ledger.reserve(another(2), redial=False),
+            lambda: ledger.finish(first, CallState.ENDED, call=outcome()),
+        ):
+            try:
+                await step()
+            except LedgerUnavailableError as error:
+                print(error.code)
+        limit(resource.RLIM_INFINITY)
+        await ledger.finish(first, CallState.ENDED, call=outcome())
+
+asyncio.run(main())
+"""
+
+
+def child(code: str, *arguments: str) -> str:
+    """Run Python code in a process of its own; returns what it prints."""
+    done = subprocess.run(
+        [sys.executable, "-c", code, *arguments],
+        capture_output=True,
+        text=True,
+        timeout=LIMIT,
+        cwd=FOLDER,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip()
+
+
+async def test_on_a_full_disk_nothing_is_reserved_and_the_outcome_is_written_when_there_is_room(path: Path) -> None:
+    printed = child(FULL, str(path))
+
+    async with opened(path) as ledger:
+        assert printed.split() == ["ledger_unavailable"] * 2
+        assert await state_of(ledger, another(1)) is CallState.ENDED
+        assert await state_of(ledger, another(2)) is None
+
+
+READ_ONLY = """
+import asyncio, os, sys, time
+from kallyai_mcp.calls.ledger.base import LedgerUnavailableError
+from tests.calls.ledgers import opened
+from tests.calls.samples import another
+
+async def main(path, number):
+    async with opened(path) as ledger:
+        for step in (ledger.take_lease, lambda: ledger.reserve(another(number), redial=False)):
+            began = time.monotonic()
+            try:
+                await step()
+            except LedgerUnavailableError as error:
+                print(error.code, time.monotonic() - began < 5)
+            else:
+                print("done")
+
+folder, folder_mode, file_mode = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
+os.chmod(folder, 0o777)
+asyncio.run(main(folder + "/other.db", 1))  # loads all modules while they can be read
+if os.geteuid() == 0:  # which no mode holds off
+    os.setegid(65534)
+    os.seteuid(65534)
+home, path = folder + "/home", folder + "/home/ledger.db"
+asyncio.run(main(path, 1))
+os.chmod(path, file_mode)
+os.chmod(home, folder_mode)
+asyncio.run(main(path, 2))
+"""
+
+
+@pytest.mark.parametrize(("folder_mode", "file_mode"), [(0o500, 0o400), (0o500, 0o600), (0o700, 0o400)])
+def test_in_a_file_or_folder_that_is_read_only_nothing_is_reserved(folder_mode: int, file_mode: int) -> None:
+    # Not pytest's own folder, which another user may not enter.
+    with tempfile.TemporaryDirectory() as folder:
+        printed = child(READ_ONLY, folder, str(folder_mode), str(file_mode))
+
+    assert printed.splitlines()[:4] == ["done"] * 4
+    assert printed.splitlines()[-1] == "ledger_unavailable True"
+
+
+async def test_a_file_that_is_no_ledger_is_named_and_left_alone(path: Path, clock: ManualClock) -> None:
+    path.parent.mkdir()
+    path.write_text("no database " * 100)  # noqa: ASYNC240 - as above
+    async with opened(path, clock.now) as ledger:
+        with pytest.raises(LedgerUnavailableError, match=f"{path} can't be used"):
+            await ledger.reserve(asked(), redial=False)
+
+    assert path.read_text() == "no database " * 100  # noqa: ASYNC240 - as above
+
+
+# Newer versions
+
+
+async def changed(path: Path, **values: Any) -> None:
+    """Change columns of all records, as another version would write them."""
+    with connected(path) as other:
+        for name, value in values.items():
+            other.execute(f"UPDATE calls SET {name} = ?", (value,))  # noqa: S608 - our names
+
+
+NEWER: dict[str, Json] = {
+    "an unknown state": {"state": "paused"},
+    "an unknown category": {"submission": json.dumps({"task_category": "garage", "task_description": "x"})},
+    "an unknown outcome": {"outcome": "[]"},
+    "an unknown number of the state": {"state": 7},
+    "an error that is no error": {"error": "[]"},
+}
+"""What another version may have written into a record that is active, by column."""
+
+
+@pytest.mark.parametrize("changes", NEWER.values(), ids=NEWER)
+@pytest.mark.parametrize("redial", [False, True])
+async def test_a_record_that_can_not_be_read_is_skipped_and_its_call_not_placed_again(
+    path: Path, clock: ManualClock, changes: Json, *, redial: bool
+) -> None:
+    service = Service(clock)
+    async with opened(path, clock.now) as ledger:
+        async with world(service, str(path)) as here:
+            account = await here.session.account()
+        known = asked(1, account=account, submission=TABLE)
+        await reserved(ledger, known)
+        await changed(path, **changes)
+        await reserved(ledger, another(2, account=account))
+    async with world(service, str(path)) as here:
+        with pytest.raises(LedgerUnavailableError, match="newer version"):
+            await here.place(redial=redial)
+        found = await here.run(here.calls.find("t-1"))
+        await here.run(clock.sleep(600))
+        readable = await here.run(here.calls.find("t-2"))
+        other = await here.call(TABLE.model_copy(update={"party_size": 9}))
+        with pytest.raises(LedgerUnavailableError, match="newer version"):
+            await here.place(redial=redial)
+
+    assert found is None
+    assert readable is not None
+    assert readable.state is CallState.REFUSED  # its worker is gone, and its request never left
+    assert other.state is CallState.ENDED
+    assert len(service.keys) == 1
+
+
+async def test_a_record_that_can_not_be_read_is_left_to_the_version_that_can(
+    path: Path, clock: ManualClock, ledger: Ledger, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with opened(path, clock.now) as newer:
+        record = await sent(newer, asked(tracking_id=f"t-{uuid.uuid4()}"))
+        await changed(path, **NEWER["an unknown category"])
+    worker = await ledger.take_lease()
+    for _ in range(3):
+        assert await ledger.take_over(ACCOUNT, worker) == []
+    await ledger.purge(0)
+
+    with connected(path) as other:
+        assert other.execute("SELECT worker, state FROM calls").fetchall() == [(record.worker, "sent")]
+    assert caplog.text.count("can't be read") == 1
+
+
+async def test_old_records_of_an_unknown_state_are_never_deleted(
+    path: Path, clock: ManualClock, ledger: Ledger
+) -> None:
+    await ended(ledger, asked())
+    await changed(path, state="paused")
+    clock.advance(86400 * 365)
+
+    await ledger.purge(86400)
+
+    with connected(path) as other:
+        assert other.execute("SELECT count(*) FROM calls").fetchone() == (1,)
+
+
+async def test_a_ledger_of_a_newer_schema_is_used_as_it_is(
+    path: Path, ledger: Ledger, caplog: pytest.LogCaptureFixture
+) -> None:
+    record = await reserved(ledger, another(1))
+    await ledger.aclose()
+    with connected(path) as other:
+        other.execute("UPDATE schema_version SET version = 99")
+        other.execute("ALTER TABLE calls ADD COLUMN mood TEXT NOT NULL DEFAULT 'good'")
+        other.execute("CREATE TABLE moods (mood TEXT)")
+
+    assert await ledger.find(ACCOUNT, "t-1") == record
+    await ended(ledger, another(2))
+    await ledger.finish(record, CallState.ENDED, call=outcome())
+
+    assert await state_of(ledger, record) is CallState.ENDED
+    assert "newer version" in caplog.text
+    with connected(path) as other:
+        assert other.execute("SELECT version FROM schema_version").fetchall() == [(99,)]
+
+
+async def test_a_ledger_of_a_newer_schema_that_can_not_be_written_places_nothing(
+    path: Path, clock: ManualClock, ledger: Ledger
+) -> None:
+    await reserved(ledger, another(1))
+    await ledger.aclose()
+    with connected(path) as other:
+        other.execute("UPDATE schema_version SET version = 99")
+        other.execute("ALTER TABLE calls RENAME COLUMN day TO date")
+    service = Service(clock)
+    async with world(service, str(path)) as here:
+        with pytest.raises(LedgerUnavailableError):
+            await here.place()
+
+    assert service.keys == []
