@@ -1,1 +1,1 @@
-"""The rules of placing a call: the checks before it, and the dialler."""
+"""Placing a call: the call service, the worker that runs calls, the call policy, and the ledger."""

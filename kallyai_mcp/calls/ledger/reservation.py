@@ -10,7 +10,6 @@ from typing import Any
 from kallyai_mcp.api.errors import PolicyError
 from kallyai_mcp.calls.ledger.base import ConsentOutdatedError, LedgerUnavailableError, Row
 from kallyai_mcp.calls.ledger.base import Transaction as Tx
-from kallyai_mcp.calls.ledger.schema import ACTIVE
 from kallyai_mcp.calls.policy import CallPolicy, Consent, Limit, last_to_open
 from kallyai_mcp.calls.records import AccountKey, CallRecord, audit_row, from_row, idempotency_key, moment
 from kallyai_mcp.calls.timing import Timing
@@ -165,15 +164,6 @@ def _reached(tx: Tx, asked: CallRecord, limit: Limit) -> PolicyError | None:
         return None
     oldest = moment(rows[-1]["placed_at"]) if rows else None
     return limit.error(oldest, now=moment(now), timezone=asked.timezone)
-
-
-def other_workers(tx: Tx, worker: str | None) -> list[str]:
-    """The workers other than `worker` that have active records."""
-    rows = tx.rows(
-        f"SELECT DISTINCT worker FROM calls WHERE state IN {ACTIVE} AND worker <> :worker",
-        worker=worker or "",
-    )
-    return [row["worker"] for row in rows]
 
 
 def lock_account(tx: Tx, account: AccountKey) -> None:

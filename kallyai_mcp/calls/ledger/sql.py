@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -16,6 +16,8 @@ from kallyai_mcp.calls.ledger.base import (
     Row,
 )
 from kallyai_mcp.calls.ledger.base import Transaction as Tx
+from kallyai_mcp.calls.ledger.competitors import Competitors, find_competitors
+from kallyai_mcp.calls.ledger.maintenance import find_abandoned, is_purgeable, purge, take_over
 from kallyai_mcp.calls.ledger.reservation import (
     Precheck,
     check_consent,
@@ -25,7 +27,6 @@ from kallyai_mcp.calls.ledger.reservation import (
     last_call,
     lock_account,
     numbered,
-    other_workers,
     readable,
     write_audit,
 )
@@ -49,21 +50,6 @@ _log = logging.getLogger(__name__)
 
 _SMALL_JUMP = 1.0
 """Seconds by which a clock may be set back without a word: time servers do that."""
-
-
-@dataclass(frozen=True)
-class Competitors:
-    """What else may have a claim to a call of the service.
-
-    Attributes:
-        unbound: The other records of the account, to the same number, whose call of the service is not known.
-        call_ids: The ids of the service's calls to that number that belong to other records of the account.
-        now: The time by the ledger's clock, which also dated the records.
-    """
-
-    unbound: list[CallRecord]
-    call_ids: set[str]
-    now: datetime
 
 
 class Ledger:
@@ -348,25 +334,7 @@ class Ledger:
 
     async def competitors(self, record: CallRecord) -> Competitors:
         """What else may have a claim to the service's call of `record`; see `Competitors`."""
-        same_number = "number = :number AND tracking_id <> :id AND api = :api AND account = :account"
-
-        def work(tx: Tx) -> tuple[list[Row], list[Row], float]:
-            values = {
-                "number": record.submission.respondent_phone,
-                "id": record.tracking_id,
-                "api": record.account.api,
-                "account": record.account.account,
-            }
-            unbound = tx.rows(
-                f"SELECT * FROM calls WHERE {same_number} AND call_id IS NULL AND sent_at IS NOT NULL "
-                "AND state NOT IN ('refused', 'canceled')",
-                **values,
-            )
-            bound = tx.rows(f"SELECT call_id FROM calls WHERE {same_number} AND call_id IS NOT NULL", **values)
-            return unbound, bound, tx.now()
-
-        unbound, bound, now = await self._database.write(work)
-        return Competitors(readable(unbound), {row["call_id"] for row in bound}, moment(now))
+        return await self._database.write(lambda tx: find_competitors(tx, record))
 
     async def audit(self, account: AccountKey, limit: int) -> list[AuditEntry]:
         """The newest `limit` entries of the account's audit trail, newest first."""
@@ -388,14 +356,7 @@ class Ledger:
             worker: The worker that asks; None for a process that runs no calls.
             known: The tracking ids of the calls that it runs.
         """
-
-        def work(tx: Tx) -> bool:
-            mine = tx.rows(f"SELECT tracking_id FROM calls WHERE state IN {ACTIVE} AND worker = :me", me=worker or "")
-            return any(row["tracking_id"] not in known for row in mine) or any(
-                tx.is_abandoned(name) for name in other_workers(tx, worker)
-            )
-
-        return await self._database.read(work, empty=False)
+        return await self._database.read(lambda tx: find_abandoned(tx, worker, known), empty=False)
 
     async def take_over(self, account: AccountKey, worker: str, known: Collection[str] = ()) -> list[CallRecord]:
         """Give `worker` the account's active records that no living process brings to an end; returns them.
@@ -408,53 +369,15 @@ class Ledger:
             worker: The worker that asks.
             known: The tracking ids of the calls that it runs.
         """
-        owner = {"api": account.api, "account": account.account}
-        active = f"SELECT * FROM calls WHERE state IN {ACTIVE} AND api = :api AND account = :account AND worker ="
-
-        def work(tx: Tx) -> list[CallRecord]:
-            found = [r for r in readable(tx.rows(f"{active} :me", me=worker, **owner)) if r.tracking_id not in known]
-            for dead in other_workers(tx, worker):
-                if not tx.is_abandoned(dead):
-                    continue
-                for record in readable(tx.rows(f"{active} :dead", dead=dead, **owner)):
-                    rows = tx.rows(
-                        "UPDATE calls SET worker = :worker WHERE tracking_id = :id AND worker = :dead "
-                        f"AND state IN {ACTIVE} RETURNING *",
-                        worker=worker,
-                        dead=dead,
-                        id=record.tracking_id,
-                    )
-                    found += readable(rows)
-            return found
-
-        return await self._database.write(work)
+        return await self._database.write(lambda tx: take_over(tx, account, worker, known))
 
     async def purge(self, seconds: float) -> None:
         """Delete delivered records and audit entries that are older than `seconds`, and expired shared values.
 
         A record that is active, unknown, or not yet delivered is never deleted.
         """
-        old = (
-            "FROM calls WHERE placed_at < :before AND state IN ('ended', 'refused', 'canceled') "
-            "AND delivered_at IS NOT NULL",
-            "FROM audit WHERE at < :before",
-            "FROM shared_values WHERE expires_at < :now",
-        )
-
-        def times(tx: Tx) -> dict[str, float]:
-            return {"before": tx.now() - seconds, "now": tx.now()}
-
-        def is_there(tx: Tx) -> bool:
-            values = times(tx)
-            return any(tx.rows(f"SELECT 1 AS found {each} LIMIT 1", **values) for each in old)
-
-        def delete(tx: Tx) -> None:
-            values = times(tx)
-            for each in old:
-                tx.run(f"DELETE {each}", **values)
-
-        if await self._database.read(is_there, empty=False):  # most of the time nothing has to be locked
-            await self._database.write(delete)
+        if await self._database.read(lambda tx: is_purgeable(tx, seconds), empty=False):  # mostly, nothing is locked
+            await self._database.write(lambda tx: purge(tx, seconds))
 
     async def _select(self, condition: str, account: AccountKey, **values: Any) -> list[CallRecord]:
         query = f"SELECT * FROM calls WHERE api = :api AND account = :account {condition}"

@@ -1,0 +1,41 @@
+"""What else may have a claim to a call that is found in the service's list."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from kallyai_mcp.calls.ledger.base import Transaction as Tx
+from kallyai_mcp.calls.ledger.reservation import readable
+from kallyai_mcp.calls.records import CallRecord, moment
+
+
+@dataclass(frozen=True)
+class Competitors:
+    """What else may have a claim to a call of the service.
+
+    Attributes:
+        unbound: The other records of the account, to the same number, whose call of the service is not known.
+        call_ids: The ids of the service's calls to that number that belong to other records of the account.
+        now: The time by the ledger's clock, which also dated the records.
+    """
+
+    unbound: list[CallRecord]
+    call_ids: set[str]
+    now: datetime
+
+
+def find_competitors(tx: Tx, record: CallRecord) -> Competitors:
+    """See `Ledger.competitors`."""
+    same_number = "number = :number AND tracking_id <> :id AND api = :api AND account = :account"
+    values = {
+        "number": record.submission.respondent_phone,
+        "id": record.tracking_id,
+        "api": record.account.api,
+        "account": record.account.account,
+    }
+    unbound = tx.rows(
+        f"SELECT * FROM calls WHERE {same_number} AND call_id IS NULL AND sent_at IS NOT NULL "
+        "AND state NOT IN ('refused', 'canceled')",
+        **values,
+    )
+    bound = tx.rows(f"SELECT call_id FROM calls WHERE {same_number} AND call_id IS NOT NULL", **values)
+    return Competitors(readable(unbound), {row["call_id"] for row in bound}, moment(tx.now()))

@@ -1,0 +1,69 @@
+"""The transactions that look after records which no request asks about: those of dead workers, and old ones."""
+
+from collections.abc import Collection
+
+from kallyai_mcp.calls.ledger.base import Transaction as Tx
+from kallyai_mcp.calls.ledger.reservation import readable
+from kallyai_mcp.calls.ledger.schema import ACTIVE
+from kallyai_mcp.calls.records import AccountKey, CallRecord
+
+_OLD = (
+    "FROM calls WHERE placed_at < :before AND state IN ('ended', 'refused', 'canceled') AND delivered_at IS NOT NULL",
+    "FROM audit WHERE at < :before",
+    "FROM shared_values WHERE expires_at < :now",
+)
+"""What may be deleted: never a record that is active, unknown, or not yet delivered."""
+
+
+def find_abandoned(tx: Tx, worker: str | None, known: Collection[str]) -> bool:
+    """See `Ledger.has_abandoned`."""
+    mine = tx.rows(f"SELECT tracking_id FROM calls WHERE state IN {ACTIVE} AND worker = :me", me=worker or "")
+    return any(row["tracking_id"] not in known for row in mine) or any(
+        tx.is_abandoned(name) for name in _other_workers(tx, worker)
+    )
+
+
+def take_over(tx: Tx, account: AccountKey, worker: str, known: Collection[str]) -> list[CallRecord]:
+    """See `Ledger.take_over`."""
+    owner = {"api": account.api, "account": account.account}
+    active = f"SELECT * FROM calls WHERE state IN {ACTIVE} AND api = :api AND account = :account AND worker ="
+    found = [r for r in readable(tx.rows(f"{active} :me", me=worker, **owner)) if r.tracking_id not in known]
+    for dead in _other_workers(tx, worker):
+        if not tx.is_abandoned(dead):
+            continue
+        for record in readable(tx.rows(f"{active} :dead", dead=dead, **owner)):
+            rows = tx.rows(
+                "UPDATE calls SET worker = :worker WHERE tracking_id = :id AND worker = :dead "
+                f"AND state IN {ACTIVE} RETURNING *",
+                worker=worker,
+                dead=dead,
+                id=record.tracking_id,
+            )
+            found += readable(rows)
+    return found
+
+
+def is_purgeable(tx: Tx, seconds: float) -> bool:
+    """Whether `purge` would delete anything."""
+    values = _times(tx, seconds)
+    return any(tx.rows(f"SELECT 1 AS found {each} LIMIT 1", **values) for each in _OLD)
+
+
+def purge(tx: Tx, seconds: float) -> None:
+    """See `Ledger.purge`."""
+    values = _times(tx, seconds)
+    for each in _OLD:
+        tx.run(f"DELETE {each}", **values)
+
+
+def _times(tx: Tx, seconds: float) -> dict[str, float]:
+    return {"before": tx.now() - seconds, "now": tx.now()}
+
+
+def _other_workers(tx: Tx, worker: str | None) -> list[str]:
+    """The workers other than `worker` that have active records."""
+    rows = tx.rows(
+        f"SELECT DISTINCT worker FROM calls WHERE state IN {ACTIVE} AND worker <> :worker",
+        worker=worker or "",
+    )
+    return [row["worker"] for row in rows]
