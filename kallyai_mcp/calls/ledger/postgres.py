@@ -109,15 +109,19 @@ class PostgresDatabase:
 
         def taking(use: Use) -> _Lease:
             connection = self._pool.connect(use, autocommit=True)
-            with suppress(psycopg.errors.UndefinedObject):  # before PostgreSQL 14
-                connection.execute("SET idle_session_timeout = 0")
-            while True:
-                number = secrets.randbits(31)
-                [row] = connection.execute(
-                    "SELECT pg_try_advisory_lock(%s, %s) AS ok, pg_backend_pid() AS pid", (_LEASES, number)
-                ).fetchall()
-                if row["ok"]:
-                    return _Lease(f"{number:08x}", connection, row["pid"])
+            try:
+                with suppress(psycopg.errors.UndefinedObject):  # before PostgreSQL 14
+                    connection.execute("SET idle_session_timeout = 0")
+                while True:
+                    number = secrets.randbits(31)
+                    [row] = connection.execute(
+                        "SELECT pg_try_advisory_lock(%s, %s) AS ok, pg_backend_pid() AS pid", (_LEASES, number)
+                    ).fetchall()
+                    if row["ok"]:
+                        return _Lease(f"{number:08x}", use.goes_on(connection), row["pid"])
+            except BaseException:
+                connection.close()
+                raise
 
         lease = await self._pool.run(taking)
         if self._lease is not None:

@@ -29,10 +29,12 @@ class Use:
         """`connection`, which the thread is about to use.
 
         Raises:
-            psycopg.OperationalError: The use was given up. What the caller was told can't happen must not happen later.
+            psycopg.OperationalError: The use was given up, and the connection is closed. What the caller was told can't
+                happen must not happen later.
         """
         self._connection = connection
         if self._is_given_up:
+            connection.close()
             raise psycopg.OperationalError("given up")
         return connection
 
@@ -40,7 +42,7 @@ class Use:
         """Cut the connection, so that the thread ends."""
         self._is_given_up = True
         if self._connection is not None:
-            cut(self._connection)
+            _cut(self._connection)
 
 
 class PostgresPool:
@@ -80,7 +82,7 @@ class PostgresPool:
                 raise LedgerUnavailableError(f"The ledger's database can't be used ({why})") from None
         use.give_up()
         for connection in self._take_idle():  # they lead to the same server
-            cut(connection)
+            connection.close()
         raise LedgerUnavailableError(f"The ledger's database did not answer within {self._seconds:g} s")
 
     @contextmanager
@@ -130,7 +132,7 @@ class PostgresPool:
         return idle
 
 
-def cut(connection: Connection) -> None:
+def _cut(connection: Connection) -> None:
     """End a connection under a thread that waits for a server that hangs, so that the thread ends."""
     with suppress(OSError, psycopg.Error, ValueError), socket.socket(fileno=socket.dup(connection.fileno())) as copy:
         copy.shutdown(socket.SHUT_RDWR)

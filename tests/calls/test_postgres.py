@@ -1,0 +1,439 @@
+"""A PostgreSQL server that may lose data, is killed, hangs, or ends connections: nothing is placed twice or lost."""
+
+import logging
+import time
+import traceback
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from urllib.parse import quote
+
+import anyio
+import psycopg
+import pytest
+from anyio.abc import SocketAttribute, SocketStream
+
+from kallyai_mcp.api.errors import KallyAIError
+from kallyai_mcp.calls.ledger.base import LedgerUnavailableError
+from kallyai_mcp.calls.ledger.postgres import PostgresDatabase
+from kallyai_mcp.calls.ledger.sql import Ledger
+from kallyai_mcp.calls.policy import CallPolicy
+from kallyai_mcp.calls.records import CallState
+from kallyai_mcp.calls.timing import Timing
+from tests.calls.manual_time import ManualClock
+from tests.calls.samples import another, asked, is_placed, reserved, sent, state_of
+from tests.calls.world import TABLE, Json, Service, World, world
+from tests.postgres_server import PostgresDatabases, PostgresServer, skip_without_server
+
+SECONDS = 1.5
+"""When a database counts as hanging, in these tests."""
+
+OTHER = TABLE.model_copy(update={"task_description": "Ask for the hours"})
+
+Trouble = Callable[[PostgresServer], None]
+
+
+@asynccontextmanager
+async def hasty(url: str, clock: ManualClock) -> AsyncIterator[Ledger]:
+    """A ledger that does not wait long for its server."""
+    database = PostgresDatabase(url, now=clock.now, seconds=SECONDS)
+    ledger = Ledger(database, policy=CallPolicy(), timing=Timing())
+    try:
+        yield ledger
+    finally:
+        await ledger.aclose()
+
+
+@asynccontextmanager
+async def hasty_world(service: Service, url: str) -> AsyncIterator[World]:
+    """A process on such a ledger."""
+    database = PostgresDatabase(url, now=service.clock.now, seconds=SECONDS)
+    async with world(service, url, database=database) as here:
+        yield here
+
+
+@asynccontextmanager
+async def connected(url: str) -> AsyncIterator["psycopg.AsyncConnection[tuple[object, ...]]"]:
+    """Another program that uses the database."""
+    async with await psycopg.AsyncConnection.connect(url) as connection:
+        yield connection
+
+
+def killed(server: PostgresServer) -> None:
+    server.kill()
+
+
+def paused(server: PostgresServer) -> None:
+    server.pause()
+
+
+def again(server: PostgresServer, trouble: Trouble) -> None:
+    """Let the server work again."""
+    if trouble is killed:
+        server.start()
+    else:
+        server.resume()
+
+
+def end_leases(server: PostgresDatabases, url: str) -> None:
+    """End the connections that hold the leases of workers."""
+    server.execute(
+        "SELECT pg_terminate_backend(pid, 10000) FROM pg_locks WHERE locktype = 'advisory' AND objsubid = 2", url
+    )
+
+
+def end_connections(server: PostgresDatabases, url: str) -> None:
+    """End all connections of the ledger, as a proxy does with those that are idle."""
+    server.execute(
+        "SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity "
+        "WHERE application_name = 'kallyai-mcp' AND datname = current_database()",
+        url,
+    )
+
+
+# Durability
+
+
+async def test_a_server_without_fsync_is_refused(clock: ManualClock) -> None:
+    skip_without_server()
+    service = Service(clock)
+    with PostgresServer(settings={"fsync": "off"}) as server:
+        async with world(service, server.create_database()) as here:
+            with pytest.raises(LedgerUnavailableError, match="fsync = off"):
+                await here.place()
+
+    assert service.keys == []
+
+
+async def test_a_database_without_synchronous_commit_is_refused(
+    postgres: PostgresDatabases, database_url: str, clock: ManualClock
+) -> None:
+    service = Service(clock)
+    postgres.execute(f"ALTER DATABASE {database_url.rpartition('/')[2]} SET synchronous_commit = off")
+    async with world(service, database_url) as here:
+        with pytest.raises(LedgerUnavailableError, match="synchronous_commit = off"):
+            await here.place()
+
+    assert service.keys == []
+
+
+# A server that is killed or hangs
+
+
+@pytest.mark.parametrize("trouble", [killed, paused])
+async def test_without_its_server_nothing_is_placed_and_then_again_what_is_asked_for(
+    own_postgres: PostgresServer, clock: ManualClock, trouble: Trouble
+) -> None:
+    service = Service(clock)
+    async with hasty_world(service, own_postgres.create_database()) as here:
+        first = await here.call()
+        trouble(own_postgres)
+        began = time.monotonic()
+        for attempt in (TABLE, OTHER):
+            with pytest.raises(LedgerUnavailableError):
+                await here.place(attempt)
+        elapsed = time.monotonic() - began
+        again(own_postgres, trouble)
+        duplicate = await here.place()
+        new = await here.call(OTHER)
+        await here.run(clock.sleep(60))
+        unsettled = await here.run(here.calls.list_unsettled())
+
+    assert elapsed < 4 * SECONDS
+    assert (duplicate.is_new, duplicate.record.call_id) == (False, first.call_id)
+    assert new.state is CallState.ENDED
+    assert len(service.keys) == 2
+    assert unsettled == []
+
+
+@pytest.mark.parametrize("trouble", [killed, paused])
+async def test_the_outcome_is_written_when_the_server_is_back(
+    own_postgres: PostgresServer, clock: ManualClock, trouble: Trouble
+) -> None:
+    async def talks() -> tuple[int, Json]:
+        trouble(own_postgres)
+        return 201, {"call_id": "c-1", "status": "success", "highlights": "Booked"}
+
+    service = Service(clock, [talks])
+    async with hasty_world(service, own_postgres.create_database()) as here, anyio.create_task_group() as tasks:
+
+        async def repair() -> None:
+            await clock.sleep(2)
+            again(own_postgres, trouble)
+
+        placed = await here.place()
+        tasks.start_soon(repair)
+        record = await here.outcome(placed)
+        duplicate = await here.place()
+
+    assert record.state is CallState.ENDED
+    assert not duplicate.is_new
+    assert len(service.keys) == 1
+
+
+@pytest.mark.parametrize("trouble", [killed, paused])
+async def test_a_request_does_not_leave_unless_the_server_says_that_it_is_written(
+    own_postgres: PostgresServer, clock: ManualClock, trouble: Trouble
+) -> None:
+    """The server fails between the reservation and the request."""
+    service = Service(clock)
+    url = own_postgres.create_database()
+    async with hasty_world(service, url) as here:
+        account = here.session.account
+        asked_for = 0
+
+        async def slow_account() -> object:
+            nonlocal asked_for
+            asked_for += 1
+            if asked_for == 2:  # the worker asks again before it sends
+                trouble(own_postgres)
+            return await account()
+
+        here.calls._worker._account = slow_account  # type: ignore[assignment] # noqa: SLF001 - where a test can look in
+        placed = await here.place()
+        async with anyio.create_task_group() as tasks:
+
+            async def repair() -> None:
+                await clock.sleep(2)
+                again(own_postgres, trouble)
+
+            tasks.start_soon(repair)
+            record = await here.outcome(placed)
+
+    assert service.keys == []
+    assert record.state is CallState.REFUSED
+
+
+async def test_while_the_server_is_dead_a_wait_goes_on_and_ends_with_the_outcome(
+    own_postgres: PostgresServer, clock: ManualClock
+) -> None:
+    async def talks() -> tuple[int, Json]:
+        own_postgres.kill()
+        await clock.sleep(30)
+        own_postgres.start()
+        return 201, {"call_id": "c-1", "status": "success"}
+
+    service = Service(clock, [talks])
+    async with hasty_world(service, own_postgres.create_database()) as here:
+        placed = await here.place()
+        await here.run(clock.sleep(1))
+        waiting = await here.run(here.calls.wait(placed.record, 0, no_progress))
+        record = await here.outcome(placed)
+
+    assert waiting.is_active
+    assert record.state is CallState.ENDED
+    assert len(service.keys) == 1
+
+
+async def no_progress(_: float) -> None:
+    return
+
+
+async def test_many_requests_to_a_server_that_hangs_are_all_answered_in_time(
+    own_postgres: PostgresServer, clock: ManualClock
+) -> None:
+    url = own_postgres.create_database()
+    async with hasty(url, clock) as used, hasty(url, clock) as unused:
+        async with anyio.create_task_group() as tasks:
+            for number in range(12):
+                tasks.start_soon(reserved, used, another(number))
+        own_postgres.pause()
+        errors: list[str] = []
+
+        async def ask(ledger: Ledger, number: int) -> None:
+            with pytest.raises(LedgerUnavailableError) as raised:
+                await ledger.reserve(another(number), redial=False)
+            errors.append(raised.value.code)
+
+        began = time.monotonic()
+        async with anyio.create_task_group() as tasks:
+            for number in range(20):
+                tasks.start_soon(ask, used, number)
+                tasks.start_soon(ask, unused, number)
+        elapsed = time.monotonic() - began
+        own_postgres.resume()
+
+        assert errors == ["ledger_unavailable"] * 40
+        assert elapsed < 4 * SECONDS
+        assert await is_placed(used, another(100))
+        assert await is_placed(unused, another(101))
+
+
+async def test_what_was_given_up_does_not_happen_when_the_server_goes_on(
+    own_postgres: PostgresServer, clock: ManualClock
+) -> None:
+    async with hasty(own_postgres.create_database(), clock) as ledger:
+        await reserved(ledger, another(1))
+        own_postgres.pause()
+        with pytest.raises(LedgerUnavailableError, match=r"did not answer within 1\.5 s"):
+            await ledger.reserve(another(2), redial=False)
+        own_postgres.resume()
+        await reserved(ledger, another(3))
+        found = [await state_of(ledger, another(2)) for _ in range(50)]
+
+    assert found == [None] * 50
+
+
+async def test_a_transaction_that_another_one_holds_up_is_given_up_and_does_not_happen_later(
+    database_url: str, clock: ManualClock
+) -> None:
+    async with hasty(database_url, clock) as ledger, connected(database_url) as other:
+        await reserved(ledger, another(1))
+        await other.execute("SELECT * FROM accounts FOR UPDATE")
+        with pytest.raises(LedgerUnavailableError):
+            await ledger.reserve(another(2), redial=False)
+        await other.rollback()
+        await reserved(ledger, another(3))
+
+        assert await state_of(ledger, another(2)) is None
+
+
+async def test_a_server_that_hangs_does_not_keep_a_process_from_ending(
+    own_postgres: PostgresServer, clock: ManualClock
+) -> None:
+    service = Service(clock)
+    async with hasty_world(service, own_postgres.create_database()) as here:
+        await here.call()
+        own_postgres.pause()
+        began = time.monotonic()
+    elapsed = time.monotonic() - began
+    own_postgres.resume()
+
+    assert elapsed < 4 * SECONDS
+
+
+# Connections that end
+
+
+async def test_connections_that_were_ended_while_idle_are_made_anew(
+    postgres: PostgresDatabases, database_url: str, clock: ManualClock
+) -> None:
+    service = Service(clock)
+    async with world(service, database_url) as here:
+        async with anyio.create_task_group() as tasks:
+            for number in range(8):
+                tasks.start_soon(reserved, here.ledger, another(number))
+        await here.call()
+        end_connections(postgres, database_url)
+        began = time.monotonic()
+        record = await here.call(OTHER)
+        elapsed = time.monotonic() - began
+
+    assert record.state is CallState.ENDED
+    assert len(service.keys) == 2
+    assert elapsed < 2
+
+
+async def test_a_worker_that_lost_its_lease_sends_nothing_more_for_what_it_reserved(
+    postgres: PostgresDatabases, database_url: str, clock: ManualClock
+) -> None:
+    async def limited() -> tuple[int, Json]:
+        end_leases(postgres, database_url)
+        return 429, {}
+
+    service = Service(clock, [limited, (201, {"call_id": "c-2", "status": "success"})])
+    async with world(service, database_url) as here:
+        first = await here.call()
+        second = await here.call(OTHER)
+        third = await here.call()
+
+    assert first.state is CallState.REFUSED
+    assert first.error is not None
+    assert first.error.code == "not_sent"
+    assert second.state is CallState.ENDED
+    assert second.worker != first.worker
+    assert third.state is not CallState.REFUSED
+    assert service.keys[0] != service.keys[1]
+
+
+async def test_a_lease_that_was_lost_is_not_held_while_another_process_tries_its_lock(
+    postgres: PostgresDatabases, database_url: str, clock: ManualClock
+) -> None:
+    async with hasty(database_url, clock) as ledger, connected(database_url) as other:
+        record = await sent(ledger, asked())
+        end_leases(postgres, database_url)
+        await other.execute("SELECT pg_advisory_xact_lock(%s, %s)", (int.from_bytes(b"kaly"), int(record.worker, 16)))
+
+        assert not await ledger.holds_lease(record.worker)
+        with pytest.raises(KallyAIError) as raised:
+            await ledger.mark_sent(record, service_time=None)
+
+    assert raised.value.code == "not_sent"
+
+
+async def test_a_record_that_is_being_taken_over_is_not_sent(database_url: str, clock: ManualClock) -> None:
+    async with hasty(database_url, clock) as ledger, connected(database_url) as other:
+        record = await reserved(ledger, asked(worker=await ledger.take_lease()))
+        await other.execute("UPDATE calls SET worker = 'another'")
+        codes: list[str] = []
+
+        async def send() -> None:
+            try:
+                await ledger.mark_sent(record, service_time=None)
+            except KallyAIError as error:
+                codes.append(error.code)
+
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(send)
+            async with connected(database_url) as third:
+                with anyio.fail_after(SECONDS):
+                    waiting = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
+                    while (await (await third.execute(waiting)).fetchone()) == (0,):
+                        await third.rollback()
+            await other.commit()
+
+        assert codes == ["not_sent"]
+        assert await state_of(ledger, record) is CallState.RESERVED
+
+
+# What is shown
+
+
+@pytest.mark.parametrize("password", ["correct-horse", "p/a?s#s@w:o%r[d] horse"])
+async def test_no_error_and_no_log_shows_the_password(caplog: pytest.LogCaptureFixture, password: str) -> None:
+    caplog.set_level(logging.DEBUG)
+    shown: list[str] = []
+
+    async def repeat(client: SocketStream) -> None:
+        async with client:
+            await client.receive()
+            words = f"SFATAL\0C28P01\0Mpassword {password} is wrong\0\0".encode()
+            await client.send(b"E" + (len(words) + 4).to_bytes(4) + words)
+
+    async with await anyio.create_tcp_listener(local_host="127.0.0.1") as listener, anyio.create_task_group() as tasks:
+        tasks.start_soon(listener.serve, repeat)
+        port = listener.extra(SocketAttribute.local_port)  # noqa: S610 - not Django's
+        for address in (f"127.0.0.1:{port}/ledger?sslmode=disable", "127.0.0.1:9/ledger", "no-such-host.invalid/x"):
+            database = PostgresDatabase(f"postgresql://user:{quote(password, safe='')}@{address}")
+            shown += [repr(database), str(database)]
+            for step in (database.take_lease, lambda database=database: database.write(lambda tx: tx.now())):
+                shown += await _error_of(step)
+            await database.aclose()
+        tasks.cancel_scope.cancel()
+
+    shown += [caplog.text, *(entry.getMessage() for entry in caplog.records)]
+    assert "can't be used" in "".join(shown)
+    assert not [text for text in shown if password in text or quote(password, safe="") in text]
+
+
+async def _error_of(step: Callable[[], Awaitable[object]]) -> list[str]:
+    with pytest.raises(LedgerUnavailableError) as raised:
+        await step()
+    return [str(raised.value), repr(raised.value), *traceback.format_exception(raised.value)]
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "postgresql://user:correct-horse[@127.0.0.1/x",
+        "postgresql://user:p/correct-horse@127.0.0.1/x",
+        "postgresql://user:1234@127.0.0.1:correct-horse/x",
+        "postgresql://user:correct-horse%zz@127.0.0.1/x",
+        "postgresql://user:correct-horse@127.0.0.1/x?color=red",
+        "host=127.0.0.1 password='correct-horse",
+    ],
+)
+async def test_a_url_that_can_not_be_used_is_refused_without_being_quoted(url: str) -> None:
+    with pytest.raises((ValueError, LedgerUnavailableError)) as raised:
+        await PostgresDatabase(url).take_lease()
+
+    assert "horse" not in "".join(traceback.format_exception(raised.value))
