@@ -188,7 +188,7 @@ async def test_a_request_does_not_leave_unless_the_server_says_that_it_is_writte
                 trouble(own_postgres)
             return await account()
 
-        here.calls._worker._account = slow_account  # type: ignore[assignment] # noqa: SLF001 - where a test can look in
+        here.calls._worker._service.account = slow_account  # type: ignore[assignment] # noqa: SLF001 - where a test can look in
         placed = await here.place()
         async with anyio.create_task_group() as tasks:
 

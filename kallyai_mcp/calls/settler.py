@@ -1,0 +1,161 @@
+"""Finding out how calls ended whose request may have left, and writing it down.
+
+Rule 3 of placing a call: a lost response may have placed the call, so it is looked for in the service's list
+(`call_search`). What stays unfound is `unknown`.
+"""
+
+import logging
+from collections.abc import Callable
+from contextlib import suppress
+from functools import partial
+
+from kallyai_mcp.api.errors import KallyAIError, ResponseLostError
+from kallyai_mcp.api.models import Call
+from kallyai_mcp.calls.call_search import SendTime, find_call
+from kallyai_mcp.calls.clock import Clock
+from kallyai_mcp.calls.ledger.sql import Ledger
+from kallyai_mcp.calls.records import CallRecord, CallState
+from kallyai_mcp.calls.retries import Retries
+from kallyai_mcp.calls.service_access import ServiceAccess
+from kallyai_mcp.calls.timing import Timing
+from kallyai_mcp.telemetry import call_ended, call_refused
+
+_log = logging.getLogger(__name__)
+
+
+class CallSettler:
+    """Brings calls to their end without sending any request for a call.
+
+    Args:
+        service: KallyAI.
+        ledger: Gives the ledger.
+        timing: Times and counts.
+        clock: The only clock.
+    """
+
+    def __init__(self, service: ServiceAccess, ledger: Callable[[], Ledger], *, timing: Timing, clock: Clock) -> None:
+        self._service = service
+        self._ledger = ledger
+        self._timing = timing
+        self._clock = clock
+        self._retries = Retries(clock, timing)
+
+    async def settle(self, record: CallRecord) -> None:
+        """Find out how a record ended whose worker died."""
+        if record.state is CallState.RESERVED:
+            words = "The server was stopped before the request left."
+            await self.finish(record, CallState.REFUSED, error=KallyAIError(words, code="not_sent"))
+            return
+        record = await self.mark_response_lost(record)
+        if record.call_id is not None:
+            await self._follow(record, record.call_id)
+            return
+        age = (self._clock.now() - (record.sent_at or record.placed_at)).total_seconds()
+        left = self._timing.search - min(max(age, 0), self._timing.search)
+        await self.search(record, ResponseLostError("The server was stopped before the answer came."), left)
+
+    async def look_again(self, record: CallRecord) -> None:
+        """Look once more for the call of a record whose outcome is unknown."""
+        with suppress(KallyAIError):  # it stays unknown
+            call = await self._find(record)
+            if call is not None and call.is_final:
+                await self.finish(record, CallState.ENDED, call=call)
+
+    async def look(self, record: CallRecord) -> bool:
+        """Look once for the call of a record whose response was lost, and bring it to its end if it is found.
+
+        Raises:
+            KallyAIError: The service can't be asked, another account is signed in, or the ledger can't be used.
+        """
+        call = await self._find(record)
+        if call is not None:
+            await self._take(record, call)
+        return call is not None
+
+    async def search(self, record: CallRecord, lost: KallyAIError, seconds: float) -> None:
+        """Look for the call for so many seconds, and twice as long while the service can't be asked."""
+        began = self._clock.monotonic()
+        pauses = self._retries.pauses(self._timing.first_look)
+        while True:
+            elapsed = self._clock.monotonic() - began
+            await self._clock.sleep(min(next(pauses), max(self._timing.first_look, seconds - elapsed)))
+            elapsed = self._clock.monotonic() - began
+            try:
+                if await self.look(record):
+                    return
+            except KallyAIError as error:
+                _log.info("looking for a call whose response was lost: %s", error.code)
+                lost = error
+                if elapsed < 2 * max(seconds, self._timing.longest_pause):
+                    continue
+            else:
+                if elapsed < seconds:
+                    continue
+            await self.finish(record, CallState.UNKNOWN, error=lost)
+            return
+
+    async def take_answer(self, record: CallRecord, call: Call) -> None:
+        """Bring a call to its end that the service answered the record's own request with."""
+        await self._retries.until_written(partial(self._ledger().bind_call_id, record, call.call_id, proven=True))
+        await self._take(record, call)
+
+    async def mark_response_lost(self, record: CallRecord) -> CallRecord:
+        """See `Ledger.mark_response_lost`."""
+        service_time = self._service.service_time()
+        return await self._retries.until_written(
+            partial(self._ledger().mark_response_lost, record, service_time=service_time)
+        )
+
+    async def finish(
+        self, record: CallRecord, state: CallState, *, call: Call | None = None, error: KallyAIError | None = None
+    ) -> None:
+        """Write down how a call ended, however long that takes."""
+        await self._retries.until_written(partial(self._ledger().finish, record, state, call=call, error=error))
+        if record.is_active:  # a record whose outcome was unknown has been counted
+            if state is CallState.REFUSED:
+                call_refused(error.code if error else "unknown")
+            else:
+                call_ended(call.status if call else "unknown", record.elapsed(self._clock.now()))
+
+    async def _find(self, record: CallRecord) -> Call | None:
+        """The service's call for `record`, bound to it; None when there is none, or there is doubt."""
+        if record.call_id is not None:
+            async with self._service.api_of(record.account) as api:
+                return await api.get_call(record.call_id)
+        competitors = await self._ledger().competitors(record)
+        service_time = self._service.service_time()
+
+        def sent(record: CallRecord) -> SendTime:
+            return SendTime.of(record, now=competitors.now, service_time=service_time)
+
+        others = [(other, sent(other)) for other in competitors.unbound]
+        async with self._service.api_of(record.account) as api:
+            call = await find_call(api, record, sent(record), others, competitors.call_ids)
+        if call is not None and await self._ledger().bind_call_id(record, call.call_id, proven=False):
+            return call
+        return None
+
+    async def _take(self, record: CallRecord, call: Call) -> None:
+        if call.is_final:
+            await self.finish(record, CallState.ENDED, call=call)
+        else:
+            await self._follow(record, call.call_id)
+
+    async def _follow(self, record: CallRecord, call_id: str) -> None:
+        """Ask for a call that was placed until it has ended."""
+        pauses = self._retries.pauses(self._timing.pause, longest=5)
+        last: KallyAIError = ResponseLostError("The call was placed, and KallyAI has not said yet how it ended.")
+        began = self._clock.monotonic()
+        while self._clock.monotonic() - began < self._timing.follow:
+            try:
+                async with self._service.api_of(record.account) as api:
+                    call = await api.get_call(call_id)
+            except KallyAIError as error:
+                _log.info("following a call: %s", error.code)
+                last = error
+            else:
+                if call.is_final:
+                    await self.finish(record, CallState.ENDED, call=call)
+                    return
+            await self._clock.sleep(next(pauses))
+        await self.finish(record, CallState.UNKNOWN, error=last)
