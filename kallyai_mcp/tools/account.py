@@ -11,7 +11,7 @@ from kallyai_mcp.tools.elicitation import Elicitation
 from kallyai_mcp.tools.results import BillingAnswer, QuotaAnswer, SignInAnswer, answer
 from kallyai_mcp.tools.sign_in_request import request_sign_in
 from kallyai_mcp.tools.text import account as words
-from kallyai_mcp.tools.text.plain import one_line
+from kallyai_mcp.tools.text.plain import link
 
 
 async def check_quota(*, ctx: Context[AppContext, Any]) -> Annotated[CallToolResult, QuotaAnswer]:
@@ -36,7 +36,7 @@ async def get_billing_link(*, ctx: Context[AppContext, Any]) -> Annotated[CallTo
     if app_context.embedded:
         text = "This is the embedded sandbox: its billing portal can't be opened. `kallyai-mcp sandbox` serves one."
     else:
-        text = f"Give the user this link to their billing portal: {one_line(portal.url)}"
+        text = f"Give the user this link to their billing portal: {link(portal.url)}"
     return answer(text, BillingAnswer(url=portal.url))
 
 
@@ -49,11 +49,11 @@ async def sign_in(*, ctx: Context[AppContext, Any]) -> Annotated[CallToolResult,
     if signed_in is not None:
         text = words.signed_in(signed_in.who)
         return answer(text, SignInAnswer(signed_in=True, who=signed_in.who))
-    link = await app_context.sign_in.link()
-    if link is None:
+    page = await app_context.sign_in.link()
+    if page is None:
         text = "Not signed in to KallyAI. `kallyai-mcp login` on the machine that this server runs on signs in."
         return answer(text, SignInAnswer(signed_in=False))
     text = "Not signed in to KallyAI. " + words.sign_in_link(
-        link.url, link.minutes, then="go on with what they asked for"
+        page.url, page.minutes, then="go on with what they asked for"
     )
-    return answer(text, SignInAnswer(signed_in=False, link=link.url, expires_in=link.minutes * 60))
+    return answer(text, SignInAnswer(signed_in=False, link=page.url, expires_in=page.minutes * 60))

@@ -13,11 +13,14 @@ from kallyai_mcp.calls.records import CallRecord, CallState
 from kallyai_mcp.tools.argument_types import CallId, Limit, Offset
 from kallyai_mcp.tools.call_results import call_answer, record_answer
 from kallyai_mcp.tools.context import AppContext
-from kallyai_mcp.tools.results import CallListAnswer, EventAnswer, SpokenLine, TranscriptAnswer, answer
-from kallyai_mcp.tools.text.calendar import event_words, read_event
-from kallyai_mcp.tools.text.calls import conversation, listing
+from kallyai_mcp.tools.results import CallAnswer, CallListAnswer, EventAnswer, SpokenLine, TranscriptAnswer, answer
+from kallyai_mcp.tools.text.calendar import event_words, read_event, rebuilt
+from kallyai_mcp.tools.text.calls import conversation, entries_shown, listing
 from kallyai_mcp.tools.text.plain import visible
 from kallyai_mcp.tools.uris import CALENDAR, call_uri
+
+_LISTED = 200
+"""Characters of each text of a call in a list, of which there may be 200."""
 
 PastCallId = Annotated[CallId, Field(description="From make_call or list_calls")]
 
@@ -56,12 +59,19 @@ async def list_page(app_context: AppContext, *, limit: int, offset: int) -> tupl
     )
     structure = CallListAnswer(
         calls=[record_answer(record, app_context.now()) for record in unsettled]
-        + [call_answer(call) for call in shown],
+        + [_for_list(call_answer(call)) for call in shown],
         total=page.total,
         offset=offset,
         next_offset=seen if more else None,
     )
     return text, structure
+
+
+def _for_list(structure: CallAnswer) -> CallAnswer:
+    """`structure` with short texts; get_call has all of them."""
+    texts = ("highlights", "next_steps", "business_name")
+    short = {name: visible(text, _LISTED) for name in texts if (text := getattr(structure, name))}
+    return structure.model_copy(update=short)
 
 
 async def _unsettled(app_context: AppContext) -> list[CallRecord]:
@@ -97,8 +107,12 @@ async def transcript(app_context: AppContext, call_id: str) -> tuple[str, Transc
     call = await app_context.api().get_call(call_id)
     spoken = await app_context.api().get_transcript(call_id)
     entries = [
-        SpokenLine(speaker=visible(e.speaker), content=visible(e.content), timestamp=e.timestamp)
-        for e in spoken.entries
+        SpokenLine(
+            speaker=visible(e.speaker, 20),
+            content=visible(e.content),
+            timestamp=visible(e.timestamp, 20) if e.timestamp else None,
+        )
+        for e in spoken.entries[: entries_shown(spoken)]
     ]
     text = conversation(call, spoken, zone_name=app_context.timezone, now=app_context.now())
     return text, TranscriptAnswer(call_id=call_id, entries=entries)
@@ -110,11 +124,12 @@ async def get_calendar_event(
     """Get the appointment a call made, in words and as an .ics file."""
     app_context = ctx.request_context.lifespan_context
     call_id = await service_id(app_context, call_id)
-    ics = await app_context.api().get_calendar(call_id)
-    event = read_event(ics)
+    event = read_event(await app_context.api().get_calendar(call_id))
     file = EmbeddedResource(
         type="resource",
-        resource=TextResourceContents(uri=call_uri(CALENDAR, call_id), mime_type="text/calendar", text=ics),
+        resource=TextResourceContents(
+            uri=call_uri(CALENDAR, call_id), mime_type="text/calendar", text=rebuilt(event, call_id)
+        ),
     )
     structure = EventAnswer(
         call_id=call_id,

@@ -15,6 +15,7 @@ from kallyai_mcp.logs import note_failure
 from kallyai_mcp.tools.context import AppContext
 from kallyai_mcp.tools.history import list_page, service_id, transcript
 from kallyai_mcp.tools.text.account import sign_in_link
+from kallyai_mcp.tools.text.calendar import read_event, rebuilt
 from kallyai_mcp.tools.text.calls import call_in_progress, in_progress, outcome, unknown
 from kallyai_mcp.tools.text.errors import error_text
 from kallyai_mcp.tools.uris import CALENDAR, CALL, CALLS, TRANSCRIPT
@@ -60,7 +61,7 @@ async def read_transcript(call_id: str, ctx: Context[AppContext, Any]) -> str:
 
 
 async def read_calendar(call_id: str, ctx: Context[AppContext, Any]) -> str:
-    """KallyAI's iCalendar file (RFC 5545) for the appointment that a call made."""
+    """An iCalendar file (RFC 5545) for the appointment that a call made."""
     app_context = ctx.request_context.lifespan_context
     return await _read(app_context, _calendar(app_context, call_id))
 
@@ -135,7 +136,8 @@ async def _call(app_context: AppContext, call_id: str) -> str:
 
 
 async def _calendar(app_context: AppContext, call_id: str) -> str:
-    return await app_context.api().get_calendar(await service_id(app_context, call_id))
+    call_id = await service_id(app_context, call_id)
+    return rebuilt(read_event(await app_context.api().get_calendar(call_id)), call_id)
 
 
 async def _read(app_context: AppContext, result: Awaitable[_T]) -> _T:

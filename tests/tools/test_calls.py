@@ -25,7 +25,7 @@ async def test_a_success_says_what_was_agreed_and_what_comes_next(agent: Agent) 
     first, then, ids = answer.text.splitlines()
     assert first.startswith('Done: "Reserved a table for 4 at Italian Bistro on Wednesday, January 28 at 7:00 PM')
     assert "(Italian Bistro, +1 415-555-1234, 1 min" in first
-    assert then.startswith("Next: ")
+    assert then.startswith("KallyAI suggests: ")
     assert answer.data["call_id"] in ids
     assert "get_calendar_event has the appointment, get_transcript the conversation." in ids
     assert answer.data["status"] == "success"

@@ -11,7 +11,7 @@ from datetime import date
 from pathlib import Path
 
 import pytest
-from icalendar import Calendar, Event
+from icalendar import Alarm, Calendar, Event
 from mcp.types import TextResourceContents
 from starlette.requests import Request
 from starlette.responses import Response
@@ -69,7 +69,17 @@ async def agent_of_attacker(tmp_path: Path, clock: ManualClock, words: str) -> A
     }
     entries = [{"speaker": who, "content": words, "timestamp": words} for who in ("HUMAN", words)]
 
+    refusal = {"code": words, "details": {"message": words, "reason": words}, "correlation_id": words}
+    statistics = {"plan_type": words, "subscription_status": words, "minutes_remaining": 5}
+    subscription = {"plan": {"type": words, "period": words}, "status": words}
+
     def answer(request: Request) -> Response | tuple[int, object]:
+        if request.url.path.endswith("/refused"):
+            return 422, {"error": refusal}
+        if request.url.path.endswith("/me/statistics"):
+            return 200, statistics
+        if request.url.path.endswith("/me/subscription"):
+            return 200, subscription
         if request.url.path.endswith("/transcript"):
             return 200, {"entries": entries}
         if "calendar" in request.url.path:
@@ -84,11 +94,19 @@ async def agent_of_attacker(tmp_path: Path, clock: ManualClock, words: str) -> A
 
 
 def ics(words: str) -> bytes:
+    alarm = Alarm()
+    for name, value in (("action", "PROCEDURE"), ("description", words)):
+        alarm.add(name, value)
     event = Event()
-    event.add("summary", words)
-    event.add("location", words)
+    for name in ("summary", "location", "description", "comment"):
+        event.add(name, words)
+    event.add("attach", "file:///bin/sh")
     event.add("dtstart", date(2026, 1, 28))
+    event.add("rrule", {"freq": "secondly"})
+    event.add_component(alarm)
     calendar = Calendar()
+    calendar.add("x-order", "plain")
+    calendar.add_component(event)
     calendar.add_component(event)
     return bytes(calendar.to_ical())
 
@@ -134,7 +152,7 @@ async def test_a_summary_a_row_and_an_appointment_are_quoted(agent_of_attacker: 
         ):
             outcome, then, ids = text.split("\n")
             assert outcome.startswith(begins)
-            assert own_words(then) == 'Next: ""'
+            assert own_words(then) == 'KallyAI suggests: ""'
             assert ids.startswith(f"call_id {id_}")
             assert not has_order(own_words(text))
             assert not INVISIBLE.search(text)
@@ -149,6 +167,62 @@ async def test_a_summary_a_row_and_an_appointment_are_quoted(agent_of_attacker: 
     assert "\n" not in event.text
     assert not has_order(own_words(event.text))
     assert not INVISIBLE.search(event.text)
+
+
+async def test_an_error_and_the_plan_are_quoted(agent_of_attacker: Agent) -> None:
+    refused = await agent_of_attacker.use("get_call", call_id="refused")
+    quota = await agent_of_attacker.use("check_quota")
+
+    assert refused.is_error
+    for text in (refused.text, quota.text):
+        assert text
+        assert not has_order(own_words(text))
+        assert not INVISIBLE.search(text)
+    assert own_words(quota.text).startswith('5 minutes left ("", "", "")')
+
+
+async def test_a_calendar_file_is_rebuilt_from_what_an_appointment_needs(agent_of_attacker: Agent) -> None:
+    (attached,) = (await agent_of_attacker.use("get_calendar_event", call_id=ID)).files
+    for text in (attached.text, await text_of(agent_of_attacker, f"kallyai://calls/{ID}/calendar.ics")):
+        calendar = Calendar.from_ical(text)
+        (event,) = calendar.subcomponents
+        assert sorted(calendar) == ["PRODID", "VERSION"]
+        assert {"DTSTART", "DTSTAMP", "UID"} <= set(event) <= {"DTSTART", "DTSTAMP", "UID", "SUMMARY", "LOCATION"}
+        assert not event.subcomponents
+        assert event.decoded("dtstart") == date(2026, 1, 28)
+        assert not INVISIBLE.search(text.replace("\r\n", "\n"))
+
+
+async def test_a_text_of_a_megabyte_is_cut_and_says_so(tmp_path: Path, clock: ManualClock) -> None:
+    huge = "Booked it, really. " * 60_000
+    call = {"call_id": "c", "status": "success", "highlights": huge, "next_steps": huge, "duration_seconds": 12}
+    call["submission"] = {"respondent_phone": "+14155551234", "business_name": huge}
+    entries = [{"speaker": huge[:100], "content": huge[:10_000], "timestamp": huge[:100]}] * 100
+
+    def answer(request: Request) -> tuple[int, object]:
+        if request.url.path.endswith("/transcript"):
+            return 200, {"entries": entries}
+        if request.url.path.endswith("/refused"):
+            return 422, {"error": {"code": "call_not_found", "details": {"message": huge, "reason": huge}}}
+        return 200, call if request.url.path.endswith("/c") else {"calls": [call] * 10, "total": 10}
+
+    async with fake_service(answer) as url:
+        settings = settings_in(tmp_path, API_URL=url, ACCESS_TOKEN="a-token-of-the-tests")
+        async with open_agent(settings, mode="auto", clock=clock) as agent:
+            outcome = await agent.use("get_call", call_id="c")
+            refused = await agent.use("get_call", call_id="refused")
+            listed = await agent.use("list_calls")
+            transcript = await agent.use("get_transcript", call_id="c")
+
+    assert "[cut: 1,139,999 characters]" in outcome.text
+    assert "[cut: 1,139,999 characters]" in outcome.data["highlights"]
+    assert refused.text.endswith('…".')
+    assert len(outcome.result.model_dump_json()) < 12_000
+    assert len(refused.text) < 1_000
+    assert len(listed.result.model_dump_json()) < 12_000
+    assert len(transcript.result.model_dump_json()) < 300_000
+    assert transcript.text.splitlines()[-2] == "[cut: 51 more of 100 entries]"
+    assert len(transcript.data["entries"]) == 49
 
 
 async def test_the_sandbox_has_a_callee_who_gives_orders(agent: Agent) -> None:

@@ -3,7 +3,7 @@
 from datetime import datetime
 
 from kallyai_mcp.api.models import Statistics, Subscription
-from kallyai_mcp.tools.text.plain import day, number, one_line, zone_of
+from kallyai_mcp.tools.text.plain import day, named, number, word, zone_of
 
 SIGN_IN_MESSAGE = "Sign in to KallyAI, so that calls can be made on your account."
 """What the user reads before their client opens the sign-in page."""
@@ -44,7 +44,7 @@ def _plan(statistics: Statistics, subscription: Subscription | None) -> list[str
         plan.period if plan else None,
         statistics.subscription_status or (subscription.status if subscription else None),
     )
-    return [one_line(fact) for fact in facts if fact]
+    return [word(fact) for fact in facts if fact]
 
 
 def _until(statistics: Statistics, subscription: Subscription | None, zone_name: str, now: datetime) -> str:
@@ -72,7 +72,7 @@ def _short(statistics: Statistics) -> str:
 
 def signed_in(who: str | None) -> str:
     """Who is signed in, as far as the token says."""
-    return f"Signed in to KallyAI{f' as {one_line(who)}' if who else ''}."
+    return f"Signed in to KallyAI{f' as {named(who)}' if who else ''}."
 
 
 def sign_in_link(link: str, minutes: int, *, then: str) -> str:

@@ -1,7 +1,7 @@
 """How a calendar event reads: KallyAI's .ics file in words."""
 
 from dataclasses import dataclass
-from datetime import MAXYEAR, MINYEAR, date, datetime, timedelta
+from datetime import MAXYEAR, MINYEAR, UTC, date, datetime, timedelta
 from typing import Any
 
 from kallyai_mcp.api.errors import UnreadableResponseError
@@ -44,6 +44,36 @@ def read_event(ics: str) -> Event:
     )
 
 
+def rebuilt(event: Event, call_id: str) -> str:
+    """A calendar file (RFC 5545) with that event and nothing else: no program to run, no rule to repeat it.
+
+    Args:
+        event: What KallyAI's own file says.
+        call_id: Makes the event's id, so that an appointment that is imported again replaces itself.
+    """
+    from icalendar import Calendar
+    from icalendar import Event as Component
+
+    component = Component()
+    component.add("uid", f"{call_id}@kallyai-mcp")
+    component.add("dtstamp", datetime(2026, 1, 1, tzinfo=UTC))  # required, and the same each time
+    texts = {"summary": event.summary, "location": event.location}
+    moments = {"dtstart": event.start, "dtend": event.end}
+    for name, text in texts.items():
+        if text:
+            component.add(name, text)
+    for name, moment in moments.items():
+        if isinstance(moment, datetime) and moment.tzinfo:  # in UTC, so that the file needs no time zone's definition
+            component.add(name, moment.astimezone(UTC))
+        elif moment is not None:
+            component.add(name, moment)
+    calendar = Calendar()
+    calendar.add("version", "2.0")
+    calendar.add("prodid", "-//kallyai-mcp//EN")
+    calendar.add_component(component)
+    return str(calendar.to_ical().decode())
+
+
 def _when(value: Any) -> date | datetime | None:
     """The date or moment of a property; None when it has none that can be formatted."""
     try:
@@ -64,7 +94,7 @@ def _is_after(end: date | datetime, start: date | datetime) -> bool:
 def _text(value: object) -> str | None:
     """A text on one line; the first of several."""
     first = value[0] if isinstance(value, list) else value
-    return one_line(str(first)) or None if first is not None else None
+    return one_line(str(first), 500) or None if first is not None else None
 
 
 def event_words(event: Event, zone_name: str) -> str:

@@ -10,6 +10,7 @@ from kallyai_mcp.api.models import Call, Transcript
 from kallyai_mcp.calls.numbers import for_people, local_time
 from kallyai_mcp.calls.records import CallRecord, CallState
 from kallyai_mcp.tools.text.plain import (
+    LIMIT,
     ago,
     clock,
     duration,
@@ -19,8 +20,12 @@ from kallyai_mcp.tools.text.plain import (
     quoted,
     sentence,
     when,
+    word,
     zone_of,
 )
+
+_TRANSCRIPT_LIMIT = 100_000
+"""Characters of a transcript: two hours of speech."""
 
 _NUMBER = re.compile(r"\+?[0-9 ().-]{1,24}", re.ASCII)
 
@@ -70,8 +75,8 @@ def outcome(call: Call, now: datetime) -> str:
     """The outcome of a call that has ended, in words that an agent can relay."""
     lines = [_headline(call, now)]
     if call.next_steps:
-        lines.append(f"Next: {quoted(sentence(call.next_steps))}")
-    lines.append(f"call_id {one_line(call.call_id)}{_more(call)}")
+        lines.append(f"KallyAI suggests: {quoted(sentence(call.next_steps))}")
+    lines.append(f"call_id {word(call.call_id)}{_more(call)}")
     return "\n".join(lines)
 
 
@@ -132,7 +137,7 @@ def in_progress(record: CallRecord, now: datetime, *, is_duplicate: bool, wait: 
 
 def _goes_on(first: str, id_: str, wait: float) -> str:
     waiting = f" and wait_seconds {wait:g}" if wait > 0 else ""
-    following = f'get_call with call_id "{one_line(id_)}"{waiting}'
+    following = f"get_call with call_id {quoted(id_)}{waiting}"
     return f"{first} It goes on without you; don't place it again.\nNext: {following}."
 
 
@@ -212,8 +217,18 @@ def _row(call: Call, zone_name: str, now: datetime, *, room: int) -> str:
         at += f" {offset(moment)}"  # daylight saving time differs from now
     said = quoted(call.highlights, room) if call.highlights else ""
     status = call.status if call.status in Call.FINAL | Call.IN_PROGRESS else quoted(call.status, 24)
-    parts = (f"{at} {status}", party_of(call).in_row(), said, one_line(call.call_id))
+    parts = (f"{at} {status}", party_of(call).in_row(), said, word(call.call_id))
     return "  ".join(part for part in parts if part)
+
+
+def entries_shown(transcript: Transcript) -> int:
+    """How many entries fit into a result; only a transcript of hours has more."""
+    room = _TRANSCRIPT_LIMIT
+    for count, entry in enumerate(transcript.entries):
+        room -= min(len(entry.content), LIMIT) + 30
+        if room < 0:
+            return count
+    return len(transcript.entries)
 
 
 def conversation(call: Call, transcript: Transcript, *, zone_name: str, now: datetime) -> str:
@@ -225,14 +240,17 @@ def conversation(call: Call, transcript: Transcript, *, zone_name: str, now: dat
         facts.append(f"{when(call.created_at, zone, now)} {offset(call.created_at.astimezone(zone))}")
     if call.duration_seconds is not None:
         facts.append(duration(call.duration_seconds))
+    shown = entries_shown(transcript)
     if not transcript.entries:
         return f"{', '.join(facts)}: nothing was said."
     spoken = "\n".join(
         " ".join(
-            part for part in (clock(e.timestamp), f"{one_line(e.speaker)[:20] or '?'}:", one_line(e.content)) if part
+            part for part in (clock(e.timestamp), f"{one_line(e.speaker, 20) or '?'}:", one_line(e.content)) if part
         )
-        for e in transcript.entries
+        for e in transcript.entries[:shown]
     )
+    if shown < len(transcript.entries):
+        spoken += f"\n[cut: {len(transcript.entries) - shown} more of {len(transcript.entries)} entries]"
     delimiter = secrets.token_hex(3)
     while delimiter in spoken:
         delimiter = secrets.token_hex(3)

@@ -1,7 +1,10 @@
 """How errors read: what happened, whether a call was placed, what to do next, and what KallyAI says."""
 
 from kallyai_mcp.api import errors
-from kallyai_mcp.tools.text.plain import duration, number, one_line
+from kallyai_mcp.tools.text.plain import duration, link, number, one_line, quoted, word
+
+_MAX_LENGTH = 600
+"""Characters of KallyAI's own words in an error."""
 
 _BILLING = "get_billing_link has the page to upgrade"
 
@@ -62,7 +65,7 @@ def error_text(error: errors.KallyAIError, *, places_calls: bool) -> str:
     happened, todo = _explain(error)
     first = f"Not called: {happened}" if places_calls else f"{happened[0].upper()}{happened[1:]}"
     if isinstance(error, errors.ServiceError):
-        first += f" ({error.code})"
+        first += f" ({word(error.code)})"
     lines = [f"{first}. {todo}."]
     if service := _service_says(error):
         lines.append(service)
@@ -118,16 +121,16 @@ def _quota(error: errors.QuotaExceededError) -> tuple[str, str]:
     used = ""
     if error.minutes_used is not None and error.minutes_allocated is not None:
         used = f": {number(error.minutes_used)} of {number(error.minutes_allocated)} minutes used"
-    plan = f" of the {one_line(error.plan_type)} plan" if error.plan_type else ""
-    todo = f"Tell the user; they can upgrade at {one_line(error.upgrade_url)}" if error.upgrade_url else _BILLING
+    plan = f" of the {word(error.plan_type)} plan" if error.plan_type else ""
+    todo = f"Tell the user; they can upgrade at {link(error.upgrade_url)}" if error.upgrade_url else _BILLING
     return f"the quota{plan} is spent{used}", todo
 
 
 def _service_says(error: errors.KallyAIError) -> str:
     if not isinstance(error, errors.ServiceError):
         return ""
-    texts = " – ".join(dict.fromkeys(one_line(text) for text in (error.message, error.reason) if text))  # noqa: RUF001
-    parts = [f'KallyAI says: "{texts}".'] if texts else []
+    texts = " – ".join(dict.fromkeys(one_line(text, _MAX_LENGTH) for text in (error.message, error.reason) if text))  # noqa: RUF001
+    parts = [f"KallyAI says: {quoted(texts, _MAX_LENGTH)}."] if texts else []
     if error.correlation_id:
-        parts.append(f"correlation_id {one_line(error.correlation_id)}")
+        parts.append(f"correlation_id {word(error.correlation_id)}")
     return " ".join(parts)

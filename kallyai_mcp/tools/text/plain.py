@@ -1,4 +1,7 @@
-"""Formats that all texts share: text from outside, durations, numbers, and moments."""
+"""Formats that all texts share: text from outside, durations, numbers, and moments.
+
+Text from outside reaches a reader only through the functions here: one of them cleans and cuts, one quotes.
+"""
 
 import re
 import unicodedata
@@ -17,25 +20,49 @@ _BLANK = re.compile("[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2800\u3164\uf
 _QUOTES = str.maketrans(dict.fromkeys('"\u201c\u201d\u201e\u201f\u301d\u301e\uff02', "'"))
 """Every character that looks like a quotation mark."""
 
-_PLAIN_NAME = re.compile(r"[^\W_](?:[^\W_]|[&'\u2019.,/+#! -]){0,49}")
+_PLAIN_NAME = re.compile(r"[^\W_](?:[^\W_]|[&'\u2019.,/+#@! -]){0,49}")
 _SENTENCE_END = re.compile(r"\w{4}\. |! ")
 """What names of people and businesses hardly ever contain: "Dr. Ruiz" and "St. Mary" don't match."""
 
+_MOST_WORDS = 7
+_WORD = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
+_LINK = re.compile(r"https?://[A-Za-z0-9._~:/?#\[\]@!$&'()*+,;=%-]{1,2000}")
 
-def one_line(text: str) -> str:
-    """`text` on one line, without control and invisible characters; each run of white space becomes one space."""
-    kept = (
-        " " if unicodedata.category(c) in _LINE_BREAKS else c for c in text if unicodedata.category(c) not in _INVISIBLE
-    )
-    return " ".join(_BLANK.sub("", "".join(kept)).split())
+LIMIT = 2_000
+"""The most characters of one text from outside."""
+
+_SHORT = 200
+"""Below this limit, an ellipsis alone says that a text was cut."""
 
 
-def visible(text: str) -> str:
-    """`text` with its line breaks, without control and invisible characters."""
-    if text.isascii() and text.isprintable():
-        return text
-    kept = (c for c in text if c in "\n\u200c\u200d" or unicodedata.category(c) not in _LINE_BREAKS | _INVISIBLE)
-    return _BLANK.sub("", "".join(kept))
+def _clean(text: str, limit: int, *, one_line: bool) -> str:
+    """`text` without control and invisible characters, at most `limit` characters; a longer one ends with a note."""
+    head = text[: 4 * limit]  # the rest can't show, and would take time
+    if not (head.isascii() and head.isprintable()):
+        kept = []
+        for char in head:
+            category = unicodedata.category(char)
+            if one_line and category in _LINE_BREAKS:
+                kept.append(" ")
+            elif category not in _LINE_BREAKS | _INVISIBLE or (not one_line and char in "\n\u200c\u200d"):
+                kept.append(char)
+        head = _BLANK.sub("", "".join(kept))
+    if one_line:
+        head = " ".join(head.split())
+    if len(head) <= limit and len(text) <= 4 * limit:
+        return head
+    note = "…" if limit < _SHORT else f"… [cut: {len(text):,} characters]"
+    return f"{head[: limit - len(note)]}{note}"
+
+
+def one_line(text: str, limit: int = LIMIT) -> str:
+    """`text` cleaned and on one line: each run of white space becomes one space. What is beyond `limit` is cut."""
+    return _clean(text, limit, one_line=True)
+
+
+def visible(text: str, limit: int = LIMIT) -> str:
+    """`text` cleaned, with its line breaks. What is beyond `limit` is cut."""
+    return _clean(text, limit, one_line=False)
 
 
 def visible_throughout(data: Any) -> Any:
@@ -51,27 +78,36 @@ def visible_throughout(data: Any) -> Any:
             return data
 
 
-def quoted(text: str, limit: int | None = None) -> str:
+def quoted(text: str, limit: int = LIMIT) -> str:
     """Text from outside on one line, at most `limit` characters, in quotation marks that it can't close itself."""
-    line = one_line(text).translate(_QUOTES)
-    return f'"{line if limit is None else cut(line, limit)}"'
+    return f'"{one_line(text, limit).translate(_QUOTES)}"'
 
 
 def named(name: str, limit: int = 80) -> str:
     """A name from outside for a sentence of ours; in quotation marks if it could be read as more than a name."""
-    line = one_line(name)
-    is_plain = _PLAIN_NAME.fullmatch(line) and not _SENTENCE_END.search(line)
-    return cut(line, limit) if is_plain else quoted(line, limit)
+    line = one_line(name, limit)
+    is_plain = _PLAIN_NAME.fullmatch(line) and not _SENTENCE_END.search(line) and len(line.split()) <= _MOST_WORDS
+    return line if is_plain else quoted(line, limit)
+
+
+def word(text: str) -> str:
+    """A code, an id, or another single word from outside; in quotation marks if it is more than that."""
+    return text if _WORD.fullmatch(text) else quoted(text, 80)
+
+
+def link(url: str) -> str:
+    """A web address from outside; in quotation marks if it has a character that none has (RFC 3986, section 2)."""
+    return url if _LINK.fullmatch(url) else quoted(url)
 
 
 def cut(text: str, limit: int) -> str:
-    """`text`, with an ellipsis in place of what is beyond `limit` characters."""
+    """`text` of ours, with an ellipsis in place of what is beyond `limit` characters."""
     return text if len(text) <= limit else f"{text[: limit - 1]}…"
 
 
 def sentence(text: str) -> str:
     """`text` on one line, with a period if nothing ends it."""
-    line = one_line(text)
+    line = one_line(text, LIMIT - 1)
     return line if not line or line[-1] in ".!?…" else f"{line}."
 
 
@@ -134,6 +170,6 @@ def clock(timestamp: str | None) -> str:
     """A transcript's "00:03:05" as "3:05"; anything else unchanged, on one line."""
     found = re.fullmatch(r"(\d+):(\d{2}):(\d{2})(?:\.\d+)?", timestamp or "")
     if not found:
-        return one_line(timestamp or "")
+        return one_line(timestamp or "", 20)
     hours, minutes, seconds = (int(part) for part in found.groups())
     return f"{hours}:{minutes:02}:{seconds:02}" if hours else f"{minutes}:{seconds:02}"
