@@ -48,6 +48,11 @@ class AccountKey:
     api: str
     account: str
 
+    @property
+    def columns(self) -> dict[str, str]:
+        """The columns of the ledger that name it."""
+        return {"api": self.api, "account": self.account}
+
 
 @dataclass(frozen=True)
 class CallRecord:
@@ -167,8 +172,7 @@ def to_row(record: CallRecord) -> dict[str, Any]:
     """`record` as a row of the table `calls`, without `confirmation_id`; `from_row` reads it back."""
     return {
         "tracking_id": record.tracking_id,
-        "api": record.account.api,
-        "account": record.account.account,
+        **record.account.columns,
         "fingerprint": record.fingerprint,
         "day": record.day,
         "generation": record.generation,
@@ -232,8 +236,7 @@ def audit_row(record: CallRecord, consent: Consent | None, outcome: str, at: flo
     """A row of the table `audit`; `audit_from_row` reads it back."""
     return {
         "at": at,
-        "api": record.account.api,
-        "account": record.account.account,
+        **record.account.columns,
         "tracking_id": record.tracking_id,
         "number": record.submission.respondent_phone,
         "asked_by": sanitize(consent.asked_by) if consent and consent.asked_by else None,

@@ -29,8 +29,7 @@ def find_competitors(tx: Tx, record: CallRecord) -> Competitors:
     values = {
         "number": record.submission.respondent_phone,
         "id": record.tracking_id,
-        "api": record.account.api,
-        "account": record.account.account,
+        **record.account.columns,
     }
     unbound = tx.rows(
         f"SELECT * FROM calls WHERE {same_number} AND call_id IS NULL AND sent_at IS NOT NULL "

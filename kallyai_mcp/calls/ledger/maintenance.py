@@ -25,13 +25,12 @@ def find_abandoned(tx: Tx, worker: str | None, known: Collection[str]) -> bool:
 
 def take_over(tx: Tx, account: AccountKey, worker: str, known: Collection[str]) -> list[CallRecord]:
     """See `Ledger.take_over`."""
-    owner = {"api": account.api, "account": account.account}
     active = f"SELECT * FROM calls WHERE state IN {ACTIVE} AND api = :api AND account = :account AND worker ="
-    found = [r for r in readable(tx.rows(f"{active} :me", me=worker, **owner)) if r.tracking_id not in known]
+    found = [r for r in readable(tx.rows(f"{active} :me", me=worker, **account.columns)) if r.tracking_id not in known]
     for dead in _other_workers(tx, worker):
         if not tx.is_abandoned(dead):
             continue
-        for record in readable(tx.rows(f"{active} :dead", dead=dead, **owner)):
+        for record in readable(tx.rows(f"{active} :dead", dead=dead, **account.columns)):
             rows = tx.rows(
                 "UPDATE calls SET worker = :worker WHERE tracking_id = :id AND worker = :dead "
                 f"AND state IN {ACTIVE} RETURNING *",

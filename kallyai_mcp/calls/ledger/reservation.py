@@ -66,11 +66,7 @@ def find_duplicate(tx: Tx, asked: CallRecord, *, redial: bool, timing: Timing) -
         LedgerUnavailableError: There is one that this version can't read, so nothing may be placed.
     """
     now = tx.now()
-    values: dict[str, Any] = {
-        "api": asked.account.api,
-        "account": asked.account.account,
-        "fingerprint": asked.fingerprint,
-    }
+    values: dict[str, Any] = {"fingerprint": asked.fingerprint, **asked.account.columns}
     if redial:
         rows = tx.rows(_JOINED_BY_REDIAL, **values)
     else:
@@ -106,11 +102,10 @@ def last_call(tx: Tx, asked: CallRecord) -> datetime | None:
     """When the last call to the same number was placed, or may have been; None when there was none."""
     rows = tx.rows(
         f"{_COUNTED} AND number = :number {_NEWEST}",
-        api=asked.account.api,
-        account=asked.account.account,
         number=asked.submission.respondent_phone,
         since=0,
         limit=1,
+        **asked.account.columns,
     )
     return moment(rows[0]["placed_at"]) if rows else None
 
@@ -122,10 +117,9 @@ def numbered(tx: Tx, asked: CallRecord, *, keep_key: bool = False) -> CallRecord
     [row] = tx.rows(
         "SELECT COALESCE(MAX(generation) + 1, 0) AS next FROM calls "
         "WHERE api = :api AND account = :account AND fingerprint = :fingerprint AND day = :day",
-        api=asked.account.api,
-        account=asked.account.account,
         fingerprint=asked.fingerprint,
         day=day,
+        **asked.account.columns,
     )
     generation = row["next"]
     key = asked.idempotency_key if keep_key else idempotency_key(asked.account, asked.fingerprint, day, generation)
@@ -154,11 +148,10 @@ def _reached(tx: Tx, asked: CallRecord, limit: Limit) -> PolicyError | None:
     values = {"number": asked.submission.respondent_phone} if limit.per_number else {}
     rows = tx.rows(
         f"{_COUNTED} {one} {_NEWEST}",
-        api=asked.account.api,
-        account=asked.account.account,
         since=now - limit.window.total_seconds(),
         limit=limit.count,
         **values,
+        **asked.account.columns,
     )
     if len(rows) < limit.count:
         return None
@@ -171,8 +164,7 @@ def lock_account(tx: Tx, account: AccountKey) -> None:
     tx.run(
         "INSERT INTO accounts (api, account) VALUES (:api, :account) "
         "ON CONFLICT (api, account) DO UPDATE SET api = excluded.api",
-        api=account.api,
-        account=account.account,
+        **account.columns,
     )
 
 

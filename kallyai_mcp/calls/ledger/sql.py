@@ -2,12 +2,12 @@
 
 import logging
 from collections.abc import Collection, Iterable
-from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
 from kallyai_mcp.api.errors import KallyAIError, PolicyError
 from kallyai_mcp.api.models import Call
+from kallyai_mcp.calls.ledger import progress
 from kallyai_mcp.calls.ledger.base import (
     ConsentOutdatedError,
     ConstraintError,
@@ -39,17 +39,11 @@ from kallyai_mcp.calls.records import (
     CallRecord,
     CallState,
     audit_from_row,
-    ending,
-    from_row,
-    moment,
     to_row,
 )
 from kallyai_mcp.calls.timing import Timing
 
 _log = logging.getLogger(__name__)
-
-_SMALL_JUMP = 1.0
-"""Seconds by which a clock may be set back without a word: time servers do that."""
 
 
 class Ledger:
@@ -158,32 +152,10 @@ class Ledger:
             KallyAIError: It must not leave: the record is too old (code `too_late`), or it has ended, is gone, or
                 belongs to another worker, or this worker lost its lease (code `not_sent`).
         """
-
-        def work(tx: Tx) -> CallRecord:
-            now = tx.now()
-            mine = "tracking_id = :id AND worker = :worker"
-            values = {"id": record.tracking_id, "worker": record.worker}
-            sent = tx.rows(
-                "UPDATE calls SET state = 'sent', sent_at = COALESCE(sent_at, :now), "
-                "clock_offset = COALESCE(clock_offset, :offset) "
-                f"WHERE {mine} AND state IN {ACTIVE} AND placed_at >= :oldest AND placed_at <= :newest RETURNING *",
-                now=now,
-                offset=_ahead(service_time, now),
-                oldest=now - self._timing.send_within,
-                newest=now + _SMALL_JUMP,
-                **values,
-            )
-            # After the update, which locks the record: a worker that takes it over now waits, and then sees it as sent.
-            if sent and tx.holds_lease(record.worker):
-                return from_row(sent[0])
-            if not sent and tx.rows(f"SELECT 1 AS found FROM calls WHERE {mine} AND state IN {ACTIVE}", **values):
-                minutes = self._timing.send_within / 60
-                raise KallyAIError(
-                    f"The request did not leave within {minutes:g} minutes, so it was not sent.", code="too_late"
-                )
-            raise KallyAIError("This process no longer holds the call's record, so it sent nothing.", code="not_sent")
-
-        return await self._database.write(work)
+        within = self._timing.send_within
+        return await self._database.write(
+            lambda tx: progress.mark_sent(tx, record, service_time=service_time, within=within)
+        )
 
     async def mark_response_lost(self, record: CallRecord, *, service_time: datetime | None) -> CallRecord:
         """Note that a response to a request for this call was lost; returns the record as it then is.
@@ -192,19 +164,7 @@ class Ledger:
             record: The call.
             service_time: The time by the service's clock, if it is known.
         """
-
-        def work(tx: Tx) -> CallRecord:
-            now = tx.now()
-            rows = tx.rows(
-                "UPDATE calls SET response_lost_at = COALESCE(response_lost_at, :now), "
-                "clock_offset = COALESCE(clock_offset, :offset) WHERE tracking_id = :id RETURNING *",
-                now=now,
-                offset=_ahead(service_time, now),
-                id=record.tracking_id,
-            )
-            return from_row(rows[0]) if rows else record
-
-        return await self._database.write(work)
+        return await self._database.write(lambda tx: progress.mark_response_lost(tx, record, service_time=service_time))
 
     async def bind_call_id(self, record: CallRecord, call_id: str, *, proven: bool) -> bool:
         """Note which call of the service a record is; False when another record has that call.
@@ -215,34 +175,7 @@ class Ledger:
             proven: The service answered the record's own request with it. A record that had only found the call in the
                 service's list then gives it back, and its own outcome is unknown again.
         """
-        owner = {"api": record.account.api, "account": record.account.account}
-
-        def work(tx: Tx) -> bool:
-            lock_account(tx, record.account)
-            if proven:
-                tx.run(
-                    "UPDATE calls SET state = 'unknown', call_id = NULL, outcome = NULL, reached = NULL, error = NULL, "
-                    "delivered_at = NULL WHERE call_id = :call_id AND tracking_id <> :id "
-                    "AND response_lost_at IS NOT NULL AND api = :api AND account = :account",
-                    call_id=call_id,
-                    id=record.tracking_id,
-                    **owner,
-                )
-            others = tx.rows(
-                "SELECT 1 AS found FROM calls WHERE call_id = :call_id AND tracking_id <> :id "
-                "AND api = :api AND account = :account",
-                call_id=call_id,
-                id=record.tracking_id,
-                **owner,
-            )
-            if others:
-                return False
-            tx.run(
-                "UPDATE calls SET call_id = :call_id WHERE tracking_id = :id", call_id=call_id, id=record.tracking_id
-            )
-            return True
-
-        return await self._database.write(work)
+        return await self._database.write(lambda tx: progress.bind_call_id(tx, record, call_id, proven=proven))
 
     async def finish(
         self, record: CallRecord, state: CallState, *, call: Call | None = None, error: KallyAIError | None = None
@@ -252,74 +185,23 @@ class Ledger:
         An outcome stays as it was first written; `UNKNOWN` may be followed by an outcome. A record that is gone from
         the ledger, because its file was replaced, is written again with its end.
         """
-
-        def work(tx: Tx) -> None:
-            now = tx.now()
-            changed = tx.run(
-                "UPDATE calls SET state = :state, ended_at = :now, outcome = :outcome, reached = :reached, "
-                "error = :error WHERE tracking_id = :id AND state NOT IN ('ended', 'refused', 'canceled')",
-                state=state.value,
-                now=now,
-                id=record.tracking_id,
-                **ending(call, error),
-            )
-            known = changed or tx.rows("SELECT 1 AS found FROM calls WHERE tracking_id = :id", id=record.tracking_id)
-            if not known:
-                lock_account(tx, record.account)
-                call_id = call.call_id if call is not None else record.call_id
-                sent_at = None if state is CallState.REFUSED else record.sent_at or record.placed_at
-                ended = replace(record, state=state, sent_at=sent_at, ended_at=moment(now), call=call, error=error)
-                ended = replace(ended, call_id=call_id)
-                insert(tx, "calls", to_row(numbered(tx, ended, keep_key=True)))
-
         try:
-            await self._database.write(work)
+            await self._database.write(lambda tx: progress.finish(tx, record, state, call=call, error=error))
         except ConstraintError:
             _log.warning("The outcome of a call was not written: another record of the ledger has that call")
 
     async def cancel(self, account: AccountKey, tracking_id: str) -> bool:
         """Cancel a call whose request has not left; False when there is none, or it is too late."""
-        changed = await self._database.write(
-            lambda tx: tx.run(
-                "UPDATE calls SET state = 'canceled', ended_at = :now, delivered_at = :now "
-                "WHERE tracking_id = :id AND api = :api AND account = :account AND state = 'reserved'",
-                now=tx.now(),
-                id=tracking_id,
-                api=account.api,
-                account=account.account,
-            )
-        )
-        return changed > 0
+        return await self._database.write(lambda tx: progress.cancel(tx, account, tracking_id))
 
     async def release(self, asked: CallRecord) -> None:
         """End a record whose reservation was not confirmed, if it was written: no request of it has left."""
-        error = KallyAIError("The ledger did not confirm the reservation, so nothing was sent.", code="not_sent")
-
-        def work(tx: Tx) -> None:
-            lock_account(tx, asked.account)  # waits for the reservation, should it still be in progress
-            tx.run(
-                "UPDATE calls SET state = 'refused', ended_at = :now, error = :error "
-                "WHERE tracking_id = :id AND state = 'reserved'",
-                now=tx.now(),
-                id=asked.tracking_id,
-                error=ending(None, error)["error"],
-            )
-
-        await self._database.write(work)
+        await self._database.write(lambda tx: progress.release(tx, asked))
 
     async def mark_delivered(self, tracking_ids: Iterable[str], *, delivered: bool) -> None:
         """Note that a client was told how these calls ended, or that it was not told after all."""
         ids = tuple(tracking_ids)
-
-        def work(tx: Tx) -> None:
-            for id_ in ids:
-                tx.run(
-                    "UPDATE calls SET delivered_at = :at WHERE tracking_id = :id AND state IN ('ended', 'refused')",
-                    at=tx.now() if delivered else None,
-                    id=id_,
-                )
-
-        await self._database.write(work)
+        await self._database.write(lambda tx: progress.mark_delivered(tx, ids, delivered=delivered))
 
     async def find(self, account: AccountKey, id_: str) -> CallRecord | None:
         """The record of this account with this `tracking_id` or `call_id`."""
@@ -341,9 +223,8 @@ class Ledger:
         rows: list[Row] = await self._database.read(
             lambda tx: tx.rows(
                 "SELECT * FROM audit WHERE api = :api AND account = :account ORDER BY at DESC LIMIT :limit",
-                api=account.api,
-                account=account.account,
                 limit=limit,
+                **account.columns,
             ),
             empty=[],
         )
@@ -381,12 +262,5 @@ class Ledger:
 
     async def _select(self, condition: str, account: AccountKey, **values: Any) -> list[CallRecord]:
         query = f"SELECT * FROM calls WHERE api = :api AND account = :account {condition}"
-        rows: list[Row] = await self._database.read(
-            lambda tx: tx.rows(query, api=account.api, account=account.account, **values), empty=[]
-        )
+        rows: list[Row] = await self._database.read(lambda tx: tx.rows(query, **account.columns, **values), empty=[])
         return readable(rows)
-
-
-def _ahead(service_time: datetime | None, now: float) -> float | None:
-    """How far the service's clock is ahead of the ledger's, in seconds; None when it is not known."""
-    return service_time.timestamp() - now if service_time is not None else None

@@ -1,0 +1,131 @@
+"""The transactions that take one record from its reservation to its end."""
+
+from collections.abc import Iterable
+from dataclasses import replace
+from datetime import datetime
+
+from kallyai_mcp.api.errors import KallyAIError
+from kallyai_mcp.api.models import Call
+from kallyai_mcp.calls.ledger.base import Transaction as Tx
+from kallyai_mcp.calls.ledger.reservation import insert, lock_account, numbered
+from kallyai_mcp.calls.ledger.schema import ACTIVE
+from kallyai_mcp.calls.records import AccountKey, CallRecord, CallState, ending, from_row, moment, to_row
+
+_SMALL_JUMP = 1.0
+"""Seconds by which a clock may be set back without a word: time servers do that."""
+
+_OTHERS = "call_id = :call_id AND tracking_id <> :id AND api = :api AND account = :account"
+"""Other records of the account that have a call of the service."""
+
+
+def mark_sent(tx: Tx, record: CallRecord, *, service_time: datetime | None, within: float) -> CallRecord:
+    """See `Ledger.mark_sent`; `within` is how old the record may be, in seconds."""
+    now = tx.now()
+    mine = "tracking_id = :id AND worker = :worker"
+    values = {"id": record.tracking_id, "worker": record.worker}
+    sent = tx.rows(
+        "UPDATE calls SET state = 'sent', sent_at = COALESCE(sent_at, :now), "
+        "clock_offset = COALESCE(clock_offset, :offset) "
+        f"WHERE {mine} AND state IN {ACTIVE} AND placed_at >= :oldest AND placed_at <= :newest RETURNING *",
+        now=now,
+        offset=_ahead(service_time, now),
+        oldest=now - within,
+        newest=now + _SMALL_JUMP,
+        **values,
+    )
+    # After the update, which locks the record: a worker that takes it over now waits, and then sees it as sent.
+    if sent and tx.holds_lease(record.worker):
+        return from_row(sent[0])
+    if not sent and tx.rows(f"SELECT 1 AS found FROM calls WHERE {mine} AND state IN {ACTIVE}", **values):
+        words = f"The request did not leave within {within / 60:g} minutes, so it was not sent."
+        raise KallyAIError(words, code="too_late")
+    raise KallyAIError("This process no longer holds the call's record, so it sent nothing.", code="not_sent")
+
+
+def mark_response_lost(tx: Tx, record: CallRecord, *, service_time: datetime | None) -> CallRecord:
+    """See `Ledger.mark_response_lost`."""
+    now = tx.now()
+    rows = tx.rows(
+        "UPDATE calls SET response_lost_at = COALESCE(response_lost_at, :now), "
+        "clock_offset = COALESCE(clock_offset, :offset) WHERE tracking_id = :id RETURNING *",
+        now=now,
+        offset=_ahead(service_time, now),
+        id=record.tracking_id,
+    )
+    return from_row(rows[0]) if rows else record
+
+
+def bind_call_id(tx: Tx, record: CallRecord, call_id: str, *, proven: bool) -> bool:
+    """See `Ledger.bind_call_id`."""
+    lock_account(tx, record.account)
+    values = {"call_id": call_id, "id": record.tracking_id, **record.account.columns}
+    if proven:
+        tx.run(
+            "UPDATE calls SET state = 'unknown', call_id = NULL, outcome = NULL, reached = NULL, error = NULL, "
+            f"delivered_at = NULL WHERE {_OTHERS} AND response_lost_at IS NOT NULL",
+            **values,
+        )
+    if tx.rows(f"SELECT 1 AS found FROM calls WHERE {_OTHERS}", **values):
+        return False
+    tx.run("UPDATE calls SET call_id = :call_id WHERE tracking_id = :id", call_id=call_id, id=record.tracking_id)
+    return True
+
+
+def finish(tx: Tx, record: CallRecord, state: CallState, *, call: Call | None, error: KallyAIError | None) -> None:
+    """See `Ledger.finish`."""
+    now = tx.now()
+    changed = tx.run(
+        "UPDATE calls SET state = :state, ended_at = :now, outcome = :outcome, reached = :reached, "
+        "error = :error WHERE tracking_id = :id AND state NOT IN ('ended', 'refused', 'canceled')",
+        state=state.value,
+        now=now,
+        id=record.tracking_id,
+        **ending(call, error),
+    )
+    if changed or tx.rows("SELECT 1 AS found FROM calls WHERE tracking_id = :id", id=record.tracking_id):
+        return
+    lock_account(tx, record.account)
+    call_id = call.call_id if call is not None else record.call_id
+    sent_at = None if state is CallState.REFUSED else record.sent_at or record.placed_at
+    ended = replace(record, state=state, sent_at=sent_at, ended_at=moment(now), call=call, error=error, call_id=call_id)
+    insert(tx, "calls", to_row(numbered(tx, ended, keep_key=True)))
+
+
+def cancel(tx: Tx, account: AccountKey, tracking_id: str) -> bool:
+    """See `Ledger.cancel`."""
+    changed = tx.run(
+        "UPDATE calls SET state = 'canceled', ended_at = :now, delivered_at = :now "
+        "WHERE tracking_id = :id AND api = :api AND account = :account AND state = 'reserved'",
+        now=tx.now(),
+        id=tracking_id,
+        **account.columns,
+    )
+    return changed > 0
+
+
+def release(tx: Tx, asked: CallRecord) -> None:
+    """See `Ledger.release`."""
+    lock_account(tx, asked.account)  # waits for the reservation, should it still be in progress
+    error = KallyAIError("The ledger did not confirm the reservation, so nothing was sent.", code="not_sent")
+    tx.run(
+        "UPDATE calls SET state = 'refused', ended_at = :now, error = :error "
+        "WHERE tracking_id = :id AND state = 'reserved'",
+        now=tx.now(),
+        id=asked.tracking_id,
+        error=ending(None, error)["error"],
+    )
+
+
+def mark_delivered(tx: Tx, tracking_ids: Iterable[str], *, delivered: bool) -> None:
+    """See `Ledger.mark_delivered`."""
+    for id_ in tracking_ids:
+        tx.run(
+            "UPDATE calls SET delivered_at = :at WHERE tracking_id = :id AND state IN ('ended', 'refused')",
+            at=tx.now() if delivered else None,
+            id=id_,
+        )
+
+
+def _ahead(service_time: datetime | None, now: float) -> float | None:
+    """How far the service's clock is ahead of the ledger's, in seconds; None when it is not known."""
+    return service_time.timestamp() - now if service_time is not None else None
