@@ -1,7 +1,7 @@
 """An HTTP service whose responses a test chooses."""
 
 import socket
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -12,8 +12,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-Reply = Response | tuple[int, Any]
-Handler = Callable[[Request], Reply | Awaitable[Reply]]
+Handler = Callable[[Request], Response | tuple[int, Any]]
 
 
 @asynccontextmanager
@@ -25,8 +24,7 @@ async def fake_service(handler: Handler) -> AsyncIterator[str]:
     """
 
     async def respond(request: Request) -> Response:
-        reply = handler(request)
-        answer = await reply if isinstance(reply, Awaitable) else reply
+        answer = handler(request)
         return answer if isinstance(answer, Response) else JSONResponse(answer[1], answer[0])
 
     app = Starlette(routes=[Route("/{path:path}", respond, methods=["GET", "POST"])])

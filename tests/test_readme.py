@@ -39,7 +39,10 @@ def test_it_lists_the_tools() -> None:
 
 def test_it_lists_the_commands() -> None:
     assert isinstance(cli, click.Group)
-    assert set(first_column("command")) == {"kallyai-mcp", *(f"kallyai-mcp {name}" for name in cli.commands)}
+    assert set(first_column("command")) == {
+        "kallyai-mcp",
+        *(f"kallyai-mcp {name}" for name in cli.list_commands(click.Context(cli))),
+    }
 
 
 def test_it_lists_the_settings() -> None:

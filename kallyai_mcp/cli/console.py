@@ -1,27 +1,140 @@
-"""Prints to a console of any encoding and width."""
+"""Prints to a console of any encoding, width, and color."""
 
+import codecs
+import os
 import shutil
 import sys
+import textwrap
+import unicodedata
+from collections.abc import Sequence
+from typing import Any, Self
 
 import click
 
-_ASCII = str.maketrans({"█": "#", "░": "-", "✓": "+", "✗": "x", "…": "...", "–": "-", "—": "-"})  # noqa: RUF001 - a dash
+_FANCY, _PLAIN = "█░✓✗\u2026\u2013\u2014\u201c\u201d\u2018\u2019\u203a", "#-+x.--\"\"''>"
+_ASCII = dict(zip(_FANCY, _PLAIN, strict=True))
+"""What is printed in place of characters that narrow encodings lack: blocks, signs, dashes, and quotation marks."""
+
+_SUBSTITUTES = "kallyai_mcp_substitutes"
+"""The name of the error handler of `prepare_streams`."""
 
 
-def say(text: str, *, err: bool = False) -> None:
-    """Print a line, with substitutes for characters that the console can't show."""
-    click.echo(_encodable(text, getattr(sys.stderr if err else sys.stdout, "encoding", None)), err=err)
+def prepare_streams() -> None:
+    """Have stdout and stderr print a substitute for a character that their encoding lacks, whoever prints it."""
+    for stream in (sys.stdout, sys.stderr):
+        if (reconfigure := getattr(stream, "reconfigure", None)) is not None:
+            reconfigure(errors=_SUBSTITUTES)
+
+
+def _substitute(error: UnicodeError) -> tuple[str, int]:
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    return "".join(_ASCII.get(char, "?") for char in error.object[error.start : error.end]), error.end
+
+
+codecs.register_error(_SUBSTITUTES, _substitute)
+
+
+def say(text: str = "", *, err: bool = False, **style: Any) -> None:
+    """Print a line.
+
+    Args:
+        text: The line, or several.
+        err: Print to stderr.
+        style: As the arguments of `click.style`; used only on a terminal, and not when NO_COLOR is set.
+    """
+    encoding = getattr(sys.stderr if err else sys.stdout, "encoding", None) or "ascii"
+    # Not left to the stream: click takes ASCII for a mistake and writes UTF-8.
+    printable = text.encode(encoding, _SUBSTITUTES).decode(encoding)
+    click.echo(styled(printable, **style), err=err, color=_color())
+
+
+def styled(text: str, **style: Any) -> str:
+    """`text` with a style for `say`."""
+    return click.style(text, **style) if style else text
+
+
+def _color() -> bool | None:
+    """False where the user wants no color (no-color.org); None lets click look whether it prints to a terminal."""
+    return False if os.environ.get("NO_COLOR") else None
 
 
 def width() -> int:
-    """The columns of the console, from 40 to 120; 80 if the output is not a console."""
-    return max(40, min(shutil.get_terminal_size((80, 24)).columns, 120))
+    """The columns of the console, from 40 to 200; 80 if the output is not a console."""
+    return max(40, min(shutil.get_terminal_size((80, 24)).columns, 200))
 
 
-def _encodable(text: str, encoding: str | None) -> str:
-    encoding = encoding or "ascii"
-    try:
-        text.encode(encoding)
-    except UnicodeEncodeError:
-        return text.translate(_ASCII).encode(encoding, "replace").decode(encoding)
-    return text
+def wrapped(text: str, indent: str = "") -> str:
+    """`text` in lines that fit the console; paths and links are never broken, so that they can be copied."""
+    return textwrap.fill(
+        text, width(), initial_indent=indent, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False
+    )
+
+
+def cells(text: str) -> int:
+    """How many columns `text` takes: a wide character of East Asia or an emoji takes two, a combining mark none."""
+    return sum(
+        0 if unicodedata.combining(char) or unicodedata.category(char) in ("Mn", "Me", "Cf") else
+        2 if unicodedata.east_asian_width(char) in "WF" else 1
+        for char in text
+    )  # fmt: skip
+
+
+def fitted(text: str, room: int) -> str:
+    """`text` in exactly `room` columns: filled with spaces, or cut with an ellipsis."""
+    if cells(text) > room:
+        while text and cells(text) >= room:
+            text = text[:-1]
+        text = f"{text}…" if room > 0 else ""
+    return text + " " * (room - cells(text))
+
+
+def table(rows: Sequence[Sequence[str]], *, styles: Sequence[dict[str, Any]] = (), indent: str = "") -> list[str]:
+    """Rows as lines with aligned columns; the last column is cut at the edge of the console.
+
+    Args:
+        rows: All of one length.
+        styles: The style of each row's second column, as the arguments of `click.style`; none if it is empty.
+        indent: Before each line.
+    """
+    if not rows:
+        return []
+    widths = [max(cells(row[column]) for row in rows) for column in range(len(rows[0]))]
+    spare = width() - len(indent) - sum(widths[:-1]) - 2 * (len(widths) - 1)
+    widths[-1] = max(min(widths[-1], spare), 0)
+    lines = []
+    for number, row in enumerate(rows):
+        parts = [fitted(text, room) for text, room in zip(row, widths, strict=True)]
+        if styles and styles[number] and len(parts) > 1:
+            parts[1] = styled(parts[1], **styles[number])
+        lines.append(f"{indent}{'  '.join(parts)}".rstrip())
+    return lines
+
+
+class LiveLine:
+    """A line on stderr that changes in place on a terminal; elsewhere it is printed once. Use it as a context manager.
+
+    It is gone at the end, so that what follows takes its place.
+    """
+
+    def __init__(self) -> None:
+        self._is_terminal = sys.stderr.isatty()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        if self._is_terminal:
+            click.echo(f"\r{' ' * (width() - 1)}\r", nl=False, err=True)
+
+    def show(self, text: str) -> None:
+        """Print the line for the first time."""
+        if self._is_terminal:
+            self.update(text)
+        else:
+            say(text, err=True)
+
+    def update(self, text: str) -> None:
+        """Change the line, on a terminal."""
+        if self._is_terminal:
+            click.echo(f"\r{fitted(text, width() - 1)}", nl=False, err=True)

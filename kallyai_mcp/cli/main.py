@@ -8,6 +8,7 @@ from typing import get_args
 import click
 
 from kallyai_mcp import __version__
+from kallyai_mcp.cli.console import prepare_streams
 from kallyai_mcp.cli.errors import SetupError
 from kallyai_mcp.settings import Auth, Settings, SettingsError
 
@@ -20,7 +21,30 @@ CLIENT_KEYS = ("claude-desktop", "claude-code", "cursor", "vscode", "codex", "wi
 """The keys of `clients.known.CLIENTS`; repeated here, so that the other commands don't import that module."""
 
 
-@click.group(invoke_without_command=True, context_settings=_CONTEXT)
+CALL_COMMANDS = ("call", "calls", "show", "transcript", "calendar")
+"""The commands in `call_commands`, which is imported only when one of them is used or listed."""
+
+
+class _Group(click.Group):
+    """The commands, with those of `CALL_COMMANDS`."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """The commands in the order in which a new user needs them."""
+        del ctx
+        first = ["demo", "install", "login", *CALL_COMMANDS, "status", "doctor"]
+        return [*first, *(name for name in self.commands if name not in first)]
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """The command of that name."""
+        if cmd_name in CALL_COMMANDS:
+            from kallyai_mcp.cli import call_commands
+
+            command: click.Command = getattr(call_commands, cmd_name)
+            return command
+        return super().get_command(ctx, cmd_name)
+
+
+@click.group(cls=_Group, invoke_without_command=True, context_settings=_CONTEXT)
 @click.version_option(__version__, prog_name="kallyai-mcp")
 @click.pass_context
 def cli(context: click.Context) -> None:
@@ -187,6 +211,7 @@ def demo() -> None:
 
 def main() -> None:
     """Run the command line: the entry point of `kallyai-mcp` and `python -m kallyai_mcp`."""
+    prepare_streams()
     try:
         cli(prog_name="kallyai-mcp")
     except KeyboardInterrupt:

@@ -1,6 +1,7 @@
 """Whether the user must be asked before a call, and how they are asked."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
+from datetime import datetime
 from typing import Any
 
 import anyio
@@ -10,8 +11,9 @@ from pydantic import BaseModel, Field, create_model
 
 from kallyai_mcp.api.errors import KallyAIError
 from kallyai_mcp.api.models import Statistics, Submission
+from kallyai_mcp.calls.ledger.reservation import Precheck
 from kallyai_mcp.calls.numbers import local_times, place_of
-from kallyai_mcp.calls.policy import Consent, risk_flags
+from kallyai_mcp.calls.policy import Consent, RiskFlag, risk_flags
 from kallyai_mcp.tools.confirmations import LIFETIME
 from kallyai_mcp.tools.context import AppContext
 from kallyai_mcp.tools.elicitation import Elicitation
@@ -67,14 +69,7 @@ async def check(
     if app_context.confirm == "never":
         return Consent(asked_by, "never_asks")
     now = app_context.now()
-    usage = await _usage(app_context, found.account.account)
-    flags = risk_flags(
-        submission,
-        now=now,
-        last_call=found.last_call,
-        minutes_remaining=usage.minutes_remaining if usage else None,
-        calls_remaining=usage.calls_remaining if usage else None,
-    )
+    flags, usage = await risks_of(submission, app_context, found)
     if not flags and app_context.confirm == "auto":
         return Consent(asked_by, "not_needed", last_call=found.last_call)
     last_call = found.last_call.isoformat() if found.last_call is not None else ""
@@ -84,14 +79,7 @@ async def check(
         if id_ is not None and id_ not in used:
             return Consent(asked_by, "confirmation", flags, last_call=found.last_call, confirmation_id=id_)
     spanish = submission.language == "es"
-    preview = texts.preview(
-        submission,
-        place=place_of(submission.respondent_phone, "es" if spanish else "en"),
-        times=local_times(submission.respondent_phone, now),
-        minutes_left=usage.minutes_remaining if usage else None,
-        risk_flags=flags,
-        spanish=spanish,
-    )
+    preview = preview_of(submission, now, flags, usage)
     elicitation = Elicitation(ctx)
     if elicitation.shows_forms:
         reply = await elicitation.ask("consent", preview, _form(spanish), about=" ".join((*about, *flags, *used)))
@@ -101,6 +89,34 @@ async def check(
             raise ConsentDeclinedError("the user was asked and did not agree to this call", code="not_agreed")
     return _needs_confirmation(
         submission, app_context.confirmations.issue(now, *about), preview, is_wrong=confirmation is not None
+    )
+
+
+async def risks_of(
+    submission: Submission, app_context: AppContext, found: Precheck
+) -> tuple[tuple[RiskFlag, ...], Statistics | None]:
+    """The reasons to ask the user before a call, and the account's statistics, None when KallyAI is slow."""
+    usage = await _usage(app_context, found.account.account)
+    flags = risk_flags(
+        submission,
+        now=app_context.now(),
+        last_call=found.last_call,
+        minutes_remaining=usage.minutes_remaining if usage else None,
+        calls_remaining=usage.calls_remaining if usage else None,
+    )
+    return flags, usage
+
+
+def preview_of(submission: Submission, now: datetime, flags: Sequence[RiskFlag], usage: Statistics | None) -> str:
+    """What a user reads before the call is placed, in the language of the summary."""
+    spanish = submission.language == "es"
+    return texts.preview(
+        submission,
+        place=place_of(submission.respondent_phone, "es" if spanish else "en"),
+        times=local_times(submission.respondent_phone, now),
+        minutes_left=usage.minutes_remaining if usage else None,
+        risk_flags=flags,
+        spanish=spanish,
     )
 
 

@@ -6,15 +6,15 @@ from mcp.server.mcpserver import Context
 from mcp.types import CallToolResult, EmbeddedResource, TextResourceContents
 from pydantic import Field
 
-from kallyai_mcp.api.errors import ForbiddenError, KallyAIError
-from kallyai_mcp.api.models import Call
+from kallyai_mcp.api.errors import KallyAIError
+from kallyai_mcp.api.models import Call, Transcript
 from kallyai_mcp.calls.ledger.base import LedgerUnavailableError
 from kallyai_mcp.calls.records import CallRecord, CallState
 from kallyai_mcp.tools.argument_types import CallId, Limit, Offset
 from kallyai_mcp.tools.call_results import call_answer, record_answer
 from kallyai_mcp.tools.context import AppContext
 from kallyai_mcp.tools.results import CallAnswer, CallListAnswer, EventAnswer, SpokenLine, TranscriptAnswer, answer
-from kallyai_mcp.tools.text.calendar import event_words, read_event, rebuilt
+from kallyai_mcp.tools.text.calendar import Event, event_words, read_event, rebuilt
 from kallyai_mcp.tools.text.calls import conversation, entries_shown, listing
 from kallyai_mcp.tools.text.plain import visible
 from kallyai_mcp.tools.uris import CALENDAR, call_uri
@@ -104,21 +104,22 @@ async def transcript(app_context: AppContext, call_id: str) -> tuple[str, Transc
         KallyAIError: As the methods of the API client, and as `service_id`.
     """
     call_id = await service_id(app_context, call_id)
+    call = await app_context.api().get_call(call_id)
     spoken = await app_context.api().get_transcript(call_id)
-    try:
-        call = await app_context.api().get_call(call_id)
-    except ForbiddenError:  # transcripts:read alone is enough for a transcript
-        call = None
-    entries = [
+    text = conversation(call, spoken, zone_name=app_context.timezone, now=app_context.now())
+    return text, TranscriptAnswer(call_id=call_id, entries=spoken_lines(spoken, entries_shown(spoken)))
+
+
+def spoken_lines(transcript: Transcript, count: int | None = None) -> list[SpokenLine]:
+    """The first `count` entries of a transcript, or all, without invisible characters."""
+    return [
         SpokenLine(
             speaker=visible(e.speaker, 20),
             content=visible(e.content),
             timestamp=visible(e.timestamp, 20) if e.timestamp else None,
         )
-        for e in spoken.entries[: entries_shown(spoken)]
+        for e in transcript.entries[:count]
     ]
-    text = conversation(call, spoken, zone_name=app_context.timezone, now=app_context.now())
-    return text, TranscriptAnswer(call_id=call_id, entries=entries)
 
 
 async def get_calendar_event(
@@ -134,14 +135,18 @@ async def get_calendar_event(
             uri=call_uri(CALENDAR, call_id), mime_type="text/calendar", text=rebuilt(event, call_id)
         ),
     )
-    structure = EventAnswer(
+    return answer(event_words(event, app_context.timezone), event_answer(call_id, event), file)
+
+
+def event_answer(call_id: str, event: Event) -> EventAnswer:
+    """The structure of the event that a call made."""
+    return EventAnswer(
         call_id=call_id,
         summary=event.summary,
         start=event.start.isoformat() if event.start else None,
         end=event.end.isoformat() if event.end else None,
         location=event.location,
     )
-    return answer(event_words(event, app_context.timezone), structure, file)
 
 
 async def service_id(app_context: AppContext, id_: str) -> str:

@@ -9,12 +9,6 @@ from tests.agent import BISTRO, Agent
 EMERGENCY = "is an emergency number, which KallyAI can't call; tell the user to call it themselves."
 
 
-@pytest.fixture
-def mode() -> str:
-    """One protocol generation: both give arguments to the tools in the same way."""
-    return "auto"
-
-
 def placed(app: SandboxApp) -> dict[str, Any]:
     """The submission of the one call that was placed."""
     with app.state.sandbox.store.transaction() as db:

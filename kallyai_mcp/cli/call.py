@@ -1,0 +1,193 @@
+"""`kallyai-mcp call`: a person places a call, by the same call service and ledger as the tools."""
+
+import math
+import sys
+from collections.abc import Mapping
+from typing import Any
+
+import anyio
+import click
+
+from kallyai_mcp.api.models import Submission
+from kallyai_mcp.calls.ledger.base import ConsentOutdatedError
+from kallyai_mcp.calls.policy import Consent
+from kallyai_mcp.calls.records import CallRecord
+from kallyai_mcp.calls.service import Placed
+from kallyai_mcp.cli.call_view import callee, outcome_of, show_outcome
+from kallyai_mcp.cli.console import LiveLine, say
+from kallyai_mcp.cli.terminal import open_terminal_context, report_errors
+from kallyai_mcp.settings import Settings
+from kallyai_mcp.tools.arguments import InvalidArgumentsError, validate, without_blanks
+from kallyai_mcp.tools.call_results import record_answer, to_result
+from kallyai_mcp.tools.consent import preview_of, risks_of
+from kallyai_mcp.tools.context import AppContext
+from kallyai_mcp.tools.results import CallAnswer
+from kallyai_mcp.tools.text.plain import duration
+
+_ASKED_BY = "kallyai-mcp call"
+_MAX_ATTEMPTS = 3
+"""How often the user is asked anew because the number was called meanwhile."""
+
+_EXIT_CODES = {"not_reached": 3, "failed": 3, "canceled": 3, "unknown": 4, "in_progress": 4}
+"""The exit code for an outcome; 0 for the others, which say that the phone conversation took place."""
+
+
+def call(settings: Settings, arguments: Mapping[str, Any], *, sandbox: bool, yes: bool, redial: bool,
+         as_json: bool) -> None:  # fmt: skip
+    """Place a call: show it, ask for a yes, follow it to its end, and print its outcome.
+
+    Args:
+        settings: Which KallyAI, whose account, and which ledger.
+        arguments: As `make_call` takes them.
+        sandbox: Use the embedded sandbox.
+        yes: Place it without a question.
+        redial: Place it although the same call was just made.
+        as_json: Print the structure of make_call's result, or `error`.
+
+    Raises:
+        SystemExit: With 0 if the phone conversation took place, 1 if nobody was called, 3 if nobody was reached or the
+            call broke off, 4 if it isn't known, 130 after Ctrl-C.
+    """
+    with report_errors(as_json=as_json, places_calls=True):
+        answer = anyio.run(_Call(arguments, yes=yes, redial=redial, as_json=as_json).run, settings, sandbox)
+    raise SystemExit(_EXIT_CODES.get(outcome_of(answer), 0))
+
+
+class _Call:
+    def __init__(self, arguments: Mapping[str, Any], *, yes: bool, redial: bool, as_json: bool) -> None:
+        self._arguments = arguments
+        self._yes = yes
+        self._redial = redial
+        self._as_json = as_json
+
+    async def run(self, settings: Settings, sandbox: bool) -> CallAnswer:
+        async with open_terminal_context(settings, sandbox=sandbox) as app_context:
+            submission, timezone = _read(self._arguments, app_context)
+            placed = await self._place(submission, timezone, app_context)
+            record = await follow(placed.record, app_context)
+            answer = await to_answer(record, app_context, is_new=placed.is_new)
+            if self._as_json:
+                say(answer.model_dump_json(exclude_none=True, indent=2))
+            else:
+                if not placed.is_new:
+                    say("This call was made before. No new call was placed. To call again on purpose: --redial")
+                show_outcome(answer, timezone=timezone, now=app_context.now())
+            return answer
+
+    async def _place(self, submission: Submission, timezone: str, app_context: AppContext) -> Placed:
+        for attempt in range(1, _MAX_ATTEMPTS + 1):
+            consent = await self._ask(submission, timezone, app_context)
+            try:
+                return await app_context.calls.place(
+                    submission, timezone=timezone, redial=self._redial, consent=consent
+                )
+            except ConsentOutdatedError:
+                if attempt == _MAX_ATTEMPTS:
+                    raise
+        raise AssertionError("the last attempt returns or raises")
+
+    async def _ask(self, submission: Submission, timezone: str, app_context: AppContext) -> Consent:
+        """Show the call to the user, and ask for a yes unless it was given with the command.
+
+        Raises:
+            click.ClickException: The user did not agree, or can't be asked.
+            PolicyError: The call policy refuses the call.
+        """
+        found = await app_context.calls.precheck(submission, timezone=timezone, redial=self._redial, asked_by=_ASKED_BY)
+        if found.duplicate is not None:
+            return Consent(_ASKED_BY, "not_needed")
+        if found.refusal is not None:
+            raise found.refusal
+        flags, usage = await risks_of(submission, app_context, found)
+        question, *details = preview_of(submission, app_context.now(), flags, usage).splitlines()
+        say(question, err=True, bold=True)
+        for line in details:
+            say(f"  {line}", err=True)
+        if self._yes:
+            return Consent(_ASKED_BY, "never_asks", flags, last_call=found.last_call)
+        if not sys.stdin.isatty():
+            raise click.ClickException("Not called: --yes is needed where there is no terminal to ask on.")
+        if not await anyio.to_thread.run_sync(_confirm):
+            raise click.ClickException("Not called.")
+        return Consent(_ASKED_BY, "form", flags, last_call=found.last_call)
+
+
+def _confirm() -> bool:
+    return click.confirm("Place this call?", default=False, err=True)
+
+
+def _read(arguments: Mapping[str, Any], app_context: AppContext) -> tuple[Submission, str]:
+    """The submission, and the user's time zone.
+
+    Raises:
+        click.UsageError: Arguments are wrong; each is named by its option.
+    """
+    from kallyai_mcp.tools.catalog import tools
+
+    model = next(tool for tool in tools() if tool.name == "make_call").fn_metadata.arg_model
+    try:
+        values = validate(model, "make_call", without_blanks(arguments), app_context.now()).model_dump_one_level()
+    except InvalidArgumentsError as error:
+        options = {parameter.name: parameter for parameter in click.get_current_context().command.params}
+        lines = [
+            f"{_name(options.get(problem.argument), problem.argument)}: {problem.text}" for problem in error.problems
+        ]
+        raise click.UsageError("\n".join(["Not called.", *lines])) from None
+    instructions = values["additional_instructions"]
+    fields = {name: values[name] for name in Submission.model_fields if name in values}
+    submission = Submission(**fields | {"additional_instructions": tuple(instructions) if instructions else None})
+    return submission, values["timezone"] or app_context.timezone
+
+
+def _name(parameter: click.Parameter | None, argument: str) -> str:
+    """How the user knows an argument: as NUMBER, or as --party."""
+    if parameter is None:
+        return argument
+    return parameter.human_readable_name if isinstance(parameter, click.Argument) else parameter.opts[0]
+
+
+async def follow(record: CallRecord, app_context: AppContext) -> CallRecord:
+    """Wait until a call has ended, and show for how long it has lasted.
+
+    Ctrl-C cancels a call that was not sent yet; any other goes on, and what is printed says how to follow it.
+    """
+    if not record.is_active:
+        return record
+    who = callee(record_answer(record, app_context.now()))
+    ended = False
+    try:
+        async with anyio.create_task_group() as tasks:
+            with LiveLine() as live:
+                live.show(f"Calling {who}")
+
+                async def count() -> None:
+                    while True:
+                        await anyio.sleep(1)
+                        live.update(f"Calling {who}  {duration(record.elapsed(app_context.now()))}")
+
+                async def ignore(elapsed: float) -> None:
+                    """The line is updated by `count`."""
+
+                tasks.start_soon(count)
+                followed = await app_context.calls.wait(record, math.inf, ignore)
+                ended = True
+                tasks.cancel_scope.cancel()
+    finally:
+        if not ended:
+            with anyio.CancelScope(shield=True):
+                if await app_context.calls.cancel(record.tracking_id):
+                    say("Canceled. Nobody was called.", err=True)
+                else:
+                    say("The call goes on without this program. To follow it:", err=True)
+                    say(f"  kallyai-mcp show {record.tracking_id} --follow", err=True)
+    return followed
+
+
+async def to_answer(record: CallRecord, app_context: AppContext, *, is_new: bool | None) -> CallAnswer:
+    """The structure of a call, whose outcome now counts as delivered.
+
+    Raises:
+        KallyAIError: The call was refused or canceled: nobody was called.
+    """
+    result = await to_result(app_context, record, is_new=is_new)
+    return CallAnswer.model_validate(result.structured_content)

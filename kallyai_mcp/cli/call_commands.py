@@ -1,0 +1,104 @@
+"""The commands about calls: call, calls, show, transcript, calendar. Imported only when one of them is used."""
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from kallyai_mcp.settings import Settings
+
+_json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+_sandbox = click.option("--sandbox", is_flag=True, help="Use the embedded sandbox: nobody is called.")
+_id = click.argument("id_", metavar="ID")
+
+
+@click.command()
+@click.argument("respondent_phone", metavar="NUMBER")
+@click.argument("task_description", metavar="TASK")
+@click.option("--business", "business_name", metavar="NAME", help="Who is called.")
+@click.option("--name", "user_name", metavar="NAME", help="Who the booking is for.")
+@click.option("--phone", "user_phone", metavar="NUMBER", help="Your callback number.")
+@click.option("--date", "appointment_date", metavar="YYYY-MM-DD", help="The day of the appointment.")
+@click.option("--time", "appointment_time", metavar="HH:MM", help="Its time, 24 hours, as it is at the callee.")
+@click.option("--leeway", "time_preference_text", metavar="WORDS", help='Such as "after 5pm".')
+@click.option("--party", "party_size", metavar="N", type=int, help="How many people, 1 to 50.")
+@click.option("--lang", "language", type=click.Choice(["en", "es"]), help="The language of the summary and the call.")
+@click.option("--category", "task_category", type=click.Choice(["restaurant", "clinic", "hotel", "general"]),
+              show_default="restaurant with --party, else general", help="What kind of call it is.")  # fmt: skip
+@click.option("--also", "additional_instructions", multiple=True, metavar="WISH", help="A wish or limit; repeatable.")
+@click.option("--urgent", "is_urgent", is_flag=True, help="Say that it is urgent.")
+@click.option("--timezone", metavar="ZONE", help="Your IANA time zone.", show_default="this machine's")
+@click.option("--redial", is_flag=True, help="Call again although this very call was just made.")
+@click.option("--yes", "-y", is_flag=True, help="Place the call without a question.")
+@_sandbox
+@_json
+@click.pass_obj
+def call(settings: Settings, /, *, sandbox: bool, as_json: bool, yes: bool, redial: bool, **arguments: Any) -> None:
+    """Have KallyAI call NUMBER and do TASK, and print what was agreed.
+
+    NUMBER begins with + and the country code. TASK says what the call should achieve; it may be read aloud.
+
+    You see the call before it is placed, and are asked for a yes. It is a real call to another person. The exit code is
+    0 if the phone conversation took place, 1 if nobody was called, 3 if nobody was reached or the call broke off, and 4
+    if that is not known.
+
+    Example: kallyai-mcp call +14155551234 "Reserve a table" --party 4 --date 2027-03-05 --time 19:00 --name Ada
+    """
+    from kallyai_mcp.cli.call import call
+
+    arguments["task_category"] = arguments["task_category"] or ("restaurant" if arguments["party_size"] else "general")
+    arguments["call_language"] = arguments["language"]
+    arguments["is_urgent"] = arguments["is_urgent"] or None
+    arguments["additional_instructions"] = list(arguments["additional_instructions"]) or None
+    call(settings, arguments, sandbox=sandbox, yes=yes, redial=redial, as_json=as_json)
+
+
+@click.command()
+@click.option("--limit", type=click.IntRange(1, 200), default=20, show_default=True, help="How many.")
+@click.option("--offset", type=click.IntRange(0), default=0, show_default=True, help="Leave out so many of the newest.")
+@_sandbox
+@_json
+@click.pass_obj
+def calls(settings: Settings, *, limit: int, offset: int, sandbox: bool, as_json: bool) -> None:
+    """List your calls, newest first: when, outcome, who, id, and KallyAI's summary."""
+    from kallyai_mcp.cli.past_calls import calls
+
+    calls(settings, sandbox=sandbox, limit=limit, offset=offset, as_json=as_json)
+
+
+@click.command()
+@_id
+@click.option("--follow", "wait", is_flag=True, help="Wait until the call has ended.")
+@_sandbox
+@_json
+@click.pass_obj
+def show(settings: Settings, *, id_: str, wait: bool, sandbox: bool, as_json: bool) -> None:
+    """Show how the call with this ID ended, or that it is in progress."""
+    from kallyai_mcp.cli.past_calls import show
+
+    show(settings, id_, sandbox=sandbox, wait=wait, as_json=as_json)
+
+
+@click.command()
+@_id
+@_sandbox
+@_json
+@click.pass_obj
+def transcript(settings: Settings, *, id_: str, sandbox: bool, as_json: bool) -> None:
+    """Show who said what in the call with this ID."""
+    from kallyai_mcp.cli.past_calls import transcript
+
+    transcript(settings, id_, sandbox=sandbox, as_json=as_json)
+
+
+@click.command()
+@_id
+@click.option("--output", "-o", type=click.Path(dir_okay=False, path_type=Path), help="Write it into this file.")
+@_sandbox
+@_json
+@click.pass_obj
+def calendar(settings: Settings, *, id_: str, output: Path | None, sandbox: bool, as_json: bool) -> None:
+    """Print the appointment that the call with this ID made, as an .ics file."""
+    from kallyai_mcp.cli.past_calls import calendar
+
+    calendar(settings, id_, sandbox=sandbox, output=output, as_json=as_json)

@@ -1,0 +1,114 @@
+"""How a call looks on a terminal: its outcome, its row in a list, and the line that shows it while it lasts."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from kallyai_mcp.calls.numbers import for_people
+from kallyai_mcp.cli.console import say, styled, table, wrapped
+from kallyai_mcp.tools.results import CallAnswer
+from kallyai_mcp.tools.text.plain import duration, named, one_line, quoted, when, zone_of
+
+_Style = dict[str, Any]
+_GREEN, _AMBER, _RED, _PLAIN, _DIM = (
+    _Style(fg="green"), _Style(fg="yellow"), _Style(fg="red"), _Style(), _Style(dim=True)
+)  # fmt: skip
+
+_OUTCOMES: dict[str, tuple[str, dict[str, Any], str]] = {
+    "booked": ("Booked", _GREEN, ""),
+    "booked_other_time": ("Booked for another time", _AMBER, "This is not the time that you asked for."),
+    "answered": ("Answered", _PLAIN, ""),
+    "not_reached": ("Not reached", _AMBER, "Nothing was agreed. You may call again later."),
+    "failed": ("Failed", _RED, "The call broke off. Take nothing as agreed."),
+    "canceled": ("Canceled", _DIM, "Nothing was agreed."),
+    "unknown": ("Unknown", _AMBER, "The connection broke after the request was sent, so the call may have been placed. "
+                "Look again before you call again."),
+    "in_progress": ("In progress", {"fg": "cyan"}, ""),
+}  # fmt: skip
+"""For each outcome: the word, its color, which is the card's, and what it means for the user."""
+
+_STATUSES = {
+    "success": "answered",
+    "no_answer": "not_reached",
+    "busy": "not_reached",
+    "voicemail": "not_reached",
+    "failed": "failed",
+    "terminated": "failed",
+    "cancelled": "canceled",
+    "unknown": "unknown",
+    "in_progress": "in_progress",
+}
+
+_REASONS = {"no_answer": "no answer", "busy": "busy", "voicemail": "voicemail", "terminated": "ended early"}
+"""What the outcome does not say of the status."""
+
+
+def outcome_of(answer: CallAnswer) -> str:
+    """The outcome of a call, or `in_progress`."""
+    return _STATUSES.get(answer.status, "unknown")
+
+
+def callee(answer: CallAnswer) -> str:
+    """Who is called, for example "Italian Bistro, +1 415-555-1234"."""
+    number = for_people(answer.respondent_phone) if answer.respondent_phone else None
+    name = named(answer.business_name) if answer.business_name else None
+    return ", ".join(part for part in (name, number) if part) or "the number"
+
+
+def word_of(answer: CallAnswer) -> tuple[str, dict[str, Any]]:
+    """The word for the outcome of a call, and its style."""
+    word, style, _ = _OUTCOMES[outcome_of(answer)]
+    reason = _REASONS.get(answer.status)
+    return f"{word}: {reason}" if reason else word, style
+
+
+def show_outcome(answer: CallAnswer, *, timezone: str, now: datetime) -> None:
+    """Print a call: how it ended or that it is in progress, what was agreed, and what one can do next."""
+    word, style = word_of(answer)
+    say(f"{styled(word, bold=True, **style)}  {callee(answer)}")
+    meaning = _OUTCOMES[outcome_of(answer)][2]
+    facts = [when(answer.created_at, zone_of(timezone), now)] if answer.created_at else []
+    facts += [duration(answer.duration_seconds)] if answer.duration_seconds is not None else []
+    facts += [f"{duration(answer.elapsed_seconds)} so far"] if answer.elapsed_seconds is not None else []
+    lines = [
+        ", ".join(facts),
+        f"KallyAI: {quoted(answer.highlights)}" if answer.highlights else "",
+        f"KallyAI suggests: {quoted(answer.next_steps)}" if answer.next_steps else "",
+        meaning,
+    ]
+    for line in filter(None, lines):
+        say(wrapped(line, "  "))
+    for command in _next_commands(answer):
+        say(f"  {command}", dim=True)
+
+
+def _next_commands(answer: CallAnswer) -> list[str]:
+    outcome = outcome_of(answer)
+    if outcome in ("in_progress", "unknown"):
+        return [f"kallyai-mcp show {answer.tracking_id or answer.call_id}{' --follow' if outcome[0] == 'i' else ''}"]
+    commands = []
+    if answer.call_id and outcome not in ("not_reached", "canceled"):
+        commands.append(f"kallyai-mcp transcript {one_line(answer.call_id)}")
+    if answer.call_id and outcome in ("booked", "booked_other_time"):
+        commands.append(f"kallyai-mcp calendar {one_line(answer.call_id)} -o appointment.ics")
+    return commands
+
+
+def call_rows(calls: Sequence[CallAnswer], *, timezone: str, now: datetime, indent: str = "") -> list[str]:
+    """A line for each call, in aligned columns: when, outcome, who, the id, and KallyAI's summary as far as it fits."""
+    zone = zone_of(timezone)
+    rows, styles = [], []
+    for answer in calls:
+        word, style = word_of(answer)
+        moment = when(answer.created_at, zone, now) if answer.created_at else "?"
+        rows.append(
+            (
+                moment,
+                word,
+                callee(answer),
+                one_line(answer.call_id or answer.tracking_id or ""),
+                one_line(answer.highlights or ""),
+            )
+        )
+        styles.append(style)
+    return table(rows, styles=styles, indent=indent)

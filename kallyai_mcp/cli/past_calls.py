@@ -1,0 +1,169 @@
+"""`kallyai-mcp calls`, `show`, `transcript`, and `calendar`: what became of calls."""
+
+from pathlib import Path
+
+import anyio
+import click
+
+from kallyai_mcp.calls.ledger.base import LedgerUnavailableError
+from kallyai_mcp.cli.call import follow, to_answer
+from kallyai_mcp.cli.call_view import call_rows, show_outcome
+from kallyai_mcp.cli.console import say, styled, wrapped
+from kallyai_mcp.cli.terminal import open_terminal_context, report_errors
+from kallyai_mcp.settings import Settings
+from kallyai_mcp.tools.call_results import unrecorded_result
+from kallyai_mcp.tools.context import AppContext
+from kallyai_mcp.tools.history import event_answer, list_page, service_id, spoken_lines
+from kallyai_mcp.tools.results import CallAnswer, TranscriptAnswer
+from kallyai_mcp.tools.text.calendar import read_event, rebuilt
+from kallyai_mcp.tools.text.plain import clock, one_line
+
+_SETTLE_SECONDS = 3.0
+"""How long `show` waits for the end of a call that another process ran: it may just be settled."""
+
+
+def calls(settings: Settings, *, sandbox: bool, limit: int, offset: int, as_json: bool) -> None:
+    """Print a page of calls, newest first.
+
+    Args:
+        settings: Which KallyAI, whose account, and which ledger.
+        sandbox: Use the embedded sandbox.
+        limit: How many, 1 to 200.
+        offset: How many of the newest are left out.
+        as_json: Print the structure of list_calls.
+
+    Raises:
+        click.ClickException: They can't be listed.
+    """
+
+    async def run() -> None:
+        async with open_terminal_context(settings, sandbox=sandbox) as app_context:
+            _, page = await list_page(app_context, limit=limit, offset=offset)
+            if as_json:
+                say(page.model_dump_json(exclude_none=True, indent=2))
+                return
+            if not page.calls:
+                say("No calls yet. `kallyai-mcp call` places one." if offset == 0 else "No more calls.")
+            for line in call_rows(page.calls, timezone=app_context.timezone, now=app_context.now()):
+                say(line)
+            if page.next_offset is not None:
+                of_all = f" of {page.total}" if page.total is not None else ""
+                say(f"{page.next_offset}{of_all} shown. More: kallyai-mcp calls --offset {page.next_offset}", dim=True)
+
+    with report_errors(as_json=as_json):
+        anyio.run(run)
+
+
+def show(settings: Settings, id_: str, *, sandbox: bool, wait: bool, as_json: bool) -> None:
+    """Print how a call ended, or that it is in progress.
+
+    Args:
+        settings: Which KallyAI, whose account, and which ledger.
+        id_: A `call_id` or `tracking_id`.
+        sandbox: Use the embedded sandbox.
+        wait: Wait until it has ended.
+        as_json: Print the structure of get_call.
+
+    Raises:
+        click.ClickException: There is no such call, or nobody was called.
+    """
+
+    async def run() -> None:
+        async with open_terminal_context(settings, sandbox=sandbox) as app_context:
+            answer = await _find(id_, app_context, wait=wait)
+            if as_json:
+                say(answer.model_dump_json(exclude_none=True, indent=2))
+            else:
+                show_outcome(answer, timezone=app_context.timezone, now=app_context.now())
+
+    with report_errors(as_json=as_json):
+        anyio.run(run)
+
+
+async def _find(id_: str, app_context: AppContext, *, wait: bool) -> CallAnswer:
+    try:
+        record = await app_context.calls.find(id_)
+    except LedgerUnavailableError:
+        if id_.startswith("t-"):  # only the ledger knows tracking ids
+            raise
+        record = None
+    if record is None:
+        result = unrecorded_result(app_context, await app_context.api().get_call(id_), with_links=False)
+        return CallAnswer.model_validate(result.structured_content)
+
+    async def ignore(elapsed: float) -> None:
+        """Three seconds need no progress."""
+
+    if wait:
+        record = await follow(record, app_context)
+    else:
+        record = await app_context.calls.wait(record, _SETTLE_SECONDS, ignore)
+    return await to_answer(record, app_context, is_new=None)
+
+
+def transcript(settings: Settings, id_: str, *, sandbox: bool, as_json: bool) -> None:
+    """Print who said what in a call. The arguments are those of `show`.
+
+    Raises:
+        click.ClickException: There is no transcript.
+    """
+
+    async def run() -> None:
+        async with open_terminal_context(settings, sandbox=sandbox) as app_context:
+            call_id = await service_id(app_context, id_)
+            spoken = await app_context.api().get_transcript(call_id)
+            answer = TranscriptAnswer(call_id=call_id, entries=spoken_lines(spoken))
+            if as_json:
+                say(answer.model_dump_json(exclude_none=True, indent=2))
+                return
+            if not answer.entries:
+                say("Nothing was said.")
+            for entry in answer.entries:
+                speaker = one_line(entry.speaker)[:20] or "?"
+                is_ai = speaker.upper() == "AI"
+                name = styled("KallyAI" if is_ai else "Callee" if speaker.upper() == "HUMAN" else speaker, bold=True,
+                              fg="cyan" if is_ai else None)  # fmt: skip
+                say(f"{clock(entry.timestamp):>5}  {name}")
+                say(wrapped(one_line(entry.content), " " * 7))
+
+    with report_errors(as_json=as_json):
+        anyio.run(run)
+
+
+def calendar(settings: Settings, id_: str, *, sandbox: bool, output: Path | None, as_json: bool) -> None:
+    """Print the appointment that a call made as an .ics file (RFC 5545), or write it to `output`.
+
+    Args:
+        settings: As for `show`.
+        id_: As for `show`.
+        sandbox: As for `show`.
+        output: The file; an existing one is replaced.
+        as_json: Print the structure of get_calendar_event.
+
+    Raises:
+        click.ClickException: The call made no appointment, or the file can't be written.
+    """
+
+    async def run() -> None:
+        async with open_terminal_context(settings, sandbox=sandbox) as app_context:
+            call_id = await service_id(app_context, id_)
+            event = read_event(await app_context.api().get_calendar(call_id))
+            ics, answer = rebuilt(event, call_id), event_answer(call_id, event)
+            if output is not None:
+                _write(output, ics)
+            if as_json:
+                say(answer.model_dump_json(exclude_none=True, indent=2))
+            elif output is None:
+                click.echo(ics, nl=False)
+            else:
+                say(f"{one_line(answer.summary or 'The appointment')} is in {output}.")
+
+    with report_errors(as_json=as_json):
+        anyio.run(run)
+
+
+def _write(file: Path, text: str) -> None:
+    try:
+        file.write_text(text, encoding="utf-8", newline="")
+    except OSError as error:
+        raise click.ClickException(f"{file} can't be written: {error.strerror or error}") from None

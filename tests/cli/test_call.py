@@ -1,0 +1,178 @@
+"""`call`, `calls`, `show`, `transcript`, `calendar`: a person's calls, by the same ledger as the tools."""
+
+import json
+import os
+import signal
+import sys
+import time
+from collections.abc import AsyncIterator, Iterator
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+
+import anyio.lowlevel
+import anyio.to_thread
+import pytest
+from click.testing import Result
+
+from kallyai_mcp.api.models import TokenGrant
+from kallyai_mcp.auth.file_store import FileStore
+from kallyai_mcp.auth.tokens import Tokens
+from kallyai_mcp.sandbox.app import SandboxApp
+from kallyai_mcp.sandbox.serve import running
+from tests.agent import open_agent, settings_in
+from tests.cli.machine import invoke
+from tests.processes import LIMIT, environment, started
+from tests.sandbox.manual_clock import ManualClock
+from tests.sandbox.sandbox_app import sandbox_app
+
+on_posix = pytest.mark.skipif(sys.platform == "win32", reason="Windows has no pseudo-terminals in Python")
+
+SATURDAY = (date.today() + timedelta(days=7)).isoformat()  # noqa: DTZ011 - any day that is not past
+TABLE = ("Reserve a table", "--business", "Italian Bistro", "--party", "4", "--date", SATURDAY, "--time", "19:00",
+         "--name", "Ada")  # fmt: skip
+BISTRO, BUSY, DO_NOT_CALL = "+14155551234", "+12025550103", "+12025550121"
+
+
+@pytest.fixture
+def app() -> Iterator[SandboxApp]:
+    """A sandbox on the real clock, because commands are separate processes; a call takes about a tenth of a second."""
+    with sandbox_app(speed=600) as app:
+        yield app
+
+
+@pytest.fixture
+async def home(tmp_path: Path, app: SandboxApp, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Path]:
+    """A home in which somebody is signed in at the sandbox, and whose settings commands in this process find."""
+    async with running(app) as url:
+        grant = TokenGrant.model_validate(app.state.sandbox.issue_tokens())
+        FileStore(tmp_path, url).save(Tokens.from_grant(grant, time.time()))
+        for name, value in environment(tmp_path, API_URL=url).items():
+            if name.startswith("KALLYAI_"):
+                monkeypatch.setenv(name, value)
+        yield tmp_path
+
+
+async def in_process(*arguments: str) -> Result:
+    return await anyio.to_thread.run_sync(lambda: invoke(*arguments))
+
+
+def kallyai_url() -> dict[str, str]:
+    return {"API_URL": os.environ["KALLYAI_API_URL"]}
+
+
+async def test_a_call_and_all_that_one_can_ask_about_it(home: Path) -> None:
+    placed = await in_process("call", BISTRO, *TABLE, "--yes")
+    listed = await in_process("calls", "--json")
+    (call,) = json.loads(listed.stdout)["calls"]
+    call_id = call["call_id"]
+    row = await in_process("calls")
+    shown = await in_process("show", call["call_id"], "--json")
+    spoken = await in_process("transcript", call_id)
+    entries = await in_process("transcript", call_id, "--json")
+    printed = await in_process("calendar", call_id)
+    file = home / "table.ics"
+    written = await in_process("calendar", call_id, "-o", str(file))
+    event = await in_process("calendar", call_id, "--json")
+
+    assert placed.exit_code == 0, placed.output
+    assert "Call Italian Bistro, +1 415-555-1234 (United States)?" in placed.stderr
+    assert "Italian Bistro, +1 415-555-1234" in placed.stdout.splitlines()[0]
+    assert f"kallyai-mcp transcript {call_id}" in placed.stdout
+    assert call_id in row.stdout
+    assert "Italian Bistro, +1 415-555-1234" in row.stdout
+    assert json.loads(shown.stdout)["status"] == "success"
+    assert "KallyAI\n" in spoken.stdout
+    assert "table for 4" in spoken.stdout
+    assert json.loads(entries.stdout)["entries"]
+    assert printed.stdout.startswith("BEGIN:VCALENDAR")
+    assert file.read_text().startswith("BEGIN:VCALENDAR")
+    assert str(file) in written.stdout
+    assert json.loads(event.stdout)["start"].startswith(f"{SATURDAY}T19:00")
+
+
+async def test_a_call_of_the_terminal_is_not_placed_again_by_a_tool_and_the_reverse(home: Path) -> None:
+    settings = settings_in(home, **kallyai_url())
+    arguments = {
+        "task_category": "general",
+        "task_description": "Ask for the hours",
+        "respondent_phone": BISTRO,
+    }
+    async with open_agent(settings, mode="auto", clock=ManualClock(datetime.now(UTC))) as agent:
+        first = await in_process("call", BISTRO, "Ask for the hours", "--yes", "--json")
+        by_tool = await agent.use("make_call", arguments)
+        await agent.use("make_call", arguments | {"respondent_phone": "+14155550000"})
+    by_terminal = await in_process("call", "+14155550000", "Ask for the hours", "--yes")
+    listed = await in_process("calls", "--json")
+
+    assert json.loads(first.stdout)["placed_now"] is True
+    assert by_tool.data["placed_now"] is False
+    assert by_tool.data["call_id"] == json.loads(first.stdout)["call_id"]
+    assert "No new call was placed. To call again on purpose: --redial" in by_terminal.stdout
+    assert by_terminal.exit_code == 0
+    assert json.loads(listed.stdout)["total"] == 2
+
+
+@pytest.mark.usefixtures("home")
+async def test_exit_codes_and_errors() -> None:
+    busy = await in_process("call", BUSY, "Ask for the hours", "--yes")
+    refused = await in_process("call", DO_NOT_CALL, "Ask for the hours", "--yes", "--json")
+    unasked = await in_process("call", BISTRO, "Ask for the hours")
+    wrong = await in_process("call", "415-555-1234", "Ask", "--party", "51", "--date", "2020-01-01", "--yes")
+    nothing = await in_process("show", "t-none")
+
+    assert busy.exit_code == 3
+    assert busy.stdout.startswith("Not reached: busy  +1 202-555-0103")
+    assert refused.exit_code == 1
+    assert json.loads(refused.stdout)["error"]["code"] == "suppression_violation"
+    assert unasked.exit_code == 1
+    assert unasked.stderr.splitlines()[-1].startswith("Error: Not called: --yes is needed")
+    assert wrong.exit_code == 2
+    for words in ("NUMBER: ", "+14155551234", "--party: 51", "--date: "):
+        assert words in wrong.stderr
+    assert nothing.exit_code == 1
+
+
+@on_posix
+async def test_on_a_terminal_the_user_sees_the_call_and_is_asked(home: Path) -> None:
+    from tests.cli.pseudo_terminal import on_terminal
+
+    def session() -> tuple[int, str, int, str]:
+        with on_terminal(home, "call", BISTRO, *TABLE, **kallyai_url()) as terminal:
+            terminal.read_until("Place this call? [y/N]: ")
+            terminal.type("n\n")
+            no, refused = terminal.wait(), terminal.output
+        with on_terminal(home, "call", BISTRO, *TABLE, **kallyai_url()) as terminal:
+            terminal.read_until("Place this call? [y/N]: ")
+            terminal.type("y\n")
+            return no, refused, terminal.wait(), terminal.output
+
+    no, refused, yes, output = await anyio.to_thread.run_sync(session)
+    listed = await in_process("calls", "--json")
+
+    assert no == 1
+    assert refused.rstrip().endswith("Error: Not called.")
+    assert yes == 0, output
+    assert "Calling Italian Bistro, +1 415-555-1234" in output
+    assert "\x1b[" in output  # colors
+    assert "KallyAI: " in output
+    assert json.loads(listed.stdout)["total"] == 1
+
+
+@on_posix
+async def test_ctrl_c_leaves_the_call_and_says_how_to_follow_it(home: Path, app: SandboxApp) -> None:
+    app.state.sandbox.speed = 20
+
+    with started(home, "call", BISTRO, "Ask for the hours", "--yes", **kallyai_url()) as process:
+        with anyio.fail_after(LIMIT):
+            while json.loads((await in_process("calls", "--json")).stdout)["total"] == 0:
+                await anyio.lowlevel.checkpoint()
+        process.send_signal(signal.SIGINT)
+        _, words = await anyio.to_thread.run_sync(lambda: process.communicate(timeout=LIMIT))
+    followed = await in_process("show", words.split()[-2], "--follow")
+    listed = await in_process("calls", "--json")
+
+    assert process.returncode == 130
+    assert "The call goes on without this program. To follow it:\n  kallyai-mcp show t-" in words
+    assert followed.exit_code == 0, followed.output
+    assert "+1 415-555-1234" in followed.stdout
+    assert json.loads(listed.stdout)["total"] == 1
