@@ -14,7 +14,8 @@ import anyio
 from kallyai_mcp.api.models import TokenGrant
 from kallyai_mcp.auth.errors import SignInRefusedError, SignInTimeoutError, WrongAddressError
 from kallyai_mcp.auth.loopback_listener import Reply, Request, listening
-from kallyai_mcp.auth.pages import HEADERS, Kind, page
+from kallyai_mcp.auth.pages import HEADERS, Kind, Origin, page
+from kallyai_mcp.auth.tokens import Tokens
 
 SIGN_IN_SECONDS = 300.0
 """How long a link works."""
@@ -37,6 +38,7 @@ class LoopbackSignIn:
         auth_url: Returns the address of the sign-in page for our redirect URI and the state that must come back.
         timeout: How long the link works, in seconds from entering the context.
         linger: The most seconds that the end of the context waits for the browser.
+        place: Where the user has come from; the page says to go back there.
 
     Attributes:
         redirect_uri: Where the browser comes back to: exactly `http://127.0.0.1:PORT`.
@@ -52,10 +54,12 @@ class LoopbackSignIn:
         timeout: float = SIGN_IN_SECONDS,
         *,
         linger: float = _LINGER_SECONDS,
+        place: Origin = "chat",
     ) -> None:
         self._auth_url = auth_url
         self._timeout = timeout
         self._linger = linger
+        self._place: Origin = place
         self._state = secrets.token_urlsafe(32)
         self._answer: TokenGrant | SignInRefusedError | None = None
         self._answered = anyio.Event()
@@ -143,12 +147,16 @@ class LoopbackSignIn:
         self._answered.set()
         return "accepted"
 
+    def _who(self) -> str | None:
+        """Whose tokens they are, as far as they say."""
+        return Tokens.from_grant(self._answer, 0).who if isinstance(self._answer, TokenGrant) else None
+
     def _reply(self, request: Request) -> Reply:
         accepted = request.headers.get("accept-language", "")
         headers = {**HEADERS, "Content-Type": "text/html; charset=utf-8"}
 
         def show(status: int, kind: Kind, **more: str) -> Reply:
-            return Reply(status, page(kind, accepted), headers | more)
+            return Reply(status, page(kind, accepted, place=self._place), headers | more)
 
         # DNS rebinding: a web site can resolve its own name to 127.0.0.1. The Host header then has that name.
         if request.headers.get("host", "").lower() not in self._hosts:
@@ -159,7 +167,8 @@ class LoopbackSignIn:
         if request.method != "GET":
             return show(405, "method", Allow="GET")
         if request.path == shown and self._page:
-            return Reply(200, page(self._page, accepted), headers, self._shown.set)
+            body = page(self._page, accepted, place=self._place, who=self._who())
+            return Reply(200, body, headers, self._shown.set)
         result = self._accept_query(request.query)
         if result == "accepted":
             self._page = "failed" if isinstance(self._answer, SignInRefusedError) else "done"

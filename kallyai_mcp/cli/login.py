@@ -54,7 +54,7 @@ async def sign_in(
     session = connection.credentials.session
     assert session is not None  # noqa: S101 - `log_in` refuses when the settings have a token
     outcome: TokenGrant | NotSignedInError
-    async with LoopbackSignIn(connection.sign_in_url) as flow, anyio.create_task_group() as tasks:
+    async with LoopbackSignIn(connection.sign_in_url, place="terminal") as flow, anyio.create_task_group() as tasks:
         if open_link is not None and await open_link(flow.link):
             say(f"Your browser opens KallyAI's sign-in page. If it does not, open this link:\n{flow.link}")
         else:

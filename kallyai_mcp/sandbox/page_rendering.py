@@ -53,7 +53,8 @@ def render(template: str, *, language: str = "en", **values: Any) -> HTMLRespons
         language: The page's language.
         values: The template's variables; all are escaped.
     """
-    page = _environment().get_template(template).render(language=language, **values)
+    sandbox = "Entorno de pruebas" if language == "es" else "Sandbox"
+    page = _environment().get_template(template).render(language=language, sandbox=sandbox, **values)
     return HTMLResponse(page, headers=_HEADERS | {"Content-Language": language})
 
 
@@ -67,8 +68,13 @@ def number(value: float, language: str) -> str:
     return format_decimal(value, "#,##0.#", locale=language)
 
 
+def read(name: str) -> str:
+    """Return the text of a file in `sandbox/templates`."""
+    return (files("kallyai_mcp.sandbox") / "templates" / name).read_text(encoding="utf-8")
+
+
 @router.get("/_sandbox/style.css", name="style")
 async def style() -> Response:
     """Serve the style sheet of all pages."""
-    css = (files("kallyai_mcp.sandbox") / "templates" / "style.css").read_text(encoding="utf-8")
+    css = read("tokens.css") + read("style.css")
     return Response(css, media_type="text/css", headers={"X-Content-Type-Options": "nosniff"})

@@ -8,6 +8,7 @@ import anyio
 import httpx
 
 from kallyai_mcp.auth.loopback import LoopbackSignIn
+from kallyai_mcp.auth.pages import Origin
 
 TOKENS = {"access_token": "secret-access", "refresh_token": "secret-refresh", "expires_in": "1800"}
 XSS = "\"'><script>alert(1)</script>"
@@ -27,11 +28,11 @@ def answer(flow: LoopbackSignIn, **fields: str) -> str:
 
 @asynccontextmanager
 async def loopback_sign_in(
-    seconds: float = 60, linger: float = 0
+    seconds: float = 60, linger: float = 0, place: Origin = "chat"
 ) -> AsyncIterator[tuple[LoopbackSignIn, httpx.AsyncClient]]:
     with anyio.fail_after(20):
         async with (
             httpx.AsyncClient(trust_env=False) as browser,
-            LoopbackSignIn(auth_url, seconds, linger=linger) as flow,
+            LoopbackSignIn(auth_url, seconds, linger=linger, place=place) as flow,
         ):
             yield flow, browser

@@ -1,3 +1,5 @@
+import base64
+import json
 import re
 from html.parser import HTMLParser
 from urllib.parse import parse_qs, urlsplit
@@ -9,6 +11,7 @@ import pytest
 from kallyai_mcp.api.errors import NotSignedInError
 from kallyai_mcp.auth.errors import SignInRefusedError, SignInTimeoutError, WrongAddressError
 from kallyai_mcp.auth.loopback import LoopbackSignIn
+from kallyai_mcp.auth.pages import Origin
 from tests.auth.loopback_browser import TOKENS, XSS, answer, auth_url, loopback_sign_in, state_of
 
 
@@ -51,7 +54,19 @@ async def test_the_tokens_are_removed_from_the_address_bar_by_a_redirect() -> No
         assert (first.status_code, first.headers["location"], first.content) == (303, "/done", b"")
         shown = await browser.get(answer(flow, **TOKENS).partition("?")[0] + "done")
         assert shown.status_code == 200
-        assert "Your sign-in has arrived" in shown.text
+        assert "Sign-in received" in shown.text
+
+
+@pytest.mark.parametrize(
+    ("place", "next_step"),
+    [("chat", "Go back to your chat and ask for the call again"), ("terminal", "Go back to the terminal")],
+)
+async def test_the_page_says_who_signed_in_and_where_to_go_next(place: Origin, next_step: str) -> None:
+    claims = base64.urlsafe_b64encode(json.dumps({"email": "ada<b>@example.com"}).encode()).decode().rstrip("=")
+    async with loopback_sign_in(place=place) as (flow, browser):
+        shown = await browser.get(answer(flow, access_token=f"e30.{claims}.x"), follow_redirects=True)
+        assert "ada&lt;b&gt;@example.com" in shown.text
+        assert next_step in shown.text
 
 
 async def test_a_user_who_cancels_sees_that_and_the_grant_is_refused() -> None:
@@ -85,7 +100,7 @@ async def test_a_browser_that_comes_back_too_late_is_told_and_not_signed_in() ->
     async with loopback_sign_in(seconds=0) as (flow, browser):
         late = await browser.get(answer(flow, **TOKENS))
         assert late.status_code == 410
-        assert "Too late" in late.text
+        assert "Time is up" in late.text
         with pytest.raises(WrongAddressError, match="over"):
             flow.accept(answer(flow, **TOKENS))
         with pytest.raises(SignInTimeoutError):
@@ -127,8 +142,8 @@ async def test_pages_are_in_the_language_that_the_browser_prefers(accepted: str 
         shown = await browser.get(answer(flow, **TOKENS), headers=headers, follow_redirects=True)
         read = PageReader(shown.text)
         assert read.lang == lang
-        assert ("All done" in shown.text) == (lang == "en")
-        assert ("Todo listo" in shown.text) == (lang == "es")
+        assert ("Sign-in received" in shown.text) == (lang == "en")
+        assert ("Hemos recibido tu inicio de sesión" in shown.text) == (lang == "es")
         assert [read.tags.count(tag) for tag in ("main", "h1", "title", "script", "form")] == [1, 1, 1, 0, 0]
 
 

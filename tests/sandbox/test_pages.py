@@ -84,7 +84,7 @@ async def test_a_page_needs_no_script_and_no_other_server(client: httpx.AsyncCli
     assert "frame-ancestors 'none'" in policy
     style = await client.get("/_sandbox/style.css")
     assert style.headers["content-type"].startswith("text/css")
-    assert "prefers-color-scheme: dark" in style.text
+    assert "light-dark(" in style.text
     assert "url(" not in style.text
 
 
@@ -181,7 +181,7 @@ async def test_the_billing_page_speaks_spanish(
     answer = await client.get(await portal(client, sign_in()), headers={"Accept-Language": "es-ES,es;q=0.9,en;q=0.8"})
     page = Page(answer.text)
     assert page.language == answer.headers["content-language"] == "es"
-    assert "Minutos 45,1 de 210 · quedan 164,9" in page.words
+    assert "Minutos 45,1 de 210 · Disponibles: 164,9" in page.words
     assert "1 de enero de 2026 \u2013 31 de enero de 2026" in page.words
 
 

@@ -112,7 +112,7 @@ async def test_without_a_sign_in_there_is_a_link_and_the_call_works_afterwards(
         assert link.data["expires_in"] == 300
 
         page = await anyio.to_thread.run_sync(browser_client.sign_in, link.data["link"])
-        assert "sign-in has arrived" in page
+        assert "Sign-in received" in page
         with anyio.fail_after(5):
             while not (await agent.use("sign_in")).data["signed_in"]:
                 await anyio.lowlevel.checkpoint()

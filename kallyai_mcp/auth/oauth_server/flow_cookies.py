@@ -10,7 +10,7 @@ import re
 import secrets
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from typing import Any, Literal
 
 from starlette.requests import Request
@@ -77,9 +77,9 @@ class ConnectedApp:
     since: int
 
     @property
-    def day(self) -> str:
-        """The day of `since`, ISO 8601, in UTC."""
-        return datetime.fromtimestamp(self.since, UTC).date().isoformat()
+    def day(self) -> date:
+        """The day of `since`, in UTC."""
+        return datetime.fromtimestamp(self.since, UTC).date()
 
 
 class FlowCookies:

@@ -1,23 +1,15 @@
 """The pages of the OAuth server: plain HTML without scripts, in English or Spanish, light and dark."""
 
-import base64
-import hashlib
 from collections.abc import Iterable, Mapping, Sequence
-from functools import cache
+from datetime import date
 from html import escape
-from importlib.resources import files
 
 from starlette.requests import Request
 from starlette.responses import HTMLResponse
 
-from kallyai_mcp.auth import pages as shared
 from kallyai_mcp.auth.oauth_server.redirects import Destination, destination_of
-from kallyai_mcp.auth.oauth_server.text import SCOPES, TEXTS, Problem
-
-_PHONE_ICON = (
-    '<svg viewBox="0 0 24 24" aria-hidden="true" fill="currentColor"><path d="M7.2 3.5 9.6 8 7.9 10.2a12 12 0 0 0 5.9 '
-    '5.9L16 14.4l4.5 2.4c-.3 2.2-1.9 3.7-4 3.7C9.6 20.5 3.5 14.4 3.5 7.5c0-2.1 1.5-3.7 3.7-4z"/></svg>'
-)
+from kallyai_mcp.auth.oauth_server.text import SCOPES, TEXTS, Problem, date_in_words
+from kallyai_mcp.auth.page_layout import Language, document, language, page_headers
 
 
 class Pages:
@@ -52,11 +44,11 @@ class Pages:
             redirect_uri: Where the user will be sent.
             scopes: What the client asks for.
         """
-        language, t = _language(request)
+        lang, t = _language(request)
         destination = destination_of(redirect_uri)
         heading = t["connect"].format(client=t["quoted"].format(name=client) if client else t["unnamed"])
         published = f'<dt>{t["publisher"]}</dt><dd class="host">{escape(publisher)}</dd>' if publisher else ""
-        items = "".join(f"<li>{escape(SCOPES[language][scope])}</li>" for scope in _by_importance(scopes))
+        items = "".join(f"<li>{escape(SCOPES[lang][scope])}</li>" for scope in _by_importance(scopes))
         unchecked = f'<p class="soft">{t["unchecked"]}</p>' if client else ""
         body = (
             f"{unchecked}"
@@ -72,17 +64,17 @@ class Pages:
             "</div></form>"
         )
         note = f"<p>{t['next'].format(host=escape(self._api_host))} <a href='sign-out'>{t['later']}</a></p>"
-        return self._page(language, heading, body, note=note, forms=True)
+        return self._page(lang, heading, body, note=note, forms=True)
 
     def forward_to_kallyai(self, request: Request, url: str) -> HTMLResponse:
         """The page that sends the browser to KallyAI."""
-        language, t = _language(request)
-        return self._forward(language, t["to_kallyai"], url)
+        lang, t = _language(request)
+        return self._forward(lang, t["to_kallyai"], url)
 
     def forward_to_client(self, request: Request, url: str) -> HTMLResponse:
         """The page that sends the browser back to the client."""
-        language, t = _language(request)
-        return self._forward(language, t["to_client"], url, f'<p class="soft">{t["may_close"]}</p>')
+        lang, t = _language(request)
+        return self._forward(lang, t["to_client"], url, f'<p class="soft">{t["may_close"]}</p>')
 
     def problem(
         self,
@@ -104,7 +96,7 @@ class Pages:
             status: The HTTP status.
             headers: More headers.
         """
-        language, t = _language(request)
+        lang, t = _language(request)
         text = t.get(f"{kind}_text")
         body = f"<p>{text}</p>" if text else ""
         if details is not None:
@@ -115,22 +107,22 @@ class Pages:
             body += (
                 f'<p class="choices"><a class="button" href="{escape(url)}" rel="noreferrer">{escape(label)}</a></p>'
             )
-        return self._page(language, t[kind], body, status=status, headers=headers)
+        return self._page(lang, t[kind], body, status=status, headers=headers)
 
-    def sign_out(self, request: Request, *, ticket: str, apps: Sequence[tuple[str | None, str]]) -> HTMLResponse:
+    def sign_out(self, request: Request, *, ticket: str, apps: Sequence[tuple[str | None, date]]) -> HTMLResponse:
         """The page that shows the connected apps, with a button to disconnect them.
 
         Args:
             request: Its headers say which language.
             ticket: Proves that the form is of this page.
-            apps: The name of each app, and the day (ISO 8601) on which it was connected.
+            apps: The name of each app, and the day on which it was connected.
         """
-        language, t = _language(request)
+        lang, t = _language(request)
         if not apps:
-            return self._page(language, t["sign_out"], f"<p>{t['none']}</p>")
+            return self._page(lang, t["sign_out"], f"<p>{t['none']}</p>")
         items = "".join(
             f'<li class="plain">{escape(name or t["unnamed"])} <span class="soft">'
-            f"{t['since'].format(day=escape(day))}</span></li>"
+            f"{t['since'].format(day=date_in_words(day, lang))}</span></li>"
             for name, day in apps
         )
         body = (
@@ -138,30 +130,30 @@ class Pages:
             f'<form method="post" action="sign-out"><input type="hidden" name="ticket" value="{escape(ticket)}">'
             f'<div class="choices"><button class="primary">{t["disconnect"]}</button></div></form>'
         )
-        return self._page(language, t["sign_out"], body, forms=True)
+        return self._page(lang, t["sign_out"], body, forms=True)
 
     def signed_out(self, request: Request) -> HTMLResponse:
         """The page that says that the apps are disconnected."""
-        language, t = _language(request)
-        return self._page(language, t["gone"], f"<p>{t['gone_text']}</p>")
+        lang, t = _language(request)
+        return self._page(lang, t["gone"], f"<p>{t['gone_text']}</p>")
 
-    def _forward(self, language: shared.Language, heading: str, url: str, note: str = "") -> HTMLResponse:
+    def _forward(self, lang: Language, heading: str, url: str, note: str = "") -> HTMLResponse:
         """A page that opens `url` by itself, and has a link for browsers that don't.
 
         It is not a redirect, because Chromium applies the form-action policy of a page to all redirects that follow its
         form, and we can't know all that come after KallyAI's page or the client's.
         """
         body = (
-            f'<p class="soft">{TEXTS[language]["forward_text"]}</p>'
+            f'<p class="soft">{TEXTS[lang]["forward_text"]}</p>'
             f'<p class="choices"><a class="button primary" href="{escape(url)}" rel="noreferrer">{heading}</a></p>'
             f"{note}"
         )
         head = f'<meta http-equiv="refresh" content="0;url={escape(url)}">\n'
-        return self._page(language, heading, body, head=head)
+        return self._page(lang, heading, body, head=head)
 
     def _page(
         self,
-        language: shared.Language,
+        lang: Language,
         heading: str,
         body: str,
         *,
@@ -171,44 +163,15 @@ class Pages:
         forms: bool = False,
         headers: Mapping[str, str] | None = None,
     ) -> HTMLResponse:
-        style, digest = _style()
-        title = escape(heading)
-        page = (
-            f'<!doctype html>\n<html lang="{language}">\n<head>\n<meta charset="utf-8">\n'
-            f"<title>{title} | KallyAI</title>\n"
-            '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-            f'<meta name="robots" content="noindex">\n{head}<style>{style}</style>\n</head>\n<body>\n<main>\n'
-            f'<p class="brand">{_PHONE_ICON}KallyAI · {escape(self._own_host)}</p>\n'
-            f"<h1>{title}</h1>\n{body}\n<footer>{note}<p>kallyai-mcp</p></footer>\n</main>\n</body>\n</html>\n"
-        )
-        targets = "'self'" if forms else "'none'"
-        policy = (
-            f"default-src 'none'; style-src 'sha256-{digest}'; base-uri 'none'; "
-            f"form-action {targets}; frame-ancestors 'none'"
-        )
-        # A client may have opened the page as a pop-up and wait for it. An opener policy would separate the two.
-        common = {name: value for name, value in shared.HEADERS.items() if name != "Cross-Origin-Opener-Policy"}
-        all_headers = {
-            **common,
-            "Content-Security-Policy": policy,
-            "Content-Language": language,
-            # With no-referrer a browser sends a form with `Origin: null`, which could come from any page.
-            "Referrer-Policy": "same-origin" if forms else "no-referrer",
-            "Vary": "Accept-Language, Cookie",
-        }
-        return HTMLResponse(page, status, all_headers | dict(headers or {}))
+        page = document(lang, heading, body, brand=self._own_host, head=head, footer=note)
+        # No opener policy: it would separate the page from a client that opened it as a pop-up and waits for it.
+        all_headers = {**page_headers(forms=forms), "Content-Language": lang, "Vary": "Accept-Language, Cookie"}
+        return HTMLResponse(page, status, {**all_headers, **(headers or {})})
 
 
-@cache
-def _style() -> tuple[str, str]:
-    """The style sheet, and its hash for the content security policy."""
-    text = files("kallyai_mcp.auth.oauth_server").joinpath("style.css").read_text(encoding="utf-8")
-    return text, base64.b64encode(hashlib.sha256(text.encode()).digest()).decode("ascii")
-
-
-def _language(request: Request) -> tuple[shared.Language, Mapping[str, str]]:
-    language = shared.language(request.headers.get("Accept-Language", ""))
-    return language, TEXTS[language]
+def _language(request: Request) -> tuple[Language, Mapping[str, str]]:
+    lang = language(request.headers.get("Accept-Language", ""))
+    return lang, TEXTS[lang]
 
 
 def _by_importance(scopes: Iterable[str]) -> list[str]:

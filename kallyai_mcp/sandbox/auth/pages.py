@@ -10,16 +10,18 @@ from fastapi.responses import HTMLResponse
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
+from kallyai_mcp.sandbox import page_rendering
 from kallyai_mcp.sandbox.auth.text import TEXTS, preferred_language
 from kallyai_mcp.sandbox.errors import ApiError, error_body
 
-_CSS = resources.files(__package__).joinpath("templates", "style.css").read_text("utf-8")
+_OWN_CSS = resources.files(__package__).joinpath("templates", "style.css").read_text("utf-8")
+_CSS = page_rendering.read("tokens.css") + _OWN_CSS
 _CSS_HASH = base64.b64encode(hashlib.sha256(_CSS.encode()).digest()).decode()
 
 _templates = Environment(
     loader=PackageLoader(__package__), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
 )
-_templates.globals["css"] = Markup(_CSS)  # noqa: S704 - our own file, and its hash is in the policy
+_templates.globals |= {"css": Markup(_CSS), "mark": Markup(page_rendering.read("mark.svg"))}  # noqa: S704 - our own files
 
 
 def page(

@@ -70,6 +70,18 @@ async def test_a_browser_that_prefers_spanish_gets_spanish_pages(server: Deploym
     assert "Permitir" in page.text
 
 
+async def test_the_page_of_connected_apps_has_the_day_in_words(
+    sandbox: RunningSandbox, server: Deployment, user: User
+) -> None:
+    await sign_in(server, user)
+    now = sandbox.clock.now()
+    page = await user.open(f"{server.url}/oauth/sign-out")
+    spanish = await user.http.get(f"{server.url}/oauth/sign-out", headers={"Accept-Language": "es"})
+
+    assert f"since {now:%B} {now.day}, {now.year}" in page.text
+    assert re.search(rf"desde el {now.day} de [a-z]+ de {now.year}", spanish.text)
+
+
 async def test_both_languages_have_the_same_texts_and_placeholders() -> None:
     assert TEXTS["en"].keys() == TEXTS["es"].keys()
     assert list(SCOPES["en"]) == list(SCOPES["es"])

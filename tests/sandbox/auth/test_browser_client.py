@@ -53,7 +53,7 @@ def test_an_unknown_account_is_refused() -> None:
 
 
 def test_a_refused_sign_in_is_reported_in_the_sandboxs_words(server: str) -> None:
-    with pytest.raises(BrowserClientError, match=r"answered 400: .*This sign-in can't go on.*invalid_redirect_uri"):
+    with pytest.raises(BrowserClientError, match=r"answered 400: .*This sign-in can't continue.*invalid_redirect_uri"):
         browser_client.sign_in(f"{server}/v1/auth/cli?redirect_uri=http://evil.example:1")
 
 
@@ -112,7 +112,7 @@ def test_buttons_have_the_names_that_a_screen_reader_announces() -> None:
 def test_it_speaks_the_language_it_is_given(server: str, listener: Listener) -> None:
     browser = Browser("es")
     browser.open(f"{server}/v1/auth/cli?redirect_uri={listener.redirect_uri}")
-    assert browser.title == "Inicie sesión en KallyAI · Entorno de pruebas"
+    assert browser.title == "Inicia sesión en KallyAI · Entorno de pruebas"
     browser.press("Continuar con Google")
     browser.press("personal@sandbox.test")
     assert "access_token" in listener.received

@@ -119,7 +119,9 @@ async def test_a_missing_redirect_uri_or_a_too_long_state_is_a_validation_error(
 
 
 @pytest.mark.parametrize("path", ["/v1/auth/cli", "/v1/auth/authorize?client_id=sandbox-client&response_type=code"])
-@pytest.mark.parametrize(("language", "heading"), [("en", "This sign-in can't go on"), ("es", "No se puede continuar")])
+@pytest.mark.parametrize(
+    ("language", "heading"), [("en", "This sign-in can't continue"), ("es", "No se puede continuar")]
+)
 async def test_a_missing_redirect_uri_is_a_page_in_a_browser(
     client: httpx.AsyncClient, path: str, language: str, heading: str
 ) -> None:

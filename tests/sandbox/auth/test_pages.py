@@ -84,7 +84,7 @@ async def test_every_page_says_that_it_is_the_sandbox(client: httpx.AsyncClient)
     ],
 )
 async def test_the_language_follows_accept_language(client: httpx.AsyncClient, accepted: str, language: str) -> None:
-    titles = {"en": "Sign in to KallyAI", "es": "Inicie sesión en KallyAI"}
+    titles = {"en": "Sign in to KallyAI", "es": "Inicia sesión en KallyAI"}
     page = await client.get("/v1/auth/cli", params=CLI, headers={"Accept-Language": accepted})
     assert f'<html lang="{language}">' in page.text
     assert f"<h1>{titles[language]}</h1>" in page.text
@@ -119,7 +119,7 @@ async def test_an_expired_page_says_so_in_html(client: httpx.AsyncClient, langua
     headers = {"Accept": "text/html,*/*", "Accept-Language": language}
     page = await client.post("/v1/auth/consent", data={"request": "x", "decision": "deny"}, headers=headers)
     assert page.status_code == 400
-    assert {"en": "This page is too old", "es": "Esta página ha caducado"}[language] in page.text
+    assert {"en": "This page is too old", "es": "Esta página caducó"}[language] in page.text
     assert "sign_in_expired" in page.text
 
 
@@ -151,4 +151,4 @@ async def test_every_page_has_one_title_one_heading_and_one_main_part(client: ht
 
 async def test_the_redirect_origin_is_shown_before_consent(client: httpx.AsyncClient) -> None:
     page = await consent_page(client, redirect_uri=LOOPBACK)
-    assert "Afterwards you go back to http://127.0.0.1:9999" in page.text
+    assert "Then you go back to http://127.0.0.1:9999" in page.text

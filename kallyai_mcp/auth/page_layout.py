@@ -1,0 +1,76 @@
+"""What the pages for signing in have in common: their language, their look, and the headers that keep them closed."""
+
+from collections.abc import Mapping
+from functools import cache
+from html import escape
+from importlib.resources import files
+from typing import Literal
+
+from kallyai_mcp.visual_identity import MARK, TOKENS, csp_hash
+
+Language = Literal["en", "es"]
+
+
+def language(accepted: str) -> Language:
+    """`es` if the Accept-Language header `accepted` prefers Spanish to English, else `en`."""
+    weights = {"en": 0.0, "es": 0.0}
+    for part in accepted.lower().split(","):
+        tag, _, weight = part.partition(";")
+        name = tag.strip().partition("-")[0]
+        try:
+            quality = float(weight.strip().removeprefix("q=") or 1)
+        except ValueError:
+            continue
+        if name in weights:
+            weights[name] = max(weights[name], quality)
+    return "es" if weights["es"] > weights["en"] else "en"
+
+
+def document(
+    lang: Language, heading: str, body: str, *, brand: str = "", above: str = "", head: str = "", footer: str = ""
+) -> str:
+    """A whole page.
+
+    Args:
+        lang: Its language.
+        heading: Its title and main heading: text.
+        body: HTML below the heading.
+        brand: Text next to KallyAI's name, such as a host.
+        above: HTML above the heading.
+        head: More HTML for the `head` element.
+        footer: HTML below all.
+    """
+    title, beside = escape(heading), f'<span class="soft">{escape(brand)}</span>' if brand else ""
+    return (
+        f'<!doctype html>\n<html lang="{lang}">\n<head>\n<meta charset="utf-8">\n<title>{title} | KallyAI</title>\n'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">\n<meta name="robots" content="noindex">\n'
+        f"{head}<style>{_style()}</style>\n</head>\n<body>\n<main>\n"
+        f'<p class="brand">{MARK}<strong>KallyAI</strong>{beside}</p>\n'
+        f"{above}<h1>{title}</h1>\n{body}\n<footer>{footer}<p>kallyai-mcp</p></footer>\n</main>\n</body>\n</html>\n"
+    )
+
+
+def page_headers(*, forms: bool = False) -> Mapping[str, str]:
+    """The headers of a page: it is not stored, not framed, and loads nothing; no address with tokens is a referrer.
+
+    Args:
+        forms: The page has a form, which is sent to its own server.
+    """
+    target = "'self'" if forms else "'none'"
+    return {
+        "Cache-Control": "no-store",
+        "Content-Security-Policy": (
+            f"default-src 'none'; style-src {csp_hash(_style())}; base-uri 'none'; form-action {target}; "
+            "frame-ancestors 'none'"
+        ),
+        "Cross-Origin-Resource-Policy": "same-origin",
+        # With no-referrer a browser sends a form with `Origin: null`, which could come from any page.
+        "Referrer-Policy": "same-origin" if forms else "no-referrer",
+        "X-Content-Type-Options": "nosniff",
+        "X-Frame-Options": "DENY",
+    }
+
+
+@cache
+def _style() -> str:
+    return f"\n{TOKENS}{files('kallyai_mcp.auth').joinpath('style.css').read_text(encoding='utf-8')}"

@@ -1,0 +1,53 @@
+"""What all pages have in common: colors, type, and the mark. Cards, sign-in pages, and consent pages use these texts.
+
+The sandbox has copies of its own, since it shares no code with the rest; a test holds them equal.
+"""
+
+import base64
+import hashlib
+from typing import Final
+
+TOKENS: Final = """\
+:root {
+  color-scheme: light dark;
+  --page: light-dark(#eef1f6, #0e131b);
+  --ground: light-dark(#fff, #171e29);
+  --raised: light-dark(#f4f6fa, #1f2836);
+  --ink: light-dark(#16202e, #eef2f8);
+  --soft: light-dark(#55627a, #a5b1c4);
+  --line: color-mix(in srgb, var(--ink) 55%, var(--ground));
+  --accent: light-dark(#1257c9, #8ab4ff);
+  --on-accent: light-dark(#fff, #0b1526);
+  --good: light-dark(#0a6d43, #4fd39a);
+  --warn: light-dark(#8a5300, #f2b95c);
+  --bad: light-dark(#b3261e, #ff8a80);
+  --sans: system-ui, -apple-system, "Segoe UI", Roboto, "Helvetica Neue", Arial, sans-serif;
+  --mono: ui-monospace, SFMono-Regular, Menlo, Consolas, monospace;
+}
+"""
+"""The style sheet's variables: `--page` is behind the `--ground` that texts are on, `--line` is for borders.
+
+`--line` has a contrast of at least 3:1 to the ground, whatever the colors of a card's host are.
+"""
+
+_BUBBLE: Final = (
+    "M262 86c-97 0-174 70-174 158 0 47 22 89 57 118 1 23-8 45-27 63-5 5-2 13 5 13 38-1 72-14 96-33 14 3 28 5 43 5 97 0 "
+    "174-74 174-166S359 86 262 86z"
+)
+_HANDSET: Final = (
+    "M-124 20C-124-34-66-58 0-58S124-34 124 20v18a24 24 0 0 1-24 24H76a24 24 0 0 1-24-24V6c0-12-8-17-18-19a176 176 0 0 "
+    "0-68 0c-10 2-18 7-18 19v32a24 24 0 0 1-24 24h-24a24 24 0 0 1-24-24z"
+)
+
+MARK: Final = (
+    '<svg class="mark" viewBox="0 0 512 512" aria-hidden="true">'
+    '<rect width="512" height="512" rx="116" fill="#1257c9"/>'
+    f'<path fill="#fff" d="{_BUBBLE}"/>'
+    f'<path fill="#1257c9" transform="translate(254 238) rotate(-45)" d="{_HANDSET}"/></svg>'
+)
+"""The bundle's icon as an SVG element for a page: a telephone handset in a speech bubble."""
+
+
+def csp_hash(text: str) -> str:
+    """The source expression that allows the inline style or script `text` in a content security policy."""
+    return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode('ascii')}'"
