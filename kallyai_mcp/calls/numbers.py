@@ -3,12 +3,36 @@
 `phonenumbers` is imported late: it costs about 50 ms, and listing the tools does not need it.
 """
 
+import re
+import string
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
+from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
+
+if TYPE_CHECKING:
+    from phonenumbers import PhoneNumber
 
 _GUESS_REGIONS = ("US", "ES", "GB")
 """The countries for which a number without a country code is read, to suggest what may be meant; never to call it."""
+
+_LONGEST_EMERGENCY_NUMBER = 6
+
+_MORE_EMERGENCY_NUMBERS = {
+    "ES": ("061", "062", "080", "091", "092"),
+    "FR": ("114", "115", "119", "191", "196"),
+    "HR": ("195",),
+    "IT": ("114", "117"),
+    "PL": ("984", "985", "986"),
+    "PT": ("117",),
+}
+"""Police, fire, and rescue by country (ISO 3166), where `phonenumbers` has them as ordinary short numbers."""
+
+_MORE_PREMIUM_PREFIXES = {34: ("905", "907")}
+"""Premium-rate prefixes that `phonenumbers` lacks, by country code."""
+
+_EXTENSION = re.compile(r"[;,#]|ext|x", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -21,17 +45,18 @@ class NumberProblem:
 def normalize(number: str) -> str | NumberProblem:
     """The E.164 form of `number`, or what is wrong with it.
 
-    It refuses only what is certain: no country, an impossible number, an emergency number, a premium-rate number.
+    It refuses a number without a country, an emergency number of any country, a premium-rate number, and one that its
+    country does not assign.
     """
     import phonenumbers
 
     meant = "".join(number.split())
     international = f"+{meant[2:]}" if meant.startswith("00") else None
+    if _is_emergency_number(meant) or (international is not None and _is_emergency_number(international)):
+        return NumberProblem(
+            "is an emergency number, which KallyAI can't call; tell the user to dial it themselves, now"
+        )
     if not meant.startswith(("+", "\N{FULLWIDTH PLUS SIGN}")):  # people do type it
-        if _is_emergency_everywhere(meant):
-            return NumberProblem(
-                "is an emergency number, which KallyAI can't call; tell the user to call it themselves"
-            )
         return NumberProblem(_without_country(meant, international))
     try:
         parsed = phonenumbers.parse(meant)
@@ -40,9 +65,6 @@ def normalize(number: str) -> str | NumberProblem:
             return NumberProblem("has a country code that doesn't exist; E.164 looks like +14155551234")
         return NumberProblem("is not a phone number; E.164 looks like +14155551234")
     code = parsed.country_code or 0  # parsing succeeded, so there is one
-    region = phonenumbers.region_code_for_country_code(code)
-    if phonenumbers.is_emergency_number(str(parsed.national_number), region):
-        return NumberProblem("is an emergency number, which KallyAI can't call; tell the user to call it themselves")
     if parsed.extension:
         return NumberProblem("has an extension, which KallyAI can't call; give the number alone")
     reason = phonenumbers.is_possible_number_with_reason(parsed)
@@ -53,8 +75,10 @@ def normalize(number: str) -> str | NumberProblem:
         return NumberProblem(f"is too long for {where}")
     if reason != phonenumbers.ValidationResult.IS_POSSIBLE:
         return NumberProblem(f"is not possible as {where}")
-    if phonenumbers.number_type(parsed) == phonenumbers.PhoneNumberType.PREMIUM_RATE:
+    if _is_premium_rate(parsed):
         return NumberProblem("is a premium-rate number, which KallyAI can't call; ask the user for an ordinary one")
+    if not phonenumbers.is_valid_number(parsed):
+        return NumberProblem(f"is not valid as {where}; check it with the user")
     return phonenumbers.format_number(parsed, phonenumbers.PhoneNumberFormat.E164)
 
 
@@ -73,16 +97,6 @@ def local_time(number: str, now: datetime) -> datetime | None:
     """The callee's time, or None when `number` (E.164) belongs to zones whose clocks differ."""
     times = local_times(number, now)
     return times[0] if len(times) == 1 else None
-
-
-def is_valid(number: str) -> bool:
-    """Whether `number` (E.164) is one that its country assigns, by the library's data."""
-    import phonenumbers
-
-    try:
-        return phonenumbers.is_valid_number(phonenumbers.parse(number))
-    except phonenumbers.NumberParseException:
-        return False
 
 
 def local_times(number: str, now: datetime) -> tuple[datetime, ...]:
@@ -140,14 +154,52 @@ def place_of(number: str, language: str = "en") -> str | None:
 def _country(code: int) -> str:
     import phonenumbers
 
+    from kallyai_mcp.calls.countries import NAMES
+
     regions = phonenumbers.region_codes_for_country_code(code)
-    return regions[0] if len(regions) == 1 else f"+{code}"
+    names = NAMES.get(regions[0]) if len(regions) == 1 else None
+    return names[0] if names else f"+{code}"
 
 
-def _is_emergency_everywhere(number: str) -> bool:
+def _is_emergency_number(number: str) -> bool:
+    """Whether this is an emergency number of any country, or, after a country code, of that country."""
     import phonenumbers
 
-    return any(phonenumbers.is_emergency_number(number, region) for region in _GUESS_REGIONS)
+    digits = phonenumbers.normalize_digits_only(_EXTENSION.split(number, maxsplit=1)[0])
+    if _is_emergency_number_in(digits, phonenumbers.SUPPORTED_SHORT_REGIONS):
+        return True
+    for length in (1, 2, 3):  # no country code begins with another one
+        if regions := phonenumbers.COUNTRY_CODE_TO_REGION_CODE.get(int(digits[:length] or 0)):
+            return _is_emergency_number_in(digits[length:], regions)
+    return False
+
+
+def _is_emergency_number_in(digits: str, regions: Iterable[str]) -> bool:
+    import phonenumbers
+
+    return len(digits) <= _LONGEST_EMERGENCY_NUMBER and any(
+        digits in _MORE_EMERGENCY_NUMBERS.get(region, ()) or phonenumbers.is_emergency_number(digits, region)
+        for region in regions
+    )
+
+
+def _is_premium_rate(number: "PhoneNumber") -> bool:
+    """Whether a number is premium-rate, or is not valid and begins like premium-rate numbers alone."""
+    import phonenumbers
+
+    premium, unknown = phonenumbers.PhoneNumberType.PREMIUM_RATE, phonenumbers.PhoneNumberType.UNKNOWN
+    digits = phonenumbers.national_significant_number(number)
+    if (found := phonenumbers.number_type(number)) != unknown:
+        return found == premium
+    if digits.startswith(_MORE_PREMIUM_PREFIXES.get(number.country_code or 0, ())):
+        return True
+    for kept in range(len(digits) - 1, 1, -1):
+        # The library has patterns of whole numbers only, so the prefix is completed with each digit.
+        others = (f"+{number.country_code}{digits[:kept]:{digit}<{len(digits)}}" for digit in string.digits)
+        types = {phonenumbers.number_type(phonenumbers.parse(other)) for other in others} - {unknown}
+        if types:
+            return types == {premium}
+    return False
 
 
 def _without_country(number: str, international: str | None) -> str:

@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 
 from kallyai_mcp.api.errors import PolicyError
 from kallyai_mcp.api.models import Submission
-from kallyai_mcp.calls.numbers import is_valid, local_times
+from kallyai_mcp.calls.numbers import local_times
 
 ConsentKind = Literal["not_needed", "never_asks", "form", "confirmation"]
 """How consent was given: no risk was seen; the user is never asked; by a form; by a confirmation of the agent."""
@@ -137,13 +137,11 @@ class RiskFlag(StrEnum):
     """A reason to ask the user before a call.
 
     `LOCAL_HOUR`: it is not between 8:00 and 21:00 for the callee. `CALLED_RECENTLY`: the number was called within the
-    last hour. `DOUBTFUL_NUMBER`: possible, but not valid for its prefix. `FEW_MINUTES`: less than 5 minutes, or no
-    call, are left. `URGENT`: the call is to be urgent.
+    last hour. `FEW_MINUTES`: less than 5 minutes, or no call, are left. `URGENT`: the call is to be urgent.
     """
 
     LOCAL_HOUR = "local_hour"
     CALLED_RECENTLY = "called_recently"
-    DOUBTFUL_NUMBER = "doubtful_number"
     FEW_MINUTES = "few_minutes"
     URGENT = "urgent"
 
@@ -198,7 +196,6 @@ def risk_flags(
     found = {
         RiskFlag.LOCAL_HOUR: _are_apart_by(times) < _NO_COMMON_HOUR and not all(map(_is_ordinary, times)),
         RiskFlag.CALLED_RECENTLY: last_call is not None and now - last_call < RECENTLY,
-        RiskFlag.DOUBTFUL_NUMBER: not is_valid(number),
         RiskFlag.FEW_MINUTES: (minutes_remaining is not None and minutes_remaining < FEW_MINUTES)
         or (calls_remaining is not None and calls_remaining < 1),
         RiskFlag.URGENT: bool(submission.is_urgent),

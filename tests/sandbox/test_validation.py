@@ -1,20 +1,18 @@
 """Which calls the sandbox refuses, and with which error codes of the reference."""
 
-import itertools
 import json
 import re
-import string
 import uuid
 from typing import Any
 
 import httpx
 import phonenumbers
 import pytest
-from phonenumbers.phonemetadata import PhoneMetadata
 
 from kallyai_mcp.sandbox.number_rules import MORE_EMERGENCY_NUMBERS
 from kallyai_mcp.sandbox.simulator.numbers import RULE_EXAMPLES, TEST_NUMBERS
 from kallyai_mcp.sandbox.validation import SUPPORTED_COUNTRIES
+from tests.emergency_numbers import emergency_numbers, short_metadata
 from tests.sandbox.fixture_types import PlaceCall, Reference, RequestBody, SameShape, SignIn
 from tests.sandbox.manual_clock import ManualClock
 
@@ -42,20 +40,6 @@ async def test_an_emergency_number_is_refused_in_every_format(place_call: PlaceC
 @pytest.mark.parametrize("number", ["110", "15", "17", "18", "113", "118", "144", "000", "061", "062", "091", "092"])
 async def test_an_emergency_number_without_a_country_code_is_refused(place_call: PlaceCall, number: str) -> None:
     assert refusal(await place_call(respondent_phone=number)) == (422, "emergency_number")
-
-
-def short_metadata(country: str) -> Any:
-    """Return what `phonenumbers` knows about the short numbers of a country."""
-    return PhoneMetadata.short_metadata_for_region(country)
-
-
-def emergency_numbers(country: str) -> list[str]:
-    """Return the emergency numbers of a country: those of `phonenumbers`, and those that only the sandbox knows."""
-    metadata = short_metadata(country)
-    lengths = metadata.emergency.possible_length or metadata.general_desc.possible_length
-    digits = ("".join(each) for length in lengths for each in itertools.product(string.digits, repeat=length))
-    known = [number for number in digits if phonenumbers.is_emergency_number(number, country)]
-    return [*known, *MORE_EMERGENCY_NUMBERS.get(country, ())]
 
 
 @pytest.mark.parametrize("country", sorted(SUPPORTED_COUNTRIES))

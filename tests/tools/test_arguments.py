@@ -1,12 +1,15 @@
 from typing import Any
 
+import phonenumbers
 import pytest
 
 from kallyai_mcp.sandbox import call_table
 from kallyai_mcp.sandbox.app import SandboxApp
+from kallyai_mcp.sandbox.validation import SUPPORTED_COUNTRIES
 from tests.agent import BISTRO, Agent
+from tests.emergency_numbers import emergency_numbers
 
-EMERGENCY = "is an emergency number, which KallyAI can't call; tell the user to call it themselves."
+EMERGENCY = "is an emergency number, which KallyAI can't call; tell the user to dial it themselves, now."
 
 
 def placed(app: SandboxApp) -> dict[str, Any]:
@@ -27,14 +30,18 @@ def placed(app: SandboxApp) -> dict[str, Any]:
         ("respondent_phone", "the bistro", '"the bistro" is not a phone number; E.164 looks like +14155551234.'),
         ("respondent_phone", "+", '"+" is not a phone number; E.164 looks like +14155551234.'),
         ("respondent_phone", "+1415555", '"+1415555" is too short for a number of +1.'),
-        ("respondent_phone", "+34912345", '"+34912345" is too short for a number of ES.'),
-        ("respondent_phone", "+3491234567890123", '"+3491234567890123" is too long for a number of ES.'),
+        ("respondent_phone", "+34912345", '"+34912345" is too short for a number of Spain.'),
+        ("respondent_phone", "+3491234567890123", '"+3491234567890123" is too long for a number of Spain.'),
         ("respondent_phone", "+999123456", '"+999123456" has a country code that doesn\'t exist;'),
         (
             "respondent_phone",
             "+14155551234 ext. 5",
             "has an extension, which KallyAI can't call; give the number alone.",
         ),
+        ("respondent_phone", "+1 900 123 4567", "is a premium-rate number, which KallyAI can't call;"),
+        ("respondent_phone", "+34905123456", "is a premium-rate number, which KallyAI can't call;"),
+        ("respondent_phone", "+44 7700 900123", "is not valid as a number of +44; check it with the user."),
+        ("respondent_phone", "+33 012345678", "is not valid as a number of France; check it with the user."),
         ("respondent_phone", "911", f'"911" {EMERGENCY}'),
         ("respondent_phone", "112", f'"112" {EMERGENCY}'),
         ("respondent_phone", "+1911", f'"+1911" {EMERGENCY}'),
@@ -93,6 +100,23 @@ async def test_a_wrong_argument_is_named_in_one_line(agent: Agent, argument: str
     assert problem.startswith(f"- {argument}: ")
     assert line in problem
     assert (await agent.use("list_calls")).data["total"] == 0
+
+
+@pytest.mark.parametrize("mode", ["auto"])
+async def test_every_emergency_number_of_every_supported_country_gets_the_emergency_answer(agent: Agent) -> None:
+    numbers = {"000", "0034 112", "tel:911", "9-1-1"}
+    for country in SUPPORTED_COUNTRIES:
+        code = phonenumbers.country_code_for_region(country)
+        for number in emergency_numbers(country):
+            numbers |= {number, " ".join(number), f"+{code}{number}", f"+{code} {' '.join(number)}"}
+    wrong = [
+        number
+        for number in sorted(numbers)
+        if EMERGENCY not in (await agent.use("make_call", BISTRO, respondent_phone=number)).text
+    ]
+
+    assert len(numbers) > 400
+    assert wrong == []
 
 
 async def test_all_wrong_arguments_are_named_at_once_and_the_missing_ones_too(agent: Agent) -> None:

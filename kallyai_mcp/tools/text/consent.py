@@ -17,7 +17,6 @@ _REASONS: dict[RiskFlag, tuple[str, str]] = {
         "this number was called within the last hour",
         "se llamó a este número hace menos de una hora",
     ),
-    RiskFlag.DOUBTFUL_NUMBER: ("the number does not look like one that exists", "el número no parece existir"),
     RiskFlag.FEW_MINUTES: ("few minutes or calls are left", "quedan pocos minutos o llamadas"),
     RiskFlag.URGENT: ("it is an urgent call", "es una llamada urgente"),
 }

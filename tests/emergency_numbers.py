@@ -1,0 +1,24 @@
+"""The emergency numbers of a country: those of `phonenumbers`, and those that only the sandbox knows."""
+
+import itertools
+import string
+from typing import Any
+
+import phonenumbers
+from phonenumbers.phonemetadata import PhoneMetadata
+
+from kallyai_mcp.sandbox.number_rules import MORE_EMERGENCY_NUMBERS
+
+
+def short_metadata(country: str) -> Any:
+    """Return what `phonenumbers` knows about the short numbers of a country."""
+    return PhoneMetadata.short_metadata_for_region(country)
+
+
+def emergency_numbers(country: str) -> list[str]:
+    """Return the emergency numbers of a country, without the country code."""
+    metadata = short_metadata(country)
+    lengths = metadata.emergency.possible_length or metadata.general_desc.possible_length
+    digits = ("".join(each) for length in lengths for each in itertools.product(string.digits, repeat=length))
+    known = [number for number in digits if phonenumbers.is_emergency_number(number, country)]
+    return [*known, *MORE_EMERGENCY_NUMBERS.get(country, ())]
