@@ -1,7 +1,7 @@
 """An HTTP service whose responses a test chooses."""
 
 import socket
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -12,7 +12,8 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-Handler = Callable[[Request], Response | tuple[int, Any]]
+Reply = Response | tuple[int, Any]
+Handler = Callable[[Request], Reply | Awaitable[Reply]]
 
 
 @asynccontextmanager
@@ -24,7 +25,8 @@ async def fake_service(handler: Handler) -> AsyncIterator[str]:
     """
 
     async def respond(request: Request) -> Response:
-        answer = handler(request)
+        reply = handler(request)
+        answer = await reply if isinstance(reply, Awaitable) else reply
         return answer if isinstance(answer, Response) else JSONResponse(answer[1], answer[0])
 
     app = Starlette(routes=[Route("/{path:path}", respond, methods=["GET", "POST"])])

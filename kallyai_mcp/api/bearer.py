@@ -6,7 +6,9 @@ from typing import Protocol
 
 import httpx
 
+from kallyai_mcp.api.error_responses import error_from
 from kallyai_mcp.api.errors import KallyAIError, NotConnectedError, NotSignedInError
+from kallyai_mcp.api.responses import ApiResponse
 
 
 class TokenSource(Protocol):
@@ -52,7 +54,8 @@ class BearerAuth(httpx.Auth):
         """Called by httpx for each request.
 
         Raises:
-            NotSignedInError: There is no valid token.
+            NotSignedInError: There is no valid token. After a 401 it has the code, the message (as `reason`), and the
+                correlation id of that response.
             NotConnectedError: The renewal of the token failed. The service did not act on this request.
         """
         if not same_origin(request.url, self._origin):
@@ -64,10 +67,25 @@ class BearerAuth(httpx.Auth):
         response = yield request
         if response.status_code != HTTPStatus.UNAUTHORIZED:
             return
-        fresh = await _checked_token(self._tokens.renew(token))
+        try:
+            fresh = await _checked_token(self._tokens.renew(token))
+        except NotSignedInError as error:
+            await response.aread()
+            raise _with_refusal(error, response, token) from None
         if fresh != token:
             request.headers["Authorization"] = f"Bearer {fresh}"
             yield request
+
+
+def _with_refusal(error: NotSignedInError, response: httpx.Response, token: str) -> NotSignedInError:
+    refusal = error_from(ApiResponse(response.status_code, response.headers, response.content, secrets=(token,)))
+    return NotSignedInError(
+        error.message,
+        code=refusal.code,
+        status=refusal.status,
+        reason=refusal.message,
+        correlation_id=refusal.correlation_id,
+    )
 
 
 async def _checked_token(pending: Awaitable[str]) -> str:

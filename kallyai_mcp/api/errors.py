@@ -97,7 +97,7 @@ class ResponseLostError(KallyAIError):
 
 
 class NotSignedInError(KallyAIError):
-    """There is no usable sign-in. Nothing was sent, or the response was 401."""
+    """There is no usable sign-in. Nothing was sent, or the response was 401: then `reason` is the service's message."""
 
     default_code = "not_signed_in"
 

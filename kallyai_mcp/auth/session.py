@@ -214,8 +214,9 @@ class Session:
                 return newer
             raise NotSignedInError(
                 f"KallyAI no longer accepts this sign-in. {_SIGN_IN}",
+                code=error.code,
                 status=error.status,
-                reason=error.code,
+                reason=error.message,
                 correlation_id=error.correlation_id,
             ) from error
         renewed = Tokens.from_grant(grant, self._clock(), tokens)

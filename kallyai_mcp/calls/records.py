@@ -67,6 +67,7 @@ class CallRecord:
         idempotency_key: The Idempotency-Key of every request for it ("Create Call").
         submission: What KallyAI is asked to do.
         timezone: IANA name of the user's time zone.
+        session_id: The same for all calls of a session ("CallCreateRequest"); None for a call of none.
         worker: The worker that runs it, or ran it last.
         state: How far it has come.
         placed_at: When it was asked for.
@@ -90,6 +91,7 @@ class CallRecord:
     day: str = ""
     generation: int = 0
     idempotency_key: str = ""
+    session_id: str | None = None
     state: CallState = CallState.RESERVED
     sent_at: datetime | None = None
     clock_offset: float | None = None
@@ -180,6 +182,7 @@ def to_row(record: CallRecord) -> dict[str, Any]:
         "number": record.submission.respondent_phone,
         "submission": json.dumps(record.submission.as_json()),
         "timezone": record.timezone,
+        "session_id": record.session_id,
         "worker": record.worker,
         "state": record.state.value,
         "placed_at": record.placed_at.timestamp(),
@@ -218,6 +221,7 @@ def from_row(row: Mapping[str, Any]) -> CallRecord:
         idempotency_key=row["idempotency_key"],
         submission=Submission.model_validate_json(row["submission"]),
         timezone=row["timezone"],
+        session_id=row["session_id"],
         worker=row["worker"],
         state=CallState(row["state"]),
         placed_at=moment(row["placed_at"]),

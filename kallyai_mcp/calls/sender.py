@@ -105,7 +105,10 @@ class CallSender:
         try:
             async with self._service.api() as api:
                 return await api.create_call(
-                    record.submission, timezone=record.timezone, idempotency_key=record.idempotency_key
+                    record.submission,
+                    timezone=record.timezone,
+                    session_id=record.session_id,
+                    idempotency_key=record.idempotency_key,
                 )
         except KallyAIError as error:
             return error

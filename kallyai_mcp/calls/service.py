@@ -104,13 +104,20 @@ class CallService:
         return found
 
     async def place(
-        self, submission: Submission, *, timezone: str, redial: bool = False, consent: Consent | None = None
+        self,
+        submission: Submission,
+        *,
+        timezone: str,
+        session_id: str | None = None,
+        redial: bool = False,
+        consent: Consent | None = None,
     ) -> Placed:
         """Start a call, unless the same one may not be placed again yet (rule 6 of the design).
 
         Args:
             submission: What KallyAI is asked to do; valid and normalized.
             timezone: IANA name of the user's time zone.
+            session_id: The same for all calls of a session.
             redial: Place it again although it was placed, unless that call is active or its outcome not delivered.
             consent: What the user agreed to.
 
@@ -120,7 +127,7 @@ class CallService:
             NotSignedInError: No account is signed in.
             LedgerUnavailableError: It can't be written down, so no call was placed.
         """
-        asked = await self._asked(submission, timezone)
+        asked = await self._asked(submission, timezone, session_id)
         if (running := self._worker.running(asked.account, asked.fingerprint)) is not None:
             return Placed(running, is_new=False)
         # Shielded: a record that no worker runs would have to be found and settled first.
@@ -181,7 +188,7 @@ class CallService:
         """
         return await self._worker.ledger.audit(await self._worker.account(), limit)
 
-    async def _asked(self, submission: Submission, timezone: str) -> CallRecord:
+    async def _asked(self, submission: Submission, timezone: str, session_id: str | None = None) -> CallRecord:
         """A record of a call that is asked for now, not written down yet."""
         return CallRecord(
             tracking_id=f"t-{uuid.uuid4()}",
@@ -189,6 +196,7 @@ class CallService:
             fingerprint=fingerprint(submission),
             submission=submission,
             timezone=timezone,
+            session_id=session_id,
             worker="",
             placed_at=self._clock.now(),
         )

@@ -51,14 +51,14 @@ class QuotaCard {
 
   #plan(quota) {
     const plan = oneLine(quota.plan_type);
-    const period = oneLine(quota.period);
+    const period = oneLine(quota.subscription?.plan?.period);
     const named = plan && locale.text("plan", { plan: plan[0].toLocaleUpperCase(locale.tag) + plan.slice(1) });
     setText("title", named || locale.text("quota"));
-    const status = oneLine(quota.subscription_status, 40);
+    const status = oneLine(quota.subscription?.status ?? quota.subscription_status, 40);
     setText("status", translated(status));
     byId("status").dataset.tone = ["active", "trialing"].includes(status) ? "good" : "warn";
-    const day = quota.period_end && locale.day(quota.period_end);
-    const renewal = day && locale.text(quota.auto_renew === false ? "ends" : "renews", { day });
+    const { expires_at: end = quota.period_end, auto_renew: renews } = quota.subscription ?? {};
+    const renewal = end && locale.text(renews === false ? "ends" : "renews", { day: locale.day(end) });
     setText("renewal", [renewal, translated(period)].filter(Boolean).join(" · "));
   }
 

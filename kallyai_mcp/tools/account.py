@@ -5,7 +5,6 @@ from typing import Annotated, Any
 from mcp.server.mcpserver import Context
 from mcp.types import CallToolResult
 
-from kallyai_mcp.api.models import Statistics
 from kallyai_mcp.tools.context import AppContext
 from kallyai_mcp.tools.elicitation import Elicitation
 from kallyai_mcp.tools.results import BillingAnswer, QuotaAnswer, SignInAnswer, answer
@@ -19,12 +18,7 @@ async def check_quota(*, ctx: Context[AppContext, Any]) -> Annotated[CallToolRes
     app_context = ctx.request_context.lifespan_context
     account = await app_context.sign_in.account()
     statistics, subscription = await app_context.usage.get(app_context.api(), account, app_context.now())
-    plan = subscription.plan if subscription else None
-    structure = QuotaAnswer(
-        **statistics.model_dump(include=set(QuotaAnswer.model_fields) & set(Statistics.model_fields)),
-        period=plan.period if plan else None,
-        auto_renew=subscription.auto_renew if subscription else None,
-    )
+    structure = QuotaAnswer(**statistics.model_dump(), subscription=subscription)
     text = words.quota(statistics, subscription, zone_name=app_context.timezone, now=app_context.now())
     return answer(text, structure)
 

@@ -5,7 +5,7 @@ from datetime import datetime
 from mcp.types import CallToolResult
 
 from kallyai_mcp.api.errors import KallyAIError
-from kallyai_mcp.api.models import Call
+from kallyai_mcp.api.models import Call, SubmissionEcho
 from kallyai_mcp.calls.records import CallRecord, CallState
 from kallyai_mcp.tools.context import AppContext
 from kallyai_mcp.tools.links import links
@@ -44,10 +44,12 @@ async def to_result(
         raise KallyAIError("the call was canceled before it was placed", code="canceled")
     if record.call is not None:
         structure = call_answer(record.call, record.tracking_id, placed_now=is_new)
+        structure.submission = record.call.submission
         before = already_placed(record, now) if is_new is False else ""
         return answer(before + outcome(record.call, now), structure, *more)
     structure = record_answer(record, now)
     structure.placed_now = is_new
+    structure.submission = SubmissionEcho.model_validate(record.submission.as_json())
     if record.state is CallState.UNKNOWN:
         return answer(unknown(record), structure)
     text = in_progress(record, now, is_duplicate=is_new is False, wait=app_context.wait_seconds)
@@ -57,10 +59,11 @@ async def to_result(
 def unrecorded_result(app_context: AppContext, call: Call, *, with_links: bool) -> CallToolResult:
     """The result for a call that only KallyAI knows: it is not in the ledger."""
     now, structure, more = app_context.now(), call_answer(call), links(call) if with_links else []
+    structure.submission = call.submission
     if call.is_final:
         return answer(outcome(call, now), structure, *more)
     elapsed = max(0.0, (now - call.created_at).total_seconds()) if call.created_at else 0.0
-    structure.elapsed_seconds = round(elapsed, 1)
+    structure.status, structure.elapsed_seconds = "in_progress", round(elapsed, 1)
     return answer(call_in_progress(call, elapsed, wait=app_context.wait_seconds), structure, *more)
 
 
@@ -79,9 +82,9 @@ def record_answer(record: CallRecord, now: datetime) -> CallAnswer:
 
 
 def call_answer(call: Call, tracking_id: str | None = None, *, placed_now: bool | None = None) -> CallAnswer:
-    """The structure for a call of KallyAI's."""
+    """The structure for a call of KallyAI's; a status that is not known is the service's own word."""
     return CallAnswer(
-        status=call.status if call.is_final else "in_progress",
+        status="in_progress" if call.status in Call.IN_PROGRESS else call.status,
         call_id=call.call_id,
         tracking_id=tracking_id,
         highlights=visible(call.highlights) if call.highlights else None,
@@ -89,7 +92,7 @@ def call_answer(call: Call, tracking_id: str | None = None, *, placed_now: bool 
         duration_seconds=call.duration_seconds,
         created_at=call.created_at,
         respondent_phone=call.submission.respondent_phone,
-        business_name=visible(call.submission.business_name) if call.submission.business_name else None,
+        business_name=visible(call.submission.business_name, 80) if call.submission.business_name else None,
         credits_used=call.credits_used,
         placed_now=placed_now,
     )

@@ -25,7 +25,7 @@ from kallyai_mcp.tools.context import AppContext
 from kallyai_mcp.tools.elicitation import Elicitation, InputRequiredError
 from kallyai_mcp.tools.sign_in_request import request_sign_in
 from kallyai_mcp.tools.text.account import sign_in_link
-from kallyai_mcp.tools.text.errors import error_text
+from kallyai_mcp.tools.text.errors import error_text, service_says
 
 AskMissing = Callable[[Mapping[str, Any], Elicitation], Awaitable[Mapping[str, Any]]]
 """Returns the arguments with those that the user was asked for because they were missing."""
@@ -120,7 +120,8 @@ async def tool_error_text(error: KallyAIError, app_context: AppContext, *, tool:
         return error_text(error, places_calls=places_calls)
     happened = "Not called: not signed in to KallyAI." if places_calls else "Not signed in to KallyAI."
     again = f"call {tool} again with the same arguments"
-    return f"{happened} {sign_in_link(link.url, link.minutes, then=again)}"
+    text = f"{happened} {sign_in_link(link.url, link.minutes, then=again)}"
+    return "\n".join(filter(None, (text, service_says(error))))
 
 
 def call_tool(fn: Callable[..., Any], spec: ToolSpec, ask_missing: AskMissing | None = None) -> CallTool:

@@ -41,6 +41,7 @@ async def make_call(
     is_urgent: bool | None = None,
     additional_instructions: Annotated[list[str] | None, Field(description="Wishes and limits, one each")] = None,
     timezone: Annotated[TimeZoneName | None, Field(description="The user's IANA zone; default: this machine's")] = None,
+    session_id: Annotated[str | None, Field(description="One for all calls of a session")] = None,
     wait_seconds: WaitSeconds | None = None,
     redial: Annotated[bool, Field(description="Call again although this very call was just made")] = False,
     confirmation: Annotated[str | None, Field(description="From an answer that asked for the user's consent")] = None,
@@ -72,6 +73,7 @@ async def make_call(
     placed = await _place(
         submission,
         timezone=timezone or app_context.timezone,
+        session_id=session_id,
         redial=redial,
         confirmation=confirmation,
         ctx=ctx,
@@ -105,6 +107,7 @@ async def _place(
     submission: Submission,
     *,
     timezone: str,
+    session_id: str | None,
     redial: bool,
     confirmation: str | None,
     ctx: Context[AppContext, Any],
@@ -119,7 +122,9 @@ async def _place(
         if isinstance(consent, CallToolResult):
             return consent
         try:
-            return await app_context.calls.place(submission, timezone=timezone, redial=redial, consent=consent)
+            return await app_context.calls.place(
+                submission, timezone=timezone, session_id=session_id, redial=redial, consent=consent
+            )
         except ConsentOutdatedError:
             if attempt == _MAX_ATTEMPTS:
                 raise

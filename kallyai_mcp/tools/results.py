@@ -5,6 +5,7 @@ from datetime import datetime
 from mcp.types import CallToolResult, ContentBlock, TextContent
 from pydantic import BaseModel, Field
 
+from kallyai_mcp.api.models import Statistics, SubmissionEcho, Subscription
 from kallyai_mcp.tools.text.plain import visible_throughout
 
 
@@ -23,6 +24,7 @@ class CallAnswer(BaseModel):
     created_at: datetime | None = None
     respondent_phone: str | None = None
     business_name: str | None = None
+    submission: SubmissionEcho | None = Field(None, description="The whole request; not in list_calls")
     credits_used: float | None = None
     confirmation: str | None = Field(None, description="For make_call once the user has agreed")
     placed_now: bool | None = Field(None, description="make_call: false when the same call had been asked for before")
@@ -63,25 +65,10 @@ class EventAnswer(BaseModel):
     location: str | None = None
 
 
-class QuotaAnswer(BaseModel):
-    """What the plan allows, and what is left of it."""
+class QuotaAnswer(Statistics):
+    """What is left in which period (the reference's statistics), and the plan itself (its subscription)."""
 
-    plan_type: str | None = None
-    period: str | None = None
-    minutes_allocated: float | None = None
-    minutes_used: float | None = None
-    minutes_remaining: float | None = None
-    calls_allocated: float | None = None
-    calls_used: float | None = None
-    calls_remaining: float | None = None
-    credits_allocated: float | None = None
-    credits_used: float | None = None
-    credits_remaining: float | None = None
-    period_start: datetime | None = None
-    period_end: datetime | None = None
-    usage_percentage: float | None = None
-    subscription_status: str | None = None
-    auto_renew: bool | None = None
+    subscription: Subscription | None = Field(None, description="The plan's state, and when it ends or renews")
 
 
 class BillingAnswer(BaseModel):

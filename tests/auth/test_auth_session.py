@@ -115,7 +115,7 @@ async def test_after_a_refused_renewal_the_error_asks_to_sign_in_and_nothing_is_
     store.save(tokens(refresh="refresh-revoked", left=0))
     with pytest.raises(NotSignedInError, match="no longer accepts this sign-in") as caught:
         await make_session().access_token()
-    assert (caught.value.status, caught.value.reason, caught.value.correlation_id) == (401, "invalid_token", "corr-7")
+    assert (caught.value.status, caught.value.code, caught.value.correlation_id) == (401, "invalid_token", "corr-7")
     assert "revoked" not in repr(caught.value)
     assert store.load() == tokens(refresh="refresh-revoked", left=0)
 

@@ -68,7 +68,8 @@ async def test_a_quota_that_is_low_or_used_up_says_so_in_words(open_card: Open) 
 async def test_credits_are_shown_for_a_plan_that_has_them(open_card: Open) -> None:
     chat = await open_card(quota_card(), capabilities={}, context={**NEW_YORK, "locale": "es"})
     end = datetime(2026, 2, 1, tzinfo=UTC)
-    await chat.give(quota(plan_type="pro", credits_remaining=1234.5, auto_renew=False, period_end=end))
+    subscription = {"auto_renew": False, "expires_at": end}
+    await chat.give(quota(plan_type="pro", credits_remaining=1234.5, subscription=subscription))
 
     await expect(chat.card.get_by_role("heading", level=1)).to_have_text("Plan Pro")
     await expect(chat.card.get_by_role("meter", name="Créditos")).to_contain_text("1234,5")

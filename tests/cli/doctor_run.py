@@ -16,8 +16,7 @@ from kallyai_mcp.api.models import TokenGrant
 from kallyai_mcp.auth.file_store import FileStore
 from kallyai_mcp.auth.tokens import Tokens
 from kallyai_mcp.sandbox.app import SandboxApp
-from tests.cli.machine import invoke, move_home
-from tests.processes import run
+from tests.cli.machine import invoke, move_home, run_in_process
 from tests.sandbox.sandbox_app import sandbox_app
 
 UNREACHABLE = "http://127.0.0.1:9"
@@ -53,8 +52,12 @@ def sign_in(kallyai_home: Path, url: str, app: SandboxApp, **changes: Any) -> To
     return tokens
 
 
-async def run_doctor(kallyai_home: Path, url: str, *more: str, **settings: str) -> "subprocess.CompletedProcess[str]":
-    return await anyio.to_thread.run_sync(lambda: run(kallyai_home, "doctor", *more, API_URL=url, **settings))
+async def run_doctor(
+    kallyai_home: Path, url: str, *more: str, charset: str = "utf-8", **settings: str
+) -> "subprocess.CompletedProcess[str]":
+    return await anyio.to_thread.run_sync(
+        lambda: run_in_process(kallyai_home, "doctor", *more, charset=charset, API_URL=url, **settings)
+    )
 
 
 def checks_in(text: str) -> dict[str, dict[str, Any]]:

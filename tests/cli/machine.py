@@ -2,6 +2,7 @@
 
 import json
 import os
+import subprocess
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from click.testing import CliRunner, Result
 
 from kallyai_mcp.cli.clients.known import CLIENTS, Machine
 from kallyai_mcp.cli.main import cli
+from tests.processes import environment
 
 
 def move_home(monkeypatch: pytest.MonkeyPatch, home: Path) -> Path:
@@ -31,6 +33,24 @@ def move_home(monkeypatch: pytest.MonkeyPatch, home: Path) -> Path:
 def invoke(*arguments: str) -> Result:
     """Run a command in this process."""
     return CliRunner().invoke(cli, arguments)
+
+
+def run_in_process(
+    home: Path, *arguments: str, charset: str = "utf-8", **settings: str
+) -> "subprocess.CompletedProcess[str]":
+    """Run a command as `tests.processes.run` does, but in this process, which saves the start of a Python.
+
+    Args:
+        home: Its `KALLYAI_HOME`.
+        arguments: The arguments of the command.
+        charset: The encoding of its console.
+        settings: Settings, without the prefix `KALLYAI_`.
+    """
+    variables = dict.fromkeys(os.environ, None) | environment(home, **settings)
+    result = CliRunner(charset=charset).invoke(cli, arguments, env=variables)
+    if result.exception is not None and not isinstance(result.exception, SystemExit):
+        raise result.exception
+    return subprocess.CompletedProcess(arguments, result.exit_code, result.stdout, result.stderr)
 
 
 def run_ok(*arguments: str) -> str:

@@ -25,7 +25,7 @@ from tests.cli.doctor_run import (
     sign_in,
 )
 from tests.cli.machine import invoke, write_file
-from tests.processes import COMMAND, LIMIT
+from tests.processes import COMMAND, LIMIT, run
 
 __all__ = ["app", "home", "kallyai_home"]
 
@@ -40,7 +40,7 @@ async def test_when_all_is_well_it_changes_nothing_and_prints_no_token(home: Pat
     async with running(app) as url:
         tokens = sign_in(kallyai_home, url, app)
         before = hashes_of_files(home)
-        lines = await run_doctor(kallyai_home, url, PYTHONIOENCODING="utf-8")
+        lines = await run_doctor(kallyai_home, url)
         as_json = await run_doctor(kallyai_home, url, "--json")
         after = hashes_of_files(home)
 
@@ -162,9 +162,8 @@ def test_on_a_terminal_lines_are_wrapped_and_paths_are_not(kallyai_home: Path) -
     assert any(str(kallyai_home / "ledger.db") in line for line in shown)
 
 
-async def test_a_console_that_can_not_show_the_signs_gets_ascii(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("PYTHONIOENCODING", "ascii")
-    done = await run_doctor(home / "kallyai", UNREACHABLE)
+async def test_a_console_that_can_not_show_the_signs_gets_ascii(home: Path) -> None:
+    done = await run_doctor(home / "kallyai", UNREACHABLE, charset="ascii")
 
     assert done.returncode == 1
     assert done.stdout.isascii()
@@ -172,10 +171,10 @@ async def test_a_console_that_can_not_show_the_signs_gets_ascii(home: Path, monk
     assert "\nx sign_in " in done.stdout
 
 
-async def test_it_ends_within_15_seconds_when_the_service_does_not_answer(home: Path) -> None:
+def test_it_ends_within_15_seconds_when_the_service_does_not_answer(home: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         began = time.monotonic()
-        done = await run_doctor(home / "kallyai", f"http://127.0.0.1:{silent.getsockname()[1]}", "--json")
+        done = run(home / "kallyai", "doctor", "--json", API_URL=f"http://127.0.0.1:{silent.getsockname()[1]}")
         took = time.monotonic() - began
 
     found = checks_in(done.stdout)

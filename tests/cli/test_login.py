@@ -10,6 +10,7 @@ import pytest
 from kallyai_mcp.sandbox import browser_client
 from kallyai_mcp.sandbox.app import SandboxApp
 from kallyai_mcp.sandbox.serve import running
+from tests.cli.machine import run_in_process
 from tests.processes import LIMIT, run, started
 from tests.sandbox.sandbox_app import sandbox_app
 
@@ -40,10 +41,10 @@ async def test_login_without_a_browser_prints_a_link_and_waits(tmp_path: Path, a
                 return code, page + process.stdout.read()
 
         code, output = await anyio.to_thread.run_sync(log_in)
-        status = await anyio.to_thread.run_sync(lambda: run(tmp_path, "status", API_URL=url))
-        logout = await anyio.to_thread.run_sync(lambda: run(tmp_path, "logout", API_URL=url))
-        again = await anyio.to_thread.run_sync(lambda: run(tmp_path, "logout", API_URL=url))
-        nobody = await anyio.to_thread.run_sync(lambda: run(tmp_path, "status", API_URL=url))
+        status = await anyio.to_thread.run_sync(lambda: run_in_process(tmp_path, "status", API_URL=url))
+        logout = await anyio.to_thread.run_sync(lambda: run_in_process(tmp_path, "logout", API_URL=url))
+        again = await anyio.to_thread.run_sync(lambda: run_in_process(tmp_path, "logout", API_URL=url))
+        nobody = await anyio.to_thread.run_sync(lambda: run_in_process(tmp_path, "status", API_URL=url))
 
     assert code == 0
     assert "Signed in as personal@sandbox.test." in output
@@ -114,7 +115,7 @@ async def test_a_sign_in_canceled_in_the_browser_is_reported_in_one_line(tmp_pat
 
 @pytest.mark.parametrize("command", ["login", "logout"])
 def test_login_and_logout_refuse_when_the_settings_have_a_token(tmp_path: Path, command: str) -> None:
-    done = run(tmp_path, command, ACCESS_TOKEN="abc123456789")
+    done = run_in_process(tmp_path, command, ACCESS_TOKEN="abc123456789")
 
     assert done.returncode == 1
     assert "KALLYAI_ACCESS_TOKEN" in done.stderr
@@ -124,7 +125,9 @@ def test_login_and_logout_refuse_when_the_settings_have_a_token(tmp_path: Path, 
 async def test_status_names_the_setting_that_the_token_comes_from(tmp_path: Path, app: SandboxApp) -> None:
     token = app.state.sandbox.issue_tokens(scopes=["subscription:read"])["access_token"]
     async with running(app) as url:
-        done = await anyio.to_thread.run_sync(lambda: run(tmp_path, "status", API_URL=url, ACCESS_TOKEN=token))
+        done = await anyio.to_thread.run_sync(
+            lambda: run_in_process(tmp_path, "status", API_URL=url, ACCESS_TOKEN=token)
+        )
 
     assert "Signed in as personal@sandbox.test; kept in KALLYAI_ACCESS_TOKEN" in done.stdout
     assert "minutes" in done.stdout
@@ -132,7 +135,7 @@ async def test_status_names_the_setting_that_the_token_comes_from(tmp_path: Path
 
 
 def test_status_reports_a_service_that_can_not_be_reached(tmp_path: Path) -> None:
-    done = run(tmp_path, "status", API_URL="http://127.0.0.1:9", ACCESS_TOKEN="abc123456789")
+    done = run_in_process(tmp_path, "status", API_URL="http://127.0.0.1:9", ACCESS_TOKEN="abc123456789")
 
     assert done.returncode == 1
     assert "Error: KallyAI at 127.0.0.1:9 can't be reached: the connection was refused" in done.stderr

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.cli.machine import run_in_process
 from tests.processes import LIMIT, run, started
 
 
@@ -44,7 +45,7 @@ def test_a_port_in_use_is_reported_in_one_line(tmp_path: Path) -> None:
     with started(tmp_path, "sandbox", "--port", "0") as process:
         assert process.stdout is not None
         port = url_in(process.stdout.readline()).rpartition(":")[2]
-        second = run(tmp_path, "sandbox", "--port", port)
+        second = run_in_process(tmp_path, "sandbox", "--port", port)
 
     assert second.returncode == 1
     assert second.stderr.startswith(f"Error: 127.0.0.1:{port} can't be listened on: ")
@@ -55,7 +56,7 @@ def test_a_data_file_that_is_not_a_database_is_reported(tmp_path: Path) -> None:
     data = tmp_path / "notes.txt"
     data.write_text("Not a database, and too long to be taken for an empty one. " * 20)
 
-    done = run(tmp_path, "sandbox", "--port", "0", "--data", str(data))
+    done = run_in_process(tmp_path, "sandbox", "--port", "0", "--data", str(data))
 
     assert done.returncode == 1
     assert f"Error: {data} can't be used as the sandbox's data" in done.stderr
@@ -65,7 +66,7 @@ def test_a_data_file_that_is_not_a_database_is_reported(tmp_path: Path) -> None:
 def test_a_data_folder_that_can_not_be_created_is_reported(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
 
-    done = run(tmp_path, "sandbox", "--port", "0", "--data", str(tmp_path / "file" / "sandbox.db"))
+    done = run_in_process(tmp_path, "sandbox", "--port", "0", "--data", str(tmp_path / "file" / "sandbox.db"))
 
     assert done.returncode == 1
     assert str(tmp_path / "file") in done.stderr

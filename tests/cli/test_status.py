@@ -22,14 +22,15 @@ from kallyai_mcp.cli.status import bar
 from kallyai_mcp.sandbox.app import SandboxApp
 from kallyai_mcp.sandbox.serve import running
 from tests.calls.ledgers import kept_record
+from tests.cli.machine import run_in_process
 from tests.fake_service import fake_service
-from tests.processes import free_port, run
+from tests.processes import free_port
 from tests.sandbox.sandbox_app import sandbox_app
 
 
 @pytest.fixture
 def app() -> Iterator[SandboxApp]:
-    """A sandbox on the real clock, because the commands are separate processes; its calls take no time."""
+    """A sandbox on the real clock, because the commands have no other; its calls take no time."""
     with sandbox_app(speed=100_000) as app:
         yield app
 
@@ -41,8 +42,12 @@ def sign_in(home: Path, url: str, app: SandboxApp, account: str = "acct-personal
     return tokens
 
 
-async def status(home: Path, url: str, *arguments: str) -> "subprocess.CompletedProcess[str]":
-    return await anyio.to_thread.run_sync(lambda: run(home, "status", *arguments, API_URL=url))
+async def status(
+    home: Path, url: str, *arguments: str, charset: str = "utf-8", **settings: str
+) -> "subprocess.CompletedProcess[str]":
+    return await anyio.to_thread.run_sync(
+        lambda: run_in_process(home, "status", *arguments, charset=charset, API_URL=url, **settings)
+    )
 
 
 def submission(number: str, name: str | None = None) -> Submission:
@@ -77,8 +82,7 @@ async def test_it_shows_the_quota_as_bars_the_unsettled_calls_and_the_last_five(
             sample = record(AccountKey(url, tokens.account), state, "+14155551234")
             await kept_record(tmp_path / "ledger.db", sample)
         shown = await status(tmp_path, url)
-        monkeypatch.setenv("PYTHONIOENCODING", "ascii")
-        plain = await status(tmp_path, url)
+        plain = await status(tmp_path, url, charset="ascii")
         as_json = await status(tmp_path, url, "--json")
 
     lines = shown.stdout.splitlines()
@@ -175,7 +179,7 @@ async def test_a_ledger_that_can_not_be_read_does_not_hide_the_rest(tmp_path: Pa
     async with running(app) as url:
         sign_in(tmp_path, url, app)
         shown = await status(tmp_path, url)
-        shared = await anyio.to_thread.run_sync(lambda: run(tmp_path, "status", API_URL=url, DATABASE_URL=unreachable))
+        shared = await status(tmp_path, url, DATABASE_URL=unreachable)
 
     for done in (shown, shared):
         assert done.returncode == 1
@@ -197,7 +201,7 @@ async def test_a_subscription_that_can_not_be_read_is_left_out(tmp_path: Path, a
 
 
 def test_nobody_signed_in_is_null_for_as_json(tmp_path: Path) -> None:
-    done = run(tmp_path, "status", "--json", API_URL="http://127.0.0.1:9")
+    done = run_in_process(tmp_path, "status", "--json", API_URL="http://127.0.0.1:9")
 
     assert done.returncode == 1
     assert json.loads(done.stdout)["signed_in"] is None

@@ -1,3 +1,4 @@
+import math
 from pathlib import Path
 from typing import Any
 
@@ -7,6 +8,8 @@ import pytest
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
+from kallyai_mcp.auth.file_store import FileStore
+from kallyai_mcp.auth.tokens import Tokens
 from kallyai_mcp.sandbox import browser_client
 from kallyai_mcp.sandbox.app import SandboxApp
 from kallyai_mcp.sandbox.serve import running
@@ -34,14 +37,55 @@ async def use_with_answers(tmp_path: Path, clock: ManualClock, tool: str, *answe
             return await agent.use(tool, arguments)
 
 
-async def test_the_quota_is_one_line_with_plan_and_renewal(agent: Agent) -> None:
+async def test_the_quota_is_what_is_left_of_the_period_and_the_plan_with_its_renewal(agent: Agent) -> None:
     answer = await agent.use("check_quota")
 
     assert answer.text == (
-        "165 of 210 minutes and 27 of 35 calls left (personal, monthly, active); renews Jan 31. 21% used."
+        "165 of 210 minutes and 27 of 35 calls left until Jan 31 (21% used). "
+        "Plan: personal, monthly, active, renews Jan 31."
     )
     assert answer.data["minutes_remaining"] == 165
-    assert answer.data["auto_renew"] is True
+    assert answer.data["subscription"]["auto_renew"] is True
+
+
+CANCELED = {
+    "has_active_subscription": False,
+    "provider": "stripe",
+    "plan": {"type": "personal", "period": "monthly", "minutes_included": 210},
+    "status": "canceled",
+    "expires_at": "2026-03-10T12:00:00Z",
+    "auto_renew": False,
+    "management_url": "https://billing.stripe.com/p/session/x",
+}
+
+
+async def test_the_plans_state_and_end_are_the_subscriptions_and_the_period_is_the_statistics(
+    tmp_path: Path, clock: ManualClock
+) -> None:
+    figures = {
+        "plan_type": "personal",
+        "minutes_remaining": 165,
+        "period_start": "2026-01-15T12:00:00Z",
+        "period_end": "2026-02-15T12:00:00Z",
+        "subscription_status": "active",
+    }
+    answer = await use_with_answers(
+        tmp_path, clock, "check_quota", ("statistics", (200, figures)), ("subscription", (200, CANCELED))
+    )
+
+    assert answer.text == (
+        "165 minutes left until Feb 15. Plan: personal, monthly, canceled, no active subscription, ends Mar 10."
+    )
+    assert answer.data == figures | {"subscription": CANCELED}
+
+
+async def test_a_subscription_that_is_over_has_ended(tmp_path: Path, clock: ManualClock) -> None:
+    over = CANCELED | {"expires_at": "2026-01-10T12:00:00Z"}
+    answer = await use_with_answers(
+        tmp_path, clock, "check_quota", ("statistics", (200, {})), ("subscription", (200, over))
+    )
+
+    assert "ended Jan 10" in answer.text
 
 
 STATISTICS = {"plan_type": "pro", "credits_allocated": 100, "credits_used": 95, "credits_remaining": 5}
@@ -51,7 +95,7 @@ async def test_credits_read_like_minutes_and_a_low_quota_says_what_to_do(tmp_pat
     answer = await use_with_answers(tmp_path, clock, "check_quota", ("statistics", (200, STATISTICS)))
 
     assert answer.text == (
-        "5 of 100 credits left (pro). That is getting short; get_billing_link has the page to upgrade."
+        "5 of 100 credits left. Plan: pro. That is getting short; get_billing_link has the page to upgrade."
     )
 
 
@@ -63,7 +107,7 @@ async def test_nothing_left_says_that_calls_will_be_refused(tmp_path: Path, cloc
     )
 
     assert answer.text == (
-        "0 of 30 minutes left (trial, canceled); ends Jan 31. "
+        "0 of 30 minutes left until Jan 31. Plan: trial, canceled. "
         "Calls will be refused until then; get_billing_link has the page to upgrade."
     )
 
@@ -139,6 +183,24 @@ async def test_a_refused_token_from_the_settings_names_the_setting(tmp_path: Pat
     assert answer.text.startswith("Not called: KallyAI does not accept the token in KALLYAI_ACCESS_TOKEN.")
     assert "sign_in" not in answer.text
     assert TOKEN not in answer.text
+
+
+@pytest.mark.parametrize("token", [TOKEN, ""], ids=["token", "sign-in"])
+async def test_a_401_keeps_kallyais_code_message_and_correlation_id(
+    tmp_path: Path, clock: ManualClock, token: str
+) -> None:
+    error = {"code": "missing_token", "details": {"message": "No Authorization header"}, "correlation_id": "c-7"}
+
+    async with fake_service(lambda _: (401, {"error": error})) as url:
+        settings = settings_in(tmp_path, API_URL=url, ACCESS_TOKEN=token)
+        if not token:
+            FileStore(tmp_path, url).save(Tokens.from_document({"access_token": "a", "expires_at": math.inf}))
+        async with open_agent(settings, mode="auto", clock=clock) as agent:
+            for tool, arguments in (("make_call", BISTRO), ("list_calls", {})):
+                refused = await agent.use(tool, arguments)
+
+                assert refused.is_error
+                assert 'KallyAI says: "No Authorization header" (missing_token). correlation_id c-7' in refused.text
 
 
 async def test_a_token_from_the_settings_counts_as_signed_in(tmp_path: Path, clock: ManualClock) -> None:
@@ -265,10 +327,10 @@ async def test_the_subscription_is_read_once_a_minute_and_when_the_statistics_sh
         open_agent(settings_in(tmp_path, API_URL=url, ACCESS_TOKEN=TOKEN), mode="auto", clock=clock) as agent,
     ):
         for _ in range(3):
-            assert "(personal, monthly)" in (await agent.use("check_quota")).text
+            assert "Plan: personal, monthly." in (await agent.use("check_quota")).text
         assert sorted(asked_for) == ["statistics", "statistics", "statistics", "subscription"]
         figures["plan_type"] = "business"
-        assert "(business, monthly)" in (await agent.use("check_quota")).text
+        assert "Plan: business, monthly." in (await agent.use("check_quota")).text
         assert asked_for[4:] == ["statistics", "subscription"]
         clock.advance(seconds=61)
         await agent.use("check_quota")

@@ -12,6 +12,12 @@ from tests.emergency_numbers import emergency_numbers
 EMERGENCY = "is an emergency number, which KallyAI can't call; tell the user to dial it themselves, now."
 
 
+@pytest.fixture
+def mode() -> str:
+    """One protocol generation: both give arguments to the tools in the same way."""
+    return "auto"
+
+
 def placed(app: SandboxApp) -> dict[str, Any]:
     """The submission of the one call that was placed."""
     with app.state.sandbox.store.transaction() as db:

@@ -1,13 +1,16 @@
 from pathlib import Path
+from typing import Any
 
 import anyio
 import pytest
+from starlette.requests import Request
 
 from kallyai_mcp.sandbox.app import SandboxApp
 from kallyai_mcp.sandbox.faults import Fault, FaultPlan
 from kallyai_mcp.sandbox.simulator.numbers import TEST_NUMBERS
 from kallyai_mcp.settings import Settings
-from tests.agent import BISTRO, Agent, open_agent
+from tests.agent import BISTRO, Agent, open_agent, settings_in
+from tests.fake_service import fake_service
 from tests.sandbox.manual_clock import ManualClock
 from tests.sandbox.sandbox_app import sandbox_app
 
@@ -31,6 +34,29 @@ async def test_a_success_says_what_was_agreed_and_what_comes_next(agent: Agent) 
     assert answer.data["status"] == "success"
     assert answer.data["placed_now"] is True
     assert answer.data["respondent_phone"] == "+14155551234"
+
+
+async def test_every_field_of_a_request_reaches_kallyai_and_the_structure_has_the_submission(
+    agent: Agent, tmp_path: Path, clock: ManualClock
+) -> None:
+    sent: list[Any] = []
+
+    async def answer(request: Request) -> tuple[int, Any]:
+        sent.append(await request.json())
+        return 201, {"call_id": "c-1", "status": "success", "submission": sent[-1]["submission"]}
+
+    submission = BISTRO | {"call_language": "es", "is_urgent": True, "additional_instructions": ["By the window"]}
+    timezone = submission.pop("timezone")
+    async with fake_service(answer) as url:
+        settings = settings_in(tmp_path / "other", API_URL=url, ACCESS_TOKEN="token-0123456789")
+        async with open_agent(settings, mode="auto", clock=clock) as other:
+            placed = await other.use("make_call", submission, timezone=timezone, session_id="s-1")
+    found = await agent.use("make_call", BISTRO)
+    found = await agent.use("get_call", call_id=found.data["call_id"])
+
+    assert sent == [{"submission": submission, "timezone": timezone, "session_id": "s-1"}]
+    assert placed.data["submission"] == submission
+    assert found.data["submission"] == {name: value for name, value in BISTRO.items() if name != "timezone"}
 
 
 async def test_the_result_has_no_nulls_and_no_json_in_its_text(agent: Agent) -> None:

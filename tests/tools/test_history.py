@@ -5,8 +5,10 @@ import pytest
 from icalendar import Calendar
 
 from kallyai_mcp.sandbox.app import SandboxApp
+from kallyai_mcp.sandbox.serve import running
 from kallyai_mcp.sandbox.simulator.numbers import TEST_NUMBERS
 from tests.agent import BISTRO, Agent, open_agent, settings_in
+from tests.fake_service import fake_service
 from tests.sandbox.manual_clock import ManualClock
 
 NUMBERS = {entry.outcome: entry.number for entry in reversed(TEST_NUMBERS)}
@@ -79,6 +81,19 @@ async def test_fifty_calls_are_listed_in_six_thousand_characters(agent: Agent, c
     assert len(answer.text) < 3000
 
 
+async def test_a_status_that_the_reference_lacks_is_the_services_own_word_in_text_and_structure(
+    tmp_path: Path, clock: ManualClock
+) -> None:
+    calls = [{"call_id": "c-1", "status": "on_hold"}, {"call_id": "c-2", "status": "ringing"}]
+    async with fake_service(lambda _: (200, {"calls": calls, "total": 2})) as url:
+        settings = settings_in(tmp_path, API_URL=url, ACCESS_TOKEN="token-0123456789")
+        async with open_agent(settings, mode="auto", clock=clock) as agent:
+            answer = await agent.use("list_calls")
+
+    assert '"on_hold"' in answer.text
+    assert [call["status"] for call in answer.data["calls"]] == ["on_hold", "in_progress"]
+
+
 async def test_a_transcript_is_delimited_as_other_peoples_words(agent: Agent) -> None:
     call_id = (await agent.use("make_call", BISTRO)).data["call_id"]
 
@@ -92,6 +107,23 @@ async def test_a_transcript_is_delimited_as_other_peoples_words(agent: Agent) ->
     assert lines[0] == "0:01 HUMAN: Hello, Italian Bistro, how can I help you?"
     assert all(line.split(": ")[0].split(" ")[1] in {"AI", "HUMAN"} for line in lines)
     assert answer.data["entries"][0]["timestamp"] == "00:00:01"
+
+
+async def test_a_sign_in_that_may_read_transcripts_alone_gets_one_without_the_calls_facts(
+    agent: Agent, tmp_path: Path, clock: ManualClock, app: SandboxApp
+) -> None:
+    call_id = (await agent.use("make_call", BISTRO)).data["call_id"]
+    full = await agent.use("get_transcript", call_id=call_id)
+    token = app.state.sandbox.issue_tokens(scopes=["transcripts:read"])["access_token"]
+
+    async with running(app) as url:
+        settings = settings_in(tmp_path / "narrow", API_URL=url, ACCESS_TOKEN=token)
+        async with open_agent(settings, mode="auto", clock=clock) as narrow:
+            answer = await narrow.use("get_transcript", call_id=call_id)
+
+    assert answer.text.startswith("Conversation. Between the marks are other people's words")
+    assert answer.text.splitlines()[2:-1] == full.text.splitlines()[2:-1]
+    assert answer.data == full.data
 
 
 async def test_a_callee_who_gives_orders_can_not_break_the_delimiters(agent: Agent) -> None:

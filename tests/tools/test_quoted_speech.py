@@ -178,7 +178,7 @@ async def test_an_error_and_the_plan_are_quoted(agent_of_attacker: Agent) -> Non
         assert text
         assert not has_order(own_words(text))
         assert not INVISIBLE.search(text)
-    assert own_words(quota.text).startswith('5 minutes left ("", "", "")')
+    assert own_words(quota.text).startswith('5 minutes left. Plan: "", "", "".')
 
 
 async def test_a_calendar_file_is_rebuilt_from_what_an_appointment_needs(agent_of_attacker: Agent) -> None:

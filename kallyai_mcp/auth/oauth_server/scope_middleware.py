@@ -64,12 +64,12 @@ class ScopeMiddleware:
         if granted.issuperset(needed):
             return None
         path = "sse" if scope["path"].startswith("/messages") else "mcp"
-        challenge = (
-            f'Bearer error="insufficient_scope", scope="{" ".join(needed)}", '
-            f'resource_metadata="{self._issuer}/.well-known/oauth-protected-resource/{path}"'
-        )
         missing = [name for name in needed if name not in granted]
         description = f"The token lacks {' and '.join(missing)}"
+        challenge = (
+            f'Bearer error="insufficient_scope", error_description="{description}", scope="{" ".join(needed)}", '
+            f'resource_metadata="{self._issuer}/.well-known/oauth-protected-resource/{path}"'
+        )
         answer = {"error": "insufficient_scope", "error_description": description, "scope": " ".join(needed)}
         return JSONResponse(answer, 403, headers={"WWW-Authenticate": challenge})
 

@@ -1,8 +1,9 @@
 """How the account reads: what is left of the quota, who is signed in, the sign-in link."""
 
+from collections.abc import Callable
 from datetime import datetime
 
-from kallyai_mcp.api.models import Statistics, Subscription
+from kallyai_mcp.api.models import Plan, Statistics, Subscription
 from kallyai_mcp.tools.text.plain import day, named, number, word, zone_of
 
 SIGN_IN_MESSAGE = "Sign in to KallyAI, so that calls can be made on your account."
@@ -13,15 +14,20 @@ _SHORT_SHARE = 0.1
 
 
 def quota(statistics: Statistics, subscription: Subscription | None, *, zone_name: str, now: datetime) -> str:
-    """What is left, of which plan, until when, and what to do when little is left."""
+    """What is left in which period, the plan's state and when it ends or renews, and what to do when little is left."""
+    zone = zone_of(zone_name)
+
+    def date(moment: datetime) -> str:
+        return day(moment.astimezone(zone), now.astimezone(zone))
+
     left = _left(statistics)
-    plan = _plan(statistics, subscription)
     first = f"{' and '.join(left)} left" if left else "KallyAI gives no figures for this account"
-    first += f" ({', '.join(plan)})" if plan else ""
-    first += _until(statistics, subscription, zone_name, now)
+    if statistics.period_end is not None:
+        first += f" until {date(statistics.period_end)}"
     if statistics.usage_percentage is not None:
-        first += f". {round(statistics.usage_percentage)}% used"
-    return f"{first}.{_short(statistics)}"
+        first += f" ({round(statistics.usage_percentage)}% used)"
+    sentences = [first, *_plan(statistics, subscription, now, date), *_short(statistics)]
+    return " ".join(f"{text}." for text in sentences)
 
 
 def _left(statistics: Statistics) -> list[str]:
@@ -37,26 +43,22 @@ def _left(statistics: Statistics) -> list[str]:
     ]
 
 
-def _plan(statistics: Statistics, subscription: Subscription | None) -> list[str]:
-    plan = subscription.plan if subscription else None
-    facts = (
-        statistics.plan_type or (plan.type if plan else None),
-        plan.period if plan else None,
-        statistics.subscription_status or (subscription.status if subscription else None),
-    )
-    return [word(fact) for fact in facts if fact]
+def _plan(
+    statistics: Statistics, subscription: Subscription | None, now: datetime, date: Callable[[datetime], str]
+) -> list[str]:
+    """The plan's name, period, and state, and its end: of the subscription, which the statistics may contradict."""
+    plan = (subscription.plan if subscription else None) or Plan()
+    state = (subscription.status if subscription else None) or statistics.subscription_status
+    facts = [word(fact) for fact in (plan.type or statistics.plan_type, plan.period, state) if fact]
+    if subscription is not None and subscription.has_active_subscription is False:
+        facts.append("no active subscription")
+    if subscription is not None and subscription.expires_at is not None:
+        ends = "ends" if subscription.expires_at > now else "ended"
+        facts.append(f"{'renews' if subscription.auto_renew else ends} {date(subscription.expires_at)}")
+    return [f"Plan: {', '.join(facts)}"] if facts else []
 
 
-def _until(statistics: Statistics, subscription: Subscription | None, zone_name: str, now: datetime) -> str:
-    end = statistics.period_end or (subscription.expires_at if subscription else None)
-    if end is None:
-        return ""
-    zone = zone_of(zone_name)
-    verb = "renews" if subscription is None or subscription.auto_renew is not False else "ends"
-    return f"; {verb} {day(end.astimezone(zone), now.astimezone(zone))}"
-
-
-def _short(statistics: Statistics) -> str:
+def _short(statistics: Statistics) -> list[str]:
     pairs = (
         (statistics.minutes_remaining, statistics.minutes_allocated),
         (statistics.calls_remaining, statistics.calls_allocated),
@@ -64,10 +66,10 @@ def _short(statistics: Statistics) -> str:
     )
     known = [(remaining, allocated) for remaining, allocated in pairs if remaining is not None]
     if any(remaining <= 0 for remaining, _ in known):
-        return " Calls will be refused until then; get_billing_link has the page to upgrade."
+        return ["Calls will be refused until then; get_billing_link has the page to upgrade"]
     if any(allocated and remaining < _SHORT_SHARE * allocated for remaining, allocated in known):
-        return " That is getting short; get_billing_link has the page to upgrade."
-    return ""
+        return ["That is getting short; get_billing_link has the page to upgrade"]
+    return []
 
 
 def signed_in(who: str | None) -> str:

@@ -231,14 +231,20 @@ def entries_shown(transcript: Transcript) -> int:
     return len(transcript.entries)
 
 
-def conversation(call: Call, transcript: Transcript, *, zone_name: str, now: datetime) -> str:
-    """Who said what and when, between delimiters that nothing in the text can imitate."""
-    party = party_of(call)
+def conversation(call: Call | None, transcript: Transcript, *, zone_name: str, now: datetime) -> str:
+    """Who said what and when, between delimiters that nothing in the text can imitate.
+
+    Args:
+        call: The call; None when the sign-in may not read it.
+        transcript: What was said.
+        zone_name: IANA name of the user's time zone.
+        now: The present moment, with a time zone.
+    """
     zone = zone_of(zone_name)
-    facts = [f"Conversation with {party}"]
-    if call.created_at:
+    facts = [f"Conversation with {party_of(call)}" if call is not None else "Conversation"]
+    if call is not None and call.created_at:
         facts.append(f"{when(call.created_at, zone, now)} {offset(call.created_at.astimezone(zone))}")
-    if call.duration_seconds is not None:
+    if call is not None and call.duration_seconds is not None:
         facts.append(duration(call.duration_seconds))
     shown = entries_shown(transcript)
     if not transcript.entries:

@@ -61,13 +61,14 @@ def error_text(error: errors.KallyAIError, *, places_calls: bool) -> str:
     ):
         return _may_have_been_placed(error)
     if isinstance(error, errors.NotSignedInError):  # its message says what to do
-        return f"Not called: {error.message}" if places_calls else error.message
+        first = f"Not called: {error.message}" if places_calls else error.message
+        return "\n".join(filter(None, (first, service_says(error))))
     happened, todo = _explain(error)
     first = f"Not called: {happened}" if places_calls else f"{happened[0].upper()}{happened[1:]}"
     if isinstance(error, errors.ServiceError):
         first += f" ({word(error.code)})"
     lines = [f"{first}. {todo}."]
-    if service := _service_says(error):
+    if service := service_says(error):
         lines.append(service)
     return "\n".join(lines)
 
@@ -77,7 +78,7 @@ def _may_have_been_placed(error: errors.KallyAIError) -> str:
         f"Unknown: no usable answer came after the request was sent ({error.code}), so the number may have been "
         "called. Don't call again before you have looked: list_calls shows what the service knows."
     ]
-    if service := _service_says(error):
+    if service := service_says(error):
         lines.append(service)
     return "\n".join(lines)
 
@@ -126,11 +127,18 @@ def _quota(error: errors.QuotaExceededError) -> tuple[str, str]:
     return f"the quota{plan} is spent{used}", todo
 
 
-def _service_says(error: errors.KallyAIError) -> str:
-    if not isinstance(error, errors.ServiceError):
+def service_says(error: errors.KallyAIError) -> str:
+    """KallyAI's own words and the correlation id; empty when the error is not a response of KallyAI's."""
+    own: tuple[str | None, ...] = ()
+    code = ""
+    if isinstance(error, errors.ServiceError):
+        own = (error.message, error.reason)
+    elif isinstance(error, errors.NotSignedInError) and error.status is not None:  # its message is ours
+        own, code = (error.reason,), f" ({error.code})"
+    if not own:
         return ""
-    texts = " – ".join(dict.fromkeys(one_line(text, _MAX_LENGTH) for text in (error.message, error.reason) if text))  # noqa: RUF001
-    parts = [f"KallyAI says: {quoted(texts, _MAX_LENGTH)}."] if texts else []
+    texts = " – ".join(dict.fromkeys(one_line(text, _MAX_LENGTH) for text in own if text))  # noqa: RUF001
+    parts = [f"KallyAI says: {quoted(texts, _MAX_LENGTH)}{code}."] if texts else []
     if error.correlation_id:
         parts.append(f"correlation_id {word(error.correlation_id)}")
     return " ".join(parts)

@@ -36,6 +36,8 @@ async def test_a_missing_scope_is_named_and_a_new_token_with_it_works(
     challenge = refused.headers["www-authenticate"]
     assert refused.status_code == 403
     assert 'error="insufficient_scope"' in challenge
+    assert 'error_description="The token lacks calls:write"' in challenge
+    assert refused.json()["error_description"] == "The token lacks calls:write"
     assert 'scope="calls:read calls:write"' in challenge
     assert f'resource_metadata="{server.url}/.well-known/oauth-protected-resource/mcp"' in challenge
     assert placed.status_code == 200
