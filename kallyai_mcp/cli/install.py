@@ -3,6 +3,7 @@
 import json
 import os
 import re
+from pathlib import Path
 
 import click
 
@@ -11,11 +12,50 @@ from kallyai_mcp.cli.clients.command import server_command
 from kallyai_mcp.cli.clients.errors import ClientFileError, HasCommentsError
 from kallyai_mcp.cli.clients.files import ClientFile
 from kallyai_mcp.cli.clients.known import CLIENTS, Client, Machine
-from kallyai_mcp.cli.console import say
+from kallyai_mcp.cli.console import say, table
 from kallyai_mcp.cli.sandbox import need_sandbox
 
 
-def install(key: str, *, name: str, sandbox: bool, only_print: bool) -> None:
+def list_clients(name: str) -> None:
+    """Print which clients are found here, whether each has the entry `name`, and what to type next."""
+    machine = Machine.this()
+    here = [client for client in CLIENTS.values() if client.is_on(machine)]
+    if not here:
+        say("No client was found here. These can be named all the same:")
+    rows = []
+    for client in here or CLIENTS.values():
+        try:
+            has_entry = name in ClientFile(client, machine).servers()
+        except ClientFileError as error:
+            rows.append((client.title, client.key, str(error)))
+            continue
+        rows.append((client.title, client.key, "has the entry" if has_entry else "has no entry" if here else ""))
+    for line in table(rows, indent="  "):
+        say(line)
+    say("To add the entry: kallyai-mcp install CLIENT, with a name of the second column; or --all")
+
+
+def install_everywhere(*, name: str, sandbox: bool, only_print: bool) -> None:
+    """Write the entry into the file of each client that is found here. The arguments are those of `install`.
+
+    Raises:
+        click.ClickException: There is no client, or an entry could not be written; the others were.
+    """
+    machine = Machine.this()
+    keys = [client.key for client in CLIENTS.values() if client.is_on(machine)]
+    if not keys:
+        raise click.ClickException("No client was found here. `kallyai-mcp install CLIENT` adds the entry to one.")
+    failures = []
+    for key in keys:
+        try:
+            install(key, name=name, sandbox=sandbox, only_print=only_print)
+        except click.ClickException as error:
+            failures.append(error.message)
+    if failures:
+        raise click.ClickException("\n".join(failures))
+
+
+def install(key: str, *, name: str, sandbox: bool, only_print: bool, path: Path | None = None) -> None:
     """Write the entry into a client's file, or print it.
 
     The entry is printed to be pasted when the file has comments, which an edit would lose.
@@ -25,6 +65,7 @@ def install(key: str, *, name: str, sandbox: bool, only_print: bool) -> None:
         name: What the entry is called.
         sandbox: Have it serve on the embedded sandbox.
         only_print: Write nothing: print the entry to stdout as it would stand in the file, and where to stderr.
+        path: Another file of the client's format; None for the one that it reads.
 
     Raises:
         click.ClickException: Nothing was changed; the message says why.
@@ -32,7 +73,7 @@ def install(key: str, *, name: str, sandbox: bool, only_print: bool) -> None:
     _check(name)
     if sandbox:
         need_sandbox()
-    client, file = _open(key)
+    client, file = _open(key, path)
     entry = client.entry(*server_command(sandbox=sandbox))
     if only_print:
         say(_document(client, name, entry))
@@ -52,21 +93,28 @@ def install(key: str, *, name: str, sandbox: bool, only_print: bool) -> None:
     backup = f" The file as it was: {change.backup}." if change.backup else ""
     say(f'{client.title} has the entry "{name}" now, in {file.path}.{backup}')
     say(f"Next: {client.restart}.")
+    number = "+12025550100" if sandbox else "+1…"
+    say(
+        f'Then ask it, for example: "Call {number} and ask when they close today."',
+    )
+    if not sandbox:
+        say("Its first call asks you to sign in to KallyAI; `kallyai-mcp login` does that now.")
     _name_settings(client)
 
 
-def uninstall(key: str, *, name: str) -> None:
+def uninstall(key: str, *, name: str, path: Path | None = None) -> None:
     """Remove the entry from a client's file.
 
     Args:
         key: The client (`CLIENTS`).
         name: What the entry is called.
+        path: See `install`.
 
     Raises:
         click.ClickException: Nothing was changed; the message says why.
     """
     _check(name)
-    client, file = _open(key)
+    client, file = _open(key, path)
     try:
         change = file.uninstall(name)
     except HasCommentsError as error:
@@ -80,9 +128,9 @@ def uninstall(key: str, *, name: str) -> None:
     say(f"Next: restart {client.title}.")
 
 
-def _open(key: str) -> tuple[Client, ClientFile]:
+def _open(key: str, path: Path | None) -> tuple[Client, ClientFile]:
     client = CLIENTS[key]
-    return client, ClientFile(client, Machine.this())
+    return client, ClientFile(client, Machine.this(), path)
 
 
 def _check(name: str) -> None:

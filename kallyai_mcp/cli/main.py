@@ -17,7 +17,10 @@ _CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 _WORK_WITHOUT_SETTINGS = {"install", "uninstall", "doctor"}
 """Commands that run even if the settings are not valid."""
 
-CLIENT_KEYS = ("claude-desktop", "claude-code", "cursor", "vscode", "codex", "windsurf", "gemini")
+CLIENT_KEYS = (
+    *("claude-desktop", "claude-code", "cursor", "vscode", "vscode-insiders", "vscodium", "codex"),
+    *("windsurf", "windsurf-next", "gemini"),
+)
 """The keys of `clients.known.CLIENTS`; repeated here, so that the other commands don't import that module."""
 
 
@@ -149,33 +152,63 @@ def status(settings: Settings, *, audit: bool, as_json: bool) -> None:
     (show_audit if audit else show_status)(settings, as_json=as_json)
 
 
+class _ClientChoice(click.Choice[str]):
+    """A client's key; for a misspelled one the error names those that are close."""
+
+    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """See `click.ParamType`."""
+        if value not in CLIENT_KEYS:
+            import difflib
+
+            near = difflib.get_close_matches(value.lower().replace(" ", "-"), CLIENT_KEYS, 3, 0.5)
+            hint = f"did you mean {' or '.join(near)}?" if near else f"choose from {', '.join(CLIENT_KEYS)}."
+            self.fail(f"no client is called {value!r}; {hint}", param, ctx)
+        return value
+
+
+_client_type = _ClientChoice(CLIENT_KEYS)
+_file_option = click.option(
+    "--file",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Change this file of the client's format, such as that of a profile.",
+)
 _name_option = click.option("--name", default="kallyai", show_default=True, help="The name of the entry.")
 
 
 @cli.command()
-@click.argument("client", type=click.Choice(CLIENT_KEYS))
+@click.argument("client", type=_client_type, required=False)
+@click.option("--all", "every", is_flag=True, help="Add it to every client that is found here.")
+@_file_option
 @_name_option
 @click.option("--sandbox", is_flag=True, help="Serve on the embedded sandbox: no account needed, nobody is called.")
 @click.option("--print", "only_print", is_flag=True, help="Show the entry and write nothing.")
-def install(*, client: str, name: str, sandbox: bool, only_print: bool) -> None:
-    """Add this server to CLIENT's configuration.
+def install(*, client: str | None, every: bool, file: Path | None, name: str, sandbox: bool, only_print: bool) -> None:
+    """Add this server to CLIENT's configuration; without CLIENT, list the clients that are found here.
 
     Everything else in the file stays as it is, and a backup is kept next to it. A file with comments is left alone, and
     the entry is printed to be pasted.
     """
-    from kallyai_mcp.cli.install import install
+    from kallyai_mcp.cli.install import install, install_everywhere, list_clients
 
-    install(client, name=name, sandbox=sandbox, only_print=only_print)
+    if client is not None and not every:
+        install(client, name=name, sandbox=sandbox, only_print=only_print, path=file)
+    elif client is not None or file is not None:
+        raise click.UsageError("--file needs a client, and --all takes neither.")
+    elif every:
+        install_everywhere(name=name, sandbox=sandbox, only_print=only_print)
+    else:
+        list_clients(name)
 
 
 @cli.command()
-@click.argument("client", type=click.Choice(CLIENT_KEYS))
+@click.argument("client", type=_client_type)
+@_file_option
 @_name_option
-def uninstall(*, client: str, name: str) -> None:
+def uninstall(*, client: str, file: Path | None, name: str) -> None:
     """Remove this server from CLIENT's configuration."""
     from kallyai_mcp.cli.install import uninstall
 
-    uninstall(client, name=name)
+    uninstall(client, name=name, path=file)
 
 
 @cli.command()

@@ -100,7 +100,7 @@ def create_oauth_server(
         "KALLYAI_PUBLIC_URL": settings.public_url,
     }
     if missing := [name for name, value in needed.items() if value is None]:
-        raise SetupError(f'oauth needs {", ".join(missing)} (README, "Hosted sign-in").')
+        raise SetupError(f"oauth needs {', '.join(missing)} (docs/hosted-sign-in.md).")
     try:
         from kallyai_mcp.auth.oauth_server import factory, sealed_tokens
     except ImportError:

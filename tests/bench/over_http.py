@@ -88,7 +88,7 @@ def _compare_with_bare(ours: Server, same_call: Server, no_call: Server) -> list
 
 
 def _workers(count: int, port: int) -> list[str]:
-    """The command in the README."""
+    """The command in docs/hosting-workers.md."""
     app = [
         "--factory",
         "kallyai_mcp.cli.serve_http:from_environment",

@@ -83,8 +83,12 @@ def _choices(hint: Any) -> list[str]:
     return [choice for kind in (hint, *get_args(hint)) if get_origin(kind) is Literal for choice in get_args(kind)]
 
 
-def test_the_plug_in_starts_what_the_registry_starts() -> None:
-    assert PLUGIN["mcpServers"] == {"kallyai": {"command": PACKAGE["runtimeHint"], "args": [PACKAGE["identifier"]]}}
+def test_the_plug_in_starts_the_server_from_its_own_folder() -> None:
+    """Nothing may need a package index before the package is published there."""
+    command = ["run", "--directory", "${CLAUDE_PLUGIN_ROOT}", "--no-dev", "kallyai-mcp"]
+
+    assert PLUGIN["mcpServers"] == {"kallyai": {"command": "uv", "args": command}}
+    assert command[-1] in PROJECT["scripts"]
 
 
 def test_the_repository_is_a_marketplace_of_its_plug_in() -> None:

@@ -39,7 +39,7 @@ def test_an_entry_with_an_absolute_command_is_added_and_removed_for_each_client(
     assert file.is_relative_to(home)
     assert Path(entry["command"]).is_absolute()
     assert Path(entry["command"]).is_file()
-    assert entry.get("type") == ("stdio" if client in ("vscode", "claude-code") else None)
+    assert entry.get("type") == ("stdio" if client.startswith(("vscod", "claude-code")) else None)
     assert str(file) in said
     assert said.splitlines()[1].startswith("Next: ")
     assert backups(file) == []
@@ -404,3 +404,56 @@ def test_invalid_settings_do_not_prevent_installing(monkeypatch: pytest.MonkeyPa
 
     assert invoke("install", "cursor").exit_code == 0
     assert invoke("status").exit_code == 2
+
+
+def test_without_a_client_those_that_are_found_are_listed(home: Path) -> None:
+    assert run_ok("install").startswith("No client was found here.")
+
+    (home / ".cursor").mkdir()
+    write_file("codex", '[mcp_servers.kallyai]\ncommand = "x"\n')
+    listed = run_ok("install").splitlines()
+
+    assert [line.split() for line in listed[:2]] == [
+        ["Cursor", "cursor", "has", "no", "entry"],
+        ["Codex", "codex", "has", "the", "entry"],
+    ]
+    assert listed[-1].startswith("To add the entry: kallyai-mcp install CLIENT")
+
+
+def test_all_adds_the_entry_to_every_client_that_is_found(home: Path) -> None:
+    assert invoke("install", "--all").exit_code == 1
+
+    (home / ".cursor").mkdir()
+    write_file("codex", "")
+    write_file("gemini", "{ broken")
+    done = invoke("install", "--all")
+
+    assert done.exit_code == 1
+    assert "settings.json, line 1" in done.stderr
+    assert entry_in("cursor")["command"]
+    assert entry_in("codex")["command"]
+
+
+def test_another_file_of_the_client_can_be_named(home: Path) -> None:
+    file = home / "profile" / "mcp.json"
+
+    assert str(file) in run_ok("install", "vscode", "--file", str(file))
+    assert json.loads(file.read_text())["servers"]["kallyai"]["type"] == "stdio"
+    assert not file_of("vscode").exists()
+    run_ok("uninstall", "vscode", "--file", str(file))
+    assert "kallyai" not in file.read_text()
+    assert invoke("install", "--file", str(file)).exit_code == 2
+
+
+def test_a_misspelled_client_is_answered_with_the_close_ones() -> None:
+    assert "did you mean claude-code" in invoke("install", "claudecode").stderr
+    assert "choose from claude-desktop, " in invoke("install", "zzz").stderr
+
+
+def test_what_to_do_next_is_said() -> None:
+    said = run_ok("install", "cursor")
+
+    assert "Next: restart Cursor" in said
+    assert 'Then ask it, for example: "Call +1' in said
+    assert "asks you to sign in" in said
+    assert "sign in" not in run_ok("install", "windsurf", "--sandbox")

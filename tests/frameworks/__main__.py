@@ -1,4 +1,4 @@
-"""Runs the README's snippets for agent frameworks with the real server, over every transport.
+"""Runs the snippets of docs/frameworks.md for agent frameworks with the real server, over every transport.
 
     uv run python -m tests.frameworks [--newest] [FRAMEWORK ...]
 

@@ -1,4 +1,4 @@
-"""Checks that what was observed of a snippet is what the README promises."""
+"""Checks that what was observed of a snippet is what docs/frameworks.md promises."""
 
 import re
 from collections.abc import Mapping, Sequence

@@ -1,6 +1,6 @@
 # mypy: disable-error-code="import-not-found"
 # The framework is installed only in an environment of its own; __main__.py runs this file there.
-# The README shows the following lines.
+# docs/frameworks.md shows the following lines.
 import asyncio
 
 from agents import Agent, Model, Runner
@@ -26,4 +26,4 @@ async def ask(task: str, where: str, model: str | Model) -> str:
 
 if __name__ == "__main__":
     print(asyncio.run(ask("Call the bistro …", "kallyai-mcp serve --sandbox", "gpt-5")))
-# The README ends here.
+# It shows no more.

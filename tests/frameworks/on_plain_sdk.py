@@ -1,4 +1,4 @@
-# The README shows the following lines.
+# docs/frameworks.md shows the following lines.
 import asyncio
 from typing import Any
 
@@ -32,4 +32,4 @@ async def place_call(where: str, call: dict[str, Any]) -> dict[str, Any]:
 if __name__ == "__main__":
     call = {"task_category": "general", "task_description": "Ask when they close"}
     asyncio.run(place_call("kallyai-mcp serve --sandbox", call | {"respondent_phone": "+14155551234"}))
-# The README ends here.
+# It shows no more.

@@ -1,9 +1,9 @@
-"""The frameworks, the packages of each, and the part of its snippet that the README shows."""
+"""The frameworks, the packages of each, and the part of its snippet that docs/frameworks.md shows."""
 
 from dataclasses import dataclass
 from pathlib import Path
 
-_BEGIN, _END = "# The README shows the following lines.\n", "# The README ends here.\n"
+_BEGIN, _END = "# docs/frameworks.md shows the following lines.\n", "# It shows no more.\n"
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class Framework:
         return [*pinned, f"mcp=={self.mcp}"]
 
     def block(self) -> str:
-        """The lines of the snippet that the README shows."""
+        """The lines of the snippet that docs/frameworks.md shows."""
         source = (Path(__file__).parent / f"on_{self.name}.py").read_text(encoding="utf-8")
         return source.split(_BEGIN, 1)[1].split(_END, 1)[0].strip("\n")
 

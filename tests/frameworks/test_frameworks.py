@@ -1,4 +1,4 @@
-"""The README shows the snippets that `python -m tests.frameworks` runs, and the checks find every fault."""
+"""docs/frameworks.md shows the snippets that `python -m tests.frameworks` runs, and the checks find every fault."""
 
 from pathlib import Path
 from typing import Any
@@ -8,7 +8,7 @@ import pytest
 from tests.frameworks.checks import find_faults, gave_up_before_the_call
 from tests.frameworks.snippets import FRAMEWORKS, Framework
 
-README = (Path(__file__).parent.parent.parent / "README.md").read_text(encoding="utf-8")
+PAGE = (Path(__file__).parents[2] / "docs" / "frameworks.md").read_text(encoding="utf-8")
 
 GOOD = {
     "tools": ["get_call", "list_calls", "make_call"],
@@ -20,8 +20,8 @@ CALLS = [{"status": "success", "call_id": "3f0c"}]
 
 
 @pytest.mark.parametrize("framework", FRAMEWORKS, ids=lambda framework: framework.name)
-def test_the_readme_shows_the_snippet_that_is_run(framework: Framework) -> None:
-    assert f"```python\n{framework.block()}\n```" in README
+def test_the_docs_show_the_snippet_that_is_run(framework: Framework) -> None:
+    assert f"```python\n{framework.block()}\n```" in PAGE
 
 
 @pytest.mark.parametrize("framework", FRAMEWORKS, ids=lambda framework: framework.name)

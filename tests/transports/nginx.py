@@ -1,4 +1,4 @@
-"""nginx with the configuration that the README shows."""
+"""nginx with the configuration that docs/hosting-workers.md shows."""
 
 import re
 import shutil
@@ -13,7 +13,7 @@ from tests.processes import free_port
 from tests.transports.certificates import Certificate
 from tests.transports.http_server import LIMIT
 
-README = Path(__file__).parents[2] / "README.md"
+PAGE = Path(__file__).parents[2] / "docs" / "hosting-workers.md"
 NAME = "phone.example.com"
 """The host name in that configuration."""
 
@@ -37,10 +37,10 @@ http {{
 """
 
 
-def readme_block() -> str:
-    """The configuration in the README."""
-    found = re.search(r"^```nginx\n(.*?)^```", README.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
-    assert found, "README.md has no block of nginx"
+def documented_block() -> str:
+    """The configuration in the docs."""
+    found = re.search(r"^```nginx\n(.*?)^```", PAGE.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
+    assert found, "the page has no block of nginx"
     return found[1]
 
 
@@ -56,9 +56,9 @@ async def nginx(folder: Path, certificate: Certificate, *ports: int) -> AsyncIte
         f"/etc/ssl/{NAME}.pem": str(certificate.path),
         f"/etc/ssl/{NAME}.key": str(certificate.key_path),
     }
-    block = readme_block()
+    block = documented_block()
     for original, replacement in changes.items():
-        assert original in block, f"the README's nginx configuration lacks {original}"
+        assert original in block, f"the documented configuration lacks {original}"
         block = block.replace(original, replacement)
     configuration = folder / "nginx.conf"
     configuration.write_text(_CONFIGURATION.format(folder=folder, block=block), encoding="utf-8")

@@ -14,7 +14,7 @@ from tests.transports.http_server import LIMIT, SECRET_KEYS, RunningSandbox, con
 from tests.transports.workers import COMMAND, WorkerConnection, WorkerLookup, uvicorn, worker_lookup
 
 SECRET = "a-secret-of-many-characters"
-README = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+PAGE = (Path(__file__).parents[2] / "docs" / "hosting-workers.md").read_text(encoding="utf-8")
 
 
 async def one_call_in_each(
@@ -143,5 +143,5 @@ async def test_uvicorn_prints_only_that_line_and_does_not_restart_the_worker(tmp
     assert done.stderr.count(b"\n") == 1
 
 
-def test_the_readme_shows_this_command() -> None:
-    assert COMMAND in README.replace(" \\\n    ", " ")
+def test_the_docs_show_this_command() -> None:
+    assert COMMAND in PAGE.replace(" \\\n    ", " ")

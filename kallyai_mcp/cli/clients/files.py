@@ -42,11 +42,13 @@ class ClientFile:
     Args:
         client: The client.
         machine: Where to look for its file.
+        path: Another file of its format; None for the one that it reads.
     """
 
-    def __init__(self, client: Client, machine: Machine) -> None:
+    def __init__(self, client: Client, machine: Machine, path: Path | None = None) -> None:
         self.client = client
-        self.path = client.path(machine)
+        self.path = path.absolute() if path is not None else client.path(machine)
+        self._machine = machine
         self._may_create_folder = client.creates_its_folder(machine)
 
     def servers(self) -> dict[str, Any]:
@@ -186,6 +188,14 @@ class ClientFile:
                 raise
             if before is not None:
                 _copy_mode_and_owner(target, before)
+            if self._machine.shows_private_copy(target):
+                for copy in filter(None, (target, backup)):
+                    copy.unlink()  # then the client's own file shows again
+                raise ClientFileError(
+                    f"This program sees a private copy of {self.path}, which {self.client.title} does not read: Python "
+                    "or the shell came from the Microsoft Store. Nothing was changed. Run this from a terminal that "
+                    "you open from the Start menu, with Python from python.org or uv."
+                )
         return Change(self.path, changed=True, backup=backup)
 
     def _create_folder(self, folder: Path) -> None:

@@ -3,7 +3,7 @@
 import os
 import sys
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
@@ -19,11 +19,20 @@ class Machine:
         platform: As `sys.platform`.
         environ: The environment's variables.
         home: The user's home folder.
+        real_path: Returns where a path really is. On Windows, a program from the Store, and every program that it
+            starts, sees a private copy of AppData under the ordinary paths.
     """
 
     platform: str
     environ: Mapping[str, str]
     home: Path
+    real_path: Callable[[str], str] = field(default=os.path.realpath, repr=False)
+
+    def shows_private_copy(self, path: Path) -> bool:
+        """Whether this program sees a private copy in place of `path`, which other programs don't see."""
+        if self.platform != "win32":
+            return False
+        return "localcache" in self.real_path(str(path)).lower() and "localcache" not in str(path).lower()
 
     @classmethod
     def this(cls) -> "Machine":
@@ -69,6 +78,11 @@ class Client:
     typed: bool = False
     home_variable: str | None = None
 
+    def is_on(self, machine: Machine) -> bool:
+        """Whether it seems to be installed: its file exists, or the folder that only it makes."""
+        path = self.path(machine)
+        return path.is_file() or (path.parent != machine.home and path.parent.is_dir())
+
     def creates_its_folder(self, machine: Machine) -> bool:
         """Whether the client would create the folder of its file, so that we may do so."""
         return self.home_variable is None or not machine.environ.get(self.home_variable)
@@ -89,6 +103,14 @@ def _claude_desktop(machine: Machine) -> Path:
     folders = sorted(packages.glob("Claude_*/LocalCache/Roaming"))
     packaged = [folder / "Claude" / name for folder in folders]
     return next((path for path in packaged if path.exists()), packaged[0] if packaged else default)
+
+
+def _vs_code(folder: str) -> Callable[[Machine], Path]:
+    return lambda machine: machine.settings_folder / folder / "User" / "mcp.json"
+
+
+def _windsurf(folder: str) -> Callable[[Machine], Path]:
+    return lambda machine: machine.home / ".codeium" / folder / "mcp_config.json"
 
 
 CLIENTS: dict[str, Client] = {
@@ -119,14 +141,21 @@ CLIENTS: dict[str, Client] = {
             path=lambda machine: machine.home / ".cursor" / "mcp.json",
             restart="restart Cursor, and see that the server is switched on in its settings, under MCP",
         ),
-        Client(
-            key="vscode",
-            title="VS Code",
-            format="jsonc",
-            table="servers",
-            path=lambda machine: machine.settings_folder / "Code" / "User" / "mcp.json",
-            restart='in VS Code, "MCP: List Servers" in the command palette starts it',
-            typed=True,
+        *(
+            Client(
+                key=key,
+                title=title,
+                format="jsonc",
+                table="servers",
+                path=_vs_code(folder),
+                restart=f'in {title}, "MCP: List Servers" in the command palette starts it',
+                typed=True,
+            )
+            for key, title, folder in (
+                ("vscode", "VS Code", "Code"),
+                ("vscode-insiders", "VS Code Insiders", "Code - Insiders"),
+                ("vscodium", "VSCodium", "VSCodium"),
+            )
         ),
         Client(
             key="codex",
@@ -137,13 +166,16 @@ CLIENTS: dict[str, Client] = {
             restart="start Codex again; /mcp lists its servers",
             home_variable="CODEX_HOME",
         ),
-        Client(
-            key="windsurf",
-            title="Windsurf",
-            format="jsonc",
-            table="mcpServers",
-            path=lambda machine: machine.home / ".codeium" / "windsurf" / "mcp_config.json",
-            restart="refresh the MCP servers in Windsurf's Cascade panel, or restart Windsurf",
+        *(
+            Client(
+                key=key,
+                title=title,
+                format="jsonc",
+                table="mcpServers",
+                path=_windsurf(key),
+                restart=f"refresh the MCP servers in {title}'s Cascade panel, or restart {title}",
+            )
+            for key, title in (("windsurf", "Windsurf"), ("windsurf-next", "Windsurf Next"))
         ),
         Client(
             key="gemini",

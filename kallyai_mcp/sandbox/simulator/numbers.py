@@ -79,5 +79,5 @@ def lookup(number: str) -> TestNumber | None:
 
 
 def as_rows() -> list[tuple[str, str]]:
-    """Return the table as (number, description), rule examples last; for pages, the command line, and the README."""
+    """Return the table as (number, description), rule examples last; for pages, the command line, and the docs."""
     return [(entry.number, entry.description) for entry in TEST_NUMBERS + RULE_EXAMPLES]

@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from kallyai_mcp.cli.clients.errors import ClientFileError
+from kallyai_mcp.cli.clients.files import ClientFile
 from kallyai_mcp.cli.clients.known import CLIENTS, Machine
 from kallyai_mcp.cli.main import CLIENT_KEYS
 
@@ -27,6 +29,9 @@ def test_the_command_line_names_every_client_that_is_known() -> None:
         ("vscode", "linux", {}, "/u/.config/Code/User/mcp.json"),
         ("vscode", "darwin", {}, "/u/Library/Application Support/Code/User/mcp.json"),
         ("vscode", "win32", {"APPDATA": "/r"}, "/r/Code/User/mcp.json"),
+        ("vscode-insiders", "darwin", {}, "/u/Library/Application Support/Code - Insiders/User/mcp.json"),
+        ("vscodium", "linux", {}, "/u/.config/VSCodium/User/mcp.json"),
+        ("windsurf-next", "linux", {}, "/u/.codeium/windsurf-next/mcp_config.json"),
         ("claude-code", "win32", {}, "/u/.claude.json"),
         ("claude-code", "linux", {"CLAUDE_CONFIG_DIR": "/c"}, "/c/.claude.json"),
         ("cursor", "win32", {}, "/u/.cursor/mcp.json"),
@@ -53,3 +58,16 @@ def test_on_windows_a_packaged_claude_desktop_has_its_own_folder(tmp_path: Path)
     assert CLIENTS["claude-desktop"].path(machine) == tmp_path / "Packages" / "Claude_a" / inside
     (tmp_path / "Packages" / "Claude_b" / inside).touch()
     assert CLIENTS["claude-desktop"].path(machine) == tmp_path / "Packages" / "Claude_b" / inside
+
+
+def test_a_private_copy_of_a_store_program_is_not_left_in_place_of_the_client_s_file(tmp_path: Path) -> None:
+    def real_path(path: str) -> str:
+        return path.replace("Roaming", r"Local\Packages\Python_x\LocalCache\Roaming")
+
+    machine = Machine("win32", {"APPDATA": str(tmp_path / "Roaming")}, tmp_path, real_path)
+    file = ClientFile(CLIENTS["vscode"], machine)
+
+    with pytest.raises(ClientFileError, match=r"sees a private copy of .* Nothing was changed"):
+        file.install("kallyai", {"command": "x"})
+    assert not file.path.exists()
+    assert ClientFile(CLIENTS["cursor"], machine).install("kallyai", {"command": "x"}).changed

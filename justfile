@@ -1,0 +1,61 @@
+# `just` lists what one can do; each line is a command that also works without just.
+
+[private]
+default:
+    @just --list
+
+# Show a call on the sandbox, from sign-in to transcript
+demo:
+    uv run kallyai-mcp demo
+
+# Run the tests: all, or those that are named
+test *ARGS:
+    uv run pytest {{ARGS}}
+
+# Check style, types, and the suite
+check:
+    uv run ruff check
+    uv run ruff format --check
+    uv run mypy
+    uv run pytest
+
+# Format the code
+format:
+    uv run ruff check --fix
+    uv run ruff format
+
+# Write the snapshots of schemas and texts anew
+snapshots:
+    uv run pytest --snapshot-update tests/tools
+
+# Place calls with a service that fails in every way
+faults *ARGS:
+    uv run python -m tests.faults {{ARGS}}
+
+# Draw random arguments, responses, and requests
+fuzz *ARGS:
+    uv run python -m tests.fuzz {{ARGS}}
+
+# Run MCP's official conformance suite
+conformance:
+    uv run python -m tests.conformance
+
+# Run the examples of docs/frameworks.md with their frameworks
+frameworks:
+    uv run python -m tests.frameworks
+
+# Measure; the machine should have nothing else to do
+bench:
+    uv run python -m tests.bench
+
+# Check the dependencies
+supply *ARGS:
+    uv run python -m tests.supply {{ARGS}}
+
+# Make the pictures of the cards anew, into a folder
+pictures FOLDER:
+    uv run python -m tests.cards.pictures {{FOLDER}}
+
+# Everything that must pass before a change lands (Debian and root)
+ci:
+    .ci/run

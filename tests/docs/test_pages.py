@@ -1,0 +1,98 @@
+"""The pages agree with the code and with each other: tables, commands, links, words."""
+
+import re
+import shlex
+from pathlib import Path
+from typing import get_args
+
+import click
+import pytest
+
+from kallyai_mcp.cli.clients.known import CLIENTS
+from kallyai_mcp.cli.main import cli
+from kallyai_mcp.sandbox.simulator.numbers import RULE_EXAMPLES, TEST_NUMBERS
+from kallyai_mcp.settings import Auth, Settings
+from kallyai_mcp.tools.catalog import tools
+from tests.docs.pages import DOCS, PAGES, ROOT, first_column, shown_commands, text_of, without_code
+
+FORBIDDEN = re.compile(
+    r"\b(ring|rings|rung|whom|mend|errand|desk|door|strangers?|patience|crew|carrier|of which|who may come in)\b",
+    re.IGNORECASE,
+)
+"""What DESIGN's vocabulary rules out."""
+
+_name = pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+
+
+def test_the_tools_are_listed() -> None:
+    assert first_column("docs/tools.md", "tool") == [tool.name for tool in tools()]
+
+
+def test_the_commands_are_listed() -> None:
+    names = cli.list_commands(click.Context(cli))
+
+    assert set(first_column("docs/terminal.md", "command")) == {"kallyai-mcp", *(f"kallyai-mcp {n}" for n in names)}
+
+
+def test_the_settings_are_listed() -> None:
+    attributes = {name.removesuffix("_override") for name in Settings.__dataclass_fields__}
+    listed = first_column("docs/settings.md", "variable")
+
+    assert {name.removeprefix("KALLYAI_").lower() for name in listed} == attributes
+
+
+def test_the_test_numbers_are_listed() -> None:
+    rows = [f"| `{entry.number}` | {entry.description} |" for entry in (*TEST_NUMBERS, *RULE_EXAMPLES)]
+
+    assert "\n".join(rows) in text_of("docs/sandbox.md")
+
+
+def test_the_clients_and_the_values_of_auth_are_listed() -> None:
+    section = text_of("docs/install.md").split("| `kallyai-mcp install …` |", 1)[1].split("\n\n", 1)[0]
+
+    assert re.findall(r"\| `([a-z-]+)` \|", section) == list(CLIENTS)
+    assert first_column("docs/hosting.md", "`--auth`") == list(get_args(Auth))
+
+
+def test_llms_txt_lists_every_page() -> None:
+    listed = set(re.findall(r"\]\(([a-z-]+\.md)\)", text_of("docs/llms.txt")))
+
+    assert listed == {page.name for page in DOCS.glob("*.md")}
+
+
+@_name
+def test_links_lead_somewhere(page: Path) -> None:
+    text = without_code(page.read_text(encoding="utf-8"))
+    for target in re.findall(r"\]\(([^)\s]+)\)", text) + re.findall(r'src="([^"]+)"', text):
+        if target.startswith(("http://", "https://")):
+            continue
+        path, _, anchor = target.partition("#")
+        file = (page.parent / path).resolve() if path else page
+        assert file.exists(), f"{page.name} links to {target}"
+        if anchor:
+            titles = re.findall(r"^#+ (.+)$", file.read_text(encoding="utf-8"), re.MULTILINE)
+            assert anchor in {re.sub(r"[^\w -]", "", title.lower()).replace(" ", "-") for title in titles}, target
+
+
+@_name
+def test_commands_have_the_options_that_are_shown(page: Path) -> None:
+    for line in shown_commands(page.read_text(encoding="utf-8")):
+        words = shlex.split(line)[1:]
+        if not words or words[0].startswith("-"):
+            continue
+        command = cli.get_command(click.Context(cli), words[0])
+        assert command is not None, line
+        command.make_context(words[0], words[1:])
+
+
+@_name
+def test_no_page_has_a_word_that_the_vocabulary_rules_out(page: Path) -> None:
+    assert FORBIDDEN.findall(without_code(page.read_text(encoding="utf-8"))) == []
+
+
+@_name
+def test_no_page_begins_with_anything_but_its_title(page: Path) -> None:
+    lines = page.read_text(encoding="utf-8").splitlines()
+
+    assert lines[0].startswith("# ") or page.name == "pull_request_template.md"
+    assert sum(line.startswith("# ") for line in without_code("\n".join(lines)).splitlines()) <= 1

@@ -1,0 +1,52 @@
+"""The files that GitHub reads satisfy GitHub's schemas, and the justfile and the workflows run what exists."""
+
+import importlib.util
+import re
+import subprocess
+import sys
+
+import pytest
+
+from tests.docs.pages import ROOT, text_of
+
+GITHUB = ROOT / ".github"
+
+
+@pytest.mark.parametrize(
+    ("schema", "pattern"),
+    [
+        ("vendor.github-workflows", "workflows/*.yml"),
+        ("vendor.github-issue-forms", "ISSUE_TEMPLATE/[!c]*.yml"),
+        ("vendor.github-issue-config", "ISSUE_TEMPLATE/config.yml"),
+    ],
+)
+def test_files_satisfy_the_schema_of_github(schema: str, pattern: str) -> None:
+    files = sorted(str(path) for path in GITHUB.glob(pattern))
+    done = subprocess.run(
+        [sys.executable, "-W", "default", "-m", "check_jsonschema", "--builtin-schema", schema, *files],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+
+    assert files
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("name", ["justfile", ".github/CONTRIBUTING.md"])
+def test_modules_that_are_to_be_run_exist(name: str) -> None:
+    modules = set(re.findall(r"python -m (tests[\w.]*)", text_of(name)))
+
+    assert modules
+    for module in modules:
+        found = importlib.util.find_spec(module)
+        assert found is not None, module
+        assert not found.submodule_search_locations or importlib.util.find_spec(f"{module}.__main__"), module
+
+
+def test_the_workflow_runs_the_two_commands_of_the_readme_and_ci_run() -> None:
+    workflow = text_of(".github/workflows/ci.yml")
+
+    for command in ("pip install uv", "uv run kallyai-mcp demo", "uv run pytest", ".ci/run"):
+        assert f"- run: {command}\n" in workflow
