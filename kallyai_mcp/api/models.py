@@ -249,15 +249,15 @@ class Call(_Model):
         return call
 
     @property
-    def is_final(self) -> bool:
-        """Whether the call has ended.
+    def plain_status(self) -> str:
+        """`status` in lower case, with underscores in place of hyphens and spaces."""
+        return self.status.lower().replace("-", "_").replace(" ", "_")
 
-        True for the statuses of `FINAL`, False for those of `IN_PROGRESS`; case, hyphens and spaces are ignored. With
-        any other status, it has ended if it has what only ended calls have: a duration or highlights.
-        """
-        status = self.status.lower().replace("-", "_").replace(" ", "_")
-        if status in self.FINAL or status in self.IN_PROGRESS:
-            return status in self.FINAL
+    @property
+    def is_final(self) -> bool:
+        """Whether the call has ended; with a status that is not known, whether it has a duration or highlights."""
+        if self.plain_status in self.FINAL | self.IN_PROGRESS:
+            return self.plain_status in self.FINAL
         return self.duration_seconds is not None or self.highlights is not None
 
 

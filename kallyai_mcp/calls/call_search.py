@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from kallyai_mcp.api.errors import NotFoundError
 from kallyai_mcp.api.models import Call
+from kallyai_mcp.calls.appointment import time_of_day
 from kallyai_mcp.calls.records import CallRecord, normalized
 
 if TYPE_CHECKING:
@@ -32,12 +33,10 @@ _EARLY_UNKNOWN_CLOCK = timedelta(minutes=2)
 _LATE = timedelta(minutes=10)
 """How much later than its request a call may be dated: it may have waited in the service."""
 
-_TIME = re.compile(r"(\d{1,2}):(\d{2})(?::\d{2}(?:\.\d+)?)?\s*(?:([ap])\.?m\.?)?\s*(?:z|[+-]\d{2}:?\d{2})?")
-
 _ECHOED_BY_MEANING: dict[str, Callable[[Any], Any]] = {
     "respondent_phone": lambda value: re.sub(r"\D", "", str(value)),
     "user_phone": lambda value: re.sub(r"\D", "", str(value)),
-    "appointment_time": lambda value: _time_of_day(str(value)),
+    "appointment_time": lambda value: time_of_day(str(value)) or normalized(str(value)),
     "additional_instructions": lambda value: normalized(" ".join(value) if isinstance(value, list) else value),
 }
 
@@ -149,14 +148,3 @@ async def _listed(api: "KallyAI", sent: SendTime) -> list[Call]:
 
 def _meaning(name: str, value: Any) -> Any:
     return _ECHOED_BY_MEANING.get(name, normalized)(value)
-
-
-def _time_of_day(text: str) -> Any:
-    """Hour and minute of "19:00", "19:00:00", or "7:00 PM"; any other text without case and spacing."""
-    found = _TIME.fullmatch(text.strip().lower())
-    if found is None:
-        return normalized(text)
-    hour, minute, half = int(found[1]), int(found[2]), found[3] or ""
-    if half:
-        hour = hour % 12 + (12 if half == "p" else 0)
-    return hour, minute

@@ -109,19 +109,27 @@ def local_times(number: str, now: datetime) -> tuple[datetime, ...]:
     Returns:
         `now` in the zones of the number; empty when they are not known.
     """
+    # Of zones with one clock the first by name, so that the answer does not change with the library's order.
+    there = (now.astimezone(ZoneInfo(zone)) for zone in reversed(_zones(number)))
+    by_clock = {moment.replace(tzinfo=None): moment for moment in there}
+    return tuple(by_clock[clock] for clock in sorted(by_clock))
+
+
+def zone_of_number(number: str) -> str | None:
+    """The IANA name of the time zone of `number` (E.164); None when it has none or several."""
+    zones = _zones(number)
+    return zones[0] if len(zones) == 1 else None
+
+
+def _zones(number: str) -> list[str]:
     import phonenumbers
     from phonenumbers import timezone
 
     try:
         zones = timezone.time_zones_for_number(phonenumbers.parse(number))
     except phonenumbers.NumberParseException:
-        return ()
-    # Of zones with one clock the first by name, so that the answer does not change with the library's order.
-    there = (
-        now.astimezone(ZoneInfo(zone)) for zone in sorted(zones, reverse=True) if zone != timezone.UNKNOWN_TIMEZONE
-    )
-    by_clock = {moment.replace(tzinfo=None): moment for moment in there}
-    return tuple(by_clock[clock] for clock in sorted(by_clock))
+        return []
+    return sorted(zone for zone in zones if zone != timezone.UNKNOWN_TIMEZONE)
 
 
 def place_of(number: str, language: str = "en") -> str | None:

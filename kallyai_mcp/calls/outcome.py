@@ -1,7 +1,43 @@
 """What the end of a call, or an error of a request for one, says about the phone call."""
 
+from collections.abc import Mapping
+from datetime import tzinfo
+from enum import StrEnum
+from types import MappingProxyType
+
 from kallyai_mcp.api.errors import BotCheckError, KallyAIError, ResponseLostError, ServiceError, UnreadableResponseError
 from kallyai_mcp.api.models import Call
+from kallyai_mcp.calls.appointment import Calendar, is_as_asked
+
+
+class Outcome(StrEnum):
+    """What may be claimed of a call that has ended ("What an outcome may claim" of the design).
+
+    `BOOKED`: KallyAI has a calendar event, as asked for. `BOOKED_OTHER_TIME`: it has one for another day or time.
+    `ANSWERED`: the conversation took place, and nothing shows a booking. `NOT_REACHED`: nobody talked. `FAILED`: the
+    call was interrupted. `CANCELED`: it was canceled. `UNKNOWN`: nothing is certain.
+    """
+
+    BOOKED = "booked"
+    BOOKED_OTHER_TIME = "booked_other_time"
+    ANSWERED = "answered"
+    NOT_REACHED = "not_reached"
+    FAILED = "failed"
+    CANCELED = "canceled"
+    UNKNOWN = "unknown"
+
+
+_WITHOUT_SUCCESS: Mapping[str, Outcome] = MappingProxyType(
+    {
+        "no_answer": Outcome.NOT_REACHED,
+        "busy": Outcome.NOT_REACHED,
+        "voicemail": Outcome.NOT_REACHED,
+        "failed": Outcome.FAILED,
+        "terminated": Outcome.FAILED,
+        "cancelled": Outcome.CANCELED,
+        "canceled": Outcome.CANCELED,
+    }
+)
 
 _NOBODY_REACHED = frozenset({"no_answer", "busy", "failed", "canceled", "cancelled", "voicemail"})
 
@@ -9,9 +45,31 @@ _PROOFS = frozenset({400, 401, 402, 403, 404, 405, 413, 415, 422, 429})
 """HTTP statuses by which a service says that it did not act on a request."""
 
 
+def outcome_of(
+    call: Call, calendar: Calendar | None, *, day: str | None, time: str | None, zone: tzinfo
+) -> Outcome | None:
+    """The outcome of `call`; None while it is in progress.
+
+    Args:
+        call: As KallyAI reports it.
+        calendar: What its calendar file says; None when it was not asked for.
+        day: The day that was asked for, YYYY-MM-DD.
+        time: The time of day that was asked for.
+        zone: The zone of the day and the time.
+    """
+    if not call.is_final:
+        return None
+    if call.plain_status != "success":
+        return _WITHOUT_SUCCESS.get(call.plain_status, Outcome.UNKNOWN)
+    if calendar is None or calendar.appointment is None:
+        return Outcome.ANSWERED
+    as_asked = is_as_asked(calendar.appointment, day, time, zone)
+    return Outcome.BOOKED if as_asked else Outcome.BOOKED_OTHER_TIME
+
+
 def reached_somebody(call: Call) -> bool:
     """Whether somebody may have talked to the caller; a status that we do not know counts as yes."""
-    return call.status.strip().lower() not in _NOBODY_REACHED
+    return call.plain_status not in _NOBODY_REACHED
 
 
 def proves_no_call(error: KallyAIError) -> bool:

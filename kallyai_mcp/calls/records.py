@@ -9,10 +9,12 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from kallyai_mcp.api.errors import ERROR_CLASSES, KallyAIError, sanitize
 from kallyai_mcp.api.models import Call, Submission
-from kallyai_mcp.calls.outcome import reached_somebody
+from kallyai_mcp.calls.appointment import Calendar
+from kallyai_mcp.calls.outcome import Outcome, outcome_of, reached_somebody
 from kallyai_mcp.calls.policy import Consent
 
 
@@ -77,7 +79,8 @@ class CallRecord:
         ended_at: When its end was written down.
         delivered_at: When a client was told how it ended; None while none was.
         call_id: The service's id, once it is known.
-        call: The outcome (`ENDED`).
+        call: How the call ended, as KallyAI reports it; also while it is `SENT`, until its calendar was looked up.
+        calendar: What KallyAI's calendar file says of it; None when it was not asked for.
         error: Why no call was placed (`REFUSED`), or why its outcome is not known (`UNKNOWN`).
     """
 
@@ -100,6 +103,7 @@ class CallRecord:
     delivered_at: datetime | None = None
     call_id: str | None = None
     call: Call | None = None
+    calendar: Calendar | None = None
     error: KallyAIError | None = None
 
     @property
@@ -111,6 +115,15 @@ class CallRecord:
     def is_delivered(self) -> bool:
         """Whether a client was told how it ended."""
         return self.delivered_at is not None
+
+    @property
+    def outcome(self) -> Outcome | None:
+        """What may be claimed of it; None while it is active, and for a call that was not placed."""
+        if self.state is CallState.ENDED and self.call is not None:
+            day, time = self.submission.appointment_date, self.submission.appointment_time
+            day_text = day.isoformat() if day else None
+            return outcome_of(self.call, self.calendar, day=day_text, time=time, zone=ZoneInfo(self.timezone))
+        return Outcome.UNKNOWN if self.state is CallState.UNKNOWN else None
 
     def elapsed(self, now: datetime) -> float:
         """Seconds since it was asked for; 0 when a clock was set back."""
@@ -192,17 +205,28 @@ def to_row(record: CallRecord) -> dict[str, Any]:
         "ended_at": _seconds(record.ended_at),
         "delivered_at": _seconds(record.delivered_at),
         "call_id": record.call_id,
-        **ending(record.call, record.error),
+        **Ending(record.call, record.calendar, record.error).columns,
     }
 
 
-def ending(call: Call | None, error: KallyAIError | None) -> dict[str, Any]:
-    """The columns `outcome`, `reached`, and `error` of a record that ends so."""
-    return {
-        "outcome": call.model_dump_json() if call is not None else None,
-        "reached": int(reached_somebody(call)) if call is not None else None,
-        "error": json.dumps({"class": type(error).__name__, **vars(error)}) if error is not None else None,
-    }
+@dataclass(frozen=True)
+class Ending:
+    """How a record ends; see the attributes of `CallRecord`."""
+
+    call: Call | None = None
+    calendar: Calendar | None = None
+    error: KallyAIError | None = None
+
+    @property
+    def columns(self) -> dict[str, Any]:
+        """The columns `outcome`, `calendar`, `reached`, and `error`."""
+        error = self.error
+        return {
+            "outcome": self.call.model_dump_json() if self.call is not None else None,
+            "calendar": self.calendar.to_json() if self.calendar is not None else None,
+            "reached": int(reached_somebody(self.call)) if self.call is not None else None,
+            "error": json.dumps({"class": type(error).__name__, **vars(error)}) if error is not None else None,
+        }
 
 
 def from_row(row: Mapping[str, Any]) -> CallRecord:
@@ -232,6 +256,7 @@ def from_row(row: Mapping[str, Any]) -> CallRecord:
         delivered_at=_optional_moment(row["delivered_at"]),
         call_id=row["call_id"],
         call=Call.model_validate_json(row["outcome"]) if row["outcome"] else None,
+        calendar=Calendar.from_json(row["calendar"]) if row["calendar"] else None,
         error=_error_from(json.loads(row["error"])) if row["error"] else None,
     )
 
@@ -269,7 +294,7 @@ def moment(seconds: float) -> datetime:
 
 
 def _error_from(stored: dict[str, Any]) -> KallyAIError:
-    """The error that `ending` wrote; a class that this version doesn't know becomes `KallyAIError`."""
+    """The error that `Ending` wrote; a class that this version doesn't know becomes `KallyAIError`."""
     cls = ERROR_CLASSES.get(stored.pop("class"), KallyAIError)
     error: KallyAIError = cls(stored.pop("message"), **stored)
     return error

@@ -5,7 +5,7 @@ What it knows of a call it reads from the ledger, so any process can be asked ab
 
 import logging
 import uuid
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from types import TracebackType
@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Self
 import anyio
 
 from kallyai_mcp.api.errors import PolicyError
-from kallyai_mcp.api.models import Submission
+from kallyai_mcp.api.models import Call, Submission
+from kallyai_mcp.calls.appointment import Calendar
 from kallyai_mcp.calls.clock import Clock, SystemClock
 from kallyai_mcp.calls.delivery import Delivery
 from kallyai_mcp.calls.ledger.base import LedgerUnavailableError
@@ -144,6 +145,23 @@ class CallService:
         """
         record = await self._worker.ledger.find(await self._worker.account(), id_)
         return await self._looked_again(record) if record is not None else None
+
+    async def find_ended(self, call_ids: Collection[str]) -> dict[str, CallRecord]:
+        """The records that have an outcome, by `call_id`, of those that are ours.
+
+        Raises:
+            NotSignedInError: No account is signed in.
+            LedgerUnavailableError: The ledger can't be read.
+        """
+        return await self._worker.ledger.find_ended(await self._worker.account(), call_ids)
+
+    async def calendar_of(self, call: Call) -> Calendar | None:
+        """What KallyAI's calendar file says of a call that is not in the ledger; see `look_up_calendar`.
+
+        Raises:
+            NotSignedInError: No account is signed in.
+        """
+        return await self._worker.calendar_of(await self._worker.account(), call)
 
     async def list_unsettled(self) -> list[CallRecord]:
         """The calls in progress and those whose outcome is unknown, newest first.

@@ -11,10 +11,12 @@ from functools import partial
 
 from kallyai_mcp.api.errors import KallyAIError, ResponseLostError
 from kallyai_mcp.api.models import Call
+from kallyai_mcp.calls.appointment import Calendar
+from kallyai_mcp.calls.calendar_lookup import look_up_calendar
 from kallyai_mcp.calls.call_search import SendTime, find_call
 from kallyai_mcp.calls.clock import Clock
 from kallyai_mcp.calls.ledger.sql import Ledger
-from kallyai_mcp.calls.records import CallRecord, CallState
+from kallyai_mcp.calls.records import AccountKey, CallRecord, CallState
 from kallyai_mcp.calls.retries import Retries
 from kallyai_mcp.calls.service_access import ServiceAccess
 from kallyai_mcp.calls.timing import Timing
@@ -46,6 +48,9 @@ class CallSettler:
             words = "The server was stopped before the request left."
             await self.finish(record, CallState.REFUSED, error=KallyAIError(words, code="not_sent"))
             return
+        if record.call is not None:
+            await self._end(record, record.call)
+            return
         record = await self.mark_response_lost(record)
         if record.call_id is not None:
             await self._follow(record, record.call_id)
@@ -59,7 +64,7 @@ class CallSettler:
         with suppress(KallyAIError):  # it stays unknown
             call = await self._find(record)
             if call is not None and call.is_final:
-                await self.finish(record, CallState.ENDED, call=call)
+                await self._end(record, call)
 
     async def look(self, record: CallRecord) -> bool:
         """Look once for the call of a record whose response was lost, and bring it to its end if it is found.
@@ -96,7 +101,7 @@ class CallSettler:
 
     async def take_answer(self, record: CallRecord, call: Call) -> None:
         """Bring a call to its end that the service answered the record's own request with."""
-        await self._retries.until_written(partial(self._ledger().bind_call_id, record, call.call_id, proven=True))
+        await self._retries.until_written(partial(self._ledger().bind_call, record, call, proven=True))
         await self._take(record, call)
 
     async def mark_response_lost(self, record: CallRecord) -> CallRecord:
@@ -106,16 +111,30 @@ class CallSettler:
             partial(self._ledger().mark_response_lost, record, service_time=service_time)
         )
 
-    async def finish(
-        self, record: CallRecord, state: CallState, *, call: Call | None = None, error: KallyAIError | None = None
-    ) -> None:
-        """Write down how a call ended, however long that takes."""
-        await self._retries.until_written(partial(self._ledger().finish, record, state, call=call, error=error))
+    async def finish(self, record: CallRecord, state: CallState, *, error: KallyAIError) -> None:
+        """Write down that a call was refused, or that its outcome is unknown, however long that takes."""
+        await self._retries.until_written(partial(self._ledger().finish, record, state, error=error))
+        if state is CallState.REFUSED:
+            call_refused(error.code)
+        else:
+            call_ended("unknown", record.elapsed(self._clock.now()))
+
+    async def _end(self, record: CallRecord, call: Call) -> None:
+        """Write down the outcome of a call together with its calendar event; the record is active until then."""
+        calendar = await self.calendar_of(record.account, call)
+        ended = partial(self._ledger().finish, record, CallState.ENDED, call=call, calendar=calendar)
+        await self._retries.until_written(ended)
         if record.is_active:  # a record whose outcome was unknown has been counted
-            if state is CallState.REFUSED:
-                call_refused(error.code if error else "unknown")
-            else:
-                call_ended(call.status if call else "unknown", record.elapsed(self._clock.now()))
+            call_ended(call.status, record.elapsed(self._clock.now()))
+
+    async def calendar_of(self, account: AccountKey, call: Call) -> Calendar | None:
+        """What KallyAI's calendar file says of a call of `account`; see `look_up_calendar`."""
+
+        async def ask() -> str:
+            async with self._service.api_of(account) as api:
+                return await api.get_calendar(call.call_id)
+
+        return await look_up_calendar(call, ask, clock=self._clock, seconds=self._timing.calendar)
 
     async def _find(self, record: CallRecord) -> Call | None:
         """The service's call for `record`, bound to it; None when there is none, or there is doubt."""
@@ -131,13 +150,13 @@ class CallSettler:
         others = [(other, sent(other)) for other in competitors.unbound]
         async with self._service.api_of(record.account) as api:
             call = await find_call(api, record, sent(record), others, competitors.call_ids)
-        if call is not None and await self._ledger().bind_call_id(record, call.call_id, proven=False):
+        if call is not None and await self._ledger().bind_call(record, call, proven=False):
             return call
         return None
 
     async def _take(self, record: CallRecord, call: Call) -> None:
         if call.is_final:
-            await self.finish(record, CallState.ENDED, call=call)
+            await self._end(record, call)
         else:
             await self._follow(record, call.call_id)
 
@@ -155,7 +174,7 @@ class CallSettler:
                 last = error
             else:
                 if call.is_final:
-                    await self.finish(record, CallState.ENDED, call=call)
+                    await self._end(record, call)
                     return
             await self._clock.sleep(next(pauses))
         await self.finish(record, CallState.UNKNOWN, error=last)

@@ -20,6 +20,7 @@ class Timing:
         first_look: The first pause before a lost call is looked for; each next one is twice as long.
         longest_pause: No pause is longer; a service that asks for more is not waited for.
         follow: How long a call that the service says is in progress is followed.
+        calendar: How long KallyAI is given to answer with the calendar file of a call that has ended.
         poll: The pause between two reads of the ledger for a call that another process runs.
         watch: The pause between two looks for calls whose worker has died.
         keep_days: After how many days a record is deleted.
@@ -35,6 +36,7 @@ class Timing:
     first_look: float = 0.1
     longest_pause: float = 30
     follow: float = 3600
+    calendar: float = 5
     poll: float = 0.25
     watch: float = 5.0
     keep_days: float = 90

@@ -18,7 +18,8 @@ from kallyai_mcp.cli.console import LiveLine, say
 from kallyai_mcp.cli.terminal import open_terminal_context, report_errors
 from kallyai_mcp.settings import Settings
 from kallyai_mcp.tools.arguments import InvalidArgumentsError, validate, without_blanks
-from kallyai_mcp.tools.call_results import record_answer, to_result
+from kallyai_mcp.tools.call_results import call_answer, to_result
+from kallyai_mcp.tools.call_view import CallView
 from kallyai_mcp.tools.consent import preview_of, risks_of
 from kallyai_mcp.tools.context import AppContext
 from kallyai_mcp.tools.results import CallAnswer
@@ -153,7 +154,7 @@ async def follow(record: CallRecord, app_context: AppContext) -> CallRecord:
     """
     if not record.is_active:
         return record
-    who = callee(record_answer(record, app_context.now()))
+    who = callee(call_answer(CallView.of_record(record), app_context.now()))
     ended = False
     try:
         async with anyio.create_task_group() as tasks:

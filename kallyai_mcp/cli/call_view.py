@@ -27,25 +27,13 @@ _OUTCOMES: dict[str, tuple[str, dict[str, Any], str]] = {
 }  # fmt: skip
 """For each outcome: the word, its color, which is the card's, and what it means for the user."""
 
-_STATUSES = {
-    "success": "answered",
-    "no_answer": "not_reached",
-    "busy": "not_reached",
-    "voicemail": "not_reached",
-    "failed": "failed",
-    "terminated": "failed",
-    "cancelled": "canceled",
-    "unknown": "unknown",
-    "in_progress": "in_progress",
-}
-
 _REASONS = {"no_answer": "no answer", "busy": "busy", "voicemail": "voicemail", "terminated": "ended early"}
 """What the outcome does not say of the status."""
 
 
 def outcome_of(answer: CallAnswer) -> str:
     """The outcome of a call, or `in_progress`."""
-    return _STATUSES.get(answer.status, "unknown")
+    return answer.outcome or "in_progress"
 
 
 def callee(answer: CallAnswer) -> str:
@@ -58,7 +46,7 @@ def callee(answer: CallAnswer) -> str:
 def word_of(answer: CallAnswer) -> tuple[str, dict[str, Any]]:
     """The word for the outcome of a call, and its style."""
     word, style, _ = _OUTCOMES[outcome_of(answer)]
-    reason = _REASONS.get(answer.status)
+    reason = _REASONS.get(answer.status or "")
     return f"{word}: {reason}" if reason else word, style
 
 

@@ -13,9 +13,9 @@ from kallyai_mcp.cli.terminal import open_terminal_context, report_errors
 from kallyai_mcp.settings import Settings
 from kallyai_mcp.tools.call_results import unrecorded_result
 from kallyai_mcp.tools.context import AppContext
-from kallyai_mcp.tools.history import event_answer, list_page, service_id, spoken_lines
+from kallyai_mcp.tools.history import appointment, event_answer, list_page, service_id, spoken_lines
 from kallyai_mcp.tools.results import CallAnswer, TranscriptAnswer
-from kallyai_mcp.tools.text.calendar import read_event, rebuilt
+from kallyai_mcp.tools.text.calendar import rebuilt
 from kallyai_mcp.tools.text.plain import clock, one_line
 
 _SETTLE_SECONDS = 3.0
@@ -88,7 +88,7 @@ async def _find(id_: str, app_context: AppContext, *, wait: bool) -> CallAnswer:
             raise
         record = None
     if record is None:
-        result = unrecorded_result(app_context, await app_context.api().get_call(id_), with_links=False)
+        result = await unrecorded_result(app_context, await app_context.api().get_call(id_), with_links=False)
         return CallAnswer.model_validate(result.structured_content)
 
     async def ignore(elapsed: float) -> None:
@@ -147,7 +147,7 @@ def calendar(settings: Settings, id_: str, *, sandbox: bool, output: Path | None
     async def run() -> None:
         async with open_terminal_context(settings, sandbox=sandbox) as app_context:
             call_id = await service_id(app_context, id_)
-            event = read_event(await app_context.api().get_calendar(call_id))
+            event = await appointment(app_context, call_id)
             ics, answer = rebuilt(event, call_id), event_answer(call_id, event)
             if output is not None:
                 _write(output, ics)

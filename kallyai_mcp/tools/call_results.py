@@ -1,17 +1,22 @@
 """The results of make_call and get_call."""
 
-from datetime import datetime
+from datetime import date, datetime
 
 from mcp.types import CallToolResult
 
 from kallyai_mcp.api.errors import KallyAIError
 from kallyai_mcp.api.models import Call, SubmissionEcho
+from kallyai_mcp.calls.outcome import Outcome
 from kallyai_mcp.calls.records import CallRecord, CallState
+from kallyai_mcp.tools.call_view import CallView
 from kallyai_mcp.tools.context import AppContext
 from kallyai_mcp.tools.links import links
-from kallyai_mcp.tools.results import CallAnswer, answer
+from kallyai_mcp.tools.results import AppointmentAnswer, CallAnswer, answer
 from kallyai_mcp.tools.text.calls import already_placed, call_in_progress, in_progress, outcome, unknown
-from kallyai_mcp.tools.text.plain import visible
+from kallyai_mcp.tools.text.plain import visible, zone_of
+
+DESCRIPTION_LENGTH = 100
+"""Characters of `task_description` that a result repeats."""
 
 
 async def to_result(
@@ -35,64 +40,92 @@ async def to_result(
     Raises:
         KallyAIError: The call was refused or canceled: no call was placed.
     """
-    now = app_context.now()
-    more = links(record) if with_links else []
+    now, view = app_context.now(), CallView.of_record(record)
+    more = links(view) if with_links else []
     await app_context.calls.delivery.note(record, is_new=is_new, certain=client_is_there)
-    if record.state is CallState.REFUSED and record.error is not None:
-        raise record.error
+    error = record.error if record.state is CallState.REFUSED else None
     if record.state is CallState.CANCELED:
-        raise KallyAIError("the call was canceled before it was placed", code="canceled")
-    if record.call is not None:
-        structure = call_answer(record.call, record.tracking_id, placed_now=is_new)
-        structure.submission = record.call.submission
+        error = KallyAIError("the call was canceled before it was placed", code="canceled")
+    if error is not None:
+        raise error
+    structure = call_answer(view, now)
+    structure.placed_now, structure.submission = is_new, _asked(view)
+    if view.call is not None:
         before = already_placed(record, now) if is_new is False else ""
-        return answer(before + outcome(record.call, now), structure, *more)
-    structure = record_answer(record, now)
-    structure.placed_now = is_new
-    structure.submission = SubmissionEcho.model_validate(record.submission.as_json())
+        return answer(before + outcome(view.call, now), structure, *more)
     if record.state is CallState.UNKNOWN:
         return answer(unknown(record), structure)
     text = in_progress(record, now, is_duplicate=is_new is False, wait=app_context.wait_seconds)
     return answer(text, structure, *more)
 
 
-def unrecorded_result(app_context: AppContext, call: Call, *, with_links: bool) -> CallToolResult:
+async def unrecorded_result(app_context: AppContext, call: Call, *, with_links: bool) -> CallToolResult:
     """The result for a call that only KallyAI knows: it is not in the ledger."""
-    now, structure, more = app_context.now(), call_answer(call), links(call) if with_links else []
-    structure.submission = call.submission
+    calendar = await app_context.calls.calendar_of(call) if call.is_final else None
+    now, view = app_context.now(), CallView.of_call(call, calendar, timezone=app_context.timezone)
+    structure, more = call_answer(view, now), links(view) if with_links else []
+    structure.submission = _asked(view)
     if call.is_final:
         return answer(outcome(call, now), structure, *more)
-    elapsed = max(0.0, (now - call.created_at).total_seconds()) if call.created_at else 0.0
-    structure.status, structure.elapsed_seconds = "in_progress", round(elapsed, 1)
-    return answer(call_in_progress(call, elapsed, wait=app_context.wait_seconds), structure, *more)
-
-
-def record_answer(record: CallRecord, now: datetime) -> CallAnswer:
-    """The structure for a record without an outcome."""
-    is_unknown = record.state is CallState.UNKNOWN
-    return CallAnswer(
-        status="unknown" if is_unknown else "in_progress",
-        call_id=record.call_id,
-        tracking_id=record.tracking_id,
-        elapsed_seconds=None if is_unknown else round(record.elapsed(now), 1),
-        created_at=record.placed_at,
-        respondent_phone=record.submission.respondent_phone,
-        business_name=record.submission.business_name,
+    structure.status = "in_progress"
+    return answer(
+        call_in_progress(call, structure.elapsed_seconds or 0.0, wait=app_context.wait_seconds), structure, *more
     )
 
 
-def call_answer(call: Call, tracking_id: str | None = None, *, placed_now: bool | None = None) -> CallAnswer:
-    """The structure for a call of KallyAI's; a status that is not known is the service's own word."""
-    return CallAnswer(
-        status="in_progress" if call.status in Call.IN_PROGRESS else call.status,
-        call_id=call.call_id,
-        tracking_id=tracking_id,
-        highlights=visible(call.highlights) if call.highlights else None,
-        next_steps=visible(call.next_steps) if call.next_steps else None,
-        duration_seconds=call.duration_seconds,
-        created_at=call.created_at,
-        respondent_phone=call.submission.respondent_phone,
-        business_name=visible(call.submission.business_name, 80) if call.submission.business_name else None,
-        credits_used=call.credits_used,
-        placed_now=placed_now,
+def call_answer(view: CallView, now: datetime) -> CallAnswer:
+    """The structure for a call."""
+    call, record, asked = view.call, view.record, view.submission
+    made = view.appointment
+    created_at = (call.created_at if call is not None else None) or (record.placed_at if record is not None else None)
+    structure = CallAnswer(
+        status=_status(view),
+        outcome=view.outcome,
+        call_id=view.call_id,
+        tracking_id=record.tracking_id if record is not None else None,
+        appointment=AppointmentAnswer(
+            summary=made.summary,
+            start=_iso(made.start, view.zone_name),
+            end=_iso(made.end, view.zone_name),
+            location=made.location,
+        )
+        if made is not None
+        else None,
+        created_at=created_at,
+        respondent_phone=asked.respondent_phone,
+        business_name=visible(asked.business_name, 80) if asked.business_name else None,
+        timezone=view.zone_name,
     )
+    if view.outcome is None:
+        elapsed = (now - created_at).total_seconds() if created_at is not None else 0.0
+        structure.elapsed_seconds = round(max(0.0, elapsed), 1)
+    elif view.outcome is Outcome.UNKNOWN and call is None:
+        structure.placed = "maybe"
+    else:
+        structure.retryable = view.is_retryable
+    if call is not None:
+        structure.highlights = visible(call.highlights) if call.highlights else None
+        structure.next_steps = visible(call.next_steps) if call.next_steps else None
+        structure.duration_seconds, structure.credits_used = call.duration_seconds, call.credits_used
+    return structure
+
+
+def _asked(view: CallView) -> SubmissionEcho:
+    """What was asked for, with the beginning of the description: the agent wrote it and need not read all of it."""
+    echo = SubmissionEcho.model_validate(view.submission.model_dump(mode="json", exclude_none=True))
+    described = visible(echo.task_description, DESCRIPTION_LENGTH) if echo.task_description else None
+    return echo.model_copy(update={"task_description": described})
+
+
+def _status(view: CallView) -> str:
+    """The reference's status, or the service's own word; `in_progress` and `unknown` while there is none."""
+    if view.call is not None and view.call.plain_status not in Call.IN_PROGRESS:
+        return view.call.status
+    return "in_progress" if view.outcome is None else "unknown"
+
+
+def _iso(moment: date | datetime | None, zone_name: str) -> str | None:
+    """ISO 8601 with the offset of the callee's zone."""
+    if isinstance(moment, datetime) and moment.tzinfo:
+        moment = moment.astimezone(zone_of(zone_name))
+    return moment.isoformat() if moment is not None else None

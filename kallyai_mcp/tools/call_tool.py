@@ -6,26 +6,22 @@ from inspect import getdoc
 from typing import Any
 
 from mcp.server.mcpserver import Context
-from mcp.server.mcpserver.exceptions import ToolError
 from mcp.server.mcpserver.tools import Tool
 from mcp.types import ToolAnnotations
 from pydantic import Field
 from typing_extensions import override
 
 from kallyai_mcp.api.errors import KallyAIError, NotSignedInError
-from kallyai_mcp.logs import note_failure
 from kallyai_mcp.tools.arguments import (
     InvalidArgumentsError,
     read_json_texts,
     validate,
     without_blanks,
-    wrong_arguments,
 )
 from kallyai_mcp.tools.context import AppContext
 from kallyai_mcp.tools.elicitation import Elicitation, InputRequiredError
 from kallyai_mcp.tools.sign_in_request import request_sign_in
-from kallyai_mcp.tools.text.account import sign_in_link
-from kallyai_mcp.tools.text.errors import error_text, service_says
+from kallyai_mcp.tools.tool_errors import arguments_error, tool_error
 
 AskMissing = Callable[[Mapping[str, Any], Elicitation], Awaitable[Mapping[str, Any]]]
 """Returns the arguments with those that the user was asked for because they were missing."""
@@ -72,22 +68,16 @@ class CallTool(Tool):
 
     @override
     async def run(self, arguments: dict[str, Any], context: Context[Any, Any], convert_result: bool = False) -> Any:
-        """Validate `arguments`, run the tool, and put errors into words.
-
-        Raises:
-            ToolError: Arguments are wrong, or the tool raised a `KallyAIError`; the text is for the agent.
-        """
+        """Validate `arguments`, run the tool, and make errors results (`isError`)."""
         app_context: AppContext = context.request_context.lifespan_context
         try:
             result = await self._run(arguments, context, app_context)
         except InputRequiredError as error:  # the client calls the tool again, with the reply
             result = error.result
         except InvalidArgumentsError as error:
-            note_failure("invalid_arguments")
-            raise ToolError(wrong_arguments(error.problems, places_calls=self.spec.places_calls)) from error
+            result = arguments_error(error.problems, places_calls=self.spec.places_calls)
         except KallyAIError as error:
-            text = await tool_error_text(error, app_context, tool=self.name, places_calls=self.spec.places_calls)
-            raise ToolError(text) from error
+            result = await tool_error(error, app_context, tool=self.name, places_calls=self.spec.places_calls)
         return self.fn_metadata.convert_result(result) if convert_result else result
 
     async def _run(self, arguments: dict[str, Any], context: Context[Any, Any], app_context: AppContext) -> Any:
@@ -103,25 +93,6 @@ class CallTool(Tool):
             if not await request_sign_in(elicitation, app_context):
                 raise
             return await self.fn(**validated, ctx=context)
-
-
-async def tool_error_text(error: KallyAIError, app_context: AppContext, *, tool: str, places_calls: bool) -> str:
-    """The text of a tool error; when nobody is signed in, with a link that signs in.
-
-    Args:
-        error: What went wrong.
-        app_context: Makes the link.
-        tool: The tool to call again after signing in.
-        places_calls: Whether that tool places calls.
-    """
-    note_failure(error.code, error.correlation_id)
-    link = await app_context.sign_in.link() if isinstance(error, NotSignedInError) else None
-    if link is None:
-        return error_text(error, places_calls=places_calls)
-    happened = "Not called: not signed in to KallyAI." if places_calls else "Not signed in to KallyAI."
-    again = f"call {tool} again with the same arguments"
-    text = f"{happened} {sign_in_link(link.url, link.minutes, then=again)}"
-    return "\n".join(filter(None, (text, service_says(error))))
 
 
 def call_tool(fn: Callable[..., Any], spec: ToolSpec, ask_missing: AskMissing | None = None) -> CallTool:

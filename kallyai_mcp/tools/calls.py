@@ -7,6 +7,7 @@ from mcp.types import CallToolResult
 from mcp.types.version import HANDSHAKE_PROTOCOL_VERSIONS, MODERN_PROTOCOL_VERSIONS
 from pydantic import Field
 
+from kallyai_mcp.api.errors import KallyAIError
 from kallyai_mcp.api.models import Submission, TimeOfDay
 from kallyai_mcp.calls.ledger.base import ConsentOutdatedError, LedgerUnavailableError
 from kallyai_mcp.calls.records import CallRecord
@@ -19,6 +20,7 @@ from kallyai_mcp.tools.results import CallAnswer
 from kallyai_mcp.tools.tasks import accepts_tasks
 from kallyai_mcp.tools.text.calls import record_party
 from kallyai_mcp.tools.text.plain import duration
+from kallyai_mcp.tools.tool_errors import tool_error
 
 _MAX_ATTEMPTS = 3
 """How often make_call gets the consent anew because it was outdated when the call was to be placed."""
@@ -98,9 +100,12 @@ async def get_call(
             raise
         record = None
     if record is not None:
-        return await _follow(record, wait_seconds, ctx, is_new=None)
+        try:
+            return await _follow(record, wait_seconds, ctx, is_new=None)
+        except KallyAIError as error:  # the call was not placed, which this tool's other errors don't say
+            return await tool_error(error, app_context, tool="make_call", places_calls=True)
     call = await app_context.api().get_call(call_id)
-    return unrecorded_result(app_context, call, with_links=_supports_links(ctx))
+    return await unrecorded_result(app_context, call, with_links=_supports_links(ctx))
 
 
 async def _place(

@@ -1,20 +1,23 @@
 """The tools about past calls: list_calls, get_transcript, get_calendar_event."""
 
+from collections.abc import Sequence
 from typing import Annotated, Any
 
 from mcp.server.mcpserver import Context
 from mcp.types import CallToolResult, EmbeddedResource, TextResourceContents
 from pydantic import Field
 
-from kallyai_mcp.api.errors import ForbiddenError, KallyAIError
+from kallyai_mcp.api.errors import ForbiddenError, KallyAIError, NotFoundError
 from kallyai_mcp.api.models import Call, Transcript
+from kallyai_mcp.calls.appointment import Appointment, read_appointment
 from kallyai_mcp.calls.ledger.base import LedgerUnavailableError
 from kallyai_mcp.calls.records import CallRecord, CallState
 from kallyai_mcp.tools.argument_types import CallId, Limit, Offset
-from kallyai_mcp.tools.call_results import call_answer, record_answer
+from kallyai_mcp.tools.call_results import call_answer
+from kallyai_mcp.tools.call_view import CallView
 from kallyai_mcp.tools.context import AppContext
 from kallyai_mcp.tools.results import CallAnswer, CallListAnswer, EventAnswer, SpokenLine, TranscriptAnswer, answer
-from kallyai_mcp.tools.text.calendar import Event, event_words, read_event, rebuilt
+from kallyai_mcp.tools.text.calendar import event_words, rebuilt
 from kallyai_mcp.tools.text.calls import conversation, entries_shown, listing
 from kallyai_mcp.tools.text.plain import visible
 from kallyai_mcp.tools.uris import CALENDAR, call_uri
@@ -44,7 +47,15 @@ async def list_page(app_context: AppContext, *, limit: int, offset: int) -> tupl
     """
     unsettled = await _unsettled(app_context) if offset == 0 else []
     page = await app_context.api().list_calls(limit=limit, offset=offset)
+    known = await _records(app_context, page.calls)
     shown = [call for call in page.calls if not _is_listed_above(call, unsettled)]
+    zone = app_context.timezone
+    views = [
+        CallView.of_record(known[call.call_id])
+        if call.call_id in known
+        else CallView.of_call(call, None, timezone=zone)
+        for call in shown
+    ]
     seen = offset + len(page.calls)
     more = bool(page.calls) and (seen < page.total if page.total is not None else len(page.calls) == limit)
     text = listing(
@@ -58,13 +69,19 @@ async def list_page(app_context: AppContext, *, limit: int, offset: int) -> tupl
         unsettled=unsettled,
     )
     structure = CallListAnswer(
-        calls=[record_answer(record, app_context.now()) for record in unsettled]
-        + [_for_list(call_answer(call)) for call in shown],
+        calls=[call_answer(CallView.of_record(record), app_context.now()) for record in unsettled]
+        + [_for_list(call_answer(view, app_context.now())) for view in views],
         total=page.total,
         offset=offset,
         next_offset=seen if more else None,
     )
     return text, structure
+
+
+def _view(app_context: AppContext, call: Call, record: CallRecord | None) -> CallView:
+    if record is not None:
+        return CallView.of_record(record)
+    return CallView.of_call(call, None, timezone=app_context.timezone)
 
 
 def _for_list(structure: CallAnswer) -> CallAnswer:
@@ -80,6 +97,14 @@ async def _unsettled(app_context: AppContext) -> list[CallRecord]:
         return await app_context.calls.list_unsettled()
     except LedgerUnavailableError:
         return []
+
+
+async def _records(app_context: AppContext, calls: Sequence[Call]) -> dict[str, CallRecord]:
+    """Our records of those of `calls` that have ended, by KallyAI's id; none when the ledger can't be read."""
+    try:
+        return await app_context.calls.find_ended([call.call_id for call in calls])
+    except LedgerUnavailableError:
+        return {}
 
 
 def _is_listed_above(call: Call, unsettled: list[CallRecord]) -> bool:
@@ -131,7 +156,7 @@ async def get_calendar_event(
     """Get the appointment a call made, in words and as an .ics file."""
     app_context = ctx.request_context.lifespan_context
     call_id = await service_id(app_context, call_id)
-    event = read_event(await app_context.api().get_calendar(call_id))
+    event = await appointment(app_context, call_id)
     file = EmbeddedResource(
         type="resource",
         resource=TextResourceContents(
@@ -141,7 +166,7 @@ async def get_calendar_event(
     return answer(event_words(event, app_context.timezone), event_answer(call_id, event), file)
 
 
-def event_answer(call_id: str, event: Event) -> EventAnswer:
+def event_answer(call_id: str, event: Appointment) -> EventAnswer:
     """The structure of the event that a call made."""
     return EventAnswer(
         call_id=call_id,
@@ -150,6 +175,22 @@ def event_answer(call_id: str, event: Event) -> EventAnswer:
         end=event.end.isoformat() if event.end else None,
         location=event.location,
     )
+
+
+async def appointment(app_context: AppContext, call_id: str) -> Appointment:
+    """The appointment that a call made, by KallyAI's id of the call.
+
+    Raises:
+        KallyAIError: The call made none (code `no_calendar_event`); else as the methods of the API client.
+    """
+    try:
+        made = read_appointment(await app_context.api().get_calendar(call_id))
+    except NotFoundError:
+        await app_context.api().get_call(call_id)  # raises, if it is the call that doesn't exist
+        made = None
+    if made is None:
+        raise KallyAIError("That call made no appointment, so it has no calendar event.", code="no_calendar_event")
+    return made
 
 
 async def service_id(app_context: AppContext, id_: str) -> str:

@@ -13,15 +13,18 @@ from kallyai_mcp.api.errors import KallyAIError, NotFoundError, NotSignedInError
 from kallyai_mcp.calls.records import CallState
 from kallyai_mcp.logs import note_failure
 from kallyai_mcp.tools.context import AppContext
-from kallyai_mcp.tools.history import list_page, service_id, transcript
+from kallyai_mcp.tools.history import appointment, list_page, service_id, transcript
 from kallyai_mcp.tools.text.account import sign_in_link
-from kallyai_mcp.tools.text.calendar import read_event, rebuilt
+from kallyai_mcp.tools.text.calendar import rebuilt
 from kallyai_mcp.tools.text.calls import call_in_progress, in_progress, outcome, unknown
 from kallyai_mcp.tools.text.errors import error_text
 from kallyai_mcp.tools.uris import CALENDAR, CALL, CALLS, TRANSCRIPT
 
 NEWEST = 20
 """How many calls `kallyai://calls` shows."""
+
+_NOT_THERE = frozenset({"call_in_progress", "outcome_unknown", "no_calendar_event"})
+"""The codes of our own for something that a call does not have, or not yet."""
 
 _T = TypeVar("_T")
 
@@ -126,7 +129,7 @@ async def _call(app_context: AppContext, call_id: str) -> str:
             return outcome(call, app_context.now())
         elapsed = (app_context.now() - call.created_at).total_seconds() if call.created_at else 0.0
         return call_in_progress(call, max(0.0, elapsed), wait=app_context.wait_seconds)
-    if record.call is not None:
+    if record.state is CallState.ENDED and record.call is not None:
         return outcome(record.call, app_context.now())
     if record.state is CallState.REFUSED and record.error is not None:
         return error_text(record.error, places_calls=True)
@@ -137,7 +140,7 @@ async def _call(app_context: AppContext, call_id: str) -> str:
 
 async def _calendar(app_context: AppContext, call_id: str) -> str:
     call_id = await service_id(app_context, call_id)
-    return rebuilt(read_event(await app_context.api().get_calendar(call_id)), call_id)
+    return rebuilt(await appointment(app_context, call_id), call_id)
 
 
 async def _read(app_context: AppContext, result: Awaitable[_T]) -> _T:
@@ -152,7 +155,11 @@ async def _read(app_context: AppContext, result: Awaitable[_T]) -> _T:
     except KallyAIError as error:
         note_failure(error.code, error.correlation_id)
         words = error_text(error, places_calls=False)
-        if isinstance(error, NotFoundError) or error.code in ("call_in_progress", "outcome_unknown"):
+        if isinstance(error, NotFoundError) or error.code in (
+            "call_in_progress",
+            "outcome_unknown",
+            "no_calendar_event",
+        ):
             raise ResourceNotFoundError(words) from error
         link = await app_context.sign_in.link() if isinstance(error, NotSignedInError) else None
         if link is not None:

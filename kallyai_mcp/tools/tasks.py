@@ -23,7 +23,6 @@ from mcp.types import (
     EmptyResult,
     RequestParams,
     Result,
-    TextContent,
 )
 from mcp_types.version import MODERN_PROTOCOL_VERSIONS
 from pydantic import AwareDatetime, ConfigDict
@@ -32,11 +31,11 @@ from typing_extensions import override
 from kallyai_mcp.api.errors import KallyAIError
 from kallyai_mcp.calls.records import CallRecord, CallState
 from kallyai_mcp.tools.call_results import to_result
-from kallyai_mcp.tools.call_tool import tool_error_text
 from kallyai_mcp.tools.context import AppContext
 from kallyai_mcp.tools.text.calls import record_party
 from kallyai_mcp.tools.text.errors import error_text
 from kallyai_mcp.tools.text.plain import duration
+from kallyai_mcp.tools.tool_errors import tool_error
 
 TASKS = "io.modelcontextprotocol/tasks"
 """The extension's identifier."""
@@ -242,5 +241,4 @@ async def _result(app_context: AppContext, record: CallRecord) -> CallToolResult
     try:
         return await to_result(app_context, record, is_new=True, with_links=True)
     except KallyAIError as error:
-        text = await tool_error_text(error, app_context, tool="make_call", places_calls=True)
-        return CallToolResult(content=[TextContent(type="text", text=text)], is_error=True)
+        return await tool_error(error, app_context, tool="make_call", places_calls=True)

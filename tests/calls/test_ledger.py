@@ -41,7 +41,7 @@ async def test_a_reserved_call_is_found_by_its_tracking_id(ledger: Ledger) -> No
 
 async def test_an_ended_call_is_found_by_its_call_id_with_its_outcome(ledger: Ledger) -> None:
     record = await sent(ledger, asked())
-    assert await ledger.bind_call_id(record, "c-1", proven=True)
+    assert await ledger.bind_call(record, outcome(call_id="c-1"), proven=True)
     await ledger.finish(record, CallState.ENDED, call=outcome())
 
     found = await ledger.find(ACCOUNT, "c-1")
@@ -161,7 +161,7 @@ async def test_another_submission_account_or_api_is_another_call(ledger: Ledger)
 
 async def test_an_account_sees_no_record_of_another_one(ledger: Ledger) -> None:
     record = await sent(ledger, asked())
-    await ledger.bind_call_id(record, "c-1", proven=True)
+    await ledger.bind_call(record, outcome(call_id="c-1"), proven=True)
 
     for account in OTHER_ACCOUNTS:
         assert await ledger.find(account, "t-1") is None
@@ -259,10 +259,10 @@ async def test_one_call_of_the_service_belongs_to_one_record_of_an_account(ledge
     first, second = await reserved(ledger, another(1)), await reserved(ledger, another(2))
     elsewhere = await reserved(ledger, another(3, account=OTHER_ACCOUNTS[0]))
 
-    assert await ledger.bind_call_id(first, "c-1", proven=False)
-    assert await ledger.bind_call_id(first, "c-1", proven=False)
-    assert not await ledger.bind_call_id(second, "c-1", proven=False)
-    assert await ledger.bind_call_id(elsewhere, "c-1", proven=False)
+    assert await ledger.bind_call(first, outcome(call_id="c-1"), proven=False)
+    assert await ledger.bind_call(first, outcome(call_id="c-1"), proven=False)
+    assert not await ledger.bind_call(second, outcome(call_id="c-1"), proven=False)
+    assert await ledger.bind_call(elsewhere, outcome(call_id="c-1"), proven=False)
 
 
 async def test_a_call_that_was_only_found_goes_to_the_record_whose_request_was_answered_with_it(
@@ -270,23 +270,23 @@ async def test_a_call_that_was_only_found_goes_to_the_record_whose_request_was_a
 ) -> None:
     finder, owner = await sent(ledger, another(1)), await reserved(ledger, another(2))
     await ledger.mark_response_lost(finder, service_time=None)
-    await ledger.bind_call_id(finder, "c-1", proven=False)
+    await ledger.bind_call(finder, outcome(call_id="c-1"), proven=False)
     await ledger.finish(finder, CallState.ENDED, call=outcome())
     await ledger.mark_delivered(["t-1"], delivered=True)
 
-    assert await ledger.bind_call_id(owner, "c-1", proven=True)
+    assert await ledger.bind_call(owner, outcome(call_id="c-1"), proven=True)
 
     found = await ledger.find(ACCOUNT, "t-1")
     assert found is not None
     assert (found.state, found.call_id, found.call, found.is_delivered) == (CallState.UNKNOWN, None, None, False)
-    assert await ledger.find(ACCOUNT, "c-1") == replace(owner, call_id="c-1")
+    assert await ledger.find(ACCOUNT, "c-1") == replace(owner, call_id="c-1", call=outcome())
 
 
 async def test_a_call_that_was_proven_twice_stays_with_the_first_record(ledger: Ledger) -> None:
     first, second = await sent(ledger, another(1)), await reserved(ledger, another(2))
-    await ledger.bind_call_id(first, "c-1", proven=True)
+    await ledger.bind_call(first, outcome(call_id="c-1"), proven=True)
 
-    assert not await ledger.bind_call_id(second, "c-1", proven=True)
+    assert not await ledger.bind_call(second, outcome(call_id="c-1"), proven=True)
 
 
 # The end

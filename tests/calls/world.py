@@ -55,6 +55,8 @@ class Service:
         keys: The Idempotency-Key of each POST so far.
         looks: How often it was asked for its list.
         on_look: Called with that count before the list is given.
+        calendars: The calendar file of a call by its id, or what is awaited in its place.
+        calendar_reads: How often a calendar file was asked for.
         clock_offset: How many seconds its clock is ahead of the machine's; None: it sends no `Date`.
         page: How many calls it lists at once, at most.
     """
@@ -65,6 +67,8 @@ class Service:
     keys: list[str] = field(default_factory=list)
     accounts: list[str] = field(default_factory=list)
     looks: int = 0
+    calendars: dict[str, str | Callable[[], Awaitable[None]]] = field(default_factory=dict)
+    calendar_reads: int = 0
     on_look: Callable[[int], None] = lambda _: None
     clock_offset: float | None = 0
     headers: dict[str, str] = field(default_factory=dict)
@@ -72,12 +76,26 @@ class Service:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """The service as an ASGI app."""
         request = Request(scope, receive)
-        status, body = await self._answer(request)
         headers = dict(self.headers)
         if self.clock_offset is not None:
             now = self.clock.now() + timedelta(seconds=self.clock_offset)
             headers["Date"] = format_datetime(now.astimezone(UTC), usegmt=True)
-        await Response(json.dumps(body), status, headers=headers, media_type="application/json")(scope, receive, send)
+        if request.url.path.endswith("/calendar.ics"):
+            response = await self._calendar(request.url.path.split("/")[-2])
+        else:
+            status, body = await self._answer(request)
+            response = Response(json.dumps(body), status, media_type="application/json")
+        response.headers.update(headers)
+        await response(scope, receive, send)
+
+    async def _calendar(self, call_id: str) -> Response:
+        self.calendar_reads += 1
+        calendar = self.calendars.get(call_id)
+        if callable(calendar):
+            await calendar()
+        if not isinstance(calendar, str):
+            return Response('{"error": {"code": "not_found"}}', 404, media_type="application/json")
+        return Response(calendar, media_type="text/calendar")
 
     async def _answer(self, request: Request) -> tuple[int, Json]:
         if request.method == "POST":

@@ -1,6 +1,6 @@
 """Calls as resources, in both protocol generations."""
 
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +11,11 @@ from mcp.server.apps import APP_MIME_TYPE
 from mcp.types import ResourceLink, TextResourceContents
 
 from kallyai_mcp.api.models import Call, Submission
+from kallyai_mcp.calls.appointment import Appointment, Calendar
 from kallyai_mcp.calls.records import AccountKey, CallRecord, CallState
 from kallyai_mcp.sandbox.simulator.numbers import TEST_NUMBERS
 from kallyai_mcp.settings import Settings
+from kallyai_mcp.tools.call_view import CallView
 from kallyai_mcp.tools.links import links
 from tests.agent import BISTRO, Agent, open_agent, settings_in
 from tests.fake_service import fake_service
@@ -200,8 +202,8 @@ async def test_callers_never_read_each_others_calls(tmp_path: Path, connection: 
     assert lists[1] == "No calls yet. make_call places one."
 
 
-def record(state: CallState, call: Call | None = None) -> CallRecord:
-    return CallRecord(
+def record(state: CallState, call: Call | None = None, calendar: Calendar | None = None) -> CallView:
+    made = CallRecord(
         tracking_id="t-1",
         account=AccountKey("https://api.example.com", "a"),
         fingerprint="f",
@@ -211,27 +213,33 @@ def record(state: CallState, call: Call | None = None) -> CallRecord:
         state=state,
         placed_at=datetime(2026, 1, 25, tzinfo=UTC),
         call=call,
+        calendar=calendar,
     )
+    return CallView.of_record(made)
 
 
-def ended(status: str, **submission: str) -> Call:
-    return Call.model_validate({"call_id": "c/1", "status": status, "submission": submission})
+def ended(status: str, call_id: str = "c/1") -> Call:
+    return Call.model_validate({"call_id": call_id, "status": status})
+
+
+def theirs(status: str, calendar: Calendar | None = None) -> CallView:
+    return CallView.of_call(ended(status), calendar, timezone="UTC")
+
+
+BOOKED = Calendar(Appointment(start=date(2026, 1, 28)))
 
 
 @pytest.mark.parametrize(
-    ("call", "uri"),
+    ("view", "uri"),
     [
         (record(CallState.SENT), "kallyai://calls/t-1"),
-        (ended("in_progress"), "kallyai://calls/c%2F1"),
-        (ended("success", appointment_date="2026-01-28"), "kallyai://calls/c%2F1/calendar.ics"),
-        (
-            record(CallState.ENDED, ended("success", appointment_date="2026-01-28")),
-            "kallyai://calls/c%2F1/calendar.ics",
-        ),
+        (theirs("in_progress"), "kallyai://calls/c%2F1"),
+        (theirs("success", BOOKED), "kallyai://calls/c%2F1/calendar.ics"),
+        (record(CallState.ENDED, ended("success"), BOOKED), "kallyai://calls/c%2F1/calendar.ics"),
     ],
 )
-def test_a_result_links_to_what_its_text_can_not_hold(call: Call | CallRecord, uri: str) -> None:
-    (link,) = links(call)
+def test_a_result_links_to_what_its_text_can_not_hold(view: CallView, uri: str) -> None:
+    (link,) = links(view)
 
     assert isinstance(link, ResourceLink)
     assert link.uri == uri
@@ -240,19 +248,21 @@ def test_a_result_links_to_what_its_text_can_not_hold(call: Call | CallRecord, u
 
 
 @pytest.mark.parametrize(
-    "call",
+    "view",
     [
-        ended("success"),
-        ended("busy", appointment_date="2026-01-28"),
+        theirs("success", Calendar()),
+        theirs("success", Calendar(is_known=False)),
+        theirs("busy"),
+        record(CallState.ENDED, ended("success"), Calendar()),
         record(CallState.UNKNOWN),
         record(CallState.REFUSED),
     ],
 )
-def test_a_result_whose_text_is_complete_has_no_link(call: Call | CallRecord) -> None:
-    assert links(call) == []
+def test_a_result_whose_text_is_complete_has_no_link(view: CallView) -> None:
+    assert links(view) == []
 
 
 def test_a_link_is_as_short_as_possible() -> None:
-    (link,) = links(ended("success", appointment_date="2026-01-28").model_copy(update={"call_id": "0" * 36}))
+    (link,) = links(record(CallState.ENDED, ended("success", "0" * 36), BOOKED))
 
     assert len(link.model_dump_json(by_alias=True, exclude_none=True)) < 190

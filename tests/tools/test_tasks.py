@@ -180,7 +180,7 @@ async def test_a_task_refused_without_a_sign_in_has_the_link(tmp_path: Path, clo
     assert text.startswith(
         "Not called: not signed in to KallyAI. Give the user this link; it works for 5 minutes: http"
     )
-    assert text.endswith("When they are back, call make_call again with the same arguments.")
+    assert "When they are back, call make_call again with the same arguments.\nKallyAI says:" in text
 
 
 async def test_a_task_refused_because_of_a_token_from_the_settings_names_the_setting(

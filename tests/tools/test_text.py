@@ -4,8 +4,9 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from kallyai_mcp.api.errors import UnreadableResponseError
+from kallyai_mcp.calls.appointment import Appointment, read_appointment
 from kallyai_mcp.tools.text import plain
-from kallyai_mcp.tools.text.calendar import Event, event_words, read_event
+from kallyai_mcp.tools.text.calendar import event_words
 
 NOW = datetime(2026, 1, 25, 15, 30, tzinfo=UTC)
 
@@ -76,21 +77,21 @@ def test_a_text_is_cut_with_an_ellipsis() -> None:
     ("event", "words"),
     [
         (
-            Event("Dinner", datetime(2026, 1, 28, 22, tzinfo=UTC), datetime(2026, 1, 29, 6, tzinfo=UTC), None),
+            Appointment("Dinner", datetime(2026, 1, 28, 22, tzinfo=UTC), datetime(2026, 1, 29, 6, tzinfo=UTC), None),
             "Dinner: Wed Jan 28, 2026 17:00–Thu Jan 29 01:00 UTC-05:00. The .ics file is attached.",  # noqa: RUF001
         ),
         (
-            Event("Dinner", datetime(2026, 1, 28, 19), None, "Bistro"),  # noqa: DTZ001 - a floating time, RFC 5545 3.3.5
+            Appointment("Dinner", datetime(2026, 1, 28, 19), None, "Bistro"),  # noqa: DTZ001 - a floating time, RFC 5545 3.3.5
             "Dinner: Wed Jan 28, 2026 19:00, at Bistro. The .ics file is attached.",
         ),
         (
-            Event(None, date(2026, 1, 28), date(2026, 1, 31), None),
+            Appointment(None, date(2026, 1, 28), date(2026, 1, 31), None),
             "Appointment: Wed Jan 28, 2026 to Fri Jan 30, 2026, all day. The .ics file is attached.",
         ),
-        (Event(None, None, None, None), "Appointment: no time given. The .ics file is attached."),
+        (Appointment(None, None, None, None), "Appointment: no time given. The .ics file is attached."),
     ],
 )
-def test_an_event_is_in_the_users_time(event: Event, words: str) -> None:
+def test_an_event_is_in_the_users_time(event: Appointment, words: str) -> None:
     assert event_words(event, "America/New_York") == words
 
 
@@ -99,10 +100,13 @@ def calendar(*lines: str) -> str:
     return "".join(f"{line}\r\n" for line in ("BEGIN:VCALENDAR", "VERSION:2.0", "PRODID:x", *event, "END:VCALENDAR"))
 
 
-@pytest.mark.parametrize("ics", ["no calendar", calendar()])
-def test_a_file_without_an_event_is_an_unreadable_answer(ics: str) -> None:
+def test_a_text_that_is_no_calendar_is_an_unreadable_answer() -> None:
     with pytest.raises(UnreadableResponseError):
-        read_event(ics)
+        read_appointment("no calendar")
+
+
+def test_a_calendar_without_an_event_has_no_appointment() -> None:
+    assert read_appointment(calendar()) is None
 
 
 @pytest.mark.parametrize(
@@ -123,7 +127,7 @@ def test_a_file_without_an_event_is_an_unreadable_answer(ics: str) -> None:
 )
 def test_an_event_with_no_start_or_two_is_an_unreadable_answer(start: str) -> None:
     with pytest.raises(UnreadableResponseError):
-        read_event(calendar("SUMMARY:Dinner", f"DTSTART{start}"))
+        read_appointment(calendar("SUMMARY:Dinner", f"DTSTART{start}"))
 
 
 @pytest.mark.parametrize(
@@ -139,14 +143,16 @@ def test_an_event_with_no_start_or_two_is_an_unreadable_answer(start: str) -> No
     ],
 )
 def test_an_invalid_end_of_an_event_is_ignored(start: str, end: str) -> None:
-    event = read_event(calendar("SUMMARY:Dinner", f"DTSTART:{start}", f"DTEND:{end}"))
+    event = read_appointment(calendar("SUMMARY:Dinner", f"DTSTART:{start}", f"DTEND:{end}"))
 
+    assert event is not None
     assert event.start is not None
     assert event.end is None
     assert event_words(event, "America/New_York").startswith("Dinner: Wed Jan 28, 2026")
 
 
 def test_of_two_summaries_or_places_the_first_is_used() -> None:
-    event = read_event(calendar("SUMMARY:Dinner", "SUMMARY:Lunch", "LOCATION:Bistro", "LOCATION:Bar"))
+    event = read_appointment(calendar("SUMMARY:Dinner", "SUMMARY:Lunch", "LOCATION:Bistro", "LOCATION:Bar"))
 
+    assert event is not None
     assert (event.summary, event.location) == ("Dinner", "Bistro")

@@ -9,7 +9,7 @@ from kallyai_mcp.api.models import Call
 from kallyai_mcp.calls.ledger.base import Transaction as Tx
 from kallyai_mcp.calls.ledger.reservation import insert, lock_account, numbered
 from kallyai_mcp.calls.ledger.schema import ACTIVE
-from kallyai_mcp.calls.records import AccountKey, CallRecord, CallState, ending, from_row, moment, to_row
+from kallyai_mcp.calls.records import AccountKey, CallRecord, CallState, Ending, from_row, moment, to_row
 
 _SMALL_JUMP = 1.0
 """Seconds by which a clock may be set back without a word: time servers do that."""
@@ -55,39 +55,47 @@ def mark_response_lost(tx: Tx, record: CallRecord, *, service_time: datetime | N
     return from_row(rows[0]) if rows else record
 
 
-def bind_call_id(tx: Tx, record: CallRecord, call_id: str, *, proven: bool) -> bool:
-    """See `Ledger.bind_call_id`."""
+def bind_call(tx: Tx, record: CallRecord, call: Call, *, proven: bool) -> bool:
+    """See `Ledger.bind_call`."""
     lock_account(tx, record.account)
-    values = {"call_id": call_id, "id": record.tracking_id, **record.account.columns}
+    values = {"call_id": call.call_id, "id": record.tracking_id, **record.account.columns}
     if proven:
         tx.run(
-            "UPDATE calls SET state = 'unknown', call_id = NULL, outcome = NULL, reached = NULL, error = NULL, "
-            f"delivered_at = NULL WHERE {_OTHERS} AND response_lost_at IS NOT NULL",
+            "UPDATE calls SET state = 'unknown', call_id = NULL, outcome = NULL, calendar = NULL, reached = NULL, "
+            f"error = NULL, delivered_at = NULL WHERE {_OTHERS} AND response_lost_at IS NOT NULL",
             **values,
         )
     if tx.rows(f"SELECT 1 AS found FROM calls WHERE {_OTHERS}", **values):
         return False
-    tx.run("UPDATE calls SET call_id = :call_id WHERE tracking_id = :id", call_id=call_id, id=record.tracking_id)
+    tx.run(
+        f"UPDATE calls SET call_id = :call_id, outcome = CASE WHEN state IN {ACTIVE} THEN :outcome ELSE outcome END "
+        "WHERE tracking_id = :id",
+        call_id=call.call_id,
+        id=record.tracking_id,
+        outcome=Ending(call).columns["outcome"] if call.is_final else None,
+    )
     return True
 
 
-def finish(tx: Tx, record: CallRecord, state: CallState, *, call: Call | None, error: KallyAIError | None) -> None:
+def finish(tx: Tx, record: CallRecord, state: CallState, end: Ending) -> None:
     """See `Ledger.finish`."""
     now = tx.now()
     changed = tx.run(
-        "UPDATE calls SET state = :state, ended_at = :now, outcome = :outcome, reached = :reached, "
-        "error = :error WHERE tracking_id = :id AND state NOT IN ('ended', 'refused', 'canceled')",
+        "UPDATE calls SET state = :state, ended_at = :now, outcome = :outcome, calendar = :calendar, "
+        "reached = :reached, error = :error "
+        "WHERE tracking_id = :id AND state NOT IN ('ended', 'refused', 'canceled')",
         state=state.value,
         now=now,
         id=record.tracking_id,
-        **ending(call, error),
+        **end.columns,
     )
     if changed or tx.rows("SELECT 1 AS found FROM calls WHERE tracking_id = :id", id=record.tracking_id):
         return
     lock_account(tx, record.account)
-    call_id = call.call_id if call is not None else record.call_id
+    call_id = end.call.call_id if end.call is not None else record.call_id
     sent_at = None if state is CallState.REFUSED else record.sent_at or record.placed_at
-    ended = replace(record, state=state, sent_at=sent_at, ended_at=moment(now), call=call, error=error, call_id=call_id)
+    ended = replace(record, state=state, sent_at=sent_at, ended_at=moment(now), call_id=call_id)
+    ended = replace(ended, call=end.call, calendar=end.calendar, error=end.error)
     insert(tx, "calls", to_row(numbered(tx, ended, keep_key=True)))
 
 
@@ -112,7 +120,7 @@ def release(tx: Tx, asked: CallRecord) -> None:
         "WHERE tracking_id = :id AND state = 'reserved'",
         now=tx.now(),
         id=asked.tracking_id,
-        error=ending(None, error)["error"],
+        error=Ending(error=error).columns["error"],
     )
 
 

@@ -79,6 +79,7 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         "CREATE INDEX shared_values_by_end ON shared_values (expires_at)",
     ),
     ("ALTER TABLE calls ADD COLUMN session_id TEXT",),
+    ("ALTER TABLE calls ADD COLUMN calendar TEXT",),
 )
 """The statements of each version of the schema; version N has run the first N."""
 

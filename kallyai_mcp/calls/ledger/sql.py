@@ -7,6 +7,7 @@ from typing import Any
 
 from kallyai_mcp.api.errors import KallyAIError, PolicyError
 from kallyai_mcp.api.models import Call
+from kallyai_mcp.calls.appointment import Calendar
 from kallyai_mcp.calls.ledger import progress
 from kallyai_mcp.calls.ledger.base import (
     ConsentOutdatedError,
@@ -38,6 +39,7 @@ from kallyai_mcp.calls.records import (
     AuditEntry,
     CallRecord,
     CallState,
+    Ending,
     audit_from_row,
     to_row,
 )
@@ -166,27 +168,34 @@ class Ledger:
         """
         return await self._database.write(lambda tx: progress.mark_response_lost(tx, record, service_time=service_time))
 
-    async def bind_call_id(self, record: CallRecord, call_id: str, *, proven: bool) -> bool:
-        """Note which call of the service a record is; False when another record has that call.
+    async def bind_call(self, record: CallRecord, call: Call, *, proven: bool) -> bool:
+        """Note which call of the service a record is, and how it ended if it has; False when another has that call.
 
         Args:
             record: The record.
-            call_id: The service's id.
+            call: The service's call.
             proven: The service answered the record's own request with it. A record that had only found the call in the
                 service's list then gives it back, and its own outcome is unknown again.
         """
-        return await self._database.write(lambda tx: progress.bind_call_id(tx, record, call_id, proven=proven))
+        return await self._database.write(lambda tx: progress.bind_call(tx, record, call, proven=proven))
 
     async def finish(
-        self, record: CallRecord, state: CallState, *, call: Call | None = None, error: KallyAIError | None = None
+        self,
+        record: CallRecord,
+        state: CallState,
+        *,
+        call: Call | None = None,
+        calendar: Calendar | None = None,
+        error: KallyAIError | None = None,
     ) -> None:
         """Write down how a call ended.
 
         An outcome stays as it was first written; `UNKNOWN` may be followed by an outcome. A record that is gone from
         the ledger, because its file was replaced, is written again with its end.
         """
+        end = Ending(call, calendar, error)
         try:
-            await self._database.write(lambda tx: progress.finish(tx, record, state, call=call, error=error))
+            await self._database.write(lambda tx: progress.finish(tx, record, state, end))
         except ConstraintError:
             _log.warning("The outcome of a call was not written: another record of the ledger has that call")
 
@@ -209,6 +218,15 @@ class Ledger:
             return None
         rows = await self._select("AND (tracking_id = :id OR call_id = :id)", account, id=id_)
         return rows[0] if rows else None
+
+    async def find_ended(self, account: AccountKey, call_ids: Collection[str]) -> dict[str, CallRecord]:
+        """The account's records with an outcome, by `call_id`, of those whose `call_id` is named."""
+        names = {f"id_{number}": id_ for number, id_ in enumerate(call_ids) if id_.isprintable()}
+        if not names:
+            return {}
+        listed = ", ".join(f":{name}" for name in names)
+        found = await self._select(f"AND state = 'ended' AND call_id IN ({listed})", account, **names)
+        return {record.call_id: record for record in found if record.call_id is not None}
 
     async def list_unsettled(self, account: AccountKey) -> list[CallRecord]:
         """The account's active records and those whose outcome is unknown, newest first."""

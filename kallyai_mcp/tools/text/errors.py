@@ -42,6 +42,7 @@ _EXPLANATIONS: dict[str, tuple[str, str]] = {
     "transcript_not_found": ("there is no transcript of that call", "get_call has its outcome"),
     "recording_not_found": ("there is no recording of that call", "get_call has its outcome"),
     "call_in_progress": ("that call is still in progress", "get_call follows it to its end"),
+    "no_calendar_event": ("that call made no appointment, so it has no calendar event", "get_call has its outcome"),
     "outcome_unknown": ("what became of that call is unknown", "get_call looks once more"),
     "forbidden": ("the sign-in lacks the permission for this", "Ask the user to sign in again and allow it"),
     "idempotency_key_reused": ("KallyAI has seen this request's key with another content", "Call make_call again"),
@@ -56,10 +57,8 @@ def error_text(error: errors.KallyAIError, *, places_calls: bool) -> str:
         error: What went wrong.
         places_calls: Whether the tool places calls, so that the text must say whether one was placed.
     """
-    if places_calls and isinstance(
-        error, errors.ResponseLostError | errors.UnavailableError | errors.UnreadableResponseError
-    ):
-        return _may_have_been_placed(error)
+    if places_calls and may_have_been_placed(error):
+        return _maybe(error)
     if isinstance(error, errors.NotSignedInError):  # its message says what to do
         first = f"Not called: {error.message}" if places_calls else error.message
         return "\n".join(filter(None, (first, service_says(error))))
@@ -73,7 +72,12 @@ def error_text(error: errors.KallyAIError, *, places_calls: bool) -> str:
     return "\n".join(lines)
 
 
-def _may_have_been_placed(error: errors.KallyAIError) -> str:
+def may_have_been_placed(error: errors.KallyAIError) -> bool:
+    """Whether a call may have been placed when a request for one raised `error`."""
+    return isinstance(error, errors.ResponseLostError | errors.UnavailableError | errors.UnreadableResponseError)
+
+
+def _maybe(error: errors.KallyAIError) -> str:
     lines = [
         f"Unknown: no usable answer came after the request was sent ({error.code}), so the number may have been "
         "called. Don't call again before you have looked: list_calls shows what the service knows."

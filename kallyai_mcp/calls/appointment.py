@@ -1,0 +1,154 @@
+"""The appointment that a call made, as KallyAI's calendar file tells it ("Get Calendar Event" of the reference)."""
+
+import json
+import re
+from dataclasses import dataclass
+from datetime import MAXYEAR, MINYEAR, date, datetime, tzinfo
+from typing import Any
+
+from kallyai_mcp.api.errors import UnreadableResponseError
+
+_TIME = re.compile(r"(\d{1,2}):(\d{2})(?::\d{2}(?:\.\d+)?)?\s*(?:([ap])\.?m\.?)?\s*(?:z|[+-]\d{2}:?\d{2})?")
+
+_TEXT_LIMIT = 500
+
+
+@dataclass(frozen=True)
+class Appointment:
+    """The first event of a calendar file.
+
+    Attributes:
+        summary: Its title, as KallyAI wrote it.
+        start: When it begins. A date without a time is a whole day; a time without a zone is local to the callee.
+        end: When it ends; None when the file does not say, or names an end that is not after the start.
+        location: Where it is, as KallyAI wrote it.
+    """
+
+    summary: str | None = None
+    start: date | datetime | None = None
+    end: date | datetime | None = None
+    location: str | None = None
+
+
+@dataclass(frozen=True)
+class Calendar:
+    """What was learned when KallyAI was asked for the calendar file of a call.
+
+    Attributes:
+        appointment: The appointment; None when the call made none, or when that is not known.
+        is_known: False when KallyAI did not answer in time, or its file can't be read.
+    """
+
+    appointment: Appointment | None = None
+    is_known: bool = True
+
+    def to_json(self) -> str:
+        """As the ledger stores it; `from_json` reads it back."""
+        made = self.appointment
+        event = made and {
+            "summary": made.summary,
+            "start": made.start and made.start.isoformat(),
+            "end": made.end and made.end.isoformat(),
+            "location": made.location,
+        }
+        return json.dumps({"is_known": self.is_known, "appointment": event})
+
+    @classmethod
+    def from_json(cls, text: str) -> "Calendar":
+        """What `to_json` wrote.
+
+        Raises:
+            ValueError, KeyError, TypeError: This version can't read it.
+        """
+        stored = json.loads(text)
+        event = stored["appointment"]
+        made = event and Appointment(
+            event["summary"], _stored_time(event["start"]), _stored_time(event["end"]), event["location"]
+        )
+        return cls(made, stored["is_known"])
+
+
+def read_appointment(ics: str) -> Appointment | None:
+    """The first event in `ics` (RFC 5545); None when the file has no event.
+
+    Raises:
+        UnreadableResponseError: It is not a calendar file, or the start of the event is not a time.
+    """
+    from icalendar import Calendar as CalendarFile  # imported late: it takes longer than all tools together
+
+    try:
+        events: list[Any] = list(CalendarFile.from_ical(ics).walk("VEVENT"))
+    except (ValueError, IndexError, OSError) as error:  # OSError: icalendar opens a file named like the TZID
+        raise UnreadableResponseError("the calendar file is not iCalendar", code="unreadable_answer") from error
+    if not events:
+        return None
+    event = events[0]
+    start, end = _when(event.get("DTSTART")), _when(event.get("DTEND"))
+    if start is None and ("DTSTART" in event or event.errors):
+        raise UnreadableResponseError("the calendar file has a time that can't be read", code="unreadable_answer")
+    return Appointment(
+        summary=_text(event.get("SUMMARY")),
+        start=start,
+        end=end if start is None or end is None or _is_after(end, start) else None,
+        location=_text(event.get("LOCATION")),
+    )
+
+
+def is_as_asked(appointment: Appointment, day: str | None, time: str | None, zone: tzinfo) -> bool:
+    """Whether the appointment begins on the day and at the time that the call was to ask for.
+
+    Args:
+        appointment: What was agreed.
+        day: YYYY-MM-DD; None when no day was asked for.
+        time: A time of day as text; None when no time was asked for.
+        zone: The zone of the day and the time.
+    """
+    start = appointment.start
+    if start is None:
+        return True
+    if not isinstance(start, datetime):
+        return day is None or start.isoformat() == day[:10]
+    local = start.astimezone(zone) if start.tzinfo else start
+    on_that_day = day is None or local.date().isoformat() == day[:10]
+    asked = time_of_day(time) if time else None
+    return on_that_day and (asked is None or asked == (local.hour, local.minute))
+
+
+def time_of_day(text: str) -> tuple[int, int] | None:
+    """Hour and minute of "19:00", "19:00:00", or "7:00 PM"; None for any other text."""
+    found = _TIME.fullmatch(text.strip().lower())
+    if found is None:
+        return None
+    hour, minute, half = int(found[1]), int(found[2]), found[3] or ""
+    if half:
+        hour = hour % 12 + (12 if half == "p" else 0)
+    return hour, minute
+
+
+def _when(value: Any) -> date | datetime | None:
+    """The date or moment of a property; None when it has none that can be formatted."""
+    try:
+        found = getattr(value, "dt", None)
+    except ValueError:  # icalendar raises it for the value of a broken property
+        return None
+    return found if isinstance(found, date) and MINYEAR < found.year < MAXYEAR else None
+
+
+def _is_after(end: date | datetime, start: date | datetime) -> bool:
+    """Whether `end` is of the same type as `start`, and later (RFC 5545, section 3.8.2.2)."""
+    try:
+        return end > start
+    except TypeError:  # a date and a moment, or a moment with a zone and one without
+        return False
+
+
+def _text(value: object) -> str | None:
+    """A text as it is, at most `_TEXT_LIMIT` characters; the first of several."""
+    first = value[0] if isinstance(value, list) else value
+    return str(first).strip()[:_TEXT_LIMIT] or None if first is not None else None
+
+
+def _stored_time(text: str | None) -> date | datetime | None:
+    if text is None:
+        return None
+    return datetime.fromisoformat(text) if "T" in text else date.fromisoformat(text)

@@ -1,0 +1,82 @@
+"""A call as a result tells it, whether it is in our ledger or only KallyAI knows it."""
+
+from dataclasses import dataclass
+from zoneinfo import ZoneInfo
+
+from kallyai_mcp.api.models import Call, Submission, SubmissionEcho
+from kallyai_mcp.calls.appointment import Appointment, Calendar, time_of_day
+from kallyai_mcp.calls.numbers import zone_of_number
+from kallyai_mcp.calls.outcome import Outcome, outcome_of
+from kallyai_mcp.calls.records import CallRecord, CallState
+
+
+@dataclass(frozen=True)
+class CallView:
+    """What is known of a call.
+
+    Attributes:
+        submission: What was asked for.
+        zone_name: IANA name of the zone of the day and time that were asked for.
+        outcome: What may be claimed; None while it is in progress.
+        call: How it ended or how far it is, as KallyAI reports it; None when KallyAI did not report it yet.
+        calendar: What KallyAI's calendar file says; None when it was not asked for.
+        record: Our record of it; None when only KallyAI knows it.
+    """
+
+    submission: Submission | SubmissionEcho
+    zone_name: str
+    outcome: Outcome | None
+    call: Call | None = None
+    calendar: Calendar | None = None
+    record: CallRecord | None = None
+
+    @classmethod
+    def of_record(cls, record: CallRecord) -> "CallView":
+        """The call of a record."""
+        ended = record.state is CallState.ENDED
+        call, calendar = (record.call, record.calendar) if ended else (None, None)
+        return cls(record.submission, record.timezone, record.outcome, call, calendar, record)
+
+    @classmethod
+    def of_call(cls, call: Call, calendar: Calendar | None, *, timezone: str) -> "CallView":
+        """A call that only KallyAI knows.
+
+        Args:
+            call: As KallyAI reports it.
+            calendar: What its calendar file says; None when it was not asked for.
+            timezone: The user's zone, which counts where the number has no zone of its own.
+        """
+        echo = call.submission
+        zone = (zone_of_number(echo.respondent_phone) if echo.respondent_phone else None) or timezone
+        day, time = echo.appointment_date, echo.appointment_time
+        outcome = outcome_of(call, calendar, day=day, time=time, zone=ZoneInfo(zone))
+        return cls(echo, zone, outcome, call, calendar)
+
+    @property
+    def appointment(self) -> Appointment | None:
+        """The appointment that KallyAI's calendar file shows."""
+        return self.calendar.appointment if self.calendar is not None else None
+
+    @property
+    def call_id(self) -> str | None:
+        """KallyAI's id of the call, if it is known."""
+        known = self.call.call_id if self.call is not None else None
+        return known or (self.record.call_id if self.record is not None else None)
+
+    @property
+    def day(self) -> str | None:
+        """The day that was asked for: YYYY-MM-DD, or as KallyAI repeats it."""
+        day = self.submission.appointment_date
+        return None if day is None else str(day)[:10]
+
+    @property
+    def time(self) -> str | None:
+        """The time that was asked for: HH:MM, or as KallyAI repeats it."""
+        time = self.submission.appointment_time
+        read = time_of_day(time) if time else None
+        return time if read is None else f"{read[0]:02}:{read[1]:02}"
+
+    @property
+    def is_retryable(self) -> bool:
+        """Whether calling again makes sense: nobody talked, or the call was interrupted."""
+        return self.outcome in (Outcome.NOT_REACHED, Outcome.FAILED)

@@ -1,0 +1,76 @@
+"""Errors as results of a tool (`isError`): a text for the agent, and a structure for programs."""
+
+from collections.abc import Sequence
+
+from mcp.types import CallToolResult
+
+from kallyai_mcp.api import errors
+from kallyai_mcp.logs import note_failure
+from kallyai_mcp.tools.arguments import Problem, wrong_arguments
+from kallyai_mcp.tools.context import AppContext
+from kallyai_mcp.tools.results import Answer, WrongArgument, answer
+from kallyai_mcp.tools.text.account import sign_in_link
+from kallyai_mcp.tools.text.errors import error_text, may_have_been_placed, service_says
+
+
+async def tool_error(
+    error: errors.KallyAIError, app_context: AppContext, *, tool: str, places_calls: bool
+) -> CallToolResult:
+    """The result for an error; when nobody is signed in, with a link that signs in.
+
+    Args:
+        error: What went wrong.
+        app_context: Makes the link.
+        tool: The tool to call again after signing in.
+        places_calls: The error is about a call that the tool was to place.
+    """
+    note_failure(error.code, error.correlation_id)
+    maybe = places_calls and may_have_been_placed(error)
+    structure = Answer(
+        status="unknown" if maybe else "refused" if places_calls else "error",
+        code=error.code,
+        retryable=not maybe and is_retryable(error),
+        placed="maybe" if maybe else "no",
+        retry_after=error.retry_after,
+        correlation_id=error.correlation_id,
+        upgrade_url=error.upgrade_url if isinstance(error, errors.QuotaExceededError) else None,
+    )
+    text = error_text(error, places_calls=places_calls)
+    if isinstance(error, errors.NotSignedInError) and (link := await app_context.sign_in.link()) is not None:
+        structure.link, structure.expires_in = link.url, link.minutes * 60
+        text = "Not called: not signed in to KallyAI." if places_calls else "Not signed in to KallyAI."
+        text += f" {sign_in_link(link.url, link.minutes, then=f'call {tool} again with the same arguments')}"
+        text = "\n".join(filter(None, (text, service_says(error))))
+    return answer(text, structure, is_error=True)
+
+
+def arguments_error(problems: Sequence[Problem], *, places_calls: bool) -> CallToolResult:
+    """The result for wrong arguments; it names each of them."""
+    note_failure("invalid_arguments")
+    structure = Answer(
+        status="refused" if places_calls else "error",
+        code="invalid_arguments",
+        retryable=False,
+        placed="no",
+        arguments=[WrongArgument(argument=problem.argument, problem=problem.text) for problem in problems],
+    )
+    return answer(wrong_arguments(list(problems), places_calls=places_calls), structure, is_error=True)
+
+
+def is_retryable(error: errors.KallyAIError) -> bool:
+    """Whether the same request may succeed later, without any change to it."""
+    if isinstance(error, errors.PolicyError):
+        return error.retry_after is not None
+    return error.code in _RETRYABLE or isinstance(
+        error,
+        errors.NotConnectedError
+        | errors.NotSignedInError
+        | errors.UnauthorizedError
+        | errors.RateLimitedError
+        | errors.ResponseLostError
+        | errors.UnavailableError,
+    )
+
+
+_RETRYABLE = frozenset({"call_in_progress", "outcome_unknown", "ledger_unavailable", "too_late", "not_sent"})
+"""Codes of this server for what passes by itself."""

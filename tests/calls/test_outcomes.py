@@ -1,0 +1,126 @@
+"""What may be claimed of a call, by its status and by KallyAI's calendar file."""
+
+from datetime import timedelta
+from pathlib import Path
+
+import anyio
+import pytest
+
+from kallyai_mcp.api.models import Submission
+from kallyai_mcp.calls.appointment import Appointment, Calendar
+from kallyai_mcp.calls.outcome import Outcome
+from kallyai_mcp.calls.records import CallState
+from tests.calls.manual_time import ManualClock
+from tests.calls.world import LOST, NOW, Reply, Service, shown, world
+
+DINNER = Submission(
+    task_category="restaurant",
+    task_description="Book a table",
+    respondent_phone="+14155551234",
+    appointment_date="2026-01-28",
+    appointment_time="19:00",
+)
+ECHO = {"respondent_phone": "+14155551234", "appointment_date": "2026-01-28", "appointment_time": "19:00:00"}
+
+
+def ics(*lines: str) -> str:
+    return "\r\n".join(
+        ["BEGIN:VCALENDAR", "VERSION:2.0", "PRODID:tests", "BEGIN:VEVENT", *lines, "END:VEVENT", "END:VCALENDAR", ""]
+    )
+
+
+AT_SEVEN = ics("SUMMARY:Table for 4", "DTSTART:20260128T190000Z")
+
+
+@pytest.fixture
+def clock() -> ManualClock:
+    return ManualClock(NOW)
+
+
+@pytest.mark.parametrize(
+    ("status", "calendar", "outcome"),
+    [
+        ("success", AT_SEVEN, Outcome.BOOKED),
+        ("success", ics("DTSTART:20260128T190000"), Outcome.BOOKED),
+        ("Success", ics("DTSTART;VALUE=DATE:20260128"), Outcome.BOOKED),
+        ("success", ics("SUMMARY:Table"), Outcome.BOOKED),
+        ("success", ics("DTSTART:20260128T203000Z"), Outcome.BOOKED_OTHER_TIME),
+        ("success", ics("DTSTART:20260129T190000Z"), Outcome.BOOKED_OTHER_TIME),
+        ("success", ics("DTSTART;VALUE=DATE:20260129"), Outcome.BOOKED_OTHER_TIME),
+        ("success", "BEGIN:VCALENDAR\r\nVERSION:2.0\r\nEND:VCALENDAR\r\n", Outcome.ANSWERED),
+        ("success", "BEGIN:VCALENDAR", Outcome.ANSWERED),
+        ("success", ics("DTSTART:tomorrow"), Outcome.ANSWERED),
+        ("success", None, Outcome.ANSWERED),
+        ("no-answer", AT_SEVEN, Outcome.NOT_REACHED),
+        ("busy", None, Outcome.NOT_REACHED),
+        ("voicemail", None, Outcome.NOT_REACHED),
+        ("failed", None, Outcome.FAILED),
+        ("terminated", None, Outcome.FAILED),
+        ("cancelled", None, Outcome.CANCELED),
+        ("canceled", None, Outcome.CANCELED),
+        ("settled", None, Outcome.UNKNOWN),
+    ],
+)
+async def test_an_outcome_claims_what_status_and_calendar_say(
+    tmp_path: Path, clock: ManualClock, status: str, calendar: str | None, outcome: Outcome
+) -> None:
+    ended = {"call_id": "c-1", "status": status, "highlights": "They talked"}
+    service = Service(clock, [(201, ended)], calendars={} if calendar is None else {"c-1": calendar})
+    async with world(service, str(tmp_path / "ledger.db")) as here:
+        record = await here.call(DINNER)
+
+    assert (record.state, record.outcome) == (CallState.ENDED, outcome)
+
+
+async def test_the_calendar_is_read_once_and_kept_with_the_outcome(place: str, clock: ManualClock) -> None:
+    service = Service(clock, calendars={"c-1": AT_SEVEN})
+    async with world(service, place) as here:
+        await here.call(DINNER)
+        found = await here.run(here.calls.find("c-1"))
+        await here.call(DINNER)
+
+    assert found is not None
+    assert found.calendar == Calendar(Appointment("Table for 4", NOW.replace(day=28, hour=19, minute=0)))
+    assert service.calendar_reads == 1
+
+
+async def test_a_calendar_that_does_not_come_delays_an_outcome_for_five_seconds(
+    tmp_path: Path, clock: ManualClock
+) -> None:
+    service = Service(clock, calendars={"c-1": anyio.sleep_forever})
+    async with world(service, str(tmp_path / "ledger.db")) as here:
+        record = await here.call(DINNER)
+
+    assert record.outcome is Outcome.ANSWERED
+    assert record.calendar == Calendar(is_known=False)
+    assert clock.now() - NOW == timedelta(seconds=5)
+
+
+async def test_a_call_that_is_found_after_a_lost_answer_has_its_calendar(place: str, clock: ManualClock) -> None:
+    service = Service(clock, [LOST], [shown() | {"submission": ECHO}], calendars={"c-1": AT_SEVEN})
+    async with world(service, place) as here:
+        record = await here.call(DINNER)
+
+    assert record.outcome is Outcome.BOOKED
+
+
+async def test_an_outcome_survives_a_crash_while_its_calendar_is_read(place: str, clock: ManualClock) -> None:
+    reads = anyio.Event()
+
+    async def hang() -> None:
+        reads.set()
+        await anyio.sleep_forever()
+
+    ended: Reply = (201, {"call_id": "c-1", "status": "success", "highlights": "Booked"})
+    service = Service(clock, [ended], calendars={"c-1": hang})
+    async with world(service, place) as here:
+        placed = await here.place(DINNER)
+        await here.run(reads.wait())
+    service.calendars = {"c-1": AT_SEVEN}  # the service forgets the call itself: `calls` is empty
+
+    async with world(service, place) as after:
+        assert (await after.run(after.calls.find("c-1"))) is not None
+        record = await after.outcome(placed)
+
+    assert record.call is not None
+    assert (record.call.highlights, record.outcome) == ("Booked", Outcome.BOOKED)
