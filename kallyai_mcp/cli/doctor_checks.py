@@ -1,6 +1,5 @@
 """The checks of `kallyai-mcp doctor` on this machine: none changes anything or returns a secret."""
 
-import difflib
 import os
 import platform
 import shutil
@@ -15,7 +14,7 @@ from kallyai_mcp.cli.clients.command import is_ours
 from kallyai_mcp.cli.clients.errors import ClientFileError
 from kallyai_mcp.cli.clients.files import ClientFile
 from kallyai_mcp.cli.clients.known import CLIENTS, Machine
-from kallyai_mcp.settings import Settings, SettingsError
+from kallyai_mcp.settings import PREFIX, Settings, SettingsError, variable_of
 from kallyai_mcp.tools.text.plain import one_line
 
 Verdict = Literal["ok", "bad", "skipped"]
@@ -51,11 +50,11 @@ def version() -> Finding:
 
 
 def settings_and_sources(settings: Settings | SettingsError) -> Finding:
-    """Every setting and where it comes from, and variables with a misspelled name of a setting."""
+    """Every setting and where it comes from, and variables that look like settings and are none."""
     if isinstance(settings, SettingsError):
         return Finding("settings", "bad", str(settings), "set it as it says, or remove it")
-    known = {f"KALLYAI_{each.name.removesuffix('_override').upper()}": each.name for each in fields(settings)}
-    given = sorted(name for name in os.environ if name.startswith("KALLYAI_") and os.environ[name].strip())
+    known = {variable_of(each): each.name for each in fields(settings)}
+    given = sorted(name for name in os.environ if name.startswith(PREFIX) and os.environ[name].strip())
     table: dict[str, Any] = {}
     for variable, name in known.items():
         value = settings.home if name == "home_override" else getattr(settings, name)
@@ -64,13 +63,9 @@ def settings_and_sources(settings: Settings | SettingsError) -> Finding:
         value = list(value) if isinstance(value, tuple) else str(value) if isinstance(value, Path) else value
         table[variable] = {"value": value, "source": "environment" if variable in given else "default"}
     unknown = [name for name in given if name not in known]
-    misspelled = {name: near[0] for name in unknown if (near := difflib.get_close_matches(name, known, 1, 0.85))}
     message = ", ".join(f"{name}={_shown(table[name]['value'])}" for name in given if name in known)
     message = f"{message} (environment); all others have their defaults" if message else "all have their defaults"
     details = {"settings": table, "unknown": unknown}
-    if misspelled:
-        names = " and ".join(f"{wrong} ({right}?)" for wrong, right in misspelled.items())
-        return Finding("settings", "bad", f"{names}: no such setting; {message}", "correct the name", details)
     return Finding(
         "settings", "ok", message + (f"; no settings: {', '.join(unknown)}" if unknown else ""), details=details
     )

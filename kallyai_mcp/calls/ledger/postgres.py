@@ -11,7 +11,7 @@ from typing import Any
 
 import anyio
 import psycopg
-from psycopg.conninfo import make_conninfo
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from kallyai_mcp.calls.ledger.base import LedgerUnavailableError, Result, Row, storable
 from kallyai_mcp.calls.ledger.postgres_pool import Connection, PostgresPool, Use
@@ -42,6 +42,8 @@ _OPTIONS: dict[str, str | int] = {
     "options": " ".join(f"-c {name}={value}" for name, value in _SESSION.items()),
     "application_name": "kallyai-mcp",
 }
+
+_PORTS = range(1, 65536)
 
 _PARAMETER = re.compile(r"(?<![:\w]):([a-z_]+)")
 
@@ -79,7 +81,8 @@ class PostgresDatabase:
     def __init__(self, url: str, *, now: Callable[[], datetime] | None = None, seconds: float = _SECONDS) -> None:
         try:
             conninfo = make_conninfo(url, **_OPTIONS)
-        except psycopg.Error:
+            _check_ports(conninfo)
+        except (psycopg.Error, ValueError):
             raise ValueError("not a URL of PostgreSQL, such as postgresql://user:password@host:5432/name") from None
         self._clock = now
         self._seconds = seconds
@@ -240,3 +243,10 @@ def _check_durability(connection: Connection) -> None:
 def _translated(statement: str) -> bytes:
     """A statement with psycopg's `%(name)s` in place of `:name`."""
     return _PARAMETER.sub(r"%(\1)s", statement).encode()
+
+
+def _check_ports(conninfo: str) -> None:
+    """Raise `ValueError` for a port that can't be one: the library finds that only when it connects."""
+    for port in str(conninfo_to_dict(conninfo).get("port") or "").split(","):
+        if port and int(port) not in _PORTS:
+            raise ValueError(port)

@@ -1,0 +1,157 @@
+"""Reads the values of settings: each function takes a text that is not empty, and returns the value.
+
+All raise `ValueError`. Its message follows the setting's name, and says what the setting takes; it repeats no secret.
+"""
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, get_args
+from urllib.parse import urlsplit
+
+_SHORTEST_SECRET = 16
+_TRUE = {"1", "true", "yes", "on"}
+_FALSE = {"0", "false", "no", "off"}
+
+_NAME = r"(?:[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?|\[[0-9A-Fa-f:.]+\])"
+_PORT = r"(?::(?:\*|[0-9]{1,5}))?"
+
+
+def one_of(choices: object) -> Callable[[str], Any]:
+    """A function that reads one of the texts of a `Literal`, in any case."""
+    by_lower_case = {choice.lower(): choice for choice in get_args(choices)}
+
+    def read(text: str) -> Any:
+        if text.lower() not in by_lower_case:
+            raise ValueError(f"{text!r} is not one of {', '.join(by_lower_case.values())}")
+        return by_lower_case[text.lower()]
+
+    return read
+
+
+def amount(unit: str, most: int) -> Callable[[str], float]:
+    """A function that reads a number of `unit` from 0 to `most`."""
+
+    def read(text: str) -> float:
+        try:
+            value = float(text)
+        except ValueError:
+            value = float("nan")
+        if not 0 <= value <= most:
+            raise ValueError(f"{text!r} is not a number of {unit} from 0 to {most}")
+        return value
+
+    return read
+
+
+def switch(text: str) -> bool:
+    """On or off."""
+    if text.lower() not in _TRUE | _FALSE:
+        raise ValueError(f"{text!r} is neither 1 nor 0")
+    return text.lower() in _TRUE
+
+
+def number_of_calls(text: str) -> int:
+    """How many calls may be placed."""
+    if not re.fullmatch("[0-9]{1,6}", text):
+        raise ValueError(f"{text!r} is not a number of calls from 0 to 999999")
+    return int(text)
+
+
+def rate(text: str) -> str:
+    """Requests per unit of time."""
+    if not re.fullmatch(r"[1-9][0-9]{0,6}/(second|minute|hour|day)", text):
+        raise ValueError(f"{text!r} is not a rate such as 300/minute")
+    return text
+
+
+def token(text: str) -> str:
+    """A secret or a name that is sent in a header."""
+    if not text.isascii() or not text.isprintable() or " " in text:
+        raise ValueError("not a token: it has spaces or characters beyond ASCII")
+    return text
+
+
+def shared_secret(text: str) -> str:
+    """A token that keeps others out."""
+    if len(token(text)) < _SHORTEST_SECRET:
+        raise ValueError(f"too short to keep anybody out; {_SHORTEST_SECRET} characters do")
+    return text
+
+
+def secret_keys(text: str) -> str:
+    """Keys in hexadecimal, with commas between them."""
+    if not all(re.fullmatch("(?:[0-9a-fA-F]{2}){32,}", key.strip()) for key in text.split(",")):
+        raise ValueError(
+            "not keys of at least 32 bytes in hexadecimal, with commas between them; `openssl rand -hex 32` makes one"
+        )
+    return text
+
+
+def header(text: str) -> str:
+    """The value of a header."""
+    if not text.isascii() or not text.isprintable():
+        raise ValueError("only printable ASCII can be sent in a header")
+    return text
+
+
+def folder(text: str) -> Path:
+    """The whole path of a folder, which need not exist; `~` is the user's home folder."""
+    try:
+        path = Path(text).expanduser()
+        is_file = path.exists() and not path.is_dir()
+    except (RuntimeError, OSError):  # no such user; a name that is too long, or a folder that can't be entered
+        raise ValueError(f"{text!r} can't be used as a folder") from None
+    if not path.is_absolute():
+        raise ValueError(f"{text!r} is a relative path, which each program reads differently; give the whole path")
+    if is_file:
+        raise ValueError(f"{text!r} is a file, not a folder")
+    return path
+
+
+def numbers(text: str) -> tuple[str, ...]:
+    """Numbers and prefixes in E.164."""
+    return _listed(text, r"\+[0-9]{1,15}", "no number or prefix in E.164, such as +1415")
+
+
+def hosts(text: str) -> tuple[str, ...]:
+    """Values of the `Host` header."""
+    return _listed(text, _NAME + _PORT, "no host such as phone.example.com or phone.example.com:*")
+
+
+def origins(text: str) -> tuple[str, ...]:
+    """Values of the `Origin` header."""
+    return _listed(
+        text, rf"[A-Za-z][A-Za-z0-9+.-]*://{_NAME}{_PORT}", "no origin of a web page such as https://app.example.com"
+    )
+
+
+def public_url(text: str) -> str:
+    """An http or https URL without a query; without slashes at the end."""
+    try:
+        parts = urlsplit(text)
+        is_good = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        is_good = False
+    if not is_good or not text.isprintable() or any(char in text for char in " \\@?#"):
+        raise ValueError("not a web address; it should look like https://phone.example.com")
+    return text.rstrip("/")
+
+
+def database_url(text: str) -> str:
+    """The URL of a PostgreSQL database; `cli.ledger` checks it fully, because that needs the database's library."""
+    if not re.match("(?i:postgres(?:ql)?)://", text):
+        raise ValueError(
+            "not the URL of a PostgreSQL database; it should look like postgresql://user:password@host/database"
+        )
+    return text
+
+
+def _listed(text: str, pattern: str, is_wrong: str) -> tuple[str, ...]:
+    """What stands between commas; each must match `pattern`."""
+    items = tuple(item for item in (part.strip() for part in text.split(",")) if item)
+    if wrong := [item for item in items if not re.fullmatch(pattern, item)]:
+        raise ValueError(f"{wrong[0]!r} is {is_wrong}")
+    if not items:
+        raise ValueError(f"{text!r} lists nothing")
+    return items

@@ -1,0 +1,165 @@
+"""Every setting is checked when a server starts, over stdio and HTTP alike: one line on stderr, and exit code 2."""
+
+import os
+from dataclasses import fields
+from pathlib import Path
+
+import pytest
+
+from kallyai_mcp.settings import Settings, variable_of
+from tests.cli.machine import run_in_process
+from tests.processes import run
+
+NOT_TOKENS = {"two words": "not a token", "schlüssel": "not a token", "tab\tinside": "not a token"}
+NOT_NUMBERS = {"4155551234": "is no number or prefix in E.164", "+1415,x": "'x' is no number", ",": "lists nothing"}
+NOT_CALLS = {"-1": "is not a number of calls", "1.5": "is not a number of calls", "many": "is not a number of calls"}
+NOT_SECONDS = dict.fromkeys(("soon", "-1", "nan", "inf", "86401"), "is not a number of seconds from 0 to 86400")
+NOT_SWITCHES = {"perhaps": "'perhaps' is neither 1 nor 0", "2": "'2' is neither 1 nor 0"}
+A_FILE = str(Path(__file__))
+NOT_FOLDERS = dict.fromkeys(("~nobody-of-this-name/x", f"/{5000 * 'x'}") * (os.name == "posix"), "can't be used as a")
+
+BAD: dict[str, dict[str, str]] = {
+    "api_url": {
+        "http://api.kallyai.com": "http would send the sign-in in the clear",
+        "api.kallyai.com": "not a web address",
+        "https://me:hush@api.kallyai.com": "a user name, a query or a fragment has no place in it",
+        "https://[::1": "not a URL",
+    },
+    "access_token": NOT_TOKENS,
+    "home_override": {
+        "data/calls": "is a relative path, which each program reads differently; give the whole path",
+        A_FILE: "is a file, not a folder",
+        **NOT_FOLDERS,
+    },
+    "token_store": {"cloud": "'cloud' is not one of auto, keyring, file"},
+    "wait_seconds": {
+        "soon": "'soon' is not a number of seconds from 0 to 1800",
+        "1801": "'1801' is not a number of seconds from 0 to 1800",
+    },
+    "same_call_seconds": NOT_SECONDS,
+    "settle_seconds": NOT_SECONDS,
+    "keep_days": {"forever": "is not a number of days from 0 to 36500"},
+    "confirm": {"sometimes": "is not one of auto, always, never"},
+    "calls_per_hour": NOT_CALLS,
+    "calls_per_day": NOT_CALLS,
+    "calls_per_number": NOT_CALLS,
+    "allow_numbers": NOT_NUMBERS,
+    "deny_numbers": NOT_NUMBERS,
+    "stop_calls": NOT_SWITCHES,
+    "sandbox": NOT_SWITCHES,
+    "auth": {"everyone": "is not one of none, secret, caller, oauth"},
+    "client_id": NOT_TOKENS,
+    "client_secret": NOT_TOKENS,
+    "secret_keys": {
+        "hush": "not keys of at least 32 bytes in hexadecimal",
+        f"{'ab' * 32},": "not keys of at least 32 bytes in hexadecimal",
+    },
+    "mcp_token": {**NOT_TOKENS, "short": "too short to keep anybody out"},
+    "allowed_hosts": {
+        "a b": "'a b' is no host",
+        "https://phone.example.com": "is no host",
+        "phone.example.com:port": "is no host",
+        "*": "'*' is no host",
+        ",": "lists nothing",
+    },
+    "allowed_origins": {
+        "zz": "'zz' is no origin",
+        "app.example.com": "is no origin",
+        "https://app.example.com/page": "is no origin",
+        "null": "'null' is no origin",
+    },
+    "public_url": {
+        "phone.example.com": "not a web address",
+        "https://": "not a web address",
+        "https://phone.example.com/?a=b": "not a web address",
+        "https://phone.example.com:x": "not a web address",
+    },
+    "rate_limit": {"often": "is not a rate such as 300/minute", "0/minute": "is not a rate", "5/week": "is not a rate"},
+    "database_url": {
+        "mysql://me:hush@db/kallyai": "not the URL of a PostgreSQL database",
+        "postgresql://me:hush@db:99999/kallyai": "is not a valid URL of a PostgreSQL database",
+        "postgresql://me:hush@[::1/kallyai": "is not a valid URL of a PostgreSQL database",
+        "postgresql://me:hush@db/kallyai?hush=1": "is not a valid URL of a PostgreSQL database",
+    },
+    "user_agent": {"teléfono": "only printable ASCII can be sent in a header"},
+    "log_level": {"loud": "'loud' is not one of DEBUG, INFO, WARNING, ERROR"},
+    "log_format": {"xml": "'xml' is not one of text, json"},
+}
+"""For each setting values that can't be used, and words of the line that says so."""
+
+VARIABLES = {field.name: variable_of(field) for field in fields(Settings)}
+SERVERS = {"stdio": (), "http": ("serve", "--transport", "http", "--port", "0")}
+
+
+def test_no_setting_is_forgotten() -> None:
+    assert set(BAD) == set(VARIABLES)
+
+
+@pytest.mark.parametrize("setting", VARIABLES)
+def test_a_bad_value_ends_the_server_with_one_line_and_exit_code_2(tmp_path: Path, setting: str) -> None:
+    variable = VARIABLES[setting]
+    if setting == "database_url":
+        pytest.importorskip("psycopg", reason="needs the extra postgres: kallyai-mcp[postgres]")
+    for value, words in BAD[setting].items():
+        for arguments in SERVERS.values():
+            given = {"SECRET_KEYS": "0123456789abcdef" * 4, variable.removeprefix("KALLYAI_"): value}
+            done = run_in_process(tmp_path, *arguments, **given)
+
+            assert done.returncode == 2
+            assert done.stdout == ""
+            assert done.stderr.startswith(f"Error: {variable}")
+            assert words in done.stderr
+            assert len(done.stderr.splitlines()) == 1
+            assert "hush" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("variable", "right"),
+    [("MCP_TOKENS", "MCP_TOKEN"), ("RATELIMIT", "RATE_LIMIT"), ("ALLOWED_NUMBERS", "ALLOW_NUMBERS")],
+)
+@pytest.mark.parametrize("server", SERVERS)
+def test_a_misspelled_setting_ends_the_server_and_the_right_name_is_suggested(
+    tmp_path: Path, server: str, variable: str, right: str
+) -> None:
+    done = run_in_process(tmp_path, *SERVERS[server], **{variable: "x"})
+
+    assert done.returncode == 2
+    assert done.stderr == f"Error: KALLYAI_{variable}: there is no such setting; did you mean KALLYAI_{right}?\n"
+
+
+def test_variables_of_other_programs_are_ignored() -> None:
+    assert Settings.from_env({"KALLYAI_API_KEY": "x", "KALLYAI_PHONE": "y"}) == Settings()
+
+
+@pytest.mark.parametrize("server", SERVERS)
+def test_the_process_of_a_server_with_a_bad_setting_ends_so_too(tmp_path: Path, server: str) -> None:
+    done = run(tmp_path, *SERVERS[server], ALLOWED_HOSTS="a b")
+
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == (
+        "Error: KALLYAI_ALLOWED_HOSTS: 'a b' is no host such as phone.example.com or phone.example.com:*\n"
+    )
+
+
+def test_good_values_are_read() -> None:
+    home = str(Path.home())
+    read = Settings.from_env(
+        {
+            "KALLYAI_ALLOWED_HOSTS": "phone.example.com, phone.example.com:*, [::1]:8000, 10.0.0.1:443",
+            "KALLYAI_ALLOWED_ORIGINS": "https://app.example.com, http://localhost:*, vscode-webview://abc",
+            "KALLYAI_PUBLIC_URL": "https://phone.example.com/kallyai/",
+            "KALLYAI_HOME": "~",
+            "KALLYAI_LOG_LEVEL": "debug",
+            "KALLYAI_STOP_CALLS": "Yes",
+            "KALLYAI_CALLS_PER_DAY": "0",
+            "KALLYAI_CONFIRM": " ",
+            "KALLYAI_MCP_TOKEN": "${user_config.token}",
+        }
+    )
+
+    assert read.allowed_hosts == ("phone.example.com", "phone.example.com:*", "[::1]:8000", "10.0.0.1:443")
+    assert read.allowed_origins == ("https://app.example.com", "http://localhost:*", "vscode-webview://abc")
+    assert read.public_url == "https://phone.example.com/kallyai"
+    assert str(read.home) == home
+    assert (read.log_level, read.stop_calls, read.calls_per_day, read.confirm) == ("DEBUG", True, 0, None)
+    assert read.mcp_token is None
