@@ -3,6 +3,7 @@
 No URL contains a token, because httpx logs URLs.
 """
 
+from collections.abc import Awaitable, Callable
 from datetime import datetime
 from functools import lru_cache
 from http.cookiejar import CookieJar, DefaultCookiePolicy
@@ -116,6 +117,7 @@ class KallyAI:
             timeout=timeouts.default(),
             # The reference has no cookies, and a client may live long.
             cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
+            event_hooks={"request": [_before_send]},
         )
 
     async def __aenter__(self) -> Self:
@@ -139,6 +141,7 @@ class KallyAI:
         timezone: str | None = None,
         session_id: str | None = None,
         idempotency_key: str | None = None,
+        before_send: Callable[[], Awaitable[None]] | None = None,
     ) -> Call:
         """Places a phone call and waits until it has ended: minutes, at most `Timeouts.call`.
 
@@ -147,6 +150,8 @@ class KallyAI:
             timezone: The IANA name of the time zone of dates and times, such as America/New_York.
             session_id: The same for all calls of a session.
             idempotency_key: A UUID. The service places one call per key.
+            before_send: Called when the request has its token and is about to leave, each time that it does; nothing is
+                sent if it raises.
 
         Returns:
             The call. `is_final` says whether it has an outcome.
@@ -160,6 +165,7 @@ class KallyAI:
         request = self._request(
             "POST", "/v1/calls", json=body.as_json(), headers=headers, timeout=self._timeouts.for_calls()
         )
+        request.extensions["before_send"] = before_send
         return read_model(Call, await self._send_signed(request))
 
     async def list_calls(self, limit: int = 50, offset: int = 0) -> CallList:
@@ -306,6 +312,12 @@ class KallyAI:
                 return response
             request = redirected
         return await self._http.send(request, auth=auth, follow_redirects=False)
+
+
+async def _before_send(request: httpx.Request) -> None:
+    """Called by httpx between the authentication and the transport."""
+    if (before_send := request.extensions.get("before_send")) is not None:
+        await before_send()
 
 
 def _after_see_other(request: httpx.Request, error: KallyAIError) -> KallyAIError:

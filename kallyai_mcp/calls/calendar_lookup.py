@@ -3,8 +3,6 @@
 import logging
 from collections.abc import Awaitable, Callable
 
-import anyio
-
 from kallyai_mcp.api.errors import KallyAIError, NotFoundError
 from kallyai_mcp.api.models import Call
 from kallyai_mcp.calls.appointment import Calendar, read_appointment
@@ -29,21 +27,13 @@ async def look_up_calendar(
     """
     if call.plain_status != "success":
         return None
-    found = Calendar(is_known=False)
-    async with anyio.create_task_group() as tasks:
-
-        async def give_up() -> None:
-            await clock.sleep(seconds)
-            tasks.cancel_scope.cancel()
-
-        tasks.start_soon(give_up)
+    with clock.move_on_after(seconds):
         try:
-            found = Calendar(read_appointment(await ask()))
+            return Calendar(read_appointment(await ask()))
         except NotFoundError:
-            found = Calendar()
+            return Calendar()
         except KallyAIError as error:
             _log.info("the calendar file of a call can't be read: %s", error.code)
         except Exception:  # noqa: BLE001 - whatever is wrong with a calendar file, the outcome counts
             _log.exception("the calendar file of a call can't be read")
-        tasks.cancel_scope.cancel()
-    return found
+    return Calendar(is_known=False)

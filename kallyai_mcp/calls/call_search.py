@@ -40,6 +40,11 @@ _ECHOED_BY_MEANING: dict[str, Callable[[Any], Any]] = {
     "additional_instructions": lambda value: normalized(" ".join(value) if isinstance(value, list) else value),
 }
 
+_OURS = frozenset(
+    {"appointment_date", "appointment_time", "time_preference_text", "party_size", "additional_instructions"}
+)
+"""What the service would not add to a submission: a call that has it, though it was not asked for, is another one."""
+
 
 @dataclass(frozen=True)
 class SendTime:
@@ -115,7 +120,10 @@ def fits(record: CallRecord, sent: SendTime, call: Call) -> bool:
     asked = record.submission.as_json()
     if "respondent_phone" not in echo or not sent.admits(call.created_at):
         return False
-    return all(_meaning(name, asked[name]) == _meaning(name, value) for name, value in echo.items() if name in asked)
+    return all(
+        _meaning(name, asked[name]) == _meaning(name, value) if name in asked else not (value and name in _OURS)
+        for name, value in echo.items()
+    )
 
 
 def _may_be(record: CallRecord, sent: SendTime, listed: Call) -> bool:
@@ -130,18 +138,18 @@ def _may_be(record: CallRecord, sent: SendTime, listed: Call) -> bool:
 async def _listed(api: "KallyAI", sent: SendTime) -> list[Call]:
     """All entries of the list that may be as new as the request, whatever the order of the list is."""
     found: dict[str, Call] = {}
-    newest_first = True
+    dates: list[datetime] = []
     earliest = sent.at - _EARLY_UNKNOWN_CLOCK
     read = 0
     for _ in range(_MOST_PAGES):
         page = await api.list_calls(limit=_PAGE, offset=read)
-        dates = [call.created_at for call in page.calls]
-        known = [date for date in dates if date is not None]
-        newest_first = newest_first and len(known) == len(dates) and known == sorted(known, reverse=True)
-        found |= {call.call_id: call for call in page.calls}
+        new = {call.call_id: call for call in page.calls if call.call_id not in found}
+        found |= new
         read += len(page.calls)
-        complete = not page.calls or (page.total is not None and read >= page.total)
-        if complete or (page.total is None and len(page.calls) < _PAGE) or (newest_first and known[-1] < earliest):
+        dates += [call.created_at for call in page.calls if call.created_at is not None]
+        is_last = page.total is not None and read >= page.total and len(page.calls) < _PAGE
+        is_newest_first = len(dates) == read and dates == sorted(dates, reverse=True) and dates[:1] > dates[-1:]
+        if not new or is_last or (is_newest_first and dates[-1] < earliest):
             break
     return list(found.values())
 

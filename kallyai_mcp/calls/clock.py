@@ -1,6 +1,7 @@
 """The one clock of the call worker, so that a test can replace it."""
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from datetime import UTC, datetime
 from typing import Protocol
 
@@ -20,6 +21,10 @@ class Clock(Protocol):
 
     async def sleep(self, seconds: float) -> None:
         """Return after so many seconds of `monotonic`."""
+        ...
+
+    def move_on_after(self, seconds: float) -> AbstractContextManager[object]:
+        """End the block, without an error, after so many seconds of `monotonic`."""
         ...
 
 
@@ -44,3 +49,32 @@ class SystemClock:
     async def sleep(self, seconds: float) -> None:
         """See `Clock.sleep`."""
         await anyio.sleep(seconds)
+
+    def move_on_after(self, seconds: float) -> AbstractContextManager[object]:
+        """See `Clock.move_on_after`."""
+        return anyio.move_on_after(seconds)
+
+
+class Stopwatch:
+    """Time that passes from its creation.
+
+    Args:
+        clock: The clock.
+    """
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._wall = clock.now()
+        self._monotonic = clock.monotonic()
+
+    def running(self) -> float:
+        """Seconds while the machine ran."""
+        return self._clock.monotonic() - self._monotonic
+
+    def drift(self) -> float:
+        """Seconds by which more time passed on the wall clock: the machine was suspended, or the clock was set."""
+        return (self._clock.now() - self._wall).total_seconds() - self.running()
+
+    def elapsed(self) -> float:
+        """Seconds that may have passed, also while the machine was suspended."""
+        return self.running() + max(0.0, self.drift())

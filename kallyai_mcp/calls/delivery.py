@@ -16,7 +16,7 @@ from kallyai_mcp.calls.records import CallRecord
 _REMEMBERED = 1000
 """How many answers are remembered; a client that gives up as its answer leaves says so within moments."""
 
-Mark = Callable[[list[str], bool], Awaitable[None]]
+Mark = Callable[[list[CallRecord], bool], Awaitable[None]]
 
 
 @dataclass(frozen=True)
@@ -26,10 +26,12 @@ class Report:
     Attributes:
         record: The call, as it is reported.
         is_new: The request placed the call, or found it as a duplicate; None when it only asked about it.
+        delivers: It is the first that tells how the call ended.
     """
 
     record: CallRecord
     is_new: bool | None
+    delivers: bool
 
 
 _reports: ContextVar[list[Report] | None] = ContextVar("kallyai_mcp_reports", default=None)
@@ -45,7 +47,7 @@ class Delivery:
     def __init__(self, mark: Mark) -> None:
         self._mark = mark
         self._waiting: dict[str, object] = {}
-        self._reported: OrderedDict[tuple[object, object], list[str]] = OrderedDict()
+        self._reported: OrderedDict[tuple[object, object], list[CallRecord]] = OrderedDict()
 
     @contextmanager
     def request(self, connection: object, request_id: object) -> Iterator[list[Report]]:
@@ -61,8 +63,8 @@ class Delivery:
             yield reports
         finally:
             _reports.reset(token)
-            if reports:
-                self._reported[connection, request_id] = [report.record.tracking_id for report in reports]
+            if delivered := [report.record for report in reports if report.delivers]:
+                self._reported[connection, request_id] = delivered
                 if len(self._reported) > _REMEMBERED:
                     self._reported.popitem(last=False)
 
@@ -91,19 +93,20 @@ class Delivery:
             is_new: See `Report`.
             certain: False when the client may be gone unnoticed; an outcome then doesn't count as delivered.
         """
+        has_news = not record.is_active and not record.is_delivered
+        delivers = has_news and certain and record.tracking_id not in self._waiting
         if (reports := _reports.get()) is not None:
-            reports.append(Report(record, is_new))
-        if record.is_active or record.is_delivered or not certain or record.tracking_id in self._waiting:
-            return
-        await self._marked([record.tracking_id], delivered=True)
+            reports.append(Report(record, is_new, delivers))
+        if delivers:
+            await self._marked([record], delivered=True)
 
     async def canceled(self, connection: object, request_id: object) -> None:
         """The client gave up a request that was answered: what the answer told does not count as delivered."""
-        if ids := self._reported.pop((connection, request_id), None):
-            await self._marked(ids, delivered=False)
+        if delivered := self._reported.pop((connection, request_id), None):
+            await self._marked(delivered, delivered=False)
 
-    async def _marked(self, ids: list[str], *, delivered: bool) -> None:
+    async def _marked(self, records: list[CallRecord], *, delivered: bool) -> None:
         try:
-            await self._mark(ids, delivered)
+            await self._mark(records, delivered)
         except LedgerUnavailableError:
             return  # then the outcome is told once more, which does no harm

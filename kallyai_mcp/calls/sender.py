@@ -3,7 +3,7 @@
 "The rules of placing a call" of the design, in the order in which they apply to one call:
 
 1. A request leaves only after the record says `sent`, and only while this worker holds its lease, the account signed in
-   is the record's account, and the record is young (`_marked_sent`).
+   is the record's account, and the record is young (`_check`).
 2. A call counts as refused only when the answer proves it (`outcome.proves_no_call`).
 3. A lost response may have placed the call: it is looked for (`settler`).
 4. The same key is sent again only within a second of the first send. After that, the worker only looks.
@@ -11,10 +11,12 @@
 
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import dataclass
+from functools import partial
 
 from kallyai_mcp.api.errors import KallyAIError, NotConnectedError, RateLimitedError
 from kallyai_mcp.api.models import Call
-from kallyai_mcp.calls.clock import Clock
+from kallyai_mcp.calls.clock import Clock, Stopwatch
 from kallyai_mcp.calls.ledger.sql import Ledger
 from kallyai_mcp.calls.outcome import proves_no_call
 from kallyai_mcp.calls.records import CallRecord, CallState
@@ -53,55 +55,37 @@ class CallSender:
 
     async def place(self, record: CallRecord) -> None:
         """Place the call of a new record, and bring it to its end."""
+        request = _Request(record, Stopwatch(self._clock))
         pauses = self._retries.pauses(self._timing.pause)
-        first_sent: float | None = None
         tries = 0
         while True:
-            marked = await self._marked_sent(record)
-            if isinstance(marked, KallyAIError):
-                if first_sent is None:
-                    await self._settler.finish(record, CallState.REFUSED, error=marked)
-                    return
-                break
-            record = marked
-            left = self._clock.monotonic()
-            answer = await self._send(record)
+            answer = await self._send(request)
             if isinstance(answer, Call):
-                await self._settler.take_answer(record, answer)
+                await self._settler.take_answer(request.record, answer)
                 return
-            if first_sent is None and proves_no_call(answer):
+            if request.lost is None and proves_no_call(answer):
                 tries += 1
                 pause = answer.retry_after if answer.retry_after is not None else next(pauses)
                 again = isinstance(answer, NotConnectedError | RateLimitedError) and tries < self._timing.connect_tries
                 if not again or pause > self._timing.longest_pause:
-                    await self._settler.finish(record, CallState.REFUSED, error=answer)
+                    await self._settler.finish(request.record, CallState.REFUSED, error=answer)
                     return
                 await self._clock.sleep(pause)
                 continue
             # Once a response was lost, a refusal of a later request says nothing about the first one.
-            first_sent = left if first_sent is None else first_sent
-            lost = answer
-            record = await self._settler.mark_response_lost(record)
+            request.lost = request.lost or answer
+            request.record = await self._settler.mark_response_lost(request.record)
             await self._clock.sleep(self._timing.first_look)
             with suppress(KallyAIError):
-                if await self._settler.look(record):
+                if await self._settler.look(request.record):
                     return
-            if self._clock.monotonic() - first_sent >= self._timing.resend_within:
-                break
-        await self._settler.search(record, lost, self._timing.search)
+            if not self._may_be_sent_again(request):
+                await self._settler.search(request.record, request.lost, self._timing.search)
+                return
 
-    async def _marked_sent(self, record: CallRecord) -> CallRecord | KallyAIError:
-        """The record after the ledger says `sent`; else why no request may leave now."""
-        try:
-            if await self._service.account() != record.account:
-                words = "Someone else signed in before the request left, so no call was placed."
-                return KallyAIError(words, code="account_changed")
-            return await self._ledger().mark_sent(record, service_time=self._service.service_time())
-        except KallyAIError as error:
-            return error
-
-    async def _send(self, record: CallRecord) -> Call | KallyAIError:
+    async def _send(self, request: "_Request") -> Call | KallyAIError:
         """Send the request once."""
+        record = request.record
         try:
             async with self._service.api() as api:
                 return await api.create_call(
@@ -109,6 +93,44 @@ class CallSender:
                     timezone=record.timezone,
                     session_id=record.session_id,
                     idempotency_key=record.idempotency_key,
+                    before_send=partial(self._check, request),
                 )
         except KallyAIError as error:
             return error
+
+    async def _check(self, request: "_Request") -> None:
+        """Write down that the request leaves; it has its token by now.
+
+        Raises:
+            KallyAIError: It must not leave.
+        """
+        service_time = self._service.service_time()
+        request.record = await self._ledger().mark_sent(request.record, service_time=service_time)
+        await self._service.check_account(request.record.account)
+        # Last, since all of that may have taken long, or the machine was suspended meanwhile.
+        if request.reserved.elapsed() > self._timing.send_within:
+            raise KallyAIError("The request could not leave in time, so it was not sent.", code="too_late")
+        if request.lost is None:
+            request.left = Stopwatch(self._clock)
+        elif not self._may_be_sent_again(request):
+            raise KallyAIError("The same request may not be sent so much later.", code="too_late")
+
+    def _may_be_sent_again(self, request: "_Request") -> bool:
+        return request.left is not None and request.left.elapsed() < self._timing.resend_within
+
+
+@dataclass
+class _Request:
+    """The request for one call, which may be sent more than once.
+
+    Attributes:
+        record: The call.
+        reserved: Runs since the call was reserved.
+        left: Runs since the request left; since the first time, once a response was lost.
+        lost: How the first response was lost.
+    """
+
+    record: CallRecord
+    reserved: Stopwatch
+    left: Stopwatch | None = None
+    lost: KallyAIError | None = None

@@ -98,6 +98,8 @@ class CallService:
             LedgerUnavailableError: The ledger can't be used.
         """
         asked = await self._asked(submission, timezone)
+        if (running := self._running(asked)) is not None:
+            return Precheck(asked.account, asked.fingerprint, running, refusal=None, last_call=None)
         found = await self._worker.ledger.precheck(asked, redial=redial)
         if found.refusal is not None:
             await self._worker.ledger.note_refusal(asked, found.refusal, Consent(asked_by, "not_needed"))
@@ -129,7 +131,7 @@ class CallService:
             LedgerUnavailableError: It can't be written down, so no call was placed.
         """
         asked = await self._asked(submission, timezone, session_id)
-        if (running := self._worker.running(asked.account, asked.fingerprint)) is not None:
+        if (running := self._running(asked)) is not None:
             return Placed(running, is_new=False)
         # Shielded: a record that no worker runs would have to be found and settled first.
         with anyio.CancelScope(shield=True), _refusals_counted():
@@ -143,7 +145,14 @@ class CallService:
             NotSignedInError: No account is signed in.
             LedgerUnavailableError: The ledger can't be read.
         """
-        record = await self._worker.ledger.find(await self._worker.account(), id_)
+        account = await self._worker.account()
+        try:
+            record = await self._worker.ledger.find(account, id_)
+        except LedgerUnavailableError:
+            running = [record for record in self._worker.running(account) if record.tracking_id == id_]
+            if not running:
+                raise
+            return running[0]
         return await self._looked_again(record) if record is not None else None
 
     async def find_ended(self, call_ids: Collection[str]) -> dict[str, CallRecord]:
@@ -177,9 +186,9 @@ class CallService:
 
         `progress` is told every five seconds. A ledger that can't be read meanwhile leaves the record as it was.
         """
-        with self.delivery.waiting(record), anyio.move_on_after(seconds):
+        with self.delivery.waiting(record), self._clock.move_on_after(seconds):
             while record.is_active:
-                with anyio.move_on_after(PROGRESS_EVERY):
+                with self._clock.move_on_after(PROGRESS_EVERY):
                     record = await self._worker.ended(record)
                 if record.is_active:
                     # Once more after the time-out, which may have struck between the news and the look.
@@ -219,6 +228,11 @@ class CallService:
             placed_at=self._clock.now(),
         )
 
+    def _running(self, asked: CallRecord) -> CallRecord | None:
+        """The same call, if this process runs it now."""
+        running = self._worker.running(asked.account)
+        return next((record for record in running if record.fingerprint == asked.fingerprint), None)
+
     async def _looked_again(self, record: CallRecord) -> CallRecord:
         if record.state is not CallState.UNKNOWN:
             return record
@@ -231,8 +245,8 @@ class CallService:
         except LedgerUnavailableError:
             return record
 
-    async def _mark_delivered(self, tracking_ids: list[str], delivered: bool) -> None:
-        await self._worker.ledger.mark_delivered(tracking_ids, delivered=delivered)
+    async def _mark_delivered(self, records: list[CallRecord], delivered: bool) -> None:
+        await self._worker.ledger.mark_delivered(records, delivered=delivered)
 
 
 @contextmanager

@@ -37,7 +37,9 @@ class ServiceAccess:
     async def check_account(self, account: AccountKey) -> None:
         """Raise `KallyAIError` (code `account_changed`) unless `account` is signed in."""
         if await self.account() != account:
-            raise KallyAIError("Someone else is signed in now.", code="account_changed")
+            raise KallyAIError(
+                "Another account is signed in now than when this call was asked for.", code="account_changed"
+            )
 
     @asynccontextmanager
     async def api(self) -> "AsyncIterator[KallyAI]":

@@ -2,7 +2,7 @@
 
 from datetime import datetime, timedelta
 
-from kallyai_mcp.calls.clock import Clock
+from kallyai_mcp.calls.clock import Clock, Stopwatch
 
 _TOLERANCE = 5.0
 """Seconds by which our wall clock may have moved more or less than time passed."""
@@ -17,11 +17,11 @@ class ServiceClock:
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
-        self._known: tuple[datetime, datetime, float] | None = None
+        self._known: tuple[datetime, Stopwatch] | None = None
 
     def set(self, service_time: datetime) -> None:
         """Note that it is `service_time` by the service's clock."""
-        self._known = service_time, self._clock.now(), self._clock.monotonic()
+        self._known = service_time, Stopwatch(self._clock)
 
     def now(self) -> datetime | None:
         """The time by the service's clock.
@@ -31,8 +31,7 @@ class ServiceClock:
         """
         if self._known is None:
             return None
-        service_time, wall, monotonic = self._known
-        elapsed = self._clock.monotonic() - monotonic
-        if abs((self._clock.now() - wall).total_seconds() - elapsed) > _TOLERANCE:
+        service_time, since = self._known
+        if abs(since.drift()) > _TOLERANCE:
             return None
-        return service_time + timedelta(seconds=elapsed)
+        return service_time + timedelta(seconds=since.running())

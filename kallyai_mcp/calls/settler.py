@@ -60,11 +60,12 @@ class CallSettler:
         await self.search(record, ResponseLostError("The server was stopped before the answer came."), left)
 
     async def look_again(self, record: CallRecord) -> None:
-        """Look once more for the call of a record whose outcome is unknown."""
+        """Look once more for the call of a record whose outcome is unknown; a request waits for that."""
         with suppress(KallyAIError):  # it stays unknown
             call = await self._find(record)
             if call is not None and call.is_final:
-                await self._end(record, call)
+                calendar = await self.calendar_of(record.account, call)
+                await self._ledger().finish(record, CallState.ENDED, call=call, calendar=calendar)
 
     async def look(self, record: CallRecord) -> bool:
         """Look once for the call of a record whose response was lost, and bring it to its end if it is found.
@@ -78,7 +79,7 @@ class CallSettler:
         return call is not None
 
     async def search(self, record: CallRecord, lost: KallyAIError, seconds: float) -> None:
-        """Look for the call for so many seconds, and twice as long while the service can't be asked."""
+        """Look for the call for so many seconds, and as long as for any call while the service can't be asked."""
         began = self._clock.monotonic()
         pauses = self._retries.pauses(self._timing.first_look)
         while True:
@@ -91,7 +92,7 @@ class CallSettler:
             except KallyAIError as error:
                 _log.info("looking for a call whose response was lost: %s", error.code)
                 lost = error
-                if elapsed < 2 * max(seconds, self._timing.longest_pause):
+                if elapsed < self._timing.search:
                     continue
             else:
                 if elapsed < seconds:

@@ -105,10 +105,9 @@ class CallWorker:
             self._tasks.start_soon(in_background, partial(self._take_over, account))
         return account
 
-    def running(self, account: AccountKey, fingerprint: str) -> CallRecord | None:
-        """The call of this fingerprint that this worker runs now, also when the ledger's file is gone."""
-        found = (record for record, _ in self._running.values())
-        return next((r for r in found if (r.account, r.fingerprint) == (account, fingerprint)), None)
+    def running(self, account: AccountKey) -> list[CallRecord]:
+        """The account's calls that this worker runs now, also when the ledger can't be read or its file is gone."""
+        return [record for record, _ in self._running.values() if record.account == account]
 
     async def reserve(self, asked: CallRecord, *, redial: bool, consent: Consent | None) -> tuple[CallRecord, bool]:
         """Reserve a call, and run it if it is new; see `Ledger.reserve`.

@@ -1,6 +1,6 @@
 """Ledgers for tests, at a place that another process can be given in one word."""
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -65,25 +65,31 @@ async def kept_record(
         await ledger.aclose()
 
 
-class UnconfirmedDatabase:
-    """A database that commits what is written, and loses the confirmations it is told to lose.
+async def _nothing(*_: object) -> None:
+    return
+
+
+class InterruptedDatabase:
+    """A database around whose transactions a test does something, such as raise `LedgerUnavailableError`.
 
     Attributes:
-        lost: How many of the next writes happen without a confirmation.
+        before: Called before each transaction.
+        after_write: Called with the result of each write, which has happened by then.
     """
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self.lost = 0
+        self.before: Callable[[], Awaitable[None]] = _nothing
+        self.after_write: Callable[[object], Awaitable[None]] = _nothing
 
     async def read(self, work: Callable[[Transaction], Result], *, empty: Result) -> Result:
+        await self.before()
         return await self._database.read(work, empty=empty)
 
     async def write(self, work: Callable[[Transaction], Result]) -> Result:
+        await self.before()
         result = await self._database.write(work)
-        if self.lost:
-            self.lost -= 1
-            raise LedgerUnavailableError("the confirmation was lost")
+        await self.after_write(result)
         return result
 
     async def take_lease(self) -> str:
@@ -91,3 +97,23 @@ class UnconfirmedDatabase:
 
     async def aclose(self) -> None:
         await self._database.aclose()
+
+    def go_down(self) -> None:
+        """Let every transaction fail."""
+
+        async def fail() -> None:
+            raise LedgerUnavailableError("the database is down")
+
+        self.before = fail
+
+    def lose_confirmations(self, number: int) -> None:
+        """Let so many of the next writes happen without a confirmation."""
+        left = number
+
+        async def lose(_: object) -> None:
+            nonlocal left
+            if left:
+                left -= 1
+                raise LedgerUnavailableError("the confirmation was lost")
+
+        self.after_write = lose

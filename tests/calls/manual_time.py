@@ -2,7 +2,8 @@
 
 import asyncio
 import math
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from datetime import datetime, timedelta
 from typing import TypeVar
 
@@ -23,6 +24,7 @@ class ManualClock:
         self._now = now
         self._elapsed = 0.0
         self._sleepers: dict[asyncio.Event, float] = {}
+        self._timeouts: dict[anyio.CancelScope, float] = {}
 
     def now(self) -> datetime:
         return self._now
@@ -38,10 +40,22 @@ class ManualClock:
         finally:
             del self._sleepers[awake]
 
+    @contextmanager
+    def move_on_after(self, seconds: float) -> Iterator[None]:
+        with anyio.CancelScope() as scope:
+            self._timeouts[scope] = self._elapsed + seconds
+            try:
+                yield
+            finally:
+                del self._timeouts[scope]
+
     def advance(self, seconds: float) -> None:
         """Let time pass."""
         self._elapsed += seconds
         self._now += timedelta(seconds=seconds)
+        for scope, end in self._timeouts.items():
+            if end <= self._elapsed + 1e-9:
+                scope.cancel()
         for awake, end in self._sleepers.items():
             if end <= self._elapsed + 1e-9:
                 awake.set()
@@ -51,8 +65,9 @@ class ManualClock:
         self._now += timedelta(seconds=seconds)
 
     def until_next(self) -> float:
-        """Seconds until the first sleeper wakes."""
-        ends = (end for awake, end in self._sleepers.items() if not awake.is_set())
+        """Seconds until the first sleeper wakes or the first time-out strikes."""
+        ends = [end for awake, end in self._sleepers.items() if not awake.is_set()]
+        ends += [end for scope, end in self._timeouts.items() if not scope.cancel_called]
         return max(0.0, min(ends, default=math.inf) - self._elapsed)
 
 

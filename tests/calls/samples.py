@@ -60,9 +60,11 @@ async def sent(ledger: Ledger, record: CallRecord) -> CallRecord:
 async def ended(ledger: Ledger, record: CallRecord, status: str = "success", *, delivered: bool = True) -> CallRecord:
     """Reserve a call and write down its outcome."""
     record = await reserved(ledger, record)
-    await ledger.finish(record, CallState.ENDED, call=outcome(status, f"c-{record.tracking_id}"))
+    call = outcome(status, f"c-{record.tracking_id}")
+    await ledger.finish(record, CallState.ENDED, call=call)
+    record = replace(record, state=CallState.ENDED, call=call)
     if delivered:
-        await ledger.mark_delivered([record.tracking_id], delivered=True)
+        await ledger.mark_delivered([record], delivered=True)
     return record
 
 

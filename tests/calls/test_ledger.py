@@ -85,10 +85,30 @@ async def test_the_same_call_is_not_placed_while_it_is_active_or_unknown(
 
     counts, is_new = await ledger.reserve(asked(2), redial=redial)
 
-    if state is CallState.UNKNOWN and redial:  # the user knows what they do
-        assert is_new
-        return
     assert (is_new, counts.tracking_id, counts.state) == (False, "t-1", state)
+
+
+async def test_a_redial_places_a_call_whose_outcome_is_unknown_once_the_user_was_told(ledger: Ledger) -> None:
+    record = await sent(ledger, asked())
+    await ledger.finish(record, CallState.UNKNOWN)
+    await ledger.mark_delivered([replace(record, state=CallState.UNKNOWN)], delivered=True)
+
+    assert not await is_placed(ledger, asked(2))
+    assert await is_placed(ledger, asked(3), redial=True)
+
+
+async def test_an_outcome_that_is_found_after_the_user_was_told_unknown_is_not_delivered(ledger: Ledger) -> None:
+    record = await sent(ledger, asked())
+    unknown = replace(record, state=CallState.UNKNOWN)
+    await ledger.finish(record, CallState.UNKNOWN)
+    await ledger.mark_delivered([unknown], delivered=True)
+    await ledger.finish(record, CallState.ENDED, call=outcome("busy"))
+    await ledger.mark_delivered([unknown], delivered=True)  # a second client was told just before it was found
+
+    found = await ledger.find(ACCOUNT, "t-1")
+    assert found is not None
+    assert not found.is_delivered
+    assert not await is_placed(ledger, asked(2), redial=True)
 
 
 @pytest.mark.parametrize(
@@ -135,17 +155,17 @@ async def test_a_refused_call_may_be_placed_again_at_once(ledger: Ledger) -> Non
 async def test_an_outcome_that_was_not_delivered_after_all_is_answered_again(
     ledger: Ledger, clock: ManualClock
 ) -> None:
-    await ended(ledger, asked(), "busy")
-    await ledger.mark_delivered(["t-1"], delivered=False)
+    record = await ended(ledger, asked(), "busy")
+    await ledger.mark_delivered([record], delivered=False)
     clock.advance(7200)
 
     assert not await is_placed(ledger, asked(2))
 
 
 async def test_a_record_that_has_not_ended_is_not_delivered(ledger: Ledger) -> None:
-    await reserved(ledger, asked())
+    record = await reserved(ledger, asked())
 
-    await ledger.mark_delivered(["t-1", "t-2"], delivered=True)
+    await ledger.mark_delivered([record, another(2)], delivered=True)
 
     [record] = await ledger.list_unsettled(ACCOUNT)
     assert not record.is_delivered
@@ -272,7 +292,7 @@ async def test_a_call_that_was_only_found_goes_to_the_record_whose_request_was_a
     await ledger.mark_response_lost(finder, service_time=None)
     await ledger.bind_call(finder, outcome(call_id="c-1"), proven=False)
     await ledger.finish(finder, CallState.ENDED, call=outcome())
-    await ledger.mark_delivered(["t-1"], delivered=True)
+    await ledger.mark_delivered([replace(finder, state=CallState.ENDED)], delivered=True)
 
     assert await ledger.bind_call(owner, outcome(call_id="c-1"), proven=True)
 
@@ -402,7 +422,7 @@ async def test_only_what_was_delivered_is_deleted_when_it_is_old(
     await ledger.finish(kept[4], CallState.REFUSED)
     gone = [await ended(ledger, another(6)), await reserved(ledger, another(7)), await reserved(ledger, another(8))]
     await ledger.finish(gone[1], CallState.REFUSED)
-    await ledger.mark_delivered(["t-7"], delivered=True)
+    await ledger.mark_delivered([replace(gone[1], state=CallState.REFUSED)], delivered=True)
     await ledger.cancel(ACCOUNT, "t-8")
     clock.advance(days * 86400 + 1)
 

@@ -4,7 +4,7 @@ import pytest
 
 from kallyai_mcp.calls.ledger.base import LedgerUnavailableError
 from kallyai_mcp.calls.records import CallState
-from tests.calls.ledgers import UnconfirmedDatabase, database_at
+from tests.calls.ledgers import InterruptedDatabase, database_at
 from tests.calls.manual_time import ManualClock
 from tests.calls.test_service import never
 from tests.calls.world import LOST, Service, shown, world
@@ -15,11 +15,11 @@ async def test_whatever_is_not_confirmed_nothing_is_placed_twice_and_nothing_sta
     place: str, clock: ManualClock, lost: int
 ) -> None:
     service = Service(clock)
-    database = UnconfirmedDatabase(database_at(place, clock.now))
+    database = InterruptedDatabase(database_at(place, clock.now))
     async with world(service, place, database=database) as here:
         await here.run(here.ledger.check())
         await here.run(here.calls.list_unsettled())
-        database.lost = lost
+        database.lose_confirmations(lost)
         for _ in range(2):
             try:
                 placed = await here.place()
@@ -42,10 +42,10 @@ async def test_records_taken_over_without_a_confirmation_are_settled_all_the_sam
     async with world(Service(clock, [never]), place) as dead:
         left = await dead.place()
         await dead.run(clock.sleep(0.01))
-    database = UnconfirmedDatabase(database_at(place, clock.now))
+    database = InterruptedDatabase(database_at(place, clock.now))
     async with world(Service(clock, [LOST], [shown()]), place, database=database) as here:
         await here.run(here.ledger.check())
-        database.lost = lost
+        database.lose_confirmations(lost)
         await here.run(clock.sleep(60))
         found = await here.run(here.calls.find(left.record.tracking_id))
 

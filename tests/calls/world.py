@@ -59,6 +59,10 @@ class Service:
         calendar_reads: How often a calendar file was asked for.
         clock_offset: How many seconds its clock is ahead of the machine's; None: it sends no `Date`.
         page: How many calls it lists at once, at most.
+        total: The total that it gives; None: the true one.
+        with_total: It gives a total.
+        ignores_offset: It gives the first page again and again.
+        list_status: The status of its answers to `GET /v1/calls`.
     """
 
     clock: ManualClock
@@ -72,6 +76,11 @@ class Service:
     on_look: Callable[[int], None] = lambda _: None
     clock_offset: float | None = 0
     headers: dict[str, str] = field(default_factory=dict)
+    page: int = 200
+    total: int | None = None
+    with_total: bool = True
+    ignores_offset: bool = False
+    list_status: int = 200
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """The service as an ASGI app."""
@@ -106,8 +115,10 @@ class Service:
         if request.url.path == "/v1/calls":
             self.looks += 1
             self.on_look(self.looks)
-            offset, limit = int(request.query_params["offset"]), int(request.query_params["limit"])
-            return 200, {"calls": self.calls[offset : offset + limit], "total": len(self.calls)}
+            offset = 0 if self.ignores_offset else int(request.query_params["offset"])
+            limit = min(self.page, int(request.query_params["limit"]))
+            total = {"total": len(self.calls) if self.total is None else self.total} if self.with_total else {}
+            return self.list_status, {"calls": self.calls[offset : offset + limit]} | total
         found = [call for call in self.calls if request.url.path.endswith(f"/{call['call_id']}")]
         return (200, found[0]) if found else (404, {"error": {"code": "call_not_found"}})
 
@@ -152,7 +163,7 @@ class World:
 
     async def outcome(self, placed: Placed) -> CallRecord:
         """Wait for the end of a call."""
-        return await self.run(self.calls.wait(placed.record, 60, _no_progress))
+        return await self.run(self.calls.wait(placed.record, 86_400, no_progress))
 
     async def call(self, submission: Submission = TABLE, *, redial: bool = False) -> CallRecord:
         """Ask for a call, and wait for its end."""
@@ -186,5 +197,5 @@ async def world(
         yield World(calls, clock, database, session, ledger)
 
 
-async def _no_progress(_: float) -> None:
-    return
+async def no_progress(_: float) -> None:
+    """For `CallService.wait`."""

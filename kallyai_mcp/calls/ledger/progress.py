@@ -82,11 +82,15 @@ def finish(tx: Tx, record: CallRecord, state: CallState, end: Ending) -> None:
     now = tx.now()
     changed = tx.run(
         "UPDATE calls SET state = :state, ended_at = :now, outcome = :outcome, calendar = :calendar, "
-        "reached = :reached, error = :error "
-        "WHERE tracking_id = :id AND state NOT IN ('ended', 'refused', 'canceled')",
+        "reached = :reached, error = :error, delivered_at = NULL "
+        "WHERE tracking_id = :id AND state NOT IN ('ended', 'refused', 'canceled') "
+        # A call that was only found in the list may have turned out to be that of another record.
+        f"AND (response_lost_at IS NULL OR NOT EXISTS (SELECT 1 FROM calls WHERE {_OTHERS}))",
         state=state.value,
         now=now,
         id=record.tracking_id,
+        call_id=end.call.call_id if end.call is not None else None,
+        **record.account.columns,
         **end.columns,
     )
     if changed or tx.rows("SELECT 1 AS found FROM calls WHERE tracking_id = :id", id=record.tracking_id):
@@ -124,14 +128,16 @@ def release(tx: Tx, asked: CallRecord) -> None:
     )
 
 
-def mark_delivered(tx: Tx, tracking_ids: Iterable[str], *, delivered: bool) -> None:
+def mark_delivered(tx: Tx, records: Iterable[CallRecord], *, delivered: bool) -> None:
     """See `Ledger.mark_delivered`."""
-    for id_ in tracking_ids:
-        tx.run(
-            "UPDATE calls SET delivered_at = :at WHERE tracking_id = :id AND state IN ('ended', 'refused')",
-            at=tx.now() if delivered else None,
-            id=id_,
-        )
+    for record in records:
+        if not record.is_active:
+            tx.run(
+                "UPDATE calls SET delivered_at = :at WHERE tracking_id = :id AND state = :state",
+                at=tx.now() if delivered else None,
+                id=record.tracking_id,
+                state=record.state.value,
+            )
 
 
 def _ahead(service_time: datetime | None, now: float) -> float | None:

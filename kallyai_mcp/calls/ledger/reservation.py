@@ -28,7 +28,8 @@ SELECT * FROM calls WHERE api = :api AND account = :account AND fingerprint = :f
 
 _JOINED_BY_REDIAL = """
 SELECT * FROM calls WHERE api = :api AND account = :account AND fingerprint = :fingerprint AND (
-    state NOT IN ('ended', 'refused', 'canceled', 'unknown') OR state = 'ended' AND delivered_at IS NULL
+    state NOT IN ('ended', 'refused', 'canceled', 'unknown')
+    OR state IN ('ended', 'unknown') AND delivered_at IS NULL
 ) ORDER BY placed_at DESC LIMIT 1
 """
 

@@ -1,7 +1,7 @@
 """The ledger's statements, each written once, for every driver."""
 
 import logging
-from collections.abc import Collection, Iterable
+from collections.abc import Collection
 from datetime import datetime
 from typing import Any
 
@@ -207,10 +207,14 @@ class Ledger:
         """End a record whose reservation was not confirmed, if it was written: no request of it has left."""
         await self._database.write(lambda tx: progress.release(tx, asked))
 
-    async def mark_delivered(self, tracking_ids: Iterable[str], *, delivered: bool) -> None:
-        """Note that a client was told how these calls ended, or that it was not told after all."""
-        ids = tuple(tracking_ids)
-        await self._database.write(lambda tx: progress.mark_delivered(tx, ids, delivered=delivered))
+    async def mark_delivered(self, records: Collection[CallRecord], *, delivered: bool) -> None:
+        """Note that a client was told how these calls ended, or that it was not told after all.
+
+        Args:
+            records: As they were told; one that has another state by now is not changed.
+            delivered: Whether the client was told.
+        """
+        await self._database.write(lambda tx: progress.mark_delivered(tx, records, delivered=delivered))
 
     async def find(self, account: AccountKey, id_: str) -> CallRecord | None:
         """The record of this account with this `tracking_id` or `call_id`."""

@@ -73,12 +73,11 @@ class SqliteDatabase:
         """See `Database.write`."""
 
         def run() -> Result:
-            self._notice_replacement()
-            if self._is_replaced:  # noticed now, or by a read since the last write
-                self._is_replaced = False
-                raise OSError("the file was deleted or replaced while it was in use")
+            self._check_file()
             with _transaction(self._open(), "BEGIN IMMEDIATE") as connection:
-                return work(SqliteTransaction(connection, self))
+                result = work(SqliteTransaction(connection, self))
+            self._check_file()  # what was written must be in the file that the next process opens
+            return result
 
         return await self._in_thread(run)
 
@@ -157,6 +156,13 @@ class SqliteDatabase:
         if self._connection is not None and _file_id(self._path) != self._opened_as:
             self._close()
             self._is_replaced = True
+
+    def _check_file(self) -> None:
+        """Raise `OSError` if that was noticed now, or by a read since the last write."""
+        self._notice_replacement()
+        if self._is_replaced:
+            self._is_replaced = False
+            raise OSError("the file was deleted or replaced while it was in use")
 
     def _close(self) -> None:
         if self._connection is not None:

@@ -1,0 +1,171 @@
+"""Finding a call whose response was lost in the service's list; what is found must be certain."""
+
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from kallyai_mcp.calls.records import CallState
+from kallyai_mcp.calls.timing import Timing
+from tests.calls.manual_time import ManualClock
+from tests.calls.world import LOST, NOW, TABLE, Json, Service, shown, world
+
+OTHERS = [shown(f"o-{n}", at=NOW - timedelta(days=n + 1), respondent_phone="+12025550100") for n in range(60)]
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> str:
+    """One driver is enough: the ledger is not asked which call fits."""
+    return str(tmp_path / "ledger.db")
+
+
+OLD = NOW - timedelta(hours=1)
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        shown(task_description="Cancel the table"),
+        shown(party_size=2),
+        shown(at=OLD),
+        shown() | {"created_at": None},
+        shown() | {"created_at": "yesterday"},
+        shown(at=NOW + timedelta(hours=2)),
+    ],
+    ids=["another task", "another party", "an hour old", "no date", "no readable date", "two hours later"],
+)
+async def test_a_call_that_does_not_agree_is_not_taken_for_the_lost_one(
+    place: str, clock: ManualClock, other: Json
+) -> None:
+    async with world(Service(clock, [LOST], [other]), place) as here:
+        record = await here.call()
+
+    assert record.state is CallState.UNKNOWN
+    assert record.call_id is None
+
+
+@pytest.mark.parametrize(
+    ("asked", "echo"),
+    [
+        ({"appointment_time": "19:00"}, {"appointment_time": "19:00:00"}),
+        ({"appointment_time": "19:00"}, {"appointment_time": "7:00 PM"}),
+        ({"appointment_time": "00:30"}, {"appointment_time": "12:30 am"}),
+        ({}, {"respondent_phone": "+1 (415) 555-1234"}),
+        ({}, {"task_description": "  BOOK a  table "}),
+        (
+            {"additional_instructions": ("By the window", "Quiet")},
+            {"additional_instructions": ["by the window", "quiet"]},
+        ),
+        ({"party_size": 4}, {"party_size": "4"}),
+    ],
+)
+async def test_what_the_service_repeats_is_compared_by_meaning(
+    place: str, clock: ManualClock, asked: Json, echo: Json
+) -> None:
+    async with world(Service(clock, [LOST], [shown(**echo)]), place) as here:
+        record = await here.call(TABLE.model_copy(update=asked))
+
+    assert record.call_id == "c-1"
+
+
+@pytest.mark.parametrize(
+    "written",
+    [NOW.timestamp(), int(NOW.timestamp() * 1000), str(int(NOW.timestamp())), "Sun, 25 Jan 2026 15:30:00 GMT"],
+)
+async def test_a_date_counts_in_any_format(place: str, clock: ManualClock, written: Any) -> None:
+    async with world(Service(clock, [LOST], [shown() | {"created_at": written}]), place) as here:
+        record = await here.call()
+
+    assert record.call_id == "c-1"
+
+
+@pytest.mark.parametrize("newest_first", [True, False])
+async def test_every_page_of_the_list_is_read_whatever_its_order(
+    place: str, clock: ManualClock, *, newest_first: bool
+) -> None:
+    others = [shown(f"o-{n}", at=NOW + timedelta(seconds=n), respondent_phone="+12025550100") for n in range(450)]
+    listed = [shown(), *others]
+    service = Service(clock, [LOST], listed[::-1] if newest_first else listed)
+    async with world(service, place) as here:
+        record = await here.call()
+
+    assert record.call_id == "c-1"
+
+
+@pytest.mark.parametrize(
+    "extra",
+    [
+        {"party_size": 2},
+        {"appointment_date": "2026-01-28"},
+        {"appointment_time": "19:00"},
+        {"time_preference_text": "after 7pm"},
+        {"additional_instructions": ["By the window"]},
+    ],
+)
+async def test_a_call_with_more_than_was_asked_for_is_another_one(place: str, clock: ManualClock, extra: Json) -> None:
+    plain = TABLE.model_copy(update={"party_size": None})
+    async with world(Service(clock, [LOST], [shown(**extra)]), place) as here:
+        record = await here.call(plain)
+
+    assert record.state is CallState.UNKNOWN
+
+
+async def test_what_the_service_adds_to_every_call_makes_no_difference(place: str, clock: ManualClock) -> None:
+    added: Json = {"language": "en", "call_language": "en", "is_urgent": False, "business_name": "Italian Bistro"}
+    empty: Json = {"additional_instructions": [], "time_preference_text": ""}
+    async with world(Service(clock, [LOST], [shown(**added, **empty)]), place) as here:
+        record = await here.call()
+
+    assert record.call_id == "c-1"
+
+
+@pytest.mark.parametrize("newest_first", [True, False])
+@pytest.mark.parametrize("page", [1, 7, 60])
+@pytest.mark.parametrize("with_total", [True, False])
+async def test_pages_that_are_shorter_than_asked_for_are_all_read(
+    place: str, clock: ManualClock, page: int, *, newest_first: bool, with_total: bool
+) -> None:
+    listed = [shown(), *OTHERS[: 49 if page == 1 else 60]]
+    service = Service(clock, [LOST], listed if newest_first else listed[::-1], page=page, with_total=with_total)
+    async with world(service, place) as here:
+        record = await here.call()
+
+    assert record.call_id == "c-1"
+
+
+async def test_a_list_that_ignores_the_offset_is_not_read_for_ever(place: str, clock: ManualClock) -> None:
+    service = Service(clock, [LOST], OTHERS[::-1], with_total=False, ignores_offset=True)
+    async with world(service, place) as here:
+        record = await here.call()
+        pages = service.looks
+        await here.run(here.calls.find(record.tracking_id))
+
+    assert record.state is CallState.UNKNOWN
+    assert service.looks - pages == 2
+
+
+@pytest.mark.parametrize("wrong", [1, 10_000])
+async def test_a_total_that_is_wrong_does_not_hide_the_call(place: str, clock: ManualClock, wrong: int) -> None:
+    service = Service(clock, [LOST], [shown(), *OTHERS][::-1], page=200, total=wrong)
+    async with world(service, place) as here:
+        record = await here.call()
+
+    assert record.call_id == "c-1"
+
+
+@pytest.mark.parametrize("seconds", [300, 40])
+async def test_the_search_ends_in_time_while_the_service_answers_with_errors(
+    place: str, clock: ManualClock, seconds: float
+) -> None:
+    service = Service(clock, [LOST])
+
+    def fail(_: int) -> None:
+        service.list_status = 500
+
+    service.on_look = fail
+    async with world(service, place, timing=Timing(search=seconds)) as here:
+        record = await here.call()
+
+    assert record.state is CallState.UNKNOWN
+    assert seconds <= clock.monotonic() <= seconds + 35

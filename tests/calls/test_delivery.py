@@ -1,0 +1,106 @@
+"""What counts as told to a client, and what becomes of requests for a call that is not."""
+
+import pytest
+
+from kallyai_mcp.calls.ledger.base import LedgerUnavailableError
+from kallyai_mcp.calls.records import CallState
+from tests.calls.ledgers import InterruptedDatabase, database_at
+from tests.calls.manual_time import ManualClock
+from tests.calls.world import LOST, PLACED, TABLE, Json, Reply, Service, no_progress, shown, world
+
+BUSY: Reply = (201, {"call_id": "c-1", "status": "busy"})
+
+
+async def test_a_retried_redial_joins_a_call_whose_outcome_is_unknown(place: str, clock: ManualClock) -> None:
+    service = Service(clock, [PLACED, LOST])
+    async with world(service, place) as here:
+        await here.tell(await here.call())
+        redialed = await here.call(redial=True)
+        sent = len(service.keys)
+        retried = await here.place(redial=True)
+        await here.tell(retried.record)
+        service.replies = [PLACED]
+        again = await here.place(redial=True)
+
+    assert redialed.state is CallState.UNKNOWN
+    assert (retried.is_new, retried.record.tracking_id) == (False, redialed.tracking_id)
+    assert len(set(service.keys[:sent])) == 2
+    assert again.is_new
+
+
+async def test_an_outcome_that_is_found_later_is_told_although_unknown_was_told(place: str, clock: ManualClock) -> None:
+    service = Service(clock, [LOST])
+    async with world(service, place) as here:
+        await here.tell(await here.call())
+        service.calls = [shown(status="busy")]
+        clock.advance(3600)
+        found = await here.place()
+        redialed = await here.place(redial=True)
+
+    assert (found.is_new, found.record.state, found.record.is_delivered) == (False, CallState.ENDED, False)
+    assert not redialed.is_new
+
+
+async def test_a_request_that_is_canceled_takes_back_only_what_it_delivered(place: str, clock: ManualClock) -> None:
+    async with world(Service(clock, [BUSY, PLACED]), place) as here:
+        ended = await here.call()
+        with here.calls.delivery.request("connection", 1):
+            await here.tell(ended)
+        told = await here.run(here.calls.find(ended.tracking_id))
+        assert told is not None
+        with here.calls.delivery.request("connection", 2):
+            await here.tell(told)
+        await here.run(here.calls.delivery.canceled("connection", 2))
+        redialed = await here.place(redial=True)
+
+    assert redialed.is_new
+
+
+async def test_while_the_ledger_is_down_a_call_in_progress_is_known_from_memory(place: str, clock: ManualClock) -> None:
+    async def talks() -> tuple[int, Json]:
+        await clock.sleep(90)
+        return 201, {"call_id": "c-1", "status": "success"}
+
+    service = Service(clock, [talks])
+    database = InterruptedDatabase(database_at(place, clock.now))
+    works = database.before
+    async with world(service, place, database=database) as here:
+        placed = await here.place()
+        await here.run(clock.sleep(1))
+        database.go_down()
+        waited = await here.run(here.calls.wait(placed.record, 45, no_progress))
+        found = await here.run(here.calls.find(placed.record.tracking_id))
+        checked = await here.run(here.calls.precheck(TABLE, timezone="UTC"))
+        again = await here.place()
+        with pytest.raises(LedgerUnavailableError):
+            await here.run(here.calls.find("t-another"))
+        database.before = works
+        ended = await here.outcome(placed)
+
+    assert waited.is_active
+    assert found is not None
+    assert found.is_active
+    assert checked.duplicate is not None
+    assert (again.is_new, again.record.tracking_id) == (False, placed.record.tracking_id)
+    assert ended.state is CallState.ENDED
+    assert len(service.keys) == 1
+
+
+async def test_looking_again_does_not_wait_for_a_ledger_that_went_down(place: str, clock: ManualClock) -> None:
+    service = Service(clock, [LOST])
+    database = InterruptedDatabase(database_at(place, clock.now))
+    async with world(service, place, database=database) as here:
+        record = await here.call()
+        service.calls = [shown()]
+
+        async def go_down(result: object) -> None:
+            if result is True:  # the call was bound
+                database.go_down()
+
+        database.after_write = go_down
+        began = clock.monotonic()
+        found = await here.run(here.calls.find(record.tracking_id))
+
+    assert found is not None
+    assert found.state is CallState.UNKNOWN
+    assert clock.monotonic() == began

@@ -1,0 +1,91 @@
+"""What must hold at the moment at which a request leaves, also when it is sent again, on both drivers."""
+
+from collections.abc import Callable
+
+import pytest
+
+from kallyai_mcp.calls.records import CallRecord, CallState
+from tests.calls.ledgers import InterruptedDatabase, database_at
+from tests.calls.manual_time import ManualClock
+from tests.calls.world import Json, Service, world
+
+
+def interrupted(place: str, clock: ManualClock, when_sent: Callable[[], None]) -> InterruptedDatabase:
+    """A database that calls `when_sent` each time a record was marked as sent, just before its request leaves."""
+    database = InterruptedDatabase(database_at(place, clock.now))
+
+    async def after_write(result: object) -> None:
+        if isinstance(result, CallRecord) and result.state is CallState.SENT:
+            when_sent()
+
+    database.after_write = after_write
+    return database
+
+
+def end_of(record: CallRecord) -> tuple[CallState, str | None]:
+    return record.state, record.error.code if record.error is not None else None
+
+
+async def test_no_request_leaves_with_the_token_of_someone_who_just_signed_in(place: str, clock: ManualClock) -> None:
+    service = Service(clock)
+    async with world(service, place) as here:
+        access_token = here.session.access_token
+
+        async def token_after_another_sign_in() -> str:
+            here.session.name = "account-2"
+            return await access_token()
+
+        here.session.access_token = token_after_another_sign_in  # type: ignore[method-assign]
+        record = await here.call()
+
+    assert service.accounts == []
+    assert end_of(record) == (CallState.REFUSED, "account_changed")
+
+
+async def test_no_request_leaves_after_someone_signed_in_while_it_was_written_down(
+    place: str, clock: ManualClock
+) -> None:
+    service = Service(clock)
+    database = interrupted(place, clock, lambda: setattr(here.session, "name", "account-2"))
+    async with world(service, place, database=database) as here:
+        record = await here.call()
+
+    assert service.accounts == []
+    assert end_of(record) == (CallState.REFUSED, "account_changed")
+
+
+@pytest.mark.parametrize("is_suspended", [True, False])
+async def test_no_request_leaves_long_after_it_was_written_down(
+    place: str, clock: ManualClock, *, is_suspended: bool
+) -> None:
+    """The machine is suspended just then, or the database was slow."""
+    service = Service(clock)
+    database = interrupted(place, clock, lambda: (clock.set_wall_clock if is_suspended else clock.advance)(121))
+    async with world(service, place, database=database) as here:
+        record = await here.call()
+
+    assert service.keys == []
+    assert end_of(record) == (CallState.REFUSED, "too_late")
+
+
+@pytest.mark.parametrize("is_suspended", [True, False])
+async def test_the_same_key_is_not_sent_again_after_a_pause(
+    place: str, clock: ManualClock, *, is_suspended: bool
+) -> None:
+    """The machine is suspended, or the database is slow, when the request is about to leave once more."""
+    service = Service(clock)
+
+    def pause_from_the_second_time() -> None:
+        if service.keys:
+            (clock.set_wall_clock if is_suspended else clock.advance)(60)
+
+    async def lose() -> tuple[int, Json]:
+        return 500, {}
+
+    service.replies = [lose]
+    database = interrupted(place, clock, pause_from_the_second_time)
+    async with world(service, place, database=database) as here:
+        record = await here.call()
+
+    assert len(service.keys) == 1
+    assert record.state is CallState.UNKNOWN
