@@ -1,10 +1,12 @@
 """How a call looks on a terminal: its outcome, its row in a list, and the line that shows it while it lasts."""
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, time
 from typing import Any
 
+from kallyai_mcp.calls.appointment import time_of_day
 from kallyai_mcp.calls.numbers import for_people
+from kallyai_mcp.calls.outcome import Outcome
 from kallyai_mcp.cli.console import say, styled, table, wrapped
 from kallyai_mcp.tools.results import CallAnswer
 from kallyai_mcp.tools.text.plain import duration, named, one_line, quoted, when, zone_of
@@ -16,7 +18,7 @@ _GREEN, _AMBER, _RED, _PLAIN, _DIM = (
 
 _OUTCOMES: dict[str, tuple[str, dict[str, Any], str]] = {
     "booked": ("Booked", _GREEN, ""),
-    "booked_other_time": ("Booked for another time", _AMBER, "This is not the time that you asked for."),
+    "booked_other_time": ("Booked for another time", _AMBER, ""),
     "answered": ("Answered", _PLAIN, ""),
     "not_reached": ("Not reached", _AMBER, "Nothing was agreed. You may call again later."),
     "failed": ("Failed", _RED, "The call broke off. Take nothing as agreed."),
@@ -59,6 +61,7 @@ def show_outcome(answer: CallAnswer, *, timezone: str, now: datetime) -> None:
     facts += [duration(answer.duration_seconds)] if answer.duration_seconds is not None else []
     facts += [f"{duration(answer.elapsed_seconds)} so far"] if answer.elapsed_seconds is not None else []
     lines = [
+        _appointment(answer),
         ", ".join(facts),
         f"KallyAI: {quoted(answer.highlights)}" if answer.highlights else "",
         f"KallyAI suggests: {quoted(answer.next_steps)}" if answer.next_steps else "",
@@ -68,6 +71,26 @@ def show_outcome(answer: CallAnswer, *, timezone: str, now: datetime) -> None:
         say(wrapped(line, "  "))
     for command in _next_commands(answer):
         say(f"  {command}", dim=True)
+
+
+def _appointment(answer: CallAnswer) -> str:
+    """When the appointment is, by the callee's clock, and which other time was asked for."""
+    made, asked = answer.appointment, answer.submission
+    if made is None or made.start is None:
+        return ""
+    is_whole_day = "T" not in made.start
+    start = datetime.fromisoformat(made.start)
+    words = f"{start:%a} {start:%b} {start.day}, {start.year}" + ("" if is_whole_day else f", {_time(start)} there")
+    if answer.outcome == Outcome.BOOKED_OTHER_TIME and asked is not None:
+        day = asked.appointment_date if asked.appointment_date != start.date().isoformat() else None
+        clock = time_of_day(asked.appointment_time) if asked.appointment_time else None
+        wanted = ", ".join(filter(None, (one_line(day or ""), _time(time(*clock)) if clock else "")))
+        words += f"; you asked for {wanted}" if wanted else ""
+    return words
+
+
+def _time(moment: datetime | time) -> str:
+    return f"{moment.hour % 12 or 12}:{moment:%M} {'PM' if moment.hour >= 12 else 'AM'}"
 
 
 def _next_commands(answer: CallAnswer) -> list[str]:
@@ -80,6 +103,10 @@ def _next_commands(answer: CallAnswer) -> list[str]:
     if answer.call_id and outcome in ("booked", "booked_other_time"):
         commands.append(f"kallyai-mcp calendar {one_line(answer.call_id)} -o appointment.ics")
     return commands
+
+
+def _so_far(answer: CallAnswer) -> str:
+    return f"{duration(answer.elapsed_seconds)} so far" if answer.elapsed_seconds is not None else ""
 
 
 def call_rows(calls: Sequence[CallAnswer], *, timezone: str, now: datetime, indent: str = "") -> list[str]:
@@ -95,7 +122,7 @@ def call_rows(calls: Sequence[CallAnswer], *, timezone: str, now: datetime, inde
                 word,
                 callee(answer),
                 one_line(answer.call_id or answer.tracking_id or ""),
-                one_line(answer.highlights or ""),
+                one_line(answer.highlights or "") or _so_far(answer),
             )
         )
         styles.append(style)

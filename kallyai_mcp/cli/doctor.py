@@ -5,6 +5,7 @@ import os
 import sys
 import textwrap
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -13,11 +14,12 @@ import anyio.to_thread
 
 from kallyai_mcp.cli import doctor_checks, doctor_ledger_checks, doctor_service_checks
 from kallyai_mcp.cli.clients.known import Machine
-from kallyai_mcp.cli.console import say, width
+from kallyai_mcp.cli.console import say, width, wrapped
 from kallyai_mcp.cli.doctor_checks import Finding
 from kallyai_mcp.settings import Settings, SettingsError
 
 _SIGNS = {"ok": "✓", "bad": "✗", "skipped": "-"}
+_FOR_AN_ACCOUNT = {"token_store", "sign_in", "api", "clock", "account"}
 _CHECK_SECONDS = 6.0
 """How long a check may take. The checks run at the same time, in two rounds."""
 
@@ -37,13 +39,14 @@ def examine(settings: Settings | SettingsError, *, as_json: bool) -> int:
         The exit code: 0 if no check failed, else 1.
     """
     runner = _CheckRunner()
-    found = anyio.run(_examine, settings, runner)
+    found = _without_sign_in(anyio.run(_examine, settings, runner))
     code = int(any(each.verdict == "bad" for each in found))
     if as_json:
         say(json.dumps({"ok": code == 0, "checks": [_document(each) for each in found]}, indent=2))
     else:
         for each in found:
             _show(each)
+        say(wrapped(_summary(found)) if sys.stdout.isatty() else _summary(found))
     if runner.has_hung:
         sys.stdout.flush()
         os._exit(code)
@@ -134,6 +137,31 @@ def _document(finding: Finding) -> dict[str, Any]:
         "fix": finding.fix,
         **finding.details,
     }
+
+
+def _summary(found: list[Finding]) -> str:
+    problems = [each for each in found if each.verdict == "bad"]
+    if not problems:
+        return "All is well."
+    first = problems[0]
+    count = "1 problem" if len(problems) == 1 else f"{len(problems)} problems. First"
+    return f"{count}: {first.check}. To fix it: {first.fix}." if first.fix else f"{count}: {first.check}."
+
+
+def _without_sign_in(found: list[Finding]) -> list[Finding]:
+    """`found`, in which the sandbox's users are not told to sign in: nothing that their clients start needs it."""
+    rows: list[dict[str, Any]] = next(
+        (each.details.get("clients", []) for each in found if each.check == "clients"), []
+    )
+    if not rows or not all(row.get("sandbox") for row in rows):
+        return found
+    why = "the clients here use the embedded sandbox, which needs none of it"
+    return [
+        replace(each, verdict="skipped", message=f"{each.message}; {why}", fix=None)
+        if each.verdict == "bad" and each.check in _FOR_AN_ACCOUNT
+        else each
+        for each in found
+    ]
 
 
 def _show(finding: Finding) -> None:

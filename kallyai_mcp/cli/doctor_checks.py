@@ -86,6 +86,14 @@ def sandbox() -> Finding:
     return Finding("sandbox", "ok", "KALLYAI_SANDBOX is on: calls go to the embedded sandbox, and nobody is called")
 
 
+def _is_sandbox(entry: dict[str, Any]) -> bool:
+    """Whether an entry of ours starts the server on the embedded sandbox."""
+    env = entry.get("env")
+    return "--sandbox" in entry.get("args", []) or (
+        isinstance(env, dict) and str(env.get("KALLYAI_SANDBOX", "0")).lower() in ("1", "true", "yes", "on")
+    )
+
+
 def clients(machine: Machine) -> Finding:
     """Which clients start this program, and whether the command of their entry exists."""
     rows: list[dict[str, Any]] = []
@@ -102,7 +110,8 @@ def clients(machine: Machine) -> Finding:
             if not is_ours(entry):
                 continue
             command = str(entry.get("command"))
-            row = {"client": client.key, "file": str(file.path), "name": name, "command": command}
+            row: dict[str, Any] = {"client": client.key, "file": str(file.path), "name": name, "command": command}
+            row["sandbox"] = _is_sandbox(entry)
             if shutil.which(command) is None:
                 row["problem"] = f"{client.title} starts {one_line(command)}, which does not exist"
                 fixes.append(f"`kallyai-mcp install {client.key}{'' if name == 'kallyai' else f' --name {name}'}`")

@@ -8,7 +8,7 @@ from typing import get_args
 import click
 
 from kallyai_mcp import __version__
-from kallyai_mcp.cli.console import prepare_streams
+from kallyai_mcp.cli.console import prepare_streams, say
 from kallyai_mcp.cli.errors import SetupError
 from kallyai_mcp.settings import Auth, Settings, SettingsError
 
@@ -111,7 +111,11 @@ def serve(
     if transport == "stdio":
         from kallyai_mcp.cli.serve import serve_over_stdio
 
-        serve_over_stdio(settings, sandbox=embedded, speed=speed)
+        try:
+            serve_over_stdio(settings, sandbox=embedded, speed=speed)
+        except KeyboardInterrupt:  # before the transport has its own handler
+            say("Stopped.", err=True)
+            raise SystemExit(130) from None
     else:
         from kallyai_mcp.cli.serve_http import serve_over_http
 

@@ -1,6 +1,7 @@
 """`kallyai-mcp serve` over stdio."""
 
 import gc
+import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import partial
@@ -9,6 +10,7 @@ import anyio
 
 from kallyai_mcp.cli.app_context import open_app_context
 from kallyai_mcp.cli.connection import Connection
+from kallyai_mcp.cli.console import say
 from kallyai_mcp.cli.embedded_sandbox import create_sandbox
 from kallyai_mcp.cli.ledger import check_shared_database
 from kallyai_mcp.logs import configure
@@ -20,6 +22,16 @@ from kallyai_mcp.transports.stdio import exit_within, serve_stdio
 
 _CLOSE_SECONDS = 1.5
 """How long closing may take after the client has left; a renewal of the sign-in gets that long to end."""
+
+
+_FOR_A_PERSON = """\
+kallyai-mcp waits for an MCP client on standard input: it is a program that other programs start. You may want:
+  kallyai-mcp demo      see a call from sign-in to transcript; nobody is called
+  kallyai-mcp install   add it to a client, such as Claude Desktop or Cursor
+  kallyai-mcp call      place a call from here
+  kallyai-mcp --help    see all commands
+Ctrl-C ends it."""
+"""What a person reads who started the server on a terminal."""
 
 
 def serve_over_stdio(settings: Settings, *, sandbox: bool, speed: float) -> None:
@@ -41,6 +53,8 @@ def serve_over_stdio(settings: Settings, *, sandbox: bool, speed: float) -> None
             exit_within(_CLOSE_SECONDS)
 
     check_shared_database(settings)
+    if sys.stdin is not None and sys.stdin.isatty():
+        say(_FOR_A_PERSON, err=True)
     configure(settings.log_level, settings.log_format)
     configure_from_environment()
     connection = Connection(settings, embedded=partial(create_sandbox, settings, speed) if sandbox else None)

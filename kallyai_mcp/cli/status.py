@@ -1,7 +1,7 @@
 """`kallyai-mcp status`: the account, its quota and its calls; and the audit trail."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -10,14 +10,16 @@ import click
 from kallyai_mcp.api.errors import KallyAIError, NotSignedInError
 from kallyai_mcp.api.models import Call, Statistics, Subscription
 from kallyai_mcp.auth.tokens import Tokens
-from kallyai_mcp.calls.records import AuditEntry, CallRecord, CallState
+from kallyai_mcp.calls.records import AuditEntry, CallRecord
+from kallyai_mcp.cli.call_view import call_rows
 from kallyai_mcp.cli.connection import Connection, run_with_connection
 from kallyai_mcp.cli.console import say, width
 from kallyai_mcp.cli.local_timezone import local_timezone
 from kallyai_mcp.settings import Settings
+from kallyai_mcp.tools.call_results import call_answer
+from kallyai_mcp.tools.call_view import CallView
 from kallyai_mcp.tools.text.account import quota
-from kallyai_mcp.tools.text.calls import party_of, record_party
-from kallyai_mcp.tools.text.plain import cut, duration, number, one_line, when, zone_of
+from kallyai_mcp.tools.text.plain import duration, number, one_line, when, zone_of
 
 LAST_CALLS = 5
 AUDIT_ENTRIES = 100
@@ -81,7 +83,7 @@ def show_audit(settings: Settings, *, as_json: bool) -> None:
         say("The audit trail is empty: no call was asked for.")
     now, zone = datetime.now(UTC), zone_of(local_timezone())
     for entry in entries:
-        parts = [when(entry.at, zone, now), entry.number, one_line(entry.outcome)]
+        parts = [f"{when(entry.at, zone, now):<12}", f"{entry.number:<16}", one_line(entry.outcome)]
         parts += [f"asked by {one_line(entry.asked_by)}"] if entry.asked_by else []
         parts += [f"consent: {one_line(entry.how)}"] if entry.how else []
         parts += [f"risk: {', '.join(map(one_line, entry.risk_flags))}"] if entry.risk_flags else []
@@ -100,6 +102,7 @@ class _Status:
         self.statistics: Statistics | None = None
         self.subscription: Subscription | None = None
         self.calls: Sequence[Call] | None = None
+        self.records: Mapping[str, CallRecord] = {}
         self.error: KallyAIError | None = None
 
     async def gather(self, connection: Connection) -> None:
@@ -122,6 +125,8 @@ class _Status:
         self.calls = (await api.list_calls(limit=LAST_CALLS)).calls[:LAST_CALLS]
         if ledger_error is not None:
             raise ledger_error
+        account = await connection.account_key()
+        self.records = await connection.ledger().find_ended(account, [call.call_id for call in self.calls])
 
     async def _read_ledger(self, connection: Connection) -> KallyAIError | None:
         try:
@@ -142,10 +147,17 @@ class _Status:
             lines += _bars(self.statistics, columns)
         if self.unsettled is not None:
             lines.append("In progress: none" if not self.unsettled else "In progress, or with an unknown outcome:")
-            lines += [cut(f"  {_unsettled_row(record, now)}", columns) for record in self.unsettled]
+            unsettled = [call_answer(CallView.of_record(record), now) for record in self.unsettled]
+            lines += call_rows(unsettled, timezone=zone_name, now=now, indent="  ")
         if self.calls is not None:
             lines.append("Last calls: none" if not self.calls else "Last calls:")
-            lines += [cut(f"  {_row(call, zone_name, now)}", columns) for call in self.calls]
+            views = [
+                CallView.of_record(self.records[call.call_id])
+                if call.call_id in self.records
+                else CallView.of_call(call, None, timezone=zone_name)
+                for call in self.calls
+            ]
+            lines += call_rows([call_answer(view, now) for view in views], timezone=zone_name, now=now, indent="  ")
         return lines
 
     def document(self) -> dict[str, Any]:
@@ -201,14 +213,6 @@ def _expiry(tokens: Tokens, zone_name: str, now: datetime) -> list[str]:
     return [f"Access token: good {left}, until {end.astimezone(zone_of(zone_name)):%Y-%m-%d %H:%M %Z}{renews}"]
 
 
-def _unsettled_row(record: CallRecord, now: datetime) -> str:
-    if record.state is CallState.UNKNOWN:
-        how = f"unknown, placed {duration(record.elapsed(now))} ago"
-    else:
-        how = f"in progress for {duration(record.elapsed(now))}"
-    return f"{how}  {record_party(record).in_row()}  {record.tracking_id}"
-
-
 def _unsettled_document(record: CallRecord) -> dict[str, Any]:
     return {
         "tracking_id": record.tracking_id,
@@ -218,12 +222,6 @@ def _unsettled_document(record: CallRecord) -> dict[str, Any]:
         "respondent_phone": record.submission.respondent_phone,
         "business_name": record.submission.business_name,
     }
-
-
-def _row(call: Call, zone_name: str, now: datetime) -> str:
-    at = when(call.created_at, zone_of(zone_name), now) if call.created_at else "?"
-    highlights = one_line(call.highlights) if call.highlights else ""
-    return "  ".join(part for part in (at, one_line(call.status), party_of(call).in_row(), highlights) if part)
 
 
 def _audit_document(entry: AuditEntry) -> dict[str, Any]:

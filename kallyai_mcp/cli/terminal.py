@@ -16,7 +16,8 @@ from kallyai_mcp.cli.ledger import check_shared_database
 from kallyai_mcp.cli.sandbox import need_sandbox
 from kallyai_mcp.settings import Settings
 from kallyai_mcp.tools.context import AppContext
-from kallyai_mcp.tools.text.errors import error_text
+from kallyai_mcp.tools.text.errors import error_text, may_have_been_placed
+from kallyai_mcp.tools.tool_errors import is_retryable
 
 _SANDBOX_SPEED = 10.0
 """How many times faster than real the embedded sandbox's calls are, as with `serve --sandbox`."""
@@ -47,7 +48,7 @@ def report_errors(*, as_json: bool, places_calls: bool = False) -> Iterator[None
     """Print what goes wrong within, and exit with 1.
 
     Args:
-        as_json: Print `error` with `code` and `message` to stdout.
+        as_json: Print `error` to stdout, with `code`, `message`, `retryable`, and `placed` (no, maybe).
         places_calls: The command places calls, so the text must say whether one was placed.
 
     Raises:
@@ -61,9 +62,12 @@ def report_errors(*, as_json: bool, places_calls: bool = False) -> Iterator[None
         if isinstance(error, click.UsageError) or not as_json:
             raise _shown(error, places_calls=places_calls) from None
         if isinstance(error, errors.KallyAIError):
-            say(json.dumps({"error": {"code": error.code, "message": error.message}}, indent=2))
+            maybe = places_calls and may_have_been_placed(error)
+            document = {"code": error.code, "message": error.message, "retryable": not maybe and is_retryable(error)}
+            document["placed"] = "maybe" if maybe else "no"
         else:
-            say(json.dumps({"error": {"code": "not_called", "message": error.message}}, indent=2))
+            document = {"code": "not_called", "message": error.message, "retryable": False, "placed": "no"}
+        say(json.dumps({"error": document}, indent=2))
         raise SystemExit(1) from None
     except* KeyboardInterrupt:
         raise SystemExit(130) from None

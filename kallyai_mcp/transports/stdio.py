@@ -48,4 +48,6 @@ def _exit_now(number: int, _: FrameType | None) -> None:
     lost: each step of a call is in the ledger before it is taken.
     """
     sys.stderr.flush()
+    if number == signal.SIGINT and os.isatty(2):
+        os.write(2, b"\nStopped.\n")
     os._exit(0 if number == signal.SIGTERM else 128 + number)

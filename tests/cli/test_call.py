@@ -76,7 +76,9 @@ async def test_a_call_and_all_that_one_can_ask_about_it(home: Path) -> None:
 
     assert placed.exit_code == 0, placed.output
     assert "Call Italian Bistro, +1 415-555-1234 (United States)?" in placed.stderr
-    assert "Italian Bistro, +1 415-555-1234" in placed.stdout.splitlines()[0]
+    assert placed.stdout.splitlines()[0] == "Booked  Italian Bistro, +1 415-555-1234"
+    assert ", 7:00 PM there" in placed.stdout.splitlines()[1]
+    assert f"kallyai-mcp calendar {call_id} -o appointment.ics" in placed.stdout
     assert f"kallyai-mcp transcript {call_id}" in placed.stdout
     assert call_id in row.stdout
     assert "Italian Bistro, +1 415-555-1234" in row.stdout
@@ -114,16 +116,21 @@ async def test_a_call_of_the_terminal_is_not_placed_again_by_a_tool_and_the_reve
 
 @pytest.mark.usefixtures("home")
 async def test_exit_codes_and_errors() -> None:
+    other_time = await in_process("call", "+12025550101", *TABLE, "--yes")
     busy = await in_process("call", BUSY, "Ask for the hours", "--yes")
     refused = await in_process("call", DO_NOT_CALL, "Ask for the hours", "--yes", "--json")
     unasked = await in_process("call", BISTRO, "Ask for the hours")
     wrong = await in_process("call", "415-555-1234", "Ask", "--party", "51", "--date", "2020-01-01", "--yes")
     nothing = await in_process("show", "t-none")
 
+    assert other_time.exit_code == 0
+    assert other_time.stdout.startswith("Booked for another time  Italian Bistro")
+    assert "8:30 PM there; you asked for 7:00 PM" in other_time.stdout
     assert busy.exit_code == 3
     assert busy.stdout.startswith("Not reached: busy  +1 202-555-0103")
     assert refused.exit_code == 1
-    assert json.loads(refused.stdout)["error"]["code"] == "suppression_violation"
+    error = json.loads(refused.stdout)["error"]
+    assert (error["code"], error["retryable"], error["placed"]) == ("suppression_violation", False, "no")
     assert unasked.exit_code == 1
     assert unasked.stderr.splitlines()[-1].startswith("Error: Not called: --yes is needed")
     assert wrong.exit_code == 2

@@ -48,7 +48,9 @@ async def test_when_all_is_well_it_changes_nothing_and_prints_no_token(home: Pat
     assert lines.returncode == as_json.returncode == 0, lines.stdout
     assert lines.stderr == as_json.stderr == ""
     assert {check["status"] for check in checks.values()} == {"ok"}
-    assert [line.split()[1] for line in lines.stdout.splitlines()] == list(checks)
+    *found, last = lines.stdout.splitlines()
+    assert [line.split()[1] for line in found] == list(checks)
+    assert last == "All is well."
     assert list(checks) == [
         "version",
         "settings",
@@ -158,7 +160,7 @@ def test_on_a_terminal_lines_are_wrapped_and_paths_are_not(kallyai_home: Path) -
         shown = terminal.read(20_000).decode().splitlines()
 
     assert done.returncode == 1
-    assert all(len(line) <= 60 or str(kallyai_home) in line for line in shown)
+    assert all(len(line) <= 60 or str(kallyai_home) in line for line in shown[:-1])
     assert any(line.startswith(" " * 14) for line in shown)
     assert any(str(kallyai_home / "ledger.db") in line for line in shown)
 
@@ -183,3 +185,18 @@ def test_it_ends_within_15_seconds_when_the_service_does_not_answer(home: Path) 
     assert took < 15
     assert found["api"]["message"] == "no answer within 6 s"
     assert found["ledger"]["status"] == "ok"
+
+
+@pytest.mark.usefixtures("kallyai_home")
+def test_a_machine_whose_clients_use_the_sandbox_is_healthy_without_a_sign_in() -> None:
+    entry = {"command": sys.executable, "args": ["-m", "kallyai_mcp", "serve", "--sandbox"]}
+    write_file("cursor", json.dumps({"mcpServers": {"kallyai": entry}}))
+    healthy = invoke("doctor")
+    write_file("gemini", json.dumps({"mcpServers": {"kallyai": entry | {"args": ["-m", "kallyai_mcp"]}}}))
+    with_a_live_one = invoke("doctor")
+
+    assert healthy.exit_code == 0, healthy.stdout
+    assert healthy.stdout.splitlines()[-1] == "All is well."
+    assert "nobody is signed in; the clients here use the embedded sandbox" in healthy.stdout
+    assert with_a_live_one.exit_code == 1
+    assert with_a_live_one.stdout.splitlines()[-1].startswith("2 problems. First: sign_in. To fix it: sign in with ")

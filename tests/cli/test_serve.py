@@ -179,3 +179,17 @@ def test_empty_settings_count_as_not_set(tmp_path: Path) -> None:
 
     assert done.returncode == 0
     assert done.stderr == ""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no pseudo-terminals in Python")
+def test_on_a_terminal_it_says_what_it_waits_for_and_ctrl_c_ends_it(tmp_path: Path) -> None:
+    from tests.cli.pseudo_terminal import on_terminal
+
+    with on_terminal(tmp_path) as terminal:
+        said = terminal.read_until("Ctrl-C ends it.")
+        terminal.process.send_signal(signal.SIGINT)
+
+        assert terminal.wait() == 130
+        assert terminal.output.rstrip().endswith("Stopped.")
+    for words in ("waits for an MCP client", "kallyai-mcp demo", "kallyai-mcp install", "kallyai-mcp --help"):
+        assert words in said
