@@ -3,9 +3,12 @@
 import re
 from pathlib import Path
 
+import pytest
+
 from kallyai_mcp.visual_identity import MARK, TOKENS
 
 PACKAGE = Path(__file__).parent.parent / "kallyai_mcp"
+STYLES = [path for path in PACKAGE.rglob("*.css") if path.name != "tokens.css"]
 
 
 def test_the_sandboxs_copies_are_equal() -> None:
@@ -21,3 +24,15 @@ def test_the_mark_is_the_bundles_icon() -> None:
 
     assert len(paths) == 2
     assert paths == re.findall(r' d="([^"]+)"', icon)
+
+
+@pytest.mark.parametrize("path", STYLES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_a_style_sheet_uses_only_the_common_colors_and_fonts(path: Path) -> None:
+    own = r"--note(-ink|-line)?: light-dark\([^)]*\)|\.glyph\.google \{[^}]*\}"  # the sandbox's notice, Google's blue
+    css = re.sub(own, "", path.read_text(encoding="utf-8"))
+
+    assert not re.findall(r"#[0-9a-fA-F]{3,8}\b|rgba?\(|hsl|system-ui|Menlo", css)
+    assert set(re.findall(r"var\(--(\w[\w-]*)", css)) <= {
+        *re.findall(r"--([\w-]+):", TOKENS + path.read_text(encoding="utf-8")),
+        *("tone", "inset-top", "inset-right", "inset-bottom", "inset-left"),
+    }

@@ -37,9 +37,15 @@ _EXTENSION = re.compile(r"[;,#]|ext|x", re.IGNORECASE)
 
 @dataclass(frozen=True)
 class NumberProblem:
-    """Why a number can't be called, in words that follow its quoted text."""
+    """Why a number can't be called.
+
+    Attributes:
+        text: Words that follow the quoted number.
+        code: The reference's code for such a number; None when it has none.
+    """
 
     text: str
+    code: str | None = None
 
 
 def normalize(number: str) -> str | NumberProblem:
@@ -54,7 +60,8 @@ def normalize(number: str) -> str | NumberProblem:
     international = f"+{meant[2:]}" if meant.startswith("00") else None
     if _is_emergency_number(meant) or (international is not None and _is_emergency_number(international)):
         return NumberProblem(
-            "is an emergency number, which KallyAI can't call; tell the user to dial it themselves, now"
+            "is an emergency number, which KallyAI can't call; tell the user to dial it themselves, now",
+            "emergency_number",
         )
     if not meant.startswith(("+", "\N{FULLWIDTH PLUS SIGN}")):  # people do type it
         return NumberProblem(_without_country(meant, international))
@@ -76,7 +83,9 @@ def normalize(number: str) -> str | NumberProblem:
     if reason != phonenumbers.ValidationResult.IS_POSSIBLE:
         return NumberProblem(f"is not possible as {where}")
     if _is_premium_rate(parsed):
-        return NumberProblem("is a premium-rate number, which KallyAI can't call; ask the user for an ordinary one")
+        return NumberProblem(
+            "is a premium-rate number, which KallyAI can't call; ask the user for an ordinary one", "toll_number"
+        )
     if not phonenumbers.is_valid_number(parsed):
         return NumberProblem(f"is not valid as {where}; check it with the user")
     return phonenumbers.format_number(parsed, phonenumbers.PhoneNumberFormat.E164)

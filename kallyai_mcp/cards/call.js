@@ -1,43 +1,24 @@
 /** The call card: shows a person the results of make_call, get_call, and get_transcript. */
 
-/** Each status with its icons and its tone; its text has the same name in the texts. */
-const STATUSES = {
-  placing: { icons: ["phone", "waves"], tone: "live" },
-  needs_confirmation: { icons: ["question"], tone: "warn" },
-  in_progress: { icons: ["phone", "waves"], tone: "live" },
-  success: { icons: ["tick"], tone: "good" },
-  no_answer: { icons: ["phone", "missed"], tone: "warn" },
-  busy: { icons: ["bars"], tone: "warn" },
-  voicemail: { icons: ["tape"], tone: "warn" },
-  failed: { icons: ["broken"], tone: "bad" },
-  cancelled: { icons: ["slash"], tone: "quiet" },
-  terminated: { icons: ["slash"], tone: "bad" },
-  unknown: { icons: ["question"], tone: "warn" },
-  other: { icons: ["question"], tone: "quiet" },
-  refused: { icons: ["cross"], tone: "bad" },
-};
-const WITHOUT_CONVERSATION = ["placing", "needs_confirmation", "in_progress", "unknown", "no_answer", "busy", "cancelled", "refused"];
-
 class CallCard {
   #host = new Host();
-  #dialog = new CallDialog();
+  #consent = new CallConsent();
+  #conversation = new Conversation(this.#host, (text) => this.#note(text));
   #watch = new CallWatch(this.#host, (result) => this.#receive(result), () => this.#showWatchFailure());
   #input = null; // make_call's arguments, if this card shows a result of make_call
   #call = null; // CallAnswer
+  #error = null; // ErrorAnswer
   #receivedAt = 0;
   #entries = null; // of TranscriptAnswer
-  #error = "";
-  #preview = ""; // what the user reads before they agree
-  #redial = false; // the next call repeats one that was placed
   #isExpanded = false; // the conversation is shown
-  #isFull = false; // the whole conversation is shown
   #watchFailed = false;
-  #isCertain = true; // no call can have been placed whose result is missing here
+  #isStopped = false; // the chat stopped waiting, so that a call may have been placed whose result is missing here
   #isPlacedHere = false; // the call was placed from this card
+  #isRedial = false; // the call that the card asks about repeats one that was placed
   #buttons = {};
 
   constructor() {
-    const icons = { calendar: "calendar", conversation: "speech", again: "phone", chat: "speech", look: "phone" };
+    const icons = { check: "phone", open: "widen", calendar: "calendar", conversation: "speech", again: "phone", chat: "speech" };
     for (const [name, iconName] of Object.entries(icons)) {
       const press = (event) => this.#press(name, event.currentTarget);
       this.#buttons[name] = element("button", { type: "button", onclick: press }, icon(iconName), element("span"));
@@ -50,9 +31,17 @@ class CallCard {
     openCard(this.#host, "kallyai-call", () => this.#show());
   }
 
-  get #status() {
-    if (!this.#call) return this.#error ? (this.#isCertain ? "refused" : "unknown") : this.#entries ? "other" : "placing";
-    return Object.hasOwn(STATUSES, this.#call.status) ? this.#call.status : "other";
+  /** A key of STATES; "" for a transcript without its call. */
+  get #state() {
+    if (this.#error) return stateOfError(this.#error, Boolean(this.#input));
+    if (this.#call) return stateOfCall(this.#call);
+    if (this.#entries) return "";
+    return this.#isStopped ? "unknown" : "placing";
+  }
+
+  /** What was asked for, as far as the card knows it. */
+  get #asked() {
+    return { ...this.#call?.submission, ...this.#input };
   }
 
   get #number() {
@@ -64,7 +53,7 @@ class CallCard {
   }
 
   get #id() {
-    return this.#call?.call_id ?? this.#call?.tracking_id;
+    return this.#call?.tracking_id ?? this.#call?.call_id;
   }
 
   #receiveInput(args) {
@@ -73,43 +62,38 @@ class CallCard {
   }
 
   #showCanceled() {
-    if (!this.#call) this.#error = locale.text("stopped_text");
-    this.#isCertain = false;
+    this.#isStopped = true;
     this.#show();
   }
 
   /** A result of make_call, get_call, or get_transcript. */
   #receive(result) {
     const data = result?.structuredContent ?? {};
-    const before = this.#status;
+    const before = this.#state;
     this.#watchFailed = false;
     if (!result.isError && Array.isArray(data.entries)) {
-      [this.#entries, this.#isExpanded, this.#isFull] = [data.entries, true, false];
+      [this.#entries, this.#isExpanded] = [data.entries, true];
       if (!this.#call && this.#host.can("serverTools")) this.#lookUp(data.call_id);
     } else if (!result.isError && typeof data.status === "string") {
-      this.#call = data;
-      this.#error = "";
-      // The first and the last line, around the preview, are for the agent.
-      this.#preview = data.status === "needs_confirmation" ? textOf(result).split("\n").slice(1, -1).join("\n") : "";
-      this.#isCertain = true;
-      this.#receivedAt = performance.now();
+      [this.#call, this.#error, this.#isStopped, this.#receivedAt] = [data, null, false, performance.now()];
+      this.#consent.close();
+      if (data.status === "needs_confirmation" && this.#input) this.#askForConsent(data);
     } else {
-      this.#error = textOf(result) || locale.text("uncertain");
-      // An error of make_call says first whether a call was placed.
-      if (this.#input && !this.#call) this.#isCertain = this.#error.startsWith("Not called");
+      // An error without a structure leaves it open whether a call was placed.
+      this.#error = typeof data.code === "string" ? data : { code: "", placed: this.#input ? "maybe" : undefined };
     }
     this.#follow(before);
     this.#show();
   }
 
   #follow(before) {
-    if (this.#status === "in_progress") {
-      if (this.#host.can("serverTools")) this.#watch.follow(this.#call.tracking_id ?? this.#call.call_id);
+    if (this.#state === "in_progress") {
+      if (this.#host.can("serverTools")) this.#watch.follow(this.#id);
       return;
     }
     this.#watch.stop();
     if (before === "in_progress") {
-      announce(locale.text("ended", { callee: this.#callee, status: this.#statusText }));
+      announce(locale.text("ended", { callee: this.#callee, outcome: locale.text(this.#state) }));
       this.#updateModel();
     }
   }
@@ -122,36 +106,44 @@ class CallCard {
   async #lookUp(id) {
     const result = await this.#host.callTool("get_call", { call_id: id, wait_seconds: 0 }).catch(() => null);
     if (result && !result.isError) this.#receive(result);
-    else if (this.#call) this.#note(result ? textOf(result) : locale.text("denied"));
-  }
-
-  get #statusText() {
-    return locale.text(this.#status, { status: oneLine(this.#call?.status, 40) });
+    else if (this.#call) this.#noteFailure(result);
   }
 
   #show() {
-    const status = this.#status;
+    const state = this.#state;
     const call = this.#call ?? {};
-    const known = status !== "other" || this.#call;
-    const { icons, tone } = STATUSES[status];
+    const { icons, tone } = STATES[state] ?? STATES.unavailable;
     document.title = this.#callee;
     document.body.dataset.tone = tone;
-    if (byId("disc").dataset.status !== status) byId("disc").replaceChildren(icon(...icons));
-    byId("disc").dataset.status = status;
-    setText("status", known ? this.#statusText : "");
+    if (byId("disc").dataset.state !== state) byId("disc").replaceChildren(icon(...icons));
+    byId("disc").dataset.state = state;
+    setText("status", state && locale.text(state));
     setText("name", this.#callee);
     this.#facts(call);
-    const textKey = `${status}_text`;
-    const said = textKey in TEXTS.en ? locale.text(textKey) : "";
-    setText("said", said || this.#preview || plain(call.highlights, LIMIT.page));
-    setText("summary", said ? plain(call.highlights, LIMIT.page) : "");
-    setText("error", this.#error);
-    setText("next-title", locale.text("next"));
-    setText("steps", plain(call.next_steps, LIMIT.page));
-    byId("next").hidden = !call.next_steps;
-    this.#choices(status);
+    const isOpen = ["placing", "in_progress"].includes(state);
+    setText("about", isOpen ? plain(this.#asked.task_description) : "");
+    setText("said", this.#sentence(state));
+    const isReported = !this.#error && !isOpen;
+    setText("summary", isReported ? quoted(call.highlights) : "");
+    setText("steps", isReported ? quoted(call.next_steps) : "");
+    for (const id of ["summary", "steps"]) {
+      byId(id).parentElement.hidden = byId(id).hidden;
+      byId(`${id}-title`).textContent = locale.text(id);
+    }
+    byId("report").hidden = byId("summary").hidden && byId("steps").hidden;
+    this.#choices(state);
     byId("conversation").hidden = !(this.#entries && this.#isExpanded);
-    if (this.#entries) showConversation(this.#entries, this.#callee, this.#isFull, () => this.#showAll());
+    if (this.#entries) this.#conversation.show(this.#entries, this.#callee);
+    const technical = technicalFacts(this.#call, this.#error);
+    byId("details").hidden = !technical.length;
+    byId("details-title").textContent = locale.text("details");
+    byId("details-facts").replaceChildren(...factList(technical));
+  }
+
+  #sentence(state) {
+    if (this.#error) return errorSentence(this.#error, Boolean(this.#input), this.#input);
+    if (this.#isStopped && !this.#call) return locale.text("stopped_text");
+    return state ? callSentence(state, this.#call ?? {}, this.#asked) : "";
   }
 
   #facts(call) {
@@ -160,8 +152,8 @@ class CallCard {
     const facts = [
       this.#number && this.#number !== this.#callee && element("bdi", { dir: "ltr" }, this.#number),
       call.created_at && locale.moment(call.created_at),
-      this.#status === "in_progress" && element("span", { id: "time", role: "timer" }),
-      this.#status !== "in_progress" && lasted,
+      this.#state === "in_progress" && element("span", { id: "time", role: "timer" }),
+      this.#state !== "in_progress" && lasted,
       credits,
     ].filter(Boolean);
     byId("facts").replaceChildren(...facts.map((fact) => element("span", { class: "fact" }, fact)));
@@ -170,39 +162,41 @@ class CallCard {
 
   /** The time since the call was placed: shown each second, announced to screen readers each minute. */
   #tick() {
-    if (this.#status !== "in_progress" || document.hidden) return;
-    const elapsed = (Number(this.#call.elapsed_seconds) || 0) + (performance.now() - this.#receivedAt) / 1000;
+    if (this.#state !== "in_progress" || !byId("time")) return;
+    const elapsed = (this.#call.elapsed_seconds ?? 0) + (performance.now() - this.#receivedAt) / 1000;
     const said = locale.text("so_far", { time: duration(elapsed) });
     byId("time").textContent = said;
-    if (elapsed >= 60 && Math.floor(elapsed) % 60 === 0) announce(`${this.#statusText}: ${said}`);
+    if (elapsed >= 60 && Math.floor(elapsed) % 60 === 0) announce(`${locale.text("in_progress")}: ${said}`);
   }
 
-  #choices(status) {
+  #choices(state) {
     const tools = this.#host.can("serverTools");
-    const ended = this.#isCertain && !["placing", "in_progress", "unknown"].includes(status) && this.#number;
-    const mayBeBooked = !this.#input || this.#input.task_category !== "general" || this.#input.appointment_date;
+    const isRetryable = state !== "unknown" && (this.#error ?? this.#call)?.retryable === true;
+    const isBooked = ["booked", "booked_other_time"].includes(state);
     const shown = {
-      conversation: this.#entries || (tools && this.#call?.call_id && !WITHOUT_CONVERSATION.includes(status)),
-      calendar: tools && this.#host.can("downloadFile") && status === "success" && this.#call.call_id && mayBeBooked,
-      again: tools && ended && this.#input,
-      chat: this.#host.can("message") && ended && !this.#input && this.#call?.call_id,
-      look: tools && this.#id && (status === "unknown" || this.#watchFailed),
+      calendar: tools && isBooked && this.#host.can("downloadFile") && this.#call.call_id,
+      conversation: this.#entries || (tools && this.#call?.call_id && WITH_CONVERSATION.includes(state)),
+      check: tools && this.#id && (state === "unknown" || this.#watchFailed),
+      again: tools && isRetryable && this.#input && !this.#consent.isOpen,
+      open: this.#host.can("openLinks") && linkOf(this.#error),
+      chat: this.#host.can("message") && isRetryable && !this.#error && !this.#input && this.#call?.call_id,
     };
     const labels = {
-      conversation: this.#isExpanded && this.#entries ? "hide_conversation" : "show_conversation",
       calendar: "calendar",
-      again: status === "needs_confirmation" ? "call_first" : "call_again",
+      conversation: this.#isExpanded && this.#entries ? "hide_conversation" : "show_conversation",
+      check: "check_again",
+      again: this.#error ? "try_again" : "call_again",
+      open: this.#error?.link ? "sign_in" : "upgrade",
       chat: "ask_again",
-      look: "look_again",
     };
     for (const [name, button] of Object.entries(this.#buttons)) {
       button.hidden = !shown[name];
       button.lastChild.textContent = locale.text(labels[name]);
     }
-    this.#order(status === "success" ? ["calendar", "conversation", "again", "chat"] : ["look", "again", "chat", "conversation"]);
+    const order = ["check", "open", "calendar", "conversation"];
+    this.#order(isRetryable ? ["open", "again", "chat", "conversation", "check", "calendar"] : [...order, "again", "chat"]);
     this.#buttons.conversation.setAttribute("aria-expanded", String(Boolean(this.#isExpanded && this.#entries)));
-    this.#buttons.again.classList.toggle("primary", status !== "success");
-    this.#buttons.calendar.classList.toggle("primary", status === "success");
+    for (const name of ["again", "calendar", "check", "open"]) this.#buttons[name].classList.add("primary");
   }
 
   /** Puts the most likely choice first. Buttons in the right place are not moved, since a moved button loses the focus. */
@@ -217,9 +211,10 @@ class CallCard {
     const actions = {
       conversation: () => this.#toggleConversation(),
       calendar: () => this.#saveCalendar(),
-      again: () => this.#confirmCall(),
+      again: () => this.#askToCallAgain(),
       chat: () => this.#askChat(),
-      look: () => this.#lookUp(this.#call.tracking_id ?? this.#call.call_id),
+      check: () => this.#lookUp(this.#id),
+      open: () => this.#openLink(linkOf(this.#error)),
     };
     this.#note("");
     // Not `disabled`, which would take the focus away from a keyboard user.
@@ -237,12 +232,6 @@ class CallCard {
     if (result) this.#receive(result);
   }
 
-  #showAll() {
-    this.#isFull = true;
-    this.#show();
-    byId("turns").children[FIRST_TURNS].focus();
-  }
-
   async #saveCalendar() {
     const result = await this.#useTool("get_calendar_event");
     if (!result) return;
@@ -257,58 +246,96 @@ class CallCard {
   async #useTool(tool) {
     const result = await this.#host.callTool(tool, { call_id: this.#call.call_id }).catch(() => null);
     if (result && !result.isError) return result;
-    this.#note(result ? textOf(result) : locale.text("denied"));
+    this.#noteFailure(result);
     return null;
+  }
+
+  async #openLink(url) {
+    const opened = await this.#host.request("ui/open-link", { url }).catch(() => ({ isError: true }));
+    if (opened.isError) this.#note(locale.text("denied"));
   }
 
   async #askChat() {
     // Only our text and the number: text from outside must not reach the model as the user's words.
-    const text = locale.text("ask_message", { number: this.#number, id: identifier(this.#id) });
+    const text = locale.text("ask_message", { number: this.#number, id: identifier(this.#call.call_id) });
     const message = { role: "user", content: [{ type: "text", text }] };
     const sent = await this.#host.request("ui/message", message).catch(() => ({ isError: true }));
     this.#note(locale.text(sent.isError ? "not_asked" : "asked"));
   }
 
-  #confirmCall() {
-    const isConfirmed = this.#status === "needs_confirmation";
-    this.#redial ||= !isConfirmed || this.#input.redial === true;
-    const title = locale.text(this.#redial ? "dialog_title" : "dialog_first", { callee: this.#callee });
-    const confirmation = isConfirmed ? { confirmation: this.#call.confirmation } : {};
-    this.#dialog.ask(this.#input, title, this.#preview, () => this.#placeCall(confirmation));
+  /** The server asks for the user's consent. */
+  #askForConsent(call) {
+    const title = locale.text(this.#isRedial || this.#input.redial ? "ask_redial" : "ask_call", { callee: this.#callee });
+    const yes = () => this.#placeCall({ confirmation: call.confirmation });
+    const answers = this.#host.can("serverTools") ? { yes, no: () => this.#decline() } : null;
+    this.#consent.ask(call, this.#input, title, answers);
+  }
+
+  /** The user wants to call again. */
+  #askToCallAgain() {
+    this.#isRedial ||= !this.#error;
+    const title = locale.text(this.#isRedial ? "ask_redial" : "ask_call", { callee: this.#callee });
+    const no = () => {
+      this.#show();
+      this.#buttons.again.focus();
+    };
+    this.#consent.ask({}, this.#input, title, { yes: () => this.#placeCall({}), no });
+    this.#show();
+    byId("consent-title").focus();
+  }
+
+  #decline() {
+    [this.#call, this.#error] = [null, { code: "declined_here", retryable: true, placed: "no" }];
+    this.#show();
+    byId("heading").focus();
+    this.#tellModel("On the call card the user chose not to call. Do not place this call.");
   }
 
   async #placeCall(confirmation) {
     const { confirmation: _, ...input } = this.#input; // an earlier one is no longer valid
-    const args = { ...input, ...confirmation, wait_seconds: 0, ...(this.#redial ? { redial: true } : {}) };
-    [this.#call, this.#entries, this.#error, this.#preview] = [null, null, "", ""];
-    [this.#isExpanded, this.#isFull] = [false, false];
-    [this.#isCertain, this.#isPlacedHere] = [false, true];
+    const args = { ...input, ...confirmation, wait_seconds: 0, ...(this.#isRedial ? { redial: true } : {}) };
+    [this.#call, this.#error, this.#entries, this.#isExpanded, this.#isPlacedHere] = [null, null, null, false, true];
     this.#show();
-    byId("name").focus();
+    byId("heading").focus();
     announce(locale.text("calling", { callee: this.#callee }));
-    const result = await this.#host.callTool("make_call", args).catch(() => null);
-    if (result) {
-      this.#receive(result);
-      if (this.#status === "needs_confirmation") this.#confirmCall();
-      else this.#updateModel();
-    } else {
-      this.#error = locale.text("uncertain");
-      this.#show();
-    }
+    const result = await this.#host.callTool("make_call", args).catch(() => ({ isError: true }));
+    this.#receive(result);
+    if (this.#state === "needs_confirmation") byId("consent-title").focus();
+    else this.#updateModel();
   }
 
   /** Tells the model about a call placed from the card, in our words only. */
   #updateModel() {
-    if (!this.#isPlacedHere || !this.#call || !this.#host.can("updateModelContext")) return;
-    const text =
-      `From the call card the user had the call placed, on purpose: status ${this.#status}, ` +
-      `id ${identifier(this.#call.tracking_id ?? this.#id)}. get_call has more. Don't place it again.`;
+    if (!this.#isPlacedHere || !this.#call) return;
+    this.#tellModel(
+      `From the call card the user had the call placed, on purpose: ${this.#state}, id ${identifier(this.#id)}. ` +
+        "get_call has more. Do not place it again.",
+    );
+  }
+
+  #tellModel(text) {
+    if (!this.#host.can("updateModelContext")) return;
     this.#host.request("ui/update-model-context", { content: [{ type: "text", text }] }).catch(() => {});
+  }
+
+  /** Says why a tool that the card called gave no result; null: the host did not call it. */
+  #noteFailure(result) {
+    this.#note(result ? errorSentence(result.structuredContent ?? {}, false) : locale.text("denied"));
   }
 
   #note(text) {
     byId("notice").textContent = text;
   }
+}
+
+/** The web page by which the user can remove the reason of an error; "" if there is none. */
+function linkOf(error) {
+  const link = error?.link ?? error?.upgrade_url;
+  return /^https?:\/\//.test(link ?? "") ? link : "";
+}
+
+function quoted(text) {
+  return typeof text === "string" && text.trim() ? locale.text("quotation", { text: plain(text, LIMIT.page) }) : "";
 }
 
 function identifier(id) {

@@ -19,20 +19,23 @@ async function callsSince(host, start) {
   return { calls, isComplete: false };
 }
 
-/** The days from `start` to `end` (ms) in the reader's time zone, each as {date, successful, others}. */
+/** The days from `start` to `end` (ms), each as {date, successful, others}; in UTC, as the days of the billing period. */
 function byDay(calls, start, end) {
-  const format = new Intl.DateTimeFormat("en-CA", { timeZone: locale.timeZone, dateStyle: "short" });
+  const dayOf = (moment) => new Date(moment).toISOString().slice(0, 10);
   const days = new Map();
-  const last = Date.parse(format.format(end));
-  for (let at = Date.parse(format.format(start)); at <= last && days.size < 400; at += DAY) {
-    const date = new Date(at).toISOString().slice(0, 10);
-    days.set(date, { date, successful: 0, others: 0 });
+  for (let at = Date.parse(dayOf(start)); at <= end && days.size < 400; at += DAY) {
+    days.set(dayOf(at), { date: dayOf(at), successful: 0, others: 0 });
   }
   for (const call of calls) {
-    const day = days.get(format.format(new Date(call.created_at)));
-    if (day) day[call.status === "success" ? "successful" : "others"] += 1;
+    const day = days.get(dayOf(call.created_at));
+    if (day) day[isAnswered(call) ? "successful" : "others"] += 1;
   }
   return [...days.values()];
+}
+
+/** Whether somebody was talked to. */
+function isAnswered(call) {
+  return ["booked", "booked_other_time", "answered"].includes(call.outcome);
 }
 
 function showChart(days) {

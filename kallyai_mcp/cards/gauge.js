@@ -1,20 +1,20 @@
-/** What is left of the allowances: an arc for the first kind, a bar for each of the others. */
+/** What is left of the allowances: an arc for what runs out first, a bar for each of the others. */
 
 /** Below this share of the allowance the card warns; the same share as in the text for the agent. */
 const SHORT_SHARE = 0.1;
 
-/** The kinds of allowance that `quota` has numbers for, as {kind, left, all}; `all` may be null. */
+/** The allowances that `quota` has numbers for, as {kind, left, all}, the scarcest first; `all` may be null. */
 function allowances(quota) {
   const figure = (name) => (Number.isFinite(quota[name]) ? quota[name] : null);
   return ["minutes", "calls", "credits"]
     .map((kind) => ({ kind, left: figure(`${kind}_remaining`), all: figure(`${kind}_allocated`) }))
-    .filter(({ left }) => left !== null);
+    .filter(({ left }) => left !== null)
+    .sort((one, other) => share(one) - share(other));
 }
 
 function showGauges(kinds) {
-  const [first, ...others] = kinds;
-  const parts = first ? [arc(first), others.length ? element("div", { class: "bars" }, ...others.map(bar)) : null] : [];
-  byId("gauges").replaceChildren(...parts.filter(Boolean));
+  byId("gauge").replaceChildren(...kinds.slice(0, 1).map(arc));
+  byId("bars").replaceChildren(...kinds.slice(1).map(bar));
 }
 
 function arc(allowance) {
@@ -24,7 +24,8 @@ function arc(allowance) {
   const picture = svg(
     "svg",
     { viewBox: "6 6 100 90", "aria-hidden": "true" },
-    svg("path", { class: "track", d: path, pathLength: 100, "stroke-linecap": "round" }),
+    svg("path", { class: "edge", d: path }),
+    svg("path", { class: "track", d: path }),
     share(allowance) > 0 &&
       svg("path", { class: "level", d: path, pathLength: 100, "stroke-dasharray": `${100 * share(allowance)} 200` }),
   );
@@ -45,7 +46,6 @@ function bar(allowance) {
   const picture = svg(
     "svg",
     { viewBox: "0 0 100 8", preserveAspectRatio: "none", "aria-hidden": "true" },
-    svg("rect", { class: "track", width: 100, height: 8 }),
     svg("rect", { class: "level", width: 100 * share(allowance), height: 8 }),
   );
   return element(

@@ -102,25 +102,23 @@ function reportSize(host) {
   }).observe(document.documentElement);
 }
 
-const COLORS = [
-  "--color-background-primary",
-  "--color-background-secondary",
-  "--color-text-primary",
-  "--color-text-secondary",
-  "--color-border-primary",
-];
+/** The host's colors ("Theming") and ours; `--line` follows from them. */
+const COLORS = {
+  "--color-background-primary": "--ground",
+  "--color-background-secondary": "--raised",
+  "--color-text-primary": "--ink",
+  "--color-text-secondary": "--soft",
+};
 
-/** Applies the host's theme, colors, and font ("Theming"): all colors or none, since some of them could clash. */
+/** Applies the host's theme, colors, and font: all colors or none, since some of them could clash. */
 function applyTheme(context) {
   const { style } = document.documentElement;
   const variables = context.styles?.variables ?? {};
+  const set = (name, value) => (typeof value === "string" ? style.setProperty(name, value) : style.removeProperty(name));
   style.colorScheme = ["light", "dark"].includes(context.theme) ? context.theme : "";
-  const hasAllColors = COLORS.every((name) => typeof variables[name] === "string");
-  for (const name of [...COLORS, "--font-sans"]) {
-    const value = hasAllColors || name === "--font-sans" ? variables[name] : undefined;
-    if (typeof value === "string") style.setProperty(name, value);
-    else style.removeProperty(name);
-  }
+  const hasAllColors = Object.keys(COLORS).every((name) => typeof variables[name] === "string");
+  for (const [theirs, ours] of Object.entries(COLORS)) set(ours, hasAllColors ? variables[theirs] : undefined);
+  set("--sans", variables["--font-sans"]);
   for (const side of ["top", "right", "bottom", "left"]) {
     style.setProperty(`--inset-${side}`, `${Number(context.safeAreaInsets?.[side]) || 0}px`);
   }

@@ -30,6 +30,14 @@ function setText(id, text) {
   target.hidden = !text;
 }
 
+/** Pairs of a key of the texts and a value as the children of a `dl`. */
+function factList(facts) {
+  return facts.flatMap(([key, value]) => [
+    element("dt", {}, locale.text(key)),
+    element("dd", { class: "words", dir: key === "number" ? "ltr" : "auto" }, value),
+  ]);
+}
+
 /** Has screen readers say `text` after what they are saying now. */
 function announce(text) {
   byId("live").textContent = text;
@@ -48,6 +56,9 @@ const PATHS = {
   question: "M8.8 9.2a3.3 3.3 0 1 1 4.9 2.9c-1.1.6-1.7 1.2-1.7 2.5M12 18v.01",
   calendar: "M4.5 6.5h15v13h-15zM4.5 10.5h15M8.5 4v4M15.5 4v4",
   speech: "M4 5.5h16v11h-9L7 20v-3.5H4z",
+  clock: "M12 20a8 8 0 1 1 0-16 8 8 0 0 1 0 16zM12 7.5V12l3 2.5",
+  copy: "M9 9h10.5v10.5H9zM15 9V4.5H4.5V15H9",
+  widen: "M14 4.5h5.5V10M10 19.5H4.5V14M19.5 4.5 14 10M4.5 19.5 10 14",
 };
 
 /** An icon next to a text with the same meaning. */
@@ -56,8 +67,9 @@ function icon(...names) {
   return svg("svg", { viewBox: "0 0 24 24", class: "icon", "aria-hidden": "true", focusable: "false" }, ...paths);
 }
 
-/** Connects to the host; applies its theme and calls `show` now, then, and whenever the host's context changes. */
-async function openCard(host, name, show) {
+/** Connects to the host; applies its theme and calls `show` now, then, and whenever the host's context changes.
+ * Without a host, the element `errorId` says so. */
+async function openCard(host, name, show, errorId = "said") {
   const update = () => {
     applyTheme(host.context);
     locale = new Locale(host.context);
@@ -69,7 +81,7 @@ async function openCard(host, name, show) {
   try {
     await host.connect(name);
   } catch {
-    setText("error", locale.text("no_host"));
+    setText(errorId, locale.text("no_host"));
     return;
   }
   update();

@@ -6,8 +6,6 @@ script and style allowed ("Host Behavior"). Its own policy allows only its one s
 hashes, so that it is as safe in a host with a weaker policy.
 """
 
-import base64
-import hashlib
 import json
 import re
 from functools import cache
@@ -15,6 +13,7 @@ from importlib.resources import files
 from typing import Final
 
 from kallyai_mcp import __version__
+from kallyai_mcp.visual_identity import MARK, TOKENS, csp_hash
 
 CALL_CARD_URI: Final = "ui://kallyai/call.html"
 """Shows the results of make_call, get_call, and get_transcript."""
@@ -22,13 +21,13 @@ CALL_CARD_URI: Final = "ui://kallyai/call.html"
 QUOTA_CARD_URI: Final = "ui://kallyai/quota.html"
 """Shows the result of check_quota."""
 
-_SHARED = ("text.js", "host.js", "page.js")
+_SHARED = ("text.js", "host.js", "page.js", "errors.js")
 
 
 @cache
 def call_card() -> str:
     """The HTML document of the call card."""
-    return _document("call", "call_watch.js", "conversation.js", "call_dialog.js")
+    return _document("call", "call_view.js", "call_watch.js", "call_consent.js", "conversation.js")
 
 
 @cache
@@ -38,19 +37,24 @@ def quota_card() -> str:
 
 
 def _document(name: str, *scripts: str) -> str:
-    style = f"\n{_without_comments(_read('style.css') + _read(f'{name}.css'))}"
-    texts = json.loads(_read("texts.json"))
-    table = {language: shared | texts[name][language] for language, shared in texts["shared"].items()}
+    style = f"\n{TOKENS}{_without_comments(_read('style.css') + _read(f'{name}.css'))}"
+    texts: dict[str, dict[str, dict[str, str]]] = json.loads(_read("texts.json"))
+    parts_of_table = [texts[part] for part in ("shared", "errors", name)]
+    table = {
+        language: {key: text for part in parts_of_table for key, text in part[language].items()}
+        for language in ("en", "es")
+    }
     constants = f"const VERSION = {json.dumps(__version__)};\nconst TEXTS = {_compact(table)};\n"
     body = constants + "".join(_without_comments(_read(script)) for script in (*_SHARED, *scripts, f"{name}.js"))
     script = f'\n"use strict";\n(() => {{\n{body}}})();\n'
     policy = (
-        f"default-src 'none'; script-src 'sha256-{_hash(script)}'; style-src 'sha256-{_hash(style)}'; "
+        f"default-src 'none'; script-src {csp_hash(script)}; style-src {csp_hash(style)}; "
         "base-uri 'none'; form-action 'none'"
     )
     parts = {
         "policy": f'<meta http-equiv="Content-Security-Policy" content="{policy}">',
         "style": f"<style>{style}</style>",
+        "mark": MARK,
         "script": f"<script>{script}</script>",
     }
     document = _read(f"{name}.html")
@@ -75,7 +79,3 @@ def _compact(table: object) -> str:
 
 def _read(name: str) -> str:
     return files("kallyai_mcp.cards").joinpath(name).read_text(encoding="utf-8")
-
-
-def _hash(text: str) -> str:
-    return base64.b64encode(hashlib.sha256(text.encode()).digest()).decode("ascii")

@@ -11,12 +11,12 @@ class QuotaCard {
     this.#billing = element("button", { type: "button", onclick: () => this.#openBilling() });
     byId("choices").append(this.#billing);
     this.#host.on("ui/notifications/tool-result", (result) => this.#receive(result));
-    openCard(this.#host, "kallyai-quota", () => this.#show());
+    openCard(this.#host, "kallyai-quota", () => this.#show(), "error");
   }
 
   #receive(result) {
     if (result.isError || typeof result.structuredContent !== "object") {
-      this.#error = textOf(result);
+      this.#error = errorSentence(result.structuredContent ?? {}, false);
     } else {
       this.#quota = result.structuredContent;
       if (this.#host.can("serverTools")) this.#readCalls();
@@ -51,15 +51,14 @@ class QuotaCard {
 
   #plan(quota) {
     const plan = oneLine(quota.plan_type);
-    const period = oneLine(quota.subscription?.plan?.period);
     const named = plan && locale.text("plan", { plan: plan[0].toLocaleUpperCase(locale.tag) + plan.slice(1) });
-    setText("title", named || locale.text("quota"));
+    setText("title", translated(`plan_${plan}`, named || locale.text("quota")));
     const status = oneLine(quota.subscription?.status ?? quota.subscription_status, 40);
-    setText("status", translated(status));
+    setText("status", status && translated(status, locale.text("status_other")));
     byId("status").dataset.tone = ["active", "trialing"].includes(status) ? "good" : "warn";
     const { expires_at: end = quota.period_end, auto_renew: renews } = quota.subscription ?? {};
-    const renewal = end && locale.text(renews === false ? "ends" : "renews", { day: locale.day(end) });
-    setText("renewal", [renewal, translated(period)].filter(Boolean).join(" · "));
+    const renewal = end && locale.text(renews === false ? "ends" : "renews", { day: locale.billingDay(end) });
+    setText("renewal", [renewal, translated(quota.subscription?.plan?.period, "")].filter(Boolean).join(" · "));
   }
 
   #chart() {
@@ -71,7 +70,7 @@ class QuotaCard {
     for (const id of ["chart", "days", "legend"]) byId(id).hidden = !isRead;
     if (!isRead) return setText("chart-text", locale.text(period === "unread" ? "chart_later" : "chart_none"));
     const days = byDay(period.calls, period.start, period.end);
-    const successful = period.calls.filter((call) => call.status === "success").length;
+    const successful = period.calls.filter(isAnswered).length;
     const count = period.calls.length;
     const part = period.isComplete ? "" : ` ${locale.text("chart_part", { count: locale.number(count) })}`;
     setText("chart-text", locale.plural("chart_text", count, { successful: locale.number(successful) }) + part);
@@ -86,7 +85,7 @@ class QuotaCard {
     const result = await this.#host.callTool("get_billing_link", {}).catch(() => null);
     const url = result?.structuredContent?.url;
     if (typeof url !== "string" || !/^https?:\/\//.test(url)) {
-      byId("notice").textContent = result ? textOf(result) : locale.text("denied");
+      byId("notice").textContent = result ? errorSentence(result.structuredContent ?? {}, false) : locale.text("denied");
       return;
     }
     const opened = await this.#host.request("ui/open-link", { url }).catch(() => ({ isError: true }));
@@ -94,9 +93,9 @@ class QuotaCard {
   }
 }
 
-/** A word of KallyAI's in the reader's language, if the texts have it. */
-function translated(word) {
-  return Object.hasOwn(TEXTS.en, word) ? locale.text(word) : word;
+/** A word of KallyAI's in the reader's language if the texts have it, else `other`. */
+function translated(word, other) {
+  return Object.hasOwn(TEXTS.en, word ?? "") ? locale.text(word) : other;
 }
 
 new QuotaCard();

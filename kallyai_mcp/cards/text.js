@@ -86,16 +86,27 @@ class Locale {
     return this.#format(iso, { ...parts, ...this.#year(iso), timeZoneName: "shortOffset" });
   }
 
-  /** The day of a moment (ISO 8601) as "Feb 1, 2026". */
-  day(iso) {
-    return this.#format(iso, { day: "numeric", month: "short", year: "numeric" });
+  /** The day of a moment (ISO 8601) as "Feb 1, 2026", in UTC as KallyAI's billing. */
+  billingDay(iso) {
+    return this.#format(iso, { day: "numeric", month: "short", year: "numeric", timeZone: "UTC" });
   }
 
-  /** A date without a time, "2026-01-28", as "Wed, Jan 28, 2026". */
+  /** The time of day in an ISO 8601 moment, by the clock there: "10:30 AM". */
+  clock(iso) {
+    const time = /T(\d\d:\d\d)/.exec(iso ?? "");
+    return time ? this.#format(`1970-01-01T${time[1]}:00Z`, { hour: "numeric", minute: "2-digit", timeZone: "UTC" }) : "";
+  }
+
+  /** A date and a time without a zone, "2026-01-28" and "19:00", as "Wed, Jan 28, 7:00 PM". */
+  dateTime(date, time) {
+    return [this.date(date), this.clock(`T${String(time).padStart(5, "0")}`) || oneLine(time, 20)].join(", ");
+  }
+
+  /** A date without a time, "2026-01-28", as "Wed, Jan 28"; with the year if that is not this year. */
   date(text) {
     if (!/^\d{4}-\d\d-\d\d$/.test(text ?? "")) return oneLine(text, 40);
-    const options = { weekday: "short", day: "numeric", month: "short", year: "numeric", timeZone: "UTC" };
-    return this.#format(`${text}T00:00:00Z`, options) || text;
+    const [moment, day] = [`${text}T00:00:00Z`, { weekday: "short", day: "numeric", month: "short", timeZone: "UTC" }];
+    return this.#format(moment, { ...day, ...this.#year(`${text}T12:00:00`) }) || text;
   }
 
   /** A date without a time, "2026-01-28", as "Jan 28". */
@@ -124,10 +135,3 @@ function knownTimeZone(zone) {
 }
 
 let locale = new Locale();
-
-/** The text of a tool's result, for a result without a structure. */
-function textOf(result) {
-  const blocks = Array.isArray(result?.content) ? result.content : [];
-  const texts = blocks.filter((block) => block?.type === "text" && typeof block.text === "string");
-  return plain(texts.map((block) => block.text).join("\n"), LIMIT.page);
-}

@@ -13,7 +13,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo
 from pydantic_core import PydanticCustomError
 
 from kallyai_mcp.api.models import IsoDate
-from kallyai_mcp.calls.numbers import normalize
+from kallyai_mcp.calls.numbers import NumberProblem, normalize
 from kallyai_mcp.settings import WAIT_LIMIT
 
 FULL_TEXT = "kallyai_full_text"
@@ -26,11 +26,19 @@ _LAST_TIME_ZONE = timezone(-timedelta(hours=12))
 """Where a day ends last; a date that is past even there is past everywhere."""
 
 
+class NumberError(ValueError):
+    """A number can't be called; `code` is the reference's code for such a number, if it has one."""
+
+    def __init__(self, problem: NumberProblem) -> None:
+        super().__init__(problem.text)
+        self.code = problem.code
+
+
 def _e164(number: str) -> str:
     normal = normalize(number)
     if isinstance(normal, str):
         return normal
-    raise ValueError(normal.text)
+    raise NumberError(normal)
 
 
 def _known_zone(name: str) -> str:

@@ -20,10 +20,11 @@ _Model = TypeVar("_Model", bound=BaseModel)
 
 @dataclass(frozen=True)
 class Problem:
-    """A wrong argument, and what is wrong with it in one line."""
+    """A wrong argument, and what is wrong with it in one line; `code` is the reference's code for that, if any."""
 
     argument: str
     text: str
+    code: str | None = None
 
 
 class InvalidArgumentsError(Exception):
@@ -131,7 +132,9 @@ def _unknown_arguments(tool: str, given: Iterable[str], known: Collection[str]) 
 def _problems_of(error: ValidationError) -> Iterable[Problem]:
     """What pydantic found, in words for an agent."""
     for entry in error.errors(include_url=False):
-        yield Problem(str(entry["loc"][0]), _text(entry["type"], entry.get("ctx", {}), entry["input"]))
+        context = entry.get("ctx", {})
+        code = getattr(context.get("error"), "code", None)
+        yield Problem(str(entry["loc"][0]), _text(entry["type"], context, entry["input"]), code)
 
 
 def _text(error_type: str, context: Mapping[str, Any], given: Any) -> str:

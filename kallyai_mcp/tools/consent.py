@@ -87,9 +87,17 @@ async def check(
             if reply.action == "accept" and reply.content.get("call_now") is True:
                 return Consent(asked_by, "form", flags, last_call=found.last_call, confirmation_id=reply.id)
             raise ConsentDeclinedError("the user was asked and did not agree to this call", code="not_agreed")
-    return _needs_confirmation(
-        submission, app_context.confirmations.issue(now, *about), preview, is_wrong=confirmation is not None
+    structure = CallAnswer(
+        status="needs_confirmation",
+        confirmation=app_context.confirmations.issue(now, *about),
+        reasons=[str(flag) for flag in flags],
+        local_times=[moment.isoformat(timespec="minutes") for moment in local_times(submission.respondent_phone, now)],
+        minutes_remaining=usage.minutes_remaining if usage else None,
+        respondent_phone=submission.respondent_phone,
+        business_name=submission.business_name,
+        placed_now=False,
     )
+    return _needs_confirmation(structure, preview, is_wrong=confirmation is not None)
 
 
 async def risks_of(
@@ -120,16 +128,9 @@ def preview_of(submission: Submission, now: datetime, flags: Sequence[RiskFlag],
     )
 
 
-def _needs_confirmation(submission: Submission, confirmation: str, preview: str, *, is_wrong: bool) -> CallToolResult:
+def _needs_confirmation(structure: CallAnswer, preview: str, *, is_wrong: bool) -> CallToolResult:
     minutes = round(LIFETIME.total_seconds() / 60)
-    structure = CallAnswer(
-        status="needs_confirmation",
-        confirmation=confirmation,
-        respondent_phone=submission.respondent_phone,
-        business_name=submission.business_name,
-        placed_now=False,
-    )
-    return answer(texts.to_be_confirmed(preview, confirmation, minutes, wrong=is_wrong), structure)
+    return answer(texts.to_be_confirmed(preview, structure.confirmation or "", minutes, wrong=is_wrong), structure)
 
 
 def _form(spanish: bool) -> type[BaseModel]:

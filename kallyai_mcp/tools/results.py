@@ -66,6 +66,9 @@ class CallAnswer(Answer):
     )
     credits_used: float | None = None
     confirmation: str | None = Field(None, description="For make_call once the user has agreed")
+    reasons: list[str] | None = Field(None, description="Why the user is asked before the call")
+    local_times: list[str] | None = Field(None, description="ISO 8601: the time at the callee, for each possible zone")
+    minutes_remaining: float | None = None
     placed_now: bool | None = Field(None, description="make_call: false when the same call had been asked for before")
 
 

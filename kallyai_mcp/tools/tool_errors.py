@@ -49,7 +49,7 @@ def arguments_error(problems: Sequence[Problem], *, places_calls: bool) -> CallT
     note_failure("invalid_arguments")
     structure = Answer(
         status="refused" if places_calls else "error",
-        code="invalid_arguments",
+        code=next((problem.code for problem in problems if problem.code), "invalid_arguments"),
         retryable=False,
         placed="no",
         arguments=[WrongArgument(argument=problem.argument, problem=problem.text) for problem in problems],

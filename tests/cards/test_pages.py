@@ -5,13 +5,17 @@ import hashlib
 import json
 import re
 from importlib.resources import files
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from kallyai_mcp.api import errors
+from kallyai_mcp.calls.policy import RiskFlag
 from kallyai_mcp.cards.pages import CALL_CARD_URI, QUOTA_CARD_URI, call_card, quota_card
 
 CARDS = {"call": call_card, "quota": quota_card}
+PACKAGE = Path(__file__).parents[2] / "kallyai_mcp"
 FOLDER = files("kallyai_mcp.cards")
 TEXTS: dict[str, dict[str, dict[str, str]]] = json.loads(FOLDER.joinpath("texts.json").read_text(encoding="utf-8"))
 SCRIPTS = {path.name: path.read_text(encoding="utf-8") for path in FOLDER.iterdir() if path.name.endswith(".js")}
@@ -31,7 +35,7 @@ def test_a_card_is_one_small_document_that_loads_nothing(name: str) -> None:
     card = CARDS[name]()
 
     assert card.startswith("<!doctype html>")
-    assert len(card.encode()) <= 40_000
+    assert len(card.encode()) <= 60_000
     assert not re.search(r"\b(src|href|srcset)=|@import|url\(|\bfetch\(|XMLHttpRequest|WebSocket|import\(", card)
     assert set(re.findall(r"https?://[^\s\"'`)]+", card)) == {"http://www.w3.org/2000/svg"}
     assert not re.search(r"<!-- (policy|style|script) -->", card)
@@ -70,7 +74,7 @@ def test_both_languages_have_the_same_texts_with_the_same_placeholders(part: str
 
 @pytest.mark.parametrize("name", CARDS)
 def test_every_text_that_a_card_uses_exists(name: str) -> None:
-    table: dict[str, Any] = {**TEXTS["shared"]["en"], **TEXTS[name]["en"]}
+    table: dict[str, Any] = {**TEXTS["shared"]["en"], **TEXTS["errors"]["en"], **TEXTS[name]["en"]}
     script = only(r"<script>(.*)</script>", CARDS[name]())
     used = set(re.findall(r"locale\.text\(\"(\w+)\"", script))
     counted = {f"{key}.{form}" for key in re.findall(r"locale\.plural\(\"(\w+)\"", script) for form in ("one", "other")}
@@ -81,16 +85,44 @@ def test_every_text_that_a_card_uses_exists(name: str) -> None:
 
 def test_no_text_is_unused() -> None:
     everything = "\n".join(SCRIPTS.values())
+    built = ("_text", "_text_dated", "_left")  # keys that a script makes of a state or a kind
     unused = {
         key
         for part in TEXTS.values()
         for key in part["en"]
         if not re.search(rf'["`.]{re.escape(key.split(".")[0])}["`]|\b{re.escape(key)}: {{ icons', everything)
-        and not key.endswith(("_text", "_left"))
+        and not key.endswith(built)
+        and not key.startswith(("error ", "reason_", "plan_", "language_"))
         and key not in ("monthly", "yearly", "active", "trialing", "canceled", "past_due")  # KallyAI's words
     }
 
     assert not unused
+
+
+def test_every_reason_to_ask_has_a_text() -> None:
+    reasons = {key.removeprefix("reason_") for key in TEXTS["call"]["en"] if key.startswith("reason_")}
+
+    assert reasons == {str(flag) for flag in RiskFlag}
+
+
+def test_every_code_of_an_error_has_one_sentence() -> None:
+    told = [code for key in TEXTS["errors"]["en"] if key.startswith("error ") for code in key.split()[1:]]
+    classes = [value for value in vars(errors).values() if isinstance(value, type)]
+    known = {
+        *errors.CODES,
+        *(one.default_code for one in classes if issubclass(one, errors.KallyAIError)),
+        *(
+            code
+            for path in PACKAGE.rglob("*.py")
+            if "sandbox" not in path.parts and "oauth_server" not in path.parts
+            for code in re.findall(
+                r'\b(?:default_)?code(?:: ClassVar\[str\])? ?= ?"([a-z_]+)"', path.read_text("utf-8")
+            )
+        ),
+    }
+
+    assert len(told) == len(set(told))
+    assert known - set(told) - {"emergency_number"} == set()
 
 
 def test_the_cards_have_uris_of_mcp_apps() -> None:

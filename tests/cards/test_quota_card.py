@@ -5,18 +5,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from mcp.types import CallToolResult, TextContent
 from playwright.async_api import expect
 
 from kallyai_mcp.cards.pages import quota_card
-from kallyai_mcp.sandbox.simulator.numbers import TEST_NUMBERS
 from kallyai_mcp.tools.results import QuotaAnswer, answer
 from tests.agent import BISTRO, Agent, Answer, open_agent, settings_in
 from tests.cards.conftest import Open
-from tests.cards.kit import NEW_YORK
+from tests.cards.kit import NEW_YORK, NUMBERS
 from tests.fake_service import fake_service
 from tests.sandbox.manual_clock import ManualClock
-
-NUMBERS = {entry.outcome: entry.number for entry in reversed(TEST_NUMBERS)}
 
 
 def quota(**figures: Any) -> Answer:
@@ -30,25 +28,27 @@ async def test_the_quota_is_a_gauge_and_the_calls_are_a_chart(
     clock.set(datetime(2026, 1, 26, 16, tzinfo=UTC))
     await agent.use("make_call", BISTRO)
     await agent.use("make_call", BISTRO, respondent_phone=NUMBERS["busy"])
-    clock.set(datetime(2026, 1, 27, 4, 30, tzinfo=UTC))  # still the 26th in New York
+    clock.set(datetime(2026, 1, 27, 4, 30, tzinfo=UTC))  # the 26th in New York, where the reader is
     await agent.use("make_call", BISTRO, respondent_phone=NUMBERS["success"])
     chat = await open_card(quota_card(), context={**NEW_YORK, "theme": theme}, width=280 if theme == "dark" else 720)
     await chat.give(await agent.use("check_quota"))
 
     await expect(chat.card.get_by_role("heading", level=1)).to_have_text("Personal plan")
     await expect(chat.card.get_by_role("main")).to_contain_text("Active")
-    await expect(chat.card.get_by_role("main")).to_contain_text("Renews Jan 31, 2026 · monthly")
+    await expect(chat.card.get_by_role("main")).to_contain_text("Renews Feb 1, 2026 · monthly")
     minutes = chat.card.get_by_role("meter", name="Minutes")
     left = (await agent.use("check_quota")).data["minutes_remaining"]
     await expect(minutes).to_have_attribute("aria-valuetext", f"{left:g} of 210 left")
     await expect(minutes).to_have_attribute("aria-valuenow", f"{left:g}")
-    await expect(chat.card.get_by_role("meter", name="Calls")).to_contain_text("24 of 35 left")
-    await expect(chat.card.get_by_role("img", name="Calls of this period 3 calls, 2 successful.")).to_be_visible()
+    await expect(chat.card.get_by_role("meter").first).to_have_attribute("aria-valuetext", "24 of 35 left")
+    await expect(chat.card.get_by_role("img", name="Calls in this period 3 calls, 2 answered.")).to_be_visible()
     assert chat.tools("list_calls") == [{"limit": 200, "offset": 0}]
 
-    await chat.card.get_by_text("As a table").click()
-    await expect(chat.card.get_by_role("row")).to_have_text(["DaySuccessfulOther outcomes", "Mon, Jan 26, 202621"])
-    assert await chat.frame.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    await chat.card.get_by_text("Show as a table").click()
+    await expect(chat.card.get_by_role("row")).to_have_text(
+        ["DayAnsweredOther outcomes", "Mon, Jan 2611", "Tue, Jan 2710"]
+    )
+    assert await chat.hard_to_use() == []
     assert await chat.violations() == []
 
 
@@ -58,11 +58,31 @@ async def test_a_quota_that_is_low_or_used_up_says_so_in_words(open_card: Open) 
         quota(plan_type="trial", minutes_allocated=30, minutes_remaining=2, calls_allocated=5, calls_remaining=0)
     )
 
-    await expect(chat.card.get_by_text("Getting short")).to_be_visible()
-    await expect(chat.card.get_by_text("Used up: calls will be refused")).to_be_visible()
+    await expect(chat.card.get_by_text("Low")).to_be_visible()
+    await expect(chat.card.get_by_text("Used up: calls are refused")).to_be_visible()
     calls = chat.card.get_by_role("meter", name="Calls")
-    await expect(calls).to_have_attribute("aria-valuetext", "0 of 5 left. Used up: calls will be refused")
+    await expect(calls).to_have_attribute("aria-valuetext", "0 of 5 left. Used up: calls are refused")
     assert await chat.violations() == []
+
+
+@pytest.mark.parametrize(("calls", "minutes", "first"), [(2, 93, "Calls"), (30, 20, "Minutes")])
+async def test_what_runs_out_first_is_the_gauge(open_card: Open, calls: int, minutes: int, first: str) -> None:
+    chat = await open_card(quota_card(), capabilities={})
+    allocated = {"minutes_allocated": 210, "calls_allocated": 35}
+    await chat.give(quota(plan_type="personal", minutes_remaining=minutes, calls_remaining=calls, **allocated))
+
+    await expect(chat.card.locator("#gauge").get_by_role("meter", name=first)).to_be_visible()
+    await expect(chat.card.locator("#bars").get_by_role("meter")).to_have_count(1)
+
+
+async def test_an_error_is_told_in_the_cards_words(open_card: Open) -> None:
+    chat = await open_card(quota_card(), context={**NEW_YORK, "locale": "es"})
+    structure = {"status": "error", "code": "unavailable", "retryable": True, "placed": "no"}
+    blocks = [TextContent(text="TEXT FOR THE MODEL")]
+    await chat.give(Answer(CallToolResult(content=blocks, structured_content=structure, is_error=True)))
+
+    await expect(chat.card.get_by_text("KallyAI tiene un problema. Inténtalo más tarde.")).to_be_visible()
+    assert "TEXT FOR THE MODEL" not in await chat.card.locator("body").inner_text()
 
 
 async def test_credits_are_shown_for_a_plan_that_has_them(open_card: Open) -> None:
@@ -73,7 +93,7 @@ async def test_credits_are_shown_for_a_plan_that_has_them(open_card: Open) -> No
 
     await expect(chat.card.get_by_role("heading", level=1)).to_have_text("Plan Pro")
     await expect(chat.card.get_by_role("meter", name="Créditos")).to_contain_text("1234,5")
-    await expect(chat.card.get_by_text("Termina el 31 ene 2026")).to_be_visible()
+    await expect(chat.card.get_by_text("Termina el 1 feb 2026")).to_be_visible()
 
 
 async def test_an_account_without_numbers_has_no_gauge(open_card: Open) -> None:

@@ -20,6 +20,10 @@ window.show = async ({ html, sandbox, context = {}, capabilities = ALL, refuses 
   bridge.onopenlink = answer("links", keep("links"));
   bridge.onmessage = answer("messages", keep("messages"));
   bridge.onupdatemodelcontext = answer("contexts", keep("contexts"));
+  bridge.onrequestdisplaymode = async ({ mode }) => {
+    bridge.setHostContext({ ...context, displayMode: mode });
+    return { mode };
+  };
 
   const outer = document.createElement("iframe");
   outer.title = "The card";

@@ -1,0 +1,71 @@
+/** What the call card says about a result: its state, the icon and tone of the state, and sentences. */
+
+/** Each state with its icons and its tone; its text has the same key in the texts. */
+const STATES = {
+  placing: { icons: ["phone", "waves"], tone: "live" },
+  needs_confirmation: { icons: ["question"], tone: "live" },
+  in_progress: { icons: ["phone", "waves"], tone: "live" },
+  booked: { icons: ["tick"], tone: "good" },
+  booked_other_time: { icons: ["clock"], tone: "warn" },
+  answered: { icons: ["speech"], tone: "quiet" },
+  not_reached: { icons: ["phone", "missed"], tone: "warn" },
+  failed: { icons: ["broken"], tone: "bad" },
+  canceled: { icons: ["slash"], tone: "quiet" },
+  unknown: { icons: ["question"], tone: "warn" },
+  refused: { icons: ["cross"], tone: "bad" },
+  unavailable: { icons: ["question"], tone: "quiet" },
+};
+
+/** States of a call in which somebody may have talked. */
+const WITH_CONVERSATION = ["booked", "booked_other_time", "answered", "failed"];
+
+/** A key of STATES for a call's structure. */
+function stateOfCall(call) {
+  if (["in_progress", "needs_confirmation"].includes(call.status)) return call.status;
+  return Object.hasOwn(STATES, call.outcome) ? call.outcome : "unknown";
+}
+
+/** A key of STATES for an error's structure; `placesCalls`: it is an error of make_call. */
+function stateOfError(error, placesCalls) {
+  if (error.placed === "maybe" || error.code === "outcome_unknown") return "unknown";
+  return placesCalls || error.status === "refused" ? "refused" : "unavailable";
+}
+
+/** The card's own sentence about a call; "" when KallyAI's report says it all. `asked`: what was asked for. */
+function callSentence(state, call, asked) {
+  const values = { when: timeOf(...startOf(call.appointment)), asked: timeOf(asked.appointment_date, asked.appointment_time) };
+  const isDated = values.when && (state !== "booked_other_time" || values.asked);
+  const isBooking = asked.appointment_date || ["restaurant", "clinic", "hotel"].includes(asked.task_category);
+  const keys = [
+    state === "unknown" && call.placed !== "maybe" && "unclear_text",
+    ["not_reached", "failed"].includes(state) && `${call.status}_text`,
+    state === "answered" && isBooking && "not_booked_text",
+    isDated && `${state}_text_dated`,
+    `${state}_text`,
+  ];
+  const key = keys.find((name) => name && Object.hasOwn(TEXTS.en, name));
+  return key && !(key === "answered_text" && call.highlights) ? locale.text(key, values) : "";
+}
+
+/** The date and the time at which an appointment begins, by the clock of the callee. */
+function startOf(appointment) {
+  return (/^(\d{4}-\d\d-\d\d)(?:T(\d\d:\d\d))?/.exec(appointment?.start ?? "") ?? []).slice(1);
+}
+
+/** A date ("2026-01-28") and a time ("19:00", may be missing) in words; "" without a date. */
+function timeOf(date, time) {
+  if (!date) return "";
+  return time ? locale.dateTime(date, time) : locale.date(date);
+}
+
+/** Ids and codes, for whoever looks into a problem: pairs of a key of the texts and a value. */
+function technicalFacts(call, error) {
+  return [
+    ["call_id", call?.call_id],
+    ["tracking_id", call?.tracking_id],
+    ["status_code", call && !error ? call.status : ""],
+    ["error_code", error?.code],
+    ["correlation_id", error?.correlation_id],
+    ["arguments", Array.isArray(error?.arguments) ? error.arguments.map((one) => one?.argument).join(", ") : ""],
+  ].map(([key, value]) => [key, oneLine(value)]).filter(([, value]) => value);
+}
