@@ -1,6 +1,6 @@
 """`python -m kallyai_mcp`."""
 
-from kallyai_mcp.cli.main import main
+from kallyai_mcp.cli.start import main
 
 if __name__ == "__main__":
     main()

@@ -70,6 +70,7 @@ class Settings:
         user_agent: The User-Agent header of requests to the API.
         log_level: The level of the log on stderr.
         log_format: The format of the log on stderr.
+        fast_start: Answer a client's first requests over stdio while the server is still being imported.
     """
 
     api_url: Annotated[str, check_base_url] = LIVE_API_URL
@@ -101,6 +102,7 @@ class Settings:
     user_agent: Annotated[str, values.header] = f"kallyai-mcp/{__version__}"
     log_level: Annotated[LogLevel, values.one_of(LogLevel)] = "WARNING"
     log_format: Annotated[LogFormat, values.one_of(LogFormat)] = "text"
+    fast_start: Annotated[bool, values.switch] = True
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str] | None = None) -> "Settings":

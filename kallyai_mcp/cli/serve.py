@@ -18,6 +18,7 @@ from kallyai_mcp.server.build import build_server
 from kallyai_mcp.settings import Settings
 from kallyai_mcp.telemetry import configure_from_environment
 from kallyai_mcp.tools.context import AppContext
+from kallyai_mcp.transports.first_answers import FirstAnswers
 from kallyai_mcp.transports.stdio import exit_within, serve_stdio
 
 _CLOSE_SECONDS = 1.5
@@ -34,13 +35,16 @@ Ctrl-C ends it."""
 """What a person reads who started the server on a terminal."""
 
 
-def serve_over_stdio(settings: Settings, *, sandbox: bool, speed: float) -> None:
+def serve_over_stdio(
+    settings: Settings, *, sandbox: bool = False, speed: float = 10, first_answers: FirstAnswers | None = None
+) -> None:
     """Serve one client on stdin and stdout until it leaves.
 
     Args:
         settings: The settings of this process.
         sandbox: Serve on the embedded sandbox.
         speed: How many times faster than real the embedded sandbox's calls are.
+        first_answers: What has answered the client until now.
 
     Raises:
         SetupError: The settings of the shared database are not complete or not valid.
@@ -61,4 +65,4 @@ def serve_over_stdio(settings: Settings, *, sandbox: bool, speed: float) -> None
     server = build_server(app_context, log_level=settings.log_level, keep_days=settings.keep_days)
     gc.freeze()
     gc.enable()  # `main` has disabled it for the imports
-    anyio.run(serve_stdio, server)
+    anyio.run(serve_stdio, server, first_answers)

@@ -6,9 +6,7 @@ SDK's streams serve the rest: Windows, terminals, and files.
 """
 
 import os
-import stat
-from collections.abc import AsyncGenerator, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncGenerator
 
 import anyio
 
@@ -20,16 +18,20 @@ class LineReader:
 
     Args:
         descriptor: A pipe or a stream socket.
+        received: What was read from it before.
     """
 
-    def __init__(self, descriptor: int) -> None:
+    def __init__(self, descriptor: int, received: bytes = b"") -> None:
         self._descriptor = descriptor
+        self._received = received
 
     async def __aiter__(self) -> AsyncGenerator[str, None]:
         unfinished = bytearray()
+        data = self._received
         while True:
-            await anyio.wait_readable(self._descriptor)
-            data = os.read(self._descriptor, _CHUNK)
+            if not data:
+                await anyio.wait_readable(self._descriptor)
+                data = os.read(self._descriptor, _CHUNK)
             if not data:
                 break
             head, newline, rest = data.partition(b"\n")
@@ -38,6 +40,7 @@ class LineReader:
                 yield unfinished.decode("utf-8", "replace")
                 head, newline, rest = rest.partition(b"\n")
                 unfinished = bytearray(head)
+            data = b""
         if unfinished:
             yield unfinished.decode("utf-8", "replace")
 
@@ -64,7 +67,11 @@ class TextWriter:
         Raises:
             BrokenPipeError: The other side is closed.
         """
-        data = memoryview(text.encode())
+        await self.write_bytes(text.encode())
+
+    async def write_bytes(self, encoded: bytes) -> None:
+        """Write UTF-8, as `write` does."""
+        data = memoryview(encoded)
         while data:
             while not self._poll.poll(0):
                 await anyio.wait_writable(self._descriptor)
@@ -72,53 +79,3 @@ class TextWriter:
 
     async def flush(self) -> None:
         """Do nothing: `write` has no buffer."""
-
-
-@contextmanager
-def take_stdio() -> Iterator[tuple[LineReader, TextWriter] | None]:
-    """Take standard input and output for the protocol, until the end of the block.
-
-    Meanwhile descriptor 0 is at the end of its file, and descriptor 1 leads to stderr.
-
-    Yields:
-        A reader and a writer; None if the SDK's streams must be used, and then nothing was changed.
-    """
-    if os.name != "posix" or not all(_is_pollable(descriptor) for descriptor in (0, 1)):
-        yield None
-        return
-    null = os.open(os.devnull, os.O_RDWR)
-    try:
-        with _redirected(0, null) as stdin, _redirected(1, 2 if _is_open(2) else null) as stdout:
-            yield LineReader(stdin), TextWriter(stdout)
-    finally:
-        os.close(null)
-
-
-def _is_pollable(descriptor: int) -> bool:
-    if not _is_open(descriptor):
-        return False
-    mode = os.fstat(descriptor).st_mode
-    return stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode)
-
-
-def _is_open(descriptor: int) -> bool:
-    try:
-        os.fstat(descriptor)
-    except OSError:
-        return False
-    return True
-
-
-@contextmanager
-def _redirected(descriptor: int, target: int) -> Iterator[int]:
-    """Redirect `descriptor` to `target`; yields a new descriptor for its old file, which no child process inherits."""
-    import fcntl
-
-    # 3 or higher: a client may have closed any of the three standard descriptors.
-    own = fcntl.fcntl(descriptor, fcntl.F_DUPFD_CLOEXEC, 3)
-    os.dup2(target, descriptor)
-    try:
-        yield own
-    finally:
-        os.dup2(own, descriptor)
-        os.close(own)

@@ -1,9 +1,10 @@
-"""From spawning the server to its answer to `tools/list` over stdio, against a bare `MCPServer` with one tool.
+"""From spawning the server over stdio to its list of tools, and to its first tool answer with one API request.
 
     uv run python -m tests.bench.cold_start [RUNS]
 
-The two are started in turn, so that a change in the machine's speed affects both. A figure is a median, a ratio the
-median of the pairs' ratios.
+Against a bare `MCPServer` that makes the same request. The client waits for each answer before its next message, as
+real ones do. The two are started in turn, so that a change in the machine's speed affects both. A figure is a median, a
+ratio the median of the pairs' ratios.
 """
 
 import argparse
@@ -14,69 +15,80 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import Any, NamedTuple
 
-from tests.bench.servers import memory
+from tests.bench.servers import memory, upstream
 from tests.bench.table import Row, Target, command, compared
+from tests.processes import COMMAND, environment
 
-SLOWER = Target("at most", 1.1)
-HEAVIER = Target("at most", 1.25)
+FIRST_LIST = Target("at most", 0.35)
+FIRST_ANSWER = Target("at most", 1.1)
+HEAVIER = Target("at most", 1.1)
 
-_HELLO = (
-    {
-        "jsonrpc": "2.0",
-        "id": 1,
-        "method": "initialize",
-        "params": {
-            "protocolVersion": "2025-11-25",
-            "capabilities": {},
-            "clientInfo": {"name": "bench", "version": "1"},
-        },
-    },
-    {"jsonrpc": "2.0", "method": "notifications/initialized"},
-    {"jsonrpc": "2.0", "id": 2, "method": "tools/list"},
-)
+_CLIENT = {"protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": {"name": "bench", "version": "1"}}
 
 
-def until_tools_listed(command_line: list[str], home: str) -> tuple[float, float | None]:
-    """Milliseconds from spawn to the answer to `tools/list`, and the peak memory in MB (None: not known)."""
-    started = time.perf_counter()
-    with subprocess.Popen(
-        command_line, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=os.environ | {"KALLYAI_HOME": home}
-    ) as server:
+class Start(NamedTuple):
+    """One start of a server: milliseconds from the spawn, and the peak memory in MB (0: not known)."""
+
+    listed: float
+    answered: float
+    memory: float
+
+
+def start(command_line: list[str], env: dict[str, str]) -> Start:
+    """Start a server and use it once."""
+    pipe = subprocess.PIPE
+    began = time.perf_counter()
+    with subprocess.Popen(command_line, stdin=pipe, stdout=pipe, stderr=subprocess.DEVNULL, env=env) as server:
         assert server.stdin is not None
-        assert server.stdout is not None
-        server.stdin.write("".join(json.dumps(message) + "\n" for message in _HELLO).encode())
-        server.stdin.flush()
-        for line in server.stdout:
-            answer = json.loads(line)
-            if answer.get("id") == 2:
-                assert answer["result"]["tools"], line
-                break
-        else:
-            raise SystemExit(f"{command_line} ended without listing its tools")
-        milliseconds = (time.perf_counter() - started) * 1000
-        peak = memory(server.pid, "VmHWM")
+        _ask(server, 1, "initialize", _CLIENT)
+        server.stdin.write(b'{"jsonrpc":"2.0","method":"notifications/initialized"}\n')
+        assert _ask(server, 2, "tools/list", {})["tools"]
+        listed = time.perf_counter()
+        assert not _ask(server, 3, "tools/call", {"name": "check_quota", "arguments": {}}).get("isError")
+        answered = time.perf_counter()
+        peak = memory(server.pid, "VmHWM") or 0
         server.stdin.close()
         server.wait(timeout=10)
-    return milliseconds, peak and peak / 1024
+    return Start((listed - began) * 1000, (answered - began) * 1000, peak / 1024)
+
+
+def _ask(server: "subprocess.Popen[bytes]", id_: int, method: str, params: dict[str, Any]) -> dict[str, Any]:
+    assert server.stdin is not None
+    assert server.stdout is not None
+    server.stdin.write(json.dumps({"jsonrpc": "2.0", "id": id_, "method": method, "params": params}).encode() + b"\n")
+    server.stdin.flush()
+    for line in server.stdout:
+        answer = json.loads(line)
+        if answer.get("id") == id_:
+            result: dict[str, Any] = answer["result"]
+            return result
+    raise SystemExit(f"{server.args!r} ended without an answer to {method}")
 
 
 def rows(runs: int) -> list[Row]:
     """Time and memory, from `runs` pairs."""
-    # The same as the installed script `kallyai-mcp`.
-    ours = [sys.executable, "-c", "from kallyai_mcp.cli.main import main; main()"]
-    bare = [sys.executable, str(Path(__file__).with_name("bare_server.py"))]
-    with tempfile.TemporaryDirectory() as home:
-        for server in (ours, bare):
-            until_tools_listed(server, home)
-        pairs = [(until_tools_listed(ours, home), until_tools_listed(bare, home)) for _ in range(runs)]
-    our_times, bare_times = ([pair[server][0] for pair in pairs] for server in (0, 1))
-    our_memory, bare_memory = ([pair[server][1] or 0 for pair in pairs] for server in (0, 1))
-    what, against = "from spawning the server to its list of tools, over stdio", "bare MCPServer with one tool"
-    time_row = compared(what, "ms", our_times, bare_times, against, SLOWER)
-    if not all(our_memory + bare_memory):
-        return [time_row, Row(f"{what}: memory", None, "MB", target=HEAVIER, reason="only Linux has /proc")]
-    return [time_row, compared(what, "MB", our_memory, bare_memory, against, HEAVIER)]
+    # What `python -m kallyai_mcp` and the installed script run.
+    bare = [sys.executable, "-m", "tests.bench.bare_http", "stdio"]
+    with tempfile.TemporaryDirectory() as home, upstream() as url:
+        ours = environment(Path(home), API_URL=url, ACCESS_TOKEN="a-token")
+        pairs = [(start(COMMAND, ours), start([*bare, url], dict(os.environ))) for _ in range(runs + 1)][1:]
+    against = "bare MCPServer, the same request"
+    by_figure = [tuple(zip(*(pair[server] for pair in pairs), strict=True)) for server in (0, 1)]
+    compare = (
+        ("from the spawn to the list of tools, over stdio", "ms", FIRST_LIST),
+        ("from the spawn to a tool's answer with one API request", "ms", FIRST_ANSWER),
+        ("the peak of memory until then", "MB", HEAVIER),
+    )
+    found = [
+        compared(what, unit, our, their, against, target)
+        for (what, unit, target), our, their in zip(compare, *by_figure, strict=True)
+        if all(our)
+    ]
+    if len(found) < len(compare):
+        found.append(Row(compare[2][0], None, "MB", target=HEAVIER, reason="only Linux has /proc"))
+    return found
 
 
 def main() -> None:

@@ -20,6 +20,7 @@ from tests.fuzz.service_checks import (
     services,
 )
 from tests.fuzz.tool_checks import check_tool_use
+from tests.transports.first_answers_check import check_first_answers, conversations
 
 MODES = st.sampled_from(["auto", "legacy"])
 """The MCP client's mode: 2026-07-28, or the handshake up to 2025-11-25."""
@@ -55,6 +56,12 @@ PROPERTIES: Mapping[str, Property] = {
     ),
     "client": Property(
         "The client makes a model or a typed, truthful error of any response", exchanges(), check_client
+    ),
+    "first answers": Property(
+        "A client that is answered before the server is imported gets what the server alone would answer",
+        conversations(),
+        check_first_answers,
+        0.5,
     ),
     "redirects": Property("A redirect never leads to a request to another host", redirects(), check_redirect, 0.2),
 }

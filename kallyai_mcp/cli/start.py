@@ -1,0 +1,51 @@
+"""The entry point of `kallyai-mcp` and `python -m kallyai_mcp`.
+
+A client that starts the server over stdio gets its first answers before the rest of the program is imported.
+"""
+
+import gc
+import os
+import sys
+
+from kallyai_mcp.settings import Settings, SettingsError
+
+_STDIO: tuple[list[str], ...] = ([], ["serve"], ["serve", "--transport", "stdio"])
+"""Arguments for a server over stdio whose first answers are known."""
+
+
+def main() -> None:
+    """Run the command line."""
+    if sys.argv[1:] in _STDIO and (settings := _plain_settings()) is not None:
+        _serve(settings)
+        return
+    from kallyai_mcp.cli.main import main as run
+
+    run()
+
+
+def _serve(settings: Settings) -> None:
+    from kallyai_mcp.transports.first_answers import FirstAnswers
+    from kallyai_mcp.transports.standard_streams import exit_on_signals, take_stdio
+
+    exit_on_signals()
+    gc.disable()  # as `main` does; `serve_over_stdio` enables it
+    with take_stdio() as streams:
+        first_answers = None
+        if streams is not None:
+            first_answers = FirstAnswers(*streams)
+            first_answers.start()
+        from kallyai_mcp.cli.serve import serve_over_stdio
+
+        serve_over_stdio(settings, first_answers=first_answers)
+
+
+def _plain_settings() -> Settings | None:
+    """The settings; None if they could change what happens before the first request, or what is logged for it."""
+    try:
+        settings = Settings.from_env()
+    except SettingsError:
+        return None
+    traced = any(name.startswith("OTEL_") for name in os.environ)
+    logged = settings.log_level in ("DEBUG", "INFO")
+    waits = not settings.fast_start or settings.sandbox or settings.database_url is not None
+    return None if traced or logged or waits else settings

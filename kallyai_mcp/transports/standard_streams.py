@@ -1,0 +1,78 @@
+"""The process's standard input and output, and its end by a signal. Imports only the standard library."""
+
+import os
+import signal
+import stat
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+
+@contextmanager
+def take_stdio() -> Iterator[tuple[int, int] | None]:
+    """Take standard input and output for the protocol, until the end of the block.
+
+    Meanwhile descriptor 0 is at the end of its file, and descriptor 1 leads to stderr, so that whatever else the
+    process prints there is not taken for the protocol.
+
+    Yields:
+        The descriptors to read from and to write to; None if they are not pipes or sockets of a POSIX system, and then
+        nothing was changed.
+    """
+    if os.name != "posix" or not all(_is_pollable(descriptor) for descriptor in (0, 1)):
+        yield None
+        return
+    null = os.open(os.devnull, os.O_RDWR)
+    try:
+        with _redirected(0, null) as stdin, _redirected(1, 2 if _is_open(2) else null) as stdout:
+            yield stdin, stdout
+    finally:
+        os.close(null)
+
+
+def exit_on_signals() -> None:
+    """Let SIGINT and SIGTERM end the process at once.
+
+    A thread that reads stdin can't be interrupted, so the event loop would wait until the client closes it. Nothing is
+    lost: each step of a call is in the ledger before it is taken.
+    """
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, _exit_now)
+
+
+def _exit_now(number: int, _: FrameType | None) -> None:
+    sys.stderr.flush()
+    if number == signal.SIGINT and os.isatty(2):
+        os.write(2, b"\nStopped.\n")
+    os._exit(0 if number == signal.SIGTERM else 128 + number)
+
+
+def _is_pollable(descriptor: int) -> bool:
+    if not _is_open(descriptor):
+        return False
+    mode = os.fstat(descriptor).st_mode
+    return stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode)
+
+
+def _is_open(descriptor: int) -> bool:
+    try:
+        os.fstat(descriptor)
+    except OSError:
+        return False
+    return True
+
+
+@contextmanager
+def _redirected(descriptor: int, target: int) -> Iterator[int]:
+    """Redirect `descriptor` to `target`; yields a new descriptor for its old file, which no child process inherits."""
+    import fcntl
+
+    # 3 or higher: a client may have closed any of the three standard descriptors.
+    own = fcntl.fcntl(descriptor, fcntl.F_DUPFD_CLOEXEC, 3)
+    os.dup2(target, descriptor)
+    try:
+        yield own
+    finally:
+        os.dup2(own, descriptor)
+        os.close(own)

@@ -1,0 +1,131 @@
+"""Makes `first_answers.json` with the real server. Run it after a change of a tool, a prompt, or a resource:
+
+uv run python -m tests.first_answers
+"""
+
+import json
+import tempfile
+from collections.abc import AsyncGenerator, Iterable
+from pathlib import Path
+from typing import Any
+
+import anyio
+from mcp_types.version import HANDSHAKE_PROTOCOL_VERSIONS, MODERN_PROTOCOL_VERSIONS
+
+from kallyai_mcp.cli.app_context import open_app_context
+from kallyai_mcp.cli.connection import Connection
+from kallyai_mcp.server.build import build_server
+from kallyai_mcp.server.sdk_internals import run_on_lines
+from kallyai_mcp.settings import Settings
+from kallyai_mcp.transports.first_answers import CATALOG
+from tests.agent import settings_in
+
+METHODS = (
+    "initialize",
+    "server/discover",
+    "ping",
+    "tools/list",
+    "prompts/list",
+    "resources/list",
+    "resources/templates/list",
+)
+CLIENT = {"name": "tests", "version": "1"}
+INITIALIZED = {"jsonrpc": "2.0", "method": "notifications/initialized"}
+LIMIT = 20
+"""Seconds until a server that should have answered counts as hung."""
+
+Json = dict[str, Any]
+
+
+def request(
+    id_: int | str, method: str, version: str, *, capabilities: Json | None = None, client: Json | None = None
+) -> Json:
+    """A request as a client of a protocol version sends it."""
+    params: Json = {}
+    if version in MODERN_PROTOCOL_VERSIONS:
+        prefix = "io.modelcontextprotocol/"
+        params["_meta"] = {
+            f"{prefix}protocolVersion": version,
+            f"{prefix}clientCapabilities": capabilities or {},
+            f"{prefix}clientInfo": client or CLIENT,
+        }
+    elif method == "initialize":
+        params = {"protocolVersion": version, "capabilities": capabilities or {}, "clientInfo": client or CLIENT}
+    return {"jsonrpc": "2.0", "id": id_, "method": method, "params": params}
+
+
+class _Client:
+    """The lines of a client that sends its next message only when the last request was answered."""
+
+    def __init__(self, messages: Iterable[str]) -> None:
+        self._messages = messages
+        self._is_answered = anyio.Event()
+        self.written: list[str] = []
+
+    async def __aiter__(self) -> AsyncGenerator[str, None]:
+        for message in self._messages:
+            self._is_answered = anyio.Event()
+            yield message
+            if '"id"' in message:
+                await self._is_answered.wait()
+
+    async def write(self, text: str) -> None:
+        self.written.append(text)
+        self._is_answered.set()
+
+    async def flush(self) -> None:
+        pass
+
+
+async def answers_to(messages: Iterable[str], settings: Settings) -> list[str]:
+    """The lines that the real server writes to a client that sends these."""
+    connection = Connection(settings)
+    server = build_server(
+        lambda: open_app_context(connection, timezone="UTC"),
+        log_level=settings.log_level,
+        keep_days=settings.keep_days,
+    )
+    client = _Client(messages)
+    with anyio.fail_after(LIMIT):
+        await run_on_lines(server, client, client)
+    return client.written
+
+
+async def real_answers(settings: Settings, **client: Json) -> dict[str, dict[str, str]]:
+    """For each protocol version and each method that it has, the server's answer to a request with the id 7."""
+    answers: dict[str, dict[str, str]] = {}
+    for version in (*HANDSHAKE_PROTOCOL_VERSIONS, *MODERN_PROTOCOL_VERSIONS):
+        is_modern = version in MODERN_PROTOCOL_VERSIONS
+        methods = METHODS[1:] if is_modern else METHODS
+        messages = [request(7, method, version, **client) for method in methods]
+        if not is_modern:
+            messages.insert(1, INITIALIZED)
+        lines = await answers_to(map(json.dumps, messages), settings)
+        answers[version] = {
+            method: line for method, line in zip(methods, lines, strict=True) if "result" in json.loads(line)
+        }
+    return answers
+
+
+async def catalog(settings: Settings) -> str:
+    """The content of `first_answers.json`."""
+    versions = {
+        version: {method: line[len('{"jsonrpc":"2.0","id":7,"result":') : -len("}\n")] for method, line in all_.items()}
+        for version, all_ in (await real_answers(settings)).items()
+    }
+    texts = list(dict.fromkeys(text for results in versions.values() for text in results.values()))
+    indexes = {
+        version: {method: texts.index(text) for method, text in results.items()}
+        for version, results in versions.items()
+    }
+    return json.dumps({"texts": texts, "versions": indexes}, ensure_ascii=False, indent=1) + "\n"
+
+
+def main() -> None:
+    """Write the file."""
+    with tempfile.TemporaryDirectory() as home:
+        CATALOG.write_text(anyio.run(catalog, settings_in(Path(home))), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
