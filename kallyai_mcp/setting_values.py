@@ -114,6 +114,19 @@ def numbers(text: str) -> tuple[str, ...]:
     return _listed(text, r"\+[0-9]{1,15}", "no number or prefix in E.164, such as +1415")
 
 
+def networks(text: str) -> tuple[str, ...]:
+    """IP addresses and networks."""
+    import ipaddress  # late: few servers are behind a proxy
+
+    entries = tuple(filter(None, map(str.strip, text.split(","))))
+    for entry in entries:
+        try:
+            ipaddress.ip_network(entry)
+        except ValueError:
+            raise ValueError(f"{entry!r} is no address or network such as 10.0.0.0/8") from None
+    return entries
+
+
 def hosts(text: str) -> tuple[str, ...]:
     """Values of the `Host` header."""
     return _listed(text, _NAME + _PORT, "no host such as phone.example.com or phone.example.com:*")

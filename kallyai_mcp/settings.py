@@ -64,6 +64,7 @@ class Settings:
         allowed_hosts: `Host` headers that the HTTP server accepts, with `:*` for any port.
         allowed_origins: `Origin` headers (web pages) that the HTTP server accepts, with `:*` for any port.
         public_url: The URL of the HTTP server for clients.
+        trusted_proxies: Addresses and networks of proxies whose `X-Forwarded-For` the HTTP server believes.
         rate_limit: How many requests one account may make over HTTP, such as 300/minute.
         database_url: The PostgreSQL database that several workers or machines share; None for an SQLite file in
             `home`.
@@ -97,6 +98,7 @@ class Settings:
     allowed_hosts: Annotated[tuple[str, ...], values.hosts] = ()
     allowed_origins: Annotated[tuple[str, ...], values.origins] = ()
     public_url: Annotated[str | None, values.public_url] = None
+    trusted_proxies: Annotated[tuple[str, ...], values.networks] = ()
     rate_limit: Annotated[str, values.rate] = "300/minute"
     database_url: Annotated[str | None, values.database_url] = None
     user_agent: Annotated[str, values.header] = f"kallyai-mcp/{__version__}"

@@ -27,6 +27,20 @@ def is_loopback(host: str | None) -> bool:
     return (getattr(address, "ipv4_mapped", None) or address).is_loopback
 
 
+def network_of(address: str) -> str:
+    """What counts as one client in a limit: an IPv4 address, the /64 network of an IPv6 address, or anything else.
+
+    One household has a whole /64. An IPv4 address that is mapped into IPv6 counts as the IPv4 address.
+    """
+    try:
+        ip = ipaddress.ip_address(address.partition("%")[0])
+    except ValueError:  # a Unix socket's path, or what a proxy sends in place of an address
+        return address
+    if ip.version == 4:
+        return address
+    return str(ip.ipv4_mapped or ipaddress.ip_network((int(ip), 64), strict=False))
+
+
 def origin_of(url: str) -> str:
     """The origin of an http or https URL: `scheme://host[:port]`, in lower case and without a default port.
 

@@ -71,12 +71,35 @@ def check_access(settings: Settings, options: ServeOptions) -> None:
             f"with KALLYAI_MCP_TOKEN), {flag}caller (clients with a KallyAI access token) or {flag}oauth (users who "
             "sign in)."
         )
+    if options.auth == "none" and settings.mcp_token is None and (name := _public_name(settings)) is not None:
+        raise SetupError(
+            f"{name} lets others reach this server, and {flag}none would give everyone the account that is signed in "
+            f"here: set KALLYAI_MCP_TOKEN, or use {flag}secret, {flag}caller, or {flag}oauth."
+        )
     if options.auth == "secret" and settings.mcp_token is None:
         raise SetupError(f"{flag}secret needs the secret: set KALLYAI_MCP_TOKEN.")
     if options.auth in ("caller", "oauth") and options.sandbox:
         raise SetupError(
             f"{flag}{options.auth} needs a KallyAI that gives tokens: run `kallyai-mcp sandbox` beside it."
         )
+
+
+def _public_name(settings: Settings) -> str | None:
+    """The setting by which others than this machine's programs may use the server; None if there is none."""
+    hosts = [host.removesuffix(":*") for host in settings.allowed_hosts]
+    names = {
+        "KALLYAI_PUBLIC_URL": [settings.public_url] if settings.public_url is not None else [],
+        "KALLYAI_ALLOWED_HOSTS": [f"http://{host}" for host in hosts],
+        "KALLYAI_ALLOWED_ORIGINS": [origin.removesuffix(":*") for origin in settings.allowed_origins],
+    }
+    return next((name for name, urls in names.items() if any(not _is_loopback_url(url) for url in urls)), None)
+
+
+def _is_loopback_url(url: str) -> bool:
+    try:
+        return is_loopback(urlsplit(url).hostname)
+    except ValueError:
+        return False
 
 
 def create_oauth_server(

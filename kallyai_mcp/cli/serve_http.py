@@ -26,8 +26,9 @@ from kallyai_mcp.settings import Settings, SettingsError
 from kallyai_mcp.telemetry import configure_from_environment
 from kallyai_mcp.tools.context import AppContext
 from kallyai_mcp.transports.access_policy import AccessPolicy
-from kallyai_mcp.transports.asgi_app import READY_TIMEOUT, Check, http_app
+from kallyai_mcp.transports.asgi_app import http_app
 from kallyai_mcp.transports.rate_limit import RateLimiter
+from kallyai_mcp.transports.status_routes import READY_TIMEOUT, Check, Readiness
 from kallyai_mcp.transports.uvicorn_server import StartupError, serve_app
 
 _WRONG_BEARERS = "20/minute"
@@ -133,6 +134,7 @@ def build_app(settings: Settings, options: ServeOptions) -> Starlette:
         public_url=oauth_server.issuer if oauth_server is not None else settings.public_url,
         open_paths=oauth_server.open_paths if oauth_server is not None else frozenset(),
         rate_limit=rate,
+        trusted_proxies=settings.trusted_proxies,
     )
 
     @asynccontextmanager
@@ -144,7 +146,7 @@ def build_app(settings: Settings, options: ServeOptions) -> Starlette:
     return http_app(
         server,
         policy,
-        checks=_readiness_checks(connection),
+        readiness=Readiness(_readiness_checks(connection)),
         lifespan=lifespan(),
         sse=not options.is_shared,
         routes=oauth_server.routes if oauth_server is not None else (),

@@ -16,7 +16,10 @@ from kallyai_mcp.transports.bearer_throttle import (
     TooManyAttemptsError,
     VerificationUnavailableError,
 )
+from kallyai_mcp.transports.client_address import UNKNOWN
+from kallyai_mcp.transports.open_streams import VERIFY_SECONDS, OpenStreams, is_stream
 from kallyai_mcp.transports.protected_resource import metadata_url
+from kallyai_mcp.urls import network_of
 
 _STATUS_PATHS = frozenset({"/health", "/ready"})
 """Load balancers ask for these; they have no bearer token, and may use an address as `Host`."""
@@ -26,9 +29,7 @@ class AccessMiddleware:
     """Refuses requests that the policy does not allow.
 
     421 for another host, 403 for another origin, 401 without a valid bearer token, 503 if the token can't be checked
-    now, 429 after too many requests, or too many invalid tokens from one address. The address is the connection's, or
-    the one that a proxy names that uvicorn trusts (`--forwarded-allow-ips`); behind any other proxy all clients have
-    the proxy's address.
+    now, 429 after too many requests, too many open streams, or too many invalid tokens from one address.
 
     The app finds the user in the scope and in the SDK's context, as the SDK's transports expect.
     """
@@ -36,18 +37,29 @@ class AccessMiddleware:
     def __init__(self, app: ASGIApp, policy: AccessPolicy) -> None:
         self._app = AuthContextMiddleware(app)
         self._policy = policy
+        self._streams = OpenStreams(policy.verifier)
         self._throttle: BearerThrottle | None = None
         if policy.verifier is not None and policy.wrong_bearer_limit is not None:
             self._throttle = BearerThrottle(policy.verifier, policy.is_known, policy.wrong_bearer_limit)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection."""
-        if scope["type"] == "http" and scope["path"] not in _STATUS_PATHS:
-            refusal = self._check_host_and_origin(Headers(scope=scope)) or await self._check_caller(scope)
-            if refusal is not None:
-                await refusal(scope, receive, send)
+        if scope["type"] != "http" or scope["path"] in _STATUS_PATHS:
+            await self._app(scope, receive, send)
+            return
+        headers = Headers(scope=scope)
+        refusal = self._check_host_and_origin(headers)
+        if refusal is None and self._is_open(scope):
+            await self._app(scope, receive, send)
+            return
+        bearer = _bearer(headers) if self._policy.verifier is not None else None
+        caller = refusal or await self._find_caller(scope, bearer)
+        if isinstance(caller, str) and is_stream(scope):
+            if (reason := self._streams.refusal(caller)) is None:
+                await self._streams.serve(self._app, scope, receive, send, caller=caller, bearer=bearer)
                 return
-        await self._app(scope, receive, send)
+            caller = _retry_later(429, reason, VERIFY_SECONDS)
+        await (self._app if isinstance(caller, str) else caller)(scope, receive, send)
 
     def _check_host_and_origin(self, headers: Headers) -> Response | None:
         if not self._policy.allows_host(headers.get("host", "")):
@@ -56,15 +68,17 @@ class AccessMiddleware:
             return PlainTextResponse("That web page may not use this server", 403)
         return None
 
-    async def _check_caller(self, scope: Scope) -> Response | None:
-        """Put the user into the scope; returns the refusal, if there is one."""
+    def _is_open(self, scope: Scope) -> bool:
+        """Whether clients ask for this before they have a token."""
         path = scope["path"]
-        if scope["method"] == "OPTIONS" or path.startswith("/.well-known/") or path in self._policy.open_paths:
-            return None  # clients ask for these before they have a token
-        caller = scope["client"][0] if scope.get("client") else "unknown"
+        return scope["method"] == "OPTIONS" or path.startswith("/.well-known/") or path in self._policy.open_paths
+
+    async def _find_caller(self, scope: Scope, bearer: str | None) -> str | Response:
+        """Put the user into the scope; returns the caller that limits count, or the refusal."""
+        caller = network_of(scope["client"][0]) if scope.get("client") else UNKNOWN
         if self._policy.verifier is not None:
             try:
-                token = await self._verify(scope, caller)
+                token = await self._verify(bearer, caller) if bearer is not None else None
             except TooManyAttemptsError as error:
                 return _retry_later(429, "Too many wrong tokens from this address", error.retry_after)
             except VerificationUnavailableError as error:
@@ -74,15 +88,12 @@ class AccessMiddleware:
             scope["user"], scope["auth"] = AuthenticatedUser(token), AuthCredentials(token.scopes)
             caller = token.subject or token.client_id
         wait = self._policy.rate_limit.acquire(caller) if self._policy.rate_limit is not None else 0
-        return _retry_later(429, "Too many requests", wait) if wait > 0 else None
+        return _retry_later(429, "Too many requests", wait) if wait > 0 else caller
 
-    async def _verify(self, scope: Scope, address: str) -> AccessToken | None:
-        kind, _, bearer = Headers(scope=scope).get("authorization", "").partition(" ")
-        if kind.lower() != "bearer" or not bearer.strip() or self._policy.verifier is None:
-            return None
-        if self._throttle is None:
-            return await self._policy.verifier(bearer.strip())
-        return await self._throttle.check(bearer.strip(), address)
+    async def _verify(self, bearer: str, address: str) -> AccessToken | None:
+        if self._throttle is not None:
+            return await self._throttle.check(bearer, address)
+        return await self._policy.verifier(bearer) if self._policy.verifier is not None else None
 
     def _unauthorized(self, scope: Scope) -> Response:
         """The challenge of RFC 6750, with the metadata's URL (RFC 9728, section 5.1)."""
@@ -92,6 +103,11 @@ class AccessMiddleware:
             challenge += f', resource_metadata="{metadata_url(scope, self._policy)}"'
         body = {"error": "invalid_token", "error_description": text}
         return JSONResponse(body, 401, headers={"WWW-Authenticate": challenge})
+
+
+def _bearer(headers: Headers) -> str | None:
+    kind, _, bearer = headers.get("authorization", "").partition(" ")
+    return bearer.strip() or None if kind.lower() == "bearer" else None
 
 
 def _retry_later(status: int, text: str, seconds: float) -> Response:

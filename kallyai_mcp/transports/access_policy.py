@@ -24,6 +24,7 @@ class AccessPolicy:
         public_url: The server's base URL for clients; None for the one that the request was sent to.
         rate_limit: How many requests each account may make (each address, if no token is needed); None for no limit.
         open_paths: Paths that need no bearer token.
+        trusted_proxies: Addresses and networks whose `X-Forwarded-For` is believed.
     """
 
     hosts: Sequence[str] | None
@@ -35,6 +36,7 @@ class AccessPolicy:
     public_url: str | None = None
     rate_limit: RateLimit | None = None
     open_paths: frozenset[str] = frozenset()
+    trusted_proxies: Sequence[str] = ()
 
     def allows_host(self, host: str) -> bool:
         """Whether a request with this `Host` header is for this server."""

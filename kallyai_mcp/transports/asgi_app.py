@@ -5,37 +5,29 @@ its connection and belongs to one worker: a load balancer must send all requests
 that share a port can't be addressed one by one, so there `/sse` is not served.
 """
 
-import logging
 import re
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
-import anyio
 from mcp.server.mcpserver import MCPServer
 from mcp.server.transport_security import TransportSecuritySettings
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
-from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.responses import PlainTextResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from kallyai_mcp.tools.context import AppContext
 from kallyai_mcp.transports.access_middleware import AccessMiddleware
 from kallyai_mcp.transports.access_policy import AccessPolicy
+from kallyai_mcp.transports.client_address import ClientAddress
 from kallyai_mcp.transports.protected_resource import metadata_routes
+from kallyai_mcp.transports.status_routes import Readiness, status_routes
 from kallyai_mcp.transports.uvicorn_server import BodyTimeout, GracefulShutdown
-
-_log = logging.getLogger(__name__)
 
 MAX_BODY_BYTES = 64 * 1024
 """The longest request body; one that places a call is far shorter."""
-
-READY_TIMEOUT = 2.0
-"""Seconds that one readiness check may take."""
-
-Check = Callable[[], Awaitable[object]]
-"""A readiness check: raises an exception if what it checks is not ready."""
 
 _CORS_HEADERS = [
     "Authorization",
@@ -55,7 +47,7 @@ def http_app(
     server: MCPServer[AppContext],
     policy: AccessPolicy,
     *,
-    checks: Mapping[str, Check],
+    readiness: Readiness,
     lifespan: AbstractAsyncContextManager[object],
     sse: bool = True,
     routes: Sequence[BaseRoute] = (),
@@ -66,7 +58,7 @@ def http_app(
     Args:
         server: The MCP server, the same as over stdio.
         policy: Who may use it.
-        checks: The readiness checks that `/ready` runs, by name.
+        readiness: What `/ready` reports.
         lifespan: Entered before the first request is served, and left when the app ends.
         sse: Whether to serve `/sse`. If not, the answer is 404 and names `/mcp`.
         routes: More routes, such as those of a sign-in. They come first.
@@ -75,7 +67,7 @@ def http_app(
     streamable = server.streamable_http_app(
         stateless_http=True, max_request_body_size=MAX_BODY_BYTES, transport_security=_NO_CHECKS
     )
-    all_routes: list[BaseRoute] = [*routes, *streamable.routes, *_status_routes(checks)]
+    all_routes: list[BaseRoute] = [*routes, *streamable.routes, *status_routes(readiness)]
     if sse:
         events = server.sse_app(max_request_body_size=MAX_BODY_BYTES, transport_security=_NO_CHECKS)
         all_routes += events.routes
@@ -91,6 +83,7 @@ def http_app(
 
     stack = [
         Middleware(GracefulShutdown),
+        Middleware(ClientAddress, trusted=policy.trusted_proxies),
         *([_cors(policy)] if policy.origins else []),
         Middleware(AccessMiddleware, policy=policy),
         Middleware(BodyTimeout),
@@ -115,30 +108,3 @@ def _cors(policy: AccessPolicy) -> Middleware:
         allow_headers=_CORS_HEADERS,
         expose_headers=["Mcp-Session-Id", "WWW-Authenticate", "Retry-After"],
     )
-
-
-def _status_routes(checks: Mapping[str, Check]) -> list[BaseRoute]:
-    async def health(_: Request) -> Response:
-        return JSONResponse({"status": "alive"})
-
-    async def ready(_: Request) -> Response:
-        results: dict[str, str] = {}
-
-        async def run(name: str, check: Check) -> None:
-            try:
-                with anyio.fail_after(READY_TIMEOUT):
-                    await check()
-            except Exception as error:  # noqa: BLE001 - any failure means that it is not ready
-                _log.warning("not ready: %s: %s", name, type(error).__name__)
-                results[name] = "unreachable"
-            else:
-                results[name] = "ok"
-
-        async with anyio.create_task_group() as tasks:
-            for name, check in checks.items():
-                tasks.start_soon(run, name, check)
-        is_ready = all(state == "ok" for state in results.values())
-        body = {"status": "ready" if is_ready else "not ready", "checks": dict(sorted(results.items()))}
-        return JSONResponse(body, 200 if is_ready else 503)
-
-    return [Route("/health", health), Route("/ready", ready)]

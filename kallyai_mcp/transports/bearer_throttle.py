@@ -1,12 +1,12 @@
 """A limit on how many invalid bearer tokens one address may have checked."""
 
-import ipaddress
 from collections.abc import Awaitable, Callable
 
 import anyio
 from mcp.server.auth.provider import AccessToken
 
 from kallyai_mcp.common_types import RateLimit
+from kallyai_mcp.urls import network_of
 
 _CONCURRENT_CHECKS = 4
 """How many unknown tokens of one address are checked at once; so many may exceed the limit."""
@@ -67,7 +67,7 @@ class BearerThrottle:
         """
         if self._is_known(bearer):
             return await self._verifier(bearer)
-        network = _network_of(address)
+        network = network_of(address)
         limiter = self._checks.setdefault(network, anyio.CapacityLimiter(_CONCURRENT_CHECKS))
         try:
             async with limiter:
@@ -80,13 +80,3 @@ class BearerThrottle:
         finally:
             if not limiter.borrowed_tokens and not limiter.statistics().tasks_waiting:
                 self._checks.pop(network, None)
-
-
-def _network_of(address: str) -> str:
-    try:
-        ip = ipaddress.ip_address(address.partition("%")[0])
-    except ValueError:  # a Unix socket's path, or what a proxy sends in place of an address
-        return address
-    if ip.version == 4:
-        return address
-    return str(ip.ipv4_mapped or ipaddress.ip_network((int(ip), 64), strict=False))

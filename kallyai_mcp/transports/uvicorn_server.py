@@ -205,6 +205,7 @@ async def serve_app(app: ASGIApp, host: str, port: int, *, ready: Callable[[str]
         log_config=None,
         access_log=False,
         server_header=False,
+        proxy_headers=False,  # ClientAddress reads them
         timeout_keep_alive=KEEP_ALIVE_SECONDS,
         timeout_graceful_shutdown=SHUTDOWN_SECONDS,
     )

@@ -38,7 +38,7 @@ anyio.run(serve_stdio, server)
 """
 
 
-def line(number: int, method: str, **params: Any) -> bytes:
+def line(number: int | str, method: str, **params: Any) -> bytes:
     message = {"jsonrpc": "2.0", "id": number, "method": method, "params": params}
     return json.dumps(message, ensure_ascii=False).encode() + b"\n"
 
@@ -123,9 +123,10 @@ def test_messages_that_arrive_together_are_all_answered(peer: Peer) -> None:
 
 
 def test_a_message_of_a_megabyte_is_answered_in_full(peer: Peer) -> None:
-    peer.send(line(2, "tools/call", name="make_call", arguments=CALL | {"task_description": "ñ" * 500_000}))
+    id_ = "ñ" * 500_000
+    peer.send(line(id_, "ping"))
 
-    assert peer.answer()["result"]["content"][0]["text"].count("ñ") > 400_000
+    assert peer.answer()["id"] == id_
 
 
 def test_invalid_utf_8_does_not_stop_the_server(peer: Peer) -> None:

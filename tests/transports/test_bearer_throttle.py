@@ -9,12 +9,15 @@ import anyio
 import pytest
 from mcp.server.auth.provider import AccessToken
 from starlette.requests import Request
+from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
+from kallyai_mcp.cli.serve_auth import ServeOptions
+from kallyai_mcp.cli.serve_http import build_app
 from kallyai_mcp.transports.bearer_throttle import BearerThrottle, TooManyAttemptsError, VerificationUnavailableError
 from kallyai_mcp.transports.rate_limit import RateLimiter
 from tests.agent import settings_in
 from tests.fake_service import fake_service
-from tests.transports.http_server import LIMIT, post_initialize, running_server
+from tests.transports.http_server import LIMIT, post_initialize, running_app, running_server
 
 SECRET = "a-secret-of-many-characters"
 ALLOWED = 20
@@ -26,7 +29,7 @@ def bearer_header(token: str) -> dict[str, str]:
 
 
 @asynccontextmanager
-async def server_for_callers(home: Path, checks: "Counter[str]") -> AsyncIterator[str]:
+async def server_for_callers(home: Path, checks: "Counter[str]", **settings: str) -> AsyncIterator[str]:
     """A server on a KallyAI whose valid tokens begin with "good", and which counts the checks of each token."""
 
     def answer(request: Request) -> tuple[int, object]:
@@ -38,7 +41,7 @@ async def server_for_callers(home: Path, checks: "Counter[str]") -> AsyncIterato
 
     async with (
         fake_service(answer) as service,
-        running_server(settings_in(home, API_URL=service), auth="caller") as url,
+        running_server(settings_in(home, API_URL=service, **settings), auth="caller") as url,
     ):
         yield url
 
@@ -87,9 +90,35 @@ async def test_the_secret_works_after_many_invalid_tokens_from_its_address(tmp_p
     assert right.status_code == 200
 
 
+async def test_an_address_that_a_client_names_itself_is_not_believed(tmp_path: Path) -> None:
+    async with server_for_callers(tmp_path, Counter()) as url:
+        guesses = [
+            (await post_initialize(url, bearer_header("bad") | {"X-Forwarded-For": f"192.0.2.{number}"})).status_code
+            for number in range(ALLOWED + 1)
+        ]
+
+    assert guesses == [401] * ALLOWED + [429]
+
+
+async def test_an_address_that_uvicorn_took_from_a_client_is_not_believed(tmp_path: Path) -> None:
+    """Without `--no-proxy-headers`, uvicorn's own command line believes every program on this machine."""
+    settings = settings_in(tmp_path, MCP_TOKEN=SECRET)
+    app = build_app(settings, ServeOptions("127.0.0.1", "secret"))
+    async with running_app(ProxyHeadersMiddleware(app, "127.0.0.1")) as url:  # type: ignore[arg-type]
+        guesses = [
+            (await post_initialize(url, bearer_header("bad") | {"X-Forwarded-For": address})).status_code
+            for number in range(ALLOWED // 2 + 1)
+            for address in (f"192.0.2.{number}", f"[2001:db8:{number}::1]:5000")
+        ]
+        right = await post_initialize(url, bearer_header(SECRET) | {"X-Forwarded-For": "192.0.2.1"})
+
+    assert guesses == [401] * ALLOWED + [429] * 2
+    assert right.status_code == 200
+
+
 async def test_clients_behind_a_trusted_proxy_are_counted_by_their_own_addresses(tmp_path: Path) -> None:
     checks: Counter[str] = Counter()
-    async with server_for_callers(tmp_path, checks) as url:
+    async with server_for_callers(tmp_path, checks, TRUSTED_PROXIES="10.0.0.0/8, 127.0.0.1") as url:
         one, other = {"X-Forwarded-For": "192.0.2.1"}, {"X-Forwarded-For": "192.0.2.2"}
         wrong = [(await post_initialize(url, bearer_header("bad") | one)).status_code for _ in range(ALLOWED + 1)]
         right = await post_initialize(url, bearer_header("good") | other)

@@ -48,6 +48,7 @@ async def site(folder: Path, database_url: str) -> AsyncIterator[Site]:
         shared = {"DATABASE_URL": database_url, "SECRET_KEYS": SECRET_KEYS}
         settings = shared | {"API_URL": sandbox.url, "AUTH": "caller", "WAIT_SECONDS": "0"}
         settings |= {"PUBLIC_URL": f"https://{NAME}", "ALLOWED_HOSTS": NAME, "LOG_LEVEL": "INFO"}
+        settings["TRUSTED_PROXIES"] = "127.0.0.1"
         token = sandbox.token("acct-business")
         async with (
             worker_lookup(sandbox.settings(**shared, ACCESS_TOKEN=token)) as lookup,

@@ -4,6 +4,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections import Counter
 from pathlib import Path
 
 import anyio
@@ -11,8 +12,10 @@ import anyio.to_thread
 import httpx2
 import pytest
 from mcp import Client
+from starlette.applications import Starlette
 
 from kallyai_mcp.sandbox.faults import Fault, FaultPlan
+from kallyai_mcp.transports import status_routes
 from tests.processes import run, started
 from tests.transports.http_server import (
     ACCEPT,
@@ -22,6 +25,7 @@ from tests.transports.http_server import (
     connected_agent,
     initialize,
     post_initialize,
+    running_app,
     running_sandbox,
     running_server,
 )
@@ -74,7 +78,8 @@ async def test_a_call_continues_after_its_client_disconnects(tmp_path: Path) -> 
     assert ended.data["status"] == "success"
 
 
-async def test_health_and_ready_report_only_their_status(tmp_path: Path) -> None:
+async def test_health_and_ready_report_only_their_status(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(status_routes, "REMEMBER_SECONDS", 0)
     async with (
         running_sandbox(tmp_path) as sandbox,
         running_server(sandbox.settings(MCP_TOKEN=SECRET)) as url,
@@ -92,6 +97,36 @@ async def test_health_and_ready_report_only_their_status(tmp_path: Path) -> None
     assert trouble.status_code == 503
     assert trouble.json() == {"status": "not ready", "checks": {"api": "unreachable", "ledger": "ok"}}
     assert still_alive.status_code == 200
+
+
+async def test_many_who_ask_whether_the_server_is_ready_share_one_check() -> None:
+    now, checks = [100.0], Counter[str]()
+
+    async def api() -> None:
+        checks["api"] += 1
+        await anyio.lowlevel.checkpoint()
+        if checks["api"] > 1:
+            raise ConnectionError
+
+    readiness = status_routes.Readiness({"api": api}, clock=lambda: now[0])
+    app = Starlette(routes=status_routes.status_routes(readiness))
+    async with running_app(app) as url, httpx2.AsyncClient(timeout=LIMIT) as client:
+        answers: list[int] = []
+
+        async def ask() -> None:
+            answers.append((await client.get(f"{url}/ready")).status_code)
+
+        async with anyio.create_task_group() as tasks:
+            for _ in range(50):
+                tasks.start_soon(ask)
+        now[0] += 1.9
+        await ask()
+        asked_in_two_seconds = checks["api"]
+        now[0] += 0.2
+        await ask()
+
+    assert answers == [200] * 51 + [503]
+    assert asked_in_two_seconds == 1
 
 
 async def test_without_the_service_the_server_is_not_ready(tmp_path: Path) -> None:
@@ -165,6 +200,9 @@ def url_of(process: subprocess.Popen[str]) -> str:
         (["--host", "0.0.0.0"], {}, "0.0.0.0 can be reached by others"),  # noqa: S104 - it is refused
         ([], {"AUTH": "secret"}, "--auth secret needs the secret: set KALLYAI_MCP_TOKEN"),
         (["--auth", "caller", "--sandbox"], {}, "--auth caller needs a KallyAI that gives tokens"),
+        ([], {"PUBLIC_URL": "https://phone.example.com"}, "KALLYAI_PUBLIC_URL lets others reach this server"),
+        ([], {"ALLOWED_HOSTS": "localhost, phone.example.com:*"}, "KALLYAI_ALLOWED_HOSTS lets others reach"),
+        ([], {"ALLOWED_ORIGINS": "https://agent.example.com"}, "KALLYAI_ALLOWED_ORIGINS lets others reach"),
     ],
 )
 def test_unsafe_options_are_refused_at_start(

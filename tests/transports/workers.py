@@ -29,7 +29,7 @@ from tests.transports.http_server import ACCEPT, CALL, LIMIT, initialize
 COMMAND = (
     "uvicorn --factory kallyai_mcp.cli.serve_http:from_environment --workers 2 --host 0.0.0.0 --port 8000 "
     "--http kallyai_mcp.transports.uvicorn_server:HeaderTimeoutProtocol --ws none --no-access-log --no-server-header "
-    "--timeout-keep-alive 75 --timeout-graceful-shutdown 1"
+    "--timeout-keep-alive 75 --timeout-graceful-shutdown 1 --no-proxy-headers"
 )
 """The command that docs/hosting-workers.md shows."""
 

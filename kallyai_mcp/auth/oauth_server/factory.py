@@ -1,6 +1,5 @@
 """Makes the OAuth server: its routes, its bearer verifier, and its scope middleware."""
 
-import ipaddress
 import math
 import time
 from collections.abc import Awaitable, Callable, Sequence
@@ -26,7 +25,7 @@ from kallyai_mcp.auth.oauth_server.shared_state import SharedState
 from kallyai_mcp.auth.oauth_server.token_issuer import TokenIssuer
 from kallyai_mcp.auth.oauth_server.upstream import Upstream
 from kallyai_mcp.common_types import RateLimit
-from kallyai_mcp.urls import check_base_url, origin_of
+from kallyai_mcp.urls import check_base_url, network_of, origin_of
 
 if TYPE_CHECKING:
     from kallyai_mcp.api.client import KallyAI
@@ -129,7 +128,8 @@ def build(
 
     def limited(name: str, endpoint: _Endpoint, *, is_page: bool) -> _Endpoint:
         async def serve(request: Request) -> Response:
-            wait = rate.acquire(f"oauth-{name} {_network(request)}") if rate is not None else 0
+            address = request.client.host if request.client is not None else "unknown"
+            wait = rate.acquire(f"oauth-{name} {network_of(address)}") if rate is not None else 0
             if wait <= 0:
                 return await endpoint(request)
             headers = {"Retry-After": str(math.ceil(wait))}
@@ -167,13 +167,3 @@ def build(
         verifier=tokens.verify,
         is_known=lambda bearer: sealed_tokens.open("access", bearer, even_expired=True) is not None,
     )
-
-
-def _network(request: Request) -> str:
-    """The client's address; of IPv6 its /64 network, because a client can have all addresses of one."""
-    host = request.client.host if request.client is not None else "unknown"
-    try:
-        address = ipaddress.ip_address(host)
-    except ValueError:
-        return host
-    return host if address.version == 4 else str(ipaddress.ip_network((address, 64), strict=False))

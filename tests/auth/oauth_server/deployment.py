@@ -30,6 +30,7 @@ from kallyai_mcp.tools.context import AppContext
 from kallyai_mcp.transports.access_policy import AccessPolicy
 from kallyai_mcp.transports.asgi_app import http_app
 from kallyai_mcp.transports.bearer_throttle import VerificationUnavailableError
+from kallyai_mcp.transports.status_routes import Readiness
 from kallyai_mcp.transports.uvicorn_server import serve_app
 from tests.processes import free_port
 from tests.transports.http_server import LIMIT, RunningSandbox
@@ -154,7 +155,7 @@ async def deploy(
     app = http_app(
         build_server(open_context),
         access_policy,
-        checks={},
+        readiness=Readiness({}),
         lifespan=lifespan(),
         routes=oauth_server.routes,
         middleware=(oauth_server.middleware,),
