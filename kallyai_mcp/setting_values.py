@@ -118,7 +118,7 @@ def networks(text: str) -> tuple[str, ...]:
     """IP addresses and networks."""
     import ipaddress  # late: few servers are behind a proxy
 
-    entries = tuple(filter(None, map(str.strip, text.split(","))))
+    entries = _listed(text, ".+", "no address")
     for entry in entries:
         try:
             ipaddress.ip_network(entry)

@@ -74,6 +74,11 @@ BAD: dict[str, dict[str, str]] = {
         "https://phone.example.com/?a=b": "not a web address",
         "https://phone.example.com:x": "not a web address",
     },
+    "trusted_proxies": {
+        "proxy": "'proxy' is no address or network",
+        "10.0.0.1/8": "is no address",
+        ",": "lists nothing",
+    },
     "rate_limit": {"often": "is not a rate such as 300/minute", "0/minute": "is not a rate", "5/week": "is not a rate"},
     "database_url": {
         "mysql://me:hush@db/kallyai": "not the URL of a PostgreSQL database",
@@ -83,6 +88,7 @@ BAD: dict[str, dict[str, str]] = {
     },
     "user_agent": {"teléfono": "only printable ASCII can be sent in a header"},
     "log_level": {"loud": "'loud' is not one of DEBUG, INFO, WARNING, ERROR"},
+    "fast_start": NOT_SWITCHES,
     "log_format": {"xml": "'xml' is not one of text, json"},
 }
 """For each setting values that can't be used, and words of the line that says so."""
