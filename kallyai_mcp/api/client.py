@@ -9,16 +9,15 @@ from functools import lru_cache
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from types import TracebackType
 from typing import Any, Self
-from urllib.parse import quote
 
 import httpx
 
 from kallyai_mcp.api import sign_in_urls
 from kallyai_mcp.api.bearer import BearerAuth, TokenSource, same_origin
+from kallyai_mcp.api.call_ids import check_call_id
 from kallyai_mcp.api.error_responses import error_from, http_date
 from kallyai_mcp.api.errors import (
     KallyAIError,
-    NotFoundError,
     NotSignedInError,
     ResponseLostError,
     ServiceError,
@@ -53,8 +52,6 @@ __all__ = ["KallyAI", "Timeouts", "TokenSource"]
 MAX_REDIRECTS = 3
 
 _parsed = lru_cache(maxsize=64)(httpx.URL)
-
-_LONGEST_ID = 1000
 
 _SECRETS = {"refresh_token", "client_secret", "code", "id_token", "identity_token"}
 
@@ -175,18 +172,18 @@ class KallyAI:
 
     async def get_call(self, call_id: str) -> Call:
         """One call; `NotFoundError` if there is none with this id."""
-        return read_model(Call, await self._send_signed(self._request("GET", _call_path(call_id))))
+        return read_model(Call, await self._send_signed(self._request("GET", f"/v1/calls/{check_call_id(call_id)}")))
 
     async def get_transcript(self, call_id: str) -> Transcript:
         """The transcript of a call; `NotFoundError` if it has none, `ForbiddenError` without `transcripts:read`."""
         return read_model(
-            Transcript, await self._send_signed(self._request("GET", f"{_call_path(call_id)}/transcript"))
+            Transcript, await self._send_signed(self._request("GET", f"/v1/calls/{check_call_id(call_id)}/transcript"))
         )
 
     async def get_calendar(self, call_id: str) -> str:
         """The appointment of a call as the text of an .ics file (RFC 5545); `NotFoundError` if it has none."""
         headers = {"Accept": "text/calendar, application/json;q=0.5"}
-        request = self._request("GET", f"{_call_path(call_id)}/calendar.ics", headers=headers)
+        request = self._request("GET", f"/v1/calls/{check_call_id(call_id)}/calendar.ics", headers=headers)
         return read_calendar(await self._send_signed(request))
 
     # "User Endpoints" of the reference
@@ -331,13 +328,6 @@ def _after_see_other(request: httpx.Request, error: KallyAIError) -> KallyAIErro
             correlation_id=error.correlation_id,
         )
     return error
-
-
-def _call_path(call_id: str) -> str:
-    # The first three would make the path of another endpoint; httpx accepts no URL longer than 64 kB.
-    if call_id in {"", ".", ".."} or len(call_id) > _LONGEST_ID:
-        raise NotFoundError("There is no call of such an id", code="call_not_found")
-    return f"/v1/calls/{quote(call_id, safe='', errors='replace')}"
 
 
 def _header(name: str, value: str) -> str:

@@ -12,15 +12,13 @@ from zoneinfo import ZoneInfo, available_timezones
 from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo
 from pydantic_core import PydanticCustomError
 
+from kallyai_mcp.api.call_ids import check_call_id
 from kallyai_mcp.api.models import IsoDate
 from kallyai_mcp.calls.numbers import NumberProblem, normalize
 from kallyai_mcp.settings import WAIT_LIMIT
 
 FULL_TEXT = "kallyai_full_text"
 """The type of a validation error whose message says all there is to say, without the value in front of it."""
-
-MAX_ID_LENGTH = 200
-"""Characters of a call's id; the reference's are UUIDs of 36."""
 
 _LAST_TIME_ZONE = timezone(-timedelta(hours=12))
 """Where a day ends last; a date that is past even there is past everywhere."""
@@ -65,13 +63,6 @@ def not_past(day: date, info: ValidationInfo) -> date:
     return day
 
 
-def _short(call_id: str) -> str:
-    if len(call_id) > MAX_ID_LENGTH:
-        text = f"is longer than {MAX_ID_LENGTH} characters, which no id is"
-        raise PydanticCustomError(FULL_TEXT, "{text}", {"text": text})
-    return call_id
-
-
 def _no_bool(value: Any) -> Any:
     """Pydantic reads true as 1, which is a guess."""
     if isinstance(value, bool):
@@ -88,8 +79,8 @@ TimeZoneName = Annotated[str, AfterValidator(_known_zone)]
 AppointmentDate = Annotated[IsoDate, AfterValidator(not_past)]
 """A day that is not over everywhere on Earth."""
 
-CallId = Annotated[str, AfterValidator(_short)]
-"""A `call_id` or `tracking_id`."""
+CallId = Annotated[str, AfterValidator(check_call_id)]
+"""A `call_id` or `tracking_id`; anything else is "no such call", which pydantic passes on as it is raised."""
 
 PartySize = Annotated[int, Field(ge=1, le=50), BeforeValidator(_no_bool)]
 """How many people; "4" counts, true does not."""

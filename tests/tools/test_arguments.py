@@ -146,7 +146,7 @@ async def test_an_overlong_call_id_is_refused_without_a_request(agent: Agent, to
     answer = await agent.use(tool, call_id="\N{PILE OF POO}" * 250_000)
 
     assert answer.is_error
-    assert answer.text == "1 argument needs a change:\n- call_id: is longer than 200 characters, which no id is."
+    assert answer.text.startswith("KallyAI knows no call by that id (call_not_found).")
 
 
 async def test_an_unknown_argument_is_named_in_a_readable_line(agent: Agent) -> None:

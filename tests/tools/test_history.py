@@ -5,6 +5,7 @@ import pytest
 from icalendar import Calendar
 
 from kallyai_mcp.sandbox.app import SandboxApp
+from kallyai_mcp.sandbox.faults import Fault, FaultPlan
 from kallyai_mcp.sandbox.serve import running
 from kallyai_mcp.sandbox.simulator.numbers import TEST_NUMBERS
 from tests.agent import BISTRO, Agent, open_agent, settings_in
@@ -231,12 +232,15 @@ async def test_a_call_that_somebody_else_placed_can_be_seen_in_progress(
     assert seen.data["elapsed_seconds"] == 30
 
 
-@pytest.mark.parametrize("call_id", ["../../v1/users/me/statistics", "a/b?c=d#e", ".", "é\n"])
-async def test_a_strange_call_id_is_a_call_that_does_not_exist(agent: Agent, call_id: str) -> None:
+@pytest.mark.parametrize(
+    "form", ["{}/transcript", "{}%2Ftranscript", "../../v1/users/me/statistics", "{}?c=d#e", ".", "é\n"]
+)
+async def test_an_id_that_no_call_has_asks_kallyai_nothing(agent: Agent, app: SandboxApp, form: str) -> None:
+    made = await agent.use("make_call", BISTRO)
+    fault = Fault(kind="unavailable_before", times=50, method="GET", path="/v1")
+    app.state.sandbox.faults.replace(FaultPlan(faults=[fault]))
     for tool in ("get_call", "get_transcript", "get_calendar_event"):
-        answer = await agent.use(tool, call_id=call_id)
+        answer = await agent.use(tool, call_id=form.format(made.data["call_id"]))
 
         assert answer.is_error
-        assert answer.text.startswith(
-            ("KallyAI knows no call by that id (call_not_found)", "KallyAI finds nothing there (not_found)")
-        )
+        assert answer.text.startswith("KallyAI knows no call by that id (call_not_found)")
