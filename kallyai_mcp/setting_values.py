@@ -9,6 +9,9 @@ from pathlib import Path
 from typing import Any, get_args
 from urllib.parse import urlsplit
 
+MAKE_KEY = 'python -c "import secrets; print(secrets.token_hex(32))"'
+"""The command that prints a key, in the shell of every system."""
+
 _SHORTEST_SECRET = 16
 _TRUE = {"1", "true", "yes", "on"}
 _FALSE = {"0", "false", "no", "off"}
@@ -83,7 +86,7 @@ def secret_keys(text: str) -> str:
     """Keys in hexadecimal, with commas between them."""
     if not all(re.fullmatch("(?:[0-9a-fA-F]{2}){32,}", key.strip()) for key in text.split(",")):
         raise ValueError(
-            "not keys of at least 32 bytes in hexadecimal, with commas between them; `openssl rand -hex 32` makes one"
+            f"not keys of at least 32 bytes in hexadecimal, with commas between them; `{MAKE_KEY}` makes one"
         )
     return text
 

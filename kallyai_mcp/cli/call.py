@@ -13,7 +13,7 @@ from kallyai_mcp.calls.ledger.base import ConsentOutdatedError
 from kallyai_mcp.calls.policy import Consent
 from kallyai_mcp.calls.records import CallRecord
 from kallyai_mcp.calls.service import Placed
-from kallyai_mcp.cli.call_view import callee, outcome_of, show_outcome
+from kallyai_mcp.cli.call_view import callee, outcome_lines, outcome_of
 from kallyai_mcp.cli.console import LiveLine, say
 from kallyai_mcp.cli.terminal import open_terminal_context, report_errors
 from kallyai_mcp.settings import Settings
@@ -72,7 +72,8 @@ class _Call:
             else:
                 if not placed.is_new:
                     say("This call was made before. No new call was placed. To call again on purpose: --redial")
-                show_outcome(answer, timezone=timezone, now=app_context.now())
+                for line in outcome_lines(answer, timezone=timezone, now=app_context.now()):
+                    say(line)
             return answer
 
     async def _place(self, submission: Submission, timezone: str, app_context: AppContext) -> Placed:

@@ -7,9 +7,9 @@ from typing import Any
 from kallyai_mcp.calls.appointment import time_of_day
 from kallyai_mcp.calls.numbers import for_people
 from kallyai_mcp.calls.outcome import Outcome
-from kallyai_mcp.cli.console import say, styled, table, wrapped
-from kallyai_mcp.tools.results import CallAnswer
-from kallyai_mcp.tools.text.plain import duration, named, one_line, quoted, when, zone_of
+from kallyai_mcp.cli.console import styled, table, wrapped
+from kallyai_mcp.tools.results import CallAnswer, SpokenLine
+from kallyai_mcp.tools.text.plain import clock, duration, named, one_line, quoted, when, zone_of
 
 _Style = dict[str, Any]
 _GREEN, _AMBER, _RED, _PLAIN, _DIM = (
@@ -52,11 +52,9 @@ def word_of(answer: CallAnswer) -> tuple[str, dict[str, Any]]:
     return f"{word}: {reason}" if reason else word, style
 
 
-def show_outcome(answer: CallAnswer, *, timezone: str, now: datetime) -> None:
-    """Print a call: how it ended or that it is in progress, what was agreed, and what one can do next."""
+def outcome_lines(answer: CallAnswer, *, timezone: str, now: datetime, commands: bool = True) -> list[str]:
+    """A call in lines: how it ended or how far it is, what was agreed, and with `commands` what to type next."""
     word, style = word_of(answer)
-    say(f"{styled(word, bold=True, **style)}  {callee(answer)}")
-    meaning = _OUTCOMES[outcome_of(answer)][2]
     facts = [when(answer.created_at, zone_of(timezone), now)] if answer.created_at else []
     facts += [duration(answer.duration_seconds)] if answer.duration_seconds is not None else []
     facts += [f"{duration(answer.elapsed_seconds)} so far"] if answer.elapsed_seconds is not None else []
@@ -65,12 +63,27 @@ def show_outcome(answer: CallAnswer, *, timezone: str, now: datetime) -> None:
         ", ".join(facts),
         f"KallyAI: {quoted(answer.highlights)}" if answer.highlights else "",
         f"KallyAI suggests: {quoted(answer.next_steps)}" if answer.next_steps else "",
-        meaning,
+        _OUTCOMES[outcome_of(answer)][2],
     ]
-    for line in filter(None, lines):
-        say(wrapped(line, "  "))
-    for command in _next_commands(answer):
-        say(f"  {command}", dim=True)
+    next_commands = _next_commands(answer) if commands else []
+    return [
+        f"{styled(word, bold=True, **style)}  {callee(answer)}",
+        *(wrapped(line, "  ") for line in lines if line),
+        *(styled(f"  {command}", dim=True) for command in next_commands),
+    ]
+
+
+def transcript_lines(entries: Sequence[SpokenLine], other_side: str = "Callee") -> list[str]:
+    """A conversation as a dialog: when and who, and below it what was said."""
+    lines = []
+    for entry in entries:
+        speaker = one_line(entry.speaker)[:20] or "?"
+        is_ai = speaker.upper() == "AI"
+        name = "KallyAI" if is_ai else other_side if speaker.upper() == "HUMAN" else speaker
+        style = {"fg": "cyan"} if is_ai else {}
+        lines.append(f"{clock(entry.timestamp):>5}  {styled(name, bold=True, **style)}")
+        lines.append(wrapped(one_line(entry.content), " " * 7))
+    return lines
 
 
 def _appointment(answer: CallAnswer) -> str:
@@ -83,8 +96,8 @@ def _appointment(answer: CallAnswer) -> str:
     words = f"{start:%a} {start:%b} {start.day}, {start.year}" + ("" if is_whole_day else f", {_time(start)} there")
     if answer.outcome == Outcome.BOOKED_OTHER_TIME and asked is not None:
         day = asked.appointment_date if asked.appointment_date != start.date().isoformat() else None
-        clock = time_of_day(asked.appointment_time) if asked.appointment_time else None
-        wanted = ", ".join(filter(None, (one_line(day or ""), _time(time(*clock)) if clock else "")))
+        at = time_of_day(asked.appointment_time) if asked.appointment_time else None
+        wanted = ", ".join(filter(None, (one_line(day or ""), _time(time(*at)) if at else "")))
         words += f"; you asked for {wanted}" if wanted else ""
     return words
 

@@ -112,29 +112,33 @@ def table(rows: Sequence[Sequence[str]], *, styles: Sequence[dict[str, Any]] = (
 
 
 class LiveLine:
-    """A line on stderr that changes in place on a terminal; elsewhere it is printed once. Use it as a context manager.
+    """A line that changes in place on a terminal; elsewhere it is printed once. Use it as a context manager.
 
     It is gone at the end, so that what follows takes its place.
+
+    Args:
+        err: Print it to stderr.
     """
 
-    def __init__(self) -> None:
-        self._is_terminal = sys.stderr.isatty()
+    def __init__(self, *, err: bool = True) -> None:
+        self._err = err
+        self._is_terminal = (sys.stderr if err else sys.stdout).isatty()
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *exc: object) -> None:
         if self._is_terminal:
-            click.echo(f"\r{' ' * (width() - 1)}\r", nl=False, err=True)
+            click.echo(f"\r{' ' * (width() - 1)}\r", nl=False, err=self._err)
 
     def show(self, text: str) -> None:
         """Print the line for the first time."""
         if self._is_terminal:
             self.update(text)
         else:
-            say(text, err=True)
+            say(text, err=self._err)
 
     def update(self, text: str) -> None:
         """Change the line, on a terminal."""
         if self._is_terminal:
-            click.echo(f"\r{fitted(text, width() - 1)}", nl=False, err=True)
+            click.echo(f"\r{fitted(text, width() - 1)}", nl=False, err=self._err)

@@ -1,24 +1,29 @@
 """`kallyai-mcp demo`: a call on the sandbox, from sign-in to transcript, through a real MCP client."""
 
+import itertools
 import os
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import anyio
 import anyio.to_thread
-import click
 
 from kallyai_mcp.api.errors import KallyAIError
+from kallyai_mcp.cli.call_view import outcome_lines, transcript_lines
 from kallyai_mcp.cli.connection import Connection
+from kallyai_mcp.cli.console import LiveLine, say, styled
+from kallyai_mcp.cli.local_timezone import local_timezone
 from kallyai_mcp.cli.login import sign_in
 from kallyai_mcp.cli.sandbox import need_sandbox
 from kallyai_mcp.settings import Settings
+from kallyai_mcp.tools.results import CallAnswer, TranscriptAnswer
+from kallyai_mcp.tools.text.plain import number
 
 _SPEED = 20
 """How many times faster than real the demo's calls are: a call takes about three seconds."""
@@ -37,20 +42,22 @@ class Demo:
 
     Attributes:
         client: The MCP client, once it is connected.
+        verbose: Also print each use of a tool: its arguments, and the text that a model reads.
         step: The number of the current step.
     """
 
     client: Any
+    verbose: bool = False
     step: int = 0
 
     def show(self, title: str) -> None:
         """Begin the next step."""
         self.step += 1
-        click.echo()
-        click.secho(f"{self.step}. {title}", bold=True)
+        say()
+        say(f"{self.step}. {title}", bold=True)
 
     async def use(self, tool: str, /, *, expect: str, fails: bool = False, **arguments: Any) -> dict[str, Any]:
-        """Call `tool`, and print its text.
+        """Call `tool`.
 
         Returns:
             Its structured result.
@@ -58,12 +65,14 @@ class Demo:
         Raises:
             DemoError: `expect` is not in the text, or the result is an error and should not be, or the reverse.
         """
-        shown_arguments = ", ".join(f"{name}={value!r}" for name, value in arguments.items())
-        click.secho(f"   {tool}({shown_arguments})", fg="cyan")
+        if self.verbose:
+            shown_arguments = ", ".join(f"{name}={value!r}" for name, value in arguments.items())
+            _say(f"{tool}({shown_arguments})", fg="cyan")
         result = await self.client.call_tool(tool, arguments)
         text = "\n".join(block.text for block in result.content if block.type == "text")
-        for line in text.splitlines():
-            click.echo(f"   | {line}")
+        if self.verbose:
+            for line in text.splitlines():
+                _say(f"| {line}", dim=True)
         if result.is_error != fails:
             raise DemoError(f"{tool} {'should have been refused' if fails else 'failed'}: {text}")
         if expect not in text:
@@ -72,20 +81,27 @@ class Demo:
         return structured
 
 
-def run_demo() -> int:
-    """Run the demo and print each step; returns the exit code, 0 only if each answer was the expected one."""
+def run_demo(*, verbose: bool = False) -> int:
+    """Run the demo and print each step; returns the exit code, 0 only if each answer was the expected one.
+
+    Args:
+        verbose: Also print each use of a tool.
+    """
     need_sandbox()
+    say("A phone call by an agent, from sign-in to transcript. All of it happens on this machine: nobody is called.")
     from kallyai_mcp.sandbox.browser_client import BrowserClientError
 
     failures: list[str] = []
     try:
-        anyio.run(_demo)
+        anyio.run(_demo, verbose)
     except* (DemoError, KallyAIError, BrowserClientError, OSError) as group:
         failures = [str(error) for error in _errors_in(group)]
     for failure in failures:
-        click.secho(f"\nThe demo failed: {failure}", fg="red", err=True)
+        say(f"\nThe demo failed: {failure}", err=True, fg="red")
     if not failures:
-        click.secho("\nEach answer was what it should be. It was all the sandbox: nobody was called.", bold=True)
+        say("\nEach answer was what it should be.", bold=True)
+        say("Next: `kallyai-mcp install` adds it to your client; with --sandbox it needs no account.")
+        say("`kallyai-mcp demo --verbose` shows what the agent sends and reads.")
     return 1 if failures else 0
 
 
@@ -97,21 +113,18 @@ def _errors_in(error: BaseException) -> Iterator[BaseException]:
         yield error
 
 
-async def _demo() -> None:
-    from mcp import Client
-    from mcp.client.stdio import StdioServerParameters
-
-    from kallyai_mcp.sandbox.app import create_app
-    from kallyai_mcp.sandbox.serve import running
-
+async def _demo(verbose: bool) -> None:
     async with AsyncExitStack() as stack:
         home = Path(stack.enter_context(tempfile.TemporaryDirectory(ignore_cleanup_errors=True)))
+        demo = Demo(None, verbose)
+        demo.show("A local KallyAI starts: the sandbox")
+        from kallyai_mcp.sandbox.app import create_app
+        from kallyai_mcp.sandbox.serve import running
+
         app = create_app(speed=_SPEED)
         stack.callback(app.state.sandbox.close)
         url = await stack.enter_async_context(running(app))
-        demo = Demo(None)
-        demo.show("A sandbox KallyAI starts on this machine; no account is needed")
-        click.echo(f"   {url}, calls {_SPEED} times as fast as real ones")
+        _say(f"{url}, calls {_SPEED} times as fast as real ones")
 
         environment = {
             "KALLYAI_API_URL": url,
@@ -121,58 +134,67 @@ async def _demo() -> None:
             # answers at every hour.
             "KALLYAI_CONFIRM": "never",
         }
-        demo.show("Signing in, as `kallyai-mcp login` does; an HTTP client takes the part of the browser")
-        await _sign_in(Settings.from_env(environment))
+        demo.show("You sign in through the browser; here a program takes your part")
+        await _sign_in(Settings.from_env(environment), verbose=verbose)
 
-        demo.show("An agent's client starts `kallyai-mcp` and connects over stdio")
+        demo.show("Your agent's client starts the server")
+        from mcp import Client
+        from mcp.client.stdio import StdioServerParameters
+
         server = StdioServerParameters(
             command=sys.executable, args=["-m", "kallyai_mcp"], env=_inherited() | environment
         )
         demo.client = await stack.enter_async_context(Client(server))
         tools = (await demo.client.list_tools()).tools
-        click.echo(f"   MCP {demo.client.protocol_version}; tools: {', '.join(tool.name for tool in tools)}")
+        _say(f"MCP {demo.client.protocol_version}; {len(tools)} tools: {', '.join(tool.name for tool in tools)}")
         await _place_calls(demo)
 
 
 async def _place_calls(demo: Demo) -> None:
-    demo.show("How many minutes are left?")
     before = await demo.use("check_quota", expect="minutes")
 
-    demo.show("Book a table")
     friday = date.today() + timedelta(days=(4 - date.today().weekday()) % 7 or 7)  # noqa: DTZ011 - the user's own day
-    call = await demo.use(
-        "make_call",
-        expect="Done: ",
-        task_category="restaurant",
-        task_description="Book a table by the window",
-        respondent_phone=_RESTAURANT,
-        business_name="Italian Bistro",
-        user_name="Demo Guest",
-        appointment_date=friday.isoformat(),
-        appointment_time="19:00",
-        party_size=4,
-    )
-    if call["status"] != "success":
-        raise DemoError(f"the call should have succeeded, but is {call['status']}")
-    call_id = call["call_id"]
+    demo.show("You say: Book a table for 4 at Italian Bistro on Friday at 7 PM, by the window. I am Demo Guest.")
+    with LiveLine(err=False) as live:
+        live.show("   Calling Italian Bistro")
+        structure = await _ticking(
+            demo.use(
+                "make_call",
+                expect="Italian Bistro",
+                task_category="restaurant",
+                task_description="Book a table by the window",
+                respondent_phone=_RESTAURANT,
+                business_name="Italian Bistro",
+                user_name="Demo Guest",
+                appointment_date=friday.isoformat(),
+                appointment_time="19:00",
+                party_size=4,
+            ),
+            lambda seconds: live.update(f"   Calling Italian Bistro  {seconds} s"),
+        )
+    call = CallAnswer.model_validate(structure)
+    if call.outcome != "booked":
+        raise DemoError(f"the call should have booked a table, but the outcome is {call.outcome}")
+    for line in outcome_lines(call, timezone=local_timezone(), now=datetime.now(UTC), commands=False):
+        _say(line)
+    call_id = call.call_id
 
-    demo.show("What was said?")
+    demo.show("What was said")
     transcript = await demo.use("get_transcript", expect="Italian Bistro", call_id=call_id)
-    if not any("table for 4" in entry["content"] for entry in transcript["entries"]):
+    entries = TranscriptAnswer.model_validate(transcript).entries
+    if not any("table for 4" in entry.content for entry in entries):
         raise DemoError("the transcript should have mentioned a table for 4")
+    for line in transcript_lines(entries, "Italian Bistro"):
+        _say(line)
 
-    demo.show("The appointment, for the calendar")
+    demo.show("The appointment, for your calendar")
     event = await demo.use("get_calendar_event", expect="Italian Bistro", call_id=call_id)
     if not event["start"].startswith(f"{friday.isoformat()}T19:00"):
         raise DemoError(f"the event should begin on {friday} at 19:00, not {event['start']}")
+    _say(f"{event['summary']}, {friday:%A}, {friday:%B} {friday.day}, 7:00 PM; and the same as an .ics file")
 
-    demo.show("All calls so far")
-    calls = await demo.use("list_calls", expect=call_id)
-    if calls["total"] != 1:
-        raise DemoError(f"there should be one call, not {calls['total']}")
-
-    demo.show("A call that is refused: this number is on the do-not-call list")
-    await demo.use(
+    demo.show("You ask for a call to a number that is on the do-not-call list")
+    refused = await demo.use(
         "make_call",
         expect=_DO_NOT_CALL,
         fails=True,
@@ -180,38 +202,69 @@ async def _place_calls(demo: Demo) -> None:
         task_description="Ask for the opening hours",
         respondent_phone=_number_refused_with(_DO_NOT_CALL),
     )
+    if refused["placed"] != "no":
+        raise DemoError("the refusal should say that no call was placed")
+    _say(f"{styled('Not called', bold=True, fg='red')}: the number is on the do-not-call list ({refused['code']}).")
 
-    demo.show("The refused call cost nothing")
+    demo.show("What it cost")
+    calls = await demo.use("list_calls", expect=str(call_id))
+    if calls["total"] != 1:
+        raise DemoError(f"there should be one call, not {calls['total']}")
     after = await demo.use("check_quota", expect="minutes")
     if after["calls_used"] != before["calls_used"] + 1:
         raise DemoError(f"one call should have been counted, not {after['calls_used'] - before['calls_used']}")
+    minutes = after["minutes_used"] - before["minutes_used"]
+    _say(f"One call counted ({minutes:.1f} min), the refused one not.")
+    left = f"{number(after['calls_remaining'])} of {number(after['calls_allocated'])} calls"
+    _say(f"{left} and {number(after['minutes_remaining'])} of {number(after['minutes_allocated'])} minutes are left.")
 
 
-async def _sign_in(settings: Settings) -> None:
+async def _ticking(work: Awaitable[dict[str, Any]], tick: Callable[[int], None]) -> dict[str, Any]:
+    """Await `work`, and call `tick` each second meanwhile with the seconds so far."""
+
+    async def count() -> None:
+        for seconds in itertools.count(1):
+            await anyio.sleep(1)
+            tick(seconds)
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(count)
+        result = await work
+        tasks.cancel_scope.cancel()
+    return result
+
+
+async def _sign_in(settings: Settings, *, verbose: bool) -> None:
     connection = Connection(settings)
     try:
         async with anyio.create_task_group() as tasks:
 
             async def open_link(link: str) -> bool:
-                tasks.start_soon(_follow_link, link)
+                tasks.start_soon(_follow_link, link, verbose)
                 return True
 
-            tokens = await sign_in(connection, open_link, _indented)
+            tokens = await sign_in(connection, open_link, _say if verbose else _say_nothing)
     finally:
         await connection.close()
-    click.echo(f"   signed in as {tokens.who}")
+    _say(f"signed in as {tokens.who}")
 
 
-async def _follow_link(link: str) -> None:
+async def _follow_link(link: str, verbose: bool) -> None:
     from kallyai_mcp.sandbox import browser_client
 
     page = await anyio.to_thread.run_sync(browser_client.sign_in, link)
-    click.echo(f"   the browser's last page: {page}")
+    if verbose:
+        _say(f"the browser's last page: {page}")
 
 
-def _indented(text: str) -> None:
+def _say(text: str, **style: Any) -> None:
+    """Print lines, indented below the title of the step."""
     for line in text.splitlines():
-        click.echo(f"   {line}")
+        say(f"   {line}", **style)
+
+
+def _say_nothing(text: str) -> None:
+    """In place of `_say`."""
 
 
 def _inherited() -> dict[str, str]:

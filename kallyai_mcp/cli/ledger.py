@@ -9,6 +9,7 @@ from kallyai_mcp.calls.ledger.base import LedgerUnavailableError
 from kallyai_mcp.calls.policy import CallPolicy
 from kallyai_mcp.calls.timing import Timing
 from kallyai_mcp.cli.errors import SetupError
+from kallyai_mcp.setting_values import MAKE_KEY
 from kallyai_mcp.settings import Settings
 
 if TYPE_CHECKING:
@@ -64,8 +65,7 @@ def check_shared_database(settings: Settings) -> None:
         return
     if settings.secret_keys is None:
         raise SetupError(
-            "KALLYAI_DATABASE_URL needs KALLYAI_SECRET_KEYS, the same for all workers; "
-            "`openssl rand -hex 32` makes one."
+            f"KALLYAI_DATABASE_URL needs KALLYAI_SECRET_KEYS, the same for all workers; `{MAKE_KEY}` makes one."
         )
     try:
         open_database(settings)

@@ -239,11 +239,12 @@ def sandbox(*, host: str, port: int, data: Path | None, speed: float) -> None:
 
 
 @cli.command()
-def demo() -> None:
+@click.option("--verbose", "-v", is_flag=True, help="Also show what the agent sends and reads.")
+def demo(*, verbose: bool) -> None:
     """Show a call on the sandbox, from sign-in to transcript, through a real MCP client."""
     from kallyai_mcp.cli.demo import run_demo
 
-    raise SystemExit(run_demo())
+    raise SystemExit(run_demo(verbose=verbose))
 
 
 def main() -> None:

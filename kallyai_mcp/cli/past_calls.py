@@ -7,8 +7,8 @@ import click
 
 from kallyai_mcp.calls.ledger.base import LedgerUnavailableError
 from kallyai_mcp.cli.call import follow, to_answer
-from kallyai_mcp.cli.call_view import call_rows, show_outcome
-from kallyai_mcp.cli.console import say, styled, wrapped
+from kallyai_mcp.cli.call_view import call_rows, outcome_lines, transcript_lines
+from kallyai_mcp.cli.console import say
 from kallyai_mcp.cli.terminal import open_terminal_context, report_errors
 from kallyai_mcp.settings import Settings
 from kallyai_mcp.tools.call_results import unrecorded_result
@@ -16,7 +16,7 @@ from kallyai_mcp.tools.context import AppContext
 from kallyai_mcp.tools.history import appointment, event_answer, list_page, service_id, spoken_lines
 from kallyai_mcp.tools.results import CallAnswer, TranscriptAnswer
 from kallyai_mcp.tools.text.calendar import rebuilt
-from kallyai_mcp.tools.text.plain import clock, one_line
+from kallyai_mcp.tools.text.plain import one_line
 
 _SETTLE_SECONDS = 3.0
 """How long `show` waits for the end of a call that another process ran: it may just be settled."""
@@ -74,7 +74,8 @@ def show(settings: Settings, id_: str, *, sandbox: bool, wait: bool, as_json: bo
             if as_json:
                 say(answer.model_dump_json(exclude_none=True, indent=2))
             else:
-                show_outcome(answer, timezone=app_context.timezone, now=app_context.now())
+                for line in outcome_lines(answer, timezone=app_context.timezone, now=app_context.now()):
+                    say(line)
 
     with report_errors(as_json=as_json):
         anyio.run(run)
@@ -118,13 +119,8 @@ def transcript(settings: Settings, id_: str, *, sandbox: bool, as_json: bool) ->
                 return
             if not answer.entries:
                 say("Nothing was said.")
-            for entry in answer.entries:
-                speaker = one_line(entry.speaker)[:20] or "?"
-                is_ai = speaker.upper() == "AI"
-                name = styled("KallyAI" if is_ai else "Callee" if speaker.upper() == "HUMAN" else speaker, bold=True,
-                              fg="cyan" if is_ai else None)  # fmt: skip
-                say(f"{clock(entry.timestamp):>5}  {name}")
-                say(wrapped(one_line(entry.content), " " * 7))
+            for line in transcript_lines(answer.entries):
+                say(line)
 
     with report_errors(as_json=as_json):
         anyio.run(run)

@@ -2,11 +2,19 @@
 
 import importlib.util
 import sqlite3
+from datetime import datetime
 from functools import partial
 from pathlib import Path
 
 import anyio
 import click
+
+from kallyai_mcp.cli.console import say, table
+from kallyai_mcp.cli.shell import set_variable
+from kallyai_mcp.tools.text.plain import one_line
+
+_USEFUL = ("+12025550100", "+12025550101", "+12025550103")
+"""One that agrees, one that offers another time, one that is busy."""
 
 
 def need_sandbox() -> None:
@@ -17,8 +25,8 @@ def need_sandbox() -> None:
     """
     if importlib.util.find_spec("fastapi") is None or importlib.util.find_spec("jinja2") is None:
         raise click.ClickException(
-            "The sandbox is not installed. Install it with: pip install 'kallyai-mcp[sandbox]' "
-            "(or run: uvx --from 'kallyai-mcp[sandbox]' kallyai-mcp sandbox)"
+            'The sandbox is not installed. Install it with: pip install "kallyai-mcp[sandbox]" '
+            '(in a clone: pip install ".[sandbox]")'
         )
 
 
@@ -30,16 +38,25 @@ def run_sandbox(host: str, port: int, data: Path | None, speed: float) -> None:
     """
     need_sandbox()
     from kallyai_mcp.sandbox.serve import serve
+    from kallyai_mcp.sandbox.simulator.numbers import TEST_NUMBERS
 
     def ready(url: str) -> None:
         stored = f"in {data}" if data else "in memory, gone when it stops"
-        click.echo(f"KallyAI sandbox at {url} (test numbers and accounts: {url}/docs)")
-        click.echo(f"State is {stored}. Calls are {speed:g} times as fast as real ones. Ctrl-C stops it.")
-        click.echo(f"To use it, set KALLYAI_API_URL={url} and run: kallyai-mcp login")
-        click.echo("Set KALLYAI_CONFIRM=never too, or make_call asks first when it is night where the number is.")
+        say(f"KallyAI sandbox at {url} (all test numbers and accounts: {url}/docs)")
+        for line in table([(each.number, each.description) for each in TEST_NUMBERS if each.number in _USEFUL]):
+            say(f"  {line}")
+        say(f"State is {stored}. Calls are {speed:g} times as fast as real ones. Ctrl-C stops it.")
+        say("To use it, in another terminal:")
+        for name, value in (("KALLYAI_API_URL", url), ("KALLYAI_CONFIRM", "never")):
+            say(f"  {set_variable(name, value)}")
+        say("  kallyai-mcp login")
+        say("A line for each call follows.")
+
+    def report(line: str) -> None:
+        say(f"{datetime.now().astimezone():%H:%M:%S}  {one_line(line)}")
 
     try:
-        anyio.run(partial(serve, host, port, data, speed, ready=ready))
+        anyio.run(partial(serve, host, port, data, speed, ready=ready, report=report))
     except OSError as error:
         if error.filename is not None:  # the data's folder; a busy address has no file name
             raise click.ClickException(f"{error.filename} can't be created: {error.strerror}") from None

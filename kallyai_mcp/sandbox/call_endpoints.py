@@ -85,9 +85,16 @@ async def create_call(
     ] = None,
 ) -> CallResponse:
     """Place a call, wait until it has ended, and return its outcome."""
-    call = place(sandbox, account, body, idempotency_key, request.state.client_id)
+    number = body.submission.respondent_phone
+    try:
+        call = place(sandbox, account, body, idempotency_key, request.state.client_id)
+    except ApiError as error:
+        sandbox.report(f"{number}  refused: {error.code}")
+        raise
+    sandbox.report(f"{number}  calling")
     await notify_placed(request.scope)
     await sandbox.wait_until(call.ends_at)
+    sandbox.report(f"{number}  {call.status}, {call.duration_seconds:.0f} s: {call.highlights or ''}".rstrip(": "))
     return _response(call, call.ends_at)
 
 

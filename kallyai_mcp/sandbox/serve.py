@@ -148,6 +148,7 @@ async def serve(
     speed: float = 1.0,
     *,
     ready: Callable[[str], object] = lambda _: None,
+    report: Callable[[str], object] = lambda _: None,
 ) -> None:
     """Serve a sandbox until SIGINT or SIGTERM (in the main thread only) or until cancelled.
 
@@ -157,6 +158,7 @@ async def serve(
         data: As for `create_app`.
         speed: As for `create_app`.
         ready: Called with the base URL when the server is up.
+        report: As `Sandbox.report`.
 
     Raises:
         OSError: The address or port can't be used.
@@ -164,6 +166,7 @@ async def serve(
         sqlite3.Error: `data` can't be opened, or is not a database.
     """
     app = create_app(data=data, speed=speed)
+    app.state.sandbox.report = report
     try:
         async with _run_server(app, host, port, signals=True) as (url, server):
             ready(url)

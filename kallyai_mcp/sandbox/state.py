@@ -1,7 +1,7 @@
 """The state that the sandbox's endpoints share: database, clock, speed, faults, and the wait for a call's end."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any
@@ -25,6 +25,9 @@ class Sandbox:
         speed: Calls run this many times faster than a real conversation; above 0.
         clock: The source of time.
 
+    Attributes:
+        report: Called with a line for people when a call is placed, is refused, or has ended.
+
     Raises:
         ValueError: `speed` is not a finite number above 0.
     """
@@ -36,6 +39,7 @@ class Sandbox:
         self.clock = clock
         self.speed = speed
         self.faults = Faults()
+        self.report: Callable[[str], object] = lambda _: None
         self._waits: set[anyio.CancelScope] = set()
         self._stopped = False
 

@@ -36,7 +36,7 @@ LINTER = "skillsaw==0.22.0"
 SECONDS = 300
 """How long a step may take; the first one installs the dependencies."""
 
-INSTALL_HINT = "pip install 'kallyai-mcp[sandbox]'"
+INSTALL_HINT = 'pip install "kallyai-mcp[sandbox]"'
 
 
 class CheckError(Exception):

@@ -2,12 +2,17 @@ import json
 import signal
 import sys
 import urllib.request
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
+from kallyai_mcp.cli.shell import Shell, set_variable, shell_of
+from tests.agent import open_agent, settings_in
 from tests.cli.machine import run_in_process
 from tests.processes import LIMIT, run, started
+from tests.sandbox.manual_clock import ManualClock
+from tests.sandbox.sandbox_app import sandbox_app
 
 
 def url_in(line: str) -> str:
@@ -80,12 +85,55 @@ def test_the_demo_exits_with_0_when_each_answer_is_right(tmp_path: Path) -> None
     assert done.stderr == ""
     for words in (
         "signed in as personal@sandbox.test",
-        "165 of 210 minutes",
-        'Done: "Reserved a table for 4 at Italian Bistro',
-        "<<<transcript",
+        "Booked  Italian Bistro, +1 415-555-1234",
+        ", 7:00 PM there",
+        "  Italian Bistro\n",
+        "  KallyAI\n",
         "Table for 4 at Italian Bistro",
-        "1 call, newest first",
         "Not called: the number is on the do-not-call list (suppression_violation)",
-        "Each answer was what it should be.",
+        "One call counted (1.",
+        "Each answer was what it should be.\nNext: `kallyai-mcp install`",
     ):
         assert words in done.stdout
+
+
+def test_it_prints_three_useful_numbers(tmp_path: Path) -> None:
+    with started(tmp_path, "sandbox", "--port", "0") as process:
+        assert process.stdout is not None
+        url = url_in(process.stdout.readline())
+        numbers = [process.stdout.readline().split()[0] for _ in range(3)]
+        rest = [process.stdout.readline().strip() for _ in range(6)]
+
+    assert numbers == ["+12025550100", "+12025550101", "+12025550103"]
+    assert f"export KALLYAI_API_URL={url}" in rest
+
+
+async def test_it_reports_each_call(tmp_path: Path) -> None:
+    lines: list[str] = []
+    with sandbox_app(speed=100_000) as app:
+        app.state.sandbox.report = lines.append
+        clock = ManualClock(datetime.now(UTC))
+        async with open_agent(settings_in(tmp_path), mode="auto", clock=clock, app=app) as agent:
+            for number in ("+12025550103", "+12025550121"):
+                await agent.use("make_call", task_category="general", task_description="Ask", respondent_phone=number)
+
+    assert lines[0] == "+12025550103  calling"
+    assert lines[1].startswith("+12025550103  busy, ")
+    assert lines[2] == "+12025550121  refused: suppression_violation"
+
+
+@pytest.mark.parametrize(
+    ("platform", "environ", "shell", "line"),
+    [
+        ("linux", {"SHELL": "/bin/bash"}, "posix", "export A=b"),
+        ("darwin", {"SHELL": "/opt/homebrew/bin/fish"}, "fish", "set -x A b"),
+        ("win32", {"USERPROFILE": "C:\\u", "PSModulePath": "C:\\u\\Documents\\PS;C:\\x"}, "powershell", '$env:A = "b"'),
+        ("win32", {"USERPROFILE": "C:\\u", "PSModulePath": "C:\\Program Files\\x"}, "cmd", "set A=b"),
+        ("win32", {"SHELL": "/usr/bin/bash"}, "posix", "export A=b"),
+    ],
+)
+def test_variables_are_set_as_the_shell_of_the_user_does(
+    platform: str, environ: dict[str, str], shell: Shell, line: str
+) -> None:
+    assert shell_of(platform, environ) == shell
+    assert set_variable("A", "b", shell) == line

@@ -15,6 +15,8 @@ from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
+from kallyai_mcp.setting_values import MAKE_KEY
+
 Purpose = Literal["client", "client-secret", "consent", "state", "code", "access", "refresh", "sign-out", "apps"]
 
 MIN_KEY_BYTES = 32
@@ -107,10 +109,10 @@ def keys_from(text: str) -> tuple[bytes, ...]:
         try:
             key = bytes.fromhex(part)
         except ValueError:
-            raise ValueError(f"key {number} is not hexadecimal; `openssl rand -hex 32` makes one") from None
+            raise ValueError(f"key {number} is not hexadecimal; `{MAKE_KEY}` makes one") from None
         if len(key) < MIN_KEY_BYTES:
-            raise ValueError(f"key {number} is shorter than {MIN_KEY_BYTES} bytes; `openssl rand -hex 32` makes one")
+            raise ValueError(f"key {number} is shorter than {MIN_KEY_BYTES} bytes; `{MAKE_KEY}` makes one")
         if len(set(key)) < 8:  # a placeholder, such as zeros only
-            raise ValueError(f"key {number} is not random; `openssl rand -hex 32` makes one")
+            raise ValueError(f"key {number} is not random; `{MAKE_KEY}` makes one")
         keys.append(key)
     return tuple(keys)

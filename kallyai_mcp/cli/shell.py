@@ -1,0 +1,43 @@
+"""Commands as the user's own shell takes them."""
+
+import os
+import sys
+from collections.abc import Mapping
+from typing import Literal
+
+Shell = Literal["posix", "fish", "powershell", "cmd"]
+
+
+def shell_of(platform: str, environ: Mapping[str, str]) -> Shell:
+    """The shell of a user.
+
+    Args:
+        platform: As `sys.platform`.
+        environ: The environment's variables. PowerShell sets PSModulePath to a list that contains a folder of the user;
+            cmd inherits only the machine's.
+    """
+    shell = environ.get("SHELL", "")
+    if platform == "win32" and not shell:
+        folders = environ.get("PSModulePath", "").lower().split(";")
+        own = environ.get("USERPROFILE", "").lower()
+        return "powershell" if own and any(folder.startswith(own) for folder in folders) else "cmd"
+    return "fish" if shell.rpartition("/")[2].startswith("fish") else "posix"
+
+
+def set_variable(name: str, value: str, shell: Shell | None = None) -> str:
+    """The line that sets an environment variable for the commands that follow.
+
+    Args:
+        name: The variable.
+        value: Its value; letters, digits, and `:/.-_` only, so that it needs no quoting.
+        shell: Whose line; None for the shell of this process.
+    """
+    match shell or shell_of(sys.platform, os.environ):
+        case "powershell":
+            return f'$env:{name} = "{value}"'
+        case "cmd":
+            return f"set {name}={value}"
+        case "fish":
+            return f"set -x {name} {value}"
+        case _:
+            return f"export {name}={value}"
