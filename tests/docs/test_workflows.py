@@ -50,3 +50,10 @@ def test_the_workflow_runs_the_two_commands_of_the_readme_and_ci_run() -> None:
 
     for command in ("pip install uv", "uv run kallyai-mcp demo", "uv run pytest", ".ci/run"):
         assert f"- run: {command}\n" in workflow
+
+
+def test_the_classifiers_name_the_pythons_that_the_workflow_tests() -> None:
+    (matrix,) = re.findall(r"python: \[(.+)\]", text_of(".github/workflows/ci.yml"))
+    classifiers = re.findall(r'"Programming Language :: Python :: (3\.\d+)"', text_of("pyproject.toml"))
+
+    assert classifiers == re.findall(r"3\.\d+", matrix)
