@@ -135,11 +135,20 @@ async def _look_up(host: str, port: int) -> Sequence[tuple[str, int]]:
     return list(dict.fromkeys((str(address[0]), port) for *_, address in found))
 
 
+_NOT_PUBLIC = [
+    ipaddress.ip_network(network)
+    for network in ("192.0.0.0/24", "192.88.99.0/24", "64:ff9b::/96", "64:ff9b:1::/48", "2001::/23", "3fff::/20")
+]
+"""Networks of the registries of special addresses that some versions of Python take for public."""
+
+
 def is_public(address: str) -> bool:
     """Whether an IP address is public, and embeds no other address (as 6to4 and Teredo do)."""
     try:
         parsed = ipaddress.ip_address(address)
     except ValueError:
+        return False
+    if any(parsed in network for network in _NOT_PUBLIC):
         return False
     if not parsed.is_global or parsed.is_multicast or parsed.is_reserved:  # IPv4-mapped addresses are reserved
         return False

@@ -24,9 +24,16 @@ def _is_this_machine(host: str) -> bool:
     return (mapped or address).is_loopback
 
 
+def _is_local_name(host: str | None) -> bool:
+    """Whether no name server can lead `host` here: an address, `localhost`, or a name that is reserved (RFC 6761)."""
+    return host is not None and (_is_this_machine(host) or host.rpartition(".")[2] in ("localhost", "test", "invalid"))
+
+
 async def _only_from_this_machine(request: Request) -> None:
     if request.client is None or not _is_this_machine(request.client.host):
         raise ApiError(403, "forbidden", "Only clients on the sandbox's machine may use this endpoint")
+    if not _is_local_name(request.url.hostname):  # a web page whose name was made to lead to this machine
+        raise ApiError(403, "forbidden", "This endpoint can be used only by a name of this machine, such as localhost")
 
 
 _REMOTE_CLIENT: dict[int | str, dict[str, Any]] = {

@@ -1,5 +1,6 @@
 """The sandbox's SQLite database, in memory or in a file. A commit in a file survives `kill -9`."""
 
+import os
 import sqlite3
 import threading
 import time
@@ -24,7 +25,9 @@ class Store:
 
     def __init__(self, path: Path | None, *schemas: str) -> None:
         if path is not None:
-            path.parent.mkdir(parents=True, exist_ok=True)
+            for folder in [path.parent, *path.parent.parents][::-1]:
+                folder.mkdir(mode=0o700, exist_ok=True)  # `parents=True` would leave the modes to the umask
+            os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))  # SQLite gives its other files the same mode
         self._lock = threading.RLock()
         self._connection = sqlite3.connect(
             str(path) if path is not None else ":memory:",

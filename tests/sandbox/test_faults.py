@@ -567,6 +567,13 @@ async def test_clients_on_other_machines_are_refused(app: SandboxApp, method: st
         assert (answer.status_code, answer.json()["error"]["code"]) == (403, "forbidden")
 
 
+async def test_a_request_by_the_name_of_a_web_page_is_refused(app: SandboxApp) -> None:
+    transport = httpx.ASGITransport(app)
+    for host, status in (("evil.example.com", 403), ("127.0.0.1.evil.com", 403), ("localhost", 200), ("[::1]:8", 200)):
+        async with httpx.AsyncClient(transport=transport, base_url=f"http://{host}") as client:
+            assert (await client.get("/_sandbox/calls")).status_code == status
+
+
 async def test_a_client_without_an_address_is_refused(app: SandboxApp) -> None:
     async def nameless(scope: Scope, receive: Receive, send: Send) -> None:
         await app({**scope, "client": None}, receive, send)

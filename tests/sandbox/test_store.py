@@ -1,5 +1,6 @@
 """The sandbox's database: failed transactions, and many processes at once."""
 
+import os
 import sqlite3
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -31,6 +32,25 @@ def try_to(store: Store, *statements: str) -> None:
     with store.transaction() as db:
         for statement in statements:
             db.execute(statement)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="Windows has no modes")
+def test_the_file_and_new_folders_are_private_whatever_the_umask(tmp_path: Path) -> None:
+    path = tmp_path / "home" / "data" / "sandbox.db"
+    before = os.umask(0)
+    try:
+        store = Store(path, SCHEMA)
+        with store.transaction() as db:
+            db.execute("INSERT INTO parents VALUES (1)")
+        files = (path.parent.parent, *path.parent.parent.rglob("*"))
+        modes = {file.name: file.stat().st_mode & 0o777 for file in files}
+        store.close()
+    finally:
+        os.umask(before)
+
+    assert modes.pop("home") == modes.pop("data") == 0o700
+    assert set(modes) >= {"sandbox.db", "sandbox.db-wal"}
+    assert set(modes.values()) == {0o600}
 
 
 def test_a_block_that_raises_is_rolled_back(path: Path) -> None:

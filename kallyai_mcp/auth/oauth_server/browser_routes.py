@@ -93,7 +93,7 @@ class BrowserRoutes:
         except InvalidClientError as error:
             return self._pages.problem(request, "client", details=error.description)
         redirect_uri = client.redirect_uri_for(query.get("redirect_uri"))
-        if redirect_uri is None:
+        if redirect_uri is None or redirects.is_at(redirect_uri, self._issuer):
             return self._pages.problem(request, "redirect")
         try:
             authorization = self._parse(query, client, redirect_uri)

@@ -105,16 +105,16 @@ class ClientRegistry:
     Args:
         sealed_tokens: Seals a client's metadata into its id.
         fetch: Fetches metadata documents.
-        own_host: Our own host and port, where no client may have its users sent.
+        issuer: Our own base URL, where no client may have its users sent.
         clock: A monotonic clock, in seconds.
     """
 
     def __init__(
-        self, sealed_tokens: SealedTokens, fetch: Fetch, own_host: str, clock: Callable[[], float] = time.monotonic
+        self, sealed_tokens: SealedTokens, fetch: Fetch, issuer: str, clock: Callable[[], float] = time.monotonic
     ) -> None:
         self._sealed_tokens = sealed_tokens
         self._fetch = fetch
-        self._own_host = own_host
+        self._issuer = issuer
         self._clock = clock
         self._cache: dict[str, tuple[Client, float]] = {}
 
@@ -233,7 +233,7 @@ class ClientRegistry:
             )
         for number, uri in enumerate(uris, start=1):
             problem = redirects.find_problem(uri)
-            if problem is None and redirects.destination_of(uri).name == self._own_host:
+            if problem is None and redirects.is_at(uri, self._issuer):
                 problem = "it is this server's own"
             if problem is not None:
                 raise InvalidClientError(f"Redirect address {number} can't be used: {problem}.", "invalid_redirect_uri")

@@ -118,7 +118,7 @@ def build(
     sealed_tokens = SealedTokens(secret_keys, clock)
     upstream = Upstream(api, client_id, client_secret, issuer + CALLBACK_PATH)
     own_host = urlsplit(issuer).netloc
-    clients = ClientRegistry(sealed_tokens, fetch, own_host)
+    clients = ClientRegistry(sealed_tokens, fetch, issuer)
     tokens = TokenIssuer(sealed_tokens, shared_state, upstream, issuer, is_ours, clock)
     pages = Pages(own_host, api_host)
     cookies = FlowCookies(sealed_tokens, secure=issuer.startswith("https:"))

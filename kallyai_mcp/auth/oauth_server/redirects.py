@@ -13,25 +13,11 @@ MAX_LENGTH = 512
 _SCHEME = re.compile(r"[a-z][a-z0-9+.-]{1,62}")
 _FORBIDDEN_SCHEMES = frozenset(
     {
-        "about",
-        "blob",
-        "chrome",
-        "data",
-        "file",
-        "filesystem",
-        "ftp",
-        "intent",
-        "javascript",
-        "mailto",
-        "ms-settings",
-        "res",
-        "search-ms",
-        "sms",
-        "tel",
-        "vbscript",
-        "view-source",
-        "ws",
-        "wss",
+        *("about", "blob", "chrome", "chrome-extension", "data", "file", "filesystem", "ftp", "intent", "jar"),
+        *("javascript", "moz-extension", "res", "resource", "vbscript", "view-source", "ws", "wss"),
+        *("callto", "facetime", "facetime-audio", "geo", "mailto", "maps", "sip", "sips", "sms", "tel", "webcal"),
+        *("afp", "cifs", "dav", "davs", "ldap", "ldaps", "nfs", "rdp", "sftp", "smb", "ssh", "telnet", "vnc"),
+        *("applescript", "hcp", "help", "itms-services", "market", "microsoft-edge", "search", "search-ms", "shell"),
     }
 )
 """Schemes that the browser or the operating system acts on itself, so that no app can have them as its own."""
@@ -70,6 +56,7 @@ def find_problem(uri: str) -> str | None:
     if (
         not _SCHEME.fullmatch(parts.scheme)
         or parts.scheme in _FORBIDDEN_SCHEMES
+        or parts.scheme.startswith(("ms-", "x-apple"))
         or not uri.startswith(f"{parts.scheme}:/")
     ):
         return "its scheme can't be used"
@@ -94,6 +81,17 @@ def matches(given: str, registered: str) -> bool:
     one, other = urlsplit(given), urlsplit(registered)
     is_http = one.scheme == other.scheme == "http"
     return is_http and is_loopback(other.hostname) and _without_port(one) == _without_port(other)
+
+
+def is_at(uri: str, issuer: str) -> bool:
+    """Whether `uri` leads to the server with that base URL, by whatever name and port it is written."""
+    return _place(urlsplit(uri)) == _place(urlsplit(issuer))
+
+
+def _place(parts: SplitResult) -> tuple[str, int | None]:
+    host = (parts.hostname or "").removesuffix(".")
+    port = parts.port or {"https": 443, "http": 80}.get(parts.scheme)
+    return "loopback" if is_loopback(host) or host.endswith(".localhost") else host, port
 
 
 def destination_of(uri: str) -> Destination:

@@ -4,7 +4,8 @@ from typing import Any
 
 import pytest
 
-from tests.auth.oauth_server.deployment import REDIRECT, AuthRequest, Deployment, User, answer_in
+from tests.auth.oauth_server.deployment import REDIRECT, AuthRequest, Deployment, User, answer_in, deploy
+from tests.transports.http_server import RunningSandbox
 
 INVALID: dict[str, dict[str, str | None]] = {
     "no PKCE": {"code_challenge": None, "code_challenge_method": None},
@@ -113,6 +114,18 @@ REGISTRATIONS: list[Any] = [
     {"redirect_uris": ["javascript:alert(1)"]},
     {"redirect_uris": ["javascript:/alert(1)"]},
     {"redirect_uris": ["data:/text/html,x"]},
+    *(
+        {"redirect_uris": [f"{scheme}://x/back"]}
+        for scheme in (
+            "ms-msdt",
+            "shell",
+            "search",
+            "smb",
+            "callto",
+            "search-ms",
+            "x-apple.settings",
+        )
+    ),
     {"redirect_uris": ["/back"]},
     {"redirect_uris": ["https:///back"]},
     {"redirect_uris": ["https://client.example/ba ck"]},
@@ -132,13 +145,29 @@ async def test_an_invalid_registration_is_refused(server: Deployment, metadata: 
     assert response.json()["error"] in {"invalid_client_metadata", "invalid_redirect_uri"}
 
 
-async def test_a_redirect_uri_of_the_server_itself_is_refused(server: Deployment) -> None:
-    response = await server.http.post(
-        f"{server.url}/oauth/register", json={"redirect_uris": [f"{server.url}/oauth/callback"]}
-    )
+async def test_a_redirect_uri_of_the_server_itself_is_refused(server: Deployment, user: User) -> None:
+    port = server.url.rpartition(":")[2]
+    for host in ("127.0.0.1", "localhost", "LOCALHOST", "127.0.0.2", "[::1]", "[::ffff:127.0.0.1]", "localhost."):
+        own = {"redirect_uris": [f"http://{host}:{port}/oauth/callback"]}
+        response = await server.http.post(f"{server.url}/oauth/register", json=own)
 
-    assert response.status_code == 400
-    assert "this server's own" in response.json()["error_description"]
+        assert response.status_code == 400, host
+        assert "can't be used" in response.json()["error_description"]
+    other = await server.register(redirect_uris=["http://127.0.0.1:9/oauth/callback"])
+    page = await user.open(
+        AuthRequest.to(server, other["client_id"], redirect_uri=f"http://127.0.0.1:{port}/oauth/callback").url
+    )
+    assert page.status_code == 400
+
+
+async def test_a_redirect_uri_of_a_public_server_itself_is_refused(sandbox: RunningSandbox) -> None:
+    async with deploy(sandbox, public_url="https://phone.example.com") as server:
+        for host in ("phone.example.com", "phone.example.com:443", "PHONE.example.com", "phone.example.com."):
+            own = {"redirect_uris": [f"https://{host}/oauth/callback"]}
+            response = await server.http.post(f"{server.url}/oauth/register", json=own)
+
+            assert response.status_code == 400, host
+            assert "this server's own" in response.json()["error_description"]
 
 
 async def test_a_registration_that_is_too_long_is_not_read(server: Deployment) -> None:
