@@ -19,6 +19,8 @@ from kallyai_mcp.sandbox.errors import QuotaExceededError
 UPGRADE_URL = "https://kallyai.com/pricing"
 """`upgrade_url` of the reference's QuotaExceededResponse."""
 
+_RENEWAL_DAY = 22
+
 
 def tenths_of(duration_seconds: float) -> int:
     """Return the cost of a call of this length, in tenths of a minute."""
@@ -35,8 +37,21 @@ def period(account: Account, now: datetime) -> tuple[datetime, datetime]:
     now = now.astimezone(UTC)
     if account.period == "yearly":
         return datetime(now.year, 1, 1, tzinfo=UTC), datetime(now.year + 1, 1, 1, tzinfo=UTC)
-    following = (now.year + 1, 1) if now.month == 12 else (now.year, now.month + 1)
-    return datetime(now.year, now.month, 1, tzinfo=UTC), datetime(*following, 1, tzinfo=UTC)
+    return datetime(now.year, now.month, 1, tzinfo=UTC), datetime(*_month_after(now), 1, tzinfo=UTC)
+
+
+def expires_at(account: Account, now: datetime) -> datetime:
+    """Return when the account's subscription renews or ends: a day of its own, as in the reference's example."""
+    now = now.astimezone(UTC)
+    month = (now.year, 1 if account.period == "yearly" else now.month)
+    this = datetime(*month, _RENEWAL_DAY, tzinfo=UTC)
+    if now < this:
+        return this
+    return datetime(*((now.year + 1, 1) if account.period == "yearly" else _month_after(now)), _RENEWAL_DAY, tzinfo=UTC)
+
+
+def _month_after(now: datetime) -> tuple[int, int]:
+    return (now.year + 1, 1) if now.month == 12 else (now.year, now.month + 1)
 
 
 @dataclass(frozen=True)

@@ -22,6 +22,8 @@ BEYOND_THE_REFERENCE = (
     "A date or time is past if it is past in the request's `timezone`. An appointment may be up to 366 days ahead.",
     "A call costs its length, rounded up to a tenth of a minute, whatever its status, and counts from the moment it is"
     " placed. The last call of a period may exceed the minutes.",
+    "The statistics count by calendar month, on a yearly plan by year. A subscription renews or ends on the 22nd of a"
+    " month, on a yearly plan on January 22.",
     "The list is newest first. `total` counts the calls of all pages. `business_name` is left out if none was sent.",
     "`GET /v1/calls/{call_id}/calendar.ics` answers `not_found`, status 404, if no appointment with a date was agreed.",
     "The responses of the token endpoints have `token_type`, which RFC 6749 requires. An access token is valid for an"

@@ -23,14 +23,13 @@ Subscriber = Annotated[Account, Depends(require("subscription:read"))]
     responses=errors(401, 403),
 )
 async def get_subscription(request: Request, account: Subscriber, sandbox: SandboxDep) -> Subscription:
-    """Return the account's subscription; it renews when the plan's period ends."""
-    _, expires_at = quota.period(account, sandbox.clock.now())
+    """Return the account's subscription."""
     return Subscription(
         has_active_subscription=account.has_active_subscription,
         provider="stripe",
         plan=Plan(type=account.plan_type, period=account.period, minutes_included=account.minutes_allocated),
         status=account.subscription_status,
-        expires_at=expires_at,
+        expires_at=quota.expires_at(account, sandbox.clock.now()),
         auto_renew=account.has_active_subscription,
         management_url=billing_portal.portal_url(request, sandbox, account),
     )

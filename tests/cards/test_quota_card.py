@@ -35,7 +35,7 @@ async def test_the_quota_is_a_gauge_and_the_calls_are_a_chart(
 
     await expect(chat.card.get_by_role("heading", level=1)).to_have_text("Personal plan")
     await expect(chat.card.get_by_role("main")).to_contain_text("Active")
-    await expect(chat.card.get_by_role("main")).to_contain_text("Renews Feb 1, 2026 · monthly")
+    await expect(chat.card.get_by_role("main")).to_contain_text("Renews Feb 22, 2026 · monthly")
     minutes = chat.card.get_by_role("meter", name="Minutes")
     left = (await agent.use("check_quota")).data["minutes_remaining"]
     await expect(minutes).to_have_attribute("aria-valuetext", f"{left:g} of 210 left")

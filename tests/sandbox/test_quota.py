@@ -122,8 +122,26 @@ async def test_the_subscription_has_the_shape_of_the_reference(
 ) -> None:
     subscription = (await client.get("/v1/users/me/subscription", headers=sign_in())).json()
     assert_same_shape(subscription, reference("subscription"))
-    assert subscription["plan"] == reference("subscription")["plan"]
-    assert subscription["expires_at"] == "2026-02-01T00:00:00Z"
+    assert subscription == reference("subscription") | {"management_url": subscription["management_url"]}
+
+
+@pytest.mark.parametrize(
+    ("account", "now", "end"),
+    [
+        ("acct-personal", "2026-01-21T23:59:59", "2026-01-22T00:00:00Z"),
+        ("acct-personal", "2026-01-22T00:00:00", "2026-02-22T00:00:00Z"),
+        ("acct-personal", "2026-12-31T12:00:00", "2027-01-22T00:00:00Z"),
+        ("acct-business", "2026-01-21T12:00:00", "2026-01-22T00:00:00Z"),
+        ("acct-business", "2026-06-30T12:00:00", "2027-01-22T00:00:00Z"),
+    ],
+)
+async def test_a_subscription_renews_on_a_day_of_its_own(
+    client: httpx.AsyncClient, sign_in: SignIn, clock: ManualClock, account: str, now: str, end: str
+) -> None:
+    clock.set(datetime.fromisoformat(now).replace(tzinfo=UTC))
+    subscription = await client.get("/v1/users/me/subscription", headers=sign_in(account))
+
+    assert subscription.json()["expires_at"] == end
 
 
 async def test_a_trial_is_not_an_active_subscription(client: httpx.AsyncClient, sign_in: SignIn) -> None:

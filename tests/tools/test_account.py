@@ -42,7 +42,7 @@ async def test_the_quota_is_what_is_left_of_the_period_and_the_plan_with_its_ren
 
     assert answer.text == (
         "165 of 210 minutes and 27 of 35 calls left until Jan 31 (21% used). "
-        "Plan: personal, monthly, active, renews Jan 31."
+        "Plan: personal, monthly, active, renews Feb 21."
     )
     assert answer.data["minutes_remaining"] == 165
     assert answer.data["subscription"]["auto_renew"] is True
