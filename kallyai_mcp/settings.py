@@ -2,6 +2,7 @@
 
 import dataclasses
 import os
+import sys
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, fields
 from functools import cached_property
@@ -131,9 +132,15 @@ class Settings:
 
     @cached_property
     def home(self) -> Path:
-        """The folder for tokens and state: `KALLYAI_HOME`, else the platform's data folder for this program."""
+        """The folder for tokens and state: `KALLYAI_HOME`, else the platform's data folder for this program.
+
+        On Windows it is outside of AppData: a packaged program, such as Claude Desktop, sees a private copy of that for
+        itself and all that it starts, and then not all clients would share one ledger.
+        """
         if self.home_override is not None:
             return self.home_override
+        if sys.platform == "win32":
+            return Path.home() / ".kallyai-mcp"
         from platformdirs import user_data_path  # imported late: `tools/list` needs no folder
 
         return user_data_path("kallyai-mcp", appauthor=False)

@@ -8,7 +8,6 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Mutab
 from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any, cast
-from urllib.request import getproxies, proxy_bypass
 
 import anyio
 import httpx
@@ -17,6 +16,7 @@ from httpx_retries import Retry, RetryTransport
 from kallyai_mcp.api.aiohttp_transport import AiohttpTransport, SocketOption
 from kallyai_mcp.api.error_responses import retry_after
 from kallyai_mcp.api.errors import KallyAIError, NotConnectedError, ResponseLostError
+from kallyai_mcp.api.system_network import proxy_for, tls_context, unsupported_proxy
 from kallyai_mcp.urls import is_loopback
 
 logger = logging.getLogger(__name__)
@@ -206,20 +206,13 @@ def over_network(base_url: httpx.URL) -> httpx.AsyncBaseTransport:
     try:
         # For http, an empty context avoids loading all certificates.
         is_http = base_url.scheme == "http"
-        tls = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT) if is_http else httpx.create_ssl_context()
-        return AiohttpTransport(tls, proxy=_proxy_for(base_url), socket_options=_keep_alive())
+        tls = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT) if is_http else tls_context()
+        return AiohttpTransport(tls, proxy=proxy_for(base_url), socket_options=_keep_alive())
     except OSError:
         raise ValueError("SSL_CERT_FILE or SSL_CERT_DIR in the environment names nothing that can be read") from None
     except (ValueError, ImportError):
-        raise ValueError("the proxy in the environment can't be used; it must be an http or https proxy") from None
-
-
-def _proxy_for(base_url: httpx.URL) -> str | None:
-    if is_loopback(base_url.host) or proxy_bypass(base_url.host):
-        return None
-    proxies = getproxies()
-    proxy = proxies.get(base_url.scheme) or proxies.get("all")
-    return f"http://{proxy}" if proxy and "://" not in proxy else proxy
+        proxy = unsupported_proxy() or "the proxy in the environment"
+        raise ValueError(f"{proxy} can't be used; it must be an http or https proxy") from None
 
 
 def _keep_alive() -> Iterator[SocketOption]:
@@ -260,7 +253,9 @@ def connection_error(error: httpx.HTTPError | httpx.InvalidURL, host: str, *, ha
         has_response: There was a response, so the request was sent, even if following its redirect sent nothing.
     """
     if isinstance(error, _NOTHING_SENT) and not has_response:
-        return NotConnectedError(f"KallyAI at {host} can't be reached: {_reason(error)}; nothing was sent")
+        proxy = None if is_loopback(host) else unsupported_proxy()
+        hint = f". This machine uses {proxy}, which is not supported: set HTTPS_PROXY to an http proxy" if proxy else ""
+        return NotConnectedError(f"KallyAI at {host} can't be reached: {_reason(error)}; nothing was sent{hint}")
     reason = "it took too long" if isinstance(error, httpx.TimeoutException) else "the connection broke"
     if isinstance(error, httpx.DecodingError):
         reason = "what came can't be decoded"

@@ -10,6 +10,7 @@ import anyio
 
 from kallyai_mcp.api.errors import KallyAIError
 from kallyai_mcp.calls.records import AccountKey, CallRecord, CallState
+from kallyai_mcp.cli.clients.known import Machine
 from kallyai_mcp.cli.doctor_checks import Finding
 from kallyai_mcp.cli.errors import SetupError
 from kallyai_mcp.cli.ledger import POSTGRES, check_shared_database, create_ledger, open_database
@@ -27,11 +28,15 @@ _SERVER = (
 _NO_CALLS = "until then no call is placed"
 
 
-def ledger(settings: Settings) -> Finding:
+def ledger(settings: Settings, machine: Machine | None = None) -> Finding:
     """Whether the ledger can be written; the server of a shared database; and whether a dead worker left calls."""
+    machine = machine or Machine.this()
     path = settings.home / "ledger.db"
     name = str(path) if settings.database_url is None else POSTGRES
     details: dict[str, Any] = {"place": name}
+    if settings.database_url is None and machine.shows_private_copy(settings.home):
+        message = f"{settings.home} is a private copy that only this program sees, so clients don't share its ledger"
+        return Finding("ledger", "bad", message, "set KALLYAI_HOME to a folder outside of AppData", details)
     try:
         check_shared_database(settings)
         if settings.database_url is None and not path.exists():

@@ -1,6 +1,8 @@
 """The checks of `kallyai-mcp doctor` on the sign-in and the service: none changes anything or returns a secret."""
 
 import logging
+import os
+import sys
 import time
 import urllib.error
 import urllib.request
@@ -32,6 +34,12 @@ _RETRY_BACKOFF = 0.02
 """Seconds: a check has little time."""
 
 
+_KEYCHAIN = (
+    "; if macOS asks for it again after an update of Python or of this program, choose Always Allow, or set "
+    "KALLYAI_TOKEN_STORE=file"
+)
+
+
 class _WarningCollector(logging.Handler):
     """Keeps the messages of warnings."""
 
@@ -43,8 +51,12 @@ class _WarningCollector(logging.Handler):
         self.messages.append(record.getMessage())
 
 
-def sign_in(settings: Settings) -> "tuple[list[Finding], Any]":
+def sign_in(settings: Settings, platform: str = sys.platform) -> "tuple[list[Finding], Any]":
     """Where the sign-in is stored, and whether there is one.
+
+    Args:
+        settings: The settings of this process.
+        platform: As `sys.platform`.
 
     Returns:
         The findings `token_store` and `sign_in`, and the tokens (`Tokens`) or None.
@@ -69,7 +81,8 @@ def sign_in(settings: Settings) -> "tuple[list[Finding], Any]":
         store = Finding("token_store", "bad", " ".join(warnings.messages), "sign in with `kallyai-mcp login`")
     else:
         kept = "a sign-in is kept" if tokens else "a sign-in would be kept"
-        store = Finding("token_store", "ok", f"{kept} in {where}", details={"kept_in": where})
+        note = _KEYCHAIN if platform == "darwin" and "keyring" in where else ""
+        store = Finding("token_store", "ok", f"{kept} in {where}{note}", details={"kept_in": where})
     return [store, _describe_tokens(tokens)], tokens
 
 
@@ -108,8 +121,16 @@ def service(settings: Settings) -> list[Finding]:
         fix = "open the address in a browser or use another network, and see that KALLYAI_API_URL is the API's address"
         api = Finding("api", "bad", message, fix)
     else:
-        api = Finding("api", "ok", f"{settings.api_url} answers")
+        api = Finding("api", "ok", f"{settings.api_url} answers{_certificates(settings)}")
     return [api, _compare_clocks(seconds_ahead)]
+
+
+def _certificates(settings: Settings) -> str:
+    """Which certificates were accepted; nothing for http on this machine."""
+    if not settings.api_url.startswith("https:"):
+        return ""
+    own = next((name for name in ("SSL_CERT_FILE", "SSL_CERT_DIR") if os.environ.get(name)), None)
+    return f", with the certificates of {own or 'the system'}"
 
 
 async def _reach(settings: Settings) -> None:
@@ -124,16 +145,21 @@ def _ask_without_sign_in(settings: Settings) -> tuple[bool, float | None]:
         Whether the answer is a web page; and how many seconds this machine's clock is ahead, None if it has no date.
     """
     from kallyai_mcp.api.responses import ApiResponse
+    from kallyai_mcp.api.system_network import tls_context
 
     request = urllib.request.Request(  # noqa: S310 - the settings have checked the address
         f"{settings.api_url}/v1/users/me/statistics",
         headers={"User-Agent": settings.user_agent, "Accept": "application/json"},
     )
-    no_proxy = [urllib.request.ProxyHandler({})] if is_loopback(urlsplit(settings.api_url).hostname) else []
+    handlers: list[urllib.request.BaseHandler] = []
+    if is_loopback(urlsplit(settings.api_url).hostname):
+        handlers.append(urllib.request.ProxyHandler({}))
+    if settings.api_url.startswith("https:"):
+        handlers.append(urllib.request.HTTPSHandler(context=tls_context()))
     response: HTTPResponse | urllib.error.HTTPError
     before = time.time()
     try:
-        response = urllib.request.build_opener(*no_proxy).open(request, timeout=_ANSWER_SECONDS)
+        response = urllib.request.build_opener(*handlers).open(request, timeout=_ANSWER_SECONDS)
     except urllib.error.HTTPError as refusal:
         response = refusal
     with response:

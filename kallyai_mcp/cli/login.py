@@ -1,5 +1,6 @@
 """`kallyai-mcp login` and `logout`."""
 
+import _thread
 import sys
 import threading
 import webbrowser
@@ -18,6 +19,7 @@ from kallyai_mcp.auth.errors import WrongAddressError
 from kallyai_mcp.auth.loopback import LoopbackSignIn
 from kallyai_mcp.auth.tokens import Tokens
 from kallyai_mcp.cli.connection import Connection, run_with_connection
+from kallyai_mcp.cli.long_lines import long_lines
 from kallyai_mcp.settings import Settings
 
 
@@ -74,29 +76,30 @@ async def sign_in(
 
 async def _accept_pasted_address(flow: LoopbackSignIn, say: Callable[[str], None]) -> None:
     send, receive = anyio.create_memory_object_stream[str](8)
-    _read_lines(send)
-    async with receive:
-        async for line in receive:
-            if not line.strip():
-                continue
-            try:
-                flow.accept(line.strip())
-            except WrongAddressError as error:
-                say(str(error))
-            else:
-                return
+    with long_lines(sys.stdin.buffer) as read_line:
+        _read_lines(read_line, send)
+        async with receive:
+            async for line in receive:
+                if not line.strip():
+                    continue
+                try:
+                    flow.accept(line.strip())
+                except WrongAddressError as error:
+                    say(str(error))
+                else:
+                    return
 
 
-def _read_lines(send: MemoryObjectSendStream[str]) -> None:
-    """Send the lines of stdin, from a thread that doesn't keep the process alive."""
+def _read_lines(read_line: Callable[[], str], send: MemoryObjectSendStream[str]) -> None:
+    """Send lines, from a thread that doesn't keep the process alive."""
     token = anyio.lowlevel.current_token()
 
     def read() -> None:
-        # The unbuffered stream: a daemon thread that blocks in the buffered one would hold its lock at exit.
-        raw = getattr(sys.stdin.buffer, "raw", sys.stdin.buffer)
         try:
-            while line := raw.readline():
-                anyio.from_thread.run(send.send, line.decode(errors="replace"), token=token)
+            while line := read_line():
+                anyio.from_thread.run(send.send, line, token=token)
+        except KeyboardInterrupt:
+            _thread.interrupt_main()
         except (anyio.BrokenResourceError, anyio.ClosedResourceError, RuntimeError):
             return  # the sign-in has ended
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import errno
 import signal
 import socket
 import threading
@@ -153,15 +154,16 @@ class _Server(uvicorn.Server):
         self.stopped = anyio.Event()
         self.startup_failed = False
 
-    async def serve_on(self, listener: socket.socket) -> None:
+    async def serve_on(self, listeners: list[socket.socket]) -> None:
         """Serve until `should_exit`. A canceled task does not end it, so that it always stops in order."""
         try:
             with anyio.CancelScope(shield=True):
-                await self.serve([listener])
+                await self.serve(listeners)
         except SystemExit:  # uvicorn raises it if the app's startup fails, after it has logged the reason
             self.startup_failed = True
         finally:
-            listener.close()
+            for listener in listeners:
+                listener.close()
             self.stopped.set()
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
@@ -188,7 +190,7 @@ async def serve_app(app: ASGIApp, host: str, port: int, *, ready: Callable[[str]
 
     Args:
         app: The ASGI app.
-        host: The address to listen on.
+        host: The address or name to listen on; for a name, all of its addresses on this machine.
         port: The port; 0 for any free one.
         ready: Called with the base URL when the server accepts requests.
 
@@ -196,7 +198,7 @@ async def serve_app(app: ASGIApp, host: str, port: int, *, ready: Callable[[str]
         OSError: The server can't listen on that address.
         StartupError: The app's startup failed; the log has the reason.
     """
-    listener = await _listen(host, port)
+    listeners = await _listen(host, port)
     config = uvicorn.Config(
         app,
         http=HeaderTimeoutProtocol,
@@ -209,9 +211,9 @@ async def serve_app(app: ASGIApp, host: str, port: int, *, ready: Callable[[str]
         timeout_keep_alive=KEEP_ALIVE_SECONDS,
         timeout_graceful_shutdown=SHUTDOWN_SECONDS,
     )
-    server = _Server(config, lambda: ready(_url_of(listener)))
+    server = _Server(config, lambda: ready(_url_of(listeners[0])))
     async with anyio.create_task_group() as tasks:
-        tasks.start_soon(server.serve_on, listener)
+        tasks.start_soon(server.serve_on, listeners)
         try:
             await server.stopped.wait()
         finally:
@@ -220,13 +222,26 @@ async def serve_app(app: ASGIApp, host: str, port: int, *, ready: Callable[[str]
         raise StartupError("The server could not start; the log says why.")
 
 
-async def _listen(host: str, port: int) -> socket.socket:
-    family, _, _, _, address = (await anyio.getaddrinfo(host, port, type=socket.SOCK_STREAM))[0]
-    listener = socket.create_server(address[:2], family=family, backlog=2048)
-    # Connections inherit it. asyncio does not set it for a listener made by create_server, and without it a response in
-    # two parts waits 40 ms until the client acknowledges the first one.
-    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    return listener
+async def _listen(host: str, port: int) -> list[socket.socket]:
+    """Listeners on every address of `host`: browsers try both addresses of "localhost", some clients only one."""
+    listeners: list[socket.socket] = []
+    found = await anyio.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    for family, address in dict.fromkeys((family, address[:2]) for family, _, _, _, address in found):
+        try:
+            # The others get the port of the first one, which may have been any free one.
+            own_port = listeners[0].getsockname()[1] if listeners else address[1]
+            listener = socket.create_server((address[0], own_port), family=family, backlog=2048)
+        except OSError as error:
+            if listeners and error.errno in (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT):
+                continue  # a machine without IPv6 has a name for its address all the same
+            for opened in listeners:
+                opened.close()
+            raise
+        # Connections inherit it. asyncio does not set it for a listener made by create_server, and without it a
+        # response in two parts waits 40 ms until the client acknowledges the first one.
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        listeners.append(listener)
+    return listeners
 
 
 def _url_of(listener: socket.socket) -> str:

@@ -7,11 +7,13 @@ from itertools import pairwise
 from typing import Any
 
 import anyio
+import certifi
 import httpx
 import pytest
+import truststore
 from anyio.abc import SocketStream
 
-from kallyai_mcp.api import errors
+from kallyai_mcp.api import errors, system_network
 from kallyai_mcp.api.client import KallyAI, Timeouts
 from kallyai_mcp.api.errors import KallyAIError, NotConnectedError, ResponseLostError
 from tests.api.raw_server import (
@@ -392,3 +394,28 @@ async def test_120_calls_run_at_once() -> None:
                     tasks.start_soon(client.create_call, SUBMISSION)
             listening.cancel_scope.cancel()
     assert len(server.requests) == 120
+
+
+def test_the_certificates_are_those_of_the_system_unless_the_environment_names_others(
+    no_proxies: pytest.MonkeyPatch,
+) -> None:
+    for name in ("SSL_CERT_FILE", "SSL_CERT_DIR"):
+        no_proxies.delenv(name, raising=False)
+    of_the_system = system_network.tls_context()
+    no_proxies.setenv("SSL_CERT_FILE", certifi.where())
+    named = system_network.tls_context()
+    no_proxies.delenv("SSL_CERT_FILE")
+    no_proxies.setattr(system_network, "_system_has_certificates", lambda: False)
+    without = system_network.tls_context()
+
+    has_some = ssl.get_default_verify_paths().cafile is not None
+    assert isinstance(of_the_system, truststore.SSLContext) == has_some
+    assert type(named) is type(without) is ssl.SSLContext
+    assert without.get_ca_certs()
+
+
+async def test_a_socks_proxy_is_named_when_the_service_can_not_be_reached(no_proxies: pytest.MonkeyPatch) -> None:
+    no_proxies.setenv("SOCKS_PROXY", "127.0.0.1:1")
+    async with KallyAI("https://api.kallyai.invalid", tokens=Tokens(TOKEN), user_agent=USER_AGENT) as client:
+        with pytest.raises(NotConnectedError, match="uses a SOCKS proxy, which is not supported: set HTTPS_PROXY"):
+            await client.create_call(SUBMISSION)

@@ -1,5 +1,6 @@
 """The checks of `doctor` on the ledger and its calls."""
 
+import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -8,8 +9,11 @@ import pytest
 
 from kallyai_mcp.api.models import Submission
 from kallyai_mcp.calls.records import AccountKey, CallRecord, CallState
+from kallyai_mcp.cli.clients.known import Machine
+from kallyai_mcp.cli.doctor_ledger_checks import ledger as check_ledger
 from kallyai_mcp.sandbox.app import SandboxApp
 from kallyai_mcp.sandbox.serve import running
+from kallyai_mcp.settings import Settings
 from tests.calls.ledgers import kept_record
 from tests.cli.doctor_run import (
     UNREACHABLE,
@@ -57,12 +61,13 @@ def test_a_ledger_that_can_not_be_written_is_reported(kallyai_home: Path, app: S
         assert ledger["fix"] == "make it writable; until then no call is placed"
 
 
-def test_a_home_folder_that_can_not_be_created_is_reported(kallyai_home: Path) -> None:
+def test_a_home_folder_that_can_not_be_created_is_reported(kallyai_home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     kallyai_home.touch()
+    monkeypatch.setenv("KALLYAI_HOME", str(kallyai_home / "below"))
     found = run_here()
 
     assert found["ledger"]["status"] == "bad"
-    assert f"{kallyai_home / 'ledger.db'} can't be written" in found["ledger"]["message"]
+    assert f"{kallyai_home / 'below' / 'ledger.db'} can't be written" in found["ledger"]["message"]
     assert "KALLYAI_HOME" in found["ledger"]["fix"]
     assert found["token_store"]["status"] == "bad"
     assert found["sign_in"]["status"] == "skipped"
@@ -147,3 +152,20 @@ async def test_stuck_calls_are_listed_with_a_way_to_settle_them(home: Path, app:
     assert "t-unknown (unknown, placed 1 min" in stuck["message"]
     assert "get_call" in stuck["fix"]
     assert "+12025550100" not in done.stdout
+
+
+def test_a_home_that_a_packaged_program_sees_for_itself_is_reported(kallyai_home: Path) -> None:
+    def real_path(path: str) -> str:
+        return path.replace(kallyai_home.name, r"Packages\Claude_x\LocalCache\Local\kallyai")
+
+    found = check_ledger(Settings.from_env(), Machine("win32", {}, kallyai_home.parent, real_path))
+
+    assert found.verdict == "bad"
+    assert "is a private copy that only this program sees" in found.message
+    assert found.fix == "set KALLYAI_HOME to a folder outside of AppData"
+
+
+def test_on_windows_the_home_is_outside_of_the_folders_that_are_private_copies(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "platform", "win32")
+
+    assert Settings().home == Path.home() / ".kallyai-mcp"

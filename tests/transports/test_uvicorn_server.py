@@ -1,5 +1,6 @@
 """Slow clients, startup, and shutdown of the web server."""
 
+import socket
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 
@@ -133,3 +134,27 @@ async def test_an_app_that_fails_to_start_raises_a_startup_error() -> None:
     app = Starlette(lifespan=lambda _: FailingLifespan())
     with anyio.fail_after(LIMIT), pytest.raises(StartupError, match="the log says why"):
         await uvicorn_server.serve_app(app, "127.0.0.1", 0, ready=lambda _: None)
+
+
+async def test_localhost_is_served_on_both_of_its_addresses() -> None:
+    addresses = {found[4][0] for found in await anyio.getaddrinfo("localhost", 0)}
+    if not socket.has_ipv6 or "::1" not in addresses or not _has_address("::1"):
+        addresses = {"127.0.0.1"}
+    async with running_app(Starlette(routes=[Route("/", _hello)]), host="localhost") as url:
+        port = int(url.rpartition(":")[2])
+        for address in addresses:
+            async with await anyio.connect_tcp(address, port):
+                pass
+
+
+def _has_address(address: str) -> bool:
+    try:
+        socket.create_server((address, 0), family=socket.AF_INET6).close()
+    except OSError:
+        return False
+    return True
+
+
+def _hello(request: Request) -> Response:
+    del request
+    return PlainTextResponse("hello")
