@@ -12,7 +12,7 @@ _sandbox = click.option("--sandbox", is_flag=True, help="Use the embedded sandbo
 _id = click.argument("id_", metavar="ID")
 
 
-@click.command()
+@click.command(short_help="Place a call, and see what was agreed.")
 @click.argument("respondent_phone", metavar="NUMBER")
 @click.argument("task_description", metavar="TASK")
 @click.option("--business", "business_name", metavar="NAME", help="Who is called.")
@@ -53,7 +53,7 @@ def call(settings: Settings, /, *, sandbox: bool, as_json: bool, yes: bool, redi
     call(settings, arguments, sandbox=sandbox, yes=yes, redial=redial, as_json=as_json)
 
 
-@click.command()
+@click.command(short_help="List your calls, newest first.")
 @click.option("--limit", type=click.IntRange(1, 200), default=20, show_default=True, help="How many.")
 @click.option("--offset", type=click.IntRange(0), default=0, show_default=True, help="Leave out so many of the newest.")
 @_sandbox
@@ -66,7 +66,7 @@ def calls(settings: Settings, *, limit: int, offset: int, sandbox: bool, as_json
     calls(settings, sandbox=sandbox, limit=limit, offset=offset, as_json=as_json)
 
 
-@click.command()
+@click.command(short_help="Show how a call ended; --follow waits.")
 @_id
 @click.option("--follow", "wait", is_flag=True, help="Wait until the call has ended.")
 @_sandbox
@@ -79,7 +79,7 @@ def show(settings: Settings, *, id_: str, wait: bool, sandbox: bool, as_json: bo
     show(settings, id_, sandbox=sandbox, wait=wait, as_json=as_json)
 
 
-@click.command()
+@click.command(short_help="Show who said what in a call.")
 @_id
 @_sandbox
 @_json
@@ -91,7 +91,7 @@ def transcript(settings: Settings, *, id_: str, sandbox: bool, as_json: bool) ->
     transcript(settings, id_, sandbox=sandbox, as_json=as_json)
 
 
-@click.command()
+@click.command(short_help="Print a call's appointment as an .ics file.")
 @_id
 @click.option("--output", "-o", type=click.Path(dir_okay=False, path_type=Path), help="Write it into this file.")
 @_sandbox

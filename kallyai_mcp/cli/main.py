@@ -46,6 +46,21 @@ class _Group(click.Group):
             return command
         return super().get_command(ctx, cmd_name)
 
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """The command that is called; for a misspelled name the error names those that are close."""
+        try:
+            return super().resolve_command(ctx, args)
+        except click.UsageError:
+            import difflib
+
+            near = difflib.get_close_matches(args[0], self.list_commands(ctx), 3, 0.6)
+            if args[0].startswith("-") or not near:
+                raise
+            words = f"there is no command {args[0]!r}; did you mean {' or '.join(near)}?"
+            raise click.UsageError(words, ctx) from None
+
 
 @click.group(cls=_Group, invoke_without_command=True, context_settings=_CONTEXT)
 @click.version_option(__version__, prog_name="kallyai-mcp")
@@ -65,7 +80,7 @@ def cli(context: click.Context) -> None:
         context.invoke(serve)
 
 
-@cli.command()
+@cli.command(short_help="Serve MCP over stdio or HTTP.")
 @click.option(
     "--transport",
     type=click.Choice(["stdio", "http", "sse"]),
@@ -122,7 +137,7 @@ def serve(
         serve_over_http(settings, host, port, auth=auth or settings.auth, sandbox=embedded, speed=speed)
 
 
-@cli.command()
+@cli.command(short_help="Sign in through the browser.")
 @click.option("--no-browser", is_flag=True, help="Print the link instead of opening it, and accept the pasted address.")
 @click.pass_obj
 def login(settings: Settings, *, no_browser: bool) -> None:
@@ -132,7 +147,7 @@ def login(settings: Settings, *, no_browser: bool) -> None:
     log_in(settings, browser=not no_browser)
 
 
-@cli.command()
+@cli.command(short_help="Delete the sign-in on this machine.")
 @click.pass_obj
 def logout(settings: Settings) -> None:
     """Delete the sign-in on this machine."""
@@ -141,7 +156,7 @@ def logout(settings: Settings) -> None:
     log_out(settings)
 
 
-@cli.command()
+@cli.command(short_help="Show the account, the quota, and the last calls.")
 @click.option(
     "--audit",
     is_flag=True,
@@ -179,7 +194,7 @@ _file_option = click.option(
 _name_option = click.option("--name", default="kallyai", show_default=True, help="The name of the entry.")
 
 
-@cli.command()
+@cli.command(short_help="Add this server to a client.")
 @click.argument("client", type=_client_type, required=False)
 @click.option("--all", "every", is_flag=True, help="Add it to every client that is found here.")
 @_file_option
@@ -204,7 +219,7 @@ def install(*, client: str | None, every: bool, file: Path | None, name: str, sa
         list_clients(name)
 
 
-@cli.command()
+@cli.command(short_help="Remove it from a client.")
 @click.argument("client", type=_client_type)
 @_file_option
 @_name_option
@@ -215,7 +230,7 @@ def uninstall(*, client: str, file: Path | None, name: str) -> None:
     uninstall(client, name=name, path=file)
 
 
-@cli.command()
+@cli.command(short_help="Check this installation; say how to fix it.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.pass_obj
 def doctor(settings: Settings | SettingsError, *, as_json: bool) -> None:
@@ -225,7 +240,7 @@ def doctor(settings: Settings | SettingsError, *, as_json: bool) -> None:
     raise SystemExit(examine(settings, as_json=as_json))
 
 
-@cli.command()
+@cli.command(short_help="Run a complete KallyAI on this machine.")
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
 @click.option("--port", type=click.IntRange(0, 65535), default=8787, show_default=True, help="0 for a free one.")
 @click.option("--data", type=click.Path(dir_okay=False, path_type=Path), help="Keep the state in this file.")
@@ -238,7 +253,7 @@ def sandbox(*, host: str, port: int, data: Path | None, speed: float) -> None:
     run_sandbox(host, port, data, speed)
 
 
-@cli.command()
+@cli.command(short_help="Show a call, from sign-in to transcript.")
 @click.option("--verbose", "-v", is_flag=True, help="Also show what the agent sends and reads.")
 def demo(*, verbose: bool) -> None:
     """Show a call on the sandbox, from sign-in to transcript, through a real MCP client."""

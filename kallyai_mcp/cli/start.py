@@ -13,9 +13,13 @@ _STDIO: tuple[list[str], ...] = ([], ["serve"], ["serve", "--transport", "stdio"
 """Arguments for a server over stdio whose first answers are known."""
 
 
+_COMPLETION = "_KALLYAI_MCP_COMPLETE"
+"""The variable by which a shell asks click for completions."""
+
+
 def main() -> None:
     """Run the command line."""
-    if sys.argv[1:] in _STDIO and (settings := _plain_settings()) is not None:
+    if sys.argv[1:] in _STDIO and _COMPLETION not in os.environ and (settings := _plain_settings()) is not None:
         _serve(settings)
         return
     from kallyai_mcp.cli.main import main as run
