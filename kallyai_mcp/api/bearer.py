@@ -51,7 +51,7 @@ class BearerAuth(httpx.Auth):
         self._origin = origin
 
     async def async_auth_flow(self, request: httpx.Request) -> AsyncGenerator[httpx.Request, httpx.Response]:
-        """Called by httpx for each request.
+        """Called for each request; yields it each time that it is to be sent.
 
         Raises:
             NotSignedInError: There is no valid token. After a 401 it has the code, the message (as `reason`), and the

@@ -1,12 +1,13 @@
 """The API client: one method per endpoint of the reference. Every error it raises is a `KallyAIError`.
 
-No URL contains a token, because httpx logs URLs.
+No URL contains a token, because URLs are logged.
 """
 
-from collections.abc import Awaitable, Callable
+import logging
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import aclosing
 from datetime import datetime
 from functools import lru_cache
-from http.cookiejar import CookieJar, DefaultCookiePolicy
 from types import TracebackType
 from typing import Any, Self
 
@@ -48,6 +49,8 @@ from kallyai_mcp.telemetry import api_request
 from kallyai_mcp.urls import check_base_url
 
 __all__ = ["KallyAI", "Timeouts", "TokenSource"]
+
+_log = logging.getLogger(__name__)
 
 MAX_REDIRECTS = 3
 
@@ -103,19 +106,15 @@ class KallyAI:
         self._timeouts = timeouts
         if app is not None:
             transport = in_process(app)
-        self._http = httpx.AsyncClient(
-            transport=with_retries(transport or over_network(self._origin), retry_backoff),
-            headers={
-                "User-Agent": _header("user_agent", user_agent),
-                "Accept": "application/json",
-                # Those that every installation can decode, and that can't make a body extremely large.
-                "Accept-Encoding": "gzip, deflate",
-            },
-            timeout=timeouts.default(),
-            # The reference has no cookies, and a client may live long.
-            cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
-            event_hooks={"request": [_before_send]},
-        )
+        # Not an `httpx.AsyncClient`, which extracts cookies that the reference does not have, and merges settings that
+        # are the same for each request.
+        self._transport = with_retries(transport or over_network(self._origin), retry_backoff)
+        self._headers = {
+            "User-Agent": _header("user_agent", user_agent),
+            "Accept": "application/json",
+            # Those that every installation can decode, and that can't make a body extremely large.
+            "Accept-Encoding": "gzip, deflate",
+        }
 
     async def __aenter__(self) -> Self:
         return self
@@ -127,7 +126,7 @@ class KallyAI:
 
     async def aclose(self) -> None:
         """Closes all connections."""
-        await self._http.aclose()
+        await self._transport.aclose()
 
     # "Call Endpoints" of the reference
 
@@ -160,7 +159,7 @@ class KallyAI:
         body = CallCreateRequest(submission=submission, timezone=timezone, session_id=session_id)
         headers = {} if idempotency_key is None else {"Idempotency-Key": _header("idempotency_key", idempotency_key)}
         request = self._request(
-            "POST", "/v1/calls", json=body.as_json(), headers=headers, timeout=self._timeouts.for_calls()
+            "POST", "/v1/calls", json=body.as_json(), headers=headers, timeouts=self._timeouts.for_calls()
         )
         request.extensions["before_send"] = before_send
         return read_model(Call, await self._send_signed(request))
@@ -253,8 +252,22 @@ class KallyAI:
 
     # Sending
 
-    def _request(self, method: str, path: str, **content: Any) -> httpx.Request:
-        return self._http.build_request(method, _parsed(self.base_url + path), **content)
+    def _request(
+        self,
+        method: str,
+        path: str,
+        *,
+        headers: Mapping[str, str] | None = None,
+        timeouts: httpx.Timeout | None = None,
+        **content: Any,
+    ) -> httpx.Request:
+        return httpx.Request(
+            method,
+            _parsed(self.base_url + path),
+            headers=self._headers | dict(headers or {}),
+            extensions={"timeout": (timeouts or self._timeouts.default()).as_dict()},
+            **content,
+        )
 
     async def _grant(
         self, path: str, *, json: dict[str, str] | None = None, form: dict[str, str] | None = None
@@ -303,18 +316,46 @@ class KallyAI:
     async def _follow(self, request: httpx.Request, auth: BearerAuth | None) -> httpx.Response:
         """Sends a request; follows the redirects of a GET within the origin."""
         for _ in range(MAX_REDIRECTS):
-            response = await self._http.send(request, auth=auth, follow_redirects=False)
-            redirected = response.next_request
-            if redirected is None or request.method != "GET" or not same_origin(redirected.url, self._origin):
+            response = await self._exchange(request, auth)
+            if request.method != "GET" or not response.has_redirect_location:
                 return response
-            request = redirected
-        return await self._http.send(request, auth=auth, follow_redirects=False)
+            url = _location(request, response)
+            if not same_origin(url, self._origin):
+                return response
+            request = httpx.Request("GET", url, headers=_without_host(request), extensions=request.extensions)
+        return await self._exchange(request, auth)
+
+    async def _exchange(self, request: httpx.Request, auth: BearerAuth | None) -> httpx.Response:
+        """Sends a request; with a token if `auth` has one, and then once more if that was rejected."""
+        if auth is None:
+            return await self._send_once(request)
+        async with aclosing(auth.async_auth_flow(request)) as flow:
+            signed = await anext(flow)
+            while True:
+                if (before_send := signed.extensions.get("before_send")) is not None:
+                    await before_send()
+                response = await self._send_once(signed)
+                try:
+                    signed = await flow.asend(response)
+                except StopAsyncIteration:
+                    return response
+
+    async def _send_once(self, request: httpx.Request) -> httpx.Response:
+        response = await self._transport.handle_async_request(request)
+        _log.info("%s %s: %d", request.method, request.url, response.status_code)
+        return response
 
 
-async def _before_send(request: httpx.Request) -> None:
-    """Called by httpx between the authentication and the transport."""
-    if (before_send := request.extensions.get("before_send")) is not None:
-        await before_send()
+def _location(request: httpx.Request, response: httpx.Response) -> httpx.URL:
+    """Where a response redirects to."""
+    try:
+        return request.url.join(response.headers["Location"])
+    except httpx.InvalidURL:
+        raise httpx.RemoteProtocolError("invalid URL in Location", request=request) from None
+
+
+def _without_host(request: httpx.Request) -> dict[str, str]:
+    return {name: value for name, value in request.headers.items() if name != "host"}
 
 
 def _after_see_other(request: httpx.Request, error: KallyAIError) -> KallyAIError:

@@ -2,7 +2,7 @@
 
     python -m tests.bench.bare_http PORT|stdio UPSTREAM_URL
 
-It serves its `streamable_http_app` with what `pip install mcp` installs: uvicorn with h11 on asyncio's event loop.
+It serves its `streamable_http_app` with uvicorn, httptools, and uvloop, as ours is served.
 """
 
 import sys
@@ -38,4 +38,4 @@ if __name__ == "__main__":
         build(sys.argv[2]).run()
         sys.exit()
     app = build(sys.argv[2]).streamable_http_app(stateless_http=True)
-    uvicorn.run(app, port=int(sys.argv[1]), http="h11", loop="asyncio", log_level="warning", access_log=False)
+    uvicorn.run(app, port=int(sys.argv[1]), http="httptools", loop="uvloop", log_level="warning", access_log=False)
