@@ -17,9 +17,9 @@ from pathlib import Path
 from typing import Self
 
 import pytest
-from filelock import FileLock
 
 from tests.processes import free_port
+from tests.shared_process import shared_process
 
 LIMIT = 30
 """Seconds until a server that should have started or ended counts as hung."""
@@ -244,11 +244,8 @@ class PostgresServer(PostgresDatabases):
 def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PostgresDatabases]:
     """The one server of this test run; the test is skipped on a machine without PostgreSQL."""
     skip_without_server()
-    folder = tmp_path_factory.getbasetemp()
-    if "PYTEST_XDIST_WORKER" in os.environ:
-        folder = folder.parent  # the run's own, which all its workers share (pytest-xdist, "How-tos")
-    with _shared_server(folder) as server:
-        yield server
+    with shared_process(tmp_path_factory, "postgres", _running) as port:
+        yield PostgresDatabases(int(port))
 
 
 @pytest.fixture
@@ -283,25 +280,10 @@ def skip_without_server() -> None:
 
 
 @contextlib.contextmanager
-def _shared_server(folder: Path) -> Iterator[PostgresDatabases]:
-    """The server of all processes that use this folder: the first one starts it and ends it when all are done."""
-    import fcntl
-
-    address, own = folder / "postgres.port", None
-    with (folder / "postgres.users").open("w") as users:
-        fcntl.flock(users, fcntl.LOCK_SH)  # while it is held, the server runs
-        try:
-            with FileLock(folder / "postgres.lock"):
-                if not address.exists():
-                    own = PostgresServer(ends_with_this_thread=True)
-                    own.start()
-                    address.write_text(str(own.port))
-            yield PostgresDatabases(int(address.read_text()))
-        finally:
-            if own is not None:
-                fcntl.flock(users, fcntl.LOCK_EX)
-                address.unlink(missing_ok=True)
-                own.close()
+def _running() -> Iterator[str]:
+    """Start a server for all workers, and end it; gives its port."""
+    with PostgresServer(ends_with_this_thread=True) as server:
+        yield str(server.port)
 
 
 def _programs() -> Path:

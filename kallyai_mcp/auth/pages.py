@@ -88,7 +88,7 @@ _PLACES: dict[Language, dict[Origin, dict[str, str]]] = {
 }
 
 _DISC = '<circle cx="34" cy="34" r="34" fill="currentColor"/>'
-_STROKE = 'fill="none" stroke="var(--ground)" stroke-width="5.5" stroke-linecap="round" stroke-linejoin="round"'
+_STROKE = 'fill="none" stroke-width="5.5" stroke-linecap="round" stroke-linejoin="round"'
 _TICK = f'{_DISC}<path d="M21 35.5 30 44.5 47.5 25" {_STROKE}/>'
 _NOTE = f'{_DISC}<path d="M34 20v17M34 47.5v.01" {_STROKE}/>'
 

@@ -15,11 +15,6 @@ from tests.auth.fakes import API, Clock, MemoryKeyring, Service, TokenEndpoint
 
 
 @pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
-@pytest.fixture
 def clock() -> Clock:
     return Clock()
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import anyio
 from playwright.async_api import async_playwright
 
-from tests.cards.kit import CHROMIUM, FLAGS
+from tests.chromium import CHROMIUM, FLAGS
 
 FOLDER = Path(__file__).parents[2] / "kallyai_mcp" / "bundle"
 SIZE = 512

@@ -5,22 +5,17 @@ from contextlib import AsyncExitStack
 from typing import Any
 
 import pytest
-from playwright.async_api import Browser, async_playwright
+from playwright.async_api import Browser
 
 from kallyai_mcp.cards.pages import call_card
 from kallyai_mcp.sandbox.app import SandboxApp
 from kallyai_mcp.settings import Settings
 from tests.agent import Agent, open_agent
-from tests.cards.kit import CHROMIUM, FLAGS, Chat, HostPages, Tabs, serve_host_pages
+from tests.cards.kit import Chat, HostPages, Tabs, serve_host_pages
 from tests.cards.npm import bundled, missing
 from tests.sandbox.manual_clock import ManualClock
 
 Open = Callable[..., Awaitable[Chat]]
-
-
-@pytest.fixture(scope="session")
-def anyio_backend() -> str:
-    return "asyncio"
 
 
 @pytest.fixture(scope="session")
@@ -29,16 +24,6 @@ async def host_pages() -> AsyncIterator[HostPages]:
         pytest.skip(reason)
     async with serve_host_pages(bundled()) as host_pages:
         yield host_pages
-
-
-@pytest.fixture(scope="session")
-async def chromium() -> AsyncIterator[Browser]:
-    if CHROMIUM is None:
-        pytest.skip("there is no chromium on this machine (Debian: apt-get install chromium)")
-    async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        yield browser
-        await browser.close()
 
 
 @pytest.fixture(scope="session")

@@ -1,6 +1,5 @@
 """A card in a real host page in Chromium, whose tools are those of a real server."""
 
-import shutil
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -17,17 +16,8 @@ from kallyai_mcp.auth.loopback_listener import Request as Asked
 from kallyai_mcp.sandbox.simulator.numbers import TEST_NUMBERS
 from tests.agent import Agent, Answer
 from tests.cards.npm import SOURCE
+from tests.page_checks import hard_to_use
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-FLAGS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-background-networking",
-    "--disable-component-update",
-    # All frames in one process: Playwright sometimes sets the language and time zone of another process too late.
-    "--disable-site-isolation-trials",
-    "--disable-features=IsolateOrigins,site-per-process,IsolateSandboxedIframes",
-]
 TIMEOUT_MS = 8_000
 """How long to wait for a page, in ms."""
 
@@ -152,9 +142,8 @@ class Chat:
             await self.frame.evaluate(f"new Promise((done) => {{ {look} }})")
 
     async def hard_to_use(self) -> list[str]:
-        """What is hard to see or to press, see `LOOK`."""
-        found: list[str] = await self.frame.evaluate(LOOK)
-        return found
+        """See `page_checks.hard_to_use`."""
+        return await hard_to_use(self.frame)
 
     async def violations(self) -> list[str]:
         """What axe-core reports, by all of its rules."""
@@ -163,55 +152,6 @@ class Chat:
             "axe.run().then(r => r.violations.map(v => `${v.id}: ${v.nodes.map(n => n.html + n.failureSummary)}`))"
         )
         return found
-
-
-LOOK = """
-() => {
-  const parse = (text) => {
-    const numbers = text.match(/[\\d.]+(e-?\\d+)?/g).map(Number);
-    const [r, g, b, alpha = 1] = text.startsWith("color(srgb") ? numbers : numbers.map((n, i) => (i < 3 ? n / 255 : n));
-    return { rgb: [r, g, b], alpha };
-  };
-  const luminance = ({ rgb }) => {
-    const [r, g, b] = rgb.map((c) => (c <= 0.04045 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4));
-    return 0.2126 * r + 0.7152 * g + 0.0722 * b;
-  };
-  const contrast = (one, other) => {
-    const [low, high] = [luminance(one), luminance(other)].sort((a, b) => a - b);
-    return (high + 0.05) / (low + 0.05);
-  };
-  const ground = (node) => {
-    for (; node; node = node.parentElement) {
-      const color = parse(getComputedStyle(node).backgroundColor);
-      if (color.alpha === 1) return color;
-    }
-    return { rgb: [1, 1, 1] };
-  };
-  const found = [];
-  const shown = [...document.body.querySelectorAll("*")].filter((node) => node.checkVisibility());
-  for (const node of shown) {
-    const style = getComputedStyle(node), label = `${node.tagName} #${node.id} .${node.className}`;
-    for (const side of ["Top", "Right", "Bottom", "Left"]) {
-      const color = parse(style[`border${side}Color`]);
-      if (style[`border${side}Style`] === "none" || !parseFloat(style[`border${side}Width`]) || !color.alpha) continue;
-      const ratio = contrast(color, ground(node.parentElement));
-      if (ratio < 3) found.push(`${label}: border ${side} ${ratio.toFixed(2)}`);
-    }
-    const box = node.getBoundingClientRect();
-    const isControl = node.matches("button, summary, a.button, nav a");
-    if (isControl && (box.height < 44 || (box.width < 44 && !node.matches("summary")))) {
-      found.push(`${label}: ${box.width} x ${box.height}`);
-    }
-    if (node.matches("svg *") && style.stroke.includes("(") && parseFloat(style.strokeWidth)) {
-      const ratio = contrast(parse(style.stroke), ground(node.closest("svg").parentElement));
-      if (ratio < 3 && !node.matches(".track")) found.push(`${label}: stroke ${ratio.toFixed(2)}`);
-    }
-  }
-  if (document.documentElement.scrollWidth > innerWidth) found.push("wider than its frame");
-  return found;
-}
-"""
-"""What is hard to see or to press: borders with a contrast below 3:1, controls smaller than 44 px, an overflow."""
 
 
 def as_json(result: CallToolResult) -> dict[str, Any]:

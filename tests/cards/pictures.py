@@ -17,8 +17,9 @@ from playwright.async_api import async_playwright, expect
 from kallyai_mcp.cards.pages import call_card, quota_card
 from kallyai_mcp.sandbox.app import create_app
 from tests.agent import BISTRO, Agent, open_agent, settings_in
-from tests.cards.kit import CHROMIUM, FLAGS, NEW_YORK, Chat, Tabs, serve_host_pages
+from tests.cards.kit import NEW_YORK, Chat, Tabs, serve_host_pages
 from tests.cards.npm import bundled
+from tests.chromium import CHROMIUM, FLAGS
 from tests.sandbox.manual_clock import ManualClock
 
 CONTEXT = {**NEW_YORK, "styles": {"variables": {"--font-sans": "Inter, system-ui, sans-serif"}}}

@@ -9,11 +9,6 @@ from tests.transports.http_server import RunningSandbox, running_sandbox
 
 
 @pytest.fixture(scope="module")
-def anyio_backend() -> str:
-    return "asyncio"
-
-
-@pytest.fixture(scope="module")
 async def sandbox(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[RunningSandbox]:
     async with running_sandbox(tmp_path_factory.mktemp("home")) as sandbox:
         yield sandbox

@@ -1,6 +1,5 @@
 """The whole sign-in, with the SDK's OAuth client and a real browser (headless Chromium)."""
 
-import shutil
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from functools import partial
@@ -9,12 +8,11 @@ from typing import Any
 
 import anyio
 import httpx2
-import pytest
 from mcp import Client
 from mcp.client.auth import OAuthClientProvider
 from mcp.client.streamable_http import streamable_http_client
 from mcp.shared.auth import AuthorizationCodeResult, OAuthClientInformationFull, OAuthClientMetadata, OAuthToken
-from playwright.async_api import Browser, BrowserContext, Page, async_playwright, expect
+from playwright.async_api import Browser, BrowserContext, Page, expect
 from pydantic import AnyUrl
 
 from kallyai_mcp.auth.loopback_listener import Reply, Request, listening
@@ -23,19 +21,6 @@ from tests.agent import Agent
 from tests.auth.oauth_server.deployment import AuthRequest, Deployment, User, answer_in, deploy
 from tests.auth.oauth_server.publisher import publishing
 from tests.transports.http_server import CALL, LIMIT, RunningSandbox
-
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-
-
-@pytest.fixture(scope="module")
-async def chromium() -> AsyncIterator[Browser]:
-    """One browser; each user has their own context in it."""
-    if CHROMIUM is None:
-        pytest.skip("there is no chromium on this machine (Debian: apt-get install chromium)")
-    async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield browser
-        await browser.close()
 
 
 class TokenMemory:

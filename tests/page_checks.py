@@ -1,0 +1,59 @@
+"""What a person needs of every page: borders that are seen, controls that are hit, and no scrolling sideways."""
+
+from playwright.async_api import Frame, Page
+
+_LOOK = """
+() => {
+  const parse = (text) => {
+    const numbers = text.match(/[\\d.]+(e-?\\d+)?/g).map(Number);
+    const [r, g, b, alpha = 1] = text.startsWith("color(srgb") ? numbers : numbers.map((n, i) => (i < 3 ? n / 255 : n));
+    return { rgb: [r, g, b], alpha };
+  };
+  const luminance = ({ rgb }) => {
+    const [r, g, b] = rgb.map((c) => (c <= 0.04045 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4));
+    return 0.2126 * r + 0.7152 * g + 0.0722 * b;
+  };
+  const contrast = (one, other) => {
+    const [low, high] = [luminance(one), luminance(other)].sort((a, b) => a - b);
+    return (high + 0.05) / (low + 0.05);
+  };
+  const ground = (node) => {
+    for (; node; node = node.parentElement) {
+      const color = parse(getComputedStyle(node).backgroundColor);
+      if (color.alpha === 1) return color;
+    }
+    return { rgb: [1, 1, 1] };
+  };
+  const found = [];
+  const shown = [...document.body.querySelectorAll("*")].filter((node) => node.checkVisibility());
+  for (const node of shown) {
+    const style = getComputedStyle(node), label = `${node.tagName} #${node.id} .${node.className}`;
+    for (const side of ["Top", "Right", "Bottom", "Left"]) {
+      const color = parse(style[`border${side}Color`]);
+      if (style[`border${side}Style`] === "none" || !parseFloat(style[`border${side}Width`]) || !color.alpha) continue;
+      const ratio = contrast(color, ground(node.parentElement));
+      if (ratio < 3) found.push(`${label}: border ${side} ${ratio.toFixed(2)}`);
+    }
+    const box = node.getBoundingClientRect();
+    const isControl = node.matches("button, summary, a.button, nav a");
+    if (isControl && (box.height < 44 || (box.width < 44 && !node.matches("summary")))) {
+      found.push(`${label}: ${box.width} x ${box.height}`);
+    }
+    if (node.matches("svg *") && style.stroke.includes("(") && parseFloat(style.strokeWidth)) {
+      const ratio = contrast(parse(style.stroke), ground(node.closest("svg").parentElement));
+      if (ratio < 3 && !node.matches(".track, .sign *")) found.push(`${label}: stroke ${ratio.toFixed(2)}`);
+    }
+  }
+  if (document.documentElement.scrollWidth > innerWidth) {
+    const wide = shown.filter((node) => node.getBoundingClientRect().right > innerWidth && !node.closest(".wide"));
+    found.push(`wider than its frame: ${wide.map((node) => node.outerHTML.slice(0, 80)).slice(-2)}`);
+  }
+  return found;
+}
+"""
+
+
+async def hard_to_use(page: Page | Frame) -> list[str]:
+    """What is hard to see or to press: borders and lines with a contrast below 3:1, controls below 44 px, overflow."""
+    found: list[str] = await page.evaluate(_LOOK)
+    return found

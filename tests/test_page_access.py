@@ -1,0 +1,98 @@
+"""Every page of the sign-in and of the sandbox is easy to see and to use, in a real browser."""
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+import httpx
+import pytest
+from playwright.async_api import Browser, Page, Route
+from starlette.requests import Request
+
+from kallyai_mcp.auth.oauth_server.pages import Pages
+from kallyai_mcp.auth.oauth_server.scopes import SCOPES
+from kallyai_mcp.auth.pages import page as loopback_page
+from kallyai_mcp.sandbox.app import SandboxApp
+from tests.page_checks import hard_to_use
+from tests.sandbox.auth.requests import request_token_in
+
+SANDBOX = "http://sandbox.test"
+BROWSERS: dict[str, dict[str, Any]] = {
+    "light": {"color_scheme": "light", "viewport": {"width": 1000, "height": 900}},
+    "dark": {"color_scheme": "dark", "viewport": {"width": 1000, "height": 900}},
+    "narrow, Spanish": {"locale": "es-ES", "viewport": {"width": 320, "height": 900}},
+    "forced colors": {"forced_colors": "active", "viewport": {"width": 700, "height": 900}},
+}
+
+
+@pytest.fixture(params=BROWSERS)
+async def page(chromium: Browser, request: pytest.FixtureRequest) -> AsyncIterator[Page]:
+    context = await chromium.new_context(**BROWSERS[request.param])
+    yield await context.new_page()
+    await context.close()
+
+
+async def problems(page: Page) -> list[str]:
+    """What is hard to use as it is, and at 200 % text."""
+    found = await hard_to_use(page)
+    await page.evaluate("document.documentElement.style.fontSize = '200%'")
+    return found + await hard_to_use(page)
+
+
+async def language_of(page: Page) -> str:
+    language: str = await page.evaluate("navigator.language")
+    return language
+
+
+async def test_the_pages_at_the_end_of_a_sign_in(page: Page) -> None:
+    for kind in ("done", "failed", "late"):
+        body = loopback_page(kind, await language_of(page), who="ada.lovelace@a-rather-long-name.example.com")
+        await page.set_content(body.decode())
+
+        assert await problems(page) == [], kind
+
+
+async def test_the_pages_of_the_hosted_sign_in(page: Page) -> None:
+    headers = [(b"accept-language", (await language_of(page)).encode())]
+    request = Request({"type": "http", "method": "GET", "path": "/", "headers": headers})
+    pages = Pages("phone.example.com", "api.kallyai.com")
+    shown = {
+        "consent": pages.consent(
+            request,
+            flow="x",
+            client="An app with a rather long name",
+            publisher="app.example.com",
+            redirect_uri="https://app.example.com/oauth/callback?with=parameters",
+            scopes=SCOPES,
+        ),
+        "forward": pages.forward_to_kallyai(request, "https://api.kallyai.com/v1/auth/authorize"),
+        "problem": pages.problem(request, "redirect", details="Not the app's own."),
+        "sign out": pages.sign_out(request, ticket="x", apps=[]),
+    }
+    for name, response in shown.items():
+        html = bytes(response.body).decode().replace('http-equiv="refresh"', "")
+        await page.set_content(html)
+
+        assert await problems(page) == [], name
+
+
+async def test_the_pages_of_the_sandbox(page: Page, app: SandboxApp) -> None:
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url=SANDBOX) as client:
+        client.headers.update({"Accept": "text/html", "Accept-Language": await language_of(page)})
+
+        async def answer(route: Route) -> None:
+            response = await client.get(route.request.url)
+            await route.fulfill(status=response.status_code, headers=dict(response.headers), body=response.content)
+
+        await page.route(f"{SANDBOX}/**", answer)
+        first = await client.get("/v1/auth/cli", params={"redirect_uri": "http://localhost:9999"})
+        paths = {
+            "home": "/",
+            "docs": "/docs",
+            "sign in": "/v1/auth/cli?redirect_uri=http://localhost:9999",
+            "choose": f"/v1/auth/sign-in?request={request_token_in(first)}&provider=apple",
+            "stopped": "/v1/auth/cli?redirect_uri=http://evil.example",
+        }
+        for name, path in paths.items():
+            await page.goto(SANDBOX + path)
+
+            assert await problems(page) == [], name
