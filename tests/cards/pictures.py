@@ -1,8 +1,10 @@
-"""Makes the pictures of the cards for the README: `python -m tests.cards.pictures FOLDER`.
+"""Makes the pictures for the README and the docs: `python -m tests.cards.pictures .github/pictures`.
 
-The font is Inter (Debian: apt-get install fonts-inter), since a minimal Linux machine has no system font.
+They show the cards with results of the real server, and the consent page. A minimal Linux machine has no system font;
+the pictures then use the first of `FONTS` that it has (Debian: apt-get install fonts-inter).
 """
 
+import os
 import sys
 import tempfile
 from collections.abc import AsyncIterator
@@ -12,18 +14,22 @@ from pathlib import Path
 from typing import Any
 
 import anyio
-from playwright.async_api import async_playwright, expect
+from playwright.async_api import Browser, async_playwright, expect
+from starlette.requests import Request
 
+from kallyai_mcp.auth.oauth_server.pages import Pages
 from kallyai_mcp.cards.pages import call_card, quota_card
 from kallyai_mcp.sandbox.app import create_app
-from tests.agent import BISTRO, Agent, open_agent, settings_in
+from tests.agent import BISTRO, Agent, Answer, open_agent, settings_in
 from tests.cards.kit import NEW_YORK, Chat, Tabs, serve_host_pages
 from tests.cards.npm import bundled
 from tests.chromium import CHROMIUM, FLAGS
 from tests.sandbox.manual_clock import ManualClock
 
-CONTEXT = {**NEW_YORK, "styles": {"variables": {"--font-sans": "Inter, system-ui, sans-serif"}}}
+FONTS = ("Inter", "Roboto", "Noto Sans", "Liberation Sans", "DejaVu Sans")
+FULL_SCREEN = {"displayMode": "inline", "availableDisplayModes": ["inline", "fullscreen"]}
 TABLE = {**BISTRO, "task_description": "Book a table by the window, or on the terrace if it is warm"}
+CONSENT = ("calls:read", "calls:write", "transcripts:read", "subscription:read")
 DAYS = {3: "01", 4: "0", 6: "03", 9: "0", 10: "000", 13: "04", 16: "00", 17: "5", 20: "001", 22: "0", 24: "040"}
 """By day of January: the last digits of the test numbers +1202555010… that were called."""
 
@@ -31,15 +37,30 @@ DAYS = {3: "01", 4: "0", 6: "03", 9: "0", 10: "000", 13: "04", 16: "00", 17: "5"
 async def main(folder: Path) -> None:
     """Make all pictures."""
     async with async_playwright() as playwright, serve_host_pages(bundled()) as host_pages:
-        browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=[*FLAGS, "--disable-lcd-text"])
-        tabs = Tabs(browser, host_pages)
         with tempfile.TemporaryDirectory() as home:
-            async with _at(datetime(2026, 1, 25, 15, 30, tzinfo=UTC), Path(home)) as (agent, clock):
+            browser = await playwright.chromium.launch(
+                executable_path=CHROMIUM, args=[*FLAGS, "--disable-lcd-text"], env=_with_fonts(Path(home))
+            )
+            tabs = Tabs(browser, host_pages)
+            async with _at(datetime(2026, 1, 25, 15, 30, tzinfo=UTC), Path(home) / "calls") as (agent, clock):
                 await _calls(folder, tabs, agent, clock)
-        with tempfile.TemporaryDirectory() as home:
-            async with _at(datetime(2026, 1, 2, 16, 0, tzinfo=UTC), Path(home)) as (agent, clock):
+            async with _at(datetime(2026, 1, 2, 16, 0, tzinfo=UTC), Path(home) / "quota") as (agent, clock):
                 await _quota(folder, tabs, agent, clock)
-        await browser.close()
+            await _consent_page(folder, browser)
+            await browser.close()
+
+
+def _with_fonts(home: Path) -> dict[str, str | float | bool]:
+    """The environment of a browser whose system font is the first of `FONTS` on this machine (fontconfig)."""
+    names = "".join(f"<string>{name}</string>" for name in FONTS)
+    edit = f'<edit name="family" mode="prepend" binding="strong">{names}</edit>'
+    system = ("system-ui", "sans", "sans-serif")
+    rules = [f'<match><test name="family"><string>{name}</string></test>{edit}</match>' for name in system]
+    file = home / "fonts.conf"
+    file.write_text(
+        f"<fontconfig><include ignore_missing='yes'>/etc/fonts/fonts.conf</include>{''.join(rules)}</fontconfig>"
+    )
+    return {**os.environ, "FONTCONFIG_FILE": str(file)}
 
 
 @asynccontextmanager
@@ -55,31 +76,46 @@ async def _calls(folder: Path, tabs: Tabs, agent: Agent, clock: ManualClock) -> 
     made = await agent.use("make_call", TABLE)
     common: dict[str, Any] = {"now": clock.now(), "device_scale_factor": 1.5}
     for theme in ("light", "dark"):
-        options = common | {"context": {**CONTEXT, "theme": theme}, "color_scheme": theme}
+        options = common | {"context": {**NEW_YORK, "theme": theme}, "color_scheme": theme}
         async with tabs.chat(agent, call_card(), **options) as shown:
             await shown.give(made, TABLE)
             await expect(shown.button("Calendar file")).to_be_visible()
             await _take(shown, folder / f"call-{theme}.png", dark=theme == "dark")
-    async with tabs.chat(agent, call_card(), context=CONTEXT, now=clock.now(), device_scale_factor=1.25) as shown:
+    async with tabs.chat(agent, call_card(), context={**NEW_YORK, **FULL_SCREEN}, **common) as shown:
         await shown.give(made, TABLE)
         await shown.button("Conversation").click()
         await expect(shown.card.get_by_role("listitem").first).to_be_visible()
-        await _take(shown, folder / "transcript.png", tallest=620)
-        await shown.button("Hide conversation").click()
-        await shown.button("Call again…").click()
-        await _take(shown, folder / "call-again.png")
+        await _take(shown, folder / "transcript.png", tallest=760)
+    other = {**TABLE, "respondent_phone": "+12025550101"}
+    await _one(folder / "other-time.png", tabs, agent, await agent.use("make_call", other), other, **common)
     missed = {**TABLE, "respondent_phone": "+12025550104"}
     answer = await agent.use("make_call", missed)
-    async with tabs.chat(agent, call_card(), context=CONTEXT, width=320, **common) as shown:
+    async with tabs.chat(agent, call_card(), context=NEW_YORK, **common) as shown:
         await shown.give(answer, missed)
-        await expect(shown.button("Call again…")).to_be_visible()
-        await _take(shown, folder / "narrow.png")
-    clock.hold()
-    answer = await agent.use("make_call", {**TABLE, "party_size": 5, "wait_seconds": 0})
-    async with tabs.chat(agent, call_card(), context=CONTEXT, **common) as shown:
-        await shown.give(answer, TABLE)
-        await expect(shown.card.get_by_role("timer")).to_be_visible()
-        await _take(shown, folder / "in-progress.png")
+        await shown.button("Call again").click()
+        await _take(shown, folder / "call-again.png")
+
+
+async def _one(path: Path, tabs: Tabs, agent: Agent, answer: Answer, given: dict[str, Any], **options: Any) -> None:
+    async with tabs.chat(agent, call_card(), context=NEW_YORK, **options) as shown:
+        await shown.give(answer, given)
+        await expect(shown.card.locator("#said")).to_be_visible()
+        await _take(shown, path)
+
+
+async def _consent_page(folder: Path, browser: Browser) -> None:
+    page = await browser.new_page(viewport={"width": 640, "height": 400}, device_scale_factor=1.5)
+    request = Request({"type": "http", "method": "GET", "path": "/", "headers": []})
+    shown = Pages("phone.example.com", "api.kallyai.com").consent(
+        request,
+        flow="",
+        client="Claude",
+        publisher="claude.ai",
+        redirect_uri="https://claude.ai/api/mcp/auth_callback",
+        scopes=CONSENT,
+    )
+    await page.set_content(bytes(shown.body).decode())
+    await page.screenshot(path=folder / "consent.png", full_page=True)
 
 
 async def _quota(folder: Path, tabs: Tabs, agent: Agent, clock: ManualClock) -> None:
@@ -89,7 +125,7 @@ async def _quota(folder: Path, tabs: Tabs, agent: Agent, clock: ManualClock) -> 
             clock.advance(minutes=9)
             await agent.use("make_call", {**TABLE, "respondent_phone": f"+1202555010{digit}"})
     now = clock.now() + timedelta(hours=20)
-    async with tabs.chat(agent, quota_card(), context=CONTEXT, now=now, device_scale_factor=1.5) as shown:
+    async with tabs.chat(agent, quota_card(), context=NEW_YORK, now=now, device_scale_factor=1.5) as shown:
         await shown.give(await agent.use("check_quota"))
         await expect(shown.card.get_by_role("img")).to_be_visible()
         await _take(shown, folder / "quota.png")
