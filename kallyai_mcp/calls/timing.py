@@ -22,7 +22,8 @@ class Timing:
         follow: How long a call that the service says is in progress is followed.
         calendar: How long KallyAI is given to answer with the calendar file of a call that has ended.
         poll: The pause between two reads of the ledger for a call that another process runs.
-        watch: The pause between two looks for calls whose worker has died.
+        watch: The pause between two looks for calls whose worker has died; each reads one index of the ledger.
+        purge: The pause between two deletions of old records.
         keep_days: After how many days a record is deleted.
     """
 
@@ -38,5 +39,6 @@ class Timing:
     follow: float = 3600
     calendar: float = 5
     poll: float = 0.25
-    watch: float = 5.0
+    watch: float = 1.0
+    purge: float = 3600
     keep_days: float = 90

@@ -176,13 +176,19 @@ class CallWorker:
     async def _watch(self) -> None:
         """Settle the calls of workers that died, and delete what is too old to be kept."""
         pause = 1.0  # not at once: the client that started us waits for the list of tools
+        purged = -math.inf
         while True:
             await self._clock.sleep(pause)
             pause = self._timing.watch
-            await in_background(self._watch_once)
+            await in_background(self._take_over_any)
+            if self._clock.monotonic() - purged >= self._timing.purge:
+                purged = self._clock.monotonic()
+                await in_background(self._purge)
 
-    async def _watch_once(self) -> None:
+    async def _purge(self) -> None:
         await self.ledger.purge(max(self._timing.keep_days * _DAY, _DAY))  # limits and duplicates look back a day
+
+    async def _take_over_any(self) -> None:
         # Asked first, because finding out the account may take a look into the system's keyring.
         if await self.ledger.has_abandoned(self._name, self._known()):
             await self._take_over(await self._service.account())

@@ -1,0 +1,56 @@
+"""What a worker does unasked: it takes over the calls of workers that died, and deletes old records."""
+
+from datetime import timedelta
+
+import pytest
+
+from kallyai_mcp.calls.timing import Timing
+from tests.calls.ledgers import opened
+from tests.calls.manual_time import ManualClock
+from tests.calls.test_service import left_behind, never
+from tests.calls.world import NOW, Service, shown, world
+
+
+async def test_the_call_of_a_worker_that_died_is_looked_for_within_two_seconds(place: str, clock: ManualClock) -> None:
+    survivor = Service(clock, [], [shown(at=NOW + timedelta(seconds=10))])
+    async with world(survivor, place, timing=Timing()) as here:
+        await here.run(clock.sleep(10))
+        async with left_behind(place, clock) as left:
+            await here.run(clock.sleep(1.5))
+            found = await here.run(here.calls.find(left.tracking_id))
+
+    assert found is not None
+    assert found.call_id == "c-1"
+    assert survivor.keys == []
+
+
+@pytest.mark.parametrize("keep_days", [0, 0.01])
+async def test_what_the_rule_of_duplicates_needs_is_kept_for_a_day(
+    place: str, clock: ManualClock, keep_days: float
+) -> None:
+    service = Service(clock)
+    async with world(service, place, timing=Timing(watch=600, purge=600, keep_days=keep_days)) as here:
+        await here.tell(await here.call())
+        await here.run(clock.sleep(3000))
+        again = await here.place()
+        clock.advance(86_400)
+        await here.run(clock.sleep(1200))
+        found = await here.run(here.calls.find(again.record.tracking_id))
+
+    assert not again.is_new
+    assert found is None
+
+
+async def test_a_call_in_progress_is_kept_whatever_the_clocks_of_others_say(place: str, clock: ManualClock) -> None:
+    service = Service(clock, [never])
+    async with world(service, place) as here:
+        placed = await here.place()
+        other = ManualClock(clock.now())
+        other.set_wall_clock(86_400 * 30)
+        async with opened(place, other.now) as theirs:
+            await theirs.purge(0)
+        again = await here.place()
+        found = await here.run(here.ledger.find(placed.record.account, placed.record.tracking_id))
+
+    assert not again.is_new
+    assert found is not None
