@@ -106,6 +106,10 @@ class InterruptedDatabase:
 
         self.before = fail
 
+    def repair(self) -> None:
+        """Let every transaction work again."""
+        self.before = _nothing
+
     def lose_confirmations(self, number: int) -> None:
         """Let so many of the next writes happen without a confirmation."""
         left = number

@@ -5,7 +5,7 @@ import math
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import anyio
 
@@ -25,6 +25,7 @@ class ManualClock:
         self._elapsed = 0.0
         self._sleepers: dict[asyncio.Event, float] = {}
         self._timeouts: dict[anyio.CancelScope, float] = {}
+        self.databases: list[WatchedDatabase] = []
 
     def now(self) -> datetime:
         return self._now
@@ -72,9 +73,10 @@ class ManualClock:
 
 
 class WatchedDatabase:
-    """A `Database` that knows whether a transaction is open, so that time does not pass meanwhile."""
+    """A `Database` that knows whether a transaction is open, so that the time of `clock` does not pass meanwhile."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, clock: ManualClock) -> None:
+        clock.databases.append(self)
         self._database = database
         self._open = 0
         self._closed = asyncio.Event()
@@ -91,6 +93,11 @@ class WatchedDatabase:
     async def aclose(self) -> None:
         await self._watched(self._database.aclose())
 
+    @property
+    def is_busy(self) -> bool:
+        """Whether a transaction is open."""
+        return self._open > 0
+
     async def idle(self) -> None:
         """Return once no transaction is open."""
         while self._open:
@@ -106,23 +113,31 @@ class WatchedDatabase:
             self._closed.set()
 
 
-async def run(clock: ManualClock, database: WatchedDatabase, work: Awaitable[Result]) -> Result:
+async def run(clock: ManualClock, work: Awaitable[Result]) -> Result:
     """Do `work`, and let time pass whenever everything waits for it to pass."""
     task = asyncio.ensure_future(work)
     with anyio.fail_after(LIMIT):
         while not task.done():
-            await _all_tasks_wait(task)
-            await database.idle()
-            await _all_tasks_wait(task)
-            if not task.done() and not database._open and clock.until_next() < math.inf:  # noqa: SLF001 - of this module
+            await rest(clock, task)
+            if not task.done() and clock.until_next() < math.inf:
                 clock.advance(clock.until_next())
     return task.result()
 
 
-async def _all_tasks_wait(done: "asyncio.Future[Result]") -> None:
-    """Return once every other task waits for something, or `done` is."""
+async def rest(clock: ManualClock, until: "asyncio.Future[Any] | None" = None) -> None:
+    """Return once everything waits for time to pass, or `until` is done."""
+    while True:
+        await _all_tasks_wait(until)
+        waits_for = [database for database in clock.databases if database.is_busy]
+        if not waits_for or (until is not None and until.done()):
+            return
+        await waits_for[0].idle()
+
+
+async def _all_tasks_wait(until: "asyncio.Future[Any] | None") -> None:
+    """Return once every other task waits for something, or `until` is done."""
     this = asyncio.current_task()
-    while not done.done():
+    while until is None or not until.done():
         await asyncio.sleep(0)
         others = (task for task in asyncio.all_tasks() if task is not this)
         waiters = (getattr(task, "_fut_waiter", None) for task in others)

@@ -63,7 +63,6 @@ async def test_while_the_ledger_is_down_a_call_in_progress_is_known_from_memory(
 
     service = Service(clock, [talks])
     database = InterruptedDatabase(database_at(place, clock.now))
-    works = database.before
     async with world(service, place, database=database) as here:
         placed = await here.place()
         await here.run(clock.sleep(1))
@@ -74,7 +73,7 @@ async def test_while_the_ledger_is_down_a_call_in_progress_is_known_from_memory(
         again = await here.place()
         with pytest.raises(LedgerUnavailableError):
             await here.run(here.calls.find("t-another"))
-        database.before = works
+        database.repair()
         ended = await here.outcome(placed)
 
     assert waited.is_active
