@@ -178,17 +178,13 @@ async def test_a_request_does_not_leave_unless_the_server_says_that_it_is_writte
     service = Service(clock)
     url = own_postgres.create_database()
     async with hasty_world(service, url) as here:
-        account = here.session.account
-        asked_for = 0
+        access_token = here.session.access_token
 
-        async def slow_account() -> object:
-            nonlocal asked_for
-            asked_for += 1
-            if asked_for == 2:  # the worker asks again before it sends
-                trouble(own_postgres)
-            return await account()
+        async def slow_token() -> str:
+            trouble(own_postgres)
+            return await access_token()
 
-        here.calls._worker._service.account = slow_account  # type: ignore[assignment] # noqa: SLF001 - where a test can look in
+        here.session.access_token = slow_token  # type: ignore[method-assign]  # asked just before the record says sent
         placed = await here.place()
         async with anyio.create_task_group() as tasks:
 
