@@ -54,8 +54,9 @@ async def test_the_pages_at_the_end_of_a_sign_in(page: Page) -> None:
 async def test_the_pages_of_the_hosted_sign_in(page: Page) -> None:
     headers = [(b"accept-language", (await language_of(page)).encode())]
     request = Request({"type": "http", "method": "GET", "path": "/", "headers": headers})
-    pages = Pages("phone.example.com", "api.kallyai.com")
+    pages = Pages("https://phone.example.com", "api.kallyai.com")
     shown = {
+        "home": await pages.home(request),
         "consent": pages.consent(
             request,
             flow="x",

@@ -106,7 +106,7 @@ async def _one(path: Path, tabs: Tabs, agent: Agent, answer: Answer, given: dict
 async def _consent_page(folder: Path, browser: Browser) -> None:
     page = await browser.new_page(viewport={"width": 640, "height": 400}, device_scale_factor=1.5)
     request = Request({"type": "http", "method": "GET", "path": "/", "headers": []})
-    shown = Pages("phone.example.com", "api.kallyai.com").consent(
+    shown = Pages("https://phone.example.com", "api.kallyai.com").consent(
         request,
         flow="",
         client="Claude",

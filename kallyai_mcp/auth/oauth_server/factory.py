@@ -5,7 +5,6 @@ import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
 from mcp.server.auth.provider import AccessToken
 from starlette.middleware import Middleware
@@ -117,10 +116,9 @@ def build(
 
     sealed_tokens = SealedTokens(secret_keys, clock)
     upstream = Upstream(api, client_id, client_secret, issuer + CALLBACK_PATH)
-    own_host = urlsplit(issuer).netloc
     clients = ClientRegistry(sealed_tokens, fetch, issuer)
     tokens = TokenIssuer(sealed_tokens, shared_state, upstream, issuer, is_ours, clock)
-    pages = Pages(own_host, api_host)
+    pages = Pages(issuer, api_host)
     cookies = FlowCookies(sealed_tokens, secure=issuer.startswith("https:"))
     default_scopes = needed_by_tools(tool_scopes)
     browser = BrowserRoutes(issuer, clients, cookies, tokens, pages, upstream, is_ours, default_scopes, clock)
@@ -155,6 +153,7 @@ def build(
         for name, method, endpoint, is_page in table
     ]
     routes += [
+        Route("/", limited("home", pages.home, is_page=True), methods=["GET"]),
         Route("/.well-known/oauth-authorization-server", endpoints.server_metadata),
         Route(RESOURCE_METADATA, endpoints.resource_metadata),
         *(Route(f"{RESOURCE_METADATA}/{path}", endpoints.resource_metadata) for path in MCP_PATHS),
@@ -162,7 +161,7 @@ def build(
     return OAuthServer(
         issuer=issuer,
         routes=routes,
-        open_paths=frozenset(f"/oauth/{name}" for name, *_ in table),
+        open_paths=frozenset({"/", *(f"/oauth/{name}" for name, *_ in table)}),
         middleware=Middleware(ScopeMiddleware, issuer=issuer, tool_scopes=tool_scopes),
         verifier=tokens.verify,
         is_known=lambda bearer: sealed_tokens.open("access", bearer, even_expired=True) is not None,

@@ -3,10 +3,12 @@
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
 from html import escape
+from urllib.parse import urlsplit
 
 from starlette.requests import Request
 from starlette.responses import HTMLResponse
 
+from kallyai_mcp.auth.oauth_server.home_page import home_page
 from kallyai_mcp.auth.oauth_server.redirects import Destination, destination_of
 from kallyai_mcp.auth.oauth_server.text import SCOPES, TEXTS, Problem, date_in_words
 from kallyai_mcp.auth.page_layout import Language, document, language, page_headers
@@ -16,13 +18,20 @@ class Pages:
     """Makes the pages.
 
     Args:
-        own_host: Our own host, as people know it.
+        issuer: Our own base URL.
         api_host: KallyAI's host.
     """
 
-    def __init__(self, own_host: str, api_host: str) -> None:
-        self._own_host = own_host
+    def __init__(self, issuer: str, api_host: str) -> None:
+        self._issuer = issuer
+        self._own_host = urlsplit(issuer).netloc
         self._api_host = api_host
+
+    async def home(self, request: Request) -> HTMLResponse:
+        """`GET /`: the page for a person who opens the server's address."""
+        lang, _ = _language(request)
+        heading, body = home_page(lang, issuer=self._issuer, api_host=self._api_host)
+        return self._page(lang, heading, body)
 
     def consent(
         self,

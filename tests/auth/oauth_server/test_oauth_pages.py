@@ -1,12 +1,41 @@
 """The pages that a user sees, consent and sign-out, and that nobody else can submit their forms."""
 
+import base64
+import json
 import re
+from html import unescape
 
+import httpx
 import pytest
 
 from kallyai_mcp.auth.oauth_server.text import SCOPES, TEXTS
 from tests.auth.oauth_server.deployment import AuthRequest, Deployment, User, answer_in, deploy, next_url, sign_in
 from tests.transports.http_server import RunningSandbox
+
+
+@pytest.mark.parametrize(
+    ("language", "heading", "button"),
+    [
+        ("en", "Phone calls for your AI agent", "Add to Cursor"),
+        ("es", "Llamadas telefónicas para tu agente de IA", "Añadir a Cursor"),
+    ],
+)
+async def test_the_servers_address_opens_a_page_that_says_how_to_connect_and_disconnect_apps(
+    server: Deployment, language: str, heading: str, button: str
+) -> None:
+    async with User(language=language) as user:
+        page = await user.open(f"{server.url}/")
+        links = [unescape(link) for link in re.findall(r'<a [^>]*href="([^"]+)"', page.text)]
+        cursor, vs_code = (httpx.URL(link).params["config"] for link in links if "install" in link)
+        listed = await user.open(f"{server.url}{links[-1]}")
+
+    assert page.status_code == 200
+    assert f"<h1>{heading}</h1>" in page.text
+    assert button in page.text
+    assert json.loads(base64.b64decode(cursor)) == {"url": f"{server.issuer}/mcp"}
+    assert json.loads(vs_code) == {"type": "http", "url": f"{server.issuer}/mcp"}
+    assert f"<code>{server.issuer}/mcp</code>" in page.text
+    assert listed.status_code == 200
 
 
 async def test_the_consent_page_shows_the_client_its_redirect_uri_and_the_scopes(

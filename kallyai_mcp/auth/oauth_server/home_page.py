@@ -1,0 +1,84 @@
+"""The page for a person who opens the server's address: what it is, how to connect an app, how to disconnect apps."""
+
+import base64
+import json
+from collections.abc import Mapping
+from html import escape
+from urllib.parse import quote, urlencode
+
+from kallyai_mcp.auth.page_layout import Language
+
+_CLAUDE = "https://claude.ai/settings/connectors?modal=add-custom-connector"
+
+_TEXTS: Mapping[Language, Mapping[str, str]] = {
+    "en": {
+        "heading": "Phone calls for your AI agent",
+        "what": "Tell your agent who to call and why. KallyAI places the call, and your agent gets what was agreed.",
+        "connect": "Connect an app",
+        "need": "You need a KallyAI account. The app sends you to {host} to sign in; it never sees your password.",
+        "address": "Address for any app that supports MCP",
+        "add": "Add to {client}",
+        "paste": "In Claude, paste the address above.",
+        "command": "{client}, in a terminal",
+        "connected": "Connected apps",
+        "disconnect": "See or disconnect apps",
+    },
+    "es": {
+        "heading": "Llamadas telefónicas para tu agente de IA",
+        "what": "Di a tu agente a quién llamar y para qué. KallyAI llama y tu agente recibe lo que se acordó.",
+        "connect": "Conectar una aplicación",
+        "need": "Necesitas una cuenta de KallyAI. La aplicación te envía a {host} para iniciar sesión; nunca ve tu "
+        "contraseña.",
+        "address": "Dirección para cualquier aplicación compatible con MCP",
+        "add": "Añadir a {client}",
+        "paste": "En Claude, pega la dirección anterior.",
+        "command": "{client}, en una terminal",
+        "connected": "Aplicaciones conectadas",
+        "disconnect": "Ver o desconectar aplicaciones",
+    },
+}
+
+
+def home_page(lang: Language, *, issuer: str, api_host: str) -> tuple[str, str]:
+    """The heading, and the HTML below it.
+
+    Args:
+        lang: The language.
+        issuer: Our own base URL.
+        api_host: KallyAI's host.
+    """
+    t, url = _TEXTS[lang], f"{issuer}/mcp"
+    links = {"Claude": _CLAUDE, "Cursor": cursor_link(url), "VS Code": vs_code_link(url)}
+    buttons = "".join(
+        f'<a class="button" href="{escape(link)}" rel="noreferrer">{t["add"].format(client=client)}</a>'
+        for client, link in links.items()
+    )
+    commands = {
+        "Claude Code": f"claude mcp add --transport http kallyai {url}",
+        "Codex": f"codex mcp add kallyai --url {url}",
+    }
+    rows = "".join(
+        f'<dt>{t["command"].format(client=client)}</dt><dd class="copy"><code>{escape(command)}</code></dd>'
+        for client, command in commands.items()
+    )
+    body = (
+        f"<p>{t['what']}</p><h2>{t['connect']}</h2><p>{t['need'].format(host=escape(api_host))}</p>"
+        f'<div class="well"><dl><dt>{t["address"]}</dt><dd class="copy"><code>{escape(url)}</code></dd></dl></div>'
+        f'<p class="choices">{buttons}</p><p class="soft">{t["paste"]}</p>'
+        f'<div class="well"><dl>{rows}</dl></div>'
+        f"<h2>{t['connected']}</h2>"
+        f'<p class="choices"><a class="button" href="/oauth/sign-out">{t["disconnect"]}</a></p>'
+    )
+    return t["heading"], body
+
+
+def cursor_link(url: str) -> str:
+    """The link by which Cursor offers to add the server at `url` (Cursor's docs, "MCP Install Links")."""
+    config = base64.b64encode(json.dumps({"url": url}).encode()).decode()
+    return f"cursor://anysphere.cursor-deeplink/mcp/install?{urlencode({'name': 'kallyai', 'config': config})}"
+
+
+def vs_code_link(url: str) -> str:
+    """The link by which VS Code offers to add the server at `url` (VS Code's docs, "MCP developer guide")."""
+    config = quote(json.dumps({"type": "http", "url": url}, separators=(",", ":")), safe="")
+    return f"https://vscode.dev/redirect/mcp/install?name=kallyai&config={config}"
