@@ -1,6 +1,7 @@
 """The reference's "Scopes", and which of them a request to the MCP server needs."""
 
 from collections.abc import Collection, Iterable, Mapping
+from urllib.parse import unquote
 
 SCOPES = (
     "calls:read",
@@ -26,8 +27,8 @@ _METHODS: Mapping[str, tuple[str, ...]] = {
 }
 """What other methods of MCP need: each task is a call, and each subscription is to calls."""
 
-_CALL_RESOURCES = "kallyai://calls"
-"""The beginning of the URIs of calls."""
+_CARDS = "ui://"
+"""The beginning of the URIs of cards, which hold nothing of an account."""
 
 
 def needed_by_tools(tool_scopes: ToolScopes) -> tuple[str, ...]:
@@ -47,10 +48,11 @@ def needed_by_request(method: str, params: Mapping[str, object], tool_scopes: To
         name = params.get("name")
         return in_order(tool_scopes.get(name, ())) if isinstance(name, str) else ()
     if method == "resources/read":
-        uri = str(params.get("uri"))
-        if not uri.startswith(_CALL_RESOURCES):
+        # Every spelling that a parser could take for a transcript's URI is one, and every unknown URI is a call's.
+        uri = unquote(str(params.get("uri"))).casefold()
+        if uri.startswith(_CARDS):
             return ()
-        return ("transcripts:read",) if uri.endswith("/transcript") else ("calls:read",)
+        return ("transcripts:read",) if "transcript" in uri else ("calls:read",)
     if method == "completion/complete":
         argument = params.get("argument")
         is_call_id = isinstance(argument, Mapping) and argument.get("name") == "call_id"

@@ -1,0 +1,172 @@
+"""The tables of docs/security.md say what each endpoint and request demands; the server is asked for each row."""
+
+import re
+import secrets
+from collections.abc import AsyncIterator
+from typing import Any
+
+import httpx2
+import pytest
+from starlette.applications import Starlette
+from starlette.routing import Mount, Route
+
+from kallyai_mcp.cli.serve_auth import ServeOptions
+from kallyai_mcp.cli.serve_http import build_app
+from kallyai_mcp.settings import Settings
+from kallyai_mcp.tools.catalog import tools
+from tests.auth.oauth_server.deployment import Deployment, User, deploy, sign_in
+from tests.docs.pages import text_of
+from tests.transports.http_server import ACCEPT, LIMIT, RunningSandbox, running_app, running_sandbox
+
+NAMED = "anybody, by any name"
+
+
+def table(heading: str) -> list[list[str]]:
+    """The rows of the table in that section, without its header; each cell without backticks."""
+    section = text_of("docs/security.md").split(f"## {heading}\n", 1)[1].split("\n## ", 1)[0]
+    rows = [re.findall(r"[^|]+", line) for line in section.splitlines() if line.startswith("|")]
+    return [[cell.strip().replace("`", "") for cell in row] for row in rows[2:]]
+
+
+ENDPOINTS = {row[0]: (row[1], row[2]) for row in table("HTTP endpoints")}
+SCOPES = {row[0]: row[1] for row in table("Requests and their scopes")}
+
+
+@pytest.fixture(scope="module")
+async def sandbox(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[RunningSandbox]:
+    async with running_sandbox(tmp_path_factory.mktemp("home")) as sandbox:
+        yield sandbox
+
+
+@pytest.fixture(scope="module")
+async def server(sandbox: RunningSandbox) -> AsyncIterator[Deployment]:
+    async with deploy(sandbox) as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def settings(sandbox: RunningSandbox) -> Settings:
+    client = {"CLIENT_ID": "sandbox-client", "CLIENT_SECRET": "sandbox-secret", "SECRET_KEYS": secrets.token_hex(32)}
+    return sandbox.settings(**client, PUBLIC_URL="http://127.0.0.1:9", RATE_LIMIT="2/hour")
+
+
+def oauth_app(settings: Settings) -> Starlette:
+    return build_app(settings, ServeOptions("127.0.0.1", "oauth"))
+
+
+def operations(app: Starlette) -> set[str]:
+    """Every method and path of `app`; `*` where the path takes any method."""
+    found = set()
+    for route in app.routes:
+        assert isinstance(route, Route | Mount)
+        methods = getattr(route, "methods", None) or {"*"}
+        found |= {f"{method} {route.path}" for method in methods if method != "HEAD"}
+    return found
+
+
+async def ask(client: httpx2.AsyncClient, url: str, endpoint: str, **headers: str) -> int:
+    method, path = endpoint.replace("*", "POST").split()
+    return (await client.request(method, f"{url}{path}", headers=ACCEPT | headers)).status_code
+
+
+async def test_every_endpoint_is_in_the_table(settings: Settings) -> None:
+    assert operations(oauth_app(settings)) == set(ENDPOINTS)
+
+
+async def test_each_endpoint_demands_what_the_table_says(settings: Settings) -> None:
+    async with running_app(oauth_app(settings)) as url, httpx2.AsyncClient(timeout=LIMIT) as client:
+        for endpoint, (who, limit) in ENDPOINTS.items():
+            foreign = await ask(client, url, endpoint, Host="evil.example.com")
+            page = await ask(client, url, endpoint, Origin="https://evil.example.com")
+            plain = await ask(client, url, endpoint)
+            most = 61 if limit == "address" else 3
+            codes = [await ask(client, url, endpoint) for _ in range(most)]
+
+            assert foreign == (421 if who != NAMED else plain), endpoint
+            assert page == (403 if who != NAMED else plain), endpoint
+            assert (plain == 401) == (who == "bearer"), endpoint
+            assert (codes[-1] == 429) == (limit == "address"), endpoint
+
+
+@pytest.mark.parametrize("path", [name for name, (_, limit) in ENDPOINTS.items() if limit == "account"])
+async def test_an_account_has_its_limit(sandbox: RunningSandbox, path: str) -> None:
+    settings = sandbox.settings(RATE_LIMIT="2/hour")
+    app = build_app(settings, ServeOptions("127.0.0.1", "caller"))
+    endpoint = f"POST {path.split()[1]}"  # a GET would open a stream
+    async with running_app(app) as url, httpx2.AsyncClient(timeout=LIMIT) as client:
+        bearers = [{"Authorization": f"Bearer {sandbox.token(name)}"} for name in ("acct-personal", "acct-business")]
+        codes = [await ask(client, url, endpoint, **bearers[0]) for _ in range(3)]
+        other = await ask(client, url, endpoint, **bearers[1])
+
+    assert 401 not in codes
+    assert [code == 429 for code in codes] == [False, False, True]
+    assert other != 429
+
+
+def message(request: str) -> dict[str, Any]:
+    """A JSON-RPC message for a row of the table of requests."""
+    method, _, what = request.partition(" ")
+    known: dict[str, dict[str, Any]] = {
+        "tools/call": {"name": what, "arguments": {}},
+        "resources/read": {"uri": what.replace("ID", "c-1")},
+        "resources/subscribe": {"uri": "kallyai://calls"},
+        "subscriptions/listen": {"notifications": {"resourceSubscriptions": ["kallyai://calls"]}},
+        "completion/complete": {
+            "ref": {"type": "ref/resource", "uri": "kallyai://calls/{call_id}"},
+            "argument": {"name": what, "value": ""},
+        },
+        "initialize": {
+            "protocolVersion": "2025-11-25",
+            "capabilities": {},
+            "clientInfo": {"name": "tests", "version": "1"},
+        },
+    }
+    params = known.get(method, {"taskId": "t-1"} if method.startswith("tasks/") else {})
+    return {"jsonrpc": "2.0", "id": 1, "method": method, "params": params}
+
+
+def test_every_tool_is_in_the_table() -> None:
+    listed = {name.removeprefix("tools/call "): scopes for name, scopes in SCOPES.items() if name.startswith("tools/")}
+
+    assert {tool.name: " ".join(sorted(tool.spec.scopes)) or "none" for tool in tools()} == {
+        name: scopes for name, scopes in listed.items() if name != "tools/list"
+    }
+
+
+async def test_each_request_needs_the_scopes_that_the_table_says(server: Deployment) -> None:
+    async with User() as user:
+        token = (await sign_in(server, user, scope="sessions:read"))["access_token"]
+    for request, scopes in SCOPES.items():
+        response = await server.http.post(
+            f"{server.url}/mcp", json=message(request), headers=ACCEPT | {"Authorization": f"Bearer {token}"}
+        )
+
+        assert response.status_code == (200 if scopes == "none" else 403), request
+        if scopes != "none":
+            assert response.json()["scope"] == scopes, request
+
+
+async def test_no_spelling_of_a_transcript_needs_another_scope(server: Deployment) -> None:
+    async with User() as user:
+        token = (await sign_in(server, user, scope="calls:read"))["access_token"]
+    for uri in (
+        "KALLYAI://calls/c-1/transcript",
+        "kallyai://CALLS/c-1/transcript",
+        "kallyai://calls/c-1/transcri%70t",
+        "kallyai://calls/c-1/transcript/",
+        "kallyai://calls/c-1/transcript?x",
+        "kallyai://calls/c-1/transcript#x",
+        "kallyai://calls/c-1%2Ftranscript",
+        "kallyai:///calls/c-1/transcript",
+        " kallyai://calls/c-1/transcript",
+        "kallyai://calls//transcript",
+        "kallyai:calls/c-1/transcript",
+    ):
+        response = await server.http.post(
+            f"{server.url}/mcp",
+            json=message("resources/read") | {"params": {"uri": uri}},
+            headers=ACCEPT | {"Authorization": f"Bearer {token}"},
+        )
+
+        assert response.status_code == 403, uri
+        assert response.json()["scope"] == "transcripts:read", uri
