@@ -7,7 +7,6 @@ from datetime import UTC, datetime, time, timedelta
 from enum import StrEnum
 from math import inf
 from typing import Literal
-from zoneinfo import ZoneInfo
 
 from kallyai_mcp.api.errors import PolicyError
 from kallyai_mcp.api.models import Submission
@@ -47,25 +46,21 @@ class Limit:
     window: timedelta
     per_number: bool = False
 
-    def error(self, oldest: datetime | None, *, now: datetime, timezone: str) -> PolicyError:
+    def error(self, oldest: datetime | None, *, now: datetime) -> PolicyError:
         """The error that refuses one more call.
 
         Args:
             oldest: When the oldest of the last `count` calls was placed: there is room again when it leaves the window.
                 None when there is never room.
             now: The present moment.
-            timezone: IANA name of the user's time zone.
         """
         calls = "1 call" if self.count == 1 else f"{self.count or 'no'} calls"
         span = "an hour" if self.window == timedelta(hours=1) else "a day"
         rule = f"this server allows {calls} {span}{' to one number' if self.per_number else ''} ({self.setting})"
         if oldest is None:
             return PolicyError(rule, setting=self.setting)
-        opens = oldest + self.window
-        # Rounded up to a whole minute, so that there is room at the time that is named.
-        again = (opens + timedelta(seconds=59, microseconds=999_999)).astimezone(ZoneInfo(timezone))
-        words = f"{rule}, and so many were made; it may be tried again at {again.isoformat(' ', 'minutes')}"
-        return PolicyError(words, setting=self.setting, retry_after=max(0.0, (opens - now).total_seconds()))
+        wait = max(0.0, (oldest + self.window - now).total_seconds())
+        return PolicyError(f"{rule}, and so many were made", setting=self.setting, retry_after=wait)
 
 
 def last_to_open(errors: Iterable[PolicyError]) -> PolicyError | None:

@@ -18,7 +18,6 @@ from kallyai_mcp.api.errors import BotCheckError, KallyAIError, NotSignedInError
 from kallyai_mcp.cli.api_client import open_api
 from kallyai_mcp.cli.credentials import open_credentials
 from kallyai_mcp.cli.doctor_checks import Finding
-from kallyai_mcp.cli.local_timezone import local_timezone
 from kallyai_mcp.settings import Settings
 from kallyai_mcp.tools.text.account import quota
 from kallyai_mcp.tools.text.plain import duration, one_line
@@ -204,7 +203,7 @@ def account(settings: Settings, tokens: Any) -> Finding:
     async def ask() -> str:
         token = _FixedToken(tokens.access_token.get_secret_value())
         async with open_api(settings, token, retry_backoff=_RETRY_BACKOFF) as api:
-            return quota(await api.get_statistics(), None, zone_name=local_timezone(), now=datetime.now(UTC))
+            return quota(await api.get_statistics(), None, now=datetime.now(UTC))
 
     try:
         return Finding("account", "ok", anyio.run(ask).rstrip("."))

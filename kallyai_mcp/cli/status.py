@@ -143,7 +143,7 @@ class _Status:
             who = f" as {one_line(self.tokens.who)}" if self.tokens.who else ""
             lines += [f"Signed in{who}; kept in {self.kept_in}", *_expiry(self.tokens, zone_name, now)]
         if self.statistics is not None:
-            lines += [quota(self.statistics, self.subscription, zone_name=zone_name, now=now)]
+            lines += [quota(self.statistics, self.subscription, now=now)]
             lines += _bars(self.statistics, columns)
         if self.unsettled is not None:
             lines.append("In progress: none" if not self.unsettled else "In progress, or with an unknown outcome:")

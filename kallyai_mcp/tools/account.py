@@ -19,7 +19,7 @@ async def check_quota(*, ctx: Context[AppContext, Any]) -> Annotated[CallToolRes
     account = await app_context.sign_in.account()
     statistics, subscription = await app_context.usage.get(app_context.api(), account, app_context.now())
     structure = QuotaAnswer(**statistics.model_dump(), subscription=subscription)
-    text = words.quota(statistics, subscription, zone_name=app_context.timezone, now=app_context.now())
+    text = words.quota(statistics, subscription, now=app_context.now())
     return answer(text, structure)
 
 

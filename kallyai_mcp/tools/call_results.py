@@ -11,8 +11,9 @@ from kallyai_mcp.calls.records import CallRecord, CallState
 from kallyai_mcp.tools.call_view import CallView
 from kallyai_mcp.tools.context import AppContext
 from kallyai_mcp.tools.links import links
+from kallyai_mcp.tools.quota_state import few_left
 from kallyai_mcp.tools.results import AppointmentAnswer, CallAnswer, answer
-from kallyai_mcp.tools.text.calls import already_placed, call_in_progress, in_progress, outcome, unknown
+from kallyai_mcp.tools.text.calls import already_placed, in_progress, is_spanish, outcome, unknown
 from kallyai_mcp.tools.text.plain import visible, zone_of
 
 DESCRIPTION_LENGTH = 100
@@ -25,6 +26,7 @@ async def to_result(
     *,
     is_new: bool | None,
     client_is_there: bool = True,
+    was_active: bool = False,
     with_links: bool = False,
 ) -> CallToolResult:
     """The result for a call record; its outcome counts as delivered.
@@ -35,6 +37,7 @@ async def to_result(
         is_new: This request placed the call, or found it as a duplicate; None when it only asked about the call.
         client_is_there: The client surely waits for the result. If not, the outcome doesn't count as delivered, so that
             the next request for the same call gets it, and places no call.
+        was_active: The call was in progress when this request asked for it.
         with_links: The client supports links to resources.
 
     Raises:
@@ -51,11 +54,13 @@ async def to_result(
     structure = call_answer(view, now)
     structure.placed_now, structure.submission = is_new, _asked(view)
     if view.call is not None:
-        before = already_placed(record, now) if is_new is False else ""
-        return answer(before + outcome(view.call, now), structure, *more)
+        before = already_placed(record, now, was_active=was_active) if is_new is False else ""
+        left = None if record.is_delivered else await few_left(app_context, is_spanish(view))
+        text = outcome(view, now, zone_name=app_context.timezone, few_left=left)
+        return answer(before + text, structure, *more)
     if record.state is CallState.UNKNOWN:
         return answer(unknown(record), structure)
-    text = in_progress(record, now, is_duplicate=is_new is False, wait=app_context.wait_seconds)
+    text = in_progress(view, now, is_duplicate=is_new is False, wait=app_context.wait_seconds)
     return answer(text, structure, *more)
 
 
@@ -66,11 +71,9 @@ async def unrecorded_result(app_context: AppContext, call: Call, *, with_links: 
     structure, more = call_answer(view, now), links(view) if with_links else []
     structure.submission = _asked(view)
     if call.is_final:
-        return answer(outcome(call, now), structure, *more)
+        return answer(outcome(view, now, zone_name=app_context.timezone), structure, *more)
     structure.status = "in_progress"
-    return answer(
-        call_in_progress(call, structure.elapsed_seconds or 0.0, wait=app_context.wait_seconds), structure, *more
-    )
+    return answer(in_progress(view, now, wait=app_context.wait_seconds), structure, *more)
 
 
 def call_answer(view: CallView, now: datetime) -> CallAnswer:

@@ -77,7 +77,8 @@ class CallTool(Tool):
         except InvalidArgumentsError as error:
             result = arguments_error(error.problems, places_calls=self.spec.places_calls)
         except KallyAIError as error:
-            result = await tool_error(error, app_context, tool=self.name, places_calls=self.spec.places_calls)
+            places_calls, spanish = self.spec.places_calls, arguments.get("language") == "es"
+            result = await tool_error(error, app_context, tool=self.name, places_calls=places_calls, spanish=spanish)
         return self.fn_metadata.convert_result(result) if convert_result else result
 
     async def _run(self, arguments: dict[str, Any], context: Context[Any, Any], app_context: AppContext) -> Any:

@@ -103,7 +103,8 @@ async def get_call(
         try:
             return await _follow(record, wait_seconds, ctx, is_new=None)
         except KallyAIError as error:  # the call was not placed, which this tool's other errors don't say
-            return await tool_error(error, app_context, tool="make_call", places_calls=True)
+            spanish = record.submission.language == "es"
+            return await tool_error(error, app_context, tool="make_call", places_calls=True, spanish=spanish)
     call = await app_context.api().get_call(call_id)
     return await unrecorded_result(app_context, call, with_links=_supports_links(ctx))
 
@@ -155,6 +156,7 @@ async def _follow(
         app_context,
         followed,
         is_new=is_new,
+        was_active=record.is_active,
         client_is_there=_client_is_there(record, ctx),
         with_links=_supports_links(ctx),
     )

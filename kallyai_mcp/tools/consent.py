@@ -4,7 +4,6 @@ from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Any
 
-import anyio
 from mcp.server.mcpserver import Context
 from mcp.types import CallToolResult
 from pydantic import BaseModel, Field, create_model
@@ -17,12 +16,10 @@ from kallyai_mcp.calls.policy import Consent, RiskFlag, risk_flags
 from kallyai_mcp.tools.confirmations import LIFETIME
 from kallyai_mcp.tools.context import AppContext
 from kallyai_mcp.tools.elicitation import Elicitation
+from kallyai_mcp.tools.quota_state import usage_of
 from kallyai_mcp.tools.results import CallAnswer, answer
 from kallyai_mcp.tools.text import consent as texts
 from kallyai_mcp.tools.text.plain import cut, one_line
-
-_USAGE_SECONDS = 3.0
-"""How long to wait for the quota: it is only one of the reasons to ask, so it must not delay a call."""
 
 
 class ConsentDeclinedError(KallyAIError):
@@ -104,7 +101,8 @@ async def risks_of(
     submission: Submission, app_context: AppContext, found: Precheck
 ) -> tuple[tuple[RiskFlag, ...], Statistics | None]:
     """The reasons to ask the user before a call, and the account's statistics, None when KallyAI is slow."""
-    usage = await _usage(app_context, found.account.account)
+    read = await usage_of(app_context, found.account.account)
+    usage = read[0] if read is not None else None
     flags = risk_flags(
         submission,
         now=app_context.now(),
@@ -144,14 +142,3 @@ def _client_name(ctx: Context[AppContext, Any]) -> str | None:
     if params is None or params.client_info is None:
         return None
     return cut(one_line(f"{params.client_info.name} {params.client_info.version}"), 100)
-
-
-async def _usage(app_context: AppContext, account: str) -> Statistics | None:
-    """The account's statistics; None when KallyAI doesn't return them in time."""
-    try:
-        with anyio.move_on_after(_USAGE_SECONDS):
-            statistics, _ = await app_context.usage.get(app_context.api(), account, app_context.now())
-            return statistics
-    except KallyAIError:
-        return None
-    return None

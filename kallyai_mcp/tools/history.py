@@ -11,6 +11,7 @@ from kallyai_mcp.api.errors import ForbiddenError, KallyAIError, NotFoundError
 from kallyai_mcp.api.models import Call, Transcript
 from kallyai_mcp.calls.appointment import Appointment, read_appointment
 from kallyai_mcp.calls.ledger.base import LedgerUnavailableError
+from kallyai_mcp.calls.numbers import zone_of_number
 from kallyai_mcp.calls.records import CallRecord, CallState
 from kallyai_mcp.tools.argument_types import CallId, Limit, Offset
 from kallyai_mcp.tools.call_results import call_answer
@@ -18,8 +19,9 @@ from kallyai_mcp.tools.call_view import CallView
 from kallyai_mcp.tools.context import AppContext
 from kallyai_mcp.tools.results import CallAnswer, CallListAnswer, EventAnswer, SpokenLine, TranscriptAnswer, answer
 from kallyai_mcp.tools.text.calendar import event_words, rebuilt
-from kallyai_mcp.tools.text.calls import conversation, entries_shown, listing
+from kallyai_mcp.tools.text.call_list import listing
 from kallyai_mcp.tools.text.plain import visible
+from kallyai_mcp.tools.text.transcript import conversation, entries_shown
 from kallyai_mcp.tools.uris import CALENDAR, call_uri
 
 _LISTED = 200
@@ -59,14 +61,14 @@ async def list_page(app_context: AppContext, *, limit: int, offset: int) -> tupl
     seen = offset + len(page.calls)
     more = bool(page.calls) and (seen < page.total if page.total is not None else len(page.calls) == limit)
     text = listing(
-        shown,
+        views,
         total=page.total,
-        offset_=offset,
+        offset=offset,
         seen=seen,
         more=more,
         zone_name=app_context.timezone,
         now=app_context.now(),
-        unsettled=unsettled,
+        unsettled=[CallView.of_record(record) for record in unsettled],
     )
     structure = CallListAnswer(
         calls=[call_answer(CallView.of_record(record), app_context.now()) for record in unsettled]
@@ -163,7 +165,29 @@ async def get_calendar_event(
             uri=call_uri(CALENDAR, call_id), mime_type="text/calendar", text=rebuilt(event, call_id)
         ),
     )
-    return answer(event_words(event, app_context.timezone), event_answer(call_id, event), file)
+    zone, number, spanish = await _place_of(app_context, call_id)
+    text = event_words(
+        event,
+        app_context.now(),
+        place_zone=zone or app_context.timezone,
+        user_zone=app_context.timezone,
+        number=number,
+        spanish=spanish,
+    )
+    return answer(text, event_answer(call_id, event), file)
+
+
+async def _place_of(app_context: AppContext, call_id: str) -> tuple[str | None, str | None, bool]:
+    """The time zone and the number of the callee, as far as they can be found out, and whether texts are in Spanish."""
+    try:
+        record = await app_context.calls.find(call_id)
+        if record is not None:
+            return record.timezone, record.submission.respondent_phone, record.submission.language == "es"
+        asked = (await app_context.api().get_call(call_id)).submission
+    except KallyAIError:
+        return None, None, False
+    zone = zone_of_number(asked.respondent_phone) if asked.respondent_phone else None
+    return zone, asked.respondent_phone, asked.language == "es"
 
 
 def event_answer(call_id: str, event: Appointment) -> EventAnswer:

@@ -12,11 +12,12 @@ from mcp.server.mcpserver.resources import FunctionResource
 from kallyai_mcp.api.errors import KallyAIError, NotFoundError, NotSignedInError
 from kallyai_mcp.calls.records import CallState
 from kallyai_mcp.logs import note_failure
+from kallyai_mcp.tools.call_view import CallView
 from kallyai_mcp.tools.context import AppContext
 from kallyai_mcp.tools.history import appointment, list_page, service_id, transcript
 from kallyai_mcp.tools.text.account import sign_in_link
 from kallyai_mcp.tools.text.calendar import rebuilt
-from kallyai_mcp.tools.text.calls import call_in_progress, in_progress, outcome, unknown
+from kallyai_mcp.tools.text.calls import in_progress, outcome, unknown
 from kallyai_mcp.tools.text.errors import error_text
 from kallyai_mcp.tools.uris import CALENDAR, CALL, CALLS, TRANSCRIPT
 
@@ -122,20 +123,21 @@ async def _newest() -> str:
 
 async def _call(app_context: AppContext, call_id: str) -> str:
     """A call in words. Reading it does not count as delivery: the reader may be a program, not the agent."""
+    now, zone_name, wait = app_context.now(), app_context.timezone, app_context.wait_seconds
     record = await app_context.calls.find(call_id)
     if record is None:
         call = await app_context.api().get_call(call_id)
-        if call.is_final:
-            return outcome(call, app_context.now())
-        elapsed = (app_context.now() - call.created_at).total_seconds() if call.created_at else 0.0
-        return call_in_progress(call, max(0.0, elapsed), wait=app_context.wait_seconds)
-    if record.state is CallState.ENDED and record.call is not None:
-        return outcome(record.call, app_context.now())
-    if record.state is CallState.REFUSED and record.error is not None:
+        calendar = await app_context.calls.calendar_of(call) if call.is_final else None
+        view = CallView.of_call(call, calendar, timezone=zone_name)
+    elif record.state is CallState.REFUSED and record.error is not None:
         return error_text(record.error, places_calls=True)
-    if record.state is CallState.UNKNOWN:
+    elif record.state is CallState.CANCELED:
+        return error_text(KallyAIError("The call was canceled.", code="canceled"), places_calls=True)
+    elif record.state is CallState.UNKNOWN:
         return unknown(record)
-    return in_progress(record, app_context.now(), is_duplicate=False, wait=app_context.wait_seconds)
+    else:
+        view = CallView.of_record(record)
+    return in_progress(view, now, wait=wait) if view.outcome is None else outcome(view, now, zone_name=zone_name)
 
 
 async def _calendar(app_context: AppContext, call_id: str) -> str:

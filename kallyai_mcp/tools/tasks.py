@@ -241,4 +241,5 @@ async def _result(app_context: AppContext, record: CallRecord) -> CallToolResult
     try:
         return await to_result(app_context, record, is_new=True, with_links=True)
     except KallyAIError as error:
-        return await tool_error(error, app_context, tool="make_call", places_calls=True)
+        spanish = record.submission.language == "es"
+        return await tool_error(error, app_context, tool="make_call", places_calls=True, spanish=spanish)

@@ -8,13 +8,14 @@ from kallyai_mcp.api import errors
 from kallyai_mcp.logs import note_failure
 from kallyai_mcp.tools.arguments import Problem, wrong_arguments
 from kallyai_mcp.tools.context import AppContext
+from kallyai_mcp.tools.quota_state import usage_of
 from kallyai_mcp.tools.results import Answer, WrongArgument, answer
-from kallyai_mcp.tools.text.account import sign_in_link
-from kallyai_mcp.tools.text.errors import error_text, may_have_been_placed, service_says
+from kallyai_mcp.tools.text.account import sign_in_needed
+from kallyai_mcp.tools.text.errors import error_text, may_have_been_placed, quota_text, service_says
 
 
 async def tool_error(
-    error: errors.KallyAIError, app_context: AppContext, *, tool: str, places_calls: bool
+    error: errors.KallyAIError, app_context: AppContext, *, tool: str, places_calls: bool, spanish: bool = False
 ) -> CallToolResult:
     """The result for an error; when nobody is signed in, with a link that signs in.
 
@@ -23,6 +24,7 @@ async def tool_error(
         app_context: Makes the link.
         tool: The tool to call again after signing in.
         places_calls: The error is about a call that the tool was to place.
+        spanish: The text is in Spanish, else in English.
     """
     note_failure(error.code, error.correlation_id)
     maybe = places_calls and may_have_been_placed(error)
@@ -35,12 +37,14 @@ async def tool_error(
         correlation_id=error.correlation_id,
         upgrade_url=error.upgrade_url if isinstance(error, errors.QuotaExceededError) else None,
     )
-    text = error_text(error, places_calls=places_calls)
     if isinstance(error, errors.NotSignedInError) and (link := await app_context.sign_in.link()) is not None:
         structure.link, structure.expires_in = link.url, link.minutes * 60
-        text = "Not called: not signed in to KallyAI." if places_calls else "Not signed in to KallyAI."
-        text += f" {sign_in_link(link.url, link.minutes, then=f'call {tool} again with the same arguments')}"
+        text = sign_in_needed(link.url, link.minutes, tool=tool, places_calls=places_calls, spanish=spanish)
         text = "\n".join(filter(None, (text, service_says(error))))
+    elif isinstance(error, errors.QuotaExceededError) and places_calls:
+        text = quota_text(error, await usage_of(app_context), now=app_context.now(), spanish=spanish)
+    else:
+        text = error_text(error, places_calls=places_calls, spanish=spanish)
     return answer(text, structure, is_error=True)
 
 

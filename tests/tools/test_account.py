@@ -41,8 +41,8 @@ async def test_the_quota_is_what_is_left_of_the_period_and_the_plan_with_its_ren
     answer = await agent.use("check_quota")
 
     assert answer.text == (
-        "165 of 210 minutes and 27 of 35 calls left until Jan 31 (21% used). "
-        "Plan: personal, monthly, active, renews Feb 21."
+        "27 of 35 calls left (and 165 of 210 minutes). Personal plan, monthly, active, renews Feb 22. "
+        "This period ends Feb 1. Calls run out first."
     )
     assert answer.data["minutes_remaining"] == 165
     assert answer.data["subscription"]["auto_renew"] is True
@@ -74,7 +74,8 @@ async def test_the_plans_state_and_end_are_the_subscriptions_and_the_period_is_t
     )
 
     assert answer.text == (
-        "165 minutes left until Feb 15. Plan: personal, monthly, canceled, no active subscription, ends Mar 10."
+        "165 minutes left. Personal plan, monthly, canceled, no active subscription, ends Mar 10. "
+        "This period ends Feb 15."
     )
     assert answer.data == figures | {"subscription": CANCELED}
 
@@ -94,9 +95,7 @@ STATISTICS = {"plan_type": "pro", "credits_allocated": 100, "credits_used": 95, 
 async def test_credits_read_like_minutes_and_a_low_quota_says_what_to_do(tmp_path: Path, clock: ManualClock) -> None:
     answer = await use_with_answers(tmp_path, clock, "check_quota", ("statistics", (200, STATISTICS)))
 
-    assert answer.text == (
-        "5 of 100 credits left. Plan: pro. That is getting short; get_billing_link has the page to upgrade."
-    )
+    assert answer.text == ("5 of 100 credits left. Pro plan. That is little; get_billing_link opens the upgrade page.")
 
 
 async def test_nothing_left_says_that_calls_will_be_refused(tmp_path: Path, clock: ManualClock) -> None:
@@ -107,8 +106,8 @@ async def test_nothing_left_says_that_calls_will_be_refused(tmp_path: Path, cloc
     )
 
     assert answer.text == (
-        "0 of 30 minutes left until Jan 31. Plan: trial, canceled. "
-        "Calls will be refused until then; get_billing_link has the page to upgrade."
+        "0 of 30 minutes left. Trial plan, canceled. This period ends Feb 1. "
+        "Calls are refused until more is available; get_billing_link opens the upgrade page."
     )
 
 
@@ -150,7 +149,7 @@ async def test_without_a_sign_in_there_is_a_link_and_the_call_works_afterwards(
         link = await agent.use("sign_in")
 
         assert refused.is_error
-        assert refused.text.startswith("Not called: not signed in to KallyAI. Give the user this link; it works for 5")
+        assert refused.text.startswith("Not called: not signed in to KallyAI. Give the user this link (valid for 5")
         assert "call make_call again with the same arguments" in refused.text
         assert link.data["link"] in refused.text  # both links have the same listener
         assert link.data["expires_in"] == 300
@@ -200,7 +199,7 @@ async def test_a_401_keeps_kallyais_code_message_and_correlation_id(
                 refused = await agent.use(tool, arguments)
 
                 assert refused.is_error
-                assert 'KallyAI says: "No Authorization header" (missing_token). correlation_id c-7' in refused.text
+                assert 'KallyAI: "No Authorization header" (missing_token). correlation_id c-7' in refused.text
 
 
 async def test_a_token_from_the_settings_counts_as_signed_in(tmp_path: Path, clock: ManualClock) -> None:
@@ -226,17 +225,39 @@ async def test_both_forms_of_402_say_what_is_used_up_and_where_to_upgrade(
 
     assert answer.is_error
     assert answer.text.startswith(
-        "Not called: the quota of the trial plan is spent: 30 of 30 minutes used (quota_exceeded). "
-        "Tell the user; they can upgrade at https://kallyai.com/pricing."
+        "Not called: the quota of the trial plan is used up (30 of 30 minutes). "
+        "The user can upgrade at https://kallyai.com/pricing."
+    )
+
+
+async def test_a_402_says_which_of_calls_and_minutes_is_used_up_and_when_it_renews(
+    tmp_path: Path, clock: ManualClock
+) -> None:
+    figures = {
+        "plan_type": "personal",
+        "calls_allocated": 35,
+        "calls_remaining": 0,
+        "minutes_allocated": 210,
+        "minutes_remaining": 93,
+        "period_end": "2026-02-01T00:00:00Z",
+    }
+    answers = (("statistics", (200, figures)), ("calls", (402, {"plan_type": "personal"})))
+    english = await use_with_answers(tmp_path, clock, "make_call", *answers, **BISTRO)
+    spanish = await use_with_answers(tmp_path / "es", clock, "make_call", *answers, **BISTRO, language="es")
+
+    assert english.text.startswith(
+        "Not called: all 35 calls of the personal plan are used; 93 minutes are left. It renews Feb 1. "
+        "get_billing_link opens the upgrade page."
+    )
+    assert spanish.text.startswith(
+        "No se llamó: se agotaron las 35 llamadas del plan personal; quedan 93 minutos. Se renueva el 1 de febrero."
     )
 
 
 async def test_a_402_without_numbers_says_what_to_do(tmp_path: Path, clock: ManualClock) -> None:
     answer = await use_with_answers(tmp_path, clock, "make_call", ("calls", (402, {})), **BISTRO)
 
-    assert answer.text.startswith(
-        "Not called: the quota is spent (http_402). get_billing_link has the page to upgrade."
-    )
+    assert answer.text.startswith("Not called: the quota is used up. get_billing_link opens the upgrade page.")
 
 
 async def test_the_message_of_an_unknown_code_is_quoted(tmp_path: Path, clock: ManualClock) -> None:
@@ -244,8 +265,8 @@ async def test_the_message_of_an_unknown_code_is_quoted(tmp_path: Path, clock: M
     answer = await use_with_answers(tmp_path, clock, "make_call", ("calls", (422, body)), **BISTRO)
 
     assert answer.text == (
-        "Not called: KallyAI refused (moon_phase). Its own words follow; change the arguments accordingly or tell the "
-        'user.\nKallyAI says: "Not tonight". correlation_id c-42'
+        "Not called: KallyAI refused (moon_phase). Its own words follow: change the arguments, or tell the "
+        'user.\nKallyAI: "Not tonight". correlation_id c-42'
     )
 
 
@@ -267,8 +288,9 @@ async def test_an_error_of_kallyai_after_a_call_was_sent_does_not_suggest_callin
 
     assert answer.data["status"] == "unknown"
     assert answer.text.startswith(
-        "Unknown: no usable answer came after the request was sent, so +1 415-555-1234 may have been called. "
-        f'Don\'t call again before you have looked: get_call with "{answer.data["tracking_id"]}" looks once more'
+        "Unknown: no usable answer came after the request was sent, so Italian Bistro (+1 415-555-1234) may "
+        f'have been called. Check with get_call "{answer.data["tracking_id"]}" and list_calls before anything else; do '
+        "not place the call again."
     )
 
 
@@ -285,7 +307,7 @@ async def test_no_connection_says_that_nothing_was_sent(tmp_path: Path, clock: M
         answer = await agent.use("make_call", BISTRO)
 
     assert answer.text == (
-        "Not called: KallyAI can't be reached and nothing was sent (connection_failed). "
+        "Not called: KallyAI cannot be reached, and nothing was sent (connection_failed). "
         "It is safe to try again in a minute."
     )
 
@@ -293,12 +315,12 @@ async def test_no_connection_says_that_nothing_was_sent(tmp_path: Path, clock: M
 @pytest.mark.parametrize(
     ("answers", "words"),
     [
-        ((200, ["what"]), "KallyAI's answer can't be read (unreadable_answer). Try again once"),
+        ((200, ["what"]), "KallyAI's answer cannot be read (unreadable_answer). Try again once"),
         (
             (403, {"error": {"code": "forbidden"}}),
             "The sign-in lacks the permission for this (forbidden). Ask the user",
         ),
-        ((500, {}), "KallyAI has trouble of its own, HTTP 500"),
+        ((500, {}), "KallyAI does not work at the moment (http_500)"),
         ((401, {"error": "missing_token"}), "KallyAI does not accept the token in KALLYAI_ACCESS_TOKEN"),
         ((402, {"error": "soft_cap_reached"}), "The spending cap of this account is reached (soft_cap_reached)."),
     ],
@@ -327,10 +349,10 @@ async def test_the_subscription_is_read_once_a_minute_and_when_the_statistics_sh
         open_agent(settings_in(tmp_path, API_URL=url, ACCESS_TOKEN=TOKEN), mode="auto", clock=clock) as agent,
     ):
         for _ in range(3):
-            assert "Plan: personal, monthly." in (await agent.use("check_quota")).text
+            assert "Personal plan, monthly." in (await agent.use("check_quota")).text
         assert sorted(asked_for) == ["statistics", "statistics", "statistics", "subscription"]
         figures["plan_type"] = "business"
-        assert "Plan: business, monthly." in (await agent.use("check_quota")).text
+        assert "Business plan, monthly." in (await agent.use("check_quota")).text
         assert asked_for[4:] == ["statistics", "subscription"]
         clock.advance(seconds=61)
         await agent.use("check_quota")

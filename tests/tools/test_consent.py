@@ -71,8 +71,7 @@ async def test_without_the_users_yes_no_call_is_placed(
 
     assert answer.is_error
     assert answer.text == (
-        "Not called: the user was asked and did not agree to this call. "
-        "Don't place it again unless the user asks for it."
+        "Not called: the user was asked and did not agree to this call. Do not place it unless the user asks for it."
     )
     assert listed.data["total"] == 0
 
@@ -121,7 +120,7 @@ async def test_a_confirmation_is_used_once_even_when_the_call_was_refused(
         expiry, _, mac = confirmation.partition(".")
         rewritten = await agent.use("make_call", listed, confirmation=f"0x{expiry.upper()}.{mac}")
 
-    assert refused.text.startswith("Not called: the number is on the do-not-call list")
+    assert refused.text.startswith("Not called: this number is on the do-not-call list")
     assert again.data["status"] == rewritten.data["status"] == "needs_confirmation"
     assert again.text.startswith("That confirmation is not for this very call, or too old; no call was placed.")
 

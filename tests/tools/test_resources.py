@@ -98,8 +98,8 @@ async def test_a_call_in_progress_can_be_read_but_has_no_transcript_yet(agent: A
     text = (await read(agent, f"{CALLS}/{tracking_id}")).text
     code, message = await read_error(agent, f"{CALLS}/{tracking_id}/transcript")
 
-    assert text.startswith("The call to Italian Bistro (+1 415-555-1234) is in progress, 30 s so far.")
-    assert (await read(agent, CALLS)).text.startswith("in progress, 30 s so far")
+    assert text.startswith("In progress: the call to Italian Bistro (+1 415-555-1234) has lasted 30 s.")
+    assert (await read(agent, CALLS)).text.startswith("Jan 25 10:30 AM  in progress  Italian Bistro")
     assert code == -32602
     assert message == "That call is still in progress. get_call follows it to its end."
 
@@ -109,12 +109,12 @@ async def test_a_call_that_was_refused_says_why(agent: Agent) -> None:
         await agent.use("make_call", BISTRO, respondent_phone=NUMBERS["suppression_violation"], wait_seconds=0)
     ).data["tracking_id"]
     with anyio.fail_after(LIMIT):
-        while "in progress" in (text := (await read(agent, f"{CALLS}/{tracking_id}")).text):
+        while "In progress" in (text := (await read(agent, f"{CALLS}/{tracking_id}")).text):
             await anyio.lowlevel.checkpoint()
 
-    assert text.startswith("Not called: the number is on the do-not-call list (suppression_violation).")
+    assert text.startswith("Not called: this number is on the do-not-call list (suppression_violation).")
     assert (await read_error(agent, f"{CALLS}/{tracking_id}/transcript"))[1].startswith(
-        "The number is on the do-not-call"
+        "This number is on the do-not-call"
     )
 
 
@@ -162,8 +162,8 @@ async def test_without_a_sign_in_a_read_fails_with_the_link(settings: Settings, 
             code, message = await read_error(agent, CALLS)
 
     assert code == -32603
-    assert message.startswith("Not signed in to KallyAI. Give the user this link; it works for 5 minutes: https://")
-    assert message.endswith("When they are back, read the resource again.")
+    assert message.startswith("Not signed in to KallyAI. Give the user this link (valid for 5 minutes): https://")
+    assert message.endswith("When they have signed in, read the resource again.")
 
 
 async def test_an_error_of_kallyai_is_in_the_words_of_the_tools(tmp_path: Path, mode: str, clock: ManualClock) -> None:
@@ -175,7 +175,7 @@ async def test_an_error_of_kallyai_is_in_the_words_of_the_tools(tmp_path: Path, 
 
     assert code == -32603
     assert message.startswith("The sign-in lacks the permission for this (forbidden).")
-    assert 'KallyAI says: "Not that". correlation_id c-17' in message
+    assert 'KallyAI: "Not that". correlation_id c-17' in message
     assert "a-token" not in message
 
 

@@ -23,7 +23,7 @@ async def test_a_user_who_is_not_signed_in_gets_the_sign_in_page_and_the_tool_go
             async with open_agent(settings, mode=mode, clock=clock, elicitation_callback=user) as agent:
                 answer = await agent.use("check_quota")
 
-    assert answer.text.startswith("165 of 210 minutes")
+    assert answer.text.startswith("27 of 35 calls left")
     assert user.messages == ["Sign in to KallyAI, so that calls can be made on your account."]
 
 

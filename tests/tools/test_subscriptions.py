@@ -99,7 +99,7 @@ async def test_a_subscriber_is_notified_when_a_call_ends(
         read = await agent.client.read_resource(uris[1])
 
     assert notifications == set(uris)
-    assert "Done: " in getattr(read.contents[0], "text", "")
+    assert "Booked: " in getattr(read.contents[0], "text", "")
 
 
 async def test_a_subscriber_of_the_list_is_notified_when_a_call_is_placed(

@@ -123,7 +123,7 @@ async def test_a_client_that_polls_gets_the_result_from_the_call_of_the_tool_its
     async with client_of(settings, clock, app, extension=polling) as client:
         answer = await Agent(client).use("make_call", BISTRO)
 
-    assert answer.text.startswith('Done: "Reserved a table for 4 at Italian Bistro')
+    assert answer.text.startswith("Booked: table for 4 at Italian Bistro")
     assert polling.tasks == [answer.data["tracking_id"]]
 
 
@@ -177,10 +177,8 @@ async def test_a_task_refused_without_a_sign_in_has_the_link(tmp_path: Path, clo
     assert task["status"] == "completed"
     assert task["result"]["isError"] is True
     text = task["result"]["content"][0]["text"]
-    assert text.startswith(
-        "Not called: not signed in to KallyAI. Give the user this link; it works for 5 minutes: http"
-    )
-    assert "When they are back, call make_call again with the same arguments.\nKallyAI says:" in text
+    assert text.startswith("Not called: not signed in to KallyAI. Give the user this link (valid for 5 minutes): http")
+    assert "When they have signed in, call make_call again with the same arguments.\nKallyAI:" in text
 
 
 async def test_a_task_refused_because_of_a_token_from_the_settings_names_the_setting(
@@ -275,7 +273,7 @@ async def test_a_duplicate_of_an_ended_call_gets_the_usual_result(client: Client
     again = await call(client)
 
     assert again["resultType"] == "complete"
-    assert again["content"][0]["text"].startswith("This very call was made already and ended ")
+    assert again["content"][0]["text"].startswith("Already called ")
     assert again["structuredContent"]["call_id"] == task["result"]["structuredContent"]["call_id"]
     assert await calls_made(client) == 1
 

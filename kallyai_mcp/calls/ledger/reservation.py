@@ -157,7 +157,7 @@ def _reached(tx: Tx, asked: CallRecord, limit: Limit) -> PolicyError | None:
     if len(rows) < limit.count:
         return None
     oldest = moment(rows[-1]["placed_at"]) if rows else None
-    return limit.error(oldest, now=moment(now), timezone=asked.timezone)
+    return limit.error(oldest, now=moment(now))
 
 
 def lock_account(tx: Tx, account: AccountKey) -> None:

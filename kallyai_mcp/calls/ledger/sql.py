@@ -90,9 +90,7 @@ class Ledger:
             return Precheck(asked.account, asked.fingerprint, duplicate, refusal, last_call(tx, asked))
 
         refusal = self._policy.ban(asked.submission.respondent_phone) or last_to_open(
-            limit.error(None, now=asked.placed_at, timezone=asked.timezone)
-            for limit in self._policy.limits()
-            if limit.count == 0
+            limit.error(None, now=asked.placed_at) for limit in self._policy.limits() if limit.count == 0
         )
         empty = Precheck(asked.account, asked.fingerprint, None, refusal, None)
         return await self._database.read(work, empty=empty)

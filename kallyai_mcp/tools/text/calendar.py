@@ -3,7 +3,8 @@
 from datetime import UTC, datetime, timedelta
 
 from kallyai_mcp.calls.appointment import Appointment
-from kallyai_mcp.tools.text.plain import named, offset, one_line, zone_of
+from kallyai_mcp.tools.text.plain import named, one_line
+from kallyai_mcp.tools.text.times import city, day_and_hour, differs, hour, in_zone
 
 
 def rebuilt(event: Appointment, call_id: str) -> str:
@@ -36,28 +37,64 @@ def rebuilt(event: Appointment, call_id: str) -> str:
     return str(calendar.to_ical().decode())
 
 
-def event_words(event: Appointment, zone_name: str) -> str:
-    """The event, for example "Table for 4: Fri Nov 27, 2026 19:00–21:00 UTC-05:00, at Italian Bistro."."""  # noqa: RUF002
-    where = f"at {named(event.location)}" if event.location else None
-    facts = [part for part in (_span(event, zone_name), where) if part]
-    what = named(event.summary or "Appointment", 120)
-    return f"{what}: {', '.join(facts) or 'no time given'}. The .ics file is attached."
+def event_words(
+    event: Appointment,
+    now: datetime,
+    *,
+    place_zone: str,
+    user_zone: str,
+    number: str | None = None,
+    spanish: bool = False,
+) -> str:
+    """The event in words.
+
+    For example "Table for 4: Sat Dec 5, 9:00 PM London time (4:00 PM in New York), at Italian Bistro."
+
+    Args:
+        event: What KallyAI's file says.
+        now: The present moment, with a time zone.
+        place_zone: IANA name of the zone of the place.
+        user_zone: IANA name of the user's own zone.
+        number: The number that was called (E.164).
+        spanish: In Spanish, else in English.
+    """
+    what = named(event.summary or ("Cita" if spanish else "Appointment"), 120)
+    when = _span(event, now, place_zone, user_zone, number, spanish)
+    where = f"{'en' if spanish else 'at'} {named(event.location)}" if event.location else None
+    nothing = "sin hora" if spanish else "no time given"
+    file = "El archivo .ics está adjunto." if spanish else "The .ics file is attached."
+    return f"{what}: {', '.join(filter(None, (when or nothing, where)))}. {file}".replace(" m.. ", " m. ")
 
 
-def _span(event: Appointment, zone_name: str) -> str | None:
-    start, end = event.start, event.end
-    if isinstance(start, datetime):
-        begins = start.astimezone(zone_of(zone_name)) if start.tzinfo else start
-        text = f"{begins:%a %b} {begins.day}, {begins:%Y %H:%M}"
-        if isinstance(end, datetime):
-            ends = end.astimezone(begins.tzinfo) if end.tzinfo and begins.tzinfo else end
-            other_day = f"{ends:%a %b} {ends.day} " if ends.date() != begins.date() else ""
-            text += f"–{other_day}{ends:%H:%M}"  # noqa: RUF001 - a dash between times
-        return f"{text} {offset(begins)}" if begins.tzinfo else text
-    if start is None:
+def _span(
+    event: Appointment, now: datetime, place_zone: str, user_zone: str, number: str | None, spanish: bool
+) -> str | None:
+    if event.start is None:
         return None
-    text = f"{start:%a %b} {start.day}, {start:%Y}"
-    if end is not None and end - start > timedelta(days=1):
-        last = end - timedelta(days=1)  # RFC 5545, 3.6.1: the end of an all-day event is not part of it
-        text += f" to {last:%a %b} {last.day}, {last:%Y}"
-    return f"{text}, all day"
+    start, end = in_zone(event.start, place_zone), event.end and in_zone(event.end, place_zone)
+    text = day_and_hour(start, now, spanish=spanish, number=number)
+    to = "hasta" if spanish else "to"
+    if not isinstance(start, datetime):
+        # RFC 5545, 3.6.1: the end of an all-day event is not part of it.
+        last = end - timedelta(days=1) if end is not None else start
+        return f"{text} {to} {day_and_hour(last, now, spanish=spanish)}" if last > start else text
+    if isinstance(end, datetime):
+        same_day = end.date() == start.date()
+        time = hour(end.hour, end.minute, spanish=spanish, number=number)
+        las = "la" if time.startswith("1:") else "las"
+        at = (
+            (f"{las} {time}" if spanish else time)
+            if same_day
+            else day_and_hour(end, now, spanish=spanish, number=number)
+        )
+        text += f" {to} {at}"
+    if not differs(start, place_zone, user_zone):
+        return text
+    place = f"hora de {city(place_zone)}" if spanish else f"{city(place_zone)} time"
+    if start.tzinfo is None:
+        return f"{text} {place}"
+    own = in_zone(start, user_zone)
+    their = hour(own.hour, own.minute, spanish=spanish, number=number) if isinstance(own, datetime) else ""
+    if isinstance(own, datetime) and own.date() != start.date():
+        their = day_and_hour(own, now, spanish=spanish, number=number)
+    return f"{text} {place} ({their} {'en' if spanish else 'in'} {city(user_zone)})"

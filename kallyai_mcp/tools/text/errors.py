@@ -1,75 +1,89 @@
 """How errors read: what happened, whether a call was placed, what to do next, and what KallyAI says."""
 
+from collections.abc import Sequence
+from datetime import datetime
+
 from kallyai_mcp.api import errors
+from kallyai_mcp.api.models import Statistics, Subscription
+from kallyai_mcp.tools.text.account import UNITS_ES, Allowance, allowances, billing_day
+from kallyai_mcp.tools.text.error_words import EXPLANATIONS
 from kallyai_mcp.tools.text.plain import duration, link, number, one_line, quoted, word
 
 _MAX_LENGTH = 600
 """Characters of KallyAI's own words in an error."""
 
-_BILLING = "get_billing_link has the page to upgrade"
+_KINDS: tuple[tuple[type[errors.KallyAIError], str], ...] = (
+    (errors.NotConnectedError, "connection_failed"),
+    (errors.ResponseLostError, "answer_lost"),
+    (errors.UnreadableResponseError, "unreadable_answer"),
+    (errors.NotFoundError, "not_found"),
+    (errors.BotCheckError, "bot_check"),
+    (errors.RateLimitedError, "rate_limited"),
+    (errors.UnavailableError, "unavailable"),
+    (errors.UnauthorizedError, "unauthorized"),
+    (errors.ServiceError, "service_error"),
+)
+"""The explanation for each kind of error whose code has none of its own."""
 
-_EXPLANATIONS: dict[str, tuple[str, str]] = {
-    "missing_phone_number": ("the call has no phone number", "Give respondent_phone in E.164, as +14155551234"),
-    "emergency_number": ("it is an emergency number", "Tell the user to call it themselves, now"),
-    "toll_number": ("it is a premium-rate number", "Don't try it again; ask the user for an ordinary number"),
-    "blocked_number": ("the number is flagged as fraud", "Don't try it again; tell the user"),
-    "suppression_violation": (
-        "the number is on the do-not-call list",
-        "Don't try it again; ask the user for another way to reach them",
-    ),
-    "phone_not_provisioned": ("this account has no line to call from yet", "The user sets one up at KallyAI"),
-    "safety_violation": (
-        "KallyAI's guidelines don't allow what was to be said",
-        "Don't try it in other words; tell the user",
-    ),
-    "scheduling_violation": ("the date or time can't be right", "Ask the user for another date or time"),
-    "not_agreed": (
-        "the user was asked and did not agree to this call",
-        "Don't place it again unless the user asks for it",
-    ),
-    "details_not_given": (
-        "the user was asked for the missing details and did not give them",
-        "Ask them in words, or leave it",
-    ),
-    "consent_denied": ("consent to the call was declined", "Don't try it again unless the user agrees to the call"),
-    "country_restriction": ("this account may not call that country", "Tell the user; a number there won't work"),
-    "unsupported_country": ("KallyAI does not call that country", "Tell the user; a number there won't work"),
-    "unsupported_language": ("KallyAI does not speak that language", 'Use call_language "en" or "es"'),
-    "budget_exceeded": ("the budget set for this account is spent", "The user can raise it at KallyAI"),
-    "budget_approval_required": ("somebody must approve this spending at KallyAI", "Ask the user to approve it there"),
-    "soft_cap_reached": ("the spending cap of this account is reached", "The user can raise it at KallyAI"),
-    "call_not_found": ("KallyAI knows no call by that id", "list_calls shows the ids"),
-    "transcript_not_found": ("there is no transcript of that call", "get_call has its outcome"),
-    "recording_not_found": ("there is no recording of that call", "get_call has its outcome"),
-    "call_in_progress": ("that call is still in progress", "get_call follows it to its end"),
-    "no_calendar_event": ("that call made no appointment, so it has no calendar event", "get_call has its outcome"),
-    "outcome_unknown": ("what became of that call is unknown", "get_call looks once more"),
-    "forbidden": ("the sign-in lacks the permission for this", "Ask the user to sign in again and allow it"),
-    "idempotency_key_reused": ("KallyAI has seen this request's key with another content", "Call make_call again"),
-}
-"""For each code, of the reference or of this program: what happened, and what to do."""
+_CODES_SHOWN = (errors.ServiceError, errors.NotConnectedError, errors.ResponseLostError, errors.UnreadableResponseError)
 
 
-def error_text(error: errors.KallyAIError, *, places_calls: bool) -> str:
+def error_text(error: errors.KallyAIError, *, places_calls: bool, spanish: bool = False) -> str:
     """The text of a tool error.
 
     Args:
         error: What went wrong.
-        places_calls: Whether the tool places calls, so that the text must say whether one was placed.
+        places_calls: The error is about a call that was to be placed, so the text must say whether it was.
+        spanish: In Spanish, else in English.
     """
     if places_calls and may_have_been_placed(error):
-        return _maybe(error)
+        return "\n".join(filter(None, (_maybe(error, spanish), service_says(error))))
+    not_called = ("No se llamó: " if spanish else "Not called: ") if places_calls else ""
     if isinstance(error, errors.NotSignedInError):  # its message says what to do
-        first = f"Not called: {error.message}" if places_calls else error.message
-        return "\n".join(filter(None, (first, service_says(error))))
-    happened, todo = _explain(error)
-    first = f"Not called: {happened}" if places_calls else f"{happened[0].upper()}{happened[1:]}"
-    if isinstance(error, errors.ServiceError):
+        return "\n".join(filter(None, (f"{not_called}{error.message}", service_says(error))))
+    happened, todo = _explain(error, spanish)
+    first = f"{not_called}{happened}" if not_called else f"{happened[0].upper()}{happened[1:]}"
+    if isinstance(error, _CODES_SHOWN):
         first += f" ({word(error.code)})"
-    lines = [f"{first}. {todo}."]
-    if service := service_says(error):
-        lines.append(service)
-    return "\n".join(lines)
+    return "\n".join(filter(None, (f"{first}. {todo}.", service_says(error))))
+
+
+def quota_text(
+    error: errors.QuotaExceededError,
+    usage: tuple[Statistics, Subscription | None] | None,
+    *,
+    now: datetime,
+    spanish: bool = False,
+) -> str:
+    """The text of a refusal because the quota is used up: what is used up, when it renews, and how to get more.
+
+    Args:
+        error: The refusal.
+        usage: The account's statistics and subscription, as far as they can be read.
+        now: The present moment, with a time zone.
+        spanish: In Spanish, else in English.
+    """
+    statistics = usage[0] if usage is not None else Statistics()
+    left = allowances(statistics)
+    used, rest = [one for one in left if one.remaining <= 0], [one for one in left if one.remaining > 0]
+    kind = error.plan_type or statistics.plan_type
+    plan = (f" del plan {word(kind)}" if spanish else f" of the {word(kind)} plan") if kind else ""
+    first = ("No se llamó: " if spanish else "Not called: ") + _used_up(error, used, plan, spanish)
+    if used and rest:
+        units = (f"{number(one.remaining)} {UNITS_ES[one.unit] if spanish else one.unit}" for one in rest)
+        listed = (" y " if spanish else " and ").join(units)
+        first += f"; quedan {listed}" if spanish else f"; {listed} are left"
+    sentences = [first]
+    if statistics.period_end is not None:
+        day = billing_day(statistics.period_end, now, spanish=spanish)
+        sentences.append(f"Se renueva el {day}" if spanish else f"It renews {day}")
+    if error.upgrade_url:
+        page = link(error.upgrade_url)
+        sentences.append(f"El usuario puede ampliarlo en {page}" if spanish else f"The user can upgrade at {page}")
+    else:
+        billing = "abre la página para ampliarlo" if spanish else "opens the upgrade page"
+        sentences.append(f"get_billing_link {billing}")
+    return "\n".join(filter(None, (" ".join(f"{text}." for text in sentences), service_says(error))))
 
 
 def may_have_been_placed(error: errors.KallyAIError) -> bool:
@@ -77,58 +91,57 @@ def may_have_been_placed(error: errors.KallyAIError) -> bool:
     return isinstance(error, errors.ResponseLostError | errors.UnavailableError | errors.UnreadableResponseError)
 
 
-def _maybe(error: errors.KallyAIError) -> str:
-    lines = [
-        f"Unknown: no usable answer came after the request was sent ({error.code}), so the number may have been "
-        "called. Don't call again before you have looked: list_calls shows what the service knows."
-    ]
-    if service := service_says(error):
-        lines.append(service)
-    return "\n".join(lines)
-
-
-def _explain(error: errors.KallyAIError) -> tuple[str, str]:
-    if isinstance(error, errors.QuotaExceededError):
-        return _quota(error)
-    if error.code in _EXPLANATIONS:
-        return _EXPLANATIONS[error.code]
-    if isinstance(error, errors.PolicyError):
-        return one_line(error.message), "Tell the user" if error.retry_after is None else "Tell the user, or wait"
-    if isinstance(error, errors.NotConnectedError):
-        return (
-            "KallyAI can't be reached and nothing was sent (connection_failed)",
-            "It is safe to try again in a minute",
-        )
-    if isinstance(error, errors.ResponseLostError):
-        return f"the connection to KallyAI broke before the answer came ({error.code})", "It is safe to try again"
-    if isinstance(error, errors.UnreadableResponseError):
-        return f"KallyAI's answer can't be read ({error.code})", "Try again once; if it stays so, tell the user"
-    if isinstance(error, errors.NotFoundError):
-        return "KallyAI finds nothing there", "list_calls shows the ids"
-    if isinstance(error, errors.BotCheckError):
-        return (
-            "KallyAI's bot check answered with a web page instead of the API",
-            "The user can set KALLYAI_USER_AGENT to a name that KallyAI lets in, or ask KallyAI's support",
-        )
-    if isinstance(error, errors.RateLimitedError):
-        pause = f"in {duration(error.retry_after)}" if error.retry_after else "in a minute"
-        return "KallyAI is getting too many requests", f"Try again {pause}"
-    if isinstance(error, errors.UnavailableError):
-        return f"KallyAI has trouble of its own, HTTP {error.status}", "Try again in a minute"
-    if isinstance(error, errors.UnauthorizedError):
-        return "KallyAI does not accept the sign-in", "sign_in gives the link that signs in"
-    if isinstance(error, errors.ServiceError):
-        return "KallyAI refused", "Its own words follow; change the arguments accordingly or tell the user"
-    return one_line(str(error)).rstrip("."), "Tell the user"
-
-
-def _quota(error: errors.QuotaExceededError) -> tuple[str, str]:
-    used = ""
+def _used_up(error: errors.QuotaExceededError, used: Sequence[Allowance], plan: str, spanish: bool) -> str:
+    if used:
+        unit = UNITS_ES[used[0].unit] if spanish else used[0].unit
+        count = f"{number(used[0].allocated)} " if used[0].allocated is not None else ""
+        gone = "se agotaron las" if unit == "llamadas" else "se agotaron los"
+        return f"{gone} {count}{unit}{plan}" if spanish else f"all {count}{unit}{plan} are used"
+    figures = ""
     if error.minutes_used is not None and error.minutes_allocated is not None:
-        used = f": {number(error.minutes_used)} of {number(error.minutes_allocated)} minutes used"
-    plan = f" of the {word(error.plan_type)} plan" if error.plan_type else ""
-    todo = f"Tell the user; they can upgrade at {link(error.upgrade_url)}" if error.upgrade_url else _BILLING
-    return f"the quota{plan} is spent{used}", todo
+        of, minutes = ("de", "minutos") if spanish else ("of", "minutes")
+        figures = f" ({number(error.minutes_used)} {of} {number(error.minutes_allocated)} {minutes})"
+    return f"el saldo{plan} está agotado{figures}" if spanish else f"the quota{plan} is used up{figures}"
+
+
+def _maybe(error: errors.KallyAIError, spanish: bool) -> str:
+    code = word(error.code)
+    if spanish:
+        return (
+            f"Resultado desconocido: después de enviar la solicitud no llegó una respuesta útil ({code}), así que "
+            "quizá se llamó al número. Mira list_calls antes que nada; no repitas la llamada."
+        )
+    return (
+        f"Unknown: no usable answer came after the request was sent ({code}), so the number may have been called. "
+        "Check with list_calls before anything else; do not place the call again."
+    )
+
+
+def _explain(error: errors.KallyAIError, spanish: bool) -> tuple[str, str]:
+    if isinstance(error, errors.PolicyError):
+        return _policy(error, spanish)
+    found = EXPLANATIONS.get(error.code)
+    if found is None:
+        kind = next((kind for cls, kind in _KINDS if isinstance(error, cls)), None)
+        found = EXPLANATIONS[kind] if kind is not None else None
+    if found is None:
+        return one_line(str(error)).rstrip("."), "Díselo al usuario" if spanish else "Tell the user"
+    if error.retry_after:
+        pause = f"{'en' if spanish else 'in'} {duration(error.retry_after)}"
+    else:
+        pause = "en un minuto" if spanish else "in a minute"
+    happened, todo = found[2:] if spanish else found[:2]
+    return happened, todo.format(pause=pause)
+
+
+def _policy(error: errors.PolicyError, spanish: bool) -> tuple[str, str]:
+    happened = one_line(error.message)
+    if spanish:
+        happened = f"no lo permite un ajuste de este servidor ({error.setting})"
+    if error.retry_after is None:
+        return happened, "Díselo al usuario" if spanish else "Tell the user"
+    pause = duration(max(60.0, error.retry_after))
+    return happened, f"Se puede otra vez en {pause}" if spanish else f"It may be tried again in {pause}"
 
 
 def service_says(error: errors.KallyAIError) -> str:
@@ -142,7 +155,7 @@ def service_says(error: errors.KallyAIError) -> str:
     if not own:
         return ""
     texts = " – ".join(dict.fromkeys(one_line(text, _MAX_LENGTH) for text in own if text))  # noqa: RUF001
-    parts = [f"KallyAI says: {quoted(texts, _MAX_LENGTH)}{code}."] if texts else []
+    parts = [f"KallyAI: {quoted(texts, _MAX_LENGTH)}{code}."] if texts else []
     if error.correlation_id:
         parts.append(f"correlation_id {word(error.correlation_id)}")
     return " ".join(parts)

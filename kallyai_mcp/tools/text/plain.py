@@ -5,7 +5,7 @@ Text from outside reaches a reader only through the functions here: one of them 
 
 import re
 import unicodedata
-from datetime import UTC, datetime, timedelta, tzinfo
+from datetime import UTC, date, datetime, timedelta, tzinfo
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -123,14 +123,15 @@ def duration(seconds: float) -> str:
     return f"{hours} h {minutes} min" if minutes else f"{hours} h"
 
 
-def ago(seconds: float) -> str:
-    """`seconds` rounded down: "40 seconds ago", "2 minutes ago", "3 hours ago"."""
-    for size, unit in ((3600, "hour"), (60, "minute")):
+def ago(seconds: float, *, spanish: bool = False) -> str:
+    """`seconds` rounded down: "40 seconds ago", "2 minutes ago", or "hace 2 minutos"."""
+    count, name, nombre = int(seconds), "second", "segundo"
+    for size, unit, unidad in ((3600, "hour", "hora"), (60, "minute", "minuto")):
         if seconds >= size:
-            count = int(seconds // size)
-            return f"{count} {unit}{'s' if count > 1 else ''} ago"
-    count = int(seconds)
-    return f"{count} second{'' if count == 1 else 's'} ago"
+            count, name, nombre = int(seconds // size), unit, unidad
+            break
+    plural = "" if count == 1 else "s"
+    return f"hace {count} {nombre}{plural}" if spanish else f"{count} {name}{plural} ago"
 
 
 def number(value: float) -> str:
@@ -146,16 +147,16 @@ def offset(moment: datetime) -> str:
     return f"UTC{sign}{hours:02}:{minutes:02}"
 
 
-def day(moment: datetime, now: datetime) -> str:
+def day(moment: date, now: datetime) -> str:
     """The day of `moment`: "Feb 1", with the year unless it is the year of `now`."""
     text = f"{_MONTHS[moment.month - 1]} {moment.day}"
     return text if moment.year == now.year else f"{text}, {moment.year}"
 
 
 def when(moment: datetime, zone: tzinfo, now: datetime) -> str:
-    """`moment` in `zone`: "Jan 25 10:30", with the year unless it is the year of `now`."""
+    """`moment` in `zone`: "Jan 25 10:30 AM", with the year unless it is the year of `now`."""
     local = moment.astimezone(zone)
-    return f"{day(local, now.astimezone(zone))} {local:%H:%M}"
+    return f"{day(local, now.astimezone(zone))} {local.hour % 12 or 12}:{local:%M} {'PM' if local.hour >= 12 else 'AM'}"
 
 
 def zone_of(name: str) -> tzinfo:

@@ -1,0 +1,106 @@
+"""The sentences about calls, in English and Spanish, side by side."""
+
+_SENTENCES: dict[str, tuple[str, str]] = {
+    # What was booked
+    "table_for": ("table for {count}", "mesa para {count} personas"),
+    "table_for_1": ("table for 1", "mesa para 1 persona"),
+    "table": ("table", "mesa"),
+    "room_for": ("room for {count}", "habitación para {count} personas"),
+    "room_for_1": ("room for 1", "habitación para 1 persona"),
+    "room": ("room", "habitación"),
+    "appointment": ("appointment", "cita"),
+    "there": ("{moment} there", "{moment} (hora de allí)"),
+    "at": ("{thing} at {party}", "{thing} en {party}"),
+    # Outcomes
+    "booked": ("Booked: {what}{when}.", "Reservado: {what}{when}."),
+    "booked_other_time": (
+        "Booked for another time: {when}; you asked for {asked}. {party}.",
+        "Reservado para otro momento: {when}; pediste {asked}. {party}.",
+    ),
+    "tell_now": ("Tell the user now and ask if that works.", "Díselo ya al usuario y pregúntale si le va bien."),
+    "answered": ("Answered: {party}{lasted}.", "Contestaron: {party}{lasted}."),
+    "calendar_not_known": (
+        "Whether an appointment was made is not known: KallyAI did not answer that. get_calendar_event asks again.",
+        "No se sabe si se acordó una cita: KallyAI no respondió a eso. get_calendar_event vuelve a preguntar.",
+    ),
+    "no_answer": ("Not reached: no answer at {party}{after}.", "Sin contacto: no contestaron en {party}{after}."),
+    "busy": ("Not reached: the line of {party} was busy.", "Sin contacto: la línea de {party} estaba ocupada."),
+    "voicemail": ("Not reached: voicemail at {party}{after}.", "Sin contacto: contestador de {party}{after}."),
+    "nothing_agreed": ("Nothing was agreed.", "No se acordó nada."),
+    "time_there": ("It is {time} there.", "Hora allí: {time}."),
+    "may_call_again": ("You may call again later.", "Puedes volver a llamar más tarde."),
+    "failed": (
+        "Failed: the call to {party} broke off{after}. Take nothing as agreed.",
+        "Fallida: la llamada a {party} se cortó{after}. No des nada por acordado.",
+    ),
+    "terminated": (
+        "Failed: KallyAI ended the call to {party} early{after}. Take nothing as agreed.",
+        "Fallida: KallyAI terminó antes de tiempo la llamada a {party}{after}. No des nada por acordado.",
+    ),
+    "canceled": (
+        "Canceled: the call to {party} was canceled{after}. Nothing was agreed.",
+        "Cancelada: la llamada a {party} se canceló{after}. No se acordó nada.",
+    ),
+    "odd_status": (
+        "Unknown: KallyAI gives the call to {party} the status {status}, which this program does not know. Take "
+        "nothing as agreed.",
+        "Resultado desconocido: KallyAI da a la llamada a {party} el estado {status}, que este programa no conoce. No "
+        "des nada por acordado.",
+    ),
+    "unknown_lost": (
+        "Unknown: the connection broke after the request was sent, so {party} may have been called. {check}",
+        "Resultado desconocido: la conexión se cortó después de enviar la solicitud, así que quizá se llamó a "
+        "{party}. {check}",
+    ),
+    "unknown": (
+        "Unknown: no usable answer came after the request was sent, so {party} may have been called. {check}",
+        "Resultado desconocido: después de enviar la solicitud no llegó una respuesta útil, así que quizá se llamó a "
+        "{party}. {check}",
+    ),
+    "check_first": (
+        'Check with get_call "{id}" and list_calls before anything else; do not place the call again. If the user '
+        "wants a second call on purpose: redial=true.",
+        'Comprueba antes que nada con get_call "{id}" y list_calls; no repitas la llamada. Si el usuario quiere una '
+        "segunda llamada a propósito: redial=true.",
+    ),
+    # A call that goes on
+    "in_progress": (
+        "In progress: the call to {party} has lasted {elapsed}.",
+        "En curso: la llamada a {party} dura ya {elapsed}.",
+    ),
+    "in_progress_duplicate": (
+        "In progress: this call was already placed, so no new one was. The call to {party} has lasted {elapsed}.",
+        "En curso: esta llamada ya estaba hecha, así que no se hizo otra. La llamada a {party} dura ya {elapsed}.",
+    ),
+    "in_progress_lost": (
+        "In progress: the connection broke, and whether {party} was called is being checked ({elapsed} so far).",
+        "En curso: la conexión se cortó y se está comprobando si se llamó a {party} ({elapsed} hasta ahora).",
+    ),
+    "continues": (
+        "It continues without you; do not place it again.",
+        "Sigue sin ti; no la repitas.",
+    ),
+    "next": ('Next: get_call with call_id "{id}"{waiting}.', 'Después: get_call con call_id "{id}"{waiting}.'),
+    "waiting": (" and wait_seconds {wait:g}", " y wait_seconds {wait:g}"),
+    # A call that was asked for again
+    "already": (
+        "Already called {ago}; no new call was placed. To call again on purpose: redial=true.",
+        "Ya se llamó {ago}; no se hizo otra llamada. Para volver a llamar a propósito: redial=true.",
+    ),
+    "was_in_progress": (
+        "This call was already in progress and has now ended; no new call was placed.",
+        "Esta llamada ya estaba en curso y ha terminado; no se hizo otra.",
+    ),
+    # KallyAI's words, and what to read next
+    "kallyai": ("KallyAI: {said}", "KallyAI: {said}"),
+    "no_summary": ("KallyAI gave no summary.", "KallyAI no dio un resumen."),
+    "suggests": ("KallyAI suggests: {said}", "KallyAI sugiere: {said}"),
+    "lasted": (", {duration}", ", {duration}"),
+    "after": (" after {duration}", " tras {duration}"),
+    "few_left": ("Only {left} left.", "Solo quedan {left}."),
+}
+
+
+def say(key: str, spanish: bool, **values: object) -> str:
+    """A sentence in English or Spanish, with `values` in their places."""
+    return _SENTENCES[key][spanish].format(**values).replace(" m..", " m.")  # of "p. m." before a period

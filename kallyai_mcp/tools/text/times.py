@@ -1,0 +1,91 @@
+"""How days and times read, in English and Spanish.
+
+English texts have hours from 1 to 12. Spanish texts follow the place that is called: hours from 1 to 12 for North
+America, else from 0 to 23.
+"""
+
+from datetime import date, datetime
+from zoneinfo import ZoneInfo
+
+from kallyai_mcp.tools.text.plain import zone_of
+
+_DAYS = (
+    ("Mon", "lunes"),
+    ("Tue", "martes"),
+    ("Wed", "miércoles"),
+    ("Thu", "jueves"),
+    ("Fri", "viernes"),
+    ("Sat", "sábado"),
+    ("Sun", "domingo"),
+)
+_MONTHS = (
+    ("Jan", "enero"),
+    ("Feb", "febrero"),
+    ("Mar", "marzo"),
+    ("Apr", "abril"),
+    ("May", "mayo"),
+    ("Jun", "junio"),
+    ("Jul", "julio"),
+    ("Aug", "agosto"),
+    ("Sep", "septiembre"),
+    ("Oct", "octubre"),
+    ("Nov", "noviembre"),
+    ("Dec", "diciembre"),
+)
+
+
+def hour(hours: int, minutes: int, *, spanish: bool = False, number: str | None = None) -> str:
+    """A time of day: "7:00 PM"; in Spanish "19:00", or "7:00 p. m." for a `number` (E.164) of North America."""
+    if spanish and not (number or "").startswith("+1"):
+        return f"{hours}:{minutes:02}"
+    half = ("p. m." if hours >= 12 else "a. m.") if spanish else ("PM" if hours >= 12 else "AM")
+    return f"{hours % 12 or 12}:{minutes:02} {half}"
+
+
+def month(day: date, *, spanish: bool = False) -> str:
+    """The month of a day: "Nov" or "noviembre"."""
+    return _MONTHS[day.month - 1][spanish]
+
+
+def weekday(day: date, now: datetime, *, spanish: bool = False) -> str:
+    """A day: "Fri Nov 27", or "viernes 27 de noviembre"; with the year unless it is the year of `now`."""
+    name, name_of_month = _DAYS[day.weekday()][spanish], month(day, spanish=spanish)
+    if spanish:
+        return f"{name} {day.day} de {name_of_month}" + (f" de {day.year}" if day.year != now.year else "")
+    return f"{name} {name_of_month} {day.day}" + (f", {day.year}" if day.year != now.year else "")
+
+
+def day_and_hour(start: date | datetime, now: datetime, *, spanish: bool = False, number: str | None = None) -> str:
+    """A day with its time, if it has one: "Fri Nov 27, 7:00 PM", or "el viernes 27 de noviembre a las 19:00"."""
+    day = weekday(start, now, spanish=spanish)
+    time = None
+    if isinstance(start, datetime):
+        time = hour(start.hour, start.minute, spanish=spanish, number=number)
+    if spanish:
+        return f"el {day}{f' {_at(time)} {time}' if time else ''}"
+    return f"{day}{f', {time}' if time else ''}"
+
+
+def _at(time: str) -> str:
+    return "a la" if time.startswith("1:") else "a las"
+
+
+def city(zone_name: str) -> str:
+    """The place in the name of a time zone: "New York"."""
+    return zone_name.rpartition("/")[2].replace("_", " ")
+
+
+def in_zone(start: date | datetime, zone_name: str) -> date | datetime:
+    """`start` by the clock of a zone; a day, or a time that has no zone of its own, stays as it is."""
+    is_moment = isinstance(start, datetime) and start.tzinfo is not None
+    return start.astimezone(zone_of(zone_name)) if is_moment and isinstance(start, datetime) else start
+
+
+def differs(start: date | datetime | None, zone_name: str, other: str) -> bool:
+    """Whether the clocks of two zones differ at `start`; a day has no clock."""
+    if not isinstance(start, datetime):
+        return False
+    wall = start.replace(tzinfo=None)
+    zones: tuple[ZoneInfo, ...] = tuple(zone for zone in map(zone_of, (zone_name, other)) if isinstance(zone, ZoneInfo))
+    offsets = {wall.replace(tzinfo=zone).utcoffset() for zone in zones}
+    return len(offsets) > 1 or (len(zones) < 2 and zone_name != other)

@@ -1,0 +1,217 @@
+"""What results claim: by what the service answered, the outcome, the first words, the links, and the structure."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from mcp.types import ResourceLink
+from starlette.requests import Request
+from starlette.responses import Response
+
+from kallyai_mcp.sandbox.app import SandboxApp
+from kallyai_mcp.sandbox.simulator.numbers import TEST_NUMBERS
+from tests.agent import BISTRO, Agent, Answer, open_agent, settings_in
+from tests.fake_service import fake_service
+from tests.sandbox.manual_clock import ManualClock
+
+NUMBERS = {entry.outcome: entry.number for entry in reversed(TEST_NUMBERS)}
+PARTY = "Italian Bistro (+1 202-555-01"
+CALENDAR = ["calendar.ics"]
+
+
+@dataclass(frozen=True)
+class Row:
+    """What a callee does, and what the result must say.
+
+    Attributes:
+        callee: The sandbox's name of the test number.
+        outcome: In the structure; None when no call was placed.
+        begins: The first words in English.
+        comienza: The first words in Spanish.
+        links: The names of the linked resources.
+        retryable: In the structure.
+        appointment: When the appointment in the structure begins.
+    """
+
+    callee: str
+    outcome: str | None
+    begins: str
+    comienza: str
+    links: tuple[str, ...] = ()
+    retryable: bool = False
+    appointment: str | None = None
+
+
+ROWS = (
+    Row(
+        "success",
+        "booked",
+        f"Booked: table for 4 at {PARTY}00), Wed Jan 28, 7:00 PM.",
+        f"Reservado: mesa para 4 personas en {PARTY}00), el miércoles 28 de enero a las 7:00 p. m.",
+        links=("calendar.ics",),
+        appointment="2026-01-28T19:00:00-05:00",
+    ),
+    Row(
+        "counter_offer",
+        "booked_other_time",
+        f"Booked for another time: Wed Jan 28, 8:30 PM; you asked for 7:00 PM. {PARTY}01).",
+        f"Reservado para otro momento: el miércoles 28 de enero a las 8:30 p. m.; pediste las 7:00 p. m. {PARTY}01).",
+        links=("calendar.ics",),
+        appointment="2026-01-28T20:30:00-05:00",
+    ),
+    Row("fully_booked", "answered", f"Answered: {PARTY}02), ", f"Contestaron: {PARTY}02), "),
+    Row("no_event", "answered", f"Answered: {PARTY}15), ", f"Contestaron: {PARTY}15), "),
+    Row(
+        "no_answer",
+        "not_reached",
+        f"Not reached: no answer at {PARTY}04) after 30 s. Nothing was agreed. It is 10:30 AM there.",
+        f"Sin contacto: no contestaron en {PARTY}04) tras 30 s. No se acordó nada. Hora allí: 10:30 a. m. Puedes",
+        retryable=True,
+    ),
+    Row(
+        "busy",
+        "not_reached",
+        f"Not reached: the line of {PARTY}03) was busy.",
+        f"Sin contacto: la línea de {PARTY}03) estaba ocupada.",
+        retryable=True,
+    ),
+    Row(
+        "voicemail",
+        "not_reached",
+        f"Not reached: voicemail at {PARTY}05) after ",
+        f"Sin contacto: contestador de {PARTY}05) tras ",
+        retryable=True,
+    ),
+    Row(
+        "failed",
+        "failed",
+        f"Failed: the call to {PARTY}06) broke off after ",
+        f"Fallida: la llamada a {PARTY}06) se cortó tras ",
+        retryable=True,
+    ),
+    Row(
+        "terminated",
+        "failed",
+        f"Failed: KallyAI ended the call to {PARTY}08) early after ",
+        f"Fallida: KallyAI terminó antes de tiempo la llamada a {PARTY}08) tras ",
+        retryable=True,
+    ),
+    Row(
+        "cancelled",
+        "canceled",
+        f"Canceled: the call to {PARTY}07) was canceled after ",
+        f"Cancelada: la llamada a {PARTY}07) se canceló tras ",
+    ),
+    Row(
+        "suppression_violation",
+        None,
+        "Not called: this number is on the do-not-call list (suppression_violation). Do not try again; ask the user",
+        "No se llamó: este número está en la lista de personas que no quieren llamadas (suppression_violation).",
+    ),
+)
+
+
+def linked(answer: Answer) -> tuple[str, ...]:
+    return tuple(block.name for block in answer.result.content if isinstance(block, ResourceLink))
+
+
+@pytest.mark.parametrize("row", ROWS, ids=lambda row: row.callee)
+@pytest.mark.parametrize("spanish", [False, True], ids=["en", "es"])
+async def test_a_result_claims_what_is_known(
+    tmp_path: Path, clock: ManualClock, app: SandboxApp, row: Row, spanish: bool
+) -> None:
+    arguments = BISTRO | {"respondent_phone": NUMBERS[row.callee], "language": "es" if spanish else "en"}
+    async with open_agent(settings_in(tmp_path), mode="auto", clock=clock, app=app) as agent:
+        made = await agent.use("make_call", arguments)
+        read = await agent.use("get_call", call_id=made.data["call_id"]) if row.outcome else made
+
+    for answer in (made, read):
+        assert answer.text.startswith(row.comienza if spanish else row.begins)
+        assert answer.data.get("outcome") == row.outcome
+        assert answer.data["retryable"] is row.retryable
+        assert answer.data.get("appointment", {}).get("start") == row.appointment
+        assert linked(answer) == row.links
+        assert ("get_calendar_event" in answer.text) == bool(row.links)
+        assert ".." not in answer.text
+        assert answer.is_error == (row.outcome is None)
+        if row.outcome is None:
+            assert (answer.data["status"], answer.data["placed"]) == ("refused", "no")
+            assert answer.data["code"] == row.callee
+
+
+@pytest.mark.parametrize(
+    ("call", "calendar", "outcome", "begins"),
+    [
+        ({"status": "success"}, None, "answered", "Answered: Bistro (+44 20 7946 0123)."),
+        (
+            {"status": "success"},
+            "DTSTART:20261128T190000Z",
+            "booked",
+            "Booked: appointment at Bistro (+44 20 7946 0123), Sat Nov 28, 7:00 PM there.",
+        ),
+        (
+            {"status": "success", "appointment_time": "18:00"},
+            "DTSTART:20261128T190000Z",
+            "booked_other_time",
+            "Booked for another time: Sat Nov 28, 7:00 PM there; you asked for 6:00 PM. Bistro (+44 20 7946 0123).",
+        ),
+        (
+            {"status": "success", "appointment_date": "2026-11-27", "appointment_time": "19:00:00"},
+            "DTSTART:20261128T190000Z",
+            "booked_other_time",
+            "Booked for another time: Sat Nov 28, 7:00 PM there; you asked for Fri Nov 27, 7:00 PM. Bistro",
+        ),
+        ({"status": "settled", "duration_seconds": 3}, None, "unknown", "Unknown: KallyAI gives the call to Bistro"),
+        ({"status": "ringing"}, None, None, "In progress: the call to Bistro (+44 20 7946 0123) has lasted 0 s."),
+    ],
+)
+async def test_a_call_of_another_program_claims_what_kallyai_shows(
+    tmp_path: Path,
+    clock: ManualClock,
+    call: dict[str, Any],
+    calendar: str | None,
+    outcome: str | None,
+    begins: str,
+) -> None:
+    submission = {"respondent_phone": "+442079460123", "business_name": "Bistro", "language": "en"}
+    body = {"call_id": "c-1", "submission": submission | call, **call}
+
+    def answer(request: Request) -> Response | tuple[int, Any]:
+        if not request.url.path.endswith("calendar.ics"):
+            return 200, body
+        if calendar is None:
+            return 404, {"error": {"code": "not_found"}}
+        lines = ("BEGIN:VCALENDAR", "VERSION:2.0", "PRODID:t", "BEGIN:VEVENT", calendar, "END:VEVENT", "END:VCALENDAR")
+        return Response("\r\n".join(lines) + "\r\n", media_type="text/calendar")
+
+    async with fake_service(answer) as url:
+        settings = settings_in(tmp_path, API_URL=url, ACCESS_TOKEN="token-0123456789")
+        async with open_agent(settings, mode="auto", clock=clock) as agent:
+            found = await agent.use("get_call", call_id="c-1")
+
+    assert found.text.startswith(begins)
+    assert found.data.get("outcome") == outcome
+
+
+async def test_wrong_arguments_are_named_in_the_structure(agent: Agent) -> None:
+    refused = await agent.use("make_call", BISTRO | {"party_size": 51})
+
+    assert refused.data == {
+        "status": "refused",
+        "code": "invalid_arguments",
+        "retryable": False,
+        "placed": "no",
+        "arguments": [{"argument": "party_size", "problem": refused.data["arguments"][0]["problem"]}],
+    }
+
+
+async def test_a_result_warns_when_little_is_left(agent: Agent, clock: ManualClock) -> None:
+    texts = []
+    for number in range(30):
+        texts.append((await agent.use("make_call", BISTRO, party_size=number + 1)).text)
+        clock.advance(minutes=2)
+
+    warned = [text for text in texts if "\nOnly " in text]
+    assert "Only 3 of 35 calls (" in warned[0]
+    assert texts[0] not in warned
