@@ -97,7 +97,7 @@ async def bundle(copy: Path, folder: Path) -> None:
     async with served(on_sandbox.command, folder, on_sandbox.env) as agent:
         soon = (date.today() + timedelta(days=3)).isoformat()  # noqa: DTZ011 - the sandbox keeps real time
         answer = await agent.use("make_call", BISTRO, appointment_date=soon)
-        require(answer.text.startswith("Done: "), f"the bundle's call should have succeeded: {answer.text}")
+        require(answer.text.startswith("Booked: "), f"the bundle's call should have succeeded: {answer.text}")
 
     # MANIFEST.md, "UV Runtime": a host may start the entry point itself, without the command.
     by_entry_point = ["uv", "run", "--directory", str(unpacked), "--no-dev", manifest["server"]["entry_point"]]

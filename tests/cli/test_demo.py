@@ -5,7 +5,7 @@ from tests.agent import BISTRO, Agent
 
 
 async def test_an_answer_without_the_expected_words_fails_the_demo(agent: Agent) -> None:
-    with pytest.raises(DemoError, match="check_quota should have answered with 'bananas': 165 of 210 minutes"):
+    with pytest.raises(DemoError, match="check_quota should have answered with 'bananas': 27 of 35 calls"):
         await Demo(agent.client).use("check_quota", expect="bananas")
 
 
@@ -15,5 +15,5 @@ async def test_an_unexpected_error_fails_the_demo(agent: Agent) -> None:
 
 
 async def test_a_missing_refusal_fails_the_demo(agent: Agent) -> None:
-    with pytest.raises(DemoError, match="make_call should have been refused: Done: "):
+    with pytest.raises(DemoError, match="make_call should have been refused: Booked: "):
         await Demo(agent.client).use("make_call", expect="", fails=True, **BISTRO)

@@ -52,7 +52,7 @@ async def test_login_without_a_browser_prints_a_link_and_waits(tmp_path: Path, a
     assert f"KallyAI: {url}" in status.stdout
     assert f"Signed in as personal@sandbox.test; kept in {tmp_path}" in status.stdout
     assert "Access token: good for " in status.stdout
-    assert "165 of 210 minutes and 27 of 35 calls left" in status.stdout
+    assert "27 of 35 calls left (and 165 of 210 minutes)" in status.stdout
     assert logout.stdout == "Signed out.\n"
     assert again.stdout == "Nobody was signed in.\n"
     assert nobody.returncode == 1

@@ -6,8 +6,8 @@ from typing import Any
 
 TOOLS = {"make_call", "get_call", "list_calls"}
 
-_IN_PROGRESS = re.compile("under way|in[ _]progress")
-_NOT_AGAIN = re.compile('No new call was placed|"placed_now": ?false')
+_IN_PROGRESS = re.compile("[Ii]n[ _]progress")
+_NOT_AGAIN = re.compile('[Nn]o new call was placed|"placed_now": ?false')
 
 
 def find_faults(observed: Mapping[str, Any], calls: Sequence[Mapping[str, Any]]) -> list[str]:
@@ -21,7 +21,7 @@ def find_faults(observed: Mapping[str, Any], calls: Sequence[Mapping[str, Any]])
     answers = observed["answers"]
     if missing := TOOLS.difference(observed["tools"]):
         faults.append(f"tools that were not offered: {', '.join(sorted(missing))}")
-    if _IN_PROGRESS.search(observed["timed_out"]) or "Done" in observed["timed_out"]:
+    if _IN_PROGRESS.search(observed["timed_out"]) or "Booked" in observed["timed_out"]:
         faults.append(f"the client did not time out: {observed['timed_out']}")
     if len(answers) < 2 or not _IN_PROGRESS.search(answers[0]) or not _NOT_AGAIN.search(answers[0]):
         faults.append(f"when asked for again, the call was not found in progress: {answers[:1]}")

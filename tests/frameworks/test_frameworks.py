@@ -13,8 +13,8 @@ PAGE = (Path(__file__).parents[2] / "docs" / "frameworks.md").read_text(encoding
 GOOD = {
     "tools": ["get_call", "list_calls", "make_call"],
     "timed_out": "TimeoutError: ",
-    "answers": ["This very call is in progress already, 9 s so far. No new call was placed.", "Done: … call_id 3f0c"],
-    "result": "Done: … call_id 3f0c",
+    "answers": ["In progress already; no new call was placed.", "Booked: … call_id 3f0c"],
+    "result": "Booked: … call_id 3f0c",
 }
 CALLS = [{"status": "success", "call_id": "3f0c"}]
 
@@ -40,13 +40,13 @@ def test_one_call_that_was_found_again_and_followed_has_no_fault() -> None:
     ("change", "calls", "fault"),
     [
         ({"tools": ["make_call"]}, CALLS, "not offered: get_call, list_calls"),
-        ({"timed_out": "Done: …"}, CALLS, "did not time out"),
-        ({"answers": ["Done: … call_id 3f0c"]}, CALLS, "was not found in progress"),
-        ({"answers": ["The call is in progress, 1 s so far.", "Done: …"]}, CALLS, "was not found in progress"),
+        ({"timed_out": "Booked: …"}, CALLS, "did not time out"),
+        ({"answers": ["Booked: … call_id 3f0c"]}, CALLS, "was not found in progress"),
+        ({"answers": ["In progress: the call has lasted 1 s.", "Booked: …"]}, CALLS, "was not found in progress"),
         ({}, CALLS * 2, "there should be one successful call"),
         ({}, [], "there should be one successful call"),
         ({}, [{"status": "in_progress", "call_id": "3f0c"}], "there should be one successful call"),
-        ({"result": "Done: … call_id 91ab"}, CALLS, "does not have its outcome"),
+        ({"result": "Booked: … call_id 91ab"}, CALLS, "does not have its outcome"),
     ],
 )
 def test_every_fault_is_named(change: dict[str, Any], calls: list[dict[str, Any]], fault: str) -> None:
@@ -56,13 +56,13 @@ def test_every_fault_is_named(change: dict[str, Any], calls: list[dict[str, Any]
 @pytest.mark.parametrize(
     ("answer", "calls", "is_before"),
     [
-        ("The call is in progress, 1 s so far.", CALLS, True),
-        ("The call is in progress, 1 s so far.", CALLS * 2, False),
-        ("This very call is in progress already, 9 s so far. No new call was placed.", CALLS, False),
+        ("In progress: the call has lasted 1 s.", CALLS, True),
+        ("In progress: the call has lasted 1 s.", CALLS * 2, False),
+        ("In progress already; no new call was placed.", CALLS, False),
         ("Not called: the number is not valid.", CALLS, False),
     ],
 )
 def test_a_client_that_timed_out_before_its_server_started_may_try_again(
     answer: str, calls: list[dict[str, Any]], is_before: bool
 ) -> None:
-    assert gave_up_before_the_call(GOOD | {"answers": [answer, "Done: …"]}, calls) is is_before
+    assert gave_up_before_the_call(GOOD | {"answers": [answer, "Booked: …"]}, calls) is is_before

@@ -170,7 +170,7 @@ async def _check_tool_on_service(tool: str, given: Mapping[str, bytes], mode: st
     used.result.model_dump_json()
     _assert_no_secret(" ".join(used.text.splitlines()) if used.is_error else "")
     if used.is_error:
-        own = used.text.partition("KallyAI says:")[0]
+        own = used.text.partition("KallyAI:")[0]
         found = JARGON.search(own)
         assert found is None, f"jargon: {used.text[:300]!r}"
         return "failed"

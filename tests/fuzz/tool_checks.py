@@ -168,7 +168,7 @@ def assert_all_readable(data: Any) -> None:
 
 def assert_clear(text: str) -> None:
     """Check that an error is not too long and, but for what it quotes of the service, has no words of libraries."""
-    found = JARGON.search(text.partition("KallyAI says:")[0])
+    found = JARGON.search(text.partition("KallyAI:")[0])
     assert found is None, f"jargon: {text[:300]!r}"
     assert len(text) <= LONGEST_ERROR, f"{len(text)} characters of error: {text[:100]!r}"
 

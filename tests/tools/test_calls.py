@@ -88,7 +88,7 @@ async def test_a_call_goes_on_when_the_client_gives_up(agent: Agent, clock: Manu
 
     again = await agent.use("make_call", BISTRO, wait_seconds=0)
 
-    assert again.text.startswith("In progress: this call was already placed, so no new one was.")
+    assert again.text.startswith("In progress already; no new call was placed.")
     assert again.data["placed_now"] is False
     with anyio.fail_after(30):
         while await calls_made(agent) == 0:  # the request may still be on its way

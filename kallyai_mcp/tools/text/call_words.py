@@ -69,8 +69,8 @@ _SENTENCES: dict[str, tuple[str, str]] = {
         "En curso: la llamada a {party} dura ya {elapsed}.",
     ),
     "in_progress_duplicate": (
-        "In progress: this call was already placed, so no new one was. The call to {party} has lasted {elapsed}.",
-        "En curso: esta llamada ya estaba hecha, así que no se hizo otra. La llamada a {party} dura ya {elapsed}.",
+        "In progress already; no new call was placed. The call to {party} has lasted {elapsed}.",
+        "Ya en curso; no se hizo otra llamada. La llamada a {party} dura ya {elapsed}.",
     ),
     "in_progress_lost": (
         "In progress: the connection broke, and whether {party} was called is being checked ({elapsed} so far).",
