@@ -11,10 +11,10 @@ from kallyai_mcp.sandbox.app import SandboxApp, create_app
 from kallyai_mcp.settings import Settings
 from tests.agent import Agent, open_agent, settings_in
 from tests.chromium import chromium, chromium_address
-from tests.postgres_server import database_url, own_postgres, postgres
+from tests.postgres_server import database_url, own_database, own_postgres, postgres
 from tests.sandbox.manual_clock import ManualClock
 
-__all__ = ["chromium", "chromium_address", "database_url", "own_postgres", "postgres"]
+__all__ = ["chromium", "chromium_address", "database_url", "own_database", "own_postgres", "postgres"]
 
 
 def pytest_configure() -> None:

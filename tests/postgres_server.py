@@ -1,6 +1,6 @@
 """A real PostgreSQL server as a process of its own, and the fixtures that give a test one.
 
-`postgres` is one server for the whole test run, shared by the workers of pytest-xdist; `database_url` is a fresh
+`postgres` is one server for the whole test run, shared by the workers of pytest-xdist; `database_url` is an empty
 database on it. `own_postgres` is a server for one test, which may kill, pause, and restart it.
 """
 
@@ -14,11 +14,14 @@ import threading
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Self
+from typing import TYPE_CHECKING, Any, Self
 
 import pytest
 
 from tests.processes import free_port
+
+if TYPE_CHECKING:
+    import psycopg
 from tests.shared_process import shared_process
 
 LIMIT = 30
@@ -248,12 +251,29 @@ def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PostgresDatab
         yield PostgresDatabases(int(port))
 
 
-@pytest.fixture
-def database_url(postgres: PostgresDatabases) -> Iterator[str]:
-    """The URL of a fresh database on the run's server."""
+@pytest.fixture(scope="session")
+def own_database(postgres: PostgresDatabases) -> Iterator["psycopg.Connection[tuple[Any, ...]]"]:
+    """A database of this process, on the run's server: making one for each test would take longer than the tests."""
+    import psycopg
+
     url = postgres.create_database()
-    yield url
+    with psycopg.connect(url, autocommit=True) as connection:
+        yield connection
     postgres.drop_database(url)
+
+
+@pytest.fixture
+def database_url(postgres: PostgresDatabases, own_database: "psycopg.Connection[tuple[Any, ...]]") -> str:
+    """The URL of an empty database on the run's server; a test must not change its settings or its tables."""
+    own_database.execute(
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+        "WHERE datname = current_database() AND pid <> pg_backend_pid()"
+    )
+    tables = own_database.execute("SELECT tablename FROM pg_tables WHERE schemaname = 'public'").fetchall()
+    for (table,) in tables:
+        if table != "schema_version":
+            own_database.execute(f"DELETE FROM {table}")  # noqa: S608 - a name of ours
+    return postgres.url(own_database.info.dbname)
 
 
 @pytest.fixture

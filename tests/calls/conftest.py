@@ -1,4 +1,4 @@
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
@@ -7,9 +7,7 @@ from kallyai_mcp.calls.ledger.sql import Ledger
 from tests.calls.ledgers import ledger_at
 from tests.calls.manual_time import ManualClock
 from tests.calls.samples import NOW
-from tests.postgres_server import database_url, own_postgres, postgres
-
-__all__ = ["database_url", "own_postgres", "postgres"]
+from tests.postgres_server import PostgresDatabases
 
 
 @pytest.fixture(params=["sqlite", "postgres"])
@@ -19,6 +17,18 @@ def place(request: pytest.FixtureRequest, tmp_path: Path) -> str:
         return str(tmp_path / "home" / "ledger.db")
     url: str = request.getfixturevalue("database_url")
     return url
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def new_place(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """The same without any tables."""
+    if request.param == "sqlite":
+        yield str(tmp_path / "home" / "ledger.db")
+        return
+    postgres: PostgresDatabases = request.getfixturevalue("postgres")
+    url = postgres.create_database()
+    yield url
+    postgres.drop_database(url)
 
 
 @pytest.fixture

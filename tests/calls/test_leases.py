@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
+import anyio
 import pytest
 
 from kallyai_mcp.api.errors import KallyAIError
@@ -222,9 +223,9 @@ async def test_the_records_of_a_killed_process_are_taken_over_at_once(place: str
         worker = await here.take_lease()
         assert not await here.has_abandoned(worker)
         dead.signal(signal.SIGKILL)
-        for _ in range(100):  # PostgreSQL learns of it within milliseconds
-            if await here.has_abandoned(worker):
-                break
+        with anyio.fail_after(LIMIT):
+            while not await here.has_abandoned(worker):  # PostgreSQL learns of it within milliseconds
+                await anyio.lowlevel.checkpoint()
         [record] = await here.take_over(ACCOUNT, worker)
 
     assert (record.tracking_id, record.worker) == ("t-1", worker)

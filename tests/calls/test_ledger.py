@@ -456,14 +456,14 @@ async def test_one_tracking_id_is_one_record(ledger: Ledger) -> None:
         await ledger.reserve(another(1), redial=False)
 
 
-async def test_many_can_use_a_new_ledger_at_once(place: str) -> None:
-    async with opened(place) as ledger, anyio.create_task_group() as tasks:
+async def test_many_can_use_a_new_ledger_at_once(new_place: str) -> None:
+    async with opened(new_place) as ledger, anyio.create_task_group() as tasks:
         for _ in range(20):
             tasks.start_soon(ledger.check)
 
 
-async def test_a_canceled_first_use_does_not_break_the_next(place: str) -> None:
-    async with opened(place) as ledger:
+async def test_a_canceled_first_use_does_not_break_the_next(new_place: str) -> None:
+    async with opened(new_place) as ledger:
         for _ in range(5):
             async with anyio.create_task_group() as tasks:
                 tasks.start_soon(ledger.check)

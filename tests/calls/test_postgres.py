@@ -105,11 +105,12 @@ async def test_a_server_without_fsync_is_refused(clock: ManualClock) -> None:
 
 
 async def test_a_database_without_synchronous_commit_is_refused(
-    postgres: PostgresDatabases, database_url: str, clock: ManualClock
+    postgres: PostgresDatabases, clock: ManualClock
 ) -> None:
     service = Service(clock)
-    postgres.execute(f"ALTER DATABASE {database_url.rpartition('/')[2]} SET synchronous_commit = off")
-    async with world(service, database_url) as here:
+    url = postgres.create_database()
+    postgres.execute(f"ALTER DATABASE {url.rpartition('/')[2]} SET synchronous_commit = off")
+    async with world(service, url) as here:
         with pytest.raises(LedgerUnavailableError, match="synchronous_commit = off"):
             await here.place()
 
@@ -157,7 +158,7 @@ async def test_the_outcome_is_written_when_the_server_is_back(
     async with hasty_world(service, own_postgres.create_database()) as here, anyio.create_task_group() as tasks:
 
         async def repair() -> None:
-            await clock.sleep(2)
+            await clock.sleep(0.1)
             again(own_postgres, trouble)
 
         placed = await here.place()
@@ -189,7 +190,7 @@ async def test_a_request_does_not_leave_unless_the_server_says_that_it_is_writte
         async with anyio.create_task_group() as tasks:
 
             async def repair() -> None:
-                await clock.sleep(2)
+                await clock.sleep(0.1)
                 again(own_postgres, trouble)
 
             tasks.start_soon(repair)
