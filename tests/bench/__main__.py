@@ -19,6 +19,7 @@ MEASUREMENTS = (
     "cold_start",
     "warm",
     "over_http",
+    "placing",
     "many_calls",
     "many_calls --transport http",
     "many_calls --transport sse",

@@ -3,7 +3,9 @@
 import asyncio
 import json
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import repeat
 from typing import Any, Self
 
 VERSION = "2026-07-28"
@@ -49,8 +51,8 @@ def is_answered(received: bytes | bytearray) -> bool:
 class _Client(asyncio.Protocol):
     """One connection that sends the request, waits for the response, and repeats that until the time is up."""
 
-    def __init__(self, message: bytes, until: float) -> None:
-        self._message = message
+    def __init__(self, messages: Iterator[bytes], until: float) -> None:
+        self._messages = messages
         self._until = until
         self._buffer = bytearray()
         self._sent = 0.0
@@ -83,7 +85,7 @@ class _Client(asyncio.Protocol):
 
     def _send(self) -> None:
         self._sent = time.perf_counter()
-        self._transport.write(self._message)
+        self._transport.write(next(self._messages))
 
     def _finish(self, error: Exception | None) -> None:
         if not self.done.done():
@@ -108,17 +110,18 @@ class Load:
         return self.times[min(len(self.times) - 1, int(len(self.times) * share))]
 
     @classmethod
-    async def run(cls, port: int, message: bytes, clients: int, seconds: float) -> Self:
-        """Send `message` from `clients` connections for `seconds`.
+    async def run(cls, port: int, message: bytes | Iterator[bytes], clients: int, seconds: float) -> Self:
+        """Send a message again and again, or one after another, from `clients` connections for `seconds`.
 
         Raises:
             RuntimeError: A response is an error.
             ConnectionError: A connection broke.
         """
         loop = asyncio.get_running_loop()
+        messages = repeat(message) if isinstance(message, bytes) else message
         started = time.perf_counter()
         connected = [
-            (await loop.create_connection(lambda: _Client(message, started + seconds), "127.0.0.1", port))[1]
+            (await loop.create_connection(lambda: _Client(messages, started + seconds), "127.0.0.1", port))[1]
             for _ in range(clients)
         ]
         await asyncio.gather(*(client.done for client in connected))

@@ -48,6 +48,8 @@ class Row:
         ratio: `figure` divided by `base`; the median of the rounds' ratios, not the ratio of the medians.
         target: The target of the ratio or the figure, if there is one.
         reason: Why there is no figure; empty if there is one.
+        figures: The lowest and the highest result of a round, if there was more than one.
+        ratios: The same of the rounds' ratios.
     """
 
     what: str
@@ -58,6 +60,8 @@ class Row:
     ratio: float | None = None
     target: Target | None = None
     reason: str = ""
+    figures: tuple[float, float] | None = None
+    ratios: tuple[float, float] | None = None
 
     @property
     def met(self) -> bool | None:
@@ -77,7 +81,7 @@ ROWS = TypeAdapter(list[Row])
 def compared(
     what: str, unit: str, ours: Sequence[float], theirs: Sequence[float], against: str, target: Target | None = None
 ) -> Row:
-    """A row of medians.
+    """A row of medians, with the lowest and the highest of the rounds.
 
     Args:
         what: See `Row`.
@@ -87,8 +91,22 @@ def compared(
         against: See `Row`.
         target: See `Row`.
     """
-    ratio = statistics.median(our / their for our, their in zip(ours, theirs, strict=True))
-    return Row(what, statistics.median(ours), unit, against, statistics.median(theirs), ratio, target)
+    ratios = [our / their for our, their in zip(ours, theirs, strict=True)]
+    return Row(
+        what,
+        statistics.median(ours),
+        unit,
+        against,
+        statistics.median(theirs),
+        statistics.median(ratios),
+        target,
+        figures=_range(ours),
+        ratios=_range(ratios),
+    )
+
+
+def _range(values: Sequence[float]) -> tuple[float, float] | None:
+    return (min(values), max(values)) if len(values) > 1 else None
 
 
 def render(measurements: Mapping[str, Sequence[Row]]) -> str:
@@ -110,8 +128,12 @@ def render(measurements: Mapping[str, Sequence[Row]]) -> str:
 
 def _cells(row: Row) -> tuple[str, ...]:
     figure = f"{_number(row.figure)} {row.unit}" if row.figure is not None else "not measured"
+    if row.figures is not None:
+        figure += f" ({_number(row.figures[0])}–{_number(row.figures[1])})"  # noqa: RUF001 - a range
     against = f"{_number(row.base)} {row.unit}, {row.against}" if row.base is not None else row.against
     ratio = f"{row.ratio:.2f}" if row.ratio is not None else ""
+    if row.ratios is not None:
+        ratio += f" ({row.ratios[0]:.2f}–{row.ratios[1]:.2f})"  # noqa: RUF001 - a range
     verdict = {True: "met", False: "missed", None: ""}[row.met]
     return figure, against, ratio, str(row.target or ""), verdict
 

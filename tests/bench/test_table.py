@@ -85,6 +85,9 @@ def test_a_comparison_has_medians_and_the_median_of_the_rounds_ratios() -> None:
 
     assert (row.figure, row.base) == (3, 10)
     assert row.ratio == 0.5
+    assert (row.figures, row.ratios) == ((1, 20), (0.1, 2))
+    assert "| 3 ms (1–20) |" in render({"it": [row]})  # noqa: RUF001 - a range
+    assert "| 0.50 (0.10–2.00) |" in render({"it": [row]})  # noqa: RUF001 - a range
     assert row.met
 
 

@@ -2,12 +2,15 @@
 
     python -m tests.bench.upstream
 
-It prints its URL and serves until it is ended. The payloads are those of the reference.
+It prints its URL and serves until it is ended. A call that is placed has ended at once. The payloads are those of the
+reference.
 """
 
 import asyncio
 import json
+import uuid
 from pathlib import Path
+from typing import Any
 
 _REFERENCE = Path(__file__).parent.parent / "reference"
 _PAYLOADS = {
@@ -16,12 +19,18 @@ _PAYLOADS = {
 }
 
 
-def _answer(name: str) -> bytes:
-    body = json.dumps(json.loads((_REFERENCE / name).read_text(encoding="utf-8"))).encode()
+def _reference(name: str) -> dict[str, Any]:
+    payload: dict[str, Any] = json.loads((_REFERENCE / name).read_text(encoding="utf-8"))
+    return payload
+
+
+def _answer(payload: dict[str, Any]) -> bytes:
+    body = json.dumps(payload).encode()
     return b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n%b" % (len(body), body)
 
 
-_ANSWERS = {path: _answer(name) for path, name in _PAYLOADS.items()}
+_ANSWERS = {path: _answer(_reference(name)) for path, name in _PAYLOADS.items()}
+_CALL = _reference("call_details.json")
 _NOT_FOUND = b"HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\n\r\n"
 
 
@@ -34,9 +43,17 @@ class _Upstream(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         self._buffer += data
         while b"\r\n\r\n" in self._buffer:
-            head, _, self._buffer = self._buffer.partition(b"\r\n\r\n")
+            head, _, rest = self._buffer.partition(b"\r\n\r\n")
+            length = int(head.lower().partition(b"content-length:")[2].partition(b"\r\n")[0] or 0)
+            if len(rest) < length:
+                return
+            self._buffer = rest[length:]
             path = head.split(b" ", 2)[1].partition(b"?")[0]
-            self._transport.write(_ANSWERS.get(path, _NOT_FOUND))
+            if head.startswith(b"POST /v1/calls "):
+                submission = json.loads(rest[:length])["submission"]
+                self._transport.write(_answer(_CALL | {"call_id": str(uuid.uuid4()), "submission": submission}))
+            else:
+                self._transport.write(_ANSWERS.get(path, _NOT_FOUND))
 
 
 async def _serve() -> None:

@@ -30,7 +30,7 @@ from tests.bench.servers import free_ports, serving, upstream
 from tests.bench.table import Row, Target, command, compared
 from tests.processes import COMMAND, LIMIT, environment
 
-OVER_STDIO = Target("at most", 0.7)
+OVER_STDIO = Target("at most", 0.65)
 
 _TOOL = "check_quota"
 _WARM_UP = 20
