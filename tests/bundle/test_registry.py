@@ -31,6 +31,7 @@ NOT_FOR_UVX = {
     "mcp_token",
     "allowed_hosts",
     "allowed_origins",
+    "trusted_proxies",
     "public_url",
     "rate_limit",
     "database_url",

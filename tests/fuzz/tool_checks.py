@@ -43,7 +43,8 @@ _NUMBERS = {"respondent_phone", "user_phone"}
 _TRUNK = re.compile(r"^(\+1(?=1)|\+4[49](?=0)).")
 """A country code followed by the trunk prefix, as in "+44 (0)20"; an E.164 number does not have it."""
 
-_OWN_ARGUMENTS = {"timezone", "wait_seconds", "redial", "confirmation"}
+_OWN_ARGUMENTS = {"timezone", "session_id", "wait_seconds", "redial", "confirmation"}
+"""Arguments that are no part of the submission."""
 
 
 class CrashRecorder(logging.Handler):
