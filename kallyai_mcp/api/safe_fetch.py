@@ -5,8 +5,11 @@ address that it checked, so that the name can't resolve to another address in be
 """
 
 import ipaddress
+import socket
 import ssl
+import threading
 from collections.abc import Awaitable, Callable, Sequence
+from typing import Any
 from urllib.parse import urlsplit
 
 import anyio
@@ -21,6 +24,7 @@ MAX_BYTES = 10 * 1024
 """The most bytes of a document."""
 
 _MOST_ADDRESSES = 3
+_CONCURRENT_LOOKUPS = 8
 
 Resolve = Callable[[str, int], Awaitable[Sequence[tuple[str, int]]]]
 """Looks up a host name and a port: returns IP addresses and ports."""
@@ -130,8 +134,21 @@ def _host(url: str) -> str:
     return host
 
 
+_lookups = threading.Semaphore(_CONCURRENT_LOOKUPS)
+
+
 async def _look_up(host: str, port: int) -> Sequence[tuple[str, int]]:
-    found = await anyio.getaddrinfo(host, port)
+    # Not in the event loop's own threads: a client's slow name server would hold up the lookups of KallyAI's address.
+    if not _lookups.acquire(blocking=False):
+        raise FetchError("too many names are being looked up")
+
+    def look_up() -> list[Any]:
+        try:
+            return list(socket.getaddrinfo(host, port, type=socket.SOCK_STREAM))
+        finally:
+            _lookups.release()  # only now: the thread goes on when nobody waits for it any more
+
+    found = await anyio.to_thread.run_sync(look_up, abandon_on_cancel=True, limiter=anyio.CapacityLimiter(1))
     return list(dict.fromkeys((str(address[0]), port) for *_, address in found))
 
 

@@ -70,6 +70,9 @@ def http_app(
     all_routes: list[BaseRoute] = [*routes, *streamable.routes, *status_routes(readiness)]
     if sse:
         events = server.sse_app(max_request_body_size=MAX_BODY_BYTES, transport_security=_NO_CHECKS)
+        for route in events.routes:
+            if isinstance(route, Route) and route.methods:
+                route.methods.discard("HEAD")  # Starlette adds it to GET; the SDK opens a stream for it
         all_routes += events.routes
     else:
         all_routes.append(Route("/sse", _no_sse))

@@ -86,12 +86,20 @@ async def test_login_accepts_the_pasted_address_of_another_browser(tmp_path: Pat
     assert "eyJ" not in output
 
 
-async def test_login_opens_the_browser(tmp_path: Path, app: SandboxApp, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_login_opens_the_browser_without_its_own_secrets(
+    tmp_path: Path, app: SandboxApp, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    inherited = tmp_path / "inherited"
     monkeypatch.setenv("BROWSER", f"{sys.executable} -m tests.cli.browser %s")
+    monkeypatch.setenv("INHERITED", str(inherited))
+    settings = {"MCP_TOKEN": "a-secret-of-many-characters", "CLIENT_SECRET": "another"}
     async with running(app) as url:
-        done = await anyio.to_thread.run_sync(lambda: run(tmp_path, "login", API_URL=url))
+        done = await anyio.to_thread.run_sync(lambda: run(tmp_path, "login", API_URL=url, **settings))
 
     assert done.returncode == 0, done.stderr
+    names = inherited.read_text(encoding="utf-8").split()
+    assert "PATH" in names
+    assert not [name for name in names if name.startswith("KALLYAI_")]
     assert "Your browser opens KallyAI's sign-in page." in done.stdout
     assert "Signed in as personal@sandbox.test." in done.stdout
 

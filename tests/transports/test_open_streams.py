@@ -70,6 +70,11 @@ async def test_a_server_keeps_so_many_streams_open(sandbox: RunningSandbox, monk
     assert refused.json() == {"error": "This server has 1 streams open, which is the most."}
 
 
+async def test_a_stream_is_not_opened_for_its_headers_alone(sandbox: RunningSandbox) -> None:
+    async with running_server(sandbox.settings()) as url, httpx2.AsyncClient(timeout=LIMIT) as client:
+        assert (await client.head(f"{url}/sse")).status_code == 405
+
+
 async def test_a_stream_ends_when_its_sign_in_is_revoked(
     sandbox: RunningSandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:

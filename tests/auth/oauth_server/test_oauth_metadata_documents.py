@@ -1,6 +1,8 @@
 """Clients with a metadata document: which URLs are fetched, and which documents are accepted."""
 
 import json
+import socket
+import threading
 from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
@@ -174,6 +176,32 @@ async def test_nothing_is_fetched_from_this_machine(published: Publisher, host: 
     fetcher = SafeFetcher(user_agent="tests", trust=published.trust, seconds=2)
     with pytest.raises(FetchError):
         await fetcher.fetch(f"https://{host}/client.json")
+
+
+async def test_slow_name_servers_of_clients_do_not_hold_up_other_lookups(monkeypatch: pytest.MonkeyPatch) -> None:
+    answered, real = threading.Event(), socket.getaddrinfo
+
+    def look_up(host: Any, *args: Any, **kwargs: Any) -> Any:
+        if host != "slow.example":
+            return real(host, *args, **kwargs)
+        answered.wait(LIMIT)
+        raise OSError
+
+    monkeypatch.setattr(socket, "getaddrinfo", look_up)
+    fetcher = SafeFetcher(user_agent="tests", seconds=0.1)
+
+    async def fetch() -> None:
+        with pytest.raises(FetchError, match=r"took too long|too many names"):
+            await fetcher.fetch("https://slow.example/client.json")
+
+    try:
+        async with anyio.create_task_group() as tasks:
+            for _ in range(50):
+                tasks.start_soon(fetch)
+        with anyio.fail_after(LIMIT / 2):
+            assert await anyio.getaddrinfo("localhost", 443)
+    finally:
+        answered.set()
 
 
 async def test_the_certificate_must_be_for_the_name_in_the_url(published: Publisher) -> None:
