@@ -151,6 +151,7 @@ class Consent:
         risk_flags: What the user was told.
         last_call: When the last call to this number had been placed at that time; None when there was none.
         confirmation_id: The id of the yes, which is good for one call; None where no user was asked.
+        allows_new: False when no risk was looked for, because the same call was found, which is the one to answer with.
     """
 
     asked_by: str | None
@@ -158,6 +159,7 @@ class Consent:
     risk_flags: tuple[RiskFlag, ...] = ()
     last_call: datetime | None = None
     confirmation_id: str | None = None
+    allows_new: bool = True
 
     @property
     def depends_on_last_call(self) -> bool:

@@ -59,8 +59,7 @@ async def check(
     asked_by = _client_name(ctx)
     found = await app_context.calls.precheck(submission, timezone=timezone, redial=redial, asked_by=asked_by)
     if found.duplicate is not None:
-        # Without its `last_call` this consent allows no new call, should the duplicate be gone by then.
-        return Consent(asked_by, "not_needed")
+        return Consent(asked_by, "not_needed", allows_new=False)
     if found.refusal is not None:
         raise found.refusal
     if app_context.confirm == "never":

@@ -7,7 +7,7 @@ from datetime import timedelta
 import anyio
 import pytest
 
-from kallyai_mcp.api.errors import PolicyError
+from kallyai_mcp.api.errors import KallyAIError, PolicyError
 from kallyai_mcp.calls.ledger.base import ConsentOutdatedError
 from kallyai_mcp.calls.ledger.sql import Ledger
 from kallyai_mcp.calls.policy import CallPolicy, Consent, RiskFlag
@@ -294,6 +294,17 @@ async def test_a_duplicate_needs_no_consent_that_fits(ledger: Ledger) -> None:
     record, is_new = await ledger.reserve(asked(2), redial=False, consent=consent)
 
     assert (record.tracking_id, is_new) == ("t-1", False)
+
+
+async def test_consent_to_be_told_of_a_duplicate_allows_no_new_call_once_that_was_refused(ledger: Ledger) -> None:
+    consent = Consent("tests", "not_needed", allows_new=False)
+    record = await reserved(ledger, asked(1))
+    duplicate, _ = await ledger.reserve(asked(2), redial=False, consent=consent)
+    await ledger.finish(record, CallState.REFUSED, error=KallyAIError("no"))
+
+    with pytest.raises(ConsentOutdatedError):
+        await ledger.reserve(asked(3), redial=False, consent=consent)
+    assert duplicate.tracking_id == "t-1"
 
 
 # The audit trail

@@ -433,12 +433,23 @@ async def test_consent_is_void_when_the_number_was_called_meanwhile(place: str, 
     assert placed.is_new
 
 
-async def test_of_many_requests_with_one_confirmation_at_one_instant_one_places_a_call(
-    place: str, clock: ManualClock
+@pytest.mark.parametrize(
+    ("consent", "one_number"),
+    [
+        (Consent("tests", "confirmation", confirmation_id="once"), False),
+        (Consent("tests", "not_needed"), True),
+    ],
+    ids=["one confirmation for many numbers", "no risk seen for any of many calls to one number"],
+)
+async def test_of_many_requests_at_one_instant_one_places_a_call(
+    place: str, clock: ManualClock, consent: Consent, *, one_number: bool
 ) -> None:
     service = Service(clock)
-    tasks = [TABLE.model_copy(update={"task_description": f"Task {number}"}) for number in range(12)]
-    consent = Consent("tests", "confirmation", last_call=None, confirmation_id="once")
+    numbers = ["+14155551234" if one_number else f"+141555512{number}" for number in range(30, 42)]
+    tasks = [
+        TABLE.model_copy(update={"task_description": f"Task {number}", "respondent_phone": phone})
+        for number, phone in enumerate(numbers)
+    ]
     new: list[bool] = []
 
     async def ask(here: World, number: int) -> None:

@@ -90,6 +90,8 @@ def check_policy(tx: Tx, asked: CallRecord, policy: CallPolicy) -> PolicyError |
 
 def check_consent(tx: Tx, asked: CallRecord, consent: Consent) -> ConsentOutdatedError | None:
     """Why the consent no longer fits, or None."""
+    if not consent.allows_new:
+        return ConsentOutdatedError("The same call ended meanwhile, so the risks of a new one have to be looked for")
     if consent.confirmation_id is not None and tx.rows(
         "SELECT 1 AS found FROM calls WHERE confirmation_id = :id", id=consent.confirmation_id
     ):
