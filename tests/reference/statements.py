@@ -195,9 +195,9 @@ def not_covered() -> list[tuple[str, str]]:
     ]  # fmt: skip
 
 
-def states(section: str, *statements: str) -> Callable[[_Test], _Test]:
-    """Decorator: the test covers these statements of a section."""
-    _cover(section, statements)
+def states(section: str, statement: str) -> Callable[[_Test], _Test]:
+    """Decorator: the test covers this statement of a section."""
+    _cover(section, (statement,))
     return lambda test: test
 
 
