@@ -32,7 +32,7 @@ class Service:
         self._stack.callback(self._app.state.sandbox.close)
         self._direct = await self._stack.enter_async_context(
             # In process, so that it can't fail; the servers use the network.
-            httpx.AsyncClient(transport=httpx.ASGITransport(self._app), base_url="http://sandbox", trust_env=False)
+            httpx.AsyncClient(transport=httpx.ASGITransport(self._app), base_url="http://localhost", trust_env=False)
         )
         self.url = await self._stack.enter_async_context(running(self._app))
         return self
