@@ -16,7 +16,8 @@ from starlette.applications import Starlette
 
 from kallyai_mcp.sandbox.faults import Fault, FaultPlan
 from kallyai_mcp.transports import status_routes
-from tests.processes import run, started
+from tests.cli.machine import run_in_process
+from tests.processes import started
 from tests.transports.http_server import (
     ACCEPT,
     CALL,
@@ -129,7 +130,8 @@ async def test_many_who_ask_whether_the_server_is_ready_share_one_check() -> Non
     assert asked_in_two_seconds == 1
 
 
-async def test_without_the_service_the_server_is_not_ready(tmp_path: Path) -> None:
+async def test_without_the_service_the_server_is_not_ready(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(status_routes, "READY_TIMEOUT", 0.1)
     async with running_sandbox(tmp_path) as sandbox:
         settings = sandbox.settings()
     async with running_server(settings) as url, httpx2.AsyncClient(timeout=LIMIT) as client:
@@ -208,7 +210,7 @@ def url_of(process: subprocess.Popen[str]) -> str:
 def test_unsafe_options_are_refused_at_start(
     tmp_path: Path, arguments: list[str], settings: dict[str, str], words: str
 ) -> None:
-    done = run(tmp_path, "serve", "--transport", "http", *arguments, **settings)
+    done = run_in_process(tmp_path, "serve", "--transport", "http", *arguments, **settings)
 
     assert done.returncode == 2
     assert words in done.stderr
@@ -220,7 +222,7 @@ async def test_a_port_in_use_is_reported_in_one_line(tmp_path: Path) -> None:
     async with await anyio.create_tcp_listener(local_host="127.0.0.1") as listener:
         port = listener.extra(anyio.abc.SocketAttribute.local_port)  # noqa: S610 - not Django's
         arguments = ("serve", "--transport", "http", "--sandbox", "--port", str(port))
-        done = await anyio.to_thread.run_sync(lambda: run(tmp_path, *arguments))
+        done = await anyio.to_thread.run_sync(lambda: run_in_process(tmp_path, *arguments))
 
     assert done.returncode == 1
     assert f"127.0.0.1:{port} can't be listened on" in done.stderr

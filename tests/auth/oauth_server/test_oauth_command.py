@@ -9,7 +9,8 @@ from mcp.client.sse import sse_client
 
 from tests.agent import Agent
 from tests.auth.oauth_server.deployment import KEY, Deployment, User, sign_in
-from tests.processes import free_port, run, started
+from tests.cli.machine import run_in_process
+from tests.processes import free_port, started
 from tests.transports.http_server import LIMIT, RunningSandbox
 
 SETTINGS = {"CLIENT_ID": "sandbox-client", "CLIENT_SECRET": "sandbox-secret", "SECRET_KEYS": KEY}
@@ -56,7 +57,7 @@ def test_serve_with_oauth_does_not_start_without_its_settings(
     tmp_path: Path, changes: dict[str, str], words: str
 ) -> None:
     settings = {**SETTINGS, "PUBLIC_URL": "https://phone.example.com"} | changes
-    ended = run(tmp_path, "serve", "--transport", "http", "--auth", "oauth", "--port", "0", **settings)
+    ended = run_in_process(tmp_path, "serve", "--transport", "http", "--auth", "oauth", "--port", "0", **settings)
 
     assert ended.returncode == 2
     assert len(ended.stderr.strip().splitlines()) == 1
