@@ -169,3 +169,23 @@ async def test_the_search_ends_in_time_while_the_service_answers_with_errors(
 
     assert record.state is CallState.UNKNOWN
     assert seconds <= clock.monotonic() <= seconds + 35
+
+
+@pytest.mark.parametrize("look", [1, 2])
+async def test_a_call_that_was_found_while_someone_else_signed_in_is_not_taken(
+    place: str, clock: ManualClock, look: int
+) -> None:
+    """Their own call may be the same one."""
+    service = Service(clock, [LOST])
+
+    def sign_in_as_another(looks: int) -> None:
+        if looks == look:
+            here.session.name = "account-2"
+            service.calls = [shown()]
+
+    service.on_look = sign_in_as_another
+    async with world(service, place) as here:
+        record = await here.outcome(await here.place())
+
+    assert record.state is CallState.UNKNOWN
+    assert record.call_id is None

@@ -302,6 +302,17 @@ async def test_a_call_that_was_only_found_goes_to_the_record_whose_request_was_a
     assert await ledger.find(ACCOUNT, "c-1") == replace(owner, call_id="c-1", call=outcome())
 
 
+async def test_a_record_that_gave_its_call_back_does_not_end_with_it(ledger: Ledger) -> None:
+    """Its worker follows the call that it had found, and does not know."""
+    finder, owner = await sent(ledger, another(1)), await reserved(ledger, another(2))
+    await ledger.mark_response_lost(finder, service_time=None)
+    await ledger.bind_call(finder, outcome("in_progress"), proven=False)
+    await ledger.bind_call(owner, outcome("in_progress"), proven=True)
+    await ledger.finish(finder, CallState.ENDED, call=outcome())
+
+    assert await state_of(ledger, finder) is CallState.UNKNOWN
+
+
 async def test_a_call_that_was_proven_twice_stays_with_the_first_record(ledger: Ledger) -> None:
     first, second = await sent(ledger, another(1)), await reserved(ledger, another(2))
     await ledger.bind_call(first, outcome(call_id="c-1"), proven=True)

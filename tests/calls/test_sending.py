@@ -7,7 +7,7 @@ import pytest
 from kallyai_mcp.calls.records import CallRecord, CallState
 from tests.calls.ledgers import InterruptedDatabase, database_at
 from tests.calls.manual_time import ManualClock
-from tests.calls.world import Json, Service, world
+from tests.calls.world import LOST, Service, world
 
 
 def interrupted(place: str, clock: ManualClock, when_sent: Callable[[], None]) -> InterruptedDatabase:
@@ -69,22 +69,21 @@ async def test_no_request_leaves_long_after_it_was_written_down(
 
 
 @pytest.mark.parametrize("is_suspended", [True, False])
+@pytest.mark.parametrize("write", [1, 2], ids=["when the loss is written down", "when it is about to leave once more"])
 async def test_the_same_key_is_not_sent_again_after_a_pause(
-    place: str, clock: ManualClock, *, is_suspended: bool
+    place: str, clock: ManualClock, write: int, *, is_suspended: bool
 ) -> None:
-    """The machine is suspended, or the database is slow, when the request is about to leave once more."""
-    service = Service(clock)
+    """The machine is suspended, or the database is slow."""
+    service = Service(clock, [LOST])
+    written = 0
 
-    def pause_from_the_second_time() -> None:
-        if service.keys:
+    def pause() -> None:
+        nonlocal written
+        written += 1 if service.keys else 0
+        if written == write:
             (clock.set_wall_clock if is_suspended else clock.advance)(60)
 
-    async def lose() -> tuple[int, Json]:
-        return 500, {}
-
-    service.replies = [lose]
-    database = interrupted(place, clock, pause_from_the_second_time)
-    async with world(service, place, database=database) as here:
+    async with world(service, place, database=interrupted(place, clock, pause)) as here:
         record = await here.call()
 
     assert len(service.keys) == 1

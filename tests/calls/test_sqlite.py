@@ -211,6 +211,16 @@ async def test_the_lease_files_of_killed_processes_are_deleted_later(ledger: Led
     assert {"new", worker} < names
 
 
+async def test_what_was_written_while_the_file_was_deleted_does_not_count(path: Path) -> None:
+    database = SqliteDatabase(path)
+    await database.write(lambda _: None)
+
+    with pytest.raises(LedgerUnavailableError, match="deleted or replaced"):
+        await database.write(lambda _: path.unlink())
+    await database.write(lambda _: None)
+    await database.aclose()
+
+
 # Locked
 
 
