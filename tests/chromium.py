@@ -1,11 +1,15 @@
 """Chromium, for the tests that need a real browser: one process for the whole test run."""
 
 import contextlib
-import re
+import json
+import os
 import shutil
+import signal
 import subprocess
+import sys
 import tempfile
 from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
 
 import pytest
 from playwright.async_api import Browser, async_playwright
@@ -23,37 +27,44 @@ FLAGS = [
     "--disable-site-isolation-trials",
     "--disable-features=IsolateOrigins,site-per-process,IsolateSandboxedIframes",
 ]
-_OWN_FLAGS = [
-    *("--headless", "--remote-debugging-port=0", "--no-first-run", "--hide-scrollbars", "--mute-audio"),
-    # Each worker has a window of its own, and none may be slowed down because another one is in front.
-    *("--disable-background-timer-throttling", "--disable-backgrounding-occluded-windows"),
-    *("--disable-renderer-backgrounding", "--force-color-profile=srgb", "--disable-dev-shm-usage"),
-]
 _SECONDS = 30
 
 
 @contextlib.contextmanager
 def _running() -> Iterator[str]:
-    """Start Chromium, and end it; gives the address of its DevTools."""
-    assert CHROMIUM is not None
-    dying = ["setpriv", "--pdeathsig", "KILL"] if shutil.which("setpriv") else []
-    with tempfile.TemporaryDirectory(prefix="kallyai-chromium-", ignore_cleanup_errors=True) as profile:
-        command = [*dying, CHROMIUM, *FLAGS, *_OWN_FLAGS, f"--user-data-dir={profile}", "about:blank"]
-        process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    """Start Playwright's server with one Chromium, and end both; gives the server's address.
+
+    It is not Chromium's own DevTools: each Playwright at it would set the media of all pages, also of other workers.
+    """
+    options = {"executablePath": CHROMIUM, "args": FLAGS, "headless": True, "host": "127.0.0.1"}
+    with tempfile.TemporaryDirectory() as folder:
+        config = Path(folder) / "options.json"
+        config.write_text(json.dumps(options))
+        command = [
+            sys.executable,
+            "-m",
+            "playwright",
+            "launch-server",
+            "--browser",
+            "chromium",
+            "--config",
+            str(config),
+        ]
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, start_new_session=True)
         try:
-            assert process.stderr is not None
-            with process.stderr as log:
-                found = next(filter(None, (re.search(r"listening on (ws://\S+)", line) for line in log)), None)
-                assert found is not None, "Chromium does not start"
-                yield found[1]
+            assert process.stdout is not None
+            with process.stdout as output:
+                address = next((line.strip() for line in output if line.startswith("ws://")), None)
+                assert address is not None, "Playwright's server does not start"
+                yield address
         finally:
-            process.kill()
+            os.killpg(process.pid, signal.SIGTERM)
             process.wait(_SECONDS)
 
 
 @pytest.fixture(scope="session")
 def chromium_address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The address of the run's Chromium; the test is skipped on a machine without it."""
+    """The address of the run's browser; the test is skipped on a machine without it."""
     if CHROMIUM is None:
         pytest.skip(NO_CHROMIUM)
     with shared_process(tmp_path_factory, "chromium", _running) as address:
@@ -64,6 +75,6 @@ def chromium_address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 async def chromium(chromium_address: str) -> AsyncIterator[Browser]:
     """The run's browser. Each test has a context of its own in it."""
     async with async_playwright() as playwright:
-        browser = await playwright.chromium.connect_over_cdp(chromium_address)
+        browser = await playwright.chromium.connect(chromium_address)
         yield browser
         await browser.close()

@@ -79,6 +79,7 @@ class Chat:
         host_pages: What the page is made of.
         asked: The tools that the card called, with their arguments.
         errors: Errors on the console, violations of the policy, and requests to the network.
+        idle: Set when the last tool that the card called has answered.
     """
 
     page: Page
@@ -86,6 +87,7 @@ class Chat:
     host_pages: HostPages
     asked: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
     errors: list[str] = field(default_factory=list)
+    idle: anyio.Event | None = None
 
     @property
     def card(self) -> FrameLocator:
@@ -110,7 +112,10 @@ class Chat:
 
     async def call_tool(self, name: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
         self.asked.append((name, dict(arguments)))
-        return as_json((await self.agent.use(name, arguments)).result)
+        self.idle = anyio.Event()
+        result = as_json((await self.agent.use(name, arguments)).result)
+        self.idle.set()
+        return result
 
     async def set_host_context(self, **params: Any) -> None:
         """Change the host context."""
@@ -134,6 +139,8 @@ class Chat:
         with anyio.fail_after(20):
             while (await self.card.locator("#status").text_content()) != status:
                 await self.pass_time(5)
+                if self.idle is not None:  # else the card would count the wait as minutes, and give up
+                    await self.idle.wait()
 
     async def until(self, condition: str) -> None:
         """Wait until `condition` is true in the card; Playwright's own way needs `eval`, which the policy forbids."""

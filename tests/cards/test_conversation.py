@@ -61,6 +61,7 @@ async def test_the_transcript_can_be_copied(agent: Agent, open_card: Open) -> No
     chat = await open_card(permissions=["clipboard-read"])
     made = await agent.use("make_call", BISTRO)
     await chat.give(await agent.use("get_transcript", call_id=made.data["call_id"]))
+    await expect(chat.card.get_by_role("heading", level=1)).to_have_text("Italian Bistro")
     await chat.button("Copy transcript").click()
 
     await expect(chat.card.get_by_text("The transcript was copied.")).to_be_visible()
