@@ -39,15 +39,15 @@ function isAnswered(call) {
 }
 
 function showChart(days) {
-  const [width, height, axisHeight] = [600, 120, 20];
+  const [width, height] = [600, 100];
   const highest = Math.max(1, ...days.map((day) => day.successful + day.others));
   const step = width / days.length;
   const barWidth = Math.max(2, Math.min(22, step * 0.64));
   const column = (day, index) => {
-    const barHeight = (count) => (count / highest) * (height - 16);
+    const barHeight = (count) => (count / highest) * (height - 2);
     const x = (index + 0.5) * step - barWidth / 2;
     const rect = (kind, count, base) =>
-      count > 0 && svg("rect", { class: kind, x, y: height - base - barHeight(count), width: barWidth, height: barHeight(count), rx: 2 });
+      count > 0 && svg("rect", { class: kind, x, y: height - base - barHeight(count), width: barWidth, height: barHeight(count) });
     return svg(
       "g",
       {},
@@ -56,18 +56,19 @@ function showChart(days) {
       svg("title", {}, `${locale.date(day.date)}: ${day.successful + day.others}`),
     );
   };
-  const ends = [[0, "start"], [days.length - 1, "end"]].slice(0, days.length);
-  const label = ([index, anchor]) =>
-    svg("text", { x: anchor === "start" ? 0 : width, y: height + 15, "text-anchor": anchor }, locale.shortDate(days[index].date));
+  const picture = svg(
+    "svg",
+    { viewBox: `0 0 ${width} ${height}`, preserveAspectRatio: "none", role: "img", "aria-labelledby": "chart-title chart-text" },
+    ...days.map(column),
+    svg("line", { class: "axis", x1: 0, x2: width, y1: height, y2: height }),
+  );
+  // The labels are not in the picture, so that they are as large as other text however wide the picture is.
+  const ends = days.length > 1 ? [days[0], days.at(-1)] : days;
+  const labels = ends.map((day) => element("span", {}, locale.shortDate(day.date)));
   byId("chart").replaceChildren(
-    svg(
-      "svg",
-      { viewBox: `0 0 ${width} ${height + axisHeight}`, role: "img", "aria-labelledby": "chart-title chart-text" },
-      svg("line", { class: "axis", x1: 0, x2: width, y1: height + 1, y2: height + 1 }),
-      svg("text", { x: 0, y: 9 }, locale.number(highest)),
-      ...days.map(column),
-      ...ends.map(label),
-    ),
+    element("p", { class: "label", "aria-hidden": "true" }, locale.number(highest)),
+    picture,
+    element("p", { class: "label", "aria-hidden": "true" }, ...labels),
   );
 }
 
