@@ -22,7 +22,7 @@ from kallyai_mcp.calls.ledger.base import LedgerUnavailableError
 from kallyai_mcp.calls.ledger.reservation import Precheck
 from kallyai_mcp.calls.ledger.sql import Ledger
 from kallyai_mcp.calls.policy import Consent
-from kallyai_mcp.calls.records import AccountKey, AuditEntry, CallRecord, CallState, fingerprint
+from kallyai_mcp.calls.records import AccountKey, CallRecord, CallState, fingerprint
 from kallyai_mcp.calls.timing import Timing
 from kallyai_mcp.calls.worker import CallWorker
 from kallyai_mcp.telemetry import call_refused
@@ -205,15 +205,6 @@ class CallService:
             LedgerUnavailableError: The ledger can't be used.
         """
         return await self._worker.ledger.cancel(await self._worker.account(), tracking_id)
-
-    async def audit(self, limit: int = 100) -> list[AuditEntry]:
-        """The newest `limit` entries of this account's audit trail, newest first.
-
-        Raises:
-            NotSignedInError: No account is signed in.
-            LedgerUnavailableError: The ledger can't be read.
-        """
-        return await self._worker.ledger.audit(await self._worker.account(), limit)
 
     async def _asked(self, submission: Submission, timezone: str, session_id: str | None = None) -> CallRecord:
         """A record of a call that is asked for now, not written down yet."""

@@ -178,7 +178,7 @@ async def test_a_duplicate_is_answered_whatever_forbids_new_calls(
             with pytest.raises(PolicyError) as raised:
                 await here.place(submission, redial=redial)
             refused.append(raised.value.setting)
-        trail = await here.run(here.calls.audit())
+        trail = await here.ledger.audit(await here.session.account(), 100)
 
     assert (duplicate.is_new, duplicate.record.tracking_id) == (False, first.tracking_id)
     assert refused == [setting] * 2
@@ -212,7 +212,7 @@ async def test_a_precheck_that_is_refused_is_in_the_audit_trail_and_places_nothi
     service = Service(clock)
     async with world(service, place, policy=CallPolicy(denied=(HERE,))) as here:
         found = await here.run(here.calls.precheck(TABLE, timezone="UTC"))
-        [entry] = await here.run(here.calls.audit())
+        [entry] = await here.ledger.audit(await here.session.account(), 100)
 
     assert found.refusal is not None
     assert (entry.outcome, entry.number, entry.tracking_id) == ("refused:KALLYAI_DENY_NUMBERS", HERE, None)

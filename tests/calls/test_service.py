@@ -240,6 +240,20 @@ async def test_two_lost_calls_that_differ_in_what_is_repeated_get_a_call_each(pl
     assert ends == ["c-4", "c-2"]
 
 
+async def test_the_call_of_another_record_is_not_taken_for_a_lost_redial(place: str, clock: ManualClock) -> None:
+    service = Service(clock, [PLACED, LOST])
+    async with world(service, place) as here:
+        await here.tell(await here.call())
+        service.calls = [shown()]  # the first call is the only one that is listed
+        redialed = await here.call(redial=True)
+        service.calls.append(shown("c-2"))
+        found = await here.run(here.calls.find(redialed.tracking_id))
+
+    assert redialed.state is CallState.UNKNOWN
+    assert found is not None
+    assert found.call_id == "c-2"
+
+
 async def test_without_a_ledger_no_call_is_placed(clock: ManualClock, tmp_path: Path) -> None:
     for place in (str(tmp_path), "postgresql://127.0.0.1:9/nothing?connect_timeout=1"):
         service = Service(clock)

@@ -40,7 +40,6 @@ async def test_a_value_is_there_until_it_expires(state: SharedState, clock: Manu
     clock.advance(1)
 
     assert await state.get("code", "a") is None
-    assert await state.take("code", "a") is None
     assert await state.put("code", "a", "two", 60) is None
 
 
@@ -63,14 +62,6 @@ async def test_a_value_is_added_once_until_it_expires(state: SharedState, clock:
     assert await state.get("code", "a") == "three"
 
 
-async def test_a_value_is_taken_once(state: SharedState) -> None:
-    await state.put("code", "a", "one", 60)
-
-    assert await state.take("code", "a") == "one"
-    assert await state.take("code", "a") is None
-    assert await state.add("code", "a", "two", 60)
-
-
 async def test_a_value_that_was_dropped_is_gone(state: SharedState) -> None:
     await state.put("code", "a", "one", 60)
     await state.drop("code", "a")
@@ -84,7 +75,6 @@ async def test_a_name_that_a_client_made_up_finds_nothing(state: SharedState, na
     await state.put("code", "a", "one", 60)
 
     assert await state.get("code", name) is None
-    assert await state.take("code", name) is None
     await state.drop("code", name)
     assert await state.get("code", "a") == "one"
 
@@ -93,37 +83,34 @@ async def test_a_name_that_a_client_made_up_finds_nothing(state: SharedState, na
 async def test_a_value_comes_back_as_it_was(state: SharedState, value: str) -> None:
     await state.put("code", "a", value, 60)
 
-    assert await state.take("code", "a") == value
+    assert await state.get("code", "a") == value
 
 
 async def test_another_process_sees_the_same_values(state: SharedState, place: str, clock: ManualClock) -> None:
     await state.put("code", "a", "one", 60)
     other = database_at(place, clock.now)
 
-    assert await SharedState(other).take("code", "a") == "one"
+    assert await SharedState(other).get("code", "a") == "one"
+    await SharedState(other).drop("code", "a")
     await other.aclose()
     assert await state.get("code", "a") is None
 
 
-async def test_of_many_at_one_instant_one_adds_one_takes_and_each_put_sees_the_one_before(
+async def test_of_many_at_one_instant_one_adds_and_each_put_sees_the_one_before(
     state: SharedState, place: str, clock: ManualClock
 ) -> None:
     other = database_at(place, clock.now)
     states = [state, SharedState(other)]
     added: list[bool] = []
-    taken: list[str | None] = []
     replaced: list[str | None] = []
 
     async def add(number: int) -> None:
         added.append(await states[number % 2].add("code", "a", f"{number}", 60))
 
-    async def take(number: int) -> None:
-        taken.append(await states[number % 2].take("code", "a"))
-
     async def put(number: int) -> None:
         replaced.append(await states[number % 2].put("key", "a", f"{number}", 60))
 
-    for step in (add, take, put):
+    for step in (add, put):
         async with anyio.create_task_group() as tasks:
             for number in range(12):
                 tasks.start_soon(step, number)
@@ -131,7 +118,6 @@ async def test_of_many_at_one_instant_one_adds_one_takes_and_each_put_sees_the_o
     await other.aclose()
 
     assert sum(added) == 1
-    assert len([value for value in taken if value is not None]) == 1
     assert replaced.count(None) == 1
     assert {*replaced, last} == {None, *(f"{number}" for number in range(12))}
 

@@ -59,22 +59,11 @@ class SharedState:
         """The value; None when there is none, or it expired."""
         return await self._database.read(lambda tx: _found(tx, kind, name), empty=None)
 
-    async def take(self, kind: str, name: str) -> str | None:
-        """The value, which is deleted in the same step, so that one caller alone gets it."""
-
-        def work(tx: Transaction) -> str | None:
-            rows = tx.rows(
-                "DELETE FROM shared_values WHERE kind = :kind AND name = :name RETURNING value, expires_at",
-                kind=kind,
-                name=name,
-            )
-            return next((row["value"] for row in rows if row["expires_at"] > tx.now()), None)
-
-        return await self._database.write(work)
-
     async def drop(self, kind: str, name: str) -> None:
         """Delete a value."""
-        await self.take(kind, name)
+        await self._database.write(
+            lambda tx: tx.run("DELETE FROM shared_values WHERE kind = :kind AND name = :name", kind=kind, name=name)
+        )
 
 
 def _found(tx: Transaction, kind: str, name: str) -> str | None:
