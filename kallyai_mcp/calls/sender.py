@@ -53,9 +53,14 @@ class CallSender:
         self._clock = clock
         self._retries = Retries(clock, timing)
 
-    async def place(self, record: CallRecord) -> None:
-        """Place the call of a new record, and bring it to its end."""
-        request = _Request(record, Stopwatch(self._clock))
+    async def place(self, record: CallRecord, *, reserved: Stopwatch) -> None:
+        """Place the call of a new record, and bring it to its end.
+
+        Args:
+            record: The record.
+            reserved: Runs since just before it was reserved.
+        """
+        request = _Request(record, reserved)
         pauses = self._retries.pauses(self._timing.pause)
         tries = 0
         while True:
@@ -125,7 +130,7 @@ class _Request:
 
     Attributes:
         record: The call.
-        reserved: Runs since the call was reserved.
+        reserved: Runs since just before the call was reserved.
         left: Runs since the request left; since the first time, once a response was lost.
         lost: How the first response was lost.
     """

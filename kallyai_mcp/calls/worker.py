@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Self
 import anyio
 
 from kallyai_mcp.api.errors import KallyAIError
-from kallyai_mcp.calls.clock import Clock
+from kallyai_mcp.calls.clock import Clock, Stopwatch
 from kallyai_mcp.calls.ledger.base import LedgerUnavailableError
 from kallyai_mcp.calls.ledger.sql import Ledger
 from kallyai_mcp.calls.policy import Consent
@@ -117,12 +117,13 @@ class CallWorker:
             redial: See `Ledger.reserve`.
             consent: See `Ledger.reserve`.
         """
+        reserved = Stopwatch(self._clock)  # begins before the ledger is used: the machine may be suspended meanwhile
         asked = replace(asked, worker=await self._leased())
         self._reserving.add(asked.tracking_id)
         try:
             record, is_new = await self.ledger.reserve(asked, redial=redial, consent=consent)
             if is_new:
-                self._start(record, self._sender.place)
+                self._start(record, partial(self._sender.place, reserved=reserved))
         except LedgerUnavailableError:
             # The transaction may have been committed all the same; its record must not stay behind.
             release = partial(self.ledger.release, asked)

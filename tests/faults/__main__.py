@@ -2,9 +2,13 @@
 
     uv run python -m tests.faults --runs 1000 --seed 0
     uv run python -m tests.faults --workers --runs 100 --seed 0
+    uv run python -m tests.faults --simulated --runs 2000 --seed 0
+    uv run python -m tests.faults --simulated --workers --runs 500 --seed 0
+    uv run python -m tests.faults --prove
 
 The first command runs servers over stdio with the ledger in SQLite, the second two workers over HTTP with the ledger in
-PostgreSQL.
+PostgreSQL. The next two do the same in one process, where time passes at once, so that accounts, clocks, lists, and
+machines can change as well. The last one breaks the program in each way that the suite must see.
 
 Exits with 1 when a rule was violated; for each such run it prints a report and the command that repeats it.
 """
@@ -22,6 +26,8 @@ from kallyai_mcp.sandbox.faults import Kind
 from tests.faults.checks import Rule
 from tests.faults.plans import WORKER_ACTIONS, Action, Plan, plans
 from tests.faults.runs import RunResult, Totals, run_all, run_with_workers
+from tests.faults.simulation import prove
+from tests.faults.simulation.many import simulate
 from tests.faults.worker_plans import worker_plans
 from tests.postgres_server import NO_SERVER, has_server
 
@@ -35,11 +41,20 @@ def main() -> int:
     parser.add_argument("--runs", type=int, default=1000, help="how many seeds (default: 1000)")
     parser.add_argument("--seed", type=int, default=0, help="the first seed (default: 0)")
     parser.add_argument("--workers", action="store_true", help="two workers with one database; one of them ends")
-    parser.add_argument("--jobs", type=int, help="how many at once (default: 16; pairs of workers: 8)")
+    parser.add_argument("--simulated", action="store_true", help="in one process, where time passes at once")
+    parser.add_argument("--prove", action="store_true", help="show that each broken build of the program is seen")
+    parser.add_argument("--jobs", type=int, help="how many at once (default: 16; workers: 8; simulated: 2)")
     parser.add_argument("--verbose", action="store_true", help="print every run, not only those that violated a rule")
     options = parser.parse_args()
     if options.workers and not has_server():
         parser.error(NO_SERVER)
+    if options.prove:
+        return prove.main()
+    if options.simulated:
+        began = time.monotonic()
+        sums = simulate(options.seed, options.runs, jobs=options.jobs or 2, is_shared=options.workers)
+        print(f"{sums.table()}\n{time.monotonic() - began:.0f} s")
+        return 1 if sums.reports else 0
     suite = WORKERS if options.workers else SERVERS
     began = time.monotonic()
     done = 0

@@ -1,0 +1,116 @@
+"""Carries out many simulated runs, and sums them up."""
+
+import logging
+import tempfile
+import time
+from collections import Counter
+from dataclasses import dataclass, field
+from multiprocessing import get_context
+from pathlib import Path
+
+import anyio
+import psycopg
+
+from tests.faults.simulation.oracle import Rule, find_violations, report, unknown_calls
+from tests.faults.simulation.plan import Plan
+from tests.faults.simulation.run import Run, run_places
+from tests.faults.simulation.seeds import simulated_plan
+from tests.postgres_server import PostgresServer
+
+_CHUNK = 25
+
+
+@dataclass
+class Sums:
+    """The sums over many runs.
+
+    Attributes:
+        reports: Of the runs that broke a rule.
+    """
+
+    runs: int = 0
+    placed: int = 0
+    unknown: int = 0
+    violated: Counter[Rule] = field(default_factory=Counter)
+    kinds: Counter[str] = field(default_factory=Counter)
+    reports: list[str] = field(default_factory=list)
+
+    def add(self, other: "Sums") -> None:
+        """Add those of other runs."""
+        self.runs += other.runs
+        self.placed += other.placed
+        self.unknown += other.unknown
+        self.violated += other.violated
+        self.kinds += other.kinds
+        self.reports += other.reports
+
+    def table(self) -> str:
+        """The sums, one a line."""
+        share = 100 * self.unknown / max(self.placed, 1)
+        lines = [("runs", str(self.runs)), ("calls placed", str(self.placed))]
+        lines += [(f"runs with: {rule}", str(self.violated[rule])) for rule in Rule]
+        lines += [("placed and unknown, where nothing could tell", f"{self.unknown} ({share:.1f} %)")]
+        lines += [(f"runs with: {kind}", str(count)) for kind, count in sorted(self.kinds.items())]
+        return "\n".join(f"{name:75} {value}" for name, value in lines)
+
+
+def simulate(first: int, runs: int, *, jobs: int, is_shared: bool) -> Sums:
+    """Carry out the runs of so many seeds.
+
+    Args:
+        first: The first seed.
+        runs: How many.
+        jobs: How many processes share them.
+        is_shared: Two workers share a PostgreSQL database; otherwise, processes share an SQLite file.
+    """
+    sums = Sums()
+    chunks = [(seed, min(_CHUNK, first + runs - seed)) for seed in range(first, first + runs, _CHUNK)]
+    if is_shared:
+        with PostgresServer() as server:
+            sums.add(_simulate(chunks, jobs, server))
+    else:
+        sums.add(_simulate(chunks, jobs, None))
+    return sums
+
+
+def _simulate(chunks: list[tuple[int, int]], jobs: int, server: PostgresServer | None) -> Sums:
+    sums = Sums()
+    tasks = [(first, runs, server.create_database() if server is not None else None) for first, runs in chunks]
+    with get_context("spawn").Pool(jobs) as pool:
+        for done in pool.imap_unordered(_chunk, tasks):
+            sums.add(done)
+            for text in done.reports:
+                print(text, flush=True)
+    return sums
+
+
+def _chunk(task: tuple[int, int, str | None]) -> Sums:
+    first, runs, url = task
+    logging.getLogger("kallyai_mcp").addHandler(logging.NullHandler())
+    logging.getLogger("kallyai_mcp").propagate = False
+    sums = Sums()
+    for seed in range(first, first + runs):
+        plan = simulated_plan(seed, is_shared=url is not None)
+        sums.add(run_plan(plan, url))
+    return sums
+
+
+def run_plan(plan: Plan, url: str | None = None) -> Sums:
+    """Carry out one run, with the ledger in a file of its own, or in the database at `url`, which is emptied."""
+    began = time.monotonic()
+    if url is not None:
+        with psycopg.connect(url, autocommit=True) as connection:
+            connection.execute("DROP SCHEMA public CASCADE")
+            connection.execute("CREATE SCHEMA public")
+    with tempfile.TemporaryDirectory(prefix="faults-") as folder:
+        places = [url] if url is not None else run_places(Path(folder), plan)
+        evidence = anyio.run(Run(plan, places).evidence)
+    violations = find_violations(evidence)
+    sums = Sums(1, len(evidence.placed), unknown_calls(evidence))
+    sums.violated.update({violation.rule for violation in violations})
+    sums.kinds.update(plan.kinds)
+    if violations:
+        option = " --workers" if url is not None else ""
+        command = f"uv run python -m tests.faults --simulated{option} --runs 1 --seed {plan.seed}"
+        sums.reports.append(f"{report(evidence, violations, command)}\n{time.monotonic() - began:.1f} s\n")
+    return sums

@@ -1,0 +1,332 @@
+"""Judges a simulated run by what the service saw."""
+
+import json
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import timedelta
+from enum import StrEnum
+from typing import Any
+
+from tests.faults.simulation.ledgers import Row
+from tests.faults.simulation.plan import Task
+from tests.faults.simulation.run import ACTIVE, Evidence, Use
+from tests.faults.simulation.service import PhoneCall
+from tests.faults.simulation.world import NOON
+
+_LATEST = timedelta(seconds=125)
+"""How long after it was asked for a call may be placed: two minutes, and a little for the request."""
+
+_WAITED = timedelta(seconds=5)
+"""A request that is answered later than this had been placed, or had joined a call."""
+
+_LOOKED_BACK = timedelta(seconds=140)
+_LOOKED_AHEAD = timedelta(seconds=620)
+"""Around a request, calls of this time can be taken for the one that it placed."""
+
+
+class Rule(StrEnum):
+    """What a run must not do."""
+
+    TWICE = "placed twice"
+    LOST = "outcome lost"
+    STUCK = "record stuck"
+    UNTRUE = "not true"
+    UNASKED = "placed without the user's yes"
+    LATE = "placed too late"
+    ACCOUNT = "placed on another account"
+    FAILED = "server failed or hung"
+
+
+@dataclass(frozen=True)
+class Violation:
+    """One violation of a rule, and what happened."""
+
+    rule: Rule
+    text: str
+
+
+def find_violations(evidence: Evidence) -> list[Violation]:
+    """Every violation in the run."""
+    checks = (_twice, _lost, _stuck, _untrue, _unasked, _late, _account, _failed)
+    return [violation for check in checks for violation in check(evidence)]
+
+
+def report(evidence: Evidence, violations: list[Violation], command: str) -> str:
+    """All that a developer needs to understand the run and to repeat it."""
+    calls = [f"  {call}" for call in evidence.service.calls if call.is_ours or call.submission.get("task_description")]
+    return "\n".join(
+        [
+            command,
+            evidence.plan.describe(),
+            *(f"VIOLATED {violation.rule}: {violation.text}" for violation in violations),
+            "what happened:",
+            *evidence.log,
+            "the service's calls:",
+            *calls[:20],
+            "the ledger's rows:",
+            *(f"  {json.dumps(row, default=str)}" for row in evidence.rows),
+        ]
+    )
+
+
+def unknown_calls(evidence: Evidence) -> int:
+    """How many calls were placed whose outcome is unknown at the end."""
+    bound = {row["call_id"] for row in evidence.rows if row["state"] == "ended"}
+    return sum(call.call_id not in bound for call in evidence.placed)
+
+
+# Placed twice
+
+
+def _twice(evidence: Evidence) -> Iterator[Violation]:
+    for number, task in enumerate(evidence.plan.tasks):
+        calls = [call for call in evidence.placed if _asked_for(call, task)]
+        allowed = sum(_allowed(number, account, calls, evidence) for account in {use.account for use in evidence.uses})
+        if len(calls) > allowed:
+            yield Violation(Rule.TWICE, f"task {number} was placed {len(calls)} times; {allowed} would have been right")
+
+
+def _allowed(number: int, account: str, calls: list[PhoneCall], evidence: Evidence) -> int:
+    """How often a task may have been placed because of what was asked for while `account` was signed in.
+
+    Once; and once more for each outcome that the agent was told before it asked again, if the call reached nobody, or
+    was long ago, or the agent asked for a redial.
+    """
+    by_id = {call.call_id: call for call in calls}
+    told: dict[tuple[Any, Any], Use] = {}  # what the agent was told first of each call
+    tracking = {row["tracking_id"]: row["call_id"] for row in evidence.rows}
+    requests = [use for use in evidence.uses if use.task == number and use.account == account]
+    asked_ids = {use.answer.data.get("tracking_id") for use in requests if use.answer is not None}
+    for use in sorted(evidence.uses, key=lambda use: use.answered):
+        if use.answer is None or not (use.is_outcome or use.status == "unknown"):
+            continue
+        tracking_id, call_id = use.answer.data.get("tracking_id"), use.answer.data.get("call_id")
+        if tracking_id in asked_ids or call_id in by_id:
+            told.setdefault((tracking_id or tracking.get(call_id), use.status), use)
+    ahead = _most_ahead(evidence)
+    allowed = 1 if requests else 0
+    for request in sorted(requests, key=lambda use: use.asked):
+        for key, use in told.items():
+            if use.answered > request.asked or use.answer is None:
+                continue
+            call = by_id.get(use.answer.data.get("call_id") or "")
+            reached_nobody = call is not None and call.status != "success"
+            long_ago = call is not None and (request.asked_at - call.ends).total_seconds() + ahead > 3590
+            if request.redial or reached_nobody or long_ago:
+                allowed += 1
+                del told[key]
+                break
+    return allowed
+
+
+def _most_ahead(evidence: Evidence) -> float:
+    """How far the clocks of processes may have moved forward, in seconds."""
+    jumps = sum(max(event.seconds, 0) for event in evidence.plan.events if event.what == "has its clock set")
+    starts = [start.ahead for start in evidence.plan.starts]
+    return jumps + max(starts) - min(starts)
+
+
+# Lost, stuck, and untrue
+
+
+def _lost(evidence: Evidence) -> Iterator[Violation]:
+    for call in evidence.placed:
+        rows = [row for row in evidence.rows if row["call_id"] == call.call_id]
+        status = evidence.service.status_of(call)
+        ended = [row for row in rows if row["state"] == "ended" and json.loads(row["outcome"])["status"] == status]
+        if not ended:
+            if not _may_be_unknown(call, evidence):
+                yield Violation(Rule.LOST, f"call {call.call_id} is {status}, but no ledger says so")
+            continue
+        for name in (ended[0]["tracking_id"], call.call_id):
+            shown = evidence.shown.get(name, {})
+            if (shown.get("call_id"), shown.get("status")) != (call.call_id, status):
+                yield Violation(Rule.LOST, f"call {call.call_id} is {status}, but get_call {name} shows {shown}")
+
+
+def _may_be_unknown(call: PhoneCall, evidence: Evidence) -> bool:
+    """Whether the service's answers, or a deleted ledger, left no way to know what became of the call."""
+    plan, quirks = evidence.plan, evidence.service.quirks
+    deleted = [event.at for event in plan.events if event.what == "its ledger is deleted"]
+    if any(NOON + timedelta(seconds=at) >= call.ends for at in deleted):
+        return True
+    if deleted and (plan.has("is killed", "is terminated") or _is_killed_at_a_step(evidence)):
+        return True
+    told = {use.answer.data.get("call_id") for use in evidence.uses if use.answer is not None and use.is_outcome}
+    if call.call_id in told and _most_ahead(evidence) >= max(plan.keep_days, 1) * 86400:
+        return True  # it was deleted as old
+    unknown = [
+        row
+        for row in evidence.rows
+        if row["state"] == "unknown" and row["account"] == call.account and _fits(row, call, evidence)
+    ]
+    if not unknown:
+        return False
+    clock = max(abs(start.ahead - quirks.clock_ahead) for start in plan.starts)
+    is_set = plan.has("has its clock set")
+    no_clock = (clock > 100 and is_set) or (not quirks.sends_date and (clock > 100 or is_set))
+    if quirks.dates == "missing" or quirks.echo == "nothing" or no_clock:
+        return True
+    near = [
+        other
+        for other in evidence.service.calls
+        if other.account == call.account
+        and -_LOOKED_BACK - timedelta(seconds=clock)
+        < other.started - call.started
+        < _LOOKED_AHEAD + timedelta(seconds=clock)
+        and any(_fits(row, other, evidence) for row in unknown)
+    ]
+    return len(near) > 1 or len(unknown) > 1
+
+
+def _is_killed_at_a_step(evidence: Evidence) -> bool:
+    return any("kill" in start.at_step.values() for start in evidence.plan.starts)
+
+
+def _fits(row: Row, call: PhoneCall, evidence: Evidence) -> bool:
+    """Whether what the service repeats of `call` agrees with the submission of `row`."""
+    kept = {
+        "all": None,
+        "not the task": {"task_description", "additional_instructions"},
+        "name and number": set(call.submission) - {"respondent_phone", "business_name"},
+        "number": set(call.submission) - {"respondent_phone"},
+        "nothing": set(call.submission),
+    }[evidence.service.quirks.echo]
+    asked = json.loads(row["submission"])
+    return all(
+        _plain(asked.get(name)) == _plain(value)
+        for name, value in call.submission.items()
+        if name in asked and name not in (kept or ())
+    )
+
+
+def _stuck(evidence: Evidence) -> Iterator[Violation]:
+    for row in evidence.rows:
+        if row["state"] in ACTIVE:
+            yield Violation(Rule.STUCK, f"{row['tracking_id']} is still {row['state']}")
+        elif row["state"] != "ended" and evidence.plan.is_faultless:
+            yield Violation(Rule.STUCK, f"{row['tracking_id']} is {row['state']} although nothing failed")
+
+
+def _untrue(evidence: Evidence) -> Iterator[Violation]:
+    calls = {call.call_id: call for call in evidence.placed}
+    for row in evidence.rows:
+        placed = [
+            call for call in evidence.placed if (call.account, call.key) == (row["account"], row["idempotency_key"])
+        ]
+        if row["state"] == "refused" and placed and not _has_another_row(row, evidence):
+            yield Violation(Rule.UNTRUE, f"{row['tracking_id']} is refused, but its call was placed")
+        if row["call_id"] is not None:
+            call = calls.get(row["call_id"])
+            if call is None or not _same_submission(call.submission, json.loads(row["submission"])):
+                yield Violation(
+                    Rule.UNTRUE, f"{row['tracking_id']} has the outcome of another task or of no call of ours"
+                )
+    recorded = {row["tracking_id"] for row in evidence.rows}
+    for use in evidence.uses:
+        if use.answer is None:
+            continue
+        if use.is_outcome:
+            call = calls.get(use.answer.data["call_id"])
+            task = evidence.plan.tasks[use.task] if use.task is not None else None
+            if call is None or (task is not None and not _asked_for(call, task)):
+                yield Violation(Rule.UNTRUE, f"the agent was told {use.text!r}, but the call is {call}")
+            elif evidence.service.status_of(call) != use.status:
+                yield Violation(Rule.UNTRUE, f"the agent was told {use.status}, but the call is {call.status}")
+        elif use.status in ("in_progress", "unknown") and use.answer.data.get("tracking_id") not in recorded:
+            if not evidence.plan.has("its ledger is deleted"):
+                yield Violation(Rule.UNTRUE, f"the agent was told {use.text!r}, but no ledger has that record")
+        elif use.answer.is_error and use.task is not None and use.text.startswith("Not called"):
+            yield from _wrongly_denied(use, use.task, evidence)
+
+
+def _wrongly_denied(use: Use, number: int, evidence: Evidence) -> Iterator[Violation]:
+    """The agent was told that nothing was called, but meanwhile something was, and by no other request."""
+    others = [
+        other
+        for other in evidence.uses
+        if other.task == number
+        and other is not use
+        and other.asked < use.answered
+        and (other.answered > use.asked or other.answered == math.inf)
+    ]
+    task = evidence.plan.tasks[number]
+    for call in evidence.placed:
+        if use.answered_at is None or not _asked_for(call, task):
+            continue
+        is_meanwhile = use.asked_at <= call.started <= use.answered_at and not others
+        waited_for_it = use.answered_at - use.asked_at > _WAITED and call.started <= use.answered_at < call.ends
+        if is_meanwhile or waited_for_it:
+            yield Violation(Rule.UNTRUE, f"the agent was told {use.text!r}, but {call.call_id} was placed")
+
+
+def _has_another_row(row: Row, evidence: Evidence) -> bool:
+    """Whether another ledger has a record for the same key."""
+    return any(
+        other["idempotency_key"] == row["idempotency_key"] and other["tracking_id"] != row["tracking_id"]
+        for other in evidence.rows
+    )
+
+
+# Consent, age, and account
+
+
+def _unasked(evidence: Evidence) -> Iterator[Violation]:
+    if evidence.plan.confirm == "never":
+        return
+    confirmations = {use.confirmation for use in evidence.uses if use.confirmation is not None}
+    accounts = {call.account for call in evidence.placed}
+    allowed = len(confirmations) + len(accounts) * (evidence.plan.confirm == "auto")
+    if len(evidence.placed) > allowed:
+        text = f"{len(evidence.placed)} calls to one number were placed with {len(confirmations)} confirmations"
+        yield Violation(Rule.UNASKED, text)
+
+
+def _late(evidence: Evidence) -> Iterator[Violation]:
+    for call in evidence.placed:
+        asked = [use.asked_at for use in _requests_before(call, evidence)]
+        if asked and call.started - max(asked) > _LATEST:
+            yield Violation(Rule.LATE, f"{call.call_id} was placed {call.started - max(asked)} after it was asked for")
+
+
+def _account(evidence: Evidence) -> Iterator[Violation]:
+    for call in evidence.placed:
+        accounts = {account for use in _requests_before(call, evidence) for account in use.accounts}
+        if accounts and call.account not in accounts:
+            yield Violation(Rule.ACCOUNT, f"{call.call_id} was placed on {call.account}, asked for on {accounts}")
+
+
+def _requests_before(call: PhoneCall, evidence: Evidence) -> list[Use]:
+    return [
+        use
+        for use in evidence.uses
+        if use.task is not None and use.asked_at <= call.started and _asked_for(call, evidence.plan.tasks[use.task])
+    ]
+
+
+def _failed(evidence: Evidence) -> Iterator[Violation]:
+    for text in evidence.errors:
+        yield Violation(Rule.FAILED, text)
+    for use in evidence.uses:
+        if "internal_error" in use.text or "kallyai-mcp itself" in use.text or use.text.startswith("Internal"):
+            yield Violation(Rule.FAILED, f"the agent was told {use.text!r}")
+
+
+# What is the same
+
+
+def _asked_for(call: PhoneCall, task: Task) -> bool:
+    return _same_submission(call.submission, task.arguments)
+
+
+def _same_submission(one: Any, other: Any) -> bool:
+    names = {"task_description", "respondent_phone", "additional_instructions", "appointment_time", "party_size"}
+    return all(_plain(one.get(name)) == _plain(other.get(name)) for name in names)
+
+
+def _plain(value: Any) -> Any:
+    """A value without case and spacing."""
+    if isinstance(value, str):
+        return " ".join(value.split()).casefold()
+    return [_plain(item) for item in value] if isinstance(value, list | tuple) else value

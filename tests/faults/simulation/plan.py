@@ -1,0 +1,197 @@
+"""A simulated run: what the agent asks for, what fails, and when; `seeds` and `scenarios` make them."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from itertools import chain
+from typing import Any, Literal
+
+from kallyai_mcp.common_types import Confirm
+from tests.faults.simulation.service import Quirks, Trouble
+
+NUMBER = "+14155551234"
+
+ACCOUNT, OTHER_ACCOUNT = "first-account", "second-account"
+
+
+@dataclass(frozen=True)
+class Task:
+    """What one call is for.
+
+    Attributes:
+        arguments: The arguments of `make_call`.
+        ending: How the call ends.
+    """
+
+    arguments: Mapping[str, Any]
+    ending: str = "success"
+
+    @property
+    def description(self) -> str:
+        """The task's description; it may be the same for two tasks."""
+        return str(self.arguments["task_description"])
+
+
+@dataclass(frozen=True)
+class Ask:
+    """The agent asks for a call.
+
+    Attributes:
+        at: When, in seconds since the run's begin.
+        task: Which one of the plan's tasks.
+        process: Which process is asked.
+        times: So many requests at one instant.
+        redial: The argument.
+        gives_up: Seconds after which the client gives up.
+        silently: It does not tell the server that it gave up.
+        waits: It waits for the outcome; otherwise it asks with `wait_seconds` 0 and follows the call.
+        retyped: The description has other case and spacing.
+        confirms: It first asks for a confirmation, and sends that with all requests.
+        until_told: It asks again and again until it is told an outcome (or that nothing was placed).
+    """
+
+    at: float
+    task: int = 0
+    process: int = 0
+    times: int = 1
+    redial: bool = False
+    gives_up: float | None = None
+    silently: bool = False
+    waits: bool = True
+    retyped: bool = False
+    confirms: bool = False
+    until_told: bool = False
+
+
+What = Literal[
+    "is killed",
+    "is terminated",
+    "is stopped",
+    "is suspended with its machine",
+    "has its clock set",
+    "someone else signs in",
+    "the user signs in again",
+    "its ledger fails",
+    "its ledger fails to confirm",
+    "its ledger is locked",
+    "its ledger is deleted",
+    "its database ends all connections",
+    "its ledger gets a newer record",
+    "other programs call",
+]
+
+
+@dataclass(frozen=True)
+class Event:
+    """Something happens to a process.
+
+    Attributes:
+        at: When, in seconds since the run's begin.
+        what: What happens.
+        process: To which process.
+        seconds: How long it lasts; how far the clock is set.
+        number: How many calls.
+    """
+
+    at: float
+    what: What
+    process: int = 0
+    seconds: float = 0.0
+    number: int = 0
+
+
+@dataclass(frozen=True)
+class Start:
+    """A process.
+
+    Attributes:
+        at: When it starts, in seconds since the run's begin.
+        home: Which ledger it uses; with the same sign-in.
+        ahead: How many seconds its clock is ahead.
+        at_step: What happens at one of its steps: it is killed, or its machine is suspended for so many seconds.
+    """
+
+    at: float = 0.0
+    home: int = 0
+    ahead: float = 0.0
+    at_step: Mapping[int, float | Literal["kill"]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Foreign:
+    """A call that another program placed on the same account before the run.
+
+    Attributes:
+        age: How many seconds before.
+        task: Its submission is that of this task.
+        status: How it ended.
+    """
+
+    age: float
+    task: int = 0
+    status: str = "success"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """One run; `title` says what it is about."""
+
+    title: str
+    tasks: tuple[Task, ...]
+    asks: tuple[Ask, ...]
+    events: tuple[Event, ...] = ()
+    starts: tuple[Start, ...] = (Start(),)
+    quirks: Quirks = Quirks()  # noqa: RUF009 - frozen
+    troubles: tuple[Trouble, ...] = ()
+    look_troubles: tuple[Trouble, ...] = ()
+    foreign: tuple[Foreign, ...] = ()
+    confirm: Confirm = "never"
+    keep_days: float = 90
+    mode: Literal["auto", "legacy"] = "auto"
+    seed: int = 0
+
+    @property
+    def is_faultless(self) -> bool:
+        """Whether nothing fails, so that every outcome has to be known."""
+        steps = any(start.at_step for start in self.starts)
+        return not (self.troubles or self.look_troubles or self.events or self.foreign or steps)
+
+    def has(self, *what: What) -> bool:
+        """Whether one of these events happens."""
+        return any(event.what in what for event in self.events)
+
+    @property
+    def kinds(self) -> frozenset[str]:
+        """What there is in it, for the sums."""
+        default = Quirks()
+        quirks = {
+            f"service: {name} {getattr(self.quirks, name)}"
+            for name in ("order", "dates", "echo", "times")
+            if getattr(self.quirks, name) != getattr(default, name)
+        }
+        flags = ("is_retyped", "lists_ended_only", "forgets_keys", "answers_at_once")
+        quirks |= {f"service: {name}" for name in flags if getattr(self.quirks, name)}
+        quirks |= {"service: other spellings"} if self.quirks.spellings else set()
+        quirks |= {"service: another clock"} if self.quirks.clock_ahead else set()
+        quirks |= {"service: no Date"} if not self.quirks.sends_date else set()
+        quirks |= {"service: small pages"} if self.quirks.page != default.page else set()
+        troubles = {f"answer: {trouble.answer}" for trouble in self.troubles}
+        steps = {value if value == "kill" else "suspend" for start in self.starts for value in start.at_step.values()}
+        clocks = {"process: another clock"} if any(start.ahead for start in self.starts) else set()
+        return frozenset(
+            chain(
+                [f"agent: {self.title}"],
+                quirks,
+                troubles,
+                clocks,
+                (f"process: {value} at a step" for value in steps),
+                (f"event: {event.what}" for event in self.events),
+                ["service: old calls of other programs"] * bool(self.foreign),
+            )
+        )
+
+    def describe(self) -> str:
+        """The plan as text, for reports."""
+        lines = [f"seed {self.seed}: {self.title} ({self.mode}, confirm {self.confirm}, keep_days {self.keep_days:g})"]
+        parts = (self.tasks, self.starts, self.asks, self.events, self.troubles, self.look_troubles, self.foreign)
+        lines += [f"  {part}" for part in chain.from_iterable(parts)]
+        return "\n".join([*lines, f"  {self.quirks}"])

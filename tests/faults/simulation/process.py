@@ -1,0 +1,276 @@
+"""One process of a simulated run: an MCP server on its ledger, which can be killed or stopped at any step."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import Any, Literal, TypeVar
+
+import anyio
+import anyio.abc
+from mcp import Client
+from starlette.types import Message, Receive, Scope, Send
+
+from kallyai_mcp.api.client import KallyAI
+from kallyai_mcp.api.errors import NotSignedInError
+from kallyai_mcp.calls.ledger.base import LedgerUnavailableError, Transaction
+from kallyai_mcp.calls.ledger.sql import Ledger
+from kallyai_mcp.calls.policy import CallPolicy
+from kallyai_mcp.calls.records import AccountKey
+from kallyai_mcp.calls.service import CallService
+from kallyai_mcp.calls.timing import Timing
+from kallyai_mcp.common_types import Confirm
+from kallyai_mcp.server.build import build_server
+from kallyai_mcp.tools.confirmations import Confirmations
+from kallyai_mcp.tools.context import AppContext, SignedIn, SignInLink
+from tests.faults.simulation.ledgers import LedgerPlace
+from tests.faults.simulation.service import SimulatedService
+from tests.faults.simulation.world import ProcessClock, World
+
+Result = TypeVar("Result")
+
+TIMING = Timing(watch=20)
+"""Production's times, but for the pause between two looks for the calls of dead workers, which costs the most here."""
+
+_KEY = b"k" * 32
+
+
+class SignIn:
+    """Who is signed in on a machine; a token source, and the tools' `SignInService`.
+
+    Attributes:
+        name: The account.
+    """
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    async def key(self) -> AccountKey:
+        """The account as the ledger has it."""
+        return AccountKey("http://service", self.name)
+
+    async def account(self) -> str:
+        """See `SignInService`."""
+        return self.name
+
+    async def access_token(self) -> str:
+        """See `api.bearer.TokenSource`."""
+        return f"token-of-{self.name}"
+
+    async def renew(self, rejected: str) -> str:
+        """See `api.bearer.TokenSource`."""
+        raise NotSignedInError(f"{len(rejected)} characters were refused")
+
+    async def signed_in(self) -> SignedIn | None:
+        """See `SignInService`."""
+        return SignedIn(self.name)
+
+    async def link(self) -> SignInLink | None:
+        """See `SignInService`."""
+        return None
+
+    async def wait_until_signed_in(self, seconds: float) -> bool:
+        """See `SignInService`."""
+        return seconds < 0
+
+
+class Process:
+    """An MCP server and the client that is connected to it.
+
+    Everything that the server does beyond itself passes `_step`: each use of its ledger and of the service, before and
+    after. There it can be stopped or killed, so every step of a call is as likely as any other.
+
+    Args:
+        name: For the log.
+        world: The true time.
+        service: The service.
+        place: Its ledger.
+        sign_in: Whose calls it places.
+        mode: The protocol generation of its client.
+        ahead: How many seconds its clock is ahead.
+        confirm: When the user is asked.
+        keep_days: The setting.
+
+    Attributes:
+        steps: How many steps it has taken.
+        at_step: What happens at a step: `kill`, or the seconds for which it is stopped.
+        ended: Set once it is dead.
+    """
+
+    client: Client
+
+    def __init__(
+        self,
+        name: str,
+        world: World,
+        service: SimulatedService,
+        place: LedgerPlace,
+        sign_in: SignIn,
+        *,
+        mode: Literal["auto", "legacy"],
+        ahead: float,
+        confirm: Confirm,
+        keep_days: float,
+    ) -> None:
+        self.name = name
+        self.place = place
+        self.clock = ProcessClock(world, ahead)
+        self.sign_in = sign_in
+        self._world = world
+        self._service = service
+        self._mode = mode
+        self._confirm = confirm
+        self._timing = Timing(watch=TIMING.watch, keep_days=keep_days)
+        self._database = place.open(self.clock.now)
+        self._goes_on = anyio.Event()
+        self._goes_on.set()
+        self._is_over = False
+        self._using = 0
+        self._stop = anyio.Event()
+        self.ended = anyio.Event()
+        self.steps = 0
+        self.at_step: dict[int, float | Literal["kill"]] = {}
+
+    async def serve(self, *, task_status: anyio.abc.TaskStatus[None]) -> None:
+        """Serve until `end` or the end of the run."""
+        server = build_server(self._context)
+        async with Client(server, mode=self._mode, raise_exceptions=self._mode != "legacy") as self.client:
+            task_status.started()
+            await self._stop.wait()
+            # The rest of a process that was killed ends with the run, and reaches nothing any more.
+            self._is_over = self.ended.is_set()
+            self._goes_on.set()
+        self.ended.set()
+
+    async def kill(self) -> None:
+        """End it without a further step of its own."""
+        if self.ended.is_set():
+            return
+        self._hold()  # until the end of the run
+        self.ended.set()
+        while self._using:  # noqa: ASYNC110 - a thread can't be killed, so it ends first
+            await anyio.sleep(0.0005)
+        self._database.kill()
+
+    async def terminate(self) -> None:
+        """End it in order, as on SIGTERM."""
+        self._stop.set()
+        await self.ended.wait()
+
+    def finish(self) -> None:
+        """The run is over."""
+        self._stop.set()
+
+    def stop(self, *, machine: bool) -> None:
+        """Let it take no step until `resume`.
+
+        Args:
+            machine: The whole machine is suspended, so that the monotonic clock stands still too.
+        """
+        if not self.ended.is_set():
+            self._hold()
+            if machine:
+                self.clock.freeze()
+
+    def resume(self) -> None:
+        """Let it go on after `stop`."""
+        if not self.ended.is_set():
+            self.clock.thaw()
+            self._goes_on.set()
+
+    async def awake(self) -> None:
+        """Wait until it is not stopped."""
+        if not self.ended.is_set():
+            await self._goes_on.wait()
+
+    def _hold(self) -> None:
+        if self._goes_on.is_set():
+            self._goes_on = anyio.Event()
+
+    @asynccontextmanager
+    async def _context(self) -> AsyncIterator[AppContext]:
+        ledger = Ledger(_SteppedDatabase(self), policy=CallPolicy(), timing=self._timing)
+        async with (
+            KallyAI(
+                "http://service", tokens=self.sign_in, user_agent="tests", app=self._stepped_service, retry_backoff=0
+            ) as api,
+            CallService(lambda: api, self.sign_in.key, lambda: ledger, timing=self._timing, clock=self.clock) as calls,
+        ):
+            yield AppContext(
+                api=lambda: api,
+                calls=calls,
+                sign_in=self.sign_in,
+                timezone="America/New_York",
+                wait_seconds=1000,
+                now=self.clock.now,
+                confirmations=Confirmations(lambda: [_KEY]),
+                confirm=self._confirm,
+            )
+
+    async def _step(self, *, may_suspend: bool = True) -> None:
+        """Take a step.
+
+        Args:
+            may_suspend: Whether the machine may be suspended here. Not between the last look into the ledger and the
+                request: no program can look at the clock and send in one step.
+        """
+        self.steps += 1
+        what = self.at_step.pop(self.steps, None)
+        if isinstance(what, float) and not may_suspend:
+            self.at_step[self.steps + 1] = what
+            what = None
+        match what:
+            case "kill":
+                await self.kill()
+            case float(seconds):
+                self.stop(machine=True)
+                with anyio.CancelScope(shield=True):
+                    await self._world.sleep(seconds)
+                self.resume()
+        await self._goes_on.wait()
+
+    async def _stepped_service(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def stepped_send(message: Message) -> None:
+            await self._step()
+            if not self._is_over:
+                await send(message)
+
+        await self._step(may_suspend=False)
+        if self._is_over:
+            raise ConnectionResetError("the process is gone")
+        await self._service(scope, receive, stepped_send)
+
+    async def use_database(self, use: Callable[[], Awaitable[Result]]) -> Result:
+        """Use the ledger, unless it fails or the process is gone."""
+        await self._step()
+        if self._is_over or self.place.failure_now() == "before":
+            raise LedgerUnavailableError("The ledger can't be used")
+        self._using += 1
+        try:
+            with self._world.working():
+                result = await use()
+        finally:
+            self._using -= 1
+        await self._step()
+        if self.place.failure_now() == "after":
+            raise LedgerUnavailableError("The ledger did not confirm")
+        return result
+
+
+class _SteppedDatabase:
+    """The database of a process, each use being two steps."""
+
+    def __init__(self, process: Process) -> None:
+        self._process = process
+        self._database = process._database  # noqa: SLF001 - of this module
+
+    async def read(self, work: Callable[[Transaction], Any], *, empty: Any) -> Any:
+        return await self._process.use_database(lambda: self._database.read(work, empty=empty))
+
+    async def write(self, work: Callable[[Transaction], Any]) -> Any:
+        return await self._process.use_database(lambda: self._database.write(work))
+
+    async def take_lease(self) -> str:
+        return await self._process.use_database(self._database.take_lease)
+
+    async def aclose(self) -> None:
+        with self._process._world.working():  # noqa: SLF001 - of this module
+            await self._database.aclose()

@@ -1,0 +1,431 @@
+"""Carries out a plan: starts the processes, asks for the calls, lets things fail, and collects the evidence."""
+
+import logging
+import math
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import anyio
+import anyio.abc
+from mcp.shared.exceptions import MCPError
+
+from kallyai_mcp.calls import service
+from tests.agent import Answer
+from tests.faults.simulation.ledgers import LedgerPlace, Row
+from tests.faults.simulation.plan import ACCOUNT, NUMBER, OTHER_ACCOUNT, Ask, Event, Plan, Start
+from tests.faults.simulation.process import Process, SignIn
+from tests.faults.simulation.service import PhoneCall, SimulatedService
+from tests.faults.simulation.world import HungError, World
+
+ACCOUNTS = (ACCOUNT, OTHER_ACCOUNT)
+ACTIVE = ("reserved", "sent")
+OPEN = ("in_progress", "unknown", "needs_confirmation")
+"""The values of `status` in an answer that has no outcome."""
+
+_SETTLED_WITHIN = 3 * 3600.0
+"""Simulated seconds within which every record must have its end; a call is followed for an hour."""
+
+_LONGEST_LOCK = 100.0
+
+_PROGRESS_EVERY = 60.0
+"""Simulated seconds between two messages of progress; each looks into the ledger, which takes real time."""
+
+
+@dataclass
+class Use:
+    """One use of a tool.
+
+    Attributes:
+        tool: Its name.
+        task: The task of a `make_call`; None for another tool.
+        redial: The argument.
+        account: Who was signed in then.
+        accounts: Who was signed in until its end, too.
+        confirmation: The one that was sent.
+        asked: Its place in the order of everything that the agent sent and got.
+        asked_at: When it was sent (the true time).
+        answered: The place of its answer in that order; infinite when the agent got none.
+        answered_at: When.
+        answer: The answer, if the agent got one.
+        text: The answer, or why there was none.
+    """
+
+    tool: str
+    task: int | None
+    redial: bool
+    account: str
+    confirmation: str | None
+    asked: int
+    asked_at: datetime
+    answered: float = math.inf
+    answered_at: datetime | None = None
+    answer: Answer | None = None
+    text: str = "no answer"
+    accounts: set[str] = field(default_factory=set)
+
+    @property
+    def status(self) -> str | None:
+        """The status in the answer."""
+        return self.answer.data.get("status") if self.answer is not None and not self.answer.is_error else None
+
+    @property
+    def is_outcome(self) -> bool:
+        """Whether the answer has an outcome."""
+        return self.status is not None and self.status not in OPEN
+
+
+@dataclass
+class Evidence:
+    """What is known after a run.
+
+    Attributes:
+        plan: The run's plan.
+        service: The truth.
+        uses: What the agent was told.
+        rows: The rows of all ledgers.
+        shown: What `get_call` answers at the end, by tracking id and call id.
+        errors: What went wrong in the program itself.
+        log: What happened, line by line.
+    """
+
+    plan: Plan
+    service: SimulatedService
+    uses: list[Use] = field(default_factory=list)
+    rows: list[Row] = field(default_factory=list)
+    shown: dict[str, dict[str, Any]] = field(default_factory=dict)
+    errors: list[str] = field(default_factory=list)
+    log: list[str] = field(default_factory=list)
+
+    @property
+    def placed(self) -> Sequence[PhoneCall]:
+        """The calls that were placed for us."""
+        return self.service.placed()
+
+
+class Run:
+    """One run.
+
+    Args:
+        plan: What happens.
+        places: The ledgers' files, or URLs of databases, one for each home.
+    """
+
+    def __init__(self, plan: Plan, places: Sequence[str]) -> None:
+        self._plan = plan
+        self._world = World()
+        endings = {" ".join(task.description.split()).casefold(): task.ending for task in plan.tasks}
+        self._service = SimulatedService(
+            self._world, plan.quirks, plan.troubles, plan.look_troubles, endings, plan.seed
+        )
+        is_locked = plan.has("its ledger is locked")
+        self._homes = [LedgerPlace(place, self._world.now, is_locked=is_locked) for place in places]
+        self._sign_in = SignIn(ACCOUNT)
+        self._processes: dict[int, Process] = {}
+        self._evidence = Evidence(plan, self._service)
+        self._events = 0
+
+    async def evidence(self) -> Evidence:
+        """Carry out the plan.
+
+        Returns:
+            What is known afterwards; a run that hangs is one of its errors.
+        """
+        for foreign in self._plan.foreign:
+            self._service.add_foreign(ACCOUNT, _submission(self._plan, foreign.task), foreign.age, foreign.status)
+        errors = _Errors(self._evidence.errors)
+        logging.getLogger("kallyai_mcp").addHandler(errors)
+        progress, service.PROGRESS_EVERY = service.PROGRESS_EVERY, _PROGRESS_EVERY
+        try:
+            async with anyio.create_task_group() as self._tasks:
+                try:
+                    await self._world.run(self._all())
+                except HungError as error:
+                    self._evidence.errors.append(str(error))
+                for process in self._processes.values():
+                    process.finish()
+                with anyio.move_on_after(5) as ending:
+                    for process in self._processes.values():
+                        await process.ended.wait()
+                if ending.cancelled_caught:
+                    self._evidence.errors.append("a process did not end")
+                self._tasks.cancel_scope.cancel()
+        finally:
+            service.PROGRESS_EVERY = progress
+            logging.getLogger("kallyai_mcp").removeHandler(errors)
+        for home in self._homes:
+            self._evidence.rows += home.rows(ACCOUNTS)
+        return self._evidence
+
+    def _note(self, line: str) -> None:
+        self._evidence.log.append(f"{self._world.elapsed:8.1f} {line}")
+
+    async def _all(self) -> None:
+        for number, start in enumerate(self._plan.starts):
+            if start.at == 0:
+                await self._start(number, start)
+        async with anyio.create_task_group() as tasks:
+            for number, start in enumerate(self._plan.starts):
+                if start.at > 0:
+                    tasks.start_soon(self._start_later, number, start)
+            for event in self._plan.events:
+                tasks.start_soon(self._happen, event)
+            for ask in self._plan.asks:
+                tasks.start_soon(self._ask, ask)
+        await self._settle()
+
+    # The processes
+
+    async def _start(self, number: int, start: Start) -> None:
+        process = Process(
+            f"process {number}",
+            self._world,
+            self._service,
+            self._homes[start.home],
+            self._sign_in,
+            mode=self._plan.mode,
+            ahead=start.ahead + self._homes[start.home].clock_set,
+            confirm=self._plan.confirm,
+            keep_days=self._plan.keep_days,
+        )
+        await self._tasks.start(process.serve)
+        process.at_step = {process.steps + step: what for step, what in start.at_step.items()}
+        self._processes[number] = process
+        self._note(f"{process.name} runs")
+
+    async def _start_later(self, number: int, start: Start) -> None:
+        await self._world.sleep(start.at)
+        await self._start(number, start)
+
+    async def _happen(self, event: Event) -> None:
+        await self._world.sleep(event.at)
+        process = self._processes.get(event.process, self._processes[0])
+        home = process.place
+        self._note(f"{process.name}: {event.what} {event.seconds or event.number or ''}")
+        match event.what:
+            case "is killed":
+                await process.kill()
+            case "is terminated":
+                await process.terminate()
+            case "is stopped" | "is suspended with its machine":
+                process.stop(machine=event.what != "is stopped")
+                await self._world.sleep(event.seconds)
+                process.resume()
+            case "has its clock set":
+                home.clock_set += event.seconds
+                for other in self._processes.values():  # those of one machine have one clock
+                    other.clock.ahead += event.seconds if other.place is home else 0
+            case "someone else signs in":
+                self._change_account(OTHER_ACCOUNT)
+            case "the user signs in again":
+                self._change_account(ACCOUNT)
+            case "its ledger fails" | "its ledger fails to confirm":
+                home.failure = "before" if event.what == "its ledger fails" else "after"
+                await self._world.sleep(event.seconds)
+                home.failure = None
+            case "its ledger is locked":
+                home.lock()
+                await self._world.sleep(min(event.seconds, _LONGEST_LOCK))
+                home.unlock()
+            case "its ledger is deleted":
+                home.delete()
+            case "its database ends all connections":
+                home.end_connections()
+            case "its ledger gets a newer record":
+                home.add_newer_record(ACCOUNT)
+            case "other programs call":
+                for number in range(event.number):
+                    submission = _submission(self._plan, 0) | {"respondent_phone": f"+1415556{number:04}"}
+                    self._service.add_foreign(ACCOUNT, submission, age=0)
+
+    def _change_account(self, account: str) -> None:
+        self._sign_in.name = account
+        for use in self._evidence.uses:
+            if use.answer is None:
+                use.accounts.add(account)
+
+    # The agent
+
+    async def _ask(self, ask: Ask) -> None:
+        await self._world.sleep(ask.at)
+        process = await self._living(ask.process)
+        arguments = dict(self._plan.tasks[ask.task].arguments)
+        if ask.retyped:
+            arguments["task_description"] = f"  {arguments['task_description'].upper()} "
+        if ask.redial:
+            arguments["redial"] = True
+        if not ask.waits:
+            arguments["wait_seconds"] = 0
+        if ask.confirms:
+            asked = await self._use(process, "make_call", arguments, task=ask.task, redial=ask.redial)
+            if asked.answer is not None and asked.status == "needs_confirmation":
+                arguments["confirmation"] = asked.answer.data["confirmation"]
+
+        async def make_call() -> None:
+            while True:
+                current = await self._living(ask.process)
+                use = await self._use(current, "make_call", arguments, task=ask.task, ask=ask, redial=ask.redial)
+                if use.status in ("in_progress", "unknown"):
+                    await self._follow(current, use)
+                    return
+                if use.answer is not None or not ask.until_told:
+                    return
+                await self._world.sleep(1)
+
+        async with anyio.create_task_group() as tasks:
+            for _ in range(ask.times):
+                tasks.start_soon(make_call)
+
+    async def _living(self, number: int) -> Process:
+        """The process of this number, or else one that lives, of the same home first; a new one when none does."""
+        wanted = self._processes.get(number) or self._processes[0]
+        living = [process for process in self._processes.values() if not process.ended.is_set()]
+        if not living:
+            await self._start(
+                len(self._plan.starts) + len(self._processes), Start(home=self._homes.index(wanted.place))
+            )
+            return await self._living(number)
+        return wanted if wanted in living else min(living, key=lambda process: process.place is not wanted.place)
+
+    async def _follow(self, process: Process, use: Use) -> None:
+        if use.answer is not None and use.status == "in_progress":
+            arguments = {"call_id": use.answer.data["tracking_id"], "wait_seconds": 1000}
+            await self._use(process, "get_call", arguments)
+
+    async def _use(
+        self,
+        process: Process,
+        tool: str,
+        arguments: dict[str, Any],
+        *,
+        task: int | None = None,
+        ask: Ask | None = None,
+        redial: bool = False,
+    ) -> Use:
+        await process.awake()  # a program that is stopped can't say how long a request has waited for it
+        use = Use(
+            tool,
+            task,
+            redial,
+            self._sign_in.name,
+            arguments.get("confirmation"),
+            self._next(),
+            self._world.now(),
+        )
+        use.accounts.add(use.account)
+        self._evidence.uses.append(use)
+        extra = {k: v for k, v in arguments.items() if k in ("redial", "wait_seconds", "confirmation", "call_id")}
+        self._note(f"{process.name}: {tool} {'' if task is None else f'task {task}'} {extra}")
+        is_over = anyio.Event()
+
+        async def call() -> None:
+            try:
+                answer = Answer(await process.client.call_tool(tool, arguments))
+            except (MCPError, RuntimeError) as error:  # the second one: the client is closed
+                use.text = f"no answer: {error}"
+            else:
+                if not is_over.is_set():  # else the agent reads it no more
+                    use.answer, use.text = answer, answer.text.replace("\n", " / ")
+                    use.answered, use.answered_at = self._next(), self._world.now()
+            is_over.set()
+
+        async def give_up(scope: anyio.CancelScope, seconds: float, *, silently: bool) -> None:
+            await self._world.sleep(seconds)
+            use.text = "gave up"
+            is_over.set()
+            if not silently:
+                scope.cancel()
+
+        async def lose(scope: anyio.CancelScope) -> None:
+            await process.ended.wait()
+            use.text = "the process ended" if use.answer is None else use.text
+            is_over.set()
+            scope.cancel()
+
+        calling = anyio.CancelScope()
+
+        async def call_in_scope() -> None:
+            with calling:
+                await call()
+
+        self._tasks.start_soon(call_in_scope)
+        async with anyio.create_task_group() as waiting:
+            waiting.start_soon(lose, calling)
+            if ask is not None and ask.gives_up is not None:
+                waiting.start_soon(lambda: give_up(calling, ask.gives_up or 0.0, silently=ask.silently))
+            await is_over.wait()
+            waiting.cancel_scope.cancel()
+        self._note(f"{process.name}: {tool} -> {use.text[:300]}")
+        return use
+
+    def _next(self) -> int:
+        self._events += 1
+        return self._events
+
+    # The end
+
+    async def _settle(self) -> None:
+        """End all faults, wait until every record has its end, and look at every call once more."""
+        self._service.stop_troubles()
+        for home in self._homes:
+            home.failure = None
+            home.unlock()
+        for process in self._processes.values():
+            process.resume()
+            process.at_step = {}
+        self._note("all faults end")
+        for number, home in enumerate(self._homes):
+            if not any(p.place is home and not p.ended.is_set() for p in self._processes.values()):
+                await self._start(len(self._plan.starts) + len(self._processes), Start(home=number))
+        accounts = ACCOUNTS if self._plan.has("someone else signs in") else (ACCOUNT,)
+        for account in accounts:
+            self._sign_in.name = account
+            until = self._world.elapsed + _SETTLED_WITHIN
+            if self._plan.has("its ledger is deleted"):
+                await self._world.sleep(1500)  # what was deleted is written again when its call has ended
+            while self._world.elapsed < until and self._has_active(account):
+                await self._world.sleep(30)
+            ends = [call.ends for call in self._evidence.placed]
+            await self._world.sleep(
+                max((end - self._world.now()).total_seconds() for end in [*ends, self._world.now()])
+            )
+            for home in self._homes:
+                process = next(p for p in self._processes.values() if p.place is home and not p.ended.is_set())
+                await self._look(process, home, account)
+
+    async def _look(self, process: Process, home: LedgerPlace, account: str) -> None:
+        tracking_ids = [row["tracking_id"] for row in home.rows((account,))]
+        for id_ in tracking_ids + [call.call_id for call in self._evidence.placed if call.account == account]:
+            with suppress(MCPError):
+                answer = await process.client.call_tool("get_call", {"call_id": id_})
+                self._evidence.shown[id_] = answer.structured_content or {}
+
+    def _has_active(self, account: str) -> bool:
+        return any(row["state"] in ACTIVE for home in self._homes for row in home.rows((account,)))
+
+
+class _Errors(logging.Handler):
+    """Collects the exceptions that the program logs: none is expected."""
+
+    def __init__(self, errors: list[str]) -> None:
+        super().__init__(logging.ERROR)
+        self._errors = errors
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if record.exc_info:
+            self._errors.append(logging.Formatter().format(record))
+
+
+def _submission(plan: Plan, task: int) -> dict[str, Any]:
+    """The submission of a task, as another program may send it."""
+    return {"respondent_phone": NUMBER} | dict(plan.tasks[task].arguments)
+
+
+def run_places(folder: Path, plan: Plan) -> list[str]:
+    """A file for the ledger of each home of `plan`."""
+    homes = max(start.home for start in plan.starts) + 1
+    paths = [folder / f"home-{home}" / "ledger.db" for home in range(homes)]
+    return [str(path) for path in paths]

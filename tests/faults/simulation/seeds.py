@@ -1,0 +1,282 @@
+"""What a seed decides for a simulated run: what the agent does, what fails, and how the service differs."""
+
+import random
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Literal
+
+from tests.faults.simulation.plan import NUMBER, Ask, Event, Foreign, Plan, Start, Task, What
+from tests.faults.simulation.service import ENDINGS, Broken, Quirks, Trouble, spelled_otherwise
+
+STATUSES_AFTER = (408, 409, 425, 499, 500, 502, 503, 504, 520, 301, 302, 303, 307, 308)
+"""Statuses that don't prove that no call was placed."""
+
+STATUSES_BEFORE = (*STATUSES_AFTER, 400, 401, 402, 403, 404, 405, 413, 415, 422, 429)
+
+BROKEN: tuple[Broken, ...] = ("cut", "page", "empty", "half")
+
+_STEPS = 24
+"""So many steps a process takes from a request until its call is answered, with some looks for it."""
+
+
+def simulated_plan(seed: int, *, is_shared: bool = False) -> Plan:
+    """The plan of a seed, always the same.
+
+    Args:
+        seed: The seed.
+        is_shared: For two workers with one PostgreSQL database, not for processes with an SQLite file.
+    """
+    rng = random.Random(f"simulated {seed} {is_shared}")  # noqa: S311 - it has to be repeatable, not secret
+    make, _ = ACTIONS[seed % len(ACTIONS)]
+    plan = make(rng)
+    plan = replace(plan, seed=seed, mode=rng.choice(("auto", "legacy")), quirks=_quirks(rng, plan))
+    plan = _with_troubles(rng, plan)
+    if is_shared:
+        starts = plan.starts if len(plan.starts) > 1 else (*plan.starts, Start())
+        asks = (replace(ask, process=rng.randrange(2)) for ask in plan.asks)
+        plan = replace(plan, starts=tuple(replace(start, home=0, ahead=0) for start in starts), asks=tuple(asks))
+    for _ in range(rng.choice((0, 1, 1, 1, 2))):
+        plan = _disturbed(rng, plan, is_shared=is_shared)
+    return plan
+
+
+# What the agent does
+
+
+def _task(rng: random.Random, *, ending: str | None = None, **more: object) -> Task:
+    arguments = {
+        "task_category": "restaurant",
+        "task_description": "Book a table",
+        "respondent_phone": NUMBER,
+        "business_name": "Italian Bistro",
+        "appointment_date": "2026-01-30",
+        "appointment_time": "19:00",
+        "party_size": 4,
+    }
+    return Task(arguments | more, ending or rng.choice((*ENDINGS, "success", "success")))
+
+
+def _until(rng: random.Random, task: Task) -> float:
+    """A time during the call, or soon after its end."""
+    return round(rng.uniform(0.1, ENDINGS[task.ending] * 1.5), 1)
+
+
+def _waits(rng: random.Random) -> Plan:
+    return Plan("waits for the outcome", (_task(rng),), (Ask(0, waits=rng.random() < 0.5),))
+
+
+def _gives_up(rng: random.Random) -> Plan:
+    task = _task(rng)
+    gives_up = _until(rng, task)
+    again = gives_up + rng.choice((0.0, rng.uniform(0, 40)))
+    first = Ask(0, gives_up=gives_up, silently=rng.random() < 0.4, waits=True)
+    return Plan("gives up and asks again", (task,), (first, Ask(again, retyped=rng.random() < 0.5)))
+
+
+def _other_process(rng: random.Random) -> Plan:
+    task = _task(rng)
+    gives_up = _until(rng, task)
+    asks = (Ask(0, gives_up=gives_up), Ask(gives_up + rng.uniform(0, 30), process=1))
+    return replace(Plan("gives up and asks another process", (task,), asks), starts=(Start(), Start()))
+
+
+def _at_once(rng: random.Random) -> Plan:
+    task = _task(rng)
+    other = rng.randrange(2)
+    asks = (Ask(0, times=rng.randint(1, 4)), Ask(0, process=other, times=rng.randint(1, 4)))
+    return Plan("asks many times at once", (task,), asks, starts=(Start(), Start()))
+
+
+def _once_more(rng: random.Random) -> Plan:
+    task = _task(rng)
+    again = 400 + rng.choice((1, 50, 70, 3000, 3700))
+    return Plan(
+        "asks once more after the end",
+        (task,),
+        (Ask(0), Ask(again, process=rng.randrange(2))),
+        starts=(Start(), Start()),
+    )
+
+
+def _redials(rng: random.Random) -> Plan:
+    task = _task(rng)
+    gives_up = _until(rng, task)
+    asks = (Ask(0), Ask(400, redial=True, gives_up=gives_up), Ask(400 + gives_up + rng.uniform(0, 30), redial=True))
+    return Plan("redials, gives up, and redials again", (task,), asks)
+
+
+def _redials_at_once(rng: random.Random) -> Plan:
+    other = rng.randrange(2)
+    asks = (Ask(0), Ask(400, redial=True, times=rng.randint(2, 5)), Ask(400, redial=True, process=other))
+    return Plan("redials many times at once", (_task(rng),), asks, starts=(Start(), Start()))
+
+
+def _one_confirmation(rng: random.Random) -> Plan:
+    asks = (Ask(0, confirms=True, redial=rng.random() < 0.7, times=rng.randint(6, 20)),)
+    return Plan("uses one confirmation for many requests at once", (_task(rng),), asks, confirm="always")
+
+
+def _twelve_tasks(rng: random.Random) -> Plan:
+    tasks = tuple(_task(rng, task_description=f"Ask question {number}") for number in range(12))
+    asks = tuple(Ask(0, task=number, process=rng.randrange(2)) for number in range(12))
+    return Plan("asks for twelve calls to one number at once", tasks, asks, confirm="auto", starts=(Start(), Start()))
+
+
+def _similar_tasks(rng: random.Random) -> Plan:
+    tasks = (
+        _task(rng, additional_instructions=["Ask for the terrace"]),
+        _task(rng, additional_instructions=["Ask for a table inside"]),
+    )
+    later = rng.choice((0.0, rng.uniform(0, 30)))
+    return Plan("asks for two similar calls", tasks, (Ask(0), Ask(later, task=1)))
+
+
+def _two_homes(rng: random.Random) -> Plan:
+    task = _task(rng)
+    gives_up = _until(rng, task)
+    asks = (Ask(0, gives_up=gives_up), Ask(rng.choice((0.0, gives_up)), process=1))
+    return Plan("asks two homes of one account", (task,), asks, starts=(Start(), Start(home=1)))
+
+
+def _clock_ahead(rng: random.Random) -> Plan:
+    task = _task(rng)
+    ahead = rng.choice((-86400 * 2, -3600, -300, 300, 3600, 86400 * 2))
+    gives_up = _until(rng, task)
+    starts = (Start(ahead=rng.choice((0, ahead))), Start(at=rng.uniform(0, 30), ahead=ahead))
+    asks = (Ask(0, gives_up=gives_up), Ask(max(gives_up, 31), process=1))
+    return Plan("asks a process with another clock", (task,), asks, starts=starts, keep_days=rng.choice((0, 90)))
+
+
+ACTIONS: tuple[tuple[Callable[[random.Random], Plan], str], ...] = (
+    (_waits, ""),
+    (_gives_up, ""),
+    (_other_process, ""),
+    (_at_once, ""),
+    (_once_more, ""),
+    (_redials, ""),
+    (_redials_at_once, ""),
+    (_one_confirmation, ""),
+    (_twelve_tasks, ""),
+    (_similar_tasks, ""),
+    (_two_homes, ""),
+    (_clock_ahead, ""),
+)
+"""In turn, so that any stretch of seeds covers as much as any other."""
+
+
+# How the service differs, and what it answers
+
+
+def _quirks(rng: random.Random, plan: Plan) -> Quirks:
+    """Most runs have a service that tells enough to find a call; in some it leaves no way to know."""
+    few = rng.random() < 0.1
+    homes = len({start.home for start in plan.starts}) > 1
+    clocks_agree = not any(start.ahead for start in plan.starts)
+    sends_date = not clocks_agree or rng.random() > 0.1
+    return Quirks(
+        clock_ahead=rng.choice((0, 0, -300, 300, 86400, -86400)) if sends_date else 0,
+        sends_date=sends_date,
+        order=rng.choice(("newest first", "newest first", "oldest first", "shuffled")),
+        page=rng.choice((200, 200, 50)),
+        has_total=rng.random() > 0.2,
+        dates="missing"
+        if few
+        else rng.choice(("metadata", "top level", "number", "milliseconds", "e-mail", "without zone")),
+        echo=rng.choice(("number", "nothing"))
+        if few
+        else rng.choice(("all", "all", "not the task", "name and number")),
+        times=rng.choice(("as asked", "seconds", "12 hours")),
+        is_retyped=rng.random() < 0.3,
+        spellings=spelled_otherwise(rng) if rng.random() < 0.4 else {},
+        lists_ended_only=rng.random() < 0.3,
+        forgets_keys=rng.random() < 0.3 and not homes,
+        answers_at_once=rng.random() < 0.15,
+    )
+
+
+def _with_troubles(rng: random.Random, plan: Plan) -> Plan:
+    seconds = ENDINGS[plan.tasks[0].ending]
+    troubles = tuple(_trouble(rng, seconds) for _ in range(rng.choice((0, 1, 1, 1, 2, 3))))
+    looks = tuple(
+        Trouble(rng.choice((*BROKEN, 429, 500, 503, 404)), delay=rng.choice((0.0, 1.0)))
+        for _ in range(rng.choice((0, 0, 0, 1, 3, 8)))
+    )
+    foreign: tuple[Foreign, ...] = ()
+    if rng.random() < 0.25:
+        foreign = tuple(
+            Foreign(age=rng.choice((150, 900, 7200, 90000)), status=rng.choice(tuple(ENDINGS)))
+            for _ in range(rng.choice((1, 3, 20)))
+        )
+    events = plan.events
+    if rng.random() < 0.25:
+        events += (Event(rng.uniform(0, 20), "other programs call", number=rng.choice((3, 250))),)
+    return replace(plan, troubles=troubles, look_troubles=looks, foreign=foreign, events=events)
+
+
+def _trouble(rng: random.Random, call_seconds: float) -> Trouble:
+    placed = rng.random() < 0.7
+    answer = rng.choice((rng.choice(BROKEN), rng.choice(STATUSES_AFTER if placed else STATUSES_BEFORE)))
+    delay = rng.choice((0.0, 0.0, round(rng.uniform(0, 20), 1), call_seconds, call_seconds + 1))
+    return Trouble(answer, placed=placed, delay=delay if placed or rng.random() < 0.3 else 0.0)
+
+
+# What else happens
+
+
+def _disturbed(rng: random.Random, plan: Plan, *, is_shared: bool) -> Plan:
+    at = round(rng.choice((rng.uniform(0, 3), rng.uniform(0, 150))), 1)
+    process = rng.randrange(len(plan.starts))
+    what = rng.choice(
+        (
+            "at a step",
+            "at a step",
+            "at a step",
+            "ends",
+            "stops",
+            "clock",
+            "account",
+            "ledger fails",
+            "database" if is_shared else "file",
+            "newer",
+        )
+    )
+    match what:
+        case "at a step":
+            happens: float | Literal["kill"] = rng.choice(("kill", "kill", 30.0, 1000.0))
+            # A machine that is suspended before a call is reserved has not begun to place it.
+            first = 1 if happens == "kill" else 5
+            changed = replace(plan.starts[process], at_step={rng.randint(first, _STEPS): happens})
+            starts = (*plan.starts[:process], changed, *plan.starts[process + 1 :])
+            if happens == "kill" and len(starts) == 1:
+                starts += (Start(at=rng.choice((0.0, 0.5, 10.0))),)
+            return replace(plan, starts=starts, asks=tuple(replace(ask, until_told=True) for ask in plan.asks))
+        case "ends":
+            name: What = rng.choice(("is killed", "is terminated"))
+            starts = plan.starts if len(plan.starts) > 1 else (*plan.starts, Start())
+            asks = tuple(replace(ask, until_told=True) for ask in plan.asks)
+            return replace(plan, starts=starts, asks=asks, events=(*plan.events, Event(at, name, process)))
+        case "stops":
+            name = rng.choice(("is stopped", "is suspended with its machine"))
+            return _with_event(plan, Event(at, name, process, seconds=rng.choice((5.0, 100.0, 1000.0))))
+        case "clock" if not is_shared and plan.quirks.sends_date:
+            return _with_event(
+                plan, Event(at, "has its clock set", process, seconds=rng.choice((-3600, -300, 300, 3600)))
+            )
+        case "account":
+            back = at + rng.choice((1.0, 60.0, 600.0))
+            events = (Event(at, "someone else signs in"), Event(back, "the user signs in again"))
+            return replace(plan, events=(*plan.events, *events[: rng.randint(1, 2)]))
+        case "ledger fails" | "clock":
+            name = rng.choice(("its ledger fails", "its ledger fails to confirm"))
+            return _with_event(plan, Event(at, name, process, seconds=rng.choice((0.5, 5.0, 60.0))))
+        case "file":
+            name = rng.choice(("its ledger is locked", "its ledger is deleted"))
+            return _with_event(plan, Event(at, name, process, seconds=rng.choice((0.5, 5.0, 60.0))))
+        case "database":
+            return _with_event(plan, Event(at, "its database ends all connections"))
+        case _:
+            return _with_event(plan, Event(at, "its ledger gets a newer record", process))
+
+
+def _with_event(plan: Plan, event: Event) -> Plan:
+    return replace(plan, events=(*plan.events, event))

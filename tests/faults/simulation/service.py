@@ -1,0 +1,322 @@
+"""The KallyAI of a simulated run, written from the reference alone, and the ways in which it may differ from it."""
+
+import json
+import random
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
+from typing import Any, Literal
+
+from starlette.requests import Request
+from starlette.types import Receive, Scope, Send
+
+from tests.faults.simulation.world import World
+
+Json = dict[str, Any]
+
+Order = Literal["newest first", "oldest first", "shuffled"]
+Dates = Literal["metadata", "top level", "number", "milliseconds", "e-mail", "without zone", "missing"]
+Echo = Literal["all", "not the task", "name and number", "number", "nothing"]
+Times = Literal["as asked", "seconds", "12 hours"]
+Broken = Literal["cut", "page", "empty", "half"]
+
+ENDINGS = {"success": 95.0, "no_answer": 32.0, "busy": 3.0, "voicemail": 28.0, "failed": 8.0, "cancelled": 15.0}
+"""How calls end, and after how many seconds."""
+
+ALSO_SPELLED = {
+    "success": ("Success", "completed", "SUCCESS"),
+    "no_answer": ("no-answer", "No Answer", "NO_ANSWER"),
+    "busy": ("Busy",),
+    "voicemail": ("Voicemail",),
+    "failed": ("Failed",),
+    "cancelled": ("terminated", "canceled", "Cancelled"),
+}
+"""Other spellings of the statuses."""
+
+
+@dataclass(frozen=True)
+class Quirks:
+    """How the service differs from the reference.
+
+    Attributes:
+        clock_ahead: How many seconds its clock is ahead of the true time.
+        sends_date: Its responses have a `Date`.
+        order: The order of its list.
+        page: The most calls that it lists at once, whatever `limit` says.
+        has_total: Its list says how many calls there are.
+        dates: How it dates a call.
+        echo: How much of the submission it repeats.
+        times: How it writes the time of an appointment.
+        is_retyped: It repeats texts and numbers with other spacing and case.
+        spellings: How it spells statuses, where it differs from the reference.
+        lists_ended_only: A call is in the list, and found by its id, only after it has ended.
+        forgets_keys: An Idempotency-Key is forgotten when its call ends.
+        answers_at_once: It answers a request for a call when the call begins, with `in_progress`.
+    """
+
+    clock_ahead: float = 0.0
+    sends_date: bool = True
+    order: Order = "newest first"
+    page: int = 200
+    has_total: bool = True
+    dates: Dates = "metadata"
+    echo: Echo = "all"
+    times: Times = "as asked"
+    is_retyped: bool = False
+    spellings: Mapping[str, str] = field(default_factory=dict)
+    lists_ended_only: bool = False
+    forgets_keys: bool = False
+    answers_at_once: bool = False
+
+
+@dataclass(frozen=True)
+class Trouble:
+    """What happens to one request.
+
+    Attributes:
+        answer: The status of the answer, or how the answer is broken.
+        placed: A request for a call is processed before.
+        delay: Seconds until the answer.
+    """
+
+    answer: int | Broken
+    placed: bool = False
+    delay: float = 0.0
+
+    @property
+    def is_proof(self) -> bool:
+        """Whether the answer proves that no call was placed."""
+        return not self.placed and self.answer in (400, 401, 402, 403, 404, 405, 413, 415, 422, 429)
+
+
+@dataclass(frozen=True)
+class PhoneCall:
+    """One call; all times are the true ones."""
+
+    call_id: str
+    account: str
+    key: str | None
+    submission: Json
+    started: datetime
+    ends: datetime
+    status: str
+    is_ours: bool = True
+
+
+class SimulatedService:
+    """The service as an ASGI app, and the truth about its calls.
+
+    Args:
+        world: The true time.
+        quirks: How it differs from the reference.
+        troubles: What happens to the first requests for a call, in turn.
+        look_troubles: What happens to the first other requests, in turn.
+        endings: How the calls end, by the task's description; `success` for all others.
+        seed: Shuffles lists.
+
+    Attributes:
+        calls: Every call, those of other programs included.
+        fired: The troubles that happened.
+    """
+
+    def __init__(
+        self,
+        world: World,
+        quirks: Quirks,
+        troubles: tuple[Trouble, ...] = (),
+        look_troubles: tuple[Trouble, ...] = (),
+        endings: Mapping[str, str] | None = None,
+        seed: int = 0,
+    ) -> None:
+        self._world = world
+        self.quirks = quirks
+        self._troubles = list(troubles)
+        self._look_troubles = list(look_troubles)
+        self._endings = endings or {}
+        self._rng = random.Random(seed)  # noqa: S311 - it has to be repeatable, not secret
+        self.calls: list[PhoneCall] = []
+        self.fired: list[Trouble] = []
+
+    def stop_troubles(self) -> None:
+        """Let no more troubles happen."""
+        self._troubles.clear()
+        self._look_troubles.clear()
+
+    def placed(self) -> list[PhoneCall]:
+        """The calls that our processes had placed, oldest first."""
+        return [call for call in self.calls if call.is_ours]
+
+    def status_of(self, call: PhoneCall) -> str:
+        """The status of a call that has ended, as the service spells it."""
+        return self.quirks.spellings.get(call.status, call.status)
+
+    def add_foreign(self, account: str, submission: Json, age: float, status: str = "success") -> None:
+        """Add a call that another program placed `age` seconds ago."""
+        started = self._world.now() - timedelta(seconds=age)
+        ends = started + timedelta(seconds=ENDINGS[status])
+        self.calls.append(PhoneCall(self._new_id(), account, None, submission, started, ends, status, is_ours=False))
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        request = Request(scope, receive)
+        body = await request.json() if request.method == "POST" else {}
+        troubles = self._troubles if request.method == "POST" else self._look_troubles
+        trouble = troubles.pop(0) if troubles else None
+        if trouble is not None:
+            self.fired.append(trouble)
+        account = request.headers["Authorization"].removeprefix("Bearer token-of-")
+        if trouble is not None and not trouble.placed:
+            await self._world.sleep(trouble.delay)
+            await self._break(trouble, request, {}, send)
+            return
+        if request.method != "POST":
+            await self._respond(send, *self._look(request, account))
+            return
+        call = self._place(account, request.headers.get("Idempotency-Key"), body["submission"])
+        if trouble is not None:
+            await self._world.sleep(trouble.delay)
+            await self._break(trouble, request, self._shown(call), send)
+            return
+        if not self.quirks.answers_at_once:
+            await self._world.sleep((call.ends - self._world.now()).total_seconds())
+        await self._respond(send, 201, self._shown(call))
+
+    def _place(self, account: str, key: str | None, submission: Json) -> PhoneCall:
+        now = self._world.now()
+        for known in self.calls:
+            is_kept = not self.quirks.forgets_keys or now < known.ends
+            if key is not None and (known.account, known.key) == (account, key) and is_kept:
+                return known
+        task = " ".join(str(submission["task_description"]).split()).casefold()
+        status = self._endings.get(task, "success")
+        ends = now + timedelta(seconds=ENDINGS[status])
+        call = PhoneCall(self._new_id(), account, key, submission, now, ends, status)
+        self.calls.append(call)
+        return call
+
+    def _look(self, request: Request, account: str) -> tuple[int, Json]:
+        path, now = request.url.path, self._world.now()
+        if path == "/v1/users/me/statistics":
+            return 200, {"plan_type": "business", "minutes_remaining": 5000, "calls_remaining": 900}
+        visible = [
+            call
+            for call in self.calls
+            if call.account == account and (not self.quirks.lists_ended_only or now >= call.ends)
+        ]
+        if path == "/v1/calls":
+            return 200, self._page(visible, int(request.query_params["limit"]), int(request.query_params["offset"]))
+        found = [call for call in visible if path == f"/v1/calls/{call.call_id}"]
+        return (200, self._shown(found[0])) if found else (404, {"error": {"code": "call_not_found"}})
+
+    def _page(self, calls: list[PhoneCall], limit: int, offset: int) -> Json:
+        ordered = sorted(calls, key=lambda call: call.started, reverse=self.quirks.order == "newest first")
+        if self.quirks.order == "shuffled":
+            # The same order for every page, as a database without an ORDER BY mostly has.
+            ordered.sort(key=lambda call: uuid.uuid5(uuid.NAMESPACE_OID, call.call_id).int)
+        page = ordered[offset : offset + min(limit, self.quirks.page)]
+        listed = [self._listed(call) for call in page]
+        return {"calls": listed} | ({"total": len(calls)} if self.quirks.has_total else {})
+
+    def _listed(self, call: PhoneCall) -> Json:
+        """An entry of the list: the fields of the reference's example."""
+        shown = self._shown(call)
+        few = {k: v for k, v in shown["submission"].items() if k in ("respondent_phone", "business_name")}
+        return {k: v for k, v in shown.items() if k in ("call_id", "status", "metadata", "created_at")} | {
+            "submission": few
+        }
+
+    def _shown(self, call: PhoneCall) -> Json:
+        ended = self._world.now() >= call.ends
+        shown: Json = {"call_id": call.call_id, "status": self.status_of(call) if ended else "in_progress"}
+        if ended:
+            shown |= {"highlights": f"It ended: {call.status}", "duration_seconds": ENDINGS[call.status]}
+        shown["submission"] = self._echo(call.submission)
+        date = self._date(call)
+        if self.quirks.dates == "metadata":
+            shown["metadata"] = {"created_at": date}
+        elif date is not None:
+            shown["created_at"] = date
+        return shown
+
+    def _date(self, call: PhoneCall) -> str | float | None:
+        at = (call.started + timedelta(seconds=self.quirks.clock_ahead)).replace(microsecond=0)
+        match self.quirks.dates:
+            case "missing":
+                return None
+            case "number":
+                return at.timestamp()
+            case "milliseconds":
+                return at.timestamp() * 1000
+            case "e-mail":
+                return format_datetime(at)
+            case "without zone":
+                return at.replace(tzinfo=None).isoformat()
+            case _:
+                return at.isoformat().replace("+00:00", "Z")
+
+    def _echo(self, submission: Json) -> Json:
+        kept = {
+            "all": set(submission),
+            "not the task": set(submission) - {"task_description", "additional_instructions"},
+            "name and number": {"respondent_phone", "business_name"},
+            "number": {"respondent_phone"},
+            "nothing": set[str](),
+        }[self.quirks.echo]
+        echo = {name: value for name, value in submission.items() if name in kept}
+        if "appointment_time" in echo and self.quirks.times != "as asked":
+            at = datetime.strptime(echo["appointment_time"], "%H:%M").replace(tzinfo=UTC)
+            echo["appointment_time"] = at.strftime("%H:%M:%S" if self.quirks.times == "seconds" else "%I:%M %p")
+        if self.quirks.is_retyped:
+            if "respondent_phone" in echo:
+                number = echo["respondent_phone"]
+                echo["respondent_phone"] = f"{number[:2]} {number[2:5]}-{number[5:8]}-{number[8:]}"
+            for name in ("task_description", "business_name"):
+                if name in echo:
+                    echo[name] = f" {str(echo[name]).upper()}  "
+        return echo
+
+    async def _break(self, trouble: Trouble, request: Request, shown: Json, send: Send) -> None:
+        if trouble.answer == "cut":
+            raise ConnectionResetError("the connection was cut")
+        if trouble.answer == "half":
+            await self._start(send, 201, {"content-length": "1000"})
+            await send({"type": "http.response.body", "body": b'{"call_id": ', "more_body": True})
+            raise ConnectionResetError("the connection was cut")
+        if trouble.answer == "empty":
+            await self._respond(send, 201 if request.method == "POST" else 200, b"")
+        elif trouble.answer == "page":
+            await self._respond(send, 502, b"<!doctype html><h1>502 Bad Gateway</h1>")
+        elif 300 <= trouble.answer < 400:
+            await self._respond(send, trouble.answer, shown, {"location": "https://elsewhere.example/v1/calls"})
+        else:
+            await self._respond(send, trouble.answer, {"error": {"code": f"code_{trouble.answer}"}})
+
+    async def _respond(
+        self, send: Send, status: int, body: Json | bytes, headers: Mapping[str, str] | None = None
+    ) -> None:
+        await self._start(send, status, headers or {})
+        content = body if isinstance(body, bytes) else json.dumps(body).encode()
+        await send({"type": "http.response.body", "body": content})
+
+    async def _start(self, send: Send, status: int, headers: Mapping[str, str]) -> None:
+        given = {"content-type": "application/json", **headers}
+        if self.quirks.sends_date:
+            now = (self._world.now() + timedelta(seconds=self.quirks.clock_ahead)).astimezone(UTC)
+            given["date"] = format_datetime(now.replace(microsecond=0), usegmt=True)
+        pairs = [(name.encode(), value.encode()) for name, value in given.items()]
+        await send({"type": "http.response.start", "status": status, "headers": pairs})
+
+    def _new_id(self) -> str:
+        return str(uuid.UUID(int=self._rng.getrandbits(128), version=4))
+
+
+def spelled_otherwise(rng: random.Random) -> Mapping[str, str]:
+    """Another spelling for some statuses."""
+    return {status: rng.choice(others) for status, others in ALSO_SPELLED.items() if rng.random() < 0.5}
+
+
+def without(quirks: Quirks, **changes: Any) -> Quirks:
+    """`quirks` with other values."""
+    return replace(quirks, **changes)

@@ -1,0 +1,62 @@
+"""A few simulated runs, the proof that each broken build fits the program as it is, and that one is seen."""
+
+import pytest
+
+from tests.faults.simulation.broken import BROKEN, Broken
+from tests.faults.simulation.many import run_plan
+from tests.faults.simulation.prove import prove, real_reports
+from tests.faults.simulation.seeds import ACTIONS, simulated_plan
+
+FIRST = 40_000
+"""The first seed of these runs; no other command begins there."""
+
+
+@pytest.mark.parametrize("broken", BROKEN, ids=lambda broken: broken.name)
+def test_the_patches_of_a_broken_build_fit_the_program(broken: Broken) -> None:
+    for patch in broken.patches:
+        assert patch.new in patch.source()
+
+
+@pytest.mark.parametrize("broken", BROKEN, ids=lambda broken: broken.plan.title)
+def test_the_program_breaks_no_rule_in_the_run_of_a_broken_build(broken: Broken) -> None:
+    assert not real_reports(broken)
+
+
+def test_a_broken_build_is_seen() -> None:
+    [(_, rules)] = prove(["keys are random"])
+
+    assert rules == ["placed twice"]
+
+
+@pytest.mark.parametrize("seed", range(FIRST, FIRST + len(ACTIONS)))
+def test_a_simulated_run_breaks_no_rule(seed: int) -> None:
+    sums = run_plan(simulated_plan(seed))
+
+    assert not sums.reports, sums.reports[0]
+
+
+def test_a_simulated_run_of_two_workers_breaks_no_rule(database_url: str) -> None:
+    sums = run_plan(simulated_plan(FIRST, is_shared=True), database_url)
+
+    assert not sums.reports, sums.reports[0]
+
+
+def test_a_seed_always_makes_the_same_simulated_plan() -> None:
+    for seed in range(100):
+        assert simulated_plan(seed) == simulated_plan(seed)
+        assert simulated_plan(seed).title in simulated_plan(seed).describe()
+
+
+def test_many_simulated_plans_cover_everything() -> None:
+    kinds = {
+        kind for seed in range(600) for shared in (False, True) for kind in simulated_plan(seed, is_shared=shared).kinds
+    }
+
+    for name in ("is killed", "is terminated", "is stopped", "is suspended with its machine", "has its clock set"):
+        assert f"event: {name}" in kinds
+    for name in ("fails", "fails to confirm", "is locked", "is deleted", "gets a newer record"):
+        assert f"event: its ledger {name}" in kinds
+    assert {"event: someone else signs in", "event: other programs call"} <= kinds
+    assert "event: its database ends all connections" in kinds
+    assert {f"answer: {status}" for status in (408, 409, 425, 499, 302, 503, "cut", "half")} <= kinds
+    assert {"process: kill at a step", "process: suspend at a step", "process: another clock"} <= kinds
