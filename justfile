@@ -52,6 +52,10 @@ bench:
 supply *ARGS:
     uv run python -m tests.supply {{ARGS}}
 
+# Record the demo anew, as pictures in a folder
+recording FOLDER:
+    uv run python -m tests.docs.recording {{FOLDER}}
+
 # Make the pictures of the cards anew, into a folder
 pictures FOLDER:
     uv run python -m tests.cards.pictures {{FOLDER}}

@@ -72,7 +72,9 @@ class _Call:
             else:
                 if not placed.is_new:
                     say("This call was made before. No new call was placed. To call again on purpose: --redial")
-                for line in outcome_lines(answer, timezone=timezone, now=app_context.now()):
+                for line in outcome_lines(
+                    answer, timezone=timezone, now=app_context.now(), sandbox=app_context.embedded
+                ):
                     say(line)
             return answer
 
@@ -181,7 +183,8 @@ async def follow(record: CallRecord, app_context: AppContext) -> CallRecord:
                     say("Canceled. Nobody was called.", err=True)
                 else:
                     say("The call goes on without this program. To follow it:", err=True)
-                    say(f"  kallyai-mcp show {record.tracking_id} --follow", err=True)
+                    more = " --sandbox" if app_context.embedded else ""
+                    say(f"  kallyai-mcp show {record.tracking_id} --follow{more}", err=True)
     return followed
 
 

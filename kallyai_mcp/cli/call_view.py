@@ -52,7 +52,9 @@ def word_of(answer: CallAnswer) -> tuple[str, dict[str, Any]]:
     return f"{word}: {reason}" if reason else word, style
 
 
-def outcome_lines(answer: CallAnswer, *, timezone: str, now: datetime, commands: bool = True) -> list[str]:
+def outcome_lines(
+    answer: CallAnswer, *, timezone: str, now: datetime, commands: bool = True, sandbox: bool = False, indent: str = ""
+) -> list[str]:
     """A call in lines: how it ended or how far it is, what was agreed, and with `commands` what to type next."""
     word, style = word_of(answer)
     facts = [when(answer.created_at, zone_of(timezone), now)] if answer.created_at else []
@@ -65,15 +67,15 @@ def outcome_lines(answer: CallAnswer, *, timezone: str, now: datetime, commands:
         f"KallyAI suggests: {quoted(answer.next_steps)}" if answer.next_steps else "",
         _OUTCOMES[outcome_of(answer)][2],
     ]
-    next_commands = _next_commands(answer) if commands else []
+    next_commands = _next_commands(answer, sandbox=sandbox) if commands else []
     return [
-        f"{styled(word, bold=True, **style)}  {callee(answer)}",
-        *(wrapped(line, "  ") for line in lines if line),
-        *(styled(f"  {command}", dim=True) for command in next_commands),
+        f"{indent}{styled(word, bold=True, **style)}  {callee(answer)}",
+        *(wrapped(line, f"{indent}  ") for line in lines if line),
+        *(styled(f"{indent}  {command}", dim=True) for command in next_commands),
     ]
 
 
-def transcript_lines(entries: Sequence[SpokenLine], other_side: str = "Callee") -> list[str]:
+def transcript_lines(entries: Sequence[SpokenLine], other_side: str = "Callee", indent: str = "") -> list[str]:
     """A conversation as a dialog: when and who, and below it what was said."""
     lines = []
     for entry in entries:
@@ -81,8 +83,8 @@ def transcript_lines(entries: Sequence[SpokenLine], other_side: str = "Callee") 
         is_ai = speaker.upper() == "AI"
         name = "KallyAI" if is_ai else other_side if speaker.upper() == "HUMAN" else speaker
         style = {"fg": "cyan"} if is_ai else {}
-        lines.append(f"{clock(entry.timestamp):>5}  {styled(name, bold=True, **style)}")
-        lines.append(wrapped(one_line(entry.content), " " * 7))
+        lines.append(f"{indent}{clock(entry.timestamp):>5}  {styled(name, bold=True, **style)}")
+        lines.append(wrapped(one_line(entry.content), f"{indent}{' ' * 7}"))
     return lines
 
 
@@ -106,15 +108,16 @@ def _time(moment: datetime | time) -> str:
     return f"{moment.hour % 12 or 12}:{moment:%M} {'PM' if moment.hour >= 12 else 'AM'}"
 
 
-def _next_commands(answer: CallAnswer) -> list[str]:
-    outcome = outcome_of(answer)
+def _next_commands(answer: CallAnswer, *, sandbox: bool) -> list[str]:
+    outcome, more = outcome_of(answer), " --sandbox" if sandbox else ""
     if outcome in ("in_progress", "unknown"):
-        return [f"kallyai-mcp show {answer.tracking_id or answer.call_id}{' --follow' if outcome[0] == 'i' else ''}"]
+        following = " --follow" if outcome == "in_progress" else ""
+        return [f"kallyai-mcp show {one_line(answer.tracking_id or answer.call_id or '')}{following}{more}"]
     commands = []
     if answer.call_id and outcome not in ("not_reached", "canceled"):
-        commands.append(f"kallyai-mcp transcript {one_line(answer.call_id)}")
+        commands.append(f"kallyai-mcp transcript {one_line(answer.call_id)}{more}")
     if answer.call_id and outcome in ("booked", "booked_other_time"):
-        commands.append(f"kallyai-mcp calendar {one_line(answer.call_id)} -o appointment.ics")
+        commands.append(f"kallyai-mcp calendar {one_line(answer.call_id)} -o appointment.ics{more}")
     return commands
 
 

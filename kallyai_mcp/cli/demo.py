@@ -17,7 +17,7 @@ import anyio.to_thread
 from kallyai_mcp.api.errors import KallyAIError
 from kallyai_mcp.cli.call_view import outcome_lines, transcript_lines
 from kallyai_mcp.cli.connection import Connection
-from kallyai_mcp.cli.console import LiveLine, say, styled
+from kallyai_mcp.cli.console import LiveLine, say, styled, wrapped
 from kallyai_mcp.cli.local_timezone import local_timezone
 from kallyai_mcp.cli.login import sign_in
 from kallyai_mcp.cli.sandbox import need_sandbox
@@ -54,7 +54,7 @@ class Demo:
         """Begin the next step."""
         self.step += 1
         say()
-        say(f"{self.step}. {title}", bold=True)
+        say(wrapped(f"{self.step}. {title}"), bold=True)
 
     async def use(self, tool: str, /, *, expect: str, fails: bool = False, **arguments: Any) -> dict[str, Any]:
         """Call `tool`.
@@ -88,7 +88,7 @@ def run_demo(*, verbose: bool = False) -> int:
         verbose: Also print each use of a tool.
     """
     need_sandbox()
-    say("A phone call by an agent, from sign-in to transcript. All of it happens on this machine: nobody is called.")
+    say(wrapped("A phone call by an agent, from sign-in to transcript. It all happens here; nobody is called."))
     from kallyai_mcp.sandbox.browser_client import BrowserClientError
 
     failures: list[str] = []
@@ -146,7 +146,7 @@ async def _demo(verbose: bool) -> None:
         )
         demo.client = await stack.enter_async_context(Client(server))
         tools = (await demo.client.list_tools()).tools
-        _say(f"MCP {demo.client.protocol_version}; {len(tools)} tools: {', '.join(tool.name for tool in tools)}")
+        _say(f"{len(tools)} tools: {', '.join(tool.name for tool in tools)}")
         await _place_calls(demo)
 
 
@@ -175,8 +175,9 @@ async def _place_calls(demo: Demo) -> None:
     call = CallAnswer.model_validate(structure)
     if call.outcome != "booked":
         raise DemoError(f"the call should have booked a table, but the outcome is {call.outcome}")
-    for line in outcome_lines(call, timezone=local_timezone(), now=datetime.now(UTC), commands=False):
-        _say(line)
+    zone, now = local_timezone(), datetime.now(UTC)
+    for line in outcome_lines(call, timezone=zone, now=now, commands=False, indent="   "):
+        say(line)
     call_id = call.call_id
 
     demo.show("What was said")
@@ -184,8 +185,8 @@ async def _place_calls(demo: Demo) -> None:
     entries = TranscriptAnswer.model_validate(transcript).entries
     if not any("table for 4" in entry.content for entry in entries):
         raise DemoError("the transcript should have mentioned a table for 4")
-    for line in transcript_lines(entries, "Italian Bistro"):
-        _say(line)
+    for line in transcript_lines(entries, "Italian Bistro", indent="   "):
+        say(line)
 
     demo.show("The appointment, for your calendar")
     event = await demo.use("get_calendar_event", expect="Italian Bistro", call_id=call_id)
@@ -260,7 +261,7 @@ async def _follow_link(link: str, verbose: bool) -> None:
 def _say(text: str, **style: Any) -> None:
     """Print lines, indented below the title of the step."""
     for line in text.splitlines():
-        say(f"   {line}", **style)
+        say(wrapped(line, "   "), **style)
 
 
 def _say_nothing(text: str) -> None:

@@ -74,7 +74,9 @@ def show(settings: Settings, id_: str, *, sandbox: bool, wait: bool, as_json: bo
             if as_json:
                 say(answer.model_dump_json(exclude_none=True, indent=2))
             else:
-                for line in outcome_lines(answer, timezone=app_context.timezone, now=app_context.now()):
+                for line in outcome_lines(
+                    answer, timezone=app_context.timezone, now=app_context.now(), sandbox=app_context.embedded
+                ):
                     say(line)
 
     with report_errors(as_json=as_json):

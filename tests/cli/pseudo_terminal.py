@@ -31,6 +31,10 @@ class PseudoTerminal:
         """Press the keys of `text`."""
         os.write(self._descriptor, text.encode())
 
+    def read_some(self) -> bool:
+        """Wait for more output, and read it; False when the command has ended."""
+        return self._read(time.monotonic() + LIMIT)
+
     def wait(self) -> int:
         """Read until the command has ended; returns its exit code."""
         deadline = time.monotonic() + LIMIT

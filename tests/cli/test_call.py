@@ -116,6 +116,7 @@ async def test_a_call_of_the_terminal_is_not_placed_again_by_a_tool_and_the_reve
 
 @pytest.mark.usefixtures("home")
 async def test_exit_codes_and_errors() -> None:
+    on_sandbox = await in_process("call", BUSY, "Ask for the hours", "--yes", "--sandbox")
     other_time = await in_process("call", "+12025550101", *TABLE, "--yes")
     busy = await in_process("call", BUSY, "Ask for the hours", "--yes")
     refused = await in_process("call", DO_NOT_CALL, "Ask for the hours", "--yes", "--json")
@@ -126,7 +127,7 @@ async def test_exit_codes_and_errors() -> None:
     assert other_time.exit_code == 0
     assert other_time.stdout.startswith("Booked for another time  Italian Bistro")
     assert "8:30 PM there; you asked for 7:00 PM" in other_time.stdout
-    assert busy.exit_code == 3
+    assert busy.exit_code == on_sandbox.exit_code == 3
     assert busy.stdout.startswith("Not reached: busy  +1 202-555-0103")
     assert refused.exit_code == 1
     error = json.loads(refused.stdout)["error"]

@@ -90,7 +90,7 @@ def test_the_demo_exits_with_0_when_each_answer_is_right(tmp_path: Path) -> None
         "  Italian Bistro\n",
         "  KallyAI\n",
         "Table for 4 at Italian Bistro",
-        "Not called: the number is on the do-not-call list (suppression_violation)",
+        "Not called: the number is on the do-not-call list",
         "One call counted (1.",
         "Each answer was what it should be.\nNext: `kallyai-mcp install`",
     ):
