@@ -78,16 +78,29 @@ class Connection:
 
     def __init__(self, port: int) -> None:
         self._request = request(port, _TOOL, {})
-        self._socket = socket.create_connection(("127.0.0.1", port), timeout=LIMIT)
-        self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self._port = port
+        self._socket = self._connect()
+
+    def _connect(self) -> socket.socket:
+        connected = socket.create_connection(("127.0.0.1", self._port), timeout=LIMIT)
+        connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        return connected
 
     def call(self) -> None:
-        """Call the tool.
+        """Call the tool; once more if the connection was closed while the others were measured.
 
         Raises:
             RuntimeError: The answer is an error.
             ConnectionError: The server closed the connection.
         """
+        try:
+            self._call()
+        except ConnectionError:
+            self._socket.close()
+            self._socket = self._connect()
+            self._call()
+
+    def _call(self) -> None:
         self._socket.sendall(self._request)
         answer = bytearray()
         while not is_answered(answer):
