@@ -4,6 +4,7 @@ A client of 2026-07-28 sends `subscriptions/listen`. A client of the 2025 versio
 where it has a session to which a notification can be sent (stdio and `/sse`, but not `/mcp`).
 """
 
+from collections import Counter
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from contextvars import ContextVar
@@ -16,6 +17,7 @@ from mcp import MCPError
 from mcp.server.context import CallNext, HandlerResult, ServerRequestContext
 from mcp.server.subscriptions import InMemorySubscriptionBus, ResourceUpdated, ServerEvent
 from mcp.types import (
+    INVALID_PARAMS,
     METHOD_NOT_FOUND,
     EmptyResult,
     SubscribeRequestParams,
@@ -28,6 +30,9 @@ from typing_extensions import override
 
 from kallyai_mcp.tools.context import AppContext
 from kallyai_mcp.tools.resource_watch import MAX_URIS, ResourceWatch, too_many_uris
+
+MOST_PER_ACCOUNT = 500
+"""How many subscriptions of the 2025 versions one account may have in all its sessions; each reads the ledger."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False, repr=False)
@@ -58,6 +63,7 @@ class Subscriptions(InMemorySubscriptionBus):
 
     def __init__(self) -> None:
         super().__init__()
+        self._running: Counter[str] = Counter()  # subscriptions of the 2025 versions, by account
         self._request_listeners: ContextVar[list[Callable[[ServerEvent], None]] | None] = ContextVar(
             "request_listeners", default=None
         )
@@ -129,13 +135,22 @@ class Subscriptions(InMemorySubscriptionBus):
         if len(app_context.subscriptions) >= MAX_URIS:
             raise too_many_uris()
         watch = await ResourceWatch.start(app_context, [uri])
+        account = await app_context.sign_in.account()
+        if self._running[account] >= MOST_PER_ACCOUNT:
+            raise MCPError(
+                INVALID_PARAMS, f"You have {MOST_PER_ACCOUNT} subscriptions, which is the most. End one first."
+            )
         scope = app_context.subscriptions[uri] = anyio.CancelScope()
 
         async def run() -> None:
+            self._running[account] += 1
             try:
                 with scope:
                     await watch.run(ctx.session.send_resource_updated)
             finally:
+                self._running[account] -= 1
+                if not self._running[account]:
+                    del self._running[account]
                 if app_context.subscriptions.get(uri) is scope:
                     del app_context.subscriptions[uri]
 
