@@ -10,12 +10,16 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
+import keyring
 import pytest
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
+from kallyai_mcp.cli import doctor_service_checks
 from kallyai_mcp.sandbox.app import SandboxApp
 from kallyai_mcp.sandbox.serve import running
+from kallyai_mcp.settings import Settings
+from tests.auth.fakes import MemoryKeyring
 from tests.cli.doctor_run import (
     UNREACHABLE,
     app,
@@ -200,3 +204,18 @@ def test_when_callers_bring_their_own_account_no_sign_in_is_required(monkeypatch
     found = run_here()
 
     assert found["sign_in"]["status"] == found["token_store"]["status"] == "skipped"
+
+
+def test_on_macos_it_explains_why_the_keychain_asks_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KALLYAI_TOKEN_STORE", "keyring")
+    before = keyring.get_keyring()
+    keyring.set_keyring(MemoryKeyring())
+    try:
+        [store, _], _ = doctor_service_checks.sign_in(Settings.from_env(), "darwin")
+        [elsewhere, _], _ = doctor_service_checks.sign_in(Settings.from_env(), "linux")
+    finally:
+        keyring.set_keyring(before)
+
+    assert store.verdict == "ok"
+    assert store.message.endswith("choose Always Allow, or set KALLYAI_TOKEN_STORE=file")
+    assert "Always Allow" not in elsewhere.message
