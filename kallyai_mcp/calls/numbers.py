@@ -32,6 +32,9 @@ _MORE_EMERGENCY_NUMBERS = {
 _MORE_PREMIUM_PREFIXES = {34: ("905", "907")}
 """Premium-rate prefixes that `phonenumbers` lacks, by country code."""
 
+_SATELLITE_CODES = frozenset({870, 881, 882, 883})
+"""Country codes of satellite networks (ITU-T E.164)."""
+
 _EXTENSION = re.compile(r"[;,#]|ext|x", re.IGNORECASE)
 
 
@@ -57,14 +60,15 @@ def normalize(number: str) -> str | NumberProblem:
     import phonenumbers
 
     meant = "".join(number.split())
-    international = f"+{meant[2:]}" if meant.startswith("00") else None
+    prefix = next((prefix for prefix in ("011", "00") if meant.startswith(prefix)), "")
+    international = f"+{meant[len(prefix) :]}" if prefix else None
     if _is_emergency_number(meant) or (international is not None and _is_emergency_number(international)):
         return NumberProblem(
             "is an emergency number, which KallyAI can't call; tell the user to dial it themselves, now",
             "emergency_number",
         )
     if not meant.startswith(("+", "\N{FULLWIDTH PLUS SIGN}")):  # people do type it
-        return NumberProblem(_without_country(meant, international))
+        return NumberProblem(_without_country(meant, international, prefix))
     try:
         parsed = phonenumbers.parse(meant)
     except phonenumbers.NumberParseException as error:
@@ -73,7 +77,7 @@ def normalize(number: str) -> str | NumberProblem:
         return NumberProblem("is not a phone number; E.164 looks like +14155551234")
     code = parsed.country_code or 0  # parsing succeeded, so there is one
     if parsed.extension:
-        return NumberProblem("has an extension, which KallyAI can't call; give the number alone")
+        return NumberProblem("has an extension, which KallyAI does not support; give the number without it")
     reason = phonenumbers.is_possible_number_with_reason(parsed)
     where = f"a number of {_country(code)}"
     if reason == phonenumbers.ValidationResult.TOO_SHORT:
@@ -88,7 +92,10 @@ def normalize(number: str) -> str | NumberProblem:
         )
     if not phonenumbers.is_valid_number(parsed):
         return NumberProblem(f"is not valid as {where}; check it with the user")
-    return phonenumbers.format_number(parsed, phonenumbers.PhoneNumberFormat.E164)
+    e164: str = phonenumbers.format_number(parsed, phonenumbers.PhoneNumberFormat.E164)
+    if any(char.isalpha() for char in meant):
+        return NumberProblem(f"has letters; in digits it is {e164}")
+    return e164
 
 
 def for_people(number: str) -> str:
@@ -139,6 +146,18 @@ def _zones(number: str) -> list[str]:
     except phonenumbers.NumberParseException:
         return []
     return sorted(zone for zone in zones if zone != timezone.UNKNOWN_TIMEZONE)
+
+
+def may_cost_more(number: str) -> bool:
+    """Whether `number` (E.164) is a satellite phone, or one whose caller and callee share the cost."""
+    import phonenumbers
+
+    try:
+        parsed = phonenumbers.parse(number)
+    except phonenumbers.NumberParseException:
+        return False
+    shared = phonenumbers.number_type(parsed) == phonenumbers.PhoneNumberType.SHARED_COST
+    return shared or parsed.country_code in _SATELLITE_CODES
 
 
 def place_of(number: str, language: str = "en") -> str | None:
@@ -219,13 +238,14 @@ def _is_premium_rate(number: "PhoneNumber") -> bool:
     return False
 
 
-def _without_country(number: str, international: str | None) -> str:
+def _without_country(number: str, international: str | None, prefix: str) -> str:
     import phonenumbers
 
     if international is not None:
         with_plus = normalize(international)
         if isinstance(with_plus, str):
-            return f"starts with 00; in E.164 it is {with_plus}"
+            place = place_of(with_plus)
+            return f"starts with {prefix}; in E.164 it is {with_plus}{f' ({place})' if place else ''}"
     meanings: list[str] = []
     for region in _GUESS_REGIONS:
         try:
@@ -234,5 +254,5 @@ def _without_country(number: str, international: str | None) -> str:
             return "is not a phone number; E.164 looks like +14155551234"
         if phonenumbers.is_valid_number(parsed):
             e164 = phonenumbers.format_number(parsed, phonenumbers.PhoneNumberFormat.E164)
-            meanings.append(f"as a {region} number it is {e164}")
-    return f"lacks its country; {', '.join(meanings) or 'E.164 starts with + and the country code'}"
+            meanings.append(f"if the country is {place_of(e164) or region}, use {e164}")
+    return f"has no country code; {', '.join(meanings) or 'E.164 starts with + and the country code'}"

@@ -10,7 +10,7 @@ from typing import Literal
 
 from kallyai_mcp.api.errors import PolicyError
 from kallyai_mcp.api.models import Submission
-from kallyai_mcp.calls.numbers import local_times
+from kallyai_mcp.calls.numbers import local_times, may_cost_more
 
 ConsentKind = Literal["not_needed", "never_asks", "form", "confirmation"]
 """How consent was given: no risk was seen; the user is never asked; by a form; by a confirmation of the agent."""
@@ -132,12 +132,14 @@ class RiskFlag(StrEnum):
     """A reason to ask the user before a call.
 
     `LOCAL_HOUR`: it is not between 8:00 and 21:00 for the callee. `CALLED_RECENTLY`: the number was called within the
-    last hour. `FEW_MINUTES`: less than 5 minutes, or no call, are left. `URGENT`: the call is to be urgent.
+    last hour. `FEW_MINUTES`: less than 5 minutes, or no call, are left. `COSTLY`: a satellite or shared-cost number.
+    `URGENT`: the call is to be urgent.
     """
 
     LOCAL_HOUR = "local_hour"
     CALLED_RECENTLY = "called_recently"
     FEW_MINUTES = "few_minutes"
+    COSTLY = "costly"
     URGENT = "urgent"
 
 
@@ -195,6 +197,7 @@ def risk_flags(
         RiskFlag.CALLED_RECENTLY: last_call is not None and now - last_call < RECENTLY,
         RiskFlag.FEW_MINUTES: (minutes_remaining is not None and minutes_remaining < FEW_MINUTES)
         or (calls_remaining is not None and calls_remaining < 1),
+        RiskFlag.COSTLY: may_cost_more(number),
         RiskFlag.URGENT: bool(submission.is_urgent),
     }
     return tuple(flag for flag in RiskFlag if found[flag])

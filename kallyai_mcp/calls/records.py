@@ -14,6 +14,7 @@ from zoneinfo import ZoneInfo
 from kallyai_mcp.api.errors import ERROR_CLASSES, KallyAIError, sanitize
 from kallyai_mcp.api.models import Call, Submission
 from kallyai_mcp.calls.appointment import Calendar
+from kallyai_mcp.calls.other_time import without_other_time
 from kallyai_mcp.calls.outcome import Outcome, outcome_of, reached_somebody
 from kallyai_mcp.calls.policy import Consent
 
@@ -166,7 +167,7 @@ def fingerprint(submission: Submission) -> str:
     Case, white space, and Unicode's ways to write one letter don't count; everything else does. The time zone is not
     part of it: an agent that leaves it out the second time still means the same table.
     """
-    fields = {name: normalized(value) for name, value in submission.as_json().items()}
+    fields = {name: normalized(value) for name, value in without_other_time(submission.as_json()).items()}
     return hashlib.sha256(json.dumps(fields, sort_keys=True).encode()).hexdigest()
 
 

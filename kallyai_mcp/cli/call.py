@@ -10,6 +10,8 @@ import click
 
 from kallyai_mcp.api.models import Submission
 from kallyai_mcp.calls.ledger.base import ConsentOutdatedError
+from kallyai_mcp.calls.numbers import zone_of_number
+from kallyai_mcp.calls.other_time import with_other_time
 from kallyai_mcp.calls.policy import Consent
 from kallyai_mcp.calls.records import CallRecord
 from kallyai_mcp.calls.service import Placed
@@ -121,7 +123,7 @@ def _confirm() -> bool:
 
 
 def _read(arguments: Mapping[str, Any], app_context: AppContext) -> tuple[Submission, str]:
-    """The submission, and the user's time zone.
+    """The submission, and the time zone of its day and time.
 
     Raises:
         click.UsageError: Arguments are wrong; each is named by its option.
@@ -140,7 +142,8 @@ def _read(arguments: Mapping[str, Any], app_context: AppContext) -> tuple[Submis
     instructions = values["additional_instructions"]
     fields = {name: values[name] for name in Submission.model_fields if name in values}
     submission = Submission(**fields | {"additional_instructions": tuple(instructions) if instructions else None})
-    return submission, values["timezone"] or app_context.timezone
+    zone = values["timezone"] or zone_of_number(submission.respondent_phone) or app_context.timezone
+    return with_other_time(submission, accept=values["accept_other_time"]), zone
 
 
 def _name(parameter: click.Parameter | None, argument: str) -> str:

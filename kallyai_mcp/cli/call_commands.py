@@ -27,7 +27,8 @@ _id = click.argument("id_", metavar="ID")
               show_default="restaurant with --party, else general", help="What kind of call it is.")  # fmt: skip
 @click.option("--also", "additional_instructions", multiple=True, metavar="WISH", help="A wish or limit; repeatable.")
 @click.option("--urgent", "is_urgent", is_flag=True, help="Say that it is urgent.")
-@click.option("--timezone", metavar="ZONE", help="Your IANA time zone.", show_default="this machine's")
+@click.option("--accept-other-time", is_flag=True, help="Let KallyAI agree to another day or time.")
+@click.option("--timezone", metavar="ZONE", help="IANA zone of the appointment.", show_default="the callee's")
 @click.option("--redial", is_flag=True, help="Call again although this very call was just made.")
 @click.option("--yes", "-y", is_flag=True, help="Place the call without a question.")
 @_sandbox

@@ -14,7 +14,7 @@ from kallyai_mcp.tools.text.plain import link
 
 
 async def check_quota(*, ctx: Context[AppContext, Any]) -> Annotated[CallToolResult, QuotaAnswer]:
-    """Check the minutes and calls (or credits) left, the plan, and when it renews."""
+    """Check how many calls and minutes (or credits) are left, the plan, and when it renews."""
     app_context = ctx.request_context.lifespan_context
     account = await app_context.sign_in.account()
     statistics, subscription = await app_context.usage.get(app_context.api(), account, app_context.now())
@@ -24,7 +24,7 @@ async def check_quota(*, ctx: Context[AppContext, Any]) -> Annotated[CallToolRes
 
 
 async def get_billing_link(*, ctx: Context[AppContext, Any]) -> Annotated[CallToolResult, BillingAnswer]:
-    """Get the link to the user's billing portal: plan, upgrade, invoices. Only the user should open it."""
+    """Get the link to the user's billing portal: plan, upgrade, invoices. Only the user opens it."""
     app_context = ctx.request_context.lifespan_context
     portal = await app_context.api().get_billing_portal()
     if app_context.embedded:
@@ -35,7 +35,7 @@ async def get_billing_link(*, ctx: Context[AppContext, Any]) -> Annotated[CallTo
 
 
 async def sign_in(*, ctx: Context[AppContext, Any]) -> Annotated[CallToolResult, SignInAnswer]:
-    """Say who is signed in to KallyAI, or give the link that signs the user in."""
+    """Get who is signed in to KallyAI, or the link with which the user signs in."""
     app_context = ctx.request_context.lifespan_context
     signed_in = await app_context.sign_in.signed_in()
     if signed_in is None and await request_sign_in(Elicitation(ctx), app_context):

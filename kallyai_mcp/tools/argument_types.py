@@ -14,11 +14,24 @@ from pydantic_core import PydanticCustomError
 
 from kallyai_mcp.api.call_ids import check_call_id
 from kallyai_mcp.api.models import IsoDate
-from kallyai_mcp.calls.numbers import NumberProblem, normalize
+from kallyai_mcp.calls.numbers import NumberProblem, local_times, normalize
 from kallyai_mcp.settings import WAIT_LIMIT
 
 FULL_TEXT = "kallyai_full_text"
 """The type of a validation error whose message says all there is to say, without the value in front of it."""
+
+_ABBREVIATIONS = {
+    "est": "America/New_York",
+    "edt": "America/New_York",
+    "cst": "America/Chicago",
+    "cdt": "America/Chicago",
+    "mst": "America/Denver",
+    "mdt": "America/Denver",
+    "pst": "America/Los_Angeles",
+    "pdt": "America/Los_Angeles",
+    "bst": "Europe/London",
+}
+"""Names of zones that people use, which are no places; by their first three letters, so that EST5 is known, too."""
 
 _LAST_TIME_ZONE = timezone(-timedelta(hours=12))
 """Where a day ends last; a date that is past even there is past everywhere."""
@@ -44,7 +57,10 @@ def _known_zone(name: str) -> str:
         ZoneInfo(name)
     except (KeyError, ValueError, OSError):  # what zoneinfo raises for unknown names, odd paths, and directories
         words = name.replace(" ", "_").lower()
-        by_city = {zone.rpartition("/")[2].lower(): zone for zone in sorted(available_timezones())}
+        if (region := _ABBREVIATIONS.get(words[:3])) is not None and not words[3:].isalpha():
+            raise ValueError(f"is not an IANA time zone; did you mean {region}?") from None
+        places = (zone for zone in sorted(available_timezones()) if "/" in zone and not zone.startswith("Etc/"))
+        by_city = {zone.rpartition("/")[2].lower(): zone for zone in places}
         close = difflib.get_close_matches(words.rpartition("/")[2], by_city, n=1, cutoff=0.75)
         hint = f"did you mean {by_city[close[0]]}?" if close else "it looks like America/New_York"
         raise ValueError(f"is not an IANA time zone; {hint}") from None
@@ -52,14 +68,16 @@ def _known_zone(name: str) -> str:
 
 
 def not_past(day: date, info: ValidationInfo) -> date:
-    """Validator of pydantic: `day`, unless it is over everywhere on Earth.
+    """Validator of pydantic: `day`, unless it is past where the callee is, or everywhere if that is not known.
 
     Raises:
-        PydanticCustomError: It is.
+        PydanticCustomError: It is; "today" in the message is the user's own date.
     """
     now: datetime = (info.context or {})["now"]
-    if day < now.astimezone(_LAST_TIME_ZONE).date():
-        raise PydanticCustomError(FULL_TEXT, "{text}", {"text": f"{day} is past; today is {now:%Y-%m-%d} (UTC)"})
+    number = info.data.get("respondent_phone")
+    there = local_times(number, now) if isinstance(number, str) else ()
+    if day < min((moment.date() for moment in there), default=now.astimezone(_LAST_TIME_ZONE).date()):
+        raise PydanticCustomError(FULL_TEXT, "{text}", {"text": f"{day} is past; today is {now:%A, %Y-%m-%d}"})
     return day
 
 
@@ -76,13 +94,24 @@ PhoneNumber = Annotated[str, AfterValidator(_e164)]
 TimeZoneName = Annotated[str, AfterValidator(_known_zone)]
 """An IANA name."""
 
-AppointmentDate = Annotated[IsoDate, AfterValidator(not_past)]
-"""A day that is not over everywhere on Earth."""
+AppointmentDate = Annotated[IsoDate, AfterValidator(not_past), Field(description="YYYY-MM-DD, in the callee's zone")]
+"""A day that is not past where the callee is."""
+
+MAX_DESCRIPTION_LENGTH = 1500
+
+TaskDescription = Annotated[
+    str,
+    Field(
+        max_length=MAX_DESCRIPTION_LENGTH,
+        description="What the call is to achieve, with all details; it may be read aloud to the callee",
+    ),
+]
+"""What KallyAI is to do."""
 
 CallId = Annotated[str, AfterValidator(check_call_id)]
 """A `call_id` or `tracking_id`; anything else is "no such call", which pydantic passes on as it is raised."""
 
-PartySize = Annotated[int, Field(ge=1, le=50), BeforeValidator(_no_bool)]
+PartySize = Annotated[int, Field(ge=1, le=50, description="1 to 50"), BeforeValidator(_no_bool)]
 """How many people; "4" counts, true does not."""
 
 WaitSeconds = Annotated[
@@ -91,7 +120,7 @@ WaitSeconds = Annotated[
         ge=0,
         le=WAIT_LIMIT,
         allow_inf_nan=False,
-        description="How long to wait for the call to end; keep it under your client's time-out",
+        description="Seconds to wait for the call to end; 45 is safe for most clients",
     ),
     BeforeValidator(_no_bool),
 ]

@@ -2,6 +2,7 @@
 
 import difflib
 import json
+import re
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -125,7 +126,12 @@ def _unknown_arguments(tool: str, given: Iterable[str], known: Collection[str]) 
             word = _shortened(name, 40)
             close = [other for other in known if len(word) > 2 and (word in other or other in word)]
             close = close or difflib.get_close_matches(word, known, n=1)
-            hint, has = (f"; did you mean {close[0]}?", has) if close else (has, "")  # all names once are enough
+            if close:
+                hint = f"; did you mean {close[0]}?"
+            elif "additional_instructions" in known:
+                hint = "; put such a wish into additional_instructions"
+            else:
+                hint, has = has, ""  # all names once are enough
             yield Problem(word or '""', f"{tool} has no such argument{hint}")
 
 
@@ -142,16 +148,29 @@ def _text(error_type: str, context: Mapping[str, Any], given: Any) -> str:
         return "missing"
     if error_type == FULL_TEXT:
         return str(context["text"])
+    if error_type == "string_pattern_mismatch" and isinstance(given, str) and (meant := _time_of_day(given)):
+        return f"{_quoted(given)} is not a time as HH:MM (24 hours); did you mean {meant}?"
     text = _TEXTS.get(error_type)
     return f"{_quoted(given)} {text(context) if text else 'is not what this argument takes'}"
 
 
+def _time_of_day(text: str) -> str | None:
+    """What "7pm", "7:00 PM", and "19.00" mean as HH:MM; None for anything else."""
+    found = re.fullmatch(r"(\d{1,2})(?:[:.h](\d{2}))?\s*(?:([ap])\.?\s?m\.?)?", text.strip().lower())
+    if found is None or not (found[2] or found[3]):
+        return None
+    hours, minutes = int(found[1]), int(found[2] or 0)
+    if found[3]:
+        hours = hours % 12 + (12 if found[3] == "p" else 0)
+    return f"{hours:02}:{minutes:02}" if hours < 24 and minutes < 60 else None
+
+
 _TEXTS: dict[str, Callable[[Mapping[str, Any]], str]] = {
     "literal_error": lambda c: f"is not one of {str(c['expected']).replace(chr(39), '').replace(' or ', ', ')}",
-    "less_than_equal": lambda c: f"is over {c['le']:g}",
+    "less_than_equal": lambda c: f"is over the limit of {c['le']:g}",
     "greater_than_equal": lambda c: f"is under {c['ge']:g}",
     "string_type": lambda _: "is not a text",
-    "string_too_long": lambda c: f"is longer than {c['max_length']} characters",
+    "string_too_long": lambda c: f"is longer than {c['max_length']} characters; shorten it to what the call needs",
     "string_too_short": lambda _: "is too short",
     "string_pattern_mismatch": lambda _: "is not a time as HH:MM (24 hours)",
     "int_type": lambda _: "is not a whole number",
@@ -187,13 +206,11 @@ def _shortened(text: str, limit: int = 60) -> str:
 
 def wrong_arguments(problems: list[Problem], *, places_calls: bool) -> str:
     """The text of an error that names every wrong argument at once, up to as many as any tool has."""
-    count = (
-        f"{len(problems)} argument{'' if len(problems) == 1 else 's'} need{'s' if len(problems) == 1 else ''} a change"
-    )
+    count = f"Fix {len(problems)} argument{'' if len(problems) == 1 else 's'}"
     lines = [
         f"- {problem.argument}: {problem.text}{'' if problem.text[-1] in '.?' else '.'}"
         for problem in problems[:_MAX_NAMED]
     ]
     if len(problems) > _MAX_NAMED:
         lines.append(f"- and {len(problems) - _MAX_NAMED} more.")
-    return "\n".join([f"{'Not called; ' if places_calls else ''}{count}:", *lines])
+    return "\n".join([f"{'Not called. ' if places_calls else ''}{count}:", *lines])

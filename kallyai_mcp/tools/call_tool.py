@@ -21,6 +21,7 @@ from kallyai_mcp.tools.arguments import (
 from kallyai_mcp.tools.context import AppContext
 from kallyai_mcp.tools.elicitation import Elicitation, InputRequiredError
 from kallyai_mcp.tools.sign_in_request import request_sign_in
+from kallyai_mcp.tools.text.plain import zone_of
 from kallyai_mcp.tools.tool_errors import arguments_error, tool_error
 
 AskMissing = Callable[[Mapping[str, Any], Elicitation], Awaitable[Mapping[str, Any]]]
@@ -86,8 +87,9 @@ class CallTool(Tool):
         given: Mapping[str, Any] = without_blanks(read_json_texts(arguments, self.parameters["properties"]))
         if self.ask_missing is not None:
             given = await self.ask_missing(given, elicitation)
+        user_now = app_context.now().astimezone(zone_of(app_context.timezone))
         # The SDK's `validate_arguments` parses JSON in any text: it would read a business called "null" as None.
-        validated = validate(self.fn_metadata.arg_model, self.name, given, app_context.now()).model_dump_one_level()
+        validated = validate(self.fn_metadata.arg_model, self.name, given, user_now).model_dump_one_level()
         try:
             return await self.fn(**validated, ctx=context)
         except NotSignedInError:

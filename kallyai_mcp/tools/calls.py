@@ -10,9 +10,19 @@ from pydantic import Field
 from kallyai_mcp.api.errors import KallyAIError
 from kallyai_mcp.api.models import Submission, TimeOfDay
 from kallyai_mcp.calls.ledger.base import ConsentOutdatedError, LedgerUnavailableError
+from kallyai_mcp.calls.numbers import zone_of_number
+from kallyai_mcp.calls.other_time import with_other_time
 from kallyai_mcp.calls.records import CallRecord
 from kallyai_mcp.calls.service import Placed
-from kallyai_mcp.tools.argument_types import AppointmentDate, CallId, PartySize, PhoneNumber, TimeZoneName, WaitSeconds
+from kallyai_mcp.tools.argument_types import (
+    AppointmentDate,
+    CallId,
+    PartySize,
+    PhoneNumber,
+    TaskDescription,
+    TimeZoneName,
+    WaitSeconds,
+)
 from kallyai_mcp.tools.call_results import to_result, unrecorded_result
 from kallyai_mcp.tools.consent import check
 from kallyai_mcp.tools.context import AppContext
@@ -29,31 +39,32 @@ _MAX_ATTEMPTS = 3
 async def make_call(
     *,
     task_category: Literal["restaurant", "clinic", "hotel", "general"],
-    task_description: Annotated[str, Field(description="What the call should achieve, with all details that matter")],
+    task_description: TaskDescription,
     respondent_phone: Annotated[PhoneNumber, Field(description="Number to call, E.164: +14155551234")],
-    business_name: Annotated[str | None, Field(description="Who is called")] = None,
+    business_name: Annotated[str | None, Field(description="Name of the callee")] = None,
     user_name: Annotated[str | None, Field(description="Who the booking is for")] = None,
     user_phone: Annotated[PhoneNumber | None, Field(description="The user's callback number, E.164")] = None,
     appointment_date: AppointmentDate | None = None,
-    appointment_time: Annotated[TimeOfDay | None, Field(description="HH:MM, 24 hours")] = None,
-    time_preference_text: Annotated[str | None, Field(description='Leeway in words: "after 5pm"')] = None,
+    appointment_time: Annotated[TimeOfDay | None, Field(description="HH:MM, 24-hour, in the callee's zone")] = None,
+    time_preference_text: Annotated[str | None, Field(description='Preference in words: "after 5pm"')] = None,
     party_size: PartySize | None = None,
-    language: Annotated[Literal["en", "es"] | None, Field(description="Of the summary")] = None,
-    call_language: Annotated[Literal["en", "es"] | None, Field(description="Spoken on the phone")] = None,
+    language: Annotated[Literal["en", "es"] | None, Field(description="en or es: of the summary")] = None,
+    call_language: Annotated[Literal["en", "es"] | None, Field(description="en or es: spoken in the call")] = None,
     is_urgent: bool | None = None,
-    additional_instructions: Annotated[list[str] | None, Field(description="Wishes and limits, one each")] = None,
-    timezone: Annotated[TimeZoneName | None, Field(description="The user's IANA zone; default: this machine's")] = None,
+    additional_instructions: Annotated[list[str] | None, Field(description="Wishes and limits, one per item")] = None,
+    accept_other_time: Annotated[bool, Field(description="Whether KallyAI may agree to another day or time")] = False,
+    timezone: Annotated[TimeZoneName | None, Field(description="IANA zone of date and time; default: callee's")] = None,
     session_id: Annotated[str | None, Field(description="One for all calls of a session")] = None,
     wait_seconds: WaitSeconds | None = None,
-    redial: Annotated[bool, Field(description="Call again although this very call was just made")] = False,
-    confirmation: Annotated[str | None, Field(description="From an answer that asked for the user's consent")] = None,
+    redial: Annotated[bool, Field(description="Place the same call again on purpose")] = False,
+    confirmation: Annotated[str | None, Field(description="From the result that asked for the user's consent")] = None,
     ctx: Context[AppContext, Any],
 ) -> Annotated[CallToolResult, CallAnswer]:
-    """Have KallyAI call a business or a person and do a task by phone: book, ask, change, cancel.
+    """Place a phone call through KallyAI to book, ask, change, or cancel something.
 
-    A real call to another person: it costs minutes and can't be undone. Be sure of the number and of what the user
-    wants. Give all you know; the voice on the phone knows nothing else. A call takes 1 to 3 minutes. If the answer is
-    in_progress, it goes on: follow it with get_call and never place it again.
+    This is a real call to another person: it costs minutes and cannot be undone. Make sure of the number and of what
+    the user wants. Give all details: KallyAI knows nothing else. A call takes 1 to 3 minutes. If the result is
+    in_progress, follow the call with get_call; never place it again. Report only the outcome that the result states.
     """
     app_context = ctx.request_context.lifespan_context
     submission = Submission(
@@ -73,8 +84,8 @@ async def make_call(
         additional_instructions=tuple(additional_instructions) if additional_instructions else None,
     )
     placed = await _place(
-        submission,
-        timezone=timezone or app_context.timezone,
+        with_other_time(submission, accept=accept_other_time),
+        timezone=timezone or zone_of_number(respondent_phone) or app_context.timezone,
         session_id=session_id,
         redial=redial,
         confirmation=confirmation,
@@ -91,7 +102,7 @@ async def get_call(
     wait_seconds: WaitSeconds = 0,
     ctx: Context[AppContext, Any],
 ) -> Annotated[CallToolResult, CallAnswer]:
-    """Get a call's outcome; with wait_seconds, wait for one that is in progress."""
+    """Get a call's outcome. With wait_seconds, wait for a call in progress to end."""
     app_context = ctx.request_context.lifespan_context
     try:
         record = await app_context.calls.find(call_id)

@@ -1,5 +1,6 @@
 """Errors as results of a tool (`isError`): a text for the agent, and a structure for programs."""
 
+import re
 from collections.abc import Sequence
 
 from mcp.types import CallToolResult
@@ -58,7 +59,12 @@ def arguments_error(problems: Sequence[Problem], *, places_calls: bool) -> CallT
         placed="no",
         arguments=[WrongArgument(argument=problem.argument, problem=problem.text) for problem in problems],
     )
-    return answer(wrong_arguments(list(problems), places_calls=places_calls), structure, is_error=True)
+    text = wrong_arguments(list(problems), places_calls=places_calls)
+    if places_calls and structure.code == "emergency_number":
+        dialed = re.search(r'"(\+?[0-9]{2,6})"', " ".join(problem.text for problem in problems))
+        number = dialed[1] if dialed else "the number"
+        text = f"Not called: KallyAI cannot call emergency services. Tell the user to dial {number} themselves, now."
+    return answer(text, structure, is_error=True)
 
 
 def is_retryable(error: errors.KallyAIError) -> bool:

@@ -117,7 +117,7 @@ async def test_a_call_of_the_terminal_is_not_placed_again_by_a_tool_and_the_reve
 @pytest.mark.usefixtures("home")
 async def test_exit_codes_and_errors() -> None:
     on_sandbox = await in_process("call", BUSY, "Ask for the hours", "--yes", "--sandbox")
-    other_time = await in_process("call", "+12025550101", *TABLE, "--yes")
+    other_time = await in_process("call", "+12025550101", *TABLE, "--accept-other-time", "--yes")
     busy = await in_process("call", BUSY, "Ask for the hours", "--yes")
     refused = await in_process("call", DO_NOT_CALL, "Ask for the hours", "--yes", "--json")
     unasked = await in_process("call", BISTRO, "Ask for the hours")

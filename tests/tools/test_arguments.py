@@ -9,7 +9,7 @@ from kallyai_mcp.sandbox.validation import SUPPORTED_COUNTRIES
 from tests.agent import BISTRO, Agent
 from tests.emergency_numbers import emergency_numbers
 
-EMERGENCY = "is an emergency number, which KallyAI can't call; tell the user to dial it themselves, now."
+EMERGENCY = "Not called: KallyAI cannot call emergency services. Tell the user to dial "
 
 
 @pytest.fixture
@@ -28,10 +28,18 @@ def placed(app: SandboxApp) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("argument", "value", "line"),
     [
-        ("respondent_phone", "415-555-1234", '"415-555-1234" lacks its country; as a US number it is +14155551234.'),
-        ("respondent_phone", "912 34 56 78", '"912 34 56 78" lacks its country; as a ES number it is +34912345678.'),
-        ("respondent_phone", "1234", '"1234" lacks its country; E.164 starts with + and the country code.'),
-        ("respondent_phone", "0034912345678", '"0034912345678" starts with 00; in E.164 it is +34912345678.'),
+        (
+            "respondent_phone",
+            "415-555-1234",
+            "has no country code; if the country is United States, use +14155551234.",
+        ),
+        (
+            "respondent_phone",
+            "912 34 56 78",
+            '"912 34 56 78" has no country code; if the country is Spain, use +34912345678.',
+        ),
+        ("respondent_phone", "1234", '"1234" has no country code; E.164 starts with + and the country code.'),
+        ("respondent_phone", "0034912345678", '"0034912345678" starts with 00; in E.164 it is +34912345678 (Spain).'),
         ("respondent_phone", "00", '"00" is not a phone number; E.164 looks like +14155551234.'),
         ("respondent_phone", "the bistro", '"the bistro" is not a phone number; E.164 looks like +14155551234.'),
         ("respondent_phone", "+", '"+" is not a phone number; E.164 looks like +14155551234.'),
@@ -42,31 +50,27 @@ def placed(app: SandboxApp) -> dict[str, Any]:
         (
             "respondent_phone",
             "+14155551234 ext. 5",
-            "has an extension, which KallyAI can't call; give the number alone.",
+            "has an extension, which KallyAI does not support; give the number without it.",
         ),
         ("respondent_phone", "+1 900 123 4567", "is a premium-rate number, which KallyAI can't call;"),
         ("respondent_phone", "+34905123456", "is a premium-rate number, which KallyAI can't call;"),
         ("respondent_phone", "+44 7700 900123", "is not valid as a number of +44; check it with the user."),
         ("respondent_phone", "+33 012345678", "is not valid as a number of France; check it with the user."),
-        ("respondent_phone", "911", f'"911" {EMERGENCY}'),
-        ("respondent_phone", "112", f'"112" {EMERGENCY}'),
-        ("respondent_phone", "+1911", f'"+1911" {EMERGENCY}'),
-        ("respondent_phone", "+34112", f'"+34112" {EMERGENCY}'),
         ("respondent_phone", "+19005550100", '"+19005550100" is a premium-rate number, which KallyAI can\'t call;'),
         ("respondent_phone", 14155551234, "14155551234 is not a text."),
         ("respondent_phone", "", "missing."),
         ("respondent_phone", None, "missing."),
         ("respondent_phone", "null", '"null" is not a phone number; E.164 looks like +14155551234.'),
-        ("user_phone", "415-555-1234", '"415-555-1234" lacks its country;'),
+        ("user_phone", "415-555-1234", '"415-555-1234" has no country code;'),
         ("task_category", "bar", '"bar" is not one of restaurant, clinic, hotel, general.'),
         ("task_description", "  ", "missing."),
         ("appointment_date", "tomorrow", '"tomorrow" must be a date written YYYY-MM-DD.'),
         ("appointment_date", "2026-02-30", '"2026-02-30" is not a date that exists.'),
         ("appointment_date", 20260128, "20260128 must be a date written YYYY-MM-DD."),
-        ("appointment_date", "2026-01-23", "2026-01-23 is past; today is 2026-01-25 (UTC)."),
-        ("appointment_time", "7pm", '"7pm" is not a time as HH:MM (24 hours).'),
+        ("appointment_date", "2026-01-23", "2026-01-23 is past; today is Sunday, 2026-01-25."),
+        ("appointment_time", "7pm", '"7pm" is not a time as HH:MM (24 hours); did you mean 19:00?'),
         ("appointment_time", "24:00", '"24:00" is not a time as HH:MM (24 hours).'),
-        ("party_size", 51, "51 is over 50."),
+        ("party_size", 51, "51 is over the limit of 50."),
         ("party_size", 0, "0 is under 1."),
         ("party_size", 2.5, "2.5 is not a whole number."),
         ("party_size", "many", '"many" is not a whole number.'),
@@ -90,11 +94,11 @@ def placed(app: SandboxApp) -> dict[str, Any]:
         ("timezone", "new york", '"new york" is not an IANA time zone; did you mean America/New_York?'),
         ("timezone", "../etc/passwd", '"../etc/passwd" is not an IANA time zone; it looks like America/New_York.'),
         ("wait_seconds", -1, "-1 is under 0."),
-        ("wait_seconds", 1801, "1801 is over 1800."),
+        ("wait_seconds", 1801, "1801 is over the limit of 1800."),
         ("redial", "maybe", '"maybe" is neither true nor false.'),
         ("phone", "+14155551234", "make_call has no such argument; did you mean respondent_phone?"),
-        ("reply_to", "null", "make_call has no such argument; it takes task_category, task_description,"),
-        ("notes", "x", "make_call has no such argument; it takes task_category, task_description,"),
+        ("reply_to", "null", "make_call has no such argument; put such a wish into additional_instructions."),
+        ("notes", "x", "make_call has no such argument; put such a wish into additional_instructions."),
     ],
 )
 async def test_a_wrong_argument_is_named_in_one_line(agent: Agent, argument: str, value: Any, line: str) -> None:
@@ -102,7 +106,7 @@ async def test_a_wrong_argument_is_named_in_one_line(agent: Agent, argument: str
 
     assert answer.is_error
     heading, problem = answer.text.splitlines()
-    assert heading == "Not called; 1 argument needs a change:"
+    assert heading == "Not called. Fix 1 argument:"
     assert problem.startswith(f"- {argument}: ")
     assert line in problem
     assert (await agent.use("list_calls")).data["total"] == 0
@@ -118,7 +122,7 @@ async def test_every_emergency_number_of_every_supported_country_gets_the_emerge
     wrong = [
         number
         for number in sorted(numbers)
-        if EMERGENCY not in (await agent.use("make_call", BISTRO, respondent_phone=number)).text
+        if not (await agent.use("make_call", BISTRO, respondent_phone=number)).text.startswith(EMERGENCY)
     ]
 
     assert len(numbers) > 400
@@ -126,9 +130,9 @@ async def test_every_emergency_number_of_every_supported_country_gets_the_emerge
 
 
 async def test_all_wrong_arguments_are_named_at_once_and_the_missing_ones_too(agent: Agent) -> None:
-    answer = await agent.use("make_call", respondent_phone="911", party_size=51, appointment_date="2020-01-01")
+    answer = await agent.use("make_call", respondent_phone="1234", party_size=51, appointment_date="2020-01-01")
 
-    assert answer.text.splitlines()[0] == "Not called; 5 arguments need a change:"
+    assert answer.text.splitlines()[0] == "Not called. Fix 5 arguments:"
     named = {line.split(":")[0].removeprefix("- ") for line in answer.text.splitlines()[1:]}
     assert named == {"task_category", "task_description", "respondent_phone", "party_size", "appointment_date"}
 
@@ -138,7 +142,7 @@ async def test_a_missing_call_id_is_named(agent: Agent, tool: str) -> None:
     answer = await agent.use(tool)
 
     assert answer.is_error
-    assert answer.text == "1 argument needs a change:\n- call_id: missing."
+    assert answer.text == "Fix 1 argument:\n- call_id: missing."
 
 
 @pytest.mark.parametrize("tool", ["get_call", "get_transcript", "get_calendar_event"])
@@ -154,7 +158,7 @@ async def test_an_unknown_argument_is_named_in_a_readable_line(agent: Agent) -> 
 
     assert answer.is_error
     assert answer.text.splitlines() == [
-        "2 arguments need a change:",
+        "Fix 2 arguments:",
         f"- [2J{'x' * 36}…: get_call has no such argument; it takes call_id, wait_seconds.",
         '- "": get_call has no such argument.',
     ]
@@ -165,9 +169,9 @@ async def test_of_many_unknown_arguments_the_first_are_named_and_all_counted(age
 
     assert answer.is_error
     first, *_, last = answer.text.splitlines()
-    assert first == "Not called; 1000 arguments need a change:"
+    assert first == "Not called. Fix 1000 arguments:"
     assert last == "- and 980 more."
-    assert len(answer.text) < 2000
+    assert len(answer.text) < 2500
 
 
 async def test_a_tool_without_arguments_says_so(agent: Agent) -> None:
@@ -222,7 +226,7 @@ async def test_white_space_around_an_argument_is_removed(agent: Agent, app: Sand
 
     assert not answer.is_error
     sent = placed(app)
-    assert sent.pop("additional_instructions") == ["by the window"]
+    assert sent.pop("additional_instructions")[0] == "by the window"
     assert sent == {name: value for name, value in BISTRO.items() if name != "timezone"}
 
 
@@ -230,7 +234,7 @@ async def test_blank_instructions_are_not_sent(agent: Agent, app: SandboxApp) ->
     answer = await agent.use("make_call", BISTRO, additional_instructions='["", " "]')
 
     assert not answer.is_error
-    assert "additional_instructions" not in placed(app)
+    assert len(placed(app)["additional_instructions"]) == 1  # what is said about other times
 
 
 async def test_today_is_valid_until_the_day_is_over_everywhere(agent: Agent) -> None:
@@ -249,8 +253,8 @@ async def test_a_long_wrong_value_is_shortened_and_stays_on_one_line(agent: Agen
     assert "\u202e" not in answer.text
 
 
-@pytest.mark.parametrize(("limit", "line"), [(0, "0 is under 1."), (201, "201 is over 200.")])
+@pytest.mark.parametrize(("limit", "line"), [(0, "0 is under 1."), (201, "201 is over the limit of 200.")])
 async def test_list_calls_has_the_limits_of_the_reference(agent: Agent, limit: int, line: str) -> None:
     answer = await agent.use("list_calls", limit=limit)
 
-    assert answer.text == f"1 argument needs a change:\n- limit: {line}"
+    assert answer.text == f"Fix 1 argument:\n- limit: {line}"

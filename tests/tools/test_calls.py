@@ -263,8 +263,8 @@ async def test_a_lost_answer_is_reported_while_the_call_is_looked_up(
     async with open_agent(settings, mode=mode, clock=clock, app=app) as agent:
         made = await agent.use("make_call", BISTRO, wait_seconds=0)
         with anyio.fail_after(10):
-            while "what became of it is looked up" not in made.text:
+            while "is being checked" not in made.text:
                 made = await agent.use("get_call", call_id=made.data["tracking_id"])
 
-    assert made.text.startswith("The connection broke")
-    assert "don't place it again" in made.text
+    assert made.text.startswith("In progress: the connection broke")
+    assert "do not place it again" in made.text

@@ -97,7 +97,7 @@ async def test_without_valid_details_no_call_is_placed(
         listed = await agent.use("list_calls")
 
     assert declined.text.startswith("Not called: the user was asked for the missing details and did not give them.")
-    assert wrong.text.startswith("Not called; 1 argument needs a change:\n- respondent_phone:")
+    assert wrong.text.startswith("Not called. Fix 1 argument:\n- respondent_phone:")
     assert listed.data["total"] == 0
 
 
@@ -107,4 +107,4 @@ async def test_without_forms_a_missing_argument_is_named(
     async with open_agent_for(settings_in(tmp_path), mode, clock, app, None) as agent:
         answer = await agent.use("make_call", task_category="general", task_description="Ask for the opening hours")
 
-    assert answer.text == "Not called; 1 argument needs a change:\n- respondent_phone: missing."
+    assert answer.text == "Not called. Fix 1 argument:\n- respondent_phone: missing."

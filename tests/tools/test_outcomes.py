@@ -122,6 +122,8 @@ async def test_a_result_claims_what_is_known(
     tmp_path: Path, clock: ManualClock, app: SandboxApp, row: Row, spanish: bool
 ) -> None:
     arguments = BISTRO | {"respondent_phone": NUMBERS[row.callee], "language": "es" if spanish else "en"}
+    if row.outcome == "booked_other_time":
+        arguments |= {"accept_other_time": True}
     async with open_agent(settings_in(tmp_path), mode="auto", clock=clock, app=app) as agent:
         made = await agent.use("make_call", arguments)
         read = await agent.use("get_call", call_id=made.data["call_id"]) if row.outcome else made
@@ -192,6 +194,30 @@ async def test_a_call_of_another_program_claims_what_kallyai_shows(
 
     assert found.text.startswith(begins)
     assert found.data.get("outcome") == outcome
+
+
+async def test_another_time_is_agreed_to_only_when_the_user_allows_it(agent: Agent) -> None:
+    taken = BISTRO | {"respondent_phone": NUMBERS["counter_offer"]}
+    kept = await agent.use("make_call", taken)
+    joined = await agent.use("make_call", taken, accept_other_time=True)
+    agreed = await agent.use("make_call", taken, accept_other_time=True, redial=True)
+
+    assert kept.data["outcome"] == "answered"
+    assert kept.data["submission"]["additional_instructions"] == [
+        "Do not agree to a day or time other than the one asked for."
+    ]
+    assert joined.data["placed_now"] is False
+    assert joined.data["call_id"] == kept.data["call_id"]
+    assert agreed.data["outcome"] == "booked_other_time"
+
+
+async def test_a_call_without_a_day_says_nothing_about_other_times(agent: Agent) -> None:
+    asked = {"task_category": "general", "task_description": "Ask for the hours", "respondent_phone": "+14155551234"}
+
+    made = await agent.use("make_call", asked)
+
+    assert "additional_instructions" not in made.data["submission"]
+    assert made.data["timezone"] == "America/Los_Angeles"
 
 
 async def test_wrong_arguments_are_named_in_the_structure(agent: Agent) -> None:

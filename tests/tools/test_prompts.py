@@ -109,14 +109,17 @@ async def test_an_argument_can_not_imitate_a_step(agent: Agent) -> None:
     [
         ({}, "business_name: missing."),
         ({"business_name": "  "}, "business_name: missing."),
-        ({"party_size": "51"}, 'party_size: "51" is over 50.'),
+        ({"party_size": "51"}, 'party_size: "51" is over the limit of 50.'),
         ({"party_size": "four"}, 'party_size: "four" is not a whole number.'),
         ({"language": "fr"}, 'language: "fr" is not one of en, es.'),
-        ({"respondent_phone": "415-555-1234"}, "lacks its country; as a US number it is +14155551234"),
+        (
+            {"respondent_phone": "415-555-1234"},
+            "if the country is United States, use +14155551234",
+        ),
         ({"timezone": "Mars/Olympus"}, '"Mars/Olympus" is not an IANA time zone'),
         ({"appointment_date": "2026-01-02"}, "2026-01-02 is past"),
         ({"appointment_date": "2026-02-30"}, 'appointment_date: "2026-02-30" is not a date that exists.'),
-        ({"wishes": "x" * 501}, f'wishes: "{"x" * 59}…" is longer than 500 characters.'),
+        ({"wishes": "x" * 501}, f'wishes: "{"x" * 59}…" is longer than 500 characters; shorten it'),
         ({"buisness_name": "A"}, "did you mean business_name?"),
     ],
 )
@@ -129,7 +132,7 @@ async def test_a_wrong_argument_is_named(agent: Agent, arguments: dict[str, str]
 async def test_all_wrong_arguments_are_named_at_once(agent: Agent) -> None:
     text = await refusal(agent, "ask_business", respondent_phone="1", language="fr")
 
-    assert text.startswith("4 arguments need a change:")
+    assert text.startswith("Fix 4 arguments:")
 
 
 async def test_an_unknown_prompt_is_answered_with_the_known_ones(agent: Agent) -> None:

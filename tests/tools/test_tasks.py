@@ -212,7 +212,7 @@ async def test_without_a_sign_in_nothing_reveals_whether_a_task_exists(tmp_path:
     [
         ({"respondent_phone": "12"}, "respondent_phone"),
         ({"wait_seconds": "soon"}, 'wait_seconds: "soon" is not a number'),
-        ({"wait_seconds": 1801}, "wait_seconds: 1801 is over 1800"),
+        ({"wait_seconds": 1801}, "wait_seconds: 1801 is over the limit of 1800"),
         ({"colour": "red"}, "make_call has no such argument"),
     ],
 )
@@ -221,7 +221,7 @@ async def test_wrong_arguments_are_named_and_make_no_task(client: Client, wrong:
 
     assert answered["resultType"] == "complete"
     assert answered["isError"] is True
-    assert answered["content"][0]["text"].startswith("Not called; 1 argument needs a change:")
+    assert answered["content"][0]["text"].startswith("Not called. Fix 1 argument:")
     assert words in answered["content"][0]["text"]
     assert await calls_made(client) == 0
 

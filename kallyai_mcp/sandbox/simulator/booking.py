@@ -17,6 +17,8 @@ def book(context: CallContext) -> Ending:
         return _declined(context)
     if context.outcome == "no_event":
         return _walk_in(context)
+    if context.outcome == "counter_offer" and context.request.keeps_time and context.request.day is not None:
+        return _declined(context, offer=alternative(context.request, context.now))
     slot, remark = _settle(context, lead)
     return _close(context, slot, remark)
 
@@ -133,9 +135,14 @@ def _close(context: CallContext, slot: Slot | None, remark: str) -> Ending:
     return Ending("success", highlights, next_steps, context.event(slot, highlights))
 
 
-def _declined(context: CallContext) -> Ending:
-    request, written = context.request, context.written
-    context.human("full.undated" if request.day is None else "full.dated")
+def _declined(context: CallContext, *, offer: Slot | None = None) -> Ending:
+    """Add the turns in which the callee has no room, or only at another time, and nothing is booked."""
+    request, spoken, written = context.request, context.spoken, context.written
+    if offer is not None and request.day is not None:
+        asked = context.moment(spoken, Slot(request.day, request.at))
+        context.human("taken", asked=asked, offer=context.moment(spoken, offer))
+    else:
+        context.human("full.undated" if request.day is None else "full.dated")
     context.ai("full.understood")
     context.human("bye")
     if request.day is None:

@@ -36,6 +36,10 @@ _TOPICS: Final[tuple[tuple[Topic, re.Pattern[str]], ...]] = (
     ("place", _regex(r"\b(?:park|parking|address|where|directions|aparca\w*|direcci[oó]n|d[oó]nde)\b")),
 )
 
+_KEEPS_TIME: Final = _regex(r"(?:do not|don't|never) agree to an?\w* .*\b(?:day|time)|no acept\w+ .*\b(?:d[ií]a|hora)")
+_FOR_THE_ASSISTANT: Final = _regex(_KEEPS_TIME.pattern + r"|.*\b(?:agree to the closest|acepta los m[aá]s cercanos)")
+"""Instructions about other times: the assistant follows them, and does not read them out."""
+
 
 @dataclass(frozen=True)
 class Request:
@@ -47,6 +51,7 @@ class Request:
         extras: The `additional_instructions` that are not empty.
         is_inquiry: True for a question or a task that books nothing, False for a booking.
         topic: The topic of the answer to an inquiry.
+        keeps_time: An instruction says that no other day or time may be agreed to.
     """
 
     category: TaskCategory
@@ -63,6 +68,7 @@ class Request:
     urgent: bool
     is_inquiry: bool
     topic: Topic
+    keeps_time: bool = False
 
     @property
     def missing(self) -> str | None:
@@ -80,7 +86,7 @@ def parse_request(submission: Submission) -> Request:
     if not submission.respondent_phone:
         raise ValueError("no number to call")
     description = _tidy(submission.task_description) or submission.task_description
-    extras = (_tidy(extra) for extra in submission.additional_instructions or ())
+    extras = [extra for text in submission.additional_instructions or () if (extra := _tidy(text))]
     phone = _tidy(submission.user_phone)
     return Request(
         category=submission.task_category,
@@ -93,10 +99,11 @@ def parse_request(submission: Submission) -> Request:
         day=submission.appointment_date,
         at=_clock_time(submission.appointment_time),
         preference=_tidy(submission.time_preference_text),
-        extras=tuple(extra for extra in extras if extra),
+        extras=tuple(extra for extra in extras if not _FOR_THE_ASSISTANT.match(extra)),
         urgent=bool(submission.is_urgent),
         is_inquiry=_is_inquiry(submission, description),
         topic=_topic(description),
+        keeps_time=any(_KEEPS_TIME.match(extra) for extra in extras),
     )
 
 

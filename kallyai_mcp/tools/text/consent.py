@@ -18,6 +18,7 @@ _REASONS: dict[RiskFlag, tuple[str, str]] = {
         "se llamó a este número hace menos de una hora",
     ),
     RiskFlag.FEW_MINUTES: ("few minutes or calls are left", "quedan pocos minutos o llamadas"),
+    RiskFlag.COSTLY: ("calls to this number may cost more", "llamar a este número puede costar más"),
     RiskFlag.URGENT: ("it is an urgent call", "es una llamada urgente"),
 }
 

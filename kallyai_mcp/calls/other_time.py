@@ -1,0 +1,40 @@
+"""What KallyAI is told about another day or time than the one that was asked for.
+
+The reference has no field for it, so it is one of the `additional_instructions`. It is not part of what makes two
+submissions ask for the same call: the same call with another wish is still a duplicate, and `redial` places it.
+"""
+
+from collections.abc import Mapping
+
+from kallyai_mcp.api.models import Submission
+
+_INSTRUCTIONS = {
+    ("en", False): "Do not agree to a day or time other than the one asked for.",
+    ("en", True): "If that day and time is not available, agree to the closest one.",
+    ("es", False): "No aceptes un día ni una hora distintos de los pedidos.",
+    ("es", True): "Si ese día y esa hora no están libres, acepta los más cercanos.",
+}
+
+
+def with_other_time(submission: Submission, *, accept: bool) -> Submission:
+    """`submission` with the instruction; as it is, when it asks for no day and no time.
+
+    Args:
+        submission: What KallyAI is asked to do.
+        accept: Whether another day or time may be agreed to.
+    """
+    if submission.appointment_date is None and submission.appointment_time is None:
+        return submission
+    language = submission.call_language or submission.language or "en"
+    instructions = (*(submission.additional_instructions or ()), _INSTRUCTIONS[language, accept])
+    return submission.model_copy(update={"additional_instructions": instructions})
+
+
+def without_other_time(fields: Mapping[str, object]) -> dict[str, object]:
+    """The fields of a submission without the instruction of `with_other_time`."""
+    kept = dict(fields)
+    instructions = kept.pop("additional_instructions", None)
+    if isinstance(instructions, list):
+        own = [text for text in instructions if text not in _INSTRUCTIONS.values()]
+        kept |= {"additional_instructions": own} if own else {}
+    return kept
