@@ -10,11 +10,14 @@ import sys
 import tempfile
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
-from playwright.async_api import Browser, async_playwright
 
 from tests.shared_process import shared_process
+
+if TYPE_CHECKING:
+    from playwright.async_api import Browser
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 NO_CHROMIUM = "there is no chromium on this machine (Debian: apt-get install chromium)"
@@ -72,8 +75,10 @@ def chromium_address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 
 @pytest.fixture(scope="session")
-async def chromium(chromium_address: str) -> AsyncIterator[Browser]:
+async def chromium(chromium_address: str) -> AsyncIterator["Browser"]:
     """The run's browser. Each test has a context of its own in it."""
+    from playwright.async_api import async_playwright  # late: every test run imports this module
+
     async with async_playwright() as playwright:
         browser = await playwright.chromium.connect(chromium_address)
         yield browser
