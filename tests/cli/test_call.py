@@ -184,3 +184,25 @@ async def test_ctrl_c_leaves_the_call_and_says_how_to_follow_it(home: Path, app:
     assert followed.exit_code == 0, followed.output
     assert "+1 415-555-1234" in followed.stdout
     assert json.loads(listed.stdout)["total"] == 1
+
+
+@on_posix
+async def test_on_a_terminal_without_color_the_list_is_plain_and_fits(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from tests.cli.pseudo_terminal import on_terminal
+
+    def session() -> str:
+        with on_terminal(home, "calls", **kallyai_url()) as terminal:
+            assert terminal.wait() == 0
+            return terminal.output
+
+    await in_process("call", BISTRO, *TABLE, "--yes")
+    colored = await anyio.to_thread.run_sync(session)
+    monkeypatch.setenv("NO_COLOR", "1")
+    plain = await anyio.to_thread.run_sync(session)
+
+    assert "\x1b[32mBooked\x1b[0m" in colored
+    assert "Booked  Italian Bistro, +1 415-555-1234" in plain
+    assert "\x1b" not in plain
+    assert all(len(line) <= 100 for line in plain.splitlines())
