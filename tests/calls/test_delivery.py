@@ -56,6 +56,18 @@ async def test_a_request_that_is_canceled_takes_back_only_what_it_delivered(plac
     assert redialed.is_new
 
 
+async def test_what_was_told_to_a_client_that_may_be_gone_is_told_again(place: str, clock: ManualClock) -> None:
+    async with world(Service(clock, [BUSY]), place) as here:
+        ended = await here.call()
+        await here.run(here.calls.delivery.note(ended, certain=False))
+        clock.advance(7200)
+        again = await here.place()
+        redialed = await here.place(redial=True)
+
+    assert not again.is_new
+    assert not redialed.is_new
+
+
 async def test_while_the_ledger_is_down_a_call_in_progress_is_known_from_memory(place: str, clock: ManualClock) -> None:
     async def talks() -> tuple[int, Json]:
         await clock.sleep(90)
