@@ -135,28 +135,28 @@ def prompts() -> list[CallPrompt]:
         _prompt(
             "book_table",
             "Book a table",
-            "Have a restaurant called and a table booked",
+            "Call a restaurant and book a table",
             *("business_name", "respondent_phone", "appointment_date", "appointment_time", "party_size"),
             *("user_name", "wishes"),
         ),
         _prompt(
             "book_appointment",
             "Book an appointment",
-            "Have a practice, a salon, or an office called and an appointment made",
+            "Call a practice, a salon, or an office and make an appointment",
             *("business_name", "purpose", "respondent_phone", "appointment_date", "appointment_time"),
             *("user_name", "wishes"),
         ),
         _prompt(
             "book_room",
             "Book a room",
-            "Have a hotel called and a room booked",
+            "Call a hotel and book a room",
             *("business_name", "respondent_phone", "appointment_date", "nights", "party_size"),
             *("user_name", "wishes"),
         ),
         _prompt(
             "ask_business",
             "Ask a business",
-            "Have a business called and a question answered",
+            "Call a business and ask a question",
             *("business_name", "question", "respondent_phone"),
         ),
     ]

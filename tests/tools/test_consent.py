@@ -42,7 +42,7 @@ async def test_a_call_at_night_is_placed_after_the_user_has_agreed(
     assert answer.data["status"] == "success"
     (preview,) = user.messages
     assert preview.splitlines()[0].startswith("Call Italian Bistro, +1 415-555-1234")
-    assert "Because: it is early or late where the call goes" in preview
+    assert "You are asked because: it is early or late where the call goes" in preview
     assert "Time there: 04:30 UTC-08:00" in preview
     assert "What for: Book a table" in preview
     assert "Details: Sample Guest, 2026-01-28, 19:00, 4 p." in preview
@@ -92,7 +92,7 @@ async def test_a_client_without_forms_gets_the_preview_and_a_confirmation_for_th
     assert asked.text.startswith("Not called yet: the user must agree first. Show them this and ask:\nCall Italian")
     assert f'If they agree: make_call with the same arguments and confirmation "{confirmation}"' in asked.text
     assert other.data["status"] == redialled.data["status"] == spent.data["status"] == "needs_confirmation"
-    assert other.text.startswith("That confirmation is not for this very call, or too old; no call was placed.")
+    assert other.text.startswith("That confirmation is for another call, or too old; no call was placed.")
     assert placed.data["status"] == "success"
     assert listed.data["total"] == 1
 
@@ -122,7 +122,7 @@ async def test_a_confirmation_is_used_once_even_when_the_call_was_refused(
 
     assert refused.text.startswith("Not called: this number is on the do-not-call list")
     assert again.data["status"] == rewritten.data["status"] == "needs_confirmation"
-    assert again.text.startswith("That confirmation is not for this very call, or too old; no call was placed.")
+    assert again.text.startswith("That confirmation is for another call, or too old; no call was placed.")
 
 
 async def test_a_reply_that_is_sent_twice_is_used_once(
@@ -157,7 +157,7 @@ async def test_of_two_calls_to_one_number_at_once_the_second_is_asked_about(
 
     assert total == 2
     [preview] = user.messages
-    assert "Because: this number was called within the last hour" in preview
+    assert "You are asked because: this number was called within the last hour" in preview
 
 
 async def test_a_duplicate_asks_nobody(auto_confirm: Settings, mode: str, clock: ManualClock, app: SandboxApp) -> None:
@@ -180,8 +180,8 @@ async def test_the_same_number_within_an_hour_and_an_urgent_call_are_reasons_to_
         await agent.use("make_call", BISTRO, task_description="Ask whether there is a terrace")
         await agent.use("make_call", BISTRO, respondent_phone="+14155551235", is_urgent=True, language="es")
 
-    assert "Because: this number was called within the last hour" in user.messages[0]
-    assert "Es por: es una llamada urgente" in user.messages[1]
+    assert "You are asked because: this number was called within the last hour" in user.messages[0]
+    assert "Se te pregunta porque: es una llamada urgente" in user.messages[1]
 
 
 async def test_never_does_not_ask_even_at_night(tmp_path: Path, mode: str, clock: ManualClock, app: SandboxApp) -> None:

@@ -27,7 +27,7 @@ _FIELDS: dict[str, tuple[tuple[str, str], tuple[str, str]]] = {
         ("Phone number to call", "With its country, such as +1 415 555 1234"),
         ("Número al que llamar", "Con su país, por ejemplo +34 911 23 45 67"),
     ),
-    "user_name": (("Name for the booking", "As it is to be said"), ("Nombre de la reserva", "Tal como se dirá")),
+    "user_name": (("Name for the booking", "As KallyAI should say it"), ("Nombre de la reserva", "Tal como se dirá")),
     "appointment_date": (("Date", "YYYY-MM-DD"), ("Fecha", "AAAA-MM-DD")),
     "appointment_time": (("Time", "HH:MM, 24 hours"), ("Hora", "HH:MM, 24 horas")),
     "party_size": (("How many people", "1 to 50"), ("Cuántas personas", "De 1 a 50")),
@@ -46,7 +46,7 @@ def missing_details(business_name: object, spanish: bool) -> str:
     callee = f" {one_line(business_name)}" if isinstance(business_name, str) else ""
     if spanish:
         return f"Para llamar{f' a{callee}' if callee else ''} hace falta algo más."
-    return f"A little more is needed to call{callee}."
+    return f"More details are needed to call{callee}."
 
 
 def reasons(risk_flags: Sequence[RiskFlag], spanish: bool) -> str:
@@ -80,7 +80,7 @@ def preview(
     instructions = submission.additional_instructions or ()
     rows = [
         ("¿Llamar a {}?" if spanish else "Call {}?").format(f"{callee}{f' ({place})' if place else ''}"),
-        _row("Es por", "Because", reasons(risk_flags, spanish), spanish),
+        _row("Se te pregunta porque", "You are asked because", reasons(risk_flags, spanish), spanish),
         _row("Hora allí", "Time there", there, spanish),
         _row("Idioma", "Language", _LANGUAGES[spoken][spanish] if spoken in _LANGUAGES else "", spanish),
         _row("Para", "What for", cut(one_line(submission.task_description), _MAX_LENGTH), spanish),
@@ -110,15 +110,15 @@ def _details(submission: Submission) -> str:
 def call_now(spanish: bool) -> tuple[str, str]:
     """Title and description of the field by which the user agrees."""
     if spanish:
-        return "Llamar ahora", "Es una llamada de verdad a otra persona"
+        return "Llamar ahora", "Es una llamada real a otra persona"
     return "Call now", "It is a real call to somebody else"
 
 
 def to_be_confirmed(shown: str, confirmation: str, minutes: int, *, wrong: bool) -> str:
     """What the agent reads when its client can't show the user a form."""
-    first = "That confirmation is not for this very call, or too old; no call was placed. " if wrong else ""
+    first = "That confirmation is for another call, or too old; no call was placed. " if wrong else ""
     return (
         f"{first}Not called yet: the user must agree first. Show them this and ask:\n{shown}\n"
         f'If they agree: make_call with the same arguments and confirmation "{confirmation}", '
-        f"within {minutes} minutes. If not, leave it."
+        f"within {minutes} minutes. If not, do not call."
     )
