@@ -86,7 +86,7 @@ async def _calls(folder: Path, tabs: Tabs, agent: Agent, clock: ManualClock) -> 
         await shown.button("Conversation").click()
         await expect(shown.card.get_by_role("listitem").first).to_be_visible()
         await _take(shown, folder / "transcript.png", tallest=760)
-    other = {**TABLE, "respondent_phone": "+12025550101"}
+    other = {**TABLE, "respondent_phone": "+12025550101", "accept_other_time": True}
     await _one(folder / "other-time.png", tabs, agent, await agent.use("make_call", other), other, **common)
     missed = {**TABLE, "respondent_phone": "+12025550104"}
     answer = await agent.use("make_call", missed)

@@ -29,7 +29,7 @@ async def test_a_success_shows_who_was_called_when_and_what_was_agreed(
     await expect(main).to_contain_text("Booked")
     await expect(main).to_contain_text("+1 415-555-1234")
     await expect(main).to_contain_text("Sun, Jan 25, 10:30 AM GMT-5")
-    await expect(main).to_contain_text("1 min 2 s")
+    await expect(main).to_contain_text("1 min 4 s")
     await expect(main).to_contain_text("Wed, Jan 28, 7:00 PM, local time there.")
     report = chat.card.get_by_role("region", name="KallyAI reports")
     await expect(report).to_contain_text(
@@ -155,7 +155,7 @@ async def test_every_other_outcome_has_its_own_text_and_does_not_look_like_a_suc
 async def test_a_booking_for_another_time_is_amber_and_names_both_times(
     agent: Agent, open_card: Open, locale: str
 ) -> None:
-    arguments = {**BISTRO, "respondent_phone": NUMBERS["counter_offer"]}
+    arguments = {**BISTRO, "respondent_phone": NUMBERS["counter_offer"], "accept_other_time": True}
     chat = await open_card(context={**NEW_YORK, "locale": locale})
     made = await agent.use("make_call", arguments)
     await chat.give(made, arguments)
