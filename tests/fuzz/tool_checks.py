@@ -40,6 +40,9 @@ JARGON = re.compile(
 
 _NUMBERS = {"respondent_phone", "user_phone"}
 
+_OTHER_TIME = re.compile("(Do not agree to|If that day|No aceptes un|Si ese d).*")
+"""What KallyAI is told about another day or time."""
+
 _TRUNK = re.compile(r"^(\+1(?=1)|\+4[49](?=0)).")
 """A country code followed by the trunk prefix, as in "+44 (0)20"; an E.164 number does not have it."""
 
@@ -141,6 +144,9 @@ def check_tool_use(tool: str, arguments: Mapping[str, Any], mode: str) -> str:
         for name in _NUMBERS & wanted.keys():
             if got.get(name) == _TRUNK.sub(r"\1", wanted[name]):
                 wanted[name] = got[name]
+        if {"appointment_date", "appointment_time"} & wanted.keys():
+            assert _OTHER_TIME.fullmatch(got["additional_instructions"].pop()), "nothing is said about other times"
+            got = {name: value for name, value in got.items() if value != []}
         assert got == wanted, f"asked for {wanted!r}"[:600] + f", placed {got!r}"[:600]
     assert not set(arguments) - set(SCHEMAS[tool]) - _blank(arguments), "an argument was ignored"
     return "done"
