@@ -13,7 +13,7 @@ import psycopg
 
 from tests.faults.simulation.oracle import Rule, find_violations, report, unknown_calls
 from tests.faults.simulation.plan import Plan
-from tests.faults.simulation.run import Run, run_places
+from tests.faults.simulation.run import Run, fast_folder, run_places
 from tests.faults.simulation.seeds import simulated_plan
 from tests.postgres_server import PostgresServer
 
@@ -102,7 +102,7 @@ def run_plan(plan: Plan, url: str | None = None) -> Sums:
         with psycopg.connect(url, autocommit=True) as connection:
             connection.execute("DROP SCHEMA public CASCADE")
             connection.execute("CREATE SCHEMA public")
-    with tempfile.TemporaryDirectory(prefix="faults-") as folder:
+    with tempfile.TemporaryDirectory(prefix="faults-", dir=fast_folder()) as folder:
         places = [url] if url is not None else run_places(Path(folder), plan)
         evidence = anyio.run(Run(plan, places).evidence)
     violations = find_violations(evidence)

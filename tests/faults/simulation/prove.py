@@ -52,11 +52,11 @@ def real_reports(broken: Broken) -> str:
     """The report of the run of `broken` in this process; empty if no rule was broken."""
     # Imported late: the process that runs a broken build must not import the real one before.
     from tests.faults.simulation.oracle import find_violations, report
-    from tests.faults.simulation.run import Run, run_places
+    from tests.faults.simulation.run import Run, fast_folder, run_places
 
     logging.getLogger("kallyai_mcp").setLevel(logging.ERROR)
     plan = replace(broken.plan, mode="legacy")
-    with tempfile.TemporaryDirectory(prefix="faults-") as folder:
+    with tempfile.TemporaryDirectory(prefix="faults-", dir=fast_folder()) as folder:
         evidence = anyio.run(Run(plan, run_places(Path(folder), plan)).evidence)
     violations = find_violations(evidence)
     return report(evidence, violations, f"the run of: {broken.name}") if violations else ""
