@@ -272,8 +272,9 @@ BROKEN: tuple[Broken, ...] = (
         (
             Patch(
                 "kallyai_mcp.calls.records",
-                "for name, value in submission.as_json().items()}\n    return hashlib",
-                "for name, value in submission.as_json().items() if name[:3] != 'add'}\n    return hashlib",
+                "return hashlib.sha256(json.dumps(fields, sort_keys=True)",
+                'fields.pop("additional_instructions", None)\n    '
+                "return hashlib.sha256(json.dumps(fields, sort_keys=True)",
             ),
         ),
     ),
