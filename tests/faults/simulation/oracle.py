@@ -17,6 +17,9 @@ from tests.faults.simulation.world import NOON
 _LATEST = timedelta(seconds=125)
 """How long after it was asked for a call may be placed: two minutes, and a little for the request."""
 
+_KEEP_THE_TIME = "Do not agree to a day or time other than the one asked for."
+"""What the program adds to the instructions of a task with a day or a time."""
+
 _WAITED = timedelta(seconds=5)
 """A request that is answered later than this had been placed, or had joined a call."""
 
@@ -317,7 +320,9 @@ def _failed(evidence: Evidence) -> Iterator[Violation]:
 
 
 def _asked_for(call: PhoneCall, task: Task) -> bool:
-    return _same_submission(call.submission, task.arguments)
+    """Whether the call is what the task asks for; the program's own instruction is no part of that."""
+    own = [text for text in call.submission.get("additional_instructions") or () if text != _KEEP_THE_TIME]
+    return _same_submission({**call.submission, "additional_instructions": own or None}, task.arguments)
 
 
 def _same_submission(one: Any, other: Any) -> bool:
