@@ -34,6 +34,7 @@ def prove(names: Iterable[str] | None = None) -> Iterator[tuple[Broken, list[str
 
 def main() -> int:
     """Print a line for each broken build; returns 1 if one was not seen, or if the real one broke a rule."""
+    logging.getLogger("kallyai_mcp").setLevel(logging.ERROR)
     failed = False
     for broken, rules in prove():
         failed = failed or not rules
@@ -54,7 +55,6 @@ def real_reports(broken: Broken) -> str:
     from tests.faults.simulation.oracle import find_violations, report
     from tests.faults.simulation.run import Run, fast_folder, run_places
 
-    logging.getLogger("kallyai_mcp").setLevel(logging.ERROR)
     plan = replace(broken.plan, mode="legacy")
     with tempfile.TemporaryDirectory(prefix="faults-", dir=fast_folder()) as folder:
         evidence = anyio.run(Run(plan, run_places(Path(folder), plan)).evidence)
@@ -75,6 +75,7 @@ def _run(broken: Broken) -> list[str]:
 def _main_of_broken_build(name: str) -> None:
     [broken] = [each for each in BROKEN if each.name == name]
     break_program(broken)
+    logging.getLogger("kallyai_mcp").setLevel(logging.ERROR)
     text = real_reports(broken)
     rules = {line.split(":")[0].removeprefix("VIOLATED ") for line in text.splitlines() if line.startswith("VIOLATED ")}
     print(json.dumps(sorted(rules)))
