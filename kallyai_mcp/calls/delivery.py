@@ -5,10 +5,12 @@ as delivered only when its answer goes to a client that is still there.
 """
 
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
+
+import anyio
 
 from kallyai_mcp.calls.ledger.base import LedgerUnavailableError
 from kallyai_mcp.calls.records import CallRecord
@@ -49,9 +51,11 @@ class Delivery:
         self._waiting: dict[str, object] = {}
         self._reported: OrderedDict[tuple[object, object], list[CallRecord]] = OrderedDict()
 
-    @contextmanager
-    def request(self, connection: object, request_id: object) -> Iterator[list[Report]]:
+    @asynccontextmanager
+    async def request(self, connection: object, request_id: object) -> AsyncIterator[list[Report]]:
         """For the middleware, around one request: yields the list of what its result reports.
+
+        What a request that is canceled would have told does not count as delivered.
 
         Args:
             connection: Something that is the same for all requests of one connection.
@@ -61,12 +65,17 @@ class Delivery:
         token = _reports.set(reports)
         try:
             yield reports
+        except anyio.get_cancelled_exc_class():
+            if delivered := [report.record for report in reports if report.delivers]:
+                with anyio.CancelScope(shield=True):
+                    await self._marked(delivered, delivered=False)
+            raise
         finally:
             _reports.reset(token)
-            if delivered := [report.record for report in reports if report.delivers]:
-                self._reported[connection, request_id] = delivered
-                if len(self._reported) > _REMEMBERED:
-                    self._reported.popitem(last=False)
+        if delivered := [report.record for report in reports if report.delivers]:
+            self._reported[connection, request_id] = delivered
+            if len(self._reported) > _REMEMBERED:
+                self._reported.popitem(last=False)
 
     @contextmanager
     def waiting(self, record: CallRecord) -> Iterator[None]:

@@ -45,6 +45,9 @@ async def to_result(
     """
     now, view = app_context.now(), CallView.of_record(record)
     more = links(view) if with_links else []
+    asks_quota = view.call is not None and not record.is_delivered
+    left = await few_left(app_context, is_spanish(view)) if asks_quota else None
+    # After everything that takes time: a client that gives up before the answer leaves was told nothing.
     await app_context.calls.delivery.note(record, is_new=is_new, certain=client_is_there)
     error = record.error if record.state is CallState.REFUSED else None
     if record.state is CallState.CANCELED:
@@ -55,7 +58,6 @@ async def to_result(
     structure.placed_now, structure.submission = is_new, _asked(view)
     if view.call is not None:
         before = already_placed(record, now, was_active=was_active) if is_new is False else ""
-        left = None if record.is_delivered else await few_left(app_context, is_spanish(view))
         text = outcome(view, now, zone_name=app_context.timezone, few_left=left)
         return answer(before + text, structure, *more)
     if record.state is CallState.UNKNOWN:

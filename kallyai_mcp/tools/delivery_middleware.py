@@ -29,7 +29,7 @@ class DeliveryMiddleware:
         app_context: AppContext = ctx.lifespan_context
         delivery, connection = app_context.calls.delivery, id(self._connection_of(ctx))
         if ctx.method in _REPORTING:
-            with delivery.request(connection, ctx.request_id):
+            async with delivery.request(connection, ctx.request_id):
                 return await call_next(ctx)
         if ctx.method == "notifications/cancelled":
             await delivery.canceled(connection, (ctx.params or {}).get("requestId"))

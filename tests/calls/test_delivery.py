@@ -44,11 +44,11 @@ async def test_an_outcome_that_is_found_later_is_told_although_unknown_was_told(
 async def test_a_request_that_is_canceled_takes_back_only_what_it_delivered(place: str, clock: ManualClock) -> None:
     async with world(Service(clock, [BUSY, PLACED]), place) as here:
         ended = await here.call()
-        with here.calls.delivery.request("connection", 1):
+        async with here.calls.delivery.request("connection", 1):
             await here.tell(ended)
         told = await here.run(here.calls.find(ended.tracking_id))
         assert told is not None
-        with here.calls.delivery.request("connection", 2):
+        async with here.calls.delivery.request("connection", 2):
             await here.tell(told)
         await here.run(here.calls.delivery.canceled("connection", 2))
         redialed = await here.place(redial=True)

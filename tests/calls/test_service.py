@@ -350,7 +350,7 @@ async def test_an_answer_that_the_client_did_not_wait_for_is_not_delivered(place
     busy: Reply = (201, {"call_id": "c-1", "status": "busy"})
     async with world(Service(clock, [busy]), place) as here:
         ended = await here.call()
-        with here.calls.delivery.request("connection", 7) as told:
+        async with here.calls.delivery.request("connection", 7) as told:
             await here.tell(ended)
         await here.run(here.calls.delivery.canceled("connection", 7))
         clock.advance(7200)

@@ -8,7 +8,7 @@ from typing import Any
 NUMBER = "+12025550110"
 """The sandbox's number that keeps the assistant on hold: the call is longer than every wait here."""
 
-_IN_PROGRESS = re.compile("under way|in[ _]progress")
+_IN_PROGRESS = re.compile("In progress|in_progress")
 _TRACKING_ID = re.compile(r"\bt-[0-9a-f-]{8,}")
 _TURNS = 20
 

@@ -46,7 +46,7 @@ _OTHER_TIME = re.compile("(Do not agree to|If that day|No aceptes un|Si ese d).*
 _TRUNK = re.compile(r"^(\+1(?=1)|\+4[49](?=0)).")
 """A country code followed by the trunk prefix, as in "+44 (0)20"; an E.164 number does not have it."""
 
-_OWN_ARGUMENTS = {"timezone", "session_id", "wait_seconds", "redial", "confirmation"}
+_OWN_ARGUMENTS = {"timezone", "session_id", "accept_other_time", "wait_seconds", "redial", "confirmation"}
 """Arguments that are no part of the submission."""
 
 

@@ -20,11 +20,15 @@ _DUPLICATE = """
 SELECT * FROM calls WHERE api = :api AND account = :account AND fingerprint = :fingerprint AND (
     state NOT IN ('ended', 'refused', 'canceled')
     OR state = 'ended' AND (
-        delivered_at IS NULL OR delivered_at > :delivered_since OR (reached = 1 AND ended_at > :ended_since)
+        delivered_at IS NULL OR delivered_at > :delivered_since OR placed_at > :delivered_since
+        OR reached = 1 AND (ended_at > :ended_since OR placed_at > :ended_since)
     )
 ) ORDER BY placed_at DESC LIMIT 1
 """
-"""A state that this version doesn't know counts as active."""
+"""A state that this version doesn't know counts as active.
+
+No call ends before it is placed: where the times say so, the clock was set back meanwhile, and the later time counts.
+"""
 
 _JOINED_BY_REDIAL = """
 SELECT * FROM calls WHERE api = :api AND account = :account AND fingerprint = :fingerprint AND (

@@ -234,8 +234,9 @@ BROKEN: tuple[Broken, ...] = (
         (
             Patch(
                 f"{_LEDGER}.reservation",
-                "delivered_at IS NULL OR delivered_at > :delivered_since OR (reached",
-                "(reached",
+                "delivered_at IS NULL OR delivered_at > :delivered_since OR placed_at > :delivered_since\n"
+                "        OR reached",
+                "reached",
             ),
         ),
     ),
