@@ -36,6 +36,10 @@ class Report:
     delivers: bool
 
 
+def _delivered(reports: list[Report]) -> list[CallRecord]:
+    return [report.record for report in reports if report.delivers]
+
+
 _reports: ContextVar[list[Report] | None] = ContextVar("kallyai_mcp_reports", default=None)
 
 
@@ -66,13 +70,13 @@ class Delivery:
         try:
             yield reports
         except anyio.get_cancelled_exc_class():
-            if delivered := [report.record for report in reports if report.delivers]:
+            if delivered := _delivered(reports):
                 with anyio.CancelScope(shield=True):
                     await self._marked(delivered, delivered=False)
             raise
         finally:
             _reports.reset(token)
-        if delivered := [report.record for report in reports if report.delivers]:
+        if delivered := _delivered(reports):
             self._reported[connection, request_id] = delivered
             if len(self._reported) > _REMEMBERED:
                 self._reported.popitem(last=False)

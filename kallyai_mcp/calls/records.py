@@ -18,6 +18,8 @@ from kallyai_mcp.calls.other_time import without_other_time
 from kallyai_mcp.calls.outcome import Outcome, outcome_of, reached_somebody
 from kallyai_mcp.calls.policy import Consent
 
+_TRACKING = "t-"
+
 
 class CallState(StrEnum):
     """How far a call has come.
@@ -159,6 +161,16 @@ class AuditEntry:
 
 PLACED = "placed"
 """The outcome of a call in the audit trail that no setting refused."""
+
+
+def new_tracking_id() -> str:
+    """An id for a record; `is_tracking_id` tells it from the service's ids."""
+    return f"{_TRACKING}{uuid.uuid4()}"
+
+
+def is_tracking_id(id_: str) -> bool:
+    """Whether only a ledger can know this id."""
+    return id_.startswith(_TRACKING)
 
 
 def fingerprint(submission: Submission) -> str:

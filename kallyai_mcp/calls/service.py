@@ -4,7 +4,6 @@ What it knows of a call it reads from the ledger, so any process can be asked ab
 """
 
 import logging
-import uuid
 from collections.abc import Awaitable, Callable, Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -22,7 +21,7 @@ from kallyai_mcp.calls.ledger.base import LedgerUnavailableError
 from kallyai_mcp.calls.ledger.reservation import Precheck
 from kallyai_mcp.calls.ledger.sql import Ledger
 from kallyai_mcp.calls.policy import Consent
-from kallyai_mcp.calls.records import AccountKey, CallRecord, CallState, fingerprint
+from kallyai_mcp.calls.records import AccountKey, CallRecord, CallState, fingerprint, new_tracking_id
 from kallyai_mcp.calls.timing import Timing
 from kallyai_mcp.calls.worker import CallWorker
 from kallyai_mcp.telemetry import call_refused
@@ -181,10 +180,11 @@ class CallService:
         """
         return await self._worker.ledger.list_unsettled(await self._worker.account())
 
-    async def wait(self, record: CallRecord, seconds: float, progress: Progress) -> CallRecord:
+    async def wait(self, record: CallRecord, seconds: float, progress: Progress | None = None) -> CallRecord:
         """Wait until `record` has ended, at most `seconds`; returns it as it then is.
 
-        `progress` is told every five seconds. A ledger that can't be read meanwhile leaves the record as it was.
+        `progress`, if given, is told every five seconds. If the ledger can't be read meanwhile, the record stays as it
+        was.
         """
         with self.delivery.waiting(record), self._clock.move_on_after(seconds):
             while record.is_active:
@@ -193,7 +193,7 @@ class CallService:
                 if record.is_active:
                     # Once more after the time-out, which may have struck between the news and the look.
                     record = await self._newest(record)
-                if record.is_active:
+                if record.is_active and progress is not None:
                     await progress(record.elapsed(self._clock.now()))
         return record
 
@@ -209,7 +209,7 @@ class CallService:
     async def _asked(self, submission: Submission, timezone: str, session_id: str | None = None) -> CallRecord:
         """A record of a call that is asked for now, not written down yet."""
         return CallRecord(
-            tracking_id=f"t-{uuid.uuid4()}",
+            tracking_id=new_tracking_id(),
             account=await self._worker.account(),
             fingerprint=fingerprint(submission),
             submission=submission,

@@ -172,11 +172,8 @@ async def follow(record: CallRecord, app_context: AppContext) -> CallRecord:
                         await anyio.sleep(1)
                         live.update(f"Calling {who}  {duration(record.elapsed(app_context.now()))}")
 
-                async def ignore(elapsed: float) -> None:
-                    """The line is updated by `count`."""
-
                 tasks.start_soon(count)
-                followed = await app_context.calls.wait(record, math.inf, ignore)
+                followed = await app_context.calls.wait(record, math.inf)
                 ended = True
                 tasks.cancel_scope.cancel()
     finally:

@@ -1,7 +1,7 @@
 """How a call looks on a terminal: its outcome, its row in a list, and the line that shows it while it lasts."""
 
 from collections.abc import Sequence
-from datetime import datetime, time
+from datetime import datetime
 from typing import Any
 
 from kallyai_mcp.calls.appointment import time_of_day
@@ -9,7 +9,9 @@ from kallyai_mcp.calls.numbers import for_people
 from kallyai_mcp.calls.outcome import Outcome
 from kallyai_mcp.cli.console import styled, table, wrapped
 from kallyai_mcp.tools.results import CallAnswer, SpokenLine
-from kallyai_mcp.tools.text.plain import clock, duration, named, one_line, quoted, when, zone_of
+from kallyai_mcp.tools.text.call_list import REASONS
+from kallyai_mcp.tools.text.plain import clock, duration, named, one_line, quoted, zone_of
+from kallyai_mcp.tools.text.times import hour, when
 
 _Style = dict[str, Any]
 _GREEN, _AMBER, _RED, _PLAIN, _DIM = (
@@ -29,9 +31,6 @@ _OUTCOMES: dict[str, tuple[str, dict[str, Any], str]] = {
 }  # fmt: skip
 """For each outcome: the word, its color, which is the card's, and what it means for the user."""
 
-_REASONS = {"no_answer": "no answer", "busy": "busy", "voicemail": "voicemail", "terminated": "ended early"}
-"""What the outcome does not say of the status."""
-
 
 def outcome_of(answer: CallAnswer) -> str:
     """The outcome of a call, or `in_progress`."""
@@ -48,7 +47,7 @@ def callee(answer: CallAnswer) -> str:
 def word_of(answer: CallAnswer) -> tuple[str, dict[str, Any]]:
     """The word for the outcome of a call, and its style."""
     word, style, _ = _OUTCOMES[outcome_of(answer)]
-    reason = _REASONS.get(answer.status or "")
+    reason = REASONS.get(answer.status or "")
     return f"{word}: {reason}" if reason else word, style
 
 
@@ -95,17 +94,15 @@ def _appointment(answer: CallAnswer) -> str:
         return ""
     is_whole_day = "T" not in made.start
     start = datetime.fromisoformat(made.start)
-    words = f"{start:%a} {start:%b} {start.day}, {start.year}" + ("" if is_whole_day else f", {_time(start)} there")
+    words = f"{start:%a} {start:%b} {start.day}, {start.year}" + (
+        "" if is_whole_day else f", {hour(start.hour, start.minute)} there"
+    )
     if answer.outcome == Outcome.BOOKED_OTHER_TIME and asked is not None:
         day = asked.appointment_date if asked.appointment_date != start.date().isoformat() else None
         at = time_of_day(asked.appointment_time) if asked.appointment_time else None
-        wanted = ", ".join(filter(None, (one_line(day or ""), _time(time(*at)) if at else "")))
+        wanted = ", ".join(filter(None, (one_line(day or ""), hour(*at) if at else "")))
         words += f"; you asked for {wanted}" if wanted else ""
     return words
-
-
-def _time(moment: datetime | time) -> str:
-    return f"{moment.hour % 12 or 12}:{moment:%M} {'PM' if moment.hour >= 12 else 'AM'}"
 
 
 def _next_commands(answer: CallAnswer, *, sandbox: bool) -> list[str]:

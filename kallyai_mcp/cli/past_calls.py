@@ -5,13 +5,12 @@ from pathlib import Path
 import anyio
 import click
 
-from kallyai_mcp.calls.ledger.base import LedgerUnavailableError
 from kallyai_mcp.cli.call import follow, to_answer
 from kallyai_mcp.cli.call_view import call_rows, outcome_lines, transcript_lines
 from kallyai_mcp.cli.console import say
 from kallyai_mcp.cli.terminal import open_terminal_context, report_errors
 from kallyai_mcp.settings import Settings
-from kallyai_mcp.tools.call_results import unrecorded_result
+from kallyai_mcp.tools.call_results import find_record, unrecorded_result
 from kallyai_mcp.tools.context import AppContext
 from kallyai_mcp.tools.history import appointment, event_answer, list_page, service_id, spoken_lines
 from kallyai_mcp.tools.results import CallAnswer, TranscriptAnswer
@@ -84,23 +83,14 @@ def show(settings: Settings, id_: str, *, sandbox: bool, wait: bool, as_json: bo
 
 
 async def _find(id_: str, app_context: AppContext, *, wait: bool) -> CallAnswer:
-    try:
-        record = await app_context.calls.find(id_)
-    except LedgerUnavailableError:
-        if id_.startswith("t-"):  # only the ledger knows tracking ids
-            raise
-        record = None
+    record = await find_record(app_context, id_)
     if record is None:
         result = await unrecorded_result(app_context, await app_context.api().get_call(id_), with_links=False)
         return CallAnswer.model_validate(result.structured_content)
-
-    async def ignore(elapsed: float) -> None:
-        """Three seconds need no progress."""
-
     if wait:
         record = await follow(record, app_context)
     else:
-        record = await app_context.calls.wait(record, _SETTLE_SECONDS, ignore)
+        record = await app_context.calls.wait(record, _SETTLE_SECONDS)
     return await to_answer(record, app_context, is_new=None)
 
 

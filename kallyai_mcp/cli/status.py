@@ -19,7 +19,8 @@ from kallyai_mcp.settings import Settings
 from kallyai_mcp.tools.call_results import call_answer
 from kallyai_mcp.tools.call_view import CallView
 from kallyai_mcp.tools.text.account import quota
-from kallyai_mcp.tools.text.plain import duration, number, one_line, when, zone_of
+from kallyai_mcp.tools.text.plain import duration, number, one_line, zone_of
+from kallyai_mcp.tools.text.times import when
 
 LAST_CALLS = 5
 AUDIT_ENTRIES = 100
@@ -152,10 +153,7 @@ class _Status:
         if self.calls is not None:
             lines.append("Last calls: none" if not self.calls else "Last calls:")
             views = [
-                CallView.of_record(self.records[call.call_id])
-                if call.call_id in self.records
-                else CallView.of_call(call, None, timezone=zone_name)
-                for call in self.calls
+                CallView.of_listed(call, self.records.get(call.call_id), timezone=zone_name) for call in self.calls
             ]
             lines += call_rows([call_answer(view, now) for view in views], timezone=zone_name, now=now, indent="  ")
         return lines

@@ -6,8 +6,9 @@ from mcp.types import CallToolResult
 
 from kallyai_mcp.api.errors import KallyAIError
 from kallyai_mcp.api.models import Call, SubmissionEcho
+from kallyai_mcp.calls.ledger.base import LedgerUnavailableError
 from kallyai_mcp.calls.outcome import Outcome
-from kallyai_mcp.calls.records import CallRecord, CallState
+from kallyai_mcp.calls.records import CallRecord, CallState, is_tracking_id
 from kallyai_mcp.tools.call_view import CallView
 from kallyai_mcp.tools.context import AppContext
 from kallyai_mcp.tools.links import links
@@ -64,6 +65,21 @@ async def to_result(
         return answer(unknown(record), structure)
     text = in_progress(view, now, is_duplicate=is_new is False, wait=app_context.wait_seconds)
     return answer(text, structure, *more)
+
+
+async def find_record(app_context: AppContext, id_: str) -> CallRecord | None:
+    """Our record of the call with this `call_id` or `tracking_id`; None when there is none.
+
+    Raises:
+        NotSignedInError: No account is signed in.
+        LedgerUnavailableError: The ledger can't be read, and only the ledger knows this id.
+    """
+    try:
+        return await app_context.calls.find(id_)
+    except LedgerUnavailableError:
+        if is_tracking_id(id_):
+            raise
+        return None
 
 
 async def unrecorded_result(app_context: AppContext, call: Call, *, with_links: bool) -> CallToolResult:

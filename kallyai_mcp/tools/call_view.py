@@ -52,6 +52,11 @@ class CallView:
         outcome = outcome_of(call, calendar, day=day, time=time, zone=ZoneInfo(zone))
         return cls(echo, zone, outcome, call, calendar)
 
+    @classmethod
+    def of_listed(cls, call: Call, record: CallRecord | None, *, timezone: str) -> "CallView":
+        """A call in KallyAI's list, by our `record` of it if there is one; `timezone` as for `of_call`."""
+        return cls.of_record(record) if record is not None else cls.of_call(call, None, timezone=timezone)
+
     @property
     def appointment(self) -> Appointment | None:
         """The appointment that KallyAI's calendar file shows."""

@@ -9,7 +9,7 @@ from pydantic import Field
 
 from kallyai_mcp.api.errors import KallyAIError
 from kallyai_mcp.api.models import Submission, TimeOfDay
-from kallyai_mcp.calls.ledger.base import ConsentOutdatedError, LedgerUnavailableError
+from kallyai_mcp.calls.ledger.base import ConsentOutdatedError
 from kallyai_mcp.calls.numbers import zone_of_number
 from kallyai_mcp.calls.other_time import with_other_time
 from kallyai_mcp.calls.records import CallRecord
@@ -23,7 +23,7 @@ from kallyai_mcp.tools.argument_types import (
     TimeZoneName,
     WaitSeconds,
 )
-from kallyai_mcp.tools.call_results import to_result, unrecorded_result
+from kallyai_mcp.tools.call_results import find_record, to_result, unrecorded_result
 from kallyai_mcp.tools.consent import check
 from kallyai_mcp.tools.context import AppContext
 from kallyai_mcp.tools.results import CallAnswer
@@ -104,12 +104,7 @@ async def get_call(
 ) -> Annotated[CallToolResult, CallAnswer]:
     """Get a call's outcome. With wait_seconds, wait for a call in progress to end."""
     app_context = ctx.request_context.lifespan_context
-    try:
-        record = await app_context.calls.find(call_id)
-    except LedgerUnavailableError:
-        if call_id.startswith("t-"):  # only the ledger knows tracking ids
-            raise
-        record = None
+    record = await find_record(app_context, call_id)
     if record is not None:
         try:
             return await _follow(record, wait_seconds, ctx, is_new=None)

@@ -12,7 +12,7 @@ from kallyai_mcp.api.models import Call, Transcript
 from kallyai_mcp.calls.appointment import Appointment, read_appointment
 from kallyai_mcp.calls.ledger.base import LedgerUnavailableError
 from kallyai_mcp.calls.numbers import zone_of_number
-from kallyai_mcp.calls.records import CallRecord, CallState
+from kallyai_mcp.calls.records import CallRecord, CallState, is_tracking_id
 from kallyai_mcp.tools.argument_types import CallId, Limit, Offset
 from kallyai_mcp.tools.call_results import call_answer
 from kallyai_mcp.tools.call_view import CallView
@@ -51,13 +51,7 @@ async def list_page(app_context: AppContext, *, limit: int, offset: int) -> tupl
     page = await app_context.api().list_calls(limit=limit, offset=offset)
     known = await _records(app_context, page.calls)
     shown = [call for call in page.calls if not _is_listed_above(call, unsettled)]
-    zone = app_context.timezone
-    views = [
-        CallView.of_record(known[call.call_id])
-        if call.call_id in known
-        else CallView.of_call(call, None, timezone=zone)
-        for call in shown
-    ]
+    views = [CallView.of_listed(call, known.get(call.call_id), timezone=app_context.timezone) for call in shown]
     seen = offset + len(page.calls)
     more = bool(page.calls) and (seen < page.total if page.total is not None else len(page.calls) == limit)
     text = listing(
@@ -78,12 +72,6 @@ async def list_page(app_context: AppContext, *, limit: int, offset: int) -> tupl
         next_offset=seen if more else None,
     )
     return text, structure
-
-
-def _view(app_context: AppContext, call: Call, record: CallRecord | None) -> CallView:
-    if record is not None:
-        return CallView.of_record(record)
-    return CallView.of_call(call, None, timezone=app_context.timezone)
 
 
 def _for_list(structure: CallAnswer) -> CallAnswer:
@@ -224,7 +212,7 @@ async def service_id(app_context: AppContext, id_: str) -> str:
         KallyAIError: KallyAI has no such call: it is in progress (`call_in_progress`), its outcome is unknown
             (`outcome_unknown`), or it was refused (the refusal). Else as the methods of `CallService`.
     """
-    if not id_.startswith("t-"):  # a call_id already
+    if not is_tracking_id(id_):  # a call_id already
         return id_
     record = await app_context.calls.find(id_)
     if record is None:

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from kallyai_mcp.api.models import Plan, Statistics, Subscription
-from kallyai_mcp.tools.text.plain import day, named, number, word
-from kallyai_mcp.tools.text.times import month
+from kallyai_mcp.tools.text.plain import named, number, word
+from kallyai_mcp.tools.text.times import day, month
 
 SIGN_IN_MESSAGE = "Sign in to KallyAI, so that calls can be made on your account."
 """What the user reads before their client opens the sign-in page."""

@@ -6,15 +6,16 @@ from datetime import datetime
 from kallyai_mcp.calls.outcome import Outcome
 from kallyai_mcp.tools.call_view import CallView
 from kallyai_mcp.tools.text.calls import callee, thing
-from kallyai_mcp.tools.text.plain import day, duration, quoted, when, word, zone_of
-from kallyai_mcp.tools.text.times import hour, in_zone
+from kallyai_mcp.tools.text.plain import duration, quoted, word, zone_of
+from kallyai_mcp.tools.text.times import day, hour, in_zone, when
 
 _WIDE, _NARROW = 60, 24
 """Characters of KallyAI's words in a line of a short list, and of a long one, which must not cost many tokens."""
 
 _SHORT_LIST = 10
 
-_REASONS = {"no_answer": "no answer", "busy": "busy", "voicemail": "voicemail", "terminated": "ended early"}
+REASONS = {"no_answer": "no answer", "busy": "busy", "voicemail": "voicemail", "terminated": "ended early"}
+"""What the outcome does not say of the status."""
 
 
 def listing(
@@ -85,7 +86,7 @@ def _detail(view: CallView, now: datetime, room: int) -> str:
         if view.outcome is Outcome.UNKNOWN:
             return "may have been called"
         return f"{duration(view.record.elapsed(now))} so far" if view.record is not None else ""
-    return _REASONS.get(call.plain_status) or (quoted(call.highlights, room) if call.highlights else "")
+    return REASONS.get(call.plain_status) or (quoted(call.highlights, room) if call.highlights else "")
 
 
 def _time(view: CallView, now: datetime) -> str:

@@ -92,7 +92,6 @@ _SENTENCES: dict[str, tuple[str, str]] = {
         "Esta llamada ya estaba en curso y ha terminado; no se hizo otra.",
     ),
     # KallyAI's words, and what to read next
-    "kallyai": ("KallyAI: {said}", "KallyAI: {said}"),
     "no_summary": ("KallyAI gave no summary.", "KallyAI no dio un resumen."),
     "suggests": ("KallyAI suggests: {said}", "KallyAI sugiere: {said}"),
     "lasted": (", {duration}", ", {duration}"),

@@ -1,15 +1,14 @@
-"""Formats that all texts share: text from outside, durations, numbers, and moments.
+"""Formats that all texts share: text from outside, durations, numbers, and offsets.
 
 Text from outside reaches a reader only through the functions here: one of them cleans and cuts, one quotes.
 """
 
 import re
 import unicodedata
-from datetime import UTC, date, datetime, timedelta, tzinfo
+from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Any
 from zoneinfo import ZoneInfo
 
-_MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 _LINE_BREAKS = {"Cc", "Cs", "Zl", "Zp"}
 _INVISIBLE = {"Cf"}
 """Unicode's format characters, for example for the text direction: invisible, but they change how a text shows."""
@@ -145,18 +144,6 @@ def offset(moment: datetime) -> str:
     sign = "-" if shift < timedelta() else "+"
     hours, minutes = divmod(abs(shift) // timedelta(minutes=1), 60)
     return f"UTC{sign}{hours:02}:{minutes:02}"
-
-
-def day(moment: date, now: datetime) -> str:
-    """The day of `moment`: "Feb 1", with the year unless it is the year of `now`."""
-    text = f"{_MONTHS[moment.month - 1]} {moment.day}"
-    return text if moment.year == now.year else f"{text}, {moment.year}"
-
-
-def when(moment: datetime, zone: tzinfo, now: datetime) -> str:
-    """`moment` in `zone`: "Jan 25 10:30 AM", with the year unless it is the year of `now`."""
-    local = moment.astimezone(zone)
-    return f"{day(local, now.astimezone(zone))} {local.hour % 12 or 12}:{local:%M} {'PM' if local.hour >= 12 else 'AM'}"
 
 
 def zone_of(name: str) -> tzinfo:

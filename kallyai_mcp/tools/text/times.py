@@ -4,7 +4,7 @@ English texts have hours from 1 to 12. Spanish texts follow the place that is ca
 America, else from 0 to 23.
 """
 
-from datetime import date, datetime
+from datetime import date, datetime, tzinfo
 from zoneinfo import ZoneInfo
 
 from kallyai_mcp.tools.text.plain import zone_of
@@ -45,6 +45,18 @@ def hour(hours: int, minutes: int, *, spanish: bool = False, number: str | None 
 def month(day: date, *, spanish: bool = False) -> str:
     """The month of a day: "Nov" or "noviembre"."""
     return _MONTHS[day.month - 1][spanish]
+
+
+def day(moment: date, now: datetime) -> str:
+    """The day of `moment`: "Feb 1", with the year unless it is the year of `now`."""
+    text = f"{month(moment)} {moment.day}"
+    return text if moment.year == now.year else f"{text}, {moment.year}"
+
+
+def when(moment: datetime, zone: tzinfo, now: datetime) -> str:
+    """`moment` in `zone`: "Jan 25 10:30 AM", with the year unless it is the year of `now`."""
+    local = moment.astimezone(zone)
+    return f"{day(local, now.astimezone(zone))} {hour(local.hour, local.minute)}"
 
 
 def weekday(day: date, now: datetime, *, spanish: bool = False) -> str:

@@ -5,8 +5,8 @@ from datetime import datetime
 
 from kallyai_mcp.api.models import Call, Transcript
 from kallyai_mcp.tools.text.calls import party_of
-from kallyai_mcp.tools.text.plain import LIMIT, clock, day, duration, one_line, zone_of
-from kallyai_mcp.tools.text.times import hour
+from kallyai_mcp.tools.text.plain import LIMIT, clock, duration, one_line, zone_of
+from kallyai_mcp.tools.text.times import day, hour
 
 _TRANSCRIPT_LIMIT = 100_000
 """Characters of a transcript: two hours of speech."""
