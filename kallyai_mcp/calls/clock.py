@@ -72,7 +72,7 @@ class Stopwatch:
         return self._clock.monotonic() - self._monotonic
 
     def drift(self) -> float:
-        """Seconds by which more time passed on the wall clock: the machine was suspended, or the clock was set."""
+        """How many seconds more passed on the wall clock: the machine was suspended, or the clock was set."""
         return (self._clock.now() - self._wall).total_seconds() - self.running()
 
     def elapsed(self) -> float:

@@ -328,7 +328,7 @@ class CallCard {
   }
 }
 
-/** The web page by which the user can remove the reason of an error; "" if there is none. */
+/** The web page on which the user can remove the reason of an error; "" if there is none. */
 function linkOf(error) {
   const link = error?.link ?? error?.upgrade_url;
   return /^https?:\/\//.test(link ?? "") ? link : "";

@@ -58,7 +58,7 @@ function timeOf(date, time) {
   return time ? locale.dateTime(date, time) : locale.date(date);
 }
 
-/** Ids and codes, for whoever looks into a problem: pairs of a key of the texts and a value. */
+/** Ids and codes, for people who look into a problem: pairs of a key of the texts and a value. */
 function technicalFacts(call, error) {
   return [
     ["call_id", call?.call_id],

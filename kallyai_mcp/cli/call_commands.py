@@ -29,7 +29,7 @@ _id = click.argument("id_", metavar="ID")
 @click.option("--urgent", "is_urgent", is_flag=True, help="Say that it is urgent.")
 @click.option("--accept-other-time", is_flag=True, help="Let KallyAI agree to another day or time.")
 @click.option("--timezone", metavar="ZONE", help="IANA zone of the appointment.", show_default="the callee's")
-@click.option("--redial", is_flag=True, help="Call again although this very call was just made.")
+@click.option("--redial", is_flag=True, help="Call again although the same call was just made.")
 @click.option("--yes", "-y", is_flag=True, help="Place the call without a question.")
 @_sandbox
 @_json

@@ -20,7 +20,7 @@ _SUBSTITUTES = "kallyai_mcp_substitutes"
 
 
 def prepare_streams() -> None:
-    """Have stdout and stderr print a substitute for a character that their encoding lacks, whoever prints it."""
+    """Have stdout and stderr print a substitute for each character that their encoding lacks."""
     for stream in (sys.stdout, sys.stderr):
         if (reconfigure := getattr(stream, "reconfigure", None)) is not None:
             reconfigure(errors=_SUBSTITUTES)

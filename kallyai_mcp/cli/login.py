@@ -127,7 +127,7 @@ def log_out(settings: Settings) -> None:
 
 
 async def _open_browser(link: str) -> bool:
-    """Open the default browser; it inherits none of this program's settings, some of which are secrets."""
+    """Open the default browser; it inherits none of this program's settings, because some are secrets."""
     for name in [name for name in os.environ if name.startswith("KALLYAI_")]:
         del os.environ[name]  # they were read at start
     return await anyio.to_thread.run_sync(webbrowser.open, link, abandon_on_cancel=True)

@@ -85,7 +85,7 @@ def check_access(settings: Settings, options: ServeOptions) -> None:
 
 
 def _public_name(settings: Settings) -> str | None:
-    """The setting by which others than this machine's programs may use the server; None if there is none."""
+    """The setting that lets others than this machine's programs use the server; None if there is none."""
     hosts = [host.removesuffix(":*") for host in settings.allowed_hosts]
     names = {
         "KALLYAI_PUBLIC_URL": [settings.public_url] if settings.public_url is not None else [],

@@ -12,9 +12,8 @@ from kallyai_mcp.settings import Settings, SettingsError
 _STDIO: tuple[list[str], ...] = ([], ["serve"], ["serve", "--transport", "stdio"])
 """Arguments for a server over stdio whose first answers are known."""
 
-
 _COMPLETION = "_KALLYAI_MCP_COMPLETE"
-"""The variable by which a shell asks click for completions."""
+"""The variable that a shell sets to ask click for completions."""
 
 
 def main() -> None:

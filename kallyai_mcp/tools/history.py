@@ -25,7 +25,7 @@ from kallyai_mcp.tools.text.transcript import conversation, entries_shown
 from kallyai_mcp.tools.uris import CALENDAR, call_uri
 
 _LISTED = 200
-"""Characters of each text of a call in a list, of which there may be 200."""
+"""Characters of each text of a call in a list; a list may have 200 calls."""
 
 PastCallId = Annotated[CallId, Field(description="From make_call or list_calls")]
 

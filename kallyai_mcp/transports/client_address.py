@@ -27,6 +27,7 @@ class ClientAddress:
 
     def __init__(self, app: ASGIApp, trusted: Sequence[str] = ()) -> None:
         self._app = app
+        # uvicorn has types of its own for the same ASGI app.
         self._forwarded: ASGIApp = ProxyHeadersMiddleware(app, list(trusted)) if trusted else app  # type: ignore[arg-type, assignment]
         self._has_warned = False
 

@@ -62,8 +62,7 @@ class FirstAnswers:
         self.stdin, self.stdout = stdin, stdout
         self.answered: list[bytes] = []
         self.requests = 0
-        self.received = bytearray()
-        self.unsent = bytearray()
+        self.received, self.unsent = bytearray(), bytearray()
         catalog = json.loads(CATALOG.read_bytes())
         self._texts: list[str] = catalog["texts"]
         self._versions: dict[str, dict[str, int]] = catalog["versions"]

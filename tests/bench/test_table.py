@@ -3,7 +3,6 @@
 import base64
 import json
 import re
-import shutil
 
 import pytest
 
@@ -11,6 +10,7 @@ from tests.bench.__main__ import main
 from tests.bench.http_load import is_answered
 from tests.bench.table import ROWS, Row, Target, compared, render
 from tests.bench.tokens import SOURCE, counted
+from tests.cards.npm import missing
 
 FASTER = Target("at most", 0.7)
 AT_ONCE = Target("at least", 1000, "figure")
@@ -131,7 +131,7 @@ def test_an_error_ends_the_measurement(received: bytes) -> None:
         is_answered(received)
 
 
-@pytest.mark.skipif(not (shutil.which("npm") and shutil.which("node")), reason="there is no npm on this machine")
+@pytest.mark.skipif(missing() is not None, reason=str(missing()))
 def test_tokens_are_counted_and_special_tokens_are_counted_as_text() -> None:
     assert counted(["", "hello world", "tool_call"]) == [0, 2, 2]
     (special,) = counted(["<|endoftext|>"])

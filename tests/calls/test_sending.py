@@ -35,6 +35,7 @@ async def test_no_request_leaves_with_the_token_of_someone_who_just_signed_in(pl
             here.session.name = "account-2"
             return await access_token()
 
+        # The sign-in changes between two steps of one request, which no argument of the session can do.
         here.session.access_token = token_after_another_sign_in  # type: ignore[method-assign]
         record = await here.call()
 

@@ -1,4 +1,4 @@
-"""What a seed decides for a run with two workers, one of which ends."""
+"""What a seed decides for a run in which one of two workers ends."""
 
 import random
 from collections.abc import Iterator

@@ -13,18 +13,11 @@ from tests.transports.http_server import (
     RunningSandbox,
     connected_agent,
     post_initialize,
-    running_sandbox,
     running_server,
 )
 
 SECRET = "a-secret-of-many-characters"
 PAGE = "https://agent.example.com"
-
-
-@pytest.fixture(scope="module")
-async def sandbox(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[RunningSandbox]:
-    async with running_sandbox(tmp_path_factory.mktemp("home")) as sandbox:
-        yield sandbox
 
 
 @pytest.fixture(scope="module")

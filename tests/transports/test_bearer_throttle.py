@@ -104,6 +104,7 @@ async def test_an_address_that_uvicorn_took_from_a_client_is_not_believed(tmp_pa
     """Without `--no-proxy-headers`, uvicorn's own command line believes every program on this machine."""
     settings = settings_in(tmp_path, MCP_TOKEN=SECRET)
     app = build_app(settings, ServeOptions("127.0.0.1", "secret"))
+    # uvicorn has types of its own for the same ASGI app.
     async with running_app(ProxyHeadersMiddleware(app, "127.0.0.1")) as url:  # type: ignore[arg-type]
         guesses = [
             (await post_initialize(url, bearer_header("bad") | {"X-Forwarded-For": address})).status_code

@@ -16,7 +16,7 @@ from kallyai_mcp.settings import Settings
 from kallyai_mcp.tools.catalog import tools
 from tests.auth.oauth_server.deployment import Deployment, User, deploy, sign_in
 from tests.docs.pages import text_of
-from tests.transports.http_server import ACCEPT, LIMIT, RunningSandbox, running_app, running_sandbox
+from tests.transports.http_server import ACCEPT, LIMIT, RunningSandbox, running_app
 
 NAMED = "anybody, by any name"
 
@@ -30,12 +30,6 @@ def table(heading: str) -> list[list[str]]:
 
 ENDPOINTS = {row[0]: (row[1], row[2]) for row in table("HTTP endpoints")}
 SCOPES = {row[0]: row[1] for row in table("Requests and their scopes")}
-
-
-@pytest.fixture(scope="module")
-async def sandbox(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[RunningSandbox]:
-    async with running_sandbox(tmp_path_factory.mktemp("home")) as sandbox:
-        yield sandbox
 
 
 @pytest.fixture(scope="module")

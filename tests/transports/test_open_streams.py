@@ -1,6 +1,5 @@
 """How many streams may be open, and that a stream ends when its bearer token is no longer valid."""
 
-from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from typing import Any
 
@@ -17,15 +16,8 @@ from tests.transports.http_server import (
     LIMIT,
     RunningSandbox,
     connected_agent,
-    running_sandbox,
     running_server,
 )
-
-
-@pytest.fixture(scope="module")
-async def sandbox(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[RunningSandbox]:
-    async with running_sandbox(tmp_path_factory.mktemp("home")) as sandbox:
-        yield sandbox
 
 
 def listen_request() -> dict[str, Any]:

@@ -73,12 +73,12 @@ def home_page(lang: Language, *, issuer: str, api_host: str) -> tuple[str, str]:
 
 
 def cursor_link(url: str) -> str:
-    """The link by which Cursor offers to add the server at `url` (Cursor's docs, "MCP Install Links")."""
+    """The link with which Cursor offers to add the server at `url` (Cursor's docs, "MCP Install Links")."""
     config = base64.b64encode(json.dumps({"url": url}).encode()).decode()
     return f"cursor://anysphere.cursor-deeplink/mcp/install?{urlencode({'name': 'kallyai', 'config': config})}"
 
 
 def vs_code_link(url: str) -> str:
-    """The link by which VS Code offers to add the server at `url` (VS Code's docs, "MCP developer guide")."""
+    """The link with which VS Code offers to add the server at `url` (VS Code's docs, "MCP developer guide")."""
     config = quote(json.dumps({"type": "http", "url": url}, separators=(",", ":")), safe="")
     return f"https://vscode.dev/redirect/mcp/install?name=kallyai&config={config}"

@@ -12,7 +12,7 @@ from kallyai_mcp.calls.ledger.schema import ACTIVE
 from kallyai_mcp.calls.records import AccountKey, CallRecord, CallState, Ending, from_row, moment, to_row
 
 _SMALL_JUMP = 1.0
-"""Seconds by which a clock may be set back without a word: time servers do that."""
+"""How many seconds a clock may be set back without any notice: time servers do that."""
 
 _OTHERS = "call_id = :call_id AND tracking_id <> :id AND api = :api AND account = :account"
 """Other records of the account that have a call of the service."""

@@ -5,13 +5,10 @@ from collections.abc import AsyncIterator
 import pytest
 
 from tests.auth.oauth_server.deployment import Deployment, User, deploy
-from tests.transports.http_server import RunningSandbox, running_sandbox
+from tests.transports.conftest import sandbox
+from tests.transports.http_server import RunningSandbox
 
-
-@pytest.fixture(scope="module")
-async def sandbox(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[RunningSandbox]:
-    async with running_sandbox(tmp_path_factory.mktemp("home")) as sandbox:
-        yield sandbox
+__all__ = ["sandbox"]
 
 
 @pytest.fixture(scope="module")
