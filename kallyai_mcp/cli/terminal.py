@@ -16,8 +16,8 @@ from kallyai_mcp.cli.ledger import check_shared_database
 from kallyai_mcp.cli.sandbox import need_sandbox
 from kallyai_mcp.settings import Settings
 from kallyai_mcp.tools.context import AppContext
-from kallyai_mcp.tools.text.errors import error_text, may_have_been_placed
-from kallyai_mcp.tools.tool_errors import is_retryable
+from kallyai_mcp.tools.text.errors import error_text
+from kallyai_mcp.tools.tool_errors import consequences
 
 _SANDBOX_SPEED = 10.0
 """How many times faster than real the embedded sandbox's calls are, as with `serve --sandbox`."""
@@ -62,9 +62,8 @@ def report_errors(*, as_json: bool, places_calls: bool = False) -> Iterator[None
         if isinstance(error, click.UsageError) or not as_json:
             raise _shown(error, places_calls=places_calls) from None
         if isinstance(error, errors.KallyAIError):
-            maybe = places_calls and may_have_been_placed(error)
-            document = {"code": error.code, "message": error.message, "retryable": not maybe and is_retryable(error)}
-            document["placed"] = "maybe" if maybe else "no"
+            placed, retryable = consequences(error, places_calls=places_calls)
+            document = {"code": error.code, "message": error.message, "retryable": retryable, "placed": placed}
         else:
             document = {"code": "not_called", "message": error.message, "retryable": False, "placed": "no"}
         say(json.dumps({"error": document}, indent=2))

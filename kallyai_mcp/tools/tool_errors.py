@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Sequence
+from typing import Literal
 
 from mcp.types import CallToolResult
 
@@ -28,12 +29,12 @@ async def tool_error(
         spanish: The text is in Spanish, else in English.
     """
     note_failure(error.code, error.correlation_id)
-    maybe = places_calls and may_have_been_placed(error)
+    placed, retryable = consequences(error, places_calls=places_calls)
     structure = Answer(
-        status="unknown" if maybe else "refused" if places_calls else "error",
+        status="unknown" if placed == "maybe" else "refused" if places_calls else "error",
         code=error.code,
-        retryable=not maybe and is_retryable(error),
-        placed="maybe" if maybe else "no",
+        retryable=retryable,
+        placed=placed,
         retry_after=error.retry_after,
         correlation_id=error.correlation_id,
         upgrade_url=error.upgrade_url if isinstance(error, errors.QuotaExceededError) else None,
@@ -67,8 +68,19 @@ def arguments_error(problems: Sequence[Problem], *, places_calls: bool) -> CallT
     return answer(text, structure, is_error=True)
 
 
-def is_retryable(error: errors.KallyAIError) -> bool:
-    """Whether the same request may succeed later, without any change to it."""
+def consequences(error: errors.KallyAIError, *, places_calls: bool) -> tuple[Literal["no", "maybe"], bool]:
+    """Whether a call was placed, and whether the same request may succeed later.
+
+    Args:
+        error: What went wrong.
+        places_calls: The error is about a call that was to be placed.
+    """
+    if places_calls and may_have_been_placed(error):
+        return "maybe", False  # the same request could place a second call
+    return "no", _is_retryable(error)
+
+
+def _is_retryable(error: errors.KallyAIError) -> bool:
     if isinstance(error, errors.PolicyError):
         return error.retry_after is not None
     return error.code in _RETRYABLE or isinstance(
