@@ -10,6 +10,7 @@ from mcp.types import CompleteRequestParams, SubscribeRequestParams, Unsubscribe
 
 from kallyai_mcp import __version__
 from kallyai_mcp.cards.pages import CALL_CARD_URI, QUOTA_CARD_URI, call_card, quota_card
+from kallyai_mcp.server.extensions.skills import Skills
 from kallyai_mcp.server.middleware import middleware
 from kallyai_mcp.server.sdk_internals import add_request_handler
 from kallyai_mcp.settings import LogLevel, Settings
@@ -69,7 +70,7 @@ def build_server(
         tools=[_with_card(tool) for tool in tools()],
         resources=[newest_calls()],
         lifespan=lifespan,
-        extensions=[CallTasks(keep_days=keep_days), _cards()],
+        extensions=[CallTasks(keep_days=keep_days), _cards(), Skills()],
         middleware=middleware(subscriptions),
         subscriptions=subscriptions,
         log_level=log_level,

@@ -153,7 +153,8 @@ def linted(copy: Path, folder: Path) -> None:
     (copy / "kallyai_mcp" / "registry" / "server.json").rename(registry / "server.json")
     plugin = folder / "plugin"
     plugin.mkdir()
-    for name in (".claude-plugin", "README.md"):
+    for name in (".claude-plugin", "README.md", "kallyai_mcp/skills"):
+        (plugin / name).parent.mkdir(exist_ok=True)
         (copy / name).rename(plugin / name)
     for target in (registry, plugin):
         run("uvx", "--quiet", LINTER, "lint", "--strict", "--no-custom-rules", "--no-plugins", target)

@@ -9,6 +9,7 @@ from typing import Any, Literal, get_args, get_origin, get_type_hints
 import pytest
 
 from kallyai_mcp import __version__
+from kallyai_mcp.server.extensions.skills import FOLDER
 from kallyai_mcp.settings import Settings
 from tests.bundle.mcpb import ROOT
 
@@ -90,6 +91,11 @@ def test_the_plug_in_starts_the_server_from_its_own_folder() -> None:
 
     assert PLUGIN["mcpServers"] == {"kallyai": {"command": "uv", "args": command}}
     assert command[-1] in PROJECT["scripts"]
+
+
+def test_the_plug_in_ships_the_skills_that_the_server_serves() -> None:
+    assert ROOT / PLUGIN["skills"] == FOLDER
+    assert [path.name for path in FOLDER.iterdir()] == ["phone-call"]
 
 
 def test_the_repository_is_a_marketplace_of_its_plug_in() -> None:

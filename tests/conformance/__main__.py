@@ -4,8 +4,8 @@
 
 The suite's newest release and its newest pre-release are run at each version of the specification that they know, with
 `kallyai-mcp serve --transport http --sandbox`, and with a server on the same HTTP layer that has the fixtures most
-scenarios need. The scenarios of tasks are run with kallyai-mcp, whose calls replace the fixtures. Then the Inspector's
-CLI lists and calls every tool over stdio and `/mcp`, in both protocol generations.
+scenarios need. The scenarios of tasks are run with kallyai-mcp, whose calls replace the fixtures; those of skills need
+none. Then the Inspector's CLI lists and calls every tool over stdio and `/mcp`, in both protocol generations.
 
 It needs npm; what it installs stays in the user's cache. Exits with 1 when a check fails unexpectedly, or when a check
 that is expected to fail passes.
@@ -23,7 +23,7 @@ import anyio
 from mcp import MCPDeprecationWarning
 
 from tests.bench.servers import free_ports, serving
-from tests.conformance.expected import EXPECTED, KALLYAI_ONLY, KALLYAI_SCENARIOS, SPECS, TASKS
+from tests.conformance.expected import EXPECTED, KALLYAI_ONLY, KALLYAI_SCENARIOS, SKILLS, SPECS, TASKS
 from tests.conformance.fixture.server import fixture_app
 from tests.conformance.fixture.tasks import tasks_app
 from tests.conformance.inspector import SPEED, Finding, inspect
@@ -87,15 +87,17 @@ async def _conformance(suites: Sequence[Suite], url: str, folder: Path) -> list[
                 found = await suite.run(server, at, spec, folder / f"{suite.release}-{server}-{spec}")
                 outcomes.extend(each for each in found if _belongs(each))
 
-        async def run_tasks(suite: Suite) -> None:
+        async def run_extensions(suite: Suite) -> None:
             for scenario in TASKS:
                 outcomes.extend(await suite.run_one("tasks", calls_as_tasks, scenario, folder / scenario))
+            for scenario in SKILLS:
+                outcomes.extend(await suite.run_one("kallyai-mcp", url, scenario, folder / scenario))
 
         async with anyio.create_task_group() as tasks:
             for suite in suites:
                 tasks.start_soon(run_suite, suite, "kallyai-mcp", url)
                 tasks.start_soon(run_suite, suite, "fixture", fixture)
-            tasks.start_soon(run_tasks, suites[-1])
+            tasks.start_soon(run_extensions, suites[-1])
     return outcomes
 
 

@@ -48,8 +48,13 @@ TASKS = (
 """The scenarios of extensions in which a phone call can replace the fixture.
 
 Not run: tasks-mrtr-input, tasks-mrtr-composition and tasks-required-task-error, because kallyai-mcp has no tasks that
-ask for input and no tools that require tasks; tasks-status-notifications, which the suite skips; and the three
-scenarios of skills, which are for servers that declare skills.
+ask for input and no tools that require tasks; and tasks-status-notifications, which the suite skips.
+"""
+
+SKILLS = ("sep-2640-skills-enumeration", "sep-2640-skills-manifest")
+"""The scenarios of skills, which run with `kallyai-mcp serve`.
+
+Not run: sep-2640-skills-directory, because kallyai-mcp does not declare `directoryRead`, which is optional.
 """
 
 _NO_SESSION = (

@@ -27,8 +27,8 @@ _METHODS: Mapping[str, tuple[str, ...]] = {
 }
 """What other methods of MCP need: each task is a call, and each subscription is to calls."""
 
-_CARDS = "ui://"
-"""The beginning of the URIs of cards, which hold nothing of an account."""
+_NO_CALL = ("ui://", "skill://")
+"""The beginnings of the URIs of cards and skills, which hold nothing of an account."""
 
 
 def needed_by_tools(tool_scopes: ToolScopes) -> tuple[str, ...]:
@@ -50,7 +50,7 @@ def needed_by_request(method: str, params: Mapping[str, object], tool_scopes: To
     if method == "resources/read":
         # Every spelling that a parser could take for a transcript's URI is one, and every unknown URI is a call's.
         uri = unquote(str(params.get("uri"))).casefold()
-        if uri.startswith(_CARDS):
+        if uri.startswith(_NO_CALL):
             return ()
         return ("transcripts:read",) if "transcript" in uri else ("calls:read",)
     if method == "completion/complete":

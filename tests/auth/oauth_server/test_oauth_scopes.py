@@ -117,6 +117,16 @@ async def test_a_token_has_only_scopes_that_kallyai_granted(
     assert renewed["scope"] == "calls:read"
 
 
+@pytest.mark.parametrize("uri", ["ui://kallyai/call.html", "skill://phone-call/SKILL.md"])
+async def test_cards_and_skills_need_no_scope(server: Deployment, user: User, uri: str) -> None:
+    tokens = await sign_in(server, user, scope="subscription:read")
+    headers = {"Authorization": f"Bearer {tokens['access_token']}", "Accept": ACCEPT}
+    body = {"jsonrpc": "2.0", "id": 1, "method": "resources/read", "params": {"uri": uri}}
+    answer = await server.http.post(f"{server.url}/mcp", json=body, headers=headers)
+
+    assert answer.status_code == 200
+
+
 @pytest.mark.parametrize(
     ("method", "params", "scope"),
     [

@@ -1,0 +1,97 @@
+"""The Skills extension (SEP-2640): a client lists the skill, checks it, and reads it."""
+
+import hashlib
+import re
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+from mcp import Client, MCPError, types
+from mcp.types import TextResourceContents
+from pydantic import RootModel
+
+from kallyai_mcp.sandbox.app import SandboxApp
+from kallyai_mcp.settings import Settings
+from tests.agent import Agent, open_agent
+from tests.sandbox.manual_clock import ManualClock
+
+SKILLS = "io.modelcontextprotocol/skills"
+URI = "skill://phone-call/SKILL.md"
+TOOLS = ("make_call", "get_call", "list_calls", "get_calendar_event")
+
+Json = dict[str, Any]
+
+
+class SkillParams(types.RequestParams):
+    uri: str | None = None
+    cursor: str | None = None
+
+
+async def ask(client: Client, method: str, **params: str) -> Json:
+    request: types.Request[Any, Any] = types.Request(method=method, params=SkillParams(**params))
+    return (await client.session.send_request(request, RootModel[Json])).root
+
+
+@pytest.fixture
+async def newest(settings: Settings, clock: ManualClock, app: SandboxApp) -> AsyncIterator[Client]:
+    """A client of the protocol version with extensions."""
+    async with open_agent(settings, mode="auto", clock=clock, app=app) as agent:
+        yield agent.client
+
+
+async def text_of(client: Client) -> str:
+    (content,) = (await client.read_resource(URI)).contents
+    assert isinstance(content, TextResourceContents)
+    assert content.mime_type == "text/markdown"
+    return content.text
+
+
+async def test_the_skill_is_declared_and_listed_with_size_and_digest(newest: Client) -> None:
+    capabilities = newest.server_capabilities
+    content = (await text_of(newest)).encode()
+
+    listed = await ask(newest, "skills/list")
+
+    assert capabilities is not None
+    assert (capabilities.extensions or {})[SKILLS] == {}
+    (skill,) = listed["skills"]
+    digest = f"sha256:{hashlib.sha256(content).hexdigest()}"
+    assert skill["resources"] == [{"uri": URI, "digest": digest, "size": len(content)}]
+    assert skill["uri"] == URI
+    assert (listed["resultType"], listed["ttlMs"], listed["cacheScope"]) == ("complete", 3_600_000, "public")
+
+
+async def test_its_front_matter_is_that_of_the_file(newest: Client) -> None:
+    _, front_matter, body = (await text_of(newest)).split("---", 2)
+    plain = re.findall(r"^([a-z]+): (\w[^:#\n]*)$", front_matter, re.MULTILINE)  # in YAML, a text of one line
+
+    (skill,) = (await ask(newest, "skills/list"))["skills"]
+
+    assert len(plain) == front_matter.strip().count("\n") + 1
+    assert skill["frontmatter"] == dict(plain)
+    assert skill["frontmatter"]["name"] == URI.split("/")[2]
+    assert 0 < len(skill["frontmatter"]["description"]) <= 1024
+    assert [tool for tool in TOOLS if f"`{tool}`" not in body] == []
+
+
+async def test_one_skill_is_the_same_as_in_the_list(newest: Client) -> None:
+    one = await ask(newest, "skills/get", uri=URI)
+
+    assert [one["skill"]] == (await ask(newest, "skills/list"))["skills"]
+    assert (one["resultType"], one["cacheScope"]) == ("complete", "public")
+
+
+async def test_an_unknown_skill_or_page_is_refused_with_what_there_is(newest: Client) -> None:
+    with pytest.raises(MCPError, match=f"there is {URI}") as unknown:
+        await ask(newest, "skills/get", uri="skill://other/SKILL.md")
+    with pytest.raises(MCPError, match="all skills are on the first one") as page:
+        await ask(newest, "skills/list", cursor="2")
+
+    assert unknown.value.code == page.value.code == types.INVALID_PARAMS
+
+
+async def test_every_client_finds_it_among_the_resources(agent: Agent) -> None:
+    listed = {resource.uri: resource for resource in (await agent.client.list_resources()).resources}
+
+    assert (listed[URI].name, listed[URI].mime_type) == ("phone-call", "text/markdown")
+    assert f"description: {listed[URI].description}\n" in await text_of(agent.client)
