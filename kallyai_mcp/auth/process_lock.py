@@ -1,8 +1,8 @@
 """A lock between processes, and a file that tells processes that something has changed."""
 
 import logging
-import os
 import secrets
+import tempfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -31,12 +31,15 @@ async def process_lock(path: Path, wait: float) -> AsyncIterator[bool]:
     from filelock import FileLock, Timeout  # late: the import takes 64 ms, and a server's first answer does not need it
 
     lock = FileLock(path, thread_local=False)
-    is_held = False
+    is_held = can_lock = False
     try:
         make_folder(path.parent)
-        can_lock = os.access(path.parent, os.W_OK)
-        with anyio.move_on_after(wait if can_lock else 0):
-            while can_lock and not is_held:
+        # Not by os.access, which knows nothing of Windows' access lists. There, a lock file that can't be created looks
+        # like one that is locked.
+        with tempfile.TemporaryFile(dir=path.parent):
+            can_lock = True
+        with anyio.move_on_after(wait):
+            while not is_held:
                 try:
                     # Not in a thread, which could get the lock after a cancellation. One attempt takes microseconds.
                     lock.acquire(blocking=False)

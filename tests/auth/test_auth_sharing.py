@@ -1,5 +1,6 @@
 import os
 import stat
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -95,6 +96,17 @@ async def test_without_a_lock_file_a_token_is_still_renewed(
     assert await session.access_token() == "access-1"
     assert "no lock can be made" in caplog.text
     assert "can't be written" in caplog.text
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="needs a folder that says it is writable and is not: /proc")
+async def test_a_folder_that_is_not_writable_though_it_says_so_is_no_lock_that_others_hold(
+    make_session: MakeSession, store: FileStore, caplog: pytest.LogCaptureFixture
+) -> None:
+    store.save(tokens(left=0))
+    session = make_session(lock_path=Path("/proc/renew.lock"))
+    with anyio.fail_after(5):
+        assert await session.access_token() == "access-1"
+    assert "no lock can be made in /proc" in caplog.text
 
 
 async def test_a_sign_in_in_another_process_is_used(make_session: MakeSession) -> None:
