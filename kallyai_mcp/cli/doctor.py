@@ -18,7 +18,7 @@ from kallyai_mcp.cli.console import say, width, wrapped
 from kallyai_mcp.cli.doctor_checks import Finding
 from kallyai_mcp.settings import Settings, SettingsError
 
-_SIGNS = {"ok": "✓", "bad": "✗", "skipped": "-"}
+_SIGNS = {"ok": "✓", "warning": "!", "bad": "✗", "skipped": "-"}
 _FOR_AN_ACCOUNT = {"token_store", "sign_in", "api", "clock", "account"}
 _CHECK_SECONDS = 6.0
 """How long a check may take. The checks run at the same time, in two rounds."""
@@ -33,7 +33,7 @@ def examine(settings: Settings | SettingsError, *, as_json: bool) -> int:
     Args:
         settings: The settings of this process, or why they are not valid.
         as_json: Print one JSON object in place of lines: `ok` (no check failed), and `checks`, a list with the `check`,
-            `status` (ok, bad, skipped), `message`, `fix` and details of each.
+            `status` (ok, warning, bad, skipped), `message`, `fix` and details of each.
 
     Returns:
         The exit code: 0 if no check failed, else 1.
@@ -142,7 +142,8 @@ def _document(finding: Finding) -> dict[str, Any]:
 def _summary(found: list[Finding]) -> str:
     problems = [each for each in found if each.verdict == "bad"]
     if not problems:
-        return "All is well."
+        warnings = ", ".join(each.check for each in found if each.verdict == "warning")
+        return f"It works. See the warning: {warnings}." if warnings else "All is well."
     first = problems[0]
     count = "1 problem" if len(problems) == 1 else f"{len(problems)} problems. First"
     return f"{count}: {first.check}. To fix it: {first.fix}." if first.fix else f"{count}: {first.check}."

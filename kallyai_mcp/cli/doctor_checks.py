@@ -17,7 +17,7 @@ from kallyai_mcp.cli.clients.known import CLIENTS, Machine
 from kallyai_mcp.settings import PREFIX, Settings, SettingsError, variable_of
 from kallyai_mcp.tools.text.plain import one_line
 
-Verdict = Literal["ok", "bad", "skipped"]
+Verdict = Literal["ok", "warning", "bad", "skipped"]
 
 SECRETS = {"access_token", "client_secret", "secret_keys", "mcp_token", "database_url"}
 """Settings that are only shown as set or not set; the URL of a database may hold a password."""
@@ -29,9 +29,10 @@ class Finding:
 
     Attributes:
         check: The stable name of the check.
-        verdict: `ok`; `bad` when something must be fixed; `skipped` when the check could not or need not be made.
+        verdict: `ok`; `warning` when it works but may cause trouble; `bad` when something must be fixed; `skipped` when
+            the check could not or need not be made.
         message: One line.
-        fix: What to do, if it is bad.
+        fix: What to do, if it is bad or a warning.
         details: For programs; JSON types.
     """
 

@@ -9,6 +9,7 @@ from typing import Any
 import anyio
 
 from kallyai_mcp.api.errors import KallyAIError
+from kallyai_mcp.calls.ledger.sqlite import SqliteDatabase
 from kallyai_mcp.calls.records import AccountKey, CallRecord, CallState
 from kallyai_mcp.cli.clients.known import Machine
 from kallyai_mcp.cli.doctor_checks import Finding
@@ -25,11 +26,12 @@ _SERVER = (
     "current_setting('synchronous_commit') AS synchronous_commit"
 )
 
+_LOCAL_FOLDER = "make it writable, or set KALLYAI_HOME to a folder on a local disk"
 _NO_CALLS = "until then no call is placed"
 
 
 def ledger(settings: Settings, machine: Machine | None = None) -> Finding:
-    """Whether the ledger can be written; the server of a shared database; and whether a dead worker left calls."""
+    """Whether the ledger can be written and locked; the shared database; and whether a dead worker left calls."""
     machine = machine or Machine.this()
     path = settings.home / "ledger.db"
     name = str(path) if settings.database_url is None else POSTGRES
@@ -39,32 +41,47 @@ def ledger(settings: Settings, machine: Machine | None = None) -> Finding:
         return Finding("ledger", "bad", message, "set KALLYAI_HOME to a folder outside of AppData", details)
     try:
         check_shared_database(settings)
-        if settings.database_url is None and not path.exists():
+        if settings.database_url is None:
             _try_folder(settings.home)
-            return Finding("ledger", "ok", f"{name} can be created; it does not exist yet", details=details)
-        details |= anyio.run(_examine, settings)
+        exists = settings.database_url is not None or path.exists()
+        if exists:
+            details |= anyio.run(_examine, settings)
     except SetupError as error:
         return Finding("ledger", "bad", error.message, "correct the settings; until then no server starts", details)
     except KallyAIError as error:
-        fix = "make it writable" if settings.database_url is None else "see that it runs and that the URL is right"
+        fix = _LOCAL_FOLDER if settings.database_url is None else "see that it runs and that the URL is right"
         return Finding("ledger", "bad", str(error), f"{fix}; {_NO_CALLS}", details)
     except OSError as error:
         message = f"{name} can't be written: {error.strerror or type(error).__name__}"
         fix = f"make its folder writable, or set KALLYAI_HOME to another; {_NO_CALLS}"
         return Finding("ledger", "bad", message, fix, details)
-    message = f"{name} can be written"
+    message = f"{name} can be written" if exists else f"{name} can be created; it does not exist yet"
     if "version" in details:
         message += ", version {version}, fsync {fsync}, synchronous_commit {synchronous_commit}".format_map(details)
-    if details["abandoned_calls"]:
+    if details.get("abandoned_calls"):
         message += "; it has calls of a worker that has ended, which the next server with their account settles"
+    if settings.database_url is None and (kind := machine.network_type(settings.home)) is not None:
+        message += f"; it is in a network folder ({kind}), where locks of two machines may not hold"
+        return Finding("ledger", "warning", message, "set KALLYAI_HOME to a folder on a local disk", details)
     return Finding("ledger", "ok", message, details=details)
 
 
 def _try_folder(folder: Path) -> None:
-    """Raises `OSError` when `folder` is not writable, or, if it does not exist, can't be created."""
+    """Try a ledger of no use in `folder`, or where it would be created.
+
+    Raises:
+        OSError: The folder is not writable.
+        LedgerUnavailableError: It has no locks that work, or can't share files in memory.
+    """
     existing = next(path for path in (folder, *folder.absolute().parents) if path.exists())
-    with tempfile.TemporaryFile(dir=existing):
-        pass
+
+    async def use(path: Path) -> None:
+        async with aclosing(SqliteDatabase(path)) as database:
+            await database.take_lease()
+            await database.write(lambda _: None)
+
+    with tempfile.TemporaryDirectory(dir=existing, prefix="kallyai-doctor-", ignore_cleanup_errors=True) as place:
+        anyio.run(use, Path(place) / "ledger.db")
 
 
 async def _examine(settings: Settings) -> dict[str, Any]:

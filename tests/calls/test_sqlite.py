@@ -1,5 +1,6 @@
 """The ledger's file: who can read it, and what becomes of calls when it is gone, locked, full, read-only, or newer."""
 
+import errno
 import json
 import os
 import sqlite3
@@ -29,6 +30,9 @@ from tests.calls.samples import ACCOUNT, another, asked, ended, is_placed, outco
 from tests.calls.world import PLACED, TABLE, Json, Service, world
 
 FOLDER = Path(__file__).parents[2]
+
+if os.name == "posix":
+    import fcntl
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="POSIX permissions, limits, and open files that are deleted")
 
@@ -409,6 +413,61 @@ async def test_a_file_that_is_no_ledger_is_named_and_left_alone(path: Path, cloc
             await ledger.reserve(asked(), redial=False)
 
     assert path.read_text() == "no database " * 100  # noqa: ASYNC240 - as above
+
+
+# Folders without locks, as in some network folders
+
+
+def no_system_call(error: int) -> Callable[..., None]:
+    def refuse(*_: object) -> None:
+        raise OSError(error, os.strerror(error))
+
+    return refuse
+
+
+def no_effect(*_: object) -> None:
+    """A lock that is granted to everybody."""
+
+
+@pytest.mark.parametrize(
+    ("flock", "reason"),
+    [
+        (no_effect, "locks have no effect in its folder"),
+        (no_system_call(errno.ENOLCK), "its folder has no locks"),
+        (no_system_call(errno.ENOSYS), "its folder has no locks"),
+    ],
+    ids=["without effect", "none left", "not built in"],
+)
+async def test_nothing_is_placed_in_a_folder_where_locks_do_not_work(
+    path: Path, clock: ManualClock, monkeypatch: pytest.MonkeyPatch, flock: Callable[..., None], reason: str
+) -> None:
+    monkeypatch.setattr(fcntl, "flock", flock)
+    service = Service(clock)
+    async with world(service, str(path)) as here:
+        with pytest.raises(LedgerUnavailableError, match=f"{reason}.* KALLYAI_HOME must name a folder on a local disk"):
+            await here.place()
+
+    assert service.keys == []
+    assert list(path.parent.rglob("*.lock")) == []
+
+
+async def test_nothing_is_placed_in_a_folder_whose_files_can_not_be_shared_in_memory(
+    path: Path, clock: ManualClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    connect = sqlite3.connect
+
+    def without_shared_memory(database: Path, **options: Any) -> sqlite3.Connection:
+        # SQLite's own locks by files, for file systems that have no others
+        connection: sqlite3.Connection = connect(f"file:{database}?vfs=unix-dotfile", uri=True, **options)
+        return connection
+
+    monkeypatch.setattr(sqlite3, "connect", without_shared_memory)
+    service = Service(clock)
+    async with world(service, str(path)) as here:
+        with pytest.raises(LedgerUnavailableError, match="can't share memory between processes, as in some network"):
+            await here.place()
+
+    assert service.keys == []
 
 
 # Newer versions

@@ -11,6 +11,7 @@ from kallyai_mcp.api.models import Submission
 from kallyai_mcp.calls.records import AccountKey, CallRecord, CallState
 from kallyai_mcp.cli.clients.known import Machine
 from kallyai_mcp.cli.doctor_ledger_checks import ledger as check_ledger
+from kallyai_mcp.cli.network_folders import mounts_of_linux, mounts_of_macos
 from kallyai_mcp.sandbox.app import SandboxApp
 from kallyai_mcp.sandbox.serve import running
 from kallyai_mcp.settings import Settings
@@ -58,7 +59,8 @@ def test_a_ledger_that_can_not_be_written_is_reported(kallyai_home: Path, app: S
     for ledger in (no_database, folder):
         assert ledger["status"] == "bad"
         assert str(kallyai_home / "ledger.db") in ledger["message"]
-        assert ledger["fix"] == "make it writable; until then no call is placed"
+        assert ledger["fix"].startswith("make it writable, or set KALLYAI_HOME")
+        assert ledger["fix"].endswith("until then no call is placed")
 
 
 def test_a_home_folder_that_can_not_be_created_is_reported(kallyai_home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -163,6 +165,60 @@ def test_a_home_that_a_packaged_program_sees_for_itself_is_reported(kallyai_home
     assert found.verdict == "bad"
     assert "is a private copy that only this program sees" in found.message
     assert found.fix == "set KALLYAI_HOME to a folder outside of AppData"
+
+
+@pytest.mark.parametrize(
+    ("platform", "real", "mounts", "kind"),
+    [
+        ("linux", "/home/ada/kallyai", [("/", "ext4"), ("/home", "nfs4")], "nfs4"),
+        ("linux", "/home/ada/kallyai", [("/", "nfs4"), ("/home", "ext4")], None),
+        ("linux", "/homework/kallyai", [("/", "ext4"), ("/home", "nfs4")], None),
+        ("darwin", "/Volumes/My Files/kallyai", [("/", "apfs"), ("/Volumes/My Files", "smbfs")], "smbfs"),
+        ("win32", r"\\server\ada\kallyai", [], "SMB"),
+        ("win32", r"\\?\UNC\server\ada\kallyai", [], "SMB"),
+        ("win32", r"\\?\C:\Users\ada\kallyai", [], None),
+        ("win32", r"C:\Users\ada\kallyai", [], None),
+    ],
+)
+def test_a_home_in_a_network_folder_is_a_warning(
+    kallyai_home: Path, platform: str, real: str, mounts: list[tuple[str, str]], kind: str | None
+) -> None:
+    machine = Machine(platform, {}, kallyai_home.parent, lambda _: real, lambda: mounts)
+
+    found = check_ledger(Settings.from_env(), machine)
+
+    if kind is None:
+        assert (found.verdict, found.fix) == ("ok", None)
+    else:
+        assert (found.verdict, found.fix) == ("warning", "set KALLYAI_HOME to a folder on a local disk")
+        assert f"it is in a network folder ({kind})" in found.message
+    assert not list(kallyai_home.parent.glob("kallyai-doctor-*"))
+
+
+def test_what_is_mounted_is_read_as_each_system_lists_it() -> None:
+    linux = "server:/x /mnt/my\\040files nfs4 rw,vers=4.2 0 0\nproc /proc proc rw 0 0\nbroken\n"
+    macos = (
+        "/dev/disk3s1s1 on / (apfs, sealed, local)\n"
+        "//ada@server/My%20Files on /Volumes/My Files (1) (smbfs, nodev, nosuid, mounted by ada)\n"
+    )
+
+    assert mounts_of_linux(linux) == [("/mnt/my files", "nfs4"), ("/proc", "proc")]
+    assert mounts_of_macos(macos) == [("/", "apfs"), ("/Volumes/My Files (1)", "smbfs")]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has other locks")
+def test_a_folder_without_locks_is_reported_before_there_is_a_ledger(
+    kallyai_home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("fcntl.flock", lambda *_: None)
+
+    found = check_ledger(Settings.from_env())
+
+    assert found.verdict == "bad"
+    assert "locks have no effect in its folder, as in some network folders" in found.message
+    assert found.fix is not None
+    assert "set KALLYAI_HOME to a folder on a local disk; until then no call is placed" in found.fix
+    assert not list(kallyai_home.parent.glob("kallyai-doctor-*"))
 
 
 def test_on_windows_the_home_is_outside_of_the_folders_that_are_private_copies(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,9 +1,11 @@
 """The SQLite driver: one file, shared by all processes of one user on one machine."""
 
+import errno
 import logging
 import math
 import os
 import sqlite3
+import tempfile
 import time
 import uuid
 from collections.abc import Callable, Iterator
@@ -27,6 +29,8 @@ _BUSY_SECONDS = 10.0
 
 _STALE_SECONDS = 3600.0
 """How old the file of a lease must be before another process deletes it: not just made, and not locked yet."""
+
+_UNSAFE_FOLDER = "as in some network folders; KALLYAI_HOME must name a folder on a local disk"
 
 _FileId = tuple[int, int]
 
@@ -88,11 +92,15 @@ class SqliteDatabase:
             worker = uuid.uuid4().hex
             path = self._lease_path(worker)
             _make_private_folder(path.parent)
+            _need_locks(path.parent)
             self._delete_stale_leases(path.parent)
             lease = FileLock(path, thread_local=False)
             lease.acquire(timeout=0)
             self._release()
             self._lease, self._lease_id = lease, _file_id(path)
+            if self.is_abandoned(worker):
+                self._release()
+                raise OSError(f"locks have no effect in its folder, {_UNSAFE_FOLDER}")
             return worker
 
         return await self._in_thread(taking)
@@ -184,7 +192,7 @@ class SqliteDatabase:
         connection = sqlite3.connect(self._path, isolation_level=None, check_same_thread=False, timeout=self._seconds)
         try:
             connection.row_factory = sqlite3.Row
-            _retried(partial(connection.execute, "PRAGMA journal_mode = WAL"), self._seconds)
+            _retried(partial(_use_write_ahead_log, connection), self._seconds)
             connection.execute("PRAGMA synchronous = FULL")
             with _transaction(connection, "BEGIN IMMEDIATE"):
                 migrate(SqliteTransaction(connection, self))
@@ -243,6 +251,31 @@ def _file_id(path: Path) -> _FileId | None:
     except OSError:
         return None
     return found.st_dev, found.st_ino
+
+
+def _need_locks(folder: Path) -> None:
+    """Raise `OSError` where no file can be locked.
+
+    filelock can't tell: in a folder that is not writable it may report a lock that somebody else holds, and without
+    locks of the system it uses a mere file, which a killed worker leaves behind.
+    """
+    with tempfile.TemporaryFile(dir=folder) as file:
+        if os.name != "posix":
+            return
+        import fcntl
+
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            if error.errno in (errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP, errno.EINVAL):
+                raise OSError(f"its folder has no locks, {_UNSAFE_FOLDER}") from error
+            raise
+
+
+def _use_write_ahead_log(connection: sqlite3.Connection) -> None:
+    (mode,) = connection.execute("PRAGMA journal_mode = WAL").fetchone()
+    if mode != "wal":
+        raise OSError(f"its folder can't share memory between processes, {_UNSAFE_FOLDER}")
 
 
 def _retried(work: Callable[[], object], seconds: float) -> None:

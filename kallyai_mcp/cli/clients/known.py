@@ -2,10 +2,12 @@
 
 import os
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
+
+from kallyai_mcp.cli.network_folders import Mount, mounts_here, network_type
 
 Format = Literal["json", "jsonc", "toml"]
 """The format of a client's file: plain JSON; JSON with comments and trailing commas; TOML."""
@@ -21,18 +23,25 @@ class Machine:
         home: The user's home folder.
         real_path: Returns where a path really is. On Windows, a program from the Store, and every program that it
             starts, sees a private copy of AppData under the ordinary paths.
+        mounts: Returns where file systems are mounted, and their types.
     """
 
     platform: str
     environ: Mapping[str, str]
     home: Path
     real_path: Callable[[str], str] = field(default=os.path.realpath, repr=False)
+    mounts: Callable[[], Sequence[Mount]] = field(default=mounts_here, repr=False)
 
     def shows_private_copy(self, path: Path) -> bool:
         """Whether this program sees a private copy in place of `path`, which other programs don't see."""
         if self.platform != "win32":
             return False
         return "localcache" in self.real_path(str(path)).lower() and "localcache" not in str(path).lower()
+
+    def network_type(self, path: Path) -> str | None:
+        """How `path` is shared with other machines, such as "SMB" or "nfs4"; None for a local folder."""
+        mounts = self.mounts() if self.platform != "win32" else ()
+        return network_type(path, self.platform, self.real_path(str(path)), mounts)
 
     @classmethod
     def this(cls) -> "Machine":
