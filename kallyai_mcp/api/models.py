@@ -14,6 +14,7 @@ from typing import Annotated, Any, ClassVar, Literal
 from urllib.parse import urlsplit
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, StrictBool, StrictInt, model_validator
+from pydantic_core import PydanticCustomError
 
 _LEAST_SECONDS = 1_000_000_000
 """Smaller numbers are no dates of calls: as seconds since the epoch they are before September 2001."""
@@ -141,7 +142,7 @@ def _iso_date(value: Any) -> Any:
         value = value.strip()
     if type(value) is date or (isinstance(value, str) and re.fullmatch(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", value)):
         return value
-    raise ValueError("must be a date written YYYY-MM-DD")
+    raise PydanticCustomError("iso_date", "must be a date written YYYY-MM-DD")
 
 
 IsoDate = Annotated[date, BeforeValidator(_iso_date)]

@@ -1,4 +1,4 @@
-"""Names of the countries where KallyAI rings (reference, "Supported Countries") and their neighbours."""
+"""Names of the countries that KallyAI calls (reference, "Supported Countries") and their neighbours."""
 
 NAMES: dict[str, tuple[str, str]] = {
     "AD": ("Andorra", "Andorra"),

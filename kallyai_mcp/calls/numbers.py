@@ -43,12 +43,20 @@ class NumberProblem:
     """Why a number can't be called.
 
     Attributes:
-        text: Words that follow the quoted number.
+        kind: What is wrong; `tools.text.argument_words` has the words for it.
         code: The reference's code for such a number; None when it has none.
+        country_code: The country code of the number, if it has one.
+        meant: What the number may mean, in E.164.
+        prefix: What it starts with in place of the plus sign.
+        dial: For an emergency number: what the user must dial.
     """
 
-    text: str
+    kind: str
     code: str | None = None
+    country_code: int | None = None
+    meant: tuple[str, ...] = ()
+    prefix: str = ""
+    dial: str | None = None
 
 
 def normalize(number: str) -> str | NumberProblem:
@@ -62,40 +70,32 @@ def normalize(number: str) -> str | NumberProblem:
     meant = "".join(number.split())
     prefix = next((prefix for prefix in ("011", "00") if meant.startswith(prefix)), "")
     international = f"+{meant[len(prefix) :]}" if prefix else None
-    if _is_emergency_number(meant) or (international is not None and _is_emergency_number(international)):
-        return NumberProblem(
-            "is an emergency number, which KallyAI can't call; tell the user to dial it themselves, now",
-            "emergency_number",
-        )
+    dial = _emergency_number_in(meant) or (_emergency_number_in(international) if international is not None else None)
+    if dial is not None:
+        return NumberProblem("emergency", "emergency_number", dial=dial)
     if not meant.startswith(("+", "\N{FULLWIDTH PLUS SIGN}")):  # people do type it
-        return NumberProblem(_without_country(meant, international, prefix))
+        return _without_country(meant, international, prefix)
     try:
         parsed = phonenumbers.parse(meant)
     except phonenumbers.NumberParseException as error:
-        if error.error_type == phonenumbers.NumberParseException.INVALID_COUNTRY_CODE:
-            return NumberProblem("has a country code that doesn't exist; E.164 looks like +14155551234")
-        return NumberProblem("is not a phone number; E.164 looks like +14155551234")
+        has_country = error.error_type == phonenumbers.NumberParseException.INVALID_COUNTRY_CODE
+        return NumberProblem("no_such_country" if has_country else "not_a_number")
     code = parsed.country_code or 0  # parsing succeeded, so there is one
     if parsed.extension:
-        return NumberProblem("has an extension, which KallyAI does not support; give the number without it")
+        return NumberProblem("extension")
     reason = phonenumbers.is_possible_number_with_reason(parsed)
-    where = f"a number of {_country(code)}"
     if reason == phonenumbers.ValidationResult.TOO_SHORT:
-        return NumberProblem(f"is too short for {where}")
+        return NumberProblem("too_short", country_code=code)
     if reason == phonenumbers.ValidationResult.TOO_LONG:
-        return NumberProblem(f"is too long for {where}")
+        return NumberProblem("too_long", country_code=code)
     if reason != phonenumbers.ValidationResult.IS_POSSIBLE:
-        return NumberProblem(f"is not possible as {where}")
+        return NumberProblem("impossible", country_code=code)
     if _is_premium_rate(parsed):
-        return NumberProblem(
-            "is a premium-rate number, which KallyAI can't call; ask the user for an ordinary one", "toll_number"
-        )
+        return NumberProblem("premium_rate", "toll_number")
     if not phonenumbers.is_valid_number(parsed):
-        return NumberProblem(f"is not valid as {where}; check it with the user")
+        return NumberProblem("invalid", country_code=code)
     e164: str = phonenumbers.format_number(parsed, phonenumbers.PhoneNumberFormat.E164)
-    if any(char.isalpha() for char in meant):
-        return NumberProblem(f"has letters; in digits it is {e164}")
-    return e164
+    return NumberProblem("letters", meant=(e164,)) if any(char.isalpha() for char in meant) else e164
 
 
 def for_people(number: str) -> str:
@@ -187,27 +187,33 @@ def place_of(number: str, language: str = "en") -> str | None:
     return names[language == "es"] if names else None
 
 
-def _country(code: int) -> str:
+def country_name(code: int, language: str = "en") -> str:
+    """The country of a country code, as "Spain"; "+1" when it belongs to several countries, or to one without a name.
+
+    Args:
+        code: Such as 34.
+        language: The language of the name: `en` or `es`; any other counts as `en`.
+    """
     import phonenumbers
 
     from kallyai_mcp.calls.countries import NAMES
 
     regions = phonenumbers.region_codes_for_country_code(code)
     names = NAMES.get(regions[0]) if len(regions) == 1 else None
-    return names[0] if names else f"+{code}"
+    return names[language == "es"] if names else f"+{code}"
 
 
-def _is_emergency_number(number: str) -> bool:
-    """Whether this is an emergency number of any country, or, after a country code, of that country."""
+def _emergency_number_in(number: str) -> str | None:
+    """The digits of an emergency number of any country, or, after a country code, of that country; else None."""
     import phonenumbers
 
     digits = phonenumbers.normalize_digits_only(_EXTENSION.split(number, maxsplit=1)[0])
     if _is_emergency_number_in(digits, phonenumbers.SUPPORTED_SHORT_REGIONS):
-        return True
+        return digits
     for length in (1, 2, 3):  # no country code begins with another one
         if regions := phonenumbers.COUNTRY_CODE_TO_REGION_CODE.get(int(digits[:length] or 0)):
-            return _is_emergency_number_in(digits[length:], regions)
-    return False
+            return digits[length:] if _is_emergency_number_in(digits[length:], regions) else None
+    return None
 
 
 def _is_emergency_number_in(digits: str, regions: Iterable[str]) -> bool:
@@ -238,21 +244,19 @@ def _is_premium_rate(number: "PhoneNumber") -> bool:
     return False
 
 
-def _without_country(number: str, international: str | None, prefix: str) -> str:
+def _without_country(number: str, international: str | None, prefix: str) -> NumberProblem:
     import phonenumbers
 
     if international is not None:
         with_plus = normalize(international)
         if isinstance(with_plus, str):
-            place = place_of(with_plus)
-            return f"starts with {prefix}; in E.164 it is {with_plus}{f' ({place})' if place else ''}"
-    meanings: list[str] = []
+            return NumberProblem("prefix", meant=(with_plus,), prefix=prefix)
+    meant: list[str] = []
     for region in _GUESS_REGIONS:
         try:
             parsed = phonenumbers.parse(number, region)
         except phonenumbers.NumberParseException:
-            return "is not a phone number; E.164 looks like +14155551234"
+            return NumberProblem("not_a_number")
         if phonenumbers.is_valid_number(parsed):
-            e164 = phonenumbers.format_number(parsed, phonenumbers.PhoneNumberFormat.E164)
-            meanings.append(f"if the country is {place_of(e164) or region}, use {e164}")
-    return f"has no country code; {', '.join(meanings) or 'E.164 starts with + and the country code'}"
+            meant.append(phonenumbers.format_number(parsed, phonenumbers.PhoneNumberFormat.E164))
+    return NumberProblem("no_country", meant=tuple(meant))

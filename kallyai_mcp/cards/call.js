@@ -141,7 +141,7 @@ class CallCard {
   }
 
   #sentence(state) {
-    if (this.#error) return errorSentence(this.#error, Boolean(this.#input), this.#input);
+    if (this.#error) return errorSentence(this.#error, Boolean(this.#input));
     if (this.#isStopped && !this.#call) return locale.text("stopped_text");
     return state ? callSentence(state, this.#call ?? {}, this.#asked) : "";
   }

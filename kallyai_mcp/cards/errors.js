@@ -4,14 +4,10 @@
  *
  * @param error The error's structure; {} when there is none.
  * @param placesCalls It is an error of make_call.
- * @param input The arguments of make_call, if they are known.
  */
-function errorSentence(error, placesCalls, input) {
+function errorSentence(error, placesCalls) {
   const { code } = error;
-  if (code === "emergency_number") {
-    const number = /^\d{3}$/.test(input?.respondent_phone ?? "") ? input.respondent_phone : "911";
-    return locale.text("emergency", { number });
-  }
+  if (/^\d{2,6}$/.test(error.dial ?? "")) return locale.text("emergency", { number: error.dial });
   const known = Object.keys(TEXTS.en).find((key) => key.startsWith("error ") && key.split(" ").includes(code));
   if (known) return locale.text(known);
   if (error.placed === "maybe") return locale.text("unknown_text");

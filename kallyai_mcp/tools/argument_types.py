@@ -14,11 +14,11 @@ from pydantic_core import PydanticCustomError
 
 from kallyai_mcp.api.call_ids import check_call_id
 from kallyai_mcp.api.models import IsoDate
-from kallyai_mcp.calls.numbers import NumberProblem, local_times, normalize
+from kallyai_mcp.calls.numbers import local_times, normalize
 from kallyai_mcp.settings import WAIT_LIMIT
 
-FULL_TEXT = "kallyai_full_text"
-"""The type of a validation error whose message says all there is to say, without the value in front of it."""
+PHONE_NUMBER = "phone_number"
+"""The type of a validation error about a phone number; its context has the `problem` (`NumberProblem`)."""
 
 _ABBREVIATIONS = {
     "est": "America/New_York",
@@ -37,19 +37,11 @@ _LAST_TIME_ZONE = timezone(-timedelta(hours=12))
 """Where a day ends last; a date that is past even there is past everywhere."""
 
 
-class NumberError(ValueError):
-    """A number can't be called; `code` is the reference's code for such a number, if it has one."""
-
-    def __init__(self, problem: NumberProblem) -> None:
-        super().__init__(problem.text)
-        self.code = problem.code
-
-
 def _e164(number: str) -> str:
     normal = normalize(number)
     if isinstance(normal, str):
         return normal
-    raise NumberError(normal)
+    raise PydanticCustomError(PHONE_NUMBER, "can't be called", {"problem": normal})
 
 
 def _known_zone(name: str) -> str:
@@ -57,13 +49,13 @@ def _known_zone(name: str) -> str:
         ZoneInfo(name)
     except (KeyError, ValueError, OSError):  # what zoneinfo raises for unknown names, odd paths, and directories
         words = name.replace(" ", "_").lower()
-        if (region := _ABBREVIATIONS.get(words[:3])) is not None and not words[3:].isalpha():
-            raise ValueError(f"is not an IANA time zone; did you mean {region}?") from None
+        meant = _ABBREVIATIONS.get(words[:3]) if not words[3:].isalpha() else None
         places = (zone for zone in sorted(available_timezones()) if "/" in zone and not zone.startswith("Etc/"))
         by_city = {zone.rpartition("/")[2].lower(): zone for zone in places}
         close = difflib.get_close_matches(words.rpartition("/")[2], by_city, n=1, cutoff=0.75)
-        hint = f"did you mean {by_city[close[0]]}?" if close else "it looks like America/New_York"
-        raise ValueError(f"is not an IANA time zone; {hint}") from None
+        meant = meant or (by_city[close[0]] if close else None)
+        kind, values = ("time_zone_meant", {"meant": meant}) if meant else ("time_zone", {})
+        raise PydanticCustomError(kind, "is not an IANA time zone", values) from None
     return name
 
 
@@ -77,14 +69,14 @@ def not_past(day: date, info: ValidationInfo) -> date:
     number = info.data.get("respondent_phone")
     there = local_times(number, now) if isinstance(number, str) else ()
     if day < min((moment.date() for moment in there), default=now.astimezone(_LAST_TIME_ZONE).date()):
-        raise PydanticCustomError(FULL_TEXT, "{text}", {"text": f"{day} is past; today is {now:%A, %Y-%m-%d}"})
+        raise PydanticCustomError("past_date", "is past", {"day": day, "today": now.date()})
     return day
 
 
 def _no_bool(value: Any) -> Any:
     """Pydantic reads true as 1, which is a guess."""
     if isinstance(value, bool):
-        raise ValueError("must be a number")  # noqa: TRY004 - pydantic reports a ValueError, and lets a TypeError pass
+        raise PydanticCustomError("number_expected", "must be a number")
     return value
 
 

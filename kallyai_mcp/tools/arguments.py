@@ -3,14 +3,15 @@
 import difflib
 import json
 import re
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from kallyai_mcp.tools.argument_types import FULL_TEXT
+from kallyai_mcp.tools.argument_types import PHONE_NUMBER
+from kallyai_mcp.tools.text import argument_words as words
 from kallyai_mcp.tools.text.plain import cut, one_line
 
 _MAX_NAMED = 20
@@ -21,11 +22,25 @@ _Model = TypeVar("_Model", bound=BaseModel)
 
 @dataclass(frozen=True)
 class Problem:
-    """A wrong argument, and what is wrong with it in one line; `code` is the reference's code for that, if any."""
+    """A wrong argument.
+
+    Attributes:
+        argument: Its name.
+        text: What is wrong with it, in one line without a period.
+        advice: What an agent should do; "" when that follows from the text.
+        code: The reference's code for that, if any.
+        dial: For an emergency number: what the user must dial.
+    """
 
     argument: str
     text: str
+    advice: str = ""
     code: str | None = None
+    dial: str | None = None
+
+    def __str__(self) -> str:
+        """The text with the advice."""
+        return f"{self.text}; {self.advice}" if self.advice else self.text
 
 
 class InvalidArgumentsError(Exception):
@@ -84,7 +99,9 @@ def _read_json_text(value: Any, schema: Mapping[str, Any] | None) -> Any:
     return parsed if isinstance(parsed, list) else value
 
 
-def validate(model: type[_Model], name: str, arguments: Mapping[str, Any], now: datetime) -> _Model:
+def validate(
+    model: type[_Model], name: str, arguments: Mapping[str, Any], now: datetime, *, spanish: bool = False
+) -> _Model:
     """`arguments` as a `model`, whose fields have the types of `tools.argument_types`.
 
     Args:
@@ -92,16 +109,17 @@ def validate(model: type[_Model], name: str, arguments: Mapping[str, Any], now: 
         name: Of the tool or prompt.
         arguments: As they were sent, without those that are blank.
         now: The present moment, with a time zone.
+        spanish: What is wrong is said in Spanish, else in English.
 
     Raises:
         InvalidArgumentsError: Some are wrong; every one of them is named.
     """
-    unknown = list(_unknown_arguments(name, arguments, model.model_fields))
-    wrong = {problem.argument: problem for problem in _broken_texts(arguments, model.model_fields)}
+    unknown = list(_unknown_arguments(name, arguments, model.model_fields, spanish))
+    wrong = {problem.argument: problem for problem in _broken_texts(arguments, model.model_fields, spanish)}
     try:
         validated = model.model_validate(dict(arguments), context={"now": now})
     except ValidationError as error:
-        for problem in _problems_of(error):
+        for problem in _problems_of(error, spanish):
             wrong.setdefault(problem.argument, problem)
     else:
         if not unknown and not wrong:
@@ -109,49 +127,47 @@ def validate(model: type[_Model], name: str, arguments: Mapping[str, Any], now: 
     raise InvalidArgumentsError([*unknown, *wrong.values()])
 
 
-def _broken_texts(arguments: Mapping[str, Any], known: Collection[str]) -> Iterable[Problem]:
+def _broken_texts(arguments: Mapping[str, Any], known: Collection[str], spanish: bool) -> Iterable[Problem]:
     """Texts, alone or in a list, with half of a surrogate pair: UTF-8 can't encode them (the Unicode Standard, 3.8)."""
     for name in known:
         value = arguments.get(name)
         texts = value if isinstance(value, list) else [value]
         if any("\ud800" <= char <= "\udfff" for text in texts if isinstance(text, str) for char in text):
-            yield Problem(name, "holds half of a surrogate pair, which is no text")
+            yield Problem(name, words.wrong("surrogates", spanish, "", {}))
 
 
-def _unknown_arguments(tool: str, given: Iterable[str], known: Collection[str]) -> Iterable[Problem]:
+def _unknown_arguments(tool: str, given: Iterable[str], known: Collection[str], spanish: bool) -> Iterable[Problem]:
     """A problem for each argument that the tool doesn't have: to ignore it would lose what it says."""
-    has = f"; it takes {', '.join(known) or 'none'}"
+    takes = ", ".join(known) or ("ninguno" if spanish else "none")
+    has = "unknown"
     for name in given:
         if name not in known:
             word = _shortened(name, 40)
             close = [other for other in known if len(word) > 2 and (word in other or other in word)]
             close = close or difflib.get_close_matches(word, known, n=1)
             if close:
-                hint = f"; did you mean {close[0]}?"
+                kind = "unknown_close"
             elif "additional_instructions" in known:
-                hint = "; put such a wish into additional_instructions"
+                kind = "unknown_wish"
             else:
-                hint, has = has, ""  # all names once are enough
-            yield Problem(word or '""', f"{tool} has no such argument{hint}")
+                kind, has = has, "unknown_again"  # all names once are enough
+            values = {"tool": tool, "takes": takes, "meant": "".join(close[:1])}
+            yield Problem(word or '""', words.wrong(kind, spanish, "", values))
 
 
-def _problems_of(error: ValidationError) -> Iterable[Problem]:
-    """What pydantic found, in words for an agent."""
+def _problems_of(error: ValidationError, spanish: bool) -> Iterable[Problem]:
+    """What pydantic found, in words."""
     for entry in error.errors(include_url=False):
-        context = entry.get("ctx", {})
-        code = getattr(context.get("error"), "code", None)
-        yield Problem(str(entry["loc"][0]), _text(entry["type"], context, entry["input"]), code)
-
-
-def _text(error_type: str, context: Mapping[str, Any], given: Any) -> str:
-    if error_type == "missing":
-        return "missing"
-    if error_type == FULL_TEXT:
-        return str(context["text"])
-    if error_type == "string_pattern_mismatch" and isinstance(given, str) and (meant := _time_of_day(given)):
-        return f"{_quoted(given)} is not a time as HH:MM (24 hours); did you mean {meant}?"
-    text = _TEXTS.get(error_type)
-    return f"{_quoted(given)} {text(context) if text else 'is not what this argument takes'}"
+        argument, kind, given = str(entry["loc"][0]), entry["type"], entry["input"]
+        context: dict[str, Any] = dict(entry.get("ctx", {}))
+        if kind == PHONE_NUMBER:
+            problem = context["problem"]
+            text, advice = words.wrong_number(problem, spanish, _quoted(given))
+            yield Problem(argument, text, advice, problem.code, problem.dial)
+            continue
+        if kind == "string_pattern_mismatch" and isinstance(given, str) and (meant := _time_of_day(given)):
+            kind, context = "time_meant", {"meant": meant}
+        yield Problem(argument, words.wrong(kind, spanish, _quoted(given, spanish), context))
 
 
 def _time_of_day(text: str) -> str | None:
@@ -165,52 +181,27 @@ def _time_of_day(text: str) -> str | None:
     return f"{hours:02}:{minutes:02}" if hours < 24 and minutes < 60 else None
 
 
-_TEXTS: dict[str, Callable[[Mapping[str, Any]], str]] = {
-    "literal_error": lambda c: f"is not one of {str(c['expected']).replace(chr(39), '').replace(' or ', ', ')}",
-    "less_than_equal": lambda c: f"is over the limit of {c['le']:g}",
-    "greater_than_equal": lambda c: f"is under {c['ge']:g}",
-    "string_type": lambda _: "is not a text",
-    "string_too_long": lambda c: f"is longer than {c['max_length']} characters; shorten it to what the call needs",
-    "string_too_short": lambda _: "is too short",
-    "string_pattern_mismatch": lambda _: "is not a time as HH:MM (24 hours)",
-    "int_type": lambda _: "is not a whole number",
-    "int_parsing": lambda _: "is not a whole number",
-    "int_from_float": lambda _: "is not a whole number",
-    "int_parsing_size": lambda _: "is not a whole number of sensible size",
-    "float_type": lambda _: "is not a number",
-    "float_parsing": lambda _: "is not a number",
-    "finite_number": lambda _: "is not a finite number",
-    "bool_type": lambda _: "is neither true nor false",
-    "bool_parsing": lambda _: "is neither true nor false",
-    "list_type": lambda _: "is not a list",
-    "too_long": lambda c: f"has more than {c['max_length']} items",
-    "date_from_datetime_parsing": lambda _: "is not a date that exists",
-    "value_error": lambda c: str(c["error"]),
-}
-"""pydantic's error types that these arguments can have, each in words for an agent, which follow the quoted value."""
-
-
-def _quoted(value: Any) -> str:
+def _quoted(value: Any, spanish: bool = False) -> str:
     if isinstance(value, str):
         return f'"{_shortened(value)}"'
     if value is None or isinstance(value, bool):
         return {None: "null", True: "true", False: "false"}[value]
     if isinstance(value, int | float):
         return _shortened(f"{value}", 30)
-    return "a list" if isinstance(value, list) else "an object"
+    if isinstance(value, list):
+        return "una lista" if spanish else "a list"
+    return "un objeto" if spanish else "an object"
 
 
 def _shortened(text: str, limit: int = 60) -> str:
     return cut(one_line(text), limit)
 
 
-def wrong_arguments(problems: list[Problem], *, places_calls: bool) -> str:
+def wrong_arguments(problems: list[Problem], *, places_calls: bool, spanish: bool = False) -> str:
     """The text of an error that names every wrong argument at once, up to as many as any tool has."""
-    count = f"Fix {len(problems)} argument{'' if len(problems) == 1 else 's'}"
     lines = [
-        f"- {problem.argument}: {problem.text}{'' if problem.text[-1] in '.?' else '.'}"
-        for problem in problems[:_MAX_NAMED]
+        f"- {problem.argument}: {problem}{'' if str(problem)[-1] in '.?' else '.'}" for problem in problems[:_MAX_NAMED]
     ]
     if len(problems) > _MAX_NAMED:
-        lines.append(f"- and {len(problems) - _MAX_NAMED} more.")
-    return "\n".join([f"{'Not called. ' if places_calls else ''}{count}:", *lines])
+        lines.append(words.and_more(len(problems) - _MAX_NAMED, spanish=spanish))
+    return "\n".join([words.fix(len(problems), places_calls=places_calls, spanish=spanish), *lines])

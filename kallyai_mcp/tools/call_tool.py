@@ -71,25 +71,28 @@ class CallTool(Tool):
     async def run(self, arguments: dict[str, Any], context: Context[Any, Any], convert_result: bool = False) -> Any:
         """Validate `arguments`, run the tool, and make errors results (`isError`)."""
         app_context: AppContext = context.request_context.lifespan_context
+        places_calls, spanish = self.spec.places_calls, arguments.get("language") == "es"
         try:
-            result = await self._run(arguments, context, app_context)
+            result = await self._run(arguments, context, app_context, spanish=spanish)
         except InputRequiredError as error:  # the client calls the tool again, with the reply
             result = error.result
         except InvalidArgumentsError as error:
-            result = arguments_error(error.problems, places_calls=self.spec.places_calls)
+            result = arguments_error(error.problems, places_calls=places_calls, spanish=spanish)
         except KallyAIError as error:
-            places_calls, spanish = self.spec.places_calls, arguments.get("language") == "es"
             result = await tool_error(error, app_context, tool=self.name, places_calls=places_calls, spanish=spanish)
         return self.fn_metadata.convert_result(result) if convert_result else result
 
-    async def _run(self, arguments: dict[str, Any], context: Context[Any, Any], app_context: AppContext) -> Any:
+    async def _run(
+        self, arguments: dict[str, Any], context: Context[Any, Any], app_context: AppContext, *, spanish: bool
+    ) -> Any:
         elicitation = Elicitation(context)
         given: Mapping[str, Any] = without_blanks(read_json_texts(arguments, self.parameters["properties"]))
         if self.ask_missing is not None:
             given = await self.ask_missing(given, elicitation)
         user_now = app_context.now().astimezone(zone_of(app_context.timezone))
         # The SDK's `validate_arguments` parses JSON in any text: it would read a business called "null" as None.
-        validated = validate(self.fn_metadata.arg_model, self.name, given, user_now).model_dump_one_level()
+        model = validate(self.fn_metadata.arg_model, self.name, given, user_now, spanish=spanish)
+        validated = model.model_dump_one_level()
         try:
             return await self.fn(**validated, ctx=context)
         except NotSignedInError:

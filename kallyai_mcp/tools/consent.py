@@ -117,6 +117,7 @@ def preview_of(submission: Submission, now: datetime, flags: Sequence[RiskFlag],
     spanish = submission.language == "es"
     return texts.preview(
         submission,
+        now=now,
         place=place_of(submission.respondent_phone, "es" if spanish else "en"),
         times=local_times(submission.respondent_phone, now),
         minutes_left=usage.minutes_remaining if usage else None,

@@ -17,6 +17,7 @@ from mcp.server.mcpserver.prompts import Prompt
 from mcp.server.mcpserver.prompts.base import Message, PromptArgument, UserMessage
 from mcp.types import INVALID_PARAMS
 from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, ValidationInfo, create_model
+from pydantic_core import PydanticCustomError
 from typing_extensions import override
 
 from kallyai_mcp.tools.argument_types import PartySize, PhoneNumber, TimeZoneName, not_past
@@ -67,9 +68,12 @@ class CallPrompt(Prompt):
         app_context: AppContext = context.request_context.lifespan_context
         names = tuple(argument.name for argument in self.arguments or [])
         try:
-            model = validate(_model(names), self.name, without_blanks(arguments or {}), app_context.now())
+            given, now = without_blanks(arguments or {}), app_context.now()
+            spanish = str(given.get("language")).lower() == "es"
+            model = validate(_model(names), self.name, given, now, spanish=spanish)
         except InvalidArgumentsError as error:
-            raise MCPError(INVALID_PARAMS, wrong_arguments(error.problems, places_calls=False)) from error
+            text = wrong_arguments(error.problems, places_calls=False, spanish=spanish)
+            raise MCPError(INVALID_PARAMS, text) from error
         known = {name: one_line(str(value)) for name, value in model.model_dump(exclude_none=True).items()}
         language = known.pop("language", LANGUAGES[0])
         optional = {"wishes", "timezone", "language"}
@@ -101,7 +105,7 @@ def _not_past(day: str, info: ValidationInfo) -> str:
         try:
             parsed = date.fromisoformat(day)
         except ValueError as error:
-            raise ValueError("is not a date that exists") from error
+            raise PydanticCustomError("date_from_datetime_parsing", "is not a date that exists") from error
         not_past(parsed, info)
     return day
 

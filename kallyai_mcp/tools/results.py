@@ -70,6 +70,7 @@ class CallAnswer(Answer):
     local_times: list[str] | None = Field(None, description="ISO 8601: the time at the callee, for each possible zone")
     minutes_remaining: float | None = None
     placed_now: bool | None = Field(None, description="make_call: false when the same call had been asked for before")
+    dial: str | None = Field(None, description="The emergency number that the user must dial themselves")
 
 
 class CallListAnswer(Answer):

@@ -1,6 +1,5 @@
 """Errors as results of a tool (`isError`): a text for the agent, and a structure for programs."""
 
-import re
 from collections.abc import Sequence
 from typing import Literal
 
@@ -11,8 +10,9 @@ from kallyai_mcp.logs import note_failure
 from kallyai_mcp.tools.arguments import Problem, wrong_arguments
 from kallyai_mcp.tools.context import AppContext
 from kallyai_mcp.tools.quota_state import usage_of
-from kallyai_mcp.tools.results import Answer, WrongArgument, answer
+from kallyai_mcp.tools.results import Answer, CallAnswer, WrongArgument, answer
 from kallyai_mcp.tools.text.account import sign_in_needed
+from kallyai_mcp.tools.text.argument_words import emergency
 from kallyai_mcp.tools.text.errors import error_text, may_have_been_placed, quota_text, service_says
 
 
@@ -50,21 +50,20 @@ async def tool_error(
     return answer(text, structure, is_error=True)
 
 
-def arguments_error(problems: Sequence[Problem], *, places_calls: bool) -> CallToolResult:
+def arguments_error(problems: Sequence[Problem], *, places_calls: bool, spanish: bool = False) -> CallToolResult:
     """The result for wrong arguments; it names each of them."""
     note_failure("invalid_arguments")
-    structure = Answer(
+    structure = CallAnswer(
         status="refused" if places_calls else "error",
         code=next((problem.code for problem in problems if problem.code), "invalid_arguments"),
         retryable=False,
         placed="no",
-        arguments=[WrongArgument(argument=problem.argument, problem=problem.text) for problem in problems],
+        arguments=[WrongArgument(argument=problem.argument, problem=str(problem)) for problem in problems],
     )
-    text = wrong_arguments(list(problems), places_calls=places_calls)
     if places_calls and structure.code == "emergency_number":
-        dialed = re.search(r'"(\+?[0-9]{2,6})"', " ".join(problem.text for problem in problems))
-        number = dialed[1] if dialed else "the number"
-        text = f"Not called: KallyAI cannot call emergency services. Tell the user to dial {number} themselves, now."
+        structure.dial = next((problem.dial for problem in problems if problem.dial), None)
+        return answer(emergency(structure.dial, spanish=spanish), structure, is_error=True)
+    text = wrong_arguments(list(problems), places_calls=places_calls, spanish=spanish)
     return answer(text, structure, is_error=True)
 
 

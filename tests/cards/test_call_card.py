@@ -200,7 +200,7 @@ async def test_an_unknown_outcome_offers_to_check_again_but_not_to_call_again(
             assert len(chat.tools("get_call")) == 1
 
 
-@pytest.mark.parametrize("phone", ["911", "+1911"])
+@pytest.mark.parametrize("phone", ["911", "+1 911", "9 1 1"])
 async def test_an_emergency_number_is_to_be_dialed_by_the_user(agent: Agent, open_card: Open, phone: str) -> None:
     arguments = {**BISTRO, "respondent_phone": phone}
     chat = await open_card()

@@ -58,16 +58,32 @@ def placed(app: SandboxApp) -> dict[str, Any]:
         ("respondent_phone", "+33 012345678", "is not valid as a number of France; check it with the user."),
         ("respondent_phone", "+19005550100", '"+19005550100" is a premium-rate number, which KallyAI can\'t call;'),
         ("respondent_phone", 14155551234, "14155551234 is not a text."),
-        ("respondent_phone", "", "missing."),
-        ("respondent_phone", None, "missing."),
+        ("respondent_phone", "", "missing or empty."),
+        ("respondent_phone", None, "missing or empty."),
         ("respondent_phone", "null", '"null" is not a phone number; E.164 looks like +14155551234.'),
         ("user_phone", "415-555-1234", '"415-555-1234" has no country code;'),
         ("task_category", "bar", '"bar" is not one of restaurant, clinic, hotel, general.'),
-        ("task_description", "  ", "missing."),
+        ("task_description", "  ", "missing or empty."),
         ("appointment_date", "tomorrow", '"tomorrow" must be a date written YYYY-MM-DD.'),
         ("appointment_date", "2026-02-30", '"2026-02-30" is not a date that exists.'),
         ("appointment_date", 20260128, "20260128 must be a date written YYYY-MM-DD."),
         ("appointment_date", "2026-01-23", "2026-01-23 is past; today is Sunday, 2026-01-25."),
+        (
+            "task_description",
+            "x" * 1501,
+            f'"{"x" * 59}…" is longer than 1500 characters; shorten it to what the call needs.',
+        ),
+        (
+            "respondent_phone",
+            "+1-800-FLOWERS",
+            '"+1-800-FLOWERS" has letters; in digits it is +18003569377.',
+        ),
+        (
+            "respondent_phone",
+            "011 44 20 7946 0100",
+            '"011 44 20 7946 0100" starts with 011; in E.164 it is +442079460100 (United Kingdom).',
+        ),
+        ("timezone", "EST5", '"EST5" is not an IANA time zone; did you mean America/New_York?'),
         ("appointment_time", "7pm", '"7pm" is not a time as HH:MM (24 hours); did you mean 19:00?'),
         ("appointment_time", "24:00", '"24:00" is not a time as HH:MM (24 hours).'),
         ("party_size", 51, "51 is over the limit of 50."),
@@ -112,6 +128,65 @@ async def test_a_wrong_argument_is_named_in_one_line(agent: Agent, argument: str
     assert (await agent.use("list_calls")).data["total"] == 0
 
 
+@pytest.mark.parametrize(
+    ("argument", "value", "line"),
+    [
+        (
+            "respondent_phone",
+            "912 34 56 78",
+            '"912 34 56 78" no tiene prefijo de país; si el país es España, usa +34912345678.',
+        ),
+        ("respondent_phone", "+1-800-FLOWERS", '"+1-800-FLOWERS" tiene letras; en cifras es +18003569377.'),
+        ("respondent_phone", "011 44 20 7946 0100", "empieza por 011; en E.164 es +442079460100 (Reino Unido)."),
+        ("respondent_phone", "+34912345", '"+34912345" es demasiado corto para un número de España.'),
+        ("respondent_phone", "+44 7700 900123", "no es válido como número de +44; compruébalo con el usuario."),
+        (
+            "respondent_phone",
+            "+14155551234 ext. 5",
+            "tiene una extensión, que KallyAI no admite; indica el número sin ella.",
+        ),
+        ("respondent_phone", "", "falta o está vacío."),
+        ("task_description", "x" * 1501, "tiene más de 1500 caracteres; redúcelo a lo que la llamada necesita."),
+        ("appointment_date", "mañana", '"mañana" debe ser una fecha escrita AAAA-MM-DD.'),
+        ("appointment_date", "2026-01-23", "2026-01-23 ya pasó; hoy es domingo, 2026-01-25."),
+        ("appointment_time", "7pm", '"7pm" no es una hora como HH:MM (24 horas); ¿quisiste decir 19:00?'),
+        ("party_size", 51, "51 supera el límite de 50."),
+        ("party_size", {"a": 1}, "un objeto no es un número entero."),
+        ("task_category", "bar", '"bar" no es ninguno de estos valores: restaurant, clinic, hotel, general.'),
+        ("timezone", "Madrid", '"Madrid" no es una zona horaria IANA; ¿quisiste decir Europe/Madrid?'),
+        ("phone", "+14155551234", "make_call no tiene ese argumento; ¿quisiste decir respondent_phone?"),
+        ("notes", "x", "make_call no tiene ese argumento; pon ese deseo en additional_instructions."),
+    ],
+)
+async def test_a_wrong_argument_is_named_in_spanish_when_the_summary_is(
+    agent: Agent, argument: str, value: Any, line: str
+) -> None:
+    answer = await agent.use("make_call", BISTRO | {"language": "es", argument: value})
+
+    heading, problem = answer.text.splitlines()
+    assert heading == "No se llamó. Corrige 1 argumento:"
+    assert problem.startswith(f"- {argument}: ")
+    assert problem.endswith(line)
+    assert answer.data["arguments"] == [{"argument": argument, "problem": problem.split(": ", 1)[1].removesuffix(".")}]
+
+
+@pytest.mark.parametrize(
+    ("number", "dial"),
+    [("911", "911"), ("9 1 1", "911"), ("9-1-1", "911"), ("+1 911", "911"), ("+1911", "911"), ("tel:911", "911"),
+     ("0034 112", "112"), ("011 44 999", "999")],
+)  # fmt: skip
+async def test_an_emergency_number_is_named_as_the_user_must_dial_it(agent: Agent, number: str, dial: str) -> None:
+    answer = await agent.use("make_call", BISTRO | {"respondent_phone": number})
+    spanish = await agent.use("make_call", BISTRO | {"respondent_phone": number, "language": "es"})
+
+    assert answer.text == f"{EMERGENCY}{dial} themselves, now."
+    assert (answer.data["code"], answer.data["dial"]) == ("emergency_number", dial)
+    assert spanish.text == (
+        "No se llamó: KallyAI no puede llamar a los servicios de emergencia. "
+        f"Di al usuario que marque {dial} él mismo, ya."
+    )
+
+
 @pytest.mark.parametrize("mode", ["auto"])
 async def test_every_emergency_number_of_every_supported_country_gets_the_emergency_answer(agent: Agent) -> None:
     numbers = {"000", "0034 112", "tel:911", "9-1-1"}
@@ -142,7 +217,7 @@ async def test_a_missing_call_id_is_named(agent: Agent, tool: str) -> None:
     answer = await agent.use(tool)
 
     assert answer.is_error
-    assert answer.text == "Fix 1 argument:\n- call_id: missing."
+    assert answer.text == "Fix 1 argument:\n- call_id: missing or empty."
 
 
 @pytest.mark.parametrize("tool", ["get_call", "get_transcript", "get_calendar_event"])

@@ -43,10 +43,26 @@ async def test_a_call_at_night_is_placed_after_the_user_has_agreed(
     (preview,) = user.messages
     assert preview.splitlines()[0].startswith("Call Italian Bistro, +1 415-555-1234")
     assert "You are asked because: it is early or late where the call goes" in preview
-    assert "Time there: 04:30 UTC-08:00" in preview
+    assert "Time there: 4:30 AM" in preview.splitlines()
     assert "What for: Book a table" in preview
-    assert "Details: Sample Guest, 2026-01-28, 19:00, 4 p." in preview
+    assert "Details: Sample Guest, Wed Jan 28, 7:00 PM, 4 people" in preview.splitlines()
     assert "Minutes left: 165" in preview
+
+
+async def test_a_preview_in_spanish_has_days_and_hours_in_words(
+    auto_confirm: Settings, clock: ManualClock, app: SandboxApp
+) -> None:
+    user = User({"call_now": True})
+    asked = BISTRO | {"language": "es", "appointment_date": "2027-03-05", "user_phone": "+34912345678"}
+    asked |= {"respondent_phone": "+18003569377", "party_size": 1, "is_urgent": True}
+    async with open_agent_for(auto_confirm, "auto", clock, app, user) as agent:
+        await agent.use("make_call", asked)
+
+    (preview,) = user.messages
+    hours = next(line for line in preview.splitlines() if line.startswith("Hora allí: "))
+    assert hours.count(" o ") == 2  # a number of several zones
+    assert "Detalles: Sample Guest, +34 912 34 56 78, viernes 5 de marzo de 2027, 7:00 p. m., 1 persona" in preview
+    assert "UTC" not in preview
 
 
 async def test_by_day_nobody_is_asked(auto_confirm: Settings, mode: str, clock: ManualClock, app: SandboxApp) -> None:

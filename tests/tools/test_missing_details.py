@@ -59,7 +59,7 @@ async def test_one_call_can_ask_for_a_missing_detail_and_for_consent(
 
     assert answer.data["status"] == "success"
     assert len(user.asked) == 2
-    assert "2 p." in user.messages[1]
+    assert "2 people" in user.messages[1]
 
 
 @pytest.mark.parametrize(
@@ -107,4 +107,4 @@ async def test_without_forms_a_missing_argument_is_named(
     async with open_agent_for(settings_in(tmp_path), mode, clock, app, None) as agent:
         answer = await agent.use("make_call", task_category="general", task_description="Ask for the opening hours")
 
-    assert answer.text == "Not called. Fix 1 argument:\n- respondent_phone: missing."
+    assert answer.text == "Not called. Fix 1 argument:\n- respondent_phone: missing or empty."

@@ -107,8 +107,8 @@ async def test_an_argument_can_not_imitate_a_step(agent: Agent) -> None:
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        ({}, "business_name: missing."),
-        ({"business_name": "  "}, "business_name: missing."),
+        ({}, "business_name: missing or empty."),
+        ({"business_name": "  "}, "business_name: missing or empty."),
         ({"party_size": "51"}, 'party_size: "51" is over the limit of 50.'),
         ({"party_size": "four"}, 'party_size: "four" is not a whole number.'),
         ({"language": "fr"}, 'language: "fr" is not one of en, es.'),

@@ -1,4 +1,4 @@
-from datetime import UTC, date, datetime, timedelta, timezone
+from datetime import UTC, date, datetime
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -54,13 +54,6 @@ def test_a_sentence_ends_with_punctuation(text: str, words: str) -> None:
 )
 def test_a_timestamp_is_shortened(timestamp: str | None, words: str) -> None:
     assert plain.clock(timestamp) == words
-
-
-@pytest.mark.parametrize(
-    ("hours", "words"), [(0, "UTC+00:00"), (-5, "UTC-05:00"), (5.75, "UTC+05:45"), (-3.5, "UTC-03:30")]
-)
-def test_an_offset_has_its_sign_and_minutes(hours: float, words: str) -> None:
-    assert plain.offset(NOW.astimezone(timezone(timedelta(hours=hours)))) == words
 
 
 def test_a_zone_that_this_machine_does_not_know_counts_as_utc() -> None:

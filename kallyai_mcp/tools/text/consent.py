@@ -6,7 +6,8 @@ from datetime import datetime
 from kallyai_mcp.api.models import Submission
 from kallyai_mcp.calls.numbers import for_people
 from kallyai_mcp.calls.policy import RiskFlag
-from kallyai_mcp.tools.text.plain import cut, number, offset, one_line
+from kallyai_mcp.tools.text.plain import cut, number, one_line
+from kallyai_mcp.tools.text.times import hour, hour_in_text, weekday
 
 _MAX_LENGTH = 600
 """Characters of one text in a preview, which may be read on a small screen."""
@@ -57,6 +58,7 @@ def reasons(risk_flags: Sequence[RiskFlag], spanish: bool) -> str:
 def preview(
     submission: Submission,
     *,
+    now: datetime,
     place: str | None,
     times: Sequence[datetime],
     minutes_left: float | None,
@@ -67,6 +69,7 @@ def preview(
 
     Args:
         submission: The call.
+        now: The present moment, with a time zone.
         place: The country of the number, in words.
         times: The local time at the callee, once for each zone that is possible.
         minutes_left: Minutes left of the quota.
@@ -75,7 +78,8 @@ def preview(
     """
     number_ = for_people(submission.respondent_phone)
     callee = f"{one_line(submission.business_name)}, {number_}" if submission.business_name else number_
-    there = " / ".join(f"{moment:%H:%M} {offset(moment)}" for moment in times[:3])
+    clocks = [hour(t.hour, t.minute, spanish=spanish, number=submission.respondent_phone) for t in times[:3]]
+    there = (" o " if spanish else " or ").join(clocks)
     spoken = submission.call_language or submission.language
     instructions = submission.additional_instructions or ()
     rows = [
@@ -84,7 +88,7 @@ def preview(
         _row("Hora allí", "Time there", there, spanish),
         _row("Idioma", "Language", _LANGUAGES[spoken][spanish] if spoken in _LANGUAGES else "", spanish),
         _row("Para", "What for", cut(one_line(submission.task_description), _MAX_LENGTH), spanish),
-        _row("Detalles", "Details", _details(submission), spanish),
+        _row("Detalles", "Details", _details(submission, now, spanish), spanish),
         _row("Además", "Also", cut("; ".join(map(one_line, instructions)), _MAX_LENGTH), spanish),
         _row("Minutos restantes", "Minutes left", number(minutes_left) if minutes_left is not None else "", spanish),
     ]
@@ -95,14 +99,16 @@ def _row(in_spanish: str, in_english: str, text: str, spanish: bool) -> str:
     return f"{in_spanish if spanish else in_english}: {text}" if text else ""
 
 
-def _details(submission: Submission) -> str:
+def _details(submission: Submission, now: datetime, spanish: bool) -> str:
+    day, size, phone = submission.appointment_date, submission.party_size, submission.user_phone
+    people = ("persona" if size == 1 else "personas") if spanish else ("person" if size == 1 else "people")
     parts = (
         submission.user_name,
-        submission.user_phone,
-        str(submission.appointment_date) if submission.appointment_date else None,
-        submission.appointment_time,
+        for_people(phone) if phone else None,
+        weekday(day, now, spanish=spanish) if day else None,
+        hour_in_text(submission.appointment_time, spanish=spanish, number=submission.respondent_phone),
         submission.time_preference_text,
-        f"{submission.party_size} p." if submission.party_size else None,
+        f"{size} {people}" if size else None,
     )
     return cut(", ".join(one_line(part) for part in parts if part), _MAX_LENGTH)
 

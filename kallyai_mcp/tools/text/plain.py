@@ -1,11 +1,11 @@
-"""Formats that all texts share: text from outside, durations, numbers, and offsets.
+"""Formats that all texts share: text from outside, durations, and numbers.
 
 Text from outside reaches a reader only through the functions here: one of them cleans and cuts, one quotes.
 """
 
 import re
 import unicodedata
-from datetime import UTC, datetime, timedelta, tzinfo
+from datetime import UTC, tzinfo
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -136,14 +136,6 @@ def ago(seconds: float, *, spanish: bool = False) -> str:
 def number(value: float) -> str:
     """`value` with at most one decimal: "165", "12.5"."""
     return f"{value:.1f}".removesuffix(".0")
-
-
-def offset(moment: datetime) -> str:
-    """The UTC offset of `moment`, which has a time zone: "UTC+02:00"."""
-    shift = moment.utcoffset() or timedelta()
-    sign = "-" if shift < timedelta() else "+"
-    hours, minutes = divmod(abs(shift) // timedelta(minutes=1), 60)
-    return f"UTC{sign}{hours:02}:{minutes:02}"
 
 
 def zone_of(name: str) -> tzinfo:

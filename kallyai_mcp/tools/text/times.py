@@ -7,6 +7,7 @@ America, else from 0 to 23.
 from datetime import date, datetime, tzinfo
 from zoneinfo import ZoneInfo
 
+from kallyai_mcp.calls.appointment import time_of_day
 from kallyai_mcp.tools.text.plain import zone_of
 
 _DAYS = (
@@ -34,6 +35,9 @@ _MONTHS = (
 )
 
 
+_WHOLE_DAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
+
+
 def hour(hours: int, minutes: int, *, spanish: bool = False, number: str | None = None) -> str:
     """A time of day: "7:00 PM"; in Spanish "19:00", or "7:00 p. m." for a `number` (E.164) of North America."""
     if spanish and not (number or "").startswith("+1"):
@@ -42,9 +46,20 @@ def hour(hours: int, minutes: int, *, spanish: bool = False, number: str | None 
     return f"{hours % 12 or 12}:{minutes:02} {half}"
 
 
+def hour_in_text(time: str | None, *, spanish: bool = False, number: str | None = None) -> str | None:
+    """The time of day "19:00" as `hour` has it; any other text, and None, as it is."""
+    read = time_of_day(time) if time else None
+    return hour(*read, spanish=spanish, number=number) if read is not None else time
+
+
 def month(day: date, *, spanish: bool = False) -> str:
     """The month of a day: "Nov" or "noviembre"."""
     return _MONTHS[day.month - 1][spanish]
+
+
+def weekday_name(day: date, *, spanish: bool = False) -> str:
+    """The whole name of a day of the week: "Friday" or "viernes"."""
+    return _DAYS[day.weekday()][True] if spanish else _WHOLE_DAYS[day.weekday()]
 
 
 def day(moment: date, now: datetime) -> str:
