@@ -2,14 +2,14 @@
 
 import math
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import anyio
 import click
 
 from kallyai_mcp.api.models import Submission
-from kallyai_mcp.calls.ledger.base import ConsentOutdatedError
+from kallyai_mcp.calls.agreed import place_agreed
 from kallyai_mcp.calls.numbers import zone_of_number
 from kallyai_mcp.calls.other_time import with_other_time
 from kallyai_mcp.calls.policy import Consent
@@ -28,8 +28,6 @@ from kallyai_mcp.tools.results import CallAnswer
 from kallyai_mcp.tools.text.plain import duration
 
 _ASKED_BY = "kallyai-mcp call"
-_MAX_ATTEMPTS = 3
-"""How often the user is asked anew because the number was called meanwhile."""
 
 _EXIT_CODES = {"not_reached": 3, "failed": 3, "canceled": 3, "unknown": 4, "in_progress": 4}
 """The exit code for an outcome; 0 for the others, which say that the phone conversation took place."""
@@ -81,16 +79,13 @@ class _Call:
             return answer
 
     async def _place(self, submission: Submission, timezone: str, app_context: AppContext) -> Placed:
-        for attempt in range(1, _MAX_ATTEMPTS + 1):
-            consent = await self._ask(submission, timezone, app_context)
-            try:
-                return await app_context.calls.place(
-                    submission, timezone=timezone, redial=self._redial, consent=consent
-                )
-            except ConsentOutdatedError:
-                if attempt == _MAX_ATTEMPTS:
-                    raise
-        raise AssertionError("the last attempt returns or raises")
+        async def ask(_: Sequence[Consent]) -> Consent:
+            return await self._ask(submission, timezone, app_context)
+
+        async def place(consent: Consent) -> Placed:
+            return await app_context.calls.place(submission, timezone=timezone, redial=self._redial, consent=consent)
+
+        return await place_agreed(ask, place)
 
     async def _ask(self, submission: Submission, timezone: str, app_context: AppContext) -> Consent:
         """Show the call to the user, and ask for a yes unless it was given with the command.

@@ -1,5 +1,6 @@
 """The tools that place and follow a call: make_call, get_call."""
 
+from collections.abc import Sequence
 from typing import Annotated, Any, Literal
 
 from mcp.server.mcpserver import Context
@@ -9,9 +10,10 @@ from pydantic import Field
 
 from kallyai_mcp.api.errors import KallyAIError
 from kallyai_mcp.api.models import Submission, TimeOfDay
-from kallyai_mcp.calls.ledger.base import ConsentOutdatedError
+from kallyai_mcp.calls.agreed import place_agreed
 from kallyai_mcp.calls.numbers import zone_of_number
 from kallyai_mcp.calls.other_time import with_other_time
+from kallyai_mcp.calls.policy import Consent
 from kallyai_mcp.calls.records import CallRecord
 from kallyai_mcp.calls.service import Placed
 from kallyai_mcp.tools.argument_types import (
@@ -31,9 +33,6 @@ from kallyai_mcp.tools.tasks import accepts_tasks
 from kallyai_mcp.tools.text.calls import record_party
 from kallyai_mcp.tools.text.plain import duration
 from kallyai_mcp.tools.tool_errors import tool_error
-
-_MAX_ATTEMPTS = 3
-"""How often make_call gets the consent anew because it was outdated when the call was to be placed."""
 
 
 async def make_call(
@@ -126,22 +125,17 @@ async def _place(
 ) -> Placed | CallToolResult:
     """Place a call with its user's consent, or return the result that tells the agent to ask the user."""
     app_context = ctx.request_context.lifespan_context
-    used: list[str] = []
-    for attempt in range(1, _MAX_ATTEMPTS + 1):
-        consent = await check(
-            submission, timezone=timezone, redial=redial, confirmation=confirmation, used=used, ctx=ctx
+
+    async def ask(outdated: Sequence[Consent]) -> Consent | CallToolResult:
+        used = [consent.confirmation_id for consent in outdated if consent.confirmation_id is not None]
+        return await check(submission, timezone=timezone, redial=redial, confirmation=confirmation, used=used, ctx=ctx)
+
+    async def place(consent: Consent) -> Placed:
+        return await app_context.calls.place(
+            submission, timezone=timezone, session_id=session_id, redial=redial, consent=consent
         )
-        if isinstance(consent, CallToolResult):
-            return consent
-        try:
-            return await app_context.calls.place(
-                submission, timezone=timezone, session_id=session_id, redial=redial, consent=consent
-            )
-        except ConsentOutdatedError:
-            if attempt == _MAX_ATTEMPTS:
-                raise
-            used += [consent.confirmation_id] if consent.confirmation_id is not None else []
-    raise AssertionError("the last attempt returns or raises")
+
+    return await place_agreed(ask, place)
 
 
 async def _follow(

@@ -141,7 +141,9 @@ async def test_exit_codes_and_errors() -> None:
 
 
 @on_posix
-async def test_on_a_terminal_the_user_sees_the_call_and_is_asked(home: Path) -> None:
+async def test_on_a_terminal_the_user_sees_the_call_and_is_asked_and_again_if_the_number_was_called_meanwhile(
+    home: Path,
+) -> None:
     from tests.cli.pseudo_terminal import on_terminal
 
     def session() -> tuple[int, str, int, str]:
@@ -151,19 +153,24 @@ async def test_on_a_terminal_the_user_sees_the_call_and_is_asked(home: Path) -> 
             no, refused = terminal.wait(), terminal.output
         with on_terminal(home, "call", BISTRO, *TABLE, **kallyai_url()) as terminal:
             terminal.read_until("Place this call? [y/N]: ")
+            meanwhile = invoke("call", BISTRO, "Ask for the hours", "--yes")
+            assert meanwhile.exit_code == 0, meanwhile.output
+            terminal.type("y\n")
+            terminal.read_until("this number was called within the last hour")
             terminal.type("y\n")
             return no, refused, terminal.wait(), terminal.output
 
     no, refused, yes, output = await anyio.to_thread.run_sync(session)
     listed = await in_process("calls", "--json")
 
+    assert output.count("Place this call? [y/N]: ") == 2
     assert no == 1
     assert refused.rstrip().endswith("Error: Not called.")
     assert yes == 0, output
     assert "Calling Italian Bistro, +1 415-555-1234" in output
     assert "\x1b[" in output  # colors
     assert "KallyAI: " in output
-    assert json.loads(listed.stdout)["total"] == 1
+    assert json.loads(listed.stdout)["total"] == 2
 
 
 @on_posix
