@@ -4,13 +4,15 @@ All raise `ValueError`. Its message follows the setting's name, and says what th
 """
 
 import re
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, get_args
 from urllib.parse import urlsplit
 
-MAKE_KEY = 'python -c "import secrets; print(secrets.token_hex(32))"'
-"""The command that prints a key, in the shell of every system."""
+_PYTHON = "python" if sys.platform == "win32" else "python3"
+MAKE_KEY = f'{_PYTHON} -c "import secrets; print(secrets.token_hex(32))"'
+"""The command that prints a key, in every shell of this system; many systems have no `python` but `python3`."""
 
 _SHORTEST_SECRET = 16
 _TRUE = {"1", "true", "yes", "on"}

@@ -137,8 +137,8 @@ class KeyringStore:
         backend = keyring.get_keyring()
         if isinstance(backend, fail.Keyring | null.Keyring) or getattr(backend, "backends", None) == []:
             raise TokenStoreError(
-                "This machine has no keyring that could keep the sign-in. Set KALLYAI_TOKEN_STORE=file to keep it in a "
-                "file that only you can read."
+                "This machine has no keyring that could keep the sign-in. Set KALLYAI_TOKEN_STORE to file, to keep it "
+                "in a file that only you can read."
             )
         return backend
 
@@ -168,5 +168,5 @@ def _failed(what: str, error: Exception) -> TokenStoreError:
         return error
     return TokenStoreError(
         f"The sign-in can't be {what} in the system keyring ({type(error).__name__}). Unlock the keyring, or set "
-        "KALLYAI_TOKEN_STORE=file to keep the sign-in in a file that only you can read."
+        "KALLYAI_TOKEN_STORE to file, to keep the sign-in in a file that only you can read."
     )

@@ -35,7 +35,7 @@ _RETRY_BACKOFF = 0.02
 
 _KEYCHAIN = (
     "; if macOS asks for it again after an update of Python or of this program, choose Always Allow, or set "
-    "KALLYAI_TOKEN_STORE=file"
+    "KALLYAI_TOKEN_STORE to file"
 )
 
 
@@ -71,7 +71,7 @@ def sign_in(settings: Settings, platform: str = sys.platform) -> "tuple[list[Fin
         tokens = anyio.run(credentials.tokens.current)
         where = credentials.describe_store()
     except KallyAIError as error:
-        fix = "make it readable, or set KALLYAI_TOKEN_STORE=file and sign in with `kallyai-mcp login`"
+        fix = "make it readable, or set KALLYAI_TOKEN_STORE to file and sign in with `kallyai-mcp login`"
         unread = Finding("sign_in", "skipped", "not checked, as the token store can't be read")
         return [Finding("token_store", "bad", str(error), fix), unread], None
     finally:

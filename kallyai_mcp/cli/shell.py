@@ -5,7 +5,7 @@ import sys
 from collections.abc import Mapping
 from typing import Literal
 
-Shell = Literal["posix", "fish", "powershell", "cmd"]
+Shell = Literal["posix", "fish", "csh", "powershell", "cmd"]
 
 
 def shell_of(platform: str, environ: Mapping[str, str]) -> Shell:
@@ -14,14 +14,22 @@ def shell_of(platform: str, environ: Mapping[str, str]) -> Shell:
     Args:
         platform: As `sys.platform`.
         environ: The environment's variables. PowerShell sets PSModulePath to a list that contains a folder of the user;
-            cmd inherits only the machine's.
+            cmd inherits only the machine's. On other systems only PowerShell sets it.
     """
     shell = environ.get("SHELL", "")
+    if platform != "win32" and "PSModulePath" in environ:
+        return "powershell"
     if platform == "win32" and not shell:
         folders = environ.get("PSModulePath", "").lower().split(";")
         own = environ.get("USERPROFILE", "").lower()
         return "powershell" if own and any(folder.startswith(own) for folder in folders) else "cmd"
-    return "fish" if shell.rpartition("/")[2].startswith("fish") else "posix"
+    match shell.rpartition("/")[2]:
+        case "fish":
+            return "fish"
+        case "csh" | "tcsh":
+            return "csh"
+        case _:
+            return "posix"
 
 
 def set_variable(name: str, value: str, shell: Shell | None = None) -> str:
@@ -39,5 +47,7 @@ def set_variable(name: str, value: str, shell: Shell | None = None) -> str:
             return f"set {name}={value}"
         case "fish":
             return f"set -x {name} {value}"
+        case "csh":
+            return f"setenv {name} {value}"
         case _:
             return f"export {name}={value}"

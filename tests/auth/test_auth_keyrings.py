@@ -76,7 +76,7 @@ def test_the_error_of_a_failing_keyring_says_what_to_do_and_quotes_no_token(
     store = KeyringStore(API)
     store.save(tokens("secret"))
     system_keyring.broken = {action}
-    with pytest.raises(TokenStoreError, match=r"OSError.*KALLYAI_TOKEN_STORE=file") as caught:
+    with pytest.raises(TokenStoreError, match=r"OSError.*KALLYAI_TOKEN_STORE to file") as caught:
         (
             store.load
             if action == "get"
@@ -91,7 +91,7 @@ def test_the_error_of_a_failing_keyring_says_what_to_do_and_quotes_no_token(
 @pytest.mark.usefixtures("no_keyring")
 def test_without_a_keyring_the_error_names_the_file_store(tmp_path: Path) -> None:
     store = open_store("keyring", tmp_path, API)
-    with pytest.raises(TokenStoreError, match=r"no keyring.*KALLYAI_TOKEN_STORE=file"):
+    with pytest.raises(TokenStoreError, match=r"no keyring.*KALLYAI_TOKEN_STORE to file"):
         store.save(tokens())
     assert "none is usable" in store.describe()
 

@@ -217,5 +217,5 @@ def test_on_macos_it_explains_why_the_keychain_asks_again(monkeypatch: pytest.Mo
         keyring.set_keyring(before)
 
     assert store.verdict == "ok"
-    assert store.message.endswith("choose Always Allow, or set KALLYAI_TOKEN_STORE=file")
+    assert store.message.endswith("choose Always Allow, or set KALLYAI_TOKEN_STORE to file")
     assert "Always Allow" not in elsewhere.message

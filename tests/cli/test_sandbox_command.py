@@ -129,6 +129,13 @@ async def test_it_reports_each_call(tmp_path: Path) -> None:
     [
         ("linux", {"SHELL": "/bin/bash"}, "posix", "export A=b"),
         ("darwin", {"SHELL": "/opt/homebrew/bin/fish"}, "fish", "set -x A b"),
+        ("darwin", {"SHELL": "/bin/tcsh"}, "csh", "setenv A b"),
+        (
+            "linux",
+            {"SHELL": "/bin/bash", "PSModulePath": "/home/u/.local/share/powershell"},
+            "powershell",
+            '$env:A = "b"',
+        ),
         ("win32", {"USERPROFILE": "C:\\u", "PSModulePath": "C:\\u\\Documents\\PS;C:\\x"}, "powershell", '$env:A = "b"'),
         ("win32", {"USERPROFILE": "C:\\u", "PSModulePath": "C:\\Program Files\\x"}, "cmd", "set A=b"),
         ("win32", {"SHELL": "/usr/bin/bash"}, "posix", "export A=b"),

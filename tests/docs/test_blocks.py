@@ -23,7 +23,8 @@ RUN_BY = {
 }
 """The pages with blocks of each language; tests/docs/test_pages.py checks the commands."""
 
-COMMANDS = ("kallyai-mcp", "pip", "uv", "uvicorn", "python", "/plugin", "~/kallyai/bin/pip", "--http", "--timeout-keep")
+_WINDOWS = ("..\\kallyai\\Scripts\\pip",)
+COMMANDS = ("kallyai-mcp", "pip", "uv", "uvicorn", "python", "/plugin", "../kallyai/bin/pip", *_WINDOWS)
 
 
 def fenced(page: str, language: str | None = None) -> list[str]:
@@ -53,6 +54,27 @@ def unchecked() -> Iterator[str]:
 
 def test_no_block_is_left_without_a_test() -> None:
     assert list(unchecked()) == []
+
+
+ONLY_POSIX = re.compile(r"(?m)'|\$\(|\\$|^\s*\w+=\S+ +\w")
+"""What cmd and PowerShell take differently: single quotes, `$(…)`, a line that goes on, a variable before a command."""
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_commands_mean_the_same_in_every_shell(page: Path) -> None:
+    text = re.sub(r"^ *```.*?^ *```$", "", page.read_text(encoding="utf-8"), flags=re.MULTILINE | re.DOTALL)
+    commands = re.findall(r"^    (.+)$", text, re.MULTILINE) + re.findall(
+        r"`((?:kallyai-mcp|uv|pip|python) .+?)`", text
+    )
+
+    assert [line for line in commands if ONLY_POSIX.search(line)] == []
+
+
+def test_printed_commands_mean_the_same_in_every_shell() -> None:
+    wrong = re.compile(r"install '|openssl|`(?:export|set) [A-Z_]+=|\b[A-Z_]+=\S+ (?:kallyai-mcp|uv|python)\b")
+    sources = {path: path.read_text(encoding="utf-8") for path in (ROOT / "kallyai_mcp").rglob("*.py")}
+
+    assert {path.name: found for path, text in sources.items() if (found := wrong.findall(text))} == {}
 
 
 async def test_the_readme_shows_what_an_agent_reads_after_a_booking(
