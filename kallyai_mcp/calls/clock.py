@@ -1,5 +1,6 @@
 """The one clock of the call worker, so that a test can replace it."""
 
+import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from datetime import UTC, datetime
@@ -44,7 +45,7 @@ class SystemClock:
 
     def monotonic(self) -> float:
         """See `Clock.monotonic`."""
-        return anyio.current_time()
+        return time.monotonic()  # the ledger asks in a thread, which has no event loop
 
     async def sleep(self, seconds: float) -> None:
         """See `Clock.sleep`."""

@@ -109,8 +109,7 @@ class CallSender:
         Raises:
             KallyAIError: It must not leave.
         """
-        service_time = self._service.service_time()
-        request.record = await self._ledger().mark_sent(request.record, service_time=service_time)
+        request.record = await self._ledger().mark_sent(request.record, service_time=self._service.service_time)
         await self._service.check_account(request.record.account)
         # Last, since all of that may have taken long, or the machine was suspended meanwhile.
         if request.reserved.elapsed() > self._timing.send_within:

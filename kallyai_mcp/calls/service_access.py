@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from kallyai_mcp.api.errors import KallyAIError
-from kallyai_mcp.calls.clock import Clock
+from kallyai_mcp.calls.clock import Clock, Stopwatch
 from kallyai_mcp.calls.records import AccountKey
 from kallyai_mcp.calls.service_clock import ServiceClock
 
@@ -28,6 +28,7 @@ class ServiceAccess:
     ) -> None:
         self._connect = connect
         self.account = account
+        self._clock = clock
         self._service_clock = ServiceClock(clock)
 
     def service_time(self) -> datetime | None:
@@ -45,12 +46,12 @@ class ServiceAccess:
     async def api(self) -> "AsyncIterator[KallyAI]":
         """The API client; afterwards the service's clock is known, by the `Date` of a response that came meanwhile."""
         api = self._connect()
-        before = api.server_time
+        before, began = api.server_time, Stopwatch(self._clock)
         try:
             yield api
         finally:
             if api.server_time is not None and api.server_time is not before:
-                self._service_clock.set(api.server_time)
+                self._service_clock.set(api.server_time, began.elapsed())
 
     @asynccontextmanager
     async def api_of(self, account: AccountKey) -> "AsyncIterator[KallyAI]":

@@ -1,15 +1,19 @@
 """What time it is by KallyAI's clock, which may differ from ours."""
 
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from kallyai_mcp.calls.clock import Clock, Stopwatch
 
 _TOLERANCE = 5.0
-"""Seconds by which our wall clock may have moved more or less than time passed."""
+"""Seconds by which our wall clock may have moved more or less than time passed, and within which a `Date` is exact."""
+
+_OLDEST = 120.0
+"""How many seconds old a `Date` may be when it is read. The machine may have been suspended since it was written."""
 
 
 class ServiceClock:
-    """The service's clock, by the `Date` header of its latest response.
+    """The service's clock, by the `Date` headers of its responses.
 
     Args:
         clock: Ours.
@@ -17,11 +21,18 @@ class ServiceClock:
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
-        self._known: tuple[datetime, Stopwatch] | None = None
+        self._known: _Reading | None = None
 
-    def set(self, service_time: datetime) -> None:
-        """Note that it is `service_time` by the service's clock."""
-        self._known = service_time, Stopwatch(self._clock)
+    def set(self, service_time: datetime, age: float) -> None:
+        """Note a `Date`; one that may be older than the last one was does not count.
+
+        Args:
+            service_time: The `Date`.
+            age: How many seconds ago it may have been written: as many as passed since its request.
+        """
+        least = self._known.age if self._known is not None and self.now() is not None else _OLDEST
+        if age <= max(least, _TOLERANCE):
+            self._known = _Reading(service_time, age, Stopwatch(self._clock))
 
     def now(self) -> datetime | None:
         """The time by the service's clock.
@@ -31,7 +42,21 @@ class ServiceClock:
         """
         if self._known is None:
             return None
-        service_time, since = self._known
-        if abs(since.drift()) > _TOLERANCE:
+        if abs(self._known.since.drift()) > _TOLERANCE:
             return None
-        return service_time + timedelta(seconds=since.running())
+        return self._known.service_time + timedelta(seconds=self._known.since.running())
+
+
+@dataclass(frozen=True)
+class _Reading:
+    """A `Date` that was read.
+
+    Attributes:
+        service_time: The `Date`.
+        age: How many seconds old it may have been.
+        since: Runs since it was read.
+    """
+
+    service_time: datetime
+    age: float
+    since: Stopwatch

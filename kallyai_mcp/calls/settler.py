@@ -107,9 +107,8 @@ class CallSettler:
 
     async def mark_response_lost(self, record: CallRecord) -> CallRecord:
         """See `Ledger.mark_response_lost`."""
-        service_time = self._service.service_time()
         return await self._retries.until_written(
-            partial(self._ledger().mark_response_lost, record, service_time=service_time)
+            partial(self._ledger().mark_response_lost, record, service_time=self._service.service_time)
         )
 
     async def finish(self, record: CallRecord, state: CallState, *, error: KallyAIError) -> None:

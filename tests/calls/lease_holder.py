@@ -17,11 +17,11 @@ async def main(place: str, *, send: bool) -> None:
     worker = await ledger.take_lease()
     record, _ = await ledger.reserve(replace(asked(), worker=worker, placed_at=system_now()), redial=False)
     if send:
-        await ledger.mark_sent(record, service_time=None)
+        await ledger.mark_sent(record, service_time=lambda: None)
     print(worker, flush=True)
     while await asyncio.to_thread(sys.stdin.readline):
         try:
-            print((await ledger.mark_sent(record, service_time=None)).state.value, flush=True)
+            print((await ledger.mark_sent(record, service_time=lambda: None)).state.value, flush=True)
         except KallyAIError as error:
             print(error.code, flush=True)
     await ledger.aclose()

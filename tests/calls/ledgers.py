@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TypeVar
 
+from kallyai_mcp.calls.clock import Clock
 from kallyai_mcp.calls.ledger.base import Database, LedgerUnavailableError, Transaction
 from kallyai_mcp.calls.ledger.postgres import PostgresDatabase
 from kallyai_mcp.calls.ledger.sql import Ledger
@@ -103,6 +104,15 @@ class InterruptedDatabase:
 
         async def fail() -> None:
             raise LedgerUnavailableError("the database is down")
+
+        self.before = fail
+
+    def fail_until(self, clock: Clock, time: datetime) -> None:
+        """Let every transaction fail that begins before this time of `clock`."""
+
+        async def fail() -> None:
+            if clock.now() < time:
+                raise LedgerUnavailableError("the database is down")
 
         self.before = fail
 

@@ -54,7 +54,7 @@ async def reserved(ledger: Ledger, record: CallRecord, consent: Consent | None =
 async def sent(ledger: Ledger, record: CallRecord) -> CallRecord:
     """Reserve a call under a lease of its own process, and note that its request leaves."""
     record = await reserved(ledger, replace(record, worker=await ledger.take_lease()))
-    return await ledger.mark_sent(record, service_time=None)
+    return await ledger.mark_sent(record, service_time=lambda: None)
 
 
 async def ended(ledger: Ledger, record: CallRecord, status: str = "success", *, delivered: bool = True) -> CallRecord:

@@ -4,7 +4,8 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from tests.calls.ledgers import database_at
+from kallyai_mcp.calls.records import CallState
+from tests.calls.ledgers import InterruptedDatabase, database_at
 from tests.calls.manual_time import ManualClock
 from tests.calls.world import LOST, PLACED, TABLE, Service, shown, world
 
@@ -85,3 +86,61 @@ async def test_a_response_of_long_ago_does_not_tell_the_time(place: str, clock: 
         record = await here.call()
 
     assert record.call_id == "c-2"
+
+
+@pytest.mark.parametrize(("is_suspended", "ahead"), [(True, -86400), (False, 0)])
+async def test_a_date_that_is_read_long_after_it_was_written_does_not_hide_the_call(
+    place: str, clock: ManualClock, ahead: float, *, is_suspended: bool
+) -> None:
+    """The machine was suspended, or the process stopped, while the response was on its way."""
+    service = Service(clock, clock_offset=ahead)
+    began = service.service_time()
+
+    async def lose() -> tuple[int, dict[str, object]]:
+        (clock.set_wall_clock if is_suspended else clock.advance)(1000)
+        return 502, {}
+
+    service.replies = [lose]
+    service.calls = [shown(at=began)]
+    async with world(service, place) as here:
+        record = await here.call()
+
+    assert record.call_id == "c-1"
+
+
+async def test_a_date_that_may_be_old_does_not_replace_one_that_is_certain(place: str, clock: ManualClock) -> None:
+    """A call of another program, placed a minute before the request, is not taken for one that was not placed."""
+    service = Service(clock, [PLACED])
+
+    async def talk() -> tuple[int, dict[str, object]]:
+        clock.advance(100)
+        return 201, {"call_id": "c-2", "status": "success"}
+
+    async with world(service, place) as here:
+        await here.call(OTHER)
+        service.replies = [talk]
+        await here.call(TABLE.model_copy(update={"task_description": "Ask for the menu"}))
+        service.calls = [shown("c-3", at=clock.now())]
+        clock.advance(60)
+        service.replies = [LOST]
+        record = await here.call()
+
+    assert record.state is CallState.UNKNOWN
+
+
+async def test_a_ledger_that_fails_for_long_after_the_response_was_lost_does_not_hide_the_call(
+    place: str, clock: ManualClock
+) -> None:
+    service = Service(clock)
+    database = InterruptedDatabase(database_at(place, clock.now))
+
+    async def lose() -> tuple[int, dict[str, object]]:
+        database.fail_until(clock, clock.now() + timedelta(seconds=1500))
+        return 502, {}
+
+    service.replies = [lose]
+    service.calls = [shown(at=clock.now())]
+    async with world(service, place, database=database) as here:
+        record = await here.call()
+
+    assert record.call_id == "c-1"

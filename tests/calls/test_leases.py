@@ -33,7 +33,7 @@ async def other(place: str, clock: ManualClock) -> AsyncIterator[Ledger]:
 
 async def why_not_sent(ledger: Ledger, record: CallRecord) -> str:
     with pytest.raises(KallyAIError) as raised:
-        await ledger.mark_sent(record, service_time=None)
+        await ledger.mark_sent(record, service_time=lambda: None)
     return raised.value.code
 
 
@@ -44,9 +44,9 @@ async def leased(ledger: Ledger, record: CallRecord) -> CallRecord:
 
 async def test_a_request_may_leave_again_and_keeps_its_first_send_time(ledger: Ledger, clock: ManualClock) -> None:
     record = await leased(ledger, asked())
-    first = await ledger.mark_sent(record, service_time=None)
+    first = await ledger.mark_sent(record, service_time=lambda: None)
     clock.advance(1)
-    second = await ledger.mark_sent(first, service_time=None)
+    second = await ledger.mark_sent(first, service_time=lambda: None)
 
     assert first.state is second.state is CallState.SENT
     assert first.sent_at == second.sent_at == NOW
@@ -56,10 +56,10 @@ async def test_the_difference_of_the_clocks_is_kept_from_the_first_time_it_was_k
     ledger: Ledger, clock: ManualClock
 ) -> None:
     record = await leased(ledger, asked())
-    unknown = await ledger.mark_sent(record, service_time=None)
-    ahead = await ledger.mark_response_lost(record, service_time=clock.now().replace(minute=35))
+    unknown = await ledger.mark_sent(record, service_time=lambda: None)
+    ahead = await ledger.mark_response_lost(record, service_time=lambda: clock.now().replace(minute=35))
     clock.advance(1)
-    later = await ledger.mark_sent(record, service_time=clock.now())
+    later = await ledger.mark_sent(record, service_time=clock.now)
 
     assert unknown.clock_offset is None
     assert ahead.clock_offset == later.clock_offset == 300
@@ -77,7 +77,7 @@ async def test_a_request_leaves_only_while_its_record_is_young(
         assert await why_not_sent(ledger, record) == code
         assert await state_of(ledger, record) is CallState.RESERVED
     else:
-        assert (await ledger.mark_sent(record, service_time=None)).state is CallState.SENT
+        assert (await ledger.mark_sent(record, service_time=lambda: None)).state is CallState.SENT
 
 
 @pytest.mark.parametrize("state", [CallState.ENDED, CallState.REFUSED, CallState.UNKNOWN, CallState.CANCELED])
@@ -114,7 +114,7 @@ async def test_a_worker_that_took_a_new_lease_sends_nothing_under_the_old_one(le
 
     assert not await ledger.holds_lease(old.worker)
     assert await why_not_sent(ledger, old) == "not_sent"
-    assert (await ledger.mark_sent(new, service_time=None)).state is CallState.SENT
+    assert (await ledger.mark_sent(new, service_time=lambda: None)).state is CallState.SENT
 
 
 async def test_a_worker_keeps_its_records_while_its_ledger_is_open(ledger: Ledger, other: Ledger) -> None:

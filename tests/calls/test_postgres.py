@@ -352,7 +352,7 @@ async def test_a_lease_that_was_lost_is_not_held_while_another_process_tries_its
 
         assert not await ledger.holds_lease(record.worker)
         with pytest.raises(KallyAIError) as raised:
-            await ledger.mark_sent(record, service_time=None)
+            await ledger.mark_sent(record, service_time=lambda: None)
 
     assert raised.value.code == "not_sent"
 
@@ -365,7 +365,7 @@ async def test_a_record_that_is_being_taken_over_is_not_sent(database_url: str, 
 
         async def send() -> None:
             try:
-                await ledger.mark_sent(record, service_time=None)
+                await ledger.mark_sent(record, service_time=lambda: None)
             except KallyAIError as error:
                 codes.append(error.code)
 

@@ -1,6 +1,6 @@
 """The transactions that take one record from its reservation to its end."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from datetime import datetime
 
@@ -11,6 +11,9 @@ from kallyai_mcp.calls.ledger.reservation import insert, lock_account, numbered
 from kallyai_mcp.calls.ledger.schema import ACTIVE
 from kallyai_mcp.calls.records import AccountKey, CallRecord, CallState, Ending, from_row, moment, to_row
 
+ServiceTime = Callable[[], datetime | None]
+"""Gives the time by the service's clock; None when it is not known."""
+
 _SMALL_JUMP = 1.0
 """How many seconds a clock may be set back without any notice: time servers do that."""
 
@@ -18,7 +21,7 @@ _OTHERS = "call_id = :call_id AND tracking_id <> :id AND api = :api AND account 
 """Other records of the account that have a call of the service."""
 
 
-def mark_sent(tx: Tx, record: CallRecord, *, service_time: datetime | None, within: float) -> CallRecord:
+def mark_sent(tx: Tx, record: CallRecord, *, service_time: ServiceTime, within: float) -> CallRecord:
     """See `Ledger.mark_sent`; `within` is how old the record may be, in seconds."""
     now = tx.now()
     mine = "tracking_id = :id AND worker = :worker"
@@ -42,7 +45,7 @@ def mark_sent(tx: Tx, record: CallRecord, *, service_time: datetime | None, with
     raise KallyAIError("This process no longer holds the call's record, so it sent nothing.", code="not_sent")
 
 
-def mark_response_lost(tx: Tx, record: CallRecord, *, service_time: datetime | None) -> CallRecord:
+def mark_response_lost(tx: Tx, record: CallRecord, *, service_time: ServiceTime) -> CallRecord:
     """See `Ledger.mark_response_lost`."""
     now = tx.now()
     rows = tx.rows(
@@ -140,6 +143,7 @@ def mark_delivered(tx: Tx, records: Iterable[CallRecord], *, delivered: bool) ->
             )
 
 
-def _ahead(service_time: datetime | None, now: float) -> float | None:
+def _ahead(service_time: ServiceTime, now: float) -> float | None:
     """How far the service's clock is ahead of the ledger's, in seconds; None when it is not known."""
-    return service_time.timestamp() - now if service_time is not None else None
+    known = service_time()
+    return known.timestamp() - now if known is not None else None

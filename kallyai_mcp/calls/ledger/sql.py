@@ -2,7 +2,6 @@
 
 import logging
 from collections.abc import Collection
-from datetime import datetime
 from typing import Any
 
 from kallyai_mcp.api.errors import KallyAIError, PolicyError
@@ -141,12 +140,12 @@ class Ledger:
             raise found
         return found
 
-    async def mark_sent(self, record: CallRecord, *, service_time: datetime | None) -> CallRecord:
+    async def mark_sent(self, record: CallRecord, *, service_time: progress.ServiceTime) -> CallRecord:
         """Note that a request is about to leave; returns the record as it then is.
 
         Args:
             record: The call; its `worker` is the one that is about to send.
-            service_time: The time by the service's clock, if it is known.
+            service_time: Gives the time by the service's clock, if it is known; called within the transaction.
 
         Raises:
             KallyAIError: It must not leave: the record is too old (code `too_late`), or it has ended, is gone, or
@@ -157,12 +156,12 @@ class Ledger:
             lambda tx: progress.mark_sent(tx, record, service_time=service_time, within=within)
         )
 
-    async def mark_response_lost(self, record: CallRecord, *, service_time: datetime | None) -> CallRecord:
+    async def mark_response_lost(self, record: CallRecord, *, service_time: progress.ServiceTime) -> CallRecord:
         """Note that a response to a request for this call was lost; returns the record as it then is.
 
         Args:
             record: The call.
-            service_time: The time by the service's clock, if it is known.
+            service_time: Gives the time by the service's clock, if it is known; called within the transaction.
         """
         return await self._database.write(lambda tx: progress.mark_response_lost(tx, record, service_time=service_time))
 
