@@ -53,6 +53,7 @@ class Delivery:
     def __init__(self, mark: Mark) -> None:
         self._mark = mark
         self._waiting: dict[str, object] = {}
+        self._open: list[list[Report]] = []
         self._reported: OrderedDict[tuple[object, object], list[CallRecord]] = OrderedDict()
 
     @asynccontextmanager
@@ -67,6 +68,7 @@ class Delivery:
         """
         reports: list[Report] = []
         token = _reports.set(reports)
+        self._open.append(reports)
         try:
             yield reports
         except anyio.get_cancelled_exc_class():
@@ -76,6 +78,7 @@ class Delivery:
             raise
         finally:
             _reports.reset(token)
+            self._open = [other for other in self._open if other is not reports]
         if delivered := _delivered(reports):
             self._reported[connection, request_id] = delivered
             if len(self._reported) > _REMEMBERED:
@@ -93,6 +96,10 @@ class Delivery:
         finally:
             if self._waiting.get(record.tracking_id) is request:
                 del self._waiting[record.tracking_id]
+
+    def being_told(self) -> list[CallRecord]:
+        """The calls whose outcome is about to leave: a request that arrives now was sent before its client read it."""
+        return [record for reports in self._open for record in _delivered(reports)]
 
     def reports(self) -> tuple[Report, ...]:
         """What the result of the present request reports so far; nothing outside of `request`."""

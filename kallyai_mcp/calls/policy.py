@@ -153,7 +153,7 @@ class Consent:
         risk_flags: What the user was told.
         last_call: When the last call to this number had been placed at that time; None when there was none.
         confirmation_id: The id of the yes, which is good for one call; None where no user was asked.
-        allows_new: False when no risk was looked for, because the same call was found, which is the one to answer with.
+        joins: The tracking id of the same call, which was found; so no risk was looked for, and no new call is allowed.
     """
 
     asked_by: str | None
@@ -161,7 +161,7 @@ class Consent:
     risk_flags: tuple[RiskFlag, ...] = ()
     last_call: datetime | None = None
     confirmation_id: str | None = None
-    allows_new: bool = True
+    joins: str | None = None
 
     @property
     def depends_on_last_call(self) -> bool:

@@ -220,9 +220,10 @@ class CallService:
         )
 
     def _running(self, asked: CallRecord) -> CallRecord | None:
-        """The same call, if this process runs it now."""
-        running = self._worker.running(asked.account)
-        return next((record for record in running if record.fingerprint == asked.fingerprint), None)
+        """The same call, if this process runs it now, or is just telling its outcome."""
+        known = self._worker.running(asked.account) + self.delivery.being_told()
+        mine = (record for record in known if record.account == asked.account)
+        return next((record for record in mine if record.fingerprint == asked.fingerprint), None)
 
     async def _looked_again(self, record: CallRecord) -> CallRecord:
         if record.state is not CallState.UNKNOWN:

@@ -96,7 +96,7 @@ class _Call:
         """
         found = await app_context.calls.precheck(submission, timezone=timezone, redial=self._redial, asked_by=_ASKED_BY)
         if found.duplicate is not None:
-            return Consent(_ASKED_BY, "not_needed")
+            return Consent(_ASKED_BY, "not_needed", joins=found.duplicate.tracking_id)
         if found.refusal is not None:
             raise found.refusal
         flags, usage = await risks_of(submission, app_context, found)

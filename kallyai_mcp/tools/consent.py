@@ -59,7 +59,7 @@ async def check(
     asked_by = _client_name(ctx)
     found = await app_context.calls.precheck(submission, timezone=timezone, redial=redial, asked_by=asked_by)
     if found.duplicate is not None:
-        return Consent(asked_by, "not_needed", allows_new=False)
+        return Consent(asked_by, "not_needed", joins=found.duplicate.tracking_id)
     if found.refusal is not None:
         raise found.refusal
     if app_context.confirm == "never":

@@ -56,6 +56,23 @@ async def test_a_request_that_is_canceled_takes_back_only_what_it_delivered(plac
     assert redialed.is_new
 
 
+async def test_a_redial_that_arrives_before_the_answer_with_the_outcome_has_left_joins_that_call(
+    place: str, clock: ManualClock
+) -> None:
+    async with world(Service(clock, [BUSY, PLACED]), place) as here:
+        ended = await here.call()
+        async with here.calls.delivery.request("connection", 1):
+            await here.tell(ended)
+            found = await here.run(here.calls.precheck(TABLE, timezone="UTC", redial=True))
+            joined = await here.place(redial=True)
+        redialed = await here.place(redial=True)
+
+    assert found.duplicate is not None
+    assert found.duplicate.tracking_id == joined.record.tracking_id == ended.tracking_id
+    assert not joined.is_new
+    assert redialed.is_new
+
+
 async def test_what_was_told_to_a_client_that_may_be_gone_is_told_again(place: str, clock: ManualClock) -> None:
     async with world(Service(clock, [BUSY]), place) as here:
         ended = await here.call()

@@ -14,7 +14,7 @@ from kallyai_mcp.calls.policy import CallPolicy, Consent, RiskFlag
 from kallyai_mcp.calls.records import AccountKey, CallRecord, CallState
 from tests.calls.ledgers import ledger_at
 from tests.calls.manual_time import ManualClock
-from tests.calls.samples import ACCOUNT, HERE, NOW, THERE, ago, another, asked, ended, reserved, sent
+from tests.calls.samples import ACCOUNT, HERE, NOW, THERE, ago, another, asked, ended, outcome, reserved, sent
 from tests.calls.world import PLACED, REFUSED, TABLE, Service, world
 
 FORM = Consent("a-client 1.0", "form", (RiskFlag.LOCAL_HOUR, RiskFlag.URGENT))
@@ -297,7 +297,7 @@ async def test_a_duplicate_needs_no_consent_that_fits(ledger: Ledger) -> None:
 
 
 async def test_consent_to_be_told_of_a_duplicate_allows_no_new_call_once_that_was_refused(ledger: Ledger) -> None:
-    consent = Consent("tests", "not_needed", allows_new=False)
+    consent = Consent("tests", "not_needed", joins="t-1")
     record = await reserved(ledger, asked(1))
     duplicate, _ = await ledger.reserve(asked(2), redial=False, consent=consent)
     await ledger.finish(record, CallState.REFUSED, error=KallyAIError("no"))
@@ -305,6 +305,22 @@ async def test_consent_to_be_told_of_a_duplicate_allows_no_new_call_once_that_wa
     with pytest.raises(ConsentOutdatedError):
         await ledger.reserve(asked(3), redial=False, consent=consent)
     assert duplicate.tracking_id == "t-1"
+
+
+async def test_a_redial_joins_the_call_that_it_found_although_its_outcome_is_delivered_meanwhile(
+    ledger: Ledger,
+) -> None:
+    """The client sent the redial before it was told the outcome."""
+    record = await reserved(ledger, asked(1))
+    found = await ledger.precheck(asked(2), redial=True)
+    await ledger.finish(record, CallState.ENDED, call=outcome("busy"))
+    await ledger.mark_delivered([replace(record, state=CallState.ENDED)], delivered=True)
+    assert found.duplicate is not None
+
+    consent = Consent("tests", "not_needed", joins=found.duplicate.tracking_id)
+    joined, is_new = await ledger.reserve(asked(2), redial=True, consent=consent)
+
+    assert (joined.tracking_id, joined.state, is_new) == ("t-1", CallState.ENDED, False)
 
 
 # The audit trail

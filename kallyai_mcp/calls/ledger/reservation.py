@@ -85,6 +85,19 @@ def find_duplicate(tx: Tx, asked: CallRecord, *, redial: bool, timing: Timing) -
     return found[0]
 
 
+def find_joined(tx: Tx, tracking_id: str) -> CallRecord | ConsentOutdatedError:
+    """The record that was the duplicate when the request arrived; an error if nothing was called for it after all.
+
+    Its outcome may have been delivered since, but not before the client sent this request.
+    """
+    rows = tx.rows(
+        "SELECT * FROM calls WHERE tracking_id = :id AND state NOT IN ('refused', 'canceled')", id=tracking_id
+    )
+    if found := readable(rows):
+        return found[0]
+    return ConsentOutdatedError("The same call was not placed, so the risks of a new one have to be looked for")
+
+
 def check_policy(tx: Tx, asked: CallRecord, policy: CallPolicy) -> PolicyError | None:
     """The setting that refuses `asked`, if there is one."""
     if (ban := policy.ban(asked.submission.respondent_phone)) is not None:
@@ -94,8 +107,6 @@ def check_policy(tx: Tx, asked: CallRecord, policy: CallPolicy) -> PolicyError |
 
 def check_consent(tx: Tx, asked: CallRecord, consent: Consent) -> ConsentOutdatedError | None:
     """Why the consent no longer fits, or None."""
-    if not consent.allows_new:
-        return ConsentOutdatedError("The same call ended meanwhile, so the risks of a new one have to be looked for")
     if consent.confirmation_id is not None and tx.rows(
         "SELECT 1 AS found FROM calls WHERE confirmation_id = :id", id=consent.confirmation_id
     ):

@@ -23,6 +23,7 @@ from kallyai_mcp.calls.ledger.reservation import (
     check_consent,
     check_policy,
     find_duplicate,
+    find_joined,
     insert,
     last_call,
     lock_account,
@@ -122,6 +123,9 @@ class Ledger:
             lock_account(tx, asked.account)
             if (duplicate := find_duplicate(tx, asked, redial=redial, timing=self._timing)) is not None:
                 return duplicate, False
+            if consent is not None and consent.joins is not None:
+                found = find_joined(tx, consent.joins)
+                return (found, False) if isinstance(found, CallRecord) else found
             if (refusal := check_policy(tx, asked, self._policy)) is not None:
                 write_audit(tx, asked, consent, f"refused:{refusal.setting}")
                 return refusal
