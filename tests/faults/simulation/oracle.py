@@ -111,7 +111,8 @@ def _allowed(number: int, account: str, calls: list[PhoneCall], evidence: Eviden
     allowed = 1 if requests else 0
     for request in sorted(requests, key=lambda use: use.asked):
         for key, use in told.items():
-            if use.answered > request.asked or use.answer is None:
+            crossed = use.answered_at == request.asked_at  # the answer had left before the request arrived
+            if (use.answered > request.asked and not crossed) or use.answer is None:
                 continue
             call = by_id.get(use.answer.data.get("call_id") or "")
             reached_nobody = call is not None and call.status != "success"
