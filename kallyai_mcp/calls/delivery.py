@@ -113,7 +113,7 @@ class Delivery:
             is_new: See `Report`.
             certain: False when the client may be gone unnoticed; an outcome then doesn't count as delivered.
         """
-        has_news = not record.is_active and not record.is_delivered
+        has_news = not record.is_open and not record.is_delivered
         delivers = has_news and certain and record.tracking_id not in self._waiting
         if (reports := _reports.get()) is not None:
             reports.append(Report(record, is_new, delivers))

@@ -126,18 +126,19 @@ def local_times(number: str, now: datetime) -> tuple[datetime, ...]:
         `now` in the zones of the number; empty when they are not known.
     """
     # Of zones with one clock the first by name, so that the answer does not change with the library's order.
-    there = (now.astimezone(ZoneInfo(zone)) for zone in reversed(_zones(number)))
+    there = (now.astimezone(ZoneInfo(zone)) for zone in reversed(zones_of_number(number)))
     by_clock = {moment.replace(tzinfo=None): moment for moment in there}
     return tuple(by_clock[clock] for clock in sorted(by_clock))
 
 
 def zone_of_number(number: str) -> str | None:
     """The IANA name of the time zone of `number` (E.164); None when it has none or several."""
-    zones = _zones(number)
+    zones = zones_of_number(number)
     return zones[0] if len(zones) == 1 else None
 
 
-def _zones(number: str) -> list[str]:
+def zones_of_number(number: str) -> list[str]:
+    """The IANA names of the time zones in which `number` (E.164) may be; empty when they are not known."""
     import phonenumbers
     from phonenumbers import timezone
 

@@ -193,7 +193,7 @@ def risk_flags(
     number = submission.respondent_phone
     times = local_times(number, now)
     found = {
-        RiskFlag.LOCAL_HOUR: _are_apart_by(times) < _NO_COMMON_HOUR and not all(map(_is_ordinary, times)),
+        RiskFlag.LOCAL_HOUR: tell_the_hour(times) and not all(map(_is_ordinary, times)),
         RiskFlag.CALLED_RECENTLY: last_call is not None and now - last_call < RECENTLY,
         RiskFlag.FEW_MINUTES: (minutes_remaining is not None and minutes_remaining < FEW_MINUTES)
         or (calls_remaining is not None and calls_remaining < 1),
@@ -201,6 +201,11 @@ def risk_flags(
         RiskFlag.URGENT: bool(submission.is_urgent),
     }
     return tuple(flag for flag in RiskFlag if found[flag])
+
+
+def tell_the_hour(times: tuple[datetime, ...]) -> bool:
+    """Whether the times in the zones of a number say what time it is at the phone; see `risk_flags`."""
+    return bool(times) and _are_apart_by(times) < _NO_COMMON_HOUR
 
 
 def _is_ordinary(there: datetime) -> bool:

@@ -17,6 +17,7 @@ from kallyai_mcp.calls.appointment import Calendar
 from kallyai_mcp.calls.other_time import without_other_time
 from kallyai_mcp.calls.outcome import Outcome, outcome_of, reached_somebody
 from kallyai_mcp.calls.policy import Consent
+from kallyai_mcp.calls.schedule import NOW, Schedule
 
 _TRACKING = "t-"
 
@@ -26,15 +27,18 @@ class CallState(StrEnum):
 
     `RESERVED`: written down, nothing sent. `SENT`: the request may have left, and nothing else is known yet. `ENDED`:
     it has an outcome. `REFUSED`: no call was placed. `UNKNOWN`: a call may have been placed, and its outcome could not
-    be found. `CANCELED`: the user canceled it before anything was sent.
+    be found. `CANCELED`: the user canceled it before anything was sent. `SCHEDULED`: it is due at a time that has not
+    come. `EXPIRED`: it was not placed when it was due.
     """
 
+    SCHEDULED = "scheduled"
     RESERVED = "reserved"
     SENT = "sent"
     ENDED = "ended"
     REFUSED = "refused"
     UNKNOWN = "unknown"
     CANCELED = "canceled"
+    EXPIRED = "expired"
 
 
 ACTIVE = frozenset({CallState.RESERVED, CallState.SENT})
@@ -75,7 +79,7 @@ class CallRecord:
         session_id: The same for all calls of a session ("CallCreateRequest"); None for a call of none.
         worker: The worker that runs it, or ran it last.
         state: How far it has come.
-        placed_at: When it was asked for.
+        placed_at: When it was asked for; of a scheduled call that was placed, when it was due and a worker took it.
         sent_at: When its request may have left first.
         clock_offset: How far the service's clock was ahead of the ledger's then, in seconds; None when not known.
         response_lost_at: When a response to it was lost; None while none was.
@@ -84,7 +88,8 @@ class CallRecord:
         call_id: The service's id, once it is known.
         call: How the call ended, as KallyAI reports it; also while it is `SENT`, until its calendar was looked up.
         calendar: What KallyAI's calendar file says of it; None when it was not asked for.
-        error: Why no call was placed (`REFUSED`), or why its outcome is not known (`UNKNOWN`).
+        error: Why no call was placed (`REFUSED`, `EXPIRED`), or why its outcome is not known (`UNKNOWN`).
+        schedule: When it is due, and how often it may be placed.
     """
 
     tracking_id: str
@@ -108,11 +113,23 @@ class CallRecord:
     call: Call | None = None
     calendar: Calendar | None = None
     error: KallyAIError | None = None
+    schedule: Schedule = NOW
 
     @property
     def is_active(self) -> bool:
-        """Whether its end is still to come."""
+        """Whether it is in progress."""
         return self.state in ACTIVE
+
+    @property
+    def is_open(self) -> bool:
+        """Whether its end is still to come: it is in progress or scheduled."""
+        return self.is_active or self.state is CallState.SCHEDULED
+
+    def is_awaited(self, until: datetime | None) -> bool:
+        """Whether its end, or that of an attempt, may come by `until`; None for any time."""
+        due = self.schedule.not_before
+        is_due = self.state is CallState.SCHEDULED and (until is None or (due is not None and due <= until))
+        return self.is_active or is_due
 
     @property
     def is_delivered(self) -> bool:
@@ -140,8 +157,8 @@ class AuditEntry:
     Attributes:
         at: When (aware).
         number: E.164; shortened in the repr.
-        outcome: `placed`, or `refused:` and the setting's name.
-        tracking_id: The record of the call that was placed; None for one that was refused.
+        outcome: `placed`, `scheduled`, or `refused:` and the setting's name.
+        tracking_id: The record of the call; None for one that was refused.
         asked_by: The client's name and version, as it calls itself; None when it isn't known, as for the next two.
         how: How consent was given (`policy.ConsentKind`).
         risk_flags: What spoke against calling without a question (`policy.RiskFlag`).
@@ -159,8 +176,8 @@ class AuditEntry:
         return f"AuditEntry({self.at:%Y-%m-%dT%H:%M:%S%z}, {self.number[:2]}…{self.number[-2:]}, {self.outcome})"
 
 
-PLACED = "placed"
-"""The outcome of a call in the audit trail that no setting refused."""
+PLACED, SCHEDULED = "placed", "scheduled"
+"""The outcomes of a call in the audit trail that no setting refused."""
 
 
 def new_tracking_id() -> str:
@@ -219,6 +236,7 @@ def to_row(record: CallRecord) -> dict[str, Any]:
         "delivered_at": _seconds(record.delivered_at),
         "call_id": record.call_id,
         **Ending(record.call, record.calendar, record.error).columns,
+        **record.schedule.columns,
     }
 
 
@@ -271,6 +289,7 @@ def from_row(row: Mapping[str, Any]) -> CallRecord:
         call=Call.model_validate_json(row["outcome"]) if row["outcome"] else None,
         calendar=Calendar.from_json(row["calendar"]) if row["calendar"] else None,
         error=_error_from(json.loads(row["error"])) if row["error"] else None,
+        schedule=Schedule.from_row(row),
     )
 
 
@@ -294,7 +313,7 @@ def audit_from_row(row: Mapping[str, Any]) -> AuditEntry:
         at=moment(row["at"]),
         number=row["number"],
         outcome=row["outcome"],
-        tracking_id=row["tracking_id"] if row["outcome"] == PLACED else None,
+        tracking_id=row["tracking_id"] if row["outcome"] in (PLACED, SCHEDULED) else None,
         asked_by=row["asked_by"],
         how=row["how"],
         risk_flags=tuple(json.loads(row["risk_flags"])),

@@ -62,6 +62,8 @@ class CallSender:
         """
         request = _Request(record, reserved)
         pauses = self._retries.pauses(self._timing.pause)
+        is_due = record.schedule.not_before is not None
+        most = self._timing.connect_tries_when_due if is_due else self._timing.connect_tries
         tries = 0
         while True:
             answer = await self._send(request)
@@ -71,7 +73,7 @@ class CallSender:
             if request.lost is None and proves_no_call(answer):
                 tries += 1
                 pause = answer.retry_after if answer.retry_after is not None else next(pauses)
-                again = isinstance(answer, NotConnectedError | RateLimitedError) and tries < self._timing.connect_tries
+                again = isinstance(answer, NotConnectedError | RateLimitedError) and tries < most
                 if not again or pause > self._timing.longest_pause:
                     await self._settler.finish(request.record, CallState.REFUSED, error=answer)
                     return
@@ -112,12 +114,18 @@ class CallSender:
         request.record = await self._ledger().mark_sent(request.record, service_time=self._service.service_time)
         await self._service.check_account(request.record.account)
         # Last, since all of that may have taken long, or the machine was suspended meanwhile.
-        if request.reserved.elapsed() > self._timing.send_within:
+        if request.reserved.elapsed() > self._seconds_to_send(request.record):
             raise KallyAIError("The request could not leave in time, so it was not sent.", code="too_late")
         if request.lost is None:
             request.left = Stopwatch(self._clock)
         elif not self._may_be_sent_again(request):
             raise KallyAIError("The same request may not be sent so much later.", code="too_late")
+
+    def _seconds_to_send(self, record: CallRecord) -> float:
+        """How long after it was reserved the request of a call may leave."""
+        place_by = record.schedule.place_by
+        left = (place_by - record.placed_at).total_seconds() if place_by is not None else self._timing.send_within
+        return min(left, self._timing.send_within)
 
     def _may_be_sent_again(self, request: "_Request") -> bool:
         return request.left is not None and request.left.elapsed() < self._timing.resend_within

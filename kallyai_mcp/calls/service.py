@@ -4,9 +4,11 @@ What it knows of a call it reads from the ledger, so any process can be asked ab
 """
 
 import logging
+import math
 from collections.abc import Awaitable, Callable, Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
@@ -22,6 +24,7 @@ from kallyai_mcp.calls.ledger.reservation import Precheck
 from kallyai_mcp.calls.ledger.sql import Ledger
 from kallyai_mcp.calls.policy import Consent
 from kallyai_mcp.calls.records import AccountKey, CallRecord, CallState, fingerprint, new_tracking_id
+from kallyai_mcp.calls.schedule import NOW, Schedule
 from kallyai_mcp.calls.timing import Timing
 from kallyai_mcp.calls.worker import CallWorker
 from kallyai_mcp.telemetry import call_refused
@@ -55,6 +58,7 @@ class CallService:
         ledger: Gives the ledger; called when it is first needed.
         timing: Times and counts.
         clock: The only clock of calls.
+        schedules: Calls may be scheduled, and are placed when they are due. Not where callers bring their own tokens.
     """
 
     def __init__(
@@ -65,9 +69,12 @@ class CallService:
         *,
         timing: Timing = Timing(),  # noqa: B008 - frozen
         clock: Clock | None = None,
+        schedules: bool = True,
     ) -> None:
         self._clock = clock or SystemClock()
-        self._worker = CallWorker(connect, account, ledger, timing=timing, clock=self._clock)
+        self._timing = timing
+        self.schedules = schedules
+        self._worker = CallWorker(connect, account, ledger, timing=timing, clock=self._clock, places_due=schedules)
         self.delivery = Delivery(self._mark_delivered)
 
     async def __aenter__(self) -> Self:
@@ -80,7 +87,13 @@ class CallService:
         return await self._worker.__aexit__(exc_type, exc, traceback)
 
     async def precheck(
-        self, submission: Submission, *, timezone: str, redial: bool = False, asked_by: str | None = None
+        self,
+        submission: Submission,
+        *,
+        timezone: str,
+        redial: bool = False,
+        asked_by: str | None = None,
+        schedule: Schedule = NOW,
     ) -> Precheck:
         """What the ledger says about a call before its user is asked; `place` looks again.
 
@@ -91,12 +104,13 @@ class CallService:
             timezone: IANA name of the user's time zone.
             redial: As in `place`.
             asked_by: The client's name and version, for the audit trail.
+            schedule: As in `place`.
 
         Raises:
             NotSignedInError: No account is signed in.
             LedgerUnavailableError: The ledger can't be used.
         """
-        asked = await self._asked(submission, timezone)
+        asked = await self._asked(submission, timezone, schedule=schedule)
         if (running := self._running(asked)) is not None:
             return Precheck(asked.account, asked.fingerprint, running, refusal=None, last_call=None)
         found = await self._worker.ledger.precheck(asked, redial=redial)
@@ -113,8 +127,9 @@ class CallService:
         session_id: str | None = None,
         redial: bool = False,
         consent: Consent | None = None,
+        schedule: Schedule = NOW,
     ) -> Placed:
-        """Start a call, unless the same one may not be placed again yet (rule 6 of the design).
+        """Start or schedule a call, unless the same one may not be placed again yet (rule 6 of the design).
 
         Args:
             submission: What KallyAI is asked to do; valid and normalized.
@@ -122,6 +137,7 @@ class CallService:
             session_id: The same for all calls of a session.
             redial: Place it again although it was placed, unless that call is active or its outcome not delivered.
             consent: What the user agreed to.
+            schedule: When it is due, as `scheduled` gives it, and how often it may be placed.
 
         Raises:
             PolicyError: A setting refuses it.
@@ -129,7 +145,7 @@ class CallService:
             NotSignedInError: No account is signed in.
             LedgerUnavailableError: It can't be written down, so no call was placed.
         """
-        asked = await self._asked(submission, timezone, session_id)
+        asked = await self._asked(submission, timezone, session_id, schedule)
         if (running := self._running(asked)) is not None:
             return Placed(running, is_new=False)
         # Shielded: a record that no worker runs would have to be found and settled first.
@@ -180,17 +196,26 @@ class CallService:
         """
         return await self._worker.ledger.list_unsettled(await self._worker.account())
 
+    def scheduled(self, not_before: datetime | None, retries: int) -> Schedule:
+        """The schedule of a call that is due at that time, or at once, and is placed again so often at most."""
+        if not_before is None:
+            return Schedule(attempts=1 + retries)
+        return Schedule(not_before, not_before + timedelta(seconds=self._timing.place_within), 1 + retries)
+
     async def wait(self, record: CallRecord, seconds: float, progress: Progress | None = None) -> CallRecord:
         """Wait until `record` has ended, at most `seconds`; returns it as it then is.
+
+        A call that is scheduled for later is not waited for.
 
         `progress`, if given, is told every five seconds. If the ledger can't be read meanwhile, the record stays as it
         was.
         """
+        until = None if math.isinf(seconds) else self._clock.now() + timedelta(seconds=seconds)
         with self.delivery.waiting(record), self._clock.move_on_after(seconds):
-            while record.is_active:
+            while record.is_awaited(until):
                 with self._clock.move_on_after(PROGRESS_EVERY):
-                    record = await self._worker.ended(record)
-                if record.is_active:
+                    record = await self._worker.ended(record, until)
+                if record.is_awaited(until):
                     # Once more after the time-out, which may have struck between the news and the look.
                     record = await self._newest(record)
                 if record.is_active and progress is not None:
@@ -200,13 +225,17 @@ class CallService:
     async def cancel(self, tracking_id: str) -> bool:
         """Cancel a call whose request has not left; False when it is too late, or there is no such call.
 
+        Where it is too late, there will be no further attempt.
+
         Raises:
             NotSignedInError: No account is signed in.
             LedgerUnavailableError: The ledger can't be used.
         """
         return await self._worker.ledger.cancel(await self._worker.account(), tracking_id)
 
-    async def _asked(self, submission: Submission, timezone: str, session_id: str | None = None) -> CallRecord:
+    async def _asked(
+        self, submission: Submission, timezone: str, session_id: str | None = None, schedule: Schedule = NOW
+    ) -> CallRecord:
         """A record of a call that is asked for now, not written down yet."""
         return CallRecord(
             tracking_id=new_tracking_id(),
@@ -217,6 +246,8 @@ class CallService:
             session_id=session_id,
             worker="",
             placed_at=self._clock.now(),
+            state=CallState.RESERVED if schedule.not_before is None else CallState.SCHEDULED,
+            schedule=schedule,
         )
 
     def _running(self, asked: CallRecord) -> CallRecord | None:

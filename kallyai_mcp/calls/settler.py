@@ -44,6 +44,9 @@ class CallSettler:
 
     async def settle(self, record: CallRecord) -> None:
         """Find out how a record ended whose worker died."""
+        if record.state is CallState.RESERVED and record.schedule.not_before is not None:
+            await self._retries.until_written(partial(self._ledger().put_back, record))
+            return
         if record.state is CallState.RESERVED:
             words = "The server was stopped before the request left."
             await self.finish(record, CallState.REFUSED, error=KallyAIError(words, code="not_sent"))

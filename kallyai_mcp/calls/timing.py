@@ -23,7 +23,10 @@ class Timing:
         calendar: How long KallyAI is given to answer with the calendar file of a call that has ended.
         poll: The pause between two reads of the ledger for a call that another process runs.
         watch: The pause between two looks for calls whose worker has died; each reads one index of the ledger.
+        due_pause: The pause after a look for scheduled calls that are due, when none of them could be placed.
         purge: The pause between two deletions of old records.
+        place_within: How long after it was due a scheduled call may still be placed.
+        connect_tries_when_due: As `connect_tries`, for a scheduled call: the machine may just have woken up.
         keep_days: After how many days a record is deleted.
     """
 
@@ -40,5 +43,8 @@ class Timing:
     calendar: float = 5
     poll: float = 0.25
     watch: float = 1.0
+    due_pause: float = 10
     purge: float = 3600
+    place_within: float = 1800
+    connect_tries_when_due: int = 8
     keep_days: float = 90

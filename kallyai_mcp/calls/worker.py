@@ -5,13 +5,14 @@ import math
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack, suppress
 from dataclasses import replace
+from datetime import datetime
 from functools import cached_property, partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 import anyio
 
-from kallyai_mcp.api.errors import KallyAIError
+from kallyai_mcp.api.errors import KallyAIError, NotSignedInError
 from kallyai_mcp.calls.clock import Clock, Stopwatch
 from kallyai_mcp.calls.ledger.base import LedgerUnavailableError
 from kallyai_mcp.calls.ledger.sql import Ledger
@@ -43,6 +44,7 @@ class CallWorker:
         ledger: Gives the ledger; called when it is first needed.
         timing: Times and counts.
         clock: The only clock.
+        places_due: Place scheduled calls when they are due. Without, because the account is known in requests only.
     """
 
     def __init__(
@@ -53,11 +55,13 @@ class CallWorker:
         *,
         timing: Timing,
         clock: Clock,
+        places_due: bool = True,
     ) -> None:
         self._service = ServiceAccess(connect, account, clock)
         self._open_ledger = ledger
         self._timing = timing
         self._clock = clock
+        self._places_due = places_due
         self._retries = Retries(clock, timing)
         self._settler = CallSettler(self._service, lambda: self.ledger, timing=timing, clock=clock)
         self._sender = CallSender(self._service, lambda: self.ledger, self._settler, timing=timing, clock=clock)
@@ -69,6 +73,7 @@ class CallWorker:
         self._running: dict[str, tuple[CallRecord, anyio.Event]] = {}
         self._reserving: set[str] = set()
         self._checked: dict[AccountKey, float] = {}
+        self._due_again = -math.inf
         self._stack = AsyncExitStack()
         self._tasks = anyio.create_task_group()
 
@@ -122,7 +127,7 @@ class CallWorker:
         self._reserving.add(asked.tracking_id)
         try:
             record, is_new = await self.ledger.reserve(asked, redial=redial, consent=consent)
-            if is_new:
+            if is_new and record.is_active:
                 self._start(record, partial(self._sender.place, reserved=reserved))
         except LedgerUnavailableError:
             # The transaction may have been committed all the same; its record must not stay behind.
@@ -133,15 +138,15 @@ class CallWorker:
             self._reserving.discard(asked.tracking_id)
         return record, is_new
 
-    async def ended(self, record: CallRecord) -> CallRecord:
-        """Wait until `record` has ended, whichever process runs it.
+    async def ended(self, record: CallRecord, until: datetime | None) -> CallRecord:
+        """Wait until `record` has ended, or is scheduled for later than `until`, whichever process runs it.
 
         A ledger that can't be read meanwhile is asked again.
         """
-        while record.is_active:
+        while record.is_awaited(until):
             running = self._running.get(record.tracking_id)
             if running is None:
-                await self._clock.sleep(self._timing.poll)
+                await self._clock.sleep(self._timing.poll if record.is_active else self._timing.watch)
             else:
                 await running[1].wait()
             with suppress(LedgerUnavailableError):
@@ -175,13 +180,15 @@ class CallWorker:
             self._running.pop(record.tracking_id)[1].set()
 
     async def _watch(self) -> None:
-        """Settle the calls of workers that died, and delete what is too old to be kept."""
+        """Settle the calls of workers that died, place those that are due, and delete what is too old to be kept."""
         pause = 1.0  # not at once: the client that started us waits for the list of tools
         purged = -math.inf
         while True:
             await self._clock.sleep(pause)
             pause = self._timing.watch
             await in_background(self._take_over_any)
+            if self._places_due and self._clock.monotonic() >= self._due_again:
+                await in_background(self._place_due)
             if self._clock.monotonic() - purged >= self._timing.purge:
                 purged = self._clock.monotonic()
                 await in_background(self._purge)
@@ -193,6 +200,25 @@ class CallWorker:
         # Asked first, because finding out the account may take a look into the system's keyring.
         if await self.ledger.has_abandoned(self._name, self._known()):
             await self._take_over(await self._service.account())
+
+    async def _place_due(self) -> None:
+        """Place the scheduled calls that are due."""
+        if not await self.ledger.has_due():
+            return
+        try:
+            account = await self._service.account()
+        except NotSignedInError as error:
+            await self.ledger.note_hindrance(error)
+            self._due_again = self._clock.monotonic() + self._timing.due_pause
+            return
+        worker = await self._leased()
+        async with self._taking_over:  # what is reserved here and not started yet must not be taken for left behind
+            reserved = Stopwatch(self._clock)
+            due = await self.ledger.take_due(account, worker)
+            for record in due:
+                self._start(record, partial(self._sender.place, reserved=reserved))
+        if not due:
+            self._due_again = self._clock.monotonic() + self._timing.due_pause
 
     async def _take_over(self, account: AccountKey) -> None:
         if not await self.ledger.has_abandoned(self._name, self._known()):

@@ -33,7 +33,7 @@ def find_competitors(tx: Tx, record: CallRecord) -> Competitors:
     }
     unbound = tx.rows(
         f"SELECT * FROM calls WHERE {same_number} AND call_id IS NULL AND sent_at IS NOT NULL "
-        "AND state NOT IN ('refused', 'canceled')",
+        "AND state NOT IN ('refused', 'canceled', 'scheduled', 'expired')",
         **values,
     )
     bound = tx.rows(f"SELECT call_id FROM calls WHERE {same_number} AND call_id IS NOT NULL", **values)

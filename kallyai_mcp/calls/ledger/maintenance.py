@@ -8,7 +8,8 @@ from kallyai_mcp.calls.ledger.schema import ACTIVE
 from kallyai_mcp.calls.records import AccountKey, CallRecord
 
 _OLD = (
-    "FROM calls WHERE placed_at < :before AND state IN ('ended', 'refused', 'canceled') AND delivered_at IS NOT NULL",
+    "FROM calls WHERE placed_at < :before AND state IN ('ended', 'refused', 'canceled', 'expired') "
+    "AND delivered_at IS NOT NULL",
     "FROM audit WHERE at < :before",
     "FROM shared_values WHERE expires_at < :now",
 )

@@ -7,15 +7,22 @@ from datetime import datetime
 from kallyai_mcp.api.errors import KallyAIError
 from kallyai_mcp.api.models import Call
 from kallyai_mcp.calls.ledger.base import Transaction as Tx
-from kallyai_mcp.calls.ledger.reservation import insert, lock_account, numbered
+from kallyai_mcp.calls.ledger.reservation import insert, lock_account, numbered, readable
+from kallyai_mcp.calls.ledger.scheduling import plan_retry
 from kallyai_mcp.calls.ledger.schema import ACTIVE
 from kallyai_mcp.calls.records import AccountKey, CallRecord, CallState, Ending, from_row, moment, to_row
+from kallyai_mcp.calls.timing import Timing
 
 ServiceTime = Callable[[], datetime | None]
 """Gives the time by the service's clock; None when it is not known."""
 
 _SMALL_JUMP = 1.0
 """How many seconds a clock may be set back without any notice: time servers do that."""
+
+_IN_PROGRESS = ("reserved", "sent")
+
+_SAME_ATTEMPT = "tracking_id = :id AND idempotency_key = :key"
+"""A worker that was stopped for long may come with news of an attempt that another one has followed to its end."""
 
 _OTHERS = "call_id = :call_id AND tracking_id <> :id AND api = :api AND account = :account"
 """Other records of the account that have a call of the service."""
@@ -29,7 +36,8 @@ def mark_sent(tx: Tx, record: CallRecord, *, service_time: ServiceTime, within: 
     sent = tx.rows(
         "UPDATE calls SET state = 'sent', sent_at = COALESCE(sent_at, :now), "
         "clock_offset = COALESCE(clock_offset, :offset) "
-        f"WHERE {mine} AND state IN {ACTIVE} AND placed_at >= :oldest AND placed_at <= :newest RETURNING *",
+        f"WHERE {mine} AND state IN {ACTIVE} AND placed_at >= :oldest AND placed_at <= :newest "
+        "AND COALESCE(not_before, :now) <= :now AND COALESCE(place_by, :now) >= :now RETURNING *",
         now=now,
         offset=_ahead(service_time, now),
         oldest=now - within,
@@ -40,7 +48,7 @@ def mark_sent(tx: Tx, record: CallRecord, *, service_time: ServiceTime, within: 
     if sent and tx.holds_lease(record.worker):
         return from_row(sent[0])
     if not sent and tx.rows(f"SELECT 1 AS found FROM calls WHERE {mine} AND state IN {ACTIVE}", **values):
-        words = f"The request did not leave within {within / 60:g} minutes, so it was not sent."
+        words = f"The request did not leave within {within / 60:g} minutes or when it was due, so it was not sent."
         raise KallyAIError(words, code="too_late")
     raise KallyAIError("This process no longer holds the call's record, so it sent nothing.", code="not_sent")
 
@@ -50,10 +58,11 @@ def mark_response_lost(tx: Tx, record: CallRecord, *, service_time: ServiceTime)
     now = tx.now()
     rows = tx.rows(
         "UPDATE calls SET response_lost_at = COALESCE(response_lost_at, :now), "
-        "clock_offset = COALESCE(clock_offset, :offset) WHERE tracking_id = :id RETURNING *",
+        f"clock_offset = COALESCE(clock_offset, :offset) WHERE {_SAME_ATTEMPT} RETURNING *",
         now=now,
         offset=_ahead(service_time, now),
         id=record.tracking_id,
+        key=record.idempotency_key,
     )
     return from_row(rows[0]) if rows else record
 
@@ -62,6 +71,8 @@ def bind_call(tx: Tx, record: CallRecord, call: Call, *, proven: bool) -> bool:
     """See `Ledger.bind_call`."""
     lock_account(tx, record.account)
     values = {"call_id": call.call_id, "id": record.tracking_id, **record.account.columns}
+    if _is_later_attempt(tx, record):
+        return False
     if proven:
         tx.run(
             "UPDATE calls SET state = 'unknown', call_id = NULL, outcome = NULL, calendar = NULL, reached = NULL, "
@@ -80,25 +91,29 @@ def bind_call(tx: Tx, record: CallRecord, call: Call, *, proven: bool) -> bool:
     return True
 
 
-def finish(tx: Tx, record: CallRecord, state: CallState, end: Ending) -> None:
+def finish(tx: Tx, record: CallRecord, state: CallState, end: Ending, timing: Timing) -> None:
     """See `Ledger.finish`."""
+    lock_account(tx, record.account)  # a retry gets the next generation
     now = tx.now()
-    changed = tx.run(
+    [before] = tx.rows("SELECT state FROM calls WHERE tracking_id = :id", id=record.tracking_id) or [{"state": None}]
+    changed = tx.rows(
         "UPDATE calls SET state = :state, ended_at = :now, outcome = :outcome, calendar = :calendar, "
         "reached = :reached, error = :error, delivered_at = NULL "
-        "WHERE tracking_id = :id AND state NOT IN ('ended', 'refused', 'canceled') "
+        f"WHERE {_SAME_ATTEMPT} AND state NOT IN ('ended', 'refused', 'canceled', 'scheduled', 'expired') "
         # A call that was only found in the list may have turned out to be that of another record.
-        f"AND (response_lost_at IS NULL OR NOT EXISTS (SELECT 1 FROM calls WHERE {_OTHERS}))",
+        f"AND (response_lost_at IS NULL OR NOT EXISTS (SELECT 1 FROM calls WHERE {_OTHERS})) RETURNING *",
         state=state.value,
         now=now,
         id=record.tracking_id,
+        key=record.idempotency_key,
         call_id=end.call.call_id if end.call is not None else None,
         **record.account.columns,
         **end.columns,
     )
-    if changed or tx.rows("SELECT 1 AS found FROM calls WHERE tracking_id = :id", id=record.tracking_id):
+    if changed and before["state"] in _IN_PROGRESS:  # not one that was unknown, which an agent has been told
+        plan_retry(tx, from_row(changed[0]), timing)
+    if before["state"] is not None:
         return
-    lock_account(tx, record.account)
     call_id = end.call.call_id if end.call is not None else record.call_id
     sent_at = None if state is CallState.REFUSED else record.sent_at or record.placed_at
     ended = replace(record, state=state, sent_at=sent_at, ended_at=moment(now), call_id=call_id)
@@ -110,11 +125,16 @@ def cancel(tx: Tx, account: AccountKey, tracking_id: str) -> bool:
     """See `Ledger.cancel`."""
     changed = tx.run(
         "UPDATE calls SET state = 'canceled', ended_at = :now, delivered_at = :now "
-        "WHERE tracking_id = :id AND api = :api AND account = :account AND state = 'reserved'",
+        "WHERE tracking_id = :id AND api = :api AND account = :account AND state IN ('reserved', 'scheduled')",
         now=tx.now(),
         id=tracking_id,
         **account.columns,
     )
+    if not changed:  # its request may have left, so it goes on; then it is the last attempt
+        mine = "tracking_id = :id AND api = :api AND account = :account AND state = 'sent'"
+        values = {"id": tracking_id, **account.columns}
+        for record in readable(tx.rows(f"SELECT * FROM calls WHERE {mine}", **values)):
+            tx.run(f"UPDATE calls SET attempts = :attempt WHERE {mine}", **values, attempt=record.schedule.attempt)
     return changed > 0
 
 
@@ -124,7 +144,7 @@ def release(tx: Tx, asked: CallRecord) -> None:
     error = KallyAIError("The ledger did not confirm the reservation, so nothing was sent.", code="not_sent")
     tx.run(
         "UPDATE calls SET state = 'refused', ended_at = :now, error = :error "
-        "WHERE tracking_id = :id AND state = 'reserved'",
+        "WHERE tracking_id = :id AND state IN ('reserved', 'scheduled')",
         now=tx.now(),
         id=asked.tracking_id,
         error=Ending(error=error).columns["error"],
@@ -134,13 +154,19 @@ def release(tx: Tx, asked: CallRecord) -> None:
 def mark_delivered(tx: Tx, records: Iterable[CallRecord], *, delivered: bool) -> None:
     """See `Ledger.mark_delivered`."""
     for record in records:
-        if not record.is_active:
+        if not record.is_open:
             tx.run(
                 "UPDATE calls SET delivered_at = :at WHERE tracking_id = :id AND state = :state",
                 at=tx.now() if delivered else None,
                 id=record.tracking_id,
                 state=record.state.value,
             )
+
+
+def _is_later_attempt(tx: Tx, record: CallRecord) -> bool:
+    """Whether the record has gone on to another attempt than this one."""
+    rows = tx.rows("SELECT idempotency_key FROM calls WHERE tracking_id = :id", id=record.tracking_id)
+    return any(row["idempotency_key"] != record.idempotency_key for row in rows)
 
 
 def _ahead(service_time: ServiceTime, now: float) -> float | None:

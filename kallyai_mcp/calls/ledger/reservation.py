@@ -11,35 +11,37 @@ from kallyai_mcp.api.errors import PolicyError
 from kallyai_mcp.calls.ledger.base import ConsentOutdatedError, LedgerUnavailableError, Row
 from kallyai_mcp.calls.ledger.base import Transaction as Tx
 from kallyai_mcp.calls.policy import CallPolicy, Consent, Limit, last_to_open
-from kallyai_mcp.calls.records import AccountKey, CallRecord, audit_row, from_row, idempotency_key, moment
+from kallyai_mcp.calls.records import PLACED, AccountKey, CallRecord, audit_row, from_row, idempotency_key, moment
 from kallyai_mcp.calls.timing import Timing
 
 _log = logging.getLogger(__name__)
 
 _DUPLICATE = """
 SELECT * FROM calls WHERE api = :api AND account = :account AND fingerprint = :fingerprint AND (
-    state NOT IN ('ended', 'refused', 'canceled')
+    state NOT IN ('ended', 'refused', 'canceled', 'expired')
     OR state = 'ended' AND (
         delivered_at IS NULL OR delivered_at > :delivered_since OR placed_at > :delivered_since
         OR reached = 1 AND (ended_at > :ended_since OR placed_at > :ended_since)
     )
-) ORDER BY placed_at DESC LIMIT 1
+) ORDER BY CASE WHEN state IN ('scheduled', 'reserved', 'sent') THEN 0 ELSE 1 END, placed_at DESC LIMIT 1
 """
 """A state that this version doesn't know counts as active.
 
 No call ends before it is placed: where the times say so, the clock was set back meanwhile, and the later time counts.
+
+What is open comes before the earlier attempts of the same call.
 """
 
 _JOINED_BY_REDIAL = """
 SELECT * FROM calls WHERE api = :api AND account = :account AND fingerprint = :fingerprint AND (
-    state NOT IN ('ended', 'refused', 'canceled', 'unknown')
+    state NOT IN ('ended', 'refused', 'canceled', 'expired', 'unknown')
     OR state IN ('ended', 'unknown') AND delivered_at IS NULL
-) ORDER BY placed_at DESC LIMIT 1
+) ORDER BY CASE WHEN state IN ('scheduled', 'reserved', 'sent') THEN 0 ELSE 1 END, placed_at DESC LIMIT 1
 """
 
 _COUNTED = """
 SELECT placed_at FROM calls WHERE api = :api AND account = :account AND placed_at > :since
-AND state NOT IN ('refused', 'canceled')
+AND state NOT IN ('refused', 'canceled', 'scheduled', 'expired')
 """
 
 _NEWEST = "ORDER BY placed_at DESC LIMIT :limit"
@@ -91,7 +93,8 @@ def find_joined(tx: Tx, tracking_id: str) -> CallRecord | ConsentOutdatedError:
     Its outcome may have been delivered since, but not before the client sent this request.
     """
     rows = tx.rows(
-        "SELECT * FROM calls WHERE tracking_id = :id AND state NOT IN ('refused', 'canceled')", id=tracking_id
+        "SELECT * FROM calls WHERE tracking_id = :id AND state NOT IN ('refused', 'canceled', 'expired')",
+        id=tracking_id,
     )
     if found := readable(rows):
         return found[0]
@@ -99,10 +102,13 @@ def find_joined(tx: Tx, tracking_id: str) -> CallRecord | ConsentOutdatedError:
 
 
 def check_policy(tx: Tx, asked: CallRecord, policy: CallPolicy) -> PolicyError | None:
-    """The setting that refuses `asked`, if there is one."""
+    """The setting that refuses `asked`, if there is one. A limit that opens before the call is due does not."""
     if (ban := policy.ban(asked.submission.respondent_phone)) is not None:
         return ban
-    return last_to_open(error for limit in policy.limits() if (error := _reached(tx, asked, limit)) is not None)
+    due = asked.schedule.not_before
+    left = max(0.0, due.timestamp() - tx.now()) if due is not None else 0.0
+    reached = (error for limit in policy.limits() if (error := _reached(tx, asked, limit)) is not None)
+    return last_to_open(error for error in reached if error.retry_after is None or error.retry_after >= left)
 
 
 def check_consent(tx: Tx, asked: CallRecord, consent: Consent) -> ConsentOutdatedError | None:
@@ -134,9 +140,10 @@ def numbered(tx: Tx, asked: CallRecord, *, keep_key: bool = False) -> CallRecord
     day = asked.day if keep_key else placed_at.astimezone(UTC).date().isoformat()
     [row] = tx.rows(
         "SELECT COALESCE(MAX(generation) + 1, 0) AS next FROM calls "
-        "WHERE api = :api AND account = :account AND fingerprint = :fingerprint AND day = :day",
+        "WHERE api = :api AND account = :account AND fingerprint = :fingerprint AND day = :day AND tracking_id <> :id",
         fingerprint=asked.fingerprint,
         day=day,
+        id=asked.tracking_id,
         **asked.account.columns,
     )
     generation = row["next"]
@@ -189,6 +196,20 @@ def lock_account(tx: Tx, account: AccountKey) -> None:
 def write_audit(tx: Tx, record: CallRecord, consent: Consent | None, outcome: str) -> None:
     """Write a line of the audit trail."""
     insert(tx, "audit", audit_row(record, consent, outcome, tx.now()))
+
+
+def copy_audit(tx: Tx, record: CallRecord) -> None:
+    """Write into the audit trail that a scheduled call was placed, with the consent that it was scheduled with."""
+    names = "api, account, tracking_id, number, asked_by, how, risk_flags"
+    copied = tx.run(
+        f"INSERT INTO audit (at, outcome, {names}) SELECT :now, :placed, {names} FROM audit "
+        "WHERE tracking_id = :id ORDER BY at LIMIT 1",
+        now=tx.now(),
+        placed=PLACED,
+        id=record.tracking_id,
+    )
+    if not copied:  # it was deleted as old
+        write_audit(tx, record, None, PLACED)
 
 
 def insert(tx: Tx, table: str, row: Row) -> None:

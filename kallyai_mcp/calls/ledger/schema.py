@@ -1,7 +1,7 @@
 """The tables, in the SQL that SQLite and PostgreSQL share, and how an older database is brought up to date.
 
 Times are seconds since the epoch. The unique indexes carry the law: a call of the service belongs to one record, a
-confirmation is used once, and an account has at most one active record of a fingerprint.
+confirmation is used once, and an account has at most one active or scheduled record of a fingerprint.
 """
 
 import logging
@@ -80,6 +80,16 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
     ),
     ("ALTER TABLE calls ADD COLUMN session_id TEXT",),
     ("ALTER TABLE calls ADD COLUMN calendar TEXT",),
+    (
+        "ALTER TABLE calls ADD COLUMN not_before DOUBLE PRECISION",
+        "ALTER TABLE calls ADD COLUMN place_by DOUBLE PRECISION",
+        "ALTER TABLE calls ADD COLUMN attempts INTEGER NOT NULL DEFAULT 1",
+        "ALTER TABLE calls ADD COLUMN earlier TEXT",
+        "DROP INDEX calls_one_active",
+        "CREATE UNIQUE INDEX calls_one_open ON calls (api, account, fingerprint) "
+        "WHERE state IN ('scheduled', 'reserved', 'sent')",
+        "CREATE INDEX calls_due ON calls (not_before) WHERE state = 'scheduled'",
+    ),
 )
 """The statements of each version of the schema; version N has run the first N."""
 

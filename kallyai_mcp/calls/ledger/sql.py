@@ -7,7 +7,7 @@ from typing import Any
 from kallyai_mcp.api.errors import KallyAIError, PolicyError
 from kallyai_mcp.api.models import Call
 from kallyai_mcp.calls.appointment import Calendar
-from kallyai_mcp.calls.ledger import progress
+from kallyai_mcp.calls.ledger import progress, scheduling
 from kallyai_mcp.calls.ledger.base import (
     ConsentOutdatedError,
     ConstraintError,
@@ -31,10 +31,12 @@ from kallyai_mcp.calls.ledger.reservation import (
     readable,
     write_audit,
 )
+from kallyai_mcp.calls.ledger.scheduling import as_it_is
 from kallyai_mcp.calls.ledger.schema import ACTIVE
 from kallyai_mcp.calls.policy import CallPolicy, Consent, last_to_open
 from kallyai_mcp.calls.records import (
     PLACED,
+    SCHEDULED,
     AccountKey,
     AuditEntry,
     CallRecord,
@@ -133,7 +135,7 @@ class Ledger:
                 return outdated
             record = numbered(tx, asked)
             insert(tx, "calls", to_row(record) | {"confirmation_id": consent.confirmation_id if consent else None})
-            write_audit(tx, record, consent, PLACED)
+            write_audit(tx, record, consent, PLACED if record.is_active else SCHEDULED)
             return record, True
 
         try:
@@ -196,12 +198,15 @@ class Ledger:
         """
         end = Ending(call, calendar, error)
         try:
-            await self._database.write(lambda tx: progress.finish(tx, record, state, end))
+            await self._database.write(lambda tx: progress.finish(tx, record, state, end, self._timing))
         except ConstraintError:
             _log.warning("The outcome of a call was not written: another record of the ledger has that call")
 
     async def cancel(self, account: AccountKey, tracking_id: str) -> bool:
-        """Cancel a call whose request has not left; False when there is none, or it is too late."""
+        """Cancel a call whose request has not left; False when there is none, or it is too late.
+
+        Where it is too late, the attempt that is in progress is the last one.
+        """
         return await self._database.write(lambda tx: progress.cancel(tx, account, tracking_id))
 
     async def release(self, asked: CallRecord) -> None:
@@ -234,8 +239,13 @@ class Ledger:
         return {record.call_id: record for record in found if record.call_id is not None}
 
     async def list_unsettled(self, account: AccountKey) -> list[CallRecord]:
-        """The account's active records and those whose outcome is unknown, newest first."""
-        return await self._select(f"AND (state IN {ACTIVE} OR state = 'unknown') ORDER BY placed_at DESC", account)
+        """The account's open records and those whose outcome is unknown, newest first.
+
+        And those of scheduled calls that were not placed when they were due, until that was delivered.
+        """
+        missed = "not_before IS NOT NULL AND state IN ('expired', 'refused') AND delivered_at IS NULL"
+        states = f"state IN {ACTIVE} OR state IN ('unknown', 'scheduled') OR {missed}"
+        return await self._select(f"AND ({states}) ORDER BY placed_at DESC", account)
 
     async def competitors(self, record: CallRecord) -> Competitors:
         """What else may have a claim to the service's call of `record`; see `Competitors`."""
@@ -275,6 +285,25 @@ class Ledger:
         """
         return await self._database.write(lambda tx: take_over(tx, account, worker, known))
 
+    async def has_due(self) -> bool:
+        """Whether a scheduled call of any account is due."""
+        return await self._database.read(scheduling.has_due, empty=False)
+
+    async def take_due(self, account: AccountKey, worker: str) -> list[CallRecord]:
+        """Give `worker` the account's scheduled calls that are due, which are reserved from now on; returns them.
+
+        One that may not be placed by now ends with the reason, and one that is too late is expired.
+        """
+        return await self._database.write(lambda tx: scheduling.take_due(tx, account, worker, self._policy))
+
+    async def note_hindrance(self, error: KallyAIError) -> None:
+        """Note why the calls that are due can't be placed now, which is told if they expire."""
+        await self._database.write(lambda tx: scheduling.note_hindrance(tx, None, error))
+
+    async def put_back(self, record: CallRecord) -> None:
+        """Schedule a call again whose worker died before its request left."""
+        await self._database.write(lambda tx: scheduling.put_back(tx, record))
+
     async def purge(self, seconds: float) -> None:
         """Delete delivered records and audit entries that are older than `seconds`, and expired shared values.
 
@@ -285,5 +314,8 @@ class Ledger:
 
     async def _select(self, condition: str, account: AccountKey, **values: Any) -> list[CallRecord]:
         query = f"SELECT * FROM calls WHERE api = :api AND account = :account {condition}"
-        rows: list[Row] = await self._database.read(lambda tx: tx.rows(query, **account.columns, **values), empty=[])
-        return readable(rows)
+
+        def work(tx: Tx) -> list[CallRecord]:
+            return [as_it_is(tx, record) for record in readable(tx.rows(query, **account.columns, **values))]
+
+        return await self._database.read(work, empty=[])

@@ -75,7 +75,7 @@ _LOST = tuple(Trouble("cut", placed=True) for _ in range(12))
 _NOT_PLACED = tuple(Trouble("cut") for _ in range(9))
 
 _LEDGER = "kallyai_mcp.calls.ledger"
-_NO_INDEX = Patch(f"{_LEDGER}.schema", "CREATE UNIQUE INDEX calls_one_active", "CREATE INDEX calls_one_active")
+_NO_INDEX = Patch(f"{_LEDGER}.schema", "CREATE UNIQUE INDEX calls_one_open", "CREATE INDEX calls_one_open")
 _NO_CONFIRMATION_INDEX = Patch(
     f"{_LEDGER}.schema",
     "CREATE UNIQUE INDEX calls_one_per_confirmation",
@@ -203,7 +203,7 @@ BROKEN: tuple[Broken, ...] = (
         (
             Patch(
                 f"{_LEDGER}.maintenance",
-                "AND state IN ('ended', 'refused', 'canceled') AND delivered_at IS NOT NULL",
+                " AND state IN ('ended', 'refused', 'canceled', 'expired') \"\n    \"AND delivered_at IS NOT NULL",
                 "",
             ),
         ),
@@ -346,7 +346,11 @@ BROKEN: tuple[Broken, ...] = (
             starts=(Start(at_step={6: 1000.0}),),
         ),
         (
-            Patch("kallyai_mcp.calls.sender", "if request.reserved.elapsed() > self._timing.send_within:", "if False:"),
+            Patch(
+                "kallyai_mcp.calls.sender",
+                "if request.reserved.elapsed() > self._seconds_to_send(request.record):",
+                "if False:",
+            ),
             Patch(f"{_LEDGER}.progress", "oldest=now - within,", "oldest=0,"),
         ),
     ),

@@ -1,0 +1,139 @@
+"""When a call is due: not before a time, and again after nobody was reached."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, time, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from kallyai_mcp.api.models import Submission
+from kallyai_mcp.calls.appointment import time_of_day
+from kallyai_mcp.calls.numbers import local_times, zones_of_number
+from kallyai_mcp.calls.policy import EARLIEST, LATEST, tell_the_hour
+
+MOST_RETRIES = 3
+"""How often a call is placed again at most."""
+
+PAUSE = timedelta(minutes=15)
+"""At least so much time lies between the end of an attempt and the next one."""
+
+STALE = timedelta(hours=2)
+"""An attempt whose end is found out so long after it was placed is not followed by another one."""
+
+TRIED_AGAIN = frozenset({"busy", "no_answer"})
+"""The statuses after which a call is placed again."""
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """An attempt that reached nobody.
+
+    Attributes:
+        at: When it was placed.
+        status: The reference's status, as `Call.plain_status`.
+        call_id: The service's id of it.
+    """
+
+    at: datetime
+    status: str
+    call_id: str
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """When a call is due, and how often it may be placed.
+
+    Attributes:
+        not_before: When it is due; None for at once. With an offset.
+        place_by: When it is too late; None unless it is due at a time.
+        attempts: How often it may be placed until somebody is reached.
+        earlier: The attempts that reached nobody, the first one first.
+    """
+
+    not_before: datetime | None = None
+    place_by: datetime | None = None
+    attempts: int = 1
+    earlier: tuple[Attempt, ...] = ()
+
+    @property
+    def attempt(self) -> int:
+        """The number of the attempt that is due, in progress, or has ended; the first one is 1."""
+        return len(self.earlier) + 1
+
+    @property
+    def columns(self) -> dict[str, Any]:
+        """The columns of the ledger; `from_row` reads them back."""
+        earlier = [{"at": one.at.timestamp(), "status": one.status, "call_id": one.call_id} for one in self.earlier]
+        return {
+            "not_before": self.not_before.timestamp() if self.not_before is not None else None,
+            "place_by": self.place_by.timestamp() if self.place_by is not None else None,
+            "attempts": self.attempts,
+            "earlier": json.dumps(earlier) if earlier else None,
+        }
+
+    @classmethod
+    def from_row(cls, row: Mapping[str, Any]) -> "Schedule":
+        """What `columns` wrote.
+
+        Raises:
+            ValueError, KeyError, TypeError: This version can't read it.
+        """
+        earlier = json.loads(row["earlier"]) if row["earlier"] else ()
+        return cls(
+            _moment(row["not_before"]),
+            _moment(row["place_by"]),
+            row["attempts"],
+            tuple(Attempt(datetime.fromtimestamp(one["at"], UTC), one["status"], one["call_id"]) for one in earlier),
+        )
+
+
+NOW = Schedule()
+"""The schedule of a call that is placed at once, and once."""
+
+
+def next_attempt(ended_at: datetime, number: str, timezone: str) -> datetime:
+    """When a call that reached nobody is placed again: after a pause, between 8:00 and 21:00 for the callee.
+
+    Args:
+        ended_at: When the attempt ended (aware).
+        number: E.164. If it may be in several zones, it is between these hours in all of them.
+        timezone: IANA name of the zone that counts where the number tells none, or zones that share no such hour.
+    """
+    due = ended_at + PAUSE
+    zones = [ZoneInfo(timezone)]
+    if tell_the_hour(local_times(number, due)):
+        zones = [ZoneInfo(name) for name in zones_of_number(number)]
+    while (later := max(_opening(due, zone) for zone in zones)) != due:
+        due = later
+    return due
+
+
+def is_past_appointment(submission: Submission, due: datetime, timezone: str) -> bool:
+    """Whether a call that is due then would come after the appointment that it asks for.
+
+    Args:
+        submission: What is asked for.
+        due: When the call is due (aware).
+        timezone: IANA name of the zone of the appointment.
+    """
+    day, at = submission.appointment_date, submission.appointment_time
+    if day is None:
+        return False
+    there = due.astimezone(ZoneInfo(timezone))
+    if there.date() != day or at is None:
+        return there.date() > day
+    return (there.hour, there.minute) >= (time_of_day(at) or (24, 0))
+
+
+def _opening(moment: datetime, zone: ZoneInfo) -> datetime:
+    """`moment`, or the next one at which it is 8:00 in `zone`, when it is earlier or later there."""
+    there = moment.astimezone(zone)
+    if EARLIEST <= there.time() < LATEST:
+        return moment
+    day = there.date() if there.time() < EARLIEST else there.date() + timedelta(days=1)
+    return datetime.combine(day, time(EARLIEST.hour), zone).astimezone(UTC)
+
+
+def _moment(seconds: float | None) -> datetime | None:
+    return datetime.fromtimestamp(seconds, UTC) if seconds is not None else None
