@@ -54,6 +54,7 @@ class Settings:
         allow_numbers: The numbers and prefixes (E.164) that may be called; empty for all.
         deny_numbers: The numbers and prefixes that may not be called.
         stop_calls: Place no calls.
+        read_only: Give agents no tool that places or cancels a call.
         sandbox: Serve on the embedded sandbox.
         auth: Who may use the HTTP server: `none` for any client on this machine, `secret` for clients with
             `mcp_token`, `caller` for clients with a KallyAI access token, `oauth` for users who sign in here.
@@ -90,6 +91,7 @@ class Settings:
     allow_numbers: Annotated[tuple[str, ...], values.numbers] = ()
     deny_numbers: Annotated[tuple[str, ...], values.numbers] = ()
     stop_calls: Annotated[bool, values.switch] = False
+    read_only: Annotated[bool, values.switch] = False
     sandbox: Annotated[bool, values.switch] = False
     auth: Annotated[Auth, values.one_of(Auth)] = "none"
     client_id: Annotated[str | None, values.token] = None

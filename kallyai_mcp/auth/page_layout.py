@@ -6,7 +6,7 @@ from html import escape
 from importlib.resources import files
 from typing import Literal
 
-from kallyai_mcp.visual_identity import MARK, TOKENS, csp_hash
+from kallyai_mcp.visual_identity import ICON, MARK, TOKENS, as_data_uri, csp_hash
 
 Language = Literal["en", "es"]
 
@@ -44,6 +44,7 @@ def document(
     return (
         f'<!doctype html>\n<html lang="{lang}">\n<head>\n<meta charset="utf-8">\n<title>{title} | KallyAI</title>\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n<meta name="robots" content="noindex">\n'
+        f'<link rel="icon" type="image/svg+xml" href="{as_data_uri(ICON.encode(), "image/svg+xml")}">\n'
         f"{head}<style>{_style()}</style>\n</head>\n<body>\n<main>\n"
         f'<p class="brand">{MARK}<strong>KallyAI</strong>{beside}</p>\n'
         f"{above}<h1>{title}</h1>\n{body}\n<footer>{footer}<p>kallyai-mcp</p></footer>\n</main>\n</body>\n</html>\n"
@@ -60,8 +61,8 @@ def page_headers(*, forms: bool = False) -> Mapping[str, str]:
     return {
         "Cache-Control": "no-store",
         "Content-Security-Policy": (
-            f"default-src 'none'; style-src {csp_hash(_style())}; base-uri 'none'; form-action {target}; "
-            "frame-ancestors 'none'"
+            f"default-src 'none'; style-src {csp_hash(_style())}; img-src data:; base-uri 'none'; "
+            f"form-action {target}; frame-ancestors 'none'"
         ),
         "Cross-Origin-Resource-Policy": "same-origin",
         # With no-referrer a browser sends a form with `Origin: null`, which could come from any page.

@@ -62,7 +62,9 @@ def serve_over_stdio(
     configure(settings.log_level, settings.log_format)
     configure_from_environment()
     connection = Connection(settings, embedded=partial(create_sandbox, settings, speed) if sandbox else None)
-    server = build_server(app_context, log_level=settings.log_level, keep_days=settings.keep_days)
+    server = build_server(
+        app_context, log_level=settings.log_level, keep_days=settings.keep_days, read_only=settings.read_only
+    )
     gc.freeze()
     gc.enable()  # `main` has disabled it for the imports
     anyio.run(serve_stdio, server, first_answers)

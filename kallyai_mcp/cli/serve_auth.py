@@ -143,7 +143,7 @@ def create_oauth_server(
             client_id=settings.client_id or "",
             client_secret=settings.client_secret or "",
             fetch=SafeFetcher(user_agent=settings.user_agent).fetch,
-            tool_scopes={tool.name: tool.spec.scopes for tool in tools()},
+            tool_scopes={tool.name: tool.spec.scopes for tool in tools(read_only=settings.read_only)},
             shared_state=shared_state,
             rate=sign_ins,
         )

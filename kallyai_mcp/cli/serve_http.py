@@ -122,6 +122,7 @@ def build_app(settings: Settings, options: ServeOptions) -> Starlette:
         app_context.get,
         log_level=settings.log_level,
         keep_days=settings.keep_days,
+        read_only=settings.read_only,
         request_state=request_state_security(connection.keys),
     )
     own_pages = (oauth_server.issuer,) if oauth_server is not None else ()

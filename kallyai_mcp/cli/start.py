@@ -43,7 +43,7 @@ def _serve(settings: Settings) -> None:
 
 
 def _plain_settings() -> Settings | None:
-    """The settings; None if they could change what happens before the first request, or what is logged for it."""
+    """The settings; None if they could change the first answers, or what happens or is logged before them."""
     try:
         settings = Settings.from_env()
     except SettingsError:
@@ -51,4 +51,4 @@ def _plain_settings() -> Settings | None:
     traced = any(name.startswith("OTEL_") for name in os.environ)
     logged = settings.log_level in ("DEBUG", "INFO")
     waits = not settings.fast_start or settings.sandbox or settings.database_url is not None
-    return None if traced or logged or waits else settings
+    return None if traced or logged or waits or settings.read_only else settings

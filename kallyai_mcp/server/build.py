@@ -10,6 +10,7 @@ from mcp.types import CompleteRequestParams, SubscribeRequestParams, Unsubscribe
 
 from kallyai_mcp import __version__
 from kallyai_mcp.cards.pages import CALL_CARD_URI, QUOTA_CARD_URI, call_card, quota_card
+from kallyai_mcp.server.cache_hints import CACHE_HINTS
 from kallyai_mcp.server.extensions.skills import Skills
 from kallyai_mcp.server.middleware import middleware
 from kallyai_mcp.server.sdk_internals import add_request_handler
@@ -18,6 +19,7 @@ from kallyai_mcp.tools.call_tool import CallTool
 from kallyai_mcp.tools.catalog import tools
 from kallyai_mcp.tools.completions import complete
 from kallyai_mcp.tools.context import AppContext
+from kallyai_mcp.tools.icons import server_icons
 from kallyai_mcp.tools.prompts import prompts
 from kallyai_mcp.tools.resources import newest_calls, templates
 from kallyai_mcp.tools.subscriptions import Subscriptions, with_subscriptions
@@ -28,6 +30,12 @@ INSTRUCTIONS = (
     "wants first, and never place a call again because an answer is slow: get_call follows it."
 )
 """Sent to a client when it connects; it may show them to its model."""
+
+READ_ONLY_INSTRUCTIONS = (
+    "KallyAI calls people on the phone. Here no call can be placed or canceled: the tools show calls that were placed "
+    "elsewhere."
+)
+"""The same for a server that is read-only."""
 
 CARDS = {
     "make_call": CALL_CARD_URI,
@@ -43,6 +51,7 @@ def build_server(
     *,
     log_level: LogLevel = "WARNING",
     keep_days: float = Settings.keep_days,
+    read_only: bool = False,
     request_state: RequestStateSecurity | None = None,
 ) -> MCPServer[AppContext]:
     """Build the server.
@@ -51,6 +60,7 @@ def build_server(
         open_app_context: Opens what the tools work with, for as long as the server runs.
         log_level: The lowest level that is logged to stderr.
         keep_days: How many days the ledger keeps a call; a task says so as its `ttlMs`.
+        read_only: Nothing that places or cancels calls is offered: no such tool, prompts, tasks, or skill.
         request_state: Protects the state that a client returns with the user's answer (multi-round requests); None for
             a key that only this process has.
     """
@@ -65,14 +75,16 @@ def build_server(
         "kallyai-mcp",
         title="KallyAI phone",
         description="The phone for AI agents",
-        instructions=INSTRUCTIONS,
+        instructions=READ_ONLY_INSTRUCTIONS if read_only else INSTRUCTIONS,
+        icons=server_icons(),
         version=__version__,
-        tools=[_with_card(tool) for tool in tools()],
+        tools=[_with_card(tool) for tool in tools(read_only=read_only)],
         resources=[newest_calls()],
         lifespan=lifespan,
-        extensions=[CallTasks(keep_days=keep_days), _cards(), Skills()],
-        middleware=middleware(subscriptions),
+        extensions=[_cards()] if read_only else [CallTasks(keep_days=keep_days), _cards(), Skills()],
+        middleware=middleware(subscriptions, read_only=read_only),
         subscriptions=subscriptions,
+        cache_hints=CACHE_HINTS,
         log_level=log_level,
         request_state_security=request_state,
     )
@@ -84,7 +96,7 @@ def build_server(
             description=template.description,
             mime_type=template.mime_type,
         )(template.read)
-    for prompt in prompts():
+    for prompt in () if read_only else prompts():
         server.add_prompt(prompt)
     add_request_handler(server, "completion/complete", CompleteRequestParams, complete)
     add_request_handler(server, "resources/subscribe", SubscribeRequestParams, subscriptions.subscribe_resource)

@@ -20,6 +20,7 @@ from kallyai_mcp.tools.arguments import (
 )
 from kallyai_mcp.tools.context import AppContext
 from kallyai_mcp.tools.elicitation import Elicitation, InputRequiredError
+from kallyai_mcp.tools.icons import icons_of
 from kallyai_mcp.tools.sign_in_request import request_sign_in
 from kallyai_mcp.tools.text.plain import zone_of
 from kallyai_mcp.tools.tool_errors import arguments_error, tool_error
@@ -120,6 +121,7 @@ def call_tool(fn: Callable[..., Any], spec: ToolSpec, ask_missing: AskMissing | 
             idempotent_hint=spec.idempotent,
             open_world_hint=spec.open_world,
         ),
+        icons=icons_of(fn.__name__),
     )
     tool.parameters = _terse(tool.parameters)
     return CallTool(**{name: getattr(tool, name) for name in Tool.model_fields}, spec=spec, ask_missing=ask_missing)

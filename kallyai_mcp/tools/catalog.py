@@ -8,10 +8,17 @@ from kallyai_mcp.tools.calls import get_call, make_call
 from kallyai_mcp.tools.history import get_calendar_event, get_transcript, list_calls
 from kallyai_mcp.tools.missing_details import ask_missing
 
+_PLACES_CALLS = "calls:write"
+"""The scope for placing and canceling calls."""
 
-def tools() -> list[CallTool]:
-    """The eight tools; each server has copies of its own."""
-    return [tool.model_copy() for tool in _described()]
+
+def tools(*, read_only: bool = False) -> list[CallTool]:
+    """The eight tools; each server has copies of its own.
+
+    Args:
+        read_only: Without those that place or cancel calls, which are those with the scope for it.
+    """
+    return [tool.model_copy() for tool in _described() if not read_only or _PLACES_CALLS not in tool.spec.scopes]
 
 
 @cache
@@ -20,7 +27,7 @@ def _described() -> tuple[CallTool, ...]:
     reads_calls = frozenset({"calls:read"})
     make_call_spec = ToolSpec(
         "Make a phone call",
-        frozenset({"calls:write", "calls:read"}),  # it also looks whether the call was placed before
+        frozenset({_PLACES_CALLS, "calls:read"}),  # it also looks whether the call was placed before
         read_only=False,
         places_calls=True,
         idempotent=False,

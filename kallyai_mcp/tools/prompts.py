@@ -23,6 +23,7 @@ from typing_extensions import override
 from kallyai_mcp.tools.argument_types import PartySize, PhoneNumber, TimeZoneName, not_past
 from kallyai_mcp.tools.arguments import InvalidArgumentsError, validate, without_blanks, wrong_arguments
 from kallyai_mcp.tools.context import AppContext
+from kallyai_mcp.tools.icons import icons_of
 from kallyai_mcp.tools.text.plain import one_line
 
 LANGUAGES = ("en", "es")
@@ -129,6 +130,7 @@ def _prompt(name: str, title: str, description: str, *arguments: str) -> CallPro
             PromptArgument(name=argument, description=_DESCRIPTIONS[argument], required=argument in _REQUIRED)
             for argument in (*arguments, "timezone", "language")
         ],
+        icons=icons_of(name),
         fn=_message_text,  # not called: `render` is overridden
     )
 
@@ -183,4 +185,15 @@ async def known_prompts(ctx: ServerRequestContext[Any, Any], call_next: CallNext
         names = [prompt.name for prompt in prompts()]
         if (ctx.params or {}).get("name") not in names:
             raise MCPError(INVALID_PARAMS, f"There is no such prompt; there are {', '.join(names)}.")
+    return await call_next(ctx)
+
+
+async def no_prompts(ctx: ServerRequestContext[Any, Any], call_next: CallNext) -> HandlerResult:
+    """Middleware for a server without prompts, in the place of `known_prompts`.
+
+    Raises:
+        MCPError: -32602: there is no such prompt.
+    """
+    if ctx.method == "prompts/get":
+        raise MCPError(INVALID_PARAMS, "There are no prompts: this server places no calls (KALLYAI_READ_ONLY).")
     return await call_next(ctx)

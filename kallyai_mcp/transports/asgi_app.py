@@ -1,4 +1,4 @@
-"""The ASGI app: `/mcp` (Streamable HTTP), `/sse` with `/messages/`, `/health`, and `/ready`.
+"""The ASGI app: `/mcp` (Streamable HTTP), the older `/sse` with `/messages/`, `/health`, and `/ready`.
 
 `/mcp` keeps no session with either protocol generation, so any worker can answer any request. A session of `/sse` is
 its connection and belongs to one worker: a load balancer must send all requests of one client to one worker. Workers
@@ -12,11 +12,13 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from mcp.server.mcpserver import MCPServer
 from mcp.server.transport_security import TransportSecuritySettings
 from starlette.applications import Starlette
+from starlette.datastructures import MutableHeaders
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import BaseRoute, Route
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from kallyai_mcp.tools.context import AppContext
 from kallyai_mcp.transports.access_middleware import AccessMiddleware
@@ -39,6 +41,9 @@ _CORS_HEADERS = [
     "Mcp-Session-Id",
     "X-Correlation-Id",
 ]
+_LEGACY = {"Deprecation": "@1742947200", "Link": '</mcp>; rel="successor-version"'}
+"""The headers of `/sse`: MCP replaced this transport by Streamable HTTP in its version of 2025-03-26."""
+
 _NO_CHECKS = TransportSecuritySettings(enable_dns_rebinding_protection=False)
 """Turns the SDK's checks of `Host` and `Origin` off: the `AccessMiddleware` checks them for every path."""
 
@@ -73,6 +78,7 @@ def http_app(
         for route in events.routes:
             if isinstance(route, Route) and route.methods:
                 route.methods.discard("HEAD")  # Starlette adds it to GET; the SDK opens a stream for it
+                route.app = _marked_as_legacy(route.app)
         all_routes += events.routes
     else:
         all_routes.append(Route("/sse", _no_sse))
@@ -93,6 +99,20 @@ def http_app(
         *middleware,
     ]
     return Starlette(routes=all_routes, middleware=stack, lifespan=app_lifespan)
+
+
+def _marked_as_legacy(app: ASGIApp) -> ASGIApp:
+    """`app`, whose responses say that the transport is deprecated (RFC 9745), and what replaces it (RFC 5829)."""
+
+    async def marked(scope: Scope, receive: Receive, send: Send) -> None:
+        async def send_marked(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                MutableHeaders(scope=message).update(_LEGACY)
+            await send(message)
+
+        await app(scope, receive, send_marked)
+
+    return marked
 
 
 async def _no_sse(_: Request) -> Response:

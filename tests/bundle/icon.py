@@ -1,4 +1,4 @@
-"""Draws the bundle's icon from its SVG: `python -m tests.bundle.icon`."""
+"""Draws the bitmaps of the bundle's icon from its SVG: `python -m tests.bundle.icon`."""
 
 from pathlib import Path
 
@@ -8,18 +8,20 @@ from playwright.async_api import async_playwright
 from tests.chromium import CHROMIUM, FLAGS
 
 FOLDER = Path(__file__).parents[2] / "kallyai_mcp" / "bundle"
-SIZE = 512
-"""Width and height in pixels, as Claude Desktop requires."""
+SIZES = {"icon.png": 512, "icon-48.png": 48}
+"""Width and height in pixels: 512 as Claude Desktop requires, 48 for clients of MCP that show no SVG."""
 
 
 async def draw() -> None:
-    """Write `icon.png` next to `icon.svg`, with a transparent background."""
+    """Write the files next to `icon.svg`, with a transparent background."""
     svg = (FOLDER / "icon.svg").read_text(encoding="utf-8")
     async with async_playwright() as playwright:
         browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        page = await browser.new_page(viewport={"width": SIZE, "height": SIZE})
-        await page.set_content(f"<style>html, body {{ margin: 0 }} svg {{ display: block }}</style>{svg}")
-        await page.screenshot(path=FOLDER / "icon.png", omit_background=True)
+        style = "<style>html, body { margin: 0 } svg { display: block; width: 100vw; height: 100vh }</style>"
+        for name, size in SIZES.items():
+            page = await browser.new_page(viewport={"width": size, "height": size})
+            await page.set_content(f"{style}{svg}")
+            await page.screenshot(path=FOLDER / name, omit_background=True)
         await browser.close()
 
 

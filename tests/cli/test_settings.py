@@ -88,6 +88,7 @@ BAD: dict[str, dict[str, str]] = {
     },
     "user_agent": {"teléfono": "only printable ASCII can be sent in a header"},
     "log_level": {"loud": "'loud' is not one of DEBUG, INFO, WARNING, ERROR"},
+    "read_only": NOT_SWITCHES,
     "fast_start": NOT_SWITCHES,
     "log_format": {"xml": "'xml' is not one of text, json"},
 }

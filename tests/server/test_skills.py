@@ -58,7 +58,7 @@ async def test_the_skill_is_declared_and_listed_with_size_and_digest(newest: Cli
     digest = f"sha256:{hashlib.sha256(content).hexdigest()}"
     assert skill["resources"] == [{"uri": URI, "digest": digest, "size": len(content)}]
     assert skill["uri"] == URI
-    assert (listed["resultType"], listed["ttlMs"], listed["cacheScope"]) == ("complete", 3_600_000, "public")
+    assert (listed["resultType"], listed["ttlMs"], listed["cacheScope"]) == ("complete", 300_000, "public")
 
 
 async def test_its_front_matter_is_that_of_the_file(newest: Client) -> None:

@@ -95,3 +95,16 @@ def test_only_sign_in_needs_no_scope() -> None:
 def test_a_tool_without_scopes_is_refused(scopes: list[str], needs_no_scope: bool) -> None:
     with pytest.raises(ValueError, match=r"must have scopes or needs_no_scope"):
         ToolSpec("A tool", frozenset(scopes), needs_no_scope=needs_no_scope)
+
+
+async def test_lists_may_be_kept_by_everyone_for_five_minutes_and_calls_may_not(agent: Agent) -> None:
+    if agent.client.protocol_version != "2026-07-28":
+        return
+    client = agent.client
+    tools, prompts = await client.list_tools(), await client.list_prompts()
+    resources, templates = await client.list_resources(), await client.list_resource_templates()
+    kept = [(each.ttl_ms, each.cache_scope) for each in (tools, prompts)]
+    kept += [(each.ttl_ms, each.cache_scope) for each in (resources, templates)]
+
+    assert set(kept) == {(300_000, "public")}
+    assert (await client.read_resource("kallyai://calls")).ttl_ms == 0

@@ -48,6 +48,7 @@ async def test_the_newest_calls_are_listed_and_each_call_has_its_templates(agent
         (CALLS, "calls", "text/plain"),
         ("ui://kallyai/call.html", "call_card", APP_MIME_TYPE),
         ("ui://kallyai/quota.html", "quota_card", APP_MIME_TYPE),
+        ("skill://phone-call/SKILL.md", "phone-call", "text/markdown"),
     ]
     assert {template.uri_template: template.mime_type for template in templates} == {
         "kallyai://calls/{call_id}": "text/plain",

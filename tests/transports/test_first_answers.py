@@ -62,6 +62,7 @@ async def test_no_setting_changes_them(tmp_path: Path) -> None:
         "open_app_context",
         "log_level",
         "keep_days",
+        "read_only",
         "request_state",
     }
 
@@ -102,6 +103,7 @@ def test_a_client_is_answered_before_the_sdk_is_imported(tmp_path: Path, message
     [
         ("KALLYAI_FAST_START", "0"),
         ("KALLYAI_SANDBOX", "1"),
+        ("KALLYAI_READ_ONLY", "1"),
         ("KALLYAI_LOG_LEVEL", "DEBUG"),
         ("KALLYAI_WAIT_SECONDS", "soon"),
         ("OTEL_TRACES_EXPORTER", "console"),

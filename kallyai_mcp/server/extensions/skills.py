@@ -18,11 +18,10 @@ from mcp_types.version import MODERN_PROTOCOL_VERSIONS
 from pydantic import BaseModel, ConfigDict
 from typing_extensions import override
 
+from kallyai_mcp.server.cache_hints import TTL_MS
+
 FOLDER = Path(__file__).parents[2] / "skills"
 """The folder of the skills; each has a `SKILL.md` and nothing else."""
-
-TTL_MS = 3_600_000
-"""For how many milliseconds a client may keep what these methods return, which changes only with the program."""
 
 _VERSIONS = frozenset(MODERN_PROTOCOL_VERSIONS)
 """The protocol versions of the extension; to a client of an earlier one, the files are ordinary resources."""

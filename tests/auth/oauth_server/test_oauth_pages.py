@@ -49,6 +49,8 @@ async def test_the_consent_page_shows_the_client_its_redirect_uri_and_the_scopes
     assert "https://client.example/back?x=1&amp;y=2" in page.text
     assert SCOPES["en"]["calls:read"] in page.text
     assert SCOPES["en"]["calls:write"] not in page.text
+    assert '<link rel="icon" type="image/svg+xml" href="data:image/svg+xml;base64,' in page.text
+    assert "img-src data:" in page.headers["content-security-policy"]
 
 
 async def test_html_in_a_clients_name_is_escaped(server: Deployment, user: User) -> None:
