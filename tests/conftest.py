@@ -18,8 +18,14 @@ __all__ = ["chromium", "chromium_address", "database_url", "own_database", "own_
 
 
 def pytest_configure() -> None:
-    """Let the processes that the tests start keep their bytecode: compiling is half of the time that they take."""
+    """Let the processes that the tests start keep their bytecode, and speak English.
+
+    Compiling is half of the time that they take.
+    """
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+    for name in ("LC_ALL", "LC_MESSAGES", "LANG"):  # the terminal speaks the language that they name
+        if os.environ.get(name, "").startswith("es"):
+            os.environ[name] = "C.UTF-8"
 
 
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:

@@ -10,9 +10,10 @@ import json
 import re
 from functools import cache
 from importlib.resources import files
-from typing import Final
+from typing import Final, Literal
 
 from kallyai_mcp import __version__
+from kallyai_mcp.cards.texts import texts
 from kallyai_mcp.visual_identity import MARK, TOKENS, csp_hash
 
 CALL_CARD_URI: Final = "ui://kallyai/call.html"
@@ -36,14 +37,9 @@ def quota_card() -> str:
     return _document("quota", "gauge.js", "chart.js")
 
 
-def _document(name: str, *scripts: str) -> str:
+def _document(name: Literal["call", "quota"], *scripts: str) -> str:
     style = f"\n{TOKENS}{_without_comments(_read('style.css') + _read(f'{name}.css'))}"
-    texts: dict[str, dict[str, dict[str, str]]] = json.loads(_read("texts.json"))
-    parts_of_table = [texts[part] for part in ("shared", "errors", name)]
-    table = {
-        language: {key: text for part in parts_of_table for key, text in part[language].items()}
-        for language in ("en", "es")
-    }
+    table = texts("shared", "errors", name)
     constants = f"const VERSION = {json.dumps(__version__)};\nconst TEXTS = {_compact(table)};\n"
     body = constants + "".join(_without_comments(_read(script)) for script in (*_SHARED, *scripts, f"{name}.js"))
     script = f'\n"use strict";\n(() => {{\n{body}}})();\n'

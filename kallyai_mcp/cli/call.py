@@ -18,6 +18,7 @@ from kallyai_mcp.calls.service import Placed
 from kallyai_mcp.cli.call_view import callee, outcome_lines, outcome_of
 from kallyai_mcp.cli.console import LiveLine, say
 from kallyai_mcp.cli.terminal import open_terminal_context, report_errors
+from kallyai_mcp.cli.words import Words
 from kallyai_mcp.settings import Settings
 from kallyai_mcp.tools.arguments import InvalidArgumentsError, validate, without_blanks
 from kallyai_mcp.tools.call_results import call_answer, to_result
@@ -49,14 +50,16 @@ def call(settings: Settings, arguments: Mapping[str, Any], *, sandbox: bool, yes
         SystemExit: With 0 if the phone conversation took place, 1 if nobody was called, 3 if nobody was reached or the
             call broke off, 4 if it isn't known, 130 after Ctrl-C.
     """
-    with report_errors(as_json=as_json, places_calls=True):
-        answer = anyio.run(_Call(arguments, yes=yes, redial=redial, as_json=as_json).run, settings, sandbox)
+    words = Words()
+    with report_errors(words, as_json=as_json, places_calls=True):
+        answer = anyio.run(_Call(arguments, words, yes=yes, redial=redial, as_json=as_json).run, settings, sandbox)
     raise SystemExit(_EXIT_CODES.get(outcome_of(answer), 0))
 
 
 class _Call:
-    def __init__(self, arguments: Mapping[str, Any], *, yes: bool, redial: bool, as_json: bool) -> None:
+    def __init__(self, arguments: Mapping[str, Any], words: Words, *, yes: bool, redial: bool, as_json: bool) -> None:
         self._arguments = arguments
+        self._words = words
         self._yes = yes
         self._redial = redial
         self._as_json = as_json
@@ -65,15 +68,15 @@ class _Call:
         async with open_terminal_context(settings, sandbox=sandbox) as app_context:
             submission, timezone = _read(self._arguments, app_context)
             placed = await self._place(submission, timezone, app_context)
-            record = await follow(placed.record, app_context)
+            record = await follow(placed.record, app_context, self._words)
             answer = await to_answer(record, app_context, is_new=placed.is_new)
             if self._as_json:
                 say(answer.model_dump_json(exclude_none=True, indent=2))
             else:
                 if not placed.is_new:
-                    say("This call was made before. No new call was placed. To call again on purpose: --redial")
+                    say(self._words.say("made_before"))
                 for line in outcome_lines(
-                    answer, timezone=timezone, now=app_context.now(), sandbox=app_context.embedded
+                    answer, self._words, timezone=timezone, now=app_context.now(), sandbox=app_context.embedded
                 ):
                     say(line)
             return answer
@@ -100,21 +103,23 @@ class _Call:
         if found.refusal is not None:
             raise found.refusal
         flags, usage = await risks_of(submission, app_context, found)
-        question, *details = preview_of(submission, app_context.now(), flags, usage).splitlines()
+        preview = preview_of(submission, app_context.now(), flags, usage, spanish=self._words.spanish)
+        question, *details = preview.splitlines()
         say(question, err=True, bold=True)
         for line in details:
             say(f"  {line}", err=True)
         if self._yes:
             return Consent(_ASKED_BY, "never_asks", flags, last_call=found.last_call)
         if not sys.stdin.isatty():
-            raise click.ClickException("Not called: --yes is needed where there is no terminal to ask on.")
-        if not await anyio.to_thread.run_sync(_confirm):
-            raise click.ClickException("Not called.")
+            raise click.ClickException(self._words.say("yes_needed"))
+        if not await anyio.to_thread.run_sync(_confirm, self._words):
+            raise click.ClickException(self._words.say("not_called"))
         return Consent(_ASKED_BY, "form", flags, last_call=found.last_call)
 
 
-def _confirm() -> bool:
-    return click.confirm("Place this call?", default=False, err=True)
+def _confirm(words: Words) -> bool:
+    question = f"{words.say('place_it')} [{words.say('yes_or_no')}]"
+    return words.means_yes(click.prompt(question, default="", show_default=False, err=True))
 
 
 def _read(arguments: Mapping[str, Any], app_context: AppContext) -> tuple[Submission, str]:
@@ -148,24 +153,24 @@ def _name(parameter: click.Parameter | None, argument: str) -> str:
     return parameter.human_readable_name if isinstance(parameter, click.Argument) else parameter.opts[0]
 
 
-async def follow(record: CallRecord, app_context: AppContext) -> CallRecord:
+async def follow(record: CallRecord, app_context: AppContext, words: Words) -> CallRecord:
     """Wait until a call has ended, and show for how long it has lasted.
 
     Ctrl-C cancels a call that was not sent yet; any other goes on, and what is printed says how to follow it.
     """
     if not record.is_active:
         return record
-    who = callee(call_answer(CallView.of_record(record), app_context.now()))
+    calling = words.say("calling_now", callee=callee(call_answer(CallView.of_record(record), app_context.now()), words))
     ended = False
     try:
         async with anyio.create_task_group() as tasks:
             with LiveLine() as live:
-                live.show(f"Calling {who}")
+                live.show(calling)
 
                 async def count() -> None:
                     while True:
                         await anyio.sleep(1)
-                        live.update(f"Calling {who}  {duration(record.elapsed(app_context.now()))}")
+                        live.update(f"{calling}  {duration(record.elapsed(app_context.now()))}")
 
                 tasks.start_soon(count)
                 followed = await app_context.calls.wait(record, math.inf)
@@ -175,9 +180,9 @@ async def follow(record: CallRecord, app_context: AppContext) -> CallRecord:
         if not ended:
             with anyio.CancelScope(shield=True):
                 if await app_context.calls.cancel(record.tracking_id):
-                    say("Canceled. Nobody was called.", err=True)
+                    say(words.say("canceled_now"), err=True)
                 else:
-                    say("The call goes on without this program. To follow it:", err=True)
+                    say(words.say("goes_on"), err=True)
                     more = " --sandbox" if app_context.embedded else ""
                     say(f"  kallyai-mcp show {record.tracking_id} --follow{more}", err=True)
     return followed

@@ -1,35 +1,33 @@
 """How a call looks on a terminal: its outcome, its row in a list, and the line that shows it while it lasts."""
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 
 from kallyai_mcp.calls.appointment import time_of_day
 from kallyai_mcp.calls.numbers import for_people
-from kallyai_mcp.calls.outcome import Outcome
 from kallyai_mcp.cli.console import styled, table, wrapped
+from kallyai_mcp.cli.words import Words
 from kallyai_mcp.tools.results import CallAnswer, SpokenLine
 from kallyai_mcp.tools.text.call_list import REASONS
 from kallyai_mcp.tools.text.plain import clock, duration, named, one_line, quoted, zone_of
-from kallyai_mcp.tools.text.times import hour, when
+from kallyai_mcp.tools.text.times import day_and_hour, when
 
 _Style = dict[str, Any]
-_GREEN, _AMBER, _RED, _PLAIN, _DIM = (
-    _Style(fg="green"), _Style(fg="yellow"), _Style(fg="red"), _Style(), _Style(dim=True)
-)  # fmt: skip
 
-_OUTCOMES: dict[str, tuple[str, dict[str, Any], str]] = {
-    "booked": ("Booked", _GREEN, ""),
-    "booked_other_time": ("Booked for another time", _AMBER, ""),
-    "answered": ("Answered", _PLAIN, ""),
-    "not_reached": ("Not reached", _AMBER, "Nothing was agreed. You may call again later."),
-    "failed": ("Failed", _RED, "The call broke off. Take nothing as agreed."),
-    "canceled": ("Canceled", _DIM, "Nothing was agreed."),
-    "unknown": ("Unknown", _AMBER, "The connection broke after the request was sent, so the call may have been placed. "
-                "Look again before you call again."),
-    "in_progress": ("In progress", {"fg": "cyan"}, ""),
-}  # fmt: skip
-"""For each outcome: the word, its color, which is the card's, and what it means for the user."""
+_STYLES: dict[str, _Style] = {
+    "booked": _Style(fg="green"),
+    "booked_other_time": _Style(fg="yellow"),
+    "answered": _Style(),
+    "not_reached": _Style(fg="yellow"),
+    "failed": _Style(fg="red"),
+    "canceled": _Style(dim=True),
+    "unknown": _Style(fg="yellow"),
+    "in_progress": _Style(fg="cyan"),
+}
+"""The color of each outcome, which is the card's."""
+
+_BOOKINGS = ("restaurant", "clinic", "hotel")
 
 
 def outcome_of(answer: CallAnswer) -> str:
@@ -37,44 +35,59 @@ def outcome_of(answer: CallAnswer) -> str:
     return answer.outcome or "in_progress"
 
 
-def callee(answer: CallAnswer) -> str:
+def callee(answer: CallAnswer, words: Words) -> str:
     """Who is called, for example "Italian Bistro, +1 415-555-1234"."""
     number = for_people(answer.respondent_phone) if answer.respondent_phone else None
     name = named(answer.business_name) if answer.business_name else None
-    return ", ".join(part for part in (name, number) if part) or "the number"
-
-
-def word_of(answer: CallAnswer) -> tuple[str, dict[str, Any]]:
-    """The word for the outcome of a call, and its style."""
-    word, style, _ = _OUTCOMES[outcome_of(answer)]
-    reason = REASONS.get(answer.status or "")
-    return f"{word}: {reason}" if reason else word, style
+    return ", ".join(part for part in (name, number) if part) or words.say("the_number")
 
 
 def outcome_lines(
-    answer: CallAnswer, *, timezone: str, now: datetime, commands: bool = True, sandbox: bool = False, indent: str = ""
+    answer: CallAnswer,
+    words: Words,
+    *,
+    timezone: str,
+    now: datetime,
+    commands: bool = True,
+    sandbox: bool = False,
+    indent: str = "",
 ) -> list[str]:
     """A call in lines: how it ended or how far it is, what was agreed, and with `commands` what to type next."""
-    word, style = word_of(answer)
-    facts = [when(answer.created_at, zone_of(timezone), now)] if answer.created_at else []
+    outcome = outcome_of(answer)
+    facts = [when(answer.created_at, zone_of(timezone), now, spanish=words.spanish)] if answer.created_at else []
     facts += [duration(answer.duration_seconds)] if answer.duration_seconds is not None else []
-    facts += [f"{duration(answer.elapsed_seconds)} so far"] if answer.elapsed_seconds is not None else []
+    facts += [_so_far(answer, words)] if answer.elapsed_seconds is not None else []
     lines = [
-        _appointment(answer),
+        _sentence(answer, words, now),
         ", ".join(facts),
-        f"KallyAI: {quoted(answer.highlights)}" if answer.highlights else "",
-        f"KallyAI suggests: {quoted(answer.next_steps)}" if answer.next_steps else "",
-        _OUTCOMES[outcome_of(answer)][2],
+        f"{words.say('summary')}: {quoted(answer.highlights)}" if answer.highlights else "",
+        f"{words.say('steps')}: {quoted(answer.next_steps)}" if answer.next_steps else "",
     ]
     next_commands = _next_commands(answer, sandbox=sandbox) if commands else []
     return [
-        f"{indent}{styled(word, bold=True, **style)}  {callee(answer)}",
+        f"{indent}{styled(words.say(outcome), bold=True, **_STYLES[outcome])}  {callee(answer, words)}",
         *(wrapped(line, f"{indent}  ") for line in lines if line),
         *(styled(f"{indent}  {command}", dim=True) for command in next_commands),
     ]
 
 
-def transcript_lines(entries: Sequence[SpokenLine], other_side: str = "Callee", indent: str = "") -> list[str]:
+def _sentence(answer: CallAnswer, words: Words, now: datetime) -> str:
+    """The card's sentence about a call (`callSentence` of call_view.js); "" when KallyAI's report says it all."""
+    outcome, asked = outcome_of(answer), answer.submission
+    moment, wanted = _appointment(answer, words, now), _asked(answer, words, now)
+    is_booking = asked is not None and (asked.appointment_date is not None or asked.task_category in _BOOKINGS)
+    keys = [
+        "unclear_text" if outcome == "unknown" and answer.placed != "maybe" else "",
+        f"{answer.status}_text" if outcome in ("not_reached", "failed") else "",
+        "not_booked_text" if outcome == "answered" and is_booking else "",
+        f"{outcome}_text_dated" if moment and (outcome != "booked_other_time" or wanted) else "",
+        f"{outcome}_text",
+    ]
+    key = next(key for key in keys if words.has(key))
+    return "" if key == "answered_text" and answer.highlights else words.say(key, when=moment, asked=wanted)
+
+
+def transcript_lines(entries: Sequence[SpokenLine], other_side: str, indent: str = "") -> list[str]:
     """A conversation as a dialog: when and who, and below it what was said."""
     lines = []
     for entry in entries:
@@ -87,22 +100,28 @@ def transcript_lines(entries: Sequence[SpokenLine], other_side: str = "Callee", 
     return lines
 
 
-def _appointment(answer: CallAnswer) -> str:
-    """When the appointment is, by the callee's clock, and which other time was asked for."""
-    made, asked = answer.appointment, answer.submission
-    if made is None or made.start is None:
+def _appointment(answer: CallAnswer, words: Words, now: datetime) -> str:
+    """When the appointment is, by the callee's clock."""
+    if answer.appointment is None or answer.appointment.start is None:
         return ""
-    is_whole_day = "T" not in made.start
-    start = datetime.fromisoformat(made.start)
-    words = f"{start:%a} {start:%b} {start.day}, {start.year}" + (
-        "" if is_whole_day else f", {hour(start.hour, start.minute)} there"
-    )
-    if answer.outcome == Outcome.BOOKED_OTHER_TIME and asked is not None:
-        day = asked.appointment_date if asked.appointment_date != start.date().isoformat() else None
-        at = time_of_day(asked.appointment_time) if asked.appointment_time else None
-        wanted = ", ".join(filter(None, (one_line(day or ""), hour(*at) if at else "")))
-        words += f"; you asked for {wanted}" if wanted else ""
-    return words
+    start = answer.appointment.start
+    moment = datetime.fromisoformat(start) if "T" in start else date.fromisoformat(start)
+    text = day_and_hour(moment, now, spanish=words.spanish, number=answer.respondent_phone)
+    return f"{text[0].upper()}{text[1:]}"
+
+
+def _asked(answer: CallAnswer, words: Words, now: datetime) -> str:
+    """The day and time that were asked for; "" without a day."""
+    asked = answer.submission
+    if asked is None or asked.appointment_date is None:
+        return ""
+    try:
+        day = date.fromisoformat(asked.appointment_date)
+        hours = time_of_day(asked.appointment_time) if asked.appointment_time else None
+    except ValueError:
+        return one_line(asked.appointment_date)
+    moment = datetime(day.year, day.month, day.day, *hours) if hours else day  # noqa: DTZ001 - the callee's own time
+    return day_and_hour(moment, now, spanish=words.spanish, number=answer.respondent_phone)
 
 
 def _next_commands(answer: CallAnswer, *, sandbox: bool) -> list[str]:
@@ -118,25 +137,28 @@ def _next_commands(answer: CallAnswer, *, sandbox: bool) -> list[str]:
     return commands
 
 
-def _so_far(answer: CallAnswer) -> str:
-    return f"{duration(answer.elapsed_seconds)} so far" if answer.elapsed_seconds is not None else ""
+def _so_far(answer: CallAnswer, words: Words) -> str:
+    return words.say("so_far", time=duration(answer.elapsed_seconds)) if answer.elapsed_seconds is not None else ""
 
 
-def call_rows(calls: Sequence[CallAnswer], *, timezone: str, now: datetime, indent: str = "") -> list[str]:
+def call_rows(
+    calls: Sequence[CallAnswer], words: Words, *, timezone: str, now: datetime, indent: str = ""
+) -> list[str]:
     """A line for each call, in aligned columns: when, outcome, who, the id, and KallyAI's summary as far as it fits."""
     zone = zone_of(timezone)
     rows, styles = [], []
     for answer in calls:
-        word, style = word_of(answer)
-        moment = when(answer.created_at, zone, now) if answer.created_at else "?"
+        outcome, reason = outcome_of(answer), answer.status or ""
+        word = words.say(outcome) + (f": {words.say(reason)}" if reason in REASONS else "")
+        moment = when(answer.created_at, zone, now, spanish=words.spanish) if answer.created_at else "?"
         rows.append(
             (
                 moment,
                 word,
-                callee(answer),
+                callee(answer, words),
                 one_line(answer.call_id or answer.tracking_id or ""),
-                one_line(answer.highlights or "") or _so_far(answer),
+                one_line(answer.highlights or "") or _so_far(answer, words),
             )
         )
-        styles.append(style)
+        styles.append(_STYLES[outcome])
     return table(rows, styles=styles, indent=indent)

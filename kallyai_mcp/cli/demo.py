@@ -21,6 +21,7 @@ from kallyai_mcp.cli.console import LiveLine, say, styled, wrapped
 from kallyai_mcp.cli.local_timezone import local_timezone
 from kallyai_mcp.cli.login import sign_in
 from kallyai_mcp.cli.sandbox import need_sandbox
+from kallyai_mcp.cli.words import Words
 from kallyai_mcp.settings import Settings
 from kallyai_mcp.tools.results import CallAnswer, TranscriptAnswer
 from kallyai_mcp.tools.text.plain import number
@@ -176,7 +177,7 @@ async def _place_calls(demo: Demo) -> None:
     if call.outcome != "booked":
         raise DemoError(f"the call should have booked a table, but the outcome is {call.outcome}")
     zone, now = local_timezone(), datetime.now(UTC)
-    for line in outcome_lines(call, timezone=zone, now=now, commands=False, indent="   "):
+    for line in outcome_lines(call, Words("en"), timezone=zone, now=now, commands=False, indent="   "):
         say(line)
     call_id = call.call_id
 

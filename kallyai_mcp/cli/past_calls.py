@@ -9,6 +9,7 @@ from kallyai_mcp.cli.call import follow, to_answer
 from kallyai_mcp.cli.call_view import call_rows, outcome_lines, transcript_lines
 from kallyai_mcp.cli.console import say
 from kallyai_mcp.cli.terminal import open_terminal_context, report_errors
+from kallyai_mcp.cli.words import Words
 from kallyai_mcp.settings import Settings
 from kallyai_mcp.tools.call_results import find_record, unrecorded_result
 from kallyai_mcp.tools.context import AppContext
@@ -34,6 +35,7 @@ def calls(settings: Settings, *, sandbox: bool, limit: int, offset: int, as_json
     Raises:
         click.ClickException: They can't be listed.
     """
+    words = Words()
 
     async def run() -> None:
         async with open_terminal_context(settings, sandbox=sandbox) as app_context:
@@ -42,14 +44,17 @@ def calls(settings: Settings, *, sandbox: bool, limit: int, offset: int, as_json
                 say(page.model_dump_json(exclude_none=True, indent=2))
                 return
             if not page.calls:
-                say("No calls yet. `kallyai-mcp call` places one." if offset == 0 else "No more calls.")
-            for line in call_rows(page.calls, timezone=app_context.timezone, now=app_context.now()):
+                say(words.say("no_calls" if offset == 0 else "no_more"))
+            for line in call_rows(page.calls, words, timezone=app_context.timezone, now=app_context.now()):
                 say(line)
             if page.next_offset is not None:
-                of_all = f" of {page.total}" if page.total is not None else ""
-                say(f"{page.next_offset}{of_all} shown. More: kallyai-mcp calls --offset {page.next_offset}", dim=True)
+                shown: object = page.next_offset
+                if page.total is not None:
+                    shown = words.say("of", part=shown, all=page.total)
+                command = f"kallyai-mcp calls --offset {page.next_offset}"
+                say(words.say("more_calls", shown=shown, command=command), dim=True)
 
-    with report_errors(as_json=as_json):
+    with report_errors(words, as_json=as_json):
         anyio.run(run)
 
 
@@ -66,29 +71,30 @@ def show(settings: Settings, id_: str, *, sandbox: bool, wait: bool, as_json: bo
     Raises:
         click.ClickException: There is no such call, or nobody was called.
     """
+    words = Words()
 
     async def run() -> None:
         async with open_terminal_context(settings, sandbox=sandbox) as app_context:
-            answer = await _find(id_, app_context, wait=wait)
+            answer = await _find(id_, app_context, words if wait else None)
             if as_json:
                 say(answer.model_dump_json(exclude_none=True, indent=2))
             else:
                 for line in outcome_lines(
-                    answer, timezone=app_context.timezone, now=app_context.now(), sandbox=app_context.embedded
+                    answer, words, timezone=app_context.timezone, now=app_context.now(), sandbox=app_context.embedded
                 ):
                     say(line)
 
-    with report_errors(as_json=as_json):
+    with report_errors(words, as_json=as_json):
         anyio.run(run)
 
 
-async def _find(id_: str, app_context: AppContext, *, wait: bool) -> CallAnswer:
+async def _find(id_: str, app_context: AppContext, follow_with: Words | None) -> CallAnswer:
     record = await find_record(app_context, id_)
     if record is None:
         result = await unrecorded_result(app_context, await app_context.api().get_call(id_), with_links=False)
         return CallAnswer.model_validate(result.structured_content)
-    if wait:
-        record = await follow(record, app_context)
+    if follow_with is not None:
+        record = await follow(record, app_context, follow_with)
     else:
         record = await app_context.calls.wait(record, _SETTLE_SECONDS)
     return await to_answer(record, app_context, is_new=None)
@@ -100,6 +106,7 @@ def transcript(settings: Settings, id_: str, *, sandbox: bool, as_json: bool) ->
     Raises:
         click.ClickException: There is no transcript.
     """
+    words = Words()
 
     async def run() -> None:
         async with open_terminal_context(settings, sandbox=sandbox) as app_context:
@@ -110,11 +117,11 @@ def transcript(settings: Settings, id_: str, *, sandbox: bool, as_json: bool) ->
                 say(answer.model_dump_json(exclude_none=True, indent=2))
                 return
             if not answer.entries:
-                say("Nothing was said.")
-            for line in transcript_lines(answer.entries):
+                say(words.say("silent"))
+            for line in transcript_lines(answer.entries, words.say("other_side")):
                 say(line)
 
-    with report_errors(as_json=as_json):
+    with report_errors(words, as_json=as_json):
         anyio.run(run)
 
 
@@ -131,6 +138,7 @@ def calendar(settings: Settings, id_: str, *, sandbox: bool, output: Path | None
     Raises:
         click.ClickException: The call made no appointment, or the file can't be written.
     """
+    words = Words()
 
     async def run() -> None:
         async with open_terminal_context(settings, sandbox=sandbox) as app_context:
@@ -138,20 +146,22 @@ def calendar(settings: Settings, id_: str, *, sandbox: bool, output: Path | None
             event = await appointment(app_context, call_id)
             ics, answer = rebuilt(event, call_id), event_answer(call_id, event)
             if output is not None:
-                _write(output, ics)
+                _write(output, ics, words)
             if as_json:
                 say(answer.model_dump_json(exclude_none=True, indent=2))
             elif output is None:
                 click.echo(ics, nl=False)
             else:
-                say(f"{one_line(answer.summary or 'The appointment')} is in {output}.")
+                what = one_line(answer.summary) if answer.summary else words.say("the_appointment")
+                say(words.say("is_in", what=what, file=output))
 
-    with report_errors(as_json=as_json):
+    with report_errors(words, as_json=as_json):
         anyio.run(run)
 
 
-def _write(file: Path, text: str) -> None:
+def _write(file: Path, text: str, words: Words) -> None:
     try:
         file.write_text(text, encoding="utf-8", newline="")
     except OSError as error:
-        raise click.ClickException(f"{file} can't be written: {error.strerror or error}") from None
+        reason = error.strerror or error
+        raise click.ClickException(words.say("not_written", file=file, reason=reason)) from None

@@ -15,17 +15,16 @@ from kallyai_mcp.cli.call_view import call_rows
 from kallyai_mcp.cli.connection import Connection, run_with_connection
 from kallyai_mcp.cli.console import say, width
 from kallyai_mcp.cli.local_timezone import local_timezone
+from kallyai_mcp.cli.words import Words
 from kallyai_mcp.settings import Settings
 from kallyai_mcp.tools.call_results import call_answer
 from kallyai_mcp.tools.call_view import CallView
-from kallyai_mcp.tools.text.account import quota
+from kallyai_mcp.tools.text.account import allowances, billing_day, quota
 from kallyai_mcp.tools.text.plain import duration, number, one_line, zone_of
 from kallyai_mcp.tools.text.times import when
 
 LAST_CALLS = 5
 AUDIT_ENTRIES = 100
-
-_NOBODY = "Not signed in. `kallyai-mcp login` signs in through the browser."
 
 
 def show_status(settings: Settings, *, as_json: bool) -> None:
@@ -114,7 +113,7 @@ class _Status:
         """
         self.tokens = await connection.credentials.tokens.current()
         if self.tokens is None:
-            raise NotSignedInError(_NOBODY)
+            raise NotSignedInError(Words().say("nobody"))
         self.kept_in = connection.credentials.describe_store()
         ledger_error = await self._read_ledger(connection)
         api = connection.api()
@@ -138,24 +137,26 @@ class _Status:
 
     def lines(self) -> list[str]:
         """Everything, in lines that fit the console."""
-        now, zone_name, columns = datetime.now(UTC), local_timezone(), width()
+        now, zone_name, columns, words = datetime.now(UTC), local_timezone(), width(), Words()
         lines = [f"KallyAI: {self.api_url}"]
         if self.tokens is not None:
-            who = f" as {one_line(self.tokens.who)}" if self.tokens.who else ""
-            lines += [f"Signed in{who}; kept in {self.kept_in}", *_expiry(self.tokens, zone_name, now)]
+            who = words.say("as", name=one_line(self.tokens.who)) if self.tokens.who else ""
+            lines.append(words.say("signed_in", who=who, place=self.kept_in))
+            lines += _expiry(self.tokens, zone_name, now, words)
         if self.statistics is not None:
-            lines += [quota(self.statistics, self.subscription, now=now)]
-            lines += _bars(self.statistics, columns)
+            lines += _quota(self.statistics, self.subscription, now, words)
+            lines += _bars(self.statistics, columns, words)
         if self.unsettled is not None:
-            lines.append("In progress: none" if not self.unsettled else "In progress, or with an unknown outcome:")
+            lines.append(words.say("running" if self.unsettled else "none_running"))
             unsettled = [call_answer(CallView.of_record(record), now) for record in self.unsettled]
-            lines += call_rows(unsettled, timezone=zone_name, now=now, indent="  ")
+            lines += call_rows(unsettled, words, timezone=zone_name, now=now, indent="  ")
         if self.calls is not None:
-            lines.append("Last calls: none" if not self.calls else "Last calls:")
+            lines.append(words.say("last" if self.calls else "no_last"))
             views = [
                 CallView.of_listed(call, self.records.get(call.call_id), timezone=zone_name) for call in self.calls
             ]
-            lines += call_rows([call_answer(view, now) for view in views], timezone=zone_name, now=now, indent="  ")
+            answers = [call_answer(view, now) for view in views]
+            lines += call_rows(answers, words, timezone=zone_name, now=now, indent="  ")
         return lines
 
     def document(self) -> dict[str, Any]:
@@ -183,14 +184,25 @@ def bar(share: float, cells: int) -> str:
     return f"[{'█' * full}{'░' * (cells - full)}]"
 
 
-def _bars(statistics: Statistics, columns: int) -> list[str]:
+def _quota(statistics: Statistics, subscription: Subscription | None, now: datetime, words: Words) -> list[str]:
+    if not words.spanish:
+        return [quota(statistics, subscription, now=now)]
+    units = " y ".join(allowance.words(spanish=True) for allowance in allowances(statistics))
+    lines = [words.say("left_in_all", units=units) if units else words.say("no_figures")]
+    if statistics.period_end is not None:
+        lines.append(words.say("period_ends", day=billing_day(statistics.period_end, now, spanish=True)))
+    return [" ".join(lines)]
+
+
+def _bars(statistics: Statistics, columns: int, words: Words) -> list[str]:
     kinds = (
-        ("Minutes", statistics.minutes_remaining, statistics.minutes_allocated),
-        ("Calls", statistics.calls_remaining, statistics.calls_allocated),
-        ("Credits", statistics.credits_remaining, statistics.credits_allocated),
+        ("minutes", statistics.minutes_remaining, statistics.minutes_allocated),
+        ("calls", statistics.calls_remaining, statistics.calls_allocated),
+        ("credits", statistics.credits_remaining, statistics.credits_allocated),
     )
     return [
-        f"  {kind:<8} {bar(min(remaining / allocated, 1), min(40, columns - 32))} {number(remaining)} left"
+        f"  {words.say(kind):<8} {bar(min(remaining / allocated, 1), min(40, columns - 32))} "
+        f"{words.say('left', left=number(remaining))}"
         for kind, remaining, allocated in kinds
         if remaining is not None and allocated
     ]
@@ -202,13 +214,15 @@ def _end_of(tokens: Tokens) -> datetime | None:
     return datetime.fromtimestamp(tokens.expires_at, UTC)
 
 
-def _expiry(tokens: Tokens, zone_name: str, now: datetime) -> list[str]:
+def _expiry(tokens: Tokens, zone_name: str, now: datetime, words: Words) -> list[str]:
     end = _end_of(tokens)
     if end is None:
         return []
-    left = f"for {duration((end - now).total_seconds())}" if end > now else "no longer"
-    renews = ", then renews itself" if tokens.refresh_token else ""
-    return [f"Access token: good {left}, until {end.astimezone(zone_of(zone_name)):%Y-%m-%d %H:%M %Z}{renews}"]
+    until = f"{end.astimezone(zone_of(zone_name)):%Y-%m-%d %H:%M %Z}"
+    renews = words.say("renews_itself") if tokens.refresh_token else ""
+    if end <= now:
+        return [words.say("token_ended", end=until) + renews]
+    return [words.say("token_good", left=duration((end - now).total_seconds()), end=until) + renews]
 
 
 def _unsettled_document(record: CallRecord) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from kallyai_mcp.cli.console import say
 from kallyai_mcp.cli.embedded_sandbox import create_sandbox
 from kallyai_mcp.cli.ledger import check_shared_database
 from kallyai_mcp.cli.sandbox import need_sandbox
+from kallyai_mcp.cli.words import Words
 from kallyai_mcp.settings import Settings
 from kallyai_mcp.tools.context import AppContext
 from kallyai_mcp.tools.text.errors import error_text
@@ -44,10 +45,11 @@ async def open_terminal_context(settings: Settings, *, sandbox: bool) -> AsyncIt
 
 
 @contextmanager
-def report_errors(*, as_json: bool, places_calls: bool = False) -> Iterator[None]:
+def report_errors(words: Words, *, as_json: bool, places_calls: bool = False) -> Iterator[None]:
     """Print what goes wrong within, and exit with 1.
 
     Args:
+        words: In which language.
         as_json: Print `error` to stdout, with `code`, `message`, `retryable`, and `placed` (no, maybe).
         places_calls: The command places calls, so the text must say whether one was placed.
 
@@ -60,7 +62,7 @@ def report_errors(*, as_json: bool, places_calls: bool = False) -> Iterator[None
     except* (errors.KallyAIError, click.ClickException) as group:
         error = _first(group)
         if isinstance(error, click.UsageError) or not as_json:
-            raise _shown(error, places_calls=places_calls) from None
+            raise _shown(error, words, places_calls=places_calls) from None
         if isinstance(error, errors.KallyAIError):
             placed, retryable = consequences(error, places_calls=places_calls)
             document = {"code": error.code, "message": error.message, "retryable": retryable, "placed": placed}
@@ -79,7 +81,9 @@ def _first(error: BaseException) -> errors.KallyAIError | click.ClickException:
     return error
 
 
-def _shown(error: errors.KallyAIError | click.ClickException, *, places_calls: bool) -> click.ClickException:
+def _shown(
+    error: errors.KallyAIError | click.ClickException, words: Words, *, places_calls: bool
+) -> click.ClickException:
     if isinstance(error, click.ClickException):
         return error
-    return click.ClickException(error_text(error, places_calls=places_calls))
+    return click.ClickException(error_text(error, places_calls=places_calls, spanish=words.spanish))

@@ -112,9 +112,16 @@ async def risks_of(
     return flags, usage
 
 
-def preview_of(submission: Submission, now: datetime, flags: Sequence[RiskFlag], usage: Statistics | None) -> str:
-    """What a user reads before the call is placed, in the language of the summary."""
-    spanish = submission.language == "es"
+def preview_of(
+    submission: Submission,
+    now: datetime,
+    flags: Sequence[RiskFlag],
+    usage: Statistics | None,
+    *,
+    spanish: bool | None = None,
+) -> str:
+    """What a user reads before the call is placed; None for `spanish` stands for the language of the summary."""
+    spanish = submission.language == "es" if spanish is None else spanish
     return texts.preview(
         submission,
         now=now,

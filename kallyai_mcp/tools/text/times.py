@@ -68,9 +68,12 @@ def day(moment: date, now: datetime) -> str:
     return text if moment.year == now.year else f"{text}, {moment.year}"
 
 
-def when(moment: datetime, zone: tzinfo, now: datetime) -> str:
-    """`moment` in `zone`: "Jan 25 10:30 AM", with the year unless it is the year of `now`."""
+def when(moment: datetime, zone: tzinfo, now: datetime, *, spanish: bool = False) -> str:
+    """`moment` in `zone`: "Jan 25 10:30 AM" or "25 ene 10:30", with the year unless it is the year of `now`."""
     local = moment.astimezone(zone)
+    if spanish:
+        year = f" {local.year}" if local.year != now.astimezone(zone).year else ""
+        return f"{local.day} {month(local, spanish=True)[:3]}{year} {local:%H:%M}"
     return f"{day(local, now.astimezone(zone))} {hour(local.hour, local.minute)}"
 
 

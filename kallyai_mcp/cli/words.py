@@ -1,0 +1,112 @@
+"""What the terminal says about calls, in its reader's language: the sentences of the cards, and a few of its own."""
+
+import locale
+import os
+import re
+import sys
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from kallyai_mcp.cards.texts import Language, texts
+
+_OWN: dict[str, tuple[str, str]] = {
+    "no_answer": ("no answer", "no contestaron"),
+    "busy": ("busy", "línea ocupada"),
+    "voicemail": ("voicemail", "buzón de voz"),
+    "terminated": ("ended early", "terminada antes de tiempo"),
+    "the_number": ("the number", "el número"),
+    "place_it": ("Place this call?", "¿Hacer esta llamada?"),
+    "yes_or_no": ("y/N", "s/N"),
+    "not_called": ("Not called.", "No se llamó."),
+    "yes_needed": (
+        "Not called: --yes is needed where there is no terminal to ask on.",
+        "No se llamó: hace falta --yes donde no hay una terminal en la que preguntar.",
+    ),
+    "made_before": (
+        "This call was made before. No new call was placed. To call again on purpose: --redial",
+        "Esta llamada ya se hizo antes. No se hizo otra. Para volver a llamar a propósito: --redial",
+    ),
+    "calling_now": ("Calling {callee}", "Llamando a {callee}"),
+    "canceled_now": ("Canceled. Nobody was called.", "Cancelada. No se llamó a nadie."),
+    "goes_on": (
+        "The call goes on without this program. To follow it:",
+        "La llamada continúa sin este programa. Para seguirla:",
+    ),
+    "no_calls": ("No calls yet. `kallyai-mcp call` places one.", "Aún no hay llamadas. `kallyai-mcp call` hace una."),
+    "no_more": ("No more calls.", "No hay más llamadas."),
+    "more_calls": ("{shown} shown. More: {command}", "Se muestran {shown}. Más: {command}"),
+    "of": ("{part} of {all}", "{part} de {all}"),
+    "the_appointment": ("The appointment", "La cita"),
+    "is_in": ("{what} is in {file}.", "{what} está en {file}."),
+    "not_written": ("{file} can't be written: {reason}", "{file} no se puede escribir: {reason}"),
+    "nobody": (
+        "Not signed in. `kallyai-mcp login` signs in through the browser.",
+        "No has iniciado sesión. `kallyai-mcp login` la inicia en el navegador.",
+    ),
+    "signed_in": ("Signed in{who}; kept in {place}", "Sesión iniciada{who}; se guarda en {place}"),
+    "as": (" as {name}", " como {name}"),
+    "token_good": ("Access token: good for {left}, until {end}", "Token de acceso: válido {left}, hasta {end}"),
+    "token_ended": ("Access token: no longer good, since {end}", "Token de acceso: caducado desde {end}"),
+    "renews_itself": (", then renews itself", ", después se renueva solo"),
+    "none_running": ("In progress: none", "En curso: ninguna"),
+    "running": ("In progress, or with an unknown outcome:", "En curso, o con resultado desconocido:"),
+    "no_last": ("Last calls: none", "Últimas llamadas: ninguna"),
+    "last": ("Last calls:", "Últimas llamadas:"),
+    "left_in_all": ("{units} left.", "Quedan {units}."),
+    "period_ends": ("This period ends {day}.", "Este periodo termina el {day}."),
+}
+"""The sentences that the cards don't have, in English and in Spanish."""
+
+_YES = {"en": {"y", "yes"}, "es": {"s", "si", "sí", "y", "yes"}}
+
+
+def _language_of_windows() -> str:
+    import ctypes
+
+    windll: Any = getattr(ctypes, "windll")  # noqa: B009 - only Windows has it, which mypy knows
+    return locale.windows_locale.get(windll.kernel32.GetUserDefaultUILanguage(), "")
+
+
+def reader_language(
+    platform: str = sys.platform,
+    environ: Mapping[str, str] = os.environ,
+    of_windows: Callable[[], str] = _language_of_windows,
+) -> Language:
+    """The language of the person at this terminal: Spanish if the environment says so, else English.
+
+    Args:
+        platform: As `sys.platform`.
+        environ: The environment's variables; LC_ALL, LC_MESSAGES, or LANG name the language (POSIX, section 8.2).
+        of_windows: Returns the language of Windows' own texts, such as "es_ES"; asked if no variable names one.
+    """
+    named = next((value for name in ("LC_ALL", "LC_MESSAGES", "LANG") if (value := environ.get(name))), "")
+    if not named and platform == "win32":
+        named = of_windows()
+    return "es" if re.match(r"es([_.@-]|$)|spanish", named, re.IGNORECASE) else "en"
+
+
+class Words:
+    """The sentences in one language.
+
+    Args:
+        language: The reader's, unless it is given.
+    """
+
+    def __init__(self, language: Language | None = None) -> None:
+        self.language: Language = language or reader_language()
+        self.spanish = self.language == "es"
+        self._of_cards = texts("quota", "errors", "call")[self.language]
+
+    def say(self, key: str, **values: object) -> str:
+        """A sentence, with values in place of their names."""
+        own = _OWN.get(key)
+        sentence = own[self.spanish] if own is not None else self._of_cards[key]
+        return sentence.format(**values).replace(" m..", " m.")  # of "p. m." before a period
+
+    def has(self, key: str) -> bool:
+        """Whether there is such a sentence."""
+        return key in _OWN or key in self._of_cards
+
+    def means_yes(self, reply: str) -> bool:
+        """Whether a reply to `place_it` is a yes."""
+        return reply.strip().lower() in _YES[self.language]

@@ -1,0 +1,146 @@
+"""What the terminal says about calls: in the words of the cards, and in the language of its reader."""
+
+import re
+import time
+from collections.abc import Iterator
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+
+import anyio.to_thread
+import pytest
+
+from kallyai_mcp.api.models import SubmissionEcho, TokenGrant
+from kallyai_mcp.auth.file_store import FileStore
+from kallyai_mcp.auth.tokens import Tokens
+from kallyai_mcp.calls.outcome import Outcome
+from kallyai_mcp.cards.texts import Language, texts
+from kallyai_mcp.cli.call_view import outcome_lines
+from kallyai_mcp.cli.words import _OWN, Words, reader_language
+from kallyai_mcp.sandbox.app import SandboxApp
+from kallyai_mcp.sandbox.serve import running
+from kallyai_mcp.tools.results import AppointmentAnswer, CallAnswer
+from tests.cli.machine import invoke
+from tests.processes import environment
+from tests.sandbox.sandbox_app import sandbox_app
+
+NOW = datetime(2026, 1, 25, 15, 30, tzinfo=UTC)
+ASKED = SubmissionEcho(task_category="restaurant", appointment_date="2026-01-28", appointment_time="19:00")
+LATER = AppointmentAnswer(start="2026-01-28T20:30:00-05:00")
+
+
+@pytest.mark.parametrize(
+    ("platform", "environ", "of_windows", "language"),
+    [
+        ("linux", {"LANG": "es_MX.UTF-8"}, "", "es"),
+        ("linux", {"LANG": "es_ES.UTF-8", "LC_MESSAGES": "en_US.UTF-8"}, "", "en"),
+        ("linux", {"LANG": "es_ES.UTF-8", "LC_ALL": "C"}, "", "en"),
+        ("linux", {"LANG": "et_EE.UTF-8"}, "", "en"),
+        ("darwin", {"LC_ALL": "", "LANG": "es"}, "", "es"),
+        ("linux", {}, "es_ES", "en"),
+        ("win32", {}, "es_419", "es"),
+        ("win32", {}, "en_US", "en"),
+        ("win32", {"LANG": "en_US"}, "es_ES", "en"),
+    ],
+)
+def test_the_language_is_the_one_of_the_terminal(
+    platform: str, environ: dict[str, str], of_windows: str, language: Language
+) -> None:
+    assert reader_language(platform, environ, lambda: of_windows) == language
+
+
+@pytest.mark.parametrize("language", ["en", "es"])
+@pytest.mark.parametrize(
+    ("answer", "sentence"),
+    [
+        (CallAnswer(outcome=Outcome.BOOKED, appointment=LATER), "booked_text_dated"),
+        (CallAnswer(outcome=Outcome.BOOKED), "booked_text"),
+        (CallAnswer(outcome=Outcome.BOOKED_OTHER_TIME, appointment=LATER, submission=ASKED),
+         "booked_other_time_text_dated"),
+        (CallAnswer(outcome=Outcome.BOOKED_OTHER_TIME, appointment=LATER), "booked_other_time_text"),
+        (CallAnswer(outcome=Outcome.ANSWERED, submission=ASKED, highlights="Full."), "not_booked_text"),
+        (CallAnswer(outcome=Outcome.ANSWERED), "answered_text"),
+        (CallAnswer(outcome=Outcome.NOT_REACHED, status="voicemail"), "voicemail_text"),
+        (CallAnswer(outcome=Outcome.NOT_REACHED, status="odd"), "not_reached_text"),
+        (CallAnswer(outcome=Outcome.FAILED, status="terminated"), "terminated_text"),
+        (CallAnswer(outcome=Outcome.FAILED, status="failed"), "failed_text"),
+        (CallAnswer(outcome=Outcome.CANCELED, status="cancelled"), "canceled_text"),
+        (CallAnswer(outcome=Outcome.UNKNOWN, status="odd"), "unclear_text"),
+        (CallAnswer(outcome=Outcome.UNKNOWN, status="unknown", placed="maybe"), "unknown_text"),
+        (CallAnswer(status="in_progress"), "in_progress_text"),
+    ],
+)  # fmt: skip
+def test_an_outcome_has_the_word_and_the_sentence_of_the_card(
+    monkeypatch: pytest.MonkeyPatch, language: Language, answer: CallAnswer, sentence: str
+) -> None:
+    monkeypatch.setenv("COLUMNS", "200")
+    of_card = texts("errors", "call")[language]
+    first, second, *_ = outcome_lines(answer, Words(language), timezone="UTC", now=NOW)
+
+    assert of_card[answer.outcome or "in_progress"] in first
+    assert re.fullmatch(re.sub(r"\\\{\w+\\\}", ".+", re.escape(of_card[sentence])), second.strip())
+
+
+def test_an_answer_that_says_it_all_gets_no_sentence_and_times_are_of_the_place() -> None:
+    answered = CallAnswer(outcome=Outcome.ANSWERED, highlights="Open until 9.")
+    booked = CallAnswer(outcome=Outcome.BOOKED, appointment=LATER, respondent_phone="+34911234567")
+    in_mexico = booked.model_copy(update={"respondent_phone": "+14155551234"})
+
+    assert outcome_lines(answered, Words("en"), timezone="UTC", now=NOW)[1] == '  KallyAI reports: "Open until 9."'
+    spain, america = (outcome_lines(one, Words("es"), timezone="UTC", now=NOW)[1] for one in (booked, in_mexico))
+    assert spain == "  El miércoles 28 de enero a las 20:30, hora local de allí."
+    assert america == "  El miércoles 28 de enero a las 8:30 p. m., hora local de allí."
+
+
+def test_an_abbreviation_at_the_end_has_one_period() -> None:
+    other_time = CallAnswer(
+        outcome=Outcome.BOOKED_OTHER_TIME, appointment=LATER, submission=ASKED, respondent_phone="+14155551234"
+    )
+    text = " ".join(" ".join(outcome_lines(other_time, Words("es"), timezone="UTC", now=NOW)).split())
+
+    assert "Pediste el miércoles 28 de enero a las 7:00 p. m. Comprueba si te va bien." in text
+
+
+def test_both_languages_have_the_same_values() -> None:
+    for english, spanish in _OWN.values():
+        assert re.findall(r"\{\w+\}", english) == re.findall(r"\{\w+\}", spanish)
+
+
+@pytest.fixture
+def app() -> Iterator[SandboxApp]:
+    with sandbox_app(speed=600) as app:
+        yield app
+
+
+async def test_a_spanish_terminal_speaks_spanish(
+    tmp_path: Path, app: SandboxApp, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def commands() -> tuple[str, ...]:
+        day = (date.today() + timedelta(days=7)).isoformat()  # noqa: DTZ011 - any day that is not past
+        asked = ("Reserva una mesa", "--party", "4", "--date", day, "--time", "19:00", "--name", "Ada", "--lang", "es")
+        placed = invoke("call", "+12025550100", *asked, "--yes")
+        again = invoke("call", "+12025550100", *asked, "--yes")
+        refused = invoke("call", "+12025550121", "Pregunta el horario", "--yes")
+        others = [invoke(*words) for words in (("calls",), ("status",), ("calls", "--offset", "9"))]
+        return placed.stdout, placed.stderr, again.stdout, refused.output, *(each.output for each in others)
+
+    async with running(app) as url:
+        grant = TokenGrant.model_validate(app.state.sandbox.issue_tokens())
+        FileStore(tmp_path, url).save(Tokens.from_grant(grant, time.time()))
+        for name, value in environment(tmp_path, API_URL=url).items():
+            if name.startswith("KALLYAI_"):
+                monkeypatch.setenv(name, value)
+        monkeypatch.setenv("LC_ALL", "es_MX.UTF-8")
+        placed, preview, again, refused, listed, status, none = await anyio.to_thread.run_sync(commands)
+
+    assert preview.startswith("¿Llamar a ")
+    assert "Llamando a +1 202-555-0100" in preview
+    assert placed.startswith("Reservado  +1 202-555-0100\n  El ")
+    assert "hora local de allí" in placed
+    assert 'KallyAI informa: "' in placed
+    assert again.startswith("Esta llamada ya se hizo antes. No se hizo otra.")
+    assert "No se llamó: " in refused
+    assert re.search(r"\d+ [a-z]{3} \d\d:\d\d  Reservado", listed)
+    assert "Sesión iniciada como personal@sandbox.test; se guarda en " in status
+    assert re.search(r"Quedan [\d,.]+ de \d+ \w+ y ", status)
+    assert "En curso: ninguna\nÚltimas llamadas:" in status
+    assert none.strip() == "No hay más llamadas."
