@@ -21,7 +21,7 @@ class ServiceClock:
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
-        self._known: _Reading | None = None
+        self._known: _ReadDate | None = None
 
     def set(self, service_time: datetime, age: float) -> None:
         """Note a `Date`; one that may be older than the last one was does not count.
@@ -32,7 +32,7 @@ class ServiceClock:
         """
         least = self._known.age if self._known is not None and self.now() is not None else _OLDEST
         if age <= max(least, _TOLERANCE):
-            self._known = _Reading(service_time, age, Stopwatch(self._clock))
+            self._known = _ReadDate(service_time, age, Stopwatch(self._clock))
 
     def now(self) -> datetime | None:
         """The time by the service's clock.
@@ -48,7 +48,7 @@ class ServiceClock:
 
 
 @dataclass(frozen=True)
-class _Reading:
+class _ReadDate:
     """A `Date` that was read.
 
     Attributes:
