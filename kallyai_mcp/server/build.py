@@ -74,7 +74,7 @@ def build_server(
     server: MCPServer[AppContext] = MCPServer(
         "kallyai-mcp",
         title="KallyAI phone",
-        description="The phone for AI agents",
+        description="Has KallyAI call people by phone and brings back what was agreed.",
         instructions=READ_ONLY_INSTRUCTIONS if read_only else INSTRUCTIONS,
         icons=server_icons(),
         version=__version__,

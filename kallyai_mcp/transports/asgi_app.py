@@ -25,6 +25,7 @@ from kallyai_mcp.transports.access_middleware import AccessMiddleware
 from kallyai_mcp.transports.access_policy import AccessPolicy
 from kallyai_mcp.transports.client_address import ClientAddress
 from kallyai_mcp.transports.protected_resource import metadata_routes
+from kallyai_mcp.transports.server_card import server_card_routes
 from kallyai_mcp.transports.status_routes import Readiness, status_routes
 from kallyai_mcp.transports.uvicorn_server import BodyTimeout, GracefulShutdown
 
@@ -73,6 +74,7 @@ def http_app(
         stateless_http=True, max_request_body_size=MAX_BODY_BYTES, transport_security=_NO_CHECKS
     )
     all_routes: list[BaseRoute] = [*routes, *streamable.routes, *status_routes(readiness)]
+    all_routes += server_card_routes(policy, sse=sse)
     if sse:
         events = server.sse_app(max_request_body_size=MAX_BODY_BYTES, transport_security=_NO_CHECKS)
         for route in events.routes:

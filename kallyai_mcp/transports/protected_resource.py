@@ -17,7 +17,7 @@ _PATH = "/.well-known/oauth-protected-resource"
 def metadata_url(scope: Scope, policy: AccessPolicy) -> str:
     """Where the metadata of the resource is that this request was sent to; `/messages` belongs to `/sse`."""
     resource = "/sse" if scope["path"].startswith(("/sse", "/messages")) else "/mcp"
-    return f"{_base_url(scope, policy)}{_PATH}{resource}"
+    return f"{base_url(scope, policy)}{_PATH}{resource}"
 
 
 def metadata_routes(policy: AccessPolicy) -> Sequence[Route]:
@@ -25,7 +25,7 @@ def metadata_routes(policy: AccessPolicy) -> Sequence[Route]:
 
     async def metadata(request: Request) -> Response:
         document = {
-            "resource": _base_url(request.scope, policy) + request.url.path.removeprefix(_PATH),
+            "resource": base_url(request.scope, policy) + request.url.path.removeprefix(_PATH),
             "authorization_servers": [policy.issuer],
             "bearer_methods_supported": ["header"],
         }
@@ -34,5 +34,6 @@ def metadata_routes(policy: AccessPolicy) -> Sequence[Route]:
     return [Route(f"{_PATH}{resource}", metadata) for resource in ("/mcp", "/sse")]
 
 
-def _base_url(scope: Scope, policy: AccessPolicy) -> str:
+def base_url(scope: Scope, policy: AccessPolicy) -> str:
+    """The server's base URL for the client that sent a request."""
     return policy.public_url or str(URL(scope=scope).replace(path="", query="", fragment="")).rstrip("/")
