@@ -25,6 +25,7 @@ ALLOWED = {
     "telemetry": set(),
     "settings": set(),
     "sandbox": set(),
+    "testing": {"sandbox", "cli", "settings"},
     "__main__": {"cli"},
 }  # fmt: skip
 """What each package may import of the others. A `TYPE_CHECKING` import of api.client is allowed everywhere."""

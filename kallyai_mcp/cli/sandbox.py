@@ -43,7 +43,7 @@ def run_sandbox(host: str, port: int, data: Path | None, speed: float) -> None:
     def ready(url: str) -> None:
         stored = f"in {data}" if data else "in memory, gone when it stops"
         say(f"KallyAI sandbox at {url} (all test numbers and accounts: {url}/docs)")
-        for line in table([(each.number, each.description) for each in TEST_NUMBERS if each.number in _USEFUL]):
+        for line in table([(each.number, each.description.en) for each in TEST_NUMBERS if each.number in _USEFUL]):
             say(f"  {line}")
         say(f"State is {stored}. Calls are {speed:g} times as fast as real ones. Ctrl-C stops it.")
         say("To use it, in another terminal:")

@@ -1,5 +1,6 @@
 """The sandbox's ASGI application: every endpoint of the reference, its control endpoints, and its web pages."""
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from kallyai_mcp.sandbox.error_middleware import ErrorMiddleware
 from kallyai_mcp.sandbox.errors import install_error_handlers
 from kallyai_mcp.sandbox.fault_middleware import FaultMiddleware
 from kallyai_mcp.sandbox.schemas import ErrorResponse, errors
+from kallyai_mcp.sandbox.simulator.scenario import Line
 from kallyai_mcp.sandbox.state import Sandbox
 
 _REFERENCE_VERSION = "1"
@@ -75,7 +77,9 @@ def _document_validation_errors(document: dict[str, Any]) -> None:
         document["components"]["schemas"].pop(name, None)
 
 
-def create_app(*, data: Path | None = None, speed: float = 1.0, clock: Clock | None = None) -> SandboxApp:
+def create_app(
+    *, data: Path | None = None, speed: float = 1.0, clock: Clock | None = None, lines: Iterable[Line] = ()
+) -> SandboxApp:
     """Create a local KallyAI, to serve with uvicorn (`serve.running`) or in-process with `httpx.ASGITransport`.
 
     It needs no lifespan events. Several processes may serve the same `data`.
@@ -84,6 +88,7 @@ def create_app(*, data: Path | None = None, speed: float = 1.0, clock: Clock | N
         data: The SQLite file that stores everything; it is created if it is missing. None stores everything in memory.
         speed: Calls run this many times faster than a real conversation; above 0.
         clock: The source of time; None for the machine's clock.
+        lines: What happens on the lines of these numbers, as in a scenario file.
 
     Returns:
         The application. `app.state.sandbox` is its `Sandbox`; the caller closes it.
@@ -99,7 +104,7 @@ def create_app(*, data: Path | None = None, speed: float = 1.0, clock: Clock | N
         docs_url=None,
         redoc_url=None,
     )
-    app.state.sandbox = Sandbox(data, speed, clock or SystemClock())
+    app.state.sandbox = Sandbox(data, speed, clock or SystemClock(), lines)
     for part in (
         call_endpoints,
         user_endpoints,

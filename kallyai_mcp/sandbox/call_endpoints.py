@@ -24,7 +24,7 @@ from kallyai_mcp.sandbox.schemas import (
     Transcript,
     errors,
 )
-from kallyai_mcp.sandbox.state import Sandbox, SandboxDep
+from kallyai_mcp.sandbox.state import RefusedCall, Sandbox, SandboxDep
 
 router = APIRouter(prefix="/v1/calls", tags=["Calls"])
 
@@ -87,12 +87,15 @@ async def create_call(
     """Place a call, wait until it has ended, and return its outcome."""
     number = body.submission.respondent_phone
     try:
-        call = place(sandbox, account, body, idempotency_key, request.state.client_id)
+        placed = place(sandbox, account, body, idempotency_key, request.state.client_id)
     except ApiError as error:
         sandbox.report(f"{number}  refused: {error.code}")
+        submission = body.submission.model_dump(mode="json", exclude_none=True)
+        sandbox.refused.append(RefusedCall(number, error.code, sandbox.clock.now(), submission))
         raise
+    call = placed.call
     sandbox.report(f"{number}  calling")
-    await notify_placed(request.scope)
+    await notify_placed(request.scope, loses_answer=placed.loses_answer)
     await sandbox.wait_until(call.ends_at)
     sandbox.report(f"{number}  {call.status}, {call.duration_seconds:.0f} s: {call.highlights or ''}".rstrip(": "))
     return _response(call, call.ends_at)

@@ -7,6 +7,7 @@ client disconnects or the sandbox is killed.
 import hashlib
 import json
 import uuid
+from dataclasses import dataclass
 from datetime import timedelta
 from zoneinfo import ZoneInfo
 
@@ -17,6 +18,7 @@ from kallyai_mcp.sandbox.errors import ApiError
 from kallyai_mcp.sandbox.schemas import CallCreateRequest
 from kallyai_mcp.sandbox.simulator.calendar import ics
 from kallyai_mcp.sandbox.simulator.dialogue import timestamp
+from kallyai_mcp.sandbox.simulator.scenario import Scenario
 from kallyai_mcp.sandbox.simulator.simulation import simulate
 from kallyai_mcp.sandbox.state import Sandbox
 
@@ -24,9 +26,22 @@ _GENERATED_KEY_LIFETIME = timedelta(hours=1)
 _KEY_NAMESPACE = uuid.UUID("b7d0c2a4-51f3-4c39-8b0e-6f2a9f3f7c11")
 
 
+@dataclass(frozen=True)
+class Placed:
+    """A call that was placed, now or before.
+
+    Attributes:
+        call: The call.
+        loses_answer: The client gets no answer to this request.
+    """
+
+    call: Call
+    loses_answer: bool = False
+
+
 def place(
     sandbox: Sandbox, account: Account, request: CallCreateRequest, key: uuid.UUID | None, client_id: str | None
-) -> Call:
+) -> Placed:
     """Place a call, or find the call that was placed with the same Idempotency-Key before.
 
     A key belongs to the account. It is stored with its call, until the fault `forget_key_when_ended` removes it. A
@@ -42,7 +57,7 @@ def place(
         client_id: The OAuth client; None for a first-party program.
 
     Returns:
-        The call: new, in progress, or ended.
+        The call, new, in progress, or ended; and what is to happen to the answer.
 
     Raises:
         ApiError: `idempotency_key_reused` 409, or the first of `validation.CALL_RULES` that the request breaks.
@@ -67,12 +82,18 @@ def place(
                     "This Idempotency-Key was used with another request",
                     f"It placed call {known.call_id}; use a new key for a new call",
                 )
-            return known
-        validation.check(request.submission, account, ZoneInfo(request.timezone), now)
-        quota.usage(db, account, now).check_left()
-        call = _simulate(sandbox, account, request, key, fingerprint)
+            return Placed(known)
+        number = validation.check(request.submission, account, ZoneInfo(request.timezone), now)
+        scenario = sandbox.lines.take(number)
+        usage = quota.usage(db, account, now)
+        if scenario.refusal == "quota_exceeded":
+            raise usage.exceeded()
+        if scenario.refusal is not None:
+            raise validation.refusal(scenario.refusal, number)
+        usage.check_left()
+        call = _simulate(sandbox, account, request, scenario, key, fingerprint)
         call_table.add(db, call)
-    return call
+    return Placed(call, loses_answer=scenario.loses_the_answer)
 
 
 def _fingerprint(request: CallCreateRequest) -> str:
@@ -82,18 +103,24 @@ def _fingerprint(request: CallCreateRequest) -> str:
 
 
 def _simulate(
-    sandbox: Sandbox, account: Account, request: CallCreateRequest, key: uuid.UUID | None, fingerprint: str
+    sandbox: Sandbox,
+    account: Account,
+    request: CallCreateRequest,
+    scenario: Scenario,
+    key: uuid.UUID | None,
+    fingerprint: str,
 ) -> Call:
     now = sandbox.clock.now()
     call_id = str(uuid.uuid4())
-    result = simulate(request.submission, now=now, timezone=request.timezone, call_id=call_id)
+    result = simulate(request.submission, scenario, now=now, timezone=request.timezone, call_id=call_id)
+    lasts = result.duration_seconds / sandbox.speed if scenario.seconds is None else scenario.seconds
     return Call(
         call_id=call_id,
         account_id=account.id,
         idempotency_key=str(key) if key is not None else None,
         fingerprint=fingerprint,
         started_at=now,
-        ends_at=now + timedelta(seconds=result.duration_seconds / sandbox.speed),
+        ends_at=now + timedelta(seconds=lasts),
         status=result.status,
         highlights=result.highlights,
         next_steps=result.next_steps,

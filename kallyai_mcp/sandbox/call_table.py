@@ -140,6 +140,12 @@ def all_calls(db: sqlite3.Connection) -> list[Call]:
     return [replace(call, idempotency_key=forgotten.get(call.call_id, call.idempotency_key)) for call in calls]
 
 
+def clear(db: sqlite3.Connection) -> None:
+    """Delete the calls of all accounts."""
+    db.execute("DELETE FROM calls")
+    db.execute("DELETE FROM forgotten_keys")
+
+
 def page(
     db: sqlite3.Connection, account_id: str, *, limit: int, offset: int, ended_by: datetime | None = None
 ) -> tuple[list[Call], int]:

@@ -1,17 +1,20 @@
-"""`/_sandbox/faults` and `/_sandbox/calls`: for tests that inject faults and check which calls were placed."""
+"""`/_sandbox/…`: for tests, which sign in, say what happens on a line, set faults, and read which calls were placed."""
 
 from datetime import datetime
 from ipaddress import IPv6Address, ip_address
-from typing import Any
+from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Request
+from fastapi import APIRouter, Depends, Path, Request
 from pydantic import BaseModel, Field
 
 from kallyai_mcp.sandbox import call_table
+from kallyai_mcp.sandbox.accounts import ACCOUNTS
+from kallyai_mcp.sandbox.auth.token_responses import TokenResponse
 from kallyai_mcp.sandbox.call_table import IN_PROGRESS
 from kallyai_mcp.sandbox.errors import ApiError
 from kallyai_mcp.sandbox.faults import FaultPlan, FaultState
-from kallyai_mcp.sandbox.schemas import ErrorResponse, Status, errors
+from kallyai_mcp.sandbox.schemas import ErrorResponse, Status, TranscriptEntry, errors
+from kallyai_mcp.sandbox.simulator.scenario import E164, LineScript
 from kallyai_mcp.sandbox.state import SandboxDep
 
 
@@ -40,6 +43,8 @@ _REMOTE_CLIENT: dict[int | str, dict[str, Any]] = {
     403: {"model": ErrorResponse, "description": "The client is not on this machine"}
 }
 
+LineNumber = Annotated[str, Path(pattern=E164, description="In E.164, such as +12025550142")]
+
 router = APIRouter(
     prefix="/_sandbox", tags=["Sandbox"], dependencies=[Depends(_only_from_this_machine)], responses=_REMOTE_CLIENT
 )
@@ -52,16 +57,35 @@ class PlacedCall(BaseModel):
     account_id: str
     respondent_phone: str
     task_description: str
+    submission: dict[str, Any] = Field(description="The submission as it was sent, without its nulls")
     idempotency_key: str | None = Field(description="The key it was placed with, also after it was forgotten")
     started_at: datetime
     ends_at: datetime
     status: Status
+    highlights: str | None
+    transcript: list[TranscriptEntry] | None
+
+
+class RefusedCallView(BaseModel):
+    """One call that was asked for and not placed."""
+
+    respondent_phone: str | None
+    code: str = Field(description="The code of the error")
+    at: datetime
+    submission: dict[str, Any]
 
 
 class PlacedCalls(BaseModel):
     """The calls of all accounts, oldest first."""
 
     calls: list[PlacedCall]
+    refused: list[RefusedCallView] = Field(description="The newest 1,000 calls that were refused, oldest first")
+
+
+class AccountChoice(BaseModel):
+    """The account to sign in."""
+
+    account_id: str = Field("acct-personal", json_schema_extra={"enum": list(ACCOUNTS)})
 
 
 @router.put(
@@ -121,11 +145,91 @@ async def get_placed_calls(sandbox: SandboxDep) -> PlacedCalls:
                 account_id=call.account_id,
                 respondent_phone=call.submission["respondent_phone"],
                 task_description=call.submission["task_description"],
+                submission=call.submission,
                 idempotency_key=call.idempotency_key,
                 started_at=call.started_at,
                 ends_at=call.ends_at,
                 status=call.status if call.has_ended(now) else IN_PROGRESS,
+                highlights=call.highlights if call.has_ended(now) else None,
+                transcript=[TranscriptEntry.model_validate(entry) for entry in call.transcript]
+                if call.transcript is not None and call.has_ended(now)
+                else None,
             )
             for call in calls
-        ]
+        ],
+        refused=[
+            RefusedCallView(respondent_phone=each.number, code=each.code, at=each.at, submission=each.submission)
+            for each in sandbox.refused
+        ],
     )
+
+
+@router.delete(
+    "/calls",
+    status_code=204,
+    summary="Delete All Calls",
+    description="Deletes the calls of all accounts, so that the next test begins with none. Loopback clients only; no "
+    "token.",
+    response_description="There are no calls",
+)
+async def delete_calls(sandbox: SandboxDep) -> None:
+    """Delete the calls of all accounts."""
+    with sandbox.store.transaction() as db:
+        call_table.clear(db)
+    sandbox.refused.clear()
+
+
+@router.post(
+    "/sign-in",
+    summary="Sign In",
+    description="Signs an account in without a browser, with all scopes. Loopback clients only; no token.",
+    response_description="An access token and a refresh token",
+    responses=errors(400),
+)
+async def sign_in(choice: AccountChoice, sandbox: SandboxDep) -> TokenResponse:
+    """Return the tokens of an account."""
+    try:
+        return TokenResponse.model_validate(sandbox.issue_tokens(choice.account_id))
+    except ValueError as error:
+        raise ApiError(400, "validation_error", "The request is not valid", f"account_id: {error}") from None
+
+
+@router.put(
+    "/line/{number}",
+    summary="Set Line",
+    description="Says what happens in calls to this number, from the next one on. It is stored in the memory of this "
+    "process. Loopback clients only; no token.",
+    response_description="What happens now",
+    response_model_exclude_unset=True,
+    responses=errors(400),
+)
+async def put_line(number: LineNumber, script: LineScript, sandbox: SandboxDep) -> LineScript:
+    """Say what happens on a line."""
+    sandbox.lines.set(number, script)
+    return script
+
+
+@router.get(
+    "/line/{number}",
+    summary="Get Line",
+    description="What happens in calls to this number. Loopback clients only; no token.",
+    response_description="What happens now",
+    response_model_exclude_unset=True,
+    responses=errors(400),
+)
+async def get_line(number: LineNumber, sandbox: SandboxDep) -> LineScript:
+    """Return what happens on a line."""
+    return sandbox.lines.of(number)
+
+
+@router.delete(
+    "/line/{number}",
+    status_code=204,
+    summary="Reset Line",
+    description="Sets a line back to what it was when the sandbox started. Loopback clients only; no token.",
+    response_description="The line is as it was",
+    responses=errors(400),
+)
+async def delete_line(number: LineNumber, sandbox: SandboxDep) -> None:
+    """Set a line back."""
+    sandbox.lines.reset(number)

@@ -20,6 +20,7 @@ CONNECTION = "sandbox.connection"
 """The key in `scope["state"]` for the server's `asyncio.Transport`. Without it, a cut connection is an exception."""
 
 _PLACED = "sandbox.placed"
+_LOST = "sandbox.lost"
 _REASON = "A fault that was set with /_sandbox/faults"
 _PAGE = "<!doctype html>\n<title>502 Bad Gateway</title>\n<h1>502 Bad Gateway</h1>\n"
 # SO_LINGER with a time-out of 0 makes close() send a TCP reset. On Windows the two fields are shorts.
@@ -48,7 +49,8 @@ class FaultMiddleware:
         """Serve one request."""
         active = self._sandbox.faults.take(scope["method"], scope["path"]) if scope["type"] == "http" else None
         if active is None:
-            await self._app(scope, receive, send)
+            if await self._place(scope, receive, send, only_if_answer_is_lost=True):
+                await _cut(scope, receive)
         elif active.fault.kind == "cut_mid_body":
             await self._send_half(active, scope, receive, send)
         elif active.fault.kind in KINDS_AFTER_PLACEMENT and not await self._place(scope, receive, send):
@@ -57,10 +59,18 @@ class FaultMiddleware:
             active.count()
             await self._fail(active.fault, scope, receive, send)
 
-    async def _place(self, scope: Scope, receive: Receive, send: Send) -> bool:
-        """Run the request until its call is placed. False: no call was placed, and the response has been sent."""
+    async def _place(self, scope: Scope, receive: Receive, send: Send, *, only_if_answer_is_lost: bool = False) -> bool:
+        """Run the request until its call is placed. False: the response has been sent.
+
+        Args:
+            scope: The request's scope.
+            receive: The request's receive channel.
+            send: The request's send channel.
+            only_if_answer_is_lost: Send the response of a placed call, unless the line's scenario loses it.
+        """
         with anyio.CancelScope() as until_placed:
-            await self._app({**scope, _PLACED: until_placed.cancel}, receive, send)
+            ends = _LOST if only_if_answer_is_lost else _PLACED
+            await self._app({**scope, ends: until_placed.cancel}, receive, send)
         return until_placed.cancelled_caught
 
     async def _fail(self, fault: Fault, scope: Scope, receive: Receive, send: Send) -> None:
@@ -139,8 +149,14 @@ async def _cut(scope: Scope, receive: Receive, *, reset: bool = True) -> None:
         pass
 
 
-async def notify_placed(scope: Scope) -> None:
-    """Tell the middleware that a call is placed and committed. Never returns if a fault takes over the request."""
-    if _PLACED in scope:
-        scope[_PLACED]()
+async def notify_placed(scope: Scope, *, loses_answer: bool) -> None:
+    """Tell the middleware that a call is placed and committed. Never returns if the client gets no answer.
+
+    Args:
+        scope: The request's scope.
+        loses_answer: The line's scenario says that the answer to this request is lost.
+    """
+    end = scope.get(_PLACED) or (scope.get(_LOST) if loses_answer else None)
+    if end is not None:
+        end()
         await anyio.sleep_forever()

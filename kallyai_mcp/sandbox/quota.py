@@ -90,14 +90,19 @@ class Usage:
         """
         plan = self.account
         if self.tenths >= plan.minutes_allocated * 10 or self.calls >= plan.calls_allocated:
-            raise QuotaExceededError(
-                {
-                    "plan_type": plan.plan_type,
-                    "minutes_allocated": plan.minutes_allocated,
-                    "minutes_used": minutes(self.tenths),
-                    "upgrade_url": UPGRADE_URL,
-                }
-            )
+            raise self.exceeded()
+
+    def exceeded(self) -> QuotaExceededError:
+        """Return the error of a call that the plan does not cover."""
+        plan = self.account
+        return QuotaExceededError(
+            {
+                "plan_type": plan.plan_type,
+                "minutes_allocated": plan.minutes_allocated,
+                "minutes_used": minutes(self.tenths),
+                "upgrade_url": UPGRADE_URL,
+            }
+        )
 
 
 def usage(db: sqlite3.Connection, account: Account, now: datetime) -> Usage:

@@ -18,6 +18,7 @@ from kallyai_mcp.sandbox.app import create_app
 from kallyai_mcp.sandbox.fault_middleware import CONNECTION
 from kallyai_mcp.sandbox.state import Sandbox
 
+_TICK_SECONDS = 0.1
 _GRACE_SECONDS = 1  # for responses that are being sent at shutdown
 
 
@@ -40,6 +41,17 @@ class _Server(uvicorn.Server):
         self._signals = signals
         self.up = anyio.Event()
         self.down = anyio.Event()
+        self._end = anyio.Event()
+
+    def end(self) -> None:
+        """Make it shut down. uvicorn alone would notice only at its next tick, and each test waits for that."""
+        self.should_exit = True
+        self._end.set()
+
+    async def main_loop(self) -> None:
+        while not self.should_exit:  # a signal sets only this
+            with anyio.move_on_after(_TICK_SECONDS):
+                await self._end.wait()
 
     async def run_on(self, listener: socket.socket) -> None:
         """Serve until `should_exit` is true. A cancellation does not interrupt the shutdown."""
@@ -98,7 +110,7 @@ async def _run_server(app: FastAPI, host: str, port: int, *, signals: bool) -> A
         except Exception as error:  # noqa: BLE001 - raised below, outside of the task group, which would wrap it
             failure = error
         finally:
-            server.should_exit = True
+            server.end()
     if failure is not None:
         raise failure
 

@@ -1,7 +1,9 @@
 """The state that the sandbox's endpoints share: database, clock, speed, faults, and the wait for a call's end."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any
@@ -14,7 +16,28 @@ from kallyai_mcp.sandbox.call_table import CALLS_SCHEMA
 from kallyai_mcp.sandbox.clock import Clock
 from kallyai_mcp.sandbox.errors import ApiError
 from kallyai_mcp.sandbox.faults import Faults
+from kallyai_mcp.sandbox.lines import Lines
+from kallyai_mcp.sandbox.simulator.scenario import Line
 from kallyai_mcp.sandbox.store import Store
+
+_KEPT_REFUSALS = 1000
+
+
+@dataclass(frozen=True)
+class RefusedCall:
+    """A call that was asked for and not placed.
+
+    Attributes:
+        number: As it was sent; None if there was none.
+        code: The code of the error.
+        at: When it was asked for, aware.
+        submission: As it was sent.
+    """
+
+    number: str | None
+    code: str
+    at: datetime
+    submission: dict[str, Any]
 
 
 class Sandbox:
@@ -24,21 +47,26 @@ class Sandbox:
         data: The SQLite file that stores everything; None stores everything in memory.
         speed: Calls run this many times faster than a real conversation; above 0.
         clock: The source of time.
+        lines: What happens on the lines of these numbers; the test numbers are there without them.
 
     Attributes:
+        lines: What happens on each line.
+        refused: The newest calls that were refused.
         report: Called with a line for people when a call is placed, is refused, or has ended.
 
     Raises:
         ValueError: `speed` is not a finite number above 0.
     """
 
-    def __init__(self, data: Path | None, speed: float, clock: Clock) -> None:
+    def __init__(self, data: Path | None, speed: float, clock: Clock, lines: Iterable[Line] = ()) -> None:
         if not (math.isfinite(speed) and speed > 0):
             raise ValueError(f"speed must be a number above 0, not {speed}")
         self.store = Store(data, auth.AUTH_SCHEMA, CALLS_SCHEMA)
         self.clock = clock
         self.speed = speed
         self.faults = Faults()
+        self.lines = Lines(lines)
+        self.refused: deque[RefusedCall] = deque(maxlen=_KEPT_REFUSALS)
         self.report: Callable[[str], object] = lambda _: None
         self._waits: set[anyio.CancelScope] = set()
         self._stopped = False

@@ -12,7 +12,7 @@ import phonenumbers
 from kallyai_mcp.sandbox.accounts import Account
 from kallyai_mcp.sandbox.errors import ApiError
 from kallyai_mcp.sandbox.number_rules import check_number
-from kallyai_mcp.sandbox.simulator.numbers import lookup
+from kallyai_mcp.sandbox.simulator.scenario import RefusalCode
 from kallyai_mcp.sandbox.simulator.submission import Submission
 
 CALL_RULES = (
@@ -27,7 +27,7 @@ CALL_RULES = (
     "The time: scheduling_violation for a time that is not HH:MM, a time that is past in the request's time zone, or a"
     " date more than a year ahead.",
     "The words: safety_violation.",
-    "The test number: blocked_number, suppression_violation, consent_denied, and so on.",
+    "The line: blocked_number, suppression_violation, consent_denied, and so on, as its scenario says.",
     "The plan: quota_exceeded.",
 )
 """The rules of `POST /v1/calls`; the response is the error of the first rule that the request breaks."""
@@ -53,25 +53,37 @@ LONGEST_NOTICE = timedelta(days=366)
 _UNSAFE = re.compile(r"\b(?:" + "|".join(re.escape(phrase) for phrase in UNSAFE) + r")\b", re.IGNORECASE)
 _HH_MM = re.compile(r"(?:[01][0-9]|2[0-3]):[0-5][0-9]")
 
-REFUSAL_RESPONSES: dict[str, tuple[int, str]] = {
+REFUSAL_RESPONSES: dict[RefusalCode, tuple[int, str]] = {
+    "missing_phone_number": (422, "There is no phone number to call"),
+    "emergency_number": (422, "Emergency numbers can't be called"),
+    "toll_number": (422, "Premium-rate numbers can't be called"),
     "blocked_number": (403, "This number is flagged as fraud"),
     "suppression_violation": (403, "This number is on the do-not-call list"),
     "consent_denied": (422, "Consent to this call was declined"),
     "safety_violation": (422, "The content of this call violates the guidelines"),
+    "scheduling_violation": (422, "The date or time is not valid"),
+    "country_restriction": (403, "Your account can't call this country"),
+    "unsupported_country": (403, "Calls to this country are not supported"),
+    "unsupported_language": (422, "This language is not supported"),
+    "missing_token": (401, "There is no access token"),
+    "forbidden": (403, "The token lacks a scope"),
     "phone_not_provisioned": (400, "No line is provisioned for this account"),
     "rate_limited": (429, "Too many calls; try again later"),
 }
-"""HTTP status and message of each refusal of a test number, by code."""
+"""HTTP status and message of each refusal that a scenario can ask for, except `quota_exceeded`, by code."""
 
 
-def check(submission: Submission, account: Account, zone: ZoneInfo, now: datetime) -> None:
-    """Check the rules of `CALL_RULES` from the number to the test number.
+def check(submission: Submission, account: Account, zone: ZoneInfo, now: datetime) -> str:
+    """Check the rules of `CALL_RULES` from the number to the words.
 
     Args:
         submission: The request's submission.
         account: The account that places the call.
         zone: The request's time zone.
         now: The current time, aware.
+
+    Returns:
+        The number to call, in E.164.
 
     Raises:
         ApiError: The first rule that the submission breaks.
@@ -83,11 +95,20 @@ def check(submission: Submission, account: Account, zone: ZoneInfo, now: datetim
             raise ApiError(422, "unsupported_language", "This language is not supported", "Supported languages: en, es")
     _check_time(submission.appointment_date, submission.appointment_time, now.astimezone(zone))
     _check_content(submission)
-    known = lookup(phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164))
-    if known is not None and known.refusal in REFUSAL_RESPONSES:
-        status, message = REFUSAL_RESPONSES[known.refusal]
-        headers = {"Retry-After": "1"} if status == 429 else None
-        raise ApiError(status, known.refusal, message, f"{known.number} is a test number of the sandbox", headers)
+    e164: str = phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
+    return e164
+
+
+def refusal(code: RefusalCode, number: str) -> ApiError:
+    """Return the error with which a scenario refuses a call, for every code except `quota_exceeded`.
+
+    Args:
+        code: The code.
+        number: The number that was to be called.
+    """
+    status, message = REFUSAL_RESPONSES[code]
+    headers = {"Retry-After": "1"} if status == 429 else None
+    return ApiError(status, code, message, f"This is what the sandbox's scenario for {number} says", headers)
 
 
 def _check_country(number: phonenumbers.PhoneNumber, account: Account) -> None:

@@ -3,14 +3,15 @@
     uv run python -m tests.bundle.check
 
 The bundle is packed, unpacked into an empty folder, and run by the command of its manifest; the sdist and the wheel are
-built, and the wheel is installed into an empty environment, first without and then with the sandbox; the files for the
-MCP registry and for Claude Code are linted. Needs npm, and a package index for the dependencies.
+built, and the wheel is installed into an empty environment, first alone, then with the sandbox, then with pytest; the
+files for the MCP registry and for Claude Code are linted. Needs npm, and a package index for the dependencies.
 
 Exits with 1 at the first problem, which it prints.
 """
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -74,6 +75,8 @@ async def check(folder: Path) -> None:
     done("the wheel alone serves, and says what to install for the sandbox")
     with_sandbox(wheel, folder)
     done("the wheel with the sandbox shows its demo")
+    with_pytest(copy, folder)
+    done("a project with the wheel and pytest tests its agent")
     linted(copy, folder)
     done("the files for the registry and for Claude Code are valid")
 
@@ -146,6 +149,17 @@ def with_sandbox(wheel: Path, folder: Path) -> None:
     require("Each answer was what it should be." in shown, "the demo should have ended well")
 
 
+def with_pytest(copy: Path, folder: Path) -> None:
+    """Install pytest as well, and run the tests of a project of its own."""
+    run("uv", "pip", "install", "--quiet", "--python", folder / "venv", "pytest")
+    project = folder / "project"
+    shutil.copytree(copy / "tests" / "bundle" / "project", project)
+    python = Path(installed_command(folder)).with_name("python")
+    path = os.pathsep.join([str(python.parent), os.environ["PATH"]])
+    shown = run(python, "-m", "pytest", "-q", "--rootdir", project, project / "agent_checks.py", PATH=path).stdout
+    require("2 passed" in shown, f"the project's tests should have passed: {shown}")
+
+
 def linted(copy: Path, folder: Path) -> None:
     """Lint the file for the MCP registry and those for Claude Code, each in its own folder."""
     registry = folder / "registry"
@@ -175,8 +189,10 @@ async def tools_of(agent: Agent) -> list[str]:
     return [tool.name for tool in (await agent.client.list_tools()).tools]
 
 
-def run(program: str | Path, *arguments: str | Path, code: int = 0) -> subprocess.CompletedProcess[str]:
-    """Run a command, whose exit code must be `code`.
+def run(
+    program: str | Path, *arguments: str | Path, code: int = 0, **variables: str
+) -> subprocess.CompletedProcess[str]:
+    """Run a command, with these environment variables, whose exit code must be `code`.
 
     Raises:
         CheckError: It was another; the message has the command's output.
@@ -187,7 +203,7 @@ def run(program: str | Path, *arguments: str | Path, code: int = 0) -> subproces
         capture_output=True,
         text=True,
         encoding="utf-8",
-        env=environment(),
+        env=environment() | variables,
         timeout=SECONDS,
         check=False,
     )

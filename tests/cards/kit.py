@@ -24,7 +24,7 @@ TIMEOUT_MS = 8_000
 NEW_YORK = {"theme": "light", "locale": "en-US", "timeZone": "America/New_York"}
 """The host context, unless a test gives another."""
 
-NUMBERS = {entry.outcome: entry.number for entry in reversed(TEST_NUMBERS)}
+NUMBERS = {entry.name: entry.number for entry in reversed(TEST_NUMBERS)}
 """The sandbox's test number for each outcome."""
 
 # Chromium warns about the two permissions that the proxy needs ("Sandbox proxy", 2) before it knows the origin.

@@ -3,11 +3,14 @@
 from mcp.types import CallToolResult
 from playwright.async_api import expect
 
-from kallyai_mcp.sandbox.simulator.callee_behaviors import UNICODE_SPEECH
+from kallyai_mcp.sandbox.simulator.numbers import TEST_NUMBERS
 from kallyai_mcp.tools.results import SpokenLine, TranscriptAnswer
 from tests.agent import BISTRO, Agent, Answer
 from tests.cards.conftest import Open
 from tests.cards.kit import NEW_YORK, NUMBERS
+
+UNICODE_SPEECH = next([turn.says.en for turn in line.turns] for line in TEST_NUMBERS if line.name == "unicode")
+"""What the callee of the test number `unicode` says."""
 
 
 async def test_the_conversation_is_loaded_on_request_and_shows_who_speaks(agent: Agent, open_card: Open) -> None:

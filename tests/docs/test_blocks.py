@@ -15,10 +15,11 @@ from tests.docs.pages import PAGES, ROOT, text_of
 from tests.sandbox.manual_clock import ManualClock
 
 RUN_BY = {
-    "python": {"docs/frameworks.md"},  # tests/frameworks
+    "python": {"docs/frameworks.md", "docs/testing-agents.md"},  # tests/frameworks, tests/testing
+    "js": {"docs/testing-agents.md"},  # tests/testing
     "nginx": {"docs/hosting-workers.md"},  # tests/transports/test_behind_nginx.py
     "json": {"README.md", "docs/install.md"},  # below
-    "text": {"README.md", "docs/architecture.md"},  # below
+    "text": {"README.md", "docs/architecture.md", "docs/testing-agents.md"},  # below, and tests/testing
     "mermaid": {"docs/architecture.md"},  # a drawing: neither code nor output
 }
 """The pages with blocks of each language; tests/docs/test_pages.py checks the commands."""

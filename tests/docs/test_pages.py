@@ -10,7 +10,7 @@ import pytest
 
 from kallyai_mcp.cli.clients.known import CLIENTS
 from kallyai_mcp.cli.main import cli
-from kallyai_mcp.sandbox.simulator.numbers import RULE_EXAMPLES, TEST_NUMBERS
+from kallyai_mcp.sandbox.simulator.numbers import DOCUMENTED
 from kallyai_mcp.settings import Auth, Settings
 from kallyai_mcp.tools.catalog import tools
 from tests.docs.pages import DOCS, PAGES, ROOT, first_column, shown_commands, text_of, without_code
@@ -42,7 +42,7 @@ def test_the_settings_are_listed() -> None:
 
 
 def test_the_test_numbers_are_listed() -> None:
-    rows = [f"| `{entry.number}` | {entry.description} |" for entry in (*TEST_NUMBERS, *RULE_EXAMPLES)]
+    rows = [f"| `{entry.number}` | {entry.description.en} |" for entry in DOCUMENTED]
 
     assert "\n".join(rows) in text_of("docs/sandbox.md")
 

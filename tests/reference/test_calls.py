@@ -15,7 +15,7 @@ from tests.agent import Answer
 from tests.reference.conftest import EXAMPLE, Service, bearer, code_of, example
 from tests.reference.statements import each, fields, states
 
-NUMBERS = {entry.outcome: entry.number for entry in reversed(TEST_NUMBERS)}
+NUMBERS = {entry.name: entry.number for entry in reversed(TEST_NUMBERS)}
 UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 

@@ -58,7 +58,7 @@ def test_a_read_is_refused_with_this_code(service: Service, case: str) -> None:
     path, tool = READS[case]
     call_id = UNKNOWN
     if case == "transcript_not_found":
-        number = next(entry.number for entry in TEST_NUMBERS if entry.outcome == "no_transcript")
+        number = next(entry.number for entry in TEST_NUMBERS if entry.name == "no_transcript")
         call_id = service.post_call({"respondent_phone": number}).json()["call_id"]
     answer = service.use(tool, {"call_id": call_id})
 

@@ -221,7 +221,7 @@ async def test_the_safety_rule_matches_whole_words(place_call: PlaceCall) -> Non
     assert (await place_call(task_description="Ask about the threatened species tour")).status_code == 201
 
 
-@pytest.mark.parametrize("number", [n for n in TEST_NUMBERS if n.refusal], ids=lambda n: n.outcome)
+@pytest.mark.parametrize("number", [n for n in TEST_NUMBERS if n.refusal], ids=lambda n: n.refusal)
 async def test_a_test_number_refuses_with_its_documented_code(
     place_call: PlaceCall, number: Any, reference: Reference
 ) -> None:
@@ -237,7 +237,7 @@ async def test_calls_to_all_other_test_numbers_are_placed(place_call: PlaceCall,
     assert (await place_call(respondent_phone=number.number)).status_code == 201
 
 
-@pytest.mark.parametrize("number", RULE_EXAMPLES, ids=lambda n: n.outcome)
+@pytest.mark.parametrize("number", RULE_EXAMPLES, ids=lambda n: n.refusal)
 async def test_the_examples_of_the_rules_are_refused_by_them(place_call: PlaceCall, number: Any) -> None:
     answer = await place_call("acct-us-only", respondent_phone=number.number)
     assert answer.json()["error"]["code"] == number.refusal

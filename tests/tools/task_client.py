@@ -31,7 +31,7 @@ from tests.sandbox.manual_clock import ManualClock
 TASKS = "io.modelcontextprotocol/tasks"
 METHODS = ("tasks/get", "tasks/update", "tasks/cancel")
 START = datetime(2026, 1, 25, 15, 30, tzinfo=UTC)
-NUMBERS = {entry.outcome: entry.number for entry in reversed(TEST_NUMBERS)}
+NUMBERS = {entry.name: entry.number for entry in reversed(TEST_NUMBERS)}
 STDIO_CALL = {
     "task_category": "general",
     "task_description": "Ask for the opening hours",

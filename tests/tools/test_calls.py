@@ -11,7 +11,7 @@ from tests.agent import BISTRO, Agent, open_agent
 from tests.sandbox.manual_clock import ManualClock
 from tests.sandbox.sandbox_app import sandbox_app
 
-NUMBERS = {entry.outcome: entry.number for entry in reversed(TEST_NUMBERS)}
+NUMBERS = {entry.name: entry.number for entry in reversed(TEST_NUMBERS)}
 
 
 async def calls_made(agent: Agent) -> int:

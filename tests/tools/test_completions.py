@@ -16,7 +16,7 @@ from tests.transports.http_server import LIMIT
 
 CALL = "kallyai://calls/{call_id}"
 TEMPLATES = [CALL, f"{CALL}/transcript", f"{CALL}/calendar.ics"]
-NUMBERS = {entry.outcome: entry.number for entry in reversed(TEST_NUMBERS)}
+NUMBERS = {entry.name: entry.number for entry in reversed(TEST_NUMBERS)}
 
 
 async def of_template(agent: Agent, typed: str, template: str = CALL, name: str = "call_id") -> Completion:

@@ -19,7 +19,7 @@ from tests.agent import BISTRO, settings_in
 from tests.sandbox.manual_clock import ManualClock
 from tests.tools.user import NIGHT, NOON, Reply, User, open_agent_for
 
-DO_NOT_CALL = next(entry.number for entry in TEST_NUMBERS if entry.outcome == "suppression_violation")
+DO_NOT_CALL = next(entry.number for entry in TEST_NUMBERS if entry.name == "suppression_violation")
 
 
 @pytest.fixture

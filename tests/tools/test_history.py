@@ -13,7 +13,7 @@ from tests.agent import BISTRO, Agent, open_agent, settings_in
 from tests.fake_service import fake_service
 from tests.sandbox.manual_clock import ManualClock
 
-NUMBERS = {entry.outcome: entry.number for entry in reversed(TEST_NUMBERS)}
+NUMBERS = {entry.name: entry.number for entry in reversed(TEST_NUMBERS)}
 
 
 async def test_before_the_first_call_the_list_says_how_to_place_one(agent: Agent) -> None:

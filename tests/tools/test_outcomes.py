@@ -15,7 +15,7 @@ from tests.agent import BISTRO, Agent, Answer, open_agent, settings_in
 from tests.fake_service import fake_service
 from tests.sandbox.manual_clock import ManualClock
 
-NUMBERS = {entry.outcome: entry.number for entry in reversed(TEST_NUMBERS)}
+NUMBERS = {entry.name: entry.number for entry in reversed(TEST_NUMBERS)}
 PARTY = "Italian Bistro (+1 202-555-01"
 CALENDAR = ["calendar.ics"]
 

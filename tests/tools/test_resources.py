@@ -22,7 +22,7 @@ from tests.fake_service import fake_service
 from tests.sandbox.manual_clock import ManualClock
 from tests.transports.http_server import CALL, CONNECTIONS, LIMIT, connected_agent, running_sandbox, running_server
 
-NUMBERS = {entry.outcome: entry.number for entry in reversed(TEST_NUMBERS)}
+NUMBERS = {entry.name: entry.number for entry in reversed(TEST_NUMBERS)}
 CALLS = "kallyai://calls"
 
 

@@ -17,7 +17,7 @@ from tests.transports.http_server import (
     running_server,
 )
 
-(BUSY,) = [entry.number for entry in TEST_NUMBERS if entry.outcome == "busy" and entry.number.startswith("+1")]
+(BUSY,) = [entry.number for entry in TEST_NUMBERS if entry.name == "busy" and entry.number.startswith("+1")]
 CALL_TO_BUSY = CALL | {"respondent_phone": BUSY}
 PROTOCOL_OF_2025 = ACCEPT | {"MCP-Protocol-Version": "2025-11-25"}
 

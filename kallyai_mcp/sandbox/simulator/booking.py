@@ -13,13 +13,14 @@ def book(context: CallContext) -> Ending:
     lead = _answer_questions(context)
     if callee_behaviors.perform(context):
         lead = context.spoken.say("looked")
-    if context.outcome == "fully_booked":
+    if context.scenario.does == "declines":
         return _declined(context)
-    if context.outcome == "no_event":
+    if context.scenario.does == "needs_no_booking":
         return _walk_in(context)
-    if context.outcome == "counter_offer" and context.request.keeps_time and context.request.day is not None:
-        return _declined(context, offer=alternative(context.request, context.now))
-    slot, remark = _settle(context, lead)
+    offer = context.offer()
+    if offer is not None and context.request.keeps_time and not context.scenario.ignores_instructions:
+        return _declined(context, offer=offer)
+    slot, remark = _settle(context, lead, offer)
     return _close(context, slot, remark)
 
 
@@ -45,15 +46,15 @@ def _answer_questions(context: CallContext) -> str:
     return book_.say("noted") if notes else ""
 
 
-def _settle(context: CallContext, lead: str) -> tuple[Slot | None, str]:
+def _settle(context: CallContext, lead: str, offer: Slot | None) -> tuple[Slot | None, str]:
     """Add the turns that agree on a time, a name, and a phone number.
 
     Returns:
         The agreed time (None: as in the request's own words), and a remark about it for the highlights.
     """
     request, spoken, written = context.request, context.spoken, context.written
-    if context.outcome == "counter_offer":
-        return _agree_on_another_time(context)
+    if offer is not None:
+        return _agree_on_another_time(context, offer)
     if request.day is None:
         _name_and_phone(context, lead, spoken.say("free.undated"))
         return None, ""
@@ -62,16 +63,15 @@ def _settle(context: CallContext, lead: str) -> tuple[Slot | None, str]:
         return Slot(request.day, request.at), ""
     slot = proposed(request, request.day, context.now)
     if slot.day != request.day or slot.at is None:
-        return _agree_on_another_time(context)
+        return _agree_on_another_time(context, alternative(request, context.now))
     context.dialogue.human(lead, spoken.say("propose", time=spoken.spoken_time(slot.at)))
     context.ai("propose.yes", time=spoken.spoken_time(slot.at))
     _name_and_phone(context)
     return slot, written.say("done.proposed")
 
 
-def _agree_on_another_time(context: CallContext) -> tuple[Slot, str]:
+def _agree_on_another_time(context: CallContext, slot: Slot) -> tuple[Slot, str]:
     request, spoken, written = context.request, context.spoken, context.written
-    slot = alternative(request, context.now)
     if request.day is None:
         offer = context.moment(spoken, slot)
         context.human("taken.undated", offer=offer)

@@ -8,9 +8,10 @@ from zoneinfo import ZoneInfo
 from kallyai_mcp.sandbox.simulator.dialogue import Dialogue
 from kallyai_mcp.sandbox.simulator.phrasebook import Phrasebook
 from kallyai_mcp.sandbox.simulator.request import Request
+from kallyai_mcp.sandbox.simulator.scenario import Scenario
 from kallyai_mcp.sandbox.simulator.simulated_call import Event
 from kallyai_mcp.sandbox.simulator.submission import TaskCategory
-from kallyai_mcp.sandbox.simulator.time_slots import Slot
+from kallyai_mcp.sandbox.simulator.time_slots import Slot, alternative, proposed
 
 _DURATION: Final = {
     TaskCategory.RESTAURANT: timedelta(hours=2),
@@ -35,7 +36,7 @@ class CallContext:
 
     Attributes:
         request: What the assistant asks for.
-        outcome: The `outcome` of the test number; `success` for any other number.
+        scenario: What happens on the line.
         spoken: The phrases in the call language, for the dialogue.
         written: The phrases in the app language, for highlights and next steps.
         dialogue: What has been said.
@@ -44,7 +45,7 @@ class CallContext:
     """
 
     request: Request
-    outcome: str
+    scenario: Scenario
     spoken: Phrasebook
     written: Phrasebook
     dialogue: Dialogue
@@ -109,6 +110,19 @@ class CallContext:
         if self.request.name:
             return book.say("under.name", name=self.request.name)
         return book.say("under.phone", phone=self.request.phone) if self.request.phone else book.say("under.line")
+
+    def offer(self) -> Slot | None:
+        """Return the day and time that the callee has instead of those of the request; None if it has these."""
+        request, scenario = self.request, self.scenario
+        if scenario.does == "offers_another_time":
+            return alternative(request, self.now)
+        if scenario.at is None and scenario.on is None:
+            return None
+        usual = proposed(request, request.day or self.now.date() + timedelta(days=1), self.now)
+        at = None if request.category is TaskCategory.HOTEL else scenario.at or request.at or usual.at
+        free = Slot(scenario.on or request.day or usual.day, at)
+        asked = (request.day, None if request.category is TaskCategory.HOTEL else request.at)
+        return free if free != asked else None
 
     def event(self, slot: Slot, highlights: str) -> Event:
         """Return the appointment at `slot`: whole days for a room, times for everything else."""

@@ -42,11 +42,11 @@ def _interrupted(status: str) -> Callable[[CallContext], Ending]:
 
 
 INCOMPLETE_CALLS: Final[dict[str, Callable[[CallContext], Ending]]] = {
-    "busy": _not_reached("busy", BUSY_SECONDS, "next.again"),
-    "no_answer": _not_reached("no_answer", NO_ANSWER_SECONDS, "next.again"),
-    "cancelled": _not_reached("cancelled", CANCELLED_SECONDS, "next.cancelled"),
-    "voicemail": _voicemail,
-    "failed": _interrupted("failed"),
-    "terminated": _interrupted("terminated"),
+    "is_busy": _not_reached("busy", BUSY_SECONDS, "next.again"),
+    "does_not_answer": _not_reached("no_answer", NO_ANSWER_SECONDS, "next.again"),
+    "is_canceled": _not_reached("cancelled", CANCELLED_SECONDS, "next.cancelled"),
+    "goes_to_voicemail": _voicemail,
+    "drops_the_line": _interrupted("failed"),
+    "is_terminated": _interrupted("terminated"),
 }
-"""The function that simulates the call, by the test number's outcome."""
+"""The function that simulates the call, by what the scenario does."""

@@ -45,7 +45,7 @@ def run(context: CallContext) -> Ending:
     if request.extras:
         highlights.append(written.say("done.passed_on", extras=written.quotes(request.extras)))
     highlights.extend(callee_behaviors.describe(context))
-    if context.outcome == "fully_booked":
+    if context.scenario.does == "declines":
         next_steps = written.say("next.refused")
     else:
         next_steps = written.say("next.answered", number=request.number)
@@ -54,11 +54,13 @@ def run(context: CallContext) -> Ending:
 
 def _answer(context: CallContext, book: Phrasebook) -> str:
     """Return the callee's answer in the language of `book`; its facts depend on the request only."""
-    if context.outcome == "fully_booked":
+    if context.scenario.answer is not None:
+        return context.scenario.answer.in_language(book.language)
+    if context.scenario.does == "declines":
         return book.say("answer.no")
-    if context.outcome == "no_event":
+    if context.scenario.does == "needs_no_booking":
         return book.say("answer.walk_in")
-    if context.outcome == "counter_offer":
+    if context.scenario.does == "offers_another_time":
         return book.say("answer.other", offer=context.moment(book, alternative(context.request, context.now)))
     facts = {}
     seed = context.request.description

@@ -13,7 +13,6 @@ from kallyai_mcp.sandbox.simulator import phrases_en, phrases_es
 
 _TABLES: Final = {"en": phrases_en.PHRASES, "es": phrases_es.PHRASES}
 _WORLD: Final = "001"  # the region of numbers without a country; it has no currency
-_INJECTIONS: Final = {"en": phrases_en.INJECTION, "es": phrases_es.INJECTION}
 
 
 class Phrasebook:
@@ -26,7 +25,6 @@ class Phrasebook:
 
     def __init__(self, language: str, seed: str) -> None:
         self.language = language
-        self.injection = _INJECTIONS[language]
         self._phrases = _TABLES[language]
         self._seed = seed
 
@@ -34,10 +32,6 @@ class Phrasebook:
         """Return the phrase of `key` with `facts` inserted."""
         wordings = self._phrases[key]
         return wordings[number(self._seed, key) % len(wordings)].format(**facts)
-
-    def each(self, key: str) -> tuple[str, ...]:
-        """Return all texts of `key`, for keys that have a list instead of alternative wordings."""
-        return self._phrases[key]
 
     def quote(self, text: str) -> str:
         """Return `text` in the language's quotation marks, without its final period."""

@@ -3,6 +3,8 @@
 from datetime import UTC, datetime
 from typing import Any
 
+from kallyai_mcp.sandbox.simulator.numbers import lookup
+from kallyai_mcp.sandbox.simulator.scenario import Scenario
 from kallyai_mcp.sandbox.simulator.simulated_call import SimulatedCall
 from kallyai_mcp.sandbox.simulator.simulation import simulate
 from kallyai_mcp.sandbox.simulator.submission import Submission
@@ -40,6 +42,14 @@ BOOKINGS: dict[str, dict[str, Any]] = {
 }
 
 
+def simulate_at(
+    submission: dict[str, Any], scenario: Scenario | None = None, *, now: datetime = NOW, timezone: str | None = None
+) -> SimulatedCall:
+    """Simulate a call with `scenario`; by default with that of the test number that is called."""
+    scenario = scenario or lookup(submission["respondent_phone"] or "") or Scenario()
+    return simulate(Submission.model_validate(submission), scenario, now=now, timezone=timezone, call_id="call-1")
+
+
 def call(
     *, now: datetime = NOW, timezone: str | None = "America/New_York", category: str = "restaurant", **fields: Any
 ) -> SimulatedCall:
@@ -51,7 +61,7 @@ def call(
         "appointment_date": "2026-11-27",
     }
     submission |= BOOKINGS[category] | fields
-    return simulate(Submission.model_validate(submission), now=now, timezone=timezone, call_id="call-1")
+    return simulate_at(submission, now=now, timezone=timezone)
 
 
 def said(result: SimulatedCall, speaker: str | None = None) -> str:

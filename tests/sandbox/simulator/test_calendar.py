@@ -7,8 +7,7 @@ import pytest
 
 from kallyai_mcp.sandbox.simulator.calendar import ics
 from kallyai_mcp.sandbox.simulator.simulated_call import Event
-from kallyai_mcp.sandbox.simulator.simulation import simulate
-from kallyai_mcp.sandbox.simulator.submission import Submission
+from tests.sandbox.simulator.calls import simulate_at
 
 NOW = datetime(2026, 1, 24, 15, 30, 5, tzinfo=UTC)
 
@@ -24,7 +23,7 @@ def agreed(timezone: str | None = "America/New_York", **fields: Any) -> Event:
         "appointment_time": "19:00",
         "party_size": 4,
     } | fields
-    event = simulate(Submission.model_validate(submission), now=NOW, timezone=timezone, call_id="call-1").event
+    event = simulate_at(submission, now=NOW, timezone=timezone).event
     assert event is not None
     return event
 

@@ -4,15 +4,16 @@ from collections import Counter
 import phonenumbers
 import pytest
 
-from kallyai_mcp.sandbox.simulator.numbers import RULE_EXAMPLES, TEST_NUMBERS, TestNumber, as_rows, lookup
+from kallyai_mcp.sandbox.simulator.numbers import DOCUMENTED, RULE_EXAMPLES, TEST_NUMBERS, as_rows, lookup
+from kallyai_mcp.sandbox.simulator.scenario import Line
 
 
-def numbered(entry: TestNumber) -> str:
-    return f"{entry.outcome} {entry.number}"
+def numbered(entry: Line) -> str:
+    return f"{entry.name} {entry.number}"
 
 
 @pytest.mark.parametrize("entry", TEST_NUMBERS, ids=numbered)
-def test_a_test_number_is_a_valid_phone_number_in_e164(entry: TestNumber) -> None:
+def test_a_test_number_is_a_valid_phone_number_in_e164(entry: Line) -> None:
     parsed = phonenumbers.parse(entry.number)
     assert phonenumbers.is_possible_number(parsed)
     assert phonenumbers.is_valid_number(parsed)
@@ -20,7 +21,7 @@ def test_a_test_number_is_a_valid_phone_number_in_e164(entry: TestNumber) -> Non
 
 
 @pytest.mark.parametrize("entry", TEST_NUMBERS, ids=numbered)
-def test_a_test_number_is_reserved_for_fiction(entry: TestNumber) -> None:
+def test_a_test_number_is_reserved_for_fiction(entry: Line) -> None:
     assert re.fullmatch(r"\+120255501\d\d|\+442079460\d{3}", entry.number)
 
 
@@ -34,12 +35,12 @@ def test_no_number_is_listed_twice() -> None:
 
 
 def test_the_table_for_people_has_every_number_and_a_description_of_each() -> None:
-    assert [number for number, _ in as_rows()] == [entry.number for entry in TEST_NUMBERS + RULE_EXAMPLES]
-    assert all(description for _, description in as_rows())
+    assert [number for number, _ in as_rows()] == [entry.number for entry in DOCUMENTED]
+    assert all(description for language in ("en", "es") for _, description in as_rows(language))
 
 
 def test_every_refusal_is_named_by_its_error_code() -> None:
-    refused = {entry.refusal for entry in TEST_NUMBERS + RULE_EXAMPLES if entry.refusal}
+    refused = {entry.refusal for entry in DOCUMENTED if entry.refusal}
     assert refused == {
         "blocked_number", "suppression_violation", "consent_denied", "safety_violation", "phone_not_provisioned",
         "rate_limited", "emergency_number", "toll_number", "unsupported_country", "country_restriction",
@@ -47,7 +48,7 @@ def test_every_refusal_is_named_by_its_error_code() -> None:
 
 
 def test_the_examples_of_rules_break_the_rule_they_stand_for() -> None:
-    example = {entry.outcome: entry.number for entry in RULE_EXAMPLES}
+    example = {entry.refusal: entry.number for entry in RULE_EXAMPLES}
     toll = phonenumbers.parse(example["toll_number"])
     assert phonenumbers.number_type(toll) == phonenumbers.PhoneNumberType.PREMIUM_RATE
     assert phonenumbers.is_emergency_number(example["emergency_number"], "US")

@@ -4,14 +4,11 @@ from typing import Any
 import pytest
 from syrupy.assertion import SnapshotAssertion
 
-from kallyai_mcp.sandbox.simulator.callee_behaviors import UNICODE_SPEECH
 from kallyai_mcp.sandbox.simulator.dialogue import timestamp
-from kallyai_mcp.sandbox.simulator.numbers import TEST_NUMBERS, TestNumber
-from kallyai_mcp.sandbox.simulator.phrases_en import INJECTION as ENGLISH_INJECTION
-from kallyai_mcp.sandbox.simulator.phrases_es import INJECTION as SPANISH_INJECTION
+from kallyai_mcp.sandbox.simulator.numbers import TEST_NUMBERS
+from kallyai_mcp.sandbox.simulator.scenario import Line
 from kallyai_mcp.sandbox.simulator.simulated_call import SimulatedCall
-from kallyai_mcp.sandbox.simulator.simulation import simulate
-from kallyai_mcp.sandbox.simulator.submission import Submission
+from tests.sandbox.simulator.calls import simulate_at
 
 PLACED = [entry for entry in TEST_NUMBERS if entry.refusal is None]
 STATUS = {name: name for name in ("busy", "no_answer", "voicemail", "failed", "cancelled", "terminated")}
@@ -20,7 +17,7 @@ INQUIRY = {"task_category": "general", "appointment_date": None, "task_descripti
 
 
 def simulate_outcome(outcome: str, **fields: Any) -> SimulatedCall:
-    number = next(entry.number for entry in TEST_NUMBERS if entry.outcome == outcome)
+    number = next(entry.number for entry in TEST_NUMBERS if entry.name == outcome)
     submission = {
         "task_category": "restaurant",
         "task_description": "Book a table by the window",
@@ -33,7 +30,13 @@ def simulate_outcome(outcome: str, **fields: Any) -> SimulatedCall:
         "party_size": 4,
     } | fields
     now = datetime(2026, 11, 24, 15, 0, tzinfo=UTC)
-    return simulate(Submission.model_validate(submission), now=now, timezone="Europe/Madrid", call_id="call-1")
+    return simulate_at(submission, now=now, timezone="Europe/Madrid")
+
+
+def speech_of(name: str, language: str = "en") -> set[str]:
+    """What the callee of a test number says before it answers the request."""
+    line = next(entry for entry in TEST_NUMBERS if entry.name == name)
+    return {turn.says.in_language(language) for turn in line.turns}
 
 
 def callee_turns(result: SimulatedCall) -> list[str]:
@@ -42,15 +45,15 @@ def callee_turns(result: SimulatedCall) -> list[str]:
 
 @pytest.mark.parametrize("language", ["en", "es"])
 @pytest.mark.parametrize("inquiry", [False, True], ids=["booking", "inquiry"])
-@pytest.mark.parametrize("entry", PLACED, ids=lambda entry: f"{entry.outcome} {entry.number}")
-def test_a_test_number_does_what_the_table_says(entry: TestNumber, inquiry: bool, language: str) -> None:
+@pytest.mark.parametrize("entry", PLACED, ids=lambda entry: f"{entry.name} {entry.number}")
+def test_a_test_number_does_what_the_table_says(entry: Line, inquiry: bool, language: str) -> None:
     fields = INQUIRY if inquiry else {}
-    result = simulate_outcome(entry.outcome, **fields, language=language, respondent_phone=entry.number)
-    assert result.status == STATUS.get(entry.outcome, "success")
+    result = simulate_outcome(entry.name, **fields, language=language, respondent_phone=entry.number)
+    assert result.status == STATUS.get(entry.name, "success")
     assert result.highlights
     assert result.next_steps
-    assert (result.event is None) == (inquiry or entry.outcome in NOTHING_AGREED)
-    assert (result.entries == ()) == (entry.outcome in {"busy", "no_answer", "cancelled", "no_transcript"})
+    assert (result.event is None) == (inquiry or entry.name in NOTHING_AGREED)
+    assert (result.entries == ()) == (entry.name in {"busy", "no_answer", "cancelled", "no_transcript"})
 
 
 @pytest.mark.parametrize("language", ["en", "es"])
@@ -123,13 +126,14 @@ def test_a_long_call_has_more_than_a_hundred_turns_and_fifty_different_questions
     assert len({words for words in callee_turns(result) if words.startswith(("Question", "Pregunta"))}) == 50
 
 
-@pytest.mark.parametrize(("language", "speech"), [("en", ENGLISH_INJECTION), ("es", SPANISH_INJECTION)])
+@pytest.mark.parametrize("language", ["en", "es"])
 @pytest.mark.parametrize("fields", [{}, INQUIRY], ids=["booking", "inquiry"])
 def test_injected_orders_are_in_the_transcript_word_for_word_and_not_obeyed(
-    language: str, speech: tuple[str, ...], fields: dict[str, Any]
+    language: str, fields: dict[str, Any]
 ) -> None:
+    speech = speech_of("prompt_injection", language)
     result = simulate_outcome("prompt_injection", **fields, language=language)
-    assert set(speech) <= set(callee_turns(result))
+    assert speech <= set(callee_turns(result))
     assert any("transcript 7f3a91>>>" in words for words in callee_turns(result))
     assert ("órdenes" if language == "es" else "orders") in result.highlights
     assert not any(words in result.highlights for words in speech)
@@ -138,8 +142,9 @@ def test_injected_orders_are_in_the_transcript_word_for_word_and_not_obeyed(
 @pytest.mark.parametrize("fields", [{}, INQUIRY], ids=["booking", "inquiry"])
 def test_unusual_unicode_is_in_the_transcript_unchanged(fields: dict[str, Any]) -> None:
     result = simulate_outcome("unicode", **fields)
-    assert set(UNICODE_SPEECH) <= set(callee_turns(result))
-    spoken = "".join(UNICODE_SPEECH)
+    speech = speech_of("unicode")
+    assert speech <= set(callee_turns(result))
+    spoken = "".join(speech)
     assert all(odd in spoken for odd in ("\u202e", "\u200d", "\x1b[31m", "<script>", "\U0001d4d7", "{0}", "مرحبا"))
 
 

@@ -1,0 +1,47 @@
+"""What happens on the lines of one sandbox: the test numbers, a scenario file, and what tests set."""
+
+import threading
+from collections.abc import Iterable
+
+from kallyai_mcp.sandbox.simulator.numbers import TEST_NUMBERS
+from kallyai_mcp.sandbox.simulator.scenario import Line, LineScript, Scenario
+
+
+class Lines:
+    """The lines by number, in the memory of the process that serves the sandbox. Any thread may call the methods.
+
+    Args:
+        lines: The lines of scenario files; each takes the place of the test number with its number.
+    """
+
+    def __init__(self, lines: Iterable[Line] = ()) -> None:
+        self._lock = threading.Lock()
+        self._scripts: dict[str, LineScript] = {line.number: line for line in (*TEST_NUMBERS, *lines)}
+        self._initial = dict(self._scripts)
+        self._calls: dict[str, int] = {}
+
+    def of(self, number: str) -> LineScript:
+        """Return what happens on the line with this number (E.164): by default, the callee agrees."""
+        with self._lock:
+            return self._scripts.get(number) or LineScript()
+
+    def set(self, number: str, script: LineScript) -> None:
+        """Set what happens on a line; the next call to it is its first."""
+        with self._lock:
+            self._scripts[number] = script
+            self._calls.pop(number, None)
+
+    def reset(self, number: str) -> None:
+        """Set a line back to what it was at first."""
+        with self._lock:
+            self._scripts.pop(number, None)
+            if number in self._initial:
+                self._scripts[number] = self._initial[number]
+            self._calls.pop(number, None)
+
+    def take(self, number: str) -> Scenario:
+        """Return what happens in a new call to a line, and count the call."""
+        with self._lock:
+            index = self._calls.get(number, 0)
+            self._calls[number] = index + 1
+            return (self._scripts.get(number) or LineScript()).in_call(index)

@@ -1,0 +1,183 @@
+"""What happens on a line: the schema of scenario files, of `/_sandbox/line/{number}`, and of the pytest plug-in."""
+
+import re
+from collections.abc import Mapping
+from datetime import date, time
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    WithJsonSchema,
+    field_validator,
+    model_validator,
+)
+
+Does = Literal[
+    "agrees",
+    "offers_another_time",
+    "declines",
+    "needs_no_booking",
+    "answers",
+    "is_busy",
+    "does_not_answer",
+    "goes_to_voicemail",
+    "drops_the_line",
+    "is_canceled",
+    "is_terminated",
+]
+"""What the callee does. Whatever is not a conversation ends with the status of that name in the reference."""
+
+RefusalCode = Literal[
+    "quota_exceeded",
+    "missing_phone_number",
+    "emergency_number",
+    "toll_number",
+    "blocked_number",
+    "suppression_violation",
+    "safety_violation",
+    "scheduling_violation",
+    "consent_denied",
+    "country_restriction",
+    "unsupported_country",
+    "unsupported_language",
+    "missing_token",
+    "forbidden",
+    "phone_not_provisioned",
+    "rate_limited",
+]
+"""The codes with which a call can be refused: those of the reference's "Error Code Reference", and two more."""
+
+
+def _time_of_day(value: Any) -> Any:
+    """Refuse times in other formats than HH:MM: pydantic alone also accepts numbers."""
+    if value is None or isinstance(value, time) or (isinstance(value, str) and _HH_MM.fullmatch(value)):
+        return value
+    raise ValueError("must be a time in the format HH:MM (24-hour)")
+
+
+_HH_MM = re.compile(r"(?:[01][0-9]|2[0-3]):[0-5][0-9]")
+_DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
+
+TimeOfDay = Annotated[
+    time,
+    BeforeValidator(_time_of_day),
+    PlainSerializer(lambda at: f"{at:%H:%M}", return_type=str),
+    WithJsonSchema({"type": "string", "pattern": f"^{_HH_MM.pattern}$", "examples": ["20:30"]}),
+]
+"""A time of day, HH:MM."""
+
+
+E164 = r"^\+[1-9][0-9]{4,14}$"
+"""The pattern of a number with a country code."""
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Words(_Strict):
+    """A text in both languages of calls. Where one text is given instead, it is used in both."""
+
+    en: str = Field(min_length=1, description="In English")
+    es: str = Field(min_length=1, description="In Spanish")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _one_text_for_both(cls, value: Any) -> Any:
+        return {"en": value, "es": value} if isinstance(value, str) else value
+
+    def in_language(self, language: str) -> str:
+        """The text in `language` (`en` or `es`)."""
+        return self.es if language == "es" else self.en
+
+
+class Turn(_Strict):
+    """One turn of the callee."""
+
+    does: Literal["speaks", "holds", "asks", "orders"] = Field(
+        "speaks",
+        description="What the turn is: words, a request to hold the line, a question, or orders to the assistant",
+    )
+    says: Words = Field(description="What the callee says")
+    seconds: float = Field(
+        0, ge=0, le=3600, allow_inf_nan=False, description="How long nobody speaks after the assistant's reply"
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _words_alone(cls, value: Any) -> Any:
+        """Take a text, or a text in both languages, as a turn of words."""
+        return {"says": value} if isinstance(value, (str, Words)) or _is_words(value) else value
+
+
+def _is_words(value: Any) -> bool:
+    return isinstance(value, Mapping) and value.keys() == {"en", "es"}
+
+
+class Scenario(_Strict):
+    """What happens in a call to a line."""
+
+    does: Does = Field("agrees", description="What the callee does")
+    at: TimeOfDay | None = Field(None, description="`agrees`: the time that is free; other times are taken")
+    on: date | None = Field(None, description="`agrees`: the day that is free; other days are taken")
+    answer: Words | None = Field(None, description="What the callee answers to a question, or to any other request")
+    turns: tuple[Turn, ...] = Field((), description="What the callee says before it answers the request")
+    ignores_instructions: bool = Field(
+        False,
+        description="The assistant agrees to another time although its instructions forbid that, to see what a client"
+        " makes of it",
+    )
+    refusal: RefusalCode | None = Field(None, description="The request is refused with this code, and nobody is called")
+    loses_the_answer: bool = Field(
+        False, description="The call is placed, and the connection is cut before the client gets the answer"
+    )
+    has_transcript: bool = Field(True, description="Whether the service has a transcript of the call")
+    seconds: float | None = Field(
+        None,
+        ge=0,
+        le=3600,
+        allow_inf_nan=False,
+        description="How long the call lasts by the clock; by default as long as the conversation, divided by the"
+        " sandbox's speed",
+    )
+
+    @field_validator("on", mode="before")
+    @classmethod
+    def _only_dates(cls, value: Any) -> Any:
+        if value is None or type(value) is date or (isinstance(value, str) and _DATE.fullmatch(value)):
+            return value
+        raise ValueError("must be a date in the format YYYY-MM-DD")
+
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        if self.does == "answers" and self.answer is None:
+            raise ValueError("`answers` needs `answer`, the words of the answer")
+        if (self.at is not None or self.on is not None) and self.does != "agrees":
+            raise ValueError("`at` and `on` need `does` to be `agrees`")
+        return self
+
+
+class LineScript(Scenario):
+    """What happens on a line: in the first call, and then in those after it."""
+
+    then: tuple[Scenario, ...] = Field(
+        (), max_length=100, description="What happens in the calls after the first one; the last one is for all others"
+    )
+
+    def in_call(self, index: int) -> Scenario:
+        """What happens in the call number `index`, from 0."""
+        calls = (self, *self.then)
+        return calls[min(index, len(calls) - 1)]
+
+
+class Line(LineScript):
+    """A line with its number, as in a scenario file."""
+
+    number: str = Field(pattern=E164, description="In E.164")
+    name: str = Field("", description="A name for programs")
+    description: Words = Field(Words(en="A line of this file", es="Una línea de este archivo"),
+                               description="What happens, for people")  # fmt: skip

@@ -1,0 +1,65 @@
+"""Reads scenario files: TOML with one `[[line]]` for each number."""
+
+import tomllib
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from kallyai_mcp.sandbox.simulator.scenario import Line
+
+
+class ScenarioFileError(ValueError):
+    """A scenario file is not valid. The message has a line for each problem: where it is, and what is expected."""
+
+
+class ScenarioFile(BaseModel):
+    """The content of a scenario file."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    line: tuple[Line, ...] = Field(min_length=1, description="The lines of the file, each with its number")
+
+
+def read_scenarios(text: str) -> tuple[Line, ...]:
+    """Return the lines of a scenario file.
+
+    Args:
+        text: The content of the file.
+
+    Raises:
+        ScenarioFileError: The text is not TOML, does not fit the schema, or has a number twice.
+    """
+    try:
+        content = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise ScenarioFileError(f"not valid TOML: {error}") from None
+    try:
+        lines = ScenarioFile.model_validate(content).line
+    except ValidationError as invalid:
+        problems = [
+            f"{_place(content, error['loc'])}: {_expected(error['type'], error['msg'])}"
+            for error in invalid.errors(include_url=False)
+        ]
+        raise ScenarioFileError("\n".join(problems)) from None
+    numbers = [line.number for line in lines]
+    if twice := sorted({number for number in numbers if numbers.count(number) > 1}):
+        raise ScenarioFileError(f"more than one [[line]] has the number {', '.join(twice)}")
+    return lines
+
+
+def _place(content: dict[str, Any], location: tuple[int | str, ...]) -> str:
+    """Return where a problem is: the line by its number, then the keys; items of lists count from 1."""
+    if len(location) < 2 or location[0] != "line" or not isinstance(location[1], int):
+        return ".".join(str(part) for part in location)
+    entry = content["line"][location[1]]
+    number = entry.get("number") if isinstance(entry, dict) else None
+    keys = ".".join(f"{part + 1}" if isinstance(part, int) else part for part in location[2:])
+    return " ".join(["line", str(location[1] + 1), *([f"({number})"] if number else []), *([keys] if keys else [])])
+
+
+def _expected(kind: str, message: str) -> str:
+    if kind == "extra_forbidden":
+        return "there is no such key"
+    if kind == "missing":
+        return "this key is missing"
+    return message.removeprefix("Value error, ").removeprefix("Input ")

@@ -1,0 +1,33 @@
+"""How the user agreed to each call: the audit trail of kallyai-mcp."""
+
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+
+from kallyai_mcp.cli.connection import Connection, run_with_connection
+from kallyai_mcp.settings import Settings
+
+_MOST_CALLS = 10_000
+
+GIVEN = frozenset({"form", "confirmation"})
+"""The values that mean the user's yes (`calls.policy.ConsentKind`)."""
+
+
+def consents_of(env: Mapping[str, str]) -> dict[str, str]:
+    """Return how consent was given to each call, by its Idempotency-Key.
+
+    Args:
+        env: The settings of the server that placed the calls.
+
+    Raises:
+        click.ClickException: The ledger can't be read.
+    """
+
+    async def read(connection: Connection) -> dict[str, str]:
+        account, found = await connection.account_key(), {}
+        for entry in await connection.ledger().audit(account, _MOST_CALLS):
+            if entry.tracking_id is not None and (record := await connection.ledger().find(account, entry.tracking_id)):
+                found[record.idempotency_key] = entry.how or "none is recorded"
+        return found
+
+    with ThreadPoolExecutor(1) as thread:  # the test may have an event loop of its own in this one
+        return thread.submit(run_with_connection, Settings.from_env(env), read).result()

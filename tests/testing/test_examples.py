@@ -1,0 +1,82 @@
+"""The examples of docs/testing-agents.md run, and a failed assertion reads as it is shown there."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from kallyai_mcp.testing import KallyAISandbox
+from tests.docs.test_blocks import fenced, shows
+from tests.processes import environment
+from tests.testing.test_plugin import NUMBER, TABLE, agent_with
+
+PAGE = "docs/testing-agents.md"
+NODE = shutil.which("node")
+
+AGENT = """
+import json
+import urllib.request
+
+
+def run_my_agent(task, env):
+    submission = {"task_category": "restaurant", "task_description": task, "respondent_phone": "+12025550142",
+                  "party_size": 4}
+    body = json.dumps({"submission": submission, "timezone": "America/New_York"}).encode()
+    headers = {"Content-Type": "application/json", "Authorization": f"Bearer {env['KALLYAI_ACCESS_TOKEN']}"}
+    urllib.request.urlopen(urllib.request.Request(env["KALLYAI_API_URL"] + "/v1/calls", body, headers)).close()
+"""
+"""In place of the reader's agent: one request to KallyAI's API."""
+
+
+def test_the_example_for_pytest_passes(tmp_path: Path) -> None:
+    (example,) = fenced(PAGE, "python")
+    (tmp_path / "test_example.py").write_text(AGENT + example, encoding="utf-8")
+    options = ["-q", "-p", "no:randomly", "-p", "no:cacheprovider", "--rootdir", str(tmp_path)]
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", *options, str(tmp_path)],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        env=environment(tmp_path),
+        timeout=60,
+        check=False,
+    )
+
+    assert "1 passed" in done.stdout, done.stdout + done.stderr
+
+
+@pytest.mark.skipif(NODE is None, reason="there is no node on this machine (Debian: apt-get install nodejs)")
+def test_the_example_for_javascript_passes(kallyai_sandbox: KallyAISandbox, tmp_path: Path) -> None:
+    (example,) = fenced(PAGE, "js")
+    file = tmp_path / "example.test.mjs"
+    file.write_text(example, encoding="utf-8")
+    assert NODE is not None
+    done = subprocess.run(
+        [NODE, "--test", str(file)],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "SANDBOX": kallyai_sandbox.url},
+        timeout=60,
+        check=False,
+    )
+
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert re.search(r"^# pass 1$", done.stdout, re.MULTILINE)
+    kallyai_sandbox.assert_called_once(NUMBER)
+
+
+async def test_a_failed_assertion_reads_as_shown(kallyai_sandbox: KallyAISandbox) -> None:
+    (block,) = fenced(PAGE, "text")
+    kallyai_sandbox.line(NUMBER).is_busy()
+    asked = {key: value for key, value in TABLE.items() if key not in ("user_name", "timezone")}
+    async with agent_with(kallyai_sandbox.env) as agent:
+        for _ in range(2):
+            await agent.use("make_call", asked, redial=True)
+    with pytest.raises(AssertionError) as failed:
+        kallyai_sandbox.assert_called_once(NUMBER)
+
+    assert shows(*(re.sub(r"After [\d.]+ s", "After", text) for text in (block, str(failed.value))))

@@ -1,0 +1,235 @@
+"""The pytest plug-in, as somebody uses it who tests an agent with a real client and server."""
+
+import json
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import Any
+
+import anyio
+import pytest
+from mcp import Client
+from mcp.types import ElicitRequestParams, ElicitResult
+
+from kallyai_mcp.cli.app_context import open_app_context
+from kallyai_mcp.cli.connection import Connection
+from kallyai_mcp.server.build import build_server
+from kallyai_mcp.settings import Settings
+from kallyai_mcp.testing import KallyAISandbox
+from tests.agent import Agent
+
+NUMBER = "+12025550142"
+TABLE = {
+    "task_category": "restaurant",
+    "task_description": "Book a table",
+    "respondent_phone": NUMBER,
+    "business_name": "Italian Bistro",
+    "user_name": "Ada",
+    "party_size": 4,
+    "timezone": "America/New_York",
+}
+QUESTION = {"task_category": "general", "task_description": "Ask when they close", "respondent_phone": NUMBER}
+
+OpenAgent = Callable[..., AbstractAsyncContextManager[Agent]]
+
+
+@asynccontextmanager
+async def agent_with(env: Mapping[str, str], **client_options: Any) -> AsyncIterator[Agent]:
+    """An agent whose server has the settings of `env`."""
+    connection = Connection(Settings.from_env(env))
+    server = build_server(lambda: open_app_context(connection, timezone="America/New_York"))
+    with anyio.fail_after(30):
+        async with Client(server, **client_options) as client:
+            yield Agent(client)
+
+
+def tomorrow() -> str:
+    return time.strftime("%Y-%m-%d", time.gmtime(time.time() + 3 * 86400))
+
+
+async def test_the_line_that_the_test_sets_is_the_one_that_the_agent_calls(kallyai_sandbox: KallyAISandbox) -> None:
+    kallyai_sandbox.line(NUMBER).declines()
+    async with agent_with(kallyai_sandbox.env) as agent:
+        answer = await agent.use("make_call", TABLE, appointment_date=tomorrow(), appointment_time="19:00")
+
+    assert "Nothing was booked" in answer.text
+    call = kallyai_sandbox.assert_called_once(NUMBER)
+    assert call.submission["party_size"] == 4
+    assert call.status == "success"
+    assert call.calendar is None
+    assert ("HUMAN", call.transcript[0][1]) == call.transcript[0]
+    with pytest.raises(AssertionError, match="Exactly one call to \\+12025550143 was expected, but no call was placed"):
+        kallyai_sandbox.assert_called_once("+12025550143")
+    with pytest.raises(AssertionError, match="1 call was placed"):
+        kallyai_sandbox.assert_not_called()
+    kallyai_sandbox.assert_not_called("+12025550143")
+
+
+@pytest.mark.parametrize(
+    ("accepts", "ignores", "says"),
+    [(True, False, "Booked for another time"), (False, False, "Nothing was booked"), (False, True, "for another time")],
+)
+async def test_another_time_is_booked_only_where_the_agent_accepts_it_or_the_test_says_so(
+    kallyai_sandbox: KallyAISandbox, accepts: bool, ignores: bool, says: str
+) -> None:
+    kallyai_sandbox.line(NUMBER).books(at="20:30", ignores_instructions=ignores)
+    async with agent_with(kallyai_sandbox.env) as agent:
+        asked = TABLE | {"appointment_date": tomorrow(), "appointment_time": "19:00", "accept_other_time": accepts}
+        answer = await agent.use("make_call", asked)
+
+    assert says in answer.text
+    calendar = kallyai_sandbox.calls[0].calendar
+    assert ("T203000" in calendar) if calendar is not None else says == "Nothing was booked"
+
+
+@pytest.mark.parametrize(
+    ("set_line", "says"),
+    [
+        (lambda line: line.answers("At ten, every day."), "At ten, every day."),
+        (lambda line: line.is_busy(), "busy"),
+        (lambda line: line.does_not_answer(), "no answer"),
+        (lambda line: line.goes_to_voicemail(), "voicemail"),
+        (lambda line: line.refuses("suppression_violation"), "do-not-call list"),
+        (lambda line: line.refuses("quota_exceeded"), "Not called"),
+    ],
+    ids=["answers", "busy", "no answer", "voicemail", "do not call", "quota"],
+)
+async def test_the_agent_reads_what_the_line_does(
+    kallyai_sandbox: KallyAISandbox, set_line: Callable[[Any], object], says: str
+) -> None:
+    set_line(kallyai_sandbox.line(NUMBER))
+    async with agent_with(kallyai_sandbox.env) as agent:
+        assert says in (await agent.use("make_call", QUESTION)).text
+
+
+async def test_the_callee_says_what_the_test_says(kallyai_sandbox: KallyAISandbox) -> None:
+    kallyai_sandbox.line(NUMBER).says("We have moved.", "Who is this?").answers("At ten.")
+    async with agent_with(kallyai_sandbox.env) as agent:
+        await agent.use("make_call", QUESTION)
+
+    said = [words for speaker, words in kallyai_sandbox.calls[0].transcript if speaker == "HUMAN"]
+    assert said.index("We have moved.") < said.index("Who is this?") < said.index("At ten.")
+
+
+async def test_the_next_calls_can_end_otherwise_than_the_first(kallyai_sandbox: KallyAISandbox) -> None:
+    kallyai_sandbox.line(NUMBER).is_busy().then.does_not_answer().then.answers("At ten.")
+    async with agent_with(kallyai_sandbox.env) as agent:
+        for says in ("busy", "no answer", "At ten.", "At ten."):
+            assert says in (await agent.use("make_call", QUESTION, redial=True)).text
+
+    assert [call.status for call in kallyai_sandbox.calls] == ["busy", "no_answer", "success", "success"]
+    with pytest.raises(AssertionError) as failed:
+        kallyai_sandbox.assert_called_once(NUMBER)
+    lines = str(failed.value).splitlines()
+    assert lines[0] == f"Exactly one call to {NUMBER} was expected, but 4 calls were placed to it."
+    assert lines[2].endswith(
+        f"the agent called {NUMBER} to “Ask when they close”. "
+        "It ended with busy: The line was busy. Nobody was reached."
+    )
+
+
+async def test_a_call_whose_answer_is_lost_is_found_and_not_placed_again(kallyai_sandbox: KallyAISandbox) -> None:
+    kallyai_sandbox.line(NUMBER).loses_the_answer().answers("At ten.")
+    async with agent_with(kallyai_sandbox.env) as agent:
+        answer = await agent.use("make_call", QUESTION)
+
+    assert "At ten." in answer.text
+    kallyai_sandbox.assert_called_once(NUMBER)
+
+
+async def test_a_call_takes_as_long_as_the_test_says(kallyai_sandbox: KallyAISandbox) -> None:
+    kallyai_sandbox.line(NUMBER).takes(3600)
+    async with agent_with(kallyai_sandbox.env) as agent:
+        answer = await agent.use("make_call", QUESTION, wait_seconds=0)
+
+    assert answer.text.startswith("In progress")
+    assert kallyai_sandbox.assert_called_once(NUMBER).status == "in_progress"
+
+
+async def test_consent_is_what_the_user_was_asked_for(kallyai_sandbox: KallyAISandbox) -> None:
+    async def agree(_context: Any, _params: ElicitRequestParams) -> ElicitResult:
+        return ElicitResult(action="accept", content={"call_now": True})
+
+    with pytest.raises(AssertionError, match="Nothing happened"):
+        kallyai_sandbox.assert_consented()
+    asks = kallyai_sandbox.env | {"KALLYAI_CONFIRM": "always"}
+    async with agent_with(asks, elicitation_callback=agree) as agent:
+        await agent.use("make_call", QUESTION)
+    kallyai_sandbox.assert_consented()
+
+    async with agent_with(kallyai_sandbox.env) as agent:
+        await agent.use("make_call", QUESTION, respondent_phone="+12025550143")
+    with pytest.raises(AssertionError) as failed:
+        kallyai_sandbox.assert_consented()
+    first, _, agreed, unasked = str(failed.value).splitlines()
+    assert first == "The user's yes to each call was expected, but 1 call was placed without it."
+    assert agreed.endswith(" Consent: form.")
+    assert unasked.endswith(" Consent: never_asks.")
+
+
+def request(url: str, method: str = "GET", body: Any = None, token: str | None = None) -> Any:
+    headers = {"Content-Type": "application/json"} | ({"Authorization": f"Bearer {token}"} if token else {})
+    data = None if body is None else json.dumps(body).encode()
+    sent = urllib.request.Request(url, data, headers, method=method)  # noqa: S310 - the sandbox of the test
+    with urllib.request.urlopen(sent, timeout=10) as response:  # noqa: S310 - the sandbox of the test
+        text = response.read()
+    return json.loads(text) if text else None
+
+
+def test_a_program_in_another_language_does_the_same_over_http(kallyai_sandbox: KallyAISandbox) -> None:
+    control = f"{kallyai_sandbox.url}/_sandbox"
+    token = request(f"{control}/sign-in", "POST", {"account_id": "acct-business"})["access_token"]
+    script = {"does": "is_busy", "then": [{"does": "answers", "answer": "At ten."}]}
+    assert request(f"{control}/line/{NUMBER}", "PUT", script)["does"] == "is_busy"
+    assert request(f"{control}/line/{NUMBER}")["then"][0]["answer"] == {"en": "At ten.", "es": "At ten."}
+
+    body = {"submission": QUESTION, "timezone": "Europe/Madrid"}
+    calls = [request(f"{kallyai_sandbox.url}/v1/calls", "POST", body, token) for _ in range(2)]
+    assert [call["status"] for call in calls] == ["busy", "success"]
+    request(f"{control}/line/{NUMBER}", "PUT", {"refusal": "blocked_number"})
+    with pytest.raises(urllib.error.HTTPError):
+        request(f"{kallyai_sandbox.url}/v1/calls", "POST", body, token)
+
+    seen = request(f"{control}/calls")
+    assert [call["submission"]["respondent_phone"] for call in seen["calls"]] == [NUMBER, NUMBER]
+    assert "At ten." in seen["calls"][1]["highlights"]
+    assert [entry["speaker"] for entry in seen["calls"][1]["transcript"]][:2] == ["HUMAN", "AI"]
+    assert [each["code"] for each in seen["refused"]] == ["blocked_number"]
+    request(f"{control}/line/{NUMBER}", "DELETE")
+    assert request(f"{control}/line/{NUMBER}") == {}
+    request(f"{control}/calls", "DELETE")
+    assert request(f"{control}/calls") == {"calls": [], "refused": []}
+
+
+@pytest.mark.parametrize(
+    ("script", "problem"),
+    [
+        ({"does": "sings"}, "does: Input should be 'agrees'"),
+        ({"at": "25:00"}, "at: Value error, must be a time in the format HH:MM"),
+        ({"does": "answers"}, "`answers` needs `answer`"),
+        ({"does": "declines", "at": "20:00"}, "`at` and `on` need `does` to be `agrees`"),
+        ({"on": "tomorrow"}, "must be a date in the format YYYY-MM-DD"),
+        ({"turns": [{"says": "Hm", "does": "sings"}]}, "turns.0.does"),
+    ],
+)
+def test_a_line_that_is_not_possible_is_refused_with_the_reason(
+    kallyai_sandbox: KallyAISandbox, script: dict[str, Any], problem: str
+) -> None:
+    with pytest.raises(urllib.error.HTTPError) as caught:
+        request(f"{kallyai_sandbox.url}/_sandbox/line/{NUMBER}", "PUT", script)
+    with caught.value as answer:
+        assert problem in json.loads(answer.read())["error"]["details"]["reason"]
+
+
+def test_a_run_that_does_not_use_it_imports_no_more_than_the_plug_in() -> None:
+    code = (
+        "import sys, pytest, kallyai_mcp.testing.plugin\n"
+        "print(*sorted(name for name in sys.modules if name.startswith(('kallyai_mcp', 'fastapi', 'pydantic', 'mcp'))))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=30)
+
+    assert done.stdout.split() == ["kallyai_mcp", "kallyai_mcp.testing", "kallyai_mcp.testing.plugin"]
