@@ -34,11 +34,8 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
-PROGRESS_EVERY = 5.0
-"""Seconds between two messages of progress while a tool waits."""
-
-Progress = Callable[[float], Awaitable[None]]
-"""Called with the seconds since the call was asked for."""
+LOOK_EVERY = 5.0
+"""Seconds between two looks into the ledger while a tool waits: another process may have ended the call."""
 
 
 @dataclass(frozen=True)
@@ -202,24 +199,20 @@ class CallService:
             return Schedule(attempts=1 + retries)
         return Schedule(not_before, not_before + timedelta(seconds=self._timing.place_within), 1 + retries)
 
-    async def wait(self, record: CallRecord, seconds: float, progress: Progress | None = None) -> CallRecord:
+    async def wait(self, record: CallRecord, seconds: float) -> CallRecord:
         """Wait until `record` has ended, at most `seconds`; returns it as it then is.
 
-        A call that is scheduled for later is not waited for.
-
-        `progress`, if given, is told every five seconds. If the ledger can't be read meanwhile, the record stays as it
-        was.
+        A call that is scheduled for later is not waited for. If the ledger can't be read meanwhile, the record stays as
+        it was.
         """
         until = None if math.isinf(seconds) else self._clock.now() + timedelta(seconds=seconds)
         with self.delivery.waiting(record), self._clock.move_on_after(seconds):
             while record.is_awaited(until):
-                with self._clock.move_on_after(PROGRESS_EVERY):
+                with self._clock.move_on_after(LOOK_EVERY):
                     record = await self._worker.ended(record, until)
                 if record.is_awaited(until):
                     # Once more after the time-out, which may have struck between the news and the look.
                     record = await self._newest(record)
-                if record.is_active and progress is not None:
-                    await progress(record.elapsed(self._clock.now()))
         return record
 
     async def cancel(self, tracking_id: str) -> bool:

@@ -21,6 +21,7 @@ from kallyai_mcp.tools.arguments import (
 from kallyai_mcp.tools.context import AppContext
 from kallyai_mcp.tools.elicitation import Elicitation, InputRequiredError
 from kallyai_mcp.tools.icons import icons_of
+from kallyai_mcp.tools.progress import with_progress
 from kallyai_mcp.tools.sign_in_request import request_sign_in
 from kallyai_mcp.tools.text.plain import zone_of
 from kallyai_mcp.tools.tool_errors import arguments_error, tool_error
@@ -39,6 +40,7 @@ class ToolSpec:
         needs_no_scope: Any valid token will do. It must be said, so that a scope that was forgotten opens nothing.
         read_only: The tool changes nothing.
         places_calls: The tool places phone calls, so its errors must say whether one was placed.
+        waits: The tool can wait long, for a call to end or for the user.
         idempotent: Calling the tool again with the same arguments has no further effect.
         open_world: The tool reaches beyond this machine.
 
@@ -51,6 +53,7 @@ class ToolSpec:
     needs_no_scope: bool = False
     read_only: bool = True
     places_calls: bool = False
+    waits: bool = False
     idempotent: bool = True
     open_world: bool = True
 
@@ -71,17 +74,20 @@ class CallTool(Tool):
     @override
     async def run(self, arguments: dict[str, Any], context: Context[Any, Any], convert_result: bool = False) -> Any:
         """Validate `arguments`, run the tool, and make errors results (`isError`)."""
+        result = await with_progress(lambda: self._result(arguments, context), context, at_once=self.spec.waits)
+        return self.fn_metadata.convert_result(result) if convert_result else result
+
+    async def _result(self, arguments: dict[str, Any], context: Context[Any, Any]) -> Any:
         app_context: AppContext = context.request_context.lifespan_context
         places_calls, spanish = self.spec.places_calls, arguments.get("language") == "es"
         try:
-            result = await self._run(arguments, context, app_context, spanish=spanish)
+            return await self._run(arguments, context, app_context, spanish=spanish)
         except InputRequiredError as error:  # the client calls the tool again, with the reply
-            result = error.result
+            return error.result
         except InvalidArgumentsError as error:
-            result = arguments_error(error.problems, places_calls=places_calls, spanish=spanish)
+            return arguments_error(error.problems, places_calls=places_calls, spanish=spanish)
         except KallyAIError as error:
-            result = await tool_error(error, app_context, tool=self.name, places_calls=places_calls, spanish=spanish)
-        return self.fn_metadata.convert_result(result) if convert_result else result
+            return await tool_error(error, app_context, tool=self.name, places_calls=places_calls, spanish=spanish)
 
     async def _run(
         self, arguments: dict[str, Any], context: Context[Any, Any], app_context: AppContext, *, spanish: bool

@@ -16,6 +16,7 @@ from kallyai_mcp.calls.other_time import with_other_time
 from kallyai_mcp.calls.policy import Consent
 from kallyai_mcp.calls.records import CallRecord
 from kallyai_mcp.calls.service import Placed
+from kallyai_mcp.tools import progress
 from kallyai_mcp.tools.argument_types import (
     AppointmentDate,
     CallId,
@@ -30,8 +31,7 @@ from kallyai_mcp.tools.consent import check
 from kallyai_mcp.tools.context import AppContext
 from kallyai_mcp.tools.results import CallAnswer
 from kallyai_mcp.tools.tasks import accepts_tasks
-from kallyai_mcp.tools.text.calls import record_party
-from kallyai_mcp.tools.text.plain import duration
+from kallyai_mcp.tools.text.calls import so_far
 from kallyai_mcp.tools.tool_errors import tool_error
 
 
@@ -141,17 +141,13 @@ async def _place(
 async def _follow(
     record: CallRecord, wait_seconds: float | None, ctx: Context[AppContext, Any], *, is_new: bool | None
 ) -> CallToolResult:
-    """Wait for the end of `record`, report progress meanwhile, and return the result."""
+    """Wait for the end of `record`, and return the result."""
     app_context = ctx.request_context.lifespan_context
     seconds = app_context.wait_seconds if wait_seconds is None else wait_seconds
     if is_new is not None and accepts_tasks(ctx.request_context):
         seconds = 0  # the client polls the task
-    party = str(record_party(record))
-
-    async def report(elapsed: float) -> None:
-        await ctx.report_progress(elapsed, message=f"{party}: {duration(elapsed)} so far")
-
-    followed = await app_context.calls.wait(record, seconds, report)
+    progress.say(lambda: so_far(record, app_context.now()))
+    followed = await app_context.calls.wait(record, seconds)
     return await to_result(
         app_context,
         followed,

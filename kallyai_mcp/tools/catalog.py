@@ -30,15 +30,16 @@ def _described() -> tuple[CallTool, ...]:
         frozenset({_PLACES_CALLS, "calls:read"}),  # it also looks whether the call was placed before
         read_only=False,
         places_calls=True,
+        waits=True,
         idempotent=False,
     )
     return (
         call_tool(make_call, make_call_spec, ask_missing),
-        call_tool(get_call, ToolSpec("Get a call's outcome", reads_calls)),
+        call_tool(get_call, ToolSpec("Get a call's outcome", reads_calls, waits=True)),
         call_tool(list_calls, ToolSpec("List calls", reads_calls)),
         call_tool(get_transcript, ToolSpec("Get a call's transcript", frozenset({"transcripts:read"}))),
         call_tool(get_calendar_event, ToolSpec("Get a call's calendar event", reads_calls)),
         call_tool(check_quota, ToolSpec("Check the quota", frozenset({"subscription:read"}))),
         call_tool(get_billing_link, ToolSpec("Get the billing link", frozenset({"billing:manage"}))),
-        call_tool(sign_in, ToolSpec("Sign in", needs_no_scope=True, read_only=False)),
+        call_tool(sign_in, ToolSpec("Sign in", needs_no_scope=True, read_only=False, waits=True)),
     )

@@ -6,7 +6,7 @@ from kallyai_mcp.calls.ledger.base import LedgerUnavailableError
 from kallyai_mcp.calls.records import CallState
 from tests.calls.ledgers import InterruptedDatabase, database_at
 from tests.calls.manual_time import ManualClock
-from tests.calls.world import LOST, PLACED, TABLE, Json, Reply, Service, no_progress, shown, world
+from tests.calls.world import LOST, PLACED, TABLE, Json, Reply, Service, shown, world
 
 BUSY: Reply = (201, {"call_id": "c-1", "status": "busy"})
 
@@ -96,7 +96,7 @@ async def test_while_the_ledger_is_down_a_call_in_progress_is_known_from_memory(
         placed = await here.place()
         await here.run(clock.sleep(1))
         database.go_down()
-        waited = await here.run(here.calls.wait(placed.record, 45, no_progress))
+        waited = await here.run(here.calls.wait(placed.record, 45))
         found = await here.run(here.calls.find(placed.record.tracking_id))
         checked = await here.run(here.calls.precheck(TABLE, timezone="UTC"))
         again = await here.place()

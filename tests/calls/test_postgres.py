@@ -213,16 +213,12 @@ async def test_while_the_server_is_dead_a_wait_goes_on_and_ends_with_the_outcome
     async with hasty_world(service, own_postgres.create_database()) as here:
         placed = await here.place()
         await here.run(clock.sleep(1))
-        waiting = await here.run(here.calls.wait(placed.record, 0, no_progress))
+        waiting = await here.run(here.calls.wait(placed.record, 0))
         record = await here.outcome(placed)
 
     assert waiting.is_active
     assert record.state is CallState.ENDED
     assert len(service.keys) == 1
-
-
-async def no_progress(_: float) -> None:
-    return
 
 
 async def test_many_requests_to_a_server_that_hangs_are_all_answered_in_time(

@@ -27,7 +27,6 @@ from tests.calls.world import (
     Service,
     Session,
     World,
-    no_progress,
     shown,
     world,
 )
@@ -98,7 +97,7 @@ async def test_a_call_that_can_not_be_sent_is_tried_again_and_then_given_up(plac
             CallService(lambda: api, session.account, lambda: here.ledger, clock=clock) as calls,
         ):
             placed = await here.run(calls.place(TABLE, timezone="UTC"))
-            record = await here.run(calls.wait(placed.record, 86_400, no_progress))
+            record = await here.run(calls.wait(placed.record, 86_400))
 
     assert record.state is CallState.REFUSED
     assert record.error is not None
@@ -382,7 +381,7 @@ async def test_a_request_does_not_leave_after_a_long_pause(place: str, clock: Ma
             CallService(lambda: api, slow_account, lambda: here.ledger, clock=clock) as calls,
         ):
             placed = await here.run(calls.place(TABLE, timezone="UTC"))
-            record = await here.run(calls.wait(placed.record, 86_400, no_progress))
+            record = await here.run(calls.wait(placed.record, 86_400))
 
     assert service.keys == []
     assert record.state is CallState.REFUSED
@@ -504,7 +503,7 @@ async def test_the_next_process_settles_what_the_last_one_left(place: str, clock
         service = Service(clock, [], [shown()])
         async with world(service, place) as here:
             [active] = await here.run(here.calls.list_unsettled())
-            ended = await here.run(here.calls.wait(active, 86_400, no_progress))
+            ended = await here.run(here.calls.wait(active, 86_400))
 
     assert active.tracking_id == left.tracking_id
     assert ended.state is CallState.ENDED
@@ -556,6 +555,6 @@ async def test_an_error_of_our_own_does_not_leave_a_record_behind(place: str, cl
         CallService(connect, here.session.account, lambda: here.ledger, clock=clock) as calls,
     ):
         placed = await here.run(calls.place(TABLE, timezone="UTC"))
-        record = await here.run(calls.wait(placed.record, 86_400, no_progress))
+        record = await here.run(calls.wait(placed.record, 86_400))
 
     assert record.state is CallState.UNKNOWN

@@ -166,7 +166,7 @@ class World:
 
     async def outcome(self, placed: Placed) -> CallRecord:
         """Wait for the end of a call."""
-        return await self.run(self.calls.wait(placed.record, 86_400, no_progress))
+        return await self.run(self.calls.wait(placed.record, 86_400))
 
     async def call(self, submission: Submission = TABLE, *, redial: bool = False) -> CallRecord:
         """Ask for a call, and wait for its end."""
@@ -198,7 +198,3 @@ async def world(
         CallService(lambda: api, session.account, lambda: ledger, timing=timing, clock=clock) as calls,
     ):
         yield World(calls, clock, database, session, ledger)
-
-
-async def no_progress(_: float) -> None:
-    """For `CallService.wait`."""

@@ -57,29 +57,6 @@ async def test_a_call_that_outlasts_the_wait_is_in_progress_and_goes_on(agent: A
     assert await calls_made(agent) == 1
 
 
-async def test_waiting_reports_progress(agent: Agent, clock: ManualClock, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("kallyai_mcp.calls.service.PROGRESS_EVERY", 0.01)
-    clock.hold()
-    messages: list[str | None] = []
-    enough = anyio.Event()
-
-    async def on_progress(progress: float, total: float | None, message: str | None) -> None:
-        assert progress >= 0
-        assert total is None
-        messages.append(message)
-        clock.advance(seconds=5)
-        if len(messages) == 3:
-            enough.set()
-            clock.advance(minutes=5)
-
-    with anyio.fail_after(5):
-        await agent.client.call_tool("make_call", {**BISTRO, "wait_seconds": 60}, progress_callback=on_progress)
-        await enough.wait()
-
-    assert messages[0] == "Italian Bistro (+1 415-555-1234): 0 s so far"
-    assert messages[2] == "Italian Bistro (+1 415-555-1234): 10 s so far"
-
-
 async def test_a_call_goes_on_when_the_client_gives_up(agent: Agent, clock: ManualClock) -> None:
     clock.hold()
     with anyio.move_on_after(0.2) as gave_up:

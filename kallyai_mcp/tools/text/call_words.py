@@ -80,6 +80,7 @@ _SENTENCES: dict[str, tuple[str, str]] = {
         "It continues without you; do not place it again.",
         "Sigue sin ti; no la repitas.",
     ),
+    "so_far": ("{party}: {elapsed} so far", "{party}: {elapsed} hasta ahora"),
     "next": ('Next: get_call with call_id "{id}"{waiting}.', 'Después: get_call con call_id "{id}"{waiting}.'),
     "waiting": (" and wait_seconds {wait:g}", " y wait_seconds {wait:g}"),
     # A call that was asked for again

@@ -186,6 +186,12 @@ def in_progress(view: CallView, now: datetime, *, wait: float, is_duplicate: boo
     return f"{first}\n{say('next', spanish, id=id_, waiting=waiting)}"
 
 
+def so_far(record: CallRecord, now: datetime) -> str:
+    """How long the call of `record` has lasted, for a user who waits."""
+    spanish = record.submission.language == "es"
+    return say("so_far", spanish, party=record_party(record), elapsed=duration(record.elapsed(now)))
+
+
 def unknown(record: CallRecord) -> str:
     """A call that may have been placed, and what to do so that it is not placed twice."""
     spanish = record.submission.language == "es"

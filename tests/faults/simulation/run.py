@@ -32,8 +32,8 @@ _SETTLED_WITHIN = 3 * 3600.0
 
 _LONGEST_LOCK = 100.0
 
-_PROGRESS_EVERY = 60.0
-"""Simulated seconds between two messages of progress; each looks into the ledger, which takes real time."""
+_LOOK_EVERY = 60.0
+"""Simulated seconds between two looks into the ledger while a tool waits, each of which takes real time."""
 
 
 @dataclass
@@ -139,7 +139,7 @@ class Run:
             self._service.add_foreign(ACCOUNT, _submission(self._plan, foreign.task), foreign.age, foreign.status)
         errors = _Errors(self._evidence.errors)
         logging.getLogger("kallyai_mcp").addHandler(errors)
-        progress, service.PROGRESS_EVERY = service.PROGRESS_EVERY, _PROGRESS_EVERY
+        look_every, service.LOOK_EVERY = service.LOOK_EVERY, _LOOK_EVERY
         try:
             async with anyio.create_task_group() as self._tasks:
                 try:
@@ -155,7 +155,7 @@ class Run:
                     self._evidence.errors.append("a process did not end")
                 self._tasks.cancel_scope.cancel()
         finally:
-            service.PROGRESS_EVERY = progress
+            service.LOOK_EVERY = look_every
             logging.getLogger("kallyai_mcp").removeHandler(errors)
         for home in self._homes:
             self._evidence.rows += home.rows(ACCOUNTS)

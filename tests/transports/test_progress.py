@@ -1,0 +1,107 @@
+"""A tool that waits reports progress at once, and again and again, so that a client with a short time-out waits on."""
+
+from pathlib import Path
+from typing import Any
+
+import anyio
+import pytest
+
+from kallyai_mcp.sandbox.simulator.numbers import TEST_NUMBERS
+from kallyai_mcp.tools import progress
+from kallyai_mcp.tools.catalog import tools
+from tests.agent import Agent
+from tests.transports.http_server import (
+    CALL,
+    CONNECTIONS,
+    LIMIT,
+    RunningSandbox,
+    connected_agent,
+    running_sandbox,
+    running_server,
+)
+
+SHORTEST_TIMEOUT = 5.0
+"""Seconds after which the OpenAI Agents SDK gives up, the first of the clients that are known."""
+
+SO_FAR = f"{CALL['respondent_phone'][:2]} 202-555-0100: "
+
+
+class Messages:
+    """The messages of progress that a client gets."""
+
+    def __init__(self) -> None:
+        self.values: list[float] = []
+        self.texts: list[str | None] = []
+        self.enough = anyio.Event()
+
+    async def __call__(self, progress: float, total: float | None, message: str | None) -> None:
+        assert total is None  # nobody knows how long a call will last
+        self.values.append(progress)
+        self.texts.append(message)
+        if len(self.values) == 4:
+            self.enough.set()
+
+
+async def call_tool(agent: Agent, tool: str, arguments: dict[str, Any], messages: Messages) -> dict[str, Any]:
+    result = await agent.client.call_tool(tool, arguments, progress_callback=messages)
+    return result.structured_content or {}
+
+
+async def follow(agent: Agent, sandbox: RunningSandbox, tool: str, arguments: dict[str, Any]) -> Messages:
+    """Use a tool that waits; the call ends after the fourth message."""
+    messages = Messages()
+    with anyio.fail_after(LIMIT):
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(call_tool, agent, tool, arguments | {"wait_seconds": LIMIT}, messages)
+            await messages.enough.wait()
+            await sandbox.wait_for_calls()
+            sandbox.end_calls()
+    return messages
+
+
+@pytest.mark.parametrize("connection", CONNECTIONS)
+async def test_a_client_that_waits_for_a_call_hears_of_it_again_and_again(
+    tmp_path: Path, connection: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(progress, "EVERY", 0.01)
+    async with (
+        running_sandbox(tmp_path) as sandbox,
+        running_server(sandbox.settings()) as url,
+        connected_agent(url, connection) as agent,
+    ):
+        placed = await follow(agent, sandbox, "make_call", CALL)
+        other = CALL | {"business_name": "Bistro", "language": "es"}
+        call_id = (await agent.use("make_call", other, wait_seconds=0)).data["tracking_id"]
+        followed = await follow(agent, sandbox, "get_call", {"call_id": call_id})
+
+    assert placed.values == sorted(set(placed.values))  # each is greater than the one before, as the protocol demands
+    assert placed.values[0] < SHORTEST_TIMEOUT
+    assert f"{SO_FAR}0 s so far" in placed.texts
+    assert "Bistro (+1 202-555-0100): 0 s hasta ahora" in followed.texts
+
+
+async def test_the_first_message_comes_at_once_from_a_tool_that_waits_and_never_from_a_fast_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(progress, "EVERY", LIMIT)
+    async with (
+        running_sandbox(tmp_path) as sandbox,
+        running_server(sandbox.settings()) as url,
+        connected_agent(url) as agent,
+    ):
+        waiting, fast, refused = Messages(), Messages(), Messages()
+        await call_tool(agent, "make_call", CALL | {"wait_seconds": 0}, waiting)
+        await call_tool(agent, "list_calls", {}, fast)
+        (blocked,) = {entry.number for entry in TEST_NUMBERS if entry.outcome == "suppression_violation"}
+        refusal = await call_tool(
+            agent, "make_call", CALL | {"respondent_phone": blocked, "wait_seconds": LIMIT}, refused
+        )
+
+    assert len(waiting.values) == len(refused.values) == 1
+    assert fast.values == []
+    assert refusal["code"] == "suppression_violation"
+
+
+def test_no_client_gives_up_between_two_messages() -> None:
+    assert progress.EVERY <= 3
+    assert {tool.name for tool in tools() if tool.spec.waits} == {"make_call", "get_call", "sign_in"}
