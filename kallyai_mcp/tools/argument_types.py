@@ -95,7 +95,10 @@ TaskDescription = Annotated[
     str,
     Field(
         max_length=MAX_DESCRIPTION_LENGTH,
-        description="What the call is to achieve, with all details; it may be read aloud to the callee",
+        description=(
+            "What the call is to achieve, with all details; it may be read aloud to the callee. "
+            f"Up to {MAX_DESCRIPTION_LENGTH} characters"
+        ),
     ),
 ]
 """What KallyAI is to do."""
@@ -112,11 +115,11 @@ WaitSeconds = Annotated[
         ge=0,
         le=WAIT_LIMIT,
         allow_inf_nan=False,
-        description="Seconds to wait for the call to end; 45 is safe for most clients",
+        description=f"Seconds to wait for the call to end, 0 to {WAIT_LIMIT}; 45 is safe for most clients",
     ),
     BeforeValidator(_no_bool),
 ]
 
-Limit = Annotated[int, Field(ge=1, le=200), BeforeValidator(_no_bool)]
-Offset = Annotated[int, Field(ge=0), BeforeValidator(_no_bool)]
+Limit = Annotated[int, Field(ge=1, le=200, description="How many, 1 to 200"), BeforeValidator(_no_bool)]
+Offset = Annotated[int, Field(ge=0, description="How many newer ones to skip, from 0"), BeforeValidator(_no_bool)]
 """The parameters of the reference's "List Calls"."""

@@ -4,6 +4,7 @@ import difflib
 import json
 import re
 from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, TypeVar
@@ -16,6 +17,16 @@ from kallyai_mcp.tools.text.plain import cut, one_line
 
 _MAX_NAMED = 20
 """How many wrong arguments are named: more than any tool has."""
+
+_NOT_AVAILABLE = frozenset({"n/a", "n.a.", "<unknown>", "not specified", "not provided"})
+_ABSENT = _NOT_AVAILABLE | {"na", "none", "null", "nil", "undefined", "unknown", "-"}
+"""What models write for "absent"; those in the first line are nobody's name."""
+
+_ZEROS = re.compile(r"\+?0[0:./() -]*")
+"""0, 0000-00-00, 00:00, +0 000 000."""
+
+_FEW = 4
+"""A tool with so few arguments is often sent all of them."""
 
 _Model = TypeVar("_Model", bound=BaseModel)
 
@@ -67,8 +78,61 @@ def without_blanks(arguments: Mapping[str, Any]) -> dict[str, Any]:
 def _trimmed(value: Any) -> Any:
     if isinstance(value, list):
         items = [item.strip() if isinstance(item, str) else item for item in value]
-        return [item for item in items if item != ""]
+        return [item for item in items if not _is(item, _ABSENT | {""})]
     return value.strip() if isinstance(value, str) else value
+
+
+def without_placeholders(arguments: Mapping[str, Any], model: type[BaseModel], now: datetime) -> dict[str, Any]:
+    """`arguments` without those that stand for "absent": "N/A", 0, 0000-00-00.
+
+    A model whose client demands all arguments of it ("strict" mode) has to send something for each. A value that the
+    argument could take is left alone: 0 is an offset, and a business may be called "None". "N/A" is no name. In a
+    required argument only "N/A" counts as missing: "000" is an emergency number.
+
+    Args:
+        arguments: Without those that are blank.
+        model: Its fields are the arguments.
+        now: The present moment, with a time zone.
+    """
+    fields = model.model_fields
+    absent = {name for name, value in arguments.items() if name in fields and _is(value, _NOT_AVAILABLE)}
+    suspects = {
+        name
+        for name, value in arguments.items()
+        if name in fields and not fields[name].is_required() and (_is(value, _ABSENT) or _is_zero(value))
+    }
+    if not suspects:
+        return {name: value for name, value in arguments.items() if name not in absent}
+    try:
+        model.model_validate(dict(arguments), context={"now": now})
+    except ValidationError as error:
+        absent |= suspects & {str(entry["loc"][0]) for entry in error.errors(include_url=False)}
+    if "appointment_date" in absent:
+        absent |= suspects & {"appointment_time"}  # 00:00: midnight of no day
+    return {name: value for name, value in arguments.items() if name not in absent}
+
+
+def without_invented_wait(arguments: Mapping[str, Any], names: AbstractSet[str]) -> dict[str, Any]:
+    """`arguments` without a `wait_seconds` of 0 where a strict mode made the model send all of many arguments.
+
+    Such a 0 says nothing, and a model that is answered before the call has ended may never ask for the outcome.
+
+    Args:
+        arguments: As they were sent.
+        names: All arguments of the tool.
+    """
+    is_invented = len(names) > _FEW and arguments.get("wait_seconds") in (0, "0") and not names - arguments.keys()
+    return {name: value for name, value in arguments.items() if name != "wait_seconds" or not is_invented}
+
+
+def _is(value: Any, words: Collection[str]) -> bool:
+    return isinstance(value, str) and value.casefold() in words
+
+
+def _is_zero(value: Any) -> bool:
+    if isinstance(value, str):
+        return _ZEROS.fullmatch(value) is not None
+    return value == 0 and not isinstance(value, bool)
 
 
 def read_json_texts(arguments: Mapping[str, Any], properties: Mapping[str, Any]) -> dict[str, Any]:

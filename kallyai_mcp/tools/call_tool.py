@@ -17,11 +17,14 @@ from kallyai_mcp.tools.arguments import (
     read_json_texts,
     validate,
     without_blanks,
+    without_invented_wait,
+    without_placeholders,
 )
 from kallyai_mcp.tools.context import AppContext
 from kallyai_mcp.tools.elicitation import Elicitation, InputRequiredError
 from kallyai_mcp.tools.icons import icons_of
 from kallyai_mcp.tools.progress import with_progress
+from kallyai_mcp.tools.schemas import terse_input, terse_output
 from kallyai_mcp.tools.sign_in_request import request_sign_in
 from kallyai_mcp.tools.text.plain import zone_of
 from kallyai_mcp.tools.tool_errors import arguments_error, tool_error
@@ -93,13 +96,14 @@ class CallTool(Tool):
         self, arguments: dict[str, Any], context: Context[Any, Any], app_context: AppContext, *, spanish: bool
     ) -> Any:
         elicitation = Elicitation(context)
-        given: Mapping[str, Any] = without_blanks(read_json_texts(arguments, self.parameters["properties"]))
+        model, user_now = self.fn_metadata.arg_model, app_context.now().astimezone(zone_of(app_context.timezone))
+        sent = without_invented_wait(arguments, self.parameters["properties"].keys())
+        given: Mapping[str, Any] = without_blanks(read_json_texts(sent, self.parameters["properties"]))
+        given = without_placeholders(given, model, user_now)
         if self.ask_missing is not None:
             given = await self.ask_missing(given, elicitation)
-        user_now = app_context.now().astimezone(zone_of(app_context.timezone))
         # The SDK's `validate_arguments` parses JSON in any text: it would read a business called "null" as None.
-        model = validate(self.fn_metadata.arg_model, self.name, given, user_now, spanish=spanish)
-        validated = model.model_dump_one_level()
+        validated = validate(model, self.name, given, user_now, spanish=spanish).model_dump_one_level()
         try:
             return await self.fn(**validated, ctx=context)
         except NotSignedInError:
@@ -129,22 +133,6 @@ def call_tool(fn: Callable[..., Any], spec: ToolSpec, ask_missing: AskMissing | 
         ),
         icons=icons_of(fn.__name__),
     )
-    tool.parameters = _terse(tool.parameters)
+    tool.parameters = terse_input(tool.parameters)
+    tool.fn_metadata.output_schema = terse_output(tool.fn_metadata.output_schema or {})
     return CallTool(**{name: getattr(tool, name) for name in Tool.model_fields}, spec=spec, ask_missing=ask_missing)
-
-
-def _terse(schema: dict[str, Any]) -> dict[str, Any]:
-    """The input schema without what a model pays for and learns nothing from: titles, and null as type or default."""
-    properties = {name: _terse_property(spec) for name, spec in schema["properties"].items()}
-    terse = {"type": "object", "properties": properties, "additionalProperties": False}
-    return terse | ({"required": schema["required"]} if schema.get("required") else {})
-
-
-def _terse_property(spec: dict[str, Any]) -> dict[str, Any]:
-    kept = {key: value for key, value in spec.items() if key not in ("title", "anyOf")}
-    alternatives = [option for option in spec.get("anyOf", ()) if option != {"type": "null"}]
-    for option in alternatives[:1]:
-        kept = {key: value for key, value in option.items() if key != "title"} | kept
-    if kept.get("default", ...) is None:
-        del kept["default"]
-    return kept

@@ -37,7 +37,10 @@ from kallyai_mcp.tools.tool_errors import tool_error
 
 async def make_call(
     *,
-    task_category: Literal["restaurant", "clinic", "hotel", "general"],
+    task_category: Annotated[
+        Literal["restaurant", "clinic", "hotel", "general"],
+        Field(description="restaurant, clinic, hotel, or general"),
+    ],
     task_description: TaskDescription,
     respondent_phone: Annotated[PhoneNumber, Field(description="Number to call, E.164: +14155551234")],
     business_name: Annotated[str | None, Field(description="Name of the callee")] = None,

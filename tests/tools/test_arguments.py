@@ -8,6 +8,7 @@ from kallyai_mcp.sandbox.app import SandboxApp
 from kallyai_mcp.sandbox.validation import SUPPORTED_COUNTRIES
 from tests.agent import BISTRO, Agent
 from tests.emergency_numbers import emergency_numbers
+from tests.sandbox.manual_clock import ManualClock
 
 EMERGENCY = "Not called: KallyAI cannot call emergency services. Tell the user to dial "
 
@@ -87,7 +88,7 @@ def placed(app: SandboxApp) -> dict[str, Any]:
         ("appointment_time", "7pm", '"7pm" is not a time as HH:MM (24 hours); did you mean 19:00?'),
         ("appointment_time", "24:00", '"24:00" is not a time as HH:MM (24 hours).'),
         ("party_size", 51, "51 is over the limit of 50."),
-        ("party_size", 0, "0 is under 1."),
+        ("party_size", -1, "-1 is under 1."),
         ("party_size", 2.5, "2.5 is not a whole number."),
         ("party_size", "many", '"many" is not a whole number.'),
         ("party_size", True, "true must be a number."),
@@ -105,7 +106,8 @@ def placed(app: SandboxApp) -> dict[str, Any]:
         ("additional_instructions", '["\\ud83d"]', "holds half of a surrogate pair, which is no text."),
         ("user_name", ["x"], "a list is not a text."),
         ("user_name", 7, "7 is not a text."),
-        ("timezone", "null", '"null" is not an IANA time zone; it looks like America/New_York.'),
+        ("respondent_phone", "N/A", "missing or empty."),
+        ("task_category", "none", '"none" is not one of restaurant, clinic, hotel, general.'),
         ("timezone", "Madrid", '"Madrid" is not an IANA time zone; did you mean Europe/Madrid?'),
         ("timezone", "new york", '"new york" is not an IANA time zone; did you mean America/New_York?'),
         ("timezone", "../etc/passwd", '"../etc/passwd" is not an IANA time zone; it looks like America/New_York.'),
@@ -295,6 +297,64 @@ async def test_null_as_text_is_read_as_null_unless_any_text_is_valid(agent: Agen
     assert not placed(app).keys() & set(picky)
 
 
+NOTHING = {
+    "business_name": "N/A",
+    "user_name": "n/a",
+    "user_phone": "000-000-0000",
+    "appointment_date": "0000-00-00",
+    "appointment_time": "00:00",
+    "time_preference_text": "N/A",
+    "party_size": 0,
+    "language": "none",
+    "call_language": "N/A",
+    "is_urgent": "null",
+    "additional_instructions": ["N/A", "none"],
+    "accept_other_time": "N/A",
+    "timezone": "unknown",
+    "session_id": "N/A",
+    "wait_seconds": 0,
+    "redial": False,
+    "confirmation": "N/A",
+}
+"""What a model sends for the arguments that it does not need, when its client demands all of them."""
+
+
+async def test_placeholders_of_a_strict_mode_stand_for_absent(agent: Agent, app: SandboxApp) -> None:
+    asked = {name: BISTRO[name] for name in ("task_category", "task_description", "respondent_phone")}
+    every = set((await agent.client.list_tools()).tools[0].input_schema["properties"])
+    answer = await agent.use("make_call", asked | dict.fromkeys(every - asked.keys(), "N/A") | NOTHING)
+
+    assert answer.data["status"] == "success"  # the invented wait of 0 s is not taken at its word
+    assert placed(app) == asked
+
+
+@pytest.mark.parametrize(
+    ("argument", "value"),
+    [("appointment_time", "00:00"), ("business_name", "None"), ("user_name", "Null"), ("time_preference_text", "0")],
+)
+async def test_a_placeholder_that_can_be_meant_is_taken_at_its_word(
+    agent: Agent, app: SandboxApp, argument: str, value: str
+) -> None:
+    await agent.use("make_call", BISTRO | {argument: value})
+
+    assert placed(app)[argument] == value
+
+
+async def test_a_wait_of_no_seconds_is_taken_at_its_word_where_the_model_chose_it(
+    agent: Agent, clock: ManualClock
+) -> None:
+    clock.hold()
+
+    assert (await agent.use("make_call", BISTRO, wait_seconds=0)).data["status"] == "in_progress"
+    clock.advance(hours=1)
+
+
+async def test_a_list_of_no_calls_is_the_usual_list(agent: Agent) -> None:
+    await agent.use("make_call", BISTRO)
+
+    assert len((await agent.use("list_calls", limit=0, offset=0)).data["calls"]) == 1
+
+
 async def test_white_space_around_an_argument_is_removed(agent: Agent, app: SandboxApp) -> None:
     spaced = {name: f" {value}\n" if isinstance(value, str) else value for name, value in BISTRO.items()}
     answer = await agent.use("make_call", spaced, additional_instructions=["", "  by the window\n", "\t"])
@@ -328,7 +388,7 @@ async def test_a_long_wrong_value_is_shortened_and_stays_on_one_line(agent: Agen
     assert "\u202e" not in answer.text
 
 
-@pytest.mark.parametrize(("limit", "line"), [(0, "0 is under 1."), (201, "201 is over the limit of 200.")])
+@pytest.mark.parametrize(("limit", "line"), [(-1, "-1 is under 1."), (201, "201 is over the limit of 200.")])
 async def test_list_calls_has_the_limits_of_the_reference(agent: Agent, limit: int, line: str) -> None:
     answer = await agent.use("list_calls", limit=limit)
 

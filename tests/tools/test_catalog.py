@@ -1,4 +1,5 @@
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -6,7 +7,7 @@ from mcp.types import Tool
 from syrupy.assertion import SnapshotAssertion
 from syrupy.extensions.json import JSONSnapshotExtension
 
-from kallyai_mcp.tools.call_tool import ToolSpec
+from kallyai_mcp.tools.call_tool import CallTool, ToolSpec
 from kallyai_mcp.tools.catalog import tools
 from tests.agent import Agent
 
@@ -58,6 +59,26 @@ async def test_the_tool_list_stays_short(agent: Agent) -> None:
 
     assert costs["make_call"] <= 2800
     assert sum(costs.values()) <= 6400
+
+
+@pytest.mark.parametrize("tool", tools(), ids=lambda tool: tool.name)
+def test_a_description_says_what_a_framework_drops_of_the_schema(tool: CallTool) -> None:
+    for name, schema in tool.parameters["properties"].items():
+        said = re.findall(r"[\w-]+", schema.get("description", ""))
+
+        dates = {"date": "YYYY-MM-DD"}
+        needed = [*schema.get("enum", ()), *([dates[schema["format"]]] if "format" in schema else ())]
+        needed += ["HH", "MM"] if "pattern" in schema else []
+        needed += [str(schema[bound]) for bound in ("minimum", "maximum", "maxLength", "maxItems") if bound in schema]
+        assert set(needed) <= set(said), name
+        assert "default" not in schema  # Azure's strict mode refuses it
+
+
+def test_the_schemas_of_results_stay_small_and_allow_no_nulls() -> None:
+    schemas = {tool.name: json.dumps(tool.output_schema, separators=(",", ":")) for tool in tools()}
+
+    assert not [name for name, schema in schemas.items() if '"null"' in schema]
+    assert sum(map(len, schemas.values())) <= 20_000
 
 
 async def test_each_tool_has_the_annotations_of_what_it_does(agent: Agent) -> None:
