@@ -92,7 +92,7 @@ async def test_the_first_message_comes_at_once_from_a_tool_that_waits_and_never_
         waiting, fast, refused = Messages(), Messages(), Messages()
         await call_tool(agent, "make_call", CALL | {"wait_seconds": 0}, waiting)
         await call_tool(agent, "list_calls", {}, fast)
-        (blocked,) = {entry.number for entry in TEST_NUMBERS if entry.outcome == "suppression_violation"}
+        (blocked,) = {entry.number for entry in TEST_NUMBERS if entry.name == "suppression_violation"}
         refusal = await call_tool(
             agent, "make_call", CALL | {"respondent_phone": blocked, "wait_seconds": LIMIT}, refused
         )
