@@ -246,11 +246,13 @@ def doctor(settings: Settings | SettingsError, *, as_json: bool) -> None:
 @click.option("--data", type=click.Path(dir_okay=False, path_type=Path), help="Keep the state in this file.")
 @click.option("--speed", type=click.FloatRange(min=0, min_open=True), default=1, show_default=True,
               help="How many times faster than real calls are.")  # fmt: skip
-def sandbox(*, host: str, port: int, data: Path | None, speed: float) -> None:
+@click.option("--scenarios", type=click.Path(dir_okay=False, path_type=Path),
+              help="What happens on the lines of this TOML file.")  # fmt: skip
+def sandbox(*, host: str, port: int, data: Path | None, speed: float, scenarios: Path | None) -> None:
     """Run a complete KallyAI on this machine, over HTTP."""
     from kallyai_mcp.cli.sandbox import run_sandbox
 
-    run_sandbox(host, port, data, speed)
+    run_sandbox(host, port, data, speed, scenarios)
 
 
 @cli.command(short_help="Show a call, from sign-in to transcript.")

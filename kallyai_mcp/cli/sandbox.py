@@ -5,6 +5,7 @@ import sqlite3
 from datetime import datetime
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import anyio
 import click
@@ -12,6 +13,9 @@ import click
 from kallyai_mcp.cli.console import say, table
 from kallyai_mcp.cli.shell import set_variable
 from kallyai_mcp.tools.text.plain import one_line
+
+if TYPE_CHECKING:
+    from kallyai_mcp.sandbox.simulator.scenario import Line
 
 _USEFUL = ("+12025550100", "+12025550101", "+12025550103")
 """One that agrees, one that offers another time, one that is busy."""
@@ -30,8 +34,15 @@ def need_sandbox() -> None:
         )
 
 
-def run_sandbox(host: str, port: int, data: Path | None, speed: float) -> None:
+def run_sandbox(host: str, port: int, data: Path | None, speed: float, scenarios: Path | None) -> None:
     """Run a sandbox over HTTP until SIGINT or SIGTERM.
+
+    Args:
+        host: The address or name to listen on.
+        port: The port to listen on; 0 for any free port.
+        data: The file that keeps its state; None keeps it in memory.
+        speed: How many times faster than real its calls are.
+        scenarios: The scenario file with what happens on its lines; None for the test numbers alone.
 
     Raises:
         click.ClickException: It can't start; the message says why.
@@ -40,10 +51,13 @@ def run_sandbox(host: str, port: int, data: Path | None, speed: float) -> None:
     from kallyai_mcp.sandbox.serve import serve
     from kallyai_mcp.sandbox.simulator.numbers import TEST_NUMBERS
 
+    lines = _read_scenarios(scenarios) if scenarios is not None else ()
+
     def ready(url: str) -> None:
         stored = f"in {data}" if data else "in memory, gone when it stops"
         say(f"KallyAI sandbox at {url} (all test numbers and accounts: {url}/docs)")
-        for line in table([(each.number, each.description.en) for each in TEST_NUMBERS if each.number in _USEFUL]):
+        useful = lines or [each for each in TEST_NUMBERS if each.number in _USEFUL]
+        for line in table([(each.number, one_line(each.description.en)) for each in useful]):
             say(f"  {line}")
         say(f"State is {stored}. Calls are {speed:g} times as fast as real ones. Ctrl-C stops it.")
         say("To use it, in another terminal:")
@@ -56,10 +70,27 @@ def run_sandbox(host: str, port: int, data: Path | None, speed: float) -> None:
         say(f"{datetime.now().astimezone():%H:%M:%S}  {one_line(line)}")
 
     try:
-        anyio.run(partial(serve, host, port, data, speed, ready=ready, report=report))
+        anyio.run(partial(serve, host, port, data, speed, lines, ready=ready, report=report))
     except OSError as error:
         if error.filename is not None:  # the data's folder; a busy address has no file name
             raise click.ClickException(f"{error.filename} can't be created: {error.strerror}") from None
         raise click.ClickException(f"{host}:{port} can't be listened on: {error.strerror or error}") from None
     except sqlite3.Error as error:
         raise click.ClickException(f"{data} can't be used as the sandbox's data: {error}") from None
+
+
+def _read_scenarios(file: Path) -> "tuple[Line, ...]":
+    """The lines of a scenario file.
+
+    Raises:
+        click.ClickException: It can't be read, or is not valid; the message has a line for each problem.
+    """
+    from kallyai_mcp.sandbox.simulator.scenario_file import ScenarioFileError, read_scenarios
+
+    try:
+        return read_scenarios(file.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise click.ClickException(f"{file} can't be read: {error}") from None
+    except ScenarioFileError as error:
+        problems = "\n".join(f"  {one_line(line)}" for line in str(error).splitlines())
+        raise click.ClickException(f"{file} is not a valid scenario file:\n{problems}") from None

@@ -15,6 +15,7 @@ from kallyai_mcp.sandbox.errors import ApiError
 from kallyai_mcp.sandbox.faults import FaultPlan, FaultState
 from kallyai_mcp.sandbox.schemas import ErrorResponse, Status, TranscriptEntry, errors
 from kallyai_mcp.sandbox.simulator.scenario import E164, LineScript
+from kallyai_mcp.sandbox.simulator.scenario_file import ScenarioFile
 from kallyai_mcp.sandbox.state import SandboxDep
 
 
@@ -192,6 +193,17 @@ async def sign_in(choice: AccountChoice, sandbox: SandboxDep) -> TokenResponse:
         return TokenResponse.model_validate(sandbox.issue_tokens(choice.account_id))
     except ValueError as error:
         raise ApiError(400, "validation_error", "The request is not valid", f"account_id: {error}") from None
+
+
+@router.get(
+    "/scenarios/schema",
+    summary="Get Schema of Scenario Files",
+    description="The JSON schema of the TOML files that `--scenarios` takes. Loopback clients only; no token.",
+    response_description="A JSON schema",
+)
+async def get_scenario_schema() -> dict[str, Any]:
+    """Return the JSON schema of scenario files."""
+    return ScenarioFile.model_json_schema()
 
 
 @router.put(

@@ -5,7 +5,7 @@ import contextlib
 import signal
 import socket
 import threading
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -16,6 +16,7 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from kallyai_mcp.sandbox.app import create_app
 from kallyai_mcp.sandbox.fault_middleware import CONNECTION
+from kallyai_mcp.sandbox.simulator.scenario import Line
 from kallyai_mcp.sandbox.state import Sandbox
 
 _TICK_SECONDS = 0.1
@@ -158,6 +159,7 @@ async def serve(
     port: int = 0,
     data: Path | None = None,
     speed: float = 1.0,
+    lines: Iterable[Line] = (),
     *,
     ready: Callable[[str], object] = lambda _: None,
     report: Callable[[str], object] = lambda _: None,
@@ -169,6 +171,7 @@ async def serve(
         port: The port to listen on; 0 for any free port.
         data: As for `create_app`.
         speed: As for `create_app`.
+        lines: As for `create_app`.
         ready: Called with the base URL when the server is up.
         report: As `Sandbox.report`.
 
@@ -177,7 +180,7 @@ async def serve(
         ValueError: `speed` is not a finite number above 0.
         sqlite3.Error: `data` can't be opened, or is not a database.
     """
-    app = create_app(data=data, speed=speed)
+    app = create_app(data=data, speed=speed, lines=lines)
     app.state.sandbox.report = report
     try:
         async with _run_server(app, host, port, signals=True) as (url, server):

@@ -16,6 +16,7 @@ from tests.sandbox.manual_clock import ManualClock
 
 RUN_BY = {
     "python": {"docs/frameworks.md", "docs/testing-agents.md"},  # tests/frameworks, tests/testing
+    "toml": {"docs/testing-agents.md"},  # tests/sandbox/test_scenarios.py
     "js": {"docs/testing-agents.md"},  # tests/testing
     "nginx": {"docs/hosting-workers.md"},  # tests/transports/test_behind_nginx.py
     "json": {"README.md", "docs/install.md"},  # below

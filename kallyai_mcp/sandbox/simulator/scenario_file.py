@@ -17,7 +17,7 @@ class ScenarioFile(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    line: tuple[Line, ...] = Field(min_length=1, description="The lines of the file, each with its number")
+    line: tuple[Line, ...] = Field(description="The lines of the file, each with its number")
 
 
 def read_scenarios(text: str) -> tuple[Line, ...]:

@@ -1,0 +1,90 @@
+"""Scenario files: what they may say, and what is said about one that is not valid."""
+
+from pathlib import Path
+
+import httpx
+import pytest
+
+from kallyai_mcp.sandbox.app import create_app
+from kallyai_mcp.sandbox.simulator.scenario_file import ScenarioFileError, read_scenarios
+from tests.cli.machine import run_in_process
+from tests.docs.test_blocks import fenced
+from tests.sandbox.fixture_types import RequestBody
+
+NUMBER = "+12025550142"
+
+
+def problem(text: str) -> str:
+    with pytest.raises(ScenarioFileError) as caught:
+        read_scenarios(text)
+    return str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("line = ", "not valid TOML: Invalid value (at end of document)"),
+        ("", "line: this key is missing"),
+        ("[[lines]]", "lines: there is no such key"),
+        ('[[line]]\ndoes = "agrees"', "line 1 number: this key is missing"),
+        ('[[line]]\nnumber = "12"', "line 1 (12) number: String should match pattern"),
+        (f'[[line]]\nnumber = "{NUMBER}"\ndoes = "sings"', f"line 1 ({NUMBER}) does: should be 'agrees', "),
+        (f'[[line]]\nnumber = "{NUMBER}"\ndos = "agrees"', f"line 1 ({NUMBER}) dos: there is no such key"),
+        (f'[[line]]\nnumber = "{NUMBER}"\nat = "8 PM"', f"line 1 ({NUMBER}) at: must be a time in the format HH:MM"),
+        (f'[[line]]\nnumber = "{NUMBER}"\ndoes = "answers"', f"line 1 ({NUMBER}): `answers` needs `answer`"),
+        (
+            f'[[line]]\nnumber = "{NUMBER}"\nturns = ["Hm", {{ en = "A" }}]',
+            f"line 1 ({NUMBER}) turns.2.says: this key is missing",
+        ),
+        (
+            f'[[line]]\nnumber = "{NUMBER}"\n[[line]]\nnumber = "{NUMBER}"',
+            f"more than one [[line]] has the number {NUMBER}",
+        ),
+    ],
+)
+def test_a_problem_is_named_with_its_place(text: str, says: str) -> None:
+    assert says in problem(text)
+
+
+def test_every_problem_of_a_file_is_named_at_once() -> None:
+    text = f'[[line]]\nnumber = "{NUMBER}"\ndoes = "sings"\n[[line]]\nnumber = "+12025550143"\nat = 8'
+
+    assert [line.split()[:3] for line in problem(text).splitlines()] == [
+        ["line", "1", f"({NUMBER})"],
+        ["line", "2", "(+12025550143)"],
+    ]
+
+
+async def test_the_schema_describes_every_key(client: httpx.AsyncClient) -> None:
+    schema = (await client.get("/_sandbox/scenarios/schema")).json()
+
+    assert {"number", "description", "does", "turns", "then"} <= schema["$defs"]["Line"]["properties"].keys()
+    assert all(
+        "description" in value or value.get("$ref") or value.get("allOf")
+        for value in schema["$defs"]["Line"]["properties"].values()
+    )
+
+
+async def test_the_example_of_the_documentation_does_what_it_says(body: RequestBody) -> None:
+    (example,) = fenced("docs/testing-agents.md", "toml")
+    app = create_app(speed=1e9, lines=read_scenarios(example))
+    headers = {"Authorization": f"Bearer {app.state.sandbox.issue_tokens()['access_token']}"}
+    asked = body(respondent_phone=NUMBER, appointment_date=None, appointment_time=None)
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://sandbox.test") as client:
+        first, second = [(await client.post("/v1/calls", headers=headers, json=asked)).json() for _ in range(2)]
+        transcript = (await client.get(f"/v1/calls/{second['call_id']}/transcript", headers=headers)).json()
+    app.state.sandbox.close()
+
+    assert first["status"] == "busy"
+    assert "Nothing was booked" in second["highlights"]
+    said = [entry["content"] for entry in transcript["entries"] if entry["speaker"] == "HUMAN"]
+    assert "One moment, I have to ask the chef." in said
+
+
+def test_the_command_names_the_file_and_its_problems(tmp_path: Path) -> None:
+    file = tmp_path / "lines.toml"
+    file.write_text(f'[[line]]\nnumber = "{NUMBER}"\ndoes = "sings"\n', encoding="utf-8")
+    done = run_in_process(tmp_path, "sandbox", "--port", "0", "--scenarios", str(file))
+
+    assert done.returncode == 1
+    assert done.stderr.startswith(f"Error: {file} is not a valid scenario file:\n  line 1 ({NUMBER}) does: should be")
