@@ -6,7 +6,7 @@ from typing import Any
 
 from kallyai_mcp.calls.appointment import time_of_day
 from kallyai_mcp.calls.numbers import for_people
-from kallyai_mcp.cli.console import styled, table, wrapped
+from kallyai_mcp.cli.console import cells, row_width, styled, table, wrapped
 from kallyai_mcp.cli.words import Words
 from kallyai_mcp.tools.results import CallAnswer, SpokenLine
 from kallyai_mcp.tools.text.call_list import REASONS
@@ -144,7 +144,10 @@ def _so_far(answer: CallAnswer, words: Words) -> str:
 def call_rows(
     calls: Sequence[CallAnswer], words: Words, *, timezone: str, now: datetime, indent: str = ""
 ) -> list[str]:
-    """A line for each call, in aligned columns: when, outcome, who, the id, and KallyAI's summary as far as it fits."""
+    """A line for each call, in aligned columns: when, outcome, who, the id, and KallyAI's summary as far as it fits.
+
+    On a console that is too narrow for this, the id and the summary are on a second line.
+    """
     zone = zone_of(timezone)
     rows, styles = [], []
     for answer in calls:
@@ -161,4 +164,9 @@ def call_rows(
             )
         )
         styles.append(_STYLES[outcome])
-    return table(rows, styles=styles, indent=indent)
+    needed = len(indent) + sum(max((cells(row[column]) for row in rows), default=0) + 2 for column in range(4))
+    if needed - 2 <= row_width():
+        return table(rows, styles=styles, indent=indent)
+    firsts = table([row[:3] for row in rows], styles=styles, indent=indent)
+    seconds = table([row[3:] for row in rows], indent=f"{indent}  ")
+    return [line for pair in zip(firsts, seconds, strict=True) for line in pair]

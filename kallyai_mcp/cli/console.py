@@ -64,6 +64,16 @@ def width() -> int:
     return max(40, min(shutil.get_terminal_size((80, 24)).columns, 200))
 
 
+def has_edge() -> bool:
+    """Whether lines should end at the edge of a console: what goes into a pipe or a file stays whole."""
+    return sys.stdout.isatty() or bool(os.environ.get("COLUMNS"))
+
+
+def row_width() -> int:
+    """The columns that a row of a table may take."""
+    return width() if has_edge() else sys.maxsize
+
+
 def wrapped(text: str, indent: str = "") -> str:
     """`text` in lines that fit the console; paths and links are never broken, so that they can be copied."""
     return textwrap.fill(
@@ -90,7 +100,7 @@ def fitted(text: str, room: int) -> str:
 
 
 def table(rows: Sequence[Sequence[str]], *, styles: Sequence[dict[str, Any]] = (), indent: str = "") -> list[str]:
-    """Rows as lines with aligned columns; the last column is cut at the edge of the console.
+    """Rows as lines with aligned columns; on a console the last column is cut at its edge.
 
     Args:
         rows: All of one length.
@@ -100,7 +110,7 @@ def table(rows: Sequence[Sequence[str]], *, styles: Sequence[dict[str, Any]] = (
     if not rows:
         return []
     widths = [max(cells(row[column]) for row in rows) for column in range(len(rows[0]))]
-    spare = width() - len(indent) - sum(widths[:-1]) - 2 * (len(widths) - 1)
+    spare = row_width() - len(indent) - sum(widths[:-1]) - 2 * (len(widths) - 1)
     widths[-1] = max(min(widths[-1], spare), 0)
     lines = []
     for number, row in enumerate(rows):

@@ -13,7 +13,7 @@ from kallyai_mcp.auth.tokens import Tokens
 from kallyai_mcp.calls.records import AuditEntry, CallRecord
 from kallyai_mcp.cli.call_view import call_rows
 from kallyai_mcp.cli.connection import Connection, run_with_connection
-from kallyai_mcp.cli.console import say, width
+from kallyai_mcp.cli.console import has_edge, say, width, wrapped
 from kallyai_mcp.cli.local_timezone import local_timezone
 from kallyai_mcp.cli.words import Words
 from kallyai_mcp.settings import Settings
@@ -56,7 +56,7 @@ def show_status(settings: Settings, *, as_json: bool) -> None:
             raise SystemExit(1)
         return
     for line in status.lines():
-        say(line)
+        say(wrapped(line) if has_edge() and not line.startswith(" ") else line)
     if status.error is not None:
         raise click.ClickException(str(status.error))
 

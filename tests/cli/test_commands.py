@@ -1,34 +1,62 @@
 """The command line as a whole: completion, misspelled commands, and output in narrow encodings."""
 
+import os
+import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
+from kallyai_mcp.cli.main import cli
 from tests.cli.machine import invoke
-from tests.processes import COMMAND, LIMIT, environment
+from tests.docs.pages import text_of
+from tests.processes import LIMIT, environment
+
+COMPLETIONS = [
+    ("kallyai-mcp ca", ["call", "calls", "calendar"]),
+    ("kallyai-mcp call --par", ["--party"]),
+    ("kallyai-mcp install vs", ["vscode", "vscode-insiders", "vscodium"]),
+]
 
 
-@pytest.mark.parametrize(
-    ("words", "completions"),
-    [
-        ("kallyai-mcp ca", ["plain,call", "plain,calls", "plain,calendar"]),
-        ("kallyai-mcp call --par", ["plain,--party"]),
-        ("kallyai-mcp install vs", ["plain,vscode", "plain,vscode-insiders", "plain,vscodium"]),
-    ],
-)
-def test_a_shell_completes_commands_options_and_clients(tmp_path: Path, words: str, completions: list[str]) -> None:
-    asked = {
-        "_KALLYAI_MCP_COMPLETE": "bash_complete",
-        "COMP_WORDS": words,
-        "COMP_CWORD": str(words.count(" ")),
-    }
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+@pytest.mark.parametrize(("words", "completions"), COMPLETIONS)
+def test_a_shell_completes_commands_options_and_clients(shell: str, words: str, completions: list[str]) -> None:
+    last = words.split(" ")[-1] if shell == "fish" else str(words.count(" "))  # as click's script for each passes it
+    asked = {"_KALLYAI_MCP_COMPLETE": f"{shell}_complete", "COMP_WORDS": words, "COMP_CWORD": last}
+    done = CliRunner(env=asked).invoke(cli, prog_name="kallyai-mcp")
+
+    if shell == "zsh":  # three lines for each: its kind, itself, what it is
+        assert done.stdout.splitlines()[1::3] == completions
+    else:
+        assert [re.split("[,\t]", line)[1] for line in done.stdout.splitlines()] == completions
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows comes without bash")
+def test_the_line_in_the_documentation_makes_bash_complete(tmp_path: Path) -> None:
+    (line,) = re.findall(r"\| bash [^|]*\| `[^`]+` \| `([^`]+)` \|", text_of("docs/terminal.md"))
+    program = f"""{line}
+complete -p kallyai-mcp
+COMP_WORDS=(kallyai-mcp install vs) COMP_CWORD=2
+_kallyai_mcp_completion kallyai-mcp
+echo "${{COMPREPLY[@]}}"
+"""
+    own = environment(tmp_path)
+    path = f"{Path(sys.executable).parent}{os.pathsep}{own['PATH']}"
     done = subprocess.run(
-        COMMAND, env=environment(tmp_path) | asked, capture_output=True, text=True, timeout=LIMIT, check=False
+        ["/usr/bin/env", "bash", "-c", program],
+        env=own | {"PATH": path},
+        capture_output=True,
+        text=True,
+        timeout=LIMIT,
+        check=False,
     )
 
-    assert done.stdout.splitlines() == completions
+    rule, completed = done.stdout.splitlines()
+    assert rule.endswith("-F _kallyai_mcp_completion kallyai-mcp"), done.stderr
+    assert completed == "vscode vscode-insiders vscodium"
 
 
 def test_a_misspelled_command_is_answered_with_the_close_ones() -> None:

@@ -87,7 +87,7 @@ async def test_it_shows_the_quota_as_bars_the_unsettled_calls_and_the_last_five(
 
     lines = shown.stdout.splitlines()
     assert shown.returncode == 0, shown.stderr
-    assert lines[1].startswith("Signed in as personal@sandbox.test; kept in ")
+    assert lines[1].startswith("Signed in as personal@sandbox.test; kept in")
     (minutes,) = (line for line in lines if line.startswith("  Minutes"))
     assert 0 < minutes.count("█") < 40
     assert minutes.count("█") + minutes.count("░") == 40
@@ -125,8 +125,36 @@ async def test_a_narrow_console_gets_shorter_bars_and_lines(
     (minutes,) = (line for line in done.stdout.splitlines() if line.startswith("  Minutes"))
     (sent,) = (line for line in done.stdout.splitlines() if "t-sent" in line)
     assert len(minutes) <= 44
-    assert sent.endswith("t-sent")
+    assert sent.split() == ["t-sent", "2", "min", "so", "far"]
     assert "Last calls: none" in done.stdout
+
+
+async def test_it_fits_every_console_and_a_pipe_gets_all_of_it(
+    tmp_path: Path, app: SandboxApp, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shown: dict[int, list[str]] = {}
+    async with running(app) as url:
+        token = sign_in(tmp_path, url, app).access_token.get_secret_value()
+        async with KallyAI(url, tokens=StaticTokens(token), user_agent="tests") as api:
+            ids = []
+            for number, name in (("+12025550100", "Cafe"), ("+12025550104", "The Italian Bistro of Ada Lovelace")):
+                call = await api.create_call(submission(number, name), timezone="UTC")
+                ids.append(call.call_id)
+        for columns in (60, 80, 120, 200, 0):
+            if columns:
+                monkeypatch.setenv("COLUMNS", str(columns))
+            else:
+                monkeypatch.delenv("COLUMNS")
+            shown[columns] = (await status(tmp_path, url)).stdout.splitlines()
+
+    for columns, lines in shown.items():
+        assert all(len(line) <= (columns or 400) or " " not in line.strip() for line in lines)
+        assert all(any(id_ in line.split() for line in lines) for id_ in ids)
+        answered, missed = (next(line for line in lines if word in line) for word in ("Answered", "Not reached"))
+        assert answered.index("Cafe") == missed.index("The Italian")
+    assert [len(lines) for lines in shown.values()] == sorted((len(lines) for lines in shown.values()), reverse=True)
+    assert "…" not in "".join(shown[0])
+    assert "\x1b" not in "".join(shown[0])
 
 
 async def test_the_audit_trail_shows_who_asked_and_what_was_refused(tmp_path: Path, app: SandboxApp) -> None:

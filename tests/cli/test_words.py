@@ -130,6 +130,7 @@ async def test_a_spanish_terminal_speaks_spanish(
             if name.startswith("KALLYAI_"):
                 monkeypatch.setenv(name, value)
         monkeypatch.setenv("LC_ALL", "es_MX.UTF-8")
+        monkeypatch.setenv("COLUMNS", "200")
         placed, preview, again, refused, listed, status, none = await anyio.to_thread.run_sync(commands)
 
     assert preview.startswith("¿Llamar a ")
