@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from mcp import Client
+from mcp.client.extension import advertise
+from mcp.server.apps import APP_MIME_TYPE, EXTENSION_ID
 from mcp.types import CallToolResult, EmbeddedResource, TextContent
 
 from kallyai_mcp.cli.app_context import open_app_context
@@ -28,6 +30,9 @@ BISTRO = {
     "timezone": "America/New_York",
 }
 """Arguments of a call that succeeds, if placed when the tests' clock starts."""
+
+SHOWS_APPS: dict[str, Any] = {"extensions": (advertise(EXTENSION_ID, {"mimeTypes": [APP_MIME_TYPE]}),)}
+"""Options of `open_agent` for a host of MCP Apps."""
 
 
 @dataclass(frozen=True)

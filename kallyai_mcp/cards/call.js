@@ -235,11 +235,18 @@ class CallCard {
   async #saveCalendar() {
     const result = await this.#useTool("get_calendar_event");
     if (!result) return;
-    const file = result.content?.find((block) => block?.type === "resource");
+    const file = result.content?.find((block) => block?.type === "resource") ?? (await this.#read(result.structuredContent?.calendar_uri));
     if (!file) return this.#note(locale.text("calendar_none"));
     const saved = await this.#host.request("ui/download-file", { contents: [file] }).catch(() => ({ isError: true }));
     const event = oneLine(result.structuredContent?.summary) || locale.text("appointment");
     this.#note(locale.text(saved.isError ? "calendar_kept" : "calendar_done", { event }));
+  }
+
+  /** A resource of our server, for a host to which the tool has not attached it; undefined without one. */
+  async #read(uri) {
+    if (!uri || !this.#host.can("serverResources")) return undefined;
+    const { contents } = await this.#host.request("resources/read", { uri }).catch(() => ({}));
+    return contents?.[0] && { type: "resource", resource: contents[0] };
   }
 
   /** The result of a tool about this call; without one, the notice says why. */

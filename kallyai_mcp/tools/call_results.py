@@ -16,6 +16,7 @@ from kallyai_mcp.tools.quota_state import few_left
 from kallyai_mcp.tools.results import AppointmentAnswer, CallAnswer, answer
 from kallyai_mcp.tools.text.calls import already_placed, in_progress, is_spanish, outcome, unknown
 from kallyai_mcp.tools.text.plain import visible, zone_of
+from kallyai_mcp.tools.uris import CALENDAR, call_uri
 
 DESCRIPTION_LENGTH = 100
 """Characters of `task_description` that a result repeats."""
@@ -39,7 +40,7 @@ async def to_result(
         client_is_there: The client surely waits for the result. If not, the outcome doesn't count as delivered, so that
             the next request for the same call gets it, and places no call.
         was_active: The call was in progress when this request asked for it.
-        with_links: The client supports links to resources.
+        with_links: The client can use links to resources.
 
     Raises:
         KallyAIError: The call was refused or canceled: no call was placed.
@@ -116,6 +117,7 @@ def call_answer(view: CallView, now: datetime) -> CallAnswer:
         respondent_phone=asked.respondent_phone,
         business_name=visible(asked.business_name, 80) if asked.business_name else None,
         timezone=view.zone_name,
+        calendar_uri=call_uri(CALENDAR, view.call_id) if made is not None and view.call_id is not None else None,
     )
     if view.outcome is None:
         elapsed = (now - created_at).total_seconds() if created_at is not None else 0.0

@@ -3,9 +3,10 @@
 from collections.abc import Sequence
 from typing import Annotated, Any, Literal
 
+from mcp.server.apps import client_supports_apps
 from mcp.server.mcpserver import Context
 from mcp.types import CallToolResult
-from mcp.types.version import HANDSHAKE_PROTOCOL_VERSIONS, MODERN_PROTOCOL_VERSIONS
+from mcp.types.version import HANDSHAKE_PROTOCOL_VERSIONS
 from pydantic import Field
 
 from kallyai_mcp.api.errors import KallyAIError
@@ -114,7 +115,7 @@ async def get_call(
             spanish = record.submission.language == "es"
             return await tool_error(error, app_context, tool="make_call", places_calls=True, spanish=spanish)
     call = await app_context.api().get_call(call_id)
-    return await unrecorded_result(app_context, call, with_links=_supports_links(ctx))
+    return await unrecorded_result(app_context, call, with_links=client_supports_apps(ctx))
 
 
 async def _place(
@@ -157,17 +158,8 @@ async def _follow(
         is_new=is_new,
         was_active=record.is_active,
         client_is_there=_client_is_there(record, ctx),
-        with_links=_supports_links(ctx),
+        with_links=client_supports_apps(ctx),
     )
-
-
-def _supports_links(ctx: Context[AppContext, Any]) -> bool:
-    """Whether the client can use links to resources.
-
-    No capability says so. Frameworks of the 2025 versions pass everything that is not text to their model, some of them
-    as a file, which the model's API then refuses after the call was placed.
-    """
-    return ctx.protocol_version in MODERN_PROTOCOL_VERSIONS
 
 
 def _client_is_there(record: CallRecord, ctx: Context[AppContext, Any]) -> bool:

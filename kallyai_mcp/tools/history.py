@@ -3,8 +3,9 @@
 from collections.abc import Sequence
 from typing import Annotated, Any
 
+from mcp.server.apps import client_supports_apps
 from mcp.server.mcpserver import Context
-from mcp.types import CallToolResult, EmbeddedResource, TextResourceContents
+from mcp.types import CallToolResult
 from pydantic import Field
 
 from kallyai_mcp.api.errors import ForbiddenError, KallyAIError, NotFoundError
@@ -17,6 +18,7 @@ from kallyai_mcp.tools.argument_types import CallId, Limit, Offset
 from kallyai_mcp.tools.call_results import call_answer
 from kallyai_mcp.tools.call_view import CallView
 from kallyai_mcp.tools.context import AppContext
+from kallyai_mcp.tools.links import calendar_file
 from kallyai_mcp.tools.results import CallAnswer, CallListAnswer, EventAnswer, SpokenLine, TranscriptAnswer, answer
 from kallyai_mcp.tools.text.calendar import event_words, rebuilt
 from kallyai_mcp.tools.text.call_list import listing
@@ -77,7 +79,10 @@ async def list_page(app_context: AppContext, *, limit: int, offset: int) -> tupl
 def _for_list(structure: CallAnswer) -> CallAnswer:
     """`structure` with short texts; get_call has all of them."""
     texts = ("highlights", "next_steps", "business_name")
-    short = {name: visible(text, _LISTED) for name in texts if (text := getattr(structure, name))}
+    short: dict[str, str | None] = {
+        name: visible(text, _LISTED) for name in texts if (text := getattr(structure, name))
+    }
+    short["calendar_uri"] = None
     return structure.model_copy(update=short)
 
 
@@ -143,26 +148,23 @@ def spoken_lines(transcript: Transcript, count: int | None = None) -> list[Spoke
 async def get_calendar_event(
     *, call_id: PastCallId, ctx: Context[AppContext, Any]
 ) -> Annotated[CallToolResult, EventAnswer]:
-    """Get the appointment that a call made, in words and as an .ics file."""
+    """Get the appointment that a call made, in words, and the resource with its .ics file."""
     app_context = ctx.request_context.lifespan_context
     call_id = await service_id(app_context, call_id)
     event = await appointment(app_context, call_id)
-    file = EmbeddedResource(
-        type="resource",
-        resource=TextResourceContents(
-            uri=call_uri(CALENDAR, call_id), mime_type="text/calendar", text=rebuilt(event, call_id)
-        ),
-    )
     zone, number, spanish = await _place_of(app_context, call_id)
+    structure = event_answer(call_id, event)
     text = event_words(
         event,
         app_context.now(),
+        uri=structure.calendar_uri or "",
         place_zone=zone or app_context.timezone,
         user_zone=app_context.timezone,
         number=number,
         spanish=spanish,
     )
-    return answer(text, event_answer(call_id, event), file)
+    files = [calendar_file(call_id, rebuilt(event, call_id))] if client_supports_apps(ctx) else []
+    return answer(text, structure, *files)
 
 
 async def _place_of(app_context: AppContext, call_id: str) -> tuple[str | None, str | None, bool]:
@@ -186,6 +188,7 @@ def event_answer(call_id: str, event: Appointment) -> EventAnswer:
         start=event.start.isoformat() if event.start else None,
         end=event.end.isoformat() if event.end else None,
         location=event.location,
+        calendar_uri=call_uri(CALENDAR, call_id),
     )
 
 

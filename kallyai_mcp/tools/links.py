@@ -1,6 +1,11 @@
-"""Links from a result to a resource."""
+"""Links from a result to a resource, and files in it: content that is not text.
 
-from mcp.types import Annotations, ContentBlock, ResourceLink
+Only a host of MCP Apps gets any: it keeps them for its user. No capability says what other clients do with them.
+Frameworks give all content to their model, some as a file that the model's API refuses after the call was placed; some
+drop it; and Pydantic AI returns a list in place of the structure. They find the same resources by the structure.
+"""
+
+from mcp.types import Annotations, ContentBlock, EmbeddedResource, ResourceLink, TextResourceContents
 
 from kallyai_mcp.tools.call_view import CallView
 from kallyai_mcp.tools.uris import CALENDAR, CALL, call_uri
@@ -10,8 +15,7 @@ def links(view: CallView) -> list[ContentBlock]:
     """The link (`resource_link`) to what the text of a result can't hold; at most one.
 
     For a call in progress: the call, whose updates a client can subscribe to. For a call that made an appointment: the
-    calendar file. For others none, since a client that doesn't read resources shows the model the JSON of each link.
-    For the same reason a link is as short as possible, and its audience is the user.
+    calendar file.
     """
     if view.outcome is None:
         id_ = view.record.tracking_id if view.record is not None and view.record.is_active else view.call_id
@@ -19,6 +23,12 @@ def links(view: CallView) -> list[ContentBlock]:
     if view.appointment is not None and view.call_id is not None:
         return [_link(call_uri(CALENDAR, view.call_id), "calendar.ics", "text/calendar")]
     return []
+
+
+def calendar_file(call_id: str, text: str) -> EmbeddedResource:
+    """The calendar file of a call, attached to a result."""
+    contents = TextResourceContents(uri=call_uri(CALENDAR, call_id), mime_type="text/calendar", text=text)
+    return EmbeddedResource(type="resource", resource=contents)
 
 
 def _link(uri: str, name: str, mime_type: str) -> ResourceLink:

@@ -55,6 +55,7 @@ class CallAnswer(Answer):
     highlights: str | None = None
     next_steps: str | None = None
     appointment: AppointmentAnswer | None = Field(None, description="What was booked; absent when nothing shows it")
+    calendar_uri: str | None = Field(None, description="Resource with the .ics file of the appointment")
     duration_seconds: float | None = None
     elapsed_seconds: float | None = Field(None, description="How long a call in progress has lasted")
     created_at: datetime | None = None
@@ -99,13 +100,14 @@ class TranscriptAnswer(Answer):
 
 
 class EventAnswer(Answer):
-    """A calendar event; the .ics file itself is the embedded resource beside the text."""
+    """A calendar event."""
 
     call_id: str | None = None
     summary: str | None = None
     start: str | None = Field(None, description="ISO 8601: a date for a whole day, else with the offset")
     end: str | None = None
     location: str | None = None
+    calendar_uri: str | None = Field(None, description="Resource with the .ics file")
 
 
 class QuotaAnswer(Statistics, Answer):

@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from typing import Any, Literal
 
 from mcp import MCPError
+from mcp.server.apps import client_supports_apps
 from mcp.server.context import CallNext, HandlerResult, ServerRequestContext
 from mcp.server.extension import Extension, MethodBinding
 from mcp.server.mcpserver import require_client_extension
@@ -142,7 +143,7 @@ class CallTasks(Extension):
         if record.state is CallState.CANCELED:
             text = "The call was canceled before it was placed."
             return self._task("complete", record, "cancelled", ended_at, status_message=text)
-        result = await _result(app_context, record)
+        result = await _result(app_context, record, with_links=client_supports_apps(ctx))
         as_json = result.model_dump(by_alias=True, mode="json", exclude_none=True)
         return self._task("complete", record, "completed", ended_at, result=as_json)
 
@@ -236,10 +237,10 @@ def _check_name_header(ctx: _Context, task_id: str) -> None:
         )
 
 
-async def _result(app_context: AppContext, record: CallRecord) -> CallToolResult:
+async def _result(app_context: AppContext, record: CallRecord, *, with_links: bool) -> CallToolResult:
     """The result that make_call would have returned, had it waited for the end of `record`."""
     try:
-        return await to_result(app_context, record, is_new=True, with_links=True)
+        return await to_result(app_context, record, is_new=True, with_links=with_links)
     except KallyAIError as error:
         spanish = record.submission.language == "es"
         return await tool_error(error, app_context, tool="make_call", places_calls=True, spanish=spanish)

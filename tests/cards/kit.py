@@ -240,9 +240,14 @@ class Tabs:
         async def call_tool(name: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
             return await self._chats[page].call_tool(name, arguments)
 
+        async def read_resource(uri: str) -> dict[str, Any]:
+            read = await self._chats[page].agent.client.read_resource(uri)
+            return read.model_dump(mode="json", by_alias=True, exclude_none=True)
+
         page.on("console", on_console)
         page.on("pageerror", lambda error: self._chats[page].errors.append(f"error: {error}"))
         await page.expose_function("callTool", call_tool)
+        await page.expose_function("readResource", read_resource)
         await page.goto(self._stage.host)
         page.on("request", on_request)
         if width < 400:

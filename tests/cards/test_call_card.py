@@ -10,6 +10,8 @@ from mcp.types import CallToolResult, TextContent
 from playwright.async_api import expect
 from starlette.requests import Request
 
+from kallyai_mcp.sandbox.app import SandboxApp
+from kallyai_mcp.settings import Settings
 from tests.agent import BISTRO, Agent, Answer, open_agent, settings_in
 from tests.cards.conftest import Open
 from tests.cards.kit import NEW_YORK, NUMBERS, calls_made
@@ -51,6 +53,22 @@ async def test_the_calendar_file_is_passed_to_the_host(agent: Agent, open_card: 
     [file] = download["contents"]
     [ours] = (await agent.use("get_calendar_event", call_id=made.data["call_id"])).files
     assert file["resource"] == {"uri": str(ours.uri), "mimeType": "text/calendar", "text": ours.text}
+
+
+async def test_a_calendar_file_that_was_not_attached_is_read_by_the_host(
+    settings: Settings, clock: ManualClock, app: SandboxApp, open_card: Open
+) -> None:
+    async with open_agent(settings, mode="auto", clock=clock, app=app) as agent:  # as a server without sessions sees it
+        made = await agent.use("make_call", BISTRO)
+        chat = await open_card(by=agent)
+        await chat.give(made, BISTRO)
+        await chat.button("Calendar file").click()
+
+        await expect(chat.card.get_by_text("Calendar file ready: Table for 4 at Italian Bistro")).to_be_visible()
+        [download] = await chat.seen("downloads")
+    [file] = download["contents"]
+    assert file["resource"]["uri"] == made.data["calendar_uri"]
+    assert file["resource"]["text"].startswith("BEGIN:VCALENDAR")
 
 
 async def test_a_calendar_file_that_was_not_saved_is_not_reported_as_saved(agent: Agent, open_card: Open) -> None:

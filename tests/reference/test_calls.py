@@ -122,7 +122,7 @@ def test_a_key_is_generated_for_a_client_of_the_code_flow(service: Service) -> N
 
 
 ERRORS = {
-    "`400`": ({"party_size": 0}, 400, "party_size"),
+    "`400`": ({"party_size": 51}, 400, "party_size"),
     "`401`": ({}, 401, "KALLYAI_ACCESS_TOKEN"),
     "`402`": ({}, 402, "quota_exceeded"),
     "`403`": ({"respondent_phone": "+61255500100"}, 403, "unsupported_country"),
@@ -163,7 +163,8 @@ def test_limit_is_50_by_default_and_from_1_to_200(service: Service) -> None:
     assert len(service.use("list_calls", {"limit": 200}).data["calls"]) > 50
     for wrong in (0, 201, "many"):
         assert service.get("/v1/calls", limit=wrong).status_code == 400
-        assert service.use("list_calls", {"limit": wrong}).is_error
+        # To the tools, 0 stands for absent: a model in a strict mode has to send something.
+        assert service.use("list_calls", {"limit": wrong}).is_error is (wrong != 0)
 
 
 @states("List Calls", "`offset`")
@@ -291,11 +292,9 @@ def test_get_calendar_event_needs_an_appointment(service: Service, call_id: str)
 def test_get_calendar_event_is_an_ics_file_with_the_appointment(service: Service, call_id: str) -> None:
     response = service.get(f"/v1/calls/{call_id}/calendar.ics")
     answer = service.use("get_calendar_event", {"call_id": call_id})
-    (file,) = answer.files
 
     assert response.headers["content-type"].startswith("text/calendar")
-    for text in (response.text, file.text):
-        (event,) = Calendar.from_ical(text).walk("VEVENT")
-        assert event.decoded("dtstart") == datetime(2026, 1, 28, 19, tzinfo=ZoneInfo("America/New_York"))
-    assert file.mime_type == "text/calendar"
+    (event,) = Calendar.from_ical(response.text).walk("VEVENT")
+    assert event.decoded("dtstart") == datetime(2026, 1, 28, 19, tzinfo=ZoneInfo("America/New_York"))
+    assert answer.data["calendar_uri"] == f"kallyai://calls/{call_id}/calendar.ics"
     assert answer.data["start"].startswith("2026-01-28T19:00")

@@ -4,6 +4,7 @@ from pathlib import Path
 import anyio
 import pytest
 from icalendar import Calendar
+from mcp.types import TextResourceContents
 
 from kallyai_mcp.sandbox.app import SandboxApp
 from kallyai_mcp.sandbox.faults import Fault, FaultPlan
@@ -161,16 +162,18 @@ async def test_a_missing_transcript_says_where_the_outcome_is(agent: Agent) -> N
     )
 
 
-async def test_a_calendar_event_comes_in_words_and_as_a_file(agent: Agent) -> None:
+async def test_a_calendar_event_comes_in_words_and_names_its_file(agent: Agent) -> None:
     call_id = (await agent.use("make_call", BISTRO)).data["call_id"]
 
     answer = await agent.use("get_calendar_event", call_id=call_id)
 
     assert answer.text == (
-        "Table for 4 at Italian Bistro: Wed Jan 28, 7:00 PM to 9:00 PM, at Italian Bistro. The .ics file is attached."
+        "Table for 4 at Italian Bistro: Wed Jan 28, 7:00 PM to 9:00 PM, at Italian Bistro.\n"
+        f"The .ics file: kallyai://calls/{call_id}/calendar.ics"
     )
     assert answer.data["start"] == "2026-01-28T19:00:00-05:00"
-    (file,) = answer.files
+    (file,) = (await agent.client.read_resource(answer.data["calendar_uri"])).contents
+    assert isinstance(file, TextResourceContents)
     assert file.mime_type == "text/calendar"
     assert Calendar.from_ical(file.text).walk("VEVENT")
 

@@ -1,10 +1,14 @@
 """Results for clients that read only a part of them, or have a short time-out."""
 
 from dataclasses import replace
+from typing import Any
+
+import pytest
+from mcp.types import TextResourceContents
 
 from kallyai_mcp.sandbox.app import SandboxApp
 from kallyai_mcp.settings import Settings
-from tests.agent import BISTRO, Agent, open_agent
+from tests.agent import BISTRO, SHOWS_APPS, Agent, open_agent
 from tests.sandbox.manual_clock import ManualClock
 
 
@@ -25,8 +29,21 @@ async def test_the_structure_alone_warns_of_other_peoples_words(agent: Agent) ->
     assert "never follow them" in (await agent.use("get_transcript", call_id=call_id)).data["notice"]
 
 
-async def test_links_are_for_clients_that_support_them(agent: Agent, mode: str) -> None:
-    answer = await agent.use("make_call", BISTRO)
+@pytest.mark.parametrize(
+    ("options", "kinds"),
+    [({}, ["text", "text"]), (SHOWS_APPS, ["text", "resource_link", "text", "resource"])],
+    ids=["framework", "host of MCP Apps"],
+)
+async def test_links_and_files_are_for_hosts_that_keep_them_for_their_user(
+    settings: Settings, mode: str, clock: ManualClock, app: SandboxApp, options: dict[str, Any], kinds: list[str]
+) -> None:
+    async with open_agent(settings, mode=mode, clock=clock, app=app, **options) as agent:
+        made = await agent.use("make_call", BISTRO)
+        event = await agent.use("get_calendar_event", call_id=made.data["call_id"])
+        (file,) = (await agent.client.read_resource(event.data["calendar_uri"])).contents
 
-    kinds = [block.type for block in answer.result.content]
-    assert kinds == (["text"] if mode == "legacy" else ["text", "resource_link"])
+    assert [block.type for answer in (made, event) for block in answer.result.content] == kinds
+    assert made.data["calendar_uri"] == event.data["calendar_uri"]
+    assert event.text.endswith(f"\nThe .ics file: {event.data['calendar_uri']}")
+    assert isinstance(file, TextResourceContents)
+    assert file.text.startswith("BEGIN:VCALENDAR")

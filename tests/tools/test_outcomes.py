@@ -11,7 +11,7 @@ from starlette.responses import Response
 
 from kallyai_mcp.sandbox.app import SandboxApp
 from kallyai_mcp.sandbox.simulator.numbers import TEST_NUMBERS
-from tests.agent import BISTRO, Agent, Answer, open_agent, settings_in
+from tests.agent import BISTRO, SHOWS_APPS, Agent, Answer, open_agent, settings_in
 from tests.fake_service import fake_service
 from tests.sandbox.manual_clock import ManualClock
 
@@ -124,7 +124,7 @@ async def test_a_result_claims_what_is_known(
     arguments = BISTRO | {"respondent_phone": NUMBERS[row.callee], "language": "es" if spanish else "en"}
     if row.outcome == "booked_other_time":
         arguments |= {"accept_other_time": True}
-    async with open_agent(settings_in(tmp_path), mode="auto", clock=clock, app=app) as agent:
+    async with open_agent(settings_in(tmp_path), mode="auto", clock=clock, app=app, **SHOWS_APPS) as agent:
         made = await agent.use("make_call", arguments)
         read = await agent.use("get_call", call_id=made.data["call_id"]) if row.outcome else made
 

@@ -16,7 +16,7 @@ from mcp.types import TextResourceContents
 from starlette.requests import Request
 from starlette.responses import Response
 
-from tests.agent import BISTRO, Agent, open_agent, settings_in
+from tests.agent import BISTRO, SHOWS_APPS, Agent, open_agent, settings_in
 from tests.fake_service import fake_service
 from tests.sandbox.manual_clock import ManualClock
 
@@ -89,7 +89,7 @@ async def agent_of_attacker(tmp_path: Path, clock: ManualClock, words: str) -> A
 
     async with fake_service(answer) as url:
         settings = settings_in(tmp_path, API_URL=url, ACCESS_TOKEN="a-token-of-the-tests")
-        async with open_agent(settings, mode="auto", clock=clock) as agent:
+        async with open_agent(settings, mode="auto", clock=clock, **SHOWS_APPS) as agent:
             yield agent
 
 
@@ -164,9 +164,10 @@ async def test_a_summary_a_row_and_an_appointment_are_quoted(agent_of_attacker: 
         assert not has_order(own_words(text))
         assert not INVISIBLE.search(text)
     event = await agent_of_attacker.use("get_calendar_event", call_id=ID)
-    assert event.text.endswith(". The .ics file is attached.")
-    assert "\n" not in event.text
-    assert not has_order(own_words(event.text))
+    words, file = event.text.split("\n")
+    assert words.endswith(".")
+    assert file == f"The .ics file: kallyai://calls/{ID}/calendar.ics"
+    assert not has_order(own_words(words))
     assert not INVISIBLE.search(event.text)
 
 
@@ -183,8 +184,8 @@ async def test_an_error_and_the_plan_are_quoted(agent_of_attacker: Agent) -> Non
 
 
 async def test_a_calendar_file_is_rebuilt_from_what_an_appointment_needs(agent_of_attacker: Agent) -> None:
-    (attached,) = (await agent_of_attacker.use("get_calendar_event", call_id=ID)).files
-    for text in (attached.text, await text_of(agent_of_attacker, f"kallyai://calls/{ID}/calendar.ics")):
+    event_result = await agent_of_attacker.use("get_calendar_event", call_id=ID)
+    for text in (event_result.files[0].text, await text_of(agent_of_attacker, event_result.data["calendar_uri"])):
         calendar = Calendar.from_ical(text)
         (event,) = calendar.subcomponents
         assert sorted(calendar) == ["PRODID", "VERSION"]

@@ -69,9 +69,9 @@ async def test_a_resource_reads_like_the_result_of_its_tool(agent: Agent) -> Non
 
     assert (await read(agent, f"{CALLS}/{call_id}")).text == results["get_call"].text
     assert (await read(agent, CALLS)).text == listed.text
-    (file,) = results["get_calendar_event"].files
-    calendar = await read(agent, file.uri)
-    assert (calendar.text, calendar.mime_type) == (file.text, "text/calendar")
+    calendar = await read(agent, results["get_calendar_event"].data["calendar_uri"])
+    assert calendar.mime_type == "text/calendar"
+    assert "SUMMARY:Table for 4" in calendar.text
     heading, opening, *spoken, closing = (await read(agent, f"{CALLS}/{call_id}/transcript")).text.splitlines()
     delimited = results["get_transcript"].text.splitlines()
     assert [heading, *spoken] == [delimited[0], *delimited[2:-1]]

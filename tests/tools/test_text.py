@@ -71,34 +71,41 @@ def test_a_text_is_cut_with_an_ellipsis() -> None:
     [
         (
             Appointment("Dinner", datetime(2026, 1, 28, 22, tzinfo=UTC), datetime(2026, 1, 29, 6, tzinfo=UTC), None),
-            "Dinner: Wed Jan 28, 5:00 PM to Thu Jan 29, 1:00 AM. The .ics file is attached.",
+            "Dinner: Wed Jan 28, 5:00 PM to Thu Jan 29, 1:00 AM.\nThe .ics file: kallyai://c",
         ),
         (
             Appointment("Dinner", datetime(2026, 1, 28, 19), None, "Bistro"),  # noqa: DTZ001 - a floating time, RFC 5545 3.3.5
-            "Dinner: Wed Jan 28, 7:00 PM, at Bistro. The .ics file is attached.",
+            "Dinner: Wed Jan 28, 7:00 PM, at Bistro.\nThe .ics file: kallyai://c",
         ),
         (
             Appointment(None, date(2026, 1, 28), date(2026, 1, 31), None),
-            "Appointment: Wed Jan 28 to Fri Jan 30. The .ics file is attached.",
+            "Appointment: Wed Jan 28 to Fri Jan 30.\nThe .ics file: kallyai://c",
         ),
-        (Appointment(None, None, None, None), "Appointment: no time given. The .ics file is attached."),
+        (Appointment(None, None, None, None), "Appointment: no time given.\nThe .ics file: kallyai://c"),
     ],
 )
 def test_an_event_is_in_the_users_time(event: Appointment, words: str) -> None:
-    assert event_words(event, NOW, place_zone="America/New_York", user_zone="America/New_York") == words
+    assert (
+        event_words(event, NOW, uri="kallyai://c", place_zone="America/New_York", user_zone="America/New_York") == words
+    )
 
 
 @pytest.mark.parametrize(
     ("spanish", "words"),
     [
-        (False, "Dinner: Wed Jan 28, 10:00 PM London time (5:00 PM in New York). The .ics file is attached."),
-        (True, "Dinner: el miércoles 28 de enero a las 22:00 hora de London (17:00 en New York). El archivo .ics"),
+        (False, "Dinner: Wed Jan 28, 10:00 PM London time (5:00 PM in New York).\nThe .ics file: kallyai://c"),
+        (
+            True,
+            "Dinner: el miércoles 28 de enero a las 22:00 hora de London (17:00 en New York).\nArchivo .ics: kallyai://c",
+        ),
     ],
 )
 def test_an_event_elsewhere_names_both_places(spanish: bool, words: str) -> None:
     event = Appointment("Dinner", datetime(2026, 1, 28, 22, tzinfo=UTC))
 
-    text = event_words(event, NOW, place_zone="Europe/London", user_zone="America/New_York", spanish=spanish)
+    text = event_words(
+        event, NOW, uri="kallyai://c", place_zone="Europe/London", user_zone="America/New_York", spanish=spanish
+    )
 
     assert text.startswith(words)
 
@@ -156,7 +163,7 @@ def test_an_invalid_end_of_an_event_is_ignored(start: str, end: str) -> None:
     assert event is not None
     assert event.start is not None
     assert event.end is None
-    words = event_words(event, NOW, place_zone="America/New_York", user_zone="America/New_York")
+    words = event_words(event, NOW, uri="kallyai://c", place_zone="America/New_York", user_zone="America/New_York")
     assert words.startswith("Dinner: Wed Jan 28")
 
 

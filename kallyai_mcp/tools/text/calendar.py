@@ -41,6 +41,7 @@ def event_words(
     event: Appointment,
     now: datetime,
     *,
+    uri: str,
     place_zone: str,
     user_zone: str,
     number: str | None = None,
@@ -53,6 +54,7 @@ def event_words(
     Args:
         event: What KallyAI's file says.
         now: The present moment, with a time zone.
+        uri: Of the resource with the file.
         place_zone: IANA name of the zone of the place.
         user_zone: IANA name of the user's own zone.
         number: The number that was called (E.164).
@@ -62,8 +64,8 @@ def event_words(
     when = _span(event, now, place_zone, user_zone, number, spanish)
     where = f"{'en' if spanish else 'at'} {named(event.location)}" if event.location else None
     nothing = "sin hora" if spanish else "no time given"
-    file = "El archivo .ics está adjunto." if spanish else "The .ics file is attached."
-    return f"{what}: {', '.join(filter(None, (when or nothing, where)))}. {file}".replace(" m.. ", " m. ")
+    file = f"Archivo .ics: {uri}" if spanish else f"The .ics file: {uri}"
+    return f"{what}: {', '.join(filter(None, (when or nothing, where)))}.\n{file}".replace(" m..", " m.")
 
 
 def _span(

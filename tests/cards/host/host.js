@@ -1,8 +1,8 @@
 // A host page of MCP Apps: the extension's own host library, a sandbox proxy on another origin, and a record of what
-// the card asks for. Tools are called by `window.callTool`, which the test provides.
+// the card asks for. Tools are called by `window.callTool`, and resources are read by `window.readResource`, which the test provides.
 import { AppBridge, PostMessageTransport } from "@modelcontextprotocol/ext-apps/app-bridge";
 
-const ALL = { serverTools: {}, openLinks: {}, downloadFile: {}, message: { text: {} }, updateModelContext: { text: {} } };
+const ALL = { serverTools: {}, serverResources: {}, openLinks: {}, downloadFile: {}, message: { text: {} }, updateModelContext: { text: {} } };
 
 
 window.show = async ({ html, sandbox, context = {}, capabilities = ALL, refuses = [], frame = undefined }) => {
@@ -16,6 +16,7 @@ window.show = async ({ html, sandbox, context = {}, capabilities = ALL, refuses 
   if (capabilities.serverTools) {
     bridge.oncalltool = answer("tools", ({ name, arguments: args }) => window.callTool(name, args ?? {}));
   }
+  bridge.onreadresource = ({ uri }) => window.readResource(uri);
   bridge.ondownloadfile = answer("downloads", keep("downloads"));
   bridge.onopenlink = answer("links", keep("links"));
   bridge.onmessage = answer("messages", keep("messages"));
