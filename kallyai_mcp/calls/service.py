@@ -46,6 +46,10 @@ class Placed:
     is_new: bool
 
 
+_NEWEST = 10
+"""Among how many calls the user's language is looked for."""
+
+
 class CallService:
     """Places calls and follows them to their end. Use it as an async context manager.
 
@@ -198,6 +202,16 @@ class CallService:
         if not_before is None:
             return Schedule(attempts=1 + retries)
         return Schedule(not_before, not_before + timedelta(seconds=self._timing.place_within), 1 + retries)
+
+    async def last_language(self) -> str | None:
+        """The language of the summary of the newest call that names one; None when none of the newest does.
+
+        Raises:
+            NotSignedInError: No account is signed in.
+            LedgerUnavailableError: The ledger can't be read.
+        """
+        newest = await self._worker.ledger.list_newest(await self._worker.account(), _NEWEST)
+        return next((record.submission.language for record in newest if record.submission.language), None)
 
     async def wait(self, record: CallRecord, seconds: float) -> CallRecord:
         """Wait until `record` has ended, at most `seconds`; returns it as it then is.

@@ -39,7 +39,7 @@ function callSentence(state, call, asked) {
   const keys = [
     state === "unknown" && call.placed !== "maybe" && "unclear_text",
     ["not_reached", "failed"].includes(state) && `${call.status}_text`,
-    state === "answered" && isBooking && "not_booked_text",
+    state === "answered" && isBooking && (call.calendar_checked === false ? "not_checked_text" : "not_booked_text"),
     isDated && `${state}_text_dated`,
     `${state}_text`,
   ];

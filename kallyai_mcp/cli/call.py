@@ -66,7 +66,7 @@ class _Call:
 
     async def run(self, settings: Settings, sandbox: bool) -> CallAnswer:
         async with open_terminal_context(settings, sandbox=sandbox) as app_context:
-            submission, timezone = _read(self._arguments, app_context)
+            submission, timezone = _read(self._arguments, app_context, self._words)
             placed = await self._place(submission, timezone, app_context)
             record = await follow(placed.record, app_context, self._words)
             answer = await to_answer(record, app_context, is_new=placed.is_new)
@@ -122,7 +122,7 @@ def _confirm(words: Words) -> bool:
     return words.means_yes(click.prompt(question, default="", show_default=False, err=True))
 
 
-def _read(arguments: Mapping[str, Any], app_context: AppContext) -> tuple[Submission, str]:
+def _read(arguments: Mapping[str, Any], app_context: AppContext, words: Words) -> tuple[Submission, str]:
     """The submission, and the time zone of its day and time.
 
     Raises:
@@ -134,11 +134,14 @@ def _read(arguments: Mapping[str, Any], app_context: AppContext) -> tuple[Submis
     try:
         values = validate(model, "make_call", without_blanks(arguments), app_context.now()).model_dump_one_level()
     except InvalidArgumentsError as error:
+        if dial := next((problem.number.dial for problem in error.problems if problem.number is not None), None):
+            raise click.ClickException(words.say("emergency", number=dial)) from None
         options = {parameter.name: parameter for parameter in click.get_current_context().command.params}
         lines = [
-            f"{_name(options.get(problem.argument), problem.argument)}: {problem.text}" for problem in error.problems
+            f"{_name(options.get(problem.argument), problem.argument)}: {problem.text(spanish=words.spanish)}"
+            for problem in error.problems
         ]
-        raise click.UsageError("\n".join(["Not called.", *lines])) from None
+        raise click.UsageError("\n".join([words.say("not_called"), *lines])) from None
     instructions = values["additional_instructions"]
     fields = {name: values[name] for name in Submission.model_fields if name in values}
     submission = Submission(**fields | {"additional_instructions": tuple(instructions) if instructions else None})

@@ -9,7 +9,7 @@ from kallyai_mcp.calls.numbers import for_people
 from kallyai_mcp.cli.console import cells, row_width, styled, table, wrapped
 from kallyai_mcp.cli.words import Words
 from kallyai_mcp.tools.results import CallAnswer, SpokenLine
-from kallyai_mcp.tools.text.call_list import REASONS
+from kallyai_mcp.tools.text.call_list import reason
 from kallyai_mcp.tools.text.plain import clock, duration, named, one_line, quoted, zone_of
 from kallyai_mcp.tools.text.times import day_and_hour, when
 
@@ -79,12 +79,16 @@ def _sentence(answer: CallAnswer, words: Words, now: datetime) -> str:
     keys = [
         "unclear_text" if outcome == "unknown" and answer.placed != "maybe" else "",
         f"{answer.status}_text" if outcome in ("not_reached", "failed") else "",
-        "not_booked_text" if outcome == "answered" and is_booking else "",
+        _not_booked(answer) if outcome == "answered" and is_booking else "",
         f"{outcome}_text_dated" if moment and (outcome != "booked_other_time" or wanted) else "",
         f"{outcome}_text",
     ]
     key = next(key for key in keys if words.has(key))
     return "" if key == "answered_text" and answer.highlights else words.say(key, when=moment, asked=wanted)
+
+
+def _not_booked(answer: CallAnswer) -> str:
+    return "not_checked_text" if answer.calendar_checked is False else "not_booked_text"
 
 
 def transcript_lines(entries: Sequence[SpokenLine], other_side: str, indent: str = "") -> list[str]:
@@ -151,8 +155,9 @@ def call_rows(
     zone = zone_of(timezone)
     rows, styles = [], []
     for answer in calls:
-        outcome, reason = outcome_of(answer), answer.status or ""
-        word = words.say(outcome) + (f": {words.say(reason)}" if reason in REASONS else "")
+        outcome, detail = outcome_of(answer), reason(answer.status or "", spanish=words.spanish)
+        mark = "*" if answer.calendar_checked is False else ""
+        word = f"{words.say(outcome)}{mark}{f': {detail}' if detail else ''}"
         moment = when(answer.created_at, zone, now, spanish=words.spanish) if answer.created_at else "?"
         rows.append(
             (
@@ -166,7 +171,11 @@ def call_rows(
         styles.append(_STYLES[outcome])
     needed = len(indent) + sum(max((cells(row[column]) for row in rows), default=0) + 2 for column in range(4))
     if needed - 2 <= row_width():
-        return table(rows, styles=styles, indent=indent)
-    firsts = table([row[:3] for row in rows], styles=styles, indent=indent)
-    seconds = table([row[3:] for row in rows], indent=f"{indent}  ")
-    return [line for pair in zip(firsts, seconds, strict=True) for line in pair]
+        lines = table(rows, styles=styles, indent=indent)
+    else:
+        firsts = table([row[:3] for row in rows], styles=styles, indent=indent)
+        seconds = table([row[3:] for row in rows], indent=f"{indent}  ")
+        lines = [line for pair in zip(firsts, seconds, strict=True) for line in pair]
+    if any(answer.calendar_checked is False for answer in calls):
+        lines.append(wrapped(f"* {words.say('not_looked_up')}", indent))
+    return lines

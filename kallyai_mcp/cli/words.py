@@ -10,10 +10,6 @@ from typing import Any
 from kallyai_mcp.cards.texts import Language, texts
 
 _OWN: dict[str, tuple[str, str]] = {
-    "no_answer": ("no answer", "no contestaron"),
-    "busy": ("busy", "línea ocupada"),
-    "voicemail": ("voicemail", "buzón de voz"),
-    "terminated": ("ended early", "terminada antes de tiempo"),
     "the_number": ("the number", "el número"),
     "place_it": ("Place this call?", "¿Hacer esta llamada?"),
     "yes_or_no": ("y/N", "s/N"),
@@ -34,6 +30,10 @@ _OWN: dict[str, tuple[str, str]] = {
     ),
     "no_calls": ("No calls yet. `kallyai-mcp call` places one.", "Aún no hay llamadas. `kallyai-mcp call` hace una."),
     "no_more": ("No more calls.", "No hay más llamadas."),
+    "not_looked_up": (
+        "Whether this call booked something was not looked up here; `kallyai-mcp show` does it.",
+        "Aquí no se comprobó si esta llamada reservó algo; `kallyai-mcp show` lo comprueba.",
+    ),
     "more_calls": ("{shown} shown. More: {command}", "Se muestran {shown}. Más: {command}"),
     "of": ("{part} of {all}", "{part} de {all}"),
     "the_appointment": ("The appointment", "La cita"),

@@ -10,7 +10,7 @@ from kallyai_mcp.tools.elicitation import Elicitation
 from kallyai_mcp.tools.results import BillingAnswer, QuotaAnswer, SignInAnswer, answer
 from kallyai_mcp.tools.sign_in_request import request_sign_in
 from kallyai_mcp.tools.text import account as words
-from kallyai_mcp.tools.text.plain import link
+from kallyai_mcp.tools.user_language import reads_spanish
 
 
 async def check_quota(*, ctx: Context[AppContext, Any]) -> Annotated[CallToolResult, QuotaAnswer]:
@@ -19,7 +19,8 @@ async def check_quota(*, ctx: Context[AppContext, Any]) -> Annotated[CallToolRes
     account = await app_context.sign_in.account()
     statistics, subscription = await app_context.usage.get(app_context.api(), account, app_context.now())
     structure = QuotaAnswer(**statistics.model_dump(), subscription=subscription)
-    text = words.quota(statistics, subscription, now=app_context.now())
+    spanish = await reads_spanish(app_context)
+    text = words.quota(statistics, subscription, now=app_context.now(), spanish=spanish)
     return answer(text, structure)
 
 
@@ -27,10 +28,8 @@ async def get_billing_link(*, ctx: Context[AppContext, Any]) -> Annotated[CallTo
     """Get the link to the user's billing portal: plan, upgrade, invoices. Only the user opens it."""
     app_context = ctx.request_context.lifespan_context
     portal = await app_context.api().get_billing_portal()
-    if app_context.embedded:
-        text = "This is the embedded sandbox: its billing portal can't be opened. `kallyai-mcp sandbox` serves one."
-    else:
-        text = f"Give the user this link to their billing portal: {link(portal.url)}"
+    url = None if app_context.embedded else portal.url
+    text = words.billing_link(url, spanish=await reads_spanish(app_context))
     return answer(text, BillingAnswer(url=portal.url))
 
 
@@ -38,16 +37,16 @@ async def sign_in(*, ctx: Context[AppContext, Any]) -> Annotated[CallToolResult,
     """Get who is signed in to KallyAI, or the link with which the user signs in."""
     app_context = ctx.request_context.lifespan_context
     signed_in = await app_context.sign_in.signed_in()
-    if signed_in is None and await request_sign_in(Elicitation(ctx), app_context):
+    spanish = await reads_spanish(app_context)
+    if signed_in is None and await request_sign_in(Elicitation(ctx), app_context, spanish=spanish):
         signed_in = await app_context.sign_in.signed_in()
     if signed_in is not None:
-        text = words.signed_in(signed_in.who)
+        text = words.signed_in(signed_in.who, spanish=spanish)
         return answer(text, SignInAnswer(signed_in=True, who=signed_in.who))
     page = await app_context.sign_in.link()
+    then = words.go_on(spanish=spanish)
     if page is None:
-        text = "Not signed in to KallyAI. `kallyai-mcp login` on the machine that this server runs on signs in."
+        text = words.not_signed_in(None, 0, then=then, spanish=spanish)
         return answer(text, SignInAnswer(signed_in=False))
-    text = "Not signed in to KallyAI. " + words.sign_in_link(
-        page.url, page.minutes, then="go on with what they asked for"
-    )
+    text = words.not_signed_in(page.url, page.minutes, then=then, spanish=spanish)
     return answer(text, SignInAnswer(signed_in=False, link=page.url, expires_in=page.minutes * 60))

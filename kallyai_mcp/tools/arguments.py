@@ -5,12 +5,13 @@ import json
 import re
 from collections.abc import Collection, Iterable, Mapping
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
+from kallyai_mcp.calls.numbers import NumberProblem
 from kallyai_mcp.tools.argument_types import PHONE_NUMBER
 from kallyai_mcp.tools.text import argument_words as words
 from kallyai_mcp.tools.text.plain import cut, one_line
@@ -37,21 +38,32 @@ class Problem:
 
     Attributes:
         argument: Its name.
-        text: What is wrong with it, in one line without a period.
-        advice: What an agent should do; "" when that follows from the text.
-        code: The reference's code for that, if any.
-        dial: For an emergency number: what the user must dial.
+        kind: What is wrong: pydantic's type of the error, or one of ours; see `tools.text.argument_words`.
+        given: The value.
+        context: What the words about it need.
     """
 
     argument: str
-    text: str
-    advice: str = ""
-    code: str | None = None
-    dial: str | None = None
+    kind: str
+    given: Any = None
+    context: Mapping[str, Any] = field(default_factory=dict)
 
-    def __str__(self) -> str:
-        """The text with the advice."""
-        return f"{self.text}; {self.advice}" if self.advice else self.text
+    @property
+    def number(self) -> NumberProblem | None:
+        """What is wrong with a phone number; None for other arguments."""
+        return self.context["problem"] if self.kind == PHONE_NUMBER else None
+
+    def text(self, *, spanish: bool = False) -> str:
+        """What is wrong, in one line without a period, for people and agents."""
+        given = _quoted(self.given, spanish)
+        if self.number is not None:
+            return words.wrong_number(self.number, spanish, given)
+        return words.wrong(self.kind, spanish, given, self.context)
+
+    def text_for_agents(self, *, spanish: bool = False) -> str:
+        """What is wrong, and what an agent should do if that does not follow from it."""
+        advice = words.advice(self.number.kind, spanish) if self.number is not None else ""
+        return f"{self.text(spanish=spanish)}; {advice}" if advice else self.text(spanish=spanish)
 
 
 class InvalidArgumentsError(Exception):
@@ -163,9 +175,7 @@ def _read_json_text(value: Any, schema: Mapping[str, Any] | None) -> Any:
     return parsed if isinstance(parsed, list) else value
 
 
-def validate(
-    model: type[_Model], name: str, arguments: Mapping[str, Any], now: datetime, *, spanish: bool = False
-) -> _Model:
+def validate(model: type[_Model], name: str, arguments: Mapping[str, Any], now: datetime) -> _Model:
     """`arguments` as a `model`, whose fields have the types of `tools.argument_types`.
 
     Args:
@@ -173,17 +183,16 @@ def validate(
         name: Of the tool or prompt.
         arguments: As they were sent, without those that are blank.
         now: The present moment, with a time zone.
-        spanish: What is wrong is said in Spanish, else in English.
 
     Raises:
         InvalidArgumentsError: Some are wrong; every one of them is named.
     """
-    unknown = list(_unknown_arguments(name, arguments, model.model_fields, spanish))
-    wrong = {problem.argument: problem for problem in _broken_texts(arguments, model.model_fields, spanish)}
+    unknown = list(_unknown_arguments(name, arguments, model.model_fields))
+    wrong = {problem.argument: problem for problem in _broken_texts(arguments, model.model_fields)}
     try:
         validated = model.model_validate(dict(arguments), context={"now": now})
     except ValidationError as error:
-        for problem in _problems_of(error, spanish):
+        for problem in _problems_of(error):
             wrong.setdefault(problem.argument, problem)
     else:
         if not unknown and not wrong:
@@ -191,19 +200,18 @@ def validate(
     raise InvalidArgumentsError([*unknown, *wrong.values()])
 
 
-def _broken_texts(arguments: Mapping[str, Any], known: Collection[str], spanish: bool) -> Iterable[Problem]:
+def _broken_texts(arguments: Mapping[str, Any], known: Collection[str]) -> Iterable[Problem]:
     """Texts, alone or in a list, with half of a surrogate pair: UTF-8 can't encode them (the Unicode Standard, 3.8)."""
     for name in known:
         value = arguments.get(name)
         texts = value if isinstance(value, list) else [value]
         if any("\ud800" <= char <= "\udfff" for text in texts if isinstance(text, str) for char in text):
-            yield Problem(name, words.wrong("surrogates", spanish, "", {}))
+            yield Problem(name, "surrogates")
 
 
-def _unknown_arguments(tool: str, given: Iterable[str], known: Collection[str], spanish: bool) -> Iterable[Problem]:
+def _unknown_arguments(tool: str, given: Iterable[str], known: Collection[str]) -> Iterable[Problem]:
     """A problem for each argument that the tool doesn't have: to ignore it would lose what it says."""
-    takes = ", ".join(known) or ("ninguno" if spanish else "none")
-    has = "unknown"
+    has = "unknown" if known else "unknown_takes_none"
     for name in given:
         if name not in known:
             word = _shortened(name, 40)
@@ -215,23 +223,17 @@ def _unknown_arguments(tool: str, given: Iterable[str], known: Collection[str], 
                 kind = "unknown_wish"
             else:
                 kind, has = has, "unknown_again"  # all names once are enough
-            values = {"tool": tool, "takes": takes, "meant": "".join(close[:1])}
-            yield Problem(word or '""', words.wrong(kind, spanish, "", values))
+            context = {"tool": tool, "takes": ", ".join(known), "meant": "".join(close[:1])}
+            yield Problem(word or '""', kind, context=context)
 
 
-def _problems_of(error: ValidationError, spanish: bool) -> Iterable[Problem]:
-    """What pydantic found, in words."""
+def _problems_of(error: ValidationError) -> Iterable[Problem]:
+    """What pydantic found."""
     for entry in error.errors(include_url=False):
-        argument, kind, given = str(entry["loc"][0]), entry["type"], entry["input"]
-        context: dict[str, Any] = dict(entry.get("ctx", {}))
-        if kind == PHONE_NUMBER:
-            problem = context["problem"]
-            text, advice = words.wrong_number(problem, spanish, _quoted(given))
-            yield Problem(argument, text, advice, problem.code, problem.dial)
-            continue
+        kind, given, context = entry["type"], entry["input"], entry.get("ctx", {})
         if kind == "string_pattern_mismatch" and isinstance(given, str) and (meant := _time_of_day(given)):
             kind, context = "time_meant", {"meant": meant}
-        yield Problem(argument, words.wrong(kind, spanish, _quoted(given, spanish), context))
+        yield Problem(str(entry["loc"][0]), kind, given, context)
 
 
 def _time_of_day(text: str) -> str | None:
@@ -263,9 +265,8 @@ def _shortened(text: str, limit: int = 60) -> str:
 
 def wrong_arguments(problems: list[Problem], *, places_calls: bool, spanish: bool = False) -> str:
     """The text of an error that names every wrong argument at once, up to as many as any tool has."""
-    lines = [
-        f"- {problem.argument}: {problem}{'' if str(problem)[-1] in '.?' else '.'}" for problem in problems[:_MAX_NAMED]
-    ]
+    named = [(problem.argument, problem.text_for_agents(spanish=spanish)) for problem in problems[:_MAX_NAMED]]
+    lines = [f"- {argument}: {text}{'' if text[-1] in '.?' else '.'}" for argument, text in named]
     if len(problems) > _MAX_NAMED:
         lines.append(words.and_more(len(problems) - _MAX_NAMED, spanish=spanish))
     return "\n".join([words.fix(len(problems), places_calls=places_calls, spanish=spanish), *lines])

@@ -126,6 +126,8 @@ def call_answer(view: CallView, now: datetime) -> CallAnswer:
         structure.placed = "maybe"
     else:
         structure.retryable = view.is_retryable
+    if view.is_calendar_unread:
+        structure.calendar_checked = False
     if call is not None:
         structure.highlights = visible(call.highlights) if call.highlights else None
         structure.next_steps = visible(call.next_steps) if call.next_steps else None

@@ -28,6 +28,7 @@ from kallyai_mcp.tools.schemas import terse_input, terse_output
 from kallyai_mcp.tools.sign_in_request import request_sign_in
 from kallyai_mcp.tools.text.plain import zone_of
 from kallyai_mcp.tools.tool_errors import arguments_error, tool_error
+from kallyai_mcp.tools.user_language import reads_spanish
 
 AskMissing = Callable[[Mapping[str, Any], Elicitation], Awaitable[Mapping[str, Any]]]
 """Returns the arguments with those that the user was asked for because they were missing."""
@@ -82,19 +83,19 @@ class CallTool(Tool):
 
     async def _result(self, arguments: dict[str, Any], context: Context[Any, Any]) -> Any:
         app_context: AppContext = context.request_context.lifespan_context
-        places_calls, spanish = self.spec.places_calls, arguments.get("language") == "es"
+        places_calls, language = self.spec.places_calls, arguments.get("language")
         try:
-            return await self._run(arguments, context, app_context, spanish=spanish)
+            return await self._run(arguments, context, app_context)
         except InputRequiredError as error:  # the client calls the tool again, with the reply
             return error.result
         except InvalidArgumentsError as error:
+            spanish = await reads_spanish(app_context, language)
             return arguments_error(error.problems, places_calls=places_calls, spanish=spanish)
         except KallyAIError as error:
+            spanish = await reads_spanish(app_context, language)
             return await tool_error(error, app_context, tool=self.name, places_calls=places_calls, spanish=spanish)
 
-    async def _run(
-        self, arguments: dict[str, Any], context: Context[Any, Any], app_context: AppContext, *, spanish: bool
-    ) -> Any:
+    async def _run(self, arguments: dict[str, Any], context: Context[Any, Any], app_context: AppContext) -> Any:
         elicitation = Elicitation(context)
         model, user_now = self.fn_metadata.arg_model, app_context.now().astimezone(zone_of(app_context.timezone))
         sent = without_invented_wait(arguments, self.parameters["properties"].keys())
@@ -103,11 +104,12 @@ class CallTool(Tool):
         if self.ask_missing is not None:
             given = await self.ask_missing(given, elicitation)
         # The SDK's `validate_arguments` parses JSON in any text: it would read a business called "null" as None.
-        validated = validate(model, self.name, given, user_now, spanish=spanish).model_dump_one_level()
+        validated = validate(model, self.name, given, user_now).model_dump_one_level()
         try:
             return await self.fn(**validated, ctx=context)
         except NotSignedInError:
-            if not await request_sign_in(elicitation, app_context):
+            spanish = await reads_spanish(app_context, arguments.get("language"))
+            if not await request_sign_in(elicitation, app_context, spanish=spanish):
                 raise
             return await self.fn(**validated, ctx=context)
 

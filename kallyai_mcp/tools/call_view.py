@@ -85,3 +85,8 @@ class CallView:
     def is_retryable(self) -> bool:
         """Whether calling again makes sense: nobody talked, or the call was interrupted."""
         return self.outcome in (Outcome.NOT_REACHED, Outcome.FAILED)
+
+    @property
+    def is_calendar_unread(self) -> bool:
+        """Whether somebody talked, and it is not known whether something was booked: only its calendar file tells."""
+        return self.outcome is Outcome.ANSWERED and (self.calendar is None or not self.calendar.is_known)

@@ -34,6 +34,7 @@ from kallyai_mcp.tools.results import CallAnswer
 from kallyai_mcp.tools.tasks import accepts_tasks
 from kallyai_mcp.tools.text.calls import so_far
 from kallyai_mcp.tools.tool_errors import tool_error
+from kallyai_mcp.tools.user_language import note_language
 
 
 async def make_call(
@@ -96,6 +97,7 @@ async def make_call(
     )
     if not isinstance(placed, Placed):
         return placed
+    note_language(app_context, placed.record.account.account, language)
     return await _follow(placed.record, wait_seconds, ctx, is_new=placed.is_new)
 
 

@@ -93,7 +93,7 @@ async def check(
         business_name=submission.business_name,
         placed_now=False,
     )
-    return _needs_confirmation(structure, preview, is_wrong=confirmation is not None)
+    return _needs_confirmation(structure, preview, is_wrong=confirmation is not None, spanish=spanish)
 
 
 async def risks_of(
@@ -133,9 +133,9 @@ def preview_of(
     )
 
 
-def _needs_confirmation(structure: CallAnswer, preview: str, *, is_wrong: bool) -> CallToolResult:
-    minutes = round(LIFETIME.total_seconds() / 60)
-    return answer(texts.to_be_confirmed(preview, structure.confirmation or "", minutes, wrong=is_wrong), structure)
+def _needs_confirmation(structure: CallAnswer, preview: str, *, is_wrong: bool, spanish: bool) -> CallToolResult:
+    minutes, token = round(LIFETIME.total_seconds() / 60), structure.confirmation or ""
+    return answer(texts.to_be_confirmed(preview, token, minutes, wrong=is_wrong, spanish=spanish), structure)
 
 
 def _form(spanish: bool) -> type[BaseModel]:

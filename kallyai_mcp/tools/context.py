@@ -72,6 +72,7 @@ class AppContext:
         confirm: When the user is asked before a call.
         embedded: KallyAI is the embedded sandbox, whose pages can't be opened.
         usage: The quota and subscription of each account.
+        languages: The language in which each account's user reads, as far as it was looked up; None when nothing tells.
     """
 
     api: "Callable[[], KallyAI]"
@@ -84,3 +85,4 @@ class AppContext:
     confirm: Confirm = "auto"
     embedded: bool = False
     usage: UsageCache = field(default_factory=UsageCache)
+    languages: dict[str, str | None] = field(default_factory=dict)

@@ -25,6 +25,7 @@ from kallyai_mcp.tools.text.call_list import listing
 from kallyai_mcp.tools.text.plain import visible
 from kallyai_mcp.tools.text.transcript import conversation, entries_shown
 from kallyai_mcp.tools.uris import CALENDAR, call_uri
+from kallyai_mcp.tools.user_language import reads_spanish
 
 _LISTED = 200
 """Characters of each text of a call in a list; a list may have 200 calls."""
@@ -56,6 +57,7 @@ async def list_page(app_context: AppContext, *, limit: int, offset: int) -> tupl
     views = [CallView.of_listed(call, known.get(call.call_id), timezone=app_context.timezone) for call in shown]
     seen = offset + len(page.calls)
     more = bool(page.calls) and (seen < page.total if page.total is not None else len(page.calls) == limit)
+    spanish = await reads_spanish(app_context, next((v.submission.language for v in views), None))
     text = listing(
         views,
         total=page.total,
@@ -65,6 +67,7 @@ async def list_page(app_context: AppContext, *, limit: int, offset: int) -> tupl
         zone_name=app_context.timezone,
         now=app_context.now(),
         unsettled=[CallView.of_record(record) for record in unsettled],
+        spanish=spanish,
     )
     structure = CallListAnswer(
         calls=[call_answer(CallView.of_record(record), app_context.now()) for record in unsettled]
@@ -129,7 +132,8 @@ async def transcript(app_context: AppContext, call_id: str) -> tuple[str, Transc
         call = await app_context.api().get_call(call_id)
     except ForbiddenError:  # transcripts:read alone is enough for a transcript
         call = None
-    text = conversation(call, spoken, zone_name=app_context.timezone, now=app_context.now())
+    spanish = await reads_spanish(app_context, call.submission.language if call is not None else None)
+    text = conversation(call, spoken, zone_name=app_context.timezone, now=app_context.now(), spanish=spanish)
     return text, TranscriptAnswer(call_id=call_id, entries=spoken_lines(spoken, entries_shown(spoken)))
 
 
@@ -172,12 +176,13 @@ async def _place_of(app_context: AppContext, call_id: str) -> tuple[str | None, 
     try:
         record = await app_context.calls.find(call_id)
         if record is not None:
-            return record.timezone, record.submission.respondent_phone, record.submission.language == "es"
+            spanish = await reads_spanish(app_context, record.submission.language)
+            return record.timezone, record.submission.respondent_phone, spanish
         asked = (await app_context.api().get_call(call_id)).submission
     except KallyAIError:
         return None, None, False
     zone = zone_of_number(asked.respondent_phone) if asked.respondent_phone else None
-    return zone, asked.respondent_phone, asked.language == "es"
+    return zone, asked.respondent_phone, await reads_spanish(app_context, asked.language)
 
 
 def event_answer(call_id: str, event: Appointment) -> EventAnswer:

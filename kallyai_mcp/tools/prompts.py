@@ -25,6 +25,7 @@ from kallyai_mcp.tools.arguments import InvalidArgumentsError, validate, without
 from kallyai_mcp.tools.context import AppContext
 from kallyai_mcp.tools.icons import icons_of
 from kallyai_mcp.tools.text.plain import one_line
+from kallyai_mcp.tools.user_language import reads_spanish
 
 LANGUAGES = ("en", "es")
 """The languages of the prompts; the first is the default."""
@@ -69,10 +70,9 @@ class CallPrompt(Prompt):
         app_context: AppContext = context.request_context.lifespan_context
         names = tuple(argument.name for argument in self.arguments or [])
         try:
-            given, now = without_blanks(arguments or {}), app_context.now()
-            spanish = str(given.get("language")).lower() == "es"
-            model = validate(_model(names), self.name, given, now, spanish=spanish)
+            model = validate(_model(names), self.name, without_blanks(arguments or {}), app_context.now())
         except InvalidArgumentsError as error:
+            spanish = await reads_spanish(app_context, str((arguments or {}).get("language")).lower())
             text = wrong_arguments(error.problems, places_calls=False, spanish=spanish)
             raise MCPError(INVALID_PARAMS, text) from error
         known = {name: one_line(str(value)) for name, value in model.model_dump(exclude_none=True).items()}

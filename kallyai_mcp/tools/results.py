@@ -42,6 +42,14 @@ class AppointmentAnswer(BaseModel):
     location: str | None = None
 
 
+class UsedUp(BaseModel):
+    """The allowance with nothing left, because of which KallyAI refused a call."""
+
+    unit: Literal["calls", "minutes", "credits"]
+    allocated: float | None = None
+    renews: datetime | None = None
+
+
 class CallAnswer(Answer):
     """A call: its outcome, or `in_progress` with the id that finds it again."""
 
@@ -56,6 +64,7 @@ class CallAnswer(Answer):
     next_steps: str | None = None
     appointment: AppointmentAnswer | None = Field(None, description="What was booked; absent when nothing shows it")
     calendar_uri: str | None = Field(None, description="Resource with the .ics file of the appointment")
+    calendar_checked: bool | None = Field(None, description="false: whether it booked something is not known")
     duration_seconds: float | None = None
     elapsed_seconds: float | None = Field(None, description="How long a call in progress has lasted")
     created_at: datetime | None = None
@@ -71,6 +80,7 @@ class CallAnswer(Answer):
     local_times: list[str] | None = Field(None, description="ISO 8601: the time at the callee, for each possible zone")
     minutes_remaining: float | None = None
     placed_now: bool | None = Field(None, description="make_call: false when the same call had been asked for before")
+    used_up: UsedUp | None = None
     dial: str | None = Field(None, description="The emergency number that the user must dial themselves")
 
 

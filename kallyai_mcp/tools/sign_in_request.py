@@ -2,10 +2,10 @@
 
 from kallyai_mcp.tools.context import AppContext
 from kallyai_mcp.tools.elicitation import Elicitation
-from kallyai_mcp.tools.text.account import SIGN_IN_MESSAGE
+from kallyai_mcp.tools.text.account import sign_in_message
 
 
-async def request_sign_in(elicitation: Elicitation, app_context: AppContext) -> bool:
+async def request_sign_in(elicitation: Elicitation, app_context: AppContext, *, spanish: bool) -> bool:
     """Have the client open the sign-in page, and wait for the user to sign in.
 
     The wait is as long as the default wait for a call (`app_context.wait_seconds`).
@@ -19,7 +19,7 @@ async def request_sign_in(elicitation: Elicitation, app_context: AppContext) -> 
     link = await app_context.sign_in.link() if elicitation.opens_links else None
     if link is None:
         return False
-    reply = await elicitation.open_link("sign_in", SIGN_IN_MESSAGE, link.url)
+    reply = await elicitation.open_link("sign_in", sign_in_message(spanish=spanish), link.url)
     if reply is None or reply.action != "accept":
         return False
     return await app_context.sign_in.wait_until_signed_in(app_context.wait_seconds)

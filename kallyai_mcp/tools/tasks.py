@@ -33,9 +33,8 @@ from kallyai_mcp.api.errors import KallyAIError
 from kallyai_mcp.calls.records import CallRecord, CallState
 from kallyai_mcp.tools.call_results import to_result
 from kallyai_mcp.tools.context import AppContext
-from kallyai_mcp.tools.text.calls import record_party
+from kallyai_mcp.tools.text.calls import task_status
 from kallyai_mcp.tools.text.errors import error_text
-from kallyai_mcp.tools.text.plain import duration
 from kallyai_mcp.tools.tool_errors import tool_error
 
 TASKS = "io.modelcontextprotocol/tasks"
@@ -46,8 +45,6 @@ POLL_INTERVAL = timedelta(seconds=5)
 
 _VERSIONS = frozenset(MODERN_PROTOCOL_VERSIONS)
 """The protocol versions with tasks. A client of an earlier one gets none, even if it declares the extension."""
-
-_NO_HANG_UP = "tasks/cancel can't end a phone call that was placed: it goes on to its end."
 
 _Context = ServerRequestContext[AppContext, Any]
 _BUILT_WHEN_USED = ConfigDict(defer_build=True)
@@ -124,24 +121,18 @@ class CallTasks(Extension):
         if not record.is_active:
             return result
         now = ctx.lifespan_context.now()
-        first = _in_progress(record, now)
-        if not is_new:
-            first = f"No new call was placed: this very call is in progress already. {first}"
-        return self._working("task", record, now, first)
+        text = task_status(record, now, is_new=is_new is not False)
+        return self._task("task", record, "working", now, status_message=text)
 
     async def _get(self, ctx: _Context, params: TaskParams) -> Task:
         record = await _find(ctx, params.task_id)
         app_context = ctx.lifespan_context
         now = app_context.now()
         if record.is_active:
-            text = _in_progress(record, now)
-            if record.response_lost_at is not None:
-                lasted = duration(record.elapsed(now))
-                text = f"The connection broke; whether {record_party(record)} was called is looked up, {lasted} so far."
-            return self._working("complete", record, now, text)
+            return self._task("complete", record, "working", now, status_message=task_status(record, now))
         ended_at = record.ended_at or now
         if record.state is CallState.CANCELED:
-            text = "The call was canceled before it was placed."
+            text = task_status(record, now)
             return self._task("complete", record, "cancelled", ended_at, status_message=text)
         result = await _result(app_context, record, with_links=client_supports_apps(ctx))
         as_json = result.model_dump(by_alias=True, mode="json", exclude_none=True)
@@ -158,9 +149,6 @@ class CallTasks(Extension):
         except KallyAIError as error:
             raise MCPError(INTERNAL_ERROR, error_text(error, places_calls=False)) from error
         return EmptyResult()
-
-    def _working(self, kind: Literal["task", "complete"], record: CallRecord, now: datetime, text: str) -> Task:
-        return self._task(kind, record, "working", now, status_message=f"{text} {_NO_HANG_UP}")
 
     def _task(
         self,
@@ -204,10 +192,6 @@ def accepts_tasks(ctx: _Context) -> bool:
     """Whether the result of this request may be a task."""
     capability = ClientCapabilities(extensions={TASKS: {}})
     return ctx.protocol_version in _VERSIONS and ctx.session.check_client_capability(capability)
-
-
-def _in_progress(record: CallRecord, now: datetime) -> str:
-    return f"The call to {record_party(record)} is in progress, {duration(record.elapsed(now))} so far."
 
 
 async def _find(ctx: _Context, task_id: str) -> CallRecord:

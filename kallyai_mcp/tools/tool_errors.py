@@ -6,12 +6,13 @@ from typing import Literal
 from mcp.types import CallToolResult
 
 from kallyai_mcp.api import errors
+from kallyai_mcp.api.models import Statistics
 from kallyai_mcp.logs import note_failure
 from kallyai_mcp.tools.arguments import Problem, wrong_arguments
 from kallyai_mcp.tools.context import AppContext
 from kallyai_mcp.tools.quota_state import usage_of
-from kallyai_mcp.tools.results import Answer, CallAnswer, WrongArgument, answer
-from kallyai_mcp.tools.text.account import sign_in_needed
+from kallyai_mcp.tools.results import CallAnswer, UsedUp, WrongArgument, answer
+from kallyai_mcp.tools.text.account import sign_in_needed, used_up
 from kallyai_mcp.tools.text.argument_words import emergency
 from kallyai_mcp.tools.text.errors import error_text, may_have_been_placed, quota_text, service_says
 
@@ -30,7 +31,7 @@ async def tool_error(
     """
     note_failure(error.code, error.correlation_id)
     placed, retryable = consequences(error, places_calls=places_calls)
-    structure = Answer(
+    structure = CallAnswer(
         status="unknown" if placed == "maybe" else "refused" if places_calls else "error",
         code=error.code,
         retryable=retryable,
@@ -44,24 +45,38 @@ async def tool_error(
         text = sign_in_needed(link.url, link.minutes, tool=tool, places_calls=places_calls, spanish=spanish)
         text = "\n".join(filter(None, (text, service_says(error))))
     elif isinstance(error, errors.QuotaExceededError) and places_calls:
-        text = quota_text(error, await usage_of(app_context), now=app_context.now(), spanish=spanish)
+        usage = await usage_of(app_context)
+        structure.used_up = _used_up(usage[0]) if usage is not None else None
+        text = quota_text(error, usage, now=app_context.now(), spanish=spanish)
     else:
         text = error_text(error, places_calls=places_calls, spanish=spanish)
     return answer(text, structure, is_error=True)
 
 
+def _used_up(statistics: Statistics) -> UsedUp | None:
+    """What is used up, by the account's statistics; None when they show nothing that is."""
+    first = next(iter(used_up(statistics)), None)
+    if first is None:
+        return None
+    return UsedUp(unit=first.unit, allocated=first.allocated, renews=statistics.period_end)
+
+
 def arguments_error(problems: Sequence[Problem], *, places_calls: bool, spanish: bool = False) -> CallToolResult:
     """The result for wrong arguments; it names each of them."""
     note_failure("invalid_arguments")
+    numbers = [problem.number for problem in problems if problem.number is not None]
     structure = CallAnswer(
         status="refused" if places_calls else "error",
-        code=next((problem.code for problem in problems if problem.code), "invalid_arguments"),
+        code=next((number.code for number in numbers if number.code), "invalid_arguments"),
         retryable=False,
         placed="no",
-        arguments=[WrongArgument(argument=problem.argument, problem=str(problem)) for problem in problems],
+        arguments=[
+            WrongArgument(argument=problem.argument, problem=problem.text_for_agents(spanish=spanish))
+            for problem in problems
+        ],
     )
     if places_calls and structure.code == "emergency_number":
-        structure.dial = next((problem.dial for problem in problems if problem.dial), None)
+        structure.dial = next((number.dial for number in numbers if number.dial), None)
         return answer(emergency(structure.dial, spanish=spanish), structure, is_error=True)
     text = wrong_arguments(list(problems), places_calls=places_calls, spanish=spanish)
     return answer(text, structure, is_error=True)

@@ -252,6 +252,7 @@ async def test_a_402_says_which_of_calls_and_minutes_is_used_up_and_when_it_rene
     assert spanish.text.startswith(
         "No se llamó: se agotaron las 35 llamadas del plan personal; quedan 93 minutos. Se renueva el 1 de febrero."
     )
+    assert english.data["used_up"] == {"unit": "calls", "allocated": 35, "renews": "2026-02-01T00:00:00Z"}
 
 
 async def test_a_402_without_numbers_says_what_to_do(tmp_path: Path, clock: ManualClock) -> None:

@@ -39,6 +39,26 @@ async def test_each_call_is_one_line_newest_first_in_the_users_time(agent: Agent
     assert oldest.endswith(first.data["call_id"])
 
 
+async def test_a_listed_call_that_is_not_in_the_ledger_does_not_claim_that_nothing_was_booked(
+    tmp_path: Path, clock: ManualClock
+) -> None:
+    submission = {"respondent_phone": "+14155551234", "business_name": "Italian Bistro"}
+    calls = [{"call_id": status, "status": status, "submission": submission} for status in ("success", "busy")]
+
+    async with fake_service(lambda _: (200, {"calls": calls, "total": 2})) as url:
+        settings = settings_in(tmp_path, API_URL=url, ACCESS_TOKEN="token-0123456789")
+        async with open_agent(settings, mode="auto", clock=clock) as agent:
+            listed = await agent.use("list_calls")
+
+    assert listed.text.splitlines() == [
+        "2 calls, newest first. Times are yours.",
+        "?  answered*  Italian Bistro +14155551234  success",
+        "?  not reached  Italian Bistro +14155551234  busy  busy",
+        "answered*: whether it booked something was not looked up here; get_call does it.",
+    ]
+    assert [call.get("calendar_checked") for call in listed.data["calls"]] == [False, None]
+
+
 async def test_the_list_says_how_to_get_more(agent: Agent) -> None:
     for number in ("success", "busy", "no_answer"):
         await agent.use("make_call", BISTRO, respondent_phone=NUMBERS[number])

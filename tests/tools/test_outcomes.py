@@ -80,7 +80,7 @@ ROWS = (
         "voicemail",
         "not_reached",
         f"Not reached: voicemail at {PARTY}05) after ",
-        f"Sin contacto: contestador de {PARTY}05) tras ",
+        f"Sin contacto: buzón de voz de {PARTY}05) tras ",
         retryable=True,
     ),
     Row(

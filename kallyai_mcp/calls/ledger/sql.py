@@ -247,6 +247,10 @@ class Ledger:
         states = f"state IN {ACTIVE} OR state IN ('unknown', 'scheduled') OR {missed}"
         return await self._select(f"AND ({states}) ORDER BY placed_at DESC", account)
 
+    async def list_newest(self, account: AccountKey, limit: int) -> list[CallRecord]:
+        """The account's `limit` newest records, newest first."""
+        return await self._select("ORDER BY placed_at DESC LIMIT :limit", account, limit=limit)
+
     async def competitors(self, record: CallRecord) -> Competitors:
         """What else may have a claim to the service's call of `record`; see `Competitors`."""
         return await self._database.write(lambda tx: find_competitors(tx, record))

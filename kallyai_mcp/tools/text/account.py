@@ -3,25 +3,39 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Literal
 
 from kallyai_mcp.api.models import Plan, Statistics, Subscription
-from kallyai_mcp.tools.text.plain import named, number, word
-from kallyai_mcp.tools.text.times import day, month
+from kallyai_mcp.tools.text.plain import link, named, number, word
+from kallyai_mcp.tools.text.times import day
 
-SIGN_IN_MESSAGE = "Sign in to KallyAI, so that calls can be made on your account."
-"""What the user reads before their client opens the sign-in page."""
+_PLANS_ES = {"trial": "de prueba", "personal": "personal", "business": "de empresa"}
+_FACTS_ES = {
+    "monthly": "mensual",
+    "yearly": "anual",
+    "active": "activo",
+    "trialing": "en periodo de prueba",
+    "canceled": "cancelado",
+    "past_due": "con un pago pendiente",
+}
+"""KallyAI's words for plans, periods, and states; others are quoted as they are."""
 
 _SHORT_SHARE = 0.1
 """Below this share of the allowance little is left."""
 
+_ENDS_ES = {"renews": "se renueva el", "ends": "termina el", "ended": "terminó el"}
+_THE_UNITS_ES = {"calls": "las llamadas", "minutes": "los minutos", "credits": "los créditos"}
 UNITS_ES = {"calls": "llamadas", "minutes": "minutos", "credits": "créditos"}
+
+
+Unit = Literal["calls", "minutes", "credits"]
 
 
 @dataclass(frozen=True)
 class Allowance:
     """What is left of calls, minutes, or credits; `allocated` is None when KallyAI does not say."""
 
-    unit: str
+    unit: Unit
     remaining: float
     allocated: float | None
 
@@ -38,7 +52,7 @@ class Allowance:
 
 def allowances(statistics: Statistics) -> list[Allowance]:
     """What is left, the scarcest first."""
-    kinds = (
+    kinds: tuple[tuple[Unit, float | None, float | None], ...] = (
         ("minutes", statistics.minutes_remaining, statistics.minutes_allocated),
         ("calls", statistics.calls_remaining, statistics.calls_allocated),
         ("credits", statistics.credits_remaining, statistics.credits_allocated),
@@ -47,37 +61,57 @@ def allowances(statistics: Statistics) -> list[Allowance]:
     return sorted(known, key=lambda allowance: allowance.share)
 
 
-def quota(statistics: Statistics, subscription: Subscription | None, *, now: datetime) -> str:
+def used_up(statistics: Statistics) -> list[Allowance]:
+    """The allowances with nothing left."""
+    return [one for one in allowances(statistics) if one.remaining <= 0]
+
+
+def quota(statistics: Statistics, subscription: Subscription | None, *, now: datetime, spanish: bool = False) -> str:
     """What runs out first and what else is left, the plan, when they renew, and what to do when little is left."""
     left = allowances(statistics)
     if not left:
-        first = "KallyAI gives no figures for this account"
+        first = "KallyAI no da cifras de esta cuenta" if spanish else "KallyAI gives no figures for this account"
     else:
-        rest = " and ".join(allowance.words() for allowance in left[1:])
-        first = f"{left[0].words()} left{f' (and {rest})' if rest else ''}"
-    sentences = [first, *_plan(statistics, subscription, now)]
+        rest = (" y " if spanish else " and ").join(allowance.words(spanish=spanish) for allowance in left[1:])
+        more = f" ({'y' if spanish else 'and'} {rest})" if rest else ""
+        amount = left[0].words(spanish=spanish)
+        first = f"Disponibles: {amount}{more}" if spanish else f"{amount} left{more}"
+    sentences = [first, *_plan(statistics, subscription, now, spanish)]
     if len(left) > 1 and left[0].share < left[1].share:
-        sentences.append(f"{left[0].unit.capitalize()} run out first")
-    return " ".join(f"{text}." for text in [*sentences, *_short(left)])
+        unit = left[0].unit
+        first_out = (
+            f"Lo primero que se acaba son {_THE_UNITS_ES[unit]}" if spanish else f"{unit.capitalize()} run out first"
+        )
+        sentences.append(first_out)
+    return " ".join(f"{text}." for text in [*sentences, *_short(left, spanish)])
 
 
-def _plan(statistics: Statistics, subscription: Subscription | None, now: datetime) -> list[str]:
+def _plan(statistics: Statistics, subscription: Subscription | None, now: datetime, spanish: bool) -> list[str]:
     """The plan's name, period, and state, and its end: of the subscription, which the statistics may contradict."""
     plan = (subscription.plan if subscription else None) or Plan()
     kind = plan.type or statistics.plan_type
     state = (subscription.status if subscription else None) or statistics.subscription_status
-    facts = [f"{_capitalized(word(kind))} plan"] if kind else []
-    facts += [word(fact) for fact in (plan.period, state) if fact]
+    facts = [f"Plan {plan_name(kind, spanish=True)}" if spanish else f"{_capitalized(word(kind))} plan"] if kind else []
+    facts += [(_FACTS_ES.get(fact) if spanish else None) or word(fact) for fact in (plan.period, state) if fact]
     if subscription is not None and subscription.has_active_subscription is False:
-        facts.append("no active subscription")
+        facts.append("sin suscripción activa" if spanish else "no active subscription")
     renews, expires = statistics.period_end, subscription.expires_at if subscription is not None else None
     if subscription is not None and expires is not None:
-        ends = "renews" if subscription.auto_renew else "ends" if expires > now else "ended"
-        facts.append(f"{ends} {billing_day(expires, now)}")
+        key = "renews" if subscription.auto_renew else "ends" if expires > now else "ended"
+        ends = _ENDS_ES[key] if spanish else key
+        facts.append(f"{ends} {billing_day(expires, now, spanish=spanish)}")
         if renews is not None and expires.date() == renews.date() and subscription.auto_renew:
             renews = None  # one date says it all
     sentences = [", ".join(facts)] if facts else []
-    return sentences + ([f"This period ends {billing_day(renews, now)}"] if renews is not None else [])
+    if renews is not None:
+        day = billing_day(renews, now, spanish=spanish)
+        sentences.append(f"Este periodo termina el {day}" if spanish else f"This period ends {day}")
+    return sentences
+
+
+def plan_name(kind: str, *, spanish: bool) -> str:
+    """The name of a plan for a sentence: "personal", "de prueba"."""
+    return (_PLANS_ES.get(kind) if spanish else None) or word(kind)
 
 
 def _capitalized(text: str) -> str:
@@ -86,15 +120,20 @@ def _capitalized(text: str) -> str:
 
 def billing_day(moment: datetime, now: datetime, *, spanish: bool = False) -> str:
     """A day of the billing period: "Feb 1" or "1 de febrero", in UTC, as KallyAI counts."""
-    utc = moment.astimezone(UTC)
-    return f"{utc.day} de {month(utc, spanish=True)}" if spanish else day(utc, now.astimezone(UTC))
+    return day(moment.astimezone(UTC), now.astimezone(UTC), spanish=spanish)
 
 
-def _short(left: Sequence[Allowance]) -> list[str]:
+def _short(left: Sequence[Allowance], spanish: bool) -> list[str]:
+    billing = "get_billing_link da el enlace para ampliarlo" if spanish else "get_billing_link opens the upgrade page"
     if any(allowance.remaining <= 0 for allowance in left):
-        return ["Calls are refused until more is available; get_billing_link opens the upgrade page"]
+        refused = (
+            "Se rechazarán las llamadas hasta que haya más saldo"
+            if spanish
+            else "Calls are refused until more is available"
+        )
+        return [f"{refused}; {billing}"]
     if left and left[0].share < _SHORT_SHARE:
-        return ["That is little; get_billing_link opens the upgrade page"]
+        return [f"{'Es poco' if spanish else 'That is little'}; {billing}"]
     return []
 
 
@@ -108,14 +147,65 @@ def little_left(statistics: Statistics, *, spanish: bool = False) -> str | None:
     return f"{left[0].words(spanish=spanish)}{others}"
 
 
-def signed_in(who: str | None) -> str:
+def sign_in_message(*, spanish: bool) -> str:
+    """What the user reads before their client opens the sign-in page."""
+    if spanish:
+        return "Inicia sesión en KallyAI para poder hacer llamadas con tu cuenta."
+    return "Sign in to KallyAI, so that calls can be made on your account."
+
+
+def signed_in(who: str | None, *, spanish: bool) -> str:
     """Who is signed in, as far as the token says."""
+    if spanish:
+        return f"Sesión iniciada en KallyAI{f' como {named(who)}' if who else ''}."
     return f"Signed in to KallyAI{f' as {named(who)}' if who else ''}."
 
 
-def sign_in_link(link: str, minutes: int, *, then: str) -> str:
-    """The sign-in link, and what to do afterwards."""
-    return f"Give the user this link (valid for {minutes} minutes): {link}\nWhen they have signed in, {then}."
+def not_signed_in(link: str | None, minutes: int, *, then: str, spanish: bool) -> str:
+    """Nobody is signed in, and how to sign in.
+
+    Args:
+        link: Where the user signs in; None where sign-in does not use a link.
+        minutes: For how long the link is valid.
+        then: What the agent does afterwards, in that language.
+        spanish: In Spanish, else in English.
+    """
+    first = "No hay sesión iniciada en KallyAI." if spanish else "Not signed in to KallyAI."
+    if link is not None:
+        return f"{first} {_sign_in_link(link, minutes, then, spanish)}"
+    if spanish:
+        return f"{first} `kallyai-mcp login`, en el equipo donde funciona este servidor, inicia sesión."
+    return f"{first} `kallyai-mcp login` on the machine that this server runs on signs in."
+
+
+def go_on(*, spanish: bool) -> str:
+    """What the agent does after a sign-in that it asked for."""
+    return "continúa con lo que pidió" if spanish else "go on with what they asked for"
+
+
+def read_again(*, spanish: bool) -> str:
+    """What a client does after a sign-in that a resource needed."""
+    return "vuelve a leer el recurso" if spanish else "read the resource again"
+
+
+def _sign_in_link(url: str, minutes: int, then: str, spanish: bool) -> str:
+    if spanish:
+        return f"Da al usuario este enlace (válido {minutes} minutos): {url}\nCuando haya iniciado sesión, {then}."
+    return f"Give the user this link (valid for {minutes} minutes): {url}\nWhen they have signed in, {then}."
+
+
+def billing_link(url: str | None, *, spanish: bool) -> str:
+    """The link to the billing portal; None for the embedded sandbox, whose pages can't be opened."""
+    if url is None:
+        return (
+            "Este es el entorno de pruebas incorporado: su portal de facturación no se puede abrir. "
+            "`kallyai-mcp sandbox` ofrece uno."
+            if spanish
+            else "This is the embedded sandbox: its billing portal can't be opened. `kallyai-mcp sandbox` serves one."
+        )
+    if spanish:
+        return f"Da al usuario este enlace a su portal de facturación: {link(url)}"
+    return f"Give the user this link to their billing portal: {link(url)}"
 
 
 def sign_in_needed(link: str, minutes: int, *, tool: str, places_calls: bool, spanish: bool = False) -> str:
@@ -129,10 +219,10 @@ def sign_in_needed(link: str, minutes: int, *, tool: str, places_calls: bool, sp
         spanish: In Spanish, else in English.
     """
     if spanish:
-        not_called = "No se llamó: no hay sesión iniciada en KallyAI." if places_calls else "No hay sesión en KallyAI."
-        return (
-            f"{not_called} Da al usuario este enlace (válido {minutes} minutos): {link}\n"
-            f"Cuando haya iniciado sesión, llama otra vez a {tool} con los mismos argumentos."
-        )
-    not_called = "Not called: not signed in to KallyAI." if places_calls else "Not signed in to KallyAI."
-    return f"{not_called} {sign_in_link(link, minutes, then=f'call {tool} again with the same arguments')}"
+        then = f"llama otra vez a {tool} con los mismos argumentos"
+        first = "No se llamó: no hay sesión iniciada en KallyAI."
+    else:
+        then, first = f"call {tool} again with the same arguments", "Not called: not signed in to KallyAI."
+    if not places_calls:
+        return not_signed_in(link, minutes, then=then, spanish=spanish)
+    return f"{first} {_sign_in_link(link, minutes, then, spanish)}"

@@ -56,6 +56,10 @@ _WRONG: dict[str, tuple[str, str]] = {
         "contiene medio par sustituto, que no es texto",
     ),
     "unknown": ("{tool} has no such argument; it takes {takes}", "{tool} no tiene ese argumento; acepta {takes}"),
+    "unknown_takes_none": (
+        "{tool} has no such argument; it takes none",
+        "{tool} no tiene ese argumento; no acepta ninguno",
+    ),
     "unknown_again": ("{tool} has no such argument", "{tool} no tiene ese argumento"),
     "unknown_close": (
         "{tool} has no such argument; did you mean {meant}?",
@@ -124,8 +128,8 @@ def wrong(kind: str, spanish: bool, given: str, context: Mapping[str, Any]) -> s
     return _WRONG.get(kind, _WRONG["other"])[spanish].format(given=given, **values)
 
 
-def wrong_number(problem: NumberProblem, spanish: bool, given: str) -> tuple[str, str]:
-    """What is wrong with a phone number, and what an agent should do; "" when that follows from the first text."""
+def wrong_number(problem: NumberProblem, spanish: bool, given: str) -> str:
+    """What is wrong with a phone number, without a period."""
     language = "es" if spanish else "en"
     text = _NUMBERS[problem.kind][spanish].format(
         country=country_name(problem.country_code, language) if problem.country_code is not None else "",
@@ -133,7 +137,12 @@ def wrong_number(problem: NumberProblem, spanish: bool, given: str) -> tuple[str
         meant=_with_country(problem.meant[0], language) if problem.meant else "",
         meanings=_meanings(problem.meant, spanish),
     )
-    return f"{given} {text}", _ADVICE.get(problem.kind, ("", ""))[spanish]
+    return f"{given} {text}"
+
+
+def advice(number_problem: str, spanish: bool) -> str:
+    """What an agent should do about a `NumberProblem` of this kind; "" when that follows from the text about it."""
+    return _ADVICE.get(number_problem, ("", ""))[spanish]
 
 
 def _with_country(number: str, language: str) -> str:

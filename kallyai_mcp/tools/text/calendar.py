@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 from kallyai_mcp.calls.appointment import Appointment
 from kallyai_mcp.tools.text.plain import named, one_line
-from kallyai_mcp.tools.text.times import city, day_and_hour, differs, hour, in_zone
+from kallyai_mcp.tools.text.times import city, day_and_hour, differs, hour, in_zone, weekday
 
 
 def rebuilt(event: Appointment, call_id: str) -> str:
@@ -81,15 +81,12 @@ def _span(
         last = end - timedelta(days=1) if end is not None else start
         return f"{text} {to} {day_and_hour(last, now, spanish=spanish)}" if last > start else text
     if isinstance(end, datetime):
-        same_day = end.date() == start.date()
-        time = hour(end.hour, end.minute, spanish=spanish, number=number)
-        las = "la" if time.startswith("1:") else "las"
-        at = (
-            (f"{las} {time}" if spanish else time)
-            if same_day
-            else day_and_hour(end, now, spanish=spanish, number=number)
-        )
-        text += f" {to} {at}"
+        if end.date() != start.date():
+            text += f" {to} {day_and_hour(end, now, spanish=spanish, number=number)}"
+        else:
+            begins, ends = (hour(at.hour, at.minute, spanish=spanish, number=number) for at in (start, end))
+            its_day = weekday(start, now, spanish=spanish)
+            text = f"el {its_day} de {begins} a {ends}" if spanish else f"{text} {to} {ends}"
     if not differs(start, place_zone, user_zone):
         return text
     place = f"hora de {city(place_zone)}" if spanish else f"{city(place_zone)} time"

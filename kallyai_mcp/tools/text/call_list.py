@@ -14,8 +14,54 @@ _WIDE, _NARROW = 60, 24
 
 _SHORT_LIST = 10
 
-REASONS = {"no_answer": "no answer", "busy": "busy", "voicemail": "voicemail", "terminated": "ended early"}
-"""What the outcome does not say of the status."""
+_REASONS = {
+    "no_answer": ("no answer", "no contestaron"),
+    "busy": ("busy", "línea ocupada"),
+    "voicemail": ("voicemail", "buzón de voz"),
+    "terminated": ("ended early", "terminada antes de tiempo"),
+}
+
+_STATES = {
+    Outcome.BOOKED: ("booked", "reservado"),
+    Outcome.BOOKED_OTHER_TIME: ("booked for another time", "reservado para otro momento"),
+    Outcome.ANSWERED: ("answered", "contestaron"),
+    Outcome.NOT_REACHED: ("not reached", "sin contacto"),
+    Outcome.FAILED: ("failed", "fallida"),
+    Outcome.CANCELED: ("canceled", "cancelada"),
+    Outcome.UNKNOWN: ("unknown", "resultado desconocido"),
+}
+
+_SENTENCES = {
+    "none": ("No calls yet. make_call places one.", "Todavía no hay llamadas. make_call hace una."),
+    "none_after": ("No calls after the first {offset}.", "No hay llamadas después de las primeras {offset}."),
+    "no_other": ("No other calls.", "No hay otras llamadas."),
+    "count_1": ("1 call, newest first{page}. Times are yours.", "1 llamada{page}. Las horas son las tuyas."),
+    "count": (
+        "{total} calls, newest first{page}. Times are yours.",
+        "{total} llamadas, de la más reciente a la más antigua{page}. Las horas son las tuyas.",
+    ),
+    "calls": (
+        "Calls, newest first{page}. Times are yours.",
+        "Llamadas, de la más reciente a la más antigua{page}. Las horas son las tuyas.",
+    ),
+    "unsettled": (
+        "The calls above have no outcome yet: follow them with get_call, do not place them again.",
+        "Las llamadas de arriba aún no tienen resultado: síguelas con get_call, no las repitas.",
+    ),
+    "not_looked_up": (
+        "answered*: whether it booked something was not looked up here; get_call does it.",
+        "contestaron*: aquí no se comprobó si se reservó algo; get_call lo comprueba.",
+    ),
+    "more": ("More: offset={seen}.", "Más: offset={seen}."),
+    "in_progress": ("in progress", "en curso"),
+    "may_have": ("may have been called", "quizá se llamó"),
+    "so_far": ("{duration} so far", "lleva {duration}"),
+}
+
+
+def reason(status: str, *, spanish: bool = False) -> str:
+    """What the outcome does not say of the status: "busy"; "" when there is nothing to add."""
+    return _REASONS.get(status, ("", ""))[spanish]
 
 
 def listing(
@@ -28,6 +74,7 @@ def listing(
     zone_name: str,
     now: datetime,
     unsettled: Sequence[CallView] = (),
+    spanish: bool = False,
 ) -> str:
     """A line for each call, newest first, and how to get more; above them the calls without an outcome.
 
@@ -40,60 +87,70 @@ def listing(
         zone_name: IANA name of the user's time zone.
         now: The present moment, with a time zone.
         unsettled: Our calls without an outcome.
+        spanish: In Spanish, else in English.
     """
+
+    def say(key: str, **values: object) -> str:
+        return _SENTENCES[key][spanish].format(**values)
+
     if not views and not unsettled:
-        return f"No calls after the first {offset}." if offset else "No calls yet. make_call places one."
-    count = f"{total} call{'' if total == 1 else 's'}" if total is not None else "Calls"
-    if not views:
-        count = "No other calls" if not offset else f"No calls after the first {offset}"
-    is_everything = not views or (offset == 0 and seen == total)
-    page = "" if is_everything else f" ({offset + 1}–{seen})"  # noqa: RUF001 - a dash between numbers
+        return say("none_after", offset=offset) if offset else say("none")
     room = _WIDE if len(views) <= _SHORT_LIST else _NARROW
-    lines = [_row(view, zone_name, now, room) for view in unsettled]
-    if lines:
-        lines.append("The calls above have no outcome yet: follow them with get_call, do not place them again.")
-    lines.append(f"{count}, newest first{page}. Times are yours." if views else f"{count}.")
-    lines += [_row(view, zone_name, now, room) for view in views]
-    return "\n".join([*lines, f"More: offset={seen}."] if more else lines)
+    lines = [_row(view, zone_name, now, room, spanish) for view in unsettled]
+    lines += [say("unsettled")] if unsettled else []
+    if views:
+        is_everything = offset == 0 and seen == total
+        page = "" if is_everything else f" ({offset + 1}–{seen})"  # noqa: RUF001 - a dash between numbers
+        lines.append(say("calls" if total is None else "count_1" if total == 1 else "count", total=total, page=page))
+    else:
+        lines.append(say("none_after", offset=offset) if offset else say("no_other"))
+    lines += [_row(view, zone_name, now, room, spanish) for view in views]
+    lines += [say("not_looked_up")] if any(view.is_calendar_unread for view in views) else []
+    return "\n".join([*lines, say("more", seen=seen)] if more else lines)
 
 
-def _row(view: CallView, zone_name: str, now: datetime, room: int) -> str:
+def _row(view: CallView, zone_name: str, now: datetime, room: int, spanish: bool) -> str:
     call, record = view.call, view.record
     began = (call.created_at if call is not None else None) or (record.placed_at if record is not None else None)
-    at = when(began, zone_of(zone_name), now) if began is not None else "?"
+    at = when(began, zone_of(zone_name), now, spanish=spanish) if began is not None else "?"
     id_ = view.call_id or (record.tracking_id if record is not None else "")
     if record is not None and view.outcome in (None, Outcome.UNKNOWN) and call is None:
         id_ = record.tracking_id
-    parts = (at, _state(view), callee(view).in_row(24 if room == _WIDE else 16), _detail(view, now, room), word(id_))
+    who, detail = callee(view).in_row(24 if room == _WIDE else 16), _detail(view, now, room, spanish)
+    parts = (at, _state(view, spanish), who, detail, word(id_))
     return "  ".join(part for part in parts if part)
 
 
-def _state(view: CallView) -> str:
+def _state(view: CallView, spanish: bool) -> str:
     call = view.call
     if view.outcome is None:
         is_known = call is None or call.plain_status in call.IN_PROGRESS
-        return "in progress" if is_known or call is None else quoted(call.status, 24)
+        return _SENTENCES["in_progress"][spanish] if is_known or call is None else quoted(call.status, 24)
     if view.outcome is Outcome.UNKNOWN and call is not None:
         return quoted(call.status, 24)
-    return view.outcome.replace("_", " ").replace("booked other", "booked for another")
+    return f"{_STATES[view.outcome][spanish]}{'*' if view.is_calendar_unread else ''}"
 
 
-def _detail(view: CallView, now: datetime, room: int) -> str:
+def _detail(view: CallView, now: datetime, room: int, spanish: bool) -> str:
     if view.appointment is not None:
-        return ", ".join(filter(None, (thing(view, spanish=False) if room == _WIDE else "", _time(view, now))))
+        what = thing(view, spanish=spanish) if room == _WIDE else ""
+        return ", ".join(filter(None, (what, _time(view, now, spanish))))
     call = view.call
     if call is None:
         if view.outcome is Outcome.UNKNOWN:
-            return "may have been called"
-        return f"{duration(view.record.elapsed(now))} so far" if view.record is not None else ""
-    return REASONS.get(call.plain_status) or (quoted(call.highlights, room) if call.highlights else "")
+            return _SENTENCES["may_have"][spanish]
+        if view.record is None:
+            return ""
+        return _SENTENCES["so_far"][spanish].format(duration=duration(view.record.elapsed(now)))
+    said = quoted(call.highlights, room) if call.highlights else ""
+    return reason(call.plain_status, spanish=spanish) or said
 
 
-def _time(view: CallView, now: datetime) -> str:
+def _time(view: CallView, now: datetime, spanish: bool) -> str:
     """When the appointment begins, by the callee's clock: "Jan 28, 7:00 PM"."""
     start = view.appointment.start if view.appointment is not None else None
     if start is None:
         return ""
-    local = in_zone(start, view.zone_name)
-    time = f", {hour(local.hour, local.minute)}" if isinstance(local, datetime) else ""
-    return f"{day(local, now)}{time}"
+    local, number = in_zone(start, view.zone_name), view.submission.respondent_phone
+    clock = hour(local.hour, local.minute, spanish=spanish, number=number) if isinstance(local, datetime) else ""
+    return ", ".join(filter(None, (day(local, now, spanish=spanish), clock)))

@@ -25,7 +25,7 @@ _SENTENCES: dict[str, tuple[str, str]] = {
     ),
     "no_answer": ("Not reached: no answer at {party}{after}.", "Sin contacto: no contestaron en {party}{after}."),
     "busy": ("Not reached: the line of {party} was busy.", "Sin contacto: la línea de {party} estaba ocupada."),
-    "voicemail": ("Not reached: voicemail at {party}{after}.", "Sin contacto: contestador de {party}{after}."),
+    "voicemail": ("Not reached: voicemail at {party}{after}.", "Sin contacto: buzón de voz de {party}{after}."),
     "nothing_agreed": ("Nothing was agreed.", "No se acordó nada."),
     "time_there": ("It is {time} there.", "Hora allí: {time}."),
     "may_call_again": ("You may call again later.", "Puedes volver a llamar más tarde."),
@@ -83,6 +83,26 @@ _SENTENCES: dict[str, tuple[str, str]] = {
     "so_far": ("{party}: {elapsed} so far", "{party}: {elapsed} hasta ahora"),
     "next": ('Next: get_call with call_id "{id}"{waiting}.', 'Después: get_call con call_id "{id}"{waiting}.'),
     "waiting": (" and wait_seconds {wait:g}", " y wait_seconds {wait:g}"),
+    "task": (
+        "The call to {party} is in progress, {elapsed} so far.",
+        "La llamada a {party} está en curso, lleva {elapsed}.",
+    ),
+    "task_lost": (
+        "The connection broke; whether {party} was called is looked up, {elapsed} so far.",
+        "La conexión se cortó; se está comprobando si se llamó a {party}, lleva {elapsed}.",
+    ),
+    "task_joined": (
+        "No new call was placed: this very call is in progress already.",
+        "No se hizo otra llamada: esta misma ya está en curso.",
+    ),
+    "task_no_end": (
+        "tasks/cancel can't end a phone call that was placed: it goes on to its end.",
+        "tasks/cancel no puede terminar una llamada ya hecha: sigue hasta el final.",
+    ),
+    "task_canceled": (
+        "The call was canceled before it was placed.",
+        "La llamada se canceló antes de hacerse.",
+    ),
     # A call that was asked for again
     "already": (
         "Already called {ago}; no new call was placed. To call again on purpose: redial=true.",

@@ -192,6 +192,25 @@ def so_far(record: CallRecord, now: datetime) -> str:
     return say("so_far", spanish, party=record_party(record), elapsed=duration(record.elapsed(now)))
 
 
+def task_status(record: CallRecord, now: datetime, *, is_new: bool = True) -> str:
+    """How far a call is that an agent follows as a task.
+
+    Args:
+        record: The call; it is active, or was canceled.
+        now: The present moment, with a time zone.
+        is_new: The request placed the call, or asks for its progress.
+    """
+    spanish, party, elapsed = record.submission.language == "es", record_party(record), duration(record.elapsed(now))
+    if not record.is_active:
+        return say("task_canceled", spanish)
+    if record.response_lost_at is not None:
+        first = say("task_lost", spanish, party=party, elapsed=elapsed)
+    else:
+        first = say("task", spanish, party=party, elapsed=elapsed)
+    joined = "" if is_new else f"{say('task_joined', spanish)} "
+    return f"{joined}{first} {say('task_no_end', spanish)}"
+
+
 def unknown(record: CallRecord) -> str:
     """A call that may have been placed, and what to do so that it is not placed twice."""
     spanish = record.submission.language == "es"

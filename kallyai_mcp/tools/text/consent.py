@@ -120,8 +120,15 @@ def call_now(spanish: bool) -> tuple[str, str]:
     return "Call now", "It is a real call to somebody else"
 
 
-def to_be_confirmed(shown: str, confirmation: str, minutes: int, *, wrong: bool) -> str:
+def to_be_confirmed(shown: str, confirmation: str, minutes: int, *, wrong: bool, spanish: bool) -> str:
     """What the agent reads when its client can't show the user a form."""
+    if spanish:
+        first = "Esa confirmación es de otra llamada o ya no es válida; no se llamó. " if wrong else ""
+        return (
+            f"{first}Aún no se llamó: antes el usuario tiene que aceptar. Muéstrale esto y pregúntale:\n{shown}\n"
+            f'Si acepta: make_call con los mismos argumentos y confirmation "{confirmation}", '
+            f"en los próximos {minutes} minutos. Si no, no llames."
+        )
     first = "That confirmation is for another call, or too old; no call was placed. " if wrong else ""
     return (
         f"{first}Not called yet: the user must agree first. Show them this and ask:\n{shown}\n"

@@ -5,7 +5,7 @@ from datetime import datetime
 
 from kallyai_mcp.api import errors
 from kallyai_mcp.api.models import Statistics, Subscription
-from kallyai_mcp.tools.text.account import UNITS_ES, Allowance, allowances, billing_day
+from kallyai_mcp.tools.text.account import UNITS_ES, Allowance, allowances, billing_day, plan_name, used_up
 from kallyai_mcp.tools.text.error_words import EXPLANATIONS
 from kallyai_mcp.tools.text.plain import duration, link, number, one_line, quoted, word
 
@@ -25,6 +25,8 @@ _KINDS: tuple[tuple[type[errors.KallyAIError], str], ...] = (
 )
 """The explanation for each kind of error whose code has none of its own."""
 
+_NOT_SIGNED_IN_ES = "no hay una sesión válida en KallyAI. Pide al usuario que inicie sesión."
+
 _CODES_SHOWN = (errors.ServiceError, errors.NotConnectedError, errors.ResponseLostError, errors.UnreadableResponseError)
 
 
@@ -39,8 +41,14 @@ def error_text(error: errors.KallyAIError, *, places_calls: bool, spanish: bool 
     if places_calls and may_have_been_placed(error):
         return "\n".join(filter(None, (_maybe(error, spanish), service_says(error))))
     not_called = ("No se llamó: " if spanish else "Not called: ") if places_calls else ""
-    if isinstance(error, errors.NotSignedInError):  # its message says what to do
-        return "\n".join(filter(None, (f"{not_called}{error.message}", service_says(error))))
+    if isinstance(error, errors.NotSignedInError):
+        # Its message says in English what to do.
+        message = (
+            "no hay sesión iniciada en KallyAI. Inicia sesión y vuelve a intentarlo." if spanish else error.message
+        )
+        if not not_called:
+            message = f"{message[0].upper()}{message[1:]}"
+        return "\n".join(filter(None, (f"{not_called}{message}", service_says(error))))
     happened, todo = _explain(error, spanish)
     first = f"{not_called}{happened}" if not_called else f"{happened[0].upper()}{happened[1:]}"
     if isinstance(error, _CODES_SHOWN):
@@ -64,10 +72,10 @@ def quota_text(
         spanish: In Spanish, else in English.
     """
     statistics = usage[0] if usage is not None else Statistics()
-    left = allowances(statistics)
-    used, rest = [one for one in left if one.remaining <= 0], [one for one in left if one.remaining > 0]
+    used, rest = used_up(statistics), [one for one in allowances(statistics) if one.remaining > 0]
     kind = error.plan_type or statistics.plan_type
-    plan = (f" del plan {word(kind)}" if spanish else f" of the {word(kind)} plan") if kind else ""
+    name = plan_name(kind, spanish=spanish) if kind else ""
+    plan = (f" del plan {name}" if spanish else f" of the {name} plan") if kind else ""
     first = ("No se llamó: " if spanish else "Not called: ") + _used_up(error, used, plan, spanish)
     if used and rest:
         units = (f"{number(one.remaining)} {UNITS_ES[one.unit] if spanish else one.unit}" for one in rest)

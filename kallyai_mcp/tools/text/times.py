@@ -62,10 +62,12 @@ def weekday_name(day: date, *, spanish: bool = False) -> str:
     return _DAYS[day.weekday()][True] if spanish else _WHOLE_DAYS[day.weekday()]
 
 
-def day(moment: date, now: datetime) -> str:
-    """The day of `moment`: "Feb 1", with the year unless it is the year of `now`."""
-    text = f"{month(moment)} {moment.day}"
-    return text if moment.year == now.year else f"{text}, {moment.year}"
+def day(moment: date, now: datetime, *, spanish: bool = False) -> str:
+    """The day of `moment`: "Feb 1" or "1 de febrero", with the year unless it is the year of `now`."""
+    name, of_another_year = month(moment, spanish=spanish), moment.year != now.year
+    if spanish:
+        return f"{moment.day} de {name}" + (f" de {moment.year}" if of_another_year else "")
+    return f"{name} {moment.day}" + (f", {moment.year}" if of_another_year else "")
 
 
 def when(moment: datetime, zone: tzinfo, now: datetime, *, spanish: bool = False) -> str:
@@ -77,23 +79,20 @@ def when(moment: datetime, zone: tzinfo, now: datetime, *, spanish: bool = False
     return f"{day(local, now.astimezone(zone))} {hour(local.hour, local.minute)}"
 
 
-def weekday(day: date, now: datetime, *, spanish: bool = False) -> str:
+def weekday(moment: date, now: datetime, *, spanish: bool = False) -> str:
     """A day: "Fri Nov 27", or "viernes 27 de noviembre"; with the year unless it is the year of `now`."""
-    name, name_of_month = _DAYS[day.weekday()][spanish], month(day, spanish=spanish)
-    if spanish:
-        return f"{name} {day.day} de {name_of_month}" + (f" de {day.year}" if day.year != now.year else "")
-    return f"{name} {name_of_month} {day.day}" + (f", {day.year}" if day.year != now.year else "")
+    return f"{_DAYS[moment.weekday()][spanish]} {day(moment, now, spanish=spanish)}"
 
 
 def day_and_hour(start: date | datetime, now: datetime, *, spanish: bool = False, number: str | None = None) -> str:
     """A day with its time, if it has one: "Fri Nov 27, 7:00 PM", or "el viernes 27 de noviembre a las 19:00"."""
-    day = weekday(start, now, spanish=spanish)
+    its_day = weekday(start, now, spanish=spanish)
     time = None
     if isinstance(start, datetime):
         time = hour(start.hour, start.minute, spanish=spanish, number=number)
     if spanish:
-        return f"el {day}{f' {_at(time)} {time}' if time else ''}"
-    return f"{day}{f', {time}' if time else ''}"
+        return f"el {its_day}{f' {_at(time)} {time}' if time else ''}"
+    return f"{its_day}{f', {time}' if time else ''}"
 
 
 def _at(time: str) -> str:
