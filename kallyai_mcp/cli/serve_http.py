@@ -29,7 +29,7 @@ from kallyai_mcp.transports.access_policy import AccessPolicy
 from kallyai_mcp.transports.asgi_app import http_app
 from kallyai_mcp.transports.rate_limit import RateLimiter
 from kallyai_mcp.transports.status_routes import READY_TIMEOUT, Check, Readiness
-from kallyai_mcp.transports.uvicorn_server import StartupError, serve_app
+from kallyai_mcp.transports.uvicorn_server import StartupError, allow_open_files, serve_app
 
 _WRONG_BEARERS = "20/minute"
 """How many bad bearers may come from one address."""
@@ -87,6 +87,7 @@ def from_environment() -> Starlette:
 def _start(settings: Settings, options: ServeOptions) -> Starlette:
     configure(settings.log_level, settings.log_format)
     configure_from_environment()
+    allow_open_files()
     app = build_app(settings, options)
     gc.freeze()
     gc.set_threshold(20_000)  # a request leaves few cycles; looking for them each 700 objects takes 8 % of its time

@@ -24,8 +24,23 @@ BODY_TIMEOUT = 10.0
 KEEP_ALIVE_SECONDS = 75
 """How long a connection may be idle between two requests; load balancers close theirs after 60 seconds."""
 
+WRITE_TIMEOUT = 60.0
+"""Seconds that a client may leave a response unread, once more of it waits than the system's buffers hold."""
+
+MAX_HEAD_BYTES = 64 * 1024
+"""The most bytes of a request's first line and headers."""
+
+MAX_HEADERS = 100
+"""The most headers of a request, trailers included."""
+
+MAX_PIPELINED = 16
+"""The most requests that a connection may have waiting for the response to an earlier one; clients hardly do that."""
+
 SHUTDOWN_SECONDS = 1
 """How long responses may still take when the server is told to stop."""
+
+
+_MOST_FILES = 65_536
 
 
 class StartupError(Exception):
@@ -102,17 +117,54 @@ class GracefulShutdown:
                 await PlainTextResponse("The server stops", 503)(scope, receive, send)
 
 
+def most_connections() -> int:
+    """How many connections clients may have open: the other half of the files is for calls, and for the ledger."""
+    return _open_files() // 2
+
+
+def allow_open_files() -> None:
+    """Let this process open as many files as the system allows it: many systems start with 1,024 or 256."""
+    try:
+        import resource
+    except ImportError:  # Windows has no such limit
+        return
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = _MOST_FILES if most == resource.RLIM_INFINITY else min(most, _MOST_FILES)
+    if wanted > _open_files():
+        with contextlib.suppress(OSError, ValueError):  # macOS allows less than it says
+            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, most))
+
+
+def _open_files() -> int:
+    try:
+        import resource
+    except ImportError:
+        return _MOST_FILES
+    now, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return _MOST_FILES if now == resource.RLIM_INFINITY else now
+
+
 class HeaderTimeoutProtocol(AutoHTTPProtocol):  # type: ignore[misc, valid-type]  # uvicorn chooses the class at run time
-    """uvicorn's HTTP protocol, except that it closes a connection whose headers take longer than `HEADER_TIMEOUT`.
+    """uvicorn's HTTP protocol, with limits for what one connection may take.
+
+    It closes a connection whose headers take longer than `HEADER_TIMEOUT` or are too long, that sends many requests
+    before it has read the responses, or that does not read a response. h11 has limits for requests of its own;
+    httptools, which calls the methods `on_…`, has none.
 
     For uvicorn's command line: `--http kallyai_mcp.transports.uvicorn_server:HeaderTimeoutProtocol`.
     """
 
     _timer: asyncio.TimerHandle | None = None
+    _write_timer: asyncio.TimerHandle | None = None
+    _in_head = False
+    _head_bytes = 0
 
     def connection_made(self, transport: Any) -> None:
-        """Start the timeout of the first request."""
+        """Start the timeout of the first request; close the connection if there are too many."""
         super().connection_made(transport)
+        if len(self.connections) > most_connections():
+            transport.abort()
+            return
         with contextlib.suppress(OSError):  # a Unix socket has no such option
             # asyncio sets it for listeners that it has made itself; uvicorn's workers share one that it has not.
             transport.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -120,19 +172,47 @@ class HeaderTimeoutProtocol(AutoHTTPProtocol):  # type: ignore[misc, valid-type]
 
     def data_received(self, data: bytes) -> None:
         """Parse `data`; the timeout ends when all headers are there, and starts again after the response."""
+        self._head_bytes += len(data)
         super().data_received(data)
-        if self.cycle is None or self.cycle.response_complete:
+        if self._in_head and self._head_bytes > MAX_HEAD_BYTES:
+            self.transport.abort()
+        elif self._in_head or self.cycle is None or self.cycle.response_complete:
             self._start_timer()
         else:
             self._stop_timer()
 
+    def on_message_begin(self) -> None:
+        """Begin a request; raises an error, which uvicorn answers with 400, if too many wait."""
+        if len(self.pipeline) >= MAX_PIPELINED:
+            raise ValueError("too many requests wait for an earlier response")
+        self._in_head, self._head_bytes = True, 0
+        super().on_message_begin()
+
     def on_header(self, name: bytes, value: bytes) -> None:
         """Strip the blanks after a header's value (RFC 9110, section 5.5), which httptools keeps; h11 doesn't."""
+        if len(self.headers) >= MAX_HEADERS:
+            raise ValueError("too many headers")  # uvicorn answers with 400
         super().on_header(name, value.rstrip(b" \t"))
 
+    def on_headers_complete(self) -> None:
+        """Serve the request."""
+        self._in_head = False
+        super().on_headers_complete()
+
+    def pause_writing(self) -> None:
+        """The system's buffers are full: wait for the client, but not for ever."""
+        super().pause_writing()
+        self._write_timer = self.loop.call_later(WRITE_TIMEOUT, self.transport.abort)
+
+    def resume_writing(self) -> None:
+        """The client reads again."""
+        self._stop_write_timer()
+        super().resume_writing()
+
     def connection_lost(self, exc: Exception | None) -> None:
-        """Stop the timeout."""
+        """Stop the timeouts."""
         self._stop_timer()
+        self._stop_write_timer()
         super().connection_lost(exc)
 
     def _start_timer(self) -> None:
@@ -143,6 +223,11 @@ class HeaderTimeoutProtocol(AutoHTTPProtocol):  # type: ignore[misc, valid-type]
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
+
+    def _stop_write_timer(self) -> None:
+        if self._write_timer is not None:
+            self._write_timer.cancel()
+            self._write_timer = None
 
 
 class _Server(uvicorn.Server):

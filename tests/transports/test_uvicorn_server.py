@@ -1,7 +1,8 @@
 """Slow clients, startup, and shutdown of the web server."""
 
 import socket
-from contextlib import AbstractAsyncContextManager
+from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager, suppress
 from pathlib import Path
 
 import anyio
@@ -12,7 +13,7 @@ from anyio.from_thread import start_blocking_portal
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.requests import Request
-from starlette.responses import PlainTextResponse, Response
+from starlette.responses import PlainTextResponse, Response, StreamingResponse
 from starlette.routing import Route
 
 from kallyai_mcp.transports import uvicorn_server
@@ -110,6 +111,101 @@ async def test_a_timeout_inside_the_app_is_not_answered_with_408() -> None:
     assert response.status_code == 500
 
 
+@pytest.mark.parametrize("endless", [b"X-Long: " + b"a" * 65_536, b"a: b\r\n" * 200, b"X" * 65_536])
+async def test_a_request_with_endless_headers_is_closed(endless: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(uvicorn_server, "HEADER_TIMEOUT", 10 * LIMIT)
+    async with (
+        running_app(Starlette(routes=[Route("/", _hello)])) as url,
+        await anyio.connect_tcp("127.0.0.1", int(url.rpartition(":")[2])) as stream,
+        anyio.create_task_group() as tasks,
+    ):
+        await stream.send(b"GET / HTTP/1.1\r\nHost: localhost\r\n")
+        tasks.start_soon(_send_until_closed, stream, endless)
+        received = await read_until_closed(stream)
+        tasks.cancel_scope.cancel()
+
+    assert received.startswith(b"HTTP/1.1 400 ") or received == b""
+
+
+async def test_endless_headers_behind_an_open_response_are_closed() -> None:
+    async def wait(_: Request) -> Response:
+        await anyio.sleep_forever()
+        raise AssertionError("unreachable")
+
+    async with (
+        running_app(Starlette(routes=[Route("/", wait)])) as url,
+        await anyio.connect_tcp("127.0.0.1", int(url.rpartition(":")[2])) as stream,
+        anyio.create_task_group() as tasks,
+    ):
+        await stream.send(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\nGET / HTTP/1.1\r\nX-Long: ")
+        tasks.start_soon(_send_until_closed, stream, b"a" * 65_536)
+        await read_until_closed(stream)
+        tasks.cancel_scope.cancel()
+
+
+async def test_requests_that_are_sent_before_the_answers_are_limited() -> None:
+    served = 0
+
+    async def count(_: Request) -> Response:
+        nonlocal served
+        served += 1
+        return PlainTextResponse("hello")
+
+    async with (
+        running_app(Starlette(routes=[Route("/", count)])) as url,
+        await anyio.connect_tcp("127.0.0.1", int(url.rpartition(":")[2])) as stream,
+        anyio.create_task_group() as tasks,
+    ):
+        one = b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"
+        await stream.send(one * 3)  # a few are answered
+        with anyio.fail_after(LIMIT):
+            answered = b""
+            while answered.count(b"hello") < 3:
+                answered += await stream.receive()
+        tasks.start_soon(_send_until_closed, stream, one * 2000)
+        await read_until_closed(stream)
+        tasks.cancel_scope.cancel()
+
+    assert served < 100
+
+
+async def test_a_client_that_does_not_read_its_answer_is_disconnected(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(uvicorn_server, "WRITE_TIMEOUT", 0.2)
+    ended = anyio.Event()
+
+    async def parts() -> AsyncIterator[bytes]:
+        try:
+            while True:
+                await anyio.lowlevel.checkpoint()
+                yield b"a" * 1_000_000
+        finally:
+            ended.set()
+
+    async def endless(_: Request) -> Response:
+        return StreamingResponse(parts())
+
+    async with (
+        running_app(Starlette(routes=[Route("/", endless)])) as url,
+        await anyio.connect_tcp("127.0.0.1", int(url.rpartition(":")[2])) as stream,
+    ):
+        await stream.send(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        with anyio.fail_after(LIMIT):
+            await ended.wait()
+
+
+async def test_half_of_the_files_are_kept_for_calls(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(uvicorn_server, "most_connections", lambda: 1)
+    async with running_app(Starlette(routes=[Route("/", _hello)])) as url:
+        port = int(url.rpartition(":")[2])
+        async with await anyio.connect_tcp("127.0.0.1", port) as first, httpx2.AsyncClient() as client:
+            await first.send(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            answer = await first.receive()
+            with pytest.raises(httpx2.TransportError):
+                await client.get(url)
+
+    assert answer.startswith(b"HTTP/1.1 200 ")
+
+
 async def test_an_app_can_be_served_outside_of_the_main_thread() -> None:
     async def hello(_: Request) -> Response:
         return PlainTextResponse("Hello")
@@ -153,6 +249,12 @@ def _has_address(address: str) -> bool:
     except OSError:
         return False
     return True
+
+
+async def _send_until_closed(stream: SocketStream, part: bytes) -> None:
+    with suppress(anyio.BrokenResourceError):
+        while True:
+            await stream.send(part)
 
 
 def _hello(request: Request) -> Response:
