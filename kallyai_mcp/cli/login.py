@@ -23,6 +23,9 @@ from kallyai_mcp.cli.connection import Connection, run_with_connection
 from kallyai_mcp.cli.long_lines import long_lines
 from kallyai_mcp.settings import Settings
 
+_OWN_SETTINGS = ("KALLYAI_", "OTEL_", "PG")
+"""How the names of the environment variables begin that this program and its database library read."""
+
 
 def log_in(settings: Settings, *, browser: bool) -> None:
     """Sign in through the browser.
@@ -127,7 +130,7 @@ def log_out(settings: Settings) -> None:
 
 
 async def _open_browser(link: str) -> bool:
-    """Open the default browser; it inherits none of this program's settings, because some are secrets."""
-    for name in [name for name in os.environ if name.startswith("KALLYAI_")]:
+    """Open the default browser; it inherits none of the settings that this program reads, because some are secrets."""
+    for name in [name for name in os.environ if name.startswith(_OWN_SETTINGS)]:
         del os.environ[name]  # they were read at start
     return await anyio.to_thread.run_sync(webbrowser.open, link, abandon_on_cancel=True)

@@ -92,6 +92,8 @@ async def test_login_opens_the_browser_without_its_own_secrets(
     inherited = tmp_path / "inherited"
     monkeypatch.setenv("BROWSER", f"{sys.executable} -m tests.cli.browser %s")
     monkeypatch.setenv("INHERITED", str(inherited))
+    monkeypatch.setenv("PGPASSWORD", "a-secret-of-the-database")
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_HEADERS", "key=a-secret-of-the-collector")
     settings = {"MCP_TOKEN": "a-secret-of-many-characters", "CLIENT_SECRET": "another"}
     async with running(app) as url:
         done = await anyio.to_thread.run_sync(lambda: run(tmp_path, "login", API_URL=url, **settings))
@@ -99,7 +101,7 @@ async def test_login_opens_the_browser_without_its_own_secrets(
     assert done.returncode == 0, done.stderr
     names = inherited.read_text(encoding="utf-8").split()
     assert "PATH" in names
-    assert not [name for name in names if name.startswith("KALLYAI_")]
+    assert not [name for name in names if name.startswith(("KALLYAI_", "PG", "OTEL_"))]
     assert "Your browser opens KallyAI's sign-in page." in done.stdout
     assert "Signed in as personal@sandbox.test." in done.stdout
 
