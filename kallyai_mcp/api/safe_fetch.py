@@ -23,6 +23,9 @@ SECONDS = 5.0
 MAX_BYTES = 10 * 1024
 """The most bytes of a document."""
 
+MOST_AT_ONCE = 32
+"""How many documents are fetched at once; clients choose the servers, which may be slow on purpose."""
+
 _MOST_ADDRESSES = 3
 _CONCURRENT_LOOKUPS = 8
 
@@ -61,14 +64,19 @@ class SafeFetcher:
         self._may_connect = may_connect or is_public
         self._trust = trust
         self._seconds = seconds
+        self._running = 0
 
     async def fetch(self, url: str) -> bytes:
         """The document at `url`.
 
         Raises:
-            FetchError: It does not exist, is not JSON, is too long or too slow, or its URL or address is not allowed.
+            FetchError: It does not exist, is not JSON, is too long or too slow, its URL or address is not allowed, or
+                too many others are being fetched.
         """
         host = _host(url)
+        if self._running >= MOST_AT_ONCE:
+            raise FetchError("too many documents are being read; try again in a moment")
+        self._running += 1
         try:
             with anyio.fail_after(self._seconds):
                 return await self._fetch(url, host)
@@ -76,6 +84,8 @@ class SafeFetcher:
             raise FetchError("it took too long") from None
         except (httpx.HTTPError, httpx.InvalidURL, OSError, UnicodeError) as error:
             raise FetchError(f"it can't be reached ({type(error).__name__})") from None
+        finally:
+            self._running -= 1
 
     async def _fetch(self, url: str, host: str) -> bytes:
         addresses = await self._resolve(host, 443)

@@ -144,9 +144,10 @@ class KeyringStore:
 
     def _get(self, name: str) -> str | None:
         try:
-            return self._backend().get_password(SERVICE, name)
+            found = self._backend().get_password(SERVICE, name)
         except Exception as error:  # noqa: BLE001 - see the class
             raise _failed("read", error) from None
+        return found if found is None else str(found)  # a backend may break its contract
 
     def _set(self, name: str, text: str) -> None:
         try:

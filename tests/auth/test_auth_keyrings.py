@@ -1,4 +1,5 @@
 from pathlib import Path
+from typing import Any
 
 import keyring
 import pytest
@@ -47,6 +48,7 @@ def test_a_crash_while_saving_parts_keeps_the_old_tokens(writes: int, system_key
 @pytest.mark.parametrize(
     "entry",
     [
+        7,
         "secret",
         "[1]",
         '"parts"',
@@ -57,7 +59,7 @@ def test_a_crash_while_saving_parts_keeps_the_old_tokens(writes: int, system_key
     ],
 )
 def test_a_broken_entry_is_logged_and_kept_and_means_not_signed_in(
-    entry: str, system_keyring: MemoryKeyring, caplog: pytest.LogCaptureFixture
+    entry: Any, system_keyring: MemoryKeyring, caplog: pytest.LogCaptureFixture
 ) -> None:
     system_keyring.entries[SERVICE, API] = entry
     store = KeyringStore(API)

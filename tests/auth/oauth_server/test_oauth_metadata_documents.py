@@ -9,6 +9,7 @@ from typing import Any
 import anyio
 import pytest
 
+from kallyai_mcp.api import safe_fetch
 from kallyai_mcp.api.safe_fetch import MAX_BYTES, FetchError, SafeFetcher
 from tests.auth.oauth_server.deployment import REDIRECT, AuthRequest, Deployment, User, deploy, sign_in
 from tests.auth.oauth_server.publisher import HOST, Publisher, publishing
@@ -202,6 +203,28 @@ async def test_slow_name_servers_of_clients_do_not_hold_up_other_lookups(monkeyp
             assert await anyio.getaddrinfo("localhost", 443)
     finally:
         answered.set()
+
+
+async def test_slow_documents_of_clients_do_not_take_all_connections(
+    published: Publisher, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(safe_fetch, "MOST_AT_ONCE", 2)
+    published.silent = True
+    fetch = published.fetcher(seconds=LIMIT).fetch
+    before = len(published.requests)
+    async with anyio.create_task_group() as tasks:
+        for number in range(2):
+            tasks.start_soon(fetch, f"https://{HOST}/{number}.json")
+        with anyio.fail_after(LIMIT):
+            while len(published.requests) < before + 2:
+                await anyio.lowlevel.checkpoint()
+        with pytest.raises(FetchError, match="too many documents"):
+            await fetch(published.client_id)
+        tasks.cancel_scope.cancel()
+    published.silent = False
+    published.publish()
+
+    assert await fetch(published.client_id) == published.body
 
 
 async def test_the_certificate_must_be_for_the_name_in_the_url(published: Publisher) -> None:
