@@ -31,8 +31,8 @@ _OWN: dict[str, tuple[str, str]] = {
     "no_calls": ("No calls yet. `kallyai-mcp call` places one.", "Aún no hay llamadas. `kallyai-mcp call` hace una."),
     "no_more": ("No more calls.", "No hay más llamadas."),
     "not_looked_up": (
-        "Whether this call booked something was not looked up here; `kallyai-mcp show` does it.",
-        "Aquí no se comprobó si esta llamada reservó algo; `kallyai-mcp show` lo comprueba.",
+        "Whether it booked something: `kallyai-mcp show` looks it up.",
+        "Si reservó algo: `kallyai-mcp show` lo comprueba.",
     ),
     "more_calls": ("{shown} shown. More: {command}", "Se muestran {shown}. Más: {command}"),
     "of": ("{part} of {all}", "{part} de {all}"),

@@ -97,7 +97,7 @@ async def test_it_shows_the_quota_as_bars_the_unsettled_calls_and_the_last_five(
     assert unknown.index("Outcome unknown") == sent.index("Call in progress")
     *last, note = lines[lines.index("Last calls:") + 1 :]
     assert len(last) == 5
-    assert note.startswith("  * Whether this call booked something was not looked up here;")
+    assert note.startswith("  * Whether it booked something: ")
     assert all("Answered*  Cafe, +1 202-555-0100" in line and len(line) <= 100 for line in last)
     assert plain.stdout.isascii()
     assert "[####" in plain.stdout
