@@ -19,6 +19,7 @@ from kallyai_mcp.api.models import Call, Submission
 from kallyai_mcp.calls.appointment import Calendar
 from kallyai_mcp.calls.clock import Clock, SystemClock
 from kallyai_mcp.calls.delivery import Delivery
+from kallyai_mcp.calls.events import EventPage
 from kallyai_mcp.calls.ledger.base import LedgerUnavailableError
 from kallyai_mcp.calls.ledger.reservation import Precheck
 from kallyai_mcp.calls.ledger.sql import Ledger
@@ -196,6 +197,24 @@ class CallService:
             LedgerUnavailableError: The ledger can't be read.
         """
         return await self._worker.ledger.list_unsettled(await self._worker.account())
+
+    async def account(self) -> AccountKey:
+        """The account that is signed in.
+
+        Raises:
+            NotSignedInError: None is.
+        """
+        return await self._worker.account()
+
+    async def events(
+        self, account: AccountKey, after: int | None, *, since: datetime | None = None, most: int = 100
+    ) -> EventPage:
+        """What happened to an account's calls after a position; see `Ledger.events`.
+
+        Raises:
+            LedgerUnavailableError: The ledger can't be used.
+        """
+        return await self._worker.ledger.events(account, after, since=since, most=most)
 
     def scheduled(self, not_before: datetime | None, retries: int) -> Schedule:
         """The schedule of a call that is due at that time, or at once, and is placed again so often at most."""

@@ -11,6 +11,7 @@ from mcp.types import CompleteRequestParams, SubscribeRequestParams, Unsubscribe
 from kallyai_mcp import __version__
 from kallyai_mcp.cards.pages import CALL_CARD_URI, QUOTA_CARD_URI, call_card, quota_card
 from kallyai_mcp.server.cache_hints import CACHE_HINTS
+from kallyai_mcp.server.extensions.events import Events
 from kallyai_mcp.server.extensions.skills import Skills
 from kallyai_mcp.server.middleware import middleware
 from kallyai_mcp.server.sdk_internals import add_request_handler
@@ -81,7 +82,9 @@ def build_server(
         tools=[_with_card(tool) for tool in tools(read_only=read_only)],
         resources=[newest_calls()],
         lifespan=lifespan,
-        extensions=[_cards()] if read_only else [CallTasks(keep_days=keep_days), _cards(), Skills()],
+        extensions=[_cards(), Events()]
+        if read_only
+        else [CallTasks(keep_days=keep_days), _cards(), Skills(), Events()],
         middleware=middleware(subscriptions, read_only=read_only),
         subscriptions=subscriptions,
         cache_hints=CACHE_HINTS,

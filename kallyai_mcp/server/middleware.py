@@ -6,6 +6,7 @@ from mcp.server.context import CallNext, HandlerResult, ServerMiddleware, Server
 from mcp_types import SERVER_INFO_META_KEY
 
 from kallyai_mcp.logs import Correlation
+from kallyai_mcp.server.extensions.events import declare_events
 from kallyai_mcp.server.sdk_internals import connection_of
 from kallyai_mcp.tools.delivery_middleware import DeliveryMiddleware
 from kallyai_mcp.tools.prompts import known_prompts, no_prompts
@@ -24,6 +25,7 @@ def middleware(subscriptions: Subscriptions, *, read_only: bool) -> list[ServerM
     return [
         Correlation(),  # first, so that whatever the others log carries the request's id
         icons_once,
+        declare_events,
         DeliveryMiddleware(connection_of),
         check_task_listeners,
         subscriptions,

@@ -59,3 +59,11 @@ def connection_of(ctx: ServerRequestContext[Any, Any]) -> object:
     session for each message, and only the session's private part is shared by all of them.
     """
     return ctx.session._connection  # noqa: SLF001
+
+
+async def notify_on_request(ctx: ServerRequestContext[Any, Any], method: str, params: dict[str, Any]) -> None:
+    """Send a notification on the response stream of a request.
+
+    `ServerSession.send_notification` takes those of the specification only, and no extension can add one.
+    """
+    await ctx.session._request_outbound.notify(method, params)  # noqa: SLF001

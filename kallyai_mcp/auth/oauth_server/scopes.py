@@ -24,8 +24,10 @@ _METHODS: Mapping[str, tuple[str, ...]] = {
     "tasks/cancel": ("calls:read",),
     "resources/subscribe": ("calls:read",),
     "subscriptions/listen": ("calls:read",),
+    "events/poll": ("calls:read",),
+    "events/stream": ("calls:read",),
 }
-"""What other methods of MCP need: each task is a call, and each subscription is to calls."""
+"""What other methods of MCP need: each task is a call, and each subscription and each event is about calls."""
 
 _NO_CALL = ("ui://", "skill://")
 """The beginnings of the URIs of cards and skills, which hold nothing of an account."""

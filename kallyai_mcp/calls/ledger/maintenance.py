@@ -11,6 +11,7 @@ _OLD = (
     "FROM calls WHERE placed_at < :before AND state IN ('ended', 'refused', 'canceled', 'expired') "
     "AND delivered_at IS NOT NULL",
     "FROM audit WHERE at < :before",
+    "FROM events WHERE at < :before",
     "FROM shared_values WHERE expires_at < :now",
 )
 """What may be deleted: never a record that is active, unknown, or not yet delivered."""

@@ -166,4 +166,5 @@ def plan_retry(tx: Tx, record: CallRecord, timing: Timing) -> None:
         **following.columns,
     )
     kept = replace(record, tracking_id=new_tracking_id(), delivered_at=now, schedule=replace(schedule, attempts=1))
-    insert(tx, "calls", to_row(kept))
+    noted = {"noted_at": to_row(kept)["ended_at"]}  # for clients the call has not ended
+    insert(tx, "calls", to_row(kept) | noted)

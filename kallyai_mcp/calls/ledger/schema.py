@@ -90,6 +90,26 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         "WHERE state IN ('scheduled', 'reserved', 'sent')",
         "CREATE INDEX calls_due ON calls (not_before) WHERE state = 'scheduled'",
     ),
+    (
+        "ALTER TABLE calls ADD COLUMN noted_at DOUBLE PRECISION",
+        "ALTER TABLE accounts ADD COLUMN events BIGINT",
+        """
+        CREATE TABLE events (
+            api TEXT NOT NULL,
+            account TEXT NOT NULL,
+            position BIGINT NOT NULL,
+            event_id TEXT NOT NULL,
+            name TEXT NOT NULL,
+            at DOUBLE PRECISION NOT NULL,
+            data TEXT NOT NULL,
+            PRIMARY KEY (api, account, position)
+        )
+        """,
+        "CREATE UNIQUE INDEX events_once ON events (api, account, event_id)",
+        "CREATE INDEX events_by_age ON events (at)",
+        "CREATE INDEX calls_unnoted ON calls (api, account) "
+        "WHERE ended_at IS NOT NULL AND (noted_at IS NULL OR noted_at <> ended_at)",
+    ),
 )
 """The statements of each version of the schema; version N has run the first N."""
 

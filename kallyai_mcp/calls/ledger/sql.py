@@ -2,12 +2,14 @@
 
 import logging
 from collections.abc import Collection
+from datetime import datetime
 from typing import Any
 
 from kallyai_mcp.api.errors import KallyAIError, PolicyError
 from kallyai_mcp.api.models import Call
 from kallyai_mcp.calls.appointment import Calendar
-from kallyai_mcp.calls.ledger import progress, scheduling
+from kallyai_mcp.calls.events import EventPage
+from kallyai_mcp.calls.ledger import events, progress, scheduling
 from kallyai_mcp.calls.ledger.base import (
     ConsentOutdatedError,
     ConstraintError,
@@ -307,6 +309,24 @@ class Ledger:
     async def put_back(self, record: CallRecord) -> None:
         """Schedule a call again whose worker died before its request left."""
         await self._database.write(lambda tx: scheduling.put_back(tx, record))
+
+    async def events(
+        self, account: AccountKey, after: int | None, *, since: datetime | None = None, most: int = 100
+    ) -> EventPage:
+        """The account's events after a position, oldest first.
+
+        Args:
+            account: The account.
+            after: The position of an earlier page; None to begin with what happens from now on.
+            since: Leave out what happened before.
+            most: How many at most.
+        """
+        if await self._database.read(lambda tx: events.has_unnoted(tx, account), empty=True):
+            await self._database.write(lambda tx: events.note(tx, account))
+        oldest = since.timestamp() if since is not None else None
+        return await self._database.read(
+            lambda tx: events.read(tx, account, after, oldest, most), empty=EventPage((), 0)
+        )
 
     async def purge(self, seconds: float) -> None:
         """Delete delivered records and audit entries that are older than `seconds`, and expired shared values.

@@ -1,0 +1,74 @@
+"""What happens to an account's calls, as events that a client can read in order."""
+
+import uuid
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from kallyai_mcp.calls.records import CallRecord
+
+ENDED = "call.ended"
+"""A call has ended, will not be placed any more, or is not known to have been placed."""
+
+
+@dataclass(frozen=True)
+class Event:
+    """One event.
+
+    Attributes:
+        position: Its place among all events of the account; they are numbered without gaps.
+        event_id: The same however often and however the event is delivered.
+        name: The type, such as `call.ended`.
+        at: When it happened (aware).
+        data: What happened: ids, outcome, and callee, and nothing that was said.
+    """
+
+    position: int
+    event_id: str
+    name: str
+    at: datetime
+    data: dict[str, Any]
+
+    def concerns(self, call_id: str) -> bool:
+        """Whether it is about the call with this `call_id` or `tracking_id`."""
+        return call_id in (self.data.get("tracking_id"), self.data.get("call_id"))
+
+
+@dataclass(frozen=True)
+class EventPage:
+    """Events of an account, oldest first.
+
+    Attributes:
+        events: The events after a position.
+        position: The position after them, from which to read on.
+        is_complete: There were no more when they were read.
+        has_gap: Events after the given position are missing, because they were deleted or are too old.
+    """
+
+    events: tuple[Event, ...]
+    position: int
+    is_complete: bool = True
+    has_gap: bool = False
+
+
+def event_id(record: CallRecord) -> str:
+    """The id of the event that `record` ended as it did: the same in every process and after a crash."""
+    account = record.account
+    named = f"{account.api} {account.account} {record.tracking_id} {record.idempotency_key} {record.state}"
+    return f"evt_{uuid.uuid5(uuid.NAMESPACE_OID, named)}"
+
+
+def data_of(record: CallRecord) -> dict[str, Any]:
+    """The payload of the event that `record` has ended."""
+    call, outcome = record.call, record.outcome
+    return {
+        "tracking_id": record.tracking_id,
+        "call_id": record.call_id or (call.call_id if call is not None else None),
+        "status": call.plain_status if call is not None else record.state.value,
+        "outcome": outcome.value if outcome is not None else None,
+        "code": record.error.code if record.error is not None else None,
+        "callee": {
+            "business_name": record.submission.business_name,
+            "respondent_phone": record.submission.respondent_phone,
+        },
+    }

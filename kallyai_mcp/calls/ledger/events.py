@@ -1,0 +1,77 @@
+"""The transactions of events. An event is noted when somebody reads: what has ended since then is numbered.
+
+So whatever ends a record needs to know nothing of events, and none is lost in a crash. The number is given under the
+account's lock, and thus in the order in which readers see them.
+"""
+
+import json
+
+from kallyai_mcp.calls.events import ENDED, Event, EventPage, data_of, event_id
+from kallyai_mcp.calls.ledger.base import Row
+from kallyai_mcp.calls.ledger.base import Transaction as Tx
+from kallyai_mcp.calls.ledger.reservation import lock_account, readable
+from kallyai_mcp.calls.records import AccountKey, moment
+
+_OWN = "api = :api AND account = :account"
+_UNNOTED = f"FROM calls WHERE {_OWN} AND ended_at IS NOT NULL AND (noted_at IS NULL OR noted_at <> ended_at)"
+
+
+def has_unnoted(tx: Tx, account: AccountKey) -> bool:
+    """Whether `note` would write anything."""
+    if _last_position(tx, account) is None:
+        return True
+    return bool(tx.rows(f"SELECT 1 AS found {_UNNOTED} LIMIT 1", **account.columns))
+
+
+def note(tx: Tx, account: AccountKey) -> None:
+    """Number what has ended since the last time; the first time, all that has ended is past."""
+    lock_account(tx, account)
+    position = _last_position(tx, account)
+    if position is not None:
+        for record in readable(tx.rows(f"SELECT * {_UNNOTED} ORDER BY ended_at, tracking_id", **account.columns)):
+            if record.ended_at is None:
+                continue
+            position += tx.run(
+                "INSERT INTO events (api, account, position, event_id, name, at, data) "
+                "VALUES (:api, :account, :position, :event_id, :name, :at, :data) "
+                "ON CONFLICT (api, account, event_id) DO NOTHING",
+                position=position + 1,
+                event_id=event_id(record),
+                name=ENDED,
+                at=record.ended_at.timestamp(),
+                data=json.dumps(data_of(record)),
+                **account.columns,
+            )
+    tx.run(
+        f"UPDATE calls SET noted_at = ended_at WHERE tracking_id IN (SELECT tracking_id {_UNNOTED})", **account.columns
+    )
+    tx.run(f"UPDATE accounts SET events = :position WHERE {_OWN}", position=position or 0, **account.columns)
+
+
+def read(tx: Tx, account: AccountKey, after: int | None, since: float | None, most: int) -> EventPage:
+    """At most `most` events after a position; see `Ledger.events`."""
+    last = _last_position(tx, account) or 0
+    if after is None:
+        return EventPage((), last)
+    if after > last:  # the position is of another ledger, so nothing is known of what came before
+        return EventPage((), last, has_gap=True)
+    rows = tx.rows(
+        f"SELECT * FROM events WHERE {_OWN} AND position > :after ORDER BY position LIMIT :most",
+        after=after,
+        most=most + 1,
+        **account.columns,
+    )
+    has_gap = after < last and (not rows or rows[0]["position"] > after + 1)
+    found = rows[:most]
+    events = tuple(_event(row) for row in found if since is None or row["at"] >= since)
+    position = found[-1]["position"] if found else last
+    return EventPage(events, position, len(rows) <= most, has_gap or len(events) < len(found))
+
+
+def _last_position(tx: Tx, account: AccountKey) -> int | None:
+    rows = tx.rows(f"SELECT events FROM accounts WHERE {_OWN}", **account.columns)
+    return rows[0]["events"] if rows else None
+
+
+def _event(row: Row) -> Event:
+    return Event(row["position"], row["event_id"], row["name"], moment(row["at"]), json.loads(row["data"]))
