@@ -4,6 +4,7 @@ All raise `ValueError`. Its message follows the setting's name, and says what th
 """
 
 import re
+import stat
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -104,7 +105,7 @@ def folder(text: str) -> Path:
     """The whole path of a folder, which need not exist; `~` is the user's home folder."""
     try:
         path = Path(text).expanduser()
-        is_file = path.exists() and not path.is_dir()
+        is_file = _is_file(path)
     except (RuntimeError, OSError):  # no such user; a name that is too long, or a folder that can't be entered
         raise ValueError(f"{text!r} can't be used as a folder") from None
     if not path.is_absolute():
@@ -112,6 +113,13 @@ def folder(text: str) -> Path:
     if is_file:
         raise ValueError(f"{text!r} is a file, not a folder")
     return path
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return not stat.S_ISDIR(path.stat().st_mode)  # since Python 3.14, Path.exists() hides why it can't tell
+    except (FileNotFoundError, NotADirectoryError):
+        return False
 
 
 def numbers(text: str) -> tuple[str, ...]:

@@ -9,7 +9,7 @@ from typing import Any
 import anyio
 
 from kallyai_mcp.api.errors import KallyAIError
-from kallyai_mcp.calls.ledger.sqlite import SqliteDatabase
+from kallyai_mcp.calls.ledger.sqlite import SqliteDatabase, exists
 from kallyai_mcp.calls.records import AccountKey, CallRecord, CallState
 from kallyai_mcp.cli.clients.known import Machine
 from kallyai_mcp.cli.doctor_checks import Finding
@@ -43,8 +43,8 @@ def ledger(settings: Settings, machine: Machine | None = None) -> Finding:
         check_shared_database(settings)
         if settings.database_url is None:
             _try_folder(settings.home)
-        exists = settings.database_url is not None or path.exists()
-        if exists:
+        has_ledger = settings.database_url is not None or exists(path)
+        if has_ledger:
             details |= anyio.run(_examine, settings)
     except SetupError as error:
         return Finding("ledger", "bad", error.message, "correct the settings; until then no server starts", details)
@@ -55,7 +55,7 @@ def ledger(settings: Settings, machine: Machine | None = None) -> Finding:
         message = f"{name} can't be written: {error.strerror or type(error).__name__}"
         fix = f"make its folder writable, or set KALLYAI_HOME to another; {_NO_CALLS}"
         return Finding("ledger", "bad", message, fix, details)
-    message = f"{name} can be written" if exists else f"{name} can be created; it does not exist yet"
+    message = f"{name} can be written" if has_ledger else f"{name} can be created; it does not exist yet"
     if "version" in details:
         message += ", version {version}, fsync {fsync}, synchronous_commit {synchronous_commit}".format_map(details)
     if details.get("abandoned_calls"):
@@ -73,7 +73,7 @@ def _try_folder(folder: Path) -> None:
         OSError: The folder is not writable.
         LedgerUnavailableError: It has no locks that work, or can't share files in memory.
     """
-    existing = next(path for path in (folder, *folder.absolute().parents) if path.exists())
+    existing = next(path for path in (folder, *folder.absolute().parents) if exists(path))
 
     async def use(path: Path) -> None:
         async with aclosing(SqliteDatabase(path)) as database:

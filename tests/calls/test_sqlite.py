@@ -11,7 +11,7 @@ import tempfile
 import time
 import uuid
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import closing, contextmanager, suppress
+from contextlib import aclosing, closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -468,6 +468,17 @@ async def test_nothing_is_placed_in_a_folder_whose_files_can_not_be_shared_in_me
             await here.place()
 
     assert service.keys == []
+
+
+async def test_a_path_that_can_not_be_looked_at_is_not_taken_for_one_that_is_not_there(path: Path) -> None:
+    too_long = path.with_name("x" * 300)
+    async with aclosing(SqliteDatabase(path)) as database:
+        await database.take_lease()
+        with pytest.raises(LedgerUnavailableError, match="name too long"):
+            await database.write(lambda transaction: transaction.is_abandoned("x" * 300))
+    async with aclosing(SqliteDatabase(too_long / "ledger.db")) as database:
+        with pytest.raises(LedgerUnavailableError):
+            await database.read(lambda _: "read", empty="nothing")
 
 
 # Newer versions

@@ -66,7 +66,7 @@ class SqliteDatabase:
 
         def run() -> Result:
             self._notice_replacement()
-            if self._connection is None and not self._path.exists():
+            if self._connection is None and not exists(self._path):
                 return empty
             with _transaction(self._open(), "BEGIN") as connection:
                 return work(SqliteTransaction(connection, self))
@@ -131,7 +131,7 @@ class SqliteDatabase:
     def is_abandoned(self, worker: str) -> bool:
         """See `Transaction.is_abandoned`. Another process can't take the records meanwhile: one writes at a time."""
         path = self._lease_path(worker)
-        if not path.exists():
+        if not exists(path):
             return True
         lock = FileLock(path, thread_local=False)
         try:
@@ -239,9 +239,22 @@ class SqliteTransaction:
 
 
 def _make_private_folder(path: Path) -> None:
-    if not path.parent.exists():
+    if not exists(path.parent):
         _make_private_folder(path.parent)  # `parents=True` would leave their modes to the umask
     path.mkdir(mode=0o700, exist_ok=True)
+
+
+def exists(path: Path) -> bool:
+    """Whether there is something at `path`.
+
+    Raises:
+        OSError: That can't be found out; since Python 3.14, `Path.exists` says no then.
+    """
+    try:
+        path.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    return True
 
 
 def _file_id(path: Path) -> _FileId | None:
