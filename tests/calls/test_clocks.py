@@ -144,3 +144,20 @@ async def test_a_ledger_that_fails_for_long_after_the_response_was_lost_does_not
         record = await here.call()
 
     assert record.call_id == "c-1"
+
+
+async def test_an_older_call_is_not_taken_for_ours_before_the_clock_of_the_service_is_known(
+    place: str, clock: ManualClock
+) -> None:
+    """The service is five minutes ahead, and its first response is lost as a whole."""
+    service = Service(clock, clock_offset=300)
+
+    async def cut() -> tuple[int, dict[str, object]]:
+        raise ConnectionResetError
+
+    service.replies = [cut, LOST]
+    service.calls = [shown("c-2", at=service.service_time() - timedelta(seconds=150))]
+    async with world(service, place) as here:
+        record = await here.call()
+
+    assert record.call_id is None
