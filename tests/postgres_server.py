@@ -4,6 +4,7 @@
 database on it. `own_postgres` is a server for one test, which may kill, pause, and restart it.
 """
 
+import atexit
 import contextlib
 import os
 import shutil
@@ -13,6 +14,7 @@ import tempfile
 import threading
 import uuid
 from collections.abc import Iterator
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -157,19 +159,9 @@ class PostgresServer(PostgresDatabases):
 
     def _initialize(self, certificate: tuple[Path, Path] | None) -> None:
         self._give(self._folder)
-        command = [str(self._programs / "initdb"), "-D", str(self._data), "-U", _USER, "--auth=trust", "--no-sync"]
-        done = subprocess.run(
-            [*command, "--encoding=UTF8", "--locale=C"],
-            capture_output=True,
-            text=True,
-            timeout=LIMIT,
-            cwd=self._folder,
-            env=_environment(),
-            check=False,
-            user=self._user,
-            group=self._group,
+        subprocess.run(
+            [shutil.which("cp") or "/bin/cp", "-a", str(_new_data()), str(self._data)], check=True, timeout=LIMIT
         )
-        assert done.returncode == 0, done.stderr
         if certificate is not None:
             for source, name in zip(certificate, ("server.crt", "server.key"), strict=True):
                 target = self._data / name
@@ -318,6 +310,30 @@ def _programs() -> Path:
         if all((folder / name).exists() for name in ("initdb", "postgres", "psql")):
             return folder
     raise FileNotFoundError(NO_SERVER)
+
+
+@lru_cache(maxsize=1)
+def _new_data() -> Path:
+    """The data of a new server, made once for this process: to copy it takes a tenth of the time."""
+    user, group = _unprivileged_user()
+    folder = Path(tempfile.mkdtemp(prefix="kallyai-postgres-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    if user is not None and group is not None:
+        shutil.chown(folder, user, group)
+    command = [str(_programs() / "initdb"), "-D", str(folder / "data"), "-U", _USER, "--auth=trust", "--no-sync"]
+    done = subprocess.run(
+        [*command, "--encoding=UTF8", "--locale=C"],
+        capture_output=True,
+        text=True,
+        timeout=LIMIT,
+        cwd=folder,
+        env=_environment(),
+        check=False,
+        user=user,
+        group=group,
+    )
+    assert done.returncode == 0, done.stderr
+    return folder / "data"
 
 
 def _unprivileged_user() -> tuple[int | None, int | None]:
