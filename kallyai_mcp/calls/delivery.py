@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import anyio
 
 from kallyai_mcp.calls.ledger.base import LedgerUnavailableError
-from kallyai_mcp.calls.records import CallRecord
+from kallyai_mcp.calls.records import CallRecord, CallState
 
 _REMEMBERED = 1000
 """How many answers are remembered; a client that gives up as its answer leaves says so within moments."""
@@ -99,7 +99,8 @@ class Delivery:
 
     def being_told(self) -> list[CallRecord]:
         """The calls whose outcome is about to leave: a request that arrives now was sent before its client read it."""
-        return [record for reports in self._open for record in _delivered(reports)]
+        told = (record for reports in self._open for record in _delivered(reports))
+        return [record for record in told if record.state in (CallState.ENDED, CallState.UNKNOWN)]
 
     def reports(self) -> tuple[Report, ...]:
         """What the result of the present request reports so far; nothing outside of `request`."""

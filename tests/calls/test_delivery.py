@@ -6,7 +6,7 @@ from kallyai_mcp.calls.ledger.base import LedgerUnavailableError
 from kallyai_mcp.calls.records import CallState
 from tests.calls.ledgers import InterruptedDatabase, database_at
 from tests.calls.manual_time import ManualClock
-from tests.calls.world import LOST, PLACED, TABLE, Json, Reply, Service, shown, world
+from tests.calls.world import LOST, PLACED, REFUSED, TABLE, Json, Reply, Service, shown, world
 
 BUSY: Reply = (201, {"call_id": "c-1", "status": "busy"})
 
@@ -71,6 +71,17 @@ async def test_a_redial_that_arrives_before_the_answer_with_the_outcome_has_left
     assert found.duplicate.tracking_id == joined.record.tracking_id == ended.tracking_id
     assert not joined.is_new
     assert redialed.is_new
+
+
+async def test_a_request_that_arrives_while_a_refusal_leaves_places_a_call(place: str, clock: ManualClock) -> None:
+    async with world(Service(clock, [REFUSED, PLACED]), place) as here:
+        refused = await here.call()
+        async with here.calls.delivery.request("connection", 1):
+            await here.tell(refused)
+            placed = await here.place()
+
+    assert refused.state is CallState.REFUSED
+    assert placed.is_new
 
 
 async def test_what_was_told_to_a_client_that_may_be_gone_is_told_again(place: str, clock: ManualClock) -> None:
