@@ -260,7 +260,8 @@ def _wrongly_denied(use: Use, number: int, evidence: Evidence) -> Iterator[Viola
         if use.answered_at is None or not _asked_for(call, task):
             continue
         is_meanwhile = use.asked_at <= call.started <= use.answered_at and not others
-        waited_for_it = use.answered_at - use.asked_at > _WAITED and call.started <= use.answered_at < call.ends
+        # A call that begins at the instant of the answer was placed for one of the others.
+        waited_for_it = use.answered_at - use.asked_at > _WAITED and call.started < use.answered_at < call.ends
         if is_meanwhile or waited_for_it:
             yield Violation(Rule.UNTRUE, f"the agent was told {use.text!r}, but {call.call_id} was placed")
 
