@@ -18,6 +18,7 @@ GITHUB = ROOT / ".github"
         ("vendor.github-workflows", "workflows/*.yml"),
         ("vendor.github-issue-forms", "ISSUE_TEMPLATE/[!c]*.yml"),
         ("vendor.github-issue-config", "ISSUE_TEMPLATE/config.yml"),
+        ("vendor.dependabot", "dependabot.yml"),
     ],
 )
 def test_files_satisfy_the_schema_of_github(schema: str, pattern: str) -> None:
@@ -57,3 +58,9 @@ def test_the_classifiers_name_the_pythons_that_the_workflow_tests() -> None:
     classifiers = re.findall(r'"Programming Language :: Python :: (3\.\d+)"', text_of("pyproject.toml"))
 
     assert classifiers == re.findall(r"3\.\d+", matrix)
+
+
+def test_actions_are_pinned_by_the_hash_of_a_commit_with_its_version_beside_it() -> None:
+    for path in (GITHUB / "workflows").glob("*.yml"):
+        for used in re.findall(r"uses: (.+)", path.read_text(encoding="utf-8")):
+            assert re.fullmatch(r"[\w-]+/[\w-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+", used), f"{path.name}: {used}"
