@@ -81,7 +81,7 @@ class CallSender:
                 continue
             # Once a response was lost, a refusal of a later request says nothing about the first one.
             request.lost = request.lost or answer
-            request.record = await self._settler.mark_response_lost(request.record)
+            request.record = await self._settler.mark_response_lost(request.record, request.left)
             await self._clock.sleep(self._timing.first_look)
             with suppress(KallyAIError):
                 if await self._settler.look(request.record):

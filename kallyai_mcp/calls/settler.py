@@ -14,7 +14,7 @@ from kallyai_mcp.api.models import Call
 from kallyai_mcp.calls.appointment import Calendar
 from kallyai_mcp.calls.calendar_lookup import look_up_calendar
 from kallyai_mcp.calls.call_search import SendTime, find_call
-from kallyai_mcp.calls.clock import Clock
+from kallyai_mcp.calls.clock import Clock, Stopwatch
 from kallyai_mcp.calls.ledger.sql import Ledger
 from kallyai_mcp.calls.records import AccountKey, CallRecord, CallState
 from kallyai_mcp.calls.retries import Retries
@@ -108,10 +108,11 @@ class CallSettler:
         await self._retries.until_written(partial(self._ledger().bind_call, record, call, proven=True))
         await self._take(record, call)
 
-    async def mark_response_lost(self, record: CallRecord) -> CallRecord:
-        """See `Ledger.mark_response_lost`."""
+    async def mark_response_lost(self, record: CallRecord, left: Stopwatch | None = None) -> CallRecord:
+        """See `Ledger.mark_response_lost`; `left` runs since the request left."""
+        service_time, since_sent = self._service.service_time, left.elapsed if left is not None else None
         return await self._retries.until_written(
-            partial(self._ledger().mark_response_lost, record, service_time=self._service.service_time)
+            partial(self._ledger().mark_response_lost, record, service_time=service_time, since_sent=since_sent)
         )
 
     async def finish(self, record: CallRecord, state: CallState, *, error: KallyAIError) -> None:

@@ -161,3 +161,23 @@ async def test_an_older_call_is_not_taken_for_ours_before_the_clock_of_the_servi
         record = await here.call()
 
     assert record.call_id is None
+
+
+async def test_a_clock_that_is_set_back_before_the_response_is_lost_does_not_hide_the_call(
+    place: str, clock: ManualClock
+) -> None:
+    service = Service(clock)
+    began = service.service_time()
+
+    async def lose() -> tuple[int, dict[str, object]]:
+        clock.advance(20)
+        clock.set_wall_clock(-300)
+        service.clock_offset = 300
+        return 502, {}
+
+    service.replies = [lose]
+    service.calls = [shown(at=began)]
+    async with world(service, place) as here:
+        record = await here.call()
+
+    assert record.call_id == "c-1"

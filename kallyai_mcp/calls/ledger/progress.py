@@ -53,14 +53,19 @@ def mark_sent(tx: Tx, record: CallRecord, *, service_time: ServiceTime, within: 
     raise KallyAIError("This process no longer holds the call's record, so it sent nothing.", code="not_sent")
 
 
-def mark_response_lost(tx: Tx, record: CallRecord, *, service_time: ServiceTime) -> CallRecord:
+def mark_response_lost(
+    tx: Tx, record: CallRecord, *, service_time: ServiceTime, since_sent: Callable[[], float] | None
+) -> CallRecord:
     """See `Ledger.mark_response_lost`."""
     now = tx.now()
+    same_moment = now
+    if since_sent is not None and record.sent_at is not None:
+        same_moment = record.sent_at.timestamp() + since_sent()
     rows = tx.rows(
         "UPDATE calls SET response_lost_at = COALESCE(response_lost_at, :now), "
         f"clock_offset = COALESCE(clock_offset, :offset) WHERE {_SAME_ATTEMPT} RETURNING *",
         now=now,
-        offset=_ahead(service_time, now),
+        offset=_ahead(service_time, same_moment),
         id=record.tracking_id,
         key=record.idempotency_key,
     )

@@ -1,7 +1,7 @@
 """The ledger's statements, each written once, for every driver."""
 
 import logging
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from datetime import datetime
 from typing import Any
 
@@ -164,14 +164,24 @@ class Ledger:
             lambda tx: progress.mark_sent(tx, record, service_time=service_time, within=within)
         )
 
-    async def mark_response_lost(self, record: CallRecord, *, service_time: progress.ServiceTime) -> CallRecord:
+    async def mark_response_lost(
+        self,
+        record: CallRecord,
+        *,
+        service_time: progress.ServiceTime,
+        since_sent: Callable[[], float] | None = None,
+    ) -> CallRecord:
         """Note that a response to a request for this call was lost; returns the record as it then is.
 
         Args:
             record: The call.
             service_time: Gives the time by the service's clock, if it is known; called within the transaction.
+            since_sent: Gives the seconds since the request left, which the ledger's clock may tell wrongly: it may have
+                been set meanwhile. None when that is all that is known.
         """
-        return await self._database.write(lambda tx: progress.mark_response_lost(tx, record, service_time=service_time))
+        return await self._database.write(
+            lambda tx: progress.mark_response_lost(tx, record, service_time=service_time, since_sent=since_sent)
+        )
 
     async def bind_call(self, record: CallRecord, call: Call, *, proven: bool) -> bool:
         """Note which call of the service a record is, and how it ended if it has; False when another has that call.
