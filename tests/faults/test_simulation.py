@@ -54,9 +54,10 @@ def test_many_simulated_plans_cover_everything() -> None:
 
     for name in ("is killed", "is terminated", "is stopped", "is suspended with its machine", "has its clock set"):
         assert f"event: {name}" in kinds
-    for name in ("fails", "fails to confirm", "is locked", "is deleted", "gets a newer record"):
+    for name in ("fails", "fails to confirm", "is locked", "is deleted", "is read-only", "gets a newer record"):
         assert f"event: its ledger {name}" in kinds
     assert {"event: someone else signs in", "event: other programs call"} <= kinds
+    assert {"event: its disk is full", "event: its database hangs"} <= kinds
     assert "event: its database ends all connections" in kinds
     assert {f"answer: {status}" for status in (408, 409, 425, 499, 302, 503, "cut", "half")} <= kinds
     assert {"process: kill at a step", "process: suspend at a step", "process: another clock"} <= kinds

@@ -1,8 +1,10 @@
 """The ledgers of a simulated run: real databases, which can fail, and whose processes can be killed."""
 
+import os
+import signal
 import sqlite3
-from collections.abc import Callable
-from contextlib import closing, suppress
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import closing, contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal, TypeVar
@@ -20,12 +22,29 @@ Result = TypeVar("Result")
 Failure = Literal["before", "after"]
 """A ledger that fails does so before it has done anything, or after it has, so that only its confirmation is lost."""
 
-_LOCKED_SECONDS, _BUSY_SECONDS = 0.2, 10.0
-"""How long a process waits for a ledger that another program locks, in real time; and for those of other processes."""
+_SLOW_SECONDS, _BUSY_SECONDS = 0.2, 10.0
+"""How long a process waits for a ledger that another program locks, or that hangs, in real time; and for any other."""
 
 
 class KillableSqlite(SqliteDatabase):
-    """The SQLite driver of a process that can be killed."""
+    """The SQLite driver of a process that can be killed, and whose file can become read-only."""
+
+    def __init__(self, path: Path, *, now: Callable[[], datetime], seconds: float) -> None:
+        super().__init__(path, now=now, seconds=seconds)
+        self._is_read_only = False
+
+    def set_read_only(self, value: bool) -> None:
+        """Let SQLite refuse every write, or no more. The mode of a file does not hold off root."""
+        self._is_read_only = value
+        if self._connection is not None:
+            self._connection.execute(f"PRAGMA query_only = {int(value)}")
+
+    def _opened(self) -> sqlite3.Connection:
+        if self._is_read_only and not self._path.exists():
+            raise OSError("read-only file system")
+        connection = super()._opened()
+        connection.execute(f"PRAGMA query_only = {int(self._is_read_only)}")
+        return connection
 
     def kill(self) -> None:
         """What the system does when a process is killed: its lock is free, and its file stays."""
@@ -52,15 +71,17 @@ class LedgerPlace:
     Args:
         place: The file, or the URL of a PostgreSQL database.
         now: The clock of a PostgreSQL database.
-        is_locked: It is going to be locked by another program.
+        is_slow: It is going to be locked by another program, or to hang.
 
     Attributes:
         failure: How it fails now; None when it works.
         clock_set: How many seconds the clock of its machine has been set forward.
     """
 
-    def __init__(self, place: str, now: Callable[[], datetime], *, is_locked: bool = False) -> None:
-        self._seconds = _LOCKED_SECONDS if is_locked else _BUSY_SECONDS
+    def __init__(self, place: str, now: Callable[[], datetime], *, is_slow: bool = False) -> None:
+        self._seconds = _SLOW_SECONDS if is_slow else _BUSY_SECONDS
+        self._files: list[KillableSqlite] = []
+        self._is_read_only = False
         self.clock_set = 0.0
         self._place = place
         self._now = now
@@ -75,8 +96,11 @@ class LedgerPlace:
     def open(self, now: Callable[[], datetime]) -> Killable:
         """A database for one more process, which has the clock `now`."""
         if self.is_file:
-            return KillableSqlite(Path(self._place), now=now, seconds=self._seconds)
-        return KillablePostgres(self._place, now=self._now)
+            file = KillableSqlite(Path(self._place), now=now, seconds=self._seconds)
+            file.set_read_only(self._is_read_only)
+            self._files.append(file)
+            return file
+        return KillablePostgres(self._place, now=self._now, seconds=self._seconds)
 
     def failure_now(self) -> Failure | None:
         """How it fails now; it may change during a use."""
@@ -99,6 +123,46 @@ class LedgerPlace:
         if self._lock is not None:
             self._lock.close()
             self._lock = None
+
+    @contextmanager
+    def full_disk(self) -> Iterator[None]:
+        """Let no file of this process become longer than the ledger's files are now, as on a full disk."""
+        import resource  # not on Windows
+
+        sizes = [path.stat().st_size for path in Path(self._place).parent.glob(f"{Path(self._place).name}*")]
+        soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (max(sizes, default=0), hard))
+        try:
+            yield
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+    @contextmanager
+    def read_only(self) -> Iterator[None]:
+        """Let nothing be written into the file."""
+        self._set_read_only(True)
+        try:
+            yield
+        finally:
+            self._set_read_only(False)
+
+    def _set_read_only(self, value: bool) -> None:
+        self._is_read_only = value
+        for file in self._files:
+            file.set_read_only(value)
+
+    @contextmanager
+    def hanging(self) -> Iterator[None]:
+        """Let the PostgreSQL server answer on no connection that is open now. New ones are served."""
+        with self._connected() as connection:
+            rows = connection.execute(
+                "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
+            ).fetchall()
+        _signal(rows, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            _signal(rows, signal.SIGCONT)
 
     def end_connections(self) -> None:
         """Let the PostgreSQL server end every connection, as a restart does; all leases end with them."""
@@ -132,7 +196,10 @@ class LedgerPlace:
         """The rows of these accounts, in the order in which they were inserted; those of a later version left out."""
         if not self.is_file:
             with self._connected() as connection:
-                found = connection.execute("SELECT * FROM calls ORDER BY placed_at").fetchall()
+                try:
+                    found = connection.execute("SELECT * FROM calls ORDER BY placed_at").fetchall()
+                except psycopg.errors.UndefinedTable:  # no process could use the database yet
+                    return []
                 return [row for row in found if row["account"] in accounts and row["tracking_id"] != _NEWER]
         if not Path(self._place).exists():
             return []
@@ -143,3 +210,10 @@ class LedgerPlace:
 
     def _connected(self) -> psycopg.Connection[Row]:
         return psycopg.connect(self._place, autocommit=True, row_factory=dict_row)
+
+
+def _signal(rows: Iterable[Row], number: signal.Signals) -> None:
+    """Send a signal to the server's side of some connections."""
+    for row in rows:
+        with suppress(ProcessLookupError):
+            os.kill(row["pid"], number)

@@ -1,5 +1,6 @@
 """One process of a simulated run: an MCP server on its ledger, which can be killed or stopped at any step."""
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any, Literal, TypeVar
@@ -126,6 +127,7 @@ class Process:
         self._using = 0
         self._stop = anyio.Event()
         self.ended = anyio.Event()
+        self._resuming: asyncio.Future[None] | None = None
         self.steps = 0
         self.at_step: dict[int, float | Literal["kill"]] = {}
 
@@ -138,6 +140,8 @@ class Process:
             # The rest of a process that was killed ends with the run, and reaches nothing any more.
             self._is_over = self.ended.is_set()
             self._goes_on.set()
+            if self._resuming is not None:
+                self._resuming.cancel()
         self.ended.set()
 
     async def kill(self) -> None:
@@ -177,9 +181,17 @@ class Process:
             self._goes_on.set()
 
     async def awake(self) -> None:
-        """Wait until it is not stopped."""
-        if not self.ended.is_set():
-            await self._goes_on.wait()
+        """Wait until it is not stopped, or has ended."""
+        if self._goes_on.is_set() or self.ended.is_set():
+            return
+        async with anyio.create_task_group() as tasks:
+            for event in (self._goes_on, self.ended):
+                tasks.start_soon(self._set_free, event, tasks.cancel_scope)
+
+    @staticmethod
+    async def _set_free(event: anyio.Event, waiting: anyio.CancelScope) -> None:
+        await event.wait()
+        waiting.cancel()
 
     def _hold(self) -> None:
         if self._goes_on.is_set():
@@ -222,10 +234,14 @@ class Process:
                 await self.kill()
             case float(seconds):
                 self.stop(machine=True)
-                with anyio.CancelScope(shield=True):
-                    await self._world.sleep(seconds)
-                self.resume()
+                self._resuming = asyncio.ensure_future(self._resume_later(seconds))
+                with anyio.CancelScope(shield=True):  # a machine that is suspended does not cancel anything either
+                    await self._goes_on.wait()
         await self._goes_on.wait()
+
+    async def _resume_later(self, seconds: float) -> None:
+        await self._world.sleep(seconds)
+        self.resume()
 
     async def _stepped_service(self, scope: Scope, receive: Receive, send: Send) -> None:
         async def stepped_send(message: Message) -> None:

@@ -122,8 +122,8 @@ class Run:
         self._service = SimulatedService(
             self._world, plan.quirks, plan.troubles, plan.look_troubles, endings, plan.seed
         )
-        is_locked = plan.has("its ledger is locked")
-        self._homes = [LedgerPlace(place, self._world.now, is_locked=is_locked) for place in places]
+        is_slow = plan.has("its ledger is locked", "its database hangs")
+        self._homes = [LedgerPlace(place, self._world.now, is_slow=is_slow) for place in places]
         self._sign_in = SignIn(ACCOUNT)
         self._processes: dict[int, Process] = {}
         self._evidence = Evidence(plan, self._service)
@@ -233,6 +233,15 @@ class Run:
                 home.unlock()
             case "its ledger is deleted":
                 home.delete()
+            case "its disk is full":
+                with home.full_disk():
+                    await self._world.sleep(event.seconds)
+            case "its ledger is read-only":
+                with home.read_only():
+                    await self._world.sleep(event.seconds)
+            case "its database hangs":
+                with home.hanging():
+                    await self._world.sleep(event.seconds)
             case "its database ends all connections":
                 home.end_connections()
             case "its ledger gets a newer record":

@@ -273,10 +273,13 @@ def _disturbed(rng: random.Random, plan: Plan, *, is_shared: bool) -> Plan:
             name = rng.choice(("its ledger fails", "its ledger fails to confirm"))
             return _with_event(plan, Event(at, name, process, seconds=rng.choice((0.5, 5.0, 60.0))))
         case "file":
-            name = rng.choice(("its ledger is locked", "its ledger is deleted"))
+            name = rng.choice(
+                ("its ledger is locked", "its ledger is deleted", "its disk is full", "its ledger is read-only")
+            )
             return _with_event(plan, Event(at, name, process, seconds=rng.choice((0.5, 5.0, 60.0))))
         case "database":
-            return _with_event(plan, Event(at, "its database ends all connections"))
+            name = rng.choice(("its database ends all connections", "its database hangs"))
+            return _with_event(plan, Event(at, name, seconds=rng.choice((0.5, 5.0, 60.0))))
         case _:
             return _with_event(plan, Event(at, "its ledger gets a newer record", process))
 
