@@ -28,6 +28,9 @@ RENEWAL_SECONDS = 55.0
 LOCK_SECONDS = 60.0
 """How long to wait for the lock, in seconds: longer than another process's renewal can take."""
 
+READ_SECONDS = 30.0
+"""How long to wait for the store, in seconds. A keyring may wait for its user, who sees a dialog or does not."""
+
 _TRANSIENT = {408, 425, 429}
 _SIGN_IN = "Sign in with the sign_in tool or with `kallyai-mcp login`."
 
@@ -68,6 +71,7 @@ class Session:
         self._clock = clock
         self._change_file = ChangeFile(lock_path.with_suffix(".changed"))
         self._renewal_lock = anyio.Lock()
+        self._is_reading = False  # so that a keyring that hangs takes one thread, and not one for each request
         self._store_lock = anyio.Lock()  # so that a slow read does not bring back what a write has replaced
         # What the store had when it was last read or written. `_tokens` differs from it only if renewed tokens could
         # not be stored: then this process has the only copy.
@@ -232,13 +236,29 @@ class Session:
         return other and not tokens.expires_within(0, self._clock())
 
     async def _reread(self) -> Tokens | None:
-        async with self._store_lock:
-            seen = self._change_file.read()
-            stored = await to_thread.run_sync(self._store.load, abandon_on_cancel=True)
-            if stored != self._stored:
-                self._tokens = self._stored = stored
-            self._seen_change = seen
-            return self._tokens
+        try:
+            with anyio.fail_after(READ_SECONDS):
+                async with self._store_lock:
+                    if self._is_reading:
+                        raise TimeoutError  # noqa: TRY301 - the same error as after the wait
+                    seen = self._change_file.read()
+                    stored = await to_thread.run_sync(self._load, abandon_on_cancel=True)
+                    if stored != self._stored:
+                        self._tokens = self._stored = stored
+                    self._seen_change = seen
+                    return self._tokens
+        except TimeoutError:
+            raise TokenStoreError(
+                "The sign-in can't be read: what keeps it does not answer. Unlock the system's keyring, or set "
+                "KALLYAI_TOKEN_STORE=file to keep the sign-in in a file that only you can read."
+            ) from None
+
+    def _load(self) -> Tokens | None:
+        self._is_reading = True
+        try:
+            return self._store.load()
+        finally:
+            self._is_reading = False  # only now: the thread goes on when nobody waits for it any more
 
     async def _save(self, tokens: Tokens) -> None:
         with anyio.CancelScope(shield=True):

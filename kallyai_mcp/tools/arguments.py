@@ -16,7 +16,7 @@ from kallyai_mcp.tools.argument_types import PHONE_NUMBER
 from kallyai_mcp.tools.text import argument_words as words
 from kallyai_mcp.tools.text.plain import cut, one_line
 
-_MAX_NAMED = 20
+MAX_NAMED = 20
 """How many wrong arguments are named: more than any tool has."""
 
 _NOT_AVAILABLE = frozenset({"n/a", "n.a.", "<unknown>", "not specified", "not provided"})
@@ -212,19 +212,22 @@ def _broken_texts(arguments: Mapping[str, Any], known: Collection[str]) -> Itera
 def _unknown_arguments(tool: str, given: Iterable[str], known: Collection[str]) -> Iterable[Problem]:
     """A problem for each argument that the tool doesn't have: to ignore it would lose what it says."""
     has = "unknown" if known else "unknown_takes_none"
-    for name in given:
-        if name not in known:
-            word = _shortened(name, 40)
-            close = [other for other in known if len(word) > 2 and (word in other or other in word)]
-            close = close or difflib.get_close_matches(word, known, n=1)
-            if close:
-                kind = "unknown_close"
-            elif "additional_instructions" in known:
-                kind = "unknown_wish"
-            else:
-                kind, has = has, "unknown_again"  # all names once are enough
-            context = {"tool": tool, "takes": ", ".join(known), "meant": "".join(close[:1])}
-            yield Problem(word or '""', kind, context=context)
+    unknown = [name for name in given if name not in known]
+    for name in unknown[:MAX_NAMED]:
+        word = _shortened(name, 40)
+        close = [other for other in known if len(word) > 2 and (word in other or other in word)]
+        close = close or difflib.get_close_matches(word, known, n=1)
+        if close:
+            kind = "unknown_close"
+        elif "additional_instructions" in known:
+            kind = "unknown_wish"
+        else:
+            kind, has = has, "unknown_again"  # all names once are enough
+        context = {"tool": tool, "takes": ", ".join(known), "meant": "".join(close[:1])}
+        yield Problem(word or '""', kind, context=context)
+    # The others are only counted: to look for what thousands of names could mean takes seconds.
+    for name in unknown[MAX_NAMED:]:
+        yield Problem(name, "unknown_again", context={"tool": tool})
 
 
 def _problems_of(error: ValidationError) -> Iterable[Problem]:
@@ -265,8 +268,8 @@ def _shortened(text: str, limit: int = 60) -> str:
 
 def wrong_arguments(problems: list[Problem], *, places_calls: bool, spanish: bool = False) -> str:
     """The text of an error that names every wrong argument at once, up to as many as any tool has."""
-    named = [(problem.argument, problem.text_for_agents(spanish=spanish)) for problem in problems[:_MAX_NAMED]]
+    named = [(problem.argument, problem.text_for_agents(spanish=spanish)) for problem in problems[:MAX_NAMED]]
     lines = [f"- {argument}: {text}{'' if text[-1] in '.?' else '.'}" for argument, text in named]
-    if len(problems) > _MAX_NAMED:
-        lines.append(words.and_more(len(problems) - _MAX_NAMED, spanish=spanish))
+    if len(problems) > MAX_NAMED:
+        lines.append(words.and_more(len(problems) - MAX_NAMED, spanish=spanish))
     return "\n".join([words.fix(len(problems), places_calls=places_calls, spanish=spanish), *lines])

@@ -8,7 +8,7 @@ from mcp.types import CallToolResult
 from kallyai_mcp.api import errors
 from kallyai_mcp.api.models import Statistics
 from kallyai_mcp.logs import note_failure
-from kallyai_mcp.tools.arguments import Problem, wrong_arguments
+from kallyai_mcp.tools.arguments import MAX_NAMED, Problem, wrong_arguments
 from kallyai_mcp.tools.context import AppContext
 from kallyai_mcp.tools.quota_state import usage_of
 from kallyai_mcp.tools.results import CallAnswer, UsedUp, WrongArgument, answer
@@ -62,7 +62,7 @@ def _used_up(statistics: Statistics) -> UsedUp | None:
 
 
 def arguments_error(problems: Sequence[Problem], *, places_calls: bool, spanish: bool = False) -> CallToolResult:
-    """The result for wrong arguments; it names each of them."""
+    """The result for wrong arguments; it names each of them, up to as many as any tool has."""
     note_failure("invalid_arguments")
     numbers = [problem.number for problem in problems if problem.number is not None]
     structure = CallAnswer(
@@ -72,7 +72,7 @@ def arguments_error(problems: Sequence[Problem], *, places_calls: bool, spanish:
         placed="no",
         arguments=[
             WrongArgument(argument=problem.argument, problem=problem.text_for_agents(spanish=spanish))
-            for problem in problems
+            for problem in problems[:MAX_NAMED]
         ],
     )
     if places_calls and structure.code == "emergency_number":

@@ -1,4 +1,5 @@
 import asyncio
+import threading
 from collections.abc import Callable
 
 import anyio
@@ -12,9 +13,13 @@ from kallyai_mcp.api.errors import (
     UnavailableError,
     UnreadableResponseError,
 )
+from kallyai_mcp.auth import session as auth_session
+from kallyai_mcp.auth.errors import TokenStoreError
 from kallyai_mcp.auth.file_store import FileStore
 from kallyai_mcp.auth.session import Session, StaticTokens
+from kallyai_mcp.auth.tokens import Tokens
 from tests.auth.fakes import NOW, Clock, Service, grant, jwt, tokens
+from tests.processes import LIMIT
 
 MakeSession = Callable[..., Session]
 
@@ -49,6 +54,38 @@ async def test_without_a_sign_in_the_error_says_how_to_sign_in(make_session: Mak
         assert caught.value.code == "not_signed_in"
     assert await session.current() is None
     assert service.requests == []
+
+
+async def test_a_keyring_that_waits_for_its_user_is_named_and_takes_one_thread(
+    make_session: MakeSession, store: FileStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    unlocked = threading.Event()
+    waiting = 0
+
+    class LockedStore:
+        def load(self) -> Tokens | None:
+            nonlocal waiting
+            waiting += 1
+            unlocked.wait()
+            return store.load()
+
+    store.save(tokens())
+    session = make_session(store=LockedStore())
+    monkeypatch.setattr(auth_session, "READ_SECONDS", 0.05)
+    for _ in range(3):
+        with pytest.raises(TokenStoreError, match="Unlock"):
+            await session.access_token()
+    assert waiting == 1
+
+    unlocked.set()
+    monkeypatch.undo()
+    with anyio.fail_after(LIMIT):
+        while True:
+            try:
+                assert await session.access_token() == "access-0"
+                break
+            except TokenStoreError:  # the thread that waited has not ended yet
+                await anyio.lowlevel.checkpoint()
 
 
 async def test_twenty_tasks_renew_once_and_all_get_the_new_token(

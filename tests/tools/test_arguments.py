@@ -1,3 +1,4 @@
+import difflib
 from typing import Any
 
 import phonenumbers
@@ -249,6 +250,24 @@ async def test_of_many_unknown_arguments_the_first_are_named_and_all_counted(age
     assert first == "Not called. Fix 1000 arguments:"
     assert last == "- and 980 more."
     assert len(answer.text) < 2500
+    assert len(answer.data["arguments"]) == 20
+
+
+async def test_thousands_of_unknown_arguments_take_no_longer_than_a_few(
+    agent: Agent, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looked_for: list[str] = []
+    search = difflib.get_close_matches
+
+    def get_close_matches(word: str, *known: Any, **options: Any) -> list[str]:
+        looked_for.append(word)
+        return search(word, *known, **options)
+
+    monkeypatch.setattr(difflib, "get_close_matches", get_close_matches)
+    answer = await agent.use("make_call", BISTRO, **{f"respondent_phonx{number}": 1 for number in range(2000)})
+
+    assert answer.is_error
+    assert len(looked_for) == 20
 
 
 async def test_a_tool_without_arguments_says_so(agent: Agent) -> None:
