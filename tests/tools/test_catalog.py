@@ -1,7 +1,9 @@
 import json
 import re
 from pathlib import Path
+from typing import Any
 
+import jsonschema
 import pytest
 from mcp.types import Tool
 from syrupy.assertion import SnapshotAssertion
@@ -9,7 +11,7 @@ from syrupy.extensions.json import JSONSnapshotExtension
 
 from kallyai_mcp.tools.call_tool import CallTool, ToolSpec
 from kallyai_mcp.tools.catalog import tools
-from tests.agent import Agent
+from tests.agent import BISTRO, Agent
 
 ROOT = Path(__file__).parent.parent.parent
 NAMES = [
@@ -79,6 +81,32 @@ def test_the_schemas_of_results_stay_small_and_allow_no_nulls() -> None:
 
     assert not [name for name, schema in schemas.items() if '"null"' in schema]
     assert sum(map(len, schemas.values())) <= 20_000
+
+
+@pytest.mark.parametrize(
+    ("tool", "arguments", "code"),
+    [
+        ("make_call", BISTRO | {"respondent_phone": "1234"}, "invalid_arguments"),
+        ("make_call", BISTRO | {"respondent_phone": "+12025550121"}, "suppression_violation"),
+        ("get_call", {"call_id": "no-such-call"}, "call_not_found"),
+        ("list_calls", {"limit": 201}, "invalid_arguments"),
+        ("get_transcript", {}, "invalid_arguments"),
+        ("get_calendar_event", {"call_id": "no-such-call"}, "call_not_found"),
+    ],
+)
+async def test_an_error_carries_a_structure_of_the_tools_own_schema(
+    agent: Agent, tool: str, arguments: dict[str, Any], code: str
+) -> None:
+    answer = await agent.use(tool, arguments)
+    schema = (await listed(agent))[tool].output_schema
+    assert schema is not None
+
+    assert answer.is_error
+    jsonschema.validate(answer.data, schema)
+    assert answer.data.keys() <= schema["properties"].keys()
+    expected = {"status": "refused" if tool == "make_call" else "error", "code": code, "placed": "no"}
+    assert {name: answer.data[name] for name in expected} == expected
+    assert answer.data["retryable"] is False
 
 
 async def test_each_tool_has_the_annotations_of_what_it_does(agent: Agent) -> None:

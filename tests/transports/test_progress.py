@@ -1,5 +1,6 @@
 """A tool that waits reports progress at once, and again and again, so that a client with a short time-out waits on."""
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ import pytest
 from kallyai_mcp.sandbox.simulator.numbers import TEST_NUMBERS
 from kallyai_mcp.tools import progress
 from kallyai_mcp.tools.catalog import tools
-from tests.agent import Agent
+from tests.agent import Agent, Answer
 from tests.transports.http_server import (
     CALL,
     CONNECTIONS,
@@ -22,8 +23,6 @@ from tests.transports.http_server import (
 
 SHORTEST_TIMEOUT = 5.0
 """Seconds after which the OpenAI Agents SDK gives up, the first of the clients that are known."""
-
-SO_FAR = f"{CALL['respondent_phone'][:2]} 202-555-0100: "
 
 
 class Messages:
@@ -38,25 +37,30 @@ class Messages:
         assert total is None  # nobody knows how long a call will last
         self.values.append(progress)
         self.texts.append(message)
-        if len(self.values) == 4:
+        if len([text for text in self.texts if text is not None]) == 3:
             self.enough.set()
 
 
-async def call_tool(agent: Agent, tool: str, arguments: dict[str, Any], messages: Messages) -> dict[str, Any]:
-    result = await agent.client.call_tool(tool, arguments, progress_callback=messages)
-    return result.structured_content or {}
+async def call_tool(agent: Agent, tool: str, arguments: dict[str, Any], messages: Messages) -> Answer:
+    return Answer(await agent.client.call_tool(tool, arguments, progress_callback=messages))
 
 
-async def follow(agent: Agent, sandbox: RunningSandbox, tool: str, arguments: dict[str, Any]) -> Messages:
-    """Use a tool that waits; the call ends after the fourth message."""
-    messages = Messages()
+async def follow(
+    agent: Agent, sandbox: RunningSandbox, tool: str, arguments: dict[str, Any]
+) -> tuple[Answer, Messages]:
+    """Use a tool that waits; the call ends after three messages about it."""
+    messages, answers = Messages(), list[Answer]()
+
+    async def use() -> None:
+        answers.append(await call_tool(agent, tool, arguments | {"wait_seconds": LIMIT}, messages))
+
     with anyio.fail_after(LIMIT):
         async with anyio.create_task_group() as tasks:
-            tasks.start_soon(call_tool, agent, tool, arguments | {"wait_seconds": LIMIT}, messages)
+            tasks.start_soon(use)
             await messages.enough.wait()
             await sandbox.wait_for_calls()
             sandbox.end_calls()
-    return messages
+    return answers[0], messages
 
 
 @pytest.mark.parametrize("connection", CONNECTIONS)
@@ -69,15 +73,33 @@ async def test_a_client_that_waits_for_a_call_hears_of_it_again_and_again(
         running_server(sandbox.settings()) as url,
         connected_agent(url, connection) as agent,
     ):
-        placed = await follow(agent, sandbox, "make_call", CALL)
+        _, placed = await follow(agent, sandbox, "make_call", CALL)
         other = CALL | {"business_name": "Bistro", "language": "es"}
         call_id = (await agent.use("make_call", other, wait_seconds=0)).data["tracking_id"]
-        followed = await follow(agent, sandbox, "get_call", {"call_id": call_id})
+        _, followed = await follow(agent, sandbox, "get_call", {"call_id": call_id})
 
     assert placed.values == sorted(set(placed.values))  # each is greater than the one before, as the protocol demands
     assert placed.values[0] < SHORTEST_TIMEOUT
-    assert f"{SO_FAR}0 s so far" in placed.texts
-    assert "Bistro (+1 202-555-0100): 0 s hasta ahora" in followed.texts
+    assert re.fullmatch(r"\+1 202-555-0100: \d s so far", placed.texts[-1] or "")
+    assert re.fullmatch(r"Bistro \(\+1 202-555-0100\): \d s hasta ahora", followed.texts[-1] or "")
+
+
+async def test_a_call_that_ends_while_it_is_asked_for_again_was_in_progress(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(progress, "EVERY", 0.01)
+    async with (
+        running_sandbox(tmp_path) as sandbox,
+        running_server(sandbox.settings()) as url,
+        connected_agent(url) as agent,
+    ):
+        await agent.use("make_call", CALL, wait_seconds=0)
+        again, _ = await follow(agent, sandbox, "make_call", CALL)
+
+    assert again.text.startswith(
+        "This call was already in progress and has now ended; no new call was placed.\nAnswered: "
+    )
+    assert again.data["placed_now"] is False
 
 
 async def test_the_first_message_comes_at_once_from_a_tool_that_waits_and_never_from_a_fast_one(
@@ -99,7 +121,7 @@ async def test_the_first_message_comes_at_once_from_a_tool_that_waits_and_never_
 
     assert len(waiting.values) == len(refused.values) == 1
     assert fast.values == []
-    assert refusal["code"] == "suppression_violation"
+    assert refusal.data["code"] == "suppression_violation"
 
 
 def test_no_client_gives_up_between_two_messages() -> None:
