@@ -7,10 +7,9 @@ from pathlib import Path
 
 import click
 
-from kallyai_mcp.cli.clients import toml
 from kallyai_mcp.cli.clients.command import server_command
 from kallyai_mcp.cli.clients.errors import ClientFileError, HasCommentsError
-from kallyai_mcp.cli.clients.files import ClientFile
+from kallyai_mcp.cli.clients.files import FORMATS, ClientFile
 from kallyai_mcp.cli.clients.known import CLIENTS, Client, Machine
 from kallyai_mcp.cli.console import say, table
 from kallyai_mcp.cli.sandbox import need_sandbox
@@ -74,7 +73,7 @@ def install(key: str, *, name: str, sandbox: bool, only_print: bool, path: Path 
     if sandbox:
         need_sandbox()
     client, file = _open(key, path)
-    entry = client.entry(*server_command(sandbox=sandbox))
+    entry = client.entry(name, *server_command(sandbox=sandbox))
     if only_print:
         say(_document(client, name, entry))
         say(f"It goes into {file.path}; nothing was written.", err=True)
@@ -143,8 +142,9 @@ def _check(name: str) -> None:
 
 def _document(client: Client, name: str, entry: dict[str, object]) -> str:
     """A file with nothing but the entry."""
-    if client.format == "toml":
-        return toml.put("", (client.table, name), entry).rstrip("\n")
+    if client.format in ("toml", "yaml"):
+        text: str = FORMATS[client.format].put("", (client.table, name), entry)
+        return text.rstrip("\n")
     return json.dumps({client.table: {name: entry}}, indent=2, ensure_ascii=False)
 
 

@@ -19,7 +19,7 @@ _WORK_WITHOUT_SETTINGS = {"install", "uninstall", "doctor"}
 
 CLIENT_KEYS = (
     *("claude-desktop", "claude-code", "cursor", "vscode", "vscode-insiders", "vscodium", "codex"),
-    *("windsurf", "windsurf-next", "gemini"),
+    *("windsurf", "windsurf-next", "gemini", "opencode", "zed", "goose", "cline"),
 )
 """The keys of `clients.known.CLIENTS`; repeated here, so that the other commands don't import that module."""
 

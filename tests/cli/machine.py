@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
+from ruamel.yaml import YAML
 
 from kallyai_mcp.cli.clients.known import CLIENTS, Machine
 from kallyai_mcp.cli.main import cli
@@ -22,7 +23,15 @@ def move_home(monkeypatch: pytest.MonkeyPatch, home: Path) -> Path:
         monkeypatch.setenv(name, str(home))
     monkeypatch.setenv("APPDATA", str(home / "AppData" / "Roaming"))
     monkeypatch.setenv("LOCALAPPDATA", str(home / "AppData" / "Local"))
-    for name in ("XDG_CONFIG_HOME", "XDG_DATA_HOME", "CLAUDE_CONFIG_DIR", "CODEX_HOME", "GEMINI_CLI_HOME", "UV"):
+    for name in (
+        "XDG_CONFIG_HOME",
+        "XDG_DATA_HOME",
+        "CLAUDE_CONFIG_DIR",
+        "CODEX_HOME",
+        "GEMINI_CLI_HOME",
+        "UV",
+        "CLINE_MCP_SETTINGS_PATH",
+    ):
         monkeypatch.delenv(name, raising=False)
     for name in list(os.environ):
         if name.startswith("KALLYAI_"):
@@ -76,6 +85,7 @@ def write_file(client: str, content: bytes | str) -> Path:
 def entry_in(client: str, name: str = "kallyai") -> Any:
     """The entry of that name in a client's file; None when there is none."""
     text = file_of(client).read_text(encoding="utf-8-sig")
-    if client == "codex":
-        return tomllib.loads(text)["mcp_servers"].get(name)
-    return json.loads(text)[CLIENTS[client].table].get(name)
+    if client == "goose":
+        return YAML(typ="safe").load(text)["extensions"].get(name)
+    document = tomllib.loads(text) if client == "codex" else json.loads(text)
+    return document[CLIENTS[client].table].get(name)

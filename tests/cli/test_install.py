@@ -37,9 +37,11 @@ def test_an_entry_with_an_absolute_command_is_added_and_removed_for_each_client(
     file, entry = file_of(client), entry_in(client)
 
     assert file.is_relative_to(home)
-    assert Path(entry["command"]).is_absolute()
-    assert Path(entry["command"]).is_file()
-    assert entry.get("type") == ("stdio" if client.startswith(("vscod", "claude-code")) else None)
+    words = entry["command"] if client == "opencode" else [entry["cmd" if client == "goose" else "command"]]
+    assert Path(words[0]).is_absolute()
+    assert Path(words[0]).is_file()
+    kinds = {"opencode": "local", "goose": "stdio", "claude-code": "stdio"}
+    assert entry.get("type") == ("stdio" if client.startswith("vscod") else kinds.get(client))
     assert str(file) in said
     assert said.splitlines()[1].startswith("Next: ")
     assert backups(file) == []
@@ -48,6 +50,46 @@ def test_an_entry_with_an_absolute_command_is_added_and_removed_for_each_client(
     assert 'no longer has the entry "kallyai"' in run_ok("uninstall", client)
     assert entry_in(client) is None if client != "codex" else file.read_text() == ""
     assert "nothing was changed" in run_ok("uninstall", client)
+
+
+GOOSE = """\
+# mine
+GOOSE_MODEL: "claude"  # the best
+extensions:
+  developer:
+    enabled: true
+    type: builtin
+    name: developer
+    args:
+    - -y
+GOOSE_MODE: smart_approve
+"""
+
+
+def test_a_yaml_file_keeps_its_comments_order_and_quotes() -> None:
+    file = write_file("goose", GOOSE)
+
+    run_ok("install", "goose", "--sandbox")
+    with_entry = file.read_text(encoding="utf-8")
+    run_ok("uninstall", "goose")
+
+    assert file.read_text(encoding="utf-8") == GOOSE
+    before, after = GOOSE.split("GOOSE_MODE:")
+    assert with_entry.startswith(before)
+    assert with_entry.endswith(f"GOOSE_MODE:{after}")
+    lines = with_entry.removeprefix(before).removesuffix(f"GOOSE_MODE:{after}").splitlines()
+    assert lines[:4] == ["  kallyai:", "    enabled: true", "    type: stdio", "    name: kallyai"]
+
+
+def test_opencode_s_own_file_with_comments_is_the_one_that_is_read(home: Path) -> None:
+    folder = home / ".config" / "opencode"
+    folder.mkdir(parents=True)
+    (folder / "opencode.jsonc").write_text("{}", encoding="utf-8")
+
+    run_ok("install", "opencode")
+
+    assert not (folder / "opencode.json").exists()
+    assert entry_in("opencode")["enabled"] is True
 
 
 async def test_the_written_command_starts_a_server(home: Path) -> None:
@@ -270,6 +312,9 @@ def test_an_entry_with_a_url_is_replaced(client: str, content: str) -> None:
         ("claude-desktop", "{\n // mine\n}", "line 2: "),
         ("claude-code", '{\n "a": 1,\n}', "line "),
         ("codex", "model = \n", "line 1: invalid value"),
+        ("goose", "a: [\n", "line 2: "),
+        ("goose", "- a\n", "line 1: it is not a mapping"),
+        ("goose", "extensions: 1\n", 'line 1: "extensions" is not a mapping'),
         ("codex", "a = 1\nmcp_servers = 1\n", 'line 2: "mcp_servers" is not a table'),
         ("codex", '[a]\nb = "', "line 2: "),
         pytest.param("codex", "a = " + "[" * 100_000, "line 1: ", id="deep TOML"),

@@ -1,6 +1,9 @@
 """The README is short, begins with the two commands that the project is known by, and lists what there is."""
 
+import base64
+import json
 import re
+from urllib.parse import parse_qsl, urlsplit
 
 from kallyai_mcp.cli.clients.known import CLIENTS
 from kallyai_mcp.tools.catalog import tools
@@ -44,6 +47,21 @@ def test_it_lists_the_clients() -> None:
     section = README.split("| `kallyai-mcp install …` |", 1)[1].split("\n\n", 1)[0]
 
     assert re.findall(r"\| `([a-z-]+)` \|", section) == list(CLIENTS)
+
+
+def test_the_links_of_cursor_and_vs_code_add_the_entry_that_is_shown() -> None:
+    links = {name: urlsplit(url) for name, url in re.findall(r"\[Add to (Cursor|VS Code)\]\((https://[^)]+)\)", README)}
+    queries = {name: dict(parse_qsl(link.query, strict_parsing=True)) for name, link in links.items()}
+    shown = json.loads(README.split("```json\n", 1)[1].split("```", 1)[0])["mcpServers"]
+
+    assert {name: f"{link.netloc}{link.path}" for name, link in links.items()} == {
+        "Cursor": "cursor.com/en/install-mcp",
+        "VS Code": "insiders.vscode.dev/redirect/mcp/install",
+    }
+    assert {query["name"] for query in queries.values()} == set(shown) == {"kallyai"}
+    assert json.loads(base64.b64decode(queries["Cursor"]["config"], validate=True)) == shown["kallyai"]
+    assert json.loads(queries["VS Code"]["config"]) == shown["kallyai"]
+    assert shown["kallyai"] == CLIENTS["cursor"].entry("kallyai", "kallyai-mcp", [])
 
 
 def test_safety_is_five_bullets_each_with_a_page() -> None:

@@ -3,7 +3,7 @@ import re
 from pathlib import Path
 from typing import Any
 
-import jsonschema
+import jsonschema  # type: ignore[import-untyped]
 import pytest
 from mcp.types import Tool
 from syrupy.assertion import SnapshotAssertion

@@ -36,7 +36,8 @@ def is_ours(entry: object) -> bool:
     """Whether an entry of a client's file starts this program."""
     if not isinstance(entry, dict):
         return False
-    words = [entry.get("command"), *(entry["args"] if isinstance(entry.get("args"), list) else [])]
+    values = [entry.get(key) for key in ("command", "cmd", "args")]
+    words = [word for value in values for word in (value if isinstance(value, list) else [value])]
     return any(isinstance(word, str) and re.search(r"kallyai[-_]mcp", word) for word in words)
 
 

@@ -8,16 +8,20 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import count
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 from kallyai_mcp.auth.file_store import make_folder, write_private
-from kallyai_mcp.cli.clients import json_text, toml
+from kallyai_mcp.cli.clients import json_text, toml, yaml_text
 from kallyai_mcp.cli.clients.errors import BadFormatError, ClientFileError, HasCommentsError
-from kallyai_mcp.cli.clients.known import Client, Machine
+from kallyai_mcp.cli.clients.known import Client, Format, Machine
 
 _BYTE_ORDER_MARK = "\ufeff"
 
-_URL_KEYS = {"url", "serverUrl", "httpUrl"}
+FORMATS: dict[Format, ModuleType] = {"json": json_text, "jsonc": json_text, "toml": toml, "yaml": yaml_text}
+"""What reads and changes a file of each format."""
+
+_URL_KEYS = {"url", "uri", "serverUrl", "httpUrl"}
 """The keys by which an entry names a server elsewhere, in place of a command."""
 
 
@@ -59,7 +63,7 @@ class ClientFile:
         """
         text, _ = self._text()
         with self._errors_name_the_file():
-            document = toml.read(text) if self._is_toml else json_text.read(text, comments=self._allows_comments)
+            document = json_text.read(text, comments=True) if self._allows_comments else self._format.read(text)
         servers = document.get(self.client.table, {})
         return servers if isinstance(servers, dict) else {}
 
@@ -72,7 +76,7 @@ class ClientFile:
             ClientFileError: The file can't be read.
         """
         before = self.servers().get(name)
-        if not isinstance(before, dict) or "command" not in before or _URL_KEYS & set(before):
+        if not isinstance(before, dict) or not {"command", "cmd"} & set(before) or _URL_KEYS & set(before):
             return entry
         if before.get("type", "stdio") == "stdio":  # without "type" it is a command to every client
             entry = {key: value for key, value in entry.items() if key != "type"}
@@ -92,9 +96,9 @@ class ClientFile:
         path = (self.client.table, name)
         with self._errors_name_the_file():
             if wanted is entry or not isinstance(before, dict):
-                return self._write(self._put(text, path, entry))
+                return self._write(self._format.put(text, path, entry))
             for key in [key for key, value in wanted.items() if before.get(key) != value]:
-                text = self._put(text, (*path, key), wanted[key])
+                text = self._format.put(text, (*path, key), wanted[key])
         return self._write(text)
 
     def uninstall(self, name: str) -> Change:
@@ -109,19 +113,16 @@ class ClientFile:
         text = self._editable_text()
         path = (self.client.table, name)
         with self._errors_name_the_file():
-            new = toml.drop(text, path) if self._is_toml else json_text.drop(text, path)
+            new = self._format.drop(text, path)
         return self._write(new)
 
     @property
-    def _is_toml(self) -> bool:
-        return self.client.format == "toml"
+    def _format(self) -> ModuleType:
+        return FORMATS[self.client.format]
 
     @property
     def _allows_comments(self) -> bool:
         return self.client.format == "jsonc"
-
-    def _put(self, text: str, path: tuple[str, ...], value: Any) -> str:
-        return toml.put(text, path, value) if self._is_toml else json_text.put(text, path, value)
 
     def _editable_text(self) -> str:
         """The text of the file, which an edit can change without losing anything."""

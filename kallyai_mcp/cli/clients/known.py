@@ -9,8 +9,11 @@ from typing import Literal
 
 from kallyai_mcp.cli.network_folders import Mount, mounts_here, network_type
 
-Format = Literal["json", "jsonc", "toml"]
-"""The format of a client's file: plain JSON; JSON with comments and trailing commas; TOML."""
+Format = Literal["json", "jsonc", "toml", "yaml"]
+"""The format of a client's file: plain JSON; JSON with comments and trailing commas; TOML; YAML."""
+
+Shape = Literal["common", "typed", "opencode", "goose"]
+"""How a client's entries look: `command` and `args`; the same with `"type": "stdio"`; OpenCode's; Goose's."""
 
 
 @dataclass(frozen=True)
@@ -74,7 +77,7 @@ class Client:
         table: The key in its file that has the servers.
         path: Returns the path of its file.
         restart: What the user must do so that it reads its file again.
-        typed: Its entries have `"type": "stdio"`.
+        shape: How its entries look.
         home_variable: The variable that names its folder; the client does not create a folder that is named there.
     """
 
@@ -84,7 +87,7 @@ class Client:
     table: str
     path: Callable[[Machine], Path]
     restart: str
-    typed: bool = False
+    shape: Shape = "common"
     home_variable: str | None = None
 
     def is_on(self, machine: Machine) -> bool:
@@ -96,10 +99,18 @@ class Client:
         """Whether the client would create the folder of its file, so that we may do so."""
         return self.home_variable is None or not machine.environ.get(self.home_variable)
 
-    def entry(self, command: str, arguments: list[str]) -> dict[str, object]:
-        """The entry by which the client starts `command`."""
-        type_: dict[str, object] = {"type": "stdio"} if self.typed else {}
-        return type_ | {"command": command, "args": arguments}
+    def entry(self, name: str, command: str, arguments: list[str]) -> dict[str, object]:
+        """The entry `name`, by which the client starts `command`."""
+        match self.shape:
+            case "opencode":
+                return {"type": "local", "command": [command, *arguments], "enabled": True}
+            case "goose":
+                started = {"type": "stdio", "name": name, "cmd": command, "args": arguments}
+                return {"enabled": True, **started, "envs": {}, "timeout": 300}
+            case "typed":
+                return {"type": "stdio", "command": command, "args": arguments}
+            case "common":
+                return {"command": command, "args": arguments}
 
 
 def _claude_desktop(machine: Machine) -> Path:
@@ -112,6 +123,33 @@ def _claude_desktop(machine: Machine) -> Path:
     folders = sorted(packages.glob("Claude_*/LocalCache/Roaming"))
     packaged = [folder / "Claude" / name for folder in folders]
     return next((path for path in packaged if path.exists()), packaged[0] if packaged else default)
+
+
+def _opencode(machine: Machine) -> Path:
+    folder = machine.folder("XDG_CONFIG_HOME", machine.home / ".config") / "opencode"
+    with_comments = folder / "opencode.jsonc"
+    return with_comments if with_comments.exists() else folder / "opencode.json"
+
+
+def _zed(machine: Machine) -> Path:
+    if machine.platform == "win32":
+        return machine.settings_folder / "Zed" / "settings.json"
+    folder = machine.home / ".config"
+    return (machine.folder("XDG_CONFIG_HOME", folder) if machine.platform == "linux" else folder) / "zed/settings.json"
+
+
+def _goose(machine: Machine) -> Path:
+    if machine.platform == "win32":
+        return machine.settings_folder / "Block" / "goose" / "config" / "config.yaml"
+    return machine.folder("XDG_CONFIG_HOME", machine.home / ".config") / "goose" / "config.yaml"
+
+
+def _cline(machine: Machine) -> Path:
+    """The file of the extension for VS Code, if it is there; else the one of the command line."""
+    inside = Path("settings") / "cline_mcp_settings.json"
+    own = machine.folder("CLINE_MCP_SETTINGS_PATH", machine.home / ".cline" / "data" / inside)
+    extension = machine.settings_folder / "Code" / "User" / "globalStorage" / "saoudrizwan.claude-dev"
+    return extension / inside if extension.is_dir() and not machine.environ.get("CLINE_MCP_SETTINGS_PATH") else own
 
 
 def _vs_code(folder: str) -> Callable[[Machine], Path]:
@@ -140,7 +178,7 @@ CLIENTS: dict[str, Client] = {
             table="mcpServers",
             path=lambda machine: machine.folder("CLAUDE_CONFIG_DIR", machine.home) / ".claude.json",
             restart="start a new session of Claude Code; /mcp lists its servers",
-            typed=True,
+            shape="typed",
         ),
         Client(
             key="cursor",
@@ -158,7 +196,7 @@ CLIENTS: dict[str, Client] = {
                 table="servers",
                 path=_vs_code(folder),
                 restart=f'in {title}, "MCP: List Servers" in the command palette starts it',
-                typed=True,
+                shape="typed",
             )
             for key, title, folder in (
                 ("vscode", "VS Code", "Code"),
@@ -193,6 +231,41 @@ CLIENTS: dict[str, Client] = {
             table="mcpServers",
             path=lambda machine: machine.folder("GEMINI_CLI_HOME", machine.home) / ".gemini" / "settings.json",
             restart="start Gemini CLI again; /mcp lists its servers",
+        ),
+        Client(
+            key="opencode",
+            title="OpenCode",
+            format="jsonc",
+            table="mcp",
+            path=_opencode,
+            restart="start OpenCode again",
+            shape="opencode",
+        ),
+        Client(
+            key="zed",
+            title="Zed",
+            format="jsonc",
+            table="context_servers",
+            path=_zed,
+            restart="see in the settings of Zed's agent panel that the server is running",
+        ),
+        Client(
+            key="goose",
+            title="Goose",
+            format="yaml",
+            table="extensions",
+            path=_goose,
+            restart="start a new session of Goose",
+            shape="goose",
+        ),
+        Client(
+            key="cline",
+            title="Cline",
+            format="jsonc",
+            table="mcpServers",
+            path=_cline,
+            restart="see in Cline's list of MCP servers that it is on",
+            home_variable="CLINE_MCP_SETTINGS_PATH",
         ),
     )
 }

@@ -39,6 +39,15 @@ def test_the_command_line_names_every_client_that_is_known() -> None:
         ("codex", "linux", {"CODEX_HOME": "/c"}, "/c/config.toml"),
         ("windsurf", "win32", {}, "/u/.codeium/windsurf/mcp_config.json"),
         ("gemini", "linux", {}, "/u/.gemini/settings.json"),
+        ("opencode", "linux", {"XDG_CONFIG_HOME": "/x"}, "/x/opencode/opencode.json"),
+        ("opencode", "win32", {}, "/u/.config/opencode/opencode.json"),
+        ("zed", "linux", {"XDG_CONFIG_HOME": "/x"}, "/x/zed/settings.json"),
+        ("zed", "darwin", {"XDG_CONFIG_HOME": "/x"}, "/u/.config/zed/settings.json"),
+        ("zed", "win32", {"APPDATA": "/r"}, "/r/Zed/settings.json"),
+        ("goose", "darwin", {}, "/u/.config/goose/config.yaml"),
+        ("goose", "win32", {"APPDATA": "/r"}, "/r/Block/goose/config/config.yaml"),
+        ("cline", "linux", {}, "/u/.cline/data/settings/cline_mcp_settings.json"),
+        ("cline", "linux", {"CLINE_MCP_SETTINGS_PATH": "/c/s.json"}, "/c/s.json"),
         ("gemini", "linux", {"GEMINI_CLI_HOME": "/g"}, "/g/.gemini/settings.json"),
     ],
 )
@@ -47,6 +56,14 @@ def test_the_file_is_the_one_that_the_client_reads(
     client: str, platform: str, environ: dict[str, str], path: str
 ) -> None:
     assert CLIENTS[client].path(Machine(platform, environ, Path("/u"))) == Path(path)
+
+
+def test_cline_s_extension_for_vs_code_has_a_file_of_its_own(tmp_path: Path) -> None:
+    machine = Machine("linux", {}, tmp_path)
+    folder = tmp_path / ".config/Code/User/globalStorage/saoudrizwan.claude-dev"
+    folder.mkdir(parents=True)
+
+    assert CLIENTS["cline"].path(machine) == folder / "settings" / "cline_mcp_settings.json"
 
 
 def test_on_windows_a_packaged_claude_desktop_has_its_own_folder(tmp_path: Path) -> None:

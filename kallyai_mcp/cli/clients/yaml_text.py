@@ -1,0 +1,92 @@
+"""Changes one entry in a YAML text and leaves the rest as it was; the counterpart of `json_text` and `toml`."""
+
+import io
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from kallyai_mcp.cli.clients.errors import BadFormatError
+
+if TYPE_CHECKING:
+    from ruamel.yaml import YAML
+
+
+def read(text: str) -> dict[str, Any]:
+    """Parse a text.
+
+    Raises:
+        BadFormatError: It is not YAML, or not a mapping.
+    """
+    document = _load(text, "safe")
+    if document is None:
+        return {}
+    if not isinstance(document, dict):
+        raise BadFormatError("it is not a mapping", line=1)
+    return document
+
+
+def put(text: str, path: Sequence[str], value: Any) -> str:
+    """`text` with `value` at `path`; missing mappings on the way are added.
+
+    Raises:
+        BadFormatError: `text` is not YAML, or a value on the way is not a mapping.
+    """
+    wanted = read(text)
+    document = _load(text, "rt") if wanted else {}
+    for tree in (wanted, document):
+        for key in path[:-1]:
+            if tree.get(key) is None:
+                tree[key] = {}
+            tree = tree[key]
+            if not isinstance(tree, dict):
+                raise BadFormatError(f'"{key}" is not a mapping', line=1)
+        tree[path[-1]] = value
+    return _checked(text, document, wanted)
+
+
+def drop(text: str, path: Sequence[str]) -> str:
+    """`text` without the value at `path`, if there is one.
+
+    Raises:
+        BadFormatError: `text` is not YAML.
+    """
+    wanted = read(text)
+    document = _load(text, "rt") if wanted else {}
+    for tree in (wanted, document):
+        for key in path[:-1]:
+            tree = tree.get(key) or {}
+        tree.pop(path[-1], None)
+    return _checked(text, document, wanted)
+
+
+def _checked(text: str, document: Any, wanted: dict[str, Any]) -> str:
+    """`document` as text, with the line ends of `text`, if it parses as `wanted`; this guards against surprises."""
+    stream = io.StringIO()
+    _yaml("rt").dump(document, stream)
+    new = stream.getvalue()
+    if text.count("\n") == text.count("\r\n") > 0:
+        new = new.replace("\n", "\r\n")
+    if read(new) != wanted:
+        raise BadFormatError("its layout can't be changed safely", line=1)
+    return new
+
+
+def _load(text: str, kind: str) -> Any:
+    from ruamel.yaml.error import YAMLError
+
+    try:
+        return _yaml(kind).load(text)
+    except YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        reason = getattr(error, "problem", None) or "it is not YAML"
+        raise BadFormatError(reason, line=mark.line + 1 if mark is not None else 1) from None
+    except RecursionError:
+        raise BadFormatError("it is nested too deeply", line=1) from None
+
+
+def _yaml(kind: str) -> "YAML":
+    from ruamel.yaml import YAML  # late: one client needs it
+
+    yaml = YAML(typ=kind, pure=True)
+    yaml.preserve_quotes = True
+    yaml.width = 1_000_000  # no line is wrapped
+    return yaml
