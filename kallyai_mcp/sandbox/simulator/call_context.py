@@ -74,7 +74,8 @@ class CallContext:
         if request.is_inquiry:
             sentences.append(book.say("inquiry", description=book.quote(request.description)))
             if request.party is not None:
-                sentences.append(book.say("inquiry.party", party=str(request.party)))
+                key = "inquiry.party.one" if request.party == 1 else "inquiry.party"
+                sentences.append(book.say(key, party=str(request.party)))
             if request.day is not None:
                 sentences.append(book.say("inquiry.dated", moment=self.moment(book, Slot(request.day, request.at))))
         elif request.day is not None:
@@ -142,4 +143,10 @@ class CallContext:
         return Event(summary, start, end, request.business, "\n".join(notes))
 
     def _party(self, book: Phrasebook) -> str:
-        return book.say("party", party=str(self.request.party)) if self.request.party is not None else ""
+        size = self.request.party
+        if size is None:
+            return ""
+        if size == 1:
+            is_alone_anyway = self.request.category in (TaskCategory.CLINIC, TaskCategory.GENERAL)
+            return "" if is_alone_anyway else book.say("party.one")
+        return book.say("party", party=str(size))

@@ -65,11 +65,12 @@ def _answer(context: CallContext, book: Phrasebook) -> str:
     facts = {}
     seed = context.request.description
     if context.request.topic == "hours":
-        facts = {"opens": book.clock(time(8 + number(seed, "opens") % 3)), "closes": book.clock(_closes(seed))}
+        opens = time(8 + number(seed, "opens") % 3)
+        facts = {"opens": book.spoken_time(opens), "closes": book.spoken_time(_closes(seed))}
     elif context.request.topic in {"ready", "stock"}:
-        facts = {"closes": book.clock(_closes(seed))}
+        facts = {"closes": book.spoken_time(_closes(seed))}
     elif context.request.topic == "price":
-        facts = {"price": book.money(20 + number(seed, "price") % 60, context.request.number)}
+        facts = {"price": book.money(20 + number(seed, "price") % 60)}
     return book.say(f"answer.{context.request.topic}", **facts)
 
 

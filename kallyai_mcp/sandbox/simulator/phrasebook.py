@@ -7,11 +7,13 @@ from typing import Final
 
 import phonenumbers
 from babel.dates import format_date, format_time
-from babel.numbers import format_currency, get_territory_currencies
+from babel.numbers import format_currency, get_currency_name, get_territory_currencies
 
-from kallyai_mcp.sandbox.simulator import phrases_en, phrases_es
+from kallyai_mcp.sandbox.simulator import phrases_en, phrases_es, spanish_times
 
 _TABLES: Final = {"en": phrases_en.PHRASES, "es": phrases_es.PHRASES}
+_SPANISH: Final = (("+1", "es_US"), ("+52", "es_MX"))
+"""The locales of Spanish by country code; all other numbers are written as in Spain."""
 _WORLD: Final = "001"  # the region of numbers without a country; it has no currency
 
 
@@ -21,17 +23,24 @@ class Phrasebook:
     Args:
         language: `en` or `es`.
         seed: The same seed always chooses the same wordings.
+        phone: The number that is called (E.164): times and amounts in Spanish are written as in its country.
+        aloud: For what is said on the phone: times and amounts in Spanish are in words.
     """
 
-    def __init__(self, language: str, seed: str) -> None:
+    def __init__(self, language: str, seed: str, *, phone: str = "", aloud: bool = False) -> None:
         self.language = language
+        self._phone = phone
+        self._is_aloud = aloud and language == "es"
+        of_place = next((name for code, name in _SPANISH if phone.startswith(code)), "es")
+        self._locale = of_place if language == "es" else language
         self._phrases = _TABLES[language]
         self._seed = seed
 
     def say(self, key: str, **facts: str) -> str:
         """Return the phrase of `key` with `facts` inserted."""
         wordings = self._phrases[key]
-        return wordings[number(self._seed, key) % len(wordings)].format(**facts)
+        text = wordings[number(self._seed, key) % len(wordings)].format(**facts)
+        return text.replace(" m..", " m.")  # of "p. m." before a period
 
     def quote(self, text: str) -> str:
         """Return `text` in the language's quotation marks, without its final period."""
@@ -50,20 +59,22 @@ class Phrasebook:
         return self.say("moment.date_time", date=date_in_words, time=self.spoken_time(at))
 
     def spoken_time(self, at: time) -> str:
-        """Return a time as it is said in a sentence ("7:00 PM", "las 19:00")."""
-        return self.say("time.one" if at.hour == 1 else "time", time=self.clock(at))
+        """Return a time as it is in a sentence ("7:00 PM", "las siete de la tarde", "las 19:00")."""
+        if self._is_aloud:
+            return spanish_times.in_words(at)
+        text = _plain_spaces(format_time(at, "short", locale=self._locale))
+        text = text.replace("a.m.", "a. m.").replace("p.m.", "p. m.")  # as Spanish spelling wants it
+        return self.say("time.one" if text.startswith("1:") else "time", time=text)
 
-    def clock(self, at: time) -> str:
-        """Return a time without an article ("7:00 PM", "19:00")."""
-        return _plain_spaces(format_time(at, "short", locale=self.language))
-
-    def money(self, amount: int, phone: str) -> str:
-        """Return `amount` in the currency of the country of `phone`; in euros if that has none."""
+    def money(self, amount: int) -> str:
+        """Return `amount` in the currency of the country that is called; in euros if that has none."""
         region = None
         with contextlib.suppress(phonenumbers.NumberParseException):
-            region = phonenumbers.region_code_for_number(phonenumbers.parse(phone))
-        currencies = get_territory_currencies(region or _WORLD)
-        return _plain_spaces(format_currency(amount, [*currencies, "EUR"][0], locale=self.language))
+            region = phonenumbers.region_code_for_number(phonenumbers.parse(self._phone))
+        currency = [*get_territory_currencies(region or _WORLD), "EUR"][0]
+        if self._is_aloud:  # "67 pesos", not "67 pesos mexicanos"
+            return f"{amount} {get_currency_name(currency, count=amount, locale='es').split()[0]}"
+        return _plain_spaces(format_currency(amount, currency, locale=self._locale))
 
 
 def _plain_spaces(text: str) -> str:

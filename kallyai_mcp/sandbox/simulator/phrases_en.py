@@ -15,6 +15,7 @@ PHRASES: Final[dict[str, tuple[str, ...]]] = {
     "quote": ("“{text}”",),
     # What is booked.
     "party": (" for {party}",),
+    "party.one": (" for 1",),
     "place": (" at {business}",),
     "thing.restaurant": ("a table{party}",),
     "thing.clinic": ("an appointment{party}",),
@@ -45,6 +46,7 @@ PHRASES: Final[dict[str, tuple[str, ...]]] = {
     "want.undated": ("I'd like to book {thing}.", "Could I book {thing}, please?"),
     "inquiry": ("I was asked to call you about this: {description}.", "I'm calling with this request: {description}."),
     "inquiry.party": ("It's for {party}.",),
+    "inquiry.party.one": ("It's for 1 person.",),
     "inquiry.dated": ("It's about {moment}.",),
     "preference": ("As to the time, I was told: {preference}.",),
     "urgent": ("It's urgent.",),

@@ -36,12 +36,12 @@ def simulate(
     """
     request = parse_request(submission)
     language = submission.language or "en"
-    seed = submission.model_dump_json()
+    seed, number = submission.model_dump_json(), submission.respondent_phone or ""
     context = CallContext(
         request=request,
         scenario=scenario,
-        spoken=Phrasebook(submission.call_language or language, seed),
-        written=Phrasebook(language, seed),
+        spoken=Phrasebook(submission.call_language or language, seed, phone=number, aloud=True),
+        written=Phrasebook(language, seed, phone=number),
         dialogue=Dialogue(),
         now=now.astimezone(ZoneInfo(timezone) if timezone is not None else UTC),
         call_id=call_id,

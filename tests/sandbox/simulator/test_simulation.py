@@ -1,3 +1,4 @@
+import re
 import string
 from datetime import UTC, datetime
 from typing import Any
@@ -67,7 +68,7 @@ def test_the_callee_and_the_highlights_repeat_what_was_agreed(
             assert BOOKINGS[category]["task_description"].rstrip(".") in text
     assert (result.event is None) == (day is None and number == NUMBER)
     if day and at and number == NUMBER:
-        assert {"en": "10:30 AM", "es": "10:30"}[language] in read_back.content
+        assert {"en": "10:30 AM", "es": "las diez y media de la mañana"}[language] in read_back.content
     assert said(result, "AI").count(BOOKINGS[category]["task_description"].rstrip(".")) == 1
 
 
@@ -94,7 +95,7 @@ def test_a_call_lasts_as_long_as_its_words_take_to_speak() -> None:
 
 def test_the_call_and_the_summary_can_have_different_languages() -> None:
     result = call(call_language="es", language="en")
-    assert "una mesa para 4 para el viernes, 27 de noviembre, a las 19:00" in said(result)
+    assert "una mesa para 4 personas para el viernes 27 de noviembre a las siete de la tarde" in said(result)
     assert "on Friday, November 27 at 7:00 PM" in result.highlights
 
 
@@ -104,12 +105,39 @@ def test_the_call_is_in_the_app_language_when_none_is_given_for_it() -> None:
 
 
 def test_one_o_clock_is_singular_in_spanish() -> None:
-    assert "a la 1:00" in said(call(language="es", appointment_time="01:00"))
+    assert "a la una de la madrugada" in said(call(language="es", appointment_time="01:00"))
 
 
 def test_a_date_in_another_year_is_said_with_its_year() -> None:
     assert "Friday, January 8, 2027 at 7:00 PM" in call(appointment_date="2027-01-08").highlights
-    assert "viernes, 8 de enero de 2027" in call(appointment_date="2027-01-08", language="es").highlights
+    assert "viernes 8 de enero de 2027" in call(appointment_date="2027-01-08", language="es").highlights
+
+
+@pytest.mark.parametrize(
+    ("phone", "at", "spoken", "written"),
+    [
+        ("+14155551234", "19:00", "las siete de la tarde", "las 7:00 p. m."),
+        ("+34912345678", "21:00", "las nueve de la noche", "las 21:00"),
+        ("+34912345678", "13:15", "la una y cuarto de la tarde", "las 13:15"),
+        ("+525512345678", "01:05", "la una y cinco de la madrugada", "la 1:05 a. m."),
+        ("+14155551234", "12:45", "las doce y cuarenta y cinco del mediodía", "las 12:45 p. m."),
+    ],
+)
+def test_a_time_in_spanish_is_spoken_in_words_and_written_as_in_the_country_called(
+    phone: str, at: str, spoken: str, written: str
+) -> None:
+    result = call(language="es", respondent_phone=phone, appointment_time=at, party_size=1)
+
+    assert f"una mesa para 1 persona para el viernes 27 de noviembre a {spoken}" in said(result)
+    assert f"para el viernes 27 de noviembre a {written}" in result.highlights
+    assert " m.." not in result.highlights
+
+
+@pytest.mark.parametrize(("phone", "words"), [("+525512345678", "pesos"), ("+34912345678", "euros")])
+def test_a_price_in_spanish_is_spoken_in_words(phone: str, words: str) -> None:
+    result = call(category="general", language="es", respondent_phone=phone, task_description="Pregunta el precio")
+
+    assert re.search(rf"Serían \d+ {words}, impuestos incluidos", said(result))
 
 
 def test_today_is_the_callers_day_not_utcs() -> None:
