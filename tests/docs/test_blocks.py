@@ -26,7 +26,7 @@ RUN_BY = {
 """The pages with blocks of each language; tests/docs/test_pages.py checks the commands."""
 
 _WINDOWS = ("..\\kallyai\\Scripts\\pip",)
-COMMANDS = ("kallyai-mcp", "pip", "uv", "uvicorn", "python", "/plugin", "../kallyai/bin/pip", *_WINDOWS)
+COMMANDS = ("kallyai-mcp", "pip", "uv", "uvicorn", "python", "/plugin", "../kallyai/bin/pip", "../uv/bin/", *_WINDOWS)
 
 
 def fenced(page: str, language: str | None = None) -> list[str]:
