@@ -46,6 +46,7 @@ class Settings:
         same_call_seconds: How long a call that reached somebody is not placed again when it is asked for again, in
             seconds.
         settle_seconds: How long to look for a call after its answer was lost, in seconds.
+        late_seconds: How long after it was due a scheduled call may still be placed, in seconds.
         keep_days: How long the ledger keeps a call, in days.
         confirm: When to ask the user before a call. None means `auto`, but `never` on the embedded sandbox.
         calls_per_hour: The most calls that one account may place within an hour; None for no limit.
@@ -83,6 +84,7 @@ class Settings:
     wait_seconds: Annotated[float, values.amount("seconds", WAIT_LIMIT)] = 45
     same_call_seconds: Annotated[float, values.amount("seconds", 86400)] = 3600
     settle_seconds: Annotated[float, values.amount("seconds", 86400)] = 300
+    late_seconds: Annotated[float, values.amount("seconds", 86400)] = 1800
     keep_days: Annotated[float, values.amount("days", 36500)] = 90
     confirm: Annotated[Confirm | None, values.one_of(Confirm)] = None
     calls_per_hour: Annotated[int | None, values.number_of_calls] = None

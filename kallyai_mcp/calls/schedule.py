@@ -18,6 +18,9 @@ MOST_RETRIES = 3
 PAUSE = timedelta(minutes=15)
 """At least so much time lies between the end of an attempt and the next one."""
 
+MOST_AHEAD = timedelta(days=30)
+"""How far in the future a call may be due."""
+
 STALE = timedelta(hours=2)
 """An attempt whose end is found out so long after it was placed is not followed by another one."""
 

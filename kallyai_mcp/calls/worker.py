@@ -207,8 +207,10 @@ class CallWorker:
             return
         try:
             account = await self._service.account()
-        except NotSignedInError as error:
-            await self.ledger.note_hindrance(error)
+        except NotSignedInError:
+            await self.ledger.note_hindrance(
+                KallyAIError("Nobody was signed in when the call was due.", code="signed_out_when_due")
+            )
             self._due_again = self._clock.monotonic() + self._timing.due_pause
             return
         worker = await self._leased()

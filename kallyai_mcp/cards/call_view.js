@@ -5,6 +5,8 @@ const STATES = {
   placing: { icons: ["phone", "waves"], tone: "live" },
   needs_confirmation: { icons: ["question"], tone: "live" },
   in_progress: { icons: ["phone", "waves"], tone: "live" },
+  scheduled: { icons: ["clock"], tone: "live" },
+  expired: { icons: ["cross"], tone: "warn" },
   booked: { icons: ["tick"], tone: "good" },
   booked_other_time: { icons: ["clock"], tone: "warn" },
   answered: { icons: ["speech"], tone: "quiet" },
@@ -21,7 +23,7 @@ const WITH_CONVERSATION = ["booked", "booked_other_time", "answered", "failed"];
 
 /** A key of STATES for a call's structure. */
 function stateOfCall(call) {
-  if (["in_progress", "needs_confirmation"].includes(call.status)) return call.status;
+  if (["in_progress", "needs_confirmation", "scheduled", "expired", "refused"].includes(call.status)) return call.status;
   return Object.hasOwn(STATES, call.outcome) ? call.outcome : "unknown";
 }
 
@@ -33,7 +35,8 @@ function stateOfError(error, placesCalls) {
 
 /** The card's own sentence about a call; "" when KallyAI's report says it all. `asked`: what was asked for. */
 function callSentence(state, call, asked) {
-  const values = { when: timeOf(...startOf(call.appointment)), asked: timeOf(asked.appointment_date, asked.appointment_time) };
+  const start = call.appointment ?? { start: call.scheduled_for };
+  const values = { when: timeOf(...startOf(start)), asked: timeOf(asked.appointment_date, asked.appointment_time) };
   const isDated = values.when && (state !== "booked_other_time" || values.asked);
   const isBooking = asked.appointment_date || ["restaurant", "clinic", "hotel"].includes(asked.task_category);
   const keys = [

@@ -37,6 +37,7 @@ async def open_app_context(
                 connection.ledger,
                 timing=timing(settings),
                 clock=connection.clock,
+                schedules=not connection.callers,
             ) as calls:
                 yield AppContext(
                     api=connection.api,

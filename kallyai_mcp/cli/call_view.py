@@ -23,6 +23,9 @@ _STYLES: dict[str, _Style] = {
     "failed": _Style(fg="red"),
     "canceled": _Style(dim=True),
     "unknown": _Style(fg="yellow"),
+    "scheduled": _Style(fg="cyan"),
+    "expired": _Style(fg="yellow"),
+    "refused": _Style(fg="red"),
     "in_progress": _Style(fg="cyan"),
 }
 """The color of each outcome, which is the card's."""
@@ -31,7 +34,9 @@ _BOOKINGS = ("restaurant", "clinic", "hotel")
 
 
 def outcome_of(answer: CallAnswer) -> str:
-    """The outcome of a call, or `in_progress`."""
+    """The outcome of a call, or how far it is: `in_progress`, `scheduled`, `expired`, `refused`, or `canceled`."""
+    if answer.outcome is None and answer.status in ("scheduled", "expired", "refused", "canceled"):
+        return answer.status
     return answer.outcome or "in_progress"
 
 
@@ -105,10 +110,11 @@ def transcript_lines(entries: Sequence[SpokenLine], other_side: str, indent: str
 
 
 def _appointment(answer: CallAnswer, words: Words, now: datetime) -> str:
-    """When the appointment is, by the callee's clock."""
-    if answer.appointment is None or answer.appointment.start is None:
+    """When the appointment is, or when a scheduled call is due, by the callee's clock."""
+    made = answer.appointment
+    start = made.start if made is not None else answer.scheduled_for
+    if start is None:
         return ""
-    start = answer.appointment.start
     moment = datetime.fromisoformat(start) if "T" in start else date.fromisoformat(start)
     text = day_and_hour(moment, now, spanish=words.spanish, number=answer.respondent_phone)
     return f"{text[0].upper()}{text[1:]}"

@@ -42,6 +42,7 @@ class Connection:
         settings: As given.
         sandbox: The sandbox that takes the place of the settings' KallyAI; None if there is none.
         clock: The clock of calls.
+        callers: As given.
     """
 
     def __init__(
@@ -55,7 +56,7 @@ class Connection:
         self.settings = settings
         self.sandbox = EmbeddedSandbox(embedded) if embedded is not None else None
         self.clock: Clock = SystemClock(now)
-        self._callers = callers
+        self.callers = callers
         self._api: KallyAI | None = None
         self._database: Database | None = None
         self._ledger: Ledger | None = None
@@ -67,7 +68,7 @@ class Connection:
         Raises:
             TokenStoreError: The store that the settings ask for can't be used.
         """
-        return open_credentials(self.settings, sandbox=self.sandbox, callers=self._callers)
+        return open_credentials(self.settings, sandbox=self.sandbox, callers=self.callers)
 
     def api(self) -> "KallyAI":
         """The API client.

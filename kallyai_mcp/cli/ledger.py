@@ -75,7 +75,12 @@ def check_shared_database(settings: Settings) -> None:
 
 def timing(settings: Settings) -> Timing:
     """The times and counts of calls that the settings change."""
-    return Timing(repeat_after=settings.same_call_seconds, search=settings.settle_seconds, keep_days=settings.keep_days)
+    return Timing(
+        repeat_after=settings.same_call_seconds,
+        search=settings.settle_seconds,
+        place_within=settings.late_seconds,
+        keep_days=settings.keep_days,
+    )
 
 
 def _call_policy(settings: Settings) -> CallPolicy:

@@ -9,12 +9,13 @@ from datetime import date, datetime, timedelta, timezone
 from typing import Annotated, Any
 from zoneinfo import ZoneInfo, available_timezones
 
-from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo
+from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
 from kallyai_mcp.api.call_ids import check_call_id
 from kallyai_mcp.api.models import IsoDate
 from kallyai_mcp.calls.numbers import local_times, normalize
+from kallyai_mcp.calls.schedule import MOST_RETRIES
 from kallyai_mcp.settings import WAIT_LIMIT
 
 PHONE_NUMBER = "phone_number"
@@ -102,6 +103,29 @@ TaskDescription = Annotated[
     ),
 ]
 """What KallyAI is to do."""
+
+
+def _written_moment(value: Any) -> datetime:
+    if isinstance(value, str):
+        try:
+            return datetime.fromisoformat(value)
+        except ValueError:
+            pass
+    raise PydanticCustomError("moment", "is not a date and time", {})
+
+
+NotBefore = Annotated[
+    datetime,
+    BeforeValidator(_written_moment),
+    WithJsonSchema({"type": "string"}),
+]
+"""A moment; without an offset in its text it has no zone yet."""
+
+Retries = Annotated[
+    int,
+    Field(ge=0, le=MOST_RETRIES),
+    BeforeValidator(_no_bool),
+]
 
 CallId = Annotated[str, AfterValidator(check_call_id)]
 """A `call_id` or `tracking_id`; anything else is "no such call", which pydantic passes on as it is raised."""

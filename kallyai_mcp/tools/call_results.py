@@ -7,16 +7,22 @@ from mcp.types import CallToolResult
 from kallyai_mcp.api.errors import KallyAIError
 from kallyai_mcp.api.models import Call, SubmissionEcho
 from kallyai_mcp.calls.ledger.base import LedgerUnavailableError
+from kallyai_mcp.calls.numbers import zone_of_number
 from kallyai_mcp.calls.outcome import Outcome
 from kallyai_mcp.calls.records import CallRecord, CallState, is_tracking_id
 from kallyai_mcp.tools.call_view import CallView
 from kallyai_mcp.tools.context import AppContext
 from kallyai_mcp.tools.links import links
 from kallyai_mcp.tools.quota_state import few_left
-from kallyai_mcp.tools.results import AppointmentAnswer, CallAnswer, answer
+from kallyai_mcp.tools.results import AppointmentAnswer, AttemptAnswer, CallAnswer, answer
 from kallyai_mcp.tools.text.calls import already_placed, in_progress, is_spanish, outcome, unknown
+from kallyai_mcp.tools.text.errors import error_text
 from kallyai_mcp.tools.text.plain import visible, zone_of
+from kallyai_mcp.tools.text.scheduled import attempts, not_again, scheduled
 from kallyai_mcp.tools.uris import CALENDAR, call_uri
+
+_STATES = frozenset({CallState.SCHEDULED, CallState.EXPIRED, CallState.REFUSED, CallState.CANCELED})
+"""The states of a record that are the status of an answer: KallyAI has no call for them."""
 
 DESCRIPTION_LENGTH = 100
 """Characters of `task_description` that a result repeats."""
@@ -51,19 +57,27 @@ async def to_result(
     left = await few_left(app_context, is_spanish(view)) if asks_quota else None
     # After everything that takes time: a client that gives up before the answer leaves was told nothing.
     await app_context.calls.delivery.note(record, is_new=is_new, certain=client_is_there)
-    error = record.error if record.state is CallState.REFUSED else None
+    error = record.error if record.state in (CallState.REFUSED, CallState.EXPIRED) else None
     if record.state is CallState.CANCELED:
         error = KallyAIError("the call was canceled before it was placed", code="canceled")
+    structure = call_answer(view, now)
+    if error is not None and record.schedule.earlier:
+        structure.code, structure.placed, structure.retryable = error.code, "no", False
+        text = error_text(error, places_calls=True, spanish=is_spanish(view))
+        return answer(f"{text}\n{not_again(record, now)}", structure, is_error=True)
     if error is not None:
         raise error
-    structure = call_answer(view, now)
     structure.placed_now, structure.submission = is_new, _asked(view)
     if view.call is not None:
         before = already_placed(record, now, was_active=was_active) if is_new is False else ""
         text = outcome(view, now, zone_name=app_context.timezone, few_left=left)
-        return answer(before + text, structure, *more)
+        tried = attempts(record, now)
+        return answer(before + text + (f"\n{tried}" if tried else ""), structure, *more)
     if record.state is CallState.UNKNOWN:
         return answer(unknown(record), structure)
+    if record.state is CallState.SCHEDULED:
+        words = scheduled(record, now, zone_name=app_context.timezone, is_duplicate=is_new is False)
+        return answer(words, structure)
     text = in_progress(view, now, is_duplicate=is_new is False, wait=app_context.wait_seconds)
     return answer(text, structure, *more)
 
@@ -119,7 +133,11 @@ def call_answer(view: CallView, now: datetime) -> CallAnswer:
         timezone=view.zone_name,
         calendar_uri=call_uri(CALENDAR, view.call_id) if made is not None and view.call_id is not None else None,
     )
-    if view.outcome is None:
+    if record is not None:
+        _add_schedule(structure, record)
+    if record is not None and not record.is_active and view.outcome is None and call is None:
+        structure.created_at = None if record.state is CallState.SCHEDULED else created_at
+    elif view.outcome is None:
         elapsed = (now - created_at).total_seconds() if created_at is not None else 0.0
         structure.elapsed_seconds = round(max(0.0, elapsed), 1)
     elif view.outcome is Outcome.UNKNOWN and call is None:
@@ -135,6 +153,18 @@ def call_answer(view: CallView, now: datetime) -> CallAnswer:
     return structure
 
 
+def _add_schedule(structure: CallAnswer, record: CallRecord) -> None:
+    schedule = record.schedule
+    if schedule.not_before is not None and record.state is not CallState.ENDED:
+        zone = zone_of_number(record.submission.respondent_phone) or record.timezone
+        structure.scheduled_for = _iso(schedule.not_before, zone)
+    if schedule.attempts > 1 or schedule.earlier:
+        structure.attempt, structure.attempts = schedule.attempt, max(schedule.attempt, schedule.attempts)
+        structure.earlier_attempts = [
+            AttemptAnswer(call_id=one.call_id, status=one.status, at=one.at) for one in schedule.earlier
+        ]
+
+
 def _asked(view: CallView) -> SubmissionEcho:
     """What was asked for, with the beginning of the description: the agent wrote it and need not read all of it."""
     echo = SubmissionEcho.model_validate(view.submission.model_dump(mode="json", exclude_none=True))
@@ -146,6 +176,8 @@ def _status(view: CallView) -> str:
     """The reference's status, or the service's own word; `in_progress` and `unknown` while there is none."""
     if view.call is not None and view.call.plain_status not in Call.IN_PROGRESS:
         return view.call.status
+    if view.record is not None and view.record.state in _STATES:
+        return view.record.state.value
     return "in_progress" if view.outcome is None else "unknown"
 
 

@@ -16,13 +16,16 @@ from kallyai_mcp.calls.numbers import zone_of_number
 from kallyai_mcp.calls.other_time import with_other_time
 from kallyai_mcp.calls.policy import Consent
 from kallyai_mcp.calls.records import CallRecord
+from kallyai_mcp.calls.schedule import Schedule
 from kallyai_mcp.calls.service import Placed
 from kallyai_mcp.tools import progress
 from kallyai_mcp.tools.argument_types import (
     AppointmentDate,
     CallId,
+    NotBefore,
     PartySize,
     PhoneNumber,
+    Retries,
     TaskDescription,
     TimeZoneName,
     WaitSeconds,
@@ -31,6 +34,7 @@ from kallyai_mcp.tools.call_results import find_record, to_result, unrecorded_re
 from kallyai_mcp.tools.consent import check
 from kallyai_mcp.tools.context import AppContext
 from kallyai_mcp.tools.results import CallAnswer
+from kallyai_mcp.tools.scheduling import schedule_of
 from kallyai_mcp.tools.tasks import accepts_tasks
 from kallyai_mcp.tools.text.calls import so_far
 from kallyai_mcp.tools.tool_errors import tool_error
@@ -60,6 +64,10 @@ async def make_call(
     timezone: Annotated[TimeZoneName | None, Field(description="IANA zone of date and time; default: callee's")] = None,
     session_id: Annotated[str | None, Field(description="One for all calls of a session")] = None,
     wait_seconds: WaitSeconds | None = None,
+    not_before: Annotated[
+        NotBefore | None, Field(description="To call later: ISO 8601; callee's time if no offset")
+    ] = None,
+    retries: Annotated[Retries, Field(description="0 to 3, if busy or no answer")] = 0,
     redial: Annotated[bool, Field(description="Place the same call again on purpose")] = False,
     confirmation: Annotated[str | None, Field(description="From the result that asked for the user's consent")] = None,
     ctx: Context[AppContext, Any],
@@ -87,9 +95,11 @@ async def make_call(
         is_urgent=is_urgent,
         additional_instructions=tuple(additional_instructions) if additional_instructions else None,
     )
+    zone = timezone or zone_of_number(respondent_phone) or app_context.timezone
     placed = await _place(
         with_other_time(submission, accept=accept_other_time),
-        timezone=timezone or zone_of_number(respondent_phone) or app_context.timezone,
+        schedule=schedule_of(not_before, retries, submission, timezone=zone, app_context=app_context),
+        timezone=zone,
         session_id=session_id,
         redial=redial,
         confirmation=confirmation,
@@ -123,6 +133,7 @@ async def get_call(
 async def _place(
     submission: Submission,
     *,
+    schedule: Schedule,
     timezone: str,
     session_id: str | None,
     redial: bool,
@@ -134,11 +145,19 @@ async def _place(
 
     async def ask(outdated: Sequence[Consent]) -> Consent | CallToolResult:
         used = [consent.confirmation_id for consent in outdated if consent.confirmation_id is not None]
-        return await check(submission, timezone=timezone, redial=redial, confirmation=confirmation, used=used, ctx=ctx)
+        return await check(
+            submission,
+            schedule=schedule,
+            timezone=timezone,
+            redial=redial,
+            confirmation=confirmation,
+            used=used,
+            ctx=ctx,
+        )
 
     async def place(consent: Consent) -> Placed:
         return await app_context.calls.place(
-            submission, timezone=timezone, session_id=session_id, redial=redial, consent=consent
+            submission, timezone=timezone, session_id=session_id, redial=redial, consent=consent, schedule=schedule
         )
 
     return await place_agreed(ask, place)

@@ -7,13 +7,14 @@ from kallyai_mcp.tools.call_tool import CallTool, ToolSpec, call_tool
 from kallyai_mcp.tools.calls import get_call, make_call
 from kallyai_mcp.tools.history import get_calendar_event, get_transcript, list_calls
 from kallyai_mcp.tools.missing_details import ask_missing
+from kallyai_mcp.tools.scheduling import cancel_call
 
 _PLACES_CALLS = "calls:write"
 """The scope for placing and canceling calls."""
 
 
 def tools(*, read_only: bool = False) -> list[CallTool]:
-    """The eight tools; each server has copies of its own.
+    """The tools; each server has copies of its own.
 
     Args:
         read_only: Without those that place or cancel calls, which are those with the scope for it.
@@ -36,6 +37,9 @@ def _described() -> tuple[CallTool, ...]:
     return (
         call_tool(make_call, make_call_spec, ask_missing),
         call_tool(get_call, ToolSpec("Get a call's outcome", reads_calls, waits=True)),
+        call_tool(
+            cancel_call, ToolSpec("Cancel a scheduled call", frozenset({_PLACES_CALLS, "calls:read"}), read_only=False)
+        ),
         call_tool(list_calls, ToolSpec("List calls", reads_calls)),
         call_tool(get_transcript, ToolSpec("Get a call's transcript", frozenset({"transcripts:read"}))),
         call_tool(get_calendar_event, ToolSpec("Get a call's calendar event", reads_calls)),

@@ -11,8 +11,9 @@ from pydantic import BaseModel, Field, create_model
 from kallyai_mcp.api.errors import KallyAIError
 from kallyai_mcp.api.models import Statistics, Submission
 from kallyai_mcp.calls.ledger.reservation import Precheck
-from kallyai_mcp.calls.numbers import local_times, place_of
+from kallyai_mcp.calls.numbers import local_times, place_of, zone_of_number
 from kallyai_mcp.calls.policy import Consent, RiskFlag, risk_flags
+from kallyai_mcp.calls.schedule import NOW, Schedule
 from kallyai_mcp.tools.confirmations import LIFETIME
 from kallyai_mcp.tools.context import AppContext
 from kallyai_mcp.tools.elicitation import Elicitation
@@ -20,6 +21,7 @@ from kallyai_mcp.tools.quota_state import usage_of
 from kallyai_mcp.tools.results import CallAnswer, answer
 from kallyai_mcp.tools.text import consent as texts
 from kallyai_mcp.tools.text.plain import cut, one_line
+from kallyai_mcp.tools.text.scheduled import due_in_words
 
 
 class ConsentDeclinedError(KallyAIError):
@@ -29,6 +31,7 @@ class ConsentDeclinedError(KallyAIError):
 async def check(
     submission: Submission,
     *,
+    schedule: Schedule,
     timezone: str,
     redial: bool,
     confirmation: str | None,
@@ -39,6 +42,7 @@ async def check(
 
     Args:
         submission: The call.
+        schedule: When it is due, and how often it may be placed.
         timezone: IANA name of the user's time zone.
         redial: Place the call although the same one was placed.
         confirmation: The confirmation that the agent sent, if it did.
@@ -57,7 +61,9 @@ async def check(
     """
     app_context = ctx.request_context.lifespan_context
     asked_by = _client_name(ctx)
-    found = await app_context.calls.precheck(submission, timezone=timezone, redial=redial, asked_by=asked_by)
+    found = await app_context.calls.precheck(
+        submission, timezone=timezone, redial=redial, asked_by=asked_by, schedule=schedule
+    )
     if found.duplicate is not None:
         return Consent(asked_by, "not_needed", joins=found.duplicate.tracking_id)
     if found.refusal is not None:
@@ -65,20 +71,23 @@ async def check(
     if app_context.confirm == "never":
         return Consent(asked_by, "never_asks")
     now = app_context.now()
-    flags, usage = await risks_of(submission, app_context, found)
+    flags, usage = await risks_of(submission, app_context, found, schedule)
     if not flags and app_context.confirm == "auto":
         return Consent(asked_by, "not_needed", last_call=found.last_call)
     last_call = found.last_call.isoformat() if found.last_call is not None else ""
-    about = (found.account.account, found.fingerprint, timezone, str(redial), last_call)
+    due = schedule.not_before.isoformat() if schedule.not_before is not None else ""
+    about = (found.account.account, found.fingerprint, timezone, str(redial), last_call, due, str(schedule.attempts))
     if confirmation is not None:
         id_ = app_context.confirmations.verify(confirmation, now, *about)
         if id_ is not None and id_ not in used:
             return Consent(asked_by, "confirmation", flags, last_call=found.last_call, confirmation_id=id_)
     spanish = submission.language == "es"
-    preview = preview_of(submission, now, flags, usage)
+    preview = preview_of(submission, now, flags, usage, schedule, zone_name=app_context.timezone)
     elicitation = Elicitation(ctx)
     if elicitation.shows_forms:
-        reply = await elicitation.ask("consent", preview, _form(spanish), about=" ".join((*about, *flags, *used)))
+        reply = await elicitation.ask(
+            "consent", preview, _form(spanish, schedule), about=" ".join((*about, *flags, *used))
+        )
         if reply is not None:
             if reply.action == "accept" and reply.content.get("call_now") is True:
                 return Consent(asked_by, "form", flags, last_call=found.last_call, confirmation_id=reply.id)
@@ -97,14 +106,14 @@ async def check(
 
 
 async def risks_of(
-    submission: Submission, app_context: AppContext, found: Precheck
+    submission: Submission, app_context: AppContext, found: Precheck, schedule: Schedule = NOW
 ) -> tuple[tuple[RiskFlag, ...], Statistics | None]:
     """The reasons to ask the user before a call, and the account's statistics, None when KallyAI is slow."""
     read = await usage_of(app_context, found.account.account)
     usage = read[0] if read is not None else None
     flags = risk_flags(
         submission,
-        now=app_context.now(),
+        now=schedule.not_before or app_context.now(),
         last_call=found.last_call,
         minutes_remaining=usage.minutes_remaining if usage else None,
         calls_remaining=usage.calls_remaining if usage else None,
@@ -117,7 +126,9 @@ def preview_of(
     now: datetime,
     flags: Sequence[RiskFlag],
     usage: Statistics | None,
+    schedule: Schedule = NOW,
     *,
+    zone_name: str = "UTC",
     spanish: bool | None = None,
 ) -> str:
     """What a user reads before the call is placed; None for `spanish` stands for the language of the summary."""
@@ -130,6 +141,15 @@ def preview_of(
         minutes_left=usage.minutes_remaining if usage else None,
         risk_flags=flags,
         spanish=spanish,
+        due=due_in_words(
+            schedule,
+            now,
+            place_zone=zone_of_number(submission.respondent_phone) or zone_name,
+            zone_name=zone_name,
+            number=submission.respondent_phone,
+            spanish=spanish,
+        ),
+        attempts=schedule.attempts,
     )
 
 
@@ -138,8 +158,8 @@ def _needs_confirmation(structure: CallAnswer, preview: str, *, is_wrong: bool, 
     return answer(texts.to_be_confirmed(preview, token, minutes, wrong=is_wrong, spanish=spanish), structure)
 
 
-def _form(spanish: bool) -> type[BaseModel]:
-    title, description = texts.call_now(spanish)
+def _form(spanish: bool, schedule: Schedule) -> type[BaseModel]:
+    title, description = texts.call_now(spanish, later=schedule.not_before is not None)
     return create_model("Consent", call_now=(bool, Field(title=title, description=description)))
 
 

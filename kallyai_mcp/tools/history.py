@@ -227,6 +227,8 @@ async def service_id(app_context: AppContext, id_: str) -> str:
         return id_
     if record.call_id is not None and not record.is_active:
         return record.call_id
+    if record.state is CallState.SCHEDULED:
+        raise KallyAIError("The call has not been placed yet.", code="call_scheduled")
     if record.is_active:
         raise KallyAIError("The call is still in progress.", code="call_in_progress")
     if record.state is CallState.REFUSED and record.error is not None:

@@ -18,7 +18,7 @@ def links(view: CallView) -> list[ContentBlock]:
     calendar file.
     """
     if view.outcome is None:
-        id_ = view.record.tracking_id if view.record is not None and view.record.is_active else view.call_id
+        id_ = view.record.tracking_id if view.record is not None and view.record.is_open else view.call_id
         return [_link(call_uri(CALL, id_), "call", "text/plain")] if id_ else []
     if view.appointment is not None and view.call_id is not None:
         return [_link(call_uri(CALENDAR, view.call_id), "calendar.ics", "text/calendar")]

@@ -26,6 +26,9 @@ SERVICE_INTERVAL = 5.0
 MAX_URIS = 100
 """How many URIs one client may subscribe to at once."""
 
+_State = tuple[bool, bool, int]
+"""Of a call without an outcome: whether it is scheduled, whether it is in progress, and the number of the attempt."""
+
 _REFUSED = "Only your own calls can be listened to."
 """The same text for another account's call and for one that doesn't exist, so that it reveals nothing."""
 
@@ -46,7 +49,7 @@ class ResourceWatch:
         self._watches_list = False
         self._recorded: dict[str, set[str]] = {}
         self._unrecorded: dict[str, set[str]] = {}
-        self._unsettled: dict[str, bool] = {}
+        self._unsettled: dict[str, _State] = {}
         self._service_asked_at = anyio.current_time()
 
     @classmethod
@@ -95,14 +98,17 @@ class ResourceWatch:
         if record is None:
             if not (await self._app_context.api().get_call(id_)).is_final:
                 self._unrecorded.setdefault(id_, set()).add(uri)
-        elif record.is_active or record.state is CallState.UNKNOWN:
+        elif record.is_open or record.state is CallState.UNKNOWN:
             self._recorded.setdefault(record.tracking_id, set()).add(uri)
 
-    async def _read_unsettled(self) -> dict[str, bool]:
-        """The tracking ids of the calls without an outcome, and whether each is in progress."""
+    async def _read_unsettled(self) -> dict[str, _State]:
+        """The tracking ids of the calls without an outcome, and how far each is."""
         if not self._watches_list and not self._recorded:
             return {}
-        return {record.tracking_id: record.is_active for record in await self._app_context.calls.list_unsettled()}
+        return {
+            record.tracking_id: (record.state is CallState.SCHEDULED, record.is_active, record.schedule.attempt)
+            for record in await self._app_context.calls.list_unsettled()
+        }
 
     async def _changed_in_ledger(self) -> list[str]:
         before, self._unsettled = self._unsettled, await self._read_unsettled()

@@ -19,6 +19,7 @@ from kallyai_mcp.tools.text.account import not_signed_in, read_again
 from kallyai_mcp.tools.text.calendar import rebuilt
 from kallyai_mcp.tools.text.calls import in_progress, outcome, unknown
 from kallyai_mcp.tools.text.errors import error_text
+from kallyai_mcp.tools.text.scheduled import scheduled
 from kallyai_mcp.tools.uris import CALENDAR, CALL, CALLS, TRANSCRIPT
 from kallyai_mcp.tools.user_language import reads_spanish
 
@@ -130,7 +131,9 @@ async def _call(app_context: AppContext, call_id: str) -> str:
         call = await app_context.api().get_call(call_id)
         calendar = await app_context.calls.calendar_of(call) if call.is_final else None
         view = CallView.of_call(call, calendar, timezone=zone_name)
-    elif record.state is CallState.REFUSED and record.error is not None:
+    elif record.state is CallState.SCHEDULED:
+        return scheduled(record, now, zone_name=zone_name)
+    elif record.state in (CallState.REFUSED, CallState.EXPIRED) and record.error is not None:
         return error_text(record.error, places_calls=True, spanish=record.submission.language == "es")
     elif record.state is CallState.CANCELED:
         canceled = KallyAIError("The call was canceled.", code="canceled")

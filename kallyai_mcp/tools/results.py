@@ -50,6 +50,14 @@ class UsedUp(BaseModel):
     renews: datetime | None = None
 
 
+class AttemptAnswer(BaseModel):
+    """An attempt that reached nobody."""
+
+    call_id: str
+    status: str
+    at: datetime
+
+
 class CallAnswer(Answer):
     """A call: its outcome, or `in_progress` with the id that finds it again."""
 
@@ -60,6 +68,10 @@ class CallAnswer(Answer):
     outcome: Outcome | None = Field(None, description="What may be claimed; absent while the call is in progress")
     call_id: str | None = None
     tracking_id: str | None = Field(None, description="Finds a call that has no call_id yet")
+    scheduled_for: str | None = Field(None, description="ISO 8601: when a scheduled call is due, by the callee's clock")
+    attempt: int | None = Field(None, description="Which attempt it is, if there may be several")
+    attempts: int | None = Field(None, description="How many there may be")
+    earlier_attempts: list[AttemptAnswer] | None = None
     highlights: str | None = None
     next_steps: str | None = None
     appointment: AppointmentAnswer | None = Field(None, description="What was booked; absent when nothing shows it")
@@ -82,6 +94,14 @@ class CallAnswer(Answer):
     placed_now: bool | None = Field(None, description="make_call: false when the same call had been asked for before")
     used_up: UsedUp | None = None
     dial: str | None = Field(None, description="The emergency number that the user must dial themselves")
+
+
+class CancelAnswer(Answer):
+    """Whether a call was canceled."""
+
+    status: str | None = Field(None, description="canceled, or how far the call is")
+    call_id: str | None = None
+    tracking_id: str | None = None
 
 
 class CallListAnswer(Answer):

@@ -35,6 +35,7 @@ from kallyai_mcp.tools.call_results import to_result
 from kallyai_mcp.tools.context import AppContext
 from kallyai_mcp.tools.text.calls import task_status
 from kallyai_mcp.tools.text.errors import error_text
+from kallyai_mcp.tools.text.scheduled import scheduled
 from kallyai_mcp.tools.tool_errors import tool_error
 
 TASKS = "io.modelcontextprotocol/tasks"
@@ -118,9 +119,11 @@ class CallTasks(Extension):
         if params.name != "make_call" or not accepts_tasks(ctx) or not reports:
             return result
         record, is_new = reports[-1].record, reports[-1].is_new
-        if not record.is_active:
+        if not record.is_open:
             return result
         now = ctx.lifespan_context.now()
+        if record.state is CallState.SCHEDULED:
+            return self._scheduled("task", record, now, ctx.lifespan_context.timezone, is_duplicate=is_new is False)
         text = task_status(record, now, is_new=is_new is not False)
         return self._task("task", record, "working", now, status_message=text)
 
@@ -128,6 +131,8 @@ class CallTasks(Extension):
         record = await _find(ctx, params.task_id)
         app_context = ctx.lifespan_context
         now = app_context.now()
+        if record.state is CallState.SCHEDULED:
+            return self._scheduled("complete", record, now, app_context.timezone)
         if record.is_active:
             return self._task("complete", record, "working", now, status_message=task_status(record, now))
         ended_at = record.ended_at or now
@@ -149,6 +154,18 @@ class CallTasks(Extension):
         except KallyAIError as error:
             raise MCPError(INTERNAL_ERROR, error_text(error, places_calls=False)) from error
         return EmptyResult()
+
+    def _scheduled(
+        self,
+        kind: Literal["task", "complete"],
+        record: CallRecord,
+        now: datetime,
+        zone_name: str,
+        *,
+        is_duplicate: bool = False,
+    ) -> Task:
+        text = scheduled(record, now, zone_name=zone_name, is_duplicate=is_duplicate).partition("\n")[0]
+        return self._task(kind, record, "working", now, status_message=f"{text} tasks/cancel cancels it.")
 
     def _task(
         self,

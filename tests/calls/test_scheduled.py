@@ -174,7 +174,7 @@ async def test_a_call_of_somebody_who_is_signed_out_when_it_is_due_expires_with_
     assert service.keys == []
     assert record.state is CallState.EXPIRED
     assert record.error is not None
-    assert record.error.code == "not_signed_in"
+    assert record.error.code == "signed_out_when_due"
 
 
 async def test_a_call_of_another_account_waits_for_that_account_and_is_placed_on_no_other(

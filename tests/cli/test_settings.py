@@ -38,6 +38,7 @@ BAD: dict[str, dict[str, str]] = {
     },
     "same_call_seconds": NOT_SECONDS,
     "settle_seconds": NOT_SECONDS,
+    "late_seconds": {"never": "is not a number of seconds from 0 to 86400"},
     "keep_days": {"forever": "is not a number of days from 0 to 36500"},
     "confirm": {"sometimes": "is not one of auto, always, never"},
     "calls_per_hour": NOT_CALLS,

@@ -17,6 +17,7 @@ ROOT = Path(__file__).parent.parent.parent
 NAMES = [
     "make_call",
     "get_call",
+    "cancel_call",
     "list_calls",
     "get_transcript",
     "get_calendar_event",
@@ -36,7 +37,7 @@ def cost(tool: Tool) -> int:
     return len(json.dumps(seen, ensure_ascii=False))
 
 
-async def test_the_eight_tools_are_listed_in_order(agent: Agent) -> None:
+async def test_the_tools_are_listed_in_order(agent: Agent) -> None:
     assert list(await listed(agent)) == NAMES
 
 
@@ -59,8 +60,8 @@ async def test_a_client_of_either_protocol_generation_gets_the_catalogs_tools(ag
 async def test_the_tool_list_stays_short(agent: Agent) -> None:
     costs = {name: cost(tool) for name, tool in (await listed(agent)).items()}
 
-    assert costs["make_call"] <= 2800
-    assert sum(costs.values()) <= 6400
+    assert costs["make_call"] <= 3000
+    assert sum(costs.values()) <= 7000
 
 
 @pytest.mark.parametrize("tool", tools(), ids=lambda tool: tool.name)
@@ -80,7 +81,7 @@ def test_the_schemas_of_results_stay_small_and_allow_no_nulls() -> None:
     schemas = {tool.name: json.dumps(tool.output_schema, separators=(",", ":")) for tool in tools()}
 
     assert not [name for name, schema in schemas.items() if '"null"' in schema]
-    assert sum(map(len, schemas.values())) <= 20_000
+    assert sum(map(len, schemas.values())) <= 23_000
 
 
 @pytest.mark.parametrize(
@@ -119,7 +120,7 @@ async def test_each_tool_has_the_annotations_of_what_it_does(agent: Agent) -> No
         assert tool.title == hint.title
         assert tool.output_schema is not None
         assert hint.open_world_hint is True
-        assert hint.read_only_hint is (name not in {"make_call", "sign_in"})
+        assert hint.read_only_hint is (name not in {"make_call", "cancel_call", "sign_in"})
         assert hint.destructive_hint is (name == "make_call")
         assert hint.idempotent_hint is (name != "make_call")
 

@@ -1,6 +1,6 @@
 """The transactions that take one record from its reservation to its end."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection
 from dataclasses import replace
 from datetime import datetime
 
@@ -8,7 +8,7 @@ from kallyai_mcp.api.errors import KallyAIError
 from kallyai_mcp.api.models import Call
 from kallyai_mcp.calls.ledger.base import Transaction as Tx
 from kallyai_mcp.calls.ledger.reservation import insert, lock_account, numbered, readable
-from kallyai_mcp.calls.ledger.scheduling import plan_retry
+from kallyai_mcp.calls.ledger.scheduling import expire, plan_retry
 from kallyai_mcp.calls.ledger.schema import ACTIVE
 from kallyai_mcp.calls.records import AccountKey, CallRecord, CallState, Ending, from_row, moment, to_row
 from kallyai_mcp.calls.timing import Timing
@@ -156,8 +156,10 @@ def release(tx: Tx, asked: CallRecord) -> None:
     )
 
 
-def mark_delivered(tx: Tx, records: Iterable[CallRecord], *, delivered: bool) -> None:
+def mark_delivered(tx: Tx, records: Collection[CallRecord], *, delivered: bool) -> None:
     """See `Ledger.mark_delivered`."""
+    if any(record.state is CallState.EXPIRED for record in records):
+        expire(tx)  # it may have been told before a worker noted it
     for record in records:
         if not record.is_open:
             tx.run(

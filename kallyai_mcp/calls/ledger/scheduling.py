@@ -30,6 +30,9 @@ from kallyai_mcp.calls.timing import Timing
 _DUE = "state = 'scheduled' AND not_before <= :now"
 
 
+_OTHER_ACCOUNT = KallyAIError("Another account was signed in when the call was due.", code="other_account_when_due")
+
+
 def expired_error() -> KallyAIError:
     """Why a call is expired of which nothing else is known."""
     return KallyAIError("No program that could place the call ran when it was due.", code="expired")
@@ -82,7 +85,7 @@ def take_due(tx: Tx, account: AccountKey, worker: str, policy: CallPolicy) -> li
     What a setting refuses now ends with that reason.
     """
     lock_account(tx, account)
-    note_hindrance(tx, account, KallyAIError("Another account was signed in when it was due.", code="account_changed"))
+    note_hindrance(tx, account, _OTHER_ACCOUNT)
     now = tx.now()
     due = tx.rows(
         f"SELECT * FROM calls WHERE {_DUE} AND api = :api AND account = :account ORDER BY not_before",

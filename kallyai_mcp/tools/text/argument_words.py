@@ -51,6 +51,19 @@ _WRONG: dict[str, tuple[str, str]] = {
         "{given} is not an IANA time zone; did you mean {meant}?",
         "{given} no es una zona horaria IANA; ¿quisiste decir {meant}?",
     ),
+    "moment": (
+        "{given} is not a date and time; it looks like 2026-11-27T09:00",
+        "{given} no es una fecha con hora; tiene una forma como 2026-11-27T09:00",
+    ),
+    "past_time": ("{given} is past; it is {now} there", "{given} ya pasó; allí es {now}"),
+    "far_time": (
+        "{given} is more than {days} days away; call or schedule later",
+        "{given} está a más de {days} días; llama o prográmala más adelante",
+    ),
+    "after_appointment": (
+        "{given} is after the appointment that the call asks for",
+        "{given} es después de la cita que se pide",
+    ),
     "surrogates": (
         "holds half of a surrogate pair, which is no text",
         "contiene medio par sustituto, que no es texto",

@@ -4,9 +4,11 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from kallyai_mcp.calls.outcome import Outcome
+from kallyai_mcp.calls.records import CallState
 from kallyai_mcp.tools.call_view import CallView
 from kallyai_mcp.tools.text.calls import callee, thing
 from kallyai_mcp.tools.text.plain import duration, quoted, word, zone_of
+from kallyai_mcp.tools.text.scheduled import due
 from kallyai_mcp.tools.text.times import day, hour, in_zone, when
 
 _WIDE, _NARROW = 60, 24
@@ -29,6 +31,13 @@ _STATES = {
     Outcome.FAILED: ("failed", "fallida"),
     Outcome.CANCELED: ("canceled", "cancelada"),
     Outcome.UNKNOWN: ("unknown", "resultado desconocido"),
+}
+
+_NOT_PLACED = {
+    CallState.SCHEDULED: ("scheduled", "programada"),
+    CallState.EXPIRED: ("expired", "caducada"),
+    CallState.REFUSED: ("not called", "no se llamó"),
+    CallState.CANCELED: ("canceled", "cancelada"),
 }
 
 _SENTENCES = {
@@ -55,6 +64,7 @@ _SENTENCES = {
     "more": ("More: offset={seen}.", "Más: offset={seen}."),
     "in_progress": ("in progress", "en curso"),
     "may_have": ("may have been called", "quizá se llamó"),
+    "due": ("due {moment}", "prevista {moment}"),
     "so_far": ("{duration} so far", "lleva {duration}"),
 }
 
@@ -116,13 +126,15 @@ def _row(view: CallView, zone_name: str, now: datetime, room: int, spanish: bool
     id_ = view.call_id or (record.tracking_id if record is not None else "")
     if record is not None and view.outcome in (None, Outcome.UNKNOWN) and call is None:
         id_ = record.tracking_id
-    who, detail = callee(view).in_row(24 if room == _WIDE else 16), _detail(view, now, room, spanish)
+    who, detail = callee(view).in_row(24 if room == _WIDE else 16), _detail(view, zone_name, now, room, spanish)
     parts = (at, _state(view, spanish), who, detail, word(id_))
     return "  ".join(part for part in parts if part)
 
 
 def _state(view: CallView, spanish: bool) -> str:
     call = view.call
+    if view.outcome is None and view.record is not None and not view.record.is_active:
+        return _NOT_PLACED[view.record.state][spanish]
     if view.outcome is None:
         is_known = call is None or call.plain_status in call.IN_PROGRESS
         return _SENTENCES["in_progress"][spanish] if is_known or call is None else quoted(call.status, 24)
@@ -131,7 +143,7 @@ def _state(view: CallView, spanish: bool) -> str:
     return f"{_STATES[view.outcome][spanish]}{'*' if view.is_calendar_unread else ''}"
 
 
-def _detail(view: CallView, now: datetime, room: int, spanish: bool) -> str:
+def _detail(view: CallView, zone_name: str, now: datetime, room: int, spanish: bool) -> str:
     if view.appointment is not None:
         what = thing(view, spanish=spanish) if room == _WIDE else ""
         return ", ".join(filter(None, (what, _time(view, now, spanish))))
@@ -141,6 +153,9 @@ def _detail(view: CallView, now: datetime, room: int, spanish: bool) -> str:
             return _SENTENCES["may_have"][spanish]
         if view.record is None:
             return ""
+        if view.record.schedule.not_before is not None and not view.record.is_active:
+            moment = due(view.record, now, zone_name=zone_name)
+            return _SENTENCES["due"][spanish].format(moment=moment)
         return _SENTENCES["so_far"][spanish].format(duration=duration(view.record.elapsed(now)))
     said = quoted(call.highlights, room) if call.highlights else ""
     return reason(call.plain_status, spanish=spanish) or said

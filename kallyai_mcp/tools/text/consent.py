@@ -64,6 +64,8 @@ def preview(
     minutes_left: float | None,
     risk_flags: Sequence[RiskFlag],
     spanish: bool,
+    due: str = "",
+    attempts: int = 1,
 ) -> str:
     """The call as its user sees it before it is placed.
 
@@ -75,6 +77,8 @@ def preview(
         minutes_left: Minutes left of the quota.
         risk_flags: The reasons to ask.
         spanish: In Spanish, else in English.
+        due: When it is placed, in words; "" for at once.
+        attempts: How often it may be placed until somebody is reached.
     """
     number_ = for_people(submission.respondent_phone)
     callee = f"{one_line(submission.business_name)}, {number_}" if submission.business_name else number_
@@ -85,7 +89,9 @@ def preview(
     rows = [
         ("¿Llamar a {}?" if spanish else "Call {}?").format(f"{callee}{f' ({place})' if place else ''}"),
         _row("Se te pregunta porque", "You are asked because", reasons(risk_flags, spanish), spanish),
-        _row("Hora allí", "Time there", there, spanish),
+        _row("Cuándo", "When", due, spanish),
+        _row("Intentos", "Attempts", _attempts(attempts, spanish), spanish),
+        _row("Hora allí", "Time there", "" if due else there, spanish),
         _row("Idioma", "Language", _LANGUAGES[spoken][spanish] if spoken in _LANGUAGES else "", spanish),
         _row("Para", "What for", cut(one_line(submission.task_description), _MAX_LENGTH), spanish),
         _row("Detalles", "Details", _details(submission, now, spanish), spanish),
@@ -93,6 +99,14 @@ def preview(
         _row("Minutos restantes", "Minutes left", number(minutes_left) if minutes_left is not None else "", spanish),
     ]
     return "\n".join(row for row in rows if row)
+
+
+def _attempts(count: int, spanish: bool) -> str:
+    if count == 1:
+        return ""
+    if spanish:
+        return f"hasta {count}, si está ocupado o no contestan, cada 15 minutos o más, de 8:00 a 21:00 allí"
+    return f"up to {count} if it is busy or nobody answers, at least 15 minutes apart, 8:00 to 21:00 there"
 
 
 def _row(in_spanish: str, in_english: str, text: str, spanish: bool) -> str:
@@ -113,8 +127,10 @@ def _details(submission: Submission, now: datetime, spanish: bool) -> str:
     return cut(", ".join(one_line(part) for part in parts if part), _MAX_LENGTH)
 
 
-def call_now(spanish: bool) -> tuple[str, str]:
-    """Title and description of the field by which the user agrees."""
+def call_now(spanish: bool, *, later: bool = False) -> tuple[str, str]:
+    """Title and description of the field by which the user agrees to a call now, or later."""
+    if later:
+        return ("Llamar entonces", "Es una llamada real") if spanish else ("Call then", "It is a real call")
     if spanish:
         return "Llamar ahora", "Es una llamada real a otra persona"
     return "Call now", "It is a real call to somebody else"

@@ -73,6 +73,36 @@ EXPLANATIONS: dict[str, Explanation] = {
         "se pidieron al usuario los datos que faltan y no los dio",
         "Pregúntaselos tú o no llames",
     ),
+    "expired": Explanation(
+        "this program did not run when the call was due, and a call is never placed late",
+        "Ask the user whether to call now or at another time",
+        "este programa no estaba en marcha cuando tocaba la llamada, y nunca se llama tarde",
+        "Pregunta al usuario si se llama ahora o en otro momento",
+    ),
+    "signed_out_when_due": Explanation(
+        "nobody was signed in to KallyAI when the call was due, and a call is never placed late",
+        "Ask the user whether to sign in and call now",
+        "no había sesión iniciada en KallyAI cuando tocaba la llamada, y nunca se llama tarde",
+        "Pregunta al usuario si inicia sesión y se llama ahora",
+    ),
+    "other_account_when_due": Explanation(
+        "another account was signed in when the call was due, and a call is never placed late",
+        "Ask the user whether to call now, and on which account",
+        "otra cuenta tenía la sesión iniciada cuando tocaba la llamada, y nunca se llama tarde",
+        "Pregunta al usuario si se llama ahora y con qué cuenta",
+    ),
+    "cannot_schedule": Explanation(
+        "this server can place calls only while their user asks, because it has no sign-in of its own",
+        "Call make_call at the time itself, without not_before and retries",
+        "este servidor solo puede llamar mientras el usuario lo pide, porque no tiene una sesión propia",
+        "Usa make_call cuando llegue el momento, sin not_before ni retries",
+    ),
+    "call_scheduled": Explanation(
+        "the call has not been placed yet",
+        "get_call says when it is due",
+        "la llamada aún no se ha hecho",
+        "get_call dice cuándo toca",
+    ),
     "consent_denied": Explanation(
         "consent to the call was declined",
         "Do not try again unless the user agrees to the call",

@@ -1,0 +1,107 @@
+"""Calls for later: when make_call's arguments make a call due, and the tool cancel_call."""
+
+from datetime import datetime
+from typing import Annotated, Any
+
+from mcp.server.mcpserver import Context
+from mcp.types import CallToolResult
+from pydantic import Field
+
+from kallyai_mcp.api.errors import KallyAIError
+from kallyai_mcp.api.models import Submission
+from kallyai_mcp.calls.records import CallRecord, CallState
+from kallyai_mcp.calls.schedule import MOST_AHEAD, Schedule, is_past_appointment
+from kallyai_mcp.tools.argument_types import CallId
+from kallyai_mcp.tools.arguments import InvalidArgumentsError, Problem
+from kallyai_mcp.tools.call_results import call_answer, find_record
+from kallyai_mcp.tools.call_view import CallView
+from kallyai_mcp.tools.context import AppContext
+from kallyai_mcp.tools.results import CallAnswer, CancelAnswer, answer
+from kallyai_mcp.tools.text.calls import record_party
+from kallyai_mcp.tools.text.canceling import canceled, not_canceled
+from kallyai_mcp.tools.text.plain import zone_of
+
+
+def schedule_of(
+    not_before: datetime | None, retries: int, submission: Submission, *, timezone: str, app_context: AppContext
+) -> Schedule:
+    """When a call is due, and how often it may be placed.
+
+    Args:
+        not_before: As the agent gave it; without an offset it is a time in `timezone`.
+        retries: How often the call is placed again at most.
+        submission: The call.
+        timezone: IANA name of the zone of its times.
+        app_context: The clock, and whether calls can be placed later.
+
+    Raises:
+        KallyAIError: Calls can't be placed later here (code `cannot_schedule`).
+        InvalidArgumentsError: The time is past, or after the appointment, or too far away.
+    """
+    if not_before is None and not retries:
+        return app_context.calls.scheduled(None, 0)
+    if not app_context.calls.schedules:
+        raise KallyAIError("This server can't place calls later.", code="cannot_schedule")
+    if not_before is None:
+        return app_context.calls.scheduled(None, retries)
+    due = not_before if not_before.tzinfo else not_before.replace(tzinfo=zone_of(timezone))
+    now = app_context.now()
+    schedule = app_context.calls.scheduled(due, retries)
+    kind = None
+    if schedule.place_by is not None and schedule.place_by < now:
+        kind = "past_time"
+    elif due - now > MOST_AHEAD:
+        kind = "far_time"
+    elif is_past_appointment(submission, due, timezone):
+        kind = "after_appointment"
+    if kind is not None:
+        here = now.astimezone(due.tzinfo)
+        values = {"now": f"{here:%Y-%m-%d %H:%M}", "days": MOST_AHEAD.days}
+        raise InvalidArgumentsError([Problem("not_before", kind, f"{due:%Y-%m-%d %H:%M}", values)])
+    return schedule if due > now else app_context.calls.scheduled(None, retries)
+
+
+async def cancel_call(
+    *,
+    call_id: Annotated[CallId, Field(description="tracking_id, or call_id")],
+    ctx: Context[AppContext, Any],
+) -> Annotated[CallToolResult, CancelAnswer]:
+    """Cancel a scheduled call or retry for good. A call in progress cannot be hung up."""
+    app_context = ctx.request_context.lifespan_context
+    return await cancel(app_context, call_id)
+
+
+async def cancel(app_context: AppContext, id_: str) -> CallToolResult:
+    """Cancel a call, if its request has not left; the result says whether.
+
+    Raises:
+        NotFoundError: There is no such call.
+        KallyAIError: Else as the methods of `CallService` and of the API client.
+    """
+    record = await find_record(app_context, id_)
+    if record is None:
+        call = await app_context.api().get_call(id_)
+        view = CallView.of_call(call, None, timezone=app_context.timezone)
+        return answer(not_canceled(None, is_over=call.is_final), _short(call_answer(view, app_context.now())))
+    done = record.is_open and await app_context.calls.cancel(record.tracking_id)
+    record = await app_context.calls.find(record.tracking_id) or record
+    structure = _short(call_answer(CallView.of_record(record), app_context.now()))
+    party, spanish = str(record_party(record)), record.submission.language == "es"
+    if done or record.state is CallState.CANCELED:
+        structure.status, structure.placed = "canceled", "no"
+        return answer(canceled(party, spanish=spanish), structure)
+    return answer(_not_canceled(record, party, spanish=spanish), structure)
+
+
+def _short(call: CallAnswer) -> CancelAnswer:
+    return CancelAnswer(status=call.status, call_id=call.call_id, tracking_id=call.tracking_id)
+
+
+def _not_canceled(record: CallRecord, party: str, *, spanish: bool) -> str:
+    return not_canceled(
+        party,
+        is_over=not record.is_active,
+        was_placed=record.state in (CallState.ENDED, CallState.UNKNOWN),
+        id_=record.tracking_id,
+        spanish=spanish,
+    )

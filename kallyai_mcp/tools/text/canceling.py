@@ -1,0 +1,44 @@
+"""How the result of cancel_call reads."""
+
+_SENTENCES: dict[str, tuple[str, str]] = {
+    "canceled": (
+        "Canceled: {party} will not be called. Nothing else has to be done.",
+        "Cancelada: no se llamará a {party}. No hay que hacer nada más.",
+    ),
+    "in_progress": (
+        "Not canceled: the call to {party} is in progress, and it can't be hung up. It will not be placed again.",
+        "No se canceló: la llamada a {party} está en curso y no se puede colgar. No se repetirá.",
+    ),
+    "follow": (' get_call "{id}" follows it.', ' get_call "{id}" la sigue.'),
+    "over": (
+        "Not canceled: the call to {party} is over. What was agreed in it can only be canceled by another call.",
+        "No se canceló: la llamada a {party} ya terminó. Lo que se acordó solo se puede cancelar con otra llamada.",
+    ),
+    "never_placed": (
+        "Nothing to cancel: {party} was not called, and will not be.",
+        "No hay nada que cancelar: no se llamó a {party} ni se le llamará.",
+    ),
+    "number": ("the number", "el número"),
+}
+
+
+def canceled(party: str, *, spanish: bool) -> str:
+    """A call that will not be placed."""
+    return _SENTENCES["canceled"][spanish].format(party=party)
+
+
+def not_canceled(
+    party: str | None, *, is_over: bool, was_placed: bool = True, id_: str | None = None, spanish: bool = False
+) -> str:
+    """A call that could not be canceled.
+
+    Args:
+        party: Who was called; None if that is not known.
+        is_over: It has ended, or is not going to be placed.
+        was_placed: It was placed, or may have been.
+        id_: The id that follows it.
+        spanish: In Spanish, else in English.
+    """
+    key = ("over" if was_placed else "never_placed") if is_over else "in_progress"
+    text = _SENTENCES[key][spanish].format(party=party or _SENTENCES["number"][spanish])
+    return text + (_SENTENCES["follow"][spanish].format(id=id_) if id_ and not is_over else "")
