@@ -10,6 +10,7 @@ import os
 import shutil
 import signal
 import subprocess
+import sys
 import tempfile
 import threading
 import uuid
@@ -277,7 +278,9 @@ def own_postgres() -> Iterator[PostgresServer]:
 
 
 def has_server() -> bool:
-    """Whether this machine has the programs of a PostgreSQL server."""
+    """Whether this machine has the programs of a PostgreSQL server. Those of Windows can't be ended as is done here."""
+    if sys.platform == "win32":
+        return False
     try:
         _programs()
     except FileNotFoundError:

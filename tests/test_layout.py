@@ -95,3 +95,17 @@ def test_no_file_is_longer_than_400_lines() -> None:
     lengths = {str(path.relative_to(PACKAGE)): len(path.read_text(encoding="utf-8").splitlines()) for path in modules()}
 
     assert not {name: length for name, length in lengths.items() if length > 400}
+
+
+POSIX_ONLY = {"fcntl", "grp", "pty", "pwd", "readline", "resource", "termios", "tty", "uvloop"}
+ON_TERMINALS = {"pseudo_terminal.py", "recording.py"}
+"""Modules of the tests that are imported only by tests that Windows skips."""
+
+
+def test_nothing_imports_what_windows_lacks_when_it_is_imported_itself() -> None:
+    for path in [*modules(), *Path(__file__).parent.rglob("*.py")]:
+        body = ast.parse(path.read_text(encoding="utf-8")).body
+        names = {alias.name for node in body if isinstance(node, ast.Import) for alias in node.names}
+        names |= {str(node.module) for node in body if isinstance(node, ast.ImportFrom)}
+        assert path.name in ON_TERMINALS or not {name.split(".")[0] for name in names} & POSIX_ONLY, path
+        assert path.name in ON_TERMINALS or "tests.cli.pseudo_terminal" not in names, path
