@@ -42,6 +42,7 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=0, help="the first seed (default: 0)")
     parser.add_argument("--workers", action="store_true", help="two workers with one database; one of them ends")
     parser.add_argument("--simulated", action="store_true", help="in one process, where time passes at once")
+    parser.add_argument("--later", action="store_true", help="with --simulated: calls that are due later, or again")
     parser.add_argument("--prove", action="store_true", help="show that each broken build of the program is seen")
     parser.add_argument("--jobs", type=int, help="how many at once (default: 16; workers: 8; simulated: 2)")
     parser.add_argument("--verbose", action="store_true", help="print every run, not only those that violated a rule")
@@ -52,7 +53,9 @@ def main() -> int:
         return prove.main()
     if options.simulated:
         began = time.monotonic()
-        sums = simulate(options.seed, options.runs, jobs=options.jobs or 2, is_shared=options.workers)
+        sums = simulate(
+            options.seed, options.runs, jobs=options.jobs or 2, is_shared=options.workers, is_later=options.later
+        )
         print(f"{sums.table()}\n{time.monotonic() - began:.0f} s")
         return 1 if sums.reports else 0
     suite = WORKERS if options.workers else SERVERS

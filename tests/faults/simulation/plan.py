@@ -46,6 +46,7 @@ class Ask:
         waits: It waits for the outcome; otherwise it asks with `wait_seconds` 0 and follows the call.
         retyped: The description has other case and spacing.
         confirms: It first asks for a confirmation, and sends that with all requests.
+        cancels_at: It cancels the call then, in seconds since the run's begin, if that is still to come.
         until_told: It asks again and again until it is told an outcome (or that nothing was placed).
     """
 
@@ -60,6 +61,7 @@ class Ask:
     retyped: bool = False
     confirms: bool = False
     until_told: bool = False
+    cancels_at: float | None = None
 
 
 What = Literal[

@@ -288,6 +288,15 @@ class Run:
         async with anyio.create_task_group() as tasks:
             for _ in range(ask.times):
                 tasks.start_soon(make_call)
+            if ask.cancels_at is not None:
+                tasks.start_soon(self._cancel, ask.cancels_at, ask)
+
+    async def _cancel(self, at: float, ask: Ask) -> None:
+        await self._world.sleep(at - self._world.elapsed)
+        known = [use.answer.data.get("tracking_id") for use in self._evidence.uses if use.answer is not None]
+        if id_ := next((id_ for id_ in known if id_), None):
+            process = await self._living(ask.process)
+            await self._use(process, "cancel_call", {"call_id": id_}, task=ask.task)
 
     async def _living(self, number: int) -> Process:
         """The process of this number, or else one that lives, of the same home first; a new one when none does."""
@@ -414,7 +423,7 @@ class Run:
                 self._evidence.shown[id_] = answer.structured_content or {}
 
     def _has_active(self, account: str) -> bool:
-        return any(row["state"] in ACTIVE for home in self._homes for row in home.rows((account,)))
+        return any(row["state"] in (*ACTIVE, "scheduled") for home in self._homes for row in home.rows((account,)))
 
 
 class _Errors(logging.Handler):

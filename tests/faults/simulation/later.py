@@ -1,0 +1,206 @@
+"""Simulated runs of calls that are due later and of calls that are placed again, with an oracle of their own."""
+
+import random
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import datetime, timedelta
+from itertools import pairwise
+from typing import Literal
+from zoneinfo import ZoneInfo
+
+from tests.faults.simulation.oracle import Rule, Violation
+from tests.faults.simulation.plan import Ask, Event, Plan, Start, Task, What
+from tests.faults.simulation.run import ACTIVE, Evidence
+from tests.faults.simulation.seeds import BROKEN, STATUSES_AFTER
+from tests.faults.simulation.service import PhoneCall, Quirks, Trouble
+from tests.faults.simulation.world import NOON
+
+WINDOW = timedelta(seconds=1800)
+PAUSE = timedelta(minutes=15)
+_REQUEST = timedelta(seconds=5)
+"""How long a request takes at most from the check of its time until it reaches the service."""
+
+_ZONES = {"+14155551234": "America/Los_Angeles", "+442079460123": "Europe/London"}
+"""Two numbers: one that is called by day, one that is called until the end of the day."""
+
+_EVENTS: tuple[What, ...] = (
+    "is killed",
+    "is terminated",
+    "is stopped",
+    "is suspended with its machine",
+    "someone else signs in",
+    "its ledger fails",
+    "its ledger fails to confirm",
+)
+
+
+def later_plan(seed: int, *, is_shared: bool = False) -> Plan:
+    """The plan of a seed, always the same: one call, due later or placed again, and what happens around its times."""
+    rng = random.Random(f"later {seed} {is_shared}")  # noqa: S311 - it has to be repeatable, not secret
+    due = rng.choice((None, 600.0, 1800.0, 3600.0)) if seed % 3 else None
+    retries = rng.choice((1, 2, 3)) if due is None else rng.choice((0, 0, 1, 3))
+    arguments: dict[str, object] = {
+        "task_category": "general",
+        "task_description": "Ask for the opening hours",
+        "respondent_phone": rng.choice(tuple(_ZONES)),
+    }
+    arguments |= {"retries": retries} if retries else {}
+    arguments |= {"not_before": (NOON + timedelta(seconds=due)).isoformat()} if due is not None else {}
+    ending = rng.choice(("busy", "no_answer", "busy", "success", "voicemail")) if retries else "success"
+    moments = [due or 0.0, (due or 0.0) + 900.0, (due or 0.0) + 60]
+    asks = [
+        Ask(0, waits=False, cancels_at=rng.choice((None, None, max(1.0, rng.choice(moments) + rng.uniform(-30, 90)))))
+    ]
+    if rng.random() < 0.5:  # the same again, before and after
+        asks.append(Ask(rng.uniform(1, 3000), process=rng.randrange(2), waits=False, retyped=rng.random() < 0.5))
+    events = []
+    for _ in range(rng.choice((0, 1, 1, 2, 3))):
+        at = max(0.5, rng.choice(moments) + rng.choice((-1.0, 0.0, 1.0)) * rng.uniform(0, 40))
+        what = rng.choice(_EVENTS)
+        events.append(Event(at, what, process=rng.randrange(2), seconds=rng.choice((5.0, 100.0, 2500.0))))
+        if what == "someone else signs in":
+            events.append(Event(at + rng.choice((30.0, 2500.0)), "the user signs in again"))
+    if rng.random() < 0.2 and not is_shared:
+        at = rng.choice(moments) + rng.uniform(1, 60)
+        events.append(Event(at, "has its clock set", seconds=rng.choice((-3600.0, -90.0, 90.0, 1000.0, 4000.0))))
+    if rng.random() < 0.2:  # nothing runs for long, and then somebody asks
+        events += [Event(max(1.0, (due or 900.0) - 5), "is killed", process=number) for number in range(2)]
+        asks.append(Ask((due or 900.0) + rng.choice((600.0, 2400.0)), waits=False))
+    steps: dict[int, float | Literal["kill"]] = (
+        {rng.randrange(30): rng.choice(("kill", 100.0, 2500.0))} if rng.random() < 0.4 else {}
+    )
+    starts = (Start(at_step=steps), Start()) if is_shared or rng.random() < 0.6 else (Start(at_step=steps),)
+    troubles: tuple[Trouble, ...] = ()
+    if rng.random() < 0.4:
+        answer = rng.choice((*STATUSES_AFTER, *BROKEN))
+        troubles = (Trouble(answer, placed=True, delay=rng.choice((0.0, 10.0))),)
+    return Plan(
+        "a call for later or again",
+        (Task(arguments, ending),),
+        tuple(asks),
+        seed=seed,
+        starts=starts,
+        events=tuple(events),
+        troubles=troubles,
+        quirks=replace(Quirks(), answers_at_once=rng.random() < 0.3),
+        mode=rng.choice(("auto", "legacy")),
+    )
+
+
+def find_later_violations(evidence: Evidence) -> list[Violation]:
+    """Every violation in the run."""
+    checks = (_times, _attempts, _canceled, _lost, _stuck, _failed)
+    return [violation for check in checks for violation in check(evidence)]
+
+
+def _jump(evidence: Evidence) -> tuple[timedelta, timedelta]:
+    """How far the ledger's clock may be behind and ahead of the true time."""
+    jumps = [event.seconds for event in evidence.plan.events if event.what == "has its clock set"]
+    return (
+        timedelta(seconds=-sum(min(jump, 0) for jump in jumps)),
+        timedelta(seconds=sum(max(jump, 0) for jump in jumps)),
+    )
+
+
+def _arguments(evidence: Evidence) -> tuple[datetime | None, int, ZoneInfo]:
+    arguments = evidence.plan.tasks[0].arguments
+    due = datetime.fromisoformat(arguments["not_before"]) if "not_before" in arguments else None
+    return due, int(arguments.get("retries", 0)), ZoneInfo(_ZONES[arguments["respondent_phone"]])
+
+
+def _calls(evidence: Evidence) -> list[PhoneCall]:
+    return sorted(evidence.placed, key=lambda call: call.started)
+
+
+def _times(evidence: Evidence) -> Iterator[Violation]:
+    """No attempt before its time, none after its window, and every retry in the callee's day."""
+    behind, ahead = _jump(evidence)
+    due, _, zone = _arguments(evidence)
+    calls = _calls(evidence)
+    if due is not None and calls:
+        if calls[0].started < due - ahead:
+            yield Violation(Rule.LATE, f"{calls[0].call_id} was placed at {calls[0].started}, before {due}")
+        if calls[0].started > due + WINDOW + behind + _REQUEST:
+            yield Violation(Rule.LATE, f"{calls[0].call_id} was placed at {calls[0].started}, long after {due}")
+    for before, call in pairwise(calls):
+        if _is_asked_anew(before, call, evidence):
+            continue
+        if call.started < before.ends + PAUSE - ahead - timedelta(seconds=1):
+            yield Violation(Rule.LATE, f"{call.call_id} came {call.started - before.ends} after the attempt before it")
+        there = call.started.astimezone(zone)
+        if not (8, 0) <= (there.hour, there.minute) <= (21, 30) and not (ahead or behind):
+            yield Violation(Rule.LATE, f"{call.call_id} was placed at {there} there")
+
+
+def _is_asked_anew(before: PhoneCall, call: PhoneCall, evidence: Evidence) -> bool:
+    """Whether the agent asked for a call after it was told how the one before it had ended."""
+    return any(
+        use.tool == "make_call"
+        and before.ends <= use.asked_at <= call.started + timedelta(seconds=1)
+        and _told_before(use.asked, evidence)
+        for use in evidence.uses
+    )
+
+
+def _told_before(asked: int, evidence: Evidence) -> bool:
+    return any(
+        use.answered < asked and (use.is_outcome or use.text.startswith(("Not called", "Canceled")))
+        for use in evidence.uses
+    )
+
+
+def _attempts(evidence: Evidence) -> Iterator[Violation]:
+    """As many calls as the consent covers, and one more only after nobody was reached."""
+    _, retries, _ = _arguments(evidence)
+    calls = _calls(evidence)
+    anew = sum(
+        use.tool == "make_call" and index > 0 and _told_before(use.asked, evidence)
+        for index, use in enumerate(evidence.uses)
+    )
+    if len(calls) > (1 + retries) * (1 + anew):
+        yield Violation(Rule.TWICE, f"{len(calls)} calls were placed; {1 + retries} attempts were allowed")
+    for before, call in pairwise(calls):
+        if before.status not in ("busy", "no_answer") and not _is_asked_anew(before, call, evidence):
+            yield Violation(Rule.TWICE, f"{call.call_id} was placed after {before.call_id} had ended: {before.status}")
+
+
+def _canceled(evidence: Evidence) -> Iterator[Violation]:
+    """Nothing is placed after the agent was told that the call is canceled."""
+    for use in evidence.uses:
+        if use.tool == "cancel_call" and use.status == "canceled" and use.answered_at is not None:
+            for call in evidence.placed:
+                asked_since = any(
+                    other.tool == "make_call" and use.asked_at <= other.asked_at <= call.started
+                    for other in evidence.uses
+                )
+                if call.started > use.answered_at and not asked_since:
+                    yield Violation(Rule.UNASKED, f"{call.call_id} was placed after it was canceled")
+
+
+def _lost(evidence: Evidence) -> Iterator[Violation]:
+    """Every call that was placed has its outcome in the ledger."""
+    for call in evidence.placed:
+        rows = [row for row in evidence.rows if row["call_id"] == call.call_id]
+        if not any(row["state"] == "ended" for row in rows) and not _may_be_unknown(evidence):
+            yield Violation(Rule.LOST, f"call {call.call_id} is {call.status}, but no ledger says so")
+
+
+def _may_be_unknown(evidence: Evidence) -> bool:
+    return evidence.plan.has("has its clock set") and any(row["state"] == "unknown" for row in evidence.rows)
+
+
+def _stuck(evidence: Evidence) -> Iterator[Violation]:
+    for row in evidence.rows:
+        if row["state"] in (*ACTIVE, "scheduled"):
+            yield Violation(Rule.STUCK, f"{row['tracking_id']} is still {row['state']}")
+        placed = [call for call in evidence.placed if call.key == row["idempotency_key"]]
+        if row["state"] in ("refused", "expired", "canceled") and placed:
+            yield Violation(Rule.UNTRUE, f"{row['tracking_id']} is {row['state']}, but its call was placed")
+
+
+def _failed(evidence: Evidence) -> Iterator[Violation]:
+    for text in evidence.errors:
+        yield Violation(Rule.FAILED, text)
+    for use in evidence.uses:
+        if "internal_error" in use.text or "kallyai-mcp itself" in use.text or use.text.startswith("Internal"):
+            yield Violation(Rule.FAILED, f"the agent was told {use.text!r}")
