@@ -1,14 +1,21 @@
 """What the system says about the network: which certificates to accept, and which proxy to use."""
 
+import importlib
 import os
+import re
 import ssl
+import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 from urllib.request import getproxies, proxy_bypass
 
 import httpx
 
 from kallyai_mcp.urls import is_loopback
+
+_SCUTIL = "/usr/sbin/scutil"
+"""Prints the proxies of macOS, which Python's getproxies leaves out if they are named by a PAC file."""
 
 _INTERNET_SETTINGS = r"Software\Microsoft\Windows\CurrentVersion\Internet Settings"
 
@@ -36,21 +43,35 @@ def _system_has_certificates(platform: str = sys.platform) -> bool:
     return bool(paths.cafile) or bool(paths.capath and any(Path(paths.capath).iterdir()))
 
 
-def unsupported_proxy() -> str | None:
-    """What kind of proxy this machine names that can't be used: SOCKS, or PAC on Windows; None if there is none."""
+def unsupported_proxy(platform: str = sys.platform) -> str | None:
+    """What kind of proxy this machine names that can't be used: SOCKS, or a PAC file; None if there is none.
+
+    Args:
+        platform: As `sys.platform`. A PAC file is known only to Windows and macOS.
+    """
     proxies = getproxies()
     if "socks" in proxies or any(proxy.startswith("socks") for proxy in proxies.values()):
         return "a SOCKS proxy"
-    if sys.platform == "win32":
-        import winreg
+    has_pac = {"win32": _windows_has_pac, "darwin": _macos_has_pac}.get(platform, lambda: False)()
+    return "a proxy by a PAC file" if has_pac else None
 
-        try:
-            with winreg.OpenKey(winreg.HKEY_CURRENT_USER, _INTERNET_SETTINGS) as key:
-                winreg.QueryValueEx(key, "AutoConfigURL")
-        except OSError:
-            return None
-        return "a proxy by a PAC file"
-    return None
+
+def _windows_has_pac() -> bool:
+    winreg: Any = importlib.import_module("winreg")
+    try:
+        with winreg.OpenKey(winreg.HKEY_CURRENT_USER, _INTERNET_SETTINGS) as key:
+            return bool(winreg.QueryValueEx(key, "AutoConfigURL")[0])
+    except OSError:
+        return False
+
+
+def _macos_has_pac() -> bool:
+    try:
+        command = [_SCUTIL, "--proxy"]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=2, check=False)  # noqa: S603 - a constant
+    except (OSError, subprocess.SubprocessError):
+        return False
+    return re.search(r"ProxyAuto(Config|Discovery)Enable : 1", done.stdout) is not None
 
 
 def proxy_for(base_url: httpx.URL) -> str | None:

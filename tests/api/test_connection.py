@@ -1,10 +1,14 @@
 """Failed connections: either nothing was sent, or the response is lost. A GET is retried, a POST is not."""
 
+import contextlib
 import gzip
 import socket
 import ssl
+import sys
 from itertools import pairwise
-from typing import Any
+from pathlib import Path
+from types import ModuleType, SimpleNamespace
+from typing import Any, cast
 
 import anyio
 import certifi
@@ -412,6 +416,39 @@ def test_the_certificates_are_those_of_the_system_unless_the_environment_names_o
     assert isinstance(of_the_system, truststore.SSLContext) == has_some
     assert type(named) is type(without) is ssl.SSLContext
     assert without.get_ca_certs()
+
+
+@pytest.mark.parametrize(
+    ("address", "kind"), [("http://wpad/proxy.pac", "a proxy by a PAC file"), ("", None), (None, None)]
+)
+def test_a_pac_file_of_windows_is_named(no_proxies: pytest.MonkeyPatch, address: str | None, kind: str | None) -> None:
+    def value(_: object, name: str) -> tuple[str, int]:
+        if address is None:
+            raise FileNotFoundError(name)
+        return address, 1
+
+    registry = SimpleNamespace(HKEY_CURRENT_USER=1, OpenKey=lambda *_: contextlib.nullcontext(), QueryValueEx=value)
+    no_proxies.setitem(sys.modules, "winreg", cast("ModuleType", registry))
+
+    assert system_network.unsupported_proxy("win32") == kind
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows starts no script in place of scutil")
+@pytest.mark.parametrize(
+    ("entry", "kind"),
+    [("ProxyAutoConfigEnable : 1", "a proxy by a PAC file"), ("ProxyAutoConfigEnable : 0", None), (None, None)],
+)
+def test_a_pac_file_of_macos_is_named(
+    no_proxies: pytest.MonkeyPatch, tmp_path: Path, entry: str | None, kind: str | None
+) -> None:
+    scutil = tmp_path / "scutil"
+    if entry is not None:
+        scutil.write_text(f"#!/bin/sh\necho '<dictionary> {{'\necho '  {entry}'\necho '}}'\n")
+        scutil.chmod(0o700)
+    no_proxies.setattr(system_network, "_SCUTIL", str(scutil))
+
+    assert system_network.unsupported_proxy("darwin") == kind
+    assert system_network.unsupported_proxy("linux") is None
 
 
 async def test_a_socks_proxy_is_named_when_the_service_can_not_be_reached(no_proxies: pytest.MonkeyPatch) -> None:
