@@ -1,4 +1,4 @@
-"""Fetches a document from a URL of an untrusted client, without access to private networks (SSRF).
+"""Fetches a document from a URL of an untrusted client, or posts to it, without access to private networks (SSRF).
 
 Only https on port 443, only public addresses, no redirects, no proxy, and limits of time and size. It connects to the
 address that it checked, so that the name can't resolve to another address in between.
@@ -8,8 +8,8 @@ import ipaddress
 import socket
 import ssl
 import threading
-from collections.abc import Awaitable, Callable, Sequence
-from typing import Any
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 import anyio
@@ -28,6 +28,8 @@ MOST_AT_ONCE = 32
 
 _MOST_ADDRESSES = 3
 _CONCURRENT_LOOKUPS = 8
+
+_Read = TypeVar("_Read")
 
 Resolve = Callable[[str, int], Awaitable[Sequence[tuple[str, int]]]]
 """Looks up a host name and a port: returns IP addresses and ports."""
@@ -73,24 +75,52 @@ class SafeFetcher:
             FetchError: It does not exist, is not JSON, is too long or too slow, its URL or address is not allowed, or
                 too many others are being fetched.
         """
+        return await self._guarded(url, "GET", {}, b"", _read)
+
+    async def post(self, url: str, body: bytes, headers: Mapping[str, str]) -> tuple[int, bytes]:
+        """Send JSON to `url`; returns the status of the answer and its body, up to `MAX_BYTES`.
+
+        Raises:
+            FetchError: As `fetch`; its code says why: `timeout`, `tls_error`, or `connection_refused`.
+        """
+        return await self._guarded(url, "POST", {**headers, "Content-Type": "application/json"}, body, _read_any)
+
+    async def _guarded(
+        self,
+        url: str,
+        method: str,
+        headers: Mapping[str, str],
+        body: bytes,
+        read: Callable[[httpx.Response], Awaitable[_Read]],
+    ) -> _Read:
+        """Send a request within the limits of time and number."""
         host = _host(url)
         if self._running >= MOST_AT_ONCE:
             raise FetchError("too many documents are being read; try again in a moment")
         self._running += 1
         try:
             with anyio.fail_after(self._seconds):
-                return await self._fetch(url, host)
+                return await self._send(url, host, method, headers, body, read)
         except TimeoutError:
-            raise FetchError("it took too long") from None
+            raise FetchError("it took too long", code="timeout") from None
         except (httpx.HTTPError, httpx.InvalidURL, OSError, UnicodeError) as error:
-            raise FetchError(f"it can't be reached ({type(error).__name__})") from None
+            code = "tls_error" if _is_tls(error) else "connection_refused"
+            raise FetchError(f"it can't be reached ({type(error).__name__})", code=code) from None
         finally:
             self._running -= 1
 
-    async def _fetch(self, url: str, host: str) -> bytes:
+    async def _send(
+        self,
+        url: str,
+        host: str,
+        method: str,
+        headers: Mapping[str, str],
+        body: bytes,
+        read: Callable[[httpx.Response], Awaitable[_Read]],
+    ) -> _Read:
         addresses = await self._resolve(host, 443)
         if not addresses or not all(self._may_connect(address) for address, _ in addresses):
-            raise FetchError("its address is not a public one")
+            raise FetchError("its address is not a public one", code="connection_refused")
         if self._trust is None:
             self._trust = await anyio.to_thread.run_sync(
                 httpx.create_ssl_context
@@ -99,9 +129,10 @@ class SafeFetcher:
         async with httpx.AsyncClient(transport=transport, trust_env=False, timeout=self._seconds) as client:
             for place, (address, port) in enumerate(addresses[:_MOST_ADDRESSES], start=1):
                 request = client.build_request(
-                    "GET",
+                    method,
                     httpx.URL(url).copy_with(host=address, port=port),
-                    headers=self._headers | {"Host": host},
+                    headers={**self._headers, **headers, "Host": host},
+                    content=body or None,
                     extensions={"sni_hostname": host},
                 )
                 try:
@@ -111,10 +142,28 @@ class SafeFetcher:
                         raise
                     continue
                 try:
-                    return await _read(response)
+                    return await read(response)
                 finally:
                     await response.aclose()
-        raise FetchError("its address is not a public one")
+        raise FetchError("its address is not a public one", code="connection_refused")
+
+
+def _is_tls(error: BaseException | None) -> bool:
+    """Whether an error of httpx is one of TLS: it keeps the error that it stands for."""
+    while error is not None:
+        if isinstance(error, ssl.SSLError):
+            return True
+        error = error.__cause__ or error.__context__
+    return False
+
+
+async def _read_any(response: httpx.Response) -> tuple[int, bytes]:
+    body = bytearray()
+    async for chunk in response.aiter_raw():
+        body += chunk
+        if len(body) > MAX_BYTES:
+            break
+    return response.status_code, bytes(body[:MAX_BYTES])
 
 
 async def _read(response: httpx.Response) -> bytes:

@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 import anyio
 
 from kallyai_mcp.calls.service import CallService
+from kallyai_mcp.calls.webhooks import Webhooks
 from kallyai_mcp.cli.browser_sign_in import BrowserSignIn
 from kallyai_mcp.cli.connection import Connection
 from kallyai_mcp.cli.ledger import timing
@@ -20,6 +21,7 @@ async def open_app_context(
     *,
     timezone: str | None = None,
     links: bool = True,
+    webhooks: Webhooks | None = None,
 ) -> AsyncIterator[AppContext]:
     """Open the app context for as long as a server runs.
 
@@ -27,6 +29,7 @@ async def open_app_context(
         connection: Which KallyAI, which ledger, and which clock; closed at the end.
         timezone: The user's IANA time zone; None for the machine's.
         links: Give out sign-in links, which need the user's browser to be on this machine.
+        webhooks: Sends events to the URLs of clients; None where that is not served.
     """
     settings = connection.settings
     try:
@@ -50,6 +53,7 @@ async def open_app_context(
                     # The embedded sandbox calls nobody, and a call should end as its number says at any hour.
                     confirm=settings.confirm or ("never" if connection.sandbox is not None else "auto"),
                     embedded=connection.sandbox is not None,
+                    webhooks=webhooks,
                 )
             tasks.cancel_scope.cancel()
     finally:

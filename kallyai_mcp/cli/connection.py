@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from kallyai_mcp.calls.ledger.base import Database
     from kallyai_mcp.calls.ledger.shared_state import SharedState
     from kallyai_mcp.calls.ledger.sql import Ledger
+    from kallyai_mcp.calls.webhooks import Post, Webhooks
     from kallyai_mcp.cli.shared_keys import SharedKeys
     from kallyai_mcp.sandbox.app import SandboxApp
 
@@ -99,6 +100,23 @@ class Connection:
         from kallyai_mcp.calls.ledger.shared_state import SharedState
 
         return SharedState(self._open_database())
+
+    def webhooks(self, post: "Post | None", may_try: Callable[[str], float]) -> "Webhooks":
+        """What sends events to the URLs of clients.
+
+        Args:
+            post: Sends to a URL; None for what never sends to a private address.
+            may_try: Counts one challenge to a host; returns 0, or the seconds until one more is allowed.
+
+        Raises:
+            LedgerUnavailableError: See `ledger`.
+        """
+        from kallyai_mcp.api.safe_fetch import SafeFetcher
+        from kallyai_mcp.calls.ledger.webhooks import WebhookStore
+        from kallyai_mcp.calls.webhooks import Webhooks
+
+        post = post or SafeFetcher(user_agent=self.settings.user_agent).post
+        return Webhooks(WebhookStore(self._open_database()), post, self.clock, may_try)
 
     @cached_property
     def keys(self) -> "SharedKeys":

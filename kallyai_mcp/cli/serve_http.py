@@ -7,6 +7,7 @@ import multiprocessing
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import partial
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 import anyio
@@ -31,6 +32,9 @@ from kallyai_mcp.transports.rate_limit import RateLimiter
 from kallyai_mcp.transports.status_routes import READY_TIMEOUT, Check, Readiness
 from kallyai_mcp.transports.uvicorn_server import StartupError, allow_open_files, serve_app
 
+if TYPE_CHECKING:
+    from kallyai_mcp.calls.webhooks import Post, Webhooks
+
 _WRONG_BEARERS = "20/minute"
 """How many bad bearers may come from one address."""
 
@@ -39,6 +43,9 @@ _SIGN_INS = "60/minute"
 
 _DO_NOT_RESTART = 3
 """The exit code of a worker that tells uvicorn not to start it again."""
+
+_CHALLENGES = "10/minute"
+"""How many challenges may be sent to one host, for all callers together."""
 
 _LOOPBACK_HOSTS = ("127.0.0.1:*", "localhost:*", "[::1]:*")
 _LOOPBACK_ORIGINS = tuple(f"http://{host}" for host in _LOOPBACK_HOSTS)
@@ -98,8 +105,13 @@ def _has_uvloop() -> bool:
     return importlib.util.find_spec("uvloop") is not None
 
 
-def build_app(settings: Settings, options: ServeOptions) -> Starlette:
+def build_app(settings: Settings, options: ServeOptions, *, post: "Post | None" = None) -> Starlette:
     """Build the ASGI app.
+
+    Args:
+        settings: The settings of this process.
+        options: How to serve.
+        post: Sends webhooks; None for what never sends to a private address.
 
     Raises:
         SetupError: The options are not safe, or something that they need is missing.
@@ -118,7 +130,8 @@ def build_app(settings: Settings, options: ServeOptions) -> Starlette:
         else None
     )
     verifier, is_known = choose_verifier(settings, options, oauth_server)
-    app_context = _SharedAppContext(connection, links=options.is_local and settings.public_url is None)
+    webhooks = connection.webhooks(post, RateLimiter(_CHALLENGES).acquire)
+    app_context = _SharedAppContext(connection, webhooks, links=options.is_local and settings.public_url is None)
     server = build_server(
         app_context.get,
         log_level=settings.log_level,
@@ -163,15 +176,19 @@ class _SharedAppContext:
     It is opened outside of any request, so that its tasks see no caller's token.
     """
 
-    def __init__(self, connection: Connection, *, links: bool) -> None:
+    def __init__(self, connection: Connection, webhooks: "Webhooks", *, links: bool) -> None:
         self._connection = connection
+        self._webhooks = webhooks
         self._links = links
         self._app_context: AppContext | None = None
 
     @asynccontextmanager
     async def open(self) -> AsyncIterator[None]:
-        async with open_app_context(self._connection, links=self._links) as self._app_context:
+        opening = open_app_context(self._connection, links=self._links, webhooks=self._webhooks)
+        async with opening as self._app_context, anyio.create_task_group() as tasks:
+            tasks.start_soon(self._webhooks.run)
             yield
+            tasks.cancel_scope.cancel()
 
     @asynccontextmanager
     async def get(self) -> AsyncIterator[AppContext]:

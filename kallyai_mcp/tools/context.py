@@ -12,6 +12,7 @@ from kallyai_mcp.tools.usage_cache import UsageCache
 
 if TYPE_CHECKING:
     from kallyai_mcp.api.client import KallyAI
+    from kallyai_mcp.calls.webhooks import Webhooks
 
 
 @dataclass(frozen=True)
@@ -72,6 +73,7 @@ class AppContext:
         confirm: When the user is asked before a call.
         embedded: KallyAI is the embedded sandbox, whose pages can't be opened.
         usage: The quota and subscription of each account.
+        webhooks: Sends events to the URLs of clients; None where that is not served.
         languages: The language in which each account's user reads, as far as it was looked up; None when nothing tells.
     """
 
@@ -85,4 +87,5 @@ class AppContext:
     confirm: Confirm = "auto"
     embedded: bool = False
     usage: UsageCache = field(default_factory=UsageCache)
+    webhooks: "Webhooks | None" = None
     languages: dict[str, str | None] = field(default_factory=dict)

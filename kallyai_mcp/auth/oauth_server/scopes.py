@@ -26,6 +26,8 @@ _METHODS: Mapping[str, tuple[str, ...]] = {
     "subscriptions/listen": ("calls:read",),
     "events/poll": ("calls:read",),
     "events/stream": ("calls:read",),
+    "events/subscribe": ("calls:read",),
+    "events/unsubscribe": ("calls:read",),
 }
 """What other methods of MCP need: each task is a call, and each subscription and each event is about calls."""
 

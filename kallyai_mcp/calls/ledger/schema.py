@@ -110,6 +110,37 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         "CREATE INDEX calls_unnoted ON calls (api, account) "
         "WHERE ended_at IS NOT NULL AND (noted_at IS NULL OR noted_at <> ended_at)",
     ),
+    (
+        """
+        CREATE TABLE webhook_subscriptions (
+            id TEXT PRIMARY KEY,
+            api TEXT NOT NULL,
+            account TEXT NOT NULL,
+            url TEXT NOT NULL,
+            name TEXT NOT NULL,
+            call_id TEXT,
+            secret TEXT NOT NULL,
+            old_secret TEXT,
+            old_secret_until DOUBLE PRECISION,
+            expires_at DOUBLE PRECISION NOT NULL,
+            position BIGINT NOT NULL,
+            last_delivery_at DOUBLE PRECISION,
+            last_error TEXT,
+            failed_since DOUBLE PRECISION
+        )
+        """,
+        "CREATE INDEX webhooks_by_account ON webhook_subscriptions (api, account)",
+        """
+        CREATE TABLE webhook_outbox (
+            subscription TEXT NOT NULL,
+            position BIGINT NOT NULL,
+            attempts INTEGER NOT NULL,
+            due_at DOUBLE PRECISION NOT NULL,
+            PRIMARY KEY (subscription, position)
+        )
+        """,
+        "CREATE INDEX webhook_outbox_due ON webhook_outbox (due_at)",
+    ),
 )
 """The statements of each version of the schema; version N has run the first N."""
 

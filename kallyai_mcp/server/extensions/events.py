@@ -5,7 +5,6 @@ process runs the call, every process of its account can tell.
 """
 
 from collections.abc import Mapping, Sequence
-from datetime import timedelta
 from typing import Any, Final, Literal
 
 import anyio
@@ -13,23 +12,30 @@ from mcp import MCPError
 from mcp.server.context import CallNext, HandlerResult, ServerRequestContext
 from mcp.server.extension import Extension, MethodBinding
 from mcp.server.subscriptions import SUBSCRIPTION_ID_META_KEY
-from mcp.types import INTERNAL_ERROR, INVALID_PARAMS, PaginatedRequestParams, RequestParams, Result
+from mcp.types import INTERNAL_ERROR, INVALID_PARAMS, PaginatedRequestParams, Result
 from mcp_types.version import MODERN_PROTOCOL_VERSIONS
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import ConfigDict, Field
 from typing_extensions import override
 
 from kallyai_mcp.api.errors import KallyAIError
-from kallyai_mcp.calls.events import ENDED, Event, EventPage
+from kallyai_mcp.calls.events import EventPage
 from kallyai_mcp.calls.records import AccountKey
+from kallyai_mcp.calls.webhooks import occurrence
+from kallyai_mcp.server.extensions.event_webhooks import has_webhooks, webhook_methods
+from kallyai_mcp.server.extensions.events_common import (
+    FORBIDDEN,
+    TYPES,
+    UNSUPPORTED,
+    Context,
+    SubscriptionParams,
+    account_of,
+    check_type,
+    page_of,
+)
 from kallyai_mcp.server.sdk_internals import notify_on_request
-from kallyai_mcp.tools.context import AppContext
-from kallyai_mcp.tools.text.errors import error_text
 
 EVENTS: Final = "io.modelcontextprotocol/events"
 """The extension's identifier."""
-
-NOT_FOUND, FORBIDDEN, UNSUPPORTED = -32023, -32024, -32026
-"""The codes of "Error Handling"."""
 
 POLL_MS: Final = 5_000
 """How often a client should poll, in milliseconds: a phone call takes one to three minutes."""
@@ -43,77 +49,8 @@ HEARTBEAT = 15.0
 MOST = 200
 """How many events one answer has at most."""
 
-_NULLABLE_TEXT: Final = {"type": ["string", "null"]}
-_CALL_ENDED: Final[dict[str, Any]] = {
-    "name": ENDED,
-    "description": "A phone call has ended, or it is certain that it will not be placed. get_call has what was said.",
-    "inputSchema": {
-        "type": "object",
-        "properties": {
-            "call_id": {"type": "string", "description": "call_id or tracking_id of the one call to hear of"},
-        },
-        "additionalProperties": False,
-    },
-    "payloadSchema": {
-        "type": "object",
-        "properties": {
-            "tracking_id": {"type": "string"},
-            "call_id": _NULLABLE_TEXT,
-            "status": {"type": "string", "description": "As in get_call, or refused, canceled, or expired"},
-            "outcome": _NULLABLE_TEXT | {"description": "As in get_call; null if no call was placed"},
-            "code": _NULLABLE_TEXT | {"description": "Why no call was placed"},
-            "callee": {
-                "type": "object",
-                "properties": {"business_name": _NULLABLE_TEXT, "respondent_phone": {"type": "string"}},
-            },
-        },
-        "required": ["tracking_id", "call_id", "status", "outcome", "callee"],
-    },
-}
-TYPES: Final = {each["name"]: each for each in (_CALL_ENDED,)}
-"""The event types by name, without their delivery modes."""
-
 _BUILT_WHEN_USED = ConfigDict(defer_build=True)
 """Few clients use events, and building the models takes time at every start."""
-
-_Context = ServerRequestContext[AppContext, Any]
-
-
-class EventArguments(BaseModel):
-    """The arguments of a subscription."""
-
-    model_config = ConfigDict(defer_build=True, extra="forbid")
-
-    call_id: str | None = None
-
-
-class SubscriptionParams(RequestParams):
-    """What events/poll, events/stream, and events/subscribe have in common: what a client wants to hear of."""
-
-    model_config = _BUILT_WHEN_USED
-
-    name: str
-    arguments: EventArguments = EventArguments.model_construct(call_id=None)
-    cursor: str | None = None
-    max_age_ms: int | None = Field(None, ge=0)
-
-    @property
-    def position(self) -> int | None:
-        """The position that the cursor stands for.
-
-        Raises:
-            MCPError: -32602: it is not one of this server's.
-        """
-        if self.cursor is None:
-            return None
-        if not (self.cursor.isascii() and self.cursor.isdecimal() and len(self.cursor) <= 18):
-            raise MCPError(INVALID_PARAMS, "That cursor is not one of this server's; leave it out to start from now.")
-        return int(self.cursor)
-
-    def wants(self, event: Event) -> bool:
-        """Whether the client wants to hear of this event."""
-        call_id = self.arguments.call_id
-        return event.name == self.name and (call_id is None or event.concerns(call_id))
 
 
 class PollParams(SubscriptionParams):
@@ -122,18 +59,6 @@ class PollParams(SubscriptionParams):
     model_config = _BUILT_WHEN_USED
 
     max_events: int = Field(50, ge=1)
-
-
-class Occurrence(BaseModel):
-    """The specification's EventOccurrence; `cursor` is not part of a poll's."""
-
-    model_config = _BUILT_WHEN_USED
-
-    eventId: str  # noqa: N815 - the specification's name
-    name: str
-    timestamp: AwareDatetime
-    data: dict[str, Any]
-    cursor: str | None = None
 
 
 class EventTypes(Result):
@@ -149,7 +74,7 @@ class Polled(Result):
 
     model_config = _BUILT_WHEN_USED
 
-    events: list[Occurrence]
+    events: list[dict[str, Any]]
     cursor: str
     truncated: bool
     has_more: bool
@@ -165,7 +90,7 @@ class Streamed(Result):
 
 
 class Events(Extension):
-    """Events of calls, by poll and push."""
+    """Events of calls, by poll, push, and webhook."""
 
     identifier = EVENTS
 
@@ -180,26 +105,27 @@ class Events(Extension):
             MethodBinding("events/list", PaginatedRequestParams, self._list),
             MethodBinding("events/poll", PollParams, self._poll),
             MethodBinding("events/stream", SubscriptionParams, self._stream),
+            *webhook_methods(),
         ]
 
-    async def _list(self, ctx: _Context, params: PaginatedRequestParams) -> EventTypes:
+    async def _list(self, ctx: Context, params: PaginatedRequestParams) -> EventTypes:
         if params.cursor is not None:
             raise MCPError(INVALID_PARAMS, "There is no such page: all event types are on the first one.")
-        delivery = ["poll", "push"] if can_stream(ctx) else ["poll"]
+        delivery = ["poll", *(["push"] if can_stream(ctx) else []), *(["webhook"] if has_webhooks(ctx) else [])]
         return EventTypes(events=[{**each, "delivery": delivery} for each in TYPES.values()])
 
-    async def _poll(self, ctx: _Context, params: PollParams) -> Polled:
+    async def _poll(self, ctx: Context, params: PollParams) -> Polled:
         check_type(params.name)
         account = await account_of(ctx)
         page = await page_of(ctx, account, params, params.position, min(params.max_events, MOST))
         return Polled(
-            events=[occurrence(event) for event in page.events if params.wants(event)],
+            events=[occurrence(event, None) for event in page.events if params.wants(event)],
             cursor=str(page.position),
             truncated=page.has_gap,
             has_more=not page.is_complete,
         )
 
-    async def _stream(self, ctx: _Context, params: SubscriptionParams) -> Streamed:
+    async def _stream(self, ctx: Context, params: SubscriptionParams) -> Streamed:
         check_type(params.name)
         if not can_stream(ctx):
             raise MCPError(
@@ -216,7 +142,7 @@ class Events(Extension):
 class _Stream:
     """One open events/stream."""
 
-    def __init__(self, ctx: _Context, params: SubscriptionParams, account: AccountKey) -> None:
+    def __init__(self, ctx: Context, params: SubscriptionParams, account: AccountKey) -> None:
         self._ctx, self._params, self._account = ctx, params, account
         self._position = params.position
         self.meta: Mapping[str, Any] = {SUBSCRIPTION_ID_META_KEY: ctx.request_id}
@@ -229,15 +155,15 @@ class _Stream:
             start = page.events[0].position - 1 if page.events else page.position
         await self._send("active", cursor=str(start), truncated=page.has_gap)
         is_failing = False
-        heard_at = anyio.current_time()
+        sent_at = anyio.current_time()
         while True:
             for event in filter(self._params.wants, page.events):
-                await self._send("event", **occurrence(event, str(event.position)).model_dump(mode="json"))
-                heard_at = anyio.current_time()
+                await self._send("event", **occurrence(event, str(event.position)))
+                sent_at = anyio.current_time()
             self._position = page.position
-            if anyio.current_time() - heard_at >= HEARTBEAT:
+            if anyio.current_time() - sent_at >= HEARTBEAT:
                 await self._send("heartbeat", cursor=str(self._position))
-                heard_at = anyio.current_time()
+                sent_at = anyio.current_time()
             if page.is_complete:
                 await anyio.sleep(LEDGER_INTERVAL)
             page = EventPage((), self._position)
@@ -270,53 +196,10 @@ async def declare_events(ctx: ServerRequestContext[Any, Any], call_next: CallNex
     return result
 
 
-def can_stream(ctx: _Context) -> bool:
+def can_stream(ctx: Context) -> bool:
     """Whether notifications reach the client of a request: not at /mcp before 2026-07-28, where it has no session."""
     is_stateless = ctx.request is not None and ctx.request.url.path.endswith("/mcp")
     return not is_stateless or ctx.protocol_version in MODERN_PROTOCOL_VERSIONS
-
-
-def check_type(name: str) -> None:
-    """Check that there are events of this name.
-
-    Raises:
-        MCPError: -32023: there are none.
-    """
-    if name not in TYPES:
-        raise MCPError(NOT_FOUND, f"There is no such event; there is {', '.join(TYPES)}.", {"kind": "event"})
-
-
-async def account_of(ctx: _Context) -> AccountKey:
-    """The account whose events the client may read.
-
-    Raises:
-        MCPError: -32603: none is signed in.
-    """
-    try:
-        return await ctx.lifespan_context.calls.account()
-    except KallyAIError as error:
-        raise MCPError(INTERNAL_ERROR, error_text(error, places_calls=False)) from error
-
-
-async def page_of(
-    ctx: _Context, account: AccountKey, params: SubscriptionParams, position: int | None, most: int
-) -> EventPage:
-    """The events after a position.
-
-    Raises:
-        MCPError: -32603: the ledger can't be used.
-    """
-    now, age = ctx.lifespan_context.now(), params.max_age_ms
-    since = now - timedelta(milliseconds=min(age, 10**15)) if age is not None and position is not None else None
-    try:
-        return await ctx.lifespan_context.calls.events(account, position, since=since, most=most)
-    except KallyAIError as error:
-        raise MCPError(INTERNAL_ERROR, error_text(error, places_calls=False)) from error
-
-
-def occurrence(event: Event, cursor: str | None = None) -> Occurrence:
-    """An event as it is sent."""
-    return Occurrence(eventId=event.event_id, name=event.name, timestamp=event.at, data=event.data, cursor=cursor)
 
 
 def _error(code: int, message: str) -> dict[str, Any]:

@@ -1,0 +1,265 @@
+"""Sends events to the URLs that clients have named, signed as Standard Webhooks say, until the receiver has taken them.
+
+The SEP has a URL answer a challenge before anything is sent there, so that nobody can have a stranger's server flooded.
+"""
+
+import base64
+import binascii
+import hashlib
+import hmac
+import json
+import logging
+import secrets
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+import anyio
+
+from kallyai_mcp.api.errors import KallyAIError
+from kallyai_mcp.calls.clock import Clock
+from kallyai_mcp.calls.events import Event
+from kallyai_mcp.calls.ledger.base import LedgerUnavailableError
+from kallyai_mcp.calls.ledger.webhooks import Due, Subscription, WebhookStore
+from kallyai_mcp.calls.records import AccountKey
+
+_log = logging.getLogger(__name__)
+
+INTERVAL = 1.0
+"""Seconds between two looks for something to send."""
+
+TTL_MIN, TTL_MAX = timedelta(minutes=5), timedelta(days=1)
+"""How long a subscription lasts, at least and at most, until it must be refreshed."""
+
+MOST_PER_ACCOUNT = 50
+"""How many subscriptions one account may have."""
+
+PAUSES = (5.0, 30.0, 120.0, 300.0, 600.0)
+"""Seconds before each further try; after the last one an event is given up."""
+
+_LEASE = 60.0
+"""Seconds after which an event that a worker took is sent by another one; a delivery takes less."""
+
+_AT_ONCE = 8
+_GONE, _TOO_LARGE = 410, 413
+
+Post = Callable[[str, bytes, Mapping[str, str]], Awaitable[tuple[int, bytes]]]
+"""Sends JSON to a URL; returns status and body, or raises `KallyAIError` whose code says why it could not."""
+
+
+class CallbackError(KallyAIError):
+    """A URL did not answer the challenge; the code is one of the specification's reasons (`challenge_failed`)."""
+
+    default_code = "challenge_failed"
+
+
+class TooManyError(KallyAIError):
+    """The account has `MOST_PER_ACCOUNT` subscriptions, or has had too many URLs tried."""
+
+    default_code = "too_many"
+
+
+@dataclass(frozen=True)
+class Granted:
+    """A subscription as it was granted, and what is known of one that was refreshed.
+
+    Attributes:
+        id: Names the subscription in the header of each delivery.
+        expires_at: Until when it must be refreshed.
+        position: Up to it, all was taken or given up.
+        has_gap: Events after the position that was asked for are missing.
+        refreshed: As it was before; None for a new one.
+    """
+
+    id: str
+    expires_at: datetime
+    position: int
+    has_gap: bool
+    refreshed: Subscription | None
+
+
+class Webhooks:
+    """Subscriptions of URLs, and the delivery of events to them.
+
+    Args:
+        store: The subscriptions and the outbox.
+        post: Sends to a URL, and never to a private address.
+        clock: The clock.
+        may_try: Counts one challenge to a host; returns 0, or the seconds until one more is allowed.
+    """
+
+    def __init__(self, store: WebhookStore, post: Post, clock: Clock, may_try: Callable[[str], float]) -> None:
+        self._store, self._post, self._clock, self._may_try = store, post, clock, may_try
+        self._at_once = anyio.CapacityLimiter(_AT_ONCE)
+
+    async def subscribe(
+        self,
+        account: AccountKey,
+        *,
+        url: str,
+        host: str,
+        name: str,
+        call_id: str | None,
+        secret: str,
+        after: int | None,
+        since: datetime | None,
+        ttl: timedelta | None,
+    ) -> Granted:
+        """Add a subscription or refresh it; a URL that is new to the account must answer a challenge.
+
+        Args:
+            account: Whose events.
+            url: Where they are sent.
+            host: The host of `url`.
+            name: The event type.
+            call_id: The one call to hear of; None for all.
+            secret: Signs what is sent; see `is_secret`.
+            after: The position to begin at; None to begin with what happens from now on.
+            since: Leave out what happened before.
+            ttl: For how long the client would like it; None for as long as possible.
+
+        Raises:
+            CallbackError: The URL can't be reached, or did not answer the challenge.
+            TooManyError: The account has too many subscriptions, or has had this host tried too often.
+            LedgerUnavailableError: The ledger can't be used.
+        """
+        expires_at = self._clock.now() + max(TTL_MIN, min(ttl or TTL_MAX, TTL_MAX))
+        wanted = Subscription(
+            subscription_id(account, url, name, call_id), account, url, name, call_id, secret, expires_at
+        )
+        present = await self._store.subscriptions(account)
+        refreshed = next((each for each in present if each.id == wanted.id), None)
+        if refreshed is None and len(present) >= MOST_PER_ACCOUNT:
+            raise TooManyError(f"You have {MOST_PER_ACCOUNT} subscriptions, which is the most. End one first.")
+        if not any(each.url == url for each in present):
+            if self._may_try(host) > 0:
+                raise TooManyError("That host was tried too often; try again in a minute.")
+            await self._challenge(wanted)
+        start = await self._store.put(wanted, after, since)
+        return Granted(wanted.id, expires_at, start.position, start.has_gap, refreshed)
+
+    async def unsubscribe(self, account: AccountKey, *, url: str, name: str, call_id: str | None) -> bool:
+        """End a subscription; False when there is none.
+
+        Raises:
+            LedgerUnavailableError: The ledger can't be used.
+        """
+        return await self._store.drop(account, subscription_id(account, url, name, call_id))
+
+    async def run(self) -> None:
+        """Send events, until canceled."""
+        while True:
+            try:
+                await self.send_due()
+            except LedgerUnavailableError:
+                _log.warning("webhooks wait: the ledger can't be used")
+            except Exception:  # noqa: BLE001 - one bad row must not end all deliveries
+                _log.exception("webhooks: an unexpected error")
+            await self._clock.sleep(INTERVAL)
+
+    async def send_due(self) -> None:
+        """Send what is due now, several at once.
+
+        Raises:
+            LedgerUnavailableError: The ledger can't be used.
+        """
+        await self._store.fill()
+        dues = await self._store.take_due(_LEASE, 4 * _AT_ONCE)
+        async with anyio.create_task_group() as tasks:
+            for due in dues:
+                tasks.start_soon(self._deliver, due)
+
+    async def _challenge(self, wanted: Subscription) -> None:
+        challenge = secrets.token_urlsafe(32)
+        body = json.dumps({"type": "verification", "challenge": challenge}).encode()
+        message_id = f"msg_verification_{secrets.token_hex(8)}"
+        try:
+            status, answer = await self._post(wanted.url, body, self._headers(wanted, message_id, body))
+        except KallyAIError as error:
+            raise CallbackError(f"The callback can't be used: {error.message}.", code=_reason(error)) from None
+        if not 200 <= status < 300 or not hmac.compare_digest(_echoed(answer), challenge.encode()):
+            raise CallbackError("The callback did not echo the challenge.")
+
+    async def _deliver(self, due: Due) -> None:
+        """Send one event; an error of the ledger leaves it to the next worker."""
+        subscription = due.subscription
+        body = json.dumps(occurrence(due.event, str(due.cursor))).encode()
+        async with self._at_once:
+            error: str | None = None
+            status = 0
+            try:
+                headers = self._headers(subscription, due.event.event_id, body)
+                status, _ = await self._post(subscription.url, body, headers)
+            except KallyAIError as raised:
+                error = _reason(raised)
+        try:
+            if error is None and 200 <= status < 300:
+                await self._store.settle(due)
+                return
+            error = error or ("http_5xx" if status >= 500 else "http_4xx")
+            if status == _GONE:
+                _log.info("a webhook ends: its receiver wants no more")
+                await self._store.end(due)
+            elif status == _TOO_LARGE or due.attempts >= len(PAUSES):
+                _log.warning("a webhook's event was given up: %s", error)
+                await self._store.settle(due, error=error)
+            else:
+                await self._store.retry(due, error, PAUSES[due.attempts])
+        except LedgerUnavailableError:
+            _log.warning("a webhook's delivery was not noted: the ledger can't be used; the event is sent again")
+
+    def _headers(self, subscription: Subscription, message_id: str, body: bytes) -> dict[str, str]:
+        """The headers of the Standard Webhooks, signed for this moment."""
+        from standardwebhooks import Webhook  # imported late: only a server with webhooks needs it
+
+        now = self._clock.now()
+        keys = [subscription.secret]
+        if subscription.old_secret is not None and (until := subscription.old_secret_until) is not None and until > now:
+            keys.append(subscription.old_secret)
+        signatures = [Webhook(key).sign(message_id, now, body.decode()) for key in keys]
+        return {
+            "webhook-id": message_id,
+            "webhook-timestamp": str(int(now.timestamp())),
+            "webhook-signature": " ".join(signatures),
+            "X-MCP-Subscription-Id": subscription.id,
+        }
+
+
+def occurrence(event: Event, cursor: str | None) -> dict[str, Any]:
+    """An event as it is sent (the specification's EventOccurrence); without a cursor in the answer to a poll."""
+    at = event.at.isoformat().replace("+00:00", "Z")
+    sent = {"eventId": event.event_id, "name": event.name, "timestamp": at, "data": event.data}
+    return sent | ({"cursor": cursor} if cursor is not None else {})
+
+
+def subscription_id(account: AccountKey, url: str, name: str, call_id: str | None) -> str:
+    """The id of a subscription: the same whenever the same account asks for the same."""
+    named = json.dumps([account.api, account.account, url, name, call_id])
+    return f"sub_{hashlib.sha256(named.encode()).hexdigest()[:24]}"
+
+
+_PREFIX: Final = "whsec_"
+
+
+def is_secret(secret: str) -> bool:
+    """Whether a secret is `whsec_` and the base64 of 24 to 64 bytes."""
+    try:
+        key = base64.b64decode(secret.removeprefix(_PREFIX), validate=True)
+    except (binascii.Error, ValueError):
+        return False
+    return secret.startswith(_PREFIX) and 24 <= len(key) <= 64
+
+
+def _echoed(answer: bytes) -> bytes:
+    try:
+        parsed = json.loads(answer)
+    except (ValueError, RecursionError):
+        return b""
+    echoed = parsed.get("challenge") if isinstance(parsed, dict) else None
+    return echoed.encode("utf-8", "replace") if isinstance(echoed, str) else b""
+
+
+def _reason(error: KallyAIError) -> str:
+    """The specification's word for why a URL could not be reached."""
+    return error.code if error.code in ("timeout", "tls_error") else "connection_refused"

@@ -1,0 +1,193 @@
+"""The webhooks of the Events extension (SEP-3415): events/subscribe and events/unsubscribe, at `/mcp`.
+
+Without a bearer token there is nobody whose subscription it could be, so clients without one poll or stream.
+"""
+
+from datetime import timedelta
+from typing import Any, Literal
+from urllib.parse import urlsplit
+
+from mcp import MCPError
+from mcp.server.auth.middleware.bearer_auth import AuthenticatedUser
+from mcp.server.context import ServerRequestContext
+from mcp.server.extension import MethodBinding
+from mcp.types import INTERNAL_ERROR, INVALID_PARAMS, EmptyResult, RequestParams, Result
+from mcp_types.version import MODERN_PROTOCOL_VERSIONS
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+
+from kallyai_mcp.api.errors import KallyAIError
+from kallyai_mcp.calls.webhooks import CallbackError, Granted, TooManyError, Webhooks, is_secret
+from kallyai_mcp.server.extensions.events_common import (
+    FORBIDDEN,
+    NOT_FOUND,
+    EventArguments,
+    SubscriptionParams,
+    account_of,
+    check_type,
+    since,
+)
+from kallyai_mcp.tools.context import AppContext
+from kallyai_mcp.tools.text.errors import error_text
+
+RESOURCE_EXHAUSTED, CALLBACK_ENDPOINT_ERROR = -32025, -32027
+"""The codes of "Error Handling" that only webhooks need."""
+
+_BUILT_WHEN_USED = ConfigDict(defer_build=True)
+_MAX_URL_LENGTH = 2_000
+
+_Context = ServerRequestContext[AppContext, Any]
+
+
+class Address(BaseModel):
+    """Where a subscription's events are sent."""
+
+    model_config = _BUILT_WHEN_USED
+
+    url: str = Field(max_length=_MAX_URL_LENGTH)
+
+
+class Delivery(Address):
+    """The same with the secret that signs them."""
+
+    model_config = _BUILT_WHEN_USED
+
+    mode: Literal["webhook"] = "webhook"
+    secret: str
+
+
+class SubscribeParams(SubscriptionParams):
+    """The parameters of events/subscribe."""
+
+    model_config = _BUILT_WHEN_USED
+
+    delivery: Delivery
+    ttl_ms: int | None = Field(None, ge=0)
+
+
+class UnsubscribeParams(RequestParams):
+    """The parameters of events/unsubscribe."""
+
+    model_config = _BUILT_WHEN_USED
+
+    name: str
+    arguments: EventArguments = EventArguments.model_construct(call_id=None)
+    delivery: Address
+
+
+class DeliveryStatus(BaseModel):
+    """How deliveries of a subscription that was refreshed have gone."""
+
+    model_config = _BUILT_WHEN_USED
+
+    active: bool = True
+    lastDeliveryAt: AwareDatetime | None  # noqa: N815 - the specification's name
+    lastError: str | None  # noqa: N815 - the same
+    failedSince: AwareDatetime | None = None  # noqa: N815 - the same
+
+
+class Subscribed(Result):
+    """The result of events/subscribe."""
+
+    model_config = _BUILT_WHEN_USED
+
+    id: str
+    refresh_before: AwareDatetime
+    cursor: str
+    truncated: bool
+    delivery_status: DeliveryStatus | None = None
+
+
+def webhook_methods() -> list[MethodBinding]:
+    """events/subscribe and events/unsubscribe.
+
+    They raise `MCPError`: -32602 for a URL or a secret that can't be used, -32023 for an unknown event type or
+    subscription, -32024 for a client without a bearer token, -32025 for too many subscriptions, -32027 for a URL that
+    does not answer the challenge, -32603 when the ledger can't be used.
+    """
+    versions = frozenset(MODERN_PROTOCOL_VERSIONS)
+    return [
+        MethodBinding("events/subscribe", SubscribeParams, _subscribe, versions),
+        MethodBinding("events/unsubscribe", UnsubscribeParams, _unsubscribe, versions),
+    ]
+
+
+def has_webhooks(ctx: _Context) -> bool:
+    """Whether the client of a request may subscribe a URL."""
+    is_known = ctx.request is not None and isinstance(ctx.request.scope.get("user"), AuthenticatedUser)
+    is_modern = ctx.protocol_version in MODERN_PROTOCOL_VERSIONS
+    return is_known and is_modern and ctx.lifespan_context.webhooks is not None
+
+
+async def _subscribe(ctx: _Context, params: SubscribeParams) -> Subscribed:
+    webhooks = _webhooks(ctx)
+    check_type(params.name)
+    host = _host(params.delivery.url)
+    if not is_secret(params.delivery.secret):
+        raise MCPError(INVALID_PARAMS, "delivery.secret must be whsec_ and the base64 of 24 to 64 random bytes.")
+    account = await account_of(ctx)
+    try:
+        granted = await webhooks.subscribe(
+            account,
+            url=params.delivery.url,
+            host=host,
+            name=params.name,
+            call_id=params.arguments.call_id,
+            secret=params.delivery.secret,
+            after=params.position,
+            since=since(ctx, params),
+            ttl=timedelta(milliseconds=min(params.ttl_ms, 10**12)) if params.ttl_ms is not None else None,
+        )
+    except CallbackError as error:
+        raise MCPError(CALLBACK_ENDPOINT_ERROR, error.message, {"reason": error.code}) from error
+    except TooManyError as error:
+        raise MCPError(RESOURCE_EXHAUSTED, error.message, {"limit": "subscriptions"}) from error
+    except KallyAIError as error:
+        raise MCPError(INTERNAL_ERROR, error_text(error, places_calls=False)) from error
+    return Subscribed(
+        id=granted.id,
+        refresh_before=granted.expires_at,
+        cursor=str(granted.position),
+        truncated=granted.has_gap,
+        delivery_status=_status(granted),
+    )
+
+
+async def _unsubscribe(ctx: _Context, params: UnsubscribeParams) -> EmptyResult:
+    webhooks = _webhooks(ctx)
+    account = await account_of(ctx)
+    try:
+        is_ended = await webhooks.unsubscribe(
+            account, url=params.delivery.url, name=params.name, call_id=params.arguments.call_id
+        )
+    except KallyAIError as error:
+        raise MCPError(INTERNAL_ERROR, error_text(error, places_calls=False)) from error
+    if not is_ended:
+        raise MCPError(NOT_FOUND, "There is no such subscription.", {"kind": "subscription"})
+    return EmptyResult()
+
+
+def _webhooks(ctx: _Context) -> Webhooks:
+    webhooks = ctx.lifespan_context.webhooks
+    if webhooks is None or not has_webhooks(ctx):
+        raise MCPError(FORBIDDEN, "Webhooks need a bearer token at /mcp. Use events/poll or events/stream here.")
+    return webhooks
+
+
+def _host(url: str) -> str:
+    try:
+        parts = urlsplit(url)
+        host, port = parts.hostname, parts.port
+    except ValueError:
+        host = port = None
+    is_plain = url.isascii() and url.isprintable() and " " not in url
+    if not host or not is_plain or parts.scheme != "https" or port not in (None, 443) or "@" in parts.netloc:
+        raise MCPError(INVALID_PARAMS, "delivery.url must be an https address, without a port or a password.")
+    return host
+
+
+def _status(granted: Granted) -> DeliveryStatus | None:
+    if (before := granted.refreshed) is None:
+        return None
+    return DeliveryStatus(
+        lastDeliveryAt=before.last_delivery_at, lastError=before.last_error, failedSince=before.failed_since
+    )

@@ -1,0 +1,134 @@
+"""What the parts of the Events extension have in common: event types, parameters, errors, and reading the ledger."""
+
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+from mcp import MCPError
+from mcp.server.context import ServerRequestContext
+from mcp.types import INTERNAL_ERROR, INVALID_PARAMS, RequestParams
+from pydantic import BaseModel, ConfigDict, Field
+
+from kallyai_mcp.api.errors import KallyAIError
+from kallyai_mcp.calls.events import ENDED, Event, EventPage
+from kallyai_mcp.calls.records import AccountKey
+from kallyai_mcp.tools.context import AppContext
+from kallyai_mcp.tools.text.errors import error_text
+
+NOT_FOUND, FORBIDDEN, UNSUPPORTED = -32023, -32024, -32026
+"""The codes of "Error Handling"."""
+
+_NULLABLE_TEXT: Final = {"type": ["string", "null"]}
+_CALL_ENDED: Final[dict[str, Any]] = {
+    "name": ENDED,
+    "description": "A phone call has ended, or it is certain that it will not be placed. get_call has what was said.",
+    "inputSchema": {
+        "type": "object",
+        "properties": {
+            "call_id": {"type": "string", "description": "call_id or tracking_id of the one call to hear of"},
+        },
+        "additionalProperties": False,
+    },
+    "payloadSchema": {
+        "type": "object",
+        "properties": {
+            "tracking_id": {"type": "string"},
+            "call_id": _NULLABLE_TEXT,
+            "status": {"type": "string", "description": "As in get_call, or refused, canceled, or expired"},
+            "outcome": _NULLABLE_TEXT | {"description": "As in get_call; null if no call was placed"},
+            "code": _NULLABLE_TEXT | {"description": "Why no call was placed"},
+            "callee": {
+                "type": "object",
+                "properties": {"business_name": _NULLABLE_TEXT, "respondent_phone": {"type": "string"}},
+            },
+        },
+        "required": ["tracking_id", "call_id", "status", "outcome", "callee"],
+    },
+}
+TYPES: Final = {each["name"]: each for each in (_CALL_ENDED,)}
+"""The event types by name, without their delivery modes."""
+
+_BUILT_WHEN_USED = ConfigDict(defer_build=True)
+"""Few clients use events, and building the models takes time at every start."""
+
+Context = ServerRequestContext[AppContext, Any]
+
+
+class EventArguments(BaseModel):
+    """The arguments of a subscription."""
+
+    model_config = ConfigDict(defer_build=True, extra="forbid")
+
+    call_id: str | None = None
+
+
+class SubscriptionParams(RequestParams):
+    """What events/poll, events/stream, and events/subscribe have in common: what a client wants to hear of."""
+
+    model_config = _BUILT_WHEN_USED
+
+    name: str
+    arguments: EventArguments = EventArguments.model_construct(call_id=None)
+    cursor: str | None = None
+    max_age_ms: int | None = Field(None, ge=0)
+
+    @property
+    def position(self) -> int | None:
+        """The position that the cursor stands for.
+
+        Raises:
+            MCPError: -32602: it is not one of this server's.
+        """
+        if self.cursor is None:
+            return None
+        if not (self.cursor.isascii() and self.cursor.isdecimal() and len(self.cursor) <= 18):
+            raise MCPError(INVALID_PARAMS, "That cursor is not one of this server's; leave it out to start from now.")
+        return int(self.cursor)
+
+    def wants(self, event: Event) -> bool:
+        """Whether the client wants to hear of this event."""
+        call_id = self.arguments.call_id
+        return event.name == self.name and (call_id is None or event.concerns(call_id))
+
+
+def check_type(name: str) -> None:
+    """Check that there are events of this name.
+
+    Raises:
+        MCPError: -32023: there are none.
+    """
+    if name not in TYPES:
+        raise MCPError(NOT_FOUND, f"There is no such event; there is {', '.join(TYPES)}.", {"kind": "event"})
+
+
+async def account_of(ctx: Context) -> AccountKey:
+    """The account whose events the client may read.
+
+    Raises:
+        MCPError: -32603: none is signed in.
+    """
+    try:
+        return await ctx.lifespan_context.calls.account()
+    except KallyAIError as error:
+        raise MCPError(INTERNAL_ERROR, error_text(error, places_calls=False)) from error
+
+
+async def page_of(
+    ctx: Context, account: AccountKey, params: SubscriptionParams, position: int | None, most: int
+) -> EventPage:
+    """The events after a position.
+
+    Raises:
+        MCPError: -32603: the ledger can't be used.
+    """
+    oldest = since(ctx, params) if position is not None else None
+    try:
+        return await ctx.lifespan_context.calls.events(account, position, since=oldest, most=most)
+    except KallyAIError as error:
+        raise MCPError(INTERNAL_ERROR, error_text(error, places_calls=False)) from error
+
+
+def since(ctx: Context, params: SubscriptionParams) -> datetime | None:
+    """The time before which a client wants to hear of nothing; None if it did not say."""
+    if params.max_age_ms is None:
+        return None
+    return ctx.lifespan_context.now() - timedelta(milliseconds=min(params.max_age_ms, 10**12))
