@@ -10,9 +10,11 @@ from typing import Any, TypeVar, cast
 import anyio
 from mcp.server.context import HandlerResult, ServerRequestContext
 from mcp.server.mcpserver import MCPServer
+from mcp.server.runner import serve_dual_era_loop
 from mcp.server.stdio import stdio_server
 from pydantic import BaseModel
 
+from kallyai_mcp.server.openings import Lines, Openings, Writer
 from kallyai_mcp.tools.context import AppContext
 
 _Params = TypeVar("_Params", bound=BaseModel)
@@ -36,7 +38,7 @@ async def run_on_lines(server: MCPServer[AppContext], reader: object, writer: ob
     """Serve one client that sends and gets one JSON-RPC message a line, until it leaves.
 
     `MCPServer.run_stdio_async` takes no streams. `stdio_server` does, and says it wants files of anyio's; it uses only
-    what is listed here.
+    what is listed here. See also `Openings`.
 
     Args:
         server: The server.
@@ -47,9 +49,12 @@ async def run_on_lines(server: MCPServer[AppContext], reader: object, writer: ob
         ExceptionGroup: Of what the reader or the writer has raised.
     """
     lowlevel = server._lowlevel_server  # noqa: SLF001
-    files = (cast("anyio.AsyncFile[str]", stream) for stream in (reader, writer))
-    async with stdio_server(*files) as (read, write):
-        await lowlevel.run(read, write, lowlevel.create_initialization_options())
+    openings = Openings(cast("Lines", reader), cast("Writer", writer))
+    stream = cast("anyio.AsyncFile[str]", openings)
+    async with lowlevel.lifespan(lowlevel) as state:
+        while not openings.are_over:
+            async with stdio_server(stream, stream) as (read, write):
+                await serve_dual_era_loop(lowlevel, read, write, lifespan_state=state)
 
 
 def connection_of(ctx: ServerRequestContext[Any, Any]) -> object:

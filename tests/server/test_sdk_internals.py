@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -67,6 +68,35 @@ async def test_a_server_runs_on_any_lines_until_they_end() -> None:
     (line,) = writer.text.splitlines()
     assert json.loads(line)["result"]["serverInfo"]["name"] == "test"
     assert writer.is_flushed
+
+
+async def test_a_client_that_did_not_wait_for_the_discovery_can_still_begin_with_a_handshake() -> None:
+    meta = {"protocolVersion": "2026-07-28", "clientCapabilities": {}}
+    params = {"_meta": {f"io.modelcontextprotocol/{name}": value for name, value in meta.items()}}
+    discover = {"jsonrpc": "2.0", "id": 0, "method": "server/discover", "params": params}
+    opened: list[None] = []
+
+    @asynccontextmanager
+    async def lifespan(_: MCPServer[Any]) -> AsyncIterator[None]:
+        opened.append(None)
+        yield
+
+    async def lines() -> AsyncIterator[str]:
+        for message in (discover, INITIALIZE, {"jsonrpc": "2.0", "id": 2, "method": "tools/list"}):
+            yield json.dumps(message)
+        while writer.text.count("\n") < 3:
+            await anyio.lowlevel.checkpoint()
+
+    writer = Writer()
+    with anyio.fail_after(10):
+        server: MCPServer[Any] = MCPServer("test", lifespan=lifespan)
+        await run_on_lines(server, lines(), writer)
+
+    answers = {answer["id"]: answer["result"] for answer in map(json.loads, writer.text.splitlines())}
+    assert answers[0]["supportedVersions"] == ["2026-07-28"]
+    assert answers[1]["protocolVersion"] == "2025-11-25"
+    assert answers[2]["tools"] == []
+    assert opened == [None]
 
 
 async def test_all_messages_of_one_connection_have_the_same_connection_object() -> None:

@@ -15,7 +15,7 @@ from kallyai_mcp.transports.first_answers import CATALOG
 from tests.agent import settings_in
 from tests.first_answers import INITIALIZED, METHODS, catalog, real_answers, request
 from tests.processes import COMMAND, LIMIT, environment
-from tests.transports.first_answers_check import VERSIONS, check_first_answers
+from tests.transports.first_answers_check import VERSIONS, check_first_answers, with_first_answers
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="other systems can't wait for a pipe")
 
@@ -65,6 +65,19 @@ async def test_no_setting_changes_them(tmp_path: Path) -> None:
         "read_only",
         "request_state",
     }
+
+
+@pytest.mark.parametrize("ready_after", [1, 2])
+async def test_a_client_that_did_not_wait_for_the_discovery_can_begin_with_a_handshake(ready_after: int) -> None:
+    opening = [request(0, "server/discover", "2026-07-28"), request(1, "initialize", "2025-11-25"), INITIALIZED]
+    lines = [json.dumps(message) for message in [*opening, request(2, "tools/list", "2025-11-25")]]
+
+    written, early = await with_first_answers(lines, [len(lines[0]) + 1, len(lines[0]) + 9], ready_after)
+    answers = {answer["id"]: answer.get("result") for answer in map(json.loads, written)}
+
+    assert early == 1
+    assert answers[1]["protocolVersion"] == "2025-11-25"
+    assert answers[2]["tools"][0]["name"] == "make_call"
 
 
 @pytest.mark.parametrize("ready_after", range(5))

@@ -1,0 +1,84 @@
+"""Lets a client over stdio begin with a handshake after it asked whether the server needs none.
+
+Some clients wait only a second for the answer to `server/discover`, which is less than a server may need to start, and
+then send `initialize`. The SDK refuses that on a connection that began with a message of 2026-07-28.
+"""
+
+import json
+from collections.abc import AsyncGenerator, AsyncIterable
+from typing import Protocol
+
+import anyio
+
+Lines = AsyncIterable[str]
+
+
+class Writer(Protocol):
+    """What is written to a client."""
+
+    async def write(self, text: str) -> None:
+        """Write a message."""
+        ...
+
+    async def flush(self) -> None:
+        """Send what was written."""
+        ...
+
+
+class Openings:
+    """One client's lines, as those of one connection after the other, and a writer to it.
+
+    The lines end before an `initialize` that follows nothing but `server/discover`, once that is answered, and go on
+    when they are read again.
+
+    Attributes:
+        are_over: The client has sent its last line.
+    """
+
+    def __init__(self, lines: Lines, writer: Writer) -> None:
+        self._lines = aiter(lines)
+        self._writer = writer
+        self._next: str | None = None
+        self._open = 0
+        self._answered = anyio.Event()
+        self.are_over = False
+
+    async def __aiter__(self) -> AsyncGenerator[str, None]:
+        may_begin_anew = self._next is None
+        if self._next is not None:
+            yield self._next
+            self._next = None
+        discovered = False
+        async for line in self._lines:
+            method = _method_of(line) if may_begin_anew else None
+            if method == "initialize" and discovered:
+                while self._open:
+                    self._answered = anyio.Event()
+                    await self._answered.wait()
+                self._next = line
+                return
+            may_begin_anew = may_begin_anew and method == "server/discover"
+            discovered = may_begin_anew
+            self._open += may_begin_anew
+            yield line
+        self.are_over = True
+
+    async def write(self, text: str) -> None:
+        """Write a message."""
+        await self._writer.write(text)
+        if self._open and "method" not in json.loads(text):
+            self._open -= 1
+            self._answered.set()
+
+    async def flush(self) -> None:
+        """Send what was written."""
+        await self._writer.flush()
+
+
+def _method_of(line: str) -> object:
+    """The method of a request; None for anything else."""
+    try:
+        message = json.loads(line)
+    except (ValueError, RecursionError):
+        return None
+    return message.get("method") if isinstance(message, dict) and "id" in message else None
