@@ -35,8 +35,7 @@ function stateOfError(error, placesCalls) {
 
 /** The card's own sentence about a call; "" when KallyAI's report says it all. `asked`: what was asked for. */
 function callSentence(state, call, asked) {
-  const start = call.appointment ?? { start: call.scheduled_for };
-  const values = { when: timeOf(...startOf(start)), asked: timeOf(asked.appointment_date, asked.appointment_time) };
+  const values = { when: appointmentTime(call), asked: timeOf(asked.appointment_date, asked.appointment_time) };
   const isDated = values.when && (state !== "booked_other_time" || values.asked);
   const isBooking = asked.appointment_date || ["restaurant", "clinic", "hotel"].includes(asked.task_category);
   const keys = [
@@ -50,9 +49,25 @@ function callSentence(state, call, asked) {
   return key && !(key === "answered_text" && call.highlights) ? locale.text(key, values) : "";
 }
 
-/** The date and the time at which an appointment begins, by the clock of the callee. */
-function startOf(appointment) {
-  return (/^(\d{4}-\d\d-\d\d)(?:T(\d\d:\d\d))?/.exec(appointment?.start ?? "") ?? []).slice(1);
+/** When an appointment begins, or a scheduled call is due, by the clock of the callee; with the name of their zone if
+ * the reader's clock differs. */
+function appointmentTime(call) {
+  const start = call.appointment?.start ?? call.scheduled_for;
+  const when = timeOf(...startOf(start));
+  const differs = when && !locale.isOwnClock(start, call.timezone);
+  return differs ? locale.text("time_of", { when, place: placeOf(call.timezone) }) : when;
+}
+
+/** The place in the name of a time zone, in the reader's language: "New York". */
+function placeOf(zone) {
+  const name = oneLine(String(zone).split("/").at(-1), 40).replaceAll("_", " ");
+  const names = locale.text("places").split("|").map((pair) => pair.split("="));
+  return new Map(names).get(name) ?? name;
+}
+
+/** The date and the time in an ISO 8601 moment, by the clock there. */
+function startOf(start) {
+  return (/^(\d{4}-\d\d-\d\d)(?:T(\d\d:\d\d))?/.exec(start ?? "") ?? []).slice(1);
 }
 
 /** A date ("2026-01-28") and a time ("19:00", may be missing) in words; "" without a date. */

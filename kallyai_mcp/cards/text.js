@@ -80,10 +80,10 @@ class Locale {
     return new Intl.NumberFormat(this.tag, { maximumFractionDigits: 1 }).format(value);
   }
 
-  /** A moment (ISO 8601) as "Sun, Jan 25, 10:30 AM GMT-5"; "" for anything else. */
+  /** A moment (ISO 8601) by the reader's clock, as "Sun, Jan 25, 10:30 AM"; "" for anything else. */
   moment(iso) {
     const parts = { weekday: "short", day: "numeric", month: "short", hour: "numeric", minute: "2-digit" };
-    return this.#format(iso, { ...parts, ...this.#year(iso), timeZoneName: "shortOffset" });
+    return this.#format(iso, { ...parts, ...this.#year(iso) });
   }
 
   /** The day of a moment (ISO 8601) as "Feb 1, 2026", in UTC as KallyAI's billing. */
@@ -112,6 +112,15 @@ class Locale {
   /** A date without a time, "2026-01-28", as "Jan 28". */
   shortDate(text) {
     return this.#format(`${text}T00:00:00Z`, { day: "numeric", month: "short", timeZone: "UTC" });
+  }
+
+  /** Whether the reader's clock shows the time in `iso`, of the zone `zone` (IANA). A day and an unknown zone count as yes. */
+  isOwnClock(iso, zone) {
+    const time = /^(\d{4}-\d\d-\d\d)T(\d\d:\d\d)/.exec(iso ?? "");
+    if (!time || !knownTimeZone(zone)) return true;
+    const moment = new Date(iso); // without an offset it is read in the browser's zone, which is near enough
+    const clock = (timeZone) => new Intl.DateTimeFormat("en", { timeZone, dateStyle: "short", timeStyle: "short" }).format(moment);
+    return clock(zone) === clock(this.timeZone);
   }
 
   #year(iso) {

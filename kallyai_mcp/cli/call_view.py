@@ -11,7 +11,7 @@ from kallyai_mcp.cli.words import Words
 from kallyai_mcp.tools.results import CallAnswer, SpokenLine
 from kallyai_mcp.tools.text.call_list import reason
 from kallyai_mcp.tools.text.plain import clock, duration, named, one_line, quoted, zone_of
-from kallyai_mcp.tools.text.times import day_and_hour, when
+from kallyai_mcp.tools.text.times import city, day_and_hour, differs, when
 
 _Style = dict[str, Any]
 
@@ -63,7 +63,7 @@ def outcome_lines(
     facts += [duration(answer.duration_seconds)] if answer.duration_seconds is not None else []
     facts += [_so_far(answer, words)] if answer.elapsed_seconds is not None else []
     lines = [
-        _sentence(answer, words, now),
+        _sentence(answer, words, now, timezone),
         ", ".join(facts),
         f"{words.say('summary')}: {quoted(answer.highlights)}" if answer.highlights else "",
         f"{words.say('steps')}: {quoted(answer.next_steps)}" if answer.next_steps else "",
@@ -76,10 +76,10 @@ def outcome_lines(
     ]
 
 
-def _sentence(answer: CallAnswer, words: Words, now: datetime) -> str:
+def _sentence(answer: CallAnswer, words: Words, now: datetime, timezone: str) -> str:
     """The card's sentence about a call (`callSentence` of call_view.js); "" when KallyAI's report says it all."""
     outcome, asked = outcome_of(answer), answer.submission
-    moment, wanted = _appointment(answer, words, now), _asked(answer, words, now)
+    moment, wanted = _appointment(answer, words, now, timezone), _asked(answer, words, now)
     is_booking = asked is not None and (asked.appointment_date is not None or asked.task_category in _BOOKINGS)
     keys = [
         "unclear_text" if outcome == "unknown" and answer.placed != "maybe" else "",
@@ -109,15 +109,21 @@ def transcript_lines(entries: Sequence[SpokenLine], other_side: str, indent: str
     return lines
 
 
-def _appointment(answer: CallAnswer, words: Words, now: datetime) -> str:
-    """When the appointment is, or when a scheduled call is due, by the callee's clock."""
+def _appointment(answer: CallAnswer, words: Words, now: datetime, timezone: str) -> str:
+    """When the appointment is, or when a scheduled call is due, by the callee's clock.
+
+    With the name of their zone if the reader's clock differs.
+    """
     made = answer.appointment
     start = made.start if made is not None else answer.scheduled_for
     if start is None:
         return ""
     moment = datetime.fromisoformat(start) if "T" in start else date.fromisoformat(start)
     text = day_and_hour(moment, now, spanish=words.spanish, number=answer.respondent_phone)
-    return f"{text[0].upper()}{text[1:]}"
+    text = f"{text[0].upper()}{text[1:]}"
+    zone = answer.timezone or timezone
+    place = city(zone, spanish=words.spanish)
+    return words.say("time_of", when=text, place=place) if differs(moment, zone, timezone) else text
 
 
 def _asked(answer: CallAnswer, words: Words, now: datetime) -> str:

@@ -32,7 +32,7 @@ async def test_the_card_is_in_spanish_in_a_spanish_host(agent: Agent, open_card:
 
     main = chat.card.get_by_role("main")
     await expect(main).to_contain_text("Reservado")
-    await expect(main).to_contain_text("dom, 25 ene, 16:30 GMT+1")
+    await expect(main).to_contain_text("dom, 25 ene, 16:30")
     await expect(chat.button("Archivo de calendario")).to_be_visible()
     await expect(chat.card.locator("html")).to_have_attribute("lang", "es")
 
@@ -45,14 +45,14 @@ async def test_without_a_locale_of_the_host_the_browsers_is_used(agent: Agent, o
     await chat.give(await agent.use("make_call", BISTRO), BISTRO)
 
     await expect(chat.card.locator("#status")).to_have_text("Reservado")
-    await expect(chat.card.locator("#facts")).to_contain_text("GMT-6")
+    await expect(chat.card.locator("#facts")).to_contain_text("9:30")
 
 
 async def test_an_unknown_time_zone_of_the_host_is_ignored(agent: Agent, open_card: Open) -> None:
     chat = await open_card(context={"timeZone": "Mars/Olympus", "locale": "??"})
     await chat.give(await agent.use("make_call", BISTRO), BISTRO)
 
-    await expect(chat.card.locator("#facts")).to_contain_text("3:30 PM GMT")
+    await expect(chat.card.locator("#facts")).to_contain_text("3:30 PM")
 
 
 @pytest.mark.parametrize(

@@ -89,7 +89,7 @@ def test_the_demo_exits_with_0_when_each_answer_is_right(tmp_path: Path) -> None
     for words in (
         "signed in as personal@sandbox.test",
         "Booked  Italian Bistro, +1 415-555-1234",
-        ", 7:00 PM, local time there.",
+        ", 7:00 PM",
         "  Italian Bistro\n",
         "  KallyAI\n",
         "Table for 4 at Italian Bistro",

@@ -82,13 +82,19 @@ def test_an_outcome_has_the_word_and_the_sentence_of_the_card(
 
 def test_an_answer_that_says_it_all_gets_no_sentence_and_times_are_of_the_place() -> None:
     answered = CallAnswer(outcome=Outcome.ANSWERED, highlights="Open until 9.")
-    booked = CallAnswer(outcome=Outcome.BOOKED, appointment=LATER, respondent_phone="+34911234567")
-    in_mexico = booked.model_copy(update={"respondent_phone": "+14155551234"})
+    booked = CallAnswer(
+        outcome=Outcome.BOOKED, appointment=LATER, respondent_phone="+34911234567", timezone="Europe/Madrid"
+    )
+    in_america = booked.model_copy(update={"respondent_phone": "+14155551234", "timezone": "America/Los_Angeles"})
+    nearby = booked.model_copy(update={"timezone": "UTC"})
 
     assert outcome_lines(answered, Words("en"), timezone="UTC", now=NOW)[1] == '  KallyAI reports: "Open until 9."'
-    spain, america = (outcome_lines(one, Words("es"), timezone="UTC", now=NOW)[1] for one in (booked, in_mexico))
-    assert spain == "  El miércoles 28 de enero a las 20:30, hora local de allí."
-    assert america == "  El miércoles 28 de enero a las 8:30 p. m., hora local de allí."
+    spain, america, here = (
+        outcome_lines(one, Words("es"), timezone="UTC", now=NOW)[1] for one in (booked, in_america, nearby)
+    )
+    assert spain == "  El miércoles 28 de enero a las 20:30 (hora de Madrid)."
+    assert america == "  El miércoles 28 de enero a las 8:30 p. m. (hora de Los Ángeles)."
+    assert here == "  El miércoles 28 de enero a las 20:30."
 
 
 def test_an_abbreviation_at_the_end_has_one_period() -> None:
@@ -136,7 +142,7 @@ async def test_a_spanish_terminal_speaks_spanish(
     assert preview.startswith("¿Llamar a ")
     assert "Llamando a +1 202-555-0100" in preview
     assert placed.startswith("Reservado  +1 202-555-0100\n  El ")
-    assert "hora local de allí" in placed
+    assert " a las 7:00 p. m." in placed
     assert 'KallyAI informa: "' in placed
     assert again.startswith("Esta llamada ya se hizo antes. No se hizo otra.")
     assert "No se llamó: " in refused

@@ -1,6 +1,5 @@
 """What results claim: by what the service answered, the outcome, the first words, the links, and the structure."""
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -10,106 +9,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from kallyai_mcp.sandbox.app import SandboxApp
-from kallyai_mcp.sandbox.simulator.numbers import TEST_NUMBERS
 from tests.agent import BISTRO, SHOWS_APPS, Agent, Answer, open_agent, settings_in
 from tests.fake_service import fake_service
 from tests.sandbox.manual_clock import ManualClock
-
-NUMBERS = {entry.name: entry.number for entry in reversed(TEST_NUMBERS)}
-PARTY = "Italian Bistro (+1 202-555-01"
-CALENDAR = ["calendar.ics"]
-
-
-@dataclass(frozen=True)
-class Row:
-    """What a callee does, and what the result must say.
-
-    Attributes:
-        callee: The sandbox's name of the test number.
-        outcome: In the structure; None when no call was placed.
-        begins: The first words in English.
-        comienza: The first words in Spanish.
-        links: The names of the linked resources.
-        retryable: In the structure.
-        appointment: When the appointment in the structure begins.
-    """
-
-    callee: str
-    outcome: str | None
-    begins: str
-    comienza: str
-    links: tuple[str, ...] = ()
-    retryable: bool = False
-    appointment: str | None = None
-
-
-ROWS = (
-    Row(
-        "success",
-        "booked",
-        f"Booked: table for 4 at {PARTY}00), Wed Jan 28, 7:00 PM.",
-        f"Reservado: mesa para 4 personas en {PARTY}00), el miércoles 28 de enero a las 7:00 p. m.",
-        links=("calendar.ics",),
-        appointment="2026-01-28T19:00:00-05:00",
-    ),
-    Row(
-        "counter_offer",
-        "booked_other_time",
-        f"Booked for another time: Wed Jan 28, 8:30 PM; you asked for 7:00 PM. {PARTY}01).",
-        f"Reservado para otro momento: el miércoles 28 de enero a las 8:30 p. m.; pediste las 7:00 p. m. {PARTY}01).",
-        links=("calendar.ics",),
-        appointment="2026-01-28T20:30:00-05:00",
-    ),
-    Row("fully_booked", "answered", f"Answered: {PARTY}02), ", f"Contestaron: {PARTY}02), "),
-    Row("no_event", "answered", f"Answered: {PARTY}15), ", f"Contestaron: {PARTY}15), "),
-    Row(
-        "no_answer",
-        "not_reached",
-        f"Not reached: no answer at {PARTY}04) after 30 s. Nothing was agreed. It is 10:30 AM there.",
-        f"Sin contacto: no contestaron en {PARTY}04) tras 30 s. No se acordó nada. Hora allí: 10:30 a. m. Puedes",
-        retryable=True,
-    ),
-    Row(
-        "busy",
-        "not_reached",
-        f"Not reached: the line of {PARTY}03) was busy.",
-        f"Sin contacto: la línea de {PARTY}03) estaba ocupada.",
-        retryable=True,
-    ),
-    Row(
-        "voicemail",
-        "not_reached",
-        f"Not reached: voicemail at {PARTY}05) after ",
-        f"Sin contacto: buzón de voz de {PARTY}05) tras ",
-        retryable=True,
-    ),
-    Row(
-        "failed",
-        "failed",
-        f"Failed: the call to {PARTY}06) broke off after ",
-        f"Fallida: la llamada a {PARTY}06) se cortó tras ",
-        retryable=True,
-    ),
-    Row(
-        "terminated",
-        "failed",
-        f"Failed: KallyAI ended the call to {PARTY}08) early after ",
-        f"Fallida: KallyAI terminó antes de tiempo la llamada a {PARTY}08) tras ",
-        retryable=True,
-    ),
-    Row(
-        "cancelled",
-        "canceled",
-        f"Canceled: the call to {PARTY}07) was canceled after ",
-        f"Cancelada: la llamada a {PARTY}07) se canceló tras ",
-    ),
-    Row(
-        "suppression_violation",
-        None,
-        "Not called: this number is on the do-not-call list (suppression_violation). Do not try again; ask the user",
-        "No se llamó: este número está en la lista de personas que no quieren llamadas (suppression_violation).",
-    ),
-)
+from tests.tools.outcomes import NUMBERS, ROWS, Row
 
 
 def linked(answer: Answer) -> tuple[str, ...]:

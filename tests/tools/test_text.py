@@ -96,7 +96,7 @@ def test_an_event_is_in_the_users_time(event: Appointment, words: str) -> None:
         (False, "Dinner: Wed Jan 28, 10:00 PM London time (5:00 PM in New York).\nThe .ics file: kallyai://c"),
         (
             True,
-            "Dinner: el miércoles 28 de enero a las 22:00 hora de London (17:00 en New York).\nArchivo .ics: kallyai://c",
+            "Dinner: el miércoles 28 de enero a las 22:00 hora de Londres (17:00 en Nueva York).\nArchivo .ics: kallyai://c",
         ),
     ],
 )

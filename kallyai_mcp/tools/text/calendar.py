@@ -89,11 +89,11 @@ def _span(
             text = f"el {its_day} de {begins} a {ends}" if spanish else f"{text} {to} {ends}"
     if not differs(start, place_zone, user_zone):
         return text
-    place = f"hora de {city(place_zone)}" if spanish else f"{city(place_zone)} time"
+    place = f"hora de {city(place_zone, spanish=True)}" if spanish else f"{city(place_zone)} time"
     if start.tzinfo is None:
         return f"{text} {place}"
     own = in_zone(start, user_zone)
     their = hour(own.hour, own.minute, spanish=spanish, number=number) if isinstance(own, datetime) else ""
     if isinstance(own, datetime) and own.date() != start.date():
         their = day_and_hour(own, now, spanish=spanish, number=number)
-    return f"{text} {place} ({their} {'en' if spanish else 'in'} {city(user_zone)})"
+    return f"{text} {place} ({their} {'en' if spanish else 'in'} {city(user_zone, spanish=spanish)})"

@@ -35,6 +35,31 @@ _MONTHS = (
 )
 
 
+_PLACES_ES = {
+    "New York": "Nueva York",
+    "Los Angeles": "Los Ángeles",
+    "Mexico City": "Ciudad de México",
+    "London": "Londres",
+    "Paris": "París",
+    "Berlin": "Berlín",
+    "Rome": "Roma",
+    "Athens": "Atenas",
+    "Brussels": "Bruselas",
+    "Lisbon": "Lisboa",
+    "Copenhagen": "Copenhague",
+    "Stockholm": "Estocolmo",
+    "Vienna": "Viena",
+    "Zurich": "Zúrich",
+    "Dublin": "Dublín",
+    "Warsaw": "Varsovia",
+    "Prague": "Praga",
+    "Bucharest": "Bucarest",
+    "Belgrade": "Belgrado",
+    "Luxembourg": "Luxemburgo",
+    "Canary": "Canarias",
+}
+"""Places in the names of time zones that have another name in Spanish; the cards have the same list."""
+
 _WHOLE_DAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 
 
@@ -99,9 +124,10 @@ def _at(time: str) -> str:
     return "a la" if time.startswith("1:") else "a las"
 
 
-def city(zone_name: str) -> str:
-    """The place in the name of a time zone: "New York"."""
-    return zone_name.rpartition("/")[2].replace("_", " ")
+def city(zone_name: str, *, spanish: bool = False) -> str:
+    """The place in the name of a time zone: "New York" or "Nueva York"."""
+    name = zone_name.rpartition("/")[2].replace("_", " ")
+    return _PLACES_ES.get(name, name) if spanish else name
 
 
 def in_zone(start: date | datetime, zone_name: str) -> date | datetime:

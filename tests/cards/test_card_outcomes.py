@@ -1,0 +1,38 @@
+"""The card's column of the table of outcomes."""
+
+import pytest
+from playwright.async_api import expect
+
+from tests.agent import BISTRO, Agent
+from tests.cards.conftest import Open
+from tests.tools.outcomes import NUMBERS, ROWS, Row
+
+
+@pytest.mark.parametrize("row", ROWS, ids=lambda row: row.callee)
+async def test_the_card_shows_what_is_known(agent: Agent, open_card: Open, row: Row) -> None:
+    arguments = BISTRO | {"respondent_phone": NUMBERS[row.callee]}
+    if row.outcome == "booked_other_time":
+        arguments |= {"accept_other_time": True}
+    chat = await open_card()
+    await chat.give(await agent.use("make_call", arguments), arguments)
+
+    await expect(chat.card.locator("#status")).to_have_text(row.card.status)
+    await expect(chat.card.locator("body")).to_have_attribute("data-tone", row.card.tone)
+    await expect(chat.card.locator("#said")).to_have_text(row.card.sentence)
+    buttons = chat.card.get_by_role("button").filter(visible=True)
+    await expect(buttons).to_have_text(list(row.card.buttons))
+    await chat.set_host_context(locale="es-MX")
+    await expect(chat.card.locator("#status")).to_have_text(row.card.estado)
+
+
+async def test_a_time_of_another_zone_has_its_name_and_ones_own_has_none(agent: Agent, open_card: Open) -> None:
+    london = BISTRO | {"respondent_phone": "+442079460100", "timezone": "Europe/London"}
+    made = await agent.use("make_call", london)
+    chat = await open_card()
+    await chat.give(made, london)
+
+    await expect(chat.card.locator("#said")).to_have_text("Wed, Jan 28, 7:00 PM, London time.")
+    await chat.set_host_context(locale="es-ES", timeZone="America/New_York")
+    await expect(chat.card.locator("#said")).to_have_text("mié, 28 ene, 19:00 (hora de Londres).")
+    await chat.set_host_context(locale="en-GB", timeZone="Europe/Lisbon")  # another zone whose clock shows the same
+    await expect(chat.card.locator("#said")).to_have_text("Wed 28 Jan, 19:00.")

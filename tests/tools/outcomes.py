@@ -1,0 +1,184 @@
+"""What results and cards claim, by what the service answered: one row for each kind of call."""
+
+from dataclasses import dataclass
+
+from kallyai_mcp.sandbox.simulator.numbers import TEST_NUMBERS
+
+NUMBERS = {entry.name: entry.number for entry in reversed(TEST_NUMBERS)}
+PARTY = "Italian Bistro (+1 202-555-01"
+
+
+@dataclass(frozen=True)
+class Card:
+    """What the call card shows.
+
+    Attributes:
+        status: In English.
+        estado: In Spanish.
+        tone: Of its colors: `good` is green, `warn` amber, `bad` red, `quiet` neutral.
+        sentence: The card's own sentence, in English.
+        buttons: Those below it, in English.
+    """
+
+    status: str
+    estado: str
+    tone: str
+    sentence: str
+    buttons: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Row:
+    """What a callee does, and what the result must say.
+
+    Attributes:
+        callee: The sandbox's name of the test number.
+        outcome: In the structure; None when no call was placed.
+        begins: The first words in English.
+        comienza: The first words in Spanish.
+        card: What a person sees.
+        links: The names of the linked resources.
+        retryable: In the structure.
+        appointment: When the appointment in the structure begins.
+    """
+
+    callee: str
+    outcome: str | None
+    begins: str
+    comienza: str
+    card: Card
+    links: tuple[str, ...] = ()
+    retryable: bool = False
+    appointment: str | None = None
+
+
+ROWS = (
+    Row(
+        "success",
+        "booked",
+        f"Booked: table for 4 at {PARTY}00), Wed Jan 28, 7:00 PM.",
+        f"Reservado: mesa para 4 personas en {PARTY}00), el miércoles 28 de enero a las 7:00 p. m.",
+        links=("calendar.ics",),
+        appointment="2026-01-28T19:00:00-05:00",
+        card=Card("Booked", "Reservado", "good", "Wed, Jan 28, 7:00 PM.", ("Calendar file", "Conversation")),
+    ),
+    Row(
+        "counter_offer",
+        "booked_other_time",
+        f"Booked for another time: Wed Jan 28, 8:30 PM; you asked for 7:00 PM. {PARTY}01).",
+        f"Reservado para otro momento: el miércoles 28 de enero a las 8:30 p. m.; pediste las 7:00 p. m. {PARTY}01).",
+        links=("calendar.ics",),
+        appointment="2026-01-28T20:30:00-05:00",
+        card=Card(
+            "Booked for another time",
+            "Reservado para otro momento",
+            "warn",
+            "Wed, Jan 28, 8:30 PM. You asked for Wed, Jan 28, 7:00 PM. Check whether it works for you.",
+            ("Calendar file", "Conversation"),
+        ),
+    ),
+    Row(
+        "fully_booked",
+        "answered",
+        f"Answered: {PARTY}02), ",
+        f"Contestaron: {PARTY}02), ",
+        card=Card(
+            "Answered",
+            "Llamada atendida",
+            "quiet",
+            "The conversation took place, but nothing shows a booking.",
+            ("Conversation",),
+        ),
+    ),
+    Row(
+        "no_event",
+        "answered",
+        f"Answered: {PARTY}15), ",
+        f"Contestaron: {PARTY}15), ",
+        card=Card(
+            "Answered",
+            "Llamada atendida",
+            "quiet",
+            "The conversation took place, but nothing shows a booking.",
+            ("Conversation",),
+        ),
+    ),
+    Row(
+        "no_answer",
+        "not_reached",
+        f"Not reached: no answer at {PARTY}04) after 30 s. Nothing was agreed. It is 10:30 AM there.",
+        f"Sin contacto: no contestaron en {PARTY}04) tras 30 s. No se acordó nada. Hora allí: 10:30 a. m. Puedes",
+        retryable=True,
+        card=Card(
+            "Not reached", "No se logró contactar", "warn", "Nobody picked up. Nothing was agreed.", ("Call again",)
+        ),
+    ),
+    Row(
+        "busy",
+        "not_reached",
+        f"Not reached: the line of {PARTY}03) was busy.",
+        f"Sin contacto: la línea de {PARTY}03) estaba ocupada.",
+        retryable=True,
+        card=Card(
+            "Not reached", "No se logró contactar", "warn", "The line was busy. Nothing was agreed.", ("Call again",)
+        ),
+    ),
+    Row(
+        "voicemail",
+        "not_reached",
+        f"Not reached: voicemail at {PARTY}05) after ",
+        f"Sin contacto: buzón de voz de {PARTY}05) tras ",
+        retryable=True,
+        card=Card(
+            "Not reached",
+            "No se logró contactar",
+            "warn",
+            "Only voicemail answered. Nothing was agreed.",
+            ("Call again",),
+        ),
+    ),
+    Row(
+        "failed",
+        "failed",
+        f"Failed: the call to {PARTY}06) broke off after ",
+        f"Fallida: la llamada a {PARTY}06) se cortó tras ",
+        retryable=True,
+        card=Card(
+            "Failed",
+            "Llamada interrumpida",
+            "bad",
+            "The call was cut off. Do not count on anything that was said.",
+            ("Call again", "Conversation"),
+        ),
+    ),
+    Row(
+        "terminated",
+        "failed",
+        f"Failed: KallyAI ended the call to {PARTY}08) early after ",
+        f"Fallida: KallyAI terminó antes de tiempo la llamada a {PARTY}08) tras ",
+        retryable=True,
+        card=Card(
+            "Failed",
+            "Llamada interrumpida",
+            "bad",
+            "The call was ended early. Do not count on anything that was said.",
+            ("Call again", "Conversation"),
+        ),
+    ),
+    Row(
+        "cancelled",
+        "canceled",
+        f"Canceled: the call to {PARTY}07) was canceled after ",
+        f"Cancelada: la llamada a {PARTY}07) se canceló tras ",
+        card=Card("Canceled", "Cancelada", "quiet", "The call was canceled. Nothing was agreed.", ()),
+    ),
+    Row(
+        "suppression_violation",
+        None,
+        "Not called: this number is on the do-not-call list (suppression_violation). Do not try again; ask the user",
+        "No se llamó: este número está en la lista de personas que no quieren llamadas (suppression_violation).",
+        card=Card(
+            "Not called", "No se llamó", "bad", "This number is on the do-not-call list. Reach them another way.", ()
+        ),
+    ),
+)
