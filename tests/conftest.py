@@ -23,6 +23,7 @@ def pytest_configure() -> None:
     Compiling is half of the time that they take.
     """
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+    os.environ.pop("COLUMNS", None)  # pytest-xdist sets it, and a command takes it for the width of a console
     for name in ("LC_ALL", "LC_MESSAGES", "LANG"):  # the terminal speaks the language that they name
         if os.environ.get(name, "").startswith("es"):
             os.environ[name] = "C.UTF-8"
