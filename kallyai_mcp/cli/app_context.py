@@ -40,7 +40,7 @@ async def open_app_context(
                 connection.ledger,
                 timing=timing(settings),
                 clock=connection.clock,
-                schedules=not connection.callers,
+                schedules=not connection.callers and not settings.read_only,
             ) as calls:
                 yield AppContext(
                     api=connection.api,

@@ -15,6 +15,7 @@ _CALENDAR: Final = (
 )
 _PICTURES: Final = {
     "get_call": '<path d="M12 5.5a6.5 6.5 0 1 0 .01 0M12 8.5V12l2.5 1.5"/>',
+    "cancel_call": '<path d="M8 8l8 8M16 8l-8 8"/>',
     "list_calls": '<path d="M6.5 8h11M6.5 12h11M6.5 16h7"/>',
     "get_transcript": (
         '<path d="M12 6c-3.6 0-6 2.3-6 5.2 0 1.8.9 3.3 2.3 4.2L7.5 18l3.2-1.7c3.9.6 7.3-1.8 7.3-5.1C18 8.3 '

@@ -1,6 +1,7 @@
 """KALLYAI_READ_ONLY: an agent can read calls, and can't place or cancel any."""
 
 from collections.abc import AsyncIterator
+from dataclasses import replace
 
 import pytest
 from mcp import Client, MCPError
@@ -59,6 +60,15 @@ async def test_a_call_that_was_placed_elsewhere_can_be_read_and_not_canceled(
 
     assert read.text.startswith("Booked: ")
     assert set(refusals) == {METHOD_NOT_FOUND}
+
+
+async def test_calls_that_are_due_are_left_to_other_processes(settings: Settings) -> None:
+    async def schedules(settings: Settings) -> bool:
+        async with open_app_context(Connection(settings), timezone="America/New_York") as app_context:
+            return app_context.calls.schedules
+
+    assert await schedules(settings)
+    assert not await schedules(replace(settings, read_only=True))
 
 
 async def test_a_prompt_is_refused_with_the_reason(reader: Agent) -> None:

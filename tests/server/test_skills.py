@@ -17,7 +17,7 @@ from tests.sandbox.manual_clock import ManualClock
 
 SKILLS = "io.modelcontextprotocol/skills"
 URI = "skill://phone-call/SKILL.md"
-TOOLS = ("make_call", "get_call", "list_calls", "get_calendar_event")
+TOOLS = ("make_call", "get_call", "list_calls", "get_calendar_event", "cancel_call")
 
 Json = dict[str, Any]
 
