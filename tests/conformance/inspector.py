@@ -26,6 +26,7 @@ MODES = ("legacy", "modern")
 TOOLS = (
     "make_call",
     "get_call",
+    "cancel_call",
     "list_calls",
     "get_transcript",
     "get_calendar_event",
@@ -108,7 +109,7 @@ def _arguments(tool: str, business: str, call_id: str) -> dict[str, Any]:
     if tool == "make_call":
         soon = (date.today() + timedelta(days=3)).isoformat()  # noqa: DTZ011 - the sandbox uses the system's clock
         return BISTRO | {"business_name": business, "appointment_date": soon, "wait_seconds": 20}
-    return {"call_id": call_id} if tool in ("get_call", "get_transcript", "get_calendar_event") else {}
+    return {"call_id": call_id} if tool in ("get_call", "cancel_call", "get_transcript", "get_calendar_event") else {}
 
 
 class _Inspector:
