@@ -188,7 +188,7 @@ class LedgerPlace:
         }
         if self.is_file and Path(self._place).exists():
             names, places = ", ".join(row), ", ".join(f":{name}" for name in row)
-            with closing(sqlite3.connect(self._place)) as db, db, suppress(sqlite3.OperationalError):
+            with suppress(sqlite3.OperationalError), closing(sqlite3.connect(self._place)) as db, db:
                 db.execute(f"INSERT OR REPLACE INTO calls ({names}) VALUES ({places})", row)  # noqa: S608 - constants
                 db.execute("UPDATE schema_version SET version = version + 1")
 

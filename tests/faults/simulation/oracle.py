@@ -20,6 +20,9 @@ _LATEST = timedelta(seconds=125)
 _KEEP_THE_TIME = "Do not agree to a day or time other than the one asked for."
 """What the program adds to the instructions of a task with a day or a time."""
 
+_HOUR = 3590.0
+"""So many seconds after it a call counts as long ago, with some tolerance."""
+
 _WAITED = timedelta(seconds=5)
 """A request that is answered later than this had been placed, or had joined a call."""
 
@@ -116,7 +119,7 @@ def _allowed(number: int, account: str, calls: list[PhoneCall], evidence: Eviden
                 continue
             call = by_id.get(use.answer.data.get("call_id") or "")
             reached_nobody = call is not None and call.status != "success"
-            long_ago = call is not None and (request.asked_at - call.ends).total_seconds() + ahead > 3590
+            long_ago = call is not None and (request.asked_at - call.ends).total_seconds() + ahead > _HOUR
             if request.redial or reached_nobody or long_ago:
                 allowed += 1
                 del told[key]
@@ -283,6 +286,8 @@ def _unasked(evidence: Evidence) -> Iterator[Violation]:
     confirmations = {use.confirmation for use in evidence.uses if use.confirmation is not None}
     accounts = {call.account for call in evidence.placed}
     allowed = len(confirmations) + len(accounts) * (evidence.plan.confirm == "auto")
+    if _most_ahead(evidence) >= _HOUR:  # by the only clock there is, the number was not called within the hour
+        allowed += len(accounts)
     if len(evidence.placed) > allowed:
         text = f"{len(evidence.placed)} calls to one number were placed with {len(confirmations)} confirmations"
         yield Violation(Rule.UNASKED, text)

@@ -303,11 +303,15 @@ class Run:
         wanted = self._processes.get(number) or self._processes[0]
         living = [process for process in self._processes.values() if not process.ended.is_set()]
         if not living:
-            await self._start(
-                len(self._plan.starts) + len(self._processes), Start(home=self._homes.index(wanted.place))
-            )
+            await self._start_anew(wanted.place)
             return await self._living(number)
         return wanted if wanted in living else min(living, key=lambda process: process.place is not wanted.place)
+
+    async def _start_anew(self, home: LedgerPlace) -> None:
+        """Start one more process of `home`, with the clock that the last one had."""
+        ahead = [process.clock.ahead for process in self._processes.values() if process.place is home][-1]
+        start = Start(home=self._homes.index(home), ahead=ahead - home.clock_set)
+        await self._start(len(self._plan.starts) + len(self._processes), start)
 
     async def _follow(self, process: Process, use: Use) -> None:
         if use.answer is not None and use.status == "in_progress":
@@ -396,9 +400,9 @@ class Run:
             process.resume()
             process.at_step = {}
         self._note("all faults end")
-        for number, home in enumerate(self._homes):
+        for home in self._homes:
             if not any(p.place is home and not p.ended.is_set() for p in self._processes.values()):
-                await self._start(len(self._plan.starts) + len(self._processes), Start(home=number))
+                await self._start_anew(home)
         accounts = ACCOUNTS if self._plan.has("someone else signs in") else (ACCOUNT,)
         for account in accounts:
             self._sign_in.name = account
