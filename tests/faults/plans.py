@@ -12,6 +12,9 @@ from kallyai_mcp.sandbox.faults import KINDS_AFTER_PLACEMENT, Fault, FaultPlan, 
 SPEED = 12.0
 """The sandbox's speed, relative to real time: a call takes from 1.6 s (the line drops) to 5 s (it succeeds)."""
 
+CLOCK_JUMPS_AT = 1.0
+"""Seconds from the first request until the clock of the servers is set, where a plan says so."""
+
 SETTLE_SECONDS = 7.0
 """The servers' `KALLYAI_SETTLE_SECONDS`; it has to be longer than any call takes."""
 
@@ -122,6 +125,9 @@ class Step(StrEnum):
 
 Afterwards = Literal["asks again", "only looks"]
 
+DatabaseTrouble = Literal["is killed", "is restarted", "hangs"]
+"""What happens to the PostgreSQL server of two workers."""
+
 
 @dataclass(frozen=True)
 class Plan:
@@ -145,6 +151,11 @@ class Plan:
         is_retyped: The second request has the same arguments in other upper case and white space.
         pause: Seconds between a time-out with two workers and the next request.
         is_restarted: The worker that ended is started again at once.
+        database: What happens to the database of two workers.
+        database_at: Seconds from the request until then.
+        database_seconds: Seconds until it works again.
+        clock_ahead: How many seconds the clock of the servers over stdio is ahead of the service's.
+        clock_jumps: How many seconds it is set after the first request has begun; see `CLOCK_JUMPS_AT`.
     """
 
     seed: int
@@ -164,6 +175,11 @@ class Plan:
     is_retyped: bool
     pause: float = 0
     is_restarted: bool = False
+    database: DatabaseTrouble | None = None
+    database_at: float = 0
+    database_seconds: float = 0
+    clock_ahead: int = 0
+    clock_jumps: int = 0
 
     @classmethod
     def of(cls, seed: int) -> "Plan":
@@ -191,6 +207,9 @@ class Plan:
             ends_twice=rng.random() < 0.15,
             afterwards=rng.choice(("asks again", "only looks")),
             is_retyped=rng.random() < 0.3,
+            clock_ahead=(ahead := rng.choice((0,) * 8 + (-1500, -300, 300, 1500))),
+            # A worker that takes over knows no more than the clock, which must not have been set then.
+            clock_jumps=rng.choice((0, -300, 300)) if ahead and action not in ENDING_ACTIONS else 0,
         )
 
     @property
@@ -208,7 +227,7 @@ class Plan:
     def is_faultless(self) -> bool:
         """Whether neither the service has faults nor a server ends, so that every outcome has to be known."""
         faultless = not (self.faults.faults or self.faults.list_only_ended or self.faults.forget_key_when_ended)
-        return faultless and self.action not in ENDING_ACTIONS
+        return faultless and self.action not in ENDING_ACTIONS and self.database is None
 
     def describe(self) -> str:
         """The plan as text, for reports."""
@@ -219,6 +238,10 @@ class Plan:
                 (f"  fault: {_describe_fault(fault)}" for fault in self.faults.faults),
                 (f"  quirk: {quirk}" for quirk in ("list_only_ended", "forget_key_when_ended") if self._has(quirk)),
                 [f"  the client {self._describe_action()}"],
+                [f"  the database {self.database}: {self.database_at:.2f} s later, for {self.database_seconds:g} s"]
+                * bool(self.database),
+                [f"  the servers' clock is {self.clock_ahead} s ahead, and is set by {self.clock_jumps} s"]
+                * bool(self.clock_ahead),
                 [f"  wait_seconds {self.wait_seconds}, KALLYAI_WAIT_SECONDS {self.setting_seconds}"],
             )
         )

@@ -18,7 +18,6 @@ from tests.faults.stdio_system import StdioSystem
 from tests.faults.system import ServerFailedError, System
 from tests.faults.two_workers import TwoWorkersSystem
 from tests.faults.worker_pair import WorkerPair
-from tests.postgres_server import PostgresServer
 
 RUN_SECONDS = 240.0
 """Seconds after which a run counts as hung; on a machine that is not overloaded the longest take a minute."""
@@ -123,7 +122,7 @@ async def run_all(plans: Iterable[Plan], jobs: int, report: Callable[[RunResult]
 
 
 async def run_with_workers(plans: Iterable[Plan], jobs: int, report: Callable[[RunResult], object]) -> Totals:
-    """Carry out many plans with pairs of workers over HTTP, on a PostgreSQL server of their own.
+    """Carry out many plans with pairs of workers over HTTP, each on a PostgreSQL server of its own.
 
     Args:
         plans: The plans.
@@ -136,7 +135,7 @@ async def run_with_workers(plans: Iterable[Plan], jobs: int, report: Callable[[R
     async def run_pairs() -> None:
         for plan in left:
             with tempfile.TemporaryDirectory(prefix="faults-") as folder:
-                async with WorkerPair(Path(folder), server, starting) as workers:
+                async with WorkerPair(Path(folder), starting) as workers:
                     await run_several(workers, chain([plan], islice(left, _RUNS_PER_PAIR - 1)))
 
     async def run_several(workers: WorkerPair, mine: Iterable[Plan]) -> None:
@@ -147,8 +146,7 @@ async def run_with_workers(plans: Iterable[Plan], jobs: int, report: Callable[[R
             if result.violations:  # the next run must not suffer from what this one left behind
                 return
 
-    with PostgresServer() as server:
-        async with anyio.create_task_group() as tasks:
-            for _ in range(jobs):
-                tasks.start_soon(run_pairs)
+    async with anyio.create_task_group() as tasks:
+        for _ in range(jobs):
+            tasks.start_soon(run_pairs)
     return totals

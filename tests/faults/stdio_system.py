@@ -16,7 +16,8 @@ from mcp.shared.exceptions import MCPError
 from mcp.shared.message import SessionMessage
 from mcp.types import jsonrpc_message_adapter
 
-from tests.faults.plans import Plan, Step
+from tests.clocks.__main__ import LIBRARY
+from tests.faults.plans import CLOCK_JUMPS_AT, Plan, Step
 from tests.faults.service import Service
 from tests.faults.system import (
     SHUTDOWN_SECONDS,
@@ -89,6 +90,9 @@ class StdioSystem(System):
         self._starting = starting
         self._stack = AsyncExitStack()
         self._servers = 0
+        self._clock = folder / "clock"
+        self._is_clock_set = False
+        self._clock.write_text(f"{plan.clock_ahead:+}")
 
     async def __aenter__(self) -> Self:
         await self._stack.enter_async_context(self.service)
@@ -98,6 +102,27 @@ class StdioSystem(System):
     async def __aexit__(self, *exc: object) -> None:
         self._tasks.cancel_scope.cancel()
         await self._stack.aclose()
+
+    async def arm_faults(self) -> None:
+        """See `System.arm_faults`; soon after, the clock is set if the plan says so."""
+        await super().arm_faults()
+        if self.plan.clock_jumps and LIBRARY is not None:
+            self._tasks.start_soon(self._set_clock)
+
+    async def disarm_faults(self) -> dict[str, int]:
+        """See `System.disarm_faults`."""
+        fired = await super().disarm_faults()
+        if self.plan.clock_ahead and LIBRARY is not None:
+            fired |= {"the clock differs": 1, "the clock is set": int(self._is_clock_set)}
+        return fired
+
+    async def _set_clock(self) -> None:
+        await anyio.sleep(CLOCK_JUMPS_AT)
+        new = self._clock.with_suffix(".new")
+        new.write_text(f"{self.plan.clock_ahead + self.plan.clock_jumps:+}")
+        new.replace(self._clock)  # no server reads half of it
+        self._is_clock_set = True
+        self.note(f"the clock is set by {self.plan.clock_jumps} s")
 
     # The servers
 
@@ -114,6 +139,14 @@ class StdioSystem(System):
 
     async def _host(self, name: str, *, task_status: anyio.abc.TaskStatus[StdioServer]) -> None:
         env = server_environment(self._home, self.service, WAIT_SECONDS=str(self.plan.setting_seconds))
+        if self.plan.clock_ahead and LIBRARY is not None:
+            env |= {
+                "LD_PRELOAD": str(LIBRARY),
+                "FAKETIME_TIMESTAMP_FILE": str(self._clock),
+                "FAKETIME_CACHE_DURATION": "1",
+                "FAKETIME_DONT_FAKE_MONOTONIC": "1",
+                "DONT_FAKE_MONOTONIC": "1",  # before libfaketime 0.9.10
+            }
         async with await anyio.open_file(self._folder / f"{name}.stderr", "wb") as errors:
             process = await anyio.open_process(COMMAND, stderr=errors.wrapped, env=env)
         async with process:

@@ -6,13 +6,14 @@ from typing import Any, Self
 
 import anyio
 import anyio.abc
+import anyio.to_thread
 import httpx2
 from mcp import Client
 from mcp.client.streamable_http import streamable_http_client
 from mcp.shared.exceptions import MCPError
 
 from tests.faults.load_balancer import ADDRESS, LoadBalancer
-from tests.faults.plans import Plan, Step
+from tests.faults.plans import DatabaseTrouble, Plan, Step
 from tests.faults.system import Row, Server, ServerFailedError, System, any_is_at, poll_seconds
 from tests.faults.worker_pair import WorkerPair
 
@@ -56,6 +57,9 @@ class TwoWorkersSystem(System):
         self._will_end = rng.sample(workers.pair, 2)
         self._balancer = LoadBalancer(workers.pair, rng, self.note)
         self._clients = 0
+        self._database_works = anyio.Event()
+        if plan.database is None:
+            self._database_works.set()
         self._stack = AsyncExitStack()
         self._earlier: set[str] = set()
         self._stderr_before = {worker.name: len(worker.stderr) for worker in workers.pair}
@@ -98,16 +102,41 @@ class TwoWorkersSystem(System):
         """See `System.arm_faults`; the next tool call goes to the worker that will end."""
         await super().arm_faults()
         self._balancer.first = self._will_end[0]
+        if self.plan.database is not None:
+            self._tasks.start_soon(self._trouble_database, self.plan.database)
+
+    async def _trouble_database(self, what: DatabaseTrouble) -> None:
+        server = self._workers.database
+        begin, end = {
+            "is killed": (server.kill, server.start),
+            "is restarted": (server.stop, server.start),
+            "hangs": (server.pause, server.resume),
+        }[what]
+        with anyio.CancelScope(shield=True):  # the next run needs it
+            await anyio.sleep(self.plan.database_at)
+            self.note(f"the database {what}")
+            await anyio.to_thread.run_sync(begin)
+            await anyio.sleep(self.plan.database_seconds)
+            await anyio.to_thread.run_sync(end)
+            self.note("the database works again")
+        self._database_works.set()
+
+    async def disarm_faults(self) -> dict[str, int]:
+        """See `System.disarm_faults`."""
+        await self._database_works.wait()
+        fired = await super().disarm_faults()
+        return fired | ({f"the database {self.plan.database}": 1} if self.plan.database is not None else {})
 
     async def end_worker(self, *, at_once: bool) -> None:
         """End the next worker, and start it again if the plan says so."""
         worker = self._will_end.pop(0)
         if not self._will_end:  # it is the last one, so the other one has to run
+            await self._database_works.wait()  # no worker starts without it
             await self._workers.start()
         await worker.end(at_once=at_once)
         self.note(f"{worker.name} ended")
         if self.plan.is_restarted:
-            self._workers.restart(worker)
+            self._workers.restart(worker, after=self._database_works)
 
     def stderr(self) -> dict[str, str]:
         """See `System.stderr`."""

@@ -2,6 +2,7 @@
 
 import re
 import secrets
+import time
 from contextlib import AsyncExitStack, suppress
 from pathlib import Path
 from typing import Self
@@ -15,7 +16,7 @@ from psycopg.rows import dict_row
 from tests.faults.plans import WORKERS_WAIT_SECONDS
 from tests.faults.service import Service
 from tests.faults.system import SHUTDOWN_SECONDS, Row, ServerFailedError, server_environment
-from tests.postgres_server import PostgresDatabases
+from tests.postgres_server import PostgresServer
 from tests.processes import COMMAND
 
 _START_SECONDS = 60.0
@@ -94,31 +95,33 @@ class WorkerPair:
 
     Args:
         folder: An empty folder for the workers.
-        databases: The server on which they get a database of their own.
         starting: Limits how many workers start at the same time, which would slow everything else.
 
     Attributes:
         service: The sandbox.
         pair: The workers.
+        database: The PostgreSQL server that they share, and nobody else.
     """
 
     pair: tuple[Worker, Worker]
+    database: PostgresServer
     _connection: psycopg.Connection[Row]
     _url: str
     _tasks: anyio.abc.TaskGroup
 
-    def __init__(self, folder: Path, databases: PostgresDatabases, starting: anyio.CapacityLimiter) -> None:
+    def __init__(self, folder: Path, starting: anyio.CapacityLimiter) -> None:
         self.service = Service()
-        self._databases = databases
         self._home = folder / "home"
         self._starting = starting
         self._stack = AsyncExitStack()
 
     async def __aenter__(self) -> Self:
-        self._url = await anyio.to_thread.run_sync(self._databases.create_database)
-        self._stack.callback(self._databases.drop_database, self._url)
-        self._connection = psycopg.connect(self._url, autocommit=True, row_factory=dict_row)
-        self._stack.callback(self._connection.close)
+        self.database = await anyio.to_thread.run_sync(PostgresServer)
+        self._stack.callback(self.database.close)
+        await anyio.to_thread.run_sync(self.database.start)
+        self._url = self.database.create_database()
+        self._connection = self._connected()
+        self._stack.callback(lambda: self._connection.close())
         await self._stack.enter_async_context(self.service)
         self._tasks = await self._stack.enter_async_context(anyio.create_task_group())
         self.pair = (Worker("worker 1", self._tasks), Worker("worker 2", self._tasks))
@@ -135,11 +138,23 @@ class WorkerPair:
         """All rows of the ledger, in the order in which they were inserted."""
         return await anyio.to_thread.run_sync(self._read_ledger)
 
+    def _connected(self) -> psycopg.Connection[Row]:
+        return psycopg.connect(self._url, autocommit=True, row_factory=dict_row)
+
     def _read_ledger(self) -> list[Row]:
-        try:
-            return self._connection.execute("SELECT * FROM calls ORDER BY placed_at").fetchall()
-        except psycopg.errors.UndefinedTable:  # no worker has used the ledger
-            return []
+        deadline = time.monotonic() + _START_SECONDS
+        while True:
+            try:
+                if self._connection.closed:
+                    self._connection = self._connected()
+                return self._connection.execute("SELECT * FROM calls ORDER BY placed_at").fetchall()
+            except psycopg.errors.UndefinedTable:  # no worker has used the ledger
+                return []
+            except psycopg.OperationalError:  # the server was killed, and comes back
+                self._connection.close()
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(0.05)
 
     async def start(self) -> None:
         """Start the workers that do not run.
@@ -154,9 +169,14 @@ class WorkerPair:
             if worker.port is None:
                 raise ServerFailedError(f"{worker.name} did not start: {worker.stderr[-500:]}")
 
-    def restart(self, worker: Worker) -> None:
-        """Start this one again in the background."""
-        self._tasks.start_soon(self._try_to_start, worker)
+    def restart(self, worker: Worker, after: anyio.Event) -> None:
+        """Start this one again in the background, once this event has come."""
+
+        async def start() -> None:
+            await after.wait()
+            await self._try_to_start(worker)
+
+        self._tasks.start_soon(start)
 
     async def _try_to_start(self, worker: Worker) -> None:
         more = {

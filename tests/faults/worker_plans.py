@@ -3,7 +3,7 @@
 import random
 from collections.abc import Iterator
 
-from tests.faults.plans import NUMBERS, SPEED, WORKERS_WAIT_SECONDS, Action, Plan, Step, make_faults
+from tests.faults.plans import NUMBERS, SPEED, WORKERS_WAIT_SECONDS, Action, DatabaseTrouble, Plan, Step, make_faults
 
 _ACTIONS = (
     (Action.WORKER_KILLED,) * 4
@@ -31,6 +31,7 @@ def worker_plan(seed: int) -> Plan:
     wait_seconds = rng.choice([None, 0, 0.5, 30.0])
     ends_twice = rng.random() < 0.2
     action = shuffled[seed % len(_ACTIONS)]
+    troubles: tuple[DatabaseTrouble | None, ...] = (None, None, None, "is killed", "is restarted", "hangs")
     return Plan(
         seed=seed,
         mode=rng.choice(("auto", "legacy")),
@@ -49,6 +50,9 @@ def worker_plan(seed: int) -> Plan:
         is_retyped=rng.random() < 0.3,
         is_restarted=ends_twice or rng.random() < 0.3,
         pause=rng.choice((0, rng.uniform(0, 3 * call_seconds))) if action is Action.WORKER_TIMES_OUT else 0,
+        database=rng.choice(troubles),
+        database_at=rng.uniform(0, call_seconds),
+        database_seconds=rng.choice((0.2, 1.0, 6.0)),
     )
 
 
