@@ -280,6 +280,7 @@ class StaticTokens:
 
     def __init__(self, token: str) -> None:
         self._token = token
+        self._tokens = Tokens.from_document({"access_token": token, "expires_at": math.inf})
 
     async def access_token(self) -> str:
         """The token."""
@@ -294,7 +295,7 @@ class StaticTokens:
 
     async def current(self) -> Tokens:
         """The token as `Tokens`; it is not known when it expires."""
-        return Tokens.from_document({"access_token": self._token, "expires_at": math.inf})
+        return self._tokens
 
     def __repr__(self) -> str:
         return "StaticTokens()"

@@ -1,5 +1,8 @@
 """The one stack of middleware that every MCP message passes, over every transport."""
 
+from collections.abc import Sequence
+from collections.abc import Set as AbstractSet
+from functools import partial
 from typing import Any
 
 from mcp.server.context import CallNext, HandlerResult, ServerMiddleware, ServerRequestContext
@@ -8,30 +11,62 @@ from mcp_types import SERVER_INFO_META_KEY
 from kallyai_mcp.logs import Correlation
 from kallyai_mcp.server.extensions.events import declare_events
 from kallyai_mcp.server.sdk_internals import connection_of
+from kallyai_mcp.tools.delivery_middleware import METHODS as DELIVERY
 from kallyai_mcp.tools.delivery_middleware import DeliveryMiddleware
 from kallyai_mcp.tools.prompts import known_prompts, no_prompts
 from kallyai_mcp.tools.resources import with_app_context
+from kallyai_mcp.tools.subscriptions import METHODS as SUBSCRIPTIONS
 from kallyai_mcp.tools.subscriptions import Subscriptions
 from kallyai_mcp.tools.tasks import check_task_listeners
 
+_TASKS = frozenset({"subscriptions/listen"})
+_PROMPTS = frozenset({"prompts/get"})
+_RESOURCES = frozenset({"resources/read"})
+_DISCOVERY = frozenset({"initialize", "server/discover"})
+
 
 def middleware(subscriptions: Subscriptions, *, read_only: bool) -> list[ServerMiddleware[Any]]:
-    """The stack, outermost first; the SDK's own middleware is outside of it.
+    """The stack, as one middleware; the SDK's own middleware is outside of it.
 
     Args:
         subscriptions: Checks who listens to what, and tells the listeners.
         read_only: The server has no prompts.
     """
-    return [
-        Correlation(),  # first, so that whatever the others log carries the request's id
-        icons_once,
-        declare_events,
-        DeliveryMiddleware(connection_of),
-        check_task_listeners,
-        subscriptions,
-        with_app_context,
-        no_prompts if read_only else known_prompts,
+    stack: list[tuple[ServerMiddleware[Any], AbstractSet[str] | None]] = [
+        (Correlation(), None),  # first, so that whatever the others log carries the request's id
+        (icons_once, None),
+        (declare_events, _DISCOVERY),
+        (DeliveryMiddleware(connection_of), DELIVERY),
+        (check_task_listeners, _TASKS),
+        (subscriptions, SUBSCRIPTIONS),
+        (with_app_context, _RESOURCES),
+        (no_prompts if read_only else known_prompts, _PROMPTS),
     ]
+    return [ByMethod(stack)]
+
+
+class ByMethod:
+    """A middleware of several: of these, a message passes only those that have something to do with its method.
+
+    Args:
+        stack: Middlewares, outermost first, each with the methods that it acts on; None for all.
+    """
+
+    def __init__(self, stack: Sequence[tuple[ServerMiddleware[Any], AbstractSet[str] | None]]) -> None:
+        self._stack = [*reversed(stack)]
+        self._chosen: dict[str, list[ServerMiddleware[Any]]] = {
+            method: self._acting_on(method) for _, methods in stack for method in methods or ()
+        }
+        self._others = self._acting_on("")
+
+    async def __call__(self, ctx: ServerRequestContext[Any, Any], call_next: CallNext) -> HandlerResult:
+        """Pass a message on."""
+        for one in self._chosen.get(ctx.method, self._others):
+            call_next = partial(one, call_next=call_next)
+        return await call_next(ctx)
+
+    def _acting_on(self, method: str) -> list[ServerMiddleware[Any]]:
+        return [one for one, methods in self._stack if methods is None or method in methods]
 
 
 async def icons_once(ctx: ServerRequestContext[Any, Any], call_next: CallNext) -> HandlerResult:

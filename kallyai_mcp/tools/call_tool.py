@@ -78,8 +78,8 @@ class CallTool(Tool):
     @override
     async def run(self, arguments: dict[str, Any], context: Context[Any, Any], convert_result: bool = False) -> Any:
         """Validate `arguments`, run the tool, and make errors results (`isError`)."""
-        result = await with_progress(lambda: self._result(arguments, context), context, at_once=self.spec.waits)
-        return self.fn_metadata.convert_result(result) if convert_result else result
+        del convert_result  # a `CallToolResult`, made of the model that the output schema is made of
+        return await with_progress(lambda: self._result(arguments, context), context, at_once=self.spec.waits)
 
     async def _result(self, arguments: dict[str, Any], context: Context[Any, Any]) -> Any:
         app_context: AppContext = context.request_context.lifespan_context

@@ -11,6 +11,10 @@ _REPORTING = frozenset({"tools/call", "tasks/get"})
 """The methods whose results can report the outcome of a call."""
 
 
+METHODS = _REPORTING | {"notifications/cancelled"}
+"""The methods that `DeliveryMiddleware` acts on."""
+
+
 class DeliveryMiddleware:
     """Surrounds each request that can report a call by `Delivery.request`, and passes cancellations on.
 

@@ -31,6 +31,9 @@ from typing_extensions import override
 from kallyai_mcp.tools.context import AppContext
 from kallyai_mcp.tools.resource_watch import MAX_URIS, ResourceWatch, too_many_uris
 
+METHODS = frozenset({"subscriptions/listen", "initialize"})
+"""The methods that `Subscriptions` acts on as a middleware."""
+
 MOST_PER_ACCOUNT = 500
 """How many subscriptions of the 2025 versions one account may have in all its sessions; each reads the ledger."""
 
