@@ -17,7 +17,6 @@ from kallyai_mcp.cli.sandbox import need_sandbox
 from kallyai_mcp.cli.words import Words
 from kallyai_mcp.settings import Settings
 from kallyai_mcp.tools.context import AppContext
-from kallyai_mcp.tools.text.errors import error_text
 from kallyai_mcp.tools.tool_errors import consequences
 
 _SANDBOX_SPEED = 10.0
@@ -86,4 +85,4 @@ def _shown(
 ) -> click.ClickException:
     if isinstance(error, click.ClickException):
         return error
-    return click.ClickException(error_text(error, places_calls=places_calls, spanish=words.spanish))
+    return click.ClickException(words.error(error, places_calls=places_calls))

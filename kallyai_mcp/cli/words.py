@@ -7,7 +7,10 @@ import sys
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from kallyai_mcp.api.errors import KallyAIError, NotSignedInError, PolicyError
 from kallyai_mcp.cards.texts import Language, texts
+from kallyai_mcp.tools.text.errors import may_have_been_placed, service_says
+from kallyai_mcp.tools.text.plain import sentence
 
 _OWN: dict[str, tuple[str, str]] = {
     "the_number": ("the number", "el número"),
@@ -106,6 +109,25 @@ class Words:
     def has(self, key: str) -> bool:
         """Whether there is such a sentence."""
         return key in _OWN or key in self._of_cards
+
+    def error(self, error: KallyAIError, *, places_calls: bool) -> str:
+        """What went wrong, for a person: the card's sentence for its code, or for that kind of error.
+
+        Args:
+            error: What went wrong.
+            places_calls: It is about a call that was to be placed, so the text says whether it was.
+        """
+        if places_calls and may_have_been_placed(error):
+            return self._of_cards["unknown_text"]
+        if isinstance(error, NotSignedInError) and error.status is None:
+            said = self.say("nobody") if self.spanish else error.message  # which says how to sign in here
+        elif isinstance(error, PolicyError):
+            said = error.message  # it names the setting
+        else:
+            key = next((key for key in self._of_cards if key.startswith("error ") and error.code in key.split()), None)
+            said = self._of_cards[key or ("refused_text" if places_calls else "unavailable_text")]
+        not_called = f"{self.say('not_called')} " if places_calls else ""
+        return "\n".join(filter(None, (f"{not_called}{sentence(said)}", service_says(error))))
 
     def means_yes(self, reply: str) -> bool:
         """Whether a reply to `place_it` is a yes."""

@@ -9,6 +9,7 @@ from fastapi.responses import HTMLResponse
 
 from kallyai_mcp.sandbox import page_rendering, validation
 from kallyai_mcp.sandbox.accounts import ACCOUNTS, SCOPES
+from kallyai_mcp.sandbox.auth.text import TEXTS, preferred_language
 from kallyai_mcp.sandbox.faults import KINDS
 from kallyai_mcp.sandbox.reference_notes import BEYOND_THE_REFERENCE
 from kallyai_mcp.sandbox.simulator.numbers import as_rows
@@ -146,6 +147,12 @@ async def docs_page(request: Request) -> HTMLResponse:
 @router.get("/")
 async def index_page(request: Request) -> HTMLResponse:
     """Show the sandbox's URL, the accounts, and the test numbers."""
+    language = preferred_language(request.headers.get("accept-language"))
+    descriptions = TEXTS[language].accounts
     return page_rendering.render(
-        "index.html", base_url=str(request.base_url), numbers=as_rows(), accounts=ACCOUNTS.values()
+        "index.html",
+        language=language,
+        base_url=str(request.base_url),
+        numbers=as_rows(language),
+        accounts=[(account.email, descriptions.get(id_, account.description)) for id_, account in ACCOUNTS.items()],
     )

@@ -145,7 +145,7 @@ async def test_a_spanish_terminal_speaks_spanish(
     assert " a las 7:00 p. m." in placed
     assert 'KallyAI informa: "' in placed
     assert again.startswith("Esta llamada ya se hizo antes. No se hizo otra.")
-    assert "No se llamó: " in refused
+    assert "No se llamó. " in refused
     assert re.search(r"\d+ [a-z]{3} \d\d:\d\d  Reservado", listed)
     assert "Sesión iniciada como personal@sandbox.test; se guarda en " in status
     assert re.search(r"Quedan [\d,.]+ de \d+ \w+ y ", status)

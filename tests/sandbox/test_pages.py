@@ -218,3 +218,13 @@ async def test_a_forged_billing_link_is_refused(client: httpx.AsyncClient, sign_
     for made_up in ("x", "a.b.c", access_token, f"{head}.{payload}.{turned}", f"{head}.{payload}."):
         assert (await client.get(f"{base}/{made_up}")).status_code == 404
     assert re.fullmatch(r"http://sandbox\.test/_sandbox/billing", base)
+
+
+async def test_the_home_page_is_in_spanish_for_a_spanish_browser(client: httpx.AsyncClient) -> None:
+    response = await client.get("/", headers={"Accept-Language": "es-MX,es;q=0.9,en;q=0.5"})
+    page = Page(response.text)
+
+    assert (page.language, response.headers["content-language"]) == ("es", "es")
+    assert "Cuentas para iniciar sesión" in page.words
+    assert all(description in page.words for _, description in as_rows("es"))
+    assert not any(words in page.words for words in ("Test numbers", "What it shows", "KallyAI sandbox", "Answers and"))
