@@ -8,7 +8,7 @@ import hashlib
 import json
 import uuid
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from kallyai_mcp.sandbox import call_table, quota, validation
@@ -18,7 +18,7 @@ from kallyai_mcp.sandbox.errors import ApiError
 from kallyai_mcp.sandbox.schemas import CallCreateRequest
 from kallyai_mcp.sandbox.simulator.calendar import ics
 from kallyai_mcp.sandbox.simulator.dialogue import timestamp
-from kallyai_mcp.sandbox.simulator.scenario import Scenario
+from kallyai_mcp.sandbox.simulator.simulated_call import SimulatedCall
 from kallyai_mcp.sandbox.simulator.simulation import simulate
 from kallyai_mcp.sandbox.state import Sandbox
 
@@ -91,8 +91,18 @@ def place(
         if scenario.refusal is not None:
             raise validation.refusal(scenario.refusal, number)
         usage.check_left()
-        call = _simulate(sandbox, account, request, scenario, key, fingerprint)
+        call_id = str(uuid.uuid4())
+        agreements = call_table.agreements_with(db, number)
+        result = simulate(
+            request.submission, scenario, now=now, timezone=request.timezone, call_id=call_id, agreements=agreements
+        )
+        lasts = result.duration_seconds / sandbox.speed if scenario.seconds is None else scenario.seconds
+        call = _call(account, request, result, call_id=call_id, key=key, fingerprint=fingerprint, now=now, lasts=lasts)
         call_table.add(db, call)
+        if result.ends is not None:
+            call_table.cancel_agreement(db, result.ends)
+        if result.agreement is not None:
+            call_table.add_agreement(db, number, result.agreement)
     return Placed(call, loses_answer=scenario.loses_the_answer)
 
 
@@ -102,18 +112,17 @@ def _fingerprint(request: CallCreateRequest) -> str:
     return hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()
 
 
-def _simulate(
-    sandbox: Sandbox,
+def _call(
     account: Account,
     request: CallCreateRequest,
-    scenario: Scenario,
+    result: SimulatedCall,
+    *,
+    call_id: str,
     key: uuid.UUID | None,
     fingerprint: str,
+    now: datetime,
+    lasts: float,
 ) -> Call:
-    now = sandbox.clock.now()
-    call_id = str(uuid.uuid4())
-    result = simulate(request.submission, scenario, now=now, timezone=request.timezone, call_id=call_id)
-    lasts = result.duration_seconds / sandbox.speed if scenario.seconds is None else scenario.seconds
     return Call(
         call_id=call_id,
         account_id=account.id,

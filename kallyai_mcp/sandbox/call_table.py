@@ -3,8 +3,10 @@
 import json
 import sqlite3
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
+
+from kallyai_mcp.sandbox.simulator.agreement import Agreement
 
 CALLS_SCHEMA = """
 CREATE TABLE IF NOT EXISTS calls (
@@ -25,6 +27,17 @@ CREATE TABLE IF NOT EXISTS calls (
     UNIQUE (account_id, idempotency_key)
 );
 CREATE INDEX IF NOT EXISTS calls_by_account ON calls (account_id, started_at);
+CREATE TABLE IF NOT EXISTS agreements (
+    call_id TEXT PRIMARY KEY,
+    number TEXT NOT NULL,
+    name TEXT,
+    thing TEXT NOT NULL,
+    party INTEGER,
+    day TEXT NOT NULL,
+    at TEXT,
+    is_canceled INTEGER NOT NULL DEFAULT 0
+);
+CREATE INDEX IF NOT EXISTS agreements_by_number ON agreements (number);
 CREATE TABLE IF NOT EXISTS forgotten_keys (call_id TEXT PRIMARY KEY, idempotency_key TEXT NOT NULL);
 """
 """DDL for `Store`, repeatable. Times are integer microseconds since 1970 in UTC."""
@@ -140,9 +153,41 @@ def all_calls(db: sqlite3.Connection) -> list[Call]:
     return [replace(call, idempotency_key=forgotten.get(call.call_id, call.idempotency_key)) for call in calls]
 
 
+def agreements_with(db: sqlite3.Connection, number: str) -> tuple[Agreement, ...]:
+    """Return the bookings that were agreed in calls to a number (E.164), of all accounts, oldest first."""
+    rows = db.execute("SELECT * FROM agreements WHERE number = ? ORDER BY rowid", (number,))
+    return tuple(
+        Agreement(
+            call_id=row["call_id"],
+            name=row["name"],
+            thing=row["thing"],
+            party=row["party"],
+            day=date.fromisoformat(row["day"]),
+            at=time.fromisoformat(row["at"]) if row["at"] is not None else None,
+            is_canceled=bool(row["is_canceled"]),
+        )
+        for row in rows
+    )
+
+
+def add_agreement(db: sqlite3.Connection, number: str, made: Agreement) -> None:
+    """Insert a booking that was agreed in a call to `number`."""
+    at = made.at.isoformat() if made.at is not None else None
+    db.execute(
+        "INSERT INTO agreements VALUES (?, ?, ?, ?, ?, ?, ?, 0)",
+        (made.call_id, number, made.name, made.thing, made.party, made.day.isoformat(), at),
+    )
+
+
+def cancel_agreement(db: sqlite3.Connection, canceled: Agreement) -> None:
+    """Note that a later call has canceled or changed a booking."""
+    db.execute("UPDATE agreements SET is_canceled = 1 WHERE call_id = ?", (canceled.call_id,))
+
+
 def clear(db: sqlite3.Connection) -> None:
     """Delete the calls of all accounts."""
     db.execute("DELETE FROM calls")
+    db.execute("DELETE FROM agreements")
     db.execute("DELETE FROM forgotten_keys")
 
 

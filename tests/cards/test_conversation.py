@@ -9,7 +9,7 @@ from tests.agent import BISTRO, Agent, Answer
 from tests.cards.conftest import Open
 from tests.cards.kit import NEW_YORK, NUMBERS
 
-UNICODE_SPEECH = next([turn.says.en for turn in line.turns] for line in TEST_NUMBERS if line.name == "unicode")
+UNICODE_SPEECH = next([turn.words("en") for turn in line.turns] for line in TEST_NUMBERS if line.name == "unicode")
 """What the callee of the test number `unicode` says."""
 
 

@@ -34,7 +34,7 @@ def problem(text: str) -> str:
         (f'[[line]]\nnumber = "{NUMBER}"\ndoes = "answers"', f"line 1 ({NUMBER}): `answers` needs `answer`"),
         (
             f'[[line]]\nnumber = "{NUMBER}"\nturns = ["Hm", {{ en = "A" }}]',
-            f"line 1 ({NUMBER}) turns.2.says: this key is missing",
+            f"line 1 ({NUMBER}) turns.2",
         ),
         (
             f'[[line]]\nnumber = "{NUMBER}"\n[[line]]\nnumber = "{NUMBER}"',

@@ -5,8 +5,10 @@ from datetime import datetime, timedelta
 from typing import Final
 from zoneinfo import ZoneInfo
 
+from kallyai_mcp.sandbox.simulator.agreement import Agreement
 from kallyai_mcp.sandbox.simulator.dialogue import Dialogue
 from kallyai_mcp.sandbox.simulator.phrasebook import Phrasebook
+from kallyai_mcp.sandbox.simulator.rephrasing import rephrase, rephrase_question, wish
 from kallyai_mcp.sandbox.simulator.request import Request
 from kallyai_mcp.sandbox.simulator.scenario import Scenario
 from kallyai_mcp.sandbox.simulator.simulated_call import Event
@@ -22,12 +24,14 @@ _DURATION: Final = {
 
 @dataclass(frozen=True)
 class Ending:
-    """How a call ended: the fields of `SimulatedCall` that are not computed from the dialogue."""
+    """How a call ended: the fields of `SimulatedCall` that are not computed from the dialogue; see there."""
 
     status: str
     highlights: str
     next_steps: str
     event: Event | None = None
+    agreement: Agreement | None = None
+    ends: Agreement | None = None
 
 
 @dataclass(frozen=True)
@@ -36,8 +40,11 @@ class CallContext:
 
     Attributes:
         request: What the assistant asks for.
+        number: The number called, in E.164.
         scenario: What happens on the line.
-        spoken: The phrases in the call language, for the dialogue.
+        agreements: The bookings that were agreed in earlier calls to the number, oldest first.
+        spoken: The assistant's phrases in the call language.
+        callee_spoken: The callee's phrases in the call language, the same ones in every call to the number.
         written: The phrases in the app language, for highlights and next steps.
         dialogue: What has been said.
         now: The user's local time, aware.
@@ -45,53 +52,104 @@ class CallContext:
     """
 
     request: Request
+    number: str
     scenario: Scenario
+    agreements: tuple[Agreement, ...]
     spoken: Phrasebook
+    callee_spoken: Phrasebook
     written: Phrasebook
     dialogue: Dialogue
     now: datetime
     call_id: str
 
-    def ai(self, *keys: str, **facts: str) -> None:
-        """Add a turn in which the assistant says the phrases of `keys`."""
-        self.dialogue.ai(*(self.spoken.say(key, **facts) for key in keys))
+    @property
+    def asked(self) -> Slot | None:
+        """The day and time that were asked for; None without a day."""
+        if self.request.day is None:
+            return None
+        return Slot(self.request.day, self.request.at)
 
-    def human(self, *keys: str, **facts: str) -> None:
-        """Add a turn in which the callee says the phrases of `keys`."""
-        self.dialogue.human(*(self.spoken.say(key, **facts) for key in keys))
+    def usual(self) -> Slot:
+        """Return the day and time that the callee would propose."""
+        return proposed(self.request, self.request.day or self.now.date() + timedelta(days=1), self.now)
 
-    def greet(self) -> None:
-        """Add the callee's first turn."""
-        if self.request.business:
-            self.human("greet.business", business=self.request.business)
-        else:
-            self.human("greet.plain")
-
-    def state_request(self, *more: str) -> None:
-        """Add a turn in which the assistant says that it is an AI, for which user it calls, its request, and `more`."""
+    def opening(self) -> list[str]:
+        """Return the sentences in which the assistant says that it is an AI, for which user it calls, and why."""
         request, book = self.request, self.spoken
         sentences = [book.say("intro.named", name=request.name) if request.name else book.say("intro.unnamed")]
-        if request.is_inquiry:
-            sentences.append(book.say("inquiry", description=book.quote(request.description)))
-            if request.party is not None:
-                key = "inquiry.party.one" if request.party == 1 else "inquiry.party"
-                sentences.append(book.say(key, party=str(request.party)))
-            if request.day is not None:
-                sentences.append(book.say("inquiry.dated", moment=self.moment(book, Slot(request.day, request.at))))
-        elif request.day is not None:
-            when = self.when(book, Slot(request.day, request.at))
-            sentences.append(book.say("want.dated", thing=self.thing(book), when=when))
+        if request.kind == "booking":
+            key = "want.undated" if self.asked is None else "want.dated"
+            when = self.when(book, self.asked) if self.asked is not None else ""
+            sentences.append(book.say(key, thing=self.thing(book), when=when))
         else:
-            sentences.append(book.say("want.undated", thing=self.thing(book)))
+            sentences.append(self._task())
+            if request.party is not None:
+                sentences.append(self.people(book, request.party))
+            if self.asked is not None:
+                sentences.append(book.say("inquiry.dated", moment=self.moment(book, self.asked)))
         if request.preference:
             sentences.append(book.say("preference", preference=book.quote(request.preference)))
         if request.urgent:
             sentences.append(book.say("urgent"))
-        self.dialogue.ai(*sentences, *more)
+        return sentences
+
+    def _task(self) -> str:
+        """Return the task in the assistant's own words; quoted if it can't be put into other words."""
+        book, description = self.spoken, self.request.description
+        if (question := rephrase_question(description, book.language)) is not None:
+            return book.say("question", question=question)
+        words = rephrase(description, book.language)
+        return words if words is not None else book.say("inquiry", description=book.quote(description))
+
+    def question(self, instruction: str) -> str:
+        """Return a question of `additional_instructions` as the assistant asks it."""
+        words = rephrase(instruction, self.spoken.language) or rephrase_question(instruction, self.spoken.language)
+        return words if words is not None else self.spoken.say("inquiry", description=self.spoken.quote(instruction))
+
+    def missing_details(self) -> list[str]:
+        """Return what the assistant can say about the time and the number of people."""
+        request, book = self.request, self.spoken
+        known = []
+        if self.asked is not None:
+            known.append(book.say("inquiry.dated", moment=self.moment(book, self.asked)))
+        if request.party is not None:
+            known.append(self.people(book, request.party))
+        wanted = self.wish()
+        if wanted:
+            known.append(book.say("only.wish", wish=wanted))
+        elif wanted is None:
+            known.append(book.say("only.given", description=book.quote(request.description)))
+        return known or [book.say("only.nothing")]
+
+    def wish(self) -> str | None:
+        """Return what the description wants beyond the fields; None if it can't be put into other words."""
+        request = self.request
+        return wish(
+            request.description,
+            self.spoken.language,
+            knows_party=request.party is not None,
+            knows_day=request.day is not None,
+            business=request.business,
+        )
+
+    def in_reply(self, slot: Slot) -> str:
+        """Return a slot in the words with which the assistant repeats it: the time alone, if the day is clear."""
+        book = self.spoken
+        if slot.at is not None and slot.day == self.request.day:
+            return book.spoken_time(slot.at)
+        return self.moment(book, slot)
+
+    def thing_of(self, book: Phrasebook, category: str, party: int | None) -> str:
+        """Return what a booking is, in words ("a table for 4")."""
+        return book.say(f"thing.{category}", party=_party(book, category, party))
+
+    def people(self, book: Phrasebook, party: int) -> str:
+        """Return the number of people as a sentence."""
+        return book.say("inquiry.party.one" if party == 1 else "inquiry.party", party=str(party))
 
     def thing(self, book: Phrasebook) -> str:
         """Return what is booked, in words ("a table for 4")."""
-        return book.say(f"thing.{self.request.category}", party=self._party(book))
+        return self.thing_of(book, self.request.category, self.request.party)
 
     def place(self, book: Phrasebook) -> str:
         """Return the place in words (" at Italian Bistro"); empty if the business has no name."""
@@ -110,7 +168,8 @@ class CallContext:
         """Return in words what it is booked under: the user's name, else their number, else the calling number."""
         if self.request.name:
             return book.say("under.name", name=self.request.name)
-        return book.say("under.phone", phone=self.request.phone) if self.request.phone else book.say("under.line")
+        phone = self.request.shared_phone
+        return book.say("under.phone", phone=phone) if phone else book.say("under.line")
 
     def offer(self) -> Slot | None:
         """Return the day and time that the callee has instead of those of the request; None if it has these."""
@@ -119,11 +178,9 @@ class CallContext:
             return alternative(request, self.now)
         if scenario.at is None and scenario.on is None:
             return None
-        usual = proposed(request, request.day or self.now.date() + timedelta(days=1), self.now)
-        at = None if request.category is TaskCategory.HOTEL else scenario.at or request.at or usual.at
-        free = Slot(scenario.on or request.day or usual.day, at)
-        asked = (request.day, None if request.category is TaskCategory.HOTEL else request.at)
-        return free if free != asked else None
+        usual = self.usual()
+        free = Slot(scenario.on or request.day or usual.day, scenario.at or request.at or usual.at)
+        return free if free != self.asked else None
 
     def event(self, slot: Slot, highlights: str) -> Event:
         """Return the appointment at `slot`: whole days for a room, times for everything else."""
@@ -134,7 +191,9 @@ class CallContext:
             zone = self.now.tzinfo
             instant = datetime.combine(slot.day, slot.at, zone).astimezone(ZoneInfo("UTC"))
             start, end = instant.astimezone(zone), (instant + _DURATION[request.category]).astimezone(zone)
-        summary = book.say(f"event.{request.category}", party=self._party(book), place=self.place(book))
+        summary = book.say(
+            f"event.{request.category}", party=_party(book, request.category, request.party), place=self.place(book)
+        )
         notes = (
             highlights,
             book.say("event.change", number=request.number),
@@ -142,11 +201,12 @@ class CallContext:
         )
         return Event(summary, start, end, request.business, "\n".join(notes))
 
-    def _party(self, book: Phrasebook) -> str:
-        size = self.request.party
-        if size is None:
-            return ""
-        if size == 1:
-            is_alone_anyway = self.request.category in (TaskCategory.CLINIC, TaskCategory.GENERAL)
-            return "" if is_alone_anyway else book.say("party.one")
-        return book.say("party", party=str(size))
+
+def _party(book: Phrasebook, category: str, size: int | None) -> str:
+    if size is None:
+        return ""
+    if size == 1:
+        # One comes alone to an appointment anyway.
+        is_alone_anyway = category in (TaskCategory.CLINIC, TaskCategory.GENERAL)
+        return "" if is_alone_anyway else book.say("party.one")
+    return book.say("party", party=str(size))

@@ -20,22 +20,28 @@ def _not_reached(status: str, seconds: float, next_step: str) -> Callable[[CallC
 
 def _voicemail(context: CallContext) -> Ending:
     request, spoken, written = context.request, context.spoken, context.written
-    context.human("machine", callee=request.business or spoken.say("machine.callee"))
+    context.dialogue.human(
+        context.callee_spoken.say("machine", callee=request.business or spoken.say("machine.callee"))
+    )
     context.dialogue.hold(1)
-    if request.phone:
-        context.state_request(spoken.say("message.callback", phone=request.phone), spoken.say("message.bye"))
-        next_steps = written.say("next.callback", phone=request.phone)
+    if request.leaves_no_message:
+        return Ending("voicemail", written.say("done.no_message"), written.say("next.again"))
+    callback = [spoken.say("message.callback", phone=request.shared_phone)] if request.shared_phone else []
+    context.dialogue.ai(*context.opening(), *callback, spoken.say("message.bye"))
+    if request.shared_phone:
+        next_steps = written.say("next.callback", phone=request.shared_phone)
     else:
-        context.state_request(spoken.say("message.bye"))
         next_steps = written.say("next.again")
     return Ending("voicemail", written.say("done.voicemail"), next_steps)
 
 
 def _interrupted(status: str) -> Callable[[CallContext], Ending]:
     def simulate(context: CallContext) -> Ending:
-        context.greet()
-        context.state_request()
-        context.human("broken")
+        business = context.request.business
+        greeting = ("greet.business", {"business": business}) if business else ("greet.plain", {})
+        context.dialogue.human(context.callee_spoken.say(greeting[0], **greeting[1]))
+        context.dialogue.ai(*context.opening())
+        context.dialogue.human(context.callee_spoken.say("broken"))
         return Ending(status, context.written.say(f"done.{status}"), context.written.say("next.again_soon"))
 
     return simulate

@@ -1,4 +1,4 @@
-"""Interprets a submission: the texts that the assistant says, and whether it is a booking or an inquiry."""
+"""Interprets a submission: the texts that the assistant says, and what the call is for."""
 
 import re
 from dataclasses import dataclass
@@ -6,39 +6,61 @@ from datetime import date, time
 from typing import Final, Literal
 
 from kallyai_mcp.sandbox.simulator.phrasebook import phone_in_words
+from kallyai_mcp.sandbox.simulator.rephrasing import Kind
 from kallyai_mcp.sandbox.simulator.submission import Submission, TaskCategory
 
-Topic = Literal["cancel", "change", "hours", "price", "ready", "stock", "place", "yes", "will_do"]
-
-_POLITE: Final = (
-    r"^\W*(?:(?:please|por favor|call (?:them )?(?:and|to)|llam[ae] (?:y|para)|i(?:'d| would) like to"
-    r"|ask (?:them )?to)\W+)*"
-)
+Topic = Literal["hours", "price", "ready", "stock", "place", "free", "yes"]
 
 
 def _regex(pattern: str) -> re.Pattern[str]:
     return re.compile(pattern, re.IGNORECASE)
 
 
-_CANCEL: Final = _regex(_POLITE + r"(?:cancel\w*|anul[ae]\w*)\b")
-_CHANGE: Final = _regex(_POLITE + r"(?:change|move|reschedule|postpone|cambi[ae]\w*|mueve|mover|aplaz\w+|pospon\w+)\b")
+_POLITE: Final = (
+    r"^\W*(?:(?:please|por favor|(?:can|could) you|call (?:them )?(?:and|to)|llam[ae]\w* (?:y|para)"
+    r"|i(?:'d| would) like (?:you )?to|ask (?:them )?to|need to|quiero|quisiera)\W+)*"
+)
+_THINGS: Final = r"(?:tables?|rooms?|appointments?|reservations?|mesas?|habitaci[oó]n\w*|citas?|reservas?)"
+_KINDS: Final[tuple[tuple[Kind, re.Pattern[str]], ...]] = (
+    ("cancel", _regex(_POLITE + r"(?:cancel\w*|anul[ae]\w*)\b")),
+    ("change", _regex(
+        _POLITE + r"(?:change|move|reschedule|postpone|cambi[ae]\w*|mueve|mover|aplaz\w+|pospon\w+)\b"
+    )),
+    ("task", _regex(_POLITE + r"(?:tell|inform|let them know|di(?:le|les)?|avis[ae]\w*|inform[ae]\w*)\b")),
+    ("question", _regex(
+        _POLITE + r"(?:(?:ask|pregunt\w+)\b(?! (?:them )?to\b)(?! (?:them )?(?:for|por) (?:an? |the |una? )?(?:\w+ )?"
+        + _THINGS + r")|(?:check|find out|confirm|inquire|enquire|consult\w+|averigu\w+|compru?eb\w+)\b)"
+    )),
+    ("order", _regex(
+        _POLITE + r"(?:order|buy|pre-?order|pid[ea]\w*|pedir|encarg[aou]\w*|compr[ae]\w*)\b"
+        rf"(?! (?:an? |una? )?(?:\w+ )?{_THINGS})"
+    )),
+)  # fmt: skip
+"""What a description is for, by how it begins."""
 _BOOKING: Final = _regex(
     r"\b(?:book\w*|reserv\w*|tables?|rooms?|appointments?|schedul\w+|mesas?|habitaci[oó]n\w*|citas?)\b"
 )
-_QUESTION: Final = _regex(
-    _POLITE + r"(?:ask|check|find out|confirm|inquire|enquire|pregunt\w+|consult\w+|averigu\w+)\b|[?¿]"
-)
+_DIRECT_QUESTION: Final = _regex(r"[?¿]")
 _TOPICS: Final[tuple[tuple[Topic, re.Pattern[str]], ...]] = (
     ("hours", _regex(r"\b(?:opening|open|hours|close[sd]?|closing|horarios?|abr\w+|cierr\w+)\b")),
     ("price", _regex(r"\b(?:prices?|costs?|how much|quote|precios?|cu[aá]nto|presupuesto|tarifas?)\b")),
     ("ready", _regex(r"\b(?:ready|orders?|pick\s?up|collect|repair\w*|list[oa]s?|pedidos?|recoger)\b")),
-    ("stock", _regex(r"\b(?:stock|available|availability|quedan?|disponibles?|existencias)\b")),
     ("place", _regex(r"\b(?:park|parking|address|where|directions|aparca\w*|direcci[oó]n|d[oó]nde)\b")),
+    ("free", _regex(rf"\b{_THINGS}\b")),
+    ("stock", _regex(r"\b(?:stock|available|availability|quedan?|disponibles?|existencias)\b")),
 )
 
 _KEEPS_TIME: Final = _regex(r"(?:do not|don't|never) agree to an?\w* .*\b(?:day|time)|no acept\w+ .*\b(?:d[ií]a|hora)")
-_FOR_THE_ASSISTANT: Final = _regex(_KEEPS_TIME.pattern + r"|.*\b(?:agree to the closest|acepta los m[aá]s cercanos)")
-"""Instructions about other times: the assistant follows them, and does not read them out."""
+_ACCEPTS_TIME: Final = _regex(r".*\b(?:agree to the closest|acepta los m[aá]s cercanos)")
+_NO_MESSAGE: Final = _regex(
+    r".*\b(?:(?:do not|don't|never) leave (?:a|any) (?:message|voicemail)|no dejes? (?:un |ning[uú]n )?mensaje)"
+)
+_NO_PHONE: Final = _regex(
+    r".*\b(?:(?:do not|don't|never) (?:give|share|tell|mention)\b.*\b(?:phone|number)"
+    r"|no (?:des|digas|compartas)\b.*\b(?:tel[eé]fono|n[uú]mero))"
+)
+_FOR_THE_ASSISTANT: Final = (_KEEPS_TIME, _ACCEPTS_TIME, _NO_MESSAGE, _NO_PHONE)
+"""Instructions that the assistant follows and does not pass on."""
 
 
 @dataclass(frozen=True)
@@ -48,10 +70,13 @@ class Request:
     Attributes:
         number: The number called.
         description: `task_description` on one line.
-        extras: The `additional_instructions` that are not empty.
-        is_inquiry: True for a question or a task that books nothing, False for a booking.
-        topic: The topic of the answer to an inquiry.
+        extras: The `additional_instructions` to pass on.
+        questions: The `additional_instructions` that are questions to ask.
+        kind: What the call is for.
+        topic: What it asks about, if it is a question.
         keeps_time: An instruction says that no other day or time may be agreed to.
+        leaves_no_message: An instruction says that no message may be left.
+        keeps_phone: An instruction says that the user's number may not be given.
     """
 
     category: TaskCategory
@@ -65,10 +90,18 @@ class Request:
     at: time | None
     preference: str | None
     extras: tuple[str, ...]
+    questions: tuple[str, ...]
     urgent: bool
-    is_inquiry: bool
+    kind: Kind
     topic: Topic
-    keeps_time: bool = False
+    keeps_time: bool
+    leaves_no_message: bool
+    keeps_phone: bool
+
+    @property
+    def shared_phone(self) -> str | None:
+        """The user's number, if the assistant may give it."""
+        return None if self.keeps_phone else self.phone
 
     @property
     def missing(self) -> str | None:
@@ -77,8 +110,12 @@ class Request:
         return "_".join(["when"] * (self.day is None) + ["party"] * wants_party) or None
 
 
-def parse_request(submission: Submission) -> Request:
+def parse_request(submission: Submission, *, ignores_instructions: bool = False) -> Request:
     """Interpret `submission`.
+
+    Args:
+        submission: The submission.
+        ignores_instructions: The assistant does not follow the instructions that it understands.
 
     Raises:
         ValueError: There is no number to call, or `appointment_time` is not HH:MM.
@@ -86,7 +123,10 @@ def parse_request(submission: Submission) -> Request:
     if not submission.respondent_phone:
         raise ValueError("no number to call")
     description = _tidy(submission.task_description) or submission.task_description
-    extras = [extra for text in submission.additional_instructions or () if (extra := _tidy(text))]
+    given = [text for each in submission.additional_instructions or () if (text := _tidy(each))]
+    followed = [] if ignores_instructions else given
+    to_pass_on = [text for text in given if not any(each.match(text) for each in _FOR_THE_ASSISTANT)]
+    questions = [text for text in to_pass_on if _kind_of(text) == "question"]
     phone = _tidy(submission.user_phone)
     return Request(
         category=submission.task_category,
@@ -99,11 +139,14 @@ def parse_request(submission: Submission) -> Request:
         day=submission.appointment_date,
         at=_clock_time(submission.appointment_time),
         preference=_tidy(submission.time_preference_text),
-        extras=tuple(extra for extra in extras if not _FOR_THE_ASSISTANT.match(extra)),
+        extras=tuple(text for text in to_pass_on if text not in questions),
+        questions=tuple(questions),
         urgent=bool(submission.is_urgent),
-        is_inquiry=_is_inquiry(submission, description),
-        topic=_topic(description),
-        keeps_time=any(_KEEPS_TIME.match(extra) for extra in extras),
+        kind=_kind_of(description) or _kind_by_fields(submission, description),
+        topic=topic_of(description),
+        keeps_time=any(_KEEPS_TIME.match(text) for text in followed),
+        leaves_no_message=any(_NO_MESSAGE.match(text) for text in followed),
+        keeps_phone=any(_NO_PHONE.match(text) for text in followed),
     )
 
 
@@ -119,22 +162,20 @@ def _clock_time(text: str | None) -> time | None:
     return time.fromisoformat(text)
 
 
-def _is_inquiry(submission: Submission, description: str) -> bool:
-    if _CANCEL.search(description) or _CHANGE.search(description):
-        return True
+def _kind_of(description: str) -> Kind | None:
+    kind = next((kind for kind, pattern in _KINDS if pattern.search(description)), None)
+    asks = _DIRECT_QUESTION.search(description) and not _BOOKING.search(description)
+    return kind or ("question" if asks else None)
+
+
+def _kind_by_fields(submission: Submission, description: str) -> Kind:
     if submission.appointment_date is not None:
-        return bool(_QUESTION.search(description)) and not _BOOKING.search(description)
+        return "booking"
     if submission.task_category is TaskCategory.GENERAL:
-        return True
-    return submission.party_size is None and not _BOOKING.search(description)
+        return "question" if _DIRECT_QUESTION.search(description) else "task"
+    return "booking" if submission.party_size is not None or _BOOKING.search(description) else "task"
 
 
-def _topic(description: str) -> Topic:
-    if _CANCEL.search(description):
-        return "cancel"
-    if _CHANGE.search(description):
-        return "change"
-    for topic, pattern in _TOPICS:
-        if pattern.search(description):
-            return topic
-    return "yes" if _QUESTION.search(description) else "will_do"
+def topic_of(question: str) -> Topic:
+    """Return what a question is about."""
+    return next((topic for topic, pattern in _TOPICS if pattern.search(question)), "yes")

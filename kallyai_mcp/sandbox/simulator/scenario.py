@@ -59,6 +59,13 @@ def _time_of_day(value: Any) -> Any:
     raise ValueError("must be a time in the format HH:MM (24-hour)")
 
 
+def _iso_date(value: Any) -> Any:
+    """Refuse dates in other formats than YYYY-MM-DD: pydantic alone also accepts numbers."""
+    if value is None or type(value) is date or (isinstance(value, str) and _DATE.fullmatch(value)):
+        return value
+    raise ValueError("must be a date in the format YYYY-MM-DD")
+
+
 _HH_MM = re.compile(r"(?:[01][0-9]|2[0-3]):[0-5][0-9]")
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 
@@ -95,14 +102,34 @@ class Words(_Strict):
         return self.es if language == "es" else self.en
 
 
+TurnKind = Literal[
+    "greets",
+    "speaks",
+    "holds",
+    "asks",
+    "orders",
+    "offers",
+    "agrees",
+    "declines",
+    "needs_no_booking",
+    "answers",
+    "says_goodbye",
+    "hangs_up",
+]
+"""What a turn of the callee is, which decides what the assistant replies."""
+
+Detail = Literal["name", "phone", "party", "time", "notes"]
+"""What a callee asks for: the user's name, a number to call back, how many people, the time, or anything to note."""
+
+
 class Turn(_Strict):
     """One turn of the callee."""
 
-    does: Literal["speaks", "holds", "asks", "orders"] = Field(
-        "speaks",
-        description="What the turn is: words, a request to hold the line, a question, or orders to the assistant",
-    )
-    says: Words = Field(description="What the callee says")
+    does: TurnKind = Field("speaks", description="What the turn is; the assistant replies to that")
+    says: Words | None = Field(None, description="What the callee says; only `hangs_up` needs no words")
+    about: Detail | None = Field(None, description="`asks`: the detail that the callee asks for; none of these if null")
+    at: TimeOfDay | None = Field(None, description="`offers`, `agrees`: the time")
+    on: date | None = Field(None, description="`offers`, `agrees`: the day")
     seconds: float = Field(
         0, ge=0, le=3600, allow_inf_nan=False, description="How long nobody speaks after the assistant's reply"
     )
@@ -112,6 +139,22 @@ class Turn(_Strict):
     def _words_alone(cls, value: Any) -> Any:
         """Take a text, or a text in both languages, as a turn of words."""
         return {"says": value} if isinstance(value, (str, Words)) or _is_words(value) else value
+
+    @model_validator(mode="after")
+    def _has_words(self) -> Self:
+        if self.says is None and self.does != "hangs_up":
+            raise ValueError("`says` is missing: only `hangs_up` needs no words")
+        if self.about is not None and self.does != "asks":
+            raise ValueError("`about` needs `does` to be `asks`")
+        if (self.at is not None or self.on is not None) and self.does not in ("offers", "agrees"):
+            raise ValueError("`at` and `on` need `does` to be `offers` or `agrees`")
+        return self
+
+    _only_dates = field_validator("on", mode="before")(_iso_date)
+
+    def words(self, language: str) -> str:
+        """What the callee says in `language`; empty if nothing."""
+        return self.says.in_language(language) if self.says is not None else ""
 
 
 def _is_words(value: Any) -> bool:
@@ -125,11 +168,15 @@ class Scenario(_Strict):
     at: TimeOfDay | None = Field(None, description="`agrees`: the time that is free; other times are taken")
     on: date | None = Field(None, description="`agrees`: the day that is free; other days are taken")
     answer: Words | None = Field(None, description="What the callee answers to a question, or to any other request")
-    turns: tuple[Turn, ...] = Field((), description="What the callee says before it answers the request")
+    turns: tuple[Turn, ...] = Field(
+        (),
+        description="What the callee says before it answers the request; from the beginning of the call if the first"
+        " turn `greets`. After the last one the callee goes on as `does` says, unless the call has ended",
+    )
     ignores_instructions: bool = Field(
         False,
-        description="The assistant agrees to another time although its instructions forbid that, to see what a client"
-        " makes of it",
+        description="The assistant does not follow `additional_instructions`: it agrees to another time although that"
+        " is forbidden, and so on, to see what a client makes of it",
     )
     refusal: RefusalCode | None = Field(None, description="The request is refused with this code, and nobody is called")
     loses_the_answer: bool = Field(
@@ -145,12 +192,7 @@ class Scenario(_Strict):
         " sandbox's speed",
     )
 
-    @field_validator("on", mode="before")
-    @classmethod
-    def _only_dates(cls, value: Any) -> Any:
-        if value is None or type(value) is date or (isinstance(value, str) and _DATE.fullmatch(value)):
-            return value
-        raise ValueError("must be a date in the format YYYY-MM-DD")
+    _only_dates = field_validator("on", mode="before")(_iso_date)
 
     @model_validator(mode="after")
     def _fits(self) -> Self:

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from datetime import date, datetime
 
+from kallyai_mcp.sandbox.simulator.agreement import Agreement
 from kallyai_mcp.sandbox.simulator.dialogue import Entry
 
 
@@ -34,6 +35,8 @@ class SimulatedCall:
         duration_seconds: From the call's start if nobody answered, else from the answer to the end.
         entries: The transcript; empty if nothing was said or there is no transcript.
         event: The appointment; None if none with a date was agreed.
+        agreement: The booking that the callee remembers from now on; None if none was made.
+        ends: The earlier booking that this call canceled or changed; None if there was none.
     """
 
     status: str
@@ -42,3 +45,5 @@ class SimulatedCall:
     duration_seconds: float
     entries: tuple[Entry, ...]
     event: Event | None
+    agreement: Agreement | None
+    ends: Agreement | None

@@ -3,6 +3,7 @@
 from datetime import UTC, datetime
 from typing import Any
 
+from kallyai_mcp.sandbox.simulator.agreement import Agreement
 from kallyai_mcp.sandbox.simulator.numbers import lookup
 from kallyai_mcp.sandbox.simulator.scenario import Scenario
 from kallyai_mcp.sandbox.simulator.simulated_call import SimulatedCall
@@ -43,15 +44,33 @@ BOOKINGS: dict[str, dict[str, Any]] = {
 
 
 def simulate_at(
-    submission: dict[str, Any], scenario: Scenario | None = None, *, now: datetime = NOW, timezone: str | None = None
+    submission: dict[str, Any],
+    scenario: Scenario | None = None,
+    *,
+    now: datetime = NOW,
+    timezone: str | None = None,
+    agreements: tuple[Agreement, ...] = (),
 ) -> SimulatedCall:
     """Simulate a call with `scenario`; by default with that of the test number that is called."""
     scenario = scenario or lookup(submission["respondent_phone"] or "") or Scenario()
-    return simulate(Submission.model_validate(submission), scenario, now=now, timezone=timezone, call_id="call-1")
+    return simulate(
+        Submission.model_validate(submission),
+        scenario,
+        now=now,
+        timezone=timezone,
+        call_id="call-1",
+        agreements=agreements,
+    )
 
 
 def call(
-    *, now: datetime = NOW, timezone: str | None = "America/New_York", category: str = "restaurant", **fields: Any
+    *,
+    now: datetime = NOW,
+    timezone: str | None = "America/New_York",
+    category: str = "restaurant",
+    scenario: Scenario | None = None,
+    agreements: tuple[Agreement, ...] = (),
+    **fields: Any,
 ) -> SimulatedCall:
     submission = {
         "task_category": category,
@@ -61,7 +80,7 @@ def call(
         "appointment_date": "2026-11-27",
     }
     submission |= BOOKINGS[category] | fields
-    return simulate_at(submission, now=now, timezone=timezone)
+    return simulate_at(submission, scenario, now=now, timezone=timezone, agreements=agreements)
 
 
 def said(result: SimulatedCall, speaker: str | None = None) -> str:

@@ -36,7 +36,7 @@ def simulate_outcome(outcome: str, **fields: Any) -> SimulatedCall:
 def speech_of(name: str, language: str = "en") -> set[str]:
     """What the callee of a test number says before it answers the request."""
     line = next(entry for entry in TEST_NUMBERS if entry.name == name)
-    return {turn.says.in_language(language) for turn in line.turns}
+    return {turn.words(language) for turn in line.turns}
 
 
 def callee_turns(result: SimulatedCall) -> list[str]:

@@ -1,0 +1,203 @@
+"""The callee of a line: what it says, turn by turn, as its scenario says."""
+
+from collections.abc import Iterator
+from datetime import time
+
+from kallyai_mcp.sandbox.simulator import agreement
+from kallyai_mcp.sandbox.simulator.call_context import CallContext
+from kallyai_mcp.sandbox.simulator.caller import Caller
+from kallyai_mcp.sandbox.simulator.phrasebook import Phrasebook, number
+from kallyai_mcp.sandbox.simulator.request import topic_of
+from kallyai_mcp.sandbox.simulator.scenario import Detail, Turn, TurnKind, Words
+from kallyai_mcp.sandbox.simulator.submission import TaskCategory
+from kallyai_mcp.sandbox.simulator.time_slots import Slot, alternative, proposed
+
+
+class Callee:
+    """The callee in one call. What it says is the same in every call to its number.
+
+    Args:
+        context: The call.
+        caller: The assistant, whose replies decide how the callee goes on.
+    """
+
+    def __init__(self, context: CallContext, caller: Caller) -> None:
+        self._context = context
+        self._caller = caller
+        self._book = context.callee_spoken
+
+    def turns(self) -> Iterator[Turn]:
+        """Yield the callee's turns; the assistant's reply to each is there before the next one is asked for."""
+        context, scenario = self._context, self._context.scenario
+        if not (scenario.turns and scenario.turns[0].does == "greets"):
+            business = context.request.business
+            yield self._turn(
+                "greets", self._say("greet.business", business=business) if business else self._say("greet.plain")
+            )
+            yield from self._preliminaries()
+        yield from scenario.turns
+        if self._caller.result is None:
+            yield from self._decide("looked" if scenario.turns else "noted" if self._caller.said_more else None)
+        while self._caller.open_question is not None:
+            yield self._turn("answers", self._answer(self._book, self._caller.open_question))
+        yield self._turn("says_goodbye", self._say(self._goodbye()))
+
+    def _say(self, key: str, **facts: str) -> str:
+        return self._book.say(key, **facts)
+
+    def _turn(self, does: TurnKind, *sentences: str, about: Detail | None = None, slot: Slot | None = None) -> Turn:
+        text = " ".join(sentence for sentence in sentences if sentence)
+        on, at = slot if slot is not None else (None, None)
+        return Turn(does=does, says=Words(en=text, es=text), about=about, on=on, at=at)
+
+    def _preliminaries(self) -> Iterator[Turn]:
+        """What the callee asks before it looks whether it can do what it is asked for."""
+        request = self._context.request
+        if request.kind == "booking":
+            if request.missing:
+                about: Detail = "party" if request.missing == "party" else "time"
+                yield self._turn("asks", self._say(f"ask.{request.missing}"), about=about)
+            check = self._turn("asks", self._say(f"check.{request.category}"), about="notes")
+            yield check.model_copy(update={"seconds": 3.0})
+        elif request.kind == "question":
+            yield self._turn("holds", self._say("question.check")).model_copy(update={"seconds": 3.0})
+        else:
+            yield self._turn("asks", self._say(f"{request.kind}.who"), about="name")
+            if request.kind == "order":
+                yield self._turn("asks", self._say("ask.phone"), about="phone")
+            if request.extras:
+                yield self._turn("asks", self._say("task.notes"), about="notes")
+
+    def _decide(self, lead: str | None) -> Iterator[Turn]:
+        does, request = self._context.scenario.does, self._context.request
+        first = self._say(lead) if lead else ""
+        if self._context.scenario.answer is not None:
+            yield self._turn("answers", first, self._context.scenario.answer.in_language(self._book.language))
+        elif request.kind == "booking":
+            yield from self._decide_booking(first)
+        elif does == "declines":
+            yield self._turn("declines", first, self._say(f"{request.kind}.no"))
+        elif does == "needs_no_booking":
+            yield self._turn("needs_no_booking", first, self._say("answer.walk_in"))
+        elif request.kind == "question":
+            yield self._turn("answers", first, self._answer(self._book, request.description))
+        else:
+            yield from self._decide_task(first)
+
+    def _decide_booking(self, first: str) -> Iterator[Turn]:
+        context, request = self._context, self._context.request
+        if context.scenario.does == "declines":
+            yield self._turn("declines", first, self._say("full.undated" if request.day is None else "full.dated"))
+            return
+        if context.scenario.does == "needs_no_booking":
+            yield self._turn("needs_no_booking", first, self._say("walk_in"))
+            return
+        offer, slot = context.offer(), context.asked
+        if offer is None and slot is not None and slot.at is None and request.category is not TaskCategory.HOTEL:
+            free = proposed(request, slot.day, context.now)
+            if free.day == slot.day and free.at is not None:
+                yield self._turn("offers", first, self._say("propose", time=self._book.spoken_time(free.at)), slot=free)
+                slot, first = free, ""
+            else:
+                offer = alternative(request, context.now)
+        if offer is not None:
+            yield self._turn("offers", first, self._taken(offer), slot=offer)
+            if self._caller.refused_offer is not None:
+                yield self._turn("declines", self._say("offer.that_is_all"))
+                return
+            yield self._turn("asks", self._say("ask.name"), about="name")
+            slot = offer
+        else:
+            free_key = "free.undated" if request.day is None else "free.dated"
+            can_do = self._say(free_key) if first or context.asked == slot else ""
+            yield self._turn("asks", first, can_do, self._say("ask.name"), about="name")
+        if request.name:
+            yield self._turn("asks", self._say("ask.phone"), about="phone")
+        yield self._turn("agrees", self._read_back(slot), slot=slot)
+
+    def _taken(self, offer: Slot) -> str:
+        request, book = self._context.request, self._book
+        if request.day is None:
+            return self._say("taken.undated", offer=self._context.moment(book, offer))
+        if request.at is not None and offer.at is not None and offer.day == request.day:
+            return self._say("taken", asked=book.spoken_time(request.at), offer=book.spoken_time(offer.at))
+        asked = self._context.moment(book, Slot(request.day, request.at))
+        return self._say("taken", asked=asked, offer=self._context.moment(book, offer))
+
+    def _read_back(self, slot: Slot | None) -> str:
+        context, book = self._context, self._book
+        thing, under = context.thing(book), context.under(book)
+        if slot is not None:
+            return self._say("readback.dated", thing=thing, when=context.when(book, slot), under=under)
+        wanted = context.wish()
+        return self._say("readback.undated", thing=thing, wish=f", {wanted}" if wanted else "", under=under)
+
+    def _decide_task(self, first: str) -> Iterator[Turn]:
+        """Cancel or change a booking that the callee knows, take an order, or promise to do something."""
+        context, request = self._context, self._context.request
+        known = agreement.find(context.agreements, request.name)
+        found = ""
+        if request.kind in ("cancel", "change"):
+            if known is not None and known.is_canceled:
+                yield self._turn("declines", first, self._say("cancel.gone"))
+                return
+            if known is not None:
+                thing = context.thing_of(self._book, known.thing, known.party)
+                found = self._say("found", thing=thing, when=context.when(self._book, Slot(known.day, known.at)))
+        if request.kind == "change" and (offer := context.offer()) is not None:
+            yield self._turn("offers", first, found, self._taken(offer), slot=offer)
+            if self._caller.refused_offer is not None:
+                yield self._turn("declines", self._say("change.stays"))
+                return
+            yield self._turn("agrees", self._say("change.done"), slot=offer)
+            return
+        yield self._turn("agrees", first, found, self._done(self._book))
+
+    def _done(self, book: Phrasebook) -> str:
+        """Return what the callee says when it has done what it was asked for."""
+        request, line = self._context.request, self._context.number
+        if request.kind != "order":
+            return book.say(f"{request.kind}.done")
+        price = 8 + number(line, request.description) % 60
+        return book.say(
+            "order.done",
+            price=book.money(price),
+            ready=book.spoken_time(time(16 + number(line, "ready") % 3)),
+        )
+
+    def answer_to_request(self, book: Phrasebook) -> str:
+        """Return what the callee said to the request, in the language of `book`, for the summary."""
+        request, scenario = self._context.request, self._context.scenario
+        if scenario.answer is not None:
+            return scenario.answer.in_language(book.language)
+        if self._caller.result == "needs_no_booking":
+            return book.say("answer.walk_in")
+        if self._caller.result == "declined":
+            known = agreement.find(self._context.agreements, request.name)
+            gone = request.kind in ("cancel", "change") and known is not None and known.is_canceled
+            if self._caller.refused_offer is not None:
+                return book.say("change.stays")
+            return book.say("cancel.gone" if gone else f"{request.kind}.no")
+        return self._answer(book, request.description) if request.kind == "question" else self._done(book)
+
+    def answer_to_question(self, book: Phrasebook, question: str) -> str:
+        """Return what the callee said to a question of `additional_instructions`, in the language of `book`."""
+        return self._answer(book, question)
+
+    def _answer(self, book: Phrasebook, question: str) -> str:
+        """Return the answer to a question. Its facts depend on the number and the question only."""
+        context, line, topic = self._context, self._context.number, topic_of(question)
+        offers = context.scenario.does == "offers_another_time" and topic in ("free", "yes")
+        if offers and question == context.request.description:
+            return book.say("answer.other", offer=context.moment(book, alternative(context.request, context.now)))
+        closes = book.spoken_time(time(18 + number(line, "closes") % 4))
+        if topic == "hours":
+            return book.say("answer.hours", opens=book.spoken_time(time(8 + number(line, "opens") % 3)), closes=closes)
+        if topic == "price":
+            return book.say("answer.price", price=book.money(20 + number(line, question) % 60))
+        if topic in ("ready", "stock"):
+            return book.say(f"answer.{topic}", closes=closes)
+        return book.say(f"answer.{topic}")
+
+    def _goodbye(self) -> str:
+        return f"bye.{self._context.request.category}" if self._caller.result == "agreed" else "bye.other"

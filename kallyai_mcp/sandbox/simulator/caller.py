@@ -1,0 +1,194 @@
+"""The assistant: what it says follows from the submission and from what the callee has said so far."""
+
+from collections.abc import Callable
+from typing import Final, Literal
+
+from kallyai_mcp.sandbox.simulator.call_context import CallContext
+from kallyai_mcp.sandbox.simulator.rephrasing import note
+from kallyai_mcp.sandbox.simulator.scenario import Turn, TurnKind
+from kallyai_mcp.sandbox.simulator.submission import TaskCategory
+from kallyai_mcp.sandbox.simulator.time_slots import Slot
+
+Result = Literal["agreed", "declined", "needs_no_booking", "answered"]
+"""What the callee has said to the request."""
+
+
+class Caller:
+    """The assistant in one call: `reply` adds a turn of the callee and the assistant's answer to it.
+
+    Attributes:
+        result: What the callee has said to the request; None as long as it has not.
+        slot: The day and time that were agreed; None if none were.
+        refused_offer: The last other time that the callee offered and the assistant did not accept.
+        answer: The callee's words, if it answered.
+        answers: What it said to the questions of `additional_instructions`, by question.
+        was_given_orders: The callee gave orders to the assistant.
+        said_more: The assistant has told the callee more than the request itself.
+        told_extras: This included the `additional_instructions`.
+        is_over: Nothing more is said.
+    """
+
+    def __init__(self, context: CallContext) -> None:
+        self._context = context
+        self._has_asked = False
+        self._accepted: Slot | None = None
+        self._questions = list(context.request.questions)
+        self._asked_question: str | None = None
+        self._was_thanked = False
+        self.result: Result | None = None
+        self.slot: Slot | None = None
+        self.refused_offer: Slot | None = None
+        self.answer: str | None = None
+        self.answers: dict[str, str] = {}
+        self.was_given_orders = False
+        self.said_more = False
+        self.told_extras = False
+        self.is_over = False
+
+    @property
+    def open_question(self) -> str | None:
+        """The question of `additional_instructions` that the assistant has asked and the callee has not answered."""
+        return self._asked_question
+
+    def reply(self, turn: Turn) -> None:
+        """Add a turn of the callee and the assistant's reply."""
+        dialogue, book = self._context.dialogue, self._context.spoken
+        words = turn.words(book.language)
+        if words:
+            dialogue.human(words)
+        if turn.does == "hangs_up":
+            self.is_over = True
+            return
+        dialogue.ai(*(self._replies(turn, words)))
+        dialogue.hold(turn.seconds)
+        if turn.does == "says_goodbye":
+            self.is_over = True
+
+    def _replies(self, turn: Turn, words: str) -> list[str]:
+        if turn.does == "says_goodbye":
+            return [self._say("bye")]
+        if not self._has_asked:
+            self._has_asked = True
+            return self._context.opening()
+        if self._asked_question is not None and turn.does in _ANSWERS:
+            self.answers[self._asked_question] = words
+            self._asked_question = None
+            return self._thanks()
+        reply: Callable[[Turn, str], list[str]] = {
+            "holds": self._holds,
+            "asks": self._asks,
+            "orders": self._orders,
+            "offers": self._offers,
+            "agrees": self._agrees,
+            "declines": self._declines,
+            "needs_no_booking": self._needs_no_booking,
+            "answers": self._answers,
+        }.get(turn.does, self._speaks)
+        return reply(turn, words)
+
+    def _say(self, key: str, **facts: str) -> str:
+        return self._context.spoken.say(key, **facts)
+
+    def _thanks(self) -> list[str]:
+        """Thank for an answer, and ask the next question if there is one."""
+        thanks = self._say("thanks.again" if self._was_thanked else "thanks")
+        self._was_thanked = True
+        if not self._questions:
+            return [thanks]
+        self._asked_question = self._questions.pop(0)
+        return [thanks, self._context.question(self._asked_question)]
+
+    def _speaks(self, _turn: Turn, _words: str) -> list[str]:
+        return [self._say("strange.reply")]
+
+    def _holds(self, _turn: Turn, _words: str) -> list[str]:
+        return [self._say("hold.wait")]
+
+    def _orders(self, _turn: Turn, _words: str) -> list[str]:
+        self.was_given_orders = True
+        return [self._say("injected.refused")]
+
+    def _asks(self, turn: Turn, _words: str) -> list[str]:
+        request = self._context.request
+        if turn.about == "name":
+            if request.name:
+                return [self._say("name.given" if request.kind == "booking" else "name.is", name=request.name)]
+            key = "name.line" if request.shared_phone is None else "name.phone"
+            return [self._say(key, phone=request.shared_phone or "")]
+        if turn.about == "phone":
+            if request.keeps_phone:
+                return [self._say("phone.kept")]
+            return [self._say("phone.given", phone=request.phone) if request.phone else self._say("phone.none")]
+        if turn.about in ("party", "time"):
+            return self._context.missing_details()
+        if turn.about == "notes":
+            notes = self._notes()
+            self.said_more = bool(notes)
+            return notes or [self._say("notes.none")]
+        return [self._say("unknown")]
+
+    def _notes(self) -> list[str]:
+        """What the callee should know beyond the request."""
+        request, book = self._context.request, self._context.spoken
+        notes = []
+        if request.kind == "booking" and not request.missing and (wanted := self._context.wish()) is not None:
+            notes = [book.say("wish", wish=wanted)] if wanted else []
+        elif request.kind == "booking" and not request.missing:
+            notes = [book.say("notes.request", description=book.quote(request.description))]
+        if request.extras:
+            extras = "; ".join(note(extra, book.language) for extra in request.extras)
+            notes.append(book.say("notes.extras", extras=extras))
+            self.told_extras = True
+        return notes
+
+    def _offers(self, turn: Turn, _words: str) -> list[str]:
+        slot = self._slot_of(turn)
+        if not self._may_accept(slot):
+            self.refused_offer = slot
+            return [self._say("offer.refused")]
+        self._accepted = slot
+        return [self._say("offer.accepted", offer=self._context.in_reply(slot))]
+
+    def _agrees(self, turn: Turn, words: str) -> list[str]:
+        if turn.at is not None or turn.on is not None:
+            slot = self._slot_of(turn)
+            if slot != self._accepted and not self._may_accept(slot):
+                self.refused_offer = slot
+                return [self._say("offer.refused")]
+            self._accepted = slot
+        self.result, self.answer = "agreed", words
+        self.slot = self._accepted or self._context.asked
+        if self._context.request.kind != "booking":
+            return self._thanks()
+        if self._questions:
+            return self._thanks()
+        return [self._say("confirm")]
+
+    def _declines(self, _turn: Turn, words: str) -> list[str]:
+        self.result, self.answer = "declined", words
+        return [self._say("full.understood")]
+
+    def _needs_no_booking(self, _turn: Turn, words: str) -> list[str]:
+        self.result, self.answer = "needs_no_booking", words
+        return [self._say("walk_in.understood")]
+
+    def _answers(self, _turn: Turn, words: str) -> list[str]:
+        self.result, self.answer = "answered", words
+        return self._thanks()
+
+    def _slot_of(self, turn: Turn) -> Slot:
+        """Return the day and time that a turn names; what it leaves out is as asked for."""
+        asked = self._accepted or self._context.asked or self._context.usual()
+        return Slot(turn.on or asked.day, turn.at or asked.at)
+
+    def _may_accept(self, slot: Slot) -> bool:
+        """Whether the assistant may agree to this time: it was asked for, or others are allowed."""
+        request = self._context.request
+        fits = (request.day is None or slot.day == request.day) and (
+            request.at is None or slot.at == request.at or request.category is TaskCategory.HOTEL
+        )
+        return fits or not request.keeps_time
+
+
+_ANSWERS: Final[frozenset[TurnKind]] = frozenset({"answers", "agrees", "declines", "speaks"})
+"""The turns that can answer a question of `additional_instructions`."""
