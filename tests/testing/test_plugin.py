@@ -147,7 +147,7 @@ async def test_a_call_takes_as_long_as_the_test_says(kallyai_sandbox: KallyAISan
     kallyai_sandbox.line(NUMBER).takes(3600)
     async with agent_with(kallyai_sandbox.env) as agent:
         answer = await agent.use("make_call", QUESTION, wait_seconds=0)
-        while not kallyai_sandbox.calls:  # the tool does not wait for the request to leave
+        while not kallyai_sandbox.calls:  # noqa: ASYNC110 - there is no event to wait for
             await anyio.sleep(0.01)
 
     assert answer.text.startswith("In progress")
