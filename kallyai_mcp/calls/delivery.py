@@ -99,8 +99,8 @@ class Delivery:
 
     def being_told(self) -> list[CallRecord]:
         """The calls whose outcome is about to leave: a request that arrives now was sent before its client read it."""
-        told = (record for reports in self._open for record in _delivered(reports))
-        return [record for record in told if record.state in (CallState.ENDED, CallState.UNKNOWN)]
+        records = (record for reports in self._open for record in _delivered(reports))
+        return [record for record in records if record.state in (CallState.ENDED, CallState.UNKNOWN)]
 
     def reports(self) -> tuple[Report, ...]:
         """What the result of the present request reports so far; nothing outside of `request`."""
