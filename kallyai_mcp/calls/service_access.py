@@ -51,7 +51,7 @@ class ServiceAccess:
             yield api
         finally:
             if api.server_time is not None and api.server_time is not before:
-                self._service_clock.set(api.server_time, began.elapsed())
+                self._service_clock.set(api.server_time, began.passed())
 
     @asynccontextmanager
     async def api_of(self, account: AccountKey) -> "AsyncIterator[KallyAI]":

@@ -110,7 +110,7 @@ class CallSettler:
 
     async def mark_response_lost(self, record: CallRecord, left: Stopwatch | None = None) -> CallRecord:
         """See `Ledger.mark_response_lost`; `left` runs since the request left."""
-        service_time, since_sent = self._service.service_time, left.elapsed if left is not None else None
+        service_time, since_sent = self._service.service_time, left.passed if left is not None else None
         return await self._retries.until_written(
             partial(self._ledger().mark_response_lost, record, service_time=service_time, since_sent=since_sent)
         )

@@ -23,6 +23,7 @@ class ManualClock:
     def __init__(self, now: datetime) -> None:
         self._now = now
         self._elapsed = 0.0
+        self._suspended = 0.0
         self._sleepers: dict[asyncio.Event, float] = {}
         self._timeouts: dict[anyio.CancelScope, float] = {}
         self.databases: list[WatchedDatabase] = []
@@ -32,6 +33,9 @@ class ManualClock:
 
     def monotonic(self) -> float:
         return self._elapsed
+
+    def continuous(self) -> float:
+        return self._elapsed + self._suspended
 
     async def sleep(self, seconds: float) -> None:
         awake = asyncio.Event()
@@ -60,6 +64,11 @@ class ManualClock:
         for awake, end in self._sleepers.items():
             if end <= self._elapsed + 1e-9:
                 awake.set()
+
+    def suspend(self, seconds: float) -> None:
+        """Suspend the machine for so many seconds."""
+        self._suspended += seconds
+        self._now += timedelta(seconds=seconds)
 
     def set_wall_clock(self, seconds: float) -> None:
         """Set the wall clock by so many seconds, forward or back; no time passes."""

@@ -97,7 +97,7 @@ async def test_a_date_that_is_read_long_after_it_was_written_does_not_hide_the_c
     began = service.service_time()
 
     async def lose() -> tuple[int, dict[str, object]]:
-        (clock.set_wall_clock if is_suspended else clock.advance)(1000)
+        (clock.suspend if is_suspended else clock.advance)(1000)
         return 502, {}
 
     service.replies = [lose]
@@ -163,16 +163,17 @@ async def test_an_older_call_is_not_taken_for_ours_before_the_clock_of_the_servi
     assert record.call_id is None
 
 
-async def test_a_clock_that_is_set_back_before_the_response_is_lost_does_not_hide_the_call(
-    place: str, clock: ManualClock
+@pytest.mark.parametrize("seconds", [-300, 3600])
+async def test_a_clock_that_is_set_before_the_response_is_lost_does_not_hide_the_call(
+    place: str, clock: ManualClock, seconds: float
 ) -> None:
     service = Service(clock)
     began = service.service_time()
 
     async def lose() -> tuple[int, dict[str, object]]:
         clock.advance(20)
-        clock.set_wall_clock(-300)
-        service.clock_offset = 300
+        clock.set_wall_clock(seconds)
+        service.clock_offset = -seconds
         return 502, {}
 
     service.replies = [lose]

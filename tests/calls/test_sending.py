@@ -61,7 +61,7 @@ async def test_no_request_leaves_long_after_it_was_written_down(
 ) -> None:
     """The machine is suspended just then, or the database was slow."""
     service = Service(clock)
-    database = interrupted(place, clock, lambda: (clock.set_wall_clock if is_suspended else clock.advance)(121))
+    database = interrupted(place, clock, lambda: (clock.suspend if is_suspended else clock.advance)(121))
     async with world(service, place, database=database) as here:
         record = await here.call()
 
@@ -82,7 +82,7 @@ async def test_the_same_key_is_not_sent_again_after_a_pause(
         nonlocal written
         written += 1 if service.keys else 0
         if written == write:
-            (clock.set_wall_clock if is_suspended else clock.advance)(60)
+            (clock.suspend if is_suspended else clock.advance)(60)
 
     async with world(service, place, database=interrupted(place, clock, pause)) as here:
         record = await here.call()

@@ -126,6 +126,10 @@ class ProcessClock:
         end = self._world.elapsed if math.isnan(self._frozen_at) else self._frozen_at
         return end - self._frozen_seconds
 
+    def continuous(self) -> float:
+        """See `Clock.continuous`."""
+        return self._world.elapsed
+
     async def sleep(self, seconds: float) -> None:
         """See `Clock.sleep`."""
         end = self.monotonic() + seconds
