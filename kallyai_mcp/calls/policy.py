@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, time, timedelta
 from enum import StrEnum
 from math import inf
@@ -10,6 +10,7 @@ from typing import Literal
 
 from kallyai_mcp.api.errors import PolicyError
 from kallyai_mcp.api.models import Submission
+from kallyai_mcp.calls.clock import Stopwatch
 from kallyai_mcp.calls.numbers import local_times, may_cost_more
 
 ConsentKind = Literal["not_needed", "never_asks", "form", "confirmation"]
@@ -153,6 +154,7 @@ class Consent:
         risk_flags: What the user was told.
         last_call: When the last call to this number had been placed at that time; None when there was none.
         confirmation_id: The id of the yes, which is good for one call; None where no user was asked.
+        since: Runs since the call was asked for, or the user said yes; None for since it is reserved.
         joins: The tracking id of the same call, which was found; so no risk was looked for, and no new call is allowed.
     """
 
@@ -162,6 +164,7 @@ class Consent:
     last_call: datetime | None = None
     confirmation_id: str | None = None
     joins: str | None = None
+    since: Stopwatch | None = field(default=None, compare=False)
 
     @property
     def depends_on_last_call(self) -> bool:

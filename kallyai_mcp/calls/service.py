@@ -7,7 +7,7 @@ import logging
 import math
 from collections.abc import Awaitable, Callable, Collection, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
@@ -17,7 +17,7 @@ import anyio
 from kallyai_mcp.api.errors import PolicyError
 from kallyai_mcp.api.models import Call, Submission
 from kallyai_mcp.calls.appointment import Calendar
-from kallyai_mcp.calls.clock import Clock, SystemClock
+from kallyai_mcp.calls.clock import Clock, Stopwatch, SystemClock
 from kallyai_mcp.calls.delivery import Delivery
 from kallyai_mcp.calls.events import EventPage
 from kallyai_mcp.calls.ledger.base import LedgerUnavailableError
@@ -112,6 +112,7 @@ class CallService:
             NotSignedInError: No account is signed in.
             LedgerUnavailableError: The ledger can't be used.
         """
+        since = Stopwatch(self._clock)
         asked = await self._asked(submission, timezone, schedule=schedule)
         if (running := self._running(asked)) is not None:
             return Precheck(asked.account, asked.fingerprint, running, refusal=None, last_call=None)
@@ -119,7 +120,7 @@ class CallService:
         if found.refusal is not None:
             await self._worker.ledger.note_refusal(asked, found.refusal, Consent(asked_by, "not_needed"))
             _count(found.refusal)
-        return found
+        return replace(found, since=since)
 
     async def place(
         self,

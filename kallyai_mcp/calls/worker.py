@@ -122,7 +122,8 @@ class CallWorker:
             redial: See `Ledger.reserve`.
             consent: See `Ledger.reserve`.
         """
-        reserved = Stopwatch(self._clock)  # begins before the ledger is used: the machine may be suspended meanwhile
+        # Begins before the ledger is used: the machine may be suspended meanwhile.
+        reserved = consent.since if consent is not None and consent.since is not None else Stopwatch(self._clock)
         asked = replace(asked, worker=await self._leased())
         self._reserving.add(asked.tracking_id)
         try:

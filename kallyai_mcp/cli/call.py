@@ -109,7 +109,7 @@ class _Call:
         for line in details:
             say(f"  {line}", err=True)
         if self._yes:
-            return Consent(_ASKED_BY, "never_asks", flags, last_call=found.last_call)
+            return Consent(_ASKED_BY, "never_asks", flags, last_call=found.last_call, since=found.since)
         if not sys.stdin.isatty():
             raise click.ClickException(self._words.say("yes_needed"))
         if not await anyio.to_thread.run_sync(_confirm, self._words):

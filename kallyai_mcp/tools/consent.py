@@ -69,18 +69,20 @@ async def check(
     if found.refusal is not None:
         raise found.refusal
     if app_context.confirm == "never":
-        return Consent(asked_by, "never_asks")
+        return Consent(asked_by, "never_asks", since=found.since)
     now = app_context.now()
     flags, usage = await risks_of(submission, app_context, found, schedule)
     if not flags and app_context.confirm == "auto":
-        return Consent(asked_by, "not_needed", last_call=found.last_call)
+        return Consent(asked_by, "not_needed", last_call=found.last_call, since=found.since)
     last_call = found.last_call.isoformat() if found.last_call is not None else ""
     due = schedule.not_before.isoformat() if schedule.not_before is not None else ""
     about = (found.account.account, found.fingerprint, timezone, str(redial), last_call, due, str(schedule.attempts))
     if confirmation is not None:
         id_ = app_context.confirmations.verify(confirmation, now, *about)
         if id_ is not None and id_ not in used:
-            return Consent(asked_by, "confirmation", flags, last_call=found.last_call, confirmation_id=id_)
+            return Consent(
+                asked_by, "confirmation", flags, last_call=found.last_call, confirmation_id=id_, since=found.since
+            )
     spanish = submission.language == "es"
     preview = preview_of(submission, now, flags, usage, schedule, zone_name=app_context.timezone)
     elicitation = Elicitation(ctx)

@@ -4,10 +4,11 @@ from collections.abc import Callable
 
 import pytest
 
+from kallyai_mcp.calls.policy import Consent
 from kallyai_mcp.calls.records import CallRecord, CallState
 from tests.calls.ledgers import InterruptedDatabase, database_at
 from tests.calls.manual_time import ManualClock
-from tests.calls.world import LOST, Service, world
+from tests.calls.world import LOST, TABLE, Service, world
 
 
 def interrupted(place: str, clock: ManualClock, when_sent: Callable[[], None]) -> InterruptedDatabase:
@@ -89,3 +90,18 @@ async def test_the_same_key_is_not_sent_again_after_a_pause(
 
     assert len(service.keys) == 1
     assert record.state is CallState.UNKNOWN
+
+
+async def test_a_call_is_not_placed_if_the_machine_was_suspended_before_it_was_reserved(
+    place: str, clock: ManualClock
+) -> None:
+    service = Service(clock)
+    async with world(service, place) as here:
+        found = await here.run(here.calls.precheck(TABLE, timezone="UTC"))
+        clock.suspend(121)
+        consent = Consent("tests", "not_needed", last_call=found.last_call, since=found.since)
+        record = await here.outcome(await here.place(consent=consent))
+
+    assert record.error is not None
+    assert (record.state, record.error.code) == (CallState.REFUSED, "too_late")
+    assert service.keys == []

@@ -8,6 +8,7 @@ from functools import lru_cache
 from typing import Any
 
 from kallyai_mcp.api.errors import PolicyError
+from kallyai_mcp.calls.clock import Stopwatch
 from kallyai_mcp.calls.ledger.base import ConsentOutdatedError, LedgerUnavailableError, Row
 from kallyai_mcp.calls.ledger.base import Transaction as Tx
 from kallyai_mcp.calls.policy import CallPolicy, Consent, Limit, last_to_open
@@ -57,6 +58,7 @@ class Precheck:
         duplicate: The record that `place` would answer with, so that nothing new is placed.
         refusal: The setting by which `place` would refuse it.
         last_call: When the last call to this number was placed, or may have been.
+        since: Runs since it was asked for.
     """
 
     account: AccountKey
@@ -64,6 +66,7 @@ class Precheck:
     duplicate: CallRecord | None
     refusal: PolicyError | None
     last_call: datetime | None
+    since: Stopwatch | None = None
 
 
 def find_duplicate(tx: Tx, asked: CallRecord, *, redial: bool, timing: Timing) -> CallRecord | None:

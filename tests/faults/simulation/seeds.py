@@ -246,9 +246,7 @@ def _disturbed(rng: random.Random, plan: Plan, *, is_shared: bool) -> Plan:
             if happens == 1000.0 and _asks_at_once(plan):
                 # At a step of one request another one may have passed its last check, and no client sees that.
                 happens = 30.0
-            # A machine that is suspended before a call is reserved has not begun to place it.
-            first = 1 if happens == "kill" else 5
-            changed = replace(plan.starts[process], at_step={rng.randint(first, _STEPS): happens})
+            changed = replace(plan.starts[process], at_step={rng.randint(1, _STEPS): happens})
             starts = (*plan.starts[:process], changed, *plan.starts[process + 1 :])
             if happens == "kill" and len(starts) == 1:
                 starts += (Start(at=rng.choice((0.0, 0.5, 10.0))),)
