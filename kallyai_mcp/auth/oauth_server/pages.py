@@ -6,7 +6,7 @@ from html import escape
 from urllib.parse import urlsplit
 
 from starlette.requests import Request
-from starlette.responses import HTMLResponse
+from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from kallyai_mcp.auth.oauth_server.home_page import home_page
 from kallyai_mcp.auth.oauth_server.redirects import Destination, destination_of
@@ -75,15 +75,15 @@ class Pages:
         note = f"<p>{t['next'].format(host=escape(self._api_host))} <a href='sign-out'>{t['later']}</a></p>"
         return self._page(lang, heading, body, note=note, forms=True)
 
-    def forward_to_kallyai(self, request: Request, url: str) -> HTMLResponse:
-        """The page that sends the browser to KallyAI."""
-        lang, t = _language(request)
-        return self._forward(lang, t["to_kallyai"], url)
+    def forward_to_kallyai(self, request: Request, url: str) -> Response:
+        """Sends the browser to KallyAI."""
+        _, t = _language(request)
+        return self._forward(request, t["to_kallyai"], url)
 
-    def forward_to_client(self, request: Request, url: str) -> HTMLResponse:
-        """The page that sends the browser back to the client."""
-        lang, t = _language(request)
-        return self._forward(lang, t["to_client"], url, f'<p class="soft">{t["may_close"]}</p>')
+    def forward_to_client(self, request: Request, url: str) -> Response:
+        """Sends the browser back to the client."""
+        _, t = _language(request)
+        return self._forward(request, t["to_client"], url, f'<p class="soft">{t["may_close"]}</p>')
 
     def problem(
         self,
@@ -146,12 +146,16 @@ class Pages:
         lang, t = _language(request)
         return self._page(lang, t["gone"], f"<p>{t['gone_text']}</p>")
 
-    def _forward(self, lang: Language, heading: str, url: str, note: str = "") -> HTMLResponse:
-        """A page that opens `url` by itself, and has a link for browsers that don't.
+    def _forward(self, request: Request, heading: str, url: str, note: str = "") -> Response:
+        """A redirect; for a browser, a page that opens `url` by itself, and has a link if that does not work.
 
-        It is not a redirect, because Chromium applies the form-action policy of a page to all redirects that follow its
-        form, and we can't know all that come after KallyAI's page or the client's.
+        A browser gets no redirect, because Chromium applies the form-action policy of a page to all redirects that
+        follow its form, and we can't know all that come after KallyAI's page or the client's. Every browser says how it
+        came (Fetch Metadata); another program reads no page.
         """
+        lang, _ = _language(request)
+        if "Sec-Fetch-Mode" not in request.headers:
+            return RedirectResponse(url, 303, {"Cache-Control": "no-store", "Referrer-Policy": "no-referrer"})
         body = (
             f'<p class="soft">{TEXTS[lang]["forward_text"]}</p>'
             f'<p class="choices"><a class="button primary" href="{escape(url)}" rel="noreferrer">{heading}</a></p>'

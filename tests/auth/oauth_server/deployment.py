@@ -239,7 +239,7 @@ class User:
 
     def __init__(self, account: str = "acct-personal", language: str = "en") -> None:
         self.account = account
-        headers = {"Accept": "text/html", "Accept-Language": language}
+        headers = {"Accept": "text/html", "Accept-Language": language, "Sec-Fetch-Mode": "navigate"}
         self.http = httpx2.AsyncClient(headers=headers, timeout=LIMIT)
 
     async def __aenter__(self) -> Self:

@@ -45,6 +45,18 @@ async def test_the_metadata_has_what_clients_need(server: Deployment) -> None:
     }
 
 
+async def test_a_program_that_reads_no_pages_is_redirected(server: Deployment, user: User) -> None:
+    del user.http.headers["Sec-Fetch-Mode"]  # which every browser sends
+    auth_request = AuthRequest.to(server, (await server.register())["client_id"])
+
+    allowed = await user.press(await user.open(auth_request.url), "allow")
+    back = await user.open(await user.sign_in(allowed.headers["location"]))
+
+    assert (allowed.status_code, back.status_code) == (303, 303)
+    assert back.headers["location"].startswith(REDIRECT)
+    assert answer_in(back.headers["location"])["code"]
+
+
 async def test_the_authorization_response_has_the_issuer_and_the_state(server: Deployment, user: User) -> None:
     client = await server.register()
     answer = answer_in(await user.allow(AuthRequest.to(server, client["client_id"], state="a b&c=ñ").url))
