@@ -3,7 +3,6 @@
 import socket
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, suppress
-from pathlib import Path
 
 import anyio
 import httpx2
@@ -18,7 +17,7 @@ from starlette.routing import Route
 
 from kallyai_mcp.transports import uvicorn_server
 from kallyai_mcp.transports.uvicorn_server import BodyTimeout, StartupError
-from tests.transports.http_server import CALL, LIMIT, connected_agent, running_app, running_sandbox, running_server
+from tests.transports.http_server import CALL, LIMIT, RunningSandbox, connected_agent, running_app, running_server
 
 
 async def read_until_closed(stream: SocketStream) -> bytes:
@@ -35,11 +34,10 @@ async def read_until_closed(stream: SocketStream) -> bytes:
 
 @pytest.mark.parametrize("sent", [b"", b"POST /mcp HTTP/1.1\r\nHost: localhost\r\nX-Slow: "])
 async def test_a_connection_without_complete_headers_is_closed(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sent: bytes
+    sandbox: RunningSandbox, monkeypatch: pytest.MonkeyPatch, sent: bytes
 ) -> None:
     monkeypatch.setattr(uvicorn_server, "HEADER_TIMEOUT", 0.2)
     async with (
-        running_sandbox(tmp_path) as sandbox,
         running_server(sandbox.settings()) as url,
         await anyio.connect_tcp("127.0.0.1", int(url.rpartition(":")[2])) as stream,
     ):
@@ -50,11 +48,10 @@ async def test_a_connection_without_complete_headers_is_closed(
 
 
 async def test_a_second_request_without_complete_headers_is_closed_too(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    sandbox: RunningSandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(uvicorn_server, "HEADER_TIMEOUT", 0.2)
     async with (
-        running_sandbox(tmp_path) as sandbox,
         running_server(sandbox.settings()) as url,
         await anyio.connect_tcp("127.0.0.1", int(url.rpartition(":")[2])) as stream,
     ):
@@ -69,12 +66,11 @@ async def test_a_second_request_without_complete_headers_is_closed_too(
 
 @pytest.mark.parametrize("path", ["/mcp", "/messages/?session_id=00000000000000000000000000000000"])
 async def test_an_incomplete_body_is_answered_with_408(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, path: str
+    sandbox: RunningSandbox, monkeypatch: pytest.MonkeyPatch, path: str
 ) -> None:
     monkeypatch.setattr(uvicorn_server, "BODY_TIMEOUT", 0.2)
     head = f"POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 9\r\n\r\n{{"
     async with (
-        running_sandbox(tmp_path) as sandbox,
         running_server(sandbox.settings()) as url,
         await anyio.connect_tcp("127.0.0.1", int(url.rpartition(":")[2])) as stream,
     ):
@@ -85,11 +81,11 @@ async def test_an_incomplete_body_is_answered_with_408(
 
 
 async def test_an_open_stream_outlives_the_timeouts_of_requests(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    sandbox: RunningSandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(uvicorn_server, "BODY_TIMEOUT", 0.05)
     monkeypatch.setattr(uvicorn_server, "HEADER_TIMEOUT", 0.05)
-    async with running_sandbox(tmp_path) as sandbox, running_server(sandbox.settings()) as url:
+    async with running_server(sandbox.settings()) as url:
         with anyio.fail_after(LIMIT):
             async with connected_agent(url, "sse") as agent:
                 waited = await agent.use("make_call", CALL, wait_seconds=0.5)
