@@ -20,7 +20,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from tests.bench.http_load import Load, request
-from tests.bench.servers import free_ports, serving, upstream
+from tests.bench.servers import free_ports, processor_seconds, serving, upstream
 from tests.bench.table import Row, Target, command, compared
 from tests.postgres_server import NO_SERVER, PostgresServer, has_server
 from tests.processes import COMMAND, environment
@@ -43,13 +43,25 @@ class Server:
         port: Its port on 127.0.0.1.
         request: The request that is sent to it.
         clients: The numbers of clients, measured one after another.
+        pid: Its process; None if it has several.
         rounds: The loads of all rounds, by number of clients.
+        processor: The processor's milliseconds for a request in each round, by number of clients.
     """
 
     port: int
     request: bytes
     clients: tuple[int, ...] = CLIENTS
+    pid: int | None = None
     rounds: dict[int, list[Load]] = field(default_factory=dict)
+    processor: dict[int, list[float]] = field(default_factory=dict)
+
+    async def measure(self, clients: int, seconds: float) -> None:
+        """Put it under load once."""
+        before = processor_seconds(self.pid) if self.pid is not None else None
+        load = await Load.run(self.port, self.request, clients, seconds)
+        self.rounds.setdefault(clients, []).append(load)
+        if self.pid is not None and before is not None and (after := processor_seconds(self.pid)) is not None:
+            self.processor.setdefault(clients, []).append((after - before) / len(load.times) * 1000)
 
     def rates(self, clients: int) -> list[float]:
         """Requests per second in each round."""
@@ -67,8 +79,7 @@ async def _measure(servers: list[Server], rounds: int, seconds: float) -> None:
         for clients in CLIENTS:
             for server in servers:
                 if clients in server.clients:
-                    load = await Load.run(server.port, server.request, clients, seconds)
-                    server.rounds.setdefault(clients, []).append(load)
+                    await server.measure(clients, seconds)
 
 
 def _compare_with_bare(ours: Server, same_call: Server, no_call: Server) -> list[Row]:
@@ -84,6 +95,13 @@ def _compare_with_bare(ours: Server, same_call: Server, no_call: Server) -> list
         for share, unit in ((0.5, "ms (p50)"), (0.99, "ms (p99)")):
             times, bare = ours.milliseconds(clients, share), same_call.milliseconds(clients, share)
             found.append(compared(what, unit, times, bare, "bare MCPServer, the same call"))
+        if clients == MANY and ours.processor:
+            # Unlike the rate, it hardly depends on what else the machine does.
+            own, unit = ours.processor[clients], "ms of a processor for a request"
+            found += [
+                compared(what, unit, own, same_call.processor[clients], "bare MCPServer, the same call"),
+                compared(what, unit, own, no_call.processor[clients], "bare MCPServer, no call"),
+            ]
     return found
 
 
@@ -115,11 +133,11 @@ def rows(seconds: float, rounds: int) -> list[Row]:
         bare = [sys.executable, "-m", "tests.bench.bare_http", str(bare_port), url]
         serve = [*COMMAND, "serve", "--transport", "http", "--port", str(our_port)]
         settings = environment(Path(home), API_URL=url, ACCESS_TOKEN="a-token", RATE_LIMIT="1000000/minute")
-        running.enter_context(serving(bare, bare_port, dict(os.environ)))
-        running.enter_context(serving(serve, our_port, settings))
-        no_call = Server(bare_port, request(bare_port, "echo", {"text": "hello"}))
-        same_call = Server(bare_port, request(bare_port, "check_quota", {}))
-        ours = Server(our_port, request(our_port, "check_quota", {}))
+        bare_pid = running.enter_context(serving(bare, bare_port, dict(os.environ))).pid
+        our_pid = running.enter_context(serving(serve, our_port, settings)).pid
+        no_call = Server(bare_port, request(bare_port, "echo", {"text": "hello"}), pid=bare_pid)
+        same_call = Server(bare_port, request(bare_port, "check_quota", {}), pid=bare_pid)
+        ours = Server(our_port, request(our_port, "check_quota", {}), pid=our_pid)
         workers: list[Server] = []
         if has_server():
             shared = settings | {

@@ -1,5 +1,6 @@
 """Server processes that are measured, and their memory."""
 
+import os
 import socket
 import subprocess
 import sys
@@ -28,6 +29,15 @@ def memory(pid: int, kind: Literal["VmHWM", "VmRSS"]) -> int | None:
         return None
     lines = status.read_text(encoding="utf-8").splitlines()
     return next(int(line.split()[1]) for line in lines if line.startswith(kind))
+
+
+def processor_seconds(pid: int) -> float | None:
+    """The time that a process has had a processor, in it and in the kernel; None on a system without /proc."""
+    stat = Path(f"/proc/{pid}/stat")
+    if not stat.exists():
+        return None
+    fields = stat.read_text(encoding="utf-8").rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 @contextmanager
