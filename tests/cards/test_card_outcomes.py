@@ -1,10 +1,16 @@
 """The card's column of the table of outcomes."""
 
+from pathlib import Path
+from typing import Any
+
 import pytest
 from playwright.async_api import expect
+from starlette.requests import Request
 
-from tests.agent import BISTRO, Agent
+from tests.agent import BISTRO, Agent, open_agent, settings_in
 from tests.cards.conftest import Open
+from tests.fake_service import fake_service
+from tests.sandbox.manual_clock import ManualClock
 from tests.tools.outcomes import NUMBERS, ROWS, Row
 
 
@@ -36,3 +42,25 @@ async def test_a_time_of_another_zone_has_its_name_and_ones_own_has_none(agent: 
     await expect(chat.card.locator("#said")).to_have_text("mié, 28 ene, 19:00 (hora de Londres).")
     await chat.set_host_context(locale="en-GB", timeZone="Europe/Lisbon")  # another zone whose clock shows the same
     await expect(chat.card.locator("#said")).to_have_text("Wed 28 Jan, 19:00.")
+
+
+async def test_a_refusal_for_want_of_calls_says_what_is_used_up_and_when_it_renews(
+    tmp_path: Path, clock: ManualClock, open_card: Open
+) -> None:
+    figures = {"calls_allocated": 35, "calls_remaining": 0, "minutes_allocated": 210, "minutes_remaining": 93}
+
+    def answer(request: Request) -> tuple[int, Any]:
+        if request.url.path.endswith("/statistics"):
+            return 200, figures | {"period_end": "2026-02-01T00:00:00Z"}
+        return (402, {"plan_type": "personal"}) if request.method == "POST" else (404, {})
+
+    async with fake_service(answer) as url:
+        settings = settings_in(tmp_path, API_URL=url, ACCESS_TOKEN="token-0123456789")
+        async with open_agent(settings, mode="auto", clock=clock) as agent:
+            refused = await agent.use("make_call", BISTRO)
+            chat = await open_card(by=agent)
+            await chat.give(refused, BISTRO)
+            said = chat.card.locator("#said")
+            await expect(said).to_have_text("All 35 calls of your plan are used. It renews Feb 1, 2026.")
+            await chat.set_host_context(locale="es-ES")
+            await expect(said).to_have_text("Se agotaron las 35 llamadas de tu plan. Se renueva el 1 feb 2026.")
