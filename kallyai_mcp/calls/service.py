@@ -5,8 +5,8 @@ What it knows of a call it reads from the ledger, so any process can be asked ab
 
 import logging
 import math
-from collections.abc import Awaitable, Callable, Collection, Iterator
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable, Collection, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from types import TracebackType
@@ -17,6 +17,7 @@ import anyio
 from kallyai_mcp.api.errors import PolicyError
 from kallyai_mcp.api.models import Call, Submission
 from kallyai_mcp.calls.appointment import Calendar
+from kallyai_mcp.calls.call_lists import CallList, Until, ask_only
 from kallyai_mcp.calls.clock import Clock, Stopwatch, SystemClock
 from kallyai_mcp.calls.delivery import Delivery
 from kallyai_mcp.calls.events import EventPage
@@ -259,6 +260,81 @@ class CallService:
             LedgerUnavailableError: The ledger can't be used.
         """
         return await self._worker.ledger.cancel(await self._worker.account(), tracking_id)
+
+    def asked_list(
+        self,
+        account: AccountKey,
+        submissions: Sequence[Submission],
+        until: Until,
+        *,
+        accept_other_time: bool,
+        timezone: str,
+    ) -> CallList:
+        """A list that is asked for now, not written down yet; the arguments are those of `CallList`."""
+        list_id = new_tracking_id()
+        return CallList(
+            list_id,
+            account,
+            tuple(ask_only(submission) if until == "all" else submission for submission in submissions),
+            until,
+            accept_other_time,
+            timezone,
+            self._clock.now(),
+            session_id=list_id,
+        )
+
+    async def find_same_list(self, asked: CallList) -> CallList | None:
+        """The list that stands for `asked`; see `ListLedger.find_same`."""
+        return await self._worker.ledger.lists.find_same(asked)
+
+    async def last_calls(self, asked: CallList) -> list[datetime | None]:
+        """When each candidate's number was called last."""
+        return await self._worker.ledger.lists.last_calls(asked)
+
+    async def place_list(
+        self, asked: CallList, *, consent: Consent, last_calls: Sequence[datetime | None]
+    ) -> tuple[CallList, bool]:
+        """Start a list, unless there is the same one; returns the one that counts, and whether it is new.
+
+        Raises:
+            ConsentOutdatedError: What the user agreed to has changed; ask again.
+            LedgerUnavailableError: It can't be written down, so no call was placed.
+        """
+        with anyio.CancelScope(shield=True):
+            found, is_new = await self._worker.reserve_list(asked, consent=consent, last_calls=last_calls)
+        return found, is_new
+
+    async def go_on(self, found: CallList, *, after: int | None) -> CallList:
+        """Let a list that has stopped go on, where it may; see `ListLedger.go_on`."""
+        with anyio.CancelScope(shield=True):
+            going_on = await self._worker.go_on(found, after=after)
+        return going_on  # noqa: RET504 - mypy doesn't know that the scope lets nothing pass
+
+    async def find_list(self, list_id: str) -> CallList | None:
+        """The list with this id.
+
+        Raises:
+            NotSignedInError: No account is signed in.
+            LedgerUnavailableError: The ledger can't be read.
+        """
+        return await self._worker.ledger.lists.find(await self._worker.account(), list_id)
+
+    async def cancel_list(self, list_id: str) -> bool:
+        """Let a list stop for good; False when it had ended. A call of it that is in progress goes on."""
+        return await self._worker.ledger.lists.cancel(await self._worker.account(), list_id)
+
+    async def wait_list(self, found: CallList, seconds: float, changed: Callable[[CallList], None]) -> CallList:
+        """Wait until a list has stopped and its last call has ended, at most `seconds`; returns it as it then is.
+
+        `changed` is told each time the list is read.
+        """
+        with self._clock.move_on_after(seconds):
+            while found.why is None or (found.records and found.records[-1].is_active):
+                await self._clock.sleep(self._timing.poll)
+                with suppress(LedgerUnavailableError):
+                    found = await self._worker.ledger.lists.find(found.account, found.list_id) or found
+                changed(found)
+        return found
 
     async def _asked(
         self, submission: Submission, timezone: str, session_id: str | None = None, schedule: Schedule = NOW

@@ -2,7 +2,7 @@
 
 import logging
 import math
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, suppress
 from dataclasses import replace
 from datetime import datetime
@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Self
 import anyio
 
 from kallyai_mcp.api.errors import KallyAIError, NotSignedInError
+from kallyai_mcp.calls.call_lists import CallList
 from kallyai_mcp.calls.clock import Clock, Stopwatch
 from kallyai_mcp.calls.ledger.base import LedgerUnavailableError
 from kallyai_mcp.calls.ledger.sql import Ledger
@@ -74,6 +75,7 @@ class CallWorker:
         self._reserving: set[str] = set()
         self._checked: dict[AccountKey, float] = {}
         self._due_again = -math.inf
+        self._lists: set[str] = set()
         self._stack = AsyncExitStack()
         self._tasks = anyio.create_task_group()
 
@@ -199,7 +201,8 @@ class CallWorker:
 
     async def _take_over_any(self) -> None:
         # Asked first, because finding out the account may take a look into the system's keyring.
-        if await self.ledger.has_abandoned(self._name, self._known()):
+        known = self._known()
+        if await self.ledger.has_abandoned(self._name, known) or await self._has_abandoned_list():
             await self._take_over(await self._service.account())
 
     async def _place_due(self) -> None:
@@ -224,13 +227,64 @@ class CallWorker:
             self._due_again = self._clock.monotonic() + self._timing.due_pause
 
     async def _take_over(self, account: AccountKey) -> None:
-        if not await self.ledger.has_abandoned(self._name, self._known()):
+        is_left = await self.ledger.has_abandoned(self._name, self._known())
+        if not is_left and not await self._has_abandoned_list():
             return
         worker = await self._leased()
         async with self._taking_over:  # two at once would both start what the ledger gives to both
             for record in await self.ledger.take_over(account, worker, self._known()):
                 if record.tracking_id not in self._known():
                     self._start(record, self._settler.settle)
+            for found in await self.ledger.lists.take_over(account, worker, tuple(self._lists)):
+                self._start_list(found)
+
+    async def _has_abandoned_list(self) -> bool:
+        return await self.ledger.lists.has_abandoned(self._name, tuple(self._lists))
+
+    async def reserve_list(
+        self, asked: CallList, *, consent: Consent, last_calls: Sequence[datetime | None]
+    ) -> tuple[CallList, bool]:
+        """Write a list down, and run it if it is new; see `ListLedger.reserve`."""
+        asked = replace(asked, worker=await self._leased())
+        self._lists.add(asked.list_id)  # so that nobody else in this process takes it for left behind
+        is_new = False
+        try:
+            found, is_new = await self.ledger.lists.reserve(asked, consent=consent, last_calls=last_calls)
+        finally:
+            if not is_new:
+                self._lists.discard(asked.list_id)
+        if is_new:
+            self._start_list(found)
+        return found, is_new
+
+    async def go_on(self, found: CallList, *, after: int | None) -> CallList:
+        """Let a list that has stopped go on, and run it; see `ListLedger.go_on`."""
+        worker = await self._leased()
+        found = await self.ledger.lists.go_on(found, worker, after=after)
+        if found.why is None and found.worker == worker and found.list_id not in self._lists:
+            self._start_list(found)
+        return found
+
+    def _start_list(self, found: CallList) -> None:
+        self._lists.add(found.list_id)
+        self._tasks.start_soon(self._run_list, found)
+
+    async def _run_list(self, found: CallList) -> None:
+        """Place the calls of a list, one after another, until it stops or is another worker's."""
+        try:
+            while True:
+                reserved = Stopwatch(self._clock)
+                step = await self._retries.until_written(partial(self.ledger.lists.advance, found))
+                found, record, is_new = step
+                if record is None:
+                    return
+                if is_new:
+                    self._start(record, partial(self._sender.place, reserved=reserved))
+                await self.ended(record, self._clock.now())
+        except Exception:  # noqa: BLE001 - one list must not end all others; the next process goes on with it
+            _log.exception("A list could not be run to its end")
+        finally:
+            self._lists.discard(found.list_id)
 
     def _known(self) -> set[str]:
         """The tracking ids of the calls that this worker runs, or will run in a moment."""

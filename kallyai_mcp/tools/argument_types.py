@@ -87,7 +87,7 @@ PhoneNumber = Annotated[str, AfterValidator(_e164)]
 TimeZoneName = Annotated[str, AfterValidator(_known_zone)]
 """An IANA name."""
 
-AppointmentDate = Annotated[IsoDate, AfterValidator(not_past), Field(description="YYYY-MM-DD, in the callee's zone")]
+AppointmentDate = Annotated[IsoDate, AfterValidator(not_past), Field(description="YYYY-MM-DD")]
 """A day that is not past where the callee is."""
 
 MAX_DESCRIPTION_LENGTH = 1500
@@ -97,7 +97,7 @@ TaskDescription = Annotated[
     Field(
         max_length=MAX_DESCRIPTION_LENGTH,
         description=(
-            "What the call is to achieve, with all details; it may be read aloud to the callee. "
+            "What to achieve, with all details; may be read aloud to the callee. "
             f"Up to {MAX_DESCRIPTION_LENGTH} characters"
         ),
     ),

@@ -15,7 +15,7 @@ from kallyai_mcp.calls.agreed import place_agreed
 from kallyai_mcp.calls.numbers import zone_of_number
 from kallyai_mcp.calls.other_time import with_other_time
 from kallyai_mcp.calls.policy import Consent
-from kallyai_mcp.calls.records import CallRecord
+from kallyai_mcp.calls.records import CallRecord, is_tracking_id
 from kallyai_mcp.calls.schedule import Schedule
 from kallyai_mcp.calls.service import Placed
 from kallyai_mcp.tools import progress
@@ -30,6 +30,7 @@ from kallyai_mcp.tools.argument_types import (
     TimeZoneName,
     WaitSeconds,
 )
+from kallyai_mcp.tools.around import follow_list
 from kallyai_mcp.tools.call_results import find_record, to_result, unrecorded_result
 from kallyai_mcp.tools.consent import check
 from kallyai_mcp.tools.context import AppContext
@@ -53,14 +54,14 @@ async def make_call(
     user_name: Annotated[str | None, Field(description="Who the booking is for")] = None,
     user_phone: Annotated[PhoneNumber | None, Field(description="The user's callback number, E.164")] = None,
     appointment_date: AppointmentDate | None = None,
-    appointment_time: Annotated[TimeOfDay | None, Field(description="HH:MM, 24-hour, in the callee's zone")] = None,
+    appointment_time: Annotated[TimeOfDay | None, Field(description="HH:MM, 24-hour")] = None,
     time_preference_text: Annotated[str | None, Field(description='Preference in words: "after 5pm"')] = None,
     party_size: PartySize | None = None,
     language: Annotated[Literal["en", "es"] | None, Field(description="en or es: of the summary")] = None,
     call_language: Annotated[Literal["en", "es"] | None, Field(description="en or es: spoken in the call")] = None,
     is_urgent: bool | None = None,
     additional_instructions: Annotated[list[str] | None, Field(description="Wishes and limits, one per item")] = None,
-    accept_other_time: Annotated[bool, Field(description="Whether KallyAI may agree to another day or time")] = False,
+    accept_other_time: Annotated[bool, Field(description="KallyAI may agree to another day or time")] = False,
     timezone: Annotated[TimeZoneName | None, Field(description="IANA zone of date and time; default: callee's")] = None,
     session_id: Annotated[str | None, Field(description="One for all calls of a session")] = None,
     wait_seconds: WaitSeconds | None = None,
@@ -69,7 +70,7 @@ async def make_call(
     ] = None,
     retries: Annotated[Retries, Field(description="0 to 3, if busy or no answer")] = 0,
     redial: Annotated[bool, Field(description="Place the same call again on purpose")] = False,
-    confirmation: Annotated[str | None, Field(description="From the result that asked for the user's consent")] = None,
+    confirmation: Annotated[str | None, Field(description="From the result that asked for consent")] = None,
     ctx: Context[AppContext, Any],
 ) -> Annotated[CallToolResult, CallAnswer]:
     """Place a phone call through KallyAI to book, ask, change, or cancel something.
@@ -113,7 +114,7 @@ async def make_call(
 
 async def get_call(
     *,
-    call_id: Annotated[CallId, Field(description="call_id, or the tracking_id of a call in progress")],
+    call_id: Annotated[CallId, Field(description="Or tracking_id")],
     wait_seconds: WaitSeconds = 0,
     ctx: Context[AppContext, Any],
 ) -> Annotated[CallToolResult, CallAnswer]:
@@ -126,6 +127,8 @@ async def get_call(
         except KallyAIError as error:  # the call was not placed, which this tool's other errors don't say
             spanish = record.submission.language == "es"
             return await tool_error(error, app_context, tool="make_call", places_calls=True, spanish=spanish)
+    if is_tracking_id(call_id) and (found := await app_context.calls.find_list(call_id)) is not None:
+        return await follow_list(found, wait_seconds, app_context, is_new=None)
     call = await app_context.api().get_call(call_id)
     return await unrecorded_result(app_context, call, with_links=client_supports_apps(ctx))
 

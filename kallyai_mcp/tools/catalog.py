@@ -1,8 +1,10 @@
 """The tools, from one explicit list."""
 
+from dataclasses import replace
 from functools import cache
 
 from kallyai_mcp.tools.account import check_quota, get_billing_link, sign_in
+from kallyai_mcp.tools.around import call_around
 from kallyai_mcp.tools.call_tool import CallTool, ToolSpec, call_tool
 from kallyai_mcp.tools.calls import get_call, make_call
 from kallyai_mcp.tools.history import get_calendar_event, get_transcript, list_calls
@@ -34,8 +36,10 @@ def _described() -> tuple[CallTool, ...]:
         waits=True,
         idempotent=False,
     )
+    call_around_spec = replace(make_call_spec, title="Call several, one after another")
     return (
         call_tool(make_call, make_call_spec, ask_missing),
+        call_tool(call_around, call_around_spec),
         call_tool(get_call, ToolSpec("Get a call's outcome", reads_calls, waits=True)),
         call_tool(
             cancel_call, ToolSpec("Cancel a scheduled call", frozenset({_PLACES_CALLS, "calls:read"}), read_only=False)

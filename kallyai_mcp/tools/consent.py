@@ -60,7 +60,7 @@ async def check(
         LedgerUnavailableError: The ledger can't be read.
     """
     app_context = ctx.request_context.lifespan_context
-    asked_by = _client_name(ctx)
+    asked_by = client_name(ctx)
     found = await app_context.calls.precheck(
         submission, timezone=timezone, redial=redial, asked_by=asked_by, schedule=schedule
     )
@@ -88,7 +88,7 @@ async def check(
     elicitation = Elicitation(ctx)
     if elicitation.shows_forms:
         reply = await elicitation.ask(
-            "consent", preview, _form(spanish, schedule), about=" ".join((*about, *flags, *used))
+            "consent", preview, consent_form(spanish, schedule), about=" ".join((*about, *flags, *used))
         )
         if reply is not None:
             if reply.action == "accept" and reply.content.get("call_now") is True:
@@ -160,12 +160,13 @@ def _needs_confirmation(structure: CallAnswer, preview: str, *, is_wrong: bool, 
     return answer(texts.to_be_confirmed(preview, token, minutes, wrong=is_wrong, spanish=spanish), structure)
 
 
-def _form(spanish: bool, schedule: Schedule) -> type[BaseModel]:
+def consent_form(spanish: bool, schedule: Schedule = NOW) -> type[BaseModel]:
+    """The form by which the user agrees to a call."""
     title, description = texts.call_now(spanish, later=schedule.not_before is not None)
     return create_model("Consent", call_now=(bool, Field(title=title, description=description)))
 
 
-def _client_name(ctx: Context[AppContext, Any]) -> str | None:
+def client_name(ctx: Context[AppContext, Any]) -> str | None:
     """The client's name and version, as it calls itself."""
     params = ctx.request_context.session.client_params
     if params is None or params.client_info is None:

@@ -104,6 +104,34 @@ class CancelAnswer(Answer):
     tracking_id: str | None = None
 
 
+class CandidateAnswer(BaseModel):
+    """One candidate of call_around."""
+
+    respondent_phone: str | None = None
+    business_name: str | None = None
+    status: str | None = None
+    outcome: Outcome | None = None
+    highlights: str | None = None
+    call_id: str | None = None
+    tracking_id: str | None = None
+
+
+class ListAnswer(Answer):
+    """What became of the candidates of call_around."""
+
+    status: str | None = Field(
+        None,
+        description="in_progress, needs_confirmation, or why it stopped: booked, answered, done, needs_decision, "
+        "unknown, needs_sign_in, refused, canceled",
+    )
+    tracking_id: str | None = Field(None, description="For get_call and cancel_call")
+    calls: list[CandidateAnswer] = []
+    not_called: list[CandidateAnswer] = []
+    placed_now: bool | None = None
+    confirmation: str | None = None
+    reasons: list[str] | None = None
+
+
 class CallListAnswer(Answer):
     """A page of calls, newest first."""
 

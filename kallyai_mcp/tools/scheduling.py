@@ -9,7 +9,7 @@ from pydantic import Field
 
 from kallyai_mcp.api.errors import KallyAIError
 from kallyai_mcp.api.models import Submission
-from kallyai_mcp.calls.records import CallRecord, CallState
+from kallyai_mcp.calls.records import CallRecord, CallState, is_tracking_id
 from kallyai_mcp.calls.schedule import MOST_AHEAD, Schedule, is_past_appointment
 from kallyai_mcp.tools.argument_types import CallId
 from kallyai_mcp.tools.arguments import InvalidArgumentsError, Problem
@@ -17,8 +17,9 @@ from kallyai_mcp.tools.call_results import call_answer, find_record
 from kallyai_mcp.tools.call_view import CallView
 from kallyai_mcp.tools.context import AppContext
 from kallyai_mcp.tools.results import CallAnswer, CancelAnswer, answer
+from kallyai_mcp.tools.text.call_lists import party_of
 from kallyai_mcp.tools.text.calls import record_party
-from kallyai_mcp.tools.text.canceling import canceled, not_canceled
+from kallyai_mcp.tools.text.canceling import canceled, list_canceled, not_canceled
 from kallyai_mcp.tools.text.plain import zone_of
 
 
@@ -63,10 +64,10 @@ def schedule_of(
 
 async def cancel_call(
     *,
-    call_id: Annotated[CallId, Field(description="tracking_id, or call_id")],
+    call_id: Annotated[CallId, Field(description="Or tracking_id")],
     ctx: Context[AppContext, Any],
 ) -> Annotated[CallToolResult, CancelAnswer]:
-    """Cancel a scheduled call or retry for good. A call in progress cannot be hung up."""
+    """Cancel a scheduled call, retry, or list for good."""
     app_context = ctx.request_context.lifespan_context
     return await cancel(app_context, call_id)
 
@@ -79,6 +80,14 @@ async def cancel(app_context: AppContext, id_: str) -> CallToolResult:
         KallyAIError: Else as the methods of `CallService` and of the API client.
     """
     record = await find_record(app_context, id_)
+    if record is None and is_tracking_id(id_) and (found := await app_context.calls.find_list(id_)) is not None:
+        done = await app_context.calls.cancel_list(id_)
+        if (last := found.records[-1] if found.records else None) is not None and last.is_active:
+            await app_context.calls.cancel(last.tracking_id)
+        spanish = found.submissions[0].language == "es"
+        parties = "; ".join(str(party_of(submission)) for submission in found.not_called)
+        text = list_canceled(parties, is_done=done, is_active=last is not None and last.is_active, spanish=spanish)
+        return answer(text, CancelAnswer(status="canceled" if done else found.why, tracking_id=id_))
     if record is None:
         call = await app_context.api().get_call(id_)
         view = CallView.of_call(call, None, timezone=app_context.timezone)

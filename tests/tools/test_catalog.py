@@ -16,6 +16,7 @@ from tests.agent import BISTRO, Agent
 ROOT = Path(__file__).parent.parent.parent
 NAMES = [
     "make_call",
+    "call_around",
     "get_call",
     "cancel_call",
     "list_calls",
@@ -120,9 +121,9 @@ async def test_each_tool_has_the_annotations_of_what_it_does(agent: Agent) -> No
         assert tool.title == hint.title
         assert tool.output_schema is not None
         assert hint.open_world_hint is True
-        assert hint.read_only_hint is (name not in {"make_call", "cancel_call", "sign_in"})
-        assert hint.destructive_hint is (name == "make_call")
-        assert hint.idempotent_hint is (name != "make_call")
+        assert hint.read_only_hint is (name not in {"make_call", "call_around", "cancel_call", "sign_in"})
+        assert hint.destructive_hint is (name in {"make_call", "call_around"})
+        assert hint.idempotent_hint is (name not in {"make_call", "call_around"})
 
 
 async def test_the_bundles_manifest_has_these_tools_and_this_version(agent: Agent) -> None:

@@ -10,6 +10,8 @@ from kallyai_mcp.calls.records import AccountKey, CallRecord
 _OLD = (
     "FROM calls WHERE placed_at < :before AND state IN ('ended', 'refused', 'canceled', 'expired') "
     "AND delivered_at IS NOT NULL",
+    "FROM call_lists WHERE ended_at < :before",
+    "FROM call_list_calls WHERE list_id NOT IN (SELECT list_id FROM call_lists)",
     "FROM audit WHERE at < :before",
     "FROM events WHERE at < :before",
     "FROM shared_values WHERE expires_at < :now",

@@ -141,6 +141,38 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         """,
         "CREATE INDEX webhook_outbox_due ON webhook_outbox (due_at)",
     ),
+    (
+        """
+        CREATE TABLE call_lists (
+            list_id TEXT PRIMARY KEY,
+            api TEXT NOT NULL,
+            account TEXT NOT NULL,
+            fingerprint TEXT NOT NULL,
+            request TEXT NOT NULL,
+            timezone TEXT NOT NULL,
+            worker TEXT NOT NULL,
+            asked_at DOUBLE PRECISION NOT NULL,
+            passed INTEGER NOT NULL,
+            why TEXT,
+            message TEXT,
+            ended_at DOUBLE PRECISION,
+            confirmation_id TEXT
+        )
+        """,
+        "CREATE UNIQUE INDEX call_lists_one_open ON call_lists (api, account, fingerprint) WHERE why IS NULL",
+        "CREATE UNIQUE INDEX call_lists_one_per_confirmation ON call_lists (confirmation_id) "
+        "WHERE confirmation_id IS NOT NULL",
+        "CREATE INDEX call_lists_by_fingerprint ON call_lists (api, account, fingerprint, asked_at)",
+        """
+        CREATE TABLE call_list_calls (
+            list_id TEXT NOT NULL,
+            position INTEGER NOT NULL,
+            tracking_id TEXT NOT NULL,
+            PRIMARY KEY (list_id, position)
+        )
+        """,
+        "CREATE INDEX call_list_calls_by_call ON call_list_calls (tracking_id)",
+    ),
 )
 """The statements of each version of the schema; version N has run the first N."""
 

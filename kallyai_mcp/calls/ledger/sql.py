@@ -18,6 +18,7 @@ from kallyai_mcp.calls.ledger.base import (
     Row,
 )
 from kallyai_mcp.calls.ledger.base import Transaction as Tx
+from kallyai_mcp.calls.ledger.call_lists import ListLedger
 from kallyai_mcp.calls.ledger.competitors import Competitors, find_competitors
 from kallyai_mcp.calls.ledger.maintenance import find_abandoned, is_purgeable, purge, take_over
 from kallyai_mcp.calls.ledger.reservation import (
@@ -67,6 +68,7 @@ class Ledger:
     def __init__(self, database: Database, *, policy: CallPolicy, timing: Timing) -> None:
         self._database = database
         self._policy = policy
+        self.lists = ListLedger(database, policy, timing)
         self._timing = timing
 
     async def take_lease(self) -> str:

@@ -51,6 +51,7 @@ _WRONG: dict[str, tuple[str, str]] = {
         "{given} is not an IANA time zone; did you mean {meant}?",
         "{given} no es una zona horaria IANA; ¿quisiste decir {meant}?",
     ),
+    "twice": ("names a number twice", "contiene dos veces el mismo número"),
     "moment": (
         "{given} is not a date and time; it looks like 2026-11-27T09:00",
         "{given} no es una fecha con hora; tiene una forma como 2026-11-27T09:00",

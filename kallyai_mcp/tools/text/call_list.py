@@ -127,11 +127,12 @@ def _row(view: CallView, zone_name: str, now: datetime, room: int, spanish: bool
     if record is not None and view.outcome in (None, Outcome.UNKNOWN) and call is None:
         id_ = record.tracking_id
     who, detail = callee(view).in_row(24 if room == _WIDE else 16), _detail(view, zone_name, now, room, spanish)
-    parts = (at, _state(view, spanish), who, detail, word(id_))
+    parts = (at, state_in_words(view, spanish), who, detail, word(id_))
     return "  ".join(part for part in parts if part)
 
 
-def _state(view: CallView, spanish: bool) -> str:
+def state_in_words(view: CallView, spanish: bool) -> str:
+    """How a call ended, or how far it is: "not reached"."""
     call = view.call
     if view.outcome is None and view.record is not None and not view.record.is_active:
         return _NOT_PLACED[view.record.state][spanish]

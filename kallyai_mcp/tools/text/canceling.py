@@ -18,6 +18,13 @@ _SENTENCES: dict[str, tuple[str, str]] = {
         "Nothing to cancel: {party} was not called, and will not be.",
         "No hay nada que cancelar: no se llamó a {party} ni se le llamará.",
     ),
+    "list": ("Canceled: nobody else is called.", "Cancelada: no se llama a nadie más."),
+    "list_not_called": ("Not called: {parties}.", "Sin llamar: {parties}."),
+    "list_in_progress": (
+        "The call in progress can't be hung up.",
+        "La llamada en curso no se puede colgar.",
+    ),
+    "list_over": ("Nothing to cancel: the list is over.", "No hay nada que cancelar: la lista ya terminó."),
     "number": ("the number", "el número"),
 }
 
@@ -25,6 +32,23 @@ _SENTENCES: dict[str, tuple[str, str]] = {
 def canceled(party: str, *, spanish: bool) -> str:
     """A call that will not be placed."""
     return _SENTENCES["canceled"][spanish].format(party=party)
+
+
+def list_canceled(parties: str, *, is_done: bool, is_active: bool, spanish: bool) -> str:
+    """A list of calls that is canceled, or was over.
+
+    Args:
+        parties: Who is not called any more; "" for nobody.
+        is_done: It was not over.
+        is_active: A call of it is in progress.
+        spanish: In Spanish, else in English.
+    """
+    if not is_done:
+        return _SENTENCES["list_over"][spanish]
+    texts = [_SENTENCES["list"][spanish]]
+    texts += [_SENTENCES["list_not_called"][spanish].format(parties=parties)] if parties else []
+    texts += [_SENTENCES["list_in_progress"][spanish]] if is_active else []
+    return " ".join(texts)
 
 
 def not_canceled(

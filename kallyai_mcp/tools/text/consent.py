@@ -34,6 +34,14 @@ _FIELDS: dict[str, tuple[tuple[str, str], tuple[str, str]]] = {
     "party_size": (("How many people", "1 to 50"), ("Cuántas personas", "De 1 a 50")),
 }
 
+_LISTS = ("Call up to {count} numbers, one after another?", "¿Llamar a {count} números como máximo, uno tras otro?")
+
+_UNTIL = {
+    "booked": ("It stops when one is booked.", "Se detiene cuando una llamada reserva."),
+    "answered": ("It stops at the first conversation.", "Se detiene en la primera conversación."),
+    "all": ("Each is asked; nothing is agreed to.", "Se pregunta a todos; no se acepta nada."),
+}
+
 _LANGUAGES = {"en": ("English", "inglés"), "es": ("Spanish", "español")}
 
 
@@ -136,18 +144,53 @@ def call_now(spanish: bool, *, later: bool = False) -> tuple[str, str]:
     return "Call now", "It is a real call to somebody else"
 
 
-def to_be_confirmed(shown: str, confirmation: str, minutes: int, *, wrong: bool, spanish: bool) -> str:
+def list_preview(
+    submission: Submission,
+    parties: Sequence[str],
+    flags: Sequence[Sequence[RiskFlag]],
+    until: str,
+    *,
+    now: datetime,
+    spanish: bool,
+) -> str:
+    """A list of calls as its user sees it before the first one is placed.
+
+    Args:
+        submission: Of the first candidate; the others differ in the number and the name.
+        parties: Who may be called, in turn.
+        flags: The reasons to ask, for each.
+        until: When the list stops: `booked`, `answered`, or `all`.
+        now: The present moment, with a time zone.
+        spanish: In Spanish, else in English.
+    """
+    heading, ends = _LISTS[spanish], _UNTIL[until][spanish]
+    rows = [f"{heading.format(count=len(parties))} {ends}"]
+    for party, reasons_ in zip(parties, flags, strict=True):
+        why = reasons(reasons_, spanish)
+        rows.append(f"- {party}{f': {why}' if why else ''}")
+    instructions = submission.additional_instructions or ()
+    rows += [
+        _row("Para", "What for", cut(one_line(submission.task_description), _MAX_LENGTH), spanish),
+        _row("Detalles", "Details", _details(submission, now, spanish), spanish),
+        _row("Además", "Also", cut("; ".join(map(one_line, instructions)), _MAX_LENGTH), spanish),
+    ]
+    return "\n".join(row for row in rows if row)
+
+
+def to_be_confirmed(
+    shown: str, confirmation: str, minutes: int, *, wrong: bool, spanish: bool, tool: str = "make_call"
+) -> str:
     """What the agent reads when its client can't show the user a form."""
     if spanish:
         first = "Esa confirmación es de otra llamada o ya no es válida; no se llamó. " if wrong else ""
         return (
             f"{first}Aún no se llamó: antes el usuario tiene que aceptar. Muéstrale esto y pregúntale:\n{shown}\n"
-            f'Si acepta: make_call con los mismos argumentos y confirmation "{confirmation}", '
+            f'Si acepta: {tool} con los mismos argumentos y confirmation "{confirmation}", '
             f"en los próximos {minutes} minutos. Si no, no llames."
         )
     first = "That confirmation is for another call, or too old; no call was placed. " if wrong else ""
     return (
         f"{first}Not called yet: the user must agree first. Show them this and ask:\n{shown}\n"
-        f'If they agree: make_call with the same arguments and confirmation "{confirmation}", '
+        f'If they agree: {tool} with the same arguments and confirmation "{confirmation}", '
         f"within {minutes} minutes. If not, do not call."
     )

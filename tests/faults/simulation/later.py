@@ -108,21 +108,23 @@ def _arguments(evidence: Evidence) -> tuple[datetime | None, int, ZoneInfo]:
     return due, int(arguments.get("retries", 0)), ZoneInfo(_ZONES[arguments["respondent_phone"]])
 
 
-def _calls(evidence: Evidence) -> list[PhoneCall]:
-    return sorted(evidence.placed, key=lambda call: call.started)
+def _calls(evidence: Evidence) -> list[list[PhoneCall]]:
+    """The calls of each account, oldest first: no account knows of the calls of another."""
+    accounts = sorted({call.account for call in evidence.placed})
+    ordered = sorted(evidence.placed, key=lambda call: call.started)
+    return [[call for call in ordered if call.account == account] for account in accounts]
 
 
 def _times(evidence: Evidence) -> Iterator[Violation]:
     """No attempt before its time, none after its window, and every retry in the callee's day."""
     behind, ahead = _jump(evidence)
     due, _, zone = _arguments(evidence)
-    calls = _calls(evidence)
-    if due is not None and calls:
-        if calls[0].started < due - ahead:
-            yield Violation(Rule.LATE, f"{calls[0].call_id} was placed at {calls[0].started}, before {due}")
-        if calls[0].started > due + WINDOW + behind + _REQUEST:
-            yield Violation(Rule.LATE, f"{calls[0].call_id} was placed at {calls[0].started}, long after {due}")
-    for before, call in pairwise(calls):
+    for first in (calls[0] for calls in _calls(evidence) if due is not None):
+        if due is not None and first.started < due - ahead:
+            yield Violation(Rule.LATE, f"{first.call_id} was placed at {first.started}, before {due}")
+        if due is not None and first.started > due + WINDOW + behind + _REQUEST:
+            yield Violation(Rule.LATE, f"{first.call_id} was placed at {first.started}, long after {due}")
+    for before, call in (pair for calls in _calls(evidence) for pair in pairwise(calls)):
         if _is_asked_anew(before, call, evidence):
             continue
         if call.started < before.ends + PAUSE - ahead - timedelta(seconds=1):
@@ -134,10 +136,11 @@ def _times(evidence: Evidence) -> Iterator[Violation]:
 
 def _is_asked_anew(before: PhoneCall, call: PhoneCall, evidence: Evidence) -> bool:
     """Whether the agent asked for a call after it was told how the one before it had ended."""
+    ended_unplaced = any(row["state"] in ("expired", "refused", "canceled") for row in evidence.rows)
     return any(
         use.tool == "make_call"
         and before.ends <= use.asked_at <= call.started + timedelta(seconds=1)
-        and _told_before(use.asked, evidence)
+        and (ended_unplaced or _told_before(use.asked, evidence))
         for use in evidence.uses
     )
 
@@ -152,23 +155,25 @@ def _told_before(asked: int, evidence: Evidence) -> bool:
 def _attempts(evidence: Evidence) -> Iterator[Violation]:
     """As many calls as the consent covers, and one more only after nobody was reached."""
     _, retries, _ = _arguments(evidence)
-    calls = _calls(evidence)
-    anew = sum(
-        use.tool == "make_call" and index > 0 and _told_before(use.asked, evidence)
-        for index, use in enumerate(evidence.uses)
-    )
-    if len(calls) > (1 + retries) * (1 + anew):
-        yield Violation(Rule.TWICE, f"{len(calls)} calls were placed; {1 + retries} attempts were allowed")
-    for before, call in pairwise(calls):
-        if before.status not in ("busy", "no_answer") and not _is_asked_anew(before, call, evidence):
-            yield Violation(Rule.TWICE, f"{call.call_id} was placed after {before.call_id} had ended: {before.status}")
+    for calls in _calls(evidence):
+        anew = sum(
+            use.tool == "make_call" and index > 0 and _told_before(use.asked, evidence)
+            for index, use in enumerate(evidence.uses)
+        )
+        anew += sum(row["state"] in ("expired", "refused", "canceled") for row in evidence.rows)
+        if len(calls) > (1 + retries) * (1 + anew):
+            yield Violation(Rule.TWICE, f"{len(calls)} calls were placed; {1 + retries} attempts were allowed")
+        for before, call in pairwise(calls):
+            if before.status not in ("busy", "no_answer") and not _is_asked_anew(before, call, evidence):
+                text = f"{call.call_id} was placed after {before.call_id} had ended: {before.status}"
+                yield Violation(Rule.TWICE, text)
 
 
 def _canceled(evidence: Evidence) -> Iterator[Violation]:
     """Nothing is placed after the agent was told that the call is canceled."""
     for use in evidence.uses:
         if use.tool == "cancel_call" and use.status == "canceled" and use.answered_at is not None:
-            for call in evidence.placed:
+            for call in (call for call in evidence.placed if call.account == use.account):
                 asked_since = any(
                     other.tool == "make_call" and use.asked_at <= other.asked_at <= call.started
                     for other in evidence.uses

@@ -1,0 +1,156 @@
+"""A call list: several candidates that are called one after another, until one call has what was wanted."""
+
+import hashlib
+import json
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Literal
+
+from kallyai_mcp.api.errors import (
+    ContentRefusedError,
+    CountryRefusedError,
+    KallyAIError,
+    NotSignedInError,
+    NumberRefusedError,
+    PolicyError,
+    UnauthorizedError,
+)
+from kallyai_mcp.api.models import Submission
+from kallyai_mcp.calls.outcome import Outcome, reached_somebody
+from kallyai_mcp.calls.policy import Consent
+from kallyai_mcp.calls.records import AccountKey, CallRecord, CallState, fingerprint
+
+Until = Literal["booked", "answered", "all"]
+
+_ONE_NUMBER = ("KALLYAI_DENY_NUMBERS", "KALLYAI_ALLOW_NUMBERS")
+"""The settings that refuse one candidate, and not all of them."""
+
+_ASK_ONLY = {
+    "en": "Only ask. Do not book, order, or agree to anything.",
+    "es": "Solo pregunta. No reserves, no pidas y no aceptes nada.",
+}
+
+
+LONGEST = timedelta(hours=2)
+"""So long after a list was asked for its last call is placed at most."""
+
+
+class Why(StrEnum):
+    """Why a list has stopped.
+
+    `BOOKED`: KallyAI has a calendar event. `ANSWERED`: somebody talked, which was all that was wanted. `DONE`: every
+    candidate was called. `NEEDS_DECISION`: somebody talked, and something may have been booked. `UNKNOWN`: how a call
+    ended is not known. `NEEDS_SIGN_IN`: the account is no longer signed in. `REFUSED`: no call may be placed now.
+    `CANCELED`: the user canceled it.
+    """
+
+    BOOKED = "booked"
+    ANSWERED = "answered"
+    DONE = "done"
+    NEEDS_DECISION = "needs_decision"
+    UNKNOWN = "unknown"
+    NEEDS_SIGN_IN = "needs_sign_in"
+    REFUSED = "refused"
+    CANCELED = "canceled"
+
+
+GOES_ON_AFTER = frozenset({Why.NEEDS_DECISION, Why.UNKNOWN, Why.ANSWERED})
+"""The list may go on when the user wants it, although somebody may have talked."""
+
+GOES_ON_WHEN_ASKED = frozenset({Why.NEEDS_SIGN_IN, Why.REFUSED})
+"""The list goes on when it is asked for again: the next call was not placed."""
+
+
+@dataclass(frozen=True)
+class CallList:
+    """A list as the ledger has it.
+
+    Attributes:
+        list_id: The id that an agent uses.
+        account: Which account its calls are placed on.
+        submissions: What KallyAI is asked to do, for each candidate in turn.
+        until: When it stops.
+        accept_other_time: A booking for another time is what was wanted, too.
+        timezone: IANA name of the zone of the submissions' times.
+        asked_at: When it was asked for.
+        session_id: The same for all calls of a session.
+        consent: What the user agreed to; it covers all its calls.
+        worker: The worker that runs it, or ran it last.
+        passed: So many candidates are passed, whatever became of them: the user went on.
+        why: Why it has stopped; None while it goes on.
+        ended_at: When it stopped.
+        records: The calls so far, in turn.
+    """
+
+    list_id: str
+    account: AccountKey
+    submissions: tuple[Submission, ...]
+    until: Until
+    accept_other_time: bool
+    timezone: str
+    asked_at: datetime
+    session_id: str | None = None
+    consent: Consent | None = None
+    worker: str = ""
+    passed: int = 0
+    why: Why | None = None
+    ended_at: datetime | None = None
+    records: tuple[CallRecord, ...] = ()
+
+    @property
+    def fingerprint(self) -> str:
+        """The same for two lists that ask for the same calls, in any order."""
+        calls = sorted(fingerprint(submission) for submission in self.submissions)
+        return hashlib.sha256(json.dumps([self.until, self.accept_other_time, *calls]).encode()).hexdigest()
+
+    @property
+    def not_called(self) -> tuple[Submission, ...]:
+        """The candidates whose turn has not come."""
+        return self.submissions[len(self.records) :]
+
+    def why_stop(self) -> Why | None:
+        """Why no further candidate may be called, by how the last call ended; None when the next one's turn has come.
+
+        The last call is not in progress.
+        """
+        if not self.records:
+            return None
+        record = self.records[-1]
+        if len(self.records) > self.passed and (why := self._why_stop_after(record)) is not None:
+            return why
+        return Why.DONE if len(self.records) == len(self.submissions) else None
+
+    def _why_stop_after(self, record: CallRecord) -> Why | None:
+        if record.state is CallState.CANCELED:
+            return Why.CANCELED
+        if record.state is CallState.REFUSED and record.error is not None:
+            return why_refused(record.error)
+        if record.state is CallState.UNKNOWN or record.outcome is Outcome.UNKNOWN:
+            return None if self.until == "all" else Why.UNKNOWN
+        if record.state is CallState.SCHEDULED:
+            return Why.NEEDS_DECISION
+        if record.call is None or self.until == "all" or not reached_somebody(record.call):
+            return None
+        if self.until == "answered":
+            return Why.ANSWERED
+        wanted = {Outcome.BOOKED} | ({Outcome.BOOKED_OTHER_TIME} if self.accept_other_time else set())
+        return Why.BOOKED if record.outcome in wanted else Why.NEEDS_DECISION
+
+
+def why_refused(error: KallyAIError) -> Why | None:
+    """Why a list stops after a call was refused; None when only this candidate can't be called."""
+    if isinstance(error, NotSignedInError | UnauthorizedError) or error.code == "account_changed":
+        return Why.NEEDS_SIGN_IN
+    if isinstance(error, PolicyError) and error.setting in _ONE_NUMBER:
+        return None
+    if isinstance(error, NumberRefusedError | CountryRefusedError) and not isinstance(error, ContentRefusedError):
+        return None
+    return Why.REFUSED
+
+
+def ask_only(submission: Submission) -> Submission:
+    """`submission` with the instruction to ask and agree to nothing."""
+    language = submission.call_language or submission.language or "en"
+    instructions = (*(submission.additional_instructions or ()), _ASK_ONLY[language])
+    return submission.model_copy(update={"additional_instructions": instructions})

@@ -1,0 +1,346 @@
+"""The transactions of call lists, written once for every driver.
+
+The next candidate's call is reserved in the transaction that reads how the last one ended. So two processes never call
+two candidates, and after a crash another process goes on only where this allows it.
+"""
+
+import json
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime
+from typing import Any
+
+from kallyai_mcp.api.errors import KallyAIError, PolicyError
+from kallyai_mcp.api.models import Submission
+from kallyai_mcp.calls.call_lists import GOES_ON_AFTER, GOES_ON_WHEN_ASKED, LONGEST, CallList, Why, why_refused
+from kallyai_mcp.calls.ledger.base import ConsentOutdatedError, ConstraintError, Database, LedgerUnavailableError, Row
+from kallyai_mcp.calls.ledger.base import Transaction as Tx
+from kallyai_mcp.calls.ledger.reservation import (
+    check_policy,
+    find_duplicate,
+    insert,
+    last_call,
+    lock_account,
+    numbered,
+    readable,
+    write_audit,
+)
+from kallyai_mcp.calls.policy import CallPolicy, Consent, RiskFlag
+from kallyai_mcp.calls.records import (
+    PLACED,
+    AccountKey,
+    CallRecord,
+    CallState,
+    fingerprint,
+    moment,
+    new_tracking_id,
+    to_row,
+)
+from kallyai_mcp.calls.timing import Timing
+
+_LIST = "SELECT * FROM call_lists WHERE list_id = :id AND api = :api AND account = :account"
+_RECORDS = (
+    "SELECT calls.* FROM calls JOIN call_list_calls ON calls.tracking_id = call_list_calls.tracking_id "
+    "WHERE call_list_calls.list_id = :id ORDER BY call_list_calls.position"
+)
+
+
+class ListLedger:
+    """The call lists in a ledger; every method is one transaction and raises `LedgerUnavailableError`.
+
+    Args:
+        database: The ledger's.
+        policy: Which calls are refused.
+        timing: How long the same list is recognized.
+    """
+
+    def __init__(self, database: Database, policy: CallPolicy, timing: Timing) -> None:
+        self._database = database
+        self._policy = policy
+        self._timing = timing
+
+    async def find(self, account: AccountKey, list_id: str) -> CallList | None:
+        """The account's list with this id."""
+        return await self._database.read(lambda tx: _find(tx, account, list_id), empty=None)
+
+    async def find_same(self, asked: CallList) -> CallList | None:
+        """The list that stands for `asked`: one that goes on, or ended within the time of a duplicate."""
+        return await self._database.read(lambda tx: _find_same(tx, asked, self._timing), empty=None)
+
+    async def last_calls(self, asked: CallList) -> list[datetime | None]:
+        """When each candidate's number was called last."""
+        return await self._database.read(
+            lambda tx: [last_call(tx, record) for record in _asked_records(asked)],
+            empty=[None] * len(asked.submissions),
+        )
+
+    async def reserve(
+        self, asked: CallList, *, consent: Consent, last_calls: Sequence[datetime | None]
+    ) -> tuple[CallList, bool]:
+        """Write a list down, unless there is the same one; returns the one that counts, and whether it is new.
+
+        Args:
+            asked: The list; its `worker` runs it.
+            consent: What the user agreed to.
+            last_calls: As `last_calls` gave them when the user was asked.
+
+        Raises:
+            ConsentOutdatedError: A number was called since, or the confirmation was used already.
+        """
+
+        def work(tx: Tx) -> tuple[CallList, bool] | ConsentOutdatedError:
+            lock_account(tx, asked.account)
+            if (known := _find_same(tx, asked, self._timing)) is not None:
+                return known, False
+            used = {"id": consent.confirmation_id}
+            if consent.confirmation_id is not None and (
+                tx.rows("SELECT 1 AS found FROM call_lists WHERE confirmation_id = :id", **used)
+                or tx.rows("SELECT 1 AS found FROM calls WHERE confirmation_id = :id", **used)
+            ):
+                return ConsentOutdatedError("This confirmation was used already, so the user has to be asked again")
+            found = [last_call(tx, record) for record in _asked_records(asked)]
+            if consent.depends_on_last_call and found != list(last_calls):
+                return ConsentOutdatedError("A number was called meanwhile, so the user has to be asked again")
+            insert(tx, "call_lists", _to_row(asked, consent, tx.now()))
+            return asked, True
+
+        try:
+            result = await self._database.write(work)
+        except ConstraintError as error:
+            raise LedgerUnavailableError(f"The ledger refused the list: {error}") from error
+        if isinstance(result, KallyAIError):
+            raise result
+        return result
+
+    async def go_on(self, found: CallList, worker: str, *, after: int | None) -> CallList:
+        """Let a list that has stopped go on; returns it as it then is.
+
+        Args:
+            found: The list.
+            worker: Runs it from now on.
+            after: So many candidates are passed; None to call the one again that was not placed.
+        """
+
+        def work(tx: Tx) -> CallList:
+            lock_account(tx, found.account)
+            now = _find(tx, found.account, found.list_id) or found
+            allowed = GOES_ON_WHEN_ASKED if after is None else GOES_ON_AFTER
+            if now.why not in allowed or (after is not None and after != len(now.records)):
+                return now
+            if after is None and now.records and _was_refused(now.records[-1]):
+                now = _untied(tx, now)
+            tx.run(
+                "UPDATE call_lists SET why = NULL, ended_at = NULL, worker = :worker, passed = :passed, "
+                "asked_at = :now WHERE list_id = :id",
+                id=now.list_id,
+                worker=worker,
+                now=tx.now(),
+                passed=now.passed if after is None else after,
+            )
+            return _find(tx, found.account, found.list_id) or now
+
+        return await self._database.write(work)
+
+    async def advance(self, asked: CallList) -> tuple[CallList, CallRecord | None, bool]:
+        """Reserve the next call of a list, or let the list stop.
+
+        Args:
+            asked: The list; its `worker` must be the one that runs it.
+
+        Returns:
+            The list as it then is; the call to wait for, None when the list has stopped or is another worker's; and
+            whether that call is new.
+        """
+        return await self._database.write(lambda tx: _advance(tx, asked, self._policy, self._timing))
+
+    async def cancel(self, account: AccountKey, list_id: str) -> bool:
+        """Let a list stop for good; False when it has stopped already, other than to go on later."""
+
+        def work(tx: Tx) -> bool:
+            lock_account(tx, account)
+            found = _find(tx, account, list_id)
+            if found is None or found.why in (Why.BOOKED, Why.DONE, Why.CANCELED):
+                return False
+            _stop(tx, found, Why.CANCELED)
+            return True
+
+        return await self._database.write(work)
+
+    async def has_abandoned(self, worker: str | None, known: Sequence[str]) -> bool:
+        """Whether a list of any account goes on that no living process runs."""
+        return await self._database.read(lambda tx: bool(_abandoned(tx, worker, known)), empty=False)
+
+    async def take_over(self, account: AccountKey, worker: str, known: Sequence[str]) -> list[CallList]:
+        """Give `worker` the account's lists that no living process runs; returns them."""
+
+        def work(tx: Tx) -> list[CallList]:
+            taken = []
+            for row in _abandoned(tx, worker, known):
+                if (row["api"], row["account"]) != (account.api, account.account):
+                    continue
+                tx.run("UPDATE call_lists SET worker = :worker WHERE list_id = :id", worker=worker, id=row["list_id"])
+                taken += [found] if (found := _find(tx, account, row["list_id"])) is not None else []
+            return taken
+
+        return await self._database.write(work)
+
+
+def _find(tx: Tx, account: AccountKey, list_id: str) -> CallList | None:
+    rows = tx.rows(_LIST, id=list_id, **account.columns)
+    return _from_row(tx, rows[0]) if rows else None
+
+
+def _find_same(tx: Tx, asked: CallList, timing: Timing) -> CallList | None:
+    rows = tx.rows(
+        "SELECT * FROM call_lists WHERE api = :api AND account = :account AND fingerprint = :fingerprint "
+        "AND (why IS NULL OR why <> 'canceled' AND ended_at > :since) ORDER BY asked_at DESC LIMIT 1",
+        fingerprint=asked.fingerprint,
+        since=tx.now() - timing.repeat_after,
+        **asked.account.columns,
+    )
+    return _from_row(tx, rows[0]) if rows else None
+
+
+def _advance(tx: Tx, asked: CallList, policy: CallPolicy, timing: Timing) -> tuple[CallList, CallRecord | None, bool]:
+    lock_account(tx, asked.account)
+    found = _find(tx, asked.account, asked.list_id)
+    if found is None or found.why is not None or found.worker != asked.worker or not tx.holds_lease(asked.worker):
+        return found or asked, None, False
+    while True:
+        if found.records and found.records[-1].is_active:
+            return found, found.records[-1], False
+        if found.records and _is_unsent(found.records[-1]):
+            found = _untied(tx, found)
+            continue
+        if (why := found.why_stop()) is not None:
+            return _stop(tx, found, why), None, False
+        if moment(tx.now()) - found.asked_at > LONGEST:
+            return _stop(tx, found, Why.REFUSED), None, False
+        record = _asked_record(found, len(found.records))
+        if (duplicate := find_duplicate(tx, record, redial=False, timing=timing)) is not None:
+            found = _tied(tx, found, duplicate)
+            continue
+        if (refusal := check_policy(tx, record, policy)) is not None:
+            write_audit(tx, record, found.consent, f"refused:{refusal.setting}")
+            if why_refused(refusal) is not None:
+                return _stop(tx, found, Why.REFUSED, refusal), None, False
+            found = _tied(tx, found, _refused(tx, record, refusal))
+            continue
+        record = numbered(tx, record)
+        insert(tx, "calls", to_row(record))
+        write_audit(tx, record, found.consent, PLACED)
+        return _tied(tx, found, record), record, True
+
+
+def _refused(tx: Tx, record: CallRecord, error: PolicyError) -> CallRecord:
+    """A record of a candidate that may not be called."""
+    now = moment(tx.now())
+    refused = numbered(tx, replace(record, state=CallState.REFUSED, error=error, ended_at=now))
+    insert(tx, "calls", to_row(refused))
+    return refused
+
+
+def _tied(tx: Tx, found: CallList, record: CallRecord) -> CallList:
+    row = {"list_id": found.list_id, "position": len(found.records), "tracking_id": record.tracking_id}
+    insert(tx, "call_list_calls", row)
+    return replace(found, records=(*found.records, record))
+
+
+def _untied(tx: Tx, found: CallList) -> CallList:
+    """The list without its last call, which was not placed: the candidate's turn is still to come."""
+    position = len(found.records) - 1
+    tx.run(
+        "DELETE FROM call_list_calls WHERE list_id = :id AND position = :position",
+        id=found.list_id,
+        position=position,
+    )
+    return replace(found, records=found.records[:-1])
+
+
+def _is_unsent(record: CallRecord) -> bool:
+    """Whether the worker of a call died before its request left."""
+    return record.state is CallState.REFUSED and record.error is not None and record.error.code == "not_sent"
+
+
+def _stop(tx: Tx, found: CallList, why: Why, error: KallyAIError | None = None) -> CallList:
+    now = tx.now()
+    tx.run(
+        "UPDATE call_lists SET why = :why, ended_at = :now, message = :message WHERE list_id = :id",
+        why=why.value,
+        now=now,
+        message=error.message if error is not None else None,
+        id=found.list_id,
+    )
+    return replace(found, why=why, ended_at=moment(now))
+
+
+def _was_refused(record: CallRecord) -> bool:
+    return record.state is CallState.REFUSED and record.error is not None and why_refused(record.error) is not None
+
+
+def _abandoned(tx: Tx, worker: str | None, known: Sequence[str]) -> list[Row]:
+    rows = tx.rows("SELECT list_id, api, account, worker FROM call_lists WHERE why IS NULL")
+    mine = [row for row in rows if row["worker"] == worker and row["list_id"] not in known]
+    others = {row["worker"] for row in rows if row["worker"] != worker}
+    dead = {name for name in others if tx.is_abandoned(name)}
+    return mine + [row for row in rows if row["worker"] in dead]
+
+
+def _asked_records(asked: CallList) -> list[CallRecord]:
+    return [_asked_record(asked, position) for position in range(len(asked.submissions))]
+
+
+def _asked_record(found: CallList, position: int) -> CallRecord:
+    submission = found.submissions[position]
+    return CallRecord(
+        tracking_id=new_tracking_id(),
+        account=found.account,
+        fingerprint=fingerprint(submission),
+        submission=submission,
+        timezone=found.timezone,
+        session_id=found.session_id,
+        worker=found.worker,
+        placed_at=found.asked_at,
+    )
+
+
+def _to_row(asked: CallList, consent: Consent, now: float) -> Row:
+    request = {
+        "submissions": [submission.as_json() for submission in asked.submissions],
+        "until": asked.until,
+        "accept_other_time": asked.accept_other_time,
+        "session_id": asked.session_id,
+        "consent": [consent.asked_by, consent.how, consent.risk_flags],
+    }
+    return {
+        "list_id": asked.list_id,
+        **asked.account.columns,
+        "fingerprint": asked.fingerprint,
+        "request": json.dumps(request),
+        "timezone": asked.timezone,
+        "worker": asked.worker,
+        "asked_at": now,
+        "passed": 0,
+        "confirmation_id": consent.confirmation_id,
+    }
+
+
+def _from_row(tx: Tx, row: Row) -> CallList:
+    request: dict[str, Any] = json.loads(row["request"])
+    asked_by, how, flags = request["consent"]
+    return CallList(
+        consent=Consent(asked_by, how, tuple(RiskFlag(flag) for flag in flags)),
+        list_id=row["list_id"],
+        account=AccountKey(row["api"], row["account"]),
+        submissions=tuple(Submission.model_validate(fields) for fields in request["submissions"]),
+        until=request["until"],
+        accept_other_time=request["accept_other_time"],
+        timezone=row["timezone"],
+        asked_at=moment(row["asked_at"]),
+        session_id=request["session_id"],
+        worker=row["worker"],
+        passed=row["passed"],
+        why=Why(row["why"]) if row["why"] else None,
+        ended_at=moment(row["ended_at"]) if row["ended_at"] is not None else None,
+        records=tuple(readable(tx.rows(_RECORDS, id=row["list_id"]))),
+    )

@@ -1,0 +1,121 @@
+"""How a call list reads: the result, a line for each candidate, and what to do; in Spanish for Spanish calls."""
+
+from datetime import datetime
+
+from kallyai_mcp.api.models import Submission
+from kallyai_mcp.calls.call_lists import CallList, Why
+from kallyai_mcp.calls.records import CallRecord, CallState
+from kallyai_mcp.tools.call_view import CallView
+from kallyai_mcp.tools.text.call_list import state_in_words
+from kallyai_mcp.tools.text.calls import Party, booked_time, record_party
+from kallyai_mcp.tools.text.plain import one_line, quoted, sentence, word
+
+_SENTENCES: dict[str, tuple[str, str]] = {
+    "booked": ("Booked: {party}. Nobody else is called.", "Reservado: {party}. No se llama a nadie más."),
+    "answered": ("Answered: {party}. Nobody else is called.", "Contestaron: {party}. No se llama a nadie más."),
+    "done": ("Done: {count} called.", "Terminado: llamadas hechas: {count}."),
+    "done_unbooked": (
+        "Nothing booked: {count} called, and none has a calendar event.",
+        "Nada reservado: llamadas hechas: {count}, y ninguna tiene un evento de calendario.",
+    ),
+    "needs_decision": (
+        "Decide first: {party} answered, and something may have been booked there. Read below and in get_transcript.",
+        "Decide primero: contestaron en {party} y quizá se reservó algo. Lee abajo y en get_transcript.",
+    ),
+    "unknown": (
+        "Stopped: {party} may have been called, and how that ended is not known. get_call looks again.",
+        "Detenida: quizá se llamó a {party} y no se sabe cómo terminó. get_call vuelve a mirar.",
+    ),
+    "go_on": (
+        "If nothing was booked and the user wants the next one: call_around with the same arguments and continue_after "
+        '"{id}".',
+        "Si no se reservó nada y el usuario quiere la siguiente: call_around con los mismos argumentos y "
+        "continue_after "
+        '"{id}".',
+    ),
+    "needs_sign_in": (
+        "Stopped: not signed in to KallyAI. After sign_in, call_around with the same arguments goes on.",
+        "Detenida: no hay sesión iniciada en KallyAI. Tras sign_in, call_around con los mismos argumentos continúa.",
+    ),
+    "refused": (
+        "Stopped: the next call may not be placed now ({why}). call_around with the same arguments goes on later.",
+        "Detenida: ahora no se puede hacer la siguiente llamada ({why}). call_around con los mismos argumentos "
+        "continúa después.",
+    ),
+    "canceled": ("Canceled: nobody else is called.", "Cancelada: no se llama a nadie más."),
+    "in_progress": (
+        "In progress: {party}, {number} of {count}. It continues without you; do not call them yourself.",
+        "En curso: {party}, {number} de {count}. Sigue sin ti; no los llames por tu cuenta.",
+    ),
+    "next": (
+        'Next: get_call with call_id "{id}" and wait_seconds {wait:g}; cancel_call stops the list.',
+        'Después: get_call con call_id "{id}" y wait_seconds {wait:g}; cancel_call detiene la lista.',
+    ),
+    "again": ("Asked for before; nothing was placed twice. ", "Ya se había pedido; nada se hizo dos veces. "),
+    "not_called": ("Not called: {parties}.", "Sin llamar: {parties}."),
+    "limit": ("a limit of this server, or too late", "un límite de este servidor, o demasiado tarde"),
+}
+
+
+def call_list(found: CallList, now: datetime, *, wait: float, zone_name: str, is_duplicate: bool = False) -> str:
+    """A list, as far as it is.
+
+    Args:
+        found: The list.
+        now: The present moment, with a time zone.
+        wait: How long a tool waits by default, in seconds.
+        zone_name: IANA name of the user's time zone.
+        is_duplicate: The same list was asked for again.
+    """
+    spanish = found.submissions[0].language == "es"
+    last = found.records[-1] if found.records else None
+    party = record_party(last) if last is not None else party_of(found.submissions[0])
+    values = {"party": party, "count": len(found.records), "why": _refusal(last, spanish)}
+    if found.why is None:
+        number, count = max(1, len(found.records)), len(found.submissions)
+        first = _say("in_progress", spanish, party=party, number=number, count=count)
+    else:
+        unbooked = found.why is Why.DONE and found.until == "booked"
+        first = _say("done_unbooked" if unbooked else found.why.value, spanish, **values)
+    lines = [_say("again", spanish) + first if is_duplicate else first]
+    lines += [f"{n}. {_row(record, now, zone_name, spanish)}" for n, record in enumerate(found.records, 1)]
+    if found.not_called:
+        parties = "; ".join(str(party_of(submission)) for submission in found.not_called)
+        lines.append(_say("not_called", spanish, parties=parties))
+    if found.why is None:
+        lines.append(_say("next", spanish, id=found.list_id, wait=wait))
+    elif found.why in (Why.NEEDS_DECISION, Why.UNKNOWN) and last is not None and found.not_called:
+        lines.append(_say("go_on", spanish, id=last.call_id or last.tracking_id))
+    return "\n".join(lines)
+
+
+def calling(found: CallList) -> str:
+    """Who is being called now, for progress: "Italian Bistro (+1 415-555-1234), 2 of 3"."""
+    position = max(1, len(found.records))
+    return f"{party_of(found.submissions[position - 1])}, {position} of {len(found.submissions)}"
+
+
+def party_of(submission: Submission) -> Party:
+    """Who a submission is for."""
+    name = submission.business_name
+    return Party(submission.respondent_phone, one_line(name) if name else None)
+
+
+def _row(record: CallRecord, now: datetime, zone_name: str, spanish: bool) -> str:
+    view = CallView.of_record(record)
+    call = view.call
+    when = booked_time(view, now, zone_name, spanish=spanish) if view.appointment is not None else ""
+    said = f" KallyAI: {quoted(sentence(call.highlights), 300)}" if call is not None and call.highlights else ""
+    id_ = record.call_id or record.tracking_id
+    state = state_in_words(view, spanish)
+    return f"{record_party(record)}: {state}{f', {when}' if when else ''}.{said} {word(id_)}"
+
+
+def _refusal(record: CallRecord | None, spanish: bool) -> str:
+    if record is not None and record.state is CallState.REFUSED and record.error is not None:
+        return word(record.error.code)
+    return _say("limit", spanish)
+
+
+def _say(key: str, spanish: bool, **values: object) -> str:
+    return _SENTENCES[key][spanish].format(**values)

@@ -1,0 +1,202 @@
+"""Lists of candidates that are called one after another, on both drivers of the ledger."""
+
+from dataclasses import replace
+from datetime import datetime
+from functools import partial
+
+import pytest
+
+from kallyai_mcp.calls.call_lists import CallList, Until, Why
+from kallyai_mcp.calls.policy import CallPolicy, Consent
+from kallyai_mcp.calls.records import CallState
+from tests.calls.manual_time import ManualClock
+from tests.calls.world import LOST, NOW, TABLE, Reply, Service, World, world
+
+NUMBERS = ("+12025550101", "+12025550102", "+12025550103")
+THREE = [TABLE.model_copy(update={"respondent_phone": number}) for number in NUMBERS]
+EVENT = "BEGIN:VCALENDAR\r\nBEGIN:VEVENT\r\nSUMMARY:Table\r\nEND:VEVENT\r\nEND:VCALENDAR\r\n"
+ANY = Consent("test", "never_asks")
+
+
+@pytest.fixture
+def clock() -> ManualClock:
+    return ManualClock(NOW)
+
+
+def reply(status: str, call_id: str) -> Reply:
+    return 201, {"call_id": call_id, "status": status}
+
+
+async def start(here: World, until: Until = "booked", *, accept: bool = False) -> tuple[CallList, bool]:
+    asked = here.calls.asked_list(await here.session.account(), THREE, until, accept_other_time=accept, timezone="UTC")
+    last: list[datetime | None] = [None] * len(THREE)
+    return await here.run(here.calls.place_list(asked, consent=ANY, last_calls=last))
+
+
+async def ended(here: World, found: CallList) -> CallList:
+    return await here.run(here.calls.wait_list(found, 86_400, lambda _: None))
+
+
+async def test_the_list_ends_with_the_first_booking(place: str, clock: ManualClock) -> None:
+    service = Service(clock, [reply("busy", "c-1"), reply("success", "c-2"), reply("success", "c-3")])
+    service.calendars["c-2"] = EVENT
+    async with world(service, place) as here:
+        found = await ended(here, (await start(here))[0])
+
+    assert found.why is Why.BOOKED
+    assert [record.call_id for record in found.records] == ["c-1", "c-2"]
+    assert [one.respondent_phone for one in found.not_called] == [NUMBERS[2]]
+    assert len(service.keys) == len(set(service.keys)) == 2
+
+
+async def test_a_conversation_without_an_event_needs_a_decision_and_then_the_list_goes_on(
+    place: str, clock: ManualClock
+) -> None:
+    service = Service(clock, [reply("success", "c-1"), reply("success", "c-2")])
+    service.calendars["c-2"] = EVENT
+    async with world(service, place) as here:
+        first, _ = await start(here)
+        decided = await ended(here, first)
+        calls = len(service.keys)
+        again, is_new = await start(here)
+        wrong = await here.run(here.calls.go_on(again, after=2))
+        last = await ended(here, await here.run(here.calls.go_on(again, after=1)))
+        told = await start(here)
+
+    assert decided.why is wrong.why is Why.NEEDS_DECISION
+    assert calls == 1
+    assert (again.list_id, is_new) == (first.list_id, False)
+    assert last.why is Why.BOOKED
+    assert len(service.keys) == 2
+    assert told[0].why is Why.BOOKED
+    assert told[0].list_id == first.list_id
+
+
+async def test_nobody_is_called_after_an_unknown_outcome(place: str, clock: ManualClock) -> None:
+    service = Service(clock, [LOST])
+    async with world(service, place) as here:
+        found = await ended(here, (await start(here))[0])
+
+    assert found.why is Why.UNKNOWN
+    assert len(found.records) == 1
+
+
+async def test_all_are_asked_and_told_to_agree_to_nothing(place: str, clock: ManualClock) -> None:
+    service = Service(clock, [reply("success", f"c-{number}") for number in range(1, 4)])
+    async with world(service, place) as here:
+        found = await ended(here, (await start(here, "all"))[0])
+
+    assert found.why is Why.DONE
+    assert len(found.records) == 3
+    assert all("agree to anything" in str(one.additional_instructions) for one in found.submissions)
+
+
+async def test_the_first_conversation_is_enough(place: str, clock: ManualClock) -> None:
+    service = Service(clock, [reply("voicemail", "c-1"), reply("success", "c-2"), reply("success", "c-3")])
+    async with world(service, place) as here:
+        found = await ended(here, (await start(here, "answered"))[0])
+
+    assert found.why is Why.ANSWERED
+    assert len(service.keys) == 2
+
+
+async def test_a_denied_number_is_passed_and_a_limit_stops_the_list_until_it_is_asked_for_again(
+    place: str, clock: ManualClock
+) -> None:
+    service = Service(clock, [reply("busy", f"c-{number}") for number in range(1, 4)])
+    policy = CallPolicy(calls_per_hour=1, denied=(NUMBERS[0],))
+    async with world(service, place, policy=policy) as here:
+        stopped = await ended(here, (await start(here))[0])
+        clock.advance(3601)
+        again, _ = await start(here)
+        last = await ended(here, await here.run(here.calls.go_on(again, after=None)))
+
+    assert stopped.why is Why.REFUSED
+    assert [record.state for record in stopped.records] == [CallState.REFUSED, CallState.ENDED]
+    assert last.why is Why.DONE
+    assert len(service.keys) == 2
+
+
+async def test_a_canceled_list_calls_nobody_else(place: str, clock: ManualClock) -> None:
+    async def later() -> tuple[int, dict[str, str]]:
+        await clock.sleep(60)
+        return 201, {"call_id": "c-1", "status": "busy"}
+
+    service = Service(clock, [later, reply("success", "c-2")])
+    async with world(service, place) as here:
+        found, _ = await start(here)
+        await here.run(clock.sleep(5))
+        assert await here.run(here.calls.cancel_list(found.list_id))
+        found = await ended(here, found)
+        await here.run(clock.sleep(120))
+
+    assert found.why is Why.CANCELED
+    assert len(service.keys) == 1
+
+
+async def test_another_process_goes_on_only_where_the_last_call_allows_it(place: str, clock: ManualClock) -> None:
+    async def never() -> tuple[int, dict[str, str]]:
+        await clock.sleep(1e9)
+        raise AssertionError
+
+    service = Service(clock, [never, reply("success", "c-2")])
+    service.calendars["c-2"] = EVENT
+    async with world(service, place) as here:
+        found, _ = await start(here)
+        await here.run(clock.sleep(5))
+    booked = {"call_id": "c-1", "status": "busy", "created_at": NOW.isoformat()}
+    echo = {"respondent_phone": NUMBERS[0], "task_description": TABLE.task_description, "party_size": 4}
+    service.calls = [booked | {"submission": echo}]
+    async with world(service, place) as other, world(service, place) as third:
+        taken = await other.run(other.calls.find_list(found.list_id))
+        assert taken is not None
+        found = await ended(third, taken)
+
+    assert found.why is Why.BOOKED
+    assert [record.call_id for record in found.records] == ["c-1", "c-2"]
+    assert len(service.keys) == 2
+
+
+async def test_who_is_signed_out_meanwhile_is_asked_to_sign_in_and_the_list_goes_on(
+    place: str, clock: ManualClock
+) -> None:
+    service = Service(clock, [reply("busy", "c-1"), reply("busy", "c-2"), reply("busy", "c-3")])
+    async with world(service, place) as here:
+
+        async def sign_out() -> tuple[int, dict[str, str]]:
+            here.session.name = "account-2"
+            return 201, {"call_id": "c-1", "status": "busy"}
+
+        service.replies[0] = sign_out
+        found, _ = await start(here)
+        await here.run(clock.sleep(3))
+        here.session.name = "account-1"
+        stopped = await ended(here, found)
+        last = await ended(here, await here.run(here.calls.go_on(stopped, after=None)))
+
+    assert stopped.why is Why.NEEDS_SIGN_IN
+    assert last.why is Why.DONE
+    assert len(service.keys) == 3
+    assert set(service.accounts) == {"account-1"}
+
+
+async def test_a_list_that_slept_for_hours_calls_nobody_else(place: str, clock: ManualClock) -> None:
+    async def after_hours() -> tuple[int, dict[str, str]]:
+        clock.set_wall_clock(3 * 3600)
+        return 201, {"call_id": "c-1", "status": "busy"}
+
+    service = Service(clock, [after_hours, reply("success", "c-2")])
+    async with world(service, place) as here:
+        found = await ended(here, (await start(here))[0])
+
+    assert found.why is Why.REFUSED
+    assert len(service.keys) == 1
+
+
+def test_a_list_is_the_same_in_another_order() -> None:
+    make = partial(CallList, "t-1", None, until="booked", accept_other_time=False, timezone="UTC", asked_at=NOW)  # type: ignore[arg-type]
+
+    assert make(submissions=tuple(THREE)).fingerprint == make(submissions=tuple(reversed(THREE))).fingerprint
+    assert (
+        replace(make(submissions=tuple(THREE)), until="all").fingerprint != make(submissions=tuple(THREE)).fingerprint
+    )

@@ -1,0 +1,135 @@
+"""Candidates that are called one after another, as an agent and its user see them."""
+
+from pathlib import Path
+
+from kallyai_mcp.sandbox.app import SandboxApp
+from tests.agent import Agent, open_agent, settings_in
+from tests.sandbox.manual_clock import ManualClock
+from tests.tools.task_client import NUMBERS
+from tests.tools.user import User, open_agent_for
+
+TABLE = {
+    "until": "booked",
+    "task_category": "restaurant",
+    "task_description": "Book a table",
+    "user_name": "Sample Guest",
+    "appointment_date": "2026-01-28",
+    "appointment_time": "19:00",
+    "party_size": 4,
+}
+BUSY = {"respondent_phone": NUMBERS["busy"], "business_name": "First"}
+FULL = {"respondent_phone": NUMBERS["fully_booked"], "business_name": "Second"}
+FREE = {"respondent_phone": NUMBERS["success"], "business_name": "Third"}
+LAST = {"respondent_phone": "+12025550119", "business_name": "Fourth"}
+
+
+async def calls_made(agent: Agent) -> int:
+    total: int = (await agent.use("list_calls")).data["total"]
+    return total
+
+
+async def test_the_first_is_busy_the_second_full_and_after_a_decision_the_third_books(agent: Agent) -> None:
+    candidates = [BUSY, FULL, FREE, LAST]
+
+    decide = await agent.use("call_around", TABLE, candidates=candidates)
+    asked = decide.data["calls"][1]["call_id"]
+    again = await agent.use("call_around", TABLE, candidates=candidates)
+    booked = await agent.use("call_around", TABLE, candidates=candidates, continue_after=asked)
+    told = await agent.use("call_around", TABLE, candidates=candidates)
+    shown = await agent.use("get_call", call_id=booked.data["tracking_id"])
+
+    assert decide.data["status"] == again.data["status"] == "needs_decision"
+    assert [call["outcome"] for call in decide.data["calls"]] == ["not_reached", "answered"]
+    assert [one["business_name"] for one in decide.data["not_called"]] == ["Third", "Fourth"]
+    first, busy, full, rest, advice = decide.text.splitlines()
+    assert first == (
+        "Decide first: Second (+1 202-555-0102) answered, and something may have been booked there. Read below and in "
+        "get_transcript."
+    )
+    assert busy.startswith("1. First (+1 202-555-0103): not reached.")
+    assert full.startswith("2. Second (+1 202-555-0102): answered. KallyAI: ")
+    assert rest == "Not called: Third (+1 202-555-0100); Fourth (+1 202-555-0119)."
+    assert advice.endswith(f'call_around with the same arguments and continue_after "{asked}".')
+    assert booked.data["status"] == told.data["status"] == "booked"
+    assert booked.text.startswith("Asked for before; nothing was placed twice. Booked: Third (+1 202-555-0100).")
+    assert "3. Third (+1 202-555-0100): booked, Wed Jan 28, 7:00 PM." in booked.text
+    assert shown.text == booked.text.removeprefix("Asked for before; nothing was placed twice. ")
+    assert await calls_made(agent) == 3
+
+
+async def test_a_list_in_progress_says_who_is_called_and_can_be_canceled(agent: Agent, clock: ManualClock) -> None:
+    clock.hold()
+
+    running = await agent.use("call_around", TABLE, candidates=[FREE, LAST], wait_seconds=0)
+    await clock.sleepers(1)
+    id_ = running.data["tracking_id"]
+    canceled = await agent.use("cancel_call", call_id=id_)
+    clock.advance(minutes=5)
+    ended = await agent.use("get_call", call_id=id_, wait_seconds=5)
+
+    assert running.data["status"] == "in_progress"
+    assert running.text.startswith("In progress: Third (+1 202-555-0100), 1 of 2. It continues without you")
+    assert canceled.text == (
+        "Canceled: nobody else is called. Not called: Fourth (+1 202-555-0119). The call in progress can't be hung up."
+    )
+    assert ended.data["status"] == "canceled"
+    assert await calls_made(agent) == 1
+
+
+async def test_all_are_asked(agent: Agent) -> None:
+    ask = {"until": "all", "task_category": "general", "task_description": "Ask for the price"}
+    done = await agent.use("call_around", ask, candidates=[BUSY, FULL])
+
+    assert done.data["status"] == "done"
+    assert done.text.startswith("Done: 2 called.")
+
+
+async def test_one_consent_covers_the_list_with_the_reasons_of_every_number(
+    tmp_path: Path, mode: str, clock: ManualClock, app: SandboxApp
+) -> None:
+    clock.set(clock.now().replace(hour=12, minute=30))  # 7:30 in Washington
+    user = User({"call_now": True})
+    auto = settings_in(tmp_path, CONFIRM="auto")
+    async with open_agent_for(auto, mode, clock, app, user) as agent:
+        booked = await agent.use("call_around", TABLE, candidates=[BUSY, FREE])
+
+    (preview,) = user.messages
+    assert preview.splitlines()[:3] == [
+        "Call up to 2 numbers, one after another? It stops when one is booked.",
+        "- First (+1 202-555-0103): it is early or late where the call goes",
+        "- Third (+1 202-555-0100): it is early or late where the call goes",
+    ]
+    assert booked.data["status"] == "booked"
+
+
+async def test_without_forms_a_confirmation_covers_exactly_this_list(
+    tmp_path: Path, clock: ManualClock, app: SandboxApp
+) -> None:
+    always = settings_in(tmp_path, CONFIRM="always")
+    async with open_agent(always, mode="auto", clock=clock, app=app) as agent:
+        asked = await agent.use("call_around", TABLE, candidates=[BUSY, FREE])
+        yes = {"confirmation": asked.data["confirmation"]}
+        other = await agent.use("call_around", TABLE | yes, candidates=[BUSY, LAST])
+        booked = await agent.use("call_around", TABLE | yes, candidates=[BUSY, FREE])
+
+    assert "call_around with the same arguments and confirmation" in asked.text
+    assert other.data["status"] == "needs_confirmation"
+    assert booked.data["status"] == "booked"
+
+
+async def test_wrong_candidates_are_named(agent: Agent) -> None:
+    twice = await agent.use("call_around", TABLE, candidates=[BUSY, BUSY])
+    one = await agent.use("call_around", TABLE, candidates=[BUSY])
+    number = await agent.use("call_around", TABLE, candidates=[BUSY, {"respondent_phone": "+1415"}])
+
+    assert twice.text == "Not called. Fix 1 argument:\n- candidates: names a number twice."
+    assert one.is_error
+    assert number.is_error
+    assert "candidates: " in number.text
+
+
+async def test_texts_about_spanish_calls_are_in_spanish(agent: Agent) -> None:
+    decide = await agent.use("call_around", TABLE, candidates=[FULL, FREE], language="es")
+
+    assert decide.text.startswith("Decide primero: contestaron en Second (+1 202-555-0102) y quizá se reservó algo.")
+    assert decide.text.splitlines()[-1].startswith("Si no se reservó nada y el usuario quiere la siguiente: ")
