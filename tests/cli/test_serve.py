@@ -11,6 +11,7 @@ import pytest
 from mcp import Client
 from mcp.client.stdio import StdioServerParameters
 
+from kallyai_mcp.tools.catalog import tools
 from tests.agent import Agent
 from tests.processes import COMMAND, environment, run, started
 
@@ -79,7 +80,7 @@ async def test_a_client_can_use_the_tools_over_stdio(tmp_path: Path, mode: str, 
     with anyio.fail_after(30):
         async with Client(server, mode=mode) as client:
             agent = Agent(client)
-            assert len((await client.list_tools()).tools) == 8
+            assert [tool.name for tool in (await client.list_tools()).tools] == [tool.name for tool in tools()]
             quota = await agent.use("check_quota")
             version = client.protocol_version
 
