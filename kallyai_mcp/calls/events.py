@@ -10,6 +10,9 @@ from kallyai_mcp.calls.records import CallRecord
 ENDED = "call.ended"
 """A call has ended, will not be placed any more, or is not known to have been placed."""
 
+NEEDS_DECISION = "call.needs_decision"
+"""A call list has stopped, because something may have been agreed in its last call: somebody must look at it."""
+
 
 @dataclass(frozen=True)
 class Event:
@@ -30,8 +33,8 @@ class Event:
     data: dict[str, Any]
 
     def concerns(self, call_id: str) -> bool:
-        """Whether it is about the call with this `call_id` or `tracking_id`."""
-        return call_id in (self.data.get("tracking_id"), self.data.get("call_id"))
+        """Whether it is about the call with this `call_id` or `tracking_id`, or about the list with this id."""
+        return call_id in (self.data.get("tracking_id"), self.data.get("call_id"), self.data.get("list_id"))
 
 
 @dataclass(frozen=True)
@@ -51,10 +54,15 @@ class EventPage:
     has_gap: bool = False
 
 
-def event_id(record: CallRecord) -> str:
-    """The id of the event that `record` ended as it did: the same in every process and after a crash."""
+def event_id(record: CallRecord, about: str) -> str:
+    """The id of an event of `record`: the same in every process and after a crash.
+
+    Args:
+        record: The call.
+        about: Tells events of one call apart: how it ended, or the list that stopped after it.
+    """
     account = record.account
-    named = f"{account.api} {account.account} {record.tracking_id} {record.idempotency_key} {record.state}"
+    named = f"{account.api} {account.account} {record.tracking_id} {record.idempotency_key} {about}"
     return f"evt_{uuid.uuid5(uuid.NAMESPACE_OID, named)}"
 
 

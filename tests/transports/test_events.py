@@ -75,10 +75,12 @@ async def test_events_are_declared_as_an_extension_and_as_chatgpt_looks_for_them
 
 
 async def test_the_types_say_how_they_are_delivered_and_what_they_carry(url: str) -> None:
-    (ended,) = (await ask(url, "events/list"))["result"]["events"]
+    listed = (await ask(url, "events/list"))["result"]["events"]
 
-    assert (ended["name"], ended["delivery"]) == ("call.ended", ["poll", "push"])
-    assert not set(SAID) & set(ended["payloadSchema"]["properties"])
+    assert [each["name"] for each in listed] == ["call.ended", "call.needs_decision"]
+    for each in listed:
+        assert each["delivery"] == ["poll", "push"]
+        assert not set(SAID) & set(each["payloadSchema"]["properties"])
 
 
 async def test_a_client_that_was_away_catches_up_with_the_same_event(sandbox: RunningSandbox, url: str) -> None:
@@ -169,7 +171,7 @@ async def test_a_cursor_that_the_ledger_does_not_know_is_replaced_and_said(url: 
 @pytest.mark.parametrize(
     ("params", "code", "words"),
     [
-        ({"name": "call.began"}, -32023, "there is call.ended"),
+        ({"name": "call.began"}, -32023, "there is call.ended, call.needs_decision"),
         ({**ENDED, "cursor": "x"}, -32602, "leave it out"),
         ({**ENDED, "arguments": {"number": "+1"}}, -32602, ""),
         ({**ENDED, "maxEvents": 0}, -32602, ""),

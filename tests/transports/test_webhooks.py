@@ -93,10 +93,10 @@ async def test_a_refresh_says_how_deliveries_went_and_an_end_ends_them(served: S
 
 
 async def test_webhooks_are_offered_only_to_clients_with_a_token(served: Served) -> None:
-    (offered,) = (await served.ask("events/list"))["result"]["events"]
+    offered, _ = (await served.ask("events/list"))["result"]["events"]
     app = build_app(served.sandbox.settings(), ServeOptions("127.0.0.1", "none"), post=served.receiver.fetcher().post)
     async with running_app(app) as open_url:
-        (poor,) = (await ask(open_url, "events/list"))["result"]["events"]
+        poor, _ = (await ask(open_url, "events/list"))["result"]["events"]
         delivery = {"url": URL, "secret": SECRET}
         refused = (await ask(open_url, "events/subscribe", {**ENDED, "delivery": delivery}))["error"]
 

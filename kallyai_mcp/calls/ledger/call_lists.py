@@ -15,6 +15,7 @@ from kallyai_mcp.api.models import Submission
 from kallyai_mcp.calls.call_lists import GOES_ON_AFTER, GOES_ON_WHEN_ASKED, LONGEST, CallList, Why, why_refused
 from kallyai_mcp.calls.ledger.base import ConsentOutdatedError, ConstraintError, Database, LedgerUnavailableError, Row
 from kallyai_mcp.calls.ledger.base import Transaction as Tx
+from kallyai_mcp.calls.ledger.events import note_decision
 from kallyai_mcp.calls.ledger.reservation import (
     check_policy,
     find_duplicate,
@@ -271,6 +272,8 @@ def _stop(tx: Tx, found: CallList, why: Why, error: KallyAIError | None = None) 
         message=error.message if error is not None else None,
         id=found.list_id,
     )
+    if why is Why.NEEDS_DECISION and found.records:
+        note_decision(tx, found.list_id, found.records[-1])
     return replace(found, why=why, ended_at=moment(now))
 
 

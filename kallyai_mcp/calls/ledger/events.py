@@ -5,12 +5,13 @@ account's lock, and thus in the order in which readers see them.
 """
 
 import json
+from typing import Any
 
-from kallyai_mcp.calls.events import ENDED, Event, EventPage, data_of, event_id
+from kallyai_mcp.calls.events import ENDED, NEEDS_DECISION, Event, EventPage, data_of, event_id
 from kallyai_mcp.calls.ledger.base import Row
 from kallyai_mcp.calls.ledger.base import Transaction as Tx
 from kallyai_mcp.calls.ledger.reservation import lock_account, readable
-from kallyai_mcp.calls.records import AccountKey, moment
+from kallyai_mcp.calls.records import AccountKey, CallRecord, moment
 
 _OWN = "api = :api AND account = :account"
 _UNNOTED = f"FROM calls WHERE {_OWN} AND ended_at IS NOT NULL AND (noted_at IS NULL OR noted_at <> ended_at)"
@@ -29,23 +30,30 @@ def note(tx: Tx, account: AccountKey) -> None:
     position = _last_position(tx, account)
     if position is not None:
         for record in readable(tx.rows(f"SELECT * {_UNNOTED} ORDER BY ended_at, tracking_id", **account.columns)):
-            if record.ended_at is None:
-                continue
-            position += tx.run(
-                "INSERT INTO events (api, account, position, event_id, name, at, data) "
-                "VALUES (:api, :account, :position, :event_id, :name, :at, :data) "
-                "ON CONFLICT (api, account, event_id) DO NOTHING",
-                position=position + 1,
-                event_id=event_id(record),
-                name=ENDED,
-                at=record.ended_at.timestamp(),
-                data=json.dumps(data_of(record)),
-                **account.columns,
-            )
+            if record.ended_at is not None:
+                id_ = event_id(record, record.state.value)
+                position += _insert(tx, account, position + 1, id_, ENDED, record.ended_at.timestamp(), data_of(record))
     tx.run(
         f"UPDATE calls SET noted_at = ended_at WHERE tracking_id IN (SELECT tracking_id {_UNNOTED})", **account.columns
     )
     tx.run(f"UPDATE accounts SET events = :position WHERE {_OWN}", position=position or 0, **account.columns)
+
+
+def note_decision(tx: Tx, list_id: str, record: CallRecord) -> None:
+    """Number the event that a call list has stopped, unless nobody has asked for the account's events yet.
+
+    Args:
+        tx: The transaction in which it stops.
+        list_id: The list.
+        record: Its last call.
+    """
+    if _last_position(tx, record.account) is None:
+        return
+    note(tx, record.account)  # the end of the call comes first
+    position = _last_position(tx, record.account) or 0
+    data = {"list_id": list_id, **data_of(record)}
+    position += _insert(tx, record.account, position + 1, event_id(record, list_id), NEEDS_DECISION, tx.now(), data)
+    tx.run(f"UPDATE accounts SET events = :position WHERE {_OWN}", position=position, **record.account.columns)
 
 
 def read(tx: Tx, account: AccountKey, after: int | None, since: float | None, most: int) -> EventPage:
@@ -71,6 +79,21 @@ def read(tx: Tx, account: AccountKey, after: int | None, since: float | None, mo
 def _last_position(tx: Tx, account: AccountKey) -> int | None:
     rows = tx.rows(f"SELECT events FROM accounts WHERE {_OWN}", **account.columns)
     return rows[0]["events"] if rows else None
+
+
+def _insert(tx: Tx, account: AccountKey, position: int, id_: str, name: str, at: float, data: dict[str, Any]) -> int:
+    """Write an event, unless it was written before; returns how many were written."""
+    return tx.run(
+        "INSERT INTO events (api, account, position, event_id, name, at, data) "
+        "VALUES (:api, :account, :position, :event_id, :name, :at, :data) "
+        "ON CONFLICT (api, account, event_id) DO NOTHING",
+        position=position,
+        event_id=id_,
+        name=name,
+        at=at,
+        data=json.dumps(data),
+        **account.columns,
+    )
 
 
 def _event(row: Row) -> Event:

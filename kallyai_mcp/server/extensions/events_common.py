@@ -9,7 +9,7 @@ from mcp.types import INTERNAL_ERROR, INVALID_PARAMS, RequestParams
 from pydantic import BaseModel, ConfigDict, Field
 
 from kallyai_mcp.api.errors import KallyAIError
-from kallyai_mcp.calls.events import ENDED, Event, EventPage
+from kallyai_mcp.calls.events import ENDED, NEEDS_DECISION, Event, EventPage
 from kallyai_mcp.calls.records import AccountKey
 from kallyai_mcp.tools.context import AppContext
 from kallyai_mcp.tools.text.errors import error_text
@@ -44,7 +44,21 @@ _CALL_ENDED: Final[dict[str, Any]] = {
         "required": ["tracking_id", "call_id", "status", "outcome", "callee"],
     },
 }
-TYPES: Final = {each["name"]: each for each in (_CALL_ENDED,)}
+_CALL: Final[dict[str, Any]] = _CALL_ENDED["payloadSchema"]
+_NEEDS_DECISION: Final[dict[str, Any]] = {
+    "name": NEEDS_DECISION,
+    "description": (
+        "call_around has stopped, because something may have been agreed in its last call. get_call and get_transcript "
+        "have what was said; call_around goes on with continue_after."
+    ),
+    "inputSchema": _CALL_ENDED["inputSchema"],
+    "payloadSchema": {
+        **_CALL,
+        "properties": {"list_id": {"type": "string"}, **_CALL["properties"]},
+        "required": ["list_id", *_CALL["required"]],
+    },
+}
+TYPES: Final = {each["name"]: each for each in (_CALL_ENDED, _NEEDS_DECISION)}
 """The event types by name, without their delivery modes."""
 
 _BUILT_WHEN_USED = ConfigDict(defer_build=True)
