@@ -21,7 +21,7 @@ RUN_BY = {
     "nginx": {"docs/hosting-workers.md"},  # tests/transports/test_behind_nginx.py
     "json": {"README.md", "docs/install.md"},  # below
     "text": {"README.md", "docs/architecture.md", "docs/testing-agents.md"},  # below, and tests/testing
-    "mermaid": {"docs/architecture.md"},  # a drawing: neither code nor output
+    "mermaid": {"docs/architecture.md", "docs/tools.md"},  # a drawing: neither code nor output
 }
 """The pages with blocks of each language; tests/docs/test_pages.py checks the commands."""
 
