@@ -144,40 +144,6 @@ def _open_files() -> int:
     return _MOST_FILES if now == resource.RLIM_INFINITY else now
 
 
-class _JoinedWrites:
-    """A transport that sends what was written in one turn of the event loop together.
-
-    uvicorn writes the head and the body of a response one after the other, and each write is a system call and a
-    packet.
-
-    Args:
-        transport: Sends the bytes, and has all other methods.
-        loop: Its event loop.
-    """
-
-    def __init__(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop) -> None:
-        self._transport = transport
-        self._loop = loop
-        self._written: list[bytes] = []
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._transport, name)
-
-    def write(self, data: bytes) -> None:
-        if not self._written:
-            self._loop.call_soon(self._send)
-        self._written.append(data)
-
-    def close(self) -> None:
-        self._send()
-        self._transport.close()
-
-    def _send(self) -> None:
-        if self._written:
-            written, self._written = self._written, []
-            self._transport.write(b"".join(written))
-
-
 class HeaderTimeoutProtocol(AutoHTTPProtocol):  # type: ignore[misc, valid-type]  # uvicorn chooses the class at run time
     """uvicorn's HTTP protocol, with limits for what one connection may take.
 
@@ -195,7 +161,7 @@ class HeaderTimeoutProtocol(AutoHTTPProtocol):  # type: ignore[misc, valid-type]
 
     def connection_made(self, transport: Any) -> None:
         """Start the timeout of the first request; close the connection if there are too many."""
-        super().connection_made(_JoinedWrites(transport, self.loop))
+        super().connection_made(transport)
         if len(self.connections) > most_connections():
             transport.abort()
             return
