@@ -54,6 +54,17 @@ async def test_callers_never_see_each_others_quota_and_calls(tmp_path: Path, con
     assert [call["call_id"] for call in listed.data["calls"]] == [theirs.data["call_id"]]
 
 
+async def test_nothing_can_be_scheduled_on_the_tokens_of_callers(tmp_path: Path) -> None:
+    async with running_sandbox(tmp_path) as sandbox, running_server(sandbox.settings(), auth="caller") as url:
+        with anyio.fail_after(LIMIT):
+            async with connected_agent(url, CONNECTIONS[0], token=sandbox.token("acct-personal")) as agent:
+                later = await agent.use("make_call", CALL, not_before="2027-01-01T09:00")
+                again = await agent.use("make_call", CALL, retries=1)
+
+    assert later.data["code"] == again.data["code"] == "cannot_schedule"
+    assert later.text.startswith("Not called: this server can place calls only while their user asks")
+
+
 async def test_another_callers_sse_session_is_not_found(tmp_path: Path) -> None:
     async with running_sandbox(tmp_path) as sandbox, running_server(sandbox.settings(), auth="caller") as url:
         mine = {"Authorization": f"Bearer {sandbox.token('acct-personal')}"}
