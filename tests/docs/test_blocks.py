@@ -17,7 +17,7 @@ from tests.sandbox.manual_clock import ManualClock
 RUN_BY = {
     "python": {"docs/frameworks.md", "docs/testing-agents.md"},  # tests/frameworks, tests/testing
     "toml": {"docs/testing-agents.md"},  # tests/sandbox/test_scenarios.py
-    "js": {"docs/testing-agents.md"},  # tests/testing
+    "js": {"docs/frameworks.md", "docs/testing-agents.md"},  # tests/frameworks, tests/testing
     "nginx": {"docs/hosting-workers.md"},  # tests/transports/test_behind_nginx.py
     "json": {"README.md", "docs/install.md"},  # below
     "text": {"README.md", "docs/architecture.md", "docs/testing-agents.md"},  # below, and tests/testing
@@ -26,7 +26,8 @@ RUN_BY = {
 """The pages with blocks of each language; tests/docs/test_pages.py checks the commands."""
 
 _WINDOWS = ("..\\kallyai\\Scripts\\pip",)
-COMMANDS = ("kallyai-mcp", "pip", "uv", "uvicorn", "python", "/plugin", "../kallyai/bin/pip", "../uv/bin/", *_WINDOWS)
+_UNIX = ("../kallyai/bin/pip", "../uv/bin/")
+COMMANDS = ("kallyai-mcp", "pip", "uv", "uvicorn", "npm", "python", "/plugin", *_UNIX, *_WINDOWS)
 
 
 def fenced(page: str, language: str | None = None) -> list[str]:

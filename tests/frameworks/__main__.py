@@ -1,23 +1,24 @@
-"""Runs the snippets of docs/frameworks.md for agent frameworks with the real server, over every transport.
+"""Runs the snippets of docs/frameworks.md, and other clients, with the real server, over every transport.
 
     uv run python -m tests.frameworks [--newest] [FRAMEWORK ...]
 
-Each framework is in an environment of its own, made by uv, with a scripted model instead of a real one; the server is a
-process with the embedded sandbox. A client times out while the call is in progress, and the same call is asked for
-again: it must be found and followed to its outcome, and must not be placed twice. Exits with 1 when any of that fails.
+Each framework is in an environment of its own, made by uv or npm, with a scripted model instead of a real one; the
+server is a process with the embedded sandbox. A client times out while the call is in progress, and the same call is
+asked for again: it must be found and followed to its outcome, and must not be placed twice. A client whose time-out
+begins anew with each message of progress must get the outcome at once. Exits with 1 when any of that fails.
 """
 
 import argparse
 import asyncio
-import json
 import shutil
 import subprocess
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ from mcp import Client, StdioServerParameters
 
 from tests.bench.servers import free_ports, serving
 from tests.frameworks.checks import find_faults, gave_up_before_the_call
+from tests.frameworks.drive import name_at
 from tests.frameworks.environments import Environment
 from tests.frameworks.snippets import FRAMEWORKS, Framework
 from tests.processes import COMMAND, environment
@@ -38,11 +40,11 @@ _TIMEOUTS = (5, 12)
 """The time-outs of the first client, in seconds.
 
 The first is the default of the OpenAI Agents SDK, the shortest of these frameworks. On a busy machine a server may take
-that long to start; if no call was placed for that reason, the second time-out is tried.
+that long to start, or to send a message; if a client gave up for that reason, the second time-out is tried.
 """
 
-_AT_ONCE = 8
-"""How many snippets run at once; they mostly wait for calls to end."""
+_AT_ONCE = 6
+"""How many clients run at once; they mostly wait for calls to end."""
 
 _STDIO = ("kallyai-mcp", "serve", "--sandbox", "--speed", _SPEED)
 
@@ -87,35 +89,46 @@ def _rows(frameworks: Sequence[Framework], folder: Path, *, newest: bool) -> lis
     with ExitStack() as stack:
         stack.enter_context(serving(server, port, environment(folder / "http")))
         pool = stack.enter_context(ThreadPoolExecutor(_AT_ONCE))
-        made = {
-            framework: pool.submit(Environment, framework, folder / framework.name, newest=newest)
-            for framework in frameworks
-        }
-        pending = [
-            pool.submit(_row, framework, made[framework], transport, url)
-            for framework in frameworks
-            for transport in TRANSPORTS
-        ]
-        return [row.result() for row in pending]
+        tried = partial(_try, folder=folder, url=url, newest=newest)
+        pending = [pool.submit(tried, framework) for framework in frameworks]
+        return [row for rows in pending for row in rows.result()]
 
 
-def _row(framework: Framework, made: "Future[Environment]", transport: str, url: str) -> Row:
-    where = " ".join(_STDIO) if transport == "stdio" else url + transport
-    versions, faults = "not installed", []
+def _try(framework: Framework, *, folder: Path, url: str, newest: bool) -> list[Row]:
+    """Install a framework and run its client over every transport."""
+    places = {transport: " ".join(_STDIO) if transport == "stdio" else url + transport for transport in TRANSPORTS}
     try:
-        env = made.result()
-        versions = env.versions
-        for timeout in _TIMEOUTS:
-            name = f"Bistro {framework.name} {transport.strip('/')} {timeout}"
-            observed = json.loads(env.run("-m", "tests.frameworks.drive", framework.name, name, where, str(timeout)))
-            calls = asyncio.run(_calls(env.variables if transport == "stdio" else None, url))
-            calls = [call for call in calls if call["business_name"] == name]
-            faults = find_faults(observed, calls)
-            if not gave_up_before_the_call(observed, calls):
-                break
+        env = Environment(framework, folder / framework.name, newest=newest)
     except (RuntimeError, subprocess.TimeoutExpired) as error:
-        faults = [str(error)]
-    return Row(framework.title, transport, versions, faults)
+        return [Row(framework.title, transport, "not installed", [str(error)]) for transport in places]
+    rows: dict[str, Row] = {}
+    for timeout in _TIMEOUTS:
+        again = [transport for transport in places if transport not in rows]
+        try:
+            rows |= _rows_at(env, {transport: places[transport] for transport in again}, timeout, url)
+        except (RuntimeError, subprocess.TimeoutExpired) as error:
+            return [Row(framework.title, transport, env.versions, [str(error)]) for transport in places]
+    return [rows[transport] for transport in places]
+
+
+def _rows_at(env: Environment, places: Mapping[str, str], timeout: int, url: str) -> dict[str, Row]:
+    """The rows of one run; except for the last time-out, without those that the client gave up before its call."""
+    if not places:
+        return {}
+    name = f"Bistro {env.framework.name} {timeout}"
+    found = dict(zip(places, env.drive(name, timeout, list(places.values())), strict=True))
+    on_http = asyncio.run(_calls(None, url))
+    on_stdio = asyncio.run(_calls(env.variables, url)) if "stdio" in places else []
+    rows = {}
+    for transport, observed in found.items():
+        business = name_at(name, places[transport])
+        listed = on_stdio if transport == "stdio" else on_http
+        calls = [call for call in listed if call["business_name"] == business]
+        was_slow = gave_up_before_the_call(observed, calls) or bool(observed.get("error"))
+        was_slow = was_slow or "timed out" in (observed.get("patient") or "")
+        if timeout == _TIMEOUTS[-1] or not was_slow:
+            rows[transport] = Row(env.framework.title, transport, env.versions, find_faults(observed, calls))
+    return rows
 
 
 async def _calls(variables: Mapping[str, str] | None, url: str) -> list[dict[str, Any]]:

@@ -17,6 +17,8 @@ def find_faults(observed: Mapping[str, Any], calls: Sequence[Mapping[str, Any]])
         observed: `drive.Observed` as JSON.
         calls: The calls to that business in the server's list.
     """
+    if observed.get("error"):
+        return [str(observed["error"])]
     faults = []
     answers = observed["answers"]
     if missing := TOOLS.difference(observed["tools"]):
@@ -29,6 +31,9 @@ def find_faults(observed: Mapping[str, Any], calls: Sequence[Mapping[str, Any]])
         faults.append(f"there should be one successful call: {[dict(call) for call in calls]}")
     elif str(calls[0]["call_id"]) not in observed["result"]:
         faults.append(f"the result does not have its outcome: {observed['result']}")
+    patient = observed.get("patient")
+    if patient is not None and '"outcome":"answered"' not in patient:
+        faults.append(f"a client that waits on with each message of progress did not get the outcome: {patient}")
     return faults
 
 

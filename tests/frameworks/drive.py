@@ -1,19 +1,23 @@
-"""Runs one snippet with one server, in the framework's own environment; prints what it observed as a line of JSON.
+"""Runs one client with one server over several transports at once; prints what it observed as a line of JSON.
 
-    python -m tests.frameworks.drive FRAMEWORK NAME WHERE TIMEOUT
+    python -m tests.frameworks.drive FRAMEWORK NAME TIMEOUT WHERE ...
 
-The first time the client's time-out is shorter than the wait, so it times out while the call is in progress. The second
-time the snippet runs unchanged and asks for the same call.
+It runs in the framework's own environment. The first time the client's time-out is shorter than the wait, so it times
+out while the call is in progress. The second time the client has its own time-out, and asks for the same call.
+`node/drive.mjs` does the same in JavaScript.
 """
 
 import asyncio
 import contextlib
 import importlib
-import io
 import json
 import sys
+import threading
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 from tests.frameworks import models
@@ -22,58 +26,91 @@ from tests.frameworks.scripted_model import Script, call_arguments
 TASK = "Call them and ask whether they are open tonight."
 
 
+_printed = threading.local()
+"""What the present thread's client has printed."""
+
+
 @dataclass
 class Observed:
-    """What was observed of a framework.
+    """What was observed of a client over one transport.
 
     Attributes:
         tools: The names of the tools that it offered to the model.
         timed_out: The error of the client that timed out, or its result if it did not.
         answers: The tools' answers when the same call was asked for again.
-        result: The result of the snippet then.
+        result: The last one.
+        error: Why there are none; empty if there are.
     """
 
     tools: list[str]
     timed_out: str
     answers: list[str]
     result: str
+    error: str = ""
 
 
-def drive(framework: str, name: str, where: str, timeout: int) -> Observed:
-    """Run the snippet of `framework` twice for one call.
+def drive(framework: str, name: str, timeout: int, places: Sequence[str]) -> list[Observed]:
+    """Run the client of `framework` twice for one call in each place, in a thread for each.
 
     Args:
-        framework: The name of the snippet's module, without `on_`.
-        name: The name of the business that is called.
-        where: A command, or a URL that ends in /mcp or /sse.
+        framework: The name of the client's module, without `on_`.
+        name: The beginning of the name of the business that is called.
         timeout: The time-out of the first client, in seconds.
+        places: A command, or a URL that ends in /mcp or /sse.
     """
     snippet: Any = importlib.import_module(f"tests.frameworks.on_{framework}")
-    run = _without_a_model if framework == "plain_sdk" else _with_a_model
+    run = partial(_run, snippet, framework)
+    names = [name_at(name, where) for where in places]
     default = snippet.TIMEOUT
-    snippet.TIMEOUT = {key: timedelta(seconds=timeout) for key in default} if isinstance(default, dict) else timeout
-    try:
-        timed_out = asyncio.run(run(snippet, framework, name, where, 30)).result
-    except Exception as error:  # noqa: BLE001 - each framework has its own error for a time-out; the checks look at it
-        inner = _innermost(error)
-        timed_out = f"{type(inner).__name__}: {inner}"
-    snippet.TIMEOUT = default
-    observed = asyncio.run(run(snippet, framework, name, where, 1))
-    observed.timed_out = timed_out
+    with ThreadPoolExecutor(len(places)) as pool:
+        # The time-out is the module's own, so all clients give up before the first asks again.
+        snippet.TIMEOUT = {key: timedelta(seconds=timeout) for key in default} if isinstance(default, dict) else timeout
+        gave_up = list(pool.map(partial(run, wait_seconds=30), names, places))
+        snippet.TIMEOUT = default
+        observed = list(pool.map(partial(run, wait_seconds=1), names, places))
+    for first, second in zip(gave_up, observed, strict=True):
+        second.timed_out = first.error or first.result
     return observed
 
 
-async def _with_a_model(snippet: Any, framework: str, name: str, where: str, wait_seconds: float) -> Observed:
+def name_at(name: str, where: str) -> str:
+    """The name of the business that is called over one transport."""
+    return f"{name} {where.rpartition('/')[2] if where.startswith('http') else 'stdio'}"
+
+
+def _run(snippet: Any, framework: str, name: str, where: str, *, wait_seconds: float) -> Observed:
+    if hasattr(snippet, "tools"):
+        run = _with_tools
+    else:
+        run = _without_a_model if hasattr(snippet, "place_call") else partial(_with_a_model, framework)
+    try:
+        return asyncio.run(run(snippet, name, where, wait_seconds))
+    except Exception as error:  # noqa: BLE001 - each framework has its own error for a time-out; the checks look at it
+        inner = _innermost(error)
+        return Observed([], "", [], "", f"{type(inner).__name__}: {inner}")
+
+
+async def _with_a_model(framework: str, snippet: Any, name: str, where: str, wait_seconds: float) -> Observed:
     script = Script(name, wait_seconds)
     model = getattr(models, framework)(script)
     result = await snippet.ask(TASK, where, model)
     return Observed(script.tools, "", script.answers, result)
 
 
-async def _without_a_model(snippet: Any, _: str, name: str, where: str, wait_seconds: float) -> Observed:
-    with contextlib.redirect_stdout(io.StringIO()) as printed:
-        await snippet.place_call(where, call_arguments(name) | {"wait_seconds": wait_seconds})
-    tools, *answers = printed.getvalue().splitlines()
+async def _with_tools(snippet: Any, name: str, where: str, wait_seconds: float) -> Observed:
+    """By the script itself, with the tools as the framework gives them to its model."""
+    script, answers = Script(name, wait_seconds), list[str]()
+    async with snippet.tools(where) as tools:
+        while not isinstance(turn := script.turn(answers, tools.keys()), str):
+            answers.append(await tools[turn[0]](**turn[1]))
+    return Observed(script.tools, "", answers, turn)
+
+
+async def _without_a_model(snippet: Any, name: str, where: str, wait_seconds: float) -> Observed:
+    printed = _printed.lines = list[str]()
+    snippet.print = lambda *words: _printed.lines.append(" ".join(words))
+    await snippet.place_call(where, call_arguments(name) | {"wait_seconds": wait_seconds})
+    tools, *answers = printed
     return Observed(sorted(tools.split()[1:]), "", answers, "\n".join(answers))
 
 
@@ -84,5 +121,7 @@ def _innermost(error: BaseException) -> BaseException:
 
 
 if __name__ == "__main__":
-    framework_name, place, server, seconds = sys.argv[1:]
-    print(json.dumps(asdict(drive(framework_name, place, server, int(seconds)))))
+    framework_name, business, seconds, *servers = sys.argv[1:]
+    with contextlib.redirect_stdout(sys.stderr):  # a framework may print
+        found = drive(framework_name, business, int(seconds), servers)
+    print(json.dumps([asdict(one) for one in found]))

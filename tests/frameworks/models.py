@@ -70,5 +70,8 @@ def langgraph(script: Script) -> Any:
     return ScriptedChatModel()
 
 
+langchain = langgraph
+
+
 def _text(content: Any) -> str:
     return content if isinstance(content, str) else json.dumps(content, default=str)

@@ -1,28 +1,35 @@
-"""The frameworks, the packages of each, and the part of its snippet that docs/frameworks.md shows."""
+"""The clients that are tested, the packages of each, and the part of its code that docs/frameworks.md shows."""
 
 from dataclasses import dataclass
 from pathlib import Path
 
-_BEGIN, _END = "# docs/frameworks.md shows the following lines.\n", "# It shows no more.\n"
+_BEGIN, _END = " docs/frameworks.md shows the following lines.\n", " It shows no more.\n"
 
 
 @dataclass(frozen=True)
 class Framework:
-    """A framework with a snippet.
+    """A framework, or another client.
 
     Attributes:
         name: The name of the snippet's module, without `on_`.
         title: The framework's name for readers.
         packages: The packages that a user installs, the framework first.
         versions: The versions of these packages in CI.
-        mcp: The version of `mcp` that fits them.
+        mcp: The version of `mcp` that fits them; None in JavaScript.
+        is_shown: Its code is in docs/frameworks.md.
     """
 
     name: str
     title: str
     packages: tuple[str, ...]
     versions: tuple[str, ...]
-    mcp: str
+    mcp: str | None
+    is_shown: bool = True
+
+    @property
+    def is_javascript(self) -> bool:
+        """Whether it runs with node."""
+        return self.mcp is None
 
     def needs(self, *, newest: bool = False) -> list[str]:
         """Its requirements, pinned or not."""
@@ -33,8 +40,9 @@ class Framework:
 
     def block(self) -> str:
         """The lines of the snippet that docs/frameworks.md shows."""
-        source = (Path(__file__).parent / f"on_{self.name}.py").read_text(encoding="utf-8")
-        return source.split(_BEGIN, 1)[1].split(_END, 1)[0].strip("\n")
+        file = f"node/on_{self.name}.mjs" if self.is_javascript else f"on_{self.name}.py"
+        source = (Path(__file__).parent / file).read_text(encoding="utf-8")
+        return source.split(_BEGIN, 1)[1].split(_END, 1)[0].strip("\n/ #")
 
 
 FRAMEWORKS = (
@@ -47,6 +55,13 @@ FRAMEWORKS = (
         ("1.2.24", "1.5.2", "0.3.2"),
         "1.30.0",
     ),
+    Framework("langchain", "LangChain", ("langchain[mcp]",), ("1.5.2",), "2.3.0"),
     Framework("pydantic_ai", "Pydantic AI", ("pydantic-ai-slim[mcp]",), ("2.68.0",), "2.3.0"),
+    Framework("fastmcp", "fastmcp", ("fastmcp",), ("4.2.3",), "2.3.0"),
     Framework("plain_sdk", "MCP SDK", ("mcp",), ("2.3.0",), "2.3.0"),
+    Framework("typescript", "TypeScript SDK 2", ("@modelcontextprotocol/client",), ("2.4.0",), None),
+    Framework("typescript_1", "TypeScript SDK 1", ("@modelcontextprotocol/sdk",), ("1.32.2",), None, is_shown=False),
+    Framework("ai_sdk", "AI SDK", ("@ai-sdk/mcp",), ("2.0.99",), None),
+    Framework("llama_index", "LlamaIndex", ("llama-index-tools-mcp",), ("0.6.0",), "2.3.0", is_shown=False),
+    Framework("autogen", "AutoGen", ("autogen-ext[mcp]",), ("0.7.5",), "1.30.0", is_shown=False),
 )

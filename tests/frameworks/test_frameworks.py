@@ -1,5 +1,6 @@
 """docs/frameworks.md shows the snippets that `python -m tests.frameworks` runs, and the checks find every fault."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -19,17 +20,32 @@ GOOD = {
 CALLS = [{"status": "success", "call_id": "3f0c"}]
 
 
-@pytest.mark.parametrize("framework", FRAMEWORKS, ids=lambda framework: framework.name)
+SHOWN = [framework for framework in FRAMEWORKS if framework.is_shown]
+
+
+@pytest.mark.parametrize("framework", SHOWN, ids=lambda framework: framework.name)
 def test_the_docs_show_the_snippet_that_is_run(framework: Framework) -> None:
-    assert f"```python\n{framework.block()}\n```" in PAGE
+    assert f"```{'js' if framework.is_javascript else 'python'}\n{framework.block()}\n```" in PAGE
 
 
-@pytest.mark.parametrize("framework", FRAMEWORKS, ids=lambda framework: framework.name)
+def test_at_least_ten_clients_are_tested() -> None:
+    assert len({framework.title for framework in FRAMEWORKS}) >= 10
+
+
+def test_the_versions_of_the_packages_in_javascript_are_those_that_are_installed() -> None:
+    package = json.loads((Path(__file__).parent / "node" / "package.json").read_text(encoding="utf-8"))
+    clients = [framework for framework in FRAMEWORKS if framework.is_javascript]
+
+    assert package["dependencies"] == {client.packages[0]: client.versions[0] for client in clients}
+
+
+@pytest.mark.parametrize("framework", SHOWN, ids=lambda framework: framework.name)
 def test_a_snippet_is_short_and_names_the_timeout(framework: Framework) -> None:
     lines = [line for line in framework.block().splitlines() if line]
 
     assert len(lines) <= 25
-    assert [line for line in lines if line.startswith("TIMEOUT = ") and "default" in line]
+    timeouts = [line for line in lines if line.removeprefix("const ").startswith("TIMEOUT = ") and "default" in line]
+    assert timeouts or framework.name == "ai_sdk"  # which has none for a tool call
 
 
 def test_one_call_that_was_found_again_and_followed_has_no_fault() -> None:
@@ -47,6 +63,8 @@ def test_one_call_that_was_found_again_and_followed_has_no_fault() -> None:
         ({}, [], "there should be one successful call"),
         ({}, [{"status": "in_progress", "call_id": "3f0c"}], "there should be one successful call"),
         ({"result": "Booked: … call_id 91ab"}, CALLS, "does not have its outcome"),
+        ({"patient": "McpError: MCP error -32001: Request timed out"}, CALLS, "waits on with each message of progress"),
+        ({"error": "ImportError: no module"}, CALLS, "ImportError: no module"),
     ],
 )
 def test_every_fault_is_named(change: dict[str, Any], calls: list[dict[str, Any]], fault: str) -> None:

@@ -1,0 +1,30 @@
+# mypy: disable-error-code="import-not-found"
+# The framework is installed only in an environment of its own; __main__.py runs this file there.
+# docs/frameworks.md shows the following lines.
+import asyncio
+from typing import Any
+
+from fastmcp import Client
+from fastmcp.client.transports import StdioTransport
+from langchain.agents import create_agent
+from langchain.mcp import MCPAdapter
+
+TIMEOUT = 60  # seconds for one tool call; by default there is none
+
+
+def kallyai(where: str) -> MCPAdapter:
+    if where.startswith("http"):  # it ends in /mcp or in /sse
+        return MCPAdapter(Client(where, timeout=TIMEOUT))
+    command, *args = where.split()
+    return MCPAdapter(Client(StdioTransport(command, args), timeout=TIMEOUT))
+
+
+async def ask(task: str, where: str, model: Any) -> str:
+    async with kallyai(where) as adapter:
+        agent = create_agent(model, await adapter.list_tools())
+        return str((await agent.ainvoke({"messages": task}))["messages"][-1].text)
+
+
+if __name__ == "__main__":
+    print(asyncio.run(ask("Call the bistro …", "kallyai-mcp serve --sandbox", "openai:gpt-5")))
+# It shows no more.
