@@ -53,10 +53,13 @@ class SendTime:
     Attributes:
         at: The time.
         is_exact: The service's clock was known.
+        or_at: Another time at which it may have left: our clock is ahead, and may have been set forward since. A call
+            of this time that is not ours would have been placed after ours, by as much as our clock is ahead.
     """
 
     at: datetime
     is_exact: bool
+    or_at: datetime | None = None
 
     @classmethod
     def of(cls, record: CallRecord, *, now: datetime, service_time: datetime | None) -> "SendTime":
@@ -71,14 +74,16 @@ class SendTime:
         if record.clock_offset is not None:
             return cls(left + timedelta(seconds=record.clock_offset), is_exact=True)
         jumped = left > now + timedelta(seconds=5)  # the clock was set back, so today's difference says nothing of then
-        if service_time is not None and not jumped:
-            left += service_time - now
-        return cls(left, is_exact=False)
+        if service_time is None or jumped:
+            return cls(left, is_exact=False)
+        ahead = service_time - now
+        return cls(left + ahead, is_exact=False, or_at=left if ahead < -_LATE else None)
 
     def admits(self, created_at: datetime | None) -> bool:
         """Whether a call of this date may be the one that was requested; a call without a usable date is not."""
         early = _EARLY if self.is_exact else _EARLY_UNKNOWN_CLOCK
-        return created_at is not None and self.at - early <= created_at <= self.at + _LATE
+        times = (self.at,) if self.or_at is None else (self.at, self.or_at)
+        return created_at is not None and any(at - early <= created_at <= at + _LATE for at in times)
 
 
 async def find_call(
