@@ -33,6 +33,7 @@ TOOLS = (
     "check_quota",
     "get_billing_link",
     "sign_in",
+    "call_around",
 )
 """The tools, in the order of their use: those after the first need its `call_id`."""
 
@@ -109,6 +110,11 @@ def _arguments(tool: str, business: str, call_id: str) -> dict[str, Any]:
     if tool == "make_call":
         soon = (date.today() + timedelta(days=3)).isoformat()  # noqa: DTZ011 - the sandbox uses the system's clock
         return BISTRO | {"business_name": business, "appointment_date": soon, "wait_seconds": 20}
+    if tool == "call_around":
+        numbers = ("+14155551234", "+12025550100")
+        candidates = [{"respondent_phone": number, "business_name": f"{business} {number}"} for number in numbers]
+        task = {"task_category": "general", "task_description": "Ask for the opening hours", "until": "answered"}
+        return {**task, "candidates": candidates, "wait_seconds": 20}
     return {"call_id": call_id} if tool in ("get_call", "cancel_call", "get_transcript", "get_calendar_event") else {}
 
 
