@@ -181,7 +181,7 @@ async def test_a_duplicate_gets_the_outcome_and_places_no_call(agent: Agent, clo
     again = await agent.use("make_call", BISTRO, task_description="book a  TABLE")
 
     assert again.text == (
-        "Already called 3 minutes ago; no new call was placed. To call again on purpose: redial=true.\n" + first.text
+        "Already called 2 minutes ago; no new call was placed. To call again on purpose: redial=true.\n" + first.text
     )
     assert again.data["placed_now"] is False
     assert again.data["call_id"] == first.data["call_id"]
