@@ -69,7 +69,7 @@ async def make_call(
         NotBefore | None, Field(description="To call later: ISO 8601; callee's time if no offset")
     ] = None,
     retries: Annotated[Retries, Field(description="0 to 3, if busy or no answer")] = 0,
-    redial: Annotated[bool, Field(description="Place the same call again on purpose")] = False,
+    redial: Annotated[bool, Field(description="Place it again on purpose")] = False,
     confirmation: Annotated[str | None, Field(description="From the result that asked for consent")] = None,
     ctx: Context[AppContext, Any],
 ) -> Annotated[CallToolResult, CallAnswer]:
