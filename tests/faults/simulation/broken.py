@@ -229,7 +229,7 @@ BROKEN: tuple[Broken, ...] = (
         Plan(
             "gives up silently before voicemail, and asks again",
             (_task("voicemail"),),
-            (Ask(0, gives_up=5, silently=True), Ask(40)),
+            (Ask(0, gives_up=5, silently=True), Ask(60)),
         ),
         (
             Patch(
