@@ -102,6 +102,21 @@ async def test_a_call_that_was_not_placed_when_it_was_due_expires_and_is_never_l
     assert [record.tracking_id for record in listed] == [placed.record.tracking_id]
 
 
+async def test_a_call_that_is_too_late_to_be_placed_stands_for_no_new_one(place: str, clock: ManualClock) -> None:
+    service = Service(clock)
+    async with world(service, place) as here:
+        late = await schedule(here)
+    clock.advance((DUE - NOW).total_seconds() + 1801)
+    async with world(service, place) as here:  # asked before the worker has looked at the ledger
+        placed = await here.place(IN_WASHINGTON)
+        record = await now(here, late.record)
+
+    assert placed.is_new
+    assert placed.record.tracking_id != late.record.tracking_id
+    assert record.state is CallState.EXPIRED
+    assert len(service.keys) == 1
+
+
 async def test_a_scheduled_call_that_was_canceled_is_never_placed(place: str, clock: ManualClock) -> None:
     service = Service(clock)
     async with world(service, place) as here:

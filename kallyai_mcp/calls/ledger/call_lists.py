@@ -26,6 +26,7 @@ from kallyai_mcp.calls.ledger.reservation import (
     readable,
     write_audit,
 )
+from kallyai_mcp.calls.ledger.scheduling import expire
 from kallyai_mcp.calls.policy import CallPolicy, Consent, RiskFlag
 from kallyai_mcp.calls.records import (
     PLACED,
@@ -207,6 +208,7 @@ def _advance(tx: Tx, asked: CallList, policy: CallPolicy, timing: Timing) -> tup
     found = _find(tx, asked.account, asked.list_id)
     if found is None or found.why is not None or found.worker != asked.worker or not tx.holds_lease(asked.worker):
         return found or asked, None, False
+    expire(tx)
     while True:
         if found.records and found.records[-1].is_active:
             return found, found.records[-1], False

@@ -19,7 +19,7 @@ _log = logging.getLogger(__name__)
 
 _DUPLICATE = """
 SELECT * FROM calls WHERE api = :api AND account = :account AND fingerprint = :fingerprint AND (
-    state NOT IN ('ended', 'refused', 'canceled', 'expired')
+    state NOT IN ('ended', 'refused', 'canceled', 'expired') AND (state <> 'scheduled' OR place_by >= :now)
     OR state = 'ended' AND (
         delivered_at IS NULL OR delivered_at > :delivered_since OR placed_at > :delivered_since
         OR reached = 1 AND (ended_at > :ended_since OR placed_at > :ended_since)
@@ -30,12 +30,14 @@ SELECT * FROM calls WHERE api = :api AND account = :account AND fingerprint = :f
 
 No call ends before it is placed: where the times say so, the clock was set back meanwhile, and the later time counts.
 
-What is open comes before the earlier attempts of the same call.
+What is open comes before the earlier attempts of the same call. A scheduled call that it is too late to place is not
+open, although no worker has noted that yet.
 """
 
 _JOINED_BY_REDIAL = """
 SELECT * FROM calls WHERE api = :api AND account = :account AND fingerprint = :fingerprint AND (
     state NOT IN ('ended', 'refused', 'canceled', 'expired', 'unknown')
+    AND (state <> 'scheduled' OR place_by >= :now)
     OR state IN ('ended', 'unknown') AND delivered_at IS NULL
 ) ORDER BY CASE WHEN state IN ('scheduled', 'reserved', 'sent') THEN 0 ELSE 1 END, placed_at DESC LIMIT 1
 """
@@ -76,7 +78,7 @@ def find_duplicate(tx: Tx, asked: CallRecord, *, redial: bool, timing: Timing) -
         LedgerUnavailableError: There is one that this version can't read, so nothing may be placed.
     """
     now = tx.now()
-    values: dict[str, Any] = {"fingerprint": asked.fingerprint, **asked.account.columns}
+    values: dict[str, Any] = {"fingerprint": asked.fingerprint, "now": now, **asked.account.columns}
     if redial:
         rows = tx.rows(_JOINED_BY_REDIAL, **values)
     else:

@@ -127,6 +127,7 @@ class Ledger:
 
         def work(tx: Tx) -> tuple[CallRecord, bool] | PolicyError | ConsentOutdatedError:
             lock_account(tx, asked.account)
+            scheduling.expire(tx)  # else one could be placed beside the new call if the clock is set back
             if (duplicate := find_duplicate(tx, asked, redial=redial, timing=self._timing)) is not None:
                 return duplicate, False
             if consent is not None and consent.joins is not None:

@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 
 from tests.faults.simulation.oracle import Rule, Violation
 from tests.faults.simulation.plan import Ask, Event, Plan, Start, Task, What
-from tests.faults.simulation.run import ACTIVE, Evidence
+from tests.faults.simulation.run import ACTIVE, Evidence, Use
 from tests.faults.simulation.seeds import BROKEN, STATUSES_AFTER
 from tests.faults.simulation.service import PhoneCall, Quirks, Trouble
 from tests.faults.simulation.world import NOON
@@ -89,7 +89,7 @@ def later_plan(seed: int, *, is_shared: bool = False) -> Plan:
 
 def find_later_violations(evidence: Evidence) -> list[Violation]:
     """Every violation in the run."""
-    checks = (_times, _attempts, _canceled, _lost, _stuck, _failed)
+    checks = (_times, _attempts, _canceled, _untrue, _lost, _stuck, _failed)
     return [violation for check in checks for violation in check(evidence)]
 
 
@@ -108,65 +108,91 @@ def _arguments(evidence: Evidence) -> tuple[datetime | None, int, ZoneInfo]:
     return due, int(arguments.get("retries", 0)), ZoneInfo(_ZONES[arguments["respondent_phone"]])
 
 
-def _calls(evidence: Evidence) -> list[list[PhoneCall]]:
-    """The calls of each account, oldest first: no account knows of the calls of another."""
-    accounts = sorted({call.account for call in evidence.placed})
-    ordered = sorted(evidence.placed, key=lambda call: call.started)
-    return [[call for call in ordered if call.account == account] for account in accounts]
+def _requests(evidence: Evidence) -> Iterator[list[PhoneCall]]:
+    """The calls of each account, oldest first, by the request that they were placed for.
+
+    No account knows of the calls of another. One use of `make_call` is the reason for one new request at most.
+    """
+    for account in sorted({call.account for call in evidence.placed}):
+        calls = sorted((c for c in evidence.placed if c.account == account), key=lambda call: call.started)
+        request, used = calls[:1], set[int]()
+        for call in calls[1:]:
+            anew = [use.asked for use in _asked_anew(request[-1], call, evidence) if use.asked not in used]
+            if anew:
+                used.add(anew[0])
+                yield request
+                request = []
+            request.append(call)
+        yield request
+
+
+def _asked_anew(before: PhoneCall, call: PhoneCall, evidence: Evidence) -> Iterator[Use]:
+    """The uses by which the agent asked for `call` when nothing more was to come of the request of `before`."""
+    for use in evidence.uses:
+        is_between = before.ends <= use.asked_at <= call.started and call.account in use.accounts
+        if use.tool == "make_call" and is_between and _is_over(before, use, evidence):
+            yield use
+
+
+def _is_over(before: PhoneCall, asked: Use, evidence: Evidence) -> bool:
+    """Whether the agent was told the end of the request before it asked; or its next attempt had expired by then."""
+    _, ahead = _jump(evidence)
+    if asked.asked_at > before.ends + PAUSE + WINDOW - ahead:
+        return True
+    return any(_may_have_told(use, asked) and before.account in use.accounts for use in evidence.uses)
+
+
+def _may_have_told(use: Use, asked: Use) -> bool:
+    """Whether the answer to `use` was the end of a request, or was lost on its way, before the agent asked."""
+    if use.answer is None:
+        return use.asked < asked.asked
+    return use.answered < asked.asked and _is_end(use)
+
+
+def _is_end(use: Use) -> bool:
+    return use.text.startswith("Not called") or (use.is_outcome and use.status != "scheduled")
 
 
 def _times(evidence: Evidence) -> Iterator[Violation]:
     """No attempt before its time, none after its window, and every retry in the callee's day."""
     behind, ahead = _jump(evidence)
     due, _, zone = _arguments(evidence)
-    for first in (calls[0] for calls in _calls(evidence) if due is not None):
+    for calls in _requests(evidence):
+        first = calls[0]
         if due is not None and first.started < due - ahead:
             yield Violation(Rule.LATE, f"{first.call_id} was placed at {first.started}, before {due}")
         if due is not None and first.started > due + WINDOW + behind + _REQUEST:
             yield Violation(Rule.LATE, f"{first.call_id} was placed at {first.started}, long after {due}")
-    for before, call in (pair for calls in _calls(evidence) for pair in pairwise(calls)):
-        if _is_asked_anew(before, call, evidence):
-            continue
-        if call.started < before.ends + PAUSE - ahead - timedelta(seconds=1):
-            yield Violation(Rule.LATE, f"{call.call_id} came {call.started - before.ends} after the attempt before it")
-        there = call.started.astimezone(zone)
-        if not (8, 0) <= (there.hour, there.minute) <= (21, 30) and not (ahead or behind):
-            yield Violation(Rule.LATE, f"{call.call_id} was placed at {there} there")
-
-
-def _is_asked_anew(before: PhoneCall, call: PhoneCall, evidence: Evidence) -> bool:
-    """Whether the agent asked for a call after it was told how the one before it had ended."""
-    ended_unplaced = any(row["state"] in ("expired", "refused", "canceled") for row in evidence.rows)
-    return any(
-        use.tool == "make_call"
-        and before.ends <= use.asked_at <= call.started + timedelta(seconds=1)
-        and (ended_unplaced or _told_before(use.asked, evidence))
-        for use in evidence.uses
-    )
-
-
-def _told_before(asked: int, evidence: Evidence) -> bool:
-    return any(
-        use.answered < asked and (use.is_outcome or use.text.startswith(("Not called", "Canceled")))
-        for use in evidence.uses
-    )
+        for before, call in pairwise(calls):
+            if call.started < before.ends + PAUSE - ahead - timedelta(seconds=1):
+                yield Violation(Rule.LATE, f"{call.call_id} came {call.started - before.ends} after the one before it")
+            there = call.started.astimezone(zone)
+            if not (8, 0) <= (there.hour, there.minute) <= (21, 30) and not (ahead or behind):
+                yield Violation(Rule.LATE, f"{call.call_id} was placed at {there} there")
 
 
 def _attempts(evidence: Evidence) -> Iterator[Violation]:
     """As many calls as the consent covers, and one more only after nobody was reached."""
     _, retries, _ = _arguments(evidence)
-    for calls in _calls(evidence):
-        anew = sum(
-            use.tool == "make_call" and index > 0 and _told_before(use.asked, evidence)
-            for index, use in enumerate(evidence.uses)
-        )
-        anew += sum(row["state"] in ("expired", "refused", "canceled") for row in evidence.rows)
-        if len(calls) > (1 + retries) * (1 + anew):
+    for calls in _requests(evidence):
+        if len(calls) > 1 + retries:
             yield Violation(Rule.TWICE, f"{len(calls)} calls were placed; {1 + retries} attempts were allowed")
         for before, call in pairwise(calls):
-            if before.status not in ("busy", "no_answer") and not _is_asked_anew(before, call, evidence):
+            if before.status not in ("busy", "no_answer"):
                 text = f"{call.call_id} was placed after {before.call_id} had ended: {before.status}"
                 yield Violation(Rule.TWICE, text)
+
+
+def _untrue(evidence: Evidence) -> Iterator[Violation]:
+    """The agent is not told that a call is scheduled when it is too late to place it."""
+    for use in evidence.uses:
+        data = use.answer.data if use.answer is not None else {}
+        if use.status != "scheduled" or not data.get("scheduled_for"):
+            continue
+        behind, _ = _jump(evidence)
+        late = datetime.fromisoformat(data["scheduled_for"]) + WINDOW + behind
+        if use.asked_at > late:
+            yield Violation(Rule.UNTRUE, f"at {use.asked_at} the agent was told: {use.text}")
 
 
 def _canceled(evidence: Evidence) -> Iterator[Violation]:
