@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from functools import partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
@@ -227,11 +228,14 @@ class CallService:
     async def last_language(self) -> str | None:
         """The language of the summary of the newest call that names one; None when none of the newest does.
 
+        It is answered within a second, since a result waits for it.
+
         Raises:
             NotSignedInError: No account is signed in.
             LedgerUnavailableError: The ledger can't be read.
         """
-        newest = await self._worker.ledger.list_newest(await self._worker.account(), _NEWEST)
+        read = partial(self._worker.ledger.list_newest, await self._worker.account(), _NEWEST)
+        newest = await self._worker.in_time(read, 1.0)
         return next((record.submission.language for record in newest if record.submission.language), None)
 
     async def wait(self, record: CallRecord, seconds: float) -> CallRecord:

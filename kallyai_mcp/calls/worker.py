@@ -15,7 +15,7 @@ import anyio
 from kallyai_mcp.api.errors import KallyAIError, NotSignedInError
 from kallyai_mcp.calls.call_lists import CallList
 from kallyai_mcp.calls.clock import Clock, Stopwatch
-from kallyai_mcp.calls.ledger.base import LedgerUnavailableError
+from kallyai_mcp.calls.ledger.base import LedgerUnavailableError, Result
 from kallyai_mcp.calls.ledger.sql import Ledger
 from kallyai_mcp.calls.policy import Consent
 from kallyai_mcp.calls.records import AccountKey, CallRecord, CallState
@@ -111,6 +111,28 @@ class CallWorker:
             self._checked = recent | {account: now}
             self._tasks.start_soon(in_background, partial(self._take_over, account))
         return account
+
+    async def in_time(self, read: Callable[[], Awaitable[Result]], seconds: float) -> Result:
+        """What `read` returns within so many seconds. After them it goes on in the background.
+
+        Raises:
+            LedgerUnavailableError: It failed, or takes longer.
+        """
+        results: list[Result] = []
+        is_done = anyio.Event()
+
+        async def work() -> None:
+            try:
+                results.append(await read())
+            finally:
+                is_done.set()
+
+        self._tasks.start_soon(in_background, work)
+        with anyio.move_on_after(seconds):
+            await is_done.wait()
+        if not results:
+            raise LedgerUnavailableError(f"The ledger did not answer within {seconds:g} s")
+        return results[0]
 
     def running(self, account: AccountKey) -> list[CallRecord]:
         """The account's calls that this worker runs now, also when the ledger can't be read or its file is gone."""

@@ -15,6 +15,7 @@ _CALENDAR: Final = (
 )
 _PICTURES: Final = {
     "get_call": '<path d="M12 5.5a6.5 6.5 0 1 0 .01 0M12 8.5V12l2.5 1.5"/>',
+    "call_around": '<path d="M6.5 7.5h.01M6.5 12h.01M6.5 16.5h.01M10 7.5h8M10 12h8M10 16.5h5M13 14.5l2 2-2 2"/>',
     "cancel_call": '<path d="M8 8l8 8M16 8l-8 8"/>',
     "list_calls": '<path d="M6.5 8h11M6.5 12h11M6.5 16h7"/>',
     "get_transcript": (

@@ -18,11 +18,11 @@ async def reads_spanish(app_context: AppContext, language: object = None) -> boo
     """
     if language in ("en", "es"):
         return language == "es"
+    known = app_context.languages
     try:
         account = await app_context.sign_in.account()
-        known = app_context.languages
         if account not in known:
-            known[account] = await app_context.calls.last_language()
+            _remember(app_context, account, await app_context.calls.last_language())
     except KallyAIError:  # nobody is signed in, or the ledger can't be read
         return False
     return known[account] == "es"
@@ -30,8 +30,11 @@ async def reads_spanish(app_context: AppContext, language: object = None) -> boo
 
 def note_language(app_context: AppContext, account: str, language: str | None) -> None:
     """Remember the `language` of a call that was just asked for on `account`; None changes nothing."""
-    if language is None:
-        return
+    if language is not None:
+        _remember(app_context, account, language)
+
+
+def _remember(app_context: AppContext, account: str, language: str | None) -> None:
     if len(app_context.languages) >= _MAX_ACCOUNTS:
         app_context.languages.clear()
     app_context.languages[account] = language

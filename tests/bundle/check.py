@@ -134,7 +134,7 @@ async def bare(wheel: Path, folder: Path) -> None:
     version = run(command, "--version").stdout.strip()
     require(version == f"kallyai-mcp, version {__version__}", f"the wheel's version is {version!r}")
     async with served([command], folder, {}) as agent:
-        require(len(await tools_of(agent)) == 8, "the wheel should serve eight tools")
+        require(len(await tools_of(agent)) == 10, "the wheel should serve ten tools")
     for arguments in (["demo"], ["sandbox"], ["serve", "--sandbox"]):
         done = run(command, *arguments, code=1)
         lines = done.stderr.strip().splitlines()

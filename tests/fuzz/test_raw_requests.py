@@ -45,7 +45,7 @@ WRONG = {
     b'"party_size": NaN': "party_size: nan is not a finite number.",
     b'"party_size": ' + b"9" * 400: "party_size: 99999999999999999999999999999…",
     b'"party_size": 4, "party_size": 51': "party_size: 51 is over the limit of 50.",
-    b'"party_size": -0': "party_size: 0 is under 1.",
+    b'"party_size": -1': "party_size: -1 is under 1.",
     b'"user_name": ' + b"[" * 150 + b"]" * 150: "user_name: a list is not a text.",
     b'"user_name": ' + b'{"a":' * 150 + b"1" + b"}" * 150: "user_name: an object is not a text.",
     b'"is_urgent": 0.5': "is_urgent: 0.5 is neither true nor false.",

@@ -170,6 +170,7 @@ def test_limit_is_50_by_default_and_from_1_to_200(service: Service) -> None:
 @states("List Calls", "`offset`")
 def test_offset_leaves_out_the_first_calls_and_is_0_by_default(service: Service, call_id: str) -> None:
     del call_id
+    service.post_call({"respondent_phone": "+12025550142"})
     first = service.json("/v1/calls", limit=1)["calls"]
     second = service.json("/v1/calls", limit=1, offset=1)["calls"]
     both = service.json("/v1/calls", limit=2)["calls"]

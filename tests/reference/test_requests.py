@@ -43,7 +43,8 @@ def test_a_submission_has_this_field(service: Service, case: str) -> None:
     total = service.json("/v1/calls")["total"]
     for value in bad:
         assert service.post_call({case: value}).status_code in (400, 422)
-        assert service.make_call({case: value}).is_error
+        # To the tools, 0 stands for absent: a model in a strict mode has to send something.
+        assert value == 0 or service.make_call({case: value}).is_error
     assert service.json("/v1/calls")["total"] == total
     without, tool_without = service.post_call({case: None}), service.make_call({case: None, "user_phone": None})
     assert without.status_code == (201 if not is_required else 422 if case == "respondent_phone" else 400)
@@ -113,7 +114,7 @@ def test_emergency_numbers_are_blocked(service: Service, number: str) -> None:
 
     assert code_of(service.post_call({"respondent_phone": number})) == (422, "emergency_number")
     assert answer.is_error
-    assert "emergency" in answer.text
+    assert answer.data["code"] == "emergency_number"
 
 
 @each("Supported Languages", {"English (`en`)": "en", "Spanish (`es`)": "es"})

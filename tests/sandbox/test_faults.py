@@ -527,7 +527,10 @@ async def test_the_control_endpoint_lists_every_call_of_every_account(
         "started_at": started.isoformat().replace("+00:00", "Z"),
         "ends_at": first["ends_at"],
         "status": "success",
+        **{name: first[name] for name in ("submission", "highlights", "transcript")},
     }
+    assert first["submission"]["respondent_phone"] == "+14155551234"
+    assert first["highlights"].startswith("Reserved a table for 4")
     assert first["ends_at"] == second["started_at"]
     assert second["call_id"] == business["call_id"]
     assert (second["account_id"], second["respondent_phone"]) == ("acct-business", "+34911234567")

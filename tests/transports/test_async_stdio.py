@@ -113,7 +113,7 @@ def test_a_message_that_arrives_in_pieces_is_answered(peer: Peer) -> None:
     for start in range(0, len(whole), 7):
         peer.send(whole[start : start + 7])
 
-    assert len(peer.answer()["result"]["tools"]) == 8
+    assert len(peer.answer()["result"]["tools"]) == 10
 
 
 def test_messages_that_arrive_together_are_all_answered(peer: Peer) -> None:
@@ -141,7 +141,7 @@ def test_a_server_serves_on_a_socket(tmp_path: Path) -> None:
         peer.send(initialization() + line(2, "tools/list"))
 
         assert peer.answer()["id"] == 1
-        assert len(peer.answer()["result"]["tools"]) == 8
+        assert len(peer.answer()["result"]["tools"]) == 10
 
 
 def test_a_server_serves_between_two_files(tmp_path: Path) -> None:

@@ -34,5 +34,5 @@ def find(agreements: tuple[Agreement, ...], name: str | None) -> Agreement | Non
         agreements: The bookings of the number, oldest first.
         name: The user's name.
     """
-    same = [each for each in agreements if name and each.name and each.name.casefold() == name.casefold()]
-    return same[-1] if same else None
+    others = [each for each in agreements if name and each.name and each.name.casefold() == name.casefold()]
+    return others[-1] if others else None
