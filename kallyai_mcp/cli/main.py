@@ -248,11 +248,12 @@ def doctor(settings: Settings | SettingsError, *, as_json: bool) -> None:
               help="How many times faster than real calls are.")  # fmt: skip
 @click.option("--scenarios", type=click.Path(dir_okay=False, path_type=Path),
               help="What happens on the lines of this TOML file.")  # fmt: skip
-def sandbox(*, host: str, port: int, data: Path | None, speed: float, scenarios: Path | None) -> None:
+@click.option("--play", is_flag=True, help="Your program plays the callee on all other lines, over HTTP.")
+def sandbox(*, host: str, port: int, data: Path | None, speed: float, scenarios: Path | None, play: bool) -> None:
     """Run a complete KallyAI on this machine, over HTTP."""
     from kallyai_mcp.cli.sandbox import run_sandbox
 
-    run_sandbox(host, port, data, speed, scenarios)
+    run_sandbox(host, port, data, speed, scenarios, play=play)
 
 
 @cli.command(short_help="Show a call, from sign-in to transcript.")

@@ -34,7 +34,7 @@ def need_sandbox() -> None:
         )
 
 
-def run_sandbox(host: str, port: int, data: Path | None, speed: float, scenarios: Path | None) -> None:
+def run_sandbox(host: str, port: int, data: Path | None, speed: float, scenarios: Path | None, *, play: bool) -> None:
     """Run a sandbox over HTTP until SIGINT or SIGTERM.
 
     Args:
@@ -43,6 +43,7 @@ def run_sandbox(host: str, port: int, data: Path | None, speed: float, scenarios
         data: The file that keeps its state; None keeps it in memory.
         speed: How many times faster than real its calls are.
         scenarios: The scenario file with what happens on its lines; None for the test numbers alone.
+        play: On all other lines, a person or a program plays the callee.
 
     Raises:
         click.ClickException: It can't start; the message says why.
@@ -59,6 +60,8 @@ def run_sandbox(host: str, port: int, data: Path | None, speed: float, scenarios
         useful = lines or [each for each in TEST_NUMBERS if each.number in _USEFUL]
         for line in table([(each.number, one_line(each.description.en)) for each in useful]):
             say(f"  {line}")
+        if play:
+            say(f"Calls to other numbers wait to be picked up at {url}/_sandbox/play/calls (docs/testing-agents.md).")
         say(f"State is {stored}. Calls are {speed:g} times as fast as real ones. Ctrl-C stops it.")
         say("To use it, in another terminal:")
         for name, value in (("KALLYAI_API_URL", url), ("KALLYAI_CONFIRM", "never")):
@@ -70,7 +73,7 @@ def run_sandbox(host: str, port: int, data: Path | None, speed: float, scenarios
         say(f"{datetime.now().astimezone():%H:%M:%S}  {one_line(line)}")
 
     try:
-        anyio.run(partial(serve, host, port, data, speed, lines, ready=ready, report=report))
+        anyio.run(partial(serve, host, port, data, speed, lines, plays=play, ready=ready, report=report))
     except OSError as error:
         if error.filename is not None:  # the data's folder; a busy address has no file name
             raise click.ClickException(f"{error.filename} can't be created: {error.strerror}") from None

@@ -15,6 +15,7 @@ from kallyai_mcp.sandbox import (
     control_endpoints,
     docs_page,
     page_rendering,
+    play_endpoints,
     user_endpoints,
 )
 from kallyai_mcp.sandbox.clock import Clock, SystemClock
@@ -78,7 +79,12 @@ def _document_validation_errors(document: dict[str, Any]) -> None:
 
 
 def create_app(
-    *, data: Path | None = None, speed: float = 1.0, clock: Clock | None = None, lines: Iterable[Line] = ()
+    *,
+    data: Path | None = None,
+    speed: float = 1.0,
+    clock: Clock | None = None,
+    lines: Iterable[Line] = (),
+    plays: bool = False,
 ) -> SandboxApp:
     """Create a local KallyAI, to serve with uvicorn (`serve.running`) or in-process with `httpx.ASGITransport`.
 
@@ -89,6 +95,7 @@ def create_app(
         speed: Calls run this many times faster than a real conversation; above 0.
         clock: The source of time; None for the machine's clock.
         lines: What happens on the lines of these numbers, as in a scenario file.
+        plays: On all lines but these and the test numbers, somebody plays the callee; see `play_endpoints`.
 
     Returns:
         The application. `app.state.sandbox` is its `Sandbox`; the caller closes it.
@@ -104,13 +111,14 @@ def create_app(
         docs_url=None,
         redoc_url=None,
     )
-    app.state.sandbox = Sandbox(data, speed, clock or SystemClock(), lines)
+    app.state.sandbox = Sandbox(data, speed, clock or SystemClock(), lines, plays=plays)
     for part in (
         call_endpoints,
         user_endpoints,
         auth,
         billing_portal,
         control_endpoints,
+        play_endpoints,
         docs_page,
         page_rendering,
     ):

@@ -11,13 +11,12 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
-from kallyai_mcp.sandbox import call_table, quota, validation
+from kallyai_mcp.sandbox import call_table, played_call_table, played_calls, quota, validation
 from kallyai_mcp.sandbox.accounts import Account
+from kallyai_mcp.sandbox.call_outcome import outcome_of
 from kallyai_mcp.sandbox.call_table import Call
 from kallyai_mcp.sandbox.errors import ApiError
 from kallyai_mcp.sandbox.schemas import CallCreateRequest
-from kallyai_mcp.sandbox.simulator.calendar import ics
-from kallyai_mcp.sandbox.simulator.dialogue import timestamp
 from kallyai_mcp.sandbox.simulator.simulated_call import SimulatedCall
 from kallyai_mcp.sandbox.simulator.simulation import simulate
 from kallyai_mcp.sandbox.state import Sandbox
@@ -91,14 +90,19 @@ def place(
         if scenario.refusal is not None:
             raise validation.refusal(scenario.refusal, number)
         usage.check_left()
+        played_calls.settle(db, now)
         call_id = str(uuid.uuid4())
         agreements = call_table.agreements_with(db, number)
         result = simulate(
             request.submission, scenario, now=now, timezone=request.timezone, call_id=call_id, agreements=agreements
         )
-        lasts = result.duration_seconds / sandbox.speed if scenario.seconds is None else scenario.seconds
+        is_played = scenario.does == "is_played"
+        speed = 1 if is_played else sandbox.speed
+        lasts = result.duration_seconds / speed if scenario.seconds is None else scenario.seconds
         call = _call(account, request, result, call_id=call_id, key=key, fingerprint=fingerprint, now=now, lasts=lasts)
         call_table.add(db, call)
+        if is_played:
+            played_call_table.add(db, call_id, number, request.timezone)
         if result.ends is not None:
             call_table.cancel_agreement(db, result.ends)
         if result.agreement is not None:
@@ -130,16 +134,6 @@ def _call(
         fingerprint=fingerprint,
         started_at=now,
         ends_at=now + timedelta(seconds=lasts),
-        status=result.status,
-        highlights=result.highlights,
-        next_steps=result.next_steps,
-        duration_seconds=result.duration_seconds,
-        tenths=quota.tenths_of(result.duration_seconds),
-        transcript=[
-            {"speaker": entry.speaker, "content": entry.content, "timestamp": timestamp(entry.at_seconds)}
-            for entry in result.entries
-        ]
-        or None,
-        calendar=ics(result.event, call_id=call_id, now=now) if result.event is not None else None,
+        **outcome_of(result, call_id=call_id, placed_at=now),
         submission=request.submission.model_dump(mode="json", exclude_none=True),
     )

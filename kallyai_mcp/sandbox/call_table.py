@@ -1,4 +1,4 @@
-"""The table of placed calls. A call's outcome is written once, when the call is placed."""
+"""The table of placed calls. A call's outcome is written when the call is placed, and again only where it is played."""
 
 import json
 import sqlite3
@@ -55,7 +55,7 @@ class Call:
     Attributes:
         idempotency_key: The key that still finds this call; None if there was none or it was forgotten.
         fingerprint: Equal for request bodies that ask for the same call.
-        ends_at: `started_at` plus `duration_seconds` divided by the sandbox's speed.
+        ends_at: `started_at` plus `duration_seconds` divided by the sandbox's speed; see `played_calls` for the others.
         duration_seconds: The length of the conversation.
         tenths: What the call costs, in tenths of a minute.
         transcript: The reference's transcript entries; None if there is no transcript.
@@ -90,7 +90,8 @@ def _moment(micros: int) -> datetime:
     return _EPOCH + timedelta(microseconds=micros)
 
 
-def _read(row: sqlite3.Row) -> Call:
+def read(row: sqlite3.Row | dict[str, Any]) -> Call:
+    """Return the call of a row of `calls`."""
     values = dict(row)
     for name in ("started_at", "ends_at"):
         values[name] = _moment(values[name])
@@ -126,10 +127,29 @@ def add(db: sqlite3.Connection, call: Call) -> None:
     )
 
 
+def change_outcome(db: sqlite3.Connection, call: Call) -> None:
+    """Write the end and the outcome of a call again."""
+    db.execute(
+        "UPDATE calls SET ends_at = ?, status = ?, highlights = ?, next_steps = ?, duration_seconds = ?, tenths = ?,"
+        " transcript = ?, calendar = ? WHERE call_id = ?",
+        (
+            _micros(call.ends_at),
+            call.status,
+            call.highlights,
+            call.next_steps,
+            call.duration_seconds,
+            call.tenths,
+            None if call.transcript is None else json.dumps(call.transcript),
+            call.calendar,
+            call.call_id,
+        ),
+    )
+
+
 def by_id(db: sqlite3.Connection, account_id: str, call_id: str) -> Call | None:
     """Return the account's call with this id, or None; calls of other accounts are not found."""
     row = db.execute("SELECT * FROM calls WHERE account_id = ? AND call_id = ?", (account_id, call_id)).fetchone()
-    return _read(row) if row else None
+    return read(row) if row else None
 
 
 def by_key(db: sqlite3.Connection, account_id: str, idempotency_key: str) -> Call | None:
@@ -137,7 +157,7 @@ def by_key(db: sqlite3.Connection, account_id: str, idempotency_key: str) -> Cal
     row = db.execute(
         "SELECT * FROM calls WHERE account_id = ? AND idempotency_key = ?", (account_id, idempotency_key)
     ).fetchone()
-    return _read(row) if row else None
+    return read(row) if row else None
 
 
 def forget_key(db: sqlite3.Connection, call: Call) -> None:
@@ -149,7 +169,7 @@ def forget_key(db: sqlite3.Connection, call: Call) -> None:
 def all_calls(db: sqlite3.Connection) -> list[Call]:
     """Return the calls of all accounts, oldest first, each with the Idempotency-Key that it was placed with."""
     forgotten = {row["call_id"]: row["idempotency_key"] for row in db.execute("SELECT * FROM forgotten_keys")}
-    calls = [_read(row) for row in db.execute("SELECT * FROM calls ORDER BY started_at, rowid")]
+    calls = [read(row) for row in db.execute("SELECT * FROM calls ORDER BY started_at, rowid")]
     return [replace(call, idempotency_key=forgotten.get(call.call_id, call.idempotency_key)) for call in calls]
 
 
@@ -213,7 +233,7 @@ def page(
         values,
     ).fetchall()
     total = db.execute(f"SELECT count(*) FROM calls {where}", values).fetchone()[0]  # noqa: S608 - a constant
-    return [_read(row) for row in rows], total
+    return [read(row) for row in rows], total
 
 
 def used(db: sqlite3.Connection, account_id: str, start: datetime, end: datetime) -> tuple[int, int]:

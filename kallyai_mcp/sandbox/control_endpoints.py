@@ -1,53 +1,27 @@
 """`/_sandbox/…`: for tests, which sign in, say what happens on a line, set faults, and read which calls were placed."""
 
 from datetime import datetime
-from ipaddress import IPv6Address, ip_address
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Path, Request
+from fastapi import APIRouter, Depends, Path
 from pydantic import BaseModel, Field
 
-from kallyai_mcp.sandbox import call_table
+from kallyai_mcp.sandbox import call_table, played_call_table
 from kallyai_mcp.sandbox.accounts import ACCOUNTS
 from kallyai_mcp.sandbox.auth.token_responses import TokenResponse
 from kallyai_mcp.sandbox.call_table import IN_PROGRESS
 from kallyai_mcp.sandbox.errors import ApiError
 from kallyai_mcp.sandbox.faults import FaultPlan, FaultState
-from kallyai_mcp.sandbox.schemas import ErrorResponse, Status, TranscriptEntry, errors
+from kallyai_mcp.sandbox.local_access import REMOTE_CLIENT, only_from_this_machine
+from kallyai_mcp.sandbox.schemas import Status, TranscriptEntry, errors
 from kallyai_mcp.sandbox.simulator.scenario import E164, LineScript
 from kallyai_mcp.sandbox.simulator.scenario_file import ScenarioFile
 from kallyai_mcp.sandbox.state import SandboxDep
 
-
-def _is_this_machine(host: str) -> bool:
-    try:
-        address = ip_address(host)
-    except ValueError:
-        return False
-    mapped = address.ipv4_mapped if isinstance(address, IPv6Address) else None
-    return (mapped or address).is_loopback
-
-
-def _is_local_name(host: str | None) -> bool:
-    """Whether no name server can lead `host` here: an address, `localhost`, or a name that is reserved (RFC 6761)."""
-    return host is not None and (_is_this_machine(host) or host.rpartition(".")[2] in ("localhost", "test", "invalid"))
-
-
-async def _only_from_this_machine(request: Request) -> None:
-    if request.client is None or not _is_this_machine(request.client.host):
-        raise ApiError(403, "forbidden", "Only clients on the sandbox's machine may use this endpoint")
-    if not _is_local_name(request.url.hostname):  # a web page whose name was made to lead to this machine
-        raise ApiError(403, "forbidden", "This endpoint can be used only by a name of this machine, such as localhost")
-
-
-_REMOTE_CLIENT: dict[int | str, dict[str, Any]] = {
-    403: {"model": ErrorResponse, "description": "The client is not on this machine"}
-}
-
 LineNumber = Annotated[str, Path(pattern=E164, description="In E.164, such as +12025550142")]
 
 router = APIRouter(
-    prefix="/_sandbox", tags=["Sandbox"], dependencies=[Depends(_only_from_this_machine)], responses=_REMOTE_CLIENT
+    prefix="/_sandbox", tags=["Sandbox"], dependencies=[Depends(only_from_this_machine)], responses=REMOTE_CLIENT
 )
 
 
@@ -176,7 +150,10 @@ async def get_placed_calls(sandbox: SandboxDep) -> PlacedCalls:
 async def delete_calls(sandbox: SandboxDep) -> None:
     """Delete the calls of all accounts."""
     with sandbox.store.transaction() as db:
+        played = played_call_table.clear(db)
         call_table.clear(db)
+    for call_id in played:
+        sandbox.wake(call_id)
     sandbox.refused.clear()
 
 

@@ -12,18 +12,20 @@ class Lines:
 
     Args:
         lines: The lines of scenario files; each takes the place of the test number with its number.
+        default: What happens on all other lines; by default, the callee agrees.
     """
 
-    def __init__(self, lines: Iterable[Line] = ()) -> None:
+    def __init__(self, lines: Iterable[Line] = (), default: LineScript | None = None) -> None:
         self._lock = threading.Lock()
         self._scripts: dict[str, LineScript] = {line.number: line for line in (*TEST_NUMBERS, *lines)}
+        self._default = default or LineScript()
         self._initial = dict(self._scripts)
         self._calls: dict[str, int] = {}
 
     def of(self, number: str) -> LineScript:
-        """Return what happens on the line with this number (E.164): by default, the callee agrees."""
+        """Return what happens on the line with this number (E.164)."""
         with self._lock:
-            return self._scripts.get(number) or LineScript()
+            return self._scripts.get(number, self._default)
 
     def set(self, number: str, script: LineScript) -> None:
         """Set what happens on a line; the next call to it is its first."""
@@ -44,4 +46,4 @@ class Lines:
         with self._lock:
             index = self._calls.get(number, 0)
             self._calls[number] = index + 1
-            return (self._scripts.get(number) or LineScript()).in_call(index)
+            return self._scripts.get(number, self._default).in_call(index)

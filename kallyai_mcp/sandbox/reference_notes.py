@@ -13,9 +13,9 @@ BEYOND_THE_REFERENCE = (
     "`session_id` is accepted and not used. Unknown fields beside `submission` are ignored; unknown fields in it are"
     " refused.",
     "Codes that are not in the reference: `validation_error`, `invalid_token`, `token_expired`, `not_found`,"
-    " `method_not_allowed`, `idempotency_key_reused`, `phone_not_provisioned`, `rate_limited`, `service_unavailable`,"
-    " and `internal_error`; at the sign-in `invalid_redirect_uri`, `sign_in_expired`, `unknown_account`,"
-    " `account_not_found`, and the codes of RFC 6749.",
+    " `method_not_allowed`, `conflict`, `idempotency_key_reused`, `phone_not_provisioned`, `rate_limited`,"
+    " `service_unavailable`, and `internal_error`; at the sign-in `invalid_redirect_uri`, `sign_in_expired`,"
+    " `unknown_account`, `account_not_found`, and the codes of RFC 6749.",
     "An error of status 402 has both the fields of QuotaExceededResponse and the standard `error`.",
     "A number that is not in E.164, or that its country can't have, is a `validation_error`; test numbers are"
     " exempt. A premium-rate prefix is a `toll_number`, whatever follows.",

@@ -161,6 +161,7 @@ async def serve(
     speed: float = 1.0,
     lines: Iterable[Line] = (),
     *,
+    plays: bool = False,
     ready: Callable[[str], object] = lambda _: None,
     report: Callable[[str], object] = lambda _: None,
 ) -> None:
@@ -172,6 +173,7 @@ async def serve(
         data: As for `create_app`.
         speed: As for `create_app`.
         lines: As for `create_app`.
+        plays: As for `create_app`.
         ready: Called with the base URL when the server is up.
         report: As `Sandbox.report`.
 
@@ -180,7 +182,7 @@ async def serve(
         ValueError: `speed` is not a finite number above 0.
         sqlite3.Error: `data` can't be opened, or is not a database.
     """
-    app = create_app(data=data, speed=speed, lines=lines)
+    app = create_app(data=data, speed=speed, lines=lines, plays=plays)
     app.state.sandbox.report = report
     try:
         async with _run_server(app, host, port, signals=True) as (url, server):

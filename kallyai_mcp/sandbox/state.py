@@ -17,7 +17,8 @@ from kallyai_mcp.sandbox.clock import Clock
 from kallyai_mcp.sandbox.errors import ApiError
 from kallyai_mcp.sandbox.faults import Faults
 from kallyai_mcp.sandbox.lines import Lines
-from kallyai_mcp.sandbox.simulator.scenario import Line
+from kallyai_mcp.sandbox.played_call_table import PLAYED_CALLS_SCHEMA
+from kallyai_mcp.sandbox.simulator.scenario import Line, LineScript
 from kallyai_mcp.sandbox.store import Store
 
 _KEPT_REFUSALS = 1000
@@ -40,6 +41,15 @@ class RefusedCall:
     submission: dict[str, Any]
 
 
+@dataclass(eq=False)
+class _Wait:
+    """A request that waits, for the end of a call if `call_id` is not None."""
+
+    call_id: str | None
+    scope: anyio.CancelScope
+    is_woken: bool = False
+
+
 class Sandbox:
     """The state of one local KallyAI: `app.state.sandbox` of its application.
 
@@ -48,6 +58,7 @@ class Sandbox:
         speed: Calls run this many times faster than a real conversation; above 0.
         clock: The source of time.
         lines: What happens on the lines of these numbers; the test numbers are there without them.
+        plays: On all other lines, somebody plays the callee (`is_played`); otherwise the callee agrees.
 
     Attributes:
         lines: What happens on each line.
@@ -58,25 +69,27 @@ class Sandbox:
         ValueError: `speed` is not a finite number above 0.
     """
 
-    def __init__(self, data: Path | None, speed: float, clock: Clock, lines: Iterable[Line] = ()) -> None:
+    def __init__(
+        self, data: Path | None, speed: float, clock: Clock, lines: Iterable[Line] = (), *, plays: bool = False
+    ) -> None:
         if not (math.isfinite(speed) and speed > 0):
             raise ValueError(f"speed must be a number above 0, not {speed}")
-        self.store = Store(data, auth.AUTH_SCHEMA, CALLS_SCHEMA)
+        self.store = Store(data, auth.AUTH_SCHEMA, CALLS_SCHEMA, PLAYED_CALLS_SCHEMA)
         self.clock = clock
         self.speed = speed
         self.faults = Faults()
-        self.lines = Lines(lines)
+        self.lines = Lines(lines, LineScript(does="is_played") if plays else None)
         self.refused: deque[RefusedCall] = deque(maxlen=_KEPT_REFUSALS)
         self.report: Callable[[str], object] = lambda _: None
-        self._waits: set[anyio.CancelScope] = set()
+        self._waits: set[_Wait] = set()
         self._stopped = False
 
     def issue_tokens(self, account_id: str = "acct-personal", scopes: Sequence[str] | None = None) -> dict[str, Any]:
         """Sign an account in without a browser; see `auth.issue_tokens`."""
         return auth.issue_tokens(self, account_id, scopes)
 
-    async def wait_until(self, moment: datetime) -> None:
-        """Wait until `moment` (aware).
+    async def wait_until(self, moment: datetime, call_id: str | None = None) -> None:
+        """Wait until `moment` (aware), or until `wake` is called for a call.
 
         Raises:
             ApiError: 503 `service_unavailable`: the sandbox is shutting down. Calls in progress continue.
@@ -84,12 +97,13 @@ class Sandbox:
         with anyio.CancelScope() as scope:
             if self._stopped:
                 scope.cancel()
-            self._waits.add(scope)
+            wait = _Wait(call_id, scope)
+            self._waits.add(wait)
             try:
                 await self.clock.sleep_until(moment)
             finally:
-                self._waits.discard(scope)
-        if scope.cancelled_caught:
+                self._waits.discard(wait)
+        if scope.cancelled_caught and not wait.is_woken:
             raise ApiError(
                 503,
                 "service_unavailable",
@@ -101,8 +115,15 @@ class Sandbox:
     def stop(self) -> None:
         """Answer all requests that wait for a call's end with 503. To be called on their event loop."""
         self._stopped = True
-        for scope in self._waits:
-            scope.cancel()
+        for wait in self._waits:
+            wait.scope.cancel()
+
+    def wake(self, call_id: str) -> None:
+        """End the waits for the end of a call, since that has changed. To be called on their event loop."""
+        for wait in self._waits:
+            if wait.call_id == call_id:
+                wait.is_woken = True
+                wait.scope.cancel()
 
     def resume(self) -> None:
         """Allow requests to wait again after `stop`."""

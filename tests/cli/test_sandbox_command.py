@@ -3,6 +3,7 @@ import signal
 import sys
 import urllib.request
 from datetime import UTC, datetime
+from itertools import islice
 from pathlib import Path
 
 import pytest
@@ -33,6 +34,18 @@ def test_the_sandbox_prints_its_url_and_serves_its_documents(tmp_path: Path) -> 
 
         assert "/v1/calls" in json.loads(fetch(f"{url}/openapi.json"))["paths"]
         assert b"+12025550100" in fetch(f"{url}/docs")
+
+
+def test_with_play_calls_to_other_numbers_wait_to_be_picked_up(tmp_path: Path) -> None:
+    with started(tmp_path, "sandbox", "--port", "0", "--play") as process:
+        assert process.stdout is not None
+        url = url_in(process.stdout.readline())
+        (said,) = [line for line in islice(process.stdout, 4) if "picked up" in line]
+
+        assert f" {url}/_sandbox/play/calls " in said
+        assert json.loads(fetch(f"{url}/_sandbox/play/calls")) == {"calls": []}
+        assert json.loads(fetch(f"{url}/_sandbox/line/+12025550142")) == {"does": "is_played"}
+        assert json.loads(fetch(f"{url}/_sandbox/line/+12025550103"))["does"] == "is_busy"
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows can't send signals to a process")

@@ -28,12 +28,9 @@ class Callee:
 
     def turns(self) -> Iterator[Turn]:
         """Yield the callee's turns; the assistant's reply to each is there before the next one is asked for."""
-        context, scenario = self._context, self._context.scenario
+        scenario = self._context.scenario
         if not (scenario.turns and scenario.turns[0].does == "greets"):
-            business = context.request.business
-            yield self._turn(
-                "greets", self._say("greet.business", business=business) if business else self._say("greet.plain")
-            )
+            yield self.greeting()
             yield from self._preliminaries()
         yield from scenario.turns
         if self._caller.result is None:
@@ -41,6 +38,13 @@ class Callee:
         while self._caller.open_question is not None:
             yield self._turn("answers", self._answer(self._book, self._caller.open_question))
         yield self._turn("says_goodbye", self._say(self._goodbye()))
+
+    def greeting(self) -> Turn:
+        """Return what the callee says when it picks up."""
+        business = self._context.request.business
+        return self._turn(
+            "greets", self._say("greet.business", business=business) if business else self._say("greet.plain")
+        )
 
     def _say(self, key: str, **facts: str) -> str:
         return self._book.say(key, **facts)

@@ -50,6 +50,7 @@ def _interrupted(status: str) -> Callable[[CallContext], Ending]:
 INCOMPLETE_CALLS: Final[dict[str, Callable[[CallContext], Ending]]] = {
     "is_busy": _not_reached("busy", BUSY_SECONDS, "next.again"),
     "does_not_answer": _not_reached("no_answer", NO_ANSWER_SECONDS, "next.again"),
+    "is_played": _not_reached("no_answer", NO_ANSWER_SECONDS, "next.again"),  # unless somebody picks up
     "is_canceled": _not_reached("cancelled", CANCELLED_SECONDS, "next.cancelled"),
     "goes_to_voicemail": _voicemail,
     "drops_the_line": _interrupted("failed"),

@@ -28,8 +28,12 @@ Does = Literal[
     "drops_the_line",
     "is_canceled",
     "is_terminated",
+    "is_played",
 ]
-"""What the callee does. Whatever is not a conversation ends with the status of that name in the reference."""
+"""What the callee does. Whatever is not a conversation ends with the status of that name in the reference.
+
+`is_played`: a person or a program plays the callee, see `play_endpoints`; until somebody picks up, nobody answers.
+"""
 
 RefusalCode = Literal[
     "quota_exceeded",
@@ -189,7 +193,7 @@ class Scenario(_Strict):
         le=3600,
         allow_inf_nan=False,
         description="How long the call lasts by the clock; by default as long as the conversation, divided by the"
-        " sandbox's speed",
+        " sandbox's speed. `is_played`: how long somebody can pick up; by default 30 s, whatever the speed",
     )
 
     _only_dates = field_validator("on", mode="before")(_iso_date)
@@ -200,6 +204,10 @@ class Scenario(_Strict):
             raise ValueError("`answers` needs `answer`, the words of the answer")
         if (self.at is not None or self.on is not None) and self.does != "agrees":
             raise ValueError("`at` and `on` need `does` to be `agrees`")
+        if self.does == "is_played" and (
+            self.turns or self.answer is not None or self.ignores_instructions or not self.has_transcript
+        ):
+            raise ValueError("`is_played` can have only `seconds`, `refusal`, and `loses_the_answer`")
         return self
 
 

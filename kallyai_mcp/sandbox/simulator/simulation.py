@@ -87,6 +87,12 @@ def play(
     return _finished(context, ending_of(context, caller, None)), caller.is_over
 
 
+def greeting(submission: Submission, *, now: datetime, timezone: str | None, call_id: str) -> Turn:
+    """Return what the callee of a call says when it picks up, for `play`; the arguments are those of `simulate`."""
+    context = _context(submission, Scenario(), now=now, timezone=timezone, call_id=call_id, agreements=())
+    return Callee(context, Caller(context)).greeting()
+
+
 def _context(
     submission: Submission,
     scenario: Scenario,

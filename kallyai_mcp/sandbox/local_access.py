@@ -1,0 +1,40 @@
+"""Which clients may use the endpoints that need no token: those on the sandbox's machine, by a name of this machine."""
+
+from ipaddress import IPv6Address, ip_address
+from typing import Any
+
+from fastapi import Request
+
+from kallyai_mcp.sandbox.errors import ApiError
+from kallyai_mcp.sandbox.schemas import ErrorResponse
+
+REMOTE_CLIENT: dict[int | str, dict[str, Any]] = {
+    403: {"model": ErrorResponse, "description": "The client is not on this machine"}
+}
+"""What `only_from_this_machine` adds to the documented responses of a router."""
+
+
+def _is_this_machine(host: str) -> bool:
+    try:
+        address = ip_address(host)
+    except ValueError:
+        return False
+    mapped = address.ipv4_mapped if isinstance(address, IPv6Address) else None
+    return (mapped or address).is_loopback
+
+
+def _is_local_name(host: str | None) -> bool:
+    """Whether no name server can lead `host` here: an address, `localhost`, or a name that is reserved (RFC 6761)."""
+    return host is not None and (_is_this_machine(host) or host.rpartition(".")[2] in ("localhost", "test", "invalid"))
+
+
+async def only_from_this_machine(request: Request) -> None:
+    """Refuse a request of another machine, or to another name; a dependency of FastAPI.
+
+    Raises:
+        ApiError: 403 `forbidden`.
+    """
+    if request.client is None or not _is_this_machine(request.client.host):
+        raise ApiError(403, "forbidden", "Only clients on the sandbox's machine may use this endpoint")
+    if not _is_local_name(request.url.hostname):  # a web page whose name was made to lead to this machine
+        raise ApiError(403, "forbidden", "This endpoint can be used only by a name of this machine, such as localhost")

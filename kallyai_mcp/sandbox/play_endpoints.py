@@ -1,0 +1,162 @@
+"""`/_sandbox/play/calls/…`: a person or a program plays the callee of the lines that are set to `is_played`."""
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any, Literal
+
+from fastapi import APIRouter, Depends
+from fastapi.responses import Response
+from pydantic import BaseModel, ConfigDict, Field
+
+from kallyai_mcp.sandbox import played_call_table, played_calls
+from kallyai_mcp.sandbox.local_access import REMOTE_CLIENT, only_from_this_machine
+from kallyai_mcp.sandbox.played_call_table import PlayedCall
+from kallyai_mcp.sandbox.played_calls import State
+from kallyai_mcp.sandbox.schemas import Status, TranscriptEntry, errors
+from kallyai_mcp.sandbox.simulator.scenario import Turn, Words
+from kallyai_mcp.sandbox.simulator.scenario_file import write_scenario
+from kallyai_mcp.sandbox.state import Sandbox, SandboxDep
+
+router = APIRouter(
+    prefix="/_sandbox/play/calls",
+    tags=["Sandbox"],
+    dependencies=[Depends(only_from_this_machine)],
+    responses=REMOTE_CLIENT,
+)
+
+_SHOWN_CALLS = 100
+
+
+class CallToPlay(BaseModel):
+    """A call as its callee knows it."""
+
+    call_id: str
+    number: str = Field(description="The number that is called, in E.164")
+    business_name: str | None
+    language: Literal["en", "es"] = Field(description="The language of the conversation")
+    state: State = Field(description="Nobody has picked up; somebody has; the call has ended")
+    started_at: datetime
+    ends_at: datetime = Field(
+        description="`incoming`: until when somebody can pick up; `in_progress`: when the call ends if the callee says"
+        " nothing more; `ended`: when it ended"
+    )
+    said: list[TranscriptEntry] = Field(description="The conversation so far")
+    status: Status | None = Field(description="How the call ended; null before that")
+    highlights: str | None = Field(description="What the user is told; null before the call has ended")
+
+
+class CallsToPlay(BaseModel):
+    """The newest 100 calls, newest first."""
+
+    calls: list[CallToPlay]
+
+
+class Greeting(BaseModel):
+    """What the callee says when it picks up."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    says: Words | None = Field(None, description="By default the greeting of the number")
+
+
+def _view(played: PlayedCall, now: datetime) -> CallToPlay:
+    state, call = played_calls.state_of(played, now), played.call
+    return CallToPlay(
+        call_id=call.call_id,
+        number=played.number,
+        business_name=call.submission.get("business_name"),
+        language="es" if played_calls.spoken_language(played) == "es" else "en",
+        state=state,
+        started_at=call.started_at,
+        ends_at=call.ends_at,
+        said=[TranscriptEntry.model_validate(entry) for entry in call.transcript or ()],
+        status=call.status if state == "ended" else None,
+        highlights=call.highlights if state == "ended" else None,
+    )
+
+
+def _step(sandbox: Sandbox, call_id: str, change: Callable[..., PlayedCall], *what: object) -> CallToPlay:
+    """Change a call with a function of `played_calls`, and let the request that placed it know."""
+    now = sandbox.clock.now()
+    with sandbox.store.transaction() as db:
+        played = change(db, call_id, *what, now)
+    sandbox.wake(call_id)
+    return _view(played, now)
+
+
+@router.get(
+    "",
+    summary="Get Calls to Play",
+    description="The calls to lines that are set to `is_played`, and what was said in them. Ask again every half second"
+    " or so. Loopback clients only; no token.",
+    response_description="The calls",
+)
+async def get_calls(sandbox: SandboxDep) -> CallsToPlay:
+    """Return the newest calls that are played."""
+    with sandbox.store.transaction() as db:
+        calls = played_call_table.newest(db, _SHOWN_CALLS)
+    now = sandbox.clock.now()
+    return CallsToPlay(calls=[_view(played, now) for played in calls])
+
+
+@router.post(
+    "/{call_id}/pick-up",
+    summary="Pick Up",
+    description="Picks up an incoming call; the body may say with which words. An incoming call that nobody picks up"
+    " in time ends with `no_answer`. Loopback clients only; no token.",
+    response_description="The call, with what the assistant says",
+    responses=errors(400, 404, 409),
+)
+async def pick_up(call_id: str, sandbox: SandboxDep, greeting: Greeting | None = None) -> CallToPlay:
+    """Pick up an incoming call."""
+    return _step(sandbox, call_id, played_calls.pick_up, greeting.says if greeting is not None else None)
+
+
+@router.post(
+    "/{call_id}/turns",
+    summary="Say Something",
+    description="Adds a turn of the callee: its words, and what they do, which decides the assistant's reply:"
+    " `answers`, `asks`, `offers` another time, `agrees`, `declines`, `says_goodbye`, and so on. A call in which the"
+    " callee says nothing for 3 minutes ends. Loopback clients only; no token.",
+    response_description="The call, with the assistant's reply",
+    responses=errors(400, 404, 409),
+)
+async def say(call_id: str, turn: Turn, sandbox: SandboxDep) -> CallToPlay:
+    """Add a turn of the callee to a call in progress."""
+    return _step(sandbox, call_id, played_calls.say, turn)
+
+
+@router.post(
+    "/{call_id}/hang-up",
+    summary="Hang Up",
+    description="Ends a call in progress. An incoming call ends with `busy`. Loopback clients only; no token.",
+    response_description="The call, which has ended",
+    responses=errors(404, 409),
+)
+async def hang_up(call_id: str, sandbox: SandboxDep) -> CallToPlay:
+    """End a call."""
+    return _step(sandbox, call_id, played_calls.hang_up)
+
+
+_TOML: dict[int | str, dict[str, Any]] = {
+    200: {"description": "A scenario file", "content": {"application/toml": {"schema": {"type": "string"}}}}
+}
+
+
+@router.get(
+    "/{call_id}/scenario.toml",
+    summary="Save as Scenario",
+    description="A scenario file with which the callee says the same again, for a call that has ended: the same request"
+    " at the same time gets the same transcript. Loopback clients only; no token.",
+    response_class=Response,
+    responses=_TOML | errors(404, 409),
+)
+async def get_scenario(call_id: str, sandbox: SandboxDep) -> Response:
+    """Return the scenario file of a call that has ended."""
+    with sandbox.store.transaction() as db:
+        line = played_calls.line_of(db, call_id, sandbox.clock.now())
+    return Response(
+        write_scenario(line),
+        media_type="application/toml; charset=utf-8",
+        headers={"Content-Disposition": f'attachment; filename="{call_id}.toml"'},
+    )

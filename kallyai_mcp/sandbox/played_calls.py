@@ -1,0 +1,176 @@
+"""What happens in the calls in which a person or a program plays the callee.
+
+There is no background task here either. The table always has the outcome that a call has if nothing more happens:
+`no_answer` until somebody picks up, then that of the conversation so far. Each step writes it again, and moves the
+call's end. So a call ends in a bounded time although the player goes away, and none is lost when the sandbox is killed.
+"""
+
+import sqlite3
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Final, Literal
+
+from kallyai_mcp.sandbox import call_table, played_call_table
+from kallyai_mcp.sandbox.call_outcome import outcome_of
+from kallyai_mcp.sandbox.errors import ApiError
+from kallyai_mcp.sandbox.played_call_table import PlayedCall
+from kallyai_mcp.sandbox.simulator.scenario import Line, Scenario, Turn, Words
+from kallyai_mcp.sandbox.simulator.simulated_call import SimulatedCall
+from kallyai_mcp.sandbox.simulator.simulation import greeting, play, simulate
+from kallyai_mcp.sandbox.simulator.submission import Submission
+
+SILENCE: Final = timedelta(minutes=3)
+"""How long the assistant waits for the callee's next words, by the clock, before the call ends."""
+
+State = Literal["incoming", "in_progress", "ended"]
+"""Nobody has picked up yet; somebody has; the call has ended."""
+
+
+def state_of(played: PlayedCall, now: datetime) -> State:
+    """Return how a call stands at `now` (aware)."""
+    if played.call.has_ended(now):
+        return "ended"
+    return "in_progress" if played.turns else "incoming"
+
+
+def spoken_language(played: PlayedCall) -> str:
+    """Return the language of the conversation, `en` or `es`."""
+    submission = _submission(played)
+    return submission.call_language or submission.language or "en"
+
+
+def pick_up(db: sqlite3.Connection, call_id: str, words: Words | None, now: datetime) -> PlayedCall:
+    """Pick up an incoming call.
+
+    Args:
+        db: The transaction.
+        call_id: The call.
+        words: The greeting; None for that of the number.
+        now: The current time, aware.
+
+    Returns:
+        The call with the assistant's answer to the greeting.
+
+    Raises:
+        ApiError: 404: there is no such call; 409: it is not incoming.
+    """
+    played = _find(db, call_id, now, "incoming")
+    if words is None:
+        first = greeting(
+            _submission(played), now=played.call.started_at, timezone=played.timezone, call_id=played.call.call_id
+        )
+    else:
+        first = Turn(does="greets", says=words)
+    return _continue(db, replace(played, turns=(first,)), now)
+
+
+def say(db: sqlite3.Connection, call_id: str, turn: Turn, now: datetime) -> PlayedCall:
+    """Add a turn of the callee to a call in progress.
+
+    Args:
+        db: The transaction.
+        call_id: The call.
+        turn: What the callee says.
+        now: The current time, aware.
+
+    Returns:
+        The call with the assistant's reply.
+
+    Raises:
+        ApiError: 404: there is no such call; 409: it is not in progress.
+    """
+    played = _find(db, call_id, now, "in_progress")
+    return _continue(db, replace(played, turns=(*played.turns, turn)), now)
+
+
+def hang_up(db: sqlite3.Connection, call_id: str, now: datetime) -> PlayedCall:
+    """End a call: one in progress as it is, and an incoming one as a busy line does.
+
+    Args:
+        db: The transaction.
+        call_id: The call.
+        now: The current time, aware.
+
+    Raises:
+        ApiError: 404: there is no such call; 409: it has ended.
+    """
+    played = _find(db, call_id, now, "incoming", "in_progress")
+    if played.turns:
+        return _continue(db, replace(played, turns=(*played.turns, Turn(does="hangs_up"))), now)
+    return _continue(db, replace(played, is_rejected=True), now)
+
+
+def settle(db: sqlite3.Connection, now: datetime) -> None:
+    """Add what was agreed in the calls that have ended by `now` to what the callees remember.
+
+    It is done before a callee is to remember something, since a call may end without anybody doing anything.
+    """
+    for played in played_call_table.not_settled(db):
+        if not played.call.has_ended(now):
+            continue
+        result, _ = _simulated(db, played)
+        if result.ends is not None:
+            call_table.cancel_agreement(db, result.ends)
+        if result.agreement is not None:
+            call_table.add_agreement(db, played.number, result.agreement)
+        played_call_table.change(db, replace(played, is_settled=True))
+
+
+def line_of(db: sqlite3.Connection, call_id: str, now: datetime) -> Line:
+    """Return the line on which the same happens as in a call that has ended, for a scenario file.
+
+    Raises:
+        ApiError: 404: there is no such call; 409: it has not ended.
+    """
+    played = _find(db, call_id, now, "ended")
+    scenario = _scenario(played)
+    if played.turns and played.turns[-1].does not in ("hangs_up", "says_goodbye"):
+        scenario = Scenario(turns=(*played.turns, Turn(does="hangs_up")))  # nothing more was said
+    at = played.call.started_at
+    description = Words(en=f"As in a call of {at:%Y-%m-%d}", es=f"Como en una llamada del {at:%Y-%m-%d}")
+    return Line(number=played.number, description=description, does=scenario.does, turns=scenario.turns)
+
+
+def _find(db: sqlite3.Connection, call_id: str, now: datetime, *states: State) -> PlayedCall:
+    played = played_call_table.by_id(db, call_id)
+    if played is None:
+        raise ApiError(404, "not_found", "There is no such call", "Nobody plays the callee in a call with this id")
+    state = state_of(played, now)
+    if state not in states:
+        raise ApiError(409, "conflict", "The call is in another state", f"It is {state}, not {' or '.join(states)}")
+    return played
+
+
+def _submission(played: PlayedCall) -> Submission:
+    return Submission.model_validate(played.call.submission)
+
+
+def _scenario(played: PlayedCall) -> Scenario:
+    if played.turns:
+        return Scenario(turns=played.turns)
+    return Scenario(does="is_busy" if played.is_rejected else "does_not_answer")
+
+
+def _simulated(db: sqlite3.Connection, played: PlayedCall) -> tuple[SimulatedCall, bool]:
+    """Return the call as if it ended now, and whether it has ended."""
+    call = played.call
+    agreements = call_table.agreements_with(db, played.number)
+    if played.turns:
+        return play(
+            _submission(played), played.turns, now=call.started_at, timezone=played.timezone, call_id=call.call_id,
+            agreements=agreements,
+        )  # fmt: skip
+    result = simulate(
+        _submission(played), _scenario(played), now=call.started_at, timezone=played.timezone, call_id=call.call_id
+    )
+    return result, played.is_rejected
+
+
+def _continue(db: sqlite3.Connection, played: PlayedCall, now: datetime) -> PlayedCall:
+    """Write what has happened, and the outcome that follows from it."""
+    result, is_over = _simulated(db, played)
+    outcome = outcome_of(result, call_id=played.call.call_id, placed_at=played.call.started_at)
+    ends_at = now if is_over else now + SILENCE
+    changed = replace(played, call=replace(played.call, ends_at=ends_at, **outcome))
+    played_call_table.change(db, changed)
+    return changed

@@ -1,0 +1,340 @@
+"""A program plays the callee: it picks up, answers, proposes another time, declines, hangs up, and saves the call."""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from kallyai_mcp.sandbox.app import SandboxApp
+from kallyai_mcp.sandbox.simulator.scenario_file import read_scenarios
+from tests.sandbox.fixture_types import PlaceCall, RequestBody, SignIn
+from tests.sandbox.manual_clock import ManualClock
+from tests.sandbox.sandbox_app import sandbox_app
+
+CALLS = "/_sandbox/play/calls"
+NUMBER = "+14155551234"
+
+
+@pytest.fixture
+def app(clock: ManualClock) -> Iterator[SandboxApp]:
+    """A sandbox in which somebody plays the callee; its clock stands still."""
+    clock.hold()
+    with sandbox_app(clock=clock, plays=True) as app:
+        yield app
+
+
+class Player:
+    """The callee of one call."""
+
+    def __init__(self, client: httpx.AsyncClient, call: dict[str, Any]) -> None:
+        self._client = client
+        self._path = f"{CALLS}/{call['call_id']}"
+        self.call = call
+
+    async def post(self, step: str, body: Any = None) -> httpx.Response:
+        response = await self._client.post(f"{self._path}/{step}", json=body)
+        if response.is_success:
+            self.call = response.json()
+        return response
+
+    async def pick_up(self, words: str | None = None) -> dict[str, Any]:
+        assert (await self.post("pick-up", {"says": words} if words else None)).status_code == 200
+        return self.call
+
+    async def say(self, does: str, says: str | None = None, **details: Any) -> dict[str, Any]:
+        body = {"does": does, "says": says, **details}
+        response = await self.post("turns", {name: value for name, value in body.items() if value is not None})
+        assert response.status_code == 200, response.text
+        return self.call
+
+    async def hang_up(self) -> dict[str, Any]:
+        assert (await self.post("hang-up")).status_code == 200
+        return self.call
+
+    async def scenario(self) -> str:
+        response = await self._client.get(f"{self._path}/scenario.toml")
+        assert response.headers["content-type"] == "application/toml; charset=utf-8"
+        return response.text
+
+
+@pytest.fixture
+def incoming(app: SandboxApp, client: httpx.AsyncClient, place_call: PlaceCall) -> Any:
+    """Place a call: `async with incoming(**changes) as (player, answer)`; `answer` waits for its end."""
+    known: list[str] = []
+
+    @asynccontextmanager
+    async def incoming(**changes: Any) -> AsyncIterator[tuple[Player, asyncio.Task[httpx.Response]]]:
+        is_placed = asyncio.Event()
+        app.state.sandbox.report = lambda _: is_placed.set()
+        answer = asyncio.create_task(place_call(**changes))
+        await asyncio.wait_for(is_placed.wait(), 10)
+        (call,) = [each for each in (await client.get(CALLS)).json()["calls"] if each["call_id"] not in known]
+        known.append(call["call_id"])
+        try:
+            yield Player(client, call), answer
+        finally:
+            answer.cancel()
+
+    return incoming
+
+
+async def test_a_program_takes_a_call_and_agrees(incoming: Any) -> None:
+    async with incoming() as (player, answer):
+        call = player.call
+        assert (call["state"], call["number"], call["business_name"]) == ("incoming", NUMBER, "Italian Bistro")
+        assert (call["language"], call["said"], call["status"], call["highlights"]) == ("en", [], None, None)
+
+        call = await player.pick_up("Bistro, good evening.")
+        assert call["state"] == "in_progress"
+        assert [entry["speaker"] for entry in call["said"]] == ["HUMAN", "AI"]
+        assert call["said"][0]["content"] == "Bistro, good evening."
+        assert "table for 4" in call["said"][1]["content"]
+
+        assert "Sample Guest" in (await player.say("asks", "What name?", about="name"))["said"][-1]["content"]
+        await player.say("agrees", "That is booked.")
+        assert (player.call["status"], player.call["highlights"], answer.done()) == (None, None, False)
+        call = await player.say("says_goodbye", "See you then!")
+        assert (call["state"], call["status"]) == ("ended", "success")
+        outcome = (await answer).json()
+
+    assert (outcome["call_id"], outcome["status"]) == (call["call_id"], "success")
+    assert outcome["highlights"] == call["highlights"]
+    assert "Reserved a table for 4" in call["highlights"]
+
+
+async def test_the_client_sees_the_call_in_progress_and_then_its_outcome(
+    incoming: Any, client: httpx.AsyncClient, sign_in: SignIn
+) -> None:
+    async with incoming() as (player, answer):
+        path = f"/v1/calls/{player.call['call_id']}"
+        await player.pick_up()
+        await player.say("agrees", "Yes.")
+        assert (await client.get(path, headers=sign_in())).json()["status"] == "in_progress"
+        assert (await client.get(f"{path}/transcript", headers=sign_in())).status_code == 404
+
+        said = (await player.hang_up())["said"]
+        assert (await answer).json()["status"] == "success"
+        assert (await client.get(path, headers=sign_in())).json()["status"] == "success"
+        assert (await client.get(f"{path}/transcript", headers=sign_in())).json()["entries"] == said
+        assert "DTSTART" in (await client.get(f"{path}/calendar.ics", headers=sign_in())).text
+
+
+@pytest.mark.parametrize(
+    ("instructions", "reply", "highlights"),
+    [
+        (None, "8:30 PM", "Reserved a table for 4"),
+        (["Do not agree to a day or time other than the one asked for."], "", "Nothing was booked"),
+    ],
+)
+async def test_another_time_is_accepted_only_if_it_may_be(
+    incoming: Any, instructions: list[str] | None, reply: str, highlights: str
+) -> None:
+    async with incoming(additional_instructions=instructions) as (player, answer):
+        await player.pick_up()
+        call = await player.say("offers", "I have half past eight.", at="20:30")
+        assert reply in call["said"][-1]["content"]
+        await player.say(*(("declines", "Then I can't help.") if instructions else ("agrees", "Good.")))
+        await player.hang_up()
+
+        assert highlights in (await answer).json()["highlights"]
+
+
+async def test_the_callee_declines(incoming: Any) -> None:
+    async with incoming() as (player, answer):
+        await player.pick_up()
+        await player.say("declines", "We are full.")
+        await player.say("says_goodbye", "Bye.")
+
+        assert "Nothing was booked" in (await answer).json()["highlights"]
+
+
+async def test_a_call_that_nobody_picks_up_ends_with_no_answer(incoming: Any, clock: ManualClock) -> None:
+    async with incoming() as (player, answer):
+        clock.advance(seconds=29)
+        assert not answer.done()
+        clock.advance(seconds=1)
+
+        assert (await answer).json()["status"] == "no_answer"
+        late = await player.post("pick-up")
+    assert (late.status_code, late.json()["error"]["code"]) == (409, "conflict")
+    assert late.json()["error"]["details"]["reason"] == "It is ended, not incoming"
+
+
+async def test_a_call_that_is_hung_up_before_it_is_picked_up_is_busy(incoming: Any) -> None:
+    async with incoming() as (player, answer):
+        await player.hang_up()
+
+        assert (player.call["state"], (await answer).json()["status"]) == ("ended", "busy")
+
+
+async def test_a_call_in_which_the_callee_goes_silent_ends(incoming: Any, clock: ManualClock) -> None:
+    async with incoming() as (player, answer):
+        clock.advance(seconds=29)
+        await player.pick_up()
+        clock.advance(seconds=179)
+        await player.say("agrees", "Yes.")
+        clock.advance(seconds=179)
+        assert not answer.done()
+        clock.advance(seconds=1)
+
+        assert (await answer).json()["status"] == "success"
+        assert (await player.post("turns", "Are you still there?")).status_code == 409
+
+
+async def test_several_calls_are_played_at_once(incoming: Any, client: httpx.AsyncClient) -> None:
+    async with (
+        incoming() as (first, first_answer),
+        incoming(business_name="Other", call_language="es") as (
+            second,
+            second_answer,
+        ),
+    ):
+        assert second.call["language"] == "es"
+        await second.pick_up()
+        await first.pick_up()
+        await second.say("declines", "No hay mesa.")
+        await first.say("agrees", "Yes.")
+        calls = (await client.get(CALLS)).json()["calls"]
+        assert {call["state"] for call in calls} == {"in_progress"}
+        await second.hang_up()
+        await first.hang_up()
+
+        assert "Nothing was booked" in (await second_answer).json()["highlights"]
+        assert "Reserved a table" in (await first_answer).json()["highlights"]
+
+
+async def transcript_of(client: httpx.AsyncClient, call_id: str, headers: dict[str, str]) -> Any:
+    return (await client.get(f"/v1/calls/{call_id}/transcript", headers=headers)).json()
+
+
+@pytest.mark.parametrize(
+    "turns",
+    [
+        [{"does": "agrees", "says": "Yes."}, {"does": "says_goodbye", "says": "Bye."}],
+        [{"does": "offers", "says": "20:30?", "at": "20:30", "on": "2026-01-29"}, {"does": "hangs_up"}],
+        [{"does": "asks", "says": 'A "name"\n# = \\ \u202e\u0000 é 😀?', "about": "name", "seconds": 2.5}, "Hm.", None],
+        [None],
+        [],
+        "busy",
+    ],
+)
+async def test_a_call_is_saved_as_a_scenario_and_replayed(
+    incoming: Any, client: httpx.AsyncClient, sign_in: SignIn, body: RequestBody, clock: ManualClock, turns: Any
+) -> None:
+    """`None` stands for a callee that says nothing more, no turns for one that does not pick up."""
+    placed_at = clock.now()
+    async with incoming() as (player, answer):
+        if turns == "busy":
+            await player.hang_up()
+        elif turns:
+            await player.pick_up()
+            for turn in turns:
+                if turn is not None:
+                    assert (await player.post("turns", turn)).status_code == 200
+        clock.advance(minutes=3)
+        played = (await answer).json()
+        scenario = await player.scenario()
+    transcript = await transcript_of(client, played["call_id"], sign_in())
+
+    lines = read_scenarios(scenario)
+    assert [line.number for line in lines] == [NUMBER]
+    with sandbox_app(clock=ManualClock(placed_at), lines=lines) as app:
+        headers = {"Authorization": f"Bearer {app.state.sandbox.issue_tokens()['access_token']}"}
+        async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://sandbox.test") as other:
+            replayed = (await other.post("/v1/calls", headers=headers, json=body())).json()
+            replayed_transcript = await transcript_of(other, replayed["call_id"], headers)
+
+    assert (replayed["status"], replayed["duration_seconds"]) == (played["status"], played["duration_seconds"])
+    assert replayed_transcript.get("entries") == transcript.get("entries")
+
+
+async def test_only_a_call_that_has_ended_is_saved(incoming: Any, client: httpx.AsyncClient) -> None:
+    async with incoming() as (player, _):
+        response = await client.get(f"{CALLS}/{player.call['call_id']}/scenario.toml")
+    assert response.status_code == 409
+    assert (await client.get(f"{CALLS}/nothing/scenario.toml")).status_code == 404
+
+
+async def test_a_step_that_does_not_fit_is_refused(incoming: Any, client: httpx.AsyncClient) -> None:
+    async with incoming() as (player, _):
+        assert (await player.post("turns", {"does": "agrees", "says": "Yes."})).status_code == 409
+        await player.pick_up()
+        assert (await player.post("pick-up")).status_code == 409
+        for turn in ({"does": "agrees"}, {"does": "sings", "says": "La"}, {"says": ""}, 5):
+            refused = await player.post("turns", turn)
+            assert (refused.status_code, refused.json()["error"]["code"]) == (400, "validation_error")
+        path = f"{CALLS}/{player.call['call_id']}/turns"
+        json = {"Content-Type": "application/json"}
+        assert (await client.post(path, headers=json, content=b'{"says": "\\ud800"}')).status_code == 400
+    assert (await client.post(f"{CALLS}/nothing/pick-up")).status_code == 404
+
+
+async def test_the_callee_remembers_what_was_agreed_when_it_was_played(incoming: Any) -> None:
+    async with incoming() as (player, _):
+        await player.pick_up()
+        await player.say("agrees", "Yes.")
+        await player.hang_up()
+    cancel = {"task_category": "general", "task_description": "Cancel my reservation"}
+    async with incoming(**cancel) as (player, answer):
+        await player.pick_up()
+        await player.say("agrees", "It is canceled.")
+        await player.hang_up()
+        assert "anceled" in (await answer).json()["highlights"]
+
+
+async def test_a_line_is_played_among_lines_that_are_not(clock: ManualClock) -> None:
+    clock.hold()
+    with sandbox_app(clock=clock, speed=1e9) as app:
+        line = f"/_sandbox/line/{NUMBER}"
+        async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://sandbox.test") as client:
+            refused = await client.put(line, json={"does": "is_played", "turns": ["Hello"]})
+            assert "can have only `seconds`" in refused.json()["error"]["details"]["reason"]
+            assert (await client.put(line, json={"does": "is_played", "seconds": 300})).status_code == 200
+            headers = {"Authorization": f"Bearer {app.state.sandbox.issue_tokens()['access_token']}"}
+            submission = {"task_category": "general", "task_description": "Ask when they open"}
+            asked = {"submission": submission | {"respondent_phone": NUMBER}, "timezone": "UTC"}
+            answer = asyncio.create_task(client.post("/v1/calls", headers=headers, json=asked))
+            await clock.sleepers(1)
+            clock.advance(seconds=299)
+            (call,) = (await client.get(CALLS)).json()["calls"]
+            assert call["state"] == "incoming"
+            await client.delete("/_sandbox/calls")
+
+            assert (await answer).json()["status"] == "no_answer"
+            assert (await client.get(CALLS)).json()["calls"] == []
+
+
+async def test_a_call_goes_on_after_a_restart(tmp_path: Path, clock: ManualClock, body: RequestBody) -> None:
+    clock.hold()
+    data = tmp_path / "sandbox.db"
+    with sandbox_app(clock=clock, plays=True, data=data) as app:
+        headers = {"Authorization": f"Bearer {app.state.sandbox.issue_tokens()['access_token']}"}
+        async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://sandbox.test") as client:
+            answer = asyncio.create_task(client.post("/v1/calls", headers=headers, json=body()))
+            await clock.sleepers(1)
+            (call,) = (await client.get(CALLS)).json()["calls"]
+            await client.post(f"{CALLS}/{call['call_id']}/pick-up")
+            await clock.sleepers(1)
+            app.state.sandbox.stop()
+            assert (await answer).status_code == 503
+    with sandbox_app(clock=clock, plays=True, data=data) as app:
+        async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://sandbox.test") as client:
+            await client.post(f"{CALLS}/{call['call_id']}/turns", json={"does": "agrees", "says": "Yes."})
+            await client.post(f"{CALLS}/{call['call_id']}/hang-up")
+            outcome = (await client.get(f"/v1/calls/{call['call_id']}", headers=headers)).json()
+    assert "Reserved a table for 4" in outcome["highlights"]
+
+
+@pytest.mark.parametrize(
+    ("client_host", "url"), [("192.0.2.1", "http://sandbox.test"), ("127.0.0.1", "http://pages.example")]
+)
+async def test_only_this_machine_may_play(client_host: str, url: str) -> None:
+    with sandbox_app() as app:
+        transport = httpx.ASGITransport(app, client=(client_host, 1))
+        async with httpx.AsyncClient(transport=transport, base_url=url) as client:
+            for method, path in [("GET", CALLS), ("POST", f"{CALLS}/x/hang-up"), ("GET", f"{CALLS}/x/scenario.toml")]:
+                assert (await client.request(method, path)).status_code == 403
