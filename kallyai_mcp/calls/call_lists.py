@@ -109,6 +109,16 @@ class CallList:
         """The candidates whose turn has not come."""
         return self.submissions[len(self.records) :]
 
+    @property
+    def may_have_reached(self) -> bool:
+        """Whether a call of it reached somebody, or may have, or may yet."""
+        return any(
+            record.is_active
+            or record.state is CallState.UNKNOWN
+            or (record.call is not None and reached_somebody(record.call))
+            for record in self.records
+        )
+
     def why_stop(self) -> Why | None:
         """Why no further candidate may be called, by how the last call ended; None when the next one's turn has come.
 

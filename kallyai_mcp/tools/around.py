@@ -116,6 +116,8 @@ async def call_around(
         timezone=timezone or zone_of_number(numbers[0]) or app_context.timezone,
     )
     known = await app_context.calls.find_same_list(asked)
+    if known is None and continue_after is not None:  # else the candidates before it would be called again
+        raise InvalidArgumentsError([Problem("continue_after", "other", continue_after)])
     if known is None:
         started = await _start(asked, confirmation, ctx)
         if isinstance(started, CallToolResult):

@@ -82,8 +82,11 @@ async def cancel(app_context: AppContext, id_: str) -> CallToolResult:
     record = await find_record(app_context, id_)
     if record is None and is_tracking_id(id_) and (found := await app_context.calls.find_list(id_)) is not None:
         done = await app_context.calls.cancel_list(id_)
-        if (last := found.records[-1] if found.records else None) is not None and last.is_active:
-            await app_context.calls.cancel(last.tracking_id)
+        found = await app_context.calls.find_list(id_) or found  # the next call may have been reserved since
+        last = found.records[-1] if found.records else None
+        if last is not None and last.is_active and await app_context.calls.cancel(last.tracking_id):
+            found = await app_context.calls.find_list(id_) or found
+            last = found.records[-1] if found.records else None
         spanish = found.submissions[0].language == "es"
         parties = "; ".join(str(party_of(submission)) for submission in found.not_called)
         text = list_canceled(parties, is_done=done, is_active=last is not None and last.is_active, spanish=spanish)

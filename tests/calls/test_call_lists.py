@@ -134,6 +134,35 @@ async def test_a_canceled_list_calls_nobody_else(place: str, clock: ManualClock)
     assert len(service.keys) == 1
 
 
+async def test_a_canceled_list_whose_call_may_have_agreed_to_something_is_not_begun_again(
+    place: str, clock: ManualClock
+) -> None:
+    async def later() -> tuple[int, dict[str, str]]:
+        await clock.sleep(60)
+        return 201, {"call_id": "c-2", "status": "success"}
+
+    service = Service(clock, [reply("busy", "c-1"), later, reply("success", "c-3")])
+    service.calendars["c-2"] = service.calendars["c-3"] = EVENT
+    async with world(service, place) as here:
+        found, _ = await start(here)
+        await here.run(clock.sleep(5))
+        assert await here.run(here.calls.cancel_list(found.list_id))
+        during, is_new_during = await start(here)
+        await ended(here, found)
+        after, is_new_after = await start(here)
+        calls = len(service.keys)
+        clock.advance(3700)
+        much_later, is_new = await start(here)
+
+    assert not is_new_during
+    assert not is_new_after
+    assert found.list_id == during.list_id == after.list_id
+    assert after.why is Why.CANCELED
+    assert calls == 2
+    assert is_new
+    assert much_later.list_id != found.list_id
+
+
 async def test_another_process_goes_on_only_where_the_last_call_allows_it(place: str, clock: ManualClock) -> None:
     async def never() -> tuple[int, dict[str, str]]:
         await clock.sleep(1e9)

@@ -4,11 +4,14 @@
     uv run python -m tests.faults --workers --runs 100 --seed 0
     uv run python -m tests.faults --simulated --runs 2000 --seed 0
     uv run python -m tests.faults --simulated --workers --runs 500 --seed 0
+    uv run python -m tests.faults --simulated --later --runs 1000 --seed 0
+    uv run python -m tests.faults --simulated --lists --runs 1000 --seed 0
     uv run python -m tests.faults --prove
 
 The first command runs servers over stdio with the ledger in SQLite, the second two workers over HTTP with the ledger in
 PostgreSQL. The next two do the same in one process, where time passes at once, so that accounts, clocks, lists, and
-machines can change as well. The last one breaks the program in each way that the suite must see.
+machines can change as well; and the two after them do it for calls that are due later, and for lists of candidates. The
+last one breaks the program in each way that the suite must see.
 
 Exits with 1 when a rule was violated; for each such run it prints a report and the command that repeats it.
 """
@@ -27,6 +30,7 @@ from tests.faults.checks import Rule
 from tests.faults.plans import WORKER_ACTIONS, Action, Plan, plans
 from tests.faults.runs import RunResult, Totals, run_all, run_with_workers
 from tests.faults.simulation import prove
+from tests.faults.simulation.many import Kind as SimulatedKind
 from tests.faults.simulation.many import simulate
 from tests.faults.worker_plans import worker_plans
 from tests.postgres_server import NO_SERVER, has_server
@@ -43,6 +47,7 @@ def main() -> int:
     parser.add_argument("--workers", action="store_true", help="two workers with one database; one of them ends")
     parser.add_argument("--simulated", action="store_true", help="in one process, where time passes at once")
     parser.add_argument("--later", action="store_true", help="with --simulated: calls that are due later, or again")
+    parser.add_argument("--lists", action="store_true", help="with --simulated: candidates one after another")
     parser.add_argument("--prove", action="store_true", help="show that each broken build of the program is seen")
     parser.add_argument("--jobs", type=int, help="how many at once (default: 16; workers: 8; simulated: 2)")
     parser.add_argument("--verbose", action="store_true", help="print every run, not only those that violated a rule")
@@ -53,9 +58,8 @@ def main() -> int:
         return prove.main()
     if options.simulated:
         began = time.monotonic()
-        sums = simulate(
-            options.seed, options.runs, jobs=options.jobs or 2, is_shared=options.workers, is_later=options.later
-        )
+        kind: SimulatedKind = "lists" if options.lists else "later" if options.later else "calls"
+        sums = simulate(options.seed, options.runs, jobs=options.jobs or 2, is_shared=options.workers, kind=kind)
         print(f"{sums.table()}\n{time.monotonic() - began:.0f} s")
         return 1 if sums.reports else 0
     suite = WORKERS if options.workers else SERVERS

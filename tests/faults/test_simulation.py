@@ -4,6 +4,7 @@ import pytest
 
 from tests.faults.simulation.broken import BROKEN, Broken
 from tests.faults.simulation.later import later_plan
+from tests.faults.simulation.lists import list_plan
 from tests.faults.simulation.many import run_plan
 from tests.faults.simulation.prove import prove, real_reports
 from tests.faults.simulation.seeds import ACTIONS, simulated_plan
@@ -44,7 +45,14 @@ def test_a_simulated_run_of_two_workers_breaks_no_rule(database_url: str) -> Non
 
 @pytest.mark.parametrize("seed", range(FIRST, FIRST + 6))
 def test_a_simulated_run_of_a_call_for_later_breaks_no_rule(seed: int) -> None:
-    sums = run_plan(later_plan(seed), is_later=True)
+    sums = run_plan(later_plan(seed), kind="later")
+
+    assert not sums.reports, sums.reports[0]
+
+
+@pytest.mark.parametrize("seed", range(FIRST, FIRST + 8))
+def test_a_simulated_run_of_a_list_breaks_no_rule(seed: int) -> None:
+    sums = run_plan(list_plan(seed), kind="lists")
 
     assert not sums.reports, sums.reports[0]
 

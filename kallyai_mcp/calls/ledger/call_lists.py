@@ -195,12 +195,15 @@ def _find(tx: Tx, account: AccountKey, list_id: str) -> CallList | None:
 def _find_same(tx: Tx, asked: CallList, timing: Timing) -> CallList | None:
     rows = tx.rows(
         "SELECT * FROM call_lists WHERE api = :api AND account = :account AND fingerprint = :fingerprint "
-        "AND (why IS NULL OR why <> 'canceled' AND ended_at > :since) ORDER BY asked_at DESC LIMIT 1",
+        "AND (why IS NULL OR ended_at > :since) ORDER BY asked_at DESC LIMIT 1",
         fingerprint=asked.fingerprint,
         since=tx.now() - timing.repeat_after,
         **asked.account.columns,
     )
-    return _from_row(tx, rows[0]) if rows else None
+    found = _from_row(tx, rows[0]) if rows else None
+    # A list that was canceled stands for a new one only where its last call may have agreed to something: the new one
+    # would begin with the first candidate, and that one could agree, too.
+    return None if found is not None and found.why is Why.CANCELED and not found.may_have_reached else found
 
 
 def _advance(tx: Tx, asked: CallList, policy: CallPolicy, timing: Timing) -> tuple[CallList, CallRecord | None, bool]:

@@ -43,6 +43,10 @@ _SENTENCES: dict[str, tuple[str, str]] = {
         "continúa después.",
     ),
     "canceled": ("Canceled: nobody else is called.", "Cancelada: no se llama a nadie más."),
+    "others": (
+        "If the user wants the others after all: call_around with those alone.",
+        "Si el usuario quiere las demás de todos modos: call_around solo con esas.",
+    ),
     "in_progress": (
         "In progress: {party}, {number} of {count}. It continues without you; do not call them yourself.",
         "En curso: {party}, {number} de {count}. Sigue sin ti; no los llames por tu cuenta.",
@@ -82,6 +86,8 @@ def call_list(found: CallList, now: datetime, *, wait: float, zone_name: str, is
     if found.not_called:
         parties = "; ".join(str(party_of(submission)) for submission in found.not_called)
         lines.append(_say("not_called", spanish, parties=parties))
+    if found.why is Why.CANCELED and is_duplicate and found.not_called:
+        lines.append(_say("others", spanish))
     if found.why is None:
         lines.append(_say("next", spanish, id=found.list_id, wait=wait))
     elif found.why in (Why.NEEDS_DECISION, Why.UNKNOWN) and last is not None and found.not_called:

@@ -208,6 +208,25 @@ class LedgerPlace:
             found = [dict(row) for row in db.execute("SELECT * FROM calls ORDER BY placed_at, rowid")]
         return [row for row in found if row["account"] in accounts and row["tracking_id"] != _NEWER]
 
+    def lists(self, accounts: tuple[str, ...]) -> list[Row]:
+        """The call lists of these accounts, in the order in which they were asked for."""
+        if not self.is_file:
+            with self._connected() as connection:
+                try:
+                    found = connection.execute("SELECT * FROM call_lists ORDER BY asked_at").fetchall()
+                except psycopg.errors.UndefinedTable:
+                    return []
+                return [row for row in found if row["account"] in accounts]
+        if not Path(self._place).exists():
+            return []
+        with closing(sqlite3.connect(self._place)) as db:
+            db.row_factory = sqlite3.Row
+            return [
+                dict(row)
+                for row in db.execute("SELECT * FROM call_lists ORDER BY asked_at")
+                if row["account"] in accounts
+            ]
+
     def _connected(self) -> psycopg.Connection[Row]:
         return psycopg.connect(self._place, autocommit=True, row_factory=dict_row)
 

@@ -7,11 +7,13 @@ from collections import Counter
 from dataclasses import dataclass, field
 from multiprocessing import get_context
 from pathlib import Path
+from typing import Literal
 
 import anyio
 import psycopg
 
 from tests.faults.simulation.later import find_later_violations, later_plan
+from tests.faults.simulation.lists import find_list_violations, list_plan
 from tests.faults.simulation.oracle import Rule, find_violations, report, unknown_calls
 from tests.faults.simulation.plan import Plan
 from tests.faults.simulation.run import Run, fast_folder, run_places
@@ -19,6 +21,15 @@ from tests.faults.simulation.seeds import simulated_plan
 from tests.postgres_server import PostgresServer
 
 _CHUNK = 25
+
+Kind = Literal["calls", "later", "lists"]
+"""What the runs are about: calls at once; calls that are due later or placed again; lists of candidates."""
+
+_KINDS = {
+    "calls": (simulated_plan, find_violations),
+    "later": (later_plan, find_later_violations),
+    "lists": (list_plan, find_list_violations),
+}
 
 
 @dataclass
@@ -55,7 +66,7 @@ class Sums:
         return "\n".join(f"{name:75} {value}" for name, value in lines)
 
 
-def simulate(first: int, runs: int, *, jobs: int, is_shared: bool, is_later: bool = False) -> Sums:
+def simulate(first: int, runs: int, *, jobs: int, is_shared: bool, kind: Kind = "calls") -> Sums:
     """Carry out the runs of so many seeds.
 
     Args:
@@ -63,22 +74,22 @@ def simulate(first: int, runs: int, *, jobs: int, is_shared: bool, is_later: boo
         runs: How many.
         jobs: How many processes share them.
         is_shared: Two workers share a PostgreSQL database; otherwise, processes share an SQLite file.
-        is_later: The runs are those of calls that are due later or placed again.
+        kind: What the runs are about.
     """
     sums = Sums()
     chunks = [(seed, min(_CHUNK, first + runs - seed)) for seed in range(first, first + runs, _CHUNK)]
     if is_shared:
         with PostgresServer() as server:
-            sums.add(_simulate(chunks, jobs, server, is_later))
+            sums.add(_simulate(chunks, jobs, server, kind))
     else:
-        sums.add(_simulate(chunks, jobs, None, is_later))
+        sums.add(_simulate(chunks, jobs, None, kind))
     return sums
 
 
-def _simulate(chunks: list[tuple[int, int]], jobs: int, server: PostgresServer | None, is_later: bool) -> Sums:
+def _simulate(chunks: list[tuple[int, int]], jobs: int, server: PostgresServer | None, kind: Kind) -> Sums:
     sums = Sums()
     urls = [server.create_database() if server is not None else None for _ in chunks]
-    tasks = [(first, runs, url, is_later) for (first, runs), url in zip(chunks, urls, strict=True)]
+    tasks = [(first, runs, url, kind) for (first, runs), url in zip(chunks, urls, strict=True)]
     with get_context("spawn").Pool(jobs) as pool:
         for done in pool.imap_unordered(_chunk, tasks):
             sums.add(done)
@@ -87,18 +98,18 @@ def _simulate(chunks: list[tuple[int, int]], jobs: int, server: PostgresServer |
     return sums
 
 
-def _chunk(task: tuple[int, int, str | None, bool]) -> Sums:
-    first, runs, url, is_later = task
+def _chunk(task: tuple[int, int, str | None, Kind]) -> Sums:
+    first, runs, url, kind = task
     logging.getLogger("kallyai_mcp").addHandler(logging.NullHandler())
     logging.getLogger("kallyai_mcp").propagate = False
     sums = Sums()
     for seed in range(first, first + runs):
-        make = later_plan if is_later else simulated_plan
-        sums.add(run_plan(make(seed, is_shared=url is not None), url, is_later=is_later))
+        make, _ = _KINDS[kind]
+        sums.add(run_plan(make(seed, is_shared=url is not None), url, kind=kind))
     return sums
 
 
-def run_plan(plan: Plan, url: str | None = None, *, is_later: bool = False) -> Sums:
+def run_plan(plan: Plan, url: str | None = None, *, kind: Kind = "calls") -> Sums:
     """Carry out one run, with the ledger in a file of its own, or in the database at `url`, which is emptied."""
     began = time.monotonic()
     if url is not None:
@@ -108,12 +119,12 @@ def run_plan(plan: Plan, url: str | None = None, *, is_later: bool = False) -> S
     with tempfile.TemporaryDirectory(prefix="faults-", dir=fast_folder()) as folder:
         places = [url] if url is not None else run_places(Path(folder), plan)
         evidence = anyio.run(Run(plan, places).evidence)
-    violations = find_later_violations(evidence) if is_later else find_violations(evidence)
+    violations = _KINDS[kind][1](evidence)
     sums = Sums(1, len(evidence.placed), unknown_calls(evidence))
     sums.violated.update({violation.rule for violation in violations})
     sums.kinds.update(plan.kinds)
     if violations:
-        option = (" --workers" if url is not None else "") + (" --later" if is_later else "")
+        option = (" --workers" if url is not None else "") + (f" --{kind}" if kind != "calls" else "")
         command = f"uv run python -m tests.faults --simulated{option} --runs 1 --seed {plan.seed}"
         sums.reports.append(f"{report(evidence, violations, command)}\n{time.monotonic() - began:.1f} s\n")
     return sums

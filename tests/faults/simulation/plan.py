@@ -18,17 +18,27 @@ class Task:
     """What one call is for.
 
     Attributes:
-        arguments: The arguments of `make_call`.
+        arguments: The arguments of `make_call`, or of `call_around` when there are candidates.
         ending: How the call ends.
+        endings: How the call to each candidate's number ends.
     """
 
     arguments: Mapping[str, Any]
     ending: str = "success"
+    endings: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def tool(self) -> str:
+        """The tool that takes the arguments."""
+        return "call_around" if "candidates" in self.arguments else "make_call"
 
     @property
     def description(self) -> str:
         """The task's description; it may be the same for two tasks."""
         return str(self.arguments["task_description"])
+
+
+GoesOn = Literal["never", "after a decision", "always"]
 
 
 @dataclass(frozen=True)
@@ -46,7 +56,9 @@ class Ask:
         waits: It waits for the outcome; otherwise it asks with `wait_seconds` 0 and follows the call.
         retyped: The description has other case and spacing.
         confirms: It first asks for a confirmation, and sends that with all requests.
-        cancels_at: It cancels the call then, in seconds since the run's begin, if that is still to come.
+        cancels_at: It cancels the call or the list then, in seconds since the run's begin, if that is still to come.
+        goes_on: It lets a list go on after the last call, when the list has stopped: where the list needs a decision,
+            or whatever the list says.
         until_told: It asks again and again until it is told an outcome (or that nothing was placed).
     """
 
@@ -62,6 +74,7 @@ class Ask:
     confirms: bool = False
     until_told: bool = False
     cancels_at: float | None = None
+    goes_on: GoesOn = "never"
 
 
 What = Literal[
@@ -151,6 +164,7 @@ class Plan:
     foreign: tuple[Foreign, ...] = ()
     confirm: Confirm = "never"
     keep_days: float = 90
+    calls_per_hour: int | None = None
     mode: Literal["auto", "legacy"] = "auto"
     seed: int = 0
 

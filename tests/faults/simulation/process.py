@@ -89,6 +89,7 @@ class Process:
         ahead: How many seconds its clock is ahead.
         confirm: When the user is asked.
         keep_days: The setting.
+        calls_per_hour: The setting.
 
     Attributes:
         steps: How many steps it has taken.
@@ -110,6 +111,7 @@ class Process:
         ahead: float,
         confirm: Confirm,
         keep_days: float,
+        calls_per_hour: int | None = None,
     ) -> None:
         self.name = name
         self.place = place
@@ -119,6 +121,7 @@ class Process:
         self._service = service
         self._mode = mode
         self._confirm = confirm
+        self._policy = CallPolicy(calls_per_hour=calls_per_hour)
         self._timing = Timing(watch=TIMING.watch, keep_days=keep_days)
         self._database = place.open(self.clock.now)
         self._goes_on = anyio.Event()
@@ -150,8 +153,9 @@ class Process:
             return
         self._hold()  # until the end of the run
         self.ended.set()
-        while self._using:  # noqa: ASYNC110 - a thread can't be killed, so it ends first
-            await anyio.sleep(0.0005)
+        with anyio.CancelScope(shield=True):  # a tool that waits no longer cancels this step, but not the death
+            while self._using:  # noqa: ASYNC110 - a thread can't be killed, so it ends first
+                await anyio.sleep(0.0005)
         self._database.kill()
 
     async def terminate(self) -> None:
@@ -199,7 +203,7 @@ class Process:
 
     @asynccontextmanager
     async def _context(self) -> AsyncIterator[AppContext]:
-        ledger = Ledger(_SteppedDatabase(self), policy=CallPolicy(), timing=self._timing)
+        ledger = Ledger(_SteppedDatabase(self), policy=self._policy, timing=self._timing)
         async with (
             KallyAI(
                 "http://service", tokens=self.sign_in, user_agent="tests", app=self._stepped_service, retry_backoff=0

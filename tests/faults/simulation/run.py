@@ -32,6 +32,11 @@ _SETTLED_WITHIN = 3 * 3600.0
 
 _LONGEST_LOCK = 100.0
 
+_LOOKS_AT_LIST = 60
+
+_NOTED = ("redial", "wait_seconds", "confirmation", "call_id", "continue_after")
+"""The arguments that are in the log."""
+
 _LOOK_EVERY = 60.0
 """Simulated seconds between two looks into the ledger while a tool waits, each of which takes real time."""
 
@@ -47,6 +52,7 @@ class Use:
         account: Who was signed in then.
         accounts: Who was signed in until its end, too.
         confirmation: The one that was sent.
+        continue_after: The argument.
         asked: Its place in the order of everything that the agent sent and got.
         asked_at: When it was sent (the true time).
         answered: The place of its answer in that order; infinite when the agent got none.
@@ -66,6 +72,7 @@ class Use:
     answered_at: datetime | None = None
     answer: Answer | None = None
     text: str = "no answer"
+    continue_after: str | None = None
     accounts: set[str] = field(default_factory=set)
 
     @property
@@ -88,6 +95,7 @@ class Evidence:
         service: The truth.
         uses: What the agent was told.
         rows: The rows of all ledgers.
+        lists: Their call lists.
         shown: What `get_call` answers at the end, by tracking id and call id.
         errors: What went wrong in the program itself.
         log: What happened, line by line.
@@ -97,6 +105,7 @@ class Evidence:
     service: SimulatedService
     uses: list[Use] = field(default_factory=list)
     rows: list[Row] = field(default_factory=list)
+    lists: list[Row] = field(default_factory=list)
     shown: dict[str, dict[str, Any]] = field(default_factory=dict)
     errors: list[str] = field(default_factory=list)
     log: list[str] = field(default_factory=list)
@@ -119,6 +128,7 @@ class Run:
         self._plan = plan
         self._world = World()
         endings = {" ".join(task.description.split()).casefold(): task.ending for task in plan.tasks}
+        endings |= {number: ending for task in plan.tasks for number, ending in task.endings.items()}
         self._service = SimulatedService(
             self._world, plan.quirks, plan.troubles, plan.look_troubles, endings, plan.seed
         )
@@ -159,6 +169,7 @@ class Run:
             logging.getLogger("kallyai_mcp").removeHandler(errors)
         for home in self._homes:
             self._evidence.rows += home.rows(ACCOUNTS)
+            self._evidence.lists += home.lists(ACCOUNTS)
         return self._evidence
 
     def _note(self, line: str) -> None:
@@ -191,6 +202,7 @@ class Run:
             ahead=start.ahead + self._homes[start.home].clock_set,
             confirm=self._plan.confirm,
             keep_days=self._plan.keep_days,
+            calls_per_hour=self._plan.calls_per_hour,
         )
         await self._tasks.start(process.serve)
         process.at_step = {process.steps + step: what for step, what in start.at_step.items()}
@@ -262,7 +274,7 @@ class Run:
     async def _ask(self, ask: Ask) -> None:
         await self._world.sleep(ask.at)
         process = await self._living(ask.process)
-        arguments = dict(self._plan.tasks[ask.task].arguments)
+        arguments, tool = dict(self._plan.tasks[ask.task].arguments), self._plan.tasks[ask.task].tool
         if ask.retyped:
             arguments["task_description"] = f"  {arguments['task_description'].upper()} "
         if ask.redial:
@@ -277,7 +289,10 @@ class Run:
         async def make_call() -> None:
             while True:
                 current = await self._living(ask.process)
-                use = await self._use(current, "make_call", arguments, task=ask.task, ask=ask, redial=ask.redial)
+                use = await self._use(current, tool, arguments, task=ask.task, ask=ask, redial=ask.redial)
+                if tool == "call_around":
+                    await self._follow_list(use, arguments, ask)
+                    return
                 if use.status in ("in_progress", "unknown"):
                     await self._follow(current, use)
                     return
@@ -318,6 +333,26 @@ class Run:
             arguments = {"call_id": use.answer.data["tracking_id"], "wait_seconds": 1000}
             await self._use(process, "get_call", arguments)
 
+    async def _follow_list(self, use: Use, arguments: dict[str, Any], ask: Ask) -> None:
+        """Look at a list every half a minute, and let it go on after it has stopped where `ask` says so."""
+        for _ in range(_LOOKS_AT_LIST):
+            if use.answer is None or use.answer.is_error:
+                return
+            data = use.answer.data
+            is_decided = use.status in ("needs_decision", "unknown") or ask.goes_on == "always"
+            if use.status == "in_progress":
+                await self._world.sleep(30)
+                look = {"call_id": data["tracking_id"], "wait_seconds": 0}
+                use = await self._use(await self._living(ask.process), "get_call", look)
+            elif is_decided and ask.goes_on != "never" and data["calls"] and data["not_called"]:
+                last = data["calls"][-1]
+                further = arguments | {"continue_after": last.get("call_id") or last["tracking_id"]}
+                use = await self._use(await self._living(ask.process), "call_around", further, task=ask.task)
+                if use.status != "in_progress":
+                    return
+            else:
+                return
+
     async def _use(
         self,
         process: Process,
@@ -338,9 +373,10 @@ class Run:
             self._next(),
             self._world.now(),
         )
+        use.continue_after = arguments.get("continue_after")
         use.accounts.add(use.account)
         self._evidence.uses.append(use)
-        extra = {k: v for k, v in arguments.items() if k in ("redial", "wait_seconds", "confirmation", "call_id")}
+        extra = {k: v for k, v in arguments.items() if k in _NOTED}
         self._note(f"{process.name}: {tool} {'' if task is None else f'task {task}'} {extra}")
         is_over = anyio.Event()
 
@@ -427,7 +463,9 @@ class Run:
                 self._evidence.shown[id_] = answer.structured_content or {}
 
     def _has_active(self, account: str) -> bool:
-        return any(row["state"] in (*ACTIVE, "scheduled") for home in self._homes for row in home.rows((account,)))
+        states = [row["state"] for home in self._homes for row in home.rows((account,))]
+        goes_on = any(row["why"] is None for home in self._homes for row in home.lists((account,)))
+        return goes_on or any(state in (*ACTIVE, "scheduled") for state in states)
 
 
 class _Errors(logging.Handler):

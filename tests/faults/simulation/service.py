@@ -25,6 +25,11 @@ Broken = Literal["cut", "page", "empty", "half"]
 ENDINGS = {"success": 95.0, "no_answer": 32.0, "busy": 3.0, "voicemail": 28.0, "failed": 8.0, "cancelled": 15.0}
 """How calls end, and after how many seconds."""
 
+BOOKED = "booked"
+"""As an ending: `success`, and the call has a calendar event."""
+
+_EVENT = "BEGIN:VCALENDAR\r\nBEGIN:VEVENT\r\nSUMMARY:Table\r\nEND:VEVENT\r\nEND:VCALENDAR\r\n"
+
 ALSO_SPELLED = {
     "success": ("Success", "completed", "SUCCESS"),
     "no_answer": ("no-answer", "No Answer", "NO_ANSWER"),
@@ -103,6 +108,7 @@ class PhoneCall:
     ends: datetime
     status: str
     is_ours: bool = True
+    is_booked: bool = False
 
 
 class SimulatedService:
@@ -113,7 +119,7 @@ class SimulatedService:
         quirks: How it differs from the reference.
         troubles: What happens to the first requests for a call, in turn.
         look_troubles: What happens to the first other requests, in turn.
-        endings: How the calls end, by the task's description; `success` for all others.
+        endings: How the calls end, by the number, or by the task's description; `success` for all others.
         seed: Shuffles lists.
 
     Attributes:
@@ -190,13 +196,14 @@ class SimulatedService:
             if key is not None and (known.account, known.key) == (account, key) and is_kept:
                 return known
         task = " ".join(str(submission["task_description"]).split()).casefold()
-        status = self._endings.get(task, "success")
+        ending = self._endings.get(submission["respondent_phone"]) or self._endings.get(task, "success")
+        status = "success" if ending == BOOKED else ending
         ends = now + timedelta(seconds=ENDINGS[status])
-        call = PhoneCall(self._new_id(), account, key, submission, now, ends, status)
+        call = PhoneCall(self._new_id(), account, key, submission, now, ends, status, is_booked=ending == BOOKED)
         self.calls.append(call)
         return call
 
-    def _look(self, request: Request, account: str) -> tuple[int, Json]:
+    def _look(self, request: Request, account: str) -> tuple[int, Json | bytes]:
         path, now = request.url.path, self._world.now()
         if path == "/v1/users/me/statistics":
             return 200, {"plan_type": "business", "minutes_remaining": 5000, "calls_remaining": 900}
@@ -207,6 +214,9 @@ class SimulatedService:
         ]
         if path == "/v1/calls":
             return 200, self._page(visible, int(request.query_params["limit"]), int(request.query_params["offset"]))
+        events = [call for call in visible if path == f"/v1/calls/{call.call_id}/calendar.ics" and call.is_booked]
+        if events:
+            return 200, _EVENT.encode()
         found = [call for call in visible if path == f"/v1/calls/{call.call_id}"]
         return (200, self._shown(found[0])) if found else (404, {"error": {"code": "call_not_found"}})
 

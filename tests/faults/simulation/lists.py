@@ -1,0 +1,274 @@
+"""Simulated runs of lists of candidates that are called one after another, with an oracle of their own."""
+
+import random
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import timedelta
+from itertools import accumulate, pairwise
+from typing import Literal
+
+from kallyai_mcp.calls.call_lists import LONGEST
+from tests.faults.simulation.oracle import Rule, Violation
+from tests.faults.simulation.plan import Ask, Event, GoesOn, Plan, Start, Task, What
+from tests.faults.simulation.run import ACTIVE, Evidence, Use
+from tests.faults.simulation.seeds import BROKEN, STATUSES_AFTER
+from tests.faults.simulation.service import BOOKED, ENDINGS, PhoneCall, Quirks, Trouble
+
+_NUMBERS = tuple(f"+1415555{number}" for number in range(1301, 1306))
+_ENDINGS = ("busy", "no_answer", "voicemail", "success", BOOKED, BOOKED, "failed")
+_HOUR = timedelta(seconds=3590)
+_SEND_WITHIN = timedelta(seconds=125)
+
+_EVENTS: tuple[What, ...] = (
+    "is killed",
+    "is killed",
+    "is terminated",
+    "is stopped",
+    "is suspended with its machine",
+    "someone else signs in",
+    "its ledger fails",
+    "its ledger fails to confirm",
+)
+
+
+def list_plan(seed: int, *, is_shared: bool = False) -> Plan:
+    """The plan of a seed, always the same: one list of two to five candidates, and what happens between its calls."""
+    rng = random.Random(f"lists {seed} {is_shared}")  # noqa: S311 - it has to be repeatable, not secret
+    numbers = rng.sample(_NUMBERS, rng.randint(2, len(_NUMBERS)))
+    endings = {number: rng.choice(_ENDINGS) for number in numbers}
+    arguments = {
+        "candidates": [{"respondent_phone": number} for number in numbers],
+        "until": ("booked", "booked", "answered", "all")[seed % 4],
+        "task_category": "restaurant",
+        "task_description": "Book a table",
+    }
+    ends = list(accumulate(ENDINGS["success" if ending == BOOKED else ending] for ending in endings.values()))
+    moments = [0.0, *ends]  # between two calls, if nothing fails
+    choices: tuple[GoesOn, ...] = ("never", "after a decision", "after a decision", "always")
+    goes_on = rng.choice(choices)
+    cancels_at = max(1.0, rng.choice(moments) + rng.uniform(-5, 40)) if rng.random() < 0.3 else None
+    asks = [Ask(0, waits=False, goes_on=goes_on, cancels_at=cancels_at)]
+    asks += [  # the same again
+        Ask(
+            rng.choice((0.0, rng.uniform(0, 400), rng.uniform(0, 3000))),
+            process=rng.randrange(2),
+            waits=False,
+            retyped=rng.random() < 0.3,
+            goes_on=goes_on if rng.random() < 0.5 else "never",
+        )
+        for _ in range(rng.choice((0, 1, 1, 2)))
+    ]
+    events = []
+    for _ in range(rng.choice((0, 1, 1, 2, 3))):
+        at = max(0.1, rng.choice(moments) + rng.choice((-1.0, 0.0, 0.1, 1.0)) * rng.uniform(0, 10))
+        what = rng.choice(_EVENTS)
+        events.append(Event(at, what, process=rng.randrange(2), seconds=rng.choice((5.0, 100.0, 2500.0))))
+        if what == "someone else signs in":
+            events.append(Event(at + rng.choice((30.0, 500.0)), "the user signs in again"))
+    if rng.random() < 0.15 and not is_shared:
+        at = rng.choice(moments) + rng.uniform(1, 60)
+        events.append(Event(at, "has its clock set", seconds=rng.choice((-3600.0, -90.0, 90.0, 1000.0, 4000.0))))
+    steps: dict[int, float | Literal["kill"]] = (
+        {rng.randrange(60): rng.choice(("kill", "kill", 100.0, 2500.0))} if rng.random() < 0.5 else {}
+    )
+    starts = (Start(at_step=steps), Start()) if is_shared or rng.random() < 0.6 else (Start(at_step=steps),)
+    troubles, looks = (
+        tuple(
+            Trouble(rng.choice((*STATUSES_AFTER, *BROKEN)), placed=True, delay=rng.choice((0.0, 10.0)))
+            for _ in range(rng.choice((0, 0, 1, 2)) if chance > rng.random() else 0)
+        )
+        for chance in (0.8, 0.3)
+    )
+    return Plan(
+        "candidates one after another",
+        (Task(arguments, endings=endings),),
+        tuple(asks),
+        seed=seed,
+        starts=starts,
+        events=tuple(events),
+        troubles=troubles,
+        look_troubles=looks,
+        calls_per_hour=rng.choice((None, None, None, 1, 2)),
+        quirks=replace(Quirks(), answers_at_once=rng.random() < 0.3),
+        mode=rng.choice(("auto", "legacy")),
+    )
+
+
+def find_list_violations(evidence: Evidence) -> list[Violation]:
+    """Every violation in the run."""
+    checks = (_after_a_yes, _twice, _canceled, _account, _late, _limit, _untrue, _lost, _stuck, _failed)
+    return [violation for check in checks for violation in check(evidence)]
+
+
+def _calls(evidence: Evidence) -> list[list[PhoneCall]]:
+    """The calls of each account, oldest first: no account knows of the calls of another."""
+    ordered = sorted(evidence.placed, key=lambda call: call.started)
+    return [[c for c in ordered if c.account == account] for account in sorted({c.account for c in ordered})]
+
+
+def _asks(evidence: Evidence, account: str) -> list[Use]:
+    return [use for use in evidence.uses if use.tool == "call_around" and account in use.accounts]
+
+
+def _clock_ahead(evidence: Evidence) -> timedelta:
+    """How far the ledger's clock may be ahead of the true time."""
+    return timedelta(seconds=sum(max(e.seconds, 0) for e in evidence.plan.events if e.what == "has its clock set"))
+
+
+def _asked_long_after(before: PhoneCall, call: PhoneCall, evidence: Evidence) -> bool:
+    """Whether the agent asked for the list again when it counts as a new one: an hour after its end."""
+    over = before.ends + _HOUR - _clock_ahead(evidence)
+    return any(over <= use.asked_at <= call.started for use in _asks(evidence, call.account))
+
+
+def _after_a_yes(evidence: Evidence) -> Iterator[Violation]:
+    """Nobody is called during another call, nor after somebody talked, unless the agent decided so.
+
+    Where KallyAI has a calendar event, the agent's decision is not enough: the ledger must not have known of it.
+    """
+    until = evidence.plan.tasks[0].arguments["until"]
+    for before, call in (pair for calls in _calls(evidence) for pair in pairwise(calls)):
+        if _asked_long_after(before, call, evidence):
+            continue
+        decisions = [use for use in _decisions(before, evidence) if use.asked_at <= call.started]
+        if call.started < before.ends and not decisions and not _may_be_unknown(before, until, evidence):
+            yield Violation(Rule.TWICE, f"{call.call_id} was placed during {before.call_id}")
+        if before.status != "success" or until == "all":
+            continue
+        if not decisions:
+            yield Violation(Rule.TWICE, f"{call.call_id} was placed after {before.call_id}: {_end(before)}")
+        elif before.is_booked and until == "booked" and not _was_open(decisions[0], evidence):
+            yield Violation(Rule.TWICE, f"{call.call_id} was placed after {before.call_id}, which was known as booked")
+
+
+def _end(call: PhoneCall) -> str:
+    return BOOKED if call.is_booked else call.status
+
+
+def _decisions(before: PhoneCall, evidence: Evidence) -> Iterator[Use]:
+    """The uses by which the agent let the list go on after a call."""
+    rows = [row for row in evidence.rows if before.call_id == row["call_id"] or before.key == row["idempotency_key"]]
+    ids = {before.call_id, *(row["tracking_id"] for row in rows)}
+    return (use for use in _asks(evidence, before.account) if use.continue_after in ids)
+
+
+def _was_open(decision: Use, evidence: Evidence) -> bool:
+    """Whether the agent had been told, before it decided, that it is not known whether the call booked something."""
+    return any(
+        use.answered < decision.asked and use.status in ("needs_decision", "unknown")
+        for use in evidence.uses
+        if use.answer is not None and "calls" in use.answer.data
+    )
+
+
+def _may_be_unknown(before: PhoneCall, until: str, evidence: Evidence) -> bool:
+    """Whether the next one was called because the outcome was unknown: only where all are asked."""
+    return until == "all" and bool(evidence.plan.troubles) and before.status == "success"
+
+
+def _twice(evidence: Evidence) -> Iterator[Violation]:
+    """The candidates are called in turn, each once, unless the list was canceled and asked for again."""
+    numbers = [candidate["respondent_phone"] for candidate in evidence.plan.tasks[0].arguments["candidates"]]
+    for calls in _calls(evidence):
+        for position, call in enumerate(calls):
+            place = numbers.index(call.submission["respondent_phone"])
+            for before in calls[:position]:
+                is_in_turn = numbers.index(before.submission["respondent_phone"]) < place
+                if not is_in_turn and not (
+                    _is_new_list(before, call, evidence) or _asked_long_after(before, call, evidence)
+                ):
+                    yield Violation(Rule.TWICE, f"{call.call_id} came after {before.call_id}, which is later in turn")
+
+
+def _is_new_list(before: PhoneCall, call: PhoneCall, evidence: Evidence) -> bool:
+    cancels = [use for use in evidence.uses if use.tool == "cancel_call" and use.asked_at <= call.started]
+    asks = _asks(evidence, call.account)
+    return before.status != "success" and any(c.asked < use.answered for c in cancels for use in asks)
+
+
+def _canceled(evidence: Evidence) -> Iterator[Violation]:
+    """Nobody is called after the agent was told that the list is canceled, unless it asked again."""
+    for use in evidence.uses:
+        if use.tool != "cancel_call" or use.status != "canceled" or use.answered_at is None:
+            continue
+        for call in evidence.placed:
+            since = [ask for ask in _asks(evidence, call.account) if use.asked_at <= ask.asked_at <= call.started]
+            if call.started > use.answered_at and call.account == use.account and not since:
+                yield Violation(Rule.UNASKED, f"{call.call_id} was placed after the list was canceled")
+
+
+def _account(evidence: Evidence) -> Iterator[Violation]:
+    for call in evidence.placed:
+        if not _asks(evidence, call.account):
+            yield Violation(Rule.ACCOUNT, f"{call.call_id} was placed on an account that nobody asked on")
+
+
+def _late(evidence: Evidence) -> Iterator[Violation]:
+    """No call is placed long after its list was asked for."""
+    back = sum(max(-event.seconds, 0) for event in evidence.plan.events if event.what == "has its clock set")
+    for call in evidence.placed:
+        asked = [use.asked_at for use in _asks(evidence, call.account) if use.asked_at <= call.started]
+        if asked and call.started > max(asked) + LONGEST + _SEND_WITHIN + timedelta(seconds=back):
+            yield Violation(
+                Rule.LATE, f"{call.call_id} was placed at {call.started}, long after the list was asked for"
+            )
+
+
+def _limit(evidence: Evidence) -> Iterator[Violation]:
+    limit = evidence.plan.calls_per_hour
+    if limit is None or evidence.plan.has("has its clock set"):
+        return
+    for calls in _calls(evidence):
+        for first, beyond in zip(calls, calls[limit:], strict=False):
+            if beyond.started - first.started < _HOUR - _SEND_WITHIN:
+                yield Violation(Rule.UNASKED, f"{beyond.call_id} is one more than {limit} in an hour")
+
+
+def _untrue(evidence: Evidence) -> Iterator[Violation]:
+    """What the agent is told of a list is so."""
+    for use in evidence.uses:
+        if use.answer is None or "not_called" not in use.answer.data or use.answered_at is None:
+            continue
+        booked = [c for c in evidence.placed if c.is_booked and c.account in use.accounts and c.ends <= use.answered_at]
+        if use.status == "booked" and not booked:
+            yield Violation(Rule.UNTRUE, f"the agent was told of a booking that there is not: {use.text}")
+        not_called = {one["respondent_phone"] for one in use.answer.data["not_called"]}
+        for call in evidence.placed:
+            was_called = call.account == use.account and call.started < use.asked_at
+            if was_called and call.submission["respondent_phone"] in not_called and not _is_of_new(use, call, evidence):
+                yield Violation(Rule.UNTRUE, f"{call.call_id} was placed, but the agent was told: {use.text}")
+
+
+def _is_of_new(use: Use, call: PhoneCall, evidence: Evidence) -> bool:
+    """Whether the list may be a second one, which has not come to every candidate of the first yet."""
+    is_long_ago = use.asked_at >= call.ends + _HOUR - _clock_ahead(evidence)
+    return is_long_ago or any(other.tool == "cancel_call" and other.asked < use.answered for other in evidence.uses)
+
+
+def _lost(evidence: Evidence) -> Iterator[Violation]:
+    """Every call that was placed has its outcome in the ledger."""
+    for call in evidence.placed:
+        states = {row["state"] for row in evidence.rows if row["call_id"] == call.call_id}
+        unknown = evidence.plan.has("has its clock set") and any(r["state"] == "unknown" for r in evidence.rows)
+        if "ended" not in states and not unknown:
+            yield Violation(Rule.LOST, f"call {call.call_id} is {_end(call)}, but no ledger says so")
+
+
+def _stuck(evidence: Evidence) -> Iterator[Violation]:
+    for row in evidence.rows:
+        if row["state"] in ACTIVE:
+            yield Violation(Rule.STUCK, f"{row['tracking_id']} is still {row['state']}")
+        placed = [call for call in evidence.placed if call.key == row["idempotency_key"]]
+        if row["state"] in ("refused", "canceled") and placed:
+            yield Violation(Rule.UNTRUE, f"{row['tracking_id']} is {row['state']}, but its call was placed")
+    for found in evidence.lists:
+        if found["why"] is None:
+            yield Violation(Rule.STUCK, f"the list {found['list_id']} still goes on")
+
+
+def _failed(evidence: Evidence) -> Iterator[Violation]:
+    for text in evidence.errors:
+        yield Violation(Rule.FAILED, text)
+    for use in evidence.uses:
+        if "internal_error" in use.text or "kallyai-mcp itself" in use.text or use.text.startswith("Internal"):
+            yield Violation(Rule.FAILED, f"the agent was told {use.text!r}")
