@@ -89,6 +89,7 @@ async def test_the_pages_of_the_sandbox(page: Page, app: SandboxApp) -> None:
         paths = {
             "home": "/",
             "docs": "/docs",
+            "play": "/_sandbox/play",
             "sign in": "/v1/auth/cli?redirect_uri=http://localhost:9999",
             "choose": f"/v1/auth/sign-in?request={request_token_in(first)}&provider=apple",
             "stopped": "/v1/auth/cli?redirect_uri=http://evil.example",

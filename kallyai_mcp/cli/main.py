@@ -248,7 +248,7 @@ def doctor(settings: Settings | SettingsError, *, as_json: bool) -> None:
               help="How many times faster than real calls are.")  # fmt: skip
 @click.option("--scenarios", type=click.Path(dir_okay=False, path_type=Path),
               help="What happens on the lines of this TOML file.")  # fmt: skip
-@click.option("--play", is_flag=True, help="Your program plays the callee on all other lines, over HTTP.")
+@click.option("--play", is_flag=True, help="You play the callee on all other lines, on a page.")
 def sandbox(*, host: str, port: int, data: Path | None, speed: float, scenarios: Path | None, play: bool) -> None:
     """Run a complete KallyAI on this machine, over HTTP."""
     from kallyai_mcp.cli.sandbox import run_sandbox

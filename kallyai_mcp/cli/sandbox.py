@@ -61,7 +61,7 @@ def run_sandbox(host: str, port: int, data: Path | None, speed: float, scenarios
         for line in table([(each.number, one_line(each.description.en)) for each in useful]):
             say(f"  {line}")
         if play:
-            say(f"Calls to other numbers wait to be picked up at {url}/_sandbox/play/calls (docs/testing-agents.md).")
+            say(f"Calls to other numbers wait to be picked up at {url}/_sandbox/play")
         say(f"State is {stored}. Calls are {speed:g} times as fast as real ones. Ctrl-C stops it.")
         say("To use it, in another terminal:")
         for name, value in (("KALLYAI_API_URL", url), ("KALLYAI_CONFIRM", "never")):

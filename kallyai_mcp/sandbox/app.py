@@ -16,6 +16,7 @@ from kallyai_mcp.sandbox import (
     docs_page,
     page_rendering,
     play_endpoints,
+    play_page,
     user_endpoints,
 )
 from kallyai_mcp.sandbox.clock import Clock, SystemClock
@@ -119,6 +120,7 @@ def create_app(
         billing_portal,
         control_endpoints,
         play_endpoints,
+        play_page,
         docs_page,
         page_rendering,
     ):

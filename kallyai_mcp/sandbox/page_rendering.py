@@ -1,4 +1,4 @@
-"""Renders the sandbox's home, documentation, and billing pages: no scripts, no resources of other servers."""
+"""Renders the sandbox's home, documentation, billing, and play pages: no resources of other servers."""
 
 from datetime import datetime
 from functools import cache
@@ -45,17 +45,21 @@ def _environment() -> jinja2.Environment:
     return environment
 
 
-def render(template: str, *, language: str = "en", **values: Any) -> HTMLResponse:
+def render(template: str, *, language: str = "en", scripts: bool = False, **values: Any) -> HTMLResponse:
     """Return a page from `sandbox/templates`.
 
     Args:
         template: The file's name.
         language: The page's language.
+        scripts: The page has a script, which sends requests to the sandbox.
         values: The template's variables; all are escaped.
     """
     sandbox = "Entorno de pruebas" if language == "es" else "Sandbox"
     page = _environment().get_template(template).render(language=language, sandbox=sandbox, **values)
-    return HTMLResponse(page, headers=_HEADERS | {"Content-Language": language})
+    headers = _HEADERS | {"Content-Language": language}
+    if scripts:
+        headers["Content-Security-Policy"] += "; script-src 'self'; connect-src 'self'"
+    return HTMLResponse(page, headers=headers)
 
 
 def day(moment: datetime, language: str) -> str:

@@ -42,7 +42,8 @@ def test_with_play_calls_to_other_numbers_wait_to_be_picked_up(tmp_path: Path) -
         url = url_in(process.stdout.readline())
         (said,) = [line for line in islice(process.stdout, 4) if "picked up" in line]
 
-        assert f" {url}/_sandbox/play/calls " in said
+        assert said.endswith(f" {url}/_sandbox/play\n")
+        assert b"play.js" in fetch(f"{url}/_sandbox/play")
         assert json.loads(fetch(f"{url}/_sandbox/play/calls")) == {"calls": []}
         assert json.loads(fetch(f"{url}/_sandbox/line/+12025550142")) == {"does": "is_played"}
         assert json.loads(fetch(f"{url}/_sandbox/line/+12025550103"))["does"] == "is_busy"

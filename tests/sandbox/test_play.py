@@ -336,5 +336,10 @@ async def test_only_this_machine_may_play(client_host: str, url: str) -> None:
     with sandbox_app() as app:
         transport = httpx.ASGITransport(app, client=(client_host, 1))
         async with httpx.AsyncClient(transport=transport, base_url=url) as client:
-            for method, path in [("GET", CALLS), ("POST", f"{CALLS}/x/hang-up"), ("GET", f"{CALLS}/x/scenario.toml")]:
+            for method, path in [
+                ("GET", "/_sandbox/play"),
+                ("GET", CALLS),
+                ("POST", f"{CALLS}/x/hang-up"),
+                ("GET", f"{CALLS}/x/scenario.toml"),
+            ]:
                 assert (await client.request(method, path)).status_code == 403

@@ -1,0 +1,24 @@
+"""`/_sandbox/play`: the page on which a person plays the callee, by the endpoints of `play_endpoints`."""
+
+from fastapi import APIRouter, Depends, Request
+from fastapi.responses import HTMLResponse, Response
+
+from kallyai_mcp.sandbox import page_rendering
+from kallyai_mcp.sandbox.auth.text import preferred_language
+from kallyai_mcp.sandbox.local_access import only_from_this_machine
+
+router = APIRouter(include_in_schema=False, dependencies=[Depends(only_from_this_machine)])
+
+
+@router.get("/_sandbox/play")
+async def play_page(request: Request) -> HTMLResponse:
+    """Serve the page in the browser's language."""
+    language = preferred_language(request.headers.get("accept-language"))
+    return page_rendering.render("play.html", language=language, scripts=True)
+
+
+@router.get("/_sandbox/play.js")
+async def script() -> Response:
+    """Serve the script of the page."""
+    headers = {"X-Content-Type-Options": "nosniff", "Cache-Control": "no-store"}
+    return Response(page_rendering.read("play.js"), media_type="text/javascript", headers=headers)

@@ -1,0 +1,114 @@
+"""The page on which a person plays the callee, in a real browser."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from playwright.async_api import Browser, Page, expect
+
+from kallyai_mcp.sandbox.serve import running
+from kallyai_mcp.sandbox.simulator.scenario_file import read_scenarios
+from tests.page_checks import hard_to_use
+from tests.sandbox.sandbox_app import sandbox_app
+
+SUBMISSION = {
+    "task_category": "restaurant",
+    "task_description": "Book a table",
+    "business_name": "Bistro <b>",
+    "user_name": "Test Guest",
+    "party_size": 4,
+}
+
+
+class Caller:
+    """Places calls to a served sandbox."""
+
+    def __init__(self, url: str, token: str) -> None:
+        self.url = url
+        self._headers = {"Authorization": f"Bearer {token}"}
+
+    async def place(self, number: str, **fields: Any) -> dict[str, Any]:
+        body = {"submission": SUBMISSION | {"respondent_phone": number} | fields, "timezone": "UTC"}
+        async with httpx.AsyncClient(base_url=self.url, timeout=30) as client:
+            answer: dict[str, Any] = (await client.post("/v1/calls", headers=self._headers, json=body)).json()
+        return answer
+
+
+@pytest.fixture
+async def caller() -> AsyncIterator[Caller]:
+    with sandbox_app(plays=True) as app:
+        async with running(app) as url:
+            yield Caller(url, app.state.sandbox.issue_tokens()["access_token"])
+
+
+async def opened(chromium: Browser, caller: Caller, **options: Any) -> Page:
+    context = await chromium.new_context(**options)
+    page = await context.new_page()
+    await page.add_init_script(
+        "window.heard = []; speechSynthesis.speak = (said) => heard.push([said.lang, said.text]);"
+    )
+    await page.goto(f"{caller.url}/_sandbox/play")
+    await expect(page.locator("#none")).to_be_visible()
+    return page
+
+
+async def test_a_person_picks_up_proposes_another_time_and_saves_the_call(
+    chromium: Browser, caller: Caller, tmp_path: Path
+) -> None:
+    page = await opened(chromium, caller, locale="en-US", viewport={"width": 700, "height": 1000})
+    answer = asyncio.create_task(caller.place("+12025550142"))
+    await page.get_by_role("button", name="Pick up").click()
+    await expect(page.get_by_role("listitem")).to_have_count(2)
+    await expect(page.get_by_role("heading", name="Bistro <b> · +12025550142")).to_be_visible()
+    ((language, heard),) = await page.evaluate("heard")
+    assert language == "en-US"
+    assert heard in await page.get_by_role("listitem").nth(1).inner_text()
+
+    await page.get_by_label("You say").fill("We have a table at half past eight.")
+    await page.get_by_label("With that you").select_option(label="propose another time")
+    await page.get_by_label("Time").fill("20:30")
+    await page.get_by_label("Day").fill("2099-01-28")
+    assert await hard_to_use(page) == []
+    await page.get_by_role("button", name="Say it").click()
+    await expect(page.get_by_role("listitem")).to_have_count(4)
+    await page.get_by_label("You say").fill("Done.")
+    await page.get_by_label("With that you").select_option(label="agree to the request")
+    await page.get_by_role("button", name="Say it").click()
+    await expect(page.get_by_role("listitem")).to_have_count(6)
+    await page.get_by_role("button", name="Hang up").click()
+    await expect(page.get_by_text("The call has ended: success")).to_be_visible()
+    async with page.expect_download() as download:
+        await page.get_by_role("link", name="Save as scenario").click()
+    saved = tmp_path / "call.toml"
+    await (await download.value).save_as(saved)
+
+    assert [turn.does for turn in read_scenarios(saved.read_text("utf-8"))[0].turns] == [
+        "greets", "offers", "agrees", "hangs_up",
+    ]  # fmt: skip
+    assert (await answer)["status"] == "success"
+    assert await hard_to_use(page) == []
+    await page.context.close()
+
+
+async def test_two_calls_on_the_spanish_page(chromium: Browser, caller: Caller) -> None:
+    page = await opened(chromium, caller, locale="es-ES", viewport={"width": 320, "height": 900})
+    first = asyncio.create_task(caller.place("+34910000001", business_name="Uno", call_language="es"))
+    one = page.locator("section", has_text="Uno")
+    await expect(one.get_by_role("button", name="Atender")).to_be_visible()
+    second = asyncio.create_task(caller.place("+12025550143", business_name="Dos"))
+    two = page.locator("section", has_text="Dos")
+    assert await hard_to_use(page) == []
+    await two.get_by_role("button", name="Rechazar la llamada").click()
+    await one.get_by_role("button", name="Atender").click()
+    await one.get_by_label("Dices").fill("No tenemos mesa.")
+    await one.get_by_label("Con eso").select_option(label="dices que no a lo que piden")
+    await one.get_by_role("button", name="Decirlo").click()
+    await expect(one.get_by_role("listitem")).to_have_count(4)
+    await one.get_by_role("button", name="Colgar").click()
+
+    assert ((await first)["status"], (await second)["status"]) == ("success", "busy")
+    assert {language for language, _ in await page.evaluate("heard")} == {"es-ES"}
+    await page.context.close()
