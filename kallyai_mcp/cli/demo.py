@@ -32,6 +32,12 @@ _SPEED = 20
 _RESTAURANT = "+14155551234"
 _DO_NOT_CALL = "suppression_violation"
 
+_CANDIDATES = (("First Bistro", "busy"), ("Second Bistro", "fully_booked"), ("Third Bistro", "success"))
+"""Three restaurants, and the names of the sandbox's test numbers that they have."""
+
+_CALLS = 1 + len(_CANDIDATES)
+"""How many calls the demo places."""
+
 
 class DemoError(Exception):
     """An answer in the demo was not the expected one."""
@@ -195,6 +201,8 @@ async def _place_calls(demo: Demo) -> None:
         raise DemoError(f"the event should begin on {friday} at 19:00, not {event['start']}")
     _say(f"{event['summary']}, {friday:%A}, {friday:%B} {friday.day}, 7:00 PM; and the same as an .ics file")
 
+    await _call_around(demo, friday)
+
     demo.show("You ask for a call to a number that is on the do-not-call list")
     refused = await demo.use(
         "make_call",
@@ -210,18 +218,57 @@ async def _place_calls(demo: Demo) -> None:
 
     demo.show("What it cost")
     calls = await demo.use("list_calls", expect=str(call_id))
-    if calls["total"] != 1:
-        raise DemoError(f"there should be one call, not {calls['total']}")
+    if calls["total"] != _CALLS:
+        raise DemoError(f"there should be {_CALLS} calls, not {calls['total']}")
     after = await demo.use("check_quota", expect="minutes")
     if after["period_start"] == before["period_start"]:
-        if after["calls_used"] != before["calls_used"] + 1:
-            raise DemoError(f"one call should have been counted, not {after['calls_used'] - before['calls_used']}")
+        if after["calls_used"] != before["calls_used"] + _CALLS:
+            raise DemoError(
+                f"{_CALLS} calls should have been counted, not {after['calls_used'] - before['calls_used']}"
+            )
         minutes = after["minutes_used"] - before["minutes_used"]
-        _say(f"One call counted ({minutes:.1f} min), the refused one not.")
+        _say(f"{_CALLS} calls counted ({minutes:.1f} min), the refused one not.")
     else:
         _say("A new billing period began during the call, so the figures start anew.")
     left = f"{number(after['calls_remaining'])} of {number(after['calls_allocated'])} calls"
     _say(f"{left} and {number(after['minutes_remaining'])} of {number(after['minutes_allocated'])} minutes are left.")
+
+
+async def _call_around(demo: Demo, friday: date) -> None:
+    demo.show("You say: Find a table for 2 on Friday at 8 PM at one of these three")
+    asked = {
+        "candidates": [
+            {"respondent_phone": _test_number(name), "business_name": business} for business, name in _CANDIDATES
+        ],
+        "until": "booked",
+        "task_category": "restaurant",
+        "task_description": "Book a table",
+        "user_name": "Demo Guest",
+        "appointment_date": friday.isoformat(),
+        "appointment_time": "20:00",
+        "party_size": 2,
+    }
+    first = await _list_ended(demo, asked)
+    if first["status"] != "needs_decision":
+        raise DemoError(f"the second restaurant should need a decision, not {first['status']}")
+    busy, full = first["calls"]
+    _say(f"{busy['business_name']}: busy, so the next one is called.")
+    _say(f'{full["business_name"]}: answered. KallyAI: "{full["highlights"]}"')
+    _say("Nobody else is called before you have decided: somebody talked, and may have booked.")
+    _say("You say: Nothing was booked, so go on")
+    last = await _list_ended(demo, asked | {"continue_after": first["calls"][-1]["call_id"]})
+    outcomes = [call["outcome"] for call in last["calls"]]
+    if (last["status"], outcomes) != ("booked", ["not_reached", "answered", "booked"]):
+        raise DemoError(f"the third restaurant should have booked: {last['status']}, {outcomes}")
+    _say(f"{last['calls'][-1]['business_name']}: {styled('booked', bold=True)}. Nobody else is called.")
+
+
+async def _list_ended(demo: Demo, asked: dict[str, Any]) -> dict[str, Any]:
+    """Use call_around; returns its result once the list has stopped."""
+    with LiveLine(err=False) as live:
+        live.show("   Calling one after another")
+        work = demo.use("call_around", expect=_CANDIDATES[0][0], **asked)
+        return await _ticking(work, lambda seconds: live.update(f"   Calling one after another  {seconds} s"))
 
 
 async def _ticking(work: Awaitable[dict[str, Any]], tick: Callable[[int], None]) -> dict[str, Any]:
@@ -275,6 +322,13 @@ def _say_nothing(text: str) -> None:
 def _inherited() -> dict[str, str]:
     """This process's environment without the user's settings."""
     return {name: value for name, value in os.environ.items() if not name.startswith("KALLYAI_")}
+
+
+def _test_number(name: str) -> str:
+    """The first of the sandbox's test numbers of this name."""
+    from kallyai_mcp.sandbox.simulator.numbers import TEST_NUMBERS
+
+    return next(number.number for number in TEST_NUMBERS if number.name == name)
 
 
 def _number_refused_with(code: str) -> str:

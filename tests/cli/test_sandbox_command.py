@@ -99,7 +99,7 @@ def test_the_demo_exits_with_0_when_each_answer_is_right(tmp_path: Path) -> None
 
     assert done.returncode == 0, done.stderr + done.stdout
     assert done.stderr == ""
-    assert "One call counted (1." in done.stdout or ("A new billing period" in done.stdout and not same_period)
+    assert "4 calls counted (" in done.stdout or ("A new billing period" in done.stdout and not same_period)
     for words in (
         "signed in as personal@sandbox.test",
         "Booked  Italian Bistro, +1 415-555-1234",
@@ -107,6 +107,8 @@ def test_the_demo_exits_with_0_when_each_answer_is_right(tmp_path: Path) -> None
         "  Italian Bistro\n",
         "  KallyAI\n",
         "Table for 4 at Italian Bistro",
+        'Second Bistro: answered. KallyAI: "',
+        "Third Bistro: booked. Nobody else is called.",
         "Not called: the number is on the do-not-call list",
         "Each answer was what it should be.\nNext: `kallyai-mcp install`",
     ):
