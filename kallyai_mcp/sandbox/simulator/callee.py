@@ -172,6 +172,8 @@ class Callee:
     def answer_to_request(self, book: Phrasebook) -> str:
         """Return what the callee said to the request, in the language of `book`, for the summary."""
         request, scenario = self._context.request, self._context.scenario
+        if (quoted := self._quoted(book, self._caller.answer)) is not None:
+            return quoted
         if scenario.answer is not None:
             return scenario.answer.in_language(book.language)
         if self._caller.result == "needs_no_booking":
@@ -186,7 +188,14 @@ class Callee:
 
     def answer_to_question(self, book: Phrasebook, question: str) -> str:
         """Return what the callee said to a question of `additional_instructions`, in the language of `book`."""
-        return self._answer(book, question)
+        return self._quoted(book, self._caller.answers.get(question)) or self._answer(book, question)
+
+    def _quoted(self, book: Phrasebook, words: str | None) -> str | None:
+        """Return words of the scenario's turns, in the language of `book`; None for other words."""
+        for turn in self._context.scenario.turns:
+            if words and turn.words(self._book.language) == words:
+                return book.quote(turn.words(book.language))
+        return None
 
     def _answer(self, book: Phrasebook, question: str) -> str:
         """Return the answer to a question. Its facts depend on the number and the question only."""
