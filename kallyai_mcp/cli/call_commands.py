@@ -1,4 +1,4 @@
-"""The commands about calls: call, calls, show, transcript, calendar. Imported only when one of them is used."""
+"""The commands about calls: call, calls, show, cancel, transcript, calendar. Imported only when one of them is used."""
 
 from pathlib import Path
 from typing import Any
@@ -78,6 +78,21 @@ def show(settings: Settings, *, id_: str, wait: bool, sandbox: bool, as_json: bo
     from kallyai_mcp.cli.past_calls import show
 
     show(settings, id_, sandbox=sandbox, wait=wait, as_json=as_json)
+
+
+@click.command(short_help="Cancel a scheduled call, a retry, or a list.")
+@_id
+@_sandbox
+@_json
+@click.pass_obj
+def cancel(settings: Settings, *, id_: str, sandbox: bool, as_json: bool) -> None:
+    """Cancel the scheduled call, the retry, or the list with this ID for good.
+
+    A call in progress can't be hung up, but then it is the last one. The exit code is 1 if nothing was canceled.
+    """
+    from kallyai_mcp.cli.past_calls import cancel
+
+    cancel(settings, id_, sandbox=sandbox, as_json=as_json)
 
 
 @click.command(short_help="Show who said what in a call.")

@@ -24,7 +24,7 @@ CLIENT_KEYS = (
 """The keys of `clients.known.CLIENTS`; repeated here, so that the other commands don't import that module."""
 
 
-CALL_COMMANDS = ("call", "calls", "show", "transcript", "calendar")
+CALL_COMMANDS = ("call", "calls", "show", "cancel", "transcript", "calendar")
 """The commands in `call_commands`, which is imported only when one of them is used or listed."""
 
 

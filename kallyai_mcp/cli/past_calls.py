@@ -1,4 +1,4 @@
-"""`kallyai-mcp calls`, `show`, `transcript`, and `calendar`: what became of calls."""
+"""`kallyai-mcp calls`, `show`, `cancel`, `transcript`, and `calendar`: what became of calls."""
 
 from pathlib import Path
 
@@ -11,10 +11,11 @@ from kallyai_mcp.cli.console import say
 from kallyai_mcp.cli.terminal import open_terminal_context, report_errors
 from kallyai_mcp.cli.words import Words
 from kallyai_mcp.settings import Settings
+from kallyai_mcp.tools import scheduling
 from kallyai_mcp.tools.call_results import find_record, unrecorded_result
 from kallyai_mcp.tools.context import AppContext
 from kallyai_mcp.tools.history import appointment, event_answer, list_page, service_id, spoken_lines
-from kallyai_mcp.tools.results import CallAnswer, TranscriptAnswer
+from kallyai_mcp.tools.results import CallAnswer, CancelAnswer, TranscriptAnswer
 from kallyai_mcp.tools.text.calendar import rebuilt
 from kallyai_mcp.tools.text.plain import one_line
 
@@ -98,6 +99,31 @@ async def _find(id_: str, app_context: AppContext, follow_with: Words | None) ->
     else:
         record = await app_context.calls.wait(record, _SETTLE_SECONDS)
     return await to_answer(record, app_context, is_new=None)
+
+
+def cancel(settings: Settings, id_: str, *, sandbox: bool, as_json: bool) -> None:
+    """Cancel a scheduled call, a retry, or a list. The arguments are those of `show`.
+
+    Raises:
+        click.ClickException: There is no such call.
+        SystemExit: With 1 if nothing was canceled.
+    """
+    words = Words()
+
+    async def run() -> CancelAnswer:
+        async with open_terminal_context(settings, sandbox=sandbox) as app_context:
+            result = await scheduling.cancel(app_context, id_)
+            return CancelAnswer.model_validate(result.structured_content)
+
+    with report_errors(words, as_json=as_json):
+        answer = anyio.run(run)
+    if as_json:
+        say(answer.model_dump_json(exclude_none=True, indent=2))
+    else:
+        kind = answer.status if answer.status in ("canceled", "in_progress", "unknown") else "over"
+        say(words.say(f"cancel_{kind}"))
+    if answer.status != "canceled":
+        raise SystemExit(1)
 
 
 def transcript(settings: Settings, id_: str, *, sandbox: bool, as_json: bool) -> None:

@@ -27,6 +27,16 @@ _OWN: dict[str, tuple[str, str]] = {
     ),
     "calling_now": ("Calling {callee}", "Llamando a {callee}"),
     "canceled_now": ("Canceled. Nobody was called.", "Cancelada. No se llamó a nadie."),
+    "cancel_canceled": ("Canceled. No further call will be placed.", "Cancelada. No se hará ninguna llamada más."),
+    "cancel_in_progress": (
+        "Not canceled: the call is in progress, and can't be hung up. No further attempt will be placed.",
+        "No se canceló: la llamada está en curso y no se puede colgar. No se hará ningún otro intento.",
+    ),
+    "cancel_unknown": (
+        "Not canceled: the call may have been placed, and how it ended is not known.",
+        "No se canceló: quizá se hizo la llamada, y no se sabe cómo terminó.",
+    ),
+    "cancel_over": ("Nothing to cancel: it is over.", "No hay nada que cancelar: ya terminó."),
     "goes_on": (
         "The call goes on without this program. To follow it:",
         "La llamada continúa sin este programa. Para seguirla:",

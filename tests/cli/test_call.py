@@ -1,4 +1,4 @@
-"""`call`, `calls`, `show`, `transcript`, `calendar`: a person's calls, by the same ledger as the tools."""
+"""`call`, `calls`, `show`, `cancel`, `transcript`, `calendar`: a person's calls, by the same ledger as the tools."""
 
 import json
 import os
@@ -113,6 +113,24 @@ async def test_a_call_of_the_terminal_is_not_placed_again_by_a_tool_and_the_reve
     assert "No new call was placed. To call again on purpose: --redial" in by_terminal.stdout
     assert by_terminal.exit_code == 0
     assert json.loads(listed.stdout)["total"] == 2
+
+
+async def test_a_scheduled_call_can_be_canceled_and_one_that_is_over_can_not(home: Path) -> None:
+    settings = settings_in(home, **kallyai_url())
+    async with open_agent(settings, mode="auto", clock=ManualClock(datetime.now(UTC))) as agent:
+        due = (datetime.now(UTC) + timedelta(days=2)).isoformat()
+        ask = {"task_category": "general", "task_description": "Ask for the hours", "respondent_phone": BISTRO}
+        scheduled = await agent.use("make_call", ask, not_before=due)
+    canceled = await in_process("cancel", scheduled.data["tracking_id"])
+    await in_process("call", BUSY, "Ask for the hours", "--yes")
+    (over,) = json.loads((await in_process("calls", "--json")).stdout)["calls"]
+    late = await in_process("cancel", over["call_id"], "--json")
+    none = await in_process("cancel", "t-none")
+
+    assert (canceled.exit_code, canceled.stdout) == (0, "Canceled. No further call will be placed.\n")
+    assert late.exit_code == none.exit_code == 1
+    assert json.loads(late.stdout)["status"] == "busy"
+    assert none.stdout == ""
 
 
 @pytest.mark.usefixtures("home")
