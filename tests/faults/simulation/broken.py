@@ -249,7 +249,7 @@ BROKEN: tuple[Broken, ...] = (
                 "left + timedelta(seconds=record.clock_offset)",
                 "left",
             ),
-            Patch("kallyai_mcp.calls.call_search", "left += service_time - now", "left += timedelta(0)"),
+            Patch("kallyai_mcp.calls.call_search", "ahead = service_time - now", "ahead = timedelta(0)"),
         ),
     ),
     Broken(
