@@ -15,7 +15,7 @@ from tests.docs.pages import text_of
 from tests.processes import LIMIT, environment
 
 COMPLETIONS = [
-    ("kallyai-mcp ca", ["call", "calls", "calendar", "cancel"]),
+    ("kallyai-mcp ca", ["call", "calls", "cancel", "calendar"]),
     ("kallyai-mcp call --par", ["--party"]),
     ("kallyai-mcp install vs", ["vscode", "vscode-insiders", "vscodium"]),
 ]
