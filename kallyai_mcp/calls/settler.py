@@ -40,6 +40,7 @@ class CallSettler:
         self._ledger = ledger
         self._timing = timing
         self._clock = clock
+        self._left: dict[str, Stopwatch] = {}
         self._retries = Retries(clock, timing)
 
     async def settle(self, record: CallRecord) -> None:
@@ -109,7 +110,10 @@ class CallSettler:
         await self._take(record, call)
 
     async def mark_response_lost(self, record: CallRecord, left: Stopwatch | None = None) -> CallRecord:
-        """See `Ledger.mark_response_lost`; `left` runs since the request left."""
+        """See `Ledger.mark_response_lost`; `left` runs since the request left, if this process sent it."""
+        if left is not None:
+            self._left[record.tracking_id] = left
+        left = self._left.get(record.tracking_id)
         service_time, since_sent = self._service.service_time, left.passed if left is not None else None
         return await self._retries.until_written(
             partial(self._ledger().mark_response_lost, record, service_time=service_time, since_sent=since_sent)
@@ -117,6 +121,7 @@ class CallSettler:
 
     async def finish(self, record: CallRecord, state: CallState, *, error: KallyAIError) -> None:
         """Write down that a call was refused, or that its outcome is unknown, however long that takes."""
+        self._left.pop(record.tracking_id, None)
         await self._retries.until_written(partial(self._ledger().finish, record, state, error=error))
         if state is CallState.REFUSED:
             call_refused(error.code)
@@ -125,6 +130,7 @@ class CallSettler:
 
     async def _end(self, record: CallRecord, call: Call) -> None:
         """Write down the outcome of a call together with its calendar event; the record is active until then."""
+        self._left.pop(record.tracking_id, None)
         calendar = await self.calendar_of(record.account, call)
         ended = partial(self._ledger().finish, record, CallState.ENDED, call=call, calendar=calendar)
         await self._retries.until_written(ended)
@@ -148,6 +154,13 @@ class CallSettler:
         if record.clock_offset is None and self._service.service_time() is None:
             async with self._service.api_of(record.account) as api:
                 await api.list_calls(limit=1)  # for its `Date`: without it, an older call could be taken for this one
+        if (
+            record.clock_offset is None
+            and record.tracking_id in self._left
+            and self._service.service_time() is not None
+        ):
+            # Our wall clock may be set before the next look; the time since the request left is known now.
+            record = await self.mark_response_lost(record)
         competitors = await self._ledger().competitors(record)
         service_time = self._service.service_time()
 

@@ -182,3 +182,23 @@ async def test_a_clock_that_is_set_before_the_response_is_lost_does_not_hide_the
         record = await here.call()
 
     assert record.call_id == "c-1"
+
+
+@pytest.mark.parametrize("wrong_by", [-1500, 300])
+async def test_a_wrong_clock_that_is_set_right_after_the_response_was_lost_does_not_hide_the_call(
+    place: str, clock: ManualClock, wrong_by: float
+) -> None:
+    service = Service(clock, [LOST])
+    service.clock_offset = None  # no response before the first look tells the time
+    service.calls = [shown(at=clock.now() - timedelta(seconds=wrong_by))]
+
+    def look(looks: int) -> None:
+        if looks == 1:
+            clock.set_wall_clock(-wrong_by)
+            service.clock_offset = 0
+
+    service.on_look = look
+    async with world(service, place) as here:
+        record = await here.call()
+
+    assert record.call_id == "c-1"
