@@ -46,7 +46,16 @@ _OTHER_TIME = re.compile("(Do not agree to|If that day|No aceptes un|Si ese d).*
 _TRUNK = re.compile(r"^(\+1(?=1)|\+4[49](?=0)).")
 """A country code followed by the trunk prefix, as in "+44 (0)20"; an E.164 number does not have it."""
 
-_OWN_ARGUMENTS = {"timezone", "session_id", "accept_other_time", "wait_seconds", "redial", "confirmation"}
+_OWN_ARGUMENTS = {
+    "timezone",
+    "session_id",
+    "accept_other_time",
+    "wait_seconds",
+    "redial",
+    "confirmation",
+    "not_before",
+    "retries",
+}
 """Arguments that are no part of the submission."""
 
 
@@ -188,10 +197,23 @@ def _is_blank(name: str, value: Any) -> bool:
     if isinstance(value, float):
         return not math.isfinite(value)
     if isinstance(value, list):
-        return all(isinstance(each, str) and not each.strip() for each in value)
+        return all(isinstance(each, str) and _says_nothing(each) for each in value)
     if name == "additional_instructions" and isinstance(value, str) and value.lstrip().startswith("["):
         return _is_blank(name, json.loads(value))
-    return value is None or (isinstance(value, str) and value.strip() in {"", "null" if name in _TYPED else ""})
+    if name in _TYPED:
+        return (
+            value is None or (isinstance(value, str) and _says_nothing(value)) or (name == "party_size" and value == 0)
+        )
+    return value is None or (isinstance(value, str) and value.strip().casefold() in {"", *_NOT_AVAILABLE})
+
+
+_NOT_AVAILABLE = {"n/a", "n.a.", "<unknown>", "not specified", "not provided"}
+"""What a model writes for an argument that it has to send, and that is nobody's name."""
+
+
+def _says_nothing(text: str) -> bool:
+    """Whether a text stands for "absent" where it can't be a name."""
+    return text.strip().casefold() in _NOT_AVAILABLE | {"", "na", "none", "null", "nil", "undefined", "unknown", "-"}
 
 
 _TYPED = {
@@ -224,6 +246,6 @@ def _normalized(name: str, value: Any) -> Any:
             return str(value).strip().lower() in {"true", "t", "yes", "y", "on", "1", "1.0"}
         case "additional_instructions":
             items = json.loads(value) if isinstance(value, str) else value
-            return [each.strip() for each in items if each.strip()]
+            return [each.strip() for each in items if not _says_nothing(each)]
         case _:
             return value.strip()
