@@ -24,7 +24,7 @@ class Line:
     Args:
         number: The number, in E.164.
         lines: The sandbox's lines.
-        calls: The calls of which the methods change the last one; None for the first one of what happens now.
+        calls: What happens, call by call; the methods change the last one. None begins with the first call.
     """
 
     def __init__(self, number: str, lines: Lines, *, calls: list[dict[str, Any]] | None = None) -> None:

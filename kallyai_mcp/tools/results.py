@@ -43,7 +43,7 @@ class AppointmentAnswer(BaseModel):
 
 
 class UsedUp(BaseModel):
-    """The allowance with nothing left, because of which KallyAI refused a call."""
+    """The allowance that has nothing left, so that KallyAI refused a call."""
 
     unit: Literal["calls", "minutes", "credits"]
     allocated: float | None = None

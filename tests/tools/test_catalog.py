@@ -3,7 +3,7 @@ import re
 from pathlib import Path
 from typing import Any
 
-import jsonschema  # type: ignore[import-untyped]
+import jsonschema  # type: ignore[import-untyped]  # it has no types, and one function of it is used
 import pytest
 from mcp.types import Tool
 from syrupy.assertion import SnapshotAssertion

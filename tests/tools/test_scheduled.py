@@ -53,6 +53,7 @@ async def test_a_call_for_later_is_shown_everywhere(agent: Agent) -> None:
     assert "  scheduled  Dr. Ruiz +14155551234  due Mon Jan 26, 9:00 AM there (12:00 PM your time)" in listed.text
     assert listed.data["calls"][0]["status"] == "scheduled"
     assert shown.text == scheduled.text
+    # A text, not a blob; the comparison fails otherwise.
     assert resource.contents[0].text == scheduled.text  # type: ignore[union-attr]
     assert transcript.text.startswith("The call has not been placed yet")
 

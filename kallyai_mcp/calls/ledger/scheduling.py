@@ -34,7 +34,7 @@ _OTHER_ACCOUNT = KallyAIError("Another account was signed in when the call was d
 
 
 def expired_error() -> KallyAIError:
-    """Why a call is expired of which nothing else is known."""
+    """Why a call is expired when nothing else is known of it."""
     return KallyAIError("No program that could place the call ran when it was due.", code="expired")
 
 

@@ -76,7 +76,7 @@ class Due:
     """An event to be sent now.
 
     Attributes:
-        subscription: To whom.
+        subscription: The subscription that it goes to.
         event: What.
         attempts: How often that was tried.
         cursor: Everything up to this position was taken or given up once this event is.
