@@ -110,6 +110,21 @@ class CallList:
         return self.submissions[len(self.records) :]
 
     @property
+    def is_calling(self) -> bool:
+        """Whether a call of it is in progress, also when no further candidate is called."""
+        return bool(self.records) and self.records[-1].is_active
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it goes on, or its last call does."""
+        return self.why is None or self.is_calling
+
+    @property
+    def is_spanish(self) -> bool:
+        """Whether texts about it are in Spanish."""
+        return self.submissions[0].language == "es"
+
+    @property
     def may_have_reached(self) -> bool:
         """Whether a call of it reached somebody, or may have, or may yet."""
         return any(

@@ -333,7 +333,7 @@ class CallService:
         `changed` is told each time the list is read.
         """
         with self._clock.move_on_after(seconds):
-            while found.why is None or (found.records and found.records[-1].is_active):
+            while found.is_open:
                 await self._clock.sleep(self._timing.poll)
                 with suppress(LedgerUnavailableError):
                     found = await self._worker.ledger.lists.find(found.account, found.list_id) or found

@@ -24,16 +24,16 @@ from kallyai_mcp.tools.argument_types import (
     WaitSeconds,
 )
 from kallyai_mcp.tools.arguments import InvalidArgumentsError, Problem
-from kallyai_mcp.tools.call_results import call_answer
-from kallyai_mcp.tools.call_view import CallView
 from kallyai_mcp.tools.consent import ConsentDeclinedError, client_name, consent_form
 from kallyai_mcp.tools.context import AppContext
 from kallyai_mcp.tools.elicitation import Elicitation
+from kallyai_mcp.tools.list_results import list_result
 from kallyai_mcp.tools.quota_state import usage_of
-from kallyai_mcp.tools.results import CandidateAnswer, ListAnswer, answer
+from kallyai_mcp.tools.results import ListAnswer, answer
+from kallyai_mcp.tools.tasks import accepts_tasks
 from kallyai_mcp.tools.text import consent as consent_texts
-from kallyai_mcp.tools.text.call_lists import call_list, calling, party_of
-from kallyai_mcp.tools.text.plain import visible
+from kallyai_mcp.tools.text.call_lists import calling, party_of
+from kallyai_mcp.tools.user_language import note_language
 
 _MAX_ATTEMPTS = 3
 FEWEST, MOST = 2, 10
@@ -125,7 +125,8 @@ async def call_around(
         found, is_new = started
     else:
         found, is_new = await _go_on(known, continue_after, app_context), False
-    return await follow_list(found, wait_seconds, app_context, is_new=is_new)
+    note_language(app_context, found.account.account, language)
+    return await follow_list(found, wait_seconds, ctx, is_new=is_new)
 
 
 async def _go_on(found: CallList, continue_after: str | None, app_context: AppContext) -> CallList:
@@ -139,48 +140,21 @@ async def _go_on(found: CallList, continue_after: str | None, app_context: AppCo
 
 
 async def follow_list(
-    found: CallList, wait_seconds: float | None, app_context: AppContext, *, is_new: bool | None
+    found: CallList, wait_seconds: float | None, ctx: Context[AppContext, Any], *, is_new: bool | None
 ) -> CallToolResult:
     """Wait for a list, say in progress who is being called, and return its result; its outcomes count as delivered."""
-    latest = found
+    app_context, latest = ctx.request_context.lifespan_context, found
+    seconds = app_context.wait_seconds if wait_seconds is None else wait_seconds
+    if is_new is not None and accepts_tasks(ctx.request_context):
+        seconds = 0  # the client polls the task
     progress.say(lambda: calling(latest))
 
     def changed(newer: CallList) -> None:
         nonlocal latest
         latest = newer
 
-    seconds = app_context.wait_seconds if wait_seconds is None else wait_seconds
     found = await app_context.calls.wait_list(found, seconds, changed)
-    for record in found.records:
-        await app_context.calls.delivery.note(record, is_new=None)
-    now = app_context.now()
-    text = call_list(
-        found, now, wait=app_context.wait_seconds, zone_name=app_context.timezone, is_duplicate=is_new is False
-    )
-    structure = ListAnswer(
-        status="in_progress" if found.why is None else found.why.value,
-        tracking_id=found.list_id,
-        calls=[_candidate(CallView.of_record(record), now) for record in found.records],
-        not_called=[
-            CandidateAnswer(respondent_phone=one.respondent_phone, business_name=one.business_name)
-            for one in found.not_called
-        ],
-        placed_now=is_new,
-    )
-    return answer(text, structure)
-
-
-def _candidate(view: CallView, now: datetime) -> CandidateAnswer:
-    full = call_answer(view, now)
-    return CandidateAnswer(
-        respondent_phone=full.respondent_phone,
-        business_name=full.business_name,
-        status=full.status,
-        outcome=full.outcome,
-        highlights=visible(full.highlights, 500) if full.highlights else None,
-        call_id=full.call_id,
-        tracking_id=full.tracking_id,
-    )
+    return await list_result(app_context, found, is_new=is_new)
 
 
 async def _start(

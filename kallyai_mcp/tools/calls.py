@@ -128,7 +128,7 @@ async def get_call(
             spanish = record.submission.language == "es"
             return await tool_error(error, app_context, tool="make_call", places_calls=True, spanish=spanish)
     if is_tracking_id(call_id) and (found := await app_context.calls.find_list(call_id)) is not None:
-        return await follow_list(found, wait_seconds, app_context, is_new=None)
+        return await follow_list(found, wait_seconds, ctx, is_new=None)
     call = await app_context.api().get_call(call_id)
     return await unrecorded_result(app_context, call, with_links=client_supports_apps(ctx))
 

@@ -16,10 +16,10 @@ from kallyai_mcp.tools.arguments import InvalidArgumentsError, Problem
 from kallyai_mcp.tools.call_results import call_answer, find_record
 from kallyai_mcp.tools.call_view import CallView
 from kallyai_mcp.tools.context import AppContext
+from kallyai_mcp.tools.list_results import cancel_list
 from kallyai_mcp.tools.results import CallAnswer, CancelAnswer, answer
-from kallyai_mcp.tools.text.call_lists import party_of
 from kallyai_mcp.tools.text.calls import record_party
-from kallyai_mcp.tools.text.canceling import canceled, list_canceled, not_canceled
+from kallyai_mcp.tools.text.canceling import canceled, not_canceled
 from kallyai_mcp.tools.text.plain import zone_of
 
 
@@ -81,16 +81,7 @@ async def cancel(app_context: AppContext, id_: str) -> CallToolResult:
     """
     record = await find_record(app_context, id_)
     if record is None and is_tracking_id(id_) and (found := await app_context.calls.find_list(id_)) is not None:
-        done = await app_context.calls.cancel_list(id_)
-        found = await app_context.calls.find_list(id_) or found  # the next call may have been reserved since
-        last = found.records[-1] if found.records else None
-        if last is not None and last.is_active and await app_context.calls.cancel(last.tracking_id):
-            found = await app_context.calls.find_list(id_) or found
-            last = found.records[-1] if found.records else None
-        spanish = found.submissions[0].language == "es"
-        parties = "; ".join(str(party_of(submission)) for submission in found.not_called)
-        text = list_canceled(parties, is_done=done, is_active=last is not None and last.is_active, spanish=spanish)
-        return answer(text, CancelAnswer(status="canceled" if done else found.why, tracking_id=id_))
+        return await cancel_list(app_context, found)
     if record is None:
         call = await app_context.api().get_call(id_)
         view = CallView.of_call(call, None, timezone=app_context.timezone)

@@ -1,7 +1,8 @@
-"""The Tasks extension (SEP-2663): make_call returns a task at once to a client that declares it, and the client polls.
+"""The Tasks extension (SEP-2663): make_call and call_around return a task at once to a client that declares it.
 
-A task is a call record under another name, and nothing else is stored: its id is the `tracking_id`. So it survives a
-restart, any process with the same ledger can answer for it, and only its account can see it.
+A task is a call record or a list under another name, and nothing else is stored: its id is the `tracking_id`, or has it
+(`ListTask`). So it survives a restart, any process with the same ledger can answer for it, and only its account can see
+it.
 """
 
 from collections.abc import Mapping, Sequence
@@ -33,6 +34,9 @@ from kallyai_mcp.api.errors import KallyAIError
 from kallyai_mcp.calls.records import CallRecord, CallState
 from kallyai_mcp.tools.call_results import to_result
 from kallyai_mcp.tools.context import AppContext
+from kallyai_mcp.tools.list_results import cancel_list, list_result
+from kallyai_mcp.tools.list_tasks import ListTask, find_list_task
+from kallyai_mcp.tools.text import call_lists as list_texts
 from kallyai_mcp.tools.text.calls import task_status
 from kallyai_mcp.tools.text.errors import error_text
 from kallyai_mcp.tools.text.scheduled import scheduled
@@ -94,7 +98,7 @@ class CallTasks(Extension):
 
     @override
     def methods(self) -> Sequence[MethodBinding]:
-        """tasks/get; tasks/update, which changes nothing; and tasks/cancel, which cancels a call that was not sent yet.
+        """tasks/get; tasks/update, which changes nothing; and tasks/cancel, which does the same as cancel_call.
 
         They raise `MCPError`: -32021 for a client that doesn't declare the extension, -32602 for a task that this
         account doesn't have, -32603 when the ledger or the account can't be read, for example without a sign-in.
@@ -109,12 +113,14 @@ class CallTasks(Extension):
     async def intercept_tool_call(
         self, params: CallToolRequestParams, ctx: _Context, call_next: CallNext
     ) -> HandlerResult:
-        """Return a `Task` in place of make_call's result while the call is in progress.
+        """Return a `Task` in place of the result of make_call or call_around while the call or list is in progress.
 
-        make_call doesn't wait for such a client. Its other results (wrong arguments, a refusal, a call that has ended)
-        are returned as they are.
+        They don't wait for such a client. Their other results (wrong arguments, a refusal, a call that has ended, a
+        list that has stopped) are returned as they are.
         """
         result = await call_next(ctx)
+        if params.name == "call_around" and accepts_tasks(ctx) and isinstance(result, CallToolResult):
+            return await self._started_list(ctx, result)
         reports = ctx.lifespan_context.calls.delivery.reports()
         if params.name != "make_call" or not accepts_tasks(ctx) or not reports:
             return result
@@ -127,10 +133,23 @@ class CallTasks(Extension):
         text = task_status(record, now, is_new=is_new is not False)
         return self._task("task", record, "working", now, status_message=text)
 
+    async def _started_list(self, ctx: _Context, result: CallToolResult) -> HandlerResult:
+        structure = result.structured_content or {}
+        if structure.get("status") != "in_progress":
+            return result
+        found = await ctx.lifespan_context.calls.find_list(structure["tracking_id"])
+        if found is None or not found.is_open:
+            return result
+        is_duplicate = structure.get("placed_now") is False
+        text = list_texts.task_status(found, is_duplicate=is_duplicate)
+        return self._task("task", ListTask.newest(found), "working", ctx.lifespan_context.now(), status_message=text)
+
     async def _get(self, ctx: _Context, params: TaskParams) -> Task:
         record = await _find(ctx, params.task_id)
         app_context = ctx.lifespan_context
         now = app_context.now()
+        if isinstance(record, ListTask):
+            return await self._get_list(app_context, record, now)
         if record.state is CallState.SCHEDULED:
             return self._scheduled("complete", record, now, app_context.timezone)
         if record.is_active:
@@ -140,8 +159,14 @@ class CallTasks(Extension):
             text = task_status(record, now)
             return self._task("complete", record, "cancelled", ended_at, status_message=text)
         result = await _result(app_context, record, with_links=client_supports_apps(ctx))
-        as_json = result.model_dump(by_alias=True, mode="json", exclude_none=True)
-        return self._task("complete", record, "completed", ended_at, result=as_json)
+        return self._task("complete", record, "completed", ended_at, result=result)
+
+    async def _get_list(self, app_context: AppContext, task: ListTask, now: datetime) -> Task:
+        if task.status == "completed":
+            result = await list_result(app_context, task.found, is_new=True)
+            return self._task("complete", task, "completed", task.ended_at, result=result)
+        updated_at = now if task.status == "working" else task.ended_at
+        return self._task("complete", task, task.status, updated_at, status_message=list_texts.task_status(task.found))
 
     async def _update(self, ctx: _Context, params: TaskParams) -> EmptyResult:
         await _find(ctx, params.task_id)
@@ -150,7 +175,10 @@ class CallTasks(Extension):
     async def _cancel(self, ctx: _Context, params: TaskParams) -> EmptyResult:
         record = await _find(ctx, params.task_id)
         try:
-            await ctx.lifespan_context.calls.cancel(record.tracking_id)
+            if not isinstance(record, ListTask):
+                await ctx.lifespan_context.calls.cancel(record.tracking_id)
+            elif record.status == "working":
+                await cancel_list(ctx.lifespan_context, record.found)
         except KallyAIError as error:
             raise MCPError(INTERNAL_ERROR, error_text(error, places_calls=False)) from error
         return EmptyResult()
@@ -170,22 +198,26 @@ class CallTasks(Extension):
     def _task(
         self,
         kind: Literal["task", "complete"],
-        record: CallRecord,
+        followed: CallRecord | ListTask,
         status: Literal["working", "completed", "cancelled"],
         last_updated_at: datetime,
         *,
         status_message: str | None = None,
-        result: dict[str, Any] | None = None,
+        result: CallToolResult | None = None,
     ) -> Task:
+        if isinstance(followed, ListTask):
+            id_, created_at = followed.id, followed.created_at
+        else:
+            id_, created_at = followed.tracking_id, followed.placed_at
         return Task(
             result_type=kind,
-            task_id=record.tracking_id,
+            task_id=id_,
             status=status,
             status_message=status_message,
-            created_at=record.placed_at,
+            created_at=created_at,
             last_updated_at=last_updated_at,
             ttl_ms=self._ttl_ms,
-            result=result,
+            result=result.model_dump(by_alias=True, mode="json", exclude_none=True) if result is not None else None,
         )
 
 
@@ -211,11 +243,13 @@ def accepts_tasks(ctx: _Context) -> bool:
     return ctx.protocol_version in _VERSIONS and ctx.session.check_client_capability(capability)
 
 
-async def _find(ctx: _Context, task_id: str) -> CallRecord:
-    """The record of a task of this account, for a client that declares the extension."""
+async def _find(ctx: _Context, task_id: str) -> CallRecord | ListTask:
+    """The call or list of a task of this account, for a client that declares the extension."""
     require_client_extension(ctx, TASKS)
     _check_name_header(ctx, task_id)
     try:
+        if (task := await find_list_task(ctx.lifespan_context, task_id)) is not None:
+            return task
         record = await ctx.lifespan_context.calls.find(task_id)
     except KallyAIError as error:
         raise MCPError(INTERNAL_ERROR, error_text(error, places_calls=False)) from error

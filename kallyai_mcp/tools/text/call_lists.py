@@ -8,6 +8,7 @@ from kallyai_mcp.calls.records import CallRecord, CallState
 from kallyai_mcp.tools.call_view import CallView
 from kallyai_mcp.tools.text.call_list import state_in_words
 from kallyai_mcp.tools.text.calls import Party, booked_time, record_party
+from kallyai_mcp.tools.text.canceling import list_canceled
 from kallyai_mcp.tools.text.plain import one_line, quoted, sentence, word
 
 _SENTENCES: dict[str, tuple[str, str]] = {
@@ -55,6 +56,11 @@ _SENTENCES: dict[str, tuple[str, str]] = {
         'Next: get_call with call_id "{id}" and wait_seconds {wait:g}; cancel_call stops the list.',
         'Después: get_call con call_id "{id}" y wait_seconds {wait:g}; cancel_call detiene la lista.',
     ),
+    "task": ("{party}, {number} of {count}, is being called.", "Se está llamando a {party}, {number} de {count}."),
+    "task_cancel": (
+        "tasks/cancel stops the list for good; a call in progress goes on to its end.",
+        "tasks/cancel detiene la lista para siempre; una llamada en curso sigue hasta el final.",
+    ),
     "again": ("Asked for before; nothing was placed twice. ", "Ya se había pedido; nada se hizo dos veces. "),
     "not_called": ("Not called: {parties}.", "Sin llamar: {parties}."),
     "limit": ("a limit of this server, or too late", "un límite de este servidor, o demasiado tarde"),
@@ -71,7 +77,7 @@ def call_list(found: CallList, now: datetime, *, wait: float, zone_name: str, is
         zone_name: IANA name of the user's time zone.
         is_duplicate: The same list was asked for again.
     """
-    spanish = found.submissions[0].language == "es"
+    spanish = found.is_spanish
     last = found.records[-1] if found.records else None
     party = record_party(last) if last is not None else party_of(found.submissions[0])
     values = {"party": party, "count": len(found.records), "why": _refusal(last, spanish)}
@@ -93,6 +99,18 @@ def call_list(found: CallList, now: datetime, *, wait: float, zone_name: str, is
     elif found.why in (Why.NEEDS_DECISION, Why.UNKNOWN) and last is not None and found.not_called:
         lines.append(_say("go_on", spanish, id=last.call_id or last.tracking_id))
     return "\n".join(lines)
+
+
+def task_status(found: CallList, *, is_duplicate: bool = False) -> str:
+    """How far a list is that an agent follows as a task; `is_duplicate`: the same list was asked for again."""
+    spanish = found.is_spanish
+    if found.why is Why.CANCELED:
+        parties = "; ".join(str(party_of(submission)) for submission in found.not_called)
+        return list_canceled(parties, is_done=True, is_active=found.is_calling, spanish=spanish)
+    position = max(1, len(found.records))
+    party = party_of(found.submissions[position - 1])
+    first = _say("task", spanish, party=party, number=position, count=len(found.submissions))
+    return f"{_say('again', spanish) if is_duplicate else ''}{first} {_say('task_cancel', spanish)}"
 
 
 def calling(found: CallList) -> str:

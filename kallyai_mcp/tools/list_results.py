@@ -1,0 +1,82 @@
+"""The results about a list of candidates: of call_around, of get_call and cancel_call for its id, and of its tasks."""
+
+from datetime import datetime
+
+from mcp.types import CallToolResult
+
+from kallyai_mcp.calls.call_lists import CallList
+from kallyai_mcp.tools.call_results import call_answer
+from kallyai_mcp.tools.call_view import CallView
+from kallyai_mcp.tools.context import AppContext
+from kallyai_mcp.tools.results import CancelAnswer, CandidateAnswer, ListAnswer, answer
+from kallyai_mcp.tools.text.call_lists import call_list, party_of
+from kallyai_mcp.tools.text.canceling import list_canceled
+from kallyai_mcp.tools.text.plain import visible
+
+_SAID = 500
+"""Characters of KallyAI's summary of one call; a list may have ten."""
+
+
+async def list_result(app_context: AppContext, found: CallList, *, is_new: bool | None) -> CallToolResult:
+    """The result for a list, as far as it is; the outcomes in it count as delivered.
+
+    Args:
+        app_context: What the tool works with.
+        found: The list.
+        is_new: This request started the list, or found it as a duplicate; None when it only asked about the list.
+
+    Raises:
+        LedgerUnavailableError: The ledger can't be used.
+    """
+    for record in found.records:
+        await app_context.calls.delivery.note(record, is_new=None)
+    now = app_context.now()
+    text = call_list(
+        found, now, wait=app_context.wait_seconds, zone_name=app_context.timezone, is_duplicate=is_new is False
+    )
+    structure = list_answer(found, now)
+    structure.placed_now = is_new
+    return answer(text, structure)
+
+
+def list_answer(found: CallList, now: datetime) -> ListAnswer:
+    """The structure for a list."""
+    return ListAnswer(
+        status="in_progress" if found.why is None else found.why.value,
+        tracking_id=found.list_id,
+        calls=[_candidate(CallView.of_record(record), now) for record in found.records],
+        not_called=[
+            CandidateAnswer(respondent_phone=one.respondent_phone, business_name=one.business_name)
+            for one in found.not_called
+        ],
+    )
+
+
+async def cancel_list(app_context: AppContext, found: CallList) -> CallToolResult:
+    """Let a list stop for good, and say which of its candidates are not called.
+
+    Raises:
+        KallyAIError: As the methods of `CallService`.
+    """
+    id_ = found.list_id
+    done = await app_context.calls.cancel_list(id_)
+    found = await app_context.calls.find_list(id_) or found  # the next call may have been reserved since
+    last = found.records[-1] if found.records else None
+    if last is not None and last.is_active and await app_context.calls.cancel(last.tracking_id):
+        found = await app_context.calls.find_list(id_) or found
+    parties = "; ".join(str(party_of(submission)) for submission in found.not_called)
+    text = list_canceled(parties, is_done=done, is_active=found.is_calling, spanish=found.is_spanish)
+    return answer(text, CancelAnswer(status="canceled" if done else found.why, tracking_id=id_))
+
+
+def _candidate(view: CallView, now: datetime) -> CandidateAnswer:
+    full = call_answer(view, now)
+    return CandidateAnswer(
+        respondent_phone=full.respondent_phone,
+        business_name=full.business_name,
+        status=full.status,
+        outcome=full.outcome,
+        highlights=visible(full.highlights, _SAID) if full.highlights else None,
+        call_id=full.call_id,
+        tracking_id=full.tracking_id,
+    )
