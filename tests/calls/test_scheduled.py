@@ -8,10 +8,13 @@ import pytest
 
 from kallyai_mcp.api.errors import PolicyError
 from kallyai_mcp.api.models import Submission
+from kallyai_mcp.calls.ledger.sql import Ledger
 from kallyai_mcp.calls.policy import CallPolicy
 from kallyai_mcp.calls.records import CallRecord, CallState
 from kallyai_mcp.calls.schedule import next_attempt
 from kallyai_mcp.calls.service import Placed
+from kallyai_mcp.calls.timing import Timing
+from tests.calls.ledgers import database_at
 from tests.calls.manual_time import ManualClock
 from tests.calls.world import NOW, PLACED, TABLE, Reply, Service, World, world
 
@@ -216,9 +219,10 @@ async def test_a_call_that_was_taken_by_a_process_that_died_before_it_was_sent_i
     service = Service(clock)
     async with world(service, place) as here:
         placed = await schedule(here)
-        clock.advance((DUE - NOW).total_seconds())
-        worker = await here.ledger.take_lease()
-        [taken] = await here.run(here.ledger.take_due(placed.record.account, worker))
+    clock.advance((DUE - NOW).total_seconds())
+    dying = Ledger(database_at(place, clock.now), policy=CallPolicy(), timing=Timing())
+    [taken] = await dying.take_due(placed.record.account, await dying.take_lease())
+    await dying.aclose()
     async with world(service, place) as other:
         await at(other, DUE + timedelta(minutes=2))
         record = await now(other, placed.record)
