@@ -8,7 +8,7 @@ import pytest
 
 PACKAGE = Path(__file__).parent.parent / "kallyai_mcp"
 
-LEAVES = {"urls", "common_types", "setting_values", "visual_identity"}
+LEAVES = {"urls", "common_types", "languages", "setting_values", "visual_identity"}
 """Modules that import nothing of the package; every package may import them, except the sandbox."""
 
 ALLOWED = {

@@ -4,26 +4,14 @@ from collections.abc import Mapping
 from functools import cache
 from html import escape
 from importlib.resources import files
-from typing import Literal
 
+from kallyai_mcp.languages import Language, preferred
 from kallyai_mcp.visual_identity import ICON, MARK, TOKENS, as_data_uri, csp_hash
-
-Language = Literal["en", "es"]
 
 
 def language(accepted: str) -> Language:
     """`es` if the Accept-Language header `accepted` prefers Spanish to English, else `en`."""
-    weights = {"en": 0.0, "es": 0.0}
-    for part in accepted.lower().split(","):
-        tag, _, weight = part.partition(";")
-        name = tag.strip().partition("-")[0]
-        try:
-            quality = float(weight.strip().removeprefix("q=") or 1)
-        except ValueError:
-            continue
-        if name in weights:
-            weights[name] = max(weights[name], quality)
-    return "es" if weights["es"] > weights["en"] else "en"
+    return preferred(accepted) or "en"
 
 
 def document(

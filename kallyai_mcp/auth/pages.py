@@ -4,7 +4,8 @@ from collections.abc import Mapping
 from html import escape
 from typing import Literal
 
-from kallyai_mcp.auth.page_layout import Language, document, language, page_headers
+from kallyai_mcp.auth.page_layout import document, language, page_headers
+from kallyai_mcp.languages import Language
 
 Kind = Literal["done", "failed", "wrong", "used", "late", "missing", "method", "host"]
 Origin = Literal["chat", "terminal"]

@@ -120,9 +120,9 @@ class CallList:
         return self.why is None or self.is_calling
 
     @property
-    def is_spanish(self) -> bool:
-        """Whether texts about it are in Spanish."""
-        return self.submissions[0].language == "es"
+    def language(self) -> str | None:
+        """The language of its summaries, if it names one: `en` or `es`."""
+        return self.submissions[0].language
 
     @property
     def may_have_reached(self) -> bool:

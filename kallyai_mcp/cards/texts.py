@@ -5,7 +5,8 @@ from functools import cache
 from importlib.resources import files
 from typing import Literal
 
-Language = Literal["en", "es"]
+from kallyai_mcp.languages import Language
+
 Part = Literal["shared", "errors", "call", "quota"]
 
 

@@ -11,6 +11,7 @@ from kallyai_mcp.cli.browser_sign_in import BrowserSignIn
 from kallyai_mcp.cli.connection import Connection
 from kallyai_mcp.cli.ledger import timing
 from kallyai_mcp.cli.local_timezone import local_timezone
+from kallyai_mcp.cli.words import reader_language
 from kallyai_mcp.tools.confirmations import Confirmations
 from kallyai_mcp.tools.context import AppContext
 
@@ -28,7 +29,8 @@ async def open_app_context(
     Args:
         connection: Which KallyAI, which ledger, and which clock; closed at the end.
         timezone: The user's IANA time zone; None for the machine's.
-        links: Give out sign-in links, which need the user's browser to be on this machine.
+        links: The user is at this machine: give out sign-in links for the browser here, and write in the language that
+            this machine's environment names, unless the user's calls name one.
         webhooks: Sends events to the URLs of clients; None where that is not served.
     """
     settings = connection.settings
@@ -54,6 +56,7 @@ async def open_app_context(
                     confirm=settings.confirm or ("never" if connection.sandbox is not None else "auto"),
                     embedded=connection.sandbox is not None,
                     webhooks=webhooks,
+                    language=reader_language() if links else "en",
                 )
             tasks.cancel_scope.cancel()
     finally:

@@ -197,5 +197,5 @@ async def to_answer(record: CallRecord, app_context: AppContext, *, is_new: bool
     Raises:
         KallyAIError: The call was refused or canceled: nobody was called.
     """
-    result = await to_result(app_context, record, is_new=is_new)
+    result = await to_result(app_context, record, spanish=False, is_new=is_new)  # its text is not used
     return CallAnswer.model_validate(result.structured_content)

@@ -8,7 +8,8 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from kallyai_mcp.api.errors import KallyAIError, NotSignedInError, PolicyError
-from kallyai_mcp.cards.texts import Language, texts
+from kallyai_mcp.cards.texts import texts
+from kallyai_mcp.languages import Language
 from kallyai_mcp.tools.text.errors import may_have_been_placed, service_says
 from kallyai_mcp.tools.text.plain import sentence
 

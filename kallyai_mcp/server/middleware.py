@@ -18,10 +18,12 @@ from kallyai_mcp.tools.resources import with_app_context
 from kallyai_mcp.tools.subscriptions import METHODS as SUBSCRIPTIONS
 from kallyai_mcp.tools.subscriptions import Subscriptions
 from kallyai_mcp.tools.tasks import check_task_listeners
+from kallyai_mcp.tools.user_language import with_client_language
 
 _TASKS = frozenset({"subscriptions/listen"})
 _PROMPTS = frozenset({"prompts/get"})
 _RESOURCES = frozenset({"resources/read"})
+_WITH_TEXTS = frozenset({"tools/call", "resources/read", "prompts/get", "tasks/get", "tasks/cancel"})
 _DISCOVERY = frozenset({"initialize", "server/discover"})
 
 
@@ -39,6 +41,7 @@ def middleware(subscriptions: Subscriptions, *, read_only: bool) -> list[ServerM
         (DeliveryMiddleware(connection_of), DELIVERY),
         (check_task_listeners, _TASKS),
         (subscriptions, SUBSCRIPTIONS),
+        (with_client_language, _WITH_TEXTS),
         (with_app_context, _RESOURCES),
         (no_prompts if read_only else known_prompts, _PROMPTS),
     ]

@@ -33,7 +33,7 @@ from kallyai_mcp.tools.results import ListAnswer, answer
 from kallyai_mcp.tools.tasks import accepts_tasks
 from kallyai_mcp.tools.text import consent as consent_texts
 from kallyai_mcp.tools.text.call_lists import calling, party_of
-from kallyai_mcp.tools.user_language import note_language
+from kallyai_mcp.tools.user_language import note_language, reads_spanish
 
 _MAX_ATTEMPTS = 3
 FEWEST, MOST = 2, 10
@@ -147,7 +147,8 @@ async def follow_list(
     seconds = app_context.wait_seconds if wait_seconds is None else wait_seconds
     if is_new is not None and accepts_tasks(ctx.request_context):
         seconds = 0  # the client polls the task
-    progress.say(lambda: calling(latest))
+    spanish = await reads_spanish(app_context, found.language)
+    progress.say(lambda: calling(latest, spanish=spanish))
 
     def changed(newer: CallList) -> None:
         nonlocal latest
@@ -207,7 +208,7 @@ async def _consent(
         id_ = app_context.confirmations.verify(confirmation, now, *about)
         if id_ is not None and id_ not in used:
             return Consent(asked_by, "confirmation", every, confirmation_id=id_)
-    spanish = asked.submissions[0].language == "es"
+    spanish = await reads_spanish(app_context, asked.language)
     parties = [str(party_of(submission)) for submission in asked.submissions]
     preview = consent_texts.list_preview(asked.submissions[0], parties, flags, asked.until, now=now, spanish=spanish)
     elicitation = Elicitation(ctx)

@@ -15,11 +15,12 @@ from kallyai_mcp.tools.context import AppContext
 from kallyai_mcp.tools.links import links
 from kallyai_mcp.tools.quota_state import few_left
 from kallyai_mcp.tools.results import AppointmentAnswer, AttemptAnswer, CallAnswer, answer
-from kallyai_mcp.tools.text.calls import already_placed, in_progress, is_spanish, outcome, unknown
+from kallyai_mcp.tools.text.calls import already_placed, in_progress, outcome, unknown
 from kallyai_mcp.tools.text.errors import error_text
 from kallyai_mcp.tools.text.plain import visible, zone_of
 from kallyai_mcp.tools.text.scheduled import attempts, not_again, scheduled
 from kallyai_mcp.tools.uris import CALENDAR, call_uri
+from kallyai_mcp.tools.user_language import reads_spanish
 
 _STATES = frozenset({CallState.SCHEDULED, CallState.EXPIRED, CallState.REFUSED, CallState.CANCELED})
 """The states of a record that are the status of an answer: KallyAI has no call for them."""
@@ -32,6 +33,7 @@ async def to_result(
     app_context: AppContext,
     record: CallRecord,
     *,
+    spanish: bool,
     is_new: bool | None,
     client_is_there: bool = True,
     was_active: bool = False,
@@ -42,6 +44,7 @@ async def to_result(
     Args:
         app_context: What the tool works with.
         record: The call.
+        spanish: The text is in Spanish, else in English.
         is_new: This request placed the call, or found it as a duplicate; None when it only asked about the call.
         client_is_there: The client surely waits for the result. If not, the outcome doesn't count as delivered, so that
             the next request for the same call gets it, and places no call.
@@ -54,7 +57,7 @@ async def to_result(
     now, view = app_context.now(), CallView.of_record(record)
     more = links(view) if with_links else []
     asks_quota = view.call is not None and not record.is_delivered
-    left = await few_left(app_context, is_spanish(view)) if asks_quota else None
+    left = await few_left(app_context, spanish, record.submission.respondent_phone) if asks_quota else None
     # After everything that takes time: a client that gives up before the answer leaves was told nothing.
     await app_context.calls.delivery.note(record, is_new=is_new, certain=client_is_there)
     error = record.error if record.state in (CallState.REFUSED, CallState.EXPIRED) else None
@@ -63,22 +66,22 @@ async def to_result(
     structure = call_answer(view, now)
     if error is not None and record.schedule.earlier:
         structure.code, structure.placed, structure.retryable = error.code, "no", False
-        text = error_text(error, places_calls=True, spanish=is_spanish(view))
-        return answer(f"{text}\n{not_again(record, now)}", structure, is_error=True)
+        text = error_text(error, places_calls=True, spanish=spanish)
+        return answer(f"{text}\n{not_again(record, now, spanish=spanish)}", structure, is_error=True)
     if error is not None:
         raise error
     structure.placed_now, structure.submission = is_new, _asked(view)
     if view.call is not None:
-        before = already_placed(record, now, was_active=was_active) if is_new is False else ""
-        text = outcome(view, now, zone_name=app_context.timezone, few_left=left)
-        tried = attempts(record, now)
+        before = already_placed(record, now, was_active=was_active, spanish=spanish) if is_new is False else ""
+        text = outcome(view, now, zone_name=app_context.timezone, spanish=spanish, few_left=left)
+        tried = attempts(record, now, spanish=spanish)
         return answer(before + text + (f"\n{tried}" if tried else ""), structure, *more)
     if record.state is CallState.UNKNOWN:
-        return answer(unknown(record), structure)
+        return answer(unknown(record, spanish=spanish), structure)
     if record.state is CallState.SCHEDULED:
-        words = scheduled(record, now, zone_name=app_context.timezone, is_duplicate=is_new is False)
+        words = scheduled(record, now, zone_name=app_context.timezone, spanish=spanish, is_duplicate=is_new is False)
         return answer(words, structure)
-    text = in_progress(view, now, is_duplicate=is_new is False, wait=app_context.wait_seconds)
+    text = in_progress(view, now, wait=app_context.wait_seconds, spanish=spanish, is_duplicate=is_new is False)
     return answer(text, structure, *more)
 
 
@@ -103,10 +106,11 @@ async def unrecorded_result(app_context: AppContext, call: Call, *, with_links: 
     now, view = app_context.now(), CallView.of_call(call, calendar, timezone=app_context.timezone)
     structure, more = call_answer(view, now), links(view) if with_links else []
     structure.submission = _asked(view)
+    spanish = await reads_spanish(app_context, call.submission.language)
     if call.is_final:
-        return answer(outcome(view, now, zone_name=app_context.timezone), structure, *more)
+        return answer(outcome(view, now, zone_name=app_context.timezone, spanish=spanish), structure, *more)
     structure.status = "in_progress"
-    return answer(in_progress(view, now, wait=app_context.wait_seconds), structure, *more)
+    return answer(in_progress(view, now, wait=app_context.wait_seconds, spanish=spanish), structure, *more)
 
 
 def call_answer(view: CallView, now: datetime) -> CallAnswer:

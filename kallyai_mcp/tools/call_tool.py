@@ -30,7 +30,7 @@ from kallyai_mcp.tools.text.plain import zone_of
 from kallyai_mcp.tools.tool_errors import arguments_error, tool_error
 from kallyai_mcp.tools.user_language import reads_spanish
 
-AskMissing = Callable[[Mapping[str, Any], Elicitation], Awaitable[Mapping[str, Any]]]
+AskMissing = Callable[[Mapping[str, Any], Elicitation, AppContext], Awaitable[Mapping[str, Any]]]
 """Returns the arguments with those that the user was asked for because they were missing."""
 
 
@@ -102,7 +102,7 @@ class CallTool(Tool):
         given: Mapping[str, Any] = without_blanks(read_json_texts(sent, self.parameters["properties"]))
         given = without_placeholders(given, model, user_now)
         if self.ask_missing is not None:
-            given = await self.ask_missing(given, elicitation)
+            given = await self.ask_missing(given, elicitation, app_context)
         # The SDK's `validate_arguments` parses JSON in any text: it would read a business called "null" as None.
         validated = validate(model, self.name, given, user_now).model_dump_one_level()
         try:

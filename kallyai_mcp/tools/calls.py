@@ -39,7 +39,7 @@ from kallyai_mcp.tools.scheduling import schedule_of
 from kallyai_mcp.tools.tasks import accepts_tasks
 from kallyai_mcp.tools.text.calls import so_far
 from kallyai_mcp.tools.tool_errors import tool_error
-from kallyai_mcp.tools.user_language import note_language
+from kallyai_mcp.tools.user_language import note_language, reads_spanish
 
 
 async def make_call(
@@ -125,7 +125,7 @@ async def get_call(
         try:
             return await _follow(record, wait_seconds, ctx, is_new=None)
         except KallyAIError as error:  # the call was not placed, which this tool's other errors don't say
-            spanish = record.submission.language == "es"
+            spanish = await reads_spanish(app_context, record.submission.language)
             return await tool_error(error, app_context, tool="make_call", places_calls=True, spanish=spanish)
     if is_tracking_id(call_id) and (found := await app_context.calls.find_list(call_id)) is not None:
         return await follow_list(found, wait_seconds, ctx, is_new=None)
@@ -174,11 +174,13 @@ async def _follow(
     seconds = app_context.wait_seconds if wait_seconds is None else wait_seconds
     if is_new is not None and accepts_tasks(ctx.request_context):
         seconds = 0  # the client polls the task
-    progress.say(lambda: so_far(record, app_context.now()))
+    spanish = await reads_spanish(app_context, record.submission.language)
+    progress.say(lambda: so_far(record, app_context.now(), spanish=spanish))
     followed = await app_context.calls.wait(record, seconds)
     return await to_result(
         app_context,
         followed,
+        spanish=spanish,
         is_new=is_new,
         was_active=record.is_active,
         client_is_there=_client_is_there(record, ctx),

@@ -22,6 +22,7 @@ from kallyai_mcp.tools.results import CallAnswer, answer
 from kallyai_mcp.tools.text import consent as texts
 from kallyai_mcp.tools.text.plain import cut, one_line
 from kallyai_mcp.tools.text.scheduled import due_in_words
+from kallyai_mcp.tools.user_language import reads_spanish
 
 
 class ConsentDeclinedError(KallyAIError):
@@ -83,8 +84,8 @@ async def check(
             return Consent(
                 asked_by, "confirmation", flags, last_call=found.last_call, confirmation_id=id_, since=found.since
             )
-    spanish = submission.language == "es"
-    preview = preview_of(submission, now, flags, usage, schedule, zone_name=app_context.timezone)
+    spanish = await reads_spanish(app_context, submission.language)
+    preview = preview_of(submission, now, flags, usage, schedule, zone_name=app_context.timezone, spanish=spanish)
     elicitation = Elicitation(ctx)
     if elicitation.shows_forms:
         reply = await elicitation.ask(
@@ -131,10 +132,9 @@ def preview_of(
     schedule: Schedule = NOW,
     *,
     zone_name: str = "UTC",
-    spanish: bool | None = None,
+    spanish: bool,
 ) -> str:
-    """What a user reads before the call is placed; None for `spanish` stands for the language of the summary."""
-    spanish = submission.language == "es" if spanish is None else spanish
+    """What a user reads before the call is placed."""
     return texts.preview(
         submission,
         now=now,

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from kallyai_mcp.calls.service import CallService
 from kallyai_mcp.common_types import Confirm
+from kallyai_mcp.languages import Language
 from kallyai_mcp.tools.confirmations import Confirmations
 from kallyai_mcp.tools.usage_cache import UsageCache
 
@@ -74,7 +75,9 @@ class AppContext:
         embedded: KallyAI is the embedded sandbox, whose pages can't be opened.
         usage: The quota and subscription of each account.
         webhooks: Sends events to the URLs of clients; None where that is not served.
-        languages: The language in which each account's user reads, as far as it was looked up; None when nothing tells.
+        languages: The language that the newest calls of each account name, as far as it was looked up; None when none
+            names one.
+        language: Of this machine's user, if the server has no others; else `en`.
     """
 
     api: "Callable[[], KallyAI]"
@@ -89,3 +92,4 @@ class AppContext:
     usage: UsageCache = field(default_factory=UsageCache)
     webhooks: "Webhooks | None" = None
     languages: dict[str, str | None] = field(default_factory=dict)
+    language: Language = "en"

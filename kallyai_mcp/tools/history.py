@@ -57,7 +57,7 @@ async def list_page(app_context: AppContext, *, limit: int, offset: int) -> tupl
     views = [CallView.of_listed(call, known.get(call.call_id), timezone=app_context.timezone) for call in shown]
     seen = offset + len(page.calls)
     more = bool(page.calls) and (seen < page.total if page.total is not None else len(page.calls) == limit)
-    spanish = await reads_spanish(app_context, next((v.submission.language for v in views), None))
+    spanish = await reads_spanish(app_context)
     text = listing(
         views,
         total=page.total,
@@ -180,7 +180,7 @@ async def _place_of(app_context: AppContext, call_id: str) -> tuple[str | None, 
             return record.timezone, record.submission.respondent_phone, spanish
         asked = (await app_context.api().get_call(call_id)).submission
     except KallyAIError:
-        return None, None, False
+        return None, None, await reads_spanish(app_context)
     zone = zone_of_number(asked.respondent_phone) if asked.respondent_phone else None
     return zone, asked.respondent_phone, await reads_spanish(app_context, asked.language)
 

@@ -12,6 +12,7 @@ from kallyai_mcp.tools.results import CancelAnswer, CandidateAnswer, ListAnswer,
 from kallyai_mcp.tools.text.call_lists import call_list, party_of
 from kallyai_mcp.tools.text.canceling import list_canceled
 from kallyai_mcp.tools.text.plain import visible
+from kallyai_mcp.tools.user_language import reads_spanish
 
 _SAID = 500
 """Characters of KallyAI's summary of one call; a list may have ten."""
@@ -32,7 +33,12 @@ async def list_result(app_context: AppContext, found: CallList, *, is_new: bool 
         await app_context.calls.delivery.note(record, is_new=None)
     now = app_context.now()
     text = call_list(
-        found, now, wait=app_context.wait_seconds, zone_name=app_context.timezone, is_duplicate=is_new is False
+        found,
+        now,
+        wait=app_context.wait_seconds,
+        zone_name=app_context.timezone,
+        spanish=await reads_spanish(app_context, found.language),
+        is_duplicate=is_new is False,
     )
     structure = list_answer(found, now)
     structure.placed_now = is_new
@@ -65,7 +71,8 @@ async def cancel_list(app_context: AppContext, found: CallList) -> CallToolResul
     if last is not None and last.is_active and await app_context.calls.cancel(last.tracking_id):
         found = await app_context.calls.find_list(id_) or found
     parties = "; ".join(str(party_of(submission)) for submission in found.not_called)
-    text = list_canceled(parties, is_done=done, is_active=found.is_calling, spanish=found.is_spanish)
+    spanish = await reads_spanish(app_context, found.language)
+    text = list_canceled(parties, is_done=done, is_active=found.is_calling, spanish=spanish)
     return answer(text, CancelAnswer(status="canceled" if done else found.why, tracking_id=id_))
 
 

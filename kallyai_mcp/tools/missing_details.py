@@ -8,8 +8,10 @@ from pydantic import BaseModel, Field, create_model
 
 from kallyai_mcp.api.errors import KallyAIError
 from kallyai_mcp.tools.arguments import without_blanks
+from kallyai_mcp.tools.context import AppContext
 from kallyai_mcp.tools.elicitation import Elicitation
 from kallyai_mcp.tools.text import consent as text
+from kallyai_mcp.tools.user_language import reads_spanish
 
 _BOOKING_DETAILS: dict[str, tuple[str, ...]] = {
     "restaurant": ("user_name", "appointment_date", "appointment_time", "party_size"),
@@ -34,7 +36,7 @@ class DetailsDeclinedError(KallyAIError):
     """The user was asked for what the call needs, and gave no answer."""
 
 
-async def ask_missing(given: Mapping[str, Any], elicitation: Elicitation) -> Mapping[str, Any]:
+async def ask_missing(given: Mapping[str, Any], elicitation: Elicitation, app_context: AppContext) -> Mapping[str, Any]:
     """Return make_call's arguments with those that the user was asked for, all in one form.
 
     A client that shows no forms is not asked: validation then names a required argument that is missing.
@@ -46,7 +48,7 @@ async def ask_missing(given: Mapping[str, Any], elicitation: Elicitation) -> Map
     missing = _missing(given)
     if not missing or not elicitation.shows_forms:
         return given
-    spanish = given.get("language") == "es"
+    spanish = await reads_spanish(app_context, given.get("language"))
     reply = await elicitation.ask(
         "details", text.missing_details(given.get("business_name"), spanish), _form(missing, spanish)
     )

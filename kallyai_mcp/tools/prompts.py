@@ -28,7 +28,7 @@ from kallyai_mcp.tools.text.plain import one_line
 from kallyai_mcp.tools.user_language import reads_spanish
 
 LANGUAGES = ("en", "es")
-"""The languages of the prompts; the first is the default."""
+"""The languages of the prompts; the user's own is the default."""
 
 _MAX_LENGTH = 500
 """Characters of one argument."""
@@ -76,7 +76,7 @@ class CallPrompt(Prompt):
             text = wrong_arguments(error.problems, places_calls=False, spanish=spanish)
             raise MCPError(INVALID_PARAMS, text) from error
         known = {name: one_line(str(value)) for name, value in model.model_dump(exclude_none=True).items()}
-        language = known.pop("language", LANGUAGES[0])
+        language = known.pop("language", None) or ("es" if await reads_spanish(app_context) else "en")
         optional = {"wishes", "timezone", "language"}
         missing = [name for name in names if name not in known and name not in optional]
         return [UserMessage(_message_text(language)(self.name, known, missing))]
@@ -184,7 +184,13 @@ async def known_prompts(ctx: ServerRequestContext[Any, Any], call_next: CallNext
     if ctx.method == "prompts/get":
         names = [prompt.name for prompt in prompts()]
         if (ctx.params or {}).get("name") not in names:
-            raise MCPError(INVALID_PARAMS, f"There is no such prompt; there are {', '.join(names)}.")
+            spanish, listed = await reads_spanish(ctx.lifespan_context), ", ".join(names)
+            text = (
+                f"No existe ese prompt; existen {listed}."
+                if spanish
+                else f"There is no such prompt; there are {listed}."
+            )
+            raise MCPError(INVALID_PARAMS, text)
     return await call_next(ctx)
 
 

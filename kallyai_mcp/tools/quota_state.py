@@ -29,7 +29,7 @@ async def usage_of(
     return None
 
 
-async def few_left(app_context: AppContext, spanish: bool) -> str | None:
-    """What is left of the quota, if it is little: "2 of 35 calls (93 minutes)"."""
+async def few_left(app_context: AppContext, spanish: bool, phone: str | None) -> str | None:
+    """What is left of the quota, if it is little: "2 of 35 calls (93 minutes)", for the result of a call to `phone`."""
     usage = await usage_of(app_context)
-    return little_left(usage[0], spanish=spanish) if usage is not None else None
+    return little_left(usage[0], spanish=spanish, phone=phone) if usage is not None else None

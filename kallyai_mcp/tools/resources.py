@@ -2,6 +2,7 @@
 
 from collections.abc import Awaitable, Callable
 from contextvars import ContextVar
+from datetime import datetime
 from typing import Any, NamedTuple, TypeVar
 
 from mcp.server.context import CallNext, HandlerResult, ServerRequestContext
@@ -10,7 +11,7 @@ from mcp.server.mcpserver.exceptions import ResourceError, ResourceNotFoundError
 from mcp.server.mcpserver.resources import FunctionResource
 
 from kallyai_mcp.api.errors import KallyAIError, NotFoundError, NotSignedInError
-from kallyai_mcp.calls.records import CallState
+from kallyai_mcp.calls.records import CallRecord, CallState
 from kallyai_mcp.logs import note_failure
 from kallyai_mcp.tools.call_view import CallView
 from kallyai_mcp.tools.context import AppContext
@@ -131,18 +132,27 @@ async def _call(app_context: AppContext, call_id: str) -> str:
         call = await app_context.api().get_call(call_id)
         calendar = await app_context.calls.calendar_of(call) if call.is_final else None
         view = CallView.of_call(call, calendar, timezone=zone_name)
-    elif record.state is CallState.SCHEDULED:
-        return scheduled(record, now, zone_name=zone_name)
-    elif record.state in (CallState.REFUSED, CallState.EXPIRED) and record.error is not None:
-        return error_text(record.error, places_calls=True, spanish=record.submission.language == "es")
-    elif record.state is CallState.CANCELED:
-        canceled = KallyAIError("The call was canceled.", code="canceled")
-        return error_text(canceled, places_calls=True, spanish=record.submission.language == "es")
-    elif record.state is CallState.UNKNOWN:
-        return unknown(record)
     else:
         view = CallView.of_record(record)
-    return in_progress(view, now, wait=wait) if view.outcome is None else outcome(view, now, zone_name=zone_name)
+    spanish = await reads_spanish(app_context, view.submission.language)
+    text = _without_call(record, now, zone_name, spanish) if record is not None else None
+    if text is not None:
+        return text
+    if view.outcome is None:
+        return in_progress(view, now, wait=wait, spanish=spanish)
+    return outcome(view, now, zone_name=zone_name, spanish=spanish)
+
+
+def _without_call(record: CallRecord, now: datetime, zone_name: str, spanish: bool) -> str | None:
+    """A call that has no outcome of KallyAI's; None for one that is in progress or has ended."""
+    if record.state is CallState.SCHEDULED:
+        return scheduled(record, now, zone_name=zone_name, spanish=spanish)
+    if record.state in (CallState.REFUSED, CallState.EXPIRED) and record.error is not None:
+        return error_text(record.error, places_calls=True, spanish=spanish)
+    if record.state is CallState.CANCELED:
+        canceled = KallyAIError("The call was canceled.", code="canceled")
+        return error_text(canceled, places_calls=True, spanish=spanish)
+    return unknown(record, spanish=spanish) if record.state is CallState.UNKNOWN else None
 
 
 async def _calendar(app_context: AppContext, call_id: str) -> str:

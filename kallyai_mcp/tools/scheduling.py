@@ -21,6 +21,7 @@ from kallyai_mcp.tools.results import CallAnswer, CancelAnswer, answer
 from kallyai_mcp.tools.text.calls import record_party
 from kallyai_mcp.tools.text.canceling import canceled, not_canceled
 from kallyai_mcp.tools.text.plain import zone_of
+from kallyai_mcp.tools.user_language import reads_spanish
 
 
 def schedule_of(
@@ -85,11 +86,14 @@ async def cancel(app_context: AppContext, id_: str) -> CallToolResult:
     if record is None:
         call = await app_context.api().get_call(id_)
         view = CallView.of_call(call, None, timezone=app_context.timezone)
-        return answer(not_canceled(None, is_over=call.is_final), _short(call_answer(view, app_context.now())))
+        text = not_canceled(
+            None, is_over=call.is_final, spanish=await reads_spanish(app_context, call.submission.language)
+        )
+        return answer(text, _short(call_answer(view, app_context.now())))
     done = record.is_open and await app_context.calls.cancel(record.tracking_id)
     record = await app_context.calls.find(record.tracking_id) or record
     structure = _short(call_answer(CallView.of_record(record), app_context.now()))
-    party, spanish = str(record_party(record)), record.submission.language == "es"
+    party, spanish = str(record_party(record)), await reads_spanish(app_context, record.submission.language)
     if done or record.state is CallState.CANCELED:
         structure.status, structure.placed = "canceled", "no"
         return answer(canceled(party, spanish=spanish), structure)

@@ -39,8 +39,9 @@ from kallyai_mcp.tools.list_tasks import ListTask, find_list_task
 from kallyai_mcp.tools.text import call_lists as list_texts
 from kallyai_mcp.tools.text.calls import task_status
 from kallyai_mcp.tools.text.errors import error_text
-from kallyai_mcp.tools.text.scheduled import scheduled
+from kallyai_mcp.tools.text.scheduled import scheduled_task
 from kallyai_mcp.tools.tool_errors import tool_error
+from kallyai_mcp.tools.user_language import reads_spanish
 
 TASKS = "io.modelcontextprotocol/tasks"
 """The extension's identifier."""
@@ -129,8 +130,9 @@ class CallTasks(Extension):
             return result
         now = ctx.lifespan_context.now()
         if record.state is CallState.SCHEDULED:
-            return self._scheduled("task", record, now, ctx.lifespan_context.timezone, is_duplicate=is_new is False)
-        text = task_status(record, now, is_new=is_new is not False)
+            return await self._scheduled("task", record, ctx.lifespan_context, is_duplicate=is_new is False)
+        spanish = await reads_spanish(ctx.lifespan_context, record.submission.language)
+        text = task_status(record, now, spanish=spanish, is_new=is_new is not False)
         return self._task("task", record, "working", now, status_message=text)
 
     async def _started_list(self, ctx: _Context, result: CallToolResult) -> HandlerResult:
@@ -141,7 +143,8 @@ class CallTasks(Extension):
         if found is None or not found.is_open:
             return result
         is_duplicate = structure.get("placed_now") is False
-        text = list_texts.task_status(found, is_duplicate=is_duplicate)
+        spanish = await reads_spanish(ctx.lifespan_context, found.language)
+        text = list_texts.task_status(found, spanish=spanish, is_duplicate=is_duplicate)
         return self._task("task", ListTask.newest(found), "working", ctx.lifespan_context.now(), status_message=text)
 
     async def _get(self, ctx: _Context, params: TaskParams) -> Task:
@@ -151,14 +154,16 @@ class CallTasks(Extension):
         if isinstance(record, ListTask):
             return await self._get_list(app_context, record, now)
         if record.state is CallState.SCHEDULED:
-            return self._scheduled("complete", record, now, app_context.timezone)
+            return await self._scheduled("complete", record, app_context)
+        spanish = await reads_spanish(app_context, record.submission.language)
         if record.is_active:
-            return self._task("complete", record, "working", now, status_message=task_status(record, now))
+            text = task_status(record, now, spanish=spanish)
+            return self._task("complete", record, "working", now, status_message=text)
         ended_at = record.ended_at or now
         if record.state is CallState.CANCELED:
-            text = task_status(record, now)
+            text = task_status(record, now, spanish=spanish)
             return self._task("complete", record, "cancelled", ended_at, status_message=text)
-        result = await _result(app_context, record, with_links=client_supports_apps(ctx))
+        result = await _result(app_context, record, spanish=spanish, with_links=client_supports_apps(ctx))
         return self._task("complete", record, "completed", ended_at, result=result)
 
     async def _get_list(self, app_context: AppContext, task: ListTask, now: datetime) -> Task:
@@ -166,7 +171,9 @@ class CallTasks(Extension):
             result = await list_result(app_context, task.found, is_new=True)
             return self._task("complete", task, "completed", task.ended_at, result=result)
         updated_at = now if task.status == "working" else task.ended_at
-        return self._task("complete", task, task.status, updated_at, status_message=list_texts.task_status(task.found))
+        spanish = await reads_spanish(app_context, task.found.language)
+        text = list_texts.task_status(task.found, spanish=spanish)
+        return self._task("complete", task, task.status, updated_at, status_message=text)
 
     async def _update(self, ctx: _Context, params: TaskParams) -> EmptyResult:
         await _find(ctx, params.task_id)
@@ -180,20 +187,20 @@ class CallTasks(Extension):
             elif record.status == "working":
                 await cancel_list(ctx.lifespan_context, record.found)
         except KallyAIError as error:
-            raise MCPError(INTERNAL_ERROR, error_text(error, places_calls=False)) from error
+            raise await _failure(error, ctx.lifespan_context) from error
         return EmptyResult()
 
-    def _scheduled(
+    async def _scheduled(
         self,
         kind: Literal["task", "complete"],
         record: CallRecord,
-        now: datetime,
-        zone_name: str,
+        app_context: AppContext,
         *,
         is_duplicate: bool = False,
     ) -> Task:
-        text = scheduled(record, now, zone_name=zone_name, is_duplicate=is_duplicate).partition("\n")[0]
-        return self._task(kind, record, "working", now, status_message=f"{text} tasks/cancel cancels it.")
+        now, spanish = app_context.now(), await reads_spanish(app_context, record.submission.language)
+        text = scheduled_task(record, now, zone_name=app_context.timezone, spanish=spanish, is_duplicate=is_duplicate)
+        return self._task(kind, record, "working", now, status_message=text)
 
     def _task(
         self,
@@ -252,7 +259,7 @@ async def _find(ctx: _Context, task_id: str) -> CallRecord | ListTask:
             return task
         record = await ctx.lifespan_context.calls.find(task_id)
     except KallyAIError as error:
-        raise MCPError(INTERNAL_ERROR, error_text(error, places_calls=False)) from error
+        raise await _failure(error, ctx.lifespan_context) from error
     if record is None or record.tracking_id != task_id:  # `find` takes a call_id too, which is not a task's id
         raise MCPError(INVALID_PARAMS, "Task not found")
     return record
@@ -272,10 +279,13 @@ def _check_name_header(ctx: _Context, task_id: str) -> None:
         )
 
 
-async def _result(app_context: AppContext, record: CallRecord, *, with_links: bool) -> CallToolResult:
+async def _failure(error: KallyAIError, app_context: AppContext) -> MCPError:
+    return MCPError(INTERNAL_ERROR, error_text(error, places_calls=False, spanish=await reads_spanish(app_context)))
+
+
+async def _result(app_context: AppContext, record: CallRecord, *, spanish: bool, with_links: bool) -> CallToolResult:
     """The result that make_call would have returned, had it waited for the end of `record`."""
     try:
-        return await to_result(app_context, record, is_new=True, with_links=with_links)
+        return await to_result(app_context, record, spanish=spanish, is_new=True, with_links=with_links)
     except KallyAIError as error:
-        spanish = record.submission.language == "es"
         return await tool_error(error, app_context, tool="make_call", places_calls=True, spanish=spanish)

@@ -1,12 +1,28 @@
-"""The language in which the user reads: that of the account's newest call that names one.
+"""The language in which the user reads.
 
-A client does not tell it, and only make_call has an argument for it (`language`).
+These tell it, the first that does:
+
+1. the call at hand, or the request: its `language`;
+2. the newest call of the account in the ledger that names one (KallyAI's list doesn't repeat it);
+3. the client: the user's locale in `_meta`, which ChatGPT sends, or the header Accept-Language;
+4. the machine, if its user is the user of the server: `AppContext.language`.
 """
 
+from collections.abc import Mapping
+from contextvars import ContextVar
+from typing import Any
+
+from mcp.server.context import CallNext, HandlerResult, ServerRequestContext
+
 from kallyai_mcp.api.errors import KallyAIError
+from kallyai_mcp.languages import Language, preferred
 from kallyai_mcp.tools.context import AppContext
 
 _MAX_ACCOUNTS = 10_000
+_LONGEST_HEADER = 200
+"""Characters of a header that are read."""
+
+_of_client: ContextVar[Language | None] = ContextVar("kallyai_mcp_language_of_client", default=None)
 
 
 async def reads_spanish(app_context: AppContext, language: object = None) -> bool:
@@ -16,22 +32,39 @@ async def reads_spanish(app_context: AppContext, language: object = None) -> boo
         app_context: Knows the account and its calls.
         language: The language that the call at hand, or the request, names; anything but `en` and `es` counts as none.
     """
-    if language in ("en", "es"):
-        return language == "es"
-    known = app_context.languages
-    try:
-        account = await app_context.sign_in.account()
-        if account not in known:
-            _remember(app_context, account, await app_context.calls.last_language())
-    except KallyAIError:  # nobody is signed in, or the ledger can't be read
-        return False
-    return known[account] == "es"
+    if language not in ("en", "es"):
+        language = await _of_account(app_context) or _of_client.get() or app_context.language
+    return language == "es"
 
 
 def note_language(app_context: AppContext, account: str, language: str | None) -> None:
     """Remember the `language` of a call that was just asked for on `account`; None changes nothing."""
     if language is not None:
         _remember(app_context, account, language)
+
+
+async def with_client_language(ctx: ServerRequestContext[AppContext, Any], call_next: CallNext) -> HandlerResult:
+    """Middleware: keeps what the request tells about the user's language."""
+    headers: Mapping[str, str] = getattr(ctx.request, "headers", None) or {}
+    named = (ctx.meta or {}).get("openai/locale") or headers.get("accept-language")
+    if not isinstance(named, str):
+        return await call_next(ctx)
+    token = _of_client.set(preferred(named[:_LONGEST_HEADER]))
+    try:
+        return await call_next(ctx)
+    finally:
+        _of_client.reset(token)
+
+
+async def _of_account(app_context: AppContext) -> str | None:
+    known = app_context.languages
+    try:
+        account = await app_context.sign_in.account()
+        if account not in known:
+            _remember(app_context, account, await app_context.calls.last_language())
+    except KallyAIError:  # nobody is signed in, or the ledger can't be read
+        return None
+    return known[account]
 
 
 def _remember(app_context: AppContext, account: str, language: str | None) -> None:

@@ -1,18 +1,23 @@
 """Results in Spanish: throughout, for a user whose calls have Spanish summaries."""
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+from zoneinfo import available_timezones
 
+import babel
 import pytest
 from starlette.requests import Request
 from starlette.responses import Response
 
 from kallyai_mcp.sandbox.app import SandboxApp, create_app
 from kallyai_mcp.settings import Settings
-from tests.agent import BISTRO, Agent, open_agent, settings_in
+from kallyai_mcp.tools.text.times import city
+from tests.agent import BISTRO, Agent, Answer, open_agent, settings_in
 from tests.fake_service import fake_service
 from tests.sandbox.manual_clock import ManualClock
+from tests.tools.user import NIGHT, User, open_agent_for
 
 SPANISH = BISTRO | {"language": "es", "business_name": "Casa Pepe"}
 ENGLISH_WORDS = (" the ", " call ", " left", "Times are", " of ", "newest", "plan,", " was ", "attached")
@@ -39,7 +44,7 @@ async def test_every_tool_answers_in_the_language_of_the_users_calls(agent: Agen
     )
 
     checked = await agent.use("check_quota")
-    quota, left = checked.text, f"{checked.data['minutes_remaining']:.1f}".removesuffix(".0")
+    quota, left = checked.text, f"{checked.data['minutes_remaining']:.1f}".replace(".", ",")
     assert quota == (
         f"Disponibles: 25 de 35 llamadas (y {left} de 210 minutos). Plan personal, mensual, activo, se renueva el 22 "
         "de febrero. Este periodo termina el 1 de febrero. Lo primero que se acaba son las llamadas."
@@ -74,6 +79,75 @@ async def test_a_new_server_knows_the_language_from_the_ledger(settings: Setting
         clock.advance(hours=2)
 
     assert answers == ["27", "Disponibles:", "Disponibles:", "Disponibles:", "Disponibles:", "26"]
+
+
+async def test_a_call_that_names_no_language_reads_as_the_users_other_calls(
+    tmp_path: Path, mode: str, app: SandboxApp
+) -> None:
+    night = ManualClock(NIGHT)
+    user = User({"party_size": 2}, {"call_now": True}, {"call_now": True})
+    unnamed = {name: value for name, value in BISTRO.items() if name != "party_size"}
+    async with open_agent_for(settings_in(tmp_path, CONFIRM="auto"), mode, night, app, user) as agent:
+        await agent.use("make_call", SPANISH, appointment_time="18:00", party_size=3, respondent_phone="+34911234567")
+        made = await agent.use("make_call", unnamed)
+        got = await agent.use("get_call", call_id=made.data["call_id"])
+        read = await agent.client.read_resource(f"kallyai://calls/{made.data['call_id']}")
+        prompt = await agent.client.get_prompt("ask_business", {"business_name": "Casa Pepe", "question": "?"})
+        english = await agent.use("make_call", unnamed, language="en", appointment_time="20:00", party_size=2)
+
+    beginnings = (
+        "Para llamar a Italian Bistro hace falta algo más.",
+        "¿Llamar a Italian Bistro, ",
+        "Call Italian Bistro, ",
+    )
+    for message, beginning in zip(user.messages, beginnings, strict=True):
+        assert message.startswith(beginning)
+    for text in (made.text, got.text, read.contents[0].text):  # type: ignore[union-attr]
+        assert text.startswith("Reservado: mesa para 2 personas en Italian Bistro (+1 415-555-1234), el miércoles 28 ")
+    assert prompt.messages[0].content.text.startswith("Pide a KallyAI")  # type: ignore[union-attr]
+    assert english.text.startswith("Booked: table for 2 at Italian Bistro")
+
+
+async def test_a_list_that_names_no_language_reads_as_the_users_other_calls(agent: Agent) -> None:
+    await agent.use("make_call", SPANISH)
+    asked = {name: value for name, value in BISTRO.items() if name not in ("respondent_phone", "business_name")}
+    candidates = [{"respondent_phone": "+12025550104"}, {"respondent_phone": "+12025550100"}]
+    listed = await agent.use("call_around", asked, candidates=candidates, until="booked")
+
+    our_words = re.sub(r'"[^"]*"', "", listed.text)  # KallyAI's own are in the language that it chose
+    assert "sin contacto" in our_words
+    assert not [word for word in ENGLISH_WORDS if word in our_words]
+
+
+async def test_a_clients_locale_counts_until_a_call_names_a_language(
+    settings: Settings, clock: ManualClock, app: SandboxApp
+) -> None:
+    async with open_agent(settings, mode="auto", clock=clock, app=app) as agent:
+
+        async def quota(locale: str) -> str:
+            meta: Any = {"openai/locale": locale}
+            result = await agent.client.call_tool("check_quota", {}, meta=meta)
+            return Answer(result).text.split()[0]
+
+        found = [await quota(locale) for locale in ("es-MX", "en-US", "fr", "es_ES")]
+        await agent.use("make_call", BISTRO, language="en")
+        found.append(await quota("es-MX"))
+
+    assert found == ["Disponibles:", "27", "27", "Disponibles:", "26"]
+
+
+async def test_the_environment_of_the_users_machine_counts_where_nothing_else_tells(
+    settings: Settings, clock: ManualClock, app: SandboxApp, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LC_ALL", "es_MX.UTF-8")
+    async with open_agent(settings, mode="auto", clock=clock, app=app) as agent:
+        unnamed = await agent.use("make_call", BISTRO)
+        named = await agent.use("make_call", BISTRO, language="en", respondent_phone="+12025550100")
+        quota = await agent.use("check_quota")
+
+    assert unnamed.text.startswith("Reservado: ")
+    assert named.text.startswith("Booked: ")
+    assert quota.text.startswith("25 of 35 calls")
 
 
 async def test_where_no_form_can_be_shown_the_agent_is_told_in_spanish_to_ask(
@@ -127,3 +201,16 @@ async def test_a_missing_sign_in_is_explained_in_spanish(tmp_path: Path, clock: 
 
     assert needed.text.startswith("No se llamó: no hay sesión iniciada en KallyAI. Da al usuario este enlace (válido ")
     assert needed.text.endswith("Cuando haya iniciado sesión, llama otra vez a make_call con los mismos argumentos.")
+
+
+def test_places_have_the_names_of_cldr() -> None:
+    places = babel.Locale("es").time_zones
+    zones = {
+        zone: places[zone]["city"].replace("\u2019", "'")
+        for zone in available_timezones()
+        if "city" in places.get(zone, {})
+    }
+    renamed = {"Asia/Kolkata": "Calcuta", "Asia/Rangoon": "Yangón"}  # CLDR has Calcutta, and "Yangón (Rangún)"
+
+    assert len(zones) > 150
+    assert {zone: city(zone, spanish=True) for zone in zones | renamed} == zones | renamed

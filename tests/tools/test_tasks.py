@@ -251,7 +251,7 @@ async def test_a_duplicate_of_a_call_in_progress_is_the_same_task(client: Client
     assert again["taskId"] == created["taskId"]
     assert again["createdAt"] == created["createdAt"]
     assert again["statusMessage"].startswith(
-        "No new call was placed: this very call is in progress already. "
+        "No new call was placed: the same call is in progress already. "
         "The call to Italian Bistro (+1 415-555-1234) is in progress, 20 s so far."
     )
     assert await calls_made(client) == 1

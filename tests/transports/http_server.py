@@ -127,11 +127,13 @@ class ClientOptions:
         host: The `Host` header that it sends; None for the URL's.
         trust: Its trusted certificates for TLS; None for the usual ones.
         address: The address that it connects from; None for any.
+        languages: The header Accept-Language that it sends; None for none.
     """
 
     host: str | None = None
     trust: ssl.SSLContext | None = None
     address: str | None = None
+    languages: str | None = None
 
     def client(
         self,
@@ -141,6 +143,7 @@ class ClientOptions:
     ) -> httpx2.AsyncClient:
         """Make an HTTP client; has the signature of the SDK's `httpx_client_factory`."""
         named = {"Host": self.host} if self.host is not None else {}
+        named |= {"Accept-Language": self.languages} if self.languages is not None else {}
         transport = httpx2.AsyncHTTPTransport(verify=self.trust or True, local_address=self.address)
         return httpx2.AsyncClient(
             headers=named | (headers or {}), timeout=timeout or LIMIT, auth=auth, transport=transport

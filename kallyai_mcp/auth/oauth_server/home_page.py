@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from html import escape
 from urllib.parse import quote, urlencode
 
-from kallyai_mcp.auth.page_layout import Language
+from kallyai_mcp.languages import Language
 
 _CLAUDE = "https://claude.ai/settings/connectors?modal=add-custom-connector"
 

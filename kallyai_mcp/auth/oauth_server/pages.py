@@ -11,7 +11,8 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 from kallyai_mcp.auth.oauth_server.home_page import home_page
 from kallyai_mcp.auth.oauth_server.redirects import Destination, destination_of
 from kallyai_mcp.auth.oauth_server.text import SCOPES, TEXTS, Problem, date_in_words
-from kallyai_mcp.auth.page_layout import Language, document, language, page_headers
+from kallyai_mcp.auth.page_layout import document, language, page_headers
+from kallyai_mcp.languages import Language
 
 
 class Pages:

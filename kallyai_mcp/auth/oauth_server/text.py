@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from datetime import date
 from typing import Literal
 
-from kallyai_mcp.auth.page_layout import Language
+from kallyai_mcp.languages import Language
 
 Problem = Literal["client", "redirect", "request", "elsewhere", "busy", "forged"]
 """Why a sign-in can't go on: a key of `TEXTS`, whose explanation has `_text` after it."""

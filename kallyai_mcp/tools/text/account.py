@@ -44,10 +44,13 @@ class Allowance:
         """The part that is left, 0 to 1; 1 when it is not known."""
         return self.remaining / self.allocated if self.allocated else float(self.remaining > 0)
 
-    def words(self, *, spanish: bool = False) -> str:
-        """For example "2 of 35 calls"."""
-        of = f" {'de' if spanish else 'of'} {number(self.allocated)}" if self.allocated is not None else ""
-        return f"{number(self.remaining)}{of} {UNITS_ES[self.unit] if spanish else self.unit}"
+    def words(self, *, spanish: bool = False, phone: str | None = None) -> str:
+        """For example "2 of 35 calls"; for `phone` see `number`."""
+        of = ""
+        if self.allocated is not None:
+            of = f" {'de' if spanish else 'of'} {number(self.allocated, spanish=spanish, phone=phone)}"
+        unit = UNITS_ES[self.unit] if spanish else self.unit
+        return f"{number(self.remaining, spanish=spanish, phone=phone)}{of} {unit}"
 
 
 def allowances(statistics: Statistics) -> list[Allowance]:
@@ -137,14 +140,17 @@ def _short(left: Sequence[Allowance], spanish: bool) -> list[str]:
     return []
 
 
-def little_left(statistics: Statistics, *, spanish: bool = False) -> str | None:
-    """What is left, if it is little: "2 of 35 calls (93 minutes)"; None else."""
+def little_left(statistics: Statistics, *, spanish: bool = False, phone: str | None = None) -> str | None:
+    """What is left, if it is little: "2 of 35 calls (93 minutes)"; None else. For `phone` see `number`."""
     left = allowances(statistics)
     if not left or left[0].share >= _SHORT_SHARE:
         return None
-    rest = [f"{number(one.remaining)} {UNITS_ES[one.unit] if spanish else one.unit}" for one in left[1:]]
+    rest = [
+        f"{number(one.remaining, spanish=spanish, phone=phone)} {UNITS_ES[one.unit] if spanish else one.unit}"
+        for one in left[1:]
+    ]
     others = f" ({', '.join(rest)})" if rest else ""
-    return f"{left[0].words(spanish=spanish)}{others}"
+    return f"{left[0].words(spanish=spanish, phone=phone)}{others}"
 
 
 def sign_in_message(*, spanish: bool) -> str:

@@ -126,7 +126,10 @@ def _row(view: CallView, zone_name: str, now: datetime, room: int, spanish: bool
     id_ = view.call_id or (record.tracking_id if record is not None else "")
     if record is not None and view.outcome in (None, Outcome.UNKNOWN) and call is None:
         id_ = record.tracking_id
-    who, detail = callee(view).in_row(24 if room == _WIDE else 16), _detail(view, zone_name, now, room, spanish)
+    who, detail = (
+        callee(view, spanish=spanish).in_row(24 if room == _WIDE else 16),
+        _detail(view, zone_name, now, room, spanish),
+    )
     parts = (at, state_in_words(view, spanish), who, detail, word(id_))
     return "  ".join(part for part in parts if part)
 
@@ -155,7 +158,7 @@ def _detail(view: CallView, zone_name: str, now: datetime, room: int, spanish: b
         if view.record is None:
             return ""
         if view.record.schedule.not_before is not None and not view.record.is_active:
-            moment = due(view.record, now, zone_name=zone_name)
+            moment = due(view.record, now, zone_name=zone_name, spanish=spanish)
             return _SENTENCES["due"][spanish].format(moment=moment)
         return _SENTENCES["so_far"][spanish].format(duration=duration(view.record.elapsed(now)))
     said = quoted(call.highlights, room) if call.highlights else ""

@@ -1,4 +1,4 @@
-"""How a call list reads: the result, a line for each candidate, and what to do; in Spanish for Spanish calls."""
+"""How a call list reads: the result, a line for each candidate, and what to do."""
 
 from datetime import datetime
 
@@ -52,6 +52,7 @@ _SENTENCES: dict[str, tuple[str, str]] = {
         "In progress: {party}, {number} of {count}. It continues without you; do not call them yourself.",
         "En curso: {party}, {number} de {count}. Sigue sin ti; no los llames por tu cuenta.",
     ),
+    "calling": ("{party}, {number} of {count}", "{party}, {number} de {count}"),
     "next": (
         'Next: get_call with call_id "{id}" and wait_seconds {wait:g}; cancel_call stops the list.',
         'Después: get_call con call_id "{id}" y wait_seconds {wait:g}; cancel_call detiene la lista.',
@@ -67,7 +68,9 @@ _SENTENCES: dict[str, tuple[str, str]] = {
 }
 
 
-def call_list(found: CallList, now: datetime, *, wait: float, zone_name: str, is_duplicate: bool = False) -> str:
+def call_list(
+    found: CallList, now: datetime, *, wait: float, zone_name: str, spanish: bool, is_duplicate: bool = False
+) -> str:
     """A list, as far as it is.
 
     Args:
@@ -75,9 +78,9 @@ def call_list(found: CallList, now: datetime, *, wait: float, zone_name: str, is
         now: The present moment, with a time zone.
         wait: How long a tool waits by default, in seconds.
         zone_name: IANA name of the user's time zone.
+        spanish: In Spanish, else in English.
         is_duplicate: The same list was asked for again.
     """
-    spanish = found.is_spanish
     last = found.records[-1] if found.records else None
     party = record_party(last) if last is not None else party_of(found.submissions[0])
     values = {"party": party, "count": len(found.records), "why": _refusal(last, spanish)}
@@ -101,9 +104,8 @@ def call_list(found: CallList, now: datetime, *, wait: float, zone_name: str, is
     return "\n".join(lines)
 
 
-def task_status(found: CallList, *, is_duplicate: bool = False) -> str:
+def task_status(found: CallList, *, spanish: bool, is_duplicate: bool = False) -> str:
     """How far a list is that an agent follows as a task; `is_duplicate`: the same list was asked for again."""
-    spanish = found.is_spanish
     if found.why is Why.CANCELED:
         parties = "; ".join(str(party_of(submission)) for submission in found.not_called)
         return list_canceled(parties, is_done=True, is_active=found.is_calling, spanish=spanish)
@@ -113,10 +115,11 @@ def task_status(found: CallList, *, is_duplicate: bool = False) -> str:
     return f"{_say('again', spanish) if is_duplicate else ''}{first} {_say('task_cancel', spanish)}"
 
 
-def calling(found: CallList) -> str:
+def calling(found: CallList, *, spanish: bool) -> str:
     """Who is being called now, for progress: "Italian Bistro (+1 415-555-1234), 2 of 3"."""
     position = max(1, len(found.records))
-    return f"{party_of(found.submissions[position - 1])}, {position} of {len(found.submissions)}"
+    party, count = party_of(found.submissions[position - 1]), len(found.submissions)
+    return _say("calling", spanish, party=party, number=position, count=count)
 
 
 def party_of(submission: Submission) -> Party:

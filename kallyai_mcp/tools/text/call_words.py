@@ -1,6 +1,7 @@
 """The sentences about calls, in English and Spanish, side by side."""
 
 _SENTENCES: dict[str, tuple[str, str]] = {
+    "the_number": ("the number", "el número"),
     # What was booked
     "table_for": ("table for {count}", "mesa para {count} personas"),
     "table_for_1": ("table for 1", "mesa para 1 persona"),
@@ -92,7 +93,7 @@ _SENTENCES: dict[str, tuple[str, str]] = {
         "La conexión se cortó; se está comprobando si se llamó a {party}, lleva {elapsed}.",
     ),
     "task_joined": (
-        "No new call was placed: this very call is in progress already.",
+        "No new call was placed: the same call is in progress already.",
         "No se hizo otra llamada: esta misma ya está en curso.",
     ),
     "task_no_end": (

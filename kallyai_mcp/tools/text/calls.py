@@ -1,4 +1,4 @@
-"""How a call reads: an outcome, a call in progress, a duplicate. Texts about a Spanish call are in Spanish."""
+"""How a call reads: an outcome, a call in progress, a duplicate."""
 
 import re
 from dataclasses import dataclass
@@ -19,17 +19,18 @@ _NUMBER = re.compile(r"\+?[0-9 ().-]{1,24}", re.ASCII)
 
 @dataclass(frozen=True)
 class Party:
-    """Who is called: the number and the name, each as far as it is known."""
+    """Who is called: the number and the name, each as far as it is known; and whether a text for people is Spanish."""
 
     phone: str | None
     name: str | None
+    spanish: bool = False
 
     def __str__(self) -> str:
         """For example "Italian Bistro (+1 415-555-1234)"."""
         number = for_people(self.phone) if self.phone else None
         if self.name:
             return f"{named(self.name)} ({number})" if number else named(self.name)
-        return number or "the number"
+        return number or say("the_number", self.spanish)
 
     @property
     def parts(self) -> list[str]:
@@ -44,12 +45,12 @@ class Party:
         return named(self.name, limit) if self.name else None, number
 
 
-def party_of(call: Call) -> Party:
+def party_of(call: Call, *, spanish: bool = False) -> Party:
     """Who `call` went to."""
     name, phone = call.submission.business_name, call.submission.respondent_phone
     if phone is not None and not _NUMBER.fullmatch(phone):
         phone = quoted(phone, 24)
-    return Party(phone, one_line(name) if name else None)
+    return Party(phone, one_line(name) if name else None, spanish)
 
 
 def record_party(record: CallRecord) -> Party:
@@ -58,31 +59,27 @@ def record_party(record: CallRecord) -> Party:
     return Party(record.submission.respondent_phone, one_line(name) if name else None)
 
 
-def callee(view: CallView) -> Party:
+def callee(view: CallView, *, spanish: bool = False) -> Party:
     """Who is called."""
     if view.record is not None:
         return record_party(view.record)
-    return party_of(view.call) if view.call is not None else Party(None, None)
+    return party_of(view.call, spanish=spanish) if view.call is not None else Party(None, None, spanish)
 
 
-def is_spanish(view: CallView) -> bool:
-    """Whether texts about the call are in Spanish."""
-    return view.submission.language == "es"
-
-
-def outcome(view: CallView, now: datetime, *, zone_name: str, few_left: str | None = None) -> str:
+def outcome(view: CallView, now: datetime, *, zone_name: str, spanish: bool, few_left: str | None = None) -> str:
     """The outcome of a call that has ended, in words that an agent can relay.
 
     Args:
         view: The call; it has an outcome, and KallyAI reported it.
         now: The present moment, with a time zone.
         zone_name: IANA name of the user's time zone.
+        spanish: In Spanish, else in English.
         few_left: What is left of the quota, if that is little.
     """
-    call, spanish = view.call, is_spanish(view)
+    call = view.call
     if call is None:
         raise ValueError("the call has no outcome")
-    lines = [_headline(view, call, now, zone_name)]
+    lines = [_headline(view, call, now, zone_name, spanish)]
     said = f"KallyAI: {quoted(sentence(call.highlights))}" if call.highlights else ""
     has_appointment = view.appointment is not None
     if has_appointment:
@@ -104,8 +101,8 @@ def outcome(view: CallView, now: datetime, *, zone_name: str, few_left: str | No
     return "\n".join(lines)
 
 
-def _headline(view: CallView, call: Call, now: datetime, zone_name: str) -> str:
-    spanish, party = is_spanish(view), callee(view)
+def _headline(view: CallView, call: Call, now: datetime, zone_name: str, spanish: bool) -> str:
+    party = callee(view, spanish=spanish)
     seconds = call.duration_seconds
     after = say("after", spanish, duration=duration(seconds)) if seconds is not None else ""
     match view.outcome:
@@ -115,7 +112,7 @@ def _headline(view: CallView, call: Call, now: datetime, zone_name: str) -> str:
             return say("booked", spanish, what=what, when=f", {when}" if when else "")
         case Outcome.BOOKED_OTHER_TIME:
             when = booked_time(view, now, zone_name, spanish=spanish)
-            return say("booked_other_time", spanish, when=when, asked=_asked(view, now), party=party)
+            return say("booked_other_time", spanish, when=when, asked=_asked(view, now, spanish), party=party)
         case Outcome.ANSWERED:
             lasted = say("lasted", spanish, duration=duration(seconds)) if seconds is not None else ""
             return say("answered", spanish, party=party, lasted=lasted)
@@ -154,9 +151,9 @@ def booked_time(view: CallView, now: datetime, zone_name: str, *, spanish: bool)
     return say("there", spanish, moment=text) if differs(start, view.zone_name, zone_name) else text
 
 
-def _asked(view: CallView, now: datetime) -> str:
+def _asked(view: CallView, now: datetime, spanish: bool) -> str:
     """What was asked for in place of the appointment that was made: the time alone, if it is on the same day."""
-    spanish, number = is_spanish(view), view.submission.respondent_phone
+    number = view.submission.respondent_phone
     start = view.appointment.start if view.appointment is not None else None
     try:
         day = date.fromisoformat(view.day) if view.day else None
@@ -172,9 +169,9 @@ def _asked(view: CallView, now: datetime) -> str:
     return day_and_hour(datetime(day.year, day.month, day.day, hours, minutes), now, spanish=spanish, number=number)  # noqa: DTZ001 - the callee's own time
 
 
-def in_progress(view: CallView, now: datetime, *, wait: float, is_duplicate: bool = False) -> str:
+def in_progress(view: CallView, now: datetime, *, wait: float, spanish: bool, is_duplicate: bool = False) -> str:
     """A call that has no outcome yet, and the next step: wait for it, `wait` seconds at a time."""
-    record, spanish = view.record, is_spanish(view)
+    record = view.record
     began = record.placed_at if record is not None else view.call.created_at if view.call is not None else None
     elapsed = duration(max(0.0, (now - began).total_seconds()) if began is not None else 0.0)
     key = "in_progress_duplicate" if is_duplicate else "in_progress"
@@ -182,25 +179,25 @@ def in_progress(view: CallView, now: datetime, *, wait: float, is_duplicate: boo
         key = "in_progress_lost"
     id_ = record.tracking_id if record is not None else one_line(view.call_id or "")
     waiting = say("waiting", spanish, wait=wait) if wait > 0 else ""
-    first = f"{say(key, spanish, party=callee(view), elapsed=elapsed)} {say('continues', spanish)}"
+    first = f"{say(key, spanish, party=callee(view, spanish=spanish), elapsed=elapsed)} {say('continues', spanish)}"
     return f"{first}\n{say('next', spanish, id=id_, waiting=waiting)}"
 
 
-def so_far(record: CallRecord, now: datetime) -> str:
+def so_far(record: CallRecord, now: datetime, *, spanish: bool) -> str:
     """How long the call of `record` has lasted, for a user who waits."""
-    spanish = record.submission.language == "es"
     return say("so_far", spanish, party=record_party(record), elapsed=duration(record.elapsed(now)))
 
 
-def task_status(record: CallRecord, now: datetime, *, is_new: bool = True) -> str:
+def task_status(record: CallRecord, now: datetime, *, spanish: bool, is_new: bool = True) -> str:
     """How far a call is that an agent follows as a task.
 
     Args:
         record: The call; it is active, or was canceled.
         now: The present moment, with a time zone.
+        spanish: In Spanish, else in English.
         is_new: The request placed the call, or asks for its progress.
     """
-    spanish, party, elapsed = record.submission.language == "es", record_party(record), duration(record.elapsed(now))
+    party, elapsed = record_party(record), duration(record.elapsed(now))
     if not record.is_active:
         return say("task_canceled", spanish)
     if record.response_lost_at is not None:
@@ -211,22 +208,21 @@ def task_status(record: CallRecord, now: datetime, *, is_new: bool = True) -> st
     return f"{joined}{first} {say('task_no_end', spanish)}"
 
 
-def unknown(record: CallRecord) -> str:
+def unknown(record: CallRecord, *, spanish: bool) -> str:
     """A call that may have been placed, and what to do so that it is not placed twice."""
-    spanish = record.submission.language == "es"
     key = "unknown_lost" if isinstance(record.error, ResponseLostError) else "unknown"
     return say(key, spanish, party=record_party(record), check=say("check_first", spanish, id=record.tracking_id))
 
 
-def already_placed(record: CallRecord, now: datetime, *, was_active: bool) -> str:
+def already_placed(record: CallRecord, now: datetime, *, was_active: bool, spanish: bool) -> str:
     """The line before the outcome of a duplicate: the call was placed before, and no new one now.
 
     Args:
         record: The call.
         now: The present moment, with a time zone.
         was_active: It was in progress when it was asked for again.
+        spanish: In Spanish, else in English.
     """
-    spanish = record.submission.language == "es"
     if was_active:
         return say("was_in_progress", spanish) + "\n"
     return say("already", spanish, ago=ago(record.elapsed(now), spanish=spanish)) + "\n"

@@ -94,6 +94,9 @@ def preview(
     there = (" o " if spanish else " or ").join(clocks)
     spoken = submission.call_language or submission.language
     instructions = submission.additional_instructions or ()
+    left = ""
+    if minutes_left is not None:
+        left = number(minutes_left, spanish=spanish, phone=submission.respondent_phone)
     rows = [
         ("¿Llamar a {}?" if spanish else "Call {}?").format(f"{callee}{f' ({place})' if place else ''}"),
         _row("Se te pregunta porque", "You are asked because", reasons(risk_flags, spanish), spanish),
@@ -104,7 +107,7 @@ def preview(
         _row("Para", "What for", cut(one_line(submission.task_description), _MAX_LENGTH), spanish),
         _row("Detalles", "Details", _details(submission, now, spanish), spanish),
         _row("Además", "Also", cut("; ".join(map(one_line, instructions)), _MAX_LENGTH), spanish),
-        _row("Minutos restantes", "Minutes left", number(minutes_left) if minutes_left is not None else "", spanish),
+        _row("Minutos restantes", "Minutes left", left, spanish),
     ]
     return "\n".join(row for row in rows if row)
 

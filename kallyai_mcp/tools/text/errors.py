@@ -78,7 +78,9 @@ def quota_text(
     plan = (f" del plan {name}" if spanish else f" of the {name} plan") if kind else ""
     first = ("No se llamó: " if spanish else "Not called: ") + _used_up(error, used, plan, spanish)
     if used and rest:
-        units = (f"{number(one.remaining)} {UNITS_ES[one.unit] if spanish else one.unit}" for one in rest)
+        units = (
+            f"{number(one.remaining, spanish=spanish)} {UNITS_ES[one.unit] if spanish else one.unit}" for one in rest
+        )
         listed = (" y " if spanish else " and ").join(units)
         first += f"; quedan {listed}" if spanish else f"; {listed} are left"
     sentences = [first]
@@ -102,13 +104,16 @@ def may_have_been_placed(error: errors.KallyAIError) -> bool:
 def _used_up(error: errors.QuotaExceededError, used: Sequence[Allowance], plan: str, spanish: bool) -> str:
     if used:
         unit = UNITS_ES[used[0].unit] if spanish else used[0].unit
-        count = f"{number(used[0].allocated)} " if used[0].allocated is not None else ""
+        count = f"{number(used[0].allocated, spanish=spanish)} " if used[0].allocated is not None else ""
         gone = "se agotaron las" if unit == "llamadas" else "se agotaron los"
         return f"{gone} {count}{unit}{plan}" if spanish else f"all {count}{unit}{plan} are used"
     figures = ""
     if error.minutes_used is not None and error.minutes_allocated is not None:
         of, minutes = ("de", "minutos") if spanish else ("of", "minutes")
-        figures = f" ({number(error.minutes_used)} {of} {number(error.minutes_allocated)} {minutes})"
+        used_minutes, all_minutes = (
+            number(value, spanish=spanish) for value in (error.minutes_used, error.minutes_allocated)
+        )
+        figures = f" ({used_minutes} {of} {all_minutes} {minutes})"
     return f"el saldo{plan} está agotado{figures}" if spanish else f"the quota{plan} is used up{figures}"
 
 

@@ -133,9 +133,21 @@ def ago(seconds: float, *, spanish: bool = False) -> str:
     return f"hace {count} {nombre}{plural}" if spanish else f"{count} {name}{plural} ago"
 
 
-def number(value: float) -> str:
-    """`value` with at most one decimal: "165", "12.5"."""
-    return f"{value:.1f}".removesuffix(".0")
+def number(value: float, *, spanish: bool = False, phone: str | None = None) -> str:
+    """`value` with at most one decimal: "165", "12.5".
+
+    Args:
+        value: The number.
+        spanish: In Spanish with a decimal comma, unless `phone` is a number of North America.
+        phone: The number (E.164) of the call that the text is about; None if it is about none.
+    """
+    text = f"{value:.1f}".removesuffix(".0")
+    return text.replace(".", ",") if spanish and not is_north_american(phone) else text
+
+
+def is_north_american(phone: str | None) -> bool:
+    """Whether `phone` (E.164) is a number of North America, where also Spanish has 12 hours and a decimal point."""
+    return phone is not None and phone.startswith("+1")
 
 
 def zone_of(name: str) -> tzinfo:

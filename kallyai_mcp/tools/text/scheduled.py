@@ -21,6 +21,7 @@ _SENTENCES: dict[str, tuple[str, str]] = {
     ),
     "up_to": ("Up to {count} attempts.", "Hasta {count} intentos."),
     "running": ("This program must be running then.", "Este programa debe estar en marcha entonces."),
+    "task_cancel": ("{first} tasks/cancel cancels it.", "{first} tasks/cancel la cancela."),
     "cancel": ("tracking_id {id}; cancel_call cancels it.", "tracking_id {id}; cancel_call la cancela."),
     "there": ("{there} there ({yours} your time)", "{there} (hora de allí; {yours} en la tuya)"),
     "busy": ("busy", "ocupado"),
@@ -30,23 +31,24 @@ _SENTENCES: dict[str, tuple[str, str]] = {
 }
 
 
-def scheduled(record: CallRecord, now: datetime, *, zone_name: str, is_duplicate: bool = False) -> str:
+def scheduled(record: CallRecord, now: datetime, *, zone_name: str, spanish: bool, is_duplicate: bool = False) -> str:
     """A call that is due later, or will be placed again.
 
     Args:
         record: The call.
         now: The present moment, with a time zone.
         zone_name: IANA name of the user's time zone.
+        spanish: In Spanish, else in English.
         is_duplicate: The same call was asked for again.
     """
-    spanish, schedule = _is_spanish(record), record.schedule
+    schedule = record.schedule
     key = "duplicate" if is_duplicate else "again" if schedule.earlier else "scheduled"
     first = _say(
         key,
         spanish,
         party=record_party(record),
-        when=due(record, now, zone_name=zone_name),
-        attempts=earlier(record, now),
+        when=due(record, now, zone_name=zone_name, spanish=spanish),
+        attempts=earlier(record, now, spanish=spanish),
         number=schedule.attempt,
         count=schedule.attempts,
     )
@@ -55,7 +57,15 @@ def scheduled(record: CallRecord, now: datetime, *, zone_name: str, is_duplicate
     return f"{' '.join(sentences)}\n{_say('cancel', spanish, id=record.tracking_id)}"
 
 
-def due(record: CallRecord, now: datetime, *, zone_name: str) -> str:
+def scheduled_task(
+    record: CallRecord, now: datetime, *, zone_name: str, spanish: bool, is_duplicate: bool = False
+) -> str:
+    """As `scheduled`, for an agent that follows the call as a task."""
+    text = scheduled(record, now, zone_name=zone_name, spanish=spanish, is_duplicate=is_duplicate)
+    return _say("task_cancel", spanish, first=text.partition("\n")[0])
+
+
+def due(record: CallRecord, now: datetime, *, zone_name: str, spanish: bool) -> str:
     """When a scheduled call is due, by the callee's clock and the user's: "Wed Nov 25, 9:00 AM there (…)"."""
     number = record.submission.respondent_phone
     return due_in_words(
@@ -64,7 +74,7 @@ def due(record: CallRecord, now: datetime, *, zone_name: str) -> str:
         place_zone=zone_of_number(number) or record.timezone,
         zone_name=zone_name,
         number=number,
-        spanish=_is_spanish(record),
+        spanish=spanish,
     )
 
 
@@ -94,9 +104,9 @@ def due_in_words(
     return _say("there", spanish, there=text, yours=yours)
 
 
-def earlier(record: CallRecord, now: datetime) -> str:
+def earlier(record: CallRecord, now: datetime, *, spanish: bool) -> str:
     """The attempts that reached nobody, by the callee's clock: "busy Wed Nov 25, 9:00 AM; busy …"."""
-    spanish, number = _is_spanish(record), record.submission.respondent_phone
+    number = record.submission.respondent_phone
     zone = zone_of(zone_of_number(number) or record.timezone)
     return "; ".join(
         f"{_say(one.status, spanish)} {day_and_hour(one.at.astimezone(zone), now, spanish=spanish, number=number)}"
@@ -104,22 +114,20 @@ def earlier(record: CallRecord, now: datetime) -> str:
     )
 
 
-def attempts(record: CallRecord, now: datetime) -> str:
+def attempts(record: CallRecord, now: datetime, *, spanish: bool) -> str:
     """Which attempt a call was, and how those before it ended; "" for the only one."""
     if not record.schedule.earlier:
         return ""
     number = record.schedule.attempt
     count = max(number, record.schedule.attempts)
-    return _say("made", _is_spanish(record), number=number, count=count, attempts=earlier(record, now))
+    return _say("made", spanish, number=number, count=count, attempts=earlier(record, now, spanish=spanish))
 
 
-def not_again(record: CallRecord, now: datetime) -> str:
+def not_again(record: CallRecord, now: datetime, *, spanish: bool) -> str:
     """How the attempts ended of a call whose next attempt was not placed; "" if there was none."""
-    return _say("not_again", _is_spanish(record), attempts=earlier(record, now)) if record.schedule.earlier else ""
-
-
-def _is_spanish(record: CallRecord) -> bool:
-    return record.submission.language == "es"
+    if not record.schedule.earlier:
+        return ""
+    return _say("not_again", spanish, attempts=earlier(record, now, spanish=spanish))
 
 
 def _say(key: str, spanish: bool, **values: object) -> str:

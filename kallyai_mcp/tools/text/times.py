@@ -8,7 +8,7 @@ from datetime import date, datetime, tzinfo
 from zoneinfo import ZoneInfo
 
 from kallyai_mcp.calls.appointment import time_of_day
-from kallyai_mcp.tools.text.plain import zone_of
+from kallyai_mcp.tools.text.plain import is_north_american, zone_of
 
 _DAYS = (
     ("Mon", "lunes"),
@@ -34,38 +34,12 @@ _MONTHS = (
     ("Dec", "diciembre"),
 )
 
-
-_PLACES_ES = {
-    "New York": "Nueva York",
-    "Los Angeles": "Los Ángeles",
-    "Mexico City": "Ciudad de México",
-    "London": "Londres",
-    "Paris": "París",
-    "Berlin": "Berlín",
-    "Rome": "Roma",
-    "Athens": "Atenas",
-    "Brussels": "Bruselas",
-    "Lisbon": "Lisboa",
-    "Copenhagen": "Copenhague",
-    "Stockholm": "Estocolmo",
-    "Vienna": "Viena",
-    "Zurich": "Zúrich",
-    "Dublin": "Dublín",
-    "Warsaw": "Varsovia",
-    "Prague": "Praga",
-    "Bucharest": "Bucarest",
-    "Belgrade": "Belgrado",
-    "Luxembourg": "Luxemburgo",
-    "Canary": "Canarias",
-}
-"""Places in the names of time zones that have another name in Spanish; the cards have the same list."""
-
 _WHOLE_DAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 
 
 def hour(hours: int, minutes: int, *, spanish: bool = False, number: str | None = None) -> str:
     """A time of day: "7:00 PM"; in Spanish "19:00", or "7:00 p. m." for a `number` (E.164) of North America."""
-    if spanish and not (number or "").startswith("+1"):
+    if spanish and not is_north_american(number):
         return f"{hours}:{minutes:02}"
     half = ("p. m." if hours >= 12 else "a. m.") if spanish else ("PM" if hours >= 12 else "AM")
     return f"{hours % 12 or 12}:{minutes:02} {half}"
@@ -127,7 +101,11 @@ def _at(time: str) -> str:
 def city(zone_name: str, *, spanish: bool = False) -> str:
     """The place in the name of a time zone: "New York" or "Nueva York"."""
     name = zone_name.rpartition("/")[2].replace("_", " ")
-    return _PLACES_ES.get(name, name) if spanish else name
+    if not spanish:
+        return name
+    from kallyai_mcp.tools.text.places_es import PLACES  # imported late: English texts don't need it
+
+    return PLACES.get(name, name)
 
 
 def in_zone(start: date | datetime, zone_name: str) -> date | datetime:

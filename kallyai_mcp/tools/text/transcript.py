@@ -36,7 +36,11 @@ def conversation(
     """
     zone = zone_of(zone_name)
     conversation = "Conversación" if spanish else "Conversation"
-    facts = [f"{conversation} {'con' if spanish else 'with'} {party_of(call)}" if call is not None else conversation]
+    facts = [
+        f"{conversation} {'con' if spanish else 'with'} {party_of(call, spanish=spanish)}"
+        if call is not None
+        else conversation
+    ]
     if call is not None and call.created_at:
         at = call.created_at.astimezone(zone)
         facts += [day(at, now.astimezone(zone), spanish=spanish), hour(at.hour, at.minute, spanish=spanish)]
