@@ -305,13 +305,13 @@ class CallService:
             LedgerUnavailableError: It can't be written down, so no call was placed.
         """
         with anyio.CancelScope(shield=True):
-            found, is_new = await self._worker.reserve_list(asked, consent=consent, last_calls=last_calls)
+            found, is_new = await self._worker.lists.reserve(asked, consent=consent, last_calls=last_calls)
         return found, is_new
 
     async def go_on(self, found: CallList, *, after: int | None) -> CallList:
         """Let a list that has stopped go on, where it may; see `ListLedger.go_on`."""
         with anyio.CancelScope(shield=True):
-            going_on = await self._worker.go_on(found, after=after)
+            going_on = await self._worker.lists.go_on(found, after=after)
         return going_on  # noqa: RET504 - mypy doesn't know that the scope lets nothing pass
 
     async def find_list(self, list_id: str) -> CallList | None:

@@ -2,7 +2,7 @@
 
 import logging
 import math
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack, suppress
 from dataclasses import replace
 from datetime import datetime
@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Self
 import anyio
 
 from kallyai_mcp.api.errors import KallyAIError, NotSignedInError
-from kallyai_mcp.calls.call_lists import CallList
 from kallyai_mcp.calls.clock import Clock, Stopwatch
 from kallyai_mcp.calls.ledger.base import LedgerUnavailableError, Result
 from kallyai_mcp.calls.ledger.sql import Ledger
+from kallyai_mcp.calls.list_runner import ListRunner
 from kallyai_mcp.calls.policy import Consent
 from kallyai_mcp.calls.records import AccountKey, CallRecord, CallState
 from kallyai_mcp.calls.retries import Retries, in_background
@@ -75,9 +75,9 @@ class CallWorker:
         self._reserving: set[str] = set()
         self._checked: dict[AccountKey, float] = {}
         self._due_again = -math.inf
-        self._lists: set[str] = set()
         self._stack = AsyncExitStack()
         self._tasks = anyio.create_task_group()
+        self.lists = ListRunner(self, clock, self._retries)
 
     async def __aenter__(self) -> Self:
         await self._stack.enter_async_context(self._tasks)
@@ -109,7 +109,7 @@ class CallWorker:
         if now - self._checked.get(account, -math.inf) > self._timing.watch:
             recent = {known: at for known, at in self._checked.items() if now - at <= self._timing.watch}
             self._checked = recent | {account: now}
-            self._tasks.start_soon(in_background, partial(self._take_over, account))
+            self.in_background(partial(self._take_over, account))
         return account
 
     async def in_time(self, read: Callable[[], Awaitable[Result]], seconds: float) -> Result:
@@ -127,7 +127,7 @@ class CallWorker:
             finally:
                 is_done.set()
 
-        self._tasks.start_soon(in_background, work)
+        self.in_background(work)
         with anyio.move_on_after(seconds):
             await is_done.wait()
         if not results:
@@ -148,16 +148,16 @@ class CallWorker:
         """
         # Begins before the ledger is used: the machine may be suspended meanwhile.
         reserved = consent.since if consent is not None and consent.since is not None else Stopwatch(self._clock)
-        asked = replace(asked, worker=await self._leased())
+        asked = replace(asked, worker=await self.leased())
         self._reserving.add(asked.tracking_id)
         try:
             record, is_new = await self.ledger.reserve(asked, redial=redial, consent=consent)
             if is_new and record.is_active:
-                self._start(record, partial(self._sender.place, reserved=reserved))
+                self.send(record, reserved)
         except LedgerUnavailableError:
             # The transaction may have been committed all the same; its record must not stay behind.
             release = partial(self.ledger.release, asked)
-            self._tasks.start_soon(in_background, partial(self._retries.until_written, release))
+            self.in_background(partial(self._retries.until_written, release))
             raise
         finally:
             self._reserving.discard(asked.tracking_id)
@@ -178,7 +178,7 @@ class CallWorker:
                 record = await self.ledger.find(record.account, record.tracking_id) or record
         return record
 
-    async def _leased(self) -> str:
+    async def leased(self) -> str:
         """The name of this worker. Without a lease, or after it has lost it, it takes a new one under a new name.
 
         A restart of the database ends all leases.
@@ -187,6 +187,19 @@ class CallWorker:
             if self._name is None or not await self.ledger.holds_lease(self._name):
                 self._name = await self.ledger.take_lease()
             return self._name
+
+    def send(self, record: CallRecord, reserved: Stopwatch) -> None:
+        """Place a call that this worker has reserved, and run it to its end.
+
+        Args:
+            record: The call.
+            reserved: Began before it was reserved.
+        """
+        self._start(record, partial(self._sender.place, reserved=reserved))
+
+    def in_background(self, work: Callable[[], Awaitable[None]]) -> None:
+        """Do `work` in the server's task group; an error of it is logged, and ends nothing else."""
+        self._tasks.start_soon(in_background, work)
 
     def _start(self, record: CallRecord, work: Callable[[CallRecord], Awaitable[None]]) -> None:
         self._running[record.tracking_id] = (record, anyio.Event())
@@ -224,7 +237,7 @@ class CallWorker:
     async def _take_over_any(self) -> None:
         # Asked first, because finding out the account may take a look into the system's keyring.
         known = self._known()
-        if await self.ledger.has_abandoned(self._name, known) or await self._has_abandoned_list():
+        if await self.ledger.has_abandoned(self._name, known) or await self.lists.has_abandoned(self._name):
             await self._take_over(await self._service.account())
 
     async def _place_due(self) -> None:
@@ -239,74 +252,25 @@ class CallWorker:
             )
             self._due_again = self._clock.monotonic() + self._timing.due_pause
             return
-        worker = await self._leased()
+        worker = await self.leased()
         async with self._taking_over:  # what is reserved here and not started yet must not be taken for left behind
             reserved = Stopwatch(self._clock)
             due = await self.ledger.take_due(account, worker)
             for record in due:
-                self._start(record, partial(self._sender.place, reserved=reserved))
+                self.send(record, reserved)
         if not due:
             self._due_again = self._clock.monotonic() + self._timing.due_pause
 
     async def _take_over(self, account: AccountKey) -> None:
         is_left = await self.ledger.has_abandoned(self._name, self._known())
-        if not is_left and not await self._has_abandoned_list():
+        if not is_left and not await self.lists.has_abandoned(self._name):
             return
-        worker = await self._leased()
+        worker = await self.leased()
         async with self._taking_over:  # two at once would both start what the ledger gives to both
             for record in await self.ledger.take_over(account, worker, self._known()):
                 if record.tracking_id not in self._known():
                     self._start(record, self._settler.settle)
-            for found in await self.ledger.lists.take_over(account, worker, tuple(self._lists)):
-                self._start_list(found)
-
-    async def _has_abandoned_list(self) -> bool:
-        return await self.ledger.lists.has_abandoned(self._name, tuple(self._lists))
-
-    async def reserve_list(
-        self, asked: CallList, *, consent: Consent, last_calls: Sequence[datetime | None]
-    ) -> tuple[CallList, bool]:
-        """Write a list down, and run it if it is new; see `ListLedger.reserve`."""
-        asked = replace(asked, worker=await self._leased())
-        self._lists.add(asked.list_id)  # so that nobody else in this process takes it for left behind
-        is_new = False
-        try:
-            found, is_new = await self.ledger.lists.reserve(asked, consent=consent, last_calls=last_calls)
-        finally:
-            if not is_new:
-                self._lists.discard(asked.list_id)
-        if is_new:
-            self._start_list(found)
-        return found, is_new
-
-    async def go_on(self, found: CallList, *, after: int | None) -> CallList:
-        """Let a list that has stopped go on, and run it; see `ListLedger.go_on`."""
-        worker = await self._leased()
-        found = await self.ledger.lists.go_on(found, worker, after=after)
-        if found.why is None and found.worker == worker and found.list_id not in self._lists:
-            self._start_list(found)
-        return found
-
-    def _start_list(self, found: CallList) -> None:
-        self._lists.add(found.list_id)
-        self._tasks.start_soon(self._run_list, found)
-
-    async def _run_list(self, found: CallList) -> None:
-        """Place the calls of a list, one after another, until it stops or is another worker's."""
-        try:
-            while True:
-                reserved = Stopwatch(self._clock)
-                step = await self._retries.until_written(partial(self.ledger.lists.advance, found))
-                found, record, is_new = step
-                if record is None:
-                    return
-                if is_new:
-                    self._start(record, partial(self._sender.place, reserved=reserved))
-                await self.ended(record, self._clock.now())
-        except Exception:  # noqa: BLE001 - one list must not end all others; the next process goes on with it
-            _log.exception("A list could not be run to its end")
-        finally:
-            self._lists.discard(found.list_id)
+            await self.lists.take_over(account, worker)
 
     def _known(self) -> set[str]:
         """The tracking ids of the calls that this worker runs, or will run in a moment."""

@@ -1,11 +1,15 @@
 """What becomes of calls whose records were written although the confirmation was lost."""
 
+from dataclasses import replace
+
 import pytest
 
+from kallyai_mcp.calls.call_lists import Why
 from kallyai_mcp.calls.ledger.base import LedgerUnavailableError
 from kallyai_mcp.calls.records import CallState
 from tests.calls.ledgers import InterruptedDatabase, database_at
 from tests.calls.manual_time import ManualClock
+from tests.calls.test_call_lists import ended, reply, start
 from tests.calls.test_service import never
 from tests.calls.world import LOST, Service, shown, world
 
@@ -51,3 +55,41 @@ async def test_records_taken_over_without_a_confirmation_are_settled_all_the_sam
 
     assert found is not None
     assert found.state is CallState.ENDED
+
+
+async def test_a_list_that_was_written_without_a_confirmation_calls_nobody(place: str, clock: ManualClock) -> None:
+    service = Service(clock)
+    database = InterruptedDatabase(database_at(place, clock.now))
+    async with world(service, place, database=database) as here:
+        await here.run(here.ledger.check())
+        await here.run(here.calls.list_unsettled())
+        database.lose_confirmations(2)  # the second: that it is undone
+        with pytest.raises(LedgerUnavailableError):
+            await start(here)
+        await here.run(clock.sleep(600))
+        calls = len(service.keys)
+        found, is_new = await start(here)
+        await ended(here, found)
+
+    assert calls == 0
+    assert is_new
+
+
+async def test_a_list_that_goes_on_without_a_confirmation_stays_as_it_was(place: str, clock: ManualClock) -> None:
+    service = Service(clock, [reply("success", "c-1"), reply("success", "c-2")])
+    database = InterruptedDatabase(database_at(place, clock.now))
+    async with world(service, place, database=database) as here:
+        decided = await ended(here, (await start(here))[0])
+        database.lose_confirmations(2)
+        with pytest.raises(LedgerUnavailableError):
+            await here.run(here.calls.go_on(decided, after=1))
+        await here.run(clock.sleep(600))
+        found = await here.run(here.calls.find_list(decided.list_id))
+        calls = len(service.keys)
+        last = await ended(here, await here.run(here.calls.go_on(decided, after=1)))
+
+    assert found is not None
+    assert replace(found, worker=decided.worker) == decided
+    assert found.why is Why.NEEDS_DECISION
+    assert calls == 1
+    assert last.records[-1].call_id == "c-2"

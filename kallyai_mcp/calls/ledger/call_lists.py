@@ -114,6 +114,44 @@ class ListLedger:
             raise result
         return result
 
+    async def release(self, asked: CallList) -> None:
+        """Delete a list whose reservation was not confirmed, if it was written and has called nobody."""
+
+        def work(tx: Tx) -> None:
+            lock_account(tx, asked.account)  # waits for the reservation, should it still be in progress
+            tx.run(
+                "DELETE FROM call_lists WHERE list_id = :id AND worker = :worker "
+                "AND NOT EXISTS (SELECT 1 FROM call_list_calls WHERE list_id = :id)",
+                id=asked.list_id,
+                worker=asked.worker,
+            )
+
+        await self._database.write(work)
+
+    async def stop_again(self, stopped: CallList) -> None:
+        """Let a list stop as it had, where it was not confirmed that it goes on and it has called nobody since.
+
+        Args:
+            stopped: The list as it was; its `worker` is the one that was to run it.
+        """
+
+        def work(tx: Tx) -> None:
+            lock_account(tx, stopped.account)
+            tx.run(
+                "UPDATE call_lists SET why = :why, ended_at = :ended_at, asked_at = :asked_at, passed = :passed "
+                "WHERE list_id = :id AND worker = :worker AND why IS NULL "
+                "AND (SELECT COUNT(*) FROM call_list_calls WHERE list_id = :id) <= :calls",
+                id=stopped.list_id,
+                worker=stopped.worker,
+                calls=len(stopped.records),
+                why=stopped.why.value if stopped.why is not None else None,
+                ended_at=stopped.ended_at.timestamp() if stopped.ended_at is not None else None,
+                asked_at=stopped.asked_at.timestamp(),
+                passed=stopped.passed,
+            )
+
+        await self._database.write(work)
+
     async def go_on(self, found: CallList, worker: str, *, after: int | None) -> CallList:
         """Let a list that has stopped go on; returns it as it then is.
 

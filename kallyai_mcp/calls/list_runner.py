@@ -1,0 +1,120 @@
+"""Runs call lists: it places the call of one candidate after another, until the list stops."""
+
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import datetime
+from functools import partial
+from typing import TYPE_CHECKING
+
+from kallyai_mcp.calls.call_lists import CallList
+from kallyai_mcp.calls.clock import Clock, Stopwatch
+from kallyai_mcp.calls.ledger.base import LedgerUnavailableError
+from kallyai_mcp.calls.policy import Consent
+from kallyai_mcp.calls.records import AccountKey
+from kallyai_mcp.calls.retries import Retries
+
+if TYPE_CHECKING:
+    from kallyai_mcp.calls.ledger.call_lists import ListLedger
+    from kallyai_mcp.calls.worker import CallWorker
+
+
+class ListRunner:
+    """The lists of one worker.
+
+    Args:
+        worker: Places the calls.
+        clock: The only clock.
+        retries: How long a transaction is tried again.
+    """
+
+    def __init__(self, worker: "CallWorker", clock: Clock, retries: Retries) -> None:
+        self._worker = worker
+        self._clock = clock
+        self._retries = retries
+        self._known: set[str] = set()
+        """The ids of the lists that this worker runs, or will run or undo in a moment."""
+
+    async def reserve(
+        self, asked: CallList, *, consent: Consent, last_calls: Sequence[datetime | None]
+    ) -> tuple[CallList, bool]:
+        """Write a list down, and run it if it is new; see `ListLedger.reserve`."""
+        asked = replace(asked, worker=await self._worker.leased())
+        with self._written(asked.list_id, undo=partial(self._ledger.release, asked)):
+            found, is_new = await self._ledger.reserve(asked, consent=consent, last_calls=last_calls)
+        if is_new:
+            self._start(found)
+        else:
+            self._known.discard(asked.list_id)
+        return found, is_new
+
+    async def go_on(self, found: CallList, *, after: int | None) -> CallList:
+        """Let a list that has stopped go on, and run it; see `ListLedger.go_on`."""
+        worker = await self._worker.leased()
+        if found.list_id in self._known:  # it has not stopped yet
+            return await self._ledger.find(found.account, found.list_id) or found
+        stopped = replace(found, worker=worker)
+        with self._written(found.list_id, undo=partial(self._ledger.stop_again, stopped)):
+            found = await self._ledger.go_on(found, worker, after=after)
+        if found.why is None and found.worker == worker:
+            self._start(found)
+        else:
+            self._known.discard(found.list_id)
+        return found
+
+    async def has_abandoned(self, worker: str | None) -> bool:
+        """Whether a list goes on that no living process runs; `worker` is the name of this one, if it has one."""
+        return await self._ledger.has_abandoned(worker, tuple(self._known))
+
+    async def take_over(self, account: AccountKey, worker: str) -> None:
+        """Run the account's lists that no living process runs."""
+        for found in await self._ledger.take_over(account, worker, tuple(self._known)):
+            self._start(found)
+
+    @property
+    def _ledger(self) -> "ListLedger":
+        return self._worker.ledger.lists
+
+    @contextmanager
+    def _written(self, list_id: str, *, undo: Callable[[], Awaitable[None]]) -> Iterator[None]:
+        """Write down that a list starts. If this is not confirmed, undo it: its client is told that nobody is called.
+
+        Meanwhile nobody else in this process takes the list for left behind.
+        """
+
+        async def undone() -> None:
+            try:
+                await self._retries.until_written(undo)
+            finally:
+                self._known.discard(list_id)
+
+        self._known.add(list_id)
+        try:
+            yield
+        except LedgerUnavailableError:
+            self._worker.in_background(undone)
+            raise
+        except BaseException:
+            self._known.discard(list_id)
+            raise
+
+    def _start(self, found: CallList) -> None:
+        self._known.add(found.list_id)
+        self._worker.in_background(partial(self._run, found))
+
+    async def _run(self, found: CallList) -> None:
+        """Place the calls of a list, one after another, until it stops or is another worker's.
+
+        After an error, the next worker that looks for lists goes on with it.
+        """
+        try:
+            while True:
+                reserved = Stopwatch(self._clock)
+                found, record, is_new = await self._retries.until_written(partial(self._ledger.advance, found))
+                if record is None:
+                    return
+                if is_new:
+                    self._worker.send(record, reserved)
+                await self._worker.ended(record, self._clock.now())
+        finally:
+            self._known.discard(found.list_id)
