@@ -1,11 +1,13 @@
 """A real MCP client, the server, and the sandbox, in one process."""
 
+import json
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from jsonschema import Draft202012Validator  # type: ignore[import-untyped]
 from mcp import Client
 from mcp.client.extension import advertise
 from mcp.server.apps import APP_MIME_TYPE, EXTENSION_ID
@@ -30,6 +32,23 @@ BISTRO = {
     "timezone": "America/New_York",
 }
 """Arguments of a call that succeeds, if placed when the tests' clock starts."""
+
+_check_schema = Draft202012Validator.check_schema
+_checked: set[str] = set()
+
+
+def _check_schema_once(schema: Mapping[str, Any]) -> None:
+    """Check that a schema is valid, unless that is known.
+
+    Every client checks the schema of each result that it gets, which takes longer than the call of the tool.
+    """
+    text = json.dumps(schema)
+    if text not in _checked:
+        _check_schema(schema)
+        _checked.add(text)
+
+
+Draft202012Validator.check_schema = _check_schema_once
 
 SHOWS_APPS: dict[str, Any] = {"extensions": (advertise(EXTENSION_ID, {"mimeTypes": [APP_MIME_TYPE]}),)}
 """Options of `open_agent` for a host of MCP Apps."""
