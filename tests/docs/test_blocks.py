@@ -63,14 +63,15 @@ ONLY_POSIX = re.compile(r"(?m)'|\$\(|\\$|^\s*\w+=\S+ +\w")
 """What cmd and PowerShell take differently: single quotes, `$(…)`, a line that goes on, a variable before a command."""
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
-def test_commands_mean_the_same_in_every_shell(page: Path) -> None:
+def commands(page: Path) -> list[str]:
+    """The commands in a page, those in its sentences too."""
     text = re.sub(r"^ *```.*?^ *```$", "", page.read_text(encoding="utf-8"), flags=re.MULTILINE | re.DOTALL)
-    commands = re.findall(r"^    (.+)$", text, re.MULTILINE) + re.findall(
-        r"`((?:kallyai-mcp|uv|pip|python) .+?)`", text
-    )
+    within = re.findall(r"`((?:kallyai-mcp|uv|pip|python) .+?)`", text)
+    return re.findall(r"^    (.+)$", text, re.MULTILINE) + within
 
-    assert [line for line in commands if ONLY_POSIX.search(line)] == []
+
+def test_commands_mean_the_same_in_every_shell() -> None:
+    assert [(page.name, line) for page in PAGES for line in commands(page) if ONLY_POSIX.search(line)] == []
 
 
 def test_printed_commands_mean_the_same_in_every_shell() -> None:

@@ -2,26 +2,24 @@
 
 import re
 import shlex
+from collections.abc import Iterator
 from pathlib import Path
 from typing import get_args
 
 import click
-import pytest
 
 from kallyai_mcp.cli.clients.known import CLIENTS
 from kallyai_mcp.cli.main import cli
 from kallyai_mcp.sandbox.simulator.numbers import DOCUMENTED
 from kallyai_mcp.settings import Auth, Settings
 from kallyai_mcp.tools.catalog import tools
-from tests.docs.pages import DOCS, PAGES, ROOT, first_column, shown_commands, text_of, without_code
+from tests.docs.pages import DOCS, PAGES, first_column, shown_commands, text_of, without_code
 
 FORBIDDEN = re.compile(
     r"\b(ring|rings|rung|whom|mend|errand|desk|door|strangers?|patience|crew|carrier|of which|who may come in)\b",
     re.IGNORECASE,
 )
 """What DESIGN's vocabulary rules out."""
-
-_name = pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 
 
 def test_the_tools_are_listed() -> None:
@@ -60,23 +58,28 @@ def test_llms_txt_lists_every_page() -> None:
     assert listed == {page.name for page in DOCS.glob("*.md")}
 
 
-@_name
-def test_links_lead_somewhere(page: Path) -> None:
-    text = without_code(page.read_text(encoding="utf-8"))
-    for target in re.findall(r"\]\(([^)\s]+)\)", text) + re.findall(r'src="([^"]+)"', text):
-        if target.startswith(("http://", "https://")):
-            continue
+def links() -> Iterator[tuple[Path, str]]:
+    """The links in the pages that lead to a file of the repository."""
+    for page in PAGES:
+        text = without_code(page.read_text(encoding="utf-8"))
+        for target in re.findall(r"\]\(([^)\s]+)\)", text) + re.findall(r'src="([^"]+)"', text):
+            if not target.startswith(("http://", "https://")):
+                yield page, target
+
+
+def test_links_lead_somewhere() -> None:
+    for page, target in links():
         path, _, anchor = target.partition("#")
         file = (page.parent / path).resolve() if path else page
-        assert file.exists(), f"{page.name} links to {target}"
+        assert file.exists(), f"{page} links to {target}"
         if anchor:
             titles = re.findall(r"^#+ (.+)$", file.read_text(encoding="utf-8"), re.MULTILINE)
-            assert anchor in {re.sub(r"[^\w -]", "", title.lower()).replace(" ", "-") for title in titles}, target
+            anchors = {re.sub(r"[^\w -]", "", title.lower()).replace(" ", "-") for title in titles}
+            assert anchor in anchors, f"{page} links to {target}"
 
 
-@_name
-def test_commands_have_the_options_that_are_shown(page: Path) -> None:
-    for line in shown_commands(page.read_text(encoding="utf-8")):
+def test_commands_have_the_options_that_are_shown() -> None:
+    for line in {line for page in PAGES for line in shown_commands(page.read_text(encoding="utf-8"))}:
         words = shlex.split(line)[1:]
         if not words or words[0].startswith("-"):
             continue
@@ -85,14 +88,15 @@ def test_commands_have_the_options_that_are_shown(page: Path) -> None:
         command.make_context(words[0], words[1:])
 
 
-@_name
-def test_no_page_has_a_word_that_the_vocabulary_rules_out(page: Path) -> None:
-    assert FORBIDDEN.findall(without_code(page.read_text(encoding="utf-8"))) == []
+def test_no_page_has_a_word_that_the_vocabulary_rules_out() -> None:
+    found = {str(page): FORBIDDEN.findall(without_code(page.read_text(encoding="utf-8"))) for page in PAGES}
+
+    assert {page: words for page, words in found.items() if words} == {}
 
 
-@_name
-def test_no_page_begins_with_anything_but_its_title(page: Path) -> None:
-    lines = page.read_text(encoding="utf-8").splitlines()
+def test_no_page_begins_with_anything_but_its_title() -> None:
+    for page in PAGES:
+        lines = page.read_text(encoding="utf-8").splitlines()
 
-    assert lines[0].startswith("# ") or page.name == "pull_request_template.md"
-    assert sum(line.startswith("# ") for line in without_code("\n".join(lines)).splitlines()) <= 1
+        assert lines[0].startswith("# ") or page.name == "pull_request_template.md", page
+        assert sum(line.startswith("# ") for line in without_code("\n".join(lines)).splitlines()) <= 1, page

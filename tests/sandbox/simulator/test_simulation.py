@@ -1,3 +1,4 @@
+import itertools
 import re
 import string
 from datetime import UTC, datetime
@@ -39,15 +40,22 @@ def test_the_assistants_wordings_vary_with_the_submission_and_the_callees_with_i
 
 @pytest.mark.parametrize("language", ["en", "es"])
 @pytest.mark.parametrize("category", ["restaurant", "clinic", "hotel"])
-@pytest.mark.parametrize("party", [None, 2])
-@pytest.mark.parametrize("day", [None, "2026-11-27"])
-@pytest.mark.parametrize("at", [None, "10:30"])
-@pytest.mark.parametrize("name", [None, "Test Guest"])
-@pytest.mark.parametrize("phone", [None, "+12025550142"])
-@pytest.mark.parametrize("number", [NUMBER, COUNTER_OFFER])
-def test_the_callee_and_the_highlights_repeat_what_was_agreed(
-    language: str,
+def test_the_callee_and_the_highlights_repeat_what_was_agreed(category: str, language: str) -> None:
+    given = itertools.product(
+        (None, 2),
+        (None, "2026-11-27"),
+        (None, "10:30"),
+        (None, "Test Guest"),
+        (None, "+12025550142"),
+        (NUMBER, COUNTER_OFFER),
+    )
+    for details in given:
+        assert_agreement_is_repeated(category, language, *details)
+
+
+def assert_agreement_is_repeated(
     category: str,
+    language: str,
     party: int | None,
     day: str | None,
     at: str | None,
@@ -208,7 +216,7 @@ def test_both_languages_have_the_same_phrases() -> None:
     assert set(ENGLISH) == set(SPANISH)
 
 
-@pytest.mark.parametrize("key", list(ENGLISH))
-def test_a_phrase_says_the_same_facts_in_every_wording(key: str) -> None:
-    wordings = ENGLISH[key] + SPANISH[key]
-    assert all(facts(wording) == facts(wordings[0]) for wording in wordings)
+def test_a_phrase_says_the_same_facts_in_every_wording() -> None:
+    for key, english in ENGLISH.items():
+        wordings = english + SPANISH[key]
+        assert all(facts(wording) == facts(wordings[0]) for wording in wordings), key
