@@ -44,6 +44,10 @@ conformance:
 frameworks:
     uv run python -m tests.frameworks
 
+# Check the graders of the evaluations; with --model MODEL, measure a model
+evals *ARGS="--check":
+    uv run python -m tests.evals {{ARGS}}
+
 # Measure; the machine should have nothing else to do
 bench:
     uv run python -m tests.bench

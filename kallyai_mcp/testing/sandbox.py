@@ -20,12 +20,13 @@ _AT_ONCE = 1e9
 
 
 class KallyAISandbox:
-    """A KallyAI for one test, signed in as an account with 27 calls left.
+    """A KallyAI for one test, signed in, by default as an account with 27 calls left.
 
     Args:
         app: The sandbox's application.
         url: Where it is served.
         home: The folder for what a server of kallyai-mcp keeps.
+        account_id: The account that is signed in, of the sandbox's accounts.
 
     Attributes:
         url: The base URL of the API, without a slash at its end.
@@ -34,10 +35,10 @@ class KallyAISandbox:
             its own, and `KALLYAI_CONFIRM=never`. Set that to `always` to test consent.
     """
 
-    def __init__(self, app: SandboxApp, url: str, home: Path) -> None:
+    def __init__(self, app: SandboxApp, url: str, home: Path, *, account_id: str = "acct-personal") -> None:
         self._sandbox = app.state.sandbox
         self.url = url
-        self.access_token: str = self._sandbox.issue_tokens()["access_token"]
+        self.access_token: str = self._sandbox.issue_tokens(account_id)["access_token"]
         self.env = {
             "KALLYAI_API_URL": url,
             "KALLYAI_ACCESS_TOKEN": self.access_token,
