@@ -1,12 +1,13 @@
-/** The call card: shows a person the results of make_call, get_call, and get_transcript. */
+/** The call card: shows a person the results of make_call, call_around, get_call, and get_transcript. */
 
 class CallCard {
   #host = new Host();
   #consent = new CallConsent();
   #conversation = new Conversation(this.#host, (text) => this.#note(text));
   #watch = new CallWatch(this.#host, (result) => this.#receive(result), () => this.#showWatchFailure());
-  #input = null; // make_call's arguments, if this card shows a result of make_call
-  #call = null; // CallAnswer
+  #input = null; // the arguments of make_call or call_around, if this card shows a result of it
+  #list = null; // ListAnswer
+  #call = null; // CallAnswer; of a list its last call (CandidateAnswer)
   #error = null; // ErrorAnswer
   #receivedAt = 0;
   #entries = null; // of TranscriptAnswer
@@ -18,7 +19,7 @@ class CallCard {
   #buttons = {};
 
   constructor() {
-    const icons = { check: "phone", open: "widen", calendar: "calendar", conversation: "speech", again: "phone", chat: "speech" };
+    const icons = { check: "phone", open: "widen", calendar: "calendar", conversation: "speech", again: "phone", chat: "speech", next: "phone", stop: "slash" };
     for (const [name, iconName] of Object.entries(icons)) {
       const press = (event) => this.#press(name, event.currentTarget);
       this.#buttons[name] = element("button", { type: "button", onclick: press }, icon(iconName), element("span"));
@@ -34,6 +35,7 @@ class CallCard {
   /** A key of STATES; "" for a transcript without its call. */
   get #state() {
     if (this.#error) return stateOfError(this.#error, Boolean(this.#input));
+    if (this.#list) return stateOfList(this.#list);
     if (this.#call) return stateOfCall(this.#call);
     if (this.#entries) return "";
     return this.#isStopped ? "unknown" : "placing";
@@ -49,15 +51,18 @@ class CallCard {
   }
 
   get #callee() {
+    const count = candidateCount(this.#list, this.#input);
+    if (count && !(this.#call && ABOUT_ONE.includes(this.#state))) return locale.text("list_name", { count });
     return oneLine(this.#call?.business_name ?? this.#input?.business_name) || this.#number || locale.text("call");
   }
 
   get #id() {
-    return this.#call?.tracking_id ?? this.#call?.call_id;
+    return (this.#list ?? this.#call)?.tracking_id ?? this.#call?.call_id;
   }
 
   #receiveInput(args) {
-    if (typeof args?.task_description === "string" && typeof args?.respondent_phone === "string") this.#input = args;
+    const callees = typeof args?.respondent_phone === "string" || Array.isArray(args?.candidates);
+    if (typeof args?.task_description === "string" && callees) this.#input = args;
     this.#show();
   }
 
@@ -66,7 +71,7 @@ class CallCard {
     this.#show();
   }
 
-  /** A result of make_call, get_call, or get_transcript. */
+  /** A result of make_call, call_around, get_call, or get_transcript. */
   #receive(result) {
     const data = result?.structuredContent ?? {};
     const before = this.#state;
@@ -75,7 +80,9 @@ class CallCard {
       [this.#entries, this.#isExpanded] = [data.entries, true];
       if (!this.#call && this.#host.can("serverTools")) this.#lookUp(data.call_id);
     } else if (!result.isError && typeof data.status === "string") {
-      [this.#call, this.#error, this.#isStopped, this.#receivedAt] = [data, null, false, performance.now()];
+      [this.#error, this.#isStopped, this.#receivedAt] = [null, false, performance.now()];
+      if (isList(data)) this.#receiveList(data);
+      else this.#call = data;
       this.#consent.close();
       if (data.status === "needs_confirmation" && this.#input) this.#askForConsent(data);
     } else {
@@ -86,14 +93,25 @@ class CallCard {
     this.#show();
   }
 
+  #receiveList(list) {
+    const last = list.calls.at(-1) ?? null;
+    const isOther = last?.tracking_id !== this.#call?.tracking_id;
+    [this.#list, this.#call] = [list, last];
+    if (!isOther) return;
+    [this.#entries, this.#isExpanded] = [null, false];
+    if (list.calls.length > 1 && LIST_LIVE.includes(this.#state)) announce(locale.text("calling", { callee: this.#callee }));
+  }
+
   #follow(before) {
-    if (this.#state === "in_progress") {
+    const live = ["in_progress", ...LIST_LIVE];
+    if (live.includes(this.#state)) {
       if (this.#host.can("serverTools")) this.#watch.follow(this.#id);
       return;
     }
     this.#watch.stop();
-    if (before === "in_progress") {
-      announce(locale.text("ended", { callee: this.#callee, outcome: locale.text(this.#state) }));
+    if (live.includes(before)) {
+      const words = this.#list ? "list_ended" : "ended";
+      announce(locale.text(words, { callee: this.#callee, outcome: locale.text(this.#state) }));
       this.#updateModel();
     }
   }
@@ -120,10 +138,12 @@ class CallCard {
     setText("status", state && locale.text(state));
     setText("name", this.#callee);
     this.#facts(call);
-    const isOpen = ["placing", "in_progress"].includes(state);
+    const isOpen = ["placing", "in_progress", ...LIST_LIVE].includes(state);
     setText("about", isOpen ? plain(this.#asked.task_description) : "");
     setText("said", this.#sentence(state));
-    const isReported = !this.#error && !isOpen;
+    const isReported = !this.#error && !isOpen && !this.#list;
+    byId("candidates").replaceChildren(...(this.#list ? candidateRows(this.#list, state, this.#asked) : []));
+    byId("candidates").hidden = !this.#list || Boolean(this.#error);
     setText("summary", isReported ? quoted(call.highlights) : "");
     setText("steps", isReported ? quoted(call.next_steps) : "");
     for (const id of ["summary", "steps"]) {
@@ -134,7 +154,7 @@ class CallCard {
     this.#choices(state);
     byId("conversation").hidden = !(this.#entries && this.#isExpanded);
     if (this.#entries) this.#conversation.show(this.#entries, this.#callee);
-    const technical = technicalFacts(this.#call, this.#error);
+    const technical = this.#list && !this.#error ? listFacts(this.#list) : technicalFacts(this.#call, this.#error);
     byId("details").hidden = !technical.length;
     byId("details-title").textContent = locale.text("details");
     byId("details-facts").replaceChildren(...factList(technical));
@@ -143,14 +163,18 @@ class CallCard {
   #sentence(state) {
     if (this.#error) return errorSentence(this.#error, Boolean(this.#input));
     if (this.#isStopped && !this.#call) return locale.text("stopped_text");
+    if (this.#list) return listSentence(state, this.#list);
     return state ? callSentence(state, this.#call ?? {}, this.#asked) : "";
   }
 
   #facts(call) {
     const lasted = Number.isFinite(call.duration_seconds) && duration(call.duration_seconds);
     const credits = Number.isFinite(call.credits_used) && locale.plural("credits", call.credits_used);
+    const isAboutOne = !this.#list || ABOUT_ONE.includes(this.#state);
+    const [number, count] = [this.#list?.calls.length || 1, candidateCount(this.#list)];
     const facts = [
-      this.#number && this.#number !== this.#callee && element("bdi", { dir: "ltr" }, this.#number),
+      isAboutOne && this.#number && this.#number !== this.#callee && element("bdi", { dir: "ltr" }, this.#number),
+      this.#list && isAboutOne && locale.text("list_position", { number, count }),
       call.created_at && locale.moment(call.created_at),
       this.#state === "in_progress" && element("span", { id: "time", role: "timer" }),
       this.#state !== "in_progress" && lasted,
@@ -172,13 +196,16 @@ class CallCard {
   #choices(state) {
     const tools = this.#host.can("serverTools");
     const isRetryable = state !== "unknown" && (this.#error ?? this.#call)?.retryable === true;
-    const isBooked = ["booked", "booked_other_time"].includes(state);
+    const ofCall = this.#list && this.#call ? stateOfCall(this.#call) : state;
+    const isBooked = ["booked", "booked_other_time"].includes(ofCall);
     const shown = {
       calendar: tools && isBooked && this.#host.can("downloadFile") && this.#call.call_id,
-      conversation: this.#entries || (tools && this.#call?.call_id && WITH_CONVERSATION.includes(state)),
-      check: tools && this.#id && (state === "unknown" || this.#watchFailed),
+      conversation: this.#entries || (tools && this.#call?.call_id && WITH_CONVERSATION.includes(ofCall)),
+      check: tools && this.#id && (["unknown", "list_unknown"].includes(state) || this.#watchFailed),
       again: tools && isRetryable && this.#input && !this.#consent.isOpen,
       open: this.#host.can("openLinks") && linkOf(this.#error),
+      next: tools && this.#input && this.#list && !this.#error && canGoOn(state, this.#list),
+      stop: tools && state === "list_in_progress",
       chat: this.#host.can("message") && isRetryable && !this.#error && !this.#input && this.#call?.call_id,
     };
     const labels = {
@@ -187,14 +214,18 @@ class CallCard {
       check: "check_again",
       again: this.#error ? "try_again" : "call_again",
       open: this.#error?.link ? "sign_in" : "upgrade",
+      next: state === "list_needs_decision" ? "list_next" : "try_again",
+      stop: "list_stop",
       chat: "ask_again",
     };
+    const [following] = this.#list?.not_called ?? [];
+    const values = { callee: oneLine(following?.business_name) || phoneNumber(following?.respondent_phone) };
     for (const [name, button] of Object.entries(this.#buttons)) {
       button.hidden = !shown[name];
-      button.lastChild.textContent = locale.text(labels[name]);
+      button.lastChild.textContent = locale.text(labels[name], values);
     }
-    const order = ["check", "open", "calendar", "conversation"];
-    this.#order(isRetryable ? ["open", "again", "chat", "conversation", "check", "calendar"] : [...order, "again", "chat"]);
+    const order = ["check", "open", "calendar", "conversation", "next", "stop"];
+    this.#order(isRetryable ? ["open", "again", "chat", "conversation", "check", "calendar", "next", "stop"] : [...order, "again", "chat"]);
     this.#buttons.conversation.setAttribute("aria-expanded", String(Boolean(this.#isExpanded && this.#entries)));
     for (const name of ["again", "calendar", "check", "open"]) this.#buttons[name].classList.add("primary");
   }
@@ -215,6 +246,8 @@ class CallCard {
       chat: () => this.#askChat(),
       check: () => this.#lookUp(this.#id),
       open: () => this.#openLink(linkOf(this.#error)),
+      next: () => this.#goOn(),
+      stop: () => this.#stop(),
     };
     this.#note("");
     // Not `disabled`, which would take the focus away from a keyboard user.
@@ -270,29 +303,53 @@ class CallCard {
     this.#note(locale.text(sent.isError ? "not_asked" : "asked"));
   }
 
+  /** The user wants the next candidate of the list to be called. */
+  async #goOn() {
+    const { confirmation: _, ...input } = this.#input;
+    const decided = this.#state === "list_needs_decision" ? { continue_after: this.#call.call_id ?? this.#id } : {};
+    this.#isPlacedHere = true;
+    const result = await this.#host.callTool("call_around", { ...input, ...decided, wait_seconds: 0 }).catch(() => null);
+    if (!result) return this.#note(locale.text("denied"));
+    this.#receive(result);
+    byId("heading").focus();
+    return this.#updateModel();
+  }
+
+  /** The user wants nobody else to be called. */
+  async #stop() {
+    const result = await this.#host.callTool("cancel_call", { call_id: this.#id }).catch(() => null);
+    if (!result || result.isError) return this.#noteFailure(result);
+    return this.#lookUp(this.#id);
+  }
+
+  /** The question before a call, or before the calls of a list. */
+  get #question() {
+    const count = candidateCount(null, this.#input);
+    if (count) return locale.text("ask_list", { count });
+    return locale.text(this.#isRedial || this.#input.redial ? "ask_redial" : "ask_call", { callee: this.#callee });
+  }
+
   /** The server asks for the user's consent. */
   #askForConsent(call) {
-    const title = locale.text(this.#isRedial || this.#input.redial ? "ask_redial" : "ask_call", { callee: this.#callee });
     const yes = () => this.#placeCall({ confirmation: call.confirmation });
     const answers = this.#host.can("serverTools") ? { yes, no: () => this.#decline() } : null;
-    this.#consent.ask(call, this.#input, title, answers);
+    this.#consent.ask(call, this.#input, this.#question, answers);
   }
 
   /** The user wants to call again. */
   #askToCallAgain() {
     this.#isRedial ||= !this.#error;
-    const title = locale.text(this.#isRedial ? "ask_redial" : "ask_call", { callee: this.#callee });
     const no = () => {
       this.#show();
       this.#buttons.again.focus();
     };
-    this.#consent.ask({}, this.#input, title, { yes: () => this.#placeCall({}), no });
+    this.#consent.ask({}, this.#input, this.#question, { yes: () => this.#placeCall({}), no });
     this.#show();
     byId("consent-title").focus();
   }
 
   #decline() {
-    [this.#call, this.#error] = [null, { code: "declined_here", retryable: true, placed: "no" }];
+    [this.#call, this.#list, this.#error] = [null, null, { code: "declined_here", retryable: true, placed: "no" }];
     this.#show();
     byId("heading").focus();
     this.#tellModel("On the call card the user chose not to call. Do not place this call.");
@@ -301,11 +358,11 @@ class CallCard {
   async #placeCall(confirmation) {
     const { confirmation: _, ...input } = this.#input; // an earlier one is no longer valid
     const args = { ...input, ...confirmation, wait_seconds: 0, ...(this.#isRedial ? { redial: true } : {}) };
-    [this.#call, this.#error, this.#entries, this.#isExpanded, this.#isPlacedHere] = [null, null, null, false, true];
+    [this.#call, this.#list, this.#error, this.#entries, this.#isExpanded, this.#isPlacedHere] = [null, null, null, null, false, true];
     this.#show();
     byId("heading").focus();
     announce(locale.text("calling", { callee: this.#callee }));
-    const result = await this.#host.callTool("make_call", args).catch(() => ({ isError: true }));
+    const result = await this.#host.callTool(this.#input.candidates ? "call_around" : "make_call", args).catch(() => ({ isError: true }));
     this.#receive(result);
     if (this.#state === "needs_confirmation") byId("consent-title").focus();
     else this.#updateModel();
@@ -313,7 +370,7 @@ class CallCard {
 
   /** Tells the model about a call placed from the card, in our words only. */
   #updateModel() {
-    if (!this.#isPlacedHere || !this.#call) return;
+    if (!this.#isPlacedHere || !(this.#list ?? this.#call)) return;
     this.#tellModel(
       `From the call card the user had the call placed, on purpose: ${this.#state}, id ${identifier(this.#id)}. ` +
         "get_call has more. Do not place it again.",

@@ -16,14 +16,14 @@ class CallConsent {
    * Shows the question.
    *
    * @param call The structure that asks: the reasons, the time there, and the minutes left; {} for a question of ours.
-   * @param input The arguments of make_call.
+   * @param input The arguments of make_call or call_around.
    * @param title The question.
    * @param answers {yes, no}: each is called once, when the user presses that button; null for a host without tools.
    */
   ask(call, input, title, answers) {
     [this.#onYes, this.#onNo] = [answers?.yes, answers?.no];
     byId("consent-title").textContent = title;
-    byId("consent-text").textContent = locale.text("consent_text");
+    byId("consent-text").textContent = locale.text(input.candidates ? "consent_list_text" : "consent_text");
     byId("consent-no").textContent = locale.text("dont_call");
     byId("consent-yes").textContent = locale.text("call_now");
     for (const id of ["consent-no", "consent-yes"]) byId(id).hidden = !answers;
@@ -46,7 +46,7 @@ class CallConsent {
 
 function reasons(call) {
   const keys = (Array.isArray(call.reasons) ? call.reasons : []).map((reason) => `reason_${reason}`);
-  const known = keys.filter((key) => Object.hasOwn(TEXTS.en, key)).map((key) => locale.text(key));
+  const known = keys.filter((key) => Object.hasOwn(TEXTS, key)).map((key) => locale.text(key));
   return known.length ? locale.text("because", { reasons: known.join("; ") }) : "";
 }
 
@@ -58,7 +58,7 @@ function consentFacts(call, input) {
   const instructions = Array.isArray(input.additional_instructions) ? input.additional_instructions : [];
   const language = input.call_language ?? input.language;
   return [
-    ["number", phoneNumber(input.respondent_phone)],
+    ...(input.candidates ? candidateFacts(input) : [["number", phoneNumber(input.respondent_phone)]]),
     ["time_there", [...new Set(times)].filter(Boolean).slice(0, 3).join(" / ")],
     ["spoken", ["en", "es"].includes(language) ? locale.text(`language_${language}`) : ""],
     ["task", plain(input.task_description, LIMIT.page)],

@@ -16,6 +16,18 @@ const STATES = {
   unknown: { icons: ["question"], tone: "warn" },
   refused: { icons: ["cross"], tone: "bad" },
   unavailable: { icons: ["question"], tone: "quiet" },
+  list_in_progress: { icons: ["phone", "waves"], tone: "live" },
+  list_ending: { icons: ["phone", "waves"], tone: "live" },
+  list_booked: { icons: ["tick"], tone: "good" },
+  list_answered: { icons: ["speech"], tone: "quiet" },
+  list_done: { icons: ["speech"], tone: "quiet" },
+  list_needs_decision: { icons: ["question"], tone: "warn" },
+  list_unknown: { icons: ["question"], tone: "warn" },
+  list_needs_sign_in: { icons: ["cross"], tone: "warn" },
+  list_refused: { icons: ["cross"], tone: "bad" },
+  list_canceled: { icons: ["slash"], tone: "quiet" },
+  list_waiting: { icons: ["clock"], tone: "quiet" },
+  list_not_called: { icons: ["slash"], tone: "quiet" },
 };
 
 /** States of a call in which somebody may have talked. */
@@ -45,7 +57,7 @@ function callSentence(state, call, asked) {
     isDated && `${state}_text_dated`,
     `${state}_text`,
   ];
-  const key = keys.find((name) => name && Object.hasOwn(TEXTS.en, name));
+  const key = keys.find((name) => name && Object.hasOwn(TEXTS, name));
   return key && !(key === "answered_text" && call.highlights) ? locale.text(key, values) : "";
 }
 

@@ -9,7 +9,7 @@ function errorSentence(error, placesCalls) {
   const { code } = error;
   if (/^\d{2,6}$/.test(error.dial ?? "")) return locale.text("emergency", { number: error.dial });
   if (code === "quota_exceeded" && error.used_up) return usedUpSentence(error.used_up);
-  const known = Object.keys(TEXTS.en).find((key) => key.startsWith("error ") && key.split(" ").includes(code));
+  const known = Object.keys(TEXTS).find((key) => key.startsWith("error ") && key.split(" ").includes(code));
   if (known) return locale.text(known);
   if (error.placed === "maybe") return locale.text("unknown_text");
   return locale.text(placesCalls ? "refused_text" : "unavailable_text");

@@ -17,7 +17,7 @@ from kallyai_mcp.cards.texts import texts
 from kallyai_mcp.visual_identity import MARK, TOKENS, csp_hash
 
 CALL_CARD_URI: Final = "ui://kallyai/call.html"
-"""Shows the results of make_call, get_call, and get_transcript."""
+"""Shows the results of make_call, call_around, get_call, and get_transcript."""
 
 QUOTA_CARD_URI: Final = "ui://kallyai/quota.html"
 """Shows the result of check_quota."""
@@ -28,7 +28,7 @@ _SHARED = ("text.js", "host.js", "page.js", "errors.js")
 @cache
 def call_card() -> str:
     """The HTML document of the call card."""
-    return _document("call", "call_view.js", "call_watch.js", "call_consent.js", "conversation.js")
+    return _document("call", "call_view.js", "call_list.js", "call_watch.js", "call_consent.js", "conversation.js")
 
 
 @cache
@@ -40,7 +40,8 @@ def quota_card() -> str:
 def _document(name: Literal["call", "quota"], *scripts: str) -> str:
     style = f"\n{TOKENS}{_without_comments(_read('style.css') + _read(f'{name}.css'))}"
     table = texts("shared", "errors", name)
-    constants = f"const VERSION = {json.dumps(__version__)};\nconst TEXTS = {_compact(table)};\n"
+    pairs = {key: (text, table["es"][key]) for key, text in table["en"].items()}
+    constants = f"const VERSION = {json.dumps(__version__)};\nconst TEXTS = {_compact(pairs)};\n"
     body = constants + "".join(_without_comments(_read(script)) for script in (*_SHARED, *scripts, f"{name}.js"))
     script = f'\n"use strict";\n(() => {{\n{body}}})();\n'
     policy = (

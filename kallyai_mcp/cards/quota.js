@@ -95,7 +95,7 @@ class QuotaCard {
 
 /** A word of KallyAI's in the reader's language if the texts have it, else `other`. */
 function translated(word, other) {
-  return Object.hasOwn(TEXTS.en, word ?? "") ? locale.text(word) : other;
+  return Object.hasOwn(TEXTS, word ?? "") ? locale.text(word) : other;
 }
 
 new QuotaCard();

@@ -67,7 +67,8 @@ class Locale {
   }
 
   text(key, values = {}) {
-    return TEXTS[this.language][key].replace(/\{(\w+)\}/g, (_, name) => values[name] ?? "");
+    const [english, spanish] = TEXTS[key];
+    return (this.language === "es" ? spanish : english).replace(/\{(\w+)\}/g, (_, name) => values[name] ?? "");
   }
 
   /** `text` in the singular or plural, as `count` needs. */

@@ -40,6 +40,7 @@ READ_ONLY_INSTRUCTIONS = (
 
 CARDS = {
     "make_call": CALL_CARD_URI,
+    "call_around": CALL_CARD_URI,
     "get_call": CALL_CARD_URI,
     "get_transcript": CALL_CARD_URI,
     "check_quota": QUOTA_CARD_URI,

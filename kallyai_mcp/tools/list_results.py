@@ -50,6 +50,7 @@ def list_answer(found: CallList, now: datetime) -> ListAnswer:
     return ListAnswer(
         status="in_progress" if found.why is None else found.why.value,
         tracking_id=found.list_id,
+        until=found.until,
         calls=[_candidate(CallView.of_record(record), now) for record in found.records],
         not_called=[
             CandidateAnswer(respondent_phone=one.respondent_phone, business_name=one.business_name)
@@ -77,12 +78,15 @@ async def cancel_list(app_context: AppContext, found: CallList) -> CallToolResul
 
 
 def _candidate(view: CallView, now: datetime) -> CandidateAnswer:
-    full = call_answer(view, now)
+    full, error = call_answer(view, now), view.record.error if view.record is not None else None
     return CandidateAnswer(
         respondent_phone=full.respondent_phone,
         business_name=full.business_name,
         status=full.status,
         outcome=full.outcome,
+        code=error.code if error is not None and full.status == "refused" else None,
+        appointment=full.appointment,
+        timezone=full.timezone if full.appointment is not None else None,
         highlights=visible(full.highlights, _SAID) if full.highlights else None,
         call_id=full.call_id,
         tracking_id=full.tracking_id,

@@ -22,14 +22,14 @@ class Answer(BaseModel):
     """What every result has beside its own fields. All but `status` belong to errors."""
 
     status: str | None = Field(None, description="refused (not called), unknown (may have been called), or error")
-    code: str | None = Field(None, description="What went wrong: the reference's code, or one of this server")
+    code: str | None = Field(None, description="The reference's code, or one of this server")
     retryable: bool | None = Field(None, description="The same may succeed later")
-    placed: Literal["no", "maybe"] | None = Field(None, description="Whether a call was placed")
+    placed: Literal["no", "maybe"] | None = None
     arguments: list[WrongArgument] | None = None
-    retry_after: float | None = Field(None, description="Seconds until a retry makes sense")
+    retry_after: float | None = Field(None, description="Seconds")
     correlation_id: str | None = None
     link: str | None = Field(None, description="Where the user signs in")
-    expires_in: int | None = Field(None, description="Seconds that the link works")
+    expires_in: int | None = Field(None, description="Seconds")
     upgrade_url: str | None = None
 
 
@@ -111,7 +111,10 @@ class CandidateAnswer(BaseModel):
     business_name: str | None = None
     status: str | None = None
     outcome: Outcome | None = None
+    code: str | None = None
     highlights: str | None = None
+    appointment: AppointmentAnswer | None = None
+    timezone: str | None = None
     call_id: str | None = None
     tracking_id: str | None = None
 
@@ -125,6 +128,7 @@ class ListAnswer(Answer):
         "unknown, needs_sign_in, refused, canceled",
     )
     tracking_id: str | None = Field(None, description="For get_call and cancel_call")
+    until: str | None = None
     calls: list[CandidateAnswer] = []
     not_called: list[CandidateAnswer] = []
     placed_now: bool | None = None

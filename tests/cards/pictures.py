@@ -29,6 +29,12 @@ from tests.sandbox.manual_clock import ManualClock
 FONTS = ("Inter", "Roboto", "Noto Sans", "Liberation Sans", "DejaVu Sans")
 FULL_SCREEN = {"displayMode": "inline", "availableDisplayModes": ["inline", "fullscreen"]}
 TABLE = {**BISTRO, "task_description": "Book a table by the window, or on the terrace if it is warm"}
+CANDIDATES = [
+    {"respondent_phone": "+12025550103", "business_name": "First Bistro"},
+    {"respondent_phone": "+12025550102", "business_name": "Second Bistro"},
+    {"respondent_phone": "+12025550100", "business_name": "Third Bistro"},
+]
+"""One is busy, one has no table, and one is not called yet."""
 CONSENT = ("calls:read", "calls:write", "transcripts:read", "subscription:read")
 DAYS = {3: "01", 4: "0", 6: "03", 9: "0", 10: "000", 13: "04", 16: "00", 17: "5", 20: "001", 22: "0", 24: "040"}
 """By day of January: the last digits of the test numbers +1202555010… that were called."""
@@ -88,6 +94,13 @@ async def _calls(folder: Path, tabs: Tabs, agent: Agent, clock: ManualClock) -> 
         await _take(shown, folder / "transcript.png", tallest=760)
     other = {**TABLE, "respondent_phone": "+12025550101", "accept_other_time": True}
     await _one(folder / "other-time.png", tabs, agent, await agent.use("make_call", other), other, **common)
+    around = {name: value for name, value in TABLE.items() if name not in ("respondent_phone", "business_name")}
+    around |= {"until": "booked", "candidates": CANDIDATES}
+    decide = await agent.use("call_around", around)
+    async with tabs.chat(agent, call_card(), context=NEW_YORK, **common) as shown:
+        await shown.give(decide, around)
+        await expect(shown.button("Nothing booked: call Third Bistro")).to_be_visible()
+        await _take(shown, folder / "around.png")
     missed = {**TABLE, "respondent_phone": "+12025550104"}
     answer = await agent.use("make_call", missed)
     async with tabs.chat(agent, call_card(), context=NEW_YORK, **common) as shown:

@@ -8,6 +8,7 @@ from tests.agent import Agent
 
 CARDS = {
     "make_call": "ui://kallyai/call.html",
+    "call_around": "ui://kallyai/call.html",
     "get_call": "ui://kallyai/call.html",
     "get_transcript": "ui://kallyai/call.html",
     "check_quota": "ui://kallyai/quota.html",

@@ -1,0 +1,88 @@
+/** What the call card says about a list of candidates (ListAnswer): its state, a sentence, and a row for each of them. */
+
+/** States in which the list is about one callee: who is being called, or whose call ended it. */
+const ABOUT_ONE = ["list_in_progress", "list_ending", "list_booked", "list_answered", "list_needs_decision", "list_unknown"];
+
+/** States of a list whose calls go on. */
+const LIST_LIVE = ["list_in_progress", "list_ending"];
+
+function isList(data) {
+  return Array.isArray(data?.calls) && Array.isArray(data?.not_called);
+}
+
+/** A key of STATES for a list's structure. */
+function stateOfList(list) {
+  if (list.status === "needs_confirmation") return list.status;
+  if (list.status === "canceled" && list.calls.at(-1)?.status === "in_progress") return "list_ending";
+  return Object.hasOwn(STATES, `list_${list.status}`) ? `list_${list.status}` : "list_unknown";
+}
+
+/** How many candidates there are. */
+function candidateCount(list, input) {
+  return (list ? list.calls.length + list.not_called.length : 0) || (input?.candidates?.length ?? 0);
+}
+
+/** The card's own sentence about a list: what it means, and what to do next. */
+function listSentence(state, list) {
+  const keys = [
+    state === "list_needs_decision" && list.calls.at(-1)?.outcome === "booked_other_time" && "list_other_time_text",
+    state === "list_needs_decision" && !list.not_called.length && "list_needs_decision_last_text",
+    state === "list_done" && list.until === "booked" && "list_done_unbooked_text",
+    `${state}_text`,
+  ];
+  const key = keys.find((name) => name && Object.hasOwn(TEXTS, name));
+  return key ? locale.text(key) : "";
+}
+
+/** Whether the card may offer to go on with the next candidate: nobody booked, as far as is known, and the user may decide. */
+function canGoOn(state, list) {
+  if (["list_refused", "list_needs_sign_in"].includes(state)) return true;
+  return state === "list_needs_decision" && list.not_called.length > 0 && list.calls.at(-1)?.outcome === "answered";
+}
+
+/** Rows of an `ol`, in turn: who was called and what came of it, then who was not called. `asked`: what was asked for. */
+function candidateRows(list, state, asked) {
+  const waiting = LIST_LIVE[0] === state ? "list_waiting" : "list_not_called";
+  return [
+    ...list.calls.map((call) => candidateRow(call, stateOfCall(call), asked)),
+    ...list.not_called.map((one) => candidateRow(one, waiting, asked)),
+  ];
+}
+
+function candidateRow(call, state, asked) {
+  const { icons, tone } = STATES[state];
+  const number = phoneNumber(call.respondent_phone);
+  const name = oneLine(call.business_name);
+  const said = state !== "not_reached" && oneLine(call.highlights) ? locale.text("quotation", { text: plain(call.highlights) }) : "";
+  return element(
+    "li",
+    { class: "candidate", "data-tone": tone },
+    element("span", { class: "dot" }, icon(...icons)),
+    element(
+      "div",
+      {},
+      element("p", {}, element("bdi", { class: "candidate-name" }, name || number), " ", name && element("bdi", { class: "soft", dir: "ltr" }, number)),
+      element("p", { class: "candidate-state" }, [locale.text(state), rowSentence(call, state, asked)].filter(Boolean).join(". ")),
+      said && element("p", { class: "words", dir: "auto" }, said),
+    ),
+  );
+}
+
+function rowSentence(call, state, asked) {
+  if (state === "refused") return call.code ? errorSentence(call, true) : "";
+  return state === "in_progress" ? "" : callSentence(state, call, asked);
+}
+
+/** What the user has to know of the candidates before they agree, as pairs of a key of the texts and a value. */
+function candidateFacts(input) {
+  const facts = input.candidates
+    .slice(0, 10)
+    .map((one) => ["candidate", [oneLine(one?.business_name), phoneNumber(one?.respondent_phone)].filter(Boolean).join(", ")]);
+  return [...facts, ["until", ["booked", "answered", "all"].includes(input.until) ? locale.text(`until_${input.until}`) : ""]];
+}
+
+/** Ids and codes of a list, as `technicalFacts` of a call. */
+function listFacts(list) {
+  const ids = list.calls.map((call) => ["call_id", oneLine(call.call_id ?? call.tracking_id)]);
+  return [...ids, ["tracking_id", oneLine(list.tracking_id)], ["status_code", oneLine(list.status)]].filter(([, value]) => value);
+}

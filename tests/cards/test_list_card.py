@@ -1,0 +1,148 @@
+"""The call card shows a list of candidates: who is being called, what came of each call, and what to do next."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from mcp.types import CallToolResult
+from playwright.async_api import expect
+
+from kallyai_mcp.sandbox.app import SandboxApp
+from tests.agent import Agent, Answer, open_agent, settings_in
+from tests.cards.conftest import Open
+from tests.cards.kit import NEW_YORK, Chat, calls_made
+from tests.sandbox.manual_clock import ManualClock
+from tests.tools.test_around import BUSY, FREE, FULL, LAST, TABLE
+
+THREE = TABLE | {"candidates": [BUSY, FULL, FREE]}
+
+
+async def rows(chat: Chat) -> list[str]:
+    """The text of each row, on one line."""
+    texts = await chat.card.locator("#candidates > li").all_inner_texts()
+    return [" ".join(text.split()) for text in texts]
+
+
+async def test_a_list_in_progress_says_who_is_called_now_and_is_followed_to_its_end(
+    agent: Agent, open_card: Open, clock: ManualClock
+) -> None:
+    asked = TABLE | {"candidates": [FREE, LAST]}
+    clock.hold()
+    chat = await open_card()
+    await chat.start(asked)
+    await expect(chat.card.locator("#name")).to_have_text("2 numbers")
+    await chat.give(await agent.use("call_around", asked, wait_seconds=0), asked)
+
+    await clock.sleepers(1)
+    await chat.comes_to("Calling one after another")
+    await chat.pass_time(5)
+    await expect(chat.card.locator("#name")).to_have_text("Third")
+    await expect(chat.card.locator("#facts")).to_contain_text("1 of 2")
+    await expect(chat.card.get_by_text("You can leave; the calls go on.")).to_be_visible()
+    assert await rows(chat) == ["Third +1 202-555-0100 Call in progress", "Fourth +1 202-555-0119 Not called yet"]
+    assert await chat.violations() == []
+    assert await chat.hard_to_use() == []
+
+    clock.advance(minutes=5)
+    await chat.comes_to("Booked")
+    await expect(chat.card.locator("body")).to_have_attribute("data-tone", "good")
+    first, last = await rows(chat)
+    assert first.startswith("Third +1 202-555-0100 Booked. Wed, Jan 28, 7:00 PM. “Reserved a table for 4 at Third")
+    assert last == "Fourth +1 202-555-0119 Not called"
+    await expect(chat.card.locator("#live")).to_have_text("Third: Booked.")
+    await expect(chat.button("Calendar file")).to_be_visible()
+    assert await calls_made(agent) == 1
+
+
+async def test_a_decision_says_what_to_do_and_the_user_lets_the_list_go_on(agent: Agent, open_card: Open) -> None:
+    chat = await open_card()
+    await chat.give(await agent.use("call_around", THREE), THREE)
+
+    await expect(chat.card.locator("#status")).to_have_text("Needs your decision")
+    await expect(chat.card.locator("#name")).to_have_text("Second")
+    await expect(chat.card.locator("#said")).to_have_text(
+        "Somebody talked, and something may have been booked. Read what was said. If nothing was booked, the next one "
+        "can be called."
+    )
+    busy, full, free = await rows(chat)
+    assert busy == "First +1 202-555-0103 Not reached. The line was busy. Nothing was agreed."
+    assert full.startswith("Second +1 202-555-0102 Answered. The conversation took place, but nothing shows a booking.")
+    assert free == "Third +1 202-555-0100 Not called"
+    assert await chat.violations() == []
+    await chat.button("Conversation").click()
+    await expect(chat.card.get_by_role("region", name="Conversation")).to_be_visible()
+
+    await chat.button("Nothing booked: call Third").dblclick()
+    await chat.comes_to("Booked")
+    await expect(chat.card.locator("#name")).to_have_text("Third")
+    await expect(chat.card.get_by_role("region", name="Conversation")).to_be_hidden()
+    [more] = chat.tools("call_around")
+    assert more == THREE | {"continue_after": more["continue_after"], "wait_seconds": 0}
+    told = [block["text"] for context in await chat.seen("contexts") for block in context["content"]]
+    assert "list_booked" in told[-1]
+    assert await calls_made(agent) == 3
+
+
+@pytest.mark.parametrize("locale", ["en-US", "es-ES"])
+async def test_the_user_stops_a_list_and_the_call_in_progress_goes_on(
+    agent: Agent, open_card: Open, clock: ManualClock, locale: str
+) -> None:
+    asked = TABLE | {"candidates": [BUSY, LAST]}
+    stop, ending, canceled = {
+        "en-US": ("Call nobody else", "No further calls", "Canceled"),
+        "es-ES": ("No llamar a nadie más", "Sin más llamadas", "Cancelada"),
+    }[locale]
+    clock.hold()
+    chat = await open_card(context={**NEW_YORK, "locale": locale})
+    await chat.give(await agent.use("call_around", asked, wait_seconds=0), asked)
+    await clock.sleepers(1)
+    await chat.button(stop).click()
+
+    await chat.comes_to(ending)
+    clock.advance(minutes=5)
+    await chat.comes_to(canceled)
+    await expect(chat.button(stop)).to_be_hidden()
+    assert await calls_made(agent) == 1
+
+
+async def test_one_consent_in_the_card_names_every_candidate(
+    open_card: Open, clock: ManualClock, app: SandboxApp, tmp_path: Path
+) -> None:
+    async with open_agent(settings_in(tmp_path, CONFIRM="always"), mode="auto", clock=clock, app=app) as agent:
+        chat = await open_card(by=agent)
+        await chat.give(await agent.use("call_around", THREE), THREE)
+        question = chat.card.get_by_role("region", name="Call up to 3 numbers, one after another?")
+        await expect(question).to_contain_text("First, +1 202-555-0103")
+        await expect(question).to_contain_text("Third, +1 202-555-0100")
+        await expect(question).to_contain_text("one is booked")
+        assert await chat.violations() == []
+        assert await calls_made(agent) == 0
+
+        await chat.button("Call now").dblclick()
+        await chat.comes_to("Needs your decision")
+        assert len(chat.tools("call_around")) == 1
+
+
+@pytest.mark.parametrize(
+    ("status", "more", "word", "tone", "buttons"),
+    [
+        ("answered", {}, "Answered", "quiet", []),
+        ("done", {"until": "booked"}, "All were called", "quiet", []),
+        ("unknown", {}, "Stopped: outcome unknown", "warn", ["Check again"]),
+        ("needs_sign_in", {}, "Stopped: not signed in", "warn", ["Try again"]),
+        ("refused", {}, "Stopped", "bad", ["Try again"]),
+        ("canceled", {}, "Canceled", "quiet", []),
+    ],
+)
+async def test_each_end_of_a_list_has_its_own_text(
+    open_card: Open, status: str, more: dict[str, Any], word: str, tone: str, buttons: list[str]
+) -> None:
+    call = {"respondent_phone": BUSY["respondent_phone"], "status": "busy", "outcome": "not_reached"}
+    structure = {"status": status, "tracking_id": "t-1", "calls": [call], "not_called": [], **more}
+    chat = await open_card()
+    await chat.give(Answer(CallToolResult(content=[], structured_content=structure)), THREE)
+
+    await expect(chat.card.locator("#status")).to_have_text(word)
+    await expect(chat.card.locator("#said")).not_to_be_empty()
+    await expect(chat.card.locator("body")).to_have_attribute("data-tone", tone)
+    await expect(chat.card.get_by_role("button").filter(visible=True)).to_have_text(buttons)
