@@ -8,7 +8,7 @@ import math
 from collections.abc import Awaitable, Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
@@ -223,7 +223,8 @@ class CallService:
         """The schedule of a call that is due at that time, or at once, and is placed again so often at most."""
         if not_before is None:
             return Schedule(attempts=1 + retries)
-        return Schedule(not_before, not_before + timedelta(seconds=self._timing.place_within), 1 + retries)
+        due = not_before.astimezone(UTC)  # in a zone whose clocks change, half an hour later is another time
+        return Schedule(due, due + timedelta(seconds=self._timing.place_within), 1 + retries)
 
     async def last_language(self) -> str | None:
         """The language of the summary of the newest call that names one; None when none of the newest does.

@@ -105,6 +105,34 @@ async def test_a_call_that_was_not_placed_when_it_was_due_expires_and_is_never_l
     assert [record.tracking_id for record in listed] == [placed.record.tracking_id]
 
 
+@pytest.mark.parametrize(
+    ("due", "is_at"),
+    [
+        ("2026-03-08 01:45", "2026-03-08 06:45"),
+        ("2026-03-08 02:30", "2026-03-08 07:30"),  # an hour that there is not: the clocks show 3:30 then
+        ("2026-11-01 00:45", "2026-11-01 04:45"),
+        ("2026-11-01 01:45", "2026-11-01 05:45"),  # an hour that there is twice: the first time
+    ],
+)
+async def test_a_call_is_placed_within_half_an_hour_also_when_the_callees_clocks_change(
+    place: str, clock: ManualClock, due: str, is_at: str
+) -> None:
+    moment = datetime.fromisoformat(is_at).replace(tzinfo=UTC)
+    clock.advance((moment - timedelta(hours=1) - NOW).total_seconds())
+    service = Service(clock)
+    async with world(service, place) as here:
+        local = datetime.fromisoformat(due).replace(tzinfo=ZoneInfo("America/New_York"))
+        placed = await schedule(here, local)
+        await at(here, moment - timedelta(seconds=40))
+        before = len(service.keys)
+        await at(here, moment)
+        record = await now(here, placed.record)
+
+    assert before == 0
+    assert record.state is CallState.ENDED
+    assert placed.record.schedule.place_by == moment + timedelta(minutes=30)
+
+
 async def test_a_call_that_is_too_late_to_be_placed_stands_for_no_new_one(place: str, clock: ManualClock) -> None:
     service = Service(clock)
     async with world(service, place) as here:
