@@ -76,6 +76,7 @@ class CallWorker:
         self._checked: dict[AccountKey, float] = {}
         self._due_again = -math.inf
         self._stack = AsyncExitStack()
+        self._is_over = False
         self._tasks = anyio.create_task_group()
         self.lists = ListRunner(self, clock, self._retries)
 
@@ -87,6 +88,7 @@ class CallWorker:
     async def __aexit__(
         self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
     ) -> bool | None:
+        self._is_over = True
         self._tasks.cancel_scope.cancel()
         result = await self._stack.__aexit__(exc_type, exc, traceback)
         if "ledger" in vars(self):  # it was used
@@ -198,12 +200,18 @@ class CallWorker:
         self._start(record, partial(self._sender.place, reserved=reserved))
 
     def in_background(self, work: Callable[[], Awaitable[None]]) -> None:
-        """Do `work` in the server's task group; an error of it is logged, and ends nothing else."""
-        self._tasks.start_soon(in_background, work)
+        """Do `work` in the server's task group; an error of it is logged, and ends nothing else.
+
+        When this worker has ended it does nothing: the next one finds in the ledger what is left. A request that
+        reserves a call is not canceled, so it may come here after the end.
+        """
+        if not self._is_over:
+            self._tasks.start_soon(in_background, work)
 
     def _start(self, record: CallRecord, work: Callable[[CallRecord], Awaitable[None]]) -> None:
-        self._running[record.tracking_id] = (record, anyio.Event())
-        self._tasks.start_soon(self._run, record, work)
+        if not self._is_over:
+            self._running[record.tracking_id] = (record, anyio.Event())
+            self._tasks.start_soon(self._run, record, work)
 
     async def _run(self, record: CallRecord, work: Callable[[CallRecord], Awaitable[None]]) -> None:
         try:

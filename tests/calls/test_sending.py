@@ -2,10 +2,12 @@
 
 from collections.abc import Callable
 
+import anyio
 import pytest
 
 from kallyai_mcp.calls.policy import Consent
 from kallyai_mcp.calls.records import CallRecord, CallState
+from kallyai_mcp.calls.service import Placed
 from tests.calls.ledgers import InterruptedDatabase, database_at
 from tests.calls.manual_time import ManualClock
 from tests.calls.world import LOST, TABLE, Service, world
@@ -104,4 +106,36 @@ async def test_a_call_is_not_placed_if_the_machine_was_suspended_before_it_was_r
 
     assert record.error is not None
     assert (record.state, record.error.code) == (CallState.REFUSED, "too_late")
+    assert service.keys == []
+
+
+async def test_a_process_that_ends_while_it_reserves_a_call_sends_nothing_and_raises_nothing(
+    place: str, clock: ManualClock
+) -> None:
+    service = Service(clock)
+    database = InterruptedDatabase(database_at(place, clock.now))
+    is_reserved, goes_on = anyio.Event(), anyio.Event()
+    placed: list[Placed] = []
+
+    async def hold(_: object) -> None:
+        is_reserved.set()
+        await goes_on.wait()
+
+    async with anyio.create_task_group() as tasks:
+        async with world(service, place, database=database) as here:
+            await here.run(here.ledger.take_lease())
+            database.after_write = hold
+
+            async def ask() -> None:
+                placed.append(await here.calls.place(TABLE, timezone="UTC"))
+
+            tasks.start_soon(ask)
+            await is_reserved.wait()
+        goes_on.set()
+    async with world(service, place) as following:
+        await following.run(clock.sleep(60))
+        record = await following.run(following.calls.find(placed[0].record.tracking_id))
+
+    assert record is not None
+    assert record.state is CallState.REFUSED
     assert service.keys == []
