@@ -26,12 +26,12 @@ from typing import get_args
 import anyio
 
 from kallyai_mcp.sandbox.faults import Kind
-from tests.faults.checks import Rule
+from tests.faults.checks import RULES
 from tests.faults.plans import WORKER_ACTIONS, Action, Plan, plans
 from tests.faults.runs import RunResult, Totals, run_all, run_with_workers
 from tests.faults.simulation import prove
-from tests.faults.simulation.many import Kind as SimulatedKind
 from tests.faults.simulation.many import simulate
+from tests.faults.simulation.plan import Kind as SimulatedKind
 from tests.faults.worker_plans import worker_plans
 from tests.postgres_server import NO_SERVER, has_server
 
@@ -116,7 +116,7 @@ def missing(totals: Totals, suite: Suite = SERVERS) -> list[str]:
 def table(totals: Totals) -> str:
     """The sums, one a line."""
     lines = [("runs", totals.runs), ("calls placed", totals.placed), ("rows in the ledger", totals.rows)]
-    lines += [(f"runs with: {rule}", totals.violated[rule]) for rule in Rule]
+    lines += [(f"runs with: {rule}", totals.violated[rule]) for rule in RULES]
     lines += [("unknown at the end", totals.unknown)]
     lines += [(f"the client {action}", count) for action, count in sorted(totals.actions.items())]
     lines += [(f"a server ended at: {step}", count) for step, count in sorted(totals.ended_at_steps.items())]

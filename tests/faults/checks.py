@@ -3,7 +3,6 @@
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from enum import StrEnum
 from itertools import chain
 from typing import Any
 
@@ -12,6 +11,7 @@ import anyio
 from tests.faults.agent import LONG, Agent, ToolUse
 from tests.faults.plans import Plan, Step
 from tests.faults.system import Row, Server, System, poll_seconds
+from tests.faults.violations import Rule, Violation
 
 ACTIVE = ("reserved", "sent")
 """The ledger's states of a call that has no outcome yet."""
@@ -19,23 +19,8 @@ ACTIVE = ("reserved", "sent")
 _SHORTEST_SECRET = 12
 
 
-class Rule(StrEnum):
-    """What a run must not do."""
-
-    TWICE = "placed twice"
-    LOST = "outcome lost"
-    STUCK = "record stuck"
-    UNTRUE = "not true"
-    LEAKED = "token or traceback leaked"
-    FAILED = "server failed or hung"
-
-
-@dataclass(frozen=True)
-class Violation:
-    """One violation of a rule, and what happened."""
-
-    rule: Rule
-    text: str
+RULES = (Rule.TWICE, Rule.LOST, Rule.STUCK, Rule.UNTRUE, Rule.LEAKED, Rule.FAILED)
+"""What these checks judge by."""
 
 
 @dataclass

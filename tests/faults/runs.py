@@ -11,12 +11,13 @@ import anyio
 from mcp.shared.exceptions import MCPError
 
 from tests.faults.agent import Agent
-from tests.faults.checks import Evidence, Rule, Violation, find_violations, settle
+from tests.faults.checks import Evidence, find_violations, settle
 from tests.faults.client_actions import act
 from tests.faults.plans import ENDING_ACTIONS, Plan, Step
 from tests.faults.stdio_system import StdioSystem
 from tests.faults.system import ServerFailedError, System
 from tests.faults.two_workers import TwoWorkersSystem
+from tests.faults.violations import Rule, Violation
 from tests.faults.worker_pair import WorkerPair
 
 RUN_SECONDS = 240.0

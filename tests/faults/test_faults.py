@@ -12,9 +12,10 @@ from kallyai_mcp.sandbox.faults import FaultPlan, Kind
 from tests.agent import Answer
 from tests.faults.__main__ import SERVERS, WORKERS, Suite, missing, table
 from tests.faults.agent import ToolUse
-from tests.faults.checks import Evidence, Rule, find_violations
+from tests.faults.checks import Evidence, find_violations
 from tests.faults.plans import ENDING_ACTIONS, WORKER_ACTIONS, Action, Plan, Step, plans
 from tests.faults.runs import RunResult, Totals, run_all, run_with_workers
+from tests.faults.violations import Rule
 from tests.faults.worker_plans import worker_plan, worker_plans
 from tests.postgres_server import NO_SERVER, has_server
 

@@ -1,19 +1,20 @@
 """Simulated runs of calls that are due later and of calls that are placed again, with an oracle of their own."""
 
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, time, timedelta
 from itertools import pairwise
-from typing import Literal
+from typing import Any, Literal
 from zoneinfo import ZoneInfo
 
-from tests.faults.simulation.oracle import Rule, Violation
-from tests.faults.simulation.plan import Ask, Event, Plan, Start, Task, What
-from tests.faults.simulation.run import ACTIVE, Evidence, Use
-from tests.faults.simulation.seeds import BROKEN, STATUSES_AFTER
+from tests.faults.simulation.judging import find_failed, find_lost, find_stuck
+from tests.faults.simulation.plan import Ask, Event, Plan, Start, Task
+from tests.faults.simulation.run import Evidence, Use
+from tests.faults.simulation.seeds import BROKEN, STATUSES_AFTER, disturbances
 from tests.faults.simulation.service import PhoneCall, Quirks, Trouble
 from tests.faults.simulation.world import NOON
+from tests.faults.violations import Rule, Violation
 
 WINDOW = timedelta(seconds=1800)
 PAUSE = timedelta(minutes=15)
@@ -23,49 +24,49 @@ _REQUEST = timedelta(seconds=5)
 _ZONES = {"+14155551234": "America/Los_Angeles", "+442079460123": "Europe/London"}
 """Two numbers: one that is called by day, one that is called until the end of the day."""
 
-_EVENTS: tuple[What, ...] = (
-    "is killed",
-    "is terminated",
-    "is stopped",
-    "is suspended with its machine",
-    "someone else signs in",
-    "its ledger fails",
-    "its ledger fails to confirm",
-)
+_CHANGES = {
+    "America/Los_Angeles": ("2026-03-08 10:00", "2026-11-01 09:00"),
+    "Europe/London": ("2026-03-29 01:00", "2026-10-25 01:00"),
+}
+"""When the clocks there go forward and back, in UTC."""
 
 
 def later_plan(seed: int, *, is_shared: bool = False) -> Plan:
     """The plan of a seed, always the same: one call, due later or placed again, and what happens around its times."""
     rng = random.Random(f"later {seed} {is_shared}")  # noqa: S311 - it has to be repeatable, not secret
-    due = rng.choice((None, 600.0, 1800.0, 3600.0)) if seed % 3 else None
-    retries = rng.choice((1, 2, 3)) if due is None else rng.choice((0, 0, 1, 3))
+    number = rng.choice(tuple(_ZONES))
+    begins, not_before, due = NOON, None, None
+    if seed % 5 == 0:
+        begins, not_before = _around_a_change(rng, ZoneInfo(_ZONES[number]))
+    elif seed % 3 and (due := rng.choice((None, 600.0, 1800.0, 3600.0))) is not None:
+        not_before = (NOON + timedelta(seconds=due)).isoformat()
+    retries = rng.choice((1, 2, 3)) if not_before is None else rng.choice((0, 0, 1, 3))
     arguments: dict[str, object] = {
         "task_category": "general",
         "task_description": "Ask for the opening hours",
-        "respondent_phone": rng.choice(tuple(_ZONES)),
+        "respondent_phone": number,
     }
     arguments |= {"retries": retries} if retries else {}
-    arguments |= {"not_before": (NOON + timedelta(seconds=due)).isoformat()} if due is not None else {}
+    arguments |= {"not_before": not_before} if not_before is not None else {}
     ending = rng.choice(("busy", "no_answer", "busy", "success", "voicemail")) if retries else "success"
-    moments = [due or 0.0, (due or 0.0) + 900.0, (due or 0.0) + 60]
+    first = (_due(arguments) or begins) - begins
+    again = _next_due(begins + first, ZoneInfo(_ZONES[number])) - begins
+    moments = [first.total_seconds(), again.total_seconds(), first.total_seconds() + 60]
     asks = [
         Ask(0, waits=False, cancels_at=rng.choice((None, None, max(1.0, rng.choice(moments) + rng.uniform(-30, 90)))))
     ]
     if rng.random() < 0.5:  # the same again, before and after
         asks.append(Ask(rng.uniform(1, 3000), process=rng.randrange(2), waits=False, retyped=rng.random() < 0.5))
-    events = []
-    for _ in range(rng.choice((0, 1, 1, 2, 3))):
-        at = max(0.5, rng.choice(moments) + rng.choice((-1.0, 0.0, 1.0)) * rng.uniform(0, 40))
-        what = rng.choice(_EVENTS)
-        events.append(Event(at, what, process=rng.randrange(2), seconds=rng.choice((5.0, 100.0, 2500.0))))
-        if what == "someone else signs in":
-            events.append(Event(at + rng.choice((30.0, 2500.0)), "the user signs in again"))
+    events = disturbances(
+        rng, moments, lambda: rng.choice((-1.0, 0.0, 1.0)) * rng.uniform(0, 40), is_shared=is_shared, back_after=2500.0
+    )
     if rng.random() < 0.2 and not is_shared:
         at = rng.choice(moments) + rng.uniform(1, 60)
-        events.append(Event(at, "has its clock set", seconds=rng.choice((-3600.0, -90.0, 90.0, 1000.0, 4000.0))))
+        events += (Event(at, "has its clock set", seconds=rng.choice((-3600.0, -90.0, 90.0, 1000.0, 4000.0))),)
     if rng.random() < 0.2:  # nothing runs for long, and then somebody asks
-        events += [Event(max(1.0, (due or 900.0) - 5), "is killed", process=number) for number in range(2)]
-        asks.append(Ask((due or 900.0) + rng.choice((600.0, 2400.0)), waits=False))
+        at = moments[0] or moments[1]
+        events += tuple(Event(max(1.0, at - 5), "is killed", process=number) for number in range(2))
+        asks.append(Ask(at + rng.choice((600.0, 2400.0)), waits=False))
     steps: dict[int, float | Literal["kill"]] = (
         {rng.randrange(30): rng.choice(("kill", 100.0, 2500.0))} if rng.random() < 0.4 else {}
     )
@@ -75,37 +76,73 @@ def later_plan(seed: int, *, is_shared: bool = False) -> Plan:
         answer = rng.choice((*STATUSES_AFTER, *BROKEN))
         troubles = (Trouble(answer, placed=True, delay=rng.choice((0.0, 10.0))),)
     return Plan(
-        "a call for later or again",
+        "a call for later or again" + (" when the clocks change" if begins is not NOON else ""),
         (Task(arguments, ending),),
         tuple(asks),
         seed=seed,
         starts=starts,
-        events=tuple(events),
+        events=events,
         troubles=troubles,
         quirks=replace(Quirks(), answers_at_once=rng.random() < 0.3),
         mode=rng.choice(("auto", "legacy")),
+        begins=begins,
     )
+
+
+def _around_a_change(rng: random.Random, zone: ZoneInfo) -> tuple[datetime, str | None]:
+    """When a run begins, and when its call is due there: around a change of the clocks, or at once the evening before.
+
+    The time has no offset, so it may be one that there is not, or one that there is twice.
+    """
+    change = datetime.fromisoformat(rng.choice(_CHANGES[zone.key])).replace(tzinfo=UTC)
+    if rng.random() < 0.3:
+        evening = datetime.combine((change - timedelta(hours=10)).astimezone(zone).date(), time(20, 20), zone)
+        return evening.astimezone(UTC) + timedelta(minutes=rng.randrange(35)), None
+    clock = (change - timedelta(seconds=1)).astimezone(zone).replace(tzinfo=None, microsecond=0, second=0)
+    there = clock + timedelta(minutes=rng.randint(-60, 90))
+    return change - timedelta(minutes=rng.randint(70, 100)), there.isoformat()
 
 
 def find_later_violations(evidence: Evidence) -> list[Violation]:
     """Every violation in the run."""
-    checks = (_times, _attempts, _canceled, _untrue, _lost, _stuck, _failed)
+    checks = (_times, _attempts, _canceled, _untrue, find_lost, find_stuck, find_failed)
     return [violation for check in checks for violation in check(evidence)]
 
 
 def _jump(evidence: Evidence) -> tuple[timedelta, timedelta]:
     """How far the ledger's clock may be behind and ahead of the true time."""
-    jumps = [event.seconds for event in evidence.plan.events if event.what == "has its clock set"]
-    return (
-        timedelta(seconds=-sum(min(jump, 0) for jump in jumps)),
-        timedelta(seconds=sum(max(jump, 0) for jump in jumps)),
-    )
+    behind, ahead = evidence.clock_set
+    return timedelta(seconds=behind), timedelta(seconds=ahead)
 
 
-def _arguments(evidence: Evidence) -> tuple[datetime | None, int, ZoneInfo]:
-    arguments = evidence.plan.tasks[0].arguments
-    due = datetime.fromisoformat(arguments["not_before"]) if "not_before" in arguments else None
-    return due, int(arguments.get("retries", 0)), ZoneInfo(_ZONES[arguments["respondent_phone"]])
+def _zone(evidence: Evidence) -> ZoneInfo:
+    return ZoneInfo(_ZONES[evidence.plan.tasks[0].arguments["respondent_phone"]])
+
+
+def _due(arguments: Mapping[str, Any]) -> datetime | None:
+    """When a call is due, in UTC. Where the clocks change, the first time counts that there is twice.
+
+    A time that there is not is by the clock as it was before the change.
+    """
+    if "not_before" not in arguments:
+        return None
+    due = datetime.fromisoformat(arguments["not_before"])
+    if due.tzinfo is not None:
+        return due.astimezone(UTC)
+    zone = ZoneInfo(_ZONES[arguments["respondent_phone"]])
+    day_before = (due - timedelta(days=1)).replace(tzinfo=UTC).astimezone(zone).utcoffset()
+    day_after = (due + timedelta(days=1)).replace(tzinfo=UTC).astimezone(zone).utcoffset()
+    possible = [(due - offset).replace(tzinfo=UTC) for offset in (day_before, day_after) if offset is not None]
+    shown = [moment for moment in possible if moment.astimezone(zone).replace(tzinfo=None) == due]
+    return min(shown) if shown else possible[0]
+
+
+def _next_due(ended: datetime, zone: ZoneInfo) -> datetime:
+    """When a call may be placed again at the earliest: after the pause, between 8:00 and 21:00 there."""
+    due = ended + PAUSE
+    while not 8 <= due.astimezone(zone).hour < 21:
+        due = (due + timedelta(minutes=1)).replace(second=0, microsecond=0)
+    return due
 
 
 def _requests(evidence: Evidence) -> Iterator[list[PhoneCall]]:
@@ -137,16 +174,16 @@ def _asked_anew(before: PhoneCall, call: PhoneCall, evidence: Evidence) -> Itera
 def _is_over(before: PhoneCall, asked: Use, evidence: Evidence) -> bool:
     """Whether the agent was told the end of the request before it asked; or its next attempt had expired by then."""
     _, ahead = _jump(evidence)
-    if asked.asked_at > before.ends + PAUSE + WINDOW - ahead:
+    if asked.asked_at > _next_due(before.ends, _zone(evidence)) + WINDOW - ahead:
         return True
-    return any(_may_have_told(use, asked) and before.account in use.accounts for use in evidence.uses)
+    return any(_may_have_told(use, before, asked) and before.account in use.accounts for use in evidence.uses)
 
 
-def _may_have_told(use: Use, asked: Use) -> bool:
+def _may_have_told(use: Use, before: PhoneCall, asked: Use) -> bool:
     """Whether the answer to `use` was the end of a request, or was lost on its way, before the agent asked."""
-    if use.answer is None:
+    if use.answered_at is None:
         return use.asked < asked.asked
-    return use.answered < asked.asked and _is_end(use)
+    return before.ends <= use.answered_at and use.answered < asked.asked and _is_end(use)
 
 
 def _is_end(use: Use) -> bool:
@@ -156,7 +193,7 @@ def _is_end(use: Use) -> bool:
 def _times(evidence: Evidence) -> Iterator[Violation]:
     """No attempt before its time, none after its window, and every retry in the callee's day."""
     behind, ahead = _jump(evidence)
-    due, _, zone = _arguments(evidence)
+    due, zone = _due(evidence.plan.tasks[0].arguments), _zone(evidence)
     for calls in _requests(evidence):
         first = calls[0]
         if due is not None and first.started < due - ahead:
@@ -164,7 +201,8 @@ def _times(evidence: Evidence) -> Iterator[Violation]:
         if due is not None and first.started > due + WINDOW + behind + _REQUEST:
             yield Violation(Rule.LATE, f"{first.call_id} was placed at {first.started}, long after {due}")
         for before, call in pairwise(calls):
-            if call.started < before.ends + PAUSE - ahead - timedelta(seconds=1):
+            earliest = before.ends + PAUSE - ahead if ahead or behind else _next_due(before.ends, zone)
+            if call.started < earliest - timedelta(seconds=1):
                 yield Violation(Rule.LATE, f"{call.call_id} came {call.started - before.ends} after the one before it")
             there = call.started.astimezone(zone)
             if not (8, 0) <= (there.hour, there.minute) <= (21, 30) and not (ahead or behind):
@@ -173,7 +211,7 @@ def _times(evidence: Evidence) -> Iterator[Violation]:
 
 def _attempts(evidence: Evidence) -> Iterator[Violation]:
     """As many calls as the consent covers, and one more only after nobody was reached."""
-    _, retries, _ = _arguments(evidence)
+    retries = int(evidence.plan.tasks[0].arguments.get("retries", 0))
     for calls in _requests(evidence):
         if len(calls) > 1 + retries:
             yield Violation(Rule.TWICE, f"{len(calls)} calls were placed; {1 + retries} attempts were allowed")
@@ -196,42 +234,18 @@ def _untrue(evidence: Evidence) -> Iterator[Violation]:
 
 
 def _canceled(evidence: Evidence) -> Iterator[Violation]:
-    """Nothing is placed after the agent was told that the call is canceled."""
+    """Nothing is placed after the agent canceled the call, but what was in progress then."""
     for use in evidence.uses:
-        if use.tool == "cancel_call" and use.status == "canceled" and use.answered_at is not None:
-            for call in (call for call in evidence.placed if call.account == use.account):
-                asked_since = any(
-                    other.tool == "make_call" and use.asked_at <= other.asked_at <= call.started
-                    for other in evidence.uses
-                )
-                if call.started > use.answered_at and not asked_since:
-                    yield Violation(Rule.UNASKED, f"{call.call_id} was placed after it was canceled")
+        if use.tool != "cancel_call" or use.answered_at is None or use.status is None:
+            continue
+        mine = [call for call in evidence.placed if call.account == use.account]
+        later = [call for call in mine if call.started > use.answered_at and not _asked_since(use, call, evidence)]
+        in_progress = any(call.started <= use.answered_at <= call.ends for call in mine)
+        if use.status == "in_progress" and not in_progress:
+            later = later[1:]  # its request was about to leave
+        for call in later:
+            yield Violation(Rule.UNASKED, f"{call.call_id} was placed after the agent was told: {use.text}")
 
 
-def _lost(evidence: Evidence) -> Iterator[Violation]:
-    """Every call that was placed has its outcome in the ledger."""
-    for call in evidence.placed:
-        rows = [row for row in evidence.rows if row["call_id"] == call.call_id]
-        if not any(row["state"] == "ended" for row in rows) and not _may_be_unknown(evidence):
-            yield Violation(Rule.LOST, f"call {call.call_id} is {call.status}, but no ledger says so")
-
-
-def _may_be_unknown(evidence: Evidence) -> bool:
-    return evidence.plan.has("has its clock set") and any(row["state"] == "unknown" for row in evidence.rows)
-
-
-def _stuck(evidence: Evidence) -> Iterator[Violation]:
-    for row in evidence.rows:
-        if row["state"] in (*ACTIVE, "scheduled"):
-            yield Violation(Rule.STUCK, f"{row['tracking_id']} is still {row['state']}")
-        placed = [call for call in evidence.placed if call.key == row["idempotency_key"]]
-        if row["state"] in ("refused", "expired", "canceled") and placed:
-            yield Violation(Rule.UNTRUE, f"{row['tracking_id']} is {row['state']}, but its call was placed")
-
-
-def _failed(evidence: Evidence) -> Iterator[Violation]:
-    for text in evidence.errors:
-        yield Violation(Rule.FAILED, text)
-    for use in evidence.uses:
-        if "internal_error" in use.text or "kallyai-mcp itself" in use.text or use.text.startswith("Internal"):
-            yield Violation(Rule.FAILED, f"the agent was told {use.text!r}")
+def _asked_since(canceled: Use, call: PhoneCall, evidence: Evidence) -> bool:
+    return any(use.tool == "make_call" and canceled.asked_at <= use.asked_at <= call.started for use in evidence.uses)

@@ -8,27 +8,17 @@ from itertools import accumulate, pairwise
 from typing import Literal
 
 from kallyai_mcp.calls.call_lists import LONGEST
-from tests.faults.simulation.oracle import Rule, Violation
-from tests.faults.simulation.plan import Ask, Event, GoesOn, Plan, Start, Task, What
-from tests.faults.simulation.run import ACTIVE, Evidence, Use
-from tests.faults.simulation.seeds import BROKEN, STATUSES_AFTER
+from tests.faults.simulation.judging import find_failed, find_lost, find_stuck
+from tests.faults.simulation.plan import Ask, Event, GoesOn, Plan, Start, Task
+from tests.faults.simulation.run import Evidence, Use
+from tests.faults.simulation.seeds import BROKEN, STATUSES_AFTER, disturbances
 from tests.faults.simulation.service import BOOKED, ENDINGS, PhoneCall, Quirks, Trouble
+from tests.faults.violations import Rule, Violation
 
 _NUMBERS = tuple(f"+1415555{number}" for number in range(1301, 1306))
 _ENDINGS = ("busy", "no_answer", "voicemail", "success", BOOKED, BOOKED, "failed")
 _HOUR = timedelta(seconds=3590)
 _SEND_WITHIN = timedelta(seconds=125)
-
-_EVENTS: tuple[What, ...] = (
-    "is killed",
-    "is killed",
-    "is terminated",
-    "is stopped",
-    "is suspended with its machine",
-    "someone else signs in",
-    "its ledger fails",
-    "its ledger fails to confirm",
-)
 
 
 def list_plan(seed: int, *, is_shared: bool = False) -> Plan:
@@ -58,16 +48,16 @@ def list_plan(seed: int, *, is_shared: bool = False) -> Plan:
         )
         for _ in range(rng.choice((0, 1, 1, 2)))
     ]
-    events = []
-    for _ in range(rng.choice((0, 1, 1, 2, 3))):
-        at = max(0.1, rng.choice(moments) + rng.choice((-1.0, 0.0, 0.1, 1.0)) * rng.uniform(0, 10))
-        what = rng.choice(_EVENTS)
-        events.append(Event(at, what, process=rng.randrange(2), seconds=rng.choice((5.0, 100.0, 2500.0))))
-        if what == "someone else signs in":
-            events.append(Event(at + rng.choice((30.0, 500.0)), "the user signs in again"))
+    events = disturbances(
+        rng,
+        moments,
+        lambda: rng.choice((-1.0, 0.0, 0.1, 1.0)) * rng.uniform(0, 10),
+        is_shared=is_shared,
+        back_after=500.0,
+    )
     if rng.random() < 0.15 and not is_shared:
         at = rng.choice(moments) + rng.uniform(1, 60)
-        events.append(Event(at, "has its clock set", seconds=rng.choice((-3600.0, -90.0, 90.0, 1000.0, 4000.0))))
+        events += (Event(at, "has its clock set", seconds=rng.choice((-3600.0, -90.0, 90.0, 1000.0, 4000.0))),)
     steps: dict[int, float | Literal["kill"]] = (
         {rng.randrange(60): rng.choice(("kill", "kill", 100.0, 2500.0))} if rng.random() < 0.5 else {}
     )
@@ -85,7 +75,7 @@ def list_plan(seed: int, *, is_shared: bool = False) -> Plan:
         tuple(asks),
         seed=seed,
         starts=starts,
-        events=tuple(events),
+        events=events,
         troubles=troubles,
         look_troubles=looks,
         calls_per_hour=rng.choice((None, None, None, 1, 2)),
@@ -96,7 +86,7 @@ def list_plan(seed: int, *, is_shared: bool = False) -> Plan:
 
 def find_list_violations(evidence: Evidence) -> list[Violation]:
     """Every violation in the run."""
-    checks = (_after_a_yes, _twice, _canceled, _account, _late, _limit, _untrue, _lost, _stuck, _failed)
+    checks = (_after_a_yes, _twice, _canceled, _account, _late, _limit, _untrue, find_lost, find_stuck, find_failed)
     return [violation for check in checks for violation in check(evidence)]
 
 
@@ -112,7 +102,7 @@ def _asks(evidence: Evidence, account: str) -> list[Use]:
 
 def _clock_ahead(evidence: Evidence) -> timedelta:
     """How far the ledger's clock may be ahead of the true time."""
-    return timedelta(seconds=sum(max(e.seconds, 0) for e in evidence.plan.events if e.what == "has its clock set"))
+    return timedelta(seconds=evidence.clock_set[1])
 
 
 def _asked_long_after(before: PhoneCall, call: PhoneCall, evidence: Evidence) -> bool:
@@ -205,10 +195,10 @@ def _account(evidence: Evidence) -> Iterator[Violation]:
 
 def _late(evidence: Evidence) -> Iterator[Violation]:
     """No call is placed long after its list was asked for."""
-    back = sum(max(-event.seconds, 0) for event in evidence.plan.events if event.what == "has its clock set")
+    back = timedelta(seconds=evidence.clock_set[0])
     for call in evidence.placed:
         asked = [use.asked_at for use in _asks(evidence, call.account) if use.asked_at <= call.started]
-        if asked and call.started > max(asked) + LONGEST + _SEND_WITHIN + timedelta(seconds=back):
+        if asked and call.started > max(asked) + LONGEST + _SEND_WITHIN + back:
             yield Violation(
                 Rule.LATE, f"{call.call_id} was placed at {call.started}, long after the list was asked for"
             )
@@ -243,32 +233,3 @@ def _is_of_new(use: Use, call: PhoneCall, evidence: Evidence) -> bool:
     """Whether the list may be a second one, which has not come to every candidate of the first yet."""
     is_long_ago = use.asked_at >= call.ends + _HOUR - _clock_ahead(evidence)
     return is_long_ago or any(other.tool == "cancel_call" and other.asked < use.answered for other in evidence.uses)
-
-
-def _lost(evidence: Evidence) -> Iterator[Violation]:
-    """Every call that was placed has its outcome in the ledger."""
-    for call in evidence.placed:
-        states = {row["state"] for row in evidence.rows if row["call_id"] == call.call_id}
-        unknown = evidence.plan.has("has its clock set") and any(r["state"] == "unknown" for r in evidence.rows)
-        if "ended" not in states and not unknown:
-            yield Violation(Rule.LOST, f"call {call.call_id} is {_end(call)}, but no ledger says so")
-
-
-def _stuck(evidence: Evidence) -> Iterator[Violation]:
-    for row in evidence.rows:
-        if row["state"] in ACTIVE:
-            yield Violation(Rule.STUCK, f"{row['tracking_id']} is still {row['state']}")
-        placed = [call for call in evidence.placed if call.key == row["idempotency_key"]]
-        if row["state"] in ("refused", "canceled") and placed:
-            yield Violation(Rule.UNTRUE, f"{row['tracking_id']} is {row['state']}, but its call was placed")
-    for found in evidence.lists:
-        if found["why"] is None:
-            yield Violation(Rule.STUCK, f"the list {found['list_id']} still goes on")
-
-
-def _failed(evidence: Evidence) -> Iterator[Violation]:
-    for text in evidence.errors:
-        yield Violation(Rule.FAILED, text)
-    for use in evidence.uses:
-        if "internal_error" in use.text or "kallyai-mcp itself" in use.text or use.text.startswith("Internal"):
-            yield Violation(Rule.FAILED, f"the agent was told {use.text!r}")

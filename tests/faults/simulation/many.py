@@ -7,25 +7,23 @@ from collections import Counter
 from dataclasses import dataclass, field
 from multiprocessing import get_context
 from pathlib import Path
-from typing import Literal
 
 import anyio
 import psycopg
 
+from tests.faults.simulation.judging import RULES, report, unknown_calls
 from tests.faults.simulation.later import find_later_violations, later_plan
 from tests.faults.simulation.lists import find_list_violations, list_plan
-from tests.faults.simulation.oracle import Rule, find_violations, report, unknown_calls
-from tests.faults.simulation.plan import Plan
+from tests.faults.simulation.oracle import find_violations
+from tests.faults.simulation.plan import Kind, Plan
 from tests.faults.simulation.run import Run, fast_folder, run_places
 from tests.faults.simulation.seeds import simulated_plan
+from tests.faults.violations import Rule
 from tests.postgres_server import PostgresServer
 
 _CHUNK = 25
 
-Kind = Literal["calls", "later", "lists"]
-"""What the runs are about: calls at once; calls that are due later or placed again; lists of candidates."""
-
-_KINDS = {
+KINDS = {
     "calls": (simulated_plan, find_violations),
     "later": (later_plan, find_later_violations),
     "lists": (list_plan, find_list_violations),
@@ -60,7 +58,7 @@ class Sums:
         """The sums, one a line."""
         share = 100 * self.unknown / max(self.placed, 1)
         lines = [("runs", str(self.runs)), ("calls placed", str(self.placed))]
-        lines += [(f"runs with: {rule}", str(self.violated[rule])) for rule in Rule]
+        lines += [(f"runs with: {rule}", str(self.violated[rule])) for rule in RULES]
         lines += [("placed and unknown, where nothing could tell", f"{self.unknown} ({share:.1f} %)")]
         lines += [(f"runs with: {kind}", str(count)) for kind, count in sorted(self.kinds.items())]
         return "\n".join(f"{name:75} {value}" for name, value in lines)
@@ -104,7 +102,7 @@ def _chunk(task: tuple[int, int, str | None, Kind]) -> Sums:
     logging.getLogger("kallyai_mcp").propagate = False
     sums = Sums()
     for seed in range(first, first + runs):
-        make, _ = _KINDS[kind]
+        make, _ = KINDS[kind]
         sums.add(run_plan(make(seed, is_shared=url is not None), url, kind=kind))
     return sums
 
@@ -119,7 +117,7 @@ def run_plan(plan: Plan, url: str | None = None, *, kind: Kind = "calls") -> Sum
     with tempfile.TemporaryDirectory(prefix="faults-", dir=fast_folder()) as folder:
         places = [url] if url is not None else run_places(Path(folder), plan)
         evidence = anyio.run(Run(plan, places).evidence)
-    violations = _KINDS[kind][1](evidence)
+    violations = KINDS[kind][1](evidence)
     sums = Sums(1, len(evidence.placed), unknown_calls(evidence))
     sums.violated.update({violation.rule for violation in violations})
     sums.kinds.update(plan.kinds)

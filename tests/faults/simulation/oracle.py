@@ -3,16 +3,14 @@
 import json
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import timedelta
-from enum import StrEnum
 from typing import Any
 
-from tests.faults.simulation.ledgers import Row
+from tests.faults.simulation.judging import ended_row, find_failed, find_lost, find_stuck, plain
 from tests.faults.simulation.plan import Task
 from tests.faults.simulation.run import ACTIVE, Evidence, Use
 from tests.faults.simulation.service import PhoneCall
-from tests.faults.simulation.world import NOON
+from tests.faults.violations import Rule, Violation
 
 _LATEST = timedelta(seconds=125)
 """How long after it was asked for a call may be placed: two minutes, and a little for the request."""
@@ -26,60 +24,11 @@ _HOUR = 3590.0
 _WAITED = timedelta(seconds=5)
 """A request that is answered later than this had been placed, or had joined a call."""
 
-_LOOKED_BACK = timedelta(seconds=140)
-_LOOKED_AHEAD = timedelta(seconds=620)
-"""Around a request, calls of this time can be taken for the one that it placed."""
-
-
-class Rule(StrEnum):
-    """What a run must not do."""
-
-    TWICE = "placed twice"
-    LOST = "outcome lost"
-    STUCK = "record stuck"
-    UNTRUE = "not true"
-    UNASKED = "placed without the user's yes"
-    LATE = "placed too late"
-    ACCOUNT = "placed on another account"
-    FAILED = "server failed or hung"
-
-
-@dataclass(frozen=True)
-class Violation:
-    """One violation of a rule, and what happened."""
-
-    rule: Rule
-    text: str
-
 
 def find_violations(evidence: Evidence) -> list[Violation]:
     """Every violation in the run."""
-    checks = (_twice, _lost, _stuck, _untrue, _unasked, _late, _account, _failed)
+    checks = (_twice, find_lost, _shown, find_stuck, _faultless, _untrue, _unasked, _late, _account, find_failed)
     return [violation for check in checks for violation in check(evidence)]
-
-
-def report(evidence: Evidence, violations: list[Violation], command: str) -> str:
-    """All that a developer needs to understand the run and to repeat it."""
-    calls = [f"  {call}" for call in evidence.service.calls if call.is_ours or call.submission.get("task_description")]
-    return "\n".join(
-        [
-            command,
-            evidence.plan.describe(),
-            *(f"VIOLATED {violation.rule}: {violation.text}" for violation in violations),
-            "what happened:",
-            *evidence.log,
-            "the service's calls:",
-            *calls[:20],
-            "the ledger's rows:",
-            *(f"  {json.dumps(row, default=str)}" for row in evidence.rows),
-        ]
-    )
-
-
-def unknown_calls(evidence: Evidence) -> int:
-    """How many calls were placed whose outcome is unknown at the end."""
-    bound = {row["call_id"] for row in evidence.rows if row["state"] == "ended"}
-    return sum(call.call_id not in bound for call in evidence.placed)
 
 
 # Placed twice
@@ -110,7 +59,7 @@ def _allowed(number: int, account: str, calls: list[PhoneCall], evidence: Eviden
         tracking_id, call_id = use.answer.data.get("tracking_id"), use.answer.data.get("call_id")
         if tracking_id in asked_ids or call_id in by_id:
             told.setdefault((tracking_id or tracking.get(call_id), use.status), use)
-    ahead = _most_ahead(evidence)
+    ahead = evidence.most_ahead
     allowed = 1 if requests else 0
     for request in sorted(requests, key=lambda use: use.asked):
         for key, use in told.items():
@@ -127,103 +76,31 @@ def _allowed(number: int, account: str, calls: list[PhoneCall], evidence: Eviden
     return allowed
 
 
-def _most_ahead(evidence: Evidence) -> float:
-    """How far the clocks of processes may have moved forward, in seconds."""
-    jumps = sum(max(event.seconds, 0) for event in evidence.plan.events if event.what == "has its clock set")
-    starts = [start.ahead for start in evidence.plan.starts]
-    return jumps + max(starts) - min(starts)
-
-
 # Lost, stuck, and untrue
 
 
-def _lost(evidence: Evidence) -> Iterator[Violation]:
+def _shown(evidence: Evidence) -> Iterator[Violation]:
+    """What the ledger knows of a call, `get_call` shows."""
     for call in evidence.placed:
-        rows = [row for row in evidence.rows if row["call_id"] == call.call_id]
-        status = evidence.service.status_of(call)
-        ended = [row for row in rows if row["state"] == "ended" and json.loads(row["outcome"])["status"] == status]
-        if not ended:
-            if not _may_be_unknown(call, evidence):
-                yield Violation(Rule.LOST, f"call {call.call_id} is {status}, but no ledger says so")
+        if (ended := ended_row(call, evidence)) is None:
             continue
-        for name in (ended[0]["tracking_id"], call.call_id):
+        status = evidence.service.status_of(call)
+        for name in (ended["tracking_id"], call.call_id):
             shown = evidence.shown.get(name, {})
             if (shown.get("call_id"), shown.get("status")) != (call.call_id, status):
                 yield Violation(Rule.LOST, f"call {call.call_id} is {status}, but get_call {name} shows {shown}")
 
 
-def _may_be_unknown(call: PhoneCall, evidence: Evidence) -> bool:
-    """Whether the service's answers, or a deleted ledger, left no way to know what became of the call."""
-    plan, quirks = evidence.plan, evidence.service.quirks
-    deleted = [event.at for event in plan.events if event.what == "its ledger is deleted"]
-    if any(NOON + timedelta(seconds=at) >= call.ends for at in deleted):
-        return True
-    if deleted and (plan.has("is killed", "is terminated") or _is_killed_at_a_step(evidence)):
-        return True
-    told = {use.answer.data.get("call_id") for use in evidence.uses if use.answer is not None and use.is_outcome}
-    if call.call_id in told and _most_ahead(evidence) >= max(plan.keep_days, 1) * 86400:
-        return True  # it was deleted as old
-    unknown = [
-        row
-        for row in evidence.rows
-        if row["state"] == "unknown" and row["account"] == call.account and _fits(row, call, evidence)
-    ]
-    if not unknown:
-        return False
-    clock = max(abs(start.ahead - quirks.clock_ahead) for start in plan.starts)
-    is_set = plan.has("has its clock set")
-    no_clock = (clock > 100 and is_set) or (not quirks.sends_date and (clock > 100 or is_set))
-    if quirks.dates == "missing" or quirks.echo == "nothing" or no_clock:
-        return True
-    near = [
-        other
-        for other in evidence.service.calls
-        if other.account == call.account
-        and -_LOOKED_BACK - timedelta(seconds=clock)
-        < other.started - call.started
-        < _LOOKED_AHEAD + timedelta(seconds=clock)
-        and any(_fits(row, other, evidence) for row in unknown)
-    ]
-    return len(near) > 1 or len(unknown) > 1
-
-
-def _is_killed_at_a_step(evidence: Evidence) -> bool:
-    return any("kill" in start.at_step.values() for start in evidence.plan.starts)
-
-
-def _fits(row: Row, call: PhoneCall, evidence: Evidence) -> bool:
-    """Whether what the service repeats of `call` agrees with the submission of `row`."""
-    kept = {
-        "all": None,
-        "not the task": {"task_description", "additional_instructions"},
-        "name and number": set(call.submission) - {"respondent_phone", "business_name"},
-        "number": set(call.submission) - {"respondent_phone"},
-        "nothing": set(call.submission),
-    }[evidence.service.quirks.echo]
-    asked = json.loads(row["submission"])
-    return all(
-        _plain(asked.get(name)) == _plain(value)
-        for name, value in call.submission.items()
-        if name in asked and name not in (kept or ())
-    )
-
-
-def _stuck(evidence: Evidence) -> Iterator[Violation]:
+def _faultless(evidence: Evidence) -> Iterator[Violation]:
+    """Where nothing fails, every call is placed and has its outcome."""
     for row in evidence.rows:
-        if row["state"] in ACTIVE:
-            yield Violation(Rule.STUCK, f"{row['tracking_id']} is still {row['state']}")
-        elif row["state"] != "ended" and evidence.plan.is_faultless:
+        if row["state"] not in (*ACTIVE, "ended") and evidence.plan.is_faultless:
             yield Violation(Rule.STUCK, f"{row['tracking_id']} is {row['state']} although nothing failed")
 
 
 def _untrue(evidence: Evidence) -> Iterator[Violation]:
     calls = {call.call_id: call for call in evidence.placed}
     for row in evidence.rows:
-        placed = [
-            call for call in evidence.placed if (call.account, call.key) == (row["account"], row["idempotency_key"])
-        ]
-        if row["state"] == "refused" and placed and not _has_another_row(row, evidence):
-            yield Violation(Rule.UNTRUE, f"{row['tracking_id']} is refused, but its call was placed")
         if row["call_id"] is not None:
             call = calls.get(row["call_id"])
             if call is None or not _same_submission(call.submission, json.loads(row["submission"])):
@@ -269,14 +146,6 @@ def _wrongly_denied(use: Use, number: int, evidence: Evidence) -> Iterator[Viola
             yield Violation(Rule.UNTRUE, f"the agent was told {use.text!r}, but {call.call_id} was placed")
 
 
-def _has_another_row(row: Row, evidence: Evidence) -> bool:
-    """Whether another ledger has a record for the same key."""
-    return any(
-        other["idempotency_key"] == row["idempotency_key"] and other["tracking_id"] != row["tracking_id"]
-        for other in evidence.rows
-    )
-
-
 # Consent, age, and account
 
 
@@ -286,7 +155,7 @@ def _unasked(evidence: Evidence) -> Iterator[Violation]:
     confirmations = {use.confirmation for use in evidence.uses if use.confirmation is not None}
     accounts = {call.account for call in evidence.placed}
     allowed = len(confirmations) + len(accounts) * (evidence.plan.confirm == "auto")
-    if _most_ahead(evidence) >= _HOUR:  # by the only clock there is, the number was not called within the hour
+    if evidence.most_ahead >= _HOUR:  # by the only clock there is, the number was not called within the hour
         allowed += len(accounts)
     if len(evidence.placed) > allowed:
         text = f"{len(evidence.placed)} calls to one number were placed with {len(confirmations)} confirmations"
@@ -315,14 +184,6 @@ def _requests_before(call: PhoneCall, evidence: Evidence) -> list[Use]:
     ]
 
 
-def _failed(evidence: Evidence) -> Iterator[Violation]:
-    for text in evidence.errors:
-        yield Violation(Rule.FAILED, text)
-    for use in evidence.uses:
-        if "internal_error" in use.text or "kallyai-mcp itself" in use.text or use.text.startswith("Internal"):
-            yield Violation(Rule.FAILED, f"the agent was told {use.text!r}")
-
-
 # What is the same
 
 
@@ -334,11 +195,4 @@ def _asked_for(call: PhoneCall, task: Task) -> bool:
 
 def _same_submission(one: Any, other: Any) -> bool:
     names = {"task_description", "respondent_phone", "additional_instructions", "appointment_time", "party_size"}
-    return all(_plain(one.get(name)) == _plain(other.get(name)) for name in names)
-
-
-def _plain(value: Any) -> Any:
-    """A value without case and spacing."""
-    if isinstance(value, str):
-        return " ".join(value.split()).casefold()
-    return [_plain(item) for item in value] if isinstance(value, list | tuple) else value
+    return all(plain(one.get(name)) == plain(other.get(name)) for name in names)

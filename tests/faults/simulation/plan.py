@@ -2,13 +2,18 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from itertools import chain
 from typing import Any, Literal
 
 from kallyai_mcp.common_types import Confirm
 from tests.faults.simulation.service import Quirks, Trouble
+from tests.faults.simulation.world import NOON
 
 NUMBER = "+14155551234"
+
+Kind = Literal["calls", "later", "lists"]
+"""What a run is about: calls at once; calls that are due later or placed again; lists of candidates."""
 
 ACCOUNT, OTHER_ACCOUNT = "first-account", "second-account"
 
@@ -151,7 +156,7 @@ class Foreign:
 
 @dataclass(frozen=True)
 class Plan:
-    """One run; `title` says what it is about."""
+    """One run; `title` says what it is about, and `begins` when it begins."""
 
     title: str
     tasks: tuple[Task, ...]
@@ -167,6 +172,7 @@ class Plan:
     calls_per_hour: int | None = None
     mode: Literal["auto", "legacy"] = "auto"
     seed: int = 0
+    begins: datetime = NOON
 
     @property
     def is_faultless(self) -> bool:

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from datetime import datetime
 from typing import Any, Literal, TypeVar
 
 import anyio
@@ -95,6 +96,7 @@ class Process:
         steps: How many steps it has taken.
         at_step: What happens at a step: `kill`, or the seconds for which it is stopped.
         ended: Set once it is dead.
+        ended_at: When it was killed or told to end; None if it lives to the end of the run.
     """
 
     client: Client
@@ -130,6 +132,7 @@ class Process:
         self._using = 0
         self._stop = anyio.Event()
         self.ended = anyio.Event()
+        self.ended_at: datetime | None = None
         self._resuming: asyncio.Future[None] | None = None
         self.steps = 0
         self.at_step: dict[int, float | Literal["kill"]] = {}
@@ -152,6 +155,7 @@ class Process:
         if self.ended.is_set():
             return
         self._hold()  # until the end of the run
+        self.ended_at = self._world.now()
         self.ended.set()
         with anyio.CancelScope(shield=True):  # a tool that waits no longer cancels this step, but not the death
             while self._using:  # noqa: ASYNC110 - a thread can't be killed, so it ends first
@@ -160,6 +164,7 @@ class Process:
 
     async def terminate(self) -> None:
         """End it in order, as on SIGTERM."""
+        self.ended_at = self.ended_at or self._world.now()
         self._stop.set()
         await self.ended.wait()
 
@@ -206,7 +211,7 @@ class Process:
         ledger = Ledger(_SteppedDatabase(self), policy=self._policy, timing=self._timing)
         async with (
             KallyAI(
-                "http://service", tokens=self.sign_in, user_agent="tests", app=self._stepped_service, retry_backoff=0
+                "http://service", tokens=self.sign_in, user_agent=self.name, app=self._stepped_service, retry_backoff=0
             ) as api,
             CallService(lambda: api, self.sign_in.key, lambda: ledger, timing=self._timing, clock=self.clock) as calls,
         ):

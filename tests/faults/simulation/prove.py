@@ -3,22 +3,26 @@
 uv run python -m tests.faults --prove
 """
 
-import json
 import logging
-import subprocess
-import sys
 import tempfile
 from collections.abc import Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from multiprocessing import get_all_start_methods, get_context
 from pathlib import Path
 
 import anyio
 
-from tests.faults.simulation.broken import BROKEN, Broken, break_program
+from tests.faults.simulation.broken import Broken, break_program
+from tests.faults.simulation.builds_of_calls import CALLS
+from tests.faults.simulation.builds_of_later import LATER, LISTS
 
-_SECONDS = 120
-_JOBS = 3
+BROKEN: tuple[Broken, ...] = (*CALLS, *LATER, *LISTS)
+"""At least one for each way in which calls were once placed twice, lost, or reported wrongly, and for each rule."""
+
+_JOBS = 2
+
+_NOT_OURS = ["anyio", "httpx", "mcp", "mcp.client.streamable_http", "mcp.server.mcpserver", "phonenumbers", "psycopg"]
+"""What every build imports, unbroken."""
 
 
 def prove(names: Iterable[str] | None = None) -> Iterator[tuple[Broken, list[str]]]:
@@ -28,8 +32,11 @@ def prove(names: Iterable[str] | None = None) -> Iterator[tuple[Broken, list[str
         names: Only the builds of these names.
     """
     chosen = [broken for broken in BROKEN if names is None or broken.name in names]
-    with ThreadPoolExecutor(_JOBS) as pool:
-        yield from zip(chosen, pool.map(_run, chosen), strict=True)
+    has_server = "forkserver" in get_all_start_methods()
+    context = get_context("forkserver" if has_server else "spawn")
+    context.set_forkserver_preload(_NOT_OURS)
+    with context.Pool(_JOBS, maxtasksperchild=1) as pool:
+        yield from zip(chosen, pool.imap(_run, [broken.name for broken in chosen], chunksize=1), strict=True)
 
 
 def main() -> int:
@@ -51,35 +58,27 @@ def main() -> int:
 
 def real_reports(broken: Broken) -> str:
     """The report of the run of `broken` in this process; empty if no rule was broken."""
+    return _judged(broken)[1]
+
+
+def _judged(broken: Broken) -> tuple[list[str], str]:
+    """The rules that were broken in the run of `broken` in this process, and the report."""
     # Imported late: the process that runs a broken build must not import the real one before.
-    from tests.faults.simulation.oracle import find_violations, report
+    from tests.faults.simulation.judging import report
+    from tests.faults.simulation.many import KINDS
     from tests.faults.simulation.run import Run, fast_folder, run_places
 
     plan = replace(broken.plan, mode="legacy")
     with tempfile.TemporaryDirectory(prefix="faults-", dir=fast_folder()) as folder:
         evidence = anyio.run(Run(plan, run_places(Path(folder), plan)).evidence)
-    violations = find_violations(evidence)
-    return report(evidence, violations, f"the run of: {broken.name}") if violations else ""
+    violations = KINDS[broken.kind][1](evidence)
+    rules = sorted({violation.rule.value for violation in violations})
+    return rules, report(evidence, violations, f"the run of: {broken.name}") if violations else ""
 
 
-def _run(broken: Broken) -> list[str]:
-    done = subprocess.run(
-        [sys.executable, "-m", __name__, broken.name], capture_output=True, text=True, timeout=_SECONDS, check=False
-    )
-    if done.returncode:
-        raise AssertionError(f"{broken.name}: {done.stderr[-3000:]}")
-    rules: list[str] = json.loads(done.stdout.splitlines()[-1])
-    return rules
-
-
-def _main_of_broken_build(name: str) -> None:
+def _run(name: str) -> list[str]:
+    """The rules that a build breaks; this process must not have imported the program before."""
     [broken] = [each for each in BROKEN if each.name == name]
     break_program(broken)
     logging.getLogger("kallyai_mcp").setLevel(logging.ERROR)
-    text = real_reports(broken)
-    rules = {line.split(":")[0].removeprefix("VIOLATED ") for line in text.splitlines() if line.startswith("VIOLATED ")}
-    print(json.dumps(sorted(rules)))
-
-
-if __name__ == "__main__":
-    _main_of_broken_build(sys.argv[1])
+    return _judged(broken)[0]

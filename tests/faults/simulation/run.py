@@ -6,7 +6,7 @@ import os
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ from mcp.shared.exceptions import MCPError
 from kallyai_mcp.calls import service
 from tests.agent import Answer
 from tests.faults.simulation.ledgers import LedgerPlace, Row
-from tests.faults.simulation.plan import ACCOUNT, NUMBER, OTHER_ACCOUNT, Ask, Event, Plan, Start
+from tests.faults.simulation.plan import ACCOUNT, NUMBER, OTHER_ACCOUNT, Ask, Event, Plan, Start, What
 from tests.faults.simulation.process import Process, SignIn
 from tests.faults.simulation.service import PhoneCall, SimulatedService
 from tests.faults.simulation.world import HungError, World
@@ -27,12 +27,15 @@ ACTIVE = ("reserved", "sent")
 OPEN = ("in_progress", "unknown", "needs_confirmation")
 """The values of `status` in an answer that has no outcome."""
 
-_SETTLED_WITHIN = 3 * 3600.0
-"""Simulated seconds within which every record must have its end; a call is followed for an hour."""
+_SETTLED_WITHIN = 16 * 3600.0
+"""Simulated seconds within which every record must have its end; a call that is placed again waits for the morning."""
 
 _LONGEST_LOCK = 100.0
 
 _LOOKS_AT_LIST = 60
+
+_LOGGERS = ("kallyai_mcp", "mcp")
+"""Whose errors are errors of the program: the SDK logs what a tool raises unexpectedly."""
 
 _NOTED = ("redial", "wait_seconds", "confirmation", "call_id", "continue_after")
 """The arguments that are in the log."""
@@ -98,6 +101,7 @@ class Evidence:
         lists: Their call lists.
         shown: What `get_call` answers at the end, by tracking id and call id.
         errors: What went wrong in the program itself.
+        ended: When processes ended before the end of the run, by their names.
         log: What happened, line by line.
     """
 
@@ -108,12 +112,29 @@ class Evidence:
     lists: list[Row] = field(default_factory=list)
     shown: dict[str, dict[str, Any]] = field(default_factory=dict)
     errors: list[str] = field(default_factory=list)
+    ended: dict[str, datetime] = field(default_factory=dict)
     log: list[str] = field(default_factory=list)
 
     @property
     def placed(self) -> Sequence[PhoneCall]:
         """The calls that were placed for us."""
         return self.service.placed()
+
+    def times_of(self, what: What) -> list[datetime]:
+        """When these events happened."""
+        return [self.plan.begins + timedelta(seconds=event.at) for event in self.plan.events if event.what == what]
+
+    @property
+    def clock_set(self) -> tuple[float, float]:
+        """How far the clock of processes may have been set back, and forward, in seconds; both are positive."""
+        jumps = [event.seconds for event in self.plan.events if event.what == "has its clock set"]
+        return -sum(jump for jump in jumps if jump < 0), sum(jump for jump in jumps if jump > 0)
+
+    @property
+    def most_ahead(self) -> float:
+        """How far the clocks of processes may have moved forward, in seconds."""
+        starts = [start.ahead for start in self.plan.starts]
+        return self.clock_set[1] + max(starts) - min(starts)
 
 
 class Run:
@@ -126,7 +147,7 @@ class Run:
 
     def __init__(self, plan: Plan, places: Sequence[str]) -> None:
         self._plan = plan
-        self._world = World()
+        self._world = World(plan.begins)
         endings = {" ".join(task.description.split()).casefold(): task.ending for task in plan.tasks}
         endings |= {number: ending for task in plan.tasks for number, ending in task.endings.items()}
         self._service = SimulatedService(
@@ -148,7 +169,8 @@ class Run:
         for foreign in self._plan.foreign:
             self._service.add_foreign(ACCOUNT, _submission(self._plan, foreign.task), foreign.age, foreign.status)
         errors = _Errors(self._evidence.errors)
-        logging.getLogger("kallyai_mcp").addHandler(errors)
+        for name in _LOGGERS:
+            logging.getLogger(name).addHandler(errors)
         look_every, service.LOOK_EVERY = service.LOOK_EVERY, _LOOK_EVERY
         try:
             async with anyio.create_task_group() as self._tasks:
@@ -166,7 +188,8 @@ class Run:
                 self._tasks.cancel_scope.cancel()
         finally:
             service.LOOK_EVERY = look_every
-            logging.getLogger("kallyai_mcp").removeHandler(errors)
+            for name in _LOGGERS:
+                logging.getLogger(name).removeHandler(errors)
         for home in self._homes:
             self._evidence.rows += home.rows(ACCOUNTS)
             self._evidence.lists += home.lists(ACCOUNTS)
@@ -435,6 +458,8 @@ class Run:
         for process in self._processes.values():
             process.resume()
             process.at_step = {}
+            if process.ended_at is not None:
+                self._evidence.ended[process.name] = process.ended_at
         self._note("all faults end")
         for home in self._homes:
             if not any(p.place is home and not p.ended.is_set() for p in self._processes.values()):

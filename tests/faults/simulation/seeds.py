@@ -1,7 +1,7 @@
 """What a seed decides for a simulated run: what the agent does, what fails, and how the service differs."""
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Literal
 
@@ -14,6 +14,20 @@ STATUSES_AFTER = (408, 409, 425, 499, 500, 502, 503, 504, 520, 301, 302, 303, 30
 STATUSES_BEFORE = (*STATUSES_AFTER, 400, 401, 402, 403, 404, 405, 413, 415, 422, 429)
 
 BROKEN: tuple[Broken, ...] = ("cut", "page", "empty", "half")
+
+DISTURBANCES: tuple[What, ...] = (
+    "is killed",
+    "is terminated",
+    "is stopped",
+    "is suspended with its machine",
+    "someone else signs in",
+    "its ledger fails",
+    "its ledger fails to confirm",
+)
+"""What may happen around the times of calls that nobody waits for."""
+
+DATABASE_DISTURBANCES: tuple[What, ...] = ("its database ends all connections", "its database hangs")
+"""What may happen to a PostgreSQL database besides."""
 
 _STEPS = 24
 """So many steps a process takes from a request until its call is answered, with some looks for it."""
@@ -279,10 +293,32 @@ def _disturbed(rng: random.Random, plan: Plan, *, is_shared: bool) -> Plan:
                 name = "its ledger is locked"
             return _with_event(plan, Event(at, name, process, seconds=rng.choice((0.5, 5.0, 60.0))))
         case "database":
-            name = rng.choice(("its database ends all connections", "its database hangs"))
+            name = rng.choice(DATABASE_DISTURBANCES)
             return _with_event(plan, Event(at, name, seconds=rng.choice((0.5, 5.0, 60.0))))
         case _:
             return _with_event(plan, Event(at, "its ledger gets a newer record", process))
+
+
+def disturbances(
+    rng: random.Random, moments: Sequence[float], near: Callable[[], float], *, is_shared: bool, back_after: float
+) -> tuple[Event, ...]:
+    """Up to three events around some moments.
+
+    Args:
+        rng: Decides everything.
+        moments: Seconds since the run's begin.
+        near: Gives how far from its moment an event is.
+        is_shared: The ledger is in a PostgreSQL database.
+        back_after: A user who signs in as someone else may do so again only after so many seconds.
+    """
+    events: list[Event] = []
+    for _ in range(rng.choice((0, 1, 1, 2, 3))):
+        at = max(0.1, rng.choice(moments) + near())
+        what = rng.choice(DISTURBANCES + (DATABASE_DISTURBANCES if is_shared else ()))
+        events.append(Event(at, what, process=rng.randrange(2), seconds=rng.choice((5.0, 100.0, 2500.0))))
+        if what == "someone else signs in":
+            events.append(Event(at + rng.choice((30.0, back_after)), "the user signs in again"))
+    return tuple(events)
 
 
 def _asks_at_once(plan: Plan) -> bool:

@@ -30,6 +30,9 @@ BOOKED = "booked"
 
 _EVENT = "BEGIN:VCALENDAR\r\nBEGIN:VEVENT\r\nSUMMARY:Table\r\nEND:VEVENT\r\nEND:VCALENDAR\r\n"
 
+_DATE_COUNTS = timedelta(seconds=100)
+"""A `Date` that is read so long after its request tells the time; the program allows two minutes."""
+
 ALSO_SPELLED = {
     "success": ("Success", "completed", "SUCCESS"),
     "no_answer": ("no-answer", "No Answer", "NO_ANSWER"),
@@ -98,7 +101,7 @@ class Trouble:
 
 @dataclass(frozen=True)
 class PhoneCall:
-    """One call; all times are the true ones."""
+    """One call; all times are the true ones, and `sender` is the process that sent the first request for it."""
 
     call_id: str
     account: str
@@ -107,6 +110,7 @@ class PhoneCall:
     started: datetime
     ends: datetime
     status: str
+    sender: str = ""
     is_ours: bool = True
     is_booked: bool = False
 
@@ -125,6 +129,7 @@ class SimulatedService:
     Attributes:
         calls: Every call, those of other programs included.
         fired: The troubles that happened.
+        dated: Which process it has sent a whole response with a `Date`, and when.
     """
 
     def __init__(
@@ -144,6 +149,7 @@ class SimulatedService:
         self._rng = random.Random(seed)  # noqa: S311 - it has to be repeatable, not secret
         self.calls: list[PhoneCall] = []
         self.fired: list[Trouble] = []
+        self.dated: list[tuple[str, datetime]] = []
 
     def stop_troubles(self) -> None:
         """Let no more troubles happen."""
@@ -166,21 +172,26 @@ class SimulatedService:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
-        request = Request(scope, receive)
+        request, arrived = Request(scope, receive), self._world.now()
+        await self._answer(request, send)
+        if self.quirks.sends_date and (now := self._world.now()) - arrived < _DATE_COUNTS:
+            self.dated.append((request.headers["User-Agent"], now))
+
+    async def _answer(self, request: Request, send: Send) -> None:
+        """Answer one request; an error is raised when the response is not whole."""
         body = await request.json() if request.method == "POST" else {}
         troubles = self._troubles if request.method == "POST" else self._look_troubles
         trouble = troubles.pop(0) if troubles else None
         if trouble is not None:
             self.fired.append(trouble)
-        account = request.headers["Authorization"].removeprefix("Bearer token-of-")
         if trouble is not None and not trouble.placed:
             await self._world.sleep(trouble.delay)
             await self._break(trouble, request, {}, send)
             return
         if request.method != "POST":
-            await self._respond(send, *self._look(request, account))
+            await self._respond(send, *self._look(request))
             return
-        call = self._place(account, request.headers.get("Idempotency-Key"), body["submission"])
+        call = self._place(request, body["submission"])
         if trouble is not None:
             await self._world.sleep(trouble.delay)
             await self._break(trouble, request, self._shown(call), send)
@@ -189,8 +200,8 @@ class SimulatedService:
             await self._world.sleep((call.ends - self._world.now()).total_seconds())
         await self._respond(send, 201, self._shown(call))
 
-    def _place(self, account: str, key: str | None, submission: Json) -> PhoneCall:
-        now = self._world.now()
+    def _place(self, request: Request, submission: Json) -> PhoneCall:
+        account, key, now = _account_of(request), request.headers.get("Idempotency-Key"), self._world.now()
         for known in self.calls:
             is_kept = not self.quirks.forgets_keys or now < known.ends
             if key is not None and (known.account, known.key) == (account, key) and is_kept:
@@ -199,12 +210,13 @@ class SimulatedService:
         ending = self._endings.get(submission["respondent_phone"]) or self._endings.get(task, "success")
         status = "success" if ending == BOOKED else ending
         ends = now + timedelta(seconds=ENDINGS[status])
-        call = PhoneCall(self._new_id(), account, key, submission, now, ends, status, is_booked=ending == BOOKED)
+        sender, is_booked = request.headers["User-Agent"], ending == BOOKED
+        call = PhoneCall(self._new_id(), account, key, submission, now, ends, status, sender, is_booked=is_booked)
         self.calls.append(call)
         return call
 
-    def _look(self, request: Request, account: str) -> tuple[int, Json | bytes]:
-        path, now = request.url.path, self._world.now()
+    def _look(self, request: Request) -> tuple[int, Json | bytes]:
+        path, account, now = request.url.path, _account_of(request), self._world.now()
         if path == "/v1/users/me/statistics":
             return 200, {"plan_type": "business", "minutes_remaining": 5000, "calls_remaining": 900}
         visible = [
@@ -320,6 +332,10 @@ class SimulatedService:
 
     def _new_id(self) -> str:
         return str(uuid.UUID(int=self._rng.getrandbits(128), version=4))
+
+
+def _account_of(request: Request) -> str:
+    return request.headers["Authorization"].removeprefix("Bearer token-of-")
 
 
 def spelled_otherwise(rng: random.Random) -> Mapping[str, str]:

@@ -12,7 +12,7 @@ import anyio
 Result = TypeVar("Result")
 
 NOON = datetime(2026, 1, 26, 18, 0, tzinfo=UTC)
-"""When every run begins: by day in all of the United States, and far from a change of the UTC date."""
+"""When most runs begin: by day in all of the United States, and far from a change of the UTC date."""
 
 REAL_SECONDS = 60.0
 """Real seconds after which a run counts as hung; most take a tenth of a second."""
@@ -26,17 +26,22 @@ class HungError(Exception):
 
 
 class World:
-    """The true time, for the service and for all processes."""
+    """The true time, for the service and for all processes.
 
-    def __init__(self) -> None:
+    Args:
+        begins: When the run begins.
+    """
+
+    def __init__(self, begins: datetime = NOON) -> None:
         self.elapsed = 0.0
+        self._begins = begins
         self._sleepers: dict[asyncio.Event, float] = {}
         self._working = 0
         self._is_idle = asyncio.Event()
 
     def now(self) -> datetime:
         """The true time."""
-        return NOON + timedelta(seconds=self.elapsed)
+        return self._begins + timedelta(seconds=self.elapsed)
 
     async def sleep(self, seconds: float) -> None:
         """Return after so many seconds."""

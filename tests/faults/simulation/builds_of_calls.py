@@ -1,0 +1,305 @@
+"""The broken builds for calls that are placed at once: each breaks one of "The rules of placing a call"."""
+
+from tests.faults.simulation.broken import Broken, Patch
+from tests.faults.simulation.plan import NUMBER, Ask, Event, Foreign, Plan, Start, Task
+from tests.faults.simulation.service import Quirks, Trouble
+
+
+def _task(ending: str = "success", **more: object) -> Task:
+    arguments = {
+        "task_category": "restaurant",
+        "task_description": "Book a table",
+        "respondent_phone": NUMBER,
+        "business_name": "Italian Bistro",
+        "appointment_time": "19:00",
+    }
+    return Task(arguments | more, ending)
+
+
+_TABLE = _task()
+_LOST = tuple(Trouble("cut", placed=True) for _ in range(12))
+_NOT_PLACED = tuple(Trouble("cut") for _ in range(9))
+
+_LEDGER = "kallyai_mcp.calls.ledger"
+_NO_INDEX = Patch(f"{_LEDGER}.schema", "CREATE UNIQUE INDEX calls_one_open", "CREATE INDEX calls_one_open")
+_NO_CONFIRMATION_INDEX = Patch(
+    f"{_LEDGER}.schema",
+    "CREATE UNIQUE INDEX calls_one_per_confirmation",
+    "CREATE INDEX calls_one_per_confirmation",
+)
+_REDIAL_JOINS_NOTHING = Patch(f"{_LEDGER}.reservation", "tx.rows(_JOINED_BY_REDIAL, **values)", "[]")
+_CONSENT_IS_NOT_CHECKED = Patch(
+    f"{_LEDGER}.reservation",
+    "    if consent.confirmation_id is not None and tx.rows(",
+    "    return None\n    if consent.confirmation_id is not None and tx.rows(",
+)
+_RANDOM_KEY = Patch(
+    "kallyai_mcp.calls.records",
+    'str(uuid.uuid5(uuid.NAMESPACE_OID, f"kallyai-mcp/call/{named}"))',
+    "str(uuid.uuid4())",
+)
+
+CALLS: tuple[Broken, ...] = (
+    *(
+        Broken(
+            f"{status} is taken for a refusal",
+            Plan(
+                f"{status} after the call was placed",
+                (_TABLE,),
+                (Ask(0), Ask(10)),
+                troubles=(Trouble(status, placed=True),),
+            ),
+            (Patch("kallyai_mcp.calls.outcome", "_PROOFS = frozenset({400,", f"_PROOFS = frozenset({{{status}, 400,"),),
+        )
+        for status in (408, 409, 425, 499, 307)
+    ),
+    Broken(
+        "a ledger that fails ends the wait",
+        Plan(
+            "the ledger fails while the call is waited for",
+            (_TABLE,),
+            (Ask(0, gives_up=5), Ask(10, process=1)),
+            (Event(30, "its ledger fails", seconds=20),),
+            starts=(Start(), Start()),
+        ),
+        (
+            Patch(
+                "kallyai_mcp.calls.worker",
+                "            with suppress(LedgerUnavailableError):\n                record = await self.ledger.find(",
+                "            if True:\n                record = await self.ledger.find(",
+            ),
+        ),
+    ),
+    Broken(
+        "the account is not looked at",
+        Plan(
+            "someone else signs in after the response was lost",
+            (_TABLE,),
+            (Ask(0),),
+            (Event(0.05, "someone else signs in"),),
+            troubles=_LOST,
+        ),
+        (
+            Patch(
+                "kallyai_mcp.calls.sender",
+                "            await self._service.check_account(request.record.account)\n".replace(
+                    "            ", "        ", 1
+                ),
+                "",
+            ),
+        ),
+    ),
+    Broken(
+        "a redial joins no call",
+        Plan(
+            "redials, gives up, and redials",
+            (_TABLE,),
+            (Ask(0), Ask(400, redial=True, gives_up=5), Ask(410, redial=True, process=1)),
+            starts=(Start(), Start()),
+        ),
+        (_REDIAL_JOINS_NOTHING, _NO_INDEX),
+    ),
+    Broken(
+        "a confirmation can be used again",
+        Plan(
+            "one confirmation for 15 requests at once",
+            (_TABLE,),
+            (Ask(0, confirms=True, redial=True, times=15),),
+            confirm="always",
+        ),
+        (_REDIAL_JOINS_NOTHING, _NO_INDEX, _CONSENT_IS_NOT_CHECKED, _NO_CONFIRMATION_INDEX),
+    ),
+    Broken(
+        "consent and reservation are two steps",
+        Plan(
+            "twelve tasks for one number at once",
+            tuple(_task(task_description=f"Ask question {number}") for number in range(12)),
+            tuple(Ask(0, task=number) for number in range(12)),
+            confirm="auto",
+        ),
+        (_CONSENT_IS_NOT_CHECKED,),
+    ),
+    Broken(
+        "a record that can't be read is an error",
+        Plan(
+            "the ledger has a record of a newer version",
+            (_TABLE,),
+            (Ask(0), Ask(200, process=1)),
+            (Event(100, "its ledger gets a newer record"),),
+            starts=(Start(), Start(at=150)),
+        ),
+        (
+            Patch(
+                f"{_LEDGER}.reservation",
+                "except (ValueError, KeyError, TypeError) as error:",
+                "except ZeroDivisionError as error:",
+            ),
+        ),
+    ),
+    Broken(
+        "old records are deleted whatever their state",
+        Plan(
+            "another server's clock is days ahead",
+            (_TABLE,),
+            (Ask(0, gives_up=30), Ask(50, process=1)),
+            starts=(Start(), Start(at=1, ahead=2 * 86400)),
+            quirks=Quirks(forgets_keys=True),
+            keep_days=0,
+        ),
+        (
+            Patch(
+                f"{_LEDGER}.maintenance",
+                " AND state IN ('ended', 'refused', 'canceled', 'expired') \"\n    \"AND delivered_at IS NOT NULL",
+                "",
+            ),
+        ),
+    ),
+    Broken(
+        "only `success` reached somebody",
+        Plan(
+            "a status with another spelling",
+            (_TABLE,),
+            (Ask(0), Ask(200)),
+            quirks=Quirks(spellings={"success": "completed"}),
+        ),
+        (
+            Patch(
+                "kallyai_mcp.calls.outcome",
+                "return call.plain_status not in _NOBODY_REACHED",
+                'return call.status == "success"',
+            ),
+        ),
+    ),
+    Broken(
+        "an outcome that nobody read counts as told",
+        Plan(
+            "gives up silently before voicemail, and asks again",
+            (_task("voicemail"),),
+            (Ask(0, gives_up=5, silently=True), Ask(60)),
+        ),
+        (
+            Patch(
+                f"{_LEDGER}.reservation",
+                "delivered_at IS NULL OR delivered_at > :delivered_since OR placed_at > :delivered_since\n"
+                "        OR reached",
+                "reached",
+            ),
+        ),
+    ),
+    Broken(
+        "the service's clock is not looked at",
+        Plan("our clock is five minutes fast", (_TABLE,), (Ask(0),), starts=(Start(ahead=300),), troubles=_LOST),
+        (
+            Patch(
+                "kallyai_mcp.calls.call_search",
+                "left + timedelta(seconds=record.clock_offset)",
+                "left",
+            ),
+            Patch("kallyai_mcp.calls.call_search", "ahead = service_time - now", "ahead = timedelta(0)"),
+        ),
+    ),
+    Broken(
+        "only the first page of the list is read",
+        Plan(
+            "200 newer calls of other programs, oldest first",
+            (_TABLE,),
+            (Ask(0),),
+            (Event(0.01, "other programs call", number=450),),
+            quirks=Quirks(lists_ended_only=True),
+            troubles=_LOST,
+        ),
+        (Patch("kallyai_mcp.calls.call_search", "_MOST_PAGES = 50", "_MOST_PAGES = 1"),),
+    ),
+    Broken(
+        "instructions are not part of a call",
+        Plan(
+            "two tasks differ in their instructions only",
+            (_task(additional_instructions=["the terrace"]), _task(additional_instructions=["inside"])),
+            (Ask(0), Ask(0, task=1)),
+        ),
+        (
+            Patch(
+                "kallyai_mcp.calls.records",
+                "return hashlib.sha256(json.dumps(fields, sort_keys=True)",
+                'fields.pop("additional_instructions", None)\n    '
+                "return hashlib.sha256(json.dumps(fields, sort_keys=True)",
+            ),
+        ),
+    ),
+    Broken(
+        "a call without a date fits",
+        Plan(
+            "an old call of another program without a date",
+            (_TABLE,),
+            (Ask(0),),
+            quirks=Quirks(dates="missing", echo="name and number"),
+            troubles=_NOT_PLACED,
+            foreign=(Foreign(7200),),
+        ),
+        (
+            Patch(
+                "kallyai_mcp.calls.call_search",
+                "return created_at is not None and",
+                "return created_at is None or",
+            ),
+        ),
+    ),
+    Broken(
+        "times are compared as texts",
+        Plan(
+            "19:00 is repeated as 19:00:00 after a crash",
+            (_TABLE,),
+            (Ask(0, until_told=True),),
+            (Event(10, "is killed"),),
+            starts=(Start(), Start()),
+            quirks=Quirks(times="seconds"),
+        ),
+        (
+            Patch(
+                "kallyai_mcp.calls.call_search",
+                "time_of_day(str(value)) or normalized(str(value))",
+                "normalized(str(value))",
+            ),
+        ),
+    ),
+    Broken(
+        "a call in progress is known to its file alone, and its key is random",
+        Plan(
+            "the ledger is deleted while the call is in progress",
+            (_TABLE,),
+            (Ask(0, gives_up=20), Ask(30), Ask(31)),
+            (Event(10, "its ledger is deleted"),),
+        ),
+        (
+            Patch(
+                "kallyai_mcp.calls.service",
+                "def _running(self, asked: CallRecord) -> CallRecord | None:\n",
+                "def _running(self, asked: CallRecord) -> CallRecord | None:\n        return None\n",
+            ),
+            _RANDOM_KEY,
+        ),
+    ),
+    Broken(
+        "keys are random",
+        Plan("two homes of one account", (_TABLE,), (Ask(0), Ask(5, process=1)), starts=(Start(), Start(home=1))),
+        (_RANDOM_KEY,),
+    ),
+    Broken(
+        "a request leaves at any age",
+        Plan(
+            "the machine is suspended before the request leaves",
+            (_TABLE,),
+            (Ask(0),),
+            starts=(Start(at_step={6: 1000.0}),),
+        ),
+        (
+            Patch(
+                "kallyai_mcp.calls.sender",
+                "if request.reserved.elapsed() > self._seconds_to_send(request.record):",
+                "if False:",
+            ),
+            Patch(f"{_LEDGER}.progress", "oldest=now - within,", "oldest=0,"),
+        ),
+    ),
+)
+"""At least one for each way in which calls were once placed twice, lost, or reported wrongly."""

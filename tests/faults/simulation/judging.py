@@ -1,0 +1,184 @@
+"""What the oracles of all simulated runs share."""
+
+import json
+from collections.abc import Iterator
+from datetime import timedelta
+from typing import Any
+
+from tests.faults.simulation.ledgers import Row
+from tests.faults.simulation.run import ACTIVE, Evidence
+from tests.faults.simulation.service import PhoneCall
+from tests.faults.violations import Rule, Violation
+
+RULES = tuple(rule for rule in Rule if rule is not Rule.LEAKED)
+"""What they judge by."""
+
+_LOOKED_BACK = timedelta(seconds=140)
+_LOOKED_AHEAD = timedelta(seconds=620)
+"""Around a request, calls of this time can be taken for the one that it placed."""
+
+_CLOCKS_AGREE = 100.0
+"""Two clocks that differ by fewer seconds are as good as one; the program allows two minutes."""
+
+
+def report(evidence: Evidence, violations: list[Violation], command: str) -> str:
+    """All that a developer needs to understand the run and to repeat it."""
+    calls = [f"  {call}" for call in evidence.service.calls if call.is_ours or call.submission.get("task_description")]
+    return "\n".join(
+        [
+            command,
+            evidence.plan.describe(),
+            *(f"VIOLATED {violation.rule}: {violation.text}" for violation in violations),
+            "what happened:",
+            *evidence.log,
+            "the service's calls:",
+            *calls[:20],
+            "the ledger's rows:",
+            *(f"  {json.dumps(row, default=str)}" for row in evidence.rows),
+        ]
+    )
+
+
+def unknown_calls(evidence: Evidence) -> int:
+    """How many calls were placed whose outcome is unknown at the end."""
+    bound = {row["call_id"] for row in evidence.rows if row["state"] == "ended"}
+    return sum(call.call_id not in bound for call in evidence.placed)
+
+
+def find_lost(evidence: Evidence) -> Iterator[Violation]:
+    """Every call that was placed has its outcome in the ledger."""
+    for call in evidence.placed:
+        status = evidence.service.status_of(call)
+        if ended_row(call, evidence) is None and not may_be_unknown(call, evidence):
+            yield Violation(Rule.LOST, f"call {call.call_id} is {status}, but no ledger says so")
+
+
+def ended_row(call: PhoneCall, evidence: Evidence) -> Row | None:
+    """The row that has the outcome of a call."""
+    rows = (row for row in evidence.rows if row["call_id"] == call.call_id and row["state"] == "ended")
+    status = evidence.service.status_of(call)
+    return next((row for row in rows if json.loads(row["outcome"])["status"] == status), None)
+
+
+def find_stuck(evidence: Evidence) -> Iterator[Violation]:
+    """Every record has an end, and a call that was not placed has none at the service."""
+    for row in evidence.rows:
+        if row["state"] in (*ACTIVE, "scheduled"):
+            yield Violation(Rule.STUCK, f"{row['tracking_id']} is still {row['state']}")
+        elif row["state"] in ("refused", "expired", "canceled") and not _has_another_row(row, evidence):
+            yield from (
+                Violation(Rule.UNTRUE, f"{row['tracking_id']} is {row['state']}, but its call was placed")
+                for call in evidence.placed
+                if (call.account, call.key) == (row["account"], row["idempotency_key"])
+            )
+    for found in evidence.lists:
+        if found["why"] is None:
+            yield Violation(Rule.STUCK, f"the list {found['list_id']} still goes on")
+
+
+def _has_another_row(row: Row, evidence: Evidence) -> bool:
+    """Whether another ledger has a record for the same key."""
+    return any(
+        other["idempotency_key"] == row["idempotency_key"] and other["tracking_id"] != row["tracking_id"]
+        for other in evidence.rows
+    )
+
+
+def find_failed(evidence: Evidence) -> Iterator[Violation]:
+    """The program itself makes no error."""
+    for text in evidence.errors:
+        yield Violation(Rule.FAILED, text)
+    for use in evidence.uses:
+        if "internal_error" in use.text or "kallyai-mcp itself" in use.text or use.text.startswith("Internal"):
+            yield Violation(Rule.FAILED, f"the agent was told {use.text!r}")
+
+
+# When a call may be unknown
+
+
+def may_be_unknown(call: PhoneCall, evidence: Evidence) -> bool:
+    """Whether the service's answers, or a deleted ledger, left no way to know what became of the call."""
+    if _may_be_deleted(call, evidence):
+        return True
+    quirks = evidence.service.quirks
+    unknown = [
+        row
+        for row in evidence.rows
+        if row["state"] == "unknown" and row["account"] == call.account and _fits(row, call, evidence)
+    ]
+    if not unknown:
+        return False
+    if quirks.dates == "missing" or quirks.echo == "nothing" or _is_undated(call, evidence):
+        return True
+    clock = timedelta(seconds=_difference(evidence))
+    near = [
+        other
+        for other in evidence.service.calls
+        if other.account == call.account
+        and -_LOOKED_BACK - clock < other.started - call.started < _LOOKED_AHEAD + clock
+        and any(_fits(row, other, evidence) for row in unknown)
+    ]
+    return len(near) > 1 or len(unknown) > 1
+
+
+def _may_be_deleted(call: PhoneCall, evidence: Evidence) -> bool:
+    plan = evidence.plan
+    deleted = evidence.times_of("its ledger is deleted")
+    if any(at >= call.ends for at in deleted):
+        return True
+    if deleted and evidence.ended:
+        return True  # what a process knows of a call that is no longer in the ledger ends with it
+    told = {use.answer.data.get("call_id") for use in evidence.uses if use.answer is not None and use.is_outcome}
+    return call.call_id in told and evidence.most_ahead >= max(plan.keep_days, 1) * 86400  # it was deleted as old
+
+
+def _is_undated(call: PhoneCall, evidence: Evidence) -> bool:
+    """Whether nothing tells when the call's request left by the service's clock.
+
+    Where the service sends its `Date`, the process that sent the request knows that time from its next response on,
+    however its clock is set. So it must have ended before there was one, and the clock must have been set: the
+    next process has only the time that the first one wrote down, by a clock that was another one then.
+    """
+    clocks_differ = _difference(evidence) > _CLOCKS_AGREE
+    sets = evidence.times_of("has its clock set")
+    if not evidence.service.quirks.sends_date:
+        return clocks_differ or bool(sets)
+    end = evidence.ended.get(call.sender)
+    if not clocks_differ or end is None or not any(at >= call.started for at in sets):
+        return False
+    return not any(
+        name == call.sender and call.started <= at <= end - _WRITTEN_WITHIN for name, at in evidence.service.dated
+    )
+
+
+_WRITTEN_WITHIN = timedelta(seconds=1)
+"""So long after a response a process may end without having written down what the response told."""
+
+
+def _difference(evidence: Evidence) -> float:
+    """How far a process's clock differs from the service's at the start, in seconds."""
+    return max(abs(start.ahead - evidence.service.quirks.clock_ahead) for start in evidence.plan.starts)
+
+
+def _fits(row: Row, call: PhoneCall, evidence: Evidence) -> bool:
+    """Whether what the service repeats of `call` agrees with the submission of `row`."""
+    kept = {
+        "all": None,
+        "not the task": {"task_description", "additional_instructions"},
+        "name and number": set(call.submission) - {"respondent_phone", "business_name"},
+        "number": set(call.submission) - {"respondent_phone"},
+        "nothing": set(call.submission),
+    }[evidence.service.quirks.echo]
+    asked = json.loads(row["submission"])
+    return all(
+        plain(asked.get(name)) == plain(value)
+        for name, value in call.submission.items()
+        if name in asked and name not in (kept or ())
+    )
+
+
+def plain(value: Any) -> Any:
+    """A value without case and spacing."""
+    if isinstance(value, str):
+        return " ".join(value.split()).casefold()
+    return [plain(item) for item in value] if isinstance(value, list | tuple) else value
