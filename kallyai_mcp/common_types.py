@@ -1,12 +1,27 @@
-"""Types that packages share which may not import each other; this module imports none of them."""
+"""Types and names that packages share which may not import each other; this module imports none of them."""
 
-from typing import Literal, Protocol
+from typing import Final, Literal, NamedTuple, Protocol
 
 Confirm = Literal["auto", "always", "never"]
 """When to ask the user before a call: `auto` only if the call has a risk flag."""
 
 LogFormat = Literal["text", "json"]
 """The format of the log on stderr: text for people, or one JSON object per line."""
+
+
+SIGN_IN_CLAIM: Final = "sign_in"
+"""The claim of a verified bearer token that names the sign-in from which it comes."""
+
+REVOKED_SIGN_IN: Final = "oauth_revoked"
+"""The kind of the shared values that say which sign-ins were revoked."""
+
+
+class PostAnswer(NamedTuple):
+    """The answer to a POST: its status, the beginning of its body, and the seconds of its `Retry-After`."""
+
+    status: int
+    body: bytes = b""
+    retry_after: float | None = None
 
 
 class RateLimit(Protocol):

@@ -15,7 +15,9 @@ from urllib.parse import urlsplit
 import anyio
 import httpx
 
+from kallyai_mcp.api.error_responses import retry_after
 from kallyai_mcp.api.errors import KallyAIError
+from kallyai_mcp.common_types import PostAnswer
 
 SECONDS = 5.0
 """The time for one document, from the name lookup to the last byte."""
@@ -25,6 +27,9 @@ MAX_BYTES = 10 * 1024
 
 MOST_AT_ONCE = 32
 """How many documents are fetched at once; clients choose the servers, which may be slow on purpose."""
+
+_BODY_SECONDS = 1.0
+"""How long the body of the answer to a `post` is waited for; its status, which is what counts, is there before."""
 
 _MOST_ADDRESSES = 3
 _CONCURRENT_LOOKUPS = 8
@@ -77,11 +82,12 @@ class SafeFetcher:
         """
         return await self._guarded(url, "GET", {}, b"", _read)
 
-    async def post(self, url: str, body: bytes, headers: Mapping[str, str]) -> tuple[int, bytes]:
-        """Send JSON to `url`; returns the status of the answer and its body, up to `MAX_BYTES`.
+    async def post(self, url: str, body: bytes, headers: Mapping[str, str]) -> PostAnswer:
+        """Send JSON to `url`; of the answer's body, what comes in `_BODY_SECONDS`, up to `MAX_BYTES`.
 
         Raises:
-            FetchError: As `fetch`; its code says why: `timeout`, `tls_error`, or `connection_refused`.
+            FetchError: As `fetch`; its code says why: `timeout`, `tls_error`, `connection_refused`, or `busy` when too
+                many others are being fetched.
         """
         return await self._guarded(url, "POST", {**headers, "Content-Type": "application/json"}, body, _read_any)
 
@@ -96,14 +102,17 @@ class SafeFetcher:
         """Send a request within the limits of time and number."""
         host = _host(url)
         if self._running >= MOST_AT_ONCE:
-            raise FetchError("too many documents are being read; try again in a moment")
+            raise FetchError("too many documents are being read; try again in a moment", code="busy")
         self._running += 1
         try:
             with anyio.fail_after(self._seconds):
                 return await self._send(url, host, method, headers, body, read)
-        except TimeoutError:
+        except (TimeoutError, httpx.TimeoutException):
             raise FetchError("it took too long", code="timeout") from None
-        except (httpx.HTTPError, httpx.InvalidURL, OSError, UnicodeError) as error:
+        except (socket.gaierror, UnicodeError):
+            # In the same words as for a private address, so that nobody learns which private names there are.
+            raise _not_public() from None
+        except (httpx.HTTPError, httpx.InvalidURL, OSError) as error:
             code = "tls_error" if _is_tls(error) else "connection_refused"
             raise FetchError(f"it can't be reached ({type(error).__name__})", code=code) from None
         finally:
@@ -120,7 +129,7 @@ class SafeFetcher:
     ) -> _Read:
         addresses = await self._resolve(host, 443)
         if not addresses or not all(self._may_connect(address) for address, _ in addresses):
-            raise FetchError("its address is not a public one", code="connection_refused")
+            raise _not_public()
         if self._trust is None:
             self._trust = await anyio.to_thread.run_sync(
                 httpx.create_ssl_context
@@ -145,7 +154,11 @@ class SafeFetcher:
                     return await read(response)
                 finally:
                     await response.aclose()
-        raise FetchError("its address is not a public one", code="connection_refused")
+        raise _not_public()
+
+
+def _not_public() -> FetchError:
+    return FetchError("it has no public address", code="connection_refused")
 
 
 def _is_tls(error: BaseException | None) -> bool:
@@ -157,13 +170,14 @@ def _is_tls(error: BaseException | None) -> bool:
     return False
 
 
-async def _read_any(response: httpx.Response) -> tuple[int, bytes]:
+async def _read_any(response: httpx.Response) -> PostAnswer:
     body = bytearray()
-    async for chunk in response.aiter_raw():
-        body += chunk
-        if len(body) > MAX_BYTES:
-            break
-    return response.status_code, bytes(body[:MAX_BYTES])
+    with anyio.move_on_after(_BODY_SECONDS):
+        async for chunk in response.aiter_raw():
+            body += chunk
+            if len(body) > MAX_BYTES:
+                break
+    return PostAnswer(response.status_code, bytes(body[:MAX_BYTES]), retry_after(response.headers))
 
 
 async def _read(response: httpx.Response) -> bytes:
@@ -199,7 +213,7 @@ _lookups = threading.Semaphore(_CONCURRENT_LOOKUPS)
 async def _look_up(host: str, port: int) -> Sequence[tuple[str, int]]:
     # Not in the event loop's own threads: a client's slow name server would hold up the lookups of KallyAI's address.
     if not _lookups.acquire(blocking=False):
-        raise FetchError("too many names are being looked up")
+        raise FetchError("too many names are being looked up", code="busy")
 
     def look_up() -> list[Any]:
         try:

@@ -21,6 +21,9 @@ _log = logging.getLogger(__name__)
 CACHE_SECONDS = 60.0
 """How long a valid token counts as valid without another request to KallyAI."""
 
+LONGEST_TOKEN = 3600.0
+"""Seconds that an access token is valid at most (the reference's "CLI Authentication")."""
+
 _NO_ACCOUNT = "nobody"
 """A lineage, which is the account of a token only if the token names none."""
 
@@ -68,6 +71,7 @@ class CallerVerifier:
     Args:
         send: Sends KallyAI a request with a token; raises what the API client raises.
         clock: A monotonic clock, in seconds.
+        time: Seconds since the epoch.
         max_cached: How many valid tokens are cached; when there are more, the cache may be emptied.
     """
 
@@ -76,10 +80,12 @@ class CallerVerifier:
         send: Callable[[str], Awaitable[object]],
         clock: Callable[[], float] = time.monotonic,
         *,
+        time: Callable[[], float] = time.time,
         max_cached: int = 10_000,
     ) -> None:
         self._send = send
         self._clock = clock
+        self._time = time
         self._max_cached = max_cached
         self._valid_until: dict[bytes, float] = {}
         self._locks: dict[bytes, anyio.Lock] = {}
@@ -106,15 +112,21 @@ class CallerVerifier:
                 self._locks.pop(digest, None)
         from mcp.server.auth.provider import AccessToken  # late: it loads a web framework
 
-        account = _tokens(bearer).account
+        tokens = _tokens(bearer)
         if not self._has_warned and _tokens(bearer, lineage=_NO_ACCOUNT).account == _NO_ACCOUNT:
             self._has_warned = True
             _log.warning("callers' tokens name no account: after a renewal, a caller counts as another one")
-        return AccessToken(token=bearer, client_id="caller", scopes=[], subject=account)
+        return AccessToken(
+            token=bearer, client_id="caller", scopes=[], subject=tokens.account, expires_at=self._end_of(tokens)
+        )
 
     def is_known(self, bearer: str) -> bool:
         """Whether `bearer` was valid when it was last verified, however long ago; sends no request."""
         return _hash(bearer) in self._valid_until
+
+    def _end_of(self, tokens: Tokens) -> int:
+        """When a token that is valid now expires, in seconds since the epoch."""
+        return int(min(tokens.claimed_end or math.inf, self._time() + LONGEST_TOKEN))
 
     async def _is_valid(self, bearer: str) -> bool:
         try:

@@ -4,6 +4,7 @@ import base64
 import binascii
 import hashlib
 import json
+import math
 from typing import Annotated, Any, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError
@@ -124,6 +125,12 @@ class Tokens(BaseModel):
         if claims.get("sub"):
             return _digest("account", json.dumps([claims.get("iss"), claims["sub"]]))
         return self.lineage or _digest("lineage", self.access_token.get_secret_value())
+
+    @property
+    def claimed_end(self) -> float | None:
+        """When the access token says that it expires, in seconds since the epoch; None if it does not."""
+        end = self._claims().get("exp")
+        return float(end) if isinstance(end, int | float) and math.isfinite(end) else None
 
     def _claims(self) -> dict[str, Any]:
         parts = self.access_token.get_secret_value().split(".")

@@ -21,8 +21,10 @@ from kallyai_mcp.api.errors import KallyAIError
 from kallyai_mcp.calls.clock import Clock
 from kallyai_mcp.calls.events import Event
 from kallyai_mcp.calls.ledger.base import LedgerUnavailableError
-from kallyai_mcp.calls.ledger.webhooks import Due, Subscription, WebhookStore
+from kallyai_mcp.calls.ledger.webhooks import WebhookStore
 from kallyai_mcp.calls.records import AccountKey
+from kallyai_mcp.calls.webhook_records import Due, Subscription
+from kallyai_mcp.common_types import PostAnswer
 
 _log = logging.getLogger(__name__)
 
@@ -38,14 +40,23 @@ MOST_PER_ACCOUNT = 50
 PAUSES = (5.0, 30.0, 120.0, 300.0, 600.0)
 """Seconds before each further try; after the last one an event is given up."""
 
+LONGEST_PAUSE = 3600.0
+"""Seconds that a receiver can ask for at most (`Retry-After`)."""
+
 _LEASE = 60.0
 """Seconds after which an event that a worker took is sent by another one; a delivery takes less."""
 
-_AT_ONCE = 8
+_AT_ONCE, _CHALLENGES_AT_ONCE = 8, 24
+_SHARE = 8
+"""How many events of one account are sent before it is somebody else's turn."""
+
 _GONE, _TOO_LARGE = 410, 413
 
-Post = Callable[[str, bytes, Mapping[str, str]], Awaitable[tuple[int, bytes]]]
-"""Sends JSON to a URL; returns status and body, or raises `KallyAIError` whose code says why it could not."""
+Post = Callable[[str, bytes, Mapping[str, str]], Awaitable[PostAnswer]]
+"""Sends JSON to a URL, or raises `KallyAIError` whose code says why it could not; `busy`: there is no room now."""
+
+MayTry = Callable[[str, str], float]
+"""Counts one challenge of an account to a host; returns 0, or the seconds until one more is allowed."""
 
 
 class CallbackError(KallyAIError):
@@ -86,12 +97,13 @@ class Webhooks:
         store: The subscriptions and the outbox.
         post: Sends to a URL, and never to a private address.
         clock: The clock.
-        may_try: Counts one challenge to a host; returns 0, or the seconds until one more is allowed.
+        may_try: See `MayTry`.
     """
 
-    def __init__(self, store: WebhookStore, post: Post, clock: Clock, may_try: Callable[[str], float]) -> None:
+    def __init__(self, store: WebhookStore, post: Post, clock: Clock, may_try: MayTry) -> None:
         self._store, self._post, self._clock, self._may_try = store, post, clock, may_try
         self._at_once = anyio.CapacityLimiter(_AT_ONCE)
+        self._challenges = 0
 
     async def subscribe(
         self,
@@ -105,6 +117,8 @@ class Webhooks:
         after: int | None,
         since: datetime | None,
         ttl: timedelta | None,
+        until: datetime | None = None,
+        sign_in: str | None = None,
     ) -> Granted:
         """Add a subscription or refresh it; a URL that is new to the account must answer a challenge.
 
@@ -118,26 +132,28 @@ class Webhooks:
             after: The position to begin at; None to begin with what happens from now on.
             since: Leave out what happened before.
             ttl: For how long the client would like it; None for as long as possible.
+            until: When the client's bearer token expires; the subscription lasts no longer, but at least `TTL_MIN`.
+            sign_in: See `Subscription`.
 
         Raises:
             CallbackError: The URL can't be reached, or did not answer the challenge.
-            TooManyError: The account has too many subscriptions, or has had this host tried too often.
+            TooManyError: The account has too many subscriptions, or has had too many URLs tried.
             LedgerUnavailableError: The ledger can't be used.
         """
-        expires_at = self._clock.now() + max(TTL_MIN, min(ttl or TTL_MAX, TTL_MAX))
-        wanted = Subscription(
-            subscription_id(account, url, name, call_id), account, url, name, call_id, secret, expires_at
-        )
+        now = self._clock.now()
+        lifetime = max(TTL_MIN, min(ttl or TTL_MAX, TTL_MAX, until - now if until is not None else TTL_MAX))
+        id_ = subscription_id(account, url, name, call_id)
+        wanted = Subscription(id_, account, url, name, call_id, secret, now + lifetime, sign_in)
         present = await self._store.subscriptions(account)
-        refreshed = next((each for each in present if each.id == wanted.id), None)
+        refreshed = next((each for each in present if each.id == id_), None)
         if refreshed is None and len(present) >= MOST_PER_ACCOUNT:
-            raise TooManyError(f"You have {MOST_PER_ACCOUNT} subscriptions, which is the most. End one first.")
+            raise _too_many()
         if not any(each.url == url for each in present):
-            if self._may_try(host) > 0:
-                raise TooManyError("That host was tried too often; try again in a minute.")
-            await self._challenge(wanted)
-        start = await self._store.put(wanted, after, since)
-        return Granted(wanted.id, expires_at, start.position, start.has_gap, refreshed)
+            await self._challenge(wanted, host)
+        start = await self._store.put(wanted, after, since, lifetime=lifetime, most=MOST_PER_ACCOUNT)
+        if start is None:  # others were added while the URL was challenged
+            raise _too_many()
+        return Granted(id_, start.expires_at, start.position, start.has_gap, refreshed)
 
     async def unsubscribe(self, account: AccountKey, *, url: str, name: str, call_id: str | None) -> bool:
         """End a subscription; False when there is none.
@@ -165,49 +181,74 @@ class Webhooks:
             LedgerUnavailableError: The ledger can't be used.
         """
         await self._store.fill()
-        dues = await self._store.take_due(_LEASE, 4 * _AT_ONCE)
+        dues = await self._store.take_due(_LEASE, 4 * _AT_ONCE, _SHARE)
         async with anyio.create_task_group() as tasks:
             for due in dues:
                 tasks.start_soon(self._deliver, due)
 
-    async def _challenge(self, wanted: Subscription) -> None:
+    async def _challenge(self, wanted: Subscription, host: str) -> None:
+        account = f"{wanted.account.api} {wanted.account.account}"
+        if self._challenges >= _CHALLENGES_AT_ONCE or self._may_try(account, host.rstrip(".")) > 0:
+            raise TooManyError("Too many URLs were tried; try again in a minute.")
         challenge = secrets.token_urlsafe(32)
         body = json.dumps({"type": "verification", "challenge": challenge}).encode()
         message_id = f"msg_verification_{secrets.token_hex(8)}"
+        self._challenges += 1
         try:
-            status, answer = await self._post(wanted.url, body, self._headers(wanted, message_id, body))
+            answer = await self._post(wanted.url, body, self._headers(wanted, message_id, body))
         except KallyAIError as error:
+            if error.code == _BUSY:
+                raise TooManyError("Too many URLs are being tried; try again in a minute.") from None
             raise CallbackError(f"The callback can't be used: {error.message}.", code=_reason(error)) from None
-        if not 200 <= status < 300 or not hmac.compare_digest(_echoed(answer), challenge.encode()):
+        finally:
+            self._challenges -= 1
+        if not 200 <= answer.status < 300 or not hmac.compare_digest(_echoed(answer.body), challenge.encode()):
             raise CallbackError("The callback did not echo the challenge.")
 
-    async def _deliver(self, due: Due) -> None:
+    async def _deliver(self, taken: Due) -> None:
         """Send one event; an error of the ledger leaves it to the next worker."""
-        subscription = due.subscription
-        body = json.dumps(occurrence(due.event, str(due.cursor))).encode()
         async with self._at_once:
-            error: str | None = None
-            status = 0
             try:
-                headers = self._headers(subscription, due.event.event_id, body)
-                status, _ = await self._post(subscription.url, body, headers)
-            except KallyAIError as raised:
-                error = _reason(raised)
+                due = await self._store.renewed(taken)  # its turn may have come late
+                if due is not None:
+                    await self._note(due, *await self._send(due))
+            except LedgerUnavailableError:
+                _log.warning("a webhook's delivery was not noted: the ledger can't be used; the event is sent again")
+
+    async def _send(self, due: Due) -> tuple[PostAnswer | None, str]:
+        """Send one event; returns the receiver's answer, or None and why there is none."""
+        body = json.dumps(occurrence(due.event, str(due.cursor))).encode()
         try:
-            if error is None and 200 <= status < 300:
-                await self._store.settle(due)
-                return
-            error = error or ("http_5xx" if status >= 500 else "http_4xx")
-            if status == _GONE:
-                _log.info("a webhook ends: its receiver wants no more")
-                await self._store.end(due)
-            elif status == _TOO_LARGE or due.attempts >= len(PAUSES):
-                _log.warning("a webhook's event was given up: %s", error)
-                await self._store.settle(due, error=error)
-            else:
-                await self._store.retry(due, error, PAUSES[due.attempts])
-        except LedgerUnavailableError:
-            _log.warning("a webhook's delivery was not noted: the ledger can't be used; the event is sent again")
+            headers = self._headers(due.subscription, due.event.event_id, body)
+            return await self._post(due.subscription.url, body, headers), ""
+        except KallyAIError as error:
+            return None, error.code if error.code == _BUSY else _reason(error)
+        except Exception:  # noqa: BLE001 - the other events that are being sent must not be interrupted
+            _log.exception("a webhook's event could not be sent: an unexpected error")
+            return None, "connection_refused"
+
+    async def _note(self, due: Due, answer: PostAnswer | None, error: str) -> None:
+        """Write down what came of sending an event.
+
+        Raises:
+            LedgerUnavailableError: It was not noted.
+        """
+        status = answer.status if answer is not None else 0
+        if 200 <= status < 300:
+            await self._store.settle(due)
+            return
+        error = error or ("http_5xx" if status >= 500 else "http_4xx")
+        if error == _BUSY:
+            await self._store.retry(due, None, PAUSES[0])
+        elif status == _GONE:
+            _log.info("a webhook ends: its receiver wants no more")
+            await self._store.end(due)
+        elif status == _TOO_LARGE or due.attempts >= len(PAUSES):
+            _log.warning("a webhook's event was given up: %s", error)
+            await self._store.settle(due, error=error)
+        else:
+            asked = (answer.retry_after if answer is not None else None) or 0.0
+            await self._store.retry(due, error, max(PAUSES[due.attempts], min(asked, LONGEST_PAUSE)))
 
     def _headers(self, subscription: Subscription, message_id: str, body: bytes) -> dict[str, str]:
         """The headers of the Standard Webhooks, signed for this moment."""
@@ -240,6 +281,11 @@ def subscription_id(account: AccountKey, url: str, name: str, call_id: str | Non
 
 
 _PREFIX: Final = "whsec_"
+_BUSY: Final = "busy"
+
+
+def _too_many() -> TooManyError:
+    return TooManyError(f"You have {MOST_PER_ACCOUNT} subscriptions, which is the most. End one first.")
 
 
 def is_secret(secret: str) -> bool:

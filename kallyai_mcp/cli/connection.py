@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from kallyai_mcp.calls.ledger.base import Database
     from kallyai_mcp.calls.ledger.shared_state import SharedState
     from kallyai_mcp.calls.ledger.sql import Ledger
-    from kallyai_mcp.calls.webhooks import Post, Webhooks
+    from kallyai_mcp.calls.webhooks import MayTry, Post, Webhooks
     from kallyai_mcp.cli.shared_keys import SharedKeys
     from kallyai_mcp.sandbox.app import SandboxApp
 
@@ -101,12 +101,12 @@ class Connection:
 
         return SharedState(self._open_database())
 
-    def webhooks(self, post: "Post | None", may_try: Callable[[str], float]) -> "Webhooks":
+    def webhooks(self, post: "Post | None", may_try: "MayTry") -> "Webhooks":
         """What sends events to the URLs of clients.
 
         Args:
             post: Sends to a URL; None for what never sends to a private address.
-            may_try: Counts one challenge to a host; returns 0, or the seconds until one more is allowed.
+            may_try: Limits the challenges.
 
         Raises:
             LedgerUnavailableError: See `ledger`.

@@ -33,7 +33,7 @@ from kallyai_mcp.transports.status_routes import READY_TIMEOUT, Check, Readiness
 from kallyai_mcp.transports.uvicorn_server import StartupError, allow_open_files, serve_app
 
 if TYPE_CHECKING:
-    from kallyai_mcp.calls.webhooks import Post, Webhooks
+    from kallyai_mcp.calls.webhooks import MayTry, Post, Webhooks
 
 _WRONG_BEARERS = "20/minute"
 """How many bad bearers may come from one address."""
@@ -44,8 +44,11 @@ _SIGN_INS = "60/minute"
 _DO_NOT_RESTART = 3
 """The exit code of a worker that tells uvicorn not to start it again."""
 
-_CHALLENGES = "10/minute"
-"""How many challenges may be sent to one host, for all callers together."""
+_CHALLENGES, _CHALLENGES_TO_HOST = "10/minute", "60/minute"
+"""How many URLs an account may have challenged, and how many challenges one host gets for all accounts together.
+
+The second is more than the first, so that one account can't keep the others from a host that they all use.
+"""
 
 _LOOPBACK_HOSTS = ("127.0.0.1:*", "localhost:*", "[::1]:*")
 _LOOPBACK_ORIGINS = tuple(f"http://{host}" for host in _LOOPBACK_HOSTS)
@@ -130,7 +133,7 @@ def build_app(settings: Settings, options: ServeOptions, *, post: "Post | None" 
         else None
     )
     verifier, is_known = choose_verifier(settings, options, oauth_server)
-    webhooks = connection.webhooks(post, RateLimiter(_CHALLENGES).acquire)
+    webhooks = connection.webhooks(post, _challenge_limit())
     app_context = _SharedAppContext(connection, webhooks, links=options.is_local and settings.public_url is None)
     server = build_server(
         app_context.get,
@@ -168,6 +171,15 @@ def build_app(settings: Settings, options: ServeOptions, *, post: "Post | None" 
         routes=oauth_server.routes if oauth_server is not None else (),
         middleware=(oauth_server.middleware,) if oauth_server is not None else (),
     )
+
+
+def _challenge_limit() -> "MayTry":
+    by_account, by_host = RateLimiter(_CHALLENGES), RateLimiter(_CHALLENGES_TO_HOST)
+
+    def may_try(account: str, host: str) -> float:
+        return by_host.peek(host) or by_account.acquire(account) or by_host.acquire(host)
+
+    return may_try
 
 
 class _SharedAppContext:

@@ -3,10 +3,14 @@ from pathlib import Path
 
 import pytest
 
+from kallyai_mcp.calls.ledger.base import Database
 from kallyai_mcp.calls.ledger.sql import Ledger
-from tests.calls.ledgers import ledger_at
+from kallyai_mcp.calls.ledger.webhooks import WebhookStore
+from kallyai_mcp.calls.webhooks import MayTry, Webhooks
+from tests.calls.ledgers import database_at, ledger_at
 from tests.calls.manual_time import ManualClock
 from tests.calls.samples import NOW
+from tests.calls.webhook_receiver import Receiver, Worker
 from tests.postgres_server import PostgresDatabases
 
 
@@ -43,3 +47,28 @@ async def ledger(place: str, clock: ManualClock) -> AsyncIterator[Ledger]:
     ledger = ledger_at(place, clock.now)
     yield ledger
     await ledger.aclose()
+
+
+@pytest.fixture
+def receiver() -> Receiver:
+    return Receiver()
+
+
+@pytest.fixture
+async def worker(place: str, ledger: Ledger, receiver: Receiver, clock: ManualClock) -> AsyncIterator[Worker]:
+    """Makes workers with databases of their own."""
+    del ledger  # it makes the place
+    databases: list[Database] = []
+
+    def make(may_try: MayTry = lambda *_: 0.0) -> Webhooks:
+        databases.append(database_at(place, clock.now))
+        return Webhooks(WebhookStore(databases[-1]), receiver.post, clock, may_try)
+
+    yield make
+    for database in databases:
+        await database.aclose()
+
+
+@pytest.fixture
+def webhooks(worker: Worker) -> Webhooks:
+    return worker()

@@ -1,9 +1,11 @@
 """events/subscribe (SEP-3415): a client's server is told that a call has ended, over https and signed."""
 
 import base64
+import json
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -107,32 +109,43 @@ async def test_webhooks_are_offered_only_to_clients_with_a_token(served: Served)
     assert served.receiver.messages == []
 
 
-@pytest.mark.parametrize(
-    ("change", "code"),
-    [
-        ({"url": URL.replace("https", "http")}, -32602),
-        ({"url": URL.replace(".example", ".example:8443")}, -32602),
-        ({"url": URL.replace("receiver", "user@receiver")}, -32602),
-        ({"url": "https:///hooks"}, -32602),
-        ({"secret": "whsec_c2hvcnQ="}, -32602),
-        ({"name": "call.began"}, -32023),
-        ({"cursor": "x"}, -32602),
-    ],
-)
-async def test_what_can_not_be_used_is_refused_before_anything_is_sent(served: Served, change: Json, code: int) -> None:
-    assert (await served.subscribe(**change))["error"]["code"] == code
+UNUSABLE: list[tuple[Json, int]] = [
+    ({"url": URL.replace("https", "http")}, -32602),
+    ({"url": URL.replace(".example", ".example:8443")}, -32602),
+    ({"url": URL.replace("receiver", "user@receiver")}, -32602),
+    ({"url": "https:///hooks"}, -32602),
+    ({"secret": "whsec_c2hvcnQ="}, -32602),
+    ({"name": "call.began"}, -32023),
+    ({"cursor": "x"}, -32602),
+    ({"arguments": {"call_id": "\0"}}, -32602),
+    ({"arguments": {"call_id": "x" * 201}}, -32602),
+    ({"arguments": {"call_id": "a/transcript"}}, -32602),
+    ({"url": f"https://receiver.example\\@127.0.0.1/{SECRET}"}, -32602),
+    ({"url": URL + "\r\nX-Injected: 1"}, -32602),
+    ({"url": "https://recei\u1d65er.example/"}, -32602),
+    ({"url": URL + "x" * 2_000}, -32602),
+    ({"ttlMs": -1}, -32602),
+]
+
+
+async def test_what_can_not_be_used_is_refused_before_anything_is_sent(
+    served: Served, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("DEBUG", "kallyai_mcp")
+    errors = [(await served.subscribe(**change))["error"] for change, _ in UNUSABLE]
+
+    assert [error["code"] for error in errors] == [code for _, code in UNUSABLE]
     assert served.receiver.messages == []
+    assert SECRET not in json.dumps(errors) + caplog.text
 
 
 @pytest.mark.parametrize("served", ["real fetcher"], indirect=True)
-@pytest.mark.parametrize(
-    "host", ["127.0.0.1", "localhost", "[::1]", "10.0.0.7", "169.254.169.254", "[::ffff:127.0.0.1]"]
-)
-async def test_a_private_address_is_never_connected_to(served: Served, host: str) -> None:
-    error = (await served.subscribe(url=f"https://{host}/hooks"))["error"]
+async def test_a_private_address_is_never_connected_to(served: Served) -> None:
+    for host in ("127.0.0.1", "localhost", "[::1]", "10.0.0.7", "169.254.169.254", "[::ffff:127.0.0.1]"):
+        error = (await served.subscribe(url=f"https://{host}/hooks"))["error"]
 
-    assert (error["code"], error["data"]) == (-32027, {"reason": "connection_refused"})
-    assert "not a public one" in error["message"]
+        assert (error["code"], error["data"]) == (-32027, {"reason": "connection_refused"})
+        assert "no public address" in error["message"]
 
 
 async def test_a_receiver_with_another_secret_is_not_subscribed(served: Served) -> None:
@@ -141,3 +154,27 @@ async def test_a_receiver_with_another_secret_is_not_subscribed(served: Served) 
 
     assert error["code"] == -32027
     assert SECRET not in str(error)
+
+
+async def test_one_account_can_not_use_up_the_challenges_of_a_host_for_the_others(served: Served) -> None:
+    own = [await served.subscribe(url=f"{URL}/{number}") for number in range(11)]
+    other = await served.ask(
+        "events/subscribe",
+        served.sandbox.token("acct-business"),
+        delivery={"mode": "webhook", "url": URL, "secret": SECRET},
+    )
+
+    assert ["result" in answer for answer in own] == [True] * 10 + [False]
+    assert own[-1]["error"]["code"] == -32025
+    assert "result" in other
+
+
+async def test_a_subscription_ends_with_its_bearer_token_and_belongs_to_its_account(served: Served) -> None:
+    granted = (await served.subscribe(ttlMs=10**15))["result"]
+    foreign = await served.ask("events/unsubscribe", served.sandbox.token("acct-business"), delivery={"url": URL})
+    await served.end_a_call()
+    await served.receiver.event()
+
+    left = datetime.fromisoformat(granted["refreshBefore"]) - served.sandbox.clock.now()
+    assert left <= timedelta(hours=1)
+    assert foreign["error"]["code"] == -32023

@@ -18,6 +18,7 @@ from kallyai_mcp.auth.oauth_server.sealed_tokens import SealedTokens
 from kallyai_mcp.auth.oauth_server.shared_state import SharedState
 from kallyai_mcp.auth.oauth_server.upstream import Upstream
 from kallyai_mcp.auth.tokens import Tokens
+from kallyai_mcp.common_types import REVOKED_SIGN_IN, SIGN_IN_CLAIM
 
 if TYPE_CHECKING:
     from kallyai_mcp.api.models import TokenGrant
@@ -33,7 +34,6 @@ REFRESH_SECONDS = 90 * 24 * 3600.0
 # Kinds of shared state. The name is always the family's.
 _USED_CODE = "oauth_code"
 _GENERATION = "oauth_generation"
-_REVOKED = "oauth_revoked"
 
 _OUR_ERRORS = frozenset({"invalid_client", "unauthorized_client", "unsupported_grant_type", "invalid_request"})
 """KallyAI's errors that are about this server's configuration, and not about the user's sign-in."""
@@ -197,7 +197,7 @@ class TokenIssuer:
             expires_at=int(content["exp"]),
             resource=content["resource"],
             subject=content["account"],
-            claims={"iss": self._issuer},
+            claims={"iss": self._issuer, SIGN_IN_CLAIM: content["family"]},
         )
 
     async def revoke(self, token: str, client_id: str) -> None:
@@ -216,7 +216,7 @@ class TokenIssuer:
         Raises:
             KallyAIError: The shared state can't be reached.
         """
-        await self._shared_state.put(_REVOKED, family, "1", REFRESH_SECONDS)
+        await self._shared_state.put(REVOKED_SIGN_IN, family, "1", REFRESH_SECONDS)
 
     def _check_resource(self, form: Mapping[str, str], granted: str) -> None:
         requested = form.get("resource")
@@ -224,7 +224,7 @@ class TokenIssuer:
             raise TokenRequestError("invalid_target", "resource is not this server.")
 
     async def _is_revoked(self, family: str) -> bool:
-        return await self._shared_state.get(_REVOKED, family) is not None
+        return await self._shared_state.get(REVOKED_SIGN_IN, family) is not None
 
     async def _refuse_reuse(self, family: str, what: str) -> NoReturn:
         await self.revoke_family(family)

@@ -14,7 +14,10 @@ from kallyai_mcp.calls.ledger.reservation import lock_account, readable
 from kallyai_mcp.calls.records import AccountKey, CallRecord, moment
 
 _OWN = "api = :api AND account = :account"
-_UNNOTED = f"FROM calls WHERE {_OWN} AND ended_at IS NOT NULL AND (noted_at IS NULL OR noted_at <> ended_at)"
+UNNOTED = "ended_at IS NOT NULL AND (noted_at IS NULL OR noted_at <> ended_at)"
+"""A call has ended since the last `note`."""
+
+_UNNOTED = f"FROM calls WHERE {_OWN} AND {UNNOTED}"
 
 
 def has_unnoted(tx: Tx, account: AccountKey) -> bool:

@@ -173,6 +173,10 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         """,
         "CREATE INDEX call_list_calls_by_call ON call_list_calls (tracking_id)",
     ),
+    (
+        "ALTER TABLE webhook_subscriptions ADD COLUMN sign_in TEXT",
+        "ALTER TABLE webhook_outbox ADD COLUMN taken_until DOUBLE PRECISION",
+    ),
 )
 """The statements of each version of the schema; version N has run the first N."""
 

@@ -3,7 +3,7 @@
 Without a bearer token there is nobody whose subscription it could be, so clients without one poll or stream.
 """
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
 from urllib.parse import urlsplit
 
@@ -17,6 +17,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from kallyai_mcp.api.errors import KallyAIError
 from kallyai_mcp.calls.webhooks import CallbackError, Granted, TooManyError, Webhooks, is_secret
+from kallyai_mcp.common_types import SIGN_IN_CLAIM
 from kallyai_mcp.server.extensions.events_common import (
     FORBIDDEN,
     NOT_FOUND,
@@ -125,6 +126,7 @@ async def _subscribe(ctx: _Context, params: SubscribeParams) -> Subscribed:
     if not is_secret(params.delivery.secret):
         raise MCPError(INVALID_PARAMS, "delivery.secret must be whsec_ and the base64 of 24 to 64 random bytes.")
     account = await account_of(ctx)
+    token = ctx.request.scope["user"].access_token if ctx.request is not None else None
     try:
         granted = await webhooks.subscribe(
             account,
@@ -136,6 +138,9 @@ async def _subscribe(ctx: _Context, params: SubscribeParams) -> Subscribed:
             after=params.position,
             since=since(ctx, params),
             ttl=timedelta(milliseconds=min(params.ttl_ms, 10**12)) if params.ttl_ms is not None else None,
+            # Whoever has the token may hear of the account's calls: after its end, the client must show a new one.
+            until=datetime.fromtimestamp(token.expires_at, UTC) if token is not None and token.expires_at else None,
+            sign_in=(token.claims or {}).get(SIGN_IN_CLAIM) if token is not None else None,
         )
     except CallbackError as error:
         raise MCPError(CALLBACK_ENDPOINT_ERROR, error.message, {"reason": error.code}) from error

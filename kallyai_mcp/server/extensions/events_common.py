@@ -72,7 +72,7 @@ class EventArguments(BaseModel):
 
     model_config = ConfigDict(defer_build=True, extra="forbid")
 
-    call_id: str | None = None
+    call_id: str | None = Field(None, pattern=r"^[A-Za-z0-9._~-]{1,200}$")  # it is kept with a subscription
 
 
 class SubscriptionParams(RequestParams):
