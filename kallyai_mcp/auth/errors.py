@@ -31,7 +31,7 @@ class SignInRefusedError(NotSignedInError):
 
     def __init__(self, error: str) -> None:
         if error == "access_denied":
-            what = "The sign-in was cancelled on KallyAI's page."
+            what = "The sign-in was canceled on KallyAI's page."
         else:
             what = f"KallyAI's page refused the sign-in ({error})."
         super().__init__(f"{what} To try again, ask for a new link and open it.", reason=error)

@@ -20,7 +20,9 @@ from kallyai_mcp.auth.errors import WrongAddressError
 from kallyai_mcp.auth.loopback import LoopbackSignIn
 from kallyai_mcp.auth.tokens import Tokens
 from kallyai_mcp.cli.connection import Connection, run_with_connection
+from kallyai_mcp.cli.console import say
 from kallyai_mcp.cli.long_lines import long_lines
+from kallyai_mcp.cli.words import Words
 from kallyai_mcp.settings import Settings
 
 _OWN_SETTINGS = ("KALLYAI_", "OTEL_", "PG")
@@ -37,11 +39,12 @@ def log_in(settings: Settings, *, browser: bool) -> None:
     Raises:
         click.ClickException: Signing in failed; the message says why and what to do.
     """
+    words = Words()
     if settings.access_token is not None:
-        raise click.ClickException("KALLYAI_ACCESS_TOKEN is set, and goes before any sign-in. Remove it first.")
+        raise click.ClickException(words.say("token_first"))
     open_link = _open_browser if browser else None
-    tokens = run_with_connection(settings, lambda connection: sign_in(connection, open_link, click.echo))
-    click.echo(f"Signed in{f' as {tokens.who}' if tokens.who else ''}.")
+    tokens = run_with_connection(settings, lambda connection: sign_in(connection, open_link, say))
+    say(words.say("now_signed_in", who=words.say("as", name=tokens.who) if tokens.who else ""))
 
 
 async def sign_in(
@@ -60,25 +63,26 @@ async def sign_in(
     session = connection.credentials.session
     assert session is not None  # noqa: S101 - `log_in` refuses when the settings have a token
     outcome: TokenGrant | NotSignedInError
+    words = Words()
     async with LoopbackSignIn(connection.sign_in_url, place="terminal") as flow, anyio.create_task_group() as tasks:
         if open_link is not None and await open_link(flow.link):
-            say(f"Your browser opens KallyAI's sign-in page. If it does not, open this link:\n{flow.link}")
+            say(words.say("browser_opens", link=flow.link))
         else:
-            say(f"Open this link in any browser and sign in; it works for 5 minutes:\n{flow.link}\n")
-            say("If that browser runs on another machine, it ends on an address that it can't open.")
-            say(f"Copy that whole address (it begins with {flow.redirect_uri}) and paste it here:")
-            tasks.start_soon(_accept_pasted_address, flow, say)
+            say(words.say("open_link", link=flow.link))
+            say(words.say("other_machine", address=flow.redirect_uri))
+            tasks.start_soon(_accept_pasted_address, flow, say, words)
         try:
             outcome = await flow.grant()
         except NotSignedInError as error:
             outcome = error  # raised below, outside of the task group, which would wrap it
         tasks.cancel_scope.cancel()
     if isinstance(outcome, NotSignedInError):
-        raise outcome
+        key = "sign_in_canceled" if outcome.reason == "access_denied" else outcome.code
+        raise NotSignedInError(words.say(key, reason=outcome.reason), code=outcome.code)
     return await session.sign_in(outcome)
 
 
-async def _accept_pasted_address(flow: LoopbackSignIn, say: Callable[[str], None]) -> None:
+async def _accept_pasted_address(flow: LoopbackSignIn, say: Callable[[str], None], words: Words) -> None:
     send, receive = anyio.create_memory_object_stream[str](8)
     with long_lines(sys.stdin.buffer) as read_line:
         _read_lines(read_line, send)
@@ -88,8 +92,8 @@ async def _accept_pasted_address(flow: LoopbackSignIn, say: Callable[[str], None
                     continue
                 try:
                     flow.accept(line.strip())
-                except WrongAddressError as error:
-                    say(str(error))
+                except WrongAddressError:
+                    say(words.say("wrong_address", address=flow.redirect_uri))
                 else:
                     return
 
@@ -117,14 +121,14 @@ def log_out(settings: Settings) -> None:
         click.ClickException: It could not be deleted.
     """
     if settings.access_token is not None:
-        raise click.ClickException("The sign-in is the setting KALLYAI_ACCESS_TOKEN; remove it to sign out.")
+        raise click.ClickException(Words().say("token_is_sign_in"))
 
     async def sign_out(connection: Connection) -> None:
         session = connection.credentials.session
         assert session is not None  # noqa: S101 - refused above
         was_signed_in = await session.current() is not None
         await session.sign_out()
-        click.echo("Signed out." if was_signed_in else "Nobody was signed in.")
+        say(Words().say("signed_out" if was_signed_in else "was_nobody"))
 
     run_with_connection(settings, sign_out)
 

@@ -10,7 +10,7 @@ from typing import Any
 from kallyai_mcp.api.errors import KallyAIError, NotSignedInError, PolicyError
 from kallyai_mcp.cards.texts import texts
 from kallyai_mcp.languages import Language
-from kallyai_mcp.tools.text.errors import may_have_been_placed, service_says
+from kallyai_mcp.tools.text.errors import forbidden, may_have_been_placed, service_says
 from kallyai_mcp.tools.text.plain import sentence
 
 _OWN: dict[str, tuple[str, str]] = {
@@ -62,6 +62,49 @@ _OWN: dict[str, tuple[str, str]] = {
     "token_good": ("Access token: good for {left}, until {end}", "Token de acceso: válido {left}, hasta {end}"),
     "token_ended": ("Access token: no longer good, since {end}", "Token de acceso: caducado desde {end}"),
     "renews_itself": (", then renews itself", ", después se renueva solo"),
+    "now_signed_in": ("Signed in{who}.", "Sesión iniciada{who}."),
+    "signed_out": ("Signed out.", "Sesión cerrada."),
+    "was_nobody": ("Nobody was signed in.", "No había ninguna sesión iniciada."),
+    "token_first": (
+        "KALLYAI_ACCESS_TOKEN is set, and goes before any sign-in. Remove it first.",
+        "KALLYAI_ACCESS_TOKEN tiene un valor, que va antes que cualquier sesión. Quítalo primero.",
+    ),
+    "token_is_sign_in": (
+        "The sign-in is the setting KALLYAI_ACCESS_TOKEN; remove it to sign out.",
+        "La sesión es el ajuste KALLYAI_ACCESS_TOKEN; quítalo para cerrarla.",
+    ),
+    "browser_opens": (
+        "Your browser opens KallyAI's sign-in page. If it does not, open this link:\n{link}",
+        "Tu navegador abre la página de inicio de sesión de KallyAI. Si no se abre, abre este enlace:\n{link}",
+    ),
+    "open_link": (
+        "Open this link in any browser and sign in; it works for 5 minutes:\n{link}\n",
+        "Abre este enlace en cualquier navegador e inicia sesión; sirve 5 minutos:\n{link}\n",
+    ),
+    "other_machine": (
+        "If that browser runs on another machine, it ends on an address that it can't open.\n"
+        "Copy that whole address (it begins with {address}) and paste it here:",
+        "Si ese navegador está en otro equipo, termina en una dirección que no puede abrir.\n"
+        "Copia toda esa dirección (empieza por {address}) y pégala aquí:",
+    ),
+    "wrong_address": (
+        "That is not the right address: it has to start with {address}/? and be of this sign-in. Copy all of the address "
+        "bar.",
+        "Esa no es la dirección correcta: tiene que empezar por {address}/? y ser de este inicio de sesión. Copia toda "
+        "la barra de direcciones.",
+    ),
+    "sign_in_timed_out": (
+        "Nobody finished signing in before the link expired. `kallyai-mcp login` starts again.",
+        "Nadie terminó de iniciar sesión antes de que caducara el enlace. `kallyai-mcp login` empieza de nuevo.",
+    ),
+    "sign_in_canceled": (
+        "The sign-in was canceled on KallyAI's page. `kallyai-mcp login` starts again.",
+        "El inicio de sesión se canceló en la página de KallyAI. `kallyai-mcp login` empieza de nuevo.",
+    ),
+    "sign_in_refused": (
+        "KallyAI's page refused the sign-in ({reason}). `kallyai-mcp login` starts again.",
+        "La página de KallyAI rechazó el inicio de sesión ({reason}). `kallyai-mcp login` empieza de nuevo.",
+    ),
     "none_running": ("In progress: none", "En curso: ninguna"),
     "running": ("In progress, or with an unknown outcome:", "En curso, o con resultado desconocido:"),
     "no_last": ("Last calls: none", "Últimas llamadas: ninguna"),
@@ -133,12 +176,13 @@ class Words:
         if isinstance(error, NotSignedInError) and error.status is None:
             said = self.say("nobody") if self.spanish else error.message  # which says how to sign in here
         elif isinstance(error, PolicyError):
-            said = error.message  # it names the setting
+            said = forbidden(error, spanish=self.spanish)
         else:
             key = next((key for key in self._of_cards if key.startswith("error ") and error.code in key.split()), None)
             said = self._of_cards[key or ("refused_text" if places_calls else "unavailable_text")]
+        said = f"{said[0].upper()}{said[1:]}"
         not_called = f"{self.say('not_called')} " if places_calls else ""
-        return "\n".join(filter(None, (f"{not_called}{sentence(said)}", service_says(error))))
+        return "\n".join(filter(None, (f"{not_called}{sentence(said)}", service_says(error, spanish=self.spanish))))
 
     def means_yes(self, reply: str) -> bool:
         """Whether a reply to `place_it` is a yes."""

@@ -119,7 +119,7 @@ async def test_a_sign_in_canceled_in_the_browser_is_reported_in_one_line(tmp_pat
         code, output = await anyio.to_thread.run_sync(log_in)
 
     assert code == 1
-    assert output.startswith("Error: The sign-in was cancelled on KallyAI's page.")
+    assert output.startswith("Error: The sign-in was canceled on KallyAI's page.")
     assert len(output.splitlines()) == 1
 
 

@@ -132,7 +132,11 @@ def _row(record: CallRecord, now: datetime, zone_name: str, spanish: bool) -> st
     view = CallView.of_record(record)
     call = view.call
     when = booked_time(view, now, zone_name, spanish=spanish) if view.appointment is not None else ""
-    said = f" KallyAI: {quoted(sentence(call.highlights), 300)}" if call is not None and call.highlights else ""
+    said = (
+        f" KallyAI: {quoted(sentence(call.highlights, spanish=spanish), 300, spanish=spanish)}"
+        if call is not None and call.highlights
+        else ""
+    )
     id_ = record.call_id or record.tracking_id
     state = state_in_words(view, spanish)
     return f"{record_party(record)}: {state}{f', {when}' if when else ''}.{said} {word(id_)}"

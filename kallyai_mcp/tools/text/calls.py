@@ -80,7 +80,7 @@ def outcome(view: CallView, now: datetime, *, zone_name: str, spanish: bool, few
     if call is None:
         raise ValueError("the call has no outcome")
     lines = [_headline(view, call, now, zone_name, spanish)]
-    said = f"KallyAI: {quoted(sentence(call.highlights))}" if call.highlights else ""
+    said = f"KallyAI: {quoted(sentence(call.highlights, spanish=spanish))}" if call.highlights else ""
     has_appointment = view.appointment is not None
     if has_appointment:
         lasted = f" {duration(call.duration_seconds)}." if call.duration_seconds is not None else ""
@@ -93,7 +93,7 @@ def outcome(view: CallView, now: datetime, *, zone_name: str, spanish: bool, few
     if view.calendar is not None and not view.calendar.is_known:
         lines.append(say("calendar_not_known", spanish))
     if call.next_steps:
-        lines.append(say("suggests", spanish, said=quoted(sentence(call.next_steps))))
+        lines.append(say("suggests", spanish, said=quoted(sentence(call.next_steps, spanish=spanish))))
     lines += [say("few_left", spanish, left=few_left)] if few_left else []
     more = ["get_calendar_event"] if has_appointment else []
     more += [] if view.outcome in (Outcome.NOT_REACHED, Outcome.CANCELED) else ["get_transcript"]

@@ -39,7 +39,7 @@ def error_text(error: errors.KallyAIError, *, places_calls: bool, spanish: bool 
         spanish: In Spanish, else in English.
     """
     if places_calls and may_have_been_placed(error):
-        return "\n".join(filter(None, (_maybe(error, spanish), service_says(error))))
+        return "\n".join(filter(None, (_maybe(error, spanish), service_says(error, spanish=spanish))))
     not_called = ("No se llamó: " if spanish else "Not called: ") if places_calls else ""
     if isinstance(error, errors.NotSignedInError):
         # Its message says in English what to do.
@@ -48,12 +48,12 @@ def error_text(error: errors.KallyAIError, *, places_calls: bool, spanish: bool 
         )
         if not not_called:
             message = f"{message[0].upper()}{message[1:]}"
-        return "\n".join(filter(None, (f"{not_called}{message}", service_says(error))))
+        return "\n".join(filter(None, (f"{not_called}{message}", service_says(error, spanish=spanish))))
     happened, todo = _explain(error, spanish)
     first = f"{not_called}{happened}" if not_called else f"{happened[0].upper()}{happened[1:]}"
     if isinstance(error, _CODES_SHOWN):
         first += f" ({word(error.code)})"
-    return "\n".join(filter(None, (f"{first}. {todo}.", service_says(error))))
+    return "\n".join(filter(None, (f"{first}. {todo}.", service_says(error, spanish=spanish))))
 
 
 def quota_text(
@@ -93,7 +93,7 @@ def quota_text(
     else:
         billing = "abre la página para ampliarlo" if spanish else "opens the upgrade page"
         sentences.append(f"get_billing_link {billing}")
-    return "\n".join(filter(None, (" ".join(f"{text}." for text in sentences), service_says(error))))
+    return "\n".join(filter(None, (" ".join(f"{text}." for text in sentences), service_says(error, spanish=spanish))))
 
 
 def may_have_been_placed(error: errors.KallyAIError) -> bool:
@@ -147,17 +147,20 @@ def _explain(error: errors.KallyAIError, spanish: bool) -> tuple[str, str]:
     return happened, todo.format(pause=pause)
 
 
+def forbidden(error: errors.PolicyError, *, spanish: bool) -> str:
+    """What the call policy says, without a period."""
+    return f"no lo permite un ajuste de este servidor ({error.setting})" if spanish else one_line(error.message)
+
+
 def _policy(error: errors.PolicyError, spanish: bool) -> tuple[str, str]:
-    happened = one_line(error.message)
-    if spanish:
-        happened = f"no lo permite un ajuste de este servidor ({error.setting})"
+    happened = forbidden(error, spanish=spanish)
     if error.retry_after is None:
         return happened, "Díselo al usuario" if spanish else "Tell the user"
     pause = duration(max(60.0, error.retry_after))
     return happened, f"Se puede otra vez en {pause}" if spanish else f"It may be tried again in {pause}"
 
 
-def service_says(error: errors.KallyAIError) -> str:
+def service_says(error: errors.KallyAIError, *, spanish: bool = False) -> str:
     """KallyAI's own words and the correlation id; empty when the error is not a response of KallyAI's."""
     own: tuple[str | None, ...] = ()
     code = ""
@@ -167,8 +170,8 @@ def service_says(error: errors.KallyAIError) -> str:
         own, code = (error.reason,), f" ({error.code})"
     if not own:
         return ""
-    texts = " – ".join(dict.fromkeys(one_line(text, _MAX_LENGTH) for text in own if text))  # noqa: RUF001
-    parts = [f"KallyAI: {quoted(texts, _MAX_LENGTH)}{code}."] if texts else []
+    texts = " – ".join(dict.fromkeys(one_line(text, _MAX_LENGTH, spanish=spanish) for text in own if text))  # noqa: RUF001
+    parts = [f"KallyAI: {quoted(texts, _MAX_LENGTH, spanish=spanish)}{code}."] if texts else []
     if error.correlation_id:
         parts.append(f"correlation_id {word(error.correlation_id)}")
     return " ".join(parts)

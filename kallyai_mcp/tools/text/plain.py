@@ -34,7 +34,7 @@ _SHORT = 200
 """Below this limit, an ellipsis alone says that a text was cut."""
 
 
-def _clean(text: str, limit: int, *, one_line: bool) -> str:
+def _clean(text: str, limit: int, *, one_line: bool, spanish: bool = False) -> str:
     """`text` without control and invisible characters, at most `limit` characters; a longer one ends with a note."""
     head = text[: 4 * limit]  # the rest can't show, and would take time
     if not (head.isascii() and head.isprintable()):
@@ -50,13 +50,21 @@ def _clean(text: str, limit: int, *, one_line: bool) -> str:
         head = " ".join(head.split())
     if len(head) <= limit and len(text) <= 4 * limit:
         return head
-    note = "…" if limit < _SHORT else f"… [cut: {len(text):,} characters]"
+    note = "…"
+    if limit >= _SHORT:
+        note += f" [cortado: {len(text)} caracteres]" if spanish else f" [cut: {len(text):,} characters]"
     return f"{head[: limit - len(note)]}{note}"
 
 
-def one_line(text: str, limit: int = LIMIT) -> str:
-    """`text` cleaned and on one line: each run of white space becomes one space. What is beyond `limit` is cut."""
-    return _clean(text, limit, one_line=True)
+def one_line(text: str, limit: int = LIMIT, *, spanish: bool = False) -> str:
+    """`text` cleaned and on one line: each run of white space becomes one space. What is beyond `limit` is cut.
+
+    Args:
+        text: From outside.
+        limit: The most characters, with the note that it was cut.
+        spanish: The note is in Spanish, else in English.
+    """
+    return _clean(text, limit, one_line=True, spanish=spanish)
 
 
 def visible(text: str, limit: int = LIMIT) -> str:
@@ -77,9 +85,9 @@ def visible_throughout(data: Any) -> Any:
             return data
 
 
-def quoted(text: str, limit: int = LIMIT) -> str:
-    """Text from outside on one line, at most `limit` characters, in quotation marks that it can't close itself."""
-    return f'"{one_line(text, limit).translate(_QUOTES)}"'
+def quoted(text: str, limit: int = LIMIT, *, spanish: bool = False) -> str:
+    """Text from outside as `one_line` has it, in quotation marks that it can't close itself."""
+    return f'"{one_line(text, limit, spanish=spanish).translate(_QUOTES)}"'
 
 
 def named(name: str, limit: int = 80) -> str:
@@ -104,9 +112,9 @@ def cut(text: str, limit: int) -> str:
     return text if len(text) <= limit else f"{text[: limit - 1]}…"
 
 
-def sentence(text: str) -> str:
-    """`text` on one line, with a period if nothing ends it."""
-    line = one_line(text, LIMIT - 1)
+def sentence(text: str, *, spanish: bool = False) -> str:
+    """`text` as `one_line` has it, with a period if nothing ends it."""
+    line = one_line(text, LIMIT - 1, spanish=spanish)
     return line if not line or line[-1] in ".!?…" else f"{line}."
 
 

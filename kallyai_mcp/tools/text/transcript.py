@@ -52,7 +52,9 @@ def conversation(
         return f"{first}: {'no se dijo nada' if spanish else 'nothing was said'}."
     spoken = "\n".join(
         " ".join(
-            part for part in (clock(e.timestamp), f"{one_line(e.speaker, 20) or '?'}:", one_line(e.content)) if part
+            part
+            for part in (clock(e.timestamp), f"{one_line(e.speaker, 20) or '?'}:", one_line(e.content, spanish=spanish))
+            if part
         )
         for e in transcript.entries[:shown]
     )

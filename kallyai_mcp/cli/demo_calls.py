@@ -1,0 +1,265 @@
+"""The calls of the demo: what the agent asks for, what comes back, and that it is what it should be."""
+
+import itertools
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+
+import anyio
+
+from kallyai_mcp.cli.call_view import outcome_lines, transcript_lines
+from kallyai_mcp.cli.console import LiveLine, say, styled, wrapped
+from kallyai_mcp.cli.demo_words import sentence
+from kallyai_mcp.cli.local_timezone import local_timezone
+from kallyai_mcp.cli.words import Words
+from kallyai_mcp.tools.results import CallAnswer, TranscriptAnswer
+from kallyai_mcp.tools.text.plain import number
+from kallyai_mcp.tools.text.times import day_and_hour
+
+_RESTAURANT = "+14155551234"
+_DO_NOT_CALL = "suppression_violation"
+
+_CANDIDATES = (("First Bistro", "busy"), ("Second Bistro", "fully_booked"), ("Third Bistro", "success"))
+"""Three restaurants, and the names of the sandbox's test numbers that they have."""
+
+_CALLS = 1 + len(_CANDIDATES)
+"""How many calls the demo places."""
+
+
+class DemoError(Exception):
+    """An answer in the demo was not the expected one."""
+
+
+@dataclass
+class Demo:
+    """Numbers and prints the steps, and checks the answers of the tools.
+
+    Attributes:
+        client: The MCP client, once it is connected.
+        verbose: Also print each use of a tool: its arguments, and the text that a model reads.
+        spanish: In Spanish, else in English.
+        step: The number of the current step.
+    """
+
+    client: Any
+    verbose: bool = False
+    spanish: bool = False
+    step: int = 0
+
+    def text(self, key: str, **values: object) -> str:
+        """A sentence of the demo."""
+        return sentence(key, self.spanish, **values)
+
+    def show(self, key: str) -> None:
+        """Begin the next step."""
+        self.step += 1
+        say()
+        say(wrapped(f"{self.step}. {self.text(key)}"), bold=True)
+
+    def tell(self, key: str, **values: object) -> None:
+        """Print a sentence below the title of the step."""
+        say_below(self.text(key, **values))
+
+    @property
+    def languages(self) -> dict[str, Any]:
+        """The arguments for calls in the reader's language."""
+        return {"language": "es", "call_language": "es"} if self.spanish else {}
+
+    async def use(self, tool: str, /, *, expect: str, fails: bool = False, **arguments: Any) -> dict[str, Any]:
+        """Call `tool`.
+
+        Returns:
+            Its structured result.
+
+        Raises:
+            DemoError: `expect` is not in the text, or the result is an error and should not be, or the reverse.
+        """
+        if self.verbose:
+            shown_arguments = ", ".join(f"{name}={value!r}" for name, value in arguments.items())
+            say_below(f"{tool}({shown_arguments})", fg="cyan")
+        result = await self.client.call_tool(tool, arguments)
+        text = "\n".join(block.text for block in result.content if block.type == "text")
+        if self.verbose:
+            for line in text.splitlines():
+                say_below(f"| {line}", dim=True)
+        if result.is_error != fails:
+            raise DemoError(f"{tool} {'should have been refused' if fails else 'failed'}: {text}")
+        if expect not in text:
+            raise DemoError(f"{tool} should have answered with {expect!r}: {text}")
+        structured: dict[str, Any] = result.structured_content or {}
+        return structured
+
+
+def say_below(text: str, **style: Any) -> None:
+    """Print lines, indented below the title of the step."""
+    for line in text.splitlines():
+        say(wrapped(line, "   "), **style)
+
+
+async def place_calls(demo: Demo) -> None:
+    """Have the agent call, and print what comes of it.
+
+    Raises:
+        DemoError: An answer is not the expected one.
+    """
+    before = await demo.use("check_quota", expect="35")
+    friday = date.today() + timedelta(days=(4 - date.today().weekday()) % 7 or 7)  # noqa: DTZ011 - the user's own day
+    call_id = await _book(demo, friday)
+    await _call_around(demo, friday)
+    await _be_refused(demo)
+    demo.show("cost")
+    calls = await demo.use("list_calls", expect=call_id)
+    if calls["total"] != _CALLS:
+        raise DemoError(f"there should be {_CALLS} calls, not {calls['total']}")
+    after = await demo.use("check_quota", expect="35")
+    if after["period_start"] == before["period_start"]:
+        if after["calls_used"] != before["calls_used"] + _CALLS:
+            raise DemoError(
+                f"{_CALLS} calls should have been counted, not {after['calls_used'] - before['calls_used']}"
+            )
+        minutes = f"{after['minutes_used'] - before['minutes_used']:.1f}"
+        demo.tell("counted", count=_CALLS, minutes=minutes.replace(".", ",") if demo.spanish else minutes)
+    else:
+        demo.tell("new_period")
+    left = {
+        name: number(after[key], spanish=demo.spanish)
+        for name, key in (
+            ("calls", "calls_remaining"),
+            ("all_calls", "calls_allocated"),
+            ("minutes", "minutes_remaining"),
+            ("all_minutes", "minutes_allocated"),
+        )
+    }
+    demo.tell("left", **left)
+
+
+async def _book(demo: Demo, friday: date) -> str:
+    demo.show("book")
+    with LiveLine(err=False) as live:
+        calling = f"   {demo.text('calling')}"
+        live.show(calling)
+        structure = await _ticking(
+            demo.use(
+                "make_call",
+                expect="Italian Bistro",
+                task_category="restaurant",
+                task_description=demo.text("book_task"),
+                respondent_phone=_RESTAURANT,
+                business_name="Italian Bistro",
+                user_name="Demo Guest",
+                appointment_date=friday.isoformat(),
+                appointment_time="19:00",
+                party_size=4,
+                **demo.languages,
+            ),
+            lambda seconds: live.update(f"{calling}  {seconds} s"),
+        )
+    call = CallAnswer.model_validate(structure)
+    if call.outcome != "booked" or call.call_id is None:
+        raise DemoError(f"the call should have booked a table, but the outcome is {call.outcome}")
+    zone, now, words = local_timezone(), datetime.now(UTC), Words("es" if demo.spanish else "en")
+    for line in outcome_lines(call, words, timezone=zone, now=now, commands=False, indent="   "):
+        say(line)
+
+    demo.show("said")
+    transcript = await demo.use("get_transcript", expect="Italian Bistro", call_id=call.call_id)
+    entries = TranscriptAnswer.model_validate(transcript).entries
+    table = "mesa para 4" if demo.spanish else "table for 4"
+    if not any(table in entry.content for entry in entries):
+        raise DemoError(f"the transcript should have mentioned a {table}")
+    for line in transcript_lines(entries, "Italian Bistro", indent="   "):
+        say(line)
+
+    demo.show("event")
+    event = await demo.use("get_calendar_event", expect="Italian Bistro", call_id=call.call_id)
+    if not event["start"].startswith(f"{friday.isoformat()}T19:00"):
+        raise DemoError(f"the event should begin on {friday} at 19:00, not {event['start']}")
+    at_seven = datetime(friday.year, friday.month, friday.day, 19)  # noqa: DTZ001 - the callee's own time
+    when = day_and_hour(at_seven, at_seven, spanish=demo.spanish, number=_RESTAURANT)
+    demo.tell("event_is", what=event["summary"], when=when)
+    return call.call_id
+
+
+async def _call_around(demo: Demo, friday: date) -> None:
+    demo.show("around")
+    asked = {
+        "candidates": [
+            {"respondent_phone": _test_number(name), "business_name": business} for business, name in _CANDIDATES
+        ],
+        "until": "booked",
+        "task_category": "restaurant",
+        "task_description": demo.text("around_task"),
+        "user_name": "Demo Guest",
+        "appointment_date": friday.isoformat(),
+        "appointment_time": "20:00",
+        "party_size": 2,
+        **demo.languages,
+    }
+    first = await _list_ended(demo, asked)
+    if first["status"] != "needs_decision":
+        raise DemoError(f"the second restaurant should need a decision, not {first['status']}")
+    busy, full = first["calls"]
+    demo.tell("is_busy", name=busy["business_name"])
+    demo.tell("answered", name=full["business_name"], said=full["highlights"])
+    demo.tell("decide")
+    demo.tell("go_on")
+    last = await _list_ended(demo, asked | {"continue_after": first["calls"][-1]["call_id"]})
+    outcomes = [call["outcome"] for call in last["calls"]]
+    if (last["status"], outcomes) != ("booked", ["not_reached", "answered", "booked"]):
+        raise DemoError(f"the third restaurant should have booked: {last['status']}, {outcomes}")
+    demo.tell("is_booked", name=last["calls"][-1]["business_name"], booked=styled(demo.text("booked"), bold=True))
+
+
+async def _be_refused(demo: Demo) -> None:
+    demo.show("do_not_call")
+    refused = await demo.use(
+        "make_call",
+        expect=_DO_NOT_CALL,
+        fails=True,
+        task_category="general",
+        task_description=demo.text("hours_task"),
+        respondent_phone=_number_refused_with(_DO_NOT_CALL),
+        **demo.languages,
+    )
+    if refused["placed"] != "no":
+        raise DemoError("the refusal should say that no call was placed")
+    demo.tell("is_listed", not_called=styled(demo.text("not_called"), bold=True, fg="red"), code=refused["code"])
+
+
+async def _list_ended(demo: Demo, asked: dict[str, Any]) -> dict[str, Any]:
+    """Use call_around; returns its result once the list has stopped."""
+    with LiveLine(err=False) as live:
+        calling = f"   {demo.text('one_after_another')}"
+        live.show(calling)
+        work = demo.use("call_around", expect=_CANDIDATES[0][0], **asked)
+        return await _ticking(work, lambda seconds: live.update(f"{calling}  {seconds} s"))
+
+
+async def _ticking(work: Awaitable[dict[str, Any]], tick: Callable[[int], None]) -> dict[str, Any]:
+    """Await `work`, and call `tick` each second meanwhile with the seconds so far."""
+
+    async def count() -> None:
+        for seconds in itertools.count(1):
+            await anyio.sleep(1)
+            tick(seconds)
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(count)
+        result = await work
+        tasks.cancel_scope.cancel()
+    return result
+
+
+def _test_number(name: str) -> str:
+    """The first of the sandbox's test numbers of this name."""
+    from kallyai_mcp.sandbox.simulator.numbers import TEST_NUMBERS
+
+    return next(number.number for number in TEST_NUMBERS if number.name == name)
+
+
+def _number_refused_with(code: str) -> str:
+    """The sandbox's test number whose calls are refused with `code`."""
+    from kallyai_mcp.sandbox.simulator.numbers import TEST_NUMBERS
+
+    return next(number.number for number in TEST_NUMBERS if number.refusal == code)
