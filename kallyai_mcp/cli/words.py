@@ -88,8 +88,8 @@ _OWN: dict[str, tuple[str, str]] = {
         "Copia toda esa dirección (empieza por {address}) y pégala aquí:",
     ),
     "wrong_address": (
-        "That is not the right address: it has to start with {address}/? and be of this sign-in. Copy all of the address "
-        "bar.",
+        "That is not the right address: it has to start with {address}/? and be of this sign-in. Copy "
+        "the whole address bar.",
         "Esa no es la dirección correcta: tiene que empezar por {address}/? y ser de este inicio de sesión. Copia toda "
         "la barra de direcciones.",
     ),
