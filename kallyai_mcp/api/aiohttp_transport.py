@@ -5,8 +5,9 @@ request; a call in progress keeps one for minutes. aiohttp is imported with the 
 """
 
 import ssl
-from collections.abc import AsyncIterator, Iterable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
 import httpx
@@ -22,6 +23,9 @@ _IDLE_SECONDS = 5.0
 
 _CHUNK = 64 * 1024
 
+_before_write: ContextVar[Callable[[], None] | None] = ContextVar("_before_write", default=None)
+"""The extension `before_write` of the request that the present task sends."""
+
 
 class AiohttpTransport(httpx.AsyncBaseTransport):
     """Sends single requests; without redirects, cookies, and decoding.
@@ -31,6 +35,9 @@ class AiohttpTransport(httpx.AsyncBaseTransport):
 
     After `httpx.ConnectError`, `ConnectTimeout`, `ProxyError` and `UnsupportedProtocol`, nothing was sent. After every
     other `httpx.TransportError`, the request may have been sent.
+
+    The extension `before_write` of a request, if it has one, is called when there is a connection, just before the
+    request is written. What it raises is raised, and nothing is written.
 
     Args:
         tls: For https.
@@ -56,6 +63,7 @@ class AiohttpTransport(httpx.AsyncBaseTransport):
             self._session = self._open()
         timeout: dict[str, float | None] = request.extensions.get("timeout", {})
         content = await request.aread()
+        _before_write.set(request.extensions.get("before_write"))
         with _as_httpx(request):
             response = await self._session.request(
                 request.method,
@@ -84,6 +92,12 @@ class AiohttpTransport(httpx.AsyncBaseTransport):
                 opened.setsockopt(*option)
             return opened
 
+        class Request(aiohttp.ClientRequest):
+            async def send(self, conn: Any) -> aiohttp.ClientResponse:
+                if (before_write := _before_write.get()) is not None:
+                    before_write()
+                return await super().send(conn)
+
         connector = aiohttp.TCPConnector(
             ssl=self._tls,
             limit=0,  # a limit of connections would limit the calls in progress
@@ -92,6 +106,7 @@ class AiohttpTransport(httpx.AsyncBaseTransport):
         )
         return aiohttp.ClientSession(
             connector=connector,
+            request_class=Request,
             proxy=self._proxy,
             cookie_jar=aiohttp.DummyCookieJar(),
             auto_decompress=False,

@@ -90,7 +90,7 @@ class Stopwatch:
     def passed(self) -> float:
         """Seconds while the machine ran or was suspended, whatever the wall clock says.
 
-        The pause of a virtual machine may be missing, so nothing that must not happen late depends on it.
+        The pause of a virtual machine may be missing, so nothing that must not happen late depends on it alone.
         """
         return self._clock.continuous() - self._continuous
 
@@ -99,5 +99,5 @@ class Stopwatch:
         return (self._clock.now() - self._wall).total_seconds() - self.running()
 
     def elapsed(self) -> float:
-        """Seconds that may have passed, also while the machine was suspended."""
-        return self.running() + max(0.0, self.drift())
+        """Seconds that may have passed, also while the machine was suspended; the longest that a clock tells."""
+        return max(self.running() + max(0.0, self.drift()), self.passed())

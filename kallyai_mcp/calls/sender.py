@@ -101,6 +101,7 @@ class CallSender:
                     session_id=record.session_id,
                     idempotency_key=record.idempotency_key,
                     before_send=partial(self._check, request),
+                    before_write=partial(self._check_time, request),
                 )
         except KallyAIError as error:
             return error
@@ -113,12 +114,22 @@ class CallSender:
         """
         request.record = await self._ledger().mark_sent(request.record, service_time=self._service.service_time)
         await self._service.check_account(request.record.account)
-        # Last, since all of that may have taken long, or the machine was suspended meanwhile.
-        if request.reserved.elapsed() > self._seconds_to_send(request.record):
-            raise KallyAIError("The request could not leave in time, so it was not sent.", code="too_late")
+        self._check_time(request)
         if request.lost is None:
             request.left = Stopwatch(self._clock)
-        elif not self._may_be_sent_again(request):
+
+    def _check_time(self, request: "_Request") -> None:
+        """Look whether there is still time for the request to leave.
+
+        After everything that may have taken long or during which the machine may have been suspended: the look into the
+        ledger, and then the connection.
+
+        Raises:
+            KallyAIError: It is too late.
+        """
+        if request.reserved.elapsed() > self._seconds_to_send(request.record):
+            raise KallyAIError("The request could not leave in time, so it was not sent.", code="too_late")
+        if request.lost is not None and not self._may_be_sent_again(request):
             raise KallyAIError("The same request may not be sent so much later.", code="too_late")
 
     def _seconds_to_send(self, record: CallRecord) -> float:

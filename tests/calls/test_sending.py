@@ -1,6 +1,9 @@
 """What must hold at the moment at which a request leaves, also when it is sent again, on both drivers."""
 
+import asyncio
+import ssl
 from collections.abc import Callable
+from pathlib import Path
 
 import anyio
 import pytest
@@ -11,6 +14,7 @@ from kallyai_mcp.calls.service import Placed
 from tests.calls.ledgers import InterruptedDatabase, database_at
 from tests.calls.manual_time import ManualClock
 from tests.calls.world import LOST, TABLE, Service, world
+from tests.transports.certificates import Certificate
 
 
 def interrupted(place: str, clock: ManualClock, when_sent: Callable[[], None]) -> InterruptedDatabase:
@@ -58,13 +62,15 @@ async def test_no_request_leaves_after_someone_signed_in_while_it_was_written_do
     assert end_of(record) == (CallState.REFUSED, "account_changed")
 
 
-@pytest.mark.parametrize("is_suspended", [True, False])
-async def test_no_request_leaves_long_after_it_was_written_down(
-    place: str, clock: ManualClock, *, is_suspended: bool
-) -> None:
-    """The machine is suspended just then, or the database was slow."""
+@pytest.mark.parametrize("what", ["is suspended", "is suspended, and its clock set back", "is slow"])
+async def test_no_request_leaves_long_after_it_was_written_down(place: str, clock: ManualClock, what: str) -> None:
+    def pause() -> None:
+        (clock.advance if what == "is slow" else clock.suspend)(121)
+        if what.endswith("set back"):
+            clock.set_wall_clock(-121)
+
     service = Service(clock)
-    database = interrupted(place, clock, lambda: (clock.suspend if is_suspended else clock.advance)(121))
+    database = interrupted(place, clock, pause)
     async with world(service, place, database=database) as here:
         record = await here.call()
 
@@ -139,3 +145,27 @@ async def test_a_process_that_ends_while_it_reserves_a_call_sends_nothing_and_ra
     assert record is not None
     assert record.state is CallState.REFUSED
     assert service.keys == []
+
+
+async def test_no_request_leaves_after_the_machine_was_suspended_while_it_connected(
+    place: str, clock: ManualClock, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    certificate = Certificate(tmp_path, "localhost")
+    monkeypatch.setenv("SSL_CERT_FILE", str(certificate.path))
+    tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    tls.load_cert_chain(certificate.path, certificate.key_path)
+    received: list[bytes] = []
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        clock.suspend(1000)
+        await writer.start_tls(tls)
+        received.append(await reader.read(100))
+        writer.close()
+
+    async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
+        url = f"https://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        async with world(Service(clock), place, url=url) as here:
+            record = await here.call()
+
+    assert end_of(record) == (CallState.REFUSED, "too_late")
+    assert received == [b""]

@@ -187,14 +187,21 @@ async def world(
     policy: CallPolicy = CallPolicy(),  # noqa: B008 - frozen
     clock: ManualClock | None = None,
     database: Database | None = None,
+    url: str | None = None,
 ) -> AsyncIterator[World]:
-    """A process that uses the ledger at `place`, or the one in `database`."""
+    """A process that uses the ledger at `place`, or the one in `database`; and the server at `url`, if there is one."""
     clock = clock or service.clock
     session = Session(account)
     database = WatchedDatabase(database or database_at(place, clock.now), clock)
     ledger = Ledger(database, policy=policy, timing=timing)
     async with (
-        KallyAI("http://service", tokens=session, user_agent="tests", app=service, retry_backoff=0) as api,
+        KallyAI(
+            url or "http://service",
+            tokens=session,
+            user_agent="tests",
+            app=None if url else service,
+            retry_backoff=0,
+        ) as api,
         CallService(lambda: api, session.account, lambda: ledger, timing=timing, clock=clock) as calls,
     ):
         yield World(calls, clock, database, session, ledger)
