@@ -18,6 +18,10 @@ from kallyai_mcp.calls.ledger.sqlite import SqliteDatabase
 Row = dict[str, Any]
 
 _NEWER = "t-newer"
+
+_OTHERS = "FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
+"""The connections of this run; another one may use another database of the server."""
+
 Result = TypeVar("Result")
 Failure = Literal["before", "after"]
 """A ledger that fails does so before it has done anything, or after it has, so that only its confirmation is lost."""
@@ -155,9 +159,7 @@ class LedgerPlace:
     def hanging(self) -> Iterator[None]:
         """Let the PostgreSQL server answer on no connection that is open now. New ones are served."""
         with self._connected() as connection:
-            rows = connection.execute(
-                "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
-            ).fetchall()
+            rows = connection.execute(f"SELECT pid {_OTHERS}").fetchall()
         _signal(rows, signal.SIGSTOP)
         try:
             yield
@@ -167,7 +169,7 @@ class LedgerPlace:
     def end_connections(self) -> None:
         """Let the PostgreSQL server end every connection, as a restart does; all leases end with them."""
         with self._connected() as connection:
-            connection.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid()")
+            connection.execute(f"SELECT pg_terminate_backend(pid) {_OTHERS}")
 
     def add_newer_record(self, account: str) -> None:
         """Add a record as a later version may have left it: a submission that can't be read."""
