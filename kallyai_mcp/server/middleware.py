@@ -9,8 +9,9 @@ from mcp.server.context import CallNext, HandlerResult, ServerMiddleware, Server
 from mcp_types import SERVER_INFO_META_KEY
 
 from kallyai_mcp.logs import Correlation
+from kallyai_mcp.server.cancellations import METHODS as CANCELLATIONS
+from kallyai_mcp.server.cancellations import Cancellations, sender_of
 from kallyai_mcp.server.extensions.events import declare_events
-from kallyai_mcp.server.sdk_internals import connection_of
 from kallyai_mcp.tools.delivery_middleware import METHODS as DELIVERY
 from kallyai_mcp.tools.delivery_middleware import DeliveryMiddleware
 from kallyai_mcp.tools.prompts import known_prompts, no_prompts
@@ -38,7 +39,8 @@ def middleware(subscriptions: Subscriptions, *, read_only: bool) -> list[ServerM
         (Correlation(), None),  # first, so that whatever the others log carries the request's id
         (icons_once, None),
         (declare_events, _DISCOVERY),
-        (DeliveryMiddleware(connection_of), DELIVERY),
+        (Cancellations(), CANCELLATIONS),
+        (DeliveryMiddleware(sender_of), DELIVERY),
         (check_task_listeners, _TASKS),
         (subscriptions, SUBSCRIPTIONS),
         (with_client_language, _WITH_TEXTS),

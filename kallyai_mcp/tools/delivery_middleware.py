@@ -22,19 +22,19 @@ class DeliveryMiddleware:
     but the outcome in that result does not count as delivered, so that the next request for the same call gets it.
 
     Args:
-        connection_of: Returns the connection of a message.
+        sender_of: Returns something that is the same for all messages of one client.
     """
 
-    def __init__(self, connection_of: Callable[[ServerRequestContext[Any, Any]], object]) -> None:
-        self._connection_of = connection_of
+    def __init__(self, sender_of: Callable[[ServerRequestContext[Any, Any]], object]) -> None:
+        self._sender_of = sender_of
 
     async def __call__(self, ctx: ServerRequestContext[Any, Any], call_next: CallNext) -> HandlerResult:
         """Pass a message on."""
         app_context: AppContext = ctx.lifespan_context
-        delivery, connection = app_context.calls.delivery, id(self._connection_of(ctx))
+        delivery, sender = app_context.calls.delivery, self._sender_of(ctx)
         if ctx.method in _REPORTING:
-            async with delivery.request(connection, ctx.request_id):
+            async with delivery.request(sender, ctx.request_id):
                 return await call_next(ctx)
         if ctx.method == "notifications/cancelled":
-            await delivery.canceled(connection, (ctx.params or {}).get("requestId"))
+            await delivery.canceled(sender, (ctx.params or {}).get("requestId"))
         return await call_next(ctx)

@@ -26,6 +26,7 @@ from kallyai_mcp.transports.access_policy import AccessPolicy
 from kallyai_mcp.transports.client_address import ClientAddress
 from kallyai_mcp.transports.protected_resource import metadata_routes
 from kallyai_mcp.transports.server_card import server_card_routes
+from kallyai_mcp.transports.session_ids import SessionIds
 from kallyai_mcp.transports.status_routes import Readiness, status_routes
 from kallyai_mcp.transports.uvicorn_server import BodyTimeout, GracefulShutdown
 
@@ -73,6 +74,9 @@ def http_app(
     streamable = server.streamable_http_app(
         stateless_http=True, max_request_body_size=MAX_BODY_BYTES, transport_security=_NO_CHECKS
     )
+    for route in streamable.routes:
+        if isinstance(route, Route):
+            route.app = SessionIds(route.app)
     all_routes: list[BaseRoute] = [*routes, *streamable.routes, *status_routes(readiness)]
     all_routes += server_card_routes(policy, sse=sse)
     if sse:
