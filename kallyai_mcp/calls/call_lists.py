@@ -120,6 +120,13 @@ class CallList:
         return self.why is None or self.is_calling
 
     @property
+    def is_waiting(self) -> bool:
+        """Whether it has stopped, and goes on when the user wants that."""
+        if self.why in GOES_ON_WHEN_ASKED:
+            return True
+        return self.why in (Why.NEEDS_DECISION, Why.UNKNOWN) and bool(self.not_called)
+
+    @property
     def language(self) -> str | None:
         """The language of its summaries, if it names one: `en` or `es`."""
         return self.submissions[0].language

@@ -201,6 +201,10 @@ class CallService:
         """
         return await self._worker.ledger.list_unsettled(await self._worker.account())
 
+    async def list_unfinished(self) -> list[CallList]:
+        """The lists that go on, or wait for the user, newest first; raises as `list_unsettled`."""
+        return await self._worker.ledger.lists.list_unfinished(await self._worker.account())
+
     async def account(self) -> AccountKey:
         """The account that is signed in.
 

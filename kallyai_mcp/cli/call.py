@@ -1,8 +1,8 @@
 """`kallyai-mcp call`: a person places a call, by the same call service and ledger as the tools."""
 
-import math
 import sys
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import anyio
@@ -14,6 +14,7 @@ from kallyai_mcp.calls.numbers import zone_of_number
 from kallyai_mcp.calls.other_time import with_other_time
 from kallyai_mcp.calls.policy import Consent
 from kallyai_mcp.calls.records import CallRecord
+from kallyai_mcp.calls.schedule import Schedule
 from kallyai_mcp.calls.service import Placed
 from kallyai_mcp.cli.call_view import callee, outcome_lines, outcome_of
 from kallyai_mcp.cli.console import LiveLine, say
@@ -26,9 +27,13 @@ from kallyai_mcp.tools.call_view import CallView
 from kallyai_mcp.tools.consent import preview_of, risks_of
 from kallyai_mcp.tools.context import AppContext
 from kallyai_mcp.tools.results import CallAnswer
+from kallyai_mcp.tools.scheduling import schedule_of
 from kallyai_mcp.tools.text.plain import duration
 
 _ASKED_BY = "kallyai-mcp call"
+
+_LOOK_SECONDS = 60.0
+"""A call is waited for in steps of this length, which is shorter than the pause before another attempt."""
 
 _EXIT_CODES = {"not_reached": 3, "failed": 3, "canceled": 3, "unknown": 4, "in_progress": 4}
 """The exit code for an outcome; 0 for the others, which say that the phone conversation took place."""
@@ -36,7 +41,7 @@ _EXIT_CODES = {"not_reached": 3, "failed": 3, "canceled": 3, "unknown": 4, "in_p
 
 def call(settings: Settings, arguments: Mapping[str, Any], *, sandbox: bool, yes: bool, redial: bool,
          as_json: bool) -> None:  # fmt: skip
-    """Place a call: show it, ask for a yes, follow it to its end, and print its outcome.
+    """Place or schedule a call: show it, ask for a yes, follow it to its end, and print its outcome.
 
     Args:
         settings: Which KallyAI, whose account, and which ledger.
@@ -47,8 +52,8 @@ def call(settings: Settings, arguments: Mapping[str, Any], *, sandbox: bool, yes
         as_json: Print the structure of make_call's result, or `error`.
 
     Raises:
-        SystemExit: With 0 if the phone conversation took place, 1 if nobody was called, 3 if nobody was reached or the
-            call broke off, 4 if it isn't known, 130 after Ctrl-C.
+        SystemExit: With 0 if the phone conversation took place or the call is scheduled, 1 if nobody was called, 3 if
+            nobody was reached or the call broke off, 4 if it isn't known, 130 after Ctrl-C.
     """
     words = Words()
     with report_errors(words, as_json=as_json, places_calls=True):
@@ -66,44 +71,68 @@ class _Call:
 
     async def run(self, settings: Settings, sandbox: bool) -> CallAnswer:
         async with open_terminal_context(settings, sandbox=sandbox) as app_context:
-            submission, timezone = _read(self._arguments, app_context, self._words)
-            placed = await self._place(submission, timezone, app_context)
+            asked = _read(self._arguments, app_context, self._words)
+            placed = await self._place(asked, app_context)
             record = await follow(placed.record, app_context, self._words)
             answer = await to_answer(record, app_context, is_new=placed.is_new)
             if self._as_json:
                 say(answer.model_dump_json(exclude_none=True, indent=2))
             else:
                 if not placed.is_new:
-                    say(self._words.say("made_before"))
+                    say(self._words.say("scheduled_before" if answer.status == "scheduled" else "made_before"))
                 for line in outcome_lines(
-                    answer, self._words, timezone=timezone, now=app_context.now(), sandbox=app_context.embedded
+                    answer,
+                    self._words,
+                    timezone=app_context.timezone,
+                    now=app_context.now(),
+                    sandbox=app_context.embedded,
                 ):
                     say(line)
             return answer
 
-    async def _place(self, submission: Submission, timezone: str, app_context: AppContext) -> Placed:
+    async def _place(self, asked: "_Asked", app_context: AppContext) -> Placed:
         async def ask(_: Sequence[Consent]) -> Consent:
-            return await self._ask(submission, timezone, app_context)
+            return await self._ask(asked, app_context)
 
         async def place(consent: Consent) -> Placed:
-            return await app_context.calls.place(submission, timezone=timezone, redial=self._redial, consent=consent)
+            return await app_context.calls.place(
+                asked.submission,
+                timezone=asked.timezone,
+                redial=self._redial,
+                consent=consent,
+                schedule=asked.schedule,
+            )
 
         return await place_agreed(ask, place)
 
-    async def _ask(self, submission: Submission, timezone: str, app_context: AppContext) -> Consent:
+    async def _ask(self, asked: "_Asked", app_context: AppContext) -> Consent:
         """Show the call to the user, and ask for a yes unless it was given with the command.
 
         Raises:
             click.ClickException: The user did not agree, or can't be asked.
             PolicyError: The call policy refuses the call.
         """
-        found = await app_context.calls.precheck(submission, timezone=timezone, redial=self._redial, asked_by=_ASKED_BY)
+        found = await app_context.calls.precheck(
+            asked.submission,
+            timezone=asked.timezone,
+            redial=self._redial,
+            asked_by=_ASKED_BY,
+            schedule=asked.schedule,
+        )
         if found.duplicate is not None:
             return Consent(_ASKED_BY, "not_needed", joins=found.duplicate.tracking_id)
         if found.refusal is not None:
             raise found.refusal
-        flags, usage = await risks_of(submission, app_context, found)
-        preview = preview_of(submission, app_context.now(), flags, usage, spanish=self._words.spanish)
+        flags, usage = await risks_of(asked.submission, app_context, found, asked.schedule)
+        preview = preview_of(
+            asked.submission,
+            app_context.now(),
+            flags,
+            usage,
+            asked.schedule,
+            zone_name=app_context.timezone,
+            spanish=self._words.spanish,
+        )
         question, *details = preview.splitlines()
         say(question, err=True, bold=True)
         for line in details:
@@ -112,27 +141,38 @@ class _Call:
             return Consent(_ASKED_BY, "never_asks", flags, last_call=found.last_call, since=found.since)
         if not sys.stdin.isatty():
             raise click.ClickException(self._words.say("yes_needed"))
-        if not await anyio.to_thread.run_sync(_confirm, self._words):
+        if not await anyio.to_thread.run_sync(_confirm, self._words, asked.schedule):
             raise click.ClickException(self._words.say("not_called"))
         return Consent(_ASKED_BY, "form", flags, last_call=found.last_call)
 
 
-def _confirm(words: Words) -> bool:
-    question = f"{words.say('place_it')} [{words.say('yes_or_no')}]"
+@dataclass(frozen=True)
+class _Asked:
+    """What the command asks for: the call, the time zone of its day and time, and when it is due."""
+
+    submission: Submission
+    timezone: str
+    schedule: Schedule
+
+
+def _confirm(words: Words, schedule: Schedule) -> bool:
+    question = f"{words.say('place_it' if schedule.not_before is None else 'schedule_it')} [{words.say('yes_or_no')}]"
     return words.means_yes(click.prompt(question, default="", show_default=False, err=True))
 
 
-def _read(arguments: Mapping[str, Any], app_context: AppContext, words: Words) -> tuple[Submission, str]:
-    """The submission, and the time zone of its day and time.
+def _read(arguments: Mapping[str, Any], app_context: AppContext, words: Words) -> _Asked:
+    """What the command asks for.
 
     Raises:
         click.UsageError: Arguments are wrong; each is named by its option.
+        KallyAIError: Calls can't be placed later here.
     """
     from kallyai_mcp.tools.catalog import tools
 
     model = next(tool for tool in tools() if tool.name == "make_call").fn_metadata.arg_model
     try:
         values = validate(model, "make_call", without_blanks(arguments), app_context.now()).model_dump_one_level()
+        return _asked(values, app_context)
     except InvalidArgumentsError as error:
         if dial := next((problem.number.dial for problem in error.problems if problem.number is not None), None):
             raise click.ClickException(words.say("emergency", number=dial)) from None
@@ -142,11 +182,15 @@ def _read(arguments: Mapping[str, Any], app_context: AppContext, words: Words) -
             for problem in error.problems
         ]
         raise click.UsageError("\n".join([words.say("not_called"), *lines])) from None
+
+
+def _asked(values: Mapping[str, Any], app_context: AppContext) -> _Asked:
     instructions = values["additional_instructions"]
     fields = {name: values[name] for name in Submission.model_fields if name in values}
     submission = Submission(**fields | {"additional_instructions": tuple(instructions) if instructions else None})
     zone = values["timezone"] or zone_of_number(submission.respondent_phone) or app_context.timezone
-    return with_other_time(submission, accept=values["accept_other_time"]), zone
+    schedule = schedule_of(values["not_before"], values["retries"], submission, timezone=zone, app_context=app_context)
+    return _Asked(with_other_time(submission, accept=values["accept_other_time"]), zone, schedule)
 
 
 def _name(parameter: click.Parameter | None, argument: str) -> str:
@@ -157,7 +201,7 @@ def _name(parameter: click.Parameter | None, argument: str) -> str:
 
 
 async def follow(record: CallRecord, app_context: AppContext, words: Words) -> CallRecord:
-    """Wait until a call has ended, and show for how long it has lasted.
+    """Wait until a call has ended, and show for how long it has lasted. The next attempt, if any, is not waited for.
 
     Ctrl-C cancels a call that was not sent yet; any other goes on, and what is printed says how to follow it.
     """
@@ -176,7 +220,9 @@ async def follow(record: CallRecord, app_context: AppContext, words: Words) -> C
                         live.update(f"{calling}  {duration(record.elapsed(app_context.now()))}")
 
                 tasks.start_soon(count)
-                followed = await app_context.calls.wait(record, math.inf)
+                followed = record
+                while followed.is_active:
+                    followed = await app_context.calls.wait(followed, _LOOK_SECONDS)
                 ended = True
                 tasks.cancel_scope.cancel()
     finally:

@@ -29,6 +29,10 @@ _id = click.argument("id_", metavar="ID")
 @click.option("--urgent", "is_urgent", is_flag=True, help="Say that it is urgent.")
 @click.option("--accept-other-time", is_flag=True, help="Let KallyAI agree to another day or time.")
 @click.option("--timezone", metavar="ZONE", help="IANA zone of the appointment.", show_default="the callee's")
+@click.option("--not-before", metavar="TIME", help="Call later: ISO 8601; the callee's time without an offset.")
+@click.option(
+    "--retries", type=int, default=0, metavar="N", help="Call again up to N times, 0 to 3, if busy or no answer."
+)
 @click.option("--redial", is_flag=True, help="Call again although the same call was just made.")
 @click.option("--yes", "-y", is_flag=True, help="Place the call without a question.")
 @_sandbox
@@ -40,8 +44,11 @@ def call(settings: Settings, /, *, sandbox: bool, as_json: bool, yes: bool, redi
     NUMBER begins with + and the country code. TASK says what the call should achieve; it may be read aloud.
 
     You see the call before it is placed, and are asked for a yes. It is a real call to another person. The exit code is
-    0 if the phone conversation took place, 1 if nobody was called, 3 if nobody was reached or the call broke off, and 4
-    if that is not known.
+    0 if the phone conversation took place or the call is scheduled, 1 if nobody was called, 3 if nobody was reached or
+    the call broke off, and 4 if that is not known.
+
+    A call with --not-before, or another attempt, is placed by any kallyai-mcp server of yours that runs then. `cancel`
+    cancels it.
 
     Example: kallyai-mcp call +14155551234 "Reserve a table" --party 4 --date 2027-03-05 --time 19:00 --name Ada
     """
@@ -67,14 +74,14 @@ def calls(settings: Settings, *, limit: int, offset: int, sandbox: bool, as_json
     calls(settings, sandbox=sandbox, limit=limit, offset=offset, as_json=as_json)
 
 
-@click.command(short_help="Show how a call ended; --follow waits.")
+@click.command(short_help="Show how a call or a list ended; --follow waits.")
 @_id
 @click.option("--follow", "wait", is_flag=True, help="Wait until the call has ended.")
 @_sandbox
 @_json
 @click.pass_obj
 def show(settings: Settings, *, id_: str, wait: bool, sandbox: bool, as_json: bool) -> None:
-    """Show how the call with this ID ended, or that it is in progress."""
+    """Show how the call or the list of candidates with this ID ended, or how far it is."""
     from kallyai_mcp.cli.past_calls import show
 
     show(settings, id_, sandbox=sandbox, wait=wait, as_json=as_json)

@@ -40,6 +40,11 @@ def outcome_of(answer: CallAnswer) -> str:
     return answer.outcome or "in_progress"
 
 
+def outcome_style(outcome: str) -> dict[str, Any]:
+    """The color of an outcome, as the arguments of `click.style`."""
+    return _STYLES[outcome]
+
+
 def callee(answer: CallAnswer, words: Words) -> str:
     """Who is called, for example "Italian Bistro, +1 415-555-1234"."""
     number = for_people(answer.respondent_phone) if answer.respondent_phone else None
@@ -63,8 +68,9 @@ def outcome_lines(
     facts += [duration(answer.duration_seconds)] if answer.duration_seconds is not None else []
     facts += [_so_far(answer, words)] if answer.elapsed_seconds is not None else []
     lines = [
-        _sentence(answer, words, now, timezone),
+        _sentence(answer, words, now, timezone, sandbox=sandbox),
         ", ".join(facts),
+        _attempts(answer, words, now, timezone),
         f"{words.say('summary')}: {quoted(answer.highlights)}" if answer.highlights else "",
         f"{words.say('steps')}: {quoted(answer.next_steps)}" if answer.next_steps else "",
     ]
@@ -76,10 +82,10 @@ def outcome_lines(
     ]
 
 
-def _sentence(answer: CallAnswer, words: Words, now: datetime, timezone: str) -> str:
+def _sentence(answer: CallAnswer, words: Words, now: datetime, timezone: str, *, sandbox: bool) -> str:
     """The card's sentence about a call (`callSentence` of call_view.js); "" when KallyAI's report says it all."""
     outcome, asked = outcome_of(answer), answer.submission
-    moment, wanted = _appointment(answer, words, now, timezone), _asked(answer, words, now)
+    moment, wanted = appointment_time(answer, words, now, timezone), _asked(answer, words, now)
     is_booking = asked is not None and (asked.appointment_date is not None or asked.task_category in _BOOKINGS)
     keys = [
         "unclear_text" if outcome == "unknown" and answer.placed != "maybe" else "",
@@ -88,8 +94,8 @@ def _sentence(answer: CallAnswer, words: Words, now: datetime, timezone: str) ->
         f"{outcome}_text_dated" if moment and (outcome != "booked_other_time" or wanted) else "",
         f"{outcome}_text",
     ]
-    key = next(key for key in keys if words.has(key))
-    return "" if key == "answered_text" and answer.highlights else words.say(key, when=moment, asked=wanted)
+    key, more = next(key for key in keys if words.has(key)), " --sandbox" if sandbox else ""
+    return "" if key == "answered_text" and answer.highlights else words.say(key, when=moment, asked=wanted, more=more)
 
 
 def _not_booked(answer: CallAnswer) -> str:
@@ -109,7 +115,7 @@ def transcript_lines(entries: Sequence[SpokenLine], other_side: str, indent: str
     return lines
 
 
-def _appointment(answer: CallAnswer, words: Words, now: datetime, timezone: str) -> str:
+def appointment_time(answer: CallAnswer, words: Words, now: datetime, timezone: str) -> str:
     """When the appointment is, or when a scheduled call is due, by the callee's clock.
 
     With the name of their zone if the reader's clock differs.
@@ -145,12 +151,23 @@ def _next_commands(answer: CallAnswer, *, sandbox: bool) -> list[str]:
     if outcome in ("in_progress", "unknown"):
         following = " --follow" if outcome == "in_progress" else ""
         return [f"kallyai-mcp show {one_line(answer.tracking_id or answer.call_id or '')}{following}{more}"]
+    if outcome == "scheduled":
+        return [f"kallyai-mcp cancel {one_line(answer.tracking_id or '')}{more}"]
     commands = []
     if answer.call_id and outcome not in ("not_reached", "canceled"):
         commands.append(f"kallyai-mcp transcript {one_line(answer.call_id)}{more}")
     if answer.call_id and outcome in ("booked", "booked_other_time"):
         commands.append(f"kallyai-mcp calendar {one_line(answer.call_id)} -o appointment.ics{more}")
     return commands
+
+
+def _attempts(answer: CallAnswer, words: Words, now: datetime, timezone: str) -> str:
+    """Which attempt it is, and how those before it ended; "" for the first one."""
+    earlier = "; ".join(
+        f"{reason(one.status, spanish=words.spanish)}, {when(one.at, zone_of(timezone), now, spanish=words.spanish)}"
+        for one in answer.earlier_attempts or ()
+    )
+    return words.say("attempts", number=answer.attempt, count=answer.attempts, earlier=earlier) if earlier else ""
 
 
 def _so_far(answer: CallAnswer, words: Words) -> str:

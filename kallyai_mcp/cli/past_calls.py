@@ -1,13 +1,17 @@
 """`kallyai-mcp calls`, `show`, `cancel`, `transcript`, and `calendar`: what became of calls."""
 
+import math
 from pathlib import Path
 
 import anyio
 import click
 
+from kallyai_mcp.calls.call_lists import CallList
+from kallyai_mcp.calls.records import is_tracking_id
 from kallyai_mcp.cli.call import follow, to_answer
 from kallyai_mcp.cli.call_view import call_rows, outcome_lines, transcript_lines
-from kallyai_mcp.cli.console import say
+from kallyai_mcp.cli.console import LiveLine, say
+from kallyai_mcp.cli.list_view import list_lines, list_rows
 from kallyai_mcp.cli.terminal import open_terminal_context, report_errors
 from kallyai_mcp.cli.words import Words
 from kallyai_mcp.settings import Settings
@@ -15,8 +19,11 @@ from kallyai_mcp.tools import scheduling
 from kallyai_mcp.tools.call_results import find_record, unrecorded_result
 from kallyai_mcp.tools.context import AppContext
 from kallyai_mcp.tools.history import appointment, event_answer, list_page, service_id, spoken_lines
-from kallyai_mcp.tools.results import CallAnswer, CancelAnswer, TranscriptAnswer
+from kallyai_mcp.tools.list_results import list_result
+from kallyai_mcp.tools.results import CallAnswer, CancelAnswer, ListAnswer, TranscriptAnswer
 from kallyai_mcp.tools.text.calendar import rebuilt
+from kallyai_mcp.tools.text.call_lists import calling, party_of
+from kallyai_mcp.tools.text.canceling import list_canceled
 from kallyai_mcp.tools.text.plain import one_line
 
 _SETTLE_SECONDS = 3.0
@@ -44,9 +51,14 @@ def calls(settings: Settings, *, sandbox: bool, limit: int, offset: int, as_json
             if as_json:
                 say(page.model_dump_json(exclude_none=True, indent=2))
                 return
+            lists = page.lists or []
+            for line in list_rows(lists, words, timezone=app_context.timezone, now=app_context.now()):
+                say(line)
+            of_lists = {candidate.tracking_id for found in lists for candidate in found.calls}
+            rows = [one for one in page.calls if one.outcome or one.tracking_id not in of_lists]
             if not page.calls:
                 say(words.say("no_calls" if offset == 0 else "no_more"))
-            for line in call_rows(page.calls, words, timezone=app_context.timezone, now=app_context.now()):
+            for line in call_rows(rows, words, timezone=app_context.timezone, now=app_context.now()):
                 say(line)
             if page.next_offset is not None:
                 shown: object = page.next_offset
@@ -60,11 +72,11 @@ def calls(settings: Settings, *, sandbox: bool, limit: int, offset: int, as_json
 
 
 def show(settings: Settings, id_: str, *, sandbox: bool, wait: bool, as_json: bool) -> None:
-    """Print how a call ended, or that it is in progress.
+    """Print how a call or a list of candidates ended, or how far it is.
 
     Args:
         settings: Which KallyAI, whose account, and which ledger.
-        id_: A `call_id` or `tracking_id`.
+        id_: A `call_id` or `tracking_id`, or the `tracking_id` of a list.
         sandbox: Use the embedded sandbox.
         wait: Wait until it has ended.
         as_json: Print the structure of get_call.
@@ -79,18 +91,28 @@ def show(settings: Settings, id_: str, *, sandbox: bool, wait: bool, as_json: bo
             answer = await _find(id_, app_context, words if wait else None)
             if as_json:
                 say(answer.model_dump_json(exclude_none=True, indent=2))
+                return
+            now, zone, embedded = app_context.now(), app_context.timezone, app_context.embedded
+            if isinstance(answer, ListAnswer):
+                lines = list_lines(answer, words, timezone=zone, now=now, sandbox=embedded)
             else:
-                for line in outcome_lines(
-                    answer, words, timezone=app_context.timezone, now=app_context.now(), sandbox=app_context.embedded
-                ):
-                    say(line)
+                lines = outcome_lines(answer, words, timezone=zone, now=now, sandbox=embedded)
+            for line in lines:
+                say(line)
 
     with report_errors(words, as_json=as_json):
         anyio.run(run)
 
 
-async def _find(id_: str, app_context: AppContext, follow_with: Words | None) -> CallAnswer:
+async def _find(id_: str, app_context: AppContext, follow_with: Words | None) -> CallAnswer | ListAnswer:
     record = await find_record(app_context, id_)
+    if record is None and is_tracking_id(id_) and (found := await app_context.calls.find_list(id_)) is not None:
+        if follow_with is not None:
+            found = await _follow_list(found, app_context, follow_with)
+        else:
+            found = await app_context.calls.wait_list(found, _SETTLE_SECONDS, lambda _: None)
+        result = await list_result(app_context, found, is_new=None)
+        return ListAnswer.model_validate(result.structured_content)
     if record is None:
         result = await unrecorded_result(app_context, await app_context.api().get_call(id_), with_links=False)
         return CallAnswer.model_validate(result.structured_content)
@@ -99,6 +121,15 @@ async def _find(id_: str, app_context: AppContext, follow_with: Words | None) ->
     else:
         record = await app_context.calls.wait(record, _SETTLE_SECONDS)
     return await to_answer(record, app_context, is_new=None)
+
+
+async def _follow_list(found: CallList, app_context: AppContext, words: Words) -> CallList:
+    """Wait until a list has stopped, and show who is being called."""
+    with LiveLine() as live:
+        live.show(calling(found, spanish=words.spanish))
+        return await app_context.calls.wait_list(
+            found, math.inf, lambda newer: live.update(calling(newer, spanish=words.spanish))
+        )
 
 
 def cancel(settings: Settings, id_: str, *, sandbox: bool, as_json: bool) -> None:
@@ -113,15 +144,21 @@ def cancel(settings: Settings, id_: str, *, sandbox: bool, as_json: bool) -> Non
     async def run() -> CancelAnswer:
         async with open_terminal_context(settings, sandbox=sandbox) as app_context:
             result = await scheduling.cancel(app_context, id_)
-            return CancelAnswer.model_validate(result.structured_content)
+            answer = CancelAnswer.model_validate(result.structured_content)
+            found = await app_context.calls.find_list(id_) if is_tracking_id(id_) else None
+            is_list = found is not None and answer.status == "canceled"
+            if as_json:
+                say(answer.model_dump_json(exclude_none=True, indent=2))
+            elif found is not None and is_list:
+                parties = "; ".join(str(party_of(submission)) for submission in found.not_called)
+                say(list_canceled(parties, is_done=True, is_active=found.is_calling, spanish=words.spanish))
+            else:
+                kind = answer.status if answer.status in ("canceled", "in_progress", "unknown") else "over"
+                say(words.say(f"cancel_{kind}"))
+            return answer
 
     with report_errors(words, as_json=as_json):
         answer = anyio.run(run)
-    if as_json:
-        say(answer.model_dump_json(exclude_none=True, indent=2))
-    else:
-        kind = answer.status if answer.status in ("canceled", "in_progress", "unknown") else "over"
-        say(words.say(f"cancel_{kind}"))
     if answer.status != "canceled":
         raise SystemExit(1)
 

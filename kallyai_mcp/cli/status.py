@@ -10,15 +10,18 @@ import click
 from kallyai_mcp.api.errors import KallyAIError, NotSignedInError
 from kallyai_mcp.api.models import Call, Statistics, Subscription
 from kallyai_mcp.auth.tokens import Tokens
+from kallyai_mcp.calls.call_lists import CallList
 from kallyai_mcp.calls.records import AuditEntry, CallRecord
 from kallyai_mcp.cli.call_view import call_rows
 from kallyai_mcp.cli.connection import Connection, run_with_connection
 from kallyai_mcp.cli.console import has_edge, say, width, wrapped
+from kallyai_mcp.cli.list_view import list_rows
 from kallyai_mcp.cli.local_timezone import local_timezone
 from kallyai_mcp.cli.words import Words
 from kallyai_mcp.settings import Settings
 from kallyai_mcp.tools.call_results import call_answer
 from kallyai_mcp.tools.call_view import CallView
+from kallyai_mcp.tools.list_results import list_state
 from kallyai_mcp.tools.text.account import allowances, billing_day, quota
 from kallyai_mcp.tools.text.plain import duration, number, one_line, zone_of
 from kallyai_mcp.tools.text.times import when
@@ -35,7 +38,8 @@ def show_status(settings: Settings, *, as_json: bool) -> None:
     Args:
         settings: The settings of this process.
         as_json: Print one JSON object: `api_url`, `signed_in` (`who`, `kept_in`, `expires_at`, `renews`) or null,
-            `in_progress`, `quota`, `subscription`, `calls`, and `error` (`code`, `message`) if something failed.
+            `in_progress`, `lists` (of candidates: those that go on or wait for the user), `quota`, `subscription`,
+            `calls`, and `error` (`code`, `message`) if something failed.
 
     Raises:
         click.ClickException: Nobody is signed in, or KallyAI can't be reached.
@@ -99,6 +103,7 @@ class _Status:
         self.tokens: Tokens | None = None
         self.kept_in: str | None = None
         self.unsettled: Sequence[CallRecord] | None = None
+        self.lists: Sequence[CallList] = ()
         self.statistics: Statistics | None = None
         self.subscription: Subscription | None = None
         self.calls: Sequence[Call] | None = None
@@ -131,6 +136,7 @@ class _Status:
     async def _read_ledger(self, connection: Connection) -> KallyAIError | None:
         try:
             self.unsettled = await connection.ledger().list_unsettled(await connection.account_key())
+            self.lists = await connection.ledger().lists.list_unfinished(await connection.account_key())
         except KallyAIError as error:
             return error
         return None
@@ -147,8 +153,12 @@ class _Status:
             lines += _quota(self.statistics, self.subscription, now, words)
             lines += _bars(self.statistics, columns, words)
         if self.unsettled is not None:
-            lines.append(words.say("running" if self.unsettled else "none_running"))
-            unsettled = [call_answer(CallView.of_record(record), now) for record in self.unsettled]
+            lines.append(words.say("running" if self.unsettled or self.lists else "none_running"))
+            lists = [list_state(found, now) for found in self.lists]
+            lines += list_rows(lists, words, timezone=zone_name, now=now, indent="  ")
+            of_lists = {record.tracking_id for found in self.lists for record in found.records}
+            others = (record for record in self.unsettled if record.tracking_id not in of_lists)
+            unsettled = [call_answer(CallView.of_record(record), now) for record in others]
             lines += call_rows(unsettled, words, timezone=zone_name, now=now, indent="  ")
         if self.calls is not None:
             lines.append(words.say("last" if self.calls else "no_last"))
@@ -171,6 +181,7 @@ class _Status:
                 "renews": self.tokens.refresh_token is not None,
             },
             "in_progress": self.unsettled and [_unsettled_document(record) for record in self.unsettled],
+            "lists": [list_state(found, datetime.now(UTC)).model_dump(mode="json") for found in self.lists],
             "quota": self.statistics and self.statistics.model_dump(mode="json"),
             "subscription": self.subscription and self.subscription.model_dump(mode="json"),
             "calls": None if self.calls is None else [call.model_dump(mode="json") for call in self.calls],

@@ -16,6 +16,7 @@ from kallyai_mcp.tools.text.plain import sentence
 _OWN: dict[str, tuple[str, str]] = {
     "the_number": ("the number", "el número"),
     "place_it": ("Place this call?", "¿Hacer esta llamada?"),
+    "schedule_it": ("Schedule this call?", "¿Programar esta llamada?"),
     "yes_or_no": ("y/N", "s/N"),
     "not_called": ("Not called.", "No se llamó."),
     "yes_needed": (
@@ -26,6 +27,17 @@ _OWN: dict[str, tuple[str, str]] = {
         "This call was made before. No new call was placed. To call again on purpose: --redial",
         "Esta llamada ya se hizo antes. No se hizo otra. Para volver a llamar a propósito: --redial",
     ),
+    "scheduled_before": (
+        "This call is scheduled already, and no other one was. To change it, cancel it first.",
+        "Esta llamada ya estaba programada; no se programó otra. Para cambiarla, cancélala antes.",
+    ),
+    "scheduled_text": (
+        "Due {when}. A kallyai-mcp server of yours must be running then: your AI app starts one, and so does "
+        "`kallyai-mcp serve --transport http{more}`.",
+        "Prevista: {when}. Entonces debe estar en marcha un servidor kallyai-mcp tuyo: tu aplicación de IA inicia uno, "
+        "y también `kallyai-mcp serve --transport http{more}`.",
+    ),
+    "attempts": ("Attempt {number} of {count}. Before: {earlier}.", "Intento {number} de {count}. Antes: {earlier}."),
     "calling_now": ("Calling {callee}", "Llamando a {callee}"),
     "canceled_now": ("Canceled. Nobody was called.", "Cancelada. No se llamó a nadie."),
     "cancel_canceled": ("Canceled. No further call will be placed.", "Cancelada. No se hará ninguna llamada más."),
@@ -106,7 +118,10 @@ _OWN: dict[str, tuple[str, str]] = {
         "La página de KallyAI rechazó el inicio de sesión ({reason}). `kallyai-mcp login` empieza de nuevo.",
     ),
     "none_running": ("In progress: none", "En curso: ninguna"),
-    "running": ("In progress, or with an unknown outcome:", "En curso, o con resultado desconocido:"),
+    "running": (
+        "In progress, waiting for you, or with an unknown outcome:",
+        "En curso, a la espera de tu decisión o con resultado desconocido:",
+    ),
     "no_last": ("Last calls: none", "Últimas llamadas: ninguna"),
     "last": ("Last calls:", "Últimas llamadas:"),
     "left_in_all": ("{units} left.", "Quedan {units}."),

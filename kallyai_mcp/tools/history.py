@@ -11,6 +11,7 @@ from pydantic import Field
 from kallyai_mcp.api.errors import ForbiddenError, KallyAIError, NotFoundError
 from kallyai_mcp.api.models import Call, Transcript
 from kallyai_mcp.calls.appointment import Appointment, read_appointment
+from kallyai_mcp.calls.call_lists import CallList
 from kallyai_mcp.calls.ledger.base import LedgerUnavailableError
 from kallyai_mcp.calls.numbers import zone_of_number
 from kallyai_mcp.calls.records import CallRecord, CallState, is_tracking_id
@@ -19,9 +20,11 @@ from kallyai_mcp.tools.call_results import call_answer
 from kallyai_mcp.tools.call_view import CallView
 from kallyai_mcp.tools.context import AppContext
 from kallyai_mcp.tools.links import calendar_file
+from kallyai_mcp.tools.list_results import list_state
 from kallyai_mcp.tools.results import CallAnswer, CallListAnswer, EventAnswer, SpokenLine, TranscriptAnswer, answer
 from kallyai_mcp.tools.text.calendar import event_words, rebuilt
 from kallyai_mcp.tools.text.call_list import listing
+from kallyai_mcp.tools.text.call_lists import listed
 from kallyai_mcp.tools.text.plain import visible
 from kallyai_mcp.tools.text.transcript import conversation, entries_shown
 from kallyai_mcp.tools.uris import CALENDAR, call_uri
@@ -50,13 +53,14 @@ async def list_page(app_context: AppContext, *, limit: int, offset: int) -> tupl
     Raises:
         KallyAIError: As the methods of the API client and of `CallService`.
     """
-    unsettled = await _unsettled(app_context) if offset == 0 else []
+    unsettled, lists = await _unsettled(app_context) if offset == 0 else ([], [])
     page = await app_context.api().list_calls(limit=limit, offset=offset)
     known = await _records(app_context, page.calls)
     shown = [call for call in page.calls if not _is_listed_above(call, unsettled)]
     views = [CallView.of_listed(call, known.get(call.call_id), timezone=app_context.timezone) for call in shown]
     seen = offset + len(page.calls)
     more = bool(page.calls) and (seen < page.total if page.total is not None else len(page.calls) == limit)
+    of_lists = {record.tracking_id for found in lists for record in found.records}
     spanish = await reads_spanish(app_context)
     text = listing(
         views,
@@ -66,10 +70,12 @@ async def list_page(app_context: AppContext, *, limit: int, offset: int) -> tupl
         more=more,
         zone_name=app_context.timezone,
         now=app_context.now(),
-        unsettled=[CallView.of_record(record) for record in unsettled],
+        lists=listed(lists, app_context.timezone, app_context.now(), spanish=spanish),
+        unsettled=[CallView.of_record(record) for record in unsettled if record.tracking_id not in of_lists],
         spanish=spanish,
     )
     structure = CallListAnswer(
+        lists=[list_state(found, app_context.now()) for found in lists] or None,
         calls=[call_answer(CallView.of_record(record), app_context.now()) for record in unsettled]
         + [_for_list(call_answer(view, app_context.now())) for view in views],
         total=page.total,
@@ -89,12 +95,15 @@ def _for_list(structure: CallAnswer) -> CallAnswer:
     return structure.model_copy(update=short)
 
 
-async def _unsettled(app_context: AppContext) -> list[CallRecord]:
-    """Calls without an outcome; none when the ledger can't be read, so that KallyAI's list can still be shown."""
+async def _unsettled(app_context: AppContext) -> tuple[list[CallRecord], list[CallList]]:
+    """Calls without an outcome, and lists that go on or wait for the user.
+
+    None when the ledger can't be read, so that KallyAI's list can still be shown.
+    """
     try:
-        return await app_context.calls.list_unsettled()
+        return await app_context.calls.list_unsettled(), await app_context.calls.list_unfinished()
     except LedgerUnavailableError:
-        return []
+        return [], []
 
 
 async def _records(app_context: AppContext, calls: Sequence[Call]) -> dict[str, CallRecord]:

@@ -4,11 +4,11 @@ from datetime import datetime
 
 from mcp.types import CallToolResult
 
-from kallyai_mcp.calls.call_lists import CallList
+from kallyai_mcp.calls.call_lists import CallList, Why
 from kallyai_mcp.tools.call_results import call_answer
 from kallyai_mcp.tools.call_view import CallView
 from kallyai_mcp.tools.context import AppContext
-from kallyai_mcp.tools.results import CancelAnswer, CandidateAnswer, ListAnswer, answer
+from kallyai_mcp.tools.results import CancelAnswer, CandidateAnswer, ListAnswer, ListState, answer
 from kallyai_mcp.tools.text.call_lists import call_list, party_of
 from kallyai_mcp.tools.text.canceling import list_canceled
 from kallyai_mcp.tools.text.plain import visible
@@ -40,14 +40,12 @@ async def list_result(app_context: AppContext, found: CallList, *, is_new: bool 
         spanish=await reads_spanish(app_context, found.language),
         is_duplicate=is_new is False,
     )
-    structure = list_answer(found, now)
-    structure.placed_now = is_new
-    return answer(text, structure)
+    return answer(text, ListAnswer(**dict(list_state(found, now)), placed_now=is_new))
 
 
-def list_answer(found: CallList, now: datetime) -> ListAnswer:
+def list_state(found: CallList, now: datetime) -> ListState:
     """The structure for a list."""
-    return ListAnswer(
+    return ListState(
         status="in_progress" if found.why is None else found.why.value,
         tracking_id=found.list_id,
         until=found.until,
@@ -66,15 +64,16 @@ async def cancel_list(app_context: AppContext, found: CallList) -> CallToolResul
         KallyAIError: As the methods of `CallService`.
     """
     id_ = found.list_id
-    done = await app_context.calls.cancel_list(id_)
+    await app_context.calls.cancel_list(id_)
     found = await app_context.calls.find_list(id_) or found  # the next call may have been reserved since
     last = found.records[-1] if found.records else None
     if last is not None and last.is_active and await app_context.calls.cancel(last.tracking_id):
         found = await app_context.calls.find_list(id_) or found
+    done = found.why is Why.CANCELED  # also when it was canceled before
     parties = "; ".join(str(party_of(submission)) for submission in found.not_called)
     spanish = await reads_spanish(app_context, found.language)
     text = list_canceled(parties, is_done=done, is_active=found.is_calling, spanish=spanish)
-    return answer(text, CancelAnswer(status="canceled" if done else found.why, tracking_id=id_))
+    return answer(text, CancelAnswer(status=found.why, tracking_id=id_))
 
 
 def _candidate(view: CallView, now: datetime) -> CandidateAnswer:

@@ -12,7 +12,7 @@ from mcp import MCPError
 from mcp.types import INTERNAL_ERROR, INVALID_PARAMS
 
 from kallyai_mcp.api.errors import KallyAIError, NotFoundError
-from kallyai_mcp.calls.records import CallState
+from kallyai_mcp.calls.records import CallState, is_tracking_id
 from kallyai_mcp.tools.context import AppContext
 from kallyai_mcp.tools.text.errors import error_text
 from kallyai_mcp.tools.uris import CALLS, call_id_in
@@ -27,7 +27,10 @@ MAX_URIS = 100
 """How many URIs one client may subscribe to at once."""
 
 _State = tuple[bool, bool, int]
-"""Of a call without an outcome: whether it is scheduled, whether it is in progress, and the number of the attempt."""
+"""Of a call without an outcome: whether it is scheduled, whether it is in progress, and the number of the attempt.
+
+Of a list that is not over: whether it has stopped, whether a call of it is in progress, and how many calls it has.
+"""
 
 _REFUSED = "Only your own calls can be listened to."
 """The same text for another account's call and for one that doesn't exist, so that it reveals nothing."""
@@ -95,19 +98,26 @@ class ResourceWatch:
         if id_ is None:
             raise MCPError(INVALID_PARAMS, _REFUSED)
         record = await self._app_context.calls.find(id_)
-        if record is None:
+        if record is None and is_tracking_id(id_) and (found := await self._app_context.calls.find_list(id_)):
+            if found.is_open or found.is_waiting:
+                self._recorded.setdefault(id_, set()).add(uri)
+        elif record is None:
             if not (await self._app_context.api().get_call(id_)).is_final:
                 self._unrecorded.setdefault(id_, set()).add(uri)
         elif record.is_open or record.state is CallState.UNKNOWN:
             self._recorded.setdefault(record.tracking_id, set()).add(uri)
 
     async def _read_unsettled(self) -> dict[str, _State]:
-        """The tracking ids of the calls without an outcome, and how far each is."""
+        """The tracking ids of the calls without an outcome and of the lists that are not over, and how far each is."""
         if not self._watches_list and not self._recorded:
             return {}
-        return {
+        calls = {
             record.tracking_id: (record.state is CallState.SCHEDULED, record.is_active, record.schedule.attempt)
             for record in await self._app_context.calls.list_unsettled()
+        }
+        return calls | {
+            found.list_id: (found.why is not None, found.is_calling, len(found.records))
+            for found in await self._app_context.calls.list_unfinished()
         }
 
     async def _changed_in_ledger(self) -> list[str]:

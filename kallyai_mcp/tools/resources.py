@@ -11,13 +11,14 @@ from mcp.server.mcpserver.exceptions import ResourceError, ResourceNotFoundError
 from mcp.server.mcpserver.resources import FunctionResource
 
 from kallyai_mcp.api.errors import KallyAIError, NotFoundError, NotSignedInError
-from kallyai_mcp.calls.records import CallRecord, CallState
+from kallyai_mcp.calls.records import CallRecord, CallState, is_tracking_id
 from kallyai_mcp.logs import note_failure
 from kallyai_mcp.tools.call_view import CallView
 from kallyai_mcp.tools.context import AppContext
 from kallyai_mcp.tools.history import appointment, list_page, service_id, transcript
 from kallyai_mcp.tools.text.account import not_signed_in, read_again
 from kallyai_mcp.tools.text.calendar import rebuilt
+from kallyai_mcp.tools.text.call_lists import call_list
 from kallyai_mcp.tools.text.calls import in_progress, outcome, unknown
 from kallyai_mcp.tools.text.errors import error_text
 from kallyai_mcp.tools.text.scheduled import scheduled
@@ -56,7 +57,7 @@ class CallResource(NamedTuple):
 
 
 async def read_call(call_id: str, ctx: Context[AppContext, Any]) -> str:
-    """A call's outcome or progress, in the words of get_call."""
+    """A call's or a list's outcome or progress, in the words of get_call."""
     app_context = ctx.request_context.lifespan_context
     return await _read(app_context, _call(app_context, call_id))
 
@@ -125,9 +126,12 @@ async def _newest() -> str:
 
 
 async def _call(app_context: AppContext, call_id: str) -> str:
-    """A call in words. Reading it does not count as delivery: the reader may be a program, not the agent."""
+    """A call or a list in words. Reading it does not count as delivery: the reader may be a program, not the agent."""
     now, zone_name, wait = app_context.now(), app_context.timezone, app_context.wait_seconds
     record = await app_context.calls.find(call_id)
+    if record is None and is_tracking_id(call_id) and (found := await app_context.calls.find_list(call_id)) is not None:
+        spanish = await reads_spanish(app_context, found.language)
+        return call_list(found, now, wait=wait, zone_name=zone_name, spanish=spanish)
     if record is None:
         call = await app_context.api().get_call(call_id)
         calendar = await app_context.calls.calendar_of(call) if call.is_final else None

@@ -119,18 +119,24 @@ class CandidateAnswer(BaseModel):
     tracking_id: str | None = None
 
 
-class ListAnswer(Answer):
-    """What became of the candidates of call_around."""
+class ListState(BaseModel):
+    """What became of the candidates of call_around so far."""
+
+    status: str | None = None
+    tracking_id: str | None = Field(None, description="For get_call and cancel_call")
+    until: str | None = None
+    calls: list[CandidateAnswer] = []
+    not_called: list[CandidateAnswer] = []
+
+
+class ListAnswer(ListState, Answer):
+    """The result of call_around."""
 
     status: str | None = Field(
         None,
         description="in_progress, needs_confirmation, or why it stopped: booked, answered, done, needs_decision, "
         "unknown, needs_sign_in, refused, canceled",
     )
-    tracking_id: str | None = Field(None, description="For get_call and cancel_call")
-    until: str | None = None
-    calls: list[CandidateAnswer] = []
-    not_called: list[CandidateAnswer] = []
     placed_now: bool | None = None
     confirmation: str | None = None
     reasons: list[str] | None = None
@@ -139,6 +145,7 @@ class ListAnswer(Answer):
 class CallListAnswer(Answer):
     """A page of calls, newest first."""
 
+    lists: list[ListState] | None = Field(None, description="Of call_around: those in progress or waiting for the user")
     calls: list[CallAnswer] = []
     total: int | None = None
     offset: int | None = None

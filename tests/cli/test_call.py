@@ -9,6 +9,7 @@ import time
 from collections.abc import AsyncIterator, Iterator
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import anyio.lowlevel
 import anyio.to_thread
@@ -131,6 +132,93 @@ async def test_a_scheduled_call_can_be_canceled_and_one_that_is_over_can_not(hom
     assert late.exit_code == none.exit_code == 1
     assert json.loads(late.stdout)["status"] == "busy"
     assert none.stdout == ""
+
+
+@pytest.mark.usefixtures("home")
+async def test_a_call_for_later_names_both_times_and_what_must_be_running_and_can_be_canceled() -> None:
+    due = (datetime.now(UTC) + timedelta(days=2)).astimezone(ZoneInfo("America/Los_Angeles")).replace(hour=9, minute=30)
+    asked = ("call", "+16195550100", "Ask for the hours", "--not-before", f"{due:%Y-%m-%dT%H:%M}", "--retries", "2")
+    scheduled = await in_process(*asked, "--yes")
+    again = await in_process(*asked, "--yes")
+    row = await in_process("calls")
+    id_ = scheduled.stdout.split()[-1]
+    shown = await in_process("show", id_, "--json")
+    canceled = await in_process("cancel", id_)
+    past = await in_process("call", BISTRO, "Ask", "--not-before", "2020-01-01T09:00", "--retries", "9", "--yes")
+    far = await in_process("call", BISTRO, "Ask", "--not-before", "2099-01-01T09:00", "--yes")
+
+    assert scheduled.exit_code == 0, scheduled.output
+    assert re.search(r"  When: .*, 9:30 AM( there \(.*your time\))?\n", scheduled.stderr), scheduled.stderr
+    assert "  Attempts: up to 3 if it is busy or nobody answers" in scheduled.stderr
+    assert re.match(
+        r"Scheduled {2}\+1 619-555-0100 Due .*, 9:30 AM(, Los Angeles time)?\. A kallyai-mcp server of yours must be "
+        "running then: your AI app starts one",
+        scheduled.stdout.replace("\n ", ""),
+    ), scheduled.stdout
+    assert f"kallyai-mcp cancel {id_}" in scheduled.stdout
+    assert "This call is scheduled already, and no other one was." in again.stdout
+    assert id_ in again.stdout
+    assert "Scheduled  +1 619-555-0100" in row.stdout
+    assert json.loads(shown.stdout)["attempts"] == 3
+    assert (canceled.exit_code, canceled.stdout) == (0, "Canceled. No further call will be placed.\n")
+    assert past.exit_code == far.exit_code == 2
+    assert "--retries: 9" in past.stderr
+    assert "--not-before: " in far.stderr
+
+
+@pytest.mark.usefixtures("home")
+async def test_a_busy_number_is_called_again_later_and_the_command_does_not_wait_for_it() -> None:
+    busy = await in_process("call", BUSY, "Ask for the hours", "--retries", "1", "--yes")
+    id_ = busy.stdout.split()[-1]
+    shown = await in_process("show", id_)
+    await in_process("cancel", id_)
+
+    assert busy.exit_code == 0, busy.output
+    assert busy.stdout.startswith("Scheduled  +1 202-555-0103\n  Due ")
+    assert "  Attempt 2 of 2. Before: busy, " in busy.stdout
+    assert shown.stdout == busy.stdout
+
+
+async def test_a_list_that_needs_a_decision_is_shown_and_can_be_canceled(home: Path) -> None:
+    settings = settings_in(home, **kallyai_url())
+    ask = {"until": "booked", "task_category": "general", "task_description": "Ask for a table",
+           "candidates": [{"respondent_phone": number, "business_name": name} for number, name in
+                          ((BUSY, "First"), ("+12025550102", "Second"), (BISTRO, "Third"))]}  # fmt: skip
+    async with open_agent(settings, mode="auto", clock=ManualClock(datetime.now(UTC))) as agent:
+        decide = await agent.use("call_around", ask)
+    id_, (busy, full) = decide.data["tracking_id"], decide.data["calls"]
+    shown = await in_process("show", id_)
+    followed = await in_process("show", id_, "--follow", "--json")
+    rows = (await in_process("calls")).stdout.splitlines()
+    state = await in_process("status")
+    document = json.loads((await in_process("status", "--json")).stdout)
+    canceled = await in_process("cancel", id_)
+    after = await in_process("show", id_)
+    again = await in_process("cancel", id_)
+
+    first, sentence, *lines = shown.stdout.splitlines()
+    assert first == "Needs your decision  2 of 3"
+    assert sentence.startswith("  Somebody talked, and something may have been booked. Read what was said.")
+    assert "  1. First, +1 202-555-0103  Not reached: busy\n  2. Second, +1 202-555-0102  Answered\n" in shown.stdout
+    assert '\n     KallyAI reports: "' in shown.stdout
+    assert lines[-3:] == [
+        "  3. Third, +1 415-555-1234  Not called",
+        f"  kallyai-mcp transcript {full['call_id']}",
+        f"  kallyai-mcp cancel {id_}",
+    ]
+    assert json.loads(followed.stdout)["status"] == "needs_decision"
+    assert rows[:4] == [
+        f"Needs your decision  2 of 3  {id_}",
+        f"  1. First, +1 202-555-0103  Not reached: busy  {busy['call_id']}",
+        f"  2. Second, +1 202-555-0102  Answered  {full['call_id']}",
+        "  3. Third, +1 415-555-1234  Not called",
+    ]
+    assert f"  Needs your decision  2 of 3  {id_}" in state.stdout
+    assert [found["tracking_id"] for found in document["lists"]] == [id_]
+    text = " ".join(canceled.stdout.split())
+    assert text == "Canceled: nobody else is called. Not called: Third (+1 415-555-1234)."
+    assert after.stdout.startswith("Canceled  2 of 3\n  Nobody else is called.\n")
+    assert (again.exit_code, again.stdout) == (0, canceled.stdout)
 
 
 @pytest.mark.usefixtures("home")

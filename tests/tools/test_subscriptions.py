@@ -102,6 +102,29 @@ async def test_a_subscriber_is_notified_when_a_call_ends(
     assert "Booked: " in getattr(read.contents[0], "text", "")
 
 
+async def test_a_subscriber_of_a_list_of_candidates_is_notified_of_each_call_and_of_its_end(
+    settings: Settings, clock: ManualClock, app: SandboxApp
+) -> None:
+    candidates = [{"respondent_phone": number} for number in ("+12025550103", "+12025550119")]
+    around = {"until": "answered", "task_category": "general", "task_description": "Ask", "candidates": candidates}
+    clock.hold()
+    async with client_2026(settings, clock, app) as agent:
+        uri = f"{CALLS}/{(await agent.use('call_around', around, wait_seconds=0)).data['tracking_id']}"
+        await clock.sleepers(1)
+        async with agent.client.listen(resource_subscriptions=[uri]) as subscription:
+            clock.advance(minutes=5)
+            second = await next_of(subscription, 1)
+            await clock.sleepers(1)
+            clock.advance(minutes=5)
+            with anyio.fail_after(LIMIT):
+                async for _ in subscription:
+                    read = await agent.client.read_resource(uri)
+                    if "Answered: " in getattr(read.contents[0], "text", ""):
+                        break
+
+    assert second == {uri}
+
+
 async def test_a_subscriber_of_the_list_is_notified_when_a_call_is_placed(
     settings: Settings, clock: ManualClock, app: SandboxApp
 ) -> None:

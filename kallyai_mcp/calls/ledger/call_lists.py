@@ -4,18 +4,16 @@ The next candidate's call is reserved in the transaction that reads how the last
 two candidates, and after a crash another process goes on only where this allows it.
 """
 
-import json
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
-from typing import Any
 
 from kallyai_mcp.api.errors import KallyAIError, PolicyError
-from kallyai_mcp.api.models import Submission
 from kallyai_mcp.calls.call_lists import GOES_ON_AFTER, GOES_ON_WHEN_ASKED, LONGEST, CallList, Why, why_refused
-from kallyai_mcp.calls.ledger.base import ConsentOutdatedError, ConstraintError, Database, LedgerUnavailableError, Row
+from kallyai_mcp.calls.ledger.base import ConsentOutdatedError, Database, Row
 from kallyai_mcp.calls.ledger.base import Transaction as Tx
 from kallyai_mcp.calls.ledger.events import note_decision
+from kallyai_mcp.calls.ledger.list_rows import asked_record, asked_records, find_list, list_from_row, list_to_row
 from kallyai_mcp.calls.ledger.reservation import (
     check_policy,
     find_duplicate,
@@ -23,28 +21,20 @@ from kallyai_mcp.calls.ledger.reservation import (
     last_call,
     lock_account,
     numbered,
-    readable,
+    reserved,
     write_audit,
 )
 from kallyai_mcp.calls.ledger.scheduling import expire
-from kallyai_mcp.calls.policy import CallPolicy, Consent, RiskFlag
+from kallyai_mcp.calls.policy import CallPolicy, Consent
 from kallyai_mcp.calls.records import (
     PLACED,
     AccountKey,
     CallRecord,
     CallState,
-    fingerprint,
     moment,
-    new_tracking_id,
     to_row,
 )
 from kallyai_mcp.calls.timing import Timing
-
-_LIST = "SELECT * FROM call_lists WHERE list_id = :id AND api = :api AND account = :account"
-_RECORDS = (
-    "SELECT calls.* FROM calls JOIN call_list_calls ON calls.tracking_id = call_list_calls.tracking_id "
-    "WHERE call_list_calls.list_id = :id ORDER BY call_list_calls.position"
-)
 
 
 class ListLedger:
@@ -63,16 +53,33 @@ class ListLedger:
 
     async def find(self, account: AccountKey, list_id: str) -> CallList | None:
         """The account's list with this id."""
-        return await self._database.read(lambda tx: _find(tx, account, list_id), empty=None)
+        return await self._database.read(lambda tx: find_list(tx, account, list_id), empty=None)
 
     async def find_same(self, asked: CallList) -> CallList | None:
         """The list that stands for `asked`: one that goes on, or ended within the time of a duplicate."""
         return await self._database.read(lambda tx: _find_same(tx, asked, self._timing), empty=None)
 
+    async def list_unfinished(self, account: AccountKey) -> list[CallList]:
+        """The account's lists that go on, or wait for the user, newest first.
+
+        One that waits for longer than a duplicate is recognized is not among them: it can't go on any more.
+        """
+
+        def work(tx: Tx) -> list[CallList]:
+            rows = tx.rows(
+                "SELECT * FROM call_lists WHERE api = :api AND account = :account "
+                "AND (why IS NULL OR ended_at > :since) ORDER BY asked_at DESC",
+                since=tx.now() - self._timing.repeat_after,
+                **account.columns,
+            )
+            return [found for row in rows if (found := list_from_row(tx, row)).is_open or found.is_waiting]
+
+        return await self._database.read(work, empty=[])
+
     async def last_calls(self, asked: CallList) -> list[datetime | None]:
         """When each candidate's number was called last."""
         return await self._database.read(
-            lambda tx: [last_call(tx, record) for record in _asked_records(asked)],
+            lambda tx: [last_call(tx, record) for record in asked_records(asked)],
             empty=[None] * len(asked.submissions),
         )
 
@@ -94,25 +101,17 @@ class ListLedger:
             lock_account(tx, asked.account)
             if (known := _find_same(tx, asked, self._timing)) is not None:
                 return known, False
-            used = {"id": consent.confirmation_id}
-            if consent.confirmation_id is not None and (
-                tx.rows("SELECT 1 AS found FROM call_lists WHERE confirmation_id = :id", **used)
-                or tx.rows("SELECT 1 AS found FROM calls WHERE confirmation_id = :id", **used)
+            if consent.confirmation_id is not None and tx.rows(
+                "SELECT 1 AS found FROM call_lists WHERE confirmation_id = :id", id=consent.confirmation_id
             ):
                 return ConsentOutdatedError("This confirmation was used already, so the user has to be asked again")
-            found = [last_call(tx, record) for record in _asked_records(asked)]
+            found = [last_call(tx, record) for record in asked_records(asked)]
             if consent.depends_on_last_call and found != list(last_calls):
                 return ConsentOutdatedError("A number was called meanwhile, so the user has to be asked again")
-            insert(tx, "call_lists", _to_row(asked, consent, tx.now()))
+            insert(tx, "call_lists", list_to_row(asked, consent, tx.now()))
             return asked, True
 
-        try:
-            result = await self._database.write(work)
-        except ConstraintError as error:
-            raise LedgerUnavailableError(f"The ledger refused the list: {error}") from error
-        if isinstance(result, KallyAIError):
-            raise result
-        return result
+        return await reserved(self._database, work)
 
     async def release(self, asked: CallList) -> None:
         """Delete a list whose reservation was not confirmed, if it was written and has called nobody."""
@@ -163,7 +162,7 @@ class ListLedger:
 
         def work(tx: Tx) -> CallList:
             lock_account(tx, found.account)
-            now = _find(tx, found.account, found.list_id) or found
+            now = find_list(tx, found.account, found.list_id) or found
             allowed = GOES_ON_WHEN_ASKED if after is None else GOES_ON_AFTER
             if now.why not in allowed or (after is not None and after != len(now.records)):
                 return now
@@ -177,7 +176,7 @@ class ListLedger:
                 now=tx.now(),
                 passed=now.passed if after is None else after,
             )
-            return _find(tx, found.account, found.list_id) or now
+            return find_list(tx, found.account, found.list_id) or now
 
         return await self._database.write(work)
 
@@ -198,7 +197,7 @@ class ListLedger:
 
         def work(tx: Tx) -> bool:
             lock_account(tx, account)
-            found = _find(tx, account, list_id)
+            found = find_list(tx, account, list_id)
             if found is None or found.why in (Why.BOOKED, Why.DONE, Why.CANCELED):
                 return False
             _stop(tx, found, Why.CANCELED)
@@ -219,15 +218,10 @@ class ListLedger:
                 if (row["api"], row["account"]) != (account.api, account.account):
                     continue
                 tx.run("UPDATE call_lists SET worker = :worker WHERE list_id = :id", worker=worker, id=row["list_id"])
-                taken += [found] if (found := _find(tx, account, row["list_id"])) is not None else []
+                taken += [found] if (found := find_list(tx, account, row["list_id"])) is not None else []
             return taken
 
         return await self._database.write(work)
-
-
-def _find(tx: Tx, account: AccountKey, list_id: str) -> CallList | None:
-    rows = tx.rows(_LIST, id=list_id, **account.columns)
-    return _from_row(tx, rows[0]) if rows else None
 
 
 def _find_same(tx: Tx, asked: CallList, timing: Timing) -> CallList | None:
@@ -238,7 +232,7 @@ def _find_same(tx: Tx, asked: CallList, timing: Timing) -> CallList | None:
         since=tx.now() - timing.repeat_after,
         **asked.account.columns,
     )
-    found = _from_row(tx, rows[0]) if rows else None
+    found = list_from_row(tx, rows[0]) if rows else None
     # A list that was canceled stands for a new one only where its last call may have agreed to something: the new one
     # would begin with the first candidate, and that one could agree, too.
     return None if found is not None and found.why is Why.CANCELED and not found.may_have_reached else found
@@ -246,7 +240,7 @@ def _find_same(tx: Tx, asked: CallList, timing: Timing) -> CallList | None:
 
 def _advance(tx: Tx, asked: CallList, policy: CallPolicy, timing: Timing) -> tuple[CallList, CallRecord | None, bool]:
     lock_account(tx, asked.account)
-    found = _find(tx, asked.account, asked.list_id)
+    found = find_list(tx, asked.account, asked.list_id)
     if found is None or found.why is not None or found.worker != asked.worker or not tx.holds_lease(asked.worker):
         return found or asked, None, False
     expire(tx)
@@ -260,7 +254,7 @@ def _advance(tx: Tx, asked: CallList, policy: CallPolicy, timing: Timing) -> tup
             return _stop(tx, found, why), None, False
         if moment(tx.now()) - found.asked_at > LONGEST:
             return _stop(tx, found, Why.REFUSED), None, False
-        record = _asked_record(found, len(found.records))
+        record = asked_record(found, len(found.records))
         if (duplicate := find_duplicate(tx, record, redial=False, timing=timing)) is not None:
             found = _tied(tx, found, duplicate)
             continue
@@ -330,63 +324,3 @@ def _abandoned(tx: Tx, worker: str | None, known: Sequence[str]) -> list[Row]:
     others = {row["worker"] for row in rows if row["worker"] != worker}
     dead = {name for name in others if tx.is_abandoned(name)}
     return mine + [row for row in rows if row["worker"] in dead]
-
-
-def _asked_records(asked: CallList) -> list[CallRecord]:
-    return [_asked_record(asked, position) for position in range(len(asked.submissions))]
-
-
-def _asked_record(found: CallList, position: int) -> CallRecord:
-    submission = found.submissions[position]
-    return CallRecord(
-        tracking_id=new_tracking_id(),
-        account=found.account,
-        fingerprint=fingerprint(submission),
-        submission=submission,
-        timezone=found.timezone,
-        session_id=found.session_id,
-        worker=found.worker,
-        placed_at=found.asked_at,
-    )
-
-
-def _to_row(asked: CallList, consent: Consent, now: float) -> Row:
-    request = {
-        "submissions": [submission.as_json() for submission in asked.submissions],
-        "until": asked.until,
-        "accept_other_time": asked.accept_other_time,
-        "session_id": asked.session_id,
-        "consent": [consent.asked_by, consent.how, consent.risk_flags],
-    }
-    return {
-        "list_id": asked.list_id,
-        **asked.account.columns,
-        "fingerprint": asked.fingerprint,
-        "request": json.dumps(request),
-        "timezone": asked.timezone,
-        "worker": asked.worker,
-        "asked_at": now,
-        "passed": 0,
-        "confirmation_id": consent.confirmation_id,
-    }
-
-
-def _from_row(tx: Tx, row: Row) -> CallList:
-    request: dict[str, Any] = json.loads(row["request"])
-    asked_by, how, flags = request["consent"]
-    return CallList(
-        consent=Consent(asked_by, how, tuple(RiskFlag(flag) for flag in flags)),
-        list_id=row["list_id"],
-        account=AccountKey(row["api"], row["account"]),
-        submissions=tuple(Submission.model_validate(fields) for fields in request["submissions"]),
-        until=request["until"],
-        accept_other_time=request["accept_other_time"],
-        timezone=row["timezone"],
-        asked_at=moment(row["asked_at"]),
-        session_id=request["session_id"],
-        worker=row["worker"],
-        passed=row["passed"],
-        why=Why(row["why"]) if row["why"] else None,
-        ended_at=moment(row["ended_at"]) if row["ended_at"] is not None else None,
-        records=tuple(readable(tx.rows(_RECORDS, id=row["list_id"]))),
-    )

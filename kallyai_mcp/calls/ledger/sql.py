@@ -14,7 +14,6 @@ from kallyai_mcp.calls.ledger.base import (
     ConsentOutdatedError,
     ConstraintError,
     Database,
-    LedgerUnavailableError,
     Row,
 )
 from kallyai_mcp.calls.ledger.base import Transaction as Tx
@@ -32,6 +31,7 @@ from kallyai_mcp.calls.ledger.reservation import (
     lock_account,
     numbered,
     readable,
+    reserved,
     write_audit,
 )
 from kallyai_mcp.calls.ledger.scheduling import as_it_is
@@ -143,13 +143,7 @@ class Ledger:
             write_audit(tx, record, consent, PLACED if record.is_active else SCHEDULED)
             return record, True
 
-        try:
-            found = await self._database.write(work)
-        except ConstraintError as error:
-            raise LedgerUnavailableError(f"The ledger refused the call: {error}") from error
-        if isinstance(found, KallyAIError):
-            raise found
-        return found
+        return await reserved(self._database, work)
 
     async def mark_sent(self, record: CallRecord, *, service_time: progress.ServiceTime) -> CallRecord:
         """Note that a request is about to leave; returns the record as it then is.

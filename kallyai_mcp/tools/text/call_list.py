@@ -83,10 +83,11 @@ def listing(
     more: bool,
     zone_name: str,
     now: datetime,
+    lists: Sequence[str] = (),
     unsettled: Sequence[CallView] = (),
     spanish: bool = False,
 ) -> str:
-    """A line for each call, newest first, and how to get more; above them the calls without an outcome.
+    """A line for each call, newest first, and how to get more; above them lists and the calls without an outcome.
 
     Args:
         views: The page of calls.
@@ -96,17 +97,18 @@ def listing(
         more: There are further pages.
         zone_name: IANA name of the user's time zone.
         now: The present moment, with a time zone.
-        unsettled: Our calls without an outcome.
+        lists: Lines about lists of candidates that go on or wait for the user.
+        unsettled: Our calls without an outcome, but those of these lists.
         spanish: In Spanish, else in English.
     """
 
     def say(key: str, **values: object) -> str:
         return _SENTENCES[key][spanish].format(**values)
 
-    if not views and not unsettled:
+    if not views and not unsettled and not lists:
         return say("none_after", offset=offset) if offset else say("none")
     room = _WIDE if len(views) <= _SHORT_LIST else _NARROW
-    lines = [_row(view, zone_name, now, room, spanish) for view in unsettled]
+    lines = [*lists, *(_row(view, zone_name, now, room, spanish) for view in unsettled)]
     lines += [say("unsettled")] if unsettled else []
     if views:
         is_everything = offset == 0 and seen == total

@@ -1,5 +1,6 @@
 """How a call list reads: the result, a line for each candidate, and what to do."""
 
+from collections.abc import Sequence
 from datetime import datetime
 
 from kallyai_mcp.api.models import Submission
@@ -9,7 +10,8 @@ from kallyai_mcp.tools.call_view import CallView
 from kallyai_mcp.tools.text.call_list import state_in_words
 from kallyai_mcp.tools.text.calls import Party, booked_time, record_party
 from kallyai_mcp.tools.text.canceling import list_canceled
-from kallyai_mcp.tools.text.plain import one_line, quoted, sentence, word
+from kallyai_mcp.tools.text.plain import one_line, quoted, sentence, word, zone_of
+from kallyai_mcp.tools.text.times import when
 
 _SENTENCES: dict[str, tuple[str, str]] = {
     "booked": ("Booked: {party}. Nobody else is called.", "Reservado: {party}. No se llama a nadie más."),
@@ -64,6 +66,17 @@ _SENTENCES: dict[str, tuple[str, str]] = {
     ),
     "again": ("Asked for before; nothing was placed twice. ", "Ya se había pedido; nada se hizo dos veces. "),
     "not_called": ("Not called: {parties}.", "Sin llamar: {parties}."),
+    "listed": ("call_around: {state}", "call_around: {state}"),
+    "state_in_progress": ("in progress, {number} of {count}", "en curso, {number} de {count}"),
+    "state_ending": ("canceled, its last call is in progress", "cancelada, su última llamada está en curso"),
+    "state_needs_decision": ("needs a decision", "falta una decisión"),
+    "state_unknown": ("stopped, an outcome is unknown", "detenida, un resultado es desconocido"),
+    "state_needs_sign_in": ("stopped, not signed in", "detenida, sin sesión iniciada"),
+    "state_refused": ("stopped, the next call may not be placed now", "detenida, ahora no se puede llamar"),
+    "next_of_lists": (
+        "get_call with the id of a list says what to do next; do not call its candidates yourself.",
+        "get_call con el id de una lista dice qué hacer; no llames a sus candidatos por tu cuenta.",
+    ),
     "limit": ("a limit of this server, or too late", "un límite de este servidor, o demasiado tarde"),
 }
 
@@ -113,6 +126,37 @@ def task_status(found: CallList, *, spanish: bool, is_duplicate: bool = False) -
     party = party_of(found.submissions[position - 1])
     first = _say("task", spanish, party=party, number=position, count=len(found.submissions))
     return f"{_say('again', spanish) if is_duplicate else ''}{first} {_say('task_cancel', spanish)}"
+
+
+def listed(lists: Sequence[CallList], zone_name: str, now: datetime, *, spanish: bool) -> list[str]:
+    """Lists that go on or wait for the user, as lines of a listing of calls: each with its calls, and what to do.
+
+    Args:
+        lists: The lists.
+        zone_name: IANA name of the user's time zone.
+        now: The present moment, with a time zone.
+        spanish: In Spanish, else in English.
+    """
+    lines = []
+    for found in lists:
+        number, count = max(1, len(found.records)), len(found.submissions)
+        state = _say(f"state_{state_of(found)}", spanish, number=number, count=count)
+        at = when(found.asked_at, zone_of(zone_name), now, spanish=spanish)
+        lines.append(f"{at}  {_say('listed', spanish, state=state)}  {word(found.list_id)}")
+        for position, record in enumerate(found.records, 1):
+            words, id_ = state_in_words(CallView.of_record(record), spanish), record.call_id or record.tracking_id
+            lines.append(f"  {position}. {record_party(record).in_row()}  {words}  {word(id_)}")
+        if found.not_called:
+            parties = "; ".join(party_of(submission).in_row() for submission in found.not_called)
+            lines.append(f"  {_say('not_called', spanish, parties=parties)}")
+    return [*lines, _say("next_of_lists", spanish)] if lines else []
+
+
+def state_of(found: CallList) -> str:
+    """How far a list is: `in_progress`, `ending` (canceled, its last call goes on), or why it has stopped."""
+    if found.why is None:
+        return "in_progress"
+    return "ending" if found.is_calling else found.why.value
 
 
 def calling(found: CallList, *, spanish: bool) -> str:

@@ -1,0 +1,88 @@
+"""The rows of call lists: how a list is written down, and read back with its calls."""
+
+import json
+from typing import Any
+
+from kallyai_mcp.api.models import Submission
+from kallyai_mcp.calls.call_lists import CallList, Why
+from kallyai_mcp.calls.ledger.base import Row
+from kallyai_mcp.calls.ledger.base import Transaction as Tx
+from kallyai_mcp.calls.ledger.reservation import readable
+from kallyai_mcp.calls.policy import Consent, RiskFlag
+from kallyai_mcp.calls.records import AccountKey, CallRecord, fingerprint, moment, new_tracking_id
+
+_LIST = "SELECT * FROM call_lists WHERE list_id = :id AND api = :api AND account = :account"
+_RECORDS = (
+    "SELECT calls.* FROM calls JOIN call_list_calls ON calls.tracking_id = call_list_calls.tracking_id "
+    "WHERE call_list_calls.list_id = :id ORDER BY call_list_calls.position"
+)
+
+
+def find_list(tx: Tx, account: AccountKey, list_id: str) -> CallList | None:
+    """The account's list with this id."""
+    rows = tx.rows(_LIST, id=list_id, **account.columns)
+    return list_from_row(tx, rows[0]) if rows else None
+
+
+def asked_records(asked: CallList) -> list[CallRecord]:
+    """A record for the call of each candidate, not written down yet."""
+    return [asked_record(asked, position) for position in range(len(asked.submissions))]
+
+
+def asked_record(found: CallList, position: int) -> CallRecord:
+    """The record for the call of one candidate, not written down yet."""
+    submission = found.submissions[position]
+    return CallRecord(
+        tracking_id=new_tracking_id(),
+        account=found.account,
+        fingerprint=fingerprint(submission),
+        submission=submission,
+        timezone=found.timezone,
+        session_id=found.session_id,
+        worker=found.worker,
+        placed_at=found.asked_at,
+    )
+
+
+def list_to_row(asked: CallList, consent: Consent, now: float) -> Row:
+    """The row of a new list; `now` is the database's time."""
+    request = {
+        "submissions": [submission.as_json() for submission in asked.submissions],
+        "until": asked.until,
+        "accept_other_time": asked.accept_other_time,
+        "session_id": asked.session_id,
+        "consent": [consent.asked_by, consent.how, consent.risk_flags],
+    }
+    return {
+        "list_id": asked.list_id,
+        **asked.account.columns,
+        "fingerprint": asked.fingerprint,
+        "request": json.dumps(request),
+        "timezone": asked.timezone,
+        "worker": asked.worker,
+        "asked_at": now,
+        "passed": 0,
+        "confirmation_id": consent.confirmation_id,
+    }
+
+
+def list_from_row(tx: Tx, row: Row) -> CallList:
+    """What `list_to_row` wrote, with the list's calls."""
+    request: dict[str, Any] = json.loads(row["request"])
+    asked_by, how, flags = request["consent"]
+    return CallList(
+        consent=Consent(asked_by, how, tuple(RiskFlag(flag) for flag in flags)),
+        list_id=row["list_id"],
+        account=AccountKey(row["api"], row["account"]),
+        submissions=tuple(Submission.model_validate(fields) for fields in request["submissions"]),
+        until=request["until"],
+        accept_other_time=request["accept_other_time"],
+        timezone=row["timezone"],
+        asked_at=moment(row["asked_at"]),
+        session_id=request["session_id"],
+        worker=row["worker"],
+        passed=row["passed"],
+        why=Why(row["why"]) if row["why"] else None,
+        ended_at=moment(row["ended_at"]) if row["ended_at"] is not None else None,
+        records=tuple(readable(tx.rows(_RECORDS, id=row["list_id"]))),
+    )
