@@ -1,4 +1,4 @@
-"""What a person needs of every page: borders that are seen, controls that are hit, and no scrolling sideways."""
+"""What a person needs of every page: borders and texts that are seen, controls that are hit, and nothing cut off."""
 
 from playwright.async_api import Frame, Page
 
@@ -35,10 +35,20 @@ _LOOK = """
       if (ratio < 3) found.push(`${label}: border ${side} ${ratio.toFixed(2)}`);
     }
     const box = node.getBoundingClientRect();
-    const isControl = node.matches("button, summary, a.button, nav a");
+    const isControl = node.matches(
+      "button, summary, a.button, nav a, select, textarea, input:not([type=checkbox], [type=radio], [type=hidden])"
+    );
     if (isControl && (box.height < 44 || (box.width < 44 && !node.matches("summary")))) {
       found.push(`${label}: ${box.width} x ${box.height}`);
     }
+    const hasText = [...node.childNodes].some((child) => child.nodeType === Node.TEXT_NODE && child.data.trim());
+    if (hasText && !node.matches("svg *, .unseen") && box.width > 1) {
+      const size = parseFloat(style.fontSize), isLarge = size >= 24 || (size >= 18.66 && style.fontWeight >= 700);
+      const ratio = contrast(parse(style.color), ground(node));
+      if (ratio < (isLarge ? 3 : 4.5)) found.push(`${label}: text ${ratio.toFixed(2)}`);
+    }
+    const isCut = ["hidden", "clip"].includes(style.overflowX) && node.scrollWidth > node.clientWidth + 1;
+    if (isCut && !node.matches(".unseen")) found.push(`${label}: cut off`);
     if (node.matches("svg *") && style.stroke.includes("(") && parseFloat(style.strokeWidth)) {
       const ratio = contrast(parse(style.stroke), ground(node.closest("svg").parentElement));
       if (ratio < 3 && !node.matches(".track, .sign *")) found.push(`${label}: stroke ${ratio.toFixed(2)}`);
@@ -54,6 +64,8 @@ _LOOK = """
 
 
 async def hard_to_use(page: Page | Frame) -> list[str]:
-    """What is hard to see or to press: borders and lines with a contrast below 3:1, controls below 44 px, overflow."""
+    """What is hard to see or to press: borders and lines with a contrast below 3:1, texts below 4.5:1 (3:1 if large),
+    controls below 44 px, and what is cut off or wider than the page.
+    """
     found: list[str] = await page.evaluate(_LOOK)
     return found

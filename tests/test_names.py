@@ -1,4 +1,7 @@
-"""No name in the package is a metaphor of the first versions; DESIGN's vocabulary has the words to use."""
+"""No name in the package is a metaphor of the first versions; DESIGN's vocabulary has the words to use.
+
+And no text has a word that an engineer in another country has to look up, British spelling, or Spanish of Spain alone.
+"""
 
 import ast
 import re
@@ -36,6 +39,16 @@ WORDS = frozenset(
 """Words that must not be a part of any name."""
 
 
+PHRASES = (
+    r"by which|of which|to which|for want of|this very|whom|whoever|whereby|thereby|hence|thus|lest|albeit|whilst|upon|"
+    r"(fav|hon|col|behavi|neighb)our\w*|(recogn|organ|initial|normal|serial)is(e|es|ed|ing|ation)|catalogue|dialled|"
+    r"(is|are|was|were|be) cancelled|(ha|han|has) (?!llamado)\w+(ado|ido)|vosotros|vuestr[oa]s?"
+)
+"""Phrases that must not be in any text: of the package, its comments included, of the docs, and of the README."""
+
+TEXTS = ("*.py", "*.js", "*.json", "*.html", "*.css", "*.toml", "*.md", "*.txt")
+
+
 def names_in(path: Path) -> Iterator[str]:
     """The name of a module, and every name that it defines: functions, classes, arguments, variables, attributes."""
     yield path.stem
@@ -70,6 +83,19 @@ def test_no_name_is_a_metaphor() -> None:
 
 def test_no_package_has_the_name_of_a_metaphor() -> None:
     assert [folder.name for folder in PACKAGE.rglob("*") if folder.is_dir() and is_metaphor(folder.name)] == []
+
+
+def test_no_text_has_a_phrase_that_is_hard_to_read() -> None:
+    top = PACKAGE.parent
+    paths = [path for kind in TEXTS for path in (*PACKAGE.rglob(kind), *(top / "docs").rglob(kind), *top.glob("*.md"))]
+    found = {
+        f"{path.relative_to(top)}: {match.group()}"
+        for path in paths
+        for match in re.finditer(rf"\b({PHRASES})\b", path.read_text(encoding="utf-8"), re.IGNORECASE)
+    }
+
+    assert len(paths) > 250
+    assert found == set()
 
 
 @pytest.mark.parametrize(

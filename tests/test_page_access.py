@@ -86,8 +86,11 @@ async def test_the_pages_of_the_sandbox(page: Page, app: SandboxApp) -> None:
 
         await page.route(f"{SANDBOX}/**", answer)
         first = await client.get("/v1/auth/cli", params={"redirect_uri": "http://localhost:9999"})
+        token = app.state.sandbox.issue_tokens()["access_token"]
+        portal = await client.get("/v1/stripe/billing-portal", headers={"Authorization": f"Bearer {token}"})
         paths = {
             "home": "/",
+            "billing": portal.json()["url"].removeprefix(SANDBOX),
             "docs": "/docs",
             "play": "/_sandbox/play",
             "sign in": "/v1/auth/cli?redirect_uri=http://localhost:9999",

@@ -47,10 +47,10 @@ _TEXTS: dict[Language, dict[Kind, tuple[str, str]]] = {
             "Esta dirección no corresponde al inicio de sesión que está en espera. Abre el enlace que recibiste e "
             "inicia sesión allí; sigue siendo válido.",
         ),
-        "used": ("Ya se recibió", "Este inicio de sesión ha terminado. Puedes cerrar esta ventana y volver {place}."),
+        "used": ("Ya se recibió", "Este inicio de sesión ya terminó. Puedes cerrar esta ventana y volver {place}."),
         "late": (
             "Se acabó el tiempo",
-            "El tiempo para iniciar sesión ha terminado. No se guardó nada. Vuelve {place} y {again}.",
+            "Se acabó el tiempo para iniciar sesión. No se guardó nada. Vuelve {place} y {again}.",
         ),
         "missing": (
             "No se encontró la página",

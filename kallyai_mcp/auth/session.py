@@ -43,7 +43,7 @@ class Session:
     * A token is renewed a minute before it expires, and when the service refuses it. There is one renewal at a time in
       this process, and because of a lock file in all processes. Those that waited for it use its result.
     * A new refresh token is never lost: once a renewal has been sent, its answer is waited for and stored, even if the
-      caller is cancelled.
+      caller is canceled.
     * A refused renewal deletes nothing. If another process has renewed the tokens in between, its tokens are used;
       otherwise the user must sign in again.
     * If the service can't be reached, the old token is used until it expires.

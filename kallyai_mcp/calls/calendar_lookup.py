@@ -17,7 +17,7 @@ async def look_up_calendar(
     """What KallyAI's calendar file says of `call`; None for a call that can't have booked anything.
 
     Every success may have booked something: only the service knows what was agreed. Nothing is raised, because an
-    outcome must not be lost for want of a calendar file.
+    outcome must not be lost when there is no calendar file.
 
     Args:
         call: The call, which has ended.

@@ -1,4 +1,4 @@
-"""Names of the countries that KallyAI calls (reference, "Supported Countries") and their neighbours."""
+"""Names of the countries that KallyAI calls (reference, "Supported Countries") and their neighbors."""
 
 NAMES: dict[str, tuple[str, str]] = {
     "AD": ("Andorra", "Andorra"),

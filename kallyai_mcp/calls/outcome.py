@@ -42,7 +42,7 @@ _WITHOUT_SUCCESS: Mapping[str, Outcome] = MappingProxyType(
 _NOBODY_REACHED = frozenset({"no_answer", "busy", "failed", "canceled", "cancelled", "voicemail"})
 
 _PROOFS = frozenset({400, 401, 402, 403, 404, 405, 413, 415, 422, 429})
-"""HTTP statuses by which a service says that it did not act on a request."""
+"""HTTP statuses that say that a service did not act on a request."""
 
 
 def outcome_of(

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from kallyai_mcp.calls.clock import Clock, Stopwatch
 
 _TOLERANCE = 5.0
-"""Seconds by which our wall clock may have moved more or less than time passed, and within which a `Date` is exact."""
+"""How many seconds more or less than time passed our wall clock may have moved; a `Date` is exact to as many."""
 
 _OLDEST = 120.0
 """How many seconds old a `Date` may be when it is read. The machine may have been suspended since it was written."""

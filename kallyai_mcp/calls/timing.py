@@ -1,4 +1,4 @@
-"""The times and counts by which calls are placed, looked up, and given up."""
+"""The times and counts for placing calls, looking for them, and giving up."""
 
 from dataclasses import dataclass
 

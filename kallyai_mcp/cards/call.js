@@ -275,7 +275,7 @@ class CallCard {
     this.#note(locale.text(saved.isError ? "calendar_kept" : "calendar_done", { event }));
   }
 
-  /** A resource of our server, for a host to which the tool has not attached it; undefined without one. */
+  /** A resource of our server, for a host that did not get it with the result; undefined without one. */
   async #read(uri) {
     if (!uri || !this.#host.can("serverResources")) return undefined;
     const { contents } = await this.#host.request("resources/read", { uri }).catch(() => ({}));

@@ -73,7 +73,7 @@ function hint(allowance) {
   return allowance.all && share(allowance) < SHORT_SHARE ? locale.text("short") : "";
 }
 
-/** The attributes by which a screen reader reads the gauge. */
+/** The gauge's attributes for screen readers. */
 function meter(allowance) {
   const { kind, left, all } = allowance;
   return {

@@ -67,7 +67,7 @@ _OWN: dict[str, tuple[str, str]] = {
     "not_written": ("{file} can't be written: {reason}", "{file} no se puede escribir: {reason}"),
     "nobody": (
         "Not signed in. `kallyai-mcp login` signs in through the browser.",
-        "No has iniciado sesión. `kallyai-mcp login` la inicia en el navegador.",
+        "No hay ninguna sesión iniciada. `kallyai-mcp login` la inicia en el navegador.",
     ),
     "signed_in": ("Signed in{who}; kept in {place}", "Sesión iniciada{who}; se guarda en {place}"),
     "as": (" as {name}", " como {name}"),

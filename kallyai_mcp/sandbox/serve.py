@@ -165,7 +165,7 @@ async def serve(
     ready: Callable[[str], object] = lambda _: None,
     report: Callable[[str], object] = lambda _: None,
 ) -> None:
-    """Serve a sandbox until SIGINT or SIGTERM (in the main thread only) or until cancelled.
+    """Serve a sandbox until SIGINT or SIGTERM (in the main thread only) or until canceled.
 
     Args:
         host: The address or name to listen on.

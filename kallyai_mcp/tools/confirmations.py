@@ -1,4 +1,4 @@
-"""Confirmations: the tokens by which an agent passes on its user's yes to one call, for a few minutes."""
+"""Confirmations: the tokens with which an agent passes on its user's yes to one call, for a few minutes."""
 
 import base64
 import hashlib

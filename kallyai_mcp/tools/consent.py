@@ -161,7 +161,7 @@ def _needs_confirmation(structure: CallAnswer, preview: str, *, is_wrong: bool, 
 
 
 def consent_form(spanish: bool, schedule: Schedule = NOW) -> type[BaseModel]:
-    """The form by which the user agrees to a call."""
+    """The form with which the user agrees to a call."""
     title, description = texts.call_now(spanish, later=schedule.not_before is not None)
     return create_model("Consent", call_now=(bool, Field(title=title, description=description)))
 

@@ -1,7 +1,7 @@
 """Notifications that a call has changed (`notifications/resources/updated`), for clients that subscribe.
 
 A client of 2026-07-28 sends `subscriptions/listen`. A client of the 2025 versions subscribes to one URI at a time,
-where it has a session to which a notification can be sent (stdio and `/sse`, but not `/mcp`).
+where it has a session that can get a notification (stdio and `/sse`, but not `/mcp`).
 """
 
 from collections import Counter
@@ -170,7 +170,7 @@ class Subscriptions(InMemorySubscriptionBus):
 
 
 def _listen_uris(ctx: ServerRequestContext[Any, Any]) -> list[str]:
-    """The URIs in a subscriptions/listen; none if its parameters are invalid, to which the SDK answers."""
+    """The URIs in a subscriptions/listen; none if its parameters are invalid, which the SDK reports."""
     if ctx.method != "subscriptions/listen" or ctx.protocol_version not in MODERN_PROTOCOL_VERSIONS:
         return []
     try:

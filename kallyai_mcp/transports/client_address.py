@@ -10,7 +10,7 @@ from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 _log = logging.getLogger(__name__)
 
 UNKNOWN = "unknown"
-"""The address of a client whose own address was replaced by somebody whom no setting names."""
+"""The address of a client whose own address was replaced by a proxy that no setting names."""
 
 
 class ClientAddress:

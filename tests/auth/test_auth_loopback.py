@@ -74,7 +74,7 @@ async def test_a_user_who_cancels_sees_that_and_the_grant_is_refused() -> None:
         shown = await browser.get(answer(flow, error="access_denied"), follow_redirects=True)
         assert (shown.url.path, shown.url.query) == ("/failed", b"")
         assert "Not signed in" in shown.text
-        with pytest.raises(SignInRefusedError, match="cancelled on KallyAI's page") as caught:
+        with pytest.raises(SignInRefusedError, match="canceled on KallyAI's page") as caught:
             await flow.grant()
         assert (caught.value.code, caught.value.reason) == ("sign_in_refused", "access_denied")
         assert isinstance(caught.value, NotSignedInError)

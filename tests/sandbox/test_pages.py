@@ -45,13 +45,15 @@ class Page(HTMLParser):
         self.progress: list[dict[str, str | None]] = []
         self._words: list[str] = []
         self.feed(html)
-        self.words = " ".join(" ".join(self._words).split())
+        self.words = " ".join(" ".join(self._words).split()).replace(" \x00 ", "")
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         values = dict(attrs)
         if "id" in values:
             assert values["id"] not in self.ids, "an id is given twice"
             self.ids.add(values["id"] or "")
+        if tag == "wbr":
+            self._words.append("\x00")
         if tag == "a":
             self.links.append(values["href"] or "")
         elif tag == "html":

@@ -81,7 +81,7 @@ TEXTS: Mapping[Language, Mapping[str, str]] = {
         "connect": "¿Conectar {client} a tu cuenta de KallyAI?",
         "quoted": "«{name}»",
         "unnamed": "una aplicación sin nombre",
-        "unchecked": "La aplicación dice llamarse así. Nadie lo ha comprobado.",
+        "unchecked": "La aplicación dice llamarse así. Nadie lo comprobó.",
         "publisher": "Publicada por",
         "sent_web": "Se te enviará a",
         "sent_here": "Se te enviará a un programa en este equipo",
@@ -99,7 +99,7 @@ TEXTS: Mapping[Language, Mapping[str, str]] = {
         "may_close": "Puedes cerrar esta ventana cuando se haya abierto la aplicación.",
         "sign_out": "Desconectar aplicaciones",
         "connected": "Estas aplicaciones se conectaron a una cuenta de KallyAI en este navegador:",
-        "none": "No se ha conectado ninguna aplicación en este navegador, o ya se ha desconectado.",
+        "none": "No se conectó ninguna aplicación en este navegador, o ya se desconectó.",
         "since": "desde el {day}",
         "sign_out_text": "Al desconectarlas, su acceso aquí termina al momento. No se cierra tu sesión en KallyAI,"
         " y las llamadas en curso continúan.",

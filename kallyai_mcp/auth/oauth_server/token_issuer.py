@@ -241,7 +241,7 @@ class TokenIssuer:
             return await request
         except ServiceError as error:
             if error.status in (400, 401, 403) and error.code not in _OUR_ERRORS:
-                raise TokenRequestError("invalid_grant", "KallyAI does not honour this sign-in any more.") from None
+                raise TokenRequestError("invalid_grant", "KallyAI does not honor this sign-in any more.") from None
             if error.code in _OUR_ERRORS:
                 _log.error("KallyAI refuses this server itself (%s): is KALLYAI_CLIENT_SECRET right?", error.code)
             raise _unavailable(error) from None

@@ -1,7 +1,7 @@
 """The transactions of events. An event is noted when somebody reads: what has ended since then is numbered.
 
 So whatever ends a record needs to know nothing of events, and none is lost in a crash. The number is given under the
-account's lock, and thus in the order in which readers see them.
+account's lock, so in the order in which readers see them.
 """
 
 import json

@@ -60,7 +60,7 @@ class Precheck:
         account: Which account it would be placed on.
         fingerprint: Of its submission.
         duplicate: The record that `place` would answer with, so that nothing new is placed.
-        refusal: The setting by which `place` would refuse it.
+        refusal: The setting that would make `place` refuse it.
         last_call: When the last call to this number was placed, or may have been.
         since: Runs since it was asked for.
     """

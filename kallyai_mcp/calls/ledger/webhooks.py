@@ -291,7 +291,7 @@ def _due(tx: Tx, row: Row) -> Due | None:
 
 
 def _watermark(tx: Tx, id_: str, position: int, *, without: int = -1) -> int:
-    """The position up to which nothing but `without` is to be sent any more; at most `position`."""
+    """The last position before the first event that is still to be sent, other than `without`; at most `position`."""
     [row] = tx.rows(
         "SELECT MIN(position) AS first FROM webhook_outbox WHERE subscription = :id AND position <> :without",
         id=id_,

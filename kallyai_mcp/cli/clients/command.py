@@ -1,4 +1,4 @@
-"""The command by which a client starts this server; an absolute path, because desktop programs have a short PATH."""
+"""The command with which a client starts this server; an absolute path, because desktop programs have a short PATH."""
 
 import os
 import re

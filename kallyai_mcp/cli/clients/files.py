@@ -22,7 +22,7 @@ FORMATS: dict[Format, ModuleType] = {"json": json_text, "jsonc": json_text, "tom
 """What reads and changes a file of each format."""
 
 _URL_KEYS = {"url", "uri", "serverUrl", "httpUrl"}
-"""The keys by which an entry names a server elsewhere, in place of a command."""
+"""The keys with which an entry names a server elsewhere, in place of a command."""
 
 
 @dataclass(frozen=True)

@@ -100,7 +100,7 @@ class Client:
         return self.home_variable is None or not machine.environ.get(self.home_variable)
 
     def entry(self, name: str, command: str, arguments: list[str]) -> dict[str, object]:
-        """The entry `name`, by which the client starts `command`."""
+        """The entry `name`, with which the client starts `command`."""
         match self.shape:
             case "opencode":
                 return {"type": "local", "command": [command, *arguments], "enabled": True}

@@ -181,7 +181,7 @@ PHRASES: Final[dict[str, tuple[str, ...]]] = {
     "done.no_answer": ("Nobody answered.",),
     "done.voicemail": ("An answering machine took the call; a message was left. Nothing is agreed yet.",),
     "done.failed": ("The line dropped in mid-call. Nothing was agreed.",),
-    "done.cancelled": ("The call was cancelled before anybody answered. Nothing was agreed.",),
+    "done.cancelled": ("The call was canceled before anybody answered. Nothing was agreed.",),
     "done.terminated": ("The service ended the call early. Nothing was agreed.",),
     "verb.restaurant": ("Reserved",),
     "verb.clinic": ("Booked",),

@@ -163,7 +163,7 @@ PHRASES: Final[dict[str, tuple[str, ...]]] = {
     "machine": (
         "Ha llamado a {callee}. Ahora no podemos atenderle. Deje su mensaje después de la señal, por favor.",
     ),
-    "machine.callee": ("el número que ha marcado",),
+    "machine.callee": ("el número que marcó",),
     "message.callback": ("Por favor, llamen al {phone}.",),
     "message.bye": ("Gracias, adiós.",),
     # The summary.

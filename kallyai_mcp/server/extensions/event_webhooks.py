@@ -138,7 +138,7 @@ async def _subscribe(ctx: _Context, params: SubscribeParams) -> Subscribed:
             after=params.position,
             since=since(ctx, params),
             ttl=timedelta(milliseconds=min(params.ttl_ms, 10**12)) if params.ttl_ms is not None else None,
-            # Whoever has the token may hear of the account's calls: after its end, the client must show a new one.
+            # A client that has the token may get the account's events: after its end, the client must show a new one.
             until=datetime.fromtimestamp(token.expires_at, UTC) if token is not None and token.expires_at else None,
             sign_in=(token.claims or {}).get(SIGN_IN_CLAIM) if token is not None else None,
         )

@@ -111,7 +111,7 @@ _SENTENCES: dict[str, tuple[str, str]] = {
     ),
     "was_in_progress": (
         "This call was already in progress and has now ended; no new call was placed.",
-        "Esta llamada ya estaba en curso y ha terminado; no se hizo otra.",
+        "Esta llamada ya estaba en curso y terminó; no se hizo otra.",
     ),
     # KallyAI's words, and what to read next
     "no_summary": ("KallyAI gave no summary.", "KallyAI no dio un resumen."),

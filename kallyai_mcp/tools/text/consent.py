@@ -139,7 +139,7 @@ def _details(submission: Submission, now: datetime, spanish: bool) -> str:
 
 
 def call_now(spanish: bool, *, later: bool = False) -> tuple[str, str]:
-    """Title and description of the field by which the user agrees to a call now, or later."""
+    """Title and description of the field with which the user agrees to a call now, or later."""
     if later:
         return ("Llamar entonces", "Es una llamada real") if spanish else ("Call then", "It is a real call")
     if spanish:

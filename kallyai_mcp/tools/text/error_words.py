@@ -100,7 +100,7 @@ EXPLANATIONS: dict[str, Explanation] = {
     "call_scheduled": Explanation(
         "the call has not been placed yet",
         "get_call says when it is due",
-        "la llamada aún no se ha hecho",
+        "la llamada aún no se hizo",
         "get_call dice cuándo toca",
     ),
     "consent_denied": Explanation(
