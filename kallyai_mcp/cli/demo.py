@@ -19,14 +19,12 @@ from kallyai_mcp.cli.sandbox import need_sandbox
 from kallyai_mcp.cli.words import Words
 from kallyai_mcp.settings import Settings
 
-_SPEED = 20
-"""How many times faster than real the demo's calls are: a call takes about three seconds."""
 
-
-def run_demo(*, verbose: bool = False) -> int:
+def run_demo(speed: float, *, verbose: bool = False) -> int:
     """Run the demo and print each step; returns the exit code, 0 only if each answer was the expected one.
 
     Args:
+        speed: How many times faster than real its calls are; with 20, a call takes about three seconds.
         verbose: Also print each use of a tool.
     """
     need_sandbox()
@@ -36,7 +34,7 @@ def run_demo(*, verbose: bool = False) -> int:
 
     failures: list[str] = []
     try:
-        anyio.run(_run, demo)
+        anyio.run(_run, demo, speed)
     except* (DemoError, KallyAIError, BrowserClientError, OSError) as group:
         failures = [str(error) for error in _errors_in(group)]
     for failure in failures:
@@ -56,17 +54,17 @@ def _errors_in(error: BaseException) -> Iterator[BaseException]:
         yield error
 
 
-async def _run(demo: Demo) -> None:
+async def _run(demo: Demo, speed: float) -> None:
     async with AsyncExitStack() as stack:
         home = Path(stack.enter_context(tempfile.TemporaryDirectory(ignore_cleanup_errors=True)))
         demo.show("sandbox")
         from kallyai_mcp.sandbox.app import create_app
         from kallyai_mcp.sandbox.serve import running
 
-        app = create_app(speed=_SPEED)
+        app = create_app(speed=speed)
         stack.callback(app.state.sandbox.close)
         url = await stack.enter_async_context(running(app))
-        demo.tell("speed", url=url, speed=_SPEED)
+        demo.tell("speed", url=url, speed=f"{speed:g}")
 
         environment = {
             "KALLYAI_API_URL": url,

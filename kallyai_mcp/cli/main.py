@@ -258,11 +258,13 @@ def sandbox(*, host: str, port: int, data: Path | None, speed: float, scenarios:
 
 @cli.command(short_help="Show a call, from sign-in to transcript.")
 @click.option("--verbose", "-v", is_flag=True, help="Also show what the agent sends and reads.")
-def demo(*, verbose: bool) -> None:
+@click.option("--speed", type=click.FloatRange(min=0, min_open=True), default=20, show_default=True,
+              help="How many times faster than real the calls are.")  # fmt: skip
+def demo(*, verbose: bool, speed: float) -> None:
     """Show a call on the sandbox, from sign-in to transcript, through a real MCP client."""
     from kallyai_mcp.cli.demo import run_demo
 
-    raise SystemExit(run_demo(verbose=verbose))
+    raise SystemExit(run_demo(speed, verbose=verbose))
 
 
 def main() -> None:

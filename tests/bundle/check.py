@@ -145,7 +145,7 @@ def with_sandbox(wheel: Path, folder: Path) -> None:
     """Install the sandbox as well, and run the demo."""
     extra = f"kallyai-mcp[sandbox] @ {wheel.as_uri()}"
     run("uv", "pip", "install", "--quiet", "--python", folder / "venv", extra)
-    shown = run(installed_command(folder), "demo").stdout
+    shown = run(installed_command(folder), "demo", "--speed", "1000").stdout
     require("Each answer was what it should be." in shown, "the demo should have ended well")
 
 

@@ -11,7 +11,7 @@ import pytest
 from kallyai_mcp.cli.shell import Shell, set_variable, shell_of
 from tests.agent import open_agent, settings_in
 from tests.cli.machine import run_in_process
-from tests.processes import LIMIT, run, started
+from tests.processes import LIMIT, started
 from tests.sandbox.manual_clock import ManualClock
 from tests.sandbox.sandbox_app import sandbox_app
 
@@ -94,7 +94,7 @@ def test_a_data_folder_that_can_not_be_created_is_reported(tmp_path: Path) -> No
 
 def test_the_demo_exits_with_0_when_each_answer_is_right(tmp_path: Path) -> None:
     begun = datetime.now(UTC).month
-    done = run(tmp_path, "demo")
+    done = run_in_process(tmp_path, "demo", "--speed", "1000")
     same_period = datetime.now(UTC).month == begun
 
     assert done.returncode == 0, done.stderr + done.stdout
