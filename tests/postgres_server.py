@@ -110,6 +110,8 @@ class PostgresServer(PostgresDatabases):
             "fsync": "on",
             "synchronous_commit": "on",
             "max_connections": "200",
+            "autovacuum": "off",  # no test lasts long enough to need it
+            "dynamic_shared_memory_type": "mmap",  # files in its folder, which are gone when it was killed, too
         } | (settings or {})
         self.log: list[str] = []
         try:
