@@ -93,7 +93,7 @@ class Bench:
             assert isinstance(result, CallToolResult)
             text = "\n".join(block.text for block in result.content if isinstance(block, TextContent))
             use = ToolUse(tool, dict(arguments), text, is_error=bool(result.is_error))
-        if self._task.is_slow:
+        if self._task.is_slow or any(call.status == "in_progress" for call in self.sandbox.calls):
             self._sandbox.clock.advance(seconds=_CALL_SECONDS)
         self.used.append(use)
         return use

@@ -6,9 +6,6 @@ from tests.evals.bench import Bench
 from tests.evals.graders import GivenReply, Run
 from tests.evals.task import Reply, Task
 
-MOST_REPLIES = 6
-"""How often the user replies at most."""
-
 USER = "Ada"
 
 SYSTEM = f"""\
@@ -38,13 +35,16 @@ class Conversation:
     async def reply_to(self, answer: str) -> str | None:
         """What the user replies to an answer; None: the conversation is over."""
         self._answers.append(answer)
-        used = {each.reply.id for each in self._given}
-        if "?" not in answer or len(used) == MOST_REPLIES:
-            return None
-        reply = next((each for each in self._task.reply if each.id not in used and _fits(each, answer)), None)
-        if reply is None:
+        if "?" not in answer:
             return None
         calls = len(self._bench.sandbox.calls) + len(await self._bench.scheduled())
+        replies = [*self._task.reply]
+        if not calls and self._task.otherwise:
+            replies.append(Reply(id="", when=r"\?\W*$", says=self._task.otherwise))
+        used = {each.reply.id for each in self._given}
+        reply = next((each for each in replies if each.id not in used and _fits(each, answer)), None)
+        if reply is None:
+            return None
         self._given.append(GivenReply(reply, calls))
         return reply.says
 

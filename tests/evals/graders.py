@@ -162,8 +162,8 @@ def check_facts(expect: Expectation, run: Run) -> list[str]:
 
 
 def check_supported(expect: Expectation, run: Run) -> list[str]:
-    """Each time, day, amount, and number that the assistant tells the user was said before, or was on the phone."""
-    known = [*run.sources, *(call.number for call in expect.calls)]
+    """Each time, day, amount, and number that the user is told was said before, or follows from what was said."""
+    known = [*run.sources, *expect.derived, *(call.number for call in expect.calls)]
     return [
         f"nothing supports the {fact.kind} {fact.words!r}"
         for answer in run.answers
@@ -219,4 +219,4 @@ def failed(expect: Expectation, run: Run) -> Sequence[GraderName]:
 
 
 def _found(pattern: str, text: str) -> bool:
-    return re.search(pattern, text, re.IGNORECASE) is not None
+    return re.search(pattern, text.replace("\u2019", "'"), re.IGNORECASE) is not None

@@ -33,8 +33,9 @@ def _compiles(pattern: str) -> str:
 def _is_fact(text: str) -> str:
     if is_pattern(text):
         return _compiles(text)
-    if len(facts_in(text)) != 1:
-        raise ValueError(f"{text!r} states no fact, or several; a pattern begins and ends with a slash")
+    facts = facts_in(text)
+    if len(facts) != 1 or len(facts[0].values) != 1:
+        raise ValueError(f"{text!r} is not one fact, such as 9 AM, 20:30, 2026-01-30, or $45; /words/ are a pattern")
     return text
 
 
@@ -95,6 +96,7 @@ class Expectation(_Strict):
         refused: How many requests KallyAI may have refused.
         after: Replies that the user must have given before the first call.
         states: What the final answer must state.
+        derived: What it may state although nobody said it, such as the sum of two prices.
         claims: What it may claim besides what the calls show.
         avoids: What no answer may say.
         without_tools: Tools that may not be used.
@@ -104,6 +106,7 @@ class Expectation(_Strict):
     refused: int = 0
     after: tuple[str, ...] = ()
     states: tuple[StatedFact, ...] = ()
+    derived: tuple[StatedFact, ...] = ()
     claims: tuple[Claim, ...] = ()
     avoids: tuple[Pattern, ...] = ()
     without_tools: tuple[str, ...] = ()
@@ -160,6 +163,7 @@ class Task(_Strict):
         client_seconds: How long the client waits for a tool before it gives up.
         is_slow: Calls go on until the client has got a result, or has given up.
         reply: What the user answers.
+        otherwise: What the user answers, once, to any other question before the first call; "" for nothing.
         expect: What must be true at the end.
         gold: A run that is right.
         bad: Runs that are wrong.
@@ -174,6 +178,7 @@ class Task(_Strict):
     client_seconds: float = 60
     is_slow: bool = False
     reply: tuple[Reply, ...] = ()
+    otherwise: str = "I have told you all I know. Do what you think is best."
     expect: Expectation
     gold: tuple[Step, ...] = Field(min_length=1)
     bad: tuple[BadRun, ...] = ()

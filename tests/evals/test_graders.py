@@ -92,6 +92,13 @@ def test_a_scheduled_call_is_expected_at_its_time() -> None:
     assert "it is due at" in GRADERS["calls"](expect, late)[0]
 
 
+def test_what_follows_from_the_facts_may_be_stated() -> None:
+    answer = replace(RIGHT, answers=("It is $80 for the four of you.",))
+
+    assert GRADERS["supported"](EXPECT, answer)
+    assert GRADERS["supported"](EXPECT.model_copy(update={"derived": ("$80",)}), answer) == []
+
+
 def test_a_message_may_be_claimed_after_an_answering_machine() -> None:
     answer = ("I left a message.",)
 

@@ -18,6 +18,10 @@ gold = [{{ says = "Done." }}]
 """
 
 
+def test_there_are_at_least_fifty_tasks() -> None:
+    assert len(TASKS) >= 50
+
+
 def test_each_grader_has_a_bad_run() -> None:
     assert {grader for task in TASKS for bad in task.bad for grader in bad.fails} == set(GRADERS)
 
@@ -39,7 +43,8 @@ def test_tasks_are_chosen_by_id_and_by_theme() -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        (TASK.format(id="one", expect='states = ["soon"]'), "theme.toml: .*'soon' states no fact"),
+        (TASK.format(id="one", expect='states = ["soon"]'), "theme.toml: .*'soon' is not one fact"),
+        (TASK.format(id="one", expect='states = ["9:30"]'), "'9:30' is not one fact"),
         (TASK.format(id="one", expect='after = ["consent"]'), "theme.toml: .*`after` names no reply: consent"),
         (TASK.format(id="one", expect="") * 2, "the id of more than one task: one"),
         ("[[task]", "theme.toml"),

@@ -38,7 +38,7 @@ from inspect_ai.util import store
 from tests.evals.bench import Bench, ToolDescription, instructions_of, open_bench
 from tests.evals.conversation import Conversation
 from tests.evals.graders import grade
-from tests.evals.script import Script
+from tests.evals.script import Script, ScriptError
 from tests.evals.task import Step, Task
 
 _MOST_TURNS = 40
@@ -141,7 +141,8 @@ def converse(tasks: Mapping[str, Task], server: str, scripts: Mapping[str, Seque
 async def _talk(state: TaskState, conversation: Conversation, model: Model, tools: Sequence[ToolDef]) -> None:
     state.messages = [ChatMessageSystem(content=conversation.system), ChatMessageUser(content=conversation.request)]
     while True:
-        state.messages, state.output = await model.generate_loop(state.messages, tools=tools)
+        new, state.output = await model.generate_loop(state.messages, tools=tools)
+        state.messages.extend(new)
         reply = await conversation.reply_to(state.output.completion)
         if reply is None:
             return
@@ -175,6 +176,8 @@ def _scripted(script: Script) -> Model:
             for message in messages
             if isinstance(message, ChatMessageTool)
         ]
+        if [message.role for message in messages[:2]] != ["system", "user"]:
+            raise ScriptError("the model does not get the whole conversation")
         step = script.turn(results)
         output = (
             ModelOutput.from_content(SCRIPTED, step.says or "")
