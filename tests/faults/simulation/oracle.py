@@ -24,6 +24,9 @@ _HOUR = 3590.0
 _WAITED = timedelta(seconds=5)
 """A request that is answered later than this had been placed, or had joined a call."""
 
+_NOTICED = timedelta(seconds=1)
+"""So long a process may take to notice that another one has ended a call."""
+
 
 def find_violations(evidence: Evidence) -> list[Violation]:
     """Every violation in the run."""
@@ -140,8 +143,10 @@ def _wrongly_denied(use: Use, number: int, evidence: Evidence) -> Iterator[Viola
         if use.answered_at is None or not _asked_for(call, task):
             continue
         is_meanwhile = use.asked_at <= call.started <= use.answered_at and not others
-        # A call that begins at the instant of the answer was placed for one of the others.
-        waited_for_it = use.answered_at - use.asked_at > _WAITED and call.started < use.answered_at < call.ends
+        # A call that begins at about the instant of the answer was placed for one of the others.
+        waited_for_it = (
+            use.answered_at - use.asked_at > _WAITED and call.started + _NOTICED < use.answered_at < call.ends
+        )
         if is_meanwhile or waited_for_it:
             yield Violation(Rule.UNTRUE, f"the agent was told {use.text!r}, but {call.call_id} was placed")
 
