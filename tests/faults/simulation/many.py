@@ -5,12 +5,12 @@ import tempfile
 import time
 from collections import Counter
 from dataclasses import dataclass, field
-from multiprocessing import get_context
 from pathlib import Path
 
 import anyio
 import psycopg
 
+from tests.faults.simulation.forked import processes
 from tests.faults.simulation.judging import RULES, report, unknown_calls
 from tests.faults.simulation.later import find_later_violations, later_plan
 from tests.faults.simulation.lists import find_list_violations, list_plan
@@ -88,7 +88,7 @@ def _simulate(chunks: list[tuple[int, int]], jobs: int, server: PostgresServer |
     sums = Sums()
     urls = [server.create_database() if server is not None else None for _ in chunks]
     tasks = [(first, runs, url, kind) for (first, runs), url in zip(chunks, urls, strict=True)]
-    with get_context("spawn").Pool(jobs) as pool:
+    with processes([__name__]).Pool(jobs) as pool:
         for done in pool.imap_unordered(_chunk, tasks):
             sums.add(done)
             for text in done.reports:

@@ -7,7 +7,6 @@ import logging
 import tempfile
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
-from multiprocessing import get_all_start_methods, get_context
 from pathlib import Path
 
 import anyio
@@ -15,6 +14,7 @@ import anyio
 from tests.faults.simulation.broken import Broken, break_program
 from tests.faults.simulation.builds_of_calls import CALLS
 from tests.faults.simulation.builds_of_later import LATER, LISTS
+from tests.faults.simulation.forked import processes
 
 BROKEN: tuple[Broken, ...] = (*CALLS, *LATER, *LISTS)
 """At least one for each way in which calls were once placed twice, lost, or reported wrongly, and for each rule."""
@@ -32,10 +32,7 @@ def prove(names: Iterable[str] | None = None) -> Iterator[tuple[Broken, list[str
         names: Only the builds of these names.
     """
     chosen = [broken for broken in BROKEN if names is None or broken.name in names]
-    has_server = "forkserver" in get_all_start_methods()
-    context = get_context("forkserver" if has_server else "spawn")
-    context.set_forkserver_preload(_NOT_OURS)
-    with context.Pool(_JOBS, maxtasksperchild=1) as pool:
+    with processes(_NOT_OURS).Pool(_JOBS, maxtasksperchild=1) as pool:
         yield from zip(chosen, pool.imap(_run, [broken.name for broken in chosen], chunksize=1), strict=True)
 
 
