@@ -12,6 +12,7 @@ import anyio
 
 from kallyai_mcp.api.errors import ForbiddenError, NotSignedInError, UnauthorizedError
 from kallyai_mcp.auth.tokens import Tokens
+from kallyai_mcp.common_types import SIGN_IN_CLAIM
 
 if TYPE_CHECKING:
     from mcp.server.auth.provider import AccessToken
@@ -31,8 +32,15 @@ _NO_ACCOUNT = "nobody"
 class CallerTokens:
     """The API client's token source where callers bring their own tokens: the token of the current request.
 
-    A task that a request starts has the same token, because it inherits the request's context.
+    A task that a request starts has the same token, because it inherits the request's context. It may go on after the
+    request, as a list of calls does, so a sign-in that was revoked since counts as none.
+
+    Args:
+        is_revoked: Whether a sign-in (the claim `SIGN_IN_CLAIM`) was revoked; None where tokens are of no sign-in here.
     """
+
+    def __init__(self, is_revoked: Callable[[str], Awaitable[bool]] | None = None) -> None:
+        self._is_revoked = is_revoked
 
     async def access_token(self) -> str:
         """The caller's token.
@@ -52,9 +60,18 @@ class CallerTokens:
         )
 
     async def current(self) -> Tokens | None:
-        """The caller's token as `Tokens`; None when there is no current request."""
+        """The caller's token as `Tokens`; None when there is no current request, or the sign-in was revoked since.
+
+        Raises:
+            KallyAIError: It can't be found out whether the sign-in was revoked.
+        """
         token = _request_token()
-        return _tokens(token.token, lineage=token.subject) if token is not None else None
+        if token is None:
+            return None
+        sign_in = (token.claims or {}).get(SIGN_IN_CLAIM)
+        if sign_in is not None and self._is_revoked is not None and await self._is_revoked(sign_in):
+            return None
+        return _tokens(token.token, lineage=token.subject)
 
 
 class CallerVerifier:

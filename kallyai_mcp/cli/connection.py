@@ -16,6 +16,7 @@ from kallyai_mcp.cli.api_client import open_api
 from kallyai_mcp.cli.credentials import Credentials, open_credentials
 from kallyai_mcp.cli.embedded_sandbox import EmbeddedSandbox
 from kallyai_mcp.cli.ledger import create_ledger, open_database
+from kallyai_mcp.common_types import REVOKED_SIGN_IN
 from kallyai_mcp.settings import Settings
 
 if TYPE_CHECKING:
@@ -69,7 +70,10 @@ class Connection:
         Raises:
             TokenStoreError: The store that the settings ask for can't be used.
         """
-        return open_credentials(self.settings, sandbox=self.sandbox, callers=self.callers)
+        return open_credentials(self.settings, sandbox=self.sandbox, callers=self.callers, is_revoked=self._is_revoked)
+
+    async def _is_revoked(self, sign_in: str) -> bool:
+        return await self.shared_state().get(REVOKED_SIGN_IN, sign_in) is not None
 
     def api(self) -> "KallyAI":
         """The API client.

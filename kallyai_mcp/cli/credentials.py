@@ -1,5 +1,6 @@
 """Where the access tokens come from, as the settings say."""
 
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
@@ -50,7 +51,11 @@ class Credentials:
 
 
 def open_credentials(
-    settings: Settings, *, sandbox: EmbeddedSandbox | None = None, callers: bool = False
+    settings: Settings,
+    *,
+    sandbox: EmbeddedSandbox | None = None,
+    callers: bool = False,
+    is_revoked: Callable[[str], Awaitable[bool]] | None = None,
 ) -> Credentials:
     """Choose the token source.
 
@@ -58,6 +63,7 @@ def open_credentials(
         settings: Have an access token, or say where the sign-in is stored.
         sandbox: Use this sandbox's account.
         callers: Use the access token that each HTTP request brings.
+        is_revoked: Whether the sign-in of such a token was revoked here.
 
     Raises:
         TokenStoreError: The store that the settings ask for can't be used.
@@ -67,7 +73,7 @@ def open_credentials(
     if callers:
         from kallyai_mcp.auth.caller_tokens import CallerTokens
 
-        return Credentials(CallerTokens())
+        return Credentials(CallerTokens(is_revoked))
     from kallyai_mcp.auth.session import Session, StaticTokens
 
     if settings.access_token is not None:
