@@ -20,9 +20,11 @@ import zipfile
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager
 from datetime import date, timedelta
+from functools import partial
 from pathlib import Path
 
 import anyio
+from anyio import to_thread
 from mcp import Client
 from mcp.client.stdio import StdioServerParameters
 
@@ -60,32 +62,39 @@ def main() -> int:
 
 
 async def check(folder: Path) -> None:
-    """Run all the steps; their files are written to `folder`."""
-    copy = clean_copy(folder / "copy")
+    """Run all the steps, those of the bundle beside the others; their files are written to `folder`."""
     began = time.monotonic()
 
     def done(what: str) -> None:
         print(f"{time.monotonic() - began:5.1f} s  {what}", flush=True)
 
-    await bundle(copy, folder)
-    done("the bundle, unpacked, lists its tools and prompts, and places a call on the sandbox")
-    wheel = built(copy, folder)
-    done("sdist and wheel have every file, and the sdist builds the same wheel")
-    await bare(wheel, folder)
-    done("the wheel alone serves, and says what to install for the sandbox")
-    with_sandbox(wheel, folder)
-    done("the wheel with the sandbox shows its demo")
-    with_pytest(copy, folder)
-    done("a project with the wheel and pytest tests its agent")
-    linted(copy, folder)
-    done("the files for the registry and for Claude Code are valid")
+    async def check_bundle() -> None:
+        await bundle(clean_copy(folder / "bundle" / "copy"), folder / "bundle")
+        done("the bundle, unpacked, lists its tools and prompts, and places a call on the sandbox")
+
+    async def check_wheel() -> None:
+        copy = clean_copy(folder / "copy")
+        wheel = await to_thread.run_sync(built, copy, folder)
+        done("sdist and wheel have every file, and the sdist builds the same wheel")
+        await bare(wheel, folder)
+        done("the wheel alone serves, and says what to install for the sandbox")
+        await to_thread.run_sync(with_sandbox, wheel, folder)
+        done("the wheel with the sandbox shows its demo")
+        await to_thread.run_sync(with_pytest, copy, folder)
+        done("a project with the wheel and pytest tests its agent")
+        await to_thread.run_sync(linted, copy, folder)
+        done("the files for the registry and for Claude Code are valid")
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(check_bundle)
+        tasks.start_soon(check_wheel)
 
 
 async def bundle(copy: Path, folder: Path) -> None:
     """Pack `copy`, unpack it into another folder, and run it as a desktop app does, with two configurations."""
-    mcpb("pack", copy, folder / "kallyai.mcpb")
     unpacked = folder / "unpacked"
-    mcpb("unpack", folder / "kallyai.mcpb", unpacked)
+    await to_thread.run_sync(mcpb, "pack", copy, folder / "kallyai.mcpb")
+    await to_thread.run_sync(mcpb, "unpack", folder / "kallyai.mcpb", unpacked)
     manifest = json.loads((unpacked / "manifest.json").read_text(encoding="utf-8"))
     tools = [tool["name"] for tool in manifest["tools"]]
     prompts = [prompt["name"] for prompt in manifest["prompts"]]
@@ -128,15 +137,15 @@ def built(copy: Path, folder: Path) -> Path:
 
 async def bare(wheel: Path, folder: Path) -> None:
     """Install the wheel without extras: it serves, and commands that need the sandbox say so in one line."""
-    run("uv", "venv", "--quiet", folder / "venv")
-    run("uv", "pip", "install", "--quiet", "--python", folder / "venv", wheel)
+    await to_thread.run_sync(run, "uv", "venv", "--quiet", folder / "venv")
+    await to_thread.run_sync(run, "uv", "pip", "install", "--quiet", "--python", folder / "venv", wheel)
     command = installed_command(folder)
-    version = run(command, "--version").stdout.strip()
+    version = (await to_thread.run_sync(run, command, "--version")).stdout.strip()
     require(version == f"kallyai-mcp, version {__version__}", f"the wheel's version is {version!r}")
     async with served([command], folder, {}) as agent:
         require(len(await tools_of(agent)) == 10, "the wheel should serve ten tools")
     for arguments in (["demo"], ["sandbox"], ["serve", "--sandbox"]):
-        done = run(command, *arguments, code=1)
+        done = await to_thread.run_sync(partial(run, command, *arguments, code=1))
         lines = done.stderr.strip().splitlines()
         require(len(lines) == 1 and INSTALL_HINT in lines[0], f"{arguments} should say in a line: {INSTALL_HINT}")
 
