@@ -4,18 +4,24 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from tests.frameworks.drive import WAIT_SECONDS
+
 TOOLS = {"make_call", "get_call", "list_calls"}
 
 _IN_PROGRESS = re.compile("[Ii]n[ _]progress")
+_EARLY = 0.2
+"""Seconds by which a timer may be early."""
+
 _NOT_AGAIN = re.compile('[Nn]o new call was placed|"placed_now": ?false')
 
 
-def find_faults(observed: Mapping[str, Any], calls: Sequence[Mapping[str, Any]]) -> list[str]:
+def find_faults(observed: Mapping[str, Any], calls: Sequence[Mapping[str, Any]], timeout: float) -> list[str]:
     """The faults, a line each.
 
     Args:
         observed: `drive.Observed` as JSON.
         calls: The calls to that business in the server's list.
+        timeout: The time-out of the first client, in seconds.
     """
     if observed.get("error"):
         return [str(observed["error"])]
@@ -25,6 +31,10 @@ def find_faults(observed: Mapping[str, Any], calls: Sequence[Mapping[str, Any]])
         faults.append(f"tools that were not offered: {', '.join(sorted(missing))}")
     if _IN_PROGRESS.search(observed["timed_out"]) or "Booked" in observed["timed_out"]:
         faults.append(f"the client did not time out: {observed['timed_out']}")
+    if not timeout - _EARLY <= observed["seconds"] < WAIT_SECONDS:
+        faults.append(
+            f"the client gave up after {observed['seconds']:.1f} s, not after its {timeout} s: {observed['timed_out']}"
+        )
     if len(answers) < 2 or not _IN_PROGRESS.search(answers[0]) or not _NOT_AGAIN.search(answers[0]):
         faults.append(f"when asked for again, the call was not found in progress: {answers[:1]}")
     if [call.get("status") for call in calls] != ["success"]:

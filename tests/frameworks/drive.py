@@ -9,25 +9,25 @@ out while the call is in progress. The second time the client has its own time-o
 
 import asyncio
 import contextlib
-import importlib
+import importlib.util
 import json
 import sys
-import threading
+import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from datetime import timedelta
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from tests.frameworks import models
 from tests.frameworks.scripted_model import Script, call_arguments
 
+WAIT_SECONDS = 30
+"""How long the first request may wait at the server: a client that gives up sooner has timed out."""
+
 TASK = "Call them and ask whether they are open tonight."
-
-
-_printed = threading.local()
-"""What the present thread's client has printed."""
 
 
 @dataclass
@@ -39,6 +39,7 @@ class Observed:
         timed_out: The error of the client that timed out, or its result if it did not.
         answers: The tools' answers when the same call was asked for again.
         result: The last one.
+        seconds: How long the first client took, from its start until it gave up.
         error: Why there are none; empty if there are.
     """
 
@@ -47,6 +48,7 @@ class Observed:
     answers: list[str]
     result: str
     error: str = ""
+    seconds: float = 0.0
 
 
 def drive(framework: str, name: str, timeout: int, places: Sequence[str]) -> list[Observed]:
@@ -58,19 +60,31 @@ def drive(framework: str, name: str, timeout: int, places: Sequence[str]) -> lis
         timeout: The time-out of the first client, in seconds.
         places: A command, or a URL that ends in /mcp or /sse.
     """
-    snippet: Any = importlib.import_module(f"tests.frameworks.on_{framework}")
-    run = partial(_run, snippet, framework)
-    names = [name_at(name, where) for where in places]
-    default = snippet.TIMEOUT
     with ThreadPoolExecutor(len(places)) as pool:
-        # The time-out is the module's own, so all clients give up before the first asks again.
-        snippet.TIMEOUT = {key: timedelta(seconds=timeout) for key in default} if isinstance(default, dict) else timeout
-        gave_up = list(pool.map(partial(run, wait_seconds=30), names, places))
-        snippet.TIMEOUT = default
-        observed = list(pool.map(partial(run, wait_seconds=1), names, places))
-    for first, second in zip(gave_up, observed, strict=True):
-        second.timed_out = first.error or first.result
+        return list(pool.map(partial(_drive, framework, name, timeout), places))
+
+
+def _drive(framework: str, name: str, timeout: int, where: str) -> Observed:
+    snippet = _loaded(framework)
+    run, default = partial(_run, snippet, framework, name_at(name, where), where), snippet.TIMEOUT
+    snippet.TIMEOUT = {key: timedelta(seconds=timeout) for key in default} if isinstance(default, dict) else timeout
+    began = time.monotonic()
+    gave_up = run(wait_seconds=WAIT_SECONDS)
+    seconds = time.monotonic() - began
+    snippet.TIMEOUT = default
+    observed = run(wait_seconds=1)
+    observed.timed_out, observed.seconds = gave_up.error or gave_up.result, seconds
     return observed
+
+
+def _loaded(framework: str) -> Any:
+    """The client's module, loaded for one place alone: the time-out is the module's own."""
+    spec = importlib.util.spec_from_file_location(f"on_{framework}", Path(__file__).parent / f"on_{framework}.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
 
 def name_at(name: str, where: str) -> str:
@@ -107,8 +121,8 @@ async def _with_tools(snippet: Any, name: str, where: str, wait_seconds: float) 
 
 
 async def _without_a_model(snippet: Any, name: str, where: str, wait_seconds: float) -> Observed:
-    printed = _printed.lines = list[str]()
-    snippet.print = lambda *words: _printed.lines.append(" ".join(words))
+    printed: list[str] = []
+    snippet.print = lambda *words: printed.append(" ".join(words))
     await snippet.place_call(where, call_arguments(name) | {"wait_seconds": wait_seconds})
     tools, *answers = printed
     return Observed(sorted(tools.split()[1:]), "", answers, "\n".join(answers))

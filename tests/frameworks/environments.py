@@ -45,8 +45,10 @@ class Environment:
         path = os.pathsep.join([str(Path(sys.executable).parent), own.get("PATH", "")])
         self.variables = own | {"HOME": str(home), "LOCALAPPDATA": str(home), "PATH": path}
         if framework.is_javascript:
-            packages = npm.installed("frameworks", [NODE / "package.json", NODE / "package-lock.json"])
-            for script in NODE.glob("*.mjs"):
+            own_folder = NODE / framework.name
+            pinned = [own_folder / "package.json", own_folder / "package-lock.json"]
+            packages = npm.installed(f"frameworks-{framework.name}", pinned)
+            for script in (NODE / "drive.mjs", own_folder / f"on_{framework.name}.mjs"):
                 shutil.copy(script, packages)
             self._drive = ["node", str(packages / "drive.mjs"), f"on_{framework.name}"]
             self.versions = ", ".join(map("@".join, zip(framework.packages, framework.versions, strict=True)))

@@ -16,6 +16,8 @@ class Framework:
         packages: The packages that a user installs, the framework first.
         versions: The versions of these packages in CI.
         mcp: The version of `mcp` that fits them; None in JavaScript.
+        has_timeout: It has a time-out for one tool call. Where it has none, the test aborts the call in the way that
+            the client offers.
         is_shown: Its code is in docs/frameworks.md.
     """
 
@@ -24,6 +26,7 @@ class Framework:
     packages: tuple[str, ...]
     versions: tuple[str, ...]
     mcp: str | None
+    has_timeout: bool = True
     is_shown: bool = True
 
     @property
@@ -40,7 +43,7 @@ class Framework:
 
     def block(self) -> str:
         """The lines of the snippet that docs/frameworks.md shows."""
-        file = f"node/on_{self.name}.mjs" if self.is_javascript else f"on_{self.name}.py"
+        file = f"node/{self.name}/on_{self.name}.mjs" if self.is_javascript else f"on_{self.name}.py"
         source = (Path(__file__).parent / file).read_text(encoding="utf-8")
         return source.split(_BEGIN, 1)[1].split(_END, 1)[0].strip("\n/ #")
 
@@ -61,7 +64,7 @@ FRAMEWORKS = (
     Framework("plain_sdk", "MCP SDK", ("mcp",), ("2.3.0",), "2.3.0"),
     Framework("typescript", "TypeScript SDK 2", ("@modelcontextprotocol/client",), ("2.4.0",), None),
     Framework("typescript_1", "TypeScript SDK 1", ("@modelcontextprotocol/sdk",), ("1.32.2",), None, is_shown=False),
-    Framework("ai_sdk", "AI SDK", ("@ai-sdk/mcp",), ("2.0.99",), None),
+    Framework("ai_sdk", "AI SDK", ("@ai-sdk/mcp",), ("2.0.99",), None, has_timeout=False),
     Framework("llama_index", "LlamaIndex", ("llama-index-tools-mcp",), ("0.6.0",), "2.3.0", is_shown=False),
     Framework("autogen", "AutoGen", ("autogen-ext[mcp]",), ("0.7.5",), "1.30.0", is_shown=False),
 )

@@ -16,6 +16,7 @@ GOOD = {
     "timed_out": "TimeoutError: ",
     "answers": ["In progress already; no new call was placed.", "Booked: … call_id 3f0c"],
     "result": "Booked: … call_id 3f0c",
+    "seconds": 5.3,
 }
 CALLS = [{"status": "success", "call_id": "3f0c"}]
 
@@ -32,11 +33,15 @@ def test_at_least_ten_clients_are_tested() -> None:
     assert len({framework.title for framework in FRAMEWORKS}) >= 10
 
 
-def test_the_versions_of_the_packages_in_javascript_are_those_that_are_installed() -> None:
-    package = json.loads((Path(__file__).parent / "node" / "package.json").read_text(encoding="utf-8"))
-    clients = [framework for framework in FRAMEWORKS if framework.is_javascript]
+@pytest.mark.parametrize("client", [one for one in FRAMEWORKS if one.is_javascript], ids=lambda client: client.name)
+def test_a_client_in_javascript_has_packages_of_its_own_in_the_version_that_is_named(client: Framework) -> None:
+    folder = Path(__file__).parent / "node" / client.name
+    package, lock = (
+        json.loads((folder / name).read_text(encoding="utf-8")) for name in ("package.json", "package-lock.json")
+    )
 
-    assert package["dependencies"] == {client.packages[0]: client.versions[0] for client in clients}
+    assert package["dependencies"] == dict(zip(client.packages, client.versions, strict=True))
+    assert lock["packages"][""]["dependencies"] == package["dependencies"]
 
 
 @pytest.mark.parametrize("framework", SHOWN, ids=lambda framework: framework.name)
@@ -45,11 +50,11 @@ def test_a_snippet_is_short_and_names_the_timeout(framework: Framework) -> None:
 
     assert len(lines) <= 25
     timeouts = [line for line in lines if line.removeprefix("const ").startswith("TIMEOUT = ") and "default" in line]
-    assert timeouts or framework.name == "ai_sdk"  # which has none for a tool call
+    assert bool(timeouts) is framework.has_timeout
 
 
 def test_one_call_that_was_found_again_and_followed_has_no_fault() -> None:
-    assert find_faults(GOOD, CALLS) == []
+    assert find_faults(GOOD, CALLS, 5) == []
 
 
 @pytest.mark.parametrize(
@@ -64,11 +69,13 @@ def test_one_call_that_was_found_again_and_followed_has_no_fault() -> None:
         ({}, [{"status": "in_progress", "call_id": "3f0c"}], "there should be one successful call"),
         ({"result": "Booked: … call_id 91ab"}, CALLS, "does not have its outcome"),
         ({"patient": "McpError: MCP error -32001: Request timed out"}, CALLS, "waits on with each message of progress"),
+        ({"seconds": 4.7}, CALLS, "gave up after 4.7 s, not after its 5 s"),
+        ({"seconds": 30.1}, CALLS, "gave up after 30.1 s, not after its 5 s"),
         ({"error": "ImportError: no module"}, CALLS, "ImportError: no module"),
     ],
 )
 def test_every_fault_is_named(change: dict[str, Any], calls: list[dict[str, Any]], fault: str) -> None:
-    assert [line for line in find_faults(GOOD | change, calls) if fault in line]
+    assert [line for line in find_faults(GOOD | change, calls, 5) if fault in line]
 
 
 @pytest.mark.parametrize(

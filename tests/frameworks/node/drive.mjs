@@ -46,8 +46,10 @@ async function askAgain(where) {
 
 async function drive(where) {
   const patient = beg(where);
+  const began = performance.now();
   const timed_out = await giveUp(where);
-  return { timed_out, ...(await askAgain(where)), patient: await patient };
+  const spent = (performance.now() - began) / 1000;
+  return { timed_out, ...(await askAgain(where)), patient: await patient, seconds: spent };
 }
 
 console.log(JSON.stringify(await Promise.all(places.map(drive))));
