@@ -61,7 +61,7 @@ class Limit:
         if oldest is None:
             return PolicyError(rule, setting=self.setting)
         wait = max(0.0, (oldest + self.window - now).total_seconds())
-        return PolicyError(f"{rule}, and so many were made", setting=self.setting, retry_after=wait)
+        return PolicyError(f"{rule}, and that many were placed", setting=self.setting, retry_after=wait)
 
 
 def last_to_open(errors: Iterable[PolicyError]) -> PolicyError | None:

@@ -109,7 +109,7 @@ async def test_a_refusal_names_the_rule_and_says_how_long_it_lasts(place: str, c
     error = await refusal(place, clock, another(2), CallPolicy(calls_per_hour=1))
 
     assert error is not None
-    assert str(error) == "this server allows 1 call an hour (KALLYAI_CALLS_PER_HOUR), and so many were made"
+    assert str(error) == "this server allows 1 call an hour (KALLYAI_CALLS_PER_HOUR), and that many were placed"
     assert error.retry_after == 3599
 
 

@@ -30,7 +30,7 @@ class RuleExample:
 
 RULE_EXAMPLES: Final[tuple[RuleExample, ...]] = (
     RuleExample("911", "emergency_number", Words(
-        en="Refused by rule: an emergency number (so are +1911, 112, …)",
+        en="Refused by rule: an emergency number (also +1911, 112, …)",
         es="Rechazado por norma: un número de emergencias (también +1911, 112, …)")),
     RuleExample("+19005550100", "toll_number", Words(
         en="Refused by rule: a premium rate number",
