@@ -25,6 +25,8 @@ MEMORY = Path("/dev/shm")  # noqa: S108 - tempfile makes a folder in it
 ENOUGH = 4 << 30
 """Bytes; the tests need a part of them."""
 
+IN_MEMORY_PREFIX = "kallyai-tests-"
+
 IN_MEMORY = pytest.StashKey[Path]()
 FAILED = pytest.StashKey[bool]()
 
@@ -40,7 +42,10 @@ def pytest_configure(config: pytest.Config) -> None:
         if os.environ.get(name, "").startswith("es"):
             os.environ[name] = "C.UTF-8"
     if "TMPDIR" not in os.environ and MEMORY.is_dir() and shutil.disk_usage(MEMORY).free > ENOUGH:
-        folder = Path(tempfile.mkdtemp(prefix="kallyai-tests-", dir=MEMORY))
+        for left in MEMORY.glob(f"{IN_MEMORY_PREFIX}*"):  # by a run that failed: its files stay until the next run
+            if not Path("/proc", left.name.split("-")[2]).is_dir():
+                shutil.rmtree(left, ignore_errors=True)
+        folder = Path(tempfile.mkdtemp(prefix=f"{IN_MEMORY_PREFIX}{os.getpid()}-", dir=MEMORY))
         folder.chmod(0o711)  # PostgreSQL runs as another user
         os.environ["TMPDIR"] = tempfile.tempdir = str(folder)
         config.stash[IN_MEMORY] = folder
