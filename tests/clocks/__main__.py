@@ -14,9 +14,8 @@ import sys
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
-LIBRARY = next(iter(sorted(Path("/usr/lib").glob("*/faketime/libfaketime.so.1"))), None)
+from tests.clocks.shifted_clock import LIBRARY, shifted_to
 
 SHARE = (
     "tests/auth/test_auth_tokens.py",
@@ -83,13 +82,12 @@ def main() -> int:
     options = parser.parse_args()
     if LIBRARY is None:
         parser.error("needs libfaketime (Debian: apt-get install libfaketime)")
-    library = str(LIBRARY)
     tried = [time for time in shifted_times(datetime.now(UTC)) if options.only in (None, time.name)]
     if not tried:
         parser.error(f"there is no time {options.only!r}")
     failed = False
     with ThreadPoolExecutor(options.jobs) as pool:
-        runs = pool.map(lambda time: _run(time, library, whole=options.whole), tried)
+        runs = pool.map(lambda time: _run(time, whole=options.whole), tried)
         for time, (code, output) in zip(tried, runs, strict=True):
             last = output.strip().splitlines()[-1:] or ["no output"]
             print(f"{time.name:20} {time.zone:18} {last[0].strip('= ')}", flush=True)
@@ -99,22 +97,13 @@ def main() -> int:
     return int(failed)
 
 
-def _run(time: ShiftedTime, library: str, *, whole: bool) -> tuple[int, str]:
+def _run(time: ShiftedTime, *, whole: bool) -> tuple[int, str]:
     """Run pytest at this time; returns its exit code and its output."""
-    offset = (time.starts - datetime.now(UTC)).total_seconds()
     arguments = ["-q", "--tb=short", "-p", "no:cacheprovider", *([] if whole else ["-n", "0", *SHARE])]
-    shifted = {
-        "LD_PRELOAD": library,
-        "FAKETIME": f"{offset:+.3f}s",
-        "FAKETIME_DISABLE_SHM": "1",  # for speed: an offset needs no shared state
-        "FAKETIME_DONT_FAKE_MONOTONIC": "1",  # time-outs are in real seconds
-        "FAKETIME_FORCE_MONOTONIC_FIX": "0",  # else no wait of Chromium's threads ever lasts
-        "TZ": time.zone,
-    }
     try:
         done = subprocess.run(
             [sys.executable, "-m", "pytest", *arguments],
-            env=os.environ | shifted,
+            env=os.environ | shifted_to(time.starts, time.zone),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,

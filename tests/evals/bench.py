@@ -1,6 +1,8 @@
 """What one task is done with: a sandbox of its own with a clock of its own, a server on it, and an MCP client."""
 
+import json
 import shlex
+import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -19,6 +21,7 @@ from kallyai_mcp.sandbox.serve import running
 from kallyai_mcp.server.build import INSTRUCTIONS, build_server
 from kallyai_mcp.settings import Settings
 from kallyai_mcp.testing import KallyAISandbox
+from tests.clocks.shifted_clock import LIBRARY, shifted_to
 from tests.evals.graders import ScheduledCall, ToolUse
 from tests.evals.task import NOW, TIMEZONE, Task
 from tests.sandbox.manual_clock import ManualClock
@@ -126,7 +129,7 @@ async def open_bench(task: Task, home: Path, server: str) -> AsyncIterator[Bench
     Args:
         task: The task.
         home: An empty folder.
-        server: `ours`, `bare`, or the command of a server, which gets `KALLYAI_API_URL` and `KALLYAI_ACCESS_TOKEN`.
+        server: `ours`, `bare`, or the command of a server; see `_command`.
     """
     clock = ManualClock(NOW)
     app = create_app(clock=clock, lines=task.line)
@@ -143,12 +146,26 @@ async def open_bench(task: Task, home: Path, server: str) -> AsyncIterator[Bench
                 async with Client(built) as client:
                     yield Bench(task, client, app, sandbox, connection)
             else:
-                command, *arguments = shlex.split(server)
-                parameters = StdioServerParameters(command=command, args=arguments, env=env)
-                async with Client(parameters) as client:
+                async with Client(_command(server, env, home)) as client:
                     yield Bench(task, client, app, sandbox, None)
     finally:
         app.state.sandbox.close()
+
+
+def _command(server: str, env: Mapping[str, str], home: Path) -> StdioServerParameters:
+    """How to start another server over stdio.
+
+    It gets `KALLYAI_API_URL` and `KALLYAI_ACCESS_TOKEN`, a home folder of its own, in which its user is signed in as
+    the vendor's tools keep a sign-in, and, where libfaketime is installed, the time of the evaluation. In the command,
+    `{url}` and `{token}` stand for the same, for a server with other settings.
+    """
+    url, token = env["KALLYAI_API_URL"], env["KALLYAI_ACCESS_TOKEN"]
+    sign_in = {"access_token": token, "refresh_token": None, "expires_at": time.time() + 86400 * 3650}
+    (home / ".kallyai_token.json").write_text(json.dumps(sign_in), encoding="utf-8")
+    (home / ".kallyai_token.json").chmod(0o600)
+    command, *arguments = [part.replace("{url}", url).replace("{token}", token) for part in shlex.split(server)]
+    clock = shifted_to(NOW, TIMEZONE) if LIBRARY is not None else {"TZ": TIMEZONE}
+    return StdioServerParameters(command=command, args=arguments, env={**env, "HOME": str(home), **clock})
 
 
 def instructions_of(server: str) -> str:

@@ -7,6 +7,8 @@ from typing import Any
 
 from inspect_ai.scorer import SampleScore, ci_wilson, pass_k
 
+from tests.evals.with_inspect import JUDGE
+
 _HEADINGS = ("theme", "runs", "passed", "95 % interval", "pass^K", "tool calls", "tokens in", "tokens out")
 
 
@@ -44,7 +46,7 @@ def _row(name: str, samples: Sequence[Any], epochs: int) -> list[str]:
     if not samples:
         return [name, "0", *["-"] * (len(_HEADINGS) - 2)]
     low, high = _interval(samples)
-    usage = [use for sample in samples for use in sample.model_usage.values()]
+    usage = [_usage(sample) for sample in samples]
     passed = sum(_passed(sample) for sample in samples)
     return [
         name,
@@ -53,13 +55,24 @@ def _row(name: str, samples: Sequence[Any], epochs: int) -> list[str]:
         f"{low:.0%} to {high:.0%}",
         _all_of(samples, epochs),
         f"{sum(sample.store.get('tool_calls', 0) for sample in samples) / len(samples):.1f}",
-        f"{sum(use.input_tokens for use in usage) / len(samples):,.0f}",
-        f"{sum(use.output_tokens for use in usage) / len(samples):,.0f}",
+        f"{sum(read for read, _ in usage) / len(samples):,.0f}",
+        f"{sum(written for _, written in usage) / len(samples):,.0f}",
     ]
 
 
 def _passed(sample: Any) -> float:
     return float(sample.scores["outcome"].value)
+
+
+def _usage(sample: Any) -> tuple[int, int]:
+    """The tokens that the model read, also from a cache, and wrote; without those of the judge."""
+    judge = sample.role_usage.get(JUDGE)
+    uses = [(use, 1) for use in sample.model_usage.values()] + ([(judge, -1)] if judge is not None else [])
+    read = sum(
+        sign * (use.input_tokens + (use.input_tokens_cache_read or 0) + (use.input_tokens_cache_write or 0))
+        for use, sign in uses
+    )
+    return read, sum(sign * use.output_tokens for use, sign in uses)
 
 
 def _interval(samples: Sequence[Any]) -> tuple[float, float]:

@@ -3,6 +3,7 @@
 """Runs the tasks with Inspect AI, in its environment; the arguments are those of `python -m tests.evals`."""
 
 import argparse
+import shlex
 import sys
 import tempfile
 import time
@@ -11,12 +12,16 @@ from typing import Any
 
 from inspect_ai import eval as inspect_eval
 
+from tests.clocks.shifted_clock import LIBRARY
 from tests.evals.options import parser
 from tests.evals.report import table
 from tests.evals.task import BadRun, Step, Task, chosen, load_tasks
-from tests.evals.with_inspect import SCRIPTED, evaluation
+from tests.evals.with_inspect import JUDGE, SCRIPTED, evaluation
 
 _SEED = 20260126
+
+_WITH_OTHER_SERVERS = "book-table/gold"
+"""The run that is also played with other servers."""
 
 
 def main() -> int:
@@ -38,12 +43,13 @@ def _measure(tasks: Sequence[Task], options: argparse.Namespace) -> int:
             server=options.server,
             phrasings=range(options.phrasings),
             epochs=options.epochs,
-            judge=options.judge,
+            judged=options.judge is not None,
         ),
         options.model,
         log_dir=options.logs,
         max_samples=options.at_once,
         display="plain",
+        model_roles={JUDGE: options.judge} if options.judge else None,
     )
     print(table(log, model=options.model, server=options.server, epochs=options.epochs, judge=options.judge))
     print(f"Inspect's log, with every conversation: {log.location}")
@@ -56,18 +62,37 @@ def _check(tasks: Sequence[Task], options: argparse.Namespace) -> int:
     bad = {f"{task.id}/bad {number}": (task, one) for task in tasks for number, one in enumerate(task.bad, 1)}
     scripts: dict[str, Sequence[Step]] = {f"{task.id}/gold": task.gold for task in tasks}
     scripts |= {id_: task.steps_of(one) for id_, (task, one) in bad.items()}
-    with tempfile.TemporaryDirectory() as folder:
-        log = _evaluated(
-            evaluation(tasks, server=options.server, phrasings=[0], scripts=scripts),
-            SCRIPTED,
-            log_dir=folder,
-            max_samples=options.at_once,
-            display="none",
-        )
-        faults = _faults(log, scripts, {id_: one for id_, (_, one) in bad.items()})  # it reads the log's file
+    faults = _played(tasks, options.server, scripts, {id_: one for id_, (_, one) in bad.items()}, options.at_once)
+    if options.server == "ours" and not options.tasks:
+        for server in _other_servers():
+            played = _played(tasks, server, {_WITH_OTHER_SERVERS: scripts[_WITH_OTHER_SERVERS]}, {}, 1)
+            faults += [f"{fault}, with {server}" for fault in played]
     print("\n".join(faults) or "Every gold run passed, and every bad run was failed by its graders.")
     print(f"{len(tasks)} gold runs, {len(bad)} bad runs, {len(faults)} wrong; {time.monotonic() - began:.0f} s")
     return 1 if faults else 0
+
+
+def _other_servers() -> list[str]:
+    """The servers with which one run is played, to see that they can be measured too."""
+    if LIBRARY is None:
+        print("No run with a server that is a command: it needs libfaketime, for the time of the tasks.")
+        return ["bare"]
+    return ["bare", shlex.join([sys.executable, "-m", "kallyai_mcp", "serve"])]
+
+
+def _played(
+    tasks: Sequence[Task], server: str, scripts: Mapping[str, Sequence[Step]], bad: Mapping[str, BadRun], at_once: int
+) -> list[str]:
+    """Play these runs with a server; returns what is wrong."""
+    with tempfile.TemporaryDirectory() as folder:
+        log = _evaluated(
+            evaluation(tasks, server=server, phrasings=[0], scripts=scripts),
+            SCRIPTED,
+            log_dir=folder,
+            max_samples=at_once,
+            display="none",
+        )
+        return _faults(log, scripts, bad)  # it reads the log's file
 
 
 def _faults(log: Any, scripts: Mapping[str, Sequence[Step]], bad: Mapping[str, BadRun]) -> list[str]:

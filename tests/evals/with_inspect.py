@@ -46,6 +46,9 @@ _MOST_TURNS = 40
 
 SCRIPTED = "mockllm/model"
 
+JUDGE = "judge"
+"""The role of the model that judges the wording."""
+
 WORDING = """\
 You judge only how a message is worded. Another program has checked whether it is true; do not.
 
@@ -72,7 +75,7 @@ def evaluation(
     phrasings: Sequence[int],
     epochs: int = 1,
     scripts: Mapping[str, Sequence[Step]] | None = None,
-    judge: str | None = None,
+    judged: bool = False,
 ) -> InspectTask:
     """The tasks as one evaluation.
 
@@ -83,7 +86,7 @@ def evaluation(
         epochs: How often each sample is run.
         scripts: The turns of each run in place of a model, by the sample's id: `task/phrasing` or `task/bad N`; only
             these samples are run.
-        judge: The model that judges the wording; None for no judge.
+        judged: The model with the role `JUDGE` judges the wording.
     """
     by_id = {task.id: task for task in tasks}
     samples = [
@@ -108,7 +111,7 @@ def evaluation(
         name="kallyai-mcp",
         dataset=MemoryDataset(samples),
         solver=converse(by_id, server, scripts),
-        scorer=[outcome(), *([wording(judge)] if judge else [])],
+        scorer=[outcome(), *([wording()] if judged else [])],
         epochs=Epochs(epochs, [mean_score(), pass_k(epochs)]),
         message_limit=4 * _MOST_TURNS,
         turn_limit=_MOST_TURNS,
@@ -203,9 +206,9 @@ def outcome() -> Scorer:
 
 
 @scorer(metrics=[accuracy(), stderr(cluster="task")])
-def wording(judge: str) -> Scorer:
+def wording() -> Scorer:
     """What a model thinks of the wording; it has no part in `outcome`."""
-    ask = model_graded_qa(template=WORDING, model=judge)
+    ask = model_graded_qa(template=WORDING, model_role=JUDGE)
 
     async def score(state: TaskState, _: Target) -> Score | None:
         return await ask(state, Target(CRITERION))

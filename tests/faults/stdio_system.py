@@ -16,7 +16,7 @@ from mcp.shared.exceptions import MCPError
 from mcp.shared.message import SessionMessage
 from mcp.types import jsonrpc_message_adapter
 
-from tests.clocks.__main__ import LIBRARY
+from tests.clocks.shifted_clock import LIBRARY
 from tests.faults.plans import CLOCK_JUMPS_AT, Plan, Step
 from tests.faults.service import Service
 from tests.faults.system import (
