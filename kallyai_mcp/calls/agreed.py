@@ -5,21 +5,21 @@ from typing import TypeVar
 
 from kallyai_mcp.calls.ledger.base import ConsentOutdatedError
 from kallyai_mcp.calls.policy import Consent
-from kallyai_mcp.calls.service import Placed
 
+Written = TypeVar("Written")
 Other = TypeVar("Other")
 
 _MAX_ATTEMPTS = 3
 
 
 async def place_agreed(
-    ask: Callable[[Sequence[Consent]], Awaitable[Consent | Other]], place: Callable[[Consent], Awaitable[Placed]]
-) -> Placed | Other:
-    """Ask, and place the call; when the consent was outdated by then, ask again, up to three times in all.
+    ask: Callable[[Sequence[Consent]], Awaitable[Consent | Other]], place: Callable[[Consent], Awaitable[Written]]
+) -> Written | Other:
+    """Ask, and place the call or the list; when the consent was outdated by then, ask again, up to three times in all.
 
     Args:
         ask: Gets the consents that were outdated, and returns a new one, or what to return in place of a call.
-        place: Places the call (`CallService.place`).
+        place: Places the call (`CallService.place`) or the list (`CallService.place_list`).
 
     Raises:
         ConsentOutdatedError: It was outdated each time.

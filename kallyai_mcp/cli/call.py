@@ -10,8 +10,6 @@ import click
 
 from kallyai_mcp.api.models import Submission
 from kallyai_mcp.calls.agreed import place_agreed
-from kallyai_mcp.calls.numbers import zone_of_number
-from kallyai_mcp.calls.other_time import with_other_time
 from kallyai_mcp.calls.policy import Consent
 from kallyai_mcp.calls.records import CallRecord
 from kallyai_mcp.calls.schedule import Schedule
@@ -28,6 +26,7 @@ from kallyai_mcp.tools.consent import preview_of, risks_of
 from kallyai_mcp.tools.context import AppContext
 from kallyai_mcp.tools.results import CallAnswer
 from kallyai_mcp.tools.scheduling import schedule_of
+from kallyai_mcp.tools.submissions import callee_zone, submission_of
 from kallyai_mcp.tools.text.plain import duration
 
 _ASKED_BY = "kallyai-mcp call"
@@ -185,12 +184,10 @@ def _read(arguments: Mapping[str, Any], app_context: AppContext, words: Words) -
 
 
 def _asked(values: Mapping[str, Any], app_context: AppContext) -> _Asked:
-    instructions = values["additional_instructions"]
-    fields = {name: values[name] for name in Submission.model_fields if name in values}
-    submission = Submission(**fields | {"additional_instructions": tuple(instructions) if instructions else None})
-    zone = values["timezone"] or zone_of_number(submission.respondent_phone) or app_context.timezone
+    submission = submission_of(values)
+    zone = callee_zone(values["timezone"], submission.respondent_phone, app_context)
     schedule = schedule_of(values["not_before"], values["retries"], submission, timezone=zone, app_context=app_context)
-    return _Asked(with_other_time(submission, accept=values["accept_other_time"]), zone, schedule)
+    return _Asked(submission, zone, schedule)
 
 
 def _name(parameter: click.Parameter | None, argument: str) -> str:

@@ -8,12 +8,10 @@ from mcp.server.mcpserver import Context
 from mcp.types import CallToolResult
 from pydantic import BaseModel, Field, WithJsonSchema
 
-from kallyai_mcp.api.models import Submission, TimeOfDay
+from kallyai_mcp.api.models import TimeOfDay
+from kallyai_mcp.calls.agreed import place_agreed
 from kallyai_mcp.calls.call_lists import CallList, Why
-from kallyai_mcp.calls.ledger.base import ConsentOutdatedError
-from kallyai_mcp.calls.numbers import zone_of_number
-from kallyai_mcp.calls.other_time import with_other_time
-from kallyai_mcp.calls.policy import Consent, RiskFlag, risk_flags
+from kallyai_mcp.calls.policy import Consent, RiskFlag
 from kallyai_mcp.tools import progress
 from kallyai_mcp.tools.argument_types import (
     MAX_DESCRIPTION_LENGTH,
@@ -24,18 +22,17 @@ from kallyai_mcp.tools.argument_types import (
     WaitSeconds,
 )
 from kallyai_mcp.tools.arguments import InvalidArgumentsError, Problem
-from kallyai_mcp.tools.consent import ConsentDeclinedError, client_name, consent_form
+from kallyai_mcp.tools.consent import Question, ask_user, client_name, flags_of
 from kallyai_mcp.tools.context import AppContext
-from kallyai_mcp.tools.elicitation import Elicitation
 from kallyai_mcp.tools.list_results import list_result
 from kallyai_mcp.tools.quota_state import usage_of
-from kallyai_mcp.tools.results import ListAnswer, answer
+from kallyai_mcp.tools.results import ListAnswer
+from kallyai_mcp.tools.submissions import callee_zone, submission_of
 from kallyai_mcp.tools.tasks import accepts_tasks
-from kallyai_mcp.tools.text import consent as consent_texts
 from kallyai_mcp.tools.text.call_lists import calling, party_of
+from kallyai_mcp.tools.text.consent import list_preview
 from kallyai_mcp.tools.user_language import note_language, reads_spanish
 
-_MAX_ATTEMPTS = 3
 FEWEST, MOST = 2, 10
 """How many candidates a list has."""
 
@@ -82,38 +79,17 @@ async def call_around(
 
     Other arguments: as in make_call.
     """
-    app_context = ctx.request_context.lifespan_context
+    given, app_context = locals(), ctx.request_context.lifespan_context
     numbers = [candidate.respondent_phone for candidate in candidates]
     if len(set(numbers)) < len(numbers):
         raise InvalidArgumentsError([Problem("candidates", "twice")])
-    submissions = [
-        with_other_time(
-            Submission(
-                task_category=task_category,
-                task_description=task_description,
-                respondent_phone=candidate.respondent_phone,
-                business_name=candidate.business_name,
-                user_name=user_name,
-                user_phone=user_phone,
-                appointment_date=appointment_date,
-                appointment_time=appointment_time,
-                time_preference_text=time_preference_text,
-                party_size=party_size,
-                language=language,
-                call_language=call_language,
-                is_urgent=is_urgent,
-                additional_instructions=tuple(additional_instructions) if additional_instructions else None,
-            ),
-            accept=accept_other_time,
-        )
-        for candidate in candidates
-    ]
+    submissions = [submission_of(given | candidate.model_dump()) for candidate in candidates]
     asked = app_context.calls.asked_list(
         await app_context.calls.account(),
         submissions,
         until,
         accept_other_time=accept_other_time,
-        timezone=timezone or zone_of_number(numbers[0]) or app_context.timezone,
+        timezone=callee_zone(timezone, numbers[0], app_context),
     )
     known = await app_context.calls.find_same_list(asked)
     if known is None and continue_after is not None:  # else the candidates before it would be called again
@@ -163,18 +139,17 @@ async def _start(
 ) -> tuple[CallList, bool] | CallToolResult:
     """Start a list with its user's consent, or return the result that tells the agent to ask the user."""
     app_context = ctx.request_context.lifespan_context
-    used: list[str] = []
-    while True:
-        last_calls = await app_context.calls.last_calls(asked)
-        consent = await _consent(asked, last_calls, confirmation, used, ctx)
-        if isinstance(consent, CallToolResult):
-            return consent
-        try:
-            return await app_context.calls.place_list(asked, consent=consent, last_calls=last_calls)
-        except ConsentOutdatedError:
-            used.append(consent.confirmation_id or "")
-            if len(used) == _MAX_ATTEMPTS:
-                raise
+    last_calls: list[datetime | None] = []
+
+    async def ask(outdated: Sequence[Consent]) -> Consent | CallToolResult:
+        last_calls[:] = await app_context.calls.last_calls(asked)
+        used = [consent.confirmation_id for consent in outdated if consent.confirmation_id is not None]
+        return await _consent(asked, last_calls, confirmation, used, ctx)
+
+    async def place(consent: Consent) -> tuple[CallList, bool]:
+        return await app_context.calls.place_list(asked, consent=consent, last_calls=last_calls)
+
+    return await place_agreed(ask, place)
 
 
 async def _consent(
@@ -190,39 +165,16 @@ async def _consent(
     read = await usage_of(app_context, asked.account.account)
     usage, now = read[0] if read is not None else None, app_context.now()
     flags = [
-        risk_flags(
-            submission,
-            now=now,
-            last_call=last,
-            minutes_remaining=usage.minutes_remaining if usage else None,
-            calls_remaining=usage.calls_remaining if usage else None,
-        )
+        flags_of(submission, usage, now=now, last_call=last)
         for submission, last in zip(asked.submissions, last_calls, strict=True)
     ]
     every = tuple(flag for flag in RiskFlag if any(flag in each for each in flags))
     if not every and app_context.confirm == "auto":
         return Consent(asked_by, "not_needed")
-    last = [moment.isoformat() if moment is not None else "" for moment in last_calls]
-    about = (asked.account.account, asked.fingerprint, asked.timezone, *last)
-    if confirmation is not None:
-        id_ = app_context.confirmations.verify(confirmation, now, *about)
-        if id_ is not None and id_ not in used:
-            return Consent(asked_by, "confirmation", every, confirmation_id=id_)
     spanish = await reads_spanish(app_context, asked.language)
     parties = [str(party_of(submission)) for submission in asked.submissions]
-    preview = consent_texts.list_preview(asked.submissions[0], parties, flags, asked.until, now=now, spanish=spanish)
-    elicitation = Elicitation(ctx)
-    if elicitation.shows_forms:
-        reply = await elicitation.ask("consent", preview, consent_form(spanish), about=" ".join((*about, *used)))
-        if reply is not None:
-            if reply.action == "accept" and reply.content.get("call_now") is True:
-                return Consent(asked_by, "form", every, confirmation_id=reply.id)
-            raise ConsentDeclinedError("the user was asked and did not agree to these calls", code="not_agreed")
-    issued = app_context.confirmations.issue(now, *about)
-    structure = ListAnswer(
-        status="needs_confirmation", confirmation=issued, reasons=[str(flag) for flag in every], placed_now=False
-    )
-    text = consent_texts.to_be_confirmed(
-        preview, issued, 10, wrong=confirmation is not None, spanish=spanish, tool="call_around"
-    )
-    return answer(text, structure)
+    preview = list_preview(asked.submissions[0], parties, flags, asked.until, now=now, spanish=spanish)
+    last = [moment.isoformat() if moment is not None else "" for moment in last_calls]
+    about = (asked.account.account, asked.fingerprint, asked.timezone, *last)
+    question = Question("call_around", about, preview, ListAnswer(), spanish=spanish)
+    return await ask_user(question, Consent(asked_by, "form", every), confirmation=confirmation, used=used, ctx=ctx)

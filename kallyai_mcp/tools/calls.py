@@ -12,8 +12,6 @@ from pydantic import Field
 from kallyai_mcp.api.errors import KallyAIError
 from kallyai_mcp.api.models import Submission, TimeOfDay
 from kallyai_mcp.calls.agreed import place_agreed
-from kallyai_mcp.calls.numbers import zone_of_number
-from kallyai_mcp.calls.other_time import with_other_time
 from kallyai_mcp.calls.policy import Consent
 from kallyai_mcp.calls.records import CallRecord, is_tracking_id
 from kallyai_mcp.calls.schedule import Schedule
@@ -36,6 +34,7 @@ from kallyai_mcp.tools.consent import check
 from kallyai_mcp.tools.context import AppContext
 from kallyai_mcp.tools.results import CallAnswer
 from kallyai_mcp.tools.scheduling import schedule_of
+from kallyai_mcp.tools.submissions import callee_zone, submission_of
 from kallyai_mcp.tools.tasks import accepts_tasks
 from kallyai_mcp.tools.text.calls import so_far
 from kallyai_mcp.tools.tool_errors import tool_error
@@ -79,26 +78,10 @@ async def make_call(
     the user wants. Give all details: KallyAI knows nothing else. A call takes 1 to 3 minutes. If the result is
     in_progress, follow the call with get_call; never place it again. Report only the outcome that the result states.
     """
-    app_context = ctx.request_context.lifespan_context
-    submission = Submission(
-        task_category=task_category,
-        task_description=task_description,
-        respondent_phone=respondent_phone,
-        business_name=business_name,
-        user_name=user_name,
-        user_phone=user_phone,
-        appointment_date=appointment_date,
-        appointment_time=appointment_time,
-        time_preference_text=time_preference_text,
-        party_size=party_size,
-        language=language,
-        call_language=call_language,
-        is_urgent=is_urgent,
-        additional_instructions=tuple(additional_instructions) if additional_instructions else None,
-    )
-    zone = timezone or zone_of_number(respondent_phone) or app_context.timezone
+    submission, app_context = submission_of(locals()), ctx.request_context.lifespan_context
+    zone = callee_zone(timezone, respondent_phone, app_context)
     placed = await _place(
-        with_other_time(submission, accept=accept_other_time),
+        submission,
         schedule=schedule_of(not_before, retries, submission, timezone=zone, app_context=app_context),
         timezone=zone,
         session_id=session_id,

@@ -1,8 +1,9 @@
 """Whether the user must be asked before a call, and how they are asked."""
 
 from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal
 
 from mcp.server.mcpserver import Context
 from mcp.types import CallToolResult
@@ -18,7 +19,7 @@ from kallyai_mcp.tools.confirmations import LIFETIME
 from kallyai_mcp.tools.context import AppContext
 from kallyai_mcp.tools.elicitation import Elicitation
 from kallyai_mcp.tools.quota_state import usage_of
-from kallyai_mcp.tools.results import CallAnswer, answer
+from kallyai_mcp.tools.results import CallAnswer, ListAnswer, answer
 from kallyai_mcp.tools.text import consent as texts
 from kallyai_mcp.tools.text.plain import cut, one_line
 from kallyai_mcp.tools.text.scheduled import due_in_words
@@ -78,34 +79,91 @@ async def check(
     last_call = found.last_call.isoformat() if found.last_call is not None else ""
     due = schedule.not_before.isoformat() if schedule.not_before is not None else ""
     about = (found.account.account, found.fingerprint, timezone, str(redial), last_call, due, str(schedule.attempts))
-    if confirmation is not None:
-        id_ = app_context.confirmations.verify(confirmation, now, *about)
-        if id_ is not None and id_ not in used:
-            return Consent(
-                asked_by, "confirmation", flags, last_call=found.last_call, confirmation_id=id_, since=found.since
-            )
     spanish = await reads_spanish(app_context, submission.language)
-    preview = preview_of(submission, now, flags, usage, schedule, zone_name=app_context.timezone, spanish=spanish)
-    elicitation = Elicitation(ctx)
-    if elicitation.shows_forms:
-        reply = await elicitation.ask(
-            "consent", preview, consent_form(spanish, schedule), about=" ".join((*about, *flags, *used))
-        )
-        if reply is not None:
-            if reply.action == "accept" and reply.content.get("call_now") is True:
-                return Consent(asked_by, "form", flags, last_call=found.last_call, confirmation_id=reply.id)
-            raise ConsentDeclinedError("the user was asked and did not agree to this call", code="not_agreed")
     structure = CallAnswer(
-        status="needs_confirmation",
-        confirmation=app_context.confirmations.issue(now, *about),
-        reasons=[str(flag) for flag in flags],
         local_times=[moment.isoformat(timespec="minutes") for moment in local_times(submission.respondent_phone, now)],
         minutes_remaining=usage.minutes_remaining if usage else None,
         respondent_phone=submission.respondent_phone,
         business_name=submission.business_name,
-        placed_now=False,
     )
-    return _needs_confirmation(structure, preview, is_wrong=confirmation is not None, spanish=spanish)
+    preview = preview_of(submission, now, flags, usage, schedule, zone_name=app_context.timezone, spanish=spanish)
+    question = Question("make_call", about, preview, structure, spanish=spanish, schedule=schedule)
+    agreed = Consent(asked_by, "form", flags, last_call=found.last_call, since=found.since)
+    return await ask_user(question, agreed, confirmation=confirmation, used=used, ctx=ctx)
+
+
+@dataclass(frozen=True)
+class Question:
+    """What a user is asked before a call, or the calls of a list.
+
+    Attributes:
+        tool: The tool that takes the confirmation.
+        about: What the user's yes is for; a confirmation of it fits nothing else.
+        preview: The calls in words.
+        structure: What the result has besides the confirmation, for a client that can't show a form.
+        spanish: The texts are in Spanish, else in English.
+        schedule: When the call is due.
+    """
+
+    tool: Literal["make_call", "call_around"]
+    about: tuple[str, ...]
+    preview: str
+    structure: CallAnswer | ListAnswer
+    spanish: bool
+    schedule: Schedule = NOW
+
+
+async def ask_user(
+    question: Question,
+    agreed: Consent,
+    *,
+    confirmation: str | None,
+    used: Collection[str],
+    ctx: Context[AppContext, Any],
+) -> Consent | CallToolResult:
+    """Ask the user, unless the agent sent a confirmation that fits.
+
+    Args:
+        question: What is asked.
+        agreed: The consent, without how it was given.
+        confirmation: As in `check`.
+        used: As in `check`.
+        ctx: As in `check`.
+
+    Returns:
+        As `check`.
+
+    Raises:
+        InputRequiredError: As `check`.
+        ConsentDeclinedError: As `check`.
+    """
+    app_context, about, spanish = ctx.request_context.lifespan_context, question.about, question.spanish
+    now = app_context.now()
+    if confirmation is not None:
+        id_ = app_context.confirmations.verify(confirmation, now, *about)
+        if id_ is not None and id_ not in used:
+            return replace(agreed, how="confirmation", confirmation_id=id_)
+    elicitation = Elicitation(ctx)
+    if elicitation.shows_forms:
+        form = consent_form(spanish, question.schedule)
+        asked = " ".join((*about, *agreed.risk_flags, *used))
+        reply = await elicitation.ask("consent", question.preview, form, about=asked)
+        if reply is not None:
+            if reply.action == "accept" and reply.content.get("call_now") is True:
+                return replace(agreed, how="form", confirmation_id=reply.id, since=None)
+            raise ConsentDeclinedError("the user was asked and did not agree", code="not_agreed")
+    token = app_context.confirmations.issue(now, *about)
+    structure = question.structure.model_copy(
+        update={
+            "status": "needs_confirmation",
+            "confirmation": token,
+            "reasons": [str(flag) for flag in agreed.risk_flags],
+            "placed_now": False,
+        }
+    )
+    minutes, is_wrong = round(LIFETIME.total_seconds() / 60), confirmation is not None
+    text = texts.to_be_confirmed(question.preview, token, minutes, wrong=is_wrong, spanish=spanish, tool=question.tool)
+    return answer(text, structure)
 
 
 async def risks_of(
@@ -113,15 +171,21 @@ async def risks_of(
 ) -> tuple[tuple[RiskFlag, ...], Statistics | None]:
     """The reasons to ask the user before a call, and the account's statistics, None when KallyAI is slow."""
     read = await usage_of(app_context, found.account.account)
-    usage = read[0] if read is not None else None
-    flags = risk_flags(
+    usage, due = read[0] if read is not None else None, schedule.not_before or app_context.now()
+    return flags_of(submission, usage, now=due, last_call=found.last_call), usage
+
+
+def flags_of(
+    submission: Submission, usage: Statistics | None, *, now: datetime, last_call: datetime | None
+) -> tuple[RiskFlag, ...]:
+    """The reasons to ask the user before a call that is placed `now`; see `risk_flags`."""
+    return risk_flags(
         submission,
-        now=schedule.not_before or app_context.now(),
-        last_call=found.last_call,
+        now=now,
+        last_call=last_call,
         minutes_remaining=usage.minutes_remaining if usage else None,
         calls_remaining=usage.calls_remaining if usage else None,
     )
-    return flags, usage
 
 
 def preview_of(
@@ -153,11 +217,6 @@ def preview_of(
         ),
         attempts=schedule.attempts,
     )
-
-
-def _needs_confirmation(structure: CallAnswer, preview: str, *, is_wrong: bool, spanish: bool) -> CallToolResult:
-    minutes, token = round(LIFETIME.total_seconds() / 60), structure.confirmation or ""
-    return answer(texts.to_be_confirmed(preview, token, minutes, wrong=is_wrong, spanish=spanish), structure)
 
 
 def consent_form(spanish: bool, schedule: Schedule = NOW) -> type[BaseModel]:
