@@ -17,6 +17,7 @@ from kallyai_mcp.api.errors import (
     UnauthorizedError,
 )
 from kallyai_mcp.api.models import Submission
+from kallyai_mcp.calls.numbers import zone_of_number
 from kallyai_mcp.calls.outcome import Outcome, reached_somebody
 from kallyai_mcp.calls.policy import Consent
 from kallyai_mcp.calls.records import AccountKey, CallRecord, CallState, fingerprint
@@ -73,6 +74,7 @@ class CallList:
         until: When it stops.
         accept_other_time: A booking for another time is what was wanted, too.
         timezone: IANA name of the zone of the submissions' times.
+        own_zones: The times are those of each candidate, and `timezone` counts only where a number tells no zone.
         asked_at: When it was asked for.
         session_id: The same for all calls of a session.
         consent: What the user agreed to; it covers all its calls.
@@ -90,6 +92,7 @@ class CallList:
     accept_other_time: bool
     timezone: str
     asked_at: datetime
+    own_zones: bool = False
     session_id: str | None = None
     consent: Consent | None = None
     worker: str = ""
@@ -108,6 +111,10 @@ class CallList:
     def not_called(self) -> tuple[Submission, ...]:
         """The candidates whose turn has not come."""
         return self.submissions[len(self.records) :]
+
+    def zone_of(self, submission: Submission) -> str:
+        """IANA name of the zone of the times of one of its submissions."""
+        return (zone_of_number(submission.respondent_phone) if self.own_zones else None) or self.timezone
 
     @property
     def is_calling(self) -> bool:

@@ -278,6 +278,7 @@ class CallService:
         *,
         accept_other_time: bool,
         timezone: str,
+        own_zones: bool = False,
     ) -> CallList:
         """A list that is asked for now, not written down yet; the arguments are those of `CallList`."""
         list_id = new_tracking_id()
@@ -289,6 +290,7 @@ class CallService:
             accept_other_time,
             timezone,
             self._clock.now(),
+            own_zones,
             session_id=list_id,
         )
 

@@ -27,7 +27,7 @@ from kallyai_mcp.tools.context import AppContext
 from kallyai_mcp.tools.list_results import list_result
 from kallyai_mcp.tools.quota_state import usage_of
 from kallyai_mcp.tools.results import ListAnswer
-from kallyai_mcp.tools.submissions import callee_zone, submission_of
+from kallyai_mcp.tools.submissions import submission_of
 from kallyai_mcp.tools.tasks import accepts_tasks
 from kallyai_mcp.tools.text.call_lists import calling, party_of
 from kallyai_mcp.tools.text.consent import list_preview
@@ -89,7 +89,8 @@ async def call_around(
         submissions,
         until,
         accept_other_time=accept_other_time,
-        timezone=callee_zone(timezone, numbers[0], app_context),
+        timezone=timezone or app_context.timezone,
+        own_zones=timezone is None,
     )
     known = await app_context.calls.find_same_list(asked)
     if known is None and continue_after is not None:  # else the candidates before it would be called again

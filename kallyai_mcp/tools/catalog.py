@@ -39,7 +39,7 @@ def _described() -> tuple[CallTool, ...]:
     call_around_spec = replace(make_call_spec, title="Call several, one after another")
     return (
         call_tool(make_call, make_call_spec, ask_missing),
-        call_tool(call_around, call_around_spec),
+        call_tool(call_around, call_around_spec, ask_missing),
         call_tool(get_call, ToolSpec("Get a call's outcome", reads_calls, waits=True)),
         call_tool(
             cancel_call, ToolSpec("Cancel a scheduled call", frozenset({_PLACES_CALLS, "calls:read"}), read_only=False)

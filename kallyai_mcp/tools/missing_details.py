@@ -37,7 +37,7 @@ class DetailsDeclinedError(KallyAIError):
 
 
 async def ask_missing(given: Mapping[str, Any], elicitation: Elicitation, app_context: AppContext) -> Mapping[str, Any]:
-    """Return make_call's arguments with those that the user was asked for, all in one form.
+    """Return the arguments of make_call or call_around with those that the user was asked for, all in one form.
 
     A client that shows no forms is not asked: validation then names a required argument that is missing.
 
@@ -62,7 +62,10 @@ async def ask_missing(given: Mapping[str, Any], elicitation: Elicitation, app_co
 
 
 def _missing(given: Mapping[str, Any]) -> list[str]:
-    missing = [] if "respondent_phone" in given else ["respondent_phone"]
+    is_list = "candidates" in given or "until" in given  # call_around, which has its numbers in a list
+    missing = [] if is_list or "respondent_phone" in given else ["respondent_phone"]
+    if given.get("until") == "all":  # nothing is booked
+        return missing
     category = given.get("task_category")
     wanted = _BOOKING_DETAILS.get(category, ()) if isinstance(category, str) else ()
     if wanted and _is_booking(given):

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from kallyai_mcp.sandbox.app import SandboxApp
+from kallyai_mcp.settings import Settings
 from tests.agent import Agent, open_agent, settings_in
 from tests.sandbox.manual_clock import ManualClock
 from tests.tools.task_client import NUMBERS
@@ -133,3 +134,26 @@ async def test_texts_about_spanish_calls_are_in_spanish(agent: Agent) -> None:
 
     assert decide.text.startswith("Decide primero: contestaron en Second (+1 202-555-0102) y quizá se reservó algo.")
     assert decide.text.splitlines()[-1].startswith("Si no se reservó nada y el usuario quiere la siguiente: ")
+
+
+async def test_times_are_those_of_each_candidate(agent: Agent) -> None:
+    far = {"respondent_phone": "+14155551234", "business_name": "Far"}
+    booked = await agent.use("call_around", TABLE, candidates=[BUSY, far])
+
+    assert booked.data["status"] == "booked", booked.text
+    _, call = booked.data["calls"]
+    assert (call["timezone"], call["appointment"]["start"]) == ("America/Los_Angeles", "2026-01-28T19:00:00-08:00")
+
+
+async def test_one_form_asks_for_what_a_booking_lacks_and_none_for_a_question(
+    settings: Settings, mode: str, clock: ManualClock, app: SandboxApp
+) -> None:
+    user = User({"user_name": "Ada", "party_size": 2})
+    lacking = {name: value for name, value in TABLE.items() if name not in ("user_name", "party_size")}
+    async with open_agent_for(settings, mode, clock, app, user) as agent:
+        booked = await agent.use("call_around", lacking, candidates=[BUSY, FREE])
+        asked = await agent.use("call_around", lacking, candidates=[BUSY, FREE], until="all")
+
+    assert user.messages == ["More details are needed to call."]
+    assert booked.data["status"] == "booked"
+    assert asked.data["status"] == "done"
