@@ -322,12 +322,7 @@ class CallService:
         return going_on  # noqa: RET504 - mypy doesn't know that the scope lets nothing pass
 
     async def find_list(self, list_id: str) -> CallList | None:
-        """The list with this id.
-
-        Raises:
-            NotSignedInError: No account is signed in.
-            LedgerUnavailableError: The ledger can't be read.
-        """
+        """The list with this id; raises as `list_unsettled`."""
         return await self._worker.ledger.lists.find(await self._worker.account(), list_id)
 
     async def cancel_list(self, list_id: str) -> bool:

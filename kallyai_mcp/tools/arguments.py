@@ -209,6 +209,10 @@ def _broken_texts(arguments: Mapping[str, Any], known: Collection[str]) -> Itera
             yield Problem(name, "surrogates")
 
 
+_OF_MAKE_CALL = frozenset({"not_before", "retries", "redial", "session_id"})
+"""Arguments of make_call that no wish in words can replace in another tool."""
+
+
 def _unknown_arguments(tool: str, given: Iterable[str], known: Collection[str]) -> Iterable[Problem]:
     """A problem for each argument that the tool doesn't have: to ignore it would lose what it says."""
     has = "unknown" if known else "unknown_takes_none"
@@ -219,7 +223,7 @@ def _unknown_arguments(tool: str, given: Iterable[str], known: Collection[str]) 
         close = close or difflib.get_close_matches(word, known, n=1)
         if close:
             kind = "unknown_close"
-        elif "additional_instructions" in known:
+        elif "additional_instructions" in known and word not in _OF_MAKE_CALL:
             kind = "unknown_wish"
         else:
             kind, has = has, "unknown_again"  # all names once are enough
@@ -236,7 +240,10 @@ def _problems_of(error: ValidationError) -> Iterable[Problem]:
         kind, given, context = entry["type"], entry["input"], entry.get("ctx", {})
         if kind == "string_pattern_mismatch" and isinstance(given, str) and (meant := _time_of_day(given)):
             kind, context = "time_meant", {"meant": meant}
-        yield Problem(str(entry["loc"][0]), kind, given, context)
+        name, *within = entry["loc"]
+        # In a list of objects, which of them, and which of its fields: candidates[1].respondent_phone
+        path = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in within) if within[1:] else ""
+        yield Problem(f"{name}{path}", kind, given, context)
 
 
 def _time_of_day(text: str) -> str | None:

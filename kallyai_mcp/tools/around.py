@@ -94,7 +94,7 @@ async def call_around(
     )
     known = await app_context.calls.find_same_list(asked)
     if known is None and continue_after is not None:  # else the candidates before it would be called again
-        raise InvalidArgumentsError([Problem("continue_after", "other", continue_after)])
+        raise InvalidArgumentsError([Problem("continue_after", "no_list", continue_after)])
     if known is None:
         started = await _start(asked, confirmation, ctx)
         if isinstance(started, CallToolResult):
@@ -113,7 +113,7 @@ async def _go_on(found: CallList, continue_after: str | None, app_context: AppCo
     for position, record in enumerate(found.records, 1):
         if continue_after in (record.call_id, record.tracking_id):
             return await app_context.calls.go_on(found, after=position)
-    raise InvalidArgumentsError([Problem("continue_after", "other", continue_after)])
+    raise InvalidArgumentsError([Problem("continue_after", "no_call_of_list", continue_after)])
 
 
 async def follow_list(

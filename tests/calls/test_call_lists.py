@@ -1,7 +1,7 @@
 """Lists of candidates that are called one after another, on both drivers of the ledger."""
 
 from dataclasses import replace
-from datetime import datetime
+from datetime import date, datetime
 from functools import partial
 
 import pytest
@@ -9,6 +9,7 @@ import pytest
 from kallyai_mcp.calls.call_lists import CallList, Until, Why
 from kallyai_mcp.calls.policy import CallPolicy, Consent
 from kallyai_mcp.calls.records import CallState
+from kallyai_mcp.tools.text.call_lists import call_list
 from tests.calls.manual_time import ManualClock
 from tests.calls.world import LOST, NOW, TABLE, Reply, Service, World, world
 
@@ -27,8 +28,11 @@ def reply(status: str, call_id: str) -> Reply:
     return 201, {"call_id": call_id, "status": status}
 
 
-async def start(here: World, until: Until = "booked", *, accept: bool = False) -> tuple[CallList, bool]:
-    asked = here.calls.asked_list(await here.session.account(), THREE, until, accept_other_time=accept, timezone="UTC")
+async def start(
+    here: World, until: Until = "booked", *, accept: bool = False, on: date | None = None
+) -> tuple[CallList, bool]:
+    three = [submission.model_copy(update={"appointment_date": on}) for submission in THREE]
+    asked = here.calls.asked_list(await here.session.account(), three, until, accept_other_time=accept, timezone="UTC")
     last: list[datetime | None] = [None] * len(THREE)
     return await here.run(here.calls.place_list(asked, consent=ANY, last_calls=last))
 
@@ -230,3 +234,16 @@ def test_a_list_is_the_same_in_another_order() -> None:
     assert (
         replace(make(submissions=tuple(THREE)), until="all").fingerprint != make(submissions=tuple(THREE)).fingerprint
     )
+
+
+async def test_a_booking_for_another_time_needs_a_decision_of_its_own(place: str, clock: ManualClock) -> None:
+    service = Service(clock, [reply("success", "c-1"), reply("success", "c-2")])
+    service.calendars["c-1"] = EVENT.replace("END:VEVENT", "DTSTART:20270305T203000\r\nEND:VEVENT")
+    async with world(service, place) as here:
+        found = await ended(here, (await start(here, on=date(2027, 3, 4)))[0])
+
+    first, *_, advice = call_list(found, NOW, wait=45, zone_name="UTC", spanish=False).splitlines()
+    assert found.why is Why.NEEDS_DECISION
+    assert first.endswith(" booked another time than asked. Ask the user now if that works.")
+    assert advice.startswith("If it does not work: have it canceled there by make_call first, then call_around with")
+    assert len(service.keys) == 1

@@ -47,7 +47,7 @@ async def test_the_first_is_busy_the_second_full_and_after_a_decision_the_third_
         "Decide first: Second (+1 202-555-0102) answered, and something may have been booked there. Read below and in "
         "get_transcript."
     )
-    assert busy.startswith("1. First (+1 202-555-0103): not reached.")
+    assert busy.startswith("1. First (+1 202-555-0103): not reached, busy. ")
     assert full.startswith("2. Second (+1 202-555-0102): answered. KallyAI: ")
     assert rest == "Not called: Third (+1 202-555-0100); Fourth (+1 202-555-0119)."
     assert advice.endswith(f'call_around with the same arguments and continue_after "{asked}".')
@@ -122,11 +122,16 @@ async def test_wrong_candidates_are_named(agent: Agent) -> None:
     twice = await agent.use("call_around", TABLE, candidates=[BUSY, BUSY])
     one = await agent.use("call_around", TABLE, candidates=[BUSY])
     number = await agent.use("call_around", TABLE, candidates=[BUSY, {"respondent_phone": "+1415"}])
+    nameless = await agent.use("call_around", TABLE, candidates=[BUSY, {"business_name": "First"}])
+    later = await agent.use("call_around", TABLE, candidates=[BUSY, FREE], not_before="2026-01-26T09:00")
+    unknown = await agent.use("call_around", TABLE, candidates=[BUSY, FREE], continue_after="t-1")
 
     assert twice.text == "Not called. Fix 1 argument:\n- candidates: names a number twice."
-    assert one.is_error
-    assert number.is_error
-    assert "candidates: " in number.text
+    assert one.text == "Not called. Fix 1 argument:\n- candidates: a list has fewer than 2 items."
+    assert number.text.startswith('Not called. Fix 1 argument:\n- candidates[1].respondent_phone: "+1415" is too short')
+    assert "candidates[1].respondent_phone: missing or empty" in nameless.text
+    assert "- not_before: call_around has no such argument; it takes candidates, until, " in later.text
+    assert "continue_after: there is no list that went as far as" in unknown.text
 
 
 async def test_texts_about_spanish_calls_are_in_spanish(agent: Agent) -> None:
@@ -157,3 +162,11 @@ async def test_one_form_asks_for_what_a_booking_lacks_and_none_for_a_question(
     assert user.messages == ["More details are needed to call."]
     assert booked.data["status"] == "booked"
     assert asked.data["status"] == "done"
+
+
+async def test_a_candidate_that_is_refused_is_named_with_the_reason_and_not_counted_as_called(agent: Agent) -> None:
+    refused = {"respondent_phone": NUMBERS["suppression_violation"], "business_name": "No calls"}
+    done = await agent.use("call_around", TABLE, candidates=[refused, BUSY])
+
+    assert done.text.startswith("Nothing booked: 1 called, and none has a calendar event.\n1. No calls ")
+    assert "): not called, suppression_violation. t-" in done.text

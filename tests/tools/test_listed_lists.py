@@ -57,7 +57,7 @@ async def test_a_list_in_progress_is_shown_with_its_call_and_a_canceled_one_unti
     first, row, rest, _, *others = during.text.splitlines()
     assert first == f"Jan 25 10:30 AM  call_around: in progress, 1 of 2  {id_}"
     assert row.startswith("  1. Third +12025550100  in progress  ")
-    assert rest == "  Not called: Fourth +12025550119."
+    assert rest == "  Not called yet: Fourth +12025550119."
     assert not any("Third" in line for line in others)
     assert [call["status"] for call in during.data["calls"]] == ["in_progress"]
     assert canceled.text.splitlines()[0].endswith(f"call_around: canceled, its last call is in progress  {id_}")

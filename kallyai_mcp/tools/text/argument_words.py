@@ -40,6 +40,16 @@ _WRONG: dict[str, tuple[str, str]] = {
     "bool_parsing": ("{given} is neither true nor false", "{given} no es true ni false"),
     "list_type": ("{given} is not a list", "{given} no es una lista"),
     "too_long": ("{given} has more than {max_length} items", "{given} tiene más de {max_length} elementos"),
+    "too_short": ("{given} has fewer than {min_length} items", "{given} tiene menos de {min_length} elementos"),
+    "no_list": (
+        "there is no list that went as far as {given}: a list goes on within an hour, with the same arguments",
+        "no hay ninguna lista que haya llegado a {given}: una lista continúa antes de una hora, con los mismos "
+        "argumentos",
+    ),
+    "no_call_of_list": (
+        "{given} is no call of this list; take the call_id of its last call",
+        "{given} no es una llamada de esta lista; usa el call_id de su última llamada",
+    ),
     "iso_date": ("{given} must be a date written YYYY-MM-DD", "{given} debe ser una fecha escrita AAAA-MM-DD"),
     "date_from_datetime_parsing": ("{given} is not a date that exists", "{given} no es una fecha que exista"),
     "past_date": ("{day} is past; today is {weekday}, {today}", "{day} ya pasó; hoy es {weekday}, {today}"),

@@ -5,9 +5,10 @@ from datetime import datetime
 
 from kallyai_mcp.api.models import Submission
 from kallyai_mcp.calls.call_lists import CallList, Why
+from kallyai_mcp.calls.outcome import Outcome
 from kallyai_mcp.calls.records import CallRecord, CallState
 from kallyai_mcp.tools.call_view import CallView
-from kallyai_mcp.tools.text.call_list import state_in_words
+from kallyai_mcp.tools.text.call_list import reason, state_in_words
 from kallyai_mcp.tools.text.calls import Party, booked_time, record_party
 from kallyai_mcp.tools.text.canceling import list_canceled
 from kallyai_mcp.tools.text.plain import one_line, quoted, sentence, word, zone_of
@@ -20,6 +21,16 @@ _SENTENCES: dict[str, tuple[str, str]] = {
     "done_unbooked": (
         "Nothing booked: {count} called, and none has a calendar event.",
         "Nada reservado: llamadas hechas: {count}, y ninguna tiene un evento de calendario.",
+    ),
+    "other_time": (
+        "Decide first: {party} booked another time than asked. Ask the user now if that works.",
+        "Decide primero: en {party} se reservó para otro momento que el pedido. Pregunta ya al usuario si le va bien.",
+    ),
+    "go_on_after_other_time": (
+        "If it does not work: have it canceled there by make_call first, then call_around with the same arguments and "
+        'continue_after "{id}".',
+        "Si no le va bien: pide primero que lo cancelen allí con make_call y después call_around con los mismos "
+        'argumentos y continue_after "{id}".',
     ),
     "needs_decision": (
         "Decide first: {party} answered, and something may have been booked there. Read below and in get_transcript.",
@@ -66,6 +77,7 @@ _SENTENCES: dict[str, tuple[str, str]] = {
     ),
     "again": ("Asked for before; nothing was placed twice. ", "Ya se había pedido; nada se hizo dos veces. "),
     "not_called": ("Not called: {parties}.", "Sin llamar: {parties}."),
+    "not_called_yet": ("Not called yet: {parties}.", "Aún sin llamar: {parties}."),
     "listed": ("call_around: {state}", "call_around: {state}"),
     "state_in_progress": ("in progress, {number} of {count}", "en curso, {number} de {count}"),
     "state_ending": ("canceled, its last call is in progress", "cancelada, su última llamada está en curso"),
@@ -96,24 +108,29 @@ def call_list(
     """
     last = found.records[-1] if found.records else None
     party = record_party(last) if last is not None else party_of(found.submissions[0])
-    values = {"party": party, "count": len(found.records), "why": _refusal(last, spanish)}
+    called = sum(record.state is not CallState.REFUSED for record in found.records)
+    values = {"party": party, "count": called, "why": _refusal(last, spanish)}
+    is_other_time = found.why is Why.NEEDS_DECISION and last is not None and last.outcome is Outcome.BOOKED_OTHER_TIME
     if found.why is None:
         number, count = max(1, len(found.records)), len(found.submissions)
         first = _say("in_progress", spanish, party=party, number=number, count=count)
     else:
         unbooked = found.why is Why.DONE and found.until == "booked"
-        first = _say("done_unbooked" if unbooked else found.why.value, spanish, **values)
+        key = "done_unbooked" if unbooked else "other_time" if is_other_time else found.why.value
+        first = _say(key, spanish, **values)
     lines = [_say("again", spanish) + first if is_duplicate else first]
     lines += [f"{n}. {_row(record, now, zone_name, spanish)}" for n, record in enumerate(found.records, 1)]
-    if found.not_called:
-        parties = "; ".join(str(party_of(submission)) for submission in found.not_called)
-        lines.append(_say("not_called", spanish, parties=parties))
+    waiting = found.not_called if found.records or found.why is not None else found.not_called[1:]
+    if waiting:
+        parties = "; ".join(str(party_of(submission)) for submission in waiting)
+        lines.append(_say("not_called_yet" if found.why is None else "not_called", spanish, parties=parties))
     if found.why is Why.CANCELED and is_duplicate and found.not_called:
         lines.append(_say("others", spanish))
     if found.why is None:
         lines.append(_say("next", spanish, id=found.list_id, wait=wait))
     elif found.why in (Why.NEEDS_DECISION, Why.UNKNOWN) and last is not None and found.not_called:
-        lines.append(_say("go_on", spanish, id=last.call_id or last.tracking_id))
+        key = "go_on_after_other_time" if is_other_time else "go_on"
+        lines.append(_say(key, spanish, id=last.call_id or last.tracking_id))
     return "\n".join(lines)
 
 
@@ -148,7 +165,8 @@ def listed(lists: Sequence[CallList], zone_name: str, now: datetime, *, spanish:
             lines.append(f"  {position}. {record_party(record).in_row()}  {words}  {word(id_)}")
         if found.not_called:
             parties = "; ".join(party_of(submission).in_row() for submission in found.not_called)
-            lines.append(f"  {_say('not_called', spanish, parties=parties)}")
+            key = "not_called_yet" if found.why is None else "not_called"
+            lines.append(f"  {_say(key, spanish, parties=parties)}")
     return [*lines, _say("next_of_lists", spanish)] if lines else []
 
 
@@ -176,14 +194,14 @@ def _row(record: CallRecord, now: datetime, zone_name: str, spanish: bool) -> st
     view = CallView.of_record(record)
     call = view.call
     when = booked_time(view, now, zone_name, spanish=spanish) if view.appointment is not None else ""
-    said = (
-        f" KallyAI: {quoted(sentence(call.highlights, spanish=spanish), 300, spanish=spanish)}"
-        if call is not None and call.highlights
-        else ""
-    )
-    id_ = record.call_id or record.tracking_id
-    state = state_in_words(view, spanish)
-    return f"{record_party(record)}: {state}{f', {when}' if when else ''}.{said} {word(id_)}"
+    said = ""
+    if call is not None and call.highlights and view.outcome is not Outcome.NOT_REACHED:  # else the reason says it all
+        said = f" KallyAI: {quoted(sentence(call.highlights, spanish=spanish), 300, spanish=spanish)}"
+    why = reason(call.plain_status, spanish=spanish) if call is not None else ""
+    if record.state is CallState.REFUSED and record.error is not None:
+        why = word(record.error.code)
+    facts = ", ".join(filter(None, (state_in_words(view, spanish), why, when)))
+    return f"{record_party(record)}: {facts}.{said} {word(record.call_id or record.tracking_id)}"
 
 
 def _refusal(record: CallRecord | None, spanish: bool) -> str:
