@@ -131,7 +131,7 @@ class Pages:
         if not apps:
             return self._page(lang, t["sign_out"], f"<p>{t['none']}</p>")
         items = "".join(
-            f'<li class="plain">{escape(name or t["unnamed"])} <span class="soft">'
+            f'<li class="plain"><bdi>{escape(name or t["unnamed"])}</bdi> <span class="soft">'
             f"{t['since'].format(day=date_in_words(day, lang))}</span></li>"
             for name, day in apps
         )

@@ -20,7 +20,8 @@ from kallyai_mcp.sandbox.accounts import ACCOUNTS
 from tests.agent import Agent
 from tests.auth.oauth_server.deployment import AuthRequest, Deployment, User, answer_in, deploy
 from tests.auth.oauth_server.publisher import publishing
-from tests.transports.http_server import CALL, LIMIT, RunningSandbox
+from tests.page_checks import hard_to_use
+from tests.transports.http_server import CALL, LIMIT, RunningSandbox, post_initialize
 
 
 class TokenMemory:
@@ -116,6 +117,32 @@ async def test_a_user_gets_from_the_first_401_to_a_placed_call(
     assert done.data["status"] == "success"
     assert memory.client is not None
     assert memory.client.token_endpoint_auth_method == "none"
+
+
+async def test_a_user_disconnects_an_app_from_the_servers_own_page(server: Deployment, chromium: Browser) -> None:
+    memory = TokenMemory()
+    async with await chromium.new_context() as context:
+        with anyio.fail_after(LIMIT):
+            async with connected(server, partial(sign_in_and_allow, context, "acct-personal"), memory):
+                page = await context.new_page()
+                assert memory.tokens is not None
+                bearer = {"Authorization": f"Bearer {memory.tokens.access_token}"}
+                before = await post_initialize(server.url, bearer)
+                await page.set_extra_http_headers({"Accept-Language": "es-MX,es;q=0.9"})
+                await page.goto(server.url)
+                await page.get_by_role("link", name="Ver o desconectar aplicaciones").click()
+                await expect(page.get_by_role("listitem")).to_contain_text("SDK client desde el ")
+                assert await hard_to_use(page) == []
+                await page.get_by_role("button", name="Desconectar todas").click()
+                await expect(page.get_by_role("heading", name="Desconectadas")).to_be_visible()
+                assert await hard_to_use(page) == []
+                await page.set_extra_http_headers({"Accept-Language": "en"})
+                await page.goto(server.url)
+                await page.get_by_role("link", name="See or disconnect apps").click()
+                await expect(page.get_by_text("No app was connected in this browser")).to_be_visible()
+                after = await post_initialize(server.url, bearer)
+
+    assert (before.status_code, after.status_code) == (200, 401)
 
 
 async def test_calls_of_two_concurrent_users_are_separate(
