@@ -195,6 +195,7 @@ class CallCard {
 
   #choices(state) {
     const tools = this.#host.can("serverTools");
+    const places = tools && !READ_ONLY;
     const isRetryable = state !== "unknown" && (this.#error ?? this.#call)?.retryable === true;
     const ofCall = this.#list && this.#call ? stateOfCall(this.#call) : state;
     const isBooked = ["booked", "booked_other_time"].includes(ofCall);
@@ -202,11 +203,11 @@ class CallCard {
       calendar: tools && isBooked && this.#host.can("downloadFile") && this.#call.call_id,
       conversation: this.#entries || (tools && this.#call?.call_id && WITH_CONVERSATION.includes(ofCall)),
       check: tools && this.#id && (["unknown", "list_unknown"].includes(state) || this.#watchFailed),
-      again: tools && isRetryable && this.#input && !this.#consent.isOpen,
+      again: places && isRetryable && this.#input && !this.#consent.isOpen,
       open: this.#host.can("openLinks") && linkOf(this.#error),
-      next: tools && this.#input && this.#list && !this.#error && canGoOn(state, this.#list),
-      stop: tools && state === "list_in_progress",
-      chat: this.#host.can("message") && isRetryable && !this.#error && !this.#input && this.#call?.call_id,
+      next: places && this.#input && this.#list && !this.#error && canGoOn(state, this.#list),
+      stop: places && state === "list_in_progress",
+      chat: !READ_ONLY && this.#host.can("message") && isRetryable && !this.#error && !this.#input && this.#call?.call_id,
     };
     const labels = {
       calendar: "calendar",
@@ -332,7 +333,7 @@ class CallCard {
   /** The server asks for the user's consent. */
   #askForConsent(call) {
     const yes = () => this.#placeCall({ confirmation: call.confirmation });
-    const answers = this.#host.can("serverTools") ? { yes, no: () => this.#decline() } : null;
+    const answers = this.#host.can("serverTools") && !READ_ONLY ? { yes, no: () => this.#decline() } : null;
     this.#consent.ask(call, this.#input, this.#question, answers);
   }
 

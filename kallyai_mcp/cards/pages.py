@@ -8,6 +8,7 @@ hashes, so that it is as safe in a host with a weaker policy.
 
 import json
 import re
+from collections.abc import Mapping
 from functools import cache
 from importlib.resources import files
 from typing import Final, Literal
@@ -26,9 +27,14 @@ _SHARED = ("text.js", "host.js", "page.js", "errors.js")
 
 
 @cache
-def call_card() -> str:
-    """The HTML document of the call card."""
-    return _document("call", "call_view.js", "call_list.js", "call_watch.js", "call_consent.js", "conversation.js")
+def call_card(*, read_only: bool = False) -> str:
+    """The HTML document of the call card.
+
+    Args:
+        read_only: Its server can't place or cancel calls, so it has no buttons that would.
+    """
+    scripts = ("call_view.js", "call_list.js", "call_watch.js", "call_consent.js", "conversation.js")
+    return _document("call", *scripts, constants={"READ_ONLY": read_only})
 
 
 @cache
@@ -37,12 +43,13 @@ def quota_card() -> str:
     return _document("quota", "gauge.js", "chart.js")
 
 
-def _document(name: Literal["call", "quota"], *scripts: str) -> str:
+def _document(name: Literal["call", "quota"], *scripts: str, constants: Mapping[str, object] | None = None) -> str:
     style = f"\n{TOKENS}{_without_comments(_read('style.css') + _read(f'{name}.css'))}"
     table = texts("shared", "errors", name)
     pairs = {key: (text, table["es"][key]) for key, text in table["en"].items()}
-    constants = f"const VERSION = {json.dumps(__version__)};\nconst TEXTS = {_compact(pairs)};\n"
-    body = constants + "".join(_without_comments(_read(script)) for script in (*_SHARED, *scripts, f"{name}.js"))
+    values = {"VERSION": __version__, "TEXTS": pairs, **(constants or {})}
+    body = "".join(f"const {key} = {_compact(value)};\n" for key, value in values.items())
+    body += "".join(_without_comments(_read(script)) for script in (*_SHARED, *scripts, f"{name}.js"))
     script = f'\n"use strict";\n(() => {{\n{body}}})();\n'
     policy = (
         f"default-src 'none'; script-src {csp_hash(script)}; style-src {csp_hash(style)}; "

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from functools import partial
 
 from mcp.server.apps import APP_MIME_TYPE, Apps
 from mcp.server.mcpserver import MCPServer, RequestStateSecurity
@@ -83,9 +84,9 @@ def build_server(
         tools=[_with_card(tool) for tool in tools(read_only=read_only)],
         resources=[newest_calls()],
         lifespan=lifespan,
-        extensions=[_cards(), Events()]
+        extensions=[_cards(read_only=read_only), Events()]
         if read_only
-        else [CallTasks(keep_days=keep_days), _cards(), Skills(), Events()],
+        else [CallTasks(keep_days=keep_days), _cards(read_only=read_only), Skills(), Events()],
         middleware=middleware(subscriptions, read_only=read_only),
         subscriptions=subscriptions,
         cache_hints=CACHE_HINTS,
@@ -115,12 +116,12 @@ def _with_card(tool: CallTool) -> CallTool:
     return tool
 
 
-def _cards() -> Apps:
+def _cards(*, read_only: bool) -> Apps:
     """The MCP Apps extension with the cards; a card is built when it is first read."""
     apps = Apps()
     bordered = {"ui": {"prefersBorder": True}}
     cards = (
-        (CALL_CARD_URI, "call_card", "Call card", "Shows a person their call", call_card),
+        (CALL_CARD_URI, "call_card", "Call card", "Shows a person their call", partial(call_card, read_only=read_only)),
         (QUOTA_CARD_URI, "quota_card", "Quota card", "Shows a person what is left", quota_card),
     )
     for uri, name, title, description, page in cards:
