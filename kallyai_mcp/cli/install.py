@@ -73,16 +73,20 @@ def install(key: str, *, name: str, sandbox: bool, only_print: bool, path: Path 
     if sandbox:
         need_sandbox()
     client, file = _open(key, path)
-    entry = client.entry(name, *server_command(sandbox=sandbox))
+    try:
+        *tables, _ = file.place_of(name)
+    except ClientFileError as error:
+        raise click.ClickException(str(error)) from None
+    entry = client.entry(name, *server_command(sandbox=sandbox), is_inner=tables[-1] == client.inner_table)
     if only_print:
-        say(_document(client, name, entry))
+        say(_document(client, (*tables, name), entry))
         say(f"It goes into {file.path}; nothing was written.", err=True)
         return
     try:
         change = file.install(name, entry)
     except HasCommentsError as error:
         say(f'"{name}": {json.dumps(file.merged(name, entry), indent=2, ensure_ascii=False)}')
-        where = f'"{client.table}", in place of an entry "{name}" if there is one'
+        where = f'"{".".join(tables)}", in place of an entry "{name}" if there is one'
         raise click.ClickException(f"{error} Paste the entry above into it yourself, under {where}.") from None
     except ClientFileError as error:
         raise click.ClickException(str(error)) from None
@@ -117,7 +121,9 @@ def uninstall(key: str, *, name: str, path: Path | None = None) -> None:
     try:
         change = file.uninstall(name)
     except HasCommentsError as error:
-        raise click.ClickException(f'{error} Remove the entry "{name}" under "{client.table}" yourself.') from None
+        raise click.ClickException(
+            f'{error} Remove the entry "{name}" under "{".".join(file.place_of(name)[:-1])}" yourself.'
+        ) from None
     except ClientFileError as error:
         raise click.ClickException(str(error)) from None
     if not change.changed:
@@ -140,12 +146,10 @@ def _check(name: str) -> None:
         )
 
 
-def _document(client: Client, name: str, entry: dict[str, object]) -> str:
+def _document(client: Client, place: tuple[str, ...], entry: dict[str, object]) -> str:
     """A file with nothing but the entry."""
-    if client.format in ("toml", "yaml"):
-        text: str = FORMATS[client.format].put("", (client.table, name), entry)
-        return text.rstrip("\n")
-    return json.dumps({client.table: {name: entry}}, indent=2, ensure_ascii=False)
+    text: str = FORMATS[client.format].put("", place, entry)
+    return text.rstrip("\n")
 
 
 def _name_settings(client: Client) -> None:

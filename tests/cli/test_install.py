@@ -92,6 +92,53 @@ def test_opencode_s_own_file_with_comments_is_the_one_that_is_read(home: Path) -
     assert entry_in("opencode")["enabled"] is True
 
 
+OPENCODE_2 = """\
+{
+  "mcp": {
+    "servers": {
+      "other": {
+        "type": "local",
+        "command": ["x"]
+      }
+    },
+    "timeout": {"startup": 5000}
+  }
+}
+"""
+
+
+def test_a_file_in_the_layout_of_opencode_2_keeps_it() -> None:
+    file = write_file("opencode", OPENCODE_2)
+
+    printed = json.loads(run_ok("install", "opencode", "--print").partition("\nIt goes")[0])
+    run_ok("install", "opencode")
+    servers = json.loads(file.read_text(encoding="utf-8"))["mcp"]["servers"]
+    again = run_ok("install", "opencode")
+    run_ok("uninstall", "opencode")
+
+    assert list(servers) == ["other", "kallyai"]
+    assert sorted(servers["kallyai"]) == ["command", "type"]
+    assert printed == {"mcp": {"servers": {"kallyai": servers["kallyai"]}}}
+    assert "nothing was changed" in again
+    assert file.read_text(encoding="utf-8") == OPENCODE_2
+
+
+def test_an_entry_in_the_older_layout_of_opencode_stays_there() -> None:
+    mcp = {
+        "kallyai": {"type": "local", "command": ["old"], "enabled": False},
+        "servers": {"type": "remote", "url": "x"},
+    }
+    file = write_file("opencode", json.dumps({"mcp": mcp}))
+
+    run_ok("install", "opencode")
+    changed = json.loads(file.read_text(encoding="utf-8"))["mcp"]
+    run_ok("uninstall", "opencode")
+
+    assert changed["servers"] == mcp["servers"]
+    assert changed["kallyai"]["command"] != ["old"]
+    assert json.loads(file.read_text(encoding="utf-8")) == {"mcp": {"servers": mcp["servers"]}}
+
+
 async def test_the_written_command_starts_a_server(home: Path) -> None:
     written = await anyio.to_thread.run_sync(lambda: run(home, "install", "cursor", "--sandbox"))
     entry = entry_in("cursor")

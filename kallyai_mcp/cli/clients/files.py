@@ -61,11 +61,21 @@ class ClientFile:
         Raises:
             ClientFileError: It can't be read.
         """
-        text, _ = self._text()
-        with self._errors_name_the_file():
-            document = json_text.read(text, comments=True) if self._allows_comments else self._format.read(text)
-        servers = document.get(self.client.table, {})
-        return servers if isinstance(servers, dict) else {}
+        servers = self._table()
+        if (inner := self._inner_of(servers)) is None:
+            return servers
+        return inner | {name: entry for name, entry in servers.items() if name != self.client.inner_table}
+
+    def place_of(self, name: str) -> tuple[str, ...]:
+        """The keys that lead to the entry `name`, or to where it belongs if there is none.
+
+        Raises:
+            ClientFileError: The file can't be read.
+        """
+        servers = self._table()
+        if self.client.inner_table is None or self._inner_of(servers) is None or name in servers:
+            return (self.client.table, name)
+        return (self.client.table, self.client.inner_table, name)
 
     def merged(self, name: str, entry: dict[str, Any]) -> dict[str, Any]:
         """`entry` with what the file's own entry of that name has besides, such as variables of the environment.
@@ -93,7 +103,7 @@ class ClientFile:
         if before == wanted:
             return Change(self.path, changed=False)
         text = self._editable_text()
-        path = (self.client.table, name)
+        path = self.place_of(name)
         with self._errors_name_the_file():
             if wanted is entry or not isinstance(before, dict):
                 return self._write(self._format.put(text, path, entry))
@@ -111,10 +121,22 @@ class ClientFile:
         if name not in self.servers():
             return Change(self.path, changed=False)
         text = self._editable_text()
-        path = (self.client.table, name)
+        path = self.place_of(name)
         with self._errors_name_the_file():
             new = self._format.drop(text, path)
         return self._write(new)
+
+    def _table(self) -> dict[str, Any]:
+        text, _ = self._text()
+        with self._errors_name_the_file():
+            document = json_text.read(text, comments=True) if self._allows_comments else self._format.read(text)
+        servers = document.get(self.client.table, {})
+        return servers if isinstance(servers, dict) else {}
+
+    def _inner_of(self, servers: dict[str, Any]) -> dict[str, Any] | None:
+        """The servers below `inner_table`; None if there is no such table, or a server of that name."""
+        inner = servers.get(self.client.inner_table or "")
+        return inner if isinstance(inner, dict) and not isinstance(inner.get("type"), str) else None
 
     @property
     def _format(self) -> ModuleType:

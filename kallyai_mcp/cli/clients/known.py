@@ -75,6 +75,7 @@ class Client:
         title: Its own name.
         format: The format of its file.
         table: The key in its file that has the servers.
+        inner_table: A key below `table` that has them in files of a newer layout, which the user has chosen.
         path: Returns the path of its file.
         restart: What the user must do so that it reads its file again.
         shape: How its entries look.
@@ -88,6 +89,7 @@ class Client:
     path: Callable[[Machine], Path]
     restart: str
     shape: Shape = "common"
+    inner_table: str | None = None
     home_variable: str | None = None
 
     def is_on(self, machine: Machine) -> bool:
@@ -99,9 +101,11 @@ class Client:
         """Whether the client would create the folder of its file, so that we may do so."""
         return self.home_variable is None or not machine.environ.get(self.home_variable)
 
-    def entry(self, name: str, command: str, arguments: list[str]) -> dict[str, object]:
-        """The entry `name`, with which the client starts `command`."""
+    def entry(self, name: str, command: str, arguments: list[str], *, is_inner: bool = False) -> dict[str, object]:
+        """The entry `name`, with which the client starts `command`; `is_inner`: it goes into the `inner_table`."""
         match self.shape:
+            case "opencode" if is_inner:
+                return {"type": "local", "command": [command, *arguments]}
             case "opencode":
                 return {"type": "local", "command": [command, *arguments], "enabled": True}
             case "goose":
@@ -240,6 +244,8 @@ CLIENTS: dict[str, Client] = {
             path=_opencode,
             restart="start OpenCode again",
             shape="opencode",
+            # Version 2 reads the layout of version 1, too, and has this one of its own.
+            inner_table="servers",
         ),
         Client(
             key="zed",
