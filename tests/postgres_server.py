@@ -30,9 +30,6 @@ from tests.shared_process import shared_process
 LIMIT = 30
 """Seconds until a server that should have started or ended counts as hung."""
 
-_ENOUGH_MEMORY = 4 * 1024**3
-"""So many free bytes of memory are enough for every server of a test run; each takes up to 0.1 GB."""
-
 NO_SERVER = "there is no PostgreSQL server on this machine (Debian: apt-get install postgresql)"
 
 _USER = "kallyai"
@@ -87,6 +84,7 @@ class PostgresServer(PostgresDatabases):
     Args:
         settings: More of `postgresql.conf`, such as `{"fsync": "off"}`; they override those above.
         certificate: A certificate and its private key (PEM). With them the server takes only connections over TLS.
+        folder: Where it has its own folder: in memory, where no power is lost and only processes are killed.
         ends_with_this_thread: Let the kernel end the server when the thread that starts it ends, even by SIGKILL
             (where there is util-linux's `setpriv`).
     """
@@ -96,6 +94,7 @@ class PostgresServer(PostgresDatabases):
         *,
         settings: dict[str, str] | None = None,
         certificate: tuple[Path, Path] | None = None,
+        folder: Path | None = None,
         ends_with_this_thread: bool = False,
     ) -> None:
         super().__init__(free_port())
@@ -103,7 +102,7 @@ class PostgresServer(PostgresDatabases):
         self._user, self._group = _unprivileged_user()
         self._prefix = ["setpriv", "--pdeathsig", "INT"] if ends_with_this_thread and shutil.which("setpriv") else []
         # Not pytest's own temporary folder: only its owner may enter that.
-        self._folder = _new_folder()
+        self._folder = Path(tempfile.mkdtemp(prefix="kallyai-postgres-", dir=folder))
         self._data = self._folder / "data"
         self._process: subprocess.Popen[str] | None = None
         self._reader: threading.Thread | None = None
@@ -324,7 +323,7 @@ def _programs() -> Path:
 def _new_data() -> Path:
     """The data of a new server, made once for this process: to copy it takes a tenth of the time."""
     user, group = _unprivileged_user()
-    folder = _new_folder()
+    folder = Path(tempfile.mkdtemp(prefix="kallyai-postgres-"))
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     if user is not None and group is not None:
         shutil.chown(folder, user, group)
@@ -342,13 +341,6 @@ def _new_data() -> Path:
     )
     assert done.returncode == 0, done.stderr
     return folder / "data"
-
-
-def _new_folder() -> Path:
-    """A folder for a server, in memory where there is enough: processes are killed, but power is never lost."""
-    memory = Path("/dev/shm")  # noqa: S108 - the folder is a private one
-    has_room = os.access(memory, os.W_OK) and shutil.disk_usage(memory).free > _ENOUGH_MEMORY
-    return Path(tempfile.mkdtemp(prefix="kallyai-postgres-", dir=memory if has_room else None))
 
 
 def _unprivileged_user() -> tuple[int | None, int | None]:

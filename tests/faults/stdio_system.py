@@ -18,6 +18,7 @@ from mcp.types import jsonrpc_message_adapter
 
 from tests.clocks.shifted_clock import LIBRARY
 from tests.faults.plans import CLOCK_JUMPS_AT, Plan, Step
+from tests.faults.server_process import is_forked, start
 from tests.faults.service import Service
 from tests.faults.system import (
     SHUTDOWN_SECONDS,
@@ -29,7 +30,6 @@ from tests.faults.system import (
     poll_seconds,
     server_environment,
 )
-from tests.processes import COMMAND
 
 _MAX_LINE = 10_000_000
 
@@ -147,8 +147,8 @@ class StdioSystem(System):
                 "FAKETIME_DONT_FAKE_MONOTONIC": "1",
                 "DONT_FAKE_MONOTONIC": "1",  # before libfaketime 0.9.10
             }
-        async with await anyio.open_file(self._folder / f"{name}.stderr", "wb") as errors:
-            process = await anyio.open_process(COMMAND, stderr=errors.wrapped, env=env)
+        forked = is_forked(self.plan.seed) and "LD_PRELOAD" not in env
+        process = await start([], env, stderr=self._folder / f"{name}.stderr", forked=forked)
         async with process:
             try:
                 async with Client(_over_stdio(process), mode=self.plan.mode) as client:

@@ -13,11 +13,12 @@ import anyio.to_thread
 import psycopg
 from psycopg.rows import dict_row
 
+from tests.faults.memory import fast_folder
 from tests.faults.plans import WORKERS_WAIT_SECONDS
+from tests.faults.server_process import is_forked, start
 from tests.faults.service import Service
 from tests.faults.system import SHUTDOWN_SECONDS, Row, ServerFailedError, server_environment
 from tests.postgres_server import PostgresServer
-from tests.processes import COMMAND
 
 _START_SECONDS = 60.0
 _SECRET_KEY = secrets.token_hex(32)
@@ -39,6 +40,7 @@ class Worker:
         self._tasks = tasks
         self._process: anyio.abc.Process | None = None
         self._starting = anyio.Lock()
+        self._starts = 0
 
     async def start(self, env: dict[str, str]) -> None:
         """Start it unless it runs, and wait until it accepts connections.
@@ -49,8 +51,9 @@ class Worker:
         async with self._starting:
             if self.port is not None:
                 return
-            command = [*COMMAND, "serve", "--transport", "http", "--port", "0"]
-            self._process = await anyio.open_process(command, stdout=None, env=env)
+            command = ["serve", "--transport", "http", "--port", "0"]
+            self._starts += 1
+            self._process = await start(command, env, forked=is_forked(self._starts))
             with anyio.move_on_after(_START_SECONDS):
                 self.port = await self._tasks.start(self._read_stderr, self._process)
             if self.port is None:
@@ -60,12 +63,13 @@ class Worker:
         """Keep what it writes until it ends; it has started once it writes its address."""
         began, is_started = len(self.stderr), False
         assert process.stderr is not None
-        async for chunk in process.stderr:
-            self.stderr += chunk.decode(errors="replace")
-            address = re.search(r"serves http://127\.0\.0\.1:(\d+)/mcp", self.stderr[began:])
-            if address is not None and not is_started:
-                is_started = True
-                task_status.started(int(address[1]))
+        async with process:
+            async for chunk in process.stderr:
+                self.stderr += chunk.decode(errors="replace")
+                address = re.search(r"serves http://127\.0\.0\.1:(\d+)/mcp", self.stderr[began:])
+                if address is not None and not is_started:
+                    is_started = True
+                    task_status.started(int(address[1]))
         if not is_started:
             task_status.started(None)
 
@@ -116,7 +120,7 @@ class WorkerPair:
         self._stack = AsyncExitStack()
 
     async def __aenter__(self) -> Self:
-        self.database = await anyio.to_thread.run_sync(PostgresServer)
+        self.database = await anyio.to_thread.run_sync(lambda: PostgresServer(folder=fast_folder()))
         self._stack.callback(self.database.close)
         await anyio.to_thread.run_sync(self.database.start)
         self._url = self.database.create_database()

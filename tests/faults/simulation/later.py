@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 from tests.faults.simulation.judging import find_failed, find_lost, find_stuck
 from tests.faults.simulation.plan import Ask, Event, Plan, Start, Task
 from tests.faults.simulation.run import Evidence, Use
-from tests.faults.simulation.seeds import BROKEN, STATUSES_AFTER, disturbances
+from tests.faults.simulation.seeds import BROKEN, CLOCK_CHANGES, STATUSES_AFTER, disturbances
 from tests.faults.simulation.service import PhoneCall, Quirks, Trouble
 from tests.faults.simulation.world import NOON
 from tests.faults.violations import Rule, Violation
@@ -23,12 +23,6 @@ _REQUEST = timedelta(seconds=5)
 
 _ZONES = {"+14155551234": "America/Los_Angeles", "+442079460123": "Europe/London"}
 """Two numbers: one that is called by day, one that is called until the end of the day."""
-
-_CHANGES = {
-    "America/Los_Angeles": ("2026-03-08 10:00", "2026-11-01 09:00"),
-    "Europe/London": ("2026-03-29 01:00", "2026-10-25 01:00"),
-}
-"""When the clocks there go forward and back, in UTC."""
 
 
 def later_plan(seed: int, *, is_shared: bool = False) -> Plan:
@@ -94,7 +88,7 @@ def _around_a_change(rng: random.Random, zone: ZoneInfo) -> tuple[datetime, str 
 
     The time has no offset, so it may be one that there is not, or one that there is twice.
     """
-    change = datetime.fromisoformat(rng.choice(_CHANGES[zone.key])).replace(tzinfo=UTC)
+    change = datetime.fromisoformat(rng.choice(CLOCK_CHANGES[zone.key])).replace(tzinfo=UTC)
     if rng.random() < 0.3:
         evening = datetime.combine((change - timedelta(hours=10)).astimezone(zone).date(), time(20, 20), zone)
         return evening.astimezone(UTC) + timedelta(minutes=rng.randrange(35)), None

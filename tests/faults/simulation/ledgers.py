@@ -196,38 +196,27 @@ class LedgerPlace:
 
     def rows(self, accounts: tuple[str, ...]) -> list[Row]:
         """The rows of these accounts, in the order in which they were inserted; those of a later version left out."""
-        if not self.is_file:
-            with self._connected() as connection:
-                try:
-                    found = connection.execute("SELECT * FROM calls ORDER BY placed_at").fetchall()
-                except psycopg.errors.UndefinedTable:  # no process could use the database yet
-                    return []
-                return [row for row in found if row["account"] in accounts and row["tracking_id"] != _NEWER]
-        if not Path(self._place).exists():
-            return []
-        with closing(sqlite3.connect(self._place)) as db:
-            db.row_factory = sqlite3.Row
-            found = [dict(row) for row in db.execute("SELECT * FROM calls ORDER BY placed_at, rowid")]
-        return [row for row in found if row["account"] in accounts and row["tracking_id"] != _NEWER]
+        order = "placed_at, rowid" if self.is_file else "placed_at"
+        return [row for row in self._all("calls", order) if row["account"] in accounts and row["tracking_id"] != _NEWER]
 
     def lists(self, accounts: tuple[str, ...]) -> list[Row]:
         """The call lists of these accounts, in the order in which they were asked for."""
+        return [row for row in self._all("call_lists", "asked_at") if row["account"] in accounts]
+
+    def _all(self, table: str, order: str) -> list[Row]:
+        """The rows of a table; none where no process could make it yet."""
+        statement = f"SELECT * FROM {table} ORDER BY {order}"  # noqa: S608 - constants
         if not self.is_file:
-            with self._connected() as connection:
-                try:
-                    found = connection.execute("SELECT * FROM call_lists ORDER BY asked_at").fetchall()
-                except psycopg.errors.UndefinedTable:
-                    return []
-                return [row for row in found if row["account"] in accounts]
+            with self._connected() as connection, suppress(psycopg.errors.UndefinedTable):
+                return connection.execute(statement.encode()).fetchall()
+            return []
         if not Path(self._place).exists():
             return []
         with closing(sqlite3.connect(self._place)) as db:
             db.row_factory = sqlite3.Row
-            return [
-                dict(row)
-                for row in db.execute("SELECT * FROM call_lists ORDER BY asked_at")
-                if row["account"] in accounts
-            ]
+            if not db.execute("SELECT 1 FROM sqlite_master WHERE name = ?", (table,)).fetchall():
+                return []
+            return [dict(row) for row in db.execute(statement)]
 
     def _connected(self) -> psycopg.Connection[Row]:
         return psycopg.connect(self._place, autocommit=True, row_factory=dict_row)

@@ -3,7 +3,7 @@
 import random
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from itertools import accumulate, pairwise
 from typing import Literal
 
@@ -11,8 +11,9 @@ from kallyai_mcp.calls.call_lists import LONGEST
 from tests.faults.simulation.judging import find_failed, find_lost, find_stuck
 from tests.faults.simulation.plan import Ask, Event, GoesOn, Plan, Start, Task
 from tests.faults.simulation.run import Evidence, Use
-from tests.faults.simulation.seeds import BROKEN, STATUSES_AFTER, disturbances
+from tests.faults.simulation.seeds import BROKEN, CLOCK_CHANGES, STATUSES_AFTER, disturbances
 from tests.faults.simulation.service import BOOKED, ENDINGS, PhoneCall, Quirks, Trouble
+from tests.faults.simulation.world import NOON
 from tests.faults.violations import Rule, Violation
 
 _NUMBERS = tuple(f"+1415555{number}" for number in range(1301, 1306))
@@ -81,7 +82,14 @@ def list_plan(seed: int, *, is_shared: bool = False) -> Plan:
         calls_per_hour=rng.choice((None, None, None, 1, 2)),
         quirks=replace(Quirks(), answers_at_once=rng.random() < 0.3),
         mode=rng.choice(("auto", "legacy")),
+        begins=_begins(rng) if seed % 5 == 0 else NOON,
     )
+
+
+def _begins(rng: random.Random) -> datetime:
+    """A few minutes before the callees' clocks change."""
+    change = datetime.fromisoformat(rng.choice(CLOCK_CHANGES["America/Los_Angeles"])).replace(tzinfo=UTC)
+    return change - timedelta(seconds=rng.uniform(0, 600))
 
 
 def find_list_violations(evidence: Evidence) -> list[Violation]:

@@ -10,13 +10,14 @@ from pathlib import Path
 import anyio
 import psycopg
 
-from tests.faults.simulation.forked import processes
+from tests.faults.forked import processes
+from tests.faults.memory import fast_folder
 from tests.faults.simulation.judging import RULES, report, unknown_calls
 from tests.faults.simulation.later import find_later_violations, later_plan
 from tests.faults.simulation.lists import find_list_violations, list_plan
 from tests.faults.simulation.oracle import find_violations
 from tests.faults.simulation.plan import Kind, Plan
-from tests.faults.simulation.run import Run, fast_folder, run_places
+from tests.faults.simulation.run import Run, run_places
 from tests.faults.simulation.seeds import simulated_plan
 from tests.faults.violations import Rule
 from tests.postgres_server import PostgresServer
@@ -77,7 +78,7 @@ def simulate(first: int, runs: int, *, jobs: int, is_shared: bool, kind: Kind = 
     sums = Sums()
     chunks = [(seed, min(_CHUNK, first + runs - seed)) for seed in range(first, first + runs, _CHUNK)]
     if is_shared:
-        with PostgresServer() as server:
+        with PostgresServer(folder=fast_folder()) as server:
             sums.add(_simulate(chunks, jobs, server, kind))
     else:
         sums.add(_simulate(chunks, jobs, None, kind))

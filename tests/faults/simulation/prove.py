@@ -11,10 +11,11 @@ from pathlib import Path
 
 import anyio
 
+from tests.faults.forked import processes
+from tests.faults.memory import fast_folder
 from tests.faults.simulation.broken import Broken, break_program
 from tests.faults.simulation.builds_of_calls import CALLS
 from tests.faults.simulation.builds_of_later import LATER, LISTS
-from tests.faults.simulation.forked import processes
 
 BROKEN: tuple[Broken, ...] = (*CALLS, *LATER, *LISTS)
 """At least one for each way in which calls were once placed twice, lost, or reported wrongly, and for each rule."""
@@ -63,7 +64,7 @@ def _judged(broken: Broken) -> tuple[list[str], str]:
     # Imported late: the process that runs a broken build must not import the real one before.
     from tests.faults.simulation.judging import report
     from tests.faults.simulation.many import KINDS
-    from tests.faults.simulation.run import Run, fast_folder, run_places
+    from tests.faults.simulation.run import Run, run_places
 
     plan = replace(broken.plan, mode="legacy")
     with tempfile.TemporaryDirectory(prefix="faults-", dir=fast_folder()) as folder:

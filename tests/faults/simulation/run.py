@@ -2,7 +2,6 @@
 
 import logging
 import math
-import os
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -508,12 +507,6 @@ class _Errors(logging.Handler):
 def _submission(plan: Plan, task: int) -> dict[str, Any]:
     """The submission of a task, as another program may send it."""
     return {"respondent_phone": NUMBER} | dict(plan.tasks[task].arguments)
-
-
-def fast_folder() -> Path | None:
-    """A folder in memory for ledgers, if there is one: a simulated crash is not a loss of power."""
-    memory = Path("/dev/shm")  # noqa: S108 - each run makes a private folder in it
-    return memory if os.access(memory, os.W_OK) else None
 
 
 def run_places(folder: Path, plan: Plan) -> list[str]:

@@ -15,6 +15,12 @@ STATUSES_BEFORE = (*STATUSES_AFTER, 400, 401, 402, 403, 404, 405, 413, 415, 422,
 
 BROKEN: tuple[Broken, ...] = ("cut", "page", "empty", "half")
 
+CLOCK_CHANGES = {
+    "America/Los_Angeles": ("2026-03-08 10:00", "2026-11-01 09:00"),
+    "Europe/London": ("2026-03-29 01:00", "2026-10-25 01:00"),
+}
+"""When the clocks there go forward and back, in UTC."""
+
 DISTURBANCES: tuple[What, ...] = (
     "is killed",
     "is terminated",
