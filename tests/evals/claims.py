@@ -18,7 +18,7 @@ _SAYS: dict[Claim, re.Pattern[str]] = {
         r"\b(?:booked|reserved|secured|reservad[oa]s?|agendad[oa]s?|(?:you're|you are|it's) all set|hice la reserva"
         r"|he (?:reservado|hecho la reserva)|reserv[eé] (?:una?|la|tu))(?!\w)"
         rf"|\b(?:is|are|been|was|now|'s) confirmed\b|\bconfirmed (?:your|the|a) {_THING}"
-        rf"|\b(?:made|got|have) (?:you )?(?:a|the|your) {_THING} (?:for|at|on)\b"
+        rf"|\b(?:made|got|you have|you've(?: got)?) (?:you )?(?:a|the|your) {_THING} (?:for|at|on)\b"
         r"|\b(?:está|queda|quedó) (?:confirmad|hech)[oa]\b"
     ),
     "canceled": _regex(r"\b(?:cancell?ed|cancelad[oa]s?|anulad[oa]s?|he (?:cancelado|anulado)|cancelé|anulé)(?!\w)"),

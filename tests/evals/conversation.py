@@ -39,7 +39,8 @@ class Conversation:
             return None
         calls = len(self._bench.sandbox.calls) + len(await self._bench.scheduled())
         replies = [*self._task.reply]
-        if not calls and self._task.otherwise:
+        used_tools = self._bench.used
+        if self._task.otherwise and (not used_tools or "confirmation" in used_tools[-1].text):
             replies.append(Reply(id="", when=r"\?\W*$", says=self._task.otherwise))
         used = {each.reply.id for each in self._given}
         reply = next((each for each in replies if each.id not in used and _fits(each, answer)), None)

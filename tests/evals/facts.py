@@ -1,19 +1,22 @@
 """The facts in a text: times, days, amounts of money, phone numbers, and other numbers, in English and Spanish.
 
-Two texts state the same fact if its kind is the same and their values have one in common: "8:30" may be 08:30 or
-20:30, "3/4" may be March 4 or April 3.
+A fact may have several values, since "8:30" may be 08:30 or 20:30, and "3/4" may be March 4 or April 3. It follows from
+another one that shares a value with it.
 """
 
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
 from typing import Literal
 
 Kind = Literal["time", "day", "weekday", "money", "phone", "number"]
 
-YEAR = 2026
-"""The year of days that are named without one: that of the evaluation's clock."""
+TODAY = date(2026, 1, 26)
+"""The day of the tasks; days that are named without a year are of its year."""
+
+_SOON = timedelta(days=13)
+"""A weekday may be meant for any such day from today until then: "Friday", "Friday next week"."""
 
 _MONTHS = {
     name: number
@@ -63,7 +66,7 @@ def _regex(pattern: str) -> re.Pattern[str]:
 _PATTERNS: tuple[tuple[str, re.Pattern[str]], ...] = (
     ("iso day", _regex(r"\b(\d{4})-(\d\d)-(\d\d)(?=\b|T)")),
     ("phone", _regex(
-        r"(?<![\w.])(?:\+\d[\d\s().-]{6,}\d|\(?\d{3}\)?[-.\s]\d{3}[-.\s]\d{3,4}\b)|(?<!\d)\d{9,12}(?!\d)"
+        r"(?<![\w.])(?:\+\d[\d\s().-]{6,}\d|\(?\d{2,5}\)?(?:[-.\s]{1,2}\d{2,4}){2,4}\b)|(?<!\d)\d{9,12}(?!\d)"
     )),
     ("money", _regex(
         r"(?:US)?[$€£]\s?(\d[\d,]*(?:\.\d{1,2})?)"
@@ -74,12 +77,17 @@ _PATTERNS: tuple[tuple[str, re.Pattern[str]], ...] = (
     ("day month", _regex(
         rf"\b(\d{{1,2}})(?:st|nd|rd|th)?\s+(?:de\s+|of\s+)?({_MONTH})\b(?:(?:,| de| del)?\s+(\d{{4}})\b)?"
     )),
-    ("slashes", _regex(r"\b(\d{1,2})/(\d{1,2})(?:/(\d{4}))?\b")),
+    ("slashes", _regex(r"\b(?!24/7)(\d{1,2})/(\d{1,2})(?:/(\d{4}))?\b")),
+    ("digits", _regex(rf"\b(\d{{1,2}})(\d\d)\s?({_HALF})")),
     ("hour", _regex(rf"\b(\d{{1,2}})\s*({_HALF}|o'clock|en punto)")),
     ("las", _regex(rf"\b(?:a|de|desde|hasta|sobre|y) las? (\d{{1,2}})( y media| y cuarto)?(?:\s+({_HALF}))?\b")),
     ("noon", _regex(r"\b(noon|mediod[ií]a|midday)\b")),
     ("weekday", _regex(rf"\b({_WEEKDAY})s?\b")),
-    ("number", _regex(r"(?<![\w-])(?:[A-Z]+-?)?\d[\d,]{2,}(?![\w-])")),
+    ("number", _regex(r"(?<![\w-])(?:[A-Z]+-?)?\d[\d,]{2,}(?![\w%-])")),
+    ("relative", _regex(
+        r"\b(?:(today|tonight|this (?:morning|afternoon|evening)|hoy|esta (?:mañana|tarde|noche))"
+        r"|(tomorrow|(?<!la )(?<!esta )mañana))\b"
+    )),
 )  # fmt: skip
 """What is looked for, in this order; a fact is not looked for again within the words of one that was found."""
 
@@ -98,22 +106,30 @@ class Fact:
     values: frozenset[str]
     words: str
 
-    def agrees_with(self, other: "Fact") -> bool:
-        """Whether both say the same."""
-        kinds = {self.kind, other.kind}
-        if kinds == {"day", "weekday"}:
-            day, weekday = (self, other) if self.kind == "day" else (other, self)
-            return any(str(date.fromisoformat(value).weekday()) in weekday.values for value in day.values)
-        if kinds == {"phone"}:
-            return any(one.endswith(two) or two.endswith(one) for one in self.values for two in other.values)
-        return self.kind == other.kind and bool(self.values & other.values)
+    def follows_from(self, source: "Fact") -> bool:
+        """Whether `source` says the same, or a day of which this is the weekday, or a weekday that this day can be."""
+        if self.kind == "weekday" and source.kind == "day":
+            return any(str(date.fromisoformat(value).weekday()) in self.values for value in source.values)
+        if self.kind == "day" and source.kind == "weekday":
+            days = [date.fromisoformat(value) for value in self.values]
+            return any(str(day.weekday()) in source.values and TODAY <= day <= TODAY + _SOON for day in days)
+        if self.kind == source.kind == "phone":
+            return any(one.endswith(two) or two.endswith(one) for one in self.values for two in source.values)
+        return self.kind == source.kind and bool(self.values & source.values)
 
 
-def facts_in(text: str) -> list[Fact]:
-    """Return the facts that a text states, each once, in no order."""
+def facts_in(text: str, *, relative: bool = False) -> list[Fact]:
+    """Return the facts that a text states, each once, in no order.
+
+    Args:
+        text: The text.
+        relative: Take words such as "tomorrow" for days. They often name none: "I can try again tomorrow."
+    """
     found: dict[tuple[Kind, frozenset[str]], Fact] = {}
     rest = text.replace("\u202f", " ").replace("\xa0", " ").replace("\u2019", "'")
     for name, pattern in _PATTERNS:
+        if name == "relative" and not relative:
+            continue
 
         def take(match: re.Match[str], name: str = name) -> str:
             fact = _fact(name, match)
@@ -128,8 +144,8 @@ def facts_in(text: str) -> list[Fact]:
 
 def unsupported(text: str, sources: Iterable[str]) -> list[Fact]:
     """Return the facts of a text that no source states."""
-    known = [fact for source in sources for fact in facts_in(source)]
-    return [fact for fact in facts_in(text) if not any(fact.agrees_with(other) for other in known)]
+    known = [fact for source in sources for fact in facts_in(source, relative=True)]
+    return [fact for fact in facts_in(text) if not any(fact.follows_from(other) for other in known)]
 
 
 def _fact(name: str, match: re.Match[str]) -> Fact | None:
@@ -152,6 +168,10 @@ def _values(name: str, match: re.Match[str]) -> Iterator[tuple[Kind, set[str]]]:
             yield "day", _days((groups[2], groups[0], groups[1]), (groups[2], groups[1], groups[0]))
         case "clock":
             yield "time", _times(groups[0], groups[1], groups[2])
+        case "digits":
+            yield "time", _times(groups[0], groups[1], groups[2])
+        case "relative":
+            yield "day", {str(TODAY if groups[0] else TODAY + timedelta(days=1))}
         case "hour":
             yield "time", _times(groups[0], "00", groups[1])
         case "las":
@@ -167,10 +187,12 @@ def _values(name: str, match: re.Match[str]) -> Iterator[tuple[Kind, set[str]]]:
             amount = (groups[0] or groups[1]).replace(",", "." if groups[1] else "")
             yield "money", {f"{float(amount):.2f}"}
         case "phone":
-            digits = re.sub(r"\D", "", match[0])
+            digits = re.sub(r"\D", "", match[0]).lstrip("0")
             if len(digits) >= 9:
                 yield "phone", {digits}
         case _:
+            if re.fullmatch(r"20[2-3]\d", match[0]):
+                return  # a year
             yield "number", {match[0].replace(",", "").lower()}
 
 
@@ -178,7 +200,7 @@ def _days(*readings: tuple[str | None, int | str, int | str]) -> set[str]:
     days = set()
     for year, month, day in readings:
         try:
-            days.add(date(int(year or YEAR), int(month), int(day)).isoformat())
+            days.add(date(int(year or TODAY.year), int(month), int(day)).isoformat())
         except ValueError:
             continue
     return days

@@ -122,7 +122,7 @@ def check_calls(expect: Expectation, run: Run) -> list[str]:
 def _wrong_fields(expected: ExpectedCall, submission: Mapping[str, Any]) -> list[str]:
     wrong = [f"{name} was given: {submission[name]!r}" for name in expected.without if submission.get(name)]
     for name, value in expected.fields.items():
-        given = submission.get(name)
+        given = submission.get(name) if name != "spoken" else _spoken(submission)
         if isinstance(value, str) and is_pattern(value):
             text = " / ".join(given) if isinstance(given, list | tuple) else str(given or "")
             fits = _found(value[1:-1], text)
@@ -131,6 +131,11 @@ def _wrong_fields(expected: ExpectedCall, submission: Mapping[str, Any]) -> list
         if not fits:
             wrong.append(f"{name} is {given!r}, not {value!r}")
     return wrong
+
+
+def _spoken(submission: Mapping[str, Any]) -> str:
+    """The language that is spoken in a call (the reference's `call_language` and `language`)."""
+    return str(submission.get("call_language") or submission.get("language") or "en")
 
 
 def check_asked_first(expect: Expectation, run: Run) -> list[str]:
@@ -148,14 +153,14 @@ def check_asked_first(expect: Expectation, run: Run) -> list[str]:
 
 def check_facts(expect: Expectation, run: Run) -> list[str]:
     """The final answer states what it must."""
-    stated = facts_in(run.final)
+    stated = facts_in(run.final, relative=True)
     wrong = []
     for fact in expect.states:
         if is_pattern(fact):
             fits = _found(fact[1:-1], run.final)
         else:
             (needed,) = facts_in(fact)
-            fits = any(needed.agrees_with(other) for other in stated)
+            fits = any(other.follows_from(needed) for other in stated)
         if not fits:
             wrong.append(f"the final answer does not state {fact}")
     return wrong
@@ -163,7 +168,8 @@ def check_facts(expect: Expectation, run: Run) -> list[str]:
 
 def check_supported(expect: Expectation, run: Run) -> list[str]:
     """Each time, day, amount, and number that the user is told was said before, or follows from what was said."""
-    known = [*run.sources, *expect.derived, *(call.number for call in expect.calls)]
+    fields = [str(value) for call in expect.calls for value in (call.number, call.due, *call.fields.values())]
+    known = [*run.sources, *expect.derived, *fields]
     return [
         f"nothing supports the {fact.kind} {fact.words!r}"
         for answer in run.answers

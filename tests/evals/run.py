@@ -60,7 +60,9 @@ def _check(tasks: Sequence[Task], options: argparse.Namespace) -> int:
     """Play the gold and the bad runs; returns 1 if a grader did not find what it should."""
     began = time.monotonic()
     bad = {f"{task.id}/bad {number}": (task, one) for task in tasks for number, one in enumerate(task.bad, 1)}
-    scripts: dict[str, Sequence[Step]] = {f"{task.id}/gold": task.gold for task in tasks}
+    scripts: dict[str, Sequence[Step]] = {
+        f"{task.id}/{name}": steps for task in tasks for name, steps in task.gold_runs().items()
+    }
     scripts |= {id_: task.steps_of(one) for id_, (task, one) in bad.items()}
     faults = _played(tasks, options.server, scripts, {id_: one for id_, (_, one) in bad.items()}, options.at_once)
     if options.server == "ours" and not options.tasks:
@@ -68,7 +70,8 @@ def _check(tasks: Sequence[Task], options: argparse.Namespace) -> int:
             played = _played(tasks, server, {_WITH_OTHER_SERVERS: scripts[_WITH_OTHER_SERVERS]}, {}, 1)
             faults += [f"{fault}, with {server}" for fault in played]
     print("\n".join(faults) or "Every gold run passed, and every bad run was failed by its graders.")
-    print(f"{len(tasks)} gold runs, {len(bad)} bad runs, {len(faults)} wrong; {time.monotonic() - began:.0f} s")
+    seconds = time.monotonic() - began
+    print(f"{len(scripts) - len(bad)} gold runs, {len(bad)} bad runs, {len(faults)} wrong; {seconds:.0f} s")
     return 1 if faults else 0
 
 

@@ -11,11 +11,11 @@ from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
 
 from kallyai_mcp.sandbox.simulator.scenario import E164, Line
 from tests.evals.claims import Claim
-from tests.evals.facts import facts_in
+from tests.evals.facts import TODAY, facts_in
 
 FOLDER = Path(__file__).parent / "tasks"
 
-NOW = datetime(2026, 1, 26, 15, 0, tzinfo=UTC)
+NOW = datetime(TODAY.year, TODAY.month, TODAY.day, 15, 0, tzinfo=UTC)
 """When every task begins: Monday, January 26, 2026, 10:00 AM in New York, where the user is."""
 
 TIMEZONE = "America/New_York"
@@ -76,7 +76,7 @@ class ExpectedCall(_Strict):
         number: E.164.
         times: How many calls are placed to it.
         fields: Fields of the submission. A text is compared as it is; one between slashes is a pattern that
-            has to match.
+            has to match. `spoken` is the language of the call.
         without: Fields that may not be given.
         due: When the call is scheduled for; None for a call that is placed at once.
     """
@@ -163,9 +163,11 @@ class Task(_Strict):
         client_seconds: How long the client waits for a tool before it gives up.
         is_slow: Calls go on until the client has got a result, or has given up.
         reply: What the user answers.
-        otherwise: What the user answers, once, to any other question before the first call; "" for nothing.
+        otherwise: What the user answers, once, to any other question before a tool was used, or when a tool asks for
+            a confirmation; "" for nothing.
         expect: What must be true at the end.
         gold: A run that is right.
+        also_right: Other last answers of that run.
         bad: Runs that are wrong.
     """
 
@@ -181,6 +183,7 @@ class Task(_Strict):
     otherwise: str = "I have told you all I know. Do what you think is best."
     expect: Expectation
     gold: tuple[Step, ...] = Field(min_length=1)
+    also_right: tuple[str, ...] = ()
     bad: tuple[BadRun, ...] = ()
 
     @model_validator(mode="after")
@@ -193,6 +196,11 @@ class Task(_Strict):
         if any(step.gold is not None for step in self.gold):
             raise ValueError("a step of the gold run can't refer to the gold run")
         return self
+
+    def gold_runs(self) -> dict[str, list[Step]]:
+        """The runs that are right, by name."""
+        others = {f"right {number}": Step(says=answer) for number, answer in enumerate(self.also_right, 1)}
+        return {"gold": [*self.gold]} | {name: [*self.gold[:-1], step] for name, step in others.items()}
 
     def steps_of(self, bad: BadRun) -> list[Step]:
         """The turns of a bad run, each in full."""

@@ -42,6 +42,7 @@ def test_a_claim_is_found(text: str, claim: Claim) -> None:
         "It hasn't been cancelled.",
         "I haven't called them.",
         "No se reservó nada.",
+        "They only have a table for two at 9 PM.",
         "Would you like me to leave a message?",
     ],
 )

@@ -30,6 +30,12 @@ from tests.evals.facts import facts_in, unsupported
         ("202-555-0142", "+1 202-555-0142"),
         ("912 345 678", "+34912345678"),
         ("order 4821", "Order number 4821."),
+        ("Tuesday, January 27", "tomorrow at 3 PM"),
+        ("el martes 27 de enero", "mañana a las 10"),
+        ("January 26", "tonight"),
+        ("Friday, January 30", "on Friday"),
+        ("9:30 AM", "thu 930am"),
+        ("020 7946 0112", "+442079460112"),
     ],
 )
 def test_the_same_fact_in_other_words_is_supported(said: str, source: str) -> None:
@@ -50,12 +56,27 @@ def test_the_same_fact_in_other_words_is_supported(said: str, source: str) -> No
         ("order 4822", "order 4821"),
         ("el 31 de enero", "30 de enero"),
         ("a las 9 de la noche", "a las 8 de la noche"),
+        ("February 27", "on Friday"),
+        ("January 27", "a las 10 de la mañana"),
     ],
 )
 def test_another_fact_is_not_supported(said: str, source: str) -> None:
     assert len(unsupported(said, [source])) == 1
 
 
-@pytest.mark.parametrize("text", ["a table for 4 by the window", "in 2 tries", "May I ask?", "3 min 5 s", "the sun"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "a table for 4 by the window",
+        "in 2 tries",
+        "May I ask?",
+        "3 min 5 s",
+        "the sun",
+        "open 24/7",
+        "in 2026",
+        "100% sure",
+        "I can try again tomorrow",
+    ],
+)
 def test_small_numbers_and_ordinary_words_are_no_facts(text: str) -> None:
     assert facts_in(text) == []

@@ -84,8 +84,7 @@ def evaluation(
         server: As for `open_bench`.
         phrasings: Which phrasings of each task, from 0.
         epochs: How often each sample is run.
-        scripts: The turns of each run in place of a model, by the sample's id: `task/phrasing` or `task/bad N`; only
-            these samples are run.
+        scripts: The turns of each run in place of a model, by the sample's id: `task/name`; only these samples are run.
         judged: The model with the role `JUDGE` judges the wording.
     """
     by_id = {task.id: task for task in tasks}
