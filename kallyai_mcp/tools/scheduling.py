@@ -90,6 +90,7 @@ async def cancel(app_context: AppContext, id_: str) -> CallToolResult:
             None, is_over=call.is_final, spanish=await reads_spanish(app_context, call.submission.language)
         )
         return answer(text, _short(call_answer(view, app_context.now())))
+    record = await _latest_attempt(record, app_context)
     done = record.is_open and await app_context.calls.cancel(record.tracking_id)
     record = await app_context.calls.find(record.tracking_id) or record
     structure = _short(call_answer(CallView.of_record(record), app_context.now()))
@@ -98,6 +99,13 @@ async def cancel(app_context: AppContext, id_: str) -> CallToolResult:
         structure.status, structure.placed = "canceled", "no"
         return answer(canceled(party, spanish=spanish), structure)
     return answer(_not_canceled(record, party, spanish=spanish), structure)
+
+
+async def _latest_attempt(record: CallRecord, app_context: AppContext) -> CallRecord:
+    """The record of the call that `record` is an earlier attempt of, if more attempts are to come; else `record`."""
+    unsettled = await app_context.calls.list_unsettled() if not record.is_open else []
+    following = (one for one in unsettled if any(it.call_id == record.call_id for it in one.schedule.earlier))
+    return next(following, record)
 
 
 def _short(call: CallAnswer) -> CancelAnswer:

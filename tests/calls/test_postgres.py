@@ -1,6 +1,7 @@
 """A PostgreSQL server that may lose data, is killed, hangs, or ends connections: nothing is placed twice or lost."""
 
 import logging
+import threading
 import time
 import traceback
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -8,26 +9,35 @@ from contextlib import asynccontextmanager
 from urllib.parse import quote
 
 import anyio
+import anyio.to_thread
 import psycopg
 import pytest
 from anyio.abc import SocketAttribute, SocketStream
 
 from kallyai_mcp.api.errors import KallyAIError
-from kallyai_mcp.calls.ledger.base import LedgerUnavailableError
+from kallyai_mcp.calls.ledger import progress
+from kallyai_mcp.calls.ledger.base import LedgerUnavailableError, Transaction
 from kallyai_mcp.calls.ledger.postgres import PostgresDatabase
 from kallyai_mcp.calls.ledger.sql import Ledger
 from kallyai_mcp.calls.policy import CallPolicy
-from kallyai_mcp.calls.records import CallState
+from kallyai_mcp.calls.records import CallState, Ending
+from kallyai_mcp.calls.schedule import Schedule
 from kallyai_mcp.calls.timing import Timing
+from tests.calls.ledgers import opened
 from tests.calls.manual_time import ManualClock
-from tests.calls.samples import another, asked, is_placed, reserved, sent, state_of
+from tests.calls.samples import another, asked, is_placed, outcome, reserved, sent, state_of
 from tests.calls.world import TABLE, Json, Service, World, world
-from tests.postgres_server import PostgresDatabases, PostgresServer, skip_without_server
+from tests.postgres_server import LIMIT, PostgresDatabases, PostgresServer, skip_without_server
 
 SECONDS = 1.5
 """When a database counts as hanging, in these tests."""
 
 OTHER = TABLE.model_copy(update={"task_description": "Ask for the hours"})
+
+_WAITING = (
+    "SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock' "
+    "AND application_name = 'kallyai-mcp'"
+)
 
 Trouble = Callable[[PostgresServer], None]
 
@@ -379,6 +389,34 @@ async def test_a_record_that_is_being_taken_over_is_not_sent(database_url: str, 
 
 
 # What is shown
+
+
+async def test_a_cancellation_while_an_attempt_ends_leaves_no_further_attempt(
+    database_url: str, clock: ManualClock
+) -> None:
+    schedule = Schedule(attempts=3)
+    async with opened(database_url, clock.now) as ledger, connected(database_url) as other:
+        record = await sent(ledger, asked(schedule=schedule))
+        await ledger.bind_call(record, outcome("busy"), proven=True)
+        is_ended, goes_on = threading.Event(), threading.Event()
+        database = PostgresDatabase(database_url, now=clock.now)
+
+        def end(tx: Transaction) -> None:
+            progress.finish(tx, record, CallState.ENDED, Ending(outcome("busy")), Timing())
+            is_ended.set()
+            goes_on.wait(LIMIT)
+
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(database.write, end)
+            await anyio.to_thread.run_sync(is_ended.wait)
+            tasks.start_soon(ledger.cancel, record.account, record.tracking_id)
+            while not await (await other.execute(_WAITING)).fetchall():
+                await other.commit()  # a transaction sees no change of that view
+            goes_on.set()
+        await database.aclose()
+        found = await state_of(ledger, record)
+
+    assert found is CallState.CANCELED
 
 
 @pytest.mark.parametrize("password", ["correct-horse", "p/a?s#s@w:o%r[d] horse"])

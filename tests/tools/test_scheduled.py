@@ -156,6 +156,20 @@ async def test_a_call_that_is_busy_is_placed_again_and_its_result_names_the_atte
     assert await calls_made(agent) == 2
 
 
+async def test_the_id_of_an_earlier_attempt_cancels_those_to_come(agent: Agent, clock: ManualClock) -> None:
+    first = await agent.use("make_call", CLINIC | {"respondent_phone": NUMBERS["busy"]}, retries=2)
+    listed = await agent.use("list_calls")
+    [call_id] = [one["call_id"] for one in listed.data["calls"] if one.get("call_id")]
+
+    canceled = await agent.use("cancel_call", call_id=call_id)
+    clock.advance(minutes=16)
+    shown = await agent.use("get_call", call_id=first.data["tracking_id"], wait_seconds=20)
+
+    assert canceled.data["status"] == "canceled"
+    assert shown.text.startswith("Not called: ")
+    assert await calls_made(agent) == 1
+
+
 async def test_texts_about_a_spanish_call_are_in_spanish(agent: Agent) -> None:
     scheduled = await agent.use("make_call", CLINIC, not_before=IN_THE_MORNING, retries=1, language="es")
     canceled = await agent.use("cancel_call", call_id=scheduled.data["tracking_id"])

@@ -128,6 +128,9 @@ def finish(tx: Tx, record: CallRecord, state: CallState, end: Ending, timing: Ti
 
 def cancel(tx: Tx, account: AccountKey, tracking_id: str) -> bool:
     """See `Ledger.cancel`."""
+    lock_account(
+        tx, account
+    )  # waits for the end of an attempt that is just written down: the next one is planned with it
     changed = tx.run(
         "UPDATE calls SET state = 'canceled', ended_at = :now, delivered_at = :now "
         "WHERE tracking_id = :id AND api = :api AND account = :account AND state IN ('reserved', 'scheduled')",
