@@ -14,6 +14,7 @@ from kallyai_mcp.server.cancellations import Cancellations, sender_of
 from kallyai_mcp.server.extensions.events import declare_events
 from kallyai_mcp.tools.delivery_middleware import METHODS as DELIVERY
 from kallyai_mcp.tools.delivery_middleware import DeliveryMiddleware
+from kallyai_mcp.tools.elicitation import form_title
 from kallyai_mcp.tools.prompts import known_prompts, no_prompts
 from kallyai_mcp.tools.resources import with_app_context
 from kallyai_mcp.tools.subscriptions import METHODS as SUBSCRIPTIONS
@@ -22,6 +23,7 @@ from kallyai_mcp.tools.tasks import check_task_listeners
 from kallyai_mcp.tools.user_language import with_client_language
 
 _TASKS = frozenset({"subscriptions/listen"})
+_TOOLS = frozenset({"tools/call"})
 _PROMPTS = frozenset({"prompts/get"})
 _RESOURCES = frozenset({"resources/read"})
 _WITH_TEXTS = frozenset({"tools/call", "resources/read", "prompts/get", "tasks/get", "tasks/cancel"})
@@ -39,6 +41,7 @@ def middleware(subscriptions: Subscriptions, *, read_only: bool) -> list[ServerM
         (Correlation(), None),  # first, so that whatever the others log carries the request's id
         (icons_once, None),
         (declare_events, _DISCOVERY),
+        (form_titles, _TOOLS),
         (Cancellations(), CANCELLATIONS),
         (DeliveryMiddleware(sender_of), DELIVERY),
         (check_task_listeners, _TASKS),
@@ -72,6 +75,22 @@ class ByMethod:
 
     def _acting_on(self, method: str) -> list[ServerMiddleware[Any]]:
         return [one for one, methods in self._stack if methods is None or method in methods]
+
+
+async def form_titles(ctx: ServerRequestContext[Any, Any], call_next: CallNext) -> HandlerResult:
+    """Give each form that a result asks for its title: the SDK leaves that out at 2026-07-28, and not before."""
+    result = await call_next(ctx)
+    if not isinstance(result, dict) or "inputRequests" not in result:
+        return result
+    return {**result, "inputRequests": {name: _titled(asked) for name, asked in result["inputRequests"].items()}}
+
+
+def _titled(request: dict[str, Any]) -> dict[str, Any]:
+    params = request["params"]
+    if "requestedSchema" not in params:
+        return request
+    schema = {**params["requestedSchema"], "title": form_title(params["message"])}
+    return {**request, "params": {**params, "requestedSchema": schema}}
 
 
 async def icons_once(ctx: ServerRequestContext[Any, Any], call_next: CallNext) -> HandlerResult:

@@ -36,9 +36,18 @@ from mcp.types.version import is_version_at_least
 from pydantic import BaseModel
 
 from kallyai_mcp.tools.context import AppContext
+from kallyai_mcp.tools.text.plain import cut
 
 _FIRST_WITH_INPUT_REQUIRED = "2026-07-28"
 """The first protocol version in which a client gets a question as the result of its call."""
+
+
+_LONGEST_TITLE = 80
+
+
+def form_title(message: str) -> str:
+    """The title of a form: the first line of what its user reads."""
+    return cut(message.partition("\n")[0], _LONGEST_TITLE)
 
 
 class InputRequiredError(Exception):
@@ -104,7 +113,7 @@ class Elicitation:
         Raises:
             InputRequiredError: The client is asked by the result that the error carries.
         """
-        schema = render_elicitation_schema(form)
+        schema = {**render_elicitation_schema(form), "title": form_title(message)}
         params = ElicitRequestFormParams(message=message, requested_schema=schema)
         if self._asks_by_result:
             return self._reply(name, f"{name} {about} {json.dumps(schema, sort_keys=True)}", params)

@@ -19,10 +19,10 @@ VERSION = "2026-07-28"
 INITIALIZED = {"jsonrpc": "2.0", "method": "notifications/initialized"}
 
 
-def request(method: str, params: Json, *, id_: int | str = "s") -> Json:
+def request(method: str, params: Json, *, id_: int | str = "s", meta: Json | None = None) -> Json:
     """A request of 2026-07-28."""
     prefix = "io.modelcontextprotocol/"
-    meta = {f"{prefix}protocolVersion": VERSION, f"{prefix}clientCapabilities": {}}
+    meta = {f"{prefix}protocolVersion": VERSION, f"{prefix}clientCapabilities": {}, **(meta or {})}
     return {"jsonrpc": "2.0", "id": id_, "method": method, "params": {**params, "_meta": meta}}
 
 
