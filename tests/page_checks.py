@@ -17,6 +17,7 @@ _LOOK = """
     const [low, high] = [luminance(one), luminance(other)].sort((a, b) => a - b);
     return (high + 0.05) / (low + 0.05);
   };
+  const over = ({ rgb, alpha }, below) => ({ rgb: rgb.map((c, i) => c * alpha + below.rgb[i] * (1 - alpha)) });
   const ground = (node) => {
     for (; node; node = node.parentElement) {
       const color = parse(getComputedStyle(node).backgroundColor);
@@ -31,7 +32,7 @@ _LOOK = """
     for (const side of ["Top", "Right", "Bottom", "Left"]) {
       const color = parse(style[`border${side}Color`]);
       if (style[`border${side}Style`] === "none" || !parseFloat(style[`border${side}Width`]) || !color.alpha) continue;
-      const ratio = contrast(color, ground(node.parentElement));
+      const below = ground(node.parentElement), ratio = contrast(over(color, below), below);
       if (ratio < 3) found.push(`${label}: border ${side} ${ratio.toFixed(2)}`);
     }
     const box = node.getBoundingClientRect();
@@ -44,7 +45,7 @@ _LOOK = """
     const hasText = [...node.childNodes].some((child) => child.nodeType === Node.TEXT_NODE && child.data.trim());
     if (hasText && !node.matches("svg *, .unseen") && box.width > 1) {
       const size = parseFloat(style.fontSize), isLarge = size >= 24 || (size >= 18.66 && style.fontWeight >= 700);
-      const ratio = contrast(parse(style.color), ground(node));
+      const below = ground(node), ratio = contrast(over(parse(style.color), below), below);
       if (ratio < (isLarge ? 3 : 4.5)) found.push(`${label}: text ${ratio.toFixed(2)}`);
     }
     const isCut = ["hidden", "clip"].includes(style.overflowX) && node.scrollWidth > node.clientWidth + 1;
