@@ -127,6 +127,11 @@ class CallList:
         return self.why is None or self.is_calling
 
     @property
+    def was_found_unreached(self) -> bool:
+        """Whether it stopped at an unknown outcome that was found since: nobody was reached."""
+        return self.why is Why.UNKNOWN and self.why_stop() is None
+
+    @property
     def is_waiting(self) -> bool:
         """Whether it has stopped, and goes on when the user wants that."""
         if self.why in GOES_ON_WHEN_ASKED:

@@ -18,7 +18,7 @@ import anyio
 from kallyai_mcp.api.errors import PolicyError
 from kallyai_mcp.api.models import Call, Submission
 from kallyai_mcp.calls.appointment import Calendar
-from kallyai_mcp.calls.call_lists import CallList, Until, ask_only
+from kallyai_mcp.calls.call_lists import CallList, Until, Why, ask_only
 from kallyai_mcp.calls.clock import Clock, Stopwatch, SystemClock
 from kallyai_mcp.calls.delivery import Delivery
 from kallyai_mcp.calls.events import EventPage
@@ -322,8 +322,12 @@ class CallService:
         return going_on  # noqa: RET504 - mypy doesn't know that the scope lets nothing pass
 
     async def find_list(self, list_id: str) -> CallList | None:
-        """The list with this id; raises as `list_unsettled`."""
-        return await self._worker.ledger.lists.find(await self._worker.account(), list_id)
+        """The list with this id; an unknown outcome is looked for once more. Raises as `list_unsettled`."""
+        found = await self._worker.ledger.lists.find(await self._worker.account(), list_id)
+        if found is None or found.why is not Why.UNKNOWN or not found.records:
+            return found
+        await self._looked_again(found.records[-1])
+        return await self._worker.ledger.lists.find(found.account, list_id)
 
     async def cancel_list(self, list_id: str) -> bool:
         """Let a list stop for good; False when it had ended. A call of it that is in progress goes on."""

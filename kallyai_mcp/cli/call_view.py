@@ -94,6 +94,8 @@ def _sentence(answer: CallAnswer, words: Words, now: datetime, timezone: str, *,
         f"{outcome}_text_dated" if moment and (outcome != "booked_other_time" or wanted) else "",
         f"{outcome}_text",
     ]
+    if words.spanish and outcome in ("scheduled", "expired"):  # it is not the beginning of these sentences
+        moment = moment[:1].lower() + moment[1:]
     key, more = next(key for key in keys if words.has(key)), " --sandbox" if sandbox else ""
     return "" if key == "answered_text" and answer.highlights else words.say(key, when=moment, asked=wanted, more=more)
 
@@ -179,6 +181,8 @@ def call_rows(
 ) -> list[str]:
     """A line for each call, in aligned columns: when, outcome, who, the id, and KallyAI's summary as far as it fits.
 
+    For a scheduled call, "when" is when it is due.
+
     On a console that is too narrow for this, the id and the summary are on a second line.
     """
     zone = zone_of(timezone)
@@ -187,7 +191,9 @@ def call_rows(
         outcome, detail = outcome_of(answer), reason(answer.status or "", spanish=words.spanish)
         mark = "*" if answer.calendar_checked is False else ""
         word = f"{words.say(outcome)}{mark}{f': {detail}' if detail else ''}"
-        moment = when(answer.created_at, zone, now, spanish=words.spanish) if answer.created_at else "?"
+        due = datetime.fromisoformat(answer.scheduled_for) if answer.scheduled_for else None
+        at = answer.created_at or due
+        moment = when(at, zone, now, spanish=words.spanish) if at is not None else "?"
         rows.append(
             (
                 moment,

@@ -107,6 +107,8 @@ async def call_around(
 
 
 async def _go_on(found: CallList, continue_after: str | None, app_context: AppContext) -> CallList:
+    if continue_after is None and found.was_found_unreached:
+        return await app_context.calls.go_on(found, after=len(found.records))
     if continue_after is None:
         is_stopped = found.why in (Why.NEEDS_SIGN_IN, Why.REFUSED)
         return await app_context.calls.go_on(found, after=None) if is_stopped else found

@@ -247,3 +247,25 @@ async def test_a_booking_for_another_time_needs_a_decision_of_its_own(place: str
     assert first.endswith(" booked another time than asked. Ask the user now if that works.")
     assert advice.startswith("If it does not work: have it canceled there by make_call first, then call_around with")
     assert len(service.keys) == 1
+
+
+@pytest.mark.parametrize("status", ["success", "busy"])
+async def test_an_unknown_outcome_that_is_found_later_decides_how_the_list_goes_on(
+    place: str, clock: ManualClock, status: str
+) -> None:
+    service = Service(clock, [LOST])
+    service.calendars["c-1"] = service.calendars["c-2"] = EVENT
+    async with world(service, place) as here:
+        stopped = await ended(here, (await start(here))[0])
+        echo = {"respondent_phone": NUMBERS[0], "task_description": TABLE.task_description, "party_size": 4}
+        service.calls = [{"call_id": "c-1", "status": status, "created_at": NOW.isoformat(), "submission": echo}]
+        service.replies, keys = [reply("success", "c-2")], len(service.keys)
+        found = await here.run(here.calls.find_list(stopped.list_id))
+        assert found is not None
+        again = await here.run(here.calls.go_on(found, after=1))
+        last = await ended(here, again)
+
+    assert stopped.why is Why.UNKNOWN
+    assert last.why is Why.BOOKED
+    assert found.was_found_unreached is (status == "busy")
+    assert len(service.keys) - keys == (1 if status == "busy" else 0)

@@ -1,6 +1,7 @@
 """The rows of call lists: how a list is written down, and read back with its calls."""
 
 import json
+from dataclasses import replace
 from typing import Any
 
 from kallyai_mcp.api.models import Submission
@@ -71,7 +72,7 @@ def list_from_row(tx: Tx, row: Row) -> CallList:
     """What `list_to_row` wrote, with the list's calls."""
     request: dict[str, Any] = json.loads(row["request"])
     asked_by, how, flags = request["consent"]
-    return CallList(
+    found = CallList(
         consent=Consent(asked_by, how, tuple(RiskFlag(flag) for flag in flags)),
         list_id=row["list_id"],
         account=AccountKey(row["api"], row["account"]),
@@ -88,3 +89,5 @@ def list_from_row(tx: Tx, row: Row) -> CallList:
         ended_at=moment(row["ended_at"]) if row["ended_at"] is not None else None,
         records=tuple(readable(tx.rows(_RECORDS, id=row["list_id"]))),
     )
+    # The outcome that was unknown may have been found since.
+    return replace(found, why=found.why_stop() or Why.UNKNOWN) if found.why is Why.UNKNOWN else found

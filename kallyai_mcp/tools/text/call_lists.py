@@ -40,6 +40,12 @@ _SENTENCES: dict[str, tuple[str, str]] = {
         "Stopped: {party} may have been called, and how that ended is not known. get_call looks again.",
         "Detenida: quizá se llamó a {party} y no se sabe cómo terminó. get_call vuelve a mirar.",
     ),
+    "found_unreached": (
+        "Stopped: whether {party} was called was not known at first; nobody was reached. call_around with the same "
+        "arguments goes on.",
+        "Detenida: al principio no se sabía si se llamó a {party}; no se habló con nadie. call_around con los mismos "
+        "argumentos continúa.",
+    ),
     "go_on": (
         "If nothing was booked and the user wants the next one: call_around with the same arguments and continue_after "
         '"{id}".',
@@ -111,12 +117,14 @@ def call_list(
     called = sum(record.state is not CallState.REFUSED for record in found.records)
     values = {"party": party, "count": called, "why": _refusal(last, spanish)}
     is_other_time = found.why is Why.NEEDS_DECISION and last is not None and last.outcome is Outcome.BOOKED_OTHER_TIME
+    key = "in_progress"
     if found.why is None:
         number, count = max(1, len(found.records)), len(found.submissions)
         first = _say("in_progress", spanish, party=party, number=number, count=count)
     else:
         unbooked = found.why is Why.DONE and found.until == "booked"
         key = "done_unbooked" if unbooked else "other_time" if is_other_time else found.why.value
+        key = "found_unreached" if found.was_found_unreached else key
         first = _say(key, spanish, **values)
     lines = [_say("again", spanish) + first if is_duplicate else first]
     lines += [f"{n}. {_row(record, now, zone_name, spanish)}" for n, record in enumerate(found.records, 1)]
@@ -128,9 +136,9 @@ def call_list(
         lines.append(_say("others", spanish))
     if found.why is None:
         lines.append(_say("next", spanish, id=found.list_id, wait=wait))
-    elif found.why in (Why.NEEDS_DECISION, Why.UNKNOWN) and last is not None and found.not_called:
-        key = "go_on_after_other_time" if is_other_time else "go_on"
-        lines.append(_say(key, spanish, id=last.call_id or last.tracking_id))
+    elif found.is_waiting and last is not None and key in ("needs_decision", "other_time", "unknown"):
+        advice = "go_on_after_other_time" if is_other_time else "go_on"
+        lines.append(_say(advice, spanish, id=last.call_id or last.tracking_id))
     return "\n".join(lines)
 
 
