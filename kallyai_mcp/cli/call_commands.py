@@ -19,8 +19,8 @@ _id = click.argument("id_", metavar="ID")
 @click.option("--name", "user_name", metavar="NAME", help="Who the booking is for.")
 @click.option("--phone", "user_phone", metavar="NUMBER", help="Your callback number.")
 @click.option("--date", "appointment_date", metavar="YYYY-MM-DD", help="The day of the appointment.")
-@click.option("--time", "appointment_time", metavar="HH:MM", help="Its time, 24 hours, as it is at the callee.")
-@click.option("--leeway", "time_preference_text", metavar="WORDS", help='Such as "after 5pm".')
+@click.option("--time", "appointment_time", metavar="HH:MM", help="Its time, 24 hours, by the callee's clock.")
+@click.option("--leeway", "time_preference_text", metavar="WORDS", help='The time in words, such as "after 5pm".')
 @click.option("--party", "party_size", metavar="N", type=int, help="How many people, 1 to 50.")
 @click.option("--lang", "language", type=click.Choice(["en", "es"]), help="The language of the summary and the call.")
 @click.option("--category", "task_category", type=click.Choice(["restaurant", "clinic", "hotel", "general"]),
@@ -63,7 +63,7 @@ def call(settings: Settings, /, *, sandbox: bool, as_json: bool, yes: bool, redi
 
 @click.command(short_help="List your calls, newest first.")
 @click.option("--limit", type=click.IntRange(1, 200), default=20, show_default=True, help="How many.")
-@click.option("--offset", type=click.IntRange(0), default=0, show_default=True, help="Leave out so many of the newest.")
+@click.option("--offset", type=click.IntRange(0), default=0, show_default=True, help="How many of the newest to skip.")
 @_sandbox
 @_json
 @click.pass_obj
@@ -95,7 +95,7 @@ def show(settings: Settings, *, id_: str, wait: bool, sandbox: bool, as_json: bo
 def cancel(settings: Settings, *, id_: str, sandbox: bool, as_json: bool) -> None:
     """Cancel the scheduled call, the retry, or the list with this ID for good.
 
-    A call in progress can't be hung up, but then it is the last one. The exit code is 1 if nothing was canceled.
+    A call in progress can't be hung up; after it, no further call is placed. The exit code is 1 if nothing was canceled.
     """
     from kallyai_mcp.cli.past_calls import cancel
 

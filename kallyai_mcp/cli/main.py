@@ -66,7 +66,7 @@ class _Group(click.Group):
 @click.version_option(__version__, prog_name="kallyai-mcp")
 @click.pass_context
 def cli(context: click.Context) -> None:
-    """The phone for AI agents: an MCP server that has KallyAI call people and brings back what was agreed.
+    """Phone calls for AI agents: an MCP server that has KallyAI call people and brings back what was agreed.
 
     Without a command it serves MCP on standard input and output, for a client that starts it.
     """
@@ -219,7 +219,7 @@ def install(*, client: str | None, every: bool, file: Path | None, name: str, sa
         list_clients(name)
 
 
-@cli.command(short_help="Remove it from a client.")
+@cli.command(short_help="Remove this server from a client.")
 @click.argument("client", type=_client_type)
 @_file_option
 @_name_option
