@@ -95,7 +95,8 @@ def show(settings: Settings, *, id_: str, wait: bool, sandbox: bool, as_json: bo
 def cancel(settings: Settings, *, id_: str, sandbox: bool, as_json: bool) -> None:
     """Cancel the scheduled call, the retry, or the list with this ID for good.
 
-    A call in progress can't be hung up; after it, no further call is placed. The exit code is 1 if nothing was canceled.
+    A call in progress can't be hung up; after it, no further call is placed. The exit code is 1 if nothing was
+    canceled.
     """
     from kallyai_mcp.cli.past_calls import cancel
 
