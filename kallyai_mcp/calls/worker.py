@@ -210,10 +210,11 @@ class CallWorker:
 
     def _start(self, record: CallRecord, work: Callable[[CallRecord], Awaitable[None]]) -> None:
         if not self._is_over:
-            self._running[record.tracking_id] = (record, anyio.Event())
-            self._tasks.start_soon(self._run, record, work)
+            ended = anyio.Event()
+            self._running[record.tracking_id] = (record, ended)
+            self._tasks.start_soon(self._run, record, work, ended)
 
-    async def _run(self, record: CallRecord, work: Callable[[CallRecord], Awaitable[None]]) -> None:
+    async def _run(self, record: CallRecord, work: Callable[[CallRecord], Awaitable[None]], ended: anyio.Event) -> None:
         try:
             with call_in_progress():
                 await work(record)
@@ -223,7 +224,10 @@ class CallWorker:
             with suppress(LedgerUnavailableError):
                 await self.ledger.finish(record, CallState.UNKNOWN, error=problem)
         finally:
-            self._running.pop(record.tracking_id)[1].set()
+            # The next attempt may run already, under the same tracking id: the ledger may confirm the end of one late.
+            if self._running.get(record.tracking_id) == (record, ended):
+                del self._running[record.tracking_id]
+            ended.set()
 
     async def _watch(self) -> None:
         """Settle the calls of workers that died, place those that are due, and delete what is too old to be kept."""

@@ -1,6 +1,7 @@
 """What becomes of calls whose records were written although the confirmation was lost."""
 
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 
@@ -11,7 +12,7 @@ from tests.calls.ledgers import InterruptedDatabase, database_at
 from tests.calls.manual_time import ManualClock
 from tests.calls.test_call_lists import ended, reply, start
 from tests.calls.test_service import never
-from tests.calls.world import LOST, Service, shown, world
+from tests.calls.world import LOST, NOW, TABLE, Service, shown, world
 
 
 @pytest.mark.parametrize("lost", [1, 2, 3, 4, 5])
@@ -93,3 +94,24 @@ async def test_a_list_that_goes_on_without_a_confirmation_stays_as_it_was(place:
     assert found.why is Why.NEEDS_DECISION
     assert calls == 1
     assert last.records[-1].call_id == "c-2"
+
+
+async def test_an_attempt_whose_end_is_confirmed_only_after_the_next_one_was_placed_stops_nothing(
+    place: str, clock: ManualClock
+) -> None:
+    service = Service(clock, [(201, {"call_id": f"c-{number}", "status": "busy"}) for number in (1, 2)])
+    database = InterruptedDatabase(database_at(place, clock.now))
+
+    async def lose_ends(result: object) -> None:
+        if result is None and clock.now() < NOW + timedelta(minutes=40):  # the next one is due at 8:00 there
+            raise LedgerUnavailableError("the confirmation was lost")
+
+    database.after_write = lose_ends
+    async with world(service, place, database=database) as here:
+        again = here.calls.scheduled(None, 1)
+        placed = await here.run(here.calls.place(TABLE, timezone="UTC", schedule=again))
+        await here.run(clock.sleep(3600))
+        record = await here.run(here.calls.find(placed.record.tracking_id))
+
+    assert record is not None
+    assert (record.state, record.call_id) == (CallState.ENDED, "c-2")

@@ -2,6 +2,7 @@
 
 import logging
 import math
+import traceback
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -185,6 +186,8 @@ class Run:
                 if ending.cancelled_caught:
                     self._evidence.errors.append("a process did not end")
                 self._tasks.cancel_scope.cancel()
+        except Exception as error:  # noqa: BLE001 - whatever ends a process ends the run, and is to be reported
+            self._evidence.errors.append("".join(traceback.format_exception(error)))
         finally:
             service.LOOK_EVERY = look_every
             for name in _LOGGERS:
