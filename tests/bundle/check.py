@@ -224,7 +224,7 @@ def run(
 def environment() -> dict[str, str]:
     """This process's environment, without the project's virtual environment and the user's settings."""
     inherited = {name: value for name, value in os.environ.items() if not name.startswith(("KALLYAI_", "COVERAGE_"))}
-    python = {"VIRTUAL_ENV", "UV_PROJECT_ENVIRONMENT", "PYTHONPATH", "PYTHONHOME"}
+    python = {"VIRTUAL_ENV", "UV_PROJECT_ENVIRONMENT", "PYTHONPATH", "PYTHONHOME", "PYTHONDONTWRITEBYTECODE"}
     return {name: value for name, value in inherited.items() if name not in python} | {"PYTHONUTF8": "1"}
 
 
