@@ -4,7 +4,7 @@ Each grader is a pure function of the expectation and the run. It returns what i
 """
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -217,11 +217,6 @@ def grade(expect: Expectation, run: Run) -> dict[GraderName, list[str]]:
     """Return what is wrong with a run, by grader; nothing if it is right."""
     found = {name: check(expect, run) for name, check in GRADERS.items()}
     return {name: wrong for name, wrong in found.items() if wrong}
-
-
-def failed(expect: Expectation, run: Run) -> Sequence[GraderName]:
-    """The graders that fail a run."""
-    return tuple(grade(expect, run))
 
 
 def _found(pattern: str, text: str) -> bool:

@@ -16,9 +16,12 @@ from tests.clocks.shifted_clock import LIBRARY
 from tests.evals.options import parser
 from tests.evals.report import table
 from tests.evals.task import BadRun, Step, Task, chosen, load_tasks
-from tests.evals.with_inspect import JUDGE, SCRIPTED, evaluation
+from tests.evals.with_inspect import JUDGE, SCRIPTED, evaluation, in_words
 
 _SEED = 20260126
+
+_AT_ONCE = 8
+"""How many scripted runs are played at the same time; some wait for a time-out."""
 
 _WITH_OTHER_SERVERS = "book-table/gold"
 """The run that is also played with other servers."""
@@ -59,19 +62,19 @@ def _measure(tasks: Sequence[Task], options: argparse.Namespace) -> int:
 def _check(tasks: Sequence[Task], options: argparse.Namespace) -> int:
     """Play the gold and the bad runs; returns 1 if a grader did not find what it should."""
     began = time.monotonic()
-    bad = {f"{task.id}/bad {number}": (task, one) for task in tasks for number, one in enumerate(task.bad, 1)}
-    scripts: dict[str, Sequence[Step]] = {
-        f"{task.id}/{name}": steps for task in tasks for name, steps in task.gold_runs().items()
-    }
-    scripts |= {id_: task.steps_of(one) for id_, (task, one) in bad.items()}
-    faults = _played(tasks, options.server, scripts, {id_: one for id_, (_, one) in bad.items()}, options.at_once)
+    scripts: dict[str, Sequence[Step]] = {f"{task.id}/gold": task.gold for task in tasks}
+    right = {f"{task.id}/right {n}": answer for task in tasks for n, answer in enumerate(task.also_right, 1)}
+    bad = {f"{task.id}/bad {n}": (task, one) for task in tasks for n, one in enumerate(task.bad, 1)}
+    scripts |= {id_: task.steps_of(one) for id_, (task, one) in bad.items() if one.steps}
+    answers = right | {id_: one.final for id_, (_, one) in bad.items() if one.final}
+    faults = _played(tasks, options.server, scripts, answers, {id_: one for id_, (_, one) in bad.items()})
     if options.server == "ours" and not options.tasks:
         for server in _other_servers():
-            played = _played(tasks, server, {_WITH_OTHER_SERVERS: scripts[_WITH_OTHER_SERVERS]}, {}, 1)
+            played = _played(tasks, server, {_WITH_OTHER_SERVERS: scripts[_WITH_OTHER_SERVERS]}, {}, {})
             faults += [f"{fault}, with {server}" for fault in played]
-    print("\n".join(faults) or "Every gold run passed, and every bad run was failed by its graders.")
-    seconds = time.monotonic() - began
-    print(f"{len(scripts) - len(bad)} gold runs, {len(bad)} bad runs, {len(faults)} wrong; {seconds:.0f} s")
+    print("\n".join(faults) or "Every right run passed, and every bad run was failed by its graders.")
+    count = f"{len(tasks) + len(right)} right runs, {len(bad)} bad runs, {len(faults)} wrong"
+    print(f"{count}; {time.monotonic() - began:.0f} s")
     return 1 if faults else 0
 
 
@@ -84,36 +87,48 @@ def _other_servers() -> list[str]:
 
 
 def _played(
-    tasks: Sequence[Task], server: str, scripts: Mapping[str, Sequence[Step]], bad: Mapping[str, BadRun], at_once: int
+    tasks: Sequence[Task],
+    server: str,
+    scripts: Mapping[str, Sequence[Step]],
+    answers: Mapping[str, str],
+    bad: Mapping[str, BadRun],
 ) -> list[str]:
-    """Play these runs with a server; returns what is wrong."""
+    """Play these runs with a server; returns what is wrong.
+
+    Args:
+        tasks: The tasks.
+        server: As for `evaluation`.
+        scripts: The turns of the runs that are played.
+        answers: Runs that differ from the gold run of their task in the last answer only.
+        bad: Those of both that graders have to fail; all others have to pass.
+    """
+    others: dict[str, dict[str, str]] = {}
+    for id_, answer in answers.items():
+        others.setdefault(f"{id_.partition('/')[0]}/gold", {})[id_] = answer
     with tempfile.TemporaryDirectory() as folder:
         log = _evaluated(
-            evaluation(tasks, server=server, phrasings=[0], scripts=scripts),
+            evaluation(tasks, server=server, phrasings=[0], scripts=scripts, other_answers=others),
             SCRIPTED,
             log_dir=folder,
-            max_samples=at_once,
+            max_samples=_AT_ONCE,
             display="none",
         )
-        return _faults(log, scripts, bad)  # it reads the log's file
-
-
-def _faults(log: Any, scripts: Mapping[str, Sequence[Step]], bad: Mapping[str, BadRun]) -> list[str]:
-    samples = {str(sample.id): sample for sample in log.samples or []}
-    faults = []
+        samples = {str(sample.id): sample for sample in log.samples or []}  # read from the log's file
+    faults, found = [], {}
     for id_ in scripts:
         sample = samples.get(id_)
         if sample is None or sample.error is not None or not sample.scores:
             reason = sample.error.message if sample is not None and sample.error is not None else "it was not run"
             faults.append(f"{id_}: {reason.splitlines()[0]}")
             continue
-        score = sample.scores["outcome"]
-        failed_by = set(score.metadata["wrong"])
+        metadata = sample.scores["outcome"].metadata
+        found |= {id_: metadata["wrong"]} | metadata["others"]
+    for id_, wrong in found.items():
         expected = set(bad[id_].fails) if id_ in bad else set()
-        if failed_by != expected:
+        if set(wrong) != expected:
             why = f" ({bad[id_].why})" if id_ in bad else ""
-            found = score.explanation or "nothing is wrong"
-            faults.append(f"{id_}{why}: should be failed by {sorted(expected) or 'no grader'}, but: {found}")
+            what = in_words(wrong) or "nothing is wrong"
+            faults.append(f"{id_}{why}: should be failed by {sorted(expected) or 'no grader'}, but: {what}")
     return faults
 
 

@@ -140,14 +140,20 @@ class BadRun(_Strict):
     Attributes:
         fails: The graders that fail it; all others pass it.
         why: What is wrong with it.
-        steps: Its turns. Without any, it is the gold run with another last answer.
-        final: That answer.
+        steps: Its turns; or
+        final: the last answer with which it differs from the gold run.
     """
 
     fails: tuple[GraderName, ...] = Field(min_length=1)
     why: str
     steps: tuple[Step, ...] = ()
     final: str | None = None
+
+    @model_validator(mode="after")
+    def _is_one_of_both(self) -> "BadRun":
+        if bool(self.steps) == bool(self.final):
+            raise ValueError("a bad run has either steps or a final answer")
+        return self
 
 
 class Task(_Strict):
@@ -197,15 +203,8 @@ class Task(_Strict):
             raise ValueError("a step of the gold run can't refer to the gold run")
         return self
 
-    def gold_runs(self) -> dict[str, list[Step]]:
-        """The runs that are right, by name."""
-        others = {f"right {number}": Step(says=answer) for number, answer in enumerate(self.also_right, 1)}
-        return {"gold": [*self.gold]} | {name: [*self.gold[:-1], step] for name, step in others.items()}
-
     def steps_of(self, bad: BadRun) -> list[Step]:
         """The turns of a bad run, each in full."""
-        if not bad.steps:
-            return [*self.gold[:-1], Step(says=bad.final)]
         steps = []
         for step in bad.steps:
             if step.gold is None:

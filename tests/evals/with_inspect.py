@@ -4,6 +4,7 @@
 
 import tempfile
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -75,6 +76,7 @@ def evaluation(
     phrasings: Sequence[int],
     epochs: int = 1,
     scripts: Mapping[str, Sequence[Step]] | None = None,
+    other_answers: Mapping[str, Mapping[str, str]] | None = None,
     judged: bool = False,
 ) -> InspectTask:
     """The tasks as one evaluation.
@@ -85,6 +87,7 @@ def evaluation(
         phrasings: Which phrasings of each task, from 0.
         epochs: How often each sample is run.
         scripts: The turns of each run in place of a model, by the sample's id: `task/name`; only these samples are run.
+        other_answers: Answers that are graded too, as if they were the last of a run, by their names, by its id.
         judged: The model with the role `JUDGE` judges the wording.
     """
     by_id = {task.id: task for task in tasks}
@@ -109,7 +112,7 @@ def evaluation(
     return InspectTask(
         name="kallyai-mcp",
         dataset=MemoryDataset(samples),
-        solver=converse(by_id, server, scripts),
+        solver=converse(by_id, server, scripts, other_answers or {}),
         scorer=[outcome(), *([wording()] if judged else [])],
         epochs=Epochs(epochs, [mean_score(), pass_k(epochs)]),
         message_limit=4 * _MOST_TURNS,
@@ -119,7 +122,12 @@ def evaluation(
 
 
 @solver
-def converse(tasks: Mapping[str, Task], server: str, scripts: Mapping[str, Sequence[Step]] | None) -> Solver:
+def converse(
+    tasks: Mapping[str, Task],
+    server: str,
+    scripts: Mapping[str, Sequence[Step]] | None,
+    other_answers: Mapping[str, Mapping[str, str]],
+) -> Solver:
     """The model talks with the user, and uses the server's tools, until the user has nothing to reply."""
 
     async def solve(state: TaskState, _: Generate) -> TaskState:
@@ -133,7 +141,12 @@ def converse(tasks: Mapping[str, Task], server: str, scripts: Mapping[str, Seque
                     await _talk(state, conversation, model, [_tool(each, bench) for each in tools])
                 finally:  # a limit was reached
                     run = await conversation.run()
-                    store().set("wrong", {str(name): lines for name, lines in grade(task.expect, run).items()})
+                    store().set("wrong", grade(task.expect, run))
+                    others = {
+                        name: grade(task.expect, replace(run, answers=(*run.answers[:-1], answer)))
+                        for name, answer in other_answers.get(str(state.sample_id), {}).items()
+                    }
+                    store().set("others", others)
                     store().set("tool_calls", len(run.used))
         return state
 
@@ -198,10 +211,15 @@ def outcome() -> Scorer:
 
     async def score(_: TaskState, __: Target) -> Score:
         wrong: dict[str, list[str]] = store().get("wrong", {"calls": ["the run has ended early"]})
-        lines = [f"{name}: {line}" for name, found in wrong.items() for line in found]
-        return Score(value=0 if wrong else 1, explanation="\n".join(lines) or None, metadata={"wrong": wrong})
+        metadata = {"wrong": wrong, "others": store().get("others", {})}
+        return Score(value=0 if wrong else 1, explanation=in_words(wrong) or None, metadata=metadata)
 
     return score
+
+
+def in_words(wrong: Mapping[str, Sequence[str]]) -> str:
+    """What the graders have found, a line each."""
+    return "\n".join(f"{name}: {line}" for name, found in wrong.items() for line in found)
 
 
 @scorer(metrics=[accuracy(), stderr(cluster="task")])
