@@ -32,8 +32,8 @@ _OWN: dict[str, tuple[str, str]] = {
         "Esta llamada ya estaba programada; no se programó otra. Para cambiarla, cancélala antes.",
     ),
     "scheduled_text": (
-        "Due {when}. A kallyai-mcp server of yours must be running then: your AI app starts one, and so does "
-        "`kallyai-mcp serve --transport http{more}`.",
+        "Due {when}. A kallyai-mcp server of yours must be running then: your AI app starts one, and "
+        "`kallyai-mcp serve --transport http{more}` is one.",
         "Prevista: {when}. Entonces debe estar en marcha un servidor kallyai-mcp tuyo: tu aplicación de IA inicia uno, "
         "y también `kallyai-mcp serve --transport http{more}`.",
     ),
