@@ -1,8 +1,11 @@
 """Slow clients, startup, and shutdown of the web server."""
 
 import socket
+import subprocess
+import sys
 from collections.abc import AsyncIterator
-from contextlib import AbstractAsyncContextManager, suppress
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, suppress
+from pathlib import Path
 
 import anyio
 import httpx2
@@ -17,6 +20,7 @@ from starlette.routing import Route
 
 from kallyai_mcp.transports import uvicorn_server
 from kallyai_mcp.transports.uvicorn_server import BodyTimeout, StartupError
+from tests.processes import COMMAND, environment, free_port
 from tests.transports.http_server import CALL, LIMIT, RunningSandbox, connected_agent, running_app, running_server
 
 
@@ -187,6 +191,31 @@ async def test_a_client_that_does_not_read_its_answer_is_disconnected(monkeypatc
         await stream.send(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
         with anyio.fail_after(LIMIT):
             await ended.wait()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere a process can't read another one's limits")
+async def test_a_server_opens_as_many_files_as_the_system_allows(tmp_path: Path) -> None:
+    import resource
+
+    port = free_port()
+    limited = ["sh", "-c", 'ulimit -Sn 256 && exec "$@"', "sh"]
+    command = [*limited, *COMMAND, "serve", "--transport", "http", "--port", str(port)]
+    async with await anyio.open_process(command, env=environment(tmp_path), stderr=subprocess.PIPE) as server:
+        assert server.stderr is not None
+        try:
+            with anyio.fail_after(LIMIT):
+                while b"serves" not in await server.stderr.receive():
+                    pass
+            soft, hard = resource.prlimit(server.pid, resource.RLIMIT_NOFILE)
+            async with AsyncExitStack() as idle, httpx2.AsyncClient() as client:
+                for _ in range(300):
+                    await idle.enter_async_context(await anyio.connect_tcp("127.0.0.1", port))
+                answer = await client.get(f"http://127.0.0.1:{port}/health")
+        finally:
+            server.kill()
+
+    assert soft == min(hard, 65_536)
+    assert answer.status_code == 200
 
 
 async def test_half_of_the_files_are_kept_for_calls(monkeypatch: pytest.MonkeyPatch) -> None:
