@@ -2,6 +2,7 @@
 
 import contextlib
 import gzip
+import os
 import socket
 import ssl
 import sys
@@ -398,6 +399,27 @@ async def test_120_calls_run_at_once() -> None:
                     tasks.start_soon(client.create_call, SUBMISSION)
             listening.cancel_scope.cancel()
     assert len(server.requests) == 120
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="only Linux can be told, and has /proc")
+async def test_a_request_that_the_network_loses_is_not_delivered_minutes_later() -> None:
+    found: list[int] = []
+
+    async def look(stream: SocketStream) -> None:
+        for path in (path for path in Path("/proc/self/fd").iterdir() if path.is_socket()):
+            with contextlib.suppress(OSError), socket.socket(fileno=os.dup(int(path.name))) as one:
+                if one.getpeername()[1:] == (server.port,):
+                    found.append(one.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT))
+        await stream.send(DETAILS)
+
+    server = RawServer(look)
+    async with anyio.create_task_group() as listening:
+        await server.start(listening)
+        async with KallyAI(server.url, tokens=Tokens(TOKEN), user_agent=USER_AGENT) as client:
+            await client.create_call(SUBMISSION)
+        listening.cancel_scope.cancel()
+
+    assert found == [60_000]
 
 
 def test_the_certificates_are_those_of_the_system_unless_the_environment_names_others(
