@@ -525,6 +525,24 @@ async def test_a_clock_that_jumps_after_a_crash_neither_hides_a_call_nor_keeps_i
     assert found.call_id == "c-1"
 
 
+@pytest.mark.parametrize("jump", [1000, 3600])
+async def test_a_clock_that_jumps_after_a_crash_does_not_hide_a_call_from_a_process_that_knows_the_services_clock(
+    place: str, clock: ManualClock, jump: float
+) -> None:
+    async with left_behind(place, clock) as left:
+        clock.set_wall_clock(jump)
+        service = Service(clock, [PLACED], clock_offset=-jump)
+        async with world(service, place, account="account-2") as here:
+            await here.call()
+            service.calls = [shown("c-2")]
+            here.session.name = "account-1"
+            await here.run(clock.sleep(600))
+            found = await here.run(here.calls.find(left.tracking_id))
+
+    assert found is not None
+    assert found.call_id == "c-2"
+
+
 async def test_nothing_is_sent_for_a_process_that_has_gone(place: str, clock: ManualClock) -> None:
     async with left_behind(place, clock) as left:
         clock.advance(3600)

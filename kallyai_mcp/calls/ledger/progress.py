@@ -58,14 +58,14 @@ def mark_response_lost(
 ) -> CallRecord:
     """See `Ledger.mark_response_lost`."""
     now = tx.now()
-    same_moment = now
+    offset = None  # of now it says nothing of then: the clock may have been set since another process sent the request
     if since_sent is not None and record.sent_at is not None:
-        same_moment = record.sent_at.timestamp() + since_sent()
+        offset = _ahead(service_time, record.sent_at.timestamp() + since_sent())
     rows = tx.rows(
         "UPDATE calls SET response_lost_at = COALESCE(response_lost_at, :now), "
         f"clock_offset = COALESCE(clock_offset, :offset) WHERE {_SAME_ATTEMPT} RETURNING *",
         now=now,
-        offset=_ahead(service_time, same_moment),
+        offset=offset,
         id=record.tracking_id,
         key=record.idempotency_key,
     )

@@ -174,7 +174,7 @@ class Ledger:
             record: The call.
             service_time: Gives the time by the service's clock, if it is known; called within the transaction.
             since_sent: Gives the seconds since the request left, which the ledger's clock may tell wrongly: it may have
-                been set meanwhile. None when that is all that is known.
+                been set meanwhile. None when another process sent it: then nothing tells how far the clocks differed.
         """
         return await self._database.write(
             lambda tx: progress.mark_response_lost(tx, record, service_time=service_time, since_sent=since_sent)
