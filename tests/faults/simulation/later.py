@@ -177,6 +177,8 @@ def _may_have_told(use: Use, before: PhoneCall, asked: Use) -> bool:
     """Whether the answer to `use` was the end of a request, or was lost on its way, before the agent asked."""
     if use.answered_at is None:
         return use.asked < asked.asked
+    if use.status == "canceled" and before.ends <= use.answered_at:
+        return asked.answered_at is None or use.asked_at <= asked.answered_at  # it may have been done before
     return before.ends <= use.answered_at and use.answered < asked.asked and _is_end(use)
 
 
