@@ -114,7 +114,8 @@ def _played(
             display="none",
         )
         samples = {str(sample.id): sample for sample in log.samples or []}  # read from the log's file
-    faults, found = [], {}
+    faults: list[str] = []
+    found: dict[str, Any] = {}
     for id_ in scripts:
         sample = samples.get(id_)
         if sample is None or sample.error is not None or not sample.scores:
