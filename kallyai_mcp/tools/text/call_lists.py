@@ -24,7 +24,7 @@ _SENTENCES: dict[str, tuple[str, str]] = {
     ),
     "other_time": (
         "Decide first: {party} booked another time than asked. Ask the user now if that works.",
-        "Decide primero: en {party} se reservó para otro momento que el pedido. Pregunta ya al usuario si le va bien.",
+        "Decide primero: en {party} se reservó para un momento distinto del pedido. Pregunta ya al usuario si le va bien.",
     ),
     "go_on_after_other_time": (
         "If it does not work: have it canceled there by make_call first, then call_around with the same arguments and "
@@ -81,7 +81,7 @@ _SENTENCES: dict[str, tuple[str, str]] = {
         "tasks/cancel stops the list for good; a call in progress goes on to its end.",
         "tasks/cancel detiene la lista para siempre; una llamada en curso sigue hasta el final.",
     ),
-    "again": ("Asked for before; nothing was placed twice. ", "Ya se había pedido; nada se hizo dos veces. "),
+    "again": ("Asked for before; nothing was placed twice. ", "Ya se había pedido; no se hizo nada dos veces. "),
     "not_called": ("Not called: {parties}.", "Sin llamar: {parties}."),
     "not_called_yet": ("Not called yet: {parties}.", "Aún sin llamar: {parties}."),
     "listed": ("call_around: {state}", "call_around: {state}"),
