@@ -27,6 +27,7 @@ function listSentence(state, list) {
   const keys = [
     state === "list_needs_decision" && list.calls.at(-1)?.outcome === "booked_other_time" && "list_other_time_text",
     state === "list_needs_decision" && !list.not_called.length && "list_needs_decision_last_text",
+    wasFoundUnreached(state, list) && "list_found_unreached_text",
     state === "list_done" && list.until === "booked" && "list_done_unbooked_text",
     `${state}_text`,
   ];
@@ -36,8 +37,13 @@ function listSentence(state, list) {
 
 /** Whether the card may offer to go on with the next candidate: nobody booked, as far as is known, and the user may decide. */
 function canGoOn(state, list) {
-  if (["list_refused", "list_needs_sign_in"].includes(state)) return true;
+  if (["list_refused", "list_needs_sign_in"].includes(state) || wasFoundUnreached(state, list)) return true;
   return state === "list_needs_decision" && list.not_called.length > 0 && list.calls.at(-1)?.outcome === "answered";
+}
+
+/** Whether the outcome at which the list stopped was found since: nobody was reached. */
+function wasFoundUnreached(state, list) {
+  return state === "list_unknown" && ["not_reached", "failed", "canceled"].includes(list.calls.at(-1)?.outcome);
 }
 
 /** Rows of an `ol`, in turn: who was called and what came of it, then who was not called. `asked`: what was asked for. */

@@ -75,6 +75,8 @@ def _sentence(found: ListState) -> str:
         return "list_other_time_text"
     if state == "needs_decision" and not found.not_called:
         return "list_needs_decision_last_text"
+    if state == "unknown" and found.calls and found.calls[-1].outcome in ("not_reached", "failed", "canceled"):
+        return "list_found_unreached_text"
     return "list_done_unbooked_text" if state == "done" and found.until == "booked" else f"list_{state}_text"
 
 

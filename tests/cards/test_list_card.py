@@ -14,6 +14,7 @@ from tests.cards.kit import NEW_YORK, Chat, calls_made
 from tests.sandbox.manual_clock import ManualClock
 from tests.tools.test_around import BUSY, FREE, FULL, LAST, TABLE
 
+UNKNOWN = {"calls": [{"respondent_phone": BUSY["respondent_phone"], "status": "unknown", "outcome": "unknown"}]}
 THREE = TABLE | {"candidates": [BUSY, FULL, FREE]}
 
 
@@ -128,7 +129,8 @@ async def test_one_consent_in_the_card_names_every_candidate(
     [
         ("answered", {}, "Answered", "quiet", []),
         ("done", {"until": "booked"}, "All were called", "quiet", []),
-        ("unknown", {}, "Stopped: outcome unknown", "warn", ["Check again"]),
+        ("unknown", {}, "Stopped: outcome unknown", "warn", ["Check again", "Try again"]),
+        ("unknown", UNKNOWN, "Stopped: outcome unknown", "warn", ["Check again"]),
         ("needs_sign_in", {}, "Stopped: not signed in", "warn", ["Try again"]),
         ("refused", {}, "Stopped", "bad", ["Try again"]),
         ("canceled", {}, "Canceled", "quiet", []),
