@@ -24,7 +24,8 @@ _SENTENCES: dict[str, tuple[str, str]] = {
     ),
     "other_time": (
         "Decide first: {party} booked another time than asked. Ask the user now if that works.",
-        "Decide primero: en {party} se reservó para un momento distinto del pedido. Pregunta ya al usuario si le va bien.",
+        "Decide primero: en {party} se reservó para un momento distinto del pedido. Pregunta ya al usuario si le va "
+        "bien.",
     ),
     "go_on_after_other_time": (
         "If it does not work: have it canceled there by make_call first, then call_around with the same arguments and "
