@@ -199,6 +199,26 @@ CALLS: tuple[Broken, ...] = (
         ),
     ),
     Broken(
+        "what a response tells of the service's clock is not written down",
+        Plan(
+            "our clock is five minutes fast, and is set after the process ended that sent the request",
+            (_TABLE,),
+            (Ask(0, until_told=True),),
+            (Event(5, "is killed"), Event(6, "has its clock set", seconds=-300)),
+            starts=(Start(ahead=300), Start(ahead=300)),
+            quirks=Quirks(lists_ended_only=True),
+            troubles=tuple(Trouble(502, placed=True) for _ in range(12)),
+        ),
+        (
+            Patch(
+                f"{_LEDGER}.progress",
+                "offset = _ahead(service_time, record.sent_at.timestamp() + since_sent())",
+                "offset = None",
+            ),
+            Patch(f"{_LEDGER}.progress", "offset=_ahead(service_time, now),", "offset=None,"),
+        ),
+    ),
+    Broken(
         "only the first page of the list is read",
         Plan(
             "200 newer calls of other programs, oldest first",
