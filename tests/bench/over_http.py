@@ -96,7 +96,8 @@ def _compare_with_bare(ours: Server, same_call: Server, no_call: Server) -> list
             times, bare = ours.milliseconds(clients, share), same_call.milliseconds(clients, share)
             found.append(compared(what, unit, times, bare, "bare MCPServer, the same call"))
         if clients == MANY and ours.processor:
-            # Unlike the rate, it hardly depends on what else the machine does.
+            # It depends less on what else the machine does: beside other programs, five rounds spread from 1.20 to
+            # 1.40 ms, while the rate spread from 460 to 749 requests a second.
             own, unit = ours.processor[clients], "ms of a processor for a request"
             found += [
                 compared(what, unit, own, same_call.processor[clients], "bare MCPServer, the same call"),
