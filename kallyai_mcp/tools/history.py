@@ -227,11 +227,14 @@ async def service_id(app_context: AppContext, id_: str) -> str:
 
     Raises:
         KallyAIError: KallyAI has no such call: it is in progress (`call_in_progress`), its outcome is unknown
-            (`outcome_unknown`), or it was refused (the refusal). Else as the methods of `CallService`.
+            (`outcome_unknown`), it was refused (the refusal), or `id_` names a list of calls (`is_a_list`). Else as
+            the methods of `CallService`.
     """
     if not is_tracking_id(id_):  # a call_id already
         return id_
     record = await app_context.calls.find(id_)
+    if record is None and await app_context.calls.find_list(id_) is not None:
+        raise KallyAIError("This is a list of calls.", code="is_a_list")
     if record is None:
         return id_
     if record.call_id is not None and not record.is_active:

@@ -170,3 +170,11 @@ async def test_a_candidate_that_is_refused_is_named_with_the_reason_and_not_coun
 
     assert done.text.startswith("Nothing booked: 1 called, and none has a calendar event.\n1. No calls ")
     assert "): not called, suppression_violation. t-" in done.text
+
+
+async def test_a_list_has_no_transcript_of_its_own(agent: Agent) -> None:
+    decide = await agent.use("call_around", TABLE, candidates=[FULL, FREE])
+    spoken = await agent.use("get_transcript", call_id=decide.data["tracking_id"])
+
+    assert spoken.is_error
+    assert "get_call with it shows its calls and their ids" in spoken.text

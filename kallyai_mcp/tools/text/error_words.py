@@ -97,6 +97,12 @@ EXPLANATIONS: dict[str, Explanation] = {
         "este servidor solo puede llamar mientras el usuario lo pide, porque no tiene una sesión propia",
         "Usa make_call cuando llegue el momento, sin not_before ni retries",
     ),
+    "is_a_list": Explanation(
+        "that is a list of call_around, not a call",
+        "get_call with it shows its calls and their ids",
+        "eso es una lista de call_around, no una llamada",
+        "get_call con ese id muestra sus llamadas y los id de ellas",
+    ),
     "call_scheduled": Explanation(
         "the call has not been placed yet",
         "get_call says when it is due",
