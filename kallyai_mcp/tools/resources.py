@@ -28,8 +28,8 @@ from kallyai_mcp.tools.user_language import reads_spanish
 NEWEST = 20
 """How many calls `kallyai://calls` shows."""
 
-_NOT_THERE = frozenset({"call_in_progress", "outcome_unknown", "no_calendar_event"})
-"""The codes of our own for something that a call does not have, or not yet."""
+_NOT_THERE = frozenset({"call_in_progress", "outcome_unknown", "no_calendar_event", "call_scheduled", "is_a_list"})
+"""The codes of our own for something that a call or a list does not have, or not yet."""
 
 _T = TypeVar("_T")
 

@@ -1,6 +1,8 @@
 """A list of candidates that goes on or needs a decision is shown among the calls, with the calls that belong to it."""
 
-from mcp.types import TextResourceContents
+import pytest
+from mcp import MCPError
+from mcp.types import INVALID_PARAMS, TextResourceContents
 
 from tests.agent import Agent
 from tests.sandbox.manual_clock import ManualClock
@@ -19,6 +21,8 @@ async def test_a_list_that_needs_a_decision_is_above_the_calls_until_it_goes_on(
     listed = await agent.use("list_calls")
     resource = await read(agent, "kallyai://calls")
     shown = await read(agent, f"kallyai://calls/{id_}")
+    with pytest.raises(MCPError) as none:
+        await read(agent, f"kallyai://calls/{id_}/transcript")
     booked = await agent.use("call_around", TABLE, candidates=[BUSY, FULL, FREE], continue_after=full["call_id"])
     after = await agent.use("list_calls")
 
@@ -35,6 +39,7 @@ async def test_a_list_that_needs_a_decision_is_above_the_calls_until_it_goes_on(
     assert [call["call_id"] for call in found["calls"]] == [busy["call_id"], full["call_id"]]
     assert resource == listed.text
     assert shown == decide.text
+    assert none.value.error.code == INVALID_PARAMS
     assert booked.data["status"] == "booked"
     assert "lists" not in after.data
     assert "call_around" not in after.text
