@@ -1,6 +1,7 @@
 """A client of 2025 that cancels a request to `/mcp` gets no late result, and its call goes on."""
 
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,6 @@ from tests.transports.http_server import (
     running_server,
 )
 
-SECRET = "a-secret-of-many-characters"
 VERSION = {"MCP-Protocol-Version": "2025-11-25"}
 
 
@@ -82,6 +82,29 @@ async def test_nobody_else_can_cancel_it(sandbox: RunningSandbox) -> None:
             sandbox.end_calls()
 
     assert other["Mcp-Session-Id"] != own["Mcp-Session-Id"]
+    assert '"status":"success"' in answers[0].replace(" ", "")
+
+
+async def test_another_account_with_the_same_session_id_can_not_cancel_it(sandbox: RunningSandbox) -> None:
+    answers: list[str] = []
+    tokens = [sandbox.token(), sandbox.token("acct-business")]
+    async with running_server(replace(sandbox.settings(), access_token=None), auth="caller") as url:
+        own, other = (ACCEPT | VERSION | {"Mcp-Session-Id": "s", "Authorization": f"Bearer {each}"} for each in tokens)
+        async with (
+            DEFAULT_OPTIONS.client(own) as http,
+            DEFAULT_OPTIONS.client(other) as stranger,
+            anyio.create_task_group() as tasks,
+        ):
+
+            async def call() -> None:
+                params = {"name": "make_call", "arguments": CALL | {"wait_seconds": LIMIT}}
+                answers.append((await send(http, url, "tools/call", params, id=7)).text)
+
+            tasks.start_soon(call)
+            await sandbox.wait_for_calls()
+            await send(stranger, url, "notifications/cancelled", {"requestId": 7})
+            sandbox.end_calls()
+
     assert '"status":"success"' in answers[0].replace(" ", "")
 
 
