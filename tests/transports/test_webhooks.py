@@ -78,6 +78,19 @@ async def test_a_receiver_is_told_of_a_call_of_its_account_alone(served: Served)
     assert not {"highlights", "next_steps", "transcript"} & set(body["data"])
 
 
+async def test_an_event_carries_what_the_catalog_says(served: Served) -> None:
+    ended, _ = (await served.ask("events/list"))["result"]["events"]
+    await served.subscribe()
+    await served.end_a_call()
+    body, _ = await served.receiver.event()
+
+    for sent, schema in (
+        (body["data"], ended["payloadSchema"]),
+        (body["data"]["callee"], ended["payloadSchema"]["properties"]["callee"]),
+    ):
+        assert list(sent) == list(schema["properties"]) == schema["required"]
+
+
 async def test_a_refresh_says_how_deliveries_went_and_an_end_ends_them(served: Served) -> None:
     first = (await served.subscribe())["result"]
     await served.end_a_call()

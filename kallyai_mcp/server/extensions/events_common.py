@@ -24,7 +24,7 @@ _CALL_ENDED: Final[dict[str, Any]] = {
     "inputSchema": {
         "type": "object",
         "properties": {
-            "call_id": {"type": "string", "description": "call_id or tracking_id of the one call to hear of"},
+            "call_id": {"type": "string", "description": "call_id or tracking_id of the one call or list to hear of"},
         },
         "additionalProperties": False,
     },
@@ -39,9 +39,10 @@ _CALL_ENDED: Final[dict[str, Any]] = {
             "callee": {
                 "type": "object",
                 "properties": {"business_name": _NULLABLE_TEXT, "respondent_phone": {"type": "string"}},
+                "required": ["business_name", "respondent_phone"],
             },
         },
-        "required": ["tracking_id", "call_id", "status", "outcome", "callee"],
+        "required": ["tracking_id", "call_id", "status", "outcome", "code", "callee"],
     },
 }
 _CALL: Final[dict[str, Any]] = _CALL_ENDED["payloadSchema"]
