@@ -36,8 +36,8 @@ class AiohttpTransport(httpx.AsyncBaseTransport):
     After `httpx.ConnectError`, `ConnectTimeout`, `ProxyError` and `UnsupportedProtocol`, nothing was sent. After every
     other `httpx.TransportError`, the request may have been sent.
 
-    The extension `before_write` of a request, if it has one, is called when there is a connection, just before the
-    request is written. What it raises is raised, and nothing is written.
+    Of the extensions of a request, `connecting` is called first, and `before_write` when there is a connection, just
+    before the request is written. What they raise is raised, and nothing is written.
 
     Args:
         tls: For https.
@@ -56,6 +56,8 @@ class AiohttpTransport(httpx.AsyncBaseTransport):
 
     @override
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        if (connecting := request.extensions.get("connecting")) is not None:
+            connecting()
         import aiohttp  # imported late: it takes a quarter of the time that the server needs to start
         from yarl import URL
 

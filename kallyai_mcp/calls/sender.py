@@ -14,9 +14,12 @@ from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 
+import anyio
+
 from kallyai_mcp.api.errors import KallyAIError, NotConnectedError, RateLimitedError
 from kallyai_mcp.api.models import Call
 from kallyai_mcp.calls.clock import Clock, Stopwatch
+from kallyai_mcp.calls.ledger.base import LedgerUnavailableError
 from kallyai_mcp.calls.ledger.sql import Ledger
 from kallyai_mcp.calls.outcome import proves_no_call
 from kallyai_mcp.calls.records import CallRecord, CallState
@@ -24,6 +27,9 @@ from kallyai_mcp.calls.retries import Retries
 from kallyai_mcp.calls.service_access import ServiceAccess
 from kallyai_mcp.calls.settler import CallSettler
 from kallyai_mcp.calls.timing import Timing
+
+_LAST_WRITE = 2.0
+"""How many seconds the end of the server waits for the ledger."""
 
 
 class CallSender:
@@ -61,6 +67,17 @@ class CallSender:
             reserved: Runs since just before it was reserved.
         """
         request = _Request(record, reserved)
+        try:
+            await self._place(request)
+        except anyio.get_cancelled_exc_class():
+            # The server ends. The next one would have to look for a call that can't be there.
+            if not request.may_have_left:
+                with anyio.CancelScope(shield=True), anyio.move_on_after(_LAST_WRITE), suppress(LedgerUnavailableError):
+                    await self._ledger().mark_not_sent(request.record)
+            raise
+
+    async def _place(self, request: "_Request") -> None:
+        record = request.record
         pauses = self._retries.pauses(self._timing.pause)
         is_due = record.schedule.not_before is not None
         most = self._timing.connect_tries_when_due if is_due else self._timing.connect_tries
@@ -71,6 +88,7 @@ class CallSender:
                 await self._settler.take_answer(request.record, answer)
                 return
             if request.lost is None and proves_no_call(answer):
+                request.may_have_left = False
                 tries += 1
                 pause = answer.retry_after if answer.retry_after is not None else next(pauses)
                 again = isinstance(answer, NotConnectedError | RateLimitedError) and tries < most
@@ -101,7 +119,8 @@ class CallSender:
                     session_id=record.session_id,
                     idempotency_key=record.idempotency_key,
                     before_send=partial(self._check, request),
-                    before_write=partial(self._check_time, request),
+                    connecting=partial(self._connect, request),
+                    before_write=partial(self._before_write, request),
                 )
         except KallyAIError as error:
             return error
@@ -115,8 +134,22 @@ class CallSender:
         request.record = await self._ledger().mark_sent(request.record, service_time=self._service.service_time)
         await self._service.check_account(request.record.account)
         self._check_time(request)
+        request.may_have_left = True
         if request.lost is None:
             request.left = Stopwatch(self._clock)
+
+    def _connect(self, request: "_Request") -> None:
+        """Note that the request is not written before `_before_write` is called."""
+        request.may_have_left = request.lost is not None
+
+    def _before_write(self, request: "_Request") -> None:
+        """Look at the time once more when there is a connection.
+
+        Raises:
+            KallyAIError: It is too late.
+        """
+        self._check_time(request)
+        request.may_have_left = True
 
     def _check_time(self, request: "_Request") -> None:
         """Look whether there is still time for the request to leave.
@@ -151,9 +184,12 @@ class _Request:
         reserved: Runs since just before the call was reserved.
         left: Runs since the request left; since the first time, once a response was lost.
         lost: How the first response was lost.
+        may_have_left: The request may have left. Not before it was written down that it leaves, nor while the client
+            connects, nor after an answer that proves that no call was placed.
     """
 
     record: CallRecord
     reserved: Stopwatch
     left: Stopwatch | None = None
     lost: KallyAIError | None = None
+    may_have_left: bool = False

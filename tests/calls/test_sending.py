@@ -169,3 +169,30 @@ async def test_no_request_leaves_after_the_machine_was_suspended_while_it_connec
 
     assert end_of(record) == (CallState.REFUSED, "too_late")
     assert received == [b""]
+
+
+async def test_a_process_that_ends_while_it_connects_has_placed_nothing_and_says_so(
+    place: str, clock: ManualClock
+) -> None:
+    is_connected = anyio.Event()
+
+    async def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        is_connected.set()
+        await reader.read()
+        writer.close()
+
+    async with await asyncio.start_server(accept, "127.0.0.1", 0) as server:
+        url = f"https://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        async with world(Service(clock), place, url=url) as here:
+            placed = await here.place()
+            await is_connected.wait()
+    service = Service(clock)
+    async with world(service, place) as following:
+        await following.run(clock.sleep(60))
+        record = await following.run(following.calls.find(placed.record.tracking_id))
+        again = await following.call()
+
+    assert record is not None
+    assert end_of(record) == (CallState.REFUSED, "not_sent")
+    assert again.state is CallState.ENDED
+    assert len(service.keys) == 1

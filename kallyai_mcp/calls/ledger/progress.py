@@ -53,6 +53,17 @@ def mark_sent(tx: Tx, record: CallRecord, *, service_time: ServiceTime, within: 
     raise KallyAIError("This process no longer holds the call's record, so it sent nothing.", code="not_sent")
 
 
+def mark_not_sent(tx: Tx, record: CallRecord) -> None:
+    """See `Ledger.mark_not_sent`."""
+    tx.run(
+        "UPDATE calls SET state = 'reserved', sent_at = NULL, clock_offset = NULL "
+        f"WHERE {_SAME_ATTEMPT} AND worker = :worker AND state = 'sent' AND response_lost_at IS NULL",
+        id=record.tracking_id,
+        key=record.idempotency_key,
+        worker=record.worker,
+    )
+
+
 def mark_response_lost(
     tx: Tx, record: CallRecord, *, service_time: ServiceTime, since_sent: Callable[[], float] | None
 ) -> CallRecord:

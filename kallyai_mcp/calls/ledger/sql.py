@@ -161,6 +161,10 @@ class Ledger:
             lambda tx: progress.mark_sent(tx, record, service_time=service_time, within=within)
         )
 
+    async def mark_not_sent(self, record: CallRecord) -> None:
+        """Note that the request of a record that says `sent` has not left, and will not: it is only reserved."""
+        await self._database.write(lambda tx: progress.mark_not_sent(tx, record))
+
     async def mark_response_lost(
         self,
         record: CallRecord,
