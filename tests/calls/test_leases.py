@@ -57,7 +57,9 @@ async def test_the_difference_of_the_clocks_is_kept_from_the_first_time_it_was_k
 ) -> None:
     record = await leased(ledger, asked())
     unknown = await ledger.mark_sent(record, service_time=lambda: None)
-    ahead = await ledger.mark_response_lost(record, service_time=lambda: clock.now().replace(minute=35))
+    ahead = await ledger.mark_response_lost(
+        unknown, service_time=lambda: clock.now().replace(minute=35), since_sent=lambda: 0
+    )
     clock.advance(1)
     later = await ledger.mark_sent(record, service_time=clock.now)
 
