@@ -79,7 +79,8 @@ class Chat:
         host_pages: What the page is made of.
         asked: The tools that the card called, with their arguments.
         errors: Errors on the console, violations of the policy, and requests to the network.
-        idle: Set when the last tool that the card called has answered.
+        idle: Set when every tool that the card called has answered.
+        open_requests: How many have not.
     """
 
     page: Page
@@ -88,6 +89,7 @@ class Chat:
     asked: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
     errors: list[str] = field(default_factory=list)
     idle: anyio.Event | None = None
+    open_requests: int = 0
 
     @property
     def card(self) -> FrameLocator:
@@ -112,10 +114,15 @@ class Chat:
 
     async def call_tool(self, name: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
         self.asked.append((name, dict(arguments)))
-        self.idle = anyio.Event()
-        result = as_json((await self.agent.use(name, arguments)).result)
-        self.idle.set()
-        return result
+        if self.idle is None or self.idle.is_set():
+            self.idle = anyio.Event()
+        self.open_requests += 1
+        try:
+            return as_json((await self.agent.use(name, arguments)).result)
+        finally:
+            self.open_requests -= 1
+            if self.open_requests == 0:
+                self.idle.set()
 
     async def set_host_context(self, **params: Any) -> None:
         """Change the host context."""
