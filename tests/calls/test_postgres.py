@@ -85,9 +85,11 @@ def again(server: PostgresServer, trouble: Trouble) -> None:
 
 
 def end_leases(server: PostgresDatabases, url: str) -> None:
-    """End the connections that hold the leases of workers."""
+    """End the connections of the ledger that hold the leases of workers; other tests have theirs on the same server."""
     server.execute(
-        "SELECT pg_terminate_backend(pid, 10000) FROM pg_locks WHERE locktype = 'advisory' AND objsubid = 2", url
+        "SELECT pg_terminate_backend(pid, 10000) FROM pg_locks WHERE locktype = 'advisory' AND objsubid = 2 "
+        "AND database = (SELECT oid FROM pg_database WHERE datname = current_database())",
+        url,
     )
 
 
