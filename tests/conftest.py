@@ -67,6 +67,11 @@ def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
     return 2 * (os.cpu_count() or 1)
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Run the longest test first; at the end it would run alone, while the other processes have nothing to do."""
+    items.sort(key=lambda item: item.path.name != "test_state_machine.py")
+
+
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Add `--no-skips`, which fails the run when a test was skipped: CI installs every program that the tests need."""
     parser.addoption("--no-skips", action="store_true", help="fail the run when a test was skipped")
