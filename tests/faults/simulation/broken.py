@@ -61,7 +61,13 @@ class Broken:
 
 
 def break_program(broken: Broken) -> None:
-    """Let this process import the broken build; it must not have imported the real one."""
+    """Let this process import the broken build.
+
+    Raises:
+        RuntimeError: It has imported the real one already, which would be judged in its place.
+    """
+    if imported := [patch.module for patch in broken.patches if patch.module in sys.modules]:
+        raise RuntimeError(f"this process has imported {', '.join(imported)} already")
     sys.meta_path.insert(0, _PatchedModules(broken.patches))
 
 

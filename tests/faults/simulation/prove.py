@@ -7,6 +7,7 @@ import logging
 import tempfile
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
+from multiprocessing import get_context
 from pathlib import Path
 
 import anyio
@@ -30,10 +31,12 @@ def prove(names: Iterable[str] | None = None) -> Iterator[tuple[Broken, list[str
     """Run each broken build in a process of its own; yields the rules that it broke.
 
     Args:
-        names: Only the builds of these names.
+        names: Only the builds of these names. Their processes are not forked: the caller's may be forked from one that
+            has imported the program.
     """
     chosen = [broken for broken in BROKEN if names is None or broken.name in names]
-    with processes(_NOT_OURS).Pool(_JOBS, maxtasksperchild=1) as pool:
+    context = processes(_NOT_OURS) if names is None else get_context("spawn")
+    with context.Pool(_JOBS, maxtasksperchild=1) as pool:
         yield from zip(chosen, pool.imap(_run, [broken.name for broken in chosen], chunksize=1), strict=True)
 
 
