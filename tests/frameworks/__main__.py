@@ -15,9 +15,9 @@ import shutil
 import subprocess
 import tempfile
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -101,18 +101,24 @@ def main() -> int:
 
 
 def _rows(frameworks: Sequence[Framework], folder: Path, *, newest: bool) -> list[Row]:
-    (port,) = free_ports(1)
-    url = f"http://127.0.0.1:{port}"
-    server = [*COMMAND, "serve", "--transport", "http", "--port", str(port), "--sandbox", "--speed", _SPEED]
-    with ExitStack() as stack:
-        stack.enter_context(serving(server, port, environment(folder / "http")))
-        pool = stack.enter_context(ThreadPoolExecutor(_AT_ONCE))
+    with _http_server(folder / "http") as url, ThreadPoolExecutor(_AT_ONCE) as pool:
         tried = list(pool.map(partial(_try, folder=folder, url=url, newest=newest), frameworks))
-        for env, rows in tried:
-            for number in range(2, _TRIES + 1):
-                if env is not None and (slow := [name for name, row in rows.items() if row.was_slow]):
+    for env, rows in tried:
+        for number in range(2, _TRIES + 1):
+            if env is not None and (slow := [name for name, row in rows.items() if row.was_slow]):
+                # A server of its own: the account of the first one has calls for one try of each client.
+                with _http_server(folder / f"http-{env.framework.name}-{number}") as url:
                     rows |= _rows_at(env, slow, number, url)
-        return [row for _, rows in tried for row in rows.values()]
+    return [row for _, rows in tried for row in rows.values()]
+
+
+@contextmanager
+def _http_server(home: Path) -> Iterator[str]:
+    """A server over HTTP with a sandbox of its own; yields its URL."""
+    (port,) = free_ports(1)
+    server = [*COMMAND, "serve", "--transport", "http", "--port", str(port), "--sandbox", "--speed", _SPEED]
+    with serving(server, port, environment(home)):
+        yield f"http://127.0.0.1:{port}"
 
 
 def _try(framework: Framework, *, folder: Path, url: str, newest: bool) -> tuple[Environment | None, dict[str, Row]]:
