@@ -26,7 +26,7 @@ from typing import Any
 from mcp import Client, StdioServerParameters
 
 from tests.bench.servers import free_ports, serving
-from tests.frameworks.checks import find_faults, gave_up_before_the_call
+from tests.frameworks.checks import find_faults, was_too_slow
 from tests.frameworks.drive import name_at
 from tests.frameworks.environments import Environment
 from tests.frameworks.snippets import FRAMEWORKS, Framework
@@ -34,8 +34,8 @@ from tests.processes import COMMAND, environment
 
 TRANSPORTS = ("stdio", "/mcp", "/sse")
 
-_SPEED = "12"
-"""At this speed the call takes about 18 seconds: longer than a client needs to time out, close, and ask again."""
+_SPEED = "8"
+"""At this speed the call takes about 25 seconds: longer than a client needs to time out, close, and ask again."""
 
 TIMEOUT = 5
 """The time-out of the first client, in seconds: the OpenAI Agents SDK's default, the shortest of these frameworks."""
@@ -146,7 +146,7 @@ def _rows_at(env: Environment, transports: Sequence[str], number: int, url: str)
         business = name_at(name, places[transport])
         listed = on_stdio if transport == "stdio" else on_http
         calls = [call for call in listed if call["business_name"] == business]
-        was_slow = gave_up_before_the_call(observed, calls) or bool(observed.get("error"))
+        was_slow = was_too_slow(observed, calls) or bool(observed.get("error"))
         was_slow = was_slow or "timed out" in (observed.get("patient") or "")
         faults = find_faults(observed, calls, TIMEOUT)
         rows[transport] = Row(title, transport, env.versions, faults, was_slow, observed["seconds"], how)

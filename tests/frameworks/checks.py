@@ -47,15 +47,13 @@ def find_faults(observed: Mapping[str, Any], calls: Sequence[Mapping[str, Any]],
     return faults
 
 
-def gave_up_before_the_call(observed: Mapping[str, Any], calls: Sequence[Mapping[str, Any]]) -> bool:
-    """Whether the client timed out before its server had started, so that the run shows nothing.
+def was_too_slow(observed: Mapping[str, Any], calls: Sequence[Mapping[str, Any]]) -> bool:
+    """Whether the run shows nothing of a call in progress.
 
-    Then the second request placed the first and only call; if the first one had placed a call too, there would be two.
+    The client timed out before its server had started: then the second request placed the first and only call; if the
+    first one had placed a call too, there would be two. Or the call had ended before the second request.
     """
-    answers = observed["answers"]
-    return (
-        bool(answers)
-        and _IN_PROGRESS.search(answers[0]) is not None
-        and not _NOT_AGAIN.search(answers[0])
-        and len(calls) == 1
-    )
+    if not observed["answers"] or len(calls) != 1:
+        return False
+    answer = observed["answers"][0]
+    return (_IN_PROGRESS.search(answer) is None) != (_NOT_AGAIN.search(answer) is None)
