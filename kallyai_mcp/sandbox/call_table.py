@@ -115,13 +115,7 @@ def add(db: sqlite3.Connection, call: Call) -> None:
             call.fingerprint,
             _micros(call.started_at),
             _micros(call.ends_at),
-            call.status,
-            call.highlights,
-            call.next_steps,
-            call.duration_seconds,
-            call.tenths,
-            None if call.transcript is None else json.dumps(call.transcript),
-            call.calendar,
+            *_outcome(call),
             json.dumps(call.submission),
         ),
     )
@@ -132,17 +126,20 @@ def change_outcome(db: sqlite3.Connection, call: Call) -> None:
     db.execute(
         "UPDATE calls SET ends_at = ?, status = ?, highlights = ?, next_steps = ?, duration_seconds = ?, tenths = ?,"
         " transcript = ?, calendar = ? WHERE call_id = ?",
-        (
-            _micros(call.ends_at),
-            call.status,
-            call.highlights,
-            call.next_steps,
-            call.duration_seconds,
-            call.tenths,
-            None if call.transcript is None else json.dumps(call.transcript),
-            call.calendar,
-            call.call_id,
-        ),
+        (_micros(call.ends_at), *_outcome(call), call.call_id),
+    )
+
+
+def _outcome(call: Call) -> tuple[object, ...]:
+    """The columns from `status` to `calendar`, in the order of the table."""
+    return (
+        call.status,
+        call.highlights,
+        call.next_steps,
+        call.duration_seconds,
+        call.tenths,
+        None if call.transcript is None else json.dumps(call.transcript),
+        call.calendar,
     )
 
 

@@ -102,9 +102,9 @@ async def test_a_call_that_names_no_language_reads_as_the_users_other_calls(
     )
     for message, beginning in zip(user.messages, beginnings, strict=True):
         assert message.startswith(beginning)
-    for text in (made.text, got.text, read.contents[0].text):  # type: ignore[union-attr]
+    for text in (made.text, got.text, read.contents[0].text):  # type: ignore[union-attr]  # texts, not files
         assert text.startswith("Reservado: mesa para 2 personas en Italian Bistro (+1 415-555-1234), el miércoles 28 ")
-    assert prompt.messages[0].content.text.startswith("Pide a KallyAI")  # type: ignore[union-attr]
+    assert prompt.messages[0].content.text.startswith("Pide a KallyAI")  # type: ignore[union-attr]  # texts, not files
     assert english.text.startswith("Booked: table for 2 at Italian Bistro")
 
 
