@@ -107,7 +107,7 @@ class Fact:
     words: str
 
     def follows_from(self, source: "Fact") -> bool:
-        """Whether `source` says the same, or a day of which this is the weekday, or a weekday that this day can be."""
+        """Whether `source` says the same, or one of them is a weekday and the other may be a day on it."""
         if self.kind == "weekday" and source.kind == "day":
             return any(str(date.fromisoformat(value).weekday()) in self.values for value in source.values)
         if self.kind == "day" and source.kind == "weekday":

@@ -10,7 +10,7 @@ TOOLS = {"make_call", "get_call", "list_calls"}
 
 _IN_PROGRESS = re.compile("[Ii]n[ _]progress")
 _EARLY = 0.2
-"""Seconds by which a timer may be early."""
+"""How many seconds too early a timer may end."""
 
 _NOT_AGAIN = re.compile('[Nn]o new call was placed|"placed_now": ?false')
 

@@ -208,7 +208,7 @@ def _is_blank(name: str, value: Any) -> bool:
 
 
 _NOT_AVAILABLE = {"n/a", "n.a.", "<unknown>", "not specified", "not provided"}
-"""What a model writes for an argument that it has to send, and that is nobody's name."""
+"""What a model writes for an argument that it must send but has no value for; nobody has such a name."""
 
 
 def _says_nothing(text: str) -> bool:

@@ -158,7 +158,7 @@ def _requests(evidence: Evidence) -> Iterator[list[PhoneCall]]:
 
 
 def _asked_anew(before: PhoneCall, call: PhoneCall, evidence: Evidence) -> Iterator[Use]:
-    """The uses by which the agent asked for `call` when nothing more was to come of the request of `before`."""
+    """The uses of the tool that asked for `call` when nothing more was to come of the request of `before`."""
     for use in evidence.uses:
         is_between = before.ends <= use.asked_at <= call.started and call.account in use.accounts
         if use.tool == "make_call" and is_between and _is_over(before, use, evidence):

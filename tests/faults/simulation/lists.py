@@ -144,7 +144,7 @@ def _end(call: PhoneCall) -> str:
 
 
 def _decisions(before: PhoneCall, evidence: Evidence) -> Iterator[Use]:
-    """The uses by which the agent let the list go on after a call."""
+    """The uses of the tool that let the list go on after a call."""
     rows = [row for row in evidence.rows if before.call_id == row["call_id"] or before.key == row["idempotency_key"]]
     ids = {before.call_id, *(row["tracking_id"] for row in rows)}
     return (use for use in _asks(evidence, before.account) if use.continue_after in ids)
