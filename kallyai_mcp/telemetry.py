@@ -8,23 +8,20 @@ Metrics: `kallyai.calls.ended` {outcome}, `kallyai.calls.duration` {outcome} in 
 `kallyai.calls.refused` {code}, `kallyai.api.duration` {method, route, status} in seconds.
 """
 
-import importlib.util
 import logging
 import os
 import re
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from functools import cache
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from kallyai_mcp import __version__
 
 if TYPE_CHECKING:
     from opentelemetry.metrics import Counter, Histogram, UpDownCounter
-    from opentelemetry.sdk.metrics.export import MetricExporter
-    from opentelemetry.sdk.trace.export import SpanExporter
     from opentelemetry.trace import Tracer
 
 _log = logging.getLogger(__name__)
@@ -179,103 +176,79 @@ def _route(path: str) -> str:
     return from_v1 if from_v1 in _ROUTES else "other"
 
 
-def configure_from_environment(environ: Mapping[str, str] | None = None) -> bool:
+def configure_from_environment() -> bool:
     """Sets up the OpenTelemetry SDK by OpenTelemetry's environment variables; imports it only if they ask for it.
 
     `OTEL_TRACES_EXPORTER` and `OTEL_METRICS_EXPORTER` list exporters, separated by commas: `otlp`, `console` (stderr),
-    or `none`. If not set, each is `otlp` if a variable `OTEL_EXPORTER_OTLP_…` for that signal is set.
-    `opentelemetry-sdk` must be installed, and for `otlp` also `opentelemetry-exporter-otlp-proto-http`.
-
-    Args:
-        environ: The environment; None for that of the process. The SDK itself always reads that of the process.
+    or any other that an installed package registers; or `none`. If not set, each is `otlp` if a variable
+    `OTEL_EXPORTER_OTLP_…` for that signal is set.
 
     Returns:
         Whether anything is exported now.
     """
-    source = os.environ if environ is None else environ
-    names = {signal: _exporter_names(source, signal) for signal in ("TRACES", "METRICS")}
-    if not any(names.values()) or source.get("OTEL_SDK_DISABLED", "").strip().lower() == "true":
+    if os.environ.get("OTEL_SDK_DISABLED", "").strip().lower() == "true":
         return False
-    if not _is_installed("opentelemetry.sdk"):
-        _log.info("OpenTelemetry is asked for, but opentelemetry-sdk is not installed")
+    exporters = {
+        signal: [one for name in _exporter_names(signal) if (one := _exporter(signal, name)) is not None]
+        for signal in ("traces", "metrics")
+    }
+    if not any(exporters.values()):
         return False
-    span_exporters = [_span_exporter(name) for name in names["TRACES"] if _is_usable(name, source, "TRACES")]
-    metric_exporters = [_metric_exporter(name) for name in names["METRICS"] if _is_usable(name, source, "METRICS")]
-    _export(span_exporters, metric_exporters)
-    return bool(span_exporters or metric_exporters)
-
-
-def _exporter_names(source: Mapping[str, str], signal: str) -> list[str]:
-    chosen = source.get(f"OTEL_{signal}_EXPORTER", "").strip().lower()
-    if chosen:
-        names = dict.fromkeys(name.strip() for name in chosen.split(","))
-        return [name for name in names if name not in ("", "none")]
-    other_signals = {"TRACES", "METRICS", "LOGS"} - {signal}
-    for name, value in source.items():
-        variable = name.removeprefix("OTEL_EXPORTER_OTLP_")
-        if variable != name and value.strip() and variable.split("_")[0] not in other_signals:
-            return ["otlp"]
-    return []
-
-
-def _is_installed(module: str) -> bool:
-    try:
-        return importlib.util.find_spec(module) is not None
-    except ModuleNotFoundError:  # its parent package is missing
-        return False
-
-
-def _is_usable(name: str, source: Mapping[str, str], signal: str) -> bool:
-    """Whether there is an exporter of that name; logs a warning if not."""
-    if name not in ("otlp", "console"):
-        _log.warning("OTEL_%s_EXPORTER: %s is none of otlp, console, none", signal, name)
-        return False
-    protocols = (f"OTEL_EXPORTER_OTLP_{signal}_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL")
-    protocol = next((source[variable] for variable in protocols if source.get(variable)), "http/protobuf").strip()
-    if name == "otlp" and protocol.lower() != "http/protobuf":
-        _log.warning("OpenTelemetry: OTLP goes over http/protobuf only, so nothing is exported over %s", protocol)
-        return False
-    if name == "otlp" and not _is_installed("opentelemetry.exporter.otlp.proto.http"):
-        _log.warning("OpenTelemetry: for otlp, opentelemetry-exporter-otlp-proto-http must be installed")
-        return False
-    return True
-
-
-def _span_exporter(name: str) -> "SpanExporter":
-    if name == "console":
-        from opentelemetry.sdk.trace.export import ConsoleSpanExporter
-
-        return ConsoleSpanExporter(out=sys.stderr)  # stdout belongs to MCP
-    from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
-
-    return OTLPSpanExporter()
-
-
-def _metric_exporter(name: str) -> "MetricExporter":
-    if name == "console":
-        from opentelemetry.sdk.metrics.export import ConsoleMetricExporter
-
-        return ConsoleMetricExporter(out=sys.stderr)
-    from opentelemetry.exporter.otlp.proto.http.metric_exporter import OTLPMetricExporter
-
-    return OTLPMetricExporter()
-
-
-def _export(span_exporters: "list[SpanExporter]", metric_exporters: "list[MetricExporter]") -> None:
     from opentelemetry import metrics, trace
     from opentelemetry.sdk.metrics import MeterProvider
-    from opentelemetry.sdk.metrics.export import PeriodicExportingMetricReader
+    from opentelemetry.sdk.metrics.export import MetricReader, PeriodicExportingMetricReader
     from opentelemetry.sdk.resources import OTELResourceDetector, Resource
     from opentelemetry.sdk.trace import TracerProvider
     from opentelemetry.sdk.trace.export import BatchSpanProcessor
 
     ours = Resource.create({"service.name": _NAME, "service.version": __version__})
     resource = ours.merge(OTELResourceDetector().detect())  # a name from the environment wins
-    if span_exporters:
+    if exporters["traces"]:
         provider = TracerProvider(resource=resource)
-        for exporter in span_exporters:
+        for exporter in exporters["traces"]:
             provider.add_span_processor(BatchSpanProcessor(exporter))
         trace.set_tracer_provider(provider)
-    if metric_exporters:
-        readers = [PeriodicExportingMetricReader(exporter) for exporter in metric_exporters]
+    if exporters["metrics"]:
+        readers = [
+            exporter if isinstance(exporter, MetricReader) else PeriodicExportingMetricReader(exporter)
+            for exporter in exporters["metrics"]
+        ]
         metrics.set_meter_provider(MeterProvider(readers, resource))
+    return True
+
+
+def _exporter_names(signal: str) -> list[str]:
+    chosen = os.environ.get(f"OTEL_{signal.upper()}_EXPORTER", "").strip().lower()
+    if chosen:
+        names = dict.fromkeys(name.strip() for name in chosen.split(","))
+        return [name for name in names if name not in ("", "none")]
+    other_signals = {"TRACES", "METRICS", "LOGS"} - {signal.upper()}
+    for name, value in os.environ.items():
+        variable = name.removeprefix("OTEL_EXPORTER_OTLP_")
+        if variable != name and value.strip() and variable.split("_")[0] not in other_signals:
+            return ["otlp"]
+    return []
+
+
+def _exporter(signal: str, name: str) -> Any | None:
+    """A new exporter; None if no installed package registers one by that name, which is logged."""
+    from importlib.metadata import entry_points  # imported late: few servers export anything
+
+    registered = name
+    if name == "otlp":
+        variables = (f"OTEL_EXPORTER_OTLP_{signal.upper()}_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL")
+        protocol = next(filter(None, (os.environ.get(variable, "").strip() for variable in variables)), "http/protobuf")
+        registered = f"otlp_proto_{protocol.lower().partition('/')[0]}"
+    for entry_point in entry_points(group=f"opentelemetry_{signal}_exporter", name=registered):
+        try:
+            create = entry_point.load()
+        except ImportError:
+            continue
+        return create(out=sys.stderr) if name == "console" else create()  # stdout belongs to MCP
+    _log.warning(
+        "OpenTelemetry exports no %s: no installed package has the exporter %s; that over HTTP is in "
+        "opentelemetry-exporter-otlp-proto-http",
+        signal,
+        registered,
+    )
+    return None
