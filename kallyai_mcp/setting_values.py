@@ -16,6 +16,9 @@ MAKE_KEY = f'{_PYTHON} -c "import secrets; print(secrets.token_hex(32))"'
 """The command that prints a key, in every shell of this system; many systems have no `python` but `python3`."""
 
 _SHORTEST_SECRET = 16
+_FEWEST_BYTES = 8
+"""How many different bytes a random key has at the least; a placeholder, such as zeros only, has fewer."""
+
 _TRUE = {"1", "true", "yes", "on"}
 _FALSE = {"0", "false", "no", "off"}
 
@@ -85,13 +88,16 @@ def shared_secret(text: str) -> str:
     return text
 
 
-def secret_keys(text: str) -> str:
+def secret_keys(text: str) -> tuple[bytes, ...]:
     """Keys in hexadecimal, with commas between them."""
-    if not all(re.fullmatch("(?:[0-9a-fA-F]{2}){32,}", key.strip()) for key in text.split(",")):
+    keys = [key.strip() for key in text.split(",")]
+    if not all(re.fullmatch("(?:[0-9a-fA-F]{2}){32,}", key) for key in keys):
         raise ValueError(
             f"not keys of at least 32 bytes in hexadecimal, with commas between them; `{MAKE_KEY}` makes one"
         )
-    return text
+    if any(len(set(bytes.fromhex(key))) < _FEWEST_BYTES for key in keys):
+        raise ValueError(f"a key in it is not random; `{MAKE_KEY}` makes one")
+    return tuple(map(bytes.fromhex, keys))
 
 
 def header(text: str) -> str:

@@ -61,8 +61,8 @@ class Settings:
             `mcp_token`, `caller` for clients with a KallyAI access token, `oauth` for users who sign in here.
         client_id: Our OAuth client at KallyAI, for `oauth`.
         client_secret: The secret of that client.
-        secret_keys: Keys that encrypt tokens and requests which clients hold for us: at least 32 bytes each, in
-            hexadecimal, separated by commas. The first one encrypts, all of them decrypt.
+        secret_keys: Keys that encrypt tokens and requests which clients hold for us: at least 32 random bytes each.
+            The first one encrypts, all of them decrypt.
         mcp_token: The bearer token for `secret`.
         allowed_hosts: `Host` headers that the HTTP server accepts, with `:*` for any port.
         allowed_origins: `Origin` headers (web pages) that the HTTP server accepts, with `:*` for any port.
@@ -98,7 +98,7 @@ class Settings:
     auth: Annotated[Auth, values.one_of(Auth)] = "none"
     client_id: Annotated[str | None, values.token] = None
     client_secret: Annotated[str | None, values.token] = None
-    secret_keys: Annotated[str | None, values.secret_keys] = None
+    secret_keys: Annotated[tuple[bytes, ...], values.secret_keys] = ()
     mcp_token: Annotated[str | None, values.shared_secret] = None
     allowed_hosts: Annotated[tuple[str, ...], values.hosts] = ()
     allowed_origins: Annotated[tuple[str, ...], values.origins] = ()

@@ -127,8 +127,7 @@ class Connection:
         """The secret keys of the settings, or of this process."""
         from kallyai_mcp.cli.shared_keys import SharedKeys
 
-        given = self.settings.secret_keys
-        return SharedKeys([bytes.fromhex(key) for key in given.split(",")] if given is not None else ())
+        return SharedKeys(self.settings.secret_keys)
 
     async def account_key(self) -> AccountKey:
         """The account whose calls are placed now.

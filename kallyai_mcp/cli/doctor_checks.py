@@ -60,7 +60,7 @@ def settings_and_sources(settings: Settings | SettingsError) -> Finding:
     for variable, name in known.items():
         value = settings.home if name == "home_override" else getattr(settings, name)
         if name in SECRETS:
-            value = "set" if value is not None else None
+            value = "set" if value else None
         value = list(value) if isinstance(value, tuple) else str(value) if isinstance(value, Path) else value
         table[variable] = {"value": value, "source": "environment" if variable in given else "default"}
     unknown = [name for name in given if name not in known]

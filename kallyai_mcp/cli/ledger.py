@@ -63,7 +63,7 @@ def check_shared_database(settings: Settings) -> None:
     """
     if settings.database_url is None:
         return
-    if settings.secret_keys is None:
+    if not settings.secret_keys:
         raise SetupError(
             f"KALLYAI_DATABASE_URL needs KALLYAI_SECRET_KEYS, the same for all workers; `{MAKE_KEY}` makes one."
         )

@@ -122,22 +122,18 @@ def create_oauth_server(
         "KALLYAI_SECRET_KEYS": settings.secret_keys,
         "KALLYAI_PUBLIC_URL": settings.public_url,
     }
-    if missing := [name for name, value in needed.items() if value is None]:
+    if missing := [name for name, value in needed.items() if not value]:
         raise SetupError(f"oauth needs {', '.join(missing)} (docs/hosted-sign-in.md).")
     try:
-        from kallyai_mcp.auth.oauth_server import factory, sealed_tokens
+        from kallyai_mcp.auth.oauth_server import factory
     except ImportError:
         raise SetupError("oauth needs the extra `hosted`: kallyai-mcp[hosted]") from None
     from kallyai_mcp.api.safe_fetch import SafeFetcher
 
     try:
-        keys = sealed_tokens.keys_from(settings.secret_keys or "")
-    except ValueError as error:
-        raise SetupError(f"KALLYAI_SECRET_KEYS: {error}") from None
-    try:
         return factory.build(
             public_url=settings.public_url or "",
-            secret_keys=keys,
+            secret_keys=settings.secret_keys,
             api=api,
             api_host=urlsplit(settings.api_url).netloc,
             client_id=settings.client_id or "",

@@ -80,7 +80,7 @@ def shared_database(kallyai_home: Path, monkeypatch: pytest.MonkeyPatch, databas
     """The URL of a database that the settings name."""
     assert not kallyai_home.exists()
     monkeypatch.setenv("KALLYAI_DATABASE_URL", database_url)
-    monkeypatch.setenv("KALLYAI_SECRET_KEYS", "11" * 32)
+    monkeypatch.setenv("KALLYAI_SECRET_KEYS", "0123456789abcdef" * 4)
     return database_url
 
 

@@ -53,7 +53,9 @@ BAD: dict[str, dict[str, str]] = {
     "client_secret": NOT_TOKENS,
     "secret_keys": {
         "hush": "not keys of at least 32 bytes in hexadecimal",
-        f"{'ab' * 32},": "not keys of at least 32 bytes in hexadecimal",
+        "ab" * 31: "not keys of at least 32 bytes in hexadecimal",
+        f"{'0123456789abcdef' * 4},": "not keys of at least 32 bytes in hexadecimal",
+        "00" * 32: "a key in it is not random",
     },
     "mcp_token": {**NOT_TOKENS, "short": "too short to keep anybody out"},
     "allowed_hosts": {

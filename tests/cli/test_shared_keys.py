@@ -10,7 +10,7 @@ from kallyai_mcp.cli.shared_keys import SharedKeys, request_state_security
 from tests.agent import settings_in
 from tests.processes import run
 
-KEYS = f"{'11' * 32},{'22' * 32}"
+KEYS = f"{'0123456789abcdef' * 4},{'fedcba9876543210' * 4}"
 
 
 async def loaded_keys(home: Path) -> SharedKeys:
@@ -47,7 +47,7 @@ async def test_keys_of_the_settings_are_used_as_they_are(tmp_path: Path) -> None
     connection = Connection(settings_in(tmp_path, SECRET_KEYS=KEYS))
     await connection.keys.load(connection.shared_state())
 
-    assert list(connection.keys()) == [b"\x11" * 32, b"\x22" * 32]
+    assert list(connection.keys()) == [bytes.fromhex(key) for key in KEYS.split(",")]
     assert not (tmp_path / "ledger.db").exists()
 
 

@@ -92,7 +92,7 @@ def build(
 
     Args:
         public_url: Where clients reach us.
-        secret_keys: Keys of at least 32 bytes: the first seals, and all open.
+        secret_keys: Keys (`Settings.secret_keys`), at least one: the first seals, and all open.
         api: Returns the API client.
         api_host: KallyAI's host, as people know it.
         client_id: Our OAuth client at KallyAI.
@@ -104,7 +104,7 @@ def build(
         clock: Returns seconds since the epoch.
 
     Raises:
-        ValueError: `public_url` or a key can't be used; the message is one line.
+        ValueError: `public_url` can't be used; the message is one line.
     """
     issuer = check_public_url(public_url)
     ours = frozenset({issuer, *(f"{issuer}/{path}" for path in MCP_PATHS)})

@@ -15,12 +15,7 @@ from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
-from kallyai_mcp.setting_values import MAKE_KEY
-
 Purpose = Literal["client", "client-secret", "consent", "state", "code", "access", "refresh", "sign-out", "apps"]
-
-MIN_KEY_BYTES = 32
-"""The least length of a secret key, in bytes."""
 
 _MAX_SEALED_LENGTH = 16_384
 _ALPHABET = re.compile(r"[A-Za-z0-9_-]+")
@@ -31,16 +26,11 @@ class SealedTokens:
     """Seals with the first key, and opens with any key.
 
     Args:
-        keys: Secret keys, each of at least `MIN_KEY_BYTES` bytes.
+        keys: Secret keys (`Settings.secret_keys`), at least one.
         clock: Returns seconds since the epoch.
-
-    Raises:
-        ValueError: There is no key, or one is too short.
     """
 
     def __init__(self, keys: Sequence[bytes], clock: Callable[[], float]) -> None:
-        if not keys or any(len(key) < MIN_KEY_BYTES for key in keys):
-            raise ValueError(f"each key must have at least {MIN_KEY_BYTES} bytes")
         self._keys = tuple(keys)
         self._clock = clock
         self._ciphers: dict[Purpose, MultiFernet] = {}
@@ -96,23 +86,3 @@ class SealedTokens:
             derived = [HKDF(SHA256(), 32, None, info).derive(key) for key in self._keys]
             self._ciphers[purpose] = MultiFernet([Fernet(base64.urlsafe_b64encode(key)) for key in derived])
         return self._ciphers[purpose]
-
-
-def keys_from(text: str) -> tuple[bytes, ...]:
-    """Parse `KALLYAI_SECRET_KEYS`: keys in hexadecimal, with commas between them.
-
-    Raises:
-        ValueError: A key can't be used; the message is one line and quotes no part of a key.
-    """
-    keys: list[bytes] = []
-    for number, part in enumerate((piece.strip() for piece in text.split(",")), start=1):
-        try:
-            key = bytes.fromhex(part)
-        except ValueError:
-            raise ValueError(f"key {number} is not hexadecimal; `{MAKE_KEY}` makes one") from None
-        if len(key) < MIN_KEY_BYTES:
-            raise ValueError(f"key {number} is shorter than {MIN_KEY_BYTES} bytes; `{MAKE_KEY}` makes one")
-        if len(set(key)) < 8:  # a placeholder, such as zeros only
-            raise ValueError(f"key {number} is not random; `{MAKE_KEY}` makes one")
-        keys.append(key)
-    return tuple(keys)

@@ -20,12 +20,12 @@ from kallyai_mcp.api.errors import KallyAIError
 from kallyai_mcp.api.safe_fetch import FetchError
 from kallyai_mcp.auth.oauth_server.client_registry import Fetch
 from kallyai_mcp.auth.oauth_server.factory import build
-from kallyai_mcp.auth.oauth_server.sealed_tokens import keys_from
 from kallyai_mcp.calls.webhooks import Post
 from kallyai_mcp.cli.app_context import open_app_context
 from kallyai_mcp.cli.connection import Connection
 from kallyai_mcp.common_types import RateLimit
 from kallyai_mcp.server.build import build_server
+from kallyai_mcp.setting_values import secret_keys
 from kallyai_mcp.tools.catalog import tools
 from kallyai_mcp.tools.context import AppContext
 from kallyai_mcp.transports.access_policy import AccessPolicy
@@ -117,7 +117,7 @@ async def deploy(
     connection = Connection(sandbox.settings(API_URL=api_url, **database), callers=True)
     oauth_server = build(
         public_url=public_url or url,
-        secret_keys=keys_from(keys),
+        secret_keys=secret_keys(keys),
         api=connection.api,
         api_host=urlsplit(api_url).netloc,
         client_id="sandbox-client",
