@@ -2,15 +2,13 @@
 
 import hashlib
 import shutil
-import subprocess
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from filelock import FileLock
 from platformdirs import user_cache_path
 
-SECONDS = 240
-"""The time-out of npm and of its programs; only a slow connection needs so long."""
+from tests.programs import SECONDS, run_well
 
 
 def installed(name: str, files: Sequence[Path], then: Callable[[Path], object] = lambda _: None) -> Path:
@@ -35,28 +33,7 @@ def installed(name: str, files: Sequence[Path], then: Callable[[Path], object] =
             folder.mkdir()
             for path in files:
                 shutil.copy(path, folder)
-            run("npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund", folder=folder)
+            run_well(["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund"], folder=folder)
             then(folder)
             (folder / "complete").touch()
     return folder
-
-
-def run(program: str, *arguments: str, folder: Path) -> str:
-    """Run a program in `folder`; returns its stdout.
-
-    Raises:
-        RuntimeError: It failed; the message has its output.
-    """
-    done = subprocess.run(
-        [shutil.which(program) or program, *arguments],
-        cwd=folder,
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        encoding="utf-8",
-        check=False,
-        timeout=SECONDS,
-    )
-    if done.returncode:
-        raise RuntimeError(f"{program} {' '.join(arguments)} failed:\n{done.stdout}\n{done.stderr}")
-    return done.stdout

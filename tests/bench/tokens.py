@@ -2,12 +2,12 @@
 
 import json
 import shutil
-import subprocess
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
 from tests import npm
+from tests.programs import run_well
 
 SOURCE = Path(__file__).parent / "tokenizer"
 
@@ -29,7 +29,7 @@ def counted(texts: Sequence[str]) -> list[int]:
         with tempfile.TemporaryDirectory() as scratch:
             file = Path(scratch) / "texts.json"
             file.write_text(json.dumps(list(texts)), encoding="utf-8")
-            counts: list[int] = json.loads(npm.run("node", "count.js", ENCODING, str(file), folder=folder))
-    except (OSError, RuntimeError, subprocess.TimeoutExpired) as error:
+            counts: list[int] = json.loads(run_well(["node", "count.js", ENCODING, file], folder=folder).stdout)
+    except (OSError, RuntimeError) as error:
         raise RuntimeError(" ".join(str(error).split())[:200]) from error
     return counts

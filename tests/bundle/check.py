@@ -29,6 +29,7 @@ from mcp import Client
 from mcp.client.stdio import StdioServerParameters
 
 from kallyai_mcp import __version__
+from tests import programs
 from tests.agent import BISTRO, Agent
 from tests.bundle.mcpb import clean_copy, launch, mcpb
 from tests.cards.npm import missing
@@ -206,16 +207,7 @@ def run(
     Raises:
         CheckError: It was another; the message has the command's output.
     """
-    done = subprocess.run(
-        [program, *arguments],
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        encoding="utf-8",
-        env=environment() | variables,
-        timeout=SECONDS,
-        check=False,
-    )
+    done = programs.run([program, *arguments], variables=environment() | variables, seconds=SECONDS)
     line = " ".join(map(str, (program, *arguments)))
     require(done.returncode == code, f"{line} ended with {done.returncode}, not {code}:\n{done.stdout}{done.stderr}")
     return done
@@ -223,9 +215,7 @@ def run(
 
 def environment() -> dict[str, str]:
     """This process's environment, without the project's virtual environment and the user's settings."""
-    inherited = {name: value for name, value in os.environ.items() if not name.startswith(("KALLYAI_", "COVERAGE_"))}
-    python = {"VIRTUAL_ENV", "UV_PROJECT_ENVIRONMENT", "PYTHONPATH", "PYTHONHOME", "PYTHONDONTWRITEBYTECODE"}
-    return {name: value for name, value in inherited.items() if name not in python} | {"PYTHONUTF8": "1"}
+    return programs.own_environment() | {"PYTHONUTF8": "1"}
 
 
 def installed_command(folder: Path) -> str:

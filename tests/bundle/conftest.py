@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from tests.bundle.mcpb import ROOT
 from tests.cards.npm import missing
+from tests.programs import ROOT
 
 Json = dict[str, Any]
 

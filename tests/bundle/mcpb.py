@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from tests import npm
+from tests.programs import ROOT, run_well
 
 SOURCE = Path(__file__).parent / "node"
-ROOT = Path(__file__).parents[2]
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ def mcpb(*arguments: str | Path) -> str:
     """
     folder = installed()
     script = folder / "node_modules" / "@anthropic-ai" / "mcpb" / "dist" / "cli" / "cli.js"
-    return npm.run("node", str(script), *map(str, arguments), folder=folder)
+    return run_well(["node", script, *arguments], folder=folder).stdout
 
 
 def launch(bundle: Path, user_config: Mapping[str, Any]) -> Launch:
@@ -53,15 +53,15 @@ def launch(bundle: Path, user_config: Mapping[str, Any]) -> Launch:
     The package itself reads the manifest, as desktop apps do (MANIFEST.md, "User Configuration"): an option that is
     not set and has no default stays in the environment as the literal `${user_config.…}`.
     """
-    printed = npm.run("node", "configured.js", str(bundle), json.dumps(user_config), folder=installed())
-    config = json.loads(printed)
+    command = ["node", "configured.js", str(bundle), json.dumps(user_config)]
+    config = json.loads(run_well(command, folder=installed()).stdout)
     return Launch([config["command"], *config["args"]], config["env"])
 
 
 def clean_copy(folder: Path) -> Path:
     """Copy the project's own files into `folder`, without files that a build, a test, or an editor has left."""
     listed = ("git", "ls-files", "-z", "--cached", "--others", "--exclude-standard")
-    for name in filter(None, npm.run(*listed, folder=ROOT).split("\0")):
+    for name in filter(None, run_well(listed).stdout.split("\0")):
         if (ROOT / name).is_file():
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(ROOT / name, folder / name)

@@ -12,7 +12,8 @@ import pytest
 from kallyai_mcp import __version__
 from kallyai_mcp.settings import Settings, SettingsError
 from tests.agent import Agent
-from tests.bundle.mcpb import ROOT, launch, mcpb
+from tests.bundle.mcpb import launch, mcpb
+from tests.programs import ROOT
 
 Json = dict[str, Any]
 

@@ -11,7 +11,7 @@ import pytest
 from kallyai_mcp import __version__
 from kallyai_mcp.server.extensions.skills import FOLDER
 from kallyai_mcp.settings import Settings
-from tests.bundle.mcpb import ROOT
+from tests.programs import ROOT
 
 Json = dict[str, Any]
 

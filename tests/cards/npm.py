@@ -4,6 +4,7 @@ import shutil
 from pathlib import Path
 
 from tests import npm
+from tests.programs import run_well
 
 SOURCE = Path(__file__).parent / "host"
 BUNDLING = ("host.js", "--bundle", "--minify", "--format=iife", "--target=chrome120", "--outfile=host.bundle.js")
@@ -14,7 +15,7 @@ def missing() -> str | None:
     node = shutil.which("node")
     if node is None or shutil.which("npm") is None:
         return "there is no npm on this machine (Debian: apt-get install nodejs npm)"
-    version = npm.run(node, "--version", folder=SOURCE)
+    version = run_well([node, "--version"]).stdout
     if int(version.removeprefix("v").split(".")[0]) < 20:
         return f"Node.js is {version.strip()}, and the host library needs 20"
     return None
@@ -32,5 +33,5 @@ def bundled() -> Path:
 
 def _bundle(folder: Path) -> None:
     esbuild = folder / "node_modules" / "esbuild" / "bin" / "esbuild"
-    npm.run("node", str(esbuild), *BUNDLING, "--log-level=error", folder=folder)
+    run_well(["node", esbuild, *BUNDLING, "--log-level=error"], folder=folder)
     shutil.copy(folder / "node_modules" / "axe-core" / "axe.min.js", folder)

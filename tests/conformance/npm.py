@@ -1,11 +1,11 @@
 """The suites and the Inspector from npm, as pinned in the lock file, and a Node that runs them."""
 
 import shutil
-import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
 from tests import npm
+from tests.programs import run_well
 
 SOURCE = Path(__file__).parent / "node"
 NODE = (22, 19)
@@ -59,5 +59,5 @@ def _node(modules: Path) -> str:
 
 
 def _version(node: str) -> tuple[int, ...]:
-    output = subprocess.run([node, "--version"], capture_output=True, text=True, check=True, timeout=npm.SECONDS).stdout
+    output = run_well([node, "--version"]).stdout
     return tuple(int(number) for number in output.strip().removeprefix("v").split(".")[:2])

@@ -8,15 +8,15 @@
 fail; it exits with 1 when one of them did otherwise. docs/testing-agents.md has more.
 """
 
-import os
 import shutil
 import subprocess
 import sys
 import tempfile
 from pathlib import Path
 
-from tests.evals.environment import ROOT, EvalsEnvironmentError, make_environment, packages_of
+from tests.evals.environment import make_environment, packages_of
 from tests.evals.options import parser
+from tests.programs import ROOT, own_environment
 
 
 def main() -> int:
@@ -30,12 +30,12 @@ def main() -> int:
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
         try:
             python = make_environment(Path(folder) / "python", packages)
-        except EvalsEnvironmentError as error:
+        except RuntimeError as error:
             return _fail(f"the environment of Inspect AI can't be made: {error}")
         return subprocess.run(
             [python, "-m", "tests.evals.run", *sys.argv[1:]],
             cwd=ROOT,
-            env={name: value for name, value in os.environ.items() if not name.startswith("KALLYAI_")},
+            env=own_environment(),
             check=False,
         ).returncode
 

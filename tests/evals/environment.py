@@ -1,17 +1,13 @@
 """The environment with Inspect AI, made by uv: it and its dependencies are no part of the project's own."""
 
 import os
-import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-ROOT = Path(__file__).parent.parent.parent
+from tests.programs import ROOT, run_well
 
 PINNED = ("inspect-ai==0.3.285", "mcp==2.3.0")
-
-LIMIT = 600
-"""Seconds until making the environment counts as hung."""
 
 _PACKAGES = {
     "anthropic": "anthropic",
@@ -27,10 +23,6 @@ _PACKAGES = {
 """The package of a provider."""
 
 
-class EvalsEnvironmentError(Exception):
-    """The environment can't be made; the message says why."""
-
-
 def make_environment(folder: Path, packages: Sequence[str]) -> str:
     """Make the environment.
 
@@ -42,12 +34,12 @@ def make_environment(folder: Path, packages: Sequence[str]) -> str:
         Its Python.
 
     Raises:
-        EvalsEnvironmentError: It can't be made.
+        RuntimeError: It can't be made; the message says why.
     """
     python = str(folder / ("Scripts/python.exe" if os.name == "nt" else "bin/python"))
-    _run("venv", "--python", sys.executable, str(folder))
+    run_well(["uv", "venv", "--quiet", "--python", sys.executable, folder])
     project = ["-r", str(ROOT / "pyproject.toml"), "--extra", "sandbox"]
-    _run("pip", "install", "--python", python, *project, *PINNED, *packages)
+    run_well(["uv", "pip", "install", "--quiet", "--python", python, *project, *PINNED, *packages])
     return python
 
 
@@ -55,20 +47,3 @@ def packages_of(*models: str | None) -> list[str]:
     """The packages of the providers of these models, as far as they are known."""
     providers = {model.partition("/")[0] for model in models if model}
     return sorted({_PACKAGES[provider] for provider in providers if provider in _PACKAGES})
-
-
-def _run(*arguments: str) -> None:
-    try:
-        done = subprocess.run(
-            ["uv", "--quiet", *arguments],  # noqa: S607 - whichever uv the user has
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            encoding="utf-8",
-            timeout=LIMIT,
-            check=False,
-        )
-    except subprocess.TimeoutExpired:
-        raise EvalsEnvironmentError(f"uv {arguments[0]} did not end within {LIMIT} s") from None
-    if done.returncode:
-        raise EvalsEnvironmentError(done.stderr.strip())

@@ -12,7 +12,6 @@ begins anew with each message of progress must get the outcome at once. Exits wi
 import argparse
 import asyncio
 import shutil
-import subprocess
 import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -125,7 +124,7 @@ def _try(framework: Framework, *, folder: Path, url: str, newest: bool) -> tuple
     """Install a framework and run its client over every transport; returns its environment and the rows."""
     try:
         env = Environment(framework, folder / framework.name, newest=newest)
-    except (RuntimeError, subprocess.TimeoutExpired) as error:
+    except RuntimeError as error:
         return None, {each: Row(framework.title, each, "not installed", [str(error)]) for each in TRANSPORTS}
     return env, _rows_at(env, TRANSPORTS, 1, url)
 
@@ -136,7 +135,7 @@ def _rows_at(env: Environment, transports: Sequence[str], number: int, url: str)
     name, title = f"Bistro {env.framework.name} {number}", env.framework.title
     try:
         found = dict(zip(places, env.drive(name, TIMEOUT, list(places.values())), strict=True))
-    except (RuntimeError, subprocess.TimeoutExpired) as error:
+    except RuntimeError as error:
         return {each: Row(title, each, env.versions, [str(error)]) for each in transports}
     on_http = asyncio.run(_calls(None, url))
     on_stdio = asyncio.run(_calls(env.variables, url)) if "stdio" in places else []

@@ -3,7 +3,6 @@
 import json
 import os
 import shutil
-import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,11 +10,10 @@ from typing import Any
 
 from tests import npm
 from tests.frameworks.snippets import Framework
+from tests.programs import own_environment, run_well
 
 LIMIT = 300
-"""Seconds until making an environment, or running a snippet, counts as hung."""
-
-ROOT = Path(__file__).parent.parent.parent
+"""Seconds until a snippet counts as hung."""
 
 NODE = Path(__file__).parent / "node"
 
@@ -41,7 +39,7 @@ class Environment:
         self.framework = framework
         home = folder / "home"
         home.mkdir(parents=True)
-        own = {name: value for name, value in os.environ.items() if not name.startswith(("KALLYAI_", "XDG_", "PYTHON"))}
+        own = {name: value for name, value in own_environment().items() if not name.startswith("XDG_")}
         path = os.pathsep.join([str(Path(sys.executable).parent), own.get("PATH", "")])
         self.variables = own | {"HOME": str(home), "LOCALAPPDATA": str(home), "PATH": path}
         if framework.is_javascript:
@@ -54,11 +52,11 @@ class Environment:
             self.versions = ", ".join(map("@".join, zip(framework.packages, framework.versions, strict=True)))
             return
         python = str(folder / "python" / ("Scripts/python.exe" if os.name == "nt" else "bin/python"))
-        _run(["uv", "venv", "--quiet", "--python", sys.executable, str(folder / "python")], dict(os.environ))
+        run_well(["uv", "venv", "--quiet", "--python", sys.executable, folder / "python"])
         needs = framework.needs(newest=newest)
-        _run(["uv", "pip", "install", "--quiet", "--python", python, *needs], dict(os.environ))
+        run_well(["uv", "pip", "install", "--quiet", "--python", python, *needs])
         self._drive = [python, "-m", "tests.frameworks.drive", framework.name]
-        frozen = _run(["uv", "pip", "freeze", "--python", python], dict(os.environ), whole=True).split()
+        frozen = run_well(["uv", "pip", "freeze", "--python", python]).stdout.split()
         names = {package.partition("[")[0] for package in framework.packages} | {"mcp"}
         self.versions = ", ".join(line for line in frozen if line.partition("==")[0] in names)
 
@@ -66,28 +64,10 @@ class Environment:
         """Run `drive`; returns its `Observed` as JSON, one for each place.
 
         Raises:
-            RuntimeError: It fails; the message is the end of its stderr.
-            subprocess.TimeoutExpired: It does not end.
+            RuntimeError: It fails, or does not end; the message has its output.
         """
         quiet = {"OPENAI_AGENTS_DISABLE_TRACING": "1", "PYTHONWARNINGS": "ignore"}
-        observed: list[dict[str, Any]] = json.loads(
-            _run([*self._drive, name, str(timeout), *places], self.variables | quiet)
-        )
+        command = [*self._drive, name, str(timeout), *places]
+        done = run_well(command, variables=self.variables | quiet, seconds=LIMIT)
+        observed: list[dict[str, Any]] = json.loads(done.stdout.strip().rpartition("\n")[2])
         return observed
-
-
-def _run(command: list[str], variables: dict[str, str], *, whole: bool = False) -> str:
-    done = subprocess.run(
-        command,
-        cwd=ROOT,
-        env=variables,
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        encoding="utf-8",
-        timeout=LIMIT,
-        check=False,
-    )
-    if done.returncode:
-        raise RuntimeError(done.stderr.strip()[-2000:] or f"exit code {done.returncode}")
-    return done.stdout if whole else done.stdout.strip().rpartition("\n")[2]

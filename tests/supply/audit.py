@@ -9,9 +9,9 @@ from typing import Any
 
 from packaging.utils import canonicalize_name
 
+from tests.programs import run
 from tests.supply.finding import Finding
 from tests.supply.requirements import PYTHON, pinned
-from tests.supply.uv import run
 
 PROGRAM = "pip-audit==2.10.1"
 """It runs in an environment of its own, because it depends on rich, which httpx imports wherever it is installed."""

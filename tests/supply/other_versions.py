@@ -6,9 +6,9 @@ import tempfile
 from pathlib import Path
 from typing import Any, Literal
 
+from tests.programs import run, run_well
 from tests.supply.finding import Finding
 from tests.supply.requirements import PYTHON, direct
-from tests.supply.uv import run, run_well
 
 SHARE = (
     "tests/api/test_connection.py",

@@ -3,9 +3,9 @@
 import tempfile
 from pathlib import Path
 
+from tests.programs import run_well
 from tests.supply.finding import Finding
 from tests.supply.requirements import PINS, PYTHON, direct, pinned
-from tests.supply.uv import run_well
 
 _OPTIONS = (
     "--all-extras",
@@ -62,4 +62,4 @@ def _compile(output: Path, *options: str) -> str:
     """
     more = f"uv\nhatchling{direct()['hatchling'].specifier}\n{_FOR_EDITABLE}\n"
     command = ["uv", "pip", "compile", "pyproject.toml", "-", *_OPTIONS, *options, "--output-file", str(output)]
-    return run_well(command, more).stderr
+    return run_well(command, stdin=more).stderr

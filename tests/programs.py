@@ -1,0 +1,87 @@
+"""Runs programs such as uv, npm, and node to their end, with a time-out."""
+
+import os
+import shutil
+import subprocess
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent
+
+SECONDS = 600
+"""The time-out; only a slow connection to a package index needs so long."""
+
+_REMOVED = ("KALLYAI_", "PYTEST_", "COVERAGE_", "PYTHON", "VIRTUAL_ENV", "UV_PROJECT_ENVIRONMENT", "UV_NO_SYNC")
+"""How variables begin that would change what a program does."""
+
+_END = 3000
+"""How many characters of a program's output an error has at most."""
+
+
+def own_environment() -> dict[str, str]:
+    """This process's environment, without the user's settings, and without those of the Python that runs this."""
+    return {name: value for name, value in os.environ.items() if not name.startswith(_REMOVED)}
+
+
+def run(
+    command: Sequence[str | Path],
+    *,
+    folder: Path = ROOT,
+    variables: Mapping[str, str] | None = None,
+    stdin: str = "",
+    seconds: float = SECONDS,
+) -> subprocess.CompletedProcess[str]:
+    """Run a program, which may fail.
+
+    Args:
+        command: The program and its arguments.
+        folder: The folder that it runs in.
+        variables: Its environment; by default `own_environment`.
+        stdin: Its input.
+        seconds: How long it may take.
+
+    Raises:
+        RuntimeError: There is no such program, or it did not end.
+    """
+    program, *arguments = map(str, command)
+    try:
+        return subprocess.run(
+            [shutil.which(program) or program, *arguments],
+            cwd=folder,
+            env=own_environment() if variables is None else variables,
+            input=stdin,
+            capture_output=True,
+            text=True,
+            encoding="utf-8",
+            errors="replace",
+            timeout=seconds,
+            check=False,
+        )
+    except FileNotFoundError:
+        raise RuntimeError(f"there is no program {program}") from None
+    except subprocess.TimeoutExpired:
+        raise RuntimeError(f"{_short(command)} did not end within {seconds:g} s") from None
+
+
+def run_well(
+    command: Sequence[str | Path],
+    *,
+    folder: Path = ROOT,
+    variables: Mapping[str, str] | None = None,
+    stdin: str = "",
+    seconds: float = SECONDS,
+) -> subprocess.CompletedProcess[str]:
+    """Run a program that must succeed; the arguments are those of `run`.
+
+    Raises:
+        RuntimeError: It failed, or as for `run`; the message has the end of its output.
+    """
+    done = run(command, folder=folder, variables=variables, stdin=stdin, seconds=seconds)
+    if done.returncode:
+        output = f"{done.stdout}\n{done.stderr}".strip()[-_END:]
+        raise RuntimeError(f"{_short(command)} failed with exit code {done.returncode}:\n{output}")
+    return done
+
+
+def _short(command: Sequence[str | Path]) -> str:
+    return " ".join(map(str, command[:3])) + (" …" if len(command) > 3 else "")
