@@ -15,7 +15,7 @@ from inspect_ai import eval as inspect_eval
 from tests.clocks.shifted_clock import LIBRARY
 from tests.evals.options import parser
 from tests.evals.report import table
-from tests.evals.task import BadRun, Step, Task, chosen, load_tasks
+from tests.evals.task import PHRASINGS, BadRun, Step, Task, chosen, load_tasks
 from tests.evals.with_inspect import JUDGE, SCRIPTED, evaluation, in_words
 
 _SEED = 20260126
@@ -73,8 +73,8 @@ def _check(tasks: Sequence[Task], options: argparse.Namespace) -> int:
             played = _played(tasks, server, {_WITH_OTHER_SERVERS: scripts[_WITH_OTHER_SERVERS]}, {}, {})
             faults += [f"{fault}, with {server}" for fault in played]
     print("\n".join(faults) or "Every right run passed, and every bad run was failed by its graders.")
-    count = f"{len(tasks) + len(right)} right runs, {len(bad)} bad runs, {len(faults)} wrong"
-    print(f"{count}; {time.monotonic() - began:.0f} s")
+    count = f"{len(tasks) + len(right)} right runs, {len(bad)} bad runs, each in {PHRASINGS} phrasings"
+    print(f"{count}; {len(faults)} wrong; {time.monotonic() - began:.0f} s")
     return 1 if faults else 0
 
 
@@ -122,14 +122,14 @@ def _played(
             reason = sample.error.message if sample is not None and sample.error is not None else "it was not run"
             faults.append(f"{id_}: {reason.splitlines()[0]}")
             continue
-        metadata = sample.scores["outcome"].metadata
-        found |= {id_: metadata["wrong"]} | metadata["others"]
-    for id_, wrong in found.items():
-        expected = set(bad[id_].fails) if id_ in bad else set()
+        found |= sample.scores["outcome"].metadata["by_phrasing"]
+    for name, wrong in found.items():
+        is_bad = bad.get(name.partition(",")[0])
+        expected = set(is_bad.fails) if is_bad else set()
         if set(wrong) != expected:
-            why = f" ({bad[id_].why})" if id_ in bad else ""
+            why = f" ({is_bad.why})" if is_bad else ""
             what = in_words(wrong) or "nothing is wrong"
-            faults.append(f"{id_}{why}: should be failed by {sorted(expected) or 'no grader'}, but: {what}")
+            faults.append(f"{name}{why}: should be failed by {sorted(expected) or 'no grader'}, but: {what}")
     return faults
 
 

@@ -87,6 +87,7 @@ def evaluation(
         phrasings: Which phrasings of each task, from 0.
         epochs: How often each sample is run.
         scripts: The turns of each run in place of a model, by the sample's id: `task/name`; only these samples are run.
+            Each is graded as if the user had used any of the phrasings: the turns depend on none of them.
         other_answers: Answers that are graded too, as if they were the last of a run, by their names, by its id.
         judged: The model with the role `JUDGE` judges the wording.
     """
@@ -142,11 +143,17 @@ def converse(
                 finally:  # a limit was reached
                     run = await conversation.run()
                     store().set("wrong", grade(task.expect, run))
-                    others = {
-                        name: grade(task.expect, replace(run, answers=(*run.answers[:-1], answer)))
-                        for name, answer in other_answers.get(str(state.sample_id), {}).items()
+                    finals = {str(state.sample_id): run.final} if scripts is not None else {}
+                    finals |= other_answers.get(str(state.sample_id), {})
+                    by_phrasing = {
+                        f"{name}, phrasing {number}": grade(
+                            task.expect,
+                            replace(run, asked=(conversation.system, words), answers=(*run.answers[:-1], answer)),
+                        )
+                        for name, answer in finals.items()
+                        for number, words in enumerate(task.phrasings, 1)
                     }
-                    store().set("others", others)
+                    store().set("by_phrasing", by_phrasing)
                     store().set("tool_calls", len(run.used))
         return state
 
@@ -211,7 +218,7 @@ def outcome() -> Scorer:
 
     async def score(_: TaskState, __: Target) -> Score:
         wrong: dict[str, list[str]] = store().get("wrong", {"calls": ["the run has ended early"]})
-        metadata = {"wrong": wrong, "others": store().get("others", {})}
+        metadata = {"wrong": wrong, "by_phrasing": store().get("by_phrasing", {})}
         return Score(value=0 if wrong else 1, explanation=in_words(wrong) or None, metadata=metadata)
 
     return score
