@@ -3,7 +3,7 @@
 import uuid
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 from kallyai_mcp.calls.records import CallRecord
 
@@ -12,6 +12,14 @@ ENDED = "call.ended"
 
 NEEDS_DECISION = "call.needs_decision"
 """A call list has stopped, because something may have been agreed in its last call: somebody must look at it."""
+
+
+NOT_FOUND: Final = -32023
+FORBIDDEN: Final = -32024
+RESOURCE_EXHAUSTED: Final = -32025
+UNSUPPORTED: Final = -32026
+CALLBACK_ENDPOINT_ERROR: Final = -32027
+"""The error codes of SEP-3415, "Error Handling"."""
 
 
 @dataclass(frozen=True)
@@ -80,3 +88,10 @@ def data_of(record: CallRecord) -> dict[str, Any]:
             "respondent_phone": record.submission.respondent_phone,
         },
     }
+
+
+def occurrence(event: Event, cursor: str | None) -> dict[str, Any]:
+    """An event as it is sent (the specification's EventOccurrence); without a cursor in the answer to a poll."""
+    at = event.at.isoformat().replace("+00:00", "Z")
+    sent = {"eventId": event.event_id, "name": event.name, "timestamp": at, "data": event.data}
+    return sent | ({"cursor": cursor} if cursor is not None else {})

@@ -1,10 +1,17 @@
-"""A webhook's subscription, where it begins, and an event that is to be sent."""
+"""A webhook's subscription, where it begins, and a message that is to be sent."""
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any, Final
 
 from kallyai_mcp.calls.events import Event
 from kallyai_mcp.calls.records import AccountKey
+
+GAP: Final = 0
+"""The place in the outbox of the notice that events are gone; events have positions from 1 on."""
+
+END: Final = -1
+"""The place of the notice that the subscription was ended."""
 
 
 @dataclass(frozen=True, repr=False)
@@ -26,6 +33,7 @@ class Subscription:
         last_delivery_at: When the receiver took an event last.
         last_error: Why the last delivery failed; None when it did not.
         failed_since: When deliveries began to fail.
+        has_gap: Events are gone, and the receiver has not taken the notice of that.
     """
 
     id: str
@@ -42,6 +50,7 @@ class Subscription:
     last_delivery_at: datetime | None = None
     last_error: str | None = None
     failed_since: datetime | None = None
+    has_gap: bool = False
 
     def wants(self, event: Event) -> bool:
         """Whether an event is for this subscription."""
@@ -59,18 +68,25 @@ class Start:
 
 @dataclass(frozen=True)
 class Due:
-    """An event to be sent now.
+    """A message to be sent now.
 
     Attributes:
         subscription: The subscription that it goes to.
-        event: What.
+        position: The event's position, `GAP`, or `END`.
+        message_id: The same however often it is sent.
+        body: What is sent. Everything up to its cursor was taken or given up, once this message is.
         attempts: How often that was tried.
-        cursor: Everything up to this position was taken or given up once this event is.
         taken_until: Until then no other worker sends it, in seconds since the epoch.
     """
 
     subscription: Subscription
-    event: Event
+    position: int
+    message_id: str
+    body: dict[str, Any]
     attempts: int
-    cursor: int
     taken_until: float
+
+    @property
+    def is_end(self) -> bool:
+        """Whether it says that the subscription was ended."""
+        return self.position == END

@@ -13,13 +13,13 @@ import secrets
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, Final
+from typing import Final
 
 import anyio
 
 from kallyai_mcp.api.errors import KallyAIError
 from kallyai_mcp.calls.clock import Clock
-from kallyai_mcp.calls.events import Event
+from kallyai_mcp.calls.events import CALLBACK_ENDPOINT_ERROR
 from kallyai_mcp.calls.ledger.base import LedgerUnavailableError
 from kallyai_mcp.calls.ledger.webhooks import WebhookStore
 from kallyai_mcp.calls.records import AccountKey
@@ -52,6 +52,13 @@ _SHARE = 8
 
 _GONE, _TOO_LARGE = 410, 413
 
+_ENDED_BY_RECEIVER: Final = {
+    "code": CALLBACK_ENDPOINT_ERROR,
+    "message": "The receiver answered 410, which ends the subscription.",
+    "data": {"reason": "http_4xx"},
+}
+"""For Standard Webhooks, 410 says that the receiver wants nothing any more; for the SEP, only this event."""
+
 Post = Callable[[str, bytes, Mapping[str, str]], Awaitable[PostAnswer]]
 """Sends JSON to a URL, or raises `KallyAIError` whose code says why it could not; `busy`: there is no room now."""
 
@@ -66,9 +73,9 @@ class CallbackError(KallyAIError):
 
 
 class TooManyError(KallyAIError):
-    """The account has `MOST_PER_ACCOUNT` subscriptions, or has had too many URLs tried."""
+    """The account has `MOST_PER_ACCOUNT` subscriptions, or too many URLs were tried (code `challenges`)."""
 
-    default_code = "too_many"
+    default_code = "subscriptions"
 
 
 @dataclass(frozen=True)
@@ -189,7 +196,7 @@ class Webhooks:
     async def _challenge(self, wanted: Subscription, host: str) -> None:
         account = f"{wanted.account.api} {wanted.account.account}"
         if self._challenges >= _CHALLENGES_AT_ONCE or self._may_try(account, host.rstrip(".")) > 0:
-            raise TooManyError("Too many URLs were tried; try again in a minute.")
+            raise TooManyError("Too many URLs were tried; try again in a minute.", code="challenges")
         challenge = secrets.token_urlsafe(32)
         body = json.dumps({"type": "verification", "challenge": challenge}).encode()
         message_id = f"msg_verification_{secrets.token_hex(8)}"
@@ -198,7 +205,7 @@ class Webhooks:
             answer = await self._post(wanted.url, body, self._headers(wanted, message_id, body))
         except KallyAIError as error:
             if error.code == _BUSY:
-                raise TooManyError("Too many URLs are being tried; try again in a minute.") from None
+                raise TooManyError("Too many URLs are being tried; try again in a minute.", code="challenges") from None
             raise CallbackError(f"The callback can't be used: {error.message}.", code=_reason(error)) from None
         finally:
             self._challenges -= 1
@@ -206,29 +213,29 @@ class Webhooks:
             raise CallbackError("The callback did not echo the challenge.")
 
     async def _deliver(self, taken: Due) -> None:
-        """Send one event; an error of the ledger leaves it to the next worker."""
+        """Send one message; an error of the ledger leaves it to the next worker."""
         async with self._at_once:
             try:
                 due = await self._store.renewed(taken)  # its turn may have come late
                 if due is not None:
                     await self._note(due, *await self._send(due))
             except LedgerUnavailableError:
-                _log.warning("a webhook's delivery was not noted: the ledger can't be used; the event is sent again")
+                _log.warning("a webhook's delivery was not noted: the ledger can't be used; the message is sent again")
 
     async def _send(self, due: Due) -> tuple[PostAnswer | None, str]:
-        """Send one event; returns the receiver's answer, or None and why there is none."""
-        body = json.dumps(occurrence(due.event, str(due.cursor))).encode()
+        """Send one message; returns the receiver's answer, or None and why there is none."""
+        body = json.dumps(due.body).encode()
         try:
-            headers = self._headers(due.subscription, due.event.event_id, body)
+            headers = self._headers(due.subscription, due.message_id, body)
             return await self._post(due.subscription.url, body, headers), ""
         except KallyAIError as error:
             return None, error.code if error.code == _BUSY else _reason(error)
-        except Exception:  # noqa: BLE001 - the other events that are being sent must not be interrupted
-            _log.exception("a webhook's event could not be sent: an unexpected error")
+        except Exception:  # noqa: BLE001 - the other messages that are being sent must not be interrupted
+            _log.exception("a webhook's message could not be sent: an unexpected error")
             return None, "connection_refused"
 
     async def _note(self, due: Due, answer: PostAnswer | None, error: str) -> None:
-        """Write down what came of sending an event.
+        """Write down what came of sending a message.
 
         Raises:
             LedgerUnavailableError: It was not noted.
@@ -242,9 +249,9 @@ class Webhooks:
             await self._store.retry(due, None, PAUSES[0])
         elif status == _GONE:
             _log.info("a webhook ends: its receiver wants no more")
-            await self._store.end(due)
+            await self._store.end(due, _ENDED_BY_RECEIVER)
         elif status == _TOO_LARGE or due.attempts >= len(PAUSES):
-            _log.warning("a webhook's event was given up: %s", error)
+            _log.warning("a webhook's message was given up: %s", error)
             await self._store.settle(due, error=error)
         else:
             asked = (answer.retry_after if answer is not None else None) or 0.0
@@ -265,13 +272,6 @@ class Webhooks:
             "webhook-signature": " ".join(signatures),
             "X-MCP-Subscription-Id": subscription.id,
         }
-
-
-def occurrence(event: Event, cursor: str | None) -> dict[str, Any]:
-    """An event as it is sent (the specification's EventOccurrence); without a cursor in the answer to a poll."""
-    at = event.at.isoformat().replace("+00:00", "Z")
-    sent = {"eventId": event.event_id, "name": event.name, "timestamp": at, "data": event.data}
-    return sent | ({"cursor": cursor} if cursor is not None else {})
 
 
 def subscription_id(account: AccountKey, url: str, name: str, call_id: str | None) -> str:

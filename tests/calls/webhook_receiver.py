@@ -44,7 +44,7 @@ class Receiver:
             return PostAnswer(200, json.dumps({"challenge": parsed["challenge"] if self.echoes else "x"}).encode())
         self.before()
         await (self.wait or anyio.lowlevel.checkpoint)()
-        if (error := self.error(parsed)) is not None:
+        if "eventId" in parsed and (error := self.error(parsed)) is not None:
             raise error
         assert url.startswith(f"https://{HOST}/")
         return PostAnswer(self.status, retry_after=self.retry_after)
@@ -52,6 +52,10 @@ class Receiver:
     @property
     def events(self) -> list[dict[str, Any]]:
         return [body for body, _, _ in self.posts if "eventId" in body]
+
+    @property
+    def notices(self) -> list[dict[str, Any]]:
+        return [body for body, _, _ in self.posts if body.get("type") in ("gap", "terminated")]
 
     @property
     def headers(self) -> Mapping[str, str]:

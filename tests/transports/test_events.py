@@ -1,5 +1,7 @@
 """The Events extension (SEP-3415): a client hears that a call has ended, over every transport, also if it was away."""
 
+import contextlib
+import sqlite3
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager
 from dataclasses import replace
@@ -166,6 +168,35 @@ async def test_a_cursor_that_the_ledger_does_not_know_is_replaced_and_said(url: 
 
     assert (active["cursor"], active["truncated"]) == ("0", True)
     assert (polled["cursor"], polled["truncated"]) == ("0", True)
+
+
+async def test_what_a_stream_may_replay_is_bounded_and_what_happens_later_is_not(
+    sandbox: RunningSandbox, url: str
+) -> None:
+    start = await poll(url)
+    await end_a_call(sandbox, url)
+    async with mcp_stream(url, {**ENDED, "cursor": start["cursor"], "maxAgeMs": 0}) as messages:
+        active = await next_of(messages, "active")
+        later = await end_a_call(sandbox, url, business_name="Later")
+        event = await next_of(messages, "event")
+
+    assert (active["truncated"], active["cursor"]) == (True, "1")
+    assert event["data"]["tracking_id"] == later["tracking_id"]
+
+
+async def test_an_open_stream_says_that_events_were_deleted_before_it_could_send_them(
+    sandbox: RunningSandbox, url: str
+) -> None:
+    async with mcp_stream(url, ENDED) as messages:
+        before = await next_of(messages, "active")
+        with contextlib.closing(sqlite3.connect(sandbox.settings().home / "ledger.db")) as ledger, ledger:
+            ledger.execute("UPDATE accounts SET events = 7")  # seven events have happened, and none is kept
+        after = await next_of(messages, "active")
+        ended = await end_a_call(sandbox, url)
+        event = await next_of(messages, "event")
+
+    assert [(each["cursor"], each["truncated"]) for each in (before, after)] == [("0", False), ("7", True)]
+    assert (event["data"]["tracking_id"], event["cursor"]) == (ended["tracking_id"], "8")
 
 
 @pytest.mark.parametrize(

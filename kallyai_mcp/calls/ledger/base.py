@@ -1,7 +1,7 @@
 """What the ledger needs of a database; `sqlite.py` and `postgres.py` are the two drivers."""
 
 from collections.abc import Callable
-from typing import Any, Protocol, TypeVar
+from typing import Any, ClassVar, Protocol, TypeVar
 
 from kallyai_mcp.api.errors import KallyAIError
 
@@ -36,7 +36,14 @@ def storable(values: dict[str, Any]) -> dict[str, Any]:
 
 
 class Transaction(Protocol):
-    """One open transaction. Statements use the SQL that both databases speak, with `:name` parameters."""
+    """One open transaction. Statements use the SQL that both databases speak, with `:name` parameters.
+
+    Attributes:
+        SKIP_LOCKED: Ends a SELECT: its rows are for this transaction alone, and those of others are left out. Nothing
+            in SQLite, where one transaction writes at a time.
+    """
+
+    SKIP_LOCKED: ClassVar[str]
 
     def rows(self, statement: str, **values: Any) -> list[Row]:
         """Run a statement that gives rows: a SELECT, or one with RETURNING."""

@@ -7,7 +7,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
-from typing import Any
+from typing import Any, ClassVar
 
 import anyio
 import psycopg
@@ -175,6 +175,8 @@ class PostgresTransaction:
         clock: In place of the server's clock; None for the server's.
         lease: The lease of this process, if it took one.
     """
+
+    SKIP_LOCKED: ClassVar[str] = "FOR UPDATE SKIP LOCKED"
 
     def __init__(self, connection: Connection, clock: Callable[[], datetime] | None, lease: _Lease | None) -> None:
         self._connection = connection

@@ -177,6 +177,11 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         "ALTER TABLE webhook_subscriptions ADD COLUMN sign_in TEXT",
         "ALTER TABLE webhook_outbox ADD COLUMN taken_until DOUBLE PRECISION",
     ),
+    (
+        "ALTER TABLE webhook_subscriptions ADD COLUMN ended TEXT",
+        "ALTER TABLE webhook_subscriptions ADD COLUMN has_gap INTEGER NOT NULL DEFAULT 0",
+        "ALTER TABLE webhook_outbox ADD COLUMN message_id TEXT",
+    ),
 )
 """The statements of each version of the schema; version N has run the first N."""
 

@@ -13,7 +13,7 @@ from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import anyio
 import anyio.to_thread
@@ -222,6 +222,8 @@ class SqliteTransaction:
         connection: Where it is open.
         database: Where the clock and the leases are.
     """
+
+    SKIP_LOCKED: ClassVar[str] = ""
 
     def __init__(self, connection: sqlite3.Connection, database: SqliteDatabase) -> None:
         self._connection = connection

@@ -16,11 +16,10 @@ from mcp_types.version import MODERN_PROTOCOL_VERSIONS
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from kallyai_mcp.api.errors import KallyAIError
+from kallyai_mcp.calls.events import CALLBACK_ENDPOINT_ERROR, FORBIDDEN, NOT_FOUND, RESOURCE_EXHAUSTED
 from kallyai_mcp.calls.webhooks import CallbackError, Granted, TooManyError, Webhooks, is_secret
 from kallyai_mcp.common_types import SIGN_IN_CLAIM
 from kallyai_mcp.server.extensions.events_common import (
-    FORBIDDEN,
-    NOT_FOUND,
     EventArguments,
     SubscriptionParams,
     account_of,
@@ -29,9 +28,6 @@ from kallyai_mcp.server.extensions.events_common import (
 )
 from kallyai_mcp.tools.context import AppContext
 from kallyai_mcp.tools.text.errors import error_text
-
-RESOURCE_EXHAUSTED, CALLBACK_ENDPOINT_ERROR = -32025, -32027
-"""The codes of "Error Handling" that only webhooks need."""
 
 _BUILT_WHEN_USED = ConfigDict(defer_build=True)
 _MAX_URL_LENGTH = 2_000
@@ -145,7 +141,7 @@ async def _subscribe(ctx: _Context, params: SubscribeParams) -> Subscribed:
     except CallbackError as error:
         raise MCPError(CALLBACK_ENDPOINT_ERROR, error.message, {"reason": error.code}) from error
     except TooManyError as error:
-        raise MCPError(RESOURCE_EXHAUSTED, error.message, {"limit": "subscriptions"}) from error
+        raise MCPError(RESOURCE_EXHAUSTED, error.message, {"limit": error.code}) from error
     except KallyAIError as error:
         raise MCPError(INTERNAL_ERROR, error_text(error, places_calls=False)) from error
     return Subscribed(

@@ -18,19 +18,17 @@ from pydantic import ConfigDict, Field
 from typing_extensions import override
 
 from kallyai_mcp.api.errors import KallyAIError
-from kallyai_mcp.calls.events import EventPage
+from kallyai_mcp.calls.events import FORBIDDEN, UNSUPPORTED, EventPage, occurrence
 from kallyai_mcp.calls.records import AccountKey
-from kallyai_mcp.calls.webhooks import occurrence
 from kallyai_mcp.server.extensions.event_webhooks import has_webhooks, webhook_methods
 from kallyai_mcp.server.extensions.events_common import (
-    FORBIDDEN,
     TYPES,
-    UNSUPPORTED,
     Context,
     SubscriptionParams,
     account_of,
     check_type,
     page_of,
+    since,
 )
 from kallyai_mcp.server.sdk_internals import notify_on_request
 
@@ -117,7 +115,7 @@ class Events(Extension):
     async def _poll(self, ctx: Context, params: PollParams) -> Polled:
         check_type(params.name)
         account = await account_of(ctx)
-        page = await page_of(ctx, account, params, params.position, min(params.max_events, MOST))
+        page = await page_of(ctx, account, params.position, since(ctx, params), min(params.max_events, MOST))
         return Polled(
             events=[occurrence(event, None) for event in page.events if params.wants(event)],
             cursor=str(page.position),
@@ -149,11 +147,9 @@ class _Stream:
 
     async def run(self) -> None:
         """Send events until the client ends the stream, or another account is signed in."""
-        page = await page_of(self._ctx, self._account, self._params, self._position, MOST)
-        start = self._position if self._position is not None and not page.has_gap else page.position
-        if page.has_gap:
-            start = page.events[0].position - 1 if page.events else page.position
-        await self._send("active", cursor=str(start), truncated=page.has_gap)
+        oldest = since(self._ctx, self._params)  # bounds what happened before the stream was opened, and nothing later
+        page = await page_of(self._ctx, self._account, self._position, oldest, MOST)
+        await self._send_active(page)
         is_failing = False
         sent_at = anyio.current_time()
         while True:
@@ -165,18 +161,28 @@ class _Stream:
                 await self._send("heartbeat", cursor=str(self._position))
                 sent_at = anyio.current_time()
             if page.is_complete:
+                oldest = None
                 await anyio.sleep(LEDGER_INTERVAL)
             page = EventPage((), self._position)
             try:
                 if await self._ctx.lifespan_context.calls.account() != self._account:
                     await self._send("terminated", error=_error(FORBIDDEN, "Another account is signed in now."))
                     return
-                page = await page_of(self._ctx, self._account, self._params, self._position, MOST)
+                page = await page_of(self._ctx, self._account, self._position, oldest, MOST)
                 is_failing = False
+                if page.has_gap:
+                    await self._send_active(page)
             except (KallyAIError, MCPError) as error:
                 if not is_failing:  # once, and then it is tried again each time
                     await self._send("error", error=_error(INTERNAL_ERROR, str(error)))
                 is_failing = True
+
+    async def _send_active(self, page: EventPage) -> None:
+        """Say where the stream begins, or goes on after a gap."""
+        start = self._position if self._position is not None and not page.has_gap else page.position
+        if page.has_gap and page.events:
+            start = page.events[0].position - 1
+        await self._send("active", cursor=str(start), truncated=page.has_gap)
 
     async def _send(self, kind: str, **params: Any) -> None:
         await notify_on_request(self._ctx, f"notifications/events/{kind}", {**params, "_meta": dict(self.meta)})

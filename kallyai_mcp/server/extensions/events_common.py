@@ -9,13 +9,10 @@ from mcp.types import INTERNAL_ERROR, INVALID_PARAMS, RequestParams
 from pydantic import BaseModel, ConfigDict, Field
 
 from kallyai_mcp.api.errors import KallyAIError
-from kallyai_mcp.calls.events import ENDED, NEEDS_DECISION, Event, EventPage
+from kallyai_mcp.calls.events import ENDED, NEEDS_DECISION, NOT_FOUND, Event, EventPage
 from kallyai_mcp.calls.records import AccountKey
 from kallyai_mcp.tools.context import AppContext
 from kallyai_mcp.tools.text.errors import error_text
-
-NOT_FOUND, FORBIDDEN, UNSUPPORTED = -32023, -32024, -32026
-"""The codes of "Error Handling"."""
 
 _NULLABLE_TEXT: Final = {"type": ["string", "null"]}
 _CALL_ENDED: Final[dict[str, Any]] = {
@@ -128,14 +125,13 @@ async def account_of(ctx: Context) -> AccountKey:
 
 
 async def page_of(
-    ctx: Context, account: AccountKey, params: SubscriptionParams, position: int | None, most: int
+    ctx: Context, account: AccountKey, position: int | None, oldest: datetime | None, most: int
 ) -> EventPage:
-    """The events after a position.
+    """The events after a position, without those from before `oldest`.
 
     Raises:
         MCPError: -32603: the ledger can't be used.
     """
-    oldest = since(ctx, params) if position is not None else None
     try:
         return await ctx.lifespan_context.calls.events(account, position, since=oldest, most=most)
     except KallyAIError as error:

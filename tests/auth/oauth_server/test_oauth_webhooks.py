@@ -23,13 +23,16 @@ class Receiver:
 
     def __init__(self) -> None:
         self.events: list[dict[str, Any]] = []
+        self.ends: list[tuple[str, dict[str, Any]]] = []
         self.news = anyio.Event()
 
-    async def post(self, _: str, body: bytes, __: Mapping[str, str]) -> PostAnswer:
+    async def post(self, url: str, body: bytes, __: Mapping[str, str]) -> PostAnswer:
         parsed = json.loads(body)
         if "eventId" in parsed:
             self.events.append(parsed)
             self.news.set()
+        elif parsed["type"] == "terminated":
+            self.ends.append((url, parsed["error"]))
         return PostAnswer(200, json.dumps({"challenge": parsed.get("challenge")}).encode())
 
 
@@ -56,4 +59,5 @@ async def test_a_revoked_sign_in_is_told_of_no_more_calls(sandbox: RunningSandbo
 
     ends = [datetime.fromisoformat(each["refreshBefore"]) for each in (granted, own_subscription)]
     assert len(receiver.events) == 1
+    assert [(url, error["code"]) for url, error in receiver.ends] == [(f"{URL}/stolen", -32024)]
     assert max(ends) <= sandbox.clock.now() + timedelta(seconds=stolen["expires_in"])
