@@ -195,8 +195,9 @@ def test_a_program_in_another_language_does_the_same_over_http(kallyai_sandbox: 
     calls = [request(f"{kallyai_sandbox.url}/v1/calls", "POST", body, token) for _ in range(2)]
     assert [call["status"] for call in calls] == ["busy", "success"]
     request(f"{control}/line/{NUMBER}", "PUT", {"refusal": "blocked_number"})
-    with pytest.raises(urllib.error.HTTPError):
+    with pytest.raises(urllib.error.HTTPError) as refused:
         request(f"{kallyai_sandbox.url}/v1/calls", "POST", body, token)
+    refused.value.close()
 
     seen = request(f"{control}/calls")
     assert [call["submission"]["respondent_phone"] for call in seen["calls"]] == [NUMBER, NUMBER]
