@@ -64,6 +64,19 @@ GOES_ON_WHEN_ASKED = frozenset({Why.NEEDS_SIGN_IN, Why.REFUSED})
 
 
 @dataclass(frozen=True)
+class ListConsent:
+    """What a user agreed to for the candidates of a list who are still to come.
+
+    Attributes:
+        consent: How, and with which reasons.
+        last_calls: When each number had been called last at that time, as `ListLedger.last_calls` gave it.
+    """
+
+    consent: Consent
+    last_calls: tuple[datetime | None, ...]
+
+
+@dataclass(frozen=True)
 class CallList:
     """A list as the ledger has it.
 
@@ -78,6 +91,7 @@ class CallList:
         asked_at: When it was asked for.
         session_id: The same for all calls of a session.
         consent: What the user agreed to; it covers all its calls.
+        agreed_at: When they did, last; None while it is not written down.
         worker: The worker that runs it, or ran it last.
         passed: So many candidates are passed, whatever became of them: the user went on.
         why: Why it has stopped; None while it goes on.
@@ -95,6 +109,7 @@ class CallList:
     own_zones: bool = False
     session_id: str | None = None
     consent: Consent | None = None
+    agreed_at: datetime | None = None
     worker: str = ""
     passed: int = 0
     why: Why | None = None
@@ -111,6 +126,23 @@ class CallList:
     def not_called(self) -> tuple[Submission, ...]:
         """The candidates whose turn has not come."""
         return self.submissions[len(self.records) :]
+
+    @property
+    def to_come(self) -> tuple[Submission, ...]:
+        """The candidates who may be called if it goes on; the one who could not be called before is among them."""
+        return self.submissions[len(self.records) - self.was_refused :]
+
+    @property
+    def was_refused(self) -> bool:
+        """Whether its last call was not placed for a reason that holds for the next ones, too."""
+        error = self.records[-1].error if self.records and self.records[-1].state is CallState.REFUSED else None
+        return error is not None and why_refused(error) is not None
+
+    def goes_on(self, after: int | None) -> bool:
+        """Whether it has stopped and may go on so: past `after` candidates, or with the one who wasn't called."""
+        if after is None:
+            return self.why in GOES_ON_WHEN_ASKED
+        return self.why in GOES_ON_AFTER and after == len(self.records)
 
     def zone_of(self, submission: Submission) -> str:
         """IANA name of the zone of the times of one of its submissions."""

@@ -1,16 +1,14 @@
 """Runs call lists: it places the call of one candidate after another, until the list stops."""
 
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from datetime import datetime
 from functools import partial
 from typing import TYPE_CHECKING
 
-from kallyai_mcp.calls.call_lists import CallList
+from kallyai_mcp.calls.call_lists import CallList, ListConsent
 from kallyai_mcp.calls.clock import Clock, Stopwatch
 from kallyai_mcp.calls.ledger.base import LedgerUnavailableError
-from kallyai_mcp.calls.policy import Consent
 from kallyai_mcp.calls.records import AccountKey
 from kallyai_mcp.calls.retries import Retries
 
@@ -35,28 +33,26 @@ class ListRunner:
         self._known: set[str] = set()
         """The ids of the lists that this worker runs, or will run or undo in a moment."""
 
-    async def reserve(
-        self, asked: CallList, *, consent: Consent, last_calls: Sequence[datetime | None]
-    ) -> tuple[CallList, bool]:
+    async def reserve(self, asked: CallList, agreed: ListConsent) -> tuple[CallList, bool]:
         """Write a list down, and run it if it is new; see `ListLedger.reserve`."""
         asked = replace(asked, worker=await self._worker.leased())
         with self._written(asked.list_id, undo=partial(self._ledger.release, asked)):
-            found, is_new = await self._ledger.reserve(asked, consent=consent, last_calls=last_calls)
+            found, is_new = await self._ledger.reserve(asked, agreed)
         if is_new:
             self._start(found)
         else:
             self._known.discard(asked.list_id)
         return found, is_new
 
-    async def go_on(self, found: CallList, *, after: int | None) -> CallList:
+    async def go_on(self, found: CallList, *, after: int | None, agreed: ListConsent | None = None) -> CallList:
         """Let a list that has stopped go on, and run it; see `ListLedger.go_on`."""
         worker = await self._worker.leased()
         if found.list_id in self._known:  # it has not stopped yet
             return await self._ledger.find(found.account, found.list_id) or found
         stopped = replace(found, worker=worker)
         with self._written(found.list_id, undo=partial(self._ledger.stop_again, stopped)):
-            found = await self._ledger.go_on(found, worker, after=after)
-        if found.why is None and found.worker == worker:
+            found, goes_on = await self._ledger.go_on(found, worker, after=after, agreed=agreed)
+        if goes_on:
             self._start(found)
         else:
             self._known.discard(found.list_id)

@@ -18,7 +18,7 @@ import anyio
 from kallyai_mcp.api.errors import PolicyError
 from kallyai_mcp.api.models import Call, Submission
 from kallyai_mcp.calls.appointment import Calendar
-from kallyai_mcp.calls.call_lists import CallList, Until, Why, ask_only
+from kallyai_mcp.calls.call_lists import CallList, ListConsent, Until, Why, ask_only
 from kallyai_mcp.calls.clock import Clock, Stopwatch, SystemClock
 from kallyai_mcp.calls.delivery import Delivery
 from kallyai_mcp.calls.events import EventPage
@@ -294,17 +294,15 @@ class CallService:
             session_id=list_id,
         )
 
-    async def find_same_list(self, asked: CallList) -> CallList | None:
+    async def find_same_list(self, asked: CallList, *, ever: bool = False) -> CallList | None:
         """The list that stands for `asked`; see `ListLedger.find_same`."""
-        return await self._worker.ledger.lists.find_same(asked)
+        return await self._worker.ledger.lists.find_same(asked, ever=ever)
 
-    async def last_calls(self, asked: CallList) -> list[datetime | None]:
-        """When each candidate's number was called last."""
+    async def last_calls(self, asked: CallList) -> tuple[datetime | None, ...]:
+        """When the number of each candidate who is still to come was called last."""
         return await self._worker.ledger.lists.last_calls(asked)
 
-    async def place_list(
-        self, asked: CallList, *, consent: Consent, last_calls: Sequence[datetime | None]
-    ) -> tuple[CallList, bool]:
+    async def place_list(self, asked: CallList, agreed: ListConsent) -> tuple[CallList, bool]:
         """Start a list, unless there is the same one; returns the one that counts, and whether it is new.
 
         Raises:
@@ -312,13 +310,13 @@ class CallService:
             LedgerUnavailableError: It can't be written down, so no call was placed.
         """
         with anyio.CancelScope(shield=True):
-            found, is_new = await self._worker.lists.reserve(asked, consent=consent, last_calls=last_calls)
+            found, is_new = await self._worker.lists.reserve(asked, agreed)
         return found, is_new
 
-    async def go_on(self, found: CallList, *, after: int | None) -> CallList:
+    async def go_on(self, found: CallList, *, after: int | None, agreed: ListConsent | None = None) -> CallList:
         """Let a list that has stopped go on, where it may; see `ListLedger.go_on`."""
         with anyio.CancelScope(shield=True):
-            going_on = await self._worker.lists.go_on(found, after=after)
+            going_on = await self._worker.lists.go_on(found, after=after, agreed=agreed)
         return going_on  # noqa: RET504 - mypy doesn't know that the scope lets nothing pass
 
     async def find_list(self, list_id: str) -> CallList | None:

@@ -10,6 +10,8 @@ class Timing:
     Attributes:
         repeat_after: How long a call that reached somebody is not placed again when the same call is asked for.
         repeat_after_delivery: The same after an outcome of any kind was delivered to a client.
+        wait_for_user: How long a list that has stopped for its user is the one that counts when the same is asked for.
+        agreed_for: How long a list may go on with the consent that it has.
         send_within: A request leaves only while its record is younger than this.
         resend_within: The same idempotency key is sent again only this long after the first send: no call can have
             ended by then, so the service still knows the key.
@@ -32,6 +34,8 @@ class Timing:
 
     repeat_after: float = 3600
     repeat_after_delivery: float = 60
+    wait_for_user: float = 172_800
+    agreed_for: float = 3600
     send_within: float = 120
     resend_within: float = 1.0
     search: float = 300

@@ -10,7 +10,7 @@ from pydantic import BaseModel, Field, WithJsonSchema
 
 from kallyai_mcp.api.models import TimeOfDay
 from kallyai_mcp.calls.agreed import place_agreed
-from kallyai_mcp.calls.call_lists import CallList, Why
+from kallyai_mcp.calls.call_lists import CallList, ListConsent
 from kallyai_mcp.calls.policy import Consent, RiskFlag
 from kallyai_mcp.tools import progress
 from kallyai_mcp.tools.argument_types import (
@@ -92,30 +92,69 @@ async def call_around(
         timezone=timezone or app_context.timezone,
         own_zones=timezone is None,
     )
-    known = await app_context.calls.find_same_list(asked)
+    known = await app_context.calls.find_same_list(asked, ever=continue_after is not None)
     if known is None and continue_after is not None:  # else the candidates before it would be called again
         raise InvalidArgumentsError([Problem("continue_after", "no_list", continue_after)])
-    if known is None:
-        started = await _start(asked, confirmation, ctx)
-        if isinstance(started, CallToolResult):
-            return started
-        found, is_new = started
-    else:
-        found, is_new = await _go_on(known, continue_after, app_context), False
+    begun = await (
+        _start(asked, confirmation, ctx) if known is None else _go_on(known, continue_after, confirmation, ctx)
+    )
+    if isinstance(begun, CallToolResult):
+        return begun
+    found, is_new = begun
     note_language(app_context, found.account.account, language)
     return await follow_list(found, wait_seconds, ctx, is_new=is_new)
 
 
-async def _go_on(found: CallList, continue_after: str | None, app_context: AppContext) -> CallList:
-    if continue_after is None and found.was_found_unreached:
-        return await app_context.calls.go_on(found, after=len(found.records))
+def _passed(found: CallList, continue_after: str | None) -> int | None:
+    """How many candidates are passed when the list goes on; None: none, and the one who wasn't called is called."""
     if continue_after is None:
-        is_stopped = found.why in (Why.NEEDS_SIGN_IN, Why.REFUSED)
-        return await app_context.calls.go_on(found, after=None) if is_stopped else found
+        return len(found.records) if found.was_found_unreached else None
     for position, record in enumerate(found.records, 1):
         if continue_after in (record.call_id, record.tracking_id):
-            return await app_context.calls.go_on(found, after=position)
+            return position
     raise InvalidArgumentsError([Problem("continue_after", "no_call_of_list", continue_after)])
+
+
+async def _start(
+    asked: CallList, confirmation: str | None, ctx: Context[AppContext, Any]
+) -> tuple[CallList, bool] | CallToolResult:
+    """Start a list with its user's consent, or return the result that tells the agent to ask the user."""
+    calls = ctx.request_context.lifespan_context.calls
+    last_calls: tuple[datetime | None, ...] = ()
+
+    async def ask(outdated: Sequence[Consent]) -> Consent | CallToolResult:
+        nonlocal last_calls
+        last_calls = await calls.last_calls(asked)
+        return await _consent(asked, last_calls, confirmation, outdated, ctx)
+
+    async def place(consent: Consent) -> tuple[CallList, bool]:
+        return await calls.place_list(asked, ListConsent(consent, last_calls))
+
+    return await place_agreed(ask, place)
+
+
+async def _go_on(
+    found: CallList, continue_after: str | None, confirmation: str | None, ctx: Context[AppContext, Any]
+) -> tuple[CallList, bool] | CallToolResult:
+    """Let a list that has stopped go on, or tell it again; the user is asked where they agreed to it long ago."""
+    calls, after = ctx.request_context.lifespan_context.calls, _passed(found, continue_after)
+    if not found.goes_on(after):
+        return found, False
+    before = found.consent or Consent(None, "not_needed")
+    last_calls: tuple[datetime | None, ...] = ()
+
+    async def ask(outdated: Sequence[Consent]) -> Consent | CallToolResult:
+        nonlocal last_calls
+        if not outdated:
+            return before
+        last_calls = await calls.last_calls(found)
+        return await _consent(found, last_calls, confirmation, outdated, ctx)
+
+    async def place(consent: Consent) -> tuple[CallList, bool]:
+        agreed = None if consent is before else ListConsent(consent, last_calls)
+        return await calls.go_on(found, after=after, agreed=agreed), False
+
+    return await place_agreed(ask, place)
 
 
 async def follow_list(
@@ -137,29 +176,11 @@ async def follow_list(
     return await list_result(app_context, found, is_new=is_new)
 
 
-async def _start(
-    asked: CallList, confirmation: str | None, ctx: Context[AppContext, Any]
-) -> tuple[CallList, bool] | CallToolResult:
-    """Start a list with its user's consent, or return the result that tells the agent to ask the user."""
-    app_context = ctx.request_context.lifespan_context
-    last_calls: list[datetime | None] = []
-
-    async def ask(outdated: Sequence[Consent]) -> Consent | CallToolResult:
-        last_calls[:] = await app_context.calls.last_calls(asked)
-        used = [consent.confirmation_id for consent in outdated if consent.confirmation_id is not None]
-        return await _consent(asked, last_calls, confirmation, used, ctx)
-
-    async def place(consent: Consent) -> tuple[CallList, bool]:
-        return await app_context.calls.place_list(asked, consent=consent, last_calls=last_calls)
-
-    return await place_agreed(ask, place)
-
-
 async def _consent(
     asked: CallList,
     last_calls: Sequence[datetime | None],
     confirmation: str | None,
-    used: Sequence[str],
+    outdated: Sequence[Consent],
     ctx: Context[AppContext, Any],
 ) -> Consent | CallToolResult:
     app_context, asked_by = ctx.request_context.lifespan_context, client_name(ctx)
@@ -169,15 +190,18 @@ async def _consent(
     usage, now = read[0] if read is not None else None, app_context.now()
     flags = [
         flags_of(submission, usage, now=now, last_call=last)
-        for submission, last in zip(asked.submissions, last_calls, strict=True)
+        for submission, last in zip(asked.to_come, last_calls, strict=True)
     ]
     every = tuple(flag for flag in RiskFlag if any(flag in each for each in flags))
     if not every and app_context.confirm == "auto":
         return Consent(asked_by, "not_needed")
     spanish = await reads_spanish(app_context, asked.language)
-    parties = [str(party_of(submission)) for submission in asked.submissions]
-    preview = list_preview(asked.submissions[0], parties, flags, asked.until, now=now, spanish=spanish)
+    goes_on = asked.why is not None
+    parties = [str(party_of(submission)) for submission in asked.to_come]
+    preview = list_preview(asked.submissions[0], parties, flags, asked.until, goes_on=goes_on, now=now, spanish=spanish)
     last = [moment.isoformat() if moment is not None else "" for moment in last_calls]
-    about = (asked.account.account, asked.fingerprint, asked.timezone, *last)
+    begun = (asked.list_id, str(len(asked.records))) if goes_on else ()
+    about = (asked.account.account, asked.fingerprint, asked.timezone, *begun, *last)
     question = Question("call_around", about, preview, ListAnswer(), spanish=spanish)
+    used = [consent.confirmation_id for consent in outdated if consent.confirmation_id is not None]
     return await ask_user(question, Consent(asked_by, "form", every), confirmation=confirmation, used=used, ctx=ctx)

@@ -1,12 +1,13 @@
 """Lists of candidates that are called one after another, on both drivers of the ledger."""
 
 from dataclasses import replace
-from datetime import date, datetime
+from datetime import date
 from functools import partial
 
 import pytest
 
-from kallyai_mcp.calls.call_lists import CallList, Until, Why
+from kallyai_mcp.calls.call_lists import CallList, ListConsent, Until, Why
+from kallyai_mcp.calls.ledger.base import ConsentOutdatedError
 from kallyai_mcp.calls.policy import CallPolicy, Consent
 from kallyai_mcp.calls.records import CallState
 from kallyai_mcp.tools.text.call_lists import call_list
@@ -33,8 +34,7 @@ async def start(
 ) -> tuple[CallList, bool]:
     three = [submission.model_copy(update={"appointment_date": on}) for submission in THREE]
     asked = here.calls.asked_list(await here.session.account(), three, until, accept_other_time=accept, timezone="UTC")
-    last: list[datetime | None] = [None] * len(THREE)
-    return await here.run(here.calls.place_list(asked, consent=ANY, last_calls=last))
+    return await here.run(here.calls.place_list(asked, ListConsent(ANY, (None,) * len(THREE))))
 
 
 async def ended(here: World, found: CallList) -> CallList:
@@ -76,6 +76,64 @@ async def test_a_conversation_without_an_event_needs_a_decision_and_then_the_lis
     assert told[0].list_id == first.list_id
 
 
+async def test_a_list_waits_for_days_and_goes_on_with_a_new_consent(place: str, clock: ManualClock) -> None:
+    service = Service(clock, [reply("success", "c-1"), reply("busy", "c-2"), reply("success", "c-3")])
+    service.calendars["c-3"] = EVENT
+    async with world(service, place) as here:
+        decided = await ended(here, (await start(here))[0])
+        clock.advance(30 * 3600)
+        again, is_new = await start(here)
+        waiting = await here.run(here.calls.list_unfinished())
+        with pytest.raises(ConsentOutdatedError):
+            await here.run(here.calls.go_on(again, after=1))
+        last_calls = await here.run(here.calls.last_calls(again))
+        calls = len(service.keys)
+        going_on = await here.run(here.calls.go_on(again, after=1, agreed=ListConsent(ANY, last_calls)))
+        last = await ended(here, going_on)
+
+    assert (again.list_id, again.why, is_new) == (decided.list_id, Why.NEEDS_DECISION, False)
+    assert [found.list_id for found in waiting] == [decided.list_id]
+    assert (len(last_calls), calls) == (2, 1)
+    assert last.why is Why.BOOKED
+    assert [record.call_id for record in last.records] == ["c-1", "c-2", "c-3"]
+
+
+async def test_a_number_that_was_called_since_the_user_agreed_again_makes_that_consent_void(
+    place: str, clock: ManualClock
+) -> None:
+    service = Service(clock, [reply("success", "c-1"), reply("success", "c-2")])
+    async with world(service, place) as here:
+        decided = await ended(here, (await start(here))[0])
+        clock.advance(2 * 3600)
+        last_calls = await here.run(here.calls.last_calls(decided))
+        await here.call(TABLE.model_copy(update={"respondent_phone": NUMBERS[2], "party_size": 9}))
+        agreed = ListConsent(Consent("test", "form"), last_calls)
+        with pytest.raises(ConsentOutdatedError):
+            await here.run(here.calls.go_on(decided, after=1, agreed=agreed))
+        found = await here.run(here.calls.find_list(decided.list_id))
+
+    assert found is not None
+    assert found.why is Why.NEEDS_DECISION
+    assert len(service.keys) == 2
+
+
+async def test_an_older_list_does_not_go_on_once_the_same_was_begun_anew(place: str, clock: ManualClock) -> None:
+    service = Service(clock, [reply("success", "c-1"), reply("success", "c-2")])
+    async with world(service, place) as here:
+        older = await ended(here, (await start(here))[0])
+        await here.tell(older.records[0])
+        clock.advance(3 * 86_400)
+        newer, is_new = await start(here)
+        await ended(here, newer)
+        last_calls = await here.run(here.calls.last_calls(older))
+        told = await here.run(here.calls.go_on(older, after=1, agreed=ListConsent(ANY, last_calls)))
+        await here.run(clock.sleep(60))
+
+    assert is_new
+    assert (told.list_id, told.why) == (older.list_id, Why.NEEDS_DECISION)
+    assert len(service.keys) == 2
+
+
 async def test_nobody_is_called_after_an_unknown_outcome(place: str, clock: ManualClock) -> None:
     service = Service(clock, [LOST])
     async with world(service, place) as here:
@@ -113,7 +171,9 @@ async def test_a_denied_number_is_passed_and_a_limit_stops_the_list_until_it_is_
         stopped = await ended(here, (await start(here))[0])
         clock.advance(3601)
         again, _ = await start(here)
-        last = await ended(here, await here.run(here.calls.go_on(again, after=None)))
+        last_calls = await here.run(here.calls.last_calls(again))
+        going_on = await here.run(here.calls.go_on(again, after=None, agreed=ListConsent(ANY, last_calls)))
+        last = await ended(here, going_on)
 
     assert stopped.why is Why.REFUSED
     assert [record.state for record in stopped.records] == [CallState.REFUSED, CallState.ENDED]

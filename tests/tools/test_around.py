@@ -103,6 +103,51 @@ async def test_one_consent_covers_the_list_with_the_reasons_of_every_number(
     assert booked.data["status"] == "booked"
 
 
+async def test_a_decision_may_take_days_and_then_the_user_is_asked_about_those_who_are_left(
+    tmp_path: Path, mode: str, clock: ManualClock, app: SandboxApp
+) -> None:
+    user = User({"call_now": True}, {"call_now": True})
+    always = settings_in(tmp_path, CONFIRM="always")
+    async with open_agent_for(always, mode, clock, app, user) as agent:
+        decide = await agent.use("call_around", TABLE, candidates=[FULL, BUSY, FREE])
+        clock.advance(hours=47)
+        told = await agent.use("call_around", TABLE, candidates=[FULL, BUSY, FREE])
+        clock.advance(hours=4)
+        id_ = decide.data["calls"][0]["call_id"]
+        booked = await agent.use("call_around", TABLE, candidates=[FULL, BUSY, FREE], continue_after=id_)
+
+    assert told.data["status"] == "needs_decision"
+    assert [message.splitlines()[:3] for message in user.messages[1:]] == [
+        [
+            "Go on with the list, and call up to 2 more? It stops when one is booked.",
+            "- First (+1 202-555-0103)",
+            "- Third (+1 202-555-0100)",
+        ]
+    ]
+    assert booked.data["status"] == "booked"
+    assert booked.data["tracking_id"] == decide.data["tracking_id"]
+
+
+async def test_a_list_that_goes_on_after_hours_needs_a_confirmation_where_no_form_is_shown(
+    tmp_path: Path, clock: ManualClock, app: SandboxApp
+) -> None:
+    always = settings_in(tmp_path, CONFIRM="always")
+    candidates = [FULL, FREE]
+    async with open_agent(always, mode="auto", clock=clock, app=app) as agent:
+        asked = await agent.use("call_around", TABLE, candidates=candidates)
+        yes = {"confirmation": asked.data["confirmation"]}
+        decide = await agent.use("call_around", TABLE | yes, candidates=candidates)
+        clock.advance(hours=3)
+        further = {"candidates": candidates, "continue_after": decide.data["calls"][0]["call_id"]}
+        again = await agent.use("call_around", TABLE | further)
+        booked = await agent.use("call_around", TABLE | further, confirmation=again.data["confirmation"])
+
+    assert again.data["status"] == "needs_confirmation"
+    assert again.data["placed_now"] is False
+    assert "call_around with the same arguments and confirmation" in again.text
+    assert booked.data["status"] == "booked"
+
+
 async def test_without_forms_a_confirmation_covers_exactly_this_list(
     tmp_path: Path, clock: ManualClock, app: SandboxApp
 ) -> None:
@@ -131,7 +176,7 @@ async def test_wrong_candidates_are_named(agent: Agent) -> None:
     assert number.text.startswith('Not called. Fix 1 argument:\n- candidates[1].respondent_phone: "+1415" is too short')
     assert "candidates[1].respondent_phone: missing or empty" in nameless.text
     assert "- not_before: call_around has no such argument; it takes candidates, until, " in later.text
-    assert "continue_after: there is no list that went as far as" in unknown.text
+    assert "continue_after: there is no list with these arguments" in unknown.text
 
 
 async def test_texts_about_spanish_calls_are_in_spanish(agent: Agent) -> None:

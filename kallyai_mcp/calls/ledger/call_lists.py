@@ -9,11 +9,18 @@ from dataclasses import replace
 from datetime import datetime
 
 from kallyai_mcp.api.errors import KallyAIError, PolicyError
-from kallyai_mcp.calls.call_lists import GOES_ON_AFTER, GOES_ON_WHEN_ASKED, LONGEST, CallList, Why, why_refused
+from kallyai_mcp.calls.call_lists import LONGEST, CallList, ListConsent, Why, why_refused
 from kallyai_mcp.calls.ledger.base import ConsentOutdatedError, Database, Row
 from kallyai_mcp.calls.ledger.base import Transaction as Tx
 from kallyai_mcp.calls.ledger.events import note_decision
-from kallyai_mcp.calls.ledger.list_rows import asked_record, asked_records, find_list, list_from_row, list_to_row
+from kallyai_mcp.calls.ledger.list_rows import (
+    asked_record,
+    asked_records,
+    find_list,
+    list_from_row,
+    list_to_row,
+    request_of,
+)
 from kallyai_mcp.calls.ledger.reservation import (
     check_policy,
     find_duplicate,
@@ -25,7 +32,7 @@ from kallyai_mcp.calls.ledger.reservation import (
     write_audit,
 )
 from kallyai_mcp.calls.ledger.scheduling import expire
-from kallyai_mcp.calls.policy import CallPolicy, Consent
+from kallyai_mcp.calls.policy import CallPolicy
 from kallyai_mcp.calls.records import (
     PLACED,
     AccountKey,
@@ -43,7 +50,7 @@ class ListLedger:
     Args:
         database: The ledger's.
         policy: Which calls are refused.
-        timing: How long the same list is recognized.
+        timing: How long the same list is recognized, and how long a consent is good.
     """
 
     def __init__(self, database: Database, policy: CallPolicy, timing: Timing) -> None:
@@ -55,43 +62,41 @@ class ListLedger:
         """The account's list with this id."""
         return await self._database.read(lambda tx: find_list(tx, account, list_id), empty=None)
 
-    async def find_same(self, asked: CallList) -> CallList | None:
-        """The list that stands for `asked`: one that goes on, or ended within the time of a duplicate."""
-        return await self._database.read(lambda tx: _find_same(tx, asked, self._timing), empty=None)
+    async def find_same(self, asked: CallList, *, ever: bool = False) -> CallList | None:
+        """The list that stands for `asked`: one that goes on, waits for its user, or ended a short time ago.
+
+        With `ever`, the newest that asked for the same, however long ago it stopped.
+        """
+
+        def work(tx: Tx) -> CallList | None:
+            return _find_newest(tx, asked) if ever else _find_same(tx, asked, self._timing)
+
+        return await self._database.read(work, empty=None)
 
     async def list_unfinished(self, account: AccountKey) -> list[CallList]:
-        """The account's lists that go on, or wait for the user, newest first.
-
-        One that waits for longer than a duplicate is recognized is not among them: it can't go on any more.
-        """
+        """The account's lists that go on, or wait for the user, newest first; not those that wait for days."""
 
         def work(tx: Tx) -> list[CallList]:
             rows = tx.rows(
                 "SELECT * FROM call_lists WHERE api = :api AND account = :account "
                 "AND (why IS NULL OR ended_at > :since) ORDER BY asked_at DESC",
-                since=tx.now() - self._timing.repeat_after,
+                since=tx.now() - self._timing.wait_for_user,
                 **account.columns,
             )
             return [found for row in rows if (found := list_from_row(tx, row)).is_open or found.is_waiting]
 
         return await self._database.read(work, empty=[])
 
-    async def last_calls(self, asked: CallList) -> list[datetime | None]:
-        """When each candidate's number was called last."""
-        return await self._database.read(
-            lambda tx: [last_call(tx, record) for record in asked_records(asked)],
-            empty=[None] * len(asked.submissions),
-        )
+    async def last_calls(self, asked: CallList) -> tuple[datetime | None, ...]:
+        """When the number of each candidate who is still to come was called last."""
+        return await self._database.read(lambda tx: _last_calls(tx, asked), empty=(None,) * len(asked.to_come))
 
-    async def reserve(
-        self, asked: CallList, *, consent: Consent, last_calls: Sequence[datetime | None]
-    ) -> tuple[CallList, bool]:
+    async def reserve(self, asked: CallList, agreed: ListConsent) -> tuple[CallList, bool]:
         """Write a list down, unless there is the same one; returns the one that counts, and whether it is new.
 
         Args:
             asked: The list; its `worker` runs it.
-            consent: What the user agreed to.
-            last_calls: As `last_calls` gave them when the user was asked.
+            agreed: What the user agreed to.
 
         Raises:
             ConsentOutdatedError: A number was called since, or the confirmation was used already.
@@ -105,12 +110,12 @@ class ListLedger:
                 "SELECT 1 AS found FROM call_lists WHERE confirmation_id = :id", id=consent.confirmation_id
             ):
                 return ConsentOutdatedError("This confirmation was used already, so the user has to be asked again")
-            found = [last_call(tx, record) for record in asked_records(asked)]
-            if consent.depends_on_last_call and found != list(last_calls):
-                return ConsentOutdatedError("A number was called meanwhile, so the user has to be asked again")
+            if (outdated := _called_meanwhile(tx, asked, agreed)) is not None:
+                return outdated
             insert(tx, "call_lists", list_to_row(asked, consent, tx.now()))
             return asked, True
 
+        consent = agreed.consent
         return await reserved(self._database, work)
 
     async def release(self, asked: CallList) -> None:
@@ -151,34 +156,51 @@ class ListLedger:
 
         await self._database.write(work)
 
-    async def go_on(self, found: CallList, worker: str, *, after: int | None) -> CallList:
-        """Let a list that has stopped go on; returns it as it then is.
+    async def go_on(
+        self, found: CallList, worker: str, *, after: int | None, agreed: ListConsent | None = None
+    ) -> tuple[CallList, bool]:
+        """Let a list that has stopped go on; returns it as it then is, and whether it goes on by this.
+
+        A list does not go on when the same was begun anew since.
 
         Args:
             found: The list.
             worker: Runs it from now on.
             after: So many candidates are passed; None to call the one again that was not placed.
+            agreed: What the user agreed to now; None for what they agreed to before.
+
+        Raises:
+            ConsentOutdatedError: What they agreed to before was too long ago; or a number was called since.
         """
 
-        def work(tx: Tx) -> CallList:
+        def work(tx: Tx) -> tuple[CallList, bool] | ConsentOutdatedError:
             lock_account(tx, found.account)
             now = find_list(tx, found.account, found.list_id) or found
-            allowed = GOES_ON_WHEN_ASKED if after is None else GOES_ON_AFTER
-            if now.why not in allowed or (after is not None and after != len(now.records)):
-                return now
-            if after is None and now.records and _was_refused(now.records[-1]):
+            newest = _find_newest(tx, found)
+            if not now.goes_on(after) or newest is None or newest.list_id != now.list_id:
+                return now, False
+            at = tx.now()
+            if agreed is None and now.agreed_at is not None and at - now.agreed_at.timestamp() > timing.agreed_for:
+                return ConsentOutdatedError("The user agreed to this list long ago, so they have to be asked again")
+            if agreed is not None and (outdated := _called_meanwhile(tx, now, agreed)) is not None:
+                return outdated
+            if after is None and now.was_refused:
                 now = _untied(tx, now)
             tx.run(
                 "UPDATE call_lists SET why = NULL, ended_at = NULL, worker = :worker, passed = :passed, "
                 "asked_at = :now WHERE list_id = :id",
                 id=now.list_id,
                 worker=worker,
-                now=tx.now(),
+                now=at,
                 passed=now.passed if after is None else after,
             )
-            return find_list(tx, found.account, found.list_id) or now
+            if agreed is not None:
+                request = request_of(now, agreed.consent, at)
+                tx.run("UPDATE call_lists SET request = :request WHERE list_id = :id", request=request, id=now.list_id)
+            return find_list(tx, found.account, found.list_id) or now, True
 
-        return await self._database.write(work)
+        timing = self._timing
+        return await reserved(self._database, work)
 
     async def advance(self, asked: CallList) -> tuple[CallList, CallRecord | None, bool]:
         """Reserve the next call of a list, or let the list stop.
@@ -224,18 +246,36 @@ class ListLedger:
         return await self._database.write(work)
 
 
-def _find_same(tx: Tx, asked: CallList, timing: Timing) -> CallList | None:
+def _find_newest(tx: Tx, asked: CallList) -> CallList | None:
     rows = tx.rows(
         "SELECT * FROM call_lists WHERE api = :api AND account = :account AND fingerprint = :fingerprint "
-        "AND (why IS NULL OR ended_at > :since) ORDER BY asked_at DESC LIMIT 1",
+        "ORDER BY CASE WHEN why IS NULL THEN 0 ELSE 1 END, asked_at DESC LIMIT 1",
         fingerprint=asked.fingerprint,
-        since=tx.now() - timing.repeat_after,
         **asked.account.columns,
     )
-    found = list_from_row(tx, rows[0]) if rows else None
+    return list_from_row(tx, rows[0]) if rows else None
+
+
+def _find_same(tx: Tx, asked: CallList, timing: Timing) -> CallList | None:
+    found = _find_newest(tx, asked)
+    if found is None or found.ended_at is None:
+        return found
+    stands_for = max(timing.repeat_after, timing.wait_for_user) if found.is_waiting else timing.repeat_after
+    if found.ended_at.timestamp() <= tx.now() - stands_for:
+        return None
     # A list that was canceled stands for a new one only where its last call may have agreed to something: the new one
     # would begin with the first candidate, and that one could agree, too.
-    return None if found is not None and found.why is Why.CANCELED and not found.may_have_reached else found
+    return None if found.why is Why.CANCELED and not found.may_have_reached else found
+
+
+def _last_calls(tx: Tx, asked: CallList) -> tuple[datetime | None, ...]:
+    return tuple(last_call(tx, record) for record in asked_records(asked))
+
+
+def _called_meanwhile(tx: Tx, asked: CallList, agreed: ListConsent) -> ConsentOutdatedError | None:
+    if agreed.consent.depends_on_last_call and _last_calls(tx, asked) != agreed.last_calls:
+        return ConsentOutdatedError("A number was called meanwhile, so the user has to be asked again")
+    return None
 
 
 def _advance(tx: Tx, asked: CallList, policy: CallPolicy, timing: Timing) -> tuple[CallList, CallRecord | None, bool]:
@@ -312,10 +352,6 @@ def _stop(tx: Tx, found: CallList, why: Why, error: KallyAIError | None = None) 
     if why is Why.NEEDS_DECISION and found.records:
         note_decision(tx, found.list_id, found.records[-1])
     return replace(found, why=why, ended_at=moment(now))
-
-
-def _was_refused(record: CallRecord) -> bool:
-    return record.state is CallState.REFUSED and record.error is not None and why_refused(record.error) is not None
 
 
 def _abandoned(tx: Tx, worker: str | None, known: Sequence[str]) -> list[Row]:

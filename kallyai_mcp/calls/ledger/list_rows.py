@@ -26,8 +26,9 @@ def find_list(tx: Tx, account: AccountKey, list_id: str) -> CallList | None:
 
 
 def asked_records(asked: CallList) -> list[CallRecord]:
-    """A record for the call of each candidate, not written down yet."""
-    return [asked_record(asked, position) for position in range(len(asked.submissions))]
+    """A record for the call of each candidate who is still to come, not written down yet."""
+    count = len(asked.submissions)
+    return [asked_record(asked, position) for position in range(count - len(asked.to_come), count)]
 
 
 def asked_record(found: CallList, position: int) -> CallRecord:
@@ -47,19 +48,11 @@ def asked_record(found: CallList, position: int) -> CallRecord:
 
 def list_to_row(asked: CallList, consent: Consent, now: float) -> Row:
     """The row of a new list; `now` is the database's time."""
-    request = {
-        "submissions": [submission.as_json() for submission in asked.submissions],
-        "until": asked.until,
-        "accept_other_time": asked.accept_other_time,
-        "own_zones": asked.own_zones,
-        "session_id": asked.session_id,
-        "consent": [consent.asked_by, consent.how, consent.risk_flags],
-    }
     return {
         "list_id": asked.list_id,
         **asked.account.columns,
         "fingerprint": asked.fingerprint,
-        "request": json.dumps(request),
+        "request": request_of(asked, consent, now),
         "timezone": asked.timezone,
         "worker": asked.worker,
         "asked_at": now,
@@ -68,12 +61,27 @@ def list_to_row(asked: CallList, consent: Consent, now: float) -> Row:
     }
 
 
+def request_of(asked: CallList, consent: Consent, agreed_at: float) -> str:
+    """What a row keeps of the request and the consent, which was given at `agreed_at` (seconds since the epoch)."""
+    request = {
+        "submissions": [submission.as_json() for submission in asked.submissions],
+        "until": asked.until,
+        "accept_other_time": asked.accept_other_time,
+        "own_zones": asked.own_zones,
+        "session_id": asked.session_id,
+        "consent": [consent.asked_by, consent.how, consent.risk_flags],
+        "agreed_at": agreed_at,
+    }
+    return json.dumps(request)
+
+
 def list_from_row(tx: Tx, row: Row) -> CallList:
     """What `list_to_row` wrote, with the list's calls."""
     request: dict[str, Any] = json.loads(row["request"])
     asked_by, how, flags = request["consent"]
     found = CallList(
         consent=Consent(asked_by, how, tuple(RiskFlag(flag) for flag in flags)),
+        agreed_at=moment(request["agreed_at"] if "agreed_at" in request else row["asked_at"]),
         list_id=row["list_id"],
         account=AccountKey(row["api"], row["account"]),
         submissions=tuple(Submission.model_validate(fields) for fields in request["submissions"]),

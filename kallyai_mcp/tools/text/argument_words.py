@@ -42,9 +42,8 @@ _WRONG: dict[str, tuple[str, str]] = {
     "too_long": ("{given} has more than {max_length} items", "{given} tiene más de {max_length} elementos"),
     "too_short": ("{given} has fewer than {min_length} items", "{given} tiene menos de {min_length} elementos"),
     "no_list": (
-        "there is no list that went as far as {given}: a list goes on within an hour, with the same arguments",
-        "no hay ninguna lista que haya llegado a {given}: una lista continúa antes de una hora, con los mismos "
-        "argumentos",
+        "there is no list with these arguments; to go on with the one of {given}, give the same arguments again",
+        "no hay ninguna lista con estos argumentos; para seguir con la de {given}, usa otra vez los mismos argumentos",
     ),
     "no_call_of_list": (
         "{given} is no call of this list; take the call_id of its last call",

@@ -36,6 +36,11 @@ _FIELDS: dict[str, tuple[tuple[str, str], tuple[str, str]]] = {
 
 _LISTS = ("Call up to {count} numbers, one after another?", "¿Llamar a {count} números como máximo, uno tras otro?")
 
+_LEFT = (
+    "Go on with the list, and call up to {count} more?",
+    "¿Seguir con la lista y llamar a {count} más como máximo?",
+)
+
 _UNTIL = {
     "booked": ("It stops when one is booked.", "Se detiene cuando una llamada reserva."),
     "answered": ("It stops at the first conversation.", "Se detiene en la primera conversación."),
@@ -153,20 +158,22 @@ def list_preview(
     flags: Sequence[Sequence[RiskFlag]],
     until: str,
     *,
+    goes_on: bool = False,
     now: datetime,
     spanish: bool,
 ) -> str:
-    """A list of calls as its user sees it before the first one is placed.
+    """A list of calls as its user sees it before the first one is placed, or the next one after a long time.
 
     Args:
         submission: Of the first candidate; the others differ in the number and the name.
         parties: Who may be called, in turn.
         flags: The reasons to ask, for each.
         until: When the list stops: `booked`, `answered`, or `all`.
+        goes_on: It has begun, and is to go on with those.
         now: The present moment, with a time zone.
         spanish: In Spanish, else in English.
     """
-    heading, ends = _LISTS[spanish], _UNTIL[until][spanish]
+    heading, ends = (_LEFT if goes_on else _LISTS)[spanish], _UNTIL[until][spanish]
     rows = [f"{heading.format(count=len(parties))} {ends}"]
     for party, reasons_ in zip(parties, flags, strict=True):
         why = reasons(reasons_, spanish)
