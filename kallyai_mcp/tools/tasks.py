@@ -3,6 +3,8 @@
 A task is a call record or a list under another name, and nothing else is stored: its id is the `tracking_id`, or has it
 (`ListTask`). So it survives a restart, any process with the same ledger can answer for it, and only its account can see
 it.
+
+Few clients use tasks, and building the models takes time at every start, so they are built when they are used.
 """
 
 from collections.abc import Mapping, Sequence
@@ -27,7 +29,7 @@ from mcp.types import (
     Result,
 )
 from mcp_types.version import MODERN_PROTOCOL_VERSIONS
-from pydantic import AwareDatetime, ConfigDict
+from pydantic import AwareDatetime
 from typing_extensions import override
 
 from kallyai_mcp.api.errors import KallyAIError
@@ -53,26 +55,20 @@ _VERSIONS = frozenset(MODERN_PROTOCOL_VERSIONS)
 """The protocol versions with tasks. A client of an earlier one gets none, even if it declares the extension."""
 
 _Context = ServerRequestContext[AppContext, Any]
-_BUILT_WHEN_USED = ConfigDict(defer_build=True)
-"""Few clients use tasks, and building the models takes time at every start."""
 
 
-class TaskParams(RequestParams):
+class TaskParams(RequestParams, defer_build=True):
     """The parameters of tasks/get, tasks/update, and tasks/cancel; `inputResponses` are ignored."""
-
-    model_config = _BUILT_WHEN_USED
 
     task_id: str
 
 
-class Task(Result):
+class Task(Result, defer_build=True):
     """The specification's CreateTaskResult (`result_type` "task") and GetTaskResult ("complete").
 
     `created_at` and `last_updated_at` are sent as ISO 8601, `ttl_ms` and `poll_interval_ms` are in milliseconds. While
     a call is in progress its message says how long it has lasted, so it was last updated at the moment of the answer.
     """
-
-    model_config = _BUILT_WHEN_USED
 
     result_type: Literal["task", "complete"]
     task_id: str

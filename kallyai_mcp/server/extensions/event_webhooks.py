@@ -13,7 +13,7 @@ from mcp.server.context import ServerRequestContext
 from mcp.server.extension import MethodBinding
 from mcp.types import INTERNAL_ERROR, INVALID_PARAMS, EmptyResult, RequestParams, Result
 from mcp_types.version import MODERN_PROTOCOL_VERSIONS
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import AwareDatetime, BaseModel, Field
 
 from kallyai_mcp.api.errors import KallyAIError
 from kallyai_mcp.calls.events import CALLBACK_ENDPOINT_ERROR, FORBIDDEN, NOT_FOUND, RESOURCE_EXHAUSTED
@@ -29,24 +29,19 @@ from kallyai_mcp.server.extensions.events_common import (
 from kallyai_mcp.tools.context import AppContext
 from kallyai_mcp.tools.text.errors import error_text
 
-_BUILT_WHEN_USED = ConfigDict(defer_build=True)
 _MAX_URL_LENGTH = 2_000
 
 _Context = ServerRequestContext[AppContext, Any]
 
 
-class Address(BaseModel):
+class Address(BaseModel, defer_build=True):
     """Where a subscription's events are sent."""
-
-    model_config = _BUILT_WHEN_USED
 
     url: str = Field(max_length=_MAX_URL_LENGTH)
 
 
 class Delivery(Address):
     """The same with the secret that signs them."""
-
-    model_config = _BUILT_WHEN_USED
 
     mode: Literal["webhook"] = "webhook"
     secret: str
@@ -55,26 +50,20 @@ class Delivery(Address):
 class SubscribeParams(SubscriptionParams):
     """The parameters of events/subscribe."""
 
-    model_config = _BUILT_WHEN_USED
-
     delivery: Delivery
     ttl_ms: int | None = Field(None, ge=0)
 
 
-class UnsubscribeParams(RequestParams):
+class UnsubscribeParams(RequestParams, defer_build=True):
     """The parameters of events/unsubscribe."""
-
-    model_config = _BUILT_WHEN_USED
 
     name: str
     arguments: EventArguments = EventArguments.model_construct(call_id=None)
     delivery: Address
 
 
-class DeliveryStatus(BaseModel):
+class DeliveryStatus(BaseModel, defer_build=True):
     """How deliveries of a subscription that was refreshed have gone."""
-
-    model_config = _BUILT_WHEN_USED
 
     active: bool = True
     lastDeliveryAt: AwareDatetime | None  # noqa: N815 - the specification's name
@@ -82,10 +71,8 @@ class DeliveryStatus(BaseModel):
     failedSince: AwareDatetime | None = None  # noqa: N815 - the same
 
 
-class Subscribed(Result):
+class Subscribed(Result, defer_build=True):
     """The result of events/subscribe."""
-
-    model_config = _BUILT_WHEN_USED
 
     id: str
     refresh_before: AwareDatetime

@@ -2,6 +2,8 @@
 
 Events come from the ledger, and a cursor is a position there. So a client that was away catches up, and whichever
 process runs the call, every process of its account can tell.
+
+Few clients use events, and building the models takes time at every start, so they are built when they are used.
 """
 
 from collections.abc import Mapping, Sequence
@@ -14,7 +16,7 @@ from mcp.server.extension import Extension, MethodBinding
 from mcp.server.subscriptions import SUBSCRIPTION_ID_META_KEY
 from mcp.types import INTERNAL_ERROR, INVALID_PARAMS, PaginatedRequestParams, Result
 from mcp_types.version import MODERN_PROTOCOL_VERSIONS
-from pydantic import ConfigDict, Field
+from pydantic import Field
 from typing_extensions import override
 
 from kallyai_mcp.api.errors import KallyAIError
@@ -47,30 +49,21 @@ HEARTBEAT = 15.0
 MOST = 200
 """How many events one answer has at most."""
 
-_BUILT_WHEN_USED = ConfigDict(defer_build=True)
-"""Few clients use events, and building the models takes time at every start."""
-
 
 class PollParams(SubscriptionParams):
     """The parameters of events/poll."""
 
-    model_config = _BUILT_WHEN_USED
-
     max_events: int = Field(50, ge=1)
 
 
-class EventTypes(Result):
+class EventTypes(Result, defer_build=True):
     """The result of events/list."""
-
-    model_config = _BUILT_WHEN_USED
 
     events: list[dict[str, Any]]
 
 
-class Polled(Result):
+class Polled(Result, defer_build=True):
     """The result of events/poll."""
-
-    model_config = _BUILT_WHEN_USED
 
     events: list[dict[str, Any]]
     cursor: str
@@ -79,10 +72,8 @@ class Polled(Result):
     next_poll_ms: int = POLL_MS
 
 
-class Streamed(Result):
+class Streamed(Result, defer_build=True):
     """The result of events/stream, when the server ends it."""
-
-    model_config = _BUILT_WHEN_USED
 
     result_type: Literal["complete"] = "complete"
 

@@ -6,7 +6,7 @@ from typing import Any, Final
 from mcp import MCPError
 from mcp.server.context import ServerRequestContext
 from mcp.types import INTERNAL_ERROR, INVALID_PARAMS, RequestParams
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 
 from kallyai_mcp.api.errors import KallyAIError
 from kallyai_mcp.calls.events import ENDED, NEEDS_DECISION, NOT_FOUND, Event, EventPage
@@ -59,24 +59,17 @@ _NEEDS_DECISION: Final[dict[str, Any]] = {
 TYPES: Final = {each["name"]: each for each in (_CALL_ENDED, _NEEDS_DECISION)}
 """The event types by name, without their delivery modes."""
 
-_BUILT_WHEN_USED = ConfigDict(defer_build=True)
-"""Few clients use events, and building the models takes time at every start."""
-
 Context = ServerRequestContext[AppContext, Any]
 
 
-class EventArguments(BaseModel):
+class EventArguments(BaseModel, defer_build=True, extra="forbid"):
     """The arguments of a subscription."""
-
-    model_config = ConfigDict(defer_build=True, extra="forbid")
 
     call_id: str | None = Field(None, pattern=r"^[A-Za-z0-9._~-]{1,200}$")  # it is kept with a subscription
 
 
-class SubscriptionParams(RequestParams):
+class SubscriptionParams(RequestParams, defer_build=True):
     """What events/poll, events/stream, and events/subscribe have in common: what a client wants to hear of."""
-
-    model_config = _BUILT_WHEN_USED
 
     name: str
     arguments: EventArguments = EventArguments.model_construct(call_id=None)

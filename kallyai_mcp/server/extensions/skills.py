@@ -1,6 +1,8 @@
 """The Skills extension (SEP-2640): how to make a phone call well, as a skill that a host loads when it is needed.
 
 The files are those in `kallyai_mcp/skills/`, a folder for each skill. The plug-in for Claude Code ships the same ones.
+
+Few clients use skills, and building the models takes time at every start, so they are built when they are used.
 """
 
 import hashlib
@@ -15,7 +17,7 @@ from mcp.server.extension import Extension, MethodBinding, ResourceBinding
 from mcp.server.mcpserver.resources import FunctionResource
 from mcp.types import INVALID_PARAMS, CacheableResult, PaginatedRequestParams, RequestParams
 from mcp_types.version import MODERN_PROTOCOL_VERSIONS
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel
 from typing_extensions import override
 
 from kallyai_mcp.server.cache_hints import TTL_MS
@@ -26,50 +28,37 @@ FOLDER = Path(__file__).parents[2] / "skills"
 _VERSIONS = frozenset(MODERN_PROTOCOL_VERSIONS)
 """The protocol versions of the extension; to a client of an earlier one, the files are ordinary resources."""
 
-_BUILT_WHEN_USED = ConfigDict(defer_build=True)
-"""Few clients use skills, and building the models takes time at every start."""
 
-
-class SkillFile(BaseModel):
+class SkillFile(BaseModel, defer_build=True):
     """A file of a skill: its URI, `sha256:` and the digest of its bytes in hexadecimal, and its length in bytes."""
-
-    model_config = _BUILT_WHEN_USED
 
     uri: str
     digest: str
     size: int
 
 
-class Skill(BaseModel):
+class Skill(BaseModel, defer_build=True):
     """A skill: the URI of its `SKILL.md`, the front matter of that file, and all its files."""
-
-    model_config = _BUILT_WHEN_USED
 
     uri: str
     frontmatter: dict[str, str]
     resources: list[SkillFile]
 
 
-class SkillList(CacheableResult):
+class SkillList(CacheableResult, defer_build=True):
     """The result of skills/list; all skills are on one page."""
-
-    model_config = _BUILT_WHEN_USED
 
     skills: list[Skill]
 
 
-class OneSkill(CacheableResult):
+class OneSkill(CacheableResult, defer_build=True):
     """The result of skills/get."""
-
-    model_config = _BUILT_WHEN_USED
 
     skill: Skill
 
 
-class SkillParams(RequestParams):
+class SkillParams(RequestParams, defer_build=True):
     """The parameters of skills/get."""
-
-    model_config = _BUILT_WHEN_USED
 
     uri: str
 
