@@ -28,7 +28,7 @@ reference's "Error Code Reference", and a few more that the live service sends.
 import re
 import unicodedata
 from http import HTTPStatus
-from typing import ClassVar
+from typing import ClassVar, TypedDict, Unpack
 
 TEXT_LIMIT = 300
 """The most characters of text from outside in one field of an error."""
@@ -46,6 +46,16 @@ def sanitize(text: str) -> str:
     visible = "".join(" " if unicodedata.category(char).startswith("C") else char for char in text)
     line = _TOKENS.sub("[token]", " ".join(visible.split()))
     return line if len(line) <= TEXT_LIMIT else f"{line[: TEXT_LIMIT - 1].rstrip()}…"
+
+
+class _Fields(TypedDict, total=False):
+    """What every error may have besides its message; see `KallyAIError`."""
+
+    code: str | None
+    status: int | None
+    reason: str | None
+    correlation_id: str | None
+    retry_after: float | None
 
 
 class KallyAIError(Exception):
@@ -118,20 +128,8 @@ class PolicyError(KallyAIError):
 
     default_code = "call_policy"
 
-    def __init__(
-        self,
-        message: str,
-        *,
-        setting: str,
-        code: str | None = None,
-        status: int | None = None,
-        reason: str | None = None,
-        correlation_id: str | None = None,
-        retry_after: float | None = None,
-    ) -> None:
-        super().__init__(
-            message, code=code, status=status, reason=reason, correlation_id=correlation_id, retry_after=retry_after
-        )
+    def __init__(self, message: str, *, setting: str, **more: Unpack[_Fields]) -> None:
+        super().__init__(message, **more)
         self.setting = setting
 
 
@@ -171,21 +169,15 @@ class QuotaExceededError(ServiceError):
         self,
         message: str,
         *,
-        code: str | None = None,
-        status: int | None = None,
-        reason: str | None = None,
-        correlation_id: str | None = None,
-        retry_after: float | None = None,
         plan_type: str | None = None,
         minutes_allocated: float | None = None,
         minutes_used: float | None = None,
         credits_allocated: float | None = None,
         credits_used: float | None = None,
         upgrade_url: str | None = None,
+        **more: Unpack[_Fields],
     ) -> None:
-        super().__init__(
-            message, code=code, status=status, reason=reason, correlation_id=correlation_id, retry_after=retry_after
-        )
+        super().__init__(message, **more)
         self.plan_type = (sanitize(plan_type) if plan_type else "") or None
         self.minutes_allocated = minutes_allocated
         self.minutes_used = minutes_used
@@ -277,28 +269,9 @@ CODES: dict[str, type[ServiceError]] = {
 """The class for each code of the service, whatever the status."""
 
 ERROR_CLASSES: dict[str, type[KallyAIError]] = {
-    cls.__name__: cls
-    for cls in (
-        KallyAIError,
-        NotConnectedError,
-        ResponseLostError,
-        NotSignedInError,
-        UnreadableResponseError,
-        PolicyError,
-        ServiceError,
-        BadRequestError,
-        UnauthorizedError,
-        QuotaExceededError,
-        BudgetError,
-        ForbiddenError,
-        BotCheckError,
-        NumberRefusedError,
-        CountryRefusedError,
-        ContentRefusedError,
-        NotFoundError,
-        RateLimitedError,
-        UnavailableError,
-    )
+    name: found
+    for name, found in dict(globals()).items()
+    if isinstance(found, type) and issubclass(found, KallyAIError)
 }
 """Every error class of this module by its name. The ledger stores that name and restores the error from it."""
 
