@@ -1,13 +1,12 @@
 """An account's usage: its statistics, read each time, and its subscription, which hardly ever changes."""
 
+import asyncio
 from collections import OrderedDict
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
-import anyio
-
-from kallyai_mcp.api.errors import ForbiddenError, KallyAIError, NotFoundError
+from kallyai_mcp.api.errors import ForbiddenError, NotFoundError
 from kallyai_mcp.api.models import Statistics, Subscription
 
 if TYPE_CHECKING:
@@ -87,23 +86,4 @@ async def _subscription(api: "KallyAI") -> Subscription | None:
 
 
 async def _both(api: "KallyAI") -> tuple[Statistics, Subscription | None]:
-    subscriptions: list[Subscription | None] = []
-    errors: list[KallyAIError] = []
-
-    async def ask_for_subscription() -> None:
-        try:
-            subscriptions.append(await _subscription(api))
-        except KallyAIError as error:  # raised below, since the task group would wrap it
-            errors.append(error)
-
-    statistics: list[Statistics] = []
-    async with anyio.create_task_group() as group:
-        group.start_soon(ask_for_subscription)
-        try:
-            statistics.append(await api.get_statistics())
-        except KallyAIError as error:
-            errors.append(error)
-            group.cancel_scope.cancel()
-    if errors:
-        raise errors[0]
-    return statistics[0], subscriptions[0]
+    return await asyncio.gather(api.get_statistics(), _subscription(api))
