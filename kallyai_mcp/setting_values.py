@@ -129,7 +129,7 @@ def _is_file(path: Path) -> bool:
 
 
 def numbers(text: str) -> tuple[str, ...]:
-    """Numbers and prefixes in E.164."""
+    """Numbers and prefixes in E.164: another entry would match no number, and protect from nothing."""
     return _listed(text, r"\+[0-9]{1,15}", "no number or prefix in E.164, such as +1415")
 
 

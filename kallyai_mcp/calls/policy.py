@@ -1,6 +1,5 @@
 """The call policy: which numbers may be called, how often, and which risks are a reason to ask the user first."""
 
-import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, time, timedelta
@@ -24,8 +23,6 @@ RECENTLY = timedelta(hours=1)
 
 FEW_MINUTES = 5.0
 """Fewer minutes than these may not last for one call."""
-
-_ENTRY = re.compile(r"\+[0-9]{1,15}")
 
 _NO_COMMON_HOUR = timedelta(hours=LATEST.hour - EARLIEST.hour)
 """Clocks that are so far apart are never all between `EARLIEST` and `LATEST`."""
@@ -71,7 +68,7 @@ def last_to_open(errors: Iterable[PolicyError]) -> PolicyError | None:
 
 @dataclass(frozen=True)
 class CallPolicy:
-    """What an operator allows; all off by default.
+    """What an operator allows; all off by default. `Settings` has checked the values.
 
     Attributes:
         calls_per_hour: Calls of one account in any 60 minutes (`KALLYAI_CALLS_PER_HOUR`).
@@ -81,9 +78,6 @@ class CallPolicy:
             (`KALLYAI_ALLOW_NUMBERS`).
         denied: Those that may not be called, even if they are allowed (`KALLYAI_DENY_NUMBERS`).
         stopped: No call may be placed (`KALLYAI_STOP_CALLS`).
-
-    Raises:
-        ValueError: A limit is below 0, or an entry of a list is no number or prefix; the message is one line.
     """
 
     calls_per_hour: int | None = None
@@ -92,15 +86,6 @@ class CallPolicy:
     allowed: tuple[str, ...] = ()
     denied: tuple[str, ...] = ()
     stopped: bool = False
-
-    def __post_init__(self) -> None:
-        for limit in self.limits():
-            if limit.count < 0:
-                raise ValueError(f"{limit.setting} must be 0 or more")
-        # An entry that matches nothing would protect from nothing.
-        for setting, entries in (("KALLYAI_ALLOW_NUMBERS", self.allowed), ("KALLYAI_DENY_NUMBERS", self.denied)):
-            if wrong := [entry for entry in entries if not _ENTRY.fullmatch(entry)]:
-                raise ValueError(f"{setting}: {wrong[0]!r} is no number or prefix in E.164, such as +1415")
 
     def limits(self) -> tuple[Limit, ...]:
         """The limits that are set."""

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from kallyai_mcp.settings import Settings, variable_of
+from kallyai_mcp.settings import Settings, SettingsError, variable_of
 from tests.cli.machine import run_in_process
 from tests.processes import run
 
@@ -121,6 +121,13 @@ def test_a_bad_value_ends_the_server_with_one_line_and_exit_code_2(tmp_path: Pat
             assert words in done.stderr
             assert len(done.stderr.splitlines()) == 1
             assert "hush" not in done.stderr
+
+
+@pytest.mark.parametrize("entry", ["+", "1415", "+1 415", "+1415*", "+1234567890123456", "+\u0661"])
+@pytest.mark.parametrize("variable", ["KALLYAI_ALLOW_NUMBERS", "KALLYAI_DENY_NUMBERS"])
+def test_an_entry_that_would_match_no_number_is_refused(variable: str, entry: str) -> None:
+    with pytest.raises(SettingsError, match=variable):
+        Settings.from_env({variable: f"+1,{entry}"})
 
 
 @pytest.mark.parametrize(
