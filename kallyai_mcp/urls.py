@@ -50,6 +50,21 @@ def origin_of(url: str) -> str:
     return _origin(urlsplit(url))
 
 
+def https_host(url: str) -> str | None:
+    """The host of an https URL that somebody else has chosen; None for any other text.
+
+    Such a URL is on port 443, has no user name, and consists of characters that stand in a URL (RFC 3986).
+    """
+    try:
+        parts = urlsplit(url)
+        host, port = parts.hostname, parts.port
+    except ValueError:
+        return None
+    is_plain = url.isascii() and url.isprintable() and not set(url) & set(' #\\"<>')
+    is_https = parts.scheme == "https" and port in (None, 443) and "@" not in parts.netloc
+    return host if host and is_plain and is_https else None
+
+
 def check_base_url(url: str, example: str = "https://api.kallyai.com") -> str:
     """Checks that secrets may be sent to `url`.
 

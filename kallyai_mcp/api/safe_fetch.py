@@ -10,7 +10,6 @@ import ssl
 import threading
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, TypeVar
-from urllib.parse import urlsplit
 
 import anyio
 import httpx
@@ -18,6 +17,7 @@ import httpx
 from kallyai_mcp.api.error_responses import retry_after
 from kallyai_mcp.api.errors import KallyAIError
 from kallyai_mcp.common_types import PostAnswer
+from kallyai_mcp.urls import https_host
 
 SECONDS = 5.0
 """The time for one document, from the name lookup to the last byte."""
@@ -100,7 +100,8 @@ class SafeFetcher:
         read: Callable[[httpx.Response], Awaitable[_Read]],
     ) -> _Read:
         """Send a request within the limits of time and number."""
-        host = _host(url)
+        if (host := https_host(url)) is None:
+            raise FetchError("its address is not plain https")
         if self._running >= MOST_AT_ONCE:
             raise FetchError("too many documents are being read; try again in a moment", code="busy")
         self._running += 1
@@ -194,17 +195,6 @@ async def _read(response: httpx.Response) -> bytes:
         if len(body) > MAX_BYTES:
             raise FetchError(f"it is longer than {MAX_BYTES} bytes")
     return bytes(body)
-
-
-def _host(url: str) -> str:
-    try:
-        parts = urlsplit(url)
-        host, port = parts.hostname, parts.port
-    except ValueError:
-        raise FetchError("its address is not a URL") from None
-    if parts.scheme != "https" or not host or port not in (None, 443) or "@" in parts.netloc:
-        raise FetchError("its address is not plain https")
-    return host
 
 
 _lookups = threading.Semaphore(_CONCURRENT_LOOKUPS)

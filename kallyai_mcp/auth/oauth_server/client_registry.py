@@ -18,6 +18,7 @@ from urllib.parse import unquote_plus, urlsplit
 from kallyai_mcp.api.errors import KallyAIError
 from kallyai_mcp.auth.oauth_server import redirects
 from kallyai_mcp.auth.oauth_server.sealed_tokens import SealedTokens
+from kallyai_mcp.urls import https_host
 
 AuthMethod = Literal["none", "client_secret_post", "client_secret_basic"]
 AUTH_METHODS: tuple[AuthMethod, ...] = ("none", "client_secret_post", "client_secret_basic")
@@ -248,15 +249,11 @@ class ClientRegistry:
 
 def _publisher_of(client_id: str) -> str:
     """The host of a metadata document's URL (section 3 of the draft says which URLs are allowed)."""
-    try:
-        parts = urlsplit(client_id)
-        host, port = parts.hostname, parts.port
-    except ValueError:
-        host = port = None
-    is_plain = client_id.isascii() and client_id.isprintable() and not set(client_id) & set(' #\\"<>')
-    if not host or not is_plain or len(client_id) > _MAX_URL_LENGTH or "@" in parts.netloc or port not in (None, 443):
+    host = https_host(client_id)
+    if host is None or len(client_id) > _MAX_URL_LENGTH:
         raise InvalidClientError("The app's id is not an address that can be used.")
-    if parts.path in ("", "/") or any(segment in (".", "..") for segment in parts.path.split("/")):
+    path = urlsplit(client_id).path
+    if path in ("", "/") or any(segment in (".", "..") for segment in path.split("/")):
         raise InvalidClientError("The app's id is not the address of a metadata document.")
     return host
 

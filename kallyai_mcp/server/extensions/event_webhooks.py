@@ -5,7 +5,6 @@ Without a bearer token there is nobody whose subscription it could be, so client
 
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
-from urllib.parse import urlsplit
 
 from mcp import MCPError
 from mcp.server.auth.middleware.bearer_auth import AuthenticatedUser
@@ -28,6 +27,7 @@ from kallyai_mcp.server.extensions.events_common import (
 )
 from kallyai_mcp.tools.context import AppContext
 from kallyai_mcp.tools.text.errors import error_text
+from kallyai_mcp.urls import https_host
 
 _MAX_URL_LENGTH = 2_000
 
@@ -105,7 +105,8 @@ def has_webhooks(ctx: _Context) -> bool:
 async def _subscribe(ctx: _Context, params: SubscribeParams) -> Subscribed:
     webhooks = _webhooks(ctx)
     check_type(params.name)
-    host = _host(params.delivery.url)
+    if (host := https_host(params.delivery.url)) is None:
+        raise MCPError(INVALID_PARAMS, "delivery.url must be an https address, without a port or a password.")
     if not is_secret(params.delivery.secret):
         raise MCPError(INVALID_PARAMS, "delivery.secret must be whsec_ and the base64 of 24 to 64 random bytes.")
     account = await account_of(ctx)
@@ -159,18 +160,6 @@ def _webhooks(ctx: _Context) -> Webhooks:
     if webhooks is None or not has_webhooks(ctx):
         raise MCPError(FORBIDDEN, "Webhooks need a bearer token at /mcp. Use events/poll or events/stream here.")
     return webhooks
-
-
-def _host(url: str) -> str:
-    try:
-        parts = urlsplit(url)
-        host, port = parts.hostname, parts.port
-    except ValueError:
-        host = port = None
-    is_plain = url.isascii() and url.isprintable() and " " not in url
-    if not host or not is_plain or parts.scheme != "https" or port not in (None, 443) or "@" in parts.netloc:
-        raise MCPError(INVALID_PARAMS, "delivery.url must be an https address, without a port or a password.")
-    return host
 
 
 def _status(granted: Granted) -> DeliveryStatus | None:
