@@ -27,6 +27,7 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
             number TEXT NOT NULL,
             submission TEXT NOT NULL,
             timezone TEXT NOT NULL,
+            session_id TEXT,
             worker TEXT NOT NULL,
             state TEXT NOT NULL,
             placed_at DOUBLE PRECISION NOT NULL,
@@ -37,21 +38,31 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
             delivered_at DOUBLE PRECISION,
             call_id TEXT,
             outcome TEXT,
+            calendar TEXT,
             reached INTEGER,
             error TEXT,
-            confirmation_id TEXT
+            confirmation_id TEXT,
+            not_before DOUBLE PRECISION,
+            place_by DOUBLE PRECISION,
+            attempts INTEGER NOT NULL,
+            earlier TEXT,
+            noted_at DOUBLE PRECISION
         )
         """,
         "CREATE UNIQUE INDEX calls_one_per_call_id ON calls (api, account, call_id) WHERE call_id IS NOT NULL",
         "CREATE UNIQUE INDEX calls_one_per_confirmation ON calls (confirmation_id) WHERE confirmation_id IS NOT NULL",
         "CREATE UNIQUE INDEX calls_one_per_generation ON calls (api, account, fingerprint, day, generation)",
-        f"CREATE UNIQUE INDEX calls_one_active ON calls (api, account, fingerprint) WHERE state IN {ACTIVE}",
+        "CREATE UNIQUE INDEX calls_one_open ON calls (api, account, fingerprint) "
+        "WHERE state IN ('scheduled', 'reserved', 'sent')",
         f"CREATE INDEX calls_active ON calls (worker) WHERE state IN {ACTIVE}",
         "CREATE INDEX calls_by_fingerprint ON calls (api, account, fingerprint, placed_at)",
         "CREATE INDEX calls_by_number ON calls (api, account, number, placed_at)",
         "CREATE INDEX calls_by_time ON calls (api, account, placed_at)",
         "CREATE INDEX calls_by_age ON calls (placed_at) WHERE delivered_at IS NOT NULL",
-        "CREATE TABLE accounts (api TEXT NOT NULL, account TEXT NOT NULL, PRIMARY KEY (api, account))",
+        "CREATE INDEX calls_due ON calls (not_before) WHERE state = 'scheduled'",
+        "CREATE INDEX calls_unnoted ON calls (api, account) "
+        "WHERE ended_at IS NOT NULL AND (noted_at IS NULL OR noted_at <> ended_at)",
+        "CREATE TABLE accounts (api TEXT NOT NULL, account TEXT NOT NULL, events BIGINT, PRIMARY KEY (api, account))",
         """
         CREATE TABLE audit (
             at DOUBLE PRECISION NOT NULL,
@@ -77,22 +88,6 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         )
         """,
         "CREATE INDEX shared_values_by_end ON shared_values (expires_at)",
-    ),
-    ("ALTER TABLE calls ADD COLUMN session_id TEXT",),
-    ("ALTER TABLE calls ADD COLUMN calendar TEXT",),
-    (
-        "ALTER TABLE calls ADD COLUMN not_before DOUBLE PRECISION",
-        "ALTER TABLE calls ADD COLUMN place_by DOUBLE PRECISION",
-        "ALTER TABLE calls ADD COLUMN attempts INTEGER NOT NULL DEFAULT 1",
-        "ALTER TABLE calls ADD COLUMN earlier TEXT",
-        "DROP INDEX calls_one_active",
-        "CREATE UNIQUE INDEX calls_one_open ON calls (api, account, fingerprint) "
-        "WHERE state IN ('scheduled', 'reserved', 'sent')",
-        "CREATE INDEX calls_due ON calls (not_before) WHERE state = 'scheduled'",
-    ),
-    (
-        "ALTER TABLE calls ADD COLUMN noted_at DOUBLE PRECISION",
-        "ALTER TABLE accounts ADD COLUMN events BIGINT",
         """
         CREATE TABLE events (
             api TEXT NOT NULL,
@@ -107,10 +102,6 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         """,
         "CREATE UNIQUE INDEX events_once ON events (api, account, event_id)",
         "CREATE INDEX events_by_age ON events (at)",
-        "CREATE INDEX calls_unnoted ON calls (api, account) "
-        "WHERE ended_at IS NOT NULL AND (noted_at IS NULL OR noted_at <> ended_at)",
-    ),
-    (
         """
         CREATE TABLE webhook_subscriptions (
             id TEXT PRIMARY KEY,
@@ -123,10 +114,13 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
             old_secret TEXT,
             old_secret_until DOUBLE PRECISION,
             expires_at DOUBLE PRECISION NOT NULL,
+            sign_in TEXT,
             position BIGINT NOT NULL,
             last_delivery_at DOUBLE PRECISION,
             last_error TEXT,
-            failed_since DOUBLE PRECISION
+            failed_since DOUBLE PRECISION,
+            ended TEXT,
+            has_gap INTEGER NOT NULL DEFAULT 0
         )
         """,
         "CREATE INDEX webhooks_by_account ON webhook_subscriptions (api, account)",
@@ -136,12 +130,12 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
             position BIGINT NOT NULL,
             attempts INTEGER NOT NULL,
             due_at DOUBLE PRECISION NOT NULL,
+            taken_until DOUBLE PRECISION,
+            message_id TEXT,
             PRIMARY KEY (subscription, position)
         )
         """,
         "CREATE INDEX webhook_outbox_due ON webhook_outbox (due_at)",
-    ),
-    (
         """
         CREATE TABLE call_lists (
             list_id TEXT PRIMARY KEY,
@@ -172,15 +166,6 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         )
         """,
         "CREATE INDEX call_list_calls_by_call ON call_list_calls (tracking_id)",
-    ),
-    (
-        "ALTER TABLE webhook_subscriptions ADD COLUMN sign_in TEXT",
-        "ALTER TABLE webhook_outbox ADD COLUMN taken_until DOUBLE PRECISION",
-    ),
-    (
-        "ALTER TABLE webhook_subscriptions ADD COLUMN ended TEXT",
-        "ALTER TABLE webhook_subscriptions ADD COLUMN has_gap INTEGER NOT NULL DEFAULT 0",
-        "ALTER TABLE webhook_outbox ADD COLUMN message_id TEXT",
     ),
 )
 """The statements of each version of the schema; version N has run the first N."""
