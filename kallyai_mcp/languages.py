@@ -1,8 +1,57 @@
 """The languages that this program writes; this module imports nothing of the package."""
 
-from typing import Literal
+import os
+import re
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Any, Literal
 
 Language = Literal["en", "es"]
+
+_chosen: ContextVar[Language | None] = ContextVar("the language of localized texts", default=None)
+
+
+def localized(english: str, spanish: str) -> str:
+    """The one of two texts that is in the language of the person at this terminal, or of `speaking`."""
+    return spanish if (_chosen.get() or reader_language()) == "es" else english
+
+
+@contextmanager
+def speaking(language: Language) -> Iterator[None]:
+    """Have `localized` take this language within, such as English for JSON."""
+    token = _chosen.set(language)
+    try:
+        yield
+    finally:
+        _chosen.reset(token)
+
+
+def _language_of_windows() -> str:
+    import ctypes
+    import locale
+
+    windll: Any = getattr(ctypes, "windll")  # noqa: B009 - only Windows has it, which mypy knows
+    return locale.windows_locale.get(windll.kernel32.GetUserDefaultUILanguage(), "")
+
+
+def reader_language(
+    platform: str = sys.platform,
+    environ: Mapping[str, str] = os.environ,
+    of_windows: Callable[[], str] = _language_of_windows,
+) -> Language:
+    """The language of the person at this terminal: Spanish if the environment says so, else English.
+
+    Args:
+        platform: As `sys.platform`.
+        environ: The environment's variables; LC_ALL, LC_MESSAGES, or LANG name the language (POSIX, section 8.2).
+        of_windows: Returns the language of Windows' own texts, such as "es_ES"; asked if no variable names one.
+    """
+    named = next((value for name in ("LC_ALL", "LC_MESSAGES", "LANG") if (value := environ.get(name))), "")
+    if not named and platform == "win32":
+        named = of_windows()
+    return "es" if re.match(r"es([_.@-]|$)|spanish", named, re.IGNORECASE) else "en"
 
 
 def preferred(accepted: str) -> Language | None:

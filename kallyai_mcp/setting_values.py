@@ -8,8 +8,10 @@ import stat
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, Literal, get_args
 from urllib.parse import urlsplit
+
+from kallyai_mcp.languages import localized
 
 _PYTHON = "python" if sys.platform == "win32" else "python3"
 MAKE_KEY = f'{_PYTHON} -c "import secrets; print(secrets.token_hex(32))"'
@@ -32,13 +34,14 @@ def one_of(choices: object) -> Callable[[str], Any]:
 
     def read(text: str) -> Any:
         if text.lower() not in by_lower_case:
-            raise ValueError(f"{text!r} is not one of {', '.join(by_lower_case.values())}")
+            names = ", ".join(by_lower_case.values())
+            raise ValueError(localized(f"{text!r} is not one of {names}", f"{text!r} no es ninguno de estos: {names}"))
         return by_lower_case[text.lower()]
 
     return read
 
 
-def amount(unit: str, most: int) -> Callable[[str], float]:
+def amount(unit: Literal["seconds", "days"], most: int) -> Callable[[str], float]:
     """A function that reads a number of `unit` from 0 to `most`."""
 
     def read(text: str) -> float:
@@ -47,7 +50,13 @@ def amount(unit: str, most: int) -> Callable[[str], float]:
         except ValueError:
             value = float("nan")
         if not 0 <= value <= most:
-            raise ValueError(f"{text!r} is not a number of {unit} from 0 to {most}")
+            units = localized(unit, {"seconds": "segundos", "days": "días"}[unit])
+            raise ValueError(
+                localized(
+                    f"{text!r} is not a number of {units} from 0 to {most}",
+                    f"{text!r} no es un número de {units} de 0 a {most}",
+                )
+            )
         return value
 
     return read
@@ -56,35 +65,52 @@ def amount(unit: str, most: int) -> Callable[[str], float]:
 def switch(text: str) -> bool:
     """On or off."""
     if text.lower() not in _TRUE | _FALSE:
-        raise ValueError(f"{text!r} is neither 1 nor 0")
+        raise ValueError(localized(f"{text!r} is neither 1 nor 0", f"{text!r} no es ni 1 ni 0"))
     return text.lower() in _TRUE
 
 
 def number_of_calls(text: str) -> int:
     """How many calls may be placed."""
     if not re.fullmatch("[0-9]{1,6}", text):
-        raise ValueError(f"{text!r} is not a number of calls from 0 to 999999")
+        raise ValueError(
+            localized(
+                f"{text!r} is not a number of calls from 0 to 999999",
+                f"{text!r} no es un número de llamadas de 0 a 999999",
+            )
+        )
     return int(text)
 
 
 def rate(text: str) -> str:
     """Requests per unit of time."""
     if not re.fullmatch(r"[1-9][0-9]{0,6}/(second|minute|hour|day)", text):
-        raise ValueError(f"{text!r} is not a rate such as 300/minute")
+        raise ValueError(
+            localized(f"{text!r} is not a rate such as 300/minute", f"{text!r} no es una frecuencia como 300/minute")
+        )
     return text
 
 
 def token(text: str) -> str:
     """A secret or a name that is sent in a header."""
     if not text.isascii() or not text.isprintable() or " " in text:
-        raise ValueError("not a token: it has spaces or characters beyond ASCII")
+        raise ValueError(
+            localized(
+                "not a token: it has spaces or characters beyond ASCII",
+                "no es un token: tiene espacios o caracteres que no son ASCII",
+            )
+        )
     return text
 
 
 def shared_secret(text: str) -> str:
     """A token that keeps others out."""
     if len(token(text)) < _SHORTEST_SECRET:
-        raise ValueError(f"too short to keep anybody out; {_SHORTEST_SECRET} characters do")
+        raise ValueError(
+            localized(
+                f"too short to keep anybody out; {_SHORTEST_SECRET} characters do",
+                f"demasiado corto para proteger nada; con {_SHORTEST_SECRET} caracteres basta",
+            )
+        )
     return text
 
 
@@ -93,7 +119,10 @@ def secret_keys(text: str) -> tuple[bytes, ...]:
     keys = [key.strip() for key in text.split(",")]
     if not all(re.fullmatch("(?:[0-9a-fA-F]{2}){32,}", key) for key in keys):
         raise ValueError(
-            f"not keys of at least 32 bytes in hexadecimal, with commas between them; `{MAKE_KEY}` makes one"
+            localized(
+                f"not keys of at least 32 bytes in hexadecimal, with commas between them; `{MAKE_KEY}` makes one",
+                f"no son claves de al menos 32 bytes en hexadecimal, separadas por comas; `{MAKE_KEY}` crea una",
+            )
         )
     if any(len(set(bytes.fromhex(key))) < _FEWEST_BYTES for key in keys):
         raise ValueError(f"a key in it is not random; `{MAKE_KEY}` makes one")
@@ -103,7 +132,12 @@ def secret_keys(text: str) -> tuple[bytes, ...]:
 def header(text: str) -> str:
     """The value of a header."""
     if not text.isascii() or not text.isprintable():
-        raise ValueError("only printable ASCII can be sent in a header")
+        raise ValueError(
+            localized(
+                "only printable ASCII can be sent in a header",
+                "en una cabecera solo se pueden enviar caracteres ASCII visibles",
+            )
+        )
     return text
 
 
@@ -113,11 +147,18 @@ def folder(text: str) -> Path:
         path = Path(text).expanduser()
         is_file = _is_file(path)
     except (RuntimeError, OSError):  # no such user; a name that is too long, or a folder that can't be entered
-        raise ValueError(f"{text!r} can't be used as a folder") from None
+        raise ValueError(
+            localized(f"{text!r} can't be used as a folder", f"{text!r} no se puede usar como carpeta")
+        ) from None
     if not path.is_absolute():
-        raise ValueError(f"{text!r} is a relative path, which each program reads differently; give the whole path")
+        raise ValueError(
+            localized(
+                f"{text!r} is a relative path, which each program reads differently; give the whole path",
+                f"{text!r} es una ruta relativa, que cada programa entiende de otro modo; indica la ruta completa",
+            )
+        )
     if is_file:
-        raise ValueError(f"{text!r} is a file, not a folder")
+        raise ValueError(localized(f"{text!r} is a file, not a folder", f"{text!r} es un archivo, no una carpeta"))
     return path
 
 
@@ -130,31 +171,54 @@ def _is_file(path: Path) -> bool:
 
 def numbers(text: str) -> tuple[str, ...]:
     """Numbers and prefixes in E.164: another entry would match no number, and protect from nothing."""
-    return _listed(text, r"\+[0-9]{1,15}", "no number or prefix in E.164, such as +1415")
+    return _listed(
+        text,
+        r"\+[0-9]{1,15}",
+        localized(
+            "is no number or prefix in E.164, such as +1415", "no es ningún número ni prefijo en E.164, como +1415"
+        ),
+    )
 
 
 def networks(text: str) -> tuple[str, ...]:
     """IP addresses and networks."""
     import ipaddress  # late: few servers are behind a proxy
 
-    entries = _listed(text, ".+", "no address")
+    entries = _listed(text, ".+", localized("is no address", "no es ninguna dirección"))
     for entry in entries:
         try:
             ipaddress.ip_network(entry)
         except ValueError:
-            raise ValueError(f"{entry!r} is no address or network such as 10.0.0.0/8") from None
+            raise ValueError(
+                localized(
+                    f"{entry!r} is no address or network such as 10.0.0.0/8",
+                    f"{entry!r} no es ninguna dirección ni red como 10.0.0.0/8",
+                )
+            ) from None
     return entries
 
 
 def hosts(text: str) -> tuple[str, ...]:
     """Values of the `Host` header."""
-    return _listed(text, _NAME + _PORT, "no host such as phone.example.com or phone.example.com:*")
+    return _listed(
+        text,
+        _NAME + _PORT,
+        localized(
+            "is no host such as phone.example.com or phone.example.com:*",
+            "no es ningún host como phone.example.com o phone.example.com:*",
+        ),
+    )
 
 
 def origins(text: str) -> tuple[str, ...]:
     """Values of the `Origin` header."""
     return _listed(
-        text, rf"[A-Za-z][A-Za-z0-9+.-]*://{_NAME}{_PORT}", "no origin of a web page such as https://app.example.com"
+        text,
+        rf"[A-Za-z][A-Za-z0-9+.-]*://{_NAME}{_PORT}",
+        localized(
+            "is no origin of a web page such as https://app.example.com",
+            "no es ningún origen de una página web como https://app.example.com",
+        ),
     )
 
 
@@ -166,7 +230,12 @@ def public_url(text: str) -> str:
     except ValueError:
         is_good = False
     if not is_good or not text.isprintable() or any(char in text for char in " \\@?#"):
-        raise ValueError("not a web address; it should look like https://phone.example.com")
+        raise ValueError(
+            localized(
+                "not a web address; it should look like https://phone.example.com",
+                "no es una dirección web; debe ser como https://phone.example.com",
+            )
+        )
     return text.rstrip("/")
 
 
@@ -174,16 +243,19 @@ def database_url(text: str) -> str:
     """The URL of a PostgreSQL database; `cli.ledger` checks it fully, because that needs the database's library."""
     if not re.match("(?i:postgres(?:ql)?)://", text):
         raise ValueError(
-            "not the URL of a PostgreSQL database; it should look like postgresql://user:password@host/database"
+            localized(
+                "not the URL of a PostgreSQL database; it should look like postgresql://user:password@host/database",
+                "no es la URL de una base de datos PostgreSQL; debe ser como postgresql://user:password@host/database",
+            )
         )
     return text
 
 
 def _listed(text: str, pattern: str, is_wrong: str) -> tuple[str, ...]:
-    """What stands between commas; each must match `pattern`."""
+    """What stands between commas; each must match `pattern`, else `is_wrong` says what it is not."""
     items = tuple(item for item in (part.strip() for part in text.split(",")) if item)
     if wrong := [item for item in items if not re.fullmatch(pattern, item)]:
-        raise ValueError(f"{wrong[0]!r} is {is_wrong}")
+        raise ValueError(f"{wrong[0]!r} {is_wrong}")
     if not items:
-        raise ValueError(f"{text!r} lists nothing")
+        raise ValueError(localized(f"{text!r} lists nothing", f"{text!r} no nombra nada"))
     return items

@@ -6,6 +6,8 @@ Every package may import this module, so it imports none of them.
 import ipaddress
 from urllib.parse import SplitResult, urlsplit
 
+from kallyai_mcp.languages import localized
+
 _DEFAULT_PORTS = {"https": 443, "http": 80}
 
 
@@ -80,18 +82,40 @@ def check_base_url(url: str, example: str = "https://api.kallyai.com") -> str:
             message is one line and does not repeat the URL, which may hold a password.
     """
     if any(not char.isprintable() or char in " \\" for char in url):
-        raise ValueError("white space, control characters and backslashes have no place in it")
+        raise ValueError(
+            localized(
+                "white space, control characters and backslashes have no place in it",
+                "no puede tener espacios, caracteres de control ni barras invertidas",
+            )
+        )
     try:
         parts = urlsplit(url)
         origin = _origin(parts)
     except ValueError:
-        raise ValueError(f"not a URL; it should look like {example}") from None
+        raise ValueError(
+            localized(f"not a URL; it should look like {example}", f"no es una URL; debe ser como {example}")
+        ) from None
     if parts.scheme not in _DEFAULT_PORTS or not parts.hostname:
-        raise ValueError(f"not a web address; it should look like {example}")
+        raise ValueError(
+            localized(
+                f"not a web address; it should look like {example}",
+                f"no es una dirección web; debe ser como {example}",
+            )
+        )
     if "@" in parts.netloc or "?" in url or "#" in url:
-        raise ValueError(f"a user name, a query or a fragment has no place in it; it should look like {example}")
+        raise ValueError(
+            localized(
+                f"a user name, a query or a fragment has no place in it; it should look like {example}",
+                f"no puede tener un nombre de usuario, una consulta ni un fragmento; debe ser como {example}",
+            )
+        )
     if parts.scheme == "http" and not is_loopback(parts.hostname):
-        raise ValueError("http would send the sign-in in the clear; use https (http only for this machine)")
+        raise ValueError(
+            localized(
+                "http would send the sign-in in the clear; use https (http only for this machine)",
+                "con http, la sesión se enviaría sin cifrar; usa https (http solo para este equipo)",
+            )
+        )
     return f"{origin}{parts.path}".rstrip("/")
 
 

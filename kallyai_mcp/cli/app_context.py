@@ -11,7 +11,7 @@ from kallyai_mcp.cli.browser_sign_in import BrowserSignIn
 from kallyai_mcp.cli.connection import Connection
 from kallyai_mcp.cli.ledger import timing
 from kallyai_mcp.cli.local_timezone import local_timezone
-from kallyai_mcp.cli.words import reader_language
+from kallyai_mcp.languages import reader_language
 from kallyai_mcp.tools.confirmations import Confirmations
 from kallyai_mcp.tools.context import AppContext
 

@@ -5,36 +5,142 @@ from typing import Any
 
 import click
 
+from kallyai_mcp.cli.help_texts import AS_JSON, in_spanish
+from kallyai_mcp.languages import localized
 from kallyai_mcp.settings import Settings
 
-_json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-_sandbox = click.option("--sandbox", is_flag=True, help="Use the embedded sandbox: nobody is called.")
+_NUMBER, _NAME = localized("NUMBER", "NÚMERO"), localized("NAME", "NOMBRE")
+
+_json = click.option("--json", "as_json", is_flag=True, help=AS_JSON)
+_sandbox = click.option(
+    "--sandbox",
+    is_flag=True,
+    help=localized(
+        "Use the embedded sandbox: nobody is called.", "Usa el entorno de pruebas incluido: no se llama a nadie."
+    ),
+)
 _id = click.argument("id_", metavar="ID")
 
 
-@click.command(short_help="Place a call, and see what was agreed.")
-@click.argument("respondent_phone", metavar="NUMBER")
-@click.argument("task_description", metavar="TASK")
-@click.option("--business", "business_name", metavar="NAME", help="Who is called.")
-@click.option("--name", "user_name", metavar="NAME", help="Who the booking is for.")
-@click.option("--phone", "user_phone", metavar="NUMBER", help="Your callback number.")
-@click.option("--date", "appointment_date", metavar="YYYY-MM-DD", help="The day of the appointment.")
-@click.option("--time", "appointment_time", metavar="HH:MM", help="Its time, 24 hours, by the callee's clock.")
-@click.option("--leeway", "time_preference_text", metavar="WORDS", help='The time in words, such as "after 5pm".')
-@click.option("--party", "party_size", metavar="N", type=int, help="How many people, 1 to 50.")
-@click.option("--lang", "language", type=click.Choice(["en", "es"]), help="The language of the summary and the call.")
-@click.option("--category", "task_category", type=click.Choice(["restaurant", "clinic", "hotel", "general"]),
-              show_default="restaurant with --party, else general", help="What kind of call it is.")  # fmt: skip
-@click.option("--also", "additional_instructions", multiple=True, metavar="WISH", help="A wish or limit; repeatable.")
-@click.option("--urgent", "is_urgent", is_flag=True, help="Say that it is urgent.")
-@click.option("--accept-other-time", is_flag=True, help="Let KallyAI agree to another day or time.")
-@click.option("--timezone", metavar="ZONE", help="IANA zone of the appointment.", show_default="the callee's")
-@click.option("--not-before", metavar="TIME", help="Call later: ISO 8601; the callee's time without an offset.")
-@click.option(
-    "--retries", type=int, default=0, metavar="N", help="Call again up to N times, 0 to 3, if busy or no answer."
+@click.command(
+    short_help=localized("Place a call, and see what was agreed.", "Hace una llamada y muestra lo acordado."),
+    help=in_spanish("""
+    Hace que KallyAI llame a NÚMERO y se ocupe de TAREA, y muestra lo acordado.
+
+    NÚMERO empieza por + y el prefijo del país. TAREA dice qué debe conseguir la llamada; puede leerse en voz alta.
+
+    Ves la llamada antes de que se haga, y se te pide un sí. Es una llamada de verdad a otra persona. El código de
+    salida es 0 si la conversación tuvo lugar o la llamada está programada, 1 si no se llamó a nadie, 3 si no se
+    localizó a nadie o la llamada se cortó, y 4 si no se sabe.
+
+    Una llamada con --not-before, u otro intento, la hace cualquier servidor kallyai-mcp tuyo que esté en marcha
+    entonces. `cancel` la cancela.
+
+    Ejemplo: kallyai-mcp call +34911234567 "Reservar una mesa" --party 4 --date 2027-03-05 --time 19:00 --name Ada
+    """),
 )
-@click.option("--redial", is_flag=True, help="Call again although the same call was just made.")
-@click.option("--yes", "-y", is_flag=True, help="Place the call without a question.")
+@click.argument("respondent_phone", metavar=_NUMBER)
+@click.argument("task_description", metavar=localized("TASK", "TAREA"))
+@click.option("--business", "business_name", metavar=_NAME, help=localized("Who is called.", "A quién se llama."))
+@click.option(
+    "--name", "user_name", metavar=_NAME, help=localized("Who the booking is for.", "Para quién es la reserva.")
+)
+@click.option(
+    "--phone",
+    "user_phone",
+    metavar=_NUMBER,
+    help=localized("Your callback number.", "Tu número, por si quieren llamarte."),
+)
+@click.option(
+    "--date",
+    "appointment_date",
+    metavar=localized("YYYY-MM-DD", "AAAA-MM-DD"),
+    help=localized("The day of the appointment.", "El día de la cita."),
+)
+@click.option(
+    "--time",
+    "appointment_time",
+    metavar="HH:MM",
+    help=localized(
+        "Its time, 24 hours, by the callee's clock.", "Su hora, de 0 a 24, según el reloj de donde se llama."
+    ),
+)
+@click.option(
+    "--leeway",
+    "time_preference_text",
+    metavar=localized("WORDS", "PALABRAS"),
+    help=localized('The time in words, such as "after 5pm".', 'La hora en palabras, como "después de las cinco".'),
+)
+@click.option(
+    "--party",
+    "party_size",
+    metavar="N",
+    type=int,
+    help=localized("How many people, 1 to 50.", "Cuántas personas, de 1 a 50."),
+)
+@click.option(
+    "--lang",
+    "language",
+    type=click.Choice(["en", "es"]),
+    help=localized("The language of the summary and the call.", "El idioma del resumen y de la llamada."),
+)
+@click.option(
+    "--category",
+    "task_category",
+    type=click.Choice(["restaurant", "clinic", "hotel", "general"]),
+    show_default=localized("restaurant with --party, else general", "restaurant con --party; si no, general"),
+    help=localized("What kind of call it is.", "De qué tipo es la llamada."),
+)
+@click.option(
+    "--also",
+    "additional_instructions",
+    multiple=True,
+    metavar=localized("WISH", "DESEO"),
+    help=localized("A wish or limit; repeatable.", "Un deseo o un límite; se puede repetir."),
+)
+@click.option("--urgent", "is_urgent", is_flag=True, help=localized("Say that it is urgent.", "Dice que es urgente."))
+@click.option(
+    "--accept-other-time",
+    is_flag=True,
+    help=localized("Let KallyAI agree to another day or time.", "Deja que KallyAI acepte otro día u otra hora."),
+)
+@click.option(
+    "--timezone",
+    metavar=localized("ZONE", "ZONA"),
+    show_default=localized("the callee's", "la del número llamado"),
+    help=localized("IANA zone of the appointment.", "Zona horaria IANA de la cita."),
+)
+@click.option(
+    "--not-before",
+    metavar=localized("TIME", "HORA"),
+    help=localized(
+        "Call later: ISO 8601; the callee's time without an offset.",
+        "Llama más tarde: ISO 8601; sin diferencia con UTC, es la hora de donde se llama.",
+    ),
+)
+@click.option(
+    "--retries",
+    type=int,
+    default=0,
+    metavar="N",
+    help=localized(
+        "Call again up to N times, 0 to 3, if busy or no answer.",
+        "Vuelve a llamar hasta N veces, de 0 a 3, si está ocupada la línea o nadie contesta.",
+    ),
+)
+@click.option(
+    "--redial",
+    is_flag=True,
+    help=localized(
+        "Call again although the same call was just made.", "Vuelve a llamar aunque se acabe de hacer la misma llamada."
+    ),
+)
+@click.option(
+    "--yes",
+    "-y",
+    is_flag=True,
+    help=localized("Place the call without a question.", "Hace la llamada sin preguntar."),
+)
 @_sandbox
 @_json
 @click.pass_obj
@@ -61,9 +167,28 @@ def call(settings: Settings, /, *, sandbox: bool, as_json: bool, yes: bool, redi
     call(settings, arguments, sandbox=sandbox, yes=yes, redial=redial, as_json=as_json)
 
 
-@click.command(short_help="List your calls, newest first.")
-@click.option("--limit", type=click.IntRange(1, 200), default=20, show_default=True, help="How many.")
-@click.option("--offset", type=click.IntRange(0), default=0, show_default=True, help="How many of the newest to skip.")
+@click.command(
+    short_help=localized("List your calls, newest first.", "Lista tus llamadas, primero las más recientes."),
+    help=in_spanish(
+        "Lista tus llamadas, primero las más recientes: cuándo, resultado, a quién, id y el resumen de KallyAI."
+    ),
+)
+@click.option(
+    "--limit",
+    metavar="N",
+    type=click.IntRange(1, 200),
+    default=20,
+    show_default=True,
+    help=localized("How many.", "Cuántas."),
+)
+@click.option(
+    "--offset",
+    metavar="N",
+    type=click.IntRange(0),
+    default=0,
+    show_default=True,
+    help=localized("How many of the newest to skip.", "Cuántas de las más recientes se saltan."),
+)
 @_sandbox
 @_json
 @click.pass_obj
@@ -74,9 +199,20 @@ def calls(settings: Settings, *, limit: int, offset: int, sandbox: bool, as_json
     calls(settings, sandbox=sandbox, limit=limit, offset=offset, as_json=as_json)
 
 
-@click.command(short_help="Show how a call or a list ended; --follow waits.")
+@click.command(
+    short_help=localized(
+        "Show how a call or a list ended; --follow waits.",
+        "Muestra cómo terminó una llamada o una lista; --follow espera.",
+    ),
+    help=in_spanish("Muestra cómo terminó la llamada o la lista de candidatos con este ID, o por dónde va."),
+)
 @_id
-@click.option("--follow", "wait", is_flag=True, help="Wait until the call has ended.")
+@click.option(
+    "--follow",
+    "wait",
+    is_flag=True,
+    help=localized("Wait until the call has ended.", "Espera hasta que la llamada haya terminado."),
+)
 @_sandbox
 @_json
 @click.pass_obj
@@ -87,7 +223,17 @@ def show(settings: Settings, *, id_: str, wait: bool, sandbox: bool, as_json: bo
     show(settings, id_, sandbox=sandbox, wait=wait, as_json=as_json)
 
 
-@click.command(short_help="Cancel a scheduled call, a retry, or a list.")
+@click.command(
+    short_help=localized(
+        "Cancel a scheduled call, a retry, or a list.", "Cancela una llamada programada, otro intento o una lista."
+    ),
+    help=in_spanish("""
+    Cancela para siempre la llamada programada, el otro intento o la lista con este ID.
+
+    Una llamada en curso no se puede colgar; después de ella no se hace ninguna otra. El código de salida es 1 si no se
+    canceló nada.
+    """),
+)
 @_id
 @_sandbox
 @_json
@@ -103,7 +249,10 @@ def cancel(settings: Settings, *, id_: str, sandbox: bool, as_json: bool) -> Non
     cancel(settings, id_, sandbox=sandbox, as_json=as_json)
 
 
-@click.command(short_help="Show who said what in a call.")
+@click.command(
+    short_help=localized("Show who said what in a call.", "Muestra quién dijo qué en una llamada."),
+    help=in_spanish("Muestra quién dijo qué en la llamada con este ID."),
+)
 @_id
 @_sandbox
 @_json
@@ -115,9 +264,20 @@ def transcript(settings: Settings, *, id_: str, sandbox: bool, as_json: bool) ->
     transcript(settings, id_, sandbox=sandbox, as_json=as_json)
 
 
-@click.command(short_help="Print a call's appointment as an .ics file.")
+@click.command(
+    short_help=localized(
+        "Print a call's appointment as an .ics file.", "Muestra la cita de una llamada como archivo .ics."
+    ),
+    help=in_spanish("Muestra la cita que hizo la llamada con este ID, como archivo .ics."),
+)
 @_id
-@click.option("--output", "-o", type=click.Path(dir_okay=False, path_type=Path), help="Write it into this file.")
+@click.option(
+    "--output",
+    "-o",
+    metavar=localized("FILE", "ARCHIVO"),
+    type=click.Path(dir_okay=False, path_type=Path),
+    help=localized("Write it into this file.", "La escribe en este archivo."),
+)
 @_sandbox
 @_json
 @click.pass_obj

@@ -1,9 +1,33 @@
-"""Why a command does not start."""
+"""Why a command does not start, and what the system says."""
+
+import errno
 
 import click
+
+from kallyai_mcp.languages import localized
+
+_IN_SPANISH = {
+    errno.EACCES: "permiso denegado",
+    errno.EPERM: "operación no permitida",
+    errno.ENOENT: "no existe",
+    errno.ENOTDIR: "no es una carpeta",
+    errno.EISDIR: "es una carpeta",
+    errno.EROFS: "el sistema de archivos es de solo lectura",
+    errno.ENOSPC: "no queda espacio",
+    errno.ENAMETOOLONG: "el nombre es demasiado largo",
+    errno.EADDRINUSE: "la dirección ya está en uso",
+    errno.EADDRNOTAVAIL: "la dirección no es de este equipo",
+}
+"""The usual errors of the system, whose own texts are in English."""
 
 
 class SetupError(click.ClickException):
     """A setting or an option is not valid or not safe, or needs another one; the message is one line."""
 
     exit_code = 2
+
+
+def reason_of(error: OSError) -> str:
+    """What the system says about an error, in a few words."""
+    said = error.strerror or type(error).__name__
+    return localized(said, _IN_SPANISH.get(error.errno or 0, said))

@@ -9,10 +9,11 @@ import click
 
 from kallyai_mcp.cli.clients.command import server_command
 from kallyai_mcp.cli.clients.errors import ClientFileError, HasCommentsError
-from kallyai_mcp.cli.clients.files import FORMATS, ClientFile
+from kallyai_mcp.cli.clients.files import FORMATS, Change, ClientFile
 from kallyai_mcp.cli.clients.known import CLIENTS, Client, Machine
 from kallyai_mcp.cli.console import say, table
 from kallyai_mcp.cli.sandbox import need_sandbox
+from kallyai_mcp.languages import localized
 
 
 def list_clients(name: str) -> None:
@@ -20,18 +21,29 @@ def list_clients(name: str) -> None:
     machine = Machine.this()
     here = [client for client in CLIENTS.values() if client.is_on(machine)]
     if not here:
-        say("No client was found here. These can be named all the same:")
+        say(
+            localized(
+                "No client was found here. These can be named all the same:",
+                "No se encontró ningún cliente aquí. Aun así, puedes nombrar estos:",
+            )
+        )
     rows = []
+    added, missing = localized("has the entry", "tiene la entrada"), localized("has no entry", "no tiene la entrada")
     for client in here or CLIENTS.values():
         try:
             has_entry = name in ClientFile(client, machine).servers()
         except ClientFileError as error:
             rows.append((client.title, client.key, str(error)))
             continue
-        rows.append((client.title, client.key, "has the entry" if has_entry else "has no entry" if here else ""))
+        rows.append((client.title, client.key, added if has_entry else missing if here else ""))
     for line in table(rows, indent="  "):
         say(line)
-    say("To add the entry: kallyai-mcp install CLIENT, with a name of the second column; or --all")
+    say(
+        localized(
+            "To add the entry: kallyai-mcp install CLIENT, with a name of the second column; or --all",
+            "Para añadirla: kallyai-mcp install CLIENTE, con un nombre de la segunda columna; o --all",
+        )
+    )
 
 
 def install_everywhere(*, name: str, sandbox: bool, only_print: bool) -> None:
@@ -43,7 +55,12 @@ def install_everywhere(*, name: str, sandbox: bool, only_print: bool) -> None:
     machine = Machine.this()
     keys = [client.key for client in CLIENTS.values() if client.is_on(machine)]
     if not keys:
-        raise click.ClickException("No client was found here. `kallyai-mcp install CLIENT` adds the entry to one.")
+        raise click.ClickException(
+            localized(
+                "No client was found here. `kallyai-mcp install CLIENT` adds the entry to one.",
+                "No se encontró ningún cliente aquí. `kallyai-mcp install CLIENTE` añade la entrada a uno.",
+            )
+        )
     failures = []
     for key in keys:
         try:
@@ -80,28 +97,53 @@ def install(key: str, *, name: str, sandbox: bool, only_print: bool, path: Path 
     entry = client.entry(name, *server_command(sandbox=sandbox), is_inner=tables[-1] == client.inner_table)
     if only_print:
         say(_document(client, (*tables, name), entry))
-        say(f"It goes into {file.path}; nothing was written.", err=True)
+        say(
+            localized(f"It goes into {file.path}; nothing was written.", f"Va en {file.path}; no se escribió nada."),
+            err=True,
+        )
         return
     try:
         change = file.install(name, entry)
     except HasCommentsError as error:
         say(f'"{name}": {json.dumps(file.merged(name, entry), indent=2, ensure_ascii=False)}')
-        where = f'"{".".join(tables)}", in place of an entry "{name}" if there is one'
-        raise click.ClickException(f"{error} Paste the entry above into it yourself, under {where}.") from None
+        place = ".".join(tables)
+        raise click.ClickException(
+            localized(
+                f'{error} Paste the entry above into it yourself, under "{place}", in place of an entry "{name}" if '
+                "there is one.",
+                f'{error} Pega tú la entrada de arriba, dentro de "{place}", en vez de la entrada "{name}" si existe.',
+            )
+        ) from None
     except ClientFileError as error:
         raise click.ClickException(str(error)) from None
     if not change.changed:
-        say(f'{client.title} has the entry "{name}" already, in {file.path}; nothing was changed.')
+        say(
+            localized(
+                f'{client.title} has the entry "{name}" already, in {file.path}; nothing was changed.',
+                f'{client.title} ya tenía la entrada "{name}", en {file.path}; no se cambió nada.',
+            )
+        )
         return
-    backup = f" The file as it was: {change.backup}." if change.backup else ""
-    say(f'{client.title} has the entry "{name}" now, in {file.path}.{backup}')
-    say(f"Next: {client.restart}.")
+    said = localized(
+        f'{client.title} has the entry "{name}" now, in {file.path}.',
+        f'{client.title} ahora tiene la entrada "{name}", en {file.path}.',
+    )
+    say(f"{said} {_backup(change)}" if change.backup else said)
+    say(localized(f"Next: {client.restart()}.", f"Después: {client.restart()}."))
     number = "+12025550100" if sandbox else "+1…"
     say(
-        f'Then ask it, for example: "Call {number} and ask when they close today."',
+        localized(
+            f'Then ask it, for example: "Call {number} and ask when they close today."',
+            f'Luego pídele, por ejemplo: "Llama al {number} y pregunta a qué hora cierran hoy."',
+        )
     )
     if not sandbox:
-        say("Its first call asks you to sign in to KallyAI; `kallyai-mcp login` does that now.")
+        say(
+            localized(
+                "Its first call asks you to sign in to KallyAI; `kallyai-mcp login` does that now.",
+                "Su primera llamada te pide que inicies sesión en KallyAI; `kallyai-mcp login` lo hace ahora.",
+            )
+        )
     _name_settings(client)
 
 
@@ -121,16 +163,33 @@ def uninstall(key: str, *, name: str, path: Path | None = None) -> None:
     try:
         change = file.uninstall(name)
     except HasCommentsError as error:
+        place = ".".join(file.place_of(name)[:-1])
         raise click.ClickException(
-            f'{error} Remove the entry "{name}" under "{".".join(file.place_of(name)[:-1])}" yourself.'
+            localized(
+                f'{error} Remove the entry "{name}" under "{place}" yourself.',
+                f'{error} Quita tú la entrada "{name}" de "{place}".',
+            )
         ) from None
     except ClientFileError as error:
         raise click.ClickException(str(error)) from None
     if not change.changed:
-        say(f'{client.title} has no entry "{name}" in {file.path}; nothing was changed.')
+        say(
+            localized(
+                f'{client.title} has no entry "{name}" in {file.path}; nothing was changed.',
+                f'{client.title} no tiene ninguna entrada "{name}" en {file.path}; no se cambió nada.',
+            )
+        )
         return
-    say(f'{client.title} no longer has the entry "{name}", in {file.path}. The file as it was: {change.backup}.')
-    say(f"Next: restart {client.title}.")
+    said = localized(
+        f'{client.title} no longer has the entry "{name}", in {file.path}.',
+        f'{client.title} ya no tiene la entrada "{name}", en {file.path}.',
+    )
+    say(f"{said} {_backup(change)}")
+    say(localized(f"Next: restart {client.title}.", f"Después: reinicia {client.title}."))
+
+
+def _backup(change: Change) -> str:
+    return localized(f"The file as it was: {change.backup}.", f"El archivo como estaba: {change.backup}.")
 
 
 def _open(key: str, path: Path | None) -> tuple[Client, ClientFile]:
@@ -142,7 +201,11 @@ def _check(name: str) -> None:
     # What every client accepts as a name; Claude Code is the strictest.
     if not re.fullmatch("[A-Za-z0-9_-]{1,64}", name):
         raise click.BadParameter(
-            "only letters, digits, - and _ make a name that every client takes", param_hint="--name"
+            localized(
+                "only letters, digits, - and _ make a name that every client takes",
+                "solo con letras, cifras, - y _ vale el nombre para todos los clientes",
+            ),
+            param_hint="--name",
         )
 
 
@@ -155,7 +218,12 @@ def _document(client: Client, place: tuple[str, ...], entry: dict[str, object]) 
 def _name_settings(client: Client) -> None:
     """Print which settings of this shell the client may not pass on; not their values, which may be secret."""
     if names := sorted(name for name in os.environ if name.startswith("KALLYAI_") and os.environ[name].strip()):
+        given = ", ".join(names)
         say(
-            f"Note: {', '.join(names)} {'is' if len(names) == 1 else 'are'} set here. {client.title} may start the "
-            "server without; what it needs belongs into the entry's env."
+            localized(
+                f"Note: these settings have values here: {given}. {client.title} may start the server without them; "
+                "what it needs belongs into the entry's env.",
+                f"Nota: estos ajustes tienen aquí un valor: {given}. {client.title} puede iniciar el servidor sin "
+                "ellos; los que necesite deben estar en env de la entrada.",
+            )
         )

@@ -1,15 +1,8 @@
 """What the terminal says about calls, in its reader's language: the sentences of the cards, and a few of its own."""
 
-import locale
-import os
-import re
-import sys
-from collections.abc import Callable, Mapping
-from typing import Any
-
 from kallyai_mcp.api.errors import KallyAIError, NotSignedInError, PolicyError
 from kallyai_mcp.cards.texts import texts
-from kallyai_mcp.languages import Language
+from kallyai_mcp.languages import Language, localized
 from kallyai_mcp.tools.text.errors import forbidden, may_have_been_placed, service_says
 from kallyai_mcp.tools.text.plain import sentence
 
@@ -132,31 +125,6 @@ _OWN: dict[str, tuple[str, str]] = {
 _YES = {"en": {"y", "yes"}, "es": {"s", "si", "sí", "y", "yes"}}
 
 
-def _language_of_windows() -> str:
-    import ctypes
-
-    windll: Any = getattr(ctypes, "windll")  # noqa: B009 - only Windows has it, which mypy knows
-    return locale.windows_locale.get(windll.kernel32.GetUserDefaultUILanguage(), "")
-
-
-def reader_language(
-    platform: str = sys.platform,
-    environ: Mapping[str, str] = os.environ,
-    of_windows: Callable[[], str] = _language_of_windows,
-) -> Language:
-    """The language of the person at this terminal: Spanish if the environment says so, else English.
-
-    Args:
-        platform: As `sys.platform`.
-        environ: The environment's variables; LC_ALL, LC_MESSAGES, or LANG name the language (POSIX, section 8.2).
-        of_windows: Returns the language of Windows' own texts, such as "es_ES"; asked if no variable names one.
-    """
-    named = next((value for name in ("LC_ALL", "LC_MESSAGES", "LANG") if (value := environ.get(name))), "")
-    if not named and platform == "win32":
-        named = of_windows()
-    return "es" if re.match(r"es([_.@-]|$)|spanish", named, re.IGNORECASE) else "en"
-
-
 class Words:
     """The sentences in one language.
 
@@ -165,8 +133,8 @@ class Words:
     """
 
     def __init__(self, language: Language | None = None) -> None:
-        self.language: Language = language or reader_language()
-        self.spanish = self.language == "es"
+        self.spanish = (language or localized("en", "es")) == "es"
+        self.language: Language = "es" if self.spanish else "en"
         self._of_cards = texts("quota", "errors", "call")[self.language]
 
     def say(self, key: str, **values: object) -> str:

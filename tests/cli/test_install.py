@@ -12,7 +12,7 @@ import pytest
 from mcp import Client
 from mcp.client.stdio import StdioServerParameters
 
-from kallyai_mcp.cli.main import CLIENT_KEYS
+from kallyai_mcp.cli.install_commands import CLIENT_KEYS
 from tests.cli.machine import entry_in, file_of, invoke, move_home, run_ok, write_file
 from tests.processes import environment, run
 
@@ -487,7 +487,7 @@ def test_settings_of_the_shell_are_named_but_not_written(monkeypatch: pytest.Mon
 
     said = run_ok("install", "cursor")
 
-    assert "Note: KALLYAI_ACCESS_TOKEN is set here." in said
+    assert "Note: these settings have values here: KALLYAI_ACCESS_TOKEN." in said
     assert "abc123456789" not in said + file_of("cursor").read_text()
 
 

@@ -15,8 +15,8 @@ from kallyai_mcp.auth.tokens import Tokens
 from kallyai_mcp.calls.outcome import Outcome
 from kallyai_mcp.cards.texts import texts
 from kallyai_mcp.cli.call_view import outcome_lines
-from kallyai_mcp.cli.words import _OWN, Words, reader_language
-from kallyai_mcp.languages import Language
+from kallyai_mcp.cli.words import _OWN, Words
+from kallyai_mcp.languages import Language, reader_language
 from kallyai_mcp.sandbox.app import SandboxApp
 from kallyai_mcp.sandbox.serve import running
 from kallyai_mcp.tools.results import AppointmentAnswer, CallAnswer

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Literal
 
 from kallyai_mcp.cli.network_folders import Mount, mounts_here, network_type
+from kallyai_mcp.languages import localized
 
 Format = Literal["json", "jsonc", "toml", "yaml"]
 """The format of a client's file: plain JSON; JSON with comments and trailing commas; TOML; YAML."""
@@ -77,7 +78,7 @@ class Client:
         table: The key in its file that has the servers.
         inner_table: A key below `table` that has them in files of a newer layout, which the user has chosen.
         path: Returns the path of its file.
-        restart: What the user must do so that it reads its file again.
+        reload: What the user must do so that it reads its file again, in English and Spanish.
         shape: How its entries look.
         home_variable: The variable that names its folder; the client does not create a folder that is named there.
     """
@@ -87,10 +88,14 @@ class Client:
     format: Format
     table: str
     path: Callable[[Machine], Path]
-    restart: str
+    reload: tuple[str, str]
     shape: Shape = "common"
     inner_table: str | None = None
     home_variable: str | None = None
+
+    def restart(self) -> str:
+        """What the user must do so that it reads its file again."""
+        return localized(*self.reload)
 
     def is_on(self, machine: Machine) -> bool:
         """Whether it seems to be installed: its file exists, or the folder that only it makes."""
@@ -173,7 +178,10 @@ CLIENTS: dict[str, Client] = {
             format="json",
             table="mcpServers",
             path=_claude_desktop,
-            restart="quit Claude Desktop, so that it is no longer in the tray or menu bar either, and start it again",
+            reload=(
+                "quit Claude Desktop, so that it is no longer in the tray or menu bar either, and start it again",
+                "cierra Claude Desktop, también en la bandeja o en la barra de menús, y ábrelo de nuevo",
+            ),
         ),
         Client(
             key="claude-code",
@@ -181,7 +189,10 @@ CLIENTS: dict[str, Client] = {
             format="json",
             table="mcpServers",
             path=lambda machine: machine.folder("CLAUDE_CONFIG_DIR", machine.home) / ".claude.json",
-            restart="start a new session of Claude Code; /mcp lists its servers",
+            reload=(
+                "start a new session of Claude Code; /mcp lists its servers",
+                "inicia otra sesión de Claude Code; /mcp lista sus servidores",
+            ),
             shape="typed",
         ),
         Client(
@@ -190,7 +201,10 @@ CLIENTS: dict[str, Client] = {
             format="jsonc",
             table="mcpServers",
             path=lambda machine: machine.home / ".cursor" / "mcp.json",
-            restart="restart Cursor, and see that the server is switched on in its settings, under MCP",
+            reload=(
+                "restart Cursor, and see that the server is switched on in its settings, under MCP",
+                "reinicia Cursor y comprueba que el servidor está activado en sus ajustes, en MCP",
+            ),
         ),
         *(
             Client(
@@ -199,7 +213,10 @@ CLIENTS: dict[str, Client] = {
                 format="jsonc",
                 table="servers",
                 path=_vs_code(folder),
-                restart=f'in {title}, "MCP: List Servers" in the command palette starts it',
+                reload=(
+                    f'in {title}, "MCP: List Servers" in the command palette starts it',
+                    f'en {title}, "MCP: List Servers" de la paleta de comandos lo inicia',
+                ),
                 shape="typed",
             )
             for key, title, folder in (
@@ -214,7 +231,7 @@ CLIENTS: dict[str, Client] = {
             format="toml",
             table="mcp_servers",
             path=lambda machine: machine.folder("CODEX_HOME", machine.home / ".codex") / "config.toml",
-            restart="start Codex again; /mcp lists its servers",
+            reload=("start Codex again; /mcp lists its servers", "abre Codex de nuevo; /mcp lista sus servidores"),
             home_variable="CODEX_HOME",
         ),
         *(
@@ -224,7 +241,10 @@ CLIENTS: dict[str, Client] = {
                 format="jsonc",
                 table="mcpServers",
                 path=_windsurf(key),
-                restart=f"refresh the MCP servers in {title}'s Cascade panel, or restart {title}",
+                reload=(
+                    f"refresh the MCP servers in {title}'s Cascade panel, or restart {title}",
+                    f"actualiza los servidores MCP en el panel Cascade de {title}, o reinicia {title}",
+                ),
             )
             for key, title in (("windsurf", "Windsurf"), ("windsurf-next", "Windsurf Next"))
         ),
@@ -234,7 +254,10 @@ CLIENTS: dict[str, Client] = {
             format="jsonc",
             table="mcpServers",
             path=lambda machine: machine.folder("GEMINI_CLI_HOME", machine.home) / ".gemini" / "settings.json",
-            restart="start Gemini CLI again; /mcp lists its servers",
+            reload=(
+                "start Gemini CLI again; /mcp lists its servers",
+                "abre Gemini CLI de nuevo; /mcp lista sus servidores",
+            ),
         ),
         Client(
             key="opencode",
@@ -242,7 +265,7 @@ CLIENTS: dict[str, Client] = {
             format="jsonc",
             table="mcp",
             path=_opencode,
-            restart="start OpenCode again",
+            reload=("start OpenCode again", "abre OpenCode de nuevo"),
             shape="opencode",
             # Version 2 reads the layout of version 1, too, and has this one of its own.
             inner_table="servers",
@@ -253,7 +276,10 @@ CLIENTS: dict[str, Client] = {
             format="jsonc",
             table="context_servers",
             path=_zed,
-            restart="see in the settings of Zed's agent panel that the server is running",
+            reload=(
+                "see in the settings of Zed's agent panel that the server is running",
+                "comprueba en los ajustes del panel de agentes de Zed que el servidor está en marcha",
+            ),
         ),
         Client(
             key="goose",
@@ -261,7 +287,7 @@ CLIENTS: dict[str, Client] = {
             format="yaml",
             table="extensions",
             path=_goose,
-            restart="start a new session of Goose",
+            reload=("start a new session of Goose", "inicia otra sesión de Goose"),
             shape="goose",
         ),
         Client(
@@ -270,7 +296,10 @@ CLIENTS: dict[str, Client] = {
             format="jsonc",
             table="mcpServers",
             path=_cline,
-            restart="see in Cline's list of MCP servers that it is on",
+            reload=(
+                "see in Cline's list of MCP servers that it is on",
+                "comprueba en la lista de servidores MCP de Cline que está activado",
+            ),
             home_variable="CLINE_MCP_SETTINGS_PATH",
         ),
     )

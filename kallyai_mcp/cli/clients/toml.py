@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NoReturn
 
 from kallyai_mcp.cli.clients.errors import BadFormatError
+from kallyai_mcp.languages import localized
 
 _LINE = re.compile(r"\(at line (\d+), column \d+\)")
 
@@ -21,7 +22,7 @@ def read(text: str) -> dict[str, Any]:
     except tomllib.TOMLDecodeError as error:
         _fail(text, error)
     except RecursionError:
-        raise BadFormatError("it is nested too deeply", line=1) from None
+        raise BadFormatError(localized("it is nested too deeply", "tiene demasiados niveles"), line=1) from None
 
 
 def put(text: str, path: Sequence[str], value: Any) -> str:
@@ -94,7 +95,9 @@ def _checked(text: str, new: str, *wanted: dict[str, Any]) -> str:
     if text.count("\n") == text.count("\r\n") > 0:
         new = new.replace("\r\n", "\n").replace("\n", "\r\n")
     if _loads(new) not in wanted:
-        raise BadFormatError("its layout can't be changed safely", line=1)
+        raise BadFormatError(
+            localized("its layout can't be changed safely", "su disposición no se puede cambiar con seguridad"), line=1
+        )
     return new
 
 
@@ -112,7 +115,7 @@ def _with(tables: dict[str, Any], path: Sequence[str], value: Any, text: str) ->
     below = tables.get(key, {})
     if not isinstance(below, dict):
         line = next((number for number, line in enumerate(text.splitlines(), 1) if line.lstrip().startswith(key)), 1)
-        raise BadFormatError(f'"{key}" is not a table', line=line)
+        raise BadFormatError(localized(f'"{key}" is not a table', f'"{key}" no es una tabla'), line=line)
     return tables | {key: _with(below, rest, value, text)}
 
 
@@ -135,4 +138,5 @@ def _fail(text: str, error: tomllib.TOMLDecodeError) -> NoReturn:
     found = _LINE.search(str(error))
     line = int(found[1]) if found else text.count("\n") + 1
     reason = _LINE.sub("", str(error)).strip().rstrip(".")
-    raise BadFormatError(f"{reason[:1].lower()}{reason[1:]}", line=line) from None
+    reason = f"{reason[:1].lower()}{reason[1:]}"
+    raise BadFormatError(localized(reason, "no es TOML válido"), line=line) from None

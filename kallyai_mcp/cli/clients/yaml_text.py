@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from kallyai_mcp.cli.clients.errors import BadFormatError
+from kallyai_mcp.languages import localized
 
 if TYPE_CHECKING:
     from ruamel.yaml import YAML
@@ -20,7 +21,7 @@ def read(text: str) -> dict[str, Any]:
     if document is None:
         return {}
     if not isinstance(document, dict):
-        raise BadFormatError("it is not a mapping", line=1)
+        raise BadFormatError(localized("it is not a mapping", "no es un mapa"), line=1)
     return document
 
 
@@ -38,7 +39,7 @@ def put(text: str, path: Sequence[str], value: Any) -> str:
                 tree[key] = {}
             tree = tree[key]
             if not isinstance(tree, dict):
-                raise BadFormatError(f'"{key}" is not a mapping', line=1)
+                raise BadFormatError(localized(f'"{key}" is not a mapping', f'"{key}" no es un mapa'), line=1)
         tree[path[-1]] = value
     return _checked(text, document, wanted)
 
@@ -66,7 +67,9 @@ def _checked(text: str, document: Any, wanted: dict[str, Any]) -> str:
     if text.count("\n") == text.count("\r\n") > 0:
         new = new.replace("\n", "\r\n")
     if read(new) != wanted:
-        raise BadFormatError("its layout can't be changed safely", line=1)
+        raise BadFormatError(
+            localized("its layout can't be changed safely", "su disposición no se puede cambiar con seguridad"), line=1
+        )
     return new
 
 
@@ -78,9 +81,11 @@ def _load(text: str, kind: str) -> Any:
     except YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         reason = getattr(error, "problem", None) or "it is not YAML"
-        raise BadFormatError(reason, line=mark.line + 1 if mark is not None else 1) from None
+        raise BadFormatError(
+            localized(reason, "no es YAML válido"), line=mark.line + 1 if mark is not None else 1
+        ) from None
     except RecursionError:
-        raise BadFormatError("it is nested too deeply", line=1) from None
+        raise BadFormatError(localized("it is nested too deeply", "tiene demasiados niveles"), line=1) from None
 
 
 def _yaml(kind: str) -> "YAML":

@@ -8,7 +8,7 @@ import pytest
 from kallyai_mcp.cli.clients.errors import ClientFileError
 from kallyai_mcp.cli.clients.files import ClientFile
 from kallyai_mcp.cli.clients.known import CLIENTS, Machine
-from kallyai_mcp.cli.main import CLIENT_KEYS
+from kallyai_mcp.cli.install_commands import CLIENT_KEYS
 
 POSIX = pytest.mark.skipif(sys.platform == "win32", reason="the paths are POSIX paths")
 

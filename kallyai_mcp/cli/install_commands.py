@@ -1,0 +1,124 @@
+"""The commands install and uninstall. Imported only when one of them is used or listed."""
+
+import textwrap
+from pathlib import Path
+
+import click
+
+from kallyai_mcp.cli.help_texts import SERVE_ON_SANDBOX, in_spanish
+from kallyai_mcp.languages import localized
+
+CLIENT_KEYS = (
+    *("claude-desktop", "claude-code", "cursor", "vscode", "vscode-insiders", "vscodium", "codex"),
+    *("windsurf", "windsurf-next", "gemini", "opencode", "zed", "goose", "cline"),
+)
+"""The keys of `clients.known.CLIENTS`; repeated here, so that help and completion don't import that module."""
+
+
+class _ClientChoice(click.Choice[str]):
+    """A client's key; for a misspelled one the error names those that are close."""
+
+    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """See `click.ParamType`."""
+        if value not in CLIENT_KEYS:
+            import difflib
+
+            near = difflib.get_close_matches(value.lower().replace(" ", "-"), CLIENT_KEYS, 3, 0.5)
+            hint = localized(f"did you mean {' or '.join(near)}?", f"¿querías decir {' o '.join(near)}?")
+            if not near:
+                hint = localized(f"choose from {', '.join(CLIENT_KEYS)}.", f"elige entre {', '.join(CLIENT_KEYS)}.")
+            self.fail(
+                localized(f"no client is called {value!r}; {hint}", f"ningún cliente se llama {value!r}; {hint}"),
+                param,
+                ctx,
+            )
+        return value
+
+
+_client_type = _ClientChoice(CLIENT_KEYS)
+_CLIENTS_HELP = "\n".join(
+    # \b: click leaves the lines as they are; it would break names at their hyphens.
+    ["\b", localized("Clients:", "Clientes:"), *textwrap.wrap(", ".join(CLIENT_KEYS), 56, break_on_hyphens=False)]
+)
+_file_option = click.option(
+    "--file",
+    type=click.Path(dir_okay=False, path_type=Path),
+    metavar=localized("FILE", "ARCHIVO"),
+    help=localized(
+        "Change this file of the client's format, such as that of a profile.",
+        "Cambia este archivo con el formato del cliente, como el de un perfil.",
+    ),
+)
+_name_option = click.option(
+    "--name",
+    metavar=localized("NAME", "NOMBRE"),
+    default="kallyai",
+    show_default=True,
+    help=localized("The name of the entry.", "El nombre de la entrada."),
+)
+
+
+@click.command(
+    short_help=localized("Add this server to a client.", "Añade este servidor a un cliente."),
+    epilog=_CLIENTS_HELP,
+    help=in_spanish("""
+    Añade este servidor a la configuración de CLIENTE; sin CLIENTE, lista los clientes que se encuentran aquí.
+
+    Todo lo demás del archivo queda como está, y al lado se guarda una copia. Un archivo con comentarios no se toca, y
+    la entrada se muestra para que la pegues.
+    """),
+)
+@click.argument("client", metavar=localized("[CLIENT]", "[CLIENTE]"), type=_client_type, required=False)
+@click.option(
+    "--all",
+    "every",
+    is_flag=True,
+    help=localized(
+        "Add it to every client that is found here.", "Lo añade a todos los clientes que se encuentran aquí."
+    ),
+)
+@_file_option
+@_name_option
+@click.option("--sandbox", is_flag=True, help=SERVE_ON_SANDBOX)
+@click.option(
+    "--print",
+    "only_print",
+    is_flag=True,
+    help=localized("Show the entry and write nothing.", "Muestra la entrada y no escribe nada."),
+)
+def install(*, client: str | None, every: bool, file: Path | None, name: str, sandbox: bool, only_print: bool) -> None:
+    """Add this server to CLIENT's configuration; without CLIENT, list the clients that are found here.
+
+    Everything else in the file stays as it is, and a backup is kept next to it. A file with comments is left alone, and
+    the entry is printed to be pasted.
+    """
+    from kallyai_mcp.cli.install import install, install_everywhere, list_clients
+
+    if client is not None and not every:
+        install(client, name=name, sandbox=sandbox, only_print=only_print, path=file)
+    elif client is not None or file is not None:
+        raise click.UsageError(
+            localized(
+                "--file needs a client, and --all takes neither.",
+                "--file necesita un cliente, y --all no admite ninguno de los dos.",
+            )
+        )
+    elif every:
+        install_everywhere(name=name, sandbox=sandbox, only_print=only_print)
+    else:
+        list_clients(name)
+
+
+@click.command(
+    short_help=localized("Remove this server from a client.", "Quita este servidor de un cliente."),
+    epilog=_CLIENTS_HELP,
+    help=in_spanish("Quita este servidor de la configuración de CLIENTE."),
+)
+@click.argument("client", metavar=localized("CLIENT", "CLIENTE"), type=_client_type)
+@_file_option
+@_name_option
+def uninstall(*, client: str, file: Path | None, name: str) -> None:
+    """Remove this server from CLIENT's configuration."""
+    from kallyai_mcp.cli.install import uninstall
+
+    uninstall(client, name=name, path=file)
