@@ -21,7 +21,6 @@ from kallyai_mcp.api.errors import (
     KallyAIError,
     NotSignedInError,
     ResponseLostError,
-    ServiceError,
     UnavailableError,
 )
 from kallyai_mcp.api.models import (
@@ -204,18 +203,19 @@ class KallyAI:
         """The link to the user's billing portal. It is private to the user."""
         return read_model(BillingPortal, await self._send_signed(self._request("GET", "/v1/stripe/billing-portal")))
 
-    async def check_reachable(self) -> None:
+    async def check_reachable(self) -> bool:
         """Checks that the service responds, with any status below 500. It sends no token.
+
+        Returns:
+            Whether it responds with data, as it does without a token, and not with a web page.
 
         Raises:
             KallyAIError: There is no response, or one of 500 and above.
         """
-        try:
-            await self._send(self._request("GET", "/"), None, ())
-        except UnavailableError:
-            raise
-        except ServiceError:
-            return
+        response = await self._exchanged(self._request("GET", "/v1/users/me/statistics"), None, ())
+        if response.status >= 500 and isinstance(error := error_from(response), UnavailableError):
+            raise error
+        return not response.is_web_page
 
     # "Authentication" of the reference
 
@@ -287,6 +287,15 @@ class KallyAI:
         return await self._send(request, self._bearer, ())
 
     async def _send(self, request: httpx.Request, auth: BearerAuth | None, secrets: tuple[str, ...]) -> ApiResponse:
+        response = await self._exchanged(request, auth, secrets)
+        if 200 <= response.status < 300:
+            return response
+        raise _after_see_other(request, error_from(response))
+
+    async def _exchanged(
+        self, request: httpx.Request, auth: BearerAuth | None, secrets: tuple[str, ...]
+    ) -> ApiResponse:
+        """The response to a request, whatever its status is."""
         with api_request(request.method, request.url.path) as measurement:
             response = await self._response_or_error(request, auth)
             if isinstance(response, httpx.Response):
@@ -295,16 +304,13 @@ class KallyAI:
         if isinstance(response, KallyAIError):
             raise response
         token = request.headers.get("Authorization", "").removeprefix("Bearer ")
-        result = ApiResponse(
+        return ApiResponse(
             status=response.status_code,
             headers=response.headers,
             body=response.content,
             is_complete=response.extensions.get("is_complete", True),
             secrets=(token, *secrets) if token else secrets,
         )
-        if response.is_success:
-            return result
-        raise _after_see_other(request, error_from(result))
 
     async def _response_or_error(
         self, request: httpx.Request, auth: BearerAuth | None

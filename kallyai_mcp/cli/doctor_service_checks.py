@@ -4,30 +4,22 @@ import logging
 import os
 import sys
 import time
-import urllib.error
-import urllib.request
 from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
-from http.client import HTTPException, HTTPResponse
 from typing import Any
-from urllib.parse import urlsplit
 
 import anyio
 
 from kallyai_mcp.api.errors import BotCheckError, KallyAIError, NotSignedInError, UnreadableResponseError
+from kallyai_mcp.auth.session import StaticTokens
 from kallyai_mcp.cli.api_client import open_api
 from kallyai_mcp.cli.credentials import open_credentials
 from kallyai_mcp.cli.doctor_checks import Finding
 from kallyai_mcp.settings import Settings
 from kallyai_mcp.tools.text.account import quota
 from kallyai_mcp.tools.text.plain import duration, one_line
-from kallyai_mcp.urls import is_loopback
 
 CLOCK_SECONDS = 60.0
 """How far this machine's clock may be from KallyAI's: a token is renewed that long before it expires."""
-
-_ANSWER_SECONDS = 4.0
-
 
 _RETRY_BACKOFF = 0.02
 """Seconds: a check has little time."""
@@ -107,15 +99,11 @@ def service(settings: Settings) -> list[Finding]:
     """Whether KallyAI answers with data (`api`), and how far the two clocks are apart (`clock`)."""
     no_clock = Finding("clock", "skipped", "not compared, as KallyAI does not answer")
     try:
-        anyio.run(_reach, settings)
-        is_web_page, seconds_ahead = _ask_without_sign_in(settings)
+        is_data, seconds_ahead = anyio.run(_ask_without_sign_in, settings)
     except (KallyAIError, ValueError) as error:
         fix = "look at the network, the proxy and KALLYAI_API_URL; a service that sleeps needs half a minute"
         return [Finding("api", "bad", str(error), fix), no_clock]
-    except (OSError, HTTPException) as error:
-        message = f"{settings.api_url} answers, but a second request failed ({type(error).__name__})"
-        return [Finding("api", "bad", message, "try again; look at the network if it happens again"), no_clock]
-    if is_web_page:
+    if not is_data:
         message = f"{settings.api_url} answers with a web page in place of data: a bot check, or a network's sign-in"
         fix = "open the address in a browser or use another network, and see that KALLYAI_API_URL is the API's address"
         api = Finding("api", "bad", message, fix)
@@ -132,44 +120,13 @@ def _certificates(settings: Settings) -> str:
     return f", with the certificates of {own or 'the system'}"
 
 
-async def _reach(settings: Settings) -> None:
+async def _ask_without_sign_in(settings: Settings) -> tuple[bool, float | None]:
+    """Whether KallyAI answers with data, and how many seconds our clock is ahead; None if the answer has no date."""
     async with open_api(settings, retry_backoff=_RETRY_BACKOFF) as api:
-        await api.check_reachable()
-
-
-def _ask_without_sign_in(settings: Settings) -> tuple[bool, float | None]:
-    """Send a request that needs a sign-in without one.
-
-    Returns:
-        Whether the answer is a web page; and how many seconds this machine's clock is ahead, None if it has no date.
-    """
-    from kallyai_mcp.api.responses import ApiResponse
-    from kallyai_mcp.api.system_network import tls_context
-
-    request = urllib.request.Request(  # noqa: S310 - the settings have checked the address
-        f"{settings.api_url}/v1/users/me/statistics",
-        headers={"User-Agent": settings.user_agent, "Accept": "application/json"},
-    )
-    handlers: list[urllib.request.BaseHandler] = []
-    if is_loopback(urlsplit(settings.api_url).hostname):
-        handlers.append(urllib.request.ProxyHandler({}))
-    if settings.api_url.startswith("https:"):
-        handlers.append(urllib.request.HTTPSHandler(context=tls_context()))
-    response: HTTPResponse | urllib.error.HTTPError
-    before = time.time()
-    try:
-        response = urllib.request.build_opener(*handlers).open(request, timeout=_ANSWER_SECONDS)
-    except urllib.error.HTTPError as refusal:
-        response = refusal
-    with response:
+        before = time.time()
+        is_data = await api.check_reachable()
         ours = (before + time.time()) / 2
-        headers = {name.lower(): value for name, value in response.headers.items()}
-        is_web_page = ApiResponse(response.status or 0, headers, response.read(1000)).is_web_page
-    try:
-        theirs = parsedate_to_datetime(response.headers.get("Date", ""))
-    except ValueError:
-        return is_web_page, None
-    return is_web_page, ours - theirs.timestamp()
+    return is_data, ours - api.server_time.timestamp() if api.server_time is not None else None
 
 
 def _compare_clocks(seconds_ahead: float | None) -> Finding:
@@ -182,36 +139,23 @@ def _compare_clocks(seconds_ahead: float | None) -> Finding:
     return Finding("clock", "bad", message, "set this machine's clock, or let the network set it", details)
 
 
-class _FixedToken:
-    """A token source whose token is never renewed: a check changes nothing."""
-
-    def __init__(self, token: str) -> None:
-        self._token = token
-
-    async def access_token(self) -> str:
-        return self._token
-
-    async def renew(self, rejected: str) -> str:  # noqa: ARG002 - no token is renewed
-        raise NotSignedInError("KallyAI does not accept the sign-in")
-
-
 def account(settings: Settings, tokens: Any) -> Finding:
     """Whether KallyAI accepts the sign-in, and what is left of the quota."""
     if tokens is None or tokens.expires_within(0, time.time()):
         return Finding("account", "skipped", "not checked, as there is no sign-in that can be used without a renewal")
 
     async def ask() -> str:
-        token = _FixedToken(tokens.access_token.get_secret_value())
+        token = StaticTokens(tokens.access_token.get_secret_value())  # a check changes nothing, so it renews nothing
         async with open_api(settings, token, retry_backoff=_RETRY_BACKOFF) as api:
             return quota(await api.get_statistics(), None, now=datetime.now(UTC))
 
     try:
         return Finding("account", "ok", anyio.run(ask).rstrip("."))
-    except NotSignedInError as error:
+    except NotSignedInError:
         fix = "`kallyai-mcp status` renews it if possible; else sign in with `kallyai-mcp login`"
         if settings.access_token is not None:
             fix = "put another token into KALLYAI_ACCESS_TOKEN, or remove it"
-        return Finding("account", "bad", str(error), fix)
+        return Finding("account", "bad", "KallyAI does not accept the sign-in", fix)
     except (BotCheckError, UnreadableResponseError) as error:
         return Finding("account", "bad", str(error), "see api")
     except (KallyAIError, ValueError) as error:
