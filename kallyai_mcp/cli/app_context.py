@@ -56,6 +56,7 @@ async def open_app_context(
                     confirm=settings.confirm or ("never" if connection.sandbox is not None else "auto"),
                     embedded=connection.sandbox is not None,
                     webhooks=webhooks,
+                    shared_state=connection.shared_state,
                     language=reader_language() if links else "en",
                 )
             tasks.cancel_scope.cancel()

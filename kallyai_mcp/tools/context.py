@@ -13,6 +13,7 @@ from kallyai_mcp.tools.usage_cache import UsageCache
 
 if TYPE_CHECKING:
     from kallyai_mcp.api.client import KallyAI
+    from kallyai_mcp.calls.ledger.shared_state import SharedState
     from kallyai_mcp.calls.webhooks import Webhooks
 
 
@@ -75,6 +76,7 @@ class AppContext:
         embedded: KallyAI is the embedded sandbox, whose pages can't be opened.
         usage: The quota and subscription of each account.
         webhooks: Sends events to the URLs of clients; None where that is not served.
+        shared_state: Returns what the workers share besides calls.
         languages: The language that the newest calls of each account name, as far as it was looked up; None when none
             names one.
         language: Of this machine's user, if the server has no others; else `en`.
@@ -91,5 +93,6 @@ class AppContext:
     embedded: bool = False
     usage: UsageCache = field(default_factory=UsageCache)
     webhooks: "Webhooks | None" = None
+    shared_state: "Callable[[], SharedState] | None" = None
     languages: dict[str, str | None] = field(default_factory=dict)
     language: Language = "en"

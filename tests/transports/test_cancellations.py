@@ -1,15 +1,20 @@
 """A client of 2025 that cancels a request to `/mcp` gets no late result, and its call goes on."""
 
+import contextlib
+import sqlite3
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import anyio
+import anyio.lowlevel
 import httpx2
 import pytest
 from mcp.server.streamable_http import REQUEST_CANCELLED
 
+from kallyai_mcp.server import cancellations
+from kallyai_mcp.settings import Settings
 from tests.transports.http_server import (
     ACCEPT,
     CALL,
@@ -60,6 +65,45 @@ async def test_the_request_ends_without_a_result_and_the_call_goes_on(sandbox: R
     assert "tracking_id" not in answers[0]
     assert (again.data["placed_now"], again.data["status"]) == (False, "success")
     assert len(await sandbox.calls()) == 1
+
+
+async def test_a_cancellation_that_reaches_another_worker_counts_and_the_outcome_is_told_later(
+    sandbox: RunningSandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cancellations, "QUICK", 0.0)
+    answers: list[str] = []
+    settings = sandbox.settings()
+    async with running_server(settings) as url, running_server(settings) as other_url:
+        own = await session_of(url)
+        stranger = own | {"Mcp-Session-Id": "another"}
+        async with connected_agent(url, "legacy") as agent:
+            ids = [
+                (await agent.use("make_call", CALL, business_name=name, wait_seconds=0)).data["tracking_id"]
+                for name in ("One", "Two")
+            ]
+        await sandbox.wait_for_calls(2)
+        async with DEFAULT_OPTIONS.client(own) as http, DEFAULT_OPTIONS.client(stranger) as other:
+            for client, number in ((http, 7), (other, 8)):  # they may even come before the result is ready
+                await send(client, other_url, "notifications/cancelled", {"requestId": number})
+            sandbox.end_calls()
+            with anyio.fail_after(LIMIT):
+                while in_ledger(settings, "state = 'ended'") != [(1,), (1,)]:
+                    await anyio.lowlevel.checkpoint()
+            for number, tracking_id in zip((7, 8), ids, strict=True):
+                params = {"name": "get_call", "arguments": {"call_id": tracking_id, "wait_seconds": LIMIT}}
+                answers.append((await send(http, url, "tools/call", params, id=number)).text)
+        delivered = in_ledger(settings, "delivered_at IS NOT NULL")
+
+    (canceled, answered) = answers
+    assert str(REQUEST_CANCELLED) in canceled
+    assert "tracking_id" not in canceled
+    assert '"status":"success"' in answered.replace(" ", "")
+    assert delivered == [(0,), (1,)]
+
+
+def in_ledger(settings: Settings, what: str) -> list[tuple[int]]:
+    with contextlib.closing(sqlite3.connect(settings.home / "ledger.db")) as ledger:
+        return ledger.execute(f"SELECT {what} FROM calls ORDER BY submission").fetchall()  # noqa: S608 - our own words
 
 
 async def test_nobody_else_can_cancel_it(sandbox: RunningSandbox) -> None:
