@@ -183,7 +183,7 @@ async def world(
     place: str,
     *,
     account: str = "account-1",
-    timing: Timing = Timing(watch=20),  # noqa: B008 - frozen; fewer looks at the ledger while time passes
+    timing: Timing = Timing(watch=20, poll=2),  # noqa: B008 - frozen; fewer looks at the ledger while time passes
     policy: CallPolicy = CallPolicy(),  # noqa: B008 - frozen
     clock: ManualClock | None = None,
     database: Database | None = None,
