@@ -125,7 +125,12 @@ def secret_keys(text: str) -> tuple[bytes, ...]:
             )
         )
     if any(len(set(bytes.fromhex(key))) < _FEWEST_BYTES for key in keys):
-        raise ValueError(f"a key in it is not random; `{MAKE_KEY}` makes one")
+        raise ValueError(
+            localized(
+                f"a key in it is not random; `{MAKE_KEY}` makes one",
+                f"una de las claves no es aleatoria; `{MAKE_KEY}` crea una",
+            )
+        )
     return tuple(map(bytes.fromhex, keys))
 
 

@@ -5,13 +5,12 @@ from typing import Any
 
 import click
 
-from kallyai_mcp.cli.help_texts import AS_JSON, in_spanish
+from kallyai_mcp.cli.help_texts import in_spanish, json_option
 from kallyai_mcp.languages import localized
 from kallyai_mcp.settings import Settings
 
 _NUMBER, _NAME = localized("NUMBER", "NÚMERO"), localized("NAME", "NOMBRE")
 
-_json = click.option("--json", "as_json", is_flag=True, help=AS_JSON)
 _sandbox = click.option(
     "--sandbox",
     is_flag=True,
@@ -142,7 +141,7 @@ _id = click.argument("id_", metavar="ID")
     help=localized("Place the call without a question.", "Hace la llamada sin preguntar."),
 )
 @_sandbox
-@_json
+@json_option
 @click.pass_obj
 def call(settings: Settings, /, *, sandbox: bool, as_json: bool, yes: bool, redial: bool, **arguments: Any) -> None:
     """Have KallyAI call NUMBER and do TASK, and print what was agreed.
@@ -190,7 +189,7 @@ def call(settings: Settings, /, *, sandbox: bool, as_json: bool, yes: bool, redi
     help=localized("How many of the newest to skip.", "Cuántas de las más recientes se saltan."),
 )
 @_sandbox
-@_json
+@json_option
 @click.pass_obj
 def calls(settings: Settings, *, limit: int, offset: int, sandbox: bool, as_json: bool) -> None:
     """List your calls, newest first: when, outcome, who, id, and KallyAI's summary."""
@@ -214,7 +213,7 @@ def calls(settings: Settings, *, limit: int, offset: int, sandbox: bool, as_json
     help=localized("Wait until the call has ended.", "Espera hasta que la llamada haya terminado."),
 )
 @_sandbox
-@_json
+@json_option
 @click.pass_obj
 def show(settings: Settings, *, id_: str, wait: bool, sandbox: bool, as_json: bool) -> None:
     """Show how the call or the list of candidates with this ID ended, or how far it is."""
@@ -236,7 +235,7 @@ def show(settings: Settings, *, id_: str, wait: bool, sandbox: bool, as_json: bo
 )
 @_id
 @_sandbox
-@_json
+@json_option
 @click.pass_obj
 def cancel(settings: Settings, *, id_: str, sandbox: bool, as_json: bool) -> None:
     """Cancel the scheduled call, the retry, or the list with this ID for good.
@@ -255,7 +254,7 @@ def cancel(settings: Settings, *, id_: str, sandbox: bool, as_json: bool) -> Non
 )
 @_id
 @_sandbox
-@_json
+@json_option
 @click.pass_obj
 def transcript(settings: Settings, *, id_: str, sandbox: bool, as_json: bool) -> None:
     """Show who said what in the call with this ID."""
@@ -279,7 +278,7 @@ def transcript(settings: Settings, *, id_: str, sandbox: bool, as_json: bool) ->
     help=localized("Write it into this file.", "La escribe en este archivo."),
 )
 @_sandbox
-@_json
+@json_option
 @click.pass_obj
 def calendar(settings: Settings, *, id_: str, output: Path | None, sandbox: bool, as_json: bool) -> None:
     """Print the appointment that the call with this ID made, as an .ics file."""

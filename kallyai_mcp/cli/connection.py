@@ -166,7 +166,7 @@ def run_with_connection(settings: Settings, work: Callable[[Connection], Awaitab
     """Run `work` with a connection, which is closed afterwards.
 
     Raises:
-        click.ClickException: It raised a `KallyAIError`; the message is the same.
+        click.ClickException: It raised a `KallyAIError`.
     """
 
     async def run() -> _Result:
@@ -179,4 +179,6 @@ def run_with_connection(settings: Settings, work: Callable[[Connection], Awaitab
     try:
         return anyio.run(run)
     except KallyAIError as error:
-        raise click.ClickException(str(error)) from None
+        from kallyai_mcp.cli.words import said  # late: a server prints no errors
+
+        raise click.ClickException(said(error)) from None

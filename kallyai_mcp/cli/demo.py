@@ -9,6 +9,7 @@ from pathlib import Path
 
 import anyio
 import anyio.to_thread
+import click
 
 from kallyai_mcp.api.errors import KallyAIError
 from kallyai_mcp.cli.connection import Connection
@@ -35,7 +36,7 @@ def run_demo(speed: float, *, verbose: bool = False) -> int:
     failures: list[str] = []
     try:
         anyio.run(_run, demo, speed)
-    except* (DemoError, KallyAIError, BrowserClientError, OSError) as group:
+    except* (DemoError, KallyAIError, click.ClickException, BrowserClientError, OSError) as group:
         failures = [str(error) for error in _errors_in(group)]
     for failure in failures:
         say(f"\n{demo.text('failed', reason=failure)}", err=True, fg="red")

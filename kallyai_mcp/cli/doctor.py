@@ -16,6 +16,7 @@ from kallyai_mcp.cli import doctor_checks, doctor_ledger_checks, doctor_service_
 from kallyai_mcp.cli.clients.known import Machine
 from kallyai_mcp.cli.console import say, width, wrapped
 from kallyai_mcp.cli.doctor_checks import Finding
+from kallyai_mcp.languages import localized
 from kallyai_mcp.settings import Settings, SettingsError
 
 _SIGNS = {"ok": "✓", "warning": "!", "bad": "✗", "skipped": "-"}
@@ -104,7 +105,14 @@ async def _examine(settings: Settings | SettingsError, runner: _CheckRunner) -> 
     if service_findings[0].verdict == "ok":
         second_round.append(partial(doctor_service_checks.account, settings, tokens))
     stuck, *account = await runner.run(*second_round)
-    no_account = Finding("account", "skipped", "not checked, as KallyAI does not answer as it should")
+    no_account = Finding(
+        "account",
+        "skipped",
+        localized(
+            "not checked, as KallyAI does not answer as it should",
+            "no se comprobó, porque KallyAI no responde como debe",
+        ),
+    )
     return [
         *first,
         *_findings(store_and_sign_in, "token_store", "sign_in"),
@@ -119,13 +127,18 @@ async def _examine(settings: Settings | SettingsError, runner: _CheckRunner) -> 
 def _findings(result: Any, *names: str) -> list[Finding]:
     """The findings of a check; or that it took too long or failed, under each of its names."""
     if isinstance(result, TimeoutError):
-        message = f"no answer within {_CHECK_SECONDS:g} s"
-        fix = "try again in a minute; if it happens again, look at what it depends on"
+        message = localized(f"no answer within {_CHECK_SECONDS:g} s", f"sin respuesta en {_CHECK_SECONDS:g} s")
+        fix = localized(
+            "try again in a minute; if it happens again, look at what it depends on",
+            "inténtalo de nuevo en un minuto; si se repite, mira aquello de lo que depende",
+        )
         return [Finding(name, "bad", message, fix) for name in names]
     if isinstance(result, Exception):
         # The class only: the message may quote anything.
-        message = f"the check itself failed ({type(result).__name__})"
-        return [Finding(name, "bad", message, "report this as a bug of kallyai-mcp") for name in names]
+        kind = type(result).__name__
+        message = localized(f"the check itself failed ({kind})", f"falló la propia comprobación ({kind})")
+        fix = localized("report this as a bug of kallyai-mcp", "informa de esto como un error de kallyai-mcp")
+        return [Finding(name, "bad", message, fix) for name in names]
     return result if isinstance(result, list) else [result]
 
 
@@ -143,10 +156,19 @@ def _summary(found: list[Finding]) -> str:
     problems = [each for each in found if each.verdict == "bad"]
     if not problems:
         warnings = ", ".join(each.check for each in found if each.verdict == "warning")
-        return f"It works. See the warning: {warnings}." if warnings else "All is well."
-    first = problems[0]
-    count = "1 problem" if len(problems) == 1 else f"{len(problems)} problems. First"
-    return f"{count}: {first.check}. To fix it: {first.fix}." if first.fix else f"{count}: {first.check}."
+        if warnings:
+            return localized(f"It works. See the warning: {warnings}.", f"Funciona. Mira la advertencia: {warnings}.")
+        return localized("All is well.", "Todo está bien.")
+    first, count = problems[0], len(problems)
+    if count == 1:
+        said = localized(f"1 problem: {first.check}.", f"1 problema: {first.check}.")
+    else:
+        said = localized(f"{count} problems. First: {first.check}.", f"{count} problemas. Primero: {first.check}.")
+    return f"{said}{_how_to_fix(first)}"
+
+
+def _how_to_fix(finding: Finding) -> str:
+    return localized(f" To fix it: {finding.fix}.", f" Para arreglarlo: {finding.fix}.") if finding.fix else ""
 
 
 def _without_sign_in(found: list[Finding]) -> list[Finding]:
@@ -156,7 +178,10 @@ def _without_sign_in(found: list[Finding]) -> list[Finding]:
     )
     if not rows or not all(row.get("sandbox") for row in rows):
         return found
-    why = "the clients here use the embedded sandbox, which needs none of it"
+    why = localized(
+        "the clients here use the embedded sandbox, which needs none of it",
+        "los clientes de aquí usan el entorno de pruebas incluido, que no lo necesita",
+    )
     return [
         replace(each, verdict="skipped", message=f"{each.message}; {why}", fix=None)
         if each.verdict == "bad" and each.check in _FOR_AN_ACCOUNT
@@ -166,7 +191,7 @@ def _without_sign_in(found: list[Finding]) -> list[Finding]:
 
 
 def _show(finding: Finding) -> None:
-    fix = f" To fix it: {finding.fix}." if finding.fix else ""
+    fix = _how_to_fix(finding)
     line = f"{_SIGNS[finding.verdict]} {finding.check:<11} {finding.message}{'.' if fix else ''}{fix}"
     if sys.stdout.isatty():
         # Paths and links are never broken, so that they can be copied.

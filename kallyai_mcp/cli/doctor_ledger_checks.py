@@ -13,8 +13,10 @@ from kallyai_mcp.calls.ledger.sqlite import SqliteDatabase, exists
 from kallyai_mcp.calls.records import AccountKey, CallRecord, CallState
 from kallyai_mcp.cli.clients.known import Machine
 from kallyai_mcp.cli.doctor_checks import Finding
-from kallyai_mcp.cli.errors import SetupError
+from kallyai_mcp.cli.errors import SetupError, reason_of
 from kallyai_mcp.cli.ledger import POSTGRES, check_shared_database, create_ledger, open_database
+from kallyai_mcp.cli.words import said
+from kallyai_mcp.languages import localized
 from kallyai_mcp.settings import Settings
 from kallyai_mcp.tools.text.plain import duration
 
@@ -26,9 +28,6 @@ _SERVER = (
     "current_setting('synchronous_commit') AS synchronous_commit"
 )
 
-_LOCAL_FOLDER = "make it writable, or set KALLYAI_HOME to a folder on a local disk"
-_NO_CALLS = "until then no call is placed"
-
 
 def ledger(settings: Settings, machine: Machine | None = None) -> Finding:
     """Whether the ledger can be written and locked; the shared database; and whether a dead worker left calls."""
@@ -37,8 +36,15 @@ def ledger(settings: Settings, machine: Machine | None = None) -> Finding:
     name = str(path) if settings.database_url is None else POSTGRES
     details: dict[str, Any] = {"place": name}
     if settings.database_url is None and machine.shows_private_copy(settings.home):
-        message = f"{settings.home} is a private copy that only this program sees, so clients don't share its ledger"
-        return Finding("ledger", "bad", message, "set KALLYAI_HOME to a folder outside of AppData", details)
+        message = localized(
+            f"{settings.home} is a private copy that only this program sees, so clients don't share its ledger",
+            f"{settings.home} es una copia que solo ve este programa, así que los clientes no comparten su registro",
+        )
+        fix = localized(
+            "set KALLYAI_HOME to a folder outside of AppData", "pon en KALLYAI_HOME una carpeta fuera de AppData"
+        )
+        return Finding("ledger", "bad", message, fix, details)
+    no_calls = localized("until then no call is placed", "hasta entonces no se hace ninguna llamada")
     try:
         check_shared_database(settings)
         if settings.database_url is None:
@@ -47,22 +53,53 @@ def ledger(settings: Settings, machine: Machine | None = None) -> Finding:
         if has_ledger:
             details |= anyio.run(_examine, settings)
     except SetupError as error:
-        return Finding("ledger", "bad", error.message, "correct the settings; until then no server starts", details)
+        fix = localized(
+            "correct the settings; until then no server starts",
+            "corrige los ajustes; hasta entonces no se inicia ningún servidor",
+        )
+        return Finding("ledger", "bad", error.message, fix, details)
     except KallyAIError as error:
-        fix = _LOCAL_FOLDER if settings.database_url is None else "see that it runs and that the URL is right"
-        return Finding("ledger", "bad", str(error), f"{fix}; {_NO_CALLS}", details)
+        fix = (
+            localized(
+                "make it writable, or set KALLYAI_HOME to a folder on a local disk",
+                "haz que se pueda escribir, o pon en KALLYAI_HOME una carpeta de un disco local",
+            )
+            if settings.database_url is None
+            else localized(
+                "see that it runs and that the URL is right", "comprueba que está en marcha y que la URL es correcta"
+            )
+        )
+        return Finding("ledger", "bad", said(error), f"{fix}; {no_calls}", details)
     except OSError as error:
-        message = f"{name} can't be written: {error.strerror or type(error).__name__}"
-        fix = f"make its folder writable, or set KALLYAI_HOME to another; {_NO_CALLS}"
-        return Finding("ledger", "bad", message, fix, details)
-    message = f"{name} can be written" if has_ledger else f"{name} can be created; it does not exist yet"
+        why = reason_of(error)
+        message = localized(f"{name} can't be written: {why}", f"{name} no se puede escribir: {why}")
+        fix = localized(
+            "make its folder writable, or set KALLYAI_HOME to another",
+            "haz que su carpeta se pueda escribir, o pon otra en KALLYAI_HOME",
+        )
+        return Finding("ledger", "bad", message, f"{fix}; {no_calls}", details)
+    message = (
+        localized(f"{name} can be written", f"{name} se puede escribir")
+        if has_ledger
+        else localized(f"{name} can be created; it does not exist yet", f"{name} se puede crear; todavía no existe")
+    )
     if "version" in details:
-        message += ", version {version}, fsync {fsync}, synchronous_commit {synchronous_commit}".format_map(details)
+        server = "{version}, fsync {fsync}, synchronous_commit {synchronous_commit}".format_map(details)
+        message += localized(f", version {server}", f", versión {server}")
     if details.get("abandoned_calls"):
-        message += "; it has calls of a worker that has ended, which the next server with their account settles"
+        message += localized(
+            "; it has calls of a worker that has ended, which the next server with their account settles",
+            "; tiene llamadas de un proceso que terminó, que resuelve el próximo servidor con su cuenta",
+        )
     if settings.database_url is None and (kind := machine.network_type(settings.home)) is not None:
-        message += f"; it is in a network folder ({kind}), where locks of two machines may not hold"
-        return Finding("ledger", "warning", message, "set KALLYAI_HOME to a folder on a local disk", details)
+        message += localized(
+            f"; it is in a network folder ({kind}), where locks of two machines may not hold",
+            f"; está en una carpeta de red ({kind}), donde los bloqueos de dos equipos pueden no valer",
+        )
+        fix = localized(
+            "set KALLYAI_HOME to a folder on a local disk", "pon en KALLYAI_HOME una carpeta de un disco local"
+        )
+        return Finding("ledger", "warning", message, fix, details)
     return Finding("ledger", "ok", message, details=details)
 
 
@@ -102,7 +139,11 @@ def stuck_calls(settings: Settings, tokens: Any) -> Finding:
         tokens: The account's `Tokens`; None when nobody is signed in.
     """
     if tokens is None:
-        return Finding("stuck_calls", "skipped", "not checked, as nobody is signed in")
+        return Finding(
+            "stuck_calls",
+            "skipped",
+            localized("not checked, as nobody is signed in", "no se comprobó, porque no hay ninguna sesión iniciada"),
+        )
 
     async def ask() -> list[CallRecord]:
         async with aclosing(open_database(settings)) as database:
@@ -111,7 +152,14 @@ def stuck_calls(settings: Settings, tokens: Any) -> Finding:
     try:
         records = anyio.run(ask)
     except KallyAIError:
-        return Finding("stuck_calls", "skipped", "not checked, as the ledger can't be read")
+        return Finding(
+            "stuck_calls",
+            "skipped",
+            localized(
+                "not checked, as the ledger can't be read",
+                "no se comprobó, porque el registro de llamadas no se puede leer",
+            ),
+        )
     now = datetime.now(UTC)
     stuck = [each for each in records if each.state is CallState.UNKNOWN or each.elapsed(now) > STUCK_SECONDS]
     details = {
@@ -122,11 +170,18 @@ def stuck_calls(settings: Settings, tokens: Any) -> Finding:
         ],
     }
     if not stuck:
-        return Finding("stuck_calls", "ok", f"none; {len(records)} in progress", details=details)
-    rows = ", ".join(
-        f"{each.tracking_id} ({'unknown' if each.state is CallState.UNKNOWN else 'in progress'}, placed "
-        f"{duration(each.elapsed(now))} ago)"
-        for each in stuck
+        active = len(records)
+        message = localized(f"none; {active} in progress", f"ninguna; {active} en curso")
+        return Finding("stuck_calls", "ok", message, details=details)
+    rows = []
+    for each in stuck:
+        known = localized("in progress", "en curso")
+        state = localized("unknown", "resultado desconocido") if each.state is CallState.UNKNOWN else known
+        age = duration(each.elapsed(now))
+        placed = localized(f"placed {age} ago", f"hecha hace {age}")
+        rows.append(f"{each.tracking_id} ({state}, {placed})")
+    fix = localized(
+        "let an agent use get_call with that id, which looks the call up again; don't place the call again before",
+        "haz que un agente use get_call con ese id, que vuelve a buscar la llamada; no la repitas antes",
     )
-    fix = "let an agent use get_call with that id, which looks the call up again; don't place the call again before"
-    return Finding("stuck_calls", "bad", rows, fix, details)
+    return Finding("stuck_calls", "bad", ", ".join(rows), fix, details)

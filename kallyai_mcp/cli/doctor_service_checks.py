@@ -14,8 +14,10 @@ from kallyai_mcp.auth.session import StaticTokens
 from kallyai_mcp.cli.api_client import open_api
 from kallyai_mcp.cli.credentials import open_credentials
 from kallyai_mcp.cli.doctor_checks import Finding
+from kallyai_mcp.cli.status import quota_lines
+from kallyai_mcp.cli.words import Words, said
+from kallyai_mcp.languages import localized
 from kallyai_mcp.settings import Settings
-from kallyai_mcp.tools.text.account import quota
 from kallyai_mcp.tools.text.plain import duration, one_line
 
 CLOCK_SECONDS = 60.0
@@ -23,12 +25,6 @@ CLOCK_SECONDS = 60.0
 
 _RETRY_BACKOFF = 0.02
 """Seconds: a check has little time."""
-
-
-_KEYCHAIN = (
-    "; if macOS asks for it again after an update of Python or of this program, choose Always Allow, or set "
-    "KALLYAI_TOKEN_STORE to file"
-)
 
 
 class _WarningCollector(logging.Handler):
@@ -53,7 +49,10 @@ def sign_in(settings: Settings, platform: str = sys.platform) -> "tuple[list[Fin
         The findings `token_store` and `sign_in`, and the tokens (`Tokens`) or None.
     """
     if settings.auth in ("caller", "oauth"):
-        why = f"callers bring their own account (KALLYAI_AUTH={settings.auth})"
+        why = localized(
+            f"callers bring their own account (KALLYAI_AUTH={settings.auth})",
+            f"cada cliente trae su propia cuenta (KALLYAI_AUTH={settings.auth})",
+        )
         return [Finding("token_store", "skipped", why), Finding("sign_in", "skipped", why)], None
     warnings = _WarningCollector()
     log = logging.getLogger("kallyai_mcp.auth")
@@ -63,52 +62,98 @@ def sign_in(settings: Settings, platform: str = sys.platform) -> "tuple[list[Fin
         tokens = anyio.run(credentials.tokens.current)
         where = credentials.describe_store()
     except KallyAIError as error:
-        fix = "make it readable, or set KALLYAI_TOKEN_STORE to file and sign in with `kallyai-mcp login`"
-        unread = Finding("sign_in", "skipped", "not checked, as the token store can't be read")
-        return [Finding("token_store", "bad", str(error), fix), unread], None
+        fix = localized(
+            "make it readable, or set KALLYAI_TOKEN_STORE to file and sign in with `kallyai-mcp login`",
+            "haz que se pueda leer, o pon file en KALLYAI_TOKEN_STORE e inicia sesión con `kallyai-mcp login`",
+        )
+        not_read = localized(
+            "not checked, as the token store can't be read",
+            "no se comprobó, porque no se puede leer el almacén de la sesión",
+        )
+        return [Finding("token_store", "bad", said(error), fix), Finding("sign_in", "skipped", not_read)], None
     finally:
         log.removeHandler(warnings)
     if warnings.messages:
-        store = Finding("token_store", "bad", " ".join(warnings.messages), "sign in with `kallyai-mcp login`")
+        store = Finding("token_store", "bad", " ".join(warnings.messages), _sign_in_again())
     else:
-        kept = "a sign-in is kept" if tokens else "a sign-in would be kept"
-        note = _KEYCHAIN if platform == "darwin" and "keyring" in where else ""
-        store = Finding("token_store", "ok", f"{kept} in {where}{note}", details={"kept_in": where})
+        message = (
+            localized(f"a sign-in is kept in {where}", f"la sesión se guarda en {where}")
+            if tokens
+            else localized(f"a sign-in would be kept in {where}", f"una sesión se guardaría en {where}")
+        )
+        if platform == "darwin" and "keyring" in where:
+            message += localized(
+                "; if macOS asks for it again after an update of Python or of this program, choose Always Allow, or "
+                "set KALLYAI_TOKEN_STORE to file",
+                "; si macOS vuelve a preguntar por ella después de actualizar Python o este programa, elige Permitir "
+                "siempre, o pon file en KALLYAI_TOKEN_STORE",
+            )
+        store = Finding("token_store", "ok", message, details={"kept_in": where})
     return [store, _describe_tokens(tokens)], tokens
+
+
+def _sign_in_again() -> str:
+    return localized("sign in with `kallyai-mcp login`", "inicia sesión con `kallyai-mcp login`")
 
 
 def _describe_tokens(tokens: Any) -> Finding:
     if tokens is None:
-        return Finding("sign_in", "bad", "nobody is signed in", "sign in with `kallyai-mcp login`")
+        nobody = localized("nobody is signed in", "no hay ninguna sesión iniciada")
+        return Finding("sign_in", "bad", nobody, _sign_in_again())
     left = tokens.expires_at - time.time()
-    who = f"signed in as {one_line(tokens.who)}" if tokens.who else "signed in"
+    who = localized("signed in", "sesión iniciada")
+    if tokens.who:
+        who = localized(f"signed in as {one_line(tokens.who)}", f"sesión iniciada como {one_line(tokens.who)}")
     has_end = left < 10**9
     end = datetime.fromtimestamp(tokens.expires_at, UTC).isoformat(timespec="seconds") if has_end else None
     details = {"who": tokens.who, "expires_at": end, "renews": tokens.refresh_token is not None}
     if left <= 0 and tokens.refresh_token is None:
-        message = f"{who}, but that ended {duration(-left)} ago and can't be renewed"
-        return Finding("sign_in", "bad", message, "sign in with `kallyai-mcp login`", details)
+        message = localized(
+            f"{who}, but that ended {duration(-left)} ago and can't be renewed",
+            f"{who}, pero caducó hace {duration(-left)} y no se puede renovar",
+        )
+        return Finding("sign_in", "bad", message, _sign_in_again(), details)
+    message = who
     if left <= 0:
-        return Finding("sign_in", "ok", f"{who}; the token has ended and is renewed at its next use", details=details)
-    lasts = f"; the token lasts for {duration(left)}" if has_end else ""
-    renews = " and then renews itself" if has_end and tokens.refresh_token else ""
-    return Finding("sign_in", "ok", f"{who}{lasts}{renews}", details=details)
+        message += localized(
+            "; the token has ended and is renewed at its next use", "; el token caducó y se renueva al usarlo"
+        )
+    elif has_end:
+        message += localized(f"; the token lasts for {duration(left)}", f"; al token le quedan {duration(left)}")
+        if tokens.refresh_token:
+            message += localized(" and then renews itself", " y después se renueva solo")
+    return Finding("sign_in", "ok", message, details=details)
 
 
 def service(settings: Settings) -> list[Finding]:
     """Whether KallyAI answers with data (`api`), and how far the two clocks are apart (`clock`)."""
-    no_clock = Finding("clock", "skipped", "not compared, as KallyAI does not answer")
+    no_clock = Finding(
+        "clock",
+        "skipped",
+        localized("not compared, as KallyAI does not answer", "no se comparó, porque KallyAI no responde"),
+    )
     try:
         is_data, seconds_ahead = anyio.run(_ask_without_sign_in, settings)
     except (KallyAIError, ValueError) as error:
-        fix = "look at the network, the proxy and KALLYAI_API_URL; a service that sleeps needs half a minute"
-        return [Finding("api", "bad", str(error), fix), no_clock]
+        fix = localized(
+            "look at the network, the proxy and KALLYAI_API_URL; a service that sleeps needs half a minute",
+            "mira la red, el proxy y KALLYAI_API_URL; un servicio en reposo necesita medio minuto",
+        )
+        message = said(error) if isinstance(error, KallyAIError) else str(error)
+        return [Finding("api", "bad", message, fix), no_clock]
     if not is_data:
-        message = f"{settings.api_url} answers with a web page in place of data: a bot check, or a network's sign-in"
-        fix = "open the address in a browser or use another network, and see that KALLYAI_API_URL is the API's address"
+        message = localized(
+            f"{settings.api_url} answers with a web page in place of data: a bot check, or a network's sign-in",
+            f"{settings.api_url} responde con una página web y no con datos: un control de bots, o el acceso a una red",
+        )
+        fix = localized(
+            "open the address in a browser or use another network, and see that KALLYAI_API_URL is the API's address",
+            "abre la dirección en un navegador o usa otra red, y comprueba que KALLYAI_API_URL es la de la API",
+        )
         api = Finding("api", "bad", message, fix)
     else:
-        api = Finding("api", "ok", f"{settings.api_url} answers{_certificates(settings)}")
+        answers = localized(f"{settings.api_url} answers", f"{settings.api_url} responde")
+        api = Finding("api", "ok", f"{answers}{_certificates(settings)}")
     return [api, _compare_clocks(seconds_ahead)]
 
 
@@ -117,7 +162,9 @@ def _certificates(settings: Settings) -> str:
     if not settings.api_url.startswith("https:"):
         return ""
     own = next((name for name in ("SSL_CERT_FILE", "SSL_CERT_DIR") if os.environ.get(name)), None)
-    return f", with the certificates of {own or 'the system'}"
+    if own is not None:
+        return localized(f", with the certificates of {own}", f", con los certificados de {own}")
+    return localized(", with the certificates of the system", ", con los certificados del sistema")
 
 
 async def _ask_without_sign_in(settings: Settings) -> tuple[bool, float | None]:
@@ -131,32 +178,64 @@ async def _ask_without_sign_in(settings: Settings) -> tuple[bool, float | None]:
 
 def _compare_clocks(seconds_ahead: float | None) -> Finding:
     if seconds_ahead is None:
-        return Finding("clock", "skipped", "not compared, as the answer has no date")
+        return Finding(
+            "clock",
+            "skipped",
+            localized("not compared, as the answer has no date", "no se comparó, porque la respuesta no tiene fecha"),
+        )
     details = {"seconds_ahead": round(seconds_ahead, 1)}
     if abs(seconds_ahead) <= CLOCK_SECONDS:
-        return Finding("clock", "ok", "as KallyAI's, to within a minute", details=details)
-    message = f"{duration(abs(seconds_ahead))} {'ahead of' if seconds_ahead > 0 else 'behind'} KallyAI's"
-    return Finding("clock", "bad", message, "set this machine's clock, or let the network set it", details)
+        return Finding(
+            "clock",
+            "ok",
+            localized("as KallyAI's, to within a minute", "como el de KallyAI, con menos de un minuto de diferencia"),
+            details=details,
+        )
+    apart = duration(abs(seconds_ahead))
+    message = (
+        localized(f"{apart} ahead of KallyAI's", f"{apart} adelantado respecto al de KallyAI")
+        if seconds_ahead > 0
+        else localized(f"{apart} behind KallyAI's", f"{apart} atrasado respecto al de KallyAI")
+    )
+    fix = localized(
+        "set this machine's clock, or let the network set it",
+        "pon en hora el reloj de este equipo, o deja que lo haga la red",
+    )
+    return Finding("clock", "bad", message, fix, details)
 
 
 def account(settings: Settings, tokens: Any) -> Finding:
     """Whether KallyAI accepts the sign-in, and what is left of the quota."""
     if tokens is None or tokens.expires_within(0, time.time()):
-        return Finding("account", "skipped", "not checked, as there is no sign-in that can be used without a renewal")
+        message = localized(
+            "not checked, as there is no sign-in that can be used without a renewal",
+            "no se comprobó, porque no hay ninguna sesión que se pueda usar sin renovarla",
+        )
+        return Finding("account", "skipped", message)
 
     async def ask() -> str:
         token = StaticTokens(tokens.access_token.get_secret_value())  # a check changes nothing, so it renews nothing
         async with open_api(settings, token, retry_backoff=_RETRY_BACKOFF) as api:
-            return quota(await api.get_statistics(), None, now=datetime.now(UTC))
+            return " ".join(quota_lines(await api.get_statistics(), None, datetime.now(UTC), Words()))
 
     try:
         return Finding("account", "ok", anyio.run(ask).rstrip("."))
     except NotSignedInError:
-        fix = "`kallyai-mcp status` renews it if possible; else sign in with `kallyai-mcp login`"
+        fix = localized(
+            "`kallyai-mcp status` renews it if possible; else sign in with `kallyai-mcp login`",
+            "`kallyai-mcp status` la renueva si es posible; si no, inicia sesión con `kallyai-mcp login`",
+        )
         if settings.access_token is not None:
-            fix = "put another token into KALLYAI_ACCESS_TOKEN, or remove it"
-        return Finding("account", "bad", "KallyAI does not accept the sign-in", fix)
+            fix = localized(
+                "put another token into KALLYAI_ACCESS_TOKEN, or remove it",
+                "pon otro token en KALLYAI_ACCESS_TOKEN, o quítalo",
+            )
+        message = localized("KallyAI does not accept the sign-in", "KallyAI no acepta la sesión")
+        return Finding("account", "bad", message, fix)
     except (BotCheckError, UnreadableResponseError) as error:
-        return Finding("account", "bad", str(error), "see api")
+        return Finding("account", "bad", said(error), localized("see api", "mira api"))
     except (KallyAIError, ValueError) as error:
-        return Finding("account", "bad", str(error), "see api; if that is ok, try again in a minute")
+        fix = localized(
+            "see api; if that is ok, try again in a minute", "mira api; si está bien, inténtalo de nuevo en un minuto"
+        )
+        return Finding("account", "bad", said(error) if isinstance(error, KallyAIError) else str(error), fix)

@@ -58,7 +58,7 @@ async def sign_in(
         say: Prints lines for the user.
 
     Raises:
-        NotSignedInError: The user declined, or did not finish in time.
+        click.ClickException: The user declined, or did not finish in time.
     """
     session = connection.credentials.session
     assert session is not None  # noqa: S101 - `log_in` refuses when the settings have a token
@@ -78,7 +78,7 @@ async def sign_in(
         tasks.cancel_scope.cancel()
     if isinstance(outcome, NotSignedInError):
         key = "sign_in_canceled" if outcome.reason == "access_denied" else outcome.code
-        raise NotSignedInError(words.say(key, reason=outcome.reason), code=outcome.code)
+        raise click.ClickException(words.say(key, reason=outcome.reason))
     return await session.sign_in(outcome)
 
 

@@ -17,7 +17,7 @@ import click
 from kallyai_mcp import __version__
 from kallyai_mcp.cli.console import prepare_streams, say
 from kallyai_mcp.cli.errors import SetupError
-from kallyai_mcp.cli.help_texts import AS_JSON, OPTIONS, SERVE_ON_SANDBOX, TIMES, in_spanish
+from kallyai_mcp.cli.help_texts import OPTIONS, SERVE_ON_SANDBOX, TIMES, in_spanish, json_option
 from kallyai_mcp.languages import localized
 from kallyai_mcp.settings import Auth, Settings, SettingsError
 
@@ -116,14 +116,18 @@ def cli(context: click.Context) -> None:
 
     Without a command it serves MCP on standard input and output, for a client that starts it.
     """
-    try:
-        context.obj = Settings.from_env()
-    except SettingsError as error:
-        if context.invoked_subcommand not in _WORK_WITHOUT_SETTINGS:
-            raise SetupError(str(error)) from None
-        context.obj = error
+    context.obj = _read_settings()
+    if isinstance(context.obj, SettingsError) and context.invoked_subcommand not in _WORK_WITHOUT_SETTINGS:
+        raise SetupError(str(context.obj))
     if context.invoked_subcommand is None:
         context.invoke(serve)
+
+
+def _read_settings() -> Settings | SettingsError:
+    try:
+        return Settings.from_env()
+    except SettingsError as error:
+        return error
 
 
 @cli.command(
@@ -260,7 +264,7 @@ def logout(settings: Settings) -> None:
         "Muestra el registro de auditoría: qué llamadas se pidieron, quién las pidió y cómo dio su permiso el usuario.",
     ),
 )
-@click.option("--json", "as_json", is_flag=True, help=AS_JSON)
+@json_option
 @click.pass_obj
 def status(settings: Settings, *, audit: bool, as_json: bool) -> None:
     """Show who is signed in, the quota, the calls in progress, and the last calls."""
@@ -277,12 +281,14 @@ def status(settings: Settings, *, audit: bool, as_json: bool) -> None:
         "Comprueba esta instalación y dice cómo arreglar lo que está mal; el código de salida es 0 si todo está bien."
     ),
 )
-@click.option("--json", "as_json", is_flag=True, help=AS_JSON)
+@json_option
 @click.pass_obj
 def doctor(settings: Settings | SettingsError, *, as_json: bool) -> None:
     """Check this installation, and say how to fix what is wrong; the exit code is 0 if all is well."""
     from kallyai_mcp.cli.doctor import examine
 
+    if isinstance(settings, SettingsError):
+        settings = _read_settings()  # once more, since its message is in English with --json
     raise SystemExit(examine(settings, as_json=as_json))
 
 

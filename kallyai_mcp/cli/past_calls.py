@@ -11,6 +11,7 @@ from kallyai_mcp.calls.records import is_tracking_id
 from kallyai_mcp.cli.call import follow, to_answer
 from kallyai_mcp.cli.call_view import call_rows, outcome_lines, transcript_lines
 from kallyai_mcp.cli.console import LiveLine, say
+from kallyai_mcp.cli.errors import reason_of
 from kallyai_mcp.cli.list_view import list_lines, list_rows
 from kallyai_mcp.cli.terminal import open_terminal_context, report_errors
 from kallyai_mcp.cli.words import Words
@@ -226,5 +227,4 @@ def _write(file: Path, text: str, words: Words) -> None:
     try:
         file.write_text(text, encoding="utf-8", newline="")
     except OSError as error:
-        reason = error.strerror or error
-        raise click.ClickException(words.say("not_written", file=file, reason=reason)) from None
+        raise click.ClickException(words.say("not_written", file=file, reason=reason_of(error))) from None

@@ -13,6 +13,7 @@ from kallyai_mcp.cli.connection import Connection
 from kallyai_mcp.cli.console import say
 from kallyai_mcp.cli.embedded_sandbox import create_sandbox
 from kallyai_mcp.cli.ledger import check_shared_database
+from kallyai_mcp.languages import localized
 from kallyai_mcp.logs import configure
 from kallyai_mcp.server.build import build_server
 from kallyai_mcp.settings import Settings
@@ -23,16 +24,6 @@ from kallyai_mcp.transports.stdio import exit_within, serve_stdio
 
 _CLOSE_SECONDS = 1.5
 """How long closing may take after the client has left; a renewal of the sign-in gets that long to end."""
-
-
-_FOR_A_PERSON = """\
-kallyai-mcp waits for an MCP client on standard input: it is a program that other programs start. You may want:
-  kallyai-mcp demo      see a call from sign-in to transcript; nobody is called
-  kallyai-mcp install   add it to a client, such as Claude Desktop or Cursor
-  kallyai-mcp call      place a call from here
-  kallyai-mcp --help    see all commands
-Ctrl-C ends it."""
-"""What a person reads who started the server on a terminal."""
 
 
 def serve_over_stdio(
@@ -58,7 +49,7 @@ def serve_over_stdio(
 
     check_shared_database(settings)
     if sys.stdin is not None and sys.stdin.isatty():
-        say(_FOR_A_PERSON, err=True)
+        say(_for_a_person(), err=True)
     configure(settings.log_level, settings.log_format)
     configure_from_environment()
     connection = Connection(settings, embedded=partial(create_sandbox, settings, speed) if sandbox else None)
@@ -68,3 +59,23 @@ def serve_over_stdio(
     gc.freeze()
     gc.enable()  # `main` has disabled it for the imports
     anyio.run(serve_stdio, server, first_answers)
+
+
+def _for_a_person() -> str:
+    """What a person reads who started the server on a terminal."""
+    return localized(
+        """\
+kallyai-mcp waits for an MCP client on standard input: it is a program that other programs start. You may want:
+  kallyai-mcp demo      see a call from sign-in to transcript; nobody is called
+  kallyai-mcp install   add it to a client, such as Claude Desktop or Cursor
+  kallyai-mcp call      place a call from here
+  kallyai-mcp --help    see all commands
+Ctrl-C ends it.""",
+        """\
+kallyai-mcp espera a un cliente MCP en la entrada estándar: es un programa que inician otros programas. Quizá quieras:
+  kallyai-mcp demo      ver una llamada, del inicio de sesión a la transcripción; no se llama a nadie
+  kallyai-mcp install   añadirlo a un cliente, como Claude Desktop o Cursor
+  kallyai-mcp call      hacer una llamada desde aquí
+  kallyai-mcp --help    ver todos los comandos
+Ctrl-C lo termina.""",
+    )

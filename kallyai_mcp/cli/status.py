@@ -17,7 +17,8 @@ from kallyai_mcp.cli.connection import Connection, run_with_connection
 from kallyai_mcp.cli.console import has_edge, say, width, wrapped
 from kallyai_mcp.cli.list_view import list_rows
 from kallyai_mcp.cli.local_timezone import local_timezone
-from kallyai_mcp.cli.words import Words
+from kallyai_mcp.cli.words import Words, said
+from kallyai_mcp.languages import localized
 from kallyai_mcp.settings import Settings
 from kallyai_mcp.tools.call_results import call_answer
 from kallyai_mcp.tools.call_view import CallView
@@ -62,7 +63,7 @@ def show_status(settings: Settings, *, as_json: bool) -> None:
     for line in status.lines():
         say(wrapped(line) if has_edge() and not line.startswith(" ") else line)
     if status.error is not None:
-        raise click.ClickException(str(status.error))
+        raise click.ClickException(said(status.error))
 
 
 def show_audit(settings: Settings, *, as_json: bool) -> None:
@@ -84,13 +85,23 @@ def show_audit(settings: Settings, *, as_json: bool) -> None:
         say(json.dumps({"audit": [_audit_document(entry) for entry in entries]}, indent=2))
         return
     if not entries:
-        say("The audit trail is empty: no call was asked for.")
-    now, zone = datetime.now(UTC), zone_of(local_timezone())
+        say(
+            localized(
+                "The audit trail is empty: no call was asked for.",
+                "El registro de auditoría está vacío: no se pidió ninguna llamada.",
+            )
+        )
+    now, zone, spanish = datetime.now(UTC), zone_of(local_timezone()), Words().spanish
     for entry in entries:
-        parts = [f"{when(entry.at, zone, now):<12}", f"{entry.number:<16}", one_line(entry.outcome)]
-        parts += [f"asked by {one_line(entry.asked_by)}"] if entry.asked_by else []
-        parts += [f"consent: {one_line(entry.how)}"] if entry.how else []
-        parts += [f"risk: {', '.join(map(one_line, entry.risk_flags))}"] if entry.risk_flags else []
+        parts = [
+            f"{when(entry.at, zone, now, spanish=spanish):<12}",
+            f"{entry.number:<16}",
+            one_line(entry.outcome),
+        ]
+        asked_by, how, risks = one_line(entry.asked_by or ""), one_line(entry.how or ""), ", ".join(entry.risk_flags)
+        parts += [localized(f"asked by {asked_by}", f"pedida por {asked_by}")] if asked_by else []
+        parts += [localized(f"consent: {how}", f"permiso: {how}")] if how else []
+        parts += [localized(f"risk: {one_line(risks)}", f"riesgo: {one_line(risks)}")] if risks else []
         parts += [entry.tracking_id] if entry.tracking_id else []
         say("  ".join(parts))
 
@@ -118,7 +129,7 @@ class _Status:
         """
         self.tokens = await connection.credentials.tokens.current()
         if self.tokens is None:
-            raise NotSignedInError(Words().say("nobody"))
+            raise NotSignedInError(Words("en").say("nobody"))
         self.kept_in = connection.credentials.describe_store()
         ledger_error = await self._read_ledger(connection)
         api = connection.api()
@@ -150,7 +161,7 @@ class _Status:
             lines.append(words.say("signed_in", who=who, place=self.kept_in))
             lines += _expiry(self.tokens, zone_name, now, words)
         if self.statistics is not None:
-            lines += _quota(self.statistics, self.subscription, now, words)
+            lines += quota_lines(self.statistics, self.subscription, now, words)
             lines += _bars(self.statistics, columns, words)
         if self.unsettled is not None:
             lines.append(words.say("running" if self.unsettled or self.lists else "none_running"))
@@ -195,7 +206,8 @@ def bar(share: float, cells: int) -> str:
     return f"[{'█' * full}{'░' * (cells - full)}]"
 
 
-def _quota(statistics: Statistics, subscription: Subscription | None, now: datetime, words: Words) -> list[str]:
+def quota_lines(statistics: Statistics, subscription: Subscription | None, now: datetime, words: Words) -> list[str]:
+    """What is left of the quota, in one line."""
     if not words.spanish:
         return [quota(statistics, subscription, now=now)]
     units = " y ".join(allowance.words(spanish=True) for allowance in allowances(statistics))

@@ -1,6 +1,6 @@
 """What the terminal says about calls, in its reader's language: the sentences of the cards, and a few of its own."""
 
-from kallyai_mcp.api.errors import KallyAIError, NotSignedInError, PolicyError
+from kallyai_mcp.api.errors import KallyAIError, NotSignedInError, PolicyError, ServiceError
 from kallyai_mcp.cards.texts import texts
 from kallyai_mcp.languages import Language, localized
 from kallyai_mcp.tools.text.errors import forbidden, may_have_been_placed, service_says
@@ -170,3 +170,11 @@ class Words:
     def means_yes(self, reply: str) -> bool:
         """Whether a reply to `place_it` is a yes."""
         return reply.strip().lower() in _YES[self.language]
+
+
+def said(error: KallyAIError) -> str:
+    """What went wrong, for a person; in Spanish with the error's own words, which are in English, as a detail."""
+    spanish = Words("es").error(error, places_calls=False)
+    if not isinstance(error, NotSignedInError | PolicyError | ServiceError):
+        spanish = f"{spanish} (En inglés: {error})"
+    return localized(str(error), spanish)

@@ -13,8 +13,10 @@ import pytest
 from babel.messages.catalog import Catalog
 from babel.messages.mofile import read_mo
 from babel.messages.pofile import read_po
+from click.testing import CliRunner
 
 import kallyai_mcp
+from kallyai_mcp.cli.main import cli
 from kallyai_mcp.languages import localized, speaking
 from tests.cli.machine import invoke
 from tests.processes import LIMIT, environment
@@ -169,3 +171,38 @@ def test_both_texts_of_a_pair_have_the_same_values() -> None:
     assert len(found) > 60
     for place, english, spanish in found:
         assert values_in(english) == values_in(spanish), place
+
+
+def test_json_is_in_english_on_every_terminal(tmp_path: Path) -> None:
+    wrong = {"LC_ALL": "es_MX.UTF-8", "KALLYAI_HOME": str(tmp_path), "KALLYAI_WAIT_SECONDS": "x"}
+    as_json = CliRunner(env=environment(tmp_path) | wrong).invoke(cli, ["doctor", "--json"])
+    for_people = CliRunner(env=environment(tmp_path) | wrong).invoke(cli, ["doctor"])
+    nobody = CliRunner(env=environment(tmp_path) | {"LC_ALL": "es_MX.UTF-8"}).invoke(cli, ["status", "--json"])
+
+    assert "'x' is not a number of seconds" in as_json.stdout
+    assert "set it as it says" in as_json.stdout
+    assert "'x' no es un número de segundos" in for_people.stdout
+    assert "ponlo como dice, o quítalo" in for_people.stdout
+    assert json.loads(nobody.stdout)["error"]["message"].startswith("Not signed in.")
+
+
+# What a function prints for people, and what the words of an exception are for people.
+PRINTS = {"say", "ClickException", "UsageError", "BadParameter", "SetupError", "Finding", "ClientFileError",
+          "HasCommentsError", "BadFormatError", "SettingsError", "ValueError"}  # fmt: skip
+IN_BOTH = {"settings.py", "setting_values.py", "urls.py"}
+
+
+def test_nothing_is_printed_in_one_language_only() -> None:
+    """A literal sentence, such as "Not signed in.", must be one of a pair; a lone word may be a name."""
+    found = []
+    for file in [*(PACKAGE / "cli").rglob("*.py"), *(PACKAGE / name for name in IN_BOTH)]:
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Call) and ast.unparse(node.func).rpartition(".")[2] in PRINTS:
+                texts = [part for part in node.args if isinstance(part, ast.Constant | ast.JoinedStr)]
+                words = " ".join(
+                    str(part.value) for text in texts for part in ast.walk(text) if isinstance(part, ast.Constant)
+                )
+                if re.search(r"[a-z]{2,} [a-z]{2,} [a-z]{2,}", words) and "kallyai-mcp" not in words:
+                    found.append(f"{file.name}:{node.lineno}: {words}")
+
+    assert found == []
