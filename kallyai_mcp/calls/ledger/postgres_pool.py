@@ -4,6 +4,7 @@ import logging
 import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from queue import Empty, LifoQueue
 from typing import Any
 
 import anyio
@@ -57,7 +58,7 @@ class PostgresPool:
     def __init__(self, conninfo: str, *, size: int, seconds: float) -> None:
         self._conninfo = conninfo
         self._seconds = seconds
-        self._idle: list[Connection] = []
+        self._idle: LifoQueue[Connection] = LifoQueue()
         self._threads = anyio.CapacityLimiter(size)
         self._is_closed = False
 
@@ -101,7 +102,7 @@ class PostgresPool:
             if connection.closed or self._is_closed:
                 connection.close()
             else:
-                self._idle.append(connection)
+                self._idle.put(connection)
 
     def connect(self, use: Use, **options: Any) -> Connection:
         """A new connection that is not of this pool, for a thread of `run`."""
@@ -115,8 +116,8 @@ class PostgresPool:
 
     def _living(self, use: Use) -> Connection | None:
         """A connection that was used before and still works: a server or a proxy may have closed it meanwhile."""
-        while self._idle:
-            connection = use.goes_on(self._idle.pop())
+        for idle in self._take_idle():
+            connection = use.goes_on(idle)
             try:
                 connection.execute("")
                 connection.rollback()
@@ -127,9 +128,11 @@ class PostgresPool:
                 return connection
         return None
 
-    def _take_idle(self) -> list[Connection]:
-        idle, self._idle = self._idle, []
-        return idle
+    def _take_idle(self) -> Iterator[Connection]:
+        """Those that are not in use, one after another; other threads take some meanwhile."""
+        with suppress(Empty):
+            while True:
+                yield self._idle.get_nowait()
 
 
 def _cut(connection: Connection) -> None:
