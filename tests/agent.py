@@ -4,6 +4,7 @@ import json
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from kallyai_mcp.cli.connection import Connection
 from kallyai_mcp.sandbox.app import SandboxApp
 from kallyai_mcp.server.build import build_server
 from kallyai_mcp.settings import Settings
+from kallyai_mcp.tools.catalog import tools
 from tests.sandbox.manual_clock import ManualClock
 
 BISTRO = {
@@ -85,10 +87,21 @@ class Agent:
         self.client = client
 
     async def use(self, tool: str, arguments: Mapping[str, Any] | None = None, /, **more: Any) -> Answer:
-        """Call a tool; the client validates the result against the tool's output schema."""
+        """Call a tool; the client validates the result against the tool's output schema.
+
+        That allows further fields, so it is checked here that each field of the result is declared.
+        """
         result = await self.client.call_tool(tool, {**(arguments or {}), **more})
         assert isinstance(result, CallToolResult)
-        return Answer(result)
+        answer = Answer(result)
+        assert answer.data.keys() <= _declared()[tool]
+        return answer
+
+
+@cache
+def _declared() -> dict[str, frozenset[str]]:
+    """The fields of each tool's results."""
+    return {tool.name: frozenset((tool.output_schema or {})["properties"]) for tool in tools()}
 
 
 @asynccontextmanager

@@ -8,7 +8,7 @@ from kallyai_mcp.calls.appointment import time_of_day
 from kallyai_mcp.calls.numbers import for_people
 from kallyai_mcp.cli.console import cells, row_width, styled, table, wrapped
 from kallyai_mcp.cli.words import Words
-from kallyai_mcp.tools.results import CallAnswer, SpokenLine
+from kallyai_mcp.tools.results import OneCallAnswer, SpokenLine
 from kallyai_mcp.tools.text.call_list import reason
 from kallyai_mcp.tools.text.plain import clock, duration, named, one_line, quoted, zone_of
 from kallyai_mcp.tools.text.times import city, day_and_hour, differs, when
@@ -33,7 +33,7 @@ _STYLES: dict[str, _Style] = {
 _BOOKINGS = ("restaurant", "clinic", "hotel")
 
 
-def outcome_of(answer: CallAnswer) -> str:
+def outcome_of(answer: OneCallAnswer) -> str:
     """The outcome of a call, or how far it is: `in_progress`, `scheduled`, `expired`, `refused`, or `canceled`."""
     if answer.outcome is None and answer.status in ("scheduled", "expired", "refused", "canceled"):
         return answer.status
@@ -45,7 +45,7 @@ def outcome_style(outcome: str) -> dict[str, Any]:
     return _STYLES[outcome]
 
 
-def callee(answer: CallAnswer, words: Words) -> str:
+def callee(answer: OneCallAnswer, words: Words) -> str:
     """Who is called, for example "Italian Bistro, +1 415-555-1234"."""
     number = for_people(answer.respondent_phone) if answer.respondent_phone else None
     name = named(answer.business_name) if answer.business_name else None
@@ -53,7 +53,7 @@ def callee(answer: CallAnswer, words: Words) -> str:
 
 
 def outcome_lines(
-    answer: CallAnswer,
+    answer: OneCallAnswer,
     words: Words,
     *,
     timezone: str,
@@ -82,7 +82,7 @@ def outcome_lines(
     ]
 
 
-def _sentence(answer: CallAnswer, words: Words, now: datetime, timezone: str, *, sandbox: bool) -> str:
+def _sentence(answer: OneCallAnswer, words: Words, now: datetime, timezone: str, *, sandbox: bool) -> str:
     """The card's sentence about a call (`callSentence` of call_view.js); "" when KallyAI's report says it all."""
     outcome, asked = outcome_of(answer), answer.submission
     moment, wanted = appointment_time(answer, words, now, timezone), _asked(answer, words, now)
@@ -100,7 +100,7 @@ def _sentence(answer: CallAnswer, words: Words, now: datetime, timezone: str, *,
     return "" if key == "answered_text" and answer.highlights else words.say(key, when=moment, asked=wanted, more=more)
 
 
-def _not_booked(answer: CallAnswer) -> str:
+def _not_booked(answer: OneCallAnswer) -> str:
     return "not_checked_text" if answer.calendar_checked is False else "not_booked_text"
 
 
@@ -117,7 +117,7 @@ def transcript_lines(entries: Sequence[SpokenLine], other_side: str, indent: str
     return lines
 
 
-def appointment_time(answer: CallAnswer, words: Words, now: datetime, timezone: str) -> str:
+def appointment_time(answer: OneCallAnswer, words: Words, now: datetime, timezone: str) -> str:
     """When the appointment is, or when a scheduled call is due, by the callee's clock.
 
     With the name of their zone if the reader's clock differs.
@@ -134,7 +134,7 @@ def appointment_time(answer: CallAnswer, words: Words, now: datetime, timezone: 
     return words.say("time_of", when=text, place=place) if differs(moment, zone, timezone) else text
 
 
-def _asked(answer: CallAnswer, words: Words, now: datetime) -> str:
+def _asked(answer: OneCallAnswer, words: Words, now: datetime) -> str:
     """The day and time that were asked for; "" without a day."""
     asked = answer.submission
     if asked is None or asked.appointment_date is None:
@@ -148,7 +148,7 @@ def _asked(answer: CallAnswer, words: Words, now: datetime) -> str:
     return day_and_hour(moment, now, spanish=words.spanish, number=answer.respondent_phone)
 
 
-def _next_commands(answer: CallAnswer, *, sandbox: bool) -> list[str]:
+def _next_commands(answer: OneCallAnswer, *, sandbox: bool) -> list[str]:
     outcome, more = outcome_of(answer), " --sandbox" if sandbox else ""
     if outcome in ("in_progress", "unknown"):
         following = " --follow" if outcome == "in_progress" else ""
@@ -163,7 +163,7 @@ def _next_commands(answer: CallAnswer, *, sandbox: bool) -> list[str]:
     return commands
 
 
-def _attempts(answer: CallAnswer, words: Words, now: datetime, timezone: str) -> str:
+def _attempts(answer: OneCallAnswer, words: Words, now: datetime, timezone: str) -> str:
     """Which attempt it is, and how those before it ended; "" for the first one."""
     earlier = "; ".join(
         f"{reason(one.status, spanish=words.spanish)}, {when(one.at, zone_of(timezone), now, spanish=words.spanish)}"
@@ -172,12 +172,12 @@ def _attempts(answer: CallAnswer, words: Words, now: datetime, timezone: str) ->
     return words.say("attempts", number=answer.attempt, count=answer.attempts, earlier=earlier) if earlier else ""
 
 
-def _so_far(answer: CallAnswer, words: Words) -> str:
+def _so_far(answer: OneCallAnswer, words: Words) -> str:
     return words.say("so_far", time=duration(answer.elapsed_seconds)) if answer.elapsed_seconds is not None else ""
 
 
 def call_rows(
-    calls: Sequence[CallAnswer], words: Words, *, timezone: str, now: datetime, indent: str = ""
+    calls: Sequence[OneCallAnswer], words: Words, *, timezone: str, now: datetime, indent: str = ""
 ) -> list[str]:
     """A line for each call, in aligned columns: when, outcome, who, the id, and KallyAI's summary as far as it fits.
 

@@ -32,7 +32,7 @@ from kallyai_mcp.tools.around import follow_list
 from kallyai_mcp.tools.call_results import find_record, to_result, unrecorded_result
 from kallyai_mcp.tools.consent import check
 from kallyai_mcp.tools.context import AppContext
-from kallyai_mcp.tools.results import CallAnswer
+from kallyai_mcp.tools.results import CallAnswer, CallOrListAnswer
 from kallyai_mcp.tools.scheduling import schedule_of
 from kallyai_mcp.tools.submissions import callee_zone, submission_of
 from kallyai_mcp.tools.tasks import accepts_tasks
@@ -100,7 +100,7 @@ async def get_call(
     call_id: Annotated[CallId, Field(description="Or tracking_id")],
     wait_seconds: WaitSeconds = 0,
     ctx: Context[AppContext, Any],
-) -> Annotated[CallToolResult, CallAnswer]:
+) -> Annotated[CallToolResult, CallOrListAnswer]:
     """Get a call's outcome. With wait_seconds, wait for a call in progress to end."""
     app_context = ctx.request_context.lifespan_context
     record = await find_record(app_context, call_id)

@@ -58,8 +58,8 @@ class AttemptAnswer(BaseModel):
     at: datetime
 
 
-class CallAnswer(Answer):
-    """A call: its outcome, or `in_progress` with the id that finds it again."""
+class OneCallAnswer(Answer):
+    """How far a call is: its outcome, or `in_progress` with the id that finds it again."""
 
     status: str | None = Field(
         None,
@@ -87,12 +87,17 @@ class CallAnswer(Answer):
         None, description="What was asked for, the description cut to 100 characters; not in list_calls"
     )
     credits_used: float | None = None
+    used_up: UsedUp | None = None
+
+
+class CallAnswer(OneCallAnswer):
+    """The result of make_call."""
+
     confirmation: str | None = Field(None, description="For make_call once the user has agreed")
     reasons: list[str] | None = Field(None, description="Why the user is asked before the call")
     local_times: list[str] | None = Field(None, description="ISO 8601: the time at the callee, for each possible zone")
     minutes_remaining: float | None = None
     placed_now: bool | None = Field(None, description="make_call: false when the same call had been asked for before")
-    used_up: UsedUp | None = None
     dial: str | None = Field(None, description="The emergency number that the user must dial themselves")
 
 
@@ -140,13 +145,23 @@ class ListAnswer(ListState, Answer):
     placed_now: bool | None = None
     confirmation: str | None = None
     reasons: list[str] | None = None
+    dial: str | None = None
+
+
+class CallOrListAnswer(OneCallAnswer):
+    """The result of get_call: a call, or a list with its calls."""
+
+    status: str | None = Field(None, description="As in the result of make_call, or of call_around for its list")
+    until: str | None = None
+    calls: list[CandidateAnswer] | None = Field(None, description="Of a list")
+    not_called: list[CandidateAnswer] | None = None
 
 
 class CallListAnswer(Answer):
     """A page of calls, newest first."""
 
     lists: list[ListState] | None = Field(None, description="Of call_around: those in progress or waiting for the user")
-    calls: list[CallAnswer] = []
+    calls: list[OneCallAnswer] = []
     total: int | None = None
     offset: int | None = None
     next_offset: int | None = Field(None, description="Where the next page begins; absent on the last one")

@@ -170,6 +170,7 @@ async def test_wrong_candidates_are_named(agent: Agent) -> None:
     nameless = await agent.use("call_around", TABLE, candidates=[BUSY, {"business_name": "First"}])
     later = await agent.use("call_around", TABLE, candidates=[BUSY, FREE], not_before="2026-01-26T09:00")
     unknown = await agent.use("call_around", TABLE, candidates=[BUSY, FREE], continue_after="t-1")
+    emergency = await agent.use("call_around", TABLE, candidates=[BUSY, {"respondent_phone": "911"}])
 
     assert twice.text == "Not called. Fix 1 argument:\n- candidates: names a number twice."
     assert one.text == "Not called. Fix 1 argument:\n- candidates: a list has fewer than 2 items."
@@ -177,6 +178,7 @@ async def test_wrong_candidates_are_named(agent: Agent) -> None:
     assert "candidates[1].respondent_phone: missing or empty" in nameless.text
     assert "- not_before: call_around has no such argument; it takes candidates, until, " in later.text
     assert "continue_after: there is no list with these arguments" in unknown.text
+    assert (emergency.data["code"], emergency.data["dial"]) == ("emergency_number", "911")
 
 
 async def test_texts_about_spanish_calls_are_in_spanish(agent: Agent) -> None:
