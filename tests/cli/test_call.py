@@ -7,6 +7,7 @@ import signal
 import sys
 import time
 from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -45,13 +46,19 @@ def app() -> Iterator[SandboxApp]:
 @pytest.fixture
 async def home(tmp_path: Path, app: SandboxApp, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Path]:
     """A home in which somebody is signed in at the sandbox, and whose settings commands in this process find."""
+    async with signed_in(tmp_path, app, monkeypatch):
+        yield tmp_path
+
+
+@asynccontextmanager
+async def signed_in(home: Path, app: SandboxApp, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[None]:
     async with running(app) as url:
         grant = TokenGrant.model_validate(app.state.sandbox.issue_tokens())
-        FileStore(tmp_path, url).save(Tokens.from_grant(grant, time.time()))
-        for name, value in environment(tmp_path, API_URL=url).items():
+        FileStore(home, url).save(Tokens.from_grant(grant, time.time()))
+        for name, value in environment(home, API_URL=url).items():
             if name.startswith("KALLYAI_"):
                 monkeypatch.setenv(name, value)
-        yield tmp_path
+        yield
 
 
 async def in_process(*arguments: str) -> Result:
@@ -219,6 +226,40 @@ async def test_a_list_that_needs_a_decision_is_shown_and_can_be_canceled(home: P
     assert text == "Canceled: nobody else is called. Not called: Third (+1 415-555-1234)."
     assert after.stdout.startswith("Canceled  2 of 3\n  Nobody else is called.\n")
     assert (again.exit_code, again.stdout) == (0, canceled.stdout)
+
+
+async def test_a_list_in_progress_is_canceled_and_its_call_goes_on_to_its_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = ManualClock(datetime.now(UTC))
+    ask = {"until": "booked", "task_category": "general", "task_description": "Ask for a table", "wait_seconds": 0,
+           "candidates": [{"respondent_phone": BUSY, "business_name": "First"},
+                          {"respondent_phone": BISTRO, "business_name": "Second"}]}  # fmt: skip
+    clock.hold()
+    with sandbox_app(clock=clock) as app:
+        async with (
+            signed_in(tmp_path, app, monkeypatch),
+            open_agent(settings_in(tmp_path, **kallyai_url()), mode="auto", clock=clock) as agent,
+        ):
+            id_ = (await agent.use("call_around", ask)).data["tracking_id"]
+            await clock.sleepers(1)
+            running_ = await in_process("show", id_)
+            canceled = await in_process("cancel", id_)
+            clock.advance(minutes=5)
+            ended = await agent.use("get_call", call_id=id_, wait_seconds=5)
+            listed = await agent.use("list_calls")
+            again = await in_process("cancel", id_, "--json")
+
+    assert running_.stdout.startswith("Calling one after another  1 of 2\n")
+    assert canceled.exit_code == 0, canceled.output
+    assert " ".join(canceled.stdout.split()) == (
+        "Canceled: nobody else is called. Not called: Second (+1 415-555-1234). The call in progress can't be hung up."
+    )
+    assert ended.data["status"] == "canceled"
+    assert [call["status"] for call in ended.data["calls"]] == ["busy"]
+    assert [one["business_name"] for one in ended.data["not_called"]] == ["Second"]
+    assert listed.data["total"] == 1
+    assert (again.exit_code, json.loads(again.stdout)["status"]) == (0, "canceled")
 
 
 @pytest.mark.usefixtures("home")
