@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from mcp.server.mcpserver import Context
 from mcp.types import CallToolResult
-from pydantic import BaseModel, Field, WithJsonSchema
+from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
 
 from kallyai_mcp.api.models import TimeOfDay
 from kallyai_mcp.calls.agreed import place_agreed
@@ -41,6 +41,8 @@ _AS_IN_MAKE_CALL = WithJsonSchema({"type": "string"})
 
 class Candidate(BaseModel):
     """Who may be called."""
+
+    model_config = ConfigDict(str_strip_whitespace=True)
 
     respondent_phone: PhoneNumber
     business_name: str | None = None

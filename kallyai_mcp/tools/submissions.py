@@ -11,9 +11,8 @@ from kallyai_mcp.tools.context import AppContext
 
 def submission_of(arguments: Mapping[str, Any]) -> Submission:
     """The submission in validated arguments; those that are no field of it are left out."""
-    fields = {name: arguments[name] for name in Submission.model_fields if name in arguments}
-    instructions = fields["additional_instructions"]
-    fields["additional_instructions"] = tuple(instructions) if instructions else None
+    # What is empty or false says nothing, and must not make the same call look like another one.
+    fields = {name: arguments[name] or None for name in Submission.model_fields if name in arguments}
     return with_other_time(Submission(**fields), accept=arguments["accept_other_time"])
 
 

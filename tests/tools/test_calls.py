@@ -174,6 +174,17 @@ async def test_a_call_can_be_held_in_spanish(agent: Agent) -> None:
     assert "una mesa para 4" in transcript.text
 
 
+@pytest.mark.parametrize(
+    "said", [{"is_urgent": False}, {"time_preference_text": " "}, {"additional_instructions": [""]}]
+)
+async def test_an_argument_that_says_nothing_does_not_make_it_another_call(
+    agent: Agent, said: dict[str, object]
+) -> None:
+    await agent.use("make_call", BISTRO)
+    again = await agent.use("make_call", BISTRO, **said)
+    assert again.data["placed_now"] is False
+
+
 async def test_a_duplicate_gets_the_outcome_and_places_no_call(agent: Agent, clock: ManualClock) -> None:
     first = await agent.use("make_call", BISTRO)
     clock.advance(minutes=2)
