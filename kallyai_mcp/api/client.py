@@ -34,7 +34,7 @@ from kallyai_mcp.api.models import (
     TokenGrant,
     Transcript,
 )
-from kallyai_mcp.api.responses import ApiResponse, read_calendar, read_model
+from kallyai_mcp.api.responses import ApiResponse, read_calendar, read_call, read_model
 from kallyai_mcp.api.transport import (
     ASGIApp,
     RetryTooLongError,
@@ -157,7 +157,8 @@ class KallyAI:
             The call. `is_final` says whether it has an outcome.
 
         Raises:
-            UnreadableResponseError: The call was placed, but the response has no `call_id`.
+            UnreadableResponseError: The call was placed, but the response has no `call_id`, or is about a call to
+                another number.
             ServiceError: It was refused. After `UnavailableError` it may have been placed.
         """
         body = CallCreateRequest(submission=submission, timezone=timezone, session_id=session_id)
@@ -166,7 +167,7 @@ class KallyAI:
             "POST", "/v1/calls", json=body.as_json(), headers=headers, timeouts=self._timeouts.for_calls()
         )
         request.extensions |= {"before_send": before_send, "connecting": connecting, "before_write": before_write}
-        return read_model(Call, await self._send_signed(request))
+        return read_call(await self._send_signed(request), number=submission.respondent_phone)
 
     async def list_calls(self, limit: int = 50, offset: int = 0) -> CallList:
         """One page of the user's calls: `limit` (1-200) calls after the first `offset`."""
@@ -175,7 +176,8 @@ class KallyAI:
 
     async def get_call(self, call_id: str) -> Call:
         """One call; `NotFoundError` if there is none with this id."""
-        return read_model(Call, await self._send_signed(self._request("GET", f"/v1/calls/{check_call_id(call_id)}")))
+        request = self._request("GET", f"/v1/calls/{check_call_id(call_id)}")
+        return read_call(await self._send_signed(request), id_=call_id)
 
     async def get_transcript(self, call_id: str) -> Transcript:
         """The transcript of a call; `NotFoundError` if it has none, `ForbiddenError` without `transcripts:read`."""
@@ -299,7 +301,7 @@ class KallyAI:
         with api_request(request.method, request.url.path) as measurement:
             response = await self._response_or_error(request, auth)
             if isinstance(response, httpx.Response):
-                self.server_time = http_date(response.headers.get("date", "")) or self.server_time
+                self.server_time = _date_of(response.headers) or self.server_time
             measurement.status = response.code if isinstance(response, KallyAIError) else response.status_code
         if isinstance(response, KallyAIError):
             raise response
@@ -355,6 +357,11 @@ class KallyAI:
         response = await self._transport.handle_async_request(request)
         _log.info("%s %s: %d", request.method, request.url, response.status_code)
         return response
+
+
+def _date_of(headers: Mapping[str, str]) -> datetime | None:
+    """The `Date` of a response; None for one that a cache kept (RFC 9111, section 5.1), whose `Date` is old."""
+    return http_date(headers.get("date", "")) if headers.get("age", "0").strip() in ("", "0") else None
 
 
 def _location(request: httpx.Request, response: httpx.Response) -> httpx.URL:

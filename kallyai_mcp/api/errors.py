@@ -199,7 +199,7 @@ class ForbiddenError(ServiceError):
 
 
 class BotCheckError(ServiceError):
-    """A bot check in front of the service answered with a web page. The request did not reach the service."""
+    """A bot check in front of the service answered with a web page; after a 503, it may have been an outage."""
 
     default_code = "bot_check"
 

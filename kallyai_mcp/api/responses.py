@@ -1,6 +1,7 @@
 """Reads the bodies of successful responses. `error_responses` reads the others."""
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
@@ -8,6 +9,7 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from kallyai_mcp.api.errors import UnreadableResponseError
+from kallyai_mcp.api.models import Call
 
 CORRELATION_HEADERS = ("x-correlation-id", "x-request-id")
 
@@ -73,6 +75,27 @@ def read_model(model: type[_Model], response: ApiResponse) -> _Model:
         ) from None
     except ValueError:
         raise _unreadable(response, "that is not JSON" if response.body else "that is empty") from None
+
+
+def read_call(response: ApiResponse, *, id_: str | None = None, number: str | None = None) -> Call:
+    """Reads a successful response as a call, and checks that it is the one that was asked for.
+
+    A cache or a proxy may mix up two responses.
+
+    Args:
+        response: The response.
+        id_: The call's id, if it is known; the case of a UUID does not count (RFC 9562, section 4).
+        number: The number called (E.164), if it is known; the response may repeat none, or shorten it.
+
+    Raises:
+        UnreadableResponseError: The body is not what the reference says, or is another call.
+    """
+    call = read_model(Call, response)
+    repeated = re.sub(r"[\s().-]", "", call.submission.respondent_phone or "")
+    is_to_another = number is not None and repeated != number and re.fullmatch(r"\+[1-9][0-9]{6,14}", repeated)
+    if is_to_another or (id_ is not None and call.call_id.casefold() != id_.casefold()):
+        raise _unreadable(response, "about another call")
+    return call
 
 
 def read_calendar(response: ApiResponse) -> str:

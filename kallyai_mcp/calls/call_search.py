@@ -102,8 +102,9 @@ async def find_call(
         KallyAIError: The service can't be asked.
     """
     fitting: list[Call] = []
+    others_ids = {id_.casefold() for id_ in bound}
     for listed in await _listed(api, sent):
-        if listed.call_id in bound or not _may_be(record, sent, listed):
+        if listed.call_id.casefold() in others_ids or not _may_be(record, sent, listed):
             continue
         try:
             call = await api.get_call(listed.call_id)

@@ -24,14 +24,18 @@ class ServiceClock:
         self._known: _ReadDate | None = None
 
     def set(self, service_time: datetime, age: float) -> None:
-        """Note a `Date`; one that may be older than the last one was does not count.
+        """Note a `Date`; one that may be older than the last one was does not count, nor one that says an earlier time.
+
+        A cache may keep a response for long, and not say so.
 
         Args:
             service_time: The `Date`.
             age: How many seconds ago it may have been written: as many as passed since its request.
         """
-        least = self._known.age if self._known is not None and self.now() is not None else _OLDEST
-        if age <= max(least, _TOLERANCE):
+        known = self.now()
+        least = self._known.age if self._known is not None and known is not None else _OLDEST
+        is_earlier = known is not None and (known - service_time).total_seconds() > age + _TOLERANCE
+        if age <= max(least, _TOLERANCE) and not is_earlier:
             self._known = _ReadDate(service_time, age, Stopwatch(self._clock))
 
     def now(self) -> datetime | None:

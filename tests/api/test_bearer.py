@@ -118,15 +118,15 @@ async def test_an_invalid_token_is_neither_sent_nor_in_the_error(token: str) -> 
 async def test_redirects_of_a_get_are_followed_within_the_origin_with_the_token(status: int) -> None:
     replies = [answer(b"", status, location="/v2/calls/c?x=1"), answer(reference("call_details"))]
     async with client_and_server(*replies) as (client, server):
-        assert (await client.get_call("c")).call_id == "uuid"
-    assert [request.target for request in server.requests] == ["/v1/calls/c", "/v2/calls/c?x=1"]
+        assert (await client.get_call("uuid")).call_id == "uuid"
+    assert [request.target for request in server.requests] == ["/v1/calls/uuid", "/v2/calls/c?x=1"]
     assert server.requests[1].headers["authorization"] == f"Bearer {TOKEN}"
 
 
 async def test_a_get_follows_at_most_three_redirects() -> None:
     async with client_and_server(*[answer(b"", 302, location="/v1/again")] * 9) as (client, server):
         with pytest.raises(errors.ServiceError) as caught:
-            await client.get_call("c")
+            await client.get_call("uuid")
     assert caught.value.code == "redirected"
     assert len(server.requests) == 4
 

@@ -67,14 +67,14 @@ async def test_a_post_with_an_incomplete_response_is_lost_and_not_retried(reply:
 @pytest.mark.parametrize("reply", [reply for _, reply in INCOMPLETE], ids=[name for name, _ in INCOMPLETE])
 async def test_a_get_with_an_incomplete_response_is_retried(reply: Reply | CloseWithoutReading) -> None:
     async with client_and_server(reply, reply, reply, DETAILS) as (client, server):
-        assert (await client.get_call("c")).call_id == "uuid"
+        assert (await client.get_call("uuid")).call_id == "uuid"
     assert server.connections == 4
 
 
 async def test_a_get_with_four_incomplete_responses_is_lost() -> None:
     async with client_and_server(*[CUT] * 9) as (client, server):
         with pytest.raises(ResponseLostError):
-            await client.get_call("c")
+            await client.get_call("uuid")
     assert server.connections == 8  # each attempt is repeated once if the connection closes without a response
 
 

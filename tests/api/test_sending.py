@@ -68,7 +68,7 @@ Request = Callable[[KallyAI], Awaitable[Any]]
     [
         (lambda client: client.list_calls(), "/v1/calls?limit=50&offset=0", "call_list"),
         (lambda client: client.list_calls(200, 40), "/v1/calls?limit=200&offset=40", "call_list"),
-        (lambda client: client.get_call("3f0c-1d"), "/v1/calls/3f0c-1d", "call_details"),
+        (lambda client: client.get_call("uuid"), "/v1/calls/uuid", "call_details"),
         (lambda client: client.get_transcript("3f0c-1d"), "/v1/calls/3f0c-1d/transcript", "transcript"),
         (lambda client: client.get_subscription(), "/v1/users/me/subscription", "subscription"),
         (lambda client: client.get_statistics(), "/v1/users/me/statistics", "statistics"),

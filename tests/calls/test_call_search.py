@@ -134,6 +134,17 @@ async def test_pages_that_are_shorter_than_asked_for_are_all_read(
     assert record.call_id == "c-1"
 
 
+async def test_the_call_of_another_record_is_known_whatever_the_case_of_its_id(place: str, clock: ManualClock) -> None:
+    listed = shown("0b54e02f-453e-4d5a-86e6-b735f111f93e", at=NOW)
+    listed["submission"] = {"respondent_phone": TABLE.respondent_phone}
+    service = Service(clock, [(201, listed | {"call_id": str(listed["call_id"]).upper()}), LOST], [listed])
+    async with world(service, place) as here:
+        await here.call()
+        record = await here.call(TABLE.model_copy(update={"task_description": "Ask for the menu"}))
+
+    assert record.state is CallState.UNKNOWN
+
+
 async def test_a_list_that_ignores_the_offset_is_not_read_for_ever(place: str, clock: ManualClock) -> None:
     service = Service(clock, [LOST], OTHERS[::-1], with_total=False, ignores_offset=True)
     async with world(service, place) as here:

@@ -128,6 +128,23 @@ async def test_a_date_that_may_be_old_does_not_replace_one_that_is_certain(place
     assert record.state is CallState.UNKNOWN
 
 
+@pytest.mark.parametrize("headers", [{"Age": "1800"}, {}], ids=["and it says so", "and it does not say so"])
+async def test_a_response_from_a_cache_does_not_tell_the_time(
+    place: str, clock: ManualClock, headers: dict[str, str]
+) -> None:
+    """A call of another program, placed half an hour ago, is not taken for one that was not placed."""
+    service = Service(clock, [PLACED])
+    async with world(service, place) as here:
+        if not headers:
+            await here.call(OTHER)  # it tells the true time
+        service.headers, service.clock_offset = headers, -1800
+        service.replies = [LOST]
+        service.calls = [shown("c-2", at=clock.now() - timedelta(seconds=1799))]
+        record = await here.call()
+
+    assert record.state is CallState.UNKNOWN
+
+
 async def test_a_ledger_that_fails_for_long_after_the_response_was_lost_does_not_hide_the_call(
     place: str, clock: ManualClock
 ) -> None:
