@@ -69,7 +69,7 @@ class Calendar:
 
 
 def read_appointment(ics: str) -> Appointment | None:
-    """The first event in `ics` (RFC 5545); None when the file has no event.
+    """The first event in `ics` (RFC 5545) that is agreed; None when the file has none.
 
     Raises:
         UnreadableResponseError: It is not a calendar file, or the start of the event is not a time.
@@ -77,7 +77,8 @@ def read_appointment(ics: str) -> Appointment | None:
     from icalendar import Calendar as CalendarFile  # imported late: it takes longer than all tools together
 
     try:
-        events: list[Any] = list(CalendarFile.from_ical(ics).walk("VEVENT"))
+        file = CalendarFile.from_ical(ics)
+        events: list[Any] = [event for event in file.walk("VEVENT") if _is_agreed(file, event)]
     except (ValueError, IndexError, OSError) as error:  # OSError: icalendar opens a file named like the TZID
         raise UnreadableResponseError("the calendar file is not iCalendar", code="unreadable_answer") from error
     if not events:
@@ -123,6 +124,12 @@ def time_of_day(text: str) -> tuple[int, int] | None:
     if half:
         hour = hour % 12 + (12 if half == "p" else 0)
     return hour, minute
+
+
+def _is_agreed(file: Any, event: Any) -> bool:
+    """Whether an event takes place: not one that was canceled, or that is not certain yet."""
+    is_canceled = str(file.get("METHOD", "")).strip().upper() == "CANCEL"
+    return not is_canceled and str(event.get("STATUS", "")).strip().upper() not in ("CANCELLED", "TENTATIVE")
 
 
 def _when(value: Any) -> date | datetime | None:

@@ -5,7 +5,7 @@ from datetime import tzinfo
 from enum import StrEnum
 from types import MappingProxyType
 
-from kallyai_mcp.api.errors import BotCheckError, KallyAIError, ResponseLostError, ServiceError, UnreadableResponseError
+from kallyai_mcp.api.errors import KallyAIError, ResponseLostError, ServiceError, UnreadableResponseError
 from kallyai_mcp.api.models import Call
 from kallyai_mcp.calls.appointment import Calendar, is_as_asked
 
@@ -72,13 +72,22 @@ def reached_somebody(call: Call) -> bool:
     return call.plain_status not in _NOBODY_REACHED
 
 
+def may_tell_more(call: Call) -> bool:
+    """Whether the service may yet tell more of a call that has ended.
+
+    A status that is not known may not be final, and the summary of a success may be written after the call.
+    """
+    return call.plain_status not in Call.FINAL or (call.plain_status == "success" and call.highlights is None)
+
+
 def proves_no_call(error: KallyAIError) -> bool:
     """Whether `error`, raised by `KallyAI.create_call`, proves that no call was placed.
 
-    Everything else (408, 409, 425, 499, a redirect, 5xx, a broken or unreadable response) may have placed it.
+    Everything else (408, 409, 425, 499, a redirect, 5xx, a broken or unreadable response) may have placed it. So may a
+    503 that looks like the page of a bot check: the pages of outages have the same words.
     """
     if isinstance(error, ResponseLostError | UnreadableResponseError):
         return False
-    if isinstance(error, BotCheckError) or not isinstance(error, ServiceError):
-        return True  # a page in front of the service, or an error of this machine before anything was sent
+    if not isinstance(error, ServiceError):
+        return True  # an error of this machine before anything was sent
     return error.status in _PROOFS

@@ -15,7 +15,7 @@ from kallyai_mcp.api.errors import ERROR_CLASSES, KallyAIError, sanitize
 from kallyai_mcp.api.models import Call, Submission
 from kallyai_mcp.calls.appointment import Calendar
 from kallyai_mcp.calls.other_time import without_other_time
-from kallyai_mcp.calls.outcome import Outcome, outcome_of, reached_somebody
+from kallyai_mcp.calls.outcome import Outcome, may_tell_more, outcome_of, reached_somebody
 from kallyai_mcp.calls.policy import Consent
 from kallyai_mcp.calls.schedule import NOW, Schedule
 
@@ -130,6 +130,12 @@ class CallRecord:
         due = self.schedule.not_before
         is_due = self.state is CallState.SCHEDULED and (until is None or (due is not None and due <= until))
         return self.is_active or is_due
+
+    @property
+    def may_change(self) -> bool:
+        """Whether KallyAI may tell more of how it ended."""
+        has_open_end = self.state is CallState.ENDED and self.call is not None and may_tell_more(self.call)
+        return self.state is CallState.UNKNOWN or has_open_end
 
     @property
     def is_delivered(self) -> bool:

@@ -4,7 +4,7 @@
 
 1. A request leaves only after the record says `sent`, and only while this worker holds its lease, the account signed in
    is the record's account, and the record is young (`_check`).
-2. A call counts as refused only when the answer proves it (`outcome.proves_no_call`).
+2. A call counts as refused only when the answer proves it (`outcome.proves_no_call`), and comes soon.
 3. A lost response may have placed the call: it is looked for (`settler`).
 4. The same key is sent again only within a second of the first send. After that, the worker only looks.
 """
@@ -16,7 +16,7 @@ from functools import partial
 
 import anyio
 
-from kallyai_mcp.api.errors import KallyAIError, NotConnectedError, RateLimitedError
+from kallyai_mcp.api.errors import KallyAIError, NotConnectedError, RateLimitedError, ResponseLostError
 from kallyai_mcp.api.models import Call
 from kallyai_mcp.calls.clock import Clock, Stopwatch
 from kallyai_mcp.calls.ledger.base import LedgerUnavailableError
@@ -87,7 +87,7 @@ class CallSender:
             if isinstance(answer, Call):
                 await self._settler.take_answer(request.record, answer)
                 return
-            if request.lost is None and proves_no_call(answer):
+            if request.lost is None and proves_no_call(answer) and not self._may_be_placed(request):
                 request.may_have_left = False
                 tries += 1
                 pause = answer.retry_after if answer.retry_after is not None else next(pauses)
@@ -131,6 +131,9 @@ class CallSender:
         Raises:
             KallyAIError: It must not leave.
         """
+        if request.lost is None and self._may_be_placed(request):
+            # It is signed anew after a 401.
+            raise ResponseLostError("KallyAI refused the token so late that it may have acted on the request.")
         request.record = await self._ledger().mark_sent(request.record, service_time=self._service.service_time)
         await self._service.check_account(request.record.account)
         self._check_time(request)
@@ -170,6 +173,12 @@ class CallSender:
         place_by = record.schedule.place_by
         left = (place_by - record.placed_at).total_seconds() if place_by is not None else self._timing.send_within
         return min(left, self._timing.send_within)
+
+    def _may_be_placed(self, request: "_Request") -> bool:
+        """Whether a refusal says too late that no call was placed."""
+        return (
+            request.may_have_left and request.left is not None and request.left.elapsed() > self._timing.refuse_within
+        )
 
     def _may_be_sent_again(self, request: "_Request") -> bool:
         return request.left is not None and request.left.elapsed() < self._timing.resend_within

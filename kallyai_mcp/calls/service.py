@@ -159,7 +159,7 @@ class CallService:
         return Placed(await self._looked_again(record), is_new)
 
     async def find(self, id_: str) -> CallRecord | None:
-        """The record with this `tracking_id` or `call_id`; an unknown outcome is looked for once more.
+        """The record with this `tracking_id` or `call_id`; KallyAI is asked once more for what it has not told yet.
 
         Raises:
             NotSignedInError: No account is signed in.
@@ -368,7 +368,7 @@ class CallService:
         return next((record for record in mine if record.fingerprint == asked.fingerprint), None)
 
     async def _looked_again(self, record: CallRecord) -> CallRecord:
-        if record.state is not CallState.UNKNOWN:
+        if not record.may_change:
             return record
         await self._worker.look_again(record)
         return await self._newest(record)

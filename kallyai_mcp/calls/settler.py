@@ -64,10 +64,10 @@ class CallSettler:
         await self.search(record, ResponseLostError("The server was stopped before the answer came."), left)
 
     async def look_again(self, record: CallRecord) -> None:
-        """Look once more for the call of a record whose outcome is unknown; a request waits for that."""
-        with suppress(KallyAIError):  # it stays unknown
+        """Look once more for the call of a record that may change; a request waits for that."""
+        with suppress(KallyAIError):  # it stays as it is
             call = await self._find(record)
-            if call is not None and call.is_final:
+            if call is not None and call.is_final and call != record.call:
                 calendar = await self.calendar_of(record.account, call)
                 await self._ledger().finish(record, CallState.ENDED, call=call, calendar=calendar)
 
@@ -106,8 +106,23 @@ class CallSettler:
 
     async def take_answer(self, record: CallRecord, call: Call) -> None:
         """Bring a call to its end that the service answered the record's own request with."""
-        await self._retries.until_written(partial(self._ledger().bind_call, record, call, proven=True))
-        await self._take(record, call)
+        is_bound = await self._retries.until_written(partial(self._ledger().bind_call, record, call, proven=True))
+        if not is_bound and await self._is_earlier(record, call):
+            words = "KallyAI answered with an earlier call, so it placed no new one."
+            await self.finish(record, CallState.REFUSED, error=KallyAIError(words, code="not_new"))
+        else:
+            await self._take(record, call)
+
+    async def _is_earlier(self, record: CallRecord, call: Call) -> bool:
+        """Whether `call` surely is the call of another record; a service may use an id again for a new call."""
+        other = await self._retries.until_written(partial(self._ledger().find, record.account, call.call_id))
+        return (
+            other is not None
+            and other.call is not None
+            and other.tracking_id != record.tracking_id
+            and call.created_at is not None
+            and call.created_at == other.call.created_at
+        )
 
     async def mark_response_lost(self, record: CallRecord, left: Stopwatch | None = None) -> CallRecord:
         """See `Ledger.mark_response_lost`; `left` runs since the request left, if this process sent it."""

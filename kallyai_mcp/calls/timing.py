@@ -15,6 +15,8 @@ class Timing:
         send_within: A request leaves only while its record is younger than this.
         resend_within: The same idempotency key is sent again only this long after the first send: no call can have
             ended by then, so the service still knows the key.
+        refuse_within: A refusal that comes later does not prove that no call was placed: the minutes may have run out,
+            or the token may have expired, during the call. Longer than a cold start, which takes up to 30 s.
         search: How long a call whose response was lost is looked for. Longer than a phone call lasts, since a service
             may list a call only after it has ended.
         connect_tries: How many times a request is tried while nothing could be sent.
@@ -38,6 +40,7 @@ class Timing:
     agreed_for: float = 3600
     send_within: float = 120
     resend_within: float = 1.0
+    refuse_within: float = 45
     search: float = 300
     connect_tries: int = 4
     pause: float = 0.5

@@ -11,7 +11,7 @@ from kallyai_mcp.calls.appointment import Appointment, Calendar
 from kallyai_mcp.calls.outcome import Outcome
 from kallyai_mcp.calls.records import CallState
 from tests.calls.manual_time import ManualClock
-from tests.calls.world import LOST, NOW, Reply, Service, shown, world
+from tests.calls.world import LOST, NOW, Json, Reply, Service, shown, world
 
 DINNER = Submission(
     task_category="restaurant",
@@ -44,6 +44,10 @@ def clock() -> ManualClock:
         ("success", ics("DTSTART:20260128T190000"), Outcome.BOOKED),
         ("Success", ics("DTSTART;VALUE=DATE:20260128"), Outcome.BOOKED),
         ("success", ics("SUMMARY:Table"), Outcome.BOOKED),
+        ("success", ics("DTSTART:20260128T190000Z", "STATUS:CONFIRMED"), Outcome.BOOKED),
+        ("success", ics("DTSTART:20260128T190000Z", "STATUS:CANCELLED"), Outcome.ANSWERED),
+        ("success", ics("DTSTART:20260128T190000Z", "STATUS:tentative"), Outcome.ANSWERED),
+        ("success", AT_SEVEN.replace("PRODID:tests", "PRODID:tests\r\nMETHOD:CANCEL"), Outcome.ANSWERED),
         ("success", ics("DTSTART:20260128T203000Z"), Outcome.BOOKED_OTHER_TIME),
         ("success", ics("DTSTART:20260129T190000Z"), Outcome.BOOKED_OTHER_TIME),
         ("success", ics("DTSTART;VALUE=DATE:20260129"), Outcome.BOOKED_OTHER_TIME),
@@ -70,6 +74,40 @@ async def test_an_outcome_claims_what_status_and_calendar_say(
         record = await here.call(DINNER)
 
     assert (record.state, record.outcome) == (CallState.ENDED, outcome)
+
+
+@pytest.mark.parametrize(
+    ("first", "later"),
+    [
+        ({"status": "processing", "duration_seconds": 95}, {"status": "success", "highlights": "Booked"}),
+        ({"status": "success", "highlights": None}, {"status": "success", "highlights": "They are full"}),
+    ],
+    ids=["a status that is not known", "no summary yet"],
+)
+async def test_what_the_service_tells_only_after_the_call_is_not_lost(
+    place: str, clock: ManualClock, first: Json, later: Json
+) -> None:
+    service = Service(clock, [(201, {"call_id": "c-1"} | first)], [shown() | later], calendars={"c-1": AT_SEVEN})
+    async with world(service, place) as here:
+        await here.tell(await here.call(DINNER))
+        found = await here.run(here.calls.find("c-1"))
+        service.calls = [shown(status="failed")]
+        kept = await here.run(here.calls.find("c-1"))
+
+    assert found is not None
+    assert found.call is not None
+    assert (found.outcome, found.call.highlights) == (Outcome.BOOKED, later["highlights"])
+    assert not found.is_delivered
+    assert kept == found
+
+
+async def test_a_success_without_a_summary_does_not_become_a_failure(place: str, clock: ManualClock) -> None:
+    service = Service(clock, [(201, {"call_id": "c-1", "status": "success"})], [shown(status="failed")])
+    async with world(service, place) as here:
+        record = await here.call(DINNER)
+        found = await here.run(here.calls.find("c-1"))
+
+    assert found == record
 
 
 async def test_the_calendar_is_read_once_and_kept_with_the_outcome(place: str, clock: ManualClock) -> None:

@@ -89,6 +89,95 @@ async def test_an_answer_that_proves_a_refusal_ends_the_call_and_it_may_be_asked
     assert again.is_new
 
 
+@pytest.mark.parametrize("status", [401, 402, 422])
+@pytest.mark.parametrize("is_listed", [True, False])
+async def test_a_refusal_as_late_as_the_end_of_a_call_proves_nothing(
+    place: str, clock: ManualClock, status: int, *, is_listed: bool
+) -> None:
+    """The minutes ran out, or the token expired, while the phone call took place."""
+
+    async def refuse_late() -> tuple[int, Json]:
+        await clock.sleep(60)
+        return status, {}
+
+    service = Service(clock, [refuse_late], [shown()] if is_listed else [])
+    async with world(service, place) as here:
+        record = await here.call()
+        again = await here.place()
+
+    assert record.state is (CallState.ENDED if is_listed else CallState.UNKNOWN)
+    assert not again.is_new
+    assert len(service.keys) == 1
+
+
+async def test_a_token_that_is_refused_after_the_call_is_not_renewed_to_place_it_again(
+    place: str, clock: ManualClock
+) -> None:
+    async def refuse_late() -> tuple[int, Json]:
+        await clock.sleep(60)
+        return 401, {"error": {"code": "token_expired"}}
+
+    async def renew(rejected: str) -> str:
+        return f"{rejected}2"
+
+    service = Service(clock, [refuse_late, PLACED], [shown()])
+    async with world(service, place) as here:
+        here.session.renew = renew  # type: ignore[method-assign]
+        record = await here.call()
+
+    assert record.state is CallState.ENDED
+    assert len(service.keys) == 1
+
+
+async def test_the_page_of_an_outage_does_not_prove_that_no_call_was_placed(place: str, clock: ManualClock) -> None:
+    """It has words that pages of bot checks have, too."""
+    service = Service(clock, [(503, "<html>We have technical challenges.</html>")], [shown()])
+    async with world(service, place) as here:
+        record = await here.call()
+
+    assert record.state is CallState.ENDED
+
+
+async def test_an_answer_about_a_call_to_another_number_is_not_told_as_the_outcome(
+    place: str, clock: ManualClock
+) -> None:
+    """A cache or a proxy mixed up two responses."""
+    service = Service(clock, [(201, shown("c-9", respondent_phone="+442079460000"))], [shown()])
+    async with world(service, place) as here:
+        record = await here.call()
+
+    assert record.call_id == "c-1"
+
+
+async def test_the_details_of_another_call_are_not_told_as_the_outcome(place: str, clock: ManualClock) -> None:
+    service = Service(clock, [(201, shown(status="in_progress"))])
+    service.details = shown("c-9", respondent_phone="+442079460000")
+    async with world(service, place) as here:
+        placed = await here.place()
+        await here.run(clock.sleep(60))
+        service.details = shown()
+        record = await here.outcome(placed)
+
+    assert record.call is not None
+    assert record.call.call_id == "c-1"
+
+
+async def test_an_earlier_call_in_the_answer_to_a_redial_is_not_told_as_a_new_one(
+    place: str, clock: ManualClock
+) -> None:
+    service = Service(clock, [(201, shown())])
+    async with world(service, place) as here:
+        await here.tell(await here.call())
+        record = await here.call(redial=True)
+        service.replies = [(201, shown(at=clock.now() + timedelta(seconds=1)))]  # the id is used again
+        new = await here.call(redial=True)
+
+    assert record.state is CallState.REFUSED
+    assert record.error is not None
+    assert record.error.code == "not_new"
+    assert new.state is CallState.ENDED
+
+
 async def test_a_call_that_can_not_be_sent_is_tried_again_and_then_given_up(place: str, clock: ManualClock) -> None:
     async with world(Service(clock), place) as here:
         session = Session("account-1")

@@ -1,6 +1,5 @@
 """A call service on a ledger of its own, before a service that answers as it is told; time passes only when asked."""
 
-import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -9,7 +8,7 @@ from email.utils import format_datetime
 from typing import Any, TypeVar
 
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import JSONResponse, Response
 from starlette.types import Receive, Scope, Send
 
 from kallyai_mcp.api.client import KallyAI
@@ -31,7 +30,8 @@ TABLE = Submission(
 Result = TypeVar("Result")
 
 Json = dict[str, Any]
-Reply = tuple[int, Json] | Callable[[], Awaitable[tuple[int, Json]]]
+Reply = tuple[int, Json | str] | Callable[[], Awaitable[tuple[int, Json]]]
+"""A status and a body; a text is a web page."""
 
 PLACED: Reply = (201, {"call_id": "c-1", "status": "success", "highlights": "Booked"})
 LOST: Reply = (500, {"detail": "the response was lost"})
@@ -58,6 +58,7 @@ class Service:
         calendars: The calendar file of a call by its id, or what is awaited in its place.
         calendar_reads: How often a calendar file was asked for.
         clock_offset: How many seconds its clock is ahead of the machine's; None: it sends no `Date`.
+        details: Its answer to every request for one call; None: what it lists.
         page: How many calls it lists at once, at most.
         total: The total that it gives; None: the true one.
         with_total: It gives a total.
@@ -76,6 +77,7 @@ class Service:
     on_look: Callable[[int], None] = lambda _: None
     clock_offset: float | None = 0
     headers: dict[str, str] = field(default_factory=dict)
+    details: Json | None = None
     page: int = 200
     total: int | None = None
     with_total: bool = True
@@ -96,7 +98,8 @@ class Service:
             response = await self._calendar(request.url.path.split("/")[-2])
         else:
             status, body = await self._answer(request)
-            response = Response(json.dumps(body), status, media_type="application/json")
+            is_page = isinstance(body, str)
+            response = Response(body, status, media_type="text/html") if is_page else JSONResponse(body, status)
         response.headers.update(headers)
         await response(scope, receive, send)
 
@@ -109,7 +112,7 @@ class Service:
             return Response('{"error": {"code": "not_found"}}', 404, media_type="application/json")
         return Response(calendar, media_type="text/calendar")
 
-    async def _answer(self, request: Request) -> tuple[int, Json]:
+    async def _answer(self, request: Request) -> tuple[int, Json | str]:
         if request.method == "POST":
             self.keys.append(request.headers["Idempotency-Key"])
             self.accounts.append(request.headers["Authorization"].removeprefix("Bearer token-of-"))
@@ -122,6 +125,8 @@ class Service:
             limit = min(self.page, int(request.query_params["limit"]))
             total = {"total": len(self.calls) if self.total is None else self.total} if self.with_total else {}
             return self.list_status, {"calls": self.calls[offset : offset + limit]} | total
+        if self.details is not None:
+            return 200, self.details
         found = [call for call in self.calls if request.url.path.endswith(f"/{call['call_id']}")]
         return (200, found[0]) if found else (404, {"error": {"code": "call_not_found"}})
 

@@ -111,24 +111,27 @@ def finish(tx: Tx, record: CallRecord, state: CallState, end: Ending, timing: Ti
     """See `Ledger.finish`."""
     lock_account(tx, record.account)  # a retry gets the next generation
     now = tx.now()
-    [before] = tx.rows("SELECT state FROM calls WHERE tracking_id = :id", id=record.tracking_id) or [{"state": None}]
+    found = tx.rows("SELECT * FROM calls WHERE tracking_id = :id", id=record.tracking_id)
+    before = found[0]["state"] if found else None
     changed = tx.rows(
         "UPDATE calls SET state = :state, ended_at = :now, outcome = :outcome, calendar = :calendar, "
         "reached = :reached, error = :error, delivered_at = NULL "
-        f"WHERE {_SAME_ATTEMPT} AND state NOT IN ('ended', 'refused', 'canceled', 'scheduled', 'expired') "
+        f"WHERE {_SAME_ATTEMPT} AND state NOT IN ('refused', 'canceled', 'scheduled', 'expired') "
+        "AND (state <> 'ended' OR :tells_more = 1) "
         # A call that was only found in the list may have turned out to be that of another record.
         f"AND (response_lost_at IS NULL OR NOT EXISTS (SELECT 1 FROM calls WHERE {_OTHERS})) RETURNING *",
         state=state.value,
         now=now,
         id=record.tracking_id,
         key=record.idempotency_key,
+        tells_more=int(end.call is not None and any(_is_told_better(known, end.call) for known in readable(found))),
         call_id=end.call.call_id if end.call is not None else None,
         **record.account.columns,
         **end.columns,
     )
-    if changed and before["state"] in _IN_PROGRESS:  # not one that was unknown, which an agent has been told
+    if changed and before in _IN_PROGRESS:  # not one that was unknown, which an agent has been told
         plan_retry(tx, from_row(changed[0]), timing)
-    if before["state"] is not None:
+    if before is not None:
         return
     call_id = end.call.call_id if end.call is not None else record.call_id
     sent_at = None if state is CallState.REFUSED else record.sent_at or record.placed_at
@@ -182,6 +185,15 @@ def mark_delivered(tx: Tx, records: Collection[CallRecord], *, delivered: bool) 
                 id=record.tracking_id,
                 state=record.state.value,
             )
+
+
+def _is_told_better(known: CallRecord, call: Call) -> bool:
+    """Whether `call` tells more of how `known` ended than the ledger has."""
+    if known.call is None or not known.may_change:
+        return False
+    return known.call.plain_status not in Call.FINAL or (
+        call.plain_status == known.call.plain_status and call.highlights is not None
+    )
 
 
 def _is_later_attempt(tx: Tx, record: CallRecord) -> bool:

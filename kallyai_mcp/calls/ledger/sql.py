@@ -206,8 +206,8 @@ class Ledger:
     ) -> None:
         """Write down how a call ended.
 
-        An outcome stays as it was first written; `UNKNOWN` may be followed by an outcome. A record that is gone from
-        the ledger, because its file was replaced, is written again with its end.
+        An outcome stays as it was first written, except that KallyAI may tell more (`CallRecord.may_change`). A record
+        that is gone from the ledger, because its file was replaced, is written again with its end.
         """
         end = Ending(call, calendar, error)
         try:
