@@ -8,7 +8,13 @@ from zoneinfo import ZoneInfo
 from kallyai_mcp.sandbox.simulator.agreement import Agreement
 from kallyai_mcp.sandbox.simulator.dialogue import Dialogue
 from kallyai_mcp.sandbox.simulator.phrasebook import Phrasebook
-from kallyai_mcp.sandbox.simulator.rephrasing import rephrase, rephrase_question, wish
+from kallyai_mcp.sandbox.simulator.rephrasing import (
+    is_time_in_other_language,
+    kind_of_wish,
+    rephrase,
+    rephrase_question,
+    wish,
+)
 from kallyai_mcp.sandbox.simulator.request import Request
 from kallyai_mcp.sandbox.simulator.scenario import Scenario
 from kallyai_mcp.sandbox.simulator.simulated_call import Event
@@ -88,7 +94,9 @@ class CallContext:
             if self.asked is not None:
                 sentences.append(book.say("inquiry.dated", moment=self.moment(book, self.asked)))
         if request.preference:
-            sentences.append(book.say("preference", preference=book.quote(request.preference)))
+            is_foreign = is_time_in_other_language(request.preference, book.language)
+            preference = book.quote(request.preference) if is_foreign else request.preference.rstrip(".")
+            sentences.append(book.say("preference", preference=preference))
         if request.urgent:
             sentences.append(book.say("urgent"))
         return sentences
@@ -103,7 +111,7 @@ class CallContext:
 
     def question(self, instruction: str) -> str:
         """Return a question of `additional_instructions` as the assistant asks it."""
-        words = rephrase(instruction, self.spoken.language) or rephrase_question(instruction, self.spoken.language)
+        words = rephrase(instruction, self.spoken.language)
         return words if words is not None else self.spoken.say("inquiry", description=self.spoken.quote(instruction))
 
     def missing_details(self) -> list[str]:
@@ -131,6 +139,11 @@ class CallContext:
             knows_day=request.day is not None,
             business=request.business,
         )
+
+    def wish_sentence(self, words: str) -> str:
+        """Return a wish as a sentence."""
+        kind = kind_of_wish(words, self.spoken.language)
+        return self.spoken.say(f"wish.{kind}", wish=f"{words[:1].upper()}{words[1:]}" if kind == "that" else words)
 
     def in_reply(self, slot: Slot) -> str:
         """Return a slot in the words with which the assistant repeats it: the time alone, if the day is clear."""

@@ -4,13 +4,14 @@ from collections.abc import Iterator
 from datetime import time
 
 from kallyai_mcp.sandbox.simulator import agreement
+from kallyai_mcp.sandbox.simulator.agreement import Agreement
 from kallyai_mcp.sandbox.simulator.call_context import CallContext
 from kallyai_mcp.sandbox.simulator.caller import Caller
 from kallyai_mcp.sandbox.simulator.phrasebook import Phrasebook, number
-from kallyai_mcp.sandbox.simulator.request import topic_of
 from kallyai_mcp.sandbox.simulator.scenario import Detail, Turn, TurnKind, Words
 from kallyai_mcp.sandbox.simulator.submission import TaskCategory
 from kallyai_mcp.sandbox.simulator.time_slots import Slot, alternative, proposed
+from kallyai_mcp.sandbox.simulator.topics import parts_of, subject_of, topic_of
 
 
 class Callee:
@@ -66,7 +67,9 @@ class Callee:
         elif request.kind == "question":
             yield self._turn("holds", self._say("question.check")).model_copy(update={"seconds": 3.0})
         else:
-            yield self._turn("asks", self._say(f"{request.kind}.who"), about="name")
+            is_told = request.name and (request.kind == "task" or request.name in request.description)
+            if not is_told:
+                yield self._turn("asks", self._say(f"{request.kind}.who"), about="name")
             if request.kind == "order":
                 yield self._turn("asks", self._say("ask.phone"), about="phone")
             if request.extras:
@@ -146,8 +149,7 @@ class Callee:
                 yield self._turn("declines", first, self._say("cancel.gone"))
                 return
             if known is not None:
-                thing = context.thing_of(self._book, known.thing, known.party)
-                found = self._say("found", thing=thing, when=context.when(self._book, Slot(known.day, known.at)))
+                found = self._found(self._book, known)
         if request.kind == "change" and (offer := context.offer()) is not None:
             yield self._turn("offers", first, found, self._taken(offer), slot=offer)
             if self._caller.refused_offer is not None:
@@ -161,11 +163,10 @@ class Callee:
         """Return what the callee says when it has done what it was asked for."""
         request, line = self._context.request, self._context.number
         if request.kind != "order":
-            return book.say(f"{request.kind}.done")
-        price = 8 + number(line, request.description) % 60
+            return book.say("tell.done" if request.tells else f"{request.kind}.done")
         return book.say(
             "order.done",
-            price=book.money(price),
+            price=self._price(book, request.description),
             ready=book.spoken_time(time(16 + number(line, "ready") % 3)),
         )
 
@@ -197,20 +198,37 @@ class Callee:
                 return book.quote(turn.words(book.language))
         return None
 
+    def _price(self, book: Phrasebook, question: str) -> str:
+        """Return what something costs, which is the same however it is asked for."""
+        subject = subject_of(question) or subject_of(self._context.request.description)
+        return book.money(8 + number(self._context.number, subject) % 60)
+
     def _answer(self, book: Phrasebook, question: str) -> str:
         """Return the answer to a question. Its facts depend on the number and the question only."""
+        return " ".join(dict.fromkeys(self._answer_part(book, part) for part in parts_of(question)))
+
+    def _answer_part(self, book: Phrasebook, question: str) -> str:
         context, line, topic = self._context, self._context.number, topic_of(question)
+        if topic == "booking" and (known := agreement.find(context.agreements, context.request.name)) is not None:
+            return book.say("cancel.gone") if known.is_canceled else self._found(book, known)
         offers = context.scenario.does == "offers_another_time" and topic in ("free", "yes")
         if offers and question == context.request.description:
             return book.say("answer.other", offer=context.moment(book, alternative(context.request, context.now)))
-        closes = book.spoken_time(time(18 + number(line, "closes") % 4))
-        if topic == "hours":
-            return book.say("answer.hours", opens=book.spoken_time(time(8 + number(line, "opens") % 3)), closes=closes)
-        if topic == "price":
-            return book.say("answer.price", price=book.money(20 + number(line, question) % 60))
-        if topic in ("ready", "stock"):
-            return book.say(f"answer.{topic}", closes=closes)
-        return book.say(f"answer.{topic}")
+        facts = {
+            "opens": book.spoken_time(time(8 + number(line, "opens") % 3)),
+            "closes": book.spoken_time(time(18 + number(line, "closes") % 4)),
+            "price": self._price(book, question),
+            "minutes": str(20 + 10 * (number(line, subject_of(question)) % 8)),
+            "when": book.spoken_time(time(16 + number(line, subject_of(question)) % 5, 30)),
+        }
+        return book.say(f"answer.{topic}", **facts)
+
+    def _found(self, book: Phrasebook, known: Agreement) -> str:
+        thing = self._context.thing_of(book, known.thing, known.party)
+        return book.say("found", thing=thing, when=self._context.when(book, Slot(known.day, known.at)))
 
     def _goodbye(self) -> str:
-        return f"bye.{self._context.request.category}" if self._caller.result == "agreed" else "bye.other"
+        if self._caller.result != "agreed":
+            return "bye.other"
+        request = self._context.request
+        return f"bye.{request.category if request.kind in ('booking', 'change') else TaskCategory.GENERAL}"

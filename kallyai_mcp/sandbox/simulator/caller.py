@@ -69,7 +69,8 @@ class Caller:
             return [self._say("bye")]
         if not self._has_asked:
             self._has_asked = True
-            return self._context.opening()
+            asks = self._context.request.kind == "question"  # nobody asks then whether there is more
+            return [*self._context.opening(), *(self._extras() if asks else [])]
         if self._asked_question is not None and turn.does in _ANSWERS:
             self.answers[self._asked_question] = words
             self._asked_question = None
@@ -93,10 +94,13 @@ class Caller:
         """Thank for an answer, and ask the next question if there is one."""
         thanks = self._say("thanks.again" if self._was_thanked else "thanks")
         self._was_thanked = True
+        return [thanks, *self._next_question()]
+
+    def _next_question(self) -> list[str]:
         if not self._questions:
-            return [thanks]
+            return []
         self._asked_question = self._questions.pop(0)
-        return [thanks, self._context.question(self._asked_question)]
+        return [self._context.question(self._asked_question)]
 
     def _speaks(self, _turn: Turn, _words: str) -> list[str]:
         return [self._say("strange.reply")]
@@ -114,6 +118,7 @@ class Caller:
             if request.name:
                 return [self._say("name.given" if request.kind == "booking" else "name.is", name=request.name)]
             key = "name.line" if request.shared_phone is None else "name.phone"
+            key = "name.kept" if request.keeps_name else key
             return [self._say(key, phone=request.shared_phone or "")]
         if turn.about == "phone":
             if request.keeps_phone:
@@ -132,14 +137,19 @@ class Caller:
         request, book = self._context.request, self._context.spoken
         notes = []
         if request.kind == "booking" and not request.missing and (wanted := self._context.wish()) is not None:
-            notes = [book.say("wish", wish=wanted)] if wanted else []
+            notes = [self._context.wish_sentence(wanted)] if wanted else []
         elif request.kind == "booking" and not request.missing:
             notes = [book.say("notes.request", description=book.quote(request.description))]
-        if request.extras:
-            extras = "; ".join(note(extra, book.language) for extra in request.extras)
-            notes.append(book.say("notes.extras", extras=extras))
-            self.told_extras = True
-        return notes
+        return [*notes, *self._extras()]
+
+    def _extras(self) -> list[str]:
+        """The `additional_instructions` that the callee should know."""
+        if not self._context.request.extras:
+            return []
+        self.told_extras = True
+        book = self._context.spoken
+        extras = "; ".join(note(extra, book.language) for extra in self._context.request.extras)
+        return [book.say("notes.extras", extras=extras)]
 
     def _offers(self, turn: Turn, _words: str) -> list[str]:
         slot = self._slot_of(turn)
@@ -160,13 +170,11 @@ class Caller:
         self.slot = self._accepted or self._context.asked
         if self._context.request.kind != "booking":
             return self._thanks()
-        if self._questions:
-            return self._thanks()
-        return [self._say("confirm")]
+        return [self._say("confirm"), *self._next_question()]
 
     def _declines(self, _turn: Turn, words: str) -> list[str]:
         self.result, self.answer = "declined", words
-        return [self._say("full.understood")]
+        return [self._say("full.understood" if self._context.request.kind == "booking" else "no.understood")]
 
     def _needs_no_booking(self, _turn: Turn, words: str) -> list[str]:
         self.result, self.answer = "needs_no_booking", words

@@ -7,7 +7,7 @@ from kallyai_mcp.sandbox.simulator.agreement import Agreement
 from kallyai_mcp.sandbox.simulator.call_context import CallContext, Ending
 from kallyai_mcp.sandbox.simulator.callee import Callee
 from kallyai_mcp.sandbox.simulator.caller import Caller
-from kallyai_mcp.sandbox.simulator.time_slots import Slot
+from kallyai_mcp.sandbox.simulator.time_slots import Slot, new_slot
 
 
 def ending_of(context: CallContext, caller: Caller, callee: Callee | None) -> Ending:
@@ -74,8 +74,15 @@ def _with_event(context: CallContext, slot: Slot, highlights: str) -> Ending:
         next_steps = written.say("next.check", moment=context.moment(written, slot), number=request.number)
     else:
         next_steps = written.say("next.change", number=request.number)
-    made = Agreement(context.call_id, request.name, str(request.category), request.party, slot.day, slot.at)
-    return Ending("success", highlights, next_steps, context.event(slot, highlights), made)
+    return Ending("success", highlights, next_steps, context.event(slot, highlights), _agreement(context, slot, None))
+
+
+def _agreement(context: CallContext, slot: Slot, known: Agreement | None) -> Agreement:
+    """What the callee remembers: a new booking, or a known one at another time."""
+    if known is not None:
+        return replace(known, call_id=context.call_id, day=slot.day, at=slot.at)
+    request = context.request
+    return Agreement(context.call_id, request.name, str(request.category), request.party, slot.day, slot.at)
 
 
 def _remark(context: CallContext, slot: Slot) -> str:
@@ -125,7 +132,16 @@ def _task(context: CallContext, caller: Caller, callee: Callee | None) -> Ending
     if caller.result == "declined":
         return Ending("success", highlights, written.say("next.refused"))
     known = agreement.find(context.agreements, request.name)
-    ends = known if was_done and request.kind in ("cancel", "change") else None
-    if was_done and request.kind == "change" and caller.slot is not None:
-        return replace(_with_event(context, caller.slot, highlights), ends=ends)
-    return Ending("success", highlights, written.say("next.answered", number=request.number), ends=ends)
+    ending = Ending("success", highlights, written.say("next.answered", number=request.number))
+    if not was_done or request.kind not in ("cancel", "change"):
+        return ending
+    if request.kind == "cancel":
+        return replace(ending, ends=known)
+    slot = caller.slot
+    if slot is None and known is not None:
+        slot = new_slot(request.description, Slot(known.day, known.at), context.now.date())
+    if slot is None:
+        return ending
+    if caller.slot is not None:
+        ending = _with_event(context, slot, highlights)
+    return replace(ending, ends=known, agreement=_agreement(context, slot, known))

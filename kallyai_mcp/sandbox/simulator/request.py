@@ -3,37 +3,32 @@
 import re
 from dataclasses import dataclass
 from datetime import date, time
-from typing import Final, Literal
+from typing import Final
 
 from kallyai_mcp.sandbox.simulator.phrasebook import phone_in_words
-from kallyai_mcp.sandbox.simulator.rephrasing import Kind
+from kallyai_mcp.sandbox.simulator.rephrasing import POLITE, Kind, sentences
 from kallyai_mcp.sandbox.simulator.submission import Submission, TaskCategory
-
-Topic = Literal["hours", "price", "ready", "stock", "place", "free", "yes"]
+from kallyai_mcp.sandbox.simulator.topics import THINGS
 
 
 def _regex(pattern: str) -> re.Pattern[str]:
     return re.compile(pattern, re.IGNORECASE)
 
 
-_POLITE: Final = (
-    r"^\W*(?:(?:please|por favor|(?:can|could) you|call (?:them )?(?:and|to)|llam[ae]\w* (?:y|para)"
-    r"|i(?:'d| would) like (?:you )?to|ask (?:them )?to|need to|quiero|quisiera)\W+)*"
-)
-_THINGS: Final = r"(?:tables?|rooms?|appointments?|reservations?|mesas?|habitaci[oó]n\w*|citas?|reservas?)"
+_TELLS: Final = _regex(POLITE + r"(?:tell|inform|let them know|di(?:le|les)?|avis[ae]\w*|inform[ae]\w*)\b")
 _KINDS: Final[tuple[tuple[Kind, re.Pattern[str]], ...]] = (
-    ("cancel", _regex(_POLITE + r"(?:cancel\w*|anul[ae]\w*)\b")),
+    ("cancel", _regex(POLITE + r"(?:cancel\w*|anul[ae]\w*)\b")),
     ("change", _regex(
-        _POLITE + r"(?:change|move|reschedule|postpone|cambi[ae]\w*|mueve|mover|aplaz\w+|pospon\w+)\b"
+        POLITE + r"(?:change|move|reschedule|postpone|cambi[ae]\w*|mueve|mover|aplaz\w+|pospon\w+)\b"
     )),
-    ("task", _regex(_POLITE + r"(?:tell|inform|let them know|di(?:le|les)?|avis[ae]\w*|inform[ae]\w*)\b")),
+    ("task", _TELLS),
     ("question", _regex(
-        _POLITE + r"(?:(?:ask|pregunt\w+)\b(?! (?:them )?to\b)(?! (?:them )?(?:for|por) (?:an? |the |una? )?(?:\w+ )?"
-        + _THINGS + r")|(?:check|find out|confirm|inquire|enquire|consult\w+|averigu\w+|compru?eb\w+)\b)"
+        POLITE + r"(?:(?:ask|pregunt\w+)\b(?! (?:them )?to\b)(?! (?:them )?(?:for|por) (?:an? |the |una? )?(?:\w+ )?"
+        + THINGS + r")|(?:check|find out|confirm|inquire|enquire|consult\w+|averigu\w+|compru?eb\w+)\b)"
     )),
     ("order", _regex(
-        _POLITE + r"(?:order|buy|pre-?order|pid[ea]\w*|pedir|encarg[aou]\w*|compr[ae]\w*)\b"
-        rf"(?! (?:an? |una? )?(?:\w+ )?{_THINGS})"
+        POLITE + r"(?:order|buy|pre-?order|pid[ea]\w*|pedir|encarg[aou]\w*|compr[ae]\w*)\b"
+        rf"(?! (?:an? |una? )?(?:\w+ )?{THINGS})"
     )),
 )  # fmt: skip
 """What a description is for, by how it begins."""
@@ -41,14 +36,6 @@ _BOOKING: Final = _regex(
     r"\b(?:book\w*|reserv\w*|tables?|rooms?|appointments?|schedul\w+|mesas?|habitaci[oó]n\w*|citas?)\b"
 )
 _DIRECT_QUESTION: Final = _regex(r"[?¿]")
-_TOPICS: Final[tuple[tuple[Topic, re.Pattern[str]], ...]] = (
-    ("hours", _regex(r"\b(?:opening|open|hours|close[sd]?|closing|horarios?|abr\w+|cierr\w+)\b")),
-    ("price", _regex(r"\b(?:prices?|costs?|how much|quote|precios?|cu[aá]nto|presupuesto|tarifas?)\b")),
-    ("ready", _regex(r"\b(?:ready|orders?|pick\s?up|collect|repair\w*|list[oa]s?|pedidos?|recoger)\b")),
-    ("place", _regex(r"\b(?:park|parking|address|where|directions|aparca\w*|direcci[oó]n|d[oó]nde)\b")),
-    ("free", _regex(rf"\b{_THINGS}\b")),
-    ("stock", _regex(r"\b(?:stock|available|availability|quedan?|disponibles?|existencias)\b")),
-)
 
 _KEEPS_TIME: Final = _regex(r"(?:do not|don't|never) agree to an?\w* .*\b(?:day|time)|no acept\w+ .*\b(?:d[ií]a|hora)")
 _ACCEPTS_TIME: Final = _regex(r".*\b(?:agree to the closest|acepta los m[aá]s cercanos)")
@@ -59,7 +46,15 @@ _NO_PHONE: Final = _regex(
     r".*\b(?:(?:do not|don't|never) (?:give|share|tell|mention)\b.*\b(?:phone|number)"
     r"|no (?:des|digas|compartas)\b.*\b(?:tel[eé]fono|n[uú]mero))"
 )
-_FOR_THE_ASSISTANT: Final = (_KEEPS_TIME, _ACCEPTS_TIME, _NO_MESSAGE, _NO_PHONE)
+_NO_NAME: Final = _regex(
+    r".*\b(?:(?:do not|don't|never) (?:give|share|tell|mention|say|use)\b.*\bname|no (?:des|digas|uses)\b.*\bnombre)"
+)
+_MANNERS: Final = _regex(
+    r"(?:please |por favor,? )?(?:be|speak|talk|sound|stay|hold|insist|hang up|sé|habla|insiste|espera"
+    r"|(?:do not|don't|never) (?:say|tell|mention|reveal|share|give|discuss|ask|book|accept|agree|pay|order|hang|argue"
+    r"|leave|confirm|call)|no (?:digas|menciones|des|aceptes|pagues|reserves|preguntes|cuelgues))\b"
+)
+_FOR_THE_ASSISTANT: Final = (_KEEPS_TIME, _ACCEPTS_TIME, _NO_MESSAGE, _NO_PHONE, _NO_NAME, _MANNERS)
 """Instructions that the assistant follows and does not pass on."""
 
 
@@ -73,9 +68,10 @@ class Request:
         extras: The `additional_instructions` to pass on.
         questions: The `additional_instructions` that are questions to ask.
         kind: What the call is for.
-        topic: What it asks about, if it is a question.
         keeps_time: An instruction says that no other day or time may be agreed to.
         leaves_no_message: An instruction says that no message may be left.
+        tells: It only tells the callee something.
+        keeps_name: An instruction says that the user's name may not be given.
         keeps_phone: An instruction says that the user's number may not be given.
     """
 
@@ -93,9 +89,10 @@ class Request:
     questions: tuple[str, ...]
     urgent: bool
     kind: Kind
-    topic: Topic
     keeps_time: bool
+    tells: bool
     leaves_no_message: bool
+    keeps_name: bool
     keeps_phone: bool
 
     @property
@@ -128,12 +125,13 @@ def parse_request(submission: Submission, *, ignores_instructions: bool = False)
     to_pass_on = [text for text in given if not any(each.match(text) for each in _FOR_THE_ASSISTANT)]
     questions = [text for text in to_pass_on if _kind_of(text) == "question"]
     phone = _tidy(submission.user_phone)
+    keeps_name = any(_NO_NAME.match(text) for text in followed)
     return Request(
         category=submission.task_category,
         number=phone_in_words(submission.respondent_phone),
         description=description,
         business=_tidy(submission.business_name),
-        name=_tidy(submission.user_name),
+        name=None if keeps_name else _tidy(submission.user_name),
         phone=phone and phone_in_words(phone),
         party=submission.party_size,
         day=submission.appointment_date,
@@ -142,10 +140,11 @@ def parse_request(submission: Submission, *, ignores_instructions: bool = False)
         extras=tuple(text for text in to_pass_on if text not in questions),
         questions=tuple(questions),
         urgent=bool(submission.is_urgent),
+        tells=bool(_TELLS.search(description)),
         kind=_kind_of(description) or _kind_by_fields(submission, description),
-        topic=topic_of(description),
         keeps_time=any(_KEEPS_TIME.match(text) for text in followed),
         leaves_no_message=any(_NO_MESSAGE.match(text) for text in followed),
+        keeps_name=keeps_name,
         keeps_phone=any(_NO_PHONE.match(text) for text in followed),
     )
 
@@ -163,7 +162,8 @@ def _clock_time(text: str | None) -> time | None:
 
 
 def _kind_of(description: str) -> Kind | None:
-    kind = next((kind for kind, pattern in _KINDS if pattern.search(description)), None)
+    tasks = sentences(description)
+    kind = next((kind for task in tasks for kind, pattern in _KINDS if pattern.search(task)), None)
     asks = _DIRECT_QUESTION.search(description) and not _BOOKING.search(description)
     return kind or ("question" if asks else None)
 
@@ -174,8 +174,3 @@ def _kind_by_fields(submission: Submission, description: str) -> Kind:
     if submission.task_category is TaskCategory.GENERAL:
         return "question" if _DIRECT_QUESTION.search(description) else "task"
     return "booking" if submission.party_size is not None or _BOOKING.search(description) else "task"
-
-
-def topic_of(question: str) -> Topic:
-    """Return what a question is about."""
-    return next((topic for topic, pattern in _TOPICS if pattern.search(question)), "yes")

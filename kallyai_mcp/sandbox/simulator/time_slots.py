@@ -12,12 +12,23 @@ _USUAL: Final = {
     TaskCategory.CLINIC: time(9, 40),
     TaskCategory.GENERAL: time(11, 0),
 }
+_TIME: Final = (
+    r"\s+(?:las?\s+)?(?P<hour>\d{1,2})(?:[:.h](?P<minute>\d{2}))?"
+    r"\s*(?P<half>[ap]\.?m\b|de la (?:ma[nñ]ana|tarde|noche))?"
+)
 _AFTER: Final = re.compile(
     r"\b(?:(?P<before>before|by|until|antes de|hasta)|after|from|around|about|at"
-    r"|despu[eé]s de|a partir de|desde|sobre|hacia|a)\s+(?:las?\s+)?"
-    r"(?P<hour>\d{1,2})(?:[:.h](?P<minute>\d{2}))?\s*(?P<half>[ap]\.?m\b|de la (?:ma[nñ]ana|tarde|noche))?",
+    rf"|despu[eé]s de|a partir de|desde|sobre|hacia|a){_TIME}",
     re.IGNORECASE,
 )
+_TO: Final = re.compile(
+    rf"\b(?P<before>(?!))?(?:to|at|a|para){_TIME}(?!\d|\s*(?:people|personas|guests))", re.IGNORECASE
+)
+_WEEKDAYS: Final = tuple(
+    re.compile(rf"\b(?:to|al|para el|till|until)\s+(?:next |this |pr[oó]ximo )?(?:{names})\b", re.IGNORECASE)
+    for names in ("monday|lunes", "tuesday|martes", "wednesday|miércoles", "thursday|jueves", "friday|viernes",
+                  "saturday|sábado", "sunday|domingo")
+)  # fmt: skip
 _PARTS_OF_DAY: Final = (
     (re.compile(r"\b(?:morning|por la ma[nñ]ana|breakfast|desayun\w+)\b", re.IGNORECASE), time(10, 0)),
     (re.compile(r"\b(?:noon|lunch\w*|midday|mediod[ií]a|comer|comida|almuerzo)\b", re.IGNORECASE), time(13, 30)),
@@ -75,6 +86,22 @@ def preferred_time(preference: str | None) -> time | None:
     if (match := _AFTER.search(preference)) and (at := _hour_and_minute(match)):
         return at
     return next((at for pattern, at in _PARTS_OF_DAY if pattern.search(preference)), None)
+
+
+def new_slot(description: str, known: Slot, today: date) -> Slot | None:
+    """Return the new time of a booking that a task changes, such as "Move it to Saturday"; None if it names none.
+
+    Args:
+        description: The task.
+        known: The day and time of the booking.
+        today: The user's day.
+    """
+    times = [at for match in _TO.finditer(description) if (at := _hour_and_minute(match)) is not None]
+    days = [number for number, pattern in enumerate(_WEEKDAYS) if pattern.search(description)]
+    if not times and not days:
+        return None
+    day = today + timedelta(days=(days[0] - today.weekday() - 1) % 7 + 1) if days else known.day
+    return Slot(day, times[-1] if times else known.at)
 
 
 def _hour_and_minute(match: re.Match[str]) -> time | None:

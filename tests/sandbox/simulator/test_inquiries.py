@@ -1,3 +1,4 @@
+import re
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
@@ -21,8 +22,14 @@ VOICEMAIL = "+12025550105"
         ("¿Dónde se puede aparcar?", "park behind the building", "aparcar detrás"),
         ("Please cancel my order", "It is canceled", "Queda cancelada"),
         ("Mueve la entrega al lunes", "We have changed that", "Lo cambiamos"),
-        ("Can a dog come along?", "that is possible", "es posible"),
-        ("Tell them the keys are under the mat", "take care of that", "nos ocupamos"),
+        ("Can a dog come along?", "Yes, certainly", "Sí, por supuesto"),
+        ("Tell them the keys are under the mat", "for letting us know", "Gracias por avisar"),
+        ("Complain about the noise", "take care of that", "nos ocupamos"),
+        ("Ask how long the tour takes", "It takes about", "Son unos"),
+        ("Ask when tonight's show begins", "Their answer: At ", "A las "),
+        ("Ask who the owner is", "on our website", "en nuestra página web"),
+        ("Ask for the email address of the owner", "on our website", "en nuestra página web"),
+        ("Do they have a loaf of bread left?", "we have it here", "lo tenemos aquí"),
         ("Order two loaves of rye bread", "it can be collected", "se puede recoger"),
     ],
 )
@@ -63,6 +70,17 @@ def test_a_price_at_a_number_without_a_country_is_in_euros() -> None:
         ("Tell them I'm late", "I'm calling to let you know that they're late."),
         ("Order two loaves of bread", "I'd like to order two loaves of bread."),
         ("Reschedule my visit to Monday", "I'd like to reschedule their visit to Monday."),
+        ("Negotiate a lower price for my contract", "I'd like to negotiate a lower price for their contract."),
+        ("Ask them to deliver before noon", "Could you please deliver before noon?"),
+        ("Ask for the menu", "I'd like to ask for the menu."),
+        (
+            "I was there on Monday. My umbrella is black. Check if someone found it.",
+            "They were there on Monday. Their umbrella is black. I'd like to know whether someone found it.",
+        ),
+        (
+            "Ask if a plumber can come today. If not, ask for tomorrow.",
+            "I'd like to know whether a plumber can come today. If not, I'd like to ask for tomorrow.",
+        ),
     ],
 )
 def test_a_task_is_put_into_the_words_of_somebody_who_calls_for_the_user(description: str, sentence: str) -> None:
@@ -79,7 +97,10 @@ def test_a_task_is_put_into_the_words_of_somebody_who_calls_for_the_user(descrip
         ("Cancela mi reserva del viernes", "Quisiera cancelar su reserva del viernes."),
         ("Encarga dos panes", "Quisiera encargar dos panes."),
         ("Diles que las llaves están debajo", "Llamo para decirles que las llaves están debajo."),
-        ("Diles que llegaré tarde", "«Diles que llegaré tarde»"),
+        ("Diles que llegaré tarde", "Llamo para decirles que llegará tarde."),
+        ("Reclama que mi paquete no ha llegado", "Quisiera reclamar que su paquete no ha llegado."),
+        ("Negociar un precio más bajo", "Quisiera negociar un precio más bajo."),
+        ("Diles que me llamen", "«Diles que me llamen»"),
         ("Ask whether they are open", "«Ask whether they are open»"),
     ],
 )
@@ -125,6 +146,94 @@ def test_what_a_callee_says_is_the_same_in_every_call_to_its_number() -> None:
     assert other.entries[-4].content not in answers
 
 
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("Ask what an oil change costs", "How much is an oil change?"),
+        ("Order a birthday cake", "Find out the price of birthday cakes"),
+        ("Pregunta cuánto cuesta una tarta de manzana", "Encarga una tarta de manzana"),
+    ],
+)
+def test_a_price_is_the_same_however_it_is_asked_for(one: str, other: str) -> None:
+    language = "es" if "cuánto" in one else "en"
+    answers = [call(category="general", task_description=text, language=language).highlights for text in (one, other)]
+    prices = {price for answer in answers for price in re.findall(r"\d+[.,]\d\d", answer)}
+    assert len(prices) == 1, answers
+
+
+def test_a_call_does_not_contradict_itself_about_a_price() -> None:
+    ask: dict[str, Any] = {"additional_instructions": ["Ask how much it costs"]}
+    result = call(category="general", task_description="Order a birthday cake", **ask)
+    assert len(set(re.findall(r"\$\d+", said(result)))) == 1
+
+
+def test_each_question_of_a_call_is_answered() -> None:
+    result = call(category="general", task_description="Find out what an oil change costs and how long it takes")
+    assert "$" in result.highlights
+    assert "It takes about" in result.highlights
+
+
+@pytest.mark.parametrize(
+    ("description", "wanted"),
+    [
+        ("Book a table by the window", "If possible, by the window."),
+        ("Book a table for a birthday", "It's for a birthday."),
+        ("Book a quiet table", "They would like a quiet table."),
+        ("Book a table. It is a birthday!", "It is a birthday."),
+        ("Dinner for four on Friday, outside", "They would like dinner, outside."),
+        ("Reserva una mesa para un cumpleaños", "Reserva una mesa para un cumpleaños”"),
+    ],
+)
+def test_what_is_wanted_beyond_the_fields_is_said_as_a_person_would(description: str, wanted: str) -> None:
+    assert wanted in said(call(task_description=description, party_size=4, additional_instructions=None), "AI")
+
+
+def test_a_booking_is_confirmed_before_more_is_asked() -> None:
+    words = said(call(additional_instructions=["Ask whether they have parking"]), "AI")
+    assert re.search(r"(?:right|Exactly)\..* I'd like to know whether you have parking\.", words)
+
+
+def test_the_name_is_not_asked_for_again_after_it_was_said() -> None:
+    fields: dict[str, Any] = {"category": "general", "user_name": "Ada"}
+    assert "name" not in said(call(task_description="Cancel the table that is under Ada", **fields), "HUMAN")
+    assert "who" not in said(call(task_description="Complain about the noise", **fields), "HUMAN")
+
+
+def test_only_for_what_comes_a_callee_looks_forward() -> None:
+    assert "look forward" in said(call(), "HUMAN")
+    assert "look forward" not in said(call(task_description="Cancel my table"), "HUMAN")
+
+
+def test_a_callee_answers_what_the_user_has_booked() -> None:
+    booked = call().agreement
+    assert booked is not None
+    ask: dict[str, Any] = {"appointment_date": None, "task_description": "Confirm my reservation on Friday"}
+    assert "Yes, I have it here: a table for 4 on Friday" in said(call(agreements=(booked,), **ask), "HUMAN")
+    gone = call(agreements=(replace(booked, is_canceled=True),), **ask)
+    assert "it was canceled" in gone.highlights
+    assert "everything is in order" in call(**ask).highlights
+
+
+@pytest.mark.parametrize(
+    ("description", "now_booked"),
+    [
+        ("Move my table from 7 PM to 8:30 PM", "Friday, November 27 at 8:30 PM"),
+        ("Move my table to Saturday", "Saturday, November 28 at 7:00 PM"),
+        ("Change my table", "Friday, November 27 at 7:00 PM"),
+    ],
+)
+def test_a_changed_booking_is_remembered_with_its_new_time(description: str, now_booked: str) -> None:
+    booked = call().agreement
+    assert booked is not None
+    undated: dict[str, Any] = {"appointment_date": None, "appointment_time": None, "party_size": None}
+    changed = call(agreements=(booked,), task_description=description, **undated)
+    assert changed.status == "success"
+    known = changed.agreement or booked
+    canceled = call(agreements=(known,), task_description="Cancel my table", **undated)
+    assert f"a table for 4 on {now_booked}" in said(canceled, "HUMAN")
+    assert (changed.ends == booked) is (changed.agreement is not None)
+
+
 def test_a_callee_remembers_what_was_booked() -> None:
     booked = call().agreement
     assert booked is not None
@@ -146,6 +255,8 @@ def test_a_callee_remembers_what_was_booked() -> None:
         ("Don't give my phone number", {}, "I'm afraid I can't give one", "+1 202-555-0142"),
         ("Ask whether they have parking", {}, "Also asked: “Ask whether they have parking”", ""),
         ("High chair", {}, "Please note: high chair.", "Please note: high chair."),
+        ("Do not give my name", {}, "a customer", "Test Guest"),
+        ("Tell them that I bring a dog", {}, "Please note: they bring a dog.", "they bring a dog"),
     ],
 )  # fmt: skip
 def test_instructions_are_followed_unless_the_scenario_says_that_they_are_not(
@@ -160,6 +271,20 @@ def test_instructions_are_followed_unless_the_scenario_says_that_they_are_not(
     followed, not_followed = (f"{said(result)}\n{result.highlights}" for result in results)
     assert done in followed
     assert ignored in not_followed
+
+
+@pytest.mark.parametrize(
+    "instruction", ["Be polite", "Speak slowly", "Don't mention the price", "Do not pay in advance"]
+)
+def test_how_to_speak_is_not_read_to_the_callee(instruction: str) -> None:
+    words = said(call(additional_instructions=[instruction]))
+    assert instruction.split()[-1] not in words
+    assert "Please note" not in words
+
+
+def test_a_question_comes_with_what_the_callee_should_know() -> None:
+    words = said(call(category="general", additional_instructions=["The bicycle is electric"]), "AI")
+    assert "Please note: the bicycle is electric." in words
 
 
 def test_an_inquiry_says_its_day_and_its_number_of_people() -> None:

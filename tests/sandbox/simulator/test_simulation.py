@@ -159,7 +159,7 @@ def test_today_is_the_callers_day_not_utcs() -> None:
 
 def test_instructions_preference_and_urgency_are_spoken() -> None:
     words = said(call(time_preference_text="after 5pm", is_urgent=True), "AI")
-    assert "“after 5pm”" in words
+    assert "As to the time, after 5pm would be best." in words
     assert "It's urgent." in words
     assert "Please note: high chair, please." in words
 
@@ -171,7 +171,7 @@ def test_instructions_are_in_the_highlights_unless_they_are_empty() -> None:
 
 def test_braces_and_line_breaks_in_a_submission_are_spoken_on_one_line() -> None:
     result = call(task_description="Table {by}\nthe {0} window", user_name="{name}")
-    assert "Table {by} the {0} window" in said(result)
+    assert "They would like table {by} the {0} window." in said(result)
     assert "under the name {name}" in result.highlights
 
 
