@@ -80,7 +80,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def pytest_collection_finish() -> None:
     """Let the garbage collector leave out what was imported and collected.
 
-    Otherwise it looks for all garbage so seldom that the tasks of hundreds of tests stay, and asyncio looks at them all.
+    Otherwise it looks for all garbage so seldom that the tasks of hundreds of tests stay; asyncio looks at all of them.
     """
     gc.collect()
     gc.freeze()
