@@ -19,9 +19,10 @@ from starlette.responses import RedirectResponse, Response
 
 from kallyai_mcp.api.errors import KallyAIError
 from kallyai_mcp.auth.oauth_server import pkce, redirects, scopes
-from kallyai_mcp.auth.oauth_server.client_registry import Client, ClientRegistry, InvalidClientError
+from kallyai_mcp.auth.oauth_server.client_registry import Client, ClientRegistry
+from kallyai_mcp.auth.oauth_server.errors import OAuthError
 from kallyai_mcp.auth.oauth_server.flow_cookies import AuthorizationRequest, FlowCookies
-from kallyai_mcp.auth.oauth_server.forms import InvalidBodyError, read_form
+from kallyai_mcp.auth.oauth_server.forms import read_form
 from kallyai_mcp.auth.oauth_server.pages import Pages
 from kallyai_mcp.auth.oauth_server.token_issuer import TokenIssuer
 from kallyai_mcp.auth.oauth_server.upstream import Upstream
@@ -30,20 +31,6 @@ _MAX_STATE_BYTES = 1_400
 """The most bytes of a client's `state`: the whole request must fit into one cookie."""
 
 _ONLY_ONCE = ("client_id", "redirect_uri", "response_type", "state", "scope", "code_challenge", "code_challenge_method")
-
-
-class InvalidRequestError(Exception):
-    """An authorization request is invalid, and the client gets the error (RFC 6749, section 4.1.2.1).
-
-    Args:
-        code: The `error`.
-        description: The `error_description`.
-    """
-
-    def __init__(self, code: str, description: str) -> None:
-        super().__init__(description)
-        self.code = code
-        self.description = description
 
 
 class BrowserRoutes:
@@ -90,14 +77,14 @@ class BrowserRoutes:
             return self._pages.problem(request, "client", details=f"{repeated[0]} is given twice.")
         try:
             client = await self._clients.find(query.get("client_id", ""))
-        except InvalidClientError as error:
+        except OAuthError as error:
             return self._pages.problem(request, "client", details=error.description)
         redirect_uri = client.redirect_uri_for(query.get("redirect_uri"))
         if redirect_uri is None or redirects.is_at(redirect_uri, self._issuer):
             return self._pages.problem(request, "redirect")
         try:
             authorization = self._parse(query, client, redirect_uri)
-        except InvalidRequestError as error:
+        except OAuthError as error:
             return self._error_response(request, redirect_uri, query.get("state"), error)
         flow, changes = self._cookies.begin(request, authorization)
         response = self._pages.consent(
@@ -115,7 +102,7 @@ class BrowserRoutes:
         """`POST /oauth/consent`: the user's decision; sends the browser to KallyAI, or back to the client."""
         try:
             form = await read_form(request)
-        except InvalidBodyError:
+        except OAuthError:
             return self._pages.problem(request, "forged")
         flow = form.get("flow", "")
         authorization = self._cookies.read(request, "consent", flow)
@@ -165,7 +152,7 @@ class BrowserRoutes:
         """
         try:
             form = await read_form(request)
-        except InvalidBodyError:
+        except OAuthError:
             return self._pages.problem(request, "forged")
         if not self._is_own_page(request) or not self._cookies.may_sign_out(request, form.get("ticket")):
             return self._pages.problem(request, "forged", status=403)
@@ -181,22 +168,20 @@ class BrowserRoutes:
     def _parse(self, query: QueryParams, client: Client, redirect_uri: str) -> AuthorizationRequest:
         state, resources = query.get("state"), query.getlist("resource")
         if state is not None and len(state.encode("utf-8", "surrogatepass")) > _MAX_STATE_BYTES:
-            raise InvalidRequestError("invalid_request", f"state is longer than {_MAX_STATE_BYTES} bytes")
+            raise OAuthError("invalid_request", f"state is longer than {_MAX_STATE_BYTES} bytes")
         if query.get("response_type") != "code":
-            raise InvalidRequestError("unsupported_response_type", "response_type must be code")
+            raise OAuthError("unsupported_response_type", "response_type must be code")
         if query.get("response_mode", "query") != "query":
-            raise InvalidRequestError("invalid_request", "response_mode must be query")
+            raise OAuthError("invalid_request", "response_mode must be query")
         challenge = query.get("code_challenge")
         if challenge is None or not pkce.is_challenge(challenge) or query.get("code_challenge_method") != "S256":
-            raise InvalidRequestError(
-                "invalid_request", "PKCE is required: a code_challenge with code_challenge_method S256"
-            )
+            raise OAuthError("invalid_request", "PKCE is required: a code_challenge with code_challenge_method S256")
         if not all(self._is_ours(resource) for resource in resources):
-            raise InvalidRequestError("invalid_target", "resource is not this server")
+            raise OAuthError("invalid_target", "resource is not this server")
         text = query.get("scope", "")
         requested = scopes.parse(text) if text.strip() else self._default_scopes
         if not requested:
-            raise InvalidRequestError("invalid_scope", f"the scopes are {' '.join(scopes.SCOPES)}")
+            raise OAuthError("invalid_scope", f"the scopes are {' '.join(scopes.SCOPES)}")
         return AuthorizationRequest(
             family=secrets.token_urlsafe(16),
             client=client.key,
@@ -208,9 +193,7 @@ class BrowserRoutes:
             scopes=requested,
         )
 
-    def _error_response(
-        self, request: Request, redirect_uri: str, state: str | None, error: InvalidRequestError
-    ) -> Response:
+    def _error_response(self, request: Request, redirect_uri: str, state: str | None, error: OAuthError) -> Response:
         state = state if state is not None and len(state) <= _MAX_STATE_BYTES else None
         answer = {"error": error.code, "error_description": error.description, "state": state, "iss": self._issuer}
         url = redirects.add_parameters(redirect_uri, **answer)

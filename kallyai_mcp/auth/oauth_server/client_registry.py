@@ -17,6 +17,7 @@ from urllib.parse import unquote_plus, urlsplit
 
 from kallyai_mcp.api.errors import KallyAIError
 from kallyai_mcp.auth.oauth_server import redirects
+from kallyai_mcp.auth.oauth_server.errors import OAuthError
 from kallyai_mcp.auth.oauth_server.sealed_tokens import SealedTokens
 from kallyai_mcp.urls import https_host
 
@@ -37,20 +38,6 @@ _MAX_URL_LENGTH = 512
 
 Fetch = Callable[[str], Awaitable[bytes]]
 """Fetches a metadata document, only from the public internet; raises `KallyAIError` with a message for anybody."""
-
-
-class InvalidClientError(Exception):
-    """A client can't be registered, or is not known.
-
-    Args:
-        description: The reason, for the developer of the client.
-        code: The error code of RFC 7591, section 3.2.2.
-    """
-
-    def __init__(self, description: str, code: str = "invalid_client_metadata") -> None:
-        super().__init__(description)
-        self.description = description
-        self.code = code
 
 
 @dataclass(frozen=True)
@@ -130,7 +117,7 @@ class ClientRegistry:
             The client information response (section 3.2.1).
 
         Raises:
-            InvalidClientError: The client can't be registered.
+            OAuthError: The client can't be registered.
         """
         client = self._parse(metadata, "")
         content = {"name": client.name, "redirect_uris": client.redirect_uris, "method": client.auth_method}
@@ -154,12 +141,15 @@ class ClientRegistry:
         """The client with that id; its metadata document is fetched, or taken from the cache.
 
         Raises:
-            InvalidClientError: There is none, or its document can't be fetched or used.
+            OAuthError: There is none, or its document can't be fetched or used.
         """
         if not client_id.startswith("https:"):
             client = self._unseal(client_id)
             if client is None:
-                raise InvalidClientError("This app is not registered here, or it was long ago. It can register again.")
+                raise OAuthError(
+                    "invalid_client_metadata",
+                    "This app is not registered here, or it was long ago. It can register again.",
+                )
             return client
         cached, until = self._cache.get(client_id, (None, 0.0))
         if cached is not None and until > self._clock():
@@ -168,15 +158,21 @@ class ClientRegistry:
         try:
             document = json.loads(await self._fetch(client_id))
         except KallyAIError as error:
-            raise InvalidClientError(f"The app's metadata document can't be read: {error.message}.") from None
+            raise OAuthError(
+                "invalid_client_metadata", f"The app's metadata document can't be read: {error.message}."
+            ) from None
         except (ValueError, RecursionError):
-            raise InvalidClientError("The app's metadata document is not JSON.") from None
+            raise OAuthError("invalid_client_metadata", "The app's metadata document is not JSON.") from None
         if not isinstance(document, dict) or document.get("client_id") != client_id:
-            raise InvalidClientError("The app's metadata document is not about this app: its client_id is another.")
+            raise OAuthError(
+                "invalid_client_metadata",
+                "The app's metadata document is not about this app: its client_id is another.",
+            )
         client = self._parse(document, client_id, publisher)
         if client.auth_method != "none":
-            raise InvalidClientError(
-                "The app's metadata document asks for a client secret, which nobody can have given it."
+            raise OAuthError(
+                "invalid_client_metadata",
+                "The app's metadata document asks for a client secret, which nobody can have given it.",
             )
         if len(self._cache) >= _MAX_CACHED:
             self._cache.pop(next(iter(self._cache)))
@@ -223,27 +219,29 @@ class ClientRegistry:
 
     def _parse(self, metadata: object, client_id: str, publisher: str | None = None) -> Client:
         if not isinstance(metadata, dict):
-            raise InvalidClientError("The metadata must be a JSON object.")
+            raise OAuthError("invalid_client_metadata", "The metadata must be a JSON object.")
         uris = metadata.get("redirect_uris")
         if not isinstance(uris, list) or not uris or not all(isinstance(uri, str) for uri in uris):
-            raise InvalidClientError("redirect_uris must be a list of addresses.", "invalid_redirect_uri")
+            raise OAuthError("invalid_redirect_uri", "redirect_uris must be a list of addresses.")
         if len(uris) > _MAX_REDIRECT_URIS or sum(map(len, uris)) > _MAX_REDIRECT_LENGTH:
-            raise InvalidClientError(
-                f"redirect_uris may be {_MAX_REDIRECT_URIS} addresses, of {_MAX_REDIRECT_LENGTH} characters together.",
+            raise OAuthError(
                 "invalid_redirect_uri",
+                f"redirect_uris may be {_MAX_REDIRECT_URIS} addresses, of {_MAX_REDIRECT_LENGTH} characters together.",
             )
         for number, uri in enumerate(uris, start=1):
             problem = redirects.find_problem(uri)
             if problem is None and redirects.is_at(uri, self._issuer):
                 problem = "it is this server's own"
             if problem is not None:
-                raise InvalidClientError(f"Redirect address {number} can't be used: {problem}.", "invalid_redirect_uri")
+                raise OAuthError("invalid_redirect_uri", f"Redirect address {number} can't be used: {problem}.")
         grant_types = metadata.get("grant_types")
         if isinstance(grant_types, list) and "authorization_code" not in grant_types:
-            raise InvalidClientError("grant_types must have authorization_code.")
+            raise OAuthError("invalid_client_metadata", "grant_types must have authorization_code.")
         method = metadata.get("token_endpoint_auth_method") or "none"
         if method not in AUTH_METHODS:
-            raise InvalidClientError(f"token_endpoint_auth_method must be one of {', '.join(AUTH_METHODS)}.")
+            raise OAuthError(
+                "invalid_client_metadata", f"token_endpoint_auth_method must be one of {', '.join(AUTH_METHODS)}."
+            )
         return Client(client_id, _clean_name(metadata.get("client_name")), tuple(uris), method, publisher)
 
 
@@ -251,10 +249,10 @@ def _publisher_of(client_id: str) -> str:
     """The host of a metadata document's URL (section 3 of the draft says which URLs are allowed)."""
     host = https_host(client_id)
     if host is None or len(client_id) > _MAX_URL_LENGTH:
-        raise InvalidClientError("The app's id is not an address that can be used.")
+        raise OAuthError("invalid_client_metadata", "The app's id is not an address that can be used.")
     path = urlsplit(client_id).path
     if path in ("", "/") or any(segment in (".", "..") for segment in path.split("/")):
-        raise InvalidClientError("The app's id is not the address of a metadata document.")
+        raise OAuthError("invalid_client_metadata", "The app's id is not the address of a metadata document.")
     return host
 
 

@@ -7,7 +7,7 @@ Retry-After); and want a client_secret of a public client that revokes its token
 """
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 
 from mcp.server.auth.json_response import PydanticJSONResponse
 from mcp.shared.auth import OAuthMetadata, ProtectedResourceMetadata
@@ -16,9 +16,10 @@ from starlette.responses import JSONResponse, Response
 
 from kallyai_mcp.api.errors import KallyAIError
 from kallyai_mcp.auth.oauth_server import scopes
-from kallyai_mcp.auth.oauth_server.client_registry import AUTH_METHODS, ClientRegistry, InvalidClientError
-from kallyai_mcp.auth.oauth_server.forms import InvalidBodyError, read_form, read_json
-from kallyai_mcp.auth.oauth_server.token_issuer import TokenIssuer, TokenRequestError
+from kallyai_mcp.auth.oauth_server.client_registry import AUTH_METHODS, ClientRegistry
+from kallyai_mcp.auth.oauth_server.errors import OAuthError
+from kallyai_mcp.auth.oauth_server.forms import read_form, read_json
+from kallyai_mcp.auth.oauth_server.token_issuer import TokenIssuer
 
 RESOURCE_METADATA = "/.well-known/oauth-protected-resource"
 """The path of the metadata of the base URL; that of a resource has the resource's path after it (RFC 9728, 3.1)."""
@@ -56,10 +57,8 @@ class Endpoints:
         """`POST /oauth/register` (RFC 7591, section 3)."""
         try:
             answer = self._clients.register(await read_json(request), self._clock())
-        except InvalidBodyError as error:
-            return _error("invalid_client_metadata", str(error))
-        except InvalidClientError as error:
-            return _error(error.code, error.description)
+        except OAuthError as error:
+            return _error_response(error)
         return JSONResponse(answer, 201, headers=_NO_STORE)
 
     async def token(self, request: Request) -> Response:
@@ -71,21 +70,20 @@ class Endpoints:
                 return JSONResponse(await self._tokens.redeem(form, client_id), headers=_NO_STORE)
             if grant_type == "refresh_token":
                 return JSONResponse(await self._tokens.refresh(form, client_id), headers=_NO_STORE)
-        except (TokenRequestError, KallyAIError) as error:
+            description = "grant_type must be authorization_code or refresh_token."
+            raise OAuthError("unsupported_grant_type", description)  # noqa: TRY301 - answered as all others
+        except (OAuthError, KallyAIError) as error:
             return _error_response(error)
-        return _error("unsupported_grant_type", "grant_type must be authorization_code or refresh_token.")
 
     async def revoke(self, request: Request) -> Response:
         """`POST /oauth/revoke` (RFC 7009, section 2)."""
         try:
             form, client_id = await self._authenticate(request)
-            token = form.get("token")
-            if token is not None:
-                await self._tokens.revoke(token, client_id)
-        except (TokenRequestError, KallyAIError) as error:
+            if "token" not in form:
+                raise OAuthError("invalid_request", "token is missing.")  # noqa: TRY301 - answered as all others
+            await self._tokens.revoke(form["token"], client_id)
+        except (OAuthError, KallyAIError) as error:
             return _error_response(error)
-        if token is None:
-            return _error("invalid_request", "token is missing.")
         return Response(status_code=200, headers=_NO_STORE)
 
     async def server_metadata(self, _: Request) -> Response:
@@ -124,28 +122,20 @@ class Endpoints:
         return PydanticJSONResponse(metadata, headers=_METADATA_HEADERS)
 
     async def _authenticate(self, request: Request) -> tuple[dict[str, str], str]:
-        try:
-            form = await read_form(request)
-        except InvalidBodyError as error:
-            raise TokenRequestError("invalid_request", str(error)) from None
+        form = await read_form(request)
         client_id = self._clients.authenticate(form, request.headers.get("Authorization", ""))
         if client_id is None:
-            raise TokenRequestError("invalid_client", "The client is not known, or its secret is wrong.", 401)
+            raise OAuthError("invalid_client", "The client is not known, or its secret is wrong.", 401)
         return form, client_id
 
 
-def _error_response(error: TokenRequestError | KallyAIError) -> Response:
+def _error_response(error: OAuthError | KallyAIError) -> Response:
     if isinstance(error, KallyAIError):
         description = "It can't be told whether this is still good. Try again in a moment."
-        error = TokenRequestError("temporarily_unavailable", description, 503, error.retry_after or 5)
-    headers: Mapping[str, str] = {}
+        error = OAuthError("temporarily_unavailable", description, 503, error.retry_after or 5)
+    headers = dict(_NO_STORE)
     if error.retry_after is not None:
-        headers = {"Retry-After": str(math.ceil(error.retry_after))}
+        headers["Retry-After"] = str(math.ceil(error.retry_after))
     elif error.status == 401:
-        headers = {"WWW-Authenticate": 'Basic realm="kallyai-mcp"'}
-    return _error(error.code, error.description, error.status, headers)
-
-
-def _error(code: str, description: str, status: int = 400, headers: Mapping[str, str] | None = None) -> Response:
-    body = {"error": code, "error_description": description}
-    return JSONResponse(body, status, headers=_NO_STORE | dict(headers or {}))
+        headers["WWW-Authenticate"] = 'Basic realm="kallyai-mcp"'
+    return JSONResponse({"error": error.code, "error_description": error.description}, error.status, headers=headers)

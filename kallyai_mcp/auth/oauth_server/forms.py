@@ -5,14 +5,12 @@ from urllib.parse import parse_qsl
 
 from starlette.requests import Request
 
+from kallyai_mcp.auth.oauth_server.errors import OAuthError
+
 MAX_BYTES = 32 * 1024
 """The most bytes of one body. A sealed refresh token is far shorter."""
 
 _MAX_FIELDS = 32
-
-
-class InvalidBodyError(Exception):
-    """A body can't be read; the message is for the developer of the client."""
 
 
 async def read_form(request: Request) -> dict[str, str]:
@@ -21,39 +19,39 @@ async def read_form(request: Request) -> dict[str, str]:
     Starlette's `Request.form` keeps only the last of several fields with one name; that section forbids them.
 
     Raises:
-        InvalidBodyError: The body has another type, is too long, or has a field twice.
+        OAuthError: The body has another type, is too long, or has a field twice.
     """
     if request.headers.get("Content-Type", "").partition(";")[0].strip().lower() != "application/x-www-form-urlencoded":
-        raise InvalidBodyError("The body must be application/x-www-form-urlencoded.")
-    body = await _read(request)
+        raise OAuthError("invalid_request", "The body must be application/x-www-form-urlencoded.")
+    body = await _read(request, "invalid_request")
     try:
         fields = parse_qsl(body.decode("utf-8"), keep_blank_values=True, max_num_fields=_MAX_FIELDS, errors="strict")
     except ValueError:
-        raise InvalidBodyError("The body is no form.") from None
+        raise OAuthError("invalid_request", "The body is no form.") from None
     form = dict(fields)
     if len(form) != len(fields):
-        raise InvalidBodyError("A parameter is given twice.")
+        raise OAuthError("invalid_request", "A parameter is given twice.")
     return {name: value for name, value in form.items() if value}
 
 
 async def read_json(request: Request) -> object:
-    """The body as JSON.
+    """The body as JSON, which is a client's metadata.
 
     Raises:
-        InvalidBodyError: The body is not JSON, or too long.
+        OAuthError: The body is not JSON, or too long.
     """
-    body = await _read(request)
+    body = await _read(request, "invalid_client_metadata")
     try:
         value: object = json.loads(body)
     except (ValueError, RecursionError):
-        raise InvalidBodyError("The body is not JSON.") from None
+        raise OAuthError("invalid_client_metadata", "The body is not JSON.") from None
     return value
 
 
-async def _read(request: Request) -> bytes:
+async def _read(request: Request, code: str) -> bytes:
     body = bytearray()
     async for chunk in request.stream():
         body += chunk
         if len(body) > MAX_BYTES:
-            raise InvalidBodyError(f"The body is longer than {MAX_BYTES} bytes.")
+            raise OAuthError(code, f"The body is longer than {MAX_BYTES} bytes.")
     return bytes(body)

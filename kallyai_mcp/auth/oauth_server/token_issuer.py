@@ -13,6 +13,7 @@ from mcp.server.auth.provider import AccessToken
 from kallyai_mcp.api.errors import KallyAIError, ServiceError
 from kallyai_mcp.auth.oauth_server import pkce, scopes
 from kallyai_mcp.auth.oauth_server.client_registry import key_of
+from kallyai_mcp.auth.oauth_server.errors import OAuthError
 from kallyai_mcp.auth.oauth_server.flow_cookies import AuthorizationRequest
 from kallyai_mcp.auth.oauth_server.sealed_tokens import SealedTokens
 from kallyai_mcp.auth.oauth_server.shared_state import SharedState
@@ -37,24 +38,6 @@ _GENERATION = "oauth_generation"
 
 _OUR_ERRORS = frozenset({"invalid_client", "unauthorized_client", "unsupported_grant_type", "invalid_request"})
 """KallyAI's errors that are about this server's configuration, and not about the user's sign-in."""
-
-
-class TokenRequestError(Exception):
-    """An error response of the token endpoint (RFC 6749, section 5.2).
-
-    Args:
-        code: Its `error`.
-        description: Its `error_description`.
-        status: The HTTP status.
-        retry_after: Seconds after which the same request may succeed; None if it will not.
-    """
-
-    def __init__(self, code: str, description: str, status: int = 400, retry_after: float | None = None) -> None:
-        super().__init__(description)
-        self.code = code
-        self.description = description
-        self.status = status
-        self.retry_after = retry_after
 
 
 class TokenIssuer:
@@ -111,26 +94,26 @@ class TokenIssuer:
             client_id: The authenticated client.
 
         Raises:
-            TokenRequestError: The parameters don't fit together, the code was used before, or KallyAI refuses it or
+            OAuthError: The parameters don't fit together, the code was used before, or KallyAI refuses it or
                 can't be reached. In the last case the code can be used again.
             KallyAIError: The shared state can't be reached.
         """
         content = self._sealed_tokens.open("code", form.get("code"))
         if content is None or content["client"] != key_of(client_id):
-            raise TokenRequestError("invalid_grant", "The code is not good for this client, or not any more.")
+            raise OAuthError("invalid_grant", "The code is not good for this client, or not any more.")
         if not pkce.matches(form.get("code_verifier", ""), content["challenge"]):
-            raise TokenRequestError("invalid_grant", "code_verifier is not the one of this code's code_challenge.")
+            raise OAuthError("invalid_grant", "code_verifier is not the one of this code's code_challenge.")
         if form.get("redirect_uri", content["redirect_uri"]) != content["redirect_uri"]:
-            raise TokenRequestError("invalid_grant", "redirect_uri is not the one that the code was sent to.")
+            raise OAuthError("invalid_grant", "redirect_uri is not the one that the code was sent to.")
         self._check_resource(form, content["resource"])
         family = content["family"]
         if await self._is_revoked(family):
-            raise TokenRequestError("invalid_grant", "This sign-in was revoked.")
+            raise OAuthError("invalid_grant", "This sign-in was revoked.")
         if not await self._shared_state.add(_USED_CODE, family, "1", 2 * CODE_SECONDS):
             await self._refuse_reuse(family, "code")
         try:
             grant = await self._ask_upstream(self._upstream.exchange(content["code"]))
-        except TokenRequestError as error:
+        except OAuthError as error:
             if error.retry_after is not None:
                 # No token was given out, and KallyAI, too, accepts its own code only once.
                 await self._shared_state.drop(_USED_CODE, family)
@@ -148,22 +131,22 @@ class TokenIssuer:
             client_id: The authenticated client.
 
         Raises:
-            TokenRequestError: The token is not this client's, was used before, or KallyAI refuses it or can't be
+            OAuthError: The token is not this client's, was used before, or KallyAI refuses it or can't be
                 reached. In the last case the token can be used again.
             KallyAIError: The shared state can't be reached.
         """
         content = self._sealed_tokens.open("refresh", form.get("refresh_token"))
         if content is None or content["client"] != key_of(client_id) or not self._is_ours(content["resource"]):
-            raise TokenRequestError("invalid_grant", "The refresh token is not good for this client, or not any more.")
+            raise OAuthError("invalid_grant", "The refresh token is not good for this client, or not any more.")
         self._check_resource(form, content["resource"])
         requested = form["scope"].split() if "scope" in form else content["scopes"]
         if not set(requested) <= set(content["scopes"]):
-            raise TokenRequestError(
+            raise OAuthError(
                 "invalid_scope", "A refresh can't ask for more than was granted; authorize again for more."
             )
         family, generation = content["family"], content["generation"]
         if await self._is_revoked(family):
-            raise TokenRequestError("invalid_grant", "This sign-in was revoked.")
+            raise OAuthError("invalid_grant", "This sign-in was revoked.")
         if int(await self._shared_state.get(_GENERATION, family) or 0) > generation:
             await self._refuse_reuse(family, "refresh token")
         grant = await self._ask_upstream(self._upstream.refresh(content["token"]))
@@ -221,7 +204,7 @@ class TokenIssuer:
     def _check_resource(self, form: Mapping[str, str], granted: str) -> None:
         requested = form.get("resource")
         if requested is not None and not (self._is_ours(requested) and self._is_ours(granted)):
-            raise TokenRequestError("invalid_target", "resource is not this server.")
+            raise OAuthError("invalid_target", "resource is not this server.")
 
     async def _is_revoked(self, family: str) -> bool:
         return await self._shared_state.get(REVOKED_SIGN_IN, family) is not None
@@ -229,19 +212,19 @@ class TokenIssuer:
     async def _refuse_reuse(self, family: str, what: str) -> NoReturn:
         await self.revoke_family(family)
         _log.warning("a %s was used again: its sign-in is revoked", what)
-        raise TokenRequestError("invalid_grant", f"The {what} was used before, so the sign-in is revoked.")
+        raise OAuthError("invalid_grant", f"The {what} was used before, so the sign-in is revoked.")
 
     async def _ask_upstream(self, request: "Awaitable[TokenGrant]") -> "TokenGrant":
         """KallyAI's answer.
 
         Raises:
-            TokenRequestError: KallyAI refuses; or, with a `retry_after`, it can't be reached now.
+            OAuthError: KallyAI refuses; or, with a `retry_after`, it can't be reached now.
         """
         try:
             return await request
         except ServiceError as error:
             if error.status in (400, 401, 403) and error.code not in _OUR_ERRORS:
-                raise TokenRequestError("invalid_grant", "KallyAI does not honor this sign-in any more.") from None
+                raise OAuthError("invalid_grant", "KallyAI does not honor this sign-in any more.") from None
             if error.code in _OUR_ERRORS:
                 _log.error("KallyAI refuses this server itself (%s): is KALLYAI_CLIENT_SECRET right?", error.code)
             raise _unavailable(error) from None
@@ -272,7 +255,7 @@ class TokenIssuer:
             refresh_token: KallyAI's refresh token, if `grant` has no new one.
         """
         if not allowed:
-            raise TokenRequestError("invalid_scope", "KallyAI granted none of the scopes that were asked for.")
+            raise OAuthError("invalid_scope", "KallyAI granted none of the scopes that were asked for.")
         access = {name: token[name] for name in ("family", "client", "resource", "account")}
         access |= {"token": grant.access_token.get_secret_value(), "scopes": allowed}
         response = {
@@ -294,6 +277,6 @@ def _granted_scopes(consented: Iterable[str], granted: str | None) -> list[str]:
     return names if granted is None else [name for name in names if name in scopes.parse(granted)]
 
 
-def _unavailable(error: KallyAIError) -> TokenRequestError:
+def _unavailable(error: KallyAIError) -> OAuthError:
     description = "KallyAI can't be asked now. Try again in a moment."
-    return TokenRequestError("temporarily_unavailable", description, 503, error.retry_after or 5)
+    return OAuthError("temporarily_unavailable", description, 503, error.retry_after or 5)
