@@ -8,7 +8,7 @@ from math import inf
 from typing import Literal
 
 from kallyai_mcp.api.errors import PolicyError
-from kallyai_mcp.api.models import Submission
+from kallyai_mcp.api.models import Statistics, Submission
 from kallyai_mcp.calls.clock import Stopwatch
 from kallyai_mcp.calls.numbers import local_times, may_cost_more
 
@@ -158,12 +158,7 @@ class Consent:
 
 
 def risk_flags(
-    submission: Submission,
-    *,
-    now: datetime,
-    last_call: datetime | None,
-    minutes_remaining: float | None,
-    calls_remaining: float | None,
+    submission: Submission, usage: Statistics | None, *, now: datetime, last_call: datetime | None
 ) -> tuple[RiskFlag, ...]:
     """The reasons to ask the user before a call.
 
@@ -173,18 +168,17 @@ def risk_flags(
 
     Args:
         submission: What KallyAI is asked to do; its number is E.164.
-        now: The present moment, aware.
+        usage: The account's statistics, or None when they are not known.
+        now: When the call is placed, aware.
         last_call: When the number was called last, or None.
-        minutes_remaining: Minutes left of the quota, or None when they are not known.
-        calls_remaining: Calls left of the quota, or None when they are not known.
     """
     number = submission.respondent_phone
+    minutes, calls = (usage.minutes_remaining, usage.calls_remaining) if usage is not None else (None, None)
     times = local_times(number, now)
     found = {
         RiskFlag.LOCAL_HOUR: tell_the_hour(times) and not all(map(_is_ordinary, times)),
         RiskFlag.CALLED_RECENTLY: last_call is not None and now - last_call < RECENTLY,
-        RiskFlag.FEW_MINUTES: (minutes_remaining is not None and minutes_remaining < FEW_MINUTES)
-        or (calls_remaining is not None and calls_remaining < 1),
+        RiskFlag.FEW_MINUTES: (minutes is not None and minutes < FEW_MINUTES) or (calls is not None and calls < 1),
         RiskFlag.COSTLY: may_cost_more(number),
         RiskFlag.URGENT: bool(submission.is_urgent),
     }

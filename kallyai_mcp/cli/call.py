@@ -22,11 +22,12 @@ from kallyai_mcp.settings import Settings
 from kallyai_mcp.tools.arguments import InvalidArgumentsError, validate, without_blanks
 from kallyai_mcp.tools.call_results import call_answer, to_result
 from kallyai_mcp.tools.call_view import CallView
-from kallyai_mcp.tools.consent import preview_of, risks_of
+from kallyai_mcp.tools.consent import risks_of
 from kallyai_mcp.tools.context import AppContext
 from kallyai_mcp.tools.results import CallAnswer
 from kallyai_mcp.tools.scheduling import schedule_of
 from kallyai_mcp.tools.submissions import callee_zone, submission_of
+from kallyai_mcp.tools.text.consent import preview
 from kallyai_mcp.tools.text.plain import duration
 
 _ASKED_BY = "kallyai-mcp call"
@@ -123,16 +124,16 @@ class _Call:
         if found.refusal is not None:
             raise found.refusal
         flags, usage = await risks_of(asked.submission, app_context, found, asked.schedule)
-        preview = preview_of(
+        shown = preview(
             asked.submission,
-            app_context.now(),
             flags,
             usage,
             asked.schedule,
+            now=app_context.now(),
             zone_name=app_context.timezone,
             spanish=self._words.spanish,
         )
-        question, *details = preview.splitlines()
+        question, *details = shown.splitlines()
         say(question, err=True, bold=True)
         for line in details:
             say(f"  {line}", err=True)

@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
 from kallyai_mcp.api.models import TimeOfDay
 from kallyai_mcp.calls.agreed import place_agreed
 from kallyai_mcp.calls.call_lists import CallList, ListConsent
-from kallyai_mcp.calls.policy import Consent, RiskFlag
+from kallyai_mcp.calls.policy import Consent, RiskFlag, risk_flags
 from kallyai_mcp.tools import progress
 from kallyai_mcp.tools.argument_types import (
     MAX_DESCRIPTION_LENGTH,
@@ -22,7 +22,7 @@ from kallyai_mcp.tools.argument_types import (
     WaitSeconds,
 )
 from kallyai_mcp.tools.arguments import InvalidArgumentsError, Problem
-from kallyai_mcp.tools.consent import Question, ask_user, client_name, flags_of
+from kallyai_mcp.tools.consent import Question, ask_user, client_name
 from kallyai_mcp.tools.context import AppContext
 from kallyai_mcp.tools.list_results import list_result
 from kallyai_mcp.tools.quota_state import usage_of
@@ -191,7 +191,7 @@ async def _consent(
     read = await usage_of(app_context, asked.account.account)
     usage, now = read[0] if read is not None else None, app_context.now()
     flags = [
-        flags_of(submission, usage, now=now, last_call=last)
+        risk_flags(submission, usage, now=now, last_call=last)
         for submission, last in zip(asked.to_come, last_calls, strict=True)
     ]
     every = tuple(flag for flag in RiskFlag if any(flag in each for each in flags))

@@ -1,8 +1,7 @@
 """Whether the user must be asked before a call, and how they are asked."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from dataclasses import dataclass, replace
-from datetime import datetime
 from typing import Any, Literal
 
 from mcp.server.mcpserver import Context
@@ -12,7 +11,7 @@ from pydantic import BaseModel, Field, create_model
 from kallyai_mcp.api.errors import KallyAIError
 from kallyai_mcp.api.models import Statistics, Submission
 from kallyai_mcp.calls.ledger.reservation import Precheck
-from kallyai_mcp.calls.numbers import local_times, place_of, zone_of_number
+from kallyai_mcp.calls.numbers import local_times
 from kallyai_mcp.calls.policy import Consent, RiskFlag, risk_flags
 from kallyai_mcp.calls.schedule import NOW, Schedule
 from kallyai_mcp.tools.confirmations import LIFETIME
@@ -22,7 +21,6 @@ from kallyai_mcp.tools.quota_state import usage_of
 from kallyai_mcp.tools.results import CallAnswer, ListAnswer, answer
 from kallyai_mcp.tools.text import consent as texts
 from kallyai_mcp.tools.text.plain import cut, one_line
-from kallyai_mcp.tools.text.scheduled import due_in_words
 from kallyai_mcp.tools.user_language import reads_spanish
 
 
@@ -86,7 +84,8 @@ async def check(
         respondent_phone=submission.respondent_phone,
         business_name=submission.business_name,
     )
-    preview = preview_of(submission, now, flags, usage, schedule, zone_name=app_context.timezone, spanish=spanish)
+    zone = app_context.timezone
+    preview = texts.preview(submission, flags, usage, schedule, now=now, zone_name=zone, spanish=spanish)
     question = Question("make_call", about, preview, structure, spanish=spanish, schedule=schedule)
     agreed = Consent(asked_by, "form", flags, last_call=found.last_call, since=found.since)
     return await ask_user(question, agreed, confirmation=confirmation, used=used, ctx=ctx)
@@ -167,56 +166,12 @@ async def ask_user(
 
 
 async def risks_of(
-    submission: Submission, app_context: AppContext, found: Precheck, schedule: Schedule = NOW
+    submission: Submission, app_context: AppContext, found: Precheck, schedule: Schedule
 ) -> tuple[tuple[RiskFlag, ...], Statistics | None]:
     """The reasons to ask the user before a call, and the account's statistics, None when KallyAI is slow."""
     read = await usage_of(app_context, found.account.account)
     usage, due = read[0] if read is not None else None, schedule.not_before or app_context.now()
-    return flags_of(submission, usage, now=due, last_call=found.last_call), usage
-
-
-def flags_of(
-    submission: Submission, usage: Statistics | None, *, now: datetime, last_call: datetime | None
-) -> tuple[RiskFlag, ...]:
-    """The reasons to ask the user before a call that is placed `now`; see `risk_flags`."""
-    return risk_flags(
-        submission,
-        now=now,
-        last_call=last_call,
-        minutes_remaining=usage.minutes_remaining if usage else None,
-        calls_remaining=usage.calls_remaining if usage else None,
-    )
-
-
-def preview_of(
-    submission: Submission,
-    now: datetime,
-    flags: Sequence[RiskFlag],
-    usage: Statistics | None,
-    schedule: Schedule = NOW,
-    *,
-    zone_name: str = "UTC",
-    spanish: bool,
-) -> str:
-    """What a user reads before the call is placed."""
-    return texts.preview(
-        submission,
-        now=now,
-        place=place_of(submission.respondent_phone, "es" if spanish else "en"),
-        times=local_times(submission.respondent_phone, now),
-        minutes_left=usage.minutes_remaining if usage else None,
-        risk_flags=flags,
-        spanish=spanish,
-        due=due_in_words(
-            schedule,
-            now,
-            place_zone=zone_of_number(submission.respondent_phone) or zone_name,
-            zone_name=zone_name,
-            number=submission.respondent_phone,
-            spanish=spanish,
-        ),
-        attempts=schedule.attempts,
-    )
+    return risk_flags(submission, usage, now=due, last_call=found.last_call), usage
 
 
 def consent_form(spanish: bool, schedule: Schedule = NOW) -> type[BaseModel]:

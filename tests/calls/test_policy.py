@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 import babel
 import pytest
 
-from kallyai_mcp.api.models import Submission
+from kallyai_mcp.api.models import Statistics, Submission
 from kallyai_mcp.calls.countries import NAMES
 from kallyai_mcp.calls.numbers import local_times, place_of
 from kallyai_mcp.calls.policy import CallPolicy, RiskFlag, risk_flags
@@ -31,7 +31,8 @@ def flags(
     submission = Submission(
         task_category="general", task_description="Ask", respondent_phone=number, is_urgent=is_urgent
     )
-    return risk_flags(submission, now=now, last_call=last_call, minutes_remaining=minutes, calls_remaining=calls)
+    usage = Statistics(minutes_remaining=minutes, calls_remaining=calls)
+    return risk_flags(submission, usage, now=now, last_call=last_call)
 
 
 def at(text: str) -> datetime:
@@ -110,7 +111,7 @@ def test_a_number_rung_in_the_last_hour_is_flagged(ago: timedelta, *, is_flagged
     assert (flags(last_call=NOON - ago) == (RiskFlag.CALLED_RECENTLY,)) is is_flagged
 
 
-@pytest.mark.parametrize(("minutes", "calls"), [(4.9, 10), (0, None), (None, 0), (100, 0), (-2, 1)])
+@pytest.mark.parametrize(("minutes", "calls"), [(4.9, 10), (0, None), (None, 0), (100, 0), (0, 1)])
 def test_few_minutes_or_no_calls_left_are_flagged(minutes: float | None, calls: float | None) -> None:
     assert flags(minutes=minutes, calls=calls) == (RiskFlag.FEW_MINUTES,)
     assert flags(minutes=5, calls=1) == ()

@@ -3,10 +3,12 @@
 from collections.abc import Sequence
 from datetime import datetime
 
-from kallyai_mcp.api.models import Submission
-from kallyai_mcp.calls.numbers import for_people
+from kallyai_mcp.api.models import Statistics, Submission
+from kallyai_mcp.calls.numbers import for_people, local_times, place_of, zone_of_number
 from kallyai_mcp.calls.policy import RiskFlag
+from kallyai_mcp.calls.schedule import Schedule
 from kallyai_mcp.tools.text.plain import cut, number, one_line
+from kallyai_mcp.tools.text.scheduled import due_in_words
 from kallyai_mcp.tools.text.times import hour, hour_in_text, weekday
 
 _MAX_LENGTH = 600
@@ -70,43 +72,40 @@ def reasons(risk_flags: Sequence[RiskFlag], spanish: bool) -> str:
 
 def preview(
     submission: Submission,
+    risk_flags: Sequence[RiskFlag],
+    usage: Statistics | None,
+    schedule: Schedule,
     *,
     now: datetime,
-    place: str | None,
-    times: Sequence[datetime],
-    minutes_left: float | None,
-    risk_flags: Sequence[RiskFlag],
+    zone_name: str,
     spanish: bool,
-    due: str = "",
-    attempts: int = 1,
 ) -> str:
     """The call as its user sees it before it is placed.
 
     Args:
         submission: The call.
-        now: The present moment, with a time zone.
-        place: The country of the number, in words.
-        times: The local time at the callee, once for each zone that is possible.
-        minutes_left: Minutes left of the quota.
         risk_flags: The reasons to ask.
+        usage: The account's statistics; None when they are not known.
+        schedule: When it is placed, and how often it may be until somebody is reached.
+        now: The present moment, with a time zone.
+        zone_name: IANA name of the user's time zone.
         spanish: In Spanish, else in English.
-        due: When it is placed, in words; "" for at once.
-        attempts: How often it may be placed until somebody is reached.
     """
-    number_ = for_people(submission.respondent_phone)
-    callee = f"{one_line(submission.business_name)}, {number_}" if submission.business_name else number_
-    clocks = [hour(t.hour, t.minute, spanish=spanish, number=submission.respondent_phone) for t in times[:3]]
+    phone = submission.respondent_phone
+    callee = ", ".join(filter(None, (one_line(submission.business_name or ""), for_people(phone))))
+    place, place_zone = place_of(phone, "es" if spanish else "en"), zone_of_number(phone) or zone_name
+    due = due_in_words(schedule, now, place_zone=place_zone, zone_name=zone_name, number=phone, spanish=spanish)
+    clocks = [hour(t.hour, t.minute, spanish=spanish, number=phone) for t in local_times(phone, now)[:3]]
     there = (" o " if spanish else " or ").join(clocks)
     spoken = submission.call_language or submission.language
     instructions = submission.additional_instructions or ()
-    left = ""
-    if minutes_left is not None:
-        left = number(minutes_left, spanish=spanish, phone=submission.respondent_phone)
+    minutes = usage.minutes_remaining if usage is not None else None
+    left = number(minutes, spanish=spanish, phone=phone) if minutes is not None else ""
     rows = [
         ("¿Llamar a {}?" if spanish else "Call {}?").format(f"{callee}{f' ({place})' if place else ''}"),
         _row("Se te pregunta porque", "You are asked because", reasons(risk_flags, spanish), spanish),
         _row("Cuándo", "When", due, spanish),
-        _row("Intentos", "Attempts", _attempts(attempts, spanish), spanish),
+        _row("Intentos", "Attempts", _attempts(schedule.attempts, spanish), spanish),
         _row("Hora allí", "Time there", "" if due else there, spanish),
         _row("Idioma", "Language", _LANGUAGES[spoken][spanish] if spoken in _LANGUAGES else "", spanish),
         _row("Para", "What for", cut(one_line(submission.task_description), _MAX_LENGTH), spanish),
