@@ -23,7 +23,7 @@ from kallyai_mcp.tools.completions import complete
 from kallyai_mcp.tools.context import AppContext
 from kallyai_mcp.tools.icons import server_icons
 from kallyai_mcp.tools.prompts import prompts
-from kallyai_mcp.tools.resources import newest_calls, templates
+from kallyai_mcp.tools.resources import add_templates, newest_calls
 from kallyai_mcp.tools.subscriptions import Subscriptions, with_subscriptions
 from kallyai_mcp.tools.tasks import CallTasks
 
@@ -93,14 +93,7 @@ def build_server(
         log_level=log_level,
         request_state_security=request_state,
     )
-    for template in templates():
-        server.resource(
-            template.uri_template,
-            name=template.name,
-            title=template.title,
-            description=template.description,
-            mime_type=template.mime_type,
-        )(template.read)
+    add_templates(server)
     for prompt in () if read_only else prompts():
         server.add_prompt(prompt)
     add_request_handler(server, "completion/complete", CompleteRequestParams, complete)
