@@ -17,7 +17,7 @@ from kallyai_mcp.languages import localized
 from kallyai_mcp.tools.text.plain import one_line
 
 if TYPE_CHECKING:
-    from kallyai_mcp.sandbox.simulator.scenario import Line
+    from kallyai_mcp.sandbox.simulator.scenario import Line, Words
 
 _USEFUL = ("+12025550100", "+12025550101", "+12025550103")
 """One that agrees, one that offers another time, one that is busy."""
@@ -68,7 +68,7 @@ def run_sandbox(host: str, port: int, data: Path | None, speed: float, scenarios
             )
         )
         useful = lines or [each for each in TEST_NUMBERS if each.number in _USEFUL]
-        language = "es" if localized("en", "es") == "es" else "en"
+        language = localized("en", "es")
         for line in table([(each.number, one_line(each.description.in_language(language))) for each in useful]):
             say(f"  {line}")
         if play:
@@ -98,8 +98,8 @@ def run_sandbox(host: str, port: int, data: Path | None, speed: float, scenarios
         say("  kallyai-mcp login")
         say(localized("A line for each call follows.", "Sigue una línea por cada llamada."))
 
-    def report(line: str) -> None:
-        say(f"{datetime.now().astimezone():%H:%M:%S}  {one_line(line)}")
+    def report(line: "Words") -> None:
+        say(f"{datetime.now().astimezone():%H:%M:%S}  {one_line(line.in_language(localized('en', 'es')))}")
 
     try:
         anyio.run(partial(serve, host, port, data, speed, lines, plays=play, ready=ready, report=report))

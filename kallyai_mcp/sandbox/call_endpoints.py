@@ -24,7 +24,19 @@ from kallyai_mcp.sandbox.schemas import (
     Transcript,
     errors,
 )
+from kallyai_mcp.sandbox.simulator.scenario import Words
 from kallyai_mcp.sandbox.state import RefusedCall, Sandbox, SandboxDep
+
+_STATUS_ES = {
+    "success": "completada",
+    "no_answer": "sin respuesta",
+    "busy": "línea ocupada",
+    "voicemail": "buzón de voz",
+    "failed": "fallida",
+    "cancelled": "cancelada",
+    "terminated": "terminada por el servicio",
+}
+"""The statuses of calls that have ended, for people."""
 
 router = APIRouter(prefix="/v1/calls", tags=["Calls"])
 
@@ -100,15 +112,16 @@ async def create_call(
     try:
         placed = place(sandbox, account, body, idempotency_key, request.state.client_id)
     except ApiError as error:
-        sandbox.report(f"{number}  refused: {error.code}")
+        sandbox.report(Words(en=f"{number}  refused: {error.code}", es=f"{number}  rechazada: {error.code}"))
         submission = body.submission.model_dump(mode="json", exclude_none=True)
         sandbox.refused.append(RefusedCall(number, error.code, sandbox.clock.now(), submission))
         raise
     call = placed.call
-    sandbox.report(f"{number}  calling")
+    sandbox.report(Words(en=f"{number}  calling", es=f"{number}  llamando"))
     await notify_placed(request.scope, loses_answer=placed.loses_answer)
     call = await _end_of(sandbox, call)
-    sandbox.report(f"{number}  {call.status}, {call.duration_seconds:.0f} s: {call.highlights or ''}".rstrip(": "))
+    ended = f"{call.duration_seconds:.0f} s: {call.highlights or ''}".rstrip(": ")
+    sandbox.report(Words(en=f"{number}  {call.status}, {ended}", es=f"{number}  {_STATUS_ES[call.status]}, {ended}"))
     return _response(call, call.ends_at)
 
 

@@ -9,6 +9,8 @@ from typing import Annotated, Literal, Self, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from kallyai_mcp.sandbox.simulator.scenario import Words
+
 Kind = Literal[
     "cut_before_read",
     "cut_after_placed",
@@ -22,18 +24,49 @@ Kind = Literal[
     "error_after",
 ]
 
-KINDS: dict[Kind, str] = {
-    "cut_before_read": "The connection is reset. The request is not processed.",
-    "cut_after_placed": "The call is placed, then the connection is reset at once. The call continues.",
-    "cut_mid_body": "The request is processed to its end. The client gets the status line, the headers with the full "
-    "`Content-Length`, and half of the body; then the connection is closed.",
-    "unavailable_before": "503 with `Retry-After`. The request is not processed.",
-    "unavailable_after": "The call is placed, then the same 503 with `Retry-After` at once. The call continues.",
-    "rate_limited": "429 with `Retry-After`. The request is not processed.",
-    "stall": "The request is read and not processed. No answer for `seconds`, then the connection is reset.",
-    "stall_after": "The call is placed. No answer for `seconds`, then the connection is reset. The call continues.",
-    "html": "502 with an HTML page, as from a gateway. The request is not processed.",
-    "error_after": "The call is placed, then 500 with a body that is not JSON at once. The call continues.",
+KINDS: dict[Kind, Words] = {
+    "cut_before_read": Words(
+        en="The connection is reset. The request is not processed.",
+        es="La conexión se corta. La solicitud no se procesa.",
+    ),
+    "cut_after_placed": Words(
+        en="The call is placed, then the connection is reset at once. The call continues.",
+        es="La llamada se hace y enseguida se corta la conexión. La llamada continúa.",
+    ),
+    "cut_mid_body": Words(
+        en="The request is processed to its end. The client gets the status line, the headers with the full "
+        "`Content-Length`, and half of the body; then the connection is closed.",
+        es="La solicitud se procesa hasta el final. El cliente recibe la línea de estado, las cabeceras con la "
+        "`Content-Length` completa y la mitad del cuerpo; después se cierra la conexión.",
+    ),
+    "unavailable_before": Words(
+        en="503 with `Retry-After`. The request is not processed.",
+        es="503 con `Retry-After`. La solicitud no se procesa.",
+    ),
+    "unavailable_after": Words(
+        en="The call is placed, then the same 503 with `Retry-After` at once. The call continues.",
+        es="La llamada se hace, y enseguida el mismo 503 con `Retry-After`. La llamada continúa.",
+    ),
+    "rate_limited": Words(
+        en="429 with `Retry-After`. The request is not processed.",
+        es="429 con `Retry-After`. La solicitud no se procesa.",
+    ),
+    "stall": Words(
+        en="The request is read and not processed. No answer for `seconds`, then the connection is reset.",
+        es="La solicitud se lee y no se procesa. Sin respuesta durante `seconds`; después se corta la conexión.",
+    ),
+    "stall_after": Words(
+        en="The call is placed. No answer for `seconds`, then the connection is reset. The call continues.",
+        es="La llamada se hace. Sin respuesta durante `seconds`; después se corta la conexión. La llamada continúa.",
+    ),
+    "html": Words(
+        en="502 with an HTML page, as from a gateway. The request is not processed.",
+        es="502 con una página HTML, como la de una pasarela. La solicitud no se procesa.",
+    ),
+    "error_after": Words(
+        en="The call is placed, then 500 with a body that is not JSON at once. The call continues.",
+        es="La llamada se hace, y enseguida 500 con un cuerpo que no es JSON. La llamada continúa.",
+    ),
 }
 """Descriptions by kind, for `/docs`."""
 

@@ -52,10 +52,14 @@ def render(template: str, *, language: str = "en", scripts: bool = False, **valu
         template: The file's name.
         language: The page's language.
         scripts: The page has a script, which sends requests to the sandbox.
-        values: The template's variables; all are escaped.
+        values: The template's variables; all are escaped. Templates have `t(english, spanish)`, too.
     """
-    sandbox = "Entorno de pruebas" if language == "es" else "Sandbox"
-    page = _environment().get_template(template).render(language=language, sandbox=sandbox, **values)
+
+    def t(english: str, spanish: str) -> str:
+        return spanish if language == "es" else english
+
+    sandbox = t("Sandbox", "Entorno de pruebas")
+    page = _environment().get_template(template).render(language=language, t=t, sandbox=sandbox, **values)
     headers = _HEADERS | {"Content-Language": language}
     if scripts:
         headers["Content-Security-Policy"] += "; script-src 'self'; connect-src 'self'"

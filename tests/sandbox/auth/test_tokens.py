@@ -53,7 +53,7 @@ async def test_a_code_becomes_the_references_token_response(client: httpx.AsyncC
 async def test_token_type_is_documented_as_beyond_the_reference() -> None:
     assert "token_type" not in json.loads(REFERENCE.read_text(encoding="utf-8"))
     assert "not in the reference" in str(TokenResponse.model_fields["token_type"].description)
-    assert any("`token_type`" in choice for choice in BEYOND_THE_REFERENCE)
+    assert any("`token_type`" in choice for choice in BEYOND_THE_REFERENCE["en"])
 
 
 async def test_a_code_grants_only_the_allowed_scopes(client: httpx.AsyncClient) -> None:
