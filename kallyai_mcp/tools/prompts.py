@@ -5,7 +5,6 @@ follow it, and report. It states only what the user gave as arguments.
 """
 
 import re
-from collections.abc import Callable, Mapping
 from datetime import date
 from functools import cache
 from typing import Annotated, Any, Literal
@@ -52,11 +51,6 @@ _DESCRIPTIONS = {
 _REQUIRED = {"business_name", "purpose", "question"}
 
 
-MessageText = Callable[[str, Mapping[str, str], list[str]], str]
-"""Writes the user's message in one language, from the prompt's name, the given arguments, and the names of those that
-are missing."""
-
-
 class CallPrompt(Prompt):
     """A prompt whose wrong arguments are named as those of the tools are."""
 
@@ -79,7 +73,9 @@ class CallPrompt(Prompt):
         language = known.pop("language", None) or ("es" if await reads_spanish(app_context) else "en")
         optional = {"wishes", "timezone", "language"}
         missing = [name for name in names if name not in known and name not in optional]
-        return [UserMessage(_message_text(language)(self.name, known, missing))]
+        from kallyai_mcp.tools.text.prompts import message  # imported late: few clients use a prompt
+
+        return [UserMessage(message(self.name, known, missing, spanish=language == "es"))]
 
 
 @cache
@@ -111,16 +107,6 @@ def _not_past(day: str, info: ValidationInfo) -> str:
     return day
 
 
-def _message_text(language: str) -> MessageText:
-    if language == "es":
-        from kallyai_mcp.tools.text import prompts_es  # imported late: few clients use a prompt
-
-        return prompts_es.message
-    from kallyai_mcp.tools.text import prompts_en
-
-    return prompts_en.message
-
-
 def _prompt(name: str, title: str, description: str, *arguments: str) -> CallPrompt:
     return CallPrompt(
         name=name,
@@ -131,7 +117,7 @@ def _prompt(name: str, title: str, description: str, *arguments: str) -> CallPro
             for argument in (*arguments, "timezone", "language")
         ],
         icons=icons_of(name),
-        fn=_message_text,  # not called: `render` is overridden
+        fn=lambda: "",  # not called: `render` is overridden
     )
 
 
