@@ -164,6 +164,7 @@ def build_app(settings: Settings, options: ServeOptions, *, post: "Post | None" 
         is_known=is_known,
         wrong_bearer_limit=wrong_bearers,
         issuer=oauth_server.issuer if oauth_server is not None else settings.api_url if callers else None,
+        scopes=oauth_server.scopes if oauth_server is not None else (),
         public_url=oauth_server.issuer if oauth_server is not None else settings.public_url,
         open_paths=oauth_server.open_paths if oauth_server is not None else frozenset(),
         rate_limit=rate,

@@ -21,6 +21,7 @@ class AccessPolicy:
         wrong_bearer_limit: How many invalid bearer tokens each address may send; None for no limit.
         issuer: The URL of the authorization server, for the protected resource metadata (RFC 9728); None if there is
             none.
+        scopes: The scopes that all tools need together, for the same; empty if there are none.
         public_url: The server's base URL for clients; None for the one that the request was sent to.
         rate_limit: How many requests each account may make (each address, if no token is needed); None for no limit.
         open_paths: Paths that need no bearer token.
@@ -33,6 +34,7 @@ class AccessPolicy:
     is_known: Callable[[str], bool] = lambda _: False
     wrong_bearer_limit: RateLimit | None = None
     issuer: str | None = None
+    scopes: tuple[str, ...] = ()
     public_url: str | None = None
     rate_limit: RateLimit | None = None
     open_paths: frozenset[str] = frozenset()

@@ -1,4 +1,4 @@
-"""The OAuth protected resource metadata of the MCP endpoints (RFC 9728)."""
+"""The OAuth protected resource metadata of the server and its MCP endpoints (RFC 9728)."""
 
 from collections.abc import Sequence
 
@@ -21,17 +21,21 @@ def metadata_url(scope: Scope, policy: AccessPolicy) -> str:
 
 
 def metadata_routes(policy: AccessPolicy) -> Sequence[Route]:
-    """The metadata documents of both MCP endpoints (section 3.2)."""
+    """The metadata documents of the base URL and of both MCP endpoints (section 3.2)."""
+    scopes = {"scopes_supported": list(policy.scopes)} if policy.scopes else {}
 
     async def metadata(request: Request) -> Response:
         document = {
             "resource": base_url(request.scope, policy) + request.url.path.removeprefix(_PATH),
             "authorization_servers": [policy.issuer],
             "bearer_methods_supported": ["header"],
+            "resource_name": "KallyAI open_agent",
+            **scopes,
         }
-        return JSONResponse(document, headers={"Cache-Control": "max-age=3600", "Vary": "Host"})
+        headers = {"Access-Control-Allow-Origin": "*", "Cache-Control": "max-age=3600", "Vary": "Host"}
+        return JSONResponse(document, headers=headers)
 
-    return [Route(f"{_PATH}{resource}", metadata) for resource in ("/mcp", "/sse")]
+    return [Route(f"{_PATH}{resource}", metadata) for resource in ("", "/mcp", "/sse")]
 
 
 def base_url(scope: Scope, policy: AccessPolicy) -> str:

@@ -10,7 +10,7 @@ import math
 from collections.abc import Callable
 
 from mcp.server.auth.json_response import PydanticJSONResponse
-from mcp.shared.auth import OAuthMetadata, ProtectedResourceMetadata
+from mcp.shared.auth import OAuthMetadata
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
@@ -20,9 +20,6 @@ from kallyai_mcp.auth.oauth_server.client_registry import AUTH_METHODS, ClientRe
 from kallyai_mcp.auth.oauth_server.errors import OAuthError
 from kallyai_mcp.auth.oauth_server.forms import read_form, read_json
 from kallyai_mcp.auth.oauth_server.token_issuer import TokenIssuer
-
-RESOURCE_METADATA = "/.well-known/oauth-protected-resource"
-"""The path of the metadata of the base URL; that of a resource has the resource's path after it (RFC 9728, 3.1)."""
 
 _NO_STORE = {"Cache-Control": "no-store", "Pragma": "no-cache"}
 _METADATA_HEADERS = {"Cache-Control": "max-age=3600", "Access-Control-Allow-Origin": "*"}
@@ -35,7 +32,6 @@ class Endpoints:
         issuer: Our own base URL.
         clients: Registers and authenticates clients.
         tokens: Gives out and revokes tokens.
-        default_scopes: The scopes that all tools need together.
         clock: Returns seconds since the epoch.
     """
 
@@ -44,13 +40,11 @@ class Endpoints:
         issuer: str,
         clients: ClientRegistry,
         tokens: TokenIssuer,
-        default_scopes: tuple[str, ...],
         clock: Callable[[], float],
     ) -> None:
         self._issuer = issuer
         self._clients = clients
         self._tokens = tokens
-        self._default_scopes = default_scopes
         self._clock = clock
 
     async def register(self, request: Request) -> Response:
@@ -105,18 +99,6 @@ class Endpoints:
                 "ui_locales_supported": ["en", "es"],
                 "authorization_response_iss_parameter_supported": True,
                 "client_id_metadata_document_supported": True,
-            }
-        )
-        return PydanticJSONResponse(metadata, headers=_METADATA_HEADERS)
-
-    async def resource_metadata(self, request: Request) -> Response:
-        """The metadata of the resource whose path follows in the request's own path (RFC 9728, section 2)."""
-        metadata = ProtectedResourceMetadata.model_validate(
-            {
-                "resource": self._issuer + request.url.path.removeprefix(RESOURCE_METADATA),
-                "authorization_servers": [self._issuer],
-                "scopes_supported": self._default_scopes,
-                "resource_name": "KallyAI open_agent",
             }
         )
         return PydanticJSONResponse(metadata, headers=_METADATA_HEADERS)

@@ -14,7 +14,7 @@ from starlette.routing import BaseRoute, Route
 
 from kallyai_mcp.auth.oauth_server.browser_routes import BrowserRoutes
 from kallyai_mcp.auth.oauth_server.client_registry import ClientRegistry, Fetch
-from kallyai_mcp.auth.oauth_server.endpoints import RESOURCE_METADATA, Endpoints
+from kallyai_mcp.auth.oauth_server.endpoints import Endpoints
 from kallyai_mcp.auth.oauth_server.flow_cookies import FlowCookies
 from kallyai_mcp.auth.oauth_server.pages import Pages
 from kallyai_mcp.auth.oauth_server.scope_middleware import ScopeMiddleware
@@ -44,6 +44,7 @@ class OAuthServer:
 
     Attributes:
         issuer: Our own base URL: the authorization server in the protected-resource metadata.
+        scopes: The scopes that all tools need together, for the same.
         routes: The endpoints and the metadata; they need no bearer.
         open_paths: The paths of the endpoints.
         middleware: Checks the scopes of a request; it goes behind the access middleware.
@@ -52,6 +53,7 @@ class OAuthServer:
     """
 
     issuer: str
+    scopes: tuple[str, ...]
     routes: Sequence[BaseRoute]
     open_paths: frozenset[str]
     middleware: Middleware
@@ -122,7 +124,7 @@ def build(
     cookies = FlowCookies(sealed_tokens, secure=issuer.startswith("https:"))
     default_scopes = needed_by_tools(tool_scopes)
     browser = BrowserRoutes(issuer, clients, cookies, tokens, pages, upstream, is_ours, default_scopes, clock)
-    endpoints = Endpoints(issuer, clients, tokens, default_scopes, clock)
+    endpoints = Endpoints(issuer, clients, tokens, clock)
 
     def limited(name: str, endpoint: _Endpoint, *, is_page: bool) -> _Endpoint:
         async def serve(request: Request) -> Response:
@@ -155,11 +157,10 @@ def build(
     routes += [
         Route("/", limited("home", pages.home, is_page=True), methods=["GET"]),
         Route("/.well-known/oauth-authorization-server", endpoints.server_metadata),
-        Route(RESOURCE_METADATA, endpoints.resource_metadata),
-        *(Route(f"{RESOURCE_METADATA}/{path}", endpoints.resource_metadata) for path in MCP_PATHS),
     ]
     return OAuthServer(
         issuer=issuer,
+        scopes=default_scopes,
         routes=routes,
         open_paths=frozenset({"/", *(f"/oauth/{name}" for name, *_ in table)}),
         middleware=Middleware(ScopeMiddleware, issuer=issuer, tool_scopes=tool_scopes),

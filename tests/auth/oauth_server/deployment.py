@@ -157,6 +157,7 @@ async def deploy(
         verifier=verify,
         is_known=oauth_server.is_known,
         issuer=oauth_server.issuer,
+        scopes=oauth_server.scopes,
         public_url=oauth_server.issuer,
         open_paths=oauth_server.open_paths,
     )
