@@ -21,7 +21,7 @@ ToolScopes = Mapping[str, Collection[str]]
 _METHODS: Mapping[str, tuple[str, ...]] = {
     "tasks/get": ("calls:read",),
     "tasks/update": ("calls:read",),
-    "tasks/cancel": ("calls:read",),
+    "tasks/cancel": ("calls:read", "calls:write"),
     "resources/subscribe": ("calls:read",),
     "subscriptions/listen": ("calls:read",),
     "events/poll": ("calls:read",),
@@ -29,7 +29,7 @@ _METHODS: Mapping[str, tuple[str, ...]] = {
     "events/subscribe": ("calls:read",),
     "events/unsubscribe": ("calls:read",),
 }
-"""What other methods of MCP need: each task is a call, and each subscription and each event is about calls."""
+"""What other methods of MCP need. Tasks are calls and lists, and tasks/cancel does the same as cancel_call."""
 
 _NO_CALL = ("ui://", "skill://")
 """The beginnings of the URIs of cards and skills, which hold nothing of an account."""
