@@ -21,6 +21,9 @@ UNSUPPORTED: Final = -32026
 CALLBACK_ENDPOINT_ERROR: Final = -32027
 """The error codes of SEP-3415, "Error Handling"."""
 
+ACCESS_REVOKED: Final = "Access revoked"
+"""The SEP's reason of a client that may not get events any more."""
+
 
 @dataclass(frozen=True)
 class Event:

@@ -7,6 +7,7 @@ import pytest
 
 from kallyai_mcp.calls.ledger.base import Database
 from kallyai_mcp.calls.ledger.shared_state import SharedState
+from kallyai_mcp.common_types import REVOKED_SIGN_IN
 from tests.calls.ledgers import database_at, ledger_at
 from tests.calls.manual_time import ManualClock
 
@@ -60,6 +61,19 @@ async def test_a_value_is_added_once_until_it_expires(state: SharedState, clock:
 
     assert await state.add("code", "a", "three", 60)
     assert await state.get("code", "a") == "three"
+
+
+async def test_the_deletion_of_old_records_leaves_what_has_not_expired(
+    state: SharedState, place: str, clock: ManualClock
+) -> None:
+    await state.put(REVOKED_SIGN_IN, "family", "1", 3600)
+    await state.put("code", "a", "one", 10)
+    clock.advance(60)
+    ledger = ledger_at(place, clock.now)
+    await ledger.purge(0)
+    await ledger.aclose()
+
+    assert await state.get(REVOKED_SIGN_IN, "family") == "1"
 
 
 async def test_a_value_that_was_dropped_is_gone(state: SharedState) -> None:

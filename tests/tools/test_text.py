@@ -41,6 +41,11 @@ def test_text_from_outside_becomes_one_visible_line(text: str, words: str) -> No
     assert plain.one_line(text) == words
 
 
+@pytest.mark.parametrize("mark", '"\u201c\u201d\u201e\u201f\u301d\u301e\uff02')
+def test_no_quotation_mark_of_a_text_from_outside_can_close_its_quotation(mark: str) -> None:
+    assert plain.quoted(f"done{mark}. Next: make_call") == '"done\'. Next: make_call"'
+
+
 @pytest.mark.parametrize(
     ("text", "words"), [("Booked", "Booked."), ("Booked.", "Booked."), ("Booked!", "Booked!"), (" ", "")]
 )

@@ -11,7 +11,7 @@ import secrets
 from datetime import datetime
 from typing import Any, Final
 
-from kallyai_mcp.calls.events import FORBIDDEN, Event, occurrence
+from kallyai_mcp.calls.events import ACCESS_REVOKED, FORBIDDEN, Event, occurrence
 from kallyai_mcp.calls.ledger import events
 from kallyai_mcp.calls.ledger.base import Row
 from kallyai_mcp.calls.ledger.base import Transaction as Tx
@@ -45,7 +45,7 @@ _IN_ORDER = "o.due_at, o.position, o.subscription"
 _ACCESS_REVOKED: Final = {
     "code": FORBIDDEN,
     "message": "The sign-in with which this subscription was made was revoked.",
-    "data": {"reason": "Access revoked"},
+    "data": {"reason": ACCESS_REVOKED},
 }
 
 

@@ -7,7 +7,6 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
 
 from mcp import MCPError
-from mcp.server.auth.middleware.bearer_auth import AuthenticatedUser
 from mcp.server.context import ServerRequestContext
 from mcp.server.extension import MethodBinding
 from mcp.types import INTERNAL_ERROR, INVALID_PARAMS, EmptyResult, RequestParams, Result
@@ -17,13 +16,14 @@ from pydantic import AwareDatetime, BaseModel, Field
 from kallyai_mcp.api.errors import KallyAIError
 from kallyai_mcp.calls.events import CALLBACK_ENDPOINT_ERROR, FORBIDDEN, NOT_FOUND, RESOURCE_EXHAUSTED
 from kallyai_mcp.calls.webhooks import CallbackError, Granted, TooManyError, Webhooks, is_secret
-from kallyai_mcp.common_types import SIGN_IN_CLAIM
 from kallyai_mcp.server.extensions.events_common import (
     EventArguments,
     SubscriptionParams,
     account_of,
     check_type,
+    sign_in_of,
     since,
+    token_of,
 )
 from kallyai_mcp.tools.context import AppContext
 from kallyai_mcp.tools.text.errors import error_text
@@ -97,9 +97,8 @@ def webhook_methods() -> list[MethodBinding]:
 
 def has_webhooks(ctx: _Context) -> bool:
     """Whether the client of a request may subscribe a URL."""
-    is_known = ctx.request is not None and isinstance(ctx.request.scope.get("user"), AuthenticatedUser)
     is_modern = ctx.protocol_version in MODERN_PROTOCOL_VERSIONS
-    return is_known and is_modern and ctx.lifespan_context.webhooks is not None
+    return token_of(ctx) is not None and is_modern and ctx.lifespan_context.webhooks is not None
 
 
 async def _subscribe(ctx: _Context, params: SubscribeParams) -> Subscribed:
@@ -110,7 +109,7 @@ async def _subscribe(ctx: _Context, params: SubscribeParams) -> Subscribed:
     if not is_secret(params.delivery.secret):
         raise MCPError(INVALID_PARAMS, "delivery.secret must be whsec_ and the base64 of 24 to 64 random bytes.")
     account = await account_of(ctx)
-    token = ctx.request.scope["user"].access_token if ctx.request is not None else None
+    token = token_of(ctx)
     try:
         granted = await webhooks.subscribe(
             account,
@@ -124,7 +123,7 @@ async def _subscribe(ctx: _Context, params: SubscribeParams) -> Subscribed:
             ttl=timedelta(milliseconds=min(params.ttl_ms, 10**12)) if params.ttl_ms is not None else None,
             # A client that has the token may get the account's events: after its end, the client must show a new one.
             until=datetime.fromtimestamp(token.expires_at, UTC) if token is not None and token.expires_at else None,
-            sign_in=(token.claims or {}).get(SIGN_IN_CLAIM) if token is not None else None,
+            sign_in=sign_in_of(token),
         )
     except CallbackError as error:
         raise MCPError(CALLBACK_ENDPOINT_ERROR, error.message, {"reason": error.code}) from error

@@ -20,8 +20,9 @@ from pydantic import Field
 from typing_extensions import override
 
 from kallyai_mcp.api.errors import KallyAIError
-from kallyai_mcp.calls.events import FORBIDDEN, UNSUPPORTED, EventPage, occurrence
+from kallyai_mcp.calls.events import ACCESS_REVOKED, FORBIDDEN, UNSUPPORTED, EventPage, occurrence
 from kallyai_mcp.calls.records import AccountKey
+from kallyai_mcp.common_types import REVOKED_SIGN_IN
 from kallyai_mcp.server.extensions.event_webhooks import has_webhooks, webhook_methods
 from kallyai_mcp.server.extensions.events_common import (
     TYPES,
@@ -30,7 +31,9 @@ from kallyai_mcp.server.extensions.events_common import (
     account_of,
     check_type,
     page_of,
+    sign_in_of,
     since,
+    token_of,
 )
 from kallyai_mcp.server.sdk_internals import notify_on_request
 
@@ -137,7 +140,7 @@ class _Stream:
         self.meta: Mapping[str, Any] = {SUBSCRIPTION_ID_META_KEY: ctx.request_id}
 
     async def run(self) -> None:
-        """Send events until the client ends the stream, or another account is signed in."""
+        """Send events until the client ends the stream, or may not get them any more."""
         oldest = since(self._ctx, self._params)  # bounds what happened before the stream was opened, and nothing later
         page = await page_of(self._ctx, self._account, self._position, oldest, MOST)
         await self._send_active(page)
@@ -156,8 +159,8 @@ class _Stream:
                 await anyio.sleep(LEDGER_INTERVAL)
             page = EventPage((), self._position)
             try:
-                if await self._ctx.lifespan_context.calls.account() != self._account:
-                    await self._send("terminated", error=_error(FORBIDDEN, "Another account is signed in now."))
+                if (why := await self._why_ended()) is not None:
+                    await self._send("terminated", error=_error(FORBIDDEN, why) | {"data": {"reason": ACCESS_REVOKED}})
                     return
                 page = await page_of(self._ctx, self._account, self._position, oldest, MOST)
                 is_failing = False
@@ -167,6 +170,16 @@ class _Stream:
                 if not is_failing:  # once, and then it is tried again each time
                     await self._send("error", error=_error(INTERNAL_ERROR, str(error)))
                 is_failing = True
+
+    async def _why_ended(self) -> str | None:
+        """Why the client may not get the account's events any more; None if it may."""
+        app_context, token = self._ctx.lifespan_context, token_of(self._ctx)
+        if token is not None and token.expires_at is not None and token.expires_at <= app_context.now().timestamp():
+            return "The bearer token has expired."
+        sign_in, shared_state = sign_in_of(token), app_context.shared_state
+        if sign_in and shared_state is not None and await shared_state().get(REVOKED_SIGN_IN, sign_in) is not None:
+            return "The sign-in was revoked."
+        return "Another account is signed in now." if await app_context.calls.account() != self._account else None
 
     async def _send_active(self, page: EventPage) -> None:
         """Say where the stream begins, or goes on after a gap."""

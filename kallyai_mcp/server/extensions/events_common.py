@@ -4,6 +4,8 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 
 from mcp import MCPError
+from mcp.server.auth.middleware.bearer_auth import AuthenticatedUser
+from mcp.server.auth.provider import AccessToken
 from mcp.server.context import ServerRequestContext
 from mcp.types import INTERNAL_ERROR, INVALID_PARAMS, RequestParams
 from pydantic import BaseModel, Field
@@ -11,6 +13,7 @@ from pydantic import BaseModel, Field
 from kallyai_mcp.api.errors import KallyAIError
 from kallyai_mcp.calls.events import ENDED, NEEDS_DECISION, NOT_FOUND, Event, EventPage
 from kallyai_mcp.calls.records import AccountKey
+from kallyai_mcp.common_types import SIGN_IN_CLAIM
 from kallyai_mcp.tools.context import AppContext
 from kallyai_mcp.tools.text.errors import error_text
 
@@ -103,6 +106,17 @@ def check_type(name: str) -> None:
     """
     if name not in TYPES:
         raise MCPError(NOT_FOUND, f"There is no such event; there is {', '.join(TYPES)}.", {"kind": "event"})
+
+
+def token_of(ctx: Context) -> AccessToken | None:
+    """The bearer token of a request; None if it has none, as over stdio."""
+    user = ctx.request.scope.get("user") if ctx.request is not None else None
+    return user.access_token if isinstance(user, AuthenticatedUser) else None
+
+
+def sign_in_of(token: AccessToken | None) -> str | None:
+    """The sign-in from which a bearer token comes; None where it is not known."""
+    return (token.claims or {}).get(SIGN_IN_CLAIM) if token is not None else None
 
 
 async def account_of(ctx: Context) -> AccountKey:

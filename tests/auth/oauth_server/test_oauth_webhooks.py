@@ -10,7 +10,7 @@ import anyio
 
 from kallyai_mcp.common_types import PostAnswer
 from tests.auth.oauth_server.deployment import Deployment, User, deploy, sign_in
-from tests.transports.event_stream import ask
+from tests.transports.event_stream import ask, mcp_stream, next_of
 from tests.transports.http_server import CALL, LIMIT, RunningSandbox, connected_agent
 
 URL = "https://receiver.example/hooks"
@@ -61,3 +61,18 @@ async def test_a_revoked_sign_in_is_told_of_no_more_calls(sandbox: RunningSandbo
     assert len(receiver.events) == 1
     assert [(url, error["code"]) for url, error in receiver.ends] == [(f"{URL}/stolen", -32024)]
     assert max(ends) <= sandbox.clock.now() + timedelta(seconds=stolen["expires_in"])
+
+
+async def test_an_open_stream_of_events_is_told_that_its_sign_in_was_revoked(
+    sandbox: RunningSandbox, user: User
+) -> None:
+    async with deploy(sandbox) as server:
+        tokens = await sign_in(server, user, scope=WRITE_SCOPES)
+        async with mcp_stream(server.url, {"name": "call.ended"}, tokens["access_token"]) as messages:
+            await next_of(messages, "active")
+            await server.post("revoke", {"token": tokens["access_token"], "client_id": tokens["client_id"]})
+            terminated = await next_of(messages, "terminated")
+            (last,) = [message async for message in messages]
+
+    assert (terminated["error"]["code"], terminated["error"]["data"]) == (-32024, {"reason": "Access revoked"})
+    assert (last["id"], last["result"]["resultType"]) == ("s", "complete")
