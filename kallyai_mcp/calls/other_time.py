@@ -38,3 +38,9 @@ def without_other_time(fields: Mapping[str, object]) -> dict[str, object]:
         own = [text for text in instructions if text not in _INSTRUCTIONS.values()]
         kept |= {"additional_instructions": own} if own else {}
     return kept
+
+
+def instructions_for_reader(submission: Submission, *, spanish: bool) -> tuple[str, ...]:
+    """The additional instructions; that of `with_other_time` is in the reader's language, not that of the call."""
+    own = {text: _INSTRUCTIONS["es" if spanish else "en", accept] for (_, accept), text in _INSTRUCTIONS.items()}
+    return tuple(own.get(text, text) for text in submission.additional_instructions or ())

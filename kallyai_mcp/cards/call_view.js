@@ -73,8 +73,7 @@ function appointmentTime(call) {
 /** The place in the name of a time zone, in the reader's language: "New York". */
 function placeOf(zone) {
   const name = oneLine(String(zone).split("/").at(-1), 40).replaceAll("_", " ");
-  const names = locale.text("places").split("|").map((pair) => pair.split("="));
-  return new Map(names).get(name) ?? name;
+  return locale.language === "es" && Object.hasOwn(PLACES, name) ? PLACES[name] : name;
 }
 
 /** The date and the time in an ISO 8601 moment, by the clock there. */

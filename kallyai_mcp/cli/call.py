@@ -15,7 +15,7 @@ from kallyai_mcp.calls.records import CallRecord
 from kallyai_mcp.calls.schedule import Schedule
 from kallyai_mcp.calls.service import Placed
 from kallyai_mcp.cli.call_view import callee, outcome_lines, outcome_of
-from kallyai_mcp.cli.console import LiveLine, say
+from kallyai_mcp.cli.console import LiveLine, say, wrapped
 from kallyai_mcp.cli.terminal import open_terminal_context, report_errors
 from kallyai_mcp.cli.words import Words
 from kallyai_mcp.settings import Settings
@@ -134,9 +134,9 @@ class _Call:
             spanish=self._words.spanish,
         )
         question, *details = shown.splitlines()
-        say(question, err=True, bold=True)
+        say(wrapped(question), err=True, bold=True)
         for line in details:
-            say(f"  {line}", err=True)
+            say(wrapped(line, "  "), err=True)
         if self._yes:
             return Consent(_ASKED_BY, "never_asks", flags, last_call=found.last_call, since=found.since)
         if not sys.stdin.isatty():

@@ -15,6 +15,7 @@ from kallyai_mcp.server.extensions.events import declare_events
 from kallyai_mcp.tools.delivery_middleware import METHODS as DELIVERY
 from kallyai_mcp.tools.delivery_middleware import DeliveryMiddleware
 from kallyai_mcp.tools.elicitation import form_title
+from kallyai_mcp.tools.known_tools import known_tools
 from kallyai_mcp.tools.prompts import known_prompts, no_prompts
 from kallyai_mcp.tools.resources import with_app_context
 from kallyai_mcp.tools.subscriptions import METHODS as SUBSCRIPTIONS
@@ -35,7 +36,7 @@ def middleware(subscriptions: Subscriptions, *, read_only: bool) -> list[ServerM
 
     Args:
         subscriptions: Checks who listens to what, and tells the listeners.
-        read_only: The server has no prompts.
+        read_only: The server has no prompts, and only the tools that read.
     """
     stack: list[tuple[ServerMiddleware[Any], AbstractSet[str] | None]] = [
         (Correlation(), None),  # first, so that whatever the others log carries the request's id
@@ -48,6 +49,7 @@ def middleware(subscriptions: Subscriptions, *, read_only: bool) -> list[ServerM
         (subscriptions, SUBSCRIPTIONS),
         (with_client_language, _WITH_TEXTS),
         (with_app_context, _RESOURCES),
+        (known_tools(read_only=read_only), _TOOLS),
         (no_prompts if read_only else known_prompts, _PROMPTS),
     ]
     return [ByMethod(stack)]

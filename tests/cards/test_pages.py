@@ -13,7 +13,6 @@ import pytest
 from kallyai_mcp.api import errors
 from kallyai_mcp.calls.policy import RiskFlag
 from kallyai_mcp.cards.pages import CALL_CARD_URI, QUOTA_CARD_URI, call_card, quota_card
-from kallyai_mcp.tools.text.times import city
 
 CARDS = {"call": call_card, "quota": quota_card}
 PACKAGE = Path(__file__).parents[2] / "kallyai_mcp"
@@ -132,10 +131,3 @@ def test_every_code_of_an_error_has_one_sentence() -> None:
 
 def test_the_cards_have_uris_of_mcp_apps() -> None:
     assert (CALL_CARD_URI, QUOTA_CARD_URI) == ("ui://kallyai/call.html", "ui://kallyai/quota.html")
-
-
-def test_places_have_the_same_spanish_names_as_in_the_tools() -> None:
-    names = dict(pair.split("=") for pair in TEXTS["call"]["es"]["places"].split("|"))
-
-    assert names == {name: city(f"Any/{name.replace(' ', '_')}", spanish=True) for name in names}
-    assert "Nueva York" in names.values()

@@ -150,6 +150,42 @@ async def test_the_environment_of_the_users_machine_counts_where_nothing_else_te
     assert quota.text.startswith("25 of 35 calls")
 
 
+@pytest.mark.parametrize("mode", ["auto", "legacy"])
+@pytest.mark.parametrize(
+    ("locale", "tool", "said"),
+    [
+        ("C", "make_cal", "There is no tool make_cal; there are make_call, call_around, get_call, "),
+        ("es_MX", "x" * 100, f"No existe la herramienta {'x' * 59}…; existen make_call, call_around, get_call, "),
+    ],
+)
+async def test_a_client_that_uses_an_unknown_tool_reads_in_the_users_language_which_there_are(
+    settings: Settings,
+    mode: str,
+    clock: ManualClock,
+    app: SandboxApp,
+    monkeypatch: pytest.MonkeyPatch,
+    locale: str,
+    tool: str,
+    said: str,
+) -> None:
+    monkeypatch.setenv("LC_ALL", locale)
+    async with open_agent(settings, mode=mode, clock=clock, app=app) as agent:
+        answer = Answer(await agent.client.call_tool(tool, {}))
+
+    assert answer.is_error
+    assert answer.text.startswith(said)
+
+
+async def test_a_question_is_in_the_readers_language_also_where_the_call_is_in_another(
+    tmp_path: Path, clock: ManualClock, app: SandboxApp
+) -> None:
+    async with open_agent(settings_in(tmp_path, CONFIRM="always"), mode="auto", clock=clock, app=app) as agent:
+        asked = await agent.use("make_call", SPANISH, call_language="en")
+
+    assert "No aceptes un día ni una hora distintos de los pedidos." in asked.text
+    assert "Do not agree" not in asked.text
+
+
 async def test_where_no_form_can_be_shown_the_agent_is_told_in_spanish_to_ask(
     tmp_path: Path, clock: ManualClock, app: SandboxApp
 ) -> None:

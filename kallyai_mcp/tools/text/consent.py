@@ -5,6 +5,7 @@ from datetime import datetime
 
 from kallyai_mcp.api.models import Statistics, Submission
 from kallyai_mcp.calls.numbers import for_people, local_times, place_of, zone_of_number
+from kallyai_mcp.calls.other_time import instructions_for_reader
 from kallyai_mcp.calls.policy import RiskFlag
 from kallyai_mcp.calls.schedule import Schedule
 from kallyai_mcp.tools.text.plain import cut, number, one_line
@@ -98,7 +99,7 @@ def preview(
     clocks = [hour(t.hour, t.minute, spanish=spanish, number=phone) for t in local_times(phone, now)[:3]]
     there = (" o " if spanish else " or ").join(clocks)
     spoken = submission.call_language or submission.language
-    instructions = submission.additional_instructions or ()
+    instructions = instructions_for_reader(submission, spanish=spanish)
     minutes = usage.minutes_remaining if usage is not None else None
     left = number(minutes, spanish=spanish, phone=phone) if minutes is not None else ""
     rows = [
@@ -177,7 +178,7 @@ def list_preview(
     for party, reasons_ in zip(parties, flags, strict=True):
         why = reasons(reasons_, spanish)
         rows.append(f"- {party}{f': {why}' if why else ''}")
-    instructions = submission.additional_instructions or ()
+    instructions = instructions_for_reader(submission, spanish=spanish)
     rows += [
         _row("Para", "What for", cut(one_line(submission.task_description), _MAX_LENGTH), spanish),
         _row("Detalles", "Details", _details(submission, now, spanish), spanish),

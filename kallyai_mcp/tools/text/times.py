@@ -103,7 +103,7 @@ def city(zone_name: str, *, spanish: bool = False) -> str:
     name = zone_name.rpartition("/")[2].replace("_", " ")
     if not spanish:
         return name
-    from kallyai_mcp.tools.text.places_es import PLACES  # imported late: English texts don't need it
+    from kallyai_mcp.places_es import PLACES  # imported late: English texts don't need it
 
     return PLACES.get(name, name)
 

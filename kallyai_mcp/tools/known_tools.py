@@ -1,0 +1,34 @@
+"""Tells a client that uses a tool that does not exist which tools there are."""
+
+from mcp.server.context import CallNext, HandlerResult, ServerMiddleware, ServerRequestContext
+
+from kallyai_mcp.tools.catalog import tools
+from kallyai_mcp.tools.context import AppContext
+from kallyai_mcp.tools.text.plain import one_line
+from kallyai_mcp.tools.user_language import reads_spanish
+
+_LONGEST_NAME = 60
+"""Characters of an unknown name that the answer repeats."""
+
+
+def known_tools(*, read_only: bool) -> ServerMiddleware[AppContext]:
+    """Middleware: the SDK's answer for an unknown tool gets the names of those that exist, in the user's language.
+
+    Args:
+        read_only: The server has only the tools that read.
+    """
+    names = [tool.name for tool in tools(read_only=read_only)]
+
+    async def name_tools(ctx: ServerRequestContext[AppContext, object], call_next: CallNext) -> HandlerResult:
+        result, name = await call_next(ctx), (ctx.params or {}).get("name")
+        if name in names or not isinstance(result, dict):
+            return result
+        unknown, listed = one_line(str(name), _LONGEST_NAME), ", ".join(names)
+        text = (
+            f"No existe la herramienta {unknown}; existen {listed}."
+            if await reads_spanish(ctx.lifespan_context)
+            else f"There is no tool {unknown}; there are {listed}."
+        )
+        return {**result, "content": [{"type": "text", "text": text}]}
+
+    return name_tools
