@@ -122,6 +122,8 @@ async def test_a_call_that_is_over_is_not_canceled_and_one_that_is_not_known_is_
         ("2026-03-24T09:00", '"2026-03-24 09:00" is more than 30 days away; call or schedule later'),
         ("2026-01-29T09:00", '"2026-01-29 09:00" is after the appointment that the call asks for'),
         ("tomorrow", '"tomorrow" is not a date and time; it looks like 2026-11-27T09:00'),
+        ("2026-01-27", '"2026-01-27" is not a date and time; it looks like 2026-11-27T09:00'),
+        ("2026-W05-2", '"2026-W05-2" is not a date and time; it looks like 2026-11-27T09:00'),
     ],
 )
 async def test_a_time_that_makes_no_sense_is_refused(agent: Agent, not_before: str, wrong: str) -> None:

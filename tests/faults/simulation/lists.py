@@ -70,10 +70,10 @@ def list_plan(seed: int, *, is_shared: bool = False) -> Plan:
         )
         for chance in (0.8, 0.3)
     )
-    return Plan(
+    plan = Plan(
         "candidates one after another",
         (Task(arguments, endings=endings),),
-        tuple(asks),
+        (),
         seed=seed,
         starts=starts,
         events=events,
@@ -84,6 +84,8 @@ def list_plan(seed: int, *, is_shared: bool = False) -> Plan:
         mode=rng.choice(("auto", "legacy")),
         begins=_begins(rng) if seed % 5 == 0 else NOON,
     )
+    decides_after = rng.choice((0.0, 0.0, 0.0, 5000.0, 40_000.0))
+    return replace(plan, asks=tuple(replace(ask, decides_after=decides_after) for ask in asks))
 
 
 def _begins(rng: random.Random) -> datetime:

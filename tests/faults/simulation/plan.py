@@ -64,6 +64,7 @@ class Ask:
         cancels_at: It cancels the call or the list then, in seconds since the run's begin, if that is still to come.
         goes_on: It lets a list go on after the last call, when the list has stopped: where the list needs a decision,
             or whatever the list says.
+        decides_after: Seconds that it takes to let the list go on.
         until_told: It asks again and again until it is told an outcome (or that nothing was placed).
     """
 
@@ -80,6 +81,7 @@ class Ask:
     until_told: bool = False
     cancels_at: float | None = None
     goes_on: GoesOn = "never"
+    decides_after: float = 0.0
 
 
 What = Literal[

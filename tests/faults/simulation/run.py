@@ -371,6 +371,7 @@ class Run:
                 use = await self._use(await self._living(ask.process), "get_call", look)
             elif is_decided and ask.goes_on != "never" and data["calls"] and data["not_called"]:
                 last = data["calls"][-1]
+                await self._world.sleep(ask.decides_after)
                 further = arguments | {"continue_after": last.get("call_id") or last["tracking_id"]}
                 use = await self._use(await self._living(ask.process), "call_around", further, task=ask.task)
                 if use.status != "in_progress":
