@@ -5,6 +5,7 @@ validated by `tools.arguments.validate`, which passes the present moment.
 """
 
 import difflib
+from contextlib import suppress
 from datetime import date, datetime, timedelta, timezone
 from typing import Annotated, Any
 from zoneinfo import ZoneInfo, available_timezones
@@ -105,12 +106,19 @@ TaskDescription = Annotated[
 """What KallyAI is to do."""
 
 
+def _is_day(text: str) -> bool:
+    """Whether there is no time in it: a call that is asked for on Monday is not meant for midnight."""
+    try:
+        date.fromisoformat(text)
+    except ValueError:
+        return False
+    return True
+
+
 def _written_moment(value: Any) -> datetime:
-    if isinstance(value, str):
-        try:
+    if isinstance(value, str) and not _is_day(value):
+        with suppress(ValueError):
             return datetime.fromisoformat(value)
-        except ValueError:
-            pass
     raise PydanticCustomError("moment", "is not a date and time", {})
 
 
