@@ -96,6 +96,7 @@ class CallList:
         passed: So many candidates are passed, whatever became of them: the user went on.
         why: Why it has stopped; None while it goes on.
         ended_at: When it stopped.
+        refusal: The setting that made it stop, if one did.
         records: The calls so far, in turn.
     """
 
@@ -114,6 +115,7 @@ class CallList:
     passed: int = 0
     why: Why | None = None
     ended_at: datetime | None = None
+    refusal: KallyAIError | None = None
     records: tuple[CallRecord, ...] = ()
 
     @property

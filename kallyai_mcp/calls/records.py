@@ -294,7 +294,7 @@ def from_row(row: Mapping[str, Any]) -> CallRecord:
         call_id=row["call_id"],
         call=Call.model_validate_json(row["outcome"]) if row["outcome"] else None,
         calendar=Calendar.from_json(row["calendar"]) if row["calendar"] else None,
-        error=_error_from(json.loads(row["error"])) if row["error"] else None,
+        error=error_from(row["error"]),
         schedule=Schedule.from_row(row),
     )
 
@@ -331,8 +331,15 @@ def moment(seconds: float) -> datetime:
     return datetime.fromtimestamp(seconds, UTC)
 
 
-def _error_from(stored: dict[str, Any]) -> KallyAIError:
-    """The error that `Ending` wrote; a class that this version doesn't know becomes `KallyAIError`."""
+def error_from(text: str | None) -> KallyAIError | None:
+    """The error that `Ending` wrote, if it wrote one; a class that this version doesn't know becomes `KallyAIError`.
+
+    Raises:
+        ValueError, KeyError, TypeError: This version can't read it.
+    """
+    if not text:
+        return None
+    stored: dict[str, Any] = json.loads(text)
     cls = ERROR_CLASSES.get(stored.pop("class"), KallyAIError)
     error: KallyAIError = cls(stored.pop("message"), **stored)
     return error

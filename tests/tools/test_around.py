@@ -188,6 +188,26 @@ async def test_texts_about_spanish_calls_are_in_spanish(agent: Agent) -> None:
     assert decide.text.splitlines()[-1].startswith("Si no se reservó nada y el usuario quiere la siguiente: ")
 
 
+async def test_a_limit_that_stops_a_list_is_named_and_the_list_goes_on_the_next_day(
+    tmp_path: Path, clock: ManualClock, app: SandboxApp
+) -> None:
+    candidates = [BUSY, FULL, FREE]
+    ask = TABLE | {"until": "all", "language": "es"}
+    async with open_agent(settings_in(tmp_path, CALLS_PER_DAY="2"), mode="auto", clock=clock, app=app) as agent:
+        stopped = await agent.use("call_around", TABLE | {"until": "all"}, candidates=candidates)
+        spanish = await agent.use("call_around", ask, candidates=candidates)
+        clock.advance(hours=24)
+        done = await agent.use("call_around", TABLE | {"until": "all"}, candidates=candidates)
+
+    assert stopped.text.splitlines()[0] == (
+        "Stopped: the next call may not be placed now: this server allows 2 calls a day (KALLYAI_CALLS_PER_DAY), and "
+        "that many were placed. call_around with the same arguments goes on later."
+    )
+    assert "llamada: no lo permite un ajuste de este servidor (KALLYAI_CALLS_PER_DAY). call_around" in spanish.text
+    assert (done.data["status"], done.data["tracking_id"]) == ("done", stopped.data["tracking_id"])
+    assert len(done.data["calls"]) == 3
+
+
 async def test_times_are_those_of_each_candidate(agent: Agent) -> None:
     far = {"respondent_phone": "+14155551234", "business_name": "Far"}
     booked = await agent.use("call_around", TABLE, candidates=[BUSY, far])

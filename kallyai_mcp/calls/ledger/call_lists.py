@@ -38,6 +38,7 @@ from kallyai_mcp.calls.records import (
     AccountKey,
     CallRecord,
     CallState,
+    Ending,
     moment,
     to_row,
 )
@@ -346,12 +347,12 @@ def _stop(tx: Tx, found: CallList, why: Why, error: KallyAIError | None = None) 
         "UPDATE call_lists SET why = :why, ended_at = :now, message = :message WHERE list_id = :id",
         why=why.value,
         now=now,
-        message=error.message if error is not None else None,
+        message=Ending(error=error).columns["error"],
         id=found.list_id,
     )
     if why is Why.NEEDS_DECISION and found.records:
         note_decision(tx, found.list_id, found.records[-1])
-    return replace(found, why=why, ended_at=moment(now))
+    return replace(found, why=why, ended_at=moment(now), refusal=error)
 
 
 def _abandoned(tx: Tx, worker: str | None, known: Sequence[str]) -> list[Row]:

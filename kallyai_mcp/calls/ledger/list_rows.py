@@ -1,16 +1,18 @@
 """The rows of call lists: how a list is written down, and read back with its calls."""
 
 import json
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
+from kallyai_mcp.api.errors import KallyAIError
 from kallyai_mcp.api.models import Submission
 from kallyai_mcp.calls.call_lists import CallList, Why
 from kallyai_mcp.calls.ledger.base import Row
 from kallyai_mcp.calls.ledger.base import Transaction as Tx
 from kallyai_mcp.calls.ledger.reservation import readable
 from kallyai_mcp.calls.policy import Consent, RiskFlag
-from kallyai_mcp.calls.records import AccountKey, CallRecord, fingerprint, moment, new_tracking_id
+from kallyai_mcp.calls.records import AccountKey, CallRecord, error_from, fingerprint, moment, new_tracking_id
 
 _LIST = "SELECT * FROM call_lists WHERE list_id = :id AND api = :api AND account = :account"
 _RECORDS = (
@@ -95,7 +97,14 @@ def list_from_row(tx: Tx, row: Row) -> CallList:
         passed=row["passed"],
         why=Why(row["why"]) if row["why"] else None,
         ended_at=moment(row["ended_at"]) if row["ended_at"] is not None else None,
+        refusal=_refusal_in(row),
         records=tuple(readable(tx.rows(_RECORDS, id=row["list_id"]))),
     )
     # The outcome that was unknown may have been found since.
     return replace(found, why=found.why_stop() or Why.UNKNOWN) if found.why is Why.UNKNOWN else found
+
+
+def _refusal_in(row: Row) -> KallyAIError | None:
+    with suppress(ValueError, KeyError, TypeError):  # the first versions wrote the message alone
+        return error_from(row["message"])
+    return None

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from datetime import datetime
 
+from kallyai_mcp.api.errors import PolicyError
 from kallyai_mcp.api.models import Submission
 from kallyai_mcp.calls.call_lists import CallList, Why
 from kallyai_mcp.calls.outcome import Outcome
@@ -11,6 +12,7 @@ from kallyai_mcp.tools.call_view import CallView
 from kallyai_mcp.tools.text.call_list import reason, state_in_words
 from kallyai_mcp.tools.text.calls import Party, booked_time, record_party
 from kallyai_mcp.tools.text.canceling import list_canceled
+from kallyai_mcp.tools.text.errors import forbidden
 from kallyai_mcp.tools.text.plain import one_line, quoted, sentence, word, zone_of
 from kallyai_mcp.tools.text.times import when
 
@@ -59,8 +61,8 @@ _SENTENCES: dict[str, tuple[str, str]] = {
         "Detenida: no hay sesión iniciada en KallyAI. Tras sign_in, call_around con los mismos argumentos continúa.",
     ),
     "refused": (
-        "Stopped: the next call may not be placed now ({why}). call_around with the same arguments goes on later.",
-        "Detenida: ahora no se puede hacer la siguiente llamada ({why}). call_around con los mismos argumentos "
+        "Stopped: the next call may not be placed now: {why}. call_around with the same arguments goes on later.",
+        "Detenida: ahora no se puede hacer la siguiente llamada: {why}. call_around con los mismos argumentos "
         "continúa después.",
     ),
     "canceled": ("Canceled: nobody else is called.", "Cancelada: no se llama a nadie más."),
@@ -96,7 +98,7 @@ _SENTENCES: dict[str, tuple[str, str]] = {
         "get_call with the id of a list says what to do next; do not call its candidates yourself.",
         "get_call con el id de una lista dice qué hacer; no llames a sus candidatos por tu cuenta.",
     ),
-    "limit": ("a limit of this server, or too late", "un límite de este servidor, o demasiado tarde"),
+    "late": ("the list was asked for long ago", "la lista se pidió hace mucho"),
 }
 
 
@@ -116,7 +118,7 @@ def call_list(
     last = found.records[-1] if found.records else None
     party = record_party(last) if last is not None else party_of(found.submissions[0])
     called = sum(record.state is not CallState.REFUSED for record in found.records)
-    values = {"party": party, "count": called, "why": _refusal(last, spanish)}
+    values = {"party": party, "count": called, "why": _refusal(found, spanish)}
     is_other_time = found.why is Why.NEEDS_DECISION and last is not None and last.outcome is Outcome.BOOKED_OTHER_TIME
     key = "in_progress"
     if found.why is None:
@@ -213,10 +215,11 @@ def _row(record: CallRecord, now: datetime, zone_name: str, spanish: bool) -> st
     return f"{record_party(record)}: {facts}.{said} {word(record.call_id or record.tracking_id)}"
 
 
-def _refusal(record: CallRecord | None, spanish: bool) -> str:
-    if record is not None and record.state is CallState.REFUSED and record.error is not None:
-        return word(record.error.code)
-    return _say("limit", spanish)
+def _refusal(found: CallList, spanish: bool) -> str:
+    if isinstance(found.refusal, PolicyError):
+        return forbidden(found.refusal, spanish=spanish)
+    error = found.records[-1].error if found.was_refused else None
+    return word(error.code) if error is not None else _say("late", spanish)
 
 
 def _say(key: str, spanish: bool, **values: object) -> str:
