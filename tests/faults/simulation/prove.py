@@ -36,7 +36,7 @@ def prove(names: Iterable[str] | None = None) -> Iterator[tuple[Broken, list[str
     """
     chosen = [broken for broken in BROKEN if names is None or broken.name in names]
     context = processes(_NOT_OURS) if names is None else get_context("spawn")
-    with context.Pool(_JOBS, maxtasksperchild=1) as pool:
+    with context.Pool(min(_JOBS, len(chosen)), maxtasksperchild=1) as pool:
         yield from zip(chosen, pool.imap(_run, [broken.name for broken in chosen], chunksize=1), strict=True)
 
 
