@@ -54,7 +54,7 @@ def _shorten_transcript(sandbox: Sandbox, call_id: str) -> None:
         db.execute("UPDATE calls SET transcript = ? WHERE call_id = ?", (json.dumps(entries), call_id))
 
 
-async def _read(agent: Agent, clock: ManualClock, sandbox: Sandbox) -> dict[str, str]:
+async def _read(agent: Agent, clock: ManualClock, sandbox: Sandbox, longest: int) -> dict[str, str]:
     texts: dict[str, str] = {}
     tools = [_as_model_input(tool) for tool in (await agent.client.list_tools()).tools]
     texts["the list of all tools"] = "".join(tools)
@@ -73,9 +73,10 @@ async def _read(agent: Agent, clock: ManualClock, sandbox: Sandbox) -> dict[str,
     transcript = await agent.use("get_transcript", call_id=long.data["call_id"])
     assert len(transcript.data["entries"]) == ENTRIES
     texts[f"get_transcript, {ENTRIES} entries"] = transcript.text
-    for number in range(max(LISTED)):
+    lists = [count for count in LISTED if count <= longest]
+    for number in range(max(lists)):
         await agent.use("make_call", BISTRO, respondent_phone=f"+1415555{number:04}")
-    for count in LISTED:
+    for count in lists:
         listed = await agent.use("list_calls", limit=count)
         assert len(listed.data["calls"]) == count
         texts[f"list_calls, {count} call{'' if count == 1 else 's'}"] = listed.text
@@ -87,8 +88,8 @@ async def _read(agent: Agent, clock: ManualClock, sandbox: Sandbox) -> dict[str,
     return texts
 
 
-async def read_all() -> dict[str, str]:
-    """The texts that a model reads, by description."""
+async def read_all(longest: int = max(LISTED)) -> dict[str, str]:
+    """The texts that a model reads, by description; no list of calls is longer than `longest`."""
     clock = ManualClock(NOW)
     account = ACCOUNTS["acct-personal"]
     ACCOUNTS["acct-personal"] = replace(account, minutes_allocated=10**6, calls_allocated=10**6)
@@ -96,14 +97,14 @@ async def read_all() -> dict[str, str]:
         with tempfile.TemporaryDirectory() as home:
             app = create_app(clock=clock)
             async with open_agent(settings_in(Path(home)), mode="auto", clock=clock, app=app) as agent:
-                return await _read(agent, clock, app.state.sandbox)
+                return await _read(agent, clock, app.state.sandbox, longest)
     finally:
         ACCOUNTS["acct-personal"] = account
 
 
-def rows() -> list[Row]:
+def rows(longest: int) -> list[Row]:
     """The characters of each text, and its tokens if they can be counted on this machine."""
-    texts = anyio.run(read_all)
+    texts = anyio.run(read_all, longest)
     characters = [Row(what, len(text), "characters", target=TARGETS.get(what)) for what, text in texts.items()]
     try:
         counts = counted(list(texts.values()))
@@ -115,7 +116,9 @@ def rows() -> list[Row]:
 
 def main() -> None:
     """Print the table."""
-    command("costs", argparse.ArgumentParser(), lambda _: rows())
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--longest", type=int, default=max(LISTED), help="the longest list of calls (default: 200)")
+    command("costs", parser, lambda options: rows(options.longest))
 
 
 if __name__ == "__main__":

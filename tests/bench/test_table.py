@@ -99,7 +99,7 @@ def test_a_comparison_needs_as_many_rounds_of_both() -> None:
 def test_a_measurement_that_fails_is_reported_and_the_others_are_shown(
     capfd: pytest.CaptureFixture[str],
 ) -> None:
-    code = main(["no_such_measurement", "costs"])
+    code = main(["no_such_measurement", "costs --longest 50"])
 
     printed = capfd.readouterr().out
     assert code == 1

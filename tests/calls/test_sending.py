@@ -1,4 +1,4 @@
-"""What must hold at the moment at which a request leaves, also when it is sent again, on both drivers."""
+"""What must hold at the moment at which a request leaves, also when it is sent again."""
 
 import asyncio
 import ssl
@@ -15,6 +15,12 @@ from tests.calls.ledgers import InterruptedDatabase, database_at
 from tests.calls.manual_time import ManualClock
 from tests.calls.world import LOST, TABLE, Service, world
 from tests.transports.certificates import Certificate
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> str:
+    """One driver is enough: the tests of the ledger and the state machine run each statement on both."""
+    return str(tmp_path / "home" / "ledger.db")
 
 
 def interrupted(place: str, clock: ManualClock, when_sent: Callable[[], None]) -> InterruptedDatabase:

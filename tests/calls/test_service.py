@@ -1,4 +1,4 @@
-"""What becomes of a call that is asked for, on both drivers of the ledger."""
+"""What becomes of a call that is asked for."""
 
 import uuid
 from collections.abc import AsyncIterator
@@ -35,6 +35,12 @@ from tests.calls.world import (
 @pytest.fixture
 def clock() -> ManualClock:
     return ManualClock(NOW)
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> str:
+    """One driver is enough: the tests of the ledger and the state machine run each statement on both."""
+    return str(tmp_path / "home" / "ledger.db")
 
 
 async def never() -> tuple[int, Json]:

@@ -325,10 +325,11 @@ async def test_on_a_terminal_the_user_sees_the_call_and_is_asked_and_again_if_th
 async def test_ctrl_c_leaves_the_call_and_says_how_to_follow_it(home: Path, app: SandboxApp) -> None:
     app.state.sandbox.speed = 20
 
+    placed = anyio.Event()
+    app.state.sandbox.report = lambda _: placed.set()
     with started(home, "call", BISTRO, "Ask for the hours", "--yes", **kallyai_url()) as process:
         with anyio.fail_after(LIMIT):
-            while json.loads((await in_process("calls", "--json")).stdout)["total"] == 0:
-                await anyio.lowlevel.checkpoint()
+            await placed.wait()
         process.send_signal(signal.SIGINT)
         _, words = await anyio.to_thread.run_sync(lambda: process.communicate(timeout=LIMIT))
     followed = await in_process("show", words.split()[-2], "--follow")

@@ -27,13 +27,24 @@ def fetch(url: str) -> bytes:
     return body
 
 
-def test_the_sandbox_prints_its_url_and_serves_its_documents(tmp_path: Path) -> None:
+def test_the_sandbox_prints_its_url_and_three_useful_numbers_and_serves_its_documents(tmp_path: Path) -> None:
     with started(tmp_path, "sandbox", "--port", "0") as process:
         assert process.stdout is not None
         url = url_in(process.stdout.readline())
+        numbers = [process.stdout.readline().split()[0] for _ in range(3)]
+        rest = [process.stdout.readline().strip() for _ in range(6)]
+        document = json.loads(fetch(f"{url}/openapi.json"))
+        page = fetch(f"{url}/docs")
+        second = run_in_process(tmp_path, "sandbox", "--port", url.rpartition(":")[2])
 
-        assert "/v1/calls" in json.loads(fetch(f"{url}/openapi.json"))["paths"]
-        assert b"+12025550100" in fetch(f"{url}/docs")
+    assert numbers == ["+12025550100", "+12025550101", "+12025550103"]
+    assert f"export KALLYAI_API_URL={url}" in rest
+    assert "/v1/calls" in document["paths"]
+    assert b"+12025550100" in page
+    # Its port is in use.
+    assert second.returncode == 1
+    assert second.stderr.startswith(f"Error: {url.removeprefix('http://')} can't be listened on: ")
+    assert len(second.stderr.splitlines()) == 1
 
 
 def test_with_play_calls_to_other_numbers_wait_to_be_picked_up(tmp_path: Path) -> None:
@@ -58,17 +69,6 @@ def test_a_signal_ends_the_sandbox(tmp_path: Path, number: signal.Signals) -> No
         process.send_signal(number)
 
         assert process.wait(timeout=10) in (0, 130)
-
-
-def test_a_port_in_use_is_reported_in_one_line(tmp_path: Path) -> None:
-    with started(tmp_path, "sandbox", "--port", "0") as process:
-        assert process.stdout is not None
-        port = url_in(process.stdout.readline()).rpartition(":")[2]
-        second = run_in_process(tmp_path, "sandbox", "--port", port)
-
-    assert second.returncode == 1
-    assert second.stderr.startswith(f"Error: 127.0.0.1:{port} can't be listened on: ")
-    assert len(second.stderr.splitlines()) == 1
 
 
 def test_a_data_file_that_is_not_a_database_is_reported(tmp_path: Path) -> None:
@@ -113,17 +113,6 @@ def test_the_demo_exits_with_0_when_each_answer_is_right(tmp_path: Path) -> None
         "Each answer was what it should be.\nNext: `kallyai-mcp install`",
     ):
         assert words in done.stdout
-
-
-def test_it_prints_three_useful_numbers(tmp_path: Path) -> None:
-    with started(tmp_path, "sandbox", "--port", "0") as process:
-        assert process.stdout is not None
-        url = url_in(process.stdout.readline())
-        numbers = [process.stdout.readline().split()[0] for _ in range(3)]
-        rest = [process.stdout.readline().strip() for _ in range(6)]
-
-    assert numbers == ["+12025550100", "+12025550101", "+12025550103"]
-    assert f"export KALLYAI_API_URL={url}" in rest
 
 
 async def test_it_reports_each_call(tmp_path: Path) -> None:

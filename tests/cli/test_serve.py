@@ -70,22 +70,21 @@ def place_slow_call(process: subprocess.Popen[str]) -> None:
     assert json.loads(process.stdout.readline())["result"]["structuredContent"]["status"] == "in_progress"
 
 
-@pytest.mark.parametrize(("mode", "arguments"), [("auto", ()), ("legacy", ("serve", "--transport", "stdio"))])
-async def test_a_client_can_use_the_tools_over_stdio(tmp_path: Path, mode: str, arguments: tuple[str, ...]) -> None:
+async def test_a_client_can_use_the_tools_over_stdio(tmp_path: Path) -> None:
     server = StdioServerParameters(
         command=COMMAND[0],
-        args=[*COMMAND[1:], *arguments],
+        args=[*COMMAND[1:], "serve", "--transport", "stdio"],
         env=environment(tmp_path, SANDBOX="1"),
     )
     with anyio.fail_after(30):
-        async with Client(server, mode=mode) as client:
+        async with Client(server, mode="legacy") as client:
             agent = Agent(client)
             assert [tool.name for tool in (await client.list_tools()).tools] == [tool.name for tool in tools()]
             quota = await agent.use("check_quota")
             version = client.protocol_version
 
     assert quota.data["minutes_remaining"] == 165
-    assert version == ("2025-11-25" if mode == "legacy" else "2026-07-28")
+    assert version == "2025-11-25"
 
 
 async def test_the_embedded_sandbox_keeps_its_calls(tmp_path: Path) -> None:
@@ -96,10 +95,14 @@ async def test_the_embedded_sandbox_keeps_its_calls(tmp_path: Path) -> None:
     )
     with anyio.fail_after(30):
         async with Client(server) as client:
+            served = [tool.name for tool in (await client.list_tools()).tools]
+            version = client.protocol_version
             made = await Agent(client).use("make_call", CALL)
         async with Client(server) as client:
             listed = await Agent(client).use("list_calls")
 
+    assert served == [tool.name for tool in tools()]
+    assert version == "2026-07-28"
     assert made.data["call_id"] in listed.text
 
 
@@ -144,12 +147,6 @@ def test_a_signal_ends_the_server_within_two_seconds(tmp_path: Path, number: sig
         assert time.monotonic() - signaled_at < 2
 
 
-def test_stderr_is_empty_when_all_is_well(tmp_path: Path) -> None:
-    done = run(tmp_path, "serve", "--sandbox", given=INITIALIZE + request(2, "tools/list"))
-
-    assert done.stderr == ""
-
-
 def test_listing_the_tools_imports_nothing_that_it_does_not_need(tmp_path: Path) -> None:
     messages = INITIALIZE + request(2, "tools/list")
     done = subprocess.run(
@@ -188,9 +185,9 @@ def test_an_unknown_command_is_reported(tmp_path: Path) -> None:
     assert "No such command 'order'" in done.stderr
 
 
-def test_empty_settings_count_as_not_set(tmp_path: Path) -> None:
+def test_empty_settings_count_as_not_set_and_stderr_is_empty_when_all_is_well(tmp_path: Path) -> None:
     names = ("API_URL", "ACCESS_TOKEN", "WAIT_SECONDS", "SANDBOX", "USER_AGENT", "LOG_LEVEL")
-    done = run(tmp_path, given=INITIALIZE, **dict.fromkeys(names, ""))
+    done = run(tmp_path, "serve", "--sandbox", given=INITIALIZE + request(2, "tools/list"), **dict.fromkeys(names, ""))
 
     assert done.returncode == 0
     assert done.stderr == ""

@@ -8,7 +8,7 @@ from mcp.server.request_state import InvalidRequestState
 from kallyai_mcp.cli.connection import Connection
 from kallyai_mcp.cli.shared_keys import SharedKeys, request_state_security
 from tests.agent import settings_in
-from tests.processes import run
+from tests.cli.machine import run_in_process
 
 KEYS = f"{'0123456789abcdef' * 4},{'fedcba9876543210' * 4}"
 
@@ -53,7 +53,7 @@ async def test_keys_of_the_settings_are_used_as_they_are(tmp_path: Path) -> None
 
 @pytest.mark.parametrize("arguments", [("serve",), ("serve", "--transport", "http", "--port", "0")])
 def test_a_shared_database_without_keys_is_one_line_and_exit_code_2(tmp_path: Path, arguments: tuple[str, ...]) -> None:
-    done = run(tmp_path, *arguments, DATABASE_URL="postgresql://user:secret@127.0.0.1:9/calls")
+    done = run_in_process(tmp_path, *arguments, DATABASE_URL="postgresql://user:secret@127.0.0.1:9/calls")
 
     assert done.returncode == 2
     assert done.stderr.startswith("Error: KALLYAI_DATABASE_URL needs KALLYAI_SECRET_KEYS")
@@ -62,7 +62,7 @@ def test_a_shared_database_without_keys_is_one_line_and_exit_code_2(tmp_path: Pa
 
 
 def test_a_malformed_database_url_is_one_line_and_is_not_repeated(tmp_path: Path) -> None:
-    done = run(tmp_path, DATABASE_URL="postgresql://user:secret@[::/calls", SECRET_KEYS=KEYS)
+    done = run_in_process(tmp_path, DATABASE_URL="postgresql://user:secret@[::/calls", SECRET_KEYS=KEYS)
 
     assert done.returncode == 2
     assert done.stderr == "Error: KALLYAI_DATABASE_URL is not a valid URL of a PostgreSQL database\n"

@@ -49,6 +49,8 @@ class RunningSandbox:
         self.url = url
         self.clock = clock
         self.home = home
+        self._news = anyio.Event()
+        app.state.sandbox.report = self._tell
 
     def token(self, account: str = "acct-personal", scopes: list[str] | None = None) -> str:
         token: str = self.app.state.sandbox.issue_tokens(account, scopes)["access_token"]
@@ -77,9 +79,16 @@ class RunningSandbox:
     async def wait_for_calls(self, number: int = 1) -> list[dict[str, Any]]:
         """Wait until `number` calls were placed; returns all."""
         with anyio.fail_after(LIMIT):
-            while len(calls := await self.calls()) < number:
-                await anyio.lowlevel.checkpoint()
-        return calls
+            while True:
+                news = self._news
+                if len(calls := await self.calls()) >= number:
+                    return calls
+                await news.wait()
+
+    def _tell(self, _: str) -> None:
+        """Let those look again who wait for calls: the sandbox has just placed one."""
+        self._news.set()
+        self._news = anyio.Event()
 
 
 @asynccontextmanager

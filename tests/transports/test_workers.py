@@ -10,7 +10,7 @@ import pytest
 
 from kallyai_mcp.cli.serve_http import from_environment
 from tests.processes import environment
-from tests.transports.http_server import LIMIT, SECRET_KEYS, RunningSandbox, connected_agent, running_sandbox
+from tests.transports.http_server import LIMIT, RunningSandbox, connected_agent, running_sandbox
 from tests.transports.workers import COMMAND, WorkerConnection, WorkerLookup, uvicorn, worker_lookup
 
 SECRET = "a-secret-of-many-characters"
@@ -44,18 +44,11 @@ async def status(url: str, mode: str, tracking_id: str, seconds: float) -> str:
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="uvicorn's workers are told to stop by a signal")
-@pytest.mark.parametrize("database", ["postgresql", "sqlite"])
-async def test_two_workers_share_their_calls_and_take_over_a_killed_ones(
-    tmp_path: Path, database: str, request: pytest.FixtureRequest
-) -> None:
-    shared = (
-        {"DATABASE_URL": request.getfixturevalue("database_url"), "SECRET_KEYS": SECRET_KEYS}
-        if database == "postgresql"
-        else {}
-    )
+async def test_two_workers_share_their_calls_and_take_over_a_killed_ones(tmp_path: Path) -> None:
+    """With SQLite; `python -m tests.faults --workers` kills one of two workers with one PostgreSQL database."""
     async with running_sandbox(tmp_path) as sandbox, AsyncExitStack() as stack:
         token = sandbox.token("acct-business")
-        given = {"API_URL": sandbox.url, "ACCESS_TOKEN": token, "WAIT_SECONDS": "0", "LOG_LEVEL": "INFO"} | shared
+        given = {"API_URL": sandbox.url, "ACCESS_TOKEN": token, "WAIT_SECONDS": "0", "LOG_LEVEL": "INFO"}
         lookup = await stack.enter_async_context(worker_lookup(sandbox.settings(**given)))
         with anyio.fail_after(2 * LIMIT):
             async with uvicorn(tmp_path, workers=2, AUTH="secret", MCP_TOKEN=SECRET, **given) as server:

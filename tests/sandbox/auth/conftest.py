@@ -1,12 +1,16 @@
 from collections.abc import AsyncIterator, Iterator
+from functools import cache
 from typing import Annotated
 
 import httpx
 import pytest
+from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from fastapi import Depends, FastAPI
 
 from kallyai_mcp.sandbox.accounts import Account
 from kallyai_mcp.sandbox.auth import AUTH_SCHEMA, require, router
+from kallyai_mcp.sandbox.auth.signing_keys import get_key
 from kallyai_mcp.sandbox.errors import install_error_handlers
 from kallyai_mcp.sandbox.store import Store
 from tests.sandbox.auth.requests import Listener, Sandbox, listening, serving
@@ -30,9 +34,17 @@ def make_app(sandbox: Sandbox) -> FastAPI:
     return app
 
 
+@cache
+def google_key() -> bytes:
+    """A private key for all tests: to make one takes 50 ms."""
+    key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    return key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+
+
 @pytest.fixture
 def sandbox(clock: ManualClock) -> Iterator[Sandbox]:
     sandbox = Sandbox(Store(None, AUTH_SCHEMA), clock)
+    get_key(sandbox, "google", google_key)
     yield sandbox
     sandbox.store.close()
 
