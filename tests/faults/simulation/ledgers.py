@@ -187,6 +187,7 @@ class LedgerPlace:
             "worker": "another",
             "state": "sent",
             "placed_at": self._now().timestamp(),
+            "attempts": 1,
         }
         if self.is_file and Path(self._place).exists():
             names, places = ", ".join(row), ", ".join(f":{name}" for name in row)
