@@ -1,13 +1,30 @@
 """A phone line of the sandbox: a test says what happens on it."""
 
+import re
 from datetime import date, time
 from typing import Any
 
+from pydantic import ValidationError
+
 from kallyai_mcp.sandbox.lines import Lines
-from kallyai_mcp.sandbox.simulator.scenario import LineScript, RefusalCode, Scenario
+from kallyai_mcp.sandbox.simulator.scenario import E164, LineScript, RefusalCode
+from kallyai_mcp.sandbox.simulator.scenario_file import expected
+
+__tracebackhide__ = True  # an error of a method is shown at the line of the test that calls it
 
 _KEPT = ("turns", "loses_the_answer", "seconds")
 """What stays when a test says what the callee does."""
+
+
+def check_number(number: str) -> str:
+    """Return a number as it is, if it is in E.164.
+
+    Raises:
+        ValueError: It is not; no call would ever be to it.
+    """
+    if not isinstance(number, str) or not re.fullmatch(E164, number):
+        raise ValueError(f"{number!r} is not a number in E.164, such as '+12025550142'")
+    return number
 
 
 class Line:
@@ -18,21 +35,19 @@ class Line:
         line.is_busy().then.books()
         line.says("One moment, please.").declines()
 
-    Until a test says something, the callee agrees to what is asked. A time, a day, a refusal, or any other value that
-    does not exist raises `pydantic.ValidationError`.
+    Until a test says something, the callee agrees to what is asked. A number, a time, a day, a refusal, or any other
+    value that is not possible raises `ValueError`, with one line that says what is.
 
     Args:
         number: The number, in E.164.
         lines: The sandbox's lines.
-        calls: What happens, call by call; the methods change the last one. None begins with the first call.
+        index: Which call to the line the methods are about, from 0.
     """
 
-    def __init__(self, number: str, lines: Lines, *, calls: list[dict[str, Any]] | None = None) -> None:
-        self.number = number
+    def __init__(self, number: str, lines: Lines, *, index: int = 0) -> None:
+        self.number = check_number(number)
         self._lines = lines
-        first = lines.of(number).model_dump(exclude_unset=True, include=set(Scenario.model_fields))
-        self._calls = [first] if calls is None else calls
-        self._index = len(self._calls) - 1
+        self._index = index
 
     def books(
         self, *, at: str | time | None = None, on: str | date | None = None, ignores_instructions: bool = False
@@ -57,7 +72,7 @@ class Line:
 
     def says(self, *turns: str) -> "Line":
         """The callee says these words, one turn each, before it answers the request."""
-        return self._set(turns=(*self._calls[self._index].get("turns", ()), *turns))
+        return self._set(turns=(*self._calls()[self._index].get("turns", ()), *turns))
 
     def is_busy(self) -> "Line":
         """The line is busy."""
@@ -86,20 +101,35 @@ class Line:
     @property
     def then(self) -> "Line":
         """What happens in the next call; what was said before is for one call only."""
-        del self._calls[self._index + 1 :]
-        self._calls.append({})
-        return Line(self.number, self._lines, calls=self._calls)
+        self._set_calls([*self._calls()[: self._index + 1], {}])
+        return Line(self.number, self._lines, index=self._index + 1)
+
+    def _calls(self) -> list[dict[str, Any]]:
+        """What happens on the line now, call by call."""
+        script = self._lines.of(self.number).model_dump(exclude_unset=True, include=set(LineScript.model_fields))
+        return [script, *script.pop("then", ())]
 
     def _does(self, does: str, **more: Any) -> "Line":
-        kept = {key: value for key, value in self._calls[self._index].items() if key in _KEPT}
-        return self._replace({**kept, "does": does, **more})
+        kept = {key: value for key, value in self._calls()[self._index].items() if key in _KEPT}
+        return self._set_calls([*self._calls()[: self._index], {**kept, "does": does, **more}])
 
     def _set(self, **fields: Any) -> "Line":
-        return self._replace({**self._calls[self._index], **fields})
+        calls = self._calls()
+        calls[self._index] |= fields
+        return self._set_calls(calls)
 
-    def _replace(self, call: dict[str, Any]) -> "Line":
-        Scenario.model_validate(call)
-        self._calls[self._index] = call
-        first, *others = self._calls
-        self._lines.set(self.number, LineScript.model_validate({**first, "then": others}))
+    def _set_calls(self, calls: list[dict[str, Any]]) -> "Line":
+        first, *others = calls
+        try:
+            script = LineScript.model_validate({**first, "then": others})
+        except ValidationError as invalid:
+            raise ValueError(f"{self.number}: {_problem(invalid)}") from None
+        self._lines.set(self.number, script)
         return self
+
+
+def _problem(invalid: ValidationError) -> str:
+    error = invalid.errors(include_url=False)[0]
+    names = [str(part) for part in error["loc"] if part not in ("then", "en", "es") and not isinstance(part, int)]
+    value = f", not {error['input']!r}" if names else ""
+    return f"{' '.join([*names, expected(error['type'], error['msg'])])}{value}"

@@ -11,9 +11,11 @@ from kallyai_mcp.sandbox import call_table
 from kallyai_mcp.sandbox.app import SandboxApp, create_app
 from kallyai_mcp.sandbox.call_table import IN_PROGRESS, Call
 from kallyai_mcp.sandbox.serve import running
-from kallyai_mcp.testing.line import Line
+from kallyai_mcp.testing.line import Line, check_number
 from kallyai_mcp.testing.placed_call import PlacedCall
 from kallyai_mcp.testing.story import tell
+
+__tracebackhide__ = True  # a failed assertion is shown at the line of the test
 
 _AT_ONCE = 1e9
 """The speed with which a call of minutes lasts less than a microsecond."""
@@ -65,8 +67,9 @@ class KallyAISandbox:
 
         Raises:
             AssertionError: There was none, or there were several; the message tells what happened.
+            ValueError: The number is not in E.164.
         """
-        __tracebackhide__ = True
+        check_number(number)
         to_number = [call for call in self.calls if call.number == number]
         if len(to_number) != 1:
             self._fail(f"Exactly one call to {number} was expected, but {_placed(len(to_number))} to it.")
@@ -77,8 +80,10 @@ class KallyAISandbox:
 
         Raises:
             AssertionError: There was one; the message tells what happened.
+            ValueError: The number is not in E.164.
         """
-        __tracebackhide__ = True
+        if number is not None:
+            check_number(number)
         found = [call for call in self.calls if number in (None, call.number)]
         if found:
             self._fail(f"No call{f' to {number}' if number else ''} was expected, but {_placed(len(found))}.")
@@ -91,7 +96,6 @@ class KallyAISandbox:
         Raises:
             AssertionError: There was a call without the user's yes, or no call at all; the message tells what happened.
         """
-        __tracebackhide__ = True
         from kallyai_mcp.testing.consents import GIVEN, consents_of
 
         calls = self.calls
@@ -104,7 +108,6 @@ class KallyAISandbox:
             self._fail(f"The user's yes to each call was expected, but {_placed(len(without))} without it.", consents)
 
     def _fail(self, what: str, consents: dict[str, str] | None = None) -> NoReturn:
-        __tracebackhide__ = True
         raise AssertionError("\n".join([what, *tell(self.calls, list(self._sandbox.refused), consents)]))
 
 

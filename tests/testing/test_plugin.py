@@ -238,3 +238,38 @@ def test_a_run_that_does_not_use_it_imports_no_more_than_the_plug_in() -> None:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=30)
 
     assert done.stdout.split() == ["kallyai_mcp", "kallyai_mcp.testing", "kallyai_mcp.testing.plugin"]
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        (lambda sandbox: sandbox.line("+1 202-555-0142"), "'.1 202-555-0142' is not a number in E.164"),
+        (lambda sandbox: sandbox.line(12025550142), "12025550142 is not a number in E.164"),
+        (lambda sandbox: sandbox.assert_called_once("2025550142"), "'2025550142' is not a number in E.164"),
+        (lambda sandbox: sandbox.assert_not_called("2025550142"), "'2025550142' is not a number in E.164"),
+        (
+            lambda sandbox: sandbox.line(NUMBER).refuses("nonsense"),
+            "refusal should be 'quota_exceeded', 'missing_phone",
+        ),
+        (lambda sandbox: sandbox.line(NUMBER).books(at="25:00"), "at must be a time in the format HH:MM .*'25:00'"),
+        (lambda sandbox: sandbox.line(NUMBER).is_busy().then.books(on="Friday"), "on must be a date .*not 'Friday'"),
+        (lambda sandbox: sandbox.line(NUMBER).takes(-1), "seconds should be greater than or equal to 0, not -1"),
+        (lambda sandbox: sandbox.line(NUMBER).answers(""), "answer String should have at least 1 character, not ''"),
+    ],
+)
+def test_wrong_use_is_one_clear_line(
+    kallyai_sandbox: KallyAISandbox, wrong: Callable[[Any], object], message: str
+) -> None:
+    with pytest.raises(ValueError, match=message) as error:
+        wrong(kallyai_sandbox)
+    assert len(str(error.value).splitlines()) == 1
+
+
+def test_two_lines_with_one_number_are_one_line(kallyai_sandbox: KallyAISandbox) -> None:
+    first, second = kallyai_sandbox.line(NUMBER), kallyai_sandbox.line(NUMBER)
+    first.is_busy().then.declines()
+    second.takes(5)
+    line = request(f"{kallyai_sandbox.url}/_sandbox/line/{NUMBER}")
+    assert line == {"does": "is_busy", "seconds": 5, "then": [{"does": "declines"}]}
+    second.does_not_answer()
+    assert request(f"{kallyai_sandbox.url}/_sandbox/line/{NUMBER}")["then"] == []

@@ -38,7 +38,7 @@ def read_scenarios(text: str) -> tuple[Line, ...]:
         lines = ScenarioFile.model_validate(content).line
     except ValidationError as invalid:
         problems = [
-            f"{_place(content, error['loc'])}: {_expected(error['type'], error['msg'])}"
+            f"{_place(content, error['loc'])}: {expected(error['type'], error['msg'])}"
             for error in invalid.errors(include_url=False)
         ]
         raise ScenarioFileError("\n".join(problems)) from None
@@ -77,7 +77,8 @@ def _place(content: dict[str, Any], location: tuple[int | str, ...]) -> str:
     return " ".join(["line", str(location[1] + 1), *([f"({number})"] if number else []), *([keys] if keys else [])])
 
 
-def _expected(kind: str, message: str) -> str:
+def expected(kind: str, message: str) -> str:
+    """Return what is wrong with a value, in words that fit after its key; of one of pydantic's errors."""
     if kind == "extra_forbidden":
         return "there is no such key"
     if kind == "missing":
