@@ -5,9 +5,6 @@ import os
 import re
 import signal
 import sys
-import time
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -17,14 +14,11 @@ import anyio.to_thread
 import pytest
 from click.testing import Result
 
-from kallyai_mcp.api.models import TokenGrant
-from kallyai_mcp.auth.file_store import FileStore
-from kallyai_mcp.auth.tokens import Tokens
-from kallyai_mcp.sandbox.app import SandboxApp
 from kallyai_mcp.sandbox.serve import running
+from kallyai_mcp.testing import KallyAISandbox
 from tests.agent import open_agent, settings_in
 from tests.cli.machine import invoke
-from tests.processes import LIMIT, environment, started
+from tests.processes import LIMIT, started
 from tests.sandbox.manual_clock import ManualClock
 from tests.sandbox.sandbox_app import sandbox_app
 
@@ -37,36 +31,24 @@ BISTRO, BUSY, DO_NOT_CALL = "+14155551234", "+12025550103", "+12025550121"
 
 
 @pytest.fixture
-def app() -> Iterator[SandboxApp]:
-    """A sandbox on the real clock, because commands are separate processes; a call takes about a tenth of a second."""
-    with sandbox_app(speed=600) as app:
-        yield app
-
-
-@pytest.fixture
-async def home(tmp_path: Path, app: SandboxApp, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Path]:
+def home(kallyai_sandbox: KallyAISandbox, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A home in which somebody is signed in at the sandbox, and whose settings commands in this process find."""
-    async with signed_in(tmp_path, app, monkeypatch):
-        yield tmp_path
+    return use(kallyai_sandbox, monkeypatch)
 
 
-@asynccontextmanager
-async def signed_in(home: Path, app: SandboxApp, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[None]:
-    async with running(app) as url:
-        grant = TokenGrant.model_validate(app.state.sandbox.issue_tokens())
-        FileStore(home, url).save(Tokens.from_grant(grant, time.time()))
-        for name, value in environment(home, API_URL=url).items():
-            if name.startswith("KALLYAI_"):
-                monkeypatch.setenv(name, value)
-        yield
+def use(sandbox: KallyAISandbox, monkeypatch: pytest.MonkeyPatch) -> Path:
+    for name, value in sandbox.env.items():
+        monkeypatch.setenv(name, value)
+    return Path(sandbox.env["KALLYAI_HOME"])
 
 
 async def in_process(*arguments: str) -> Result:
     return await anyio.to_thread.run_sync(lambda: invoke(*arguments))
 
 
-def kallyai_url() -> dict[str, str]:
-    return {"API_URL": os.environ["KALLYAI_API_URL"]}
+def signed_in() -> dict[str, str]:
+    """The settings with which other servers and processes use the same account."""
+    return {name: os.environ[f"KALLYAI_{name}"] for name in ("API_URL", "ACCESS_TOKEN")}
 
 
 async def test_a_call_and_all_that_one_can_ask_about_it(home: Path) -> None:
@@ -102,7 +84,7 @@ async def test_a_call_and_all_that_one_can_ask_about_it(home: Path) -> None:
 
 
 async def test_a_call_of_the_terminal_is_not_placed_again_by_a_tool_and_the_reverse(home: Path) -> None:
-    settings = settings_in(home, **kallyai_url())
+    settings = settings_in(home, **signed_in())
     arguments = {
         "task_category": "general",
         "task_description": "Ask for the hours",
@@ -124,7 +106,7 @@ async def test_a_call_of_the_terminal_is_not_placed_again_by_a_tool_and_the_reve
 
 
 async def test_a_scheduled_call_can_be_canceled_and_one_that_is_over_can_not(home: Path) -> None:
-    settings = settings_in(home, **kallyai_url())
+    settings = settings_in(home, **signed_in())
     async with open_agent(settings, mode="auto", clock=ManualClock(datetime.now(UTC))) as agent:
         due = (datetime.now(UTC) + timedelta(days=2)).isoformat()
         ask = {"task_category": "general", "task_description": "Ask for the hours", "respondent_phone": BISTRO}
@@ -187,7 +169,7 @@ async def test_a_busy_number_is_called_again_later_and_the_command_does_not_wait
 
 
 async def test_a_list_that_needs_a_decision_is_shown_and_can_be_canceled(home: Path) -> None:
-    settings = settings_in(home, **kallyai_url())
+    settings = settings_in(home, **signed_in())
     ask = {"until": "booked", "task_category": "general", "task_description": "Ask for a table",
            "candidates": [{"respondent_phone": number, "business_name": name} for number, name in
                           ((BUSY, "First"), ("+12025550102", "Second"), (BISTRO, "Third"))]}  # fmt: skip
@@ -237,18 +219,17 @@ async def test_a_list_in_progress_is_canceled_and_its_call_goes_on_to_its_end(
                           {"respondent_phone": BISTRO, "business_name": "Second"}]}  # fmt: skip
     clock.hold()
     with sandbox_app(clock=clock) as app:
-        async with (
-            signed_in(tmp_path, app, monkeypatch),
-            open_agent(settings_in(tmp_path, **kallyai_url()), mode="auto", clock=clock) as agent,
-        ):
-            id_ = (await agent.use("call_around", ask)).data["tracking_id"]
-            await clock.sleepers(1)
-            running_ = await in_process("show", id_)
-            canceled = await in_process("cancel", id_)
-            clock.advance(minutes=5)
-            ended = await agent.use("get_call", call_id=id_, wait_seconds=5)
-            listed = await agent.use("list_calls")
-            again = await in_process("cancel", id_, "--json")
+        async with running(app) as url:
+            home = use(KallyAISandbox(app, url, tmp_path), monkeypatch)
+            async with open_agent(settings_in(home, **signed_in()), mode="auto", clock=clock) as agent:
+                id_ = (await agent.use("call_around", ask)).data["tracking_id"]
+                await clock.sleepers(1)
+                running_ = await in_process("show", id_)
+                canceled = await in_process("cancel", id_)
+                clock.advance(minutes=5)
+                ended = await agent.use("get_call", call_id=id_, wait_seconds=5)
+                listed = await agent.use("list_calls")
+                again = await in_process("cancel", id_, "--json")
 
     assert running_.stdout.startswith("Calling one after another  1 of 2\n")
     assert canceled.exit_code == 0, canceled.output
@@ -295,11 +276,11 @@ async def test_on_a_terminal_the_user_sees_the_call_and_is_asked_and_again_if_th
     from tests.cli.pseudo_terminal import on_terminal
 
     def session() -> tuple[int, str, int, str]:
-        with on_terminal(home, "call", BISTRO, *TABLE, **kallyai_url()) as terminal:
+        with on_terminal(home, "call", BISTRO, *TABLE, **signed_in()) as terminal:
             terminal.read_until("Place this call? [y/N]: ")
             terminal.type("n\n")
             no, refused = terminal.wait(), terminal.output
-        with on_terminal(home, "call", BISTRO, *TABLE, **kallyai_url()) as terminal:
+        with on_terminal(home, "call", BISTRO, *TABLE, **signed_in()) as terminal:
             terminal.read_until("Place this call? [y/N]: ")
             meanwhile = invoke("call", BISTRO, "Ask for the hours", "--yes")
             assert meanwhile.exit_code == 0, meanwhile.output
@@ -322,14 +303,13 @@ async def test_on_a_terminal_the_user_sees_the_call_and_is_asked_and_again_if_th
 
 
 @on_posix
-async def test_ctrl_c_leaves_the_call_and_says_how_to_follow_it(home: Path, app: SandboxApp) -> None:
-    app.state.sandbox.speed = 20
+async def test_ctrl_c_leaves_the_call_and_says_how_to_follow_it(home: Path, kallyai_sandbox: KallyAISandbox) -> None:
+    kallyai_sandbox.line(BISTRO).takes(1.5)
 
-    placed = anyio.Event()
-    app.state.sandbox.report = lambda _: placed.set()
-    with started(home, "call", BISTRO, "Ask for the hours", "--yes", **kallyai_url()) as process:
+    with started(home, "call", BISTRO, "Ask for the hours", "--yes", **signed_in()) as process:
         with anyio.fail_after(LIMIT):
-            await placed.wait()
+            while not kallyai_sandbox.calls:  # noqa: ASYNC110 - there is no event to wait for
+                await anyio.sleep(0.01)
         process.send_signal(signal.SIGINT)
         _, words = await anyio.to_thread.run_sync(lambda: process.communicate(timeout=LIMIT))
     followed = await in_process("show", words.split()[-2], "--follow")
@@ -349,7 +329,7 @@ async def test_on_a_terminal_without_color_the_list_is_plain_and_fits(
     from tests.cli.pseudo_terminal import on_terminal
 
     def session() -> str:
-        with on_terminal(home, "calls", **kallyai_url()) as terminal:
+        with on_terminal(home, "calls", **signed_in()) as terminal:
             assert terminal.wait() == 0
             return terminal.output
 
