@@ -22,7 +22,7 @@ def check_number(number: str) -> str:
     Raises:
         ValueError: It is not; no call would ever be to it.
     """
-    if not isinstance(number, str) or not re.fullmatch(E164, number):
+    if not re.fullmatch(E164, str(number)):
         raise ValueError(f"{number!r} is not a number in E.164, such as '+12025550142'")
     return number
 
