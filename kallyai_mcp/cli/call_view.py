@@ -30,6 +30,9 @@ _STYLES: dict[str, _Style] = {
 }
 """The color of each outcome, which is the card's."""
 
+_LEAST_OF_CALLEE = 17
+"""The columns of who was called that must be seen on the line with the outcome: a number fits."""
+
 _BOOKINGS = ("restaurant", "clinic", "hotel")
 
 
@@ -183,7 +186,8 @@ def call_rows(
 
     For a scheduled call, "when" is when it is due.
 
-    On a console that is too narrow for this, the id and the summary are on a second line.
+    On a console that is too narrow for this, the id and the summary are on a second line, or who was called and the
+    summary on a second and the id on a third one.
     """
     zone = zone_of(timezone)
     rows, styles = [], []
@@ -204,13 +208,19 @@ def call_rows(
             )
         )
         styles.append(_STYLES[outcome])
-    needed = len(indent) + sum(max((cells(row[column]) for row in rows), default=0) + 2 for column in range(4))
+    columns = [max((cells(row[column]) for row in rows), default=0) for column in range(4)]
+    needed = len(indent) + sum(columns) + 2 * len(columns)
     if needed - 2 <= row_width():
         lines = table(rows, styles=styles, indent=indent)
     else:
-        firsts = table([row[:3] for row in rows], styles=styles, indent=indent)
-        seconds = table([row[3:] for row in rows], indent=f"{indent}  ")
-        lines = [line for pair in zip(firsts, seconds, strict=True) for line in pair]
+        below = f"{indent}  "
+        if row_width() - len(indent) - columns[0] - columns[1] - 4 >= min(columns[2], _LEAST_OF_CALLEE):
+            parts = [table([row[:3] for row in rows], styles=styles, indent=indent)]
+            parts += [table([row[3:] for row in rows], indent=below)]
+        else:
+            parts = [table([row[:2] for row in rows], styles=styles, indent=indent)]
+            parts += [table([(row[2], row[4]) for row in rows], indent=below), [f"{below}{row[3]}" for row in rows]]
+        lines = [line for lines_of_call in zip(*parts, strict=True) for line in lines_of_call]
     if any(answer.calendar_checked is False for answer in calls):
         lines.append(wrapped(f"* {words.say('not_looked_up')}", indent))
     return lines

@@ -11,6 +11,7 @@ from kallyai_mcp.api.errors import KallyAIError, NotSignedInError
 from kallyai_mcp.api.models import Call, Statistics, Subscription
 from kallyai_mcp.auth.tokens import Tokens
 from kallyai_mcp.calls.call_lists import CallList
+from kallyai_mcp.calls.policy import RiskFlag
 from kallyai_mcp.calls.records import AuditEntry, CallRecord
 from kallyai_mcp.cli.call_view import call_rows
 from kallyai_mcp.cli.connection import Connection, run_with_connection
@@ -24,6 +25,7 @@ from kallyai_mcp.tools.call_results import call_answer
 from kallyai_mcp.tools.call_view import CallView
 from kallyai_mcp.tools.list_results import list_state
 from kallyai_mcp.tools.text.account import allowances, billing_day, quota
+from kallyai_mcp.tools.text.consent import reasons
 from kallyai_mcp.tools.text.plain import duration, number, one_line, zone_of
 from kallyai_mcp.tools.text.times import when
 
@@ -96,14 +98,39 @@ def show_audit(settings: Settings, *, as_json: bool) -> None:
         parts = [
             f"{when(entry.at, zone, now, spanish=spanish):<12}",
             f"{entry.number:<16}",
-            one_line(entry.outcome),
+            _audited(one_line(entry.outcome)),
         ]
-        asked_by, how, risks = one_line(entry.asked_by or ""), one_line(entry.how or ""), ", ".join(entry.risk_flags)
+        asked_by, why = (
+            one_line(entry.asked_by or ""),
+            reasons([RiskFlag(flag) for flag in entry.risk_flags if flag in [*RiskFlag]], spanish),
+        )
         parts += [localized(f"asked by {asked_by}", f"pedida por {asked_by}")] if asked_by else []
-        parts += [localized(f"consent: {how}", f"permiso: {how}")] if how else []
-        parts += [localized(f"risk: {one_line(risks)}", f"riesgo: {one_line(risks)}")] if risks else []
+        parts += [_consent(entry.how)] if entry.how else []
+        parts += [localized(f"risk: {why}", f"riesgo: {why}")] if why else []
         parts += [entry.tracking_id] if entry.tracking_id else []
         say("  ".join(parts))
+
+
+def _audited(outcome: str) -> str:
+    match outcome.partition(":"):
+        case ("placed", _, _):
+            return localized("placed", "hecha")
+        case ("scheduled", _, _):
+            return localized("scheduled", "programada")
+        case (_, _, setting):
+            return localized(f"refused: {setting.strip()}", f"rechazada: {setting.strip()}")
+
+
+def _consent(how: str) -> str:
+    match how:
+        case "form":
+            return localized("consent: the user said yes", "permiso: el usuario dijo que sí")
+        case "confirmation":
+            return localized("consent: the agent passed on a yes", "permiso: el agente transmitió un sí")
+        case "never_asks":
+            return localized("consent: nobody is asked", "permiso: no se pregunta a nadie")
+        case _:
+            return localized("consent: not needed", "permiso: no hacía falta")
 
 
 class _Status:
@@ -225,7 +252,7 @@ def _bars(statistics: Statistics, columns: int, words: Words) -> list[str]:
     )
     return [
         f"  {words.say(kind):<8} {bar(min(remaining / allocated, 1), min(40, columns - 32))} "
-        f"{words.say('left', left=number(remaining))}"
+        f"{words.say('left', left=number(remaining, spanish=words.spanish))}"
         for kind, remaining, allocated in kinds
         if remaining is not None and allocated
     ]

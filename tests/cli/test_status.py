@@ -127,7 +127,8 @@ async def test_a_narrow_console_gets_shorter_bars_and_lines(
     (minutes,) = (line for line in done.stdout.splitlines() if line.startswith("  Minutes"))
     (sent,) = (line for line in done.stdout.splitlines() if "t-sent" in line)
     assert len(minutes) <= 44
-    assert re.fullmatch(r"    t-sent  2 min( \d+ s)? so far", sent)
+    assert sent == "    t-sent"
+    assert re.search(r"\n    Italian Bistro, \+1 415-555-1234  2 min.*\n    t-sent\n", done.stdout)
     assert "Last calls: none" in done.stdout
 
 
@@ -176,8 +177,8 @@ async def test_the_audit_trail_shows_who_asked_and_what_was_refused(tmp_path: Pa
     assert "Not signed in" in empty.stderr
     assert none_yet.stdout == "The audit trail is empty: no call was asked for.\n"
     first, second = shown.stdout.splitlines()
-    assert first.endswith("+14155559999      refused:KALLYAI_DENY_NUMBERS")
-    assert "+14155551234      placed  asked by claude-code 2.1  consent: form  risk: urgent" in second
+    assert first.endswith("+14155559999      refused: KALLYAI_DENY_NUMBERS")
+    assert "+14155551234      placed  asked by claude-code 2.1  consent: the user said yes  risk: " in second
     assert second.endswith("  t-reserved")
     newest, oldest = json.loads(as_json.stdout)["audit"]
     assert newest["outcome"] == "refused:KALLYAI_DENY_NUMBERS"

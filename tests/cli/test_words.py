@@ -127,7 +127,9 @@ async def test_a_spanish_terminal_speaks_spanish(
         placed = invoke("call", "+12025550100", *asked, "--yes")
         again = invoke("call", "+12025550100", *asked, "--yes")
         refused = invoke("call", "+12025550121", "Pregunta el horario", "--yes")
-        others = [invoke(*words) for words in (("calls",), ("status",), ("calls", "--offset", "9"))]
+        others = [
+            invoke(*words) for words in (("calls",), ("status",), ("calls", "--offset", "9"), ("status", "--audit"))
+        ]
         return placed.stdout, placed.stderr, again.stdout, refused.output, *(each.output for each in others)
 
     async with running(app) as url:
@@ -138,7 +140,7 @@ async def test_a_spanish_terminal_speaks_spanish(
                 monkeypatch.setenv(name, value)
         monkeypatch.setenv("LC_ALL", "es_MX.UTF-8")
         monkeypatch.setenv("COLUMNS", "200")
-        placed, preview, again, refused, listed, status, none = await anyio.to_thread.run_sync(commands)
+        placed, preview, again, refused, listed, status, none, audit = await anyio.to_thread.run_sync(commands)
 
     assert preview.startswith("¿Llamar a ")
     assert "Llamando a +1 202-555-0100" in preview
@@ -151,4 +153,8 @@ async def test_a_spanish_terminal_speaks_spanish(
     assert "Sesión iniciada como personal@sandbox.test; se guarda en " in status
     assert re.search(r"Quedan [\d,.]+ de \d+ \w+ y ", status)
     assert "En curso: ninguna\nÚltimas llamadas:" in status
+    (figures,) = re.findall(r"y ([\d,]+) de 210 minutos", status)
+    assert f"Disponibles: {figures}\n" in status
+    assert re.search(r"\+12025550100 +hecha  pedida por kallyai-mcp call  permiso: no se pregunta a nadie", audit)
+    assert not re.search("placed|never_asks|not_needed", audit)
     assert none.strip() == "No hay más llamadas."
