@@ -1,8 +1,12 @@
 """`kallyai-mcp call`: a person places a call, by the same call service and ledger as the tools."""
 
+import os
+import signal
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from types import FrameType
 from typing import Any
 
 import anyio
@@ -141,7 +145,9 @@ class _Call:
             return Consent(_ASKED_BY, "never_asks", flags, last_call=found.last_call, since=found.since)
         if not sys.stdin.isatty():
             raise click.ClickException(self._words.say("yes_needed"))
-        if not await anyio.to_thread.run_sync(_confirm, self._words, asked.schedule):
+        with _ctrl_c_ends_it(self._words):
+            is_agreed = await anyio.to_thread.run_sync(_confirm, self._words, asked.schedule)
+        if not is_agreed:
             raise click.ClickException(self._words.say("not_called"))
         return Consent(_ASKED_BY, "form", flags, last_call=found.last_call)
 
@@ -153,6 +159,25 @@ class _Asked:
     submission: Submission
     timezone: str
     schedule: Schedule
+
+
+@contextmanager
+def _ctrl_c_ends_it(words: Words) -> Iterator[None]:
+    """Let Ctrl-C end the process at once, while a thread waits for an answer that can't be interrupted.
+
+    Nothing is lost: this call is not in the ledger yet, and each step of others is there before it is taken.
+    """
+
+    def end(number: int, _: FrameType | None) -> None:
+        say(f"\n{words.say('not_called')}", err=True)
+        sys.stderr.flush()
+        os._exit(128 + number)
+
+    before = signal.signal(signal.SIGINT, end)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def _confirm(words: Words, schedule: Schedule) -> bool:

@@ -1,4 +1,7 @@
-"""The process's standard input and output, and its end by a signal. Imports only the standard library."""
+"""The process's standard input and output, and its end by a signal.
+
+Imports only the standard library and `languages`.
+"""
 
 import os
 import signal
@@ -7,6 +10,8 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
+
+from kallyai_mcp.languages import localized
 
 
 @contextmanager
@@ -44,7 +49,7 @@ def exit_on_signals() -> None:
 def _exit_now(number: int, _: FrameType | None) -> None:
     sys.stderr.flush()
     if number == signal.SIGINT and os.isatty(2):
-        os.write(2, b"\nStopped.\n")
+        os.write(2, localized("\nStopped.\n", "\nDetenido.\n").encode())
     os._exit(0 if number == signal.SIGTERM else 128 + number)
 
 

@@ -303,6 +303,22 @@ async def test_on_a_terminal_the_user_sees_the_call_and_is_asked_and_again_if_th
 
 
 @on_posix
+async def test_ctrl_c_at_the_question_ends_it_at_once_and_nobody_is_called(home: Path) -> None:
+    from tests.cli.pseudo_terminal import on_terminal
+
+    def interrupted() -> tuple[int, str]:
+        with on_terminal(home, "call", BISTRO, *TABLE, **signed_in()) as terminal:
+            terminal.read_until("Place this call? [y/N]")
+            terminal.process.send_signal(signal.SIGINT)
+            return terminal.wait(), terminal.output
+
+    code, output = await anyio.to_thread.run_sync(interrupted)
+
+    assert code == 130
+    assert output.endswith("\r\nNot called.\r\n")
+
+
+@on_posix
 async def test_ctrl_c_leaves_the_call_and_says_how_to_follow_it(home: Path, kallyai_sandbox: KallyAISandbox) -> None:
     kallyai_sandbox.line(BISTRO).takes(1.5)
 
