@@ -35,6 +35,16 @@ class ServiceAccess:
         """The time by the service's clock, if it is known."""
         return self._service_clock.now()
 
+    async def learn_time(self, account: AccountKey) -> None:
+        """Ask KallyAI for something, for the `Date` of the response, if the service's clock is not known.
+
+        Raises:
+            KallyAIError: As `api_of`, and the errors of `KallyAI.list_calls`.
+        """
+        if self.service_time() is None:
+            async with self.api_of(account) as api:
+                await api.list_calls(limit=1)
+
     async def check_account(self, account: AccountKey) -> None:
         """Raise `KallyAIError` (code `account_changed`) unless `account` is signed in."""
         if await self.account() != account:

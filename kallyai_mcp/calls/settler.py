@@ -166,9 +166,8 @@ class CallSettler:
         if record.call_id is not None:
             async with self._service.api_of(record.account) as api:
                 return await api.get_call(record.call_id)
-        if record.clock_offset is None and self._service.service_time() is None:
-            async with self._service.api_of(record.account) as api:
-                await api.list_calls(limit=1)  # for its `Date`: without it, an older call could be taken for this one
+        if record.clock_offset is None:  # without the service's clock, an older call could be taken for this one
+            await self._service.learn_time(record.account)
         if (
             record.clock_offset is None
             and record.tracking_id in self._left

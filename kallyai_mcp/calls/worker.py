@@ -33,6 +33,9 @@ _log = logging.getLogger(__name__)
 
 _DAY = 86400.0
 
+_LEARN_TIME = 60.0
+"""How many seconds a call that is due waits for KallyAI to tell its time; a cold start takes up to 30."""
+
 
 class CallWorker:
     """Runs calls to their end. Use it as an async context manager; leaving it stops its tasks.
@@ -264,10 +267,12 @@ class CallWorker:
             )
             self._due_again = self._clock.monotonic() + self._timing.due_pause
             return
+        with self._clock.move_on_after(_LEARN_TIME), suppress(KallyAIError):
+            await self._service.learn_time(account)
         worker = await self.leased()
         async with self._taking_over:  # what is reserved here and not started yet must not be taken for left behind
             reserved = Stopwatch(self._clock)
-            due = await self.ledger.take_due(account, worker)
+            due = await self.ledger.take_due(account, worker, service_time=self._service.service_time)
             for record in due:
                 self.send(record, reserved)
         if not due:

@@ -133,6 +133,36 @@ async def test_a_call_is_placed_within_half_an_hour_also_when_the_callees_clocks
     assert placed.record.schedule.place_by == moment + timedelta(minutes=30)
 
 
+@pytest.mark.parametrize("hours", [-3, 3], ids=["fast", "slow"])
+async def test_a_machine_whose_clock_is_wrong_by_hours_does_not_call_at_the_wrong_time(
+    place: str, clock: ManualClock, hours: int
+) -> None:
+    service = Service(clock, clock_offset=3600 * hours)
+    async with world(service, place) as here:
+        placed = await schedule(here)
+        await at(here, DUE)
+        await at(here, DUE + timedelta(minutes=31))
+        record = await now(here, placed.record)
+
+    assert service.keys == []
+    assert record.state is CallState.EXPIRED
+    assert record.error is not None
+    assert record.error.code == "clock_wrong_when_due"
+
+
+async def test_a_machine_whose_clock_is_fast_by_minutes_calls_when_it_is_due_by_the_clock_of_the_service(
+    place: str, clock: ManualClock
+) -> None:
+    service = Service(clock, clock_offset=-600)
+    async with world(service, place) as here:
+        await schedule(here)
+        await at(here, DUE)
+        early = len(service.keys)
+        await at(here, DUE + timedelta(minutes=10))
+
+    assert (early, len(service.keys)) == (0, 1)
+
+
 async def test_a_call_that_is_too_late_to_be_placed_stands_for_no_new_one(place: str, clock: ManualClock) -> None:
     service = Service(clock)
     async with world(service, place) as here:
@@ -249,7 +279,7 @@ async def test_a_call_that_was_taken_by_a_process_that_died_before_it_was_sent_i
         placed = await schedule(here)
     clock.advance((DUE - NOW).total_seconds())
     dying = Ledger(database_at(place, clock.now), policy=CallPolicy(), timing=Timing())
-    [taken] = await dying.take_due(placed.record.account, await dying.take_lease())
+    [taken] = await dying.take_due(placed.record.account, await dying.take_lease(), service_time=lambda: None)
     await dying.aclose()
     async with world(service, place) as other:
         await at(other, DUE + timedelta(minutes=2))

@@ -165,6 +165,34 @@ async def test_the_outcome_of_a_call_in_progress_is_written_into_the_new_ledger(
     assert (record.tracking_id, record.state) == (placed.record.tracking_id, CallState.ENDED)
 
 
+async def test_what_is_written_after_the_log_of_the_ledger_was_deleted_is_seen_by_the_next_process(
+    path: Path, clock: ManualClock
+) -> None:
+    """SQLite would go on writing into the deleted log."""
+    hangs_up = anyio.Event()
+
+    async def talks() -> tuple[int, Json]:
+        await hangs_up.wait()
+        return 201, {"call_id": "c-1", "status": "success"}
+
+    service = Service(clock, [talks])
+    async with world(service, str(path)) as here:
+        placed = await here.place()
+        with anyio.fail_after(LIMIT):
+            while not service.keys:
+                await anyio.lowlevel.checkpoint()
+        for end in ("-wal", "-shm"):
+            path.with_name(f"{path.name}{end}").unlink()
+        async with world(service, str(path)) as other:
+            hangs_up.set()
+            ended = await here.outcome(placed)
+            again = await other.place()
+
+    assert ended.state is CallState.ENDED
+    assert not again.is_new
+    assert len(service.keys) == 1
+
+
 async def test_nothing_is_sent_for_a_call_that_was_reserved_in_a_ledger_that_is_gone(
     path: Path, clock: ManualClock
 ) -> None:

@@ -1,6 +1,7 @@
 """What the ledger needs of a database; `sqlite.py` and `postgres.py` are the two drivers."""
 
 from collections.abc import Callable
+from datetime import datetime
 from typing import Any, ClassVar, Protocol, TypeVar
 
 from kallyai_mcp.api.errors import KallyAIError
@@ -9,6 +10,9 @@ Row = dict[str, Any]
 """One row by column name: text, integers, floats, and None."""
 
 Result = TypeVar("Result")
+
+ServiceTime = Callable[[], datetime | None]
+"""Gives the time by the service's clock; None when it is not known."""
 
 
 class LedgerUnavailableError(KallyAIError):

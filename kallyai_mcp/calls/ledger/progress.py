@@ -2,19 +2,16 @@
 
 from collections.abc import Callable, Collection
 from dataclasses import replace
-from datetime import datetime
 
 from kallyai_mcp.api.errors import KallyAIError
 from kallyai_mcp.api.models import Call
+from kallyai_mcp.calls.ledger.base import ServiceTime
 from kallyai_mcp.calls.ledger.base import Transaction as Tx
 from kallyai_mcp.calls.ledger.reservation import insert, lock_account, numbered, readable
 from kallyai_mcp.calls.ledger.scheduling import expire, plan_retry
 from kallyai_mcp.calls.ledger.schema import ACTIVE
 from kallyai_mcp.calls.records import AccountKey, CallRecord, CallState, Ending, from_row, moment, to_row
 from kallyai_mcp.calls.timing import Timing
-
-ServiceTime = Callable[[], datetime | None]
-"""Gives the time by the service's clock; None when it is not known."""
 
 _SMALL_JUMP = 1.0
 """How many seconds a clock may be set back without any notice: time servers do that."""

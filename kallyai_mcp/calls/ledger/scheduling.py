@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 from kallyai_mcp.api.errors import KallyAIError
+from kallyai_mcp.calls.ledger.base import ServiceTime
 from kallyai_mcp.calls.ledger.base import Transaction as Tx
 from kallyai_mcp.calls.ledger.reservation import (
     check_policy,
@@ -30,6 +31,12 @@ from kallyai_mcp.calls.timing import Timing
 _DUE = "state = 'scheduled' AND not_before <= :now"
 
 
+_CLOCKS_AGREE = 120.0
+"""By how many seconds our clock and the service's may differ and count as the same."""
+
+_CLOCK_WRONG = KallyAIError(
+    "The clock of this machine differed from KallyAI's when the call was due.", code="clock_wrong_when_due"
+)
 _OTHER_ACCOUNT = KallyAIError("Another account was signed in when the call was due.", code="other_account_when_due")
 
 
@@ -79,17 +86,27 @@ def note_hindrance(tx: Tx, account: AccountKey | None, error: KallyAIError) -> N
     expire(tx)
 
 
-def take_due(tx: Tx, account: AccountKey, worker: str, policy: CallPolicy) -> list[CallRecord]:
+def take_due(
+    tx: Tx, account: AccountKey, worker: str, policy: CallPolicy, service_time: ServiceTime
+) -> list[CallRecord]:
     """Give `worker` the account's calls that are due, which are reserved from now on; returns them.
 
-    What a setting refuses now ends with that reason.
+    What a setting refuses now ends with that reason. A call is due only when it is due by the service's clock, too: a
+    machine whose clock is wrong by hours must not call in the night.
     """
     lock_account(tx, account)
     note_hindrance(tx, account, _OTHER_ACCOUNT)
-    now = tx.now()
+    now, known = tx.now(), service_time()
+    there = known.timestamp() if known is not None else now
+    if abs(there - now) <= _CLOCKS_AGREE:
+        there = now
+    else:
+        note_hindrance(tx, None, _CLOCK_WRONG)
     due = tx.rows(
-        f"SELECT * FROM calls WHERE {_DUE} AND api = :api AND account = :account ORDER BY not_before",
+        f"SELECT * FROM calls WHERE {_DUE} AND not_before <= :there AND place_by >= :there "
+        "AND api = :api AND account = :account ORDER BY not_before",
         now=now,
+        there=there,
         **account.columns,
     )
     return [taken for record in readable(due) if (taken := _take(tx, record, worker, policy)) is not None]

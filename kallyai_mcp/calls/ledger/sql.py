@@ -15,6 +15,7 @@ from kallyai_mcp.calls.ledger.base import (
     ConstraintError,
     Database,
     Row,
+    ServiceTime,
 )
 from kallyai_mcp.calls.ledger.base import Transaction as Tx
 from kallyai_mcp.calls.ledger.call_lists import ListLedger
@@ -145,7 +146,7 @@ class Ledger:
 
         return await reserved(self._database, work)
 
-    async def mark_sent(self, record: CallRecord, *, service_time: progress.ServiceTime) -> CallRecord:
+    async def mark_sent(self, record: CallRecord, *, service_time: ServiceTime) -> CallRecord:
         """Note that a request is about to leave; returns the record as it then is.
 
         Args:
@@ -169,7 +170,7 @@ class Ledger:
         self,
         record: CallRecord,
         *,
-        service_time: progress.ServiceTime,
+        service_time: ServiceTime,
         since_sent: Callable[[], float] | None = None,
     ) -> CallRecord:
         """Note that a response to a request for this call was lost; returns the record as it then is.
@@ -306,12 +307,19 @@ class Ledger:
         """Whether a scheduled call of any account is due."""
         return await self._database.read(scheduling.has_due, empty=False)
 
-    async def take_due(self, account: AccountKey, worker: str) -> list[CallRecord]:
+    async def take_due(self, account: AccountKey, worker: str, *, service_time: ServiceTime) -> list[CallRecord]:
         """Give `worker` the account's scheduled calls that are due, which are reserved from now on; returns them.
 
         One that may not be placed by now ends with the reason, and one that is too late is expired.
+
+        Args:
+            account: The account.
+            worker: The worker that asks.
+            service_time: Gives the time by the service's clock, if it is known; called within the transaction.
         """
-        return await self._database.write(lambda tx: scheduling.take_due(tx, account, worker, self._policy))
+        return await self._database.write(
+            lambda tx: scheduling.take_due(tx, account, worker, self._policy, service_time)
+        )
 
     async def note_hindrance(self, error: KallyAIError) -> None:
         """Note why the calls that are due can't be placed now, which is told if they expire."""

@@ -56,7 +56,7 @@ class SqliteDatabase:
         self._seconds = seconds
         self._one_thread = anyio.Lock()
         self._connection: sqlite3.Connection | None = None
-        self._opened_as: _FileId | None = None
+        self._opened_as: tuple[_FileId | None, ...] = ()
         self._is_replaced = False
         self._lease: FileLock | None = None
         self._lease_id: _FileId | None = None
@@ -160,8 +160,11 @@ class SqliteDatabase:
         return self._path.with_name(f"{self._path.name}.workers") / f"{worker}.lock"
 
     def _notice_replacement(self) -> None:
-        """Close the file if it is no longer the one at its path; the next use opens anew, and the next write fails."""
-        if self._connection is not None and _file_id(self._path) != self._opened_as:
+        """Close the file if it is no longer the one at its path; the next use opens anew, and the next write fails.
+
+        The same for its companions: what is written into a log that was deleted is seen by no other process.
+        """
+        if self._connection is not None and self._file_ids() != self._opened_as:
             self._close()
             self._is_replaced = True
 
@@ -180,8 +183,12 @@ class SqliteDatabase:
     def _open(self) -> sqlite3.Connection:
         if self._connection is None:
             self._connection = self._opened()
-            self._opened_as = _file_id(self._path)
+            self._opened_as = self._file_ids()
         return self._connection
+
+    def _file_ids(self) -> tuple[_FileId | None, ...]:
+        """The ids of the file, its write-ahead log, and its shared memory; SQLite keeps all three while it is open."""
+        return tuple(_file_id(self._path.with_name(f"{self._path.name}{end}")) for end in ("", "-wal", "-shm"))
 
     def _opened(self) -> sqlite3.Connection:
         _make_private_folder(self._path.parent)

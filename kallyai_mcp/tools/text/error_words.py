@@ -91,6 +91,12 @@ EXPLANATIONS: dict[str, Explanation] = {
         "otra cuenta tenía la sesión iniciada cuando tocaba la llamada, y nunca se llama tarde",
         "Pregunta al usuario si se llama ahora y con qué cuenta",
     ),
+    "clock_wrong_when_due": Explanation(
+        "the clock of this machine was wrong when the call was due, and a call is never placed early or late",
+        "Tell the user to set the clock, and ask whether to call now",
+        "el reloj de este equipo no iba bien cuando tocaba la llamada, y nunca se llama antes ni después",
+        "Di al usuario que ponga el reloj en hora y pregunta si se llama ahora",
+    ),
     "cannot_schedule": Explanation(
         "this server can place calls only while their user asks, because it has no sign-in of its own",
         "Call make_call at the time itself, without not_before and retries",
