@@ -5,27 +5,27 @@ import re
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from contextvars import ContextVar
 from typing import Any, Literal
 
 Language = Literal["en", "es"]
 
-_chosen: ContextVar[Language | None] = ContextVar("the language of localized texts", default=None)
+_chosen: list[Language] = []
+"""The languages of `speaking`, the innermost last; the same in all threads of this process."""
 
 
 def localized(english: str, spanish: str) -> str:
     """The one of two texts that is in the language of the person at this terminal, or of `speaking`."""
-    return spanish if (_chosen.get() or reader_language()) == "es" else english
+    return spanish if (_chosen[-1] if _chosen else reader_language()) == "es" else english
 
 
 @contextmanager
 def speaking(language: Language) -> Iterator[None]:
     """Have `localized` take this language within, such as English for JSON."""
-    token = _chosen.set(language)
+    _chosen.append(language)
     try:
         yield
     finally:
-        _chosen.reset(token)
+        _chosen.pop()
 
 
 def _language_of_windows() -> str:
