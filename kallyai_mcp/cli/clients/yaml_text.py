@@ -1,10 +1,12 @@
 """Changes one entry in a YAML text and leaves the rest as it was; the counterpart of `json_text` and `toml`."""
 
 import io
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from kallyai_mcp.cli.clients.errors import BadFormatError
+from kallyai_mcp.cli.clients.round_trip import checked, drop_from, put_into
 from kallyai_mcp.languages import localized
 
 if TYPE_CHECKING:
@@ -31,17 +33,7 @@ def put(text: str, path: Sequence[str], value: Any) -> str:
     Raises:
         BadFormatError: `text` is not YAML, or a value on the way is not a mapping.
     """
-    wanted = read(text)
-    document = _load(text, "rt") if wanted else {}
-    for tree in (wanted, document):
-        for key in path[:-1]:
-            if tree.get(key) is None:
-                tree[key] = {}
-            tree = tree[key]
-            if not isinstance(tree, dict):
-                raise BadFormatError(localized(f'"{key}" is not a mapping', f'"{key}" no es un mapa'), line=1)
-        tree[path[-1]] = value
-    return _checked(text, document, wanted)
+    return _changed(text, partial(put_into, path=path, value=value, kind=("a mapping", "un mapa"), line_of=lambda _: 1))
 
 
 def drop(text: str, path: Sequence[str]) -> str:
@@ -50,27 +42,17 @@ def drop(text: str, path: Sequence[str]) -> str:
     Raises:
         BadFormatError: `text` is not YAML.
     """
+    return _changed(text, partial(drop_from, path=path))
+
+
+def _changed(text: str, change: Callable[[Any], None]) -> str:
     wanted = read(text)
     document = _load(text, "rt") if wanted else {}
     for tree in (wanted, document):
-        for key in path[:-1]:
-            tree = tree.get(key) or {}
-        tree.pop(path[-1], None)
-    return _checked(text, document, wanted)
-
-
-def _checked(text: str, document: Any, wanted: dict[str, Any]) -> str:
-    """`document` as text, with the line ends of `text`, if it parses as `wanted`; this guards against surprises."""
+        change(tree)
     stream = io.StringIO()
     _yaml("rt").dump(document, stream)
-    new = stream.getvalue()
-    if text.count("\n") == text.count("\r\n") > 0:
-        new = new.replace("\n", "\r\n")
-    if read(new) != wanted:
-        raise BadFormatError(
-            localized("its layout can't be changed safely", "su disposición no se puede cambiar con seguridad"), line=1
-        )
-    return new
+    return checked(text, stream.getvalue(), read, wanted)
 
 
 def _load(text: str, kind: str) -> Any:
