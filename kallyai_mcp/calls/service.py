@@ -5,8 +5,8 @@ What it knows of a call it reads from the ledger, so any process can be asked ab
 
 import logging
 import math
-from collections.abc import Awaitable, Callable, Collection, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Awaitable, Callable, Collection, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -26,7 +26,7 @@ from kallyai_mcp.calls.ledger.base import LedgerUnavailableError
 from kallyai_mcp.calls.ledger.reservation import Precheck
 from kallyai_mcp.calls.ledger.sql import Ledger
 from kallyai_mcp.calls.policy import Consent
-from kallyai_mcp.calls.records import AccountKey, CallRecord, CallState, fingerprint, new_tracking_id
+from kallyai_mcp.calls.records import AccountKey, CallRecord, CallState, fingerprint, is_tracking_id, new_tracking_id
 from kallyai_mcp.calls.schedule import NOW, Schedule
 from kallyai_mcp.calls.timing import Timing
 from kallyai_mcp.calls.worker import CallWorker
@@ -153,9 +153,13 @@ class CallService:
         asked = await self._asked(submission, timezone, session_id, schedule)
         if (running := self._running(asked)) is not None:
             return Placed(running, is_new=False)
-        # Shielded: a record that no worker runs would have to be found and settled first.
-        with anyio.CancelScope(shield=True), _refusals_counted():
-            record, is_new = await self._worker.reserve(asked, redial=redial, consent=consent)
+        try:
+            # Shielded: a record that no worker runs would have to be found and settled first.
+            with anyio.CancelScope(shield=True):
+                record, is_new = await self._worker.reserve(asked, redial=redial, consent=consent)
+        except PolicyError as error:
+            _count(error)
+            raise
         return Placed(await self._looked_again(record), is_new)
 
     async def find(self, id_: str) -> CallRecord | None:
@@ -320,7 +324,14 @@ class CallService:
         return going_on  # noqa: RET504 - mypy doesn't know that the scope lets nothing pass
 
     async def find_list(self, list_id: str) -> CallList | None:
-        """The list with this id; an unknown outcome is looked for once more. Raises as `list_unsettled`."""
+        """The list with this id, None for any other id; an unknown outcome is looked for once more.
+
+        Raises:
+            NotSignedInError: No account is signed in.
+            LedgerUnavailableError: The ledger can't be read, and only the ledger knows this id.
+        """
+        if not is_tracking_id(list_id):
+            return None
         found = await self._worker.ledger.lists.find(await self._worker.account(), list_id)
         if found is None or found.why is not Why.UNKNOWN or not found.records:
             return found
@@ -383,16 +394,7 @@ class CallService:
         await self._worker.ledger.mark_delivered(records, delivered=delivered)
 
 
-@contextmanager
-def _refusals_counted() -> Iterator[None]:
-    """Log and count what a setting refuses; the number is in the audit trail alone."""
-    try:
-        yield
-    except PolicyError as error:
-        _count(error)
-        raise
-
-
 def _count(error: PolicyError) -> None:
+    """Log and count what a setting refuses; the number is in the audit trail alone."""
     _log.info("not called, because of %s", error.setting)
     call_refused(error.code)

@@ -7,7 +7,6 @@ import anyio
 import click
 
 from kallyai_mcp.calls.call_lists import CallList
-from kallyai_mcp.calls.records import is_tracking_id
 from kallyai_mcp.cli.call import follow, to_answer
 from kallyai_mcp.cli.call_view import call_rows, outcome_lines, transcript_lines
 from kallyai_mcp.cli.console import LiveLine, say
@@ -107,7 +106,7 @@ def show(settings: Settings, id_: str, *, sandbox: bool, wait: bool, as_json: bo
 
 async def _find(id_: str, app_context: AppContext, follow_with: Words | None) -> CallAnswer | ListAnswer:
     record = await find_record(app_context, id_)
-    if record is None and is_tracking_id(id_) and (found := await app_context.calls.find_list(id_)) is not None:
+    if record is None and (found := await app_context.calls.find_list(id_)) is not None:
         if follow_with is not None:
             found = await _follow_list(found, app_context, follow_with)
         else:
@@ -146,7 +145,7 @@ def cancel(settings: Settings, id_: str, *, sandbox: bool, as_json: bool) -> Non
         async with open_terminal_context(settings, sandbox=sandbox) as app_context:
             result = await scheduling.cancel(app_context, id_)
             answer = CancelAnswer.model_validate(result.structured_content)
-            found = await app_context.calls.find_list(id_) if is_tracking_id(id_) else None
+            found = await app_context.calls.find_list(id_)
             is_list = found is not None and answer.status == "canceled"
             if as_json:
                 say(answer.model_dump_json(exclude_none=True, indent=2))

@@ -13,7 +13,7 @@ from kallyai_mcp.api.errors import KallyAIError
 from kallyai_mcp.api.models import Submission, TimeOfDay
 from kallyai_mcp.calls.agreed import place_agreed
 from kallyai_mcp.calls.policy import Consent
-from kallyai_mcp.calls.records import CallRecord, is_tracking_id
+from kallyai_mcp.calls.records import CallRecord
 from kallyai_mcp.calls.schedule import Schedule
 from kallyai_mcp.calls.service import Placed
 from kallyai_mcp.tools import progress
@@ -110,7 +110,7 @@ async def get_call(
         except KallyAIError as error:  # the call was not placed, which this tool's other errors don't say
             spanish = await reads_spanish(app_context, record.submission.language)
             return await tool_error(error, app_context, tool="make_call", places_calls=True, spanish=spanish)
-    if is_tracking_id(call_id) and (found := await app_context.calls.find_list(call_id)) is not None:
+    if (found := await app_context.calls.find_list(call_id)) is not None:
         return await follow_list(found, wait_seconds, ctx, is_new=None)
     call = await app_context.api().get_call(call_id)
     return await unrecorded_result(app_context, call, with_links=client_supports_apps(ctx))

@@ -5,7 +5,6 @@ from datetime import UTC, datetime
 from typing import Literal
 
 from kallyai_mcp.calls.call_lists import CallList, Why
-from kallyai_mcp.calls.records import is_tracking_id
 from kallyai_mcp.tools.context import AppContext
 
 
@@ -68,7 +67,7 @@ async def find_list_task(app_context: AppContext, id_: str) -> ListTask | None:
         KallyAIError: As `CallService.find_list`.
     """
     list_id, _, began = id_.rpartition(".")
-    if not (is_tracking_id(list_id) and began.isascii() and began.isdecimal() and len(began) <= _DIGITS):
+    if not (began.isascii() and began.isdecimal() and len(began) <= _DIGITS):
         return None
     found = await app_context.calls.find_list(list_id)
     is_known = found is not None and int(began) <= _milliseconds(found.asked_at)

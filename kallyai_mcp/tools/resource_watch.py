@@ -12,7 +12,7 @@ from mcp import MCPError
 from mcp.types import INTERNAL_ERROR, INVALID_PARAMS
 
 from kallyai_mcp.api.errors import KallyAIError, NotFoundError
-from kallyai_mcp.calls.records import CallState, is_tracking_id
+from kallyai_mcp.calls.records import CallState
 from kallyai_mcp.tools.context import AppContext
 from kallyai_mcp.tools.text.errors import error_text
 from kallyai_mcp.tools.uris import CALLS, call_id_in
@@ -98,7 +98,7 @@ class ResourceWatch:
         if id_ is None:
             raise MCPError(INVALID_PARAMS, _REFUSED)
         record = await self._app_context.calls.find(id_)
-        if record is None and is_tracking_id(id_) and (found := await self._app_context.calls.find_list(id_)):
+        if record is None and (found := await self._app_context.calls.find_list(id_)):
             if found.is_open or found.is_waiting:
                 self._recorded.setdefault(id_, set()).add(uri)
         elif record is None:

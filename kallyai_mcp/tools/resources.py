@@ -11,7 +11,7 @@ from mcp.server.mcpserver.exceptions import ResourceError, ResourceNotFoundError
 from mcp.server.mcpserver.resources import FunctionResource
 
 from kallyai_mcp.api.errors import KallyAIError, NotFoundError, NotSignedInError
-from kallyai_mcp.calls.records import CallRecord, CallState, is_tracking_id
+from kallyai_mcp.calls.records import CallRecord, CallState
 from kallyai_mcp.logs import note_failure
 from kallyai_mcp.tools.call_view import CallView
 from kallyai_mcp.tools.context import AppContext
@@ -110,7 +110,7 @@ async def _call(app_context: AppContext, call_id: str) -> str:
     """A call or a list in words. Reading it does not count as delivery: the reader may be a program, not the agent."""
     now, zone_name, wait = app_context.now(), app_context.timezone, app_context.wait_seconds
     record = await app_context.calls.find(call_id)
-    if record is None and is_tracking_id(call_id) and (found := await app_context.calls.find_list(call_id)) is not None:
+    if record is None and (found := await app_context.calls.find_list(call_id)) is not None:
         spanish = await reads_spanish(app_context, found.language)
         return call_list(found, now, wait=wait, zone_name=zone_name, spanish=spanish)
     if record is None:

@@ -9,7 +9,7 @@ from pydantic import Field
 
 from kallyai_mcp.api.errors import KallyAIError
 from kallyai_mcp.api.models import Submission
-from kallyai_mcp.calls.records import CallRecord, CallState, is_tracking_id
+from kallyai_mcp.calls.records import CallRecord, CallState
 from kallyai_mcp.calls.schedule import MOST_AHEAD, Schedule, is_past_appointment
 from kallyai_mcp.tools.argument_types import CallId
 from kallyai_mcp.tools.arguments import InvalidArgumentsError, Problem
@@ -81,7 +81,7 @@ async def cancel(app_context: AppContext, id_: str) -> CallToolResult:
         KallyAIError: Else as the methods of `CallService` and of the API client.
     """
     record = await find_record(app_context, id_)
-    if record is None and is_tracking_id(id_) and (found := await app_context.calls.find_list(id_)) is not None:
+    if record is None and (found := await app_context.calls.find_list(id_)) is not None:
         return await cancel_list(app_context, found)
     if record is None:
         call = await app_context.api().get_call(id_)
