@@ -306,10 +306,11 @@ class CallCard {
 
   /** The user wants the next candidate of the list to be called. */
   async #goOn() {
-    const { confirmation: _, ...input } = this.#input;
+    const { confirmation: _, continue_after: __, ...input } = this.#input;
     const decided = this.#state === "list_needs_decision" ? { continue_after: this.#call.call_id ?? this.#id } : {};
     this.#isPlacedHere = true;
-    const result = await this.#host.callTool("call_around", { ...input, ...decided, wait_seconds: 0 }).catch(() => null);
+    this.#input = { ...input, ...decided };
+    const result = await this.#host.callTool("call_around", { ...this.#input, wait_seconds: 0 }).catch(() => null);
     if (!result) return this.#note(locale.text("denied"));
     this.#receive(result);
     byId("heading").focus();
@@ -332,9 +333,12 @@ class CallCard {
 
   /** The server asks for the user's consent. */
   #askForConsent(call) {
+    const left = call.not_called ?? [];
+    const asked = left.length ? { ...this.#input, candidates: left } : this.#input;
+    const question = left.length ? locale.text("ask_list_on", { count: left.length }) : this.#question;
     const yes = () => this.#placeCall({ confirmation: call.confirmation });
     const answers = this.#host.can("serverTools") && !READ_ONLY ? { yes, no: () => this.#decline() } : null;
-    this.#consent.ask(call, this.#input, this.#question, answers);
+    this.#consent.ask(call, asked, question, answers);
   }
 
   /** The user wants to call again. */

@@ -24,7 +24,7 @@ from kallyai_mcp.tools.argument_types import (
 from kallyai_mcp.tools.arguments import InvalidArgumentsError, Problem
 from kallyai_mcp.tools.consent import Question, ask_user, client_name
 from kallyai_mcp.tools.context import AppContext
-from kallyai_mcp.tools.list_results import list_result
+from kallyai_mcp.tools.list_results import candidates_of, list_result
 from kallyai_mcp.tools.quota_state import usage_of
 from kallyai_mcp.tools.results import ListAnswer
 from kallyai_mcp.tools.submissions import submission_of
@@ -204,6 +204,7 @@ async def _consent(
     last = [moment.isoformat() if moment is not None else "" for moment in last_calls]
     begun = (asked.list_id, str(len(asked.records))) if goes_on else ()
     about = (asked.account.account, asked.fingerprint, asked.timezone, *begun, *last)
-    question = Question("call_around", about, preview, ListAnswer(), spanish=spanish)
+    left = candidates_of(asked.to_come) if goes_on else []
+    question = Question("call_around", about, preview, ListAnswer(not_called=left), spanish=spanish)
     used = [consent.confirmation_id for consent in outdated if consent.confirmation_id is not None]
     return await ask_user(question, Consent(asked_by, "form", every), confirmation=confirmation, used=used, ctx=ctx)

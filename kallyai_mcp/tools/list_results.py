@@ -1,9 +1,11 @@
 """The results about a list of candidates: of call_around, of get_call and cancel_call for its id, and of its tasks."""
 
+from collections.abc import Sequence
 from datetime import datetime
 
 from mcp.types import CallToolResult
 
+from kallyai_mcp.api.models import Submission
 from kallyai_mcp.calls.call_lists import CallList, Why
 from kallyai_mcp.tools.call_results import call_answer
 from kallyai_mcp.tools.call_view import CallView
@@ -50,11 +52,15 @@ def list_state(found: CallList, now: datetime) -> ListState:
         tracking_id=found.list_id,
         until=found.until,
         calls=[_candidate(CallView.of_record(record), now) for record in found.records],
-        not_called=[
-            CandidateAnswer(respondent_phone=one.respondent_phone, business_name=one.business_name)
-            for one in found.not_called
-        ],
+        not_called=candidates_of(found.not_called),
     )
+
+
+def candidates_of(submissions: Sequence[Submission]) -> list[CandidateAnswer]:
+    """Who is called by these submissions, as results name them."""
+    return [
+        CandidateAnswer(respondent_phone=one.respondent_phone, business_name=one.business_name) for one in submissions
+    ]
 
 
 async def cancel_list(app_context: AppContext, found: CallList) -> CallToolResult:

@@ -123,6 +123,16 @@ async def test_one_consent_in_the_card_names_every_candidate(
         await chat.comes_to("Needs your decision")
         assert len(chat.tools("call_around")) == 1
 
+        clock.advance(hours=3)
+        await chat.button("Nothing booked: call Third").click()
+        question = chat.card.get_by_role("region", name="Go on with the list, and call up to 1 more?")
+        await expect(question).to_contain_text("Third, +1 202-555-0100")
+        await expect(question).not_to_contain_text("First")
+        assert await calls_made(agent) == 2
+        await chat.button("Call now").click()
+        await chat.comes_to("Booked")
+        assert await calls_made(agent) == 3
+
 
 @pytest.mark.parametrize(
     ("status", "more", "word", "tone", "buttons"),
