@@ -13,9 +13,9 @@ import anyio
 import httpx
 from httpx_retries import Retry, RetryTransport
 
-from kallyai_mcp.api.aiohttp_transport import AiohttpTransport, SocketOption
 from kallyai_mcp.api.error_responses import retry_after
 from kallyai_mcp.api.errors import KallyAIError, NotConnectedError, ResponseLostError
+from kallyai_mcp.api.http11_transport import Http11Transport, SocketOption
 from kallyai_mcp.api.system_network import proxy_for, tls_context, unsupported_proxy
 from kallyai_mcp.urls import is_loopback
 
@@ -207,7 +207,7 @@ def over_network(base_url: httpx.URL) -> httpx.AsyncBaseTransport:
         # For http, an empty context avoids loading all certificates.
         is_http = base_url.scheme == "http"
         tls = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT) if is_http else tls_context()
-        return AiohttpTransport(tls, proxy=proxy_for(base_url), socket_options=_socket_options())
+        return Http11Transport(tls, proxy=proxy_for(base_url), socket_options=_socket_options())
     except OSError:
         raise ValueError("SSL_CERT_FILE or SSL_CERT_DIR in the environment names nothing that can be read") from None
     except (ValueError, ImportError):

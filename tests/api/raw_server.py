@@ -72,7 +72,10 @@ class CloseWithoutReading:
 
 
 class RawServer:
-    """Responds to each request with the next of `replies` and closes the connection. Empty bytes: it only closes it."""
+    """Responds to each request with the next of `replies` and closes the connection, unless the reply is kept alive.
+
+    Empty bytes: it only closes it.
+    """
 
     def __init__(self, *replies: Reply | CloseWithoutReading) -> None:
         self.replies = list(replies)
@@ -96,18 +99,26 @@ class RawServer:
     async def _serve(self, stream: SocketStream) -> None:
         async with stream:
             self.connections += 1
-            reply = self.replies.pop(0) if self.replies else answer({"error": {"code": "unexpected_request"}}, 418)
+            reply = self._next_reply()
             try:
                 if isinstance(reply, CloseWithoutReading):
                     await stream.send(reply.content)
                     return
                 self.requests.append(await _read(stream))
+                while isinstance(reply, bytes) and b"connection: keep-alive" in reply:
+                    await stream.send(reply)
+                    self.requests.append(await _read(stream))
+                    reply = self._next_reply()
+                assert not isinstance(reply, CloseWithoutReading), "the request was read"
                 if isinstance(reply, bytes):
                     await stream.send(reply)
                 else:
                     await reply(stream)
             except (anyio.BrokenResourceError, anyio.EndOfStream):
                 return
+
+    def _next_reply(self) -> Reply | CloseWithoutReading:
+        return self.replies.pop(0) if self.replies else answer({"error": {"code": "unexpected_request"}}, 418)
 
 
 async def _read(stream: SocketStream) -> ReceivedRequest:

@@ -6,6 +6,7 @@ import os
 import socket
 import ssl
 import sys
+from base64 import b64encode
 from itertools import pairwise
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
@@ -17,6 +18,7 @@ import httpx
 import pytest
 import truststore
 from anyio.abc import SocketStream
+from anyio.streams.tls import TLSStream
 
 from kallyai_mcp.api import errors, system_network
 from kallyai_mcp.api.client import KallyAI, Timeouts
@@ -34,6 +36,7 @@ from tests.api.raw_server import (
     hang,
     reference,
 )
+from tests.transports.certificates import Certificate
 
 DETAILS = answer(reference("call_details"), 201)
 CUT = b""
@@ -335,6 +338,31 @@ async def test_a_remote_host_is_reached_through_the_proxy_of_the_environment(
     (request,) = proxy.requests
     assert (request.method, request.target) == ("CONNECT", "api.kallyai.example:443")
     assert "authorization" not in request.headers
+
+
+async def test_a_proxy_gets_its_own_login_and_the_service_gets_the_token(
+    no_proxies: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    certificate = Certificate(tmp_path, "api.kallyai.example")
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate.path, certificate.key_path)
+    received: list[bytes] = []
+
+    async def tunnel(stream: SocketStream) -> None:
+        await stream.send(b"HTTP/1.1 200 Connection established\r\n\r\n")
+        inside = await TLSStream.wrap(stream, server_side=True, ssl_context=context, standard_compatible=False)
+        received.append(await inside.receive())
+        await inside.send(answer(reference("statistics")))
+
+    async with client_and_server(tunnel) as (_, proxy):
+        no_proxies.setenv("HTTPS_PROXY", f"http://me:s3cret%21@127.0.0.1:{proxy.port}")
+        no_proxies.setenv("SSL_CERT_FILE", str(certificate.path))
+        async with KallyAI("https://api.kallyai.example", tokens=Tokens(TOKEN), user_agent=USER_AGENT) as client:
+            assert (await client.get_statistics()).plan_type == "personal"
+    (request,) = proxy.requests
+    assert request.headers["proxy-authorization"] == f"Basic {b64encode(b'me:s3cret!').decode()}"
+    assert f"Authorization: Bearer {TOKEN}".encode() in received[0]
+    assert b"Proxy-Authorization" not in received[0]
 
 
 async def test_this_machine_is_never_reached_through_a_proxy(no_proxies: pytest.MonkeyPatch) -> None:

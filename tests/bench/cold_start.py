@@ -17,7 +17,7 @@ import time
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from tests.bench.servers import memory, upstream
+from tests.bench.servers import memory, processor_seconds, upstream
 from tests.bench.table import Row, Target, command, compared
 from tests.processes import COMMAND, environment
 
@@ -29,10 +29,11 @@ _CLIENT = {"protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": {"
 
 
 class Start(NamedTuple):
-    """One start of a server: milliseconds from the spawn, and the peak memory in MB (0: not known)."""
+    """One start of a server: milliseconds from the spawn, and of a processor; the peak memory in MB (0: not known)."""
 
     listed: float
     answered: float
+    processor: float
     memory: float
 
 
@@ -48,10 +49,11 @@ def start(command_line: list[str], env: dict[str, str]) -> Start:
         listed = time.perf_counter()
         assert not _ask(server, 3, "tools/call", {"name": "check_quota", "arguments": {}}).get("isError")
         answered = time.perf_counter()
+        processor = processor_seconds(server.pid) or 0
         peak = memory(server.pid, "VmHWM") or 0
         server.stdin.close()
         server.wait(timeout=10)
-    return Start((listed - began) * 1000, (answered - began) * 1000, peak / 1024)
+    return Start((listed - began) * 1000, (answered - began) * 1000, processor * 1000, peak / 1024)
 
 
 def _ask(server: "subprocess.Popen[bytes]", id_: int, method: str, params: dict[str, Any]) -> dict[str, Any]:
@@ -76,9 +78,10 @@ def rows(runs: int) -> list[Row]:
         pairs = [(start(COMMAND, ours), start([*bare, url], dict(os.environ))) for _ in range(runs + 1)][1:]
     against = "bare MCPServer, the same request"
     by_figure = [tuple(zip(*(pair[server] for pair in pairs), strict=True)) for server in (0, 1)]
-    compare = (
+    compare: tuple[tuple[str, str, Target | None], ...] = (
         ("from the spawn to the list of tools, over stdio", "ms", FIRST_LIST),
         ("from the spawn to a tool's answer with one API request", "ms", FIRST_ANSWER),
+        ("the same, in time of a processor", "ms", None),
         ("the peak of memory until then", "MB", HEAVIER),
     )
     found = [
@@ -87,7 +90,7 @@ def rows(runs: int) -> list[Row]:
         if all(our)
     ]
     if len(found) < len(compare):
-        found.append(Row(compare[2][0], None, "MB", target=HEAVIER, reason="only Linux has /proc"))
+        found.append(Row(compare[-1][0], None, "MB", target=HEAVIER, reason="only Linux has /proc"))
     return found
 
 

@@ -189,6 +189,8 @@ def command(name: str, parser: argparse.ArgumentParser, measure: Callable[[argpa
         parser: Has the measurement's own options.
         measure: Measures, given the options.
     """
+    # The servers are measured as they are installed: with bytecode. The warm-up writes what is not there yet.
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     parser.add_argument("--json", action="store_true", help="print the rows as JSON")
     options = parser.parse_args()
     if options.json:

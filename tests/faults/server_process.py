@@ -19,7 +19,7 @@ from tests.faults.forked import CAN_FORK, processes
 from tests.processes import COMMAND
 
 _IMPORTED = (
-    "aiohttp",
+    "httpx",
     "icalendar",
     "phonenumbers",
     "psycopg",
