@@ -16,6 +16,7 @@ from kallyai_mcp.calls.events import ENDED
 from kallyai_mcp.calls.ledger.base import Row
 from kallyai_mcp.calls.ledger.shared_state import SharedState
 from kallyai_mcp.calls.ledger.sql import Ledger
+from kallyai_mcp.calls.ledger.webhooks import WebhookStore
 from kallyai_mcp.calls.webhooks import LONGEST_PAUSE, MOST_PER_ACCOUNT, PAUSES, TTL_MIN, TooManyError, Webhooks
 from kallyai_mcp.common_types import REVOKED_SIGN_IN
 from tests.calls.ledgers import database_at
@@ -230,6 +231,41 @@ async def test_only_what_was_tried_counts_as_a_try(
     told = [event["data"]["tracking_id"] for event in receiver.events]
     assert told.count("t-1") == tries
     assert told.count("t-2") == 1
+
+
+async def test_tries_are_counted_only_from_the_moment_when_there_is_room(
+    webhooks: Webhooks, ledger: Ledger, receiver: Receiver, clock: ManualClock
+) -> None:
+    await subscribe(webhooks, ttl=timedelta(hours=20))
+    await ended(ledger, another(1))
+    receiver.error = lambda _: KallyAIError("too many others", code="busy")
+    for _ in range(10):
+        await webhooks.send_due()
+        clock.advance(PAUSES[0])
+    refused, receiver.error, receiver.status = len(receiver.events), lambda _: None, 503
+    for _ in range(10):
+        await webhooks.send_due()
+        clock.advance(PAUSES[-1])
+
+    assert (refused, len(receiver.events) - refused) == (10, 1 + len(PAUSES))
+
+
+async def test_a_worker_that_was_suspended_knows_what_another_one_has_taken_and_not_sent_yet(
+    place: str, webhooks: Webhooks, ledger: Ledger, clock: ManualClock
+) -> None:
+    await subscribe(webhooks)
+    await ended(ledger, another(1))
+    databases = [database_at(place, clock.now) for _ in range(2)]
+    suspended, other = (WebhookStore(database) for database in databases)
+    await suspended.fill()
+    (first,) = await suspended.take_due(60, 8, 8)
+    clock.advance(61)
+    (second,) = await other.take_due(60, 8, 8)
+    left = [await suspended.renewed(first), await other.renewed(second)]
+    for database in databases:
+        await database.aclose()
+
+    assert [due is None for due in left] == [True, False]
 
 
 async def test_a_receiver_that_is_down_for_days_leaves_nothing_behind(

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from kallyai_mcp.api.safe_fetch import SafeFetcher
+from kallyai_mcp.cli import serve_http
 from kallyai_mcp.cli.serve_auth import ServeOptions
 from kallyai_mcp.cli.serve_http import build_app
 from tests.transports.event_stream import Json, ask
@@ -180,6 +181,25 @@ async def test_one_account_can_not_use_up_the_challenges_of_a_host_for_the_other
     assert ["result" in answer for answer in own] == [True] * 10 + [False]
     assert own[-1]["error"]["code"] == -32025
     assert "result" in other
+
+
+async def test_all_accounts_together_can_not_flood_a_host_with_challenges(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(serve_http, "_CHALLENGES_TO_HOST", "1/minute")
+    async with AsyncExitStack() as stack:
+        sandbox = await stack.enter_async_context(running_sandbox(tmp_path))
+        receiver = await stack.enter_async_context(receiving(tmp_path, SECRET))
+        settings = replace(sandbox.settings(), access_token=None)
+        app = build_app(settings, ServeOptions("127.0.0.1", "caller"), post=receiver.fetcher().post)
+        served = Served(await stack.enter_async_context(running_app(app)), sandbox, receiver, sandbox.token())
+        first = await served.subscribe()
+        delivery = {"mode": "webhook", "url": URL, "secret": SECRET}
+        other = await served.ask("events/subscribe", sandbox.token("acct-business"), delivery=delivery)
+
+    assert "result" in first
+    assert (other["error"]["code"], other["error"]["data"]) == (-32025, {"limit": "challenges"})
+    assert len(receiver.messages) == 1
 
 
 async def test_a_subscription_ends_with_its_bearer_token_and_belongs_to_its_account(served: Served) -> None:
