@@ -5,13 +5,11 @@ What it knows of a call it reads from the ledger, so any process can be asked ab
 
 import logging
 import math
-from collections.abc import Awaitable, Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
-from types import TracebackType
-from typing import TYPE_CHECKING, Self
 
 import anyio
 
@@ -19,21 +17,16 @@ from kallyai_mcp.api.errors import PolicyError
 from kallyai_mcp.api.models import Call, Submission
 from kallyai_mcp.calls.appointment import Calendar
 from kallyai_mcp.calls.call_lists import CallList, ListConsent, Until, Why, ask_only
-from kallyai_mcp.calls.clock import Clock, Stopwatch, SystemClock
+from kallyai_mcp.calls.clock import Stopwatch
 from kallyai_mcp.calls.delivery import Delivery
 from kallyai_mcp.calls.events import EventPage
 from kallyai_mcp.calls.ledger.base import LedgerUnavailableError
 from kallyai_mcp.calls.ledger.reservation import Precheck
-from kallyai_mcp.calls.ledger.sql import Ledger
 from kallyai_mcp.calls.policy import Consent
 from kallyai_mcp.calls.records import AccountKey, CallRecord, CallState, fingerprint, is_tracking_id, new_tracking_id
 from kallyai_mcp.calls.schedule import NOW, Schedule
-from kallyai_mcp.calls.timing import Timing
 from kallyai_mcp.calls.worker import CallWorker
 from kallyai_mcp.telemetry import call_refused
-
-if TYPE_CHECKING:
-    from kallyai_mcp.api.client import KallyAI
 
 _log = logging.getLogger(__name__)
 
@@ -54,41 +47,22 @@ _NEWEST = 10
 
 
 class CallService:
-    """Places calls and follows them to their end. Use it as an async context manager.
+    """Places calls and follows them to their end.
 
     Args:
-        connect: Gives the API client; called when it is first needed.
-        account: Says which account calls are placed on now; raises `NotSignedInError` when there is none.
-        ledger: Gives the ledger; called when it is first needed.
-        timing: Times and counts.
-        clock: The only clock of calls.
-        schedules: Calls may be scheduled, and are placed when they are due. Not where callers bring their own tokens.
+        worker: Runs them; it is open as long as this is used.
+
+    Attributes:
+        schedules: Calls may be scheduled, and are placed when they are due.
+        delivery: Which client was told which outcome.
     """
 
-    def __init__(
-        self,
-        connect: "Callable[[], KallyAI]",
-        account: Callable[[], Awaitable[AccountKey]],
-        ledger: Callable[[], Ledger],
-        *,
-        timing: Timing = Timing(),  # noqa: B008 - frozen
-        clock: Clock | None = None,
-        schedules: bool = True,
-    ) -> None:
-        self._clock = clock or SystemClock()
-        self._timing = timing
-        self.schedules = schedules
-        self._worker = CallWorker(connect, account, ledger, timing=timing, clock=self._clock, places_due=schedules)
+    def __init__(self, worker: CallWorker) -> None:
+        self._worker = worker
+        self._clock = worker.clock
+        self._timing = worker.timing
+        self.schedules = worker.places_due
         self.delivery = Delivery(self._mark_delivered)
-
-    async def __aenter__(self) -> Self:
-        await self._worker.__aenter__()
-        return self
-
-    async def __aexit__(
-        self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
-    ) -> bool | None:
-        return await self._worker.__aexit__(exc_type, exc, traceback)
 
     async def precheck(
         self,

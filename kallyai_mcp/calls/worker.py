@@ -47,8 +47,9 @@ class CallWorker:
         account: Says which account calls are placed on now; raises `NotSignedInError` when there is none.
         ledger: Gives the ledger; called when it is first needed.
         timing: Times and counts.
-        clock: The only clock.
-        places_due: Place scheduled calls when they are due. Without, because the account is known in requests only.
+        clock: The only clock of calls.
+        places_due: Place scheduled calls when they are due. Not where callers bring their own tokens: there the account
+            is known in requests only.
     """
 
     def __init__(
@@ -57,15 +58,15 @@ class CallWorker:
         account: Callable[[], Awaitable[AccountKey]],
         ledger: Callable[[], Ledger],
         *,
-        timing: Timing,
+        timing: Timing = Timing(),  # noqa: B008 - frozen
         clock: Clock,
         places_due: bool = True,
     ) -> None:
         self._service = ServiceAccess(connect, account, clock)
         self._open_ledger = ledger
-        self._timing = timing
-        self._clock = clock
-        self._places_due = places_due
+        self.timing = timing
+        self.clock = clock
+        self.places_due = places_due
         self._retries = Retries(clock, timing)
         self._settler = CallSettler(self._service, lambda: self.ledger, timing=timing, clock=clock)
         self._sender = CallSender(self._service, lambda: self.ledger, self._settler, timing=timing, clock=clock)
@@ -110,9 +111,9 @@ class CallWorker:
         Where callers bring their own tokens, this is the only time at which theirs is at hand.
         """
         account = await self._service.account()
-        now = self._clock.monotonic()
-        if now - self._checked.get(account, -math.inf) > self._timing.watch:
-            recent = {known: at for known, at in self._checked.items() if now - at <= self._timing.watch}
+        now = self.clock.monotonic()
+        if now - self._checked.get(account, -math.inf) > self.timing.watch:
+            recent = {known: at for known, at in self._checked.items() if now - at <= self.timing.watch}
             self._checked = recent | {account: now}
             self.in_background(partial(self._take_over, account))
         return account
@@ -152,7 +153,7 @@ class CallWorker:
             consent: See `Ledger.reserve`.
         """
         # Begins before the ledger is used: the machine may be suspended meanwhile.
-        reserved = consent.since if consent is not None and consent.since is not None else Stopwatch(self._clock)
+        reserved = consent.since if consent is not None and consent.since is not None else Stopwatch(self.clock)
         asked = replace(asked, worker=await self.leased())
         self._reserving.add(asked.tracking_id)
         try:
@@ -176,7 +177,7 @@ class CallWorker:
         while record.is_awaited(until):
             running = self._running.get(record.tracking_id)
             if running is None:
-                await self._clock.sleep(self._timing.poll if record.is_active else self._timing.watch)
+                await self.clock.sleep(self.timing.poll if record.is_active else self.timing.watch)
             else:
                 await running[1].wait()
             with suppress(LedgerUnavailableError):
@@ -237,17 +238,17 @@ class CallWorker:
         pause = 1.0  # not at once: the client that started us waits for the list of tools
         purged = -math.inf
         while True:
-            await self._clock.sleep(pause)
-            pause = self._timing.watch
+            await self.clock.sleep(pause)
+            pause = self.timing.watch
             await in_background(self._take_over_any)
-            if self._places_due and self._clock.monotonic() >= self._due_again:
+            if self.places_due and self.clock.monotonic() >= self._due_again:
                 await in_background(self._place_due)
-            if self._clock.monotonic() - purged >= self._timing.purge:
-                purged = self._clock.monotonic()
+            if self.clock.monotonic() - purged >= self.timing.purge:
+                purged = self.clock.monotonic()
                 await in_background(self._purge)
 
     async def _purge(self) -> None:
-        await self.ledger.purge(max(self._timing.keep_days * _DAY, _DAY))  # limits and duplicates look back a day
+        await self.ledger.purge(max(self.timing.keep_days * _DAY, _DAY))  # limits and duplicates look back a day
 
     async def _take_over_any(self) -> None:
         # Asked first, because finding out the account may take a look into the system's keyring.
@@ -265,18 +266,18 @@ class CallWorker:
             await self.ledger.note_hindrance(
                 KallyAIError("Nobody was signed in when the call was due.", code="signed_out_when_due")
             )
-            self._due_again = self._clock.monotonic() + self._timing.due_pause
+            self._due_again = self.clock.monotonic() + self.timing.due_pause
             return
-        with self._clock.move_on_after(_LEARN_TIME), suppress(KallyAIError):
+        with self.clock.move_on_after(_LEARN_TIME), suppress(KallyAIError):
             await self._service.learn_time(account)
         worker = await self.leased()
         async with self._taking_over:  # what is reserved here and not started yet must not be taken for left behind
-            reserved = Stopwatch(self._clock)
+            reserved = Stopwatch(self.clock)
             due = await self.ledger.take_due(account, worker, service_time=self._service.service_time)
             for record in due:
                 self.send(record, reserved)
         if not due:
-            self._due_again = self._clock.monotonic() + self._timing.due_pause
+            self._due_again = self.clock.monotonic() + self.timing.due_pause
 
     async def _take_over(self, account: AccountKey) -> None:
         is_left = await self.ledger.has_abandoned(self._name, self._known())

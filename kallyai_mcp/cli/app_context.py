@@ -7,6 +7,7 @@ import anyio
 
 from kallyai_mcp.calls.service import CallService
 from kallyai_mcp.calls.webhooks import Webhooks
+from kallyai_mcp.calls.worker import CallWorker
 from kallyai_mcp.cli.browser_sign_in import BrowserSignIn
 from kallyai_mcp.cli.connection import Connection
 from kallyai_mcp.cli.ledger import timing
@@ -36,17 +37,17 @@ async def open_app_context(
     settings = connection.settings
     try:
         async with anyio.create_task_group() as tasks:
-            async with CallService(
+            async with CallWorker(
                 connection.api,
                 connection.account_key,
                 connection.ledger,
                 timing=timing(settings),
                 clock=connection.clock,
-                schedules=not connection.callers and not settings.read_only,
-            ) as calls:
+                places_due=not connection.callers and not settings.read_only,
+            ) as worker:
                 yield AppContext(
                     api=connection.api,
-                    calls=calls,
+                    calls=CallService(worker),
                     sign_in=BrowserSignIn(connection, tasks, links=links),
                     timezone=timezone or local_timezone(),
                     wait_seconds=settings.wait_seconds,

@@ -15,6 +15,7 @@ from kallyai_mcp.calls.ledger.base import ConsentOutdatedError, LedgerUnavailabl
 from kallyai_mcp.calls.policy import Consent
 from kallyai_mcp.calls.records import CallRecord, CallState
 from kallyai_mcp.calls.service import CallService
+from kallyai_mcp.calls.worker import CallWorker
 from tests.calls.manual_time import ManualClock
 from tests.calls.world import (
     LOST,
@@ -189,8 +190,9 @@ async def test_a_call_that_can_not_be_sent_is_tried_again_and_then_given_up(plac
         session = Session("account-1")
         async with (
             KallyAI("http://127.0.0.1:9", tokens=session, user_agent="tests") as api,
-            CallService(lambda: api, session.account, lambda: here.ledger, clock=clock) as calls,
+            CallWorker(lambda: api, session.account, lambda: here.ledger, clock=clock) as worker,
         ):
+            calls = CallService(worker)
             placed = await here.run(calls.place(TABLE, timezone="UTC"))
             record = await here.run(calls.wait(placed.record, 86_400))
 
@@ -473,8 +475,9 @@ async def test_a_request_does_not_leave_after_a_long_pause(place: str, clock: Ma
         here.session.account = slow_account  # type: ignore[method-assign]  # the machine sleeps while it is asked
         async with (
             KallyAI("http://service", tokens=Session("account-1"), user_agent="tests", app=service) as api,
-            CallService(lambda: api, slow_account, lambda: here.ledger, clock=clock) as calls,
+            CallWorker(lambda: api, slow_account, lambda: here.ledger, clock=clock) as worker,
         ):
+            calls = CallService(worker)
             placed = await here.run(calls.place(TABLE, timezone="UTC"))
             record = await here.run(calls.wait(placed.record, 86_400))
 
@@ -665,8 +668,9 @@ async def test_an_error_of_our_own_does_not_leave_a_record_behind(place: str, cl
 
     async with (
         world(Service(clock), place) as here,
-        CallService(connect, here.session.account, lambda: here.ledger, clock=clock) as calls,
+        CallWorker(connect, here.session.account, lambda: here.ledger, clock=clock) as worker,
     ):
+        calls = CallService(worker)
         placed = await here.run(calls.place(TABLE, timezone="UTC"))
         record = await here.run(calls.wait(placed.record, 86_400))
 

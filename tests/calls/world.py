@@ -20,6 +20,7 @@ from kallyai_mcp.calls.policy import CallPolicy, Consent
 from kallyai_mcp.calls.records import AccountKey, CallRecord
 from kallyai_mcp.calls.service import CallService, Placed
 from kallyai_mcp.calls.timing import Timing
+from kallyai_mcp.calls.worker import CallWorker
 from tests.calls.ledgers import database_at
 from tests.calls.manual_time import ManualClock, WatchedDatabase, run
 
@@ -207,6 +208,6 @@ async def world(
             app=None if url else service,
             retry_backoff=0,
         ) as api,
-        CallService(lambda: api, session.account, lambda: ledger, timing=timing, clock=clock) as calls,
+        CallWorker(lambda: api, session.account, lambda: ledger, timing=timing, clock=clock) as worker,
     ):
-        yield World(calls, clock, database, session, ledger)
+        yield World(CallService(worker), clock, database, session, ledger)

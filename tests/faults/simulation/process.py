@@ -19,6 +19,7 @@ from kallyai_mcp.calls.policy import CallPolicy
 from kallyai_mcp.calls.records import AccountKey
 from kallyai_mcp.calls.service import CallService
 from kallyai_mcp.calls.timing import Timing
+from kallyai_mcp.calls.worker import CallWorker
 from kallyai_mcp.common_types import Confirm
 from kallyai_mcp.server.build import build_server
 from kallyai_mcp.tools.confirmations import Confirmations
@@ -213,11 +214,11 @@ class Process:
             KallyAI(
                 "http://service", tokens=self.sign_in, user_agent=self.name, app=self._stepped_service, retry_backoff=0
             ) as api,
-            CallService(lambda: api, self.sign_in.key, lambda: ledger, timing=self._timing, clock=self.clock) as calls,
+            CallWorker(lambda: api, self.sign_in.key, lambda: ledger, timing=self._timing, clock=self.clock) as worker,
         ):
             yield AppContext(
                 api=lambda: api,
-                calls=calls,
+                calls=CallService(worker),
                 sign_in=self.sign_in,
                 timezone="America/New_York",
                 wait_seconds=1000,
