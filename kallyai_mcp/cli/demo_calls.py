@@ -13,6 +13,7 @@ from kallyai_mcp.cli.console import LiveLine, say, styled, wrapped
 from kallyai_mcp.cli.demo_words import sentence
 from kallyai_mcp.cli.local_timezone import local_timezone
 from kallyai_mcp.cli.words import Words
+from kallyai_mcp.languages import localized
 from kallyai_mcp.tools.results import CallAnswer, TranscriptAnswer
 from kallyai_mcp.tools.text.plain import number
 from kallyai_mcp.tools.text.times import day_and_hour
@@ -84,9 +85,18 @@ class Demo:
             for line in text.splitlines():
                 say_below(f"| {line}", dim=True)
         if result.is_error != fails:
-            raise DemoError(f"{tool} {'should have been refused' if fails else 'failed'}: {text}")
+            raise DemoError(
+                localized(f"{tool} should have been refused: {text}", f"{tool} debía rechazarse: {text}")
+                if fails
+                else localized(f"{tool} failed: {text}", f"{tool} falló: {text}")
+            )
         if expect not in text:
-            raise DemoError(f"{tool} should have answered with {expect!r}: {text}")
+            raise DemoError(
+                localized(
+                    f"{tool} should have answered with {expect!r}: {text}",
+                    f"{tool} debía responder con {expect!r}: {text}",
+                )
+            )
         structured: dict[str, Any] = result.structured_content or {}
         return structured
 
@@ -111,12 +121,19 @@ async def place_calls(demo: Demo) -> None:
     demo.show("cost")
     calls = await demo.use("list_calls", expect=call_id)
     if calls["total"] != _CALLS:
-        raise DemoError(f"there should be {_CALLS} calls, not {calls['total']}")
+        total = calls["total"]
+        raise DemoError(
+            localized(f"there should be {_CALLS} calls, not {total}", f"debía haber {_CALLS} llamadas, no {total}")
+        )
     after = await demo.use("check_quota", expect="35")
     if after["period_start"] == before["period_start"]:
         if after["calls_used"] != before["calls_used"] + _CALLS:
+            counted = after["calls_used"] - before["calls_used"]
             raise DemoError(
-                f"{_CALLS} calls should have been counted, not {after['calls_used'] - before['calls_used']}"
+                localized(
+                    f"{_CALLS} calls should have been counted, not {counted}",
+                    f"debían contarse {_CALLS} llamadas, no {counted}",
+                )
             )
         minutes = f"{after['minutes_used'] - before['minutes_used']:.1f}"
         demo.tell("counted", count=_CALLS, minutes=minutes.replace(".", ",") if demo.spanish else minutes)
@@ -157,7 +174,12 @@ async def _book(demo: Demo, friday: date) -> str:
         )
     call = CallAnswer.model_validate(structure)
     if call.outcome != "booked" or call.call_id is None:
-        raise DemoError(f"the call should have booked a table, but the outcome is {call.outcome}")
+        raise DemoError(
+            localized(
+                f"the call should have booked a table, but the outcome is {call.outcome}",
+                f"la llamada debía reservar una mesa, pero el resultado es {call.outcome}",
+            )
+        )
     zone, now, words = local_timezone(), datetime.now(UTC), Words("es" if demo.spanish else "en")
     for line in outcome_lines(call, words, timezone=zone, now=now, commands=False, indent="   "):
         say(line)
@@ -167,14 +189,24 @@ async def _book(demo: Demo, friday: date) -> str:
     entries = TranscriptAnswer.model_validate(transcript).entries
     table = "mesa para 4" if demo.spanish else "table for 4"
     if not any(table in entry.content for entry in entries):
-        raise DemoError(f"the transcript should have mentioned a {table}")
+        raise DemoError(
+            localized(
+                f"the transcript should have mentioned a {table}", f"la transcripción debía mencionar una {table}"
+            )
+        )
     for line in transcript_lines(entries, "Italian Bistro", indent="   "):
         say(line)
 
     demo.show("event")
     event = await demo.use("get_calendar_event", expect="Italian Bistro", call_id=call.call_id)
     if not event["start"].startswith(f"{friday.isoformat()}T19:00"):
-        raise DemoError(f"the event should begin on {friday} at 19:00, not {event['start']}")
+        start = event["start"]
+        raise DemoError(
+            localized(
+                f"the event should begin on {friday} at 19:00, not {start}",
+                f"la cita debía empezar el {friday} a las 19:00, no {start}",
+            )
+        )
     at_seven = datetime(friday.year, friday.month, friday.day, 19)  # noqa: DTZ001 - the callee's own time
     when = day_and_hour(at_seven, at_seven, spanish=demo.spanish, number=_RESTAURANT)
     demo.tell("event_is", what=event["summary"], when=when)
@@ -198,7 +230,13 @@ async def _call_around(demo: Demo, friday: date) -> None:
     }
     first = await _list_ended(demo, asked)
     if first["status"] != "needs_decision":
-        raise DemoError(f"the second restaurant should need a decision, not {first['status']}")
+        status = first["status"]
+        raise DemoError(
+            localized(
+                f"the second restaurant should need a decision, not {status}",
+                f"el segundo restaurante debía necesitar una decisión, no {status}",
+            )
+        )
     busy, full = first["calls"]
     demo.tell("is_busy", name=busy["business_name"])
     demo.tell("answered", name=full["business_name"], said=full["highlights"])
@@ -207,7 +245,13 @@ async def _call_around(demo: Demo, friday: date) -> None:
     last = await _list_ended(demo, asked | {"continue_after": first["calls"][-1]["call_id"]})
     outcomes = [call["outcome"] for call in last["calls"]]
     if (last["status"], outcomes) != ("booked", ["not_reached", "answered", "booked"]):
-        raise DemoError(f"the third restaurant should have booked: {last['status']}, {outcomes}")
+        status = last["status"]
+        raise DemoError(
+            localized(
+                f"the third restaurant should have booked: {status}, {outcomes}",
+                f"el tercer restaurante debía reservar: {status}, {outcomes}",
+            )
+        )
     demo.tell("is_booked", name=last["calls"][-1]["business_name"], booked=styled(demo.text("booked"), bold=True))
 
 
@@ -223,7 +267,9 @@ async def _be_refused(demo: Demo) -> None:
         **demo.languages,
     )
     if refused["placed"] != "no":
-        raise DemoError("the refusal should say that no call was placed")
+        raise DemoError(
+            localized("the refusal should say that no call was placed", "el rechazo debía decir que no se llamó")
+        )
     demo.tell("is_listed", not_called=styled(demo.text("not_called"), bold=True, fg="red"), code=refused["code"])
 
 

@@ -88,8 +88,8 @@ def run_sandbox(host: str, port: int, data: Path | None, speed: float, scenarios
         )
         say(
             localized(
-                f"Calls are {speed:g} times as fast as real ones. Ctrl-C stops it.",
-                f"Las llamadas son {speed:g} veces más rápidas que las reales. Ctrl-C lo detiene.",
+                f"Calls run at {speed:g} times real speed. Ctrl-C stops it.",
+                f"Las llamadas van a {speed:g} veces la velocidad real. Ctrl-C lo detiene.",
             )
         )
         say(localized("To use it, in another terminal:", "Para usarlo, en otra terminal:"))

@@ -188,7 +188,7 @@ def test_json_is_in_english_on_every_terminal(tmp_path: Path) -> None:
 
 # What a function prints for people, and what the words of an exception are for people.
 PRINTS = {"say", "ClickException", "UsageError", "BadParameter", "SetupError", "Finding", "ClientFileError",
-          "HasCommentsError", "BadFormatError", "SettingsError", "ValueError"}  # fmt: skip
+          "HasCommentsError", "BadFormatError", "SettingsError", "ValueError", "DemoError"}  # fmt: skip
 IN_BOTH = {"settings.py", "setting_values.py", "urls.py"}
 
 
