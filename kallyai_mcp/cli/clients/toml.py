@@ -25,7 +25,8 @@ def read(text: str) -> dict[str, Any]:
         found = _LINE.search(str(error))
         reason = _LINE.sub("", str(error)).strip().rstrip(".")
         line = int(found[1]) if found else text.count("\n") + 1
-        raise BadFormatError(localized(f"{reason[:1].lower()}{reason[1:]}", "no es TOML válido"), line=line) from None
+        reason = f"{reason[:1].lower()}{reason[1:]}"
+        raise BadFormatError(localized(reason, "no es TOML válido"), line=line) from None
     except RecursionError:
         raise BadFormatError(localized("it is nested too deeply", "tiene demasiados niveles"), line=1) from None
 
