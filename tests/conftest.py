@@ -28,6 +28,9 @@ ENOUGH = 4 << 30
 
 IN_MEMORY_PREFIX = "kallyai-tests-"
 
+LONGEST = ("transports/test_database_failures.py", "faults/test_faults.py")
+"""Modules with tests that wait ten seconds."""
+
 IN_MEMORY = pytest.StashKey[Path]()
 FAILED = pytest.StashKey[bool]()
 
@@ -72,8 +75,8 @@ def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Run the longest test first; at the end it would run alone, while the other processes have nothing to do."""
-    items.sort(key=lambda item: item.path.name != "test_state_machine.py")
+    """Run the longest tests first; at the end they would run alone, while the other processes have nothing to do."""
+    items.sort(key=lambda item: not item.path.as_posix().endswith(LONGEST))
 
 
 @pytest.hookimpl(trylast=True)

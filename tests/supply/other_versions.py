@@ -19,7 +19,7 @@ SHARE = (
     "tests/auth/test_auth_loopback.py",
     "tests/cli/test_demo.py",
     "tests/cli/test_install.py",
-    "tests/cli/test_serve.py::test_empty_settings_count_as_not_set",
+    "tests/cli/test_serve.py::test_empty_settings_count_as_not_set_and_stderr_is_empty_when_all_is_well",
     "tests/calls/test_policy.py",
     "tests/calls/test_shared_state.py",
     "tests/sandbox/auth/test_pages.py",
