@@ -169,6 +169,24 @@ async def test_every_other_outcome_has_its_own_text_and_does_not_look_like_a_suc
             assert await chat.violations() == []
 
 
+async def test_a_call_for_later_says_when_it_is_due_and_that_it_was_missed(
+    agent: Agent, open_card: Open, clock: ManualClock
+) -> None:
+    asked = BISTRO | {"not_before": "2026-01-26T09:00:00-08:00"}
+    chat = await open_card()
+    scheduled = await agent.use("make_call", asked)
+    await chat.give(scheduled, asked)
+    await expect(chat.card.locator("#status")).to_have_text("Scheduled")
+    await expect(chat.card.locator("#said")).to_have_text("Due Mon, Jan 26, 9:00 AM. The program must be running then.")
+    await expect(chat.card.locator("body")).to_have_attribute("data-tone", "live")
+    assert await chat.violations() == []
+
+    clock.advance(days=3)
+    await chat.give(await agent.use("get_call", call_id=scheduled.data["tracking_id"]), asked)
+    await expect(chat.card.locator("#status")).to_have_text("Not called")
+    await expect(chat.card.locator("#said")).to_contain_text("nobody was called")
+
+
 @pytest.mark.parametrize("locale", ["en-US", "es-ES"])
 async def test_a_booking_for_another_time_is_amber_and_names_both_times(
     agent: Agent, open_card: Open, locale: str
