@@ -160,7 +160,8 @@ def _command(server: str, env: Mapping[str, str], home: Path) -> StdioServerPara
     `{url}` and `{token}` stand for the same, for a server with other settings.
     """
     url, token = env["KALLYAI_API_URL"], env["KALLYAI_ACCESS_TOKEN"]
-    sign_in = {"access_token": token, "refresh_token": None, "expires_at": time.time() + 86400 * 3650}
+    # Some of the vendor's tools take only a whole second and a refresh token that is not empty.
+    sign_in = {"access_token": token, "refresh_token": "unused", "expires_at": int(time.time()) + 86400 * 3650}
     (home / ".kallyai_token.json").write_text(json.dumps(sign_in), encoding="utf-8")
     (home / ".kallyai_token.json").chmod(0o600)
     command, *arguments = [part.replace("{url}", url).replace("{token}", token) for part in shlex.split(server)]
