@@ -6,7 +6,7 @@ import unicodedata
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from enum import StrEnum
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -14,6 +14,7 @@ from zoneinfo import ZoneInfo
 from kallyai_mcp.api.errors import ERROR_CLASSES, KallyAIError, sanitize
 from kallyai_mcp.api.models import Call, Submission
 from kallyai_mcp.calls.appointment import Calendar
+from kallyai_mcp.calls.ledger.base import moment, moment_or_none, seconds_or_none
 from kallyai_mcp.calls.other_time import without_other_time
 from kallyai_mcp.calls.outcome import Outcome, may_tell_more, outcome_of, reached_somebody
 from kallyai_mcp.calls.policy import Consent
@@ -235,11 +236,11 @@ def to_row(record: CallRecord) -> dict[str, Any]:
         "worker": record.worker,
         "state": record.state.value,
         "placed_at": record.placed_at.timestamp(),
-        "sent_at": _seconds(record.sent_at),
+        "sent_at": seconds_or_none(record.sent_at),
         "clock_offset": record.clock_offset,
-        "response_lost_at": _seconds(record.response_lost_at),
-        "ended_at": _seconds(record.ended_at),
-        "delivered_at": _seconds(record.delivered_at),
+        "response_lost_at": seconds_or_none(record.response_lost_at),
+        "ended_at": seconds_or_none(record.ended_at),
+        "delivered_at": seconds_or_none(record.delivered_at),
         "call_id": record.call_id,
         **Ending(record.call, record.calendar, record.error).columns,
         **record.schedule.columns,
@@ -286,11 +287,11 @@ def from_row(row: Mapping[str, Any]) -> CallRecord:
         worker=row["worker"],
         state=CallState(row["state"]),
         placed_at=moment(row["placed_at"]),
-        sent_at=_optional_moment(row["sent_at"]),
+        sent_at=moment_or_none(row["sent_at"]),
         clock_offset=row["clock_offset"],
-        response_lost_at=_optional_moment(row["response_lost_at"]),
-        ended_at=_optional_moment(row["ended_at"]),
-        delivered_at=_optional_moment(row["delivered_at"]),
+        response_lost_at=moment_or_none(row["response_lost_at"]),
+        ended_at=moment_or_none(row["ended_at"]),
+        delivered_at=moment_or_none(row["delivered_at"]),
         call_id=row["call_id"],
         call=Call.model_validate_json(row["outcome"]) if row["outcome"] else None,
         calendar=Calendar.from_json(row["calendar"]) if row["calendar"] else None,
@@ -326,11 +327,6 @@ def audit_from_row(row: Mapping[str, Any]) -> AuditEntry:
     )
 
 
-def moment(seconds: float) -> datetime:
-    """Seconds since the epoch as an aware time, in UTC."""
-    return datetime.fromtimestamp(seconds, UTC)
-
-
 def error_from(text: str | None) -> KallyAIError | None:
     """The error that `Ending` wrote, if it wrote one; a class that this version doesn't know becomes `KallyAIError`.
 
@@ -343,11 +339,3 @@ def error_from(text: str | None) -> KallyAIError | None:
     cls = ERROR_CLASSES.get(stored.pop("class"), KallyAIError)
     error: KallyAIError = cls(stored.pop("message"), **stored)
     return error
-
-
-def _seconds(time: datetime | None) -> float | None:
-    return time.timestamp() if time is not None else None
-
-
-def _optional_moment(seconds: float | None) -> datetime | None:
-    return moment(seconds) if seconds is not None else None

@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 
 from kallyai_mcp.api.models import Submission
 from kallyai_mcp.calls.appointment import time_of_day
+from kallyai_mcp.calls.ledger.base import moment, moment_or_none, seconds_or_none
 from kallyai_mcp.calls.numbers import local_times, zones_of_number
 from kallyai_mcp.calls.policy import EARLIEST, LATEST, tell_the_hour
 
@@ -69,8 +70,8 @@ class Schedule:
         """The columns of the ledger; `from_row` reads them back."""
         earlier = [{"at": one.at.timestamp(), "status": one.status, "call_id": one.call_id} for one in self.earlier]
         return {
-            "not_before": self.not_before.timestamp() if self.not_before is not None else None,
-            "place_by": self.place_by.timestamp() if self.place_by is not None else None,
+            "not_before": seconds_or_none(self.not_before),
+            "place_by": seconds_or_none(self.place_by),
             "attempts": self.attempts,
             "earlier": json.dumps(earlier) if earlier else None,
         }
@@ -84,10 +85,10 @@ class Schedule:
         """
         earlier = json.loads(row["earlier"]) if row["earlier"] else ()
         return cls(
-            _moment(row["not_before"]),
-            _moment(row["place_by"]),
+            moment_or_none(row["not_before"]),
+            moment_or_none(row["place_by"]),
             row["attempts"],
-            tuple(Attempt(datetime.fromtimestamp(one["at"], UTC), one["status"], one["call_id"]) for one in earlier),
+            tuple(Attempt(moment(one["at"]), one["status"], one["call_id"]) for one in earlier),
         )
 
 
@@ -136,7 +137,3 @@ def _opening(moment: datetime, zone: ZoneInfo) -> datetime:
         return moment
     day = there.date() if there.time() < EARLIEST else there.date() + timedelta(days=1)
     return datetime.combine(day, time(EARLIEST.hour), zone).astimezone(UTC)
-
-
-def _moment(seconds: float | None) -> datetime | None:
-    return datetime.fromtimestamp(seconds, UTC) if seconds is not None else None

@@ -1,7 +1,7 @@
 """What the ledger needs of a database; `sqlite.py` and `postgres.py` are the two drivers."""
 
 from collections.abc import Callable
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, ClassVar, Protocol, TypeVar
 
 from kallyai_mcp.api.errors import KallyAIError
@@ -37,6 +37,21 @@ def storable(values: dict[str, Any]) -> dict[str, Any]:
         name: value.encode("utf-8", "replace").decode().replace("\0", "\ufffd") if isinstance(value, str) else value
         for name, value in values.items()
     }
+
+
+def moment(seconds: float) -> datetime:
+    """A time of the ledger, in seconds since the epoch, as an aware one in UTC."""
+    return datetime.fromtimestamp(seconds, UTC)
+
+
+def moment_or_none(seconds: float | None) -> datetime | None:
+    """The same for a column that may be empty."""
+    return moment(seconds) if seconds is not None else None
+
+
+def seconds_or_none(time: datetime | None) -> float | None:
+    """What the ledger stores for a time, if there is one."""
+    return time.timestamp() if time is not None else None
 
 
 class Transaction(Protocol):

@@ -10,7 +10,7 @@ from datetime import datetime
 
 from kallyai_mcp.api.errors import KallyAIError, PolicyError
 from kallyai_mcp.calls.call_lists import LONGEST, CallList, ListConsent, Why, why_refused
-from kallyai_mcp.calls.ledger.base import ConsentOutdatedError, Database, Row
+from kallyai_mcp.calls.ledger.base import ConsentOutdatedError, Database, Row, moment, seconds_or_none
 from kallyai_mcp.calls.ledger.base import Transaction as Tx
 from kallyai_mcp.calls.ledger.events import note_decision
 from kallyai_mcp.calls.ledger.list_rows import (
@@ -39,7 +39,6 @@ from kallyai_mcp.calls.records import (
     CallRecord,
     CallState,
     Ending,
-    moment,
     to_row,
 )
 from kallyai_mcp.calls.timing import Timing
@@ -150,7 +149,7 @@ class ListLedger:
                 worker=stopped.worker,
                 calls=len(stopped.records),
                 why=stopped.why.value if stopped.why is not None else None,
-                ended_at=stopped.ended_at.timestamp() if stopped.ended_at is not None else None,
+                ended_at=seconds_or_none(stopped.ended_at),
                 asked_at=stopped.asked_at.timestamp(),
                 passed=stopped.passed,
             )

@@ -8,11 +8,11 @@ from typing import Any
 from kallyai_mcp.api.errors import KallyAIError
 from kallyai_mcp.api.models import Submission
 from kallyai_mcp.calls.call_lists import CallList, Why
-from kallyai_mcp.calls.ledger.base import Row
+from kallyai_mcp.calls.ledger.base import Row, moment, moment_or_none
 from kallyai_mcp.calls.ledger.base import Transaction as Tx
 from kallyai_mcp.calls.ledger.reservation import readable
 from kallyai_mcp.calls.policy import Consent, RiskFlag
-from kallyai_mcp.calls.records import AccountKey, CallRecord, error_from, fingerprint, moment, new_tracking_id
+from kallyai_mcp.calls.records import AccountKey, CallRecord, error_from, fingerprint, new_tracking_id
 
 _LIST = "SELECT * FROM call_lists WHERE list_id = :id AND api = :api AND account = :account"
 _RECORDS = (
@@ -96,7 +96,7 @@ def list_from_row(tx: Tx, row: Row) -> CallList:
         worker=row["worker"],
         passed=row["passed"],
         why=Why(row["why"]) if row["why"] else None,
-        ended_at=moment(row["ended_at"]) if row["ended_at"] is not None else None,
+        ended_at=moment_or_none(row["ended_at"]),
         refusal=_refusal_in(row),
         records=tuple(readable(tx.rows(_RECORDS, id=row["list_id"]))),
     )

@@ -8,14 +8,13 @@ subscription before those of its outbox, so that no two of them wait for each ot
 
 import json
 import secrets
-from datetime import datetime
 from typing import Any, Final
 
 from kallyai_mcp.calls.events import ACCESS_REVOKED, FORBIDDEN, Event, occurrence
 from kallyai_mcp.calls.ledger import events
-from kallyai_mcp.calls.ledger.base import Row
+from kallyai_mcp.calls.ledger.base import Row, moment, moment_or_none
 from kallyai_mcp.calls.ledger.base import Transaction as Tx
-from kallyai_mcp.calls.records import AccountKey, moment
+from kallyai_mcp.calls.records import AccountKey
 from kallyai_mcp.calls.webhook_records import END, GAP, Due, Subscription
 from kallyai_mcp.common_types import REVOKED_SIGN_IN
 
@@ -230,11 +229,6 @@ def watermark(tx: Tx, id_: str, position: int, *, without: int = -1) -> int:
     return position if row["first"] is None else min(position, row["first"] - 1)
 
 
-def seconds_of(time: datetime | None) -> float | None:
-    """A time as it is kept."""
-    return time.timestamp() if time is not None else None
-
-
 def _add(tx: Tx, id_: str, position: int, message_id: str) -> None:
     """Add a row; a notice that is still to be sent gets the new id, so that it is not taken for settled."""
     tx.run(
@@ -287,17 +281,13 @@ def _subscription(row: Row) -> Subscription:
         sign_in=row["sign_in"],
         position=row["position"],
         old_secret=row["old_secret"],
-        old_secret_until=_moment(row["old_secret_until"]),
-        last_delivery_at=_moment(row["last_delivery_at"]),
+        old_secret_until=moment_or_none(row["old_secret_until"]),
+        last_delivery_at=moment_or_none(row["last_delivery_at"]),
         last_error=row["last_error"],
-        failed_since=_moment(row["failed_since"]),
+        failed_since=moment_or_none(row["failed_since"]),
         has_gap=bool(row["has_gap"]),
     )
 
 
 def _key(due: Due) -> dict[str, Any]:
     return {"id": due.subscription.id, "position": due.position}
-
-
-def _moment(seconds: float | None) -> datetime | None:
-    return moment(seconds) if seconds is not None else None

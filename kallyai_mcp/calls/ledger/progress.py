@@ -5,12 +5,12 @@ from dataclasses import replace
 
 from kallyai_mcp.api.errors import KallyAIError
 from kallyai_mcp.api.models import Call
-from kallyai_mcp.calls.ledger.base import ServiceTime
+from kallyai_mcp.calls.ledger.base import ServiceTime, moment
 from kallyai_mcp.calls.ledger.base import Transaction as Tx
 from kallyai_mcp.calls.ledger.reservation import insert, lock_account, numbered, readable
 from kallyai_mcp.calls.ledger.scheduling import expire, plan_retry
 from kallyai_mcp.calls.ledger.schema import ACTIVE
-from kallyai_mcp.calls.records import AccountKey, CallRecord, CallState, Ending, from_row, moment, to_row
+from kallyai_mcp.calls.records import AccountKey, CallRecord, CallState, Ending, from_row, to_row
 from kallyai_mcp.calls.timing import Timing
 
 _SMALL_JUMP = 1.0

@@ -9,10 +9,17 @@ from typing import Any, TypeVar
 
 from kallyai_mcp.api.errors import KallyAIError, PolicyError
 from kallyai_mcp.calls.clock import Stopwatch
-from kallyai_mcp.calls.ledger.base import ConsentOutdatedError, ConstraintError, Database, LedgerUnavailableError, Row
+from kallyai_mcp.calls.ledger.base import (
+    ConsentOutdatedError,
+    ConstraintError,
+    Database,
+    LedgerUnavailableError,
+    Row,
+    moment,
+)
 from kallyai_mcp.calls.ledger.base import Transaction as Tx
 from kallyai_mcp.calls.policy import CallPolicy, Consent, Limit, last_to_open
-from kallyai_mcp.calls.records import PLACED, AccountKey, CallRecord, audit_row, from_row, idempotency_key, moment
+from kallyai_mcp.calls.records import PLACED, AccountKey, CallRecord, audit_row, from_row, idempotency_key
 from kallyai_mcp.calls.timing import Timing
 
 _log = logging.getLogger(__name__)

@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from kallyai_mcp.api.errors import KallyAIError
-from kallyai_mcp.calls.ledger.base import ServiceTime
+from kallyai_mcp.calls.ledger.base import ServiceTime, moment
 from kallyai_mcp.calls.ledger.base import Transaction as Tx
 from kallyai_mcp.calls.ledger.reservation import (
     check_policy,
@@ -21,7 +21,6 @@ from kallyai_mcp.calls.records import (
     CallState,
     Ending,
     from_row,
-    moment,
     new_tracking_id,
     to_row,
 )

@@ -16,6 +16,7 @@ from kallyai_mcp.calls.ledger.base import (
     Database,
     Row,
     ServiceTime,
+    seconds_or_none,
 )
 from kallyai_mcp.calls.ledger.base import Transaction as Tx
 from kallyai_mcp.calls.ledger.call_lists import ListLedger
@@ -342,7 +343,7 @@ class Ledger:
         """
         if await self._database.read(lambda tx: events.has_unnoted(tx, account), empty=True):
             await self._database.write(lambda tx: events.note(tx, account))
-        oldest = since.timestamp() if since is not None else None
+        oldest = seconds_or_none(since)
         return await self._database.read(
             lambda tx: events.read(tx, account, after, oldest, most), empty=EventPage((), 0)
         )

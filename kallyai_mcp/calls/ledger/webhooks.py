@@ -6,9 +6,9 @@ from functools import partial
 from typing import Any
 
 from kallyai_mcp.calls.ledger import events, outbox
-from kallyai_mcp.calls.ledger.base import Database
+from kallyai_mcp.calls.ledger.base import Database, moment, seconds_or_none
 from kallyai_mcp.calls.ledger.base import Transaction as Tx
-from kallyai_mcp.calls.records import AccountKey, moment
+from kallyai_mcp.calls.records import AccountKey
 from kallyai_mcp.calls.webhook_records import Due, Start, Subscription
 
 _OVERLAP = 300.0
@@ -54,7 +54,7 @@ class WebhookStore:
                 return _refresh(tx, before, wanted)
             if len(present) >= most:
                 return None
-            page = events.read(tx, wanted.account, after, since.timestamp() if since is not None else None, 1)
+            page = events.read(tx, wanted.account, after, seconds_or_none(since), 1)
             start = page.position
             if after is not None and not (page.has_gap and not page.events):
                 start = page.events[0].position - 1 if page.has_gap else after
@@ -145,7 +145,7 @@ def _refresh(tx: Tx, before: Subscription, wanted: Subscription) -> Start:
         sign_in=wanted.sign_in,
         expires_at=wanted.expires_at.timestamp(),
         old=before.secret if is_new else before.old_secret,
-        until=now + _OVERLAP if is_new else outbox.seconds_of(before.old_secret_until),
+        until=now + _OVERLAP if is_new else seconds_or_none(before.old_secret_until),
     )
     tx.run("UPDATE webhook_outbox SET due_at = :now WHERE subscription = :id AND due_at > :now", id=wanted.id, now=now)
     position = outbox.watermark(tx, before.id, before.position)
