@@ -4,7 +4,7 @@ import subprocess
 import sys
 
 
-def test_models_errors_and_urls_import_no_http_library_and_nothing_else_of_the_package() -> None:
+def test_models_errors_and_urls_import_no_http_library_and_only_leaves_of_the_package() -> None:
     script = (
         "import sys; import kallyai_mcp.api.models, kallyai_mcp.api.errors, kallyai_mcp.urls\n"
         "print(*sorted(name for name in sys.modules if name.split('.')[0] in {'httpx', 'phonenumbers', 'kallyai_mcp'}))"
@@ -15,5 +15,6 @@ def test_models_errors_and_urls_import_no_http_library_and_nothing_else_of_the_p
         "kallyai_mcp.api",
         "kallyai_mcp.api.errors",
         "kallyai_mcp.api.models",
+        "kallyai_mcp.languages",
         "kallyai_mcp.urls",
     ]

@@ -26,7 +26,10 @@ END:VEVENT
 END:VCALENDAR
 """.replace("\n", "\r\n")
 
-_CALL = {"call_id": "c", "status": "success"}
+CALL_ID = "uuid"
+"""The id in the reference's examples: an answer about another call than the one asked for is not believed."""
+
+_CALL = {"call_id": CALL_ID, "status": "success"}
 _ENTRY = {"speaker": "AI", "content": "Hello", "timestamp": "00:00:01"}
 
 SHAPES: Mapping[str, tuple[Any, ...]] = {

@@ -15,7 +15,7 @@ from kallyai_mcp.api.client import KallyAI, Timeouts
 from kallyai_mcp.api.errors import KallyAIError, NotConnectedError
 from tests.agent import BISTRO, open_agent, settings_in
 from tests.api.raw_server import SUBMISSION, TOKEN, RawServer, ReceivedRequest, answer, client_and_server
-from tests.fuzz.payloads import replies
+from tests.fuzz.payloads import CALL_ID, replies
 from tests.fuzz.tool_checks import JARGON, LIMIT, NOW, CrashRecorder, assert_all_readable, assert_readable
 from tests.sandbox.manual_clock import ManualClock
 
@@ -25,9 +25,9 @@ _SECRETS = (TOKEN, TOKEN.rpartition(".")[0].rpartition(".")[2], _REFRESH_TOKEN)
 METHODS: Mapping[str, tuple[str, Callable[[KallyAI], Awaitable[Any]]]] = {
     "create_call": ("call", lambda client: client.create_call(SUBMISSION)),
     "list_calls": ("list", lambda client: client.list_calls()),
-    "get_call": ("call", lambda client: client.get_call("c")),
-    "get_transcript": ("transcript", lambda client: client.get_transcript("c")),
-    "get_calendar": ("calendar", lambda client: client.get_calendar("c")),
+    "get_call": ("call", lambda client: client.get_call(CALL_ID)),
+    "get_transcript": ("transcript", lambda client: client.get_transcript(CALL_ID)),
+    "get_calendar": ("calendar", lambda client: client.get_calendar(CALL_ID)),
     "get_subscription": ("subscription", lambda client: client.get_subscription()),
     "get_statistics": ("statistics", lambda client: client.get_statistics()),
     "get_billing_portal": ("portal", lambda client: client.get_billing_portal()),
@@ -107,10 +107,10 @@ def _payload(request: ReceivedRequest) -> str:
 
 TOOLS: Mapping[str, dict[str, Any]] = {
     "make_call": BISTRO | {"wait_seconds": 0.3},
-    "get_call": {"call_id": "c"},
+    "get_call": {"call_id": CALL_ID},
     "list_calls": {},
-    "get_transcript": {"call_id": "c"},
-    "get_calendar_event": {"call_id": "c"},
+    "get_transcript": {"call_id": CALL_ID},
+    "get_calendar_event": {"call_id": CALL_ID},
     "check_quota": {},
     "get_billing_link": {},
     "sign_in": {},

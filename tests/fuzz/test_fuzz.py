@@ -6,7 +6,7 @@ import pytest
 
 from tests.agent import BISTRO
 from tests.api.raw_server import answer, reference
-from tests.fuzz.payloads import ICS
+from tests.fuzz.payloads import CALL_ID, ICS
 from tests.fuzz.properties import PROPERTIES, check_property
 from tests.fuzz.service_checks import check_redirect, check_tool_on_service
 from tests.fuzz.tool_checks import check_tool_use
@@ -56,9 +56,11 @@ def test_no_control_character_is_in_the_text_or_the_structure(odd: str) -> None:
     entries = [{"speaker": odd, "content": odd, "timestamp": odd}]
     statistics = reference("statistics") | {"plan_type": odd, "subscription_status": odd}
     responses = {
-        "get_call": {"call": answer(call | {"submission": {"respondent_phone": odd, "business_name": odd}})},
+        "get_call": {
+            "call": answer(call | {"call_id": CALL_ID, "submission": {"respondent_phone": odd, "business_name": odd}})
+        },
         "list_calls": {"list": answer({"calls": [call], "total": 1})},
-        "get_transcript": {"call": answer(call), "transcript": answer({"entries": entries})},
+        "get_transcript": {"call": answer(call | {"call_id": CALL_ID}), "transcript": answer({"entries": entries})},
         "check_quota": {"statistics": answer(statistics)},
     }
     for tool, given in responses.items():

@@ -208,7 +208,7 @@ async def test_a_text_of_a_megabyte_is_cut_and_says_so(tmp_path: Path, clock: Ma
         if request.url.path.endswith("/refused"):
             return 422, {"error": {"code": "call_not_found", "details": {"message": huge, "reason": huge}}}
         if request.url.path.endswith("/es"):
-            return 200, call | {"submission": {"language": "es"}}
+            return 200, call | {"call_id": "es", "submission": {"language": "es"}}
         return 200, call if request.url.path.endswith("/c") else {"calls": [call] * 10, "total": 10}
 
     async with fake_service(answer) as url:
