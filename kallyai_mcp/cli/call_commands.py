@@ -15,7 +15,7 @@ _sandbox = click.option(
     "--sandbox",
     is_flag=True,
     help=localized(
-        "Use the embedded sandbox: nobody is called.", "Usa el entorno de pruebas incluido: no se llama a nadie."
+        "Use the embedded sandbox: nobody is called.", "Usa el entorno de pruebas incorporado: no se llama a nadie."
     ),
 )
 _id = click.argument("id_", metavar="ID")

@@ -180,7 +180,7 @@ def _without_sign_in(found: list[Finding]) -> list[Finding]:
         return found
     why = localized(
         "the clients here use the embedded sandbox, which needs none of it",
-        "los clientes de aquí usan el entorno de pruebas incluido, que no lo necesita",
+        "los clientes de aquí usan el entorno de pruebas incorporado, que no lo necesita",
     )
     return [
         replace(each, verdict="skipped", message=f"{each.message}; {why}", fix=None)

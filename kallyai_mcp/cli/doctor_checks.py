@@ -100,7 +100,7 @@ def sandbox() -> Finding:
         return Finding("sandbox", "bad", error.message, fix)
     message = localized(
         "KALLYAI_SANDBOX is on: calls go to the embedded sandbox, and nobody is called",
-        "KALLYAI_SANDBOX está activado: las llamadas van al entorno de pruebas incluido, y no se llama a nadie",
+        "KALLYAI_SANDBOX está activado: las llamadas van al entorno de pruebas incorporado, y no se llama a nadie",
     )
     return Finding("sandbox", "ok", message)
 

@@ -28,7 +28,7 @@ def json_option(command: Callable[..., Any]) -> Callable[..., Any]:
 
 SERVE_ON_SANDBOX = localized(
     "Serve on an embedded sandbox: no account needed, nobody is called.",
-    "Usa un entorno de pruebas incluido: no hace falta una cuenta y no se llama a nadie.",
+    "Usa un entorno de pruebas incorporado: no hace falta una cuenta y no se llama a nadie.",
 )
 TIMES = localized("TIMES", "VECES")
 OPTIONS = localized("[OPTIONS]", "[OPCIONES]")

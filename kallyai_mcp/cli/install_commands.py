@@ -27,10 +27,11 @@ class _ClientChoice(click.Choice[str]):
             hint = localized(f"did you mean {' or '.join(near)}?", f"¿querías decir {' o '.join(near)}?")
             if not near:
                 hint = localized(f"choose from {', '.join(CLIENT_KEYS)}.", f"elige entre {', '.join(CLIENT_KEYS)}.")
-            self.fail(
+            raise click.BadParameter(
                 localized(f"no client is called {value!r}; {hint}", f"ningún cliente se llama {value!r}; {hint}"),
-                param,
                 ctx,
+                param,
+                localized("CLIENT", "CLIENTE"),
             )
         return value
 
