@@ -214,7 +214,7 @@ class KallyAI:
         Raises:
             KallyAIError: There is no response, or one of 500 and above.
         """
-        response = await self._exchanged(self._request("GET", "/v1/users/me/statistics"), None, ())
+        response = await self._response_to(self._request("GET", "/v1/users/me/statistics"), None, ())
         if response.status >= 500 and isinstance(error := error_from(response), UnavailableError):
             raise error
         return not response.is_web_page
@@ -289,12 +289,12 @@ class KallyAI:
         return await self._send(request, self._bearer, ())
 
     async def _send(self, request: httpx.Request, auth: BearerAuth | None, secrets: tuple[str, ...]) -> ApiResponse:
-        response = await self._exchanged(request, auth, secrets)
+        response = await self._response_to(request, auth, secrets)
         if 200 <= response.status < 300:
             return response
         raise _after_see_other(request, error_from(response))
 
-    async def _exchanged(
+    async def _response_to(
         self, request: httpx.Request, auth: BearerAuth | None, secrets: tuple[str, ...]
     ) -> ApiResponse:
         """The response to a request, whatever its status is."""
