@@ -24,10 +24,6 @@ from kallyai_mcp.tools.text.plain import cut, one_line
 from kallyai_mcp.tools.user_language import reads_spanish
 
 
-class ConsentDeclinedError(KallyAIError):
-    """The user was asked about a call, and did not agree."""
-
-
 async def check(
     submission: Submission,
     *,
@@ -54,7 +50,7 @@ async def check(
 
     Raises:
         InputRequiredError: The client is asked by the result that the error carries.
-        ConsentDeclinedError: The user did not agree.
+        KallyAIError: The user did not agree (code `not_agreed`).
         PolicyError: The call policy refuses the call.
         NotSignedInError: Nobody is signed in.
         LedgerUnavailableError: The ledger can't be read.
@@ -134,7 +130,7 @@ async def ask_user(
 
     Raises:
         InputRequiredError: As `check`.
-        ConsentDeclinedError: As `check`.
+        KallyAIError: As `check`.
     """
     app_context, about, spanish = ctx.request_context.lifespan_context, question.about, question.spanish
     now = app_context.now()
@@ -150,7 +146,7 @@ async def ask_user(
         if reply is not None:
             if reply.action == "accept" and reply.content.get("call_now") is True:
                 return replace(agreed, how="form", confirmation_id=reply.id, since=None)
-            raise ConsentDeclinedError("the user was asked and did not agree", code="not_agreed")
+            raise KallyAIError("the user was asked and did not agree", code="not_agreed")
     token = app_context.confirmations.issue(now, *about)
     structure = question.structure.model_copy(
         update={

@@ -32,10 +32,6 @@ _FIELDS: dict[str, tuple[Any, dict[str, Any]]] = {
 }
 
 
-class DetailsDeclinedError(KallyAIError):
-    """The user was asked for what the call needs, and gave no answer."""
-
-
 async def ask_missing(given: Mapping[str, Any], elicitation: Elicitation, app_context: AppContext) -> Mapping[str, Any]:
     """Return the arguments of make_call or call_around with those that the user was asked for, all in one form.
 
@@ -43,7 +39,7 @@ async def ask_missing(given: Mapping[str, Any], elicitation: Elicitation, app_co
 
     Raises:
         InputRequiredError: The client is asked by the result that the error carries.
-        DetailsDeclinedError: The user gave no answer.
+        KallyAIError: The user gave no answer (code `details_not_given`).
     """
     missing = _missing(given)
     if not missing or not elicitation.shows_forms:
@@ -55,9 +51,7 @@ async def ask_missing(given: Mapping[str, Any], elicitation: Elicitation, app_co
     if reply is None:
         return given
     if reply.action != "accept":
-        raise DetailsDeclinedError(
-            "the user was asked for the missing details and did not give them", code="details_not_given"
-        )
+        raise KallyAIError("the user was asked for the missing details and did not give them", code="details_not_given")
     return {**given, **without_blanks({name: reply.content.get(name) for name in missing})}
 
 
