@@ -12,8 +12,10 @@ import pytest
 from anyio.abc import SocketAttribute
 from anyio.streams.tls import TLSListener
 
+from kallyai_mcp.api import safe_fetch
 from kallyai_mcp.api.safe_fetch import MAX_BYTES, FetchError, SafeFetcher
 from tests.transports.certificates import Certificate
+from tests.transports.http_server import LIMIT
 
 HOST = "receiver.example"
 URL = f"https://{HOST}/hooks/secret-in-the-path"
@@ -56,7 +58,9 @@ async def test_a_status_counts_although_the_body_never_ends(tmp_path: Path) -> N
     assert (answer.status, answer.body) == (200, b"begin")
 
 
-async def test_of_an_endless_body_only_the_beginning_is_read(tmp_path: Path) -> None:
+async def test_of_an_endless_body_only_the_beginning_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(safe_fetch, "_BODY_SECONDS", LIMIT)
+
     async def serve(stream: anyio.abc.ByteStream, _: bytes) -> None:
         await stream.send(b"HTTP/1.1 200 OK\r\nContent-Length: 1000000000\r\n\r\n")
         while True:
