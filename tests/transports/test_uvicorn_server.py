@@ -127,6 +127,19 @@ async def test_a_request_with_endless_headers_is_closed(endless: bytes, monkeypa
     assert received.startswith(b"HTTP/1.1 400 ") or received == b""
 
 
+@pytest.mark.parametrize(("number", "status"), [(uvicorn_server.MAX_HEADERS - 1, b"200"), (150, b"400")])
+async def test_a_request_has_so_many_headers_however_short_they_are(number: int, status: bytes) -> None:
+    async with (
+        running_app(Starlette(routes=[Route("/", _hello)])) as url,
+        await anyio.connect_tcp("127.0.0.1", int(url.rpartition(":")[2])) as stream,
+    ):
+        await stream.send(b"GET / HTTP/1.1\r\nHost: localhost\r\n" + b"a: b\r\n" * (number - 1) + b"\r\n")
+        with anyio.fail_after(LIMIT):
+            received = await stream.receive()
+
+    assert received.startswith(b"HTTP/1.1 " + status)
+
+
 async def test_endless_headers_behind_an_open_response_are_closed() -> None:
     async def wait(_: Request) -> Response:
         await anyio.sleep_forever()
