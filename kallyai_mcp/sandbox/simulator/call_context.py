@@ -124,7 +124,8 @@ class CallContext:
             known.append(self.people(book, request.party))
         wanted = self.wish()
         if wanted:
-            known.append(book.say("only.wish", wish=wanted))
+            goes_on = kind_of_wish(wanted, book.language) in ("for", "how")
+            known.append(book.say("only.wish", wish=wanted) if goes_on else self.wish_sentence(wanted))
         elif wanted is None:
             known.append(book.say("only.given", description=book.quote(request.description)))
         return known or [book.say("only.nothing")]

@@ -8,6 +8,7 @@ from kallyai_mcp.sandbox.simulator.agreement import Agreement
 from kallyai_mcp.sandbox.simulator.call_context import CallContext
 from kallyai_mcp.sandbox.simulator.caller import Caller
 from kallyai_mcp.sandbox.simulator.phrasebook import Phrasebook, number
+from kallyai_mcp.sandbox.simulator.rephrasing import kind_of_wish
 from kallyai_mcp.sandbox.simulator.scenario import Detail, Turn, TurnKind, Words
 from kallyai_mcp.sandbox.simulator.submission import TaskCategory
 from kallyai_mcp.sandbox.simulator.time_slots import Slot, alternative, proposed
@@ -137,7 +138,8 @@ class Callee:
         if slot is not None:
             return self._say("readback.dated", thing=thing, when=context.when(book, slot), under=under)
         wanted = context.wish()
-        return self._say("readback.undated", thing=thing, wish=f", {wanted}" if wanted else "", under=under)
+        goes_on = wanted and kind_of_wish(wanted, book.language) in ("for", "how")
+        return self._say("readback.undated", thing=thing, wish=f", {wanted}" if goes_on else "", under=under)
 
     def _decide_task(self, first: str) -> Iterator[Turn]:
         """Cancel or change a booking that the callee knows, take an order, or promise to do something."""

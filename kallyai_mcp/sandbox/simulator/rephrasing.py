@@ -12,7 +12,8 @@ Kind = Literal["booking", "question", "cancel", "change", "order", "task"]
 
 POLITE: Final = (
     r"^\W*(?:(?:please|por favor|(?:can|could) you|call (?:them )?(?:and|to)|llam[ae]\w* (?:y|para)"
-    r"|i(?:'d| would) like (?:you )?to|ask (?:them )?to|need to|quiero|quisiera)\W+)*"
+    r"|(?:see|check|find out|ask)(?: them)? (?:if|whether) (?:they|you) (?:can|could)"
+    r"|i(?:'d like| would like| need| want| have) (?:you )?to|ask (?:them )?to|need to|quiero|quisiera)\W+)*"
 )
 """How a task may begin before it says what to do."""
 
@@ -31,6 +32,7 @@ _OPENINGS: Final[tuple[tuple[str, str, str], ...]] = (
     ("en", r"(?:ask|inquire|enquire|find out)(?: them)? (?=(?:about|for)\b)", "I'd like to ask "),
     ("en", r"ask (?:them |him |her |the \w+ )to\b", "Could you please"),
     ("en", r"confirm(?: that)?\b", "I'd like to confirm"),
+    ("en", r"check(?: on| for)?\b(?! with)", "I'd like to ask about"),
     ("en", r"(?:ask|check)(?: them)?\b", "I'd like to ask"),
     ("en", r"cancel\b", "I'd like to cancel"),
     ("en", r"(?=(?:change|move|reschedule|postpone)\b)", "I'd like to "),
@@ -70,7 +72,7 @@ _SWAPS: Final = {
         "they": "you", "them": "you", "their": "your", "theirs": "yours", "they're": "you're", "they'll": "you'll",
         "i": "they", "we": "they", "me": "them", "us": "them", "my": "their", "our": "their", "mine": "theirs",
         "i'm": "they're", "we're": "they're", "i'll": "they'll", "we'll": "they'll", "i've": "they've", "am": "are",
-        "i'd": "they'd", "myself": "themselves",
+        "i'd": "they'd", "we'd": "they'd", "myself": "themselves",
     },
     "es": {"mi": "su", "mis": "sus", "nuestro": "su", "nuestra": "su", "nuestros": "sus", "nuestras": "sus",
            **_VERBS_ES},
@@ -133,7 +135,14 @@ _SAID: Final = {
 
 def sentences(text: str) -> list[str]:
     """Return the sentences of a text on one line."""
-    return [each for each in re.split(r"(?<=[.!?])\s+", text.strip()) if re.search(r"\w", each)]
+    return [each for each in _SENTENCE_ENDS.split(text.strip()) if re.search(r"\w", each)]
+
+
+_SENTENCE_ENDS: Final = re.compile(
+    r"(?<=[.!?])(?<!\bDr\.)(?<!\bDra\.)(?<!\bMr\.)(?<!\bMrs\.)(?<!\bMs\.)(?<!\bSr\.)(?<!\bSra\.)(?<!\bSt\.)"
+    r"(?<!\b[A-Z]\.)(?<!\bm\.)\s+"
+)
+"""Where a sentence ends; no abbreviation does."""
 
 
 def rephrase(description: str, language: str) -> str | None:

@@ -23,8 +23,10 @@ _KINDS: Final[tuple[tuple[Kind, re.Pattern[str]], ...]] = (
     )),
     ("task", _TELLS),
     ("question", _regex(
-        POLITE + r"(?:(?:ask|pregunt\w+)\b(?! (?:them )?to\b)(?! (?:them )?(?:for|por) (?:an? |the |una? )?(?:\w+ )?"
-        + THINGS + r")|(?:check|find out|confirm|inquire|enquire|consult\w+|averigu\w+|compru?eb\w+)\b)"
+        POLITE
+        + r"(?:(?:ask|see (?:if|whether)|pregunt\w+)\b(?! (?:them )?to\b)"
+        rf"(?! (?:them )?(?:for|por) (?:an? |the |una? )?(?:\w+ )?{THINGS})"
+        r"|(?:check|find out|confirm|inquire|enquire|consult\w+|averigu\w+|compru?eb\w+)\b)"
     )),
     ("order", _regex(
         POLITE + r"(?:order|buy|pre-?order|pid[ea]\w*|pedir|encarg[aou]\w*|compr[ae]\w*)\b"
@@ -64,9 +66,9 @@ class Request:
 
     Attributes:
         number: The number called.
-        description: `task_description` on one line.
+        description: `task_description` on one line, without `questions`.
         extras: The `additional_instructions` to pass on.
-        questions: The `additional_instructions` that are questions to ask.
+        questions: The `additional_instructions` that are questions to ask, and those in the task of another kind.
         kind: What the call is for.
         keeps_time: An instruction says that no other day or time may be agreed to.
         leaves_no_message: An instruction says that no message may be left.
@@ -120,6 +122,9 @@ def parse_request(submission: Submission, *, ignores_instructions: bool = False)
     if not submission.respondent_phone:
         raise ValueError("no number to call")
     description = _tidy(submission.task_description) or submission.task_description
+    kind = _kind_of(description) or _kind_by_fields(submission, description)
+    asked = [each for each in sentences(description)[1:] if kind != "question" and _kind_of(each) == "question"]
+    description = " ".join(each for each in sentences(description) if each not in asked) or description
     given = [text for each in submission.additional_instructions or () if (text := _tidy(each))]
     followed = [] if ignores_instructions else given
     to_pass_on = [text for text in given if not any(each.match(text) for each in _FOR_THE_ASSISTANT)]
@@ -138,10 +143,10 @@ def parse_request(submission: Submission, *, ignores_instructions: bool = False)
         at=_clock_time(submission.appointment_time),
         preference=_tidy(submission.time_preference_text),
         extras=tuple(text for text in to_pass_on if text not in questions),
-        questions=tuple(questions),
+        questions=(*asked, *questions),
         urgent=bool(submission.is_urgent),
         tells=bool(_TELLS.search(description)),
-        kind=_kind_of(description) or _kind_by_fields(submission, description),
+        kind=kind,
         keeps_time=any(_KEEPS_TIME.match(text) for text in followed),
         leaves_no_message=any(_NO_MESSAGE.match(text) for text in followed),
         keeps_name=keeps_name,
@@ -162,10 +167,12 @@ def _clock_time(text: str | None) -> time | None:
 
 
 def _kind_of(description: str) -> Kind | None:
-    tasks = sentences(description)
-    kind = next((kind for task in tasks for kind, pattern in _KINDS if pattern.search(task)), None)
+    for task in sentences(description):
+        kind = next((kind for kind, pattern in _KINDS if pattern.search(task)), None)
+        if kind is not None or _BOOKING.search(task):
+            return kind
     asks = _DIRECT_QUESTION.search(description) and not _BOOKING.search(description)
-    return kind or ("question" if asks else None)
+    return "question" if asks else None
 
 
 def _kind_by_fields(submission: Submission, description: str) -> Kind:

@@ -21,7 +21,9 @@ _ASKS: Final = _regex(
     rf"[?¿]|\b(?:ask|check|find out|confirm|inquire|enquire|whether|if|si|pregunt\w+|consult\w+|averigu\w+|{_WHICH})"
 )
 _NO_QUESTION: Final = _regex(r"(?:if not|otherwise|si no)\b")
-_NEXT_PART: Final = _regex(rf",? (?:and|y) (?=(?:also )?(?:whether|if|si|ask|{_WHICH}))")
+_NEXT_PART: Final = _regex(
+    rf",? (?:and|y) (?=(?:also )?(?:whether|if|si|ask|do|does|is|are|can|could|will|{_WHICH})\b)"
+)
 _OWN: Final = _regex(
     rf"(?=.*\b(?:my|our|mi|nuestra) (?:\w+ ){{0,2}}{THINGS}\b)"
     r".*\b(?:confirm\w*|still|stands?|booked|what time|which day|when|exists?|sigue|a qué hora|cuándo|qué día)\b"
@@ -35,13 +37,15 @@ _TOPICS: Final[tuple[tuple[Topic, re.Pattern[str]], ...]] = (
     ("place", _regex(
         r".*\b(?:park|parking|(?<!mail )address|where|directions|aparca\w*|direcci[oó]n|d[oó]nde)\b"
     )),
-    ("free", _regex(rf".*\b{THINGS}\b")),
+    ("free", _regex(rf".*\b(?:{THINGS}|availability)\b")),
     ("stock", _regex(
-        r".*\b(?:stock|available|availability|(?:have|got)\b.*\bleft|quedan?|disponibles?|existencias)\b"
+        r".*\b(?:stock|available|(?:have|got)\b.*\bleft|quedan?|disponibles?|existencias)\b"
     )),
     ("yes", _regex(r".*\b(?:whether|if|si)\b")),
     ("when", _regex(r".*\b(?:when|what time|a qué hora|cuándo)\b")),
-    ("unsure", _regex(rf".*\b{_WHICH}|\W*(?:please )?ask (?:them )?for\b")),
+    ("unsure", _regex(
+        rf".*\b{_WHICH}|\W*(?:please )?(?:ask|inquire|enquire|find out|pregunt\w+) (?:them )?(?:for|about|por|sobre)\b"
+    )),
 )  # fmt: skip
 
 _WORDS: Final = re.compile(r"[^\W\d_]{2,}")

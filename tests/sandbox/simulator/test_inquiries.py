@@ -27,6 +27,10 @@ VOICEMAIL = "+12025550105"
         ("Complain about the noise", "take care of that", "nos ocupamos"),
         ("Ask how long the tour takes", "It takes about", "Son unos"),
         ("Ask when tonight's show begins", "Their answer: At ", "A las "),
+        ("See if they can move my table to 8 PM", "We have changed that", "Lo cambiamos"),
+        ("I need to move my visit to Dr. Ruiz", "We have changed that", "Lo cambiamos"),
+        ("Check availability for a massage", "something free", "algo libre"),
+        ("Inquire about the warranty", "on our website", "en nuestra página web"),
         ("Ask who the owner is", "on our website", "en nuestra página web"),
         ("Ask for the email address of the owner", "on our website", "en nuestra página web"),
         ("Do they have a loaf of bread left?", "we have it here", "lo tenemos aquí"),
@@ -73,6 +77,9 @@ def test_a_price_at_a_number_without_a_country_is_in_euros() -> None:
         ("Negotiate a lower price for my contract", "I'd like to negotiate a lower price for their contract."),
         ("Ask them to deliver before noon", "Could you please deliver before noon?"),
         ("Ask for the menu", "I'd like to ask for the menu."),
+        ("Check availability on Saturday", "I'd like to ask about availability on Saturday."),
+        ("I need to cancel my visit to Dr. Ruiz", "I'd like to cancel their visit to Dr. Ruiz."),
+        ("See if they can move our table to 8 PM", "I'd like to know whether you can move their table to 8 PM."),
         (
             "I was there on Monday. My umbrella is black. Check if someone found it.",
             "They were there on Monday. Their umbrella is black. I'd like to know whether someone found it.",
@@ -168,9 +175,12 @@ def test_a_call_does_not_contradict_itself_about_a_price() -> None:
 
 
 def test_each_question_of_a_call_is_answered() -> None:
-    result = call(category="general", task_description="Find out what an oil change costs and how long it takes")
+    result = call(category="general", task_description="What does an oil change cost, and do you have tires left?")
     assert "$" in result.highlights
-    assert "It takes about" in result.highlights
+    assert "we have it here" in result.highlights
+    order = call(category="general", task_description="Order two tires. Ask how long it takes.")
+    assert said(order, "AI").count("how long it takes") == 1
+    assert "Also asked: “Ask how long it takes”. Their answer: It takes about" in order.highlights
 
 
 @pytest.mark.parametrize(
@@ -191,6 +201,14 @@ def test_what_is_wanted_beyond_the_fields_is_said_as_a_person_would(description:
 def test_a_booking_is_confirmed_before_more_is_asked() -> None:
     words = said(call(additional_instructions=["Ask whether they have parking"]), "AI")
     assert re.search(r"(?:right|Exactly)\..* I'd like to know whether you have parking\.", words)
+
+
+@pytest.mark.parametrize("question", ["Ask whether they have parking.", "Do they have parking?"])
+def test_a_booking_with_a_question_is_a_booking(question: str) -> None:
+    result = call(task_description=f"Book a table. {question}", additional_instructions=None)
+    assert result.event is not None
+    assert f"Also asked: “{question.rstrip('.')}”. Their answer: You can park" in result.highlights
+    assert said(result, "AI").count("you have parking") == 1
 
 
 def test_the_name_is_not_asked_for_again_after_it_was_said() -> None:
