@@ -1,11 +1,16 @@
 """A PostgreSQL server that may lose data, is killed, hangs, or ends connections: nothing is placed twice or lost."""
 
 import logging
+import os
+import shutil
+import socket
+import subprocess
 import threading
 import time
 import traceback
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
 from urllib.parse import quote
 
 import anyio
@@ -28,6 +33,7 @@ from tests.calls.manual_time import ManualClock
 from tests.calls.samples import another, asked, is_placed, outcome, reserved, sent, state_of
 from tests.calls.world import TABLE, Json, Service, World, world
 from tests.postgres_server import LIMIT, PostgresDatabases, PostgresServer, skip_without_server
+from tests.processes import free_port
 
 SECONDS = 1.5
 """When a database counts as hanging, in these tests."""
@@ -470,3 +476,60 @@ async def test_a_url_that_can_not_be_used_is_refused_without_being_quoted(url: s
         await PostgresDatabase(url).take_lease()
 
     assert "horse" not in "".join(traceback.format_exception(raised.value))
+
+
+async def test_a_database_with_another_isolation_by_default_refuses_no_call(
+    postgres: PostgresDatabases, database_url: str, clock: ManualClock
+) -> None:
+    name = database_url.rpartition("/")[2]
+    postgres.execute(f"ALTER DATABASE {name} SET default_transaction_isolation = 'serializable'")
+    service = Service(clock)
+    placed: list[bool] = []
+
+    async with world(service, database_url) as here:
+
+        async def place(number: int) -> None:
+            submission = TABLE.model_copy(update={"task_description": f"Ask question {number}"})
+            placed.append((await here.calls.place(submission, timezone="UTC")).is_new)
+
+        async with anyio.create_task_group() as tasks:
+            for number in range(12):
+                tasks.start_soon(place, number)
+
+    assert placed == [True] * 12
+
+
+@pytest.fixture
+def pool_of_transactions(postgres: PostgresDatabases, tmp_path: Path) -> Iterator[int]:
+    """The port of a PgBouncer whose pool gives each transaction another session of the server."""
+    program = shutil.which("pgbouncer", path=f"{os.environ.get('PATH', '')}:/usr/sbin")
+    if program is None:
+        pytest.skip("there is no PgBouncer on this machine (Debian: apt-get install pgbouncer)")
+    port, settings = free_port(), tmp_path / "pgbouncer.ini"
+    settings.write_text(
+        f"[databases]\n* = host=127.0.0.1 port={postgres.port} user=kallyai\n[pgbouncer]\nlisten_addr = 127.0.0.1\n"
+        f"listen_port = {port}\nunix_socket_dir =\nauth_type = any\npool_mode = transaction\n"
+        "ignore_startup_parameters = options\n"
+    )
+    user = "nobody" if os.getuid() == 0 else None
+    with settings.open() as read:
+        process = subprocess.Popen([program, "-q", "/dev/stdin"], stdin=read, stderr=subprocess.DEVNULL, user=user)
+    try:
+        deadline = time.monotonic() + LIMIT
+        while time.monotonic() < deadline:
+            with suppress(ConnectionRefusedError), socket.create_connection(("127.0.0.1", port)):
+                break
+        yield port
+    finally:
+        process.terminate()
+        process.wait()
+
+
+async def test_a_pool_that_gives_each_transaction_another_session_is_refused(
+    database_url: str, pool_of_transactions: int
+) -> None:
+    """A lock that a worker took would outlive it, and others could take it, too."""
+    name = database_url.rpartition("/")[2]
+    async with opened(f"postgresql://kallyai@127.0.0.1:{pool_of_transactions}/{name}") as ledger:
+        with pytest.raises(LedgerUnavailableError, match="PgBouncer"):
+            await ledger.check()

@@ -30,10 +30,14 @@ _MIGRATION_LOCK = (0x6B61_6C7A, 0)
 
 _KEEPALIVES = {"keepalives_idle": 10, "keepalives_interval": 5, "keepalives_count": 3}
 
-_SESSION = {"statement_timeout": 5000, "lock_timeout": 5000, "idle_in_transaction_session_timeout": 30000} | {
+_SESSION = {
+    "statement_timeout": "5000",
+    "lock_timeout": "5000",
+    "idle_in_transaction_session_timeout": "30000",
+    # Each statement has to see what was written before it got its lock, whatever the database has as its default.
+    "default_transaction_isolation": r"read\ committed",
     # The server's side too: the lease of a machine that lost its power ends within half a minute.
-    f"tcp_{name}": value
-    for name, value in _KEEPALIVES.items()
+    **{f"tcp_{name}": str(value) for name, value in _KEEPALIVES.items()},
 }
 
 _OPTIONS: dict[str, str | int] = {
@@ -231,7 +235,7 @@ def _check_durability(connection: Connection) -> None:
     """Refuse a server that may lose what it has confirmed.
 
     Raises:
-        LedgerUnavailableError: `fsync` or `synchronous_commit` is off.
+        LedgerUnavailableError: `fsync` or `synchronous_commit` is off, or the settings of the session have no effect.
     """
     for name in ("fsync", "synchronous_commit"):
         row = connection.execute("SELECT current_setting(%s) AS value", (name,)).fetchone()
@@ -239,6 +243,12 @@ def _check_durability(connection: Connection) -> None:
             raise LedgerUnavailableError(
                 f"The PostgreSQL server runs with {name} = off, so a crash could lose calls; switch it on"
             )
+    row = connection.execute("SELECT current_setting('statement_timeout') AS value").fetchone()
+    if row is None or row["value"] == "0":
+        raise LedgerUnavailableError(
+            "The settings of the session have no effect, as behind PgBouncer with pool_mode = transaction, where a "
+            "worker's lock outlives it; KALLYAI_DATABASE_URL must name the PostgreSQL server itself"
+        )
 
 
 @lru_cache(maxsize=256)
