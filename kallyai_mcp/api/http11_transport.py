@@ -6,24 +6,17 @@ request; a call in progress keeps one for minutes. aiohttp takes a tenth of a st
 
 import asyncio
 import ssl
-from base64 import b64encode
 from collections.abc import AsyncIterator, Iterable, Iterator
 from contextlib import contextmanager
-from typing import Any, cast
+from typing import Any
 
-import h11
 import httpx
 from typing_extensions import override
 
+from kallyai_mcp.api.http11_connection import Connection
 from kallyai_mcp.urls import is_loopback
 
 SocketOption = tuple[int, int, int]
-
-_IDLE_SECONDS = 5.0
-"""How long an idle connection is kept. The longer, the likelier that the server has just closed it."""
-
-_MAX_HEAD = 64 * 1024
-"""The most bytes of a response's status line and headers."""
 
 _EYEBALLS_DELAY = 0.25
 """Seconds until the next address of a name is tried beside the first one (RFC 8305, "Connection Attempt Delay")."""
@@ -54,8 +47,8 @@ class Http11Transport(httpx.AsyncBaseTransport):
         self._tls = tls
         self._proxy = _checked(proxy) if proxy is not None else None
         self._socket_options = tuple(socket_options)
-        self._open: set[_Connection] = set()
-        self._idle: dict[tuple[str, str, int | None], list[_Connection]] = {}
+        self._open: set[Connection] = set()
+        self._idle: dict[tuple[str, str, int | None], list[Connection]] = {}
 
     @override
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
@@ -82,7 +75,7 @@ class Http11Transport(httpx.AsyncBaseTransport):
             await asyncio.wait(is_closed)
         await asyncio.sleep(0)  # one whose TLS handshake was canceled closes in the loop's next turn
 
-    async def _exchange(self, connection: "_Connection", request: httpx.Request, body: bytes) -> httpx.Response:
+    async def _exchange(self, connection: Connection, request: httpx.Request, body: bytes) -> httpx.Response:
         timeout: dict[str, float | None] = request.extensions.get("timeout", {})
         data = connection.encoded(request.method.encode(), request.url.raw_path, request.headers.raw, body)
         if (before_write := request.extensions.get("before_write")) is not None:
@@ -92,28 +85,28 @@ class Http11Transport(httpx.AsyncBaseTransport):
         stream = _Body(self, connection, request.url, timeout.get("read"))
         return httpx.Response(response.status_code, headers=response.headers.raw_items(), stream=stream)
 
-    def _reusable(self, url: httpx.URL) -> "_Connection | None":
+    def _reusable(self, url: httpx.URL) -> Connection | None:
         idle = self._idle.get((url.scheme, url.host, url.port), [])
         while idle:
             if (connection := idle.pop()).take():
                 return connection
         return None
 
-    def keep(self, connection: "_Connection", url: httpx.URL) -> None:
+    def keep(self, connection: Connection, url: httpx.URL) -> None:
         """Keep a connection for the next request, if its response allows that; else close it."""
         if connection in self._open and connection.next_cycle():
             self._idle.setdefault((url.scheme, url.host, url.port), []).append(connection)
         else:
             connection.close()
 
-    async def _connect(self, request: httpx.Request) -> "_Connection":
+    async def _connect(self, request: httpx.Request) -> Connection:
         """A new connection to the origin of a request.
 
         Raises:
             httpx.TransportError: There is none; nothing was sent.
         """
         url = request.url
-        connection: _Connection | None = None
+        connection: Connection | None = None
         try:
             async with asyncio.timeout(request.extensions.get("timeout", {}).get("connect")):
                 if self._proxy is None or url.scheme == "http":
@@ -136,212 +129,23 @@ class Http11Transport(httpx.AsyncBaseTransport):
             raise
         return connection
 
-    async def _open_to(self, url: httpx.URL) -> "_Connection":
+    async def _open_to(self, url: httpx.URL) -> Connection:
         """A connection to a host, without TLS."""
         loop = asyncio.get_running_loop()
         # uvloop, and any loop on this machine, tries one address after the other.
         races = isinstance(loop, asyncio.BaseEventLoop) and not is_loopback(url.host)
         options: Any = {"happy_eyeballs_delay": _EYEBALLS_DELAY} if races else {}
         port = url.port or (443 if url.scheme == "https" else 80)
-        transport, connection = await loop.create_connection(lambda: _Connection(self._open), url.host, port, **options)
+        transport, connection = await loop.create_connection(lambda: Connection(self._open), url.host, port, **options)
         for option in self._socket_options:
             transport.get_extra_info("socket").setsockopt(*option)
         return connection
 
 
-class _Connection(asyncio.Protocol):
-    """One connection, which sends a request and receives its response, again and again.
-
-    Args:
-        opened: The open connections; this one is among them as long as it is open.
-
-    Attributes:
-        is_written: A request was written, and its response was not read to its end.
-        has_answer: Something was received since the request.
-    """
-
-    _transport: asyncio.Transport
-
-    def __init__(self, opened: "set[_Connection]") -> None:
-        self._opened = opened
-        self._http = h11.Connection(h11.CLIENT, max_incomplete_event_size=_MAX_HEAD)
-        self._news: asyncio.Future[None] | None = None
-        self._error: Exception | None = None
-        self._idle_timer: asyncio.TimerHandle | None = None
-        self._is_closed = asyncio.get_running_loop().create_future()
-        self.is_written = False
-        self.has_answer = False
-
-    @override
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = cast("asyncio.Transport", transport)
-        self._opened.add(self)
-
-    @override
-    def data_received(self, data: bytes) -> None:
-        if self._idle_timer is not None:  # nobody has asked
-            self.abort()
-            return
-        self.has_answer = True
-        self._http.receive_data(data)
-        self._wake()
-
-    @override
-    def eof_received(self) -> None:
-        if self._idle_timer is None and self._http.their_state is not h11.SWITCHED_PROTOCOL:
-            self._http.receive_data(b"")
-            self._wake()
-
-    @override
-    def connection_lost(self, exc: Exception | None) -> None:
-        self._opened.discard(self)
-        self._stop_idle_timer()
-        self._error = self._error or exc or ConnectionResetError("the connection is closed")
-        self._wake()
-        if not self._is_closed.done():
-            self._is_closed.set_result(None)
-
-    def take(self) -> bool:
-        """Stop to be idle; returns whether a request can be written."""
-        self._stop_idle_timer()
-        return not self._transport.is_closing()
-
-    def encoded(self, method: bytes, target: bytes, headers: list[tuple[bytes, bytes]], body: bytes = b"") -> bytes:
-        """The bytes of a request.
-
-        Raises:
-            httpx.LocalProtocolError: It can't be sent.
-        """
-        try:
-            head = self._http.send(h11.Request(method=method, target=target, headers=headers))
-            content = self._http.send(h11.Data(data=body)) if body else b""
-            end = self._http.send(h11.EndOfMessage())
-        except h11.LocalProtocolError:
-            raise httpx.LocalProtocolError("the request is not valid HTTP") from None  # its text may quote a token
-        return b"".join((head or b"", content or b"", end or b""))
-
-    def write(self, data: bytes) -> None:
-        """Write what `encoded` has returned."""
-        self.is_written, self.has_answer = True, False
-        self._transport.write(data)
-
-    async def response(self, read: float | None) -> h11.Response:
-        """The head of the response, waiting `read` seconds for each part of it; raises as `data`."""
-        while not isinstance(event := await self._event(read), h11.Response):
-            pass  # an interim response, such as 103
-        return event
-
-    async def data(self, read: float | None) -> AsyncIterator[bytes]:
-        """The body of the response, part by part.
-
-        Raises:
-            httpx.TransportError: It is not complete.
-        """
-        while isinstance(event := await self._event(read), h11.Data):
-            yield bytes(event.data)
-
-    def next_cycle(self) -> bool:
-        """Get ready for the next request; returns False if there can't be one."""
-        if self._http.our_state is not h11.DONE or self._http.their_state is not h11.DONE:
-            return False
-        if self._transport.is_closing() or self._http.trailing_data[0]:
-            return False
-        self._http.start_next_cycle()
-        self.is_written = False
-        self._idle_timer = asyncio.get_running_loop().call_later(_IDLE_SECONDS, self.close)
-        return True
-
-    async def connect_through(self, url: httpx.URL, proxy: httpx.URL) -> None:
-        """Have this connection, which is to a proxy, connected to the host of `url` (RFC 9110, section 9.3.6).
-
-        Raises:
-            httpx.TransportError: The proxy refused.
-        """
-        host = f"[{url.host}]" if ":" in url.host else url.host
-        target = f"{host}:{url.port or 443}".encode("ascii")
-        headers = [(b"Host", target)]
-        if proxy.username or proxy.password:
-            login = b64encode(f"{proxy.username}:{proxy.password}".encode())
-            headers.append((b"Proxy-Authorization", b"Basic " + login))
-        self.write(self.encoded(b"CONNECT", target, headers))
-        if not 200 <= (await self.response(None)).status_code < 300:
-            raise httpx.ProxyError("the proxy refused")
-
-    async def start_tls(self, tls: ssl.SSLContext, host: str) -> None:
-        """Go on with TLS, as a connection that is new to HTTP."""
-        loop = asyncio.get_running_loop()
-        try:
-            started = await loop.start_tls(self._transport, self, tls, server_hostname=host)
-        except BaseException:
-            self.connection_lost(None)  # nobody else tells: the layer of TLS was to stand between
-            raise
-        if started is None:
-            raise ConnectionResetError("the connection was closed during the handshake")
-        self._transport = started
-        self._http = h11.Connection(h11.CLIENT, max_incomplete_event_size=_MAX_HEAD)
-
-    def close(self) -> None:
-        """Close the connection."""
-        self._stop_idle_timer()
-        self._transport.close()
-
-    def abort(self) -> "asyncio.Future[None]":
-        """Close the connection at once, without what has not left yet; returns what is done when it is closed."""
-        self._stop_idle_timer()
-        self._transport.abort()
-        return self._is_closed
-
-    async def _event(self, read: float | None) -> h11.Event:
-        while True:
-            try:
-                event = self._http.next_event()
-            except h11.RemoteProtocolError as error:
-                if not self.has_answer:
-                    raise httpx.ReadError("closed without a response") from error
-                raise httpx.RemoteProtocolError("no complete response") from error
-            if isinstance(event, h11.Event):
-                return event
-            if event is h11.PAUSED:
-                raise httpx.RemoteProtocolError("no HTTP response")
-            await self._wait(read)
-
-    async def _wait(self, seconds: float | None) -> None:
-        """Wait until something was received.
-
-        Raises:
-            httpx.ReadTimeout: Nothing was in this time.
-            httpx.ReadError: The connection was lost.
-        """
-        if self._error is not None:
-            raise httpx.ReadError("the connection broke") from self._error
-        loop = asyncio.get_running_loop()
-        self._news = loop.create_future()
-        timer = loop.call_later(seconds, self._time_out) if seconds is not None else None
-        try:
-            await self._news
-        finally:
-            self._news = None
-            if timer is not None:
-                timer.cancel()
-
-    def _wake(self) -> None:
-        if self._news is not None and not self._news.done():
-            self._news.set_result(None)
-
-    def _time_out(self) -> None:
-        if self._news is not None and not self._news.done():
-            self._news.set_exception(httpx.ReadTimeout("no response in time"))
-
-    def _stop_idle_timer(self) -> None:
-        if self._idle_timer is not None:
-            self._idle_timer.cancel()
-            self._idle_timer = None
-
-
 class _Body(httpx.AsyncByteStream):
     """The body of a response, part by part."""
 
-    def __init__(self, transport: Http11Transport, connection: _Connection, url: httpx.URL, read: float | None) -> None:
+    def __init__(self, transport: Http11Transport, connection: Connection, url: httpx.URL, read: float | None) -> None:
         self._transport = transport
         self._connection = connection
         self._url = url
