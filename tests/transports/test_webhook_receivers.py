@@ -62,7 +62,7 @@ async def test_of_an_endless_body_only_the_beginning_is_read(tmp_path: Path, mon
     monkeypatch.setattr(safe_fetch, "_BODY_SECONDS", LIMIT)
 
     async def serve(stream: anyio.abc.ByteStream, _: bytes) -> None:
-        await stream.send(b"HTTP/1.1 200 OK\r\nContent-Length: 1000000000\r\n\r\n")
+        await stream.send(b"HTTP/1.1 200 OK\r\nContent-Length: 1000000000000\r\n\r\n")
         while True:
             await stream.send(b"x" * 65536)
 
