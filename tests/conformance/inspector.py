@@ -1,4 +1,8 @@
-"""The MCP Inspector's CLI as a client: it lists and calls every tool, over stdio and `/mcp`, in both generations."""
+"""The MCP Inspector's CLI as a client: it lists and calls every tool, over stdio and `/mcp`, in both generations.
+
+It calls every tool over stdio in the generation of 2026, and over `/mcp` in that of 2025; in the other two pairs it
+lists the tools, and calls two of them.
+"""
 
 import json
 from collections.abc import Mapping
@@ -9,9 +13,11 @@ from typing import Any
 
 import anyio
 
+from kallyai_mcp.sandbox.serve import running
 from tests.agent import BISTRO
 from tests.conformance.npm import Tools
 from tests.processes import COMMAND, environment
+from tests.sandbox.sandbox_app import sandbox_app
 
 SECONDS = 60
 """The time-out of one use; it takes at most two seconds."""
@@ -36,6 +42,12 @@ TOOLS = (
     "call_around",
 )
 """The tools, in the order of their use: those after the first need its `call_id`."""
+
+EVERY_TOOL = (("stdio", "modern"), ("/mcp", "legacy"))
+"""The pairs of transport and generation in which every tool is called."""
+
+SHARED = ("make_call", "get_call")
+"""The tools that are called in the other pairs, too."""
 
 
 @dataclass(frozen=True)
@@ -65,27 +77,31 @@ async def inspect(tools: Tools, url: str, folder: Path) -> list[Finding]:
     """
     found: list[Finding] = []
     limiter = anyio.CapacityLimiter(AT_ONCE)
+    with sandbox_app(speed=float(SPEED)) as app:
+        async with running(app) as api:  # or each server over stdio would import and make one of its own
+            signed_in = {"API_URL": api, "ACCESS_TOKEN": app.state.sandbox.issue_tokens()["access_token"]}
 
-    async def use(mode: str, transport: str) -> None:
-        async with limiter:
-            home = folder / f"inspector-{mode}-{transport.strip('/')}"
-            inspector = _Inspector(tools, mode, _where(url, transport, home), home)
-            found.extend(Finding(what, mode, transport, fault) for what, fault in await _use_all(inspector, transport))
+            async def use(mode: str, transport: str) -> None:
+                async with limiter:
+                    home = folder / f"inspector-{mode}-{transport.strip('/')}"
+                    where = _where(url, transport, environment(home, **signed_in))
+                    used = await _use_all(_Inspector(tools, mode, where, home), transport)
+                    found.extend(Finding(what, mode, transport, fault) for what, fault in used)
 
-    async with anyio.create_task_group() as tasks:
-        for transport in ("stdio", "/mcp"):
-            for mode in MODES:
-                tasks.start_soon(use, mode, transport)
+            async with anyio.create_task_group() as tasks:
+                for transport in ("stdio", "/mcp"):
+                    for mode in MODES:
+                        tasks.start_soon(use, mode, transport)
     return sorted(found, key=lambda each: (each.transport, each.mode))
 
 
-def _where(url: str, transport: str, home: Path) -> tuple[list[str], list[str]]:
+def _where(url: str, transport: str, variables: Mapping[str, str]) -> tuple[list[str], list[str]]:
     """The options that come first, and the server's command, which comes last."""
     if transport == "/mcp":
         return ["--server-url", f"{url}/mcp"], []
-    settings = {name: value for name, value in environment(home).items() if name.startswith("KALLYAI_")}
+    settings = {name: value for name, value in variables.items() if name.startswith("KALLYAI_")}
     options = [word for name, value in settings.items() for word in ("-e", f"{name}={value}")]
-    return options, ["--", *COMMAND, "serve", "--sandbox", "--speed", SPEED]
+    return options, ["--", *COMMAND]
 
 
 async def _use_all(inspector: "_Inspector", transport: str) -> list[tuple[str, str | None]]:
@@ -96,7 +112,7 @@ async def _use_all(inspector: "_Inspector", transport: str) -> list[tuple[str, s
         fault = f"other tools than expected: {sorted(names ^ set(TOOLS))}"
     found: list[tuple[str, str | None]] = [("tools/list --strict", fault)]
     call_id = "none"
-    for tool in TOOLS:
+    for tool in TOOLS if (transport, inspector.mode) in EVERY_TOOL else SHARED:
         values = _arguments(tool, f"Bistro {inspector.mode} {transport.strip('/')}", call_id)
         arguments = ("--tool-name", tool, "--tool-args-json", json.dumps(values))
         code, answer = await inspector.use("tools/call", *arguments)
