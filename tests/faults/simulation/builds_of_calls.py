@@ -54,6 +54,16 @@ CALLS: tuple[Broken, ...] = (
         for status in (408, 409, 425, 499, 307)
     ),
     Broken(
+        "a refusal after the call is taken for a proof",
+        Plan(
+            "402 when the call has ended, because the minutes ran out in it",
+            (_TABLE,),
+            (Ask(0), Ask(150)),
+            troubles=(Trouble(402, placed=True, delay=100),),
+        ),
+        (Patch("kallyai_mcp.calls.timing", "refuse_within: float = 45", "refuse_within: float = 450"),),
+    ),
+    Broken(
         "a ledger that fails ends the wait",
         Plan(
             "the ledger fails while the call is waited for",

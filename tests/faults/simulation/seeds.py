@@ -233,10 +233,16 @@ def _with_troubles(rng: random.Random, plan: Plan) -> Plan:
     return replace(plan, troubles=troubles, look_troubles=looks, foreign=foreign, events=events)
 
 
+_LATE = 45.0
+"""After so many seconds a refusal no longer proves that no call was placed."""
+
+
 def _trouble(rng: random.Random, call_seconds: float) -> Trouble:
     placed = rng.random() < 0.7
     answer = rng.choice((rng.choice(BROKEN), rng.choice(STATUSES_AFTER if placed else STATUSES_BEFORE)))
     delay = rng.choice((0.0, 0.0, round(rng.uniform(0, 20), 1), call_seconds, call_seconds + 1))
+    if placed and delay > _LATE and rng.random() < 0.3:
+        answer = rng.choice((402, 422))  # the minutes ran out in the call, or what was said in it was not allowed
     return Trouble(answer, placed=placed, delay=delay if placed or rng.random() < 0.3 else 0.0)
 
 
