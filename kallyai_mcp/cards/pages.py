@@ -69,13 +69,10 @@ def _document(name: Literal["call", "quota"], *scripts: str, constants: Mapping[
 
 
 def _without_comments(source: str) -> str:
-    """`source` without indentation, and without comments on lines of their own."""
-    return re.sub(
-        r"^\s+",
-        "",
-        re.sub(r"^\s*(?:/\*\*.*?\*/|//[^\n]*)\n", "", source, flags=re.MULTILINE | re.DOTALL),
-        flags=re.MULTILINE,
-    )
+    """`source` without indentation and comments."""
+    for comment_or_indentation in (r"^\s*(?:/\*\*.*?\*/|//[^\n]*)\n", r"(?<=[;{,]) //(?-s: .*)$", r"^\s+"):
+        source = re.sub(comment_or_indentation, "", source, flags=re.MULTILINE | re.DOTALL)
+    return source
 
 
 def _compact(table: object) -> str:
