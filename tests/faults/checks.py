@@ -164,9 +164,8 @@ def _lost(evidence: Evidence) -> Iterator[Violation]:
 
 def _is_in_doubt(call: Mapping[str, Any], evidence: Evidence) -> bool:
     """Whether two unknown records may be those of one call: then neither takes it (rule 3 of the design)."""
-    unknown = [row for row in evidence.rows if row["state"] == "unknown" and row["number"] == call["respondent_phone"]]
-    tasks = [json.loads(row["submission"])["task_description"] for row in unknown]
-    return sum(_is_same(call["task_description"], task) for task in tasks) > 1
+    unknown = [json.loads(row["submission"]) for row in evidence.rows if row["state"] == "unknown"]
+    return sum(_is_same(call["task_description"], submission["task_description"]) for submission in unknown) > 1
 
 
 def _stuck(evidence: Evidence) -> Iterator[Violation]:

@@ -211,6 +211,14 @@ def test_an_outcome_that_was_lost_is_found(change: dict[str, Any]) -> None:
     assert Rule.LOST in violated(replace(evidence(), **change))
 
 
+def test_two_unknown_records_of_one_call_are_in_doubt() -> None:
+    """Neither takes it; one such record alone would have to find its call."""
+    unknown, other = [row(number, "unknown", None) for number in (1, 2)], row(2, "unknown", None, task="Another")
+
+    assert violated(replace(evidence(), plan=Plan.of(1), rows=unknown)) == set()
+    assert Rule.LOST in violated(replace(evidence(), plan=Plan.of(1), rows=[unknown[0], other]))
+
+
 @pytest.mark.parametrize("state", ["reserved", "sent"])
 def test_a_record_that_is_stuck_is_found(state: str) -> None:
     assert violated(replace(evidence(), placed=(), rows=[row(state=state, status=None)], uses=())) == {Rule.STUCK}
