@@ -5,16 +5,16 @@ request; a call in progress keeps one for minutes. aiohttp takes a tenth of a st
 """
 
 import asyncio
+import socket
 import ssl
 from collections.abc import AsyncIterator, Iterable, Iterator
 from contextlib import contextmanager
-from typing import Any
 
 import httpx
+from aiohappyeyeballs import start_connection
 from typing_extensions import override
 
 from kallyai_mcp.api.http11_connection import Connection
-from kallyai_mcp.urls import is_loopback
 
 SocketOption = tuple[int, int, int]
 
@@ -124,7 +124,7 @@ class Http11Transport(httpx.AsyncBaseTransport):
                 connection.abort()
             if isinstance(error, TimeoutError):
                 raise httpx.ConnectTimeout("no connection in time", request=request) from error
-            if isinstance(error, OSError | UnicodeError):
+            if isinstance(error, OSError | RuntimeError | UnicodeError):  # uvloop raises RuntimeError, too
                 raise httpx.ConnectError("no connection", request=request) from error
             raise
         return connection
@@ -132,13 +132,17 @@ class Http11Transport(httpx.AsyncBaseTransport):
     async def _open_to(self, url: httpx.URL) -> Connection:
         """A connection to a host, without TLS."""
         loop = asyncio.get_running_loop()
-        # uvloop, and any loop on this machine, tries one address after the other.
-        races = isinstance(loop, asyncio.BaseEventLoop) and not is_loopback(url.host)
-        options: Any = {"happy_eyeballs_delay": _EYEBALLS_DELAY} if races else {}
         port = url.port or (443 if url.scheme == "https" else 80)
-        transport, connection = await loop.create_connection(lambda: Connection(self._open), url.host, port, **options)
-        for option in self._socket_options:
-            transport.get_extra_info("socket").setsockopt(*option)
+        addresses = await loop.getaddrinfo(url.host, port, type=socket.SOCK_STREAM)
+        # asyncio could try several addresses at once, too; uvloop tries one after the other.
+        opened = await start_connection(addresses, happy_eyeballs_delay=_EYEBALLS_DELAY)
+        try:
+            for option in self._socket_options:
+                opened.setsockopt(*option)
+            _, connection = await loop.create_connection(lambda: Connection(self._open), sock=opened)
+        except BaseException:
+            opened.close()
+            raise
         return connection
 
 

@@ -1,4 +1,8 @@
-"""Connections that are kept for the next request."""
+"""How connections are opened, and kept for the next request."""
+
+import socket
+import sys
+from contextlib import ExitStack
 
 import anyio
 import pytest
@@ -101,3 +105,22 @@ async def test_a_response_that_comes_after_its_request_was_given_up_is_not_that_
         given_up.set()
         assert (await client.create_call(SUBMISSION)).call_id == "uuid"
     assert server.connections == 2
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux leaves a connection open that nobody accepts")
+async def test_another_address_is_tried_while_the_first_one_does_not_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As IPv6 does in a network that loses it."""
+    async with client_and_server(KEPT) as (client, server):
+        with ExitStack() as sockets:
+            silent = sockets.enter_context(socket.create_server(("127.0.0.2", server.port), backlog=0))
+            for _ in range(4):  # then the system answers no more
+                waiting = sockets.enter_context(socket.socket())
+                waiting.setblocking(False)
+                waiting.connect_ex(silent.getsockname())
+            addresses = [
+                (socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP, "", (host, server.port))
+                for host in ("127.0.0.2", "127.0.0.1")
+            ]
+            monkeypatch.setattr(socket, "getaddrinfo", lambda *_args, **_options: addresses)
+            await client.get_statistics()
+    assert server.connections == 1
