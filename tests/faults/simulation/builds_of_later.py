@@ -36,6 +36,7 @@ LATER = tuple(
             Plan("a call is due in an hour", (_later(not_before=_due(3600)),), (Ask(0, waits=False),)),
             (
                 Patch(f"{_LEDGER}.scheduling", "AND not_before <= :now", "AND not_before <= :now + 900"),
+                Patch(f"{_LEDGER}.scheduling", "AND not_before <= :there ", ""),
                 *_SENT_AT_ANY_TIME,
             ),
         ),
