@@ -42,11 +42,11 @@ _INTERVAL = 60
 
 _INSERT = """
 INSERT INTO calls (tracking_id, api, account, fingerprint, day, generation, idempotency_key, number, submission,
-    timezone, worker, state, placed_at, sent_at, ended_at, delivered_at, call_id, outcome, reached)
+    timezone, worker, state, placed_at, sent_at, ended_at, delivered_at, call_id, outcome, reached, attempts)
 WITH RECURSIVE numbers (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM numbers WHERE i < :count)
 SELECT 't-' || (:first + i), :api, :account, 'fingerprint ' || (:first + i), '2026-01-25', 0, 'key ' || (:first + i),
     '+1415555' || (1000 + i - i / 1000 * 1000), '{}', 'UTC', 'worker', 'ended', :start + :interval * i,
-    :start + :interval * i, :start + :interval * i, :start + :interval * i, 'call ' || (:first + i), '{}', 1
+    :start + :interval * i, :start + :interval * i, :start + :interval * i, 'call ' || (:first + i), '{}', 1, 1
 FROM numbers
 """
 
