@@ -26,6 +26,9 @@ Result = TypeVar("Result")
 Failure = Literal["before", "after"]
 """A ledger that fails does so before it has done anything, or after it has, so that only its confirmation is lost."""
 
+_full_disks: list[int] = []
+"""The length that no file may exceed, for each disk that is full now. One may become full while another one is."""
+
 _SLOW_SECONDS, _BUSY_SECONDS = 0.2, 10.0
 """How long a process waits for a ledger that another program locks, or that hangs, in real time; and for any other."""
 
@@ -131,15 +134,15 @@ class LedgerPlace:
     @contextmanager
     def full_disk(self) -> Iterator[None]:
         """Let no file of this process become longer than the ledger's files are now, as on a full disk."""
-        import resource  # not on Windows
-
         sizes = [path.stat().st_size for path in Path(self._place).parent.glob(f"{Path(self._place).name}*")]
-        soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-        resource.setrlimit(resource.RLIMIT_FSIZE, (max(sizes, default=0), hard))
+        limit = max(sizes, default=0)
+        _full_disks.append(limit)
+        _limit_files()
         try:
             yield
         finally:
-            resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+            _full_disks.remove(limit)
+            _limit_files()
 
     @contextmanager
     def read_only(self) -> Iterator[None]:
@@ -228,3 +231,11 @@ def _signal(rows: Iterable[Row], number: signal.Signals) -> None:
     for row in rows:
         with suppress(ProcessLookupError):
             os.kill(row["pid"], number)
+
+
+def _limit_files() -> None:
+    """Let no file of this process become longer than the full disks allow."""
+    import resource  # not on Windows
+
+    _, most = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (min(_full_disks, default=most), most))
