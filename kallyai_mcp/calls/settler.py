@@ -136,9 +136,9 @@ class CallSettler:
 
     async def finish(self, record: CallRecord, state: CallState, *, error: KallyAIError) -> None:
         """Write down that a call was refused, or that its outcome is unknown, however long that takes."""
-        self._left.pop(record.tracking_id, None)
         await self._retries.until_written(partial(self._ledger().finish, record, state, error=error))
         if state is CallState.REFUSED:
+            self._left.pop(record.tracking_id, None)  # one that is unknown is looked for again
             call_refused(error.code)
         else:
             call_ended("unknown", record.elapsed(self._clock.now()))

@@ -7,7 +7,7 @@ import pytest
 from kallyai_mcp.calls.records import CallState
 from tests.calls.ledgers import InterruptedDatabase, database_at
 from tests.calls.manual_time import ManualClock
-from tests.calls.world import LOST, PLACED, TABLE, Service, shown, world
+from tests.calls.world import LOST, NOW, PLACED, TABLE, Service, shown, world
 
 OTHER = TABLE.model_copy(update={"task_description": "Ask for the hours"})
 
@@ -219,3 +219,20 @@ async def test_a_wrong_clock_that_is_set_right_after_the_response_was_lost_does_
         record = await here.call()
 
     assert record.call_id == "c-1"
+
+
+async def test_a_wrong_clock_that_is_set_right_while_a_call_is_unknown_does_not_hide_it_from_who_asks_later(
+    place: str, clock: ManualClock
+) -> None:
+    """The process that sent the request knows how long ago that was, whatever the clock says."""
+    service = Service(clock, [LOST], clock_offset=None)
+    async with world(service, place) as here:
+        record = await here.call()
+        assert record.state is CallState.UNKNOWN
+        clock.set_wall_clock(-1500)
+        service.clock_offset = 0
+        service.calls = [shown(at=NOW - timedelta(seconds=1500))]
+        found = await here.run(here.calls.find(record.tracking_id))
+
+    assert found is not None
+    assert found.call_id == "c-1"

@@ -136,18 +136,20 @@ def _is_undated(call: PhoneCall, evidence: Evidence) -> bool:
     """Whether nothing tells when the call's request left by the service's clock.
 
     Where the service sends its `Date`, the process that sent the request knows that time from its next response on,
-    however its clock is set. So it must have ended before there was one, and the clock must have been set: the
-    next process has only the time that the first one wrote down, by a clock that was another one then.
+    however its clock is set. So it must have ended before there was one, and the clock must have been set, or be that
+    of another machine: the next process has only the time that the first one wrote down, by another clock.
     """
     clocks_differ = _difference(evidence) > _CLOCKS_AGREE
     sets = evidence.times_of("has its clock set")
     if not evidence.service.quirks.sends_date:
         return clocks_differ or bool(sets)
     end = evidence.ended.get(call.sender)
-    if not clocks_differ or end is None or not any(at >= call.started for at in sets):
+    is_another = any(at >= call.started for at in sets) or len({start.ahead for start in evidence.plan.starts}) > 1
+    if not clocks_differ or end is None or not is_another:
         return False
+    # A response of the very instant at which the call began was to a request before it.
     return not any(
-        name == call.sender and call.started <= at <= end - _WRITTEN_WITHIN for name, at in evidence.service.dated
+        name == call.sender and call.started < at <= end - _WRITTEN_WITHIN for name, at in evidence.service.dated
     )
 
 
