@@ -133,10 +133,11 @@ class Service:
 
 
 class Session:
-    """Who is signed in; a test may change it."""
+    """Who is signed in, and whether the token can be renewed; a test may change both."""
 
     def __init__(self, account: str) -> None:
         self.name: str | None = account
+        self.can_renew = False
 
     async def account(self) -> AccountKey:
         if self.name is None:
@@ -147,6 +148,8 @@ class Session:
         return f"token-of-{(await self.account()).account}"
 
     async def renew(self, rejected: str) -> str:
+        if self.can_renew:
+            return f"{rejected}2"
         raise NotSignedInError(f"{len(rejected)} characters were refused")
 
 
