@@ -1,11 +1,13 @@
 """What the help of several commands has in common."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeVar
 
 import click
 
 from kallyai_mcp.languages import localized, speaking
+
+_Command = TypeVar("_Command", bound=Callable[..., Any])
 
 
 def in_spanish(text: str) -> str | None:
@@ -26,9 +28,33 @@ def json_option(command: Callable[..., Any]) -> Callable[..., Any]:
     return click.option("--json", "as_json", is_flag=True, callback=speak_english, help=said)(command)
 
 
+def address_options(*, host: str, port: str, default_port: int) -> Callable[[_Command], _Command]:
+    """Give a command the options --host and --port.
+
+    Args:
+        host: The help of --host.
+        port: The help of --port.
+        default_port: The port without --port.
+    """
+
+    def add(command: _Command) -> _Command:
+        address = localized("ADDRESS", "DIRECCIÓN")
+        add_host = click.option("--host", metavar=address, default="127.0.0.1", show_default=True, help=host)
+        ports = click.IntRange(0, 65535)
+        add_port = click.option("--port", metavar="N", type=ports, default=default_port, show_default=True, help=port)
+        return add_host(add_port(command))
+
+    return add
+
+
+def speed_option(default: float, said: str) -> Callable[[_Command], _Command]:
+    """The option --speed, with its default and its help."""
+    times, speeds = localized("TIMES", "VECES"), click.FloatRange(min=0, min_open=True)
+    return click.option("--speed", metavar=times, type=speeds, default=default, show_default=True, help=said)
+
+
 SERVE_ON_SANDBOX = localized(
     "Serve on an embedded sandbox: no account needed, nobody is called.",
     "Usa un entorno de pruebas incorporado: no hace falta una cuenta y no se llama a nadie.",
 )
-TIMES = localized("TIMES", "VECES")
 OPTIONS = localized("[OPTIONS]", "[OPCIONES]")

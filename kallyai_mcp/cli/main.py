@@ -17,7 +17,14 @@ import click
 from kallyai_mcp import __version__
 from kallyai_mcp.cli.console import prepare_streams, say
 from kallyai_mcp.cli.errors import SetupError
-from kallyai_mcp.cli.help_texts import OPTIONS, SERVE_ON_SANDBOX, TIMES, in_spanish, json_option
+from kallyai_mcp.cli.help_texts import (
+    OPTIONS,
+    SERVE_ON_SANDBOX,
+    address_options,
+    in_spanish,
+    json_option,
+    speed_option,
+)
 from kallyai_mcp.languages import localized
 from kallyai_mcp.settings import Auth, Settings, SettingsError
 
@@ -145,20 +152,10 @@ def _read_settings() -> Settings | SettingsError:
     show_default=True,
     help=localized("How clients connect.", "Cómo se conectan los clientes."),
 )
-@click.option(
-    "--host",
-    metavar=localized("ADDRESS", "DIRECCIÓN"),
-    default="127.0.0.1",
-    show_default=True,
-    help=localized("Over HTTP: the address to listen on.", "Por HTTP: la dirección en la que escucha."),
-)
-@click.option(
-    "--port",
-    metavar="N",
-    type=click.IntRange(0, 65535),
-    default=8000,
-    show_default=True,
-    help=localized("Over HTTP; 0: a free one.", "Por HTTP; 0: uno libre."),
+@address_options(
+    host=localized("Over HTTP: the address to listen on.", "Por HTTP: la dirección en la que escucha."),
+    port=localized("Over HTTP; 0: a free one.", "Por HTTP; 0: uno libre."),
+    default_port=8000,
 )
 @click.option(
     "--auth",
@@ -172,13 +169,9 @@ def _read_settings() -> Settings | SettingsError:
     ),
 )
 @click.option("--sandbox", is_flag=True, help=SERVE_ON_SANDBOX)
-@click.option(
-    "--speed",
-    metavar=TIMES,
-    type=click.FloatRange(min=0, min_open=True),
-    default=10,
-    show_default=True,
-    help=localized(
+@speed_option(
+    10,
+    localized(
         "How many times faster than real the sandbox's calls are.",
         "Cuántas veces más rápidas que las reales son las llamadas del entorno de pruebas.",
     ),

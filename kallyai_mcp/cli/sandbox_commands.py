@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from kallyai_mcp.cli.help_texts import TIMES, in_spanish
+from kallyai_mcp.cli.help_texts import address_options, in_spanish, speed_option
 from kallyai_mcp.languages import localized
 
 
@@ -12,20 +12,10 @@ from kallyai_mcp.languages import localized
     short_help=localized("Run a complete KallyAI on this machine.", "Inicia un KallyAI completo en este equipo."),
     help=in_spanish("Inicia un KallyAI completo en este equipo, por HTTP."),
 )
-@click.option(
-    "--host",
-    metavar=localized("ADDRESS", "DIRECCIÓN"),
-    default="127.0.0.1",
-    show_default=True,
-    help=localized("Address to listen on.", "Dirección en la que escucha."),
-)
-@click.option(
-    "--port",
-    metavar="N",
-    type=click.IntRange(0, 65535),
-    default=8787,
-    show_default=True,
-    help=localized("0 for a free one.", "0 para uno libre."),
+@address_options(
+    host=localized("Address to listen on.", "Dirección en la que escucha."),
+    port=localized("0 for a free one.", "0 para uno libre."),
+    default_port=8787,
 )
 @click.option(
     "--data",
@@ -33,13 +23,9 @@ from kallyai_mcp.languages import localized
     type=click.Path(dir_okay=False, path_type=Path),
     help=localized("Keep the state in this file.", "Guarda el estado en este archivo."),
 )
-@click.option(
-    "--speed",
-    metavar=TIMES,
-    type=click.FloatRange(min=0, min_open=True),
-    default=1,
-    show_default=True,
-    help=localized(
+@speed_option(
+    1,
+    localized(
         "How many times faster than real calls are.", "Cuántas veces más rápidas que las reales son las llamadas."
     ),
 )
@@ -80,13 +66,9 @@ def sandbox(*, host: str, port: int, data: Path | None, speed: float, scenarios:
     is_flag=True,
     help=localized("Also show what the agent sends and reads.", "Muestra también lo que el agente envía y lee."),
 )
-@click.option(
-    "--speed",
-    metavar=TIMES,
-    type=click.FloatRange(min=0, min_open=True),
-    default=20,
-    show_default=True,
-    help=localized(
+@speed_option(
+    20,
+    localized(
         "How many times faster than real the calls are.",
         "Cuántas veces más rápidas que las reales son las llamadas.",
     ),
