@@ -2,6 +2,7 @@
 
 import os
 import pty
+import re
 import select
 import subprocess
 import time
@@ -21,9 +22,9 @@ class PseudoTerminal:
         self.output = ""
 
     def read_until(self, wanted: str) -> str:
-        """Read until `wanted` was printed; returns all that was printed so far."""
+        """Read until `wanted` was printed, on one line or on several; returns all that was printed so far."""
         deadline = time.monotonic() + LIMIT
-        while wanted not in self.output:
+        while wanted not in re.sub(r"\s+", " ", self.output):
             assert self._read(deadline), f"{wanted!r} was not printed: {self.output}"
         return self.output
 
