@@ -31,6 +31,9 @@ _REQUEST_TIMED_OUT = -32001
 _CALL_SECONDS = 600
 """How long a call lasts at most on the sandbox."""
 
+_TO_SANDBOX = Path(__file__).parent / "to_sandbox.mjs"
+"""What keeps a server that Node runs on the sandbox."""
+
 
 @dataclass(frozen=True)
 class ToolDescription:
@@ -157,7 +160,8 @@ def _command(server: str, env: Mapping[str, str], home: Path) -> StdioServerPara
 
     It gets `KALLYAI_API_URL` and `KALLYAI_ACCESS_TOKEN`, a home folder of its own, in which its user is signed in as
     the vendor's tools keep a sign-in, and, where libfaketime is installed, the time of the evaluation. In the command,
-    `{url}` and `{token}` stand for the same, for a server with other settings.
+    `{url}` and `{token}` stand for the same, for a server with other settings. If Node runs it, it reaches the sandbox
+    only, also by the address of the live service.
     """
     url, token = env["KALLYAI_API_URL"], env["KALLYAI_ACCESS_TOKEN"]
     # Some of the vendor's tools take only a whole second and a refresh token that is not empty.
@@ -166,7 +170,8 @@ def _command(server: str, env: Mapping[str, str], home: Path) -> StdioServerPara
     (home / ".kallyai_token.json").chmod(0o600)
     command, *arguments = [part.replace("{url}", url).replace("{token}", token) for part in shlex.split(server)]
     clock = shifted_to(NOW, TIMEZONE) if LIBRARY is not None else {"TZ": TIMEZONE}
-    return StdioServerParameters(command=command, args=arguments, env={**env, "HOME": str(home), **clock})
+    node = {"NODE_OPTIONS": f"--import {_TO_SANDBOX.as_uri()}"}
+    return StdioServerParameters(command=command, args=arguments, env={**env, "HOME": str(home), **clock, **node})
 
 
 def instructions_of(server: str) -> str:

@@ -1,15 +1,26 @@
 """A task is done with a real client, server, and sandbox, whose clock is the task's, and graded by what they show."""
 
-from collections.abc import Sequence
+import shlex
+import shutil
+from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 
-from tests.evals.bench import instructions_of, open_bench
+import pytest
+
+from tests.evals.bench import Bench, instructions_of, open_bench
 from tests.evals.conversation import Conversation
 from tests.evals.graders import Run, grade
 from tests.evals.script import Script
 from tests.evals.task import Step, Task, load_tasks
 
 TASKS = {task.id: task for task in load_tasks()}
+
+NODE = shutil.which("node")
+FIXED_ADDRESS_SERVER = Path(__file__).parent / "fixed_address_server.mjs"
+
+needs_node = pytest.mark.skipif(
+    NODE is None, reason="there is no node on this machine (Debian: apt-get install nodejs)"
+)
 
 
 async def play(task: Task, steps: Sequence[Step], home: Path) -> Run:
@@ -75,3 +86,35 @@ async def test_a_server_with_bare_descriptions_says_only_names_and_types(tmp_pat
     assert make_call.description == "make_call"
     assert make_call.schema["properties"]["party_size"] == {"type": "integer", "minimum": 1, "maximum": 50}
     assert make_call.schema["properties"].keys() == described["make_call"].schema["properties"].keys()
+
+
+@pytest.fixture
+async def fixed_address(tmp_path: Path) -> AsyncIterator[Bench]:
+    """A server that Node runs, and that has the address of the live KallyAI in its source."""
+    async with open_bench(TASKS["book-table"], tmp_path, shlex.join([str(NODE), str(FIXED_ADDRESS_SERVER)])) as bench:
+        yield bench
+
+
+@needs_node
+async def test_a_server_with_a_fixed_address_is_measured_on_the_sandbox(fixed_address: Bench) -> None:
+    call = {"submission": TASKS["book-table"].gold[0].args, "timezone": "America/New_York"}
+
+    assert '"status":"success"' in (await fixed_address.use("fetch", call)).text
+    assert '"status":"success"' in (await fixed_address.use("https", call)).text
+    assert '"has_active_subscription":true' in (await fixed_address.use("https_import", {})).text
+    assert '"total":' in (await fixed_address.use("https_agent", {})).text
+    assert [f"{call.number} at {call.started_at:%Y-%m-%d %H:%M}" for call in fixed_address.sandbox.calls] == [
+        "+12025550142 at 2026-01-26 15:00",
+        "+12025550142 at 2026-01-26 15:00",
+    ]
+
+
+@needs_node
+async def test_a_server_that_node_runs_reaches_nothing_but_the_sandbox(fixed_address: Bench) -> None:
+    answers = [
+        (await fixed_address.use(tool, {})).text
+        for tool in ("other_https", "other_fetch", "other_socket", "other_http")
+    ]
+
+    refused = "refused a connection to {}: only the sandbox may be used"
+    assert answers == [refused.format("example.com:443")] * 3 + [refused.format("127.0.0.1:9")]
