@@ -5,13 +5,14 @@ from pathlib import Path
 
 import pytest
 
+from tests.clocks.__main__ import AT_NIGHT
 from tests.clocks.__main__ import SHARE as CLOCKS
 from tests.supply.other_versions import SHARE as SUPPLY
 
 ROOT = Path(__file__).parent.parent
 
 
-@pytest.mark.parametrize("node", [*CLOCKS, *SUPPLY])
+@pytest.mark.parametrize("node", [*CLOCKS, *AT_NIGHT, *SUPPLY])
 def test_a_selected_test_exists(node: str) -> None:
     path, _, name = node.partition("::")
 

@@ -26,6 +26,9 @@ SHARE = (
 )
 """Tests that use the machine's clock; few, because a shifted clock makes Python several times slower."""
 
+AT_NIGHT = ("tests/cli/test_call.py",)
+"""Tests that run once more, at night in all of the United States, when a user is asked before each call there."""
+
 SECONDS = 3600
 """Seconds until a run counts as hung."""
 
@@ -41,11 +44,13 @@ class ShiftedTime:
         name: For the table.
         starts: The start of the run on the shifted clock.
         zone: The value of `TZ`.
+        tests: Run these, unless all tests are run.
     """
 
     name: str
     starts: datetime
     zone: str = "UTC"
+    tests: tuple[str, ...] = SHARE
 
 
 def shifted_times(now: datetime) -> list[ShiftedTime]:
@@ -59,7 +64,7 @@ def shifted_times(now: datetime) -> list[ShiftedTime]:
     new_year = day.replace(year=day.year + 1, month=1, day=1)
     return [
         ShiftedTime("03:30 UTC", day + timedelta(hours=3, minutes=30)),
-        ShiftedTime("09:30 UTC", day + timedelta(hours=9, minutes=30), "Asia/Kolkata"),
+        ShiftedTime("09:30 UTC", day + timedelta(hours=9, minutes=30), "Asia/Kolkata", (*SHARE, *AT_NIGHT)),
         ShiftedTime("15:30 UTC", day + timedelta(hours=15, minutes=30), "America/New_York"),
         ShiftedTime("21:30 UTC", day + timedelta(hours=21, minutes=30), "Pacific/Auckland"),
         ShiftedTime("midnight", day + timedelta(days=1) - _LEAD),
@@ -99,7 +104,7 @@ def main() -> int:
 
 def _run(time: ShiftedTime, *, whole: bool) -> tuple[int, str]:
     """Run pytest at this time; returns its exit code and its output."""
-    arguments = ["-q", "--tb=short", "-p", "no:cacheprovider", *([] if whole else ["-n", "0", *SHARE])]
+    arguments = ["-q", "--tb=short", "-p", "no:cacheprovider", *([] if whole else ["-n", "0", *time.tests])]
     try:
         done = subprocess.run(
             [sys.executable, "-m", "pytest", *arguments],
