@@ -263,9 +263,8 @@ class CallWorker:
         try:
             account = await self._service.account()
         except NotSignedInError:
-            await self.ledger.note_hindrance(
-                KallyAIError("Nobody was signed in when the call was due.", code="signed_out_when_due")
-            )
+            error = KallyAIError("Nobody was signed in when the call was due.", code="signed_out_when_due")
+            await self.ledger.note_hindrance(None, error)
             self._due_again = self.clock.monotonic() + self.timing.due_pause
             return
         with self.clock.move_on_after(_LEARN_TIME), suppress(KallyAIError):

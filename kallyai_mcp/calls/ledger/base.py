@@ -1,8 +1,9 @@
 """What the ledger needs of a database; `sqlite.py` and `postgres.py` are the two drivers."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from datetime import UTC, datetime
-from typing import Any, ClassVar, Protocol, TypeVar
+from functools import wraps
+from typing import Any, ClassVar, Concatenate, ParamSpec, Protocol, TypeVar
 
 from kallyai_mcp.api.errors import KallyAIError
 
@@ -10,6 +11,7 @@ Row = dict[str, Any]
 """One row by column name: text, integers, floats, and None."""
 
 Result = TypeVar("Result")
+Params = ParamSpec("Params")
 
 ServiceTime = Callable[[], datetime | None]
 """Gives the time by the service's clock; None when it is not known."""
@@ -107,3 +109,38 @@ class Database(Protocol):
     async def aclose(self) -> None:
         """Give up the lease and close all connections."""
         ...
+
+
+class Transactions:
+    """What has methods that are one transaction each.
+
+    Args:
+        database: Where they run; each raises `LedgerUnavailableError` when it can't be used.
+    """
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+
+def writes(
+    work: Callable[Concatenate[Transaction, Params], Result],
+) -> Callable[Concatenate[Transactions, Params], Coroutine[Any, Any, Result]]:
+    """A method that does `work` in one transaction."""
+
+    @wraps(work)
+    async def method(self: Transactions, /, *args: Params.args, **values: Params.kwargs) -> Result:
+        return await self._database.write(lambda tx: work(tx, *args, **values))
+
+    return method
+
+
+def reads(
+    work: Callable[Concatenate[Transaction, Params], Result], *, empty: Result
+) -> Callable[Concatenate[Transactions, Params], Coroutine[Any, Any, Result]]:
+    """The same for `work` that only reads; the method returns `empty` where there is no database yet."""
+
+    @wraps(work)
+    async def method(self: Transactions, /, *args: Params.args, **values: Params.kwargs) -> Result:
+        return await self._database.read(lambda tx: work(tx, *args, **values), empty=empty)
+
+    return method

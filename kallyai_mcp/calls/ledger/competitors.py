@@ -25,7 +25,7 @@ class Competitors:
 
 
 def find_competitors(tx: Tx, record: CallRecord) -> Competitors:
-    """See `Ledger.competitors`."""
+    """What else may have a claim to the service's call of `record`."""
     same_number = "number = :number AND tracking_id <> :id AND api = :api AND account = :account"
     values = {
         "number": record.submission.respondent_phone,

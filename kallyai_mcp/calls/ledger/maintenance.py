@@ -19,16 +19,26 @@ _OLD = (
 """What may be deleted: never a record that is active, unknown, or not yet delivered."""
 
 
-def find_abandoned(tx: Tx, worker: str | None, known: Collection[str]) -> bool:
-    """See `Ledger.has_abandoned`."""
+def has_abandoned(tx: Tx, worker: str | None, known: Collection[str] = ()) -> bool:
+    """Whether there are active records, of any account, that no living process brings to an end.
+
+    Args:
+        tx: The transaction.
+        worker: The worker that asks; None for a process that runs no calls.
+        known: The tracking ids of the calls that it runs.
+    """
     mine = tx.rows(f"SELECT tracking_id FROM calls WHERE state IN {ACTIVE} AND worker = :me", me=worker or "")
     return any(row["tracking_id"] not in known for row in mine) or any(
         tx.is_abandoned(name) for name in _other_workers(tx, worker)
     )
 
 
-def take_over(tx: Tx, account: AccountKey, worker: str, known: Collection[str]) -> list[CallRecord]:
-    """See `Ledger.take_over`."""
+def take_over(tx: Tx, account: AccountKey, worker: str, known: Collection[str] = ()) -> list[CallRecord]:
+    """Give `worker` the account's active records that no living process brings to an end; returns them.
+
+    Those are the records of workers that died, and its own that are not `known` to it: a transaction may have been
+    committed although its confirmation was lost. A record that this version can't read is left to a newer one.
+    """
     active = f"SELECT * FROM calls WHERE state IN {ACTIVE} AND api = :api AND account = :account AND worker ="
     found = [r for r in readable(tx.rows(f"{active} :me", me=worker, **account.columns)) if r.tracking_id not in known]
     for dead in _other_workers(tx, worker):

@@ -62,6 +62,22 @@ def delete(tx: Tx, id_: str) -> None:
     tx.run("DELETE FROM webhook_outbox WHERE subscription = :id", id=id_)
 
 
+def drop(tx: Tx, account: AccountKey, id_: str) -> bool:
+    """End a subscription of the account, and forget what was to be sent; False when there is none."""
+    if not any(each.id == id_ for each in live(tx, account)):
+        return False
+    delete(tx, id_)
+    return True
+
+
+def end(tx: Tx, due: Due, error: dict[str, Any]) -> None:
+    """The receiver wants no more: end the subscription, and tell it so with this error, but only once."""
+    if due.is_end:
+        settle(tx, due)
+    else:
+        terminate(tx, due.subscription.id, error)
+
+
 def terminate(tx: Tx, id_: str, error: dict[str, Any]) -> None:
     """End a subscription: nothing is sent to it any more, except that it was ended because of `error`."""
     now = tx.now()
@@ -155,7 +171,7 @@ def drop_lost(tx: Tx, rows: list[Row]) -> None:
 
 
 def renewed(tx: Tx, due: Due) -> Due | None:
-    """See `WebhookStore.renewed`."""
+    """`due` as it is now; None when it is not to be sent any more, or another worker has taken it."""
     rows = tx.rows(
         "SELECT subscription, position, attempts, message_id, taken_until FROM webhook_outbox "
         "WHERE subscription = :id AND position = :position AND taken_until = :until",
@@ -165,8 +181,8 @@ def renewed(tx: Tx, due: Due) -> Due | None:
     return due_of(tx, rows[0]) if rows else None
 
 
-def settle(tx: Tx, due: Due, error: str | None) -> None:
-    """See `WebhookStore.settle`. Where an event was given up, the receiver is told that there is a gap."""
+def settle(tx: Tx, due: Due, *, error: str | None = None) -> None:
+    """The receiver has taken a message, or it is given up because of `error`, and then told that there is a gap."""
     id_ = due.subscription.id
     if due.is_end:
         tx.run("DELETE FROM webhook_subscriptions WHERE id = :id AND ended IS NOT NULL", id=id_)
@@ -185,7 +201,7 @@ def settle(tx: Tx, due: Due, error: str | None) -> None:
 
 
 def retry(tx: Tx, due: Due, error: str | None, seconds: float) -> None:
-    """See `WebhookStore.retry`."""
+    """Send a message again after so many seconds; without an `error` it was not sent, which does not count as a try."""
     if error is not None:
         _note_delivery(tx, due, error)
     tx.run(

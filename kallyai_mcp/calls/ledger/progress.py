@@ -51,7 +51,7 @@ def mark_sent(tx: Tx, record: CallRecord, *, service_time: ServiceTime, within: 
 
 
 def mark_not_sent(tx: Tx, record: CallRecord) -> None:
-    """See `Ledger.mark_not_sent`."""
+    """Note that the request of a record that says `sent` has not left, and will not: it is only reserved."""
     tx.run(
         "UPDATE calls SET state = 'reserved', sent_at = NULL, clock_offset = NULL "
         f"WHERE {_SAME_ATTEMPT} AND worker = :worker AND state = 'sent' AND response_lost_at IS NULL",
@@ -62,9 +62,17 @@ def mark_not_sent(tx: Tx, record: CallRecord) -> None:
 
 
 def mark_response_lost(
-    tx: Tx, record: CallRecord, *, service_time: ServiceTime, since_sent: Callable[[], float] | None
+    tx: Tx, record: CallRecord, *, service_time: ServiceTime, since_sent: Callable[[], float] | None = None
 ) -> CallRecord:
-    """See `Ledger.mark_response_lost`."""
+    """Note that a response to a request for this call was lost; returns the record as it then is.
+
+    Args:
+        tx: The transaction.
+        record: The call.
+        service_time: Gives the time by the service's clock, if it is known.
+        since_sent: Gives the seconds since the request left, which the ledger's clock may tell wrongly: it may have
+            been set meanwhile. None when another process sent it: then nothing tells how far the clocks differed.
+    """
     now = tx.now()
     offset = None  # of now it says nothing of then: the clock may have been set since another process sent the request
     if since_sent is not None and record.sent_at is not None:
@@ -81,7 +89,15 @@ def mark_response_lost(
 
 
 def bind_call(tx: Tx, record: CallRecord, call: Call, *, proven: bool) -> bool:
-    """See `Ledger.bind_call`."""
+    """Note which call of the service a record is, and how it ended if it has; False when another has that call.
+
+    Args:
+        tx: The transaction.
+        record: The record.
+        call: The service's call.
+        proven: The service answered the record's own request with it. A record that had only found the call in the
+            service's list then gives it back, and its own outcome is unknown again.
+    """
     lock_account(tx, record.account)
     values = {"call_id": call.call_id, "id": record.tracking_id, **record.account.columns}
     if _is_later_attempt(tx, record):
@@ -138,10 +154,12 @@ def finish(tx: Tx, record: CallRecord, state: CallState, end: Ending, timing: Ti
 
 
 def cancel(tx: Tx, account: AccountKey, tracking_id: str) -> bool:
-    """See `Ledger.cancel`."""
-    lock_account(
-        tx, account
-    )  # waits for the end of an attempt that is just written down: the next one is planned with it
+    """Cancel a call whose request has not left; False when there is none, or it is too late.
+
+    Where it is too late, the attempt that is in progress is the last one.
+    """
+    # Waits for the end of an attempt that is just written down: the next one is planned with it.
+    lock_account(tx, account)
     changed = tx.run(
         "UPDATE calls SET state = 'canceled', ended_at = :now, delivered_at = :now "
         "WHERE tracking_id = :id AND api = :api AND account = :account AND state IN ('reserved', 'scheduled')",
@@ -158,7 +176,7 @@ def cancel(tx: Tx, account: AccountKey, tracking_id: str) -> bool:
 
 
 def release(tx: Tx, asked: CallRecord) -> None:
-    """See `Ledger.release`."""
+    """End a record whose reservation was not confirmed, if it was written: no request of it has left."""
     lock_account(tx, asked.account)  # waits for the reservation, should it still be in progress
     error = KallyAIError("The ledger did not confirm the reservation, so nothing was sent.", code="not_sent")
     tx.run(
@@ -171,7 +189,10 @@ def release(tx: Tx, asked: CallRecord) -> None:
 
 
 def mark_delivered(tx: Tx, records: Collection[CallRecord], *, delivered: bool) -> None:
-    """See `Ledger.mark_delivered`."""
+    """Note that a client was told how these calls ended, or that it was not told after all.
+
+    A record that has another state by now than it was told is not changed.
+    """
     if any(record.state is CallState.EXPIRED for record in records):
         expire(tx)  # it may have been told before a worker noted it
     for record in records:

@@ -53,7 +53,7 @@ def as_it_is(tx: Tx, record: CallRecord) -> CallRecord:
 
 
 def has_due(tx: Tx) -> bool:
-    """Whether a call of any account is due."""
+    """Whether a scheduled call of any account is due."""
     return bool(tx.rows(f"SELECT 1 AS found FROM calls WHERE {_DUE} LIMIT 1", now=tx.now()))
 
 

@@ -1,7 +1,7 @@
-"""The ledger's statements, each written once, for every driver."""
+"""The ledger: its methods, each of them one transaction; most are written in the modules beside this one."""
 
 import logging
-from collections.abc import Callable, Collection
+from collections.abc import Collection
 from datetime import datetime
 from typing import Any
 
@@ -9,19 +9,21 @@ from kallyai_mcp.api.errors import KallyAIError, PolicyError
 from kallyai_mcp.api.models import Call
 from kallyai_mcp.calls.appointment import Calendar
 from kallyai_mcp.calls.events import EventPage
-from kallyai_mcp.calls.ledger import events, progress, scheduling
+from kallyai_mcp.calls.ledger import events, maintenance, progress, scheduling
 from kallyai_mcp.calls.ledger.base import (
     ConsentOutdatedError,
     ConstraintError,
     Database,
     Row,
     ServiceTime,
+    Transactions,
+    reads,
     seconds_or_none,
+    writes,
 )
 from kallyai_mcp.calls.ledger.base import Transaction as Tx
 from kallyai_mcp.calls.ledger.call_lists import ListLedger
-from kallyai_mcp.calls.ledger.competitors import Competitors, find_competitors
-from kallyai_mcp.calls.ledger.maintenance import find_abandoned, is_purgeable, purge, take_over
+from kallyai_mcp.calls.ledger.competitors import find_competitors
 from kallyai_mcp.calls.ledger.reservation import (
     Precheck,
     check_consent,
@@ -55,7 +57,7 @@ from kallyai_mcp.calls.timing import Timing
 _log = logging.getLogger(__name__)
 
 
-class Ledger:
+class Ledger(Transactions):
     """The records of calls, shared by all processes of one user, or all workers of one server.
 
     Each method is one transaction: when it returns, it has happened for every process and survives a crash. Every
@@ -68,7 +70,7 @@ class Ledger:
     """
 
     def __init__(self, database: Database, *, policy: CallPolicy, timing: Timing) -> None:
-        self._database = database
+        super().__init__(database)
         self._policy = policy
         self.lists = ListLedger(database, policy, timing)
         self._timing = timing
@@ -163,39 +165,9 @@ class Ledger:
             lambda tx: progress.mark_sent(tx, record, service_time=service_time, within=within)
         )
 
-    async def mark_not_sent(self, record: CallRecord) -> None:
-        """Note that the request of a record that says `sent` has not left, and will not: it is only reserved."""
-        await self._database.write(lambda tx: progress.mark_not_sent(tx, record))
-
-    async def mark_response_lost(
-        self,
-        record: CallRecord,
-        *,
-        service_time: ServiceTime,
-        since_sent: Callable[[], float] | None = None,
-    ) -> CallRecord:
-        """Note that a response to a request for this call was lost; returns the record as it then is.
-
-        Args:
-            record: The call.
-            service_time: Gives the time by the service's clock, if it is known; called within the transaction.
-            since_sent: Gives the seconds since the request left, which the ledger's clock may tell wrongly: it may have
-                been set meanwhile. None when another process sent it: then nothing tells how far the clocks differed.
-        """
-        return await self._database.write(
-            lambda tx: progress.mark_response_lost(tx, record, service_time=service_time, since_sent=since_sent)
-        )
-
-    async def bind_call(self, record: CallRecord, call: Call, *, proven: bool) -> bool:
-        """Note which call of the service a record is, and how it ended if it has; False when another has that call.
-
-        Args:
-            record: The record.
-            call: The service's call.
-            proven: The service answered the record's own request with it. A record that had only found the call in the
-                service's list then gives it back, and its own outcome is unknown again.
-        """
-        return await self._database.write(lambda tx: progress.bind_call(tx, record, call, proven=proven))
+    mark_not_sent = writes(progress.mark_not_sent)
+    mark_response_lost = writes(progress.mark_response_lost)
+    bind_call = writes(progress.bind_call)
 
     async def finish(
         self,
@@ -217,25 +189,9 @@ class Ledger:
         except ConstraintError:
             _log.warning("The outcome of a call was not written: another record of the ledger has that call")
 
-    async def cancel(self, account: AccountKey, tracking_id: str) -> bool:
-        """Cancel a call whose request has not left; False when there is none, or it is too late.
-
-        Where it is too late, the attempt that is in progress is the last one.
-        """
-        return await self._database.write(lambda tx: progress.cancel(tx, account, tracking_id))
-
-    async def release(self, asked: CallRecord) -> None:
-        """End a record whose reservation was not confirmed, if it was written: no request of it has left."""
-        await self._database.write(lambda tx: progress.release(tx, asked))
-
-    async def mark_delivered(self, records: Collection[CallRecord], *, delivered: bool) -> None:
-        """Note that a client was told how these calls ended, or that it was not told after all.
-
-        Args:
-            records: As they were told; one that has another state by now is not changed.
-            delivered: Whether the client was told.
-        """
-        await self._database.write(lambda tx: progress.mark_delivered(tx, records, delivered=delivered))
+    cancel = writes(progress.cancel)
+    release = writes(progress.release)
+    mark_delivered = writes(progress.mark_delivered)
 
     async def find(self, account: AccountKey, id_: str) -> CallRecord | None:
         """The record of this account with this `tracking_id` or `call_id`."""
@@ -266,9 +222,7 @@ class Ledger:
         """The account's `limit` newest records, newest first."""
         return await self._select("ORDER BY placed_at DESC LIMIT :limit", account, limit=limit)
 
-    async def competitors(self, record: CallRecord) -> Competitors:
-        """What else may have a claim to the service's call of `record`; see `Competitors`."""
-        return await self._database.write(lambda tx: find_competitors(tx, record))
+    competitors = writes(find_competitors)
 
     async def audit(self, account: AccountKey, limit: int) -> list[AuditEntry]:
         """The newest `limit` entries of the account's audit trail, newest first."""
@@ -282,31 +236,9 @@ class Ledger:
         )
         return [audit_from_row(row) for row in rows]
 
-    async def has_abandoned(self, worker: str | None, known: Collection[str] = ()) -> bool:
-        """Whether there are active records, of any account, that no living process brings to an end.
-
-        Args:
-            worker: The worker that asks; None for a process that runs no calls.
-            known: The tracking ids of the calls that it runs.
-        """
-        return await self._database.read(lambda tx: find_abandoned(tx, worker, known), empty=False)
-
-    async def take_over(self, account: AccountKey, worker: str, known: Collection[str] = ()) -> list[CallRecord]:
-        """Give `worker` the account's active records that no living process brings to an end; returns them.
-
-        Those are the records of workers that died, and its own that it doesn't know of: a transaction may have been
-        committed although its confirmation was lost. A record that this version can't read is left to a newer one.
-
-        Args:
-            account: The account.
-            worker: The worker that asks.
-            known: The tracking ids of the calls that it runs.
-        """
-        return await self._database.write(lambda tx: take_over(tx, account, worker, known))
-
-    async def has_due(self) -> bool:
-        """Whether a scheduled call of any account is due."""
-        return await self._database.read(scheduling.has_due, empty=False)
+    has_abandoned = reads(maintenance.has_abandoned, empty=False)
+    take_over = writes(maintenance.take_over)
+    has_due = reads(scheduling.has_due, empty=False)
 
     async def take_due(self, account: AccountKey, worker: str, *, service_time: ServiceTime) -> list[CallRecord]:
         """Give `worker` the account's scheduled calls that are due, which are reserved from now on; returns them.
@@ -322,13 +254,8 @@ class Ledger:
             lambda tx: scheduling.take_due(tx, account, worker, self._policy, service_time)
         )
 
-    async def note_hindrance(self, error: KallyAIError) -> None:
-        """Note why the calls that are due can't be placed now, which is told if they expire."""
-        await self._database.write(lambda tx: scheduling.note_hindrance(tx, None, error))
-
-    async def put_back(self, record: CallRecord) -> None:
-        """Schedule a call again whose worker died before its request left."""
-        await self._database.write(lambda tx: scheduling.put_back(tx, record))
+    note_hindrance = writes(scheduling.note_hindrance)
+    put_back = writes(scheduling.put_back)
 
     async def events(
         self, account: AccountKey, after: int | None, *, since: datetime | None = None, most: int = 100
@@ -353,8 +280,8 @@ class Ledger:
 
         A record that is active, unknown, or not yet delivered is never deleted.
         """
-        if await self._database.read(lambda tx: is_purgeable(tx, seconds), empty=False):  # mostly, nothing is locked
-            await self._database.write(lambda tx: purge(tx, seconds))
+        if await self._database.read(lambda tx: maintenance.is_purgeable(tx, seconds), empty=False):
+            await self._database.write(lambda tx: maintenance.purge(tx, seconds))  # mostly, nothing is locked
 
     async def _select(self, condition: str, account: AccountKey, **values: Any) -> list[CallRecord]:
         query = f"SELECT * FROM calls WHERE api = :api AND account = :account {condition}"

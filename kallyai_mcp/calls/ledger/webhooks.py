@@ -3,11 +3,10 @@
 from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import partial
-from typing import Any
 
 from kallyai_mcp.calls.ledger import events, outbox
-from kallyai_mcp.calls.ledger.base import Database, moment, seconds_or_none
 from kallyai_mcp.calls.ledger.base import Transaction as Tx
+from kallyai_mcp.calls.ledger.base import Transactions, moment, reads, seconds_or_none, writes
 from kallyai_mcp.calls.records import AccountKey
 from kallyai_mcp.calls.webhook_records import Due, Start, Subscription
 
@@ -15,19 +14,10 @@ _OVERLAP = 300.0
 """Seconds for which the secret before signs, too."""
 
 
-class WebhookStore:
-    """Subscriptions and the outbox. Every method raises `LedgerUnavailableError` when the database can't be used.
+class WebhookStore(Transactions):
+    """Subscriptions and the outbox."""
 
-    Args:
-        database: The ledger's.
-    """
-
-    def __init__(self, database: Database) -> None:
-        self._database = database
-
-    async def subscriptions(self, account: AccountKey) -> list[Subscription]:
-        """The account's subscriptions that have not ended."""
-        return await self._database.read(lambda tx: outbox.live(tx, account), empty=[])
+    subscriptions = reads(outbox.live, empty=[])
 
     async def put(
         self, given: Subscription, after: int | None, since: datetime | None, *, lifetime: timedelta, most: int
@@ -77,16 +67,7 @@ class WebhookStore:
 
         return await self._database.write(work)
 
-    async def drop(self, account: AccountKey, id_: str) -> bool:
-        """End a subscription of the account, and forget what was to be sent; False when there is none."""
-
-        def work(tx: Tx) -> bool:
-            if not any(each.id == id_ for each in outbox.live(tx, account)):
-                return False
-            outbox.delete(tx, id_)
-            return True
-
-        return await self._database.write(work)
+    drop = writes(outbox.drop)
 
     async def fill(self) -> None:
         """Put what has happened since the last time into the outbox, and end the subscriptions whose time is over."""
@@ -109,30 +90,10 @@ class WebhookStore:
             await self._database.write(lambda tx: outbox.drop_lost(tx, lost))
         return found
 
-    async def renewed(self, due: Due) -> Due | None:
-        """`due` as it is now; None when it is not to be sent any more, or another worker has taken it."""
-        return await self._database.read(lambda tx: outbox.renewed(tx, due), empty=None)
-
-    async def settle(self, due: Due, *, error: str | None = None) -> None:
-        """The receiver has taken a message, or it is given up because of `error`."""
-        await self._database.write(lambda tx: outbox.settle(tx, due, error))
-
-    async def retry(self, due: Due, error: str | None, seconds: float) -> None:
-        """The receiver has not taken a message; it is sent again after so many seconds.
-
-        Args:
-            due: The message.
-            error: Why; None when it was not sent, which does not count as a try.
-            seconds: See above.
-        """
-        await self._database.write(lambda tx: outbox.retry(tx, due, error, seconds))
-
-    async def end(self, due: Due, error: dict[str, Any]) -> None:
-        """The receiver wants no more: end the subscription, and tell it so with this error, but only once."""
-        if due.is_end:
-            await self.settle(due)
-        else:
-            await self._database.write(lambda tx: outbox.terminate(tx, due.subscription.id, error))
+    renewed = reads(outbox.renewed, empty=None)
+    settle = writes(outbox.settle)
+    retry = writes(outbox.retry)
+    end = writes(outbox.end)
 
 
 def _refresh(tx: Tx, before: Subscription, wanted: Subscription) -> Start:
