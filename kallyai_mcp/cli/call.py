@@ -33,6 +33,7 @@ from kallyai_mcp.tools.scheduling import schedule_of
 from kallyai_mcp.tools.submissions import callee_zone, submission_of
 from kallyai_mcp.tools.text.consent import preview
 from kallyai_mcp.tools.text.plain import duration
+from kallyai_mcp.tools.text.reader import Reader
 
 _ASKED_BY = "kallyai-mcp call"
 
@@ -133,9 +134,7 @@ class _Call:
             flags,
             usage,
             asked.schedule,
-            now=app_context.now(),
-            zone_name=app_context.timezone,
-            spanish=self._words.spanish,
+            Reader(self._words.spanish, app_context.timezone, app_context.now()),
         )
         question, *details = shown.splitlines()
         say(wrapped(question), err=True, bold=True)
@@ -266,5 +265,5 @@ async def to_answer(record: CallRecord, app_context: AppContext, *, is_new: bool
     Raises:
         KallyAIError: The call was refused or canceled: nobody was called.
     """
-    result = await to_result(app_context, record, spanish=False, is_new=is_new)  # its text is not used
+    result = await to_result(app_context, record, is_new=is_new)  # its text is not used
     return CallAnswer.model_validate(result.structured_content)

@@ -31,7 +31,7 @@ from kallyai_mcp.tools.submissions import submission_of
 from kallyai_mcp.tools.tasks import accepts_tasks
 from kallyai_mcp.tools.text.call_lists import calling, party_of
 from kallyai_mcp.tools.text.consent import list_preview
-from kallyai_mcp.tools.user_language import note_language, reads_spanish
+from kallyai_mcp.tools.user_language import note_language, reader_of, reads_spanish
 
 FEWEST, MOST = 2, 10
 """How many candidates a list has."""
@@ -97,12 +97,17 @@ async def call_around(
     known = await app_context.calls.find_same_list(asked, ever=continue_after is not None)
     if known is None and continue_after is not None:  # else the candidates before it would be called again
         raise InvalidArgumentsError([Problem("continue_after", "no_list", continue_after)])
-    begun = await (
-        _start(asked, confirmation, ctx) if known is None else _go_on(known, continue_after, confirmation, ctx)
-    )
-    if isinstance(begun, CallToolResult):
-        return begun
-    found, is_new = begun
+    after = _passed(known, continue_after) if known is not None else None
+    placed: tuple[CallList, bool] | CallToolResult
+    if known is None:
+        placed = await _place(asked, None, after, confirmation, ctx)
+    elif known.goes_on(after):
+        placed = await _place(known, known.consent or Consent(None, "not_needed"), after, confirmation, ctx)
+    else:
+        placed = known, False
+    if isinstance(placed, CallToolResult):
+        return placed
+    found, is_new = placed
     note_language(app_context, found.account.account, language)
     return await follow_list(found, wait_seconds, ctx, is_new=is_new)
 
@@ -117,44 +122,36 @@ def _passed(found: CallList, continue_after: str | None) -> int | None:
     raise InvalidArgumentsError([Problem("continue_after", "no_call_of_list", continue_after)])
 
 
-async def _start(
-    asked: CallList, confirmation: str | None, ctx: Context[AppContext, Any]
+async def _place(
+    asked: CallList, before: Consent | None, after: int | None, confirmation: str | None, ctx: Context[AppContext, Any]
 ) -> tuple[CallList, bool] | CallToolResult:
-    """Start a list with its user's consent, or return the result that tells the agent to ask the user."""
+    """Start a list, or let it go on, with its user's consent; or return the result that has the agent ask the user.
+
+    Args:
+        asked: The list.
+        before: The consent that a list that goes on was started with, which may be too old; None for a new list.
+        after: How many candidates are passed when it goes on.
+        confirmation: The confirmation that the agent sent, if it did.
+        ctx: The tool call's context.
+
+    Returns:
+        The list, and whether it is new.
+    """
     calls = ctx.request_context.lifespan_context.calls
     last_calls: tuple[datetime | None, ...] = ()
 
     async def ask(outdated: Sequence[Consent]) -> Consent | CallToolResult:
         nonlocal last_calls
-        last_calls = await calls.last_calls(asked)
-        return await _consent(asked, last_calls, confirmation, outdated, ctx)
-
-    async def place(consent: Consent) -> tuple[CallList, bool]:
-        return await calls.place_list(asked, ListConsent(consent, last_calls))
-
-    return await place_agreed(ask, place)
-
-
-async def _go_on(
-    found: CallList, continue_after: str | None, confirmation: str | None, ctx: Context[AppContext, Any]
-) -> tuple[CallList, bool] | CallToolResult:
-    """Let a list that has stopped go on, or tell it again; the user is asked where they agreed to it long ago."""
-    calls, after = ctx.request_context.lifespan_context.calls, _passed(found, continue_after)
-    if not found.goes_on(after):
-        return found, False
-    before = found.consent or Consent(None, "not_needed")
-    last_calls: tuple[datetime | None, ...] = ()
-
-    async def ask(outdated: Sequence[Consent]) -> Consent | CallToolResult:
-        nonlocal last_calls
-        if not outdated:
+        if before is not None and not outdated:
             return before
-        last_calls = await calls.last_calls(found)
-        return await _consent(found, last_calls, confirmation, outdated, ctx)
+        last_calls = await calls.last_calls(asked)
+        return await _consent(asked, last_calls, outdated, confirmation, ctx)
 
     async def place(consent: Consent) -> tuple[CallList, bool]:
+        if before is None:
+            return await calls.place_list(asked, ListConsent(consent, last_calls))
         agreed = None if consent is before else ListConsent(consent, last_calls)
-        return await calls.go_on(found, after=after, agreed=agreed), False
+        return await calls.go_on(asked, after=after, agreed=agreed), False
 
     return await place_agreed(ask, place)
 
@@ -181,30 +178,28 @@ async def follow_list(
 async def _consent(
     asked: CallList,
     last_calls: Sequence[datetime | None],
-    confirmation: str | None,
     outdated: Sequence[Consent],
+    confirmation: str | None,
     ctx: Context[AppContext, Any],
 ) -> Consent | CallToolResult:
     app_context, asked_by = ctx.request_context.lifespan_context, client_name(ctx)
     if app_context.confirm == "never":
         return Consent(asked_by, "never_asks")
     read = await usage_of(app_context, asked.account.account)
-    usage, now = read[0] if read is not None else None, app_context.now()
+    usage, reader = read[0] if read is not None else None, await reader_of(app_context, asked.language)
     flags = [
-        risk_flags(submission, usage, now=now, last_call=last)
+        risk_flags(submission, usage, now=reader.now, last_call=last)
         for submission, last in zip(asked.to_come, last_calls, strict=True)
     ]
     every = tuple(flag for flag in RiskFlag if any(flag in each for each in flags))
     if not every and app_context.confirm == "auto":
         return Consent(asked_by, "not_needed")
-    spanish = await reads_spanish(app_context, asked.language)
     goes_on = asked.why is not None
     parties = [str(party_of(submission)) for submission in asked.to_come]
-    preview = list_preview(asked.submissions[0], parties, flags, asked.until, goes_on=goes_on, now=now, spanish=spanish)
+    preview = list_preview(asked.submissions[0], parties, flags, asked.until, reader, goes_on=goes_on)
     last = [moment.isoformat() if moment is not None else "" for moment in last_calls]
     begun = (asked.list_id, str(len(asked.records))) if goes_on else ()
     about = (asked.account.account, asked.fingerprint, asked.timezone, *begun, *last)
     left = candidates_of(asked.to_come) if goes_on else []
-    question = Question("call_around", about, preview, ListAnswer(not_called=left), spanish=spanish)
-    used = [consent.confirmation_id for consent in outdated if consent.confirmation_id is not None]
-    return await ask_user(question, Consent(asked_by, "form", every), confirmation=confirmation, used=used, ctx=ctx)
+    question = Question("call_around", about, preview, ListAnswer(not_called=left), spanish=reader.spanish)
+    return await ask_user(question, Consent(asked_by, "form", every), outdated, confirmation=confirmation, ctx=ctx)

@@ -18,9 +18,10 @@ from kallyai_mcp.tools.results import AppointmentAnswer, AttemptAnswer, CallAnsw
 from kallyai_mcp.tools.text.calls import already_placed, in_progress, outcome, unknown
 from kallyai_mcp.tools.text.errors import error_text
 from kallyai_mcp.tools.text.plain import visible, zone_of
+from kallyai_mcp.tools.text.reader import Reader
 from kallyai_mcp.tools.text.scheduled import attempts, not_again, scheduled
 from kallyai_mcp.tools.uris import CALENDAR, call_uri
-from kallyai_mcp.tools.user_language import reads_spanish
+from kallyai_mcp.tools.user_language import reader_of
 
 _STATES = frozenset({CallState.SCHEDULED, CallState.EXPIRED, CallState.REFUSED, CallState.CANCELED})
 """The states of a record that are the status of an answer: KallyAI has no call for them."""
@@ -33,7 +34,6 @@ async def to_result(
     app_context: AppContext,
     record: CallRecord,
     *,
-    spanish: bool,
     is_new: bool | None,
     client_is_there: bool = True,
     was_active: bool = False,
@@ -44,7 +44,6 @@ async def to_result(
     Args:
         app_context: What the tool works with.
         record: The call.
-        spanish: The text is in Spanish, else in English.
         is_new: This request placed the call, or found it as a duplicate; None when it only asked about the call.
         client_is_there: The client surely waits for the result. If not, the outcome doesn't count as delivered, so that
             the next request for the same call gets it, and places no call.
@@ -54,35 +53,51 @@ async def to_result(
     Raises:
         KallyAIError: The call was refused or canceled: no call was placed.
     """
-    now, view = app_context.now(), CallView.of_record(record)
-    more = links(view) if with_links else []
+    reader, view = await reader_of(app_context, record.submission.language), CallView.of_record(record)
     asks_quota = view.call is not None and not record.is_delivered
-    left = await few_left(app_context, spanish, record.submission.respondent_phone) if asks_quota else None
+    left = await few_left(app_context, reader.spanish, record.submission.respondent_phone) if asks_quota else None
     # After everything that takes time: a client that gives up before the answer leaves was told nothing.
     await app_context.calls.delivery.note(record, is_new=is_new, certain=client_is_there)
-    error = record.error if record.state in (CallState.REFUSED, CallState.EXPIRED) else None
-    if record.state is CallState.CANCELED:
-        error = KallyAIError("the call was canceled before it was placed", code="canceled")
-    structure = call_answer(view, now)
-    if error is not None and record.schedule.earlier:
-        structure.code, structure.placed, structure.retryable = error.code, "no", False
-        text = error_text(error, places_calls=True, spanish=spanish)
-        return answer(f"{text}\n{not_again(record, now, spanish=spanish)}", structure, is_error=True)
-    if error is not None:
-        raise error
+    structure = call_answer(view, reader.now)
+    if (refusal := refusal_of(record)) is not None:
+        if not record.schedule.earlier:
+            raise refusal
+        structure.code, structure.placed, structure.retryable = refusal.code, "no", False
+        text = error_text(refusal, places_calls=True, spanish=reader.spanish)
+        return answer(f"{text}\n{not_again(record, reader)}", structure, is_error=True)
     structure.placed_now, structure.submission = is_new, _asked(view)
+    text = call_text(view, reader, is_duplicate=is_new is False, few_left=left)
     if view.call is not None:
-        before = already_placed(record, now, was_active=was_active, spanish=spanish) if is_new is False else ""
-        text = outcome(view, now, zone_name=app_context.timezone, spanish=spanish, few_left=left)
-        tried = attempts(record, now, spanish=spanish)
-        return answer(before + text + (f"\n{tried}" if tried else ""), structure, *more)
-    if record.state is CallState.UNKNOWN:
-        return answer(unknown(record, spanish=spanish), structure)
-    if record.state is CallState.SCHEDULED:
-        words = scheduled(record, now, zone_name=app_context.timezone, spanish=spanish, is_duplicate=is_new is False)
-        return answer(words, structure)
-    text = in_progress(view, now, wait=app_context.wait_seconds, spanish=spanish, is_duplicate=is_new is False)
-    return answer(text, structure, *more)
+        before = already_placed(record, reader, was_active=was_active) if is_new is False else ""
+        tried = attempts(record, reader)
+        text = before + text + (f"\n{tried}" if tried else "")
+    has_links = with_links and record.state is not CallState.SCHEDULED
+    return answer(text, structure, *(links(view) if has_links else []))
+
+
+def refusal_of(record: CallRecord) -> KallyAIError | None:
+    """Why no call was placed; None for a call that was placed, or may be."""
+    if record.state is CallState.CANCELED:
+        return KallyAIError("the call was canceled before it was placed", code="canceled")
+    return record.error if record.state in (CallState.REFUSED, CallState.EXPIRED) else None
+
+
+def call_text(view: CallView, reader: Reader, *, is_duplicate: bool = False, few_left: str | None = None) -> str:
+    """A call in words, unless it was refused: its outcome, or how far it is.
+
+    Args:
+        view: The call.
+        reader: Who reads it.
+        is_duplicate: The same call was asked for again.
+        few_left: What is left of the quota, if that is little.
+    """
+    if view.call is not None and view.outcome is not None:
+        return outcome(view, view.call, reader, few_left=few_left)
+    if view.record is not None and view.record.state is CallState.UNKNOWN:
+        return unknown(view.record, spanish=reader.spanish)
+    if view.record is not None and view.record.state is CallState.SCHEDULED:
+        return scheduled(view.record, reader, is_duplicate=is_duplicate)
+    return in_progress(view, reader, is_duplicate=is_duplicate)
 
 
 async def find_record(app_context: AppContext, id_: str) -> CallRecord | None:
@@ -100,17 +115,20 @@ async def find_record(app_context: AppContext, id_: str) -> CallRecord | None:
         return None
 
 
-async def unrecorded_result(app_context: AppContext, call: Call, *, with_links: bool) -> CallToolResult:
-    """The result for a call that only KallyAI knows: it is not in the ledger."""
+async def unrecorded_view(app_context: AppContext, call: Call) -> CallView:
+    """A call that only KallyAI knows: it is not in the ledger."""
     calendar = await app_context.calls.calendar_of(call) if call.is_final else None
-    now, view = app_context.now(), CallView.of_call(call, calendar, timezone=app_context.timezone)
-    structure, more = call_answer(view, now), links(view) if with_links else []
+    return CallView.of_call(call, calendar, timezone=app_context.timezone)
+
+
+async def unrecorded_result(app_context: AppContext, call: Call, *, with_links: bool) -> CallToolResult:
+    """The result for a call that is not in the ledger."""
+    view, reader = await unrecorded_view(app_context, call), await reader_of(app_context, call.submission.language)
+    structure = call_answer(view, reader.now)
     structure.submission = _asked(view)
-    spanish = await reads_spanish(app_context, call.submission.language)
-    if call.is_final:
-        return answer(outcome(view, now, zone_name=app_context.timezone, spanish=spanish), structure, *more)
-    structure.status = "in_progress"
-    return answer(in_progress(view, now, wait=app_context.wait_seconds, spanish=spanish), structure, *more)
+    if not call.is_final:
+        structure.status = "in_progress"
+    return answer(call_text(view, reader), structure, *(links(view) if with_links else []))
 
 
 def call_answer(view: CallView, now: datetime) -> CallAnswer:

@@ -10,13 +10,12 @@ from mcp.types.version import HANDSHAKE_PROTOCOL_VERSIONS
 from pydantic import Field
 
 from kallyai_mcp.api.errors import KallyAIError
-from kallyai_mcp.api.models import Submission, TimeOfDay
+from kallyai_mcp.api.models import TimeOfDay
 from kallyai_mcp.calls.agreed import place_agreed
 from kallyai_mcp.calls.policy import Consent
 from kallyai_mcp.calls.records import CallRecord
-from kallyai_mcp.calls.schedule import Schedule
 from kallyai_mcp.calls.service import Placed
-from kallyai_mcp.tools import progress
+from kallyai_mcp.tools import consent, progress
 from kallyai_mcp.tools.argument_types import (
     AppointmentDate,
     CallId,
@@ -30,7 +29,6 @@ from kallyai_mcp.tools.argument_types import (
 )
 from kallyai_mcp.tools.around import follow_list
 from kallyai_mcp.tools.call_results import find_record, to_result, unrecorded_result
-from kallyai_mcp.tools.consent import check
 from kallyai_mcp.tools.context import AppContext
 from kallyai_mcp.tools.results import CallAnswer, CallOrListAnswer
 from kallyai_mcp.tools.scheduling import schedule_of
@@ -80,15 +78,19 @@ async def make_call(
     """
     submission, app_context = submission_of(locals()), ctx.request_context.lifespan_context
     zone = callee_zone(timezone, respondent_phone, app_context)
-    placed = await _place(
-        submission,
-        schedule=schedule_of(not_before, retries, submission, timezone=zone, app_context=app_context),
-        timezone=zone,
-        session_id=session_id,
-        redial=redial,
-        confirmation=confirmation,
-        ctx=ctx,
-    )
+    schedule = schedule_of(not_before, retries, submission, timezone=zone, app_context=app_context)
+
+    async def ask(outdated: Sequence[Consent]) -> Consent | CallToolResult:
+        return await consent.check(
+            submission, outdated, schedule=schedule, timezone=zone, redial=redial, confirmation=confirmation, ctx=ctx
+        )
+
+    async def place(agreed: Consent) -> Placed:
+        return await app_context.calls.place(
+            submission, timezone=zone, session_id=session_id, redial=redial, consent=agreed, schedule=schedule
+        )
+
+    placed = await place_agreed(ask, place)
     if not isinstance(placed, Placed):
         return placed
     note_language(app_context, placed.record.account.account, language)
@@ -116,39 +118,6 @@ async def get_call(
     return await unrecorded_result(app_context, call, with_links=client_supports_apps(ctx))
 
 
-async def _place(
-    submission: Submission,
-    *,
-    schedule: Schedule,
-    timezone: str,
-    session_id: str | None,
-    redial: bool,
-    confirmation: str | None,
-    ctx: Context[AppContext, Any],
-) -> Placed | CallToolResult:
-    """Place a call with its user's consent, or return the result that tells the agent to ask the user."""
-    app_context = ctx.request_context.lifespan_context
-
-    async def ask(outdated: Sequence[Consent]) -> Consent | CallToolResult:
-        used = [consent.confirmation_id for consent in outdated if consent.confirmation_id is not None]
-        return await check(
-            submission,
-            schedule=schedule,
-            timezone=timezone,
-            redial=redial,
-            confirmation=confirmation,
-            used=used,
-            ctx=ctx,
-        )
-
-    async def place(consent: Consent) -> Placed:
-        return await app_context.calls.place(
-            submission, timezone=timezone, session_id=session_id, redial=redial, consent=consent, schedule=schedule
-        )
-
-    return await place_agreed(ask, place)
-
-
 async def _follow(
     record: CallRecord, wait_seconds: float | None, ctx: Context[AppContext, Any], *, is_new: bool | None
 ) -> CallToolResult:
@@ -163,7 +132,6 @@ async def _follow(
     return await to_result(
         app_context,
         followed,
-        spanish=spanish,
         is_new=is_new,
         was_active=record.is_active,
         client_is_there=_client_is_there(record, ctx),

@@ -1,6 +1,6 @@
 """Whether the user must be asked before a call, and how they are asked."""
 
-from collections.abc import Collection
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
@@ -21,28 +21,28 @@ from kallyai_mcp.tools.quota_state import usage_of
 from kallyai_mcp.tools.results import CallAnswer, ListAnswer, answer
 from kallyai_mcp.tools.text import consent as texts
 from kallyai_mcp.tools.text.plain import cut, one_line
-from kallyai_mcp.tools.user_language import reads_spanish
+from kallyai_mcp.tools.user_language import reader_of
 
 
 async def check(
     submission: Submission,
+    outdated: Sequence[Consent],
     *,
     schedule: Schedule,
     timezone: str,
     redial: bool,
     confirmation: str | None,
-    used: Collection[str],
     ctx: Context[AppContext, Any],
 ) -> Consent | CallToolResult:
     """Get the consent for a call, with one read of the ledger; ask the user if that is needed.
 
     Args:
         submission: The call.
+        outdated: The consents that were refused as outdated; their confirmations don't count again.
         schedule: When it is due, and how often it may be placed.
         timezone: IANA name of the user's time zone.
         redial: Place the call although the same one was placed.
         confirmation: The confirmation that the agent sent, if it did.
-        used: The `confirmation_id` of each consent that was refused as outdated; it doesn't count again.
         ctx: The tool call's context.
 
     Returns:
@@ -73,18 +73,17 @@ async def check(
     last_call = found.last_call.isoformat() if found.last_call is not None else ""
     due = schedule.not_before.isoformat() if schedule.not_before is not None else ""
     about = (found.account.account, found.fingerprint, timezone, str(redial), last_call, due, str(schedule.attempts))
-    spanish = await reads_spanish(app_context, submission.language)
+    reader = await reader_of(app_context, submission.language)
     structure = CallAnswer(
         local_times=[moment.isoformat(timespec="minutes") for moment in local_times(submission.respondent_phone, now)],
         minutes_remaining=usage.minutes_remaining if usage else None,
         respondent_phone=submission.respondent_phone,
         business_name=submission.business_name,
     )
-    zone = app_context.timezone
-    preview = texts.preview(submission, flags, usage, schedule, now=now, zone_name=zone, spanish=spanish)
-    question = Question("make_call", about, preview, structure, spanish=spanish, schedule=schedule)
+    preview = texts.preview(submission, flags, usage, schedule, reader)
+    question = Question("make_call", about, preview, structure, spanish=reader.spanish, schedule=schedule)
     agreed = Consent(asked_by, "form", flags, last_call=found.last_call, since=found.since)
-    return await ask_user(question, agreed, confirmation=confirmation, used=used, ctx=ctx)
+    return await ask_user(question, agreed, outdated, confirmation=confirmation, ctx=ctx)
 
 
 @dataclass(frozen=True)
@@ -111,29 +110,17 @@ class Question:
 async def ask_user(
     question: Question,
     agreed: Consent,
+    outdated: Sequence[Consent],
     *,
     confirmation: str | None,
-    used: Collection[str],
     ctx: Context[AppContext, Any],
 ) -> Consent | CallToolResult:
-    """Ask the user, unless the agent sent a confirmation that fits.
+    """Ask the user, unless the agent sent a confirmation that fits; `agreed` is the consent they may give.
 
-    Args:
-        question: What is asked.
-        agreed: The consent, without how it was given.
-        confirmation: As in `check`.
-        used: As in `check`.
-        ctx: As in `check`.
-
-    Returns:
-        As `check`.
-
-    Raises:
-        InputRequiredError: As `check`.
-        KallyAIError: As `check`.
+    The other arguments, the result, and the errors are those of `check`.
     """
     app_context, about, spanish = ctx.request_context.lifespan_context, question.about, question.spanish
-    now = app_context.now()
+    now, used = app_context.now(), [one.confirmation_id for one in outdated if one.confirmation_id is not None]
     if confirmation is not None:
         id_ = app_context.confirmations.verify(confirmation, now, *about)
         if id_ is not None and id_ not in used:

@@ -28,7 +28,7 @@ from kallyai_mcp.tools.text.call_lists import listed
 from kallyai_mcp.tools.text.plain import visible
 from kallyai_mcp.tools.text.transcript import conversation, entries_shown
 from kallyai_mcp.tools.uris import CALENDAR, call_uri
-from kallyai_mcp.tools.user_language import reads_spanish
+from kallyai_mcp.tools.user_language import reader_of
 
 _LISTED = 200
 """Characters of each text of a call in a list; a list may have 200 calls."""
@@ -61,23 +61,21 @@ async def list_page(app_context: AppContext, *, limit: int, offset: int) -> tupl
     seen = offset + len(page.calls)
     more = bool(page.calls) and (seen < page.total if page.total is not None else len(page.calls) == limit)
     of_lists = {record.tracking_id for found in lists for record in found.records}
-    spanish = await reads_spanish(app_context)
+    reader = await reader_of(app_context)
     text = listing(
         views,
+        reader,
         total=page.total,
         offset=offset,
         seen=seen,
         more=more,
-        zone_name=app_context.timezone,
-        now=app_context.now(),
-        lists=listed(lists, app_context.timezone, app_context.now(), spanish=spanish),
+        lists=listed(lists, reader),
         unsettled=[CallView.of_record(record) for record in unsettled if record.tracking_id not in of_lists],
-        spanish=spanish,
     )
     structure = CallListAnswer(
-        lists=[list_state(found, app_context.now()) for found in lists] or None,
-        calls=[call_answer(CallView.of_record(record), app_context.now()) for record in unsettled]
-        + [_for_list(call_answer(view, app_context.now())) for view in views],
+        lists=[list_state(found, reader.now) for found in lists] or None,
+        calls=[call_answer(CallView.of_record(record), reader.now) for record in unsettled]
+        + [_for_list(call_answer(view, reader.now)) for view in views],
         total=page.total,
         offset=offset,
         next_offset=seen if more else None,
@@ -141,9 +139,10 @@ async def transcript(app_context: AppContext, call_id: str) -> tuple[str, Transc
         call = await app_context.api().get_call(call_id)
     except ForbiddenError:  # transcripts:read alone is enough for a transcript
         call = None
-    spanish = await reads_spanish(app_context, call.submission.language if call is not None else None)
-    text = conversation(call, spoken, zone_name=app_context.timezone, now=app_context.now(), spanish=spanish)
-    return text, TranscriptAnswer(call_id=call_id, entries=spoken_lines(spoken, entries_shown(spoken)))
+    reader = await reader_of(app_context, call.submission.language if call is not None else None)
+    return conversation(call, spoken, reader), TranscriptAnswer(
+        call_id=call_id, entries=spoken_lines(spoken, entries_shown(spoken))
+    )
 
 
 def spoken_lines(transcript: Transcript, count: int | None = None) -> list[SpokenLine]:
@@ -165,33 +164,25 @@ async def get_calendar_event(
     app_context = ctx.request_context.lifespan_context
     call_id = await service_id(app_context, call_id)
     event = await appointment(app_context, call_id)
-    zone, number, spanish = await _place_of(app_context, call_id)
-    structure = event_answer(call_id, event)
-    text = event_words(
-        event,
-        app_context.now(),
-        uri=structure.calendar_uri or "",
-        place_zone=zone or app_context.timezone,
-        user_zone=app_context.timezone,
-        number=number,
-        spanish=spanish,
-    )
+    zone, number, language = await _callee_of(app_context, call_id)
+    structure, reader = event_answer(call_id, event), await reader_of(app_context, language)
+    uri = call_uri(CALENDAR, call_id)
+    text = event_words(event, reader, uri=uri, place_zone=zone or app_context.timezone, number=number)
     files = [calendar_file(call_id, rebuilt(event, call_id))] if client_supports_apps(ctx) else []
     return answer(text, structure, *files)
 
 
-async def _place_of(app_context: AppContext, call_id: str) -> tuple[str | None, str | None, bool]:
-    """The time zone and the number of the callee, as far as they can be found out, and whether texts are in Spanish."""
+async def _callee_of(app_context: AppContext, call_id: str) -> tuple[str | None, str | None, str | None]:
+    """The time zone and the number of the callee, and the call's language, as far as they can be found out."""
     try:
         record = await app_context.calls.find(call_id)
         if record is not None:
-            spanish = await reads_spanish(app_context, record.submission.language)
-            return record.timezone, record.submission.respondent_phone, spanish
+            return record.timezone, record.submission.respondent_phone, record.submission.language
         asked = (await app_context.api().get_call(call_id)).submission
     except KallyAIError:
-        return None, None, await reads_spanish(app_context)
+        return None, None, None
     zone = zone_of_number(asked.respondent_phone) if asked.respondent_phone else None
-    return zone, asked.respondent_phone, await reads_spanish(app_context, asked.language)
+    return zone, asked.respondent_phone, asked.language
 
 
 def event_answer(call_id: str, event: Appointment) -> EventAnswer:

@@ -14,7 +14,7 @@ from kallyai_mcp.tools.results import CancelAnswer, CandidateAnswer, ListAnswer,
 from kallyai_mcp.tools.text.call_lists import call_list, party_of
 from kallyai_mcp.tools.text.canceling import list_canceled
 from kallyai_mcp.tools.text.plain import visible
-from kallyai_mcp.tools.user_language import reads_spanish
+from kallyai_mcp.tools.user_language import reader_of, reads_spanish
 
 _SAID = 500
 """Characters of KallyAI's summary of one call; a list may have ten."""
@@ -33,16 +33,9 @@ async def list_result(app_context: AppContext, found: CallList, *, is_new: bool 
     """
     for record in found.records:
         await app_context.calls.delivery.note(record, is_new=None)
-    now = app_context.now()
-    text = call_list(
-        found,
-        now,
-        wait=app_context.wait_seconds,
-        zone_name=app_context.timezone,
-        spanish=await reads_spanish(app_context, found.language),
-        is_duplicate=is_new is False,
-    )
-    return answer(text, ListAnswer(**dict(list_state(found, now)), placed_now=is_new))
+    reader = await reader_of(app_context, found.language)
+    text = call_list(found, reader, is_duplicate=is_new is False)
+    return answer(text, ListAnswer(**dict(list_state(found, reader.now)), placed_now=is_new))
 
 
 def list_state(found: CallList, now: datetime) -> ListState:

@@ -2,7 +2,6 @@
 
 from collections.abc import Awaitable
 from contextvars import ContextVar
-from datetime import datetime
 from typing import Any, TypeVar
 
 from mcp.server.context import CallNext, HandlerResult, ServerRequestContext
@@ -11,19 +10,17 @@ from mcp.server.mcpserver.exceptions import ResourceError, ResourceNotFoundError
 from mcp.server.mcpserver.resources import FunctionResource
 
 from kallyai_mcp.api.errors import KallyAIError, NotFoundError, NotSignedInError
-from kallyai_mcp.calls.records import CallRecord, CallState
 from kallyai_mcp.logs import note_failure
+from kallyai_mcp.tools.call_results import call_text, refusal_of, unrecorded_view
 from kallyai_mcp.tools.call_view import CallView
 from kallyai_mcp.tools.context import AppContext
 from kallyai_mcp.tools.history import appointment, list_page, service_id, transcript
 from kallyai_mcp.tools.text.account import not_signed_in, read_again
 from kallyai_mcp.tools.text.calendar import rebuilt
 from kallyai_mcp.tools.text.call_lists import call_list
-from kallyai_mcp.tools.text.calls import in_progress, outcome, unknown
 from kallyai_mcp.tools.text.errors import error_text
-from kallyai_mcp.tools.text.scheduled import scheduled
 from kallyai_mcp.tools.uris import CALENDAR, CALL, CALLS, TRANSCRIPT
-from kallyai_mcp.tools.user_language import reads_spanish
+from kallyai_mcp.tools.user_language import reader_of, reads_spanish
 
 NEWEST = 20
 """How many calls `kallyai://calls` shows."""
@@ -108,36 +105,17 @@ async def _newest() -> str:
 
 async def _call(app_context: AppContext, call_id: str) -> str:
     """A call or a list in words. Reading it does not count as delivery: the reader may be a program, not the agent."""
-    now, zone_name, wait = app_context.now(), app_context.timezone, app_context.wait_seconds
     record = await app_context.calls.find(call_id)
     if record is None and (found := await app_context.calls.find_list(call_id)) is not None:
-        spanish = await reads_spanish(app_context, found.language)
-        return call_list(found, now, wait=wait, zone_name=zone_name, spanish=spanish)
-    if record is None:
-        call = await app_context.api().get_call(call_id)
-        calendar = await app_context.calls.calendar_of(call) if call.is_final else None
-        view = CallView.of_call(call, calendar, timezone=zone_name)
-    else:
+        return call_list(found, await reader_of(app_context, found.language))
+    if record is not None:
         view = CallView.of_record(record)
-    spanish = await reads_spanish(app_context, view.submission.language)
-    text = _without_call(record, now, zone_name, spanish) if record is not None else None
-    if text is not None:
-        return text
-    if view.outcome is None:
-        return in_progress(view, now, wait=wait, spanish=spanish)
-    return outcome(view, now, zone_name=zone_name, spanish=spanish)
-
-
-def _without_call(record: CallRecord, now: datetime, zone_name: str, spanish: bool) -> str | None:
-    """A call that has no outcome of KallyAI's; None for one that is in progress or has ended."""
-    if record.state is CallState.SCHEDULED:
-        return scheduled(record, now, zone_name=zone_name, spanish=spanish)
-    if record.state in (CallState.REFUSED, CallState.EXPIRED) and record.error is not None:
-        return error_text(record.error, places_calls=True, spanish=spanish)
-    if record.state is CallState.CANCELED:
-        canceled = KallyAIError("The call was canceled.", code="canceled")
-        return error_text(canceled, places_calls=True, spanish=spanish)
-    return unknown(record, spanish=spanish) if record.state is CallState.UNKNOWN else None
+    else:
+        view = await unrecorded_view(app_context, await app_context.api().get_call(call_id))
+    reader = await reader_of(app_context, view.submission.language)
+    if record is not None and (refusal := refusal_of(record)) is not None:
+        return error_text(refusal, places_calls=True, spanish=reader.spanish)
+    return call_text(view, reader)
 
 
 async def _calendar(app_context: AppContext, call_id: str) -> str:

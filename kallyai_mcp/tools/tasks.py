@@ -33,17 +33,10 @@ from pydantic import AwareDatetime
 from typing_extensions import override
 
 from kallyai_mcp.api.errors import KallyAIError
-from kallyai_mcp.calls.records import CallRecord, CallState
-from kallyai_mcp.tools.call_results import to_result
 from kallyai_mcp.tools.context import AppContext
-from kallyai_mcp.tools.list_results import cancel_list, list_result
-from kallyai_mcp.tools.list_tasks import ListTask, find_list_task
-from kallyai_mcp.tools.text import call_lists as list_texts
-from kallyai_mcp.tools.text.calls import task_status
+from kallyai_mcp.tools.task_kinds import CallTask, ListTask, Status, find_task
 from kallyai_mcp.tools.text.errors import error_text
-from kallyai_mcp.tools.text.scheduled import scheduled_task
-from kallyai_mcp.tools.tool_errors import tool_error
-from kallyai_mcp.tools.user_language import reads_spanish
+from kallyai_mcp.tools.user_language import reader_of, reads_spanish
 
 TASKS = "io.modelcontextprotocol/tasks"
 """The extension's identifier."""
@@ -72,7 +65,7 @@ class Task(Result, defer_build=True):
 
     result_type: Literal["task", "complete"]
     task_id: str
-    status: Literal["working", "completed", "cancelled"]
+    status: Status
     status_message: str | None = None
     created_at: AwareDatetime
     last_updated_at: AwareDatetime
@@ -116,112 +109,65 @@ class CallTasks(Extension):
         list that has stopped) are returned as they are.
         """
         result = await call_next(ctx)
-        if params.name == "call_around" and accepts_tasks(ctx) and isinstance(result, CallToolResult):
-            return await self._started_list(ctx, result)
-        reports = ctx.lifespan_context.calls.delivery.reports()
-        if params.name != "make_call" or not accepts_tasks(ctx) or not reports:
+        started = await _started(params.name, result, ctx) if accepts_tasks(ctx) else None
+        if started is None or started[0].status != "working":
             return result
-        record, is_new = reports[-1].record, reports[-1].is_new
-        if not record.is_open:
-            return result
-        now = ctx.lifespan_context.now()
-        if record.state is CallState.SCHEDULED:
-            return await self._scheduled("task", record, ctx.lifespan_context, is_duplicate=is_new is False)
-        spanish = await reads_spanish(ctx.lifespan_context, record.submission.language)
-        text = task_status(record, now, spanish=spanish, is_new=is_new is not False)
-        return self._task("task", record, "working", now, status_message=text)
-
-    async def _started_list(self, ctx: _Context, result: CallToolResult) -> HandlerResult:
-        structure = result.structured_content or {}
-        if structure.get("status") != "in_progress":
-            return result
-        found = await ctx.lifespan_context.calls.find_list(structure["tracking_id"])
-        if found is None or not found.is_open:
-            return result
-        is_duplicate = structure.get("placed_now") is False
-        spanish = await reads_spanish(ctx.lifespan_context, found.language)
-        text = list_texts.task_status(found, spanish=spanish, is_duplicate=is_duplicate)
-        return self._task("task", ListTask.newest(found), "working", ctx.lifespan_context.now(), status_message=text)
+        task, is_new = started
+        reader = await reader_of(ctx.lifespan_context, task.language)
+        return self._task("task", task, reader.now, status_message=task.text(reader, is_duplicate=is_new is False))
 
     async def _get(self, ctx: _Context, params: TaskParams) -> Task:
-        record = await _find(ctx, params.task_id)
-        app_context = ctx.lifespan_context
-        now = app_context.now()
-        if isinstance(record, ListTask):
-            return await self._get_list(app_context, record, now)
-        if record.state is CallState.SCHEDULED:
-            return await self._scheduled("complete", record, app_context)
-        spanish = await reads_spanish(app_context, record.submission.language)
-        if record.is_active:
-            text = task_status(record, now, spanish=spanish)
-            return self._task("complete", record, "working", now, status_message=text)
-        ended_at = record.ended_at or now
-        if record.state is CallState.CANCELED:
-            text = task_status(record, now, spanish=spanish)
-            return self._task("complete", record, "cancelled", ended_at, status_message=text)
-        result = await _result(app_context, record, spanish=spanish, with_links=client_supports_apps(ctx))
-        return self._task("complete", record, "completed", ended_at, result=result)
-
-    async def _get_list(self, app_context: AppContext, task: ListTask, now: datetime) -> Task:
+        task, app_context = await _find(ctx, params.task_id), ctx.lifespan_context
+        reader = await reader_of(app_context, task.language)
         if task.status == "completed":
-            result = await list_result(app_context, task.found, is_new=True)
-            return self._task("complete", task, "completed", task.ended_at, result=result)
-        updated_at = now if task.status == "working" else task.ended_at
-        spanish = await reads_spanish(app_context, task.found.language)
-        text = list_texts.task_status(task.found, spanish=spanish)
-        return self._task("complete", task, task.status, updated_at, status_message=text)
+            result = await task.result(app_context, with_links=client_supports_apps(ctx))
+            return self._task("complete", task, task.ended_at or reader.now, result=result)
+        updated_at = reader.now if task.status == "working" else task.ended_at or reader.now
+        return self._task("complete", task, updated_at, status_message=task.text(reader))
 
     async def _update(self, ctx: _Context, params: TaskParams) -> EmptyResult:
         await _find(ctx, params.task_id)
         return EmptyResult()
 
     async def _cancel(self, ctx: _Context, params: TaskParams) -> EmptyResult:
-        record = await _find(ctx, params.task_id)
+        task = await _find(ctx, params.task_id)
         try:
-            if not isinstance(record, ListTask):
-                await ctx.lifespan_context.calls.cancel(record.tracking_id)
-            elif record.status == "working":
-                await cancel_list(ctx.lifespan_context, record.found)
+            await task.cancel(ctx.lifespan_context)
         except KallyAIError as error:
             raise await _failure(error, ctx.lifespan_context) from error
         return EmptyResult()
 
-    async def _scheduled(
-        self,
-        kind: Literal["task", "complete"],
-        record: CallRecord,
-        app_context: AppContext,
-        *,
-        is_duplicate: bool = False,
-    ) -> Task:
-        now, spanish = app_context.now(), await reads_spanish(app_context, record.submission.language)
-        text = scheduled_task(record, now, zone_name=app_context.timezone, spanish=spanish, is_duplicate=is_duplicate)
-        return self._task(kind, record, "working", now, status_message=text)
-
     def _task(
         self,
         kind: Literal["task", "complete"],
-        followed: CallRecord | ListTask,
-        status: Literal["working", "completed", "cancelled"],
+        task: CallTask | ListTask,
         last_updated_at: datetime,
         *,
         status_message: str | None = None,
         result: CallToolResult | None = None,
     ) -> Task:
-        if isinstance(followed, ListTask):
-            id_, created_at = followed.id, followed.created_at
-        else:
-            id_, created_at = followed.tracking_id, followed.placed_at
         return Task(
             result_type=kind,
-            task_id=id_,
-            status=status,
+            task_id=task.id,
+            status=task.status,
             status_message=status_message,
-            created_at=created_at,
+            created_at=task.created_at,
             last_updated_at=last_updated_at,
             ttl_ms=self._ttl_ms,
             result=result.model_dump(by_alias=True, mode="json", exclude_none=True) if result is not None else None,
         )
+
+
+async def _started(tool: str, result: HandlerResult, ctx: _Context) -> tuple[CallTask | ListTask, bool | None] | None:
+    """The call or the list that a result of `tool` reports, and whether it is new; None if it reports none."""
+    calls = ctx.lifespan_context.calls
+    if tool == "make_call" and (reports := calls.delivery.reports()):
+        return CallTask(reports[-1].record), reports[-1].is_new
+    structure = (result.structured_content or {}) if isinstance(result, CallToolResult) else {}
+    if tool == "call_around" and structure.get("status") == "in_progress":
+        found = await calls.find_list(structure["tracking_id"])
+        return (ListTask.newest(found), structure.get("placed_now")) if found is not None else None
+    return None
 
 
 async def check_task_listeners(ctx: ServerRequestContext[Any, Any], call_next: CallNext) -> HandlerResult:
@@ -246,19 +192,17 @@ def accepts_tasks(ctx: _Context) -> bool:
     return ctx.protocol_version in _VERSIONS and ctx.session.check_client_capability(capability)
 
 
-async def _find(ctx: _Context, task_id: str) -> CallRecord | ListTask:
-    """The call or list of a task of this account, for a client that declares the extension."""
+async def _find(ctx: _Context, task_id: str) -> CallTask | ListTask:
+    """The task of this account, for a client that declares the extension."""
     require_client_extension(ctx, TASKS)
     _check_name_header(ctx, task_id)
     try:
-        if (task := await find_list_task(ctx.lifespan_context, task_id)) is not None:
-            return task
-        record = await ctx.lifespan_context.calls.find(task_id)
+        task = await find_task(ctx.lifespan_context, task_id)
     except KallyAIError as error:
         raise await _failure(error, ctx.lifespan_context) from error
-    if record is None or record.tracking_id != task_id:  # `find` takes a call_id too, which is not a task's id
+    if task is None:
         raise MCPError(INVALID_PARAMS, "Task not found")
-    return record
+    return task
 
 
 def _check_name_header(ctx: _Context, task_id: str) -> None:
@@ -277,11 +221,3 @@ def _check_name_header(ctx: _Context, task_id: str) -> None:
 
 async def _failure(error: KallyAIError, app_context: AppContext) -> MCPError:
     return MCPError(INTERNAL_ERROR, error_text(error, places_calls=False, spanish=await reads_spanish(app_context)))
-
-
-async def _result(app_context: AppContext, record: CallRecord, *, spanish: bool, with_links: bool) -> CallToolResult:
-    """The result that make_call would have returned, had it waited for the end of `record`."""
-    try:
-        return await to_result(app_context, record, spanish=spanish, is_new=True, with_links=with_links)
-    except KallyAIError as error:
-        return await tool_error(error, app_context, tool="make_call", places_calls=True, spanish=spanish)

@@ -17,6 +17,7 @@ from mcp.server.context import CallNext, HandlerResult, ServerRequestContext
 from kallyai_mcp.api.errors import KallyAIError
 from kallyai_mcp.languages import Language, preferred
 from kallyai_mcp.tools.context import AppContext
+from kallyai_mcp.tools.text.reader import Reader
 
 _MAX_ACCOUNTS = 10_000
 _LONGEST_HEADER = 200
@@ -35,6 +36,12 @@ async def reads_spanish(app_context: AppContext, language: object = None) -> boo
     if language not in ("en", "es"):
         language = await _of_account(app_context) or _of_client.get() or app_context.language
     return language == "es"
+
+
+async def reader_of(app_context: AppContext, language: object = None) -> Reader:
+    """The user who reads a text now; the arguments are those of `reads_spanish`."""
+    spanish = await reads_spanish(app_context, language)
+    return Reader(spanish, app_context.timezone, app_context.now(), app_context.wait_seconds)
 
 
 def note_language(app_context: AppContext, account: str, language: str | None) -> None:

@@ -11,6 +11,7 @@ from kallyai_mcp.calls.ledger.base import ConsentOutdatedError
 from kallyai_mcp.calls.policy import CallPolicy, Consent
 from kallyai_mcp.calls.records import CallState
 from kallyai_mcp.tools.text.call_lists import call_list
+from kallyai_mcp.tools.text.reader import Reader
 from tests.calls.manual_time import ManualClock
 from tests.calls.world import LOST, NOW, TABLE, Reply, Service, World, world
 
@@ -302,7 +303,7 @@ async def test_a_booking_for_another_time_needs_a_decision_of_its_own(place: str
     async with world(service, place) as here:
         found = await ended(here, (await start(here, on=date(2027, 3, 4)))[0])
 
-    first, *_, advice = call_list(found, NOW, wait=45, zone_name="UTC", spanish=False).splitlines()
+    first, *_, advice = call_list(found, Reader(spanish=False, timezone="UTC", now=NOW)).splitlines()
     assert found.why is Why.NEEDS_DECISION
     assert first.endswith(" booked another time than asked. Ask the user now if that works.")
     assert advice.startswith("If it does not work: have it canceled there by make_call first, then call_around with")

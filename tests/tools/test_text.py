@@ -1,3 +1,4 @@
+from dataclasses import replace
 from datetime import UTC, date, datetime
 from zoneinfo import ZoneInfo
 
@@ -7,8 +8,10 @@ from kallyai_mcp.api.errors import UnreadableResponseError
 from kallyai_mcp.calls.appointment import Appointment, read_appointment
 from kallyai_mcp.tools.text import plain
 from kallyai_mcp.tools.text.calendar import event_words
+from kallyai_mcp.tools.text.reader import Reader
 
 NOW = datetime(2026, 1, 25, 15, 30, tzinfo=UTC)
+NEW_YORKER = Reader(spanish=False, timezone="America/New_York", now=NOW)
 
 
 @pytest.mark.parametrize(
@@ -90,9 +93,7 @@ def test_a_text_is_cut_with_an_ellipsis() -> None:
     ],
 )
 def test_an_event_is_in_the_users_time(event: Appointment, words: str) -> None:
-    assert (
-        event_words(event, NOW, uri="kallyai://c", place_zone="America/New_York", user_zone="America/New_York") == words
-    )
+    assert event_words(event, NEW_YORKER, uri="kallyai://c", place_zone="America/New_York") == words
 
 
 @pytest.mark.parametrize(
@@ -108,9 +109,8 @@ def test_an_event_is_in_the_users_time(event: Appointment, words: str) -> None:
 def test_an_event_elsewhere_names_both_places(spanish: bool, words: str) -> None:
     event = Appointment("Dinner", datetime(2026, 1, 28, 22, tzinfo=UTC))
 
-    text = event_words(
-        event, NOW, uri="kallyai://c", place_zone="Europe/London", user_zone="America/New_York", spanish=spanish
-    )
+    reader = replace(NEW_YORKER, spanish=spanish)
+    text = event_words(event, reader, uri="kallyai://c", place_zone="Europe/London")
 
     assert text.startswith(words)
 
@@ -168,7 +168,7 @@ def test_an_invalid_end_of_an_event_is_ignored(start: str, end: str) -> None:
     assert event is not None
     assert event.start is not None
     assert event.end is None
-    words = event_words(event, NOW, uri="kallyai://c", place_zone="America/New_York", user_zone="America/New_York")
+    words = event_words(event, NEW_YORKER, uri="kallyai://c", place_zone="America/New_York")
     assert words.startswith("Dinner: Wed Jan 28")
 
 

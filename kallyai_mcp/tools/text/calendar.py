@@ -4,6 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 from kallyai_mcp.calls.appointment import Appointment
 from kallyai_mcp.tools.text.plain import named, one_line
+from kallyai_mcp.tools.text.reader import Reader
 from kallyai_mcp.tools.text.times import city, day_and_hour, differs, hour, in_zone, weekday
 
 
@@ -37,42 +38,31 @@ def rebuilt(event: Appointment, call_id: str) -> str:
     return str(calendar.to_ical().decode())
 
 
-def event_words(
-    event: Appointment,
-    now: datetime,
-    *,
-    uri: str,
-    place_zone: str,
-    user_zone: str,
-    number: str | None = None,
-    spanish: bool = False,
-) -> str:
+def event_words(event: Appointment, reader: Reader, *, uri: str, place_zone: str, number: str | None = None) -> str:
     """The event in words.
 
     For example "Table for 4: Sat Dec 5, 9:00 PM London time (4:00 PM in New York), at Italian Bistro."
 
     Args:
         event: What KallyAI's file says.
-        now: The present moment, with a time zone.
+        reader: Who reads it.
         uri: Of the resource with the file.
         place_zone: IANA name of the zone of the place.
-        user_zone: IANA name of the user's own zone.
         number: The number that was called (E.164).
-        spanish: In Spanish, else in English.
     """
+    spanish = reader.spanish
     what = named(event.summary or ("Cita" if spanish else "Appointment"), 120)
-    when = _span(event, now, place_zone, user_zone, number, spanish)
+    when = _span(event, reader, place_zone, number)
     where = f"{'en' if spanish else 'at'} {named(event.location)}" if event.location else None
     nothing = "sin hora" if spanish else "no time given"
     file = f"Archivo .ics: {uri}" if spanish else f"The .ics file: {uri}"
     return f"{what}: {', '.join(filter(None, (when or nothing, where)))}.\n{file}".replace(" m..", " m.")
 
 
-def _span(
-    event: Appointment, now: datetime, place_zone: str, user_zone: str, number: str | None, spanish: bool
-) -> str | None:
+def _span(event: Appointment, reader: Reader, place_zone: str, number: str | None) -> str | None:
     if event.start is None:
         return None
+    now, spanish = reader.now, reader.spanish
     start, end = in_zone(event.start, place_zone), event.end and in_zone(event.end, place_zone)
     text = day_and_hour(start, now, spanish=spanish, number=number)
     to = "hasta" if spanish else "to"
@@ -87,13 +77,13 @@ def _span(
             begins, ends = (hour(at.hour, at.minute, spanish=spanish, number=number) for at in (start, end))
             its_day = weekday(start, now, spanish=spanish)
             text = f"el {its_day} de {begins} a {ends}" if spanish else f"{text} {to} {ends}"
-    if not differs(start, place_zone, user_zone):
+    if not differs(start, place_zone, reader.timezone):
         return text
     place = f"hora de {city(place_zone, spanish=True)}" if spanish else f"{city(place_zone)} time"
     if start.tzinfo is None:
         return f"{text} {place}"
-    own = in_zone(start, user_zone)
+    own = in_zone(start, reader.timezone)
     their = hour(own.hour, own.minute, spanish=spanish, number=number) if isinstance(own, datetime) else ""
     if isinstance(own, datetime) and own.date() != start.date():
         their = day_and_hour(own, now, spanish=spanish, number=number)
-    return f"{text} {place} ({their} {'en' if spanish else 'in'} {city(user_zone, spanish=spanish)})"
+    return f"{text} {place} ({their} {'en' if spanish else 'in'} {city(reader.timezone, spanish=spanish)})"

@@ -8,6 +8,7 @@ from kallyai_mcp.calls.records import CallState
 from kallyai_mcp.tools.call_view import CallView
 from kallyai_mcp.tools.text.calls import callee, thing
 from kallyai_mcp.tools.text.plain import duration, quoted, word, zone_of
+from kallyai_mcp.tools.text.reader import Reader
 from kallyai_mcp.tools.text.scheduled import due
 from kallyai_mcp.tools.text.times import day, hour, in_zone, when
 
@@ -76,39 +77,35 @@ def reason(status: str, *, spanish: bool = False) -> str:
 
 def listing(
     views: Sequence[CallView],
+    reader: Reader,
     *,
     total: int | None,
     offset: int,
     seen: int,
     more: bool,
-    zone_name: str,
-    now: datetime,
     lists: Sequence[str] = (),
     unsettled: Sequence[CallView] = (),
-    spanish: bool = False,
 ) -> str:
     """A line for each call, newest first, and how to get more; above them lists and the calls without an outcome.
 
     Args:
         views: The page of calls.
+        reader: Who reads it.
         total: How many calls there are; None when KallyAI doesn't say.
         offset: How many calls come before this page.
         seen: How many calls there are up to the end of this page.
         more: There are further pages.
-        zone_name: IANA name of the user's time zone.
-        now: The present moment, with a time zone.
         lists: Lines about lists of candidates that go on or wait for the user.
         unsettled: Our calls without an outcome, but those of these lists.
-        spanish: In Spanish, else in English.
     """
 
     def say(key: str, **values: object) -> str:
-        return _SENTENCES[key][spanish].format(**values)
+        return _SENTENCES[key][reader.spanish].format(**values)
 
     if not views and not unsettled and not lists:
         return say("none_after", offset=offset) if offset else say("none")
     room = _WIDE if len(views) <= _SHORT_LIST else _NARROW
-    lines = [*lists, *(_row(view, zone_name, now, room, spanish) for view in unsettled)]
+    lines = [*lists, *(_row(view, reader, room) for view in unsettled)]
     lines += [say("unsettled")] if unsettled else []
     if views:
         is_everything = offset == 0 and seen == total
@@ -116,23 +113,20 @@ def listing(
         lines.append(say("calls" if total is None else "count_1" if total == 1 else "count", total=total, page=page))
     else:
         lines.append(say("none_after", offset=offset) if offset else say("no_other"))
-    lines += [_row(view, zone_name, now, room, spanish) for view in views]
+    lines += [_row(view, reader, room) for view in views]
     lines += [say("not_looked_up")] if any(view.is_calendar_unread for view in views) else []
     return "\n".join([*lines, say("more", seen=seen)] if more else lines)
 
 
-def _row(view: CallView, zone_name: str, now: datetime, room: int, spanish: bool) -> str:
-    call, record = view.call, view.record
+def _row(view: CallView, reader: Reader, room: int) -> str:
+    call, record, spanish = view.call, view.record, reader.spanish
     began = (call.created_at if call is not None else None) or (record.placed_at if record is not None else None)
-    at = when(began, zone_of(zone_name), now, spanish=spanish) if began is not None else "?"
+    at = when(began, zone_of(reader.timezone), reader.now, spanish=spanish) if began is not None else "?"
     id_ = view.call_id or (record.tracking_id if record is not None else "")
     if record is not None and view.outcome in (None, Outcome.UNKNOWN) and call is None:
         id_ = record.tracking_id
-    who, detail = (
-        callee(view, spanish=spanish).in_row(24 if room == _WIDE else 16),
-        _detail(view, zone_name, now, room, spanish),
-    )
-    parts = (at, state_in_words(view, spanish), who, detail, word(id_))
+    who = callee(view, spanish=spanish).in_row(24 if room == _WIDE else 16)
+    parts = (at, state_in_words(view, spanish), who, _detail(view, reader, room), word(id_))
     return "  ".join(part for part in parts if part)
 
 
@@ -149,29 +143,29 @@ def state_in_words(view: CallView, spanish: bool) -> str:
     return f"{_STATES[view.outcome][spanish]}{'*' if view.is_calendar_unread else ''}"
 
 
-def _detail(view: CallView, zone_name: str, now: datetime, room: int, spanish: bool) -> str:
+def _detail(view: CallView, reader: Reader, room: int) -> str:
+    call, record, spanish = view.call, view.record, reader.spanish
     if view.appointment is not None:
         what = thing(view, spanish=spanish) if room == _WIDE else ""
-        return ", ".join(filter(None, (what, _time(view, now, spanish))))
-    call = view.call
-    if call is None:
-        if view.outcome is Outcome.UNKNOWN:
-            return _SENTENCES["may_have"][spanish]
-        if view.record is None:
-            return ""
-        if view.record.schedule.not_before is not None and not view.record.is_active:
-            moment = due(view.record, now, zone_name=zone_name, spanish=spanish)
-            return _SENTENCES["due"][spanish].format(moment=moment)
-        return _SENTENCES["so_far"][spanish].format(duration=duration(view.record.elapsed(now)))
-    said = quoted(call.highlights, room) if call.highlights else ""
-    return reason(call.plain_status, spanish=spanish) or said
+        return ", ".join(filter(None, (what, _time(view, reader))))
+    if call is not None:
+        said = quoted(call.highlights, room) if call.highlights else ""
+        return reason(call.plain_status, spanish=spanish) or said
+    if view.outcome is Outcome.UNKNOWN:
+        return _SENTENCES["may_have"][spanish]
+    if record is None:
+        return ""
+    if record.schedule.not_before is not None and not record.is_active:
+        moment = due(record.schedule, record.submission.respondent_phone, record.timezone, reader)
+        return _SENTENCES["due"][spanish].format(moment=moment)
+    return _SENTENCES["so_far"][spanish].format(duration=duration(record.elapsed(reader.now)))
 
 
-def _time(view: CallView, now: datetime, spanish: bool) -> str:
+def _time(view: CallView, reader: Reader) -> str:
     """When the appointment begins, by the callee's clock: "Jan 28, 7:00 PM"."""
     start = view.appointment.start if view.appointment is not None else None
     if start is None:
         return ""
-    local, number = in_zone(start, view.zone_name), view.submission.respondent_phone
+    local, number, spanish = in_zone(start, view.zone_name), view.submission.respondent_phone, reader.spanish
     clock = hour(local.hour, local.minute, spanish=spanish, number=number) if isinstance(local, datetime) else ""
-    return ", ".join(filter(None, (day(local, now, spanish=spanish), clock)))
+    return ", ".join(filter(None, (day(local, reader.now, spanish=spanish), clock)))

@@ -1,7 +1,6 @@
 """How a call list reads: the result, a line for each candidate, and what to do."""
 
 from collections.abc import Sequence
-from datetime import datetime
 
 from kallyai_mcp.api.errors import PolicyError
 from kallyai_mcp.api.models import Submission
@@ -14,6 +13,7 @@ from kallyai_mcp.tools.text.calls import Party, booked_time, record_party
 from kallyai_mcp.tools.text.canceling import list_canceled
 from kallyai_mcp.tools.text.errors import forbidden
 from kallyai_mcp.tools.text.plain import one_line, quoted, sentence, word, zone_of
+from kallyai_mcp.tools.text.reader import Reader
 from kallyai_mcp.tools.text.times import when
 
 _SENTENCES: dict[str, tuple[str, str]] = {
@@ -102,19 +102,9 @@ _SENTENCES: dict[str, tuple[str, str]] = {
 }
 
 
-def call_list(
-    found: CallList, now: datetime, *, wait: float, zone_name: str, spanish: bool, is_duplicate: bool = False
-) -> str:
-    """A list, as far as it is.
-
-    Args:
-        found: The list.
-        now: The present moment, with a time zone.
-        wait: How long a tool waits by default, in seconds.
-        zone_name: IANA name of the user's time zone.
-        spanish: In Spanish, else in English.
-        is_duplicate: The same list was asked for again.
-    """
+def call_list(found: CallList, reader: Reader, *, is_duplicate: bool = False) -> str:
+    """A list, as far as it is; a duplicate is one that was asked for again."""
+    spanish = reader.spanish
     last = found.records[-1] if found.records else None
     party = record_party(last) if last is not None else party_of(found.submissions[0])
     called = sum(record.state is not CallState.REFUSED for record in found.records)
@@ -130,7 +120,7 @@ def call_list(
         key = "found_unreached" if found.was_found_unreached else key
         first = _say(key, spanish, **values)
     lines = [_say("again", spanish) + first if is_duplicate else first]
-    lines += [f"{n}. {_row(record, now, zone_name, spanish)}" for n, record in enumerate(found.records, 1)]
+    lines += [f"{n}. {_row(record, reader)}" for n, record in enumerate(found.records, 1)]
     waiting = found.not_called if found.records or found.why is not None else found.not_called[1:]
     if waiting:
         parties = "; ".join(str(party_of(submission)) for submission in waiting)
@@ -138,7 +128,7 @@ def call_list(
     if found.why is Why.CANCELED and is_duplicate and found.not_called:
         lines.append(_say("others", spanish))
     if found.why is None:
-        lines.append(_say("next", spanish, id=found.list_id, wait=wait))
+        lines.append(_say("next", spanish, id=found.list_id, wait=reader.wait_seconds))
     elif found.is_waiting and last is not None and key in ("needs_decision", "other_time", "unknown"):
         advice = "go_on_after_other_time" if is_other_time else "go_on"
         lines.append(_say(advice, spanish, id=last.call_id or last.tracking_id))
@@ -146,7 +136,7 @@ def call_list(
 
 
 def task_status(found: CallList, *, spanish: bool, is_duplicate: bool = False) -> str:
-    """How far a list is that an agent follows as a task; `is_duplicate`: the same list was asked for again."""
+    """How far a list is that an agent follows as a task."""
     if found.why is Why.CANCELED:
         parties = "; ".join(str(party_of(submission)) for submission in found.not_called)
         return list_canceled(parties, is_done=True, is_active=found.is_calling, spanish=spanish)
@@ -156,20 +146,13 @@ def task_status(found: CallList, *, spanish: bool, is_duplicate: bool = False) -
     return f"{_say('again', spanish) if is_duplicate else ''}{first} {_say('task_cancel', spanish)}"
 
 
-def listed(lists: Sequence[CallList], zone_name: str, now: datetime, *, spanish: bool) -> list[str]:
-    """Lists that go on or wait for the user, as lines of a listing of calls: each with its calls, and what to do.
-
-    Args:
-        lists: The lists.
-        zone_name: IANA name of the user's time zone.
-        now: The present moment, with a time zone.
-        spanish: In Spanish, else in English.
-    """
-    lines = []
+def listed(lists: Sequence[CallList], reader: Reader) -> list[str]:
+    """Lists that go on or wait for the user, as lines of a listing of calls: each with its calls, and what to do."""
+    lines, spanish = [], reader.spanish
     for found in lists:
         number, count = max(1, len(found.records)), len(found.submissions)
         state = _say(f"state_{state_of(found)}", spanish, number=number, count=count)
-        at = when(found.asked_at, zone_of(zone_name), now, spanish=spanish)
+        at = when(found.asked_at, zone_of(reader.timezone), reader.now, spanish=spanish)
         lines.append(f"{at}  {_say('listed', spanish, state=state)}  {word(found.list_id)}")
         for position, record in enumerate(found.records, 1):
             words, id_ = state_in_words(CallView.of_record(record), spanish), record.call_id or record.tracking_id
@@ -201,17 +184,15 @@ def party_of(submission: Submission) -> Party:
     return Party(submission.respondent_phone, one_line(name) if name else None)
 
 
-def _row(record: CallRecord, now: datetime, zone_name: str, spanish: bool) -> str:
-    view = CallView.of_record(record)
-    call = view.call
-    when = booked_time(view, now, zone_name, spanish=spanish) if view.appointment is not None else ""
-    said = ""
+def _row(record: CallRecord, reader: Reader) -> str:
+    view, spanish = CallView.of_record(record), reader.spanish
+    call, said = view.call, ""
     if call is not None and call.highlights and view.outcome is not Outcome.NOT_REACHED:  # else the reason says it all
         said = f" KallyAI: {quoted(sentence(call.highlights, spanish=spanish), 300, spanish=spanish)}"
     why = reason(call.plain_status, spanish=spanish) if call is not None else ""
     if record.state is CallState.REFUSED and record.error is not None:
         why = word(record.error.code)
-    facts = ", ".join(filter(None, (state_in_words(view, spanish), why, when)))
+    facts = ", ".join(filter(None, (state_in_words(view, spanish), why, booked_time(view, reader))))
     return f"{record_party(record)}: {facts}.{said} {word(record.call_id or record.tracking_id)}"
 
 

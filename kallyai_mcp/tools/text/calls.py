@@ -12,6 +12,7 @@ from kallyai_mcp.calls.records import CallRecord
 from kallyai_mcp.tools.call_view import CallView
 from kallyai_mcp.tools.text.call_words import say
 from kallyai_mcp.tools.text.plain import ago, duration, named, one_line, quoted, sentence, word
+from kallyai_mcp.tools.text.reader import Reader
 from kallyai_mcp.tools.text.times import day_and_hour, differs, hour, in_zone
 
 _NUMBER = re.compile(r"\+?[0-9 ().-]{1,24}", re.ASCII)
@@ -66,20 +67,17 @@ def callee(view: CallView, *, spanish: bool = False) -> Party:
     return party_of(view.call, spanish=spanish) if view.call is not None else Party(None, None, spanish)
 
 
-def outcome(view: CallView, now: datetime, *, zone_name: str, spanish: bool, few_left: str | None = None) -> str:
+def outcome(view: CallView, call: Call, reader: Reader, *, few_left: str | None = None) -> str:
     """The outcome of a call that has ended, in words that an agent can relay.
 
     Args:
-        view: The call; it has an outcome, and KallyAI reported it.
-        now: The present moment, with a time zone.
-        zone_name: IANA name of the user's time zone.
-        spanish: In Spanish, else in English.
+        view: The call.
+        call: The same as KallyAI reports it.
+        reader: Who reads it.
         few_left: What is left of the quota, if that is little.
     """
-    call = view.call
-    if call is None:
-        raise ValueError("the call has no outcome")
-    lines = [_headline(view, call, now, zone_name, spanish)]
+    spanish = reader.spanish
+    lines = [_headline(view, call, reader)]
     said = f"KallyAI: {quoted(sentence(call.highlights, spanish=spanish))}" if call.highlights else ""
     has_appointment = view.appointment is not None
     if has_appointment:
@@ -101,24 +99,24 @@ def outcome(view: CallView, now: datetime, *, zone_name: str, spanish: bool, few
     return "\n".join(lines)
 
 
-def _headline(view: CallView, call: Call, now: datetime, zone_name: str, spanish: bool) -> str:
+def _headline(view: CallView, call: Call, reader: Reader) -> str:
+    spanish, seconds = reader.spanish, call.duration_seconds
     party = callee(view, spanish=spanish)
-    seconds = call.duration_seconds
     after = say("after", spanish, duration=duration(seconds)) if seconds is not None else ""
     match view.outcome:
         case Outcome.BOOKED:
-            when = booked_time(view, now, zone_name, spanish=spanish)
+            when = booked_time(view, reader)
             what = say("at", spanish, thing=thing(view, spanish=spanish), party=party)
             return say("booked", spanish, what=what, when=f", {when}" if when else "")
         case Outcome.BOOKED_OTHER_TIME:
-            when = booked_time(view, now, zone_name, spanish=spanish)
-            return say("booked_other_time", spanish, when=when, asked=_asked(view, now, spanish), party=party)
+            when = booked_time(view, reader)
+            return say("booked_other_time", spanish, when=when, asked=_asked(view, reader), party=party)
         case Outcome.ANSWERED:
             lasted = say("lasted", spanish, duration=duration(seconds)) if seconds is not None else ""
             return say("answered", spanish, party=party, lasted=lasted)
         case Outcome.NOT_REACHED:
             parts = [say(call.plain_status, spanish, party=party, after=after), say("nothing_agreed", spanish)]
-            local = local_time(party.phone, now) if party.phone else None
+            local = local_time(party.phone, reader.now) if party.phone else None
             if local is not None:
                 time = hour(local.hour, local.minute, spanish=spanish, number=party.phone)
                 parts.append(say("time_there", spanish, time=time))
@@ -141,19 +139,19 @@ def thing(view: CallView, *, spanish: bool) -> str:
     return say(f"{kind}_for_1" if size == 1 else f"{kind}_for", spanish, count=size)
 
 
-def booked_time(view: CallView, now: datetime, zone_name: str, *, spanish: bool) -> str:
+def booked_time(view: CallView, reader: Reader) -> str:
     """When the appointment begins; "there" where the user's own clock shows another time. "" when it is not known."""
     start = view.appointment.start if view.appointment is not None else None
     if start is None:
         return ""
     start = in_zone(start, view.zone_name)
-    text = day_and_hour(start, now, spanish=spanish, number=view.submission.respondent_phone)
-    return say("there", spanish, moment=text) if differs(start, view.zone_name, zone_name) else text
+    text = day_and_hour(start, reader.now, spanish=reader.spanish, number=view.submission.respondent_phone)
+    return say("there", reader.spanish, moment=text) if differs(start, view.zone_name, reader.timezone) else text
 
 
-def _asked(view: CallView, now: datetime, spanish: bool) -> str:
+def _asked(view: CallView, reader: Reader) -> str:
     """What was asked for in place of the appointment that was made: the time alone, if it is on the same day."""
-    number = view.submission.respondent_phone
+    number, now, spanish = view.submission.respondent_phone, reader.now, reader.spanish
     start = view.appointment.start if view.appointment is not None else None
     try:
         day = date.fromisoformat(view.day) if view.day else None
@@ -169,11 +167,11 @@ def _asked(view: CallView, now: datetime, spanish: bool) -> str:
     return day_and_hour(datetime(day.year, day.month, day.day, hours, minutes), now, spanish=spanish, number=number)  # noqa: DTZ001 - the callee's own time
 
 
-def in_progress(view: CallView, now: datetime, *, wait: float, spanish: bool, is_duplicate: bool = False) -> str:
-    """A call that has no outcome yet, and the next step: wait for it, `wait` seconds at a time."""
-    record = view.record
+def in_progress(view: CallView, reader: Reader, *, is_duplicate: bool = False) -> str:
+    """A call that has no outcome yet, and the next step: to wait for it."""
+    record, spanish, wait = view.record, reader.spanish, reader.wait_seconds
     began = record.placed_at if record is not None else view.call.created_at if view.call is not None else None
-    elapsed = duration(max(0.0, (now - began).total_seconds()) if began is not None else 0.0)
+    elapsed = duration(max(0.0, (reader.now - began).total_seconds()) if began is not None else 0.0)
     key = "in_progress_duplicate" if is_duplicate else "in_progress"
     if record is not None and record.response_lost_at is not None and not is_duplicate:
         key = "in_progress_lost"
@@ -188,24 +186,14 @@ def so_far(record: CallRecord, now: datetime, *, spanish: bool) -> str:
     return say("so_far", spanish, party=record_party(record), elapsed=duration(record.elapsed(now)))
 
 
-def task_status(record: CallRecord, now: datetime, *, spanish: bool, is_new: bool = True) -> str:
-    """How far a call is that an agent follows as a task.
-
-    Args:
-        record: The call; it is active, or was canceled.
-        now: The present moment, with a time zone.
-        spanish: In Spanish, else in English.
-        is_new: The request placed the call, or asks for its progress.
-    """
-    party, elapsed = record_party(record), duration(record.elapsed(now))
+def task_status(record: CallRecord, reader: Reader, *, is_duplicate: bool = False) -> str:
+    """How far a call is that an agent follows as a task; the call is active, or was canceled."""
     if not record.is_active:
-        return say("task_canceled", spanish)
-    if record.response_lost_at is not None:
-        first = say("task_lost", spanish, party=party, elapsed=elapsed)
-    else:
-        first = say("task", spanish, party=party, elapsed=elapsed)
-    joined = "" if is_new else f"{say('task_joined', spanish)} "
-    return f"{joined}{first} {say('task_no_end', spanish)}"
+        return say("task_canceled", reader.spanish)
+    key = "task" if record.response_lost_at is None else "task_lost"
+    first = say(key, reader.spanish, party=record_party(record), elapsed=duration(record.elapsed(reader.now)))
+    joined = f"{say('task_joined', reader.spanish)} " if is_duplicate else ""
+    return f"{joined}{first} {say('task_no_end', reader.spanish)}"
 
 
 def unknown(record: CallRecord, *, spanish: bool) -> str:
@@ -214,15 +202,9 @@ def unknown(record: CallRecord, *, spanish: bool) -> str:
     return say(key, spanish, party=record_party(record), check=say("check_first", spanish, id=record.tracking_id))
 
 
-def already_placed(record: CallRecord, now: datetime, *, was_active: bool, spanish: bool) -> str:
-    """The line before the outcome of a duplicate: the call was placed before, and no new one now.
-
-    Args:
-        record: The call.
-        now: The present moment, with a time zone.
-        was_active: It was in progress when it was asked for again.
-        spanish: In Spanish, else in English.
-    """
+def already_placed(record: CallRecord, reader: Reader, *, was_active: bool) -> str:
+    """The line before the outcome of a duplicate: no new call was placed, because it was before, or was in progress."""
     if was_active:
-        return say("was_in_progress", spanish) + "\n"
-    return say("already", spanish, ago=ago(record.elapsed(now), spanish=spanish)) + "\n"
+        return say("was_in_progress", reader.spanish) + "\n"
+    ago_ = ago(record.elapsed(reader.now), spanish=reader.spanish)
+    return say("already", reader.spanish, ago=ago_) + "\n"

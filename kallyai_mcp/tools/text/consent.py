@@ -1,15 +1,15 @@
 """What a user reads before a call, in English and Spanish: the preview, and the form for missing details."""
 
 from collections.abc import Sequence
-from datetime import datetime
 
 from kallyai_mcp.api.models import Statistics, Submission
-from kallyai_mcp.calls.numbers import for_people, local_times, place_of, zone_of_number
+from kallyai_mcp.calls.numbers import for_people, local_times, place_of
 from kallyai_mcp.calls.other_time import instructions_for_reader
 from kallyai_mcp.calls.policy import RiskFlag
 from kallyai_mcp.calls.schedule import Schedule
 from kallyai_mcp.tools.text.plain import cut, number, one_line
-from kallyai_mcp.tools.text.scheduled import due_in_words
+from kallyai_mcp.tools.text.reader import Reader
+from kallyai_mcp.tools.text.scheduled import due
 from kallyai_mcp.tools.text.times import hour, hour_in_text, weekday
 
 _MAX_LENGTH = 600
@@ -76,10 +76,7 @@ def preview(
     risk_flags: Sequence[RiskFlag],
     usage: Statistics | None,
     schedule: Schedule,
-    *,
-    now: datetime,
-    zone_name: str,
-    spanish: bool,
+    reader: Reader,
 ) -> str:
     """The call as its user sees it before it is placed.
 
@@ -88,15 +85,12 @@ def preview(
         risk_flags: The reasons to ask.
         usage: The account's statistics; None when they are not known.
         schedule: When it is placed, and how often it may be until somebody is reached.
-        now: The present moment, with a time zone.
-        zone_name: IANA name of the user's time zone.
-        spanish: In Spanish, else in English.
+        reader: Who is asked.
     """
-    phone = submission.respondent_phone
+    phone, spanish = submission.respondent_phone, reader.spanish
     callee = ", ".join(filter(None, (one_line(submission.business_name or ""), for_people(phone))))
-    place, place_zone = place_of(phone, "es" if spanish else "en"), zone_of_number(phone) or zone_name
-    due = due_in_words(schedule, now, place_zone=place_zone, zone_name=zone_name, number=phone, spanish=spanish)
-    clocks = [hour(t.hour, t.minute, spanish=spanish, number=phone) for t in local_times(phone, now)[:3]]
+    place, when = place_of(phone, "es" if spanish else "en"), due(schedule, phone, reader.timezone, reader)
+    clocks = [hour(t.hour, t.minute, spanish=spanish, number=phone) for t in local_times(phone, reader.now)[:3]]
     there = (" o " if spanish else " or ").join(clocks)
     spoken = submission.call_language or submission.language
     instructions = instructions_for_reader(submission, spanish=spanish)
@@ -105,12 +99,12 @@ def preview(
     rows = [
         ("¿Llamar a {}?" if spanish else "Call {}?").format(f"{callee}{f' ({place})' if place else ''}"),
         _row("Se te pregunta porque", "You are asked because", reasons(risk_flags, spanish), spanish),
-        _row("Cuándo", "When", due, spanish),
+        _row("Cuándo", "When", when, spanish),
         _row("Intentos", "Attempts", _attempts(schedule.attempts, spanish), spanish),
-        _row("Hora allí", "Time there", "" if due else there, spanish),
+        _row("Hora allí", "Time there", "" if when else there, spanish),
         _row("Idioma", "Language", _LANGUAGES[spoken][spanish] if spoken in _LANGUAGES else "", spanish),
         _row("Para", "What for", cut(one_line(submission.task_description), _MAX_LENGTH), spanish),
-        _row("Detalles", "Details", _details(submission, now, spanish), spanish),
+        _row("Detalles", "Details", _details(submission, reader), spanish),
         _row("Además", "Also", cut("; ".join(map(one_line, instructions)), _MAX_LENGTH), spanish),
         _row("Minutos restantes", "Minutes left", left, spanish),
     ]
@@ -129,13 +123,14 @@ def _row(in_spanish: str, in_english: str, text: str, spanish: bool) -> str:
     return f"{in_spanish if spanish else in_english}: {text}" if text else ""
 
 
-def _details(submission: Submission, now: datetime, spanish: bool) -> str:
+def _details(submission: Submission, reader: Reader) -> str:
+    spanish = reader.spanish
     day, size, phone = submission.appointment_date, submission.party_size, submission.user_phone
     people = ("persona" if size == 1 else "personas") if spanish else ("person" if size == 1 else "people")
     parts = (
         submission.user_name,
         for_people(phone) if phone else None,
-        weekday(day, now, spanish=spanish) if day else None,
+        weekday(day, reader.now, spanish=spanish) if day else None,
         hour_in_text(submission.appointment_time, spanish=spanish, number=submission.respondent_phone),
         submission.time_preference_text,
         f"{size} {people}" if size else None,
@@ -157,10 +152,9 @@ def list_preview(
     parties: Sequence[str],
     flags: Sequence[Sequence[RiskFlag]],
     until: str,
+    reader: Reader,
     *,
-    goes_on: bool = False,
-    now: datetime,
-    spanish: bool,
+    goes_on: bool,
 ) -> str:
     """A list of calls as its user sees it before the first one is placed, or the next one after a long time.
 
@@ -169,10 +163,10 @@ def list_preview(
         parties: Who may be called, in turn.
         flags: The reasons to ask, for each.
         until: When the list stops: `booked`, `answered`, or `all`.
+        reader: Who is asked.
         goes_on: It has begun, and is to go on with those.
-        now: The present moment, with a time zone.
-        spanish: In Spanish, else in English.
     """
+    spanish = reader.spanish
     heading, ends = (_LEFT if goes_on else _LISTS)[spanish], _UNTIL[until][spanish]
     rows = [f"{heading.format(count=len(parties))} {ends}"]
     for party, reasons_ in zip(parties, flags, strict=True):
@@ -181,7 +175,7 @@ def list_preview(
     instructions = instructions_for_reader(submission, spanish=spanish)
     rows += [
         _row("Para", "What for", cut(one_line(submission.task_description), _MAX_LENGTH), spanish),
-        _row("Detalles", "Details", _details(submission, now, spanish), spanish),
+        _row("Detalles", "Details", _details(submission, reader), spanish),
         _row("Además", "Also", cut("; ".join(map(one_line, instructions)), _MAX_LENGTH), spanish),
     ]
     return "\n".join(row for row in rows if row)

@@ -1,11 +1,11 @@
 """How a transcript reads."""
 
 import secrets
-from datetime import datetime
 
 from kallyai_mcp.api.models import Call, Transcript
 from kallyai_mcp.tools.text.calls import party_of
 from kallyai_mcp.tools.text.plain import LIMIT, clock, duration, one_line, zone_of
+from kallyai_mcp.tools.text.reader import Reader
 from kallyai_mcp.tools.text.times import day, hour
 
 _TRANSCRIPT_LIMIT = 100_000
@@ -22,19 +22,15 @@ def entries_shown(transcript: Transcript) -> int:
     return len(transcript.entries)
 
 
-def conversation(
-    call: Call | None, transcript: Transcript, *, zone_name: str, now: datetime, spanish: bool = False
-) -> str:
+def conversation(call: Call | None, transcript: Transcript, reader: Reader) -> str:
     """Who said what and when, between delimiters that nothing in the text can imitate.
 
     Args:
         call: The call; None when the sign-in may not read it.
         transcript: What was said.
-        zone_name: IANA name of the user's time zone.
-        now: The present moment, with a time zone.
-        spanish: Our words around it are in Spanish, else in English.
+        reader: Who reads it.
     """
-    zone = zone_of(zone_name)
+    zone, spanish = zone_of(reader.timezone), reader.spanish
     conversation = "Conversación" if spanish else "Conversation"
     facts = [
         f"{conversation} {'con' if spanish else 'with'} {party_of(call, spanish=spanish)}"
@@ -43,7 +39,7 @@ def conversation(
     ]
     if call is not None and call.created_at:
         at = call.created_at.astimezone(zone)
-        facts += [day(at, now.astimezone(zone), spanish=spanish), hour(at.hour, at.minute, spanish=spanish)]
+        facts += [day(at, reader.now.astimezone(zone), spanish=spanish), hour(at.hour, at.minute, spanish=spanish)]
     if call is not None and call.duration_seconds is not None:
         facts.append(duration(call.duration_seconds))
     shown = entries_shown(transcript)

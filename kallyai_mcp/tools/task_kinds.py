@@ -1,0 +1,169 @@
+"""The two kinds of tasks: a call, and a list of candidates."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Literal
+
+from mcp.types import CallToolResult
+
+from kallyai_mcp.api.errors import KallyAIError
+from kallyai_mcp.calls.call_lists import CallList, Why
+from kallyai_mcp.calls.records import CallRecord, CallState
+from kallyai_mcp.tools.call_results import to_result
+from kallyai_mcp.tools.context import AppContext
+from kallyai_mcp.tools.list_results import cancel_list, list_result
+from kallyai_mcp.tools.text import call_lists as list_texts
+from kallyai_mcp.tools.text.calls import task_status
+from kallyai_mcp.tools.text.reader import Reader
+from kallyai_mcp.tools.text.scheduled import scheduled_task
+from kallyai_mcp.tools.tool_errors import tool_error
+from kallyai_mcp.tools.user_language import reads_spanish
+
+Status = Literal["working", "completed", "cancelled"]
+
+
+@dataclass(frozen=True)
+class CallTask:
+    """A call as a task."""
+
+    record: CallRecord
+
+    @property
+    def id(self) -> str:
+        """The id of the task."""
+        return self.record.tracking_id
+
+    @property
+    def language(self) -> str | None:
+        """The language that the call names, if it names one."""
+        return self.record.submission.language
+
+    @property
+    def created_at(self) -> datetime:
+        """When the task began."""
+        return self.record.placed_at
+
+    @property
+    def status(self) -> Status:
+        """How far the task is."""
+        if self.record.is_open:
+            return "working"
+        return "cancelled" if self.record.state is CallState.CANCELED else "completed"
+
+    @property
+    def ended_at(self) -> datetime | None:
+        """When the task ended, if that is known."""
+        return self.record.ended_at
+
+    def text(self, reader: Reader, *, is_duplicate: bool = False) -> str:
+        """How far the task is, in words; a duplicate is one that was asked for again."""
+        if self.record.state is CallState.SCHEDULED:
+            return scheduled_task(self.record, reader, is_duplicate=is_duplicate)
+        return task_status(self.record, reader, is_duplicate=is_duplicate)
+
+    async def result(self, app_context: AppContext, *, with_links: bool) -> CallToolResult:
+        """The result that make_call would have returned, had it waited for the end."""
+        try:
+            return await to_result(app_context, self.record, is_new=True, with_links=with_links)
+        except KallyAIError as error:
+            spanish = await reads_spanish(app_context, self.language)
+            return await tool_error(error, app_context, tool="make_call", places_calls=True, spanish=spanish)
+
+    async def cancel(self, app_context: AppContext) -> None:
+        """Do what cancel_call does."""
+        await app_context.calls.cancel(self.record.tracking_id)
+
+
+@dataclass(frozen=True)
+class ListTask:
+    """A list, from when it was asked for, or asked to go on, until it stops.
+
+    A task that is completed must stay so (SEP-2663, "Task Status Lifecycle"). So a list that goes on after a decision
+    is a new task, and nothing has to be stored for it: the moment is part of its id.
+
+    Attributes:
+        found: The list.
+        began: When it was asked for, or asked to go on, in milliseconds since the epoch.
+    """
+
+    found: CallList
+    began: int
+
+    @classmethod
+    def newest(cls, found: CallList) -> "ListTask":
+        """The task of a list as it is now."""
+        return cls(found, _milliseconds(found.asked_at))
+
+    @property
+    def id(self) -> str:
+        """The id of the task."""
+        return f"{self.found.list_id}.{self.began}"
+
+    @property
+    def language(self) -> str | None:
+        """The language that the list names, if it names one."""
+        return self.found.language
+
+    @property
+    def created_at(self) -> datetime:
+        """When the task began."""
+        return datetime.fromtimestamp(self.began / 1000, UTC)
+
+    @property
+    def is_past(self) -> bool:
+        """Whether the list went on since: what it does now is another task."""
+        return self.began != _milliseconds(self.found.asked_at)
+
+    @property
+    def status(self) -> Status:
+        """A list that was canceled after it reached somebody is completed: its result has to be told."""
+        if self.is_past or not self.found.is_open:
+            is_canceled = self.found.why is Why.CANCELED and not self.found.may_have_reached
+            return "cancelled" if is_canceled and not self.is_past else "completed"
+        return "working"
+
+    @property
+    def ended_at(self) -> datetime:
+        """When the task ended; the last call of a canceled list may end later than the list."""
+        if self.is_past:
+            return self.found.asked_at
+        ends = (self.found.ended_at, *(record.ended_at for record in self.found.records[-1:]))
+        return max((end for end in ends if end is not None), default=self.found.asked_at)
+
+    def text(self, reader: Reader, *, is_duplicate: bool = False) -> str:
+        """As for a call."""
+        return list_texts.task_status(self.found, spanish=reader.spanish, is_duplicate=is_duplicate)
+
+    async def result(self, app_context: AppContext, *, with_links: bool) -> CallToolResult:
+        """The result that call_around would have returned; there are no links in it."""
+        del with_links
+        return await list_result(app_context, self.found, is_new=True)
+
+    async def cancel(self, app_context: AppContext) -> None:
+        """Do what cancel_call does, unless the list has stopped."""
+        if self.status == "working":
+            await cancel_list(app_context, self.found)
+
+
+async def find_task(app_context: AppContext, id_: str) -> CallTask | ListTask | None:
+    """The task of this account with this id; None if there is none.
+
+    Raises:
+        KallyAIError: As `CallService.find`.
+    """
+    list_id, _, began = id_.rpartition(".")
+    if began.isascii() and began.isdecimal() and len(began) <= _DIGITS:
+        found = await app_context.calls.find_list(list_id)
+        if found is not None and int(began) <= _milliseconds(found.asked_at):
+            return ListTask(found, int(began))
+    record = await app_context.calls.find(id_)
+    # `find` takes a call_id too, which is not a task's id.
+    return CallTask(record) if record is not None and record.tracking_id == id_ else None
+
+
+_DIGITS = 14
+"""Of milliseconds since the epoch, until the year 5138."""
+
+
+def _milliseconds(moment: datetime) -> int:
+    return int(moment.timestamp() * 1000)
