@@ -41,12 +41,14 @@ class Demo:
         verbose: Also print each use of a tool: its arguments, and the text that a model reads.
         spanish: In Spanish, else in English.
         step: The number of the current step.
+        now: Returns the present moment, with a time zone.
     """
 
     client: Any
     verbose: bool = False
     spanish: bool = False
     step: int = 0
+    now: Callable[[], datetime] = lambda: datetime.now(UTC)
 
     def text(self, key: str, **values: object) -> str:
         """A sentence of the demo."""
@@ -114,7 +116,8 @@ async def place_calls(demo: Demo) -> None:
         DemoError: An answer is not the expected one.
     """
     before = await demo.use("check_quota", expect="35")
-    friday = date.today() + timedelta(days=(4 - date.today().weekday()) % 7 or 7)  # noqa: DTZ011 - the user's own day
+    today = demo.now().astimezone().date()
+    friday = today + timedelta(days=(4 - today.weekday()) % 7 or 7)
     call_id = await _book(demo, friday)
     await _call_around(demo, friday)
     await _be_refused(demo)
@@ -180,8 +183,8 @@ async def _book(demo: Demo, friday: date) -> str:
                 f"la llamada debía reservar una mesa, pero el resultado es {call.outcome}",
             )
         )
-    zone, now, words = local_timezone(), datetime.now(UTC), Words("es" if demo.spanish else "en")
-    for line in outcome_lines(call, words, timezone=zone, now=now, commands=False, indent="   "):
+    zone, words = local_timezone(), Words("es" if demo.spanish else "en")
+    for line in outcome_lines(call, words, timezone=zone, now=demo.now(), commands=False, indent="   "):
         say(line)
 
     demo.show("said")

@@ -28,7 +28,7 @@ async def test_the_demo_is_spanish_throughout_for_a_spanish_reader(
     tmp_path: Path, clock: ManualClock, app: SandboxApp, capsys: pytest.CaptureFixture[str]
 ) -> None:
     async with open_agent(settings_in(tmp_path), mode="auto", clock=clock, app=app) as agent:
-        await place_calls(Demo(agent.client, spanish=True))
+        await place_calls(Demo(agent.client, spanish=True, now=clock.now))
 
     shown = re.sub(
         r"First|Second|Third|Italian Bistro|Demo Guest|\(suppression_violation\)", "", capsys.readouterr().out
