@@ -18,6 +18,11 @@ def localized(english: str, spanish: str) -> str:
     return spanish if (_chosen[-1] if _chosen else reader_language()) == "es" else english
 
 
+def invalid(english: str, spanish: str) -> ValueError:
+    """An error whose message is the one of two texts that `localized` chooses."""
+    return ValueError(localized(english, spanish))
+
+
 @contextmanager
 def speaking(language: Language) -> Iterator[None]:
     """Have `localized` take this language within, such as English for JSON."""
@@ -55,10 +60,9 @@ def reader_language(
 
 
 def preferred(accepted: str) -> Language | None:
-    """The language that an Accept-Language header prefers (RFC 9110, section 12.5.4); None if it names neither.
+    """The language that an Accept-Language header, or one language tag, prefers; None if it names neither.
 
-    Args:
-        accepted: The header, or a single language tag, such as `es-MX`.
+    RFC 9110, section 12.5.4.
     """
     weights = {"en": 0.0, "es": 0.0}
     for part in accepted.lower().split(","):

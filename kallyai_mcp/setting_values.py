@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 from urllib.parse import urlsplit
 
-from kallyai_mcp.languages import localized
+from kallyai_mcp.languages import invalid, localized
 
 _PYTHON = "python" if sys.platform == "win32" else "python3"
 MAKE_KEY = f'{_PYTHON} -c "import secrets; print(secrets.token_hex(32))"'
@@ -35,7 +35,7 @@ def one_of(choices: object) -> Callable[[str], Any]:
     def read(text: str) -> Any:
         if text.lower() not in by_lower_case:
             names = ", ".join(by_lower_case.values())
-            raise ValueError(localized(f"{text!r} is not one of {names}", f"{text!r} no es ninguno de estos: {names}"))
+            raise invalid(f"{text!r} is not one of {names}", f"{text!r} no es ninguno de estos: {names}")
         return by_lower_case[text.lower()]
 
     return read
@@ -51,11 +51,9 @@ def amount(unit: Literal["seconds", "days"], most: int) -> Callable[[str], float
             value = float("nan")
         if not 0 <= value <= most:
             units = localized(unit, {"seconds": "segundos", "days": "días"}[unit])
-            raise ValueError(
-                localized(
-                    f"{text!r} is not a number of {units} from 0 to {most}",
-                    f"{text!r} no es un número de {units} de 0 a {most}",
-                )
+            raise invalid(
+                f"{text!r} is not a number of {units} from 0 to {most}",
+                f"{text!r} no es un número de {units} de 0 a {most}",
             )
         return value
 
@@ -65,18 +63,16 @@ def amount(unit: Literal["seconds", "days"], most: int) -> Callable[[str], float
 def switch(text: str) -> bool:
     """On or off."""
     if text.lower() not in _TRUE | _FALSE:
-        raise ValueError(localized(f"{text!r} is neither 1 nor 0", f"{text!r} no es ni 1 ni 0"))
+        raise invalid(f"{text!r} is neither 1 nor 0", f"{text!r} no es ni 1 ni 0")
     return text.lower() in _TRUE
 
 
 def number_of_calls(text: str) -> int:
     """How many calls may be placed."""
     if not re.fullmatch("[0-9]{1,6}", text):
-        raise ValueError(
-            localized(
-                f"{text!r} is not a number of calls from 0 to 999999",
-                f"{text!r} no es un número de llamadas de 0 a 999999",
-            )
+        raise invalid(
+            f"{text!r} is not a number of calls from 0 to 999999",
+            f"{text!r} no es un número de llamadas de 0 a 999999",
         )
     return int(text)
 
@@ -84,20 +80,16 @@ def number_of_calls(text: str) -> int:
 def rate(text: str) -> str:
     """Requests per unit of time."""
     if not re.fullmatch(r"[1-9][0-9]{0,6}/(second|minute|hour|day)", text):
-        raise ValueError(
-            localized(f"{text!r} is not a rate such as 300/minute", f"{text!r} no es una frecuencia como 300/minute")
-        )
+        raise invalid(f"{text!r} is not a rate such as 300/minute", f"{text!r} no es una frecuencia como 300/minute")
     return text
 
 
 def token(text: str) -> str:
     """A secret or a name that is sent in a header."""
     if not text.isascii() or not text.isprintable() or " " in text:
-        raise ValueError(
-            localized(
-                "not a token: it has spaces or characters beyond ASCII",
-                "no es un token: tiene espacios o caracteres que no son ASCII",
-            )
+        raise invalid(
+            "not a token: it has spaces or characters beyond ASCII",
+            "no es un token: tiene espacios o caracteres que no son ASCII",
         )
     return text
 
@@ -105,11 +97,9 @@ def token(text: str) -> str:
 def shared_secret(text: str) -> str:
     """A token that keeps others out."""
     if len(token(text)) < _SHORTEST_SECRET:
-        raise ValueError(
-            localized(
-                f"too short to keep anybody out; {_SHORTEST_SECRET} characters do",
-                f"demasiado corto para proteger nada; con {_SHORTEST_SECRET} caracteres basta",
-            )
+        raise invalid(
+            f"too short to keep anybody out; {_SHORTEST_SECRET} characters do",
+            f"demasiado corto para proteger nada; con {_SHORTEST_SECRET} caracteres basta",
         )
     return text
 
@@ -118,18 +108,14 @@ def secret_keys(text: str) -> tuple[bytes, ...]:
     """Keys in hexadecimal, with commas between them."""
     keys = [key.strip() for key in text.split(",")]
     if not all(re.fullmatch("(?:[0-9a-fA-F]{2}){32,}", key) for key in keys):
-        raise ValueError(
-            localized(
-                f"not keys of at least 32 bytes in hexadecimal, with commas between them; `{MAKE_KEY}` makes one",
-                f"no son claves de al menos 32 bytes en hexadecimal, separadas por comas; `{MAKE_KEY}` crea una",
-            )
+        raise invalid(
+            f"not keys of at least 32 bytes in hexadecimal, with commas between them; `{MAKE_KEY}` makes one",
+            f"no son claves de al menos 32 bytes en hexadecimal, separadas por comas; `{MAKE_KEY}` crea una",
         )
     if any(len(set(bytes.fromhex(key))) < _FEWEST_BYTES for key in keys):
-        raise ValueError(
-            localized(
-                f"a key in it is not random; `{MAKE_KEY}` makes one",
-                f"una de las claves no es aleatoria; `{MAKE_KEY}` crea una",
-            )
+        raise invalid(
+            f"a key in it is not random; `{MAKE_KEY}` makes one",
+            f"una de las claves no es aleatoria; `{MAKE_KEY}` crea una",
         )
     return tuple(map(bytes.fromhex, keys))
 
@@ -137,11 +123,9 @@ def secret_keys(text: str) -> tuple[bytes, ...]:
 def header(text: str) -> str:
     """The value of a header."""
     if not text.isascii() or not text.isprintable():
-        raise ValueError(
-            localized(
-                "only printable ASCII can be sent in a header",
-                "en una cabecera solo se pueden enviar caracteres ASCII visibles",
-            )
+        raise invalid(
+            "only printable ASCII can be sent in a header",
+            "en una cabecera solo se pueden enviar caracteres ASCII visibles",
         )
     return text
 
@@ -152,18 +136,14 @@ def folder(text: str) -> Path:
         path = Path(text).expanduser()
         is_file = _is_file(path)
     except (RuntimeError, OSError):  # no such user; a name that is too long, or a folder that can't be entered
-        raise ValueError(
-            localized(f"{text!r} can't be used as a folder", f"{text!r} no se puede usar como carpeta")
-        ) from None
+        raise invalid(f"{text!r} can't be used as a folder", f"{text!r} no se puede usar como carpeta") from None
     if not path.is_absolute():
-        raise ValueError(
-            localized(
-                f"{text!r} is a relative path, which each program reads differently; give the whole path",
-                f"{text!r} es una ruta relativa, que cada programa entiende de otro modo; indica la ruta completa",
-            )
+        raise invalid(
+            f"{text!r} is a relative path, which each program reads differently; give the whole path",
+            f"{text!r} es una ruta relativa, que cada programa entiende de otro modo; indica la ruta completa",
         )
     if is_file:
-        raise ValueError(localized(f"{text!r} is a file, not a folder", f"{text!r} es un archivo, no una carpeta"))
+        raise invalid(f"{text!r} is a file, not a folder", f"{text!r} es un archivo, no una carpeta")
     return path
 
 
@@ -194,11 +174,9 @@ def networks(text: str) -> tuple[str, ...]:
         try:
             ipaddress.ip_network(entry)
         except ValueError:
-            raise ValueError(
-                localized(
-                    f"{entry!r} is no address or network such as 10.0.0.0/8",
-                    f"{entry!r} no es ninguna dirección ni red como 10.0.0.0/8",
-                )
+            raise invalid(
+                f"{entry!r} is no address or network such as 10.0.0.0/8",
+                f"{entry!r} no es ninguna dirección ni red como 10.0.0.0/8",
             ) from None
     return entries
 
@@ -235,11 +213,9 @@ def public_url(text: str) -> str:
     except ValueError:
         is_good = False
     if not is_good or not text.isprintable() or any(char in text for char in " \\@?#"):
-        raise ValueError(
-            localized(
-                "not a web address; it should look like https://phone.example.com",
-                "no es una dirección web; debe ser como https://phone.example.com",
-            )
+        raise invalid(
+            "not a web address; it should look like https://phone.example.com",
+            "no es una dirección web; debe ser como https://phone.example.com",
         )
     return text.rstrip("/")
 
@@ -247,11 +223,9 @@ def public_url(text: str) -> str:
 def database_url(text: str) -> str:
     """The URL of a PostgreSQL database; `cli.ledger` checks it fully, because that needs the database's library."""
     if not re.match("(?i:postgres(?:ql)?)://", text):
-        raise ValueError(
-            localized(
-                "not the URL of a PostgreSQL database; it should look like postgresql://user:password@host/database",
-                "no es la URL de una base de datos PostgreSQL; debe ser como postgresql://user:password@host/database",
-            )
+        raise invalid(
+            "not the URL of a PostgreSQL database; it should look like postgresql://user:password@host/database",
+            "no es la URL de una base de datos PostgreSQL; debe ser como postgresql://user:password@host/database",
         )
     return text
 
@@ -262,5 +236,5 @@ def _listed(text: str, pattern: str, is_wrong: str) -> tuple[str, ...]:
     if wrong := [item for item in items if not re.fullmatch(pattern, item)]:
         raise ValueError(f"{wrong[0]!r} {is_wrong}")
     if not items:
-        raise ValueError(localized(f"{text!r} lists nothing", f"{text!r} no nombra nada"))
+        raise invalid(f"{text!r} lists nothing", f"{text!r} no nombra nada")
     return items

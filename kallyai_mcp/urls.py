@@ -6,7 +6,7 @@ Every package may import this module, so it imports none of them.
 import ipaddress
 from urllib.parse import SplitResult, urlsplit
 
-from kallyai_mcp.languages import localized
+from kallyai_mcp.languages import invalid
 
 _DEFAULT_PORTS = {"https": 443, "http": 80}
 
@@ -14,8 +14,7 @@ _DEFAULT_PORTS = {"https": 443, "http": 80}
 def is_loopback(host: str | None) -> bool:
     """Whether `host` is `localhost` or a loopback address, also one of IPv4 that is mapped into IPv6.
 
-    Args:
-        host: A name or an IP address; without port, and without brackets around an IPv6 address. None: no host.
+    It has no port, and no brackets around an IPv6 address. None: there is no host.
     """
     if host is None:
         return False
@@ -68,53 +67,39 @@ def https_host(url: str) -> str | None:
 
 
 def check_base_url(url: str, example: str = "https://api.kallyai.com") -> str:
-    """Checks that secrets may be sent to `url`.
-
-    Args:
-        url: The base URL of a service; it may have a path.
-        example: A good URL, for the error messages.
+    """Checks that secrets may be sent to the base URL of a service, which may have a path.
 
     Returns:
         The URL with its origin as `origin_of` writes it, and without slashes at the end.
 
     Raises:
         ValueError: It is neither https nor on a loopback address, or it has a user name, a query, or a fragment. The
-            message is one line and does not repeat the URL, which may hold a password.
+            message is one line with the `example`, and does not repeat the URL, which may hold a password.
     """
     if any(not char.isprintable() or char in " \\" for char in url):
-        raise ValueError(
-            localized(
-                "white space, control characters and backslashes have no place in it",
-                "no puede tener espacios, caracteres de control ni barras invertidas",
-            )
+        raise invalid(
+            "white space, control characters and backslashes have no place in it",
+            "no puede tener espacios, caracteres de control ni barras invertidas",
         )
     try:
         parts = urlsplit(url)
         origin = _origin(parts)
     except ValueError:
-        raise ValueError(
-            localized(f"not a URL; it should look like {example}", f"no es una URL; debe ser como {example}")
-        ) from None
+        raise invalid(f"not a URL; it should look like {example}", f"no es una URL; debe ser como {example}") from None
     if parts.scheme not in _DEFAULT_PORTS or not parts.hostname:
-        raise ValueError(
-            localized(
-                f"not a web address; it should look like {example}",
-                f"no es una dirección web; debe ser como {example}",
-            )
+        raise invalid(
+            f"not a web address; it should look like {example}",
+            f"no es una dirección web; debe ser como {example}",
         )
     if "@" in parts.netloc or "?" in url or "#" in url:
-        raise ValueError(
-            localized(
-                f"a user name, a query or a fragment has no place in it; it should look like {example}",
-                f"no puede tener un nombre de usuario, una consulta ni un fragmento; debe ser como {example}",
-            )
+        raise invalid(
+            f"a user name, a query or a fragment has no place in it; it should look like {example}",
+            f"no puede tener un nombre de usuario, una consulta ni un fragmento; debe ser como {example}",
         )
     if parts.scheme == "http" and not is_loopback(parts.hostname):
-        raise ValueError(
-            localized(
-                "http would send the sign-in in the clear; use https (http only for this machine)",
-                "con http, la sesión se enviaría sin cifrar; usa https (http solo para este equipo)",
-            )
+        raise invalid(
+            "http would send the sign-in in the clear; use https (http only for this machine)",
+            "con http, la sesión se enviaría sin cifrar; usa https (http solo para este equipo)",
         )
     return f"{origin}{parts.path}".rstrip("/")
 
