@@ -1,4 +1,4 @@
-"""Types and names that packages share which may not import each other; this module imports none of them."""
+"""Types, names, and one rule that packages share which may not import each other; this module imports none of them."""
 
 from typing import Final, Literal, NamedTuple, Protocol
 
@@ -14,6 +14,11 @@ SIGN_IN_CLAIM: Final = "sign_in"
 
 REVOKED_SIGN_IN: Final = "oauth_revoked"
 """The kind of the shared values that say which sign-ins were revoked."""
+
+
+def is_token(text: str) -> bool:
+    """Whether a text can be sent as a bearer token: printable ASCII without spaces."""
+    return bool(text) and text.isascii() and text.isprintable() and " " not in text
 
 
 class PostAnswer(NamedTuple):

@@ -11,6 +11,7 @@ import sys
 import time
 import uuid
 from contextvars import ContextVar
+from dataclasses import dataclass
 from functools import cache
 from pathlib import PurePath
 from traceback import extract_tb
@@ -65,11 +66,9 @@ _ID = r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}"
 
 
 def redact(text: str) -> str:
-    """Removes secrets and phone numbers from a text.
+    """A text with `[token]` in place of secrets, and with only the last two digits of phone numbers (7 digits or more).
 
-    Returns:
-        The text with `[token]` in place of secrets, and with only the last two digits of phone numbers (7 digits or
-        more): `+1…34`, `…34`. To redact it again changes nothing.
+    They become `+1…34` or `…34`. To redact it again changes nothing.
     """
     secret, number = _patterns()
     return number.sub(_shorten_number, secret.sub(_hide_secret, text))
@@ -94,13 +93,13 @@ def _shorten_number(found: re.Match[str]) -> str:
     return f"{f'+{digits[0]}' if found['plus'] else ''}…{''.join(digits[-2:])}"
 
 
+@dataclass
 class _Request:
     """A request in progress: its correlation id, and why it failed, if a tool noted that."""
 
-    def __init__(self, correlation_id: str) -> None:
-        self.correlation_id = correlation_id
-        self.code: str | None = None
-        self.api_correlation_id: str | None = None
+    correlation_id: str
+    code: str | None = None
+    api_correlation_id: str | None = None
 
 
 _request: ContextVar[_Request | None] = ContextVar("kallyai_mcp_request", default=None)
@@ -113,12 +112,7 @@ def correlation_id() -> str | None:
 
 
 def note_failure(code: str, api_correlation_id: str | None = None) -> None:
-    """Notes why the current request fails; `Correlation` logs it when the request has been answered.
-
-    Args:
-        code: An error code of the service or of this program.
-        api_correlation_id: The service's own correlation id for the error.
-    """
+    """Notes why the current request fails; `Correlation` logs it, and the service's own correlation id, afterwards."""
     request = _request.get()
     if request is not None:
         request.code, request.api_correlation_id = code, api_correlation_id
@@ -264,12 +258,9 @@ def configure(
     *,
     stream: TextIO | None = None,
 ) -> None:
-    """Sets up the log of this process. Call it before the server is built, so that the MCP SDK does not set up its own.
+    """Sets up the log of this process, on stderr if no `stream` is given; `level` is the lowest that is logged.
 
-    Args:
-        level: The lowest level that is logged: `DEBUG`, `INFO`, `WARNING` or `ERROR`.
-        format: `text` for people, `json` for one JSON object per line.
-        stream: Where to write; None for stderr.
+    Call it before the server is built, so that the MCP SDK does not set up its own.
     """
     root = logging.getLogger()
     for former in [handler for handler in root.handlers if isinstance(handler, _Handler)]:

@@ -46,12 +46,7 @@ _ROUTES = {
 
 
 def call_ended(outcome: str, seconds: float) -> None:
-    """Counts a call that has ended.
-
-    Args:
-        outcome: The reference's `status`, or `unknown`.
-        seconds: The time since it was placed.
-    """
+    """Counts a call that has ended: its `status`, or `unknown`, and the seconds since it was placed."""
     attributes = {"outcome": _code(outcome)}
     _metrics().calls_ended.add(1, attributes)
     _metrics().call_duration.record(max(0.0, seconds), attributes)
@@ -86,12 +81,7 @@ class ApiRequest:
 def api_request(method: str, path: str) -> Iterator[ApiRequest]:
     """Measures a request to KallyAI, retries included: one span, and one value of `kallyai.api.duration`.
 
-    Args:
-        method: The HTTP method.
-        path: The path of the URL. It is recorded as the reference writes it, with `{call_id}`.
-
-    Yields:
-        The request, which takes the `status`.
+    The path of the URL is recorded as the reference writes it, with `{call_id}`. Yields what takes the `status`.
     """
     from opentelemetry.trace import SpanKind, StatusCode, use_span
 
@@ -177,14 +167,11 @@ def _route(path: str) -> str:
 
 
 def configure_from_environment() -> bool:
-    """Sets up the OpenTelemetry SDK by OpenTelemetry's environment variables; imports it only if they ask for it.
+    """Sets up the OpenTelemetry SDK by OpenTelemetry's environment variables; returns whether anything is exported now.
 
-    `OTEL_TRACES_EXPORTER` and `OTEL_METRICS_EXPORTER` list exporters, separated by commas: `otlp`, `console` (stderr),
-    or any other that an installed package registers; or `none`. If not set, each is `otlp` if a variable
-    `OTEL_EXPORTER_OTLP_…` for that signal is set.
-
-    Returns:
-        Whether anything is exported now.
+    It is imported only if they ask for it. `OTEL_TRACES_EXPORTER` and `OTEL_METRICS_EXPORTER` list exporters, separated
+    by commas: `otlp`, `console` (stderr), or any other that an installed package registers; or `none`. If not set, each
+    is `otlp` if a variable `OTEL_EXPORTER_OTLP_…` for that signal is set.
     """
     if os.environ.get("OTEL_SDK_DISABLED", "").strip().lower() == "true":
         return False

@@ -9,25 +9,18 @@ import httpx
 from kallyai_mcp.api.error_responses import error_from
 from kallyai_mcp.api.errors import KallyAIError, NotConnectedError, NotSignedInError
 from kallyai_mcp.api.responses import ApiResponse
+from kallyai_mcp.common_types import is_token
 
 
 class TokenSource(Protocol):
     """A source of access tokens, such as a session of `kallyai_mcp.auth`."""
 
     async def access_token(self) -> str:
-        """A token that is valid for at least one more minute; it is renewed first if necessary.
-
-        Raises:
-            NotSignedInError: The user must sign in first.
-        """
+        """A token that is valid for at least one more minute, which may be renewed; raises `NotSignedInError`."""
         ...
 
     async def renew(self, rejected: str) -> str:
-        """A token other than `rejected`, which the service refused with 401.
-
-        Raises:
-            NotSignedInError: The user must sign in first.
-        """
+        """A token other than `rejected`, which the service refused with 401; raises `NotSignedInError`."""
         ...
 
 
@@ -39,11 +32,8 @@ def same_origin(one: httpx.URL, other: httpx.URL) -> bool:
 class BearerAuth(httpx.Auth):
     """Adds the token to requests to one origin. After a 401, it renews the token and sends the request once more.
 
-    This is safe for a POST too, because after a 401 the service did not act on it.
-
-    Args:
-        tokens: Where tokens come from.
-        origin: A URL of the service. Only requests to its scheme, host and port get the token.
+    This is safe for a POST too, because after a 401 the service did not act on it. Only requests to the scheme, host,
+    and port of `origin` get the token.
     """
 
     def __init__(self, tokens: TokenSource, origin: httpx.URL) -> None:
@@ -71,21 +61,12 @@ class BearerAuth(httpx.Auth):
             fresh = await _checked_token(self._tokens.renew(token))
         except NotSignedInError as error:
             await response.aread()
-            raise _with_refusal(error, response, token) from None
+            refused = ApiResponse(response.status_code, response.headers, response.content, secrets=(token,))
+            refusal = error_from(refused)
+            raise refusal.restated(NotSignedInError, error.message, refusal.message) from None
         if fresh != token:
             request.headers["Authorization"] = f"Bearer {fresh}"
             yield request
-
-
-def _with_refusal(error: NotSignedInError, response: httpx.Response, token: str) -> NotSignedInError:
-    refusal = error_from(ApiResponse(response.status_code, response.headers, response.content, secrets=(token,)))
-    return NotSignedInError(
-        error.message,
-        code=refusal.code,
-        status=refusal.status,
-        reason=refusal.message,
-        correlation_id=refusal.correlation_id,
-    )
 
 
 async def _checked_token(pending: Awaitable[str]) -> str:
@@ -101,7 +82,7 @@ async def _checked_token(pending: Awaitable[str]) -> str:
             correlation_id=error.correlation_id,
             retry_after=error.retry_after,
         ) from error
-    if not token or not token.isascii() or not token.isprintable() or " " in token:
+    if not is_token(token):
         # The HTTP library would quote it in its error.
         raise NotSignedInError("The access token at hand is damaged and can't be sent; sign in again")
     return token

@@ -8,7 +8,6 @@ from collections.abc import Awaitable, Callable, Mapping
 from contextlib import aclosing
 from datetime import datetime
 from functools import lru_cache
-from types import TracebackType
 from typing import Any, Self
 
 import httpx
@@ -17,12 +16,7 @@ from kallyai_mcp.api import sign_in_urls
 from kallyai_mcp.api.bearer import BearerAuth, TokenSource, same_origin
 from kallyai_mcp.api.call_ids import check_call_id
 from kallyai_mcp.api.error_responses import error_from, http_date
-from kallyai_mcp.api.errors import (
-    KallyAIError,
-    NotSignedInError,
-    ResponseLostError,
-    UnavailableError,
-)
+from kallyai_mcp.api.errors import KallyAIError, NotSignedInError, ResponseLostError, UnavailableError
 from kallyai_mcp.api.models import (
     BillingPortal,
     Call,
@@ -34,7 +28,7 @@ from kallyai_mcp.api.models import (
     TokenGrant,
     Transcript,
 )
-from kallyai_mcp.api.responses import ApiResponse, read_calendar, read_call, read_model
+from kallyai_mcp.api.responses import ApiResponse, Model, read_calendar, read_call, read_model
 from kallyai_mcp.api.transport import (
     ASGIApp,
     RetryTooLongError,
@@ -118,9 +112,7 @@ class KallyAI:
     async def __aenter__(self) -> Self:
         return self
 
-    async def __aexit__(
-        self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         await self.aclose()
 
     async def aclose(self) -> None:
@@ -171,8 +163,7 @@ class KallyAI:
 
     async def list_calls(self, limit: int = 50, offset: int = 0) -> CallList:
         """One page of the user's calls: `limit` (1-200) calls after the first `offset`."""
-        request = self._request("GET", "/v1/calls", params={"limit": limit, "offset": offset})
-        return read_model(CallList, await self._send_signed(request))
+        return await self._get(CallList, "/v1/calls", params={"limit": limit, "offset": offset})
 
     async def get_call(self, call_id: str) -> Call:
         """One call; `NotFoundError` if there is none with this id."""
@@ -181,9 +172,7 @@ class KallyAI:
 
     async def get_transcript(self, call_id: str) -> Transcript:
         """The transcript of a call; `NotFoundError` if it has none, `ForbiddenError` without `transcripts:read`."""
-        return read_model(
-            Transcript, await self._send_signed(self._request("GET", f"/v1/calls/{check_call_id(call_id)}/transcript"))
-        )
+        return await self._get(Transcript, f"/v1/calls/{check_call_id(call_id)}/transcript")
 
     async def get_calendar(self, call_id: str) -> str:
         """The appointment of a call as the text of an .ics file (RFC 5545); `NotFoundError` if it has none."""
@@ -195,24 +184,21 @@ class KallyAI:
 
     async def get_subscription(self) -> Subscription:
         """The user's plan and when it expires."""
-        return read_model(Subscription, await self._send_signed(self._request("GET", "/v1/users/me/subscription")))
+        return await self._get(Subscription, "/v1/users/me/subscription")
 
     async def get_statistics(self) -> Statistics:
         """The user's usage in the current period."""
-        return read_model(Statistics, await self._send_signed(self._request("GET", "/v1/users/me/statistics")))
+        return await self._get(Statistics, "/v1/users/me/statistics")
 
     async def get_billing_portal(self) -> BillingPortal:
         """The link to the user's billing portal. It is private to the user."""
-        return read_model(BillingPortal, await self._send_signed(self._request("GET", "/v1/stripe/billing-portal")))
+        return await self._get(BillingPortal, "/v1/stripe/billing-portal")
 
     async def check_reachable(self) -> bool:
-        """Checks that the service responds, with any status below 500. It sends no token.
+        """Checks, without a token, that the service responds with a status below 500.
 
         Returns:
             Whether it responds with data, as it does without a token, and not with a web page.
-
-        Raises:
-            KallyAIError: There is no response, or one of 500 and above.
         """
         response = await self._response_to(self._request("GET", "/v1/users/me/statistics"), None, ())
         if response.status >= 500 and isinstance(error := error_from(response), UnavailableError):
@@ -227,24 +213,13 @@ class KallyAI:
 
     async def exchange_code(self, code: str, redirect_uri: str, client_id: str, client_secret: str) -> TokenGrant:
         """Tokens for an authorization code ("OAuth2 Authorization Code Flow", step 2)."""
-        form = {
-            "grant_type": "authorization_code",
-            "client_id": client_id,
-            "client_secret": client_secret,
-            "code": code,
-            "redirect_uri": redirect_uri,
-        }
-        return await self._grant("/v1/auth/gpt/token", form=form)
+        form = {"client_id": client_id, "client_secret": client_secret, "code": code, "redirect_uri": redirect_uri}
+        return await self._grant("/v1/auth/gpt/token", form={"grant_type": "authorization_code", **form})
 
     async def refresh_code(self, refresh_token: str, client_id: str, client_secret: str) -> TokenGrant:
         """New tokens for a refresh token from `exchange_code` ("OAuth2 Authorization Code Flow", step 3)."""
-        form = {
-            "grant_type": "refresh_token",
-            "client_id": client_id,
-            "client_secret": client_secret,
-            "refresh_token": refresh_token,
-        }
-        return await self._grant("/v1/auth/gpt/token", form=form)
+        form = {"client_id": client_id, "client_secret": client_secret, "refresh_token": refresh_token}
+        return await self._grant("/v1/auth/gpt/token", form={"grant_type": "refresh_token", **form})
 
     async def validate_google(self, id_token: str) -> TokenGrant:
         """Tokens for an ID token of Google ("Google Sign-In")."""
@@ -275,6 +250,9 @@ class KallyAI:
             extensions={"timeout": (timeouts or self._timeouts.default()).as_dict()},
             **content,
         )
+
+    async def _get(self, model: type[Model], path: str, **content: Any) -> Model:
+        return read_model(model, await self._send_signed(self._request("GET", path, **content)))
 
     async def _grant(
         self, path: str, *, json: dict[str, str] | None = None, form: dict[str, str] | None = None
@@ -379,13 +357,7 @@ def _without_host(request: httpx.Request) -> dict[str, str]:
 def _after_see_other(request: httpx.Request, error: KallyAIError) -> KallyAIError:
     """After 303, the service has acted on a POST, and the response is elsewhere (RFC 9110, section 15.4.4)."""
     if request.method == "POST" and error.status == httpx.codes.SEE_OTHER:
-        return ResponseLostError(
-            error.message,
-            code=error.code,
-            status=error.status,
-            reason=error.reason,
-            correlation_id=error.correlation_id,
-        )
+        return error.restated(ResponseLostError, error.message, error.reason)
     return error
 
 

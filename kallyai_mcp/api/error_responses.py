@@ -33,11 +33,7 @@ class _ErrorBody:
 
 
 def error_from(response: ApiResponse) -> KallyAIError:
-    """Reads a response that is not a success.
-
-    Returns:
-        The error to raise. Its code is that of the body, unchanged, or `http_STATUS` if the body has none.
-    """
+    """The error of a response that is not a success; its code is that of the body, unchanged, or `http_STATUS`."""
     if 300 <= response.status < 400:
         return _redirect_error(response)
     body = _ErrorBody() if response.is_web_page else _read_body(response.body)
@@ -69,15 +65,9 @@ def error_from(response: ApiResponse) -> KallyAIError:
 
 
 def retry_after(headers: Mapping[str, str]) -> float | None:
-    """The `Retry-After` header (RFC 9110, section 10.2.3) as seconds from now.
+    """The `Retry-After` header (RFC 9110, section 10.2.3) as seconds from now, not negative; None if it is not valid.
 
     A date is compared with the response's `Date`, because the clock of this machine may be wrong.
-
-    Args:
-        headers: By lower-case names.
-
-    Returns:
-        Seconds, not negative; None if the header is missing or not valid.
     """
     value = headers.get("retry-after", "").strip()
     if re.fullmatch(r"[0-9]{1,9}(\.[0-9]+)?", value):

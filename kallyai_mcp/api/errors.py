@@ -28,7 +28,7 @@ reference's "Error Code Reference", and a few more that the live service sends.
 import re
 import unicodedata
 from http import HTTPStatus
-from typing import ClassVar, TypedDict, Unpack
+from typing import ClassVar, TypedDict, TypeVar, Unpack
 
 TEXT_LIMIT = 300
 """The most characters of text from outside in one field of an error."""
@@ -37,15 +37,17 @@ _TOKENS = re.compile(r"(?i:\bbearer\s+)[A-Za-z0-9._~+/=\-]{16,}|\beyJ[A-Za-z0-9_
 
 
 def sanitize(text: str) -> str:
-    """Makes text from outside, such as the message of an error body, safe for one line of an error.
+    """Text from outside, such as the message of an error body, as it is safe in one line of an error.
 
-    Returns:
-        The text on one line, without control characters, format characters, and unpaired surrogates, with `[token]` in
-        place of tokens, cut to `TEXT_LIMIT` characters.
+    Without control characters, format characters, and unpaired surrogates, with `[token]` in place of tokens, and cut
+    to `TEXT_LIMIT` characters.
     """
     visible = "".join(" " if unicodedata.category(char).startswith("C") else char for char in text)
     line = _TOKENS.sub("[token]", " ".join(visible.split()))
     return line if len(line) <= TEXT_LIMIT else f"{line[: TEXT_LIMIT - 1].rstrip()}…"
+
+
+OtherError = TypeVar("OtherError", bound="KallyAIError")
 
 
 class _Fields(TypedDict, total=False):
@@ -89,6 +91,10 @@ class KallyAIError(Exception):
         self.reason = (sanitize(reason) if reason else "") or None
         self.correlation_id = (sanitize(correlation_id) if correlation_id else "") or None
         self.retry_after = retry_after
+
+    def restated(self, kind: type[OtherError], message: str, reason: str | None) -> OtherError:
+        """What the service said with this error, as an error of another class, which says what follows from it."""
+        return kind(message, code=self.code, status=self.status, reason=reason, correlation_id=self.correlation_id)
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.message!r}, code={self.code!r}, status={self.status!r})"
@@ -287,12 +293,7 @@ _STATUSES: dict[int, type[ServiceError]] = {
 def error_class(code: str | None, status: int) -> type[ServiceError]:
     """The class for an error response: by its code if that is known, else by its status.
 
-    Args:
-        code: The code in the body, or None if there is none.
-        status: The HTTP status.
-
-    Returns:
-        The class to raise: `ServiceError` itself if the status is neither 4xx nor 5xx.
+    `ServiceError` itself if the status is neither 4xx nor 5xx.
     """
     if code in CODES:
         return CODES[code]

@@ -135,6 +135,10 @@ class _Model(BaseModel):
     # because `tools/list` needs none of them.
     model_config = ConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True, defer_build=True)
 
+    def as_json(self) -> dict[str, Any]:
+        """It as the reference writes it, in that order, without the fields that are not set."""
+        return self.model_dump(mode="json", exclude_none=True)
+
 
 def _iso_date(value: Any) -> Any:
     """Rejects numbers and date-times, which pydantic would accept as dates."""
@@ -172,10 +176,6 @@ class Submission(_Model):
     is_urgent: StrictBool | None = None
     additional_instructions: tuple[str, ...] | None = None
 
-    def as_json(self) -> dict[str, Any]:
-        """The payload, in the order of the reference, without the fields that are not set."""
-        return self.model_dump(mode="json", exclude_none=True)
-
 
 class CallCreateRequest(_Model):
     """The reference's "CallCreateRequest": the body of `POST /v1/calls`."""
@@ -184,10 +184,6 @@ class CallCreateRequest(_Model):
     timezone: str | None = None
     """An IANA name, such as America/New_York."""
     session_id: str | None = None
-
-    def as_json(self) -> dict[str, Any]:
-        """The body, without the fields that are not set."""
-        return self.model_dump(mode="json", exclude_none=True)
 
 
 class SubmissionEcho(_Model):

@@ -13,7 +13,7 @@ from kallyai_mcp.api.models import Call
 
 CORRELATION_HEADERS = ("x-correlation-id", "x-request-id")
 
-_Model = TypeVar("_Model", bound=BaseModel)
+Model = TypeVar("Model", bound=BaseModel)
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,7 @@ def parse_json(body: bytes) -> Any:
         raise ValueError("nested too deeply") from None
 
 
-def read_model(model: type[_Model], response: ApiResponse) -> _Model:
+def read_model(model: type[Model], response: ApiResponse) -> Model:
     """Reads a successful response as `model`.
 
     Raises:

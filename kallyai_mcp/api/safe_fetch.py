@@ -36,6 +36,8 @@ _CONCURRENT_LOOKUPS = 8
 
 _Read = TypeVar("_Read")
 
+_Reader = Callable[[httpx.Response], Awaitable[_Read]]
+
 Resolve = Callable[[str, int], Awaitable[Sequence[tuple[str, int]]]]
 """Looks up a host name and a port: returns IP addresses and ports."""
 
@@ -80,7 +82,7 @@ class SafeFetcher:
             FetchError: It does not exist, is not JSON, is too long or too slow, its URL or address is not allowed, or
                 too many others are being fetched.
         """
-        return await self._guarded(url, "GET", {}, b"", _read)
+        return await self._guarded(url, "GET", {}, None, _read)
 
     async def post(self, url: str, body: bytes, headers: Mapping[str, str]) -> PostAnswer:
         """Send JSON to `url`; of the answer's body, what comes in `_BODY_SECONDS`, up to `MAX_BYTES`.
@@ -92,12 +94,7 @@ class SafeFetcher:
         return await self._guarded(url, "POST", {**headers, "Content-Type": "application/json"}, body, _read_any)
 
     async def _guarded(
-        self,
-        url: str,
-        method: str,
-        headers: Mapping[str, str],
-        body: bytes,
-        read: Callable[[httpx.Response], Awaitable[_Read]],
+        self, url: str, method: str, headers: Mapping[str, str], body: bytes | None, read: _Reader[_Read]
     ) -> _Read:
         """Send a request within the limits of time and number."""
         if (host := https_host(url)) is None:
@@ -107,7 +104,9 @@ class SafeFetcher:
         self._running += 1
         try:
             with anyio.fail_after(self._seconds):
-                return await self._send(url, host, method, headers, body, read)
+                headers = {**self._headers, **headers, "Host": host}
+                request = httpx.Request(method, url, headers=headers, content=body, extensions={"sni_hostname": host})
+                return await self._send(request, host, read)
         except (TimeoutError, httpx.TimeoutException):
             raise FetchError("it took too long", code="timeout") from None
         except (socket.gaierror, UnicodeError):
@@ -119,32 +118,17 @@ class SafeFetcher:
         finally:
             self._running -= 1
 
-    async def _send(
-        self,
-        url: str,
-        host: str,
-        method: str,
-        headers: Mapping[str, str],
-        body: bytes,
-        read: Callable[[httpx.Response], Awaitable[_Read]],
-    ) -> _Read:
+    async def _send(self, request: httpx.Request, host: str, read: _Reader[_Read]) -> _Read:
         addresses = await self._resolve(host, 443)
         if not addresses or not all(self._may_connect(address) for address, _ in addresses):
             raise _not_public()
         if self._trust is None:
-            self._trust = await anyio.to_thread.run_sync(
-                httpx.create_ssl_context
-            )  # reads all certificates, so not in the event loop
+            # It reads all certificates, so not in the event loop.
+            self._trust = await anyio.to_thread.run_sync(httpx.create_ssl_context)
         transport = httpx.AsyncHTTPTransport(verify=self._trust, trust_env=False)
         async with httpx.AsyncClient(transport=transport, trust_env=False, timeout=self._seconds) as client:
             for place, (address, port) in enumerate(addresses[:_MOST_ADDRESSES], start=1):
-                request = client.build_request(
-                    method,
-                    httpx.URL(url).copy_with(host=address, port=port),
-                    headers={**self._headers, **headers, "Host": host},
-                    content=body or None,
-                    extensions={"sni_hostname": host},
-                )
+                request.url = request.url.copy_with(host=address, port=port)
                 try:
                     response = await client.send(request, stream=True, follow_redirects=False)
                 except httpx.ConnectError:

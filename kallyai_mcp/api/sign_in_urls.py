@@ -7,10 +7,7 @@ from urllib.parse import quote, urlencode
 def cli_auth_url(base_url: str, redirect_uri: str, state: str | None = None) -> str:
     """The page where a user signs in for a program on their machine ("CLI Authentication").
 
-    Args:
-        base_url: The API, such as https://api.kallyai.com.
-        redirect_uri: Exactly `http://localhost:PORT` or `http://127.0.0.1:PORT`.
-        state: The redirect repeats it.
+    The `redirect_uri` is exactly `http://localhost:PORT` or `http://127.0.0.1:PORT`; the redirect repeats the `state`.
     """
     return _page(base_url, "/v1/auth/cli", {"redirect_uri": redirect_uri, "state": state})
 
@@ -20,12 +17,7 @@ def authorize_url(
 ) -> str:
     """The page where a user lets a registered client act for them ("OAuth2 Authorization Code Flow", step 1).
 
-    Args:
-        base_url: The API, such as https://api.kallyai.com.
-        client_id: The registered client.
-        redirect_uri: Where the browser takes the code; one of those registered for the client.
-        state: The redirect repeats it.
-        scope: Scopes, separated by spaces, such as `calls:read calls:write`.
+    The `redirect_uri` is one of those registered for the client; the redirect repeats the `state`.
     """
     query = {
         "response_type": "code",

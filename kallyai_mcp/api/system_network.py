@@ -46,8 +46,7 @@ def _system_has_certificates(platform: str = sys.platform) -> bool:
 def unsupported_proxy(platform: str = sys.platform) -> str | None:
     """What kind of proxy this machine names that can't be used: SOCKS, or a PAC file; None if there is none.
 
-    Args:
-        platform: As `sys.platform`. A PAC file is known only to Windows and macOS.
+    A PAC file is known only to Windows and macOS (`platform`, as `sys.platform`).
     """
     proxies = getproxies()
     if "socks" in proxies or any(proxy.startswith("socks") for proxy in proxies.values()):

@@ -93,11 +93,7 @@ class BoundedRetry(Retry):
     """Waits as `Retry` does, but gives up at once if the `Retry-After` of a response is too long."""
 
     async def asleep(self, response: httpx.Response | Exception) -> None:
-        """Waits before the next attempt.
-
-        Raises:
-            RetryTooLongError: `Retry-After` is longer than what is left of `MAX_RETRY_WAIT`.
-        """
+        """Waits before the next attempt; raises `RetryTooLongError` if that would exceed `MAX_RETRY_WAIT`."""
         if isinstance(response, httpx.Response):
             seconds = retry_after(response.headers)
             if seconds is not None and seconds > MAX_RETRY_WAIT - self.elapsed_sleep:
@@ -234,9 +230,7 @@ def _socket_options() -> Iterator[SocketOption]:
 def with_retries(transport: httpx.AsyncBaseTransport, backoff: float) -> httpx.AsyncBaseTransport:
     """Adds the limits of `BoundedTransport`, and retries of GET on 429, 502, 503, 504 and failed connections.
 
-    Args:
-        transport: Sends a request once.
-        backoff: Seconds. Without `Retry-After`, the waits are random, up to 2, 4 and 8 times this.
+    Without `Retry-After`, the waits are random, up to 2, 4 and 8 times the `backoff`, which is in seconds.
     """
     retry = BoundedRetry(
         total=RETRIES,
@@ -253,10 +247,8 @@ def with_retries(transport: httpx.AsyncBaseTransport, backoff: float) -> httpx.A
 def connection_error(error: httpx.HTTPError | httpx.InvalidURL, host: str, *, has_response: bool) -> KallyAIError:
     """The error for a failed connection: was nothing sent, or is the response lost?
 
-    Args:
-        error: What httpx raised. Its message is not used, because it may quote a header.
-        host: The host of the request.
-        has_response: There was a response, so the request was sent, even if following its redirect sent nothing.
+    The message of httpx's error is not used, because it may quote a header. If there was a response, the request was
+    sent, even if following its redirect sent nothing.
     """
     if isinstance(error, _NOTHING_SENT) and not has_response:
         proxy = None if is_loopback(host) else unsupported_proxy()

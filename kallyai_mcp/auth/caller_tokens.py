@@ -12,7 +12,7 @@ import anyio
 
 from kallyai_mcp.api.errors import ForbiddenError, NotSignedInError, UnauthorizedError
 from kallyai_mcp.auth.tokens import Tokens
-from kallyai_mcp.common_types import SIGN_IN_CLAIM
+from kallyai_mcp.common_types import SIGN_IN_CLAIM, is_token
 
 if TYPE_CHECKING:
     from mcp.server.auth.provider import AccessToken
@@ -43,11 +43,7 @@ class CallerTokens:
         self._is_revoked = is_revoked
 
     async def access_token(self) -> str:
-        """The caller's token.
-
-        Raises:
-            NotSignedInError: There is no current request.
-        """
+        """The caller's token; raises `NotSignedInError` when there is no current request."""
         token = _request_token()
         if token is None:
             raise NotSignedInError("No caller's token is at hand.")
@@ -114,7 +110,7 @@ class CallerVerifier:
         Raises:
             KallyAIError: KallyAI can't be reached.
         """
-        if not bearer.isascii() or not bearer.isprintable() or " " in bearer:
+        if not is_token(bearer):
             return None
         digest = _hash(bearer)
         lock = self._locks.setdefault(digest, anyio.Lock())
@@ -163,11 +159,7 @@ class CallerVerifier:
 
 
 class SecretVerifier:
-    """Verifies that a bearer is the one secret of this server, in constant time.
-
-    Args:
-        secret: The setting `MCP_TOKEN`.
-    """
+    """Verifies that a bearer is the one secret of this server (the setting `MCP_TOKEN`), in constant time."""
 
     def __init__(self, secret: str) -> None:
         self._secret = secret.encode()

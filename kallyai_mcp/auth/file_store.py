@@ -30,10 +30,7 @@ class FileStore:
 
     Each origin has its own file, and the file names its origin, so that the tokens of the sandbox are never sent to
     the live service, or the other way round. Where there are POSIX permissions, the folder has 0700 and the file 0600.
-
-    Args:
-        home: The folder of this program; it is created with its parents by the first `save`.
-        api_url: The API that the tokens are for.
+    The first `save` creates `home` with its parents.
     """
 
     def __init__(self, home: Path, api_url: str) -> None:
@@ -79,11 +76,7 @@ class FileStore:
             raise TokenStoreError(f"The sign-in can't be written to {self._path}: {error.strerror}.") from None
 
     def delete(self) -> None:
-        """Delete the tokens.
-
-        Raises:
-            TokenStoreError: The file can't be deleted.
-        """
+        """Delete the tokens; raises `TokenStoreError` when the file can't be deleted."""
         try:
             _retry_if_in_use(lambda: self._path.unlink(missing_ok=True))
         except OSError as error:

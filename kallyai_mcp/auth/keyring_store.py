@@ -4,6 +4,8 @@ import json
 import logging
 import secrets
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from kallyai_mcp.auth.errors import TokenStoreError
@@ -28,10 +30,8 @@ class KeyringStore:
     Each backend raises exceptions of its own libraries. Any exception becomes a `TokenStoreError` with the name of its
     class, and without its message, which may hold a token.
 
-    Args:
-        api_url: The API that the tokens are for.
-        part_size: The most characters of one entry; longer texts are split into several. None for no limit. The
-            default is what the platform needs.
+    A text that is longer than `part_size` is split into several entries; None for no limit. The default is what the
+    platform needs.
     """
 
     def __init__(
@@ -90,11 +90,7 @@ class KeyringStore:
             self._remove(part)
 
     def delete(self) -> None:
-        """Delete the tokens.
-
-        Raises:
-            TokenStoreError: The keyring can't be used.
-        """
+        """Delete the tokens; raises `TokenStoreError` when the keyring can't be used."""
         parts = self._parts()
         self._remove(self._origin)
         for part in parts:
@@ -143,31 +139,29 @@ class KeyringStore:
         return backend
 
     def _get(self, name: str) -> str | None:
-        try:
+        with _failing("read"):
             found = self._backend().get_password(SERVICE, name)
-        except Exception as error:  # noqa: BLE001 - see the class
-            raise _failed("read", error) from None
         return found if found is None else str(found)  # a backend may break its contract
 
     def _set(self, name: str, text: str) -> None:
-        try:
+        with _failing("written"):
             self._backend().set_password(SERVICE, name, text)
-        except Exception as error:  # noqa: BLE001 - see the class
-            raise _failed("written", error) from None
 
     def _remove(self, name: str) -> None:
         if self._get(name) is None:
             return
-        try:
+        with _failing("removed"):
             self._backend().delete_password(SERVICE, name)
-        except Exception as error:  # noqa: BLE001 - see the class
-            raise _failed("removed", error) from None
 
 
-def _failed(what: str, error: Exception) -> TokenStoreError:
-    if isinstance(error, TokenStoreError):
-        return error
-    return TokenStoreError(
-        f"The sign-in can't be {what} in the system keyring ({type(error).__name__}). Unlock the keyring, or set "
-        "KALLYAI_TOKEN_STORE to file, to keep the sign-in in a file that only you can read."
-    )
+@contextmanager
+def _failing(what: str) -> Iterator[None]:
+    try:
+        yield
+    except TokenStoreError:
+        raise
+    except Exception as error:  # noqa: BLE001 - see the class
+        raise TokenStoreError(
+            f"The sign-in can't be {what} in the system keyring ({type(error).__name__}). Unlock the keyring, or set "
+            "KALLYAI_TOKEN_STORE to file, to keep the sign-in in a file that only you can read."
+        ) from None

@@ -5,7 +5,6 @@ import re
 import secrets
 from collections.abc import Callable
 from contextlib import AsyncExitStack
-from types import TracebackType
 from typing import Literal, Self
 from urllib.parse import parse_qs, urlsplit
 
@@ -68,11 +67,7 @@ class LoopbackSignIn:
         self._open = AsyncExitStack()
 
     async def __aenter__(self) -> Self:
-        """Listen.
-
-        Raises:
-            OSError: There is no port to listen on.
-        """
+        """Listen; raises `OSError` when there is no port to listen on."""
         self._deadline = anyio.current_time() + self._timeout
         port = await self._open.enter_async_context(listening(self._reply))
         self._hosts = (f"127.0.0.1:{port}", f"localhost:{port}")
@@ -80,9 +75,7 @@ class LoopbackSignIn:
         self.link = self._auth_url(self.redirect_uri, self._state)
         return self
 
-    async def __aexit__(
-        self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
-    ) -> None:
+    async def __aexit__(self, exc_type: type[BaseException] | None, *_: object) -> None:
         """Wait until the browser has its page, and stop listening."""
         try:
             if self._page is not None and (exc_type is None or issubclass(exc_type, Exception)):
@@ -92,10 +85,7 @@ class LoopbackSignIn:
             await self._open.aclose()
 
     async def grant(self) -> TokenGrant:
-        """Wait for the user to come back from the sign-in page.
-
-        Returns:
-            The tokens that the page sent.
+        """Wait for the user to come back from the sign-in page; returns the tokens that it sent.
 
         Raises:
             SignInRefusedError: The page sent an error, as when the user cancels.
@@ -110,10 +100,7 @@ class LoopbackSignIn:
         return self._answer
 
     def accept(self, pasted: str) -> None:
-        """Sign in with the address that the browser was sent to, pasted by a user whose browser is on another machine.
-
-        Args:
-            pasted: The whole address, which starts with `redirect_uri`.
+        """Sign in with the whole address that the browser was sent to, pasted by a user whose browser is elsewhere.
 
         Raises:
             WrongAddressError: It is another address, or that of another sign-in. This one still waits.

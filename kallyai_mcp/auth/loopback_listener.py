@@ -52,13 +52,9 @@ class Reply:
 
 @asynccontextmanager
 async def listening(answer: Callable[[Request], Reply]) -> AsyncIterator[int]:
-    """Listen on a free port of 127.0.0.1 and answer requests, until the context ends.
+    """Listen on a free port of 127.0.0.1, until the context ends; yields the port, which already accepts connections.
 
-    Args:
-        answer: Returns the reply to a request. Each connection has one request.
-
-    Yields:
-        The port. It already accepts connections.
+    Each connection has one request, to which `answer` returns the reply.
     """
     listener = await anyio.create_tcp_listener(local_host="127.0.0.1")
     connections = anyio.create_task_group()

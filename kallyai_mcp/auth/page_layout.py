@@ -5,13 +5,8 @@ from functools import cache
 from html import escape
 from importlib.resources import files
 
-from kallyai_mcp.languages import Language, preferred
+from kallyai_mcp.languages import Language
 from kallyai_mcp.visual_identity import ICON, MARK, TOKENS, as_data_uri, csp_hash
-
-
-def language(accepted: str) -> Language:
-    """`es` if the Accept-Language header `accepted` prefers Spanish to English, else `en`."""
-    return preferred(accepted) or "en"
 
 
 def document(

@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from html import escape
 from typing import Literal
 
-from kallyai_mcp.auth.page_layout import document, language, page_headers
-from kallyai_mcp.languages import Language
+from kallyai_mcp.auth.page_layout import document, page_headers
+from kallyai_mcp.languages import Language, preferred
 
 Kind = Literal["done", "failed", "wrong", "used", "late", "missing", "method", "host"]
 Origin = Literal["chat", "terminal"]
@@ -95,15 +95,15 @@ _NOTE = f'{_DISC}<path d="M34 20v17M34 47.5v.01" {_STROKE}/>'
 
 
 def page(kind: Kind, accepted: str, *, place: Origin = "chat", who: str | None = None) -> bytes:
-    """The page as UTF-8.
+    """The page as UTF-8, in the language that the Accept-Language header prefers.
 
     Args:
         kind: What it says.
-        accepted: The Accept-Language header, which decides the language.
+        accepted: The header.
         place: Where the user has come from.
         who: Whose sign-in was received, as far as the token says.
     """
-    lang = language(accepted)
+    lang = preferred(accepted) or "en"
     heading, text = _TEXTS[lang][kind]
     sign = (
         f'<svg class="sign {kind}" viewBox="0 0 68 68" aria-hidden="true">{_TICK if kind == "done" else _NOTE}</svg>\n'

@@ -20,13 +20,9 @@ _POLL_SECONDS = 0.05
 async def process_lock(path: Path, wait: float) -> AsyncIterator[bool]:
     """Hold the lock file at `path`, without blocking the event loop.
 
-    Args:
-        path: The lock file; it is created with its folder.
-        wait: The most seconds to wait while another process has the lock.
-
     Yields:
-        False if another process still had the lock after `wait`. True if this process has it, or if no lock file can be
-        created, as in a read-only folder; that is logged.
+        False if another process still had the lock after `wait` seconds. True if this process has it, or if no lock
+        file can be created, as in a read-only folder; that is logged.
     """
     from filelock import FileLock, Timeout  # late: the import takes 64 ms, and a server's first answer does not need it
 

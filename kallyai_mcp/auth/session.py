@@ -216,13 +216,8 @@ class Session:
             newer = await self._reread()
             if newer is not None and self._replaces(newer, tokens.access_token.get_secret_value()):
                 return newer
-            raise NotSignedInError(
-                f"KallyAI no longer accepts this sign-in. {_SIGN_IN}",
-                code=error.code,
-                status=error.status,
-                reason=error.message,
-                correlation_id=error.correlation_id,
-            ) from error
+            words = f"KallyAI no longer accepts this sign-in. {_SIGN_IN}"
+            raise error.restated(NotSignedInError, words, error.message) from error
         renewed = Tokens.from_grant(grant, self._clock(), tokens)
         self._tokens = renewed
         try:
@@ -272,11 +267,7 @@ class Session:
 
 
 class StaticTokens:
-    """A token source for the setting `ACCESS_TOKEN`, which is never stored and never renewed.
-
-    Args:
-        token: The access token.
-    """
+    """A token source for the setting `ACCESS_TOKEN`, which is never stored and never renewed."""
 
     def __init__(self, token: str) -> None:
         self._token = token

@@ -58,7 +58,8 @@ class PendingSignIn:
         """
         self._flow.accept(pasted)
 
-    async def _run(self, session: Session) -> None:
+    async def run(self, session: Session) -> None:
+        """Wait for the user, and sign `session` in."""
         try:
             self._outcome = await session.sign_in(await self._flow.grant())
         except KallyAIError as error:
@@ -123,4 +124,4 @@ class SignIn:
         async with LoopbackSignIn(self._auth_url, self._timeout) as flow:
             pending = PendingSignIn(flow, self._clock() + self._timeout)
             task_status.started(pending)
-            await pending._run(self._session)  # noqa: SLF001 - PendingSignIn is part of this class
+            await pending.run(self._session)

@@ -11,6 +11,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, V
 
 from kallyai_mcp.api.errors import UnreadableResponseError
 from kallyai_mcp.api.models import TokenGrant
+from kallyai_mcp.common_types import is_token
 
 _MAX_WHO_LENGTH = 100
 _MAX_LENGTH = 16_384
@@ -18,9 +19,7 @@ _MAX_LENGTH = 16_384
 
 def _header_safe(value: object) -> object:
     text = value.get_secret_value() if isinstance(value, SecretStr) else value
-    if not isinstance(text, str) or not text or len(text) > _MAX_LENGTH or not text.isascii():
-        raise ValueError("not a token")
-    if not text.isprintable() or " " in text:
+    if not isinstance(text, str) or len(text) > _MAX_LENGTH or not is_token(text):
         raise ValueError("not a token")
     return value
 
@@ -53,10 +52,7 @@ class Tokens(BaseModel):
     def from_grant(cls, grant: TokenGrant, now: float, previous: Self | None = None) -> Self:
         """The tokens of `grant`, which came at `now` (seconds since the epoch).
 
-        Args:
-            grant: The service's answer. A renewal may have neither a refresh token nor a scope.
-            now: When the answer came, in seconds since the epoch.
-            previous: The tokens that `grant` renews; what `grant` does not have is taken from them.
+        What a renewal does not have, a refresh token or a scope, is taken from the `previous` tokens.
 
         Raises:
             UnreadableResponseError: The access token has characters that are not allowed in a header.

@@ -91,15 +91,14 @@ async def find_call(
 ) -> Call | None:
     """The one call of the service that can only be the call of `record`; None when there is none, or there is doubt.
 
+    Raises `KallyAIError` when the service can't be asked.
+
     Args:
         api: Asked for the list and for the details of calls.
         record: The record.
         sent: When its request left.
         others: Other records of the account that look for their call, each with its send time.
         bound: The ids of calls that belong to other records.
-
-    Raises:
-        KallyAIError: The service can't be asked.
     """
     fitting: list[Call] = []
     others_ids = {id_.casefold() for id_ in bound}
@@ -122,7 +121,7 @@ def fits(record: CallRecord, sent: SendTime, call: Call) -> bool:
 
     The number must be repeated. Values are compared by meaning: `19:00` is `19:00:00`, case and spacing don't count.
     """
-    echo = call.submission.model_dump(mode="json", exclude_none=True)
+    echo = call.submission.as_json()
     asked = record.submission.as_json()
     if "respondent_phone" not in echo or not sent.admits(call.created_at):
         return False

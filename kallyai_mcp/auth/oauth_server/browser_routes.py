@@ -12,6 +12,7 @@ repeated parameters; can't set the cookie that binds a flow to a browser; and it
 
 import secrets
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from starlette.datastructures import QueryParams
 from starlette.requests import Request
@@ -33,61 +34,45 @@ _MAX_STATE_BYTES = 1_400
 _ONLY_ONCE = ("client_id", "redirect_uri", "response_type", "state", "scope", "code_challenge", "code_challenge_method")
 
 
+@dataclass(frozen=True, repr=False)
 class BrowserRoutes:
     """The endpoints.
 
-    Args:
+    Attributes:
         issuer: Our own base URL.
-        clients: Finds clients.
-        cookies: Keeps the flows.
-        tokens: Makes codes, and revokes families.
-        pages: Makes pages.
-        upstream: KallyAI.
         is_ours: Whether a resource (RFC 8707) is this server.
         default_scopes: The scopes of a client that asks for none.
         clock: Returns seconds since the epoch.
     """
 
-    def __init__(
-        self,
-        issuer: str,
-        clients: ClientRegistry,
-        cookies: FlowCookies,
-        tokens: TokenIssuer,
-        pages: Pages,
-        upstream: Upstream,
-        is_ours: Callable[[str], bool],
-        default_scopes: tuple[str, ...],
-        clock: Callable[[], float],
-    ) -> None:
-        self._issuer = issuer
-        self._clients = clients
-        self._cookies = cookies
-        self._tokens = tokens
-        self._pages = pages
-        self._upstream = upstream
-        self._is_ours = is_ours
-        self._default_scopes = default_scopes
-        self._clock = clock
+    issuer: str
+    clients: ClientRegistry
+    cookies: FlowCookies
+    tokens: TokenIssuer
+    pages: Pages
+    upstream: Upstream
+    is_ours: Callable[[str], bool]
+    default_scopes: tuple[str, ...]
+    clock: Callable[[], float]
 
     async def authorize(self, request: Request) -> Response:
         """`GET /oauth/authorize`: shows the consent page (OAuth 2.1, section 4.1.1)."""
         query = request.query_params
         if repeated := [name for name in _ONLY_ONCE if len(query.getlist(name)) > 1]:
-            return self._pages.problem(request, "client", details=f"{repeated[0]} is given twice.")
+            return self.pages.problem(request, "client", details=f"{repeated[0]} is given twice.")
         try:
-            client = await self._clients.find(query.get("client_id", ""))
+            client = await self.clients.find(query.get("client_id", ""))
         except OAuthError as error:
-            return self._pages.problem(request, "client", details=error.description)
+            return self.pages.problem(request, "client", details=error.description)
         redirect_uri = client.redirect_uri_for(query.get("redirect_uri"))
-        if redirect_uri is None or redirects.is_at(redirect_uri, self._issuer):
-            return self._pages.problem(request, "redirect")
+        if redirect_uri is None or redirects.is_at(redirect_uri, self.issuer):
+            return self.pages.problem(request, "redirect")
         try:
             authorization = self._parse(query, client, redirect_uri)
         except OAuthError as error:
             return self._error_response(request, redirect_uri, query.get("state"), error)
-        flow, changes = self._cookies.begin(request, authorization)
-        response = self._pages.consent(
+        flow, changes = self.cookies.begin(request, authorization)
+        response = self.pages.consent(
             request,
             flow=flow,
             client=client.name,
@@ -95,7 +80,7 @@ class BrowserRoutes:
             redirect_uri=redirect_uri,
             scopes=authorization.scopes,
         )
-        self._cookies.write(response, changes)
+        self.cookies.write(response, changes)
         return response
 
     async def consent(self, request: Request) -> Response:
@@ -103,46 +88,46 @@ class BrowserRoutes:
         try:
             form = await read_form(request)
         except OAuthError:
-            return self._pages.problem(request, "forged")
+            return self.pages.problem(request, "forged")
         flow = form.get("flow", "")
-        authorization = self._cookies.read(request, "consent", flow)
+        authorization = self.cookies.read(request, "consent", flow)
         if authorization is None or not self._is_own_page(request):
-            return self._pages.problem(request, "forged", status=403)
+            return self.pages.problem(request, "forged", status=403)
         if form.get("decision") != "allow":
             url = self._redirect_url(authorization, error="access_denied")
-            response = self._pages.forward_to_client(request, url)
-            self._cookies.write(response, self._cookies.ended(flow))
+            response = self.pages.forward_to_client(request, url)
+            self.cookies.write(response, self.cookies.ended(flow))
             return response
-        url = self._upstream.authorize_url(flow, authorization.scopes)
-        response = self._pages.forward_to_kallyai(request, url)
-        self._cookies.write(response, self._cookies.consented(flow, authorization))
+        url = self.upstream.authorize_url(flow, authorization.scopes)
+        response = self.pages.forward_to_kallyai(request, url)
+        self.cookies.write(response, self.cookies.consented(flow, authorization))
         return response
 
     async def callback(self, request: Request) -> Response:
         """`GET /oauth/callback`: KallyAI sends the browser back, and we send it to the client with our code."""
         query = request.query_params
         flow = query.get("state", "")
-        authorization = self._cookies.read(request, "state", flow)
+        authorization = self.cookies.read(request, "state", flow)
         if authorization is None:
-            return self._pages.problem(request, "elsewhere")
-        changes = dict(self._cookies.ended(flow))
+            return self.pages.problem(request, "elsewhere")
+        changes = dict(self.cookies.ended(flow))
         code = query.get("code")
         if code and "error" not in query:
-            url = self._redirect_url(authorization, code=self._tokens.code(authorization, code))
-            changes |= self._cookies.connect(request, authorization, self._clock())
+            url = self._redirect_url(authorization, code=self.tokens.code(authorization, code))
+            changes |= self.cookies.connect(request, authorization, self.clock())
         else:
             denied = query.get("error") == "access_denied"
             url = self._redirect_url(authorization, error="access_denied" if denied else "server_error")
-        response = self._pages.forward_to_client(request, url)
-        self._cookies.write(response, changes)
+        response = self.pages.forward_to_client(request, url)
+        self.cookies.write(response, changes)
         return response
 
     async def sign_out_page(self, request: Request) -> Response:
         """`GET /oauth/sign-out`: shows the apps that were connected in this browser."""
-        apps = [(app.name, app.day) for app in self._cookies.connected_apps(request)]
-        ticket, changes = self._cookies.sign_out_ticket(request)
-        response = self._pages.sign_out(request, ticket=ticket, apps=apps)
-        self._cookies.write(response, changes)
+        apps = [(app.name, app.day) for app in self.cookies.connected_apps(request)]
+        ticket, changes = self.cookies.sign_out_ticket(request)
+        response = self.pages.sign_out(request, ticket=ticket, apps=apps)
+        self.cookies.write(response, changes)
         return response
 
     async def sign_out(self, request: Request) -> Response:
@@ -153,16 +138,16 @@ class BrowserRoutes:
         try:
             form = await read_form(request)
         except OAuthError:
-            return self._pages.problem(request, "forged")
-        if not self._is_own_page(request) or not self._cookies.may_sign_out(request, form.get("ticket")):
-            return self._pages.problem(request, "forged", status=403)
+            return self.pages.problem(request, "forged")
+        if not self._is_own_page(request) or not self.cookies.may_sign_out(request, form.get("ticket")):
+            return self.pages.problem(request, "forged", status=403)
         try:
-            for app in self._cookies.connected_apps(request):
-                await self._tokens.revoke_family(app.family)
+            for app in self.cookies.connected_apps(request):
+                await self.tokens.revoke_family(app.family)
         except KallyAIError:
-            return self._pages.problem(request, "busy", status=503, headers={"Retry-After": "5"})
-        response = self._pages.signed_out(request)
-        self._cookies.write(response, {"apps": None, "sign-out": None})
+            return self.pages.problem(request, "busy", status=503, headers={"Retry-After": "5"})
+        response = self.pages.signed_out(request)
+        self.cookies.write(response, {"apps": None, "sign-out": None})
         return response
 
     def _parse(self, query: QueryParams, client: Client, redirect_uri: str) -> AuthorizationRequest:
@@ -176,10 +161,10 @@ class BrowserRoutes:
         challenge = query.get("code_challenge")
         if challenge is None or not pkce.is_challenge(challenge) or query.get("code_challenge_method") != "S256":
             raise OAuthError("invalid_request", "PKCE is required: a code_challenge with code_challenge_method S256")
-        if not all(self._is_ours(resource) for resource in resources):
+        if not all(self.is_ours(resource) for resource in resources):
             raise OAuthError("invalid_target", "resource is not this server")
         text = query.get("scope", "")
-        requested = scopes.parse(text) if text.strip() else self._default_scopes
+        requested = scopes.parse(text) if text.strip() else self.default_scopes
         if not requested:
             raise OAuthError("invalid_scope", f"the scopes are {' '.join(scopes.SCOPES)}")
         return AuthorizationRequest(
@@ -189,27 +174,27 @@ class BrowserRoutes:
             redirect_uri=redirect_uri,
             state=state,
             challenge=challenge,
-            resource=resources[0] if resources else self._issuer,
+            resource=resources[0] if resources else self.issuer,
             scopes=requested,
         )
 
     def _error_response(self, request: Request, redirect_uri: str, state: str | None, error: OAuthError) -> Response:
         state = state if state is not None and len(state) <= _MAX_STATE_BYTES else None
-        answer = {"error": error.code, "error_description": error.description, "state": state, "iss": self._issuer}
+        answer = {"error": error.code, "error_description": error.description, "state": state, "iss": self.issuer}
         url = redirects.add_parameters(redirect_uri, **answer)
         destination = redirects.destination_of(redirect_uri)
         if destination.kind == "here":
             return RedirectResponse(url, 303, {"Cache-Control": "no-store", "Referrer-Policy": "no-referrer"})
         details = f"{error.code}: {error.description}"
-        return self._pages.problem(request, "request", details=details, back=(url, destination))
+        return self.pages.problem(request, "request", details=details, back=(url, destination))
 
     def _redirect_url(self, authorization: AuthorizationRequest, **answer: str) -> str:
         """The client's redirect URI with an answer, and with our name in it (RFC 9207)."""
         return redirects.add_parameters(
-            authorization.redirect_uri, **answer, state=authorization.state, iss=self._issuer
+            authorization.redirect_uri, **answer, state=authorization.state, iss=self.issuer
         )
 
     def _is_own_page(self, request: Request) -> bool:
         """Whether a form was sent from one of our own pages, as far as the browser says."""
         site = request.headers.get("Sec-Fetch-Site", "same-origin")
-        return site == "same-origin" and request.headers.get("Origin") in (None, self._issuer)
+        return site == "same-origin" and request.headers.get("Origin") in (None, self.issuer)

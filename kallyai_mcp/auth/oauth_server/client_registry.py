@@ -66,11 +66,7 @@ class Client:
     def redirect_uri_for(self, given: str | None) -> str | None:
         """The redirect URI of an authorization request.
 
-        Args:
-            given: The request's `redirect_uri`; None if it has none.
-
-        Returns:
-            None if `given` is not the client's, or if it is None and the client has several.
+        None if the one that was `given` is not the client's, or if none was and the client has several.
         """
         if given is None:
             return self.redirect_uris[0] if len(self.redirect_uris) == 1 else None
@@ -83,18 +79,12 @@ def key_of(client_id: str) -> str:
 
 
 class ClientRegistry:
-    """Registers clients, finds them, and authenticates them.
+    """Registers clients, finds them, and authenticates them; no client may have its users sent to us, the `issuer`.
 
     The SDK's `RegistrationHandler` and `ClientAuthenticator` are not used. The first changes redirect URIs when it
     parses them (`https://App.example:443/` becomes `https://app.example/`), but they are compared character by
     character; and it gives a secret to each client that names no method. The second refuses a client that sends its
     client_id only in the Authorization header (RFC 6749, section 2.3.1).
-
-    Args:
-        sealed_tokens: Seals a client's metadata into its id.
-        fetch: Fetches metadata documents.
-        issuer: Our own base URL, where no client may have its users sent.
-        clock: A monotonic clock, in seconds.
     """
 
     def __init__(
@@ -107,14 +97,11 @@ class ClientRegistry:
         self._cache: dict[str, tuple[Client, float]] = {}
 
     def register(self, metadata: object, now: float) -> dict[str, Any]:
-        """Register a client (RFC 7591, section 3).
+        """Register a client (RFC 7591, section 3); returns the client information response (section 3.2.1).
 
         Args:
             metadata: The client's metadata, as it came from outside. Without an auth method the client is public.
             now: Seconds since the epoch.
-
-        Returns:
-            The client information response (section 3.2.1).
 
         Raises:
             OAuthError: The client can't be registered.
@@ -146,10 +133,7 @@ class ClientRegistry:
         if not client_id.startswith("https:"):
             client = self._unseal(client_id)
             if client is None:
-                raise OAuthError(
-                    "invalid_client_metadata",
-                    "This app is not registered here, or it was long ago. It can register again.",
-                )
+                raise _refused("This app is not registered here, or it was long ago. It can register again.")
             return client
         cached, until = self._cache.get(client_id, (None, 0.0))
         if cached is not None and until > self._clock():
@@ -158,38 +142,23 @@ class ClientRegistry:
         try:
             document = json.loads(await self._fetch(client_id))
         except KallyAIError as error:
-            raise OAuthError(
-                "invalid_client_metadata", f"The app's metadata document can't be read: {error.message}."
-            ) from None
+            raise _refused(f"The app's metadata document can't be read: {error.message}.") from None
         except (ValueError, RecursionError):
-            raise OAuthError("invalid_client_metadata", "The app's metadata document is not JSON.") from None
+            raise _refused("The app's metadata document is not JSON.") from None
         if not isinstance(document, dict) or document.get("client_id") != client_id:
-            raise OAuthError(
-                "invalid_client_metadata",
-                "The app's metadata document is not about this app: its client_id is another.",
-            )
+            raise _refused("The app's metadata document is not about this app: its client_id is another.")
         client = self._parse(document, client_id, publisher)
         if client.auth_method != "none":
-            raise OAuthError(
-                "invalid_client_metadata",
-                "The app's metadata document asks for a client secret, which nobody can have given it.",
-            )
+            raise _refused("The app's metadata document asks for a client secret, which nobody can have given it.")
         if len(self._cache) >= _MAX_CACHED:
             self._cache.pop(next(iter(self._cache)))
         self._cache[client_id] = (client, self._clock() + CACHE_SECONDS)
         return client
 
     def authenticate(self, form: Mapping[str, str], authorization: str) -> str | None:
-        """Authenticate a client at the token endpoint (RFC 6749, section 2.3).
+        """The `client_id` of a client that is authenticated at the token endpoint (RFC 6749, section 2.3), else None.
 
-        A public client is not authenticated: PKCE binds its codes to it.
-
-        Args:
-            form: The request's parameters.
-            authorization: The Authorization header, or "".
-
-        Returns:
-            The `client_id`; None if the client is not known or its secret is wrong.
+        A public client is not authenticated: PKCE binds its codes to it. The Authorization header may be empty.
         """
         client_id, secret = form.get("client_id"), form.get("client_secret")
         scheme, _, encoded = authorization.partition(" ")
@@ -219,7 +188,7 @@ class ClientRegistry:
 
     def _parse(self, metadata: object, client_id: str, publisher: str | None = None) -> Client:
         if not isinstance(metadata, dict):
-            raise OAuthError("invalid_client_metadata", "The metadata must be a JSON object.")
+            raise _refused("The metadata must be a JSON object.")
         uris = metadata.get("redirect_uris")
         if not isinstance(uris, list) or not uris or not all(isinstance(uri, str) for uri in uris):
             raise OAuthError("invalid_redirect_uri", "redirect_uris must be a list of addresses.")
@@ -236,23 +205,25 @@ class ClientRegistry:
                 raise OAuthError("invalid_redirect_uri", f"Redirect address {number} can't be used: {problem}.")
         grant_types = metadata.get("grant_types")
         if isinstance(grant_types, list) and "authorization_code" not in grant_types:
-            raise OAuthError("invalid_client_metadata", "grant_types must have authorization_code.")
+            raise _refused("grant_types must have authorization_code.")
         method = metadata.get("token_endpoint_auth_method") or "none"
         if method not in AUTH_METHODS:
-            raise OAuthError(
-                "invalid_client_metadata", f"token_endpoint_auth_method must be one of {', '.join(AUTH_METHODS)}."
-            )
+            raise _refused(f"token_endpoint_auth_method must be one of {', '.join(AUTH_METHODS)}.")
         return Client(client_id, _clean_name(metadata.get("client_name")), tuple(uris), method, publisher)
+
+
+def _refused(description: str) -> OAuthError:
+    return OAuthError("invalid_client_metadata", description)
 
 
 def _publisher_of(client_id: str) -> str:
     """The host of a metadata document's URL (section 3 of the draft says which URLs are allowed)."""
     host = https_host(client_id)
     if host is None or len(client_id) > _MAX_URL_LENGTH:
-        raise OAuthError("invalid_client_metadata", "The app's id is not an address that can be used.")
+        raise _refused("The app's id is not an address that can be used.")
     path = urlsplit(client_id).path
     if path in ("", "/") or any(segment in (".", "..") for segment in path.split("/")):
-        raise OAuthError("invalid_client_metadata", "The app's id is not the address of a metadata document.")
+        raise _refused("The app's id is not the address of a metadata document.")
     return host
 
 

@@ -8,6 +8,7 @@ Retry-After); and want a client_secret of a public client that revokes its token
 
 import math
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from mcp.server.auth.json_response import PydanticJSONResponse
 from mcp.shared.auth import OAuthMetadata
@@ -25,32 +26,19 @@ _NO_STORE = {"Cache-Control": "no-store", "Pragma": "no-cache"}
 _METADATA_HEADERS = {"Cache-Control": "max-age=3600", "Access-Control-Allow-Origin": "*"}
 
 
+@dataclass(frozen=True, repr=False)
 class Endpoints:
-    """The endpoints.
+    """The endpoints; `issuer` is our own base URL."""
 
-    Args:
-        issuer: Our own base URL.
-        clients: Registers and authenticates clients.
-        tokens: Gives out and revokes tokens.
-        clock: Returns seconds since the epoch.
-    """
-
-    def __init__(
-        self,
-        issuer: str,
-        clients: ClientRegistry,
-        tokens: TokenIssuer,
-        clock: Callable[[], float],
-    ) -> None:
-        self._issuer = issuer
-        self._clients = clients
-        self._tokens = tokens
-        self._clock = clock
+    issuer: str
+    clients: ClientRegistry
+    tokens: TokenIssuer
+    clock: Callable[[], float]
 
     async def register(self, request: Request) -> Response:
         """`POST /oauth/register` (RFC 7591, section 3)."""
         try:
-            answer = self._clients.register(await read_json(request), self._clock())
+            answer = self.clients.register(await read_json(request), self.clock())
         except OAuthError as error:
             return _error_response(error)
         return JSONResponse(answer, 201, headers=_NO_STORE)
@@ -61,9 +49,9 @@ class Endpoints:
             form, client_id = await self._authenticate(request)
             grant_type = form.get("grant_type")
             if grant_type == "authorization_code":
-                return JSONResponse(await self._tokens.redeem(form, client_id), headers=_NO_STORE)
+                return JSONResponse(await self.tokens.redeem(form, client_id), headers=_NO_STORE)
             if grant_type == "refresh_token":
-                return JSONResponse(await self._tokens.refresh(form, client_id), headers=_NO_STORE)
+                return JSONResponse(await self.tokens.refresh(form, client_id), headers=_NO_STORE)
             description = "grant_type must be authorization_code or refresh_token."
             raise OAuthError("unsupported_grant_type", description)  # noqa: TRY301 - answered as all others
         except (OAuthError, KallyAIError) as error:
@@ -75,17 +63,17 @@ class Endpoints:
             form, client_id = await self._authenticate(request)
             if "token" not in form:
                 raise OAuthError("invalid_request", "token is missing.")  # noqa: TRY301 - answered as all others
-            await self._tokens.revoke(form["token"], client_id)
+            await self.tokens.revoke(form["token"], client_id)
         except (OAuthError, KallyAIError) as error:
             return _error_response(error)
         return Response(status_code=200, headers=_NO_STORE)
 
     async def server_metadata(self, _: Request) -> Response:
         """The authorization server's metadata (RFC 8414, section 2)."""
-        base = f"{self._issuer}/oauth"
+        base = f"{self.issuer}/oauth"
         metadata = OAuthMetadata.model_validate(
             {
-                "issuer": self._issuer,
+                "issuer": self.issuer,
                 "authorization_endpoint": f"{base}/authorize",
                 "token_endpoint": f"{base}/token",
                 "registration_endpoint": f"{base}/register",
@@ -105,7 +93,7 @@ class Endpoints:
 
     async def _authenticate(self, request: Request) -> tuple[dict[str, str], str]:
         form = await read_form(request)
-        client_id = self._clients.authenticate(form, request.headers.get("Authorization", ""))
+        client_id = self.clients.authenticate(form, request.headers.get("Authorization", ""))
         if client_id is None:
             raise OAuthError("invalid_client", "The client is not known, or its secret is wrong.", 401)
         return form, client_id

@@ -62,10 +62,7 @@ class OAuthServer:
 
 
 def check_public_url(url: str) -> str:
-    """Checks that clients can reach us at `url`.
-
-    Returns:
-        The issuer (RFC 8414, section 2): scheme, host, and port, in lower case and with nothing after them.
+    """The issuer (RFC 8414, section 2) at `url`: scheme, host, and port, in lower case and with nothing after them.
 
     Raises:
         ValueError: It is neither https nor http on a loopback address, or it has a path; the message is one line.
@@ -90,20 +87,10 @@ def build(
     rate: RateLimit | None = None,
     clock: Callable[[], float] = time.time,
 ) -> OAuthServer:
-    """Make the OAuth server.
+    """Make the OAuth server; `public_url` is where clients reach us, `api_host` KallyAI's host, as people know it.
 
-    Args:
-        public_url: Where clients reach us.
-        secret_keys: Keys (`Settings.secret_keys`), at least one: the first seals, and all open.
-        api: Returns the API client.
-        api_host: KallyAI's host, as people know it.
-        client_id: Our OAuth client at KallyAI.
-        client_secret: Its secret.
-        fetch: Fetches a client's metadata document, only from the public internet.
-        tool_scopes: The scopes that each tool needs.
-        shared_state: Remembers which codes and tokens were used or revoked, for all workers.
-        rate: How often one address may use one endpoint; None for no limit.
-        clock: Returns seconds since the epoch.
+    The client id and the secret are those of our OAuth client at KallyAI. The shared state is that of all workers, and
+    `rate` says how often one address may use one endpoint; None for no limit.
 
     Raises:
         ValueError: `public_url` can't be used; the message is one line.

@@ -83,12 +83,7 @@ class ConnectedApp:
 
 
 class FlowCookies:
-    """Reads and writes the cookies.
-
-    Args:
-        sealed_tokens: Seals the cookies.
-        secure: Send the cookies over https only, and bind them to this host (`__Host-`).
-    """
+    """Reads and writes the cookies; `secure` ones are sent over https only, and bound to this host (`__Host-`)."""
 
     def __init__(self, sealed_tokens: SealedTokens, *, secure: bool) -> None:
         self._sealed_tokens = sealed_tokens
@@ -96,11 +91,7 @@ class FlowCookies:
         self._prefix = "__Host-kallyai-" if secure else "kallyai-"
 
     def begin(self, request: Request, authorization: AuthorizationRequest) -> tuple[str, CookieChanges]:
-        """Start a flow; the oldest flows of a browser that has many are deleted.
-
-        Returns:
-            The flow's name, and the cookies for `write`.
-        """
+        """Start a flow, and end the oldest of many; returns its name, and the cookies for `write`."""
         name = secrets.token_urlsafe(16)
         changes: dict[str, str | None] = {f"flow-{old}": None for old in self._oldest_flows(request)}
         changes[f"flow-{name}"] = self._sealed_tokens.seal("consent", asdict(authorization), seconds=CONSENT_SECONDS)

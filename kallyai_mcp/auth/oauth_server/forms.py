@@ -35,11 +35,7 @@ async def read_form(request: Request) -> dict[str, str]:
 
 
 async def read_json(request: Request) -> object:
-    """The body as JSON, which is a client's metadata.
-
-    Raises:
-        OAuthError: The body is not JSON, or too long.
-    """
+    """The body as JSON, which is a client's metadata; raises `OAuthError` when the body is not JSON, or too long."""
     body = await _read(request, "invalid_client_metadata")
     try:
         value: object = json.loads(body)

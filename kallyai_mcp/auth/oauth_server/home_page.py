@@ -40,13 +40,7 @@ _TEXTS: Mapping[Language, Mapping[str, str]] = {
 
 
 def home_page(lang: Language, *, issuer: str, api_host: str) -> tuple[str, str]:
-    """The heading, and the HTML below it.
-
-    Args:
-        lang: The language.
-        issuer: Our own base URL.
-        api_host: KallyAI's host.
-    """
+    """The heading, and the HTML below it."""
     t, url = _TEXTS[lang], f"{issuer}/mcp"
     links = {"Claude": _CLAUDE, "Cursor": cursor_link(url), "VS Code": vs_code_link(url)}
     buttons = "".join(

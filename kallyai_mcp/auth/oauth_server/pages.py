@@ -11,21 +11,15 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 from kallyai_mcp.auth.oauth_server.home_page import home_page
 from kallyai_mcp.auth.oauth_server.redirects import Destination, destination_of
 from kallyai_mcp.auth.oauth_server.text import SCOPES, TEXTS, Problem, date_in_words
-from kallyai_mcp.auth.page_layout import document, language, page_headers
-from kallyai_mcp.languages import Language
+from kallyai_mcp.auth.page_layout import document, page_headers
+from kallyai_mcp.languages import Language, preferred
 
 
 class Pages:
-    """Makes the pages.
-
-    Args:
-        issuer: Our own base URL.
-        api_host: KallyAI's host.
-    """
+    """Makes the pages, each in the language that the request's headers prefer."""
 
     def __init__(self, issuer: str, api_host: str) -> None:
         self._issuer = issuer
-        self._own_host = urlsplit(issuer).netloc
         self._api_host = api_host
 
     async def home(self, request: Request) -> HTMLResponse:
@@ -46,13 +40,7 @@ class Pages:
     ) -> HTMLResponse:
         """The page that asks the user whether a client may act for them.
 
-        Args:
-            request: Its headers say which language.
-            flow: The flow's name, for the form.
-            client: What the client calls itself.
-            publisher: The host of the client's metadata document, which proves where it comes from.
-            redirect_uri: Where the user will be sent.
-            scopes: What the client asks for.
+        The host of the client's metadata document (`publisher`) proves where it comes from; its name is not checked.
         """
         lang, t = _language(request)
         destination = destination_of(redirect_uri)
@@ -98,13 +86,8 @@ class Pages:
     ) -> HTMLResponse:
         """The page that says why the sign-in can't go on.
 
-        Args:
-            request: Its headers say which language.
-            kind: What the problem is.
-            details: More, for the developer of the client; in English.
-            back: The client's redirect URI with the error, for a link, and where it leads.
-            status: The HTTP status.
-            headers: More headers.
+        The `details` are more, in English, for the developer of the client. A link leads `back` to the client: its
+        redirect URI with the error, and where that leads.
         """
         lang, t = _language(request)
         text = t.get(f"{kind}_text")
@@ -120,12 +103,9 @@ class Pages:
         return self._page(lang, t[kind], body, status=status, headers=headers)
 
     def sign_out(self, request: Request, *, ticket: str, apps: Sequence[tuple[str | None, date]]) -> HTMLResponse:
-        """The page that shows the connected apps, with a button to disconnect them.
+        """The page that shows the connected apps, each with its day, and a button to disconnect them.
 
-        Args:
-            request: Its headers say which language.
-            ticket: Proves that the form is of this page.
-            apps: The name of each app, and the day on which it was connected.
+        The `ticket` proves that the form is of this page.
         """
         lang, t = _language(request)
         if not apps:
@@ -177,14 +157,14 @@ class Pages:
         forms: bool = False,
         headers: Mapping[str, str] | None = None,
     ) -> HTMLResponse:
-        page = document(lang, heading, body, brand=self._own_host, head=head, footer=note)
+        page = document(lang, heading, body, brand=urlsplit(self._issuer).netloc, head=head, footer=note)
         # No opener policy: it would separate the page from a client that opened it as a pop-up and waits for it.
         all_headers = {**page_headers(forms=forms), "Content-Language": lang, "Vary": "Accept-Language, Cookie"}
         return HTMLResponse(page, status, {**all_headers, **(headers or {})})
 
 
 def _language(request: Request) -> tuple[Language, Mapping[str, str]]:
-    lang = language(request.headers.get("Accept-Language", ""))
+    lang = preferred(request.headers.get("Accept-Language", "")) or "en"
     return lang, TEXTS[lang]
 
 

@@ -21,11 +21,6 @@ class ScopeMiddleware:
     """ASGI middleware; the access middleware before it puts the authenticated user into the ASGI scope.
 
     The SDK's `RequireAuthMiddleware` requires the same scopes of every request; here they depend on the tool.
-
-    Args:
-        app: The app behind it.
-        issuer: Our own base URL, for the address of the metadata.
-        tool_scopes: The scopes that each tool needs.
     """
 
     def __init__(self, app: ASGIApp, issuer: str, tool_scopes: ToolScopes) -> None:

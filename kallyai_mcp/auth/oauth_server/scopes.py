@@ -41,12 +41,9 @@ def needed_by_tools(tool_scopes: ToolScopes) -> tuple[str, ...]:
 
 
 def needed_by_request(method: str, params: Mapping[str, object], tool_scopes: ToolScopes) -> tuple[str, ...]:
-    """The scopes that a JSON-RPC request needs.
+    """The scopes that a JSON-RPC request needs; its method and parameters are as they came from outside.
 
-    Args:
-        method: The request's method.
-        params: The request's parameters, as they came from outside.
-        tool_scopes: What each tool needs. A name that is not in it is no tool, so the MCP server refuses it.
+    A name that is not in `tool_scopes` is no tool, so the MCP server refuses it.
     """
     if method == "tools/call":
         name = params.get("name")

@@ -23,12 +23,7 @@ _EXPIRES_AT = "exp"
 
 
 class SealedTokens:
-    """Seals with the first key, and opens with any key.
-
-    Args:
-        keys: Secret keys (`Settings.secret_keys`), at least one.
-        clock: Returns seconds since the epoch.
-    """
+    """Seals with the first key, and opens with any key. The keys are secret (`Settings.secret_keys`), at least one."""
 
     def __init__(self, keys: Sequence[bytes], clock: Callable[[], float]) -> None:
         self._keys = tuple(keys)
@@ -36,15 +31,9 @@ class SealedTokens:
         self._ciphers: dict[Purpose, MultiFernet] = {}
 
     def seal(self, purpose: Purpose, content: Mapping[str, Any], *, seconds: float | None = None) -> str:
-        """Seal `content`.
+        """Seal `content`, JSON types by name without the name `exp`, to be opened within `seconds`; None for ever.
 
-        Args:
-            purpose: What the sealed text is for.
-            content: JSON types by name; not the name `exp`.
-            seconds: How long the text can be opened; None for ever.
-
-        Returns:
-            Letters, digits, `-` and `_`, so that the text needs no quoting in a URL, a header, or a cookie.
+        The text has letters, digits, `-` and `_`, so that it needs no quoting in a URL, a header, or a cookie.
         """
         whole = dict(content)
         if seconds is not None:
@@ -55,13 +44,7 @@ class SealedTokens:
     def open(self, purpose: Purpose, sealed: str | None, *, even_expired: bool = False) -> dict[str, Any] | None:
         """The content of a sealed text, with its end as `exp` (seconds since the epoch) if it has one.
 
-        Args:
-            purpose: What the text must have been sealed for.
-            sealed: The text, as it came from outside.
-            even_expired: Open an expired text, too.
-
-        Returns:
-            None if the text was not sealed here, was changed, was sealed for another purpose, or has expired.
+        None if the text was not sealed here, was changed, was sealed for another purpose, or has expired.
         """
         if not sealed or len(sealed) > _MAX_SEALED_LENGTH or not _ALPHABET.fullmatch(sealed):
             return None

@@ -6,6 +6,7 @@ out. If either is used again, two parties have it, so its whole family is revoke
 
 import logging
 from collections.abc import Awaitable, Callable, Iterable, Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from mcp.server.auth.provider import AccessToken
@@ -40,51 +41,31 @@ _OUR_ERRORS = frozenset({"invalid_client", "unauthorized_client", "unsupported_g
 """KallyAI's errors that are about this server's configuration, and not about the user's sign-in."""
 
 
+@dataclass(frozen=True, repr=False)
 class TokenIssuer:
     """Gives out codes and tokens, verifies them, and revokes them.
 
-    Args:
-        sealed_tokens: Seals codes and tokens.
-        shared_state: Remembers which were used or revoked.
-        upstream: KallyAI.
+    Every method but `code` raises `KallyAIError` when the shared state can't be reached.
+
+    Attributes:
+        shared_state: Remembers which codes and tokens were used or revoked.
         issuer: Our own base URL, for what `verify` returns.
         is_ours: Whether a resource (RFC 8707) is this server.
         clock: Returns seconds since the epoch.
     """
 
-    def __init__(
-        self,
-        sealed_tokens: SealedTokens,
-        shared_state: SharedState,
-        upstream: Upstream,
-        issuer: str,
-        is_ours: Callable[[str], bool],
-        clock: Callable[[], float],
-    ) -> None:
-        self._sealed_tokens = sealed_tokens
-        self._shared_state = shared_state
-        self._upstream = upstream
-        self._issuer = issuer
-        self._is_ours = is_ours
-        self._clock = clock
+    sealed_tokens: SealedTokens
+    shared_state: SharedState
+    upstream: Upstream
+    issuer: str
+    is_ours: Callable[[str], bool]
+    clock: Callable[[], float]
 
     def code(self, authorization: AuthorizationRequest, upstream_code: str) -> str:
-        """A code for a request that the user has allowed.
-
-        Args:
-            authorization: The request.
-            upstream_code: KallyAI's code for the user.
-        """
-        content = {
-            "family": authorization.family,
-            "client": authorization.client,
-            "redirect_uri": authorization.redirect_uri,
-            "challenge": authorization.challenge,
-            "resource": authorization.resource,
-            "scopes": authorization.scopes,
-            "code": upstream_code,
-        }
-        return self._sealed_tokens.seal("code", content, seconds=CODE_SECONDS)
+        """A code for a request that the user has allowed; KallyAI's own code for the user is in it."""
+        names = ("family", "client", "redirect_uri", "challenge", "resource", "scopes")
+        content = {name: getattr(authorization, name) for name in names} | {"code": upstream_code}
+        return self.sealed_tokens.seal("code", content, seconds=CODE_SECONDS)
 
     async def redeem(self, form: Mapping[str, str], client_id: str) -> dict[str, Any]:
         """Exchange a code (OAuth 2.1, section 4.1.3); returns the token response.
@@ -96,9 +77,8 @@ class TokenIssuer:
         Raises:
             OAuthError: The parameters don't fit together, the code was used before, or KallyAI refuses it or
                 can't be reached. In the last case the code can be used again.
-            KallyAIError: The shared state can't be reached.
         """
-        content = self._sealed_tokens.open("code", form.get("code"))
+        content = self.sealed_tokens.open("code", form.get("code"))
         if content is None or content["client"] != key_of(client_id):
             raise OAuthError("invalid_grant", "The code is not good for this client, or not any more.")
         if not pkce.matches(form.get("code_verifier", ""), content["challenge"]):
@@ -109,14 +89,14 @@ class TokenIssuer:
         family = content["family"]
         if await self._is_revoked(family):
             raise OAuthError("invalid_grant", "This sign-in was revoked.")
-        if not await self._shared_state.add(_USED_CODE, family, "1", 2 * CODE_SECONDS):
+        if not await self.shared_state.add(_USED_CODE, family, "1", 2 * CODE_SECONDS):
             await self._refuse_reuse(family, "code")
         try:
-            grant = await self._ask_upstream(self._upstream.exchange(content["code"]))
+            grant = await self._ask_upstream(self.upstream.exchange(content["code"]))
         except OAuthError as error:
             if error.retry_after is not None:
                 # No token was given out, and KallyAI, too, accepts its own code only once.
-                await self._shared_state.drop(_USED_CODE, family)
+                await self.shared_state.drop(_USED_CODE, family)
             raise
         account = self._read(grant).account
         granted = _granted_scopes(content["scopes"], grant.scope)
@@ -133,10 +113,9 @@ class TokenIssuer:
         Raises:
             OAuthError: The token is not this client's, was used before, or KallyAI refuses it or can't be
                 reached. In the last case the token can be used again.
-            KallyAIError: The shared state can't be reached.
         """
-        content = self._sealed_tokens.open("refresh", form.get("refresh_token"))
-        if content is None or content["client"] != key_of(client_id) or not self._is_ours(content["resource"]):
+        content = self.sealed_tokens.open("refresh", form.get("refresh_token"))
+        if content is None or content["client"] != key_of(client_id) or not self.is_ours(content["resource"]):
             raise OAuthError("invalid_grant", "The refresh token is not good for this client, or not any more.")
         self._check_resource(form, content["resource"])
         requested = form["scope"].split() if "scope" in form else content["scopes"]
@@ -147,11 +126,11 @@ class TokenIssuer:
         family, generation = content["family"], content["generation"]
         if await self._is_revoked(family):
             raise OAuthError("invalid_grant", "This sign-in was revoked.")
-        if int(await self._shared_state.get(_GENERATION, family) or 0) > generation:
+        if int(await self.shared_state.get(_GENERATION, family) or 0) > generation:
             await self._refuse_reuse(family, "refresh token")
-        grant = await self._ask_upstream(self._upstream.refresh(content["token"]))
+        grant = await self._ask_upstream(self.upstream.refresh(content["token"]))
         # Of several requests with one token, only the first to get here finds no later generation.
-        replaced = await self._shared_state.put(_GENERATION, family, str(generation + 1), REFRESH_SECONDS)
+        replaced = await self.shared_state.put(_GENERATION, family, str(generation + 1), REFRESH_SECONDS)
         if int(replaced or 0) > generation:
             await self._refuse_reuse(family, "refresh token")
         self._read(grant)
@@ -162,16 +141,9 @@ class TokenIssuer:
         return self._response(token, grant, granted, allowed, content["token"])
 
     async def verify(self, bearer: str) -> AccessToken | None:
-        """Verify an access token.
-
-        Returns:
-            KallyAI's token as `token`, and the account as `subject`; None if `bearer` is not valid.
-
-        Raises:
-            KallyAIError: The shared state can't be reached.
-        """
-        content = self._sealed_tokens.open("access", bearer)
-        if content is None or not self._is_ours(content["resource"]) or await self._is_revoked(content["family"]):
+        """KallyAI's access token (`token`) and the account (`subject`) in ours; None if `bearer` is not valid."""
+        content = self.sealed_tokens.open("access", bearer)
+        if content is None or not self.is_ours(content["resource"]) or await self._is_revoked(content["family"]):
             return None
         return AccessToken(
             token=content["token"],
@@ -180,34 +152,26 @@ class TokenIssuer:
             expires_at=int(content["exp"]),
             resource=content["resource"],
             subject=content["account"],
-            claims={"iss": self._issuer, SIGN_IN_CLAIM: content["family"]},
+            claims={"iss": self.issuer, SIGN_IN_CLAIM: content["family"]},
         )
 
     async def revoke(self, token: str, client_id: str) -> None:
-        """Revoke a token with its family (RFC 7009, section 2.1), if it is the client's; else do nothing.
-
-        Raises:
-            KallyAIError: The shared state can't be reached.
-        """
-        content = self._sealed_tokens.open("refresh", token) or self._sealed_tokens.open("access", token)
+        """Revoke a token with its family (RFC 7009, section 2.1), if it is the client's; else do nothing."""
+        content = self.sealed_tokens.open("refresh", token) or self.sealed_tokens.open("access", token)
         if content is not None and content["client"] == key_of(client_id):
             await self.revoke_family(content["family"])
 
     async def revoke_family(self, family: str) -> None:
-        """Revoke all codes and tokens of one consent.
-
-        Raises:
-            KallyAIError: The shared state can't be reached.
-        """
-        await self._shared_state.put(REVOKED_SIGN_IN, family, "1", REFRESH_SECONDS)
+        """Revoke all codes and tokens of one consent."""
+        await self.shared_state.put(REVOKED_SIGN_IN, family, "1", REFRESH_SECONDS)
 
     def _check_resource(self, form: Mapping[str, str], granted: str) -> None:
         requested = form.get("resource")
-        if requested is not None and not (self._is_ours(requested) and self._is_ours(granted)):
+        if requested is not None and not (self.is_ours(requested) and self.is_ours(granted)):
             raise OAuthError("invalid_target", "resource is not this server.")
 
     async def _is_revoked(self, family: str) -> bool:
-        return await self._shared_state.get(REVOKED_SIGN_IN, family) is not None
+        return await self.shared_state.get(REVOKED_SIGN_IN, family) is not None
 
     async def _refuse_reuse(self, family: str, what: str) -> NoReturn:
         await self.revoke_family(family)
@@ -233,7 +197,7 @@ class TokenIssuer:
 
     def _read(self, grant: "TokenGrant") -> Tokens:
         try:
-            return Tokens.from_grant(grant, self._clock())
+            return Tokens.from_grant(grant, self.clock())
         except KallyAIError as error:
             raise _unavailable(error) from None
 
@@ -259,7 +223,7 @@ class TokenIssuer:
         access = {name: token[name] for name in ("family", "client", "resource", "account")}
         access |= {"token": grant.access_token.get_secret_value(), "scopes": allowed}
         response = {
-            "access_token": self._sealed_tokens.seal("access", access, seconds=grant.expires_in),
+            "access_token": self.sealed_tokens.seal("access", access, seconds=grant.expires_in),
             "token_type": "Bearer",
             "expires_in": grant.expires_in,
             "scope": " ".join(allowed),
@@ -267,7 +231,7 @@ class TokenIssuer:
         refresh_token = grant.refresh_token.get_secret_value() if grant.refresh_token is not None else refresh_token
         if refresh_token is not None:
             content = {**token, "token": refresh_token, "scopes": granted}
-            response["refresh_token"] = self._sealed_tokens.seal("refresh", content, seconds=REFRESH_SECONDS)
+            response["refresh_token"] = self.sealed_tokens.seal("refresh", content, seconds=REFRESH_SECONDS)
         return response
 
 
