@@ -96,13 +96,9 @@ def read_appointment(ics: str) -> Appointment | None:
 
 
 def is_as_asked(appointment: Appointment, day: str | None, time: str | None, zone: tzinfo) -> bool:
-    """Whether the appointment begins on the day and at the time that the call was to ask for.
+    """Whether the appointment begins on the day (YYYY-MM-DD) and at the time, of `zone`, that the call was to ask for.
 
-    Args:
-        appointment: What was agreed.
-        day: YYYY-MM-DD; None when no day was asked for.
-        time: A time of day as text; None when no time was asked for.
-        zone: The zone of the day and the time.
+    None for a day or a time that was not asked for.
     """
     start = appointment.start
     if start is None:

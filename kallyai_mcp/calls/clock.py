@@ -35,11 +35,7 @@ class Clock(Protocol):
 
 
 class SystemClock:
-    """The machine's clock.
-
-    Args:
-        now: A wall clock in place of the machine's.
-    """
+    """The machine's clock; `now` may take the place of its wall clock."""
 
     def __init__(self, now: Callable[[], datetime] | None = None) -> None:
         self._now = now
@@ -71,11 +67,7 @@ class SystemClock:
 
 
 class Stopwatch:
-    """Time that passes from its creation.
-
-    Args:
-        clock: The clock.
-    """
+    """Time that passes from its creation."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock

@@ -44,11 +44,7 @@ _reports: ContextVar[list[Report] | None] = ContextVar("kallyai_mcp_reports", de
 
 
 class Delivery:
-    """Notes deliveries in the ledger, and takes them back.
-
-    Args:
-        mark: Notes in the ledger that these records were delivered, or were not after all.
-    """
+    """Notes deliveries in the ledger (`mark`), and takes them back."""
 
     def __init__(self, mark: Mark) -> None:
         self._mark = mark
@@ -60,11 +56,8 @@ class Delivery:
     async def request(self, connection: object, request_id: object) -> AsyncIterator[list[Report]]:
         """For the middleware, around one request: yields the list of what its result reports.
 
-        What a request that is canceled would have told does not count as delivered.
-
-        Args:
-            connection: Something that is the same for all requests of one connection.
-            request_id: The client's id of this request.
+        What a request that is canceled would have told does not count as delivered. `connection` is the same for all
+        requests of one connection.
         """
         reports: list[Report] = []
         token = _reports.set(reports)
@@ -107,12 +100,9 @@ class Delivery:
         return tuple(_reports.get() or ())
 
     async def note(self, record: CallRecord, *, is_new: bool | None = None, certain: bool = True) -> None:
-        """Note that the answer of the present request tells of `record`.
+        """Note that the answer of the present request tells of `record`; see `Report` for `is_new`.
 
-        Args:
-            record: As it is told.
-            is_new: See `Report`.
-            certain: False when the client may be gone unnoticed; an outcome then doesn't count as delivered.
+        Without `certain`, the client may be gone unnoticed, so an outcome doesn't count as delivered.
         """
         has_news = not record.is_open and not record.is_delivered
         delivers = has_news and certain and record.tracking_id not in self._waiting

@@ -68,9 +68,7 @@ class EventPage:
 def event_id(record: CallRecord, about: str) -> str:
     """The id of an event of `record`: the same in every process and after a crash.
 
-    Args:
-        record: The call.
-        about: Tells events of one call apart: how it ended, or the list that stopped after it.
+    Events of one call differ in what they are `about`: how it ended, or the list that stopped after it.
     """
     account = record.account
     named = f"{account.api} {account.account} {record.tracking_id} {record.idempotency_key} {about}"

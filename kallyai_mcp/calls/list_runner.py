@@ -6,6 +6,8 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
+import anyio
+
 from kallyai_mcp.calls.call_lists import CallList, ListConsent
 from kallyai_mcp.calls.clock import Clock, Stopwatch
 from kallyai_mcp.calls.ledger.base import LedgerUnavailableError
@@ -18,13 +20,7 @@ if TYPE_CHECKING:
 
 
 class ListRunner:
-    """The lists of one worker.
-
-    Args:
-        worker: Places the calls.
-        clock: The only clock.
-        retries: How long a transaction is tried again.
-    """
+    """The lists of one worker, which places their calls."""
 
     def __init__(self, worker: "CallWorker", clock: Clock, retries: Retries) -> None:
         self._worker = worker
@@ -75,7 +71,8 @@ class ListRunner:
     def _written(self, list_id: str, *, undo: Callable[[], Awaitable[None]]) -> Iterator[None]:
         """Write down that a list starts. If this is not confirmed, undo it: its client is told that nobody is called.
 
-        Meanwhile nobody else in this process takes the list for left behind.
+        Meanwhile nobody else in this process takes the list for left behind. A request that ends now waits for it: a
+        list that nobody runs would have to be found first.
         """
 
         async def undone() -> None:
@@ -86,7 +83,8 @@ class ListRunner:
 
         self._known.add(list_id)
         try:
-            yield
+            with anyio.CancelScope(shield=True):
+                yield
         except LedgerUnavailableError:
             self._worker.in_background(undone)
             raise
@@ -105,12 +103,12 @@ class ListRunner:
         """
         try:
             while True:
-                reserved = Stopwatch(self._clock)
+                since_reserved = Stopwatch(self._clock)
                 found, record, is_new = await self._retries.until_written(partial(self._ledger.advance, found))
                 if record is None:
                     return
                 if is_new:
-                    self._worker.send(record, reserved)
+                    self._worker.send(record, since_reserved)
                 await self._worker.ended(record, self._clock.now())
         finally:
             self._known.discard(found.list_id)

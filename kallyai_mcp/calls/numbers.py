@@ -5,7 +5,7 @@
 
 import re
 import string
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
@@ -102,11 +102,8 @@ def for_people(number: str) -> str:
     """`number` (E.164) in groups, as "+1 415-555-1234"; as it is when it can't be parsed."""
     import phonenumbers
 
-    try:
-        parsed = phonenumbers.parse(number)
-    except phonenumbers.NumberParseException:
-        return number
-    return phonenumbers.format_number(parsed, phonenumbers.PhoneNumberFormat.INTERNATIONAL)
+    parsed = _parsed(number)
+    return phonenumbers.format_number(parsed, phonenumbers.PhoneNumberFormat.INTERNATIONAL) if parsed else number
 
 
 def local_time(number: str, now: datetime) -> datetime | None:
@@ -118,12 +115,7 @@ def local_time(number: str, now: datetime) -> datetime | None:
 def local_times(number: str, now: datetime) -> tuple[datetime, ...]:
     """The callee's time, once for each different clock that the number may have, earliest first.
 
-    Args:
-        number: E.164.
-        now: The present moment, aware.
-
-    Returns:
-        `now` in the zones of the number; empty when they are not known.
+    That is `now` in the zones of the number (E.164); empty when they are not known.
     """
     # Of zones with one clock the first by name, so that the answer does not change with the library's order.
     there = (now.astimezone(ZoneInfo(zone)) for zone in reversed(zones_of_number(number)))
@@ -139,13 +131,10 @@ def zone_of_number(number: str) -> str | None:
 
 def zones_of_number(number: str) -> list[str]:
     """The IANA names of the time zones in which `number` (E.164) may be; empty when they are not known."""
-    import phonenumbers
     from phonenumbers import timezone
 
-    try:
-        zones = timezone.time_zones_for_number(phonenumbers.parse(number))
-    except phonenumbers.NumberParseException:
-        return []
+    parsed = _parsed(number)
+    zones = timezone.time_zones_for_number(parsed) if parsed else ()
     return sorted(zone for zone in zones if zone != timezone.UNKNOWN_TIMEZONE)
 
 
@@ -153,55 +142,50 @@ def may_cost_more(number: str) -> bool:
     """Whether `number` (E.164) is a satellite phone, or one whose caller and callee share the cost."""
     import phonenumbers
 
-    try:
-        parsed = phonenumbers.parse(number)
-    except phonenumbers.NumberParseException:
+    if (parsed := _parsed(number)) is None:
         return False
     shared = phonenumbers.number_type(parsed) == phonenumbers.PhoneNumberType.SHARED_COST
     return shared or parsed.country_code in _SATELLITE_CODES
 
 
 def place_of(number: str, language: str = "en") -> str | None:
-    """The country of a number, as "Spain".
+    """The country of a number (E.164), as "Spain"; None for several countries, or one that KallyAI does not call.
 
-    Not the town: the geocoder of `phonenumbers` takes seconds and 190 MB to load.
-
-    Args:
-        number: E.164.
-        language: The language of the name: `en` or `es`; any other counts as `en`.
-
-    Returns:
-        The name, or None when the number belongs to several countries, or to one that KallyAI does not call.
+    In Spanish when `language` is `es`, else in English. Not the town: the geocoder of `phonenumbers` takes seconds and
+    190 MB to load.
     """
     import phonenumbers
 
-    from kallyai_mcp.calls.countries import NAMES
-
-    try:
-        parsed = phonenumbers.parse(number)
-    except phonenumbers.NumberParseException:
+    if (parsed := _parsed(number)) is None:
         return None
     regions = phonenumbers.region_codes_for_country_code(parsed.country_code or 0)
     if len(regions) > 1:
         regions = tuple(region for region in regions if phonenumbers.is_valid_number_for_region(parsed, region))
+    return _name_of(regions, language)
+
+
+def country_name(code: int, language: str = "en") -> str:
+    """The same for a country code, such as 34; "+1" where it belongs to several countries, or to one without a name."""
+    import phonenumbers
+
+    return _name_of(phonenumbers.region_codes_for_country_code(code), language) or f"+{code}"
+
+
+def _name_of(regions: Sequence[str], language: str) -> str | None:
+    """The name of the only one of `regions`, if it has one."""
+    from kallyai_mcp.calls.countries import NAMES
+
     names = NAMES.get(regions[0]) if len(regions) == 1 else None
     return names[language == "es"] if names else None
 
 
-def country_name(code: int, language: str = "en") -> str:
-    """The country of a country code, as "Spain"; "+1" when it belongs to several countries, or to one without a name.
-
-    Args:
-        code: Such as 34.
-        language: The language of the name: `en` or `es`; any other counts as `en`.
-    """
+def _parsed(number: str, region: str | None = None) -> "PhoneNumber | None":
     import phonenumbers
 
-    from kallyai_mcp.calls.countries import NAMES
-
-    regions = phonenumbers.region_codes_for_country_code(code)
-    names = NAMES.get(regions[0]) if len(regions) == 1 else None
-    return names[language == "es"] if names else f"+{code}"
+    try:
+        return phonenumbers.parse(number, region)
+    except phonenumbers.NumberParseException:
+        return None
 
 
 def _emergency_number_in(number: str) -> str | None:
@@ -254,9 +238,7 @@ def _without_country(number: str, international: str | None, prefix: str) -> Num
             return NumberProblem("prefix", meant=(with_plus,), prefix=prefix)
     meant: list[str] = []
     for region in _GUESS_REGIONS:
-        try:
-            parsed = phonenumbers.parse(number, region)
-        except phonenumbers.NumberParseException:
+        if (parsed := _parsed(number, region)) is None:
             return NumberProblem("not_a_number")
         if phonenumbers.is_valid_number(parsed):
             meant.append(phonenumbers.format_number(parsed, phonenumbers.PhoneNumberFormat.E164))

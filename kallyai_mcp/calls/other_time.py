@@ -17,12 +17,7 @@ _INSTRUCTIONS = {
 
 
 def with_other_time(submission: Submission, *, accept: bool) -> Submission:
-    """`submission` with the instruction; as it is, when it asks for no day and no time.
-
-    Args:
-        submission: What KallyAI is asked to do.
-        accept: Whether another day or time may be agreed to.
-    """
+    """`submission` with the instruction whether to `accept` another day or time, if it asks for a day or a time."""
     if submission.appointment_date is None and submission.appointment_time is None:
         return submission
     language = submission.call_language or submission.language or "en"

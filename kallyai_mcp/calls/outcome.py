@@ -50,12 +50,7 @@ def outcome_of(
 ) -> Outcome | None:
     """The outcome of `call`; None while it is in progress.
 
-    Args:
-        call: As KallyAI reports it.
-        calendar: What its calendar file says; None when it was not asked for.
-        day: The day that was asked for, YYYY-MM-DD.
-        time: The time of day that was asked for.
-        zone: The zone of the day and the time.
+    The day (YYYY-MM-DD) and the time that were asked for are of `zone`; the calendar is None when it was not asked for.
     """
     if not call.is_final:
         return None

@@ -47,10 +47,7 @@ class Limit:
     def error(self, oldest: datetime | None, *, now: datetime) -> PolicyError:
         """The error that refuses one more call.
 
-        Args:
-            oldest: When the oldest of the last `count` calls was placed: there is room again when it leaves the window.
-                None when there is never room.
-            now: The present moment.
+        There is room again when the `oldest` of the last `count` calls leaves the window; None: there is never room.
         """
         calls = "1 call" if self.count == 1 else f"{self.count or 'no'} calls"
         span = "an hour" if self.window == timedelta(hours=1) else "a day"
@@ -160,17 +157,13 @@ class Consent:
 def risk_flags(
     submission: Submission, usage: Statistics | None, *, now: datetime, last_call: datetime | None
 ) -> tuple[RiskFlag, ...]:
-    """The reasons to ask the user before a call.
+    """The reasons to ask the user before a call that is placed `now`.
 
     A number of several zones, such as a mobile number of Spain, is outside ordinary hours if it is in any of them. A
     number whose zones lie so far apart that no hour is ordinary in all of them, such as a toll-free number of North
     America, is not: its zones say nothing about the place of the phone. The same holds for a number of no known zone.
 
-    Args:
-        submission: What KallyAI is asked to do; its number is E.164.
-        usage: The account's statistics, or None when they are not known.
-        now: When the call is placed, aware.
-        last_call: When the number was called last, or None.
+    The `usage` is None when the account's statistics are not known.
     """
     number = submission.respondent_phone
     minutes, calls = (usage.minutes_remaining, usage.calls_remaining) if usage is not None else (None, None)

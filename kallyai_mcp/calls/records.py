@@ -116,6 +116,33 @@ class CallRecord:
     error: KallyAIError | None = None
     schedule: Schedule = NOW
 
+    @classmethod
+    def asked(
+        cls,
+        submission: Submission,
+        account: AccountKey,
+        placed_at: datetime,
+        *,
+        timezone: str,
+        session_id: str | None,
+        worker: str = "",
+        schedule: Schedule = NOW,
+    ) -> "CallRecord":
+        """A record of a call that is asked for now, not written down yet."""
+        state = CallState.RESERVED if schedule.not_before is None else CallState.SCHEDULED
+        return cls(
+            tracking_id=new_tracking_id(),
+            account=account,
+            fingerprint=fingerprint(submission),
+            submission=submission,
+            timezone=timezone,
+            session_id=session_id,
+            worker=worker,
+            state=state,
+            placed_at=placed_at,
+            schedule=schedule,
+        )
+
     @property
     def is_active(self) -> bool:
         """Whether it is in progress."""
@@ -220,28 +247,23 @@ def idempotency_key(account: AccountKey, fingerprint: str, day: str, generation:
     return str(uuid.uuid5(uuid.NAMESPACE_OID, f"kallyai-mcp/call/{named}"))
 
 
+_AS_THEY_ARE = (
+    *("tracking_id", "fingerprint", "day", "generation", "idempotency_key", "timezone", "session_id", "worker"),
+    *("clock_offset", "call_id"),
+)
+_TIMES = ("placed_at", "sent_at", "response_lost_at", "ended_at", "delivered_at")
+"""The attributes of a record that its row has under the same name."""
+
+
 def to_row(record: CallRecord) -> dict[str, Any]:
     """`record` as a row of the table `calls`, without `confirmation_id`; `from_row` reads it back."""
     return {
-        "tracking_id": record.tracking_id,
+        **{name: getattr(record, name) for name in _AS_THEY_ARE},
+        **{name: seconds_or_none(getattr(record, name)) for name in _TIMES},
         **record.account.columns,
-        "fingerprint": record.fingerprint,
-        "day": record.day,
-        "generation": record.generation,
-        "idempotency_key": record.idempotency_key,
         "number": record.submission.respondent_phone,
         "submission": json.dumps(record.submission.as_json()),
-        "timezone": record.timezone,
-        "session_id": record.session_id,
-        "worker": record.worker,
         "state": record.state.value,
-        "placed_at": record.placed_at.timestamp(),
-        "sent_at": seconds_or_none(record.sent_at),
-        "clock_offset": record.clock_offset,
-        "response_lost_at": seconds_or_none(record.response_lost_at),
-        "ended_at": seconds_or_none(record.ended_at),
-        "delivered_at": seconds_or_none(record.delivered_at),
-        "call_id": record.call_id,
         **Ending(record.call, record.calendar, record.error).columns,
         **record.schedule.columns,
     }
@@ -258,12 +280,11 @@ class Ending:
     @property
     def columns(self) -> dict[str, Any]:
         """The columns `outcome`, `calendar`, `reached`, and `error`."""
-        error = self.error
         return {
             "outcome": self.call.model_dump_json() if self.call is not None else None,
             "calendar": self.calendar.to_json() if self.calendar is not None else None,
             "reached": int(reached_somebody(self.call)) if self.call is not None else None,
-            "error": json.dumps({"class": type(error).__name__, **vars(error)}) if error is not None else None,
+            "error": error_text(self.error),
         }
 
 
@@ -274,25 +295,13 @@ def from_row(row: Mapping[str, Any]) -> CallRecord:
         ValueError: This version can't read it (`pydantic.ValidationError` is one, too).
         KeyError, TypeError: The same.
     """
+    times: dict[str, Any] = {name: moment_or_none(row[name]) for name in _TIMES}
     return CallRecord(
-        tracking_id=row["tracking_id"],
+        **{name: row[name] for name in _AS_THEY_ARE},
+        **times,
         account=AccountKey(row["api"], row["account"]),
-        fingerprint=row["fingerprint"],
-        day=row["day"],
-        generation=row["generation"],
-        idempotency_key=row["idempotency_key"],
         submission=Submission.model_validate_json(row["submission"]),
-        timezone=row["timezone"],
-        session_id=row["session_id"],
-        worker=row["worker"],
         state=CallState(row["state"]),
-        placed_at=moment(row["placed_at"]),
-        sent_at=moment_or_none(row["sent_at"]),
-        clock_offset=row["clock_offset"],
-        response_lost_at=moment_or_none(row["response_lost_at"]),
-        ended_at=moment_or_none(row["ended_at"]),
-        delivered_at=moment_or_none(row["delivered_at"]),
-        call_id=row["call_id"],
         call=Call.model_validate_json(row["outcome"]) if row["outcome"] else None,
         calendar=Calendar.from_json(row["calendar"]) if row["calendar"] else None,
         error=error_from(row["error"]),
@@ -327,8 +336,13 @@ def audit_from_row(row: Mapping[str, Any]) -> AuditEntry:
     )
 
 
+def error_text(error: KallyAIError | None) -> str | None:
+    """What the ledger stores for an error, if there is one; `error_from` reads it back."""
+    return json.dumps({"class": type(error).__name__, **vars(error)}) if error is not None else None
+
+
 def error_from(text: str | None) -> KallyAIError | None:
-    """The error that `Ending` wrote, if it wrote one; a class that this version doesn't know becomes `KallyAIError`.
+    """The error that `error_text` wrote, if there was one; a class that is not known here becomes `KallyAIError`.
 
     Raises:
         ValueError, KeyError, TypeError: This version can't read it.

@@ -16,12 +16,7 @@ Result = TypeVar("Result")
 
 
 class Retries:
-    """Pauses and repeated writes by one clock.
-
-    Args:
-        clock: Waits.
-        timing: Times.
-    """
+    """Pauses and repeated writes by one clock."""
 
     def __init__(self, clock: Clock, timing: Timing) -> None:
         self._clock = clock
@@ -45,7 +40,7 @@ class Retries:
                 await self._clock.sleep(next(pauses))
 
 
-async def in_background(work: Callable[[], Awaitable[None]]) -> None:
+async def run_logged(work: Callable[[], Awaitable[None]]) -> None:
     """Do `work`; a failure is logged, and never ends the server."""
     try:
         await work()

@@ -114,13 +114,7 @@ def next_attempt(ended_at: datetime, number: str, timezone: str) -> datetime:
 
 
 def is_past_appointment(submission: Submission, due: datetime, timezone: str) -> bool:
-    """Whether a call that is due then would come after the appointment that it asks for.
-
-    Args:
-        submission: What is asked for.
-        due: When the call is due (aware).
-        timezone: IANA name of the zone of the appointment.
-    """
+    """Whether a call that is `due` then would come after the appointment that it asks for, in the zone `timezone`."""
     day, at = submission.appointment_date, submission.appointment_time
     if day is None:
         return False

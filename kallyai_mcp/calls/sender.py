@@ -33,15 +33,7 @@ _LAST_WRITE = 2.0
 
 
 class CallSender:
-    """Sends requests for calls, and hands each call over to the settler when it was answered or lost.
-
-    Args:
-        service: KallyAI.
-        ledger: Gives the ledger.
-        settler: Brings calls to their end.
-        timing: Times and counts.
-        clock: The only clock.
-    """
+    """Sends requests for calls, and hands each call over to the settler when it was answered or lost."""
 
     def __init__(
         self,
@@ -59,14 +51,9 @@ class CallSender:
         self._clock = clock
         self._retries = Retries(clock, timing)
 
-    async def place(self, record: CallRecord, *, reserved: Stopwatch) -> None:
-        """Place the call of a new record, and bring it to its end.
-
-        Args:
-            record: The record.
-            reserved: Runs since just before it was reserved.
-        """
-        request = _Request(record, reserved)
+    async def place(self, record: CallRecord, *, since_reserved: Stopwatch) -> None:
+        """Place the call of a new record, and bring it to its end; `since_reserved` began before it was reserved."""
+        request = _Request(record, since_reserved)
         try:
             await self._place(request)
         except anyio.get_cancelled_exc_class():
@@ -99,7 +86,7 @@ class CallSender:
                 continue
             # Once a response was lost, a refusal of a later request says nothing about the first one.
             request.lost = request.lost or answer
-            request.record = await self._settler.mark_response_lost(request.record, request.left)
+            request.record = await self._settler.mark_response_lost(request.record, request.since_sent)
             await self._clock.sleep(self._timing.first_look)
             with suppress(KallyAIError):
                 if await self._settler.look(request.record):
@@ -139,18 +126,14 @@ class CallSender:
         self._check_time(request)
         request.may_have_left = True
         if request.lost is None:
-            request.left = Stopwatch(self._clock)
+            request.since_sent = Stopwatch(self._clock)
 
     def _connect(self, request: "_Request") -> None:
         """Note that the request is not written before `_before_write` is called."""
         request.may_have_left = request.lost is not None
 
     def _before_write(self, request: "_Request") -> None:
-        """Look at the time once more when there is a connection.
-
-        Raises:
-            KallyAIError: It is too late.
-        """
+        """Look at the time once more when there is a connection; raises `KallyAIError` when it is too late."""
         self._check_time(request)
         request.may_have_left = True
 
@@ -163,7 +146,7 @@ class CallSender:
         Raises:
             KallyAIError: It is too late.
         """
-        if request.reserved.elapsed() > self._seconds_to_send(request.record):
+        if request.since_reserved.elapsed() > self._seconds_to_send(request.record):
             raise KallyAIError("The request could not leave in time, so it was not sent.", code="too_late")
         if request.lost is not None and not self._may_be_sent_again(request):
             raise KallyAIError("The same request may not be sent so much later.", code="too_late")
@@ -176,12 +159,11 @@ class CallSender:
 
     def _may_be_placed(self, request: "_Request") -> bool:
         """Whether a refusal says too late that no call was placed."""
-        return (
-            request.may_have_left and request.left is not None and request.left.elapsed() > self._timing.refuse_within
-        )
+        since_sent = request.since_sent if request.may_have_left else None
+        return since_sent is not None and since_sent.elapsed() > self._timing.refuse_within
 
     def _may_be_sent_again(self, request: "_Request") -> bool:
-        return request.left is not None and request.left.elapsed() < self._timing.resend_within
+        return request.since_sent is not None and request.since_sent.elapsed() < self._timing.resend_within
 
 
 @dataclass
@@ -190,15 +172,15 @@ class _Request:
 
     Attributes:
         record: The call.
-        reserved: Runs since just before the call was reserved.
-        left: Runs since the request left; since the first time, once a response was lost.
+        since_reserved: Began just before the call was reserved.
+        since_sent: Began when the request left; the first time, once a response was lost.
         lost: How the first response was lost.
         may_have_left: The request may have left. Not before it was written down that it leaves, nor while the client
             connects, nor after an answer that proves that no call was placed.
     """
 
     record: CallRecord
-    reserved: Stopwatch
-    left: Stopwatch | None = None
+    since_reserved: Stopwatch
+    since_sent: Stopwatch | None = None
     lost: KallyAIError | None = None
     may_have_left: bool = False

@@ -23,7 +23,7 @@ from kallyai_mcp.calls.events import EventPage
 from kallyai_mcp.calls.ledger.base import LedgerUnavailableError
 from kallyai_mcp.calls.ledger.reservation import Precheck
 from kallyai_mcp.calls.policy import Consent
-from kallyai_mcp.calls.records import AccountKey, CallRecord, CallState, fingerprint, is_tracking_id, new_tracking_id
+from kallyai_mcp.calls.records import AccountKey, CallRecord, is_tracking_id, new_tracking_id
 from kallyai_mcp.calls.schedule import NOW, Schedule
 from kallyai_mcp.calls.worker import CallWorker
 from kallyai_mcp.telemetry import call_refused
@@ -49,6 +49,9 @@ _NEWEST = 10
 class CallService:
     """Places calls and follows them to their end.
 
+    Every method that asks for an account or a call raises `NotSignedInError` when no account is signed in, and
+    `LedgerUnavailableError` when the ledger can't be used; then no call was placed.
+
     Args:
         worker: Runs them; it is open as long as this is used.
 
@@ -62,7 +65,7 @@ class CallService:
         self._clock = worker.clock
         self._timing = worker.timing
         self.schedules = worker.places_due
-        self.delivery = Delivery(self._mark_delivered)
+        self.delivery = Delivery(lambda calls, delivered: worker.ledger.mark_delivered(calls, delivered=delivered))
 
     async def precheck(
         self,
@@ -75,18 +78,7 @@ class CallService:
     ) -> Precheck:
         """What the ledger says about a call before its user is asked; `place` looks again.
 
-        A refusal is written into the audit trail.
-
-        Args:
-            submission: What KallyAI is asked to do; valid and normalized.
-            timezone: IANA name of the user's time zone.
-            redial: As in `place`.
-            asked_by: The client's name and version, for the audit trail.
-            schedule: As in `place`.
-
-        Raises:
-            NotSignedInError: No account is signed in.
-            LedgerUnavailableError: The ledger can't be used.
+        A refusal is written into the audit trail, with the client's name and version (`asked_by`).
         """
         since = Stopwatch(self._clock)
         asked = await self._asked(submission, timezone, schedule=schedule)
@@ -121,8 +113,6 @@ class CallService:
         Raises:
             PolicyError: A setting refuses it.
             ConsentOutdatedError: What the user agreed to has changed; ask again.
-            NotSignedInError: No account is signed in.
-            LedgerUnavailableError: It can't be written down, so no call was placed.
         """
         asked = await self._asked(submission, timezone, session_id, schedule)
         if (running := self._running(asked)) is not None:
@@ -137,12 +127,7 @@ class CallService:
         return Placed(await self._looked_again(record), is_new)
 
     async def find(self, id_: str) -> CallRecord | None:
-        """The record with this `tracking_id` or `call_id`; KallyAI is asked once more for what it has not told yet.
-
-        Raises:
-            NotSignedInError: No account is signed in.
-            LedgerUnavailableError: The ledger can't be read.
-        """
+        """The record with this `tracking_id` or `call_id`; KallyAI is asked once more for what it has not told yet."""
         account = await self._worker.account()
         try:
             record = await self._worker.ledger.find(account, id_)
@@ -154,51 +139,29 @@ class CallService:
         return await self._looked_again(record) if record is not None else None
 
     async def find_ended(self, call_ids: Collection[str]) -> dict[str, CallRecord]:
-        """The records that have an outcome, by `call_id`, of those that are ours.
-
-        Raises:
-            NotSignedInError: No account is signed in.
-            LedgerUnavailableError: The ledger can't be read.
-        """
+        """The records that have an outcome, by `call_id`, of those that are ours."""
         return await self._worker.ledger.find_ended(await self._worker.account(), call_ids)
 
     async def calendar_of(self, call: Call) -> Calendar | None:
-        """What KallyAI's calendar file says of a call that is not in the ledger; see `look_up_calendar`.
-
-        Raises:
-            NotSignedInError: No account is signed in.
-        """
+        """What KallyAI's calendar file says of a call that is not in the ledger; see `CallSettler.calendar_of`."""
         return await self._worker.calendar_of(await self._worker.account(), call)
 
     async def list_unsettled(self) -> list[CallRecord]:
-        """The calls in progress and those whose outcome is unknown, newest first.
-
-        Raises:
-            NotSignedInError: No account is signed in.
-            LedgerUnavailableError: The ledger can't be read.
-        """
+        """The calls in progress and those whose outcome is unknown, newest first."""
         return await self._worker.ledger.list_unsettled(await self._worker.account())
 
     async def list_unfinished(self) -> list[CallList]:
-        """The lists that go on, or wait for the user, newest first; raises as `list_unsettled`."""
+        """The lists that go on, or wait for the user, newest first."""
         return await self._worker.ledger.lists.list_unfinished(await self._worker.account())
 
     async def account(self) -> AccountKey:
-        """The account that is signed in.
-
-        Raises:
-            NotSignedInError: None is.
-        """
+        """The account that is signed in."""
         return await self._worker.account()
 
     async def events(
         self, account: AccountKey, after: int | None, *, since: datetime | None = None, most: int = 100
     ) -> EventPage:
-        """What happened to an account's calls after a position; see `Ledger.events`.
-
-        Raises:
-            LedgerUnavailableError: The ledger can't be used.
-        """
+        """What happened to an account's calls after a position; see `Ledger.events`."""
         return await self._worker.ledger.events(account, after, since=since, most=most)
 
     def scheduled(self, not_before: datetime | None, retries: int) -> Schedule:
@@ -212,10 +175,6 @@ class CallService:
         """The language of the summary of the newest call that names one; None when none of the newest does.
 
         It is answered within a second, since a result waits for it.
-
-        Raises:
-            NotSignedInError: No account is signed in.
-            LedgerUnavailableError: The ledger can't be read.
         """
         read = partial(self._worker.ledger.list_newest, await self._worker.account(), _NEWEST)
         newest = await self._worker.in_time(read, 1.0)
@@ -241,10 +200,6 @@ class CallService:
         """Cancel a call whose request has not left; False when it is too late, or there is no such call.
 
         Where it is too late, there will be no further attempt.
-
-        Raises:
-            NotSignedInError: No account is signed in.
-            LedgerUnavailableError: The ledger can't be used.
         """
         return await self._worker.ledger.cancel(await self._worker.account(), tracking_id)
 
@@ -285,25 +240,15 @@ class CallService:
 
         Raises:
             ConsentOutdatedError: What the user agreed to has changed; ask again.
-            LedgerUnavailableError: It can't be written down, so no call was placed.
         """
-        with anyio.CancelScope(shield=True):
-            found, is_new = await self._worker.lists.reserve(asked, agreed)
-        return found, is_new
+        return await self._worker.lists.reserve(asked, agreed)
 
     async def go_on(self, found: CallList, *, after: int | None, agreed: ListConsent | None = None) -> CallList:
         """Let a list that has stopped go on, where it may; see `ListLedger.go_on`."""
-        with anyio.CancelScope(shield=True):
-            going_on = await self._worker.lists.go_on(found, after=after, agreed=agreed)
-        return going_on  # noqa: RET504 - mypy doesn't know that the scope lets nothing pass
+        return await self._worker.lists.go_on(found, after=after, agreed=agreed)
 
     async def find_list(self, list_id: str) -> CallList | None:
-        """The list with this id, None for any other id; an unknown outcome is looked for once more.
-
-        Raises:
-            NotSignedInError: No account is signed in.
-            LedgerUnavailableError: The ledger can't be read, and only the ledger knows this id.
-        """
+        """The list with this id, None for any other id; an unknown outcome is looked for once more."""
         if not is_tracking_id(list_id):
             return None
         found = await self._worker.ledger.lists.find(await self._worker.account(), list_id)
@@ -332,19 +277,8 @@ class CallService:
     async def _asked(
         self, submission: Submission, timezone: str, session_id: str | None = None, schedule: Schedule = NOW
     ) -> CallRecord:
-        """A record of a call that is asked for now, not written down yet."""
-        return CallRecord(
-            tracking_id=new_tracking_id(),
-            account=await self._worker.account(),
-            fingerprint=fingerprint(submission),
-            submission=submission,
-            timezone=timezone,
-            session_id=session_id,
-            worker="",
-            placed_at=self._clock.now(),
-            state=CallState.RESERVED if schedule.not_before is None else CallState.SCHEDULED,
-            schedule=schedule,
-        )
+        account, now = await self._worker.account(), self._clock.now()
+        return CallRecord.asked(submission, account, now, timezone=timezone, session_id=session_id, schedule=schedule)
 
     def _running(self, asked: CallRecord) -> CallRecord | None:
         """The same call, if this process runs it now, or is just telling its outcome."""
@@ -363,9 +297,6 @@ class CallService:
             return await self._worker.ledger.find(record.account, record.tracking_id) or record
         except LedgerUnavailableError:
             return record
-
-    async def _mark_delivered(self, records: list[CallRecord], delivered: bool) -> None:
-        await self._worker.ledger.mark_delivered(records, delivered=delivered)
 
 
 def _count(error: PolicyError) -> None:

@@ -13,11 +13,7 @@ _OLDEST = 120.0
 
 
 class ServiceClock:
-    """The service's clock, by the `Date` headers of its responses.
-
-    Args:
-        clock: Ours.
-    """
+    """The service's clock, by the `Date` headers of its responses and the time that passes on ours."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock

@@ -9,10 +9,9 @@ from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
 
-from kallyai_mcp.api.errors import KallyAIError, ResponseLostError
+from kallyai_mcp.api.errors import KallyAIError, NotFoundError, ResponseLostError
 from kallyai_mcp.api.models import Call
-from kallyai_mcp.calls.appointment import Calendar
-from kallyai_mcp.calls.calendar_lookup import look_up_calendar
+from kallyai_mcp.calls.appointment import Calendar, read_appointment
 from kallyai_mcp.calls.call_search import SendTime, find_call
 from kallyai_mcp.calls.clock import Clock, Stopwatch
 from kallyai_mcp.calls.ledger.sql import Ledger
@@ -26,14 +25,7 @@ _log = logging.getLogger(__name__)
 
 
 class CallSettler:
-    """Brings calls to their end without sending any request for a call.
-
-    Args:
-        service: KallyAI.
-        ledger: Gives the ledger.
-        timing: Times and counts.
-        clock: The only clock.
-    """
+    """Brings calls to their end without sending any request for a call."""
 
     def __init__(self, service: ServiceAccess, ledger: Callable[[], Ledger], *, timing: Timing, clock: Clock) -> None:
         self._service = service
@@ -153,13 +145,25 @@ class CallSettler:
             call_ended(call.status, record.elapsed(self._clock.now()))
 
     async def calendar_of(self, account: AccountKey, call: Call) -> Calendar | None:
-        """What KallyAI's calendar file says of a call of `account`; see `look_up_calendar`."""
+        """What KallyAI's calendar file says of an ended call of `account`; None if it can't have booked anything.
 
-        async def ask() -> str:
-            async with self._service.api_of(account) as api:
-                return await api.get_calendar(call.call_id)
-
-        return await look_up_calendar(call, ask, clock=self._clock, seconds=self._timing.calendar)
+        Every success may have booked something: only the service knows what was agreed. Nothing is raised, because an
+        outcome must not be lost when there is no calendar file.
+        """
+        if call.plain_status != "success":
+            return None
+        with self._clock.move_on_after(self._timing.calendar):
+            try:
+                async with self._service.api_of(account) as api:
+                    file = await api.get_calendar(call.call_id)
+                return Calendar(read_appointment(file))
+            except NotFoundError:
+                return Calendar()
+            except KallyAIError as error:
+                _log.info("the calendar file of a call can't be read: %s", error.code)
+            except Exception:  # noqa: BLE001 - whatever is wrong with a calendar file, the outcome counts
+                _log.exception("the calendar file of a call can't be read")
+        return Calendar(is_known=False)
 
     async def _find(self, record: CallRecord) -> Call | None:
         """The service's call for `record`, bound to it; None when there is none, or there is doubt."""

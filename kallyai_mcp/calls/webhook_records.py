@@ -59,7 +59,13 @@ class Subscription:
 
 @dataclass(frozen=True)
 class Start:
-    """Where a subscription begins or goes on, see `EventPage` for the two attributes, and when it ends."""
+    """Where a subscription begins or goes on.
+
+    Attributes:
+        position: Up to it, all was taken or given up.
+        has_gap: Events after the position that was asked for are missing.
+        expires_at: Until when it must be refreshed.
+    """
 
     position: int
     has_gap: bool

@@ -23,7 +23,7 @@ from kallyai_mcp.calls.events import CALLBACK_ENDPOINT_ERROR
 from kallyai_mcp.calls.ledger.base import LedgerUnavailableError
 from kallyai_mcp.calls.ledger.webhooks import WebhookStore
 from kallyai_mcp.calls.records import AccountKey
-from kallyai_mcp.calls.webhook_records import Due, Subscription
+from kallyai_mcp.calls.webhook_records import Due, Start, Subscription
 from kallyai_mcp.common_types import PostAnswer
 
 _log = logging.getLogger(__name__)
@@ -79,33 +79,20 @@ class TooManyError(KallyAIError):
 
 
 @dataclass(frozen=True)
-class Granted:
-    """A subscription as it was granted, and what is known of one that was refreshed.
+class Granted(Start):
+    """A subscription as it was granted.
 
     Attributes:
         id: Names the subscription in the header of each delivery.
-        expires_at: Until when it must be refreshed.
-        position: Up to it, all was taken or given up.
-        has_gap: Events after the position that was asked for are missing.
         refreshed: As it was before; None for a new one.
     """
 
     id: str
-    expires_at: datetime
-    position: int
-    has_gap: bool
     refreshed: Subscription | None
 
 
 class Webhooks:
-    """Subscriptions of URLs, and the delivery of events to them.
-
-    Args:
-        store: The subscriptions and the outbox.
-        post: Sends to a URL, and never to a private address.
-        clock: The clock.
-        may_try: See `MayTry`.
-    """
+    """Subscriptions of URLs, and the delivery of events to them; `post` never sends to a private address."""
 
     def __init__(self, store: WebhookStore, post: Post, clock: Clock, may_try: MayTry) -> None:
         self._store, self._post, self._clock, self._may_try = store, post, clock, may_try
@@ -129,18 +116,9 @@ class Webhooks:
     ) -> Granted:
         """Add a subscription or refresh it; a URL that is new to the account must answer a challenge.
 
-        Args:
-            account: Whose events.
-            url: Where they are sent.
-            host: The host of `url`.
-            name: The event type.
-            call_id: The one call to hear of; None for all.
-            secret: Signs what is sent; see `is_secret`.
-            after: The position to begin at; None to begin with what happens from now on.
-            since: Leave out what happened before.
-            ttl: For how long the client would like it; None for as long as possible.
-            until: When the client's bearer token expires; the subscription lasts no longer, but at least `TTL_MIN`.
-            sign_in: See `Subscription`.
+        It begins after the position `after`, or with what happens now; what happened before `since` is left out.
+        It lasts for the `ttl` that the client would like, or as long as possible; not longer than `until`, when the
+        client's bearer token expires, but at least `TTL_MIN`. `Subscription` and `is_secret` tell of the others.
 
         Raises:
             CallbackError: The URL can't be reached, or did not answer the challenge.
@@ -160,7 +138,7 @@ class Webhooks:
         start = await self._store.put(wanted, after, since, lifetime=lifetime, most=MOST_PER_ACCOUNT)
         if start is None:  # others were added while the URL was challenged
             raise _too_many()
-        return Granted(id_, start.expires_at, start.position, start.has_gap, refreshed)
+        return Granted(**vars(start), id=id_, refreshed=refreshed)
 
     async def unsubscribe(self, account: AccountKey, *, url: str, name: str, call_id: str | None) -> bool:
         """End a subscription; False when there is none.
@@ -182,11 +160,7 @@ class Webhooks:
             await self._clock.sleep(INTERVAL)
 
     async def send_due(self) -> None:
-        """Send what is due now, several at once.
-
-        Raises:
-            LedgerUnavailableError: The ledger can't be used.
-        """
+        """Send what is due now, several at once; raises `LedgerUnavailableError` when the ledger can't be used."""
         await self._store.fill()
         dues = await self._store.take_due(_LEASE, 4 * _AT_ONCE, _SHARE)
         async with anyio.create_task_group() as tasks:
@@ -235,11 +209,7 @@ class Webhooks:
             return None, "connection_refused"
 
     async def _note(self, due: Due, answer: PostAnswer | None, error: str) -> None:
-        """Write down what came of sending a message.
-
-        Raises:
-            LedgerUnavailableError: It was not noted.
-        """
+        """Write down what came of sending a message; raises `LedgerUnavailableError` when it was not noted."""
         status = answer.status if answer is not None else 0
         if 200 <= status < 300:
             await self._store.settle(due)

@@ -3,7 +3,7 @@
 import logging
 import math
 from collections.abc import Awaitable, Callable
-from contextlib import AsyncExitStack, suppress
+from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
 from functools import cached_property, partial
@@ -19,7 +19,7 @@ from kallyai_mcp.calls.ledger.sql import Ledger
 from kallyai_mcp.calls.list_runner import ListRunner
 from kallyai_mcp.calls.policy import Consent
 from kallyai_mcp.calls.records import AccountKey, CallRecord, CallState
-from kallyai_mcp.calls.retries import Retries, in_background
+from kallyai_mcp.calls.retries import Retries, run_logged
 from kallyai_mcp.calls.sender import CallSender
 from kallyai_mcp.calls.service_access import ServiceAccess
 from kallyai_mcp.calls.settler import CallSettler
@@ -79,13 +79,12 @@ class CallWorker:
         self._reserving: set[str] = set()
         self._checked: dict[AccountKey, float] = {}
         self._due_again = -math.inf
-        self._stack = AsyncExitStack()
         self._is_over = False
         self._tasks = anyio.create_task_group()
         self.lists = ListRunner(self, clock, self._retries)
 
     async def __aenter__(self) -> Self:
-        await self._stack.enter_async_context(self._tasks)
+        await self._tasks.__aenter__()
         self._tasks.start_soon(self._watch)
         return self
 
@@ -94,7 +93,7 @@ class CallWorker:
     ) -> bool | None:
         self._is_over = True
         self._tasks.cancel_scope.cancel()
-        result = await self._stack.__aexit__(exc_type, exc, traceback)
+        result = await self._tasks.__aexit__(exc_type, exc, traceback)
         if "ledger" in vars(self):  # it was used
             with anyio.CancelScope(shield=True), suppress(LedgerUnavailableError):
                 await self.ledger.aclose()
@@ -145,21 +144,15 @@ class CallWorker:
         return [record for record, _ in self._running.values() if record.account == account]
 
     async def reserve(self, asked: CallRecord, *, redial: bool, consent: Consent | None) -> tuple[CallRecord, bool]:
-        """Reserve a call, and run it if it is new; see `Ledger.reserve`.
-
-        Args:
-            asked: The call; its `worker` is set here.
-            redial: See `Ledger.reserve`.
-            consent: See `Ledger.reserve`.
-        """
+        """Reserve a call for this worker, and run it if it is new; see `Ledger.reserve`."""
         # Begins before the ledger is used: the machine may be suspended meanwhile.
-        reserved = consent.since if consent is not None and consent.since is not None else Stopwatch(self.clock)
+        since_reserved = consent.since if consent is not None and consent.since is not None else Stopwatch(self.clock)
         asked = replace(asked, worker=await self.leased())
         self._reserving.add(asked.tracking_id)
         try:
             record, is_new = await self.ledger.reserve(asked, redial=redial, consent=consent)
             if is_new and record.is_active:
-                self.send(record, reserved)
+                self.send(record, since_reserved)
         except LedgerUnavailableError:
             # The transaction may have been committed all the same; its record must not stay behind.
             release = partial(self.ledger.release, asked)
@@ -194,14 +187,9 @@ class CallWorker:
                 self._name = await self.ledger.take_lease()
             return self._name
 
-    def send(self, record: CallRecord, reserved: Stopwatch) -> None:
-        """Place a call that this worker has reserved, and run it to its end.
-
-        Args:
-            record: The call.
-            reserved: Began before it was reserved.
-        """
-        self._start(record, partial(self._sender.place, reserved=reserved))
+    def send(self, record: CallRecord, since_reserved: Stopwatch) -> None:
+        """Place a call that this worker has reserved, and run it to its end; `since_reserved` began before that."""
+        self._start(record, partial(self._sender.place, since_reserved=since_reserved))
 
     def in_background(self, work: Callable[[], Awaitable[None]]) -> None:
         """Do `work` in the server's task group; an error of it is logged, and ends nothing else.
@@ -210,7 +198,7 @@ class CallWorker:
         reserves a call is not canceled, so it may come here after the end.
         """
         if not self._is_over:
-            self._tasks.start_soon(in_background, work)
+            self._tasks.start_soon(run_logged, work)
 
     def _start(self, record: CallRecord, work: Callable[[CallRecord], Awaitable[None]]) -> None:
         if not self._is_over:
@@ -240,21 +228,15 @@ class CallWorker:
         while True:
             await self.clock.sleep(pause)
             pause = self.timing.watch
-            await in_background(self._take_over_any)
+            await run_logged(self._take_over)
             if self.places_due and self.clock.monotonic() >= self._due_again:
-                await in_background(self._place_due)
+                await run_logged(self._place_due)
             if self.clock.monotonic() - purged >= self.timing.purge:
                 purged = self.clock.monotonic()
-                await in_background(self._purge)
+                await run_logged(self._purge)
 
     async def _purge(self) -> None:
         await self.ledger.purge(max(self.timing.keep_days * _DAY, _DAY))  # limits and duplicates look back a day
-
-    async def _take_over_any(self) -> None:
-        # Asked first, because finding out the account may take a look into the system's keyring.
-        known = self._known()
-        if await self.ledger.has_abandoned(self._name, known) or await self.lists.has_abandoned(self._name):
-            await self._take_over(await self._service.account())
 
     async def _place_due(self) -> None:
         """Place the scheduled calls that are due."""
@@ -271,17 +253,19 @@ class CallWorker:
             await self._service.learn_time(account)
         worker = await self.leased()
         async with self._taking_over:  # what is reserved here and not started yet must not be taken for left behind
-            reserved = Stopwatch(self.clock)
+            since_reserved = Stopwatch(self.clock)
             due = await self.ledger.take_due(account, worker, service_time=self._service.service_time)
             for record in due:
-                self.send(record, reserved)
+                self.send(record, since_reserved)
         if not due:
             self._due_again = self.clock.monotonic() + self.timing.due_pause
 
-    async def _take_over(self, account: AccountKey) -> None:
+    async def _take_over(self, account: AccountKey | None = None) -> None:
+        """Settle what dead workers have left of an account; None for the one that is signed in now."""
         is_left = await self.ledger.has_abandoned(self._name, self._known())
         if not is_left and not await self.lists.has_abandoned(self._name):
             return
+        account = account or await self._service.account()  # only now: this may ask the system's keyring
         worker = await self.leased()
         async with self._taking_over:  # two at once would both start what the ledger gives to both
             for record in await self.ledger.take_over(account, worker, self._known()):

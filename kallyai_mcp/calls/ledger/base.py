@@ -121,6 +121,19 @@ class Transactions:
     def __init__(self, database: Database) -> None:
         self._database = database
 
+    async def _write_or_raise(self, work: Callable[[Transaction], Result | KallyAIError]) -> Result:
+        """Run a transaction; an error that it returns is raised, after what it wrote was committed.
+
+        One that breaks a constraint raises `LedgerUnavailableError`.
+        """
+        try:
+            found = await self._database.write(work)
+        except ConstraintError as error:
+            raise LedgerUnavailableError(f"The ledger refused the call: {error}") from error
+        if isinstance(found, KallyAIError):
+            raise found
+        return found
+
 
 def writes(
     work: Callable[Concatenate[Transaction, Params], Result],

@@ -10,7 +10,16 @@ from datetime import datetime
 
 from kallyai_mcp.api.errors import KallyAIError, PolicyError
 from kallyai_mcp.calls.call_lists import LONGEST, CallList, ListConsent, Why, why_refused
-from kallyai_mcp.calls.ledger.base import ConsentOutdatedError, Database, Row, moment, seconds_or_none
+from kallyai_mcp.calls.ledger.base import (
+    ConsentOutdatedError,
+    Database,
+    Row,
+    Transactions,
+    moment,
+    reads,
+    seconds_or_none,
+    writes,
+)
 from kallyai_mcp.calls.ledger.base import Transaction as Tx
 from kallyai_mcp.calls.ledger.events import note_decision
 from kallyai_mcp.calls.ledger.list_rows import (
@@ -28,222 +37,12 @@ from kallyai_mcp.calls.ledger.reservation import (
     last_call,
     lock_account,
     numbered,
-    reserved,
     write_audit,
 )
 from kallyai_mcp.calls.ledger.scheduling import expire
 from kallyai_mcp.calls.policy import CallPolicy
-from kallyai_mcp.calls.records import (
-    PLACED,
-    AccountKey,
-    CallRecord,
-    CallState,
-    Ending,
-    to_row,
-)
+from kallyai_mcp.calls.records import PLACED, AccountKey, CallRecord, CallState, error_text, to_row
 from kallyai_mcp.calls.timing import Timing
-
-
-class ListLedger:
-    """The call lists in a ledger; every method is one transaction and raises `LedgerUnavailableError`.
-
-    Args:
-        database: The ledger's.
-        policy: Which calls are refused.
-        timing: How long the same list is recognized, and how long a consent is good.
-    """
-
-    def __init__(self, database: Database, policy: CallPolicy, timing: Timing) -> None:
-        self._database = database
-        self._policy = policy
-        self._timing = timing
-
-    async def find(self, account: AccountKey, list_id: str) -> CallList | None:
-        """The account's list with this id."""
-        return await self._database.read(lambda tx: find_list(tx, account, list_id), empty=None)
-
-    async def find_same(self, asked: CallList, *, ever: bool = False) -> CallList | None:
-        """The list that stands for `asked`: one that goes on, waits for its user, or ended a short time ago.
-
-        With `ever`, the newest that asked for the same, however long ago it stopped.
-        """
-
-        def work(tx: Tx) -> CallList | None:
-            return _find_newest(tx, asked) if ever else _find_same(tx, asked, self._timing)
-
-        return await self._database.read(work, empty=None)
-
-    async def list_unfinished(self, account: AccountKey) -> list[CallList]:
-        """The account's lists that go on, or wait for the user, newest first; not those that wait for days."""
-
-        def work(tx: Tx) -> list[CallList]:
-            rows = tx.rows(
-                "SELECT * FROM call_lists WHERE api = :api AND account = :account "
-                "AND (why IS NULL OR ended_at > :since) ORDER BY asked_at DESC",
-                since=tx.now() - self._timing.wait_for_user,
-                **account.columns,
-            )
-            return [found for row in rows if (found := list_from_row(tx, row)).is_open or found.is_waiting]
-
-        return await self._database.read(work, empty=[])
-
-    async def last_calls(self, asked: CallList) -> tuple[datetime | None, ...]:
-        """When the number of each candidate who is still to come was called last."""
-        return await self._database.read(lambda tx: _last_calls(tx, asked), empty=(None,) * len(asked.to_come))
-
-    async def reserve(self, asked: CallList, agreed: ListConsent) -> tuple[CallList, bool]:
-        """Write a list down, unless there is the same one; returns the one that counts, and whether it is new.
-
-        Args:
-            asked: The list; its `worker` runs it.
-            agreed: What the user agreed to.
-
-        Raises:
-            ConsentOutdatedError: A number was called since, or the confirmation was used already.
-        """
-
-        def work(tx: Tx) -> tuple[CallList, bool] | ConsentOutdatedError:
-            lock_account(tx, asked.account)
-            if (known := _find_same(tx, asked, self._timing)) is not None:
-                return known, False
-            if consent.confirmation_id is not None and tx.rows(
-                "SELECT 1 AS found FROM call_lists WHERE confirmation_id = :id", id=consent.confirmation_id
-            ):
-                return ConsentOutdatedError("This confirmation was used already, so the user has to be asked again")
-            if (outdated := _called_meanwhile(tx, asked, agreed)) is not None:
-                return outdated
-            insert(tx, "call_lists", list_to_row(asked, consent, tx.now()))
-            return asked, True
-
-        consent = agreed.consent
-        return await reserved(self._database, work)
-
-    async def release(self, asked: CallList) -> None:
-        """Delete a list whose reservation was not confirmed, if it was written and has called nobody."""
-
-        def work(tx: Tx) -> None:
-            lock_account(tx, asked.account)  # waits for the reservation, should it still be in progress
-            tx.run(
-                "DELETE FROM call_lists WHERE list_id = :id AND worker = :worker "
-                "AND NOT EXISTS (SELECT 1 FROM call_list_calls WHERE list_id = :id)",
-                id=asked.list_id,
-                worker=asked.worker,
-            )
-
-        await self._database.write(work)
-
-    async def stop_again(self, stopped: CallList) -> None:
-        """Let a list stop as it had, where it was not confirmed that it goes on and it has called nobody since.
-
-        Args:
-            stopped: The list as it was; its `worker` is the one that was to run it.
-        """
-
-        def work(tx: Tx) -> None:
-            lock_account(tx, stopped.account)
-            tx.run(
-                "UPDATE call_lists SET why = :why, ended_at = :ended_at, asked_at = :asked_at, passed = :passed "
-                "WHERE list_id = :id AND worker = :worker AND why IS NULL "
-                "AND (SELECT COUNT(*) FROM call_list_calls WHERE list_id = :id) <= :calls",
-                id=stopped.list_id,
-                worker=stopped.worker,
-                calls=len(stopped.records),
-                why=stopped.why.value if stopped.why is not None else None,
-                ended_at=seconds_or_none(stopped.ended_at),
-                asked_at=stopped.asked_at.timestamp(),
-                passed=stopped.passed,
-            )
-
-        await self._database.write(work)
-
-    async def go_on(
-        self, found: CallList, worker: str, *, after: int | None, agreed: ListConsent | None = None
-    ) -> tuple[CallList, bool]:
-        """Let a list that has stopped go on; returns it as it then is, and whether it goes on by this.
-
-        A list does not go on when the same was begun anew since.
-
-        Args:
-            found: The list.
-            worker: Runs it from now on.
-            after: So many candidates are passed; None to call the one again that was not placed.
-            agreed: What the user agreed to now; None for what they agreed to before.
-
-        Raises:
-            ConsentOutdatedError: What they agreed to before was too long ago; or a number was called since.
-        """
-
-        def work(tx: Tx) -> tuple[CallList, bool] | ConsentOutdatedError:
-            lock_account(tx, found.account)
-            now = find_list(tx, found.account, found.list_id) or found
-            newest = _find_newest(tx, found)
-            if not now.goes_on(after) or newest is None or newest.list_id != now.list_id:
-                return now, False
-            at = tx.now()
-            if agreed is None and now.agreed_at is not None and at - now.agreed_at.timestamp() > timing.agreed_for:
-                return ConsentOutdatedError("The user agreed to this list long ago, so they have to be asked again")
-            if agreed is not None and (outdated := _called_meanwhile(tx, now, agreed)) is not None:
-                return outdated
-            if after is None and now.was_refused:
-                now = _untied(tx, now)
-            tx.run(
-                "UPDATE call_lists SET why = NULL, ended_at = NULL, worker = :worker, passed = :passed, "
-                "asked_at = :now WHERE list_id = :id",
-                id=now.list_id,
-                worker=worker,
-                now=at,
-                passed=now.passed if after is None else after,
-            )
-            if agreed is not None:
-                request = request_of(now, agreed.consent, at)
-                tx.run("UPDATE call_lists SET request = :request WHERE list_id = :id", request=request, id=now.list_id)
-            return find_list(tx, found.account, found.list_id) or now, True
-
-        timing = self._timing
-        return await reserved(self._database, work)
-
-    async def advance(self, asked: CallList) -> tuple[CallList, CallRecord | None, bool]:
-        """Reserve the next call of a list, or let the list stop.
-
-        Args:
-            asked: The list; its `worker` must be the one that runs it.
-
-        Returns:
-            The list as it then is; the call to wait for, None when the list has stopped or is another worker's; and
-            whether that call is new.
-        """
-        return await self._database.write(lambda tx: _advance(tx, asked, self._policy, self._timing))
-
-    async def cancel(self, account: AccountKey, list_id: str) -> bool:
-        """Let a list stop for good; False when it has stopped already, other than to go on later."""
-
-        def work(tx: Tx) -> bool:
-            lock_account(tx, account)
-            found = find_list(tx, account, list_id)
-            if found is None or found.why in (Why.BOOKED, Why.DONE, Why.CANCELED):
-                return False
-            _stop(tx, found, Why.CANCELED)
-            return True
-
-        return await self._database.write(work)
-
-    async def has_abandoned(self, worker: str | None, known: Sequence[str]) -> bool:
-        """Whether a list of any account goes on that no living process runs."""
-        return await self._database.read(lambda tx: bool(_abandoned(tx, worker, known)), empty=False)
-
-    async def take_over(self, account: AccountKey, worker: str, known: Sequence[str]) -> list[CallList]:
-        """Give `worker` the account's lists that no living process runs; returns them."""
-
-        def work(tx: Tx) -> list[CallList]:
-            taken = []
-            for row in _abandoned(tx, worker, known):
-                if (row["api"], row["account"]) != (account.api, account.account):
-                    continue
-                tx.run("UPDATE call_lists SET worker = :worker WHERE list_id = :id", worker=worker, id=row["list_id"])
-                taken += [found] if (found := find_list(tx, account, row["list_id"])) is not None else []
-            return taken
-
-        return await self._database.write(work)
 
 
 def _find_newest(tx: Tx, asked: CallList) -> CallList | None:
@@ -346,7 +145,7 @@ def _stop(tx: Tx, found: CallList, why: Why, error: KallyAIError | None = None) 
         "UPDATE call_lists SET why = :why, ended_at = :now, message = :message WHERE list_id = :id",
         why=why.value,
         now=now,
-        message=Ending(error=error).columns["error"],
+        message=error_text(error),
         id=found.list_id,
     )
     if why is Why.NEEDS_DECISION and found.records:
@@ -360,3 +159,184 @@ def _abandoned(tx: Tx, worker: str | None, known: Sequence[str]) -> list[Row]:
     others = {row["worker"] for row in rows if row["worker"] != worker}
     dead = {name for name in others if tx.is_abandoned(name)}
     return mine + [row for row in rows if row["worker"] in dead]
+
+
+def _release(tx: Tx, asked: CallList) -> None:
+    """Delete a list whose reservation was not confirmed, if it was written and has called nobody."""
+    lock_account(tx, asked.account)  # waits for the reservation, should it still be in progress
+    tx.run(
+        "DELETE FROM call_lists WHERE list_id = :id AND worker = :worker "
+        "AND NOT EXISTS (SELECT 1 FROM call_list_calls WHERE list_id = :id)",
+        id=asked.list_id,
+        worker=asked.worker,
+    )
+
+
+def _stop_again(tx: Tx, stopped: CallList) -> None:
+    """Let a list stop as it had, where it was not confirmed that it goes on and it has called nobody since.
+
+    Its `worker` is the one that was to run it.
+    """
+    lock_account(tx, stopped.account)
+    tx.run(
+        "UPDATE call_lists SET why = :why, ended_at = :ended_at, asked_at = :asked_at, passed = :passed "
+        "WHERE list_id = :id AND worker = :worker AND why IS NULL "
+        "AND (SELECT COUNT(*) FROM call_list_calls WHERE list_id = :id) <= :calls",
+        id=stopped.list_id,
+        worker=stopped.worker,
+        calls=len(stopped.records),
+        why=stopped.why.value if stopped.why is not None else None,
+        ended_at=seconds_or_none(stopped.ended_at),
+        asked_at=stopped.asked_at.timestamp(),
+        passed=stopped.passed,
+    )
+
+
+def _cancel(tx: Tx, account: AccountKey, list_id: str) -> bool:
+    """Let a list stop for good; False when it has stopped already, other than to go on later."""
+    lock_account(tx, account)
+    found = find_list(tx, account, list_id)
+    if found is None or found.why in (Why.BOOKED, Why.DONE, Why.CANCELED):
+        return False
+    _stop(tx, found, Why.CANCELED)
+    return True
+
+
+def _take_over(tx: Tx, account: AccountKey, worker: str, known: Sequence[str]) -> list[CallList]:
+    """Give `worker` the account's lists that no living process runs; returns them."""
+    taken = []
+    for row in _abandoned(tx, worker, known):
+        if (row["api"], row["account"]) != (account.api, account.account):
+            continue
+        tx.run("UPDATE call_lists SET worker = :worker WHERE list_id = :id", worker=worker, id=row["list_id"])
+        taken += [found] if (found := find_list(tx, account, row["list_id"])) is not None else []
+    return taken
+
+
+def _has_abandoned(tx: Tx, worker: str | None, known: Sequence[str]) -> bool:
+    """Whether a list of any account goes on that no living process runs."""
+    return bool(_abandoned(tx, worker, known))
+
+
+class ListLedger(Transactions):
+    """The call lists in a ledger; every method is one transaction and raises `LedgerUnavailableError`."""
+
+    def __init__(self, database: Database, policy: CallPolicy, timing: Timing) -> None:
+        super().__init__(database)
+        self._policy = policy
+        self._timing = timing
+
+    find = reads(find_list, empty=None)
+
+    async def find_same(self, asked: CallList, *, ever: bool = False) -> CallList | None:
+        """The list that stands for `asked`: one that goes on, waits for its user, or ended a short time ago.
+
+        With `ever`, the newest that asked for the same, however long ago it stopped.
+        """
+
+        def work(tx: Tx) -> CallList | None:
+            return _find_newest(tx, asked) if ever else _find_same(tx, asked, self._timing)
+
+        return await self._database.read(work, empty=None)
+
+    async def list_unfinished(self, account: AccountKey) -> list[CallList]:
+        """The account's lists that go on, or wait for the user, newest first; not those that wait for days."""
+
+        def work(tx: Tx) -> list[CallList]:
+            rows = tx.rows(
+                "SELECT * FROM call_lists WHERE api = :api AND account = :account "
+                "AND (why IS NULL OR ended_at > :since) ORDER BY asked_at DESC",
+                since=tx.now() - self._timing.wait_for_user,
+                **account.columns,
+            )
+            return [found for row in rows if (found := list_from_row(tx, row)).is_open or found.is_waiting]
+
+        return await self._database.read(work, empty=[])
+
+    async def last_calls(self, asked: CallList) -> tuple[datetime | None, ...]:
+        """When the number of each candidate who is still to come was called last."""
+        return await self._database.read(lambda tx: _last_calls(tx, asked), empty=(None,) * len(asked.to_come))
+
+    async def reserve(self, asked: CallList, agreed: ListConsent) -> tuple[CallList, bool]:
+        """Write a list down, unless there is the same one; returns the one that counts, and whether it is new.
+
+        Raises `ConsentOutdatedError` when a number was called since, or the confirmation was used already.
+        """
+
+        def work(tx: Tx) -> tuple[CallList, bool] | ConsentOutdatedError:
+            lock_account(tx, asked.account)
+            if (known := _find_same(tx, asked, self._timing)) is not None:
+                return known, False
+            if consent.confirmation_id is not None and tx.rows(
+                "SELECT 1 AS found FROM call_lists WHERE confirmation_id = :id", id=consent.confirmation_id
+            ):
+                return ConsentOutdatedError("This confirmation was used already, so the user has to be asked again")
+            if (outdated := _called_meanwhile(tx, asked, agreed)) is not None:
+                return outdated
+            insert(tx, "call_lists", list_to_row(asked, consent, tx.now()))
+            return asked, True
+
+        consent = agreed.consent
+        return await self._write_or_raise(work)
+
+    release = writes(_release)
+    stop_again = writes(_stop_again)
+
+    async def go_on(
+        self, found: CallList, worker: str, *, after: int | None, agreed: ListConsent | None = None
+    ) -> tuple[CallList, bool]:
+        """Let a list that has stopped go on; returns it as it then is, and whether it goes on by this.
+
+        A list does not go on when the same was begun anew since.
+
+        Args:
+            found: The list.
+            worker: Runs it from now on.
+            after: So many candidates are passed; None to call the one again that was not placed.
+            agreed: What the user agreed to now; None for what they agreed to before.
+
+        Raises:
+            ConsentOutdatedError: What they agreed to before was too long ago; or a number was called since.
+        """
+
+        def work(tx: Tx) -> tuple[CallList, bool] | ConsentOutdatedError:
+            lock_account(tx, found.account)
+            now = find_list(tx, found.account, found.list_id) or found
+            newest = _find_newest(tx, found)
+            if not now.goes_on(after) or newest is None or newest.list_id != now.list_id:
+                return now, False
+            at = tx.now()
+            if agreed is None and now.agreed_at is not None and at - now.agreed_at.timestamp() > timing.agreed_for:
+                return ConsentOutdatedError("The user agreed to this list long ago, so they have to be asked again")
+            if agreed is not None and (outdated := _called_meanwhile(tx, now, agreed)) is not None:
+                return outdated
+            if after is None and now.was_refused:
+                now = _untied(tx, now)
+            tx.run(
+                "UPDATE call_lists SET why = NULL, ended_at = NULL, worker = :worker, passed = :passed, "
+                "asked_at = :now WHERE list_id = :id",
+                id=now.list_id,
+                worker=worker,
+                now=at,
+                passed=now.passed if after is None else after,
+            )
+            if agreed is not None:
+                request = request_of(now, agreed.consent, at)
+                tx.run("UPDATE call_lists SET request = :request WHERE list_id = :id", request=request, id=now.list_id)
+            return find_list(tx, found.account, found.list_id) or now, True
+
+        timing = self._timing
+        return await self._write_or_raise(work)
+
+    async def advance(self, asked: CallList) -> tuple[CallList, CallRecord | None, bool]:
+        """Reserve the next call of a list, or let the list stop; its `worker` must be the one that runs it.
+
+        Returns:
+            The list as it then is; the call to wait for, None when the list has stopped or is another worker's; and
+            whether that call is new.
+        """
+        return await self._database.write(lambda tx: _advance(tx, asked, self._policy, self._timing))
+
+    cancel = writes(_cancel)
+    has_abandoned = reads(_has_abandoned, empty=False)
+    take_over = writes(_take_over)

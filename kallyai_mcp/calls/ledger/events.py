@@ -43,12 +43,9 @@ def note(tx: Tx, account: AccountKey) -> None:
 
 
 def note_decision(tx: Tx, list_id: str, record: CallRecord) -> None:
-    """Number the event that a call list has stopped, unless nobody has asked for the account's events yet.
+    """Number the event that a call list stops after the call of `record`.
 
-    Args:
-        tx: The transaction in which it stops.
-        list_id: The list.
-        record: Its last call.
+    Not if nobody has asked for the account's events yet.
     """
     if _last_position(tx, record.account) is None:
         return

@@ -12,7 +12,7 @@ from kallyai_mcp.calls.ledger.base import Row, moment, moment_or_none
 from kallyai_mcp.calls.ledger.base import Transaction as Tx
 from kallyai_mcp.calls.ledger.reservation import readable
 from kallyai_mcp.calls.policy import Consent, RiskFlag
-from kallyai_mcp.calls.records import AccountKey, CallRecord, error_from, fingerprint, new_tracking_id
+from kallyai_mcp.calls.records import AccountKey, CallRecord, error_from
 
 _LIST = "SELECT * FROM call_lists WHERE list_id = :id AND api = :api AND account = :account"
 _RECORDS = (
@@ -36,15 +36,9 @@ def asked_records(asked: CallList) -> list[CallRecord]:
 def asked_record(found: CallList, position: int) -> CallRecord:
     """The record for the call of one candidate, not written down yet."""
     submission = found.submissions[position]
-    return CallRecord(
-        tracking_id=new_tracking_id(),
-        account=found.account,
-        fingerprint=fingerprint(submission),
-        submission=submission,
-        timezone=found.zone_of(submission),
-        session_id=found.session_id,
-        worker=found.worker,
-        placed_at=found.asked_at,
+    zone = found.zone_of(submission)
+    return CallRecord.asked(
+        submission, found.account, found.asked_at, timezone=zone, session_id=found.session_id, worker=found.worker
     )
 
 

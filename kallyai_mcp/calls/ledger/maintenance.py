@@ -22,10 +22,7 @@ _OLD = (
 def has_abandoned(tx: Tx, worker: str | None, known: Collection[str] = ()) -> bool:
     """Whether there are active records, of any account, that no living process brings to an end.
 
-    Args:
-        tx: The transaction.
-        worker: The worker that asks; None for a process that runs no calls.
-        known: The tracking ids of the calls that it runs.
+    `known` are those that the asking worker runs, which is None for a process that runs no calls.
     """
     mine = tx.rows(f"SELECT tracking_id FROM calls WHERE state IN {ACTIVE} AND worker = :me", me=worker or "")
     return any(row["tracking_id"] not in known for row in mine) or any(

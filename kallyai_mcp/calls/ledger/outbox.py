@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from kallyai_mcp.calls.events import ACCESS_REVOKED, FORBIDDEN, Event, occurrence
 from kallyai_mcp.calls.ledger import events
-from kallyai_mcp.calls.ledger.base import Row, moment, moment_or_none
+from kallyai_mcp.calls.ledger.base import Row, moment_or_none
 from kallyai_mcp.calls.ledger.base import Transaction as Tx
 from kallyai_mcp.calls.records import AccountKey
 from kallyai_mcp.calls.webhook_records import END, GAP, Due, Subscription
@@ -286,23 +286,10 @@ def _event(tx: Tx, subscription: Subscription, position: int) -> Event | None:
 
 
 def _subscription(row: Row) -> Subscription:
-    return Subscription(
-        id=row["id"],
-        account=AccountKey(row["api"], row["account"]),
-        url=row["url"],
-        name=row["name"],
-        call_id=row["call_id"],
-        secret=row["secret"],
-        expires_at=moment(row["expires_at"]),
-        sign_in=row["sign_in"],
-        position=row["position"],
-        old_secret=row["old_secret"],
-        old_secret_until=moment_or_none(row["old_secret_until"]),
-        last_delivery_at=moment_or_none(row["last_delivery_at"]),
-        last_error=row["last_error"],
-        failed_since=moment_or_none(row["failed_since"]),
-        has_gap=bool(row["has_gap"]),
-    )
+    names = ("id", "url", "name", "call_id", "secret", "sign_in", "position", "old_secret", "last_error")
+    times = ("expires_at", "old_secret_until", "last_delivery_at", "failed_since")
+    values: dict[str, Any] = {name: row[name] for name in names} | {name: moment_or_none(row[name]) for name in times}
+    return Subscription(account=AccountKey(row["api"], row["account"]), has_gap=bool(row["has_gap"]), **values)
 
 
 def _key(due: Due) -> dict[str, Any]:

@@ -172,13 +172,7 @@ class PostgresDatabase:
 
 
 class PostgresTransaction:
-    """One open transaction; see `Transaction`.
-
-    Args:
-        connection: Where it is open.
-        clock: In place of the server's clock; None for the server's.
-        lease: The lease of this process, if it took one.
-    """
+    """One open transaction; see `Transaction`. A `clock` may take the place of the server's."""
 
     SKIP_LOCKED: ClassVar[str] = "FOR UPDATE SKIP LOCKED"
 

@@ -10,7 +10,7 @@ from kallyai_mcp.calls.ledger.base import Transaction as Tx
 from kallyai_mcp.calls.ledger.reservation import insert, lock_account, numbered, readable
 from kallyai_mcp.calls.ledger.scheduling import expire, plan_retry
 from kallyai_mcp.calls.ledger.schema import ACTIVE
-from kallyai_mcp.calls.records import AccountKey, CallRecord, CallState, Ending, from_row, to_row
+from kallyai_mcp.calls.records import AccountKey, CallRecord, CallState, Ending, error_text, from_row, to_row
 from kallyai_mcp.calls.timing import Timing
 
 _SMALL_JUMP = 1.0
@@ -66,12 +66,8 @@ def mark_response_lost(
 ) -> CallRecord:
     """Note that a response to a request for this call was lost; returns the record as it then is.
 
-    Args:
-        tx: The transaction.
-        record: The call.
-        service_time: Gives the time by the service's clock, if it is known.
-        since_sent: Gives the seconds since the request left, which the ledger's clock may tell wrongly: it may have
-            been set meanwhile. None when another process sent it: then nothing tells how far the clocks differed.
+    `since_sent` gives the seconds since the request left, which the ledger's clock may tell wrongly: it may have been
+    set meanwhile. None when another process sent it: then nothing tells how far the clocks differed.
     """
     now = tx.now()
     offset = None  # of now it says nothing of then: the clock may have been set since another process sent the request
@@ -91,12 +87,8 @@ def mark_response_lost(
 def bind_call(tx: Tx, record: CallRecord, call: Call, *, proven: bool) -> bool:
     """Note which call of the service a record is, and how it ended if it has; False when another has that call.
 
-    Args:
-        tx: The transaction.
-        record: The record.
-        call: The service's call.
-        proven: The service answered the record's own request with it. A record that had only found the call in the
-            service's list then gives it back, and its own outcome is unknown again.
+    If it is `proven`, the service answered the record's own request with it. A record that had only found the call in
+    the service's list then gives it back, and its own outcome is unknown again.
     """
     lock_account(tx, record.account)
     values = {"call_id": call.call_id, "id": record.tracking_id, **record.account.columns}
@@ -184,7 +176,7 @@ def release(tx: Tx, asked: CallRecord) -> None:
         "WHERE tracking_id = :id AND state IN ('reserved', 'scheduled')",
         now=tx.now(),
         id=asked.tracking_id,
-        error=Ending(error=error).columns["error"],
+        error=error_text(error),
     )
 
 

@@ -1,30 +1,21 @@
 """What `Ledger.reserve` checks in its transaction: a duplicate, the call policy, the consent, the generation."""
 
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import lru_cache
-from typing import Any, TypeVar
+from typing import Any
 
-from kallyai_mcp.api.errors import KallyAIError, PolicyError
+from kallyai_mcp.api.errors import PolicyError
 from kallyai_mcp.calls.clock import Stopwatch
-from kallyai_mcp.calls.ledger.base import (
-    ConsentOutdatedError,
-    ConstraintError,
-    Database,
-    LedgerUnavailableError,
-    Row,
-    moment,
-)
+from kallyai_mcp.calls.ledger.base import ConsentOutdatedError, LedgerUnavailableError, Row, moment
 from kallyai_mcp.calls.ledger.base import Transaction as Tx
 from kallyai_mcp.calls.policy import CallPolicy, Consent, Limit, last_to_open
 from kallyai_mcp.calls.records import PLACED, AccountKey, CallRecord, audit_row, from_row, idempotency_key
 from kallyai_mcp.calls.timing import Timing
 
 _log = logging.getLogger(__name__)
-
-Written = TypeVar("Written")
 
 _DUPLICATE = """
 SELECT * FROM calls WHERE api = :api AND account = :account AND fingerprint = :fingerprint AND (
@@ -78,28 +69,6 @@ class Precheck:
     refusal: PolicyError | None
     last_call: datetime | None
     since: Stopwatch | None = None
-
-
-async def reserved(
-    database: Database, work: Callable[[Tx], tuple[Written, bool] | KallyAIError]
-) -> tuple[Written, bool]:
-    """Run a transaction that writes a call or a list down; returns what counts, and whether it is new.
-
-    Args:
-        database: The ledger's.
-        work: The transaction; an error that it returns is raised, after what it wrote was committed.
-
-    Raises:
-        LedgerUnavailableError: It breaks a constraint, or the database can't be used.
-        KallyAIError: What `work` returned.
-    """
-    try:
-        found = await database.write(work)
-    except ConstraintError as error:
-        raise LedgerUnavailableError(f"The ledger refused the call: {error}") from error
-    if isinstance(found, KallyAIError):
-        raise found
-    return found
 
 
 def find_duplicate(tx: Tx, asked: CallRecord, *, redial: bool, timing: Timing) -> CallRecord | None:

@@ -15,15 +15,7 @@ from kallyai_mcp.calls.ledger.reservation import (
     write_audit,
 )
 from kallyai_mcp.calls.policy import CallPolicy
-from kallyai_mcp.calls.records import (
-    AccountKey,
-    CallRecord,
-    CallState,
-    Ending,
-    from_row,
-    new_tracking_id,
-    to_row,
-)
+from kallyai_mcp.calls.records import AccountKey, CallRecord, CallState, error_text, from_row, new_tracking_id, to_row
 from kallyai_mcp.calls.schedule import STALE, TRIED_AGAIN, Attempt, Schedule, is_past_appointment, next_attempt
 from kallyai_mcp.calls.timing import Timing
 
@@ -63,23 +55,20 @@ def expire(tx: Tx) -> int:
         "UPDATE calls SET state = 'expired', ended_at = :now, error = COALESCE(error, :error) "
         "WHERE state = 'scheduled' AND place_by < :now",
         now=tx.now(),
-        error=Ending(error=expired_error()).columns["error"],
+        error=error_text(expired_error()),
     )
 
 
 def note_hindrance(tx: Tx, account: AccountKey | None, error: KallyAIError) -> None:
     """Note why the calls that are due can't be placed now; they may still be until they expire.
 
-    Args:
-        tx: The transaction.
-        account: Who is signed in; the calls of other accounts are hindered. None: nobody, so all are.
-        error: Why.
+    Those of the account that is signed in are not hindered; None when there is none.
     """
     others = "AND NOT (api = :api AND account = :account)" if account is not None else ""
     tx.run(
         f"UPDATE calls SET error = :error WHERE {_DUE} AND error IS NULL {others}",
         now=tx.now(),
-        error=Ending(error=error).columns["error"],
+        error=error_text(error),
         **(account.columns if account is not None else {}),
     )
     expire(tx)
@@ -118,7 +107,7 @@ def _take(tx: Tx, record: CallRecord, worker: str, policy: CallPolicy) -> CallRe
             f"UPDATE calls SET state = 'refused', ended_at = :now, error = :error {scheduled}",
             id=record.tracking_id,
             now=tx.now(),
-            error=Ending(error=refusal).columns["error"],
+            error=error_text(refusal),
         )
         write_audit(tx, record, None, f"refused:{refusal.setting}")
         return None
@@ -149,15 +138,10 @@ def put_back(tx: Tx, record: CallRecord) -> None:
 
 
 def plan_retry(tx: Tx, record: CallRecord, timing: Timing) -> None:
-    """Schedule the next attempt of a call that has just ended, if there is to be one.
+    """Schedule the next attempt of a call that has just ended, in this transaction, if there is to be one.
 
     The record is scheduled again, under a new key. What is known of the attempt goes to a record of its own: limits
     count it, and its call of the service stays bound.
-
-    Args:
-        tx: The transaction that has written down the end.
-        record: As it ended.
-        timing: How long after it is due a call may be placed.
     """
     now, schedule = moment(tx.now()), record.schedule
     if schedule.attempt >= schedule.attempts or record.call is None or record.call_id is None:

@@ -14,7 +14,6 @@ from kallyai_mcp.calls.ledger.base import (
     ConsentOutdatedError,
     ConstraintError,
     Database,
-    Row,
     ServiceTime,
     Transactions,
     reads,
@@ -35,10 +34,8 @@ from kallyai_mcp.calls.ledger.reservation import (
     lock_account,
     numbered,
     readable,
-    reserved,
     write_audit,
 )
-from kallyai_mcp.calls.ledger.scheduling import as_it_is
 from kallyai_mcp.calls.ledger.schema import ACTIVE
 from kallyai_mcp.calls.policy import CallPolicy, Consent, last_to_open
 from kallyai_mcp.calls.records import (
@@ -57,16 +54,17 @@ from kallyai_mcp.calls.timing import Timing
 _log = logging.getLogger(__name__)
 
 
+def _audit(tx: Tx, account: AccountKey, limit: int) -> list[AuditEntry]:
+    """The newest `limit` entries of the account's audit trail, newest first."""
+    newest = "SELECT * FROM audit WHERE api = :api AND account = :account ORDER BY at DESC LIMIT :limit"
+    return [audit_from_row(row) for row in tx.rows(newest, limit=limit, **account.columns)]
+
+
 class Ledger(Transactions):
     """The records of calls, shared by all processes of one user, or all workers of one server.
 
     Each method is one transaction: when it returns, it has happened for every process and survives a crash. Every
     method raises `LedgerUnavailableError` when the database can't be used.
-
-    Args:
-        database: The driver.
-        policy: Which calls are refused.
-        timing: How long a duplicate is recognized, and how old a record may be when its request leaves.
     """
 
     def __init__(self, database: Database, *, policy: CallPolicy, timing: Timing) -> None:
@@ -114,10 +112,11 @@ class Ledger(Transactions):
     ) -> tuple[CallRecord, bool]:
         """Write a call down, unless it is a duplicate, a setting refuses it, or its consent no longer fits.
 
-        All of that is one transaction, so of two requests at the same instant one comes first.
+        All of that is one transaction, so of two requests at the same instant one comes first. It chooses `day`,
+        `generation`, and `idempotency_key`.
 
         Args:
-            asked: The call; `day`, `generation`, and `idempotency_key` are chosen here.
+            asked: The call.
             redial: Place it although the same call was placed, unless that one is active or not yet delivered.
             consent: What the user agreed to.
 
@@ -147,14 +146,12 @@ class Ledger(Transactions):
             write_audit(tx, record, consent, PLACED if record.is_active else SCHEDULED)
             return record, True
 
-        return await reserved(self._database, work)
+        return await self._write_or_raise(work)
 
     async def mark_sent(self, record: CallRecord, *, service_time: ServiceTime) -> CallRecord:
         """Note that a request is about to leave; returns the record as it then is.
 
-        Args:
-            record: The call; its `worker` is the one that is about to send.
-            service_time: Gives the time by the service's clock, if it is known; called within the transaction.
+        `service_time` gives the time by the service's clock, if it is known, and is called within the transaction.
 
         Raises:
             KallyAIError: It must not leave: the record is too old (code `too_late`), or it has ended, is gone, or
@@ -224,17 +221,7 @@ class Ledger(Transactions):
 
     competitors = writes(find_competitors)
 
-    async def audit(self, account: AccountKey, limit: int) -> list[AuditEntry]:
-        """The newest `limit` entries of the account's audit trail, newest first."""
-        rows: list[Row] = await self._database.read(
-            lambda tx: tx.rows(
-                "SELECT * FROM audit WHERE api = :api AND account = :account ORDER BY at DESC LIMIT :limit",
-                limit=limit,
-                **account.columns,
-            ),
-            empty=[],
-        )
-        return [audit_from_row(row) for row in rows]
+    audit = reads(_audit, empty=[])
 
     has_abandoned = reads(maintenance.has_abandoned, empty=False)
     take_over = writes(maintenance.take_over)
@@ -243,12 +230,8 @@ class Ledger(Transactions):
     async def take_due(self, account: AccountKey, worker: str, *, service_time: ServiceTime) -> list[CallRecord]:
         """Give `worker` the account's scheduled calls that are due, which are reserved from now on; returns them.
 
-        One that may not be placed by now ends with the reason, and one that is too late is expired.
-
-        Args:
-            account: The account.
-            worker: The worker that asks.
-            service_time: Gives the time by the service's clock, if it is known; called within the transaction.
+        One that may not be placed by now ends with the reason, and one that is too late is expired. `service_time` is
+        as in `mark_sent`.
         """
         return await self._database.write(
             lambda tx: scheduling.take_due(tx, account, worker, self._policy, service_time)
@@ -260,13 +243,10 @@ class Ledger(Transactions):
     async def events(
         self, account: AccountKey, after: int | None, *, since: datetime | None = None, most: int = 100
     ) -> EventPage:
-        """The account's events after a position, oldest first.
+        """The account's events after a position, the oldest first, at most `most`.
 
-        Args:
-            account: The account.
-            after: The position of an earlier page; None to begin with what happens from now on.
-            since: Leave out what happened before.
-            most: How many at most.
+        The position is that of an earlier page; None to begin with what happens from now on. What happened before
+        `since` is left out.
         """
         if await self._database.read(lambda tx: events.has_unnoted(tx, account), empty=True):
             await self._database.write(lambda tx: events.note(tx, account))
@@ -287,6 +267,7 @@ class Ledger(Transactions):
         query = f"SELECT * FROM calls WHERE api = :api AND account = :account {condition}"
 
         def work(tx: Tx) -> list[CallRecord]:
-            return [as_it_is(tx, record) for record in readable(tx.rows(query, **account.columns, **values))]
+            found = readable(tx.rows(query, **account.columns, **values))
+            return [scheduling.as_it_is(tx, record) for record in found]
 
         return await self._database.read(work, empty=[])

@@ -223,12 +223,7 @@ class SqliteDatabase:
 
 
 class SqliteTransaction:
-    """One open transaction; see `Transaction`.
-
-    Args:
-        connection: Where it is open.
-        database: Where the clock and the leases are.
-    """
+    """One open transaction; see `Transaction`. The clock and the leases are those of the database."""
 
     SKIP_LOCKED: ClassVar[str] = ""
 

@@ -7,6 +7,7 @@ from functools import partial
 from kallyai_mcp.calls.ledger import events, outbox
 from kallyai_mcp.calls.ledger.base import Transaction as Tx
 from kallyai_mcp.calls.ledger.base import Transactions, moment, reads, seconds_or_none, writes
+from kallyai_mcp.calls.ledger.reservation import insert
 from kallyai_mcp.calls.records import AccountKey
 from kallyai_mcp.calls.webhook_records import Due, Start, Subscription
 
@@ -49,20 +50,9 @@ class WebhookStore(Transactions):
             if after is not None and not (page.has_gap and not page.events):
                 start = page.events[0].position - 1 if page.has_gap else after
             outbox.delete(tx, wanted.id)  # one that has ended, with the notice that it has
-            tx.run(
-                "INSERT INTO webhook_subscriptions "
-                "(id, api, account, url, name, call_id, secret, expires_at, sign_in, position) "
-                "VALUES (:id, :api, :account, :url, :name, :call_id, :secret, :expires_at, :sign_in, :position)",
-                id=wanted.id,
-                url=wanted.url,
-                name=wanted.name,
-                call_id=wanted.call_id,
-                secret=wanted.secret,
-                expires_at=wanted.expires_at.timestamp(),
-                sign_in=wanted.sign_in,
-                position=start,
-                **wanted.account.columns,
-            )
+            kept = {name: getattr(wanted, name) for name in ("id", "url", "name", "call_id", "secret", "sign_in")}
+            place = {"expires_at": wanted.expires_at.timestamp(), "position": start}
+            insert(tx, "webhook_subscriptions", kept | wanted.account.columns | place)
             return Start(start, page.has_gap, wanted.expires_at)
 
         return await self._database.write(work)
@@ -78,10 +68,7 @@ class WebhookStore(Transactions):
     async def take_due(self, seconds: float, most: int, share: int) -> list[Due]:
         """Take messages that are due, the oldest first; each is free again after so many seconds, unless it is settled.
 
-        Args:
-            seconds: See above.
-            most: At most so many.
-            share: At most so many of one account, so that its slow receivers hold up nobody else.
+        At most `most`, and of them `share` of one account, so that its slow receivers hold up nobody else.
         """
         if not await self._database.read(outbox.is_due, empty=False):
             return []

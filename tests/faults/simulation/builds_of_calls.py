@@ -325,7 +325,7 @@ CALLS: tuple[Broken, ...] = (
         (
             Patch(
                 "kallyai_mcp.calls.sender",
-                "if request.reserved.elapsed() > self._seconds_to_send(request.record):",
+                "if request.since_reserved.elapsed() > self._seconds_to_send(request.record):",
                 "if False:",
             ),
             Patch(f"{_LEDGER}.progress", "oldest=now - within,", "oldest=0,"),
