@@ -8,6 +8,7 @@ subscription before those of its outbox, so that no two of them wait for each ot
 
 import json
 import secrets
+from collections.abc import Sequence
 from typing import Any, Final
 
 from kallyai_mcp.calls.events import ACCESS_REVOKED, FORBIDDEN, Event, occurrence
@@ -48,7 +49,7 @@ _ACCESS_REVOKED: Final = {
 }
 
 
-def live(tx: Tx, account: AccountKey) -> list[Subscription]:
+def live(tx: Tx, account: AccountKey) -> Sequence[Subscription]:
     """The account's subscriptions that have not ended."""
     rows = tx.rows(
         f"SELECT s.* FROM webhook_subscriptions AS s WHERE {_OWN} AND {_LIVE}", now=tx.now(), **account.columns

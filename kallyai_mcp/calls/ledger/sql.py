@@ -54,12 +54,6 @@ from kallyai_mcp.calls.timing import Timing
 _log = logging.getLogger(__name__)
 
 
-def _audit(tx: Tx, account: AccountKey, limit: int) -> list[AuditEntry]:
-    """The newest `limit` entries of the account's audit trail, newest first."""
-    newest = "SELECT * FROM audit WHERE api = :api AND account = :account ORDER BY at DESC LIMIT :limit"
-    return [audit_from_row(row) for row in tx.rows(newest, limit=limit, **account.columns)]
-
-
 class Ledger(Transactions):
     """The records of calls, shared by all processes of one user, or all workers of one server.
 
@@ -219,10 +213,16 @@ class Ledger(Transactions):
         """The account's `limit` newest records, newest first."""
         return await self._select("ORDER BY placed_at DESC LIMIT :limit", account, limit=limit)
 
+    async def audit(self, account: AccountKey, limit: int) -> list[AuditEntry]:
+        """The newest `limit` entries of the account's audit trail, newest first."""
+        newest = "SELECT * FROM audit WHERE api = :api AND account = :account ORDER BY at DESC LIMIT :limit"
+
+        def work(tx: Tx) -> list[AuditEntry]:
+            return [audit_from_row(row) for row in tx.rows(newest, limit=limit, **account.columns)]
+
+        return await self._database.read(work, empty=[])
+
     competitors = writes(find_competitors)
-
-    audit = reads(_audit, empty=[])
-
     has_abandoned = reads(maintenance.has_abandoned, empty=False)
     take_over = writes(maintenance.take_over)
     has_due = reads(scheduling.has_due, empty=False)

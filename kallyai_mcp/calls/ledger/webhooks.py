@@ -18,7 +18,7 @@ _OVERLAP = 300.0
 class WebhookStore(Transactions):
     """Subscriptions and the outbox."""
 
-    subscriptions = reads(outbox.live, empty=[])
+    subscriptions = reads(outbox.live, empty=())
 
     async def put(
         self, given: Subscription, after: int | None, since: datetime | None, *, lifetime: timedelta, most: int
