@@ -84,7 +84,7 @@ def _written_moment(text: str) -> datetime | float | None:
     for read in (datetime.fromisoformat, parsedate_to_datetime):
         try:
             return read(text)
-        except ValueError:
+        except (ValueError, OverflowError):  # an offset may have any number of digits
             continue
     return None
 

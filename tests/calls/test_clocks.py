@@ -236,3 +236,17 @@ async def test_a_wrong_clock_that_is_set_right_while_a_call_is_unknown_does_not_
 
     assert found is not None
     assert found.call_id == "c-1"
+
+
+@pytest.mark.parametrize("date", ["Sun, 25 Jan 2026 15:30:00 +99999999999999", "Fri, 31 Dec 9999 23:59:59 GMT"])
+async def test_a_date_that_is_out_of_range_does_not_hide_how_a_call_ended(
+    place: str, clock: ManualClock, date: str
+) -> None:
+    """Nor one with which nothing can be calculated."""
+    service = Service(clock, [(201, shown() | {"created_at": date})], clock_offset=None, headers={"Date": date})
+    async with world(service, place) as here:
+        record = await here.call()
+        lost = await here.call(OTHER)
+        again = await here.call(OTHER)
+
+    assert (record.state, lost.state, again.state) == (CallState.ENDED,) * 3
