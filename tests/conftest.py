@@ -13,6 +13,7 @@ import pytest
 
 from kallyai_mcp.sandbox.app import SandboxApp, create_app
 from kallyai_mcp.settings import Settings
+from tests import forked_python
 from tests.agent import Agent, open_agent, settings_in
 from tests.chromium import chromium, chromium_address
 from tests.postgres_server import database_url, own_database, own_postgres, postgres
@@ -49,6 +50,7 @@ def pytest_configure(config: pytest.Config) -> None:
     # Every client reads all certificates that the system trusts, which takes 7 to 18 ms; this folder has none.
     os.environ.pop("SSL_CERT_FILE", None)
     os.environ["SSL_CERT_DIR"] = str(Path(__file__).parent)
+    forked_python.install()
     if "TMPDIR" not in os.environ and MEMORY.is_dir() and shutil.disk_usage(MEMORY).free > ENOUGH:
         for left in MEMORY.glob(f"{IN_MEMORY_PREFIX}*"):  # by a run that failed: its files stay until the next run
             if not Path("/proc", left.name.split("-")[2]).is_dir():

@@ -1,7 +1,6 @@
 """Real processes that share one sign-in."""
 
 import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -9,6 +8,7 @@ import pytest
 
 from kallyai_mcp.auth.file_store import FileStore
 from tests.auth.fakes import NOW, TokenEndpoint, tokens
+from tests.forked_python import FORKED
 
 Start = Callable[[], "subprocess.Popen[str]"]
 
@@ -22,11 +22,11 @@ def shared(tmp_path: Path, endpoint: TokenEndpoint) -> FileStore:
 
 @pytest.fixture
 def start(tmp_path: Path, endpoint: TokenEndpoint) -> Iterator[Start]:
-    script = Path(__file__).with_name("renewing_process.py")
     started: list[subprocess.Popen[str]] = []
 
     def run() -> "subprocess.Popen[str]":
-        command = [sys.executable, str(script), str(tmp_path), str(tmp_path / "renew.lock"), endpoint.url, str(NOW)]
+        arguments = [str(tmp_path), str(tmp_path / "renew.lock"), endpoint.url, str(NOW)]
+        command = [FORKED, "-m", "tests.auth.renewing_process", *arguments]
         process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         started.append(process)
         return process

@@ -6,7 +6,6 @@ import os
 import sqlite3
 import stat
 import subprocess
-import sys
 import tempfile
 import time
 import uuid
@@ -28,6 +27,7 @@ from tests.calls.ledgers import opened
 from tests.calls.manual_time import LIMIT, ManualClock
 from tests.calls.samples import ACCOUNT, another, asked, ended, is_placed, outcome, reserved, sent, state_of
 from tests.calls.world import PLACED, TABLE, Json, Service, world
+from tests.forked_python import FORKED
 
 FOLDER = Path(__file__).parents[2]
 
@@ -372,7 +372,7 @@ asyncio.run(main())
 def child(code: str, *arguments: str) -> str:
     """Run Python code in a process of its own; returns what it prints."""
     done = subprocess.run(
-        [sys.executable, "-c", code, *arguments],
+        [FORKED, "-c", code, *arguments],
         capture_output=True,
         text=True,
         timeout=LIMIT,

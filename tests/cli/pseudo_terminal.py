@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from tests.processes import COMMAND, LIMIT, environment
+from tests.processes import FORKED_COMMAND, LIMIT, environment
 
 
 class PseudoTerminal:
@@ -60,7 +60,7 @@ def on_terminal(home: Path, *arguments: str, **settings: str) -> Iterator[Pseudo
     """Start a command on a terminal of 100 columns; if it has not ended by the end of the block, it is killed."""
     own, its = pty.openpty()
     with subprocess.Popen(
-        [*COMMAND, *arguments],
+        [*FORKED_COMMAND, *arguments],
         stdin=its,
         stdout=its,
         stderr=its,

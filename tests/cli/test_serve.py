@@ -13,7 +13,8 @@ from mcp.client.stdio import StdioServerParameters
 
 from kallyai_mcp.tools.catalog import tools
 from tests.agent import Agent
-from tests.processes import COMMAND, environment, run, started
+from tests.forked_python import FORKED
+from tests.processes import COMMAND, FORKED_COMMAND, environment, run, started, started_anew
 
 CALL = {
     "task_category": "general",
@@ -50,7 +51,7 @@ def connect(process: subprocess.Popen[str]) -> None:
 
 def test_a_read_only_server_never_offers_to_place_calls(tmp_path: Path) -> None:
     """Also not in the first answers, which are made before it is imported."""
-    with started(tmp_path, READ_ONLY="1") as process:
+    with started_anew(tmp_path, READ_ONLY="1") as process:
         connect(process)
         assert process.stdin is not None
         assert process.stdout is not None
@@ -89,8 +90,8 @@ async def test_a_client_can_use_the_tools_over_stdio(tmp_path: Path) -> None:
 
 async def test_the_embedded_sandbox_keeps_its_calls(tmp_path: Path) -> None:
     server = StdioServerParameters(
-        command=COMMAND[0],
-        args=[*COMMAND[1:], "serve", "--sandbox", "--speed", "100000"],
+        command=FORKED,
+        args=[*FORKED_COMMAND[1:], "serve", "--sandbox", "--speed", "100000"],
         env=environment(tmp_path),
     )
     with anyio.fail_after(30):

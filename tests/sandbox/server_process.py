@@ -1,4 +1,7 @@
-"""Serve a sandbox in a separate process: `python server_process.py DATA SPEED`. Prints the base URL once it is up."""
+"""Serve a sandbox in a separate process: `python -m tests.sandbox.server_process DATA SPEED`.
+
+It prints the base URL once it is up.
+"""
 
 import sys
 from pathlib import Path

@@ -10,7 +10,7 @@ import httpx2
 from anyio.streams.buffered import BufferedByteReceiveStream
 
 from kallyai_mcp.settings import Settings
-from tests.processes import COMMAND, environment
+from tests.processes import FORKED_COMMAND, environment
 from tests.transports.http_server import ACCEPT, LIMIT, initialize
 
 Json = dict[str, Any]
@@ -76,7 +76,7 @@ async def sse_stream(url: str, params: Json) -> AsyncIterator[Messages]:
 async def stdio_stream(settings: Settings, params: Json) -> AsyncIterator[Messages]:
     """The messages of a stream over stdio, of a server process with the home and the KallyAI of `settings`."""
     given = {"API_URL": settings.api_url, "ACCESS_TOKEN": settings.access_token or ""}
-    process = await anyio.open_process(COMMAND, env=environment(settings.home, **given), stderr=None)
+    process = await anyio.open_process(FORKED_COMMAND, env=environment(settings.home, **given), stderr=None)
     async with process:
         assert process.stdin is not None
         assert process.stdout is not None

@@ -14,7 +14,7 @@ import anyio
 import anyio.to_thread
 import pytest
 
-from tests.processes import COMMAND, LIMIT, environment
+from tests.processes import COMMAND, FORKED_COMMAND, LIMIT, environment
 from tests.transports.http_server import initialize, running_sandbox
 
 CALL = {"task_category": "general", "task_description": "Ask for the opening hours", "respondent_phone": "+12025550100"}
@@ -97,6 +97,7 @@ def on_a_socket(home: Path, command: list[str]) -> Iterator[Peer]:
 
 
 SERVE = [*COMMAND, "serve", "--sandbox"]
+FORKED_SERVE = [*FORKED_COMMAND, "serve", "--sandbox"]
 
 
 @pytest.fixture(scope="module")
@@ -148,14 +149,14 @@ def test_a_server_serves_between_two_files(tmp_path: Path) -> None:
     requests, responses = tmp_path / "requests", tmp_path / "responses"
     requests.write_bytes(initialization())
     with requests.open("rb") as stdin, responses.open("wb") as stdout:
-        subprocess.run(SERVE, env=environment(tmp_path), stdin=stdin, stdout=stdout, timeout=LIMIT, check=True)
+        subprocess.run(FORKED_SERVE, env=environment(tmp_path), stdin=stdin, stdout=stdout, timeout=LIMIT, check=True)
 
     assert [json.loads(line)["id"] for line in responses.read_bytes().splitlines()] == [1]
 
 
 async def test_a_call_is_placed_while_the_client_reads_nothing(tmp_path: Path) -> None:
     async with running_sandbox(tmp_path) as sandbox:
-        with piped(tmp_path, [*COMMAND, "serve"], API_URL=sandbox.url, ACCESS_TOKEN=sandbox.token()) as peer:
+        with piped(tmp_path, [*FORKED_COMMAND, "serve"], API_URL=sandbox.url, ACCESS_TOKEN=sandbox.token()) as peer:
             lists = b"".join(line(number, "tools/list") for number in range(2, 102))
             call = line(102, "tools/call", name="make_call", arguments=CALL)
             await anyio.to_thread.run_sync(peer.send, initialization() + lists + call, abandon_on_cancel=True)
@@ -168,7 +169,7 @@ async def test_a_call_is_placed_while_the_client_reads_nothing(tmp_path: Path) -
 
 
 def test_a_client_that_closes_stdout_ends_the_server(tmp_path: Path) -> None:
-    with piped(tmp_path, SERVE, stderr=subprocess.PIPE) as peer:
+    with piped(tmp_path, FORKED_SERVE, stderr=subprocess.PIPE) as peer:
         peer.send(initialization())
         assert peer.answer()["id"] == 1
         peer.reads.close()
