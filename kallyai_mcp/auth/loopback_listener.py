@@ -54,7 +54,7 @@ class Reply:
 async def listening(answer: Callable[[Request], Reply]) -> AsyncIterator[int]:
     """Listen on a free port of 127.0.0.1, until the context ends; yields the port, which already accepts connections.
 
-    Each connection has one request, to which `answer` returns the reply.
+    Each connection has one request; `answer` returns the reply to it.
     """
     listener = await anyio.create_tcp_listener(local_host="127.0.0.1")
     connections = anyio.create_task_group()
