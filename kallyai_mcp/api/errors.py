@@ -47,6 +47,10 @@ def sanitize(text: str) -> str:
     return line if len(line) <= TEXT_LIMIT else f"{line[: TEXT_LIMIT - 1].rstrip()}…"
 
 
+def _sanitized(text: str | None) -> str | None:
+    return sanitize(text) or None if text else None
+
+
 OtherError = TypeVar("OtherError", bound="KallyAIError")
 
 
@@ -86,10 +90,10 @@ class KallyAIError(Exception):
     ) -> None:
         self.message = sanitize(message)
         super().__init__(self.message)
-        self.code = (sanitize(code) if code else "") or self.default_code
+        self.code = _sanitized(code) or self.default_code
         self.status = status
-        self.reason = (sanitize(reason) if reason else "") or None
-        self.correlation_id = (sanitize(correlation_id) if correlation_id else "") or None
+        self.reason = _sanitized(reason)
+        self.correlation_id = _sanitized(correlation_id)
         self.retry_after = retry_after
 
     def restated(self, kind: type[OtherError], message: str, reason: str | None) -> OtherError:
@@ -184,7 +188,7 @@ class QuotaExceededError(ServiceError):
         **more: Unpack[_Fields],
     ) -> None:
         super().__init__(message, **more)
-        self.plan_type = (sanitize(plan_type) if plan_type else "") or None
+        self.plan_type = _sanitized(plan_type)
         self.minutes_allocated = minutes_allocated
         self.minutes_used = minutes_used
         self.credits_allocated = credits_allocated

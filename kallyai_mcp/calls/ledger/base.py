@@ -87,6 +87,10 @@ class Transaction(Protocol):
         ...
 
 
+Tx = Transaction
+"""Its short name, in the functions that take one."""
+
+
 class Database(Protocol):
     """A database that holds a ledger. Every method raises `LedgerUnavailableError` when the database can't be used."""
 

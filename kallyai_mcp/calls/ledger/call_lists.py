@@ -15,12 +15,12 @@ from kallyai_mcp.calls.ledger.base import (
     Database,
     Row,
     Transactions,
+    Tx,
     moment,
     reads,
     seconds_or_none,
     writes,
 )
-from kallyai_mcp.calls.ledger.base import Transaction as Tx
 from kallyai_mcp.calls.ledger.events import note_decision
 from kallyai_mcp.calls.ledger.list_rows import (
     asked_record,

@@ -3,8 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from kallyai_mcp.calls.ledger.base import Transaction as Tx
-from kallyai_mcp.calls.ledger.base import moment
+from kallyai_mcp.calls.ledger.base import Tx, moment
 from kallyai_mcp.calls.ledger.reservation import readable
 from kallyai_mcp.calls.records import CallRecord
 

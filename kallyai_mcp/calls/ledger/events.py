@@ -8,8 +8,7 @@ import json
 from typing import Any
 
 from kallyai_mcp.calls.events import ENDED, NEEDS_DECISION, Event, EventPage, data_of, event_id
-from kallyai_mcp.calls.ledger.base import Row, moment
-from kallyai_mcp.calls.ledger.base import Transaction as Tx
+from kallyai_mcp.calls.ledger.base import Row, Tx, moment
 from kallyai_mcp.calls.ledger.reservation import lock_account, readable
 from kallyai_mcp.calls.records import AccountKey, CallRecord
 

@@ -8,8 +8,7 @@ from typing import Any
 from kallyai_mcp.api.errors import KallyAIError
 from kallyai_mcp.api.models import Submission
 from kallyai_mcp.calls.call_lists import CallList, Why
-from kallyai_mcp.calls.ledger.base import Row, moment, moment_or_none
-from kallyai_mcp.calls.ledger.base import Transaction as Tx
+from kallyai_mcp.calls.ledger.base import Row, Tx, moment, moment_or_none
 from kallyai_mcp.calls.ledger.reservation import readable
 from kallyai_mcp.calls.policy import Consent, RiskFlag
 from kallyai_mcp.calls.records import AccountKey, CallRecord, error_from

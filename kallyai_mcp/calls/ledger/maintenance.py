@@ -2,7 +2,7 @@
 
 from collections.abc import Collection
 
-from kallyai_mcp.calls.ledger.base import Transaction as Tx
+from kallyai_mcp.calls.ledger.base import Tx
 from kallyai_mcp.calls.ledger.reservation import readable
 from kallyai_mcp.calls.ledger.schema import ACTIVE
 from kallyai_mcp.calls.records import AccountKey, CallRecord

@@ -13,8 +13,7 @@ from typing import Any, Final
 
 from kallyai_mcp.calls.events import ACCESS_REVOKED, FORBIDDEN, Event, occurrence
 from kallyai_mcp.calls.ledger import events
-from kallyai_mcp.calls.ledger.base import Row, moment_or_none
-from kallyai_mcp.calls.ledger.base import Transaction as Tx
+from kallyai_mcp.calls.ledger.base import Row, Tx, moment_or_none
 from kallyai_mcp.calls.records import AccountKey
 from kallyai_mcp.calls.webhook_records import END, GAP, Due, Subscription
 from kallyai_mcp.common_types import REVOKED_SIGN_IN

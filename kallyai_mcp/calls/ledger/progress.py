@@ -5,8 +5,7 @@ from dataclasses import replace
 
 from kallyai_mcp.api.errors import KallyAIError
 from kallyai_mcp.api.models import Call
-from kallyai_mcp.calls.ledger.base import ServiceTime, moment
-from kallyai_mcp.calls.ledger.base import Transaction as Tx
+from kallyai_mcp.calls.ledger.base import ServiceTime, Tx, moment
 from kallyai_mcp.calls.ledger.reservation import insert, lock_account, numbered, readable
 from kallyai_mcp.calls.ledger.scheduling import expire, plan_retry
 from kallyai_mcp.calls.ledger.schema import ACTIVE
@@ -15,8 +14,6 @@ from kallyai_mcp.calls.timing import Timing
 
 _SMALL_JUMP = 1.0
 """How many seconds a clock may be set back without any notice: time servers do that."""
-
-_IN_PROGRESS = ("reserved", "sent")
 
 _SAME_ATTEMPT = "tracking_id = :id AND idempotency_key = :key"
 """A worker that was stopped for long may come with news of an attempt that another one has followed to its end."""
@@ -134,7 +131,8 @@ def finish(tx: Tx, record: CallRecord, state: CallState, end: Ending, timing: Ti
         **record.account.columns,
         **end.columns,
     )
-    if changed and before in _IN_PROGRESS:  # not one that was unknown, which an agent has been told
+    # Not after one that was unknown, which an agent has been told.
+    if changed and before in (CallState.RESERVED, CallState.SENT):
         plan_retry(tx, from_row(changed[0]), timing)
     if before is not None:
         return

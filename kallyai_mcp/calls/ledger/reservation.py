@@ -9,8 +9,7 @@ from typing import Any
 
 from kallyai_mcp.api.errors import PolicyError
 from kallyai_mcp.calls.clock import Stopwatch
-from kallyai_mcp.calls.ledger.base import ConsentOutdatedError, LedgerUnavailableError, Row, moment
-from kallyai_mcp.calls.ledger.base import Transaction as Tx
+from kallyai_mcp.calls.ledger.base import ConsentOutdatedError, LedgerUnavailableError, Row, Tx, moment
 from kallyai_mcp.calls.policy import CallPolicy, Consent, Limit, last_to_open
 from kallyai_mcp.calls.records import PLACED, AccountKey, CallRecord, audit_row, from_row, idempotency_key
 from kallyai_mcp.calls.timing import Timing

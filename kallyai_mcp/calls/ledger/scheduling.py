@@ -3,8 +3,7 @@
 from dataclasses import replace
 
 from kallyai_mcp.api.errors import KallyAIError
-from kallyai_mcp.calls.ledger.base import ServiceTime, moment
-from kallyai_mcp.calls.ledger.base import Transaction as Tx
+from kallyai_mcp.calls.ledger.base import ServiceTime, Tx, moment
 from kallyai_mcp.calls.ledger.reservation import (
     check_policy,
     copy_audit,

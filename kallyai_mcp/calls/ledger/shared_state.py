@@ -1,7 +1,6 @@
 """What workers share besides calls, in the ledger's database: one-time codes, revocations, secret keys."""
 
-from kallyai_mcp.calls.ledger.base import Transaction as Tx
-from kallyai_mcp.calls.ledger.base import Transactions, reads, writes
+from kallyai_mcp.calls.ledger.base import Transactions, Tx, reads, writes
 
 _INSERT = "INSERT INTO shared_values (kind, name, value, expires_at) VALUES (:kind, :name, :value, :expires_at)"
 _THIS = "WHERE kind = :kind AND name = :name"

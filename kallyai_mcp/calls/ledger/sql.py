@@ -16,11 +16,11 @@ from kallyai_mcp.calls.ledger.base import (
     Database,
     ServiceTime,
     Transactions,
+    Tx,
     reads,
     seconds_or_none,
     writes,
 )
-from kallyai_mcp.calls.ledger.base import Transaction as Tx
 from kallyai_mcp.calls.ledger.call_lists import ListLedger
 from kallyai_mcp.calls.ledger.competitors import find_competitors
 from kallyai_mcp.calls.ledger.reservation import (

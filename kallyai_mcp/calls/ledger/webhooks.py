@@ -5,8 +5,7 @@ from datetime import datetime, timedelta
 from functools import partial
 
 from kallyai_mcp.calls.ledger import events, outbox
-from kallyai_mcp.calls.ledger.base import Transaction as Tx
-from kallyai_mcp.calls.ledger.base import Transactions, moment, reads, seconds_or_none, writes
+from kallyai_mcp.calls.ledger.base import Transactions, Tx, moment, reads, seconds_or_none, writes
 from kallyai_mcp.calls.ledger.reservation import insert
 from kallyai_mcp.calls.records import AccountKey
 from kallyai_mcp.calls.webhook_records import Due, Start, Subscription
