@@ -197,8 +197,7 @@ class KallyAI:
     async def check_reachable(self) -> bool:
         """Checks, without a token, that the service responds with a status below 500.
 
-        Returns:
-            Whether it responds with data, as it does without a token, and not with a web page.
+        Returns whether it responds with data, as it does without a token, and not with a web page.
         """
         response = await self._response_to(self._request("GET", "/v1/users/me/statistics"), None, ())
         if response.status >= 500 and isinstance(error := error_from(response), UnavailableError):

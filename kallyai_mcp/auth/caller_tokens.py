@@ -105,11 +105,7 @@ class CallerVerifier:
         self._has_warned = False
 
     async def __call__(self, bearer: str) -> "AccessToken | None":
-        """Verify `bearer`; None if it is not valid.
-
-        Raises:
-            KallyAIError: KallyAI can't be reached.
-        """
+        """Verify `bearer`; None if it is not valid. Raises `KallyAIError` when KallyAI can't be reached."""
         if not is_token(bearer):
             return None
         digest = _hash(bearer)

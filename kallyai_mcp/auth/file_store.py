@@ -30,7 +30,8 @@ class FileStore:
 
     Each origin has its own file, and the file names its origin, so that the tokens of the sandbox are never sent to
     the live service, or the other way round. Where there are POSIX permissions, the folder has 0700 and the file 0600.
-    The first `save` creates `home` with its parents.
+    The first `save` creates `home` with its parents. Every method but `describe` raises `TokenStoreError` when the file
+    can't be opened, written, or deleted; it then is as before.
     """
 
     def __init__(self, home: Path, api_url: str) -> None:
@@ -39,11 +40,7 @@ class FileStore:
         self._path = home / _FOLDER / f"{name}.json"
 
     def load(self) -> Tokens | None:
-        """The stored tokens; None if there are none, or if the file is broken, which is logged and not changed.
-
-        Raises:
-            TokenStoreError: There is a file, and it can't be opened.
-        """
+        """The stored tokens; None if there are none, or if the file is broken, which is logged and not changed."""
         try:
             text = _retry_if_in_use(self._path.read_bytes)
         except FileNotFoundError:
@@ -63,11 +60,7 @@ class FileStore:
             return None
 
     def save(self, tokens: Tokens) -> None:
-        """Replace the stored tokens; other processes see the old file or the new one, never a part of one.
-
-        Raises:
-            TokenStoreError: The file can't be written. It still has the old tokens.
-        """
+        """Replace the stored tokens; other processes see the old file or the new one, never a part of one."""
         document = {"api": self._origin, **tokens.as_document()}
         try:
             make_private(self._path.parent)
@@ -76,7 +69,7 @@ class FileStore:
             raise TokenStoreError(f"The sign-in can't be written to {self._path}: {error.strerror}.") from None
 
     def delete(self) -> None:
-        """Delete the tokens; raises `TokenStoreError` when the file can't be deleted."""
+        """Delete the tokens."""
         try:
             _retry_if_in_use(lambda: self._path.unlink(missing_ok=True))
         except OSError as error:

@@ -27,8 +27,8 @@ _MOST_PARTS = 64
 class KeyringStore:
     """Stores the tokens for one API in the system's keyring, under the service `kallyai-mcp` and the API's origin.
 
-    Each backend raises exceptions of its own libraries. Any exception becomes a `TokenStoreError` with the name of its
-    class, and without its message, which may hold a token.
+    Each backend raises exceptions of its own libraries. Any exception, as of a keyring that stays locked, becomes a
+    `TokenStoreError` with the name of its class, and without its message, which may hold a token.
 
     A text that is longer than `part_size` is split into several entries; None for no limit. The default is what the
     platform needs.
@@ -49,11 +49,7 @@ class KeyringStore:
             return False
 
     def load(self) -> Tokens | None:
-        """The stored tokens; None if there are none, or if the entry is broken, which is logged and not changed.
-
-        Raises:
-            TokenStoreError: The keyring can't be used, or stays locked.
-        """
+        """The stored tokens; None if there are none, or if the entry is broken, which is logged and not changed."""
         text = self._get(self._origin)
         if text is None:
             return None
@@ -69,11 +65,7 @@ class KeyringStore:
             return None
 
     def save(self, tokens: Tokens) -> None:
-        """Replace the stored tokens.
-
-        Raises:
-            TokenStoreError: The keyring can't be used. It still has the old tokens.
-        """
+        """Replace the stored tokens; the keyring still has the old ones when that fails."""
         text = json.dumps(tokens.as_document())
         before = self._parts()
         if self._part_size is None or len(text) <= self._part_size:
@@ -90,7 +82,7 @@ class KeyringStore:
             self._remove(part)
 
     def delete(self) -> None:
-        """Delete the tokens; raises `TokenStoreError` when the keyring can't be used."""
+        """Delete the tokens."""
         parts = self._parts()
         self._remove(self._origin)
         for part in parts:

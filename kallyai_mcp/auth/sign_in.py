@@ -98,11 +98,7 @@ class SignIn:
         self._pending: PendingSignIn | None = None
 
     async def begin(self) -> PendingSignIn:
-        """The sign-in that waits for its user; a new one if there is none.
-
-        Raises:
-            OSError: There is no port to listen on.
-        """
+        """The sign-in that waits for its user, or a new one; raises `OSError` when there is no port to listen on."""
         async with self._lock:
             if self._pending is None or self._pending.finished:
                 self._pending = await self._tasks.start(self._wait)

@@ -17,12 +17,11 @@ async def place_agreed(
 ) -> Written | Other:
     """Ask, and place the call or the list; when the consent was outdated by then, ask again, up to three times in all.
 
+    Raises `ConsentOutdatedError` when it was outdated each time.
+
     Args:
         ask: Gets the consents that were outdated, and returns a new one, or what to return in place of a call.
         place: Places the call (`CallService.place`) or the list (`CallService.place_list`).
-
-    Raises:
-        ConsentOutdatedError: It was outdated each time.
     """
     outdated: list[Consent] = []
     while True:

@@ -118,10 +118,9 @@ class CallWorker:
         return account
 
     async def in_time(self, read: Callable[[], Awaitable[Result]], seconds: float) -> Result:
-        """What `read` returns within so many seconds. After them it goes on in the background.
+        """What `read` returns within so many seconds; after them it goes on in the background.
 
-        Raises:
-            LedgerUnavailableError: It failed, or takes longer.
+        Raises `LedgerUnavailableError` when it failed, or takes longer.
         """
         results: list[Result] = []
         is_done = anyio.Event()
