@@ -9,6 +9,7 @@ import socket
 import ssl
 import threading
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from functools import partial
 from typing import Any, TypeVar
 
 import anyio
@@ -105,8 +106,9 @@ class SafeFetcher:
         try:
             with anyio.fail_after(self._seconds):
                 headers = {**self._headers, **headers, "Host": host}
-                request = httpx.Request(method, url, headers=headers, content=body, extensions={"sni_hostname": host})
-                return await self._send(request, host, read)
+                extensions = {"sni_hostname": host}
+                to = partial(httpx.Request, method, headers=headers, content=body, extensions=extensions)
+                return await self._send(url, host, to, read)
         except (TimeoutError, httpx.TimeoutException):
             raise FetchError("it took too long", code="timeout") from None
         except (socket.gaierror, UnicodeError):
@@ -118,7 +120,7 @@ class SafeFetcher:
         finally:
             self._running -= 1
 
-    async def _send(self, request: httpx.Request, host: str, read: _Reader[_Read]) -> _Read:
+    async def _send(self, url: str, host: str, to: Callable[..., httpx.Request], read: _Reader[_Read]) -> _Read:
         addresses = await self._resolve(host, 443)
         if not addresses or not all(self._may_connect(address) for address, _ in addresses):
             raise _not_public()
@@ -128,7 +130,8 @@ class SafeFetcher:
         transport = httpx.AsyncHTTPTransport(verify=self._trust, trust_env=False)
         async with httpx.AsyncClient(transport=transport, trust_env=False, timeout=self._seconds) as client:
             for place, (address, port) in enumerate(addresses[:_MOST_ADDRESSES], start=1):
-                request.url = request.url.copy_with(host=address, port=port)
+                # Not before the check, since httpx takes fewer addresses for URLs than a lookup does.
+                request = to(url=httpx.URL(url).copy_with(host=address, port=port))
                 try:
                     response = await client.send(request, stream=True, follow_redirects=False)
                 except httpx.ConnectError:
