@@ -12,6 +12,7 @@ from jsonschema import Draft202012Validator  # type: ignore[import-untyped]  # i
 from mcp import Client
 from mcp.client.extension import advertise
 from mcp.server.apps import APP_MIME_TYPE, EXTENSION_ID
+from mcp.server.mcpserver.resources import ResourceTemplate
 from mcp.types import CallToolResult, EmbeddedResource, TextContent
 
 from kallyai_mcp.cli.app_context import open_app_context
@@ -51,6 +52,10 @@ def _check_schema_once(schema: Mapping[str, Any]) -> None:
 
 
 Draft202012Validator.check_schema = _check_schema_once
+
+# Each server makes its resource templates anew, a class of pydantic for each, which is most of the time that building
+# a server takes. They depend on nothing but the function and the texts that are given.
+setattr(ResourceTemplate, "from_function", cache(ResourceTemplate.from_function))  # noqa: B010 - mypy wants no other type
 
 SHOWS_APPS: dict[str, Any] = {"extensions": (advertise(EXTENSION_ID, {"mimeTypes": [APP_MIME_TYPE]}),)}
 """Options of `open_agent` for a host of MCP Apps."""
