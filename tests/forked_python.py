@@ -128,10 +128,12 @@ class _Server:
 
 def _serve(connection: socket.socket) -> None:
     """Fork a process for each message, until the other side ends. Returns in each of those processes, too."""
+    gc.disable()
     for module in _IMPORTED:
         importlib.import_module(module)
     gc.collect()
     gc.freeze()
+    gc.enable()
     while True:
         message, streams, _, _ = socket.recv_fds(connection, _LIMIT, 3)
         if not message:
