@@ -211,7 +211,7 @@ async def _book(demo: Demo, friday: date) -> str:
             )
         )
     at_seven = datetime(friday.year, friday.month, friday.day, 19)  # noqa: DTZ001 - the callee's own time
-    when = day_and_hour(at_seven, at_seven, spanish=demo.spanish, number=_RESTAURANT)
+    when = day_and_hour(at_seven, demo.now().astimezone(), spanish=demo.spanish, number=_RESTAURANT)
     demo.tell("event_is", what=event["summary"], when=when)
     return call.call_id
 

@@ -1,4 +1,5 @@
 import re
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -7,6 +8,7 @@ from kallyai_mcp.cli.demo_calls import Demo, DemoError, place_calls
 from kallyai_mcp.sandbox.app import SandboxApp
 from tests.agent import BISTRO, Agent, open_agent, settings_in
 from tests.sandbox.manual_clock import ManualClock
+from tests.sandbox.sandbox_app import sandbox_app
 
 
 async def test_an_answer_without_the_expected_words_fails_the_demo(agent: Agent) -> None:
@@ -47,3 +49,14 @@ async def test_the_demo_is_spanish_throughout_for_a_spanish_reader(
         "said",
         "left",
     }
+
+
+async def test_the_demo_names_the_year_of_an_appointment_in_another_year(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    clock = ManualClock(datetime(2026, 12, 30, 15, 30, tzinfo=UTC))
+    with sandbox_app(clock=clock) as app:
+        async with open_agent(settings_in(tmp_path), mode="auto", clock=clock, app=app) as agent:
+            await place_calls(Demo(agent.client, now=clock.now))
+
+    assert " ".join(capsys.readouterr().out.split()).count("Fri Jan 1, 2027, 7:00 PM") == 2
