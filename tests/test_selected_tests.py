@@ -5,14 +5,14 @@ from pathlib import Path
 
 import pytest
 
-from tests.clocks.__main__ import AT_NIGHT
+from tests.clocks.__main__ import AT_NIGHT, YEARS_LATER
 from tests.clocks.__main__ import SHARE as CLOCKS
 from tests.supply.other_versions import SHARE as SUPPLY
 
 ROOT = Path(__file__).parent.parent
 
 
-@pytest.mark.parametrize("node", [*CLOCKS, *AT_NIGHT, *SUPPLY])
+@pytest.mark.parametrize("node", [*CLOCKS, *AT_NIGHT, *YEARS_LATER, *SUPPLY])
 def test_a_selected_test_exists(node: str) -> None:
     path, _, name = node.partition("::")
 

@@ -29,6 +29,9 @@ SHARE = (
 AT_NIGHT = ("tests/cli/test_call.py",)
 """Tests that run once more, at night in all of the United States, when a user is asked before each call there."""
 
+YEARS_LATER = ("tests/cli/test_demo.py",)
+"""Tests that run once more, years after the day that `tests.conftest.clock` shows."""
+
 SECONDS = 3600
 """Seconds until a run counts as hung."""
 
@@ -70,7 +73,7 @@ def shifted_times(now: datetime) -> list[ShiftedTime]:
         ShiftedTime("midnight", day + timedelta(days=1) - _LEAD),
         ShiftedTime("a month ends", month_end - _LEAD),
         ShiftedTime("a year ends", new_year - _LEAD),
-        ShiftedTime("February 29", datetime(2028, 2, 29, 12, tzinfo=UTC), "Europe/Madrid"),
+        ShiftedTime("February 29", datetime(2028, 2, 29, 12, tzinfo=UTC), "Europe/Madrid", (*SHARE, *YEARS_LATER)),
         ShiftedTime("New York to summer", datetime(2027, 3, 14, 7, tzinfo=UTC) - _LEAD, "America/New_York"),
         ShiftedTime("New York to winter", datetime(2027, 11, 7, 6, tzinfo=UTC) - _LEAD, "America/New_York"),
         ShiftedTime("Madrid to summer", datetime(2027, 3, 28, 1, tzinfo=UTC) - _LEAD, "Europe/Madrid"),
