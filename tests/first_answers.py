@@ -73,9 +73,6 @@ class _Client:
         self.written.append(text)
         self._is_answered.set()
 
-    async def flush(self) -> None:
-        pass
-
 
 async def answers_to(messages: Iterable[str], settings: Settings) -> list[str]:
     """The lines that the real server writes to a client that sends these."""
@@ -87,7 +84,7 @@ async def answers_to(messages: Iterable[str], settings: Settings) -> list[str]:
     )
     client = _Client(messages)
     with anyio.fail_after(LIMIT):
-        await run_on_lines(server, client, client)
+        await run_on_lines(server, client, client.write)
     return client.written
 
 

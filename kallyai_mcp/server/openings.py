@@ -5,24 +5,12 @@ then send `initialize`. The SDK refuses that on a connection that began with a m
 """
 
 import json
-from collections.abc import AsyncGenerator, AsyncIterable
-from typing import Protocol
+from collections.abc import AsyncGenerator, AsyncIterable, Awaitable, Callable
 
 import anyio
 
-Lines = AsyncIterable[str]
-
-
-class Writer(Protocol):
-    """What is written to a client."""
-
-    async def write(self, text: str) -> None:
-        """Write a message."""
-        ...
-
-    async def flush(self) -> None:
-        """Send what was written."""
-        ...
+Write = Callable[[str], Awaitable[None]]
+"""Writes a message to a client."""
 
 
 class Openings:
@@ -35,9 +23,9 @@ class Openings:
         are_over: The client has sent its last line.
     """
 
-    def __init__(self, lines: Lines, writer: Writer) -> None:
+    def __init__(self, lines: AsyncIterable[str], write: Write) -> None:
         self._lines = aiter(lines)
-        self._writer = writer
+        self._write = write
         self._next: str | None = None
         self._open = 0
         self._answered = anyio.Event()
@@ -65,14 +53,13 @@ class Openings:
 
     async def write(self, text: str) -> None:
         """Write a message."""
-        await self._writer.write(text)
+        await self._write(text)
         if self._open and "method" not in json.loads(text):
             self._open -= 1
             self._answered.set()
 
     async def flush(self) -> None:
-        """Send what was written."""
-        await self._writer.flush()
+        """Do nothing: `write` has no buffer."""
 
 
 def _method_of(line: str) -> object:

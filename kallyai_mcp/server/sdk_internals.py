@@ -4,7 +4,7 @@ No other module may use any. `tests/server/test_sdk_internals.py` has a test for
 the SDK changes that part.
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterable, Awaitable, Callable
 from typing import Any, TypeVar, cast
 
 import anyio
@@ -14,7 +14,7 @@ from mcp.server.runner import serve_dual_era_loop
 from mcp.server.stdio import stdio_server
 from pydantic import BaseModel
 
-from kallyai_mcp.server.openings import Lines, Openings, Writer
+from kallyai_mcp.server.openings import Openings, Write
 from kallyai_mcp.tools.context import AppContext
 
 _Params = TypeVar("_Params", bound=BaseModel)
@@ -34,27 +34,22 @@ def add_request_handler(
     server._lowlevel_server.add_request_handler(method, params_type, handler)  # noqa: SLF001
 
 
-async def run_on_lines(server: MCPServer[AppContext], reader: object, writer: object) -> None:
+async def run_on_lines(server: MCPServer[AppContext], lines: AsyncIterable[str], write: Write) -> None:
     """Serve one client that sends and gets one JSON-RPC message a line, until it leaves.
 
     `MCPServer.run_stdio_async` takes no streams. `stdio_server` does, and says it wants files of anyio's; it uses only
-    what is listed here. See also `Openings`.
-
-    Args:
-        server: The server.
-        reader: An asynchronous iterator of lines.
-        writer: Has the asynchronous methods `write`, which takes text, and `flush`.
+    what `Openings` has.
 
     Raises:
-        ExceptionGroup: Of what the reader or the writer has raised.
+        ExceptionGroup: Of what `lines` or `write` has raised.
     """
     lowlevel = server._lowlevel_server  # noqa: SLF001
-    openings = Openings(cast("Lines", reader), cast("Writer", writer))
+    openings = Openings(lines, write)
     stream = cast("anyio.AsyncFile[str]", openings)
     async with lowlevel.lifespan(lowlevel) as state:
         while not openings.are_over:
-            async with stdio_server(stream, stream) as (read, write):
-                await serve_dual_era_loop(lowlevel, read, write, lifespan_state=state)
+            async with stdio_server(stream, stream) as (messages, answers):
+                await serve_dual_era_loop(lowlevel, messages, answers, lifespan_state=state)
 
 
 def connection_of(ctx: ServerRequestContext[Any, Any]) -> object:

@@ -9,12 +9,12 @@ from contextlib import suppress
 
 import anyio
 from mcp import MCPError
-from mcp.types import INTERNAL_ERROR, INVALID_PARAMS
+from mcp.types import INVALID_PARAMS
 
 from kallyai_mcp.api.errors import KallyAIError, NotFoundError
 from kallyai_mcp.calls.records import CallState
 from kallyai_mcp.tools.context import AppContext
-from kallyai_mcp.tools.text.errors import error_text
+from kallyai_mcp.tools.tool_errors import protocol_errors
 from kallyai_mcp.tools.uris import CALLS, call_id_in
 
 LEDGER_INTERVAL = 1.0
@@ -66,14 +66,13 @@ class ResourceWatch:
         wanted = set(uris)
         if len(wanted) > MAX_URIS:
             raise too_many_uris()
-        try:
-            for uri in sorted(wanted):
-                await watch._add(uri)
-            watch._unsettled = await watch._read_unsettled()
-        except NotFoundError:
-            raise MCPError(INVALID_PARAMS, _REFUSED) from None
-        except KallyAIError as error:
-            raise MCPError(INTERNAL_ERROR, error_text(error, places_calls=False)) from error
+        with protocol_errors():
+            try:
+                for uri in sorted(wanted):
+                    await watch._add(uri)
+                watch._unsettled = await watch._read_unsettled()
+            except NotFoundError:
+                raise MCPError(INVALID_PARAMS, _REFUSED) from None
         return watch
 
     async def run(self, notify: Notify) -> None:

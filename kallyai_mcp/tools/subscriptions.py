@@ -88,7 +88,7 @@ class Subscriptions(InMemorySubscriptionBus):
             watch = await ResourceWatch.start(ctx.lifespan_context, uris)
             return await self._listen(watch, ctx, call_next)
         result = await call_next(ctx)
-        if ctx.method == "initialize" and _is_stateless(ctx):
+        if ctx.method == "initialize" and is_stateless(ctx):
             return _without_subscribing(result)
         return result
 
@@ -126,7 +126,7 @@ class Subscriptions(InMemorySubscriptionBus):
         Raises:
             MCPError: -32601: there is no session; else as `ResourceWatch.start`.
         """
-        if _is_stateless(ctx):
+        if is_stateless(ctx):
             raise MCPError(
                 METHOD_NOT_FOUND,
                 "Nothing can be sent to a client of this protocol version at /mcp, which keeps no session. Subscribe "
@@ -180,7 +180,7 @@ def _listen_uris(ctx: ServerRequestContext[Any, Any]) -> list[str]:
     return params.notifications.resource_subscriptions or []
 
 
-def _is_stateless(ctx: ServerRequestContext[Any, Any]) -> bool:
+def is_stateless(ctx: ServerRequestContext[Any, Any]) -> bool:
     """Whether the request came over `/mcp`, where a client of the 2025 versions can be sent only responses."""
     return ctx.request is not None and ctx.request.url.path.endswith("/mcp")
 

@@ -1,9 +1,11 @@
 """Errors as results of a tool (`isError`): a text for the agent, and a structure for programs."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Literal
 
-from mcp.types import CallToolResult
+from mcp import MCPError
+from mcp.types import INTERNAL_ERROR, CallToolResult
 
 from kallyai_mcp.api import errors
 from kallyai_mcp.api.models import Statistics
@@ -80,6 +82,15 @@ def arguments_error(problems: Sequence[Problem], *, places_calls: bool, spanish:
         return answer(emergency(structure.dial, spanish=spanish), structure, is_error=True)
     text = wrong_arguments(list(problems), places_calls=places_calls, spanish=spanish)
     return answer(text, structure, is_error=True)
+
+
+@contextmanager
+def protocol_errors() -> Iterator[None]:
+    """Raise an error of ours as one of the protocol (`MCPError`, -32603), in English."""
+    try:
+        yield
+    except errors.KallyAIError as error:
+        raise MCPError(INTERNAL_ERROR, error_text(error, places_calls=False)) from error
 
 
 def consequences(error: errors.KallyAIError, *, places_calls: bool) -> tuple[Literal["no", "maybe"], bool]:

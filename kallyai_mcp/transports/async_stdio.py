@@ -76,6 +76,3 @@ class TextWriter:
             while not self._poll.poll(0):
                 await anyio.wait_writable(self._descriptor)
             data = data[os.write(self._descriptor, data[: self._chunk]) :]
-
-    async def flush(self) -> None:
-        """Do nothing: `write` has no buffer."""

@@ -10,7 +10,7 @@ from kallyai_mcp.transports.first_answers import FirstAnswers
 
 
 class Replay:
-    """The lines that the server reads and a writer of its own ones, as `run_on_lines` takes them.
+    """The lines that the server reads, and what it writes with, as `run_on_lines` takes them.
 
     The answered lines come first. The server's answers to them are dropped, and only then it gets the lines after them,
     so that nothing overtakes anything.
@@ -48,6 +48,3 @@ class Replay:
                 await self._writer.write_bytes(bytes(self._first.unsent))
             return
         await self._writer.write(text)
-
-    async def flush(self) -> None:
-        """Do nothing: `write` has no buffer."""

@@ -27,13 +27,13 @@ async def serve_stdio(server: MCPServer[AppContext], first_answers: FirstAnswers
         if first_answers is not None:
             first_answers.stop()
             replay = Replay(first_answers)
-            await run_on_lines(server, replay, replay)
+            await run_on_lines(server, replay, replay.write)
             return
         with take_stdio() as streams:
             if streams is None:
                 await server.run_stdio_async()
                 return
-            await run_on_lines(server, LineReader(streams[0]), TextWriter(streams[1]))
+            await run_on_lines(server, LineReader(streams[0]), TextWriter(streams[1]).write)
     except* ConnectionError:
         pass  # the client has closed its end of stdout without closing stdin: it has left
 

@@ -126,9 +126,6 @@ async def server_alone(lines: Sequence[str]) -> list[str]:
         async def write(self, text: str) -> None:
             written.append(text)
 
-        async def flush(self) -> None:
-            pass
-
     await _serve(Streams())
     return written
 
@@ -168,11 +165,11 @@ async def with_first_answers(lines: Sequence[str], cuts: Sequence[int], ready_af
     return written, first.requests
 
 
-async def _serve(streams: object) -> None:
+async def _serve(streams: Any) -> None:
     with tempfile.TemporaryDirectory() as home, anyio.fail_after(LIMIT):
         connection = Connection(settings_in(Path(home)))
         server = build_server(lambda: open_app_context(connection, timezone="UTC"))
-        await run_on_lines(server, streams, streams)
+        await run_on_lines(server, streams, streams.write)
 
 
 def check_first_answers(_version: str, lines: list[str], cuts: list[int], ready_after: int) -> str:

@@ -9,24 +9,22 @@ from typing import Any, Literal
 from mcp import MCPError
 from mcp.server.context import ServerRequestContext
 from mcp.server.extension import MethodBinding
-from mcp.types import INTERNAL_ERROR, INVALID_PARAMS, EmptyResult, RequestParams, Result
+from mcp.types import INVALID_PARAMS, EmptyResult, RequestParams, Result
 from mcp_types.version import MODERN_PROTOCOL_VERSIONS
 from pydantic import AwareDatetime, BaseModel, Field
 
-from kallyai_mcp.api.errors import KallyAIError
 from kallyai_mcp.calls.events import CALLBACK_ENDPOINT_ERROR, FORBIDDEN, NOT_FOUND, RESOURCE_EXHAUSTED
 from kallyai_mcp.calls.webhooks import CallbackError, Granted, TooManyError, Webhooks, is_secret
 from kallyai_mcp.server.extensions.events_common import (
     EventArguments,
     SubscriptionParams,
-    account_of,
     check_type,
     sign_in_of,
     since,
     token_of,
 )
 from kallyai_mcp.tools.context import AppContext
-from kallyai_mcp.tools.text.errors import error_text
+from kallyai_mcp.tools.tool_errors import protocol_errors
 from kallyai_mcp.urls import https_host
 
 _MAX_URL_LENGTH = 2_000
@@ -108,29 +106,27 @@ async def _subscribe(ctx: _Context, params: SubscribeParams) -> Subscribed:
         raise MCPError(INVALID_PARAMS, "delivery.url must be an https address, without a port or a password.")
     if not is_secret(params.delivery.secret):
         raise MCPError(INVALID_PARAMS, "delivery.secret must be whsec_ and the base64 of 24 to 64 random bytes.")
-    account = await account_of(ctx)
     token = token_of(ctx)
-    try:
-        granted = await webhooks.subscribe(
-            account,
-            url=params.delivery.url,
-            host=host,
-            name=params.name,
-            call_id=params.arguments.call_id,
-            secret=params.delivery.secret,
-            after=params.position,
-            since=since(ctx, params),
-            ttl=timedelta(milliseconds=min(params.ttl_ms, 10**12)) if params.ttl_ms is not None else None,
-            # A client that has the token may get the account's events: after its end, the client must show a new one.
-            until=datetime.fromtimestamp(token.expires_at, UTC) if token is not None and token.expires_at else None,
-            sign_in=sign_in_of(token),
-        )
-    except CallbackError as error:
-        raise MCPError(CALLBACK_ENDPOINT_ERROR, error.message, {"reason": error.code}) from error
-    except TooManyError as error:
-        raise MCPError(RESOURCE_EXHAUSTED, error.message, {"limit": error.code}) from error
-    except KallyAIError as error:
-        raise MCPError(INTERNAL_ERROR, error_text(error, places_calls=False)) from error
+    with protocol_errors():
+        try:
+            granted = await webhooks.subscribe(
+                await ctx.lifespan_context.calls.account(),
+                url=params.delivery.url,
+                host=host,
+                name=params.name,
+                call_id=params.arguments.call_id,
+                secret=params.delivery.secret,
+                after=params.position,
+                since=since(ctx, params),
+                ttl=timedelta(milliseconds=min(params.ttl_ms, 10**12)) if params.ttl_ms is not None else None,
+                # A client that has the token may get the account's events: after its end, it must show a new one.
+                until=datetime.fromtimestamp(token.expires_at, UTC) if token is not None and token.expires_at else None,
+                sign_in=sign_in_of(token),
+            )
+        except CallbackError as error:
+            raise MCPError(CALLBACK_ENDPOINT_ERROR, error.message, {"reason": error.code}) from error
+        except TooManyError as error:
+            raise MCPError(RESOURCE_EXHAUSTED, error.message, {"limit": error.code}) from error
     return Subscribed(
         id=granted.id,
         refresh_before=granted.expires_at,
@@ -142,13 +138,11 @@ async def _subscribe(ctx: _Context, params: SubscribeParams) -> Subscribed:
 
 async def _unsubscribe(ctx: _Context, params: UnsubscribeParams) -> EmptyResult:
     webhooks = _webhooks(ctx)
-    account = await account_of(ctx)
-    try:
+    with protocol_errors():
+        account = await ctx.lifespan_context.calls.account()
         is_ended = await webhooks.unsubscribe(
             account, url=params.delivery.url, name=params.name, call_id=params.arguments.call_id
         )
-    except KallyAIError as error:
-        raise MCPError(INTERNAL_ERROR, error_text(error, places_calls=False)) from error
     if not is_ended:
         raise MCPError(NOT_FOUND, "There is no such subscription.", {"kind": "subscription"})
     return EmptyResult()

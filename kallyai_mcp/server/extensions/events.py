@@ -6,15 +6,16 @@ process runs the call, every process of its account can tell.
 Few clients use events, and building the models takes time at every start, so they are built when they are used.
 """
 
-from collections.abc import Mapping, Sequence
-from typing import Any, Final, Literal
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any, Final
 
 import anyio
 from mcp import MCPError
 from mcp.server.context import CallNext, HandlerResult, ServerRequestContext
 from mcp.server.extension import Extension, MethodBinding
 from mcp.server.subscriptions import SUBSCRIPTION_ID_META_KEY
-from mcp.types import INTERNAL_ERROR, INVALID_PARAMS, PaginatedRequestParams, Result
+from mcp.types import INTERNAL_ERROR, INVALID_PARAMS, PaginatedRequestParams
 from mcp_types.version import MODERN_PROTOCOL_VERSIONS
 from pydantic import Field
 from typing_extensions import override
@@ -28,14 +29,14 @@ from kallyai_mcp.server.extensions.events_common import (
     TYPES,
     Context,
     SubscriptionParams,
-    account_of,
     check_type,
-    page_of,
     sign_in_of,
     since,
     token_of,
 )
 from kallyai_mcp.server.sdk_internals import notify_on_request
+from kallyai_mcp.tools.subscriptions import is_stateless
+from kallyai_mcp.tools.tool_errors import protocol_errors
 
 EVENTS: Final = "io.modelcontextprotocol/events"
 """The extension's identifier."""
@@ -59,28 +60,6 @@ class PollParams(SubscriptionParams):
     max_events: int = Field(50, ge=1)
 
 
-class EventTypes(Result, defer_build=True):
-    """The result of events/list."""
-
-    events: list[dict[str, Any]]
-
-
-class Polled(Result, defer_build=True):
-    """The result of events/poll."""
-
-    events: list[dict[str, Any]]
-    cursor: str
-    truncated: bool
-    has_more: bool
-    next_poll_ms: int = POLL_MS
-
-
-class Streamed(Result, defer_build=True):
-    """The result of events/stream, when the server ends it."""
-
-    result_type: Literal["complete"] = "complete"
-
-
 class Events(Extension):
     """Events of calls, by poll, push, and webhook."""
 
@@ -100,24 +79,26 @@ class Events(Extension):
             *webhook_methods(),
         ]
 
-    async def _list(self, ctx: Context, params: PaginatedRequestParams) -> EventTypes:
+    async def _list(self, ctx: Context, params: PaginatedRequestParams) -> dict[str, Any]:
         if params.cursor is not None:
             raise MCPError(INVALID_PARAMS, "There is no such page: all event types are on the first one.")
         delivery = ["poll", *(["push"] if can_stream(ctx) else []), *(["webhook"] if has_webhooks(ctx) else [])]
-        return EventTypes(events=[{**each, "delivery": delivery} for each in TYPES.values()])
+        return {"events": [{**each, "delivery": delivery} for each in TYPES.values()]}
 
-    async def _poll(self, ctx: Context, params: PollParams) -> Polled:
+    async def _poll(self, ctx: Context, params: PollParams) -> dict[str, Any]:
         check_type(params.name)
-        account = await account_of(ctx)
-        page = await page_of(ctx, account, params.position, since(ctx, params), min(params.max_events, MOST))
-        return Polled(
-            events=[occurrence(event, None) for event in page.events if params.wants(event)],
-            cursor=str(page.position),
-            truncated=page.has_gap,
-            has_more=not page.is_complete,
-        )
+        calls, most = ctx.lifespan_context.calls, min(params.max_events, MOST)
+        with protocol_errors():
+            page = await calls.events(await calls.account(), params.position, since=since(ctx, params), most=most)
+        return {
+            "events": [occurrence(event, None) for event in page.events if params.wants(event)],
+            "cursor": str(page.position),
+            "truncated": page.has_gap,
+            "hasMore": not page.is_complete,
+            "nextPollMs": POLL_MS,
+        }
 
-    async def _stream(self, ctx: Context, params: SubscriptionParams) -> Streamed:
+    async def _stream(self, ctx: Context, params: SubscriptionParams) -> dict[str, Any]:
         check_type(params.name)
         if not can_stream(ctx):
             raise MCPError(
@@ -125,10 +106,11 @@ class Events(Extension):
                 "Nothing can be sent to a client of this protocol version at /mcp. Poll with events/poll.",
                 {"feature": "deliveryMode", "value": "push"},
             )
-        account = await account_of(ctx)
+        with protocol_errors():
+            account = await ctx.lifespan_context.calls.account()
         stream = _Stream(ctx, params, account)
         await stream.run()
-        return Streamed.model_validate({"_meta": stream.meta})
+        return {"_meta": stream.meta, "resultType": "complete"}
 
 
 class _Stream:
@@ -137,12 +119,12 @@ class _Stream:
     def __init__(self, ctx: Context, params: SubscriptionParams, account: AccountKey) -> None:
         self._ctx, self._params, self._account = ctx, params, account
         self._position = params.position
-        self.meta: Mapping[str, Any] = {SUBSCRIPTION_ID_META_KEY: ctx.request_id}
+        self.meta = {SUBSCRIPTION_ID_META_KEY: ctx.request_id}
 
     async def run(self) -> None:
         """Send events until the client ends the stream, or may not get them any more."""
         oldest = since(self._ctx, self._params)  # bounds what happened before the stream was opened, and nothing later
-        page = await page_of(self._ctx, self._account, self._position, oldest, MOST)
+        page = await self._read(oldest)
         await self._send_active(page)
         is_failing = False
         sent_at = anyio.current_time()
@@ -162,7 +144,7 @@ class _Stream:
                 if (why := await self._why_ended()) is not None:
                     await self._send("terminated", error=_error(FORBIDDEN, why) | {"data": {"reason": ACCESS_REVOKED}})
                     return
-                page = await page_of(self._ctx, self._account, self._position, oldest, MOST)
+                page = await self._read(oldest)
                 is_failing = False
                 if page.has_gap:
                     await self._send_active(page)
@@ -170,6 +152,11 @@ class _Stream:
                 if not is_failing:  # once, and then it is tried again each time
                     await self._send("error", error=_error(INTERNAL_ERROR, str(error)))
                 is_failing = True
+
+    async def _read(self, oldest: datetime | None) -> EventPage:
+        """The events after the position, without those from before `oldest`."""
+        with protocol_errors():
+            return await self._ctx.lifespan_context.calls.events(self._account, self._position, since=oldest, most=MOST)
 
     async def _why_ended(self) -> str | None:
         """Why the client may not get the account's events any more; None if it may."""
@@ -189,7 +176,7 @@ class _Stream:
         await self._send("active", cursor=str(start), truncated=page.has_gap)
 
     async def _send(self, kind: str, **params: Any) -> None:
-        await notify_on_request(self._ctx, f"notifications/events/{kind}", {**params, "_meta": dict(self.meta)})
+        await notify_on_request(self._ctx, f"notifications/events/{kind}", {**params, "_meta": self.meta})
 
 
 async def declare_events(ctx: ServerRequestContext[Any, Any], call_next: CallNext) -> HandlerResult:
@@ -208,8 +195,7 @@ async def declare_events(ctx: ServerRequestContext[Any, Any], call_next: CallNex
 
 def can_stream(ctx: Context) -> bool:
     """Whether notifications reach the client of a request: not at /mcp before 2026-07-28, where it has no session."""
-    is_stateless = ctx.request is not None and ctx.request.url.path.endswith("/mcp")
-    return not is_stateless or ctx.protocol_version in MODERN_PROTOCOL_VERSIONS
+    return not is_stateless(ctx) or ctx.protocol_version in MODERN_PROTOCOL_VERSIONS
 
 
 def _error(code: int, message: str) -> dict[str, Any]:

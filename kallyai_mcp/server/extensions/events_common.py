@@ -1,4 +1,4 @@
-"""What the parts of the Events extension have in common: event types, parameters, errors, and reading the ledger."""
+"""What the parts of the Events extension have in common: event types, parameters, and errors."""
 
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -7,15 +7,12 @@ from mcp import MCPError
 from mcp.server.auth.middleware.bearer_auth import AuthenticatedUser
 from mcp.server.auth.provider import AccessToken
 from mcp.server.context import ServerRequestContext
-from mcp.types import INTERNAL_ERROR, INVALID_PARAMS, RequestParams
+from mcp.types import INVALID_PARAMS, RequestParams
 from pydantic import BaseModel, Field
 
-from kallyai_mcp.api.errors import KallyAIError
-from kallyai_mcp.calls.events import ENDED, NEEDS_DECISION, NOT_FOUND, Event, EventPage
-from kallyai_mcp.calls.records import AccountKey
+from kallyai_mcp.calls.events import ENDED, NEEDS_DECISION, NOT_FOUND, Event
 from kallyai_mcp.common_types import SIGN_IN_CLAIM
 from kallyai_mcp.tools.context import AppContext
-from kallyai_mcp.tools.text.errors import error_text
 
 _NULLABLE_TEXT: Final = {"type": ["string", "null"]}
 _CALL_ENDED: Final[dict[str, Any]] = {
@@ -117,32 +114,6 @@ def token_of(ctx: Context) -> AccessToken | None:
 def sign_in_of(token: AccessToken | None) -> str | None:
     """The sign-in from which a bearer token comes; None where it is not known."""
     return (token.claims or {}).get(SIGN_IN_CLAIM) if token is not None else None
-
-
-async def account_of(ctx: Context) -> AccountKey:
-    """The account whose events the client may read.
-
-    Raises:
-        MCPError: -32603: none is signed in.
-    """
-    try:
-        return await ctx.lifespan_context.calls.account()
-    except KallyAIError as error:
-        raise MCPError(INTERNAL_ERROR, error_text(error, places_calls=False)) from error
-
-
-async def page_of(
-    ctx: Context, account: AccountKey, position: int | None, oldest: datetime | None, most: int
-) -> EventPage:
-    """The events after a position, without those from before `oldest`.
-
-    Raises:
-        MCPError: -32603: the ledger can't be used.
-    """
-    try:
-        return await ctx.lifespan_context.calls.events(account, position, since=oldest, most=most)
-    except KallyAIError as error:
-        raise MCPError(INTERNAL_ERROR, error_text(error, places_calls=False)) from error
 
 
 def since(ctx: Context, params: SubscriptionParams) -> datetime | None:

@@ -1,8 +1,6 @@
 """The Skills extension (SEP-2640): how to make a phone call well, as a skill that a host loads when it is needed.
 
 The files are those in `kallyai_mcp/skills/`, a folder for each skill. The plug-in for Claude Code ships the same ones.
-
-Few clients use skills, and building the models takes time at every start, so they are built when they are used.
 """
 
 import hashlib
@@ -15,9 +13,8 @@ from mcp import MCPError
 from mcp.server.context import ServerRequestContext
 from mcp.server.extension import Extension, MethodBinding, ResourceBinding
 from mcp.server.mcpserver.resources import FunctionResource
-from mcp.types import INVALID_PARAMS, CacheableResult, PaginatedRequestParams, RequestParams
+from mcp.types import INVALID_PARAMS, PaginatedRequestParams, RequestParams
 from mcp_types.version import MODERN_PROTOCOL_VERSIONS
-from pydantic import BaseModel
 from typing_extensions import override
 
 from kallyai_mcp.server.cache_hints import TTL_MS
@@ -29,39 +26,13 @@ _VERSIONS = frozenset(MODERN_PROTOCOL_VERSIONS)
 """The protocol versions of the extension; to a client of an earlier one, the files are ordinary resources."""
 
 
-class SkillFile(BaseModel, defer_build=True):
-    """A file of a skill: its URI, `sha256:` and the digest of its bytes in hexadecimal, and its length in bytes."""
-
-    uri: str
-    digest: str
-    size: int
-
-
-class Skill(BaseModel, defer_build=True):
-    """A skill: the URI of its `SKILL.md`, the front matter of that file, and all its files."""
-
-    uri: str
-    frontmatter: dict[str, str]
-    resources: list[SkillFile]
-
-
-class SkillList(CacheableResult, defer_build=True):
-    """The result of skills/list; all skills are on one page."""
-
-    skills: list[Skill]
-
-
-class OneSkill(CacheableResult, defer_build=True):
-    """The result of skills/get."""
-
-    skill: Skill
-
-
-class SkillParams(RequestParams, defer_build=True):
+class SkillParams(RequestParams, defer_build=True):  # building it takes time, and few clients use it
     """The parameters of skills/get."""
 
     uri: str
 
+
+_CACHED = {"ttlMs": TTL_MS, "cacheScope": "public"}
 
 _Context = ServerRequestContext[Any, Any]
 
@@ -77,10 +48,10 @@ class Skills(Extension):
         return [
             ResourceBinding(
                 FunctionResource(
-                    uri=skill.uri,
-                    name=skill.frontmatter["name"],
+                    uri=skill["uri"],
+                    name=skill["frontmatter"]["name"],
                     title="How to make a phone call for a user",
-                    description=skill.frontmatter["description"],
+                    description=skill["frontmatter"]["description"],
                     mime_type="text/markdown",
                     fn=partial(_text, path),
                 )
@@ -96,16 +67,16 @@ class Skills(Extension):
             MethodBinding("skills/get", SkillParams, self._get, _VERSIONS),
         ]
 
-    async def _list(self, _: _Context, params: PaginatedRequestParams) -> SkillList:
+    async def _list(self, _: _Context, params: PaginatedRequestParams) -> dict[str, Any]:
         if params.cursor is not None:
             raise MCPError(INVALID_PARAMS, "There is no such page: all skills are on the first one.")
-        return SkillList(skills=list(_skills().values()), ttl_ms=TTL_MS, cache_scope="public")
+        return {"skills": list(_skills().values()), **_CACHED}
 
-    async def _get(self, _: _Context, params: SkillParams) -> OneSkill:
+    async def _get(self, _: _Context, params: SkillParams) -> dict[str, Any]:
         for skill in _skills().values():
-            if skill.uri == params.uri:
-                return OneSkill(skill=skill, ttl_ms=TTL_MS, cache_scope="public")
-        known = ", ".join(skill.uri for skill in _skills().values())
+            if skill["uri"] == params.uri:
+                return {"skill": skill, **_CACHED}
+        known = ", ".join(skill["uri"] for skill in _skills().values())
         raise MCPError(INVALID_PARAMS, f"There is no such skill; there is {known}.")
 
 
@@ -115,15 +86,16 @@ def _text(path: Path) -> str:
 
 
 @cache
-def _skills() -> dict[Path, Skill]:
-    """The skills, by the path of their `SKILL.md`."""
+def _skills() -> dict[Path, dict[str, Any]]:
+    """The skills as they are sent, by the path of their `SKILL.md`."""
     return {path: _skill(path) for path in sorted(FOLDER.glob("*/SKILL.md"))}
 
 
-def _skill(path: Path) -> Skill:
+def _skill(path: Path) -> dict[str, Any]:
+    """A skill: the URI of its `SKILL.md`, the front matter of that file, and all its files."""
     content = path.read_bytes()
     uri = f"skill://{path.parent.name}/{path.name}"
-    file = SkillFile(uri=uri, digest=f"sha256:{hashlib.sha256(content).hexdigest()}", size=len(content))
+    file = {"uri": uri, "digest": f"sha256:{hashlib.sha256(content).hexdigest()}", "size": len(content)}
     # The front matter is YAML; ours has only plain texts of one line, which a test checks with a parser of YAML.
     lines = content.decode().split("---", 2)[1].strip().splitlines()
-    return Skill(uri=uri, frontmatter=dict(line.split(": ", 1) for line in lines), resources=[file])
+    return {"uri": uri, "frontmatter": dict(line.split(": ", 1) for line in lines), "resources": [file]}
