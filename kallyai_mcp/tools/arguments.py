@@ -100,11 +100,6 @@ def without_placeholders(arguments: Mapping[str, Any], model: type[BaseModel], n
     A model whose client demands all arguments of it ("strict" mode) has to send something for each. A value that the
     argument could take is left alone: 0 is an offset, and a business may be called "None". "N/A" is no name. In a
     required argument only "N/A" counts as missing: "000" is an emergency number.
-
-    Args:
-        arguments: Without those that are blank.
-        model: Its fields are the arguments.
-        now: The present moment, with a time zone.
     """
     fields = model.model_fields
     absent = {name for name, value in arguments.items() if name in fields and _is(value, _NOT_AVAILABLE)}
@@ -128,10 +123,7 @@ def without_invented_wait(arguments: Mapping[str, Any], names: AbstractSet[str])
     """`arguments` without a `wait_seconds` of 0 where a strict mode made the model send all of many arguments.
 
     Such a 0 says nothing, and a model that is answered before the call has ended may never ask for the outcome.
-
-    Args:
-        arguments: As they were sent.
-        names: All arguments of the tool.
+    `names` are all arguments of the tool.
     """
     is_invented = len(names) > _FEW and arguments.get("wait_seconds") in (0, "0") and not names - arguments.keys()
     return {name: value for name, value in arguments.items() if name != "wait_seconds" or not is_invented}
@@ -151,10 +143,6 @@ def read_json_texts(arguments: Mapping[str, Any], properties: Mapping[str, Any])
     """`arguments` with each list and null that was sent as JSON text parsed: some clients send every value as text.
 
     An argument that takes any text is left alone: a business may be called "null" or "[1]".
-
-    Args:
-        arguments: As they were sent.
-        properties: The JSON Schema of each argument of the tool.
     """
     return {name: _read_json_text(value, properties.get(name)) for name, value in arguments.items()}
 
@@ -176,13 +164,7 @@ def _read_json_text(value: Any, schema: Mapping[str, Any] | None) -> Any:
 
 
 def validate(model: type[_Model], name: str, arguments: Mapping[str, Any], now: datetime) -> _Model:
-    """`arguments` as a `model`, whose fields have the types of `tools.argument_types`.
-
-    Args:
-        model: Its fields are the arguments.
-        name: Of the tool or prompt.
-        arguments: As they were sent, without those that are blank.
-        now: The present moment, with a time zone.
+    """`arguments` of the tool or prompt `name` as a `model`, whose fields have the types of `tools.argument_types`.
 
     Raises:
         InvalidArgumentsError: Some are wrong; every one of them is named.

@@ -13,14 +13,15 @@ from kallyai_mcp.calls.records import CallRecord, CallState, is_tracking_id
 from kallyai_mcp.tools.call_view import CallView
 from kallyai_mcp.tools.context import AppContext
 from kallyai_mcp.tools.links import links
-from kallyai_mcp.tools.quota_state import few_left
 from kallyai_mcp.tools.results import AppointmentAnswer, AttemptAnswer, CallAnswer, answer
+from kallyai_mcp.tools.text.account import little_left
 from kallyai_mcp.tools.text.calls import already_placed, in_progress, outcome, unknown
 from kallyai_mcp.tools.text.errors import error_text
 from kallyai_mcp.tools.text.plain import visible, zone_of
 from kallyai_mcp.tools.text.reader import Reader
 from kallyai_mcp.tools.text.scheduled import attempts, not_again, scheduled
 from kallyai_mcp.tools.uris import CALENDAR, call_uri
+from kallyai_mcp.tools.usage_cache import usage_of
 from kallyai_mcp.tools.user_language import reader_of
 
 _STATES = frozenset({CallState.SCHEDULED, CallState.EXPIRED, CallState.REFUSED, CallState.CANCELED})
@@ -55,7 +56,8 @@ async def to_result(
     """
     reader, view = await reader_of(app_context, record.submission.language), CallView.of_record(record)
     asks_quota = view.call is not None and not record.is_delivered
-    left = await few_left(app_context, reader.spanish, record.submission.respondent_phone) if asks_quota else None
+    usage, phone = await usage_of(app_context) if asks_quota else None, record.submission.respondent_phone
+    left = little_left(usage[0], spanish=reader.spanish, phone=phone) if usage is not None else None
     # After everything that takes time: a client that gives up before the answer leaves was told nothing.
     await app_context.calls.delivery.note(record, is_new=is_new, certain=client_is_there)
     structure = call_answer(view, reader.now)

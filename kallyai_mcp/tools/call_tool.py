@@ -31,7 +31,7 @@ from kallyai_mcp.tools.tool_errors import arguments_error, tool_error
 from kallyai_mcp.tools.user_language import reads_spanish
 
 AskMissing = Callable[[Mapping[str, Any], Elicitation, AppContext], Awaitable[Mapping[str, Any]]]
-"""Returns the arguments with those that the user was asked for because they were missing."""
+"""Returns the arguments with those that the user was asked for because they were missing; before the validation."""
 
 
 @dataclass(frozen=True)
@@ -83,16 +83,14 @@ class CallTool(Tool):
 
     async def _result(self, arguments: dict[str, Any], context: Context[Any, Any]) -> Any:
         app_context: AppContext = context.request_context.lifespan_context
-        places_calls, language = self.spec.places_calls, arguments.get("language")
         try:
             return await self._run(arguments, context, app_context)
         except InputRequiredError as error:  # the client calls the tool again, with the reply
             return error.result
-        except InvalidArgumentsError as error:
-            spanish = await reads_spanish(app_context, language)
-            return arguments_error(error.problems, places_calls=places_calls, spanish=spanish)
-        except KallyAIError as error:
-            spanish = await reads_spanish(app_context, language)
+        except (InvalidArgumentsError, KallyAIError) as error:
+            places_calls, spanish = self.spec.places_calls, await reads_spanish(app_context, arguments.get("language"))
+            if isinstance(error, InvalidArgumentsError):
+                return arguments_error(error.problems, places_calls=places_calls, spanish=spanish)
             return await tool_error(error, app_context, tool=self.name, places_calls=places_calls, spanish=spanish)
 
     async def _run(self, arguments: dict[str, Any], context: Context[Any, Any], app_context: AppContext) -> Any:
@@ -115,13 +113,7 @@ class CallTool(Tool):
 
 
 def call_tool(fn: Callable[..., Any], spec: ToolSpec, ask_missing: AskMissing | None = None) -> CallTool:
-    """Make `fn` a tool: its name and docstring are what the agent reads, its parameters the input schema.
-
-    Args:
-        fn: The tool.
-        spec: What the tool tells about itself.
-        ask_missing: Asks the user for arguments that are missing, before the arguments are validated.
-    """
+    """Make `fn` a tool: its name and docstring are what the agent reads, its parameters the input schema."""
     tool = Tool.from_function(
         fn,
         title=spec.title,

@@ -39,13 +39,7 @@ class CallView:
 
     @classmethod
     def of_call(cls, call: Call, calendar: Calendar | None, *, timezone: str) -> "CallView":
-        """A call that only KallyAI knows.
-
-        Args:
-            call: As KallyAI reports it.
-            calendar: What its calendar file says; None when it was not asked for.
-            timezone: The user's zone, which counts where the number has no zone of its own.
-        """
+        """A call that only KallyAI knows; the user's `timezone` counts where the number has no zone of its own."""
         echo = call.submission
         zone = (zone_of_number(echo.respondent_phone) if echo.respondent_phone else None) or timezone
         day, time = echo.appointment_date, echo.appointment_time

@@ -16,11 +16,7 @@ _PLACES_CALLS = "calls:write"
 
 
 def tools(*, read_only: bool = False) -> list[CallTool]:
-    """The tools; each server has copies of its own.
-
-    Args:
-        read_only: Without those that place or cancel calls, which are those with the scope for it.
-    """
+    """The tools, or only those that place and cancel no calls; each server has copies of its own."""
     return [tool.model_copy() for tool in _described() if not read_only or _PLACES_CALLS not in tool.spec.scopes]
 
 

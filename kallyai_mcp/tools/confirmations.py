@@ -28,23 +28,12 @@ class Confirmations:
         self._keys = keys
 
     def issue(self, now: datetime, *about: str) -> str:
-        """A confirmation that is valid for `LIFETIME`.
-
-        Args:
-            now: The present moment, with a time zone.
-            about: The account and the call.
-        """
+        """A confirmation that is valid for `LIFETIME`, about an account and a call."""
         expires = int((now + LIFETIME).timestamp())
         return f"{expires:x}.{_mac(self._keys()[0], expires, about)}"
 
     def verify(self, confirmation: str, now: datetime, *about: str) -> str | None:
-        """The id of `confirmation`, the same however it is written; None when it was not issued for this, or expired.
-
-        Args:
-            confirmation: As the agent sent it.
-            now: The present moment, with a time zone.
-            about: As in `issue`.
-        """
+        """The id of `confirmation`, however it is written; None when it was not issued for this, or expired."""
         expiry, _, mac = confirmation.strip().partition(".")
         try:
             expires = int(expiry, 16)

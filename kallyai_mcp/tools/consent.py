@@ -17,10 +17,10 @@ from kallyai_mcp.calls.schedule import NOW, Schedule
 from kallyai_mcp.tools.confirmations import LIFETIME
 from kallyai_mcp.tools.context import AppContext
 from kallyai_mcp.tools.elicitation import Elicitation
-from kallyai_mcp.tools.quota_state import usage_of
 from kallyai_mcp.tools.results import CallAnswer, ListAnswer, answer
 from kallyai_mcp.tools.text import consent as texts
 from kallyai_mcp.tools.text.plain import cut, one_line
+from kallyai_mcp.tools.usage_cache import usage_of
 from kallyai_mcp.tools.user_language import reader_of
 
 

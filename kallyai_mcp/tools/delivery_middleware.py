@@ -10,7 +10,6 @@ from kallyai_mcp.tools.context import AppContext
 _REPORTING = frozenset({"tools/call", "tasks/get"})
 """The methods whose results can report the outcome of a call."""
 
-
 METHODS = _REPORTING | {"notifications/cancelled"}
 """The methods that `DeliveryMiddleware` acts on."""
 

@@ -41,7 +41,6 @@ from kallyai_mcp.tools.text.plain import cut
 _FIRST_WITH_INPUT_REQUIRED = "2026-07-28"
 """The first protocol version in which a client gets a question as the result of its call."""
 
-
 _LONGEST_TITLE = 80
 
 
@@ -75,9 +74,6 @@ class Reply:
 
 class Elicitation:
     """The questions of one tool call, and the replies that the client sent with it.
-
-    Args:
-        ctx: The tool call's context.
 
     Attributes:
         shows_forms: The client can show a form.
@@ -115,37 +111,26 @@ class Elicitation:
         """
         schema = {**render_elicitation_schema(form), "title": form_title(message)}
         params = ElicitRequestFormParams(message=message, requested_schema=schema)
-        if self._asks_by_result:
-            return self._reply(name, f"{name} {about} {json.dumps(schema, sort_keys=True)}", params)
-        try:
-            result = await self._ctx.session.elicit_form(
-                message, requested_schema=schema, related_request_id=self._ctx.request_id
-            )
-        except (MCPError, NoBackChannelError):
-            return None
-        return _to_reply(result, str(uuid.uuid4()))
+        return await self._ask(name, f"{name} {about} {json.dumps(schema, sort_keys=True)}", params)
 
     async def open_link(self, name: str, message: str, url: str) -> Reply | None:
-        """Have the client open `url` for the user.
+        """Have the client open `url` for the user; the rest is as for `ask`.
 
-        Args:
-            name: The question's name, unique within the call.
-            message: For the user.
-            url: The link.
-
-        Returns:
-            The reply, where `accept` means that the user agreed to open the link, not that they have been there; None
-            when the client could not be asked.
-
-        Raises:
-            InputRequiredError: The client is asked by the result that the error carries.
+        `accept` means that the user agreed to open the link, not that they have been there.
         """
+        return await self._ask(name, name, ElicitRequestURLParams(message=message, url=url))
+
+    async def _ask(
+        self, name: str, identity: str, params: ElicitRequestFormParams | ElicitRequestURLParams
+    ) -> Reply | None:
         if self._asks_by_result:
-            return self._reply(name, name, ElicitRequestURLParams(message=message, url=url))
+            return self._reply(name, identity, params)
+        session, request_id = self._ctx.session, self._ctx.request_id
         try:
-            result = await self._ctx.session.elicit_url(
-                message, url, str(uuid.uuid4()), related_request_id=self._ctx.request_id
-            )
+            if isinstance(params, ElicitRequestFormParams):
+                result = await session.elicit_form(params.message, params.requested_schema, request_id)
+            else:
+                result = await session.elicit_url(params.message, params.url, str(uuid.uuid4()), request_id)
         except (MCPError, NoBackChannelError):
             return None
         return _to_reply(result, str(uuid.uuid4()))

@@ -12,11 +12,7 @@ _LONGEST_NAME = 60
 
 
 def known_tools(*, read_only: bool) -> ServerMiddleware[AppContext]:
-    """Middleware: the SDK's answer for an unknown tool gets the names of those that exist, in the user's language.
-
-    Args:
-        read_only: The server has only the tools that read.
-    """
+    """Middleware: the SDK's answer for an unknown tool gets the names of those that exist, in the user's language."""
     names = [tool.name for tool in tools(read_only=read_only)]
 
     async def name_tools(ctx: ServerRequestContext[AppContext, object], call_next: CallNext) -> HandlerResult:

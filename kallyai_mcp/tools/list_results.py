@@ -76,16 +76,11 @@ async def cancel_list(app_context: AppContext, found: CallList) -> CallToolResul
 
 
 def _candidate(view: CallView, now: datetime) -> CandidateAnswer:
-    full, error = call_answer(view, now), view.record.error if view.record is not None else None
-    return CandidateAnswer(
-        respondent_phone=full.respondent_phone,
-        business_name=full.business_name,
-        status=full.status,
-        outcome=full.outcome,
-        code=error.code if error is not None and full.status == "refused" else None,
-        appointment=full.appointment,
-        timezone=full.timezone if full.appointment is not None else None,
-        highlights=visible(full.highlights, _SAID) if full.highlights else None,
-        call_id=full.call_id,
-        tracking_id=full.tracking_id,
-    )
+    candidate = CandidateAnswer.model_validate(call_answer(view, now), from_attributes=True)
+    if candidate.status == "refused" and view.record is not None and view.record.error is not None:
+        candidate.code = view.record.error.code
+    if candidate.appointment is None:
+        candidate.timezone = None
+    if candidate.highlights:
+        candidate.highlights = visible(candidate.highlights, _SAID)
+    return candidate

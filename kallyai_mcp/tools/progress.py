@@ -34,13 +34,7 @@ def say(text: Callable[[], str]) -> None:
 
 
 async def with_progress(work: Callable[[], Awaitable[_Result]], ctx: Context[Any, Any], *, at_once: bool) -> _Result:
-    """Return what `work` returns; while it runs, report its progress every `EVERY` seconds.
-
-    Args:
-        work: The tool.
-        ctx: Its context.
-        at_once: The first message leaves at once; else after the first `EVERY` seconds.
-    """
+    """Return what `work` returns; report its progress every `EVERY` seconds until then, and maybe at once."""
     if (ctx.request_context.meta or {}).get("progress_token") is None:
         return await work()
     now = _Now()

@@ -27,14 +27,7 @@ from kallyai_mcp.tools.user_language import reads_spanish
 def schedule_of(
     not_before: datetime | None, retries: int, submission: Submission, *, timezone: str, app_context: AppContext
 ) -> Schedule:
-    """When a call is due, and how often it may be placed.
-
-    Args:
-        not_before: As the agent gave it; without an offset it is a time in `timezone`.
-        retries: How often the call is placed again at most.
-        submission: The call.
-        timezone: IANA name of the zone of its times.
-        app_context: The clock, and whether calls can be placed later.
+    """When a call is due, and how often it may be placed; a `not_before` without an offset is a time in `timezone`.
 
     Raises:
         KallyAIError: Calls can't be placed later here (code `cannot_schedule`).
@@ -64,13 +57,10 @@ def schedule_of(
 
 
 async def cancel_call(
-    *,
-    call_id: Annotated[CallId, Field(description="Or tracking_id")],
-    ctx: Context[AppContext, Any],
+    *, call_id: Annotated[CallId, Field(description="Or tracking_id")], ctx: Context[AppContext, Any]
 ) -> Annotated[CallToolResult, CancelAnswer]:
     """Cancel a scheduled call, retry, or list for good."""
-    app_context = ctx.request_context.lifespan_context
-    return await cancel(app_context, call_id)
+    return await cancel(ctx.request_context.lifespan_context, call_id)
 
 
 async def cancel(app_context: AppContext, id_: str) -> CallToolResult:

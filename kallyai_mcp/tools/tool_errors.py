@@ -12,24 +12,19 @@ from kallyai_mcp.api.models import Statistics
 from kallyai_mcp.logs import note_failure
 from kallyai_mcp.tools.arguments import MAX_NAMED, Problem, wrong_arguments
 from kallyai_mcp.tools.context import AppContext
-from kallyai_mcp.tools.quota_state import usage_of
 from kallyai_mcp.tools.results import CallAnswer, UsedUp, WrongArgument, answer
 from kallyai_mcp.tools.text.account import sign_in_needed, used_up
 from kallyai_mcp.tools.text.argument_words import emergency
 from kallyai_mcp.tools.text.errors import error_text, may_have_been_placed, quota_text, service_says
+from kallyai_mcp.tools.usage_cache import usage_of
 
 
 async def tool_error(
     error: errors.KallyAIError, app_context: AppContext, *, tool: str, places_calls: bool, spanish: bool = False
 ) -> CallToolResult:
-    """The result for an error; when nobody is signed in, with a link that signs in.
+    """The result for an error of `tool`; when nobody is signed in, with a link that signs in.
 
-    Args:
-        error: What went wrong.
-        app_context: Makes the link.
-        tool: The tool to call again after signing in.
-        places_calls: The error is about a call that the tool was to place.
-        spanish: The text is in Spanish, else in English.
+    With `places_calls` the error is about a call that the tool was to place.
     """
     note_failure(error.code, error.correlation_id)
     placed, retryable = consequences(error, places_calls=places_calls)
@@ -94,12 +89,7 @@ def protocol_errors() -> Iterator[None]:
 
 
 def consequences(error: errors.KallyAIError, *, places_calls: bool) -> tuple[Literal["no", "maybe"], bool]:
-    """Whether a call was placed, and whether the same request may succeed later.
-
-    Args:
-        error: What went wrong.
-        places_calls: The error is about a call that was to be placed.
-    """
+    """Whether a call was placed, and whether the same request may succeed later; the arguments as for `tool_error`."""
     if places_calls and may_have_been_placed(error):
         return "maybe", False  # the same request could place a second call
     return "no", _is_retryable(error)

@@ -6,16 +6,22 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
-from kallyai_mcp.api.errors import ForbiddenError, NotFoundError
+import anyio
+
+from kallyai_mcp.api.errors import ForbiddenError, KallyAIError, NotFoundError
 from kallyai_mcp.api.models import Statistics, Subscription
 
 if TYPE_CHECKING:
     from kallyai_mcp.api.client import KallyAI
+    from kallyai_mcp.tools.context import AppContext
 
 _FRESH = timedelta(seconds=60)
 """For how long a subscription is used without asking again, as long as the statistics show the same plan."""
 
 _MAX_ACCOUNTS = 10_000
+
+USAGE_SECONDS = 3.0
+"""How long to wait for the quota: it must not delay what the text is about."""
 
 
 @dataclass(frozen=True)
@@ -33,11 +39,6 @@ class UsageCache:
 
     async def get(self, api: "KallyAI", account: str, now: datetime) -> tuple[Statistics, Subscription | None]:
         """Return the statistics of `account`, and its subscription if there is one that this sign-in may read.
-
-        Args:
-            api: The client that is signed in to `account`.
-            account: The account's identifier.
-            now: The present moment, with a time zone.
 
         Raises:
             KallyAIError: As the client's methods.
@@ -63,6 +64,19 @@ class UsageCache:
         if len(self._entries) > _MAX_ACCOUNTS:
             self._entries.popitem(last=False)
         return statistics, subscription
+
+
+async def usage_of(
+    app_context: "AppContext", account: str | None = None
+) -> tuple[Statistics, Subscription | None] | None:
+    """The statistics and subscription of an account, or of the one that is signed in; None when KallyAI is slow."""
+    try:
+        with anyio.move_on_after(USAGE_SECONDS):
+            account = account or await app_context.sign_in.account()
+            return await app_context.usage.get(app_context.api(), account, app_context.now())
+    except KallyAIError:
+        return None
+    return None
 
 
 def _plan_of(statistics: Statistics) -> tuple[object, ...]:

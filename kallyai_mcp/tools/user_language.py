@@ -29,9 +29,7 @@ _of_client: ContextVar[Language | None] = ContextVar("kallyai_mcp_language_of_cl
 async def reads_spanish(app_context: AppContext, language: object = None) -> bool:
     """Whether texts are in Spanish, else in English.
 
-    Args:
-        app_context: Knows the account and its calls.
-        language: The language that the call at hand, or the request, names; anything but `en` and `es` counts as none.
+    The call at hand, or the request, may name a `language`; anything but `en` and `es` counts as none.
     """
     if language not in ("en", "es"):
         language = await _of_account(app_context) or _of_client.get() or app_context.language
