@@ -44,9 +44,7 @@ async def sign_in(*, ctx: Context[AppContext, Any]) -> Annotated[CallToolResult,
         text = words.signed_in(signed_in.who, spanish=spanish)
         return answer(text, SignInAnswer(signed_in=True, who=signed_in.who))
     page = await app_context.sign_in.link()
-    then = words.go_on(spanish=spanish)
     if page is None:
-        text = words.not_signed_in(None, 0, then=then, spanish=spanish)
-        return answer(text, SignInAnswer(signed_in=False))
-    text = words.not_signed_in(page.url, page.minutes, then=then, spanish=spanish)
+        return answer(words.login_needed(spanish=spanish), SignInAnswer(signed_in=False))
+    text = words.sign_in_needed(page, "go_on", spanish=spanish)
     return answer(text, SignInAnswer(signed_in=False, link=page.url, expires_in=page.minutes * 60))

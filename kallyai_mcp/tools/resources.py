@@ -15,7 +15,7 @@ from kallyai_mcp.tools.call_results import call_text, refusal_of, unrecorded_vie
 from kallyai_mcp.tools.call_view import CallView
 from kallyai_mcp.tools.context import AppContext
 from kallyai_mcp.tools.history import appointment, list_page, service_id, transcript
-from kallyai_mcp.tools.text.account import not_signed_in, read_again
+from kallyai_mcp.tools.text.account import sign_in_needed
 from kallyai_mcp.tools.text.calendar import rebuilt
 from kallyai_mcp.tools.text.call_lists import call_list
 from kallyai_mcp.tools.text.errors import error_text
@@ -140,6 +140,5 @@ async def _read(app_context: AppContext, result: Awaitable[_T]) -> _T:
             raise ResourceNotFoundError(words) from error
         link = await app_context.sign_in.link() if isinstance(error, NotSignedInError) else None
         if link is not None:
-            then = read_again(spanish=spanish)
-            words = not_signed_in(link.url, link.minutes, then=then, spanish=spanish)
+            words = sign_in_needed(link, "read_again", spanish=spanish)
         raise ResourceError(words) from error

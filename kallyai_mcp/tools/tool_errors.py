@@ -39,7 +39,7 @@ async def tool_error(
     )
     if isinstance(error, errors.NotSignedInError) and (link := await app_context.sign_in.link()) is not None:
         structure.link, structure.expires_in = link.url, link.minutes * 60
-        text = sign_in_needed(link.url, link.minutes, tool=tool, places_calls=places_calls, spanish=spanish)
+        text = sign_in_needed(link, "call_again", tool=tool, places_calls=places_calls, spanish=spanish)
         text = "\n".join(filter(None, (text, service_says(error, spanish=spanish))))
     elif isinstance(error, errors.QuotaExceededError) and places_calls:
         usage = await usage_of(app_context)

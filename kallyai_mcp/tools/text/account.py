@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from typing import Literal
 
 from kallyai_mcp.api.models import Plan, Statistics, Subscription
+from kallyai_mcp.tools.context import SignInLink
 from kallyai_mcp.tools.text.plain import link, named, number, word
 from kallyai_mcp.tools.text.times import day
 
@@ -167,37 +168,49 @@ def signed_in(who: str | None, *, spanish: bool) -> str:
     return f"Signed in to KallyAI{f' as {named(who)}' if who else ''}."
 
 
-def not_signed_in(link: str | None, minutes: int, *, then: str, spanish: bool) -> str:
-    """Nobody is signed in, and how to sign in.
+def login_needed(*, spanish: bool) -> str:
+    """Nobody is signed in, and sign-in uses no link."""
+    if spanish:
+        login = "`kallyai-mcp login`, en el equipo donde funciona este servidor, inicia sesión."
+        return f"No hay sesión iniciada en KallyAI. {login}"
+    return "Not signed in to KallyAI. `kallyai-mcp login` on the machine that this server runs on signs in."
+
+
+_THEN = {
+    "go_on": ("go on with what they asked for", "continúa con lo que pidió"),
+    "read_again": ("read the resource again", "vuelve a leer el recurso"),
+    "call_again": ("call {tool} again with the same arguments", "llama otra vez a {tool} con los mismos argumentos"),
+}
+"""What the agent does when the user has signed in."""
+
+
+def sign_in_needed(
+    page: SignInLink,
+    then: Literal["go_on", "read_again", "call_again"],
+    *,
+    spanish: bool,
+    tool: str = "",
+    places_calls: bool = False,
+) -> str:
+    """Nobody is signed in: the link that signs in, and what the agent does then.
 
     Args:
-        link: Where the user signs in; None where sign-in does not use a link.
-        minutes: For how long the link is valid.
-        then: What the agent does afterwards, in that language.
+        page: The link.
+        then: What the agent does then.
         spanish: In Spanish, else in English.
+        tool: The tool to call again.
+        places_calls: The tool was to place a call.
     """
-    first = "No hay sesión iniciada en KallyAI." if spanish else "Not signed in to KallyAI."
-    if link is not None:
-        return f"{first} {_sign_in_link(link, minutes, then, spanish)}"
+    url, minutes, todo = page.url, page.minutes, _THEN[then][spanish].format(tool=tool)
     if spanish:
-        return f"{first} `kallyai-mcp login`, en el equipo donde funciona este servidor, inicia sesión."
-    return f"{first} `kallyai-mcp login` on the machine that this server runs on signs in."
-
-
-def go_on(*, spanish: bool) -> str:
-    """What the agent does after a sign-in that it asked for."""
-    return "continúa con lo que pidió" if spanish else "go on with what they asked for"
-
-
-def read_again(*, spanish: bool) -> str:
-    """What a client does after a sign-in that a resource needed."""
-    return "vuelve a leer el recurso" if spanish else "read the resource again"
-
-
-def _sign_in_link(url: str, minutes: int, then: str, spanish: bool) -> str:
-    if spanish:
-        return f"Da al usuario este enlace (válido {minutes} minutos): {url}\nCuando haya iniciado sesión, {then}."
-    return f"Give the user this link (valid for {minutes} minutes): {url}\nWhen they have signed in, {then}."
+        first = (
+            "No se llamó: no hay sesión iniciada en KallyAI." if places_calls else "No hay sesión iniciada en KallyAI."
+        )
+        return (
+            f"{first} Da al usuario este enlace (válido {minutes} minutos): {url}\nCuando haya iniciado sesión, {todo}."
+        )
+    first = "Not called: not signed in to KallyAI." if places_calls else "Not signed in to KallyAI."
+    return f"{first} Give the user this link (valid for {minutes} minutes): {url}\nWhen they have signed in, {todo}."
 
 
 def billing_link(url: str | None, *, spanish: bool) -> str:
@@ -212,23 +225,3 @@ def billing_link(url: str | None, *, spanish: bool) -> str:
     if spanish:
         return f"Da al usuario este enlace a su portal de facturación: {link(url)}"
     return f"Give the user this link to their billing portal: {link(url)}"
-
-
-def sign_in_needed(link: str, minutes: int, *, tool: str, places_calls: bool, spanish: bool = False) -> str:
-    """The text of an error because nobody is signed in.
-
-    Args:
-        link: Where the user signs in.
-        minutes: For how long the link is valid.
-        tool: The tool to call afterwards.
-        places_calls: The tool was to place a call.
-        spanish: In Spanish, else in English.
-    """
-    if spanish:
-        then = f"llama otra vez a {tool} con los mismos argumentos"
-        first = "No se llamó: no hay sesión iniciada en KallyAI."
-    else:
-        then, first = f"call {tool} again with the same arguments", "Not called: not signed in to KallyAI."
-    if not places_calls:
-        return not_signed_in(link, minutes, then=then, spanish=spanish)
-    return f"{first} {_sign_in_link(link, minutes, then, spanish)}"

@@ -135,14 +135,7 @@ _ADVICE: dict[str, tuple[str, str]] = {
 
 
 def wrong(kind: str, spanish: bool, given: str, context: Mapping[str, Any]) -> str:
-    """What is wrong with an argument, without a period.
-
-    Args:
-        kind: Pydantic's type of the error, or one of ours; see `_WRONG`.
-        spanish: In Spanish, else in English.
-        given: The value, quoted and shortened.
-        context: Further values for the sentence.
-    """
+    """What is wrong with an argument, without a period: the sentence of its `kind`, with the values in their places."""
     values = dict(context)
     if "today" in values:
         values |= {"weekday": weekday_name(values["today"], spanish=spanish)}
@@ -195,12 +188,7 @@ def and_more(count: int, *, spanish: bool) -> str:
 
 
 def emergency(dial: str | None, *, spanish: bool) -> str:
-    """The text of the error for an emergency number.
-
-    Args:
-        dial: What the user must dial; None if that is not known.
-        spanish: In Spanish, else in English.
-    """
+    """The text of the error for an emergency number; `dial` is what the user must dial, if that is known."""
     if spanish:
         return (
             "No se llamó: KallyAI no puede llamar a los servicios de emergencia. "

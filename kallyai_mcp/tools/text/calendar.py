@@ -11,9 +11,7 @@ from kallyai_mcp.tools.text.times import city, day_and_hour, differs, hour, in_z
 def rebuilt(event: Appointment, call_id: str) -> str:
     """A calendar file (RFC 5545) with that event and nothing else: no program to run, no rule to repeat it.
 
-    Args:
-        event: What KallyAI's own file says.
-        call_id: Makes the event's id, so that an appointment that is imported again replaces itself.
+    The `call_id` makes the event's id, so that an appointment that is imported again replaces itself.
     """
     from icalendar import Calendar
     from icalendar import Event as Component
@@ -41,14 +39,8 @@ def rebuilt(event: Appointment, call_id: str) -> str:
 def event_words(event: Appointment, reader: Reader, *, uri: str, place_zone: str, number: str | None = None) -> str:
     """The event in words.
 
-    For example "Table for 4: Sat Dec 5, 9:00 PM London time (4:00 PM in New York), at Italian Bistro."
-
-    Args:
-        event: What KallyAI's file says.
-        reader: Who reads it.
-        uri: Of the resource with the file.
-        place_zone: IANA name of the zone of the place.
-        number: The number that was called (E.164).
+    For example "Table for 4: Sat Dec 5, 9:00 PM London time (4:00 PM in New York), at Italian Bistro." The zone of the
+    place is an IANA name, and the `number` is the one that was called (E.164).
     """
     spanish = reader.spanish
     what = named(event.summary or ("Cita" if spanish else "Appointment"), 120)

@@ -35,14 +35,7 @@ def canceled(party: str, *, spanish: bool) -> str:
 
 
 def list_canceled(parties: str, *, is_done: bool, is_active: bool, spanish: bool) -> str:
-    """A list of calls that is canceled, or was over.
-
-    Args:
-        parties: Who is not called any more; "" for nobody.
-        is_done: It was not over.
-        is_active: A call of it is in progress.
-        spanish: In Spanish, else in English.
-    """
+    """A list of calls that is canceled, or was over (not `is_done`); `parties` are not called any more."""
     if not is_done:
         return _SENTENCES["list_over"][spanish]
     texts = [_SENTENCES["list"][spanish]]
@@ -54,15 +47,7 @@ def list_canceled(parties: str, *, is_done: bool, is_active: bool, spanish: bool
 def not_canceled(
     party: str | None, *, is_over: bool, was_placed: bool = True, id_: str | None = None, spanish: bool = False
 ) -> str:
-    """A call that could not be canceled.
-
-    Args:
-        party: Who was called; None if that is not known.
-        is_over: It has ended, or is not going to be placed.
-        was_placed: It was placed, or may have been.
-        id_: The id that follows it.
-        spanish: In Spanish, else in English.
-    """
+    """A call that could not be canceled: it goes on, or has ended, or is not going to be placed (both `is_over`)."""
     key = ("over" if was_placed else "never_placed") if is_over else "in_progress"
     text = _SENTENCES[key][spanish].format(party=party or _SENTENCES["number"][spanish])
     return text + (_SENTENCES["follow"][spanish].format(id=id_) if id_ and not is_over else "")

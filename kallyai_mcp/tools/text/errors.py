@@ -25,19 +25,11 @@ _KINDS: tuple[tuple[type[errors.KallyAIError], str], ...] = (
 )
 """The explanation for each kind of error whose code has none of its own."""
 
-_NOT_SIGNED_IN_ES = "no hay una sesión válida en KallyAI. Pide al usuario que inicie sesión."
-
 _CODES_SHOWN = (errors.ServiceError, errors.NotConnectedError, errors.ResponseLostError, errors.UnreadableResponseError)
 
 
 def error_text(error: errors.KallyAIError, *, places_calls: bool, spanish: bool = False) -> str:
-    """The text of a tool error.
-
-    Args:
-        error: What went wrong.
-        places_calls: The error is about a call that was to be placed, so the text must say whether it was.
-        spanish: In Spanish, else in English.
-    """
+    """The text of a tool error; with `places_calls` it is about a call, and the text must say whether it was placed."""
     if places_calls and may_have_been_placed(error):
         return "\n".join(filter(None, (_maybe(error, spanish), service_says(error, spanish=spanish))))
     not_called = ("No se llamó: " if spanish else "Not called: ") if places_calls else ""
@@ -63,14 +55,7 @@ def quota_text(
     now: datetime,
     spanish: bool = False,
 ) -> str:
-    """The text of a refusal because the quota is used up: what is used up, when it renews, and how to get more.
-
-    Args:
-        error: The refusal.
-        usage: The account's statistics and subscription, as far as they can be read.
-        now: The present moment, with a time zone.
-        spanish: In Spanish, else in English.
-    """
+    """The text of a refusal because the quota is used up: what is used up, when it renews, and how to get more."""
     statistics = usage[0] if usage is not None else Statistics()
     used, rest = used_up(statistics), [one for one in allowances(statistics) if one.remaining > 0]
     kind = error.plan_type or statistics.plan_type

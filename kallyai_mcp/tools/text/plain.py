@@ -57,13 +57,7 @@ def _clean(text: str, limit: int, *, one_line: bool, spanish: bool = False) -> s
 
 
 def one_line(text: str, limit: int = LIMIT, *, spanish: bool = False) -> str:
-    """`text` cleaned and on one line: each run of white space becomes one space. What is beyond `limit` is cut.
-
-    Args:
-        text: From outside.
-        limit: The most characters, with the note that it was cut.
-        spanish: The note is in Spanish, else in English.
-    """
+    """`text` cleaned and on one line: each run of white space becomes one space. What is beyond `limit` is cut."""
     return _clean(text, limit, one_line=True, spanish=spanish)
 
 
@@ -144,10 +138,7 @@ def ago(seconds: float, *, spanish: bool = False) -> str:
 def number(value: float, *, spanish: bool = False, phone: str | None = None) -> str:
     """`value` with at most one decimal: "165", "12.5".
 
-    Args:
-        value: The number.
-        spanish: In Spanish with a decimal comma, unless `phone` is a number of North America.
-        phone: The number (E.164) of the call that the text is about; None if it is about none.
+    Spanish has a decimal comma, unless the text is about a call to a number of North America (`phone`, E.164).
     """
     text = f"{value:.1f}".removesuffix(".0")
     return text.replace(".", ",") if spanish and not is_north_american(phone) else text

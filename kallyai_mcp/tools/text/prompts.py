@@ -100,14 +100,7 @@ _NO_FIELD = ("purpose", "question", "nights")
 
 
 def message(prompt: str, known: Mapping[str, str], missing: list[str], *, spanish: bool) -> str:
-    """The user's message.
-
-    Args:
-        prompt: The prompt's name.
-        known: The given arguments.
-        missing: The names of those that are missing.
-        spanish: In Spanish, else in English.
-    """
+    """The user's message, from the arguments that they gave and the names of those that are missing."""
 
     def say(key: str, **values: str) -> str:
         return _SENTENCES[key][spanish].format(**values)

@@ -10,31 +10,13 @@ from zoneinfo import ZoneInfo
 from kallyai_mcp.calls.appointment import time_of_day
 from kallyai_mcp.tools.text.plain import is_north_american, zone_of
 
-_DAYS = (
-    ("Mon", "lunes"),
-    ("Tue", "martes"),
-    ("Wed", "miércoles"),
-    ("Thu", "jueves"),
-    ("Fri", "viernes"),
-    ("Sat", "sábado"),
-    ("Sun", "domingo"),
+_DAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
+_DAYS_ES = ("lunes", "martes", "miércoles", "jueves", "viernes", "sábado", "domingo")
+_MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+_MONTHS_ES = (
+    *("enero", "febrero", "marzo", "abril", "mayo", "junio"),
+    *("julio", "agosto", "septiembre", "octubre", "noviembre", "diciembre"),
 )
-_MONTHS = (
-    ("Jan", "enero"),
-    ("Feb", "febrero"),
-    ("Mar", "marzo"),
-    ("Apr", "abril"),
-    ("May", "mayo"),
-    ("Jun", "junio"),
-    ("Jul", "julio"),
-    ("Aug", "agosto"),
-    ("Sep", "septiembre"),
-    ("Oct", "octubre"),
-    ("Nov", "noviembre"),
-    ("Dec", "diciembre"),
-)
-
-_WHOLE_DAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 
 
 def hour(hours: int, minutes: int, *, spanish: bool = False, number: str | None = None) -> str:
@@ -53,12 +35,12 @@ def hour_in_text(time: str | None, *, spanish: bool = False, number: str | None 
 
 def month(day: date, *, spanish: bool = False) -> str:
     """The month of a day: "Nov" or "noviembre"."""
-    return _MONTHS[day.month - 1][spanish]
+    return (_MONTHS_ES if spanish else _MONTHS)[day.month - 1]
 
 
 def weekday_name(day: date, *, spanish: bool = False) -> str:
     """The whole name of a day of the week: "Friday" or "viernes"."""
-    return _DAYS[day.weekday()][True] if spanish else _WHOLE_DAYS[day.weekday()]
+    return (_DAYS_ES if spanish else _DAYS)[day.weekday()]
 
 
 def day(moment: date, now: datetime, *, spanish: bool = False) -> str:
@@ -80,7 +62,8 @@ def when(moment: datetime, zone: tzinfo, now: datetime, *, spanish: bool = False
 
 def weekday(moment: date, now: datetime, *, spanish: bool = False) -> str:
     """A day: "Fri Nov 27", or "viernes 27 de noviembre"; with the year unless it is the year of `now`."""
-    return f"{_DAYS[moment.weekday()][spanish]} {day(moment, now, spanish=spanish)}"
+    name = weekday_name(moment, spanish=spanish)
+    return f"{name if spanish else name[:3]} {day(moment, now, spanish=spanish)}"
 
 
 def day_and_hour(start: date | datetime, now: datetime, *, spanish: bool = False, number: str | None = None) -> str:

@@ -25,10 +25,7 @@ def entries_shown(transcript: Transcript) -> int:
 def conversation(call: Call | None, transcript: Transcript, reader: Reader) -> str:
     """Who said what and when, between delimiters that nothing in the text can imitate.
 
-    Args:
-        call: The call; None when the sign-in may not read it.
-        transcript: What was said.
-        reader: Who reads it.
+    The call is None when the sign-in may not read it.
     """
     zone, spanish = zone_of(reader.timezone), reader.spanish
     conversation = "Conversación" if spanish else "Conversation"
