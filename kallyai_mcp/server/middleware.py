@@ -16,41 +16,30 @@ from kallyai_mcp.tools.delivery_middleware import METHODS as DELIVERY
 from kallyai_mcp.tools.delivery_middleware import DeliveryMiddleware
 from kallyai_mcp.tools.elicitation import form_title
 from kallyai_mcp.tools.known_tools import known_tools
-from kallyai_mcp.tools.prompts import known_prompts, no_prompts
+from kallyai_mcp.tools.prompts import known_prompts
 from kallyai_mcp.tools.resources import with_app_context
 from kallyai_mcp.tools.subscriptions import METHODS as SUBSCRIPTIONS
 from kallyai_mcp.tools.subscriptions import Subscriptions
 from kallyai_mcp.tools.tasks import check_task_listeners
 from kallyai_mcp.tools.user_language import with_client_language
 
-_TASKS = frozenset({"subscriptions/listen"})
-_TOOLS = frozenset({"tools/call"})
-_PROMPTS = frozenset({"prompts/get"})
-_RESOURCES = frozenset({"resources/read"})
-_WITH_TEXTS = frozenset({"tools/call", "resources/read", "prompts/get", "tasks/get", "tasks/cancel"})
-_DISCOVERY = frozenset({"initialize", "server/discover"})
-
 
 def middleware(subscriptions: Subscriptions, *, read_only: bool) -> list[ServerMiddleware[Any]]:
-    """The stack, as one middleware; the SDK's own middleware is outside of it.
-
-    Args:
-        subscriptions: Checks who listens to what, and tells the listeners.
-        read_only: The server has no prompts, and only the tools that read.
-    """
+    """The stack, as one middleware; the SDK's own middleware is outside of it."""
+    with_texts = {"tools/call", "resources/read", "prompts/get", "tasks/get", "tasks/cancel"}
     stack: list[tuple[ServerMiddleware[Any], AbstractSet[str] | None]] = [
         (Correlation(), None),  # first, so that whatever the others log carries the request's id
         (icons_once, None),
-        (declare_events, _DISCOVERY),
-        (form_titles, _TOOLS),
+        (declare_events, {"initialize", "server/discover"}),
+        (form_titles, {"tools/call"}),
         (Cancellations(), CANCELLATIONS),
         (DeliveryMiddleware(sender_of), DELIVERY),
-        (check_task_listeners, _TASKS),
+        (check_task_listeners, {"subscriptions/listen"}),
         (subscriptions, SUBSCRIPTIONS),
-        (with_client_language, _WITH_TEXTS),
-        (with_app_context, _RESOURCES),
-        (known_tools(read_only=read_only), _TOOLS),
-        (no_prompts if read_only else known_prompts, _PROMPTS),
+        (with_client_language, with_texts),
+        (with_app_context, {"resources/read"}),
+        (known_tools(read_only=read_only), {"tools/call"}),
+        (known_prompts(read_only=read_only), {"prompts/get"}),
     ]
     return [ByMethod(stack)]
 

@@ -55,16 +55,16 @@ async def _calls(app_context: AppContext, template: str, typed: str) -> list[str
     return [id_ for id_ in ids if id_.startswith(typed)]
 
 
-def _zones(typed: str, zones: tuple[tuple[str, str, str], ...]) -> list[str]:
+def _zones(typed: str, zones: tuple[str, ...]) -> list[str]:
     beginning = typed.strip().casefold().replace(" ", "_")
-    by_name = [name for name, folded, _ in zones if folded.startswith(beginning)]
-    by_city = [name for name, folded, city in zones if city.startswith(beginning) and not folded.startswith(beginning)]
-    return by_name + by_city
+    by_name = [name for name in zones if name.casefold().startswith(beginning)]
+    by_city = [name for name in zones if name.casefold().rpartition("/")[2].startswith(beginning)]
+    return list(dict.fromkeys(by_name + by_city))
 
 
 @cache
-def _all_zones() -> tuple[tuple[str, str, str], ...]:
-    """Each IANA zone that this machine knows: its name, the name in lower case, and its city; read from disk once."""
+def _all_zones() -> tuple[str, ...]:
+    """The IANA names that this machine knows; read from disk once."""
     from zoneinfo import available_timezones
 
-    return tuple((name, name.casefold(), name.casefold().rpartition("/")[2]) for name in sorted(available_timezones()))
+    return tuple(sorted(available_timezones()))

@@ -10,7 +10,7 @@ from functools import cache
 from typing import Annotated, Any, Literal
 
 from mcp import MCPError
-from mcp.server.context import CallNext, HandlerResult, ServerRequestContext
+from mcp.server.context import CallNext, HandlerResult, ServerMiddleware, ServerRequestContext
 from mcp.server.mcpserver import Context
 from mcp.server.mcpserver.prompts import Prompt
 from mcp.server.mcpserver.prompts.base import Message, PromptArgument, UserMessage
@@ -159,33 +159,22 @@ def argument_names(prompt: str) -> list[str]:
     return [argument.name for known in prompts() if known.name == prompt for argument in known.arguments or []]
 
 
-async def known_prompts(ctx: ServerRequestContext[Any, Any], call_next: CallNext) -> HandlerResult:
-    """Middleware: answer a request for an unknown prompt with the names of those that exist.
+def known_prompts(*, read_only: bool) -> ServerMiddleware[AppContext]:
+    """Middleware: a request for an unknown prompt is answered with the names of those that exist (`MCPError`, -32602).
 
-    The SDK would answer with an internal error, and log a traceback.
-
-    Raises:
-        MCPError: -32602: there is no such prompt.
+    The SDK would answer with an internal error, and log a traceback. A server that is read-only has no prompts.
     """
-    if ctx.method == "prompts/get":
-        names = [prompt.name for prompt in prompts()]
-        if (ctx.params or {}).get("name") not in names:
-            spanish, listed = await reads_spanish(ctx.lifespan_context), ", ".join(names)
-            text = (
-                f"No existe ese prompt; existen {listed}."
-                if spanish
-                else f"There is no such prompt; there are {listed}."
-            )
-            raise MCPError(INVALID_PARAMS, text)
-    return await call_next(ctx)
+    names = [prompt.name for prompt in prompts()]
 
+    async def name_prompts(ctx: ServerRequestContext[AppContext, object], call_next: CallNext) -> HandlerResult:
+        if read_only:
+            raise MCPError(INVALID_PARAMS, "There are no prompts: this server places no calls (KALLYAI_READ_ONLY).")
+        if (ctx.params or {}).get("name") in names:
+            return await call_next(ctx)
+        spanish, listed = await reads_spanish(ctx.lifespan_context), ", ".join(names)
+        text = (
+            f"No existe ese prompt; existen {listed}." if spanish else f"There is no such prompt; there are {listed}."
+        )
+        raise MCPError(INVALID_PARAMS, text)
 
-async def no_prompts(ctx: ServerRequestContext[Any, Any], call_next: CallNext) -> HandlerResult:
-    """Middleware for a server without prompts, in the place of `known_prompts`.
-
-    Raises:
-        MCPError: -32602: there is no such prompt.
-    """
-    if ctx.method == "prompts/get":
-        raise MCPError(INVALID_PARAMS, "There are no prompts: this server places no calls (KALLYAI_READ_ONLY).")
-    return await call_next(ctx)
+    return name_prompts

@@ -89,8 +89,6 @@ def newest_calls() -> FunctionResource:
 
 async def with_app_context(ctx: ServerRequestContext[AppContext, Any], call_next: CallNext) -> HandlerResult:
     """Middleware: a listed resource is read with the app context of the request."""
-    if ctx.method != "resources/read":
-        return await call_next(ctx)
     token = _app_context.set(ctx.lifespan_context)
     try:
         return await call_next(ctx)

@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from typing import Any
 
 import anyio
@@ -55,9 +55,7 @@ class SubscribedContext(AppContext):
 async def with_subscriptions(app_context: AppContext) -> AsyncIterator[SubscribedContext]:
     """Extend `app_context` by the subscriptions, and cancel them at the end."""
     async with anyio.create_task_group() as tasks:
-        yield SubscribedContext(
-            **{part.name: getattr(app_context, part.name) for part in fields(app_context) if part.init}, tasks=tasks
-        )
+        yield SubscribedContext(**vars(app_context), tasks=tasks)
         tasks.cancel_scope.cancel()
 
 

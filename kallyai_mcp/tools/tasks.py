@@ -179,7 +179,7 @@ async def check_task_listeners(ctx: ServerRequestContext[Any, Any], call_next: C
     Raises:
         MCPError: -32021: the client listens to tasks, and doesn't declare the extension.
     """
-    if ctx.method == "subscriptions/listen" and ctx.protocol_version in _VERSIONS:
+    if ctx.protocol_version in _VERSIONS:
         notifications = (ctx.params or {}).get("notifications")
         if isinstance(notifications, Mapping) and notifications.get("taskIds"):
             require_client_extension(ctx, TASKS)

@@ -14,11 +14,9 @@ _CHUNK = 64 * 1024
 
 
 class LineReader:
-    """Reads UTF-8 lines from a descriptor; invalid bytes become U+FFFD, as in the SDK's streams.
+    """Reads UTF-8 lines from a pipe or a stream socket, after what was `received` from it before.
 
-    Args:
-        descriptor: A pipe or a stream socket.
-        received: What was read from it before.
+    Invalid bytes become U+FFFD, as in the SDK's streams.
     """
 
     def __init__(self, descriptor: int, received: bytes = b"") -> None:
@@ -46,11 +44,7 @@ class LineReader:
 
 
 class TextWriter:
-    """Writes UTF-8 text to a descriptor, and waits while the other side does not read.
-
-    Args:
-        descriptor: A pipe or a stream socket.
-    """
+    """Writes UTF-8 text to a pipe or a stream socket, and waits while the other side does not read."""
 
     def __init__(self, descriptor: int) -> None:
         import select

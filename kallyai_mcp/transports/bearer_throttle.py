@@ -13,11 +13,7 @@ _CONCURRENT_CHECKS = 4
 
 
 class VerificationUnavailableError(Exception):
-    """A bearer token can't be checked now.
-
-    Args:
-        retry_after: Seconds until it may be.
-    """
+    """A bearer token can't be checked now, but maybe in `retry_after` seconds."""
 
     def __init__(self, retry_after: float = 5) -> None:
         super().__init__()
@@ -25,11 +21,7 @@ class VerificationUnavailableError(Exception):
 
 
 class TooManyAttemptsError(Exception):
-    """A bearer token was not checked, because its address has sent too many invalid ones.
-
-    Args:
-        retry_after: Seconds until one will be checked.
-    """
+    """A bearer token was not checked: its address has sent too many invalid ones, so it waits `retry_after` seconds."""
 
     def __init__(self, retry_after: float) -> None:
         super().__init__()
@@ -45,11 +37,6 @@ class BearerThrottle:
 
     A check may cost a request to KallyAI. A token that was valid before is always checked, so that its owner can't be
     locked out by others at the same address. All IPv6 addresses of one /64 count as one, because one household has it.
-
-    Args:
-        verifier: Checks a token.
-        is_known: Whether a token was valid before; makes no request.
-        wrong_bearer_limit: How many invalid tokens one address may send.
     """
 
     def __init__(self, verifier: Verifier, is_known: Callable[[str], bool], wrong_bearer_limit: RateLimit) -> None:

@@ -18,11 +18,7 @@ class ClientAddress:
 
     uvicorn's own command line believes them from 127.0.0.1 unless it is told not to (`--no-proxy-headers`), and so a
     client of a tunnel on this machine could have a new address for each request. When uvicorn has replaced an address,
-    the real one is lost; all such clients count as one.
-
-    Args:
-        app: The app behind it.
-        trusted: Addresses and networks of the proxies.
+    the real one is lost; all such clients count as one. `trusted` are addresses and networks of the proxies.
     """
 
     def __init__(self, app: ASGIApp, trusted: Sequence[str] = ()) -> None:

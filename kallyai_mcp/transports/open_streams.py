@@ -33,11 +33,7 @@ def is_stream(scope: Scope) -> bool:
 
 
 class OpenStreams:
-    """Counts the streams of this process, and serves them.
-
-    Args:
-        verifier: Checks a bearer token; None if none is needed.
-    """
+    """Counts the streams of this process, and serves them."""
 
     def __init__(self, verifier: Verifier | None) -> None:
         self._verifier = verifier

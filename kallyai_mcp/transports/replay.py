@@ -14,9 +14,6 @@ class Replay:
 
     The answered lines come first. The server's answers to them are dropped, and only then it gets the lines after them,
     so that nothing overtakes anything.
-
-    Args:
-        first: What has answered until now, stopped.
     """
 
     def __init__(self, first: FirstAnswers) -> None:

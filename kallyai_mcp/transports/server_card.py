@@ -34,12 +34,7 @@ _HEADERS: Final = {
 
 
 def server_card_routes(policy: AccessPolicy, *, sse: bool) -> list[Route]:
-    """The routes of both documents.
-
-    Args:
-        policy: Says which token a client needs.
-        sse: Whether `/sse` is served.
-    """
+    """The routes of both documents; the policy says which token a client needs."""
 
     async def card(request: Request) -> Response:
         document = _card(base_url(request.scope, policy), _headers(policy), sse=sse)

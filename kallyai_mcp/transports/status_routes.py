@@ -22,12 +22,7 @@ Check = Callable[[], Awaitable[object]]
 
 
 class Readiness:
-    """Runs readiness checks: one run at a time, whose result is remembered.
-
-    Args:
-        checks: The checks, by name.
-        clock: Seconds from any fixed moment.
-    """
+    """Runs readiness checks, given by name: one run at a time, whose result is remembered."""
 
     def __init__(self, checks: Mapping[str, Check], clock: Callable[[], float] = time.monotonic) -> None:
         self._checks = checks

@@ -17,10 +17,7 @@ async def serve_stdio(server: MCPServer[AppContext], first_answers: FirstAnswers
     """Serve one client on stdin and stdout until it closes one of them, or until SIGINT or SIGTERM.
 
     Only the protocol is written to stdout: until the end, whatever else the process prints there goes to stderr.
-
-    Args:
-        server: The server.
-        first_answers: What has answered the client until now.
+    `first_answers` has answered the client until now.
     """
     exit_on_signals()
     try:
