@@ -1,4 +1,4 @@
-"""The tools about the account: check_quota, get_billing_link, sign_in."""
+"""The tools about the account (check_quota, get_billing_link, sign_in), and sign-in while another tool waits."""
 
 from typing import Annotated, Any
 
@@ -8,7 +8,6 @@ from mcp.types import CallToolResult
 from kallyai_mcp.tools.context import AppContext
 from kallyai_mcp.tools.elicitation import Elicitation
 from kallyai_mcp.tools.results import BillingAnswer, QuotaAnswer, SignInAnswer, answer
-from kallyai_mcp.tools.sign_in_request import request_sign_in
 from kallyai_mcp.tools.text import account as words
 from kallyai_mcp.tools.user_language import reads_spanish
 
@@ -48,3 +47,23 @@ async def sign_in(*, ctx: Context[AppContext, Any]) -> Annotated[CallToolResult,
         return answer(words.login_needed(spanish=spanish), SignInAnswer(signed_in=False))
     text = words.sign_in_needed(page, "go_on", spanish=spanish)
     return answer(text, SignInAnswer(signed_in=False, link=page.url, expires_in=page.minutes * 60))
+
+
+async def request_sign_in(elicitation: Elicitation, app_context: AppContext, *, spanish: bool) -> bool:
+    """Have the client open the sign-in page, and wait for the user to sign in.
+
+    The wait is as long as the default wait for a call (`app_context.wait_seconds`).
+
+    Returns:
+        Whether the user has signed in.
+
+    Raises:
+        InputRequiredError: The client is asked by the result that the error carries.
+    """
+    link = await app_context.sign_in.link() if elicitation.opens_links else None
+    if link is None:
+        return False
+    reply = await elicitation.open_link("sign_in", words.sign_in_message(spanish=spanish), link.url)
+    if reply is None or reply.action != "accept":
+        return False
+    return await app_context.sign_in.wait_until_signed_in(app_context.wait_seconds)

@@ -127,15 +127,7 @@ async def _place(
 ) -> tuple[CallList, bool] | CallToolResult:
     """Start a list, or let it go on, with its user's consent; or return the result that has the agent ask the user.
 
-    Args:
-        asked: The list.
-        before: The consent that a list that goes on was started with, which may be too old; None for a new list.
-        after: How many candidates are passed when it goes on.
-        confirmation: The confirmation that the agent sent, if it did.
-        ctx: The tool call's context.
-
-    Returns:
-        The list, and whether it is new.
+    A list that goes on has its consent from `before`, which may be too old by now. Returns also whether it is new.
     """
     calls = ctx.request_context.lifespan_context.calls
     last_calls: tuple[datetime | None, ...] = ()

@@ -12,7 +12,7 @@ from kallyai_mcp.calls.outcome import Outcome
 from kallyai_mcp.calls.records import CallRecord, CallState, is_tracking_id
 from kallyai_mcp.tools.call_view import CallView
 from kallyai_mcp.tools.context import AppContext
-from kallyai_mcp.tools.links import links
+from kallyai_mcp.tools.resource_links import CALENDAR, call_uri, links
 from kallyai_mcp.tools.results import AppointmentAnswer, AttemptAnswer, CallAnswer, answer
 from kallyai_mcp.tools.text.account import little_left
 from kallyai_mcp.tools.text.calls import already_placed, in_progress, outcome, unknown
@@ -20,7 +20,6 @@ from kallyai_mcp.tools.text.errors import error_text
 from kallyai_mcp.tools.text.plain import visible, zone_of
 from kallyai_mcp.tools.text.reader import Reader
 from kallyai_mcp.tools.text.scheduled import attempts, not_again, scheduled
-from kallyai_mcp.tools.uris import CALENDAR, call_uri
 from kallyai_mcp.tools.usage_cache import usage_of
 from kallyai_mcp.tools.user_language import reader_of
 
@@ -85,14 +84,7 @@ def refusal_of(record: CallRecord) -> KallyAIError | None:
 
 
 def call_text(view: CallView, reader: Reader, *, is_duplicate: bool = False, few_left: str | None = None) -> str:
-    """A call in words, unless it was refused: its outcome, or how far it is.
-
-    Args:
-        view: The call.
-        reader: Who reads it.
-        is_duplicate: The same call was asked for again.
-        few_left: What is left of the quota, if that is little.
-    """
+    """A call in words, unless it was refused: its outcome, or how far it is; the arguments are those of both texts."""
     if view.call is not None and view.outcome is not None:
         return outcome(view, view.call, reader, few_left=few_left)
     if view.record is not None and view.record.state is CallState.UNKNOWN:

@@ -12,6 +12,7 @@ from pydantic import Field
 from typing_extensions import override
 
 from kallyai_mcp.api.errors import KallyAIError, NotSignedInError
+from kallyai_mcp.tools.account import request_sign_in
 from kallyai_mcp.tools.arguments import (
     InvalidArgumentsError,
     read_json_texts,
@@ -25,7 +26,6 @@ from kallyai_mcp.tools.elicitation import Elicitation, InputRequiredError
 from kallyai_mcp.tools.icons import icons_of
 from kallyai_mcp.tools.progress import with_progress
 from kallyai_mcp.tools.schemas import terse_input, terse_output
-from kallyai_mcp.tools.sign_in_request import request_sign_in
 from kallyai_mcp.tools.text.plain import zone_of
 from kallyai_mcp.tools.tool_errors import arguments_error, tool_error
 from kallyai_mcp.tools.user_language import reads_spanish

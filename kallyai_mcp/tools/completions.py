@@ -10,7 +10,7 @@ from mcp.types import CompleteRequestParams, CompleteResult, Completion, Resourc
 from kallyai_mcp.api.errors import KallyAIError
 from kallyai_mcp.tools.context import AppContext
 from kallyai_mcp.tools.prompts import LANGUAGES, argument_names
-from kallyai_mcp.tools.uris import CALENDAR, CALL, TRANSCRIPT
+from kallyai_mcp.tools.resource_links import CALENDAR, CALL, TRANSCRIPT
 
 MAX_VALUES = 100
 """How many values a result may have, by the protocol."""

@@ -14,8 +14,8 @@ from mcp.types import INVALID_PARAMS
 from kallyai_mcp.api.errors import KallyAIError, NotFoundError
 from kallyai_mcp.calls.records import CallState
 from kallyai_mcp.tools.context import AppContext
+from kallyai_mcp.tools.resource_links import CALLS, call_id_in
 from kallyai_mcp.tools.tool_errors import protocol_errors
-from kallyai_mcp.tools.uris import CALLS, call_id_in
 
 LEDGER_INTERVAL = 1.0
 """Seconds between two reads of the ledger, for each subscribed client."""

@@ -15,11 +15,11 @@ from kallyai_mcp.tools.call_results import call_text, refusal_of, unrecorded_vie
 from kallyai_mcp.tools.call_view import CallView
 from kallyai_mcp.tools.context import AppContext
 from kallyai_mcp.tools.history import appointment, list_page, service_id, transcript
+from kallyai_mcp.tools.resource_links import CALENDAR, CALL, CALLS, TRANSCRIPT
 from kallyai_mcp.tools.text.account import sign_in_needed
 from kallyai_mcp.tools.text.calendar import rebuilt
 from kallyai_mcp.tools.text.call_lists import call_list
 from kallyai_mcp.tools.text.errors import error_text
-from kallyai_mcp.tools.uris import CALENDAR, CALL, CALLS, TRANSCRIPT
 from kallyai_mcp.tools.user_language import reader_of, reads_spanish
 
 NEWEST = 20

@@ -76,9 +76,8 @@ async def cancel(app_context: AppContext, id_: str) -> CallToolResult:
     if record is None:
         call = await app_context.api().get_call(id_)
         view = CallView.of_call(call, None, timezone=app_context.timezone)
-        text = not_canceled(
-            None, is_over=call.is_final, spanish=await reads_spanish(app_context, call.submission.language)
-        )
+        spanish = await reads_spanish(app_context, call.submission.language)
+        text = not_canceled(None, is_over=call.is_final, spanish=spanish)
         return answer(text, _short(call_answer(view, app_context.now())))
     record = await _latest_attempt(record, app_context)
     done = record.is_open and await app_context.calls.cancel(record.tracking_id)
@@ -88,7 +87,14 @@ async def cancel(app_context: AppContext, id_: str) -> CallToolResult:
     if done or record.state is CallState.CANCELED:
         structure.status, structure.placed = "canceled", "no"
         return answer(canceled(party, spanish=spanish), structure)
-    return answer(_not_canceled(record, party, spanish=spanish), structure)
+    text = not_canceled(
+        party,
+        is_over=not record.is_active,
+        was_placed=record.state in (CallState.ENDED, CallState.UNKNOWN),
+        id_=record.tracking_id,
+        spanish=spanish,
+    )
+    return answer(text, structure)
 
 
 async def _latest_attempt(record: CallRecord, app_context: AppContext) -> CallRecord:
@@ -100,13 +106,3 @@ async def _latest_attempt(record: CallRecord, app_context: AppContext) -> CallRe
 
 def _short(call: CallAnswer) -> CancelAnswer:
     return CancelAnswer(status=call.status, call_id=call.call_id, tracking_id=call.tracking_id)
-
-
-def _not_canceled(record: CallRecord, party: str, *, spanish: bool) -> str:
-    return not_canceled(
-        party,
-        is_over=not record.is_active,
-        was_placed=record.state in (CallState.ENDED, CallState.UNKNOWN),
-        id_=record.tracking_id,
-        spanish=spanish,
-    )

@@ -75,11 +75,7 @@ class Task(Result, defer_build=True):
 
 
 class CallTasks(Extension):
-    """Phone calls as tasks, for clients that declare the extension.
-
-    Args:
-        keep_days: How many days the ledger keeps a call; a task says so as its `ttlMs`.
-    """
+    """Phone calls as tasks, for clients that declare the extension; `keep_days` is said as their `ttlMs`."""
 
     identifier = TASKS
 

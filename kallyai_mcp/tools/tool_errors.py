@@ -15,7 +15,7 @@ from kallyai_mcp.tools.context import AppContext
 from kallyai_mcp.tools.results import CallAnswer, UsedUp, WrongArgument, answer
 from kallyai_mcp.tools.text.account import sign_in_needed, used_up
 from kallyai_mcp.tools.text.argument_words import emergency
-from kallyai_mcp.tools.text.errors import error_text, may_have_been_placed, quota_text, service_says
+from kallyai_mcp.tools.text.errors import error_text, may_have_been_placed, quota_text, with_service_words
 from kallyai_mcp.tools.usage_cache import usage_of
 
 
@@ -40,7 +40,7 @@ async def tool_error(
     if isinstance(error, errors.NotSignedInError) and (link := await app_context.sign_in.link()) is not None:
         structure.link, structure.expires_in = link.url, link.minutes * 60
         text = sign_in_needed(link, "call_again", tool=tool, places_calls=places_calls, spanish=spanish)
-        text = "\n".join(filter(None, (text, service_says(error, spanish=spanish))))
+        text = with_service_words(text, error, spanish=spanish)
     elif isinstance(error, errors.QuotaExceededError) and places_calls:
         usage = await usage_of(app_context)
         structure.used_up = _used_up(usage[0]) if usage is not None else None

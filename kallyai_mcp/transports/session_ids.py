@@ -12,7 +12,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 
 class SessionIds:
-    """Names clients in the response to their first request, and answers 405 to GET: nothing would come on its stream."""
+    """Names clients in the response to their first request, and answers 405 to GET: that stream would stay empty."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app

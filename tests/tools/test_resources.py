@@ -16,7 +16,7 @@ from kallyai_mcp.calls.records import AccountKey, CallRecord, CallState
 from kallyai_mcp.sandbox.simulator.numbers import TEST_NUMBERS
 from kallyai_mcp.settings import Settings
 from kallyai_mcp.tools.call_view import CallView
-from kallyai_mcp.tools.links import links
+from kallyai_mcp.tools.resource_links import links
 from tests.agent import BISTRO, Agent, open_agent, settings_in
 from tests.fake_service import fake_service
 from tests.sandbox.manual_clock import ManualClock

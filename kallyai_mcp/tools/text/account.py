@@ -7,7 +7,7 @@ from typing import Literal
 
 from kallyai_mcp.api.models import Plan, Statistics, Subscription
 from kallyai_mcp.tools.context import SignInLink
-from kallyai_mcp.tools.text.plain import link, named, number, word
+from kallyai_mcp.tools.text.plain import capitalized, link, named, number, word
 from kallyai_mcp.tools.text.times import day
 
 _PLANS_ES = {"trial": "de prueba", "personal": "personal", "business": "de empresa"}
@@ -95,7 +95,7 @@ def _plan(statistics: Statistics, subscription: Subscription | None, now: dateti
     plan = (subscription.plan if subscription else None) or Plan()
     kind = plan.type or statistics.plan_type
     state = (subscription.status if subscription else None) or statistics.subscription_status
-    facts = [f"Plan {plan_name(kind, spanish=True)}" if spanish else f"{_capitalized(word(kind))} plan"] if kind else []
+    facts = [f"Plan {plan_name(kind, spanish=True)}" if spanish else f"{capitalized(word(kind))} plan"] if kind else []
     facts += [(_FACTS_ES.get(fact) if spanish else None) or word(fact) for fact in (plan.period, state) if fact]
     if subscription is not None and subscription.has_active_subscription is False:
         facts.append("sin suscripción activa" if spanish else "no active subscription")
@@ -116,10 +116,6 @@ def _plan(statistics: Statistics, subscription: Subscription | None, now: dateti
 def plan_name(kind: str, *, spanish: bool) -> str:
     """The name of a plan for a sentence: "personal", "de prueba"."""
     return (_PLANS_ES.get(kind) if spanish else None) or word(kind)
-
-
-def _capitalized(text: str) -> str:
-    return f"{text[0].upper()}{text[1:]}"
 
 
 def billing_day(moment: datetime, now: datetime, *, spanish: bool = False) -> str:
@@ -192,15 +188,7 @@ def sign_in_needed(
     tool: str = "",
     places_calls: bool = False,
 ) -> str:
-    """Nobody is signed in: the link that signs in, and what the agent does then.
-
-    Args:
-        page: The link.
-        then: What the agent does then.
-        spanish: In Spanish, else in English.
-        tool: The tool to call again.
-        places_calls: The tool was to place a call.
-    """
+    """Nobody is signed in: the link that signs in, and what the agent does then; `tool` is the one to call again."""
     url, minutes, todo = page.url, page.minutes, _THEN[then][spanish].format(tool=tool)
     if spanish:
         first = (

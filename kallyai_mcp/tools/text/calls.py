@@ -70,11 +70,7 @@ def callee(view: CallView, *, spanish: bool = False) -> Party:
 def outcome(view: CallView, call: Call, reader: Reader, *, few_left: str | None = None) -> str:
     """The outcome of a call that has ended, in words that an agent can relay.
 
-    Args:
-        view: The call.
-        call: The same as KallyAI reports it.
-        reader: Who reads it.
-        few_left: What is left of the quota, if that is little.
+    The `call` is that of the view, as KallyAI reports it; `few_left` is what is left of the quota, if that is little.
     """
     spanish = reader.spanish
     lines = [_headline(view, call, reader)]

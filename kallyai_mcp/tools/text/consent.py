@@ -78,15 +78,7 @@ def preview(
     schedule: Schedule,
     reader: Reader,
 ) -> str:
-    """The call as its user sees it before it is placed.
-
-    Args:
-        submission: The call.
-        risk_flags: The reasons to ask.
-        usage: The account's statistics; None when they are not known.
-        schedule: When it is placed, and how often it may be until somebody is reached.
-        reader: Who is asked.
-    """
+    """The call as its user sees it before it is placed; `usage` is None when it is not known."""
     phone, spanish = submission.respondent_phone, reader.spanish
     callee = ", ".join(filter(None, (one_line(submission.business_name or ""), for_people(phone))))
     place, when = place_of(phone, "es" if spanish else "en"), due(schedule, phone, reader.timezone, reader)

@@ -7,7 +7,7 @@ from kallyai_mcp.api import errors
 from kallyai_mcp.api.models import Statistics, Subscription
 from kallyai_mcp.tools.text.account import UNITS_ES, Allowance, allowances, billing_day, plan_name, used_up
 from kallyai_mcp.tools.text.error_words import EXPLANATIONS
-from kallyai_mcp.tools.text.plain import duration, link, number, one_line, quoted, word
+from kallyai_mcp.tools.text.plain import capitalized, duration, link, number, one_line, quoted, word
 
 _MAX_LENGTH = 600
 """Characters of KallyAI's own words in an error."""
@@ -31,21 +31,17 @@ _CODES_SHOWN = (errors.ServiceError, errors.NotConnectedError, errors.ResponseLo
 def error_text(error: errors.KallyAIError, *, places_calls: bool, spanish: bool = False) -> str:
     """The text of a tool error; with `places_calls` it is about a call, and the text must say whether it was placed."""
     if places_calls and may_have_been_placed(error):
-        return "\n".join(filter(None, (_maybe(error, spanish), service_says(error, spanish=spanish))))
-    not_called = ("No se llamó: " if spanish else "Not called: ") if places_calls else ""
+        return with_service_words(_maybe(error, spanish), error, spanish=spanish)
     if isinstance(error, errors.NotSignedInError):
         # Its message says in English what to do.
-        message = (
-            "no hay sesión iniciada en KallyAI. Inicia sesión y vuelve a intentarlo." if spanish else error.message
-        )
-        if not not_called:
-            message = f"{message[0].upper()}{message[1:]}"
-        return "\n".join(filter(None, (f"{not_called}{message}", service_says(error, spanish=spanish))))
-    happened, todo = _explain(error, spanish)
-    first = f"{not_called}{happened}" if not_called else f"{happened[0].upper()}{happened[1:]}"
-    if isinstance(error, _CODES_SHOWN):
-        first += f" ({word(error.code)})"
-    return "\n".join(filter(None, (f"{first}. {todo}.", service_says(error, spanish=spanish))))
+        text = "no hay sesión iniciada en KallyAI. Inicia sesión y vuelve a intentarlo." if spanish else error.message
+    else:
+        happened, todo = _explain(error, spanish)
+        code = f" ({word(error.code)})" if isinstance(error, _CODES_SHOWN) else ""
+        text = f"{happened}{code}. {todo}."
+    not_called = "No se llamó" if spanish else "Not called"
+    text = f"{not_called}: {text}" if places_calls else capitalized(text)
+    return with_service_words(text, error, spanish=spanish)
 
 
 def quota_text(
@@ -78,7 +74,7 @@ def quota_text(
     else:
         billing = "abre la página para ampliarlo" if spanish else "opens the upgrade page"
         sentences.append(f"get_billing_link {billing}")
-    return "\n".join(filter(None, (" ".join(f"{text}." for text in sentences), service_says(error, spanish=spanish))))
+    return with_service_words(" ".join(f"{text}." for text in sentences), error, spanish=spanish)
 
 
 def may_have_been_placed(error: errors.KallyAIError) -> bool:
@@ -143,6 +139,11 @@ def _policy(error: errors.PolicyError, spanish: bool) -> tuple[str, str]:
         return happened, "Díselo al usuario" if spanish else "Tell the user"
     pause = duration(max(60.0, error.retry_after))
     return happened, f"Se puede otra vez en {pause}" if spanish else f"It may be tried again in {pause}"
+
+
+def with_service_words(text: str, error: errors.KallyAIError, *, spanish: bool) -> str:
+    """`text` of ours about an error, and below it what KallyAI says."""
+    return "\n".join(filter(None, (text, service_says(error, spanish=spanish))))
 
 
 def service_says(error: errors.KallyAIError, *, spanish: bool = False) -> str:

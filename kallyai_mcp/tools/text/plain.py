@@ -101,6 +101,11 @@ def link(url: str) -> str:
     return url if _LINK.fullmatch(url) else quoted(url)
 
 
+def capitalized(text: str) -> str:
+    """`text` of ours with a capital at its beginning."""
+    return f"{text[0].upper()}{text[1:]}"
+
+
 def cut(text: str, limit: int) -> str:
     """`text` of ours, with an ellipsis in place of what is beyond `limit` characters."""
     return text if len(text) <= limit else f"{text[: limit - 1]}…"

@@ -55,16 +55,9 @@ def scheduled_task(record: CallRecord, reader: Reader, *, is_duplicate: bool = F
 
 
 def due(schedule: Schedule, number: str, timezone: str, reader: Reader) -> str:
-    """When a call is due, by the callee's clock and the user's: "Wed Nov 25, 9:00 AM there (…)".
+    """When a call is due, by the callee's clock and the user's: "Wed Nov 25, 9:00 AM there (…)"; "" for at once.
 
-    Args:
-        schedule: The schedule.
-        number: The number that is called (E.164).
-        timezone: IANA name of the zone that counts if the number has none of its own.
-        reader: Who reads it.
-
-    Returns:
-        The words; "" for a call that is due at once.
+    `timezone` is the IANA name of the zone that counts if the number (E.164) has none of its own.
     """
     if schedule.not_before is None:
         return ""

@@ -1,14 +1,38 @@
-"""Links from a result to a resource, and files in it: content that is not text.
+"""Calls as resources: their URIs, `kallyai://calls` and those below it, and the links to them beside a result's text.
 
-Only a host of MCP Apps gets any: it keeps them for its user. No capability says what other clients do with them.
+Only a host of MCP Apps gets links: it keeps them for its user. No capability says what other clients do with them.
 Frameworks give all content to their model, some as a file that the model's API refuses after the call was placed; some
 drop it; and Pydantic AI returns a list in place of the structure. They find the same resources by the structure.
 """
 
+from functools import cache
+
+from mcp.shared.uri_template import UriTemplate
 from mcp.types import Annotations, ContentBlock, EmbeddedResource, ResourceLink, TextResourceContents
 
 from kallyai_mcp.tools.call_view import CallView
-from kallyai_mcp.tools.uris import CALENDAR, CALL, call_uri
+
+CALLS = "kallyai://calls"
+CALL = "kallyai://calls/{call_id}"
+TRANSCRIPT = "kallyai://calls/{call_id}/transcript"
+CALENDAR = "kallyai://calls/{call_id}/calendar.ics"
+"""URI templates (RFC 6570); a `tracking_id` may take the place of the `call_id`."""
+
+_parsed = cache(UriTemplate.parse)
+
+
+def call_uri(template: str, call_id: str) -> str:
+    """The URI of one call by the template `CALL`, `TRANSCRIPT`, or `CALENDAR`; the id is percent-encoded."""
+    return _parsed(template).expand({"call_id": call_id})
+
+
+def call_id_in(uri: str) -> str | None:
+    """The id of the call in `uri`, which may be of any of the three templates; None if it is of none."""
+    for template in (CALL, TRANSCRIPT, CALENDAR):
+        match = _parsed(template).match(uri)
+        if match is not None and isinstance(call_id := match["call_id"], str) and call_id:
+            return call_id
+    return None
 
 
 def links(view: CallView) -> list[ContentBlock]:
