@@ -22,7 +22,7 @@ from kallyai_mcp.tools.history import appointment, event_answer, list_page, serv
 from kallyai_mcp.tools.list_results import list_result
 from kallyai_mcp.tools.results import CallAnswer, CancelAnswer, ListAnswer, TranscriptAnswer
 from kallyai_mcp.tools.text.calendar import rebuilt
-from kallyai_mcp.tools.text.call_lists import calling, party_of
+from kallyai_mcp.tools.text.call_lists import calling
 from kallyai_mcp.tools.text.canceling import list_canceled
 from kallyai_mcp.tools.text.plain import one_line
 
@@ -150,8 +150,7 @@ def cancel(settings: Settings, id_: str, *, sandbox: bool, as_json: bool) -> Non
             if as_json:
                 say(answer.model_dump_json(exclude_none=True, indent=2))
             elif found is not None and is_list:
-                parties = "; ".join(str(party_of(submission)) for submission in found.not_called)
-                say(list_canceled(parties, is_done=True, is_active=found.is_calling, spanish=words.spanish))
+                say(list_canceled(found, spanish=words.spanish))
             else:
                 kind = answer.status if answer.status in ("canceled", "in_progress", "unknown") else "over"
                 say(words.say(f"cancel_{kind}"))

@@ -28,7 +28,8 @@ from kallyai_mcp.tools.list_results import candidates_of, list_result
 from kallyai_mcp.tools.results import ListAnswer
 from kallyai_mcp.tools.submissions import submission_of
 from kallyai_mcp.tools.tasks import accepts_tasks
-from kallyai_mcp.tools.text.call_lists import calling, party_of
+from kallyai_mcp.tools.text.call_lists import calling
+from kallyai_mcp.tools.text.calls import party_of
 from kallyai_mcp.tools.text.consent import list_preview
 from kallyai_mcp.tools.usage_cache import usage_of
 from kallyai_mcp.tools.user_language import note_language, reader_of, reads_spanish

@@ -6,12 +6,12 @@ from datetime import datetime
 from mcp.types import CallToolResult
 
 from kallyai_mcp.api.models import Submission
-from kallyai_mcp.calls.call_lists import CallList, Why
+from kallyai_mcp.calls.call_lists import CallList
 from kallyai_mcp.tools.call_results import call_answer
 from kallyai_mcp.tools.call_view import CallView
 from kallyai_mcp.tools.context import AppContext
 from kallyai_mcp.tools.results import CancelAnswer, CandidateAnswer, ListAnswer, ListState, answer
-from kallyai_mcp.tools.text.call_lists import call_list, party_of
+from kallyai_mcp.tools.text.call_lists import call_list
 from kallyai_mcp.tools.text.canceling import list_canceled
 from kallyai_mcp.tools.text.plain import visible
 from kallyai_mcp.tools.user_language import reader_of, reads_spanish
@@ -68,10 +68,7 @@ async def cancel_list(app_context: AppContext, found: CallList) -> CallToolResul
     last = found.records[-1] if found.records else None
     if last is not None and last.is_active and await app_context.calls.cancel(last.tracking_id):
         found = await app_context.calls.find_list(id_) or found
-    done = found.why is Why.CANCELED  # also when it was canceled before
-    parties = "; ".join(str(party_of(submission)) for submission in found.not_called)
-    spanish = await reads_spanish(app_context, found.language)
-    text = list_canceled(parties, is_done=done, is_active=found.is_calling, spanish=spanish)
+    text = list_canceled(found, spanish=await reads_spanish(app_context, found.language))
     return answer(text, CancelAnswer(status=found.why, tracking_id=id_))
 
 

@@ -18,7 +18,7 @@ from kallyai_mcp.tools.call_view import CallView
 from kallyai_mcp.tools.context import AppContext
 from kallyai_mcp.tools.list_results import cancel_list
 from kallyai_mcp.tools.results import CallAnswer, CancelAnswer, answer
-from kallyai_mcp.tools.text.calls import record_party
+from kallyai_mcp.tools.text.calls import party_of
 from kallyai_mcp.tools.text.canceling import canceled, not_canceled
 from kallyai_mcp.tools.text.plain import zone_of
 from kallyai_mcp.tools.user_language import reads_spanish
@@ -83,7 +83,7 @@ async def cancel(app_context: AppContext, id_: str) -> CallToolResult:
     done = record.is_open and await app_context.calls.cancel(record.tracking_id)
     record = await app_context.calls.find(record.tracking_id) or record
     structure = _short(call_answer(CallView.of_record(record), app_context.now()))
-    party, spanish = str(record_party(record)), await reads_spanish(app_context, record.submission.language)
+    party, spanish = str(party_of(record.submission)), await reads_spanish(app_context, record.submission.language)
     if done or record.state is CallState.CANCELED:
         structure.status, structure.placed = "canceled", "no"
         return answer(canceled(party, spanish=spanish), structure)

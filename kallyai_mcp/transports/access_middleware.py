@@ -4,7 +4,6 @@ import math
 
 from mcp.server.auth.middleware.auth_context import AuthContextMiddleware
 from mcp.server.auth.middleware.bearer_auth import AuthenticatedUser
-from mcp.server.auth.provider import AccessToken
 from starlette.authentication import AuthCredentials
 from starlette.datastructures import Headers
 from starlette.responses import JSONResponse, PlainTextResponse, Response
@@ -43,7 +42,7 @@ class AccessMiddleware:
         self._policy = policy
         self._streams = OpenStreams(policy.verifier)
         self._throttle: BearerThrottle | None = None
-        if policy.verifier is not None and policy.wrong_bearer_limit is not None:
+        if policy.verifier is not None:
             self._throttle = BearerThrottle(policy.verifier, policy.is_known, policy.wrong_bearer_limit)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -81,9 +80,9 @@ class AccessMiddleware:
     async def _find_caller(self, scope: Scope, bearer: str | None) -> str | Response:
         """Put the user into the scope; returns the caller that limits count, or the refusal."""
         caller = network_of(scope["client"][0]) if scope.get("client") else UNKNOWN
-        if self._policy.verifier is not None:
+        if self._throttle is not None:
             try:
-                token = await self._verify(bearer, caller) if bearer is not None else None
+                token = await self._throttle.check(bearer, caller) if bearer is not None else None
             except TooManyAttemptsError as error:
                 return _retry_later(429, "Too many wrong tokens from this address", error.retry_after)
             except VerificationUnavailableError as error:
@@ -94,11 +93,6 @@ class AccessMiddleware:
             caller = token.subject or token.client_id
         wait = self._policy.rate_limit.acquire(caller) if self._policy.rate_limit is not None else 0
         return _retry_later(429, "Too many requests", wait) if wait > 0 else caller
-
-    async def _verify(self, bearer: str, address: str) -> AccessToken | None:
-        if self._throttle is not None:
-            return await self._throttle.check(bearer, address)
-        return await self._policy.verifier(bearer) if self._policy.verifier is not None else None
 
     def _unauthorized(self, scope: Scope) -> Response:
         """The challenge of RFC 6750, with the metadata's URL (RFC 9728, section 5.1)."""

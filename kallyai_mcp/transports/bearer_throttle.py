@@ -39,7 +39,9 @@ class BearerThrottle:
     locked out by others at the same address. All IPv6 addresses of one /64 count as one, because one household has it.
     """
 
-    def __init__(self, verifier: Verifier, is_known: Callable[[str], bool], wrong_bearer_limit: RateLimit) -> None:
+    def __init__(
+        self, verifier: Verifier, is_known: Callable[[str], bool], wrong_bearer_limit: RateLimit | None
+    ) -> None:
         self._verifier = verifier
         self._is_known = is_known
         self._limit = wrong_bearer_limit
@@ -52,7 +54,7 @@ class BearerThrottle:
             VerificationUnavailableError: It can't be checked now.
             TooManyAttemptsError: It was not checked.
         """
-        if self._is_known(bearer):
+        if self._limit is None or self._is_known(bearer):
             return await self._verifier(bearer)
         network = network_of(address)
         limiter = self._checks.setdefault(network, anyio.CapacityLimiter(_CONCURRENT_CHECKS))

@@ -6,7 +6,7 @@ from datetime import datetime
 from kallyai_mcp.calls.outcome import Outcome
 from kallyai_mcp.calls.records import CallState
 from kallyai_mcp.tools.call_view import CallView
-from kallyai_mcp.tools.text.calls import callee, thing
+from kallyai_mcp.tools.text.calls import party_of, thing
 from kallyai_mcp.tools.text.plain import duration, quoted, word, zone_of
 from kallyai_mcp.tools.text.reader import Reader
 from kallyai_mcp.tools.text.scheduled import due
@@ -125,7 +125,7 @@ def _row(view: CallView, reader: Reader, room: int) -> str:
     id_ = view.call_id or (record.tracking_id if record is not None else "")
     if record is not None and view.outcome in (None, Outcome.UNKNOWN) and call is None:
         id_ = record.tracking_id
-    who = callee(view, spanish=spanish).in_row(24 if room == _WIDE else 16)
+    who = party_of(view.submission, spanish=spanish).in_row(24 if room == _WIDE else 16)
     parts = (at, state_in_words(view, spanish), who, _detail(view, reader, room), word(id_))
     return "  ".join(part for part in parts if part)
 

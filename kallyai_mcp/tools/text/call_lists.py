@@ -3,16 +3,15 @@
 from collections.abc import Sequence
 
 from kallyai_mcp.api.errors import PolicyError
-from kallyai_mcp.api.models import Submission
 from kallyai_mcp.calls.call_lists import CallList, Why
 from kallyai_mcp.calls.outcome import Outcome
 from kallyai_mcp.calls.records import CallRecord, CallState
 from kallyai_mcp.tools.call_view import CallView
 from kallyai_mcp.tools.text.call_list import reason, state_in_words
-from kallyai_mcp.tools.text.calls import Party, booked_time, record_party
+from kallyai_mcp.tools.text.calls import booked_time, party_of
 from kallyai_mcp.tools.text.canceling import list_canceled
 from kallyai_mcp.tools.text.errors import forbidden
-from kallyai_mcp.tools.text.plain import one_line, quoted, sentence, word, zone_of
+from kallyai_mcp.tools.text.plain import quoted, sentence, word, zone_of
 from kallyai_mcp.tools.text.reader import Reader
 from kallyai_mcp.tools.text.times import when
 
@@ -106,7 +105,7 @@ def call_list(found: CallList, reader: Reader, *, is_duplicate: bool = False) ->
     """A list, as far as it is; a duplicate is one that was asked for again."""
     spanish = reader.spanish
     last = found.records[-1] if found.records else None
-    party = record_party(last) if last is not None else party_of(found.submissions[0])
+    party = party_of(last.submission if last is not None else found.submissions[0])
     called = sum(record.state is not CallState.REFUSED for record in found.records)
     values = {"party": party, "count": called, "why": _refusal(found, spanish)}
     is_other_time = found.why is Why.NEEDS_DECISION and last is not None and last.outcome is Outcome.BOOKED_OTHER_TIME
@@ -138,8 +137,7 @@ def call_list(found: CallList, reader: Reader, *, is_duplicate: bool = False) ->
 def task_status(found: CallList, *, spanish: bool, is_duplicate: bool = False) -> str:
     """How far a list is that an agent follows as a task."""
     if found.why is Why.CANCELED:
-        parties = "; ".join(str(party_of(submission)) for submission in found.not_called)
-        return list_canceled(parties, is_done=True, is_active=found.is_calling, spanish=spanish)
+        return list_canceled(found, spanish=spanish)
     position = max(1, len(found.records))
     party = party_of(found.submissions[position - 1])
     first = _say("task", spanish, party=party, number=position, count=len(found.submissions))
@@ -156,7 +154,7 @@ def listed(lists: Sequence[CallList], reader: Reader) -> list[str]:
         lines.append(f"{at}  {_say('listed', spanish, state=state)}  {word(found.list_id)}")
         for position, record in enumerate(found.records, 1):
             words, id_ = state_in_words(CallView.of_record(record), spanish), record.call_id or record.tracking_id
-            lines.append(f"  {position}. {record_party(record).in_row()}  {words}  {word(id_)}")
+            lines.append(f"  {position}. {party_of(record.submission).in_row()}  {words}  {word(id_)}")
         if found.not_called:
             parties = "; ".join(party_of(submission).in_row() for submission in found.not_called)
             key = "not_called_yet" if found.why is None else "not_called"
@@ -178,12 +176,6 @@ def calling(found: CallList, *, spanish: bool) -> str:
     return _say("calling", spanish, party=party, number=position, count=count)
 
 
-def party_of(submission: Submission) -> Party:
-    """Who a submission is for."""
-    name = submission.business_name
-    return Party(submission.respondent_phone, one_line(name) if name else None)
-
-
 def _row(record: CallRecord, reader: Reader) -> str:
     view, spanish = CallView.of_record(record), reader.spanish
     call, said = view.call, ""
@@ -193,7 +185,7 @@ def _row(record: CallRecord, reader: Reader) -> str:
     if record.state is CallState.REFUSED and record.error is not None:
         why = word(record.error.code)
     facts = ", ".join(filter(None, (state_in_words(view, spanish), why, booked_time(view, reader))))
-    return f"{record_party(record)}: {facts}.{said} {word(record.call_id or record.tracking_id)}"
+    return f"{party_of(record.submission)}: {facts}.{said} {word(record.call_id or record.tracking_id)}"
 
 
 def _refusal(found: CallList, spanish: bool) -> str:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 
 from kallyai_mcp.api.errors import ResponseLostError
-from kallyai_mcp.api.models import Call
+from kallyai_mcp.api.models import Call, Submission, SubmissionEcho
 from kallyai_mcp.calls.numbers import for_people, local_time
 from kallyai_mcp.calls.outcome import Outcome
 from kallyai_mcp.calls.records import CallRecord
@@ -46,25 +46,12 @@ class Party:
         return named(self.name, limit) if self.name else None, number
 
 
-def party_of(call: Call, *, spanish: bool = False) -> Party:
-    """Who `call` went to."""
-    name, phone = call.submission.business_name, call.submission.respondent_phone
+def party_of(submission: Submission | SubmissionEcho, *, spanish: bool = False) -> Party:
+    """Who is called."""
+    name, phone = submission.business_name, submission.respondent_phone
     if phone is not None and not _NUMBER.fullmatch(phone):
         phone = quoted(phone, 24)
     return Party(phone, one_line(name) if name else None, spanish)
-
-
-def record_party(record: CallRecord) -> Party:
-    """Who is called by the call of `record`."""
-    name = record.submission.business_name
-    return Party(record.submission.respondent_phone, one_line(name) if name else None)
-
-
-def callee(view: CallView, *, spanish: bool = False) -> Party:
-    """Who is called."""
-    if view.record is not None:
-        return record_party(view.record)
-    return party_of(view.call, spanish=spanish) if view.call is not None else Party(None, None, spanish)
 
 
 def outcome(view: CallView, call: Call, reader: Reader, *, few_left: str | None = None) -> str:
@@ -97,7 +84,7 @@ def outcome(view: CallView, call: Call, reader: Reader, *, few_left: str | None 
 
 def _headline(view: CallView, call: Call, reader: Reader) -> str:
     spanish, seconds = reader.spanish, call.duration_seconds
-    party = callee(view, spanish=spanish)
+    party = party_of(view.submission, spanish=spanish)
     after = say("after", spanish, duration=duration(seconds)) if seconds is not None else ""
     match view.outcome:
         case Outcome.BOOKED:
@@ -173,13 +160,14 @@ def in_progress(view: CallView, reader: Reader, *, is_duplicate: bool = False) -
         key = "in_progress_lost"
     id_ = record.tracking_id if record is not None else one_line(view.call_id or "")
     waiting = say("waiting", spanish, wait=wait) if wait > 0 else ""
-    first = f"{say(key, spanish, party=callee(view, spanish=spanish), elapsed=elapsed)} {say('continues', spanish)}"
+    party = party_of(view.submission, spanish=spanish)
+    first = f"{say(key, spanish, party=party, elapsed=elapsed)} {say('continues', spanish)}"
     return f"{first}\n{say('next', spanish, id=id_, waiting=waiting)}"
 
 
 def so_far(record: CallRecord, now: datetime, *, spanish: bool) -> str:
     """How long the call of `record` has lasted, for a user who waits."""
-    return say("so_far", spanish, party=record_party(record), elapsed=duration(record.elapsed(now)))
+    return say("so_far", spanish, party=party_of(record.submission), elapsed=duration(record.elapsed(now)))
 
 
 def task_status(record: CallRecord, reader: Reader, *, is_duplicate: bool = False) -> str:
@@ -187,7 +175,7 @@ def task_status(record: CallRecord, reader: Reader, *, is_duplicate: bool = Fals
     if not record.is_active:
         return say("task_canceled", reader.spanish)
     key = "task" if record.response_lost_at is None else "task_lost"
-    first = say(key, reader.spanish, party=record_party(record), elapsed=duration(record.elapsed(reader.now)))
+    first = say(key, reader.spanish, party=party_of(record.submission), elapsed=duration(record.elapsed(reader.now)))
     joined = f"{say('task_joined', reader.spanish)} " if is_duplicate else ""
     return f"{joined}{first} {say('task_no_end', reader.spanish)}"
 
@@ -195,7 +183,9 @@ def task_status(record: CallRecord, reader: Reader, *, is_duplicate: bool = Fals
 def unknown(record: CallRecord, *, spanish: bool) -> str:
     """A call that may have been placed, and what to do so that it is not placed twice."""
     key = "unknown_lost" if isinstance(record.error, ResponseLostError) else "unknown"
-    return say(key, spanish, party=record_party(record), check=say("check_first", spanish, id=record.tracking_id))
+    return say(
+        key, spanish, party=party_of(record.submission), check=say("check_first", spanish, id=record.tracking_id)
+    )
 
 
 def already_placed(record: CallRecord, reader: Reader, *, was_active: bool) -> str:

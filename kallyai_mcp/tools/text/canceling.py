@@ -1,5 +1,8 @@
 """How the result of cancel_call reads."""
 
+from kallyai_mcp.calls.call_lists import CallList, Why
+from kallyai_mcp.tools.text.calls import party_of
+
 _SENTENCES: dict[str, tuple[str, str]] = {
     "canceled": (
         "Canceled: {party} will not be called. Nothing else has to be done.",
@@ -34,13 +37,14 @@ def canceled(party: str, *, spanish: bool) -> str:
     return _SENTENCES["canceled"][spanish].format(party=party)
 
 
-def list_canceled(parties: str, *, is_done: bool, is_active: bool, spanish: bool) -> str:
-    """A list of calls that is canceled, or was over (not `is_done`); `parties` are not called any more."""
-    if not is_done:
+def list_canceled(found: CallList, *, spanish: bool) -> str:
+    """A list of calls that is canceled, or was over."""
+    if found.why is not Why.CANCELED:
         return _SENTENCES["list_over"][spanish]
+    parties = "; ".join(str(party_of(submission)) for submission in found.not_called)
     texts = [_SENTENCES["list"][spanish]]
     texts += [_SENTENCES["list_not_called"][spanish].format(parties=parties)] if parties else []
-    texts += [_SENTENCES["list_in_progress"][spanish]] if is_active else []
+    texts += [_SENTENCES["list_in_progress"][spanish]] if found.is_calling else []
     return " ".join(texts)
 
 

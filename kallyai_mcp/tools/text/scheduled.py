@@ -3,7 +3,7 @@
 from kallyai_mcp.calls.numbers import zone_of_number
 from kallyai_mcp.calls.records import CallRecord
 from kallyai_mcp.calls.schedule import Schedule
-from kallyai_mcp.tools.text.calls import record_party
+from kallyai_mcp.tools.text.calls import party_of
 from kallyai_mcp.tools.text.plain import zone_of
 from kallyai_mcp.tools.text.reader import Reader
 from kallyai_mcp.tools.text.times import day_and_hour, differs, hour
@@ -37,7 +37,7 @@ def scheduled(record: CallRecord, reader: Reader, *, is_duplicate: bool = False)
     first = _say(
         key,
         spanish,
-        party=record_party(record),
+        party=party_of(record.submission),
         when=due(schedule, record.submission.respondent_phone, record.timezone, reader),
         attempts=_earlier(record, reader),
         number=schedule.attempt,

@@ -30,7 +30,7 @@ def conversation(call: Call | None, transcript: Transcript, reader: Reader) -> s
     zone, spanish = zone_of(reader.timezone), reader.spanish
     conversation = "Conversación" if spanish else "Conversation"
     facts = [
-        f"{conversation} {'con' if spanish else 'with'} {party_of(call, spanish=spanish)}"
+        f"{conversation} {'con' if spanish else 'with'} {party_of(call.submission, spanish=spanish)}"
         if call is not None
         else conversation
     ]
