@@ -122,18 +122,10 @@ def _written_moment(value: Any) -> datetime:
     raise PydanticCustomError("moment", "is not a date and time", {})
 
 
-NotBefore = Annotated[
-    datetime,
-    BeforeValidator(_written_moment),
-    WithJsonSchema({"type": "string"}),
-]
+NotBefore = Annotated[datetime, BeforeValidator(_written_moment), WithJsonSchema({"type": "string"})]
 """A moment; without an offset in its text it has no zone yet."""
 
-Retries = Annotated[
-    int,
-    Field(ge=0, le=MOST_RETRIES),
-    BeforeValidator(_no_bool),
-]
+Retries = Annotated[int, Field(ge=0, le=MOST_RETRIES), BeforeValidator(_no_bool)]
 
 CallId = Annotated[str, AfterValidator(check_call_id)]
 """A `call_id` or `tracking_id`; anything else is "no such call", which pydantic passes on as it is raised."""

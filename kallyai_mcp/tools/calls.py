@@ -43,8 +43,7 @@ from kallyai_mcp.tools.user_language import note_language, reads_spanish
 async def make_call(
     *,
     task_category: Annotated[
-        Literal["restaurant", "clinic", "hotel", "general"],
-        Field(description="restaurant, clinic, hotel, or general"),
+        Literal["restaurant", "clinic", "hotel", "general"], Field(description="restaurant, clinic, hotel, or general")
     ],
     task_description: TaskDescription,
     respondent_phone: Annotated[PhoneNumber, Field(description="Number to call, E.164: +14155551234")],

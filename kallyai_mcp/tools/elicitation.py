@@ -24,22 +24,13 @@ from typing import Any, Literal, NamedTuple
 
 from mcp.server.elicitation import render_elicitation_schema
 from mcp.server.mcpserver import Context
-from mcp.shared.exceptions import MCPError, NoBackChannelError
-from mcp.types import (
-    ElicitRequest,
-    ElicitRequestFormParams,
-    ElicitRequestURLParams,
-    ElicitResult,
-    InputRequiredResult,
-)
-from mcp.types.version import is_version_at_least
+from mcp.shared.exceptions import MCPError
+from mcp.types import ElicitRequest, ElicitRequestFormParams, ElicitRequestURLParams, ElicitResult, InputRequiredResult
+from mcp.types.version import MODERN_PROTOCOL_VERSIONS
 from pydantic import BaseModel
 
 from kallyai_mcp.tools.context import AppContext
 from kallyai_mcp.tools.text.plain import cut
-
-_FIRST_WITH_INPUT_REQUIRED = "2026-07-28"
-"""The first protocol version in which a client gets a question as the result of its call."""
 
 _LONGEST_TITLE = 80
 
@@ -87,7 +78,7 @@ class Elicitation:
         # A client that names no mode shows forms: before modes had names, there was no other.
         self.shows_forms = elicitation is not None and (elicitation.form is not None or elicitation.url is None)
         self.opens_links = elicitation is not None and elicitation.url is not None
-        self._asks_by_result = is_version_at_least(ctx.protocol_version or "", _FIRST_WITH_INPUT_REQUIRED)
+        self._asks_by_result = ctx.protocol_version in MODERN_PROTOCOL_VERSIONS
         self._asked: dict[str, _Question] = {}
         self._replies: dict[str, Reply] = {}
         if self._asks_by_result:
@@ -131,7 +122,7 @@ class Elicitation:
                 result = await session.elicit_form(params.message, params.requested_schema, request_id)
             else:
                 result = await session.elicit_url(params.message, params.url, str(uuid.uuid4()), request_id)
-        except (MCPError, NoBackChannelError):
+        except MCPError:  # also if nothing can be sent to it
             return None
         return _to_reply(result, str(uuid.uuid4()))
 

@@ -36,10 +36,7 @@ PastCallId = Annotated[CallId, Field(description="From make_call or list_calls")
 
 
 async def list_calls(
-    *,
-    limit: Limit = 10,
-    offset: Offset = 0,
-    ctx: Context[AppContext, Any],
+    *, limit: Limit = 10, offset: Offset = 0, ctx: Context[AppContext, Any]
 ) -> Annotated[CallToolResult, CallListAnswer]:
     """List calls with their outcomes, newest first, one line each."""
     text, structure = await list_page(ctx.request_context.lifespan_context, limit=limit, offset=offset)
@@ -47,11 +44,7 @@ async def list_calls(
 
 
 async def list_page(app_context: AppContext, *, limit: int, offset: int) -> tuple[str, CallListAnswer]:
-    """A page of calls, newest first: the text and the structure.
-
-    Raises:
-        KallyAIError: As the methods of the API client and of `CallService`.
-    """
+    """A page of calls, newest first: the text and the structure."""
     unsettled, lists = await _unsettled(app_context) if offset == 0 else ([], [])
     page = await app_context.api().list_calls(limit=limit, offset=offset)
     known = await _records(app_context, page.calls)
@@ -127,11 +120,7 @@ async def get_transcript(
 
 
 async def transcript(app_context: AppContext, call_id: str) -> tuple[str, TranscriptAnswer]:
-    """Who said what in a call: the text, in which it is between delimiters, and the structure.
-
-    Raises:
-        KallyAIError: As the methods of the API client, and as `service_id`.
-    """
+    """Who said what in a call: the text, in which it is between delimiters, and the structure."""
     call_id = await service_id(app_context, call_id)
     spoken = await app_context.api().get_transcript(call_id)
     try:

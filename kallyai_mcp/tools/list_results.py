@@ -57,11 +57,7 @@ def candidates_of(submissions: Sequence[Submission]) -> list[CandidateAnswer]:
 
 
 async def cancel_list(app_context: AppContext, found: CallList) -> CallToolResult:
-    """Let a list stop for good, and say which of its candidates are not called.
-
-    Raises:
-        KallyAIError: As the methods of `CallService`.
-    """
+    """Let a list stop for good, and say which of its candidates are not called."""
     id_ = found.list_id
     await app_context.calls.cancel_list(id_)
     found = await app_context.calls.find_list(id_) or found  # the next call may have been reserved since

@@ -146,11 +146,7 @@ class ListTask:
 
 
 async def find_task(app_context: AppContext, id_: str) -> CallTask | ListTask | None:
-    """The task of this account with this id; None if there is none.
-
-    Raises:
-        KallyAIError: As `CallService.find`.
-    """
+    """The task of this account with this id; None if there is none."""
     list_id, _, began = id_.rpartition(".")
     if began.isascii() and began.isdecimal() and len(began) <= _DIGITS:
         found = await app_context.calls.find_list(list_id)

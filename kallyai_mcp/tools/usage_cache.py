@@ -38,11 +38,7 @@ class UsageCache:
         self._entries: OrderedDict[str, _Entry] = OrderedDict()
 
     async def get(self, api: "KallyAI", account: str, now: datetime) -> tuple[Statistics, Subscription | None]:
-        """Return the statistics of `account`, and its subscription if there is one that this sign-in may read.
-
-        Raises:
-            KallyAIError: As the client's methods.
-        """
+        """Return the statistics of `account`, and its subscription if there is one that this sign-in may read."""
         entry = self._entries.get(account)
         if entry is not None and now < entry.until:
             statistics = await api.get_statistics()

@@ -10,11 +10,7 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from kallyai_mcp.transports.access_policy import AccessPolicy
-from kallyai_mcp.transports.bearer_throttle import (
-    BearerThrottle,
-    TooManyAttemptsError,
-    VerificationUnavailableError,
-)
+from kallyai_mcp.transports.bearer_throttle import BearerThrottle, TooManyAttemptsError, VerificationUnavailableError
 from kallyai_mcp.transports.client_address import UNKNOWN
 from kallyai_mcp.transports.open_streams import VERIFY_SECONDS, OpenStreams, is_stream
 from kallyai_mcp.transports.protected_resource import metadata_url

@@ -21,7 +21,7 @@ _CALL_ENDED: Final[dict[str, Any]] = {
     "inputSchema": {
         "type": "object",
         "properties": {
-            "call_id": {"type": "string", "description": "call_id or tracking_id of the one call or list to hear of"},
+            "call_id": {"type": "string", "description": "call_id or tracking_id of the one call or list to hear of"}
         },
         "additionalProperties": False,
     },

@@ -74,10 +74,7 @@ _WRONG: dict[str, tuple[str, str]] = {
         "{given} is after the appointment that the call asks for",
         "{given} es después de la cita que se pide",
     ),
-    "surrogates": (
-        "holds half of a surrogate pair, which is no text",
-        "contiene medio par sustituto, que no es texto",
-    ),
+    "surrogates": ("holds half of a surrogate pair, which is no text", "contiene medio par sustituto, que no es texto"),
     "unknown": ("{tool} has no such argument; it takes {takes}", "{tool} no tiene ese argumento; acepta {takes}"),
     "unknown_takes_none": (
         "{tool} has no such argument; it takes none",

@@ -77,10 +77,7 @@ _SENTENCES: dict[str, tuple[str, str]] = {
         "In progress: the connection broke, and whether {party} was called is being checked ({elapsed} so far).",
         "En curso: la conexión se cortó y se está comprobando si se llamó a {party} ({elapsed} hasta ahora).",
     ),
-    "continues": (
-        "It continues without you; do not place it again.",
-        "Sigue sin ti; no la repitas.",
-    ),
+    "continues": ("It continues without you; do not place it again.", "Sigue sin ti; no la repitas."),
     "so_far": ("{party}: {elapsed} so far", "{party}: {elapsed} hasta ahora"),
     "next": ('Next: get_call with call_id "{id}"{waiting}.', 'Después: get_call con call_id "{id}"{waiting}.'),
     "waiting": (" and wait_seconds {wait:g}", " y wait_seconds {wait:g}"),
@@ -100,10 +97,7 @@ _SENTENCES: dict[str, tuple[str, str]] = {
         "tasks/cancel can't end a phone call that was placed: it goes on to its end.",
         "tasks/cancel no puede terminar una llamada ya hecha: sigue hasta el final.",
     ),
-    "task_canceled": (
-        "The call was canceled before it was placed.",
-        "La llamada se canceló antes de hacerse.",
-    ),
+    "task_canceled": ("The call was canceled before it was placed.", "La llamada se canceló antes de hacerse."),
     # A call that was asked for again
     "already": (
         "Already called {ago}; no new call was placed. To call again on purpose: redial=true.",

@@ -23,10 +23,7 @@ _SENTENCES: dict[str, tuple[str, str]] = {
     ),
     "list": ("Canceled: nobody else is called.", "Cancelada: no se llama a nadie más."),
     "list_not_called": ("Not called: {parties}.", "Sin llamar: {parties}."),
-    "list_in_progress": (
-        "The call in progress can't be hung up.",
-        "La llamada en curso no se puede colgar.",
-    ),
+    "list_in_progress": ("The call in progress can't be hung up.", "La llamada en curso no se puede colgar."),
     "list_over": ("Nothing to cancel: the list is over.", "No hay nada que cancelar: la lista ya terminó."),
     "number": ("the number", "el número"),
 }

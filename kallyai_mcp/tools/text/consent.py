@@ -72,11 +72,7 @@ def reasons(risk_flags: Sequence[RiskFlag], spanish: bool) -> str:
 
 
 def preview(
-    submission: Submission,
-    risk_flags: Sequence[RiskFlag],
-    usage: Statistics | None,
-    schedule: Schedule,
-    reader: Reader,
+    submission: Submission, risk_flags: Sequence[RiskFlag], usage: Statistics | None, schedule: Schedule, reader: Reader
 ) -> str:
     """The call as its user sees it before it is placed; `usage` is None when it is not known."""
     phone, spanish = submission.respondent_phone, reader.spanish

@@ -35,10 +35,7 @@ _CATEGORIES = {
 }
 
 _MISSING = {
-    "respondent_phone": (
-        "their phone number, with its country",
-        "su número de teléfono, con el prefijo del país",
-    ),
+    "respondent_phone": ("their phone number, with its country", "su número de teléfono, con el prefijo del país"),
     "appointment_date": ("the day", "el día"),
     "appointment_time": ("the time", "la hora"),
     "nights": ("how many nights", "cuántas noches"),
