@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from mcp.server.mcpserver import Context
 from mcp.types import CallToolResult
-from pydantic import BaseModel, Field, create_model
+from pydantic import Field, create_model
 
 from kallyai_mcp.api.errors import KallyAIError
 from kallyai_mcp.api.models import Statistics, Submission
@@ -127,7 +127,8 @@ async def ask_user(
             return replace(agreed, how="confirmation", confirmation_id=id_)
     elicitation = Elicitation(ctx)
     if elicitation.shows_forms:
-        form = consent_form(spanish, question.schedule)
+        title, description = texts.call_now(spanish, later=question.schedule.not_before is not None)
+        form = create_model("Consent", call_now=(bool, Field(title=title, description=description)))
         asked = " ".join((*about, *agreed.risk_flags, *used))
         reply = await elicitation.ask("consent", question.preview, form, about=asked)
         if reply is not None:
@@ -155,12 +156,6 @@ async def risks_of(
     read = await usage_of(app_context, found.account.account)
     usage, due = read[0] if read is not None else None, schedule.not_before or app_context.now()
     return risk_flags(submission, usage, now=due, last_call=found.last_call), usage
-
-
-def consent_form(spanish: bool, schedule: Schedule = NOW) -> type[BaseModel]:
-    """The form with which the user agrees to a call."""
-    title, description = texts.call_now(spanish, later=schedule.not_before is not None)
-    return create_model("Consent", call_now=(bool, Field(title=title, description=description)))
 
 
 def client_name(ctx: Context[AppContext, Any]) -> str | None:

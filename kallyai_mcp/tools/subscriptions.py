@@ -5,7 +5,7 @@ where it has a session that can get a notification (stdio and `/sse`, but not `/
 """
 
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
@@ -185,8 +185,6 @@ def is_stateless(ctx: ServerRequestContext[Any, Any]) -> bool:
 
 def _without_subscribing(result: HandlerResult) -> HandlerResult:
     """The result of initialize without the subscribe capability."""
-    if not isinstance(result, dict):
-        return result
-    capabilities: Mapping[str, Any] = result.get("capabilities") or {}
-    resources: Mapping[str, Any] = capabilities.get("resources") or {}
-    return result | {"capabilities": {**capabilities, "resources": {**resources, "subscribe": False}}}
+    if isinstance(result, dict) and "resources" in result["capabilities"]:
+        result["capabilities"]["resources"]["subscribe"] = False
+    return result

@@ -86,7 +86,6 @@ _SENTENCES: dict[str, tuple[str, str]] = {
     "again": ("Asked for before; nothing was placed twice. ", "Ya se había pedido; no se hizo nada dos veces. "),
     "not_called": ("Not called: {parties}.", "Sin llamar: {parties}."),
     "not_called_yet": ("Not called yet: {parties}.", "Aún sin llamar: {parties}."),
-    "listed": ("call_around: {state}", "call_around: {state}"),
     "state_in_progress": ("in progress, {number} of {count}", "en curso, {number} de {count}"),
     "state_ending": ("canceled, its last call is in progress", "cancelada, su última llamada está en curso"),
     "state_needs_decision": ("needs a decision", "falta una decisión"),
@@ -151,7 +150,7 @@ def listed(lists: Sequence[CallList], reader: Reader) -> list[str]:
         number, count = max(1, len(found.records)), len(found.submissions)
         state = _say(f"state_{state_of(found)}", spanish, number=number, count=count)
         at = when(found.asked_at, zone_of(reader.timezone), reader.now, spanish=spanish)
-        lines.append(f"{at}  {_say('listed', spanish, state=state)}  {word(found.list_id)}")
+        lines.append(f"{at}  call_around: {state}  {word(found.list_id)}")
         for position, record in enumerate(found.records, 1):
             words, id_ = state_in_words(CallView.of_record(record), spanish), record.call_id or record.tracking_id
             lines.append(f"  {position}. {party_of(record.submission).in_row()}  {words}  {word(id_)}")
