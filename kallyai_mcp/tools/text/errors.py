@@ -12,18 +12,18 @@ from kallyai_mcp.tools.text.plain import capitalized, duration, link, number, on
 _MAX_LENGTH = 600
 """Characters of KallyAI's own words in an error."""
 
-_KINDS: tuple[tuple[type[errors.KallyAIError], str], ...] = (
-    (errors.NotConnectedError, "connection_failed"),
-    (errors.ResponseLostError, "answer_lost"),
-    (errors.UnreadableResponseError, "unreadable_answer"),
-    (errors.NotFoundError, "not_found"),
-    (errors.BotCheckError, "bot_check"),
-    (errors.RateLimitedError, "rate_limited"),
-    (errors.UnavailableError, "unavailable"),
-    (errors.UnauthorizedError, "unauthorized"),
-    (errors.ServiceError, "service_error"),
+_KINDS = (
+    errors.NotConnectedError,
+    errors.ResponseLostError,
+    errors.UnreadableResponseError,
+    errors.NotFoundError,
+    errors.BotCheckError,
+    errors.RateLimitedError,
+    errors.UnavailableError,
+    errors.UnauthorizedError,
+    errors.ServiceError,
 )
-"""The explanation for each kind of error whose code has none of its own."""
+"""The kinds of errors whose default code explains those whose own code has no explanation."""
 
 _CODES_SHOWN = (errors.ServiceError, errors.NotConnectedError, errors.ResponseLostError, errors.UnreadableResponseError)
 
@@ -114,10 +114,8 @@ def _maybe(error: errors.KallyAIError, spanish: bool) -> str:
 def _explain(error: errors.KallyAIError, spanish: bool) -> tuple[str, str]:
     if isinstance(error, errors.PolicyError):
         return _policy(error, spanish)
-    found = EXPLANATIONS.get(error.code)
-    if found is None:
-        kind = next((kind for cls, kind in _KINDS if isinstance(error, cls)), None)
-        found = EXPLANATIONS[kind] if kind is not None else None
+    of_kind = (EXPLANATIONS[kind.default_code] for kind in _KINDS if isinstance(error, kind))
+    found = EXPLANATIONS.get(error.code) or next(of_kind, None)
     if found is None:
         return one_line(str(error)).rstrip("."), "Díselo al usuario" if spanish else "Tell the user"
     if error.retry_after:
