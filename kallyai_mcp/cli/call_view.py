@@ -9,7 +9,7 @@ from kallyai_mcp.calls.numbers import for_people
 from kallyai_mcp.cli.console import cells, row_width, styled, table, wrapped
 from kallyai_mcp.cli.words import Words
 from kallyai_mcp.tools.results import OneCallAnswer, SpokenLine
-from kallyai_mcp.tools.text.call_list import reason
+from kallyai_mcp.tools.text.listing import reason
 from kallyai_mcp.tools.text.plain import clock, duration, named, one_line, quoted, zone_of
 from kallyai_mcp.tools.text.times import city, day_and_hour, differs, when
 

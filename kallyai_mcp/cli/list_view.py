@@ -8,7 +8,7 @@ from kallyai_mcp.cli.call_view import appointment_time, callee, outcome_of, outc
 from kallyai_mcp.cli.console import styled, wrapped
 from kallyai_mcp.cli.words import Words
 from kallyai_mcp.tools.results import CallAnswer, CandidateAnswer, ListState
-from kallyai_mcp.tools.text.call_list import reason
+from kallyai_mcp.tools.text.listing import reason
 from kallyai_mcp.tools.text.plain import one_line, quoted
 
 _LOOKS: dict[str, dict[str, Any]] = {

@@ -23,8 +23,8 @@ from kallyai_mcp.tools.list_results import list_state
 from kallyai_mcp.tools.resource_links import CALENDAR, calendar_file, call_uri
 from kallyai_mcp.tools.results import CallAnswer, CallListAnswer, EventAnswer, SpokenLine, TranscriptAnswer, answer
 from kallyai_mcp.tools.text.calendar import event_words, rebuilt
-from kallyai_mcp.tools.text.call_list import listing
 from kallyai_mcp.tools.text.call_lists import listed
+from kallyai_mcp.tools.text.listing import listing
 from kallyai_mcp.tools.text.plain import visible
 from kallyai_mcp.tools.text.transcript import conversation, entries_shown
 from kallyai_mcp.tools.user_language import reader_of

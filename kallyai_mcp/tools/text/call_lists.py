@@ -7,10 +7,10 @@ from kallyai_mcp.calls.call_lists import CallList, Why
 from kallyai_mcp.calls.outcome import Outcome
 from kallyai_mcp.calls.records import CallRecord, CallState
 from kallyai_mcp.tools.call_view import CallView
-from kallyai_mcp.tools.text.call_list import reason, state_in_words
 from kallyai_mcp.tools.text.calls import booked_time, party_of
 from kallyai_mcp.tools.text.canceling import list_canceled
 from kallyai_mcp.tools.text.errors import forbidden
+from kallyai_mcp.tools.text.listing import reason, state_in_words
 from kallyai_mcp.tools.text.plain import quoted, sentence, word, zone_of
 from kallyai_mcp.tools.text.reader import Reader
 from kallyai_mcp.tools.text.times import when
