@@ -10,10 +10,10 @@ from mcp_types import SERVER_INFO_META_KEY
 
 from kallyai_mcp.logs import Correlation
 from kallyai_mcp.server.cancellations import METHODS as CANCELLATIONS
-from kallyai_mcp.server.cancellations import Cancellations, sender_of
+from kallyai_mcp.server.cancellations import Cancellations
+from kallyai_mcp.server.delivery_middleware import METHODS as DELIVERY
+from kallyai_mcp.server.delivery_middleware import note_deliveries
 from kallyai_mcp.server.extensions.events import declare_events
-from kallyai_mcp.tools.delivery_middleware import METHODS as DELIVERY
-from kallyai_mcp.tools.delivery_middleware import DeliveryMiddleware
 from kallyai_mcp.tools.elicitation import form_title
 from kallyai_mcp.tools.known_tools import known_tools
 from kallyai_mcp.tools.prompts import known_prompts
@@ -33,7 +33,7 @@ def middleware(subscriptions: Subscriptions, *, read_only: bool) -> list[ServerM
         (declare_events, {"initialize", "server/discover"}),
         (form_titles, {"tools/call"}),
         (Cancellations(), CANCELLATIONS),
-        (DeliveryMiddleware(sender_of), DELIVERY),
+        (note_deliveries, DELIVERY),
         (check_task_listeners, {"subscriptions/listen"}),
         (subscriptions, SUBSCRIPTIONS),
         (with_client_language, with_texts),
@@ -41,31 +41,27 @@ def middleware(subscriptions: Subscriptions, *, read_only: bool) -> list[ServerM
         (known_tools(read_only=read_only), {"tools/call"}),
         (known_prompts(read_only=read_only), {"prompts/get"}),
     ]
-    return [ByMethod(stack)]
+    return [_by_method(stack)]
 
 
-class ByMethod:
+def _by_method(stack: Sequence[tuple[ServerMiddleware[Any], AbstractSet[str] | None]]) -> ServerMiddleware[Any]:
     """A middleware of several: of these, a message passes only those that have something to do with its method.
 
-    Args:
-        stack: Middlewares, outermost first, each with the methods that it acts on; None for all.
+    They are given outermost first, each with the methods that it acts on; None for all.
     """
 
-    def __init__(self, stack: Sequence[tuple[ServerMiddleware[Any], AbstractSet[str] | None]]) -> None:
-        self._stack = [*reversed(stack)]
-        self._chosen: dict[str, list[ServerMiddleware[Any]]] = {
-            method: self._acting_on(method) for _, methods in stack for method in methods or ()
-        }
-        self._others = self._acting_on("")
+    def acting_on(method: str) -> list[ServerMiddleware[Any]]:
+        return [one for one, methods in reversed(stack) if methods is None or method in methods]
 
-    async def __call__(self, ctx: ServerRequestContext[Any, Any], call_next: CallNext) -> HandlerResult:
-        """Pass a message on."""
-        for one in self._chosen.get(ctx.method, self._others):
+    chosen = {method: acting_on(method) for _, methods in stack for method in methods or ()}
+    others = acting_on("")
+
+    async def pass_on(ctx: ServerRequestContext[Any, Any], call_next: CallNext) -> HandlerResult:
+        for one in chosen.get(ctx.method, others):
             call_next = partial(one, call_next=call_next)
         return await call_next(ctx)
 
-    def _acting_on(self, method: str) -> list[ServerMiddleware[Any]]:
-        return [one for one, methods in self._stack if methods is None or method in methods]
+    return pass_on
 
 
 async def form_titles(ctx: ServerRequestContext[Any, Any], call_next: CallNext) -> HandlerResult:

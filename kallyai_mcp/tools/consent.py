@@ -36,14 +36,7 @@ async def check(
 ) -> Consent | CallToolResult:
     """Get the consent for a call, with one read of the ledger; ask the user if that is needed.
 
-    Args:
-        submission: The call.
-        outdated: The consents that were refused as outdated; their confirmations don't count again.
-        schedule: When it is due, and how often it may be placed.
-        timezone: IANA name of the user's time zone.
-        redial: Place the call although the same one was placed.
-        confirmation: The confirmation that the agent sent, if it did.
-        ctx: The tool call's context.
+    `outdated` are the consents that were refused since they were given; their confirmations don't count again.
 
     Returns:
         The consent; or the result that tells the agent to ask the user, when the client can't show a form.

@@ -1,6 +1,6 @@
 """The tools about past calls: list_calls, get_transcript, get_calendar_event."""
 
-from collections.abc import Sequence
+from contextlib import suppress
 from typing import Annotated, Any
 
 from mcp.server.apps import client_supports_apps
@@ -45,9 +45,15 @@ async def list_calls(
 
 async def list_page(app_context: AppContext, *, limit: int, offset: int) -> tuple[str, CallListAnswer]:
     """A page of calls, newest first: the text and the structure."""
-    unsettled, lists = await _unsettled(app_context) if offset == 0 else ([], [])
+    unsettled: list[CallRecord] = []
+    lists: list[CallList] = []
+    known: dict[str, CallRecord] = {}
+    with suppress(LedgerUnavailableError):  # KallyAI's list can still be shown
+        if offset == 0:
+            unsettled, lists = await app_context.calls.list_unsettled(), await app_context.calls.list_unfinished()
     page = await app_context.api().list_calls(limit=limit, offset=offset)
-    known = await _records(app_context, page.calls)
+    with suppress(LedgerUnavailableError):
+        known = await app_context.calls.find_ended([call.call_id for call in page.calls])
     shown = [call for call in page.calls if not _is_listed_above(call, unsettled)]
     views = [CallView.of_listed(call, known.get(call.call_id), timezone=app_context.timezone) for call in shown]
     seen = offset + len(page.calls)
@@ -83,25 +89,6 @@ def _for_list(structure: CallAnswer) -> CallAnswer:
     }
     short["calendar_uri"] = None
     return structure.model_copy(update=short)
-
-
-async def _unsettled(app_context: AppContext) -> tuple[list[CallRecord], list[CallList]]:
-    """Calls without an outcome, and lists that go on or wait for the user.
-
-    None when the ledger can't be read, so that KallyAI's list can still be shown.
-    """
-    try:
-        return await app_context.calls.list_unsettled(), await app_context.calls.list_unfinished()
-    except LedgerUnavailableError:
-        return [], []
-
-
-async def _records(app_context: AppContext, calls: Sequence[Call]) -> dict[str, CallRecord]:
-    """Our records of those of `calls` that have ended, by KallyAI's id; none when the ledger can't be read."""
-    try:
-        return await app_context.calls.find_ended([call.call_id for call in calls])
-    except LedgerUnavailableError:
-        return {}
 
 
 def _is_listed_above(call: Call, unsettled: list[CallRecord]) -> bool:

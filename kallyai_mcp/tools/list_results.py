@@ -23,13 +23,7 @@ _SAID = 500
 async def list_result(app_context: AppContext, found: CallList, *, is_new: bool | None) -> CallToolResult:
     """The result for a list, as far as it is; the outcomes in it count as delivered.
 
-    Args:
-        app_context: What the tool works with.
-        found: The list.
-        is_new: This request started the list, or found it as a duplicate; None when it only asked about the list.
-
-    Raises:
-        LedgerUnavailableError: The ledger can't be used.
+    `is_new`: this request started the list, or found it as a duplicate; None when it only asked about the list.
     """
     for record in found.records:
         await app_context.calls.delivery.note(record, is_new=None)

@@ -45,11 +45,7 @@ _INITIALIZED = {"jsonrpc": "2.0", "method": "notifications/initialized"}
 
 
 class FirstAnswers:
-    """Answers on a pair of descriptors, from `start` to `stop`.
-
-    Args:
-        stdin: A pipe or a socket.
-        stdout: The same, or another one.
+    """Answers on a pair of descriptors, which are pipes or sockets, from `start` to `stop`.
 
     Attributes:
         answered: The lines that were answered or are known to need no answer, in order.

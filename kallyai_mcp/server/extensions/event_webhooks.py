@@ -27,15 +27,13 @@ from kallyai_mcp.tools.context import AppContext
 from kallyai_mcp.tools.tool_errors import protocol_errors
 from kallyai_mcp.urls import https_host
 
-_MAX_URL_LENGTH = 2_000
-
 _Context = ServerRequestContext[AppContext, Any]
 
 
 class Address(BaseModel, defer_build=True):
     """Where a subscription's events are sent."""
 
-    url: str = Field(max_length=_MAX_URL_LENGTH)
+    url: str = Field(max_length=2_000)
 
 
 class Delivery(Address):

@@ -144,15 +144,10 @@ def list_preview(
     *,
     goes_on: bool,
 ) -> str:
-    """A list of calls as its user sees it before the first one is placed, or the next one after a long time.
+    """A list of calls as its user sees it before the first one is placed, or before it `goes_on` after a long time.
 
-    Args:
-        submission: Of the first candidate; the others differ in the number and the name.
-        parties: Who may be called, in turn.
-        flags: The reasons to ask, for each.
-        until: When the list stops: `booked`, `answered`, or `all`.
-        reader: Who is asked.
-        goes_on: It has begun, and is to go on with those.
+    The `submission` is that of one candidate; the others differ in the number and the name. `parties` are those who may
+    be called, in turn, and `flags` the reasons to ask, for each.
     """
     spanish = reader.spanish
     heading, ends = (_LEFT if goes_on else _LISTS)[spanish], _UNTIL[until][spanish]
