@@ -15,7 +15,7 @@ import httpx
 from kallyai_mcp.api import sign_in_urls
 from kallyai_mcp.api.bearer import BearerAuth, TokenSource, same_origin
 from kallyai_mcp.api.call_ids import check_call_id
-from kallyai_mcp.api.error_responses import error_from, http_date
+from kallyai_mcp.api.error_responses import error_from, http_date, names_call
 from kallyai_mcp.api.errors import KallyAIError, NotSignedInError, ResponseLostError, UnavailableError
 from kallyai_mcp.api.models import (
     BillingPortal,
@@ -269,7 +269,7 @@ class KallyAI:
         response = await self._response_to(request, auth, secrets)
         if 200 <= response.status < 300:
             return response
-        raise _after_see_other(request, error_from(response))
+        raise _error_after(request, response)
 
     async def _response_to(
         self, request: httpx.Request, auth: BearerAuth | None, secrets: tuple[str, ...]
@@ -353,9 +353,13 @@ def _without_host(request: httpx.Request) -> dict[str, str]:
     return {name: value for name, value in request.headers.items() if name != "host"}
 
 
-def _after_see_other(request: httpx.Request, error: KallyAIError) -> KallyAIError:
-    """After 303, the service has acted on a POST, and the response is elsewhere (RFC 9110, section 15.4.4)."""
-    if request.method == "POST" and error.status == httpx.codes.SEE_OTHER:
+def _error_after(request: httpx.Request, response: ApiResponse) -> KallyAIError:
+    """The error for a response that is not a success; `ResponseLostError` if the service has acted on a POST.
+
+    After 303 the response is elsewhere (RFC 9110, section 15.4.4). An error that names a call came after that call.
+    """
+    error = error_from(response)
+    if request.method == "POST" and (error.status == httpx.codes.SEE_OTHER or names_call(response)):
         return error.restated(ResponseLostError, error.message, error.reason)
     return error
 

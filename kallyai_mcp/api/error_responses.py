@@ -23,12 +23,13 @@ _NO_QUOTA = QuotaExceededBody()
 
 @dataclass(frozen=True)
 class _ErrorBody:
-    """The parts of an error body; None for those that it lacks."""
+    """The parts of an error body; None for those that it lacks. `names_call`: it has the id of a call."""
 
     code: str | None = None
     message: str | None = None
     reason: str | None = None
     correlation_id: str | None = None
+    names_call: bool = False
     quota: QuotaExceededBody = _NO_QUOTA
 
 
@@ -62,6 +63,11 @@ def error_from(response: ApiResponse) -> KallyAIError:
         retry_after=retry_after(response.headers),
         **quota,
     )
+
+
+def names_call(response: ApiResponse) -> bool:
+    """Whether the body of an error has the id of a call, whatever its status is."""
+    return _read_body(response.body).names_call
 
 
 def retry_after(headers: Mapping[str, str]) -> float | None:
@@ -160,6 +166,7 @@ def _read_object(body: Mapping[str, Any]) -> _ErrorBody:
         reason=_first(_sentence(level.get("reason")) for level in levels)
         or _first(other for other in messages if other != message),
         correlation_id=_first(_sentence(level.get("correlation_id")) for level in (error_object, body, details_object)),
+        names_call=any(level.get("call_id") for level in levels),
         quota=QuotaExceededBody.model_validate({**body, **error_object, **details_object}),
     )
 

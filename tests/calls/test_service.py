@@ -117,6 +117,26 @@ async def test_a_refusal_as_late_as_the_end_of_a_call_proves_nothing(
     assert len(service.keys) == 1
 
 
+@pytest.mark.parametrize(
+    "refusal",
+    [
+        (402, shown(status="failed")),
+        (422, {"error": {"code": "safety_violation", "details": {"call_id": "c-1"}}}),
+        (429, {"call_id": 17, "detail": "cut off"}),
+    ],
+)
+async def test_a_refusal_that_names_a_call_does_not_prove_that_there_was_none(
+    place: str, clock: ManualClock, refusal: Reply
+) -> None:
+    """The minutes ran out during the call, or what was said was not allowed."""
+    service = Service(clock, [refusal], [shown(status="failed")])
+    async with world(service, place) as here:
+        record = await here.call()
+
+    assert record.call is not None
+    assert (record.state, record.call.status) == (CallState.ENDED, "failed")
+
+
 async def test_a_token_that_is_refused_after_the_call_is_not_renewed_to_place_it_again(
     place: str, clock: ManualClock
 ) -> None:
