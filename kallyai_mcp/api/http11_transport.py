@@ -25,8 +25,9 @@ _EYEBALLS_DELAY = 0.25
 class Http11Transport(httpx.AsyncBaseTransport):
     """Sends single requests; without redirects, cookies, and decoding.
 
-    A POST is sent only once. A GET whose connection closes before the first byte of a response is immediately sent once
-    more (RFC 9110, section 9.2.2).
+    A POST is sent only once, on a new connection: one that was used before may just have been closed by the server, or
+    bring a response that belongs to the last request. A GET whose connection closes before the first byte of a response
+    is immediately sent once more (RFC 9110, section 9.2.2).
 
     After `httpx.ConnectError`, `ConnectTimeout`, `ProxyError`, `LocalProtocolError`, and `UnsupportedProtocol`, nothing
     was sent. After every other `httpx.TransportError`, the request may have been sent.
@@ -55,9 +56,9 @@ class Http11Transport(httpx.AsyncBaseTransport):
         if (connecting := request.extensions.get("connecting")) is not None:
             connecting()
         body = await request.aread()
-        may_repeat = request.method == "GET"
+        may_repeat = is_get = request.method == "GET"
         while True:
-            connection = self._reusable(request.url) or await self._connect(request)
+            connection = (self._reusable(request.url) if is_get else None) or await self._connect(request)
             try:
                 return await self._exchange(connection, request, body)
             except BaseException as error:

@@ -17,10 +17,10 @@ CUT = b""
 
 
 async def test_the_next_request_uses_the_same_connection() -> None:
-    async with client_and_server(KEPT, KEPT, DETAILS) as (client, server):
+    async with client_and_server(KEPT, KEPT, KEPT) as (client, server):
         await client.get_statistics()
         await client.get_statistics()
-        assert (await client.create_call(SUBMISSION)).call_id == "uuid"
+        await client.get_statistics()
     assert (server.connections, len(server.requests)) == (1, 3)
 
 
@@ -38,12 +38,20 @@ async def test_a_get_whose_kept_connection_closes_is_sent_again_at_once() -> Non
     assert (server.connections, len(server.requests)) == (2, 3)
 
 
-async def test_a_call_whose_kept_connection_closes_is_lost_and_not_sent_again() -> None:
-    async with client_and_server(KEPT, CUT, DETAILS) as (client, server):
+async def test_a_call_is_sent_on_a_connection_of_its_own() -> None:
+    """On one that is kept, the server may send a response once more, or close it at that moment."""
+    repeated = answer({"error": {"code": "call_not_found"}}, 404, connection="keep-alive")
+    async with client_and_server(KEPT, DETAILS, repeated + DETAILS) as (client, server):
         await client.get_statistics()
+        assert (await client.create_call(SUBMISSION)).call_id == "uuid"
+    assert server.connections == 2
+
+
+async def test_a_call_whose_connection_closes_is_lost_and_not_sent_again() -> None:
+    async with client_and_server(CUT, DETAILS) as (client, server):
         with pytest.raises(ResponseLostError):
             await client.create_call(SUBMISSION)
-    assert (server.connections, len(server.requests)) == (1, 2)
+    assert (server.connections, len(server.requests)) == (1, 1)
 
 
 async def test_what_comes_without_a_request_is_no_response_to_the_next_one() -> None:
