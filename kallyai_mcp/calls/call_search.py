@@ -36,6 +36,7 @@ _LATE = timedelta(minutes=10)
 _ECHOED_BY_MEANING: dict[str, Callable[[Any], Any]] = {
     "respondent_phone": lambda value: re.sub(r"\D", "", str(value)),
     "user_phone": lambda value: re.sub(r"\D", "", str(value)),
+    "appointment_date": lambda value: str(value).strip()[:10],
     "appointment_time": lambda value: time_of_day(str(value)) or normalized(str(value)),
     "additional_instructions": lambda value: normalized(" ".join(value) if isinstance(value, list) else value),
 }
@@ -106,9 +107,9 @@ async def find_call(
         if listed.call_id.casefold() in others_ids or not _may_be(record, sent, listed):
             continue
         try:
-            call = await api.get_call(listed.call_id)
-        except NotFoundError:
-            continue
+            call = _with_listed(await api.get_call(listed.call_id), listed)
+        except NotFoundError:  # its details are not there yet, and it may be the one
+            return None
         if fits(record, sent, call):
             fitting.append(call)
     if len(fitting) != 1 or any(fits(other, other_sent, fitting[0]) for other, other_sent in others):
@@ -140,15 +141,35 @@ def _may_be(record: CallRecord, sent: SendTime, listed: Call) -> bool:
     return same_number and (listed.created_at is None or sent.admits(listed.created_at))
 
 
+def _with_listed(call: Call, listed: Call) -> Call:
+    """`call`, with the number and the date of its entry in the list where its details don't have them."""
+    number, at = listed.submission.respondent_phone, listed.created_at
+    return call.model_copy(
+        update={
+            "created_at": call.created_at or at,
+            "submission": call.submission.model_copy(
+                update={"respondent_phone": call.submission.respondent_phone or number}
+            ),
+        }
+    )
+
+
 async def _listed(api: "KallyAI", sent: SendTime) -> list[Call]:
-    """All entries of the list that may be as new as the request, whatever the order of the list is."""
+    """All entries of the list that may be as new as the request, whatever the order of the list is.
+
+    Nothing when the list changed between two pages: an entry that moved may have been in neither of them.
+    """
     found: dict[str, Call] = {}
     dates: list[datetime] = []
+    totals: set[int | None] = set()
     earliest = sent.at - _EARLY_UNKNOWN_CLOCK
     read = 0
     for _ in range(_MOST_PAGES):
         page = await api.list_calls(limit=_PAGE, offset=read)
         new = {call.call_id: call for call in page.calls if call.call_id not in found}
+        totals.add(page.total)
+        if len(totals) > 1 or (new and any(call.call_id in found for call in page.calls)):
+            return []
         found |= new
         read += len(page.calls)
         dates += [call.created_at for call in page.calls if call.created_at is not None]

@@ -1,6 +1,6 @@
 """Finding a call whose response was lost in the service's list; what is found must be certain."""
 
-from datetime import timedelta
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -51,6 +51,7 @@ async def test_a_call_that_does_not_agree_is_not_taken_for_the_lost_one(
         ({"appointment_time": "19:00"}, {"appointment_time": "19:00:00"}),
         ({"appointment_time": "19:00"}, {"appointment_time": "7:00 PM"}),
         ({"appointment_time": "00:30"}, {"appointment_time": "12:30 am"}),
+        ({"appointment_date": date(2026, 1, 28)}, {"appointment_date": "2026-01-28T00:00:00Z"}),
         ({}, {"respondent_phone": "+1 (415) 555-1234"}),
         ({}, {"task_description": "  BOOK a  table "}),
         (
@@ -200,3 +201,49 @@ async def test_a_call_that_was_found_while_someone_else_signed_in_is_not_taken(
 
     assert record.state is CallState.UNKNOWN
     assert record.call_id is None
+
+
+async def test_a_listed_call_whose_details_are_not_there_yet_leaves_doubt(place: str, clock: ManualClock) -> None:
+    service = Service(clock, [LOST], [shown(), shown("c-2")], without_details={"c-1"})
+    async with world(service, place) as here:
+        record = await here.call()
+        service.calls, service.without_details = [shown(), shown("c-2", party_size=2)], set()
+        found = await here.run(here.calls.find(record.tracking_id))
+
+    assert record.state is CallState.UNKNOWN
+    assert found is not None
+    assert found.call_id == "c-1"
+
+
+@pytest.mark.parametrize("with_total", [True, False])
+async def test_a_list_that_changes_while_it_is_read_leaves_doubt(
+    place: str, clock: ManualClock, *, with_total: bool
+) -> None:
+    """The call moves to the first page when that was read already, and another one fits."""
+    listed = [*OTHERS[:9], shown("c-2"), *OTHERS[9:50], shown(), *OTHERS[50:]]
+    moved = [shown(), *(call for call in listed if call["call_id"] != "c-1")]
+    service = Service(clock, [LOST], listed, page=40, with_total=with_total)
+    service.on_look = lambda looks: setattr(service, "calls", moved if looks % 2 == 0 else listed)
+    async with world(service, place) as here:
+        record = await here.call()
+
+    assert record.state is CallState.UNKNOWN
+
+
+async def test_a_list_that_loses_an_entry_while_it_is_read_leaves_doubt(place: str, clock: ManualClock) -> None:
+    listed = [*OTHERS[:9], shown("c-2"), *OTHERS[9:39], shown(), *OTHERS[39:]]
+    service = Service(clock, [LOST], listed, page=40)
+    service.on_look = lambda looks: setattr(service, "calls", listed[1:] if looks % 2 == 0 else listed)
+    async with world(service, place) as here:
+        record = await here.call()
+
+    assert record.state is CallState.UNKNOWN
+
+
+async def test_the_list_may_repeat_what_the_details_do_not(place: str, clock: ManualClock) -> None:
+    service = Service(clock, [LOST], [shown()])
+    service.details = {"call_id": "c-1", "status": "success", "highlights": "Booked"}
+    async with world(service, place) as here:
+        record = await here.call()
+
+    assert record.call_id == "c-1"

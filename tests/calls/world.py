@@ -60,6 +60,7 @@ class Service:
         calendar_reads: How often a calendar file was asked for.
         clock_offset: How many seconds its clock is ahead of the machine's; None: it sends no `Date`.
         details: Its answer to every request for one call; None: what it lists.
+        without_details: The ids of listed calls that it does not know yet when it is asked for one of them.
         page: How many calls it lists at once, at most.
         total: The total that it gives; None: the true one.
         with_total: It gives a total.
@@ -79,6 +80,7 @@ class Service:
     clock_offset: float | None = 0
     headers: dict[str, str] = field(default_factory=dict)
     details: Json | None = None
+    without_details: set[str] = field(default_factory=set)
     page: int = 200
     total: int | None = None
     with_total: bool = True
@@ -128,7 +130,8 @@ class Service:
             return self.list_status, {"calls": self.calls[offset : offset + limit]} | total
         if self.details is not None:
             return 200, self.details
-        found = [call for call in self.calls if request.url.path.endswith(f"/{call['call_id']}")]
+        shown = [call for call in self.calls if call["call_id"] not in self.without_details]
+        found = [call for call in shown if request.url.path.endswith(f"/{call['call_id']}")]
         return (200, found[0]) if found else (404, {"error": {"code": "call_not_found"}})
 
 
