@@ -16,7 +16,13 @@ from functools import partial
 
 import anyio
 
-from kallyai_mcp.api.errors import KallyAIError, NotConnectedError, RateLimitedError, ResponseLostError
+from kallyai_mcp.api.errors import (
+    KallyAIError,
+    NotConnectedError,
+    RateLimitedError,
+    ResponseLostError,
+    UnreadableResponseError,
+)
 from kallyai_mcp.api.models import Call
 from kallyai_mcp.calls.clock import Clock, Stopwatch
 from kallyai_mcp.calls.ledger.base import LedgerUnavailableError
@@ -72,8 +78,9 @@ class CallSender:
         while True:
             answer = await self._send(request)
             if isinstance(answer, Call):
-                await self._settler.take_answer(request.record, answer)
-                return
+                if await self._settler.take_answer(request.record, answer):
+                    return
+                answer = UnreadableResponseError("KallyAI answered with an earlier call.")
             if request.lost is None and proves_no_call(answer) and not self._may_be_placed(request):
                 request.may_have_left = False
                 tries += 1

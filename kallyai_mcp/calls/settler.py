@@ -96,22 +96,28 @@ class CallSettler:
             await self.finish(record, CallState.UNKNOWN, error=lost)
             return
 
-    async def take_answer(self, record: CallRecord, call: Call) -> None:
-        """Bring a call to its end that the service answered the record's own request with."""
+    async def take_answer(self, record: CallRecord, call: Call) -> bool:
+        """Bring a call to its end that the service answered the record's own request with.
+
+        Returns:
+            False when it is an earlier call, which does not tell whether a new one was placed.
+        """
         is_bound = await self._retries.until_written(partial(self._ledger().bind_call, record, call, proven=True))
         if not is_bound and await self._is_earlier(record, call):
-            words = "KallyAI answered with an earlier call, so it placed no new one."
-            await self.finish(record, CallState.REFUSED, error=KallyAIError(words, code="not_new"))
-        else:
-            await self._take(record, call)
+            return False
+        await self._take(record, call)
+        return True
 
     async def _is_earlier(self, record: CallRecord, call: Call) -> bool:
-        """Whether `call` surely is the call of another record; a service may use an id again for a new call."""
+        """Whether `call` surely is that of another request; a service may use an id again for a new call.
+
+        After the ledger was deleted, another record may be of the same request.
+        """
         other = await self._retries.until_written(partial(self._ledger().find, record.account, call.call_id))
         return (
             other is not None
             and other.call is not None
-            and other.tracking_id != record.tracking_id
+            and other.idempotency_key != record.idempotency_key
             and call.created_at is not None
             and call.created_at == other.call.created_at
         )

@@ -186,19 +186,30 @@ async def test_the_details_of_another_call_are_not_told_as_the_outcome(place: st
     assert record.call.call_id == "c-1"
 
 
-async def test_an_earlier_call_in_the_answer_to_a_redial_is_not_told_as_a_new_one(
+async def test_an_earlier_call_in_the_answer_to_a_redial_does_not_tell_whether_a_new_one_was_placed(
     place: str, clock: ManualClock
 ) -> None:
+    service = Service(clock, [(201, shown())], [shown()])
+    service.on_look = lambda looks: service.calls.append(shown("c-2", at=clock.now())) if looks == 20 else None
+    async with world(service, place) as here:
+        await here.tell(await here.call())
+        redialed = await here.place(redial=True)
+        await here.run(clock.sleep(2))
+        meanwhile = await here.run(here.calls.find(redialed.record.tracking_id))
+        record = await here.outcome(redialed)
+
+    assert meanwhile is not None
+    assert meanwhile.is_active
+    assert record.call_id == "c-2"
+
+
+async def test_an_id_that_is_used_again_is_a_new_call(place: str, clock: ManualClock) -> None:
     service = Service(clock, [(201, shown())])
     async with world(service, place) as here:
         await here.tell(await here.call())
-        record = await here.call(redial=True)
-        service.replies = [(201, shown(at=clock.now() + timedelta(seconds=1)))]  # the id is used again
+        service.replies = [(201, shown(at=clock.now() + timedelta(seconds=1)))]
         new = await here.call(redial=True)
 
-    assert record.state is CallState.REFUSED
-    assert record.error is not None
-    assert record.error.code == "not_new"
     assert new.state is CallState.ENDED
 
 

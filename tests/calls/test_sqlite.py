@@ -26,7 +26,7 @@ from kallyai_mcp.calls.timing import Timing
 from tests.calls.ledgers import opened
 from tests.calls.manual_time import LIMIT, ManualClock
 from tests.calls.samples import ACCOUNT, another, asked, ended, is_placed, outcome, reserved, sent, state_of
-from tests.calls.world import PLACED, TABLE, Json, Service, world
+from tests.calls.world import PLACED, TABLE, Json, Service, shown, world
 from tests.forked_python import FORKED
 
 FOLDER = Path(__file__).parents[2]
@@ -191,6 +191,33 @@ async def test_what_is_written_after_the_log_of_the_ledger_was_deleted_is_seen_b
     assert ended.state is CallState.ENDED
     assert not again.is_new
     assert len(service.keys) == 1
+
+
+async def test_a_call_that_was_asked_for_again_after_its_ledger_was_deleted_has_the_same_outcome_for_both(
+    path: Path, clock: ManualClock
+) -> None:
+    hangs_up = anyio.Event()
+
+    async def talks() -> tuple[int, Json]:
+        await hangs_up.wait()
+        return 201, shown()
+
+    service = Service(clock, [talks])
+    async with world(service, str(path)) as here, world(service, str(path)) as other:
+        placed = await here.place()
+        with anyio.fail_after(LIMIT):
+            while not service.keys:
+                await anyio.lowlevel.checkpoint()
+        deleted(path)
+        service.replies = [(201, shown())]
+        again = await other.call()
+        hangs_up.set()
+        record = await here.outcome(placed)
+        found = await here.run(here.calls.find(record.tracking_id))
+
+    assert len(set(service.keys)) == 1
+    assert record.call == again.call
+    assert found == record
 
 
 async def test_nothing_is_sent_for_a_call_that_was_reserved_in_a_ledger_that_is_gone(

@@ -137,6 +137,9 @@ def finish(tx: Tx, record: CallRecord, state: CallState, end: Ending, timing: Ti
     if before is not None:
         return
     call_id = end.call.call_id if end.call is not None else record.call_id
+    values = {"call_id": call_id, "id": record.tracking_id, **record.account.columns}
+    if tx.rows(f"SELECT 1 AS found FROM calls WHERE {_OTHERS}", **values):
+        call_id = None  # the same call was asked for again meanwhile, and the service gave the same answer
     sent_at = None if state is CallState.REFUSED else record.sent_at or record.placed_at
     ended = replace(record, state=state, sent_at=sent_at, ended_at=moment(now), call_id=call_id)
     ended = replace(ended, call=end.call, calendar=end.calendar, error=end.error)

@@ -211,12 +211,6 @@ EXPLANATIONS: dict[str, Explanation] = {
         "el programa se detuvo antes de enviar la solicitud",
         "make_call la hace de nuevo",
     ),
-    "not_new": Explanation(
-        "KallyAI answered with an earlier call and placed no new one",
-        "list_calls shows that call",
-        "KallyAI respondió con una llamada anterior y no hizo ninguna nueva",
-        "list_calls muestra esa llamada",
-    ),
     "account_changed": Explanation(
         "someone else signed in before the request was sent",
         "Ask the user which account to use",
