@@ -253,6 +253,14 @@ async def test_a_worker_whose_lease_file_is_gone_takes_a_new_lease_for_its_next_
     assert record.worker != lease.stem
 
 
+async def test_a_link_to_the_ledger_leads_to_the_same_leases(ledger: Ledger, path: Path, tmp_path: Path) -> None:
+    await sent(ledger, asked())
+    link = tmp_path / "link.db"
+    link.symlink_to(path)
+    async with opened(link) as other:
+        assert not await other.has_abandoned(None)
+
+
 async def test_the_lease_files_of_killed_processes_are_deleted_later(ledger: Ledger, path: Path) -> None:
     await ledger.check()
     leases = path.with_name("ledger.db.workers")
@@ -372,7 +380,7 @@ import asyncio, os, resource, sys
 from kallyai_mcp.calls.ledger.base import LedgerUnavailableError
 from kallyai_mcp.calls.records import CallState
 from tests.calls.ledgers import opened
-from tests.calls.samples import another, outcome, reserved
+from tests.calls.samples import another, outcome, reserved, sent
 
 def limit(size):
     resource.setrlimit(resource.RLIMIT_FSIZE, (size, resource.RLIM_INFINITY))

@@ -51,7 +51,7 @@ class SqliteDatabase:
     def __init__(
         self, path: Path, *, now: Callable[[], datetime] = lambda: datetime.now(UTC), seconds: float = _BUSY_SECONDS
     ) -> None:
-        self._path = path
+        self._path = path.resolve()  # the leases are next to the file, whatever link leads there
         self._now = now
         self._seconds = seconds
         self._one_thread = anyio.Lock()
