@@ -68,6 +68,16 @@ class BearerAuth(httpx.Auth):
             request.headers["Authorization"] = f"Bearer {fresh}"
             yield request
 
+    async def check_current(self, request: httpx.Request) -> None:
+        """Check that a signed request has the token of the present sign-in.
+
+        Raises:
+            NotConnectedError: It has another one: someone signed in since, or the token was renewed.
+        """
+        token = await _checked_token(self._tokens.access_token())
+        if request.headers.get("Authorization") != f"Bearer {token}":
+            raise NotConnectedError("The sign-in changed just before the request was sent; nothing was sent")
+
 
 async def _checked_token(pending: Awaitable[str]) -> str:
     try:

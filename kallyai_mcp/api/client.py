@@ -324,6 +324,7 @@ class KallyAI:
             while True:
                 if (before_send := signed.extensions.get("before_send")) is not None:
                     await before_send()
+                    await auth.check_current(signed)
                 response = await self._send_once(signed)
                 try:
                     signed = await flow.asend(response)

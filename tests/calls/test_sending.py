@@ -56,6 +56,28 @@ async def test_no_request_leaves_with_the_token_of_someone_who_just_signed_in(pl
     assert end_of(record) == (CallState.REFUSED, "account_changed")
 
 
+async def test_no_request_leaves_with_the_token_of_someone_who_was_signed_in_for_a_moment(
+    place: str, clock: ManualClock
+) -> None:
+    service = Service(clock)
+    async with world(service, place) as here:
+        access_token = here.session.access_token
+        signed_in = ["account-2"]
+
+        async def token_of_the_moment() -> str:
+            here.session.name = signed_in.pop() if signed_in else "account-1"
+            token = await access_token()
+            here.session.name = "account-1"
+            return token
+
+        # As above: the sign-in changes within one request.
+        here.session.access_token = token_of_the_moment  # type: ignore[method-assign]
+        record = await here.call()
+
+    assert service.accounts == ["account-1"]
+    assert record.state is CallState.ENDED
+
+
 async def test_no_request_leaves_after_someone_signed_in_while_it_was_written_down(
     place: str, clock: ManualClock
 ) -> None:
