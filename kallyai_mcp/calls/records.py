@@ -227,17 +227,21 @@ def is_tracking_id(id_: str) -> bool:
 def fingerprint(submission: Submission) -> str:
     """A digest that is the same for submissions that ask for the same call, however they are typed.
 
-    Case, white space, and Unicode's ways to write one letter don't count; everything else does. The time zone is not
-    part of it: an agent that leaves it out the second time still means the same table.
+    What `normalized` leaves out doesn't count; everything else does. The time zone is not part of it: an agent that
+    leaves it out the second time still means the same table.
     """
     fields = {name: normalized(value) for name, value in without_other_time(submission.as_json()).items()}
     return hashlib.sha256(json.dumps(fields, sort_keys=True).encode()).hexdigest()
 
 
 def normalized(value: Any) -> Any:
-    """A JSON value without what doesn't change its meaning: case, white space, Unicode's ways to write one letter."""
+    """A JSON value without what doesn't change its meaning.
+
+    That is case, white space, Unicode's ways to write one letter, and characters that are not visible.
+    """
     if isinstance(value, str):
-        return " ".join(unicodedata.normalize("NFKC", value).casefold().split())
+        text = unicodedata.normalize("NFKC", value).casefold()
+        return " ".join("".join(char for char in text if unicodedata.category(char) != "Cf").split())
     return [normalized(item) for item in value] if isinstance(value, list) else value
 
 

@@ -224,6 +224,7 @@ async def test_a_canceled_request_leaves_a_whole_record_or_none(ledger: Ledger) 
     [
         ({"task_description": "Book a  table\n"}, {"task_description": "book A table"}),
         ({"business_name": "Café Sol"}, {"business_name": "Cafe\u0301 sol"}),
+        ({"business_name": "Café Sol"}, {"business_name": "\ufeffCafé\u200b So\u00adl"}),
         ({"additional_instructions": ("Window",)}, {"additional_instructions": ("window ",)}),
         ({"user_name": None}, {}),
     ],
