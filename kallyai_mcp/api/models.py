@@ -252,10 +252,13 @@ class Call(_Model):
 
     @property
     def is_final(self) -> bool:
-        """Whether the call has ended; with a status that is not known, whether it has a duration or highlights."""
+        """Whether the call has ended; with a status that is not known, whether it has a duration or highlights.
+
+        A duration of 0 is that of a call that has just begun.
+        """
         if self.plain_status in self.FINAL | self.IN_PROGRESS:
             return self.plain_status in self.FINAL
-        return self.duration_seconds is not None or self.highlights is not None
+        return bool(self.duration_seconds) or self.highlights is not None
 
 
 class CallList(_Model):

@@ -50,12 +50,20 @@ def parse_json(body: bytes) -> Any:
     """Parses a body as JSON.
 
     Raises:
-        ValueError: It is not JSON, not in a Unicode encoding, or nested too deeply.
+        ValueError: It is not JSON, not in a Unicode encoding, nested too deeply, or says two things under one name.
     """
     try:
-        return json.loads(body)
+        return json.loads(body, object_pairs_hook=_unambiguous)
     except RecursionError:
         raise ValueError("nested too deeply") from None
+
+
+def _unambiguous(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """A JSON object; which of two values a reader takes is not defined (RFC 8259, section 4)."""
+    found = dict(pairs)
+    if len(found) < len(pairs) and any(found[name] != value for name, value in pairs):
+        raise ValueError("two values under one name")
+    return found
 
 
 def read_model(model: type[Model], response: ApiResponse) -> Model:

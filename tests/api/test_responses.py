@@ -83,6 +83,7 @@ async def test_a_status_of_a_call_in_progress_is_never_final(status: str) -> Non
     [
         ({}, False),
         ({"duration_seconds": 3}, True),
+        ({"duration_seconds": 0}, False),
         ({"highlights": "Table booked"}, True),
         ({"highlights": "", "duration_seconds": None}, False),
     ],
@@ -312,6 +313,7 @@ async def test_a_grant_without_an_access_token_is_unreadable_and_not_quoted(body
         (b"", "empty"),
         (b"OK", "not JSON"),
         (b'{"call_id": "c"', "not JSON"),
+        (b'{"call_id": "c", "status": "success", "status": "failed"}', "not JSON"),
         (b"\xff\xfe\xff", "not JSON"),
         (b"[" * 200_000, "not JSON"),
         (b"<!DOCTYPE html><p>Sign in to this network", "web page"),
@@ -323,6 +325,10 @@ async def test_a_success_without_data_is_unreadable(body: bytes, what: str) -> N
         await ask("get_call", body, x_request_id="req-1")
     assert (caught.value.code, caught.value.status, caught.value.correlation_id) == ("unreadable_answer", 200, "req-1")
     assert "<" not in caught.value.message
+
+
+async def test_the_same_value_twice_does_no_harm() -> None:
+    assert (await ask("get_call", b'{"call_id": "c", "status": "busy", "status": "busy"}')).status == "busy"
 
 
 @pytest.mark.parametrize("key", [b'{"calls":', b'{"call_id":', b'{"highlights":'])
