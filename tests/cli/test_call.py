@@ -147,7 +147,7 @@ async def test_a_call_for_later_names_both_times_and_what_must_be_running_and_ca
     assert f"kallyai-mcp cancel {id_}" in scheduled.stdout
     assert "This call is scheduled already, and no other one was." in again.stdout
     assert id_ in again.stdout
-    assert re.match(r"\w{3} \d+ \d+:\d\d [AP]M +Scheduled +\+1 619-555-0100", row.stdout), row.stdout
+    assert re.match(r"\w{3} \d+(, \d{4})? \d+:\d\d [AP]M +Scheduled +\+1 619-555-0100", row.stdout), row.stdout
     assert json.loads(shown.stdout)["attempts"] == 3
     assert (canceled.exit_code, canceled.stdout) == (0, "Canceled. No further call will be placed.\n")
     assert past.exit_code == far.exit_code == 2
