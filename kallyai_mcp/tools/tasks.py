@@ -19,7 +19,6 @@ from mcp.server.mcpserver import require_client_extension
 from mcp.shared.inbound import MCP_NAME_HEADER, decode_header_value
 from mcp.types import (
     HEADER_MISMATCH,
-    INTERNAL_ERROR,
     INVALID_PARAMS,
     CallToolRequestParams,
     CallToolResult,
@@ -32,10 +31,9 @@ from mcp_types.version import MODERN_PROTOCOL_VERSIONS
 from pydantic import AwareDatetime
 from typing_extensions import override
 
-from kallyai_mcp.api.errors import KallyAIError
 from kallyai_mcp.tools.context import AppContext
 from kallyai_mcp.tools.task_kinds import CallTask, ListTask, Status, find_task
-from kallyai_mcp.tools.text.errors import error_text
+from kallyai_mcp.tools.tool_errors import protocol_errors
 from kallyai_mcp.tools.user_language import reader_of, reads_spanish
 
 TASKS = "io.modelcontextprotocol/tasks"
@@ -127,10 +125,8 @@ class CallTasks(Extension):
 
     async def _cancel(self, ctx: _Context, params: TaskParams) -> EmptyResult:
         task = await _find(ctx, params.task_id)
-        try:
+        with protocol_errors(spanish=await reads_spanish(ctx.lifespan_context)):
             await task.cancel(ctx.lifespan_context)
-        except KallyAIError as error:
-            raise await _failure(error, ctx.lifespan_context) from error
         return EmptyResult()
 
     def _task(
@@ -192,10 +188,8 @@ async def _find(ctx: _Context, task_id: str) -> CallTask | ListTask:
     """The task of this account, for a client that declares the extension."""
     require_client_extension(ctx, TASKS)
     _check_name_header(ctx, task_id)
-    try:
+    with protocol_errors(spanish=await reads_spanish(ctx.lifespan_context)):
         task = await find_task(ctx.lifespan_context, task_id)
-    except KallyAIError as error:
-        raise await _failure(error, ctx.lifespan_context) from error
     if task is None:
         raise MCPError(INVALID_PARAMS, "Task not found")
     return task
@@ -213,7 +207,3 @@ def _check_name_header(ctx: _Context, task_id: str) -> None:
         raise MCPError(
             HEADER_MISMATCH, f"{MCP_NAME_HEADER} header does not match the request body's 'taskId' parameter"
         )
-
-
-async def _failure(error: KallyAIError, app_context: AppContext) -> MCPError:
-    return MCPError(INTERNAL_ERROR, error_text(error, places_calls=False, spanish=await reads_spanish(app_context)))

@@ -80,12 +80,12 @@ def arguments_error(problems: Sequence[Problem], *, places_calls: bool, spanish:
 
 
 @contextmanager
-def protocol_errors() -> Iterator[None]:
-    """Raise an error of ours as one of the protocol (`MCPError`, -32603), in English."""
+def protocol_errors(*, spanish: bool = False) -> Iterator[None]:
+    """Raise an error of ours as one of the protocol (`MCPError`, -32603)."""
     try:
         yield
     except errors.KallyAIError as error:
-        raise MCPError(INTERNAL_ERROR, error_text(error, places_calls=False)) from error
+        raise MCPError(INTERNAL_ERROR, error_text(error, places_calls=False, spanish=spanish)) from error
 
 
 def consequences(error: errors.KallyAIError, *, places_calls: bool) -> tuple[Literal["no", "maybe"], bool]:
