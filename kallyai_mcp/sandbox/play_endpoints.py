@@ -13,7 +13,7 @@ from kallyai_mcp.sandbox.local_access import REMOTE_CLIENT, only_from_this_machi
 from kallyai_mcp.sandbox.played_call_table import PlayedCall
 from kallyai_mcp.sandbox.played_calls import State
 from kallyai_mcp.sandbox.schemas import Status, TranscriptEntry, errors
-from kallyai_mcp.sandbox.simulator.scenario import Turn, Words
+from kallyai_mcp.sandbox.simulator.scenario import Turn, TurnKind, Words
 from kallyai_mcp.sandbox.simulator.scenario_file import write_scenario
 from kallyai_mcp.sandbox.state import Sandbox, SandboxDep
 
@@ -41,6 +41,9 @@ class CallToPlay(BaseModel):
         " nothing more; `ended`: when it ended"
     )
     said: list[TranscriptEntry] = Field(description="The conversation so far")
+    expects: TurnKind | None = Field(
+        description="`in_progress`: what the callee would likely do next, such as `answers` a question; else null"
+    )
     status: Status | None = Field(description="How the call ended; null before that")
     highlights: str | None = Field(description="What the user is told; null before the call has ended")
 
@@ -70,6 +73,7 @@ def _view(played: PlayedCall, now: datetime) -> CallToPlay:
         started_at=call.started_at,
         ends_at=call.ends_at,
         said=[TranscriptEntry.model_validate(entry) for entry in call.transcript or ()],
+        expects=played_calls.expected_turn(played) if state == "in_progress" else None,
         status=call.status if state == "ended" else None,
         highlights=call.highlights if state == "ended" else None,
     )

@@ -14,7 +14,8 @@ from kallyai_mcp.sandbox import call_table, played_call_table
 from kallyai_mcp.sandbox.call_outcome import outcome_of
 from kallyai_mcp.sandbox.errors import ApiError
 from kallyai_mcp.sandbox.played_call_table import PlayedCall
-from kallyai_mcp.sandbox.simulator.scenario import Line, Scenario, Turn, Words
+from kallyai_mcp.sandbox.simulator import simulation
+from kallyai_mcp.sandbox.simulator.scenario import Line, Scenario, Turn, TurnKind, Words
 from kallyai_mcp.sandbox.simulator.simulated_call import SimulatedCall
 from kallyai_mcp.sandbox.simulator.simulation import greeting, play, simulate
 from kallyai_mcp.sandbox.simulator.submission import Submission
@@ -37,6 +38,14 @@ def spoken_language(played: PlayedCall) -> str:
     """Return the language of the conversation, `en` or `es`."""
     submission = _submission(played)
     return submission.call_language or submission.language or "en"
+
+
+def expected_turn(played: PlayedCall) -> TurnKind:
+    """Return what the callee would likely do next in a call in progress."""
+    call = played.call
+    return simulation.expected_turn(
+        _submission(played), played.turns, now=call.started_at, timezone=played.timezone, call_id=call.call_id
+    )
 
 
 def pick_up(db: sqlite3.Connection, call_id: str, words: Words | None, now: datetime) -> PlayedCall:

@@ -6,7 +6,7 @@ import re
 import select
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -56,11 +56,13 @@ class PseudoTerminal:
 
 
 @contextmanager
-def on_terminal(home: Path, *arguments: str, **settings: str) -> Iterator[PseudoTerminal]:
+def on_terminal(
+    home: Path, *arguments: str, command: Sequence[str] = FORKED_COMMAND, **settings: str
+) -> Iterator[PseudoTerminal]:
     """Start a command on a terminal of 100 columns; if it has not ended by the end of the block, it is killed."""
     own, its = pty.openpty()
     with subprocess.Popen(
-        [*FORKED_COMMAND, *arguments],
+        [*command, *arguments],
         stdin=its,
         stdout=its,
         stderr=its,

@@ -12,6 +12,7 @@ from html import escape
 from pathlib import Path
 
 from tests.cli.pseudo_terminal import on_terminal
+from tests.processes import COMMAND
 
 COLUMNS, ROWS = 100, 26
 LONGEST_PAUSE = 1.2
@@ -49,7 +50,7 @@ def record() -> list[Shown]:
     """Run the demo on a terminal; returns every state of every line."""
     shown: list[Shown] = []
     row, at, last = 0, 0.4, time.monotonic()
-    with tempfile.TemporaryDirectory() as home, on_terminal(Path(home), "demo") as terminal:
+    with tempfile.TemporaryDirectory() as home, on_terminal(Path(home), "demo", command=COMMAND) as terminal:
         seen = 0
         while True:
             is_open = terminal.read_some()

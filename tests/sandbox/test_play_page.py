@@ -93,6 +93,28 @@ async def test_a_person_picks_up_proposes_another_time_and_saves_the_call(
     await page.context.close()
 
 
+async def test_the_first_choice_is_what_fits_the_conversation(chromium: Browser, caller: Caller) -> None:
+    page = await opened(chromium, caller, locale="en-US")
+    asks = {"additional_instructions": ["Ask whether they have parking"]}
+    answer = asyncio.create_task(caller.place("+12025550142", **asks))
+    await page.get_by_role("button", name="Pick up").click()
+    choice = page.get_by_label("With that you")
+    await expect(choice).to_have_value("agrees")
+    for words, expected in (("With pleasure.", "answers"), ("Yes, behind the house.", "says_goodbye")):
+        await page.get_by_label("You say").fill(words)
+        await page.get_by_role("button", name="Say it").click()
+        await expect(choice).to_have_value(expected)
+    await page.get_by_role("button", name="Hang up").click()
+    assert "Yes, behind the house" in (await answer)["highlights"]
+
+    asking = asyncio.create_task(caller.place("+12025550143", task_description="Ask when they close"))
+    await page.get_by_role("button", name="Pick up").click()
+    await expect(choice.first).to_have_value("answers")
+    await page.get_by_role("button", name="Hang up").click()
+    await asking
+    await page.context.close()
+
+
 async def test_two_calls_on_the_spanish_page(chromium: Browser, caller: Caller) -> None:
     page = await opened(chromium, caller, locale="es-ES", viewport={"width": 320, "height": 900})
     first = asyncio.create_task(caller.place("+34910000001", business_name="Uno", call_language="es"))

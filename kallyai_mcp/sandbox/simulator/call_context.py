@@ -5,21 +5,18 @@ from datetime import datetime, timedelta
 from typing import Final
 from zoneinfo import ZoneInfo
 
+from kallyai_mcp.sandbox.simulator import agreement
 from kallyai_mcp.sandbox.simulator.agreement import Agreement
 from kallyai_mcp.sandbox.simulator.dialogue import Dialogue
 from kallyai_mcp.sandbox.simulator.phrasebook import Phrasebook
-from kallyai_mcp.sandbox.simulator.rephrasing import (
-    is_time_in_other_language,
-    kind_of_wish,
-    rephrase,
-    rephrase_question,
-    wish,
-)
+from kallyai_mcp.sandbox.simulator.rephrasing import rephrase, rephrase_question
 from kallyai_mcp.sandbox.simulator.request import Request
 from kallyai_mcp.sandbox.simulator.scenario import Scenario
 from kallyai_mcp.sandbox.simulator.simulated_call import Event
 from kallyai_mcp.sandbox.simulator.submission import TaskCategory
 from kallyai_mcp.sandbox.simulator.time_slots import Slot, alternative, proposed
+from kallyai_mcp.sandbox.simulator.times_in_text import day_and_time, names_next_week
+from kallyai_mcp.sandbox.simulator.wishes import is_time_in_other_language, names_time, wish_of
 
 _DURATION: Final = {
     TaskCategory.RESTAURANT: timedelta(hours=2),
@@ -70,14 +67,29 @@ class CallContext:
 
     @property
     def asked(self) -> Slot | None:
-        """The day and time that were asked for; None without a day."""
-        if self.request.day is None:
-            return None
-        return Slot(self.request.day, self.request.at)
+        """The day and time that were asked for; None without a day. A change keeps what it does not name."""
+        day, at = self.request.day, self.request.at
+        if self.request.kind == "change" and self.known is not None and (day or at):
+            return Slot(day or self.known.day, at or self.known.at)
+        return Slot(day, at) if day is not None else None
+
+    @property
+    def known(self) -> Agreement | None:
+        """The booking of the user that the callee remembers."""
+        return agreement.find(self.agreements, self.request.name)
+
+    @property
+    def to_be_moved(self) -> Slot | None:
+        """The day and time of the booking that is to be changed: what the callee remembers, or what the task says."""
+        if self.known is not None:
+            return Slot(self.known.day, self.known.at)
+        day, at = day_and_time(self.request.description, self.now.date())
+        return Slot(day, at) if day is not None else None
 
     def usual(self) -> Slot:
         """Return the day and time that the callee would propose."""
-        return proposed(self.request, self.request.day or self.now.date() + timedelta(days=1), self.now)
+        days = 7 if names_next_week(self.request.description) else 1
+        return proposed(self.request, self.request.day or self.now.date() + timedelta(days=days), self.now)
 
     def opening(self) -> list[str]:
         """Return the sentences in which the assistant says that it is an AI, for which user it calls, and why."""
@@ -91,8 +103,9 @@ class CallContext:
             sentences.append(self._task())
             if request.party is not None:
                 sentences.append(self.people(book, request.party))
-            if self.asked is not None:
-                sentences.append(book.say("inquiry.dated", moment=self.moment(book, self.asked)))
+            if self.asked is not None and not request.names_day:
+                key = "change.dated" if request.kind == "change" else "inquiry.dated"
+                sentences.append(book.say(key, moment=self.moment(book, self.asked)))
         if request.preference:
             is_foreign = is_time_in_other_language(request.preference, book.language)
             preference = book.quote(request.preference) if is_foreign else request.preference.rstrip(".")
@@ -122,29 +135,29 @@ class CallContext:
             known.append(book.say("inquiry.dated", moment=self.moment(book, self.asked)))
         if request.party is not None:
             known.append(self.people(book, request.party))
-        wanted = self.wish()
-        if wanted:
-            goes_on = kind_of_wish(wanted, book.language) in ("for", "how")
-            known.append(book.say("only.wish", wish=wanted) if goes_on else self.wish_sentence(wanted))
-        elif wanted is None:
-            known.append(book.say("only.given", description=book.quote(request.description)))
-        return known or [book.say("only.nothing")]
+        if self.tells_wishes_early:
+            known.extend(self.wishes())
+        return known or [book.say("only.party" if request.missing == "party" else "only.nothing")]
 
-    def wish(self) -> str | None:
-        """Return what the description wants beyond the fields; None if it can't be put into other words."""
-        request = self.request
-        return wish(
+    @property
+    def tells_wishes_early(self) -> bool:
+        """Whether the assistant says what is wanted when it is asked for the time: there is a time in it."""
+        return self.request.missing not in (None, "party") and names_time(self.request.description)
+
+    def wishes(self) -> list[str]:
+        """Return what a booking's description wants beyond the fields; the description, if nothing else can be said."""
+        request, book = self.request, self.spoken
+        wish = wish_of(
             request.description,
-            self.spoken.language,
+            book.language,
+            said=[each for each in (request.business, request.preference) if each and " " in each],
             knows_party=request.party is not None,
             knows_day=request.day is not None,
-            business=request.business,
         )
-
-    def wish_sentence(self, words: str) -> str:
-        """Return a wish as a sentence."""
-        kind = kind_of_wish(words, self.spoken.language)
-        return self.spoken.say(f"wish.{kind}", wish=f"{words[:1].upper()}{words[1:]}" if kind == "that" else words)
+        if wish is None:
+            return [book.say("notes.request", description=book.quote(request.description))]
+        words = f"{wish.words[:1].upper()}{wish.words[1:]}" if wish.kind == "that" else wish.words
+        return [each for each in (book.say(f"wish.{wish.kind}", wish=words) if words else "", wish.besides) if each]
 
     def in_reply(self, slot: Slot) -> str:
         """Return a slot in the words with which the assistant repeats it: the time alone, if the day is clear."""

@@ -3,16 +3,14 @@
 from collections.abc import Iterator
 from datetime import time
 
-from kallyai_mcp.sandbox.simulator import agreement
 from kallyai_mcp.sandbox.simulator.agreement import Agreement
 from kallyai_mcp.sandbox.simulator.call_context import CallContext
 from kallyai_mcp.sandbox.simulator.caller import Caller
 from kallyai_mcp.sandbox.simulator.phrasebook import Phrasebook, number
-from kallyai_mcp.sandbox.simulator.rephrasing import kind_of_wish
 from kallyai_mcp.sandbox.simulator.scenario import Detail, Turn, TurnKind, Words
 from kallyai_mcp.sandbox.simulator.submission import TaskCategory
-from kallyai_mcp.sandbox.simulator.time_slots import Slot, alternative, proposed
-from kallyai_mcp.sandbox.simulator.topics import parts_of, subject_of, topic_of
+from kallyai_mcp.sandbox.simulator.time_slots import Slot, alternative, moved, proposed
+from kallyai_mcp.sandbox.simulator.topics import parts_of, quantity_in, subject_of, topic_of
 
 
 class Callee:
@@ -27,6 +25,7 @@ class Callee:
         self._context = context
         self._caller = caller
         self._book = context.callee_spoken
+        self._agreed: Slot | None = None
 
     def turns(self) -> Iterator[Turn]:
         """Yield the callee's turns; the assistant's reply to each is there before the next one is asked for."""
@@ -100,74 +99,75 @@ class Callee:
         if context.scenario.does == "needs_no_booking":
             yield self._turn("needs_no_booking", first, self._say("walk_in"))
             return
-        offer, slot = context.offer(), context.asked
-        if offer is None and slot is not None and slot.at is None and request.category is not TaskCategory.HOTEL:
-            free = proposed(request, slot.day, context.now)
-            if free.day == slot.day and free.at is not None:
-                yield self._turn("offers", first, self._say("propose", time=self._book.spoken_time(free.at)), slot=free)
-                slot, first = free, ""
-            else:
-                offer = alternative(request, context.now)
+        offer, can_do = self._offer(), self._say("free")
         if offer is not None:
             yield self._turn("offers", first, self._taken(offer), slot=offer)
             if self._caller.refused_offer is not None:
                 yield self._turn("declines", self._say("offer.that_is_all"))
                 return
-            yield self._turn("asks", self._say("ask.name"), about="name")
-            slot = offer
-        else:
-            free_key = "free.undated" if request.day is None else "free.dated"
-            can_do = self._say(free_key) if first or context.asked == slot else ""
-            yield self._turn("asks", first, can_do, self._say("ask.name"), about="name")
+            first = can_do = ""
+        yield self._turn("asks", first, can_do, self._say("ask.name"), about="name")
         if request.name:
             yield self._turn("asks", self._say("ask.phone"), about="phone")
-        yield self._turn("agrees", self._read_back(slot), slot=slot)
+        slot = offer or context.asked or context.usual()
+        thing, when, under = context.thing(self._book), context.when(self._book, slot), context.under(self._book)
+        yield self._turn("agrees", self._say("readback", thing=thing, when=when, under=under), slot=slot)
+
+    def _offer(self) -> Slot | None:
+        """Return the day and time that the callee names: the scenario's, or what the request leaves open."""
+        context, request, asked = self._context, self._context.request, self._context.asked
+        if (offer := context.offer()) is not None:
+            return offer
+        if asked is not None:
+            is_open = asked.at is None and request.category is not TaskCategory.HOTEL
+            return proposed(request, asked.day, context.now) if is_open else None
+        if request.needs_time and (old := context.to_be_moved) is not None:
+            return moved(old, request, context.now)
+        return context.usual() if request.needs_time or request.kind == "booking" else None
 
     def _taken(self, offer: Slot) -> str:
-        request, book = self._context.request, self._book
-        if request.day is None:
-            return self._say("taken.undated", offer=self._context.moment(book, offer))
-        if request.at is not None and offer.at is not None and offer.day == request.day:
-            return self._say("taken", asked=book.spoken_time(request.at), offer=book.spoken_time(offer.at))
-        asked = self._context.moment(book, Slot(request.day, request.at))
-        return self._say("taken", asked=asked, offer=self._context.moment(book, offer))
-
-    def _read_back(self, slot: Slot | None) -> str:
-        context, book = self._context, self._book
-        thing, under = context.thing(book), context.under(book)
-        if slot is not None:
-            return self._say("readback.dated", thing=thing, when=context.when(book, slot), under=under)
-        wanted = context.wish()
-        goes_on = wanted and kind_of_wish(wanted, book.language) in ("for", "how")
-        return self._say("readback.undated", thing=thing, wish=f", {wanted}" if goes_on else "", under=under)
+        """Return an offer, after what was asked for and is taken; if no day was asked for, an offer alone."""
+        asked, book = self._context.asked, self._book
+        if asked is None:
+            return self._say("propose.dated", offer=self._context.moment(book, offer))
+        if asked.at is None and offer.at is not None and offer.day == asked.day:
+            return self._say("propose", time=book.spoken_time(offer.at))
+        if asked.at is not None and offer.at is not None and offer.day == asked.day:
+            return self._say("taken", asked=book.spoken_time(asked.at), offer=book.spoken_time(offer.at))
+        return self._say("taken", asked=self._context.moment(book, asked), offer=self._context.moment(book, offer))
 
     def _decide_task(self, first: str) -> Iterator[Turn]:
         """Cancel or change a booking that the callee knows, take an order, or promise to do something."""
-        context, request = self._context, self._context.request
-        known = agreement.find(context.agreements, request.name)
+        context, request, known = self._context, self._context.request, self._context.known
         found = ""
-        if request.kind in ("cancel", "change"):
-            if known is not None and known.is_canceled:
+        if request.kind in ("cancel", "change") and known is not None:
+            if known.is_canceled:
                 yield self._turn("declines", first, self._say("cancel.gone"))
                 return
-            if known is not None:
-                found = self._found(self._book, known)
-        if request.kind == "change" and (offer := context.offer()) is not None:
+            found = self._found(self._book, known)
+        if request.kind != "change":
+            yield self._turn("agrees", first, found, self._done(self._book))
+            return
+        offer = self._offer()
+        if offer is not None:
             yield self._turn("offers", first, found, self._taken(offer), slot=offer)
             if self._caller.refused_offer is not None:
                 yield self._turn("declines", self._say("change.stays"))
                 return
-            yield self._turn("agrees", self._say("change.done"), slot=offer)
-            return
-        yield self._turn("agrees", first, found, self._done(self._book))
+            first = found = ""
+        self._agreed = offer or context.asked
+        yield self._turn("agrees", first, found, self._done(self._book), slot=offer)
 
     def _done(self, book: Phrasebook) -> str:
         """Return what the callee says when it has done what it was asked for."""
         request, line = self._context.request, self._context.number
+        if request.kind == "change" and self._agreed is not None:
+            return book.say("change.moved", moment=self._context.moment(book, self._agreed))
         if request.kind != "order":
             return book.say("tell.done" if request.tells else f"{request.kind}.done")
+        key = "order.delivered" if request.is_delivered else "order.then" if request.names_day else "order.done"
         return book.say(
-            "order.done",
+            key,
             price=self._price(book, request.description),
             ready=book.spoken_time(time(16 + number(line, "ready") % 3)),
         )
@@ -182,7 +182,7 @@ class Callee:
         if self._caller.result == "needs_no_booking":
             return book.say("answer.walk_in")
         if self._caller.result == "declined":
-            known = agreement.find(self._context.agreements, request.name)
+            known = self._context.known
             gone = request.kind in ("cancel", "change") and known is not None and known.is_canceled
             if self._caller.refused_offer is not None:
                 return book.say("change.stays")
@@ -201,9 +201,9 @@ class Callee:
         return None
 
     def _price(self, book: Phrasebook, question: str) -> str:
-        """Return what something costs, which is the same however it is asked for."""
-        subject = subject_of(question) or subject_of(self._context.request.description)
-        return book.money(8 + number(self._context.number, subject) % 60)
+        """Return what something costs, which is the same however it is asked for, and as often as there are pieces."""
+        asked = question if subject_of(question) else self._context.request.description
+        return book.money(quantity_in(asked) * (4 + number(self._context.number, subject_of(asked)) % 17))
 
     def _answer(self, book: Phrasebook, question: str) -> str:
         """Return the answer to a question. Its facts depend on the number and the question only."""
@@ -211,8 +211,10 @@ class Callee:
 
     def _answer_part(self, book: Phrasebook, question: str) -> str:
         context, line, topic = self._context, self._context.number, topic_of(question)
-        if topic == "booking" and (known := agreement.find(context.agreements, context.request.name)) is not None:
+        if topic == "booking" and (known := context.known) is not None:
             return book.say("cancel.gone") if known.is_canceled else self._found(book, known)
+        if topic == "price" and context.request.kind == "cancel":
+            return book.say("answer.no_fee")
         offers = context.scenario.does == "offers_another_time" and topic in ("free", "yes")
         if offers and question == context.request.description:
             return book.say("answer.other", offer=context.moment(book, alternative(context.request, context.now)))

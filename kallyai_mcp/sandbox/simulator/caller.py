@@ -50,6 +50,15 @@ class Caller:
         """The question of `additional_instructions` that the assistant has asked and the callee has not answered."""
         return self._asked_question
 
+    @property
+    def expects(self) -> TurnKind:
+        """The turn of the callee that would fit best now."""
+        if self._asked_question is not None:
+            return "answers"
+        if self.result is not None:
+            return "says_goodbye"
+        return "answers" if self._context.request.kind == "question" else "agrees"
+
     def reply(self, turn: Turn) -> None:
         """Add a turn of the callee and the assistant's reply."""
         dialogue, book = self._context.dialogue, self._context.spoken
@@ -134,13 +143,9 @@ class Caller:
 
     def _notes(self) -> list[str]:
         """What the callee should know beyond the request."""
-        request, book = self._context.request, self._context.spoken
-        notes = []
-        if request.kind == "booking" and not request.missing and (wanted := self._context.wish()) is not None:
-            notes = [self._context.wish_sentence(wanted)] if wanted else []
-        elif request.kind == "booking" and not request.missing:
-            notes = [book.say("notes.request", description=book.quote(request.description))]
-        return [*notes, *self._extras()]
+        request = self._context.request
+        tells = request.kind == "booking" and not self._context.tells_wishes_early
+        return [*(self._context.wishes() if tells else []), *self._extras()]
 
     def _extras(self) -> list[str]:
         """The `additional_instructions` that the callee should know."""

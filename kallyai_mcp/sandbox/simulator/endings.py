@@ -2,12 +2,11 @@
 
 from dataclasses import replace
 
-from kallyai_mcp.sandbox.simulator import agreement
 from kallyai_mcp.sandbox.simulator.agreement import Agreement
 from kallyai_mcp.sandbox.simulator.call_context import CallContext, Ending
 from kallyai_mcp.sandbox.simulator.callee import Callee
 from kallyai_mcp.sandbox.simulator.caller import Caller
-from kallyai_mcp.sandbox.simulator.time_slots import Slot, new_slot
+from kallyai_mcp.sandbox.simulator.time_slots import Slot
 
 
 def ending_of(context: CallContext, caller: Caller, callee: Callee | None) -> Ending:
@@ -87,12 +86,10 @@ def _agreement(context: CallContext, slot: Slot, known: Agreement | None) -> Agr
 
 def _remark(context: CallContext, slot: Slot) -> str:
     """Return what the highlights say about a time that was not the one asked for."""
-    request, written, asked = context.request, context.written, context.asked
+    written, asked = context.written, context.asked
     if slot == asked:
         return ""
-    if asked is None:
-        return written.say("done.taken_undated", description=written.quote(request.description))
-    if asked.at is None and slot.day == asked.day:
+    if asked is None or (asked.at is None and slot.day == asked.day):
         return written.say("done.proposed")
     if asked.at is not None and slot.day == asked.day:
         return written.say("done.taken", asked=written.spoken_time(asked.at))
@@ -131,17 +128,13 @@ def _task(context: CallContext, caller: Caller, callee: Callee | None) -> Ending
     ) + _offered(context, caller)  # fmt: skip
     if caller.result == "declined":
         return Ending("success", highlights, written.say("next.refused"))
-    known = agreement.find(context.agreements, request.name)
+    known, slot = context.known, caller.slot
     ending = Ending("success", highlights, written.say("next.answered", number=request.number))
     if not was_done or request.kind not in ("cancel", "change"):
         return ending
     if request.kind == "cancel":
         return replace(ending, ends=known)
-    slot = caller.slot
-    if slot is None and known is not None:
-        slot = new_slot(request.description, Slot(known.day, known.at), context.now.date())
     if slot is None:
         return ending
-    if caller.slot is not None:
-        ending = _with_event(context, slot, highlights)
+    ending = _with_event(context, slot, highlights)
     return replace(ending, ends=known, agreement=_agreement(context, slot, known))

@@ -1,21 +1,26 @@
-"""Says a task in the words of somebody who calls on a user's behalf, instead of reading it aloud.
+"""Says a task in the words of somebody who speaks for the user, instead of reading it aloud.
 
-The task is addressed to the assistant ("Ask them whether they are open, I want to come by bike"); on the phone it is
-addressed to the callee ("I'd like to know whether you are open, they want to come by bike").
+The task is addressed to the assistant ("Ask them whether they are open, I want to come by bike"). On the phone the
+assistant speaks for the user, as an interpreter does ("I'd like to know whether you are open, I want to come by bike"):
+what the user says of themselves stays as it is, and what is said of the callee is said to it. In Spanish, the third
+person is right for the callee too, so only the beginning of a sentence changes.
 """
 
 import re
+from collections.abc import Iterator
 from typing import Final, Literal
 
 Kind = Literal["booking", "question", "cancel", "change", "order", "task"]
 """What a call is for: a booking, a question, canceling or changing a booking, an order, or anything else."""
 
 POLITE: Final = (
-    r"^\W*(?:(?:please|por favor|(?:can|could) you|call (?:them )?(?:and|to)|llam[ae]\w* (?:y|para)"
+    r"^\W*(?:(?:please|por favor|and|also|y|ademas|(?:can|could) you|(?:puedes|podrias)"
+    r"|call (?:them )?(?:and|to)|llam[ae]\w* (?:y|para)"
     r"|(?:see|check|find out|ask)(?: them)? (?:if|whether) (?:they|you) (?:can|could)"
-    r"|i(?:'d like| would like| need| want| have) (?:you )?to|ask (?:them )?to|need to|quiero|quisiera)\W+)*"
+    r"|i(?:'d like| would like| need| want| have) (?:you )?to|ask (?:them )?to|need to"
+    r"|(?:necesito|quiero|quisiera|me gustaria)(?: que(?: me| nos)?)?)\W+)*"
 )
-"""How a task may begin before it says what to do."""
+"""How a task may begin before it says what to do. Like all that is matched with `folded` text, without accents."""
 
 _VERBS: Final = (
     r"activate|add|apologize|apply|arrange|bring|claim|collect|complain|contest|deactivate|discuss|dispute|exchange"
@@ -26,29 +31,38 @@ _VERBS: Final = (
 _STEMS_ES: Final = r"arregl|confirm|contrat|modific|negoci|notific|pag|program|reclam|registr|repar|solicit|verific"
 """Spanish verbs in -ar, whose imperative ends in -a."""
 
+_TELLS: Final = (
+    r"(?:(?:tell|inform)(?: (?:them|him|her|the \w+))?(?: that| about)?|let (?:them|him|her|the \w+) know(?: that)?"
+    r"|(?:di(?:le|les)?|avis[ae](?:le|les)?|inform[ae](?:le|les)?)\b(?: de)?(?: que)?)\b"
+)
+TELLS: Final = re.compile(POLITE + _TELLS, re.IGNORECASE)
+"""How a task begins that only tells the callee something."""
+
 _OPENINGS: Final[tuple[tuple[str, str, str], ...]] = (
-    ("en", r"(?:ask|find out|check|inquire|see)(?: with)?(?: them)?,? (?:if|whether)\b", "I'd like to know whether"),
-    ("en", r"(?:ask|find out|check)(?: them)? (?=(?:when|what|where|which|who|how)\b)", "I'd like to know "),
+    ("en", r"(?:tell|let) me (?:know )?", "I'd like to know "),
+    ("en", r"(?:ask|find out|check|inquire|see|know)(?: with)?(?: them| the \w+)?,? (?:if|whether)\b",
+     "I'd like to know whether"),
+    ("en", r"(?:ask|find out|check)(?: them| the \w+)? (?=(?:when|what|where|which|who|how|why)\b)",
+     "I'd like to know "),
     ("en", r"(?:ask|inquire|enquire|find out)(?: them)? (?=(?:about|for)\b)", "I'd like to ask "),
-    ("en", r"ask (?:them |him |her |the \w+ )to\b", "Could you please"),
+    ("en", r"(?:ask (?:them |him |her |the \w+ )to|have them)\b", "Could you please"),
     ("en", r"confirm(?: that)?\b", "I'd like to confirm"),
     ("en", r"check(?: on| for)?\b(?! with)", "I'd like to ask about"),
     ("en", r"(?:ask|check)(?: them)?\b", "I'd like to ask"),
-    ("en", r"cancel\b", "I'd like to cancel"),
-    ("en", r"(?=(?:change|move|reschedule|postpone)\b)", "I'd like to "),
-    ("en", r"(?=(?:order|buy|pre-?order)\b)", "I'd like to "),
-    ("en", r"(?:tell|inform)(?: them)?(?: that)?\b", "I'm calling to let you know that"),
-    ("en", r"let them know(?: that)?\b", "I'm calling to let you know that"),
+    ("en", r"(?=(?:cancel|know|change|move|reschedule|postpone|order|buy|pre-?order)\b)", "I'd like to "),
+    ("en", _TELLS, "I'm calling to let you know that"),
     ("en", rf"(?=(?:{_VERBS})\b)", "I'd like to "),
-    ("es", r"(?:pregunt|averigu|consult|comprueb|mir)\w*(?: con ellos)?(?= si\b)", "Quisiera saber"),
-    ("es", r"(?:pregunt|averigu|consult)\w* (?=(?:a qué|cuánd|cuánt|dónde|qué|cuál|cómo|quién))", "Quisiera saber "),
+    ("es", r"(?:dime|avisame|cuentame)\b", "Quisiera saber"),
+    ("es", r"(?:pregunt|averigu|consult|comprueb|mir)\w*(?: con ellos)?(?= si\b)|saber\b", "Quisiera saber"),
+    ("es", r"(?:pregunt|averigu|consult)\w* (?=(?:a que|cuand|cuant|donde|que|cual|como|quien))", "Quisiera saber "),
     ("es", r"(?:pregunt|consult)\w* (?=por\b)", "Quisiera preguntar "),
     ("es", r"(?:cancel[ae]\w*|cancelar|anul[ae]\w*|anular)\b", "Quisiera cancelar"),
     ("es", r"(?:cambi[ae]\w*|cambiar)\b", "Quisiera cambiar"),
-    ("es", r"(?:mueve|mover)\b", "Quisiera mover"),
-    ("es", r"(?:aplaz[ae]\w*|aplazar|pospon\w*)\b", "Quisiera aplazar"),
-    ("es", r"(?:pide|pedir|encarg[ua]\w*|compra\w*)\b", "Quisiera encargar"),
-    ("es", r"(?:di(?:le|les)?|avis[ae]\w*|inform[ae]\w*)(?: de)?(?= que\b)", "Llamo para decirles"),
+    ("es", r"(?:muev[ae]\w*|mover)\b", "Quisiera mover"),
+    ("es", r"(?:aplaz[ae]\w*|aplazar|aplac\w*|pospon\w*)\b", "Quisiera aplazar"),
+    ("es", r"(?:pid[ea]\w*|pedir\w*) (?=que\b)|(?=que\b)", "Les pido "),
+    ("es", r"(?:pid[ea]\w*|pedir\w*|encarg[ua]\w*|compra\w*)\b", "Quisiera encargar"),
+    ("es", _TELLS, "Llamo para decirles que"),
     ("es", rf"(?P<stem>{_STEMS_ES})ar?\b", "Quisiera {stem}ar"),
 )  # fmt: skip
 """How a task begins, and how the sentence on the phone does, by the language of both."""
@@ -57,42 +71,29 @@ _BEGINNINGS: Final = tuple(
     (language, re.compile(POLITE + pattern, re.IGNORECASE), opening) for language, pattern, opening in _OPENINGS
 )
 
-_VERBS_ES: Final = {
-    "llego": "llega", "llegamos": "llegan", "voy": "va", "vamos": "van", "quiero": "quiere", "queremos": "quieren",
-    "necesito": "necesita", "necesitamos": "necesitan", "tengo": "tiene", "tenemos": "tienen", "soy": "es",
-    "somos": "son", "estoy": "está", "estamos": "están", "puedo": "puede", "podemos": "pueden", "he": "ha",
-    "hemos": "han",
+_TO_THE_CALLEE: Final = {
+    "they": "you", "them": "you", "their": "your", "theirs": "yours", "they're": "you're", "they'll": "you'll",
+    "they've": "you've",
 }  # fmt: skip
-"""Spanish verbs about the user, as the user says them, and as somebody says them who speaks of the user."""
+_THEY: Final = re.compile(rf"\b(?:{'|'.join(_TO_THE_CALLEE)})\b", re.IGNORECASE)
+_THINGS: Final = re.compile(
+    r"\b(?!(?:is|was|does|has|this|its|always|yes|hours)\b)[a-z]+[^\Wsu]s\b.*\w.* ", re.IGNORECASE
+)
+"""A plural, and a word after it: what "they" means then, as in "the shoes I bought, because they don't fit"."""
 
 _INFINITIVE_ES: Final = re.compile(r"\w+(?:ar|er|ir)\b", re.IGNORECASE)
 
-_SWAPS: Final = {
-    "en": {
-        "they": "you", "them": "you", "their": "your", "theirs": "yours", "they're": "you're", "they'll": "you'll",
-        "i": "they", "we": "they", "me": "them", "us": "them", "my": "their", "our": "their", "mine": "theirs",
-        "i'm": "they're", "we're": "they're", "i'll": "they'll", "we'll": "they'll", "i've": "they've", "am": "are",
-        "i'd": "they'd", "we'd": "they'd", "myself": "themselves",
-    },
-    "es": {"mi": "su", "mis": "sus", "nuestro": "su", "nuestra": "su", "nuestros": "sus", "nuestras": "sus",
-           **_VERBS_ES},
-}  # fmt: skip
-"""Who is spoken to and who is spoken of change places. In Spanish, the third person is right for the callee too."""
-
-_WORD: Final = re.compile(r"[\w']+")
-
-_FUTURE_ES: Final = re.compile(r"(?<=[aei])r(?:é|emos)\b")
-
-_FIRST_PERSON_ES: Final = re.compile(r"\b(?:yo|me|nos|nosotr[oa]s|conmigo)\b", re.IGNORECASE)
-"""With these, a Spanish sentence would have to be built anew, so it is quoted."""
-
 _STATEMENT: Final = {
     "en": re.compile(
-        r"(?:i|we|my|our|it|its|it's|i'm|i've|we're|we've|the|an?|this|there|they|their)\b", re.IGNORECASE
+        r"(?:i|we|my|our|it|its|it's|i'm|i'd|i've|i'll|we're|we've|we'll|the|an?|this|there|they|their)\b"
+        r"|(?:[\w-]+ ){1,4}(?:is|are|was|were|has|had|will|needs|works|(?:ca|do|does|did|is|are|was|were|wo)n't)\b",
+        re.IGNORECASE,
     ),
-    "es": re.compile(r"(?:mis?|nuestr\w+|el|la|los|las|una?|es|se|su|sus|hay|no)\b", re.IGNORECASE),
+    "es": re.compile(
+        r"(?:mis?|nuestr\w+|el|la|los|las|una?|es|se|su|sus|hay|no|me|nos|ya|\w+(?:o|oy|é|í|mos))\b", re.IGNORECASE
+    ),
 }
-"""How a sentence begins that asks for nothing."""
+"""How a sentence begins that gives the assistant no task."""
 
 _CONDITION: Final = {
     "en": re.compile(r"(?:(?:and|also|then|otherwise),? |if [^,]+, )", re.IGNORECASE),
@@ -102,35 +103,13 @@ _CONDITION: Final = {
 
 _QUESTION: Final = re.compile(r"[?¿]")
 
-_BOOKING: Final = {
-    "en": re.compile(
-        POLITE + r"(?:book|reserve|get|make|schedule|arrange|ask for|find|set up)(?: me| us| them)?(?: an?| the)? "
-        r"(?P<adjectives>(?:(?!for\b|at\b|on\b)[\w-]+ ){0,2})"
-        r"(?P<thing>table|room|appointment|reservation|booking|visit)s?\b",
-        re.IGNORECASE,
-    ),
-    "es": re.compile(
-        POLITE + r"(?:reserv\w+|haz(?:me)?|hacer|pid[ea]\w*|pedir|agend\w+|consigu\w+|busca\w*)(?: una?| la)? "
-        r"(?P<thing>mesa|habitaci[oó]n|cita|reserva)(?P<adjectives>)\b",
-        re.IGNORECASE,
-    ),
-}
 
-_SAID: Final = {
-    "party": re.compile(
-        r"\b(?:for|para) (?:\d+|one|two|three|four|five|six|seven|eight|nine|ten|una?|dos|tres|cuatro|cinco|seis|siete"
-        r"|ocho|nueve|diez)(?: (?:people|persons?|guests?|adults|personas?|adultos))?\b(?! (?:nights?|noches?|hours?))",
-        re.IGNORECASE,
-    ),
-    "when": re.compile(
-        r"\b(?:(?:on|for|this|next|el|para el|este|para) )?(?:monday|tuesday|wednesday|thursday|friday|saturday|sunday"
-        r"|lunes|martes|miércoles|jueves|viernes|sábado|domingo|tomorrow|tonight|today|mañana|hoy)\b"
-        r"(?: (?:morning|afternoon|evening|night|por la (?:mañana|tarde|noche)))?"
-        r"|\b(?:at|a las?) \d{1,2}(?:[:.]\d\d)?(?: ?[ap]\.?m\b\.?)?",
-        re.IGNORECASE,
-    ),
-}
-"""Parts of a booking's description that the assistant says anyhow, because the submission has them as fields."""
+def folded(text: str) -> str:
+    """Return a text of the same length without the accents of Spanish, which an ending can move ("pregúntales")."""
+    return text.translate(_UNACCENTED)
+
+
+_UNACCENTED: Final = str.maketrans("áéíóúüÁÉÍÓÚÜ\u2019", "aeiouuAEIOUU'")
 
 
 def sentences(text: str) -> list[str]:
@@ -145,6 +124,32 @@ _SENTENCE_ENDS: Final = re.compile(
 """Where a sentence ends; no abbreviation does."""
 
 
+def clauses(text: str) -> list[str]:
+    """Return the parts of a text that each are a task, or tell something: its sentences, and what they join."""
+    return [part for sentence in sentences(text) for part in _clauses_of(sentence)]
+
+
+_NEXT_CLAUSE: Final = re.compile(
+    r";\s+|(?:, (?:(?:and|but|so|y|pero|asi que) )?| (?:and|y) )(?=(?:(?:also|please|por favor|ademas),? )?"
+    rf"(?:(?:can|could) you |puedes )?(?:ask|find out|check (?:if|whether)|inquire|(?:tell|let) me|{_TELLS}|have them"
+    r"|pregunt[ae]\w*|averigu[ae]\w*|consult[ae]\w*|pide(?:les|le)?|dime|avisame)\b)",
+    re.IGNORECASE,
+)
+"""What stands between a clause and one that is said to the assistant."""
+
+
+def _clauses_of(sentence: str) -> Iterator[str]:
+    begin = 0
+    for gap in _NEXT_CLAUSE.finditer(folded(sentence)):
+        if begin < gap.start() and not _IF.match(sentence[begin:]):  # "If not, ask for Sunday" is one
+            yield sentence[begin : gap.start()]
+            begin = gap.end()
+    yield sentence[begin:]
+
+
+_IF: Final = re.compile(r"(?:if|si)\b", re.IGNORECASE)
+
+
 def rephrase(description: str, language: str) -> str | None:
     """Return the task in sentences for the callee; None if one can't be put into other words.
 
@@ -152,8 +157,8 @@ def rephrase(description: str, language: str) -> str | None:
         description: The `task_description`, on one line.
         language: The language of the call, `en` or `es`. A description in the other language is not translated.
     """
-    said = [_rephrase_sentence(each, language) for each in sentences(description)]
-    return " ".join(each for each in said if each is not None) if said and None not in said else None
+    said = [_rephrase_clause(each, language) for each in clauses(description)]
+    return " ".join(each for each in said if each) if None not in said else None
 
 
 def rephrase_question(description: str, language: str) -> str | None:
@@ -161,109 +166,50 @@ def rephrase_question(description: str, language: str) -> str | None:
     text = description.strip()
     if len(sentences(text)) != 1 or not text.endswith("?") or ("¿" in text) != (language == "es"):
         return None
-    return text if language == "es" else _capital(_swap(text, "en"))
+    is_task = any(pattern.match(folded(text)) for _, pattern, _ in _BEGINNINGS)  # "Could you ask whether …?"
+    return None if is_task else _capital(to_the_callee(text, language))
 
 
-def _rephrase_sentence(sentence: str, language: str) -> str | None:
-    if (question := rephrase_question(sentence, language)) is not None:
+def _rephrase_clause(clause: str, language: str) -> str | None:
+    """Return a clause as a sentence; empty if it only says that the callee is to be told what was said before."""
+    if (question := rephrase_question(clause, language)) is not None:
         return question
-    if _QUESTION.search(sentence) or (language == "es" and _FIRST_PERSON_ES.search(sentence)):
-        return None
     for spoken, pattern, opening in _BEGINNINGS:
-        if spoken == language and (match := pattern.match(sentence)):
-            rest = sentence[match.end() :].strip(" .!:,")
+        if spoken == language and (match := pattern.match(folded(clause))):
+            rest = clause[match.end() :].strip(" .!?:,")
+            if not rest and (TELLS.match(folded(clause)) or opening.endswith(("know ", "saber"))):
+                return ""
             begins = opening.format_map({name: part.lower() for name, part in match.groupdict().items()}).rstrip()
-            words = f"{begins} {_swap(rest[:1].lower() + rest[1:], language)}"
-            end = "?" if opening.startswith("Could you") else "."
-            return _sentence(words, end) if rest else None
-    if (condition := _CONDITION[language].match(sentence)) and condition.end() < len(sentence):
-        task = _rephrase_sentence(sentence[condition.end() :], language)
-        return f"{_capital(_swap(condition[0], language))}{_lower(task)}" if task else None
-    if language == "es" and _INFINITIVE_ES.match(sentence):
-        return _sentence(f"Quisiera {_swap(_lower(sentence.strip(' .!')), language)}", ".")
-    if _STATEMENT[language].match(sentence):
-        return _sentence(_swap(sentence.strip(" .!"), language), ".")
+            rest = rest if match.end() else lower(rest)
+            words = f"{begins} {to_the_callee(rest, language)}".rstrip()
+            return _sentence(words, "?" if opening.startswith("Could you") else ".")
+    if _QUESTION.search(clause):
+        return None
+    if (condition := _CONDITION[language].match(clause)) and condition.end() < len(clause):
+        task = _rephrase_clause(clause[condition.end() :], language)
+        return f"{_capital(to_the_callee(condition[0], language))}{lower(task)}" if task else None
+    if language == "es" and _INFINITIVE_ES.match(clause):
+        return _sentence(f"Quisiera {lower(clause.strip(' .!'))}", ".")
+    if is_statement(clause, language):
+        return _sentence(to_the_callee(clause.strip(" .!,"), language), ".")
     return None
 
 
-def wish(description: str, language: str, *, knows_party: bool, knows_day: bool, business: str | None) -> str | None:
-    """Return what a booking's description wants beyond its fields ("by the window, for a birthday").
-
-    Args:
-        description: The `task_description`, on one line.
-        language: The language of the call.
-        knows_party: The submission has the number of people.
-        knows_day: The submission has the day.
-        business: The name of the business.
-
-    Returns:
-        The words, empty if there is nothing more; None if the description can't be put into other words.
-    """
-    match = _BOOKING[language].match(description)
-    if match is None and _is_in_other_language(description, language):
-        return None
-    adjectives = match["adjectives"].strip() if match else ""
-    thing = f"{_article(adjectives)} {adjectives} {match['thing'].lower()} " if match and adjectives else ""
-    rest = description[match.end() :] if match else _lower(description)
-    if knows_party:
-        rest = _SAID["party"].sub("", rest)
-    if knows_day:
-        rest = _SAID["when"].sub("", rest)
-    if business:
-        rest = re.sub(rf"\b(?:at|in|en) (?:the |el |la )?{re.escape(business)}", "", rest, flags=re.IGNORECASE)
-    parts = [_lower(_swap(each.strip(" .!,;"), language)) for each in sentences(re.sub(r"\s+(?=[,;.])", "", rest))]
-    words = f"{thing}{', '.join(parts)}".strip(" .!,;")
-    if language == "es" and _FIRST_PERSON_ES.search(words):
-        return None
-    return words if re.search(r"\w", words) else ""
+def is_statement(text: str, language: str) -> bool:
+    """Whether a text gives the assistant no task, by how it begins."""
+    return _STATEMENT[language].match(text) is not None
 
 
-def kind_of_wish(words: str, language: str) -> Literal["for", "how", "that", "what"]:
-    """Return how a wish goes into a sentence: what it is for, how it should be, a sentence of its own, or a thing."""
-    if words.startswith(("for ", "para ")):
-        return "for"
-    if _PREPOSITIONS[language].match(words):
-        return "how"
-    return "that" if _STATEMENT[language].match(words) and not _ARTICLE.match(words) else "what"
-
-
-_PREPOSITIONS: Final = {
-    "en": re.compile(
-        r"(?:as|at|away|by|close|if|in|inside|near|next|not|on|outside|preferably|quiet|with|without)\b", re.IGNORECASE
-    ),
-    "es": re.compile(r"(?:a|al|cerca|con|de|dentro|en|fuera|junto|lejos|no|preferiblemente|si|sin)\b", re.IGNORECASE),
-}
-_ARTICLE: Final = re.compile(r"(?:an?|the|el|los?|las?|una?)\b", re.IGNORECASE)
-
-
-def _is_in_other_language(text: str, language: str) -> bool:
+def is_in(language: str, text: str) -> bool:
+    """Whether nothing shows that a text is in the other one of the two languages."""
     other = "en" if language == "es" else "es"
-    return bool(
-        _BOOKING[other].match(text)
-        or _STATEMENT[other].match(text)
-        or any(spoken == other and pattern.match(text) for spoken, pattern, _ in _BEGINNINGS)
-    )
-
-
-def is_time_in_other_language(text: str, language: str) -> bool:
-    """Whether a `time_preference_text` is in the language that is not spoken in the call."""
-    return bool(_TIME_WORDS["en" if language == "es" else "es"].search(text))
-
-
-_TIME_WORDS: Final = {
-    "en": re.compile(
-        r"\b(?:after|any|around|before|between|by|evenings?|mornings?|night|noon|the|or)\b", re.IGNORECASE
-    ),
-    "es": re.compile(
-        r"\b(?:antes|después|desde|entre|hasta|las?|mañana|mediodía|noche|partir|por|tarde)\b", re.IGNORECASE
-    ),
-}
+    begins = (pattern for spoken, pattern, _ in _BEGINNINGS if spoken == other)
+    return not (is_statement(text, other) or any(pattern.match(folded(text)) for pattern in begins))
 
 
 def note(instruction: str, language: str) -> str:
     """Return an additional instruction as it is passed on in a sentence, without its final period."""
-    text = _swap(_PASSED_ON.sub("", instruction.rstrip(" .")), language)
-    return _lower(text)
+    return lower(to_the_callee(_PASSED_ON.sub("", instruction.rstrip(" .")), language))
 
 
 _PASSED_ON: Final = re.compile(
@@ -274,12 +220,14 @@ _PASSED_ON: Final = re.compile(
 """How an instruction begins that says what to pass on."""
 
 
-def _swap(text: str, language: str) -> str:
-    swaps = _SWAPS[language]
-    text = re.sub(r"\bI was\b", "I were", text)
+def to_the_callee(text: str, language: str) -> str:
+    """Say "you" where a text speaks of the callee, unless "they" means things that it has named."""
     if language == "es":
-        text = _FUTURE_ES.sub(lambda word: "rá" if word[0] == "ré" else "rán", text)
-    return _WORD.sub(lambda word: swaps.get(word[0].lower().replace("\u2019", "'"), word[0]), text)
+        return text
+    first = _THEY.search(text)
+    if first is None or _THINGS.search(text[: first.start()]):
+        return text
+    return _THEY.sub(lambda word: _TO_THE_CALLEE[word[0].lower()], text.replace("\u2019", "'"))
 
 
 def _sentence(text: str, end: str) -> str:
@@ -290,10 +238,6 @@ def _capital(text: str) -> str:
     return text[:1].upper() + text[1:]
 
 
-def _lower(text: str) -> str:
+def lower(text: str) -> str:
     """Begin with a lower-case letter, unless the first word is an abbreviation or "I"."""
     return text if text[:2].isupper() or text.startswith(("I ", "I'")) else text[:1].lower() + text[1:]
-
-
-def _article(words: str) -> str:
-    return "an" if words[:1].lower() in "aeiou" else "a"

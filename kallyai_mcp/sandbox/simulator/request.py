@@ -6,25 +6,26 @@ from datetime import date, time
 from typing import Final
 
 from kallyai_mcp.sandbox.simulator.phrasebook import phone_in_words
-from kallyai_mcp.sandbox.simulator.rephrasing import POLITE, Kind, sentences
+from kallyai_mcp.sandbox.simulator.rephrasing import POLITE, TELLS, Kind, clauses, folded
 from kallyai_mcp.sandbox.simulator.submission import Submission, TaskCategory
-from kallyai_mcp.sandbox.simulator.topics import THINGS
+from kallyai_mcp.sandbox.simulator.times_in_text import day_and_time, new_day_and_time
+from kallyai_mcp.sandbox.simulator.wishes import THINGS, is_booking
 
 
 def _regex(pattern: str) -> re.Pattern[str]:
     return re.compile(pattern, re.IGNORECASE)
 
 
-_TELLS: Final = _regex(POLITE + r"(?:tell|inform|let them know|di(?:le|les)?|avis[ae]\w*|inform[ae]\w*)\b")
 _KINDS: Final[tuple[tuple[Kind, re.Pattern[str]], ...]] = (
     ("cancel", _regex(POLITE + r"(?:cancel\w*|anul[ae]\w*)\b")),
     ("change", _regex(
-        POLITE + r"(?:change|move|reschedule|postpone|cambi[ae]\w*|mueve|mover|aplaz\w+|pospon\w+)\b"
+        POLITE + r"(?:change|move|reschedule|postpone|cambi[ae]\w*|muev[ae]\w*|mover|apla[zc]\w+|pospon\w+)\b"
     )),
-    ("task", _TELLS),
+    ("question", _regex(POLITE + r"(?:(?:tell|let) me|know|dime|avisame|saber)\b")),
+    ("task", TELLS),
     ("question", _regex(
         POLITE
-        + r"(?:(?:ask|see (?:if|whether)|pregunt\w+)\b(?! (?:them )?to\b)"
+        + r"(?:(?:ask|see (?:if|whether)|pregunt\w+)\b(?! (?:them |him |her |the \w+ )?to\b)"
         rf"(?! (?:them )?(?:for|por) (?:an? |the |una? )?(?:\w+ )?{THINGS})"
         r"|(?:check|find out|confirm|inquire|enquire|consult\w+|averigu\w+|compru?eb\w+)\b)"
     )),
@@ -34,9 +35,10 @@ _KINDS: Final[tuple[tuple[Kind, re.Pattern[str]], ...]] = (
     )),
 )  # fmt: skip
 """What a description is for, by how it begins."""
-_BOOKING: Final = _regex(
-    r"\b(?:book\w*|reserv\w*|tables?|rooms?|appointments?|schedul\w+|mesas?|habitaci[oó]n\w*|citas?)\b"
-)
+_BOOKABLE: Final = _regex(rf"\b(?:book\w*|reserv\w*|schedul\w+|{THINGS})\b")
+_OTHER_CHANGE: Final = _regex(POLITE + r"(?:change|cambi\w*)\b[^,;]*\b(?:to|into|al?|por)\b")
+"""A change that names what else it is changed to, if it names no time."""
+_DELIVERY: Final = _regex(r"\b(?:deliver\w*|ship\w*|send|entreg\w*|env[ií]\w*|lleven?|domicilio)\b")
 _DIRECT_QUESTION: Final = _regex(r"[?¿]")
 
 _KEEPS_TIME: Final = _regex(r"(?:do not|don't|never) agree to an?\w* .*\b(?:day|time)|no acept\w+ .*\b(?:d[ií]a|hora)")
@@ -70,6 +72,9 @@ class Request:
         extras: The `additional_instructions` to pass on.
         questions: The `additional_instructions` that are questions to ask, and those in the task of another kind.
         kind: What the call is for.
+        names_day: The description says the day, or the time.
+        is_delivered: What is ordered is to be delivered.
+        needs_time: A booking is to be moved, and nothing says to when.
         keeps_time: An instruction says that no other day or time may be agreed to.
         leaves_no_message: An instruction says that no message may be left.
         tells: It only tells the callee something.
@@ -91,6 +96,9 @@ class Request:
     questions: tuple[str, ...]
     urgent: bool
     kind: Kind
+    names_day: bool
+    is_delivered: bool
+    needs_time: bool
     keeps_time: bool
     tells: bool
     leaves_no_message: bool
@@ -109,11 +117,12 @@ class Request:
         return "_".join(["when"] * (self.day is None) + ["party"] * wants_party) or None
 
 
-def parse_request(submission: Submission, *, ignores_instructions: bool = False) -> Request:
+def parse_request(submission: Submission, today: date, *, ignores_instructions: bool = False) -> Request:
     """Interpret `submission`.
 
     Args:
         submission: The submission.
+        today: The user's day.
         ignores_instructions: The assistant does not follow the instructions that it understands.
 
     Raises:
@@ -123,12 +132,16 @@ def parse_request(submission: Submission, *, ignores_instructions: bool = False)
         raise ValueError("no number to call")
     description = _tidy(submission.task_description) or submission.task_description
     kind = _kind_of(description) or _kind_by_fields(submission, description)
-    asked = [each for each in sentences(description)[1:] if kind != "question" and _kind_of(each) == "question"]
-    description = " ".join(each for each in sentences(description) if each not in asked) or description
+    asked = [each for each in clauses(description)[1:] if kind != "question" and _kind_of(each) == "question"]
+    if asked:
+        description = ". ".join(each.rstrip(".") for each in clauses(description) if each not in asked)
     given = [text for each in submission.additional_instructions or () if (text := _tidy(each))]
     followed = [] if ignores_instructions else given
     to_pass_on = [text for text in given if not any(each.match(text) for each in _FOR_THE_ASSISTANT)]
     questions = [text for text in to_pass_on if _kind_of(text) == "question"]
+    find = {"booking": day_and_time, "change": new_day_and_time}.get(kind)
+    said_day, said_time = find(description, today) if find is not None else (None, None)
+    day, at = submission.appointment_date or said_day, _clock_time(submission.appointment_time) or said_time
     phone = _tidy(submission.user_phone)
     keeps_name = any(_NO_NAME.match(text) for text in followed)
     return Request(
@@ -139,14 +152,17 @@ def parse_request(submission: Submission, *, ignores_instructions: bool = False)
         name=None if keeps_name else _tidy(submission.user_name),
         phone=phone and phone_in_words(phone),
         party=submission.party_size,
-        day=submission.appointment_date,
-        at=_clock_time(submission.appointment_time),
+        day=day,
+        at=at,
         preference=_tidy(submission.time_preference_text),
         extras=tuple(text for text in to_pass_on if text not in questions),
         questions=(*asked, *questions),
         urgent=bool(submission.is_urgent),
-        tells=bool(_TELLS.search(description)),
+        tells=any(TELLS.match(folded(each)) for each in clauses(description)),
         kind=kind,
+        names_day=any(day_and_time(description, today)),
+        is_delivered=_DELIVERY.search(description) is not None,
+        needs_time=kind == "change" and not (day or at or _OTHER_CHANGE.match(folded(description))),
         keeps_time=any(_KEEPS_TIME.match(text) for text in followed),
         leaves_no_message=any(_NO_MESSAGE.match(text) for text in followed),
         keeps_name=keeps_name,
@@ -167,11 +183,12 @@ def _clock_time(text: str | None) -> time | None:
 
 
 def _kind_of(description: str) -> Kind | None:
-    for task in sentences(description):
-        kind = next((kind for kind, pattern in _KINDS if pattern.search(task)), None)
-        if kind is not None or _BOOKING.search(task):
-            return kind
-    asks = _DIRECT_QUESTION.search(description) and not _BOOKING.search(description)
+    """Return what the first clause is for that says it; None if none does."""
+    for task in clauses(description):
+        kind = next((kind for kind, pattern in _KINDS if pattern.search(folded(task))), None)
+        if kind is not None or is_booking(task):
+            return kind or "booking"
+    asks = _DIRECT_QUESTION.search(description) and not _BOOKABLE.search(description)
     return "question" if asks else None
 
 
@@ -180,4 +197,4 @@ def _kind_by_fields(submission: Submission, description: str) -> Kind:
         return "booking"
     if submission.task_category is TaskCategory.GENERAL:
         return "question" if _DIRECT_QUESTION.search(description) else "task"
-    return "booking" if submission.party_size is not None or _BOOKING.search(description) else "task"
+    return "booking" if submission.party_size is not None or _BOOKABLE.search(description) else "task"

@@ -13,7 +13,7 @@ from kallyai_mcp.sandbox.simulator.endings import ending_of
 from kallyai_mcp.sandbox.simulator.incomplete_calls import INCOMPLETE_CALLS
 from kallyai_mcp.sandbox.simulator.phrasebook import Phrasebook
 from kallyai_mcp.sandbox.simulator.request import parse_request
-from kallyai_mcp.sandbox.simulator.scenario import Scenario, Turn
+from kallyai_mcp.sandbox.simulator.scenario import Scenario, Turn, TurnKind
 from kallyai_mcp.sandbox.simulator.simulated_call import SimulatedCall
 from kallyai_mcp.sandbox.simulator.submission import Submission
 
@@ -79,12 +79,25 @@ def play(
         The call as if it ended now, and whether it has ended. The same arguments always make the same call.
     """
     context = _context(submission, Scenario(), now=now, timezone=timezone, call_id=call_id, agreements=agreements)
+    caller = _caller_after(context, turns)
+    return _finished(context, ending_of(context, caller, None)), caller.is_over
+
+
+def expected_turn(
+    submission: Submission, turns: Iterable[Turn], *, now: datetime, timezone: str | None, call_id: str
+) -> TurnKind:
+    """Return what the callee of a call that is played would likely do next; the arguments are those of `play`."""
+    context = _context(submission, Scenario(), now=now, timezone=timezone, call_id=call_id, agreements=())
+    return _caller_after(context, turns).expects
+
+
+def _caller_after(context: CallContext, turns: Iterable[Turn]) -> Caller:
     caller = Caller(context)
     for turn in turns:
         caller.reply(turn)
         if caller.is_over:
             break
-    return _finished(context, ending_of(context, caller, None)), caller.is_over
+    return caller
 
 
 def greeting(submission: Submission, *, now: datetime, timezone: str | None, call_id: str) -> Turn:
@@ -105,9 +118,10 @@ def _context(
     language = submission.language or "en"
     spoken = submission.call_language or language
     seed = submission.model_dump_json()
+    local = now.astimezone(ZoneInfo(timezone) if timezone is not None else UTC)
     number = submission.respondent_phone or ""
     return CallContext(
-        request=parse_request(submission, ignores_instructions=scenario.ignores_instructions),
+        request=parse_request(submission, local.date(), ignores_instructions=scenario.ignores_instructions),
         number=number,
         scenario=scenario,
         agreements=agreements,
@@ -115,7 +129,7 @@ def _context(
         callee_spoken=Phrasebook(spoken, number, phone=number, aloud=True),
         written=Phrasebook(language, seed, phone=number),
         dialogue=Dialogue(),
-        now=now.astimezone(ZoneInfo(timezone) if timezone is not None else UTC),
+        now=local,
         call_id=call_id,
     )
 

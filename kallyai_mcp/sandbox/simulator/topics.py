@@ -1,15 +1,14 @@
 """What a question asks about: its parts, the topic of each, and the thing that a price is for."""
 
 import re
+from math import prod
 from typing import Final, Literal
 
-from kallyai_mcp.sandbox.simulator.rephrasing import sentences
+from kallyai_mcp.sandbox.simulator.rephrasing import clauses
+from kallyai_mcp.sandbox.simulator.wishes import THINGS
 
 Topic = Literal["booking", "hours", "duration", "price", "ready", "stock", "place", "free", "when", "unsure", "yes"]
 """`booking` is the user's own; `unsure` is asked for in a way that yes or no does not answer."""
-
-THINGS: Final = r"(?:tables?|rooms?|appointments?|reservations?|mesas?|habitaci[oó]n\w*|citas?|reservas?)"
-"""What can be booked."""
 
 
 def _regex(pattern: str) -> re.Pattern[str]:
@@ -32,8 +31,14 @@ _TOPICS: Final[tuple[tuple[Topic, re.Pattern[str]], ...]] = (
     ("booking", _OWN),
     ("hours", _regex(r".*\b(?:opening|open|hours|close[sd]?|closing|horarios?|abr\w+|cierr\w+)\b")),
     ("duration", _regex(r".*\b(?:how long|cu[aá]nto (?:tiempo|tarda\w*|dura\w*))\b")),
-    ("price", _regex(r".*\b(?:prices?|costs?|how much|quote|precios?|cu[aá]nto|presupuesto|tarifas?)\b")),
-    ("ready", _regex(r".*\b(?:ready|orders?|pick\s?(?:\w+ )?up|collect|repair is|list[oa]s?|pedidos?|recoger)\b")),
+    ("price", _regex(
+        r".*\b(?:prices?|costs?|how much|quote|bill|fees?|charges?|rates?"
+        r"|precios?|cu[aá]nto|presupuesto|tarifas?|factura|cobra\w*)\b"
+    )),
+    ("ready", _regex(
+        r".*\b(?:ready|orders?|repair is|list[oa]s?|pedidos?|ya \w+ (?:\w+ )?a? ?recoger"
+        r"|(?:collect|pick).* (?:now|yet))\b"
+    )),
     ("place", _regex(
         r".*\b(?:park|parking|(?<!mail )address|where|directions|aparca\w*|direcci[oó]n|d[oó]nde)\b"
     )),
@@ -53,6 +58,8 @@ _NO_SUBJECT: Final = re.compile(
     r"(?:about|an?|and|are|ask|buy|can|check|costs?|could|do|does|find|for|from|get|how|if|in|is|its?|like|me|much|my|of"
     r"|on|ones?|or|orders?|our|out|please|pre|prices?|quotes?|take|the|them|there|they|this|to|want|whether|what|with"
     r"|would|you"
+    r"|dozens?|half|one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|come|bill|fees?|charges?|rates?|pair"
+    r"|docenas?|media|uno|dos|tres|cuatro|cinco|seis|siete|ocho|nueve|diez|once|doce|par|cobra\w*|cu[aá]ntos|cu[aá]ntas"
     r"|al|compra|con|costar|cu[aá]nto|cuestan?|de|del|el|encargar?|en|es|las?|los?|mi|para|pedir|pide|por|precios?"
     r"|pregunta|qu[eé]|quisiera|saber|se|si|son|su|tienen?|un[ao]?s?|valen?)"
 )
@@ -61,7 +68,7 @@ _NO_SUBJECT: Final = re.compile(
 
 def parts_of(question: str) -> list[str]:
     """Return the questions that a text asks; the text itself if it is one question, or none."""
-    found = [part for sentence in sentences(question) for part in _NEXT_PART.split(sentence)]
+    found = [part for clause in clauses(question) for part in _NEXT_PART.split(clause)]
     asked = [part for part in found if _ASKS.search(part) and not _NO_QUESTION.match(part)]
     return asked or [question]
 
@@ -75,3 +82,31 @@ def subject_of(text: str) -> str:
     """Return the things that a question or an order is about, however it is put; empty if it names none."""
     words = {word.removesuffix("s") for word in _WORDS.findall(text.lower()) if not _NO_SUBJECT.fullmatch(word)}
     return " ".join(sorted(words))
+
+
+def quantity_in(text: str) -> int:
+    """Return how many pieces a question or an order is about ("two dozen oysters"); 1 if it does not say so."""
+    match = _QUANTITY.search(text)
+    if match is None:
+        return 1
+    values = [int(word) if word.isdecimal() else _NUMBERS.get(word, 1) for word in match[0].lower().split()]
+    return max(round(prod(values)), 1)
+
+
+_NUMBERS: Final = {
+    word: value
+    for value, words in enumerate(
+        ("", "a una", "two dos pair par", "three tres", "four cuatro", "five cinco", "six seis", "seven siete",
+         "eight ocho", "nine nueve", "ten diez", "eleven once", "twelve doce dozen docena docenas")
+    )
+    for word in words.split()
+} | {"half": 0.5, "media": 0.5}  # fmt: skip
+"""Numbers in words."""
+
+_NUMBER: Final = rf"(?:[1-9]\d?|{'|'.join(word for word in _NUMBERS if not word.startswith(('do', 'a', 'un')))}|dos)"
+_QUANTITY: Final = _regex(
+    rf"\b(?:{_NUMBER} (?:a )?)?(?:dozen|docenas?)\b|(?<!\bat )(?<!\blas )(?<!\broom )(?<![:/.-])"
+    rf"\b{_NUMBER}(?= (?!(?:[ap]\.?m|o'clock|minutes?|hours?|days?|years?|people|on|at|in|and|to|of"
+    r"|minutos?|horas?|d[ií]as?|años?|personas?|de|el|y|a|en)\b)[^\W\d_])"
+)
+"""A number before what is counted; no time, no length of time, no number of people."""

@@ -36,8 +36,8 @@ function add(call) {
   const { says, does, at: time, on } = form.elements;
   says.lang = call.language;
   does.onchange = () => {
-    section.querySelector(".when").hidden = !["offers", "agrees"].includes(does.value);
     time.required = does.value === "offers";
+    section.querySelector(".when").hidden = !time.required;
   };
   form.onsubmit = async (event) => {
     event.preventDefault();
@@ -50,12 +50,19 @@ function add(call) {
     }
     if (await send(call, "turns", turn)) {
       form.reset();
-      does.onchange();
+      suggest(shown.get(call.call_id));
       says.focus();
     }
   };
   at("calls").prepend(section);
   shown.set(call.call_id, { section, said: 0 });
+}
+
+// Chooses what the person would likely do next.
+function suggest({ section, expects }) {
+  const { does } = section.querySelector("form").elements;
+  if (expects) does.value = expects;
+  does.onchange();
 }
 
 function show(call) {
@@ -77,7 +84,9 @@ function show(call) {
       speechSynthesis.speak(speech);
     }
   }
-  entry.said = call.said.length;
+  const isNew = call.said.length > entry.said;
+  Object.assign(entry, { said: call.said.length, expects: call.expects });
+  if (isNew) suggest(entry);
 }
 
 async function refresh() {

@@ -21,14 +21,12 @@ VOICEMAIL = "+12025550105"
         ("Do they have size 42 in stock?", "we have it here", "lo tenemos aquí"),
         ("¿Dónde se puede aparcar?", "park behind the building", "aparcar detrás"),
         ("Please cancel my order", "It is canceled", "Queda cancelada"),
-        ("Mueve la entrega al lunes", "We have changed that", "Lo cambiamos"),
         ("Can a dog come along?", "Yes, certainly", "Sí, por supuesto"),
         ("Tell them the keys are under the mat", "for letting us know", "Gracias por avisar"),
         ("Complain about the noise", "take care of that", "nos ocupamos"),
         ("Ask how long the tour takes", "It takes about", "Son unos"),
         ("Ask when tonight's show begins", "Their answer: At ", "A las "),
         ("See if they can move my table to 8 PM", "We have changed that", "Lo cambiamos"),
-        ("I need to move my visit to Dr. Ruiz", "We have changed that", "Lo cambiamos"),
         ("Check availability for a massage", "something free", "algo libre"),
         ("Inquire about the warranty", "on our website", "en nuestra página web"),
         ("Ask who the owner is", "on our website", "en nuestra página web"),
@@ -65,24 +63,34 @@ def test_a_price_at_a_number_without_a_country_is_in_euros() -> None:
         ("Please cancel the table on Friday", "I'd like to cancel the table on Friday."),
         (
             "Ask whether they have vegan dishes, I bring my mother",
-            "I'd like to know whether you have vegan dishes, they",
+            "I'd like to know whether you have vegan dishes, I bring my mother.",
         ),
-        ("Ask if their terrace is open to us", "I'd like to know whether your terrace is open to them."),
+        ("Ask if their terrace is open to us", "I'd like to know whether your terrace is open to us."),
         ("Ask them about parking", "I'd like to ask about parking."),
         ("Find out when they close", "I'd like to know when you close."),
         ("Do they have size 42?", "I have a question: Do you have size 42?"),
-        ("Tell them I'm late", "I'm calling to let you know that they're late."),
+        ("Tell them I'm late", "I'm calling to let you know that I'm late."),
         ("Order two loaves of bread", "I'd like to order two loaves of bread."),
-        ("Reschedule my visit to Monday", "I'd like to reschedule their visit to Monday."),
-        ("Negotiate a lower price for my contract", "I'd like to negotiate a lower price for their contract."),
+        (
+            "I'm late for my reservation, please let them know and ask them to keep the table",
+            "I'm late for my reservation. Could you please keep the table?",
+        ),
+        (
+            "We left a charger in room 212. Could you ask if someone found it?",
+            "We left a charger in room 212. I'd like to know whether someone found it.",
+        ),
+        ("I'd like to know if Dr. Lee takes new patients", "I'd like to know whether Dr. Lee takes new patients."),
+        ("Do they have the book? If so, have them hold it.", "Do you have the book? If so, could you please hold it?"),
+        ("Return the shoes I bought, because they don't fit", "return the shoes I bought, because they don't fit."),
+        ("Negotiate a lower price for my contract", "I'd like to negotiate a lower price for my contract."),
         ("Ask them to deliver before noon", "Could you please deliver before noon?"),
         ("Ask for the menu", "I'd like to ask for the menu."),
         ("Check availability on Saturday", "I'd like to ask about availability on Saturday."),
-        ("I need to cancel my visit to Dr. Ruiz", "I'd like to cancel their visit to Dr. Ruiz."),
-        ("See if they can move our table to 8 PM", "I'd like to know whether you can move their table to 8 PM."),
+        ("I need to cancel my visit to Dr. Ruiz", "I'd like to cancel my visit to Dr. Ruiz."),
+        ("See if they can move our table to 8 PM", "I'd like to know whether you can move our table to 8 PM."),
         (
             "I was there on Monday. My umbrella is black. Check if someone found it.",
-            "They were there on Monday. Their umbrella is black. I'd like to know whether someone found it.",
+            "I was there on Monday. My umbrella is black. I'd like to know whether someone found it.",
         ),
         (
             "Ask if a plumber can come today. If not, ask for tomorrow.",
@@ -101,19 +109,26 @@ def test_a_task_is_put_into_the_words_of_somebody_who_calls_for_the_user(descrip
     ("description", "sentence"),
     [
         ("Pregunta si abren el domingo", "Quisiera saber si abren el domingo."),
-        ("Cancela mi reserva del viernes", "Quisiera cancelar su reserva del viernes."),
+        ("Cancela mi reserva del viernes", "Quisiera cancelar mi reserva del viernes."),
         ("Encarga dos panes", "Quisiera encargar dos panes."),
         ("Diles que las llaves están debajo", "Llamo para decirles que las llaves están debajo."),
-        ("Diles que llegaré tarde", "Llamo para decirles que llegará tarde."),
-        ("Reclama que mi paquete no ha llegado", "Quisiera reclamar que su paquete no ha llegado."),
+        ("Diles que llegaré tarde", "Llamo para decirles que llegaré tarde."),
+        ("Reclama que mi paquete no ha llegado", "Quisiera reclamar que mi paquete no ha llegado."),
         ("Negociar un precio más bajo", "Quisiera negociar un precio más bajo."),
-        ("Diles que me llamen", "«Diles que me llamen»"),
+        ("Diles que me llamen", "Llamo para decirles que me llamen."),
+        ("Pregúntales si tengo que ir en ayunas", "Quisiera saber si tengo que ir en ayunas."),
+        ("Me gustaría saber si nos guardan la mesa", "Me gustaría saber si nos guardan la mesa."),
+        (
+            "Avísales de que llegamos tarde y pídeles que nos esperen",
+            "Llamo para decirles que llegamos tarde. Les pido",
+        ),
+        ("Nos dejamos un bolso, pregunta si lo tienen", "Nos dejamos un bolso. Quisiera saber si lo tienen."),
+        ("Necesito que me devuelvan el dinero", "Necesito que me devuelvan el dinero."),
+        ("Mi caldera no funciona; que venga alguien hoy", "Mi caldera no funciona. Les pido que venga alguien hoy."),
         ("Ask whether they are open", "«Ask whether they are open»"),
     ],
 )
-def test_a_spanish_task_is_too_unless_its_verbs_or_its_language_would_have_to_change(
-    description: str, sentence: str
-) -> None:
+def test_a_spanish_task_is_too_and_one_in_the_other_language_is_quoted(description: str, sentence: str) -> None:
     result = call(category="general", task_description=description, appointment_date=None, language="es")
     assert sentence in said(result, "AI")
 
@@ -143,6 +158,49 @@ def test_a_change_with_a_day_is_an_appointment_at_the_new_time() -> None:
     assert result.event.start.hour == 19
 
 
+UNDATED: dict[str, Any] = {"appointment_date": None, "appointment_time": None}
+
+
+@pytest.mark.parametrize(
+    ("description", "offer"),
+    [
+        ("Reschedule my appointment, Thursday does not suit me", "Friday, November 27 at 9:40 AM"),
+        ("Move my visit to Dr. Ruiz", "Wednesday, November 25 at 9:40 AM"),
+        ("Move my visit to Monday", "9:40 AM"),
+    ],
+)
+def test_a_callee_offers_the_time_that_a_change_does_not_name(description: str, offer: str) -> None:
+    result = call(category="clinic", task_description=description, **UNDATED | {"time_preference_text": None})
+    assert offer in said(result, "HUMAN")
+    assert offer in said(result, "AI")
+    assert result.event is not None
+    refused = call(category="clinic", task_description=description, additional_instructions=[
+        "Do not agree to a day or time other than the one asked for."], appointment_time="12:00",
+        appointment_date="2026-12-01", respondent_phone=COUNTER_OFFER)  # fmt: skip
+    assert "Then it stays as it is" in said(refused, "HUMAN")
+
+
+def test_a_change_of_something_else_than_the_time_keeps_the_time() -> None:
+    result = call(task_description="Change our reservation from 4 to 6 people", **UNDATED)
+    assert "offer" not in said(result, "HUMAN")
+    assert "We have changed that as you asked." in said(result, "HUMAN")
+
+
+@pytest.mark.parametrize(
+    ("description", "booked"),
+    [
+        ("Book a table for 4 on Saturday at 7 PM", "Saturday, November 28 at 7:00 PM"),
+        ("Book a table next week", "Tuesday, December 1 at 8:00 PM"),
+        ("Reserve a table for March 3 in the evening", "Wednesday, March 3, 2027 at 8:00 PM"),
+        ("My parents visit us. Get us a table for tomorrow", "Wednesday, November 25 at 8:00 PM"),
+    ],
+)
+def test_a_booking_is_for_the_day_that_its_description_names(description: str, booked: str) -> None:
+    result = call(task_description=description, **UNDATED)
+    assert result.event is not None
+    assert booked in result.highlights
+
+
 def test_what_a_callee_says_is_the_same_in_every_call_to_its_number() -> None:
     ask: list[dict[str, Any]] = [
         {"task_description": text} for text in ("When do they close?", "Ask when they open", "Find out their hours")
@@ -168,6 +226,22 @@ def test_a_price_is_the_same_however_it_is_asked_for(one: str, other: str) -> No
     assert len(prices) == 1, answers
 
 
+@pytest.mark.parametrize(
+    ("one", "many", "times"),
+    [
+        ("How much is an oyster?", "How much are two dozen oysters?", 24),
+        ("What does a tire cost?", "Find out the price of 4 tires", 4),
+        ("Order a pizza for 6 PM", "Order three pizzas for 6 PM", 3),
+        ("¿Cuánto cuesta un huevo?", "Pregunta cuánto cuesta media docena de huevos", 6),
+    ],
+)
+def test_several_pieces_cost_as_many_times_as_much(one: str, many: str, times: int) -> None:
+    language = "es" if "¿" in one else "en"
+    answers = [call(category="general", task_description=text, language=language).highlights for text in (one, many)]
+    price, prices = (float(re.findall(r"\$([\d.]+)|([\d.]+)\s?\$", answer)[0][0]) for answer in answers)
+    assert prices == times * price
+
+
 def test_a_call_does_not_contradict_itself_about_a_price() -> None:
     ask: dict[str, Any] = {"additional_instructions": ["Ask how much it costs"]}
     result = call(category="general", task_description="Order a birthday cake", **ask)
@@ -188,9 +262,9 @@ def test_each_question_of_a_call_is_answered() -> None:
     [
         ("Book a table by the window", "If possible, by the window."),
         ("Book a table for a birthday", "It's for a birthday."),
-        ("Book a quiet table", "They would like a quiet table."),
+        ("Book a quiet table", "I'd like a quiet table."),
         ("Book a table. It is a birthday!", "It is a birthday."),
-        ("Dinner for four on Friday, outside", "They would like dinner, outside."),
+        ("Dinner for four on Friday, outside", "I'd like dinner, outside."),
         ("Reserva una mesa para un cumpleaños", "Reserva una mesa para un cumpleaños”"),
     ],
 )
@@ -237,7 +311,7 @@ def test_a_callee_answers_what_the_user_has_booked() -> None:
     [
         ("Move my table from 7 PM to 8:30 PM", "Friday, November 27 at 8:30 PM"),
         ("Move my table to Saturday", "Saturday, November 28 at 7:00 PM"),
-        ("Change my table", "Friday, November 27 at 7:00 PM"),
+        ("Move my table to November 30", "Monday, November 30 at 7:00 PM"),
     ],
 )
 def test_a_changed_booking_is_remembered_with_its_new_time(description: str, now_booked: str) -> None:
@@ -246,10 +320,10 @@ def test_a_changed_booking_is_remembered_with_its_new_time(description: str, now
     undated: dict[str, Any] = {"appointment_date": None, "appointment_time": None, "party_size": None}
     changed = call(agreements=(booked,), task_description=description, **undated)
     assert changed.status == "success"
-    known = changed.agreement or booked
-    canceled = call(agreements=(known,), task_description="Cancel my table", **undated)
+    assert changed.agreement is not None
+    canceled = call(agreements=(changed.agreement,), task_description="Cancel my table", **undated)
     assert f"a table for 4 on {now_booked}" in said(canceled, "HUMAN")
-    assert (changed.ends == booked) is (changed.agreement is not None)
+    assert changed.ends == booked
 
 
 def test_a_callee_remembers_what_was_booked() -> None:
@@ -274,7 +348,7 @@ def test_a_callee_remembers_what_was_booked() -> None:
         ("Ask whether they have parking", {}, "Also asked: “Ask whether they have parking”", ""),
         ("High chair", {}, "Please note: high chair.", "Please note: high chair."),
         ("Do not give my name", {}, "a customer", "Test Guest"),
-        ("Tell them that I bring a dog", {}, "Please note: they bring a dog.", "they bring a dog"),
+        ("Tell them that I bring a dog", {}, "Please note: I bring a dog.", "I bring a dog"),
     ],
 )  # fmt: skip
 def test_instructions_are_followed_unless_the_scenario_says_that_they_are_not(

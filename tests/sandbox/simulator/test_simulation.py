@@ -73,11 +73,8 @@ def assert_agreement_is_repeated(
     for text in (read_back.content, result.highlights):
         assert (name or (phone and "+1 202-555-0142") or {"en": "this phone", "es": "este número"}[language]) in text
         assert party is None or {"en": " for 2", "es": " para 2"}[language] in text
-        if result.event is not None:
-            assert str(result.event.start.day) in text
-    if result.event is None:
-        assert BOOKINGS[category]["task_description"].rstrip(".") in result.highlights
-    assert (result.event is None) == (day is None and number == NUMBER)
+        assert result.event is not None
+        assert str(result.event.start.day) in text
     if day and at and number == NUMBER:
         assert {"en": "10:30 AM", "es": "las diez y media de la mañana"}[language] in read_back.content
     was_read_aloud = said(result, "AI").count(BOOKINGS[category]["task_description"].rstrip("."))
@@ -171,7 +168,7 @@ def test_instructions_are_in_the_highlights_unless_they_are_empty() -> None:
 
 def test_braces_and_line_breaks_in_a_submission_are_spoken_on_one_line() -> None:
     result = call(task_description="Table {by}\nthe {0} window", user_name="{name}")
-    assert "They would like table {by} the {0} window." in said(result)
+    assert "I'd like table {by} the {0} window." in said(result)
     assert "under the name {name}" in result.highlights
 
 
@@ -185,9 +182,9 @@ def test_an_invalid_callback_number_is_read_out_unchanged() -> None:
 
 def test_the_outcome_claims_only_what_was_said() -> None:
     result = call(appointment_time=None, party_size=None, appointment_date=None, user_name=None, user_phone=None)
-    assert result.event is None
-    assert "this phone number" in result.highlights
-    assert "call" in result.next_steps
+    assert "Wednesday, November 25 at 8:00 PM" in said(result, "HUMAN")
+    assert "Wednesday, November 25 at 8:00 PM under this phone number. They named the time." in result.highlights
+    assert "Check that Wednesday, November 25 at 8:00 PM suits" in result.next_steps
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,7 @@ from typing import Any
 
 import pytest
 
-from kallyai_mcp.sandbox.simulator.time_slots import preferred_time
+from kallyai_mcp.sandbox.simulator.times_in_text import preferred_time
 from tests.sandbox.simulator.calls import COUNTER_OFFER, call
 
 
