@@ -5,6 +5,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from functools import partial
 
 from mcp.server.apps import APP_MIME_TYPE, Apps
+from mcp.server.extension import Extension
 from mcp.server.mcpserver import MCPServer, RequestStateSecurity
 from mcp.server.mcpserver.resources import FunctionResource
 from mcp.types import CompleteRequestParams, SubscribeRequestParams, UnsubscribeRequestParams
@@ -15,7 +16,7 @@ from kallyai_mcp.server.cache_hints import CACHE_HINTS
 from kallyai_mcp.server.extensions.events import Events
 from kallyai_mcp.server.extensions.skills import Skills
 from kallyai_mcp.server.middleware import middleware
-from kallyai_mcp.server.sdk_internals import add_request_handler
+from kallyai_mcp.server.sdk_internals import add_request_handler, skip_idle_interceptors
 from kallyai_mcp.settings import LogLevel, Settings
 from kallyai_mcp.tools.call_tool import CallTool
 from kallyai_mcp.tools.catalog import tools
@@ -74,6 +75,11 @@ def build_server(
             yield subscribed_context
 
     subscriptions = Subscriptions()
+    extensions: list[Extension] = (
+        [_cards(read_only=read_only), Events()]
+        if read_only
+        else [CallTasks(keep_days=keep_days), _cards(read_only=read_only), Skills(), Events()]
+    )
     server: MCPServer[AppContext] = MCPServer(
         "kallyai-mcp",
         title="KallyAI phone",
@@ -84,15 +90,14 @@ def build_server(
         tools=[_with_card(tool) for tool in tools(read_only=read_only)],
         resources=[newest_calls()],
         lifespan=lifespan,
-        extensions=[_cards(read_only=read_only), Events()]
-        if read_only
-        else [CallTasks(keep_days=keep_days), _cards(read_only=read_only), Skills(), Events()],
+        extensions=extensions,
         middleware=middleware(subscriptions, read_only=read_only),
         subscriptions=subscriptions,
         cache_hints=CACHE_HINTS,
         log_level=log_level,
         request_state_security=request_state,
     )
+    skip_idle_interceptors(server, extensions)
     add_templates(server)
     for prompt in () if read_only else prompts():
         server.add_prompt(prompt)

@@ -4,14 +4,16 @@ No other module may use any. `tests/server/test_sdk_internals.py` has a test for
 the SDK changes that part.
 """
 
-from collections.abc import AsyncIterable, Awaitable, Callable
+from collections.abc import AsyncIterable, Awaitable, Callable, Sequence
 from typing import Any, TypeVar, cast
 
 import anyio
 from mcp.server.context import HandlerResult, ServerRequestContext
+from mcp.server.extension import Extension, compose_tool_call_handler
 from mcp.server.mcpserver import MCPServer
 from mcp.server.runner import serve_dual_era_loop
 from mcp.server.stdio import stdio_server
+from mcp.types import CallToolRequestParams
 from pydantic import BaseModel
 
 from kallyai_mcp.server.openings import Openings, Write
@@ -32,6 +34,21 @@ def add_request_handler(
     of the 2025 protocol versions. The SDK's migration guide names this one ("Registering lowlevel handlers").
     """
     server._lowlevel_server.add_request_handler(method, params_type, handler)  # noqa: SLF001
+
+
+def skip_idle_interceptors(server: MCPServer[AppContext], extensions: Sequence[Extension]) -> None:
+    """Lead tool calls through those extensions alone that do something with them.
+
+    `MCPServer` leads each call through two functions of every extension, as long as one of them has an own
+    `intercept_tool_call`.
+
+    Args:
+        server: The server.
+        extensions: Its extensions.
+    """
+    acting = [one for one in extensions if type(one).intercept_tool_call is not Extension.intercept_tool_call]
+    handler = compose_tool_call_handler(acting, server._handle_call_tool)  # noqa: SLF001
+    add_request_handler(server, "tools/call", CallToolRequestParams, handler)
 
 
 async def run_on_lines(server: MCPServer[AppContext], lines: AsyncIterable[str], write: Write) -> None:

@@ -8,13 +8,28 @@ from pathlib import Path
 from typing import Any
 
 import anyio
+import pytest
 from mcp import Client
 from mcp.server.context import CallNext, HandlerResult, ServerRequestContext
+from mcp.server.extension import Extension
 from mcp.server.mcpserver import MCPServer
-from mcp.types import CompleteRequestParams, CompleteResult, Completion, ProgressNotification, PromptReference
+from mcp.types import (
+    CallToolRequestParams,
+    CompleteRequestParams,
+    CompleteResult,
+    Completion,
+    ProgressNotification,
+    PromptReference,
+)
 
 import kallyai_mcp
-from kallyai_mcp.server.sdk_internals import add_request_handler, connection_of, notify_on_request, run_on_lines
+from kallyai_mcp.server.sdk_internals import (
+    add_request_handler,
+    connection_of,
+    notify_on_request,
+    run_on_lines,
+    skip_idle_interceptors,
+)
 
 INITIALIZE = {
     "jsonrpc": "2.0",
@@ -34,6 +49,45 @@ async def test_an_added_handler_answers_with_the_request_context(mode: str) -> N
         result = await client.complete(PromptReference(name="prompt"), {"name": "argument", "value": "typed"})
 
     assert result.completion.values == ["completion/complete", "typed"]
+
+
+class Counting(Extension):
+    """Notes the tool calls that it is led through."""
+
+    identifier = "test/counting"
+
+    def __init__(self) -> None:
+        self.calls: list[str] = []
+
+    async def intercept_tool_call(
+        self, params: CallToolRequestParams, ctx: ServerRequestContext[Any, Any], call_next: CallNext
+    ) -> HandlerResult:
+        self.calls.append(params.name)
+        return await call_next(ctx)
+
+
+class Idle(Extension):
+    """Does nothing with tool calls."""
+
+    identifier = "test/idle"
+
+
+async def test_a_tool_call_is_led_through_the_extensions_that_do_something_with_it(
+    mode: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def never(*_: object) -> HandlerResult:
+        raise AssertionError
+
+    monkeypatch.setattr(Extension, "intercept_tool_call", never)
+    extensions = [counting := Counting(), Idle()]
+    server: MCPServer[Any] = MCPServer("test", extensions=extensions)
+    server.add_tool(lambda: "done", name="work", description="Work")
+    skip_idle_interceptors(server, extensions)
+    async with Client(server, mode=mode) as client:
+        result = await client.call_tool("work", {})
+
+    assert not result.is_error
+    assert counting.calls == ["work"]
 
 
 class Writer:
