@@ -82,6 +82,7 @@ class Http11Transport(httpx.AsyncBaseTransport):
         if (before_write := request.extensions.get("before_write")) is not None:
             before_write()
         connection.write(data)
+        del data  # the response to a call takes minutes
         response = await connection.response(timeout.get("read"))
         stream = _Body(self, connection, request.url, timeout.get("read"))
         return httpx.Response(response.status_code, headers=response.headers.raw_items(), stream=stream)

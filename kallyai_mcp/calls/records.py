@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from functools import lru_cache
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -292,6 +293,12 @@ class Ending:
         }
 
 
+@lru_cache(1024)
+def _submission(text: str) -> Submission:
+    """The submission in a row: one object for all copies of its record, which are read again while a call goes on."""
+    return Submission.model_validate_json(text)
+
+
 def from_row(row: Mapping[str, Any]) -> CallRecord:
     """The record that `to_row` wrote; further columns are ignored.
 
@@ -304,7 +311,7 @@ def from_row(row: Mapping[str, Any]) -> CallRecord:
         **{name: row[name] for name in _AS_THEY_ARE},
         **times,
         account=AccountKey(row["api"], row["account"]),
-        submission=Submission.model_validate_json(row["submission"]),
+        submission=_submission(row["submission"]),
         state=CallState(row["state"]),
         call=Call.model_validate_json(row["outcome"]) if row["outcome"] else None,
         calendar=Calendar.from_json(row["calendar"]) if row["calendar"] else None,
