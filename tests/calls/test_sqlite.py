@@ -6,6 +6,7 @@ import os
 import sqlite3
 import stat
 import subprocess
+import sys
 import tempfile
 import time
 import uuid
@@ -657,3 +658,9 @@ async def test_a_ledger_of_a_newer_schema_that_can_not_be_written_places_nothing
             await here.place()
 
     assert service.keys == []
+
+
+def test_reading_needs_no_locks_of_files() -> None:
+    code = "import sys, kallyai_mcp.calls.ledger.sqlite; print('filelock' in sys.modules)"
+
+    assert subprocess.check_output([sys.executable, "-c", code], text=True, timeout=60) == "False\n"

@@ -13,14 +13,16 @@ from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import anyio
 import anyio.to_thread
-from filelock import FileLock, Timeout
 
 from kallyai_mcp.calls.ledger.base import ConstraintError, LedgerUnavailableError, Result, Row, storable
 from kallyai_mcp.calls.ledger.schema import migrate
+
+if TYPE_CHECKING:
+    from filelock import FileLock
 
 _log = logging.getLogger(__name__)
 
@@ -94,7 +96,7 @@ class SqliteDatabase:
             _make_private_folder(path.parent)
             _need_locks(path.parent)
             self._delete_stale_leases(path.parent)
-            lease = FileLock(path, thread_local=False)
+            lease = _lock(path)
             lease.acquire(timeout=0)
             self._release()
             self._lease, self._lease_id = lease, _file_id(path)
@@ -133,10 +135,10 @@ class SqliteDatabase:
         path = self._lease_path(worker)
         if not exists(path):
             return True
-        lock = FileLock(path, thread_local=False)
+        lock = _lock(path)
         try:
             lock.acquire(timeout=0)
-        except Timeout:
+        except TimeoutError:
             return False
         lock.release()
         return True
@@ -217,7 +219,7 @@ class SqliteDatabase:
                     return await anyio.to_thread.run_sync(work)
                 except sqlite3.IntegrityError as error:
                     raise ConstraintError(str(error)) from error
-                except (sqlite3.Error, OSError, Timeout) as error:
+                except (sqlite3.Error, OSError) as error:
                     raise LedgerUnavailableError(f"The ledger {self._path} can't be used: {error}") from error
         raise LedgerUnavailableError(f"The ledger {self._path} can't be used: other requests wait for it")
 
@@ -268,6 +270,12 @@ def _file_id(path: Path) -> _FileId | None:
     except OSError:
         return None
     return found.st_dev, found.st_ino
+
+
+def _lock(path: Path) -> "FileLock":
+    from filelock import FileLock  # late, as in `process_lock`
+
+    return FileLock(path, thread_local=False)
 
 
 def _need_locks(folder: Path) -> None:
