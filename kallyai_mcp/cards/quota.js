@@ -57,7 +57,9 @@ class QuotaCard {
     setText("status", status && translated(status, locale.text("status_other")));
     byId("status").dataset.tone = ["active", "trialing"].includes(status) ? "good" : "warn";
     const { expires_at: end = quota.period_end, auto_renew: renews } = quota.subscription ?? {};
-    const renewal = end && locale.text(renews === false ? "ends" : "renews", { day: locale.billingDay(end) });
+    const isPast = new Date(end) <= Date.now();
+    const words = renews === false ? (isPast ? "plan_ended" : "ends") : isPast ? "was_to_renew" : "renews";
+    const renewal = end && locale.text(words, { day: locale.billingDay(end) });
     setText("renewal", [renewal, translated(quota.subscription?.plan?.period, "")].filter(Boolean).join(" · "));
   }
 

@@ -14,10 +14,10 @@ from kallyai_mcp.auth.session import StaticTokens
 from kallyai_mcp.cli.api_client import open_api
 from kallyai_mcp.cli.credentials import open_credentials
 from kallyai_mcp.cli.doctor_checks import Finding
-from kallyai_mcp.cli.status import quota_lines
 from kallyai_mcp.cli.words import Words, said
 from kallyai_mcp.languages import localized
 from kallyai_mcp.settings import Settings
+from kallyai_mcp.tools.text.account import quota
 from kallyai_mcp.tools.text.plain import duration, one_line
 
 CLOCK_SECONDS = 60.0
@@ -216,7 +216,7 @@ def account(settings: Settings, tokens: Any) -> Finding:
     async def ask() -> str:
         token = StaticTokens(tokens.access_token.get_secret_value())  # a check changes nothing, so it renews nothing
         async with open_api(settings, token, retry_backoff=_RETRY_BACKOFF) as api:
-            return " ".join(quota_lines(await api.get_statistics(), None, datetime.now(UTC), Words()))
+            return quota(await api.get_statistics(), None, now=datetime.now(UTC), spanish=Words().spanish)
 
     try:
         return Finding("account", "ok", anyio.run(ask).rstrip("."))

@@ -24,7 +24,7 @@ from kallyai_mcp.settings import Settings
 from kallyai_mcp.tools.call_results import call_answer
 from kallyai_mcp.tools.call_view import CallView
 from kallyai_mcp.tools.list_results import list_state
-from kallyai_mcp.tools.text.account import allowances, billing_day, quota
+from kallyai_mcp.tools.text.account import quota
 from kallyai_mcp.tools.text.consent import reasons
 from kallyai_mcp.tools.text.plain import duration, number, one_line, zone_of
 from kallyai_mcp.tools.text.times import when
@@ -188,7 +188,7 @@ class _Status:
             lines.append(words.say("signed_in", who=who, place=self.kept_in))
             lines += _expiry(self.tokens, zone_name, now, words)
         if self.statistics is not None:
-            lines += quota_lines(self.statistics, self.subscription, now, words)
+            lines.append(quota(self.statistics, self.subscription, now=now, spanish=words.spanish))
             lines += _bars(self.statistics, columns, words)
         if self.unsettled is not None:
             lines.append(words.say("running" if self.unsettled or self.lists else "none_running"))
@@ -231,17 +231,6 @@ def bar(share: float, cells: int) -> str:
     """`share` (0 to 1) as a bar of `cells` cells; only 0 is drawn as empty, and only 1 as full."""
     full = min(max(round(share * cells), 1 if share > 0 else 0), cells - 1 if share < 1 else cells)
     return f"[{'█' * full}{'░' * (cells - full)}]"
-
-
-def quota_lines(statistics: Statistics, subscription: Subscription | None, now: datetime, words: Words) -> list[str]:
-    """What is left of the quota, in one line."""
-    if not words.spanish:
-        return [quota(statistics, subscription, now=now)]
-    units = " y ".join(allowance.words(spanish=True) for allowance in allowances(statistics))
-    lines = [words.say("left_in_all", units=units) if units else words.say("no_figures")]
-    if statistics.period_end is not None:
-        lines.append(words.say("period_ends", day=billing_day(statistics.period_end, now, spanish=True)))
-    return [" ".join(lines)]
 
 
 def _bars(statistics: Statistics, columns: int, words: Words) -> list[str]:

@@ -117,8 +117,6 @@ _OWN: dict[str, tuple[str, str]] = {
     ),
     "no_last": ("Last calls: none", "Últimas llamadas: ninguna"),
     "last": ("Last calls:", "Últimas llamadas:"),
-    "left_in_all": ("{units} left.", "Quedan {units}."),
-    "period_ends": ("This period ends {day}.", "Este periodo termina el {day}."),
 }
 """The sentences that the cards don't have, in English and in Spanish."""
 

@@ -15,6 +15,7 @@ from tests.cards.conftest import Open
 from tests.cards.kit import NEW_YORK, NUMBERS
 from tests.fake_service import fake_service
 from tests.sandbox.manual_clock import ManualClock
+from tests.tools.answering import answering
 
 
 def quota(**figures: Any) -> Answer:
@@ -143,3 +144,18 @@ async def test_calls_that_can_not_be_read_do_not_look_like_no_calls(agent: Agent
     await chat.give(await agent.use("check_quota"))
 
     await expect(chat.card.get_by_text("The calls could not be read.")).to_be_visible()
+
+
+@pytest.mark.parametrize(
+    ("renews", "says"), [(True, "Was to renew Jan 10, 2026"), (False, "Ended Jan 10, 2026")], ids=["due", "over"]
+)
+async def test_a_day_that_is_past_is_not_announced_as_one_to_come(
+    tmp_path: Path, clock: ManualClock, open_card: Open, renews: bool, says: str
+) -> None:
+    async with answering(tmp_path, {}) as (kallyai, settings):
+        kallyai.subscription = {"expires_at": "2026-01-10T12:00:00Z", "auto_renew": renews}
+        async with open_agent(settings, mode="auto", clock=clock) as agent:
+            chat = await open_card(quota_card(), by=agent)
+            await chat.give(await agent.use("check_quota"))
+
+            await expect(chat.card.locator("#renewal")).to_have_text(says)

@@ -151,7 +151,7 @@ async def test_a_spanish_terminal_speaks_spanish(
     assert "No se llamó. " in refused
     assert re.search(r"\d+ [a-z]{3} \d\d:\d\d  Reservado", listed)
     assert "Sesión iniciada como personal@sandbox.test; se guarda en " in status
-    assert re.search(r"Quedan [\d,.]+ de \d+ \w+ y ", status)
+    assert re.search(r"Disponibles: [\d,.]+ de \d+ \w+ \(y .*\)\. Plan personal, mensual, activo, se", status)
     assert "En curso: ninguna\nÚltimas llamadas:" in status
     (figures,) = re.findall(r"y ([\d,]+) de 210 minutos", status)
     assert f"Disponibles: {figures}\n" in status

@@ -89,6 +89,15 @@ async def test_a_subscription_that_is_over_has_ended(tmp_path: Path, clock: Manu
     assert "ended Jan 10" in answer.text
 
 
+async def test_a_renewal_that_was_due_is_not_announced_as_one_to_come(tmp_path: Path, clock: ManualClock) -> None:
+    late = CANCELED | {"expires_at": "2026-01-10T12:00:00Z", "auto_renew": True}
+    answer = await use_with_answers(
+        tmp_path, clock, "check_quota", ("statistics", (200, {})), ("subscription", (200, late))
+    )
+
+    assert "was to renew Jan 10" in answer.text
+
+
 STATISTICS = {"plan_type": "pro", "credits_allocated": 100, "credits_used": 95, "credits_remaining": 5}
 
 

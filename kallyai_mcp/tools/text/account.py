@@ -24,7 +24,12 @@ _FACTS_ES = {
 _SHORT_SHARE = 0.1
 """Below this share of the allowance little is left."""
 
-_ENDS_ES = {"renews": "se renueva el", "ends": "termina el", "ended": "terminó el"}
+_ENDS_ES = {
+    "renews": "se renueva el",
+    "was to renew": "debía renovarse el",
+    "ends": "termina el",
+    "ended": "terminó el",
+}
 _THE_UNITS_ES = {"calls": "las llamadas", "minutes": "los minutos", "credits": "los créditos"}
 UNITS_ES = {"calls": "llamadas", "minutes": "minutos", "credits": "créditos"}
 
@@ -101,7 +106,8 @@ def _plan(statistics: Statistics, subscription: Subscription | None, now: dateti
         facts.append("sin suscripción activa" if spanish else "no active subscription")
     renews, expires = statistics.period_end, subscription.expires_at if subscription is not None else None
     if subscription is not None and expires is not None:
-        key = "renews" if subscription.auto_renew else "ends" if expires > now else "ended"
+        to_come, past = ("renews", "was to renew") if subscription.auto_renew else ("ends", "ended")
+        key = to_come if expires > now else past
         ends = _ENDS_ES[key] if spanish else key
         facts.append(f"{ends} {billing_day(expires, now, spanish=spanish)}")
         if renews is not None and expires.date() == renews.date() and subscription.auto_renew:

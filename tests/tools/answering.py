@@ -1,0 +1,80 @@
+"""A KallyAI that answers each request for a call as a test says."""
+
+import uuid
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from kallyai_mcp.settings import Settings
+from tests.agent import settings_in
+from tests.fake_service import Reply, fake_service
+
+
+def calendar_file(*events: Sequence[str]) -> str:
+    """A calendar file with these events, each a sequence of properties."""
+    lines = [line for event in events for line in ("BEGIN:VEVENT", "UID:1", *event, "END:VEVENT")]
+    return "\r\n".join(["BEGIN:VCALENDAR", "VERSION:2.0", "PRODID:tests", *lines, "END:VCALENDAR", ""])
+
+
+class Answering:
+    """The answers.
+
+    Attributes:
+        calls: What is answered, by the number that is called; the beginning of a number is enough.
+        calendars: The calendar file of the call to a number, or the HTTP status in place of one.
+        transcript: The entries of every transcript.
+        statistics: The account's.
+        subscription: The account's.
+    """
+
+    def __init__(
+        self, calls: Mapping[str, Mapping[str, Any]], calendars: Mapping[str, str | int] | None = None
+    ) -> None:
+        self.calls = calls
+        self.calendars = dict(calendars or {})
+        self.transcript: Any = {"entries": []}
+        self.statistics: dict[str, Any] = {}
+        self.subscription: dict[str, Any] = {}
+        self._placed: dict[str, dict[str, Any]] = {}
+
+    async def answer(self, request: Request) -> Reply:
+        path = request.url.path.removeprefix("/v1/")
+        match request.method, path.split("/"):
+            case "POST", ["calls"]:
+                return 201, self._place((await request.json())["submission"])
+            case _, ["calls"]:
+                return 200, {"calls": list(reversed(self._placed.values())), "total": len(self._placed)}
+            case _, ["calls", id_] if id_ in self._placed:
+                return 200, self._placed[id_]
+            case _, ["calls", id_, "transcript"] if id_ in self._placed:
+                return 200, self.transcript
+            case _, ["calls", id_, "calendar.ics"] if id_ in self._placed:
+                file = self._of(self.calendars, self._placed[id_]["submission"]["respondent_phone"], 404)
+                return (file, {}) if isinstance(file, int) else Response(file, media_type="text/calendar")
+            case _, ["users", "me", what]:
+                return 200, self.statistics if what == "statistics" else self.subscription
+        return 404, {}
+
+    def _place(self, submission: dict[str, Any]) -> dict[str, Any]:
+        id_ = str(uuid.uuid4())
+        said = self._of(self.calls, submission["respondent_phone"], {})
+        self._placed[id_] = {"call_id": id_, "submission": submission, "duration_seconds": 60, **said}
+        return self._placed[id_]
+
+    @staticmethod
+    def _of(answers: Mapping[str, Any], number: str, otherwise: Any) -> Any:
+        return next((answer for start, answer in answers.items() if number.startswith(start)), otherwise)
+
+
+@asynccontextmanager
+async def answering(
+    home: Path, calls: Mapping[str, Mapping[str, Any]], calendars: Mapping[str, str | int] | None = None
+) -> AsyncIterator[tuple[Answering, Settings]]:
+    """Serve these answers; yields them, and the settings of an agent that asks there."""
+    kallyai = Answering(calls, calendars)
+    async with fake_service(kallyai.answer) as url:
+        yield kallyai, settings_in(home, API_URL=url, ACCESS_TOKEN="token-0123456789")
