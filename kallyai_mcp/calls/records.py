@@ -163,8 +163,13 @@ class CallRecord:
     @property
     def may_change(self) -> bool:
         """Whether KallyAI may tell more of how it ended."""
-        has_open_end = self.state is CallState.ENDED and self.call is not None and may_tell_more(self.call)
-        return self.state is CallState.UNKNOWN or has_open_end
+        has_open_end = self.call is not None and (may_tell_more(self.call) or self.is_calendar_unread)
+        return self.state is CallState.UNKNOWN or (self.state is CallState.ENDED and has_open_end)
+
+    @property
+    def is_calendar_unread(self) -> bool:
+        """Whether KallyAI was asked for the calendar file, and did not answer that."""
+        return self.calendar is not None and not self.calendar.is_known
 
     @property
     def is_delivered(self) -> bool:

@@ -59,7 +59,7 @@ class CallSettler:
         """Look once more for the call of a record that may change; a request waits for that."""
         with suppress(KallyAIError):  # it stays as it is
             call = await self._find(record)
-            if call is not None and call.is_final and call != record.call:
+            if call is not None and call.is_final and (call != record.call or record.is_calendar_unread):
                 calendar = await self.calendar_of(record.account, call)
                 await self._ledger().finish(record, CallState.ENDED, call=call, calendar=calendar)
 

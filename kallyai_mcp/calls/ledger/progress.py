@@ -126,7 +126,7 @@ def finish(tx: Tx, record: CallRecord, state: CallState, end: Ending, timing: Ti
         now=now,
         id=record.tracking_id,
         key=record.idempotency_key,
-        tells_more=int(end.call is not None and any(_is_told_better(known, end.call) for known in readable(found))),
+        tells_more=int(any(_is_told_better(known, end) for known in readable(found))),
         call_id=end.call.call_id if end.call is not None else None,
         **record.account.columns,
         **end.columns,
@@ -198,13 +198,17 @@ def mark_delivered(tx: Tx, records: Collection[CallRecord], *, delivered: bool) 
             )
 
 
-def _is_told_better(known: CallRecord, call: Call) -> bool:
-    """Whether `call` tells more of how `known` ended than the ledger has."""
-    if known.call is None or not known.may_change:
+def _is_told_better(known: CallRecord, end: Ending) -> bool:
+    """Whether `end` tells more of how `known` ended than the ledger has."""
+    call = end.call
+    if call is None or known.call is None or not known.may_change:
         return False
-    return known.call.plain_status not in Call.FINAL or (
-        call.plain_status == known.call.plain_status and call.highlights is not None
-    )
+    if known.call.plain_status not in Call.FINAL:
+        return True
+    if call.plain_status != known.call.plain_status or (call.highlights is None and known.call.highlights is not None):
+        return False
+    has_new_calendar = known.is_calendar_unread and end.calendar is not None and end.calendar.is_known
+    return has_new_calendar or (known.call.highlights is None and call.highlights is not None)
 
 
 def _is_later_attempt(tx: Tx, record: CallRecord) -> bool:
