@@ -2,8 +2,8 @@
 
 import json
 import re
-from dataclasses import dataclass
-from datetime import MAXYEAR, MINYEAR, date, datetime, tzinfo
+from dataclasses import dataclass, replace
+from datetime import MAXYEAR, MINYEAR, date, datetime, timedelta, tzinfo
 from typing import Any
 
 from kallyai_mcp.api.errors import UnreadableResponseError
@@ -84,7 +84,8 @@ def read_appointment(ics: str) -> Appointment | None:
     if not events:
         return None
     event = events[0]
-    start, end = _when(event.get("DTSTART")), _when(event.get("DTEND"))
+    start = _when(event.get("DTSTART"))
+    end = _when(event.get("DTEND")) or _after(start, event.get("DURATION"))
     if start is None and ("DTSTART" in event or event.errors):
         raise UnreadableResponseError("the calendar file has a time that can't be read", code="unreadable_answer")
     return Appointment(
@@ -93,6 +94,19 @@ def read_appointment(ics: str) -> Appointment | None:
         end=end if start is None or end is None or _is_after(end, start) else None,
         location=_text(event.get("LOCATION")),
     )
+
+
+def in_zone(moment: date | datetime | None, zone: tzinfo) -> date | datetime | None:
+    """`moment` by the clock of the callee's zone, in which a time without a zone is; a whole day stays as it is."""
+    if not isinstance(moment, datetime):
+        return moment
+    return moment.astimezone(zone) if moment.tzinfo else moment.replace(tzinfo=zone)
+
+
+def at_callee(appointment: Appointment, zone: tzinfo) -> Appointment:
+    """The appointment by the clock of the callee's zone."""
+    start, end = in_zone(appointment.start, zone), in_zone(appointment.end, zone)
+    return replace(appointment, start=start, end=end)
 
 
 def is_as_asked(appointment: Appointment, day: str | None, time: str | None, zone: tzinfo) -> bool:
@@ -109,6 +123,12 @@ def is_as_asked(appointment: Appointment, day: str | None, time: str | None, zon
     on_that_day = day is None or local.date().isoformat() == day[:10]
     asked = time_of_day(time) if time else None
     return on_that_day and (asked is None or asked == (local.hour, local.minute))
+
+
+def names_number(appointment: Appointment, number: int) -> bool:
+    """Whether the title of the appointment has this number, and not as a part of a time or a date."""
+    found = rf"(?<![\d:.,/-]){number}(?![\d:/-]|[.,]\d|\s*[ap]\.?\s?m\b)"
+    return re.search(found, appointment.summary or "", re.IGNORECASE) is not None
 
 
 def time_of_day(text: str) -> tuple[int, int] | None:
@@ -135,6 +155,15 @@ def _when(value: Any) -> date | datetime | None:
     except ValueError:  # icalendar raises it for the value of a broken property
         return None
     return found if isinstance(found, date) and MINYEAR < found.year < MAXYEAR else None
+
+
+def _after(start: date | datetime | None, duration: Any) -> date | datetime | None:
+    """The end of an event that gives its duration in place of its end."""
+    length = getattr(duration, "dt", None)
+    try:
+        return start + length if start is not None and isinstance(length, timedelta) else None
+    except OverflowError:
+        return None
 
 
 def _is_after(end: date | datetime, start: date | datetime) -> bool:

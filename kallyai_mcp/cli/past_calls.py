@@ -205,7 +205,7 @@ def calendar(settings: Settings, id_: str, *, sandbox: bool, output: Path | None
     async def run() -> None:
         async with open_terminal_context(settings, sandbox=sandbox) as app_context:
             call_id = await service_id(app_context, id_)
-            event = await appointment(app_context, call_id)
+            event, _ = await appointment(app_context, call_id)
             ics, answer = rebuilt(event, call_id), event_answer(call_id, event)
             if output is not None:
                 _write(output, ics, words)

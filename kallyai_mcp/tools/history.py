@@ -1,6 +1,7 @@
 """The tools about past calls: list_calls, get_transcript, get_calendar_event."""
 
 from contextlib import suppress
+from dataclasses import dataclass
 from typing import Annotated, Any
 
 from mcp.server.apps import client_supports_apps
@@ -10,7 +11,7 @@ from pydantic import Field
 
 from kallyai_mcp.api.errors import ForbiddenError, KallyAIError, NotFoundError
 from kallyai_mcp.api.models import Call, Transcript
-from kallyai_mcp.calls.appointment import Appointment, read_appointment
+from kallyai_mcp.calls.appointment import Appointment, at_callee, read_appointment
 from kallyai_mcp.calls.call_lists import CallList
 from kallyai_mcp.calls.ledger.base import LedgerUnavailableError
 from kallyai_mcp.calls.numbers import zone_of_number
@@ -25,7 +26,7 @@ from kallyai_mcp.tools.results import CallAnswer, CallListAnswer, EventAnswer, S
 from kallyai_mcp.tools.text.calendar import event_words, rebuilt
 from kallyai_mcp.tools.text.call_lists import listed
 from kallyai_mcp.tools.text.listing import listing
-from kallyai_mcp.tools.text.plain import visible
+from kallyai_mcp.tools.text.plain import visible, zone_of
 from kallyai_mcp.tools.text.transcript import conversation, entries_shown
 from kallyai_mcp.tools.user_language import reader_of
 
@@ -138,26 +139,33 @@ async def get_calendar_event(
     """Get the appointment that a call made, in words, and the resource with its .ics file."""
     app_context = ctx.request_context.lifespan_context
     call_id = await service_id(app_context, call_id)
-    event = await appointment(app_context, call_id)
-    zone, number, language = await _callee_of(app_context, call_id)
-    structure, reader = event_answer(call_id, event), await reader_of(app_context, language)
-    uri = call_uri(CALENDAR, call_id)
-    text = event_words(event, reader, uri=uri, place_zone=zone or app_context.timezone, number=number)
+    event, callee = await appointment(app_context, call_id)
+    structure, reader = event_answer(call_id, event), await reader_of(app_context, callee.language)
+    uri, zone = call_uri(CALENDAR, call_id), callee.zone or app_context.timezone
+    text = event_words(event, reader, uri=uri, place_zone=zone, number=callee.number)
     files = [calendar_file(call_id, rebuilt(event, call_id))] if client_supports_apps(ctx) else []
     return answer(text, structure, *files)
 
 
-async def _callee_of(app_context: AppContext, call_id: str) -> tuple[str | None, str | None, str | None]:
-    """The time zone and the number of the callee, and the call's language, as far as they can be found out."""
+@dataclass(frozen=True)
+class Callee:
+    """The time zone and the number of the callee, and the call's language, as far as they are known."""
+
+    zone: str | None = None
+    number: str | None = None
+    language: str | None = None
+
+
+async def _callee_of(app_context: AppContext, call_id: str) -> Callee:
     try:
         record = await app_context.calls.find(call_id)
         if record is not None:
-            return record.timezone, record.submission.respondent_phone, record.submission.language
+            return Callee(record.timezone, record.submission.respondent_phone, record.submission.language)
         asked = (await app_context.api().get_call(call_id)).submission
     except KallyAIError:
-        return None, None, None
+        return Callee()
     zone = zone_of_number(asked.respondent_phone) if asked.respondent_phone else None
-    return zone, asked.respondent_phone, asked.language
+    return Callee(zone, asked.respondent_phone, asked.language)
 
 
 def event_answer(call_id: str, event: Appointment) -> EventAnswer:
@@ -172,8 +180,8 @@ def event_answer(call_id: str, event: Appointment) -> EventAnswer:
     )
 
 
-async def appointment(app_context: AppContext, call_id: str) -> Appointment:
-    """The appointment that a call made, by KallyAI's id of the call.
+async def appointment(app_context: AppContext, call_id: str) -> tuple[Appointment, Callee]:
+    """The appointment that a call made, by the callee's clock, and the callee; by KallyAI's id of the call.
 
     Raises:
         KallyAIError: The call made none (code `no_calendar_event`); else as the methods of the API client.
@@ -184,8 +192,9 @@ async def appointment(app_context: AppContext, call_id: str) -> Appointment:
         await app_context.api().get_call(call_id)  # raises, if it is the call that doesn't exist
         made = None
     if made is None:
-        raise KallyAIError("That call made no appointment, so it has no calendar event.", code="no_calendar_event")
-    return made
+        raise KallyAIError("KallyAI has no confirmed calendar event for that call.", code="no_calendar_event")
+    callee = await _callee_of(app_context, call_id)
+    return at_callee(made, zone_of(callee.zone)) if callee.zone is not None else made, callee
 
 
 async def service_id(app_context: AppContext, id_: str) -> str:

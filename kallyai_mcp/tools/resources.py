@@ -118,7 +118,8 @@ async def _call(app_context: AppContext, call_id: str) -> str:
 
 async def _calendar(app_context: AppContext, call_id: str) -> str:
     call_id = await service_id(app_context, call_id)
-    return rebuilt(await appointment(app_context, call_id), call_id)
+    made, _ = await appointment(app_context, call_id)
+    return rebuilt(made, call_id)
 
 
 async def _read(app_context: AppContext, result: Awaitable[_T]) -> _T:
