@@ -176,7 +176,7 @@ class CallCard {
       isAboutOne && this.#number && this.#number !== this.#callee && element("bdi", { dir: "ltr" }, this.#number),
       this.#list && isAboutOne && locale.text("list_position", { number, count }),
       call.created_at && locale.moment(call.created_at),
-      this.#state === "in_progress" && element("span", { id: "time", role: "timer" }),
+      this.#state === "in_progress" && Number.isFinite(call.elapsed_seconds) && element("span", { id: "time", role: "timer" }),
       this.#state !== "in_progress" && lasted,
       credits,
     ].filter(Boolean);
@@ -202,7 +202,7 @@ class CallCard {
     const shown = {
       calendar: tools && isBooked && this.#host.can("downloadFile") && this.#call.call_id,
       conversation: this.#entries || (tools && this.#call?.call_id && WITH_CONVERSATION.includes(ofCall)),
-      check: tools && this.#id && (["unknown", "list_unknown"].includes(state) || this.#watchFailed),
+      check: tools && this.#id && (["unknown", "list_unknown"].includes(state) || this.#watchFailed || this.#call?.calendar_checked === false),
       again: places && isRetryable && this.#input && !this.#consent.isOpen,
       open: this.#host.can("openLinks") && linkOf(this.#error),
       next: places && this.#input && this.#list && !this.#error && canGoOn(state, this.#list),

@@ -100,7 +100,12 @@ class Locale {
 
   /** A date and a time without a zone, "2026-01-28" and "19:00", as "Wed, Jan 28, 7:00 PM". */
   dateTime(date, time) {
-    return [this.date(date), this.clock(`T${String(time).padStart(5, "0")}`) || oneLine(time, 20)].join(", ");
+    return [this.date(date), this.timeOfDay(time)].join(", ");
+  }
+
+  /** A time of day, "19:00", as "7:00 PM"; "" without one, and any other text on one line. */
+  timeOfDay(time) {
+    return this.clock(`T${String(time ?? "").padStart(5, "0")}`) || oneLine(time, 20);
   }
 
   /** A date without a time, "2026-01-28", as "Wed, Jan 28"; with the year if that is not this year. */

@@ -9,9 +9,10 @@ from kallyai_mcp.calls.numbers import for_people
 from kallyai_mcp.cli.console import cells, row_width, styled, table, wrapped
 from kallyai_mcp.cli.words import Words
 from kallyai_mcp.tools.results import OneCallAnswer, SpokenLine
+from kallyai_mcp.tools.text.calls import unconfirmed
 from kallyai_mcp.tools.text.listing import reason
 from kallyai_mcp.tools.text.plain import clock, duration, named, one_line, quoted, zone_of
-from kallyai_mcp.tools.text.times import city, day_and_hour, differs, when
+from kallyai_mcp.tools.text.times import city, day_and_hour, differs, hour_in_text, the_hour, when
 
 _Style = dict[str, Any]
 
@@ -37,10 +38,14 @@ _BOOKINGS = ("restaurant", "clinic", "hotel")
 
 
 def outcome_of(answer: OneCallAnswer) -> str:
-    """The outcome of a call, or how far it is: `in_progress`, `scheduled`, `expired`, `refused`, or `canceled`."""
-    if answer.outcome is None and answer.status in ("scheduled", "expired", "refused", "canceled"):
-        return answer.status
-    return answer.outcome or "in_progress"
+    """The outcome of a call, or how far it is: `in_progress`, `scheduled`, `expired`, `refused`, or `canceled`.
+
+    `unknown` stands for a status of KallyAI's that this program does not know, too.
+    """
+    if answer.outcome is not None:
+        return answer.outcome
+    known = ("in_progress", "scheduled", "expired", "refused", "canceled")
+    return "unknown" if answer.status is not None and answer.status not in known else answer.status or "in_progress"
 
 
 def outcome_style(outcome: str) -> dict[str, Any]:
@@ -95,12 +100,16 @@ def _sentence(answer: OneCallAnswer, words: Words, now: datetime, timezone: str,
         f"{answer.status}_text" if outcome in ("not_reached", "failed") else "",
         _not_booked(answer) if outcome == "answered" and is_booking else "",
         f"{outcome}_text_dated" if moment and (outcome != "booked_other_time" or wanted) else "",
+        f"{outcome}_text_when" if moment else "",
         f"{outcome}_text",
     ]
     if words.spanish and outcome in ("scheduled", "expired"):  # it is not the beginning of these sentences
         moment = moment[:1].lower() + moment[1:]
     key, more = next(key for key in keys if words.has(key)), " --sandbox" if sandbox else ""
-    return "" if key == "answered_text" and answer.highlights else words.say(key, when=moment, asked=wanted, more=more)
+    said = "" if key == "answered_text" and answer.highlights else words.say(key, when=moment, asked=wanted, more=more)
+    names = answer.appointment.unconfirmed if answer.appointment is not None else None
+    what = unconfirmed(asked, names or (), now, spanish=words.spanish) if asked is not None else ""
+    return " ".join(filter(None, (said, words.say("unconfirmed_text", what=what) if what else "")))
 
 
 def _not_booked(answer: OneCallAnswer) -> str:
@@ -138,10 +147,15 @@ def appointment_time(answer: OneCallAnswer, words: Words, now: datetime, timezon
 
 
 def _asked(answer: OneCallAnswer, words: Words, now: datetime) -> str:
-    """The day and time that were asked for; "" without a day."""
+    """The day and time that were asked for, either may be missing; "" without both."""
     asked = answer.submission
-    if asked is None or asked.appointment_date is None:
+    if asked is None:
         return ""
+    if asked.appointment_date is None:
+        time = one_line(
+            hour_in_text(asked.appointment_time, spanish=words.spanish, number=answer.respondent_phone) or ""
+        )
+        return the_hour(time) if time and words.spanish else time
     try:
         day = date.fromisoformat(asked.appointment_date)
         hours = time_of_day(asked.appointment_time) if asked.appointment_time else None
@@ -158,7 +172,7 @@ def _next_commands(answer: OneCallAnswer, *, sandbox: bool) -> list[str]:
         return [f"kallyai-mcp show {one_line(answer.tracking_id or answer.call_id or '')}{following}{more}"]
     if outcome == "scheduled":
         return [f"kallyai-mcp cancel {one_line(answer.tracking_id or '')}{more}"]
-    commands = []
+    commands = [f"kallyai-mcp show {one_line(answer.call_id or '')}{more}"] if answer.calendar_checked is False else []
     if answer.call_id and outcome not in ("not_reached", "canceled"):
         commands.append(f"kallyai-mcp transcript {one_line(answer.call_id)}{more}")
     if answer.call_id and outcome in ("booked", "booked_other_time"):
@@ -175,6 +189,12 @@ def _attempts(answer: OneCallAnswer, words: Words, now: datetime, timezone: str)
     return words.say("attempts", number=answer.attempt, count=answer.attempts, earlier=earlier) if earlier else ""
 
 
+def _booked_and_said(answer: OneCallAnswer, words: Words, now: datetime, timezone: str) -> str:
+    """When the appointment is, if there is one, and KallyAI's summary."""
+    booked = appointment_time(answer, words, now, timezone) if answer.appointment is not None else ""
+    return ". ".join(filter(None, (booked, one_line(answer.highlights or ""))))
+
+
 def _so_far(answer: OneCallAnswer, words: Words) -> str:
     return words.say("so_far", time=duration(answer.elapsed_seconds)) if answer.elapsed_seconds is not None else ""
 
@@ -182,12 +202,12 @@ def _so_far(answer: OneCallAnswer, words: Words) -> str:
 def call_rows(
     calls: Sequence[OneCallAnswer], words: Words, *, timezone: str, now: datetime, indent: str = ""
 ) -> list[str]:
-    """A line for each call, in aligned columns: when, outcome, who, the id, and KallyAI's summary as far as it fits.
+    """A line for each call, in aligned columns: when, outcome, who, the id, and what was told, as far as it fits.
 
     For a scheduled call, "when" is when it is due.
 
-    On a console that is too narrow for this, the id and the summary are on a second line, or who was called and the
-    summary on a second and the id on a third one.
+    On a console that is too narrow for this, the id and what was told are on a second line, or who was called and what
+    was told on a second and the id on a third one.
     """
     zone = zone_of(timezone)
     rows, styles = [], []
@@ -204,7 +224,7 @@ def call_rows(
                 word,
                 callee(answer, words),
                 one_line(answer.call_id or answer.tracking_id or ""),
-                one_line(answer.highlights or "") or _so_far(answer, words),
+                _booked_and_said(answer, words, now, timezone) or _so_far(answer, words),
             )
         )
         styles.append(_STYLES[outcome])

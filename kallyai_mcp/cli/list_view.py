@@ -15,6 +15,7 @@ _LOOKS: dict[str, dict[str, Any]] = {
     "in_progress": {"fg": "cyan"},
     "ending": {"fg": "cyan"},
     "booked": {"fg": "green"},
+    "booked_other_time": {"fg": "yellow"},
     "needs_decision": {"fg": "yellow"},
     "unknown": {"fg": "yellow"},
     "needs_sign_in": {"fg": "yellow"},
@@ -33,7 +34,7 @@ def list_lines(found: ListState, words: Words, *, timezone: str, now: datetime, 
     ]
     if is_open(found):
         commands = [f"kallyai-mcp show {one_line(found.tracking_id or '')} --follow"]
-    if _state(found) not in ("ending", "booked", "done", "canceled"):
+    if _state(found) not in ("ending", "booked", "booked_other_time", "done", "canceled"):
         commands.append(f"kallyai-mcp cancel {one_line(found.tracking_id or '')}")
     return [
         _heading(found, words),
@@ -59,6 +60,8 @@ def is_open(found: ListState) -> bool:
 
 def _state(found: ListState) -> str:
     is_calling = bool(found.calls) and found.calls[-1].status == "in_progress"
+    if found.status == "booked" and found.calls and found.calls[-1].outcome == "booked_other_time":
+        return "booked_other_time"
     return "ending" if found.status == "canceled" and is_calling else found.status or "unknown"
 
 
@@ -77,7 +80,10 @@ def _sentence(found: ListState) -> str:
         return "list_needs_decision_last_text"
     if state == "unknown" and found.calls and found.calls[-1].outcome in ("not_reached", "failed", "canceled"):
         return "list_found_unreached_text"
-    return "list_done_unbooked_text" if state == "done" and found.until == "booked" else f"list_{state}_text"
+    if state != "done" or found.until != "booked":
+        return f"list_{state}_text"
+    is_booked = any(call.outcome in ("booked", "booked_other_time") for call in found.calls)
+    return "list_done_booked_text" if is_booked else "list_done_unbooked_text"
 
 
 def _candidates(found: ListState, words: Words, timezone: str, now: datetime, *, in_full: bool) -> list[str]:
@@ -85,12 +91,16 @@ def _candidates(found: ListState, words: Words, timezone: str, now: datetime, *,
     for number, candidate in enumerate(found.calls, 1):
         call = CallAnswer(**candidate.model_dump())
         outcome, detail = outcome_of(call), reason(call.status or "", spanish=words.spanish)
-        facts = [f"{words.say(outcome)}{f': {detail}' if detail else ''}", appointment_time(call, words, now, timezone)]
+        mark = "*" if call.calendar_checked is False else ""
+        word = f"{words.say(outcome)}{mark}{f': {detail}' if detail else ''}"
+        facts = [word, appointment_time(call, words, now, timezone)]
         said = styled(", ".join(filter(None, facts)), **outcome_style(outcome))
         id_ = "" if in_full else f"  {one_line(call.call_id or call.tracking_id or '')}"
         lines.append(f"  {number}. {callee(call, words)}  {said}{id_}")
-        if in_full and call.highlights and outcome != "not_reached":
-            lines.append(wrapped(f"{words.say('summary')}: {quoted(call.highlights)}", "     "))
+        for key, text in (("summary", call.highlights), ("steps", call.next_steps)) if in_full else ():
+            lines += [wrapped(f"{words.say(key)}: {quoted(text)}", "     ")] if text else []
+    if any(call.calendar_checked is False for call in found.calls):
+        lines.append(wrapped(f"* {words.say('not_looked_up')}", "  "))
     waiting = words.say("list_waiting" if _state(found) == "in_progress" else "list_not_called")
     for number, candidate in enumerate(found.not_called, len(found.calls) + 1):
         lines.append(f"  {number}. {callee(CallAnswer(**candidate.model_dump()), words)}  {styled(waiting, dim=True)}")

@@ -6,6 +6,7 @@ from mcp.types import CallToolResult
 
 from kallyai_mcp.api.errors import KallyAIError
 from kallyai_mcp.api.models import Call, SubmissionEcho
+from kallyai_mcp.calls.appointment import in_zone
 from kallyai_mcp.calls.ledger.base import LedgerUnavailableError
 from kallyai_mcp.calls.numbers import zone_of_number
 from kallyai_mcp.calls.outcome import Outcome
@@ -120,8 +121,6 @@ async def unrecorded_result(app_context: AppContext, call: Call, *, with_links: 
     view, reader = await unrecorded_view(app_context, call), await reader_of(app_context, call.submission.language)
     structure = call_answer(view, reader.now)
     structure.submission = _asked(view)
-    if not call.is_final:
-        structure.status = "in_progress"
     return answer(call_text(view, reader), structure, *(links(view) if with_links else []))
 
 
@@ -140,6 +139,7 @@ def call_answer(view: CallView, now: datetime) -> CallAnswer:
             start=_iso(made.start, view.zone_name),
             end=_iso(made.end, view.zone_name),
             location=made.location,
+            unconfirmed=list(view.unconfirmed) or None,
         )
         if made is not None
         else None,
@@ -154,8 +154,8 @@ def call_answer(view: CallView, now: datetime) -> CallAnswer:
     if record is not None and not record.is_active and view.outcome is None and call is None:
         structure.created_at = None if record.state is CallState.SCHEDULED else created_at
     elif view.outcome is None:
-        elapsed = (now - created_at).total_seconds() if created_at is not None else 0.0
-        structure.elapsed_seconds = round(max(0.0, elapsed), 1)
+        if created_at is not None:
+            structure.elapsed_seconds = round(max(0.0, (now - created_at).total_seconds()), 1)
     elif view.outcome is Outcome.UNKNOWN and call is None:
         structure.placed = "maybe"
     else:
@@ -199,6 +199,5 @@ def _status(view: CallView) -> str:
 
 def _iso(moment: date | datetime | None, zone_name: str) -> str | None:
     """ISO 8601 with the offset of the callee's zone."""
-    if isinstance(moment, datetime) and moment.tzinfo:
-        moment = moment.astimezone(zone_of(zone_name))
-    return moment.isoformat() if moment is not None else None
+    local = in_zone(moment, zone_of(zone_name))
+    return local.isoformat() if local is not None else None

@@ -1,10 +1,11 @@
 """A call as a result tells it, whether it is in our ledger or only KallyAI knows it."""
 
 from dataclasses import dataclass
+from datetime import datetime
 from zoneinfo import ZoneInfo
 
 from kallyai_mcp.api.models import Call, Submission, SubmissionEcho
-from kallyai_mcp.calls.appointment import Appointment, Calendar, time_of_day
+from kallyai_mcp.calls.appointment import Appointment, Calendar, names_number, time_of_day
 from kallyai_mcp.calls.numbers import zone_of_number
 from kallyai_mcp.calls.outcome import Outcome, outcome_of
 from kallyai_mcp.calls.records import CallRecord, CallState
@@ -55,6 +56,22 @@ class CallView:
     def appointment(self) -> Appointment | None:
         """The appointment that KallyAI's calendar file shows."""
         return self.calendar.appointment if self.calendar is not None else None
+
+    @property
+    def unconfirmed(self) -> tuple[str, ...]:
+        """The fields of the submission that were asked for and that the calendar event does not show."""
+        made, asked = self.appointment, self.submission
+        if made is None:
+            return ()
+        has_time = isinstance(made.start, datetime)
+        is_at_asked_time = has_time and asked.appointment_time is not None and self.outcome is Outcome.BOOKED
+        is_open = {
+            "appointment_date": asked.appointment_date is not None and made.start is None,
+            "appointment_time": asked.appointment_time is not None and not has_time,
+            "party_size": asked.party_size is not None and not names_number(made, asked.party_size),
+            "time_preference_text": asked.time_preference_text is not None and not is_at_asked_time,
+        }
+        return tuple(name for name, is_missing in is_open.items() if is_missing)
 
     @property
     def call_id(self) -> str | None:

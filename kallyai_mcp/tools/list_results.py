@@ -17,7 +17,7 @@ from kallyai_mcp.tools.text.plain import visible
 from kallyai_mcp.tools.user_language import reader_of, reads_spanish
 
 _SAID = 500
-"""Characters of KallyAI's summary of one call; a list may have ten."""
+"""Characters of each of KallyAI's texts about one call; a list may have ten."""
 
 
 async def list_result(app_context: AppContext, found: CallList, *, is_new: bool | None) -> CallToolResult:
@@ -70,4 +70,6 @@ def _candidate(view: CallView, now: datetime) -> CandidateAnswer:
         candidate.timezone = None
     if candidate.highlights:
         candidate.highlights = visible(candidate.highlights, _SAID)
+    if candidate.next_steps:
+        candidate.next_steps = visible(candidate.next_steps, _SAID)
     return candidate

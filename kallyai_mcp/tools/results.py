@@ -40,6 +40,7 @@ class AppointmentAnswer(BaseModel):
     start: str | None = Field(None, description="ISO 8601: a date for a whole day; the offset is the callee's")
     end: str | None = None
     location: str | None = None
+    unconfirmed: list[str] | None = Field(None, description="Asked for, not in the event")
 
 
 class UsedUp(BaseModel):
@@ -118,7 +119,9 @@ class CandidateAnswer(BaseModel):
     outcome: Outcome | None = None
     code: str | None = None
     highlights: str | None = None
+    next_steps: str | None = None
     appointment: AppointmentAnswer | None = None
+    calendar_checked: bool | None = None
     timezone: str | None = None
     call_id: str | None = None
     tracking_id: str | None = None

@@ -11,6 +11,7 @@ from tests.agent import BISTRO, Agent, open_agent, settings_in
 from tests.cards.conftest import Open
 from tests.fake_service import fake_service
 from tests.sandbox.manual_clock import ManualClock
+from tests.tools.answering import answering, calendar_file
 from tests.tools.outcomes import NUMBERS, ROWS, Row
 
 
@@ -64,3 +65,52 @@ async def test_a_refusal_for_want_of_calls_says_what_is_used_up_and_when_it_rene
             await expect(said).to_have_text("All 35 calls of your plan are used. It renews Feb 1, 2026.")
             await chat.set_host_context(locale="es-ES")
             await expect(said).to_have_text("Se agotaron las 35 llamadas de tu plan. Se renueva el 1 feb 2026.")
+
+
+@pytest.mark.parametrize(
+    ("call", "calendar", "asked", "status", "sentence"),
+    [
+        (
+            {"status": "refused", "highlights": "The callee did not want to talk to an AI."},
+            404,
+            {},
+            "Outcome unknown",
+            "KallyAI reports a status that this program does not know. Do not count on anything that was said.",
+        ),
+        (
+            {"status": "success"},
+            calendar_file(["SUMMARY:Table for 2", "DTSTART;VALUE=DATE:20260128"]),
+            {"time_preference_text": "after 5pm"},
+            "Booked",
+            "Wed, Jan 28. The calendar event does not confirm this: 7:00 PM, 4 people, “after 5pm”.",
+        ),
+        (
+            {"status": "success"},
+            calendar_file(["SUMMARY:Table for 4", "DTSTART:20260126T013000Z"]),
+            {"appointment_date": None, "accept_other_time": True},
+            "Booked for another time",
+            "Sun, Jan 25, 8:30 PM. You asked for 7:00 PM. Check whether it works for you.",
+        ),
+    ],
+    ids=["a word of KallyAI's that is also one of ours", "an event that shows less than was asked", "no day was asked"],
+)
+async def test_the_card_claims_no_more_than_kallyai_said(
+    tmp_path: Path,
+    clock: ManualClock,
+    open_card: Open,
+    call: dict[str, Any],
+    calendar: str | int,
+    asked: dict[str, Any],
+    status: str,
+    sentence: str,
+) -> None:
+    arguments = {name: value for name, value in (BISTRO | asked).items() if value is not None}
+    async with (
+        answering(tmp_path, {"+": call}, {"+": calendar}) as (_, settings),
+        open_agent(settings, mode="auto", clock=clock) as agent,
+    ):
+        chat = await open_card(by=agent)
+        await chat.give(await agent.use("make_call", arguments), arguments)
+
+        await expect(chat.card.locator("#status")).to_have_text(status)
+        await expect(chat.card.locator("#said")).to_have_text(sentence)

@@ -12,6 +12,7 @@ from tests.agent import Agent, Answer, open_agent, settings_in
 from tests.cards.conftest import Open
 from tests.cards.kit import NEW_YORK, Chat, calls_made
 from tests.sandbox.manual_clock import ManualClock
+from tests.tools.answering import answering, calendar_file
 from tests.tools.test_around import BUSY, FREE, FULL, LAST, TABLE
 
 UNKNOWN = {"calls": [{"respondent_phone": BUSY["respondent_phone"], "status": "unknown", "outcome": "unknown"}]}
@@ -66,7 +67,10 @@ async def test_a_decision_says_what_to_do_and_the_user_lets_the_list_go_on(agent
         "can be called."
     )
     busy, full, free = await rows(chat)
-    assert busy == "First +1 202-555-0103 Not reached. The line was busy. Nothing was agreed."
+    assert busy == (
+        "First +1 202-555-0103 Not reached. The line was busy. “The line was busy. Nobody was reached.” "
+        "KallyAI suggests: “Call again later.”"
+    )
     assert full.startswith("Second +1 202-555-0102 Answered. The conversation took place, but nothing shows a booking.")
     assert free == "Third +1 202-555-0100 Not called"
     assert await chat.violations() == []
@@ -158,3 +162,23 @@ async def test_each_end_of_a_list_has_its_own_text(
     await expect(chat.card.locator("#said")).not_to_be_empty()
     await expect(chat.card.locator("body")).to_have_attribute("data-tone", tone)
     await expect(chat.card.get_by_role("button").filter(visible=True)).to_have_text(buttons)
+
+
+async def test_a_booking_for_another_time_is_not_green_and_what_kallyai_suggests_is_shown(
+    tmp_path: Path, clock: ManualClock, open_card: Open
+) -> None:
+    asked = TABLE | {"candidates": [FREE, LAST], "accept_other_time": True}
+    calls = {"+": {"status": "success", "highlights": "Free at nine", "next_steps": "Pay a $50 deposit"}}
+    at_nine = calendar_file(["SUMMARY:Table for 4", "DTSTART:20260129T020000Z"])
+    async with (
+        answering(tmp_path, calls, {"+": at_nine}) as (_, settings),
+        open_agent(settings, mode="auto", clock=clock) as agent,
+    ):
+        chat = await open_card(by=agent)
+        await chat.give(await agent.use("call_around", asked), asked)
+
+        await expect(chat.card.locator("#status")).to_have_text("Booked for another time")
+        await expect(chat.card.locator("body")).to_have_attribute("data-tone", "warn")
+        first, _ = await rows(chat)
+        assert "Wed, Jan 28, 9:00 PM. You asked for Wed, Jan 28, 7:00 PM. Check whether it works for you." in first
+        assert first.endswith("“Free at nine” KallyAI suggests: “Pay a $50 deposit”")

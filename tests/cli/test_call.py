@@ -188,8 +188,8 @@ async def test_a_list_that_needs_a_decision_is_shown_and_can_be_canceled(home: P
     first, sentence, *lines = shown.stdout.splitlines()
     assert first == "Needs your decision  2 of 3"
     assert sentence.startswith("  Somebody talked, and something may have been booked. Read what was said.")
-    assert "  1. First, +1 202-555-0103  Not reached: busy\n  2. Second, +1 202-555-0102  Answered\n" in shown.stdout
-    assert '\n     KallyAI reports: "' in shown.stdout
+    assert '  1. First, +1 202-555-0103  Not reached: busy\n     KallyAI reports: "' in shown.stdout
+    assert '  2. Second, +1 202-555-0102  Answered\n     KallyAI reports: "' in shown.stdout
     assert lines[-3:] == [
         "  3. Third, +1 415-555-1234  Not called",
         f"  kallyai-mcp transcript {full['call_id']}",
@@ -257,7 +257,7 @@ async def test_exit_codes_and_errors() -> None:
     assert other_time.stdout.startswith("Booked for another time  Italian Bistro")
     assert re.search(r", 8:30 PM(, New York time)?\. You asked for ", other_time.stdout)
     assert busy.exit_code == on_sandbox.exit_code == 3
-    assert busy.stdout.startswith("Not reached  +1 202-555-0103\n  The line was busy. Nothing was agreed.\n")
+    assert busy.stdout.startswith("Not reached  +1 202-555-0103\n  The line was busy.\n")
     assert refused.exit_code == 1
     error = json.loads(refused.stdout)["error"]
     assert (error["code"], error["retryable"], error["placed"]) == ("suppression_violation", False, "no")

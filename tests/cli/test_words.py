@@ -7,6 +7,7 @@ from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import anyio.to_thread
+import click
 import pytest
 
 from kallyai_mcp.api.models import SubmissionEcho, TokenGrant
@@ -14,12 +15,13 @@ from kallyai_mcp.auth.file_store import FileStore
 from kallyai_mcp.auth.tokens import Tokens
 from kallyai_mcp.calls.outcome import Outcome
 from kallyai_mcp.cards.texts import texts
-from kallyai_mcp.cli.call_view import outcome_lines
+from kallyai_mcp.cli.call_view import call_rows, outcome_lines
+from kallyai_mcp.cli.list_view import list_lines
 from kallyai_mcp.cli.words import _OWN, Words
 from kallyai_mcp.languages import Language, reader_language
 from kallyai_mcp.sandbox.app import SandboxApp
 from kallyai_mcp.sandbox.serve import running
-from kallyai_mcp.tools.results import AppointmentAnswer, CallAnswer
+from kallyai_mcp.tools.results import AppointmentAnswer, CallAnswer, CandidateAnswer, ListState
 from tests.cli.machine import invoke
 from tests.processes import environment
 from tests.sandbox.sandbox_app import sandbox_app
@@ -57,7 +59,10 @@ def test_the_language_is_the_one_of_the_terminal(
         (CallAnswer(outcome=Outcome.BOOKED), "booked_text"),
         (CallAnswer(outcome=Outcome.BOOKED_OTHER_TIME, appointment=LATER, submission=ASKED),
          "booked_other_time_text_dated"),
-        (CallAnswer(outcome=Outcome.BOOKED_OTHER_TIME, appointment=LATER), "booked_other_time_text"),
+        (CallAnswer(outcome=Outcome.BOOKED_OTHER_TIME, appointment=LATER,
+                    submission=SubmissionEcho(appointment_time="19:00")), "booked_other_time_text_dated"),
+        (CallAnswer(outcome=Outcome.BOOKED_OTHER_TIME, appointment=LATER), "booked_other_time_text_when"),
+        (CallAnswer(outcome=Outcome.BOOKED_OTHER_TIME), "booked_other_time_text"),
         (CallAnswer(outcome=Outcome.ANSWERED, submission=ASKED, highlights="Full."), "not_booked_text"),
         (CallAnswer(outcome=Outcome.ANSWERED), "answered_text"),
         (CallAnswer(outcome=Outcome.NOT_REACHED, status="voicemail"), "voicemail_text"),
@@ -68,6 +73,7 @@ def test_the_language_is_the_one_of_the_terminal(
         (CallAnswer(outcome=Outcome.UNKNOWN, status="odd"), "unclear_text"),
         (CallAnswer(outcome=Outcome.UNKNOWN, status="unknown", placed="maybe"), "unknown_text"),
         (CallAnswer(status="in_progress"), "in_progress_text"),
+        (CallAnswer(status="blocked"), "unclear_text"),
     ],
 )  # fmt: skip
 def test_an_outcome_has_the_word_and_the_sentence_of_the_card(
@@ -77,7 +83,7 @@ def test_an_outcome_has_the_word_and_the_sentence_of_the_card(
     of_card = texts("errors", "call")[language]
     first, second, *_ = outcome_lines(answer, Words(language), timezone="UTC", now=NOW)
 
-    assert of_card[answer.outcome or "in_progress"] in first
+    assert of_card[answer.outcome or ("unknown" if answer.status == "blocked" else "in_progress")] in first
     assert re.fullmatch(re.sub(r"\\\{\w+\\\}", ".+", re.escape(of_card[sentence])), second.strip())
 
 
@@ -96,6 +102,21 @@ def test_an_answer_that_says_it_all_gets_no_sentence_and_times_are_of_the_place(
     assert spain == "  El miércoles 28 de enero a las 20:30 (hora de Madrid)."
     assert america == "  El miércoles 28 de enero a las 8:30 p. m. (hora de Los Ángeles)."
     assert here == "  El miércoles 28 de enero a las 20:30."
+
+
+@pytest.mark.parametrize(
+    ("language", "says"),
+    [
+        ("en", "The calendar event does not confirm this: 7:00 PM, 4 people."),
+        ("es", "El evento de calendario no confirma esto: 19:00, 4 personas."),
+    ],
+)
+def test_what_the_calendar_event_does_not_show_is_named(language: Language, says: str) -> None:
+    made = AppointmentAnswer(start="2026-01-28", unconfirmed=["appointment_time", "party_size"])
+    asked = ASKED.model_copy(update={"party_size": 4, "respondent_phone": "+34911234567"})
+    booked = CallAnswer(outcome=Outcome.BOOKED, appointment=made, submission=asked)
+
+    assert says in " ".join(" ".join(outcome_lines(booked, Words(language), timezone="UTC", now=NOW)).split())
 
 
 def test_an_abbreviation_at_the_end_has_one_period() -> None:
@@ -158,3 +179,45 @@ async def test_a_spanish_terminal_speaks_spanish(
     assert re.search(r"\+12025550100 +hecha  pedida por kallyai-mcp call  permiso: no se pregunta a nadie", audit)
     assert not re.search("placed|never_asks|not_needed", audit)
     assert none.strip() == "No hay más llamadas."
+
+
+def plain(lines: list[str]) -> list[str]:
+    return [click.unstyle(line) for line in lines]
+
+
+def test_a_list_that_booked_another_time_says_so_and_what_kallyai_suggests() -> None:
+    call = CandidateAnswer(
+        outcome=Outcome.BOOKED_OTHER_TIME,
+        status="success",
+        business_name="Second",
+        appointment=LATER,
+        highlights="Free at 8:30",
+        next_steps="Pay a $50 deposit",
+    )
+    unread = CandidateAnswer(outcome=Outcome.ANSWERED, status="success", business_name="First", calendar_checked=False)
+    found = ListState(status="booked", tracking_id="t-1", until="booked", calls=[unread, call], not_called=[])
+    gone_on = found.model_copy(update={"status": "done", "calls": [call, unread]})
+
+    first, sentence, *rows = plain(list_lines(found, Words("en"), timezone="America/New_York", now=NOW))
+    assert first == "Booked for another time  2 of 2"
+    assert " ".join(sentence.split()) == (
+        "It is not the day or time that you asked for. Check whether it works for you. Nobody else is called."
+    )
+    assert rows[0] == "  1. First  Answered*"
+    assert rows[1:4] == [
+        "  2. Second  Booked for another time, Wed Jan 28, 8:30 PM",
+        '     KallyAI reports: "Free at 8:30"',
+        '     KallyAI suggests: "Pay a $50 deposit"',
+    ]
+    assert rows[4] == "  * Whether it booked something: `kallyai-mcp show` looks it up."
+    after = " ".join(plain(list_lines(gone_on, Words("en"), timezone="UTC", now=NOW))[1].split())
+    assert after == "There is a booking in this list. Nobody is left to call."
+
+
+def test_a_row_says_when_the_appointment_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "200")
+    other = CallAnswer(outcome=Outcome.BOOKED_OTHER_TIME, appointment=LATER, highlights="Ask for Marco", call_id="c-1")
+
+    (row,) = plain(call_rows([other], Words("en"), timezone="America/New_York", now=NOW))
+
+    assert row.endswith("  c-1  Wed Jan 28, 8:30 PM. Ask for Marco")

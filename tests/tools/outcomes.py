@@ -106,12 +106,10 @@ ROWS = (
     Row(
         "no_answer",
         "not_reached",
-        f"Not reached: no answer at {PARTY}04) after 30 s. Nothing was agreed. It is 10:30 AM there.",
-        f"Sin contacto: no contestaron en {PARTY}04) tras 30 s. No se acordó nada. Hora allí: 10:30 a. m. Puedes",
+        f"Not reached: no answer at {PARTY}04) after 30 s. It is 10:30 AM there. You may call again",
+        f"Sin contacto: no contestaron en {PARTY}04) tras 30 s. Hora allí: 10:30 a. m. Puedes",
         retryable=True,
-        card=Card(
-            "Not reached", "No se logró contactar", "warn", "Nobody picked up. Nothing was agreed.", ("Call again",)
-        ),
+        card=Card("Not reached", "No se logró contactar", "warn", "Nobody picked up.", ("Call again",)),
     ),
     Row(
         "busy",
@@ -119,9 +117,7 @@ ROWS = (
         f"Not reached: the line of {PARTY}03) was busy.",
         f"Sin contacto: la línea de {PARTY}03) estaba ocupada.",
         retryable=True,
-        card=Card(
-            "Not reached", "No se logró contactar", "warn", "The line was busy. Nothing was agreed.", ("Call again",)
-        ),
+        card=Card("Not reached", "No se logró contactar", "warn", "The line was busy.", ("Call again",)),
     ),
     Row(
         "voicemail",
@@ -133,21 +129,21 @@ ROWS = (
             "Not reached",
             "No se logró contactar",
             "warn",
-            "Only voicemail answered. Nothing was agreed.",
+            "Only voicemail answered.",
             ("Call again",),
         ),
     ),
     Row(
         "failed",
         "failed",
-        f"Failed: the call to {PARTY}06) broke off after ",
-        f"Fallida: la llamada a {PARTY}06) se cortó tras ",
+        f"Failed: the call to {PARTY}06) failed after ",
+        f"Fallida: la llamada a {PARTY}06) falló tras ",
         retryable=True,
         card=Card(
             "Failed",
-            "Llamada interrumpida",
+            "Llamada fallida",
             "bad",
-            "The call was cut off. Do not count on anything that was said.",
+            "The call failed. Do not count on anything that was said.",
             ("Call again", "Conversation"),
         ),
     ),
@@ -159,7 +155,7 @@ ROWS = (
         retryable=True,
         card=Card(
             "Failed",
-            "Llamada interrumpida",
+            "Llamada fallida",
             "bad",
             "The call was ended early. Do not count on anything that was said.",
             ("Call again", "Conversation"),
@@ -170,7 +166,9 @@ ROWS = (
         "canceled",
         f"Canceled: the call to {PARTY}07) was canceled after ",
         f"Cancelada: la llamada a {PARTY}07) se canceló tras ",
-        card=Card("Canceled", "Cancelada", "quiet", "The call was canceled. Nothing was agreed.", ()),
+        card=Card(
+            "Canceled", "Cancelada", "quiet", "The call was canceled. Do not count on anything that was said.", ()
+        ),
     ),
     Row(
         "suppression_violation",

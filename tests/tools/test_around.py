@@ -235,7 +235,7 @@ async def test_a_candidate_that_is_refused_is_named_with_the_reason_and_not_coun
     refused = {"respondent_phone": NUMBERS["suppression_violation"], "business_name": "No calls"}
     done = await agent.use("call_around", TABLE, candidates=[refused, BUSY])
 
-    assert done.text.startswith("Nothing booked: 1 called, and none has a calendar event.\n1. No calls ")
+    assert done.text.startswith("Nothing shows a booking: 1 called.\n1. No calls ")
     assert "): not called, suppression_violation. t-" in done.text
 
 

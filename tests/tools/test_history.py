@@ -214,7 +214,7 @@ async def test_a_call_without_an_appointment_has_no_event(agent: Agent) -> None:
     answer = await agent.use("get_calendar_event", call_id=call_id)
 
     assert answer.is_error
-    assert "no calendar event" in answer.text
+    assert "no confirmed calendar event" in answer.text
 
 
 async def test_a_call_in_progress_is_listed_above_kallyais_own_list(agent: Agent, clock: ManualClock) -> None:

@@ -67,8 +67,50 @@ async def test_a_result_claims_what_is_known(
             "booked_other_time",
             "Booked for another time: Sat Nov 28, 7:00 PM there; you asked for Fri Nov 27, 7:00 PM. Bistro",
         ),
+        (
+            {"status": "no_answer", "duration_seconds": 64, "highlights": "Ana reserved it"},
+            None,
+            "not_reached",
+            "Not reached: no answer at Bistro (+44 20 7946 0123) after 1 min 4 s. It is 3:30 PM there. You may",
+        ),
+        (
+            {"status": "failed", "duration_seconds": 0, "highlights": "The number is not in service"},
+            None,
+            "failed",
+            "Failed: the call to Bistro (+44 20 7946 0123) failed after 0 s. Take nothing as agreed.\nKallyAI: ",
+        ),
+        (
+            {"status": "cancelled", "duration_seconds": 77, "highlights": "They had confirmed it"},
+            None,
+            "canceled",
+            "Canceled: the call to Bistro (+44 20 7946 0123) was canceled after 1 min 17 s. Take nothing as agreed.\n",
+        ),
         ({"status": "settled", "duration_seconds": 3}, None, "unknown", "Unknown: KallyAI gives the call to Bistro"),
-        ({"status": "ringing"}, None, None, "In progress: the call to Bistro (+44 20 7946 0123) has lasted 0 s."),
+        (
+            {"status": "in_progress", "created_at": "2026-01-25T15:29:00Z"},
+            None,
+            None,
+            "In progress: the call to Bistro (+44 20 7946 0123) has lasted 1 min. It continues without you; do not ",
+        ),
+        (
+            {"status": "queued", "created_at": "2026-01-25T15:29:00Z"},
+            None,
+            None,
+            'In progress: KallyAI gives the call to Bistro (+44 20 7946 0123) the status "queued" 1 min after it was',
+        ),
+        (
+            {"status": "ringing"},
+            None,
+            None,
+            'In progress: KallyAI gives the call to Bistro (+44 20 7946 0123) the status "ringing". It continues',
+        ),
+        (
+            {"status": "blocked", "created_at": "2026-01-22T15:30:00Z"},
+            None,
+            None,
+            'Unknown: KallyAI gives the call to Bistro (+44 20 7946 0123) the status "blocked", which this program '
+            "does not know, 72 h after it was placed. It may go on; do not place it again.\nNext: get_call with ",
+        ),
     ],
 )
 async def test_a_call_of_another_program_claims_what_kallyai_shows(
@@ -97,6 +139,9 @@ async def test_a_call_of_another_program_claims_what_kallyai_shows(
 
     assert found.text.startswith(begins)
     assert found.data.get("outcome") == outcome
+    assert ("elapsed_seconds" in found.data) == (outcome is None and "created_at" in call)
+    if call["status"] == "blocked":
+        assert found.data["status"] == "blocked"
 
 
 async def test_another_time_is_agreed_to_only_when_the_user_allows_it(agent: Agent) -> None:

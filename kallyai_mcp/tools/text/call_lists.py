@@ -7,21 +7,34 @@ from kallyai_mcp.calls.call_lists import CallList, Why
 from kallyai_mcp.calls.outcome import Outcome
 from kallyai_mcp.calls.records import CallRecord, CallState
 from kallyai_mcp.tools.call_view import CallView
+from kallyai_mcp.tools.text.call_words import say
 from kallyai_mcp.tools.text.calls import booked_time, party_of
 from kallyai_mcp.tools.text.canceling import list_canceled
 from kallyai_mcp.tools.text.errors import forbidden
-from kallyai_mcp.tools.text.listing import reason, state_in_words
+from kallyai_mcp.tools.text.listing import not_looked_up, reason, state_in_words
 from kallyai_mcp.tools.text.plain import quoted, sentence, word, zone_of
 from kallyai_mcp.tools.text.reader import Reader
 from kallyai_mcp.tools.text.times import when
+
+_SAID = 300
+"""Characters of each of KallyAI's texts in a row; a list may have ten."""
 
 _SENTENCES: dict[str, tuple[str, str]] = {
     "booked": ("Booked: {party}. Nobody else is called.", "Reservado: {party}. No se llama a nadie más."),
     "answered": ("Answered: {party}. Nobody else is called.", "Contestaron: {party}. No se llama a nadie más."),
     "done": ("Done: {count} called.", "Terminado: llamadas hechas: {count}."),
     "done_unbooked": (
-        "Nothing booked: {count} called, and none has a calendar event.",
-        "Nada reservado: llamadas hechas: {count}, y ninguna tiene un evento de calendario.",
+        "Nothing shows a booking: {count} called.",
+        "Nada indica una reserva: llamadas hechas: {count}.",
+    ),
+    "done_booked": (
+        "Done: {count} called, and there is a booking below.",
+        "Terminado: llamadas hechas: {count}, y abajo hay una reserva.",
+    ),
+    "booked_other_time": (
+        "Booked for another time: {party}{when}. Tell the user now and ask if that works. Nobody else is called.",
+        "Reservado para otro momento: {party}{when}. Díselo ya al usuario y pregúntale si le va bien. No se llama a "
+        "nadie más.",
     ),
     "other_time": (
         "Decide first: {party} booked another time than asked. Ask the user now if that works.",
@@ -105,20 +118,22 @@ def call_list(found: CallList, reader: Reader, *, is_duplicate: bool = False) ->
     spanish = reader.spanish
     last = found.records[-1] if found.records else None
     party = party_of(last.submission if last is not None else found.submissions[0])
-    called = sum(record.state is not CallState.REFUSED for record in found.records)
-    values = {"party": party, "count": called, "why": _refusal(found, spanish)}
-    is_other_time = found.why is Why.NEEDS_DECISION and last is not None and last.outcome is Outcome.BOOKED_OTHER_TIME
+    called = sum(record.call is not None for record in found.records)
+    values = {"party": party, "count": called, "why": _refusal(found, spanish), "when": ""}
+    is_other_time = last is not None and last.outcome is Outcome.BOOKED_OTHER_TIME
+    if last is not None and is_other_time:
+        when = booked_time(CallView.of_record(last), reader)
+        values["when"] = f", {when}" if when else ""
     key = "in_progress"
     if found.why is None:
         number, count = max(1, len(found.records)), len(found.submissions)
         first = _say("in_progress", spanish, party=party, number=number, count=count)
     else:
-        unbooked = found.why is Why.DONE and found.until == "booked"
-        key = "done_unbooked" if unbooked else "other_time" if is_other_time else found.why.value
-        key = "found_unreached" if found.was_found_unreached else key
+        key = _key(found, found.why, is_other_time=is_other_time)
         first = _say(key, spanish, **values)
     lines = [_say("again", spanish) + first if is_duplicate else first]
     lines += [f"{n}. {_row(record, reader)}" for n, record in enumerate(found.records, 1)]
+    lines += [not_looked_up(spanish=spanish)] if any(map(_is_unread, found.records)) else []
     waiting = found.not_called if found.records or found.why is not None else found.not_called[1:]
     if waiting:
         parties = "; ".join(str(party_of(submission)) for submission in waiting)
@@ -128,7 +143,7 @@ def call_list(found: CallList, reader: Reader, *, is_duplicate: bool = False) ->
     if found.why is None:
         lines.append(_say("next", spanish, id=found.list_id, wait=reader.wait_seconds))
     elif found.is_waiting and last is not None and key in ("needs_decision", "other_time", "unknown"):
-        advice = "go_on_after_other_time" if is_other_time else "go_on"
+        advice = "go_on_after_other_time" if key == "other_time" else "go_on"
         lines.append(_say(advice, spanish, id=last.call_id or last.tracking_id))
     return "\n".join(lines)
 
@@ -158,6 +173,8 @@ def listed(lists: Sequence[CallList], reader: Reader) -> list[str]:
             parties = "; ".join(party_of(submission).in_row() for submission in found.not_called)
             key = "not_called_yet" if found.why is None else "not_called"
             lines.append(f"  {_say(key, spanish, parties=parties)}")
+    is_unread = any(_is_unread(record) for found in lists for record in found.records)
+    lines += [not_looked_up(spanish=spanish)] if is_unread else []
     return [*lines, _say("next_of_lists", spanish)] if lines else []
 
 
@@ -178,13 +195,32 @@ def calling(found: CallList, *, spanish: bool) -> str:
 def _row(record: CallRecord, reader: Reader) -> str:
     view, spanish = CallView.of_record(record), reader.spanish
     call, said = view.call, ""
-    if call is not None and call.highlights and view.outcome is not Outcome.NOT_REACHED:  # else the reason says it all
-        said = f" KallyAI: {quoted(sentence(call.highlights, spanish=spanish), 300, spanish=spanish)}"
+    if call is not None and call.highlights:
+        said = f" KallyAI: {quoted(sentence(call.highlights, spanish=spanish), _SAID, spanish=spanish)}"
+    if call is not None and call.next_steps:
+        steps = quoted(sentence(call.next_steps, spanish=spanish), _SAID, spanish=spanish)
+        said += f" {say('suggests', spanish, said=steps)}"
     why = reason(call.plain_status, spanish=spanish) if call is not None else ""
     if record.state is CallState.REFUSED and record.error is not None:
         why = word(record.error.code)
     facts = ", ".join(filter(None, (state_in_words(view, spanish), why, booked_time(view, reader))))
     return f"{party_of(record.submission)}: {facts}.{said} {word(record.call_id or record.tracking_id)}"
+
+
+def _key(found: CallList, why: Why, *, is_other_time: bool) -> str:
+    """The key of the sentence about a list that has stopped."""
+    if found.was_found_unreached:
+        return "found_unreached"
+    if is_other_time and why in (Why.BOOKED, Why.NEEDS_DECISION):
+        return "booked_other_time" if why is Why.BOOKED else "other_time"
+    if why is not Why.DONE or found.until != "booked":
+        return why.value
+    is_booked = any(record.outcome in (Outcome.BOOKED, Outcome.BOOKED_OTHER_TIME) for record in found.records)
+    return "done_booked" if is_booked else "done_unbooked"
+
+
+def _is_unread(record: CallRecord) -> bool:
+    return CallView.of_record(record).is_calendar_unread
 
 
 def _refusal(found: CallList, spanish: bool) -> str:

@@ -19,28 +19,33 @@ _SENTENCES: dict[str, tuple[str, str]] = {
         "Reservado para otro momento: {when}; pediste {asked}. {party}.",
     ),
     "tell_now": ("Tell the user now and ask if that works.", "Díselo ya al usuario y pregúntale si le va bien."),
+    "unconfirmed": (
+        "The calendar event does not confirm this: {what}.",
+        "El evento de calendario no confirma esto: {what}.",
+    ),
+    "people": ("{count} people", "{count} personas"),
+    "people_1": ("1 person", "1 persona"),
     "answered": ("Answered: {party}{lasted}.", "Contestaron: {party}{lasted}."),
     "calendar_not_known": (
-        "Whether an appointment was made is not known: KallyAI did not answer that. get_calendar_event asks again.",
-        "No se sabe si se acordó una cita: KallyAI no respondió a eso. get_calendar_event vuelve a preguntar.",
+        "Whether an appointment was made is not known: KallyAI did not answer that. get_call asks again.",
+        "No se sabe si se acordó una cita: KallyAI no respondió a eso. get_call vuelve a preguntar.",
     ),
     "no_answer": ("Not reached: no answer at {party}{after}.", "Sin contacto: no contestaron en {party}{after}."),
     "busy": ("Not reached: the line of {party} was busy.", "Sin contacto: la línea de {party} estaba ocupada."),
     "voicemail": ("Not reached: voicemail at {party}{after}.", "Sin contacto: buzón de voz de {party}{after}."),
-    "nothing_agreed": ("Nothing was agreed.", "No se acordó nada."),
     "time_there": ("It is {time} there.", "Hora allí: {time}."),
     "may_call_again": ("You may call again later.", "Puedes volver a llamar más tarde."),
     "failed": (
-        "Failed: the call to {party} broke off{after}. Take nothing as agreed.",
-        "Fallida: la llamada a {party} se cortó{after}. No des nada por acordado.",
+        "Failed: the call to {party} failed{after}. Take nothing as agreed.",
+        "Fallida: la llamada a {party} falló{after}. No des nada por acordado.",
     ),
     "terminated": (
         "Failed: KallyAI ended the call to {party} early{after}. Take nothing as agreed.",
         "Fallida: KallyAI terminó antes de tiempo la llamada a {party}{after}. No des nada por acordado.",
     ),
     "canceled": (
-        "Canceled: the call to {party} was canceled{after}. Nothing was agreed.",
-        "Cancelada: la llamada a {party} se canceló{after}. No se acordó nada.",
+        "Canceled: the call to {party} was canceled{after}. Take nothing as agreed.",
+        "Cancelada: la llamada a {party} se canceló{after}. No des nada por acordado.",
     ),
     "odd_status": (
         "Unknown: KallyAI gives the call to {party} the status {status}, which this program does not know. Take "
@@ -69,6 +74,18 @@ _SENTENCES: dict[str, tuple[str, str]] = {
         "In progress: the call to {party} has lasted {elapsed}.",
         "En curso: la llamada a {party} dura ya {elapsed}.",
     ),
+    "in_progress_status": (
+        "In progress: KallyAI gives the call to {party} the status {status}{since}.",
+        "En curso: KallyAI da a la llamada a {party} el estado {status}{since}.",
+    ),
+    "open_status": (
+        "Unknown: KallyAI gives the call to {party} the status {status}, which this program does not know{since}.",
+        "Resultado desconocido: KallyAI da a la llamada a {party} el estado {status}, que este programa no "
+        "conoce{since}.",
+    ),
+    "since": (" {elapsed} after it was placed", " {elapsed} después de hacerse"),
+    "since_then": (", {elapsed} after it was placed", ", {elapsed} después de hacerse"),
+    "may_go_on": ("It may go on; do not place it again.", "Puede que siga; no la repitas."),
     "in_progress_duplicate": (
         "In progress already; no new call was placed. The call to {party} has lasted {elapsed}.",
         "Ya en curso; no se hizo otra llamada. La llamada a {party} dura ya {elapsed}.",

@@ -1,11 +1,13 @@
 """How a call reads: an outcome, a call in progress, a duplicate."""
 
 import re
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import date, datetime
 
 from kallyai_mcp.api.errors import ResponseLostError
 from kallyai_mcp.api.models import Call, Submission, SubmissionEcho
+from kallyai_mcp.calls.appointment import time_of_day
 from kallyai_mcp.calls.numbers import for_people, local_time
 from kallyai_mcp.calls.outcome import Outcome
 from kallyai_mcp.calls.records import CallRecord
@@ -13,7 +15,7 @@ from kallyai_mcp.tools.call_view import CallView
 from kallyai_mcp.tools.text.call_words import say
 from kallyai_mcp.tools.text.plain import ago, duration, named, one_line, quoted, sentence, word
 from kallyai_mcp.tools.text.reader import Reader
-from kallyai_mcp.tools.text.times import day_and_hour, differs, hour, in_zone
+from kallyai_mcp.tools.text.times import day_and_hour, differs, hour, in_zone, the_hour, weekday
 
 _NUMBER = re.compile(r"\+?[0-9 ().-]{1,24}", re.ASCII)
 
@@ -71,6 +73,8 @@ def outcome(view: CallView, call: Call, reader: Reader, *, few_left: str | None 
     if view.outcome is Outcome.BOOKED_OTHER_TIME:
         said += f" {say('tell_now', spanish)}"
     lines += [said] if said else []
+    if what := unconfirmed(view.submission, view.unconfirmed, reader.now, spanish=spanish):
+        lines.append(say("unconfirmed", spanish, what=what))
     if view.calendar is not None and not view.calendar.is_known:
         lines.append(say("calendar_not_known", spanish))
     if call.next_steps:
@@ -98,7 +102,7 @@ def _headline(view: CallView, call: Call, reader: Reader) -> str:
             lasted = say("lasted", spanish, duration=duration(seconds)) if seconds is not None else ""
             return say("answered", spanish, party=party, lasted=lasted)
         case Outcome.NOT_REACHED:
-            parts = [say(call.plain_status, spanish, party=party, after=after), say("nothing_agreed", spanish)]
+            parts = [say(call.plain_status, spanish, party=party, after=after)]
             local = local_time(party.phone, reader.now) if party.phone else None
             if local is not None:
                 time = hour(local.hour, local.minute, spanish=spanish, number=party.phone)
@@ -114,12 +118,36 @@ def _headline(view: CallView, call: Call, reader: Reader) -> str:
 
 
 def thing(view: CallView, *, spanish: bool) -> str:
-    """What the call was to book: "table for 4"."""
-    size = view.submission.party_size
+    """What the call booked: "table for 4", or "table" when the calendar event does not name that number."""
+    size = None if "party_size" in view.unconfirmed else view.submission.party_size
     kind = {"restaurant": "table", "hotel": "room"}.get(view.submission.task_category or "", "appointment")
     if kind == "appointment" or size is None:
         return say(kind, spanish)
     return say(f"{kind}_for_1" if size == 1 else f"{kind}_for", spanish, count=size)
+
+
+def unconfirmed(asked: Submission | SubmissionEcho, names: Collection[str], now: datetime, *, spanish: bool) -> str:
+    """What was asked for in the fields with these names: '7:00 PM, 4 people, "after 5pm"'."""
+    size, number = asked.party_size, asked.respondent_phone
+    words = {
+        "appointment_date": _day_asked(asked.appointment_date, now, spanish),
+        "appointment_time": _hour_asked(asked.appointment_time, number, spanish),
+        "party_size": say("people_1" if size == 1 else "people", spanish, count=size),
+        "time_preference_text": quoted(asked.time_preference_text or "", 100),
+    }
+    return ", ".join(words[name] for name in words if name in names)
+
+
+def _day_asked(day: date | str | None, now: datetime, spanish: bool) -> str:
+    try:
+        return weekday(date.fromisoformat(str(day)[:10]), now, spanish=spanish)
+    except ValueError:
+        return quoted(str(day), 40)
+
+
+def _hour_asked(time: str | None, number: str | None, spanish: bool) -> str:
+    read = time_of_day(time) if time else None
+    return quoted(str(time), 40) if read is None else hour(*read, spanish=spanish, number=number)
 
 
 def booked_time(view: CallView, reader: Reader) -> str:
@@ -146,23 +174,34 @@ def _asked(view: CallView, reader: Reader) -> str:
     begins = in_zone(start, view.zone_name) if start is not None else None
     if day is None or (begins is not None and view.day == begins.isoformat()[:10]):
         time = hour(hours, minutes, spanish=spanish, number=number)
-        return f"las {time}" if spanish else time
+        return the_hour(time) if spanish else time
     return day_and_hour(datetime(day.year, day.month, day.day, hours, minutes), now, spanish=spanish, number=number)  # noqa: DTZ001 - the callee's own time
 
 
 def in_progress(view: CallView, reader: Reader, *, is_duplicate: bool = False) -> str:
     """A call that has no outcome yet, and the next step: to wait for it."""
-    record, spanish, wait = view.record, reader.spanish, reader.wait_seconds
-    began = record.placed_at if record is not None else view.call.created_at if view.call is not None else None
-    elapsed = duration(max(0.0, (reader.now - began).total_seconds()) if began is not None else 0.0)
+    spanish, wait = reader.spanish, reader.wait_seconds
+    id_ = view.record.tracking_id if view.record is not None else one_line(view.call_id or "")
+    waiting = say("waiting", spanish, wait=wait) if wait > 0 else ""
+    first = _progress(view, reader.now, spanish, is_duplicate=is_duplicate)
+    return f"{first}\n{say('next', spanish, id=id_, waiting=waiting)}"
+
+
+def _progress(view: CallView, now: datetime, spanish: bool, *, is_duplicate: bool) -> str:
+    """How far a call is; of one that only KallyAI knows, no more than its status says."""
+    party, record, call = party_of(view.submission, spanish=spanish), view.record, view.call
+    began = record.placed_at if record is not None else call.created_at if call is not None else None
+    elapsed = duration(max(0.0, (now - began).total_seconds())) if began is not None else ""
+    if record is None and call is not None and (call.plain_status != "in_progress" or began is None):
+        is_known = call.plain_status in call.IN_PROGRESS
+        since = say("since" if is_known else "since_then", spanish, elapsed=elapsed) if elapsed else ""
+        key, status = "in_progress_status" if is_known else "open_status", quoted(call.status, 24)
+        said = say(key, spanish, party=party, status=status, since=since)
+        return f"{said} {say('continues' if is_known else 'may_go_on', spanish)}"
     key = "in_progress_duplicate" if is_duplicate else "in_progress"
     if record is not None and record.response_lost_at is not None and not is_duplicate:
         key = "in_progress_lost"
-    id_ = record.tracking_id if record is not None else one_line(view.call_id or "")
-    waiting = say("waiting", spanish, wait=wait) if wait > 0 else ""
-    party = party_of(view.submission, spanish=spanish)
-    first = f"{say(key, spanish, party=party, elapsed=elapsed)} {say('continues', spanish)}"
-    return f"{first}\n{say('next', spanish, id=id_, waiting=waiting)}"
+    return f"{say(key, spanish, party=party, elapsed=elapsed)} {say('continues', spanish)}"
 
 
 def so_far(record: CallRecord, now: datetime, *, spanish: bool) -> str:

@@ -176,9 +176,9 @@ EXPLANATIONS: dict[str, Explanation] = {
         "get_call tiene su resultado",
     ),
     "no_calendar_event": Explanation(
-        "that call made no appointment, so it has no calendar event",
+        "KallyAI has no confirmed calendar event for that call",
         "get_call has its outcome",
-        "en esa llamada no se acordó ninguna cita, así que no hay evento de calendario",
+        "KallyAI no tiene ningún evento de calendario confirmado de esa llamada",
         "get_call tiene su resultado",
     ),
     "call_in_progress": Explanation(

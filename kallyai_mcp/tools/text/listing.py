@@ -75,6 +75,11 @@ def reason(status: str, *, spanish: bool = False) -> str:
     return _REASONS.get(status, ("", ""))[spanish]
 
 
+def not_looked_up(*, spanish: bool) -> str:
+    """What the mark of `state_in_words` means."""
+    return _SENTENCES["not_looked_up"][spanish]
+
+
 def listing(
     views: Sequence[CallView],
     reader: Reader,
@@ -114,7 +119,7 @@ def listing(
     else:
         lines.append(say("none_after", offset=offset) if offset else say("no_other"))
     lines += [_row(view, reader, room) for view in views]
-    lines += [say("not_looked_up")] if any(view.is_calendar_unread for view in views) else []
+    lines += [not_looked_up(spanish=reader.spanish)] if any(view.is_calendar_unread for view in views) else []
     return "\n".join([*lines, say("more", seen=seen)] if more else lines)
 
 

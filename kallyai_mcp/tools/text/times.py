@@ -73,12 +73,13 @@ def day_and_hour(start: date | datetime, now: datetime, *, spanish: bool = False
     if isinstance(start, datetime):
         time = hour(start.hour, start.minute, spanish=spanish, number=number)
     if spanish:
-        return f"el {its_day}{f' {_at(time)} {time}' if time else ''}"
+        return f"el {its_day}{f' a {the_hour(time)}' if time else ''}"
     return f"{its_day}{f', {time}' if time else ''}"
 
 
-def _at(time: str) -> str:
-    return "a la" if time.startswith("1:") else "a las"
+def the_hour(time: str) -> str:
+    """A Spanish time of day with its article: "las 19:00", "la 1:00 p. m."."""
+    return f"{'la' if time.startswith('1:') else 'las'} {time}"
 
 
 def city(zone_name: str, *, spanish: bool = False) -> str:

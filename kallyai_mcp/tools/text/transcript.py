@@ -42,7 +42,7 @@ def conversation(call: Call | None, transcript: Transcript, reader: Reader) -> s
     shown = entries_shown(transcript)
     first = ", ".join(facts)
     if not transcript.entries:
-        return f"{first}: {'no se dijo nada' if spanish else 'nothing was said'}."
+        return f"{first}: {'la transcripción está vacía' if spanish else 'the transcript is empty'}."
     spoken = "\n".join(
         " ".join(
             part

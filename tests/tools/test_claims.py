@@ -1,0 +1,172 @@
+"""No text and no structure claims more than KallyAI said, and none drops what the user must know."""
+
+from datetime import date, datetime
+from pathlib import Path
+
+import pytest
+from icalendar import Calendar
+from mcp.types import TextResourceContents
+
+from tests.agent import BISTRO, open_agent
+from tests.sandbox.manual_clock import ManualClock
+from tests.tools.answering import answering, calendar_file
+
+
+@pytest.mark.parametrize(
+    ("language", "says"), [("en", ", 1 min: the transcript is empty."), ("es", ", 1 min: la transcripción está vacía.")]
+)
+async def test_an_empty_transcript_is_not_a_silent_call(
+    tmp_path: Path, clock: ManualClock, language: str, says: str
+) -> None:
+    calls = {"+": {"status": "success", "highlights": "Everything is confirmed"}}
+    async with answering(tmp_path, calls) as (_, settings), open_agent(settings, mode="auto", clock=clock) as agent:
+        made = await agent.use("make_call", BISTRO, language=language)
+        told = await agent.use("get_transcript", call_id=made.data["call_id"])
+
+    assert told.text.endswith(says)
+    assert told.data["entries"] == []
+
+
+async def test_a_call_without_a_calendar_event_may_have_made_an_appointment(tmp_path: Path, clock: ManualClock) -> None:
+    calls = {"+": {"status": "success", "highlights": "Ana wrote it down"}}
+    async with answering(tmp_path, calls) as (_, settings), open_agent(settings, mode="auto", clock=clock) as agent:
+        made = await agent.use("make_call", BISTRO)
+        event = await agent.use("get_calendar_event", call_id=made.data["call_id"])
+
+    assert event.data["code"] == "no_calendar_event"
+    assert event.text == "KallyAI has no confirmed calendar event for that call. get_call has its outcome."
+
+
+@pytest.mark.parametrize(
+    ("event", "asked", "begins", "open_points", "adds"),
+    [
+        (
+            ["SUMMARY:Table for 4", "DTSTART:20260129T000000Z"],
+            {},
+            "Booked: table for 4 at Italian Bistro (+1 415-555-1234), Wed Jan 28, 7:00 PM.\n",
+            None,
+            None,
+        ),
+        (
+            ["SUMMARY:Table for 2", "DTSTART:20260129T000000Z"],
+            {},
+            "Booked: table at Italian Bistro (+1 415-555-1234), Wed Jan 28, 7:00 PM.\n",
+            ["party_size"],
+            "The calendar event does not confirm this: 4 people.",
+        ),
+        (
+            ["SUMMARY:Dinner at 4 PM or 7:04", "DTSTART;VALUE=DATE:20260128"],
+            {},
+            "Booked: table at Italian Bistro (+1 415-555-1234), Wed Jan 28.\n",
+            ["appointment_time", "party_size"],
+            "The calendar event does not confirm this: 7:00 PM, 4 people.",
+        ),
+        (
+            ["SUMMARY:Table for 1"],
+            {"party_size": 1},
+            "Booked: table for 1 at Italian Bistro (+1 415-555-1234).\n",
+            ["appointment_date", "appointment_time"],
+            "The calendar event does not confirm this: Wed Jan 28, 7:00 PM.",
+        ),
+        (
+            ["SUMMARY:Table for 4", "DTSTART:20260128T200000Z"],
+            {"appointment_time": None, "time_preference_text": "after 5pm"},
+            "Booked: table for 4 at Italian Bistro (+1 415-555-1234), Wed Jan 28, 3:00 PM.\n",
+            ["time_preference_text"],
+            'The calendar event does not confirm this: "after 5pm".',
+        ),
+        (
+            ["SUMMARY:Mesa para 2", "DTSTART;VALUE=DATE:20260128"],
+            {"language": "es"},
+            "Reservado: mesa en Italian Bistro (+1 415-555-1234), el miércoles 28 de enero.\n",
+            ["appointment_time", "party_size"],
+            "El evento de calendario no confirma esto: 7:00 p. m., 4 personas.",
+        ),
+    ],
+)
+async def test_what_the_calendar_event_does_not_show_is_not_claimed_but_named(
+    tmp_path: Path,
+    clock: ManualClock,
+    event: list[str],
+    asked: dict[str, object],
+    begins: str,
+    open_points: list[str] | None,
+    adds: str | None,
+) -> None:
+    calls = {"+": {"status": "success", "highlights": "Reserved"}}
+    arguments = {name: value for name, value in (BISTRO | asked).items() if value is not None}
+    async with (
+        answering(tmp_path, calls, {"+": calendar_file(event)}) as (_, settings),
+        open_agent(settings, mode="auto", clock=clock) as agent,
+    ):
+        made = await agent.use("make_call", arguments)
+
+    assert made.data["outcome"] == "booked"
+    assert made.text.startswith(begins)
+    assert made.data["appointment"].get("unconfirmed") == open_points
+    assert [line for line in made.text.splitlines() if "confirm" in line] == ([adds] if adds else [])
+
+
+async def test_an_appointment_that_kallyai_could_not_tell_of_is_asked_for_again(
+    tmp_path: Path, clock: ManualClock
+) -> None:
+    calls = {"+": {"status": "success", "highlights": "Reserved"}}
+    at_seven = calendar_file(["SUMMARY:Table for 4", "DTSTART:20260129T000000Z"])
+    async with (
+        answering(tmp_path, calls, {"+": 500}) as (kallyai, settings),
+        open_agent(settings, mode="auto", clock=clock) as agent,
+    ):
+        made = await agent.use("make_call", BISTRO)
+        still = await agent.use("get_call", call_id=made.data["call_id"])
+        kallyai.calendars["+"] = at_seven
+        read = await agent.use("get_call", call_id=made.data["call_id"])
+        kallyai.calendars["+"] = 500
+        kept = await agent.use("get_call", call_id=made.data["call_id"])
+
+    assert made.data["outcome"] == still.data["outcome"] == "answered"
+    assert made.data["calendar_checked"] is still.data["calendar_checked"] is False
+    assert (
+        "Whether an appointment was made is not known: KallyAI did not answer that. get_call asks again." in made.text
+    )
+    assert read.data["outcome"] == kept.data["outcome"] == "booked"
+    assert read.text.startswith("Booked: table for 4 at Italian Bistro")
+
+
+@pytest.mark.parametrize(
+    ("event", "start", "end"),
+    [
+        (["DTSTART:20260128T190000"], "2026-01-28T19:00:00+00:00", None),
+        (["DTSTART;TZID=Bistro Time:20260128T190000"], "2026-01-28T19:00:00+00:00", None),
+        (["DTSTART:20260728T180000Z"], "2026-07-28T19:00:00+01:00", None),
+        (
+            ["DTSTART;TZID=America/New_York:20260128T140000", "DURATION:PT2H"],
+            "2026-01-28T19:00:00+00:00",
+            "2026-01-28T21:00:00+00:00",
+        ),
+        (["DTSTART;VALUE=DATE:20260128", "DURATION:P2D"], "2026-01-28", "2026-01-30"),
+        (["DTSTART:20260128T190000Z", "DURATION:-PT2H"], "2026-01-28T19:00:00+00:00", None),
+    ],
+    ids=["no zone", "a zone that nobody knows", "summer time", "a duration", "days", "a duration that is none"],
+)
+async def test_a_calendar_event_is_at_the_callees_time_in_words_structure_and_file(
+    tmp_path: Path, clock: ManualClock, event: list[str], start: str, end: str | None
+) -> None:
+    london = {"respondent_phone": "+442079460123", "timezone": None, "party_size": None}
+    arguments = {name: value for name, value in (BISTRO | london).items() if value is not None}
+    async with (
+        answering(tmp_path, {"+": {"status": "success"}}, {"+": calendar_file(event)}) as (_, settings),
+        open_agent(settings, mode="auto", clock=clock) as agent,
+    ):
+        made = await agent.use("make_call", arguments)
+        told = await agent.use("get_calendar_event", call_id=made.data["call_id"])
+        (file,) = (await agent.client.read_resource(told.data["calendar_uri"])).contents
+
+    assert isinstance(file, TextResourceContents)
+    (written,) = Calendar.from_ical(file.text).walk("VEVENT")
+    is_day = "T" not in start
+    at = date.fromisoformat(start) if is_day else datetime.fromisoformat(start)
+    assert told.data["start"] == made.data["appointment"]["start"] == start
+    assert told.data.get("end") == made.data["appointment"].get("end") == end
+    assert written.decoded("DTSTART") == at
+    assert ("DTEND" in written) == (end is not None)
+    assert ("London time" in told.text) is not is_day
