@@ -3,7 +3,6 @@
 import json
 import os
 import subprocess
-import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,6 +11,8 @@ from importlib.util import find_spec
 from typing import Any
 
 import pytest
+
+from tests.forked_python import FORKED
 
 READ = """
 import json
@@ -45,7 +46,7 @@ def python(code: str, **environment: str) -> "subprocess.CompletedProcess[str]":
     """Runs `code` in a new interpreter, with only these OpenTelemetry variables."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("OTEL_")}
     done = subprocess.run(
-        [sys.executable, "-c", code],
+        [FORKED, "-c", code],
         env=kept | environment,
         capture_output=True,
         encoding="utf-8",
