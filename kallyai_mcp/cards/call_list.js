@@ -29,7 +29,8 @@ function listSentence(state, list) {
     state === "list_needs_decision" && list.calls.at(-1)?.outcome === "booked_other_time" && "list_other_time_text",
     state === "list_needs_decision" && !list.not_called.length && "list_needs_decision_last_text",
     wasFoundUnreached(state, list) && "list_found_unreached_text",
-    state === "list_done" && list.until === "booked" && (list.calls.some(isBooking) ? "list_done_booked_text" : "list_done_unbooked_text"),
+    state === "list_done" && list.calls.some(isBooking) && "list_done_booked_text",
+    state === "list_done" && list.until === "booked" && "list_done_unbooked_text",
     `${state}_text`,
   ];
   const key = keys.find((name) => name && Object.hasOwn(TEXTS, name));

@@ -34,6 +34,9 @@ _STYLES: dict[str, _Style] = {
 _LEAST_OF_CALLEE = 17
 """The columns of who was called that must be seen on the line with the outcome: a number fits."""
 
+_LEAST_TOLD = 20
+"""The columns of what was told that must be seen: a day and a time fit."""
+
 _BOOKINGS = ("restaurant", "clinic", "hotel")
 
 
@@ -229,8 +232,8 @@ def call_rows(
         )
         styles.append(_STYLES[outcome])
     columns = [max((cells(row[column]) for row in rows), default=0) for column in range(4)]
-    needed = len(indent) + sum(columns) + 2 * len(columns)
-    if needed - 2 <= row_width():
+    told = min(_LEAST_TOLD, max((cells(row[4]) for row in rows), default=0))
+    if len(indent) + sum(columns) + 2 * len(columns) + told <= row_width():
         lines = table(rows, styles=styles, indent=indent)
     else:
         below = f"{indent}  "

@@ -80,10 +80,9 @@ def _sentence(found: ListState) -> str:
         return "list_needs_decision_last_text"
     if state == "unknown" and found.calls and found.calls[-1].outcome in ("not_reached", "failed", "canceled"):
         return "list_found_unreached_text"
-    if state != "done" or found.until != "booked":
-        return f"list_{state}_text"
-    is_booked = any(call.outcome in ("booked", "booked_other_time") for call in found.calls)
-    return "list_done_booked_text" if is_booked else "list_done_unbooked_text"
+    if state == "done" and any(call.outcome in ("booked", "booked_other_time") for call in found.calls):
+        return "list_done_booked_text"
+    return "list_done_unbooked_text" if state == "done" and found.until == "booked" else f"list_{state}_text"
 
 
 def _candidates(found: ListState, words: Words, timezone: str, now: datetime, *, in_full: bool) -> list[str]:
@@ -93,7 +92,8 @@ def _candidates(found: ListState, words: Words, timezone: str, now: datetime, *,
         outcome, detail = outcome_of(call), reason(call.status or "", spanish=words.spanish)
         mark = "*" if call.calendar_checked is False else ""
         word = f"{words.say(outcome)}{mark}{f': {detail}' if detail else ''}"
-        facts = [word, appointment_time(call, words, now, timezone)]
+        moment = appointment_time(call, words, now, timezone)
+        facts = [word, f"{moment[0].lower()}{moment[1:]}" if moment and words.spanish else moment]
         said = styled(", ".join(filter(None, facts)), **outcome_style(outcome))
         id_ = "" if in_full else f"  {one_line(call.call_id or call.tracking_id or '')}"
         lines.append(f"  {number}. {callee(call, words)}  {said}{id_}")

@@ -210,6 +210,8 @@ def test_a_list_that_booked_another_time_says_so_and_what_kallyai_suggests() -> 
         '     KallyAI suggests: "Pay a $50 deposit"',
     ]
     assert rows[4] == "  * Whether it booked something: `kallyai-mcp show` looks it up."
+    spanish = plain(list_lines(found, Words("es"), timezone="America/New_York", now=NOW))
+    assert "  2. Second  Reservado para otro momento, el miércoles 28 de enero a las 20:30" in spanish
     after = " ".join(plain(list_lines(gone_on, Words("en"), timezone="UTC", now=NOW))[1].split())
     assert after == "There is a booking in this list. Nobody is left to call."
 
@@ -219,5 +221,8 @@ def test_a_row_says_when_the_appointment_is(monkeypatch: pytest.MonkeyPatch) -> 
     other = CallAnswer(outcome=Outcome.BOOKED_OTHER_TIME, appointment=LATER, highlights="Ask for Marco", call_id="c-1")
 
     (row,) = plain(call_rows([other], Words("en"), timezone="America/New_York", now=NOW))
+    monkeypatch.setenv("COLUMNS", "60")
+    _, below = plain(call_rows([other], Words("en"), timezone="America/New_York", now=NOW))
 
     assert row.endswith("  c-1  Wed Jan 28, 8:30 PM. Ask for Marco")
+    assert below == "  c-1  Wed Jan 28, 8:30 PM. Ask for Marco"

@@ -78,6 +78,13 @@ async def test_a_list_that_went_on_after_a_booking_does_not_say_that_nothing_was
     assert told.text.splitlines()[0].endswith("Done: 2 called, and there is a booking below.")
 
 
+async def test_a_list_that_was_only_to_ask_says_that_there_is_a_booking(tmp_path: Path, clock: ManualClock) -> None:
+    calls = {FIRST["respondent_phone"]: {"status": "success"}, SECOND["respondent_phone"]: {"status": "busy"}}
+    told = await around(tmp_path, clock, calls, {"+": AT_NINE}, until="all")
+
+    assert told.text.splitlines()[0] == "Done: 2 called, and there is a booking below."
+
+
 async def test_a_list_without_a_booking_says_that_nothing_shows_one(tmp_path: Path, clock: ManualClock) -> None:
     calls = {FIRST["respondent_phone"]: {"status": "busy"}, SECOND["respondent_phone"]: {"status": "no_answer"}}
     told = await around(tmp_path, clock, calls, until="booked")

@@ -213,10 +213,11 @@ def _key(found: CallList, why: Why, *, is_other_time: bool) -> str:
         return "found_unreached"
     if is_other_time and why in (Why.BOOKED, Why.NEEDS_DECISION):
         return "booked_other_time" if why is Why.BOOKED else "other_time"
-    if why is not Why.DONE or found.until != "booked":
+    if why is not Why.DONE:
         return why.value
-    is_booked = any(record.outcome in (Outcome.BOOKED, Outcome.BOOKED_OTHER_TIME) for record in found.records)
-    return "done_booked" if is_booked else "done_unbooked"
+    if any(record.outcome in (Outcome.BOOKED, Outcome.BOOKED_OTHER_TIME) for record in found.records):
+        return "done_booked"
+    return "done_unbooked" if found.until == "booked" else "done"
 
 
 def _is_unread(record: CallRecord) -> bool:
