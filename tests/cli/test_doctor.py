@@ -25,7 +25,7 @@ from tests.cli.doctor_run import (
     sign_in,
 )
 from tests.cli.machine import invoke, write_file
-from tests.processes import COMMAND, LIMIT, run
+from tests.processes import FORKED_COMMAND, LIMIT, run
 
 __all__ = ["app", "home", "kallyai_home"]
 
@@ -154,7 +154,7 @@ def test_on_a_terminal_lines_are_wrapped_and_paths_are_not(kallyai_home: Path) -
 
     ours, theirs = pty.openpty()
     environ = os.environ | {"COLUMNS": "60", "KALLYAI_API_URL": UNREACHABLE, "PYTHONIOENCODING": "utf-8"}
-    done = subprocess.run([*COMMAND, "doctor"], stdout=theirs, env=environ, timeout=LIMIT, check=False)
+    done = subprocess.run([*FORKED_COMMAND, "doctor"], stdout=theirs, env=environ, timeout=LIMIT, check=False)
     os.close(theirs)
     with os.fdopen(ours, "rb", buffering=0) as terminal:
         shown = terminal.read(20_000).decode().splitlines()

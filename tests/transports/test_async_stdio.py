@@ -4,7 +4,6 @@ import json
 import os
 import socket
 import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,6 +13,7 @@ import anyio
 import anyio.to_thread
 import pytest
 
+from tests.forked_python import FORKED
 from tests.processes import COMMAND, FORKED_COMMAND, LIMIT, environment
 from tests.transports.http_server import initialize, running_sandbox
 
@@ -138,7 +138,7 @@ def test_invalid_utf_8_does_not_stop_the_server(peer: Peer) -> None:
 
 
 def test_a_server_serves_on_a_socket(tmp_path: Path) -> None:
-    with on_a_socket(tmp_path, SERVE) as peer:
+    with on_a_socket(tmp_path, FORKED_SERVE) as peer:
         peer.send(initialization() + line(2, "tools/list"))
 
         assert peer.answer()["id"] == 1
@@ -181,7 +181,7 @@ def test_a_client_that_closes_stdout_ends_the_server(tmp_path: Path) -> None:
 
 
 def test_other_output_goes_to_stderr(tmp_path: Path) -> None:
-    with piped(tmp_path, [sys.executable, "-c", PRINTING_SERVER], stderr=subprocess.PIPE) as peer:
+    with piped(tmp_path, [FORKED, "-c", PRINTING_SERVER], stderr=subprocess.PIPE) as peer:
         peer.send(initialization() + line(2, "tools/call", name="print_something", arguments={}))
         assert peer.answer()["id"] == 1
         assert peer.answer()["result"]["content"][0]["text"] == "done"
