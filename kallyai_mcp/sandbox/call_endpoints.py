@@ -114,7 +114,8 @@ async def create_call(
     except ApiError as error:
         sandbox.report(Words(en=f"{number}  refused: {error.code}", es=f"{number}  rechazada: {error.code}"))
         submission = body.submission.model_dump(mode="json", exclude_none=True)
-        sandbox.refused.append(RefusedCall(number, error.code, sandbox.clock.now(), submission))
+        reason = error.reason or error.message
+        sandbox.refused.append(RefusedCall(number, error.code, reason, sandbox.clock.now(), submission))
         raise
     call = placed.call
     sandbox.report(Words(en=f"{number}  calling", es=f"{number}  llamando"))

@@ -46,6 +46,7 @@ class RefusedCallView(BaseModel):
 
     respondent_phone: str | None
     code: str = Field(description="The code of the error")
+    reason: str = Field(description="Why it was refused, for people")
     at: datetime
     submission: dict[str, Any]
 
@@ -133,7 +134,13 @@ async def get_placed_calls(sandbox: SandboxDep) -> PlacedCalls:
             for call in calls
         ],
         refused=[
-            RefusedCallView(respondent_phone=each.number, code=each.code, at=each.at, submission=each.submission)
+            RefusedCallView(
+                respondent_phone=each.number,
+                code=each.code,
+                reason=each.reason,
+                at=each.at,
+                submission=each.submission,
+            )
             for each in sandbox.refused
         ],
     )

@@ -31,12 +31,14 @@ class RefusedCall:
     Attributes:
         number: As it was sent; None if there was none.
         code: The code of the error.
+        reason: Why it was refused, for people.
         at: When it was asked for, aware.
         submission: As it was sent.
     """
 
     number: str | None
     code: str
+    reason: str
     at: datetime
     submission: dict[str, Any]
 

@@ -26,7 +26,7 @@ def tell(
         events.append((call.started_at, f"{about}. It ended with {ended}{consent}"))
     for each in refused:
         about = f"the agent asked to call {each.number or 'no number'}{_task(each.submission)}"
-        events.append((each.at, f"{about}. It was refused: {each.code}."))
+        events.append((each.at, f"{about}. It was refused: {each.code} ({each.reason})."))
     if not events:
         yield "Nothing happened: the agent did not ask for any call."
         return

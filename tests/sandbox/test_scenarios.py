@@ -27,7 +27,7 @@ def problem(text: str) -> str:
         ("", "line: this key is missing"),
         ("[[lines]]", "lines: there is no such key"),
         ('[[line]]\ndoes = "agrees"', "line 1 number: this key is missing"),
-        ('[[line]]\nnumber = "12"', "line 1 (12) number: String should match pattern"),
+        ('[[line]]\nnumber = "12"', "line 1 (12) number: must be a number in E.164, such as +12025550142"),
         (f'[[line]]\nnumber = "{NUMBER}"\ndoes = "sings"', f"line 1 ({NUMBER}) does: should be 'agrees', "),
         (f'[[line]]\nnumber = "{NUMBER}"\ndos = "agrees"', f"line 1 ({NUMBER}) dos: there is no such key"),
         (f'[[line]]\nnumber = "{NUMBER}"\nat = "8 PM"', f"line 1 ({NUMBER}) at: must be a time in the format HH:MM"),

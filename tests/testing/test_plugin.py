@@ -203,7 +203,8 @@ def test_a_program_in_another_language_does_the_same_over_http(kallyai_sandbox: 
     assert [call["submission"]["respondent_phone"] for call in seen["calls"]] == [NUMBER, NUMBER]
     assert "At ten." in seen["calls"][1]["highlights"]
     assert [entry["speaker"] for entry in seen["calls"][1]["transcript"]][:2] == ["HUMAN", "AI"]
-    assert [each["code"] for each in seen["refused"]] == ["blocked_number"]
+    reason = f"This is what the sandbox's scenario for {NUMBER} says"
+    assert [(each["code"], each["reason"]) for each in seen["refused"]] == [("blocked_number", reason)]
     request(f"{control}/line/{NUMBER}", "DELETE")
     assert request(f"{control}/line/{NUMBER}") == {}
     request(f"{control}/calls", "DELETE")
@@ -254,7 +255,7 @@ def test_a_run_that_does_not_use_it_imports_no_more_than_the_plug_in() -> None:
         (lambda sandbox: sandbox.line(NUMBER).books(at="25:00"), "at must be a time in the format HH:MM .*'25:00'"),
         (lambda sandbox: sandbox.line(NUMBER).is_busy().then.books(on="Friday"), "on must be a date .*not 'Friday'"),
         (lambda sandbox: sandbox.line(NUMBER).takes(-1), "seconds should be greater than or equal to 0, not -1"),
-        (lambda sandbox: sandbox.line(NUMBER).answers(""), "answer String should have at least 1 character, not ''"),
+        (lambda sandbox: sandbox.line(NUMBER).answers(""), "answer must have at least 1 character, not ''"),
     ],
 )
 def test_wrong_use_is_one_clear_line(
