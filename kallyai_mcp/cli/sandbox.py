@@ -88,8 +88,8 @@ def run_sandbox(host: str, port: int, data: Path | None, speed: float, scenarios
         )
         say(
             localized(
-                f"Calls run at {speed:g} times real speed. Ctrl-C stops it.",
-                f"Las llamadas van a {speed:g} veces la velocidad real. Ctrl-C lo detiene.",
+                f"Calls run at {speed:.10g} times real speed. Ctrl-C stops it.",
+                f"Las llamadas van a {speed:.10g} veces la velocidad real. Ctrl-C lo detiene.",
             )
         )
         say(localized("To use it, in another terminal:", "Para usarlo, en otra terminal:"))

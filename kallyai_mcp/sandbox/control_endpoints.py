@@ -4,10 +4,10 @@ from datetime import datetime
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Path
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, field_validator
 
 from kallyai_mcp.sandbox import call_table, played_call_table
-from kallyai_mcp.sandbox.accounts import ACCOUNTS
+from kallyai_mcp.sandbox.accounts import ACCOUNTS, SCOPES
 from kallyai_mcp.sandbox.auth.token_responses import TokenResponse
 from kallyai_mcp.sandbox.call_table import IN_PROGRESS
 from kallyai_mcp.sandbox.errors import ApiError
@@ -59,9 +59,21 @@ class PlacedCalls(BaseModel):
 
 
 class AccountChoice(BaseModel):
-    """The account to sign in."""
+    """The account to sign in, and what its access token may do."""
 
     account_id: str = Field("acct-personal", json_schema_extra={"enum": list(ACCOUNTS)})
+    scopes: set[str] = Field(
+        set(SCOPES),
+        description="By default all",
+        json_schema_extra={"items": {"type": "string", "enum": list(SCOPES)}},
+    )
+
+    @field_validator("scopes")
+    @classmethod
+    def _known(cls, scopes: set[str]) -> set[str]:
+        if unknown := scopes - set(SCOPES):
+            raise ValueError(f"the scopes are {', '.join(SCOPES)}, not {', '.join(sorted(unknown))}")
+        return scopes
 
 
 @router.put(
@@ -167,14 +179,14 @@ async def delete_calls(sandbox: SandboxDep) -> None:
 @router.post(
     "/sign-in",
     summary="Sign In",
-    description="Signs an account in without a browser, with all scopes. Loopback clients only; no token.",
+    description="Signs an account in without a browser. Loopback clients only; no token.",
     response_description="An access token and a refresh token",
     responses=errors(400),
 )
 async def sign_in(choice: AccountChoice, sandbox: SandboxDep) -> TokenResponse:
     """Return the tokens of an account."""
     try:
-        return TokenResponse.model_validate(sandbox.issue_tokens(choice.account_id))
+        return TokenResponse.model_validate(sandbox.issue_tokens(choice.account_id, sorted(choice.scopes)))
     except ValueError as error:
         raise ApiError(400, "validation_error", "The request is not valid", f"account_id: {error}") from None
 

@@ -1,25 +1,20 @@
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
-import anyio
-import anyio.to_thread
+import httpx
 import pytest
 
 from kallyai_mcp.sandbox import browser_client
-from kallyai_mcp.sandbox.app import SandboxApp
-from kallyai_mcp.sandbox.serve import running
+from kallyai_mcp.testing import KallyAISandbox
 from tests.cli.machine import run_in_process
 from tests.processes import LIMIT, run, started
-from tests.sandbox.sandbox_app import sandbox_app
 
 
-@pytest.fixture
-def app() -> Iterator[SandboxApp]:
-    """A sandbox on the real clock, because the commands are separate processes."""
-    with sandbox_app() as app:
-        yield app
+def signed_in(sandbox: KallyAISandbox, **how: object) -> dict[str, str]:
+    """The tokens of another sign-in."""
+    tokens: dict[str, str] = httpx.post(f"{sandbox.url}/_sandbox/sign-in", json=how).raise_for_status().json()
+    return tokens
 
 
 def read_until(stream: "object", wanted: str) -> str:
@@ -29,22 +24,15 @@ def read_until(stream: "object", wanted: str) -> str:
     raise AssertionError(f"the output ended without {wanted!r}")
 
 
-async def test_login_without_a_browser_prints_a_link_and_waits(tmp_path: Path, app: SandboxApp) -> None:
-    async with running(app) as url:
-
-        def log_in() -> tuple[int, str]:
-            with started(tmp_path, "login", "--no-browser", API_URL=url) as process:
-                link = read_until(process.stdout, "/v1/auth/cli?")
-                page = browser_client.sign_in(link)
-                code = process.wait(timeout=LIMIT)
-                assert process.stdout is not None
-                return code, page + process.stdout.read()
-
-        code, output = await anyio.to_thread.run_sync(log_in)
-        status = await anyio.to_thread.run_sync(lambda: run_in_process(tmp_path, "status", API_URL=url))
-        logout = await anyio.to_thread.run_sync(lambda: run_in_process(tmp_path, "logout", API_URL=url))
-        again = await anyio.to_thread.run_sync(lambda: run_in_process(tmp_path, "logout", API_URL=url))
-        nobody = await anyio.to_thread.run_sync(lambda: run_in_process(tmp_path, "status", API_URL=url))
+def test_login_without_a_browser_prints_a_link_and_waits(tmp_path: Path, kallyai_sandbox: KallyAISandbox) -> None:
+    url = kallyai_sandbox.url
+    with started(tmp_path, "login", "--no-browser", API_URL=url) as process:
+        page = browser_client.sign_in(read_until(process.stdout, "/v1/auth/cli?"))
+        code = process.wait(timeout=LIMIT)
+        assert process.stdout is not None
+        output = page + process.stdout.read()
+    commands = ("status", "logout", "logout", "status")
+    status, logout, again, nobody = (run_in_process(tmp_path, command, API_URL=url) for command in commands)
 
     assert code == 0
     assert "Signed in as personal@sandbox.test." in output
@@ -59,26 +47,20 @@ async def test_login_without_a_browser_prints_a_link_and_waits(tmp_path: Path, a
     assert "Not signed in. `kallyai-mcp login` signs in through the browser." in nobody.stderr
 
 
-async def test_login_accepts_the_pasted_address_of_another_browser(tmp_path: Path, app: SandboxApp) -> None:
-    async with running(app) as url:
-
-        def log_in() -> tuple[int, str]:
-            with started(tmp_path, "login", "--no-browser", API_URL=url) as process:
-                link = read_until(process.stdout, "/v1/auth/cli?")
-                query = parse_qs(urlsplit(link).query)
-                tokens = app.state.sandbox.issue_tokens("acct-business")
-                answer = (
-                    f"{query['redirect_uri'][0]}/?access_token={tokens['access_token']}"
-                    f"&refresh_token={tokens['refresh_token']}&expires_in=3600&state={query['state'][0]}"
-                )
-                assert process.stdin is not None
-                process.stdin.write(f"\nhttps://example.com/\n{answer}\n")
-                process.stdin.flush()
-                code = process.wait(timeout=LIMIT)
-                assert process.stdout is not None
-                return code, process.stdout.read()
-
-        code, output = await anyio.to_thread.run_sync(log_in)
+def test_login_accepts_the_pasted_address_of_another_browser(tmp_path: Path, kallyai_sandbox: KallyAISandbox) -> None:
+    with started(tmp_path, "login", "--no-browser", API_URL=kallyai_sandbox.url) as process:
+        query = parse_qs(urlsplit(read_until(process.stdout, "/v1/auth/cli?")).query)
+        tokens = signed_in(kallyai_sandbox, account_id="acct-business")
+        answer = (
+            f"{query['redirect_uri'][0]}/?access_token={tokens['access_token']}"
+            f"&refresh_token={tokens['refresh_token']}&expires_in=3600&state={query['state'][0]}"
+        )
+        assert process.stdin is not None
+        process.stdin.write(f"\nhttps://example.com/\n{answer}\n")
+        process.stdin.flush()
+        code = process.wait(timeout=LIMIT)
+        assert process.stdout is not None
+        output = process.stdout.read()
 
     assert code == 0
     assert "That is not the right address: it has to start with http://127.0.0.1:" in output
@@ -86,8 +68,8 @@ async def test_login_accepts_the_pasted_address_of_another_browser(tmp_path: Pat
     assert "eyJ" not in output
 
 
-async def test_login_opens_the_browser_without_its_own_secrets(
-    tmp_path: Path, app: SandboxApp, monkeypatch: pytest.MonkeyPatch
+def test_login_opens_the_browser_without_its_own_secrets(
+    tmp_path: Path, kallyai_sandbox: KallyAISandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     inherited = tmp_path / "inherited"
     monkeypatch.setenv("BROWSER", f"{sys.executable} -m tests.cli.browser %s")
@@ -95,8 +77,7 @@ async def test_login_opens_the_browser_without_its_own_secrets(
     monkeypatch.setenv("PGPASSWORD", "a-secret-of-the-database")
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_HEADERS", "key=a-secret-of-the-collector")
     settings = {"MCP_TOKEN": "a-secret-of-many-characters", "CLIENT_SECRET": "another"}
-    async with running(app) as url:
-        done = await anyio.to_thread.run_sync(lambda: run(tmp_path, "login", API_URL=url, **settings))
+    done = run(tmp_path, "login", API_URL=kallyai_sandbox.url, **settings)
 
     assert done.returncode == 0, done.stderr
     names = inherited.read_text(encoding="utf-8").split()
@@ -106,17 +87,14 @@ async def test_login_opens_the_browser_without_its_own_secrets(
     assert "Signed in as personal@sandbox.test." in done.stdout
 
 
-async def test_a_sign_in_canceled_in_the_browser_is_reported_in_one_line(tmp_path: Path, app: SandboxApp) -> None:
-    async with running(app) as url:
-
-        def log_in() -> tuple[int, str]:
-            with started(tmp_path, "login", "--no-browser", API_URL=url) as process:
-                browser_client.sign_in(read_until(process.stdout, "/v1/auth/cli?"), allow=False)
-                code = process.wait(timeout=LIMIT)
-                assert process.stderr is not None
-                return code, process.stderr.read()
-
-        code, output = await anyio.to_thread.run_sync(log_in)
+def test_a_sign_in_canceled_in_the_browser_is_reported_in_one_line(
+    tmp_path: Path, kallyai_sandbox: KallyAISandbox
+) -> None:
+    with started(tmp_path, "login", "--no-browser", API_URL=kallyai_sandbox.url) as process:
+        browser_client.sign_in(read_until(process.stdout, "/v1/auth/cli?"), allow=False)
+        code = process.wait(timeout=LIMIT)
+        assert process.stderr is not None
+        output = process.stderr.read()
 
     assert code == 1
     assert output.startswith("Error: The sign-in was canceled on KallyAI's page.")
@@ -132,12 +110,9 @@ def test_login_and_logout_refuse_when_the_settings_have_a_token(tmp_path: Path, 
     assert "abc123456789" not in done.stderr + done.stdout
 
 
-async def test_status_names_the_setting_that_the_token_comes_from(tmp_path: Path, app: SandboxApp) -> None:
-    token = app.state.sandbox.issue_tokens(scopes=["subscription:read"])["access_token"]
-    async with running(app) as url:
-        done = await anyio.to_thread.run_sync(
-            lambda: run_in_process(tmp_path, "status", API_URL=url, ACCESS_TOKEN=token)
-        )
+def test_status_names_the_setting_that_the_token_comes_from(tmp_path: Path, kallyai_sandbox: KallyAISandbox) -> None:
+    token = signed_in(kallyai_sandbox, scopes=["subscription:read"])["access_token"]
+    done = run_in_process(tmp_path, "status", API_URL=kallyai_sandbox.url, ACCESS_TOKEN=token)
 
     assert "Signed in as personal@sandbox.test; kept in KALLYAI_ACCESS_TOKEN" in done.stdout
     assert "minutes" in done.stdout

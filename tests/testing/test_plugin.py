@@ -211,6 +211,21 @@ def test_a_program_in_another_language_does_the_same_over_http(kallyai_sandbox: 
     assert request(f"{control}/calls") == {"calls": [], "refused": []}
 
 
+def test_a_program_signs_in_with_fewer_scopes(kallyai_sandbox: KallyAISandbox) -> None:
+    sign_in = f"{kallyai_sandbox.url}/_sandbox/sign-in"
+    token = request(sign_in, "POST", {"scopes": ["subscription:read"]})["access_token"]
+    assert request(f"{kallyai_sandbox.url}/v1/users/me/subscription", token=token)["has_active_subscription"]
+
+    with pytest.raises(urllib.error.HTTPError) as forbidden:
+        request(f"{kallyai_sandbox.url}/v1/calls", token=token)
+    with pytest.raises(urllib.error.HTTPError) as unknown:
+        request(sign_in, "POST", {"scopes": ["calls:dream"]})
+    with forbidden.value as answer:
+        assert answer.status == 403
+    with unknown.value as answer:
+        assert "not calls:dream" in json.loads(answer.read())["error"]["details"]["reason"]
+
+
 @pytest.mark.parametrize(
     ("script", "problem"),
     [
