@@ -232,8 +232,8 @@ def call_rows(
         )
         styles.append(_STYLES[outcome])
     columns = [max((cells(row[column]) for row in rows), default=0) for column in range(4)]
-    told = min(_LEAST_TOLD, max((cells(row[4]) for row in rows), default=0))
-    if len(indent) + sum(columns) + 2 * len(columns) + told <= row_width():
+    least = min(_LEAST_TOLD, max((cells(row[4]) for row in rows), default=0))
+    if len(indent) + sum(columns) + 2 * len(columns) + least <= row_width():
         lines = table(rows, styles=styles, indent=indent)
     else:
         below = f"{indent}  "

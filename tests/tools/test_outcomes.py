@@ -85,6 +85,12 @@ async def test_a_result_claims_what_is_known(
             "canceled",
             "Canceled: the call to Bistro (+44 20 7946 0123) was canceled after 1 min 17 s. Take nothing as agreed.\n",
         ),
+        (
+            {"status": None, "duration_seconds": 3},
+            None,
+            "unknown",
+            "Unknown: KallyAI does not say how the call to Bistro (+44 20 7946 0123) ended. Take nothing as agreed.\n",
+        ),
         ({"status": "settled", "duration_seconds": 3}, None, "unknown", "Unknown: KallyAI gives the call to Bistro"),
         (
             {"status": "in_progress", "created_at": "2026-01-25T15:29:00Z"},

@@ -47,6 +47,10 @@ _SENTENCES: dict[str, tuple[str, str]] = {
         "Canceled: the call to {party} was canceled{after}. Take nothing as agreed.",
         "Cancelada: la llamada a {party} se canceló{after}. No des nada por acordado.",
     ),
+    "no_status": (
+        "Unknown: KallyAI does not say how the call to {party} ended. Take nothing as agreed.",
+        "Resultado desconocido: KallyAI no dice cómo terminó la llamada a {party}. No des nada por acordado.",
+    ),
     "odd_status": (
         "Unknown: KallyAI gives the call to {party} the status {status}, which this program does not know. Take "
         "nothing as agreed.",

@@ -114,7 +114,8 @@ def _headline(view: CallView, call: Call, reader: Reader) -> str:
         case Outcome.CANCELED:
             return say("canceled", spanish, party=party, after=after)
         case _:
-            return say("odd_status", spanish, party=party, status=quoted(call.status, 24))
+            key = "no_status" if call.plain_status == "unknown" else "odd_status"
+            return say(key, spanish, party=party, status=quoted(call.status, 24))
 
 
 def thing(view: CallView, *, spanish: bool) -> str:
