@@ -60,8 +60,8 @@ class BearerAuth(httpx.Auth):
         try:
             fresh = await _checked_token(self._tokens.renew(token))
         except NotSignedInError as error:
-            await response.aread()
-            refused = ApiResponse(response.status_code, response.headers, response.content, secrets=(token,))
+            body = response.extensions["body"]
+            refused = ApiResponse(response.status_code, response.headers, body, secrets=(token,))
             refusal = error_from(refused)
             raise refusal.restated(NotSignedInError, error.message, refusal.message) from None
         if fresh != token:

@@ -286,8 +286,8 @@ class KallyAI:
         return ApiResponse(
             status=response.status_code,
             headers=response.headers,
-            body=response.content,
-            is_complete=response.extensions.get("is_complete", True),
+            body=response.extensions["body"],
+            is_complete=response.extensions["is_complete"],
             secrets=(token, *secrets) if token else secrets,
         )
 

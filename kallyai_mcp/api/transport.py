@@ -105,8 +105,8 @@ class BoundedTransport(httpx.AsyncBaseTransport):
     """Reads each response to its end, within limits of time and size, so that retries cover incomplete bodies too.
 
     The limit of time is the sum of the four time-outs. httpx restarts each of them with every byte, so a server that
-    sends slowly could keep a request for ever. A body longer than `MAX_BODY` is cut, and the response then has
-    `extensions["is_complete"]` False.
+    sends slowly could keep a request for ever. A response has its decoded body in `extensions["body"]`. One longer than
+    `MAX_BODY` is cut, and the response then has `extensions["is_complete"]` False.
     """
 
     def __init__(self, inner: httpx.AsyncBaseTransport) -> None:
@@ -145,17 +145,8 @@ class BoundedTransport(httpx.AsyncBaseTransport):
                         break
         finally:
             await stream.aclose()
-        response.extensions["is_complete"] = is_complete
-        if not is_encoded:
-            response.stream = httpx.ByteStream(bytes(body))
-            await response.aread()
-            return response
-        headers = httpx.Headers(response.headers)
-        for name in ("Content-Encoding", "Content-Length", "Transfer-Encoding"):
-            headers.pop(name, None)
-        return httpx.Response(
-            response.status_code, headers=headers, content=bytes(body), extensions=response.extensions
-        )
+        response.extensions |= {"body": bytes(body), "is_complete": is_complete}
+        return response
 
     async def aclose(self) -> None:
         """Closes the inner transport."""
