@@ -15,6 +15,8 @@ from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from uvicorn.protocols.http.auto import AutoHTTPProtocol
 
+from kallyai_mcp.transports.joined_writes import JoinedWrites
+
 HEADER_TIMEOUT = 10.0
 """Seconds until a request's headers must have arrived, counted from the connection or the request's first byte."""
 
@@ -161,7 +163,7 @@ class HeaderTimeoutProtocol(AutoHTTPProtocol):  # type: ignore[misc, valid-type]
 
     def connection_made(self, transport: Any) -> None:
         """Start the timeout of the first request; close the connection if there are too many."""
-        super().connection_made(transport)
+        super().connection_made(JoinedWrites(transport, self.loop))
         if len(self.connections) > most_connections():
             transport.abort()
             return

@@ -1,5 +1,6 @@
 """Slow clients, startup, and shutdown of the web server."""
 
+import asyncio
 import socket
 import subprocess
 import sys
@@ -10,6 +11,7 @@ from pathlib import Path
 import anyio
 import httpx2
 import pytest
+import uvicorn
 from anyio.abc import SocketStream
 from anyio.from_thread import start_blocking_portal
 from starlette.applications import Starlette
@@ -17,6 +19,7 @@ from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response, StreamingResponse
 from starlette.routing import Route
+from uvicorn.server import ServerState
 
 from kallyai_mcp.transports import uvicorn_server
 from kallyai_mcp.transports.uvicorn_server import BodyTimeout, StartupError
@@ -298,3 +301,40 @@ async def _send_until_closed(stream: SocketStream, part: bytes) -> None:
 def _hello(request: Request) -> Response:
     del request
     return PlainTextResponse("hello")
+
+
+class RecordedTransport(asyncio.Transport):
+    """A connection that keeps what is written to it."""
+
+    def __init__(self, opened: socket.socket) -> None:
+        super().__init__({"socket": opened})
+        self.written: list[bytes] = []
+        self.is_answered = anyio.Event()
+
+    def write(self, data: bytes | bytearray | memoryview) -> None:
+        self.written.append(bytes(data))
+        self.is_answered.set()
+
+    def is_closing(self) -> bool:
+        return False
+
+    def close(self) -> None:
+        """Do nothing: there is no other side."""
+
+
+async def test_the_head_and_the_body_of_a_response_leave_as_one() -> None:
+    config = uvicorn.Config(PlainTextResponse("done"), http=uvicorn_server.HeaderTimeoutProtocol, lifespan="off")
+    config.load()
+    protocol = uvicorn_server.HeaderTimeoutProtocol(config, ServerState(), {})
+    with socket.socket() as opened:
+        transport = RecordedTransport(opened)
+        protocol.connection_made(transport)
+        protocol.data_received(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        with anyio.fail_after(LIMIT):
+            await transport.is_answered.wait()
+        await anyio.lowlevel.checkpoint()
+        protocol.connection_lost(None)
+
+    (response,) = transport.written
+    assert response.startswith(b"HTTP/1.1 200 OK\r\n")
+    assert response.endswith(b"\r\n\r\ndone")
