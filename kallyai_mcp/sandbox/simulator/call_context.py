@@ -11,7 +11,7 @@ from kallyai_mcp.sandbox.simulator.dialogue import Dialogue
 from kallyai_mcp.sandbox.simulator.phrasebook import Phrasebook
 from kallyai_mcp.sandbox.simulator.rephrasing import rephrase, rephrase_question
 from kallyai_mcp.sandbox.simulator.request import Request
-from kallyai_mcp.sandbox.simulator.scenario import Scenario
+from kallyai_mcp.sandbox.simulator.scenario import Detail, Scenario
 from kallyai_mcp.sandbox.simulator.simulated_call import Event
 from kallyai_mcp.sandbox.simulator.submission import TaskCategory
 from kallyai_mcp.sandbox.simulator.time_slots import Slot, alternative, proposed
@@ -127,17 +127,17 @@ class CallContext:
         words = rephrase(instruction, self.spoken.language)
         return words if words is not None else self.spoken.say("inquiry", description=self.spoken.quote(instruction))
 
-    def missing_details(self) -> list[str]:
-        """Return what the assistant can say about the time and the number of people."""
+    def missing_details(self, about: Detail) -> list[str]:
+        """Return what the assistant can say about the time and the number of people, when it is asked for one."""
         request, book = self.request, self.spoken
         known = []
-        if self.asked is not None:
+        if self.asked is not None and about == "time":
             known.append(book.say("inquiry.dated", moment=self.moment(book, self.asked)))
         if request.party is not None:
             known.append(self.people(book, request.party))
         if self.tells_wishes_early:
             known.extend(self.wishes())
-        return known or [book.say("only.party" if request.missing == "party" else "only.nothing")]
+        return known or [book.say("only.party" if about == "party" else "only.nothing")]
 
     @property
     def tells_wishes_early(self) -> bool:

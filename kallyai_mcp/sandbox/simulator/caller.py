@@ -134,7 +134,7 @@ class Caller:
                 return [self._say("phone.kept")]
             return [self._say("phone.given", phone=request.phone) if request.phone else self._say("phone.none")]
         if turn.about in ("party", "time"):
-            return self._context.missing_details()
+            return self._context.missing_details(turn.about)
         if turn.about == "notes":
             notes = self._notes()
             self.said_more = bool(notes)

@@ -15,7 +15,8 @@ Kind = Literal["booking", "question", "cancel", "change", "order", "task"]
 
 POLITE: Final = (
     r"^\W*(?:(?:please|por favor|and|also|y|ademas|(?:can|could) you|(?:puedes|podrias)"
-    r"|call (?:them )?(?:and|to)|llam[ae]\w* (?:y|para)"
+    r"|call (?:them |the \w+ )?(?:and|to)|llam[ae]\w* (?:al? (?:la )?\w+ )?(?:y|para)"
+    r"|the (?:user|customer|client) (?:wants|needs|would like) to"
     r"|(?:see|check|find out|ask)(?: them)? (?:if|whether) (?:they|you) (?:can|could)"
     r"|i(?:'d like| would like| need| want| have) (?:you )?to|ask (?:them )?to|need to"
     r"|(?:necesito|quiero|quisiera|me gustaria)(?: que(?: me| nos)?)?)\W+)*"
@@ -61,7 +62,8 @@ _OPENINGS: Final[tuple[tuple[str, str, str], ...]] = (
     ("es", r"(?:muev[ae]\w*|mover)\b", "Quisiera mover"),
     ("es", r"(?:aplaz[ae]\w*|aplazar|aplac\w*|pospon\w*)\b", "Quisiera aplazar"),
     ("es", r"(?:pid[ea]\w*|pedir\w*) (?=que\b)|(?=que\b)", "Les pido "),
-    ("es", r"(?:pid[ea]\w*|pedir\w*|encarg[ua]\w*|compra\w*)\b", "Quisiera encargar"),
+    ("es", r"(?:pid[ea]\w*|pedir\w*)\b", "Quisiera pedir"),
+    ("es", r"(?:encarg[ua]\w*|compra\w*)\b", "Quisiera encargar"),
     ("es", _TELLS, "Llamo para decirles que"),
     ("es", rf"(?P<stem>{_STEMS_ES})ar?\b", "Quisiera {stem}ar"),
 )  # fmt: skip
@@ -80,6 +82,9 @@ _THINGS: Final = re.compile(
     r"\b(?!(?:is|was|does|has|this|its|always|yes|hours)\b)[a-z]+[^\Wsu]s\b.*\w.* ", re.IGNORECASE
 )
 """A plural, and a word after it: what "they" means then, as in "the shoes I bought, because they don't fit"."""
+
+_USER: Final = re.compile(r"\bthe (?:user|customer|client)\b", re.IGNORECASE)
+"""Somebody else that "they" can mean."""
 
 _INFINITIVE_ES: Final = re.compile(r"\w+(?:ar|er|ir)\b", re.IGNORECASE)
 
@@ -150,6 +155,10 @@ def _clauses_of(sentence: str) -> Iterator[str]:
 _IF: Final = re.compile(r"(?:if|si)\b", re.IGNORECASE)
 
 
+_CALL: Final = re.compile(r"(?:please |por favor,? )?(?:call|phone|llam[ae]\w*)\b(?! me\b)[^,;]*", re.IGNORECASE)
+"""Says only who is to be called."""
+
+
 def rephrase(description: str, language: str) -> str | None:
     """Return the task in sentences for the callee; None if one can't be put into other words.
 
@@ -157,8 +166,9 @@ def rephrase(description: str, language: str) -> str | None:
         description: The `task_description`, on one line.
         language: The language of the call, `en` or `es`. A description in the other language is not translated.
     """
-    said = [_rephrase_clause(each, language) for each in clauses(description)]
-    return " ".join(each for each in said if each) if None not in said else None
+    tasks = [each for each in clauses(description) if not _CALL.fullmatch(folded(each))]
+    said = [_rephrase_clause(each, language) for each in tasks]
+    return " ".join(each for each in said if each) if said and None not in said else None
 
 
 def rephrase_question(description: str, language: str) -> str | None:
@@ -181,7 +191,8 @@ def _rephrase_clause(clause: str, language: str) -> str | None:
                 return ""
             begins = opening.format_map({name: part.lower() for name, part in match.groupdict().items()}).rstrip()
             rest = rest if match.end() else lower(rest)
-            words = f"{begins} {to_the_callee(rest, language)}".rstrip()
+            rest = rest if _USER.search(clause) else to_the_callee(rest, language)
+            words = f"{begins} {rest}".rstrip()
             return _sentence(words, "?" if opening.startswith("Could you") else ".")
     if _QUESTION.search(clause):
         return None
@@ -225,7 +236,7 @@ def to_the_callee(text: str, language: str) -> str:
     if language == "es":
         return text
     first = _THEY.search(text)
-    if first is None or _THINGS.search(text[: first.start()]):
+    if first is None or _THINGS.search(text[: first.start()]) or _USER.search(text):
         return text
     return _THEY.sub(lambda word: _TO_THE_CALLEE[word[0].lower()], text.replace("\u2019", "'"))
 

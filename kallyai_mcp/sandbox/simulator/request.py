@@ -31,7 +31,7 @@ _KINDS: Final[tuple[tuple[Kind, re.Pattern[str]], ...]] = (
     )),
     ("order", _regex(
         POLITE + r"(?:order|buy|pre-?order|pid[ea]\w*|pedir|encarg[aou]\w*|compr[ae]\w*)\b"
-        rf"(?! (?:an? |una? )?(?:\w+ )?{THINGS})"
+        rf"(?! (?:an? |una? )?(?:\w+ )?(?:{THINGS}|presupuesto|informacion))"
     )),
 )  # fmt: skip
 """What a description is for, by how it begins."""

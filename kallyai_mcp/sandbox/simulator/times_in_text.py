@@ -41,8 +41,10 @@ _TO: Final = re.compile(
 )
 _ANY_DAY: Final = re.compile(rf"\b{DAY}", re.IGNORECASE)
 _TO_DAY: Final = re.compile(
-    rf"\b(?:to|al|a|para|para el|till|until)\s+(?:next |this |pr[oó]ximo )?{DAY}", re.IGNORECASE
+    rf"\b(?:to|al|a|para|para el|till|until)\s+(?:any time on |some time on )?(?:next |this |pr[oó]ximo )?{DAY}",
+    re.IGNORECASE,
 )
+_EVENING: Final = re.compile(r"\b(?:tonight|evening|dinner|esta noche|cena\w*)\b", re.IGNORECASE)
 _PARTS_OF_DAY: Final = (
     (re.compile(r"\b(?:morning|por la ma[nñ]ana|breakfast|desayun\w+)\b", re.IGNORECASE), time(10, 0)),
     (re.compile(r"\b(?:noon|midday)\b", re.IGNORECASE), time(12, 0)),
@@ -120,7 +122,7 @@ def _hour_and_minute(match: re.Match[str]) -> time | None:
     half = (match["half"] or "").lower()
     if half.startswith("p") or half.endswith(("tarde", "noche")):
         hour += 12 if hour < 12 else 0
-    elif not half and 1 <= hour <= 7:
+    elif not half and (1 <= hour <= 7 or (hour < 12 and _EVENING.search(match.string))):
         hour += 12  # without "am", a time from 1 to 7 for a business means the afternoon
     if match["before"]:
         hour -= 1
