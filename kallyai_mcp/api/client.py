@@ -165,10 +165,10 @@ class KallyAI:
         """One page of the user's calls: `limit` (1-200) calls after the first `offset`."""
         return await self._get(CallList, "/v1/calls", params={"limit": limit, "offset": offset})
 
-    async def get_call(self, call_id: str) -> Call:
-        """One call; `NotFoundError` if there is none with this id."""
+    async def get_call(self, call_id: str, *, number: str | None = None) -> Call:
+        """One call, which was to `number`, if that is known; `NotFoundError` if there is none with this id."""
         request = self._request("GET", f"/v1/calls/{check_call_id(call_id)}")
-        return read_call(await self._send_signed(request), id_=call_id)
+        return read_call(await self._send_signed(request), id_=call_id, number=number)
 
     async def get_transcript(self, call_id: str) -> Transcript:
         """The transcript of a call; `NotFoundError` if it has none, `ForbiddenError` without `transcripts:read`."""

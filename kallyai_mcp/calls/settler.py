@@ -175,7 +175,7 @@ class CallSettler:
         """The service's call for `record`, bound to it; None when there is none, or there is doubt."""
         if record.call_id is not None:
             async with self._service.api_of(record.account) as api:
-                return await api.get_call(record.call_id)
+                return await api.get_call(record.call_id, number=record.submission.respondent_phone)
         if record.clock_offset is None:  # without the service's clock, an older call could be taken for this one
             await self._service.learn_time(record.account)
         if (
@@ -212,7 +212,7 @@ class CallSettler:
         while self._clock.monotonic() - began < self._timing.follow:
             try:
                 async with self._service.api_of(record.account) as api:
-                    call = await api.get_call(call_id)
+                    call = await api.get_call(call_id, number=record.submission.respondent_phone)
             except KallyAIError as error:
                 _log.info("following a call: %s", error.code)
                 last = error

@@ -173,9 +173,12 @@ async def test_an_answer_about_a_call_to_another_number_is_not_told_as_the_outco
     assert record.call_id == "c-1"
 
 
-async def test_the_details_of_another_call_are_not_told_as_the_outcome(place: str, clock: ManualClock) -> None:
+@pytest.mark.parametrize("id_", ["c-9", "c-1"])
+async def test_the_details_of_another_call_are_not_told_as_the_outcome(
+    place: str, clock: ManualClock, id_: str
+) -> None:
     service = Service(clock, [(201, shown(status="in_progress"))])
-    service.details = shown("c-9", respondent_phone="+442079460000")
+    service.details = shown(id_, respondent_phone="+442079460000") | {"highlights": "They are full"}
     async with world(service, place) as here:
         placed = await here.place()
         await here.run(clock.sleep(60))
@@ -183,7 +186,7 @@ async def test_the_details_of_another_call_are_not_told_as_the_outcome(place: st
         record = await here.outcome(placed)
 
     assert record.call is not None
-    assert record.call.call_id == "c-1"
+    assert (record.call.call_id, record.call.highlights) == ("c-1", "Booked")
 
 
 async def test_an_earlier_call_in_the_answer_to_a_redial_does_not_tell_whether_a_new_one_was_placed(
