@@ -64,6 +64,35 @@ CALLS: tuple[Broken, ...] = (
         (Patch("kallyai_mcp.calls.timing", "refuse_within: float = 45", "refuse_within: float = 450"),),
     ),
     Broken(
+        "a refusal that names a call is taken for a proof",
+        Plan(
+            "422 with the id of the call, which was not allowed to go on",
+            (_task("failed"),),
+            (Ask(0), Ask(150)),
+            troubles=(Trouble(422, placed=True, names_call=True),),
+        ),
+        (Patch("kallyai_mcp.api.client", " or names_call(response))", ")"),),
+    ),
+    Broken(
+        "a listed call without details is left out",
+        Plan(
+            "another program placed the same call nine seconds before, and details come late",
+            (_TABLE,),
+            (Ask(0),),
+            quirks=Quirks(details_late=20),
+            troubles=_LOST,
+            foreign=(Foreign(9),),
+        ),
+        (
+            Patch(
+                "kallyai_mcp.calls.call_search",
+                "        except NotFoundError:  # its details are not there yet, and it may be the one\n"
+                "            return None\n",
+                "        except NotFoundError:\n            continue\n",
+            ),
+        ),
+    ),
+    Broken(
         "a ledger that fails ends the wait",
         Plan(
             "the ledger fails while the call is waited for",

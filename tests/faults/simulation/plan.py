@@ -200,8 +200,10 @@ class Plan:
         quirks |= {"service: other spellings"} if self.quirks.spellings else set()
         quirks |= {"service: another clock"} if self.quirks.clock_ahead else set()
         quirks |= {"service: no Date"} if not self.quirks.sends_date else set()
+        quirks |= {"service: late details"} if self.quirks.details_late else set()
         quirks |= {"service: small pages"} if self.quirks.page != default.page else set()
         troubles = {f"answer: {trouble.answer}" for trouble in self.troubles}
+        troubles |= {"answer: a refusal that names the call" for trouble in self.troubles if trouble.names_call}
         steps = {value if value == "kill" else "suspend" for start in self.starts for value in start.at_step.values()}
         clocks = {"process: another clock"} if any(start.ahead for start in self.starts) else set()
         return frozenset(

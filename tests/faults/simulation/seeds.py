@@ -57,7 +57,7 @@ def simulated_plan(seed: int, *, is_shared: bool = False) -> Plan:
         plan = replace(plan, starts=tuple(replace(start, home=0, ahead=0) for start in starts), asks=tuple(asks))
     for _ in range(rng.choice((0, 1, 1, 1, 2))):
         plan = _disturbed(rng, plan, is_shared=is_shared)
-    return plan
+    return _with_contradictions(random.Random(f"contradictions {seed} {is_shared}"), plan)  # noqa: S311 - as above
 
 
 # What the agent does
@@ -231,6 +231,21 @@ def _with_troubles(rng: random.Random, plan: Plan) -> Plan:
     if rng.random() < 0.25:
         events += (Event(rng.uniform(0, 20), "other programs call", number=rng.choice((3, 250))),)
     return replace(plan, troubles=troubles, look_troubles=looks, foreign=foreign, events=events)
+
+
+def _with_contradictions(rng: random.Random, plan: Plan) -> Plan:
+    """In some runs, the service's answers contradict each other.
+
+    A refusal names the call that was placed, a call that is listed has no details yet, or the list changes its order.
+    """
+    if rng.random() < 0.1:
+        refusal = Trouble(rng.choice((400, 402, 403, 422, 429)), placed=True, names_call=True)
+        plan = replace(plan, troubles=(replace(refusal, delay=rng.choice((0.0, 10.0))), *plan.troubles))
+    if rng.random() < 0.15:
+        plan = replace(plan, quirks=replace(plan.quirks, details_late=rng.choice((1.0, 20.0))))
+    if rng.random() < 0.15:
+        plan = replace(plan, quirks=replace(plan.quirks, order="changed first"))
+    return plan
 
 
 _LATE = 45.0

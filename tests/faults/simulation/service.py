@@ -16,7 +16,7 @@ from tests.faults.simulation.world import World
 
 Json = dict[str, Any]
 
-Order = Literal["newest first", "oldest first", "shuffled"]
+Order = Literal["newest first", "oldest first", "shuffled", "changed first"]
 Dates = Literal["metadata", "top level", "number", "milliseconds", "e-mail", "without zone", "missing"]
 Echo = Literal["all", "not the task", "name and number", "number", "nothing"]
 Times = Literal["as asked", "seconds", "12 hours"]
@@ -62,6 +62,7 @@ class Quirks:
         lists_ended_only: A call is in the list, and found by its id, only after it has ended.
         forgets_keys: An Idempotency-Key is forgotten when its call ends.
         answers_at_once: It answers a request for a call when the call begins, with `in_progress`.
+        details_late: A call is found by its id only so many seconds after it began.
     """
 
     clock_ahead: float = 0.0
@@ -77,6 +78,7 @@ class Quirks:
     lists_ended_only: bool = False
     forgets_keys: bool = False
     answers_at_once: bool = False
+    details_late: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -87,11 +89,13 @@ class Trouble:
         answer: The status of the answer, or how the answer is broken.
         placed: A request for a call is processed before.
         delay: Seconds until the answer.
+        names_call: An error has the id of the call.
     """
 
     answer: int | Broken
     placed: bool = False
     delay: float = 0.0
+    names_call: bool = False
 
     @property
     def is_proof(self) -> bool:
@@ -229,7 +233,8 @@ class SimulatedService:
         events = [call for call in visible if path == f"/v1/calls/{call.call_id}/calendar.ics" and call.is_booked]
         if events:
             return 200, _EVENT.encode()
-        found = [call for call in visible if path == f"/v1/calls/{call.call_id}"]
+        known = now - timedelta(seconds=self.quirks.details_late)
+        found = [call for call in visible if path == f"/v1/calls/{call.call_id}" and call.started <= known]
         return (200, self._shown(found[0])) if found else (404, {"error": {"code": "call_not_found"}})
 
     def _page(self, calls: list[PhoneCall], limit: int, offset: int) -> Json:
@@ -237,6 +242,9 @@ class SimulatedService:
         if self.quirks.order == "shuffled":
             # The same order for every page, as a database without an ORDER BY mostly has.
             ordered.sort(key=lambda call: uuid.uuid5(uuid.NAMESPACE_OID, call.call_id).int)
+        if self.quirks.order == "changed first":
+            now = self._world.now()
+            ordered.sort(key=lambda call: call.ends if call.ends <= now else call.started, reverse=True)
         page = ordered[offset : offset + min(limit, self.quirks.page)]
         listed = [self._listed(call) for call in page]
         return {"calls": listed} | ({"total": len(calls)} if self.quirks.has_total else {})
@@ -313,7 +321,8 @@ class SimulatedService:
         elif 300 <= trouble.answer < 400:
             await self._respond(send, trouble.answer, shown, {"location": "https://elsewhere.example/v1/calls"})
         else:
-            await self._respond(send, trouble.answer, {"error": {"code": f"code_{trouble.answer}"}})
+            named = {"call_id": shown["call_id"]} if trouble.names_call else {}
+            await self._respond(send, trouble.answer, {"error": {"code": f"code_{trouble.answer}"}} | named)
 
     async def _respond(
         self, send: Send, status: int, body: Json | bytes, headers: Mapping[str, str] | None = None
