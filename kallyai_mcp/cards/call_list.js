@@ -1,7 +1,7 @@
 /** What the call card says about a list of candidates (ListAnswer): its state, a sentence, and a row for each of them. */
 
 /** States in which the list is about one callee: who is being called, or whose call ended it. */
-const ABOUT_ONE = ["list_in_progress", "list_ending", "list_booked", "list_booked_other_time", "list_answered", "list_needs_decision", "list_unknown"];
+const ABOUT_ONE = ["list_in_progress", "list_ending", "list_booked", "booked_other_time", "list_answered", "list_needs_decision", "list_unknown"];
 
 /** States of a list whose calls go on. */
 const LIST_LIVE = ["list_in_progress", "list_ending"];
@@ -14,7 +14,7 @@ function isList(data) {
 function stateOfList(list) {
   if (list.status === "needs_confirmation") return list.status;
   if (list.status === "canceled" && list.calls.at(-1)?.status === "in_progress") return "list_ending";
-  if (list.status === "booked" && list.calls.at(-1)?.outcome === "booked_other_time") return "list_booked_other_time";
+  if (list.status === "booked" && list.calls.at(-1)?.outcome === "booked_other_time") return "booked_other_time";
   return Object.hasOwn(STATES, `list_${list.status}`) ? `list_${list.status}` : "list_unknown";
 }
 
@@ -29,16 +29,12 @@ function listSentence(state, list) {
     state === "list_needs_decision" && list.calls.at(-1)?.outcome === "booked_other_time" && "list_other_time_text",
     state === "list_needs_decision" && !list.not_called.length && "list_needs_decision_last_text",
     wasFoundUnreached(state, list) && "list_found_unreached_text",
-    state === "list_done" && list.calls.some(isBooking) && "list_done_booked_text",
-    state === "list_done" && list.until === "booked" && "list_done_unbooked_text",
+    state === "list_done" && list.until === "booked" && !list.calls.some((call) => call.appointment) && "list_done_unbooked_text",
     `${state}_text`,
   ];
   const key = keys.find((name) => name && Object.hasOwn(TEXTS, name));
-  return key ? locale.text(key) : "";
-}
-
-function isBooking(call) {
-  return ["booked", "booked_other_time"].includes(call.outcome);
+  const said = key ? locale.text(key) : "";
+  return state === "booked_other_time" ? `${said} ${locale.text("list_booked_text")}` : said;
 }
 
 /** Whether the card may offer to go on with the next candidate: nobody booked, as far as is known, and the user may decide. */

@@ -19,7 +19,6 @@ const STATES = {
   list_in_progress: { icons: ["phone", "waves"], tone: "live" },
   list_ending: { icons: ["phone", "waves"], tone: "live" },
   list_booked: { icons: ["tick"], tone: "good" },
-  list_booked_other_time: { icons: ["clock"], tone: "warn" },
   list_answered: { icons: ["speech"], tone: "quiet" },
   list_done: { icons: ["speech"], tone: "quiet" },
   list_needs_decision: { icons: ["question"], tone: "warn" },
@@ -50,31 +49,18 @@ function stateOfError(error, placesCalls) {
 function callSentence(state, call, asked) {
   const values = { when: appointmentTime(call), asked: timeOf(asked.appointment_date, asked.appointment_time) };
   const isDated = values.when && (state !== "booked_other_time" || values.asked);
-  const open = openPoints(call, asked);
   const isBooking = asked.appointment_date || ["restaurant", "clinic", "hotel"].includes(asked.task_category);
   const keys = [
     state === "unknown" && call.placed !== "maybe" && "unclear_text",
     ["not_reached", "failed"].includes(state) && `${call.status}_text`,
     state === "answered" && isBooking && (call.calendar_checked === false ? "not_checked_text" : "not_booked_text"),
     isDated && `${state}_text_dated`,
-    values.when && `${state}_text_when`,
     `${state}_text`,
   ];
   const key = keys.find((name) => name && Object.hasOwn(TEXTS, name));
   const said = key && !(key === "answered_text" && call.highlights) ? locale.text(key, values) : "";
-  return [said, open && locale.text("unconfirmed_text", { what: open })].filter(Boolean).join(" ");
-}
-
-/** What was asked for and the calendar event does not show: "7:00 PM, 4 people". */
-function openPoints(call, asked) {
-  const words = {
-    appointment_date: () => locale.date(asked.appointment_date),
-    appointment_time: () => locale.timeOfDay(asked.appointment_time),
-    party_size: () => locale.plural("of_people", asked.party_size),
-    time_preference_text: () => locale.text("quotation", { text: oneLine(asked.time_preference_text) }),
-  };
-  const open = call.appointment?.unconfirmed ?? [];
-  return Object.keys(words).filter((name) => open.includes(name) && asked[name]).map((name) => words[name]()).join(", ");
+  const when = values.when && !isDated && locale.text("booked_text_dated", values);
+  return [when, said, call.appointment?.unconfirmed && locale.text("unconfirmed_text")].filter(Boolean).join(" ");
 }
 
 /** When an appointment begins, or a scheduled call is due, by the clock of the callee; with the name of their zone if

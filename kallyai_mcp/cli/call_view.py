@@ -103,16 +103,17 @@ def _sentence(answer: OneCallAnswer, words: Words, now: datetime, timezone: str,
         f"{answer.status}_text" if outcome in ("not_reached", "failed") else "",
         _not_booked(answer) if outcome == "answered" and is_booking else "",
         f"{outcome}_text_dated" if moment and (outcome != "booked_other_time" or wanted) else "",
-        f"{outcome}_text_when" if moment else "",
         f"{outcome}_text",
     ]
     if words.spanish and outcome in ("scheduled", "expired"):  # it is not the beginning of these sentences
         moment = moment[:1].lower() + moment[1:]
     key, more = next(key for key in keys if words.has(key)), " --sandbox" if sandbox else ""
     said = "" if key == "answered_text" and answer.highlights else words.say(key, when=moment, asked=wanted, more=more)
+    if key == "booked_other_time_text" and moment:
+        said = f"{words.say('booked_text_dated', when=moment)} {said}"
     names = answer.appointment.unconfirmed if answer.appointment is not None else None
     what = unconfirmed(asked, names or (), now, spanish=words.spanish) if asked is not None else ""
-    return " ".join(filter(None, (said, words.say("unconfirmed_text", what=what) if what else "")))
+    return " ".join(filter(None, (said, words.say("unconfirmed", what=what) if what else "")))
 
 
 def _not_booked(answer: OneCallAnswer) -> str:

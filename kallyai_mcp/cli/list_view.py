@@ -28,6 +28,8 @@ _LOOKS: dict[str, dict[str, Any]] = {
 def list_lines(found: ListState, words: Words, *, timezone: str, now: datetime, sandbox: bool = False) -> list[str]:
     """A list in lines: how far it is, what came of each candidate, and what to type next."""
     sentence = words.say(_sentence(found))
+    if _state(found) == "booked_other_time":
+        sentence += f" {words.say('list_booked_text')}"
     more = " --sandbox" if sandbox else ""
     commands = [
         f"kallyai-mcp transcript {one_line(call.call_id or '')}" for call in found.calls[-1:] if _was_talk(call)
@@ -65,24 +67,30 @@ def _state(found: ListState) -> str:
     return "ending" if found.status == "canceled" and is_calling else found.status or "unknown"
 
 
+def _title(state: str) -> str:
+    """The key of the card's word for a state."""
+    return state if state == "booked_other_time" else f"list_{state}"
+
+
 def _heading(found: ListState, words: Words) -> str:
     state, count = _state(found), len(found.calls) + len(found.not_called)
     position = words.say("list_position", number=max(1, len(found.calls)), count=count)
-    return f"{styled(words.say(f'list_{state}'), bold=True, **_LOOKS.get(state, {}))}  {position}"
+    return f"{styled(words.say(_title(state)), bold=True, **_LOOKS.get(state, {}))}  {position}"
 
 
 def _sentence(found: ListState) -> str:
     """The key of the card's sentence about a list (`listSentence` of call_list.js)."""
     state = _state(found)
+    if state == "booked_other_time":
+        return "booked_other_time_text"
     if state == "needs_decision" and found.calls and found.calls[-1].outcome == "booked_other_time":
         return "list_other_time_text"
     if state == "needs_decision" and not found.not_called:
         return "list_needs_decision_last_text"
     if state == "unknown" and found.calls and found.calls[-1].outcome in ("not_reached", "failed", "canceled"):
         return "list_found_unreached_text"
-    if state == "done" and any(call.outcome in ("booked", "booked_other_time") for call in found.calls):
-        return "list_done_booked_text"
-    return "list_done_unbooked_text" if state == "done" and found.until == "booked" else f"list_{state}_text"
+    is_unbooked = state == "done" and found.until == "booked" and not any(call.appointment for call in found.calls)
+    return "list_done_unbooked_text" if is_unbooked else f"list_{state}_text"
 
 
 def _candidates(found: ListState, words: Words, timezone: str, now: datetime, *, in_full: bool) -> list[str]:

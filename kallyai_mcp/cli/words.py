@@ -53,6 +53,10 @@ _OWN: dict[str, tuple[str, str]] = {
         "Whether it booked something: `kallyai-mcp show` looks it up.",
         "Si reservó algo: `kallyai-mcp show` lo comprueba.",
     ),
+    "unconfirmed": (
+        "The calendar event does not confirm this: {what}.",
+        "El evento de calendario no confirma esto: {what}.",
+    ),
     "more_calls": ("{shown} shown. More: {command}", "Se muestran {shown}. Más: {command}"),
     "of": ("{part} of {all}", "{part} de {all}"),
     "the_appointment": ("The appointment", "La cita"),

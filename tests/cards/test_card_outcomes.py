@@ -75,14 +75,14 @@ async def test_a_refusal_for_want_of_calls_says_what_is_used_up_and_when_it_rene
             404,
             {},
             "Outcome unknown",
-            "KallyAI reports a status that this program does not know. Do not count on anything that was said.",
+            "What came of the call is not known.",
         ),
         (
             {"status": "success"},
             calendar_file(["SUMMARY:Table for 2", "DTSTART;VALUE=DATE:20260128"]),
             {"time_preference_text": "after 5pm"},
             "Booked",
-            "Wed, Jan 28. The calendar event does not confirm this: 7:00 PM, 4 people, “after 5pm”.",
+            "Wed, Jan 28. The event does not show all that you asked for.",
         ),
         (
             {"status": "success"},

@@ -61,7 +61,6 @@ def test_the_language_is_the_one_of_the_terminal(
          "booked_other_time_text_dated"),
         (CallAnswer(outcome=Outcome.BOOKED_OTHER_TIME, appointment=LATER,
                     submission=SubmissionEcho(appointment_time="19:00")), "booked_other_time_text_dated"),
-        (CallAnswer(outcome=Outcome.BOOKED_OTHER_TIME, appointment=LATER), "booked_other_time_text_when"),
         (CallAnswer(outcome=Outcome.BOOKED_OTHER_TIME), "booked_other_time_text"),
         (CallAnswer(outcome=Outcome.ANSWERED, submission=ASKED, highlights="Full."), "not_booked_text"),
         (CallAnswer(outcome=Outcome.ANSWERED), "answered_text"),
@@ -117,6 +116,14 @@ def test_what_the_calendar_event_does_not_show_is_named(language: Language, says
     booked = CallAnswer(outcome=Outcome.BOOKED, appointment=made, submission=asked)
 
     assert says in " ".join(" ".join(outcome_lines(booked, Words(language), timezone="UTC", now=NOW)).split())
+
+
+def test_another_time_is_said_also_where_what_was_asked_for_is_not_known() -> None:
+    other = CallAnswer(outcome=Outcome.BOOKED_OTHER_TIME, appointment=LATER)
+    _, *lines = outcome_lines(other, Words("en"), timezone="America/New_York", now=NOW)
+
+    text = " ".join(" ".join(lines).split())
+    assert text.startswith("Wed Jan 28, 8:30 PM. It is not the day or time that you asked for. Check whether it works")
 
 
 def test_an_abbreviation_at_the_end_has_one_period() -> None:
@@ -213,7 +220,7 @@ def test_a_list_that_booked_another_time_says_so_and_what_kallyai_suggests() -> 
     spanish = plain(list_lines(found, Words("es"), timezone="America/New_York", now=NOW))
     assert "  2. Second  Reservado para otro momento, el miércoles 28 de enero a las 20:30" in spanish
     after = " ".join(plain(list_lines(gone_on, Words("en"), timezone="UTC", now=NOW))[1].split())
-    assert after == "There is a booking in this list. Nobody is left to call."
+    assert after == "Nobody is left to call."
 
 
 def test_a_row_says_when_the_appointment_is(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -143,7 +143,7 @@ ROWS = (
             "Failed",
             "Llamada fallida",
             "bad",
-            "The call failed. Do not count on anything that was said.",
+            "The call failed. Take nothing as agreed.",
             ("Call again", "Conversation"),
         ),
     ),
@@ -157,7 +157,7 @@ ROWS = (
             "Failed",
             "Llamada fallida",
             "bad",
-            "The call was ended early. Do not count on anything that was said.",
+            "The call was ended early. Take nothing as agreed.",
             ("Call again", "Conversation"),
         ),
     ),
@@ -166,9 +166,7 @@ ROWS = (
         "canceled",
         f"Canceled: the call to {PARTY}07) was canceled after ",
         f"Cancelada: la llamada a {PARTY}07) se canceló tras ",
-        card=Card(
-            "Canceled", "Cancelada", "quiet", "The call was canceled. Do not count on anything that was said.", ()
-        ),
+        card=Card("Canceled", "Cancelada", "quiet", "The call was canceled. Take nothing as agreed.", ()),
     ),
     Row(
         "suppression_violation",
