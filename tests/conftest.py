@@ -94,6 +94,11 @@ def pytest_collection_finish() -> None:
         _run_one_example()
     gc.collect()
     gc.freeze()
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtestloop() -> None:
+    """Look for garbage from now on, also in the process that starts the workers of pytest-xdist and collects nothing."""
     gc.enable()
 
 
