@@ -98,7 +98,7 @@ def pytest_collection_finish() -> None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtestloop() -> None:
-    """Look for garbage from now on, also in the process that starts the workers of pytest-xdist and collects nothing."""
+    """Look for garbage from now on, also in the process that starts the workers and collects nothing."""
     gc.enable()
 
 
