@@ -11,6 +11,8 @@ from typing import Any, Self
 
 import click
 
+from kallyai_mcp.languages import localized
+
 _FANCY, _PLAIN = "█░✓✗\u2026\u2013\u2014\u201c\u201d\u2018\u2019\u203a", "#-+x.--\"\"''>"
 _ASCII = dict(zip(_FANCY, _PLAIN, strict=True))
 """What is printed in place of characters that narrow encodings lack: blocks, signs, dashes, and quotation marks."""
@@ -47,6 +49,11 @@ def say(text: str = "", *, err: bool = False, **style: Any) -> None:
     # Not left to the stream: click takes ASCII for a mistake and writes UTF-8.
     printable = text.encode(encoding, _SUBSTITUTES).decode(encoding)
     click.echo(styled(printable, **style), err=err, color=_color())
+
+
+def tell(english: str, spanish: str, *, err: bool = False, **style: Any) -> None:
+    """Print a line in the language of the reader; otherwise as `say`."""
+    say(localized(english, spanish), err=err, **style)
 
 
 def styled(text: str, **style: Any) -> str:

@@ -29,7 +29,10 @@ _CALLS = 1 + len(_CANDIDATES)
 
 
 class DemoError(Exception):
-    """An answer in the demo was not the expected one."""
+    """An answer in the demo was not the expected one; the message is in the language of the reader."""
+
+    def __init__(self, english: str, spanish: str) -> None:
+        super().__init__(localized(english, spanish))
 
 
 @dataclass
@@ -86,18 +89,13 @@ class Demo:
         if self.verbose:
             for line in text.splitlines():
                 say_below(f"| {line}", dim=True)
-        if result.is_error != fails:
-            raise DemoError(
-                localized(f"{tool} should have been refused: {text}", f"{tool} debía rechazarse: {text}")
-                if fails
-                else localized(f"{tool} failed: {text}", f"{tool} falló: {text}")
-            )
+        if fails and not result.is_error:
+            raise DemoError(f"{tool} should have been refused: {text}", f"{tool} debía rechazarse: {text}")
+        if result.is_error and not fails:
+            raise DemoError(f"{tool} failed: {text}", f"{tool} falló: {text}")
         if expect not in text:
             raise DemoError(
-                localized(
-                    f"{tool} should have answered with {expect!r}: {text}",
-                    f"{tool} debía responder con {expect!r}: {text}",
-                )
+                f"{tool} should have answered with {expect!r}: {text}", f"{tool} debía responder con {expect!r}: {text}"
             )
         structured: dict[str, Any] = result.structured_content or {}
         return structured
@@ -125,18 +123,14 @@ async def place_calls(demo: Demo) -> None:
     calls = await demo.use("list_calls", expect=call_id)
     if calls["total"] != _CALLS:
         total = calls["total"]
-        raise DemoError(
-            localized(f"there should be {_CALLS} calls, not {total}", f"debía haber {_CALLS} llamadas, no {total}")
-        )
+        raise DemoError(f"there should be {_CALLS} calls, not {total}", f"debía haber {_CALLS} llamadas, no {total}")
     after = await demo.use("check_quota", expect="35")
     if after["period_start"] == before["period_start"]:
         if after["calls_used"] != before["calls_used"] + _CALLS:
             counted = after["calls_used"] - before["calls_used"]
             raise DemoError(
-                localized(
-                    f"{_CALLS} calls should have been counted, not {counted}",
-                    f"debían contarse {_CALLS} llamadas, no {counted}",
-                )
+                f"{_CALLS} calls should have been counted, not {counted}",
+                f"debían contarse {_CALLS} llamadas, no {counted}",
             )
         minutes = f"{after['minutes_used'] - before['minutes_used']:.1f}"
         demo.tell("counted", count=_CALLS, minutes=minutes.replace(".", ",") if demo.spanish else minutes)
@@ -178,10 +172,8 @@ async def _book(demo: Demo, friday: date) -> str:
     call = CallAnswer.model_validate(structure)
     if call.outcome != "booked" or call.call_id is None:
         raise DemoError(
-            localized(
-                f"the call should have booked a table, but the outcome is {call.outcome}",
-                f"la llamada debía reservar una mesa, pero el resultado es {call.outcome}",
-            )
+            f"the call should have booked a table, but the outcome is {call.outcome}",
+            f"la llamada debía reservar una mesa, pero el resultado es {call.outcome}",
         )
     zone, words = local_timezone(), Words("es" if demo.spanish else "en")
     for line in outcome_lines(call, words, timezone=zone, now=demo.now(), commands=False, indent="   "):
@@ -193,9 +185,7 @@ async def _book(demo: Demo, friday: date) -> str:
     table = "mesa para 4" if demo.spanish else "table for 4"
     if not any(table in entry.content for entry in entries):
         raise DemoError(
-            localized(
-                f"the transcript should have mentioned a {table}", f"la transcripción debía mencionar una {table}"
-            )
+            f"the transcript should have mentioned a {table}", f"la transcripción debía mencionar una {table}"
         )
     for line in transcript_lines(entries, "Italian Bistro", indent="   "):
         say(line)
@@ -205,10 +195,8 @@ async def _book(demo: Demo, friday: date) -> str:
     if not event["start"].startswith(f"{friday.isoformat()}T19:00"):
         start = event["start"]
         raise DemoError(
-            localized(
-                f"the event should begin on {friday} at 19:00, not {start}",
-                f"la cita debía empezar el {friday} a las 19:00, no {start}",
-            )
+            f"the event should begin on {friday} at 19:00, not {start}",
+            f"la cita debía empezar el {friday} a las 19:00, no {start}",
         )
     at_seven = datetime(friday.year, friday.month, friday.day, 19)  # noqa: DTZ001 - the callee's own time
     when = day_and_hour(at_seven, demo.now().astimezone(), spanish=demo.spanish, number=_RESTAURANT)
@@ -235,10 +223,8 @@ async def _call_around(demo: Demo, friday: date) -> None:
     if first["status"] != "needs_decision":
         status = first["status"]
         raise DemoError(
-            localized(
-                f"the second restaurant should need a decision, not {status}",
-                f"el segundo restaurante debía necesitar una decisión, no {status}",
-            )
+            f"the second restaurant should need a decision, not {status}",
+            f"el segundo restaurante debía necesitar una decisión, no {status}",
         )
     busy, full = first["calls"]
     demo.tell("is_busy", name=busy["business_name"])
@@ -250,10 +236,8 @@ async def _call_around(demo: Demo, friday: date) -> None:
     if (last["status"], outcomes) != ("booked", ["not_reached", "answered", "booked"]):
         status = last["status"]
         raise DemoError(
-            localized(
-                f"the third restaurant should have booked: {status}, {outcomes}",
-                f"el tercer restaurante debía reservar: {status}, {outcomes}",
-            )
+            f"the third restaurant should have booked: {status}, {outcomes}",
+            f"el tercer restaurante debía reservar: {status}, {outcomes}",
         )
     demo.tell("is_booked", name=last["calls"][-1]["business_name"], booked=styled(demo.text("booked"), bold=True))
 
@@ -270,9 +254,7 @@ async def _be_refused(demo: Demo) -> None:
         **demo.languages,
     )
     if refused["placed"] != "no":
-        raise DemoError(
-            localized("the refusal should say that no call was placed", "el rechazo debía decir que no se llamó")
-        )
+        raise DemoError("the refusal should say that no call was placed", "el rechazo debía decir que no se llamó")
     demo.tell("is_listed", not_called=styled(demo.text("not_called"), bold=True, fg="red"), code=refused["code"])
 
 

@@ -21,7 +21,19 @@ _IN_SPANISH = {
 """The usual errors of the system, whose own texts are in English."""
 
 
-class SetupError(click.ClickException):
+class CommandError(click.ClickException):
+    """A command failed.
+
+    Args:
+        text: What is printed.
+        spanish: The same in Spanish; None if `text` is in the reader's language.
+    """
+
+    def __init__(self, text: str, spanish: str | None = None) -> None:
+        super().__init__(text if spanish is None else localized(text, spanish))
+
+
+class SetupError(CommandError):
     """A setting or an option is not valid or not safe, or needs another one; the message is one line."""
 
     exit_code = 2

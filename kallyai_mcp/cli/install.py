@@ -11,7 +11,8 @@ from kallyai_mcp.cli.clients.command import server_command
 from kallyai_mcp.cli.clients.errors import ClientFileError, HasCommentsError
 from kallyai_mcp.cli.clients.files import FORMATS, Change, ClientFile
 from kallyai_mcp.cli.clients.known import CLIENTS, Client, Machine
-from kallyai_mcp.cli.console import say, table
+from kallyai_mcp.cli.console import say, table, tell
+from kallyai_mcp.cli.errors import CommandError
 from kallyai_mcp.cli.sandbox import need_sandbox
 from kallyai_mcp.languages import localized
 
@@ -21,11 +22,9 @@ def list_clients(name: str) -> None:
     machine = Machine.this()
     here = [client for client in CLIENTS.values() if client.is_on(machine)]
     if not here:
-        say(
-            localized(
-                "No client was found here. These can be named all the same:",
-                "No se encontró ningún cliente aquí. Aun así, puedes nombrar estos:",
-            )
+        tell(
+            "No client was found here. These can be named all the same:",
+            "No se encontró ningún cliente aquí. Aun así, puedes nombrar estos:",
         )
     rows = []
     added, missing = localized("has the entry", "tiene la entrada"), localized("has no entry", "no tiene la entrada")
@@ -38,11 +37,9 @@ def list_clients(name: str) -> None:
         rows.append((client.title, client.key, added if has_entry else missing if here else ""))
     for line in table(rows, indent="  "):
         say(line)
-    say(
-        localized(
-            "To add the entry: kallyai-mcp install CLIENT, with a name of the second column; or --all",
-            "Para añadirla: kallyai-mcp install CLIENTE, con un nombre de la segunda columna; o --all",
-        )
+    tell(
+        "To add the entry: kallyai-mcp install CLIENT, with a name of the second column; or --all",
+        "Para añadirla: kallyai-mcp install CLIENTE, con un nombre de la segunda columna; o --all",
     )
 
 
@@ -55,11 +52,9 @@ def install_everywhere(*, name: str, sandbox: bool, only_print: bool) -> None:
     machine = Machine.this()
     keys = [client.key for client in CLIENTS.values() if client.is_on(machine)]
     if not keys:
-        raise click.ClickException(
-            localized(
-                "No client was found here. `kallyai-mcp install CLIENT` adds the entry to one.",
-                "No se encontró ningún cliente aquí. `kallyai-mcp install CLIENTE` añade la entrada a uno.",
-            )
+        raise CommandError(
+            "No client was found here. `kallyai-mcp install CLIENT` adds the entry to one.",
+            "No se encontró ningún cliente aquí. `kallyai-mcp install CLIENTE` añade la entrada a uno.",
         )
     failures = []
     for key in keys:
@@ -68,7 +63,7 @@ def install_everywhere(*, name: str, sandbox: bool, only_print: bool) -> None:
         except click.ClickException as error:
             failures.append(error.message)
     if failures:
-        raise click.ClickException("\n".join(failures))
+        raise CommandError("\n".join(failures))
 
 
 def install(key: str, *, name: str, sandbox: bool, only_print: bool, path: Path | None = None) -> None:
@@ -93,12 +88,13 @@ def install(key: str, *, name: str, sandbox: bool, only_print: bool, path: Path 
     try:
         *tables, _ = file.place_of(name)
     except ClientFileError as error:
-        raise click.ClickException(str(error)) from None
+        raise CommandError(str(error)) from None
     entry = client.entry(name, *server_command(sandbox=sandbox), is_inner=tables[-1] == client.inner_table)
     if only_print:
         say(_document(client, (*tables, name), entry))
-        say(
-            localized(f"It goes into {file.path}; nothing was written.", f"Va en {file.path}; no se escribió nada."),
+        tell(
+            f"It goes into {file.path}; nothing was written.",
+            f"Va en {file.path}; no se escribió nada.",
             err=True,
         )
         return
@@ -107,21 +103,17 @@ def install(key: str, *, name: str, sandbox: bool, only_print: bool, path: Path 
     except HasCommentsError as error:
         say(f'"{name}": {json.dumps(file.merged(name, entry), indent=2, ensure_ascii=False)}')
         place = ".".join(tables)
-        raise click.ClickException(
-            localized(
-                f'{error} Paste the entry above into it yourself, under "{place}", in place of an entry "{name}" if '
-                "there is one.",
-                f'{error} Pega tú la entrada de arriba, dentro de "{place}", en vez de la entrada "{name}" si existe.',
-            )
+        raise CommandError(
+            f'{error} Paste the entry above into it yourself, under "{place}", in place of an entry "{name}" if '
+            "there is one.",
+            f'{error} Pega tú la entrada de arriba, dentro de "{place}", en vez de la entrada "{name}" si existe.',
         ) from None
     except ClientFileError as error:
-        raise click.ClickException(str(error)) from None
+        raise CommandError(str(error)) from None
     if not change.changed:
-        say(
-            localized(
-                f'{client.title} has the entry "{name}" already, in {file.path}; nothing was changed.',
-                f'{client.title} ya tenía la entrada "{name}", en {file.path}; no se cambió nada.',
-            )
+        tell(
+            f'{client.title} has the entry "{name}" already, in {file.path}; nothing was changed.',
+            f'{client.title} ya tenía la entrada "{name}", en {file.path}; no se cambió nada.',
         )
         return
     said = localized(
@@ -129,20 +121,16 @@ def install(key: str, *, name: str, sandbox: bool, only_print: bool, path: Path 
         f'{client.title} ahora tiene la entrada "{name}", en {file.path}.',
     )
     say(f"{said} {_backup(change)}" if change.backup else said)
-    say(localized(f"Next: {client.restart()}.", f"Después: {client.restart()}."))
+    tell(f"Next: {client.restart()}.", f"Después: {client.restart()}.")
     number = "+12025550100" if sandbox else "+1…"
-    say(
-        localized(
-            f'Then ask it, for example: "Call {number} and ask when they close today."',
-            f'Luego pídele, por ejemplo: "Llama al {number} y pregunta a qué hora cierran hoy."',
-        )
+    tell(
+        f'Then ask it, for example: "Call {number} and ask when they close today."',
+        f'Luego pídele, por ejemplo: "Llama al {number} y pregunta a qué hora cierran hoy."',
     )
     if not sandbox:
-        say(
-            localized(
-                "Its first call asks you to sign in to KallyAI; `kallyai-mcp login` does that now.",
-                "Su primera llamada te pide que inicies sesión en KallyAI; `kallyai-mcp login` lo hace ahora.",
-            )
+        tell(
+            "Its first call asks you to sign in to KallyAI; `kallyai-mcp login` does that now.",
+            "Su primera llamada te pide que inicies sesión en KallyAI; `kallyai-mcp login` lo hace ahora.",
         )
     _name_settings(client)
 
@@ -164,20 +152,16 @@ def uninstall(key: str, *, name: str, path: Path | None = None) -> None:
         change = file.uninstall(name)
     except HasCommentsError as error:
         place = ".".join(file.place_of(name)[:-1])
-        raise click.ClickException(
-            localized(
-                f'{error} Remove the entry "{name}" under "{place}" yourself.',
-                f'{error} Quita tú la entrada "{name}" de "{place}".',
-            )
+        raise CommandError(
+            f'{error} Remove the entry "{name}" under "{place}" yourself.',
+            f'{error} Quita tú la entrada "{name}" de "{place}".',
         ) from None
     except ClientFileError as error:
-        raise click.ClickException(str(error)) from None
+        raise CommandError(str(error)) from None
     if not change.changed:
-        say(
-            localized(
-                f'{client.title} has no entry "{name}" in {file.path}; nothing was changed.',
-                f'{client.title} no tiene ninguna entrada "{name}" en {file.path}; no se cambió nada.',
-            )
+        tell(
+            f'{client.title} has no entry "{name}" in {file.path}; nothing was changed.',
+            f'{client.title} no tiene ninguna entrada "{name}" en {file.path}; no se cambió nada.',
         )
         return
     said = localized(
@@ -185,7 +169,7 @@ def uninstall(key: str, *, name: str, path: Path | None = None) -> None:
         f'{client.title} ya no tiene la entrada "{name}", en {file.path}.',
     )
     say(f"{said} {_backup(change)}")
-    say(localized(f"Next: restart {client.title}.", f"Después: reinicia {client.title}."))
+    tell(f"Next: restart {client.title}.", f"Después: reinicia {client.title}.")
 
 
 def _backup(change: Change) -> str:
@@ -219,11 +203,9 @@ def _name_settings(client: Client) -> None:
     """Print which settings of this shell the client may not pass on; not their values, which may be secret."""
     if names := sorted(name for name in os.environ if name.startswith("KALLYAI_") and os.environ[name].strip()):
         given = ", ".join(names)
-        say(
-            localized(
-                f"Note: these settings have values here: {given}. {client.title} may start the server without them; "
-                "what it needs belongs into the entry's env.",
-                f"Nota: estos ajustes tienen aquí un valor: {given}. {client.title} puede iniciar el servidor sin "
-                "ellos; los que necesite deben estar en env de la entrada.",
-            )
+        tell(
+            f"Note: these settings have values here: {given}. {client.title} may start the server without them; "
+            "what it needs belongs into the entry's env.",
+            f"Nota: estos ajustes tienen aquí un valor: {given}. {client.title} puede iniciar el servidor sin "
+            "ellos; los que necesite deben estar en env de la entrada.",
         )

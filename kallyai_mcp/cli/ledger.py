@@ -76,11 +76,9 @@ def check_shared_database(settings: Settings) -> None:
         return
     if not settings.secret_keys:
         raise SetupError(
-            localized(
-                f"KALLYAI_DATABASE_URL needs KALLYAI_SECRET_KEYS, the same for all workers; `{MAKE_KEY}` makes one.",
-                "KALLYAI_DATABASE_URL necesita KALLYAI_SECRET_KEYS, las mismas en todos los procesos; "
-                f"`{MAKE_KEY}` crea una.",
-            )
+            f"KALLYAI_DATABASE_URL needs KALLYAI_SECRET_KEYS, the same for all workers; `{MAKE_KEY}` makes one.",
+            "KALLYAI_DATABASE_URL necesita KALLYAI_SECRET_KEYS, las mismas en todos los procesos; "
+            f"`{MAKE_KEY}` crea una.",
         )
     try:
         open_database(settings)

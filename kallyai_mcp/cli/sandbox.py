@@ -8,10 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import anyio
-import click
 
-from kallyai_mcp.cli.console import say, table
-from kallyai_mcp.cli.errors import reason_of
+from kallyai_mcp.cli.console import say, table, tell
+from kallyai_mcp.cli.errors import CommandError, reason_of
 from kallyai_mcp.cli.shell import set_variable
 from kallyai_mcp.languages import localized
 from kallyai_mcp.tools.text.plain import one_line
@@ -30,13 +29,11 @@ def need_sandbox() -> None:
         click.ClickException: They are not; the message says how to install them.
     """
     if importlib.util.find_spec("fastapi") is None or importlib.util.find_spec("jinja2") is None:
-        raise click.ClickException(
-            localized(
-                'The sandbox is not installed. Install it with: pip install "kallyai-mcp[sandbox]" '
-                '(in a clone: pip install ".[sandbox]")',
-                'El entorno de pruebas no está instalado. Instálalo con: pip install "kallyai-mcp[sandbox]" '
-                '(en un clon: pip install ".[sandbox]")',
-            )
+        raise CommandError(
+            'The sandbox is not installed. Install it with: pip install "kallyai-mcp[sandbox]" '
+            '(in a clone: pip install ".[sandbox]")',
+            'El entorno de pruebas no está instalado. Instálalo con: pip install "kallyai-mcp[sandbox]" '
+            '(en un clon: pip install ".[sandbox]")',
         )
 
 
@@ -61,11 +58,9 @@ def run_sandbox(host: str, port: int, data: Path | None, speed: float, scenarios
     lines = _read_scenarios(scenarios) if scenarios is not None else ()
 
     def ready(url: str) -> None:
-        say(
-            localized(
-                f"KallyAI sandbox at {url} (all test numbers and accounts: {url}/docs)",
-                f"Entorno de pruebas de KallyAI en {url} (todos los números y cuentas de prueba: {url}/docs)",
-            )
+        tell(
+            f"KallyAI sandbox at {url} (all test numbers and accounts: {url}/docs)",
+            f"Entorno de pruebas de KallyAI en {url} (todos los números y cuentas de prueba: {url}/docs)",
         )
         useful = lines or [each for each in TEST_NUMBERS if each.number in _USEFUL]
         language = localized("en", "es")
@@ -73,11 +68,9 @@ def run_sandbox(host: str, port: int, data: Path | None, speed: float, scenarios
             say(f"  {line}")
         if play:
             page = f"{url}/_sandbox/play"
-            say(
-                localized(
-                    f"Calls to other numbers wait to be picked up at {page}",
-                    f"Las llamadas a otros números esperan a que contestes en {page}",
-                )
+            tell(
+                f"Calls to other numbers wait to be picked up at {page}",
+                f"Las llamadas a otros números esperan a que contestes en {page}",
             )
         say(
             localized(f"State is in {data}.", f"El estado está en {data}.")
@@ -86,17 +79,15 @@ def run_sandbox(host: str, port: int, data: Path | None, speed: float, scenarios
                 "State is in memory, gone when it stops.", "El estado está en memoria y se pierde al detenerlo."
             )
         )
-        say(
-            localized(
-                f"Calls run at {speed:.10g} times real speed. Ctrl-C stops it.",
-                f"Las llamadas van a {speed:.10g} veces la velocidad real. Ctrl-C lo detiene.",
-            )
+        tell(
+            f"Calls run at {speed:.10g} times real speed. Ctrl-C stops it.",
+            f"Las llamadas van a {speed:.10g} veces la velocidad real. Ctrl-C lo detiene.",
         )
-        say(localized("To use it, in another terminal:", "Para usarlo, en otra terminal:"))
+        tell("To use it, in another terminal:", "Para usarlo, en otra terminal:")
         for name, value in (("KALLYAI_API_URL", url), ("KALLYAI_CONFIRM", "never")):
             say(f"  {set_variable(name, value)}")
         say("  kallyai-mcp login")
-        say(localized("A line for each call follows.", "Sigue una línea por cada llamada."))
+        tell("A line for each call follows.", "Sigue una línea por cada llamada.")
 
     def report(line: "Words") -> None:
         say(f"{datetime.now().astimezone():%H:%M:%S}  {one_line(line.in_language(localized('en', 'es')))}")
@@ -105,24 +96,18 @@ def run_sandbox(host: str, port: int, data: Path | None, speed: float, scenarios
         anyio.run(partial(serve, host, port, data, speed, lines, plays=play, ready=ready, report=report))
     except OSError as error:
         if error.filename is not None:  # the data's folder; a busy address has no file name
-            raise click.ClickException(
-                localized(
-                    f"{error.filename} can't be created: {reason_of(error)}",
-                    f"{error.filename} no se puede crear: {reason_of(error)}",
-                )
+            raise CommandError(
+                f"{error.filename} can't be created: {reason_of(error)}",
+                f"{error.filename} no se puede crear: {reason_of(error)}",
             ) from None
-        raise click.ClickException(
-            localized(
-                f"{host}:{port} can't be listened on: {reason_of(error)}",
-                f"No se puede escuchar en {host}:{port}: {reason_of(error)}",
-            )
+        raise CommandError(
+            f"{host}:{port} can't be listened on: {reason_of(error)}",
+            f"No se puede escuchar en {host}:{port}: {reason_of(error)}",
         ) from None
     except sqlite3.Error as error:
-        raise click.ClickException(
-            localized(
-                f"{data} can't be used as the sandbox's data: {error}",
-                f"{data} no sirve para los datos del entorno de pruebas: {error}",
-            )
+        raise CommandError(
+            f"{data} can't be used as the sandbox's data: {error}",
+            f"{data} no sirve para los datos del entorno de pruebas: {error}",
         ) from None
 
 
@@ -138,14 +123,10 @@ def _read_scenarios(file: Path) -> "tuple[Line, ...]":
         return read_scenarios(file.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError) as error:
         why = reason_of(error) if isinstance(error, OSError) else localized("it is not UTF-8", "no es UTF-8")
-        raise click.ClickException(
-            localized(f"{file} can't be read: {why}", f"{file} no se puede leer: {why}")
-        ) from None
+        raise CommandError(f"{file} can't be read: {why}", f"{file} no se puede leer: {why}") from None
     except ScenarioFileError as error:
         problems = "\n".join(f"  {one_line(line)}" for line in str(error).splitlines())
-        raise click.ClickException(
-            localized(
-                f"{file} is not a valid scenario file:\n{problems}",
-                f"{file} no es un archivo de escenarios válido. En inglés:\n{problems}",
-            )
+        raise CommandError(
+            f"{file} is not a valid scenario file:\n{problems}",
+            f"{file} no es un archivo de escenarios válido. En inglés:\n{problems}",
         ) from None

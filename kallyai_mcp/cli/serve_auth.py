@@ -69,37 +69,29 @@ def check_access(settings: Settings, options: ServeOptions) -> None:
     if options.auth == "none" and not options.is_local:
         host = options.host or localized("The server", "El servidor")
         raise SetupError(
-            localized(
-                f"{host} can be reached by others, so say who may use it: {flag}secret (clients with "
-                f"KALLYAI_MCP_TOKEN), {flag}caller (clients with a KallyAI access token) or {flag}oauth (users "
-                "who sign in).",
-                f"{host} está al alcance de otros, así que di quién puede usarlo: {flag}secret (clientes con "
-                f"KALLYAI_MCP_TOKEN), {flag}caller (clientes con un token de acceso de KallyAI) o {flag}oauth "
-                "(usuarios que inician sesión).",
-            )
+            f"{host} can be reached by others, so say who may use it: {flag}secret (clients with "
+            f"KALLYAI_MCP_TOKEN), {flag}caller (clients with a KallyAI access token) or {flag}oauth (users "
+            "who sign in).",
+            f"{host} está al alcance de otros, así que di quién puede usarlo: {flag}secret (clientes con "
+            f"KALLYAI_MCP_TOKEN), {flag}caller (clientes con un token de acceso de KallyAI) o {flag}oauth "
+            "(usuarios que inician sesión).",
         )
     if options.auth == "none" and settings.mcp_token is None and (name := _public_name(settings)) is not None:
         raise SetupError(
-            localized(
-                f"{name} lets others reach this server, and {flag}none would give everyone the account that is signed "
-                f"in here: set KALLYAI_MCP_TOKEN, or use {flag}secret, {flag}caller, or {flag}oauth.",
-                f"{name} deja que otros lleguen a este servidor, y {flag}none daría a todos la cuenta que tiene aquí "
-                f"la sesión iniciada: pon KALLYAI_MCP_TOKEN, o usa {flag}secret, {flag}caller u {flag}oauth.",
-            )
+            f"{name} lets others reach this server, and {flag}none would give everyone the account that is signed "
+            f"in here: set KALLYAI_MCP_TOKEN, or use {flag}secret, {flag}caller, or {flag}oauth.",
+            f"{name} deja que otros lleguen a este servidor, y {flag}none daría a todos la cuenta que tiene aquí "
+            f"la sesión iniciada: pon KALLYAI_MCP_TOKEN, o usa {flag}secret, {flag}caller u {flag}oauth.",
         )
     if options.auth == "secret" and settings.mcp_token is None:
         raise SetupError(
-            localized(
-                f"{flag}secret needs the secret: set KALLYAI_MCP_TOKEN.",
-                f"{flag}secret necesita el secreto: pon KALLYAI_MCP_TOKEN.",
-            )
+            f"{flag}secret needs the secret: set KALLYAI_MCP_TOKEN.",
+            f"{flag}secret necesita el secreto: pon KALLYAI_MCP_TOKEN.",
         )
     if options.auth in ("caller", "oauth") and options.sandbox:
         raise SetupError(
-            localized(
-                f"{flag}{options.auth} needs a KallyAI that gives tokens: run `kallyai-mcp sandbox` beside it.",
-                f"{flag}{options.auth} necesita un KallyAI que dé tokens: inicia aparte `kallyai-mcp sandbox`.",
-            )
+            f"{flag}{options.auth} needs a KallyAI that gives tokens: run `kallyai-mcp sandbox` beside it.",
+            f"{flag}{options.auth} necesita un KallyAI que dé tokens: inicia aparte `kallyai-mcp sandbox`.",
         )
 
 
@@ -144,18 +136,14 @@ def create_oauth_server(
     if missing := [name for name, value in needed.items() if not value]:
         names = ", ".join(missing)
         raise SetupError(
-            localized(
-                f"oauth needs {names} (docs/hosted-sign-in.md).", f"oauth necesita {names} (docs/hosted-sign-in.md)."
-            )
+            f"oauth needs {names} (docs/hosted-sign-in.md).", f"oauth necesita {names} (docs/hosted-sign-in.md)."
         )
     try:
         from kallyai_mcp.auth.oauth_server import factory
     except ImportError:
         raise SetupError(
-            localized(
-                "oauth needs the extra `hosted`: kallyai-mcp[hosted]",
-                "oauth necesita el extra `hosted`: kallyai-mcp[hosted]",
-            )
+            "oauth needs the extra `hosted`: kallyai-mcp[hosted]",
+            "oauth necesita el extra `hosted`: kallyai-mcp[hosted]",
         ) from None
     from kallyai_mcp.api.safe_fetch import SafeFetcher
 

@@ -17,7 +17,7 @@ from starlette.applications import Starlette
 from kallyai_mcp.cli.app_context import open_app_context
 from kallyai_mcp.cli.connection import Connection
 from kallyai_mcp.cli.embedded_sandbox import create_sandbox
-from kallyai_mcp.cli.errors import SetupError, reason_of
+from kallyai_mcp.cli.errors import CommandError, SetupError, reason_of
 from kallyai_mcp.cli.ledger import check_shared_database
 from kallyai_mcp.cli.serve_auth import ServeOptions, check_access, choose_verifier, create_oauth_server
 from kallyai_mcp.cli.shared_keys import request_state_security
@@ -74,13 +74,11 @@ def serve_over_http(settings: Settings, host: str, port: int, *, auth: str, sand
         anyio.run(lambda: serve_app(app, host, port, ready=ready), backend_options={"use_uvloop": _has_uvloop()})
     except OSError as error:
         why = reason_of(error)
-        raise click.ClickException(
-            localized(f"{host}:{port} can't be listened on: {why}", f"No se puede escuchar en {host}:{port}: {why}")
+        raise CommandError(
+            f"{host}:{port} can't be listened on: {why}", f"No se puede escuchar en {host}:{port}: {why}"
         ) from None
     except StartupError as error:
-        raise click.ClickException(
-            localized(str(error), "El servidor no pudo iniciarse; el log dice por qué.")
-        ) from None
+        raise CommandError(str(error), "El servidor no pudo iniciarse; el log dice por qué.") from None
 
 
 def from_environment() -> Starlette:
@@ -96,10 +94,8 @@ def from_environment() -> Starlette:
         settings = Settings.from_env()
         if settings.sandbox:
             raise SetupError(
-                localized(
-                    "KALLYAI_SANDBOX is for `serve`: run `kallyai-mcp sandbox`, and set KALLYAI_API_URL.",
-                    "KALLYAI_SANDBOX es para `serve`: inicia `kallyai-mcp sandbox` y pon su URL en KALLYAI_API_URL.",
-                )
+                "KALLYAI_SANDBOX is for `serve`: run `kallyai-mcp sandbox`, and set KALLYAI_API_URL.",
+                "KALLYAI_SANDBOX es para `serve`: inicia `kallyai-mcp sandbox` y pon su URL en KALLYAI_API_URL.",
             )
         is_shared = multiprocessing.parent_process() is not None
         return _start(settings, ServeOptions(None, settings.auth, is_shared=is_shared))

@@ -15,7 +15,7 @@ from kallyai_mcp.calls.policy import RiskFlag
 from kallyai_mcp.calls.records import AuditEntry, CallRecord
 from kallyai_mcp.cli.call_view import call_rows
 from kallyai_mcp.cli.connection import Connection, run_with_connection
-from kallyai_mcp.cli.console import has_edge, say, width, wrapped
+from kallyai_mcp.cli.console import has_edge, say, tell, width, wrapped
 from kallyai_mcp.cli.list_view import list_rows
 from kallyai_mcp.cli.local_timezone import local_timezone
 from kallyai_mcp.cli.words import Words, said
@@ -87,11 +87,9 @@ def show_audit(settings: Settings, *, as_json: bool) -> None:
         say(json.dumps({"audit": [_audit_document(entry) for entry in entries]}, indent=2))
         return
     if not entries:
-        say(
-            localized(
-                "The audit trail is empty: no call was asked for.",
-                "El registro de auditoría está vacío: no se pidió ninguna llamada.",
-            )
+        tell(
+            "The audit trail is empty: no call was asked for.",
+            "El registro de auditoría está vacío: no se pidió ninguna llamada.",
         )
     now, zone, spanish = datetime.now(UTC), zone_of(local_timezone()), Words().spanish
     for entry in entries:

@@ -1,8 +1,13 @@
 """Why a client's file was not read or changed."""
 
+from kallyai_mcp.languages import localized
+
 
 class ClientFileError(Exception):
     """A client's file can't be read or changed, and was left as it is; the message is one line that names the file."""
+
+    def __init__(self, english: str, spanish: str) -> None:
+        super().__init__(localized(english, spanish))
 
 
 class HasCommentsError(ClientFileError):
@@ -17,7 +22,7 @@ class BadFormatError(ValueError):
         line: Where, counted from 1.
     """
 
-    def __init__(self, reason: str, *, line: int) -> None:
-        super().__init__(f"line {line}: {reason}")
-        self.reason = reason
+    def __init__(self, english: str, spanish: str, *, line: int) -> None:
+        self.reason = localized(english, spanish)
         self.line = line
+        super().__init__(f"line {line}: {self.reason}")

@@ -16,7 +16,6 @@ from kallyai_mcp.cli.clients import json_text, toml, yaml_text
 from kallyai_mcp.cli.clients.errors import BadFormatError, ClientFileError, HasCommentsError
 from kallyai_mcp.cli.clients.known import Client, Format, Machine
 from kallyai_mcp.cli.errors import reason_of
-from kallyai_mcp.languages import localized
 
 _BYTE_ORDER_MARK = "\ufeff"
 
@@ -153,10 +152,8 @@ class ClientFile:
         text, _ = self._text()
         if self._allows_comments and json_text.without_comments(text) != text:
             raise HasCommentsError(
-                localized(
-                    f"{self.path} has comments or trailing commas, which an edit would lose. It was left as it is.",
-                    f"{self.path} tiene comentarios o comas finales, que se perderían al cambiarlo. Quedó como estaba.",
-                )
+                f"{self.path} has comments or trailing commas, which an edit would lose. It was left as it is.",
+                f"{self.path} tiene comentarios o comas finales, que se perderían al cambiarlo. Quedó como estaba.",
             )
         return text
 
@@ -167,18 +164,14 @@ class ClientFile:
             yield
         except BadFormatError as error:
             raise ClientFileError(
-                localized(
-                    f"{self.path}, line {error.line}: {error.reason}. It was left as it is.",
-                    f"{self.path}, línea {error.line}: {error.reason}. Quedó como estaba.",
-                )
+                f"{self.path}, line {error.line}: {error.reason}. It was left as it is.",
+                f"{self.path}, línea {error.line}: {error.reason}. Quedó como estaba.",
             ) from None
         except OSError as error:
             why = reason_of(error)
             raise ClientFileError(
-                localized(
-                    f"{self.path} can't be used: {why}. It was left as it is.",
-                    f"{self.path} no se puede usar: {why}. Quedó como estaba.",
-                )
+                f"{self.path} can't be used: {why}. It was left as it is.",
+                f"{self.path} no se puede usar: {why}. Quedó como estaba.",
             ) from None
 
     def _target(self) -> Path:
@@ -187,9 +180,7 @@ class ClientFile:
             return self.path.resolve()
         except RuntimeError:  # what Python before 3.13 raises for a link that leads to itself
             raise ClientFileError(
-                localized(
-                    f"{self.path} is a link that leads to itself.", f"{self.path} es un enlace que lleva a sí mismo."
-                )
+                f"{self.path} is a link that leads to itself.", f"{self.path} es un enlace que lleva a sí mismo."
             ) from None
 
     def _text(self) -> tuple[str, bool]:
@@ -203,7 +194,7 @@ class ClientFile:
                 text = raw.decode("utf-8")
             except UnicodeDecodeError as error:
                 line = raw.count(b"\n", 0, error.start) + 1
-                raise BadFormatError(localized("it is not UTF-8", "no es UTF-8"), line=line) from None
+                raise BadFormatError("it is not UTF-8", "no es UTF-8", line=line) from None
         return text.removeprefix(_BYTE_ORDER_MARK), text.startswith(_BYTE_ORDER_MARK)
 
     def _write(self, new: str) -> Change:
@@ -216,10 +207,8 @@ class ClientFile:
             before = target.stat() if target.exists() else None
             if before is not None and not before.st_mode & stat.S_IWUSR:
                 raise ClientFileError(
-                    localized(
-                        f"{self.path} is read-only. It was left as it is.",
-                        f"{self.path} es de solo lectura. Quedó como estaba.",
-                    )
+                    f"{self.path} is read-only. It was left as it is.",
+                    f"{self.path} es de solo lectura. Quedó como estaba.",
                 )
             if before is None and not target.parent.is_dir():
                 self._create_folder(target.parent)
@@ -240,26 +229,22 @@ class ClientFile:
                 for copy in filter(None, (target, backup)):
                     copy.unlink()  # then the client's own file shows again
                 raise ClientFileError(
-                    localized(
-                        f"This program sees a private copy of {self.path}, which {self.client.title} does not read: "
-                        "Python or the shell came from the Microsoft Store. Nothing was changed. Run this from a "
-                        "terminal that you open from the Start menu, with Python from python.org or uv.",
-                        f"Este programa ve una copia privada de {self.path}, que {self.client.title} no lee: Python o "
-                        "la terminal vienen de Microsoft Store. No se cambió nada. Ejecútalo en una terminal que abras "
-                        "desde el menú Inicio, con Python de python.org o uv.",
-                    )
+                    f"This program sees a private copy of {self.path}, which {self.client.title} does not read: "
+                    "Python or the shell came from the Microsoft Store. Nothing was changed. Run this from a "
+                    "terminal that you open from the Start menu, with Python from python.org or uv.",
+                    f"Este programa ve una copia privada de {self.path}, que {self.client.title} no lee: Python o "
+                    "la terminal vienen de Microsoft Store. No se cambió nada. Ejecútalo en una terminal que abras "
+                    "desde el menú Inicio, con Python de python.org o uv.",
                 )
         return Change(self.path, changed=True, backup=backup)
 
     def _create_folder(self, folder: Path) -> None:
         if not self._may_create_folder:
             raise ClientFileError(
-                localized(
-                    f"{folder}, which {self.client.home_variable} names, does not exist, and {self.client.title} would "
-                    "not create it. Create it first, or remove the variable.",
-                    f"{folder}, que indica {self.client.home_variable}, no existe, y {self.client.title} no la "
-                    "crearía. Créala antes, o quita la variable.",
-                )
+                f"{folder}, which {self.client.home_variable} names, does not exist, and {self.client.title} would "
+                "not create it. Create it first, or remove the variable.",
+                f"{folder}, que indica {self.client.home_variable}, no existe, y {self.client.title} no la "
+                "crearía. Créala antes, o quita la variable.",
             )
         make_folder(folder)
 

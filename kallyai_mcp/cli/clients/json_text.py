@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from typing import Any, NoReturn
 
 from kallyai_mcp.cli.clients.errors import BadFormatError
-from kallyai_mcp.languages import localized
 
 _SPACE = " \t\r\n"
 _STRING = r'"(?:\\.|[^"\\])*"'
@@ -37,15 +36,13 @@ def read(text: str, *, comments: bool = False) -> dict[str, Any]:
         data = json.loads(text, parse_constant=_reject_constant)
     except json.JSONDecodeError as error:
         reason = f"{error.msg[:1].lower()}{error.msg[1:]}"
-        raise BadFormatError(localized(reason, "no es JSON válido"), line=error.lineno) from None
+        raise BadFormatError(reason, "no es JSON válido", line=error.lineno) from None
     except ValueError as error:  # NaN, or an integer of thousands of digits
-        raise BadFormatError(localized(str(error), "no es JSON válido"), line=1) from None
+        raise BadFormatError(str(error), "no es JSON válido", line=1) from None
     except RecursionError:
-        raise BadFormatError(localized("it is nested too deeply", "tiene demasiados niveles"), line=1) from None
+        raise BadFormatError("it is nested too deeply", "tiene demasiados niveles", line=1) from None
     if not isinstance(data, dict):
-        raise BadFormatError(
-            localized("it is not an object", "no es un objeto"), line=_line(text, _skip_space(text, 0))
-        )
+        raise BadFormatError("it is not an object", "no es un objeto", line=_line(text, _skip_space(text, 0)))
     return data
 
 
@@ -75,7 +72,8 @@ def put(text: str, path: Sequence[str], value: Any) -> str:
     for depth, name in enumerate(path):
         if text[start] != "{":
             raise BadFormatError(
-                localized(f'"{path[depth - 1]}" is not an object', f'"{path[depth - 1]}" no es un objeto'),
+                f'"{path[depth - 1]}" is not an object',
+                f'"{path[depth - 1]}" no es un objeto',
                 line=_line(text, start),
             )
         member = _find(text, start, name)

@@ -7,7 +7,6 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from kallyai_mcp.cli.clients.errors import BadFormatError
-from kallyai_mcp.languages import localized
 
 Read = Callable[[str], dict[str, Any]]
 """Parses a text."""
@@ -33,7 +32,7 @@ def put_into(
             tree[key] = {}
         tree = tree[key]
         if not isinstance(tree, dict):
-            raise BadFormatError(localized(f'"{key}" is not {kind[0]}', f'"{key}" no es {kind[1]}'), line=line_of(key))
+            raise BadFormatError(f'"{key}" is not {kind[0]}', f'"{key}" no es {kind[1]}', line=line_of(key))
     tree[path[-1]] = value
 
 
@@ -54,6 +53,6 @@ def checked(text: str, new: str, read: Read, *wanted: dict[str, Any]) -> str:
         new = new.replace("\r\n", "\n").replace("\n", "\r\n")
     if read(new) not in wanted:
         raise BadFormatError(
-            localized("its layout can't be changed safely", "su disposición no se puede cambiar con seguridad"), line=1
+            "its layout can't be changed safely", "su disposición no se puede cambiar con seguridad", line=1
         )
     return new

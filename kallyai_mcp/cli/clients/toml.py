@@ -7,7 +7,6 @@ from typing import Any
 
 from kallyai_mcp.cli.clients.errors import BadFormatError
 from kallyai_mcp.cli.clients.round_trip import checked, drop_from, put_into
-from kallyai_mcp.languages import localized
 
 _TABLE = ("a table", "una tabla")
 _LINE = re.compile(r"\(at line (\d+), column \d+\)")
@@ -26,9 +25,9 @@ def read(text: str) -> dict[str, Any]:
         reason = _LINE.sub("", str(error)).strip().rstrip(".")
         line = int(found[1]) if found else text.count("\n") + 1
         reason = f"{reason[:1].lower()}{reason[1:]}"
-        raise BadFormatError(localized(reason, "no es TOML válido"), line=line) from None
+        raise BadFormatError(reason, "no es TOML válido", line=line) from None
     except RecursionError:
-        raise BadFormatError(localized("it is nested too deeply", "tiene demasiados niveles"), line=1) from None
+        raise BadFormatError("it is nested too deeply", "tiene demasiados niveles", line=1) from None
 
 
 def put(text: str, path: Sequence[str], value: Any) -> str:

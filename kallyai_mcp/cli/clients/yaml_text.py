@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 from kallyai_mcp.cli.clients.errors import BadFormatError
 from kallyai_mcp.cli.clients.round_trip import checked, drop_from, put_into
-from kallyai_mcp.languages import localized
 
 if TYPE_CHECKING:
     from ruamel.yaml import YAML
@@ -23,7 +22,7 @@ def read(text: str) -> dict[str, Any]:
     if document is None:
         return {}
     if not isinstance(document, dict):
-        raise BadFormatError(localized("it is not a mapping", "no es un mapa"), line=1)
+        raise BadFormatError("it is not a mapping", "no es un mapa", line=1)
     return document
 
 
@@ -63,11 +62,9 @@ def _load(text: str, kind: str) -> Any:
     except YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         reason = getattr(error, "problem", None) or "it is not YAML"
-        raise BadFormatError(
-            localized(reason, "no es YAML válido"), line=mark.line + 1 if mark is not None else 1
-        ) from None
+        raise BadFormatError(reason, "no es YAML válido", line=mark.line + 1 if mark is not None else 1) from None
     except RecursionError:
-        raise BadFormatError(localized("it is nested too deeply", "tiene demasiados niveles"), line=1) from None
+        raise BadFormatError("it is nested too deeply", "tiene demasiados niveles", line=1) from None
 
 
 def _yaml(kind: str) -> "YAML":
