@@ -8,7 +8,7 @@ import signal
 import stat
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import FrameType
 
 from kallyai_mcp.languages import localized
@@ -47,7 +47,8 @@ def exit_on_signals() -> None:
 
 
 def _exit_now(number: int, _: FrameType | None) -> None:
-    sys.stderr.flush()
+    with suppress(RuntimeError):  # the signal interrupted a write to stderr
+        sys.stderr.flush()
     if number == signal.SIGINT and os.isatty(2):
         os.write(2, localized("\nStopped.\n", "\nDetenido.\n").encode())
     os._exit(0 if number == signal.SIGTERM else 128 + number)
