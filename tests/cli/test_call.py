@@ -320,7 +320,7 @@ async def test_ctrl_c_at_the_question_ends_it_at_once_and_nobody_is_called(home:
 
 @on_posix
 async def test_ctrl_c_leaves_the_call_and_says_how_to_follow_it(home: Path, kallyai_sandbox: KallyAISandbox) -> None:
-    kallyai_sandbox.line(BISTRO).takes(1.5)
+    kallyai_sandbox.line(BISTRO).takes(3)
 
     with started(home, "call", BISTRO, "Ask for the hours", "--yes", **signed_in()) as process:
         with anyio.fail_after(LIMIT):
