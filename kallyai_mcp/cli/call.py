@@ -18,9 +18,10 @@ from kallyai_mcp.calls.policy import Consent
 from kallyai_mcp.calls.records import CallRecord
 from kallyai_mcp.calls.schedule import Schedule
 from kallyai_mcp.calls.service import Placed
-from kallyai_mcp.cli.call_view import callee, outcome_lines, outcome_of
+from kallyai_mcp.cli.call_view import TerminalReader, callee, outcome_lines, outcome_of
 from kallyai_mcp.cli.console import LiveLine, say, wrapped
-from kallyai_mcp.cli.terminal import open_terminal_context, report_errors
+from kallyai_mcp.cli.errors import CommandError
+from kallyai_mcp.cli.terminal import print_json, run_with_app_context
 from kallyai_mcp.cli.words import Words
 from kallyai_mcp.settings import Settings
 from kallyai_mcp.tools.arguments import InvalidArgumentsError, validate, without_blanks
@@ -44,8 +45,9 @@ _EXIT_CODES = {"not_reached": 3, "failed": 3, "canceled": 3, "unknown": 4, "in_p
 """The exit code for an outcome; 0 for the others, which say that the phone conversation took place."""
 
 
-def call(settings: Settings, arguments: Mapping[str, Any], *, sandbox: bool, yes: bool, redial: bool,
-         as_json: bool) -> None:  # fmt: skip
+def call(
+    settings: Settings, arguments: Mapping[str, Any], *, sandbox: bool, yes: bool, redial: bool, as_json: bool
+) -> None:
     """Place or schedule a call: show it, ask for a yes, follow it to its end, and print its outcome.
 
     Args:
@@ -60,95 +62,65 @@ def call(settings: Settings, arguments: Mapping[str, Any], *, sandbox: bool, yes
         SystemExit: With 0 if the phone conversation took place or the call is scheduled, 1 if nobody was called, 3 if
             nobody was reached or the call broke off, 4 if it isn't known, 130 after Ctrl-C.
     """
-    words = Words()
-    with report_errors(words, as_json=as_json, places_calls=True):
-        answer = anyio.run(_Call(arguments, words, yes=yes, redial=redial, as_json=as_json).run, settings, sandbox)
-    raise SystemExit(_EXIT_CODES.get(outcome_of(answer), 0))
 
+    async def run(app_context: AppContext) -> CallAnswer:
+        asked = _read(arguments, app_context)
 
-class _Call:
-    def __init__(self, arguments: Mapping[str, Any], words: Words, *, yes: bool, redial: bool, as_json: bool) -> None:
-        self._arguments = arguments
-        self._words = words
-        self._yes = yes
-        self._redial = redial
-        self._as_json = as_json
-
-    async def run(self, settings: Settings, sandbox: bool) -> CallAnswer:
-        async with open_terminal_context(settings, sandbox=sandbox) as app_context:
-            asked = _read(self._arguments, app_context, self._words)
-            placed = await self._place(asked, app_context)
-            record = await follow(placed.record, app_context, self._words)
-            answer = await to_answer(record, app_context, is_new=placed.is_new)
-            if self._as_json:
-                say(answer.model_dump_json(exclude_none=True, indent=2))
-            else:
-                if not placed.is_new:
-                    say(self._words.say("scheduled_before" if answer.status == "scheduled" else "made_before"))
-                for line in outcome_lines(
-                    answer,
-                    self._words,
-                    timezone=app_context.timezone,
-                    now=app_context.now(),
-                    sandbox=app_context.embedded,
-                ):
-                    say(line)
-            return answer
-
-    async def _place(self, asked: "_Asked", app_context: AppContext) -> Placed:
         async def ask(_: Sequence[Consent]) -> Consent:
-            return await self._ask(asked, app_context)
+            return await _ask(asked, app_context, yes=yes, redial=redial)
 
         async def place(consent: Consent) -> Placed:
             return await app_context.calls.place(
-                asked.submission,
-                timezone=asked.timezone,
-                redial=self._redial,
-                consent=consent,
-                schedule=asked.schedule,
+                asked.submission, timezone=asked.timezone, redial=redial, consent=consent, schedule=asked.schedule
             )
 
-        return await place_agreed(ask, place)
+        placed = await place_agreed(ask, place)
+        record = await follow(placed.record, app_context)
+        answer = await to_answer(record, app_context, is_new=placed.is_new)
+        if as_json:
+            print_json(answer)
+            return answer
+        reader = TerminalReader.of(app_context)
+        if not placed.is_new:
+            say(reader.words.say("scheduled_before" if answer.status == "scheduled" else "made_before"))
+        for line in outcome_lines(answer, reader):
+            say(line)
+        return answer
 
-    async def _ask(self, asked: "_Asked", app_context: AppContext) -> Consent:
-        """Show the call to the user, and ask for a yes unless it was given with the command.
+    answer = run_with_app_context(settings, run, sandbox=sandbox, as_json=as_json, places_calls=True)
+    raise SystemExit(_EXIT_CODES.get(outcome_of(answer), 0))
 
-        Raises:
-            click.ClickException: The user did not agree, or can't be asked.
-            PolicyError: The call policy refuses the call.
-        """
-        found = await app_context.calls.precheck(
-            asked.submission,
-            timezone=asked.timezone,
-            redial=self._redial,
-            asked_by=_ASKED_BY,
-            schedule=asked.schedule,
-        )
-        if found.duplicate is not None:
-            return Consent(_ASKED_BY, "not_needed", joins=found.duplicate.tracking_id)
-        if found.refusal is not None:
-            raise found.refusal
-        flags, usage = await risks_of(asked.submission, app_context, found, asked.schedule)
-        shown = preview(
-            asked.submission,
-            flags,
-            usage,
-            asked.schedule,
-            Reader(self._words.spanish, app_context.timezone, app_context.now()),
-        )
-        question, *details = shown.splitlines()
-        say(wrapped(question), err=True, bold=True)
-        for line in details:
-            say(wrapped(line, "  "), err=True)
-        if self._yes:
-            return Consent(_ASKED_BY, "never_asks", flags, last_call=found.last_call, since=found.since)
-        if not sys.stdin.isatty():
-            raise click.ClickException(self._words.say("yes_needed"))
-        with _ctrl_c_ends_it(self._words):
-            is_agreed = await anyio.to_thread.run_sync(_confirm, self._words, asked.schedule)
-        if not is_agreed:
-            raise click.ClickException(self._words.say("not_called"))
-        return Consent(_ASKED_BY, "form", flags, last_call=found.last_call)
+
+async def _ask(asked: "_Asked", app_context: AppContext, *, yes: bool, redial: bool) -> Consent:
+    """Show the call to the user, and ask for a yes unless it was given with the command.
+
+    Raises:
+        click.ClickException: The user did not agree, or can't be asked.
+        PolicyError: The call policy refuses the call.
+    """
+    words = Words()
+    found = await app_context.calls.precheck(
+        asked.submission, timezone=asked.timezone, redial=redial, asked_by=_ASKED_BY, schedule=asked.schedule
+    )
+    if found.duplicate is not None:
+        return Consent(_ASKED_BY, "not_needed", joins=found.duplicate.tracking_id)
+    if found.refusal is not None:
+        raise found.refusal
+    flags, usage = await risks_of(asked.submission, app_context, found, asked.schedule)
+    reader = Reader(words.spanish, app_context.timezone, app_context.now())
+    question, *details = preview(asked.submission, flags, usage, asked.schedule, reader).splitlines()
+    say(wrapped(question), err=True, bold=True)
+    for line in details:
+        say(wrapped(line, "  "), err=True)
+    if yes:
+        return Consent(_ASKED_BY, "never_asks", flags, last_call=found.last_call, since=found.since)
+    if not sys.stdin.isatty():
+        raise CommandError(words.say("yes_needed"))
+    with _ctrl_c_ends_it(words):
+        is_agreed = await anyio.to_thread.run_sync(_confirm, words, asked.schedule)
+    if not is_agreed:
+        raise CommandError(words.say("not_called"))
+    return Consent(_ASKED_BY, "form", flags, last_call=found.last_call)
 
 
 @dataclass(frozen=True)
@@ -184,7 +156,7 @@ def _confirm(words: Words, schedule: Schedule) -> bool:
     return words.means_yes(click.prompt(question, default="", show_default=False, err=True))
 
 
-def _read(arguments: Mapping[str, Any], app_context: AppContext, words: Words) -> _Asked:
+def _read(arguments: Mapping[str, Any], app_context: AppContext) -> _Asked:
     """What the command asks for.
 
     Raises:
@@ -194,24 +166,23 @@ def _read(arguments: Mapping[str, Any], app_context: AppContext, words: Words) -
     from kallyai_mcp.tools.catalog import tools
 
     model = next(tool for tool in tools() if tool.name == "make_call").fn_metadata.arg_model
+    words = Words()
     try:
         values = validate(model, "make_call", without_blanks(arguments), app_context.now()).model_dump_one_level()
-        return _asked(values, app_context)
+        submission = submission_of(values)
+        zone = callee_zone(values["timezone"], submission.respondent_phone, app_context)
+        schedule = schedule_of(
+            values["not_before"], values["retries"], submission, timezone=zone, app_context=app_context
+        )
     except InvalidArgumentsError as error:
         if dial := next((problem.number.dial for problem in error.problems if problem.number is not None), None):
-            raise click.ClickException(words.say("emergency", number=dial)) from None
+            raise CommandError(words.say("emergency", number=dial)) from None
         options = {parameter.name: parameter for parameter in click.get_current_context().command.params}
         lines = [
             f"{_name(options.get(problem.argument), problem.argument)}: {problem.text(spanish=words.spanish)}"
             for problem in error.problems
         ]
         raise click.UsageError("\n".join([words.say("not_called"), *lines])) from None
-
-
-def _asked(values: Mapping[str, Any], app_context: AppContext) -> _Asked:
-    submission = submission_of(values)
-    zone = callee_zone(values["timezone"], submission.respondent_phone, app_context)
-    schedule = schedule_of(values["not_before"], values["retries"], submission, timezone=zone, app_context=app_context)
     return _Asked(submission, zone, schedule)
 
 
@@ -222,13 +193,14 @@ def _name(parameter: click.Parameter | None, argument: str) -> str:
     return parameter.human_readable_name if isinstance(parameter, click.Argument) else parameter.opts[0]
 
 
-async def follow(record: CallRecord, app_context: AppContext, words: Words) -> CallRecord:
+async def follow(record: CallRecord, app_context: AppContext) -> CallRecord:
     """Wait until a call has ended, and show for how long it has lasted. The next attempt, if any, is not waited for.
 
     Ctrl-C cancels a call that was not sent yet; any other goes on, and what is printed says how to follow it.
     """
     if not record.is_active:
         return record
+    words = Words()
     calling = words.say("calling_now", callee=callee(call_answer(CallView.of_record(record), app_context.now()), words))
     ended = False
     try:
@@ -254,7 +226,7 @@ async def follow(record: CallRecord, app_context: AppContext, words: Words) -> C
                     say(words.say("canceled_now"), err=True)
                 else:
                     say(words.say("goes_on"), err=True)
-                    more = " --sandbox" if app_context.embedded else ""
+                    more = TerminalReader.of(app_context).more
                     say(f"  kallyai-mcp show {record.tracking_id} --follow{more}", err=True)
     return followed
 

@@ -1,6 +1,7 @@
 """How a call looks on a terminal: its outcome, its row in a list, and the line that shows it while it lasts."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
 
@@ -8,6 +9,7 @@ from kallyai_mcp.calls.appointment import time_of_day
 from kallyai_mcp.calls.numbers import for_people
 from kallyai_mcp.cli.console import cells, row_width, styled, table, wrapped
 from kallyai_mcp.cli.words import Words
+from kallyai_mcp.tools.context import AppContext
 from kallyai_mcp.tools.results import OneCallAnswer, SpokenLine
 from kallyai_mcp.tools.text.calls import unconfirmed
 from kallyai_mcp.tools.text.listing import reason
@@ -28,8 +30,11 @@ _STYLES: dict[str, _Style] = {
     "expired": _Style(fg="yellow"),
     "refused": _Style(fg="red"),
     "in_progress": _Style(fg="cyan"),
+    "ending": _Style(fg="cyan"),
+    "needs_decision": _Style(fg="yellow"),
+    "needs_sign_in": _Style(fg="yellow"),
 }
-"""The color of each outcome, which is the card's."""
+"""The color of each outcome, and of each state of a list, which is the card's."""
 
 _LEAST_OF_CALLEE = 17
 """The columns of who was called that must be seen on the line with the outcome: a number fits."""
@@ -38,6 +43,42 @@ _LEAST_TOLD = 20
 """The columns of what was told that must be seen: a day and a time fit."""
 
 _BOOKINGS = ("restaurant", "clinic", "hotel")
+
+
+@dataclass(frozen=True)
+class TerminalReader:
+    """The person at this terminal.
+
+    Attributes:
+        words: The sentences in their language.
+        timezone: IANA name of their time zone.
+        now: The moment at which they read, with a time zone.
+        sandbox: They use the embedded sandbox, so the commands that they may type next name it.
+    """
+
+    words: Words
+    timezone: str
+    now: datetime
+    sandbox: bool = False
+
+    @classmethod
+    def of(cls, app_context: AppContext) -> "TerminalReader":
+        """The reader of what a command prints now."""
+        return cls(Words(), app_context.timezone, app_context.now(), app_context.embedded)
+
+    @property
+    def spanish(self) -> bool:
+        """Whether they read Spanish; else English."""
+        return self.words.spanish
+
+    @property
+    def more(self) -> str:
+        """What they must add to the commands of this program."""
+        return " --sandbox" if self.sandbox else ""
+
+    def when(self, moment: datetime) -> str:
+        """A moment by their clock."""
+        return when(moment, zone_of(self.timezone), self.now, spanish=self.spanish)
 
 
 def outcome_of(answer: OneCallAnswer) -> str:
@@ -52,8 +93,21 @@ def outcome_of(answer: OneCallAnswer) -> str:
 
 
 def outcome_style(outcome: str) -> dict[str, Any]:
-    """The color of an outcome, as the arguments of `click.style`."""
-    return _STYLES[outcome]
+    """The color of an outcome or of the state of a list, as the arguments of `click.style`."""
+    return _STYLES.get(outcome, {})
+
+
+def outcome_words(answer: OneCallAnswer, words: Words) -> str:
+    """The outcome in a word or two, such as "not reached: busy"; with a * if it is not known whether it booked."""
+    detail = reason(answer.status or "", spanish=words.spanish)
+    mark = "*" if answer.calendar_checked is False else ""
+    return f"{words.say(outcome_of(answer))}{mark}{f': {detail}' if detail else ''}"
+
+
+def footnote(calls: Sequence[OneCallAnswer], words: Words, indent: str) -> list[str]:
+    """What the * of `outcome_words` means, if one of the calls has it."""
+    is_marked = any(answer.calendar_checked is False for answer in calls)
+    return [wrapped(f"* {words.say('not_looked_up')}", indent)] if is_marked else []
 
 
 def callee(answer: OneCallAnswer, words: Words) -> str:
@@ -64,60 +118,51 @@ def callee(answer: OneCallAnswer, words: Words) -> str:
 
 
 def outcome_lines(
-    answer: OneCallAnswer,
-    words: Words,
-    *,
-    timezone: str,
-    now: datetime,
-    commands: bool = True,
-    sandbox: bool = False,
-    indent: str = "",
+    answer: OneCallAnswer, reader: TerminalReader, *, commands: bool = True, indent: str = ""
 ) -> list[str]:
     """A call in lines: how it ended or how far it is, what was agreed, and with `commands` what to type next."""
-    outcome = outcome_of(answer)
-    facts = [when(answer.created_at, zone_of(timezone), now, spanish=words.spanish)] if answer.created_at else []
+    outcome, words = outcome_of(answer), reader.words
+    facts = [reader.when(answer.created_at)] if answer.created_at else []
     facts += [duration(answer.duration_seconds)] if answer.duration_seconds is not None else []
     facts += [_so_far(answer, words)] if answer.elapsed_seconds is not None else []
     lines = [
-        _sentence(answer, words, now, timezone, sandbox=sandbox),
+        _sentence(answer, reader),
         ", ".join(facts),
-        _attempts(answer, words, now, timezone),
+        _attempts(answer, reader),
         f"{words.say('summary')}: {quoted(answer.highlights)}" if answer.highlights else "",
         f"{words.say('steps')}: {quoted(answer.next_steps)}" if answer.next_steps else "",
     ]
-    next_commands = _next_commands(answer, sandbox=sandbox) if commands else []
+    next_commands = _next_commands(answer) if commands else []
     return [
         f"{indent}{styled(words.say(outcome), bold=True, **_STYLES[outcome])}  {callee(answer, words)}",
         *(wrapped(line, f"{indent}  ") for line in lines if line),
-        *(styled(f"{indent}  {command}", dim=True) for command in next_commands),
+        *(styled(f"{indent}  kallyai-mcp {command}{reader.more}", dim=True) for command in next_commands),
     ]
 
 
-def _sentence(answer: OneCallAnswer, words: Words, now: datetime, timezone: str, *, sandbox: bool) -> str:
+def _sentence(answer: OneCallAnswer, reader: TerminalReader) -> str:
     """The card's sentence about a call (`callSentence` of call_view.js); "" when KallyAI's report says it all."""
-    outcome, asked = outcome_of(answer), answer.submission
-    moment, wanted = appointment_time(answer, words, now, timezone), _asked(answer, words, now)
+    outcome, asked, words = outcome_of(answer), answer.submission, reader.words
+    moment, wanted = appointment_time(answer, reader), _asked(answer, reader)
     is_booking = asked is not None and (asked.appointment_date is not None or asked.task_category in _BOOKINGS)
+    not_booked = "not_checked_text" if answer.calendar_checked is False else "not_booked_text"
     keys = [
         "unclear_text" if outcome == "unknown" and answer.placed != "maybe" else "",
         f"{answer.status}_text" if outcome in ("not_reached", "failed") else "",
-        _not_booked(answer) if outcome == "answered" and is_booking else "",
+        not_booked if outcome == "answered" and is_booking else "",
         f"{outcome}_text_dated" if moment and (outcome != "booked_other_time" or wanted) else "",
         f"{outcome}_text",
     ]
     if words.spanish and outcome in ("scheduled", "expired"):  # it is not the beginning of these sentences
         moment = moment[:1].lower() + moment[1:]
-    key, more = next(key for key in keys if words.has(key)), " --sandbox" if sandbox else ""
-    said = "" if key == "answered_text" and answer.highlights else words.say(key, when=moment, asked=wanted, more=more)
+    key = next(key for key in keys if words.has(key))
+    is_in_summary = key == "answered_text" and answer.highlights
+    said = "" if is_in_summary else words.say(key, when=moment, asked=wanted, more=reader.more)
     if key == "booked_other_time_text" and moment:
         said = f"{words.say('booked_text_dated', when=moment)} {said}"
     names = answer.appointment.unconfirmed if answer.appointment is not None else None
-    what = unconfirmed(asked, names or (), now, spanish=words.spanish) if asked is not None else ""
+    what = unconfirmed(asked, names or (), reader.now, spanish=reader.spanish) if asked is not None else ""
     return " ".join(filter(None, (said, words.say("unconfirmed", what=what) if what else "")))
-
-
-def _not_booked(answer: OneCallAnswer) -> str:
-    return "not_checked_text" if answer.calendar_checked is False else "not_booked_text"
 
 
 def transcript_lines(entries: Sequence[SpokenLine], other_side: str, indent: str = "") -> list[str]:
@@ -133,7 +178,7 @@ def transcript_lines(entries: Sequence[SpokenLine], other_side: str, indent: str
     return lines
 
 
-def appointment_time(answer: OneCallAnswer, words: Words, now: datetime, timezone: str) -> str:
+def appointment_time(answer: OneCallAnswer, reader: TerminalReader) -> str:
     """When the appointment is, or when a scheduled call is due, by the callee's clock.
 
     With the name of their zone if the reader's clock differs.
@@ -143,59 +188,63 @@ def appointment_time(answer: OneCallAnswer, words: Words, now: datetime, timezon
     if start is None:
         return ""
     moment = datetime.fromisoformat(start) if "T" in start else date.fromisoformat(start)
-    text = day_and_hour(moment, now, spanish=words.spanish, number=answer.respondent_phone)
+    text = day_and_hour(moment, reader.now, spanish=reader.spanish, number=answer.respondent_phone)
     text = f"{text[0].upper()}{text[1:]}"
-    zone = answer.timezone or timezone
-    place = city(zone, spanish=words.spanish)
-    return words.say("time_of", when=text, place=place) if differs(moment, zone, timezone) else text
+    zone = answer.timezone or reader.timezone
+    place = city(zone, spanish=reader.spanish)
+    return reader.words.say("time_of", when=text, place=place) if differs(moment, zone, reader.timezone) else text
 
 
-def _asked(answer: OneCallAnswer, words: Words, now: datetime) -> str:
+def _asked(answer: OneCallAnswer, reader: TerminalReader) -> str:
     """The day and time that were asked for, either may be missing; "" without both."""
     asked = answer.submission
     if asked is None:
         return ""
     if asked.appointment_date is None:
-        time = one_line(
-            hour_in_text(asked.appointment_time, spanish=words.spanish, number=answer.respondent_phone) or ""
-        )
-        return the_hour(time) if time and words.spanish else time
+        hour = hour_in_text(asked.appointment_time, spanish=reader.spanish, number=answer.respondent_phone)
+        time = one_line(hour or "")
+        return the_hour(time) if time and reader.spanish else time
     try:
         day = date.fromisoformat(asked.appointment_date)
         hours = time_of_day(asked.appointment_time) if asked.appointment_time else None
     except ValueError:
         return one_line(asked.appointment_date)
     moment = datetime(day.year, day.month, day.day, *hours) if hours else day  # noqa: DTZ001 - the callee's own time
-    return day_and_hour(moment, now, spanish=words.spanish, number=answer.respondent_phone)
+    return day_and_hour(moment, reader.now, spanish=reader.spanish, number=answer.respondent_phone)
 
 
-def _next_commands(answer: OneCallAnswer, *, sandbox: bool) -> list[str]:
-    outcome, more = outcome_of(answer), " --sandbox" if sandbox else ""
-    if outcome in ("in_progress", "unknown"):
-        following = " --follow" if outcome == "in_progress" else ""
-        return [f"kallyai-mcp show {one_line(answer.tracking_id or answer.call_id or '')}{following}{more}"]
+def _next_commands(answer: OneCallAnswer) -> list[str]:
+    outcome, call_id, tracking_id = (
+        outcome_of(answer),
+        one_line(answer.call_id or ""),
+        one_line(answer.tracking_id or ""),
+    )
+    if outcome == "in_progress":
+        return [f"show {tracking_id or call_id} --follow"]
+    if outcome == "unknown":
+        return [f"show {tracking_id or call_id}"]
     if outcome == "scheduled":
-        return [f"kallyai-mcp cancel {one_line(answer.tracking_id or '')}{more}"]
-    commands = [f"kallyai-mcp show {one_line(answer.call_id or '')}{more}"] if answer.calendar_checked is False else []
-    if answer.call_id and outcome not in ("not_reached", "canceled"):
-        commands.append(f"kallyai-mcp transcript {one_line(answer.call_id)}{more}")
-    if answer.call_id and outcome in ("booked", "booked_other_time"):
-        commands.append(f"kallyai-mcp calendar {one_line(answer.call_id)} -o appointment.ics{more}")
+        return [f"cancel {tracking_id}"]
+    commands = [f"show {call_id}"] if answer.calendar_checked is False else []
+    if call_id and outcome not in ("not_reached", "canceled"):
+        commands.append(f"transcript {call_id}")
+    if call_id and outcome in ("booked", "booked_other_time"):
+        commands.append(f"calendar {call_id} -o appointment.ics")
     return commands
 
 
-def _attempts(answer: OneCallAnswer, words: Words, now: datetime, timezone: str) -> str:
+def _attempts(answer: OneCallAnswer, reader: TerminalReader) -> str:
     """Which attempt it is, and how those before it ended; "" for the first one."""
-    earlier = "; ".join(
-        f"{reason(one.status, spanish=words.spanish)}, {when(one.at, zone_of(timezone), now, spanish=words.spanish)}"
-        for one in answer.earlier_attempts or ()
-    )
-    return words.say("attempts", number=answer.attempt, count=answer.attempts, earlier=earlier) if earlier else ""
+    attempts = answer.earlier_attempts or ()
+    earlier = "; ".join(f"{reason(one.status, spanish=reader.spanish)}, {reader.when(one.at)}" for one in attempts)
+    if not earlier:
+        return ""
+    return reader.words.say("attempts", number=answer.attempt, count=answer.attempts, earlier=earlier)
 
 
-def _booked_and_said(answer: OneCallAnswer, words: Words, now: datetime, timezone: str) -> str:
+def _booked_and_said(answer: OneCallAnswer, reader: TerminalReader) -> str:
     """When the appointment is, if there is one, and KallyAI's summary."""
-    booked = appointment_time(answer, words, now, timezone) if answer.appointment is not None else ""
+    booked = appointment_time(answer, reader) if answer.appointment is not None else ""
     return ". ".join(filter(None, (booked, one_line(answer.highlights or ""))))
 
 
@@ -203,9 +252,7 @@ def _so_far(answer: OneCallAnswer, words: Words) -> str:
     return words.say("so_far", time=duration(answer.elapsed_seconds)) if answer.elapsed_seconds is not None else ""
 
 
-def call_rows(
-    calls: Sequence[OneCallAnswer], words: Words, *, timezone: str, now: datetime, indent: str = ""
-) -> list[str]:
+def call_rows(calls: Sequence[OneCallAnswer], reader: TerminalReader, indent: str = "") -> list[str]:
     """A line for each call, in aligned columns: when, outcome, who, the id, and what was told, as far as it fits.
 
     For a scheduled call, "when" is when it is due.
@@ -213,25 +260,20 @@ def call_rows(
     On a console that is too narrow for this, the id and what was told are on a second line, or who was called and what
     was told on a second and the id on a third one.
     """
-    zone = zone_of(timezone)
-    rows, styles = [], []
+    words = reader.words
+    rows = []
     for answer in calls:
-        outcome, detail = outcome_of(answer), reason(answer.status or "", spanish=words.spanish)
-        mark = "*" if answer.calendar_checked is False else ""
-        word = f"{words.say(outcome)}{mark}{f': {detail}' if detail else ''}"
         due = datetime.fromisoformat(answer.scheduled_for) if answer.scheduled_for else None
         at = answer.created_at or due
-        moment = when(at, zone, now, spanish=words.spanish) if at is not None else "?"
-        rows.append(
-            (
-                moment,
-                word,
-                callee(answer, words),
-                one_line(answer.call_id or answer.tracking_id or ""),
-                _booked_and_said(answer, words, now, timezone) or _so_far(answer, words),
-            )
+        row = (
+            reader.when(at) if at is not None else "?",
+            outcome_words(answer, words),
+            callee(answer, words),
+            one_line(answer.call_id or answer.tracking_id or ""),
+            _booked_and_said(answer, reader) or _so_far(answer, words),
         )
-        styles.append(_STYLES[outcome])
+        rows.append(row)
+    styles = [_STYLES[outcome_of(answer)] for answer in calls]
     columns = [max((cells(row[column]) for row in rows), default=0) for column in range(4)]
     least = min(_LEAST_TOLD, max((cells(row[4]) for row in rows), default=0))
     if len(indent) + sum(columns) + 2 * len(columns) + least <= row_width():
@@ -245,6 +287,4 @@ def call_rows(
             parts = [table([row[:2] for row in rows], styles=styles, indent=indent)]
             parts += [table([(row[2], row[4]) for row in rows], indent=below), [f"{below}{row[3]}" for row in rows]]
         lines = [line for lines_of_call in zip(*parts, strict=True) for line in lines_of_call]
-    if any(answer.calendar_checked is False for answer in calls):
-        lines.append(wrapped(f"* {words.say('not_looked_up')}", indent))
-    return lines
+    return lines + footnote(calls, words, indent)

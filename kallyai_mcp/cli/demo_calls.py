@@ -8,7 +8,7 @@ from typing import Any
 
 import anyio
 
-from kallyai_mcp.cli.call_view import outcome_lines, transcript_lines
+from kallyai_mcp.cli.call_view import TerminalReader, outcome_lines, transcript_lines
 from kallyai_mcp.cli.console import LiveLine, say, styled, wrapped
 from kallyai_mcp.cli.demo_words import sentence
 from kallyai_mcp.cli.local_timezone import local_timezone
@@ -175,8 +175,8 @@ async def _book(demo: Demo, friday: date) -> str:
             f"the call should have booked a table, but the outcome is {call.outcome}",
             f"la llamada debía reservar una mesa, pero el resultado es {call.outcome}",
         )
-    zone, words = local_timezone(), Words("es" if demo.spanish else "en")
-    for line in outcome_lines(call, words, timezone=zone, now=demo.now(), commands=False, indent="   "):
+    reader = TerminalReader(Words("es" if demo.spanish else "en"), local_timezone(), demo.now())
+    for line in outcome_lines(call, reader, commands=False, indent="   "):
         say(line)
 
     demo.show("said")

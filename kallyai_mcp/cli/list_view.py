@@ -1,63 +1,48 @@
 """How a list of candidates looks on a terminal, in the words of the call card."""
 
 from collections.abc import Sequence
-from datetime import datetime
-from typing import Any
 
-from kallyai_mcp.cli.call_view import appointment_time, callee, outcome_of, outcome_style
+from kallyai_mcp.cli.call_view import (
+    TerminalReader,
+    appointment_time,
+    callee,
+    footnote,
+    outcome_of,
+    outcome_style,
+    outcome_words,
+)
 from kallyai_mcp.cli.console import styled, wrapped
 from kallyai_mcp.cli.words import Words
 from kallyai_mcp.tools.results import CallAnswer, CandidateAnswer, ListState
-from kallyai_mcp.tools.text.listing import reason
 from kallyai_mcp.tools.text.plain import one_line, quoted
 
-_LOOKS: dict[str, dict[str, Any]] = {
-    "in_progress": {"fg": "cyan"},
-    "ending": {"fg": "cyan"},
-    "booked": {"fg": "green"},
-    "booked_other_time": {"fg": "yellow"},
-    "needs_decision": {"fg": "yellow"},
-    "unknown": {"fg": "yellow"},
-    "needs_sign_in": {"fg": "yellow"},
-    "refused": {"fg": "red"},
-    "canceled": {"dim": True},
-}
-"""The color of each state of a list, which is the card's; none for the others."""
 
-
-def list_lines(found: ListState, words: Words, *, timezone: str, now: datetime, sandbox: bool = False) -> list[str]:
+def list_lines(found: ListState, reader: TerminalReader) -> list[str]:
     """A list in lines: how far it is, what came of each candidate, and what to type next."""
+    words, state, tracking_id = reader.words, _state(found), one_line(found.tracking_id or "")
     sentence = words.say(_sentence(found))
-    if _state(found) == "booked_other_time":
+    if state == "booked_other_time":
         sentence += f" {words.say('list_booked_text')}"
-    more = " --sandbox" if sandbox else ""
-    commands = [
-        f"kallyai-mcp transcript {one_line(call.call_id or '')}" for call in found.calls[-1:] if _was_talk(call)
-    ]
-    if is_open(found):
-        commands = [f"kallyai-mcp show {one_line(found.tracking_id or '')} --follow"]
-    if _state(found) not in ("ending", "booked", "booked_other_time", "done", "canceled"):
-        commands.append(f"kallyai-mcp cancel {one_line(found.tracking_id or '')}")
+    commands = [f"transcript {one_line(call.call_id or '')}" for call in found.calls[-1:] if _was_talk(call)]
+    if state in ("in_progress", "ending"):
+        commands = [f"show {tracking_id} --follow"]
+    if state not in ("ending", "booked", "booked_other_time", "done", "canceled"):
+        commands.append(f"cancel {tracking_id}")
     return [
         _heading(found, words),
         wrapped(sentence, "  "),
-        *_candidates(found, words, timezone, now, in_full=True),
-        *(styled(f"  {command}{more}", dim=True) for command in commands),
+        *_candidates(found, reader, in_full=True),
+        *(styled(f"  kallyai-mcp {command}{reader.more}", dim=True) for command in commands),
     ]
 
 
-def list_rows(lists: Sequence[ListState], words: Words, *, timezone: str, now: datetime, indent: str = "") -> list[str]:
+def list_rows(lists: Sequence[ListState], reader: TerminalReader, indent: str = "") -> list[str]:
     """Lists among other calls: a line for each, and below it one for each of its candidates."""
     lines: list[str] = []
     for found in lists:
-        lines.append(f"{indent}{_heading(found, words)}  {one_line(found.tracking_id or '')}")
-        lines += [f"{indent}{line}" for line in _candidates(found, words, timezone, now, in_full=False)]
+        lines.append(f"{indent}{_heading(found, reader.words)}  {one_line(found.tracking_id or '')}")
+        lines += [f"{indent}{line}" for line in _candidates(found, reader, in_full=False)]
     return lines
-
-
-def is_open(found: ListState) -> bool:
-    """Whether a list goes on, or its last call does."""
-    return _state(found) in ("in_progress", "ending")
 
 
 def _state(found: ListState) -> str:
@@ -67,15 +52,11 @@ def _state(found: ListState) -> str:
     return "ending" if found.status == "canceled" and is_calling else found.status or "unknown"
 
 
-def _title(state: str) -> str:
-    """The key of the card's word for a state."""
-    return state if state == "booked_other_time" else f"list_{state}"
-
-
 def _heading(found: ListState, words: Words) -> str:
     state, count = _state(found), len(found.calls) + len(found.not_called)
     position = words.say("list_position", number=max(1, len(found.calls)), count=count)
-    return f"{styled(words.say(_title(state)), bold=True, **_LOOKS.get(state, {}))}  {position}"
+    title = words.say(state if state == "booked_other_time" else f"list_{state}")
+    return f"{styled(title, bold=True, **outcome_style(state))}  {position}"
 
 
 def _sentence(found: ListState) -> str:
@@ -93,22 +74,19 @@ def _sentence(found: ListState) -> str:
     return "list_done_unbooked_text" if is_unbooked else f"list_{state}_text"
 
 
-def _candidates(found: ListState, words: Words, timezone: str, now: datetime, *, in_full: bool) -> list[str]:
+def _candidates(found: ListState, reader: TerminalReader, *, in_full: bool) -> list[str]:
+    words = reader.words
     lines = []
-    for number, candidate in enumerate(found.calls, 1):
-        call = CallAnswer(**candidate.model_dump())
-        outcome, detail = outcome_of(call), reason(call.status or "", spanish=words.spanish)
-        mark = "*" if call.calendar_checked is False else ""
-        word = f"{words.say(outcome)}{mark}{f': {detail}' if detail else ''}"
-        moment = appointment_time(call, words, now, timezone)
-        facts = [word, f"{moment[0].lower()}{moment[1:]}" if moment and words.spanish else moment]
-        said = styled(", ".join(filter(None, facts)), **outcome_style(outcome))
+    calls = [CallAnswer(**candidate.model_dump()) for candidate in found.calls]
+    for number, call in enumerate(calls, 1):
+        moment = appointment_time(call, reader)
+        facts = [outcome_words(call, words), f"{moment[:1].lower()}{moment[1:]}" if words.spanish else moment]
+        said = styled(", ".join(filter(None, facts)), **outcome_style(outcome_of(call)))
         id_ = "" if in_full else f"  {one_line(call.call_id or call.tracking_id or '')}"
         lines.append(f"  {number}. {callee(call, words)}  {said}{id_}")
         for key, text in (("summary", call.highlights), ("steps", call.next_steps)) if in_full else ():
             lines += [wrapped(f"{words.say(key)}: {quoted(text)}", "     ")] if text else []
-    if any(call.calendar_checked is False for call in found.calls):
-        lines.append(wrapped(f"* {words.say('not_looked_up')}", "  "))
+    lines += footnote(calls, words, "  ")
     waiting = words.say("list_waiting" if _state(found) == "in_progress" else "list_not_called")
     for number, candidate in enumerate(found.not_called, len(found.calls) + 1):
         lines.append(f"  {number}. {callee(CallAnswer(**candidate.model_dump()), words)}  {styled(waiting, dim=True)}")

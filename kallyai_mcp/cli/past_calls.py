@@ -3,16 +3,15 @@
 import math
 from pathlib import Path
 
-import anyio
 import click
 
 from kallyai_mcp.calls.call_lists import CallList
 from kallyai_mcp.cli.call import follow, to_answer
-from kallyai_mcp.cli.call_view import call_rows, outcome_lines, transcript_lines
+from kallyai_mcp.cli.call_view import TerminalReader, call_rows, outcome_lines, transcript_lines
 from kallyai_mcp.cli.console import LiveLine, say
-from kallyai_mcp.cli.errors import reason_of
+from kallyai_mcp.cli.errors import CommandError, reason_of
 from kallyai_mcp.cli.list_view import list_lines, list_rows
-from kallyai_mcp.cli.terminal import open_terminal_context, report_errors
+from kallyai_mcp.cli.terminal import print_json, run_with_app_context
 from kallyai_mcp.cli.words import Words
 from kallyai_mcp.settings import Settings
 from kallyai_mcp.tools import scheduling
@@ -43,32 +42,30 @@ def calls(settings: Settings, *, sandbox: bool, limit: int, offset: int, as_json
     Raises:
         click.ClickException: They can't be listed.
     """
-    words = Words()
 
-    async def run() -> None:
-        async with open_terminal_context(settings, sandbox=sandbox) as app_context:
-            _, page = await list_page(app_context, limit=limit, offset=offset)
-            if as_json:
-                say(page.model_dump_json(exclude_none=True, indent=2))
-                return
-            lists = page.lists or []
-            for line in list_rows(lists, words, timezone=app_context.timezone, now=app_context.now()):
-                say(line)
-            of_lists = {candidate.tracking_id for found in lists for candidate in found.calls}
-            rows = [one for one in page.calls if one.outcome or one.tracking_id not in of_lists]
-            if not page.calls:
-                say(words.say("no_calls" if offset == 0 else "no_more"))
-            for line in call_rows(rows, words, timezone=app_context.timezone, now=app_context.now()):
-                say(line)
-            if page.next_offset is not None:
-                shown: object = page.next_offset
-                if page.total is not None:
-                    shown = words.say("of", part=shown, all=page.total)
-                command = f"kallyai-mcp calls --offset {page.next_offset}"
-                say(words.say("more_calls", shown=shown, command=command), dim=True)
+    async def run(app_context: AppContext) -> None:
+        _, page = await list_page(app_context, limit=limit, offset=offset)
+        if as_json:
+            print_json(page)
+            return
+        reader = TerminalReader.of(app_context)
+        lists = page.lists or []
+        for line in list_rows(lists, reader):
+            say(line)
+        of_lists = {candidate.tracking_id for found in lists for candidate in found.calls}
+        rows = [one for one in page.calls if one.outcome or one.tracking_id not in of_lists]
+        if not page.calls:
+            say(reader.words.say("no_calls" if offset == 0 else "no_more"))
+        for line in call_rows(rows, reader):
+            say(line)
+        if page.next_offset is not None:
+            shown: object = page.next_offset
+            if page.total is not None:
+                shown = reader.words.say("of", part=shown, all=page.total)
+            command = f"kallyai-mcp calls --offset {page.next_offset}"
+            say(reader.words.say("more_calls", shown=shown, command=command), dim=True)
 
-    with report_errors(words, as_json=as_json):
-        anyio.run(run)
+    run_with_app_context(settings, run, sandbox=sandbox, as_json=as_json)
 
 
 def show(settings: Settings, id_: str, *, sandbox: bool, wait: bool, as_json: bool) -> None:
@@ -84,51 +81,44 @@ def show(settings: Settings, id_: str, *, sandbox: bool, wait: bool, as_json: bo
     Raises:
         click.ClickException: There is no such call, or nobody was called.
     """
-    words = Words()
 
-    async def run() -> None:
-        async with open_terminal_context(settings, sandbox=sandbox) as app_context:
-            answer = await _find(id_, app_context, words if wait else None)
-            if as_json:
-                say(answer.model_dump_json(exclude_none=True, indent=2))
-                return
-            now, zone, embedded = app_context.now(), app_context.timezone, app_context.embedded
-            if isinstance(answer, ListAnswer):
-                lines = list_lines(answer, words, timezone=zone, now=now, sandbox=embedded)
-            else:
-                lines = outcome_lines(answer, words, timezone=zone, now=now, sandbox=embedded)
-            for line in lines:
-                say(line)
+    async def run(app_context: AppContext) -> None:
+        answer = await _find(id_, app_context, wait=wait)
+        if as_json:
+            print_json(answer)
+            return
+        reader = TerminalReader.of(app_context)
+        lines = list_lines(answer, reader) if isinstance(answer, ListAnswer) else outcome_lines(answer, reader)
+        for line in lines:
+            say(line)
 
-    with report_errors(words, as_json=as_json):
-        anyio.run(run)
+    run_with_app_context(settings, run, sandbox=sandbox, as_json=as_json)
 
 
-async def _find(id_: str, app_context: AppContext, follow_with: Words | None) -> CallAnswer | ListAnswer:
+async def _find(id_: str, app_context: AppContext, *, wait: bool) -> CallAnswer | ListAnswer:
     record = await find_record(app_context, id_)
-    if record is None and (found := await app_context.calls.find_list(id_)) is not None:
-        if follow_with is not None:
-            found = await _follow_list(found, app_context, follow_with)
-        else:
-            found = await app_context.calls.wait_list(found, _SETTLE_SECONDS, lambda _: None)
-        result = await list_result(app_context, found, is_new=None)
-        return ListAnswer.model_validate(result.structured_content)
-    if record is None:
+    if record is not None:
+        wait_for_it = follow(record, app_context) if wait else app_context.calls.wait(record, _SETTLE_SECONDS)
+        return await to_answer(await wait_for_it, app_context, is_new=None)
+    found = await app_context.calls.find_list(id_)
+    if found is None:
         result = await unrecorded_result(app_context, await app_context.api().get_call(id_), with_links=False)
         return CallAnswer.model_validate(result.structured_content)
-    if follow_with is not None:
-        record = await follow(record, app_context, follow_with)
+    if wait:
+        found = await _follow_list(found, app_context)
     else:
-        record = await app_context.calls.wait(record, _SETTLE_SECONDS)
-    return await to_answer(record, app_context, is_new=None)
+        found = await app_context.calls.wait_list(found, _SETTLE_SECONDS, lambda _: None)
+    result = await list_result(app_context, found, is_new=None)
+    return ListAnswer.model_validate(result.structured_content)
 
 
-async def _follow_list(found: CallList, app_context: AppContext, words: Words) -> CallList:
+async def _follow_list(found: CallList, app_context: AppContext) -> CallList:
     """Wait until a list has stopped, and show who is being called."""
+    spanish = Words().spanish
     with LiveLine() as live:
-        live.show(calling(found, spanish=words.spanish))
+        live.show(calling(found, spanish=spanish))
         return await app_context.calls.wait_list(
-            found, math.inf, lambda newer: live.update(calling(newer, spanish=words.spanish))
+            found, math.inf, lambda newer: live.update(calling(newer, spanish=spanish))
         )
 
 
@@ -139,25 +129,22 @@ def cancel(settings: Settings, id_: str, *, sandbox: bool, as_json: bool) -> Non
         click.ClickException: There is no such call.
         SystemExit: With 1 if nothing was canceled.
     """
-    words = Words()
 
-    async def run() -> CancelAnswer:
-        async with open_terminal_context(settings, sandbox=sandbox) as app_context:
-            result = await scheduling.cancel(app_context, id_)
-            answer = CancelAnswer.model_validate(result.structured_content)
-            found = await app_context.calls.find_list(id_)
-            is_list = found is not None and answer.status == "canceled"
-            if as_json:
-                say(answer.model_dump_json(exclude_none=True, indent=2))
-            elif found is not None and is_list:
-                say(list_canceled(found, spanish=words.spanish))
-            else:
-                kind = answer.status if answer.status in ("canceled", "in_progress", "unknown") else "over"
-                say(words.say(f"cancel_{kind}"))
-            return answer
+    async def run(app_context: AppContext) -> CancelAnswer:
+        result = await scheduling.cancel(app_context, id_)
+        answer = CancelAnswer.model_validate(result.structured_content)
+        found = await app_context.calls.find_list(id_)
+        words = Words()
+        if as_json:
+            print_json(answer)
+        elif found is not None and answer.status == "canceled":
+            say(list_canceled(found, spanish=words.spanish))
+        else:
+            kind = answer.status if answer.status in ("canceled", "in_progress", "unknown") else "over"
+            say(words.say(f"cancel_{kind}"))
+        return answer
 
-    with report_errors(words, as_json=as_json):
-        answer = anyio.run(run)
+    answer = run_with_app_context(settings, run, sandbox=sandbox, as_json=as_json)
     if answer.status != "canceled":
         raise SystemExit(1)
 
@@ -168,61 +155,52 @@ def transcript(settings: Settings, id_: str, *, sandbox: bool, as_json: bool) ->
     Raises:
         click.ClickException: There is no transcript.
     """
-    words = Words()
 
-    async def run() -> None:
-        async with open_terminal_context(settings, sandbox=sandbox) as app_context:
-            call_id = await service_id(app_context, id_)
-            spoken = await app_context.api().get_transcript(call_id)
-            answer = TranscriptAnswer(call_id=call_id, entries=spoken_lines(spoken))
-            if as_json:
-                say(answer.model_dump_json(exclude_none=True, indent=2))
-                return
-            if not answer.entries:
-                say(words.say("silent"))
-            for line in transcript_lines(answer.entries, words.say("other_side")):
-                say(line)
+    async def run(app_context: AppContext) -> None:
+        call_id = await service_id(app_context, id_)
+        spoken = await app_context.api().get_transcript(call_id)
+        answer = TranscriptAnswer(call_id=call_id, entries=spoken_lines(spoken))
+        if as_json:
+            print_json(answer)
+            return
+        words = Words()
+        if not answer.entries:
+            say(words.say("silent"))
+        for line in transcript_lines(answer.entries, words.say("other_side")):
+            say(line)
 
-    with report_errors(words, as_json=as_json):
-        anyio.run(run)
+    run_with_app_context(settings, run, sandbox=sandbox, as_json=as_json)
 
 
 def calendar(settings: Settings, id_: str, *, sandbox: bool, output: Path | None, as_json: bool) -> None:
-    """Print the appointment that a call made as an .ics file (RFC 5545), or write it to `output`.
+    """Print the appointment that a call made as an .ics file (RFC 5545); the arguments are those of `show`.
 
-    Args:
-        settings: As for `show`.
-        id_: As for `show`.
-        sandbox: As for `show`.
-        output: The file; an existing one is replaced.
-        as_json: Print the structure of get_calendar_event.
+    With `output`, write it into that file; an existing one is replaced.
 
     Raises:
         click.ClickException: The call made no appointment, or the file can't be written.
     """
-    words = Words()
 
-    async def run() -> None:
-        async with open_terminal_context(settings, sandbox=sandbox) as app_context:
-            call_id = await service_id(app_context, id_)
-            event, _ = await appointment(app_context, call_id)
-            ics, answer = rebuilt(event, call_id), event_answer(call_id, event)
-            if output is not None:
-                _write(output, ics, words)
-            if as_json:
-                say(answer.model_dump_json(exclude_none=True, indent=2))
-            elif output is None:
-                click.echo(ics, nl=False)
-            else:
-                what = one_line(answer.summary) if answer.summary else words.say("the_appointment")
-                say(words.say("is_in", what=what, file=output))
+    async def run(app_context: AppContext) -> None:
+        call_id = await service_id(app_context, id_)
+        event, _ = await appointment(app_context, call_id)
+        ics, answer = rebuilt(event, call_id), event_answer(call_id, event)
+        words = Words()
+        if output is not None:
+            _write(output, ics, words)
+        if as_json:
+            print_json(answer)
+        elif output is None:
+            click.echo(ics, nl=False)
+        else:
+            what = one_line(answer.summary) if answer.summary else words.say("the_appointment")
+            say(words.say("is_in", what=what, file=output))
 
-    with report_errors(words, as_json=as_json):
-        anyio.run(run)
+    run_with_app_context(settings, run, sandbox=sandbox, as_json=as_json)
 
 
 def _write(file: Path, text: str, words: Words) -> None:
     try:
         file.write_text(text, encoding="utf-8", newline="")
     except OSError as error:
-        raise click.ClickException(words.say("not_written", file=file, reason=reason_of(error))) from None
+        raise CommandError(words.say("not_written", file=file, reason=reason_of(error))) from None

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
 
@@ -13,7 +14,7 @@ from kallyai_mcp.auth.tokens import Tokens
 from kallyai_mcp.calls.call_lists import CallList
 from kallyai_mcp.calls.policy import RiskFlag
 from kallyai_mcp.calls.records import AuditEntry, CallRecord
-from kallyai_mcp.cli.call_view import call_rows
+from kallyai_mcp.cli.call_view import TerminalReader, call_rows
 from kallyai_mcp.cli.connection import Connection, run_with_connection
 from kallyai_mcp.cli.console import has_edge, say, tell, width, wrapped
 from kallyai_mcp.cli.list_view import list_rows
@@ -27,7 +28,6 @@ from kallyai_mcp.tools.list_results import list_state
 from kallyai_mcp.tools.text.account import quota
 from kallyai_mcp.tools.text.consent import reasons
 from kallyai_mcp.tools.text.plain import duration, number, one_line, zone_of
-from kallyai_mcp.tools.text.times import when
 
 LAST_CALLS = 5
 AUDIT_ENTRIES = 100
@@ -84,24 +84,19 @@ def show_audit(settings: Settings, *, as_json: bool) -> None:
 
     entries = run_with_connection(settings, read)
     if as_json:
-        say(json.dumps({"audit": [_audit_document(entry) for entry in entries]}, indent=2))
+        audit = [asdict(entry) | {"at": entry.at.isoformat(timespec="seconds")} for entry in entries]
+        say(json.dumps({"audit": audit}, indent=2))
         return
     if not entries:
         tell(
             "The audit trail is empty: no call was asked for.",
             "El registro de auditoría está vacío: no se pidió ninguna llamada.",
         )
-    now, zone, spanish = datetime.now(UTC), zone_of(local_timezone()), Words().spanish
+    reader = TerminalReader(Words(), local_timezone(), datetime.now(UTC))
     for entry in entries:
-        parts = [
-            f"{when(entry.at, zone, now, spanish=spanish):<12}",
-            f"{entry.number:<16}",
-            _audited(one_line(entry.outcome)),
-        ]
-        asked_by, why = (
-            one_line(entry.asked_by or ""),
-            reasons([RiskFlag(flag) for flag in entry.risk_flags if flag in [*RiskFlag]], spanish),
-        )
+        parts = [f"{reader.when(entry.at):<12}", f"{entry.number:<16}", _audited(one_line(entry.outcome))]
+        asked_by = one_line(entry.asked_by or "")
+        why = reasons([RiskFlag(flag) for flag in entry.risk_flags if flag in [*RiskFlag]], reader.spanish)
         parts += [localized(f"asked by {asked_by}", f"pedida por {asked_by}")] if asked_by else []
         parts += [_consent(entry.how)] if entry.how else []
         parts += [localized(f"risk: {why}", f"riesgo: {why}")] if why else []
@@ -179,30 +174,29 @@ class _Status:
 
     def lines(self) -> list[str]:
         """Everything, in lines that fit the console."""
-        now, zone_name, columns, words = datetime.now(UTC), local_timezone(), width(), Words()
+        reader = TerminalReader(Words(), local_timezone(), datetime.now(UTC))
+        now, words = reader.now, reader.words
         lines = [f"KallyAI: {self.api_url}"]
         if self.tokens is not None:
             who = words.say("as", name=one_line(self.tokens.who)) if self.tokens.who else ""
             lines.append(words.say("signed_in", who=who, place=self.kept_in))
-            lines += _expiry(self.tokens, zone_name, now, words)
+            lines += _expiry(self.tokens, reader)
         if self.statistics is not None:
             lines.append(quota(self.statistics, self.subscription, now=now, spanish=words.spanish))
-            lines += _bars(self.statistics, columns, words)
+            lines += _bars(self.statistics, words)
         if self.unsettled is not None:
             lines.append(words.say("running" if self.unsettled or self.lists else "none_running"))
-            lists = [list_state(found, now) for found in self.lists]
-            lines += list_rows(lists, words, timezone=zone_name, now=now, indent="  ")
+            lines += list_rows([list_state(found, now) for found in self.lists], reader, "  ")
             of_lists = {record.tracking_id for found in self.lists for record in found.records}
             others = (record for record in self.unsettled if record.tracking_id not in of_lists)
-            unsettled = [call_answer(CallView.of_record(record), now) for record in others]
-            lines += call_rows(unsettled, words, timezone=zone_name, now=now, indent="  ")
+            lines += call_rows([call_answer(CallView.of_record(record), now) for record in others], reader, "  ")
         if self.calls is not None:
             lines.append(words.say("last" if self.calls else "no_last"))
             views = [
-                CallView.of_listed(call, self.records.get(call.call_id), timezone=zone_name) for call in self.calls
+                CallView.of_listed(call, self.records.get(call.call_id), timezone=reader.timezone)
+                for call in self.calls
             ]
-            answers = [call_answer(view, now) for view in views]
-            lines += call_rows(answers, words, timezone=zone_name, now=now, indent="  ")
+            lines += call_rows([call_answer(view, now) for view in views], reader, "  ")
         return lines
 
     def document(self) -> dict[str, Any]:
@@ -231,14 +225,14 @@ def bar(share: float, cells: int) -> str:
     return f"[{'█' * full}{'░' * (cells - full)}]"
 
 
-def _bars(statistics: Statistics, columns: int, words: Words) -> list[str]:
+def _bars(statistics: Statistics, words: Words) -> list[str]:
     kinds = (
         ("minutes", statistics.minutes_remaining, statistics.minutes_allocated),
         ("calls", statistics.calls_remaining, statistics.calls_allocated),
         ("credits", statistics.credits_remaining, statistics.credits_allocated),
     )
     return [
-        f"  {words.say(kind):<8} {bar(min(remaining / allocated, 1), min(40, columns - 32))} "
+        f"  {words.say(kind):<8} {bar(min(remaining / allocated, 1), min(40, width() - 32))} "
         f"{words.say('left', left=number(remaining, spanish=words.spanish))}"
         for kind, remaining, allocated in kinds
         if remaining is not None and allocated
@@ -251,15 +245,15 @@ def _end_of(tokens: Tokens) -> datetime | None:
     return datetime.fromtimestamp(tokens.expires_at, UTC)
 
 
-def _expiry(tokens: Tokens, zone_name: str, now: datetime, words: Words) -> list[str]:
-    end = _end_of(tokens)
+def _expiry(tokens: Tokens, reader: TerminalReader) -> list[str]:
+    end, words = _end_of(tokens), reader.words
     if end is None:
         return []
-    until = f"{end.astimezone(zone_of(zone_name)):%Y-%m-%d %H:%M %Z}"
+    until = f"{end.astimezone(zone_of(reader.timezone)):%Y-%m-%d %H:%M %Z}"
     renews = words.say("renews_itself") if tokens.refresh_token else ""
-    if end <= now:
+    if end <= reader.now:
         return [words.say("token_ended", end=until) + renews]
-    return [words.say("token_good", left=duration((end - now).total_seconds()), end=until) + renews]
+    return [words.say("token_good", left=duration((end - reader.now).total_seconds()), end=until) + renews]
 
 
 def _unsettled_document(record: CallRecord) -> dict[str, Any]:
@@ -270,16 +264,4 @@ def _unsettled_document(record: CallRecord) -> dict[str, Any]:
         "placed_at": record.placed_at.isoformat(timespec="seconds"),
         "respondent_phone": record.submission.respondent_phone,
         "business_name": record.submission.business_name,
-    }
-
-
-def _audit_document(entry: AuditEntry) -> dict[str, Any]:
-    return {
-        "at": entry.at.isoformat(timespec="seconds"),
-        "number": entry.number,
-        "outcome": entry.outcome,
-        "tracking_id": entry.tracking_id,
-        "asked_by": entry.asked_by,
-        "how": entry.how,
-        "risk_flags": list(entry.risk_flags),
     }

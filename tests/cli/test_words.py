@@ -15,7 +15,7 @@ from kallyai_mcp.auth.file_store import FileStore
 from kallyai_mcp.auth.tokens import Tokens
 from kallyai_mcp.calls.outcome import Outcome
 from kallyai_mcp.cards.texts import texts
-from kallyai_mcp.cli.call_view import call_rows, outcome_lines
+from kallyai_mcp.cli.call_view import TerminalReader, call_rows, outcome_lines
 from kallyai_mcp.cli.list_view import list_lines
 from kallyai_mcp.cli.words import _OWN, Words
 from kallyai_mcp.languages import Language, reader_language
@@ -80,7 +80,7 @@ def test_an_outcome_has_the_word_and_the_sentence_of_the_card(
 ) -> None:
     monkeypatch.setenv("COLUMNS", "200")
     of_card = texts("errors", "call")[language]
-    first, second, *_ = outcome_lines(answer, Words(language), timezone="UTC", now=NOW)
+    first, second, *_ = outcome_lines(answer, TerminalReader(Words(language), "UTC", NOW))
 
     assert of_card[answer.outcome or ("unknown" if answer.status == "blocked" else "in_progress")] in first
     assert re.fullmatch(re.sub(r"\\\{\w+\\\}", ".+", re.escape(of_card[sentence])), second.strip())
@@ -94,9 +94,9 @@ def test_an_answer_that_says_it_all_gets_no_sentence_and_times_are_of_the_place(
     in_america = booked.model_copy(update={"respondent_phone": "+14155551234", "timezone": "America/Los_Angeles"})
     nearby = booked.model_copy(update={"timezone": "UTC"})
 
-    assert outcome_lines(answered, Words("en"), timezone="UTC", now=NOW)[1] == '  KallyAI reports: "Open until 9."'
+    assert outcome_lines(answered, TerminalReader(Words("en"), "UTC", NOW))[1] == '  KallyAI reports: "Open until 9."'
     spain, america, here = (
-        outcome_lines(one, Words("es"), timezone="UTC", now=NOW)[1] for one in (booked, in_america, nearby)
+        outcome_lines(one, TerminalReader(Words("es"), "UTC", NOW))[1] for one in (booked, in_america, nearby)
     )
     assert spain == "  El miércoles 28 de enero a las 20:30 (hora de Madrid)."
     assert america == "  El miércoles 28 de enero a las 8:30 p. m. (hora de Los Ángeles)."
@@ -115,12 +115,12 @@ def test_what_the_calendar_event_does_not_show_is_named(language: Language, says
     asked = ASKED.model_copy(update={"party_size": 4, "respondent_phone": "+34911234567"})
     booked = CallAnswer(outcome=Outcome.BOOKED, appointment=made, submission=asked)
 
-    assert says in " ".join(" ".join(outcome_lines(booked, Words(language), timezone="UTC", now=NOW)).split())
+    assert says in " ".join(" ".join(outcome_lines(booked, TerminalReader(Words(language), "UTC", NOW))).split())
 
 
 def test_another_time_is_said_also_where_what_was_asked_for_is_not_known() -> None:
     other = CallAnswer(outcome=Outcome.BOOKED_OTHER_TIME, appointment=LATER)
-    _, *lines = outcome_lines(other, Words("en"), timezone="America/New_York", now=NOW)
+    _, *lines = outcome_lines(other, TerminalReader(Words("en"), "America/New_York", NOW))
 
     text = " ".join(" ".join(lines).split())
     assert text.startswith("Wed Jan 28, 8:30 PM. It is not the day or time that you asked for. Check whether it works")
@@ -130,7 +130,7 @@ def test_an_abbreviation_at_the_end_has_one_period() -> None:
     other_time = CallAnswer(
         outcome=Outcome.BOOKED_OTHER_TIME, appointment=LATER, submission=ASKED, respondent_phone="+14155551234"
     )
-    text = " ".join(" ".join(outcome_lines(other_time, Words("es"), timezone="UTC", now=NOW)).split())
+    text = " ".join(" ".join(outcome_lines(other_time, TerminalReader(Words("es"), "UTC", NOW))).split())
 
     assert "Pediste el miércoles 28 de enero a las 7:00 p. m. Comprueba si te va bien." in text
 
@@ -205,7 +205,7 @@ def test_a_list_that_booked_another_time_says_so_and_what_kallyai_suggests() -> 
     found = ListState(status="booked", tracking_id="t-1", until="booked", calls=[unread, call], not_called=[])
     gone_on = found.model_copy(update={"status": "done", "calls": [call, unread]})
 
-    first, sentence, *rows = plain(list_lines(found, Words("en"), timezone="America/New_York", now=NOW))
+    first, sentence, *rows = plain(list_lines(found, TerminalReader(Words("en"), "America/New_York", NOW)))
     assert first == "Booked for another time  2 of 2"
     assert " ".join(sentence.split()) == (
         "It is not the day or time that you asked for. Check whether it works for you. Nobody else is called."
@@ -217,9 +217,9 @@ def test_a_list_that_booked_another_time_says_so_and_what_kallyai_suggests() -> 
         '     KallyAI suggests: "Pay a $50 deposit"',
     ]
     assert rows[4] == "  * Whether it booked something: `kallyai-mcp show` looks it up."
-    spanish = plain(list_lines(found, Words("es"), timezone="America/New_York", now=NOW))
+    spanish = plain(list_lines(found, TerminalReader(Words("es"), "America/New_York", NOW)))
     assert "  2. Second  Reservado para otro momento, el miércoles 28 de enero a las 20:30" in spanish
-    after = " ".join(plain(list_lines(gone_on, Words("en"), timezone="UTC", now=NOW))[1].split())
+    after = " ".join(plain(list_lines(gone_on, TerminalReader(Words("en"), "UTC", NOW)))[1].split())
     assert after == "Nobody is left to call."
 
 
@@ -227,9 +227,9 @@ def test_a_row_says_when_the_appointment_is(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setenv("COLUMNS", "200")
     other = CallAnswer(outcome=Outcome.BOOKED_OTHER_TIME, appointment=LATER, highlights="Ask for Marco", call_id="c-1")
 
-    (row,) = plain(call_rows([other], Words("en"), timezone="America/New_York", now=NOW))
+    (row,) = plain(call_rows([other], TerminalReader(Words("en"), "America/New_York", NOW)))
     monkeypatch.setenv("COLUMNS", "60")
-    _, below = plain(call_rows([other], Words("en"), timezone="America/New_York", now=NOW))
+    _, below = plain(call_rows([other], TerminalReader(Words("en"), "America/New_York", NOW)))
 
     assert row.endswith("  c-1  Wed Jan 28, 8:30 PM. Ask for Marco")
     assert below == "  c-1  Wed Jan 28, 8:30 PM. Ask for Marco"
