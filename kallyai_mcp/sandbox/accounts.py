@@ -17,12 +17,30 @@ SCOPES: dict[str, str] = {
 }
 """Descriptions by scope: the reference's "Scopes" table."""
 
+SCOPES_ES = {
+    "calls:read": "Leer el historial y los detalles de las llamadas",
+    "calls:write": "Hacer llamadas telefónicas",
+    "sessions:read": "Leer el estado de la sesión",
+    "sessions:write": "Actualizar el estado de la sesión",
+    "subscription:read": "Leer el estado de la suscripción",
+    "billing:manage": "Acceder al portal de facturación",
+    "transcripts:read": "Leer las transcripciones de las llamadas",
+    "recordings:read": "Acceder a las grabaciones de las llamadas",
+}
+
+
+def scopes_in(language: str) -> dict[str, str]:
+    """Return the descriptions by scope in `en` or `es`."""
+    return SCOPES_ES if language == "es" else SCOPES
+
 
 @dataclass(frozen=True)
 class Account:
     """One account of the sandbox.
 
     Attributes:
+        description: The state that it shows.
+        spanish: The same in Spanish.
         minutes_used_before: Minutes counted as used at the start of every period.
         calls_used_before: Calls counted as used at the start of every period.
         regions: ISO 3166 codes of the countries the account may call; None means every supported country.
@@ -31,6 +49,7 @@ class Account:
     id: str
     email: str
     description: str
+    spanish: str
     plan_type: str
     period: str
     minutes_allocated: int
@@ -45,16 +64,19 @@ class Account:
 ACCOUNTS: dict[str, Account] = {
     account.id: account
     for account in (
-        Account("acct-personal", "personal@sandbox.test", "A personal plan with minutes to spare", "personal",
-                "monthly", 210, 35, 45, 8),
-        Account("acct-business", "business@sandbox.test", "A business plan with plenty of everything", "business",
-                "yearly", 6000, 1000),
-        Account("acct-trial", "trial@sandbox.test", "A trial with few minutes left", "trial", "monthly", 30, 5, 25, 3,
+        Account("acct-personal", "personal@sandbox.test", "A personal plan with minutes to spare",
+                "Un plan personal con minutos de sobra", "personal", "monthly", 210, 35, 45, 8),
+        Account("acct-business", "business@sandbox.test", "A business plan with plenty of everything",
+                "Un plan de empresa con minutos y llamadas de sobra", "business", "yearly", 6000, 1000),
+        Account("acct-trial", "trial@sandbox.test", "A trial with few minutes left",
+                "Una prueba a la que le quedan pocos minutos", "trial", "monthly", 30, 5, 25, 3,
                 has_active_subscription=False, subscription_status="trialing"),
-        Account("acct-empty", "empty@sandbox.test", "A trial that is used up: every call is refused with 402", "trial",
-                "monthly", 30, 5, 30, 5, has_active_subscription=False, subscription_status="trialing"),
-        Account("acct-us-only", "us-only@sandbox.test", "May call the United States and Canada only", "personal",
-                "monthly", 210, 35, regions=frozenset({"US", "CA"})),
+        Account("acct-empty", "empty@sandbox.test", "A trial that is used up: every call is refused with 402",
+                "Una prueba agotada: cada llamada se rechaza con 402", "trial", "monthly", 30, 5, 30, 5,
+                has_active_subscription=False, subscription_status="trialing"),
+        Account("acct-us-only", "us-only@sandbox.test", "May call the United States and Canada only",
+                "Solo puede llamar a Estados Unidos y Canadá", "personal", "monthly", 210, 35,
+                regions=frozenset({"US", "CA"})),
     )
 }  # fmt: skip
 """Accounts by id. The embedded sandbox is signed in as `acct-personal`."""

@@ -9,8 +9,8 @@ from fastapi.responses import HTMLResponse
 from kallyai_mcp.sandbox import page_rendering, quota
 from kallyai_mcp.sandbox.accounts import ACCOUNTS, Account
 from kallyai_mcp.sandbox.auth.signing_keys import get_key, verify_jwt
-from kallyai_mcp.sandbox.auth.text import preferred_language
 from kallyai_mcp.sandbox.errors import ApiError
+from kallyai_mcp.sandbox.page_rendering import PageLanguage
 from kallyai_mcp.sandbox.state import Sandbox, SandboxDep
 
 router = APIRouter(include_in_schema=False)
@@ -60,12 +60,11 @@ class _Meter:
 
 
 @router.get("/_sandbox/billing/{session}")
-async def billing_page(session: str, request: Request, sandbox: SandboxDep) -> HTMLResponse:
+async def billing_page(session: str, language: PageLanguage, sandbox: SandboxDep) -> HTMLResponse:
     """Show the account's plan and usage, in English or Spanish."""
     account = _account_of(sandbox, session)
     with sandbox.store.transaction() as db:
         usage = quota.usage(db, account, sandbox.clock.now())
-    language = preferred_language(request.headers.get("accept-language"))
     text = _TEXTS[language]
     return page_rendering.render(
         "billing.html",

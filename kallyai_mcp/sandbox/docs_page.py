@@ -8,9 +8,9 @@ from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse
 
 from kallyai_mcp.sandbox import page_rendering, validation
-from kallyai_mcp.sandbox.accounts import ACCOUNTS
-from kallyai_mcp.sandbox.auth.text import TEXTS, Language, preferred_language
+from kallyai_mcp.sandbox.accounts import ACCOUNTS, scopes_in
 from kallyai_mcp.sandbox.faults import KINDS
+from kallyai_mcp.sandbox.page_rendering import Language, PageLanguage
 from kallyai_mcp.sandbox.reference_notes import BEYOND_THE_REFERENCE
 from kallyai_mcp.sandbox.simulator.numbers import as_rows
 
@@ -75,7 +75,7 @@ def types(schema: dict[str, Any], language: Language) -> tuple[Type, ...]:
     if alternatives := schema.get("anyOf") or schema.get("allOf"):
         return tuple(found for alternative in alternatives for found in types(alternative, language))
     if "enum" in schema:
-        return tuple(Type(f"“{value}”") for value in schema["enum"])
+        return tuple(Type(f"`{value}`") for value in schema["enum"])
     if schema.get("type") == "array":
         items = types(schema.get("items", {}), language)
         return tuple(Type(words["items"].format(item.text), item.schema) for item in items)
@@ -133,10 +133,9 @@ def schemas(document: dict[str, Any], language: Language) -> Iterator[tuple[str,
 
 
 @router.get("/docs")
-async def docs_page(request: Request) -> HTMLResponse:
+async def docs_page(request: Request, language: PageLanguage) -> HTMLResponse:
     """Show the endpoints, the schemas, the rules, the test numbers, the accounts, and the faults."""
     document = request.app.openapi()
-    language = preferred_language(request.headers.get("accept-language"))
     return page_rendering.render(
         "docs.html",
         language=language,
@@ -145,8 +144,7 @@ async def docs_page(request: Request) -> HTMLResponse:
         schemas=list(schemas(document, language)),
         numbers=as_rows(language),
         accounts=ACCOUNTS.values(),
-        descriptions=TEXTS[language].accounts,
-        scopes=TEXTS[language].scopes,
+        scopes=scopes_in(language),
         call_rules=validation.CALL_RULES[language],
         languages=validation.SUPPORTED_LANGUAGES,
         countries=sorted(validation.SUPPORTED_COUNTRIES),
@@ -157,14 +155,12 @@ async def docs_page(request: Request) -> HTMLResponse:
 
 
 @router.get("/")
-async def index_page(request: Request) -> HTMLResponse:
+async def index_page(request: Request, language: PageLanguage) -> HTMLResponse:
     """Show the sandbox's URL, the accounts, and the test numbers."""
-    language = preferred_language(request.headers.get("accept-language"))
-    descriptions = TEXTS[language].accounts
     return page_rendering.render(
         "index.html",
         language=language,
         base_url=str(request.base_url),
         numbers=as_rows(language),
-        accounts=[(account.email, descriptions.get(id_, account.description)) for id_, account in ACCOUNTS.items()],
+        accounts=ACCOUNTS.values(),
     )

@@ -1,20 +1,23 @@
-"""Renders the sandbox's home, documentation, billing, and play pages: no resources of other servers."""
+"""Renders the sandbox's pages in English or Spanish: no resources of other servers."""
 
+from collections.abc import Mapping
 from datetime import datetime
 from functools import cache
 from importlib.resources import files
-from typing import Any
+from typing import Annotated, Any, Literal
 
 import jinja2
 from babel.dates import format_date
 from babel.numbers import format_decimal
-from fastapi import APIRouter
+from fastapi import APIRouter, Depends, Request
 from fastapi.responses import HTMLResponse, Response
 from markupsafe import Markup, escape
 
 router = APIRouter(include_in_schema=False)
 
-_HEADERS = {
+Language = Literal["en", "es"]
+
+HEADERS = {
     "Content-Security-Policy": "default-src 'none'; style-src 'self'; img-src data:; base-uri 'none'; "
     "form-action 'none'; frame-ancestors 'none'",
     "X-Content-Type-Options": "nosniff",
@@ -45,13 +48,41 @@ def _environment() -> jinja2.Environment:
     return environment
 
 
-def render(template: str, *, language: str = "en", scripts: bool = False, **values: Any) -> HTMLResponse:
+def preferred_language(request: Request) -> Language:
+    """Return the pages' language for a request's `Accept-Language` (RFC 9110, section 12.5.4); English by default."""
+    accepted: list[tuple[float, Language]] = [(0.0, "en")]
+    for choice in request.headers.get("accept-language", "").split(","):
+        tag, _, weight = choice.partition(";")
+        language = tag.strip().lower().split("-")[0]
+        if language in ("en", "es"):
+            accepted.append((_weight(weight), "es" if language == "es" else "en"))
+    return max(accepted, key=lambda choice: choice[0])[1]  # the first of those with the same weight
+
+
+def _weight(parameter: str) -> float:
+    name, _, value = parameter.partition("=")
+    if name.strip().lower() != "q":
+        return 1.0
+    try:
+        return min(float(value), 1.0)
+    except ValueError:
+        return 0.0
+
+
+PageLanguage = Annotated[Language, Depends(preferred_language)]
+"""A FastAPI dependency: the language of the page that is asked for."""
+
+
+def render(
+    template: str, *, language: Language, status: int = 200, headers: Mapping[str, str] = {}, **values: Any
+) -> HTMLResponse:
     """Return a page from `sandbox/templates`.
 
     Args:
         template: The file's name.
         language: The page's language.
-        scripts: The page has a script, which sends requests to the sandbox.
+        status: The HTTP status.
+        headers: Headers in place of those that the sandbox's pages have.
         values: The template's variables; all are escaped. Templates have `t(english, spanish)`, too.
     """
 
@@ -60,10 +91,7 @@ def render(template: str, *, language: str = "en", scripts: bool = False, **valu
 
     sandbox = t("Sandbox", "Entorno de pruebas")
     page = _environment().get_template(template).render(language=language, t=t, sandbox=sandbox, **values)
-    headers = _HEADERS | {"Content-Language": language}
-    if scripts:
-        headers["Content-Security-Policy"] += "; script-src 'self'; connect-src 'self'"
-    return HTMLResponse(page, headers=headers)
+    return HTMLResponse(page, status, {**HEADERS, "Content-Language": language, **headers})
 
 
 def day(moment: datetime, language: str) -> str:

@@ -1,20 +1,20 @@
 """`/_sandbox/play`: the page on which a person plays the callee, by the endpoints of `play_endpoints`."""
 
-from fastapi import APIRouter, Depends, Request
+from fastapi import APIRouter, Depends
 from fastapi.responses import HTMLResponse, Response
 
 from kallyai_mcp.sandbox import page_rendering
-from kallyai_mcp.sandbox.auth.text import preferred_language
 from kallyai_mcp.sandbox.local_access import only_from_this_machine
+from kallyai_mcp.sandbox.page_rendering import PageLanguage
 
 router = APIRouter(include_in_schema=False, dependencies=[Depends(only_from_this_machine)])
 
 
 @router.get("/_sandbox/play")
-async def play_page(request: Request) -> HTMLResponse:
+async def play_page(language: PageLanguage) -> HTMLResponse:
     """Serve the page in the browser's language."""
-    language = preferred_language(request.headers.get("accept-language"))
-    return page_rendering.render("play.html", language=language, scripts=True)
+    policy = page_rendering.HEADERS["Content-Security-Policy"] + "; script-src 'self'; connect-src 'self'"
+    return page_rendering.render("play.html", language=language, headers={"Content-Security-Policy": policy})
 
 
 @router.get("/_sandbox/play.js")

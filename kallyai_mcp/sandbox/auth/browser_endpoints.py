@@ -15,7 +15,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from fastapi.routing import APIRoute
 
-from kallyai_mcp.sandbox.accounts import ACCOUNTS, SCOPES, Provider
+from kallyai_mcp.sandbox.accounts import ACCOUNTS, SCOPES, Provider, scopes_in
 from kallyai_mcp.sandbox.auth.authorization_codes import issue_code
 from kallyai_mcp.sandbox.auth.authorization_request import (
     BROWSER_COOKIE,
@@ -29,6 +29,7 @@ from kallyai_mcp.sandbox.auth.context import NO_STORE, Sandbox, SandboxState, au
 from kallyai_mcp.sandbox.auth.pages import error_page, page
 from kallyai_mcp.sandbox.auth.token_responses import issue_tokens
 from kallyai_mcp.sandbox.errors import ApiError, validation_reason
+from kallyai_mcp.sandbox.page_rendering import preferred_language
 
 
 class _PageRoute(APIRoute):
@@ -176,6 +177,7 @@ def consent_page(
     authorization = decode_request(sandbox, request_token, browser)
     if authorization is None or authorization.client_id is None or authorization.account_id is None:
         return _expired(request)
+    scopes = scopes_in(preferred_language(request))
     return page(
         request,
         "consent.html",
@@ -183,7 +185,7 @@ def consent_page(
         request_token=request_token,
         client=CLIENTS[authorization.client_id].name,
         email=ACCOUNTS[authorization.account_id].email,
-        scopes=authorization.scopes,
+        scopes={scope: scopes[scope] for scope in authorization.scopes},
     )
 
 

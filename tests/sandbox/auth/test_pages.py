@@ -8,8 +8,7 @@ from html.parser import HTMLParser
 import httpx
 import pytest
 
-from kallyai_mcp.sandbox.accounts import ACCOUNTS, SCOPES
-from kallyai_mcp.sandbox.auth.text import TEXTS
+from kallyai_mcp.sandbox.accounts import ACCOUNTS, SCOPES, SCOPES_ES
 from tests.sandbox.auth.requests import LOOPBACK, SCRIPT, consent_page, request_token_in
 
 CLI = {"redirect_uri": "http://localhost:9999", "state": SCRIPT}
@@ -61,10 +60,13 @@ async def test_no_page_shows_request_parameters(client: httpx.AsyncClient) -> No
 
 
 async def test_every_page_says_that_it_is_the_sandbox(client: httpx.AsyncClient) -> None:
-    for language, words in TEXTS.items():
+    for language, name_of_it, notice in (
+        ("en", "Sandbox", "This is the KallyAI sandbox on your own machine."),
+        ("es", "Entorno de pruebas", "Este es el entorno de pruebas de KallyAI en tu propio equipo."),
+    ):
         for name, page in (await all_pages(client, language)).items():
-            assert words.notice in page.text, (language, name)
-            assert words.sandbox in page.text, (language, name)
+            assert notice in page.text, (language, name)
+            assert f'<span class="badge">{name_of_it}</span>' in page.text, (language, name)
 
 
 @pytest.mark.parametrize(
@@ -98,9 +100,8 @@ async def test_a_browser_without_a_preference_gets_english(client: httpx.AsyncCl
 
 
 def test_spanish_has_texts_for_every_account_and_scope() -> None:
-    assert TEXTS["es"].accounts.keys() == ACCOUNTS.keys()
-    assert TEXTS["es"].scopes.keys() == SCOPES.keys()
-    assert TEXTS["es"].errors.keys() == TEXTS["en"].errors.keys()
+    assert all(account.spanish not in ("", account.description) for account in ACCOUNTS.values())
+    assert SCOPES_ES.keys() == SCOPES.keys()
 
 
 async def test_the_spanish_pages_are_spanish_throughout(client: httpx.AsyncClient) -> None:
