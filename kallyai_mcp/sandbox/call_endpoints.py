@@ -21,11 +21,12 @@ from kallyai_mcp.sandbox.schemas import (
     CallResponse,
     ListedCall,
     ListedSubmission,
+    RefusedCall,
     Transcript,
     errors,
 )
 from kallyai_mcp.sandbox.simulator.scenario import Words
-from kallyai_mcp.sandbox.state import RefusedCall, Sandbox, SandboxDep
+from kallyai_mcp.sandbox.state import Sandbox, SandboxDep
 
 _STATUS_ES = {
     "success": "completada",
@@ -69,7 +70,7 @@ def _listed(call: Call, now: datetime) -> ListedCall:
 def _find(sandbox: Sandbox, account: Account, call_id: str) -> Call:
     with sandbox.store.transaction() as db:
         call = call_table.by_id(db, account.id, call_id)
-    if call is None or (sandbox.faults.list_only_ended and not call.has_ended(sandbox.clock.now())):
+    if call is None or (sandbox.faults.plan.list_only_ended and not call.has_ended(sandbox.clock.now())):
         raise ApiError(404, "call_not_found", "There is no such call", "Your account has no call with this id")
     return call
 
@@ -88,9 +89,6 @@ async def _end_of(sandbox: Sandbox, call: Call) -> Call:
 @router.post(
     "",
     status_code=201,
-    summary="Create Call",
-    description="Places a call and answers when it has ended. Needs the scope `calls:write`. The same Idempotency-Key "
-    "with the same body is the same call, also while it is in progress.",
     response_description="The call has ended; `status` says how",
     responses=errors(400, 401, 402, 403, 409, 422, 429, 503),
 )
@@ -107,15 +105,24 @@ async def create_call(
         ),
     ] = None,
 ) -> CallResponse:
-    """Place a call, wait until it has ended, and return its outcome."""
+    """Places a call and answers when it has ended.
+
+    Needs the scope `calls:write`. The same Idempotency-Key with the same body is the same call, also while it is in
+    progress.
+    """
     number = body.submission.respondent_phone
     try:
         placed = place(sandbox, account, body, idempotency_key, request.state.client_id)
     except ApiError as error:
         sandbox.report(Words(en=f"{number}  refused: {error.code}", es=f"{number}  rechazada: {error.code}"))
-        submission = body.submission.model_dump(mode="json", exclude_none=True)
-        reason = error.reason or error.message
-        sandbox.refused.append(RefusedCall(number, error.code, reason, sandbox.clock.now(), submission))
+        refused = RefusedCall(
+            respondent_phone=number,
+            code=error.code,
+            reason=error.reason or error.message,
+            at=sandbox.clock.now(),
+            submission=body.submission.model_dump(mode="json", exclude_none=True),
+        )
+        sandbox.refused.append(refused)
         raise
     call = placed.call
     sandbox.report(Words(en=f"{number}  calling", es=f"{number}  llamando"))
@@ -127,12 +134,7 @@ async def create_call(
 
 
 @router.get(
-    "",
-    summary="List Calls",
-    description="The account's calls, newest first. Needs the scope `calls:read`.",
-    response_model_exclude_none=True,
-    response_description="One page of them",
-    responses=errors(400, 401, 403),
+    "", response_model_exclude_none=True, response_description="One page of them", responses=errors(400, 401, 403)
 )
 async def list_calls(
     account: Reader,
@@ -140,37 +142,34 @@ async def list_calls(
     limit: Annotated[int, Query(ge=1, le=200, description="Max results")] = 50,
     offset: Annotated[int, Query(ge=0, le=_LARGEST_OFFSET, description="Pagination offset")] = 0,
 ) -> CallList:
-    """Return one page of the account's calls."""
+    """The account's calls, newest first.
+
+    Needs the scope `calls:read`.
+    """
     now = sandbox.clock.now()
-    ended_by = now if sandbox.faults.list_only_ended else None
+    ended_by = now if sandbox.faults.plan.list_only_ended else None
     with sandbox.store.transaction() as db:
         calls, total = call_table.page(db, account.id, limit=limit, offset=offset, ended_by=ended_by)
     return CallList(calls=[_listed(call, now) for call in calls], total=total)
 
 
-@router.get(
-    "/{call_id}",
-    summary="Get Call Details",
-    description="One call; `in_progress` until it has ended. Needs the scope `calls:read`.",
-    response_description="The call in its current state",
-    responses=errors(401, 403, 404),
-)
-async def get_call(call_id: str, account: Reader, sandbox: SandboxDep) -> CallResponse:
-    """Return one call in its current state."""
+@router.get("/{call_id}", response_description="The call in its current state", responses=errors(401, 403, 404))
+async def get_call_details(call_id: str, account: Reader, sandbox: SandboxDep) -> CallResponse:
+    """One call; `in_progress` until it has ended.
+
+    Needs the scope `calls:read`.
+    """
     return _response(_find(sandbox, account, call_id), sandbox.clock.now())
 
 
-@router.get(
-    "/{call_id}/transcript",
-    summary="Get Transcript",
-    description="Who said what, after the call has ended. Needs the scope `transcripts:read`.",
-    response_description="The whole conversation",
-    responses=errors(401, 403, 404),
-)
+@router.get("/{call_id}/transcript", response_description="The whole conversation", responses=errors(401, 403, 404))
 async def get_transcript(
     call_id: str, account: Annotated[Account, Depends(require("transcripts:read"))], sandbox: SandboxDep
 ) -> Transcript:
-    """Return the conversation of a call that has ended."""
+    """Who said what, after the call has ended.
+
+    Needs the scope `transcripts:read`.
+    """
     call = _find(sandbox, account, call_id)
     if not call.has_ended(sandbox.clock.now()):
         raise ApiError(404, "transcript_not_found", "There is no transcript yet", "The call is still in progress")
@@ -184,15 +183,12 @@ _CALENDAR: dict[int | str, dict[str, Any]] = {
 }
 
 
-@router.get(
-    "/{call_id}/calendar.ics",
-    summary="Get Calendar Event",
-    description="The agreed appointment, as iCalendar (RFC 5545). Needs the scope `calls:read`.",
-    response_class=Response,
-    responses=_CALENDAR | errors(401, 403, 404),
-)
+@router.get("/{call_id}/calendar.ics", response_class=Response, responses=_CALENDAR | errors(401, 403, 404))
 async def get_calendar_event(call_id: str, account: Reader, sandbox: SandboxDep) -> Response:
-    """Return the calendar file of a call that has ended with an appointment."""
+    """The agreed appointment, as iCalendar (RFC 5545).
+
+    Needs the scope `calls:read`.
+    """
     call = _find(sandbox, account, call_id)
     if not call.has_ended(sandbox.clock.now()):
         raise ApiError(404, "not_found", "There is no calendar event yet", "The call is still in progress")

@@ -66,7 +66,7 @@ def place(
     if key is None and client_id is not None:
         key = uuid.uuid5(_KEY_NAMESPACE, f"{client_id} {fingerprint}")
         key_lifetime = _GENERATED_KEY_LIFETIME
-    if sandbox.faults.forget_key_when_ended:
+    if sandbox.faults.plan.forget_key_when_ended:
         key_lifetime = timedelta()
     with sandbox.store.transaction() as db:
         now = sandbox.clock.now()

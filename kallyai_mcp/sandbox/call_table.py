@@ -90,6 +90,16 @@ def _moment(micros: int) -> datetime:
     return _EPOCH + timedelta(microseconds=micros)
 
 
+def _row(call: Call) -> dict[str, Any]:
+    """The row of a call by column, in the order of the table; the reverse of `read`."""
+    values = dict(vars(call))
+    for name in ("started_at", "ends_at"):
+        values[name] = _micros(values[name])
+    for name in ("transcript", "submission"):
+        values[name] = None if values[name] is None else json.dumps(values[name])
+    return values
+
+
 def read(row: sqlite3.Row | dict[str, Any]) -> Call:
     """Return the call of a row of `calls`."""
     values = dict(row)
@@ -106,40 +116,17 @@ def add(db: sqlite3.Connection, call: Call) -> None:
     Raises:
         sqlite3.IntegrityError: The account has used this Idempotency-Key before.
     """
-    db.execute(
-        "INSERT INTO calls VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-        (
-            call.call_id,
-            call.account_id,
-            call.idempotency_key,
-            call.fingerprint,
-            _micros(call.started_at),
-            _micros(call.ends_at),
-            *_outcome(call),
-            json.dumps(call.submission),
-        ),
-    )
+    row = _row(call)
+    db.execute(f"INSERT INTO calls VALUES ({', '.join(f':{column}' for column in row)})", row)  # noqa: S608 - our names
 
 
 def change_outcome(db: sqlite3.Connection, call: Call) -> None:
     """Write the end and the outcome of a call again."""
     db.execute(
-        "UPDATE calls SET ends_at = ?, status = ?, highlights = ?, next_steps = ?, duration_seconds = ?, tenths = ?,"
-        " transcript = ?, calendar = ? WHERE call_id = ?",
-        (_micros(call.ends_at), *_outcome(call), call.call_id),
-    )
-
-
-def _outcome(call: Call) -> tuple[object, ...]:
-    """The columns from `status` to `calendar`, in the order of the table."""
-    return (
-        call.status,
-        call.highlights,
-        call.next_steps,
-        call.duration_seconds,
-        call.tenths,
-        None if call.transcript is None else json.dumps(call.transcript),
-        call.calendar,
+        "UPDATE calls SET ends_at = :ends_at, status = :status, highlights = :highlights, next_steps = :next_steps,"
+        " duration_seconds = :duration_seconds, tenths = :tenths, transcript = :transcript, calendar = :calendar"
+        " WHERE call_id = :call_id",
+        _row(call),
     )
 
 

@@ -13,7 +13,7 @@ from kallyai_mcp.sandbox.call_table import IN_PROGRESS
 from kallyai_mcp.sandbox.errors import ApiError
 from kallyai_mcp.sandbox.faults import FaultPlan, FaultState
 from kallyai_mcp.sandbox.local_access import REMOTE_CLIENT, only_from_this_machine
-from kallyai_mcp.sandbox.schemas import Status, TranscriptEntry, errors
+from kallyai_mcp.sandbox.schemas import RefusedCall, Status, TranscriptEntry, errors
 from kallyai_mcp.sandbox.simulator.scenario import E164, LineScript
 from kallyai_mcp.sandbox.simulator.scenario_file import ScenarioFile
 from kallyai_mcp.sandbox.state import SandboxDep
@@ -41,21 +41,11 @@ class PlacedCall(BaseModel):
     transcript: list[TranscriptEntry] | None
 
 
-class RefusedCallView(BaseModel):
-    """One call that was asked for and not placed."""
-
-    respondent_phone: str | None
-    code: str = Field(description="The code of the error")
-    reason: str = Field(description="Why it was refused, for people")
-    at: datetime
-    submission: dict[str, Any]
-
-
 class PlacedCalls(BaseModel):
     """The calls of all accounts, oldest first."""
 
     calls: list[PlacedCall]
-    refused: list[RefusedCallView] = Field(description="The newest 1,000 calls that were refused, oldest first")
+    refused: list[RefusedCall] = Field(description="The newest 1,000 calls that were refused, oldest first")
 
 
 class AccountChoice(BaseModel):
@@ -76,53 +66,35 @@ class AccountChoice(BaseModel):
         return scopes
 
 
-@router.put(
-    "/faults",
-    summary="Set Faults",
-    description="Replaces all faults, and sets their counters to 0. Faults are stored in the memory of this process. A "
-    "fault that happens after a call is placed, or in the middle of a response, skips requests that the sandbox "
-    "refuses. Loopback clients only; no token.",
-    response_description="The faults that are set now",
-    responses=errors(400),
-)
-async def put_faults(plan: FaultPlan, sandbox: SandboxDep) -> FaultState:
-    """Replace all faults."""
+@router.put("/faults", response_description="The faults that are set now", responses=errors(400))
+async def set_faults(plan: FaultPlan, sandbox: SandboxDep) -> FaultState:
+    """Replaces all faults, and sets their counters to 0.
+
+    Faults are stored in the memory of this process. A fault that happens after a call is placed, or in the middle of a
+    response, skips requests that the sandbox refuses.
+    """
     sandbox.faults.replace(plan)
     return sandbox.faults.state()
 
 
-@router.get(
-    "/faults",
-    summary="Get Faults",
-    description="The faults that are left, and how often each kind has happened. Loopback clients only; no token.",
-    response_description="The current state",
-)
+@router.get("/faults", response_description="The current state")
 async def get_faults(sandbox: SandboxDep) -> FaultState:
-    """Return the faults that are left, and how often each kind has happened."""
+    """The faults that are left, and how often each kind has happened."""
     return sandbox.faults.state()
 
 
-@router.delete(
-    "/faults",
-    status_code=204,
-    summary="Clear Faults",
-    description="Removes all faults and counters. Loopback clients only; no token.",
-    response_description="No fault is set",
-)
-async def delete_faults(sandbox: SandboxDep) -> None:
-    """Remove all faults and counters."""
+@router.delete("/faults", status_code=204, response_description="No fault is set")
+async def clear_faults(sandbox: SandboxDep) -> None:
+    """Removes all faults and counters."""
     sandbox.faults.replace(FaultPlan())
 
 
-@router.get(
-    "/calls",
-    summary="Get Placed Calls",
-    description="Every placed call of every account, oldest first, whatever a client was told. No fault changes this "
-    "list. Loopback clients only; no token.",
-    response_description="All calls",
-)
+@router.get("/calls", response_description="All calls")
 async def get_placed_calls(sandbox: SandboxDep) -> PlacedCalls:
-    """Return every placed call of every account."""
+    """Every placed call of every account, oldest first, whatever a client was told.
+
+    No fault changes this list.
+    """
     with sandbox.store.transaction() as db:
         calls = call_table.all_calls(db)
     now = sandbox.clock.now()
@@ -145,29 +117,13 @@ async def get_placed_calls(sandbox: SandboxDep) -> PlacedCalls:
             )
             for call in calls
         ],
-        refused=[
-            RefusedCallView(
-                respondent_phone=each.number,
-                code=each.code,
-                reason=each.reason,
-                at=each.at,
-                submission=each.submission,
-            )
-            for each in sandbox.refused
-        ],
+        refused=list(sandbox.refused),
     )
 
 
-@router.delete(
-    "/calls",
-    status_code=204,
-    summary="Delete All Calls",
-    description="Deletes the calls of all accounts, so that the next test begins with none. Loopback clients only; no "
-    "token.",
-    response_description="There are no calls",
-)
-async def delete_calls(sandbox: SandboxDep) -> None:
-    """Delete the calls of all accounts."""
+@router.delete("/calls", status_code=204, response_description="There are no calls")
+async def delete_all_calls(sandbox: SandboxDep) -> None:
+    """Deletes the calls of all accounts, so that the next test begins with none."""
     with sandbox.store.transaction() as db:
         played = played_call_table.clear(db)
         call_table.clear(db)
@@ -176,68 +132,42 @@ async def delete_calls(sandbox: SandboxDep) -> None:
     sandbox.refused.clear()
 
 
-@router.post(
-    "/sign-in",
-    summary="Sign In",
-    description="Signs an account in without a browser. Loopback clients only; no token.",
-    response_description="An access token and a refresh token",
-    responses=errors(400),
-)
+@router.post("/sign-in", response_description="An access token and a refresh token", responses=errors(400))
 async def sign_in(choice: AccountChoice, sandbox: SandboxDep) -> TokenResponse:
-    """Return the tokens of an account."""
+    """Signs an account in without a browser."""
     try:
         return TokenResponse.model_validate(sandbox.issue_tokens(choice.account_id, sorted(choice.scopes)))
     except ValueError as error:
         raise ApiError(400, "validation_error", "The request is not valid", f"account_id: {error}") from None
 
 
-@router.get(
-    "/scenarios/schema",
-    summary="Get Schema of Scenario Files",
-    description="The JSON schema of the TOML files that `--scenarios` takes. Loopback clients only; no token.",
-    response_description="A JSON schema",
-)
+@router.get("/scenarios/schema", summary="Get Schema of Scenario Files", response_description="A JSON schema")
 async def get_scenario_schema() -> dict[str, Any]:
-    """Return the JSON schema of scenario files."""
+    """The JSON schema of the TOML files that `--scenarios` takes."""
     return ScenarioFile.model_json_schema()
 
 
 @router.put(
-    "/line/{number}",
-    summary="Set Line",
-    description="Says what happens in calls to this number, from the next one on. It is stored in the memory of this "
-    "process. Loopback clients only; no token.",
-    response_description="What happens now",
-    response_model_exclude_unset=True,
-    responses=errors(400),
+    "/line/{number}", response_description="What happens now", response_model_exclude_unset=True, responses=errors(400)
 )
-async def put_line(number: LineNumber, script: LineScript, sandbox: SandboxDep) -> LineScript:
-    """Say what happens on a line."""
+async def set_line(number: LineNumber, script: LineScript, sandbox: SandboxDep) -> LineScript:
+    """Says what happens in calls to this number, from the next one on.
+
+    It is stored in the memory of this process.
+    """
     sandbox.lines.set(number, script)
     return script
 
 
 @router.get(
-    "/line/{number}",
-    summary="Get Line",
-    description="What happens in calls to this number. Loopback clients only; no token.",
-    response_description="What happens now",
-    response_model_exclude_unset=True,
-    responses=errors(400),
+    "/line/{number}", response_description="What happens now", response_model_exclude_unset=True, responses=errors(400)
 )
 async def get_line(number: LineNumber, sandbox: SandboxDep) -> LineScript:
-    """Return what happens on a line."""
+    """What happens in calls to this number."""
     return sandbox.lines.of(number)
 
 
-@router.delete(
-    "/line/{number}",
-    status_code=204,
-    summary="Reset Line",
-    description="Sets a line back to what it was when the sandbox started. Loopback clients only; no token.",
-    response_description="The line is as it was",
-    responses=errors(400),
-)
-async def delete_line(number: LineNumber, sandbox: SandboxDep) -> None:
-    """Set a line back."""
+@router.delete("/line/{number}", status_code=204, response_description="The line is as it was", responses=errors(400))
+async def reset_line(number: LineNumber, sandbox: SandboxDep) -> None:
+    """Sets a line back to what it was when the sandbox started."""
     sandbox.lines.reset(number)

@@ -55,11 +55,6 @@ def _respond(error: ApiError) -> JSONResponse:
     return JSONResponse(error_body(error), status_code=error.status, headers=error.headers)
 
 
-async def _on_api_error(_: Request, exc: Exception) -> JSONResponse:
-    assert isinstance(exc, ApiError)  # noqa: S101 - registered below for this class only
-    return _respond(exc)
-
-
 def validation_reason(error: RequestValidationError) -> str:
     """Return the `details.reason` of a request that is not valid: its fields, and what is wrong with each."""
     reasons = (f"{'.'.join(str(part) for part in e['loc'][1:]) or 'body'}: {e['msg']}" for e in error.errors())
@@ -67,22 +62,21 @@ def validation_reason(error: RequestValidationError) -> str:
     return "; ".join(reasons).encode("utf-8", "backslashreplace").decode("utf-8")
 
 
-async def _on_validation_error(_: Request, exc: Exception) -> JSONResponse:
-    assert isinstance(exc, RequestValidationError)  # noqa: S101 - as above
-    return _respond(ApiError(400, "validation_error", "The request is not valid", validation_reason(exc)))
-
-
-async def _on_http_error(_: Request, exc: Exception) -> JSONResponse:
-    assert isinstance(exc, HTTPException)  # noqa: S101 - as above
-    if exc.status_code == 400:  # FastAPI could not decode the body
-        return _respond(ApiError(400, "validation_error", "The request is not valid", str(exc.detail)))
-    phrase = HTTPStatus(exc.status_code).phrase
-    code = phrase.lower().replace(" ", "_")
-    return _respond(ApiError(exc.status_code, code, phrase, headers=dict(exc.headers or {})))
-
-
 def install_error_handlers(app: FastAPI) -> None:
     """Make `app` answer every error in the reference's format, including the errors of FastAPI and Starlette."""
-    app.add_exception_handler(ApiError, _on_api_error)
-    app.add_exception_handler(RequestValidationError, _on_validation_error)
-    app.add_exception_handler(HTTPException, _on_http_error)
+
+    @app.exception_handler(ApiError)
+    async def on_api_error(_: Request, error: ApiError) -> JSONResponse:
+        return _respond(error)
+
+    @app.exception_handler(RequestValidationError)
+    async def on_validation_error(_: Request, error: RequestValidationError) -> JSONResponse:
+        return _respond(ApiError(400, "validation_error", "The request is not valid", validation_reason(error)))
+
+    @app.exception_handler(HTTPException)
+    async def on_http_error(_: Request, error: HTTPException) -> JSONResponse:
+        if error.status_code == 400:  # FastAPI could not decode the body
+            return _respond(ApiError(400, "validation_error", "The request is not valid", str(error.detail)))
+        phrase = HTTPStatus(error.status_code).phrase
+        code = phrase.lower().replace(" ", "_")
+        return _respond(ApiError(error.status_code, code, phrase, headers=dict(error.headers or {})))

@@ -54,9 +54,9 @@ class FaultMiddleware:
         elif active.fault.kind == "cut_mid_body":
             await self._send_half(active, scope, receive, send)
         elif active.fault.kind in KINDS_AFTER_PLACEMENT and not await self._place(scope, receive, send):
-            active.release()
+            active.left += 1
         else:
-            active.count()
+            active.happened += 1
             await self._fail(active.fault, scope, receive, send)
 
     async def _place(self, scope: Scope, receive: Receive, send: Send, *, only_if_answer_is_lost: bool = False) -> bool:
@@ -107,11 +107,11 @@ class FaultMiddleware:
         await self._app(scope, receive, collect)
         head, *parts = response
         if head["status"] >= 400:
-            active.release()
+            active.left += 1
             for message in response:
                 await send(message)
             return
-        active.count()
+        active.happened += 1
         body = b"".join(part["body"] for part in parts)
         if body:  # without a body, the head alone would be a complete response
             await send(head)

@@ -145,21 +145,12 @@ class ActiveFault:
     left: int
     happened: int = 0
 
-    def count(self) -> None:
-        """Count that the fault has happened to the request that claimed it."""
-        self.happened += 1
-
-    def release(self) -> None:
-        """Undo `take`: the fault did not apply to the request."""
-        self.left += 1
-
 
 class Faults:
     """The faults of one sandbox, for one event loop. None is set at first.
 
     Attributes:
-        list_only_ended: As in `FaultPlan`.
-        forget_key_when_ended: As in `FaultPlan`.
+        plan: What was set last.
     """
 
     def __init__(self) -> None:
@@ -167,9 +158,8 @@ class Faults:
 
     def replace(self, plan: FaultPlan) -> None:
         """Set the faults of `plan`, remove all others, and set the counters to 0."""
+        self.plan = plan
         self._active = [ActiveFault(fault, fault.times) for fault in plan.faults]
-        self.list_only_ended = plan.list_only_ended
-        self.forget_key_when_ended = plan.forget_key_when_ended
 
     def take(self, method: str, path: str) -> ActiveFault | None:
         """Return the fault for a new request, with one of its times used; None if no fault matches."""
@@ -186,7 +176,7 @@ class Faults:
         kinds = [kind for kind in get_args(Kind) if any(active.fault.kind == kind for active in self._active)]
         return FaultState(
             faults=[active.fault.model_copy(update={"times": active.left}) for active in self._active if active.left],
-            list_only_ended=self.list_only_ended,
-            forget_key_when_ended=self.forget_key_when_ended,
+            list_only_ended=self.plan.list_only_ended,
+            forget_key_when_ended=self.plan.forget_key_when_ended,
             happened={kind: sum(each.happened for each in self._active if each.fault.kind == kind) for kind in kinds},
         )

@@ -9,7 +9,7 @@ from kallyai_mcp.sandbox.errors import ApiError
 from kallyai_mcp.sandbox.schemas import ErrorResponse
 
 REMOTE_CLIENT: dict[int | str, dict[str, Any]] = {
-    403: {"model": ErrorResponse, "description": "The client is not on this machine"}
+    403: {"model": ErrorResponse, "description": "The client is not on this machine; clients on it need no token"}
 }
 """What `only_from_this_machine` adds to the documented responses of a router."""
 

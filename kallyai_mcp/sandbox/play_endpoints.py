@@ -88,15 +88,12 @@ def _step(sandbox: Sandbox, call_id: str, change: Callable[..., PlayedCall], *wh
     return _view(played, now)
 
 
-@router.get(
-    "",
-    summary="Get Calls to Play",
-    description="The calls to lines that are set to `is_played`, and what was said in them. Ask again every half second"
-    " or so. Loopback clients only; no token.",
-    response_description="The calls",
-)
+@router.get("", summary="Get Calls to Play", response_description="The calls")
 async def get_calls(sandbox: SandboxDep) -> CallsToPlay:
-    """Return the newest calls that are played."""
+    """The calls to lines that are set to `is_played`, and what was said in them.
+
+    Ask again every half second or so.
+    """
     with sandbox.store.transaction() as db:
         calls = played_call_table.newest(db, _SHOWN_CALLS)
     now = sandbox.clock.now()
@@ -104,41 +101,34 @@ async def get_calls(sandbox: SandboxDep) -> CallsToPlay:
 
 
 @router.post(
-    "/{call_id}/pick-up",
-    summary="Pick Up",
-    description="Picks up an incoming call; the body may say with which words. An incoming call that nobody picks up"
-    " in time ends with `no_answer`. Loopback clients only; no token.",
-    response_description="The call, with what the assistant says",
-    responses=errors(400, 404, 409),
+    "/{call_id}/pick-up", response_description="The call, with what the assistant says", responses=errors(400, 404, 409)
 )
 async def pick_up(call_id: str, sandbox: SandboxDep, greeting: Greeting | None = None) -> CallToPlay:
-    """Pick up an incoming call."""
+    """Picks up an incoming call; the body may say with which words.
+
+    An incoming call that nobody picks up in time ends with `no_answer`.
+    """
     return _step(sandbox, call_id, played_calls.pick_up, greeting.says if greeting is not None else None)
 
 
 @router.post(
-    "/{call_id}/turns",
-    summary="Say Something",
-    description="Adds a turn of the callee: its words, and what they do, which decides the assistant's reply:"
-    " `answers`, `asks`, `offers` another time, `agrees`, `declines`, `says_goodbye`, and so on. A call in which the"
-    " callee says nothing for 3 minutes ends. Loopback clients only; no token.",
-    response_description="The call, with the assistant's reply",
-    responses=errors(400, 404, 409),
+    "/{call_id}/turns", response_description="The call, with the assistant's reply", responses=errors(400, 404, 409)
 )
-async def say(call_id: str, turn: Turn, sandbox: SandboxDep) -> CallToPlay:
-    """Add a turn of the callee to a call in progress."""
+async def say_something(call_id: str, turn: Turn, sandbox: SandboxDep) -> CallToPlay:
+    """Adds a turn of the callee: its words, and what they do, which decides the assistant's reply.
+
+    They are `answers`, `asks`, `offers` another time, `agrees`, `declines`, `says_goodbye`, and so on. A call in which
+    the callee says nothing for 3 minutes ends.
+    """
     return _step(sandbox, call_id, played_calls.say, turn)
 
 
-@router.post(
-    "/{call_id}/hang-up",
-    summary="Hang Up",
-    description="Ends a call in progress. An incoming call ends with `busy`. Loopback clients only; no token.",
-    response_description="The call, which has ended",
-    responses=errors(404, 409),
-)
+@router.post("/{call_id}/hang-up", response_description="The call, which has ended", responses=errors(404, 409))
 async def hang_up(call_id: str, sandbox: SandboxDep) -> CallToPlay:
-    """End a call."""
+    """Ends a call in progress.
+
+    An incoming call ends with `busy`.
+    """
     return _step(sandbox, call_id, played_calls.hang_up)
 
 
@@ -148,15 +138,13 @@ _TOML: dict[int | str, dict[str, Any]] = {
 
 
 @router.get(
-    "/{call_id}/scenario.toml",
-    summary="Save as Scenario",
-    description="A scenario file with which the callee says the same again, for a call that has ended: the same request"
-    " at the same time gets the same transcript. Loopback clients only; no token.",
-    response_class=Response,
-    responses=_TOML | errors(404, 409),
+    "/{call_id}/scenario.toml", summary="Save as Scenario", response_class=Response, responses=_TOML | errors(404, 409)
 )
 async def get_scenario(call_id: str, sandbox: SandboxDep) -> Response:
-    """Return the scenario file of a call that has ended."""
+    """A scenario file with which the callee says the same again, for a call that has ended.
+
+    The same request at the same time gets the same transcript.
+    """
     with sandbox.store.transaction() as db:
         line = played_calls.line_of(db, call_id, sandbox.clock.now())
     return Response(

@@ -48,15 +48,10 @@ class PlayedCall:
 
 def _read(row: sqlite3.Row) -> PlayedCall:
     values = dict(row)
-    own = {name: values.pop(name) for name in ("number", "timezone", "is_rejected", "turns", "is_settled")}
-    return PlayedCall(
-        call=call_table.read(values),
-        number=own["number"],
-        timezone=own["timezone"],
-        is_rejected=bool(own["is_rejected"]),
-        turns=tuple(Turn.model_validate(turn) for turn in json.loads(own["turns"])),
-        is_settled=bool(own["is_settled"]),
-    )
+    number, timezone = values.pop("number"), values.pop("timezone")
+    is_rejected, is_settled = bool(values.pop("is_rejected")), bool(values.pop("is_settled"))
+    turns = tuple(Turn.model_validate(turn) for turn in json.loads(values.pop("turns")))
+    return PlayedCall(call_table.read(values), number, timezone, is_rejected, turns, is_settled)
 
 
 def add(db: sqlite3.Connection, call_id: str, number: str, timezone: str) -> None:

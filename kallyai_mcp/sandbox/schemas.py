@@ -118,6 +118,16 @@ class CallList(BaseModel):
     total: int
 
 
+class RefusedCall(BaseModel):
+    """One call that was asked for and not placed."""
+
+    respondent_phone: str | None
+    code: str = Field(description="The code of the error")
+    reason: str = Field(description="Why it was refused, for people")
+    at: datetime
+    submission: dict[str, Any]
+
+
 class TranscriptEntry(BaseModel):
     """One turn of the conversation; `timestamp` is HH:MM:SS since the call was answered."""
 

@@ -18,29 +18,11 @@ from kallyai_mcp.sandbox.errors import ApiError
 from kallyai_mcp.sandbox.faults import Faults
 from kallyai_mcp.sandbox.lines import Lines
 from kallyai_mcp.sandbox.played_call_table import PLAYED_CALLS_SCHEMA
+from kallyai_mcp.sandbox.schemas import RefusedCall
 from kallyai_mcp.sandbox.simulator.scenario import Line, LineScript, Words
 from kallyai_mcp.sandbox.store import Store
 
 _KEPT_REFUSALS = 1000
-
-
-@dataclass(frozen=True)
-class RefusedCall:
-    """A call that was asked for and not placed.
-
-    Attributes:
-        number: As it was sent; None if there was none.
-        code: The code of the error.
-        reason: Why it was refused, for people.
-        at: When it was asked for, aware.
-        submission: As it was sent.
-    """
-
-    number: str | None
-    code: str
-    reason: str
-    at: datetime
-    submission: dict[str, Any]
 
 
 @dataclass(eq=False)

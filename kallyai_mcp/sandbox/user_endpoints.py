@@ -15,15 +15,12 @@ router = APIRouter(tags=["User"])
 Subscriber = Annotated[Account, Depends(require("subscription:read"))]
 
 
-@router.get(
-    "/v1/users/me/subscription",
-    summary="Get Subscription",
-    description="The plan, and when it ends or renews. Needs the scope `subscription:read`.",
-    response_description="The subscription",
-    responses=errors(401, 403),
-)
+@router.get("/v1/users/me/subscription", response_description="The subscription", responses=errors(401, 403))
 async def get_subscription(request: Request, account: Subscriber, sandbox: SandboxDep) -> Subscription:
-    """Return the account's subscription."""
+    """The plan, and when it ends or renews.
+
+    Needs the scope `subscription:read`.
+    """
     return Subscription(
         has_active_subscription=account.has_active_subscription,
         provider="stripe",
@@ -35,29 +32,25 @@ async def get_subscription(request: Request, account: Subscriber, sandbox: Sandb
     )
 
 
-@router.get(
-    "/v1/users/me/statistics",
-    summary="Get Statistics",
-    description="Used and remaining minutes and calls; calls in progress count. Needs the scope `subscription:read`.",
-    response_description="The current period",
-    responses=errors(401, 403),
-)
+@router.get("/v1/users/me/statistics", response_description="The current period", responses=errors(401, 403))
 async def get_statistics(account: Subscriber, sandbox: SandboxDep) -> Statistics:
-    """Return the account's usage in the current period."""
+    """Used and remaining minutes and calls; calls in progress count.
+
+    Needs the scope `subscription:read`.
+    """
     with sandbox.store.transaction() as db:
         usage = quota.usage(db, account, sandbox.clock.now())
     return Statistics.model_validate(usage.statistics())
 
 
 @router.get(
-    "/v1/stripe/billing-portal",
-    summary="Get Billing Portal",
-    description="A link to the page where the plan is managed. Needs the scope `billing:manage`.",
-    response_description="The link; it works for an hour",
-    responses=errors(401, 403),
+    "/v1/stripe/billing-portal", response_description="The link; it works for an hour", responses=errors(401, 403)
 )
 async def get_billing_portal(
     request: Request, account: Annotated[Account, Depends(require("billing:manage"))], sandbox: SandboxDep
 ) -> BillingPortal:
-    """Return a link that opens the account's billing page without a token; it works for an hour."""
+    """A link to the page where the plan is managed.
+
+    Needs the scope `billing:manage`.
+    """
     return BillingPortal(url=billing_portal.portal_url(request, sandbox, account))

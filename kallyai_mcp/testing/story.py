@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from kallyai_mcp.sandbox.state import RefusedCall
+from kallyai_mcp.sandbox.schemas import RefusedCall
 from kallyai_mcp.testing.placed_call import PlacedCall
 
 
@@ -25,7 +25,7 @@ def tell(
         consent = f" Consent: {consents.get(call.call_id, 'none is recorded')}." if consents is not None else ""
         events.append((call.started_at, f"{about}. It ended with {ended}{consent}"))
     for each in refused:
-        about = f"the agent asked to call {each.number or 'no number'}{_task(each.submission)}"
+        about = f"the agent asked to call {each.respondent_phone or 'no number'}{_task(each.submission)}"
         events.append((each.at, f"{about}. It was refused: {each.code} ({each.reason})."))
     if not events:
         yield "Nothing happened: the agent did not ask for any call."
