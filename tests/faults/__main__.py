@@ -26,6 +26,7 @@ from typing import get_args
 import anyio
 
 from kallyai_mcp.sandbox.faults import Kind
+from tests import forked_python
 from tests.faults.checks import RULES
 from tests.faults.plans import WORKER_ACTIONS, Action, Plan, plans
 from tests.faults.runs import RunResult, Totals, run_all, run_with_workers
@@ -62,6 +63,7 @@ def main() -> int:
         sums = simulate(options.seed, options.runs, jobs=options.jobs or 2, is_shared=options.workers, kind=kind)
         print(f"{sums.table()}\n{time.monotonic() - began:.0f} s")
         return 1 if sums.reports else 0
+    forked_python.install()
     suite = WORKERS if options.workers else SERVERS
     began = time.monotonic()
     done = 0
