@@ -9,17 +9,16 @@ The calls come from the sandbox with a manual clock, so the characters are the s
 import argparse
 import json
 import tempfile
-from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 import anyio
 from mcp.types import Tool
 
-from kallyai_mcp.sandbox.accounts import ACCOUNTS
 from kallyai_mcp.sandbox.app import create_app
 from kallyai_mcp.sandbox.state import Sandbox
 from tests.agent import BISTRO, Agent, open_agent, settings_in
+from tests.bench.large_plan import large_plan
 from tests.bench.table import Row, Target, command
 from tests.bench.tokens import ENCODING, counted
 from tests.sandbox.manual_clock import ManualClock
@@ -91,15 +90,10 @@ async def _read(agent: Agent, clock: ManualClock, sandbox: Sandbox, longest: int
 async def read_all(longest: int = max(LISTED)) -> dict[str, str]:
     """The texts that a model reads, by description; no list of calls is longer than `longest`."""
     clock = ManualClock(NOW)
-    account = ACCOUNTS["acct-personal"]
-    ACCOUNTS["acct-personal"] = replace(account, minutes_allocated=10**6, calls_allocated=10**6)
-    try:
-        with tempfile.TemporaryDirectory() as home:
-            app = create_app(clock=clock)
-            async with open_agent(settings_in(Path(home)), mode="auto", clock=clock, app=app) as agent:
-                return await _read(agent, clock, app.state.sandbox, longest)
-    finally:
-        ACCOUNTS["acct-personal"] = account
+    with large_plan("acct-personal"), tempfile.TemporaryDirectory() as home:
+        app = create_app(clock=clock)
+        async with open_agent(settings_in(Path(home)), mode="auto", clock=clock, app=app) as agent:
+            return await _read(agent, clock, app.state.sandbox, longest)
 
 
 def rows(longest: int) -> list[Row]:

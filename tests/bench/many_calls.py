@@ -13,7 +13,7 @@ import tempfile
 import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import accumulate
 from pathlib import Path
 
@@ -25,11 +25,11 @@ from mcp.client.stdio import StdioServerParameters, stdio_client
 from mcp.client.streamable_http import streamable_http_client
 
 from kallyai_mcp.sandbox import call_table
-from kallyai_mcp.sandbox.accounts import ACCOUNTS
 from kallyai_mcp.sandbox.app import create_app
 from kallyai_mcp.sandbox.serve import running
 from kallyai_mcp.sandbox.state import Sandbox
 from tests.agent import Agent, Answer
+from tests.bench.large_plan import large_plan
 from tests.bench.servers import free_ports, memory, serving
 from tests.bench.table import Row, Target, command
 from tests.processes import COMMAND, environment
@@ -189,7 +189,6 @@ async def _place_all(server: _Server, sandbox: Sandbox, calls: int) -> _Result:
 
 
 async def _measure(transport: str, calls: int) -> _Result:
-    ACCOUNTS["acct-business"] = replace(ACCOUNTS["acct-business"], minutes_allocated=10**6, calls_allocated=10**6)
     app = create_app(speed=SPEEDS[transport])
     sandbox: Sandbox = app.state.sandbox
     token = sandbox.issue_tokens("acct-business")["access_token"]
@@ -213,7 +212,8 @@ def rows(transport: str, calls: int) -> list[Row]:
     Raises:
         RuntimeError: A call was not placed, was placed twice, or did not succeed.
     """
-    result = anyio.run(_measure, transport, calls)
+    with large_plan("acct-business"):
+        result = anyio.run(_measure, transport, calls)
     clients = CLIENTS[transport]
     by = f"over {NAMES[transport]}, {clients} client{'' if clients == 1 else 's'}"
     target = Target("at least", CALLS[transport], "figure") if calls >= CALLS[transport] else None
