@@ -35,32 +35,28 @@ async def open_app_context(
         webhooks: Sends events to the URLs of clients; None where that is not served.
     """
     settings = connection.settings
-    try:
-        async with anyio.create_task_group() as tasks:
-            async with CallWorker(
-                connection.api,
-                connection.account_key,
-                connection.ledger,
-                timing=timing(settings),
-                clock=connection.clock,
-                places_due=not connection.callers and not settings.read_only,
-            ) as worker:
-                yield AppContext(
-                    api=connection.api,
-                    calls=CallService(worker),
-                    sign_in=BrowserSignIn(connection, tasks, links=links),
-                    timezone=timezone or local_timezone(),
-                    wait_seconds=settings.wait_seconds,
-                    now=connection.clock.now,
-                    confirmations=Confirmations(lambda: connection.keys()),
-                    # The embedded sandbox calls nobody, and a call should end as its number says at any hour.
-                    confirm=settings.confirm or ("never" if connection.sandbox is not None else "auto"),
-                    embedded=connection.sandbox is not None,
-                    webhooks=webhooks,
-                    shared_state=connection.shared_state,
-                    language=reader_language() if links else "en",
-                )
-            tasks.cancel_scope.cancel()
-    finally:
-        with anyio.CancelScope(shield=True):
-            await connection.close()
+    async with connection, anyio.create_task_group() as tasks:
+        async with CallWorker(
+            connection.api,
+            connection.account_key,
+            connection.ledger,
+            timing=timing(settings),
+            clock=connection.clock,
+            places_due=not connection.callers and not settings.read_only,
+        ) as worker:
+            yield AppContext(
+                api=connection.api,
+                calls=CallService(worker),
+                sign_in=BrowserSignIn(connection, tasks, links=links),
+                timezone=timezone or local_timezone(),
+                wait_seconds=settings.wait_seconds,
+                now=connection.clock.now,
+                confirmations=Confirmations(lambda: connection.keys()),
+                # The embedded sandbox calls nobody, and a call should end as its number says at any hour.
+                confirm=settings.confirm or ("never" if connection.sandbox is not None else "auto"),
+                embedded=connection.sandbox is not None,
+                webhooks=webhooks,
+                shared_state=connection.shared_state,
+                language=reader_language() if links else "en",
+            )
+        tasks.cancel_scope.cancel()

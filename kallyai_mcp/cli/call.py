@@ -226,7 +226,7 @@ async def follow(record: CallRecord, app_context: AppContext) -> CallRecord:
                     say(words.say("canceled_now"), err=True)
                 else:
                     say(words.say("goes_on"), err=True)
-                    more = TerminalReader.of(app_context).more
+                    more = TerminalReader.of(app_context).sandbox_option
                     say(f"  kallyai-mcp show {record.tracking_id} --follow{more}", err=True)
     return followed
 

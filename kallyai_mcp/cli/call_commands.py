@@ -1,5 +1,6 @@
 """The commands about calls: call, calls, show, cancel, transcript, calendar. Imported only when one of them is used."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -11,14 +12,15 @@ from kallyai_mcp.settings import Settings
 
 _NUMBER, _NAME = localized("NUMBER", "NÚMERO"), localized("NAME", "NOMBRE")
 
-_sandbox = click.option(
-    "--sandbox",
-    is_flag=True,
-    help=localized(
-        "Use the embedded sandbox: nobody is called.", "Usa el entorno de pruebas incorporado: no se llama a nadie."
-    ),
-)
 _id = click.argument("id_", metavar="ID")
+
+
+def _about_calls(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a command the options --sandbox and --json, and the settings as its first argument."""
+    text = localized(
+        "Use the embedded sandbox: nobody is called.", "Usa el entorno de pruebas incorporado: no se llama a nadie."
+    )
+    return click.option("--sandbox", is_flag=True, help=text)(json_option(click.pass_obj(command)))
 
 
 @click.command(
@@ -140,9 +142,7 @@ _id = click.argument("id_", metavar="ID")
     is_flag=True,
     help=localized("Place the call without a question.", "Hace la llamada sin preguntar."),
 )
-@_sandbox
-@json_option
-@click.pass_obj
+@_about_calls
 def call(settings: Settings, /, *, sandbox: bool, as_json: bool, yes: bool, redial: bool, **arguments: Any) -> None:
     """Have KallyAI call NUMBER and do TASK, and print what was agreed.
 
@@ -188,9 +188,7 @@ def call(settings: Settings, /, *, sandbox: bool, as_json: bool, yes: bool, redi
     show_default=True,
     help=localized("How many of the newest to skip.", "Cuántas de las más recientes se saltan."),
 )
-@_sandbox
-@json_option
-@click.pass_obj
+@_about_calls
 def calls(settings: Settings, *, limit: int, offset: int, sandbox: bool, as_json: bool) -> None:
     """List your calls, newest first: when, outcome, who, id, and KallyAI's summary."""
     from kallyai_mcp.cli.past_calls import calls
@@ -212,9 +210,7 @@ def calls(settings: Settings, *, limit: int, offset: int, sandbox: bool, as_json
     is_flag=True,
     help=localized("Wait until the call has ended.", "Espera hasta que la llamada haya terminado."),
 )
-@_sandbox
-@json_option
-@click.pass_obj
+@_about_calls
 def show(settings: Settings, *, id_: str, wait: bool, sandbox: bool, as_json: bool) -> None:
     """Show how the call or the list of candidates with this ID ended, or how far it is."""
     from kallyai_mcp.cli.past_calls import show
@@ -234,9 +230,7 @@ def show(settings: Settings, *, id_: str, wait: bool, sandbox: bool, as_json: bo
     """),
 )
 @_id
-@_sandbox
-@json_option
-@click.pass_obj
+@_about_calls
 def cancel(settings: Settings, *, id_: str, sandbox: bool, as_json: bool) -> None:
     """Cancel the scheduled call, the retry, or the list with this ID for good.
 
@@ -253,9 +247,7 @@ def cancel(settings: Settings, *, id_: str, sandbox: bool, as_json: bool) -> Non
     help=in_spanish("Muestra quién dijo qué en la llamada con este ID."),
 )
 @_id
-@_sandbox
-@json_option
-@click.pass_obj
+@_about_calls
 def transcript(settings: Settings, *, id_: str, sandbox: bool, as_json: bool) -> None:
     """Show who said what in the call with this ID."""
     from kallyai_mcp.cli.past_calls import transcript
@@ -277,9 +269,7 @@ def transcript(settings: Settings, *, id_: str, sandbox: bool, as_json: bool) ->
     type=click.Path(dir_okay=False, path_type=Path),
     help=localized("Write it into this file.", "La escribe en este archivo."),
 )
-@_sandbox
-@json_option
-@click.pass_obj
+@_about_calls
 def calendar(settings: Settings, *, id_: str, output: Path | None, sandbox: bool, as_json: bool) -> None:
     """Print the appointment that the call with this ID made, as an .ics file."""
     from kallyai_mcp.cli.past_calls import calendar

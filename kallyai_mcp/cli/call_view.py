@@ -72,7 +72,7 @@ class TerminalReader:
         return self.words.spanish
 
     @property
-    def more(self) -> str:
+    def sandbox_option(self) -> str:
         """What they must add to the commands of this program."""
         return " --sandbox" if self.sandbox else ""
 
@@ -136,7 +136,7 @@ def outcome_lines(
     return [
         f"{indent}{styled(words.say(outcome), bold=True, **_STYLES[outcome])}  {callee(answer, words)}",
         *(wrapped(line, f"{indent}  ") for line in lines if line),
-        *(styled(f"{indent}  kallyai-mcp {command}{reader.more}", dim=True) for command in next_commands),
+        *(styled(f"{indent}  kallyai-mcp {command}{reader.sandbox_option}", dim=True) for command in next_commands),
     ]
 
 
@@ -157,7 +157,7 @@ def _sentence(answer: OneCallAnswer, reader: TerminalReader) -> str:
         moment = moment[:1].lower() + moment[1:]
     key = next(key for key in keys if words.has(key))
     is_in_summary = key == "answered_text" and answer.highlights
-    said = "" if is_in_summary else words.say(key, when=moment, asked=wanted, more=reader.more)
+    said = "" if is_in_summary else words.say(key, when=moment, asked=wanted, more=reader.sandbox_option)
     if key == "booked_other_time_text" and moment:
         said = f"{words.say('booked_text_dated', when=moment)} {said}"
     names = answer.appointment.unconfirmed if answer.appointment is not None else None

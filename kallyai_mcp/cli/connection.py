@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from datetime import datetime
 from functools import cached_property
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Self, TypeVar
 
 import anyio
 import click
@@ -146,6 +146,13 @@ class Connection:
 
         return KallyAI.cli_auth_url(self.settings.api_url, redirect_uri, state)
 
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *exc: object) -> None:
+        with anyio.CancelScope(shield=True):
+            await self.close()
+
     async def close(self) -> None:
         """Close what was opened."""
         if self._database is not None:
@@ -170,15 +177,12 @@ def run_with_connection(settings: Settings, work: Callable[[Connection], Awaitab
     """
 
     async def run() -> _Result:
-        connection = Connection(settings)
-        try:
+        async with Connection(settings) as connection:
             return await work(connection)
-        finally:
-            await connection.close()
 
     try:
         return anyio.run(run)
     except KallyAIError as error:
-        from kallyai_mcp.cli.words import said  # late: a server prints no errors
+        from kallyai_mcp.cli.words import error_text  # late: a server prints no errors
 
-        raise click.ClickException(said(error)) from None
+        raise click.ClickException(error_text(error)) from None

@@ -51,7 +51,7 @@ def say(text: str = "", *, err: bool = False, **style: Any) -> None:
     click.echo(styled(printable, **style), err=err, color=_color())
 
 
-def tell(english: str, spanish: str, *, err: bool = False, **style: Any) -> None:
+def say_localized(english: str, spanish: str, *, err: bool = False, **style: Any) -> None:
     """Print a line in the language of the reader; otherwise as `say`."""
     say(localized(english, spanish), err=err, **style)
 
@@ -81,10 +81,21 @@ def row_width() -> int:
     return width() if has_edge() else sys.maxsize
 
 
-def wrapped(text: str, indent: str = "") -> str:
-    """`text` in lines that fit the console; paths and links are never broken, so that they can be copied."""
+def wrapped(text: str, indent: str = "", hanging: str = "") -> str:
+    """`text` in lines that fit the console; paths and links are never broken, so that they can be copied.
+
+    Args:
+        text: The text.
+        indent: Before each line.
+        hanging: Besides, before each line but the first.
+    """
     return textwrap.fill(
-        text, width(), initial_indent=indent, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False
+        text,
+        width(),
+        initial_indent=indent,
+        subsequent_indent=indent + hanging,
+        break_long_words=False,
+        break_on_hyphens=False,
     )
 
 

@@ -9,26 +9,18 @@ from kallyai_mcp.cli.embedded_sandbox import EmbeddedSandbox
 from kallyai_mcp.settings import Settings
 
 if TYPE_CHECKING:
+    from kallyai_mcp.api.client import TokenSource
     from kallyai_mcp.api.models import TokenGrant
     from kallyai_mcp.auth.session import Session
     from kallyai_mcp.auth.token_store import TokenStore
     from kallyai_mcp.auth.tokens import Tokens
 
+    class CurrentTokens(TokenSource, Protocol):
+        """A token source of the API client that can also say whose tokens they are."""
 
-class CurrentTokens(Protocol):
-    """A token source of the API client that can also say whose tokens they are."""
-
-    async def access_token(self) -> str:
-        """An access token for the next request."""
-        ...
-
-    async def renew(self, rejected: str) -> str:
-        """An access token other than `rejected`."""
-        ...
-
-    async def current(self) -> "Tokens | None":
-        """The tokens as they are now; None when nobody is signed in."""
-        ...
+        async def current(self) -> Tokens | None:
+            """The tokens as they are now; None when nobody is signed in."""
+            ...
 
 
 @dataclass(frozen=True)
@@ -41,7 +33,7 @@ class Credentials:
         store: Where that sign-in is stored.
     """
 
-    tokens: CurrentTokens
+    tokens: "CurrentTokens"
     session: "Session | None" = None
     store: "TokenStore | None" = None
 

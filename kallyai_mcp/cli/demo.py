@@ -92,17 +92,13 @@ async def _run(demo: Demo, speed: float) -> None:
 
 
 async def _sign_in(settings: Settings, demo: Demo) -> None:
-    connection = Connection(settings)
-    try:
-        async with anyio.create_task_group() as tasks:
+    async with Connection(settings) as connection, anyio.create_task_group() as tasks:
 
-            async def open_link(link: str) -> bool:
-                tasks.start_soon(_follow_link, link, demo)
-                return True
+        async def open_link(link: str) -> bool:
+            tasks.start_soon(_follow_link, link, demo)
+            return True
 
-            tokens = await sign_in(connection, open_link, say_below if demo.verbose else _say_nothing)
-    finally:
-        await connection.close()
+        tokens = await sign_in(connection, open_link, say_below if demo.verbose else lambda _: None)
     demo.tell("signed_in", who=tokens.who)
 
 
@@ -112,10 +108,6 @@ async def _follow_link(link: str, demo: Demo) -> None:
     page = await anyio.to_thread.run_sync(browser_client.sign_in, link)
     if demo.verbose:
         demo.tell("last_page", page=page)
-
-
-def _say_nothing(text: str) -> None:
-    """In place of `say_below`."""
 
 
 def _inherited() -> dict[str, str]:

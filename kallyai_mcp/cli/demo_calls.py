@@ -150,26 +150,20 @@ async def place_calls(demo: Demo) -> None:
 
 async def _book(demo: Demo, friday: date) -> str:
     demo.show("book")
-    with LiveLine(err=False) as live:
-        calling = f"   {demo.text('calling')}"
-        live.show(calling)
-        structure = await _ticking(
-            demo.use(
-                "make_call",
-                expect="Italian Bistro",
-                task_category="restaurant",
-                task_description=demo.text("book_task"),
-                respondent_phone=_RESTAURANT,
-                business_name="Italian Bistro",
-                user_name="Demo Guest",
-                appointment_date=friday.isoformat(),
-                appointment_time="19:00",
-                party_size=4,
-                **demo.languages,
-            ),
-            lambda seconds: live.update(f"{calling}  {seconds} s"),
-        )
-    call = CallAnswer.model_validate(structure)
+    work = demo.use(
+        "make_call",
+        expect="Italian Bistro",
+        task_category="restaurant",
+        task_description=demo.text("book_task"),
+        respondent_phone=_RESTAURANT,
+        business_name="Italian Bistro",
+        user_name="Demo Guest",
+        appointment_date=friday.isoformat(),
+        appointment_time="19:00",
+        party_size=4,
+        **demo.languages,
+    )
+    call = CallAnswer.model_validate(await _shown_while(work, demo.text("calling")))
     if call.outcome != "booked" or call.call_id is None:
         raise DemoError(
             f"the call should have booked a table, but the outcome is {call.outcome}",
@@ -250,7 +244,7 @@ async def _be_refused(demo: Demo) -> None:
         fails=True,
         task_category="general",
         task_description=demo.text("hours_task"),
-        respondent_phone=_number_refused_with(_DO_NOT_CALL),
+        respondent_phone=_test_number(_DO_NOT_CALL),
         **demo.languages,
     )
     if refused["placed"] != "no":
@@ -260,25 +254,24 @@ async def _be_refused(demo: Demo) -> None:
 
 async def _list_ended(demo: Demo, asked: dict[str, Any]) -> dict[str, Any]:
     """Use call_around; returns its result once the list has stopped."""
-    with LiveLine(err=False) as live:
-        calling = f"   {demo.text('one_after_another')}"
-        live.show(calling)
-        work = demo.use("call_around", expect=_CANDIDATES[0][0], **asked)
-        return await _ticking(work, lambda seconds: live.update(f"{calling}  {seconds} s"))
+    work = demo.use("call_around", expect=_CANDIDATES[0][0], **asked)
+    return await _shown_while(work, demo.text("one_after_another"))
 
 
-async def _ticking(work: Awaitable[dict[str, Any]], tick: Callable[[int], None]) -> dict[str, Any]:
-    """Await `work`, and call `tick` each second meanwhile with the seconds so far."""
+async def _shown_while(work: Awaitable[dict[str, Any]], text: str) -> dict[str, Any]:
+    """Await `work`, and show `text` meanwhile with the seconds so far."""
 
     async def count() -> None:
         for seconds in itertools.count(1):
             await anyio.sleep(1)
-            tick(seconds)
+            live.update(f"   {text}  {seconds} s")
 
-    async with anyio.create_task_group() as tasks:
-        tasks.start_soon(count)
-        result = await work
-        tasks.cancel_scope.cancel()
+    with LiveLine(err=False) as live:
+        live.show(f"   {text}")
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(count)
+            result = await work
+            tasks.cancel_scope.cancel()
     return result
 
 
@@ -287,10 +280,3 @@ def _test_number(name: str) -> str:
     from kallyai_mcp.sandbox.simulator.numbers import TEST_NUMBERS
 
     return next(number.number for number in TEST_NUMBERS if number.name == name)
-
-
-def _number_refused_with(code: str) -> str:
-    """The sandbox's test number whose calls are refused with `code`."""
-    from kallyai_mcp.sandbox.simulator.numbers import TEST_NUMBERS
-
-    return next(number.number for number in TEST_NUMBERS if number.refusal == code)

@@ -3,7 +3,6 @@
 import json
 import os
 import sys
-import textwrap
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
@@ -14,8 +13,8 @@ import anyio.to_thread
 
 from kallyai_mcp.cli import doctor_checks, doctor_ledger_checks, doctor_service_checks
 from kallyai_mcp.cli.clients.known import Machine
-from kallyai_mcp.cli.console import say, width, wrapped
-from kallyai_mcp.cli.doctor_checks import Finding
+from kallyai_mcp.cli.console import say, wrapped
+from kallyai_mcp.cli.doctor_checks import Finding, skipped
 from kallyai_mcp.languages import localized
 from kallyai_mcp.settings import Settings, SettingsError
 
@@ -105,13 +104,10 @@ async def _examine(settings: Settings | SettingsError, runner: _CheckRunner) -> 
     if service_findings[0].verdict == "ok":
         second_round.append(partial(doctor_service_checks.account, settings, tokens))
     stuck, *account = await runner.run(*second_round)
-    no_account = Finding(
+    no_account = skipped(
         "account",
-        "skipped",
-        localized(
-            "not checked, as KallyAI does not answer as it should",
-            "no se comprobó, porque KallyAI no responde como debe",
-        ),
+        "not checked, as KallyAI does not answer as it should",
+        "no se comprobó, porque KallyAI no responde como debe",
     )
     return [
         *first,
@@ -193,7 +189,4 @@ def _without_sign_in(found: list[Finding]) -> list[Finding]:
 def _show(finding: Finding) -> None:
     fix = _how_to_fix(finding)
     line = f"{_SIGNS[finding.verdict]} {finding.check:<11} {finding.message}{'.' if fix else ''}{fix}"
-    if sys.stdout.isatty():
-        # Paths and links are never broken, so that they can be copied.
-        line = textwrap.fill(line, width(), subsequent_indent=" " * 14, break_long_words=False, break_on_hyphens=False)
-    say(line)
+    say(wrapped(line, hanging=" " * 14) if sys.stdout.isatty() else line)

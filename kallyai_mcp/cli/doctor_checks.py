@@ -44,6 +44,11 @@ class Finding:
     details: dict[str, Any] = field(default_factory=dict)
 
 
+def skipped(check: str, english: str, spanish: str) -> Finding:
+    """A check that could not or need not be made, and why."""
+    return Finding(check, "skipped", localized(english, spanish))
+
+
 def version() -> Finding:
     """The versions of this program, Python, and the operating system."""
     python, system = platform.python_version(), platform.platform(terse=True)

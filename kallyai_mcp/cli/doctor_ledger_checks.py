@@ -12,10 +12,10 @@ from kallyai_mcp.api.errors import KallyAIError
 from kallyai_mcp.calls.ledger.sqlite import SqliteDatabase, exists
 from kallyai_mcp.calls.records import AccountKey, CallRecord, CallState
 from kallyai_mcp.cli.clients.known import Machine
-from kallyai_mcp.cli.doctor_checks import Finding
+from kallyai_mcp.cli.doctor_checks import Finding, skipped
 from kallyai_mcp.cli.errors import SetupError, reason_of
 from kallyai_mcp.cli.ledger import POSTGRES, check_shared_database, create_ledger, open_database
-from kallyai_mcp.cli.words import said
+from kallyai_mcp.cli.words import error_text
 from kallyai_mcp.languages import localized
 from kallyai_mcp.settings import Settings
 from kallyai_mcp.tools.text.plain import duration
@@ -69,7 +69,7 @@ def ledger(settings: Settings, machine: Machine | None = None) -> Finding:
                 "see that it runs and that the URL is right", "comprueba que está en marcha y que la URL es correcta"
             )
         )
-        return Finding("ledger", "bad", said(error), f"{fix}; {no_calls}", details)
+        return Finding("ledger", "bad", error_text(error), f"{fix}; {no_calls}", details)
     except OSError as error:
         why = reason_of(error)
         message = localized(f"{name} can't be written: {why}", f"{name} no se puede escribir: {why}")
@@ -139,10 +139,10 @@ def stuck_calls(settings: Settings, tokens: Any) -> Finding:
         tokens: The account's `Tokens`; None when nobody is signed in.
     """
     if tokens is None:
-        return Finding(
+        return skipped(
             "stuck_calls",
-            "skipped",
-            localized("not checked, as nobody is signed in", "no se comprobó, porque no hay ninguna sesión iniciada"),
+            "not checked, as nobody is signed in",
+            "no se comprobó, porque no hay ninguna sesión iniciada",
         )
 
     async def ask() -> list[CallRecord]:
@@ -152,13 +152,10 @@ def stuck_calls(settings: Settings, tokens: Any) -> Finding:
     try:
         records = anyio.run(ask)
     except KallyAIError:
-        return Finding(
+        return skipped(
             "stuck_calls",
-            "skipped",
-            localized(
-                "not checked, as the ledger can't be read",
-                "no se comprobó, porque el registro de llamadas no se puede leer",
-            ),
+            "not checked, as the ledger can't be read",
+            "no se comprobó, porque el registro de llamadas no se puede leer",
         )
     now = datetime.now(UTC)
     stuck = [each for each in records if each.state is CallState.UNKNOWN or each.elapsed(now) > STUCK_SECONDS]
@@ -174,9 +171,9 @@ def stuck_calls(settings: Settings, tokens: Any) -> Finding:
         message = localized(f"none; {active} in progress", f"ninguna; {active} en curso")
         return Finding("stuck_calls", "ok", message, details=details)
     rows = []
+    in_progress, unknown = localized("in progress", "en curso"), localized("unknown", "resultado desconocido")
     for each in stuck:
-        known = localized("in progress", "en curso")
-        state = localized("unknown", "resultado desconocido") if each.state is CallState.UNKNOWN else known
+        state = unknown if each.state is CallState.UNKNOWN else in_progress
         age = duration(each.elapsed(now))
         placed = localized(f"placed {age} ago", f"hecha hace {age}")
         rows.append(f"{each.tracking_id} ({state}, {placed})")

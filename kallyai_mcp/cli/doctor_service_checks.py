@@ -13,8 +13,8 @@ from kallyai_mcp.api.errors import BotCheckError, KallyAIError, NotSignedInError
 from kallyai_mcp.auth.session import StaticTokens
 from kallyai_mcp.cli.api_client import open_api
 from kallyai_mcp.cli.credentials import open_credentials
-from kallyai_mcp.cli.doctor_checks import Finding
-from kallyai_mcp.cli.words import Words, said
+from kallyai_mcp.cli.doctor_checks import Finding, skipped
+from kallyai_mcp.cli.words import Words, error_text
 from kallyai_mcp.languages import localized
 from kallyai_mcp.settings import Settings
 from kallyai_mcp.tools.text.account import quota
@@ -66,11 +66,12 @@ def sign_in(settings: Settings, platform: str = sys.platform) -> "tuple[list[Fin
             "make it readable, or set KALLYAI_TOKEN_STORE to file and sign in with `kallyai-mcp login`",
             "haz que se pueda leer, o pon file en KALLYAI_TOKEN_STORE e inicia sesión con `kallyai-mcp login`",
         )
-        not_read = localized(
+        not_read = skipped(
+            "sign_in",
             "not checked, as the token store can't be read",
             "no se comprobó, porque no se puede leer el almacén de la sesión",
         )
-        return [Finding("token_store", "bad", said(error), fix), Finding("sign_in", "skipped", not_read)], None
+        return [Finding("token_store", "bad", error_text(error), fix), not_read], None
     finally:
         log.removeHandler(warnings)
     if warnings.messages:
@@ -127,11 +128,6 @@ def _describe_tokens(tokens: Any) -> Finding:
 
 def service(settings: Settings) -> list[Finding]:
     """Whether KallyAI answers with data (`api`), and how far the two clocks are apart (`clock`)."""
-    no_clock = Finding(
-        "clock",
-        "skipped",
-        localized("not compared, as KallyAI does not answer", "no se comparó, porque KallyAI no responde"),
-    )
     try:
         is_data, seconds_ahead = anyio.run(_ask_without_sign_in, settings)
     except (KallyAIError, ValueError) as error:
@@ -139,7 +135,10 @@ def service(settings: Settings) -> list[Finding]:
             "look at the network, the proxy and KALLYAI_API_URL; a service that sleeps needs half a minute",
             "mira la red, el proxy y KALLYAI_API_URL; un servicio en reposo necesita medio minuto",
         )
-        message = said(error) if isinstance(error, KallyAIError) else str(error)
+        message = error_text(error) if isinstance(error, KallyAIError) else str(error)
+        no_clock = skipped(
+            "clock", "not compared, as KallyAI does not answer", "no se comparó, porque KallyAI no responde"
+        )
         return [Finding("api", "bad", message, fix), no_clock]
     if not is_data:
         message = localized(
@@ -178,19 +177,15 @@ async def _ask_without_sign_in(settings: Settings) -> tuple[bool, float | None]:
 
 def _compare_clocks(seconds_ahead: float | None) -> Finding:
     if seconds_ahead is None:
-        return Finding(
-            "clock",
-            "skipped",
-            localized("not compared, as the answer has no date", "no se comparó, porque la respuesta no tiene fecha"),
+        return skipped(
+            "clock", "not compared, as the answer has no date", "no se comparó, porque la respuesta no tiene fecha"
         )
     details = {"seconds_ahead": round(seconds_ahead, 1)}
     if abs(seconds_ahead) <= CLOCK_SECONDS:
-        return Finding(
-            "clock",
-            "ok",
-            localized("as KallyAI's, to within a minute", "como el de KallyAI, con menos de un minuto de diferencia"),
-            details=details,
+        message = localized(
+            "as KallyAI's, to within a minute", "como el de KallyAI, con menos de un minuto de diferencia"
         )
+        return Finding("clock", "ok", message, details=details)
     apart = duration(abs(seconds_ahead))
     message = (
         localized(f"{apart} ahead of KallyAI's", f"{apart} adelantado respecto al de KallyAI")
@@ -207,11 +202,11 @@ def _compare_clocks(seconds_ahead: float | None) -> Finding:
 def account(settings: Settings, tokens: Any) -> Finding:
     """Whether KallyAI accepts the sign-in, and what is left of the quota."""
     if tokens is None or tokens.expires_within(0, time.time()):
-        message = localized(
+        return skipped(
+            "account",
             "not checked, as there is no sign-in that can be used without a renewal",
             "no se comprobó, porque no hay ninguna sesión que se pueda usar sin renovarla",
         )
-        return Finding("account", "skipped", message)
 
     async def ask() -> str:
         token = StaticTokens(tokens.access_token.get_secret_value())  # a check changes nothing, so it renews nothing
@@ -233,9 +228,9 @@ def account(settings: Settings, tokens: Any) -> Finding:
         message = localized("KallyAI does not accept the sign-in", "KallyAI no acepta la sesión")
         return Finding("account", "bad", message, fix)
     except (BotCheckError, UnreadableResponseError) as error:
-        return Finding("account", "bad", said(error), localized("see api", "mira api"))
+        return Finding("account", "bad", error_text(error), localized("see api", "mira api"))
     except (KallyAIError, ValueError) as error:
         fix = localized(
             "see api; if that is ok, try again in a minute", "mira api; si está bien, inténtalo de nuevo en un minuto"
         )
-        return Finding("account", "bad", said(error) if isinstance(error, KallyAIError) else str(error), fix)
+        return Finding("account", "bad", error_text(error) if isinstance(error, KallyAIError) else str(error), fix)

@@ -11,7 +11,7 @@ from kallyai_mcp.cli.clients.command import server_command
 from kallyai_mcp.cli.clients.errors import ClientFileError, HasCommentsError
 from kallyai_mcp.cli.clients.files import FORMATS, Change, ClientFile
 from kallyai_mcp.cli.clients.known import CLIENTS, Client, Machine
-from kallyai_mcp.cli.console import say, table, tell
+from kallyai_mcp.cli.console import say, say_localized, table
 from kallyai_mcp.cli.errors import CommandError
 from kallyai_mcp.cli.sandbox import need_sandbox
 from kallyai_mcp.languages import localized
@@ -22,7 +22,7 @@ def list_clients(name: str) -> None:
     machine = Machine.this()
     here = [client for client in CLIENTS.values() if client.is_on(machine)]
     if not here:
-        tell(
+        say_localized(
             "No client was found here. These can be named all the same:",
             "No se encontró ningún cliente aquí. Aun así, puedes nombrar estos:",
         )
@@ -37,7 +37,7 @@ def list_clients(name: str) -> None:
         rows.append((client.title, client.key, added if has_entry else missing if here else ""))
     for line in table(rows, indent="  "):
         say(line)
-    tell(
+    say_localized(
         "To add the entry: kallyai-mcp install CLIENT, with a name of the second column; or --all",
         "Para añadirla: kallyai-mcp install CLIENTE, con un nombre de la segunda columna; o --all",
     )
@@ -85,14 +85,11 @@ def install(key: str, *, name: str, sandbox: bool, only_print: bool, path: Path 
     if sandbox:
         need_sandbox()
     client, file = _open(key, path)
-    try:
-        *tables, _ = file.place_of(name)
-    except ClientFileError as error:
-        raise CommandError(str(error)) from None
+    *tables, _ = file.place_of(name)
     entry = client.entry(name, *server_command(sandbox=sandbox), is_inner=tables[-1] == client.inner_table)
     if only_print:
         say(_document(client, (*tables, name), entry))
-        tell(
+        say_localized(
             f"It goes into {file.path}; nothing was written.",
             f"Va en {file.path}; no se escribió nada.",
             err=True,
@@ -108,10 +105,8 @@ def install(key: str, *, name: str, sandbox: bool, only_print: bool, path: Path 
             "there is one.",
             f'{error} Pega tú la entrada de arriba, dentro de "{place}", en vez de la entrada "{name}" si existe.',
         ) from None
-    except ClientFileError as error:
-        raise CommandError(str(error)) from None
     if not change.changed:
-        tell(
+        say_localized(
             f'{client.title} has the entry "{name}" already, in {file.path}; nothing was changed.',
             f'{client.title} ya tenía la entrada "{name}", en {file.path}; no se cambió nada.',
         )
@@ -121,14 +116,14 @@ def install(key: str, *, name: str, sandbox: bool, only_print: bool, path: Path 
         f'{client.title} ahora tiene la entrada "{name}", en {file.path}.',
     )
     say(f"{said} {_backup(change)}" if change.backup else said)
-    tell(f"Next: {client.restart()}.", f"Después: {client.restart()}.")
+    say_localized(f"Next: {client.restart()}.", f"Después: {client.restart()}.")
     number = "+12025550100" if sandbox else "+1…"
-    tell(
+    say_localized(
         f'Then ask it, for example: "Call {number} and ask when they close today."',
         f'Luego pídele, por ejemplo: "Llama al {number} y pregunta a qué hora cierran hoy."',
     )
     if not sandbox:
-        tell(
+        say_localized(
             "Its first call asks you to sign in to KallyAI; `kallyai-mcp login` does that now.",
             "Su primera llamada te pide que inicies sesión en KallyAI; `kallyai-mcp login` lo hace ahora.",
         )
@@ -156,10 +151,8 @@ def uninstall(key: str, *, name: str, path: Path | None = None) -> None:
             f'{error} Remove the entry "{name}" under "{place}" yourself.',
             f'{error} Quita tú la entrada "{name}" de "{place}".',
         ) from None
-    except ClientFileError as error:
-        raise CommandError(str(error)) from None
     if not change.changed:
-        tell(
+        say_localized(
             f'{client.title} has no entry "{name}" in {file.path}; nothing was changed.',
             f'{client.title} no tiene ninguna entrada "{name}" en {file.path}; no se cambió nada.',
         )
@@ -169,7 +162,7 @@ def uninstall(key: str, *, name: str, path: Path | None = None) -> None:
         f'{client.title} ya no tiene la entrada "{name}", en {file.path}.',
     )
     say(f"{said} {_backup(change)}")
-    tell(f"Next: restart {client.title}.", f"Después: reinicia {client.title}.")
+    say_localized(f"Next: restart {client.title}.", f"Después: reinicia {client.title}.")
 
 
 def _backup(change: Change) -> str:
@@ -203,7 +196,7 @@ def _name_settings(client: Client) -> None:
     """Print which settings of this shell the client may not pass on; not their values, which may be secret."""
     if names := sorted(name for name in os.environ if name.startswith("KALLYAI_") and os.environ[name].strip()):
         given = ", ".join(names)
-        tell(
+        say_localized(
             f"Note: these settings have values here: {given}. {client.title} may start the server without them; "
             "what it needs belongs into the entry's env.",
             f"Nota: estos ajustes tienen aquí un valor: {given}. {client.title} puede iniciar el servidor sin "

@@ -32,7 +32,7 @@ def list_lines(found: ListState, reader: TerminalReader) -> list[str]:
         _heading(found, words),
         wrapped(sentence, "  "),
         *_candidates(found, reader, in_full=True),
-        *(styled(f"  kallyai-mcp {command}{reader.more}", dim=True) for command in commands),
+        *(styled(f"  kallyai-mcp {command}{reader.sandbox_option}", dim=True) for command in commands),
     ]
 
 

@@ -15,7 +15,7 @@ from typing import Any, get_args
 import click
 
 from kallyai_mcp import __version__
-from kallyai_mcp.cli.console import prepare_streams, tell
+from kallyai_mcp.cli.console import prepare_streams, say_localized
 from kallyai_mcp.cli.errors import SetupError
 from kallyai_mcp.cli.help_texts import (
     OPTIONS,
@@ -203,7 +203,7 @@ def serve(
         try:
             serve_over_stdio(settings, sandbox=embedded, speed=speed)
         except KeyboardInterrupt:  # before the transport has its own handler
-            tell("Stopped.", "Detenido.", err=True)
+            say_localized("Stopped.", "Detenido.", err=True)
             raise SystemExit(130) from None
     else:
         from kallyai_mcp.cli.serve_http import serve_over_http

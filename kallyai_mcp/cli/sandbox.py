@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import anyio
 
-from kallyai_mcp.cli.console import say, table, tell
+from kallyai_mcp.cli.console import say, say_localized, table
 from kallyai_mcp.cli.errors import CommandError, reason_of
 from kallyai_mcp.cli.shell import set_variable
 from kallyai_mcp.languages import localized
@@ -58,7 +58,7 @@ def run_sandbox(host: str, port: int, data: Path | None, speed: float, scenarios
     lines = _read_scenarios(scenarios) if scenarios is not None else ()
 
     def ready(url: str) -> None:
-        tell(
+        say_localized(
             f"KallyAI sandbox at {url} (all test numbers and accounts: {url}/docs)",
             f"Entorno de pruebas de KallyAI en {url} (todos los números y cuentas de prueba: {url}/docs)",
         )
@@ -68,7 +68,7 @@ def run_sandbox(host: str, port: int, data: Path | None, speed: float, scenarios
             say(f"  {line}")
         if play:
             page = f"{url}/_sandbox/play"
-            tell(
+            say_localized(
                 f"Calls to other numbers wait to be picked up at {page}",
                 f"Las llamadas a otros números esperan a que contestes en {page}",
             )
@@ -79,15 +79,15 @@ def run_sandbox(host: str, port: int, data: Path | None, speed: float, scenarios
                 "State is in memory, gone when it stops.", "El estado está en memoria y se pierde al detenerlo."
             )
         )
-        tell(
+        say_localized(
             f"Calls run at {speed:.10g} times real speed. Ctrl-C stops it.",
             f"Las llamadas van a {speed:.10g} veces la velocidad real. Ctrl-C lo detiene.",
         )
-        tell("To use it, in another terminal:", "Para usarlo, en otra terminal:")
+        say_localized("To use it, in another terminal:", "Para usarlo, en otra terminal:")
         for name, value in (("KALLYAI_API_URL", url), ("KALLYAI_CONFIRM", "never")):
             say(f"  {set_variable(name, value)}")
         say("  kallyai-mcp login")
-        tell("A line for each call follows.", "Sigue una línea por cada llamada.")
+        say_localized("A line for each call follows.", "Sigue una línea por cada llamada.")
 
     def report(line: "Words") -> None:
         say(f"{datetime.now().astimezone():%H:%M:%S}  {one_line(line.in_language(localized('en', 'es')))}")

@@ -71,7 +71,8 @@ def serve_over_http(settings: Settings, host: str, port: int, *, auth: str, sand
         )
 
     try:
-        anyio.run(lambda: serve_app(app, host, port, ready=ready), backend_options={"use_uvloop": _has_uvloop()})
+        has_uvloop = importlib.util.find_spec("uvloop") is not None
+        anyio.run(lambda: serve_app(app, host, port, ready=ready), backend_options={"use_uvloop": has_uvloop})
     except OSError as error:
         why = reason_of(error)
         raise CommandError(
@@ -112,10 +113,6 @@ def _start(settings: Settings, options: ServeOptions) -> Starlette:
     gc.freeze()
     gc.set_threshold(20_000)  # a request leaves few cycles; looking for them each 700 objects takes 8 % of its time
     return app
-
-
-def _has_uvloop() -> bool:
-    return importlib.util.find_spec("uvloop") is not None
 
 
 def build_app(settings: Settings, options: ServeOptions, *, post: "Post | None" = None) -> Starlette:

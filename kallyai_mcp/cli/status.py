@@ -16,10 +16,10 @@ from kallyai_mcp.calls.policy import RiskFlag
 from kallyai_mcp.calls.records import AuditEntry, CallRecord
 from kallyai_mcp.cli.call_view import TerminalReader, call_rows
 from kallyai_mcp.cli.connection import Connection, run_with_connection
-from kallyai_mcp.cli.console import has_edge, say, tell, width, wrapped
+from kallyai_mcp.cli.console import has_edge, say, say_localized, width, wrapped
 from kallyai_mcp.cli.list_view import list_rows
 from kallyai_mcp.cli.local_timezone import local_timezone
-from kallyai_mcp.cli.words import Words, said
+from kallyai_mcp.cli.words import Words, error_text
 from kallyai_mcp.languages import localized
 from kallyai_mcp.settings import Settings
 from kallyai_mcp.tools.call_results import call_answer
@@ -65,7 +65,7 @@ def show_status(settings: Settings, *, as_json: bool) -> None:
     for line in status.lines():
         say(wrapped(line) if has_edge() and not line.startswith(" ") else line)
     if status.error is not None:
-        raise click.ClickException(said(status.error))
+        raise click.ClickException(error_text(status.error))
 
 
 def show_audit(settings: Settings, *, as_json: bool) -> None:
@@ -88,7 +88,7 @@ def show_audit(settings: Settings, *, as_json: bool) -> None:
         say(json.dumps({"audit": audit}, indent=2))
         return
     if not entries:
-        tell(
+        say_localized(
             "The audit trail is empty: no call was asked for.",
             "El registro de auditoría está vacío: no se pidió ninguna llamada.",
         )

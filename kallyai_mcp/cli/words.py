@@ -174,7 +174,7 @@ class Words:
         return reply.strip().lower() in _YES[self.language]
 
 
-def said(error: KallyAIError) -> str:
+def error_text(error: KallyAIError) -> str:
     """What went wrong, for a person; in Spanish with the error's own words, which are in English, as a detail."""
     spanish = Words("es").error(error, places_calls=False)
     if not isinstance(error, NotSignedInError | PolicyError | ServiceError):

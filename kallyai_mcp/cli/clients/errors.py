@@ -1,13 +1,11 @@
 """Why a client's file was not read or changed."""
 
+from kallyai_mcp.cli.errors import CommandError
 from kallyai_mcp.languages import localized
 
 
-class ClientFileError(Exception):
+class ClientFileError(CommandError):
     """A client's file can't be read or changed, and was left as it is; the message is one line that names the file."""
-
-    def __init__(self, english: str, spanish: str) -> None:
-        super().__init__(localized(english, spanish))
 
 
 class HasCommentsError(ClientFileError):
