@@ -45,76 +45,18 @@ def _account_of(sandbox: Sandbox, session: str) -> Account:
     return ACCOUNTS[claims["sub"]]
 
 
-class _Meter:
-    """One bar of the page: how much of an allowance is used, in the page's language."""
-
-    def __init__(self, name: str, used: float, allocated: int, language: str) -> None:
-        text = _TEXTS[language]
-        self.name = name
-        self.used = used
-        self.allocated = allocated
-        self.left = text["left"].format(left=page_rendering.number(max(0, allocated - used), language))
-        self.label = text["used"].format(
-            used=page_rendering.number(used, language), allocated=page_rendering.number(allocated, language)
-        )
-
-
 @router.get("/_sandbox/billing/{session}")
 async def billing_page(session: str, language: PageLanguage, sandbox: SandboxDep) -> HTMLResponse:
     """Show the account's plan and usage, in English or Spanish."""
     account = _account_of(sandbox, session)
     with sandbox.store.transaction() as db:
         usage = quota.usage(db, account, sandbox.clock.now())
-    text = _TEXTS[language]
     return page_rendering.render(
         "billing.html",
         language=language,
-        text=text,
         account=account,
-        meters=[
-            _Meter(text["minutes"], usage.tenths / 10, account.minutes_allocated, language),
-            _Meter(text["calls"], usage.calls, account.calls_allocated, language),
-        ],
+        minutes_used=usage.tenths / 10,
+        calls_used=usage.calls,
         start=page_rendering.day(usage.period_start, language),
         end=page_rendering.day(usage.period_end - timedelta(days=1), language),
     )
-
-
-_TEXTS = {
-    "en": {
-        "title": "Your plan",
-        "notice": "This is the sandbox: nothing is charged and nothing can be bought.",
-        "plan": "Plan",
-        "status": "Status",
-        "period": "Current period",
-        "minutes": "Minutes",
-        "calls": "Calls",
-        "used": "{used} of {allocated}",
-        "left": "{left} left",
-        "personal": "Personal",
-        "business": "Business",
-        "trial": "Trial",
-        "monthly": "monthly",
-        "yearly": "yearly",
-        "active": "Active",
-        "trialing": "Trial",
-    },
-    "es": {
-        "title": "Tu plan",
-        "notice": "Este es el entorno de pruebas: no se cobra nada y no se puede comprar nada.",
-        "plan": "Plan",
-        "status": "Estado",
-        "period": "Periodo actual",
-        "minutes": "Minutos",
-        "calls": "Llamadas",
-        "used": "{used} de {allocated}",
-        "left": "Disponibles: {left}",
-        "personal": "Personal",
-        "business": "De empresa",
-        "trial": "De prueba",
-        "monthly": "mensual",
-        "yearly": "anual",
-        "active": "Activo",
-        "trialing": "De prueba",
-    },
-}

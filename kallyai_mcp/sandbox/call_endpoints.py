@@ -11,7 +11,7 @@ from kallyai_mcp.sandbox import call_table
 from kallyai_mcp.sandbox.accounts import Account
 from kallyai_mcp.sandbox.auth import require
 from kallyai_mcp.sandbox.call_placement import place
-from kallyai_mcp.sandbox.call_table import IN_PROGRESS, Call
+from kallyai_mcp.sandbox.call_table import Call
 from kallyai_mcp.sandbox.errors import ApiError
 from kallyai_mcp.sandbox.fault_middleware import notify_placed
 from kallyai_mcp.sandbox.schemas import (
@@ -46,22 +46,13 @@ _LARGEST_OFFSET = 2**53 - 1  # the largest integer that every JSON parser keeps 
 
 
 def _response(call: Call, now: datetime) -> CallResponse:
-    ended = call.has_ended(now)
-    return CallResponse(
-        call_id=call.call_id,
-        status=call.status if ended else IN_PROGRESS,
-        highlights=call.highlights if ended else None,
-        next_steps=call.next_steps if ended else None,
-        duration_seconds=call.duration_seconds if ended else None,
-        metadata=CallMetadata.of(call),
-        submission=call.submission,
-    )
+    return CallResponse(metadata=CallMetadata.of(call), **call.seen_at(now))
 
 
 def _listed(call: Call, now: datetime) -> ListedCall:
     return ListedCall(
         call_id=call.call_id,
-        status=call.status if call.has_ended(now) else IN_PROGRESS,
+        status=call.seen_at(now)["status"],
         metadata=CallMetadata.of(call),
         submission=ListedSubmission.model_validate(call.submission),
     )

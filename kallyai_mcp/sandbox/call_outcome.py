@@ -1,9 +1,10 @@
 """What a simulation says about a call, as it is stored and sent."""
 
+import sqlite3
 from datetime import datetime
 from typing import Any
 
-from kallyai_mcp.sandbox import quota
+from kallyai_mcp.sandbox import call_table, quota
 from kallyai_mcp.sandbox.simulator.calendar import ics
 from kallyai_mcp.sandbox.simulator.dialogue import timestamp
 from kallyai_mcp.sandbox.simulator.simulated_call import SimulatedCall
@@ -30,3 +31,11 @@ def outcome_of(result: SimulatedCall, *, call_id: str, placed_at: datetime) -> d
         or None,
         "calendar": ics(result.event, call_id=call_id, now=placed_at) if result.event is not None else None,
     }
+
+
+def remember(db: sqlite3.Connection, number: str, result: SimulatedCall) -> None:
+    """Change what the callee of a number (E.164) remembers, as was agreed in a call."""
+    if result.ends is not None:
+        call_table.cancel_agreement(db, result.ends)
+    if result.agreement is not None:
+        call_table.add_agreement(db, number, result.agreement)

@@ -8,17 +8,16 @@ import hashlib
 import json
 import uuid
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 from zoneinfo import ZoneInfo
 
 from kallyai_mcp.sandbox import call_table, played_call_table, played_calls, quota, validation
 from kallyai_mcp.sandbox.accounts import Account
-from kallyai_mcp.sandbox.call_outcome import outcome_of
+from kallyai_mcp.sandbox.call_outcome import outcome_of, remember
 from kallyai_mcp.sandbox.call_table import Call
-from kallyai_mcp.sandbox.errors import ApiError
+from kallyai_mcp.sandbox.errors import ApiError, refusal
 from kallyai_mcp.sandbox.schemas import CallCreateRequest
-from kallyai_mcp.sandbox.simulator.simulated_call import SimulatedCall
-from kallyai_mcp.sandbox.simulator.simulation import simulate
+from kallyai_mcp.sandbox.simulator.simulation import CallFacts, simulate
 from kallyai_mcp.sandbox.state import Sandbox
 
 _GENERATED_KEY_LIFETIME = timedelta(hours=1)
@@ -88,25 +87,29 @@ def place(
         if scenario.refusal == "quota_exceeded":
             raise usage.exceeded()
         if scenario.refusal is not None:
-            raise validation.refusal(scenario.refusal, number)
+            raise refusal(scenario.refusal, f"This is what the sandbox's scenario for {number} says")
         usage.check_left()
         played_calls.settle(db, now)
         call_id = str(uuid.uuid4())
         agreements = call_table.agreements_with(db, number)
-        result = simulate(
-            request.submission, scenario, now=now, timezone=request.timezone, call_id=call_id, agreements=agreements
-        )
+        result = simulate(CallFacts(request.submission, now, request.timezone, call_id, agreements), scenario)
         is_played = scenario.does == "is_played"
         speed = 1 if is_played else sandbox.speed
         lasts = result.duration_seconds / speed if scenario.seconds is None else scenario.seconds
-        call = _call(account, request, result, call_id=call_id, key=key, fingerprint=fingerprint, now=now, lasts=lasts)
+        call = Call(
+            call_id=call_id,
+            account_id=account.id,
+            idempotency_key=str(key) if key is not None else None,
+            fingerprint=fingerprint,
+            started_at=now,
+            ends_at=now + timedelta(seconds=lasts),
+            submission=request.submission.model_dump(mode="json", exclude_none=True),
+            **outcome_of(result, call_id=call_id, placed_at=now),
+        )
         call_table.add(db, call)
         if is_played:
             played_call_table.add(db, call_id, number, request.timezone)
-        if result.ends is not None:
-            call_table.cancel_agreement(db, result.ends)
-        if result.agreement is not None:
-            call_table.add_agreement(db, number, result.agreement)
+        remember(db, number, result)
     return Placed(call, loses_answer=scenario.loses_the_answer)
 
 
@@ -114,26 +117,3 @@ def _fingerprint(request: CallCreateRequest) -> str:
     """Return a hash that is equal for two bodies with the same values, however their JSON is written."""
     body = request.model_dump(mode="json", exclude_none=True)
     return hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()
-
-
-def _call(
-    account: Account,
-    request: CallCreateRequest,
-    result: SimulatedCall,
-    *,
-    call_id: str,
-    key: uuid.UUID | None,
-    fingerprint: str,
-    now: datetime,
-    lasts: float,
-) -> Call:
-    return Call(
-        call_id=call_id,
-        account_id=account.id,
-        idempotency_key=str(key) if key is not None else None,
-        fingerprint=fingerprint,
-        started_at=now,
-        ends_at=now + timedelta(seconds=lasts),
-        **outcome_of(result, call_id=call_id, placed_at=now),
-        submission=request.submission.model_dump(mode="json", exclude_none=True),
-    )

@@ -81,6 +81,13 @@ class Call:
         """Whether the call has ended at `now` (aware)."""
         return now >= self.ends_at
 
+    def seen_at(self, now: datetime) -> dict[str, Any]:
+        """Return the fields as clients see them at `now` (aware): without the outcome until the call has ended."""
+        if self.has_ended(now):
+            return vars(self)
+        outcome = ("highlights", "next_steps", "duration_seconds", "transcript", "calendar")
+        return vars(self) | {"status": IN_PROGRESS} | dict.fromkeys(outcome)
+
 
 def _micros(moment: datetime) -> int:
     return (moment - _EPOCH) // timedelta(microseconds=1)

@@ -9,7 +9,6 @@ from pydantic import BaseModel, Field, field_validator
 from kallyai_mcp.sandbox import call_table, played_call_table
 from kallyai_mcp.sandbox.accounts import ACCOUNTS, SCOPES
 from kallyai_mcp.sandbox.auth.token_responses import TokenResponse
-from kallyai_mcp.sandbox.call_table import IN_PROGRESS
 from kallyai_mcp.sandbox.errors import ApiError
 from kallyai_mcp.sandbox.faults import FaultPlan, FaultState
 from kallyai_mcp.sandbox.local_access import REMOTE_CLIENT, only_from_this_machine
@@ -101,19 +100,9 @@ async def get_placed_calls(sandbox: SandboxDep) -> PlacedCalls:
     return PlacedCalls(
         calls=[
             PlacedCall(
-                call_id=call.call_id,
-                account_id=call.account_id,
                 respondent_phone=call.submission["respondent_phone"],
                 task_description=call.submission["task_description"],
-                submission=call.submission,
-                idempotency_key=call.idempotency_key,
-                started_at=call.started_at,
-                ends_at=call.ends_at,
-                status=call.status if call.has_ended(now) else IN_PROGRESS,
-                highlights=call.highlights if call.has_ended(now) else None,
-                transcript=[TranscriptEntry.model_validate(entry) for entry in call.transcript]
-                if call.transcript is not None and call.has_ended(now)
-                else None,
+                **call.seen_at(now),
             )
             for call in calls
         ],

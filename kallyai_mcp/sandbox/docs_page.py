@@ -1,7 +1,7 @@
 """`/docs` and `/`: pages made from the OpenAPI document, without scripts and without resources of other servers."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from fastapi import APIRouter, Request
@@ -23,40 +23,6 @@ class Type:
 
     text: str
     schema: str | None = None
-
-
-@dataclass(frozen=True)
-class Field:
-    """One parameter of an endpoint, or one property of a schema."""
-
-    name: str
-    where: str
-    types: tuple[Type, ...]
-    required: bool
-    description: str
-
-
-@dataclass(frozen=True)
-class Response:
-    """One status that an endpoint can answer with."""
-
-    status: str
-    description: str
-    types: tuple[Type, ...]
-
-
-@dataclass(frozen=True)
-class Endpoint:
-    """One method on one path."""
-
-    id: str
-    method: str
-    path: str
-    summary: str
-    description: str
-    fields: tuple[Field, ...]
-    body: tuple[Type, ...]
-    responses: tuple[Response, ...]
 
 
 _BOUNDS: dict[Language, dict[str, str]] = {
@@ -84,52 +50,19 @@ def types(schema: dict[str, Any], language: Language) -> tuple[Type, ...]:
     return (Type(" ".join(parts)),)
 
 
-def _content(holder: dict[str, Any], language: Language) -> tuple[Type, ...]:
+def content_types(holder: dict[str, Any], language: Language) -> tuple[Type, ...]:
     """Return the types of a request body or a response."""
     contents = holder.get("content", {}).values()
     return tuple(found for media in contents for found in types(media.get("schema", {}), language))
 
 
-def _endpoint(method: str, path: str, operation: dict[str, Any], language: Language) -> Endpoint:
-    return Endpoint(
-        id=operation["operationId"],
-        method=method.upper(),
-        path=path,
-        summary=operation.get("summary", ""),
-        description=operation.get("description", ""),
-        fields=tuple(
-            Field(p["name"], p["in"], types(p["schema"], language), p.get("required", False), p.get("description", ""))
-            for p in operation.get("parameters", [])
-        ),
-        body=_content(operation.get("requestBody", {}), language),
-        responses=tuple(
-            Response(status, response["description"], _content(response, language))
-            for status, response in sorted(operation["responses"].items())
-        ),
-    )
-
-
-def groups(document: dict[str, Any], language: Language) -> dict[str, list[Endpoint]]:
-    """Return the endpoints of an OpenAPI document by their tag, in the document's order."""
-    found: dict[str, list[Endpoint]] = {}
+def groups(document: dict[str, Any]) -> dict[str, list[tuple[str, str, dict[str, Any]]]]:
+    """Return the operations of an OpenAPI document, each with its method and path, by tag in the document's order."""
+    found: dict[str, list[tuple[str, str, dict[str, Any]]]] = {}
     for path, methods in document["paths"].items():
         for method, operation in methods.items():
-            found.setdefault(operation.get("tags", ["Other"])[0], []).append(
-                _endpoint(method, path, operation, language)
-            )
+            found.setdefault(operation.get("tags", ["Other"])[0], []).append((method.upper(), path, operation))
     return found
-
-
-def schemas(document: dict[str, Any], language: Language) -> Iterator[tuple[str, str, list[Field]]]:
-    """Yield the name, description, and properties of each named schema of an OpenAPI document."""
-    for name, schema in document["components"]["schemas"].items():
-        required = schema.get("required", [])
-        properties = schema.get("properties", {}).items()
-        fields = [
-            Field(field, "", types(value, language), field in required, value.get("description", ""))
-            for field, value in properties
-        ]
-        yield name, schema.get("description", "").partition("\n\n")[0], fields
 
 
 @router.get("/docs")
@@ -140,8 +73,10 @@ async def docs_page(request: Request, language: PageLanguage) -> HTMLResponse:
         "docs.html",
         language=language,
         base_url=str(request.base_url),
-        groups=groups(document, language),
-        schemas=list(schemas(document, language)),
+        types=partial(types, language=language),
+        content_types=partial(content_types, language=language),
+        groups=groups(document),
+        schemas=document["components"]["schemas"],
         numbers=as_rows(language),
         accounts=ACCOUNTS.values(),
         scopes=scopes_in(language),

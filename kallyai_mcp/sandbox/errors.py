@@ -9,6 +9,8 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
+from kallyai_mcp.sandbox.simulator.scenario import RefusalCode
+
 
 class ApiError(Exception):
     """An error response of the API.
@@ -30,6 +32,32 @@ class ApiError(Exception):
         self.message = message
         self.reason = reason
         self.headers = headers
+
+
+_REFUSAL_RESPONSES: dict[RefusalCode, tuple[int, str]] = {
+    "missing_phone_number": (422, "There is no phone number to call"),
+    "emergency_number": (422, "Emergency numbers can't be called"),
+    "toll_number": (422, "Premium-rate numbers can't be called"),
+    "blocked_number": (403, "This number is flagged as fraud"),
+    "suppression_violation": (403, "This number is on the do-not-call list"),
+    "consent_denied": (422, "Consent to this call was declined"),
+    "safety_violation": (422, "The content of this call violates the guidelines"),
+    "scheduling_violation": (422, "The date or time is not valid"),
+    "country_restriction": (403, "Your account can't call this country"),
+    "unsupported_country": (403, "Calls to this country are not supported"),
+    "unsupported_language": (422, "This language is not supported"),
+    "missing_token": (401, "There is no access token"),
+    "forbidden": (403, "The token lacks a scope"),
+    "phone_not_provisioned": (400, "No line is provisioned for this account"),
+    "rate_limited": (429, "Too many calls; try again later"),
+}
+"""HTTP status and message of each refusal, except `quota_exceeded`, by code."""
+
+
+def refusal(code: RefusalCode, reason: str | None = None) -> ApiError:
+    """Return the error with which a call is refused, for every code except `quota_exceeded`."""
+    status, message = _REFUSAL_RESPONSES[code]
+    return ApiError(status, code, message, reason, {"Retry-After": "1"} if status == 429 else None)
 
 
 class QuotaExceededError(ApiError):

@@ -16,29 +16,27 @@ class Lines:
     """
 
     def __init__(self, lines: Iterable[Line] = (), default: LineScript | None = None) -> None:
-        self._lock = threading.Lock()
-        self._scripts: dict[str, LineScript] = {line.number: line for line in (*TEST_NUMBERS, *lines)}
+        self._lock = threading.RLock()
         self._default = default or LineScript()
-        self._initial = dict(self._scripts)
+        self._initial: dict[str, LineScript] = {line.number: line for line in (*TEST_NUMBERS, *lines)}
+        self._set: dict[str, LineScript] = {}
         self._calls: dict[str, int] = {}
 
     def of(self, number: str) -> LineScript:
         """Return what happens on the line with this number (E.164)."""
         with self._lock:
-            return self._scripts.get(number, self._default)
+            return self._set.get(number) or self._initial.get(number, self._default)
 
     def set(self, number: str, script: LineScript) -> None:
         """Set what happens on a line; the next call to it is its first."""
         with self._lock:
-            self._scripts[number] = script
+            self._set[number] = script
             self._calls.pop(number, None)
 
     def reset(self, number: str) -> None:
         """Set a line back to what it was at first."""
         with self._lock:
-            self._scripts.pop(number, None)
-            if number in self._initial:
-                self._scripts[number] = self._initial[number]
+            self._set.pop(number, None)
             self._calls.pop(number, None)
 
     def take(self, number: str) -> Scenario:
@@ -46,4 +44,4 @@ class Lines:
         with self._lock:
             index = self._calls.get(number, 0)
             self._calls[number] = index + 1
-            return self._scripts.get(number, self._default).in_call(index)
+            return self.of(number).in_call(index)

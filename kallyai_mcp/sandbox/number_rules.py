@@ -11,7 +11,7 @@ import phonenumbers
 from phonenumbers import shortnumberinfo
 from phonenumbers.phonemetadata import PhoneMetadata
 
-from kallyai_mcp.sandbox.errors import ApiError
+from kallyai_mcp.sandbox.errors import ApiError, refusal
 from kallyai_mcp.sandbox.simulator.numbers import lookup
 
 _PREMIUM_RATE = phonenumbers.PhoneNumberType.PREMIUM_RATE
@@ -44,15 +44,15 @@ def check_number(phone: str | None) -> phonenumbers.PhoneNumber:
     """
     phone = (phone or "").strip()
     if not phone:
-        raise ApiError(422, "missing_phone_number", "There is no phone number to call", "Set respondent_phone")
+        raise refusal("missing_phone_number", "Set respondent_phone")
     if _is_emergency_number(phone):
-        raise ApiError(422, "emergency_number", "Emergency numbers can't be called", "Call the number yourself, now")
+        raise refusal("emergency_number", "Call the number yourself, now")
     number = _parse(phone)
     if number is None:
         raise _invalid_number("not a phone number in E.164, such as +14155551234")
     is_valid = phonenumbers.is_valid_number(number)
     if phonenumbers.number_type(number) == _PREMIUM_RATE or (not is_valid and _has_premium_prefix(number)):
-        raise ApiError(422, "toll_number", "Premium-rate numbers can't be called")
+        raise refusal("toll_number")
     if not is_valid and lookup(phone) is None:
         raise _invalid_number(f"not a valid number of country code +{number.country_code}")
     return number

@@ -83,25 +83,24 @@ def render(
         language: The page's language.
         status: The HTTP status.
         headers: Headers in place of those that the sandbox's pages have.
-        values: The template's variables; all are escaped. Templates have `t(english, spanish)`, too.
+        values: The template's variables; all are escaped. Templates have `t(english, spanish)` and `number(value)`.
     """
 
     def t(english: str, spanish: str) -> str:
         return spanish if language == "es" else english
 
+    def number(value: float) -> str:
+        return format_decimal(value, "#,##0.#", locale=language)
+
     sandbox = t("Sandbox", "Entorno de pruebas")
-    page = _environment().get_template(template).render(language=language, t=t, sandbox=sandbox, **values)
-    return HTMLResponse(page, status, {**HEADERS, "Content-Language": language, **headers})
+    page = _environment().get_template(template)
+    html = page.render(language=language, t=t, number=number, sandbox=sandbox, **values)
+    return HTMLResponse(html, status, {**HEADERS, "Content-Language": language, **headers})
 
 
 def day(moment: datetime, language: str) -> str:
     """Return the date of `moment` as it is written in `language`."""
     return format_date(moment, "long", locale=language)
-
-
-def number(value: float, language: str) -> str:
-    """Return `value` with at most one decimal as it is written in `language`."""
-    return format_decimal(value, "#,##0.#", locale=language)
 
 
 def read(name: str) -> str:

@@ -11,13 +11,14 @@ from datetime import datetime, timedelta
 from typing import Final, Literal
 
 from kallyai_mcp.sandbox import call_table, played_call_table
-from kallyai_mcp.sandbox.call_outcome import outcome_of
+from kallyai_mcp.sandbox.call_outcome import outcome_of, remember
 from kallyai_mcp.sandbox.errors import ApiError
 from kallyai_mcp.sandbox.played_call_table import PlayedCall
 from kallyai_mcp.sandbox.simulator import simulation
+from kallyai_mcp.sandbox.simulator.agreement import Agreement
 from kallyai_mcp.sandbox.simulator.scenario import Line, Scenario, Turn, TurnKind, Words
 from kallyai_mcp.sandbox.simulator.simulated_call import SimulatedCall
-from kallyai_mcp.sandbox.simulator.simulation import greeting, play, simulate
+from kallyai_mcp.sandbox.simulator.simulation import CallFacts, greeting, play, simulate
 from kallyai_mcp.sandbox.simulator.submission import Submission
 
 SILENCE: Final = timedelta(minutes=3)
@@ -36,54 +37,28 @@ def state_of(played: PlayedCall, now: datetime) -> State:
 
 def spoken_language(played: PlayedCall) -> str:
     """Return the language of the conversation, `en` or `es`."""
-    submission = _submission(played)
+    submission = _facts(played).submission
     return submission.call_language or submission.language or "en"
 
 
 def expected_turn(played: PlayedCall) -> TurnKind:
     """Return what the callee would likely do next in a call in progress."""
-    call = played.call
-    return simulation.expected_turn(
-        _submission(played), played.turns, now=call.started_at, timezone=played.timezone, call_id=call.call_id
-    )
+    return simulation.expected_turn(_facts(played), played.turns)
 
 
 def pick_up(db: sqlite3.Connection, call_id: str, words: Words | None, now: datetime) -> PlayedCall:
-    """Pick up an incoming call.
-
-    Args:
-        db: The transaction.
-        call_id: The call.
-        words: The greeting; None for that of the number.
-        now: The current time, aware.
-
-    Returns:
-        The call with the assistant's answer to the greeting.
+    """Pick up an incoming call with a greeting, None for that of the number; return it with the assistant's answer.
 
     Raises:
         ApiError: 404: there is no such call; 409: it is not incoming.
     """
     played = _find(db, call_id, now, "incoming")
-    if words is None:
-        first = greeting(
-            _submission(played), now=played.call.started_at, timezone=played.timezone, call_id=played.call.call_id
-        )
-    else:
-        first = Turn(does="greets", says=words)
+    first = greeting(_facts(played)) if words is None else Turn(does="greets", says=words)
     return _continue(db, replace(played, turns=(first,)), now)
 
 
 def say(db: sqlite3.Connection, call_id: str, turn: Turn, now: datetime) -> PlayedCall:
-    """Add a turn of the callee to a call in progress.
-
-    Args:
-        db: The transaction.
-        call_id: The call.
-        turn: What the callee says.
-        now: The current time, aware.
-
-    Returns:
-        The call with the assistant's reply.
+    """Add a turn of the callee to a call in progress; return it with the assistant's reply.
 
     Raises:
         ApiError: 404: there is no such call; 409: it is not in progress.
@@ -94,11 +69,6 @@ def say(db: sqlite3.Connection, call_id: str, turn: Turn, now: datetime) -> Play
 
 def hang_up(db: sqlite3.Connection, call_id: str, now: datetime) -> PlayedCall:
     """End a call: one in progress as it is, and an incoming one as a busy line does.
-
-    Args:
-        db: The transaction.
-        call_id: The call.
-        now: The current time, aware.
 
     Raises:
         ApiError: 404: there is no such call; 409: it has ended.
@@ -118,10 +88,7 @@ def settle(db: sqlite3.Connection, now: datetime) -> None:
         if not played.call.has_ended(now):
             continue
         result, _ = _simulated(db, played)
-        if result.ends is not None:
-            call_table.cancel_agreement(db, result.ends)
-        if result.agreement is not None:
-            call_table.add_agreement(db, played.number, result.agreement)
+        remember(db, played.number, result)
         played_call_table.change(db, replace(played, is_settled=True))
 
 
@@ -150,8 +117,10 @@ def _find(db: sqlite3.Connection, call_id: str, now: datetime, *states: State) -
     return played
 
 
-def _submission(played: PlayedCall) -> Submission:
-    return Submission.model_validate(played.call.submission)
+def _facts(played: PlayedCall, agreements: tuple[Agreement, ...] = ()) -> CallFacts:
+    call = played.call
+    submission = Submission.model_validate(call.submission)
+    return CallFacts(submission, call.started_at, played.timezone, call.call_id, agreements)
 
 
 def _scenario(played: PlayedCall) -> Scenario:
@@ -162,17 +131,9 @@ def _scenario(played: PlayedCall) -> Scenario:
 
 def _simulated(db: sqlite3.Connection, played: PlayedCall) -> tuple[SimulatedCall, bool]:
     """Return the call as if it ended now, and whether it has ended."""
-    call = played.call
-    agreements = call_table.agreements_with(db, played.number)
     if played.turns:
-        return play(
-            _submission(played), played.turns, now=call.started_at, timezone=played.timezone, call_id=call.call_id,
-            agreements=agreements,
-        )  # fmt: skip
-    result = simulate(
-        _submission(played), _scenario(played), now=call.started_at, timezone=played.timezone, call_id=call.call_id
-    )
-    return result, played.is_rejected
+        return play(_facts(played, call_table.agreements_with(db, played.number)), played.turns)
+    return simulate(_facts(played), _scenario(played)), played.is_rejected
 
 
 def _continue(db: sqlite3.Connection, played: PlayedCall, now: datetime) -> PlayedCall:

@@ -17,7 +17,7 @@ from pydantic import (
 )
 
 from kallyai_mcp.sandbox.call_table import Call
-from kallyai_mcp.sandbox.errors import ApiError
+from kallyai_mcp.sandbox.errors import refusal
 from kallyai_mcp.sandbox.simulator.submission import Submission
 
 
@@ -28,8 +28,7 @@ def _read_submission(value: Any, handler: ModelWrapValidatorHandler[Submission])
     except ValidationError as invalid:
         first, *others = invalid.errors()
         if not others and first["loc"] == ("appointment_date",) and isinstance(first["input"], str):
-            reason = f"appointment_date: {first['msg']}"
-            raise ApiError(422, "scheduling_violation", "The date or time is not valid", reason) from invalid
+            raise refusal("scheduling_violation", f"appointment_date: {first['msg']}") from invalid
         raise
 
 

@@ -167,15 +167,8 @@ async def serve(
 ) -> None:
     """Serve a sandbox until SIGINT or SIGTERM (in the main thread only) or until canceled.
 
-    Args:
-        host: The address or name to listen on.
-        port: The port to listen on; 0 for any free port.
-        data: As for `create_app`.
-        speed: As for `create_app`.
-        lines: As for `create_app`.
-        plays: As for `create_app`.
-        ready: Called with the base URL when the server is up.
-        report: As `Sandbox.report`.
+    The arguments are those of `running` and `create_app`. `ready` is called with the base URL when the server is up;
+    `report` is `Sandbox.report`.
 
     Raises:
         OSError: The address or port can't be used.

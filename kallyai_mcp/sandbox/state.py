@@ -35,14 +35,7 @@ class _Wait:
 
 
 class Sandbox:
-    """The state of one local KallyAI: `app.state.sandbox` of its application.
-
-    Args:
-        data: The SQLite file that stores everything; None stores everything in memory.
-        speed: Calls run this many times faster than a real conversation; above 0.
-        clock: The source of time.
-        lines: What happens on the lines of these numbers; the test numbers are there without them.
-        plays: On all other lines, somebody plays the callee (`is_played`); otherwise the callee agrees.
+    """The state of one local KallyAI: `app.state.sandbox` of its application. The arguments are those of `create_app`.
 
     Attributes:
         lines: What happens on each line.

@@ -10,9 +10,8 @@ from zoneinfo import ZoneInfo
 import phonenumbers
 
 from kallyai_mcp.sandbox.accounts import Account
-from kallyai_mcp.sandbox.errors import ApiError
+from kallyai_mcp.sandbox.errors import refusal
 from kallyai_mcp.sandbox.number_rules import check_number
-from kallyai_mcp.sandbox.simulator.scenario import RefusalCode
 from kallyai_mcp.sandbox.simulator.submission import Submission
 
 CALL_RULES = {
@@ -72,25 +71,6 @@ LONGEST_NOTICE = timedelta(days=366)
 _UNSAFE = re.compile(r"\b(?:" + "|".join(re.escape(phrase) for phrase in UNSAFE) + r")\b", re.IGNORECASE)
 _HH_MM = re.compile(r"(?:[01][0-9]|2[0-3]):[0-5][0-9]")
 
-REFUSAL_RESPONSES: dict[RefusalCode, tuple[int, str]] = {
-    "missing_phone_number": (422, "There is no phone number to call"),
-    "emergency_number": (422, "Emergency numbers can't be called"),
-    "toll_number": (422, "Premium-rate numbers can't be called"),
-    "blocked_number": (403, "This number is flagged as fraud"),
-    "suppression_violation": (403, "This number is on the do-not-call list"),
-    "consent_denied": (422, "Consent to this call was declined"),
-    "safety_violation": (422, "The content of this call violates the guidelines"),
-    "scheduling_violation": (422, "The date or time is not valid"),
-    "country_restriction": (403, "Your account can't call this country"),
-    "unsupported_country": (403, "Calls to this country are not supported"),
-    "unsupported_language": (422, "This language is not supported"),
-    "missing_token": (401, "There is no access token"),
-    "forbidden": (403, "The token lacks a scope"),
-    "phone_not_provisioned": (400, "No line is provisioned for this account"),
-    "rate_limited": (429, "Too many calls; try again later"),
-}
-"""HTTP status and message of each refusal that a scenario can ask for, except `quota_exceeded`, by code."""
-
 
 def check(submission: Submission, account: Account, zone: ZoneInfo, now: datetime) -> str:
     """Check the rules of `CALL_RULES` from the number to the words.
@@ -111,23 +91,11 @@ def check(submission: Submission, account: Account, zone: ZoneInfo, now: datetim
     _check_country(number, account)
     for language in (submission.call_language, submission.language):
         if language is not None and language not in SUPPORTED_LANGUAGES:
-            raise ApiError(422, "unsupported_language", "This language is not supported", "Supported languages: en, es")
+            raise refusal("unsupported_language", "Supported languages: en, es")
     _check_time(submission.appointment_date, submission.appointment_time, now.astimezone(zone))
     _check_content(submission)
     e164: str = phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
     return e164
-
-
-def refusal(code: RefusalCode, number: str) -> ApiError:
-    """Return the error with which a scenario refuses a call, for every code except `quota_exceeded`.
-
-    Args:
-        code: The code.
-        number: The number that was to be called.
-    """
-    status, message = REFUSAL_RESPONSES[code]
-    headers = {"Retry-After": "1"} if status == 429 else None
-    return ApiError(status, code, message, f"This is what the sandbox's scenario for {number} says", headers)
 
 
 def _check_country(number: phonenumbers.PhoneNumber, account: Account) -> None:
@@ -136,14 +104,10 @@ def _check_country(number: phonenumbers.PhoneNumber, account: Account) -> None:
         number.country_code or 0
     )
     if country not in SUPPORTED_COUNTRIES:
-        raise ApiError(403, "unsupported_country", "Calls to this country are not supported", f"Country: {country}")
+        raise refusal("unsupported_country", f"Country: {country}")
     if account.regions is not None and country not in account.regions:
-        raise ApiError(
-            403,
-            "country_restriction",
-            "Your account can't call this country",
-            f"Country: {country}; allowed: {', '.join(sorted(account.regions))}",
-        )
+        allowed = ", ".join(sorted(account.regions))
+        raise refusal("country_restriction", f"Country: {country}; allowed: {allowed}")
 
 
 def _check_time(day: date | None, at: str | None, here: datetime) -> None:
@@ -160,7 +124,7 @@ def _check_time(day: date | None, at: str | None, here: datetime) -> None:
     elif at is not None and datetime.combine(day, time.fromisoformat(at), here.tzinfo) < here:
         reason = f"appointment_time: {at} is past; it is {here:%H:%M} in the request's time zone"
     if reason:
-        raise ApiError(422, "scheduling_violation", "The date or time is not valid", reason)
+        raise refusal("scheduling_violation", reason)
 
 
 def _check_content(submission: Submission) -> None:
@@ -169,6 +133,4 @@ def _check_content(submission: Submission) -> None:
         text for value in given for text in (value if isinstance(value, list) else [value]) if isinstance(text, str)
     ]
     if found := _UNSAFE.search("\n".join(texts)):
-        raise ApiError(
-            422, "safety_violation", "The content of this call violates the guidelines", f"Not allowed: {found[0]!r}"
-        )
+        raise refusal("safety_violation", f"Not allowed: {found[0]!r}")

@@ -8,8 +8,8 @@ section 10.12). A check of the Origin header can't replace this: with `Referrer-
 
 import re
 import secrets
-from dataclasses import dataclass, replace
-from typing import Any, Self
+from dataclasses import dataclass
+from typing import Any
 from urllib.parse import quote, urlencode, urlsplit
 
 import jwt
@@ -48,10 +48,6 @@ class AuthorizationRequest:
         """Scheme, host, and port of the redirect_uri."""
         parts = urlsplit(self.redirect_uri)
         return f"{parts.scheme}://{parts.netloc}"
-
-    def signed_in_as(self, account_id: str) -> Self:
-        """Return the same request with the chosen account."""
-        return replace(self, account_id=account_id)
 
     def redirect_url(self, **parameters: str | int) -> str:
         """Return the redirect_uri with `parameters` and the state (if there is one) in its query."""

@@ -8,6 +8,7 @@ Every page has a button to cancel: redirect with `error=access_denied`.
 """
 
 from collections.abc import Callable, Coroutine
+from dataclasses import replace
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Cookie, Form, Query, Request
@@ -25,10 +26,10 @@ from kallyai_mcp.sandbox.auth.authorization_request import (
     new_browser,
 )
 from kallyai_mcp.sandbox.auth.clients import CLIENTS, is_cli_redirect
-from kallyai_mcp.sandbox.auth.context import NO_STORE, Sandbox, SandboxState, auth_error, documented_page
+from kallyai_mcp.sandbox.auth.context import NO_STORE, Sandbox, SandboxState, documented_page
 from kallyai_mcp.sandbox.auth.pages import error_page, page
 from kallyai_mcp.sandbox.auth.token_responses import issue_tokens
-from kallyai_mcp.sandbox.errors import ApiError, validation_reason
+from kallyai_mcp.sandbox.errors import validation_reason
 from kallyai_mcp.sandbox.page_rendering import preferred_language
 
 
@@ -42,8 +43,7 @@ class _PageRoute(APIRoute):
             try:
                 return await handle(request)
             except RequestValidationError as error:
-                reason = validation_reason(error)
-                return error_page(request, auth_error(400, "validation_error", "The request is not valid", reason))
+                return error_page(request, "validation_error", "The request is not valid", validation_reason(error))
 
         return handle_validation_error
 
@@ -74,11 +74,11 @@ def cli(
     `redirect_uri?error=access_denied&state=…`. `redirect_uri` must be `http://localhost:PORT` or
     `http://127.0.0.1:PORT`.
     """
-    if repeated := _repeated_parameter(request):
-        return error_page(request, repeated)
+    if _repeats_a_parameter(request):
+        return error_page(request, "invalid_request", "A parameter is given twice")
     if not is_cli_redirect(redirect_uri):
         message = "redirect_uri must be http://localhost:PORT or http://127.0.0.1:PORT"
-        return error_page(request, auth_error(400, "invalid_redirect_uri", message))
+        return error_page(request, "invalid_redirect_uri", message)
     return _sign_in_page(request, sandbox, AuthorizationRequest(redirect_uri, state), browser)
 
 
@@ -105,14 +105,14 @@ def authorize(
 
     Ends at `redirect_uri?code=…&state=…`, or at `redirect_uri?error=…&state=…`. The code is valid for 60 seconds.
     """
-    if repeated := _repeated_parameter(request):
-        return error_page(request, repeated)
+    if _repeats_a_parameter(request):
+        return error_page(request, "invalid_request", "A parameter is given twice")
     client = CLIENTS.get(client_id)
     if client is None:
-        return error_page(request, auth_error(400, "invalid_client", "client_id is not known"))
+        return error_page(request, "invalid_client", "client_id is not known")
     if not client.may_redirect_to(redirect_uri):
         message = "redirect_uri is not one that this client has registered"
-        return error_page(request, auth_error(400, "invalid_redirect_uri", message))
+        return error_page(request, "invalid_redirect_uri", message)
     authorization = AuthorizationRequest(redirect_uri, state, client.id)
     if response_type is None:
         return _redirect_back(authorization, error="invalid_request", error_description="response_type is missing")
@@ -159,13 +159,13 @@ def sign_in(
     if authorization is None or browser is None:
         return _expired(request)
     if account not in ACCOUNTS:
-        return error_page(request, auth_error(400, "invalid_request", "There is no such account"))
+        return error_page(request, "invalid_request", "There is no such account")
     if authorization.client_id is None:
         tokens = issue_tokens(sandbox, account)
         return _redirect_back(
             authorization, **{name: tokens[name] for name in ("access_token", "refresh_token", "expires_in")}
         )
-    request_token = encode_request(sandbox, authorization.signed_in_as(account), browser)
+    request_token = encode_request(sandbox, replace(authorization, account_id=account), browser)
     return RedirectResponse(f"consent?request={request_token}", 303, NO_STORE)
 
 
@@ -239,11 +239,8 @@ def _redirect_back(authorization: AuthorizationRequest, **parameters: str | int)
 
 def _expired(request: Request) -> Response:
     message = "This sign-in has expired or was started in another browser; start again"
-    return error_page(request, auth_error(400, "sign_in_expired", message))
+    return error_page(request, "sign_in_expired", message)
 
 
-def _repeated_parameter(request: Request) -> ApiError | None:
-    names = [name for name, _ in request.query_params.multi_items()]
-    if len(names) == len(set(names)):
-        return None
-    return auth_error(400, "invalid_request", "A parameter is given twice")
+def _repeats_a_parameter(request: Request) -> bool:
+    return len(request.query_params.multi_items()) != len(request.query_params)

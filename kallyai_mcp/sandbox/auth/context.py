@@ -64,13 +64,9 @@ def auth_error(
     return ApiError(status, code, message, reason, headers)
 
 
-def documented_errors(**errors: str) -> dict[int | str, dict[str, Any]]:
-    """Return the `responses` of an endpoint for its OpenAPI document.
-
-    Args:
-        errors: The description of each error by its status after an underscore: `_401="the token has expired"`.
-    """
-    return {int(status[1:]): {"description": message, "model": ErrorResponse} for status, message in errors.items()}
+def documented_errors(errors: dict[int, str]) -> dict[int | str, dict[str, Any]]:
+    """Return the `responses` of an endpoint for its OpenAPI document, from the description of each error by status."""
+    return {status: {"description": message, "model": ErrorResponse} for status, message in errors.items()}
 
 
 def documented_page(description: str) -> dict[int | str, dict[str, Any]]:

@@ -95,7 +95,7 @@ class AppleSignIn(BaseModel):
     "/v1/auth/google/validate",
     summary="Google sign-in of a mobile app",
     tags=["Authentication"],
-    responses=documented_errors(_400="the body is not valid", _401="the ID token or its account is not accepted"),
+    responses=documented_errors({400: "the body is not valid", 401: "the ID token or its account is not accepted"}),
 )
 def google_validate(sandbox: Sandbox, body: GoogleSignIn) -> TokenResponse:
     """Exchange an ID token of the sandbox's Google ("Authentication Methods" of the reference)."""
@@ -106,7 +106,7 @@ def google_validate(sandbox: Sandbox, body: GoogleSignIn) -> TokenResponse:
     "/v1/auth/apple/token",
     summary="Apple sign-in of an iOS app",
     tags=["Authentication"],
-    responses=documented_errors(_400="the body is not valid", _401="the ID token or its account is not accepted"),
+    responses=documented_errors({400: "the body is not valid", 401: "the ID token or its account is not accepted"}),
 )
 def apple_token(sandbox: Sandbox, body: AppleSignIn) -> TokenResponse:
     """Exchange an ID token of the sandbox's Apple ("Authentication Methods" of the reference)."""
@@ -117,7 +117,7 @@ def apple_token(sandbox: Sandbox, body: AppleSignIn) -> TokenResponse:
     "/_sandbox/{provider}/.well-known/jwks.json",
     summary="The public key of a simulated provider",
     tags=["Sandbox"],
-    responses=documented_errors(_400="there is no such provider"),
+    responses=documented_errors({400: "there is no such provider"}),
 )
 def jwks(sandbox: Sandbox, provider: Provider) -> dict[str, list[dict[str, Any]]]:
     """Return the JWK set (RFC 7517) that verifies the provider's ID tokens."""
@@ -132,7 +132,7 @@ def jwks(sandbox: Sandbox, provider: Provider) -> dict[str, list[dict[str, Any]]
     "/_sandbox/{provider}/id_token",
     summary="Issue an ID token of a simulated provider",
     tags=["Sandbox"],
-    responses=documented_errors(_400="the body is not valid", _404="there is no such account"),
+    responses=documented_errors({400: "the body is not valid", 404: "there is no such account"}),
 )
 def make_id_token(sandbox: Sandbox, provider: Provider, wanted: IdTokenRequest) -> dict[str, str]:
     """Return `{"id_token": …}` for Google or `{"identity_token": …}` for Apple: the body of the sign-in endpoint."""

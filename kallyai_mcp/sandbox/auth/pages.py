@@ -9,7 +9,8 @@ from fastapi.responses import HTMLResponse
 from markupsafe import Markup
 
 from kallyai_mcp.sandbox import page_rendering
-from kallyai_mcp.sandbox.errors import ApiError, error_body
+from kallyai_mcp.sandbox.auth.context import auth_error
+from kallyai_mcp.sandbox.errors import error_body
 
 _CSS = page_rendering.read("tokens.css") + page_rendering.read("sign_in/style.css")
 _CSS_HASH = base64.b64encode(hashlib.sha256(_CSS.encode()).digest()).decode()
@@ -41,12 +42,13 @@ def page(
     )
 
 
-def error_page(request: Request, error: ApiError) -> HTMLResponse:
-    """Return the page of an error that is not sent to a redirect_uri; for programs, raise the error.
+def error_page(request: Request, code: str, message: str, reason: str | None = None) -> HTMLResponse:
+    """Return the page of an error that is not sent to a redirect_uri.
 
     Raises:
-        ApiError: `error`, if the request does not accept HTML.
+        ApiError: The error, if the request does not accept HTML.
     """
+    error = auth_error(400, code, message, reason)
     if "text/html" not in request.headers.get("accept", ""):
         raise error
     return page(request, "stopped.html", status=error.status, error=error_body(error)["error"])

@@ -56,7 +56,7 @@ def _basic(encoded: str) -> tuple[str, str]:
     summary="Exchange a code or refresh token of an OAuth client for tokens",
     dependencies=[Depends(_no_field_twice)],
     responses=documented_errors(
-        _400="`invalid_request`, `invalid_grant` or `unsupported_grant_type`", _401="`invalid_client`"
+        {400: "`invalid_request`, `invalid_grant` or `unsupported_grant_type`", 401: "`invalid_client`"}
     ),
 )
 def gpt_token(
@@ -100,7 +100,7 @@ class RefreshRequest(BaseModel):
 @router.post(
     "/v1/auth/refresh",
     summary="Exchange a refresh token of a first-party sign-in for tokens",
-    responses=documented_errors(_400="the body is not valid", _401="`invalid_token`: sign in again"),
+    responses=documented_errors({400: "the body is not valid", 401: "`invalid_token`: sign in again"}),
 )
 def refresh(sandbox: Sandbox, body: RefreshRequest) -> TokenResponse:
     """Renew an expired access token ("Token Refresh" of the reference).

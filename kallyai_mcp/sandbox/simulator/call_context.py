@@ -26,18 +26,6 @@ _DURATION: Final = {
 
 
 @dataclass(frozen=True)
-class Ending:
-    """How a call ended: the fields of `SimulatedCall` that are not computed from the dialogue; see there."""
-
-    status: str
-    highlights: str
-    next_steps: str
-    event: Event | None = None
-    agreement: Agreement | None = None
-    ends: Agreement | None = None
-
-
-@dataclass(frozen=True)
 class CallContext:
     """The state of one call.
 
@@ -90,6 +78,12 @@ class CallContext:
         """Return the day and time that the callee would propose."""
         days = 7 if names_next_week(self.request.description) else 1
         return proposed(self.request, self.request.day or self.now.date() + timedelta(days=days), self.now)
+
+    def greeting(self) -> str:
+        """Return what the callee says when it picks up."""
+        business = self.request.business
+        say = self.callee_spoken.say
+        return say("greet.business", business=business) if business else say("greet.plain")
 
     def opening(self) -> list[str]:
         """Return the sentences in which the assistant says that it is an AI, for which user it calls, and why."""

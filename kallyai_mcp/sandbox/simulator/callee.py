@@ -36,16 +36,13 @@ class Callee:
         yield from scenario.turns
         if self._caller.result is None:
             yield from self._decide("looked" if scenario.turns else "noted" if self._caller.said_more else None)
-        while self._caller.open_question is not None:
-            yield self._turn("answers", self._answer(self._book, self._caller.open_question))
+        while self._caller.asked_question is not None:
+            yield self._turn("answers", self._answer(self._book, self._caller.asked_question))
         yield self._turn("says_goodbye", self._say(self._goodbye()))
 
     def greeting(self) -> Turn:
         """Return what the callee says when it picks up."""
-        business = self._context.request.business
-        return self._turn(
-            "greets", self._say("greet.business", business=business) if business else self._say("greet.plain")
-        )
+        return self._turn("greets", self._context.greeting())
 
     def _say(self, key: str, **facts: str) -> str:
         return self._book.say(key, **facts)

@@ -1,6 +1,5 @@
 """The assistant: what it says follows from the submission and from what the callee has said so far."""
 
-from collections.abc import Callable
 from typing import Final, Literal
 
 from kallyai_mcp.sandbox.simulator.call_context import CallContext
@@ -17,6 +16,8 @@ class Caller:
     """The assistant in one call: `reply` adds a turn of the callee and the assistant's answer to it.
 
     Attributes:
+        asked_question: The question of `additional_instructions` that the assistant has asked and the callee has not
+            answered.
         result: What the callee has said to the request; None as long as it has not.
         slot: The day and time that were agreed; None if none were.
         refused_offer: The last other time that the callee offered and the assistant did not accept.
@@ -33,7 +34,7 @@ class Caller:
         self._has_asked = False
         self._accepted: Slot | None = None
         self._questions = list(context.request.questions)
-        self._asked_question: str | None = None
+        self.asked_question: str | None = None
         self._was_thanked = False
         self.result: Result | None = None
         self.slot: Slot | None = None
@@ -46,14 +47,9 @@ class Caller:
         self.is_over = False
 
     @property
-    def open_question(self) -> str | None:
-        """The question of `additional_instructions` that the assistant has asked and the callee has not answered."""
-        return self._asked_question
-
-    @property
     def expects(self) -> TurnKind:
         """The turn of the callee that would fit best now."""
-        if self._asked_question is not None:
+        if self.asked_question is not None:
             return "answers"
         if self.result is not None:
             return "says_goodbye"
@@ -80,21 +76,33 @@ class Caller:
             self._has_asked = True
             asks = self._context.request.kind == "question"  # nobody asks then whether there is more
             return [*self._context.opening(), *(self._extras() if asks else [])]
-        if self._asked_question is not None and turn.does in _ANSWERS:
-            self.answers[self._asked_question] = words
-            self._asked_question = None
+        if self.asked_question is not None and turn.does in _ANSWERS:
+            self.answers[self.asked_question] = words
+            self.asked_question = None
             return self._thanks()
-        reply: Callable[[Turn, str], list[str]] = {
-            "holds": self._holds,
-            "asks": self._asks,
-            "orders": self._orders,
-            "offers": self._offers,
-            "agrees": self._agrees,
-            "declines": self._declines,
-            "needs_no_booking": self._needs_no_booking,
-            "answers": self._answers,
-        }.get(turn.does, self._speaks)
-        return reply(turn, words)
+        match turn.does:
+            case "holds":
+                return [self._say("hold.wait")]
+            case "asks":
+                return self._asks(turn)
+            case "orders":
+                self.was_given_orders = True
+                return [self._say("injected.refused")]
+            case "offers":
+                return self._offers(turn)
+            case "agrees":
+                return self._agrees(turn, words)
+            case "declines":
+                self.result, self.answer = "declined", words
+                return [self._say("full.understood" if self._context.request.kind == "booking" else "no.understood")]
+            case "needs_no_booking":
+                self.result, self.answer = "needs_no_booking", words
+                return [self._say("walk_in.understood")]
+            case "answers":
+                self.result, self.answer = "answered", words
+                return self._thanks()
+            case _:
+                return [self._say("strange.reply")]
 
     def _say(self, key: str, **facts: str) -> str:
         return self._context.spoken.say(key, **facts)
@@ -108,20 +116,10 @@ class Caller:
     def _next_question(self) -> list[str]:
         if not self._questions:
             return []
-        self._asked_question = self._questions.pop(0)
-        return [self._context.question(self._asked_question)]
+        self.asked_question = self._questions.pop(0)
+        return [self._context.question(self.asked_question)]
 
-    def _speaks(self, _turn: Turn, _words: str) -> list[str]:
-        return [self._say("strange.reply")]
-
-    def _holds(self, _turn: Turn, _words: str) -> list[str]:
-        return [self._say("hold.wait")]
-
-    def _orders(self, _turn: Turn, _words: str) -> list[str]:
-        self.was_given_orders = True
-        return [self._say("injected.refused")]
-
-    def _asks(self, turn: Turn, _words: str) -> list[str]:
+    def _asks(self, turn: Turn) -> list[str]:
         request = self._context.request
         if turn.about == "name":
             if request.name:
@@ -156,7 +154,7 @@ class Caller:
         extras = "; ".join(note(extra, book.language) for extra in self._context.request.extras)
         return [book.say("notes.extras", extras=extras)]
 
-    def _offers(self, turn: Turn, _words: str) -> list[str]:
+    def _offers(self, turn: Turn) -> list[str]:
         slot = self._slot_of(turn)
         if not self._may_accept(slot):
             self.refused_offer = slot
@@ -176,18 +174,6 @@ class Caller:
         if self._context.request.kind != "booking":
             return self._thanks()
         return [self._say("confirm"), *self._next_question()]
-
-    def _declines(self, _turn: Turn, words: str) -> list[str]:
-        self.result, self.answer = "declined", words
-        return [self._say("full.understood" if self._context.request.kind == "booking" else "no.understood")]
-
-    def _needs_no_booking(self, _turn: Turn, words: str) -> list[str]:
-        self.result, self.answer = "needs_no_booking", words
-        return [self._say("walk_in.understood")]
-
-    def _answers(self, _turn: Turn, words: str) -> list[str]:
-        self.result, self.answer = "answered", words
-        return self._thanks()
 
     def _slot_of(self, turn: Turn) -> Slot:
         """Return the day and time that a turn names; what it leaves out is as asked for."""

@@ -3,9 +3,10 @@
 from dataclasses import replace
 
 from kallyai_mcp.sandbox.simulator.agreement import Agreement
-from kallyai_mcp.sandbox.simulator.call_context import CallContext, Ending
+from kallyai_mcp.sandbox.simulator.call_context import CallContext
 from kallyai_mcp.sandbox.simulator.callee import Callee
 from kallyai_mcp.sandbox.simulator.caller import Caller
+from kallyai_mcp.sandbox.simulator.simulated_call import Ending
 from kallyai_mcp.sandbox.simulator.time_slots import Slot
 
 

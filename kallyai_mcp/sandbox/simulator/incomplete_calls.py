@@ -3,7 +3,8 @@
 from collections.abc import Callable
 from typing import Final
 
-from kallyai_mcp.sandbox.simulator.call_context import CallContext, Ending
+from kallyai_mcp.sandbox.simulator.call_context import CallContext
+from kallyai_mcp.sandbox.simulator.simulated_call import Ending
 
 NO_ANSWER_SECONDS: Final = 30.0
 BUSY_SECONDS: Final = 4.0
@@ -37,9 +38,7 @@ def _voicemail(context: CallContext) -> Ending:
 
 def _interrupted(status: str) -> Callable[[CallContext], Ending]:
     def simulate(context: CallContext) -> Ending:
-        business = context.request.business
-        greeting = ("greet.business", {"business": business}) if business else ("greet.plain", {})
-        context.dialogue.human(context.callee_spoken.say(greeting[0], **greeting[1]))
+        context.dialogue.human(context.greeting())
         context.dialogue.ai(*context.opening())
         context.dialogue.human(context.callee_spoken.say("broken"))
         return Ending(status, context.written.say(f"done.{status}"), context.written.say("next.again_soon"))

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping
-from datetime import date, time
+from datetime import time
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
@@ -12,9 +12,10 @@ from pydantic import (
     Field,
     PlainSerializer,
     WithJsonSchema,
-    field_validator,
     model_validator,
 )
+
+from kallyai_mcp.sandbox.simulator.submission import IsoDate
 
 Does = Literal[
     "agrees",
@@ -58,20 +59,12 @@ RefusalCode = Literal[
 
 def _time_of_day(value: Any) -> Any:
     """Refuse times in other formats than HH:MM: pydantic alone also accepts numbers."""
-    if value is None or isinstance(value, time) or (isinstance(value, str) and _HH_MM.fullmatch(value)):
+    if isinstance(value, time) or (isinstance(value, str) and _HH_MM.fullmatch(value)):
         return value
     raise ValueError("must be a time in the format HH:MM (24-hour)")
 
 
-def _iso_date(value: Any) -> Any:
-    """Refuse dates in other formats than YYYY-MM-DD: pydantic alone also accepts numbers."""
-    if value is None or type(value) is date or (isinstance(value, str) and _DATE.fullmatch(value)):
-        return value
-    raise ValueError("must be a date in the format YYYY-MM-DD")
-
-
 _HH_MM = re.compile(r"(?:[01][0-9]|2[0-3]):[0-5][0-9]")
-_DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 
 TimeOfDay = Annotated[
     time,
@@ -133,7 +126,7 @@ class Turn(_Strict):
     says: Words | None = Field(None, description="What the callee says; only `hangs_up` needs no words")
     about: Detail | None = Field(None, description="`asks`: the detail that the callee asks for; none of these if null")
     at: TimeOfDay | None = Field(None, description="`offers`, `agrees`: the time")
-    on: date | None = Field(None, description="`offers`, `agrees`: the day")
+    on: IsoDate | None = Field(None, description="`offers`, `agrees`: the day")
     seconds: float = Field(
         0, ge=0, le=3600, allow_inf_nan=False, description="How long nobody speaks after the assistant's reply"
     )
@@ -154,8 +147,6 @@ class Turn(_Strict):
             raise ValueError("`at` and `on` need `does` to be `offers` or `agrees`")
         return self
 
-    _only_dates = field_validator("on", mode="before")(_iso_date)
-
     def words(self, language: str) -> str:
         """What the callee says in `language`; empty if nothing."""
         return self.says.in_language(language) if self.says is not None else ""
@@ -170,7 +161,7 @@ class Scenario(_Strict):
 
     does: Does = Field("agrees", description="What the callee does")
     at: TimeOfDay | None = Field(None, description="`agrees`: the time that is free; other times are taken")
-    on: date | None = Field(None, description="`agrees`: the day that is free; other days are taken")
+    on: IsoDate | None = Field(None, description="`agrees`: the day that is free; other days are taken")
     answer: Words | None = Field(None, description="What the callee answers to a question, or to any other request")
     turns: tuple[Turn, ...] = Field(
         (),
@@ -195,8 +186,6 @@ class Scenario(_Strict):
         description="How long the call lasts by the clock; by default as long as the conversation, divided by the"
         " sandbox's speed. `is_played`: how long somebody can pick up; by default 30 s, whatever the speed",
     )
-
-    _only_dates = field_validator("on", mode="before")(_iso_date)
 
     @model_validator(mode="after")
     def _fits(self) -> Self:

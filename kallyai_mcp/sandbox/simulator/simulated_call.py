@@ -25,15 +25,13 @@ class Event:
 
 
 @dataclass(frozen=True)
-class SimulatedCall:
-    """A finished call.
+class Ending:
+    """How a call ended.
 
     Attributes:
         status: As in the reference's "CallResponse", or `terminated`.
         highlights: What was accomplished, in the app language.
         next_steps: What the user can do now, in the app language.
-        duration_seconds: From the call's start if nobody answered, else from the answer to the end.
-        entries: The transcript; empty if nothing was said or there is no transcript.
         event: The appointment; None if none with a date was agreed.
         agreement: The booking that the callee remembers from now on; None if none was made.
         ends: The earlier booking that this call canceled or changed; None if there was none.
@@ -42,8 +40,19 @@ class SimulatedCall:
     status: str
     highlights: str
     next_steps: str
+    event: Event | None = None
+    agreement: Agreement | None = None
+    ends: Agreement | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class SimulatedCall(Ending):
+    """A finished call.
+
+    Attributes:
+        duration_seconds: From the call's start if nobody answered, else from the answer to the end.
+        entries: The transcript; empty if nothing was said or there is no transcript.
+    """
+
     duration_seconds: float
     entries: tuple[Entry, ...]
-    event: Event | None
-    agreement: Agreement | None
-    ends: Agreement | None

@@ -12,7 +12,7 @@ _DATE = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
 
 def _only_iso_date(value: Any) -> Any:
     """Refuse dates in other formats than YYYY-MM-DD: pydantic alone also accepts timestamps and datetimes."""
-    if value is None or type(value) is date or (isinstance(value, str) and _DATE.fullmatch(value)):
+    if type(value) is date or (isinstance(value, str) and _DATE.fullmatch(value)):
         return value
     raise ValueError("must be a date in the format YYYY-MM-DD")
 
@@ -25,6 +25,9 @@ def _no_lone_surrogate(value: str) -> str:
         raise ValueError("must be valid Unicode text") from None
     return value
 
+
+IsoDate = Annotated[date, BeforeValidator(_only_iso_date)]
+"""A day, YYYY-MM-DD."""
 
 Text = Annotated[str, AfterValidator(_no_lone_surrogate)]
 
@@ -58,9 +61,7 @@ class Submission(BaseModel):
     business_name: Text | None = Field(default=None, description="Name of business")
     user_name: Text | None = Field(default=None, description="User's name for reservation")
     user_phone: Text | None = Field(default=None, description="User's callback number")
-    appointment_date: Annotated[date | None, BeforeValidator(_only_iso_date)] = Field(
-        default=None, description="YYYY-MM-DD"
-    )
+    appointment_date: IsoDate | None = Field(default=None, description="YYYY-MM-DD")
     appointment_time: Text | None = Field(default=None, description="HH:MM (24-hour)", examples=["19:00"])
     time_preference_text: Text | None = Field(default=None, description='Natural language: "morning", "after 5pm"')
     party_size: int | None = Field(default=None, strict=True, ge=1, le=50, description="For restaurant reservations")

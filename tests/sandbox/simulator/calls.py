@@ -7,7 +7,7 @@ from kallyai_mcp.sandbox.simulator.agreement import Agreement
 from kallyai_mcp.sandbox.simulator.numbers import lookup
 from kallyai_mcp.sandbox.simulator.scenario import Scenario
 from kallyai_mcp.sandbox.simulator.simulated_call import SimulatedCall
-from kallyai_mcp.sandbox.simulator.simulation import simulate
+from kallyai_mcp.sandbox.simulator.simulation import CallFacts, simulate
 from kallyai_mcp.sandbox.simulator.submission import Submission
 
 NOW = datetime(2026, 11, 24, 15, 0, tzinfo=UTC)
@@ -53,14 +53,8 @@ def simulate_at(
 ) -> SimulatedCall:
     """Simulate a call with `scenario`; by default with that of the test number that is called."""
     scenario = scenario or lookup(submission["respondent_phone"] or "") or Scenario()
-    return simulate(
-        Submission.model_validate(submission),
-        scenario,
-        now=now,
-        timezone=timezone,
-        call_id="call-1",
-        agreements=agreements,
-    )
+    facts = CallFacts(Submission.model_validate(submission), now, timezone, "call-1", agreements)
+    return simulate(facts, scenario)
 
 
 def call(

@@ -7,7 +7,7 @@ import pytest
 
 from kallyai_mcp.sandbox.simulator.scenario import Scenario, Turn
 from kallyai_mcp.sandbox.simulator.simulated_call import SimulatedCall
-from kallyai_mcp.sandbox.simulator.simulation import play
+from kallyai_mcp.sandbox.simulator.simulation import CallFacts, play
 from kallyai_mcp.sandbox.simulator.submission import Submission
 from tests.sandbox.simulator.calls import NOW, NUMBER, said, simulate_at
 
@@ -28,7 +28,7 @@ GOODBYE = {"does": "says_goodbye", "says": "Bye."}
 def played(*turns: dict[str, Any], **fields: Any) -> tuple[SimulatedCall, bool]:
     submission = Submission.model_validate(TABLE | fields)
     given = [Turn.model_validate(turn) for turn in turns]
-    return play(submission, given, now=NOW, timezone=None, call_id="call-1")
+    return play(CallFacts(submission, NOW, None, "call-1"), given)
 
 
 @pytest.mark.parametrize(
