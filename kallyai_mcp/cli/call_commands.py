@@ -32,7 +32,7 @@ def _about_calls(command: Callable[..., Any]) -> Callable[..., Any]:
 
     Ves la llamada antes de que se haga, y se te pide un sí. Es una llamada de verdad a otra persona. El código de
     salida es 0 si la conversación tuvo lugar o la llamada está programada, 1 si no se llamó a nadie, 3 si no se
-    localizó a nadie o la llamada se cortó, y 4 si no se sabe.
+    localizó a nadie o la llamada se cortó, y 4 si no se sabe el resultado.
 
     Una llamada con --not-before, u otro intento, la hace cualquier servidor kallyai-mcp tuyo que esté en marcha
     entonces. `cancel` la cancela.
@@ -63,7 +63,7 @@ def _about_calls(command: Callable[..., Any]) -> Callable[..., Any]:
     "appointment_time",
     metavar="HH:MM",
     help=localized(
-        "Its time, 24 hours, by the callee's clock.", "Su hora, de 0 a 24, según el reloj de donde se llama."
+        "Its time, 24 hours, in the zone of --timezone.", "Su hora, en formato de 24 horas, en la zona de --timezone."
     ),
 )
 @click.option(
@@ -115,8 +115,8 @@ def _about_calls(command: Callable[..., Any]) -> Callable[..., Any]:
     "--not-before",
     metavar=localized("TIME", "HORA"),
     help=localized(
-        "Call later: ISO 8601; the callee's time without an offset.",
-        "Llama más tarde: ISO 8601; sin diferencia con UTC, es la hora de donde se llama.",
+        "Call at this time: ISO 8601; without an offset, it is the callee's time.",
+        "Llama a esta hora: ISO 8601; sin diferencia con UTC, es la local del número llamado.",
     ),
 )
 @click.option(
@@ -150,7 +150,7 @@ def call(settings: Settings, /, *, sandbox: bool, as_json: bool, yes: bool, redi
 
     You see the call before it is placed, and are asked for a yes. It is a real call to another person. The exit code is
     0 if the phone conversation took place or the call is scheduled, 1 if nobody was called, 3 if nobody was reached or
-    the call broke off, and 4 if that is not known.
+    the call broke off, and 4 if the outcome is not known.
 
     A call with --not-before, or another attempt, is placed by any kallyai-mcp server of yours that runs then. `cancel`
     cancels it.

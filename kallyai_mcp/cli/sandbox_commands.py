@@ -33,7 +33,9 @@ from kallyai_mcp.languages import localized
     "--scenarios",
     metavar=localized("FILE", "ARCHIVO"),
     type=click.Path(dir_okay=False, path_type=Path),
-    help=localized("What happens on the lines of this TOML file.", "Lo que ocurre en las líneas de este archivo TOML."),
+    help=localized(
+        "A TOML file that says what happens on its lines.", "Un archivo TOML que dice lo que ocurre en sus líneas."
+    ),
 )
 @click.option(
     "--play",
