@@ -110,6 +110,22 @@ async def test_a_success_without_a_summary_does_not_become_a_failure(place: str,
     assert found == record
 
 
+async def test_a_booking_stays_known_when_its_calendar_file_does_not_come_with_the_summary(
+    place: str, clock: ManualClock
+) -> None:
+    no_summary = {"call_id": "c-1", "status": "success"}
+    service = Service(clock, [(201, no_summary)], [shown()], calendars={"c-1": AT_SEVEN})
+    async with world(service, place) as here:
+        booked = await here.call(DINNER)
+        service.calendars = {"c-1": anyio.sleep_forever}
+        found = await here.run(here.calls.find("c-1"))
+
+    assert found is not None
+    assert found.call is not None
+    assert (found.call.highlights, found.outcome) == ("Booked", Outcome.BOOKED)
+    assert found.calendar == booked.calendar
+
+
 async def test_the_calendar_is_read_once_and_kept_with_the_outcome(place: str, clock: ManualClock) -> None:
     service = Service(clock, calendars={"c-1": AT_SEVEN})
     async with world(service, place) as here:

@@ -115,6 +115,8 @@ def finish(tx: Tx, record: CallRecord, state: CallState, end: Ending, timing: Ti
     now = tx.now()
     found = tx.rows("SELECT * FROM calls WHERE tracking_id = :id", id=record.tracking_id)
     before = found[0]["state"] if found else None
+    if end.calendar is not None and not end.calendar.is_known:  # else a booking that is known would be lost
+        end = replace(end, calendar=next((known.calendar for known in readable(found) if known.calendar), end.calendar))
     changed = tx.rows(
         "UPDATE calls SET state = :state, ended_at = :now, outcome = :outcome, calendar = :calendar, "
         "reached = :reached, error = :error, delivered_at = NULL "
