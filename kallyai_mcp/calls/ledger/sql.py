@@ -260,8 +260,9 @@ class Ledger(Transactions):
 
         A record that is active, unknown, or not yet delivered is never deleted.
         """
+        # Asked first, so that mostly nothing is locked.
         if await self._database.read(lambda tx: maintenance.is_purgeable(tx, seconds), empty=False):
-            await self._database.write(lambda tx: maintenance.purge(tx, seconds))  # mostly, nothing is locked
+            await self._database.write(lambda tx: maintenance.purge(tx, seconds))
 
     async def _select(self, condition: str, account: AccountKey, **values: Any) -> list[CallRecord]:
         query = f"SELECT * FROM calls WHERE api = :api AND account = :account {condition}"
