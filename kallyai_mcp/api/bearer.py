@@ -16,7 +16,7 @@ class TokenSource(Protocol):
     """A source of access tokens, such as a session of `kallyai_mcp.auth`."""
 
     async def access_token(self) -> str:
-        """A token that is valid for at least one more minute, which may be renewed; raises `NotSignedInError`."""
+        """A token that is valid for at least one more minute, if necessary a new one; raises `NotSignedInError`."""
         ...
 
     async def renew(self, rejected: str) -> str:

@@ -65,7 +65,10 @@ class UsageCache:
 async def usage_of(
     app_context: "AppContext", account: str | None = None
 ) -> tuple[Statistics, Subscription | None] | None:
-    """The statistics and subscription of an account, or of the one that is signed in; None when KallyAI is slow."""
+    """The statistics and subscription of an account, or of the one that is signed in.
+
+    None when KallyAI does not give them, or not within `USAGE_SECONDS`.
+    """
     try:
         with anyio.move_on_after(USAGE_SECONDS):
             account = account or await app_context.sign_in.account()

@@ -141,7 +141,7 @@ class TokenIssuer:
         return self._response(token, grant, granted, allowed, content["token"])
 
     async def verify(self, bearer: str) -> AccessToken | None:
-        """KallyAI's access token (`token`) and the account (`subject`) in ours; None if `bearer` is not valid."""
+        """What is in our token: KallyAI's (`token`), and the account (`subject`); None if `bearer` is not valid."""
         content = self.sealed_tokens.open("access", bearer)
         if content is None or not self.is_ours(content["resource"]) or await self._is_revoked(content["family"]):
             return None
