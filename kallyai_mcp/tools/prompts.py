@@ -164,17 +164,18 @@ def known_prompts(*, read_only: bool) -> ServerMiddleware[AppContext]:
 
     The SDK would answer with an internal error, and log a traceback. A server that is read-only has no prompts.
     """
-    names = [prompt.name for prompt in prompts()]
+    names = [] if read_only else [prompt.name for prompt in prompts()]
+    listed = ", ".join(names)
+    texts = (f"There is no such prompt; there are {listed}.", f"No existe ese prompt; existen {listed}.")
+    if read_only:
+        texts = (
+            "There are no prompts: this server places no calls (KALLYAI_READ_ONLY).",
+            "No hay prompts: este servidor no hace llamadas (KALLYAI_READ_ONLY).",
+        )
 
     async def name_prompts(ctx: ServerRequestContext[AppContext, object], call_next: CallNext) -> HandlerResult:
-        if read_only:
-            raise MCPError(INVALID_PARAMS, "There are no prompts: this server places no calls (KALLYAI_READ_ONLY).")
         if (ctx.params or {}).get("name") in names:
             return await call_next(ctx)
-        spanish, listed = await reads_spanish(ctx.lifespan_context), ", ".join(names)
-        text = (
-            f"No existe ese prompt; existen {listed}." if spanish else f"There is no such prompt; there are {listed}."
-        )
-        raise MCPError(INVALID_PARAMS, text)
+        raise MCPError(INVALID_PARAMS, texts[await reads_spanish(ctx.lifespan_context)])
 
     return name_prompts
