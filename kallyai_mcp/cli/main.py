@@ -162,17 +162,19 @@ def _read_settings() -> Settings | SettingsError:
     type=click.Choice(get_args(Auth)),
     show_default=localized("KALLYAI_AUTH, or none", "KALLYAI_AUTH, o none"),
     help=localized(
-        "Over HTTP, who may use the server: anyone on this machine; clients with KALLYAI_MCP_TOKEN; clients with a "
-        "KallyAI access token, for its account; or users who sign in here, each with their own account.",
-        "Por HTTP, quién puede usar el servidor: cualquiera en este equipo; clientes con KALLYAI_MCP_TOKEN; clientes "
-        "con un token de acceso de KallyAI, para su cuenta; o usuarios que inician sesión aquí, cada uno con la suya.",
+        "Who may use the server over HTTP. none: anyone on this machine. secret: clients with KALLYAI_MCP_TOKEN. "
+        "caller: clients with a KallyAI access token, for its account. oauth: users who sign in here, each with their "
+        "own account.",
+        "Quién puede usar el servidor por HTTP. none: cualquiera en este equipo. secret: clientes con "
+        "KALLYAI_MCP_TOKEN. caller: clientes con un token de acceso de KallyAI, para su cuenta. oauth: usuarios que "
+        "inician sesión aquí, cada uno con su cuenta.",
     ),
 )
 @click.option("--sandbox", is_flag=True, help=SERVE_ON_SANDBOX)
 @speed_option(
     10,
     localized(
-        "How many times faster than real the sandbox's calls are.",
+        "How many times faster than real calls the sandbox's calls are.",
         "Cuántas veces más rápidas que las reales son las llamadas del entorno de pruebas.",
     ),
 )

@@ -26,7 +26,7 @@ from kallyai_mcp.languages import localized
 @speed_option(
     1,
     localized(
-        "How many times faster than real calls are.", "Cuántas veces más rápidas que las reales son las llamadas."
+        "How many times faster than real the calls are.", "Cuántas veces más rápidas que las reales son las llamadas."
     ),
 )
 @click.option(
