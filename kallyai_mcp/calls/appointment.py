@@ -96,7 +96,7 @@ def read_appointment(ics: str) -> Appointment | None:
     )
 
 
-def in_zone(moment: date | datetime | None, zone: tzinfo) -> date | datetime | None:
+def with_zone(moment: date | datetime | None, zone: tzinfo) -> date | datetime | None:
     """`moment` by the clock of the callee's zone, in which a time without a zone is; a whole day stays as it is."""
     if not isinstance(moment, datetime):
         return moment
@@ -105,7 +105,7 @@ def in_zone(moment: date | datetime | None, zone: tzinfo) -> date | datetime | N
 
 def at_callee(appointment: Appointment, zone: tzinfo) -> Appointment:
     """The appointment by the clock of the callee's zone."""
-    start, end = in_zone(appointment.start, zone), in_zone(appointment.end, zone)
+    start, end = with_zone(appointment.start, zone), with_zone(appointment.end, zone)
     return replace(appointment, start=start, end=end)
 
 

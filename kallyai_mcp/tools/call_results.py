@@ -6,7 +6,7 @@ from mcp.types import CallToolResult
 
 from kallyai_mcp.api.errors import KallyAIError
 from kallyai_mcp.api.models import Call, SubmissionEcho
-from kallyai_mcp.calls.appointment import in_zone
+from kallyai_mcp.calls.appointment import with_zone
 from kallyai_mcp.calls.ledger.base import LedgerUnavailableError
 from kallyai_mcp.calls.numbers import zone_of_number
 from kallyai_mcp.calls.outcome import Outcome
@@ -199,5 +199,5 @@ def _status(view: CallView) -> str:
 
 def _iso(moment: date | datetime | None, zone_name: str) -> str | None:
     """ISO 8601 with the offset of the callee's zone."""
-    local = in_zone(moment, zone_of(zone_name))
+    local = with_zone(moment, zone_of(zone_name))
     return local.isoformat() if local is not None else None
