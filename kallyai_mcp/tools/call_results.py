@@ -183,7 +183,7 @@ def _add_schedule(structure: CallAnswer, record: CallRecord) -> None:
 
 def _asked(view: CallView) -> SubmissionEcho:
     """What was asked for, with the beginning of the description: the agent wrote it and need not read all of it."""
-    echo = SubmissionEcho.model_validate(view.submission.model_dump(mode="json", exclude_none=True))
+    echo = SubmissionEcho.model_validate(view.submission.as_json())
     described = visible(echo.task_description, DESCRIPTION_LENGTH) if echo.task_description else None
     return echo.model_copy(update={"task_description": described})
 
