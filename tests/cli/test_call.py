@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo
 
 import anyio.lowlevel
 import anyio.to_thread
+import httpx
 import pytest
 from click.testing import Result
 
@@ -320,14 +321,17 @@ async def test_ctrl_c_at_the_question_ends_it_at_once_and_nobody_is_called(home:
 
 @on_posix
 async def test_ctrl_c_leaves_the_call_and_says_how_to_follow_it(home: Path, kallyai_sandbox: KallyAISandbox) -> None:
-    kallyai_sandbox.line(BISTRO).takes(3)
-
-    with started(home, "call", BISTRO, "Ask for the hours", "--yes", **signed_in()) as process:
-        with anyio.fail_after(LIMIT):
-            while not kallyai_sandbox.calls:  # noqa: ASYNC110 - there is no event to wait for
-                await anyio.sleep(0.01)
-        process.send_signal(signal.SIGINT)
-        _, words = await anyio.to_thread.run_sync(lambda: process.communicate(timeout=LIMIT))
+    async with httpx.AsyncClient(base_url=f"{kallyai_sandbox.url}/_sandbox", timeout=LIMIT) as http:
+        await http.put(f"line/{BISTRO}", json={"does": "is_played"})
+        with started(home, "call", BISTRO, "Ask for the hours", "--yes", **signed_in()) as process:
+            with anyio.fail_after(LIMIT):
+                while not kallyai_sandbox.calls:  # noqa: ASYNC110 - there is no event to wait for
+                    await anyio.sleep(0.01)
+            (call,) = kallyai_sandbox.calls
+            await http.post(f"play/calls/{call.call_id}/pick-up")
+            process.send_signal(signal.SIGINT)
+            _, words = await anyio.to_thread.run_sync(lambda: process.communicate(timeout=LIMIT))
+            await http.post(f"play/calls/{call.call_id}/hang-up")
     followed = await in_process("show", words.split()[-2], "--follow")
     listed = await in_process("calls", "--json")
 
