@@ -319,7 +319,7 @@ class SimulatedService:
         elif trouble.answer == "page":
             await self._respond(send, 502, b"<!doctype html><h1>502 Bad Gateway</h1>")
         elif 300 <= trouble.answer < 400:
-            await self._respond(send, trouble.answer, shown, {"location": "https://elsewhere.example/v1/calls"})
+            await self._respond(send, trouble.answer, b"", {"location": "https://elsewhere.example/v1/calls"})
         else:
             named = {"call_id": shown["call_id"]} if trouble.names_call else {}
             await self._respond(send, trouble.answer, {"error": {"code": f"code_{trouble.answer}"}} | named)
