@@ -10,8 +10,9 @@ from urllib.parse import parse_qs, urlsplit
 
 import anyio
 
+from kallyai_mcp.api.errors import NotSignedInError
 from kallyai_mcp.api.models import TokenGrant
-from kallyai_mcp.auth.errors import SignInRefusedError, SignInTimeoutError, WrongAddressError
+from kallyai_mcp.auth.errors import WrongAddressError
 from kallyai_mcp.auth.loopback_listener import Reply, Request, listening
 from kallyai_mcp.auth.pages import HEADERS, Kind, Origin, page
 from kallyai_mcp.auth.tokens import Tokens
@@ -60,7 +61,7 @@ class LoopbackSignIn:
         self._linger = linger
         self._place: Origin = place
         self._state = secrets.token_urlsafe(32)
-        self._answer: TokenGrant | SignInRefusedError | None = None
+        self._answer: TokenGrant | NotSignedInError | None = None
         self._answered = anyio.Event()
         self._page: Kind | None = None
         self._shown = anyio.Event()
@@ -88,14 +89,17 @@ class LoopbackSignIn:
         """Wait for the user to come back from the sign-in page; returns the tokens that it sent.
 
         Raises:
-            SignInRefusedError: The page sent an error, as when the user cancels.
-            SignInTimeoutError: The browser did not come back in time.
+            NotSignedInError: The page sent an error, as when the user cancels (code `sign_in_refused`, its error as
+                `reason`); or the browser did not come back in time (code `sign_in_timed_out`).
         """
         with anyio.move_on_after(self._deadline - anyio.current_time()):
             await self._answered.wait()
         if self._answer is None:
-            raise SignInTimeoutError
-        if isinstance(self._answer, SignInRefusedError):
+            raise NotSignedInError(
+                "Nobody finished signing in before the link expired. Ask for a new link and open it.",
+                code="sign_in_timed_out",
+            )
+        if isinstance(self._answer, NotSignedInError):
             raise self._answer
         return self._answer
 
@@ -158,7 +162,7 @@ class LoopbackSignIn:
             return Reply(200, body, headers, self._shown.set)
         result = self._accept_query(request.query)
         if result == "accepted":
-            self._page = "failed" if isinstance(self._answer, SignInRefusedError) else "done"
+            self._page = "failed" if isinstance(self._answer, NotSignedInError) else "done"
             return Reply(303, b"", {**HEADERS, "Location": f"/{self._page}"})
         return show({"wrong": 400, "used": 409, "late": 410}[result], result)
 
@@ -172,12 +176,19 @@ def _fields(query: str) -> dict[str, str] | None:
     return {name: one[0] for name, one in values.items()} if all(len(one) == 1 for one in values.values()) else None
 
 
-def _parse(fields: dict[str, str]) -> TokenGrant | SignInRefusedError | None:
+def _parse(fields: dict[str, str]) -> TokenGrant | NotSignedInError | None:
     """The answer in `fields`, without a check of the state; None if they are none."""
     if "error" in fields:
         # It is shown to a user and an agent, so it must look like an error code.
-        error = fields["error"]
-        return SignInRefusedError(error if _ERROR.fullmatch(error) else "no reason that could be shown")
+        error = fields["error"] if _ERROR.fullmatch(fields["error"]) else "no reason that could be shown"
+        is_canceled = error == "access_denied"
+        what = (
+            "The sign-in was canceled on KallyAI's page."
+            if is_canceled
+            else f"KallyAI's page refused the sign-in ({error})."
+        )
+        words = f"{what} To try again, ask for a new link and open it."
+        return NotSignedInError(words, code="sign_in_refused", reason=error)
     access_token, refresh_token = fields.get("access_token", ""), fields.get("refresh_token", "")
     if not _TOKEN.fullmatch(access_token) or (refresh_token and not _TOKEN.fullmatch(refresh_token)):
         return None

@@ -12,7 +12,7 @@ from anyio import to_thread
 
 from kallyai_mcp.api.errors import BadRequestError, KallyAIError, NotSignedInError, ResponseLostError, UnauthorizedError
 from kallyai_mcp.api.models import TokenGrant
-from kallyai_mcp.auth.errors import SignInBusyError, TokenStoreError
+from kallyai_mcp.auth.errors import TokenStoreError
 from kallyai_mcp.auth.process_lock import ChangeFile, process_lock
 from kallyai_mcp.auth.token_store import TokenStore
 from kallyai_mcp.auth.tokens import Tokens
@@ -184,7 +184,8 @@ class Session:
             if tokens.refresh_token is None:
                 raise NotSignedInError(f"The sign-in has ended and can't be renewed. {_SIGN_IN}")
             if not is_alone:
-                raise SignInBusyError
+                words = "Another kallyai-mcp process holds the sign-in and has not let go. Try again in a minute."
+                raise KallyAIError(words, code="sign_in_busy")
             return await self._exchange_shielded(tokens, tokens.refresh_token.get_secret_value())
 
     async def _exchange_shielded(self, tokens: Tokens, refresh_token: str) -> Tokens:

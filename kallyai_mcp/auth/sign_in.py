@@ -3,6 +3,7 @@
 import logging
 import time
 from collections.abc import Callable
+from dataclasses import dataclass, field
 
 import anyio
 from anyio.abc import TaskGroup, TaskStatus
@@ -10,63 +11,25 @@ from anyio.abc import TaskGroup, TaskStatus
 from kallyai_mcp.api.errors import KallyAIError
 from kallyai_mcp.auth.loopback import SIGN_IN_SECONDS, LoopbackSignIn
 from kallyai_mcp.auth.session import Session
-from kallyai_mcp.auth.tokens import Tokens
 
 _log = logging.getLogger(__name__)
 
 
+@dataclass
 class PendingSignIn:
     """A sign-in that waits for its user.
 
     Attributes:
         link: The address that the user opens.
         expires_at: When the link stops working, in seconds since the epoch.
-        redirect_uri: Where the browser comes back to, on this machine.
+        ended: Set at its end, with or without success.
+        is_signed_in: The user has signed in, and the tokens are stored.
     """
 
-    def __init__(self, flow: LoopbackSignIn, expires_at: float) -> None:
-        self._flow = flow
-        self.link = flow.link
-        self.redirect_uri = flow.redirect_uri
-        self.expires_at = expires_at
-        self._finished = anyio.Event()
-        self._outcome: Tokens | KallyAIError | None = None
-
-    @property
-    def finished(self) -> bool:
-        """Whether it has ended, with or without success."""
-        return self._finished.is_set()
-
-    async def outcome(self) -> Tokens:
-        """Wait for the end; returns the tokens, which are then already stored.
-
-        Raises:
-            SignInTimeoutError: The user did not use the link in time.
-            SignInRefusedError: The sign-in page refused.
-            KallyAIError: The tokens can't be stored, or the program ended first.
-        """
-        await self._finished.wait()
-        if not isinstance(self._outcome, Tokens):
-            raise self._outcome or KallyAIError("The sign-in was given up, as the program is ending.")
-        return self._outcome
-
-    def accept(self, pasted: str) -> None:
-        """Sign in with the address that the browser was sent to, pasted by the user.
-
-        Raises:
-            WrongAddressError: It is another address. The sign-in still waits.
-        """
-        self._flow.accept(pasted)
-
-    async def run(self, session: Session) -> None:
-        """Wait for the user, and sign `session` in."""
-        try:
-            self._outcome = await session.sign_in(await self._flow.grant())
-        except KallyAIError as error:
-            _log.info("sign-in: %s", error.code)
-            self._outcome = error
-        finally:
-            self._finished.set()
+    link: str
+    expires_at: float
+    ended: anyio.Event = field(default_factory=anyio.Event)
+    is_signed_in: bool = False
 
 
 class SignIn:
@@ -100,7 +63,7 @@ class SignIn:
     async def begin(self) -> PendingSignIn:
         """The sign-in that waits for its user, or a new one; raises `OSError` when there is no port to listen on."""
         async with self._lock:
-            if self._pending is None or self._pending.finished:
+            if self._pending is None or self._pending.ended.is_set():
                 self._pending = await self._tasks.start(self._wait)
             return self._pending
 
@@ -109,15 +72,17 @@ class SignIn:
         if self._pending is None:
             return False
         with anyio.move_on_after(seconds):
-            try:
-                await self._pending.outcome()
-            except KallyAIError:
-                return False
-            return True
-        return False
+            await self._pending.ended.wait()
+        return self._pending.is_signed_in
 
     async def _wait(self, *, task_status: TaskStatus[PendingSignIn]) -> None:
         async with LoopbackSignIn(self._auth_url, self._timeout) as flow:
-            pending = PendingSignIn(flow, self._clock() + self._timeout)
+            pending = PendingSignIn(flow.link, self._clock() + self._timeout)
             task_status.started(pending)
-            await pending.run(self._session)
+            try:
+                await self._session.sign_in(await flow.grant())
+                pending.is_signed_in = True
+            except KallyAIError as error:
+                _log.info("sign-in: %s", error.code)
+            finally:
+                pending.ended.set()

@@ -5,7 +5,8 @@ import anyio
 import httpx
 import pytest
 
-from kallyai_mcp.auth.errors import SignInTimeoutError, WrongAddressError
+from kallyai_mcp.api.errors import NotSignedInError
+from kallyai_mcp.auth.errors import WrongAddressError
 from kallyai_mcp.auth.loopback import LoopbackSignIn
 from tests.auth.loopback_browser import TOKENS, XSS, answer, loopback_sign_in, state_of
 
@@ -82,7 +83,7 @@ async def test_other_methods_are_refused_and_their_tokens_ignored(method: str) -
     async with loopback_sign_in(seconds=0) as (flow, browser):
         refused = await browser.request(method, answer(flow, **TOKENS), content=b"x" * 200_000)
         assert (refused.status_code, refused.headers["allow"]) == (405, "GET")
-        with pytest.raises(SignInTimeoutError):
+        with pytest.raises(NotSignedInError, match="before the link expired"):
             await flow.grant()
 
 
@@ -91,7 +92,7 @@ async def test_another_host_name_is_refused(host: str) -> None:
     async with loopback_sign_in(seconds=0) as (flow, browser):
         name = host.format(port=flow.redirect_uri.rpartition(":")[2])
         assert (await browser.get(answer(flow, **TOKENS), headers={"Host": name})).status_code == 421
-        with pytest.raises(SignInTimeoutError):
+        with pytest.raises(NotSignedInError, match="before the link expired"):
             await flow.grant()
 
 

@@ -8,8 +8,8 @@ import anyio
 import pytest
 from filelock import FileLock
 
-from kallyai_mcp.api.errors import NotSignedInError
-from kallyai_mcp.auth.errors import SignInBusyError, TokenStoreError
+from kallyai_mcp.api.errors import KallyAIError, NotSignedInError
+from kallyai_mcp.auth.errors import TokenStoreError
 from kallyai_mcp.auth.file_store import FileStore
 from kallyai_mcp.auth.session import Session
 from tests.auth.fakes import API, Clock, FullDiskStore, Service, grant, tokens
@@ -69,8 +69,9 @@ async def test_the_wait_for_a_lock_of_another_process_ends(
     with anyio.fail_after(10), FileLock(tmp_path / "home" / "renew.lock"):
         assert await session.access_token() == "access-0"
         clock.time += 30
-        with pytest.raises(SignInBusyError, match="Another kallyai-mcp process"):
+        with pytest.raises(KallyAIError, match="Another kallyai-mcp process") as caught:
             await session.access_token()
+        assert caught.value.code == "sign_in_busy"
     assert service.requests == []
     assert await session.access_token() == "access-1"
 
