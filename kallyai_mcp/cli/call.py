@@ -21,9 +21,8 @@ from kallyai_mcp.calls.service import Placed
 from kallyai_mcp.cli.call_view import TerminalReader, callee, outcome_lines, outcome_of
 from kallyai_mcp.cli.console import LiveLine, say, wrapped
 from kallyai_mcp.cli.errors import CommandError
-from kallyai_mcp.cli.terminal import print_json, run_with_app_context
+from kallyai_mcp.cli.terminal import print_json
 from kallyai_mcp.cli.words import Words
-from kallyai_mcp.settings import Settings
 from kallyai_mcp.tools.arguments import InvalidArgumentsError, validate, without_blanks
 from kallyai_mcp.tools.call_results import call_answer, to_result
 from kallyai_mcp.tools.call_view import CallView
@@ -45,50 +44,46 @@ _EXIT_CODES = {"not_reached": 3, "failed": 3, "canceled": 3, "unknown": 4, "in_p
 """The exit code for an outcome; 0 for the others, which say that the phone conversation took place."""
 
 
-def call(
-    settings: Settings, arguments: Mapping[str, Any], *, sandbox: bool, yes: bool, redial: bool, as_json: bool
-) -> None:
+async def call(app_context: AppContext, *, asked_for: Mapping[str, Any], yes: bool, redial: bool, as_json: bool) -> int:
     """Place or schedule a call: show it, ask for a yes, follow it to its end, and print its outcome.
 
     Args:
-        settings: Which KallyAI, whose account, and which ledger.
-        arguments: As `make_call` takes them.
-        sandbox: Use the embedded sandbox.
+        app_context: Which KallyAI, whose account, and which ledger.
+        asked_for: The arguments of `make_call`.
         yes: Place it without a question.
         redial: Place it although the same call was just made.
-        as_json: Print the structure of make_call's result, or `error`.
+        as_json: Print the structure of make_call's result.
+
+    Returns:
+        The exit code: 0 if the phone conversation took place or the call is scheduled, 3 if nobody was reached or the
+        call broke off, 4 if it isn't known.
 
     Raises:
-        SystemExit: With 0 if the phone conversation took place or the call is scheduled, 1 if nobody was called, 3 if
-            nobody was reached or the call broke off, 4 if it isn't known, 130 after Ctrl-C.
+        KallyAIError: Nobody was called.
+        click.ClickException: Likewise: the arguments are wrong, or the user did not agree.
     """
+    asked = _read(asked_for, app_context)
 
-    async def run(app_context: AppContext) -> CallAnswer:
-        asked = _read(arguments, app_context)
+    async def ask(_: Sequence[Consent]) -> Consent:
+        return await _ask(asked, app_context, yes=yes, redial=redial)
 
-        async def ask(_: Sequence[Consent]) -> Consent:
-            return await _ask(asked, app_context, yes=yes, redial=redial)
+    async def place(consent: Consent) -> Placed:
+        return await app_context.calls.place(
+            asked.submission, timezone=asked.timezone, redial=redial, consent=consent, schedule=asked.schedule
+        )
 
-        async def place(consent: Consent) -> Placed:
-            return await app_context.calls.place(
-                asked.submission, timezone=asked.timezone, redial=redial, consent=consent, schedule=asked.schedule
-            )
-
-        placed = await place_agreed(ask, place)
-        record = await follow(placed.record, app_context)
-        answer = await to_answer(record, app_context, is_new=placed.is_new)
-        if as_json:
-            print_json(answer)
-            return answer
+    placed = await place_agreed(ask, place)
+    record = await follow(placed.record, app_context)
+    answer = await to_answer(record, app_context, is_new=placed.is_new)
+    if as_json:
+        print_json(answer)
+    else:
         reader = TerminalReader.of(app_context)
         if not placed.is_new:
             say(reader.words.say("scheduled_before" if answer.status == "scheduled" else "made_before"))
         for line in outcome_lines(answer, reader):
             say(line)
-        return answer
-
-    answer = run_with_app_context(settings, run, sandbox=sandbox, as_json=as_json, places_calls=True)
-    raise SystemExit(_EXIT_CODES.get(outcome_of(answer), 0))
+    return _EXIT_CODES.get(outcome_of(answer), 0)
 
 
 async def _ask(asked: "_Asked", app_context: AppContext, *, yes: bool, redial: bool) -> Consent:

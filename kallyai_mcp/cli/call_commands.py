@@ -1,12 +1,13 @@
-"""The commands about calls: call, calls, show, cancel, transcript, calendar. Imported only when one of them is used."""
+"""The commands about calls. What they do is imported when it is used."""
 
 from collections.abc import Callable
+from functools import partial, wraps
 from pathlib import Path
 from typing import Any
 
 import click
 
-from kallyai_mcp.cli.help_texts import in_spanish, json_option
+from kallyai_mcp.cli.help_texts import in_spanish, json_option, option
 from kallyai_mcp.languages import localized
 from kallyai_mcp.settings import Settings
 
@@ -14,13 +15,29 @@ _NUMBER, _NAME = localized("NUMBER", "NÚMERO"), localized("NAME", "NOMBRE")
 
 _id = click.argument("id_", metavar="ID")
 
+Run = Callable[..., None]
+"""Runs what a command does, a function that takes the app context, with the command's other arguments.
 
-def _about_calls(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Give a command the options --sandbox and --json, and the settings as its first argument."""
-    text = localized(
-        "Use the embedded sandbox: nobody is called.", "Usa el entorno de pruebas incorporado: no se llama a nadie."
+It is `terminal.run_with_app_context` with the settings and the options --sandbox and --json.
+"""
+
+
+def _about_calls(command: Callable[..., None]) -> Callable[..., Any]:
+    """Give a command the options --sandbox and --json, and a `Run` as its first argument."""
+
+    @wraps(command)
+    def with_run(settings: Settings, /, *, sandbox: bool, as_json: bool, **arguments: Any) -> None:
+        from kallyai_mcp.cli.terminal import run_with_app_context
+
+        command(partial(run_with_app_context, settings, sandbox=sandbox, as_json=as_json), **arguments)
+
+    add_sandbox = option(
+        "--sandbox",
+        "Use the embedded sandbox: nobody is called.",
+        "Usa el entorno de pruebas incorporado: no se llama a nadie.",
+        is_flag=True,
     )
-    return click.option("--sandbox", is_flag=True, help=text)(json_option(click.pass_obj(command)))
+    return add_sandbox(json_option(click.pass_obj(with_run)))
 
 
 @click.command(
@@ -42,108 +59,85 @@ def _about_calls(command: Callable[..., Any]) -> Callable[..., Any]:
 )
 @click.argument("respondent_phone", metavar=_NUMBER)
 @click.argument("task_description", metavar=localized("TASK", "TAREA"))
-@click.option("--business", "business_name", metavar=_NAME, help=localized("Who is called.", "A quién se llama."))
-@click.option(
-    "--name", "user_name", metavar=_NAME, help=localized("Who the booking is for.", "Para quién es la reserva.")
-)
-@click.option(
-    "--phone",
-    "user_phone",
-    metavar=_NUMBER,
-    help=localized("Your callback number.", "Tu número, por si quieren llamarte."),
-)
-@click.option(
-    "--date",
-    "appointment_date",
+@option("--business business_name", "Who is called.", "A quién se llama.", metavar=_NAME)
+@option("--name user_name", "Who the booking is for.", "Para quién es la reserva.", metavar=_NAME)
+@option("--phone user_phone", "Your callback number.", "Tu número, por si quieren llamarte.", metavar=_NUMBER)
+@option(
+    "--date appointment_date",
+    "The day of the appointment.",
+    "El día de la cita.",
     metavar=localized("YYYY-MM-DD", "AAAA-MM-DD"),
-    help=localized("The day of the appointment.", "El día de la cita."),
 )
-@click.option(
-    "--time",
-    "appointment_time",
+@option(
+    "--time appointment_time",
+    "Its time, 24 hours, in the zone of --timezone.",
+    "Su hora, en formato de 24 horas, en la zona de --timezone.",
     metavar="HH:MM",
-    help=localized(
-        "Its time, 24 hours, in the zone of --timezone.", "Su hora, en formato de 24 horas, en la zona de --timezone."
-    ),
 )
-@click.option(
-    "--leeway",
-    "time_preference_text",
+@option(
+    "--leeway time_preference_text",
+    'The time in words, such as "after 5pm".',
+    'La hora en palabras, como "después de las cinco".',
     metavar=localized("WORDS", "PALABRAS"),
-    help=localized('The time in words, such as "after 5pm".', 'La hora en palabras, como "después de las cinco".'),
 )
-@click.option(
-    "--party",
-    "party_size",
-    metavar="N",
-    type=int,
-    help=localized("How many people, 1 to 50.", "Cuántas personas, de 1 a 50."),
-)
-@click.option(
-    "--lang",
-    "language",
+@option("--party party_size", "How many people, 1 to 50.", "Cuántas personas, de 1 a 50.", metavar="N", type=int)
+@option(
+    "--lang language",
+    "The language of the summary and the call.",
+    "El idioma del resumen y de la llamada.",
     type=click.Choice(["en", "es"]),
-    help=localized("The language of the summary and the call.", "El idioma del resumen y de la llamada."),
 )
-@click.option(
-    "--category",
-    "task_category",
+@option(
+    "--category task_category",
+    "What kind of call it is.",
+    "De qué tipo es la llamada.",
     type=click.Choice(["restaurant", "clinic", "hotel", "general"]),
     show_default=localized("restaurant with --party, else general", "restaurant con --party; si no, general"),
-    help=localized("What kind of call it is.", "De qué tipo es la llamada."),
 )
-@click.option(
-    "--also",
-    "additional_instructions",
+@option(
+    "--also additional_instructions",
+    "A wish or limit; repeatable.",
+    "Un deseo o un límite; se puede repetir.",
     multiple=True,
     metavar=localized("WISH", "DESEO"),
-    help=localized("A wish or limit; repeatable.", "Un deseo o un límite; se puede repetir."),
 )
-@click.option("--urgent", "is_urgent", is_flag=True, help=localized("Say that it is urgent.", "Dice que es urgente."))
-@click.option(
+@option("--urgent is_urgent", "Say that it is urgent.", "Dice que es urgente.", is_flag=True)
+@option(
     "--accept-other-time",
+    "Let KallyAI agree to another day or time.",
+    "Deja que KallyAI acepte otro día u otra hora.",
     is_flag=True,
-    help=localized("Let KallyAI agree to another day or time.", "Deja que KallyAI acepte otro día u otra hora."),
 )
-@click.option(
+@option(
     "--timezone",
+    "IANA zone of the appointment.",
+    "Zona horaria IANA de la cita.",
     metavar=localized("ZONE", "ZONA"),
     show_default=localized("the callee's", "la del número llamado"),
-    help=localized("IANA zone of the appointment.", "Zona horaria IANA de la cita."),
 )
-@click.option(
+@option(
     "--not-before",
+    "Call at this time: ISO 8601; without an offset, it is the callee's time.",
+    "Llama a esta hora: ISO 8601; sin diferencia con UTC, es la local del número llamado.",
     metavar=localized("TIME", "HORA"),
-    help=localized(
-        "Call at this time: ISO 8601; without an offset, it is the callee's time.",
-        "Llama a esta hora: ISO 8601; sin diferencia con UTC, es la local del número llamado.",
-    ),
 )
-@click.option(
+@option(
     "--retries",
+    "Call again up to N times, 0 to 3, if busy or no answer.",
+    "Vuelve a llamar hasta N veces, de 0 a 3, si está ocupada la línea o nadie contesta.",
     type=int,
     default=0,
     metavar="N",
-    help=localized(
-        "Call again up to N times, 0 to 3, if busy or no answer.",
-        "Vuelve a llamar hasta N veces, de 0 a 3, si está ocupada la línea o nadie contesta.",
-    ),
 )
-@click.option(
+@option(
     "--redial",
+    "Call again although the same call was just made.",
+    "Vuelve a llamar aunque se acabe de hacer la misma llamada.",
     is_flag=True,
-    help=localized(
-        "Call again although the same call was just made.", "Vuelve a llamar aunque se acabe de hacer la misma llamada."
-    ),
 )
-@click.option(
-    "--yes",
-    "-y",
-    is_flag=True,
-    help=localized("Place the call without a question.", "Hace la llamada sin preguntar."),
-)
+@option("--yes -y", "Place the call without a question.", "Hace la llamada sin preguntar.", is_flag=True)
 @_about_calls
-def call(settings: Settings, /, *, sandbox: bool, as_json: bool, yes: bool, redial: bool, **arguments: Any) -> None:
+def call(run: Run, /, *, yes: bool, redial: bool, **arguments: Any) -> None:
     """Have KallyAI call NUMBER and do TASK, and print what was agreed.
 
     NUMBER begins with + and the country code. TASK says what the call should achieve; it may be read aloud.
@@ -163,7 +157,7 @@ def call(settings: Settings, /, *, sandbox: bool, as_json: bool, yes: bool, redi
     arguments["call_language"] = arguments["language"]
     arguments["is_urgent"] = arguments["is_urgent"] or None
     arguments["additional_instructions"] = list(arguments["additional_instructions"]) or None
-    call(settings, arguments, sandbox=sandbox, yes=yes, redial=redial, as_json=as_json)
+    run(call, places_calls=True, asked_for=arguments, yes=yes, redial=redial)
 
 
 @click.command(
@@ -172,28 +166,22 @@ def call(settings: Settings, /, *, sandbox: bool, as_json: bool, yes: bool, redi
         "Lista tus llamadas, primero las más recientes: cuándo, resultado, a quién, id y el resumen de KallyAI."
     ),
 )
-@click.option(
-    "--limit",
-    metavar="N",
-    type=click.IntRange(1, 200),
-    default=20,
-    show_default=True,
-    help=localized("How many.", "Cuántas."),
-)
-@click.option(
+@option("--limit", "How many.", "Cuántas.", metavar="N", type=click.IntRange(1, 200), default=20, show_default=True)
+@option(
     "--offset",
+    "How many of the newest to skip.",
+    "Cuántas de las más recientes se saltan.",
     metavar="N",
     type=click.IntRange(0),
     default=0,
     show_default=True,
-    help=localized("How many of the newest to skip.", "Cuántas de las más recientes se saltan."),
 )
 @_about_calls
-def calls(settings: Settings, *, limit: int, offset: int, sandbox: bool, as_json: bool) -> None:
+def calls(run: Run, *, limit: int, offset: int) -> None:
     """List your calls, newest first: when, outcome, who, id, and KallyAI's summary."""
     from kallyai_mcp.cli.past_calls import calls
 
-    calls(settings, sandbox=sandbox, limit=limit, offset=offset, as_json=as_json)
+    run(calls, limit=limit, offset=offset)
 
 
 @click.command(
@@ -204,18 +192,13 @@ def calls(settings: Settings, *, limit: int, offset: int, sandbox: bool, as_json
     help=in_spanish("Muestra cómo terminó la llamada o la lista de candidatos con este ID, o por dónde va."),
 )
 @_id
-@click.option(
-    "--follow",
-    "wait",
-    is_flag=True,
-    help=localized("Wait until the call has ended.", "Espera hasta que la llamada haya terminado."),
-)
+@option("--follow wait", "Wait until the call has ended.", "Espera hasta que la llamada haya terminado.", is_flag=True)
 @_about_calls
-def show(settings: Settings, *, id_: str, wait: bool, sandbox: bool, as_json: bool) -> None:
+def show(run: Run, *, id_: str, wait: bool) -> None:
     """Show how the call or the list of candidates with this ID ended, or how far it is."""
     from kallyai_mcp.cli.past_calls import show
 
-    show(settings, id_, sandbox=sandbox, wait=wait, as_json=as_json)
+    run(show, id_=id_, wait=wait)
 
 
 @click.command(
@@ -231,7 +214,7 @@ def show(settings: Settings, *, id_: str, wait: bool, sandbox: bool, as_json: bo
 )
 @_id
 @_about_calls
-def cancel(settings: Settings, *, id_: str, sandbox: bool, as_json: bool) -> None:
+def cancel(run: Run, *, id_: str) -> None:
     """Cancel the scheduled call, the retry, or the list with this ID for good.
 
     A call in progress can't be hung up; after it, no further call is placed. The exit code is 1 if nothing was
@@ -239,7 +222,7 @@ def cancel(settings: Settings, *, id_: str, sandbox: bool, as_json: bool) -> Non
     """
     from kallyai_mcp.cli.past_calls import cancel
 
-    cancel(settings, id_, sandbox=sandbox, as_json=as_json)
+    run(cancel, id_=id_)
 
 
 @click.command(
@@ -248,11 +231,11 @@ def cancel(settings: Settings, *, id_: str, sandbox: bool, as_json: bool) -> Non
 )
 @_id
 @_about_calls
-def transcript(settings: Settings, *, id_: str, sandbox: bool, as_json: bool) -> None:
+def transcript(run: Run, *, id_: str) -> None:
     """Show who said what in the call with this ID."""
     from kallyai_mcp.cli.past_calls import transcript
 
-    transcript(settings, id_, sandbox=sandbox, as_json=as_json)
+    run(transcript, id_=id_)
 
 
 @click.command(
@@ -262,16 +245,16 @@ def transcript(settings: Settings, *, id_: str, sandbox: bool, as_json: bool) ->
     help=in_spanish("Muestra la cita que hizo la llamada con este ID, como archivo .ics."),
 )
 @_id
-@click.option(
-    "--output",
-    "-o",
+@option(
+    "--output -o",
+    "Write it into this file.",
+    "La escribe en este archivo.",
     metavar=localized("FILE", "ARCHIVO"),
     type=click.Path(dir_okay=False, path_type=Path),
-    help=localized("Write it into this file.", "La escribe en este archivo."),
 )
 @_about_calls
-def calendar(settings: Settings, *, id_: str, output: Path | None, sandbox: bool, as_json: bool) -> None:
+def calendar(run: Run, *, id_: str, output: Path | None) -> None:
     """Print the appointment that the call with this ID made, as an .ics file."""
     from kallyai_mcp.cli.past_calls import calendar
 
-    calendar(settings, id_, sandbox=sandbox, output=output, as_json=as_json)
+    run(calendar, id_=id_, output=output)

@@ -15,6 +15,18 @@ def in_spanish(text: str) -> str | None:
     return text if localized("en", "es") == "es" else None
 
 
+def option(names: str, english: str, spanish: str, **more: Any) -> Callable[[_Command], _Command]:
+    """Give a command an option.
+
+    Args:
+        names: What `click.option` takes as names, with spaces between them.
+        english: Its help.
+        spanish: The same in Spanish.
+        more: The other arguments of `click.option`.
+    """
+    return click.option(*names.split(), help=localized(english, spanish), **more)
+
+
 def json_option(command: Callable[..., Any]) -> Callable[..., Any]:
     """Give a command the option --json. With it, all that the command prints is in English, as programs expect."""
 
@@ -24,8 +36,8 @@ def json_option(command: Callable[..., Any]) -> Callable[..., Any]:
             ctx.with_resource(speaking("en"))
         return value
 
-    said = localized("Print JSON.", "Imprime JSON.")
-    return click.option("--json", "as_json", is_flag=True, callback=speak_english, help=said)(command)
+    add = option("--json as_json", "Print JSON.", "Imprime JSON.", is_flag=True, callback=speak_english)
+    return add(command)
 
 
 def address_options(*, host: str, port: str, default_port: int) -> Callable[[_Command], _Command]:
@@ -47,14 +59,16 @@ def address_options(*, host: str, port: str, default_port: int) -> Callable[[_Co
     return add
 
 
-def speed_option(default: float, said: str) -> Callable[[_Command], _Command]:
+def speed_option(default: float, english: str, spanish: str) -> Callable[[_Command], _Command]:
     """The option --speed, with its default and its help."""
     times, speeds = localized("TIMES", "VECES"), click.FloatRange(min=0, min_open=True)
-    return click.option("--speed", metavar=times, type=speeds, default=default, show_default=True, help=said)
+    return option("--speed", english, spanish, metavar=times, type=speeds, default=default, show_default=True)
 
 
-SERVE_ON_SANDBOX = localized(
+serve_on_sandbox = option(
+    "--sandbox",
     "Serve on an embedded sandbox: no account needed, nobody is called.",
     "Usa un entorno de pruebas incorporado: no hace falta una cuenta y no se llama a nadie.",
+    is_flag=True,
 )
 OPTIONS = localized("[OPTIONS]", "[OPCIONES]")

@@ -1,11 +1,11 @@
-"""The commands install and uninstall. Imported only when one of them is used or listed."""
+"""The commands install and uninstall. What they do is imported when it is used."""
 
 import textwrap
 from pathlib import Path
 
 import click
 
-from kallyai_mcp.cli.help_texts import SERVE_ON_SANDBOX, in_spanish
+from kallyai_mcp.cli.help_texts import in_spanish, option, serve_on_sandbox
 from kallyai_mcp.languages import localized
 
 CLIENT_KEYS = (
@@ -41,21 +41,20 @@ _CLIENTS_HELP = "\n".join(
     # \b: click leaves the lines as they are; it would break names at their hyphens.
     ["\b", localized("Clients:", "Clientes:"), *textwrap.wrap(", ".join(CLIENT_KEYS), 56, break_on_hyphens=False)]
 )
-_file_option = click.option(
+_file_option = option(
     "--file",
-    type=click.Path(dir_okay=False, path_type=Path),
+    "Change this file of the client's format, such as that of a profile.",
+    "Cambia este archivo con el formato del cliente, como el de un perfil.",
     metavar=localized("FILE", "ARCHIVO"),
-    help=localized(
-        "Change this file of the client's format, such as that of a profile.",
-        "Cambia este archivo con el formato del cliente, como el de un perfil.",
-    ),
+    type=click.Path(dir_okay=False, path_type=Path),
 )
-_name_option = click.option(
+_name_option = option(
     "--name",
+    "The name of the entry.",
+    "El nombre de la entrada.",
     metavar=localized("NAME", "NOMBRE"),
     default="kallyai",
     show_default=True,
-    help=localized("The name of the entry.", "El nombre de la entrada."),
 )
 
 
@@ -70,22 +69,17 @@ _name_option = click.option(
     """),
 )
 @click.argument("client", metavar=localized("[CLIENT]", "[CLIENTE]"), type=_client_type, required=False)
-@click.option(
-    "--all",
-    "every",
+@option(
+    "--all every",
+    "Add it to every client that is found here.",
+    "Lo añade a todos los clientes que se encuentran aquí.",
     is_flag=True,
-    help=localized(
-        "Add it to every client that is found here.", "Lo añade a todos los clientes que se encuentran aquí."
-    ),
 )
 @_file_option
 @_name_option
-@click.option("--sandbox", is_flag=True, help=SERVE_ON_SANDBOX)
-@click.option(
-    "--print",
-    "only_print",
-    is_flag=True,
-    help=localized("Show the entry and write nothing.", "Muestra la entrada y no escribe nada."),
+@serve_on_sandbox
+@option(
+    "--print only_print", "Show the entry and write nothing.", "Muestra la entrada y no escribe nada.", is_flag=True
 )
 def install(*, client: str | None, every: bool, file: Path | None, name: str, sandbox: bool, only_print: bool) -> None:
     """Add this server to CLIENT's configuration; without CLIENT, list the clients that are found here.

@@ -6,7 +6,6 @@ Help is in English and Spanish: a command's docstring is its English help, and w
 
 import gc
 import gettext
-import importlib
 import os
 import sys
 from pathlib import Path
@@ -15,14 +14,16 @@ from typing import Any, get_args
 import click
 
 from kallyai_mcp import __version__
+from kallyai_mcp.cli import call_commands, install_commands, sandbox_commands
 from kallyai_mcp.cli.console import prepare_streams, say_localized
 from kallyai_mcp.cli.errors import SetupError
 from kallyai_mcp.cli.help_texts import (
     OPTIONS,
-    SERVE_ON_SANDBOX,
     address_options,
     in_spanish,
     json_option,
+    option,
+    serve_on_sandbox,
     speed_option,
 )
 from kallyai_mcp.languages import localized
@@ -36,29 +37,9 @@ _CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 _WORK_WITHOUT_SETTINGS = {"install", "uninstall", "doctor"}
 """Commands that run even if the settings are not valid."""
 
-COMMANDS = {
-    "demo": "sandbox_commands",
-    "install": "install_commands",
-    "login": None,
-    "call": "call_commands",
-    "calls": "call_commands",
-    "show": "call_commands",
-    "cancel": "call_commands",
-    "transcript": "call_commands",
-    "calendar": "call_commands",
-    "status": None,
-    "doctor": None,
-    "serve": None,
-    "logout": None,
-    "uninstall": "install_commands",
-    "sandbox": "sandbox_commands",
-}
-"""The commands in the order in which a new user needs them, and the module of each, which is imported when the command
-is used or listed; None for those of this module."""
-
 
 class _Group(click.Group):
-    """The commands of `COMMANDS`."""
+    """The commands, in the order in which a new user needs them."""
 
     def main(self, *args: Any, **kwargs: Any) -> Any:
         """Run a command; click's own texts are in the language of the reader."""
@@ -69,34 +50,7 @@ class _Group(click.Group):
     def list_commands(self, ctx: click.Context) -> list[str]:
         """The names of the commands."""
         del ctx
-        return list(COMMANDS)
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """The command of that name."""
-        command = super().get_command(ctx, cmd_name)
-        if (module := COMMANDS.get(cmd_name)) is not None:
-            command = getattr(importlib.import_module(f"kallyai_mcp.cli.{module}"), cmd_name)
-        if command is not None:
-            command.options_metavar = OPTIONS
-        return command
-
-    def resolve_command(
-        self, ctx: click.Context, args: list[str]
-    ) -> tuple[str | None, click.Command | None, list[str]]:
-        """The command that is called; for a misspelled name the error names those that are close."""
-        try:
-            return super().resolve_command(ctx, args)
-        except click.UsageError:
-            import difflib
-
-            near = difflib.get_close_matches(args[0], self.list_commands(ctx), 3, 0.6)
-            if args[0].startswith("-") or not near:
-                raise
-            words = localized(
-                f"there is no command {args[0]!r}; did you mean {' or '.join(near)}?",
-                f"no existe el comando {args[0]!r}; ¿querías decir {' o '.join(near)}?",
-            )
-            raise click.UsageError(words, ctx) from None
+        return list(self.commands)
 
 
 @click.group(
@@ -137,7 +91,7 @@ def _read_settings() -> Settings | SettingsError:
         return error
 
 
-@cli.command(
+@click.command(
     short_help=localized("Serve MCP over stdio or HTTP.", "Sirve MCP por stdio o HTTP."),
     help=in_spanish("""
     Sirve MCP a clientes: a uno por stdin y stdout, o a muchos por HTTP.
@@ -145,38 +99,35 @@ def _read_settings() -> Settings | SettingsError:
     http y sse son el mismo servidor: /mcp, /sse, /health y /ready.
     """),
 )
-@click.option(
+@option(
     "--transport",
+    "How clients connect.",
+    "Cómo se conectan los clientes.",
     type=click.Choice(["stdio", "http", "sse"]),
     default="stdio",
     show_default=True,
-    help=localized("How clients connect.", "Cómo se conectan los clientes."),
 )
 @address_options(
     host=localized("Over HTTP: the address to listen on.", "Por HTTP: la dirección en la que escucha."),
     port=localized("Over HTTP; 0: a free one.", "Por HTTP; 0: uno libre."),
     default_port=8000,
 )
-@click.option(
+@option(
     "--auth",
+    "Who may use the server over HTTP. none: anyone on this machine. secret: clients with KALLYAI_MCP_TOKEN. "
+    "caller: clients with a KallyAI access token, for its account. oauth: users who sign in here, each with their "
+    "own account.",
+    "Quién puede usar el servidor por HTTP. none: cualquiera en este equipo. secret: clientes con "
+    "KALLYAI_MCP_TOKEN. caller: clientes con un token de acceso de KallyAI, para su cuenta. oauth: usuarios que "
+    "inician sesión aquí, cada uno con su cuenta.",
     type=click.Choice(get_args(Auth)),
     show_default=localized("KALLYAI_AUTH, or none", "KALLYAI_AUTH, o none"),
-    help=localized(
-        "Who may use the server over HTTP. none: anyone on this machine. secret: clients with KALLYAI_MCP_TOKEN. "
-        "caller: clients with a KallyAI access token, for its account. oauth: users who sign in here, each with their "
-        "own account.",
-        "Quién puede usar el servidor por HTTP. none: cualquiera en este equipo. secret: clientes con "
-        "KALLYAI_MCP_TOKEN. caller: clientes con un token de acceso de KallyAI, para su cuenta. oauth: usuarios que "
-        "inician sesión aquí, cada uno con su cuenta.",
-    ),
 )
-@click.option("--sandbox", is_flag=True, help=SERVE_ON_SANDBOX)
+@serve_on_sandbox
 @speed_option(
     10,
-    localized(
-        "How many times faster than real calls the sandbox's calls are.",
-        "Cuántas veces más rápidas que las reales son las llamadas del entorno de pruebas.",
-    ),
+    "How many times faster than real calls the sandbox's calls are.",
+    "Cuántas veces más rápidas que las reales son las llamadas del entorno de pruebas.",
 )
 @click.pass_obj
 def serve(
@@ -213,17 +164,15 @@ def serve(
         serve_over_http(settings, host, port, auth=auth or settings.auth, sandbox=embedded, speed=speed)
 
 
-@cli.command(
+@click.command(
     short_help=localized("Sign in through the browser.", "Inicia sesión en el navegador."),
     help=in_spanish("Inicia sesión en KallyAI en el navegador."),
 )
-@click.option(
+@option(
     "--no-browser",
+    "Print the link instead of opening it, and accept the pasted address.",
+    "Muestra el enlace en lugar de abrirlo, y acepta la dirección pegada.",
     is_flag=True,
-    help=localized(
-        "Print the link instead of opening it, and accept the pasted address.",
-        "Muestra el enlace en lugar de abrirlo, y acepta la dirección pegada.",
-    ),
 )
 @click.pass_obj
 def login(settings: Settings, *, no_browser: bool) -> None:
@@ -233,7 +182,7 @@ def login(settings: Settings, *, no_browser: bool) -> None:
     log_in(settings, browser=not no_browser)
 
 
-@cli.command(
+@click.command(
     short_help=localized("Delete the sign-in on this machine.", "Borra la sesión de este equipo."),
     help=in_spanish("Borra la sesión de este equipo."),
 )
@@ -245,19 +194,17 @@ def logout(settings: Settings) -> None:
     log_out(settings)
 
 
-@cli.command(
+@click.command(
     short_help=localized(
         "Show the account, the quota, and the last calls.", "Muestra la cuenta, el saldo y las últimas llamadas."
     ),
     help=in_spanish("Muestra quién inició sesión, el saldo, las llamadas en curso y las últimas llamadas."),
 )
-@click.option(
+@option(
     "--audit",
+    "Show the audit trail: which calls were asked for, who asked, and how the user agreed.",
+    "Muestra el registro de auditoría: qué llamadas se pidieron, quién las pidió y cómo dio su permiso el usuario.",
     is_flag=True,
-    help=localized(
-        "Show the audit trail: which calls were asked for, who asked, and how the user agreed.",
-        "Muestra el registro de auditoría: qué llamadas se pidieron, quién las pidió y cómo dio su permiso el usuario.",
-    ),
 )
 @json_option
 @click.pass_obj
@@ -268,7 +215,7 @@ def status(settings: Settings, *, audit: bool, as_json: bool) -> None:
     (show_audit if audit else show_status)(settings, as_json=as_json)
 
 
-@cli.command(
+@click.command(
     short_help=localized(
         "Check this installation; say how to fix it.", "Comprueba esta instalación; dice cómo arreglarla."
     ),
@@ -285,6 +232,16 @@ def doctor(settings: Settings | SettingsError, *, as_json: bool) -> None:
     if isinstance(settings, SettingsError):
         settings = _read_settings()  # once more, since its message is in English with --json
     raise SystemExit(examine(settings, as_json=as_json))
+
+
+_COMMANDS = (
+    *(sandbox_commands.demo, install_commands.install, login, call_commands.call, call_commands.calls),
+    *(call_commands.show, call_commands.cancel, call_commands.transcript, call_commands.calendar, status, doctor),
+    *(serve, logout, install_commands.uninstall, sandbox_commands.sandbox),
+)
+for _command in _COMMANDS:
+    _command.options_metavar = OPTIONS
+    cli.add_command(_command)
 
 
 def main() -> None:

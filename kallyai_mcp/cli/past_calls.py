@@ -11,9 +11,8 @@ from kallyai_mcp.cli.call_view import TerminalReader, call_rows, outcome_lines, 
 from kallyai_mcp.cli.console import LiveLine, say
 from kallyai_mcp.cli.errors import CommandError, reason_of
 from kallyai_mcp.cli.list_view import list_lines, list_rows
-from kallyai_mcp.cli.terminal import print_json, run_with_app_context
+from kallyai_mcp.cli.terminal import print_json
 from kallyai_mcp.cli.words import Words
-from kallyai_mcp.settings import Settings
 from kallyai_mcp.tools import scheduling
 from kallyai_mcp.tools.call_results import find_record, unrecorded_result
 from kallyai_mcp.tools.context import AppContext
@@ -29,70 +28,60 @@ _SETTLE_SECONDS = 3.0
 """How long `show` waits for the end of a call that another process ran: it may just be settled."""
 
 
-def calls(settings: Settings, *, sandbox: bool, limit: int, offset: int, as_json: bool) -> None:
+async def calls(app_context: AppContext, *, limit: int, offset: int, as_json: bool) -> None:
     """Print a page of calls, newest first.
 
     Args:
-        settings: Which KallyAI, whose account, and which ledger.
-        sandbox: Use the embedded sandbox.
+        app_context: Which KallyAI, whose account, and which ledger.
         limit: How many, 1 to 200.
         offset: How many of the newest are left out.
         as_json: Print the structure of list_calls.
 
     Raises:
-        click.ClickException: They can't be listed.
+        KallyAIError: They can't be listed.
     """
-
-    async def run(app_context: AppContext) -> None:
-        _, page = await list_page(app_context, limit=limit, offset=offset)
-        if as_json:
-            print_json(page)
-            return
-        reader = TerminalReader.of(app_context)
-        lists = page.lists or []
-        for line in list_rows(lists, reader):
-            say(line)
-        of_lists = {candidate.tracking_id for found in lists for candidate in found.calls}
-        rows = [one for one in page.calls if one.outcome or one.tracking_id not in of_lists]
-        if not page.calls:
-            say(reader.words.say("no_calls" if offset == 0 else "no_more"))
-        for line in call_rows(rows, reader):
-            say(line)
-        if page.next_offset is not None:
-            shown: object = page.next_offset
-            if page.total is not None:
-                shown = reader.words.say("of", part=shown, all=page.total)
-            command = f"kallyai-mcp calls --offset {page.next_offset}"
-            say(reader.words.say("more_calls", shown=shown, command=command), dim=True)
-
-    run_with_app_context(settings, run, sandbox=sandbox, as_json=as_json)
+    _, page = await list_page(app_context, limit=limit, offset=offset)
+    if as_json:
+        print_json(page)
+        return
+    reader = TerminalReader.of(app_context)
+    lists = page.lists or []
+    for line in list_rows(lists, reader):
+        say(line)
+    of_lists = {candidate.tracking_id for found in lists for candidate in found.calls}
+    rows = [one for one in page.calls if one.outcome or one.tracking_id not in of_lists]
+    if not page.calls:
+        say(reader.words.say("no_calls" if offset == 0 else "no_more"))
+    for line in call_rows(rows, reader):
+        say(line)
+    if page.next_offset is not None:
+        shown: object = page.next_offset
+        if page.total is not None:
+            shown = reader.words.say("of", part=shown, all=page.total)
+        command = f"kallyai-mcp calls --offset {page.next_offset}"
+        say(reader.words.say("more_calls", shown=shown, command=command), dim=True)
 
 
-def show(settings: Settings, id_: str, *, sandbox: bool, wait: bool, as_json: bool) -> None:
+async def show(app_context: AppContext, *, id_: str, wait: bool, as_json: bool) -> None:
     """Print how a call or a list of candidates ended, or how far it is.
 
     Args:
-        settings: Which KallyAI, whose account, and which ledger.
+        app_context: Which KallyAI, whose account, and which ledger.
         id_: A `call_id` or `tracking_id`, or the `tracking_id` of a list.
-        sandbox: Use the embedded sandbox.
         wait: Wait until it has ended.
         as_json: Print the structure of get_call.
 
     Raises:
-        click.ClickException: There is no such call, or nobody was called.
+        KallyAIError: There is no such call, or nobody was called.
     """
-
-    async def run(app_context: AppContext) -> None:
-        answer = await _find(id_, app_context, wait=wait)
-        if as_json:
-            print_json(answer)
-            return
-        reader = TerminalReader.of(app_context)
-        lines = list_lines(answer, reader) if isinstance(answer, ListAnswer) else outcome_lines(answer, reader)
-        for line in lines:
-            say(line)
-
-    run_with_app_context(settings, run, sandbox=sandbox, as_json=as_json)
+    answer = await _find(id_, app_context, wait=wait)
+    if as_json:
+        print_json(answer)
+        return
+    reader = TerminalReader.of(app_context)
+    lines = list_lines(answer, reader) if isinstance(answer, ListAnswer) else outcome_lines(answer, reader)
+    for line in lines:
+        say(line)
 
 
 async def _find(id_: str, app_context: AppContext, *, wait: bool) -> CallAnswer | ListAnswer:
@@ -122,81 +111,70 @@ async def _follow_list(found: CallList, app_context: AppContext) -> CallList:
         )
 
 
-def cancel(settings: Settings, id_: str, *, sandbox: bool, as_json: bool) -> None:
+async def cancel(app_context: AppContext, *, id_: str, as_json: bool) -> int:
     """Cancel a scheduled call, a retry, or a list. The arguments are those of `show`.
 
+    Returns:
+        The exit code: 1 if nothing was canceled.
+
     Raises:
-        click.ClickException: There is no such call.
-        SystemExit: With 1 if nothing was canceled.
+        KallyAIError: There is no such call.
     """
-
-    async def run(app_context: AppContext) -> CancelAnswer:
-        result = await scheduling.cancel(app_context, id_)
-        answer = CancelAnswer.model_validate(result.structured_content)
-        found = await app_context.calls.find_list(id_)
-        words = Words()
-        if as_json:
-            print_json(answer)
-        elif found is not None and answer.status == "canceled":
-            say(list_canceled(found, spanish=words.spanish))
-        else:
-            kind = answer.status if answer.status in ("canceled", "in_progress", "unknown") else "over"
-            say(words.say(f"cancel_{kind}"))
-        return answer
-
-    answer = run_with_app_context(settings, run, sandbox=sandbox, as_json=as_json)
-    if answer.status != "canceled":
-        raise SystemExit(1)
+    result = await scheduling.cancel(app_context, id_)
+    answer = CancelAnswer.model_validate(result.structured_content)
+    found = await app_context.calls.find_list(id_)
+    words = Words()
+    if as_json:
+        print_json(answer)
+    elif found is not None and answer.status == "canceled":
+        say(list_canceled(found, spanish=words.spanish))
+    else:
+        kind = answer.status if answer.status in ("canceled", "in_progress", "unknown") else "over"
+        say(words.say(f"cancel_{kind}"))
+    return 0 if answer.status == "canceled" else 1
 
 
-def transcript(settings: Settings, id_: str, *, sandbox: bool, as_json: bool) -> None:
+async def transcript(app_context: AppContext, *, id_: str, as_json: bool) -> None:
     """Print who said what in a call. The arguments are those of `show`.
 
     Raises:
-        click.ClickException: There is no transcript.
+        KallyAIError: There is no transcript.
     """
-
-    async def run(app_context: AppContext) -> None:
-        call_id = await service_id(app_context, id_)
-        spoken = await app_context.api().get_transcript(call_id)
-        answer = TranscriptAnswer(call_id=call_id, entries=spoken_lines(spoken))
-        if as_json:
-            print_json(answer)
-            return
-        words = Words()
-        if not answer.entries:
-            say(words.say("silent"))
-        for line in transcript_lines(answer.entries, words.say("other_side")):
-            say(line)
-
-    run_with_app_context(settings, run, sandbox=sandbox, as_json=as_json)
+    call_id = await service_id(app_context, id_)
+    spoken = await app_context.api().get_transcript(call_id)
+    answer = TranscriptAnswer(call_id=call_id, entries=spoken_lines(spoken))
+    if as_json:
+        print_json(answer)
+        return
+    words = Words()
+    if not answer.entries:
+        say(words.say("silent"))
+    for line in transcript_lines(answer.entries, words.say("other_side")):
+        say(line)
 
 
-def calendar(settings: Settings, id_: str, *, sandbox: bool, output: Path | None, as_json: bool) -> None:
+async def calendar(app_context: AppContext, *, id_: str, output: Path | None, as_json: bool) -> None:
     """Print the appointment that a call made as an .ics file (RFC 5545); the arguments are those of `show`.
 
     With `output`, write it into that file; an existing one is replaced.
 
     Raises:
-        click.ClickException: The call made no appointment, or the file can't be written.
+        KallyAIError: The call made no appointment.
+        CommandError: The file can't be written.
     """
-
-    async def run(app_context: AppContext) -> None:
-        call_id = await service_id(app_context, id_)
-        event, _ = await appointment(app_context, call_id)
-        ics, answer = rebuilt(event, call_id), event_answer(call_id, event)
-        words = Words()
-        if output is not None:
-            _write(output, ics, words)
-        if as_json:
-            print_json(answer)
-        elif output is None:
-            click.echo(ics, nl=False)
-        else:
-            what = one_line(answer.summary) if answer.summary else words.say("the_appointment")
-            say(words.say("is_in", what=what, file=output))
-
-    run_with_app_context(settings, run, sandbox=sandbox, as_json=as_json)
+    call_id = await service_id(app_context, id_)
+    event, _ = await appointment(app_context, call_id)
+    ics, answer = rebuilt(event, call_id), event_answer(call_id, event)
+    words = Words()
+    if output is not None:
+        _write(output, ics, words)
+    if as_json:
+        print_json(answer)
+    elif output is None:
+        click.echo(ics, nl=False)
+    else:
+        what = one_line(answer.summary) if answer.summary else words.say("the_appointment")
+        say(words.say("is_in", what=what, file=output))
 
 
 def _write(file: Path, text: str, words: Words) -> None:

@@ -1,10 +1,10 @@
-"""The commands sandbox and demo. Imported only when one of them is used or listed."""
+"""The commands sandbox and demo. What they do is imported when it is used."""
 
 from pathlib import Path
 
 import click
 
-from kallyai_mcp.cli.help_texts import address_options, in_spanish, speed_option
+from kallyai_mcp.cli.help_texts import address_options, in_spanish, option, speed_option
 from kallyai_mcp.languages import localized
 
 
@@ -17,33 +17,28 @@ from kallyai_mcp.languages import localized
     port=localized("0 for a free one.", "0 para uno libre."),
     default_port=8787,
 )
-@click.option(
+@option(
     "--data",
+    "Keep the state in this file.",
+    "Guarda el estado en este archivo.",
     metavar=localized("FILE", "ARCHIVO"),
     type=click.Path(dir_okay=False, path_type=Path),
-    help=localized("Keep the state in this file.", "Guarda el estado en este archivo."),
 )
 @speed_option(
-    1,
-    localized(
-        "How many times faster than real the calls are.", "Cuántas veces más rápidas que las reales son las llamadas."
-    ),
+    1, "How many times faster than real the calls are.", "Cuántas veces más rápidas que las reales son las llamadas."
 )
-@click.option(
+@option(
     "--scenarios",
+    "A TOML file that says what happens on its lines.",
+    "Un archivo TOML que dice lo que ocurre en sus líneas.",
     metavar=localized("FILE", "ARCHIVO"),
     type=click.Path(dir_okay=False, path_type=Path),
-    help=localized(
-        "A TOML file that says what happens on its lines.", "Un archivo TOML que dice lo que ocurre en sus líneas."
-    ),
 )
-@click.option(
+@option(
     "--play",
+    "You play the callee on all other lines, on a page.",
+    "Tú contestas en todas las demás líneas, en una página.",
     is_flag=True,
-    help=localized(
-        "You play the callee on all other lines, on a page.",
-        "Tú contestas en todas las demás líneas, en una página.",
-    ),
 )
 def sandbox(*, host: str, port: int, data: Path | None, speed: float, scenarios: Path | None, play: bool) -> None:
     """Run a complete KallyAI on this machine, over HTTP."""
@@ -62,18 +57,14 @@ def sandbox(*, host: str, port: int, data: Path | None, speed: float, scenarios:
         "de verdad."
     ),
 )
-@click.option(
-    "--verbose",
-    "-v",
+@option(
+    "--verbose -v",
+    "Also show what the agent sends and reads.",
+    "Muestra también lo que el agente envía y lee.",
     is_flag=True,
-    help=localized("Also show what the agent sends and reads.", "Muestra también lo que el agente envía y lee."),
 )
 @speed_option(
-    20,
-    localized(
-        "How many times faster than real the calls are.",
-        "Cuántas veces más rápidas que las reales son las llamadas.",
-    ),
+    20, "How many times faster than real the calls are.", "Cuántas veces más rápidas que las reales son las llamadas."
 )
 def demo(*, verbose: bool, speed: float) -> None:
     """Show a call on the sandbox, from sign-in to transcript, through a real MCP client."""

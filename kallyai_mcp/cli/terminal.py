@@ -3,7 +3,7 @@
 import json
 from collections.abc import Awaitable, Callable
 from functools import partial
-from typing import TypeVar
+from typing import Any
 
 import anyio
 import click
@@ -19,10 +19,7 @@ from kallyai_mcp.cli.ledger import check_shared_database
 from kallyai_mcp.cli.sandbox import need_sandbox
 from kallyai_mcp.cli.words import Words
 from kallyai_mcp.settings import Settings
-from kallyai_mcp.tools.context import AppContext
 from kallyai_mcp.tools.tool_errors import consequences
-
-_Result = TypeVar("_Result")
 
 _SANDBOX_SPEED = 10.0
 """How many times faster than real the embedded sandbox's calls are, as with `serve --sandbox`."""
@@ -30,37 +27,41 @@ _SANDBOX_SPEED = 10.0
 
 def run_with_app_context(
     settings: Settings,
-    work: Callable[[AppContext], Awaitable[_Result]],
+    work: Callable[..., Awaitable[int | None]],
     *,
     sandbox: bool,
     as_json: bool,
     places_calls: bool = False,
-) -> _Result:
+    **arguments: Any,
+) -> None:
     """Run `work` with an app context; print what goes wrong, and exit with 1.
 
     Args:
         settings: Which KallyAI, whose account, and which ledger.
-        work: What the command does.
+        work: What the command does. It takes the app context, `as_json`, and `arguments`, and returns the exit code;
+            None for 0.
         sandbox: Use the embedded sandbox, as the setting `sandbox` does.
-        as_json: Print `error` to stdout, with `code`, `message`, `retryable`, and `placed` (no, maybe).
+        as_json: Print JSON; on an error, `error` to stdout, with `code`, `message`, `retryable`, and `placed` (no,
+            maybe).
         places_calls: The command places calls, so the text must say whether one was placed.
+        arguments: Those of the command.
 
     Raises:
         click.ClickException: With one line that says what happened and what to do.
-        SystemExit: With 1, after the JSON.
+        SystemExit: With the exit code, if it is not 0.
     """
 
-    async def run() -> _Result:
+    async def run() -> int | None:
         check_shared_database(settings)
         embedded = sandbox or settings.sandbox
         if embedded:
             need_sandbox()
         create = partial(create_sandbox, settings, _SANDBOX_SPEED) if embedded else None
         async with open_app_context(Connection(settings, embedded=create), links=False) as app_context:
-            return await work(app_context)
+            return await work(app_context, as_json=as_json, **arguments)
 
     try:
-        return anyio.run(run)
+        exit_code = anyio.run(run)
     except* (errors.KallyAIError, click.ClickException) as group:
         error = _first(group)
         if isinstance(error, errors.KallyAIError):
@@ -76,6 +77,8 @@ def run_with_app_context(
         raise SystemExit(1) from None
     except* KeyboardInterrupt:
         raise SystemExit(130) from None
+    if exit_code:
+        raise SystemExit(exit_code)
 
 
 def print_json(answer: BaseModel) -> None:

@@ -1,6 +1,5 @@
 """A machine for one test: the folders of the user and the clients are temporary, and no settings are inherited."""
 
-import importlib
 import json
 import os
 import subprocess
@@ -13,12 +12,8 @@ from click.testing import CliRunner, Result
 from ruamel.yaml import YAML
 
 from kallyai_mcp.cli.clients.known import CLIENTS, Machine
-from kallyai_mcp.cli.main import COMMANDS, cli
+from kallyai_mcp.cli.main import cli
 from tests.processes import environment
-
-# Help is in the language of the first import, which a test of Spanish must not decide for the tests after it.
-for module in filter(None, COMMANDS.values()):
-    importlib.import_module(f"kallyai_mcp.cli.{module}")
 
 
 def move_home(monkeypatch: pytest.MonkeyPatch, home: Path) -> Path:

@@ -60,7 +60,7 @@ echo "${{COMPREPLY[@]}}"
 
 
 def test_a_misspelled_command_is_answered_with_the_close_ones() -> None:
-    assert "there is no command 'cal'; did you mean call" in invoke("cal").stderr
+    assert "No such command 'cal'. (Did you mean one of: 'call', 'calls', 'cancel'?)" in invoke("cal").stderr
     assert "No such command 'xyz'" in invoke("xyz").stderr
 
 

@@ -123,7 +123,7 @@ def test_the_catalog_is_compiled_and_has_what_click_fills_in() -> None:
         (("show",), "Error: Falta el argumento 'ID'."),
         (("show", "a", "b"), "Error: Sobra un argumento (b)"),
         (("calendar", "x", "-o", "."), "'.' es una carpeta."),
-        (("cal",), "no existe el comando 'cal'; ¿querías decir call o "),
+        (("cal",), "No existe el comando 'cal'. (¿Querías decir una de estas?: 'call', "),
         (("install", "cursr"), "ningún cliente se llama 'cursr'; ¿querías decir cursor"),
     ],
 )
