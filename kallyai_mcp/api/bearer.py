@@ -1,6 +1,6 @@
-"""Bearer tokens on requests, only to KallyAI's own origin ("Authentication" of the reference)."""
+"""Bearer tokens on requests ("Authentication" of the reference)."""
 
-from collections.abc import AsyncGenerator, Awaitable
+from collections.abc import Awaitable, Callable
 from http import HTTPStatus
 from typing import Protocol
 
@@ -10,6 +10,9 @@ from kallyai_mcp.api.error_responses import error_from
 from kallyai_mcp.api.errors import KallyAIError, NotConnectedError, NotSignedInError
 from kallyai_mcp.api.responses import ApiResponse
 from kallyai_mcp.common_types import is_token
+
+Send = Callable[[httpx.Request], Awaitable[httpx.Response]]
+"""Sends a request, and returns its response, whatever its status is."""
 
 
 class TokenSource(Protocol):
@@ -24,59 +27,48 @@ class TokenSource(Protocol):
         ...
 
 
-def same_origin(one: httpx.URL, other: httpx.URL) -> bool:
-    """Whether two URLs have the same scheme, host and port."""
-    return (one.scheme, one.host, one.port) == (other.scheme, other.host, other.port)
+class Bearer:
+    """Sends requests with the token of the user who is signed in.
 
-
-class BearerAuth(httpx.Auth):
-    """Adds the token to requests to one origin. After a 401, it renews the token and sends the request once more.
-
-    This is safe for a POST too, because after a 401 the service did not act on it. Only requests to the scheme, host,
-    and port of `origin` get the token.
+    Args:
+        tokens: Where the tokens come from.
+        send: Sends a request once.
     """
 
-    def __init__(self, tokens: TokenSource, origin: httpx.URL) -> None:
+    def __init__(self, tokens: TokenSource, send: Send) -> None:
         self._tokens = tokens
-        self._origin = origin
+        self._send_once = send
 
-    async def async_auth_flow(self, request: httpx.Request) -> AsyncGenerator[httpx.Request, httpx.Response]:
-        """Called for each request; yields it each time that it is to be sent.
+    async def send(self, request: httpx.Request) -> httpx.Response:
+        """Send a request with the token. After a 401, renew the token and send the request once more.
+
+        This is safe for a POST too, because after a 401 the service did not act on it.
 
         Raises:
             NotSignedInError: There is no valid token. After a 401 it has the code, the message (as `reason`), and the
                 correlation id of that response.
-            NotConnectedError: The renewal of the token failed. The service did not act on this request.
+            NotConnectedError: The renewal of the token failed, or someone signed in just before the request was sent.
+                The service did not act on this request.
         """
-        if not same_origin(request.url, self._origin):
-            request.headers.pop("Authorization", None)
-            yield request
-            return
         token = await _checked_token(self._tokens.access_token())
-        request.headers["Authorization"] = f"Bearer {token}"
-        response = yield request
+        response = await self._send_with(token, request)
         if response.status_code != HTTPStatus.UNAUTHORIZED:
-            return
+            return response
         try:
             fresh = await _checked_token(self._tokens.renew(token))
         except NotSignedInError as error:
             body = response.extensions["body"]
-            refused = ApiResponse(response.status_code, response.headers, body, secrets=(token,))
-            refusal = error_from(refused)
+            refusal = error_from(ApiResponse(response.status_code, response.headers, body, secrets=(token,)))
             raise refusal.restated(NotSignedInError, error.message, refusal.message) from None
-        if fresh != token:
-            request.headers["Authorization"] = f"Bearer {fresh}"
-            yield request
+        return response if fresh == token else await self._send_with(fresh, request)
 
-    async def check_current(self, request: httpx.Request) -> None:
-        """Check that a signed request has the token of the present sign-in.
-
-        Raises:
-            NotConnectedError: It has another one: someone signed in since, or the token was renewed.
-        """
-        token = await _checked_token(self._tokens.access_token())
-        if request.headers.get("Authorization") != f"Bearer {token}":
-            raise NotConnectedError("The sign-in changed just before the request was sent; nothing was sent")
+    async def _send_with(self, token: str, request: httpx.Request) -> httpx.Response:
+        request.headers["Authorization"] = f"Bearer {token}"
+        if (before_send := request.extensions.get("before_send")) is not None:
+            await before_send()
+            if await _checked_token(self._tokens.access_token()) != token:
+                raise NotConnectedError("The sign-in changed just before the request was sent; nothing was sent")
+        return await self._send_once(request)
 
 
 async def _checked_token(pending: Awaitable[str]) -> str:

@@ -5,7 +5,6 @@ No URL contains a token, because URLs are logged.
 
 import logging
 from collections.abc import Awaitable, Callable, Mapping
-from contextlib import aclosing
 from datetime import datetime
 from functools import lru_cache
 from typing import Any, Self
@@ -13,7 +12,7 @@ from typing import Any, Self
 import httpx
 
 from kallyai_mcp.api import sign_in_urls
-from kallyai_mcp.api.bearer import BearerAuth, TokenSource, same_origin
+from kallyai_mcp.api.bearer import Bearer, Send, TokenSource
 from kallyai_mcp.api.call_ids import check_call_id
 from kallyai_mcp.api.error_responses import error_from, http_date, names_call
 from kallyai_mcp.api.errors import KallyAIError, NotSignedInError, ResponseLostError, UnavailableError
@@ -95,7 +94,7 @@ class KallyAI:
         except httpx.InvalidURL:
             raise ValueError("not a web address; it should look like https://api.kallyai.com") from None
         self.server_time: datetime | None = None
-        self._bearer = None if tokens is None else BearerAuth(tokens, self._origin)
+        self._bearer = None if tokens is None else Bearer(tokens, self._send_once)
         self._timeouts = timeouts
         if app is not None:
             transport = in_process(app)
@@ -199,7 +198,7 @@ class KallyAI:
 
         Returns whether it responds with data, as it does without a token, and not with a web page.
         """
-        response = await self._response_to(self._request("GET", "/v1/users/me/statistics"), None, ())
+        response = await self._response_to(self._request("GET", "/v1/users/me/statistics"), self._send_once, ())
         if response.status >= 500 and isinstance(error := error_from(response), UnavailableError):
             raise error
         return not response.is_web_page
@@ -258,25 +257,23 @@ class KallyAI:
     ) -> TokenGrant:
         request = self._request("POST", path, json=json, data=form)
         secrets = tuple(value for name, value in (json or form or {}).items() if name in _SECRETS)
-        return read_model(TokenGrant, await self._send(request, None, secrets))
+        return read_model(TokenGrant, await self._send(request, self._send_once, secrets))
 
     async def _send_signed(self, request: httpx.Request) -> ApiResponse:
         if self._bearer is None:
             raise NotSignedInError("This client has no sign-in")
-        return await self._send(request, self._bearer, ())
+        return await self._send(request, self._bearer.send, ())
 
-    async def _send(self, request: httpx.Request, auth: BearerAuth | None, secrets: tuple[str, ...]) -> ApiResponse:
-        response = await self._response_to(request, auth, secrets)
+    async def _send(self, request: httpx.Request, send: Send, secrets: tuple[str, ...]) -> ApiResponse:
+        response = await self._response_to(request, send, secrets)
         if 200 <= response.status < 300:
             return response
         raise _error_after(request, response)
 
-    async def _response_to(
-        self, request: httpx.Request, auth: BearerAuth | None, secrets: tuple[str, ...]
-    ) -> ApiResponse:
+    async def _response_to(self, request: httpx.Request, send: Send, secrets: tuple[str, ...]) -> ApiResponse:
         """The response to a request, whatever its status is."""
         with api_request(request.method, request.url.path) as measurement:
-            response = await self._response_or_error(request, auth)
+            response = await self._response_or_error(request, send)
             if isinstance(response, httpx.Response):
                 self.server_time = _date_of(response.headers) or self.server_time
             measurement.status = response.code if isinstance(response, KallyAIError) else response.status_code
@@ -291,45 +288,28 @@ class KallyAI:
             secrets=(token, *secrets) if token else secrets,
         )
 
-    async def _response_or_error(
-        self, request: httpx.Request, auth: BearerAuth | None
-    ) -> httpx.Response | KallyAIError:
+    async def _response_or_error(self, request: httpx.Request, send: Send) -> httpx.Response | KallyAIError:
         """Returns the error, so that the caller raises it without the context of httpx's, which may quote the token."""
         try:
-            return await self._follow(request, auth)
+            return await self._follow(request, send)
         except RetryTooLongError as error:
             return error.response
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             host = self._origin.netloc.decode("ascii")
             return connection_error(error, host, has_response="has_response" in request.extensions)
 
-    async def _follow(self, request: httpx.Request, auth: BearerAuth | None) -> httpx.Response:
-        """Sends a request; follows the redirects of a GET within the origin."""
+    async def _follow(self, request: httpx.Request, send: Send) -> httpx.Response:
+        """Sends a request; follows the redirects of a GET, but only within the origin, which alone gets the token."""
         for _ in range(MAX_REDIRECTS):
-            response = await self._exchange(request, auth)
+            response = await send(request)
             if request.method != "GET" or not response.has_redirect_location:
                 return response
             url = _location(request, response)
-            if not same_origin(url, self._origin):
+            if (url.scheme, url.host, url.port) != (self._origin.scheme, self._origin.host, self._origin.port):
                 return response
-            request = httpx.Request("GET", url, headers=_without_host(request), extensions=request.extensions)
-        return await self._exchange(request, auth)
-
-    async def _exchange(self, request: httpx.Request, auth: BearerAuth | None) -> httpx.Response:
-        """Sends a request; with a token if `auth` has one, and then once more if that was rejected."""
-        if auth is None:
-            return await self._send_once(request)
-        async with aclosing(auth.async_auth_flow(request)) as flow:
-            signed = await anext(flow)
-            while True:
-                if (before_send := signed.extensions.get("before_send")) is not None:
-                    await before_send()
-                    await auth.check_current(signed)
-                response = await self._send_once(signed)
-                try:
-                    signed = await flow.asend(response)
-                except StopAsyncIteration:
-                    return response
+            headers = {name: value for name, value in request.headers.items() if name != "host"}
+            request = httpx.Request("GET", url, headers=headers, extensions=request.extensions)
+        return await send(request)
 
     async def _send_once(self, request: httpx.Request) -> httpx.Response:
         response = await self._transport.handle_async_request(request)
@@ -348,10 +328,6 @@ def _location(request: httpx.Request, response: httpx.Response) -> httpx.URL:
         return request.url.join(response.headers["Location"])
     except httpx.InvalidURL:
         raise httpx.RemoteProtocolError("invalid URL in Location", request=request) from None
-
-
-def _without_host(request: httpx.Request) -> dict[str, str]:
-    return {name: value for name, value in request.headers.items() if name != "host"}
 
 
 def _error_after(request: httpx.Request, response: ApiResponse) -> KallyAIError:
