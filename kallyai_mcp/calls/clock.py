@@ -5,51 +5,26 @@ import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from datetime import UTC, datetime
-from typing import Protocol
 
 import anyio
 
 
-class Clock(Protocol):
-    """What time it is, and waiting."""
-
-    def now(self) -> datetime:
-        """The wall-clock time, aware. It may jump: a user or a time server can set it."""
-        ...
-
-    def monotonic(self) -> float:
-        """Seconds that only grow while the machine runs; the start is arbitrary."""
-        ...
-
-    def continuous(self) -> float:
-        """The same, but they also grow while the machine is suspended."""
-        ...
-
-    async def sleep(self, seconds: float) -> None:
-        """Return after so many seconds of `monotonic`."""
-        ...
-
-    def move_on_after(self, seconds: float) -> AbstractContextManager[object]:
-        """End the block, without an error, after so many seconds of `monotonic`."""
-        ...
-
-
-class SystemClock:
+class Clock:
     """The machine's clock; `now` may take the place of its wall clock."""
 
     def __init__(self, now: Callable[[], datetime] | None = None) -> None:
-        self._now = now
+        self._wall_clock = now
 
     def now(self) -> datetime:
-        """See `Clock.now`."""
-        return self._now() if self._now is not None else datetime.now(UTC)
+        """The wall-clock time, aware. It may jump: a user or a time server can set it."""
+        return self._wall_clock() if self._wall_clock is not None else datetime.now(UTC)
 
     def monotonic(self) -> float:
-        """See `Clock.monotonic`."""
+        """Seconds that only grow while the machine runs; the start is arbitrary."""
         return time.monotonic()  # the ledger asks in a thread, which has no event loop
 
     def continuous(self) -> float:
-        """See `Clock.continuous`."""
+        """The same, but they also grow while the machine is suspended."""
         if sys.platform == "linux":
             return time.clock_gettime(time.CLOCK_BOOTTIME)
         elif sys.platform == "darwin":  # noqa: RET505 - mypy knows the platform
@@ -58,11 +33,11 @@ class SystemClock:
             return time.monotonic()  # goes on meanwhile on Windows
 
     async def sleep(self, seconds: float) -> None:
-        """See `Clock.sleep`."""
+        """Return after so many seconds of `monotonic`."""
         await anyio.sleep(seconds)
 
     def move_on_after(self, seconds: float) -> AbstractContextManager[object]:
-        """See `Clock.move_on_after`."""
+        """End the block, without an error, after so many seconds of `monotonic`."""
         return anyio.move_on_after(seconds)
 
 

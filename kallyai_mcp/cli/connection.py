@@ -10,7 +10,7 @@ import anyio
 import click
 
 from kallyai_mcp.api.errors import KallyAIError, NotSignedInError
-from kallyai_mcp.calls.clock import Clock, SystemClock
+from kallyai_mcp.calls.clock import Clock
 from kallyai_mcp.calls.records import AccountKey
 from kallyai_mcp.cli.api_client import open_api
 from kallyai_mcp.cli.credentials import Credentials, open_credentials
@@ -57,7 +57,7 @@ class Connection:
     ) -> None:
         self.settings = settings
         self.sandbox = EmbeddedSandbox(embedded) if embedded is not None else None
-        self.clock: Clock = SystemClock(now)
+        self.clock = Clock(now)
         self.callers = callers
         self._api: KallyAI | None = None
         self._database: Database | None = None

@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 import anyio
 
+from kallyai_mcp.calls.clock import Clock
 from kallyai_mcp.calls.ledger.base import Database, Transaction
 
 Result = TypeVar("Result")
@@ -17,7 +18,7 @@ LIMIT = 30
 """Real seconds until something that should have happened counts as hung."""
 
 
-class ManualClock:
+class ManualClock(Clock):
     """A `Clock` that stands still until it is advanced."""
 
     def __init__(self, now: datetime) -> None:

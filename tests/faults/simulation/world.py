@@ -9,6 +9,8 @@ from typing import TypeVar
 
 import anyio
 
+from kallyai_mcp.calls.clock import Clock
+
 Result = TypeVar("Result")
 
 NOON = datetime(2026, 1, 26, 18, 0, tzinfo=UTC)
@@ -108,8 +110,8 @@ class World:
                 return
 
 
-class ProcessClock:
-    """The clock of one process (`kallyai_mcp.calls.clock.Clock`).
+class ProcessClock(Clock):
+    """The clock of one process.
 
     Args:
         world: The true time.
@@ -123,20 +125,16 @@ class ProcessClock:
         self._frozen_seconds = 0.0
 
     def now(self) -> datetime:
-        """See `Clock.now`."""
         return self._world.now() + timedelta(seconds=self.ahead)
 
     def monotonic(self) -> float:
-        """See `Clock.monotonic`."""
         end = self._world.elapsed if math.isnan(self._frozen_at) else self._frozen_at
         return end - self._frozen_seconds
 
     def continuous(self) -> float:
-        """See `Clock.continuous`."""
         return self._world.elapsed
 
     async def sleep(self, seconds: float) -> None:
-        """See `Clock.sleep`."""
         end = self.monotonic() + seconds
         while True:
             await self._world.sleep(max(end - self.monotonic(), 0.0) if math.isnan(self._frozen_at) else 1.0)
@@ -145,7 +143,6 @@ class ProcessClock:
 
     @contextmanager
     def move_on_after(self, seconds: float) -> Iterator[anyio.CancelScope]:
-        """See `Clock.move_on_after`."""
         scope = anyio.CancelScope()
 
         async def cancel() -> None:
