@@ -10,7 +10,6 @@ from fastapi.openapi.utils import get_openapi
 from starlette.types import ASGIApp
 
 from kallyai_mcp.sandbox import (
-    auth,
     billing_portal,
     call_endpoints,
     control_endpoints,
@@ -20,6 +19,7 @@ from kallyai_mcp.sandbox import (
     play_page,
     user_endpoints,
 )
+from kallyai_mcp.sandbox.auth import browser_endpoints, identity_providers, token_endpoints
 from kallyai_mcp.sandbox.clock import Clock, SystemClock
 from kallyai_mcp.sandbox.date_middleware import DateMiddleware
 from kallyai_mcp.sandbox.error_middleware import ErrorMiddleware
@@ -131,7 +131,9 @@ def _endpoints() -> APIRouter:
     for part in (
         call_endpoints,
         user_endpoints,
-        auth,
+        browser_endpoints,
+        token_endpoints,
+        identity_providers,
         billing_portal,
         control_endpoints,
         play_endpoints,

@@ -9,7 +9,7 @@ from fastapi.responses import Response
 
 from kallyai_mcp.sandbox import call_table
 from kallyai_mcp.sandbox.accounts import Account
-from kallyai_mcp.sandbox.auth import require
+from kallyai_mcp.sandbox.auth.access_tokens import require
 from kallyai_mcp.sandbox.call_placement import place
 from kallyai_mcp.sandbox.call_table import Call
 from kallyai_mcp.sandbox.errors import ApiError

@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import anyio
 from fastapi import Depends, Request
 
-from kallyai_mcp.sandbox import auth
+from kallyai_mcp.sandbox.auth.tables import AUTH_SCHEMA
 from kallyai_mcp.sandbox.call_table import CALLS_SCHEMA
 from kallyai_mcp.sandbox.clock import Clock
 from kallyai_mcp.sandbox.errors import ApiError
@@ -51,7 +51,7 @@ class Sandbox:
     ) -> None:
         if not (math.isfinite(speed) and speed > 0):
             raise ValueError(f"speed must be a number above 0, not {speed}")
-        self.store = Store(data, auth.AUTH_SCHEMA, CALLS_SCHEMA, PLAYED_CALLS_SCHEMA)
+        self.store = Store(data, AUTH_SCHEMA, CALLS_SCHEMA, PLAYED_CALLS_SCHEMA)
         self.clock = clock
         self.speed = speed
         self.faults = Faults()
@@ -62,8 +62,10 @@ class Sandbox:
         self._stopped = False
 
     def issue_tokens(self, account_id: str = "acct-personal", scopes: Sequence[str] | None = None) -> dict[str, Any]:
-        """Sign an account in without a browser; see `auth.issue_tokens`."""
-        return auth.issue_tokens(self, account_id, scopes)
+        """Sign an account in without a browser; see `auth.token_responses.issue_tokens`."""
+        from kallyai_mcp.sandbox.auth.token_responses import issue_tokens  # it imports this module
+
+        return issue_tokens(self, account_id, scopes)
 
     async def wait_until(self, moment: datetime, call_id: str | None = None) -> None:
         """Wait until `moment` (aware), or until `wake` is called for a call.

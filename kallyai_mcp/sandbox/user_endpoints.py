@@ -6,7 +6,7 @@ from fastapi import APIRouter, Depends, Request
 
 from kallyai_mcp.sandbox import billing_portal, quota
 from kallyai_mcp.sandbox.accounts import Account
-from kallyai_mcp.sandbox.auth import require
+from kallyai_mcp.sandbox.auth.access_tokens import require
 from kallyai_mcp.sandbox.schemas import BillingPortal, Plan, Statistics, Subscription, errors
 from kallyai_mcp.sandbox.state import SandboxDep
 

@@ -10,10 +10,11 @@ from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
 from kallyai_mcp.sandbox.accounts import ACCOUNTS, Account
 from kallyai_mcp.sandbox.auth import token_families
-from kallyai_mcp.sandbox.auth.context import Sandbox, SandboxState, auth_error, epoch
+from kallyai_mcp.sandbox.auth.responses import auth_error
 from kallyai_mcp.sandbox.auth.signing_keys import get_key, verify_jwt
 from kallyai_mcp.sandbox.auth.token_families import Family
 from kallyai_mcp.sandbox.errors import ApiError
+from kallyai_mcp.sandbox.state import Sandbox, SandboxDep
 
 ACCESS_TOKEN_SECONDS = 3600
 ISSUER = "https://api.kallyai.sandbox.test"
@@ -25,13 +26,13 @@ _bearer = HTTPBearer(
 )
 
 
-def sign_access_token(sandbox: SandboxState, family: Family) -> str:
+def sign_access_token(sandbox: Sandbox, family: Family) -> str:
     """Return a new access token of the family, valid for `ACCESS_TOKEN_SECONDS`.
 
     Its claims: `iss`, `sub` (the account's id), `email`, `scope` (space-separated), `iat`, `exp`, `jti`, `sid` (the
     family; the token is not valid after the family was revoked), and `client_id` (null for a first-party program).
     """
-    now = int(epoch(sandbox))
+    now = int(sandbox.clock.now().timestamp())
     claims = {
         "iss": ISSUER,
         "sub": family.account_id,
@@ -59,7 +60,7 @@ def require(*scopes: str) -> Callable[..., Account]:
 
     def signed_in(
         request: Request,
-        sandbox: Sandbox,
+        sandbox: SandboxDep,
         credentials: Annotated[HTTPAuthorizationCredentials | None, Security(_bearer)],
     ) -> Account:
         if credentials is None:
@@ -71,7 +72,7 @@ def require(*scopes: str) -> Callable[..., Account]:
         claims = verify_jwt(credentials.credentials, get_key(sandbox, "access"), _ALGORITHM, issuer=ISSUER)
         if claims is None:
             raise _bad_token("invalid_token", "The access token is not valid")
-        if claims["exp"] <= epoch(sandbox):
+        if claims["exp"] <= sandbox.clock.now().timestamp():
             raise _bad_token("token_expired", "The access token has expired")
         account = ACCOUNTS.get(claims["sub"])
         if account is None or not token_families.is_valid(sandbox, claims["sid"]):

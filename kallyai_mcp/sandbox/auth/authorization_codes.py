@@ -4,19 +4,17 @@ import secrets
 from collections.abc import Iterable
 
 from kallyai_mcp.sandbox.auth import token_families
-from kallyai_mcp.sandbox.auth.context import SandboxState, epoch
 from kallyai_mcp.sandbox.auth.tables import digest
 from kallyai_mcp.sandbox.auth.token_families import Family, GrantRefusedError
+from kallyai_mcp.sandbox.state import Sandbox
 
 CODE_SECONDS = 60
 _RETENTION_SECONDS = 24 * 3600  # a second use within this time revokes the code's tokens
 
 
-def issue_code(
-    sandbox: SandboxState, *, client_id: str, redirect_uri: str, account_id: str, scopes: Iterable[str]
-) -> str:
+def issue_code(sandbox: Sandbox, *, client_id: str, redirect_uri: str, account_id: str, scopes: Iterable[str]) -> str:
     """Create a code for the scopes that the user has allowed."""
-    code, now = secrets.token_urlsafe(32), epoch(sandbox)
+    code, now = secrets.token_urlsafe(32), sandbox.clock.now().timestamp()
     with sandbox.store.transaction() as db:
         db.execute("DELETE FROM auth_codes WHERE expires_at <= ?", (now - _RETENTION_SECONDS,))
         db.execute(
@@ -27,7 +25,7 @@ def issue_code(
     return code
 
 
-def redeem(sandbox: SandboxState, code: str, client_id: str, redirect_uri: str) -> tuple[Family, str]:
+def redeem(sandbox: Sandbox, code: str, client_id: str, redirect_uri: str) -> tuple[Family, str]:
     """Exchange a code for a new token family and its first refresh token.
 
     Args:
@@ -40,7 +38,7 @@ def redeem(sandbox: SandboxState, code: str, client_id: str, redirect_uri: str) 
         GrantRefusedError: The code is unknown, expired, for another client or redirect_uri, or was used before; in the
             last case its tokens are revoked.
     """
-    now, key = epoch(sandbox), digest(code)
+    now, key = sandbox.clock.now().timestamp(), digest(code)
     with sandbox.store.transaction() as db:
         row = db.execute("SELECT * FROM auth_codes WHERE hash = ?", (key,)).fetchone()
         if row is None or row["client_id"] != client_id:

@@ -15,9 +15,9 @@ from urllib.parse import quote, urlencode, urlsplit
 import jwt
 
 from kallyai_mcp.sandbox.accounts import SCOPES
-from kallyai_mcp.sandbox.auth.context import SandboxState, epoch
 from kallyai_mcp.sandbox.auth.signing_keys import get_key, verify_jwt
 from kallyai_mcp.sandbox.auth.tables import digest
+from kallyai_mcp.sandbox.state import Sandbox
 
 BROWSER_COOKIE = "kallyai_sandbox_browser"
 REQUEST_SECONDS = 600
@@ -60,9 +60,9 @@ def new_browser(cookie: str | None) -> str:
     return cookie if cookie and _COOKIE_VALUE.fullmatch(cookie) else secrets.token_urlsafe(32)
 
 
-def encode_request(sandbox: SandboxState, authorization: AuthorizationRequest, browser: str) -> str:
+def encode_request(sandbox: Sandbox, authorization: AuthorizationRequest, browser: str) -> str:
     """Return the token of a request; it is valid for `REQUEST_SECONDS` and for the same `browser` cookie."""
-    now = int(epoch(sandbox))
+    now = int(sandbox.clock.now().timestamp())
     claims: dict[str, Any] = {
         "iss": _ISSUER,
         "iat": now,
@@ -77,10 +77,14 @@ def encode_request(sandbox: SandboxState, authorization: AuthorizationRequest, b
     return jwt.encode(claims, get_key(sandbox, "pages"), _ALGORITHM)
 
 
-def decode_request(sandbox: SandboxState, request_token: str, browser: str | None) -> AuthorizationRequest | None:
+def decode_request(sandbox: Sandbox, request_token: str, browser: str | None) -> AuthorizationRequest | None:
     """Return the request of a token; None if the token is not valid, has expired, or is for another browser."""
     claims = verify_jwt(request_token, get_key(sandbox, "pages"), _ALGORITHM, issuer=_ISSUER)
-    if claims is None or claims["exp"] <= epoch(sandbox) or claims["browser"] != digest(browser or "").hex():
+    if (
+        claims is None
+        or claims["exp"] <= sandbox.clock.now().timestamp()
+        or claims["browser"] != digest(browser or "").hex()
+    ):
         return None
     return AuthorizationRequest(
         redirect_uri=claims["redirect_uri"],

@@ -26,11 +26,12 @@ from kallyai_mcp.sandbox.auth.authorization_request import (
     new_browser,
 )
 from kallyai_mcp.sandbox.auth.clients import CLIENTS, is_cli_redirect
-from kallyai_mcp.sandbox.auth.context import NO_STORE, Sandbox, SandboxState, documented_page
 from kallyai_mcp.sandbox.auth.pages import error_page, page
+from kallyai_mcp.sandbox.auth.responses import NO_STORE, documented_page, no_store
 from kallyai_mcp.sandbox.auth.token_responses import issue_tokens
 from kallyai_mcp.sandbox.errors import validation_reason
 from kallyai_mcp.sandbox.page_rendering import preferred_language
+from kallyai_mcp.sandbox.state import Sandbox, SandboxDep
 
 
 class _PageRoute(APIRoute):
@@ -48,7 +49,7 @@ class _PageRoute(APIRoute):
         return handle_validation_error
 
 
-router = APIRouter(tags=["Authentication"], route_class=_PageRoute)
+router = APIRouter(tags=["Authentication"], route_class=_PageRoute, dependencies=[no_store])
 
 _PROVIDERS: dict[Provider, str] = {"google": "Google", "apple": "Apple"}
 
@@ -66,7 +67,7 @@ RequestTokenField = Annotated[str, Form(alias="request")]
     responses=documented_page("`redirect_uri` is missing, or is not a loopback URL; there is no redirect"),
 )
 def cli(
-    request: Request, sandbox: Sandbox, redirect_uri: RedirectUri, state: State = None, browser: BrowserCookie = None
+    request: Request, sandbox: SandboxDep, redirect_uri: RedirectUri, state: State = None, browser: BrowserCookie = None
 ) -> Response:
     """Sign a terminal program in ("CLI Authentication" of the reference).
 
@@ -93,7 +94,7 @@ def cli(
 )
 def authorize(
     request: Request,
-    sandbox: Sandbox,
+    sandbox: SandboxDep,
     client_id: Annotated[str, Query(description="`sandbox-client` or `sandbox-partner`.")],
     redirect_uri: RedirectUri,
     response_type: Annotated[str | None, Query(description="Must be `code`.")] = None,
@@ -130,7 +131,11 @@ def authorize(
 
 @router.get("/v1/auth/sign-in", include_in_schema=False)
 def account_page(
-    request: Request, sandbox: Sandbox, request_token: RequestToken, provider: Provider, browser: BrowserCookie = None
+    request: Request,
+    sandbox: SandboxDep,
+    request_token: RequestToken,
+    provider: Provider,
+    browser: BrowserCookie = None,
 ) -> Response:
     """Show the accounts to choose from."""
     authorization = decode_request(sandbox, request_token, browser)
@@ -149,7 +154,7 @@ def account_page(
 @router.post("/v1/auth/sign-in", include_in_schema=False)
 def sign_in(
     request: Request,
-    sandbox: Sandbox,
+    sandbox: SandboxDep,
     request_token: RequestTokenField,
     account: Annotated[str, Form()],
     browser: BrowserCookie = None,
@@ -171,7 +176,7 @@ def sign_in(
 
 @router.get("/v1/auth/consent", include_in_schema=False)
 def consent_page(
-    request: Request, sandbox: Sandbox, request_token: RequestToken, browser: BrowserCookie = None
+    request: Request, sandbox: SandboxDep, request_token: RequestToken, browser: BrowserCookie = None
 ) -> Response:
     """Show the scopes that the client asks for, to allow or deny."""
     authorization = decode_request(sandbox, request_token, browser)
@@ -192,7 +197,7 @@ def consent_page(
 @router.post("/v1/auth/consent", include_in_schema=False)
 def consent(
     request: Request,
-    sandbox: Sandbox,
+    sandbox: SandboxDep,
     request_token: RequestTokenField,
     decision: Annotated[Literal["allow", "deny"], Form()],
     browser: BrowserCookie = None,
@@ -216,7 +221,7 @@ def consent(
 
 
 def _sign_in_page(
-    request: Request, sandbox: SandboxState, authorization: AuthorizationRequest, cookie: str | None
+    request: Request, sandbox: Sandbox, authorization: AuthorizationRequest, cookie: str | None
 ) -> Response:
     browser = new_browser(cookie)
     response = page(

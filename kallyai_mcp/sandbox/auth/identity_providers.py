@@ -24,12 +24,13 @@ from pydantic import BaseModel, Field
 
 from kallyai_mcp.sandbox.accounts import ACCOUNTS, Provider
 from kallyai_mcp.sandbox.auth.access_tokens import BEARER_CHALLENGE
-from kallyai_mcp.sandbox.auth.context import Sandbox, SandboxState, auth_error, documented_errors, epoch
+from kallyai_mcp.sandbox.auth.responses import auth_error, documented_errors, no_store
 from kallyai_mcp.sandbox.auth.signing_keys import get_key, verify_jwt
 from kallyai_mcp.sandbox.auth.token_responses import TokenResponse, issue_tokens
 from kallyai_mcp.sandbox.errors import ApiError
+from kallyai_mcp.sandbox.state import Sandbox, SandboxDep
 
-router = APIRouter()
+router = APIRouter(dependencies=[no_store])
 
 ID_TOKEN_SECONDS = 600
 
@@ -97,7 +98,7 @@ class AppleSignIn(BaseModel):
     tags=["Authentication"],
     responses=documented_errors({400: "the body is not valid", 401: "the ID token or its account is not accepted"}),
 )
-def google_validate(sandbox: Sandbox, body: GoogleSignIn) -> TokenResponse:
+def google_validate(sandbox: SandboxDep, body: GoogleSignIn) -> TokenResponse:
     """Exchange an ID token of the sandbox's Google ("Authentication Methods" of the reference)."""
     return _sign_in(sandbox, ISSUERS["google"], body.id_token)
 
@@ -108,7 +109,7 @@ def google_validate(sandbox: Sandbox, body: GoogleSignIn) -> TokenResponse:
     tags=["Authentication"],
     responses=documented_errors({400: "the body is not valid", 401: "the ID token or its account is not accepted"}),
 )
-def apple_token(sandbox: Sandbox, body: AppleSignIn) -> TokenResponse:
+def apple_token(sandbox: SandboxDep, body: AppleSignIn) -> TokenResponse:
     """Exchange an ID token of the sandbox's Apple ("Authentication Methods" of the reference)."""
     return _sign_in(sandbox, ISSUERS["apple"], body.identity_token)
 
@@ -119,7 +120,7 @@ def apple_token(sandbox: Sandbox, body: AppleSignIn) -> TokenResponse:
     tags=["Sandbox"],
     responses=documented_errors({400: "there is no such provider"}),
 )
-def jwks(sandbox: Sandbox, provider: Provider) -> dict[str, list[dict[str, Any]]]:
+def jwks(sandbox: SandboxDep, provider: Provider) -> dict[str, list[dict[str, Any]]]:
     """Return the JWK set (RFC 7517) that verifies the provider's ID tokens."""
     issuer = ISSUERS[provider]
     public_key = _private_key(sandbox, issuer).public_key()
@@ -134,14 +135,14 @@ def jwks(sandbox: Sandbox, provider: Provider) -> dict[str, list[dict[str, Any]]
     tags=["Sandbox"],
     responses=documented_errors({400: "the body is not valid", 404: "there is no such account"}),
 )
-def make_id_token(sandbox: Sandbox, provider: Provider, wanted: IdTokenRequest) -> dict[str, str]:
+def make_id_token(sandbox: SandboxDep, provider: Provider, wanted: IdTokenRequest) -> dict[str, str]:
     """Return `{"id_token": …}` for Google or `{"identity_token": …}` for Apple: the body of the sign-in endpoint."""
     account = ACCOUNTS.get(wanted.account)
     if account is None:
         raise auth_error(
             404, "account_not_found", "There is no such sandbox account", f"there are {', '.join(ACCOUNTS)}"
         )
-    issuer, now = ISSUERS[provider], int(epoch(sandbox))
+    issuer, now = ISSUERS[provider], int(sandbox.clock.now().timestamp())
     claims = {
         "iss": issuer.issuer if wanted.issuer is None else wanted.issuer,
         "aud": issuer.audience if wanted.audience is None else wanted.audience,
@@ -156,12 +157,12 @@ def make_id_token(sandbox: Sandbox, provider: Provider, wanted: IdTokenRequest) 
     return {"id_token" if provider == "google" else "identity_token": token}
 
 
-def _sign_in(sandbox: SandboxState, issuer: Issuer, id_token: str) -> TokenResponse:
+def _sign_in(sandbox: Sandbox, issuer: Issuer, id_token: str) -> TokenResponse:
     key = _private_key(sandbox, issuer).public_key()
     claims = verify_jwt(id_token, key, issuer.algorithm, issuer=issuer.issuer, audience=issuer.audience)
     if claims is None:
         raise _refused("invalid_token", "The ID token is not valid")
-    if claims["exp"] <= epoch(sandbox):
+    if claims["exp"] <= sandbox.clock.now().timestamp():
         raise _refused("token_expired", "The ID token has expired")
     if claims["email_verified"] is not True:
         raise _refused("invalid_token", "The email address of the ID token is not verified")
@@ -175,7 +176,7 @@ def _refused(code: str, message: str) -> ApiError:
     return auth_error(401, code, message, challenge=f'{BEARER_CHALLENGE}, error="invalid_token"')
 
 
-def _private_key(sandbox: SandboxState, issuer: Issuer) -> _PrivateKey:
+def _private_key(sandbox: Sandbox, issuer: Issuer) -> _PrivateKey:
     def new() -> bytes:
         return issuer.new_key().private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
 

@@ -9,7 +9,7 @@ from fastapi.responses import HTMLResponse
 from markupsafe import Markup
 
 from kallyai_mcp.sandbox import page_rendering
-from kallyai_mcp.sandbox.auth.context import auth_error
+from kallyai_mcp.sandbox.auth.responses import auth_error
 from kallyai_mcp.sandbox.errors import error_body
 
 _CSS = page_rendering.read("tokens.css") + page_rendering.read("sign_in/style.css")

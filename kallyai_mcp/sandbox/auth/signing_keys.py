@@ -6,10 +6,10 @@ from typing import Any
 
 import jwt
 
-from kallyai_mcp.sandbox.auth.context import SandboxState
+from kallyai_mcp.sandbox.state import Sandbox
 
 
-def get_key(sandbox: SandboxState, name: str, make: Callable[[], bytes] = lambda: secrets.token_bytes(32)) -> bytes:
+def get_key(sandbox: Sandbox, name: str, make: Callable[[], bytes] = lambda: secrets.token_bytes(32)) -> bytes:
     """Return the key called `name`; `make` (by default: 32 random bytes) creates it when there is none yet.
 
     All processes on one database get the same key.

@@ -11,11 +11,12 @@ from pydantic import BaseModel, Field
 from kallyai_mcp.sandbox.auth import authorization_codes, token_families
 from kallyai_mcp.sandbox.auth.access_tokens import BEARER_CHALLENGE
 from kallyai_mcp.sandbox.auth.clients import Client, authenticate
-from kallyai_mcp.sandbox.auth.context import Sandbox, auth_error, documented_errors
+from kallyai_mcp.sandbox.auth.responses import auth_error, documented_errors, no_store
 from kallyai_mcp.sandbox.auth.token_families import GrantRefusedError
 from kallyai_mcp.sandbox.auth.token_responses import TokenResponse, token_response
+from kallyai_mcp.sandbox.state import SandboxDep
 
-router = APIRouter(tags=["Authentication"])
+router = APIRouter(tags=["Authentication"], dependencies=[no_store])
 
 FormField = Annotated[str | None, Form()]
 
@@ -60,7 +61,7 @@ def _basic(encoded: str) -> tuple[str, str]:
     ),
 )
 def gpt_token(
-    sandbox: Sandbox,
+    sandbox: SandboxDep,
     client: Annotated[Client, Depends(_client)],
     grant_type: Annotated[str | None, Form(description="`authorization_code` or `refresh_token`.")] = None,
     code: FormField = None,
@@ -102,7 +103,7 @@ class RefreshRequest(BaseModel):
     summary="Exchange a refresh token of a first-party sign-in for tokens",
     responses=documented_errors({400: "the body is not valid", 401: "`invalid_token`: sign in again"}),
 )
-def refresh(sandbox: Sandbox, body: RefreshRequest) -> TokenResponse:
+def refresh(sandbox: SandboxDep, body: RefreshRequest) -> TokenResponse:
     """Renew an expired access token ("Token Refresh" of the reference).
 
     A refresh token works once, and the response has the next one. A second use revokes the whole sign-in, without a

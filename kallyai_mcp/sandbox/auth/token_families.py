@@ -8,8 +8,8 @@ import secrets
 import sqlite3
 from dataclasses import dataclass
 
-from kallyai_mcp.sandbox.auth.context import SandboxState, epoch
 from kallyai_mcp.sandbox.auth.tables import digest
+from kallyai_mcp.sandbox.state import Sandbox
 
 REFRESH_TOKEN_SECONDS = 90 * 24 * 3600
 """A refresh token that was not used for this time has expired."""
@@ -49,7 +49,7 @@ def start(db: sqlite3.Connection, now: float, account_id: str, client_id: str | 
     return family, _add_refresh_token(db, now, family.id)
 
 
-def rotate(sandbox: SandboxState, refresh_token: str, client_id: str | None) -> tuple[Family, str]:
+def rotate(sandbox: Sandbox, refresh_token: str, client_id: str | None) -> tuple[Family, str]:
     """Exchange a refresh token for its family and the next refresh token.
 
     Args:
@@ -60,7 +60,7 @@ def rotate(sandbox: SandboxState, refresh_token: str, client_id: str | None) -> 
     Raises:
         GrantRefusedError: The token is unknown, expired, revoked, for another client, or was used before.
     """
-    now, key = epoch(sandbox), digest(refresh_token)
+    now, key = sandbox.clock.now().timestamp(), digest(refresh_token)
     with sandbox.store.transaction() as db:
         row = db.execute(
             "SELECT f.*, t.expires_at, t.used FROM auth_refresh_tokens t JOIN auth_families f ON f.id = t.family"
@@ -82,7 +82,7 @@ def revoke(db: sqlite3.Connection, family_id: str) -> None:
     db.execute("UPDATE auth_families SET revoked = 1 WHERE id = ?", (family_id,))
 
 
-def is_valid(sandbox: SandboxState, family_id: str) -> bool:
+def is_valid(sandbox: Sandbox, family_id: str) -> bool:
     """Whether the family exists and is not revoked."""
     with sandbox.store.transaction() as db:
         return (

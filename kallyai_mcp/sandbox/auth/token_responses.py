@@ -8,8 +8,8 @@ from pydantic import BaseModel, Field
 from kallyai_mcp.sandbox.accounts import ACCOUNTS, SCOPES
 from kallyai_mcp.sandbox.auth import token_families
 from kallyai_mcp.sandbox.auth.access_tokens import ACCESS_TOKEN_SECONDS, sign_access_token
-from kallyai_mcp.sandbox.auth.context import SandboxState, epoch
 from kallyai_mcp.sandbox.auth.token_families import Family
+from kallyai_mcp.sandbox.state import Sandbox
 
 
 class TokenResponse(BaseModel):
@@ -25,7 +25,7 @@ class TokenResponse(BaseModel):
     scope: str = Field(description="The granted scopes, space-separated.")
 
 
-def token_response(sandbox: SandboxState, family: Family, refresh_token: str) -> TokenResponse:
+def token_response(sandbox: Sandbox, family: Family, refresh_token: str) -> TokenResponse:
     """Return a response with a new access token of the family and the given refresh token."""
     return TokenResponse(
         access_token=sign_access_token(sandbox, family),
@@ -35,7 +35,7 @@ def token_response(sandbox: SandboxState, family: Family, refresh_token: str) ->
     )
 
 
-def issue_tokens(sandbox: SandboxState, account_id: str, scopes: Iterable[str] | None = None) -> dict[str, Any]:
+def issue_tokens(sandbox: Sandbox, account_id: str, scopes: Iterable[str] | None = None) -> dict[str, Any]:
     """Sign an account in as a first-party program, without a browser.
 
     Args:
@@ -55,5 +55,7 @@ def issue_tokens(sandbox: SandboxState, account_id: str, scopes: Iterable[str] |
     if unknown := [scope for scope in granted if scope not in SCOPES]:
         raise ValueError(f"no such scope: {', '.join(unknown)}; there are {', '.join(SCOPES)}")
     with sandbox.store.transaction() as db:
-        family, refresh_token = token_families.start(db, epoch(sandbox), account_id, None, " ".join(granted))
+        family, refresh_token = token_families.start(
+            db, sandbox.clock.now().timestamp(), account_id, None, " ".join(granted)
+        )
     return token_response(sandbox, family, refresh_token).model_dump()

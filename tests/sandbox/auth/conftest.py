@@ -9,18 +9,20 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from fastapi import Depends, FastAPI
 
 from kallyai_mcp.sandbox.accounts import Account
-from kallyai_mcp.sandbox.auth import AUTH_SCHEMA, require, router
+from kallyai_mcp.sandbox.auth import browser_endpoints, identity_providers, token_endpoints
+from kallyai_mcp.sandbox.auth.access_tokens import require
 from kallyai_mcp.sandbox.auth.signing_keys import get_key
 from kallyai_mcp.sandbox.errors import install_error_handlers
-from kallyai_mcp.sandbox.store import Store
-from tests.sandbox.auth.requests import Listener, Sandbox, listening, serving
+from kallyai_mcp.sandbox.state import Sandbox
+from tests.sandbox.auth.requests import Listener, listening, serving
 from tests.sandbox.manual_clock import ManualClock
 
 
 def make_app(sandbox: Sandbox) -> FastAPI:
     app = FastAPI()
     app.state.sandbox = sandbox
-    app.include_router(router)
+    for part in (browser_endpoints, token_endpoints, identity_providers):
+        app.include_router(part.router)
     install_error_handlers(app)
 
     @app.get("/guarded")
@@ -43,7 +45,7 @@ def google_key() -> bytes:
 
 @pytest.fixture
 def sandbox(clock: ManualClock) -> Iterator[Sandbox]:
-    sandbox = Sandbox(Store(None, AUTH_SCHEMA), clock)
+    sandbox = Sandbox(None, 1, clock)
     get_key(sandbox, "google", google_key)
     yield sandbox
     sandbox.store.close()

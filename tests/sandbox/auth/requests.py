@@ -5,7 +5,6 @@ import socket
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from html import unescape
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -15,21 +14,10 @@ import httpx
 import uvicorn
 from fastapi import FastAPI
 
-from kallyai_mcp.sandbox.store import Store
-from tests.sandbox.manual_clock import ManualClock
-
 LOOPBACK = "http://127.0.0.1:9999/callback"
 CREDENTIALS = {"client_id": "sandbox-client", "client_secret": "sandbox-secret"}
 PARTNER = {"client_id": "sandbox-partner", "client_secret": "partner-secret"}
 SCRIPT = "\"'><script>alert(1)</script>"
-
-
-@dataclass
-class Sandbox:
-    """The part of `app.state.sandbox` that the sign-in uses."""
-
-    store: Store
-    clock: ManualClock
 
 
 class Listener:

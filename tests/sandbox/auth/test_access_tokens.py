@@ -9,10 +9,9 @@ import jwt
 import pytest
 
 from kallyai_mcp.sandbox.accounts import ACCOUNTS, SCOPES
-from kallyai_mcp.sandbox.auth import AUTH_SCHEMA, issue_tokens
-from kallyai_mcp.sandbox.store import Store
+from kallyai_mcp.sandbox.state import Sandbox
 from tests.sandbox.auth.conftest import make_app
-from tests.sandbox.auth.requests import Sandbox, error_of, guarded, reason_of
+from tests.sandbox.auth.requests import error_of, guarded, reason_of
 from tests.sandbox.manual_clock import ManualClock
 
 
@@ -30,19 +29,19 @@ def _payload(token: str) -> dict[str, object]:
 
 
 async def test_a_valid_token_signs_its_account_in(client: httpx.AsyncClient, sandbox: Sandbox) -> None:
-    response = await guarded(client, issue_tokens(sandbox, "acct-trial")["access_token"])
+    response = await guarded(client, sandbox.issue_tokens("acct-trial")["access_token"])
     assert (response.status_code, response.json()) == (200, "trial@sandbox.test")
 
 
 async def test_the_scheme_is_read_in_any_case(client: httpx.AsyncClient, sandbox: Sandbox) -> None:
-    token = issue_tokens(sandbox, "acct-personal")["access_token"]
+    token = sandbox.issue_tokens("acct-personal")["access_token"]
     response = await client.get("/guarded", headers={"authorization": f"bearer {token}"})
     assert response.status_code == 200
 
 
 def test_an_access_token_contains_account_scopes_and_times(sandbox: Sandbox) -> None:
     now = int(sandbox.clock.now().timestamp())
-    first, second = (_payload(issue_tokens(sandbox, "acct-personal")["access_token"]) for _ in range(2))
+    first, second = (_payload(sandbox.issue_tokens("acct-personal")["access_token"]) for _ in range(2))
     assert first["sub"] == "acct-personal"
     assert first["email"] == "personal@sandbox.test"
     assert first["scope"] == " ".join(SCOPES)
@@ -66,7 +65,7 @@ async def test_another_scheme_or_no_token_is_an_invalid_token(client: httpx.Asyn
 async def test_a_token_expires_after_an_hour_by_the_sandboxs_clock(
     client: httpx.AsyncClient, sandbox: Sandbox, clock: ManualClock
 ) -> None:
-    token = issue_tokens(sandbox, "acct-personal")["access_token"]
+    token = sandbox.issue_tokens("acct-personal")["access_token"]
     clock.advance(seconds=3599)
     assert (await guarded(client, token)).status_code == 200
     clock.advance(seconds=1)
@@ -76,7 +75,7 @@ async def test_a_token_expires_after_an_hour_by_the_sandboxs_clock(
 
 
 async def test_a_forged_token_is_refused(client: httpx.AsyncClient, sandbox: Sandbox) -> None:
-    header, payload, signature = _segments(issue_tokens(sandbox, "acct-personal", ["sessions:read"])["access_token"])
+    header, payload, signature = _segments(sandbox.issue_tokens("acct-personal", ["sessions:read"])["access_token"])
     claims = _payload(f"{header}.{payload}.{signature}")
     richer = _base64(claims | {"scope": "calls:read"})
     forged = {
@@ -94,14 +93,14 @@ async def test_a_forged_token_is_refused(client: httpx.AsyncClient, sandbox: San
 
 
 async def test_a_token_of_another_sandbox_is_refused(client: httpx.AsyncClient, clock: ManualClock) -> None:
-    other = Sandbox(Store(None, AUTH_SCHEMA), clock)
-    token = issue_tokens(other, "acct-personal")["access_token"]
-    other.store.close()
+    other = Sandbox(None, 1, clock)
+    token = other.issue_tokens("acct-personal")["access_token"]
+    other.close()
     assert error_of(await guarded(client, token), 401) == "invalid_token"
 
 
 async def test_a_missing_scope_is_named(client: httpx.AsyncClient, sandbox: Sandbox) -> None:
-    token = issue_tokens(sandbox, "acct-personal", ["calls:read"])["access_token"]
+    token = sandbox.issue_tokens("acct-personal", ["calls:read"])["access_token"]
     response = await client.get("/guarded-twice", headers={"Authorization": f"Bearer {token}"})
     assert error_of(response, 403) == "forbidden"
     assert reason_of(response) == "missing scope: transcripts:read"
@@ -111,35 +110,35 @@ async def test_a_missing_scope_is_named(client: httpx.AsyncClient, sandbox: Sand
 
 async def test_tokens_survive_a_restart_on_the_same_file(tmp_path: Path, clock: ManualClock) -> None:
     file = tmp_path / "sandbox.db"
-    before = Sandbox(Store(file, AUTH_SCHEMA), clock)
-    tokens = issue_tokens(before, "acct-business")
-    before.store.close()
-    after = Sandbox(Store(file, AUTH_SCHEMA), clock)
+    before = Sandbox(file, 1, clock)
+    tokens = before.issue_tokens("acct-business")
+    before.close()
+    after = Sandbox(file, 1, clock)
     async with httpx.AsyncClient(
         transport=httpx.ASGITransport(make_app(after)), base_url="http://sandbox.test"
     ) as client:
         assert (await guarded(client, tokens["access_token"])).json() == "business@sandbox.test"
         renewed = await client.post("/v1/auth/refresh", json={"refresh_token": tokens["refresh_token"]})
         assert renewed.status_code == 200
-    after.store.close()
+    after.close()
 
 
 async def test_two_processes_on_one_file_accept_each_others_tokens(tmp_path: Path, clock: ManualClock) -> None:
     file = tmp_path / "sandbox.db"
-    one, other = (Sandbox(Store(file, AUTH_SCHEMA), clock) for _ in range(2))
-    token = issue_tokens(one, "acct-personal")["access_token"]
+    one, other = (Sandbox(file, 1, clock) for _ in range(2))
+    token = one.issue_tokens("acct-personal")["access_token"]
     async with httpx.AsyncClient(
         transport=httpx.ASGITransport(make_app(other)), base_url="http://sandbox.test"
     ) as client:
         assert (await guarded(client, token)).status_code == 200
-    one.store.close()
-    other.store.close()
+    one.close()
+    other.close()
 
 
 def test_refresh_tokens_are_not_stored_in_plain_text(tmp_path: Path, clock: ManualClock) -> None:
-    sandbox = Sandbox(Store(tmp_path / "sandbox.db", AUTH_SCHEMA), clock)
-    secret = issue_tokens(sandbox, "acct-personal")["refresh_token"].encode()
-    sandbox.store.close()
+    sandbox = Sandbox(tmp_path / "sandbox.db", 1, clock)
+    secret = sandbox.issue_tokens("acct-personal")["refresh_token"].encode()
+    sandbox.close()
     kept = b"".join(file.read_bytes() for file in tmp_path.iterdir())
     assert b"acct-personal" in kept
     assert secret not in kept
@@ -147,12 +146,12 @@ def test_refresh_tokens_are_not_stored_in_plain_text(tmp_path: Path, clock: Manu
 
 def test_tokens_are_issued_for_known_accounts_and_scopes_only(sandbox: Sandbox) -> None:
     with pytest.raises(ValueError, match="no such account: acct-nobody"):
-        issue_tokens(sandbox, "acct-nobody")
+        sandbox.issue_tokens("acct-nobody")
     with pytest.raises(ValueError, match="no such scope: calls:all"):
-        issue_tokens(sandbox, "acct-personal", ["calls:read", "calls:all"])
+        sandbox.issue_tokens("acct-personal", ["calls:read", "calls:all"])
 
 
 @pytest.mark.parametrize("account", ACCOUNTS)
 async def test_every_account_can_sign_in(client: httpx.AsyncClient, sandbox: Sandbox, account: str) -> None:
-    tokens = issue_tokens(sandbox, account)
+    tokens = sandbox.issue_tokens(account)
     assert (await guarded(client, tokens["access_token"])).json() == ACCOUNTS[account].email

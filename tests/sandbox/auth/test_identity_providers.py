@@ -10,7 +10,8 @@ import jwt
 import pytest
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from tests.sandbox.auth.requests import Sandbox, error_of, guarded
+from kallyai_mcp.sandbox.state import Sandbox
+from tests.sandbox.auth.requests import error_of, guarded
 from tests.sandbox.manual_clock import ManualClock
 
 SIGN_IN = {"google": "/v1/auth/google/validate", "apple": "/v1/auth/apple/token"}

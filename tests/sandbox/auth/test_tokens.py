@@ -9,18 +9,16 @@ import anyio
 import httpx
 import pytest
 
-from kallyai_mcp.sandbox.auth import AUTH_SCHEMA, issue_tokens
 from kallyai_mcp.sandbox.auth.identity_providers import AppleSignIn, GoogleSignIn
 from kallyai_mcp.sandbox.auth.token_endpoints import RefreshRequest
 from kallyai_mcp.sandbox.auth.token_responses import TokenResponse
 from kallyai_mcp.sandbox.reference_notes import BEYOND_THE_REFERENCE
-from kallyai_mcp.sandbox.store import Store
+from kallyai_mcp.sandbox.state import Sandbox
 from tests.sandbox.auth.conftest import make_app
 from tests.sandbox.auth.requests import (
     CREDENTIALS,
     LOOPBACK,
     PARTNER,
-    Sandbox,
     error_of,
     exchange,
     guarded,
@@ -203,7 +201,7 @@ async def test_a_clients_refresh_token_needs_that_client(client: httpx.AsyncClie
     bare = await client.post("/v1/auth/refresh", json={"refresh_token": tokens["refresh_token"]})
     assert error_of(bare, 401) == "invalid_token"
     assert error_of(await renew(client, tokens["refresh_token"], **PARTNER), 400) == "invalid_grant"
-    first_party = issue_tokens(sandbox, "acct-personal")["refresh_token"]
+    first_party = sandbox.issue_tokens("acct-personal")["refresh_token"]
     assert error_of(await renew(client, first_party), 400) == "invalid_grant"
     assert (await renew(client, tokens["refresh_token"])).status_code == 200
     assert (await client.post("/v1/auth/refresh", json={"refresh_token": first_party})).status_code == 200
@@ -219,7 +217,7 @@ async def test_another_client_cannot_revoke_a_family_with_a_used_token(client: h
 async def test_a_first_party_refresh_rotates_and_keeps_account_and_scopes(
     client: httpx.AsyncClient, sandbox: Sandbox, clock: ManualClock
 ) -> None:
-    tokens = issue_tokens(sandbox, "acct-trial", ["calls:read"])
+    tokens = sandbox.issue_tokens("acct-trial", ["calls:read"])
     clock.advance(hours=2)
     response = await client.post("/v1/auth/refresh", json={"refresh_token": tokens["refresh_token"]})
     renewed = response.json()
@@ -232,8 +230,8 @@ async def test_a_first_party_refresh_rotates_and_keeps_account_and_scopes(
 async def test_a_second_use_of_a_first_party_refresh_token_revokes_the_family(
     client: httpx.AsyncClient, sandbox: Sandbox
 ) -> None:
-    first = {"refresh_token": issue_tokens(sandbox, "acct-personal")["refresh_token"]}
-    other = issue_tokens(sandbox, "acct-personal")
+    first = {"refresh_token": sandbox.issue_tokens("acct-personal")["refresh_token"]}
+    other = sandbox.issue_tokens("acct-personal")
     second = (await client.post("/v1/auth/refresh", json=first)).json()
     again = await client.post("/v1/auth/refresh", json=first)
     assert error_of(again, 401) == "invalid_token"
@@ -247,7 +245,7 @@ async def test_a_second_use_of_a_first_party_refresh_token_revokes_the_family(
 async def test_a_refresh_token_expires_after_ninety_days_without_use(
     client: httpx.AsyncClient, sandbox: Sandbox, clock: ManualClock
 ) -> None:
-    early, late = (issue_tokens(sandbox, "acct-personal")["refresh_token"] for _ in range(2))
+    early, late = (sandbox.issue_tokens("acct-personal")["refresh_token"] for _ in range(2))
     clock.advance(days=89)
     assert (await client.post("/v1/auth/refresh", json={"refresh_token": early})).status_code == 200
     clock.advance(days=1)
@@ -259,18 +257,18 @@ async def test_a_refresh_token_expires_after_ninety_days_without_use(
 async def test_expired_sign_ins_are_deleted_and_others_are_not(
     client: httpx.AsyncClient, sandbox: Sandbox, clock: ManualClock
 ) -> None:
-    old = issue_tokens(sandbox, "acct-personal")["refresh_token"]
+    old = sandbox.issue_tokens("acct-personal")["refresh_token"]
     clock.advance(days=45)
-    living = issue_tokens(sandbox, "acct-personal")["refresh_token"]
+    living = sandbox.issue_tokens("acct-personal")["refresh_token"]
     clock.advance(days=45)
-    issue_tokens(sandbox, "acct-personal")
+    sandbox.issue_tokens("acct-personal")
     assert "unknown" in reason_of(await client.post("/v1/auth/refresh", json={"refresh_token": old}))
     assert (await client.post("/v1/auth/refresh", json={"refresh_token": living})).status_code == 200
 
 
 async def test_of_many_refreshes_at_once_one_succeeds(tmp_path: Path, clock: ManualClock) -> None:
-    processes = [Sandbox(Store(tmp_path / "sandbox.db", AUTH_SCHEMA), clock) for _ in range(2)]
-    body = {"refresh_token": issue_tokens(processes[0], "acct-personal")["refresh_token"]}
+    processes = [Sandbox(tmp_path / "sandbox.db", 1, clock) for _ in range(2)]
+    body = {"refresh_token": processes[0].issue_tokens("acct-personal")["refresh_token"]}
     statuses: list[int] = []
 
     async def refresh(client: httpx.AsyncClient) -> None:
@@ -286,7 +284,7 @@ async def test_of_many_refreshes_at_once_one_succeeds(tmp_path: Path, clock: Man
                     tasks.start_soon(refresh, client)
     assert sorted(statuses) == [200] + [401] * 7
     for sandbox in processes:
-        sandbox.store.close()
+        sandbox.close()
 
 
 def test_no_body_shows_its_tokens_when_it_is_printed() -> None:

@@ -1,38 +1,14 @@
-"""The part of the sandbox that the sign-in uses, and the headers, errors, and OpenAPI entries of its endpoints."""
+"""The headers, errors, and OpenAPI entries of the sign-in's endpoints."""
 
-from typing import Annotated, Any, Protocol, cast
+from typing import Any
 
-from fastapi import Depends, Request, Response
+from fastapi import Depends, Response
 
-from kallyai_mcp.sandbox.clock import Clock
 from kallyai_mcp.sandbox.errors import ApiError
 from kallyai_mcp.sandbox.schemas import ErrorResponse
-from kallyai_mcp.sandbox.store import Store
 
 NO_STORE = {"Cache-Control": "no-store", "Pragma": "no-cache"}
 """RFC 6749, section 5.1, requires these headers in responses with tokens; all responses of the sign-in have them."""
-
-
-class SandboxState(Protocol):
-    """The part of `app.state.sandbox` that the sign-in uses."""
-
-    @property
-    def store(self) -> Store:
-        """The database with the tables of `AUTH_SCHEMA`."""
-        ...
-
-    @property
-    def clock(self) -> Clock:
-        """The source of time."""
-        ...
-
-
-async def _sandbox(request: Request) -> SandboxState:
-    return cast("SandboxState", request.app.state.sandbox)
-
-
-Sandbox = Annotated[SandboxState, Depends(_sandbox)]
-"""A FastAPI dependency: `app.state.sandbox`."""
 
 
 async def _set_no_store(response: Response) -> None:
@@ -41,11 +17,6 @@ async def _set_no_store(response: Response) -> None:
 
 no_store = Depends(_set_no_store)
 """A dependency for a router: sets `NO_STORE` in its responses."""
-
-
-def epoch(sandbox: SandboxState) -> float:
-    """Return the sandbox's current time in seconds since 1970."""
-    return sandbox.clock.now().timestamp()
 
 
 def auth_error(
