@@ -103,13 +103,14 @@ async def _ask(asked: "_Asked", app_context: AppContext, *, yes: bool, redial: b
         raise found.refusal
     flags, usage = await risks_of(asked.submission, app_context, found, asked.schedule)
     reader = Reader(words.spanish, app_context.timezone, app_context.now())
-    question, *details = preview(asked.submission, flags, usage, asked.schedule, reader).splitlines()
-    say(wrapped(question), err=True, bold=True)
+    asks = not yes and sys.stdin.isatty()
+    heading, *details = preview(asked.submission, flags, usage, asked.schedule, reader, asks=asks).splitlines()
+    say(wrapped(heading), err=True, bold=True)
     for line in details:
         say(wrapped(line, "  "), err=True)
     if yes:
         return Consent(_ASKED_BY, "never_asks", flags, last_call=found.last_call, since=found.since)
-    if not sys.stdin.isatty():
+    if not asks:
         raise CommandError(words.say("yes_needed"))
     with _ctrl_c_ends_it(words):
         is_agreed = await anyio.to_thread.run_sync(_confirm, words, asked.schedule)

@@ -67,7 +67,7 @@ async def test_a_call_and_all_that_one_can_ask_about_it(home: Path) -> None:
     event = await in_process("calendar", call_id, "--json")
 
     assert placed.exit_code == 0, placed.output
-    assert "Call Italian Bistro, +1 415-555-1234 (United States)?" in placed.stderr
+    assert "Call to Italian Bistro, +1 415-555-1234 (United States)\n" in placed.stderr
     assert placed.stdout.splitlines()[0] == "Booked  Italian Bistro, +1 415-555-1234"
     assert ", 7:00 PM" in placed.stdout.splitlines()[1]
     assert f"kallyai-mcp calendar {call_id} -o appointment.ics" in placed.stdout
@@ -268,6 +268,24 @@ async def test_exit_codes_and_errors() -> None:
     for words in ("NUMBER: ", "+14155551234", "--party: 51", "--date: "):
         assert words in wrong.stderr
     assert nothing.exit_code == 1
+
+
+@pytest.mark.usefixtures("home")
+async def test_who_is_not_asked_is_told_the_risks_in_words_that_fit(monkeypatch: pytest.MonkeyPatch) -> None:
+    await in_process("call", BUSY, "Ask for the hours", "--yes")
+    agreed = await in_process("call", BUSY, "Ask for the price", "--yes")
+    unasked = await in_process("call", BUSY, "Ask for the menu")
+    monkeypatch.setenv("LC_ALL", "es_ES.UTF-8")
+    spanish = await in_process("call", BUSY, "Preguntar por el horario de verano", "--yes")
+
+    for shown in (agreed, unasked):
+        assert "Call to +1 202-555-0103 (" in shown.stderr
+        assert "  Risk: " in shown.stderr
+        assert "this number was called within the last hour" in " ".join(shown.stderr.split())
+        assert "You are asked" not in shown.stderr
+    assert "Llamada a +1 202-555-0103 (" in spanish.stderr
+    assert "  Riesgo: " in spanish.stderr
+    assert "Se te pregunta" not in spanish.stderr
 
 
 @on_posix

@@ -37,6 +37,10 @@ _FIELDS: dict[str, tuple[tuple[str, str], tuple[str, str]]] = {
     "party_size": (("How many people", "1 to 50"), ("Cuántas personas", "De 1 a 50")),
 }
 
+_ASKED = (("Call {}?", "You are asked because"), ("¿Llamar a {}?", "Se te pregunta porque"))
+_SHOWN = (("Call to {}", "Risk"), ("Llamada a {}", "Riesgo"))
+"""The heading of a preview, and what comes before the reasons to ask: when the user is asked, and when not."""
+
 _LISTS = ("Call up to {count} numbers, one after another?", "¿Llamar a {count} números como máximo, uno tras otro?")
 
 _LEFT = (
@@ -72,9 +76,18 @@ def reasons(risk_flags: Sequence[RiskFlag], spanish: bool) -> str:
 
 
 def preview(
-    submission: Submission, risk_flags: Sequence[RiskFlag], usage: Statistics | None, schedule: Schedule, reader: Reader
+    submission: Submission,
+    risk_flags: Sequence[RiskFlag],
+    usage: Statistics | None,
+    schedule: Schedule,
+    reader: Reader,
+    *,
+    asks: bool = True,
 ) -> str:
-    """The call as its user sees it before it is placed; `usage` is None when it is not known."""
+    """The call as its user sees it before it is placed; `usage` is None when it is not known.
+
+    Without `asks`, the user sees it and is not asked.
+    """
     phone, spanish = submission.respondent_phone, reader.spanish
     callee = ", ".join(filter(None, (one_line(submission.business_name or ""), for_people(phone))))
     place, when = place_of(phone, "es" if spanish else "en"), due(schedule, phone, reader.timezone, reader)
@@ -84,9 +97,10 @@ def preview(
     instructions = instructions_for_reader(submission, spanish=spanish)
     minutes = usage.minutes_remaining if usage is not None else None
     left = number(minutes, spanish=spanish, phone=phone) if minutes is not None else ""
+    heading, label = (_ASKED if asks else _SHOWN)[spanish]
     rows = [
-        ("¿Llamar a {}?" if spanish else "Call {}?").format(f"{callee}{f' ({place})' if place else ''}"),
-        _row("Se te pregunta porque", "You are asked because", reasons(risk_flags, spanish), spanish),
+        heading.format(f"{callee}{f' ({place})' if place else ''}"),
+        f"{label}: {why}" if (why := reasons(risk_flags, spanish)) else "",
         _row("Cuándo", "When", when, spanish),
         _row("Intentos", "Attempts", _attempts(schedule.attempts, spanish), spanish),
         _row("Hora allí", "Time there", "" if when else there, spanish),
