@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from kallyai_mcp.cli.help_texts import in_spanish, json_option, option
+from kallyai_mcp.cli.help_texts import in_spanish, json_option, option, sandbox_option
 from kallyai_mcp.languages import localized
 from kallyai_mcp.settings import Settings
 
@@ -31,13 +31,7 @@ def _about_calls(command: Callable[..., None]) -> Callable[..., Any]:
 
         command(partial(run_with_app_context, settings, sandbox=sandbox, as_json=as_json), **arguments)
 
-    add_sandbox = option(
-        "--sandbox",
-        "Use the embedded sandbox: nobody is called.",
-        "Usa el entorno de pruebas incorporado: no se llama a nadie.",
-        is_flag=True,
-    )
-    return add_sandbox(json_option(click.pass_obj(with_run)))
+    return sandbox_option(json_option(click.pass_obj(with_run)))
 
 
 @click.command(

@@ -104,10 +104,11 @@ def outcome_words(answer: OneCallAnswer, words: Words) -> str:
     return f"{words.say(outcome_of(answer))}{mark}{f': {detail}' if detail else ''}"
 
 
-def footnote(calls: Sequence[OneCallAnswer], words: Words, indent: str) -> list[str]:
+def footnote(calls: Sequence[OneCallAnswer], reader: TerminalReader, indent: str) -> list[str]:
     """What the * of `outcome_words` means, if one of the calls has it."""
     is_marked = any(answer.calendar_checked is False for answer in calls)
-    return [wrapped(f"* {words.say('not_looked_up')}", indent)] if is_marked else []
+    text = reader.words.say("not_looked_up", more=reader.sandbox_option)
+    return [wrapped(f"* {text}", indent)] if is_marked else []
 
 
 def callee(answer: OneCallAnswer, words: Words) -> str:
@@ -287,4 +288,4 @@ def call_rows(calls: Sequence[OneCallAnswer], reader: TerminalReader, indent: st
             parts = [table([row[:2] for row in rows], styles=styles, indent=indent)]
             parts += [table([(row[2], row[4]) for row in rows], indent=below), [f"{below}{row[3]}" for row in rows]]
         lines = [line for lines_of_call in zip(*parts, strict=True) for line in lines_of_call]
-    return lines + footnote(calls, words, indent)
+    return lines + footnote(calls, reader, indent)

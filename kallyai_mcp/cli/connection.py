@@ -169,7 +169,7 @@ class Connection:
         return self._database
 
 
-def run_with_connection(settings: Settings, work: Callable[[Connection], Awaitable[_Result]]) -> _Result:
+def run_with_connection(connection: Connection, work: Callable[[Connection], Awaitable[_Result]]) -> _Result:
     """Run `work` with a connection, which is closed afterwards.
 
     Raises:
@@ -177,7 +177,7 @@ def run_with_connection(settings: Settings, work: Callable[[Connection], Awaitab
     """
 
     async def run() -> _Result:
-        async with Connection(settings) as connection:
+        async with connection:
             return await work(connection)
 
     try:

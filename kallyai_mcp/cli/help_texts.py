@@ -65,6 +65,12 @@ def speed_option(default: float, english: str, spanish: str) -> Callable[[_Comma
     return option("--speed", english, spanish, metavar=times, type=speeds, default=default, show_default=True)
 
 
+sandbox_option = option(
+    "--sandbox",
+    "Use the embedded sandbox: nobody is called.",
+    "Usa el entorno de pruebas incorporado: no se llama a nadie.",
+    is_flag=True,
+)
 serve_on_sandbox = option(
     "--sandbox",
     "Serve on an embedded sandbox: no account needed, nobody is called.",

@@ -86,7 +86,7 @@ def _candidates(found: ListState, reader: TerminalReader, *, in_full: bool) -> l
         lines.append(f"  {number}. {callee(call, words)}  {said}{id_}")
         for key, text in (("summary", call.highlights), ("steps", call.next_steps)) if in_full else ():
             lines += [wrapped(f"{words.say(key)}: {quoted(text)}", "     ")] if text else []
-    lines += footnote(calls, words, "  ")
+    lines += footnote(calls, reader, "  ")
     waiting = words.say("list_waiting" if _state(found) == "in_progress" else "list_not_called")
     for number, candidate in enumerate(found.not_called, len(found.calls) + 1):
         lines.append(f"  {number}. {callee(CallAnswer(**candidate.model_dump()), words)}  {styled(waiting, dim=True)}")

@@ -43,7 +43,7 @@ def log_in(settings: Settings, *, browser: bool) -> None:
     if settings.access_token is not None:
         raise click.ClickException(words.say("token_first"))
     open_link = _open_browser if browser else None
-    tokens = run_with_connection(settings, lambda connection: sign_in(connection, open_link, say))
+    tokens = run_with_connection(Connection(settings), lambda connection: sign_in(connection, open_link, say))
     say(words.say("now_signed_in", who=words.say("as", name=tokens.who) if tokens.who else ""))
 
 
@@ -130,7 +130,7 @@ def log_out(settings: Settings) -> None:
         await session.sign_out()
         say(Words().say("signed_out" if was_signed_in else "was_nobody"))
 
-    run_with_connection(settings, sign_out)
+    run_with_connection(Connection(settings), sign_out)
 
 
 async def _open_browser(link: str) -> bool:

@@ -23,6 +23,7 @@ from kallyai_mcp.cli.help_texts import (
     in_spanish,
     json_option,
     option,
+    sandbox_option,
     serve_on_sandbox,
     speed_option,
 )
@@ -206,13 +207,14 @@ def logout(settings: Settings) -> None:
     "Muestra el registro de auditoría: qué llamadas se pidieron, quién las pidió y cómo dio su permiso el usuario.",
     is_flag=True,
 )
+@sandbox_option
 @json_option
 @click.pass_obj
-def status(settings: Settings, *, audit: bool, as_json: bool) -> None:
+def status(settings: Settings, *, audit: bool, sandbox: bool, as_json: bool) -> None:
     """Show who is signed in, the quota, the calls in progress, and the last calls."""
     from kallyai_mcp.cli.status import show_audit, show_status
 
-    (show_audit if audit else show_status)(settings, as_json=as_json)
+    (show_audit if audit else show_status)(settings, sandbox=sandbox, as_json=as_json)
 
 
 @click.command(

@@ -51,14 +51,14 @@ async def calls(app_context: AppContext, *, limit: int, offset: int, as_json: bo
     of_lists = {candidate.tracking_id for found in lists for candidate in found.calls}
     rows = [one for one in page.calls if one.outcome or one.tracking_id not in of_lists]
     if not page.calls:
-        say(reader.words.say("no_calls" if offset == 0 else "no_more"))
+        say(reader.words.say("no_calls" if offset == 0 else "no_more", more=reader.sandbox_option))
     for line in call_rows(rows, reader):
         say(line)
     if page.next_offset is not None:
         shown: object = page.next_offset
         if page.total is not None:
             shown = reader.words.say("of", part=shown, all=page.total)
-        command = f"kallyai-mcp calls --offset {page.next_offset}"
+        command = f"kallyai-mcp calls --offset {page.next_offset}{reader.sandbox_option}"
         say(reader.words.say("more_calls", shown=shown, command=command), dim=True)
 
 

@@ -17,8 +17,10 @@ from kallyai_mcp.calls.records import AuditEntry, CallRecord
 from kallyai_mcp.cli.call_view import TerminalReader, call_rows
 from kallyai_mcp.cli.connection import Connection, run_with_connection
 from kallyai_mcp.cli.console import has_edge, say, say_localized, width, wrapped
+from kallyai_mcp.cli.embedded_sandbox import EmbeddedSandbox
 from kallyai_mcp.cli.list_view import list_rows
 from kallyai_mcp.cli.local_timezone import local_timezone
+from kallyai_mcp.cli.terminal import connect
 from kallyai_mcp.cli.words import Words, error_text
 from kallyai_mcp.languages import localized
 from kallyai_mcp.settings import Settings
@@ -33,13 +35,14 @@ LAST_CALLS = 5
 AUDIT_ENTRIES = 100
 
 
-def show_status(settings: Settings, *, as_json: bool) -> None:
+def show_status(settings: Settings, *, sandbox: bool, as_json: bool) -> None:
     """Print who is signed in and until when, what is left of the quota, the calls in progress, and the last calls.
 
     What this machine knows is printed even when KallyAI can't be reached.
 
     Args:
         settings: The settings of this process.
+        sandbox: Those of the embedded sandbox.
         as_json: Print one JSON object: `api_url`, `signed_in` (`who`, `kept_in`, `expires_at`, `renews`) or null,
             `in_progress`, `lists` (of candidates: those that go on or wait for the user), `quota`, `subscription`,
             `calls`, and `error` (`code`, `message`) if something failed.
@@ -49,14 +52,14 @@ def show_status(settings: Settings, *, as_json: bool) -> None:
     """
 
     async def gather(connection: Connection) -> "_Status":
-        status = _Status(connection.settings.api_url)
+        status = _Status(connection)
         try:
             await status.gather(connection)
         except KallyAIError as error:
             status.error = error
         return status
 
-    status = run_with_connection(settings, gather)
+    status = run_with_connection(connect(settings, sandbox=sandbox), gather)
     if as_json:
         say(json.dumps(status.document(), indent=2))
         if status.error is not None:
@@ -68,11 +71,12 @@ def show_status(settings: Settings, *, as_json: bool) -> None:
         raise click.ClickException(error_text(status.error))
 
 
-def show_audit(settings: Settings, *, as_json: bool) -> None:
+def show_audit(settings: Settings, *, sandbox: bool, as_json: bool) -> None:
     """Print the account's newest entries of the audit trail, the newest first, with unredacted phone numbers.
 
     Args:
         settings: The settings of this process.
+        sandbox: Those of the embedded sandbox.
         as_json: Print one JSON object: `audit`, a list with the fields of `AuditEntry`.
 
     Raises:
@@ -82,7 +86,7 @@ def show_audit(settings: Settings, *, as_json: bool) -> None:
     async def read(connection: Connection) -> list[AuditEntry]:
         return await connection.ledger().audit(await connection.account_key(), AUDIT_ENTRIES)
 
-    entries = run_with_connection(settings, read)
+    entries = run_with_connection(connect(settings, sandbox=sandbox), read)
     if as_json:
         audit = [asdict(entry) | {"at": entry.at.isoformat(timespec="seconds")} for entry in entries]
         say(json.dumps({"audit": audit}, indent=2))
@@ -129,8 +133,9 @@ def _consent(how: str) -> str:
 class _Status:
     """What is known, in the order in which it is printed."""
 
-    def __init__(self, api_url: str) -> None:
-        self.api_url = api_url
+    def __init__(self, connection: Connection) -> None:
+        self.embedded = connection.sandbox is not None
+        self.api_url = EmbeddedSandbox.URL if self.embedded else connection.settings.api_url
         self.tokens: Tokens | None = None
         self.kept_in: str | None = None
         self.unsettled: Sequence[CallRecord] | None = None
@@ -150,7 +155,7 @@ class _Status:
         self.tokens = await connection.credentials.tokens.current()
         if self.tokens is None:
             raise NotSignedInError(Words("en").say("nobody"))
-        self.kept_in = connection.credentials.describe_store()
+        self.kept_in = None if self.embedded else connection.credentials.describe_store()
         ledger_error = await self._read_ledger(connection)
         api = connection.api()
         self.statistics = await api.get_statistics()
@@ -174,13 +179,16 @@ class _Status:
 
     def lines(self) -> list[str]:
         """Everything, in lines that fit the console."""
-        reader = TerminalReader(Words(), local_timezone(), datetime.now(UTC))
+        reader = TerminalReader(Words(), local_timezone(), datetime.now(UTC), self.embedded)
         now, words = reader.now, reader.words
-        lines = [f"KallyAI: {self.api_url}"]
+        lines = [words.say("embedded") if self.embedded else f"KallyAI: {self.api_url}"]
         if self.tokens is not None:
             who = words.say("as", name=one_line(self.tokens.who)) if self.tokens.who else ""
-            lines.append(words.say("signed_in", who=who, place=self.kept_in))
-            lines += _expiry(self.tokens, reader)
+            if self.embedded:
+                lines.append(words.say("now_signed_in", who=who))
+            else:
+                lines.append(words.say("signed_in", who=who, place=self.kept_in))
+                lines += _expiry(self.tokens, reader)
         if self.statistics is not None:
             lines.append(quota(self.statistics, self.subscription, now=now, spanish=words.spanish))
             lines += _bars(self.statistics, words)

@@ -25,6 +25,22 @@ _SANDBOX_SPEED = 10.0
 """How many times faster than real the embedded sandbox's calls are, as with `serve --sandbox`."""
 
 
+def connect(settings: Settings, *, sandbox: bool) -> Connection:
+    """The connection of a command that looks at calls, or places one.
+
+    Args:
+        settings: Which KallyAI, whose account, and which ledger.
+        sandbox: Use the embedded sandbox, as the setting `sandbox` does.
+
+    Raises:
+        click.ClickException: The sandbox's dependencies are not installed.
+    """
+    if not (sandbox or settings.sandbox):
+        return Connection(settings)
+    need_sandbox()
+    return Connection(settings, embedded=partial(create_sandbox, settings, _SANDBOX_SPEED))
+
+
 def run_with_app_context(
     settings: Settings,
     work: Callable[..., Awaitable[int | None]],
@@ -53,11 +69,7 @@ def run_with_app_context(
 
     async def run() -> int | None:
         check_shared_database(settings)
-        embedded = sandbox or settings.sandbox
-        if embedded:
-            need_sandbox()
-        create = partial(create_sandbox, settings, _SANDBOX_SPEED) if embedded else None
-        async with open_app_context(Connection(settings, embedded=create), links=False) as app_context:
+        async with open_app_context(connect(settings, sandbox=sandbox), links=False) as app_context:
             return await work(app_context, as_json=as_json, **arguments)
 
     try:

@@ -47,11 +47,14 @@ _OWN: dict[str, tuple[str, str]] = {
         "The call goes on without this program. To follow it:",
         "La llamada continúa sin este programa. Para seguirla:",
     ),
-    "no_calls": ("No calls yet. `kallyai-mcp call` places one.", "Aún no hay llamadas. `kallyai-mcp call` hace una."),
+    "no_calls": (
+        "No calls yet. `kallyai-mcp call{more}` places one.",
+        "Aún no hay llamadas. `kallyai-mcp call{more}` hace una.",
+    ),
     "no_more": ("No more calls.", "No hay más llamadas."),
     "not_looked_up": (
-        "Whether it booked something: `kallyai-mcp show` looks it up.",
-        "Si reservó algo: `kallyai-mcp show` lo comprueba.",
+        "Whether it booked something: `kallyai-mcp show ID{more}` looks it up.",
+        "Si reservó algo: `kallyai-mcp show ID{more}` lo comprueba.",
     ),
     "unconfirmed": (
         "The calendar event does not confirm this: {what}.",
@@ -67,6 +70,10 @@ _OWN: dict[str, tuple[str, str]] = {
         "No hay ninguna sesión iniciada. `kallyai-mcp login` la inicia en el navegador.",
     ),
     "signed_in": ("Signed in{who}; kept in {place}", "Sesión iniciada{who}; se guarda en {place}"),
+    "embedded": (
+        "KallyAI: the embedded sandbox, which calls nobody",
+        "KallyAI: el entorno de pruebas incorporado, que no llama a nadie",
+    ),
     "as": (" as {name}", " como {name}"),
     "token_good": ("Access token: good for {left}, until {end}", "Token de acceso: válido {left}, hasta {end}"),
     "token_ended": ("Access token: no longer good, since {end}", "Token de acceso: caducado desde {end}"),

@@ -30,4 +30,4 @@ def consents_of(env: Mapping[str, str]) -> dict[str, str]:
         return found
 
     with ThreadPoolExecutor(1) as thread:  # the test may have an event loop of its own in this one
-        return thread.submit(run_with_connection, Settings.from_env(env), read).result()
+        return thread.submit(run_with_connection, Connection(Settings.from_env(env)), read).result()

@@ -186,6 +186,23 @@ async def test_the_audit_trail_shows_who_asked_and_what_was_refused(tmp_path: Pa
     assert oldest["risk_flags"] == ["urgent"]
 
 
+def test_what_was_done_on_the_embedded_sandbox_can_be_read(tmp_path: Path) -> None:
+    task = ("+12025550103", "Ask for the hours", "--yes")
+    placed = run_in_process(tmp_path, "call", *task, "--sandbox")
+    audit = run_in_process(tmp_path, "status", "--audit", "--sandbox")
+    shown = run_in_process(tmp_path, "status", "--sandbox")
+    by_setting = run_in_process(tmp_path, "status", "--json", SANDBOX="1")
+    elsewhere = run_in_process(tmp_path, "status", "--audit")
+
+    assert placed.returncode == 3, placed.stderr
+    assert "  placed  asked by kallyai-mcp call  " in audit.stdout
+    assert shown.stdout.startswith("KallyAI: the embedded sandbox, which calls nobody\nSigned in")
+    assert "Not reached: busy  +1 202-555-0103" in shown.stdout
+    assert "Access token" not in shown.stdout
+    assert json.loads(by_setting.stdout)["calls"][0]["status"] == "busy"
+    assert elsewhere.returncode == 1
+
+
 async def test_what_this_machine_knows_is_printed_also_without_the_service(tmp_path: Path, app: SandboxApp) -> None:
     async with fake_service(lambda _: (500, {"error": {"code": "oops", "correlation_id": "c-1"}})) as url:
         sign_in(tmp_path, url, app)

@@ -170,7 +170,7 @@ async def test_a_spanish_terminal_speaks_spanish(
         monkeypatch.setenv("COLUMNS", "200")
         placed, preview, again, refused, listed, status, none, audit = await anyio.to_thread.run_sync(commands)
 
-    assert preview.startswith("¿Llamar a ")
+    assert preview.startswith("Llamada a ")
     assert "Llamando a +1 202-555-0100" in preview
     assert placed.startswith("Reservado  +1 202-555-0100\n  El ")
     assert " a las 7:00 p. m." in placed
@@ -216,7 +216,7 @@ def test_a_list_that_booked_another_time_says_so_and_what_kallyai_suggests() -> 
         '     KallyAI reports: "Free at 8:30"',
         '     KallyAI suggests: "Pay a $50 deposit"',
     ]
-    assert rows[4] == "  * Whether it booked something: `kallyai-mcp show` looks it up."
+    assert rows[4] == "  * Whether it booked something: `kallyai-mcp show ID` looks it up."
     spanish = plain(list_lines(found, TerminalReader(Words("es"), "America/New_York", NOW)))
     assert "  2. Second  Reservado para otro momento, el miércoles 28 de enero a las 20:30" in spanish
     after = " ".join(plain(list_lines(gone_on, TerminalReader(Words("en"), "UTC", NOW)))[1].split())
