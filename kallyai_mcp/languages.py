@@ -59,6 +59,11 @@ def reader_language(
     return "es" if re.match(r"es([_.@-]|$)|spanish", named, re.IGNORECASE) else "en"
 
 
+def page_language(accepted: str) -> Language:
+    """The language of a page for a browser that sends this Accept-Language header."""
+    return preferred(accepted) or "en"
+
+
 def preferred(accepted: str) -> Language | None:
     """The language that an Accept-Language header, or one language tag, prefers; None if it names neither.
 

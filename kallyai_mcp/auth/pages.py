@@ -5,7 +5,7 @@ from html import escape
 from typing import Literal
 
 from kallyai_mcp.auth.page_layout import document, page_headers
-from kallyai_mcp.languages import Language, preferred
+from kallyai_mcp.languages import Language, page_language
 
 Kind = Literal["done", "failed", "wrong", "used", "late", "missing", "method", "host"]
 Origin = Literal["chat", "terminal"]
@@ -103,7 +103,7 @@ def page(kind: Kind, accepted: str, *, place: Origin = "chat", who: str | None =
         place: Where the user has come from.
         who: Whose sign-in was received, as far as the token says.
     """
-    lang = preferred(accepted) or "en"
+    lang = page_language(accepted)
     heading, text = _TEXTS[lang][kind]
     sign = (
         f'<svg class="sign {kind}" viewBox="0 0 68 68" aria-hidden="true">{_TICK if kind == "done" else _NOTE}</svg>\n'

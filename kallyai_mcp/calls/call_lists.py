@@ -18,6 +18,7 @@ from kallyai_mcp.api.errors import (
 )
 from kallyai_mcp.api.models import Submission
 from kallyai_mcp.calls.numbers import zone_of_number
+from kallyai_mcp.calls.other_time import spoken_language
 from kallyai_mcp.calls.outcome import Outcome, reached_somebody
 from kallyai_mcp.calls.policy import Consent
 from kallyai_mcp.calls.records import AccountKey, CallRecord, CallState, fingerprint
@@ -229,6 +230,5 @@ def why_refused(error: KallyAIError) -> Why | None:
 
 def ask_only(submission: Submission) -> Submission:
     """`submission` with the instruction to ask and agree to nothing."""
-    language = submission.call_language or submission.language or "en"
-    instructions = (*(submission.additional_instructions or ()), _ASK_ONLY[language])
+    instructions = (*(submission.additional_instructions or ()), _ASK_ONLY[spoken_language(submission)])
     return submission.model_copy(update={"additional_instructions": instructions})

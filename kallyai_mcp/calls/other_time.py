@@ -7,6 +7,7 @@ submissions ask for the same call: the same call with another wish is still a du
 from collections.abc import Mapping
 
 from kallyai_mcp.api.models import Submission
+from kallyai_mcp.languages import Language
 
 _INSTRUCTIONS = {
     ("en", False): "Do not agree to a day or time other than the one asked for.",
@@ -16,12 +17,16 @@ _INSTRUCTIONS = {
 }
 
 
+def spoken_language(submission: Submission) -> Language:
+    """The language of the call, in which KallyAI gets instructions of ours."""
+    return submission.call_language or submission.language or "en"
+
+
 def with_other_time(submission: Submission, *, accept: bool) -> Submission:
     """`submission` with the instruction whether to `accept` another day or time, if it asks for a day or a time."""
     if submission.appointment_date is None and submission.appointment_time is None:
         return submission
-    language = submission.call_language or submission.language or "en"
-    instructions = (*(submission.additional_instructions or ()), _INSTRUCTIONS[language, accept])
+    instructions = (*(submission.additional_instructions or ()), _INSTRUCTIONS[spoken_language(submission), accept])
     return submission.model_copy(update={"additional_instructions": instructions})
 
 

@@ -37,8 +37,7 @@ def state_of(played: PlayedCall, now: datetime) -> State:
 
 def spoken_language(played: PlayedCall) -> str:
     """Return the language of the conversation, `en` or `es`."""
-    submission = _facts(played).submission
-    return submission.call_language or submission.language or "en"
+    return _facts(played).submission.spoken_language
 
 
 def expected_turn(played: PlayedCall) -> TurnKind:

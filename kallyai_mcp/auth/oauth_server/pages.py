@@ -12,7 +12,7 @@ from kallyai_mcp.auth.oauth_server.home_page import home_page
 from kallyai_mcp.auth.oauth_server.redirects import Destination, destination_of
 from kallyai_mcp.auth.oauth_server.text import SCOPES, TEXTS, Problem, date_in_words
 from kallyai_mcp.auth.page_layout import document, page_headers
-from kallyai_mcp.languages import Language, preferred
+from kallyai_mcp.languages import Language, page_language
 
 
 class Pages:
@@ -164,7 +164,7 @@ class Pages:
 
 
 def _language(request: Request) -> tuple[Language, Mapping[str, str]]:
-    lang = preferred(request.headers.get("Accept-Language", "")) or "en"
+    lang = page_language(request.headers.get("Accept-Language", ""))
     return lang, TEXTS[lang]
 
 

@@ -92,7 +92,7 @@ def _converse(caller: Caller, turns: Iterable[Turn]) -> None:
 def _context(facts: CallFacts, scenario: Scenario) -> CallContext:
     submission = facts.submission
     language = submission.language or "en"
-    spoken = submission.call_language or language
+    spoken = submission.spoken_language
     seed = submission.model_dump_json()
     local = facts.now.astimezone(ZoneInfo(facts.timezone) if facts.timezone is not None else UTC)
     number = submission.respondent_phone or ""

@@ -69,3 +69,8 @@ class Submission(BaseModel):
     call_language: Text | None = Field(default=None, description="Call language: `en` or `es`", examples=["en"])
     is_urgent: bool | None = Field(default=None, strict=True, description="Prioritize the call")
     additional_instructions: list[Text] | None = Field(default=None, description="Extra instructions for the AI")
+
+    @property
+    def spoken_language(self) -> str:
+        """The language of the conversation; `validation` has refused others than `en` and `es`."""
+        return self.call_language or self.language or "en"
