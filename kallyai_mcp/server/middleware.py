@@ -26,7 +26,11 @@ from kallyai_mcp.tools.user_language import with_client_language
 
 def middleware(subscriptions: Subscriptions, *, read_only: bool) -> list[ServerMiddleware[Any]]:
     """The stack, as one middleware; the SDK's own middleware is outside of it."""
-    with_texts = {"tools/call", "resources/read", "prompts/get", "tasks/get", "tasks/cancel"}
+    with_texts = {
+        *("tools/call", "resources/read", "prompts/get", "tasks/get", "tasks/update", "tasks/cancel"),
+        *("resources/subscribe", "subscriptions/listen"),
+        *("events/list", "events/poll", "events/stream", "events/subscribe", "events/unsubscribe"),
+    }
     stack: list[tuple[ServerMiddleware[Any], AbstractSet[str] | None]] = [
         (Correlation(), None),  # first, so that whatever the others log carries the request's id
         (icons_once, None),
@@ -34,9 +38,9 @@ def middleware(subscriptions: Subscriptions, *, read_only: bool) -> list[ServerM
         (form_titles, {"tools/call"}),
         (Cancellations(), CANCELLATIONS),
         (note_deliveries, DELIVERY),
+        (with_client_language, with_texts),
         (check_task_listeners, {"subscriptions/listen"}),
         (subscriptions, SUBSCRIPTIONS),
-        (with_client_language, with_texts),
         (with_app_context, {"resources/read"}),
         (known_tools(read_only=read_only), {"tools/call"}),
         (known_prompts(read_only=read_only), {"prompts/get"}),

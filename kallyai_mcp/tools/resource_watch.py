@@ -16,6 +16,7 @@ from kallyai_mcp.calls.records import CallState
 from kallyai_mcp.tools.context import AppContext
 from kallyai_mcp.tools.resource_links import CALLS, call_id_in
 from kallyai_mcp.tools.tool_errors import protocol_errors
+from kallyai_mcp.tools.user_language import LocalizedError
 
 LEDGER_INTERVAL = 1.0
 """Seconds between two reads of the ledger, for each subscribed client."""
@@ -32,7 +33,7 @@ _State = tuple[bool, bool, int]
 Of a list that is not over: whether it has stopped, whether a call of it is in progress, and how many calls it has.
 """
 
-_REFUSED = "Only your own calls can be listened to."
+_REFUSED = ("Only your own calls can be listened to.", "Solo se pueden seguir tus propias llamadas.")
 """The same text for another account's call and for one that doesn't exist, so that it reveals nothing."""
 
 Notify = Callable[[str], Awaitable[None]]
@@ -41,7 +42,11 @@ Notify = Callable[[str], Awaitable[None]]
 
 def too_many_uris() -> MCPError:
     """The error for a client that subscribes to more than `MAX_URIS` (-32602)."""
-    return MCPError(INVALID_PARAMS, f"More than {MAX_URIS} resources can't be listened to at once.")
+    return LocalizedError(
+        INVALID_PARAMS,
+        f"More than {MAX_URIS} resources can't be listened to at once.",
+        f"No se pueden seguir más de {MAX_URIS} recursos a la vez.",
+    )
 
 
 class ResourceWatch:
@@ -72,7 +77,7 @@ class ResourceWatch:
                     await watch._add(uri)
                 watch._unsettled = await watch._read_unsettled()
             except NotFoundError:
-                raise MCPError(INVALID_PARAMS, _REFUSED) from None
+                raise LocalizedError(INVALID_PARAMS, *_REFUSED) from None
         return watch
 
     async def run(self, notify: Notify) -> None:
@@ -95,7 +100,7 @@ class ResourceWatch:
             return
         id_ = call_id_in(uri)
         if id_ is None:
-            raise MCPError(INVALID_PARAMS, _REFUSED)
+            raise LocalizedError(INVALID_PARAMS, *_REFUSED)
         record = await self._app_context.calls.find(id_)
         if record is None and (found := await self._app_context.calls.find_list(id_)):
             if found.is_open or found.is_waiting:

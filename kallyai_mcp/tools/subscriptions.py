@@ -30,6 +30,7 @@ from typing_extensions import override
 
 from kallyai_mcp.tools.context import AppContext
 from kallyai_mcp.tools.resource_watch import MAX_URIS, ResourceWatch, too_many_uris
+from kallyai_mcp.tools.user_language import LocalizedError
 
 METHODS = frozenset({"subscriptions/listen", "initialize"})
 """The methods that `Subscriptions` acts on as a middleware."""
@@ -125,10 +126,12 @@ class Subscriptions(InMemorySubscriptionBus):
             MCPError: -32601: there is no session; else as `ResourceWatch.start`.
         """
         if is_stateless(ctx):
-            raise MCPError(
+            raise LocalizedError(
                 METHOD_NOT_FOUND,
                 "Nothing can be sent to a client of this protocol version at /mcp, which keeps no session. Subscribe "
                 "over /sse or stdio, or listen with protocol version 2026-07-28.",
+                "En /mcp no se puede enviar nada a un cliente de esta versión del protocolo, porque no guarda "
+                "sesiones. Suscríbete por /sse o stdio, o usa la versión 2026-07-28 del protocolo.",
             )
         app_context, uri = ctx.lifespan_context, params.uri
         if uri in app_context.subscriptions:
@@ -138,8 +141,10 @@ class Subscriptions(InMemorySubscriptionBus):
         watch = await ResourceWatch.start(app_context, [uri])
         account = await app_context.sign_in.account()
         if self._running[account] >= MOST_PER_ACCOUNT:
-            raise MCPError(
-                INVALID_PARAMS, f"You have {MOST_PER_ACCOUNT} subscriptions, which is the most. End one first."
+            raise LocalizedError(
+                INVALID_PARAMS,
+                f"You have {MOST_PER_ACCOUNT} subscriptions, which is the most. End one first.",
+                f"Tienes {MOST_PER_ACCOUNT} suscripciones, que es el máximo. Termina una antes.",
             )
         scope = app_context.subscriptions[uri] = anyio.CancelScope()
 

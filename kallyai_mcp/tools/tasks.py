@@ -34,7 +34,7 @@ from typing_extensions import override
 from kallyai_mcp.tools.context import AppContext
 from kallyai_mcp.tools.task_kinds import CallTask, ListTask, Status, find_task
 from kallyai_mcp.tools.tool_errors import protocol_errors
-from kallyai_mcp.tools.user_language import reader_of, reads_spanish
+from kallyai_mcp.tools.user_language import LocalizedError, reader_of
 
 TASKS = "io.modelcontextprotocol/tasks"
 """The extension's identifier."""
@@ -125,7 +125,7 @@ class CallTasks(Extension):
 
     async def _cancel(self, ctx: _Context, params: TaskParams) -> EmptyResult:
         task = await _find(ctx, params.task_id)
-        with protocol_errors(spanish=await reads_spanish(ctx.lifespan_context)):
+        with protocol_errors():
             await task.cancel(ctx.lifespan_context)
         return EmptyResult()
 
@@ -188,10 +188,10 @@ async def _find(ctx: _Context, task_id: str) -> CallTask | ListTask:
     """The task of this account, for a client that declares the extension."""
     require_client_extension(ctx, TASKS)
     _check_name_header(ctx, task_id)
-    with protocol_errors(spanish=await reads_spanish(ctx.lifespan_context)):
+    with protocol_errors():
         task = await find_task(ctx.lifespan_context, task_id)
     if task is None:
-        raise MCPError(INVALID_PARAMS, "Task not found")
+        raise LocalizedError(INVALID_PARAMS, "Task not found", "No existe esa tarea")
     return task
 
 

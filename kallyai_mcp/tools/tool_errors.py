@@ -4,7 +4,6 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Literal
 
-from mcp import MCPError
 from mcp.types import INTERNAL_ERROR, CallToolResult
 
 from kallyai_mcp.api import errors
@@ -17,6 +16,7 @@ from kallyai_mcp.tools.text.account import sign_in_needed, used_up
 from kallyai_mcp.tools.text.argument_words import emergency
 from kallyai_mcp.tools.text.errors import error_text, may_have_been_placed, quota_text, with_service_words
 from kallyai_mcp.tools.usage_cache import usage_of
+from kallyai_mcp.tools.user_language import LocalizedError
 
 
 async def tool_error(
@@ -80,12 +80,13 @@ def arguments_error(problems: Sequence[Problem], *, places_calls: bool, spanish:
 
 
 @contextmanager
-def protocol_errors(*, spanish: bool = False) -> Iterator[None]:
-    """Raise an error of ours as one of the protocol (`MCPError`, -32603)."""
+def protocol_errors() -> Iterator[None]:
+    """Raise an error of ours as one of the protocol (`LocalizedError`, -32603)."""
     try:
         yield
     except errors.KallyAIError as error:
-        raise MCPError(INTERNAL_ERROR, error_text(error, places_calls=False, spanish=spanish)) from error
+        english, spanish = (error_text(error, places_calls=False, spanish=spanish) for spanish in (False, True))
+        raise LocalizedError(INTERNAL_ERROR, english, spanish) from error
 
 
 def consequences(error: errors.KallyAIError, *, places_calls: bool) -> tuple[Literal["no", "maybe"], bool]:

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from contextvars import ContextVar
 from typing import Any
 
+from mcp import MCPError
 from mcp.server.context import CallNext, HandlerResult, ServerRequestContext
 
 from kallyai_mcp.api.errors import KallyAIError
@@ -24,6 +25,19 @@ _LONGEST_HEADER = 200
 """Characters of a header that are read."""
 
 _of_client: ContextVar[Language | None] = ContextVar("kallyai_mcp_language_of_client", default=None)
+
+
+class LocalizedError(MCPError):
+    """An error of the protocol, whose message is in English until `in_language_of_user` is asked for it."""
+
+    def __init__(self, code: int, english: str, spanish: str, data: dict[str, str] | None = None) -> None:
+        super().__init__(code, english, data)
+        self._spanish = spanish
+
+    async def in_language_of_user(self, app_context: AppContext) -> MCPError:
+        """The error whose message is in the language in which the user reads."""
+        is_spanish = await reads_spanish(app_context)
+        return MCPError(self.code, self._spanish if is_spanish else self.message, self.data)
 
 
 async def reads_spanish(app_context: AppContext, language: object = None) -> bool:
@@ -49,14 +63,14 @@ def note_language(app_context: AppContext, account: str, language: str | None) -
 
 
 async def with_client_language(ctx: ServerRequestContext[AppContext, Any], call_next: CallNext) -> HandlerResult:
-    """Middleware: keeps what the request tells about the user's language."""
+    """Middleware: keeps what the request tells about the user's language, and raises `LocalizedError` in it."""
     headers: Mapping[str, str] = getattr(ctx.request, "headers", None) or {}
     named = (ctx.meta or {}).get("openai/locale") or headers.get("accept-language")
-    if not isinstance(named, str):
-        return await call_next(ctx)
-    token = _of_client.set(preferred(named[:_LONGEST_HEADER]))
+    token = _of_client.set(preferred(named[:_LONGEST_HEADER]) if isinstance(named, str) else None)
     try:
         return await call_next(ctx)
+    except LocalizedError as error:
+        raise await error.in_language_of_user(ctx.lifespan_context) from error
     finally:
         _of_client.reset(token)
 

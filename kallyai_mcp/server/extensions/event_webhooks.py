@@ -6,7 +6,6 @@ Without a bearer token there is nobody whose subscription it could be, so client
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
 
-from mcp import MCPError
 from mcp.server.context import ServerRequestContext
 from mcp.server.extension import MethodBinding
 from mcp.types import INVALID_PARAMS, EmptyResult, RequestParams, Result
@@ -14,7 +13,7 @@ from mcp_types.version import MODERN_PROTOCOL_VERSIONS
 from pydantic import AwareDatetime, BaseModel, Field
 
 from kallyai_mcp.calls.events import CALLBACK_ENDPOINT_ERROR, FORBIDDEN, NOT_FOUND, RESOURCE_EXHAUSTED
-from kallyai_mcp.calls.webhooks import CallbackError, Granted, TooManyError, Webhooks, is_secret
+from kallyai_mcp.calls.webhooks import MOST_PER_ACCOUNT, CallbackError, Granted, TooManyError, Webhooks, is_secret
 from kallyai_mcp.server.extensions.events_common import (
     EventArguments,
     SubscriptionParams,
@@ -25,9 +24,18 @@ from kallyai_mcp.server.extensions.events_common import (
 )
 from kallyai_mcp.tools.context import AppContext
 from kallyai_mcp.tools.tool_errors import protocol_errors
+from kallyai_mcp.tools.user_language import LocalizedError
 from kallyai_mcp.urls import https_host
 
 _Context = ServerRequestContext[AppContext, Any]
+
+_NOT_ECHOED = "La URL no devolvió el desafío."
+_NOT_USABLE = "La URL no se puede usar."
+_TOO_MANY = {
+    "subscriptions": f"Tienes {MOST_PER_ACCOUNT} suscripciones, que es el máximo. Termina una antes.",
+    "challenges": "Se probaron demasiadas URL; inténtalo otra vez en un minuto.",
+}
+"""In Spanish what the errors of `Webhooks` say in English; the texts for too many are by their code."""
 
 
 class Address(BaseModel, defer_build=True):
@@ -101,9 +109,17 @@ async def _subscribe(ctx: _Context, params: SubscribeParams) -> Subscribed:
     webhooks = _webhooks(ctx)
     check_type(params.name)
     if (host := https_host(params.delivery.url)) is None:
-        raise MCPError(INVALID_PARAMS, "delivery.url must be an https address, without a port or a password.")
+        raise LocalizedError(
+            INVALID_PARAMS,
+            "delivery.url must be an https address, without a port or a password.",
+            "delivery.url debe ser una dirección https, sin puerto ni contraseña.",
+        )
     if not is_secret(params.delivery.secret):
-        raise MCPError(INVALID_PARAMS, "delivery.secret must be whsec_ and the base64 of 24 to 64 random bytes.")
+        raise LocalizedError(
+            INVALID_PARAMS,
+            "delivery.secret must be whsec_ and the base64 of 24 to 64 random bytes.",
+            "delivery.secret debe ser whsec_ y el base64 de 24 a 64 bytes aleatorios.",
+        )
     token = token_of(ctx)
     with protocol_errors():
         try:
@@ -122,9 +138,11 @@ async def _subscribe(ctx: _Context, params: SubscribeParams) -> Subscribed:
                 sign_in=sign_in_of(token),
             )
         except CallbackError as error:
-            raise MCPError(CALLBACK_ENDPOINT_ERROR, error.message, {"reason": error.code}) from error
+            spanish = _NOT_ECHOED if error.code == error.default_code else f"{_NOT_USABLE} (En inglés: {error.message})"
+            raise LocalizedError(CALLBACK_ENDPOINT_ERROR, error.message, spanish, {"reason": error.code}) from error
         except TooManyError as error:
-            raise MCPError(RESOURCE_EXHAUSTED, error.message, {"limit": error.code}) from error
+            spanish = _TOO_MANY[error.code]
+            raise LocalizedError(RESOURCE_EXHAUSTED, error.message, spanish, {"limit": error.code}) from error
     return Subscribed(
         id=granted.id,
         refresh_before=granted.expires_at,
@@ -142,14 +160,20 @@ async def _unsubscribe(ctx: _Context, params: UnsubscribeParams) -> EmptyResult:
             account, url=params.delivery.url, name=params.name, call_id=params.arguments.call_id
         )
     if not is_ended:
-        raise MCPError(NOT_FOUND, "There is no such subscription.", {"kind": "subscription"})
+        raise LocalizedError(
+            NOT_FOUND, "There is no such subscription.", "No existe esa suscripción.", {"kind": "subscription"}
+        )
     return EmptyResult()
 
 
 def _webhooks(ctx: _Context) -> Webhooks:
     webhooks = ctx.lifespan_context.webhooks
     if webhooks is None or not has_webhooks(ctx):
-        raise MCPError(FORBIDDEN, "Webhooks need a bearer token at /mcp. Use events/poll or events/stream here.")
+        raise LocalizedError(
+            FORBIDDEN,
+            "Webhooks need a bearer token at /mcp. Use events/poll or events/stream here.",
+            "Los webhooks necesitan un token de acceso en /mcp. Usa aquí events/poll o events/stream.",
+        )
     return webhooks
 
 

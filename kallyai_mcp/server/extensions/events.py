@@ -11,16 +11,14 @@ from datetime import datetime
 from typing import Any, Final
 
 import anyio
-from mcp import MCPError
 from mcp.server.context import CallNext, HandlerResult, ServerRequestContext
 from mcp.server.extension import Extension, MethodBinding
 from mcp.server.subscriptions import SUBSCRIPTION_ID_META_KEY
-from mcp.types import INTERNAL_ERROR, INVALID_PARAMS, PaginatedRequestParams
+from mcp.types import INVALID_PARAMS, PaginatedRequestParams
 from mcp_types.version import MODERN_PROTOCOL_VERSIONS
 from pydantic import Field
 from typing_extensions import override
 
-from kallyai_mcp.api.errors import KallyAIError
 from kallyai_mcp.calls.events import ACCESS_REVOKED, FORBIDDEN, UNSUPPORTED, EventPage, occurrence
 from kallyai_mcp.calls.records import AccountKey
 from kallyai_mcp.common_types import REVOKED_SIGN_IN
@@ -37,6 +35,7 @@ from kallyai_mcp.server.extensions.events_common import (
 from kallyai_mcp.server.sdk_internals import notify_on_request
 from kallyai_mcp.tools.subscriptions import is_stateless
 from kallyai_mcp.tools.tool_errors import protocol_errors
+from kallyai_mcp.tools.user_language import LocalizedError
 
 EVENTS: Final = "io.modelcontextprotocol/events"
 """The extension's identifier."""
@@ -81,7 +80,11 @@ class Events(Extension):
 
     async def _list(self, ctx: Context, params: PaginatedRequestParams) -> dict[str, Any]:
         if params.cursor is not None:
-            raise MCPError(INVALID_PARAMS, "There is no such page: all event types are on the first one.")
+            raise LocalizedError(
+                INVALID_PARAMS,
+                "There is no such page: all event types are on the first one.",
+                "No existe esa página: todos los tipos de evento están en la primera.",
+            )
         delivery = ["poll", *(["push"] if can_stream(ctx) else []), *(["webhook"] if has_webhooks(ctx) else [])]
         return {"events": [{**each, "delivery": delivery} for each in TYPES.values()]}
 
@@ -101,9 +104,10 @@ class Events(Extension):
     async def _stream(self, ctx: Context, params: SubscriptionParams) -> dict[str, Any]:
         check_type(params.name)
         if not can_stream(ctx):
-            raise MCPError(
+            raise LocalizedError(
                 UNSUPPORTED,
                 "Nothing can be sent to a client of this protocol version at /mcp. Poll with events/poll.",
+                "En /mcp no se puede enviar nada a un cliente de esta versión del protocolo. Consulta con events/poll.",
                 {"feature": "deliveryMode", "value": "push"},
             )
         with protocol_errors():
@@ -142,15 +146,17 @@ class _Stream:
             page = EventPage((), self._position)
             try:
                 if (why := await self._why_ended()) is not None:
-                    await self._send("terminated", error=_error(FORBIDDEN, why) | {"data": {"reason": ACCESS_REVOKED}})
+                    shown = await why.in_language_of_user(self._ctx.lifespan_context)
+                    await self._send("terminated", error=shown.error.model_dump())
                     return
                 page = await self._read(oldest)
                 is_failing = False
                 if page.has_gap:
                     await self._send_active(page)
-            except (KallyAIError, MCPError) as error:
+            except LocalizedError as error:
                 if not is_failing:  # once, and then it is tried again each time
-                    await self._send("error", error=_error(INTERNAL_ERROR, str(error)))
+                    shown = await error.in_language_of_user(self._ctx.lifespan_context)
+                    await self._send("error", error=shown.error.model_dump(exclude_none=True))
                 is_failing = True
 
     async def _read(self, oldest: datetime | None) -> EventPage:
@@ -158,15 +164,18 @@ class _Stream:
         with protocol_errors():
             return await self._ctx.lifespan_context.calls.events(self._account, self._position, since=oldest, most=MOST)
 
-    async def _why_ended(self) -> str | None:
+    async def _why_ended(self) -> LocalizedError | None:
         """Why the client may not get the account's events any more; None if it may."""
         app_context, token = self._ctx.lifespan_context, token_of(self._ctx)
         if token is not None and token.expires_at is not None and token.expires_at <= app_context.now().timestamp():
-            return "The bearer token has expired."
+            return _ended("The bearer token has expired.", "El token de acceso caducó.")
         sign_in, shared_state = sign_in_of(token), app_context.shared_state
-        if sign_in and shared_state is not None and await shared_state().get(REVOKED_SIGN_IN, sign_in) is not None:
-            return "The sign-in was revoked."
-        return "Another account is signed in now." if await app_context.calls.account() != self._account else None
+        with protocol_errors():
+            if sign_in and shared_state is not None and await shared_state().get(REVOKED_SIGN_IN, sign_in) is not None:
+                return _ended("The sign-in was revoked.", "La sesión se revocó.")
+            if await app_context.calls.account() != self._account:
+                return _ended("Another account is signed in now.", "Ahora tiene la sesión iniciada otra cuenta.")
+        return None
 
     async def _send_active(self, page: EventPage) -> None:
         """Say where the stream begins, or goes on after a gap."""
@@ -198,5 +207,5 @@ def can_stream(ctx: Context) -> bool:
     return not is_stateless(ctx) or ctx.protocol_version in MODERN_PROTOCOL_VERSIONS
 
 
-def _error(code: int, message: str) -> dict[str, Any]:
-    return {"code": code, "message": message}
+def _ended(english: str, spanish: str) -> LocalizedError:
+    return LocalizedError(FORBIDDEN, english, spanish, {"reason": ACCESS_REVOKED})

@@ -3,7 +3,6 @@
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from mcp import MCPError
 from mcp.server.auth.middleware.bearer_auth import AuthenticatedUser
 from mcp.server.auth.provider import AccessToken
 from mcp.server.context import ServerRequestContext
@@ -13,6 +12,7 @@ from pydantic import BaseModel, Field
 from kallyai_mcp.calls.events import ENDED, NEEDS_DECISION, NOT_FOUND, Event
 from kallyai_mcp.common_types import SIGN_IN_CLAIM
 from kallyai_mcp.tools.context import AppContext
+from kallyai_mcp.tools.user_language import LocalizedError
 
 _NULLABLE_TEXT: Final = {"type": ["string", "null"]}
 _CALL_ENDED: Final[dict[str, Any]] = {
@@ -86,7 +86,11 @@ class SubscriptionParams(RequestParams, defer_build=True):
         if self.cursor is None:
             return None
         if not (self.cursor.isascii() and self.cursor.isdecimal() and len(self.cursor) <= 18):
-            raise MCPError(INVALID_PARAMS, "That cursor is not one of this server's; leave it out to start from now.")
+            raise LocalizedError(
+                INVALID_PARAMS,
+                "That cursor is not one of this server's; leave it out to start from now.",
+                "Ese cursor no es de este servidor; omítelo para empezar desde ahora.",
+            )
         return int(self.cursor)
 
     def wants(self, event: Event) -> bool:
@@ -102,7 +106,9 @@ def check_type(name: str) -> None:
         MCPError: -32023: there are none.
     """
     if name not in TYPES:
-        raise MCPError(NOT_FOUND, f"There is no such event; there is {', '.join(TYPES)}.", {"kind": "event"})
+        known = ", ".join(TYPES)
+        english, spanish = f"There is no such event; there is {known}.", f"No existe ese evento; existen {known}."
+        raise LocalizedError(NOT_FOUND, english, spanish, {"kind": "event"})
 
 
 def token_of(ctx: Context) -> AccessToken | None:
