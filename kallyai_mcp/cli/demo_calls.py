@@ -100,6 +100,15 @@ class Demo:
         structured: dict[str, Any] = result.structured_content or {}
         return structured
 
+    def check(self, is_expected: bool, tool: str, answer: object) -> None:
+        """Check what `tool` has answered.
+
+        Raises:
+            DemoError: It is not what was expected.
+        """
+        if not is_expected:
+            raise DemoError(f"{tool} should not have answered {answer}", f"{tool} no debía responder {answer}")
+
 
 def say_below(text: str, **style: Any) -> None:
     """Print lines, indented below the title of the step."""
@@ -121,17 +130,10 @@ async def place_calls(demo: Demo) -> None:
     await _be_refused(demo)
     demo.show("cost")
     calls = await demo.use("list_calls", expect=call_id)
-    if calls["total"] != _CALLS:
-        total = calls["total"]
-        raise DemoError(f"there should be {_CALLS} calls, not {total}", f"debía haber {_CALLS} llamadas, no {total}")
+    demo.check(calls["total"] == _CALLS, "list_calls", calls)
     after = await demo.use("check_quota", expect="35")
     if after["period_start"] == before["period_start"]:
-        if after["calls_used"] != before["calls_used"] + _CALLS:
-            counted = after["calls_used"] - before["calls_used"]
-            raise DemoError(
-                f"{_CALLS} calls should have been counted, not {counted}",
-                f"debían contarse {_CALLS} llamadas, no {counted}",
-            )
+        demo.check(after["calls_used"] == before["calls_used"] + _CALLS, "check_quota", after)
         minutes = f"{after['minutes_used'] - before['minutes_used']:.1f}"
         demo.tell("counted", count=_CALLS, minutes=minutes.replace(".", ",") if demo.spanish else minutes)
     else:
@@ -163,39 +165,28 @@ async def _book(demo: Demo, friday: date) -> str:
         party_size=4,
         **demo.languages,
     )
-    call = CallAnswer.model_validate(await _shown_while(work, demo.text("calling")))
-    if call.outcome != "booked" or call.call_id is None:
-        raise DemoError(
-            f"the call should have booked a table, but the outcome is {call.outcome}",
-            f"la llamada debía reservar una mesa, pero el resultado es {call.outcome}",
-        )
+    booked = await _shown_while(work, demo.text("calling"))
+    demo.check(booked["outcome"] == "booked", "make_call", booked)
+    call_id: str = booked["call_id"]
     reader = TerminalReader(Words("es" if demo.spanish else "en"), local_timezone(), demo.now())
-    for line in outcome_lines(call, reader, commands=False, indent="   "):
+    for line in outcome_lines(CallAnswer.model_validate(booked), reader, commands=False, indent="   "):
         say(line)
 
     demo.show("said")
-    transcript = await demo.use("get_transcript", expect="Italian Bistro", call_id=call.call_id)
+    transcript = await demo.use("get_transcript", expect="Italian Bistro", call_id=call_id)
     entries = TranscriptAnswer.model_validate(transcript).entries
     table = "mesa para 4" if demo.spanish else "table for 4"
-    if not any(table in entry.content for entry in entries):
-        raise DemoError(
-            f"the transcript should have mentioned a {table}", f"la transcripción debía mencionar una {table}"
-        )
+    demo.check(any(table in entry.content for entry in entries), "get_transcript", entries)
     for line in transcript_lines(entries, "Italian Bistro", indent="   "):
         say(line)
 
     demo.show("event")
-    event = await demo.use("get_calendar_event", expect="Italian Bistro", call_id=call.call_id)
-    if not event["start"].startswith(f"{friday.isoformat()}T19:00"):
-        start = event["start"]
-        raise DemoError(
-            f"the event should begin on {friday} at 19:00, not {start}",
-            f"la cita debía empezar el {friday} a las 19:00, no {start}",
-        )
+    event = await demo.use("get_calendar_event", expect="Italian Bistro", call_id=call_id)
+    demo.check(event["start"].startswith(f"{friday.isoformat()}T19:00"), "get_calendar_event", event)
     at_seven = datetime(friday.year, friday.month, friday.day, 19)  # noqa: DTZ001 - the callee's own time
     when = day_and_hour(at_seven, demo.now().astimezone(), spanish=demo.spanish, number=_RESTAURANT)
     demo.tell("event_is", what=event["summary"], when=when)
-    return call.call_id
+    return call_id
 
 
 async def _call_around(demo: Demo, friday: date) -> None:
@@ -214,12 +205,7 @@ async def _call_around(demo: Demo, friday: date) -> None:
         **demo.languages,
     }
     first = await _list_ended(demo, asked)
-    if first["status"] != "needs_decision":
-        status = first["status"]
-        raise DemoError(
-            f"the second restaurant should need a decision, not {status}",
-            f"el segundo restaurante debía necesitar una decisión, no {status}",
-        )
+    demo.check(first["status"] == "needs_decision", "call_around", first)
     busy, full = first["calls"]
     demo.tell("is_busy", name=busy["business_name"])
     demo.tell("answered", name=full["business_name"], said=full["highlights"])
@@ -227,12 +213,8 @@ async def _call_around(demo: Demo, friday: date) -> None:
     demo.tell("go_on")
     last = await _list_ended(demo, asked | {"continue_after": first["calls"][-1]["call_id"]})
     outcomes = [call["outcome"] for call in last["calls"]]
-    if (last["status"], outcomes) != ("booked", ["not_reached", "answered", "booked"]):
-        status = last["status"]
-        raise DemoError(
-            f"the third restaurant should have booked: {status}, {outcomes}",
-            f"el tercer restaurante debía reservar: {status}, {outcomes}",
-        )
+    is_booked = last["status"] == "booked" and outcomes == ["not_reached", "answered", "booked"]
+    demo.check(is_booked, "call_around", last)
     demo.tell("is_booked", name=last["calls"][-1]["business_name"], booked=styled(demo.text("booked"), bold=True))
 
 
@@ -247,8 +229,7 @@ async def _be_refused(demo: Demo) -> None:
         respondent_phone=_test_number(_DO_NOT_CALL),
         **demo.languages,
     )
-    if refused["placed"] != "no":
-        raise DemoError("the refusal should say that no call was placed", "el rechazo debía decir que no se llamó")
+    demo.check(refused["placed"] == "no", "make_call", refused)
     demo.tell("is_listed", not_called=styled(demo.text("not_called"), bold=True, fg="red"), code=refused["code"])
 
 

@@ -1,5 +1,9 @@
 """What the demo says, in English and Spanish."""
 
+from functools import partial
+
+from kallyai_mcp.tools.text.plain import say_from
+
 _SENTENCES: dict[str, tuple[str, str]] = {
     "beginning": (
         "A phone call by an agent, from sign-in to transcript. It all happens here; nobody is called.",
@@ -83,7 +87,4 @@ _SENTENCES: dict[str, tuple[str, str]] = {
     ),
 }
 
-
-def sentence(key: str, spanish: bool, **values: object) -> str:
-    """A sentence of the demo, with `values` in their places."""
-    return _SENTENCES[key][spanish].format(**values).replace(" m..", " m.")  # of "p. m." before a period
+sentence = partial(say_from, _SENTENCES)

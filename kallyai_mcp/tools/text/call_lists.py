@@ -1,6 +1,7 @@
 """How a call list reads: the result, a line for each candidate, and what to do."""
 
 from collections.abc import Sequence
+from functools import partial
 
 from kallyai_mcp.api.errors import PolicyError
 from kallyai_mcp.calls.call_lists import CallList, Why
@@ -12,7 +13,7 @@ from kallyai_mcp.tools.text.calls import booked_time, party_of
 from kallyai_mcp.tools.text.canceling import list_canceled
 from kallyai_mcp.tools.text.errors import forbidden
 from kallyai_mcp.tools.text.listing import not_looked_up, reason, state_in_words
-from kallyai_mcp.tools.text.plain import quoted, sentence, word, zone_of
+from kallyai_mcp.tools.text.plain import quoted, say_from, sentence, word, zone_of
 from kallyai_mcp.tools.text.reader import Reader
 from kallyai_mcp.tools.text.times import when
 
@@ -111,6 +112,8 @@ _SENTENCES: dict[str, tuple[str, str]] = {
     ),
     "late": ("the list was asked for long ago", "la lista se pidió hace mucho"),
 }
+
+_say = partial(say_from, _SENTENCES)
 
 
 def call_list(found: CallList, reader: Reader, *, is_duplicate: bool = False) -> str:
@@ -229,7 +232,3 @@ def _refusal(found: CallList, spanish: bool) -> str:
         return forbidden(found.refusal, spanish=spanish)
     error = found.records[-1].error if found.was_refused else None
     return word(error.code) if error is not None else _say("late", spanish)
-
-
-def _say(key: str, spanish: bool, **values: object) -> str:
-    return _SENTENCES[key][spanish].format(**values)

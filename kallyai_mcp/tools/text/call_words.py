@@ -1,5 +1,9 @@
 """The sentences about calls, in English and Spanish, side by side."""
 
+from functools import partial
+
+from kallyai_mcp.tools.text.plain import say_from
+
 _SENTENCES: dict[str, tuple[str, str]] = {
     "the_number": ("the number", "el número"),
     # What was booked
@@ -136,7 +140,4 @@ _SENTENCES: dict[str, tuple[str, str]] = {
     "few_left": ("Only {left} left.", "Solo quedan {left}."),
 }
 
-
-def say(key: str, spanish: bool, **values: object) -> str:
-    """A sentence in English or Spanish, with `values` in their places."""
-    return _SENTENCES[key][spanish].format(**values).replace(" m..", " m.")  # of "p. m." before a period
+say = partial(say_from, _SENTENCES)

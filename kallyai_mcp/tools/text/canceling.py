@@ -1,7 +1,10 @@
 """How the result of cancel_call reads."""
 
+from functools import partial
+
 from kallyai_mcp.calls.call_lists import CallList, Why
 from kallyai_mcp.tools.text.calls import party_of
+from kallyai_mcp.tools.text.plain import say_from
 
 _SENTENCES: dict[str, tuple[str, str]] = {
     "canceled": (
@@ -28,20 +31,22 @@ _SENTENCES: dict[str, tuple[str, str]] = {
     "number": ("the number", "el número"),
 }
 
+_say = partial(say_from, _SENTENCES)
+
 
 def canceled(party: str, *, spanish: bool) -> str:
     """A call that will not be placed."""
-    return _SENTENCES["canceled"][spanish].format(party=party)
+    return _say("canceled", spanish, party=party)
 
 
 def list_canceled(found: CallList, *, spanish: bool) -> str:
     """A list of calls that is canceled, or was over."""
     if found.why is not Why.CANCELED:
-        return _SENTENCES["list_over"][spanish]
+        return _say("list_over", spanish)
     parties = "; ".join(str(party_of(submission)) for submission in found.not_called)
-    texts = [_SENTENCES["list"][spanish]]
-    texts += [_SENTENCES["list_not_called"][spanish].format(parties=parties)] if parties else []
-    texts += [_SENTENCES["list_in_progress"][spanish]] if found.is_calling else []
+    texts = [_say("list", spanish)]
+    texts += [_say("list_not_called", spanish, parties=parties)] if parties else []
+    texts += [_say("list_in_progress", spanish)] if found.is_calling else []
     return " ".join(texts)
 
 
@@ -50,5 +55,5 @@ def not_canceled(
 ) -> str:
     """A call that could not be canceled: it goes on, or has ended, or is not going to be placed (both `is_over`)."""
     key = ("over" if was_placed else "never_placed") if is_over else "in_progress"
-    text = _SENTENCES[key][spanish].format(party=party or _SENTENCES["number"][spanish])
-    return text + (_SENTENCES["follow"][spanish].format(id=id_) if id_ and not is_over else "")
+    text = _say(key, spanish, party=party or _say("number", spanish))
+    return text + (_say("follow", spanish, id=id_) if id_ and not is_over else "")

@@ -2,12 +2,13 @@
 
 from collections.abc import Sequence
 from datetime import datetime
+from functools import partial
 
 from kallyai_mcp.calls.outcome import Outcome
 from kallyai_mcp.calls.records import CallState
 from kallyai_mcp.tools.call_view import CallView
 from kallyai_mcp.tools.text.calls import party_of, thing
-from kallyai_mcp.tools.text.plain import duration, quoted, word, zone_of
+from kallyai_mcp.tools.text.plain import duration, quoted, say_from, word, zone_of
 from kallyai_mcp.tools.text.reader import Reader
 from kallyai_mcp.tools.text.scheduled import due
 from kallyai_mcp.tools.text.times import day, hour, in_zone, when
@@ -69,6 +70,8 @@ _SENTENCES = {
     "so_far": ("{duration} so far", "lleva {duration}"),
 }
 
+_say = partial(say_from, _SENTENCES)
+
 
 def reason(status: str, *, spanish: bool = False) -> str:
     """What the outcome does not say of the status: "busy"; "" when there is nothing to add."""
@@ -77,7 +80,7 @@ def reason(status: str, *, spanish: bool = False) -> str:
 
 def not_looked_up(*, spanish: bool) -> str:
     """What the mark of `state_in_words` means."""
-    return _SENTENCES["not_looked_up"][spanish]
+    return _say("not_looked_up", spanish)
 
 
 def listing(
@@ -103,10 +106,7 @@ def listing(
         lists: Lines about lists of candidates that go on or wait for the user.
         unsettled: Our calls without an outcome, but those of these lists.
     """
-
-    def say(key: str, **values: object) -> str:
-        return _SENTENCES[key][reader.spanish].format(**values)
-
+    say = partial(_say, spanish=reader.spanish)
     if not views and not unsettled and not lists:
         return say("none_after", offset=offset) if offset else say("none")
     room = _WIDE if len(views) <= _SHORT_LIST else _NARROW
@@ -142,7 +142,7 @@ def state_in_words(view: CallView, spanish: bool) -> str:
         return _NOT_PLACED[view.record.state][spanish]
     if view.outcome is None:
         is_known = call is None or call.plain_status in call.IN_PROGRESS
-        return _SENTENCES["in_progress"][spanish] if is_known or call is None else quoted(call.status, 24)
+        return _say("in_progress", spanish) if is_known or call is None else quoted(call.status, 24)
     if view.outcome is Outcome.UNKNOWN and call is not None:
         return quoted(call.status, 24)
     return f"{_STATES[view.outcome][spanish]}{'*' if view.is_calendar_unread else ''}"
@@ -157,13 +157,13 @@ def _detail(view: CallView, reader: Reader, room: int) -> str:
         said = quoted(call.highlights, room) if call.highlights else ""
         return reason(call.plain_status, spanish=spanish) or said
     if view.outcome is Outcome.UNKNOWN:
-        return _SENTENCES["may_have"][spanish]
+        return _say("may_have", spanish)
     if record is None:
         return ""
     if record.schedule.not_before is not None and not record.is_active:
         moment = due(record.schedule, record.submission.respondent_phone, record.timezone, reader)
-        return _SENTENCES["due"][spanish].format(moment=moment)
-    return _SENTENCES["so_far"][spanish].format(duration=duration(record.elapsed(reader.now)))
+        return _say("due", spanish, moment=moment)
+    return _say("so_far", spanish, duration=duration(record.elapsed(reader.now)))
 
 
 def _time(view: CallView, reader: Reader) -> str:

@@ -5,6 +5,7 @@ Text from outside reaches a reader only through the functions here: one of them 
 
 import re
 import unicodedata
+from collections.abc import Mapping
 from datetime import UTC, tzinfo
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -115,6 +116,11 @@ def sentence(text: str, *, spanish: bool = False) -> str:
     """`text` as `one_line` has it, with a period if nothing ends it."""
     line = one_line(text, LIMIT - 1, spanish=spanish)
     return line if not line or line[-1] in ".!?…" else f"{line}."
+
+
+def say_from(table: Mapping[str, tuple[str, str]], key: str, spanish: bool, **values: object) -> str:
+    """A sentence of ours from a table, in English or Spanish, with `values` in place of their names."""
+    return table[key][spanish].format(**values).replace(" m..", " m.")  # of "p. m." before a period
 
 
 def duration(seconds: float) -> str:

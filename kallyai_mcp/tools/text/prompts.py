@@ -1,6 +1,9 @@
 """The prompts, in English and Spanish: what a user says to an agent that is to place a call."""
 
 from collections.abc import Mapping
+from functools import partial
+
+from kallyai_mcp.tools.text.plain import say_from
 
 _GOALS = {
     "book_table": (
@@ -98,10 +101,7 @@ _NO_FIELD = ("purpose", "question", "nights")
 
 def message(prompt: str, known: Mapping[str, str], missing: list[str], *, spanish: bool) -> str:
     """The user's message, from the arguments that they gave and the names of those that are missing."""
-
-    def say(key: str, **values: str) -> str:
-        return _SENTENCES[key][spanish].format(**values)
-
+    say = partial(say_from, _SENTENCES, spanish=spanish)
     names = [name for name in (*known, *missing) if name in _NO_FIELD]
     rest = say("no_field", names=(" y " if spanish else " and ").join(names)) if names else ""
     rest += say("wishes") if "wishes" in known else ""

@@ -1,10 +1,12 @@
 """How a scheduled call reads, and the attempts of a call that was placed again. Spanish for a Spanish call."""
 
+from functools import partial
+
 from kallyai_mcp.calls.numbers import zone_of_number
 from kallyai_mcp.calls.records import CallRecord
 from kallyai_mcp.calls.schedule import Schedule
 from kallyai_mcp.tools.text.calls import party_of
-from kallyai_mcp.tools.text.plain import zone_of
+from kallyai_mcp.tools.text.plain import say_from, zone_of
 from kallyai_mcp.tools.text.reader import Reader
 from kallyai_mcp.tools.text.times import day_and_hour, differs, hour
 
@@ -28,6 +30,8 @@ _SENTENCES: dict[str, tuple[str, str]] = {
     "made": ("Attempt {number} of {count}. Before: {attempts}.", "Intento {number} de {count}. Antes: {attempts}."),
     "not_again": ("No further attempt: {attempts}.", "No hubo más intentos: {attempts}."),
 }
+
+_say = partial(say_from, _SENTENCES)
 
 
 def scheduled(record: CallRecord, reader: Reader, *, is_duplicate: bool = False) -> str:
@@ -95,7 +99,3 @@ def _earlier(record: CallRecord, reader: Reader) -> str:
     return "; ".join(
         f"{_say(status, spanish)} {day_and_hour(at, reader.now, spanish=spanish, number=number)}" for status, at in ends
     )
-
-
-def _say(key: str, spanish: bool, **values: object) -> str:
-    return _SENTENCES[key][spanish].format(**values).replace(" m..", " m.")  # of "p. m." before a period
