@@ -13,6 +13,7 @@ import anyio
 import click
 
 from kallyai_mcp.api.models import Submission
+from kallyai_mcp.background import beside
 from kallyai_mcp.calls.agreed import place_agreed
 from kallyai_mcp.calls.policy import Consent
 from kallyai_mcp.calls.records import CallRecord
@@ -198,25 +199,21 @@ async def follow(record: CallRecord, app_context: AppContext) -> CallRecord:
         return record
     words = Words()
     calling = words.say("calling_now", callee=callee(call_answer(CallView.of_record(record), app_context.now()), words))
-    ended = False
+
+    async def count() -> None:
+        while True:
+            await anyio.sleep(1)
+            live.update(f"{calling}  {duration(record.elapsed(app_context.now()))}")
+
+    followed = record
     try:
-        async with anyio.create_task_group() as tasks:
-            with LiveLine() as live:
-                live.show(calling)
-
-                async def count() -> None:
-                    while True:
-                        await anyio.sleep(1)
-                        live.update(f"{calling}  {duration(record.elapsed(app_context.now()))}")
-
-                tasks.start_soon(count)
-                followed = record
+        with LiveLine() as live:
+            live.show(calling)
+            async with beside(count):
                 while followed.is_active:
                     followed = await app_context.calls.wait(followed, _LOOK_SECONDS)
-                ended = True
-                tasks.cancel_scope.cancel()
     finally:
-        if not ended:
+        if followed.is_active:
             with anyio.CancelScope(shield=True):
                 if await app_context.calls.cancel(record.tracking_id):
                     say(words.say("canceled_now"), err=True)

@@ -8,6 +8,7 @@ from typing import Any
 
 import anyio
 
+from kallyai_mcp.background import beside
 from kallyai_mcp.cli.call_view import TerminalReader, outcome_lines, transcript_lines
 from kallyai_mcp.cli.console import LiveLine, say, styled, wrapped
 from kallyai_mcp.cli.demo_words import sentence
@@ -249,11 +250,8 @@ async def _shown_while(work: Awaitable[dict[str, Any]], text: str) -> dict[str, 
 
     with LiveLine(err=False) as live:
         live.show(f"   {text}")
-        async with anyio.create_task_group() as tasks:
-            tasks.start_soon(count)
-            result = await work
-            tasks.cancel_scope.cancel()
-    return result
+        async with beside(count):
+            return await work
 
 
 def _test_number(name: str) -> str:

@@ -84,11 +84,12 @@ def install(key: str, *, name: str, sandbox: bool, only_print: bool, path: Path 
     _check(name)
     if sandbox:
         need_sandbox()
-    client, file = _open(key, path)
+    file = ClientFile(CLIENTS[key], Machine.this(), path)
+    client = file.client
     *tables, _ = file.place_of(name)
     entry = client.entry(name, *server_command(sandbox=sandbox), is_inner=tables[-1] == client.inner_table)
     if only_print:
-        say(_document(client, (*tables, name), entry))
+        say(FORMATS[client.format].put("", (*tables, name), entry).rstrip("\n"))
         say_localized(
             f"It goes into {file.path}; nothing was written.",
             f"Va en {file.path}; no se escribió nada.",
@@ -142,7 +143,8 @@ def uninstall(key: str, *, name: str, path: Path | None = None) -> None:
         click.ClickException: Nothing was changed; the message says why.
     """
     _check(name)
-    client, file = _open(key, path)
+    file = ClientFile(CLIENTS[key], Machine.this(), path)
+    client = file.client
     try:
         change = file.uninstall(name)
     except HasCommentsError as error:
@@ -169,11 +171,6 @@ def _backup(change: Change) -> str:
     return localized(f"The file as it was: {change.backup}.", f"El archivo como estaba: {change.backup}.")
 
 
-def _open(key: str, path: Path | None) -> tuple[Client, ClientFile]:
-    client = CLIENTS[key]
-    return client, ClientFile(client, Machine.this(), path)
-
-
 def _check(name: str) -> None:
     # What every client accepts as a name; Claude Code is the strictest.
     if not re.fullmatch("[A-Za-z0-9_-]{1,64}", name):
@@ -184,12 +181,6 @@ def _check(name: str) -> None:
             ),
             param_hint="--name",
         )
-
-
-def _document(client: Client, place: tuple[str, ...], entry: dict[str, object]) -> str:
-    """A file with nothing but the entry."""
-    text: str = FORMATS[client.format].put("", place, entry)
-    return text.rstrip("\n")
 
 
 def _name_settings(client: Client) -> None:

@@ -14,6 +14,7 @@ import anyio
 import click
 from starlette.applications import Starlette
 
+from kallyai_mcp.background import beside
 from kallyai_mcp.cli.app_context import open_app_context
 from kallyai_mcp.cli.connection import Connection
 from kallyai_mcp.cli.embedded_sandbox import create_sandbox
@@ -205,10 +206,8 @@ class _SharedAppContext:
     @asynccontextmanager
     async def open(self) -> AsyncIterator[None]:
         opening = open_app_context(self._connection, links=self._links, webhooks=self._webhooks)
-        async with opening as self._app_context, anyio.create_task_group() as tasks:
-            tasks.start_soon(self._webhooks.run)
+        async with opening as self._app_context, beside(self._webhooks.run):
             yield
-            tasks.cancel_scope.cancel()
 
     @asynccontextmanager
     async def get(self) -> AsyncIterator[AppContext]:

@@ -11,6 +11,8 @@ from typing import Any, TypeVar
 import anyio
 from mcp.server.mcpserver import Context
 
+from kallyai_mcp.background import beside
+
 EVERY = 3.0
 """Seconds between two messages: the shortest time-out of a client that is known is 5."""
 
@@ -39,20 +41,11 @@ async def with_progress(work: Callable[[], Awaitable[_Result]], ctx: Context[Any
         return await work()
     now = _Now()
     token = _now.set(now)
-    failure: Exception | None = None
     try:
-        async with anyio.create_task_group() as tasks:
-            tasks.start_soon(_report, now, ctx, at_once)
-            try:
-                result = await work()
-            except Exception as error:  # noqa: BLE001 - raised below as it is; a task group would wrap it
-                failure = error
-            tasks.cancel_scope.cancel()
+        async with beside(_report, now, ctx, at_once):
+            return await work()
     finally:
         _now.reset(token)
-    if failure is not None:
-        raise failure
-    return result
 
 
 async def _report(now: _Now, ctx: Context[Any, Any], at_once: bool) -> None:

@@ -13,7 +13,6 @@ from typing import Any
 
 import anyio
 from anyio.abc import TaskGroup
-from mcp import MCPError
 from mcp.server.context import CallNext, HandlerResult, ServerRequestContext
 from mcp.server.subscriptions import InMemorySubscriptionBus, ResourceUpdated, ServerEvent
 from mcp.types import (
@@ -28,6 +27,7 @@ from mcp.types.version import MODERN_PROTOCOL_VERSIONS
 from pydantic import ValidationError
 from typing_extensions import override
 
+from kallyai_mcp.background import beside
 from kallyai_mcp.tools.context import AppContext
 from kallyai_mcp.tools.resource_watch import MAX_URIS, ResourceWatch, too_many_uris
 from kallyai_mcp.tools.user_language import LocalizedError
@@ -100,22 +100,12 @@ class Subscriptions(InMemorySubscriptionBus):
             for listener in listeners:
                 listener(ResourceUpdated(uri=uri))
 
-        error: MCPError | None = None
-        result: HandlerResult = None
         token = self._request_listeners.set(listeners)
         try:
-            async with anyio.create_task_group() as tasks:
-                tasks.start_soon(watch.run, notify)
-                try:
-                    result = await call_next(ctx)
-                except MCPError as raised:  # raised again below, since the task group would wrap it
-                    error = raised
-                tasks.cancel_scope.cancel()
+            async with beside(watch.run, notify):
+                return await call_next(ctx)
         finally:
             self._request_listeners.reset(token)
-        if error is not None:
-            raise error
-        return result
 
     async def subscribe_resource(
         self, ctx: ServerRequestContext[SubscribedContext, Any], params: SubscribeRequestParams

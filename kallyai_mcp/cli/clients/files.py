@@ -31,12 +31,10 @@ class Change:
     """What was done to a file.
 
     Attributes:
-        path: The file, as the client names it.
         changed: Whether it was written.
         backup: A copy of the file as it was before; None when there was no file or it was not changed.
     """
 
-    path: Path
     changed: bool
     backup: Path | None = None
 
@@ -102,7 +100,7 @@ class ClientFile:
         """
         before, wanted = self.servers().get(name), self.merged(name, entry)
         if before == wanted:
-            return Change(self.path, changed=False)
+            return Change(changed=False)
         text = self._editable_text()
         path = self.place_of(name)
         with self._errors_name_the_file():
@@ -120,7 +118,7 @@ class ClientFile:
             ClientFileError: The file can't be read or written; nothing was changed.
         """
         if name not in self.servers():
-            return Change(self.path, changed=False)
+            return Change(changed=False)
         text = self._editable_text()
         path = self.place_of(name)
         with self._errors_name_the_file():
@@ -200,7 +198,7 @@ class ClientFile:
     def _write(self, new: str) -> Change:
         old, has_mark = self._text()
         if new == old:
-            return Change(self.path, changed=False)
+            return Change(changed=False)
         target = self._target()
         backup = None
         with self._errors_name_the_file():
@@ -236,7 +234,7 @@ class ClientFile:
                     "la terminal vienen de Microsoft Store. No se cambió nada. Ejecútalo en una terminal que abras "
                     "desde el menú Inicio, con Python de python.org o uv.",
                 )
-        return Change(self.path, changed=True, backup=backup)
+        return Change(changed=True, backup=backup)
 
     def _create_folder(self, folder: Path) -> None:
         if not self._may_create_folder:
