@@ -128,7 +128,6 @@ class KallyAI:
         session_id: str | None = None,
         idempotency_key: str | None = None,
         before_send: Callable[[], Awaitable[None]] | None = None,
-        connecting: Callable[[], None] | None = None,
         before_write: Callable[[], None] | None = None,
     ) -> Call:
         """Places a phone call and waits until it has ended: minutes, at most `Timeouts.call`.
@@ -140,9 +139,8 @@ class KallyAI:
             idempotency_key: A UUID. The service places one call per key.
             before_send: Called when the request has its token and is about to leave, each time that it does; nothing is
                 sent if it raises.
-            connecting: Called after that, where the request is not written before `before_write` has been called.
-            before_write: Called when there is a connection and the next step writes the request; nothing is
-                sent if it raises. To connect may take long, and the machine may be suspended meanwhile.
+            before_write: Called after that, when there is a connection and the next step writes the request; nothing
+                is sent if it raises. To connect may take long, and the machine may be suspended meanwhile.
 
         Returns:
             The call. `is_final` says whether it has an outcome.
@@ -157,7 +155,7 @@ class KallyAI:
         request = self._request(
             "POST", "/v1/calls", json=body.as_json(), headers=headers, timeouts=self._timeouts.for_calls()
         )
-        request.extensions |= {"before_send": before_send, "connecting": connecting, "before_write": before_write}
+        request.extensions |= {"before_send": before_send, "before_write": before_write}
         return read_call(await self._send_signed(request), number=submission.respondent_phone)
 
     async def list_calls(self, limit: int = 50, offset: int = 0) -> CallList:

@@ -32,8 +32,8 @@ class Http11Transport(httpx.AsyncBaseTransport):
     After `httpx.ConnectError`, `ConnectTimeout`, `ProxyError`, `LocalProtocolError`, and `UnsupportedProtocol`, nothing
     was sent. After every other `httpx.TransportError`, the request may have been sent.
 
-    Of the extensions of a request, `connecting` is called first, and `before_write` when there is a connection, just
-    before the request is written. What they raise is raised, and nothing is written.
+    The extension `before_write` of a request is called when there is a connection, just before the request is written.
+    What it raises is raised, and nothing is written.
 
     Args:
         tls: For https.
@@ -53,8 +53,6 @@ class Http11Transport(httpx.AsyncBaseTransport):
 
     @override
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        if (connecting := request.extensions.get("connecting")) is not None:
-            connecting()
         body = await request.aread()
         may_repeat = is_get = request.method == "GET"
         while True:

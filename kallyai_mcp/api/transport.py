@@ -181,7 +181,14 @@ def in_process(app: ASGIApp) -> httpx.AsyncBaseTransport:
             if not is_complete:
                 raise httpx.RemoteProtocolError("the API in this process sent no complete response")
 
-    return httpx.ASGITransport(app_as_server)
+    return _InProcess(app_as_server)
+
+
+class _InProcess(httpx.ASGITransport):
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        if (before_write := request.extensions.get("before_write")) is not None:
+            before_write()
+        return await super().handle_async_request(request)
 
 
 def over_network(base_url: httpx.URL) -> httpx.AsyncBaseTransport:

@@ -9,10 +9,7 @@
 4. The same key is sent again only within a second of the first send. After that, the worker only looks.
 """
 
-from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
-from functools import partial
 
 import anyio
 
@@ -39,72 +36,84 @@ _LAST_WRITE = 2.0
 
 
 class CallSender:
-    """Sends requests for calls, and hands each call over to the settler when it was answered or lost."""
+    """Sends the request for one call, and hands the call over to the settler when it was answered or lost.
+
+    Args:
+        record: The call.
+        since_reserved: Began just before it was reserved.
+    """
 
     def __init__(
         self,
-        service: ServiceAccess,
-        ledger: Callable[[], Ledger],
-        settler: CallSettler,
+        record: CallRecord,
+        since_reserved: Stopwatch,
         *,
+        service: ServiceAccess,
+        ledger: Ledger,
+        settler: CallSettler,
         timing: Timing,
         clock: Clock,
     ) -> None:
+        self._record = record
+        self._since_reserved = since_reserved
         self._service = service
         self._ledger = ledger
         self._settler = settler
         self._timing = timing
         self._clock = clock
-        self._retries = Retries(clock, timing)
+        self._since_sent: Stopwatch | None = None
+        """Began when the request left; the first time, once a response was lost."""
+        self._lost: KallyAIError | None = None
+        """How the first response was lost."""
+        self._may_have_left = False
+        """The request was written, and no answer has proven yet that no call was placed."""
 
-    async def place(self, record: CallRecord, *, since_reserved: Stopwatch) -> None:
-        """Place the call of a new record, and bring it to its end; `since_reserved` began before it was reserved."""
-        request = _Request(record, since_reserved)
+    async def place(self) -> None:
+        """Place the call, and bring it to its end."""
         try:
-            await self._place(request)
+            await self._place()
         except anyio.get_cancelled_exc_class():
             # The server ends. The next one would have to look for a call that can't be there.
-            if not request.may_have_left:
+            if not self._may_have_left:
                 with anyio.CancelScope(shield=True), anyio.move_on_after(_LAST_WRITE), suppress(LedgerUnavailableError):
-                    await self._ledger().mark_not_sent(request.record)
+                    await self._ledger.mark_not_sent(self._record)
             raise
 
-    async def _place(self, request: "_Request") -> None:
-        record = request.record
-        pauses = self._retries.pauses(self._timing.pause)
-        is_due = record.schedule.not_before is not None
+    async def _place(self) -> None:
+        pauses = Retries(self._clock, self._timing).pauses(self._timing.pause)
+        is_due = self._record.schedule.not_before is not None
         most = self._timing.connect_tries_when_due if is_due else self._timing.connect_tries
         tries = 0
         while True:
-            answer = await self._send(request)
+            answer = await self._send()
             if isinstance(answer, Call):
-                if await self._settler.take_answer(request.record, answer):
+                if await self._settler.take_answer(self._record, answer):
                     return
                 answer = UnreadableResponseError("KallyAI answered with an earlier call.")
-            if request.lost is None and proves_no_call(answer) and not self._may_be_placed(request):
-                request.may_have_left = False
+            if self._lost is None and proves_no_call(answer) and not self._may_be_placed():
+                self._may_have_left = False
                 tries += 1
                 pause = answer.retry_after if answer.retry_after is not None else next(pauses)
                 again = isinstance(answer, NotConnectedError | RateLimitedError) and tries < most
                 if not again or pause > self._timing.longest_pause:
-                    await self._settler.finish(request.record, CallState.REFUSED, error=answer)
+                    await self._settler.finish(self._record, CallState.REFUSED, error=answer)
                     return
                 await self._clock.sleep(pause)
                 continue
             # Once a response was lost, a refusal of a later request says nothing about the first one.
-            request.lost = request.lost or answer
-            request.record = await self._settler.mark_response_lost(request.record, request.since_sent)
+            self._lost = self._lost or answer
+            self._record = await self._settler.mark_response_lost(self._record, self._since_sent)
             await self._clock.sleep(self._timing.first_look)
             with suppress(KallyAIError):
-                if await self._settler.look(request.record):
+                if await self._settler.look(self._record):
                     return
-            if not self._may_be_sent_again(request):
-                await self._settler.search(request.record, request.lost, self._timing.search)
+            if not self._may_be_sent_again():
+                await self._settler.search(self._record, self._lost, self._timing.search)
                 return
 
-    async def _send(self, request: "_Request") -> Call | KallyAIError:
+    async def _send(self) -> Call | KallyAIError:
         """Send the request once."""
-        record = request.record
+        record = self._record
         try:
             async with self._service.api() as api:
                 return await api.create_call(
@@ -112,39 +121,33 @@ class CallSender:
                     timezone=record.timezone,
                     session_id=record.session_id,
                     idempotency_key=record.idempotency_key,
-                    before_send=partial(self._check, request),
-                    connecting=partial(self._connect, request),
-                    before_write=partial(self._before_write, request),
+                    before_send=self._check,
+                    before_write=self._before_write,
                 )
         except KallyAIError as error:
             return error
 
-    async def _check(self, request: "_Request") -> None:
+    async def _check(self) -> None:
         """Write down that the request leaves; it has its token by now.
 
         Raises:
             KallyAIError: It must not leave.
         """
-        if request.lost is None and self._may_be_placed(request):
+        if self._lost is None and self._may_be_placed():
             # It is signed anew after a 401.
             raise ResponseLostError("KallyAI refused the token so late that it may have acted on the request.")
-        request.record = await self._ledger().mark_sent(request.record, service_time=self._service.service_time)
-        await self._service.check_account(request.record.account)
-        self._check_time(request)
-        request.may_have_left = True
-        if request.lost is None:
-            request.since_sent = Stopwatch(self._clock)
+        self._record = await self._ledger.mark_sent(self._record, service_time=self._service.service_time)
+        await self._service.check_account(self._record.account)
+        self._check_time()
+        if self._lost is None:
+            self._since_sent = Stopwatch(self._clock)
 
-    def _connect(self, request: "_Request") -> None:
-        """Note that the request is not written before `_before_write` is called."""
-        request.may_have_left = request.lost is not None
-
-    def _before_write(self, request: "_Request") -> None:
+    def _before_write(self) -> None:
         """Look at the time once more when there is a connection; raises `KallyAIError` when it is too late."""
-        self._check_time(request)
-        request.may_have_left = True
+        self._check_time()
+        self._may_have_left = True
 
-    def _check_time(self, request: "_Request") -> None:
+    def _check_time(self) -> None:
         """Look whether there is still time for the request to leave.
 
         After everything that may have taken long or during which the machine may have been suspended: the look into the
@@ -153,41 +156,21 @@ class CallSender:
         Raises:
             KallyAIError: It is too late.
         """
-        if request.since_reserved.elapsed() > self._seconds_to_send(request.record):
+        if self._since_reserved.elapsed() > self._seconds_to_send():
             raise KallyAIError("The request could not leave in time, so it was not sent.", code="too_late")
-        if request.lost is not None and not self._may_be_sent_again(request):
+        if self._lost is not None and not self._may_be_sent_again():
             raise KallyAIError("The same request may not be sent so much later.", code="too_late")
 
-    def _seconds_to_send(self, record: CallRecord) -> float:
-        """How long after it was reserved the request of a call may leave."""
-        place_by = record.schedule.place_by
-        left = (place_by - record.placed_at).total_seconds() if place_by is not None else self._timing.send_within
-        return min(left, self._timing.send_within)
+    def _seconds_to_send(self) -> float:
+        """How long after it was reserved the request may leave."""
+        place_by, within = self._record.schedule.place_by, self._timing.send_within
+        left = (place_by - self._record.placed_at).total_seconds() if place_by is not None else within
+        return min(left, within)
 
-    def _may_be_placed(self, request: "_Request") -> bool:
+    def _may_be_placed(self) -> bool:
         """Whether a refusal says too late that no call was placed."""
-        since_sent = request.since_sent if request.may_have_left else None
+        since_sent = self._since_sent if self._may_have_left else None
         return since_sent is not None and since_sent.elapsed() > self._timing.refuse_within
 
-    def _may_be_sent_again(self, request: "_Request") -> bool:
-        return request.since_sent is not None and request.since_sent.elapsed() < self._timing.resend_within
-
-
-@dataclass
-class _Request:
-    """The request for one call, which may be sent more than once.
-
-    Attributes:
-        record: The call.
-        since_reserved: Began just before the call was reserved.
-        since_sent: Began when the request left; the first time, once a response was lost.
-        lost: How the first response was lost.
-        may_have_left: The request may have left. Not before it was written down that it leaves, nor while the client
-            connects, nor after an answer that proves that no call was placed.
-    """
-
-    record: CallRecord
-    since_reserved: Stopwatch
-    since_sent: Stopwatch | None = None
-    lost: KallyAIError | None = None
-    may_have_left: bool = False
+    def _may_be_sent_again(self) -> bool:
+        return self._since_sent is not None and self._since_sent.elapsed() < self._timing.resend_within

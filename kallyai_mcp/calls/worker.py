@@ -69,7 +69,6 @@ class CallWorker:
         self.places_due = places_due
         self._retries = Retries(clock, timing)
         self._settler = CallSettler(self._service, lambda: self.ledger, timing=timing, clock=clock)
-        self._sender = CallSender(self._service, lambda: self.ledger, self._settler, timing=timing, clock=clock)
         self.look_again = self._settler.look_again
         self.calendar_of = self._settler.calendar_of
         self._name: str | None = None
@@ -188,7 +187,16 @@ class CallWorker:
 
     def send(self, record: CallRecord, since_reserved: Stopwatch) -> None:
         """Place a call that this worker has reserved, and run it to its end; `since_reserved` began before that."""
-        self._start(record, partial(self._sender.place, since_reserved=since_reserved))
+        sender = CallSender(
+            record,
+            since_reserved,
+            service=self._service,
+            ledger=self.ledger,
+            settler=self._settler,
+            timing=self.timing,
+            clock=self.clock,
+        )
+        self._start(record, sender.place)
 
     def in_background(self, work: Callable[[], Awaitable[None]]) -> None:
         """Do `work` in the server's task group; an error of it is logged, and ends nothing else.
@@ -199,16 +207,16 @@ class CallWorker:
         if not self._is_over:
             self._tasks.start_soon(run_logged, work)
 
-    def _start(self, record: CallRecord, work: Callable[[CallRecord], Awaitable[None]]) -> None:
+    def _start(self, record: CallRecord, work: Callable[[], Awaitable[None]]) -> None:
         if not self._is_over:
             ended = anyio.Event()
             self._running[record.tracking_id] = (record, ended)
             self._tasks.start_soon(self._run, record, work, ended)
 
-    async def _run(self, record: CallRecord, work: Callable[[CallRecord], Awaitable[None]], ended: anyio.Event) -> None:
+    async def _run(self, record: CallRecord, work: Callable[[], Awaitable[None]], ended: anyio.Event) -> None:
         try:
             with call_in_progress():
-                await work(record)
+                await work()
         except Exception as error:  # noqa: BLE001 - a record must not stay behind, and one call must not end all others
             _log.exception("A call could not be run to its end")
             problem = KallyAIError(f"An error of kallyai-mcp itself: {type(error).__name__}", code="internal_error")
@@ -269,7 +277,7 @@ class CallWorker:
         async with self._taking_over:  # two at once would both start what the ledger gives to both
             for record in await self.ledger.take_over(account, worker, self._known()):
                 if record.tracking_id not in self._known():
-                    self._start(record, self._settler.settle)
+                    self._start(record, partial(self._settler.settle, record))
             await self.lists.take_over(account, worker)
 
     def _known(self) -> set[str]:

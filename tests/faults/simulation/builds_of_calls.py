@@ -121,9 +121,7 @@ CALLS: tuple[Broken, ...] = (
         (
             Patch(
                 "kallyai_mcp.calls.sender",
-                "            await self._service.check_account(request.record.account)\n".replace(
-                    "            ", "        ", 1
-                ),
+                "        await self._service.check_account(self._record.account)\n",
                 "",
             ),
         ),
@@ -354,7 +352,7 @@ CALLS: tuple[Broken, ...] = (
         (
             Patch(
                 "kallyai_mcp.calls.sender",
-                "if request.since_reserved.elapsed() > self._seconds_to_send(request.record):",
+                "if self._since_reserved.elapsed() > self._seconds_to_send():",
                 "if False:",
             ),
             Patch(f"{_LEDGER}.progress", "oldest=now - within,", "oldest=0,"),

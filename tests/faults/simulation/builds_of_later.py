@@ -14,7 +14,7 @@ _IN_LONDON = "+442079460123"
 
 _SENT_AT_ANY_TIME = (
     Patch(f"{_LEDGER}.progress", "AND COALESCE(not_before, :now) <= :now AND COALESCE(place_by, :now) >= :now ", ""),
-    Patch(f"{_CALLS}.sender", "return min(left, self._timing.send_within)", "return self._timing.send_within"),
+    Patch(f"{_CALLS}.sender", "return min(left, within)", "return within"),
 )
 _NOBODY_RUNS = (Event(100, "is killed"), Event(100, "is killed", process=1))
 
@@ -244,7 +244,7 @@ LISTS = tuple(
                 (Ask(0, waits=False),),
                 (Event(20, "someone else signs in"), Event(300, "someone else signs in")),
             ),
-            (Patch(f"{_CALLS}.sender", "        await self._service.check_account(request.record.account)\n", ""),),
+            (Patch(f"{_CALLS}.sender", "        await self._service.check_account(self._record.account)\n", ""),),
         ),
     )
 )
