@@ -16,7 +16,7 @@ ALLOWED = {
     "cli": {"transports", "server", "tools", "cards.texts", "calls", "api", "auth", "sandbox", "settings", "logs",
             "telemetry"},
     "transports": {"server", "tools", "settings"},
-    "server": {"tools", "cards", "calls", "api.errors", "settings", "logs"},
+    "server": {"tools", "cards", "calls", "api.call_ids", "api.errors", "settings", "logs"},
     "cards": set(),
     "tools": {"calls", "api.models", "api.call_ids", "api.errors", "settings", "logs"},
     "calls": {"api.models", "api.errors", "settings", "telemetry"},

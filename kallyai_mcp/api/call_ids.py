@@ -1,22 +1,31 @@
 """What an id of a call looks like."""
 
 import re
+from typing import Final
 
-from kallyai_mcp.api.errors import NotFoundError
+from kallyai_mcp.api.errors import UnusableCallIdError
 
-_CALL_ID = re.compile(r"(?!\.{1,2}\Z)[A-Za-z0-9._~-]{1,200}")
-"""Characters that stand for themselves in a URL (RFC 3986, section 2.3); `.` and `..` would name another path.
+CALL_ID: Final = r"[A-Za-z0-9._~:=@+,-]{1,500}"
+"""Characters that stand for themselves in the path of a URL (RFC 3986, section 3.3).
 
 A service that decodes `%2F` would take `ID%2Ftranscript` for the transcript of a call, which needs another scope.
 """
 
+_CALL_ID = re.compile(rf"(?!\.{{1,2}}\Z){CALL_ID}")
+"""`.` and `..` would name another path."""
+
+
+def is_usable(id_: str) -> bool:
+    """Whether KallyAI can be asked about a call by this id; the reference's are UUIDs."""
+    return _CALL_ID.fullmatch(id_) is not None
+
 
 def check_call_id(id_: str) -> str:
-    """`id_`, a `call_id` or `tracking_id`; the reference's are UUIDs.
+    """`id_`, a `call_id` or `tracking_id`.
 
     Raises:
-        NotFoundError: No call has such an id.
+        UnusableCallIdError: KallyAI can't be asked about it.
     """
-    if not _CALL_ID.fullmatch(id_):
-        raise NotFoundError("There is no call of such an id", code="call_not_found")
+    if not is_usable(id_):
+        raise UnusableCallIdError("That id can't be sent to KallyAI, because of its characters or its length")
     return id_

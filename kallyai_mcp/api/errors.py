@@ -18,6 +18,7 @@
     - CountryRefusedError      country_restriction, unsupported_country
     - ContentRefusedError      safety_violation, scheduling_violation, consent_denied, unsupported_language
     - NotFoundError            404: call_not_found, transcript_not_found, recording_not_found
+        - UnusableCallIdError  an id that can't be sent
     - RateLimitedError         429
     - UnavailableError         5xx
 
@@ -236,6 +237,12 @@ class NotFoundError(ServiceError):
     """The call, transcript, recording, or endpoint does not exist (404)."""
 
     default_code = "not_found"
+
+
+class UnusableCallIdError(NotFoundError):
+    """KallyAI was not asked about a call: its id can't be sent."""
+
+    default_code = "call_id_not_usable"
 
 
 class RateLimitedError(ServiceError):

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
 
-from kallyai_mcp.api.errors import KallyAIError, NotFoundError, ResponseLostError
+from kallyai_mcp.api.errors import KallyAIError, NotFoundError, ResponseLostError, UnusableCallIdError
 from kallyai_mcp.api.models import Call
 from kallyai_mcp.calls.appointment import Calendar, read_appointment
 from kallyai_mcp.calls.call_search import SendTime, find_call
@@ -163,6 +163,8 @@ class CallSettler:
                 async with self._service.api_of(account) as api:
                     file = await api.get_calendar(call.call_id)
                 return Calendar(read_appointment(file))
+            except UnusableCallIdError:
+                _log.info("the calendar file of a call can't be asked for: its id can't be sent")
             except NotFoundError:
                 return Calendar()
             except KallyAIError as error:

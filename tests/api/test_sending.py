@@ -136,9 +136,9 @@ async def test_refresh_code_posts_the_form_of_the_reference() -> None:
 
 @pytest.mark.parametrize(
     "call_id",
-    ["", ".", "..", "c/transcript", "c%2Ftranscript", "a?b", "a#b", "50% off", "\u00f1", "a\n", "\ud83d", "a" * 201],
+    ["", ".", "..", "c/transcript", "c%2Ftranscript", "a?b", "a#b", "50% off", "\u00f1", "a\n", "\ud83d", "a" * 501],
 )
-async def test_an_id_that_no_call_has_is_not_found_without_a_request(call_id: str) -> None:
+async def test_an_id_that_can_not_be_sent_is_not_found_without_a_request(call_id: str) -> None:
     async with client_and_server() as (client, server):
         with pytest.raises(NotFoundError) as caught:
             await client.get_call(call_id)
@@ -146,7 +146,7 @@ async def test_an_id_that_no_call_has_is_not_found_without_a_request(call_id: st
             await client.get_transcript(call_id)
         with pytest.raises(NotFoundError):
             await client.get_calendar(call_id)
-    assert caught.value.code == "call_not_found"
+    assert caught.value.code == "call_id_not_usable"
     assert server.connections == 0
 
 

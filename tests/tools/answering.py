@@ -60,8 +60,8 @@ class Answering:
         return 404, {}
 
     def _place(self, submission: dict[str, Any]) -> dict[str, Any]:
-        id_ = str(uuid.uuid4())
         said = self._of(self.calls, submission["respondent_phone"], {})
+        id_ = said.get("call_id") or str(uuid.uuid4())
         self._placed[id_] = {"call_id": id_, "submission": submission, "duration_seconds": 60, **said}
         return self._placed[id_]
 

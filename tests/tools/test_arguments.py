@@ -228,7 +228,7 @@ async def test_an_overlong_call_id_is_refused_without_a_request(agent: Agent, to
     answer = await agent.use(tool, call_id="\N{PILE OF POO}" * 250_000)
 
     assert answer.is_error
-    assert answer.text.startswith("KallyAI knows no call by that id (call_not_found).")
+    assert answer.text.startswith("That id can't be sent to KallyAI, because of its characters or its length (")
 
 
 async def test_an_unknown_argument_is_named_in_a_readable_line(agent: Agent) -> None:

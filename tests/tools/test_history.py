@@ -258,7 +258,7 @@ async def test_a_call_that_somebody_else_placed_can_be_seen_in_progress(
 @pytest.mark.parametrize(
     "form", ["{}/transcript", "{}%2Ftranscript", "../../v1/users/me/statistics", "{}?c=d#e", ".", "é\n"]
 )
-async def test_an_id_that_no_call_has_asks_kallyai_nothing(agent: Agent, app: SandboxApp, form: str) -> None:
+async def test_an_id_that_can_not_be_sent_asks_kallyai_nothing(agent: Agent, app: SandboxApp, form: str) -> None:
     made = await agent.use("make_call", BISTRO)
     fault = Fault(kind="unavailable_before", times=50, method="GET", path="/v1")
     app.state.sandbox.faults.replace(FaultPlan(faults=[fault]))
@@ -266,4 +266,4 @@ async def test_an_id_that_no_call_has_asks_kallyai_nothing(agent: Agent, app: Sa
         answer = await agent.use(tool, call_id=form.format(made.data["call_id"]))
 
         assert answer.is_error
-        assert answer.text.startswith("KallyAI knows no call by that id (call_not_found)")
+        assert answer.text.startswith("That id can't be sent to KallyAI, because of its characters or its length (")

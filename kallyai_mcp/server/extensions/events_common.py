@@ -9,6 +9,7 @@ from mcp.server.context import ServerRequestContext
 from mcp.types import INVALID_PARAMS, RequestParams
 from pydantic import BaseModel, Field
 
+from kallyai_mcp.api.call_ids import CALL_ID
 from kallyai_mcp.calls.events import ENDED, NEEDS_DECISION, NOT_FOUND, Event
 from kallyai_mcp.common_types import SIGN_IN_CLAIM
 from kallyai_mcp.tools.context import AppContext
@@ -65,7 +66,7 @@ Context = ServerRequestContext[AppContext, Any]
 class EventArguments(BaseModel, defer_build=True, extra="forbid"):
     """The arguments of a subscription."""
 
-    call_id: str | None = Field(None, pattern=r"^[A-Za-z0-9._~-]{1,200}$")  # it is kept with a subscription
+    call_id: str | None = Field(None, pattern=f"^{CALL_ID}$")  # it is kept with a subscription
 
 
 class SubscriptionParams(RequestParams, defer_build=True):

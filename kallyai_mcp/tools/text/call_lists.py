@@ -13,7 +13,7 @@ from kallyai_mcp.tools.text.calls import booked_time, party_of
 from kallyai_mcp.tools.text.canceling import list_canceled
 from kallyai_mcp.tools.text.errors import forbidden
 from kallyai_mcp.tools.text.listing import not_looked_up, reason, state_in_words
-from kallyai_mcp.tools.text.plain import quoted, say_from, sentence, word, zone_of
+from kallyai_mcp.tools.text.plain import call_id, quoted, say_from, sentence, word, zone_of
 from kallyai_mcp.tools.text.reader import Reader
 from kallyai_mcp.tools.text.times import when
 
@@ -171,7 +171,7 @@ def listed(lists: Sequence[CallList], reader: Reader) -> list[str]:
         lines.append(f"{at}  call_around: {state}  {word(found.list_id)}")
         for position, record in enumerate(found.records, 1):
             words, id_ = state_in_words(CallView.of_record(record), spanish), record.call_id or record.tracking_id
-            lines.append(f"  {position}. {party_of(record.submission).in_row()}  {words}  {word(id_)}")
+            lines.append(f"  {position}. {party_of(record.submission).in_row()}  {words}  {call_id(id_)}")
         if found.not_called:
             parties = "; ".join(party_of(submission).in_row() for submission in found.not_called)
             key = "not_called_yet" if found.why is None else "not_called"
@@ -207,7 +207,7 @@ def _row(record: CallRecord, reader: Reader) -> str:
     if record.state is CallState.REFUSED and record.error is not None:
         why = word(record.error.code)
     facts = ", ".join(filter(None, (state_in_words(view, spanish), why, booked_time(view, reader))))
-    return f"{party_of(record.submission)}: {facts}.{said} {word(record.call_id or record.tracking_id)}"
+    return f"{party_of(record.submission)}: {facts}.{said} {call_id(record.call_id or record.tracking_id)}"
 
 
 def _key(found: CallList, why: Why, *, is_other_time: bool) -> str:

@@ -34,6 +34,14 @@ _SENTENCES: dict[str, tuple[str, str]] = {
         "Whether an appointment was made is not known: KallyAI did not answer that. get_call asks again.",
         "No se sabe si se acordó una cita: KallyAI no respondió a eso. get_call vuelve a preguntar.",
     ),
+    "calendar_not_asked": (
+        "Whether an appointment was made is not known.",
+        "No se sabe si se acordó una cita.",
+    ),
+    "id_not_usable": (
+        "it can't be sent to KallyAI, so there is no more to get by it",
+        "no se puede enviar a KallyAI, así que no se puede pedir nada más con él",
+    ),
     "no_answer": ("Not reached: no answer at {party}{after}.", "Sin contacto: no contestaron en {party}{after}."),
     "busy": ("Not reached: the line of {party} was busy.", "Sin contacto: la línea de {party} estaba ocupada."),
     "voicemail": ("Not reached: voicemail at {party}{after}.", "Sin contacto: buzón de voz de {party}{after}."),

@@ -5,6 +5,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import date, datetime
 
+from kallyai_mcp.api.call_ids import is_usable
 from kallyai_mcp.api.errors import ResponseLostError
 from kallyai_mcp.api.models import Call, Submission, SubmissionEcho
 from kallyai_mcp.calls.appointment import time_of_day
@@ -13,7 +14,7 @@ from kallyai_mcp.calls.outcome import Outcome
 from kallyai_mcp.calls.records import CallRecord
 from kallyai_mcp.tools.call_view import CallView
 from kallyai_mcp.tools.text.call_words import say
-from kallyai_mcp.tools.text.plain import ago, duration, named, one_line, quoted, sentence, word
+from kallyai_mcp.tools.text.plain import ago, call_id, duration, named, one_line, quoted, sentence
 from kallyai_mcp.tools.text.reader import Reader
 from kallyai_mcp.tools.text.times import day_and_hour, differs, hour, in_zone, the_hour, weekday
 
@@ -75,14 +76,16 @@ def outcome(view: CallView, call: Call, reader: Reader, *, few_left: str | None 
     lines += [said] if said else []
     if what := unconfirmed(view.submission, view.unconfirmed, reader.now, spanish=spanish):
         lines.append(say("unconfirmed", spanish, what=what))
+    can_ask = is_usable(call.call_id)
     if view.calendar is not None and not view.calendar.is_known:
-        lines.append(say("calendar_not_known", spanish))
+        lines.append(say("calendar_not_known" if can_ask else "calendar_not_asked", spanish))
     if call.next_steps:
         lines.append(say("suggests", spanish, said=quoted(sentence(call.next_steps, spanish=spanish))))
     lines += [say("few_left", spanish, left=few_left)] if few_left else []
     more = ["get_calendar_event"] if has_appointment else []
     more += [] if view.outcome in (Outcome.NOT_REACHED, Outcome.CANCELED) else ["get_transcript"]
-    lines.append("; ".join(filter(None, (f"call_id {word(call.call_id)}", ", ".join(more)))) + ".")
+    next_steps = ", ".join(more) if can_ask else say("id_not_usable", spanish)
+    lines.append("; ".join(filter(None, (f"call_id {call_id(call.call_id)}", next_steps))) + ".")
     return "\n".join(lines)
 
 

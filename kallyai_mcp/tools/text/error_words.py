@@ -151,6 +151,12 @@ EXPLANATIONS: dict[str, tuple[str, str, str, str]] = {
         "KallyAI no conoce ninguna llamada con ese identificador",
         "list_calls muestra los identificadores",
     ),
+    "call_id_not_usable": (
+        "that id can't be sent to KallyAI, because of its characters or its length",
+        "list_calls shows the ids, and what is known of each call",
+        "ese id no se puede enviar a KallyAI, por sus caracteres o su longitud",
+        "list_calls muestra los id y lo que se sabe de cada llamada",
+    ),
     "transcript_not_found": (
         "there is no transcript of that call",
         "get_call has its outcome",

@@ -8,7 +8,7 @@ from kallyai_mcp.calls.outcome import Outcome
 from kallyai_mcp.calls.records import CallState
 from kallyai_mcp.tools.call_view import CallView
 from kallyai_mcp.tools.text.calls import party_of, thing
-from kallyai_mcp.tools.text.plain import duration, quoted, say_from, word, zone_of
+from kallyai_mcp.tools.text.plain import call_id, duration, quoted, say_from, zone_of
 from kallyai_mcp.tools.text.reader import Reader
 from kallyai_mcp.tools.text.scheduled import due
 from kallyai_mcp.tools.text.times import day, hour, in_zone, when
@@ -131,7 +131,7 @@ def _row(view: CallView, reader: Reader, room: int) -> str:
     if record is not None and view.outcome in (None, Outcome.UNKNOWN) and call is None:
         id_ = record.tracking_id
     who = party_of(view.submission, spanish=spanish).in_row(24 if room == _WIDE else 16)
-    parts = (at, state_in_words(view, spanish), who, _detail(view, reader, room), word(id_))
+    parts = (at, state_in_words(view, spanish), who, _detail(view, reader, room), call_id(id_))
     return "  ".join(part for part in parts if part)
 
 

@@ -10,6 +10,8 @@ from datetime import UTC, tzinfo
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from kallyai_mcp.api.call_ids import is_usable
+
 _LINE_BREAKS = {"Cc", "Cs", "Zl", "Zp"}
 _INVISIBLE = {"Cf"}
 """Unicode's format characters, for example for the text direction: invisible, but they change how a text shows."""
@@ -95,6 +97,11 @@ def named(name: str, limit: int = 80) -> str:
 def word(text: str) -> str:
     """A code, an id, or another single word from outside; in quotation marks if it is more than that."""
     return text if _WORD.fullmatch(text) else quoted(text, 80)
+
+
+def call_id(text: str) -> str:
+    """An id of a call, in full, since the agent repeats it; one that can't be sent is quoted and cut."""
+    return text if is_usable(text) else quoted(text, 80)
 
 
 def link(url: str) -> str:
