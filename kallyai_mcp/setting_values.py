@@ -154,22 +154,47 @@ def _is_file(path: Path) -> bool:
         return False
 
 
-def numbers(text: str) -> tuple[str, ...]:
-    """Numbers and prefixes in E.164: another entry would match no number, and protect from nothing."""
-    return _listed(
-        text,
-        r"\+[0-9]{1,15}",
-        localized(
-            "is no number or prefix in E.164, such as +1415", "no es ningún número ni prefijo en E.164, como +1415"
-        ),
-    )
+def listed(pattern: str, english: str, spanish: str) -> Callable[[str], tuple[str, ...]]:
+    """A function that reads what stands between commas; the words are for an item that does not match `pattern`."""
+
+    def read(text: str) -> tuple[str, ...]:
+        items = tuple(item for item in (part.strip() for part in text.split(",")) if item)
+        if wrong := [item for item in items if not re.fullmatch(pattern, item)]:
+            raise invalid(f"{wrong[0]!r} {english}", f"{wrong[0]!r} {spanish}")
+        if not items:
+            raise invalid(f"{text!r} lists nothing", f"{text!r} no nombra nada")
+        return items
+
+    return read
+
+
+numbers = listed(
+    r"\+[0-9]{1,15}",
+    "is no number or prefix in E.164, such as +1415",
+    "no es ningún número ni prefijo en E.164, como +1415",
+)
+"""Numbers and prefixes in E.164: another entry would match no number, and protect from nothing."""
+
+hosts = listed(
+    _NAME + _PORT,
+    "is no host such as phone.example.com or phone.example.com:*",
+    "no es ningún host como phone.example.com o phone.example.com:*",
+)
+"""Values of the `Host` header."""
+
+origins = listed(
+    rf"[A-Za-z][A-Za-z0-9+.-]*://{_NAME}{_PORT}",
+    "is no origin of a web page such as https://app.example.com",
+    "no es ningún origen de una página web como https://app.example.com",
+)
+"""Values of the `Origin` header."""
 
 
 def networks(text: str) -> tuple[str, ...]:
     """IP addresses and networks."""
     import ipaddress  # late: few servers are behind a proxy
 
-    entries = _listed(text, ".+", localized("is no address", "no es ninguna dirección"))
+    entries = listed(".+", "is no address", "no es ninguna dirección")(text)
     for entry in entries:
         try:
             ipaddress.ip_network(entry)
@@ -179,30 +204,6 @@ def networks(text: str) -> tuple[str, ...]:
                 f"{entry!r} no es ninguna dirección ni red como 10.0.0.0/8",
             ) from None
     return entries
-
-
-def hosts(text: str) -> tuple[str, ...]:
-    """Values of the `Host` header."""
-    return _listed(
-        text,
-        _NAME + _PORT,
-        localized(
-            "is no host such as phone.example.com or phone.example.com:*",
-            "no es ningún host como phone.example.com o phone.example.com:*",
-        ),
-    )
-
-
-def origins(text: str) -> tuple[str, ...]:
-    """Values of the `Origin` header."""
-    return _listed(
-        text,
-        rf"[A-Za-z][A-Za-z0-9+.-]*://{_NAME}{_PORT}",
-        localized(
-            "is no origin of a web page such as https://app.example.com",
-            "no es ningún origen de una página web como https://app.example.com",
-        ),
-    )
 
 
 def public_url(text: str) -> str:
@@ -228,13 +229,3 @@ def database_url(text: str) -> str:
             "no es la URL de una base de datos PostgreSQL; debe ser como postgresql://user:password@host/database",
         )
     return text
-
-
-def _listed(text: str, pattern: str, is_wrong: str) -> tuple[str, ...]:
-    """What stands between commas; each must match `pattern`, else `is_wrong` says what it is not."""
-    items = tuple(item for item in (part.strip() for part in text.split(",")) if item)
-    if wrong := [item for item in items if not re.fullmatch(pattern, item)]:
-        raise ValueError(f"{wrong[0]!r} {is_wrong}")
-    if not items:
-        raise invalid(f"{text!r} lists nothing", f"{text!r} no nombra nada")
-    return items

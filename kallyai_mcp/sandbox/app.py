@@ -20,7 +20,7 @@ from kallyai_mcp.sandbox import (
     user_endpoints,
 )
 from kallyai_mcp.sandbox.auth import browser_endpoints, identity_providers, token_endpoints
-from kallyai_mcp.sandbox.clock import Clock, SystemClock
+from kallyai_mcp.sandbox.clock import Clock
 from kallyai_mcp.sandbox.date_middleware import DateMiddleware
 from kallyai_mcp.sandbox.error_middleware import ErrorMiddleware
 from kallyai_mcp.sandbox.errors import install_error_handlers
@@ -113,7 +113,7 @@ def create_app(
         docs_url=None,
         redoc_url=None,
     )
-    app.state.sandbox = Sandbox(data, speed, clock or SystemClock(), lines, plays=plays)
+    app.state.sandbox = Sandbox(data, speed, clock or Clock(), lines, plays=plays)
     app.router.routes.extend(_endpoints().routes)
     install_error_handlers(app)
     app.add_middleware(ErrorMiddleware)

@@ -12,6 +12,7 @@ import phonenumbers
 from kallyai_mcp.sandbox.accounts import Account
 from kallyai_mcp.sandbox.errors import refusal
 from kallyai_mcp.sandbox.number_rules import check_number
+from kallyai_mcp.sandbox.simulator.scenario import HH_MM
 from kallyai_mcp.sandbox.simulator.submission import Submission
 
 CALL_RULES = {
@@ -69,7 +70,6 @@ LONGEST_NOTICE = timedelta(days=366)
 """How far ahead an appointment may be."""
 
 _UNSAFE = re.compile(r"\b(?:" + "|".join(re.escape(phrase) for phrase in UNSAFE) + r")\b", re.IGNORECASE)
-_HH_MM = re.compile(r"(?:[01][0-9]|2[0-3]):[0-5][0-9]")
 
 
 def check(submission: Submission, account: Account, zone: ZoneInfo, now: datetime) -> str:
@@ -113,7 +113,7 @@ def _check_country(number: phonenumbers.PhoneNumber, account: Account) -> None:
 def _check_time(day: date | None, at: str | None, here: datetime) -> None:
     """Refuse a time that is past or too far ahead at `here`, the current time in the request's time zone."""
     reason = None
-    if at is not None and not _HH_MM.fullmatch(at):
+    if at is not None and not HH_MM.fullmatch(at):
         reason = "appointment_time: not a time in the form HH:MM (24-hour)"
     elif day is None:
         return

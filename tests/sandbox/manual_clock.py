@@ -4,8 +4,10 @@ from datetime import datetime, timedelta
 
 import anyio
 
+from kallyai_mcp.sandbox.clock import Clock
 
-class ManualClock:
+
+class ManualClock(Clock):
     """A clock that moves only when a task sleeps, to the end of its sleep, or when a test advances it.
 
     After `hold`, sleeping tasks do not move it.

@@ -14,7 +14,7 @@ import httpx
 import pytest
 
 from kallyai_mcp.sandbox.app import create_app
-from kallyai_mcp.sandbox.clock import SystemClock
+from kallyai_mcp.sandbox.clock import Clock
 from tests.forked_python import FORKED
 from tests.sandbox.fixture_types import RequestBody
 from tests.sandbox.manual_clock import ManualClock
@@ -77,7 +77,7 @@ async def test_a_kill_9_during_a_call_loses_nothing(tmp_path: Path, body: Reques
     assert details["status"] == "in_progress"
     assert other.status_code == 409
 
-    later = ManualClock(SystemClock().now())
+    later = ManualClock(Clock().now())
     later.advance(hours=0.5)
     app = create_app(data=data, clock=later)
     transport = httpx.ASGITransport(app)

@@ -15,7 +15,7 @@ import pytest
 from fastapi.responses import StreamingResponse
 
 from kallyai_mcp.sandbox.app import SandboxApp, create_app
-from kallyai_mcp.sandbox.clock import SystemClock
+from kallyai_mcp.sandbox.clock import Clock
 from kallyai_mcp.sandbox.serve import running, serve
 from tests.sandbox.fixture_types import PlaceCall, RequestBody, SignIn
 from tests.sandbox.manual_clock import ManualClock
@@ -157,7 +157,7 @@ async def test_a_defect_in_the_middle_of_a_response_ends_the_response(
 
 
 async def test_the_machines_clock_never_wakes_early() -> None:
-    clock = SystemClock()
+    clock = Clock()
     moment = clock.now() + timedelta(milliseconds=20)
     with anyio.fail_after(10):
         await clock.sleep_until(moment)

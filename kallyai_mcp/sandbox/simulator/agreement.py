@@ -25,14 +25,3 @@ class Agreement:
     day: date
     at: time | None
     is_canceled: bool = False
-
-
-def find(agreements: tuple[Agreement, ...], name: str | None) -> Agreement | None:
-    """Return the newest booking under a name; without a name there is none.
-
-    Args:
-        agreements: The bookings of the number, oldest first.
-        name: The user's name.
-    """
-    others = [each for each in agreements if name and each.name and each.name.casefold() == name.casefold()]
-    return others[-1] if others else None

@@ -5,7 +5,6 @@ from datetime import datetime, timedelta
 from typing import Final
 from zoneinfo import ZoneInfo
 
-from kallyai_mcp.sandbox.simulator import agreement
 from kallyai_mcp.sandbox.simulator.agreement import Agreement
 from kallyai_mcp.sandbox.simulator.dialogue import Dialogue
 from kallyai_mcp.sandbox.simulator.phrasebook import Phrasebook
@@ -63,8 +62,9 @@ class CallContext:
 
     @property
     def known(self) -> Agreement | None:
-        """The booking of the user that the callee remembers."""
-        return agreement.find(self.agreements, self.request.name)
+        """The newest booking under the user's name that the callee remembers; none without a name."""
+        name = (self.request.name or "").casefold()
+        return next((each for each in reversed(self.agreements) if name and (each.name or "").casefold() == name), None)
 
     @property
     def to_be_moved(self) -> Slot | None:

@@ -59,18 +59,18 @@ RefusalCode = Literal[
 
 def _time_of_day(value: Any) -> Any:
     """Refuse times in other formats than HH:MM: pydantic alone also accepts numbers."""
-    if isinstance(value, time) or (isinstance(value, str) and _HH_MM.fullmatch(value)):
+    if isinstance(value, time) or (isinstance(value, str) and HH_MM.fullmatch(value)):
         return value
     raise ValueError("must be a time in the format HH:MM (24-hour)")
 
 
-_HH_MM = re.compile(r"(?:[01][0-9]|2[0-3]):[0-5][0-9]")
+HH_MM = re.compile(r"(?:[01][0-9]|2[0-3]):[0-5][0-9]")
 
 TimeOfDay = Annotated[
     time,
     BeforeValidator(_time_of_day),
     PlainSerializer(lambda at: f"{at:%H:%M}", return_type=str),
-    WithJsonSchema({"type": "string", "pattern": f"^{_HH_MM.pattern}$", "examples": ["20:30"]}),
+    WithJsonSchema({"type": "string", "pattern": f"^{HH_MM.pattern}$", "examples": ["20:30"]}),
 ]
 """A time of day, HH:MM."""
 
