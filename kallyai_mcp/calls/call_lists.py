@@ -19,7 +19,7 @@ from kallyai_mcp.api.errors import (
 from kallyai_mcp.api.models import Submission
 from kallyai_mcp.calls.numbers import zone_of_number
 from kallyai_mcp.calls.other_time import spoken_language
-from kallyai_mcp.calls.outcome import Outcome, reached_somebody
+from kallyai_mcp.calls.outcome import Outcome
 from kallyai_mcp.calls.policy import Consent
 from kallyai_mcp.calls.records import AccountKey, CallRecord, CallState, fingerprint
 
@@ -181,12 +181,7 @@ class CallList:
     @property
     def may_have_reached(self) -> bool:
         """Whether a call of it reached somebody, or may have, or may yet."""
-        return any(
-            record.is_active
-            or record.state is CallState.UNKNOWN
-            or (record.call is not None and reached_somebody(record.call))
-            for record in self.records
-        )
+        return any(record.is_active or record.state is CallState.UNKNOWN or record.reached for record in self.records)
 
     def why_stop(self) -> Why | None:
         """Why no further candidate may be called, by how the last call ended; None when the next one's turn has come.
@@ -209,8 +204,10 @@ class CallList:
             return None if self.until == "all" else Why.UNKNOWN
         if record.state is CallState.SCHEDULED:
             return Why.NEEDS_DECISION
-        if record.call is None or self.until == "all" or not reached_somebody(record.call):
+        if record.call is None or self.until == "all" or not record.reached:
             return None
+        if record.outcome in (Outcome.FAILED, Outcome.CANCELED):
+            return Why.NEEDS_DECISION
         if self.until == "answered":
             return Why.ANSWERED
         wanted = {Outcome.BOOKED} | ({Outcome.BOOKED_OTHER_TIME} if self.accept_other_time else set())

@@ -17,7 +17,7 @@ from kallyai_mcp.api.models import Call, Submission
 from kallyai_mcp.calls.appointment import Calendar
 from kallyai_mcp.calls.ledger.base import moment, moment_or_none, seconds_or_none
 from kallyai_mcp.calls.other_time import without_other_time
-from kallyai_mcp.calls.outcome import Outcome, may_tell_more, outcome_of, reached_somebody
+from kallyai_mcp.calls.outcome import Outcome, may_tell_more, outcome_of
 from kallyai_mcp.calls.policy import Consent
 from kallyai_mcp.calls.schedule import NOW, Schedule
 
@@ -90,6 +90,7 @@ class CallRecord:
         call_id: The service's id, once it is known.
         call: How the call ended, as KallyAI reports it; also while it is `SENT`, until its calendar was looked up.
         calendar: What KallyAI's calendar file says of it; None when it was not asked for.
+        reached: Somebody may have talked in it (`outcome.reached_somebody`); None until it has an outcome.
         error: Why no call was placed (`REFUSED`, `EXPIRED`), or why its outcome is not known (`UNKNOWN`).
         schedule: When it is due, and how often it may be placed.
     """
@@ -114,6 +115,7 @@ class CallRecord:
     call_id: str | None = None
     call: Call | None = None
     calendar: Calendar | None = None
+    reached: bool | None = None
     error: KallyAIError | None = None
     schedule: Schedule = NOW
 
@@ -182,7 +184,8 @@ class CallRecord:
         if self.state is CallState.ENDED and self.call is not None:
             day, time = self.submission.appointment_date, self.submission.appointment_time
             day_text = day.isoformat() if day else None
-            return outcome_of(self.call, self.calendar, day=day_text, time=time, zone=ZoneInfo(self.timezone))
+            zone, reached = ZoneInfo(self.timezone), self.reached is not False
+            return outcome_of(self.call, self.calendar, reached=reached, day=day_text, time=time, zone=zone)
         return Outcome.UNKNOWN if self.state is CallState.UNKNOWN else None
 
     def elapsed(self, now: datetime) -> float:
@@ -274,7 +277,7 @@ def to_row(record: CallRecord) -> dict[str, Any]:
         "number": record.submission.respondent_phone,
         "submission": json.dumps(record.submission.as_json()),
         "state": record.state.value,
-        **Ending(record.call, record.calendar, record.error).columns,
+        **Ending(record.call, record.calendar, record.error, record.reached).columns,
         **record.schedule.columns,
     }
 
@@ -286,6 +289,7 @@ class Ending:
     call: Call | None = None
     calendar: Calendar | None = None
     error: KallyAIError | None = None
+    reached: bool | None = None
 
     @property
     def columns(self) -> dict[str, Any]:
@@ -293,7 +297,7 @@ class Ending:
         return {
             "outcome": self.call.model_dump_json() if self.call is not None else None,
             "calendar": self.calendar.to_json() if self.calendar is not None else None,
-            "reached": int(reached_somebody(self.call)) if self.call is not None else None,
+            "reached": int(self.reached) if self.reached is not None else None,
             "error": error_text(self.error),
         }
 
@@ -320,6 +324,7 @@ def from_row(row: Mapping[str, Any]) -> CallRecord:
         state=CallState(row["state"]),
         call=Call.model_validate_json(row["outcome"]) if row["outcome"] else None,
         calendar=Calendar.from_json(row["calendar"]) if row["calendar"] else None,
+        reached=bool(row["reached"]) if row["reached"] is not None else None,
         error=error_from(row["error"]),
         schedule=Schedule.from_row(row),
     )

@@ -142,9 +142,9 @@ class CallService:
         """The records that have an outcome, by `call_id`, of those that are ours."""
         return await self._worker.ledger.find_ended(await self._worker.account(), call_ids)
 
-    async def calendar_of(self, call: Call) -> Calendar | None:
-        """What KallyAI's calendar file says of a call that is not in the ledger; see `CallSettler.calendar_of`."""
-        return await self._worker.calendar_of(await self._worker.account(), call)
+    async def findings_of(self, call: Call) -> tuple[Calendar | None, bool]:
+        """What else KallyAI knows of an ended call that is not in the ledger; see `CallSettler.findings_of`."""
+        return await self._worker.findings_of(await self._worker.account(), call)
 
     async def list_unsettled(self) -> list[CallRecord]:
         """The calls in progress and those whose outcome is unknown, newest first."""

@@ -5,9 +5,10 @@ Rule 3 of placing a call: a lost response may have placed the call, so it is loo
 """
 
 import logging
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from functools import partial
+from typing import TYPE_CHECKING, TypeVar
 
 from kallyai_mcp.api.errors import KallyAIError, NotFoundError, ResponseLostError, UnusableCallIdError
 from kallyai_mcp.api.models import Call
@@ -15,13 +16,22 @@ from kallyai_mcp.calls.appointment import Calendar, read_appointment
 from kallyai_mcp.calls.call_search import SendTime, find_call
 from kallyai_mcp.calls.clock import Clock, Stopwatch
 from kallyai_mcp.calls.ledger.sql import Ledger
+from kallyai_mcp.calls.outcome import NOBODY_REACHED, reached_somebody
 from kallyai_mcp.calls.records import AccountKey, CallRecord, CallState
 from kallyai_mcp.calls.retries import Retries
 from kallyai_mcp.calls.service_access import ServiceAccess
 from kallyai_mcp.calls.timing import Timing
 from kallyai_mcp.telemetry import call_ended, call_refused
 
+if TYPE_CHECKING:
+    from kallyai_mcp.api.client import KallyAI
+
 _log = logging.getLogger(__name__)
+
+_KALLYAI = frozenset({"ai", "assistant", "agent", "bot", "system"})
+"""Who speaks for KallyAI in a transcript: `AI` in the reference; other words where the field is `role`."""
+
+Found = TypeVar("Found")
 
 
 class CallSettler:
@@ -60,8 +70,8 @@ class CallSettler:
         with suppress(KallyAIError):  # it stays as it is
             call = await self._find(record)
             if call is not None and call.is_final and (call != record.call or record.is_calendar_unread):
-                calendar = await self.calendar_of(record.account, call)
-                await self._ledger().finish(record, CallState.ENDED, call=call, calendar=calendar)
+                calendar, reached = await self.findings_of(record.account, call)
+                await self._ledger().finish(record, CallState.ENDED, call=call, calendar=calendar, reached=reached)
 
     async def look(self, record: CallRecord) -> bool:
         """Look once for the call of a record whose response was lost, and bring it to its end if it is found.
@@ -144,34 +154,54 @@ class CallSettler:
     async def _end(self, record: CallRecord, call: Call) -> None:
         """Write down the outcome of a call together with its calendar event; the record is active until then."""
         self._left.pop(record.tracking_id, None)
-        calendar = await self.calendar_of(record.account, call)
-        ended = partial(self._ledger().finish, record, CallState.ENDED, call=call, calendar=calendar)
+        calendar, reached = await self.findings_of(record.account, call)
+        ended = partial(self._ledger().finish, record, CallState.ENDED, call=call, calendar=calendar, reached=reached)
         await self._retries.until_written(ended)
         if record.is_active:  # a record whose outcome was unknown has been counted
             call_ended(call.status, record.elapsed(self._clock.now()))
 
-    async def calendar_of(self, account: AccountKey, call: Call) -> Calendar | None:
-        """What KallyAI's calendar file says of an ended call of `account`; None if it can't have booked anything.
+    async def findings_of(self, account: AccountKey, call: Call) -> tuple[Calendar | None, bool]:
+        """What KallyAI's calendar file says of an ended call of `account`, and whether somebody may have talked in it.
 
-        Every success may have booked something: only the service knows what was agreed. Nothing is raised, because an
-        outcome must not be lost when there is no calendar file.
+        The calendar is None for a call that had no success, unless there is an appointment. Nothing is raised, because
+        an outcome must not be lost when nothing else is known.
         """
-        if call.plain_status != "success":
-            return None
+        is_success = call.plain_status == "success"
+        if not is_success and call.plain_status not in NOBODY_REACHED:
+            return None, reached_somebody(call)
+        calendar = await self._read(account, partial(self._calendar_of, call)) or Calendar(is_known=False)
+        if is_success or calendar.appointment is not None:
+            return calendar, True
+        callee_spoke = await self._read(account, partial(self._has_words, call))
+        return None, reached_somebody(call, callee_spoke=callee_spoke)
+
+    async def _read(self, account: AccountKey, read: "Callable[[KallyAI], Awaitable[Found]]") -> Found | None:
+        """What `read` finds out within seconds; None when it does not."""
         with self._clock.move_on_after(self._timing.calendar):
             try:
                 async with self._service.api_of(account) as api:
-                    file = await api.get_calendar(call.call_id)
-                return Calendar(read_appointment(file))
-            except UnusableCallIdError:
-                _log.info("the calendar file of a call can't be asked for: its id can't be sent")
-            except NotFoundError:
-                return Calendar()
+                    return await read(api)
             except KallyAIError as error:
-                _log.info("the calendar file of a call can't be read: %s", error.code)
+                _log.info("what KallyAI knows of a call that has ended can't be read: %s", error.code)
             except Exception:  # noqa: BLE001 - whatever is wrong with a calendar file, the outcome counts
-                _log.exception("the calendar file of a call can't be read")
-        return Calendar(is_known=False)
+                _log.exception("what KallyAI knows of a call that has ended can't be read")
+        return None
+
+    async def _calendar_of(self, call: Call, api: "KallyAI") -> Calendar:
+        try:
+            return Calendar(read_appointment(await api.get_calendar(call.call_id)))
+        except UnusableCallIdError:
+            return Calendar(is_known=False)
+        except NotFoundError:
+            return Calendar()
+
+    async def _has_words(self, call: Call, api: "KallyAI") -> bool | None:
+        """Whether the transcript has words of the callee; None when there is no transcript."""
+        try:
+            entries = (await api.get_transcript(call.call_id)).entries
+        except NotFoundError:
+            return None
+        return any(entry.content and entry.speaker.casefold() not in _KALLYAI for entry in entries) if entries else None
 
     async def _find(self, record: CallRecord) -> Call | None:
         """The service's call for `record`, bound to it; None when there is none, or there is doubt."""

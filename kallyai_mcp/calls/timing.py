@@ -24,7 +24,7 @@ class Timing:
         first_look: The first pause before a lost call is looked for; each next one is twice as long.
         longest_pause: No pause is longer; a service that asks for more is not waited for.
         follow: How long a call that the service says is in progress is followed.
-        calendar: How long KallyAI is given to answer with the calendar file of a call that has ended.
+        calendar: How long KallyAI is given to answer with the calendar file, or the transcript, of an ended call.
         poll: The pause between two reads of the ledger for a call that another process runs.
         watch: The pause between two looks for calls whose worker has died; each reads one index of the ledger.
         due_pause: The pause after a look for scheduled calls that are due, when none of them could be placed.

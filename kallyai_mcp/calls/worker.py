@@ -70,7 +70,7 @@ class CallWorker:
         self._retries = Retries(clock, timing)
         self._settler = CallSettler(self._service, lambda: self.ledger, timing=timing, clock=clock)
         self.look_again = self._settler.look_again
-        self.calendar_of = self._settler.calendar_of
+        self.findings_of = self._settler.findings_of
         self._name: str | None = None
         self._leasing = anyio.Lock()
         self._taking_over = anyio.Lock()

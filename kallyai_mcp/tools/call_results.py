@@ -112,8 +112,8 @@ async def find_record(app_context: AppContext, id_: str) -> CallRecord | None:
 
 async def unrecorded_view(app_context: AppContext, call: Call) -> CallView:
     """A call that only KallyAI knows: it is not in the ledger."""
-    calendar = await app_context.calls.calendar_of(call) if call.is_final else None
-    return CallView.of_call(call, calendar, timezone=app_context.timezone)
+    calendar, reached = await app_context.calls.findings_of(call) if call.is_final else (None, None)
+    return CallView.of_call(call, calendar, reached, timezone=app_context.timezone)
 
 
 async def unrecorded_result(app_context: AppContext, call: Call, *, with_links: bool) -> CallToolResult:

@@ -21,6 +21,7 @@ class CallView:
         outcome: What may be claimed; None while it is in progress.
         call: How it ended or how far it is, as KallyAI reports it; None when KallyAI did not report it yet.
         calendar: What KallyAI's calendar file says; None when it was not asked for.
+        reached: Whether somebody may have talked in it; None when that was not looked up.
         record: Our record of it; None when only KallyAI knows it.
     """
 
@@ -29,6 +30,7 @@ class CallView:
     outcome: Outcome | None
     call: Call | None = None
     calendar: Calendar | None = None
+    reached: bool | None = None
     record: CallRecord | None = None
 
     @classmethod
@@ -36,16 +38,18 @@ class CallView:
         """The call of a record."""
         ended = record.state is CallState.ENDED
         call, calendar = (record.call, record.calendar) if ended else (None, None)
-        return cls(record.submission, record.timezone, record.outcome, call, calendar, record)
+        return cls(record.submission, record.timezone, record.outcome, call, calendar, record.reached, record)
 
     @classmethod
-    def of_call(cls, call: Call, calendar: Calendar | None, *, timezone: str) -> "CallView":
+    def of_call(
+        cls, call: Call, calendar: Calendar | None, reached: bool | None = None, *, timezone: str
+    ) -> "CallView":
         """A call that only KallyAI knows; the user's `timezone` counts where the number has no zone of its own."""
         echo = call.submission
         zone = (zone_of_number(echo.respondent_phone) if echo.respondent_phone else None) or timezone
         day, time = echo.appointment_date, echo.appointment_time
-        outcome = outcome_of(call, calendar, day=day, time=time, zone=ZoneInfo(zone))
-        return cls(echo, zone, outcome, call, calendar)
+        outcome = outcome_of(call, calendar, reached=bool(reached), day=day, time=time, zone=ZoneInfo(zone))
+        return cls(echo, zone, outcome, call, calendar, reached)
 
     @classmethod
     def of_listed(cls, call: Call, record: CallRecord | None, *, timezone: str) -> "CallView":
@@ -94,8 +98,8 @@ class CallView:
 
     @property
     def is_retryable(self) -> bool:
-        """Whether calling again makes sense: nobody talked, or the call was interrupted."""
-        return self.outcome in (Outcome.NOT_REACHED, Outcome.FAILED)
+        """Whether calling again makes sense: nobody talked, as far as KallyAI shows."""
+        return self.outcome in (Outcome.NOT_REACHED, Outcome.FAILED) and self.reached is False
 
     @property
     def is_calendar_unread(self) -> bool:

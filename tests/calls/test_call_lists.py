@@ -315,7 +315,7 @@ async def test_an_unknown_outcome_that_is_found_later_decides_how_the_list_goes_
     place: str, clock: ManualClock, status: str
 ) -> None:
     service = Service(clock, [LOST])
-    service.calendars["c-1"] = service.calendars["c-2"] = EVENT
+    service.calendars |= {"c-2": EVENT} | ({"c-1": EVENT} if status == "success" else {})
     async with world(service, place) as here:
         stopped = await ended(here, (await start(here))[0])
         echo = {"respondent_phone": NUMBERS[0], "task_description": TABLE.task_description, "party_size": 4}

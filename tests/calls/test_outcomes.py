@@ -55,7 +55,7 @@ def clock() -> ManualClock:
         ("success", "BEGIN:VCALENDAR", Outcome.ANSWERED),
         ("success", ics("DTSTART:tomorrow"), Outcome.ANSWERED),
         ("success", None, Outcome.ANSWERED),
-        ("no-answer", AT_SEVEN, Outcome.NOT_REACHED),
+        ("no-answer", AT_SEVEN, Outcome.UNKNOWN),
         ("busy", None, Outcome.NOT_REACHED),
         ("voicemail", None, Outcome.NOT_REACHED),
         ("failed", None, Outcome.FAILED),

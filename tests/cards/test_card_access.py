@@ -95,20 +95,21 @@ async def test_the_hosts_colors_are_applied_all_together_or_not_at_all(agent: Ag
 )
 async def test_everything_is_easy_to_see_and_to_press(agent: Agent, open_card: Open, browsing: dict[str, Any]) -> None:
     theme = {**NEW_YORK, "theme": browsing.get("color_scheme", "light")}
-    missed = {**BISTRO, "respondent_phone": NUMBERS["failed"]}
-    made = await agent.use("make_call", missed)
     chat = await open_card(context=theme, **browsing)
-    await chat.give(made, missed)
-    await chat.button("Conversation").click()
-    await expect(chat.card.get_by_role("listitem").first).to_be_visible()
-    await chat.card.get_by_text("Details").click()
-    await chat.button("Call again").click()
+    for callee, button in (("failed", "Conversation"), ("busy", "Call again")):
+        asked = {**BISTRO, "respondent_phone": NUMBERS[callee]}
+        await chat.give(await agent.use("make_call", asked), asked)
+        await chat.card.get_by_text("Details").click()
+        await chat.button(button).click()
+        if callee == "failed":
+            await expect(chat.card.get_by_role("listitem").first).to_be_visible()
 
-    assert await chat.hard_to_use() == []
-    assert await chat.violations() == []
-    await chat.frame.evaluate("document.documentElement.style.fontSize = '200%'")
-    assert await chat.hard_to_use() == []
-    await chat.until("Math.abs(document.documentElement.scrollHeight - innerHeight) <= 1")
+        assert await chat.hard_to_use() == []
+        assert await chat.violations() == []
+        await chat.frame.evaluate("document.documentElement.style.fontSize = '200%'")
+        assert await chat.hard_to_use() == []
+        await chat.until("Math.abs(document.documentElement.scrollHeight - innerHeight) <= 1")
+        await chat.frame.evaluate("document.documentElement.style.fontSize = ''")
 
 
 async def test_a_name_from_right_to_left_stays_beside_its_picture(agent: Agent, open_card: Open) -> None:

@@ -138,13 +138,12 @@ ROWS = (
         "failed",
         f"Failed: the call to {PARTY}06) failed after ",
         f"Fallida: la llamada a {PARTY}06) falló tras ",
-        retryable=True,
         card=Card(
             "Failed",
             "Llamada fallida",
             "bad",
             "The call failed. Take nothing as agreed.",
-            ("Call again", "Conversation"),
+            ("Conversation",),
         ),
     ),
     Row(
@@ -152,13 +151,12 @@ ROWS = (
         "failed",
         f"Failed: KallyAI ended the call to {PARTY}08) early after ",
         f"Fallida: KallyAI terminó antes de tiempo la llamada a {PARTY}08) tras ",
-        retryable=True,
         card=Card(
             "Failed",
             "Llamada fallida",
             "bad",
             "The call was ended early. Take nothing as agreed.",
-            ("Call again", "Conversation"),
+            ("Conversation",),
         ),
     ),
     Row(

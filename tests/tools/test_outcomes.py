@@ -83,7 +83,7 @@ async def test_a_result_claims_what_is_known(
             {"status": "cancelled", "duration_seconds": 77, "highlights": "They had confirmed it"},
             None,
             "canceled",
-            "Canceled: the call to Bistro (+44 20 7946 0123) was canceled after 1 min 17 s. Take nothing as agreed.\n",
+            "Canceled: the call to Bistro (+44 20 7946 0123) was canceled after 1 min 17 s. Somebody may have",
         ),
         (
             {"status": None, "duration_seconds": 3},

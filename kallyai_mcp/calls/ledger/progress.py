@@ -144,7 +144,7 @@ def finish(tx: Tx, record: CallRecord, state: CallState, end: Ending, timing: Ti
         call_id = None  # the same call was asked for again meanwhile, and the service gave the same answer
     sent_at = None if state is CallState.REFUSED else record.sent_at or record.placed_at
     ended = replace(record, state=state, sent_at=sent_at, ended_at=moment(now), call_id=call_id)
-    ended = replace(ended, call=end.call, calendar=end.calendar, error=end.error)
+    ended = replace(ended, call=end.call, calendar=end.calendar, error=end.error, reached=end.reached)
     insert(tx, "calls", to_row(numbered(tx, ended, keep_key=True)))
 
 

@@ -145,7 +145,7 @@ def plan_retry(tx: Tx, record: CallRecord, timing: Timing) -> None:
     now, schedule = moment(tx.now()), record.schedule
     if schedule.attempt >= schedule.attempts or record.call is None or record.call_id is None:
         return
-    if record.call.plain_status not in TRIED_AGAIN or now - record.placed_at > STALE:
+    if record.call.plain_status not in TRIED_AGAIN or record.reached or now - record.placed_at > STALE:
         return
     due = next_attempt(now, record.submission.respondent_phone, record.timezone)
     if is_past_appointment(record.submission, due, record.timezone):

@@ -37,6 +37,7 @@ from kallyai_mcp.calls.ledger.reservation import (
     write_audit,
 )
 from kallyai_mcp.calls.ledger.schema import ACTIVE
+from kallyai_mcp.calls.outcome import reached_somebody
 from kallyai_mcp.calls.policy import CallPolicy, Consent, last_to_open
 from kallyai_mcp.calls.records import (
     PLACED,
@@ -168,13 +169,16 @@ class Ledger(Transactions):
         call: Call | None = None,
         calendar: Calendar | None = None,
         error: KallyAIError | None = None,
+        reached: bool | None = None,
     ) -> None:
-        """Write down how a call ended.
+        """Write down how a call ended; whether it `reached` somebody follows from its status unless it is given.
 
         An outcome stays as it was first written, except that KallyAI may tell more (`CallRecord.may_change`). A record
         that is gone from the ledger, because its file was replaced, is written again with its end.
         """
-        end = Ending(call, calendar, error)
+        if reached is None and call is not None:
+            reached = reached_somebody(call, calendar)
+        end = Ending(call, calendar, error, reached)
         try:
             await self._database.write(lambda tx: progress.finish(tx, record, state, end, self._timing))
         except ConstraintError:

@@ -47,17 +47,25 @@ _SENTENCES: dict[str, tuple[str, str]] = {
     "voicemail": ("Not reached: voicemail at {party}{after}.", "Sin contacto: buzón de voz de {party}{after}."),
     "time_there": ("It is {time} there.", "Hora allí: {time}."),
     "may_call_again": ("You may call again later.", "Puedes volver a llamar más tarde."),
-    "failed": (
-        "Failed: the call to {party} failed{after}. Take nothing as agreed.",
-        "Fallida: la llamada a {party} falló{after}. No des nada por acordado.",
-    ),
+    "failed": ("Failed: the call to {party} failed{after}.", "Fallida: la llamada a {party} falló{after}."),
     "terminated": (
-        "Failed: KallyAI ended the call to {party} early{after}. Take nothing as agreed.",
-        "Fallida: KallyAI terminó antes de tiempo la llamada a {party}{after}. No des nada por acordado.",
+        "Failed: KallyAI ended the call to {party} early{after}.",
+        "Fallida: KallyAI terminó antes de tiempo la llamada a {party}{after}.",
+    ),
+    "nothing_agreed": ("Take nothing as agreed.", "No des nada por acordado."),
+    "may_be_agreed": (
+        "Somebody may have talked and agreed to something: read get_transcript, and ask the user before another call.",
+        "Quizá se habló con alguien y se acordó algo: lee get_transcript y pregunta al usuario antes de otra llamada.",
+    ),
+    "contradicted": (
+        "Unknown: KallyAI gives the call to {party} the status {status}, but shows an appointment or words of the "
+        "callee.",
+        "Resultado desconocido: KallyAI da a la llamada a {party} el estado {status}, pero muestra una cita o palabras "
+        "de allí.",
     ),
     "canceled": (
-        "Canceled: the call to {party} was canceled{after}. Take nothing as agreed.",
-        "Cancelada: la llamada a {party} se canceló{after}. No des nada por acordado.",
+        "Canceled: the call to {party} was canceled{after}.",
+        "Cancelada: la llamada a {party} se canceló{after}.",
     ),
     "no_status": (
         "Unknown: KallyAI does not say how the call to {party} ended. Take nothing as agreed.",

@@ -10,7 +10,7 @@ from kallyai_mcp.api.errors import ResponseLostError
 from kallyai_mcp.api.models import Call, Submission, SubmissionEcho
 from kallyai_mcp.calls.appointment import time_of_day
 from kallyai_mcp.calls.numbers import for_people, local_time
-from kallyai_mcp.calls.outcome import Outcome
+from kallyai_mcp.calls.outcome import NOBODY_REACHED, Outcome
 from kallyai_mcp.calls.records import CallRecord
 from kallyai_mcp.tools.call_view import CallView
 from kallyai_mcp.tools.text.call_words import say
@@ -111,11 +111,13 @@ def _headline(view: CallView, call: Call, reader: Reader) -> str:
                 time = hour(local.hour, local.minute, spanish=spanish, number=party.phone)
                 parts.append(say("time_there", spanish, time=time))
             return " ".join([*parts, say("may_call_again", spanish)])
-        case Outcome.FAILED:
-            key = "terminated" if call.plain_status == "terminated" else "failed"
-            return say(key, spanish, party=party, after=after)
-        case Outcome.CANCELED:
-            return say("canceled", spanish, party=party, after=after)
+        case Outcome.FAILED | Outcome.CANCELED:
+            status = call.plain_status if call.plain_status in ("failed", "terminated") else "canceled"
+            agreed = say("may_be_agreed" if view.reached else "nothing_agreed", spanish)
+            return f"{say(status, spanish, party=party, after=after)} {agreed}"
+        case _ if call.plain_status in NOBODY_REACHED:
+            first = say("contradicted", spanish, party=party, status=quoted(call.status, 24))
+            return f"{first} {say('may_be_agreed', spanish)}"
         case _:
             key = "no_status" if call.plain_status == "unknown" else "odd_status"
             return say(key, spanish, party=party, status=quoted(call.status, 24))

@@ -2,7 +2,7 @@
 
 from tests.faults.simulation.broken import Broken, Patch
 from tests.faults.simulation.plan import NUMBER, Ask, Event, Foreign, Plan, Start, Task
-from tests.faults.simulation.service import Quirks, Trouble
+from tests.faults.simulation.service import DROPPED, Quirks, Trouble
 
 
 def _task(ending: str = "success", **more: object) -> Task:
@@ -202,8 +202,19 @@ CALLS: tuple[Broken, ...] = (
         (
             Patch(
                 "kallyai_mcp.calls.outcome",
-                "return call.plain_status not in _NOBODY_REACHED",
-                'return call.status == "success"',
+                "if call.plain_status not in NOBODY_REACHED or",
+                'if call.status != "success":\n        return False\n    if',
+            ),
+        ),
+    ),
+    Broken(
+        "words of the callee are not looked for where the status says that the call failed",
+        Plan("the line drops after a yes", (_task(DROPPED),), (Ask(0), Ask(200))),
+        (
+            Patch(
+                "kallyai_mcp.calls.settler",
+                "callee_spoke = await self._read",
+                "callee_spoke = False and await self._read",
             ),
         ),
     ),

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 from tests.faults.simulation.broken import Broken, Patch
 from tests.faults.simulation.plan import NUMBER, Ask, Event, Plan, Start, Task
-from tests.faults.simulation.service import BOOKED, Quirks, Trouble
+from tests.faults.simulation.service import BOOKED, DROPPED, Quirks, Trouble
 from tests.faults.simulation.world import NOON
 
 _CALLS = "kallyai_mcp.calls"
@@ -167,6 +167,17 @@ LISTS = tuple(
             "a yes without a calendar event does not stop a list",
             Plan("the first candidate may have agreed", (_candidates("success", BOOKED),), (Ask(0, waits=False),)),
             (Patch(f"{_CALLS}.call_lists", "in wanted else Why.NEEDS_DECISION", "in wanted else None"),),
+        ),
+        Broken(
+            "a line that drops after a yes does not stop a list",
+            Plan("the line drops after a yes", (_candidates(DROPPED, BOOKED),), (Ask(0, waits=False),)),
+            (
+                Patch(
+                    f"{_CALLS}.call_lists",
+                    "in (Outcome.FAILED, Outcome.CANCELED):\n            return Why.NEEDS_DECISION",
+                    "in (Outcome.FAILED, Outcome.CANCELED):\n            return None",
+                ),
+            ),
         ),
         Broken(
             "an answer does not stop a list",

@@ -12,12 +12,12 @@ from tests.faults.simulation.judging import find_failed, find_lost, find_stuck
 from tests.faults.simulation.plan import Ask, Event, GoesOn, Plan, Start, Task
 from tests.faults.simulation.run import Evidence, Use
 from tests.faults.simulation.seeds import BROKEN, CLOCK_CHANGES, STATUSES_AFTER, disturbances
-from tests.faults.simulation.service import BOOKED, ENDINGS, PhoneCall, Quirks, Trouble
+from tests.faults.simulation.service import BOOKED, DROPPED, ENDINGS, STATUS_OF, PhoneCall, Quirks, Trouble
 from tests.faults.simulation.world import NOON
 from tests.faults.violations import Rule, Violation
 
 _NUMBERS = tuple(f"+1415555{number}" for number in range(1301, 1306))
-_ENDINGS = ("busy", "no_answer", "voicemail", "success", BOOKED, BOOKED, "failed")
+_ENDINGS = ("busy", "no_answer", "voicemail", "success", BOOKED, BOOKED, "failed", DROPPED)
 _HOUR = timedelta(seconds=3590)
 _SEND_WITHIN = timedelta(seconds=125)
 
@@ -33,7 +33,7 @@ def list_plan(seed: int, *, is_shared: bool = False) -> Plan:
         "task_category": "restaurant",
         "task_description": "Book a table",
     }
-    ends = list(accumulate(ENDINGS["success" if ending == BOOKED else ending] for ending in endings.values()))
+    ends = list(accumulate(ENDINGS[STATUS_OF.get(ending, ending)] for ending in endings.values()))
     moments = [0.0, *ends]  # between two calls, if nothing fails
     choices: tuple[GoesOn, ...] = ("never", "after a decision", "after a decision", "always")
     goes_on = rng.choice(choices)
@@ -133,7 +133,7 @@ def _after_a_yes(evidence: Evidence) -> Iterator[Violation]:
         decisions = [use for use in _decisions(before, evidence) if use.asked_at <= call.started]
         if call.started < before.ends and not decisions and not _may_be_unknown(before, until, evidence):
             yield Violation(Rule.TWICE, f"{call.call_id} was placed during {before.call_id}")
-        if before.status != "success" or until == "all":
+        if not before.reached_somebody or until == "all":
             continue
         if not decisions:
             yield Violation(Rule.TWICE, f"{call.call_id} was placed after {before.call_id}: {_end(before)}")
@@ -142,7 +142,7 @@ def _after_a_yes(evidence: Evidence) -> Iterator[Violation]:
 
 
 def _end(call: PhoneCall) -> str:
-    return BOOKED if call.is_booked else call.status
+    return BOOKED if call.is_booked else DROPPED if call.callee_spoke else call.status
 
 
 def _decisions(before: PhoneCall, evidence: Evidence) -> Iterator[Use]:
@@ -163,7 +163,7 @@ def _was_open(decision: Use, evidence: Evidence) -> bool:
 
 def _may_be_unknown(before: PhoneCall, until: str, evidence: Evidence) -> bool:
     """Whether the next one was called because the outcome was unknown: only where all are asked."""
-    return until == "all" and bool(evidence.plan.troubles) and before.status == "success"
+    return until == "all" and bool(evidence.plan.troubles) and before.reached_somebody
 
 
 def _twice(evidence: Evidence) -> Iterator[Violation]:
@@ -183,7 +183,7 @@ def _twice(evidence: Evidence) -> Iterator[Violation]:
 def _is_new_list(before: PhoneCall, call: PhoneCall, evidence: Evidence) -> bool:
     cancels = [use for use in evidence.uses if use.tool == "cancel_call" and use.asked_at <= call.started]
     asks = _asks(evidence, call.account)
-    return before.status != "success" and any(c.asked < use.answered for c in cancels for use in asks)
+    return not before.reached_somebody and any(c.asked < use.answered for c in cancels for use in asks)
 
 
 def _canceled(evidence: Evidence) -> Iterator[Violation]:

@@ -70,7 +70,7 @@ def _allowed(number: int, account: str, calls: list[PhoneCall], evidence: Eviden
             if (use.answered > request.asked and not crossed) or use.answer is None:
                 continue
             call = by_id.get(use.answer.data.get("call_id") or "")
-            reached_nobody = call is not None and call.status != "success"
+            reached_nobody = call is not None and not call.reached_somebody
             long_ago = call is not None and (request.asked_at - call.ends).total_seconds() + ahead > _HOUR
             if request.redial or reached_nobody or long_ago:
                 allowed += 1

@@ -28,6 +28,12 @@ ENDINGS = {"success": 95.0, "no_answer": 32.0, "busy": 3.0, "voicemail": 28.0, "
 BOOKED = "booked"
 """As an ending: `success`, and the call has a calendar event."""
 
+DROPPED = "dropped"
+"""As an ending: `failed`, and the transcript has words of the callee."""
+
+STATUS_OF = {BOOKED: "success", DROPPED: "failed"}
+"""The status that a call ends with, where the ending has another name."""
+
 _EVENT = "BEGIN:VCALENDAR\r\nBEGIN:VEVENT\r\nSUMMARY:Table\r\nEND:VEVENT\r\nEND:VCALENDAR\r\n"
 
 _DATE_COUNTS = timedelta(seconds=100)
@@ -117,6 +123,12 @@ class PhoneCall:
     sender: str = ""
     is_ours: bool = True
     is_booked: bool = False
+    callee_spoke: bool = False
+
+    @property
+    def reached_somebody(self) -> bool:
+        """Whether somebody talked, as far as the service shows."""
+        return self.status == "success" or self.callee_spoke
 
 
 class SimulatedService:
@@ -212,10 +224,20 @@ class SimulatedService:
                 return known
         task = " ".join(str(submission["task_description"]).split()).casefold()
         ending = self._endings.get(submission["respondent_phone"]) or self._endings.get(task, "success")
-        status = "success" if ending == BOOKED else ending
+        status = STATUS_OF.get(ending, ending)
         ends = now + timedelta(seconds=ENDINGS[status])
-        sender, is_booked = request.headers["User-Agent"], ending == BOOKED
-        call = PhoneCall(self._new_id(), account, key, submission, now, ends, status, sender, is_booked=is_booked)
+        call = PhoneCall(
+            self._new_id(),
+            account,
+            key,
+            submission,
+            now,
+            ends,
+            status,
+            request.headers["User-Agent"],
+            is_booked=ending == BOOKED,
+            callee_spoke=ending == DROPPED,
+        )
         self.calls.append(call)
         return call
 
@@ -233,6 +255,8 @@ class SimulatedService:
         events = [call for call in visible if path == f"/v1/calls/{call.call_id}/calendar.ics" and call.is_booked]
         if events:
             return 200, _EVENT.encode()
+        if any(path == f"/v1/calls/{call.call_id}/transcript" and call.callee_spoke for call in visible):
+            return 200, {"entries": [{"speaker": "HUMAN", "content": "Yes, you have it"}]}
         known = now - timedelta(seconds=self.quirks.details_late)
         found = [call for call in visible if path == f"/v1/calls/{call.call_id}" and call.started <= known]
         return (200, self._shown(found[0])) if found else (404, {"error": {"code": "call_not_found"}})

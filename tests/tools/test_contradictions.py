@@ -1,0 +1,114 @@
+"""A status that says that nobody was reached, and what KallyAI shows besides."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.agent import BISTRO, open_agent
+from tests.sandbox.manual_clock import ManualClock
+from tests.tools.answering import answering, calendar_file
+
+HEARD = [{"speaker": "AI", "content": "Hello"}, {"speaker": "HUMAN", "content": "Yes, you have the table at seven."}]
+ONLY_AI = [{"role": "assistant", "text": "Hello? Is anybody there?"}]
+EVENT = calendar_file(["SUMMARY:Table for 4", "DTSTART:20260129T000000Z"])
+ASK_FIRST = (
+    "Somebody may have talked and agreed to something: read get_transcript, and ask the user before another call."
+)
+
+
+@pytest.mark.parametrize(
+    ("call", "entries", "calendar", "outcome", "begins"),
+    [
+        ({"status": "failed"}, HEARD, 404, "failed", "Failed: the call to Italian Bistro (+1 415-555-1234) failed"),
+        ({"status": "failed", "duration_seconds": 9}, HEARD, 404, "failed", "Failed: "),
+        ({"status": "failed"}, [], 404, "failed", "Failed: "),
+        ({"status": "failed", "duration_seconds": 9}, [], EVENT, "failed", "Failed: "),
+        ({"status": "failed", "duration_seconds": None, "highlights": "The line dropped"}, [], 404, "failed", "Fail"),
+        ({"status": "terminated", "duration_seconds": 9}, [], 404, "failed", "Failed: KallyAI ended the call to"),
+        ({"status": "cancelled"}, HEARD, 404, "canceled", "Canceled: the call to Italian Bistro"),
+        (
+            {"status": "no_answer"},
+            HEARD,
+            404,
+            "unknown",
+            'Unknown: KallyAI gives the call to Italian Bistro (+1 415-555-1234) the status "no_answer", but shows an',
+        ),
+        ({"status": "busy"}, [], EVENT, "unknown", "Unknown: KallyAI gives the call to"),
+        ({"status": "voicemail"}, HEARD, EVENT, "unknown", "Unknown: KallyAI gives the call to"),
+    ],
+)
+async def test_a_call_in_which_somebody_may_have_talked_is_not_placed_again(
+    tmp_path: Path,
+    clock: ManualClock,
+    call: dict[str, Any],
+    entries: Any,
+    calendar: str | int,
+    outcome: str,
+    begins: str,
+) -> None:
+    async with answering(tmp_path, {"+": call}, {"+": calendar}) as (kallyai, settings):
+        kallyai.transcript = {"entries": entries}
+        async with open_agent(settings, mode="auto", clock=clock) as agent:
+            made = await agent.use("make_call", BISTRO)
+            clock.advance(minutes=50)
+            again = await agent.use("make_call", BISTRO)
+
+        async with open_agent(replace(settings, home_override=tmp_path / "other"), mode="auto", clock=clock) as other:
+            unrecorded = await other.use("get_call", call_id=made.data["call_id"])
+
+    assert again.data["placed_now"] is False
+    for told in (made, again, unrecorded):
+        assert begins in told.text
+        assert ASK_FIRST in told.text
+        assert (told.data["outcome"], told.data["retryable"]) == (outcome, False)
+
+
+@pytest.mark.parametrize(
+    ("call", "entries"),
+    [
+        ({"status": "failed"}, ONLY_AI),
+        ({"status": "failed", "duration_seconds": 12}, []),
+        ({"status": "no_answer"}, []),
+        ({"status": "busy", "highlights": "The line was busy"}, ONLY_AI),
+        ({"status": "voicemail"}, HEARD),
+    ],
+)
+async def test_a_call_in_which_nobody_talked_may_be_placed_again(
+    tmp_path: Path, clock: ManualClock, call: dict[str, Any], entries: Any
+) -> None:
+    async with answering(tmp_path, {"+": call}) as (kallyai, settings):
+        kallyai.transcript = {"entries": entries}
+        async with open_agent(settings, mode="auto", clock=clock) as agent:
+            made = await agent.use("make_call", BISTRO)
+            clock.advance(minutes=2)
+            again = await agent.use("make_call", BISTRO)
+
+    assert made.data["retryable"] is True
+    assert again.data["placed_now"] is True
+
+
+@pytest.mark.parametrize("until", ["booked", "answered"])
+async def test_the_next_candidate_is_not_called_while_the_first_may_have_agreed(
+    tmp_path: Path, clock: ManualClock, until: str
+) -> None:
+    names = ("respondent_phone", "business_name")
+    asked = {name: value for name, value in BISTRO.items() if name not in names}
+    candidates = [{"respondent_phone": f"+1415555120{digit}", "business_name": "Bistro"} for digit in (1, 2)]
+    async with answering(tmp_path, {"+": {"status": "failed"}}) as (kallyai, settings):
+        kallyai.transcript = {"entries": HEARD}
+        async with open_agent(settings, mode="auto", clock=clock) as agent:
+            told = await agent.use("call_around", asked, candidates=candidates, until=until)
+
+    assert told.data["status"] == "needs_decision"
+    assert [one["respondent_phone"] for one in told.data["not_called"]] == ["+14155551202"]
+
+
+async def test_an_attempt_in_which_somebody_talked_is_the_last_one(tmp_path: Path, clock: ManualClock) -> None:
+    async with answering(tmp_path, {"+": {"status": "no_answer"}}) as (kallyai, settings):
+        kallyai.transcript = {"entries": HEARD}
+        async with open_agent(settings, mode="auto", clock=clock) as agent:
+            told = await agent.use("make_call", BISTRO, retries=2)
+
+    assert (told.data["status"], told.data["outcome"]) == ("no_answer", "unknown")
