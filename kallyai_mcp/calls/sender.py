@@ -6,7 +6,8 @@
    is the record's account, and the record is young (`_check`).
 2. A call counts as refused only when the answer proves it (`outcome.proves_no_call`), and comes soon.
 3. A lost response may have placed the call: it is looked for (`settler`).
-4. The same key is sent again only within a second of the first send. After that, the worker only looks.
+4. The same key is sent again once, and only within a second of the first send: a service may ignore it. After that, the
+   worker only looks. A request for which there was no connection does not count.
 """
 
 from contextlib import suppress
@@ -65,6 +66,8 @@ class CallSender:
         """Began when the request left; the first time, once a response was lost."""
         self._lost: KallyAIError | None = None
         """How the first response was lost."""
+        self._lost_count = 0
+        """How many requests may have arrived and got no answer that counts."""
         self._may_have_left = False
         """The request was written, and no answer has proven yet that no call was placed."""
 
@@ -102,6 +105,7 @@ class CallSender:
                 continue
             # Once a response was lost, a refusal of a later request says nothing about the first one.
             self._lost = self._lost or answer
+            self._lost_count += not isinstance(answer, NotConnectedError)
             self._record = await self._settler.mark_response_lost(self._record, self._since_sent)
             await self._clock.sleep(self._timing.first_look)
             with suppress(KallyAIError):
@@ -173,4 +177,5 @@ class CallSender:
         return since_sent is not None and since_sent.elapsed() > self._timing.refuse_within
 
     def _may_be_sent_again(self) -> bool:
-        return self._since_sent is not None and self._since_sent.elapsed() < self._timing.resend_within
+        is_soon = self._since_sent is not None and self._since_sent.elapsed() < self._timing.resend_within
+        return is_soon and self._lost_count <= 1

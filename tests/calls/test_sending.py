@@ -224,3 +224,13 @@ async def test_a_process_that_ends_while_it_connects_has_placed_nothing_and_says
     assert end_of(record) == (CallState.REFUSED, "not_sent")
     assert again.state is CallState.ENDED
     assert len(service.keys) == 1
+
+
+async def test_after_two_lost_answers_the_key_is_not_sent_a_third_time(place: str, clock: ManualClock) -> None:
+    service = Service(clock, [LOST])
+    async with world(service, place) as here:
+        record = await here.call()
+
+    assert len(service.keys) == 2
+    assert len(set(service.keys)) == 1
+    assert record.state is CallState.UNKNOWN
