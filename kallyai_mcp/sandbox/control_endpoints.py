@@ -13,11 +13,11 @@ from kallyai_mcp.sandbox.errors import ApiError
 from kallyai_mcp.sandbox.faults import FaultPlan, FaultState
 from kallyai_mcp.sandbox.local_access import REMOTE_CLIENT, only_from_this_machine
 from kallyai_mcp.sandbox.schemas import RefusedCall, Status, TranscriptEntry, errors
-from kallyai_mcp.sandbox.simulator.scenario import E164, LineScript
+from kallyai_mcp.sandbox.simulator.scenario import LineScript, PhoneNumber
 from kallyai_mcp.sandbox.simulator.scenario_file import ScenarioFile
 from kallyai_mcp.sandbox.state import SandboxDep
 
-LineNumber = Annotated[str, Path(pattern=E164, description="In E.164, such as +12025550142")]
+LineNumber = Annotated[PhoneNumber, Path()]
 
 router = APIRouter(
     prefix="/_sandbox", tags=["Sandbox"], dependencies=[Depends(only_from_this_machine)], responses=REMOTE_CLIENT

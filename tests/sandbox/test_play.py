@@ -106,6 +106,21 @@ async def test_a_program_takes_a_call_and_agrees(incoming: Any) -> None:
     assert "Reserved a table for 4" in call["highlights"]
 
 
+async def test_who_agrees_to_a_booking_without_a_day_hears_which_one_it_is(
+    incoming: Any, client: httpx.AsyncClient, sign_in: SignIn
+) -> None:
+    async with incoming(appointment_date=None, appointment_time=None) as (player, answer):
+        await player.pick_up()
+        said = (await player.say("agrees", "That is booked."))["said"][-1]["content"]
+        call = await player.hang_up()
+        await answer
+        event = await client.get(f"/v1/calls/{call['call_id']}/calendar.ics", headers=sign_in())
+
+    assert "at 8:00 PM" in said
+    assert "at 8:00 PM" in call["highlights"]
+    assert "T200000" in event.text
+
+
 async def test_the_client_sees_the_call_in_progress_and_then_its_outcome(
     incoming: Any, client: httpx.AsyncClient, sign_in: SignIn
 ) -> None:
@@ -295,6 +310,9 @@ async def test_a_line_is_played_among_lines_that_are_not(clock: ManualClock) -> 
         async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://sandbox.test") as client:
             refused = await client.put(line, json={"does": "is_played", "turns": ["Hello"]})
             assert "can have only `seconds`" in refused.json()["error"]["details"]["reason"]
+            short = await client.put("/_sandbox/line/202", json={"does": "is_busy"})
+            reason = short.json()["error"]["details"]["reason"]
+            assert reason == "number: must be a number in E.164, such as +12025550142"
             assert (await client.put(line, json={"does": "is_played", "seconds": 300})).status_code == 200
             headers = {"Authorization": f"Bearer {app.state.sandbox.issue_tokens()['access_token']}"}
             submission = {"task_category": "general", "task_description": "Ask when they open"}

@@ -14,7 +14,7 @@ from kallyai_mcp.sandbox.simulator.scenario import Detail, Scenario
 from kallyai_mcp.sandbox.simulator.simulated_call import Event
 from kallyai_mcp.sandbox.simulator.submission import TaskCategory
 from kallyai_mcp.sandbox.simulator.time_slots import Slot, alternative, proposed
-from kallyai_mcp.sandbox.simulator.times_in_text import day_and_time, names_next_week
+from kallyai_mcp.sandbox.simulator.times_in_text import day_and_time, delay_in, names_next_week
 from kallyai_mcp.sandbox.simulator.wishes import is_time_in_other_language, names_time, wish_of
 
 _DURATION: Final = {
@@ -76,8 +76,9 @@ class CallContext:
 
     def usual(self) -> Slot:
         """Return the day and time that the callee would propose."""
-        days = 7 if names_next_week(self.request.description) else 1
-        return proposed(self.request, self.request.day or self.now.date() + timedelta(days=days), self.now)
+        description, day = self.request.description, timedelta(days=1)
+        later = 7 * day if names_next_week(description) else max(delay_in(description) or day, day)
+        return proposed(self.request, self.request.day or self.now.date() + later, self.now)
 
     def greeting(self) -> str:
         """Return what the callee says when it picks up."""

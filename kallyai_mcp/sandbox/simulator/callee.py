@@ -10,7 +10,7 @@ from kallyai_mcp.sandbox.simulator.phrasebook import Phrasebook, number
 from kallyai_mcp.sandbox.simulator.scenario import Detail, Turn, TurnKind, Words
 from kallyai_mcp.sandbox.simulator.submission import TaskCategory
 from kallyai_mcp.sandbox.simulator.time_slots import Slot, alternative, moved, proposed
-from kallyai_mcp.sandbox.simulator.topics import parts_of, quantity_in, subject_of, topic_of
+from kallyai_mcp.sandbox.simulator.topics import is_service, parts_of, quantity_in, subject_of, topic_of
 
 
 class Callee:
@@ -200,7 +200,8 @@ class Callee:
     def _price(self, book: Phrasebook, question: str) -> str:
         """Return what something costs, which is the same however it is asked for, and as often as there are pieces."""
         asked = question if subject_of(question) else self._context.request.description
-        return book.money(quantity_in(asked) * (4 + number(self._context.number, subject_of(asked)) % 17))
+        each = 4 + number(self._context.number, subject_of(asked)) % 17
+        return book.money(quantity_in(asked) * each * (10 if is_service(asked) else 1))
 
     def _answer(self, book: Phrasebook, question: str) -> str:
         """Return the answer to a question. Its facts depend on the number and the question only."""

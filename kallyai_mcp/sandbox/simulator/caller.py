@@ -173,6 +173,9 @@ class Caller:
         self.slot = self._accepted or self._context.asked
         if self._context.request.kind != "booking":
             return self._thanks()
+        if self.slot is None:  # nobody has named a day, so the assistant does
+            self.slot = self._context.usual()
+            return [self._say("offer.accepted", offer=self._context.in_reply(self.slot)), *self._next_question()]
         return [self._say("confirm"), *self._next_question()]
 
     def _slot_of(self, turn: Turn) -> Slot:

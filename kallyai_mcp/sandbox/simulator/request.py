@@ -8,8 +8,8 @@ from typing import Final
 from kallyai_mcp.sandbox.simulator.phrasebook import phone_in_words
 from kallyai_mcp.sandbox.simulator.rephrasing import POLITE, TELLS, Kind, clauses, folded
 from kallyai_mcp.sandbox.simulator.submission import Submission, TaskCategory
-from kallyai_mcp.sandbox.simulator.times_in_text import day_and_time, new_day_and_time
-from kallyai_mcp.sandbox.simulator.wishes import THINGS, is_booking
+from kallyai_mcp.sandbox.simulator.times_in_text import day_and_time, delay_in, new_day_and_time
+from kallyai_mcp.sandbox.simulator.wishes import THINGS, is_booking, people_in
 
 
 def _regex(pattern: str) -> re.Pattern[str]:
@@ -151,7 +151,7 @@ def parse_request(submission: Submission, today: date, *, ignores_instructions: 
         business=_tidy(submission.business_name),
         name=None if keeps_name else _tidy(submission.user_name),
         phone=phone and phone_in_words(phone),
-        party=submission.party_size,
+        party=submission.party_size or (people_in(description) if kind == "booking" else None),
         day=day,
         at=at,
         preference=_tidy(submission.time_preference_text),
@@ -162,12 +162,16 @@ def parse_request(submission: Submission, today: date, *, ignores_instructions: 
         kind=kind,
         names_day=any(day_and_time(description, today)),
         is_delivered=_DELIVERY.search(description) is not None,
-        needs_time=kind == "change" and not (day or at or _OTHER_CHANGE.match(folded(description))),
+        needs_time=kind == "change" and not (day or at or _changes_more_than_time(description)),
         keeps_time=any(_KEEPS_TIME.match(text) for text in followed),
         leaves_no_message=any(_NO_MESSAGE.match(text) for text in followed),
         keeps_name=keeps_name,
         keeps_phone=any(_NO_PHONE.match(text) for text in followed),
     )
+
+
+def _changes_more_than_time(description: str) -> bool:
+    return _OTHER_CHANGE.match(folded(description)) is not None and delay_in(description) is None
 
 
 def _tidy(text: str | None) -> str | None:

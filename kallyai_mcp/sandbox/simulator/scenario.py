@@ -6,6 +6,7 @@ from datetime import time
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
     BeforeValidator,
     ConfigDict,
@@ -14,6 +15,7 @@ from pydantic import (
     WithJsonSchema,
     model_validator,
 )
+from pydantic_core import PydanticCustomError
 
 from kallyai_mcp.sandbox.simulator.submission import IsoDate
 
@@ -77,6 +79,20 @@ TimeOfDay = Annotated[
 
 E164 = r"^\+[1-9][0-9]{4,14}$"
 """The pattern of a number with a country code."""
+
+
+def _check_number(value: str) -> str:
+    if not re.fullmatch(E164, value):
+        raise PydanticCustomError("number", "must be a number in E.164, such as +12025550142")
+    return value
+
+
+PhoneNumber = Annotated[
+    str,
+    AfterValidator(_check_number),
+    WithJsonSchema({"type": "string", "pattern": E164, "description": "In E.164, such as +12025550142"}),
+]
+"""A number with its country code."""
 
 
 class _Strict(BaseModel):
@@ -216,7 +232,7 @@ class LineScript(Scenario):
 class Line(LineScript):
     """A line with its number, as in a scenario file."""
 
-    number: str = Field(pattern=E164, description="In E.164")
+    number: PhoneNumber
     name: str = Field("", description="A name for programs")
     description: Words = Field(Words(en="A line of this file", es="Una línea de este archivo"),
                                description="What happens, for people")  # fmt: skip

@@ -83,8 +83,6 @@ def expected(kind: str, message: str) -> str:
         return "there is no such key"
     if kind == "missing":
         return "this key is missing"
-    if kind == "string_pattern_mismatch":
-        return "must be a number in E.164, such as +12025550142"
     if kind == "string_too_short":
         return "must have at least 1 character"
     return message.removeprefix("Value error, ").removeprefix("Input ")

@@ -5,7 +5,7 @@ from typing import Final, NamedTuple
 
 from kallyai_mcp.sandbox.simulator.request import Request
 from kallyai_mcp.sandbox.simulator.submission import TaskCategory
-from kallyai_mcp.sandbox.simulator.times_in_text import preferred_time
+from kallyai_mcp.sandbox.simulator.times_in_text import delay_in, preferred_time
 
 _USUAL: Final = {
     TaskCategory.RESTAURANT: time(20, 0),
@@ -65,7 +65,9 @@ def moved(known: Slot, request: Request, now: datetime) -> Slot:
         request: The request.
         now: The user's local time.
     """
-    day = max(known.day, now.date()) + timedelta(days=1)
+    later = delay_in(request.description)
+    tomorrow = now.date() + timedelta(days=1)
+    day = max(known.day, now.date()) + timedelta(days=1) if later is None else max(known.day + later, tomorrow)
     return known._replace(day=day) if known.at is not None else proposed(request, day, now)
 
 

@@ -91,6 +91,34 @@ def names_next_week(text: str) -> bool:
 _NEXT_WEEK: Final = re.compile(r"\b(?:next week|pr[oó]xima semana|semana que viene)\b", re.IGNORECASE)
 
 
+def delay_in(text: str) -> timedelta | None:
+    """Return by how many days a text moves something, such as "by one week" or "dos días antes"; None if it does not.
+
+    It is negative for an earlier day.
+    """
+    for match in _DAYS.finditer(text):
+        if match["by"] or match["side"] or _DELAYS_ES.search(text):
+            count = match["count"].lower()
+            number = int(count) if count.isdecimal() else _COUNTS[count]
+            days = number * (7 if match["unit"].lower().startswith(("week", "semana")) else 1)
+            return timedelta(days=-days if _EARLIER.search(text) else days)
+    return None
+
+
+_COUNTS: Final = {
+    word: number
+    for number, words in enumerate(("a one un una", "two dos", "three tres", "four cuatro", "five cinco"), 1)
+    for word in words.split()
+}
+_DAYS: Final = re.compile(
+    rf"\b(?P<by>by )?(?P<count>\d{{1,2}}|{'|'.join(_COUNTS)}) (?P<unit>days?|weeks?|d[ií]as?|semanas?)\b"
+    r"(?P<side> (?:later|after|earlier|sooner|m[aá]s tarde|despu[eé]s|antes)\b)?",
+    re.IGNORECASE,
+)
+_DELAYS_ES: Final = re.compile(r"\b(?:apla[zc]|posp[ou]n|retras|adelant)\w+", re.IGNORECASE)
+_EARLIER: Final = re.compile(r"\b(?:earlier|sooner|forward|antes|adelant\w+)\b", re.IGNORECASE)
+
+
 def _first_day(pattern: re.Pattern[str], text: str, today: date) -> date | None:
     return next((day for match in pattern.finditer(text) if (day := _day_of(match, today)) is not None), None)
 

@@ -84,6 +84,19 @@ def subject_of(text: str) -> str:
     return " ".join(sorted(words))
 
 
+def is_service(text: str) -> bool:
+    """Whether a question or an order is about work, a stay, or a class, which costs more than a thing in a shop."""
+    return _SERVICE.search(text) is not None
+
+
+_SERVICE: Final = _regex(
+    r"\b(?:oil change|change of|repairs?|repairing|servic(?:e|es|ing)|cleaning|check-?up|treatment|massages?|haircuts?"
+    r"|fillings?|lessons?|class(?:es)?|courses?|rooms?|suites?|nights?|tickets?|rentals?|hire|install\w*|moving"
+    r"|cambio de|reparaci\w+|reparar|revisi[oó]n\w*|limpiezas?|tratamientos?|masajes?|cortes? de pelo|empastes?|clases?"
+    r"|cursos?|habitaci\w+|noches?|entradas?|alquiler\w*|instala\w+|mudanzas?|servicios?)\b"
+)
+
+
 def quantity_in(text: str) -> int:
     """Return how many pieces a question or an order is about ("two dozen oysters"); 1 if it does not say so."""
     match = _QUANTITY.search(text)

@@ -139,6 +139,29 @@ _ADJECTIVE_ES: Final = re.compile(
 """What stands after a Spanish noun that says what it is like ("mesa tranquila")."""
 
 
+def people_in(description: str) -> int | None:
+    """Return for how many people a booking's description wants something ("two seats"); None if it does not say so."""
+    match = _PEOPLE.search(description)
+    if match is None:
+        return None
+    word = next(filter(None, match.groups())).lower()
+    return int(word) if word.isdecimal() else next(n for n, words in enumerate(_PEOPLE_WORDS, 1) if word in words)
+
+
+_PEOPLE_WORDS: Final = (
+    ("one", "una", "un"), ("two", "dos"), ("three", "tres"), ("four", "cuatro"), ("five", "cinco"), ("six", "seis"),
+    ("seven", "siete"), ("eight", "ocho"), ("nine", "nueve"), ("ten", "diez"),
+)  # fmt: skip
+_COUNT: Final = rf"([1-9]\d?|{'|'.join(word for words in _PEOPLE_WORDS for word in words)})"
+_PEOPLE: Final = re.compile(
+    rf"\b{_COUNT} (?:people|persons?|seats?|guests?|diners|adults|personas?|asientos?|plazas?|comensales|adultos)\b"
+    rf"|\bparty of {_COUNT}\b"
+    rf"|\b(?:tables?|mesa|seats?) (?:for|para) {_COUNT}\b"
+    r"(?! ?(?:[ap]\.?m|nights?|noches?|hours?|horas?|o'clock|[:.]\d))",
+    re.IGNORECASE,
+)
+
+
 def names_time(text: str) -> bool:
     """Whether a text says when something should be."""
     return any(pattern.search(text) for pattern in (_SAID["when"], _WHEN))
