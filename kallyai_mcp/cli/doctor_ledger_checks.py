@@ -32,10 +32,9 @@ _SERVER = (
 def ledger(settings: Settings, machine: Machine | None = None) -> Finding:
     """Whether the ledger can be written and locked; the shared database; and whether a dead worker left calls."""
     machine = machine or Machine.this()
-    path = settings.home / "ledger.db"
-    name = str(path) if settings.database_url is None else POSTGRES
-    details: dict[str, Any] = {"place": name}
-    if settings.database_url is None and machine.shows_private_copy(settings.home):
+    file = settings.home / "ledger.db" if settings.database_url is None else None
+    details: dict[str, Any] = {"place": str(file or POSTGRES)}
+    if file is not None and machine.shows_private_copy(settings.home):
         message = localized(
             f"{settings.home} is a private copy that only this program sees, so clients don't share its ledger",
             f"{settings.home} es una copia que solo ve este programa, así que los clientes no comparten su registro",
@@ -44,54 +43,17 @@ def ledger(settings: Settings, machine: Machine | None = None) -> Finding:
             "set KALLYAI_HOME to a folder outside of AppData", "pon en KALLYAI_HOME una carpeta fuera de AppData"
         )
         return Finding("ledger", "bad", message, fix, details)
-    no_calls = localized("until then no call is placed", "hasta entonces no se hace ninguna llamada")
     try:
         check_shared_database(settings)
-        if settings.database_url is None:
+        if file is not None:
             _try_folder(settings.home)
-        has_ledger = settings.database_url is not None or exists(path)
+        has_ledger = file is None or exists(file)
         if has_ledger:
             details |= anyio.run(_examine, settings)
-    except SetupError as error:
-        fix = localized(
-            "correct the settings; until then no server starts",
-            "corrige los ajustes; hasta entonces no se inicia ningún servidor",
-        )
-        return Finding("ledger", "bad", error.message, fix, details)
-    except KallyAIError as error:
-        fix = (
-            localized(
-                "make it writable, or set KALLYAI_HOME to a folder on a local disk",
-                "haz que se pueda escribir, o pon en KALLYAI_HOME una carpeta de un disco local",
-            )
-            if settings.database_url is None
-            else localized(
-                "see that it runs and that the URL is right", "comprueba que está en marcha y que la URL es correcta"
-            )
-        )
-        return Finding("ledger", "bad", error_text(error), f"{fix}; {no_calls}", details)
-    except OSError as error:
-        why = reason_of(error)
-        message = localized(f"{name} can't be written: {why}", f"{name} no se puede escribir: {why}")
-        fix = localized(
-            "make its folder writable, or set KALLYAI_HOME to another",
-            "haz que su carpeta se pueda escribir, o pon otra en KALLYAI_HOME",
-        )
-        return Finding("ledger", "bad", message, f"{fix}; {no_calls}", details)
-    message = (
-        localized(f"{name} can be written", f"{name} se puede escribir")
-        if has_ledger
-        else localized(f"{name} can be created; it does not exist yet", f"{name} se puede crear; todavía no existe")
-    )
-    if "version" in details:
-        server = "{version}, fsync {fsync}, synchronous_commit {synchronous_commit}".format_map(details)
-        message += localized(f", version {server}", f", versión {server}")
-    if details.get("abandoned_calls"):
-        message += localized(
-            "; it has calls of a worker that has ended, which the next server with their account settles",
-            "; tiene llamadas de un proceso que terminó, que resuelve el próximo servidor con su cuenta",
-        )
-    if settings.database_url is None and (kind := machine.network_type(settings.home)) is not None:
+    except (SetupError, KallyAIError, OSError) as error:
+        return Finding("ledger", "bad", *_problem(error, settings, details["place"]), details)
+    message = _state(details, has_ledger=has_ledger)
+    if file is not None and (kind := machine.network_type(settings.home)) is not None:
         message += localized(
             f"; it is in a network folder ({kind}), where locks of two machines may not hold",
             f"; está en una carpeta de red ({kind}), donde los bloqueos de dos equipos pueden no valer",
@@ -101,6 +63,52 @@ def ledger(settings: Settings, machine: Machine | None = None) -> Finding:
         )
         return Finding("ledger", "warning", message, fix, details)
     return Finding("ledger", "ok", message, details=details)
+
+
+def _problem(error: SetupError | KallyAIError | OSError, settings: Settings, place: str) -> tuple[str, str]:
+    """Why the ledger at `place` can't be used, and how to fix that."""
+    if isinstance(error, SetupError):
+        return error.message, localized(
+            "correct the settings; until then no server starts",
+            "corrige los ajustes; hasta entonces no se inicia ningún servidor",
+        )
+    if isinstance(error, OSError):
+        why = reason_of(error)
+        message = localized(f"{place} can't be written: {why}", f"{place} no se puede escribir: {why}")
+        fix = localized(
+            "make its folder writable, or set KALLYAI_HOME to another",
+            "haz que su carpeta se pueda escribir, o pon otra en KALLYAI_HOME",
+        )
+    elif settings.database_url is None:
+        message = error_text(error)
+        fix = localized(
+            "make it writable, or set KALLYAI_HOME to a folder on a local disk",
+            "haz que se pueda escribir, o pon en KALLYAI_HOME una carpeta de un disco local",
+        )
+    else:
+        message = error_text(error)
+        fix = localized(
+            "see that it runs and that the URL is right", "comprueba que está en marcha y que la URL es correcta"
+        )
+    no_calls = localized("until then no call is placed", "hasta entonces no se hace ninguna llamada")
+    return message, f"{fix}; {no_calls}"
+
+
+def _state(details: dict[str, Any], *, has_ledger: bool) -> str:
+    """What is known of a ledger that can be used."""
+    place = details["place"]
+    if not has_ledger:
+        return localized(f"{place} can be created; it does not exist yet", f"{place} se puede crear; todavía no existe")
+    message = localized(f"{place} can be written", f"{place} se puede escribir")
+    if "version" in details:
+        server = "{version}, fsync {fsync}, synchronous_commit {synchronous_commit}".format_map(details)
+        message += localized(f", version {server}", f", versión {server}")
+    if details["abandoned_calls"]:
+        message += localized(
+            "; it has calls of a worker that has ended, which the next server with their account settles",
+            "; tiene llamadas de un proceso que terminó, que resuelve el próximo servidor con su cuenta",
+        )
+    return message
 
 
 def _try_folder(folder: Path) -> None:

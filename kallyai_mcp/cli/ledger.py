@@ -2,9 +2,10 @@
 
 import importlib.util
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import TYPE_CHECKING
 
+from kallyai_mcp.calls.clock import Clock
 from kallyai_mcp.calls.ledger.base import LedgerUnavailableError
 from kallyai_mcp.calls.policy import CallPolicy
 from kallyai_mcp.calls.timing import Timing
@@ -21,16 +22,12 @@ POSTGRES = "PostgreSQL (KALLYAI_DATABASE_URL)"
 """The name of the shared database for display; its URL may have a password."""
 
 
-def _system_now() -> datetime:
-    return datetime.now(UTC)
-
-
-def open_database(settings: Settings, now: Callable[[], datetime] = _system_now) -> "Database":
+def open_database(settings: Settings, now: Callable[[], datetime] | None = None) -> "Database":
     """The database that all workers share, or else this user's file; nothing is read or written yet.
 
     Args:
         settings: Say which.
-        now: The wall clock for the user's file; the shared database has its own clock.
+        now: The wall clock for the user's file, None for the machine's; the shared database has its own clock.
 
     Raises:
         LedgerUnavailableError: The URL of the database is not valid, or the extra `postgres` is not installed.
@@ -38,7 +35,7 @@ def open_database(settings: Settings, now: Callable[[], datetime] = _system_now)
     if settings.database_url is None:
         from kallyai_mcp.calls.ledger.sqlite import SqliteDatabase
 
-        return SqliteDatabase(settings.home / "ledger.db", now=now)
+        return SqliteDatabase(settings.home / "ledger.db", now=now or Clock().now)
     if importlib.util.find_spec("psycopg") is None:
         raise LedgerUnavailableError(
             localized(
@@ -63,7 +60,15 @@ def create_ledger(database: "Database", settings: Settings) -> "Ledger":
     """The ledger in a database, with the call policy and the timing of the settings."""
     from kallyai_mcp.calls.ledger.sql import Ledger
 
-    return Ledger(database, policy=_call_policy(settings), timing=timing(settings))
+    policy = CallPolicy(
+        calls_per_hour=settings.calls_per_hour,
+        calls_per_day=settings.calls_per_day,
+        calls_per_number=settings.calls_per_number,
+        allowed=settings.allow_numbers,
+        denied=settings.deny_numbers,
+        stopped=settings.stop_calls,
+    )
+    return Ledger(database, policy=policy, timing=timing(settings))
 
 
 def check_shared_database(settings: Settings) -> None:
@@ -93,15 +98,4 @@ def timing(settings: Settings) -> Timing:
         search=settings.settle_seconds,
         place_within=settings.late_seconds,
         keep_days=settings.keep_days,
-    )
-
-
-def _call_policy(settings: Settings) -> CallPolicy:
-    return CallPolicy(
-        calls_per_hour=settings.calls_per_hour,
-        calls_per_day=settings.calls_per_day,
-        calls_per_number=settings.calls_per_number,
-        allowed=settings.allow_numbers,
-        denied=settings.deny_numbers,
-        stopped=settings.stop_calls,
     )

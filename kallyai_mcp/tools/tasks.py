@@ -151,15 +151,16 @@ class CallTasks(Extension):
 
 
 async def _started(tool: str, result: HandlerResult, ctx: _Context) -> tuple[CallTask | ListTask, bool | None] | None:
-    """The call or the list that a result of `tool` reports, and whether it is new; None if it reports none."""
+    """The call or the list that `tool` has just placed or found, and whether it is new; None if there is none."""
     calls = ctx.lifespan_context.calls
-    if tool == "make_call" and (reports := calls.delivery.reports()):
-        return CallTask(reports[-1].record), reports[-1].is_new
+    if tool == "make_call":
+        reports = calls.delivery.reports()  # of this request: nothing is read, so the ledger may be unavailable now
+        return (CallTask(reports[-1].record), reports[-1].is_new) if reports else None
     structure = (result.structured_content or {}) if isinstance(result, CallToolResult) else {}
-    if tool == "call_around" and structure.get("status") == "in_progress":
-        found = await calls.find_list(structure["tracking_id"])
-        return (ListTask.newest(found), structure.get("placed_now")) if found is not None else None
-    return None
+    if tool != "call_around" or structure.get("status") != "in_progress":
+        return None
+    found = await calls.find_list(structure["tracking_id"])
+    return (ListTask.newest(found), structure.get("placed_now")) if found is not None else None
 
 
 async def check_task_listeners(ctx: ServerRequestContext[Any, Any], call_next: CallNext) -> HandlerResult:
