@@ -7,21 +7,9 @@ person is right for the callee too, so only the beginning of a sentence changes.
 """
 
 import re
-from collections.abc import Iterator
-from typing import Final, Literal
+from typing import Final
 
-Kind = Literal["booking", "question", "cancel", "change", "order", "task"]
-"""What a call is for: a booking, a question, canceling or changing a booking, an order, or anything else."""
-
-POLITE: Final = (
-    r"^\W*(?:(?:please|por favor|and|also|y|ademas|(?:can|could) you|(?:puedes|podrias)"
-    r"|call (?:them |the \w+ )?(?:and|to)|llam[ae]\w* (?:al? (?:la )?\w+ )?(?:y|para)"
-    r"|the (?:user|customer|client) (?:wants|needs|would like) to"
-    r"|(?:see|check|find out|ask)(?: them)? (?:if|whether) (?:they|you) (?:can|could)"
-    r"|i(?:'d like| would like| need| want| have) (?:you )?to|ask (?:them )?to|need to"
-    r"|(?:necesito|quiero|quisiera|me gustaria)(?: que(?: me| nos)?)?)\W+)*"
-)
-"""How a task may begin before it says what to do. Like all that is matched with `folded` text, without accents."""
+from kallyai_mcp.sandbox.simulator.clauses import POLITE, TELLS, TELLS_PATTERN, clauses, folded, sentences
 
 _VERBS: Final = (
     r"activate|add|apologize|apply|arrange|bring|claim|collect|complain|contest|deactivate|discuss|dispute|exchange"
@@ -31,13 +19,6 @@ _VERBS: Final = (
 )
 _STEMS_ES: Final = r"arregl|confirm|contrat|modific|negoci|notific|pag|program|reclam|registr|repar|solicit|verific"
 """Spanish verbs in -ar, whose imperative ends in -a."""
-
-_TELLS: Final = (
-    r"(?:(?:tell|inform)(?: (?:them|him|her|the \w+))?(?: that| about)?|let (?:them|him|her|the \w+) know(?: that)?"
-    r"|(?:di(?:le|les)?|avis[ae](?:le|les)?|inform[ae](?:le|les)?)\b(?: de)?(?: que)?)\b"
-)
-TELLS: Final = re.compile(POLITE + _TELLS, re.IGNORECASE)
-"""How a task begins that only tells the callee something."""
 
 _OPENINGS: Final[tuple[tuple[str, str, str], ...]] = (
     ("en", r"(?:tell|let) me (?:know )?", "I'd like to know "),
@@ -51,7 +32,7 @@ _OPENINGS: Final[tuple[tuple[str, str, str], ...]] = (
     ("en", r"check(?: on| for)?\b(?! with)", "I'd like to ask about"),
     ("en", r"(?:ask|check)(?: them)?\b", "I'd like to ask"),
     ("en", r"(?=(?:cancel|know|change|move|reschedule|postpone|order|buy|pre-?order)\b)", "I'd like to "),
-    ("en", _TELLS, "I'm calling to let you know that"),
+    ("en", TELLS_PATTERN, "I'm calling to let you know that"),
     ("en", rf"(?=(?:{_VERBS})\b)", "I'd like to "),
     ("es", r"(?:dime|avisame|cuentame)\b", "Quisiera saber"),
     ("es", r"(?:pregunt|averigu|consult|comprueb|mir)\w*(?: con ellos)?(?= si\b)|saber\b", "Quisiera saber"),
@@ -64,7 +45,7 @@ _OPENINGS: Final[tuple[tuple[str, str, str], ...]] = (
     ("es", r"(?:pid[ea]\w*|pedir\w*) (?=que\b)|(?=que\b)", "Les pido "),
     ("es", r"(?:pid[ea]\w*|pedir\w*)\b", "Quisiera pedir"),
     ("es", r"(?:encarg[ua]\w*|compra\w*)\b", "Quisiera encargar"),
-    ("es", _TELLS, "Llamo para decirles que"),
+    ("es", TELLS_PATTERN, "Llamo para decirles que"),
     ("es", rf"(?P<stem>{_STEMS_ES})ar?\b", "Quisiera {stem}ar"),
 )  # fmt: skip
 """How a task begins, and how the sentence on the phone does, by the language of both."""
@@ -108,55 +89,15 @@ _CONDITION: Final = {
 
 _QUESTION: Final = re.compile(r"[?¿]")
 
-
-def folded(text: str) -> str:
-    """Return a text of the same length without the accents of Spanish, which an ending can move ("pregúntales")."""
-    return text.translate(_UNACCENTED)
-
-
-_UNACCENTED: Final = str.maketrans("áéíóúüÁÉÍÓÚÜ\u2019", "aeiouuAEIOUU'")
-
-
-def sentences(text: str) -> list[str]:
-    """Return the sentences of a text on one line."""
-    return [each for each in _SENTENCE_ENDS.split(text.strip()) if re.search(r"\w", each)]
-
-
-_SENTENCE_ENDS: Final = re.compile(
-    r"(?<=[.!?])(?<!\bDr\.)(?<!\bDra\.)(?<!\bMr\.)(?<!\bMrs\.)(?<!\bMs\.)(?<!\bSr\.)(?<!\bSra\.)(?<!\bSt\.)"
-    r"(?<!\b[A-Z]\.)(?<!\bm\.)\s+"
-)
-"""Where a sentence ends; no abbreviation does."""
-
-
-def clauses(text: str) -> list[str]:
-    """Return the parts of a text that each are a task, or tell something: its sentences, and what they join."""
-    return [part for sentence in sentences(text) for part in _clauses_of(sentence)]
-
-
-_NEXT_CLAUSE: Final = re.compile(
-    r";\s+|(?:, (?:(?:and|but|so|y|pero|asi que) )?| (?:and|y) )(?=(?:(?:also|please|por favor|ademas),? )?"
-    rf"(?:(?:can|could) you |puedes )?(?:ask|find out|check (?:if|whether)|inquire|(?:tell|let) me|{_TELLS}|have them"
-    r"|pregunt[ae]\w*|averigu[ae]\w*|consult[ae]\w*|pide(?:les|le)?|dime|avisame)\b)",
-    re.IGNORECASE,
-)
-"""What stands between a clause and one that is said to the assistant."""
-
-
-def _clauses_of(sentence: str) -> Iterator[str]:
-    begin = 0
-    for gap in _NEXT_CLAUSE.finditer(folded(sentence)):
-        if begin < gap.start() and not _IF.match(sentence[begin:]):  # "If not, ask for Sunday" is one
-            yield sentence[begin : gap.start()]
-            begin = gap.end()
-    yield sentence[begin:]
-
-
-_IF: Final = re.compile(r"(?:if|si)\b", re.IGNORECASE)
-
-
 _CALL: Final = re.compile(r"(?:please |por favor,? )?(?:call|phone|llam[ae]\w*)\b(?! me\b)[^,;]*", re.IGNORECASE)
 """Says only who is to be called."""
+
+_PASSED_ON: Final = re.compile(
+    r"(?:please )?(?:(?:tell|inform|remind)(?: them)?|mention|say|let them know|request"
+    r"|di(?:les?)?|menciona|avisa\w*|pide)\b(?: that\b| que\b)? ",
+    re.IGNORECASE,
+)
+"""How an instruction begins that says what to pass on."""
 
 
 def rephrase(description: str, language: str) -> str | None:
@@ -186,14 +127,7 @@ def _rephrase_clause(clause: str, language: str) -> str | None:
         return question
     for spoken, pattern, opening in _BEGINNINGS:
         if spoken == language and (match := pattern.match(folded(clause))):
-            rest = clause[match.end() :].strip(" .!?:,")
-            if not rest and (TELLS.match(folded(clause)) or opening.endswith(("know ", "saber"))):
-                return ""
-            begins = opening.format_map({name: part.lower() for name, part in match.groupdict().items()}).rstrip()
-            rest = rest if match.end() else lower(rest)
-            rest = rest if _USER.search(clause) else to_the_callee(rest, language)
-            words = f"{begins} {rest}".rstrip()
-            return _sentence(words, "?" if opening.startswith("Could you") else ".")
+            return _with_opening(clause, match, opening, language)
     if _QUESTION.search(clause):
         return None
     if (condition := _CONDITION[language].match(clause)) and condition.end() < len(clause):
@@ -204,6 +138,17 @@ def _rephrase_clause(clause: str, language: str) -> str | None:
     if is_statement(clause, language):
         return _sentence(to_the_callee(clause.strip(" .!,"), language), ".")
     return None
+
+
+def _with_opening(clause: str, task: re.Match[str], opening: str, language: str) -> str:
+    """Return a clause with the `opening` of a sentence on the phone in place of the `task` with which it begins."""
+    rest = clause[task.end() :].strip(" .!?:,")
+    if not rest and (TELLS.match(folded(clause)) or opening.endswith(("know ", "saber"))):
+        return ""
+    begins = opening.format_map({name: part.lower() for name, part in task.groupdict().items()}).rstrip()
+    rest = rest if task.end() else lower(rest)
+    rest = rest if _USER.search(clause) else to_the_callee(rest, language)
+    return _sentence(f"{begins} {rest}".rstrip(), "?" if opening.startswith("Could you") else ".")
 
 
 def is_statement(text: str, language: str) -> bool:
@@ -221,14 +166,6 @@ def is_in(language: str, text: str) -> bool:
 def note(instruction: str, language: str) -> str:
     """Return an additional instruction as it is passed on in a sentence, without its final period."""
     return lower(to_the_callee(_PASSED_ON.sub("", instruction.rstrip(" .")), language))
-
-
-_PASSED_ON: Final = re.compile(
-    r"(?:please )?(?:(?:tell|inform|remind)(?: them)?|mention|say|let them know|request"
-    r"|di(?:les?)?|menciona|avisa\w*|pide)\b(?: that\b| que\b)? ",
-    re.IGNORECASE,
-)
-"""How an instruction begins that says what to pass on."""
 
 
 def to_the_callee(text: str, language: str) -> str:

@@ -3,13 +3,16 @@
 import re
 from dataclasses import dataclass
 from datetime import date, time
-from typing import Final
+from typing import Final, Literal
 
+from kallyai_mcp.sandbox.simulator.clauses import POLITE, TELLS, clauses, folded
 from kallyai_mcp.sandbox.simulator.phrasebook import phone_in_words
-from kallyai_mcp.sandbox.simulator.rephrasing import POLITE, TELLS, Kind, clauses, folded
 from kallyai_mcp.sandbox.simulator.submission import Submission, TaskCategory
 from kallyai_mcp.sandbox.simulator.times_in_text import day_and_time, delay_in, new_day_and_time
 from kallyai_mcp.sandbox.simulator.wishes import THINGS, is_booking, people_in
+
+Kind = Literal["booking", "question", "cancel", "change", "order", "task"]
+"""What a call is for: a booking, a question, canceling or changing a booking, an order, or anything else."""
 
 
 def _regex(pattern: str) -> re.Pattern[str]:

@@ -4,7 +4,7 @@ import re
 from math import prod
 from typing import Final, Literal
 
-from kallyai_mcp.sandbox.simulator.rephrasing import clauses
+from kallyai_mcp.sandbox.simulator.clauses import clauses
 from kallyai_mcp.sandbox.simulator.wishes import THINGS
 
 Topic = Literal["booking", "hours", "duration", "price", "ready", "stock", "place", "free", "when", "unsure", "yes"]

@@ -4,17 +4,8 @@ import re
 from collections.abc import Sequence
 from typing import Final, Literal, NamedTuple
 
-from kallyai_mcp.sandbox.simulator.rephrasing import (
-    POLITE,
-    clauses,
-    folded,
-    is_in,
-    is_statement,
-    lower,
-    rephrase,
-    sentences,
-    to_the_callee,
-)
+from kallyai_mcp.sandbox.simulator.clauses import POLITE, clauses, folded, sentences
+from kallyai_mcp.sandbox.simulator.rephrasing import is_in, is_statement, lower, rephrase, to_the_callee
 from kallyai_mcp.sandbox.simulator.times_in_text import DAY
 
 THINGS: Final = (
