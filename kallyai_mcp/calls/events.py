@@ -43,9 +43,10 @@ class Event:
     at: datetime
     data: dict[str, Any]
 
-    def concerns(self, call_id: str) -> bool:
-        """Whether it is about the call with this `call_id` or `tracking_id`, or about the list with this id."""
-        return call_id in (self.data.get("tracking_id"), self.data.get("call_id"), self.data.get("list_id"))
+    def is_wanted(self, name: str, call_id: str | None) -> bool:
+        """Whether it is of this type and about this call (`call_id` or `tracking_id`) or list; None for any call."""
+        ids = (self.data.get("tracking_id"), self.data.get("call_id"), self.data.get("list_id"))
+        return self.name == name and (call_id is None or call_id in ids)
 
 
 @dataclass(frozen=True)

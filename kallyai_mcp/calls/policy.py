@@ -180,13 +180,9 @@ def risk_flags(
 
 def tell_the_hour(times: tuple[datetime, ...]) -> bool:
     """Whether the times in the zones of a number say what time it is at the phone; see `risk_flags`."""
-    return bool(times) and _are_apart_by(times) < _NO_COMMON_HOUR
+    clocks = [moment.replace(tzinfo=UTC) for moment in times]
+    return bool(clocks) and max(clocks) - min(clocks) < _NO_COMMON_HOUR
 
 
 def _is_ordinary(there: datetime) -> bool:
     return EARLIEST <= there.time() < LATEST
-
-
-def _are_apart_by(times: tuple[datetime, ...]) -> timedelta:
-    clocks = [moment.replace(tzinfo=UTC) for moment in times]
-    return max(clocks) - min(clocks) if clocks else timedelta()

@@ -4,7 +4,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
-from kallyai_mcp.calls.events import Event
 from kallyai_mcp.calls.records import AccountKey
 
 GAP: Final = 0
@@ -51,10 +50,6 @@ class Subscription:
     last_error: str | None = None
     failed_since: datetime | None = None
     has_gap: bool = False
-
-    def wants(self, event: Event) -> bool:
-        """Whether an event is for this subscription."""
-        return event.name == self.name and (self.call_id is None or event.concerns(self.call_id))
 
 
 @dataclass(frozen=True)

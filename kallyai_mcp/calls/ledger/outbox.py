@@ -119,8 +119,9 @@ def fill(tx: Tx, account: AccountKey) -> None:
             id=subscription.id,
             position=page.position,
         )
-        for event in filter(subscription.wants, page.events):
-            _add(tx, subscription.id, event.position, event.event_id)
+        for event in page.events:
+            if event.is_wanted(subscription.name, subscription.call_id):
+                _add(tx, subscription.id, event.position, event.event_id)
         if page.has_gap:
             _note_gap(tx, subscription.id)
 

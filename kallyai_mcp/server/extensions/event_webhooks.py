@@ -4,9 +4,8 @@ Without a bearer token there is nobody whose subscription it could be, so client
 """
 
 from datetime import UTC, datetime, timedelta
-from typing import Any, Literal
+from typing import Literal
 
-from mcp.server.context import ServerRequestContext
 from mcp.server.extension import MethodBinding
 from mcp.types import INVALID_PARAMS, EmptyResult, RequestParams, Result
 from mcp_types.version import MODERN_PROTOCOL_VERSIONS
@@ -15,6 +14,7 @@ from pydantic import AwareDatetime, BaseModel, Field
 from kallyai_mcp.calls.events import CALLBACK_ENDPOINT_ERROR, FORBIDDEN, NOT_FOUND, RESOURCE_EXHAUSTED
 from kallyai_mcp.calls.webhooks import MOST_PER_ACCOUNT, CallbackError, Granted, TooManyError, Webhooks, is_secret
 from kallyai_mcp.server.extensions.events_common import (
+    Context,
     EventArguments,
     SubscriptionParams,
     check_type,
@@ -22,12 +22,9 @@ from kallyai_mcp.server.extensions.events_common import (
     since,
     token_of,
 )
-from kallyai_mcp.tools.context import AppContext
 from kallyai_mcp.tools.tool_errors import protocol_errors
 from kallyai_mcp.tools.user_language import LocalizedError
 from kallyai_mcp.urls import https_host
-
-_Context = ServerRequestContext[AppContext, Any]
 
 _NOT_ECHOED = "La URL no devolvió el desafío."
 _NOT_USABLE = "La URL no se puede usar."
@@ -99,13 +96,13 @@ def webhook_methods() -> list[MethodBinding]:
     ]
 
 
-def has_webhooks(ctx: _Context) -> bool:
-    """Whether the client of a request may subscribe a URL."""
-    is_modern = ctx.protocol_version in MODERN_PROTOCOL_VERSIONS
-    return token_of(ctx) is not None and is_modern and ctx.lifespan_context.webhooks is not None
+def webhooks_of(ctx: Context) -> Webhooks | None:
+    """The webhooks, if the client of a request may subscribe a URL."""
+    may_subscribe = token_of(ctx) is not None and ctx.protocol_version in MODERN_PROTOCOL_VERSIONS
+    return ctx.lifespan_context.webhooks if may_subscribe else None
 
 
-async def _subscribe(ctx: _Context, params: SubscribeParams) -> Subscribed:
+async def _subscribe(ctx: Context, params: SubscribeParams) -> Subscribed:
     webhooks = _webhooks(ctx)
     check_type(params.name)
     if (host := https_host(params.delivery.url)) is None:
@@ -152,7 +149,7 @@ async def _subscribe(ctx: _Context, params: SubscribeParams) -> Subscribed:
     )
 
 
-async def _unsubscribe(ctx: _Context, params: UnsubscribeParams) -> EmptyResult:
+async def _unsubscribe(ctx: Context, params: UnsubscribeParams) -> EmptyResult:
     webhooks = _webhooks(ctx)
     with protocol_errors():
         account = await ctx.lifespan_context.calls.account()
@@ -166,9 +163,8 @@ async def _unsubscribe(ctx: _Context, params: UnsubscribeParams) -> EmptyResult:
     return EmptyResult()
 
 
-def _webhooks(ctx: _Context) -> Webhooks:
-    webhooks = ctx.lifespan_context.webhooks
-    if webhooks is None or not has_webhooks(ctx):
+def _webhooks(ctx: Context) -> Webhooks:
+    if (webhooks := webhooks_of(ctx)) is None:
         raise LocalizedError(
             FORBIDDEN,
             "Webhooks need a bearer token at /mcp. Use events/poll or events/stream here.",

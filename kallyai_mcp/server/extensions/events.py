@@ -22,7 +22,7 @@ from typing_extensions import override
 from kallyai_mcp.calls.events import ACCESS_REVOKED, FORBIDDEN, UNSUPPORTED, EventPage, occurrence
 from kallyai_mcp.calls.records import AccountKey
 from kallyai_mcp.common_types import REVOKED_SIGN_IN
-from kallyai_mcp.server.extensions.event_webhooks import has_webhooks, webhook_methods
+from kallyai_mcp.server.extensions.event_webhooks import webhook_methods, webhooks_of
 from kallyai_mcp.server.extensions.events_common import (
     TYPES,
     Context,
@@ -85,7 +85,8 @@ class Events(Extension):
                 "There is no such page: all event types are on the first one.",
                 "No existe esa página: todos los tipos de evento están en la primera.",
             )
-        delivery = ["poll", *(["push"] if can_stream(ctx) else []), *(["webhook"] if has_webhooks(ctx) else [])]
+        modes = {"poll": True, "push": can_stream(ctx), "webhook": webhooks_of(ctx) is not None}
+        delivery = [mode for mode, is_offered in modes.items() if is_offered]
         return {"events": [{**each, "delivery": delivery} for each in TYPES.values()]}
 
     async def _poll(self, ctx: Context, params: PollParams) -> dict[str, Any]:

@@ -96,8 +96,7 @@ class SubscriptionParams(RequestParams, defer_build=True):
 
     def wants(self, event: Event) -> bool:
         """Whether the client wants to hear of this event."""
-        call_id = self.arguments.call_id
-        return event.name == self.name and (call_id is None or event.concerns(call_id))
+        return event.is_wanted(self.name, self.arguments.call_id)
 
 
 def check_type(name: str) -> None:
