@@ -42,17 +42,12 @@ class Clock:
 
 
 class Stopwatch:
-    """Time that passes from its creation."""
+    """Time that passes from its creation, by two clocks: one that goes on evenly, and the wall clock."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._wall = clock.now()
-        self._monotonic = clock.monotonic()
         self._continuous = clock.continuous()
-
-    def running(self) -> float:
-        """Seconds while the machine ran."""
-        return self._clock.monotonic() - self._monotonic
 
     def passed(self) -> float:
         """Seconds while the machine ran or was suspended, whatever the wall clock says.
@@ -62,9 +57,9 @@ class Stopwatch:
         return self._clock.continuous() - self._continuous
 
     def drift(self) -> float:
-        """How many seconds more passed on the wall clock: the machine was suspended, or the clock was set."""
-        return (self._clock.now() - self._wall).total_seconds() - self.running()
+        """How many seconds more passed on the wall clock: it was set, or a virtual machine paused."""
+        return (self._clock.now() - self._wall).total_seconds() - self.passed()
 
-    def elapsed(self) -> float:
-        """Seconds that may have passed, also while the machine was suspended; the longest that a clock tells."""
-        return max(self.running() + max(0.0, self.drift()), self.passed())
+    def longest(self) -> float:
+        """The most seconds that may have passed: by the clock that tells more of them."""
+        return self.passed() + max(0.0, self.drift())

@@ -160,7 +160,7 @@ class CallSender:
         Raises:
             KallyAIError: It is too late.
         """
-        if self._since_reserved.elapsed() > self._seconds_to_send():
+        if self._since_reserved.longest() > self._seconds_to_send():
             raise KallyAIError("The request could not leave in time, so it was not sent.", code="too_late")
         if self._lost is not None and not self._may_be_sent_again():
             raise KallyAIError("The same request may not be sent so much later.", code="too_late")
@@ -174,8 +174,8 @@ class CallSender:
     def _may_be_placed(self) -> bool:
         """Whether a refusal says too late that no call was placed."""
         since_sent = self._since_sent if self._may_have_left else None
-        return since_sent is not None and since_sent.elapsed() > self._timing.refuse_within
+        return since_sent is not None and since_sent.longest() > self._timing.refuse_within
 
     def _may_be_sent_again(self) -> bool:
-        is_soon = self._since_sent is not None and self._since_sent.elapsed() < self._timing.resend_within
+        is_soon = self._since_sent is not None and self._since_sent.longest() < self._timing.resend_within
         return is_soon and self._lost_count <= 1

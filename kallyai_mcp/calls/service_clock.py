@@ -37,14 +37,14 @@ class ServiceClock:
     def now(self) -> datetime | None:
         """The time by the service's clock.
 
-        None when there was no response yet, or when our wall clock was set or the machine suspended since: then it is
-        not known how much time passed.
+        None when there was no response yet, or when our wall clock was set or a virtual machine paused since: then it
+        is not known how much time passed.
         """
         if self._known is None:
             return None
         if abs(self._known.since.drift()) > _TOLERANCE:
             return None
-        return self._known.service_time + timedelta(seconds=self._known.since.running())
+        return self._known.service_time + timedelta(seconds=self._known.since.passed())
 
 
 @dataclass(frozen=True)

@@ -75,6 +75,24 @@ async def test_a_clock_that_was_set_between_two_calls_does_not_hide_the_second(
     assert record.call_id == "c-2"
 
 
+async def test_the_time_of_the_service_is_known_after_a_suspension(place: str, clock: ManualClock) -> None:
+    async def talk() -> tuple[int, dict[str, object]]:
+        await clock.sleep(60)
+        return 201, {"call_id": "c-2", "status": "success"}
+
+    service = Service(clock, [PLACED, talk], clock_offset=3600)
+    async with world(service, place) as here:
+        await here.call(OTHER)
+        clock.suspend(1000)
+        placed = await here.place()
+        await here.run(clock.sleep(1))
+        sent = await here.run(here.calls.find(placed.record.tracking_id))
+
+    assert sent is not None
+    assert sent.state is CallState.SENT
+    assert sent.clock_offset == pytest.approx(3600)
+
+
 async def test_a_response_of_long_ago_does_not_tell_the_time(place: str, clock: ManualClock) -> None:
     service = Service(clock, [PLACED])
     async with world(service, place) as here:

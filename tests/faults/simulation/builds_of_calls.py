@@ -363,7 +363,7 @@ CALLS: tuple[Broken, ...] = (
         (
             Patch(
                 "kallyai_mcp.calls.sender",
-                "if self._since_reserved.elapsed() > self._seconds_to_send():",
+                "if self._since_reserved.longest() > self._seconds_to_send():",
                 "if False:",
             ),
             Patch(f"{_LEDGER}.progress", "oldest=now - within,", "oldest=0,"),
