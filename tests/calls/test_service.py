@@ -425,6 +425,23 @@ async def test_a_call_that_may_have_reached_somebody_is_not_placed_again_for_an_
     assert later.is_new
 
 
+async def test_a_summary_that_comes_late_does_not_begin_the_hour_anew(place: str, clock: ManualClock) -> None:
+    ended: Reply = (201, {"call_id": "c-1", "status": "success"})
+    service = Service(clock, [ended], [shown()])
+    async with world(service, place) as here:
+        await here.tell(await here.call())
+        clock.advance(3000)
+        told_more = await here.run(here.calls.find("c-1"))
+        assert told_more is not None
+        await here.tell(told_more)
+        clock.advance(700)
+        later = await here.place()
+
+    assert told_more.call is not None
+    assert told_more.call.highlights == "Booked"
+    assert later.is_new
+
+
 @pytest.mark.parametrize("status", ["no_answer", "BUSY", "failed", "cancelled", "canceled", "voicemail"])
 async def test_a_call_that_reached_nobody_may_be_placed_again_after_a_minute(
     place: str, clock: ManualClock, status: str

@@ -118,7 +118,8 @@ def finish(tx: Tx, record: CallRecord, state: CallState, end: Ending, timing: Ti
     if end.calendar is not None and not end.calendar.is_known:  # else a booking that is known would be lost
         end = replace(end, calendar=next((known.calendar for known in readable(found) if known.calendar), end.calendar))
     changed = tx.rows(
-        "UPDATE calls SET state = :state, ended_at = :now, outcome = :outcome, calendar = :calendar, "
+        "UPDATE calls SET state = :state, ended_at = CASE WHEN state = 'ended' THEN ended_at ELSE :now END, "
+        "outcome = :outcome, calendar = :calendar, "
         "reached = :reached, error = :error, delivered_at = NULL "
         f"WHERE {_SAME_ATTEMPT} AND state NOT IN ('refused', 'canceled', 'scheduled', 'expired') "
         "AND (state <> 'ended' OR :tells_more = 1) "
