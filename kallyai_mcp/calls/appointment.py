@@ -15,7 +15,7 @@ _TEXT_LIMIT = 500
 
 @dataclass(frozen=True)
 class Appointment:
-    """The first event of a calendar file.
+    """The event of a calendar file.
 
     Attributes:
         summary: Its title, as KallyAI wrote it.
@@ -69,10 +69,11 @@ class Calendar:
 
 
 def read_appointment(ics: str) -> Appointment | None:
-    """The first event in `ics` (RFC 5545) that is agreed; None when the file has none.
+    """The event in `ics` (RFC 5545) that is agreed; None when the file has none.
 
     Raises:
-        UnreadableResponseError: It is not a calendar file, or the start of the event is not a time.
+        UnreadableResponseError: It is not a calendar file, the start of an event is missing or is not a time, or there
+            are events with different starts (code `several_events`): nothing tells which of them is the appointment.
     """
     from icalendar import Calendar as CalendarFile  # imported late: it takes longer than all tools together
 
@@ -83,11 +84,13 @@ def read_appointment(ics: str) -> Appointment | None:
         raise UnreadableResponseError("the calendar file is not iCalendar", code="unreadable_answer") from error
     if not events:
         return None
-    event = events[0]
-    start = _when(event.get("DTSTART"))
+    event, starts = events[0], {_when(event.get("DTSTART")) for event in events}
+    if None in starts:
+        raise UnreadableResponseError("the calendar file has no start that can be read", code="unreadable_answer")
+    if len(starts) > 1:
+        raise UnreadableResponseError("the calendar file has several events", code="several_events")
+    (start,) = starts
     end = _when(event.get("DTEND")) or _after(start, event.get("DURATION"))
-    if start is None and ("DTSTART" in event or event.errors):
-        raise UnreadableResponseError("the calendar file has a time that can't be read", code="unreadable_answer")
     return Appointment(
         summary=_text(event.get("SUMMARY")),
         start=start,

@@ -162,7 +162,7 @@ def _sentence(answer: OneCallAnswer, reader: TerminalReader) -> str:
     if key == "booked_other_time_text" and moment:
         said = f"{words.say('booked_text_dated', when=moment)} {said}"
     names = answer.appointment.unconfirmed if answer.appointment is not None else None
-    what = unconfirmed(asked, names or (), reader.now, spanish=reader.spanish) if asked is not None else ""
+    what = unconfirmed(asked, names or (), spanish=reader.spanish) if asked is not None else ""
     return " ".join(filter(None, (said, words.say("unconfirmed", what=what) if what else "")))
 
 

@@ -70,7 +70,6 @@ class CallView:
         has_time = isinstance(made.start, datetime)
         is_at_asked_time = has_time and asked.appointment_time is not None and self.outcome is Outcome.BOOKED
         is_open = {
-            "appointment_date": asked.appointment_date is not None and made.start is None,
             "appointment_time": asked.appointment_time is not None and not has_time,
             "party_size": asked.party_size is not None and not names_number(made, asked.party_size),
             "time_preference_text": asked.time_preference_text is not None and not is_at_asked_time,

@@ -17,7 +17,7 @@ from tests.calls.world import LOST, NOW, TABLE, Reply, Service, World, world
 
 NUMBERS = ("+12025550101", "+12025550102", "+12025550103")
 THREE = [TABLE.model_copy(update={"respondent_phone": number}) for number in NUMBERS]
-EVENT = "BEGIN:VCALENDAR\r\nBEGIN:VEVENT\r\nSUMMARY:Table\r\nEND:VEVENT\r\nEND:VCALENDAR\r\n"
+EVENT = "BEGIN:VCALENDAR\r\nBEGIN:VEVENT\r\nDTSTART:20260130T200000Z\r\nEND:VEVENT\r\nEND:VCALENDAR\r\n"
 ANY = Consent("test", "never_asks")
 
 
@@ -299,7 +299,7 @@ def test_a_list_is_the_same_in_another_order() -> None:
 
 async def test_a_booking_for_another_time_needs_a_decision_of_its_own(place: str, clock: ManualClock) -> None:
     service = Service(clock, [reply("success", "c-1"), reply("success", "c-2")])
-    service.calendars["c-1"] = EVENT.replace("END:VEVENT", "DTSTART:20270305T203000\r\nEND:VEVENT")
+    service.calendars["c-1"] = EVENT.replace("20260130T200000Z", "20270305T203000")
     async with world(service, place) as here:
         found = await ended(here, (await start(here, on=date(2027, 3, 4)))[0])
 

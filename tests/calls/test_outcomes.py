@@ -43,7 +43,7 @@ def clock() -> ManualClock:
         ("success", AT_SEVEN, Outcome.BOOKED),
         ("success", ics("DTSTART:20260128T190000"), Outcome.BOOKED),
         ("Success", ics("DTSTART;VALUE=DATE:20260128"), Outcome.BOOKED),
-        ("success", ics("SUMMARY:Table"), Outcome.BOOKED),
+        ("success", ics("SUMMARY:Table"), Outcome.ANSWERED),
         ("success", ics("DTSTART:20260128T190000Z", "STATUS:CONFIRMED"), Outcome.BOOKED),
         ("success", ics("DTSTART:20260128T190000Z", "STATUS:CANCELLED"), Outcome.ANSWERED),
         ("success", ics("DTSTART:20260128T190000Z", "STATUS:tentative"), Outcome.ANSWERED),

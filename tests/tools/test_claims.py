@@ -62,11 +62,11 @@ async def test_a_call_without_a_calendar_event_may_have_made_an_appointment(tmp_
             "The calendar event does not confirm this: 7:00 PM, 4 people.",
         ),
         (
-            ["SUMMARY:Table for 1"],
+            ["SUMMARY:Table for 1", "DTSTART;VALUE=DATE:20260128"],
             {"party_size": 1},
-            "Booked: table for 1 at Italian Bistro (+1 415-555-1234).\n",
-            ["appointment_date", "appointment_time"],
-            "The calendar event does not confirm this: Wed Jan 28, 7:00 PM.",
+            "Booked: table for 1 at Italian Bistro (+1 415-555-1234), Wed Jan 28.\n",
+            ["appointment_time"],
+            "The calendar event does not confirm this: 7:00 PM.",
         ),
         (
             ["SUMMARY:Table for 4", "DTSTART:20260128T200000Z"],
@@ -125,11 +125,51 @@ async def test_an_appointment_that_kallyai_could_not_tell_of_is_asked_for_again(
 
     assert made.data["outcome"] == still.data["outcome"] == "answered"
     assert made.data["calendar_checked"] is still.data["calendar_checked"] is False
-    assert (
-        "Whether an appointment was made is not known: KallyAI did not answer that. get_call asks again." in made.text
-    )
+    assert "Whether an appointment was made is not known: no calendar file tells it. get_call asks again." in made.text
     assert read.data["outcome"] == kept.data["outcome"] == "booked"
     assert read.text.startswith("Booked: table for 4 at Italian Bistro")
+
+
+@pytest.mark.parametrize(
+    ("events", "code"),
+    [
+        ([["SUMMARY:Table"]], "unreadable_answer"),
+        ([["DTSTART:20260129T000000Z"], ["DTSTART:20260129T013000Z"]], "several_events"),
+        ([["DTSTART:20260129T000000Z"], ["SUMMARY:Table"]], "unreadable_answer"),
+    ],
+    ids=["no start", "two starts", "one of two without a start"],
+)
+async def test_a_calendar_file_that_does_not_name_one_time_is_no_booking(
+    tmp_path: Path, clock: ManualClock, events: list[list[str]], code: str
+) -> None:
+    calendars = {"+": calendar_file(*events)}
+    async with (
+        answering(tmp_path, {"+": {"status": "success"}}, calendars) as (_, settings),
+        open_agent(settings, mode="auto", clock=clock) as agent,
+    ):
+        made = await agent.use("make_call", BISTRO)
+        event = await agent.use("get_calendar_event", call_id=made.data["call_id"])
+
+    assert made.data["outcome"] == "answered"
+    assert made.data["calendar_checked"] is False
+    assert "appointment" not in made.data
+    assert "Whether an appointment was made is not known" in made.text
+    assert event.data["code"] == code
+
+
+async def test_an_event_that_is_there_twice_is_one_booking(tmp_path: Path, clock: ManualClock) -> None:
+    event = ["SUMMARY:Table for 4", "DTSTART:20260129T000000Z"]
+    canceled = ["SUMMARY:Table for 4", "DTSTART:20260128T000000Z", "STATUS:CANCELLED"]
+    async with (
+        answering(tmp_path, {"+": {"status": "success"}}, {"+": calendar_file(event, canceled, event)}) as (
+            _,
+            settings,
+        ),
+        open_agent(settings, mode="auto", clock=clock) as agent,
+    ):
+        made = await agent.use("make_call", BISTRO)
+
+    assert made.data["outcome"] == "booked"
 
 
 @pytest.mark.parametrize(

@@ -173,7 +173,8 @@ def test_an_invalid_end_of_an_event_is_ignored(start: str, end: str) -> None:
 
 
 def test_of_two_summaries_or_places_the_first_is_used() -> None:
-    event = read_appointment(calendar("SUMMARY:Dinner", "SUMMARY:Lunch", "LOCATION:Bistro", "LOCATION:Bar"))
+    twice = ("SUMMARY:Dinner", "SUMMARY:Lunch", "LOCATION:Bistro", "LOCATION:Bar")
+    event = read_appointment(calendar("DTSTART:20260128T190000Z", *twice))
 
     assert event is not None
     assert (event.summary, event.location) == ("Dinner", "Bistro")

@@ -31,8 +31,8 @@ _SENTENCES: dict[str, tuple[str, str]] = {
     "people_1": ("1 person", "1 persona"),
     "answered": ("Answered: {party}{lasted}.", "Contestaron: {party}{lasted}."),
     "calendar_not_known": (
-        "Whether an appointment was made is not known: KallyAI did not answer that. get_call asks again.",
-        "No se sabe si se acordó una cita: KallyAI no respondió a eso. get_call vuelve a preguntar.",
+        "Whether an appointment was made is not known: no calendar file tells it. get_call asks again.",
+        "No se sabe si se acordó una cita: ningún archivo de calendario lo dice. get_call vuelve a preguntar.",
     ),
     "calendar_not_asked": (
         "Whether an appointment was made is not known.",

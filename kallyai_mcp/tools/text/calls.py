@@ -16,7 +16,7 @@ from kallyai_mcp.tools.call_view import CallView
 from kallyai_mcp.tools.text.call_words import say
 from kallyai_mcp.tools.text.plain import ago, call_id, duration, named, one_line, quoted, sentence
 from kallyai_mcp.tools.text.reader import Reader
-from kallyai_mcp.tools.text.times import day_and_hour, differs, hour, in_zone, the_hour, weekday
+from kallyai_mcp.tools.text.times import day_and_hour, differs, hour, in_zone, the_hour
 
 _NUMBER = re.compile(r"\+?[0-9 ().-]{1,24}", re.ASCII)
 
@@ -74,7 +74,7 @@ def outcome(view: CallView, call: Call, reader: Reader, *, few_left: str | None 
     if view.outcome is Outcome.BOOKED_OTHER_TIME:
         said += f" {say('tell_now', spanish)}"
     lines += [said] if said else []
-    if what := unconfirmed(view.submission, view.unconfirmed, reader.now, spanish=spanish):
+    if what := unconfirmed(view.submission, view.unconfirmed, spanish=spanish):
         lines.append(say("unconfirmed", spanish, what=what))
     can_ask = is_usable(call.call_id)
     if view.calendar is not None and not view.calendar.is_known:
@@ -132,23 +132,15 @@ def thing(view: CallView, *, spanish: bool) -> str:
     return say(f"{kind}_for_1" if size == 1 else f"{kind}_for", spanish, count=size)
 
 
-def unconfirmed(asked: Submission | SubmissionEcho, names: Collection[str], now: datetime, *, spanish: bool) -> str:
+def unconfirmed(asked: Submission | SubmissionEcho, names: Collection[str], *, spanish: bool) -> str:
     """What was asked for in the fields with these names: '7:00 PM, 4 people, "after 5pm"'."""
     size, number = asked.party_size, asked.respondent_phone
     words = {
-        "appointment_date": _day_asked(asked.appointment_date, now, spanish),
         "appointment_time": _hour_asked(asked.appointment_time, number, spanish),
         "party_size": say("people_1" if size == 1 else "people", spanish, count=size),
         "time_preference_text": quoted(asked.time_preference_text or "", 100),
     }
     return ", ".join(words[name] for name in words if name in names)
-
-
-def _day_asked(day: date | str | None, now: datetime, spanish: bool) -> str:
-    try:
-        return weekday(date.fromisoformat(str(day)[:10]), now, spanish=spanish)
-    except ValueError:
-        return quoted(str(day), 40)
 
 
 def _hour_asked(time: str | None, number: str | None, spanish: bool) -> str:

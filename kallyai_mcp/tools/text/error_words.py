@@ -169,6 +169,12 @@ EXPLANATIONS: dict[str, tuple[str, str, str, str]] = {
         "no hay grabación de esa llamada",
         "get_call tiene su resultado",
     ),
+    "several_events": (
+        "KallyAI's calendar file has several events with different times",
+        "get_transcript says what was agreed",
+        "el archivo de calendario de KallyAI tiene varios eventos a horas distintas",
+        "get_transcript dice qué se acordó",
+    ),
     "no_calendar_event": (
         "KallyAI has no confirmed calendar event for that call",
         "get_call has its outcome",

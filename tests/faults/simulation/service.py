@@ -34,7 +34,7 @@ DROPPED = "dropped"
 STATUS_OF = {BOOKED: "success", DROPPED: "failed"}
 """The status that a call ends with, where the ending has another name."""
 
-_EVENT = "BEGIN:VCALENDAR\r\nBEGIN:VEVENT\r\nSUMMARY:Table\r\nEND:VEVENT\r\nEND:VCALENDAR\r\n"
+_EVENT = "BEGIN:VCALENDAR\r\nBEGIN:VEVENT\r\nDTSTART:20260130T200000Z\r\nEND:VEVENT\r\nEND:VCALENDAR\r\n"
 
 _DATE_COUNTS = timedelta(seconds=100)
 """A `Date` that is read so long after its request tells the time; the program allows two minutes."""
