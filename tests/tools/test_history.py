@@ -39,6 +39,17 @@ async def test_each_call_is_one_line_newest_first_in_the_users_time(agent: Agent
     assert oldest.endswith(first.data["call_id"])
 
 
+@pytest.mark.parametrize(
+    ("language", "row"),
+    [("en", "table for 4, Jan 28, 7:00 PM there"), ("es", "mesa para 4 personas, 28 de enero, 19:00 (hora de allí)")],
+)
+async def test_a_row_says_when_a_time_is_not_the_users(agent: Agent, language: str, row: str) -> None:
+    london = {"respondent_phone": "+442079460100", "timezone": "Europe/London", "language": language}
+    await agent.use("make_call", BISTRO, **london)
+
+    assert f"  {row}  " in (await agent.use("list_calls")).text
+
+
 async def test_a_listed_call_that_is_not_in_the_ledger_does_not_claim_that_nothing_was_booked(
     tmp_path: Path, clock: ManualClock
 ) -> None:
@@ -54,7 +65,7 @@ async def test_a_listed_call_that_is_not_in_the_ledger_does_not_claim_that_nothi
         "2 calls, newest first. Times are yours.",
         "?  answered*  Italian Bistro +14155551234  success",
         "?  not reached  Italian Bistro +14155551234  busy  busy",
-        "answered*: whether it booked something was not looked up here; get_call does it.",
+        "answered*: whether it booked something is not known here; get_call looks it up.",
     ]
     assert [call.get("calendar_checked") for call in listed.data["calls"]] == [False, None]
 
@@ -188,7 +199,7 @@ async def test_a_calendar_event_comes_in_words_and_names_its_file(agent: Agent) 
     answer = await agent.use("get_calendar_event", call_id=call_id)
 
     assert answer.text == (
-        "Table for 4 at Italian Bistro: Wed Jan 28, 7:00 PM to 9:00 PM, at Italian Bistro.\n"
+        '"Table for 4 at Italian Bistro": Wed Jan 28, 7:00 PM to 9:00 PM, at Italian Bistro.\n'
         f"The .ics file: kallyai://calls/{call_id}/calendar.ics"
     )
     assert answer.data["start"] == "2026-01-28T19:00:00-05:00"
@@ -204,7 +215,7 @@ async def test_a_hotel_stay_is_a_whole_day(agent: Agent) -> None:
 
     answer = await agent.use("get_calendar_event", call_id=call_id)
 
-    assert answer.text.startswith("Room for 4 at Hotel Sol: Wed Jan 28, at Hotel Sol.")
+    assert answer.text.startswith('"Room for 4 at Hotel Sol": Wed Jan 28, at Hotel Sol.')
     assert answer.data["start"] == "2026-01-28"
 
 

@@ -62,7 +62,7 @@ async def test_an_appointment_that_is_not_known_of_is_marked_and_explained(tmp_p
 
     assert "1. First (+1 415-555-1201): answered*." in told.text
     assert told.text.splitlines()[-1] == (
-        "answered*: whether it booked something was not looked up here; get_call does it."
+        "answered*: whether it booked something is not known here; get_call looks it up."
     )
     assert told.data["calls"][0]["calendar_checked"] is False
 

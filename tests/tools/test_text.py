@@ -79,15 +79,15 @@ def test_a_text_is_cut_with_an_ellipsis() -> None:
     [
         (
             Appointment("Dinner", datetime(2026, 1, 28, 22, tzinfo=UTC), datetime(2026, 1, 29, 6, tzinfo=UTC), None),
-            "Dinner: Wed Jan 28, 5:00 PM to Thu Jan 29, 1:00 AM.\nThe .ics file: kallyai://c",
+            '"Dinner": Wed Jan 28, 5:00 PM to Thu Jan 29, 1:00 AM.\nThe .ics file: kallyai://c',
         ),
         (
             Appointment("Dinner", datetime(2026, 1, 28, 19), None, "Bistro"),  # noqa: DTZ001 - a floating time, RFC 5545 3.3.5
-            "Dinner: Wed Jan 28, 7:00 PM, at Bistro.\nThe .ics file: kallyai://c",
+            '"Dinner": Wed Jan 28, 7:00 PM, at Bistro.\nThe .ics file: kallyai://c',
         ),
         (
             Appointment(None, date(2026, 1, 28), date(2026, 1, 31), None),
-            "Appointment: Wed Jan 28 to Fri Jan 30.\nThe .ics file: kallyai://c",
+            "Appointment: Wed Jan 28 to Fri Jan 30, whole days.\nThe .ics file: kallyai://c",
         ),
         (Appointment(None, None, None, None), "Appointment: no time given.\nThe .ics file: kallyai://c"),
     ],
@@ -97,12 +97,35 @@ def test_an_event_is_in_the_users_time(event: Appointment, words: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("start", "end", "words"),
+    [
+        (
+            datetime(2026, 1, 28, 22, tzinfo=UTC),
+            datetime(2026, 1, 29, 6, tzinfo=UTC),
+            "desde el miércoles 28 de enero a las 17:00 hasta el jueves 29 de enero a la 1:00",
+        ),
+        (
+            date(2026, 1, 28),
+            date(2026, 1, 31),
+            "desde el miércoles 28 de enero hasta el viernes 30 de enero, días completos",
+        ),
+    ],
+)
+def test_an_event_of_several_days_is_in_spanish(start: date, end: date, words: str) -> None:
+    event, reader = Appointment("Cena", start, end), replace(NEW_YORKER, spanish=True)
+
+    assert event_words(event, reader, uri="kallyai://c", place_zone="America/New_York").startswith(
+        f'"Cena": {words}.\n'
+    )
+
+
+@pytest.mark.parametrize(
     ("spanish", "words"),
     [
-        (False, "Dinner: Wed Jan 28, 10:00 PM London time (5:00 PM in New York).\nThe .ics file: kallyai://c"),
+        (False, '"Dinner": Wed Jan 28, 10:00 PM London time (5:00 PM in New York).\nThe .ics file: kallyai://c'),
         (
             True,
-            "Dinner: el miércoles 28 de enero a las 22:00 hora de Londres (17:00 en Nueva York).\nArchivo .ics: kallyai://c",
+            '"Dinner": el miércoles 28 de enero a las 22:00 hora de Londres (17:00 en Nueva York).\nArchivo .ics: kallyai://c',
         ),
     ],
 )
@@ -169,7 +192,7 @@ def test_an_invalid_end_of_an_event_is_ignored(start: str, end: str) -> None:
     assert event.start is not None
     assert event.end is None
     words = event_words(event, NEW_YORKER, uri="kallyai://c", place_zone="America/New_York")
-    assert words.startswith("Dinner: Wed Jan 28")
+    assert words.startswith('"Dinner": Wed Jan 28')
 
 
 def test_of_two_summaries_or_places_the_first_is_used() -> None:

@@ -3,7 +3,7 @@
 from datetime import UTC, datetime, timedelta
 
 from kallyai_mcp.calls.appointment import Appointment
-from kallyai_mcp.tools.text.plain import named, one_line
+from kallyai_mcp.tools.text.plain import named, one_line, quoted
 from kallyai_mcp.tools.text.reader import Reader
 from kallyai_mcp.tools.text.times import city, day_and_hour, differs, hour, in_zone, weekday
 
@@ -39,11 +39,11 @@ def rebuilt(event: Appointment, call_id: str) -> str:
 def event_words(event: Appointment, reader: Reader, *, uri: str, place_zone: str, number: str | None = None) -> str:
     """The event in words.
 
-    For example "Table for 4: Sat Dec 5, 9:00 PM London time (4:00 PM in New York), at Italian Bistro." The zone of the
+    For example '"Table": Sat Dec 5, 9:00 PM London time (4:00 PM in New York), at Italian Bistro.' The zone of the
     place is an IANA name, and the `number` is the one that was called (E.164).
     """
     spanish = reader.spanish
-    what = named(event.summary or ("Cita" if spanish else "Appointment"), 120)
+    what = quoted(event.summary, 120) if event.summary else ("Cita" if spanish else "Appointment")
     when = _span(event, reader, place_zone, number)
     where = f"{'en' if spanish else 'at'} {named(event.location)}" if event.location else None
     nothing = "sin hora" if spanish else "no time given"
@@ -57,18 +57,19 @@ def _span(event: Appointment, reader: Reader, place_zone: str, number: str | Non
     now, spanish = reader.now, reader.spanish
     start, end = in_zone(event.start, place_zone), event.end and in_zone(event.end, place_zone)
     text = day_and_hour(start, now, spanish=spanish, number=number)
-    to = "hasta" if spanish else "to"
+    span = "desde {} hasta {}" if spanish else "{} to {}"
     if not isinstance(start, datetime):
         # RFC 5545, 3.6.1: the end of an all-day event is not part of it.
         last = end - timedelta(days=1) if end is not None else start
-        return f"{text} {to} {day_and_hour(last, now, spanish=spanish)}" if last > start else text
+        whole = "días completos" if spanish else "whole days"
+        return f"{span.format(text, day_and_hour(last, now, spanish=spanish))}, {whole}" if last > start else text
     if isinstance(end, datetime):
         if end.date() != start.date():
-            text += f" {to} {day_and_hour(end, now, spanish=spanish, number=number)}"
+            text = span.format(text, day_and_hour(end, now, spanish=spanish, number=number))
         else:
             begins, ends = (hour(at.hour, at.minute, spanish=spanish, number=number) for at in (start, end))
             its_day = weekday(start, now, spanish=spanish)
-            text = f"el {its_day} de {begins} a {ends}" if spanish else f"{text} {to} {ends}"
+            text = f"el {its_day} de {begins} a {ends}" if spanish else span.format(text, ends)
     if not differs(start, place_zone, reader.timezone):
         return text
     place = f"hora de {city(place_zone, spanish=True)}" if spanish else f"{city(place_zone)} time"

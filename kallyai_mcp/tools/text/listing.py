@@ -7,11 +7,12 @@ from functools import partial
 from kallyai_mcp.calls.outcome import Outcome
 from kallyai_mcp.calls.records import CallState
 from kallyai_mcp.tools.call_view import CallView
+from kallyai_mcp.tools.text.call_words import say
 from kallyai_mcp.tools.text.calls import party_of, thing
 from kallyai_mcp.tools.text.plain import call_id, duration, quoted, say_from, zone_of
 from kallyai_mcp.tools.text.reader import Reader
 from kallyai_mcp.tools.text.scheduled import due
-from kallyai_mcp.tools.text.times import day, hour, in_zone, when
+from kallyai_mcp.tools.text.times import day, differs, hour, in_zone, when
 
 _WIDE, _NARROW = 60, 24
 """Characters of KallyAI's words in a line of a short list, and of a long one, which must not cost many tokens."""
@@ -60,8 +61,8 @@ _SENTENCES = {
         "Las llamadas de arriba aún no tienen resultado: síguelas con get_call, no las repitas.",
     ),
     "not_looked_up": (
-        "answered*: whether it booked something was not looked up here; get_call does it.",
-        "contestaron*: aquí no se comprobó si se reservó algo; get_call lo comprueba.",
+        "answered*: whether it booked something is not known here; get_call looks it up.",
+        "contestaron*: aquí no se sabe si se reservó algo; get_call lo comprueba.",
     ),
     "more": ("More: offset={seen}.", "Más: offset={seen}."),
     "in_progress": ("in progress", "en curso"),
@@ -167,10 +168,11 @@ def _detail(view: CallView, reader: Reader, room: int) -> str:
 
 
 def _time(view: CallView, reader: Reader) -> str:
-    """When the appointment begins, by the callee's clock: "Jan 28, 7:00 PM"."""
+    """When the appointment begins: "Jan 28, 7:00 PM", with "there" where the user's own clock shows another time."""
     start = view.appointment.start if view.appointment is not None else None
     if start is None:
         return ""
     local, number, spanish = in_zone(start, view.zone_name), view.submission.respondent_phone, reader.spanish
     clock = hour(local.hour, local.minute, spanish=spanish, number=number) if isinstance(local, datetime) else ""
-    return ", ".join(filter(None, (day(local, reader.now, spanish=spanish), clock)))
+    text = ", ".join(filter(None, (day(local, reader.now, spanish=spanish), clock)))
+    return say("there", spanish, moment=text) if differs(local, view.zone_name, reader.timezone) else text
