@@ -22,7 +22,7 @@ _PAGE = 200
 """The most calls that the service lists at once ("List Calls")."""
 
 _MOST_PAGES = 50
-"""Where a search ends in an account with more calls, should the list have no order."""
+"""Where a search ends, without a result, in an account with more calls, should the list have no order."""
 
 _EARLY = timedelta(seconds=10)
 """How much earlier than its request a call may be dated when the service's clock is known."""
@@ -157,7 +157,8 @@ def _with_listed(call: Call, listed: Call) -> Call:
 async def _listed(api: "KallyAI", sent: SendTime) -> list[Call]:
     """All entries of the list that may be as new as the request, whatever the order of the list is.
 
-    Nothing when the list changed between two pages: an entry that moved may have been in neither of them.
+    Nothing when the list could not be read to its end, or changed between two pages: an entry that moved may have been
+    in neither of them.
     """
     found: dict[str, Call] = {}
     dates: list[datetime] = []
@@ -175,9 +176,11 @@ async def _listed(api: "KallyAI", sent: SendTime) -> list[Call]:
         dates += [call.created_at for call in page.calls if call.created_at is not None]
         is_last = page.total is not None and read >= page.total and len(page.calls) < _PAGE
         is_newest_first = len(dates) == read and dates == sorted(dates, reverse=True) and dates[:1] > dates[-1:]
-        if not new or is_last or (is_newest_first and dates[-1] < earliest):
+        if not page.calls or is_last or (is_newest_first and dates[-1] < earliest):
+            return list(found.values())
+        if not new:  # the service ignores `offset`
             break
-    return list(found.values())
+    return []
 
 
 def _meaning(name: str, value: Any) -> Any:

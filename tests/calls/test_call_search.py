@@ -127,7 +127,7 @@ async def test_what_the_service_adds_to_every_call_makes_no_difference(place: st
 async def test_pages_that_are_shorter_than_asked_for_are_all_read(
     place: str, clock: ManualClock, page: int, *, newest_first: bool, with_total: bool
 ) -> None:
-    listed = [shown(), *OTHERS[: 49 if page == 1 else 60]]
+    listed = [shown(), *OTHERS[: 48 if page == 1 else 60]]
     service = Service(clock, [LOST], listed if newest_first else listed[::-1], page=page, with_total=with_total)
     async with world(service, place) as here:
         record = await here.call()
@@ -155,6 +155,22 @@ async def test_a_list_that_ignores_the_offset_is_not_read_for_ever(place: str, c
 
     assert record.state is CallState.UNKNOWN
     assert service.looks - pages == 2
+
+
+@pytest.mark.parametrize(("pages", "ignores_offset"), [(52, False), (2, True)])
+async def test_of_a_list_that_is_not_read_to_its_end_nothing_is_taken(
+    place: str, clock: ManualClock, pages: int, *, ignores_offset: bool
+) -> None:
+    """The end of the list may have another call that fits as well."""
+    others = [shown(f"other-{n}", respondent_phone="+14155550000") for n in range(200 * pages)]
+    service = Service(clock, [LOST], [shown(), *others], ignores_offset=ignores_offset)
+    async with world(service, place) as here:
+        record = await here.call()
+        again = await here.place()
+
+    assert record.state is CallState.UNKNOWN
+    assert record.call_id is None
+    assert not again.is_new
 
 
 @pytest.mark.parametrize("wrong", [1, 10_000])
