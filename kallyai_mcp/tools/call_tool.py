@@ -2,8 +2,9 @@
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from inspect import getdoc
-from typing import Any
+from functools import cache
+from inspect import getdoc, signature
+from typing import Any, get_args
 
 from mcp.server.mcpserver import Context
 from mcp.server.mcpserver.tools import Tool
@@ -75,6 +76,12 @@ class CallTool(Tool):
     spec: ToolSpec = Field(exclude=True)
     ask_missing: AskMissing | None = Field(None, exclude=True)
 
+    @property
+    @override
+    def output_schema(self) -> dict[str, Any]:
+        """The schema of the results. A client over stdio has it from `FirstAnswers`, before the tools are made."""
+        return _output_schema(self.fn)
+
     @override
     async def run(self, arguments: dict[str, Any], context: Context[Any, Any], convert_result: bool = False) -> Any:
         """Validate `arguments`, run the tool, and make errors results (`isError`)."""
@@ -126,7 +133,14 @@ def call_tool(fn: Callable[..., Any], spec: ToolSpec, ask_missing: AskMissing | 
             open_world_hint=spec.open_world,
         ),
         icons=icons_of(fn.__name__),
+        structured_output=False,  # the SDK would make the schemas of all results now, which is 5 % of a start
     )
     tool.parameters = terse_input(tool.parameters)
-    tool.fn_metadata.output_schema = terse_output(tool.fn_metadata.output_schema or {})
     return CallTool(**{name: getattr(tool, name) for name in Tool.model_fields}, spec=spec, ask_missing=ask_missing)
+
+
+@cache
+def _output_schema(fn: Callable[..., Any]) -> dict[str, Any]:
+    """The schema of the model that a tool's return type names beside `CallToolResult`."""
+    _, model = get_args(signature(fn).return_annotation)
+    return terse_output(model.model_json_schema())

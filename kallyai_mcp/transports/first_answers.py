@@ -48,7 +48,7 @@ class FirstAnswers:
     """Answers on a pair of descriptors, which are pipes or sockets, from `start` to `stop`.
 
     Attributes:
-        answered: The lines that were answered or are known to need no answer, in order.
+        answered: The lines that were answered or need no answer, in order, without those that change nothing.
         requests: How many of them are requests.
         received: What was read from stdin and was not answered.
         unsent: The rest of an answer that the client has not taken yet.
@@ -98,8 +98,6 @@ class FirstAnswers:
                     if (answer := self._answer_to(line)) is None:
                         return False
                     del self.received[: end + 1]
-                    self.answered.append(line)
-                    self.requests += bool(answer)
                     self.unsent += answer
                 elif self._is_ready(self.stdin, select.POLLIN):
                     if not (data := os.read(self.stdin, 64 * 1024)):
@@ -124,6 +122,7 @@ class FirstAnswers:
         """The answer to a message, empty for a notification; None if the server must answer it."""
         message = _parsed(line)
         if message == _INITIALIZED and self._has_handshake():
+            self.answered.append(line)
             return b""
         if message is None or not _fits(message, _REQUEST) or message.get("jsonrpc") != "2.0":
             return None
@@ -133,6 +132,10 @@ class FirstAnswers:
         if not is_plain or version is None or method not in self._versions[version]:
             return None
         self._version = version
+        # After a handshake, a list changes nothing; without one, no handshake may follow it (`server/openings.py`).
+        if method == "initialize" or not self._has_handshake():
+            self.answered.append(line)
+            self.requests += 1
         result = self._texts[self._versions[version][method]]
         return f'{{"jsonrpc":"2.0","id":{json.dumps(id_)},"result":{result}}}\n'.encode()
 

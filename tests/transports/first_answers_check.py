@@ -131,7 +131,7 @@ async def server_alone(lines: Sequence[str]) -> list[str]:
 
 
 async def with_first_answers(lines: Sequence[str], cuts: Sequence[int], ready_after: int) -> tuple[list[str], int]:
-    """The same, when `FirstAnswers` answers until so many pieces were sent; and how many requests it has answered."""
+    """The same, when `FirstAnswers` answers until so many pieces were sent; and how many of its requests it tells."""
     data = "".join(f"{line}\n" for line in (*lines, LAST)).encode("utf-8", "surrogatepass")
     pieces = [data[start:end] for start, end in zip([0, *cuts], [*cuts, None], strict=True)]
     ours, theirs = socket.socketpair()
@@ -173,11 +173,11 @@ async def _serve(streams: Any) -> None:
 
 
 def check_first_answers(_version: str, lines: list[str], cuts: list[int], ready_after: int) -> str:
-    """Check that a client gets the same lines; returns how many requests were answered before the server."""
+    """Check that a client gets the same lines; returns how many answered requests the server was told."""
 
     async def both() -> tuple[list[str], list[str], int]:
         return await server_alone(lines), *(await with_first_answers(lines, cuts, ready_after))
 
     alone, together, early = anyio.run(both)
     assert sorted(together) == sorted(alone)
-    return f"{early} requests answered before the server"
+    return f"{early} answered requests that the server was told"

@@ -3,6 +3,7 @@
 import inspect
 import json
 import os
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import Any
 import pytest
 
 from kallyai_mcp.server.build import build_server
-from kallyai_mcp.transports.first_answers import CATALOG
+from kallyai_mcp.transports.first_answers import CATALOG, FirstAnswers
 from tests.agent import settings_in
 from tests.first_answers import INITIALIZED, METHODS, catalog, real_answers, request
 from tests.processes import COMMAND, LIMIT, environment
@@ -78,6 +79,24 @@ async def test_a_client_that_did_not_wait_for_the_discovery_can_begin_with_a_han
     assert early == 1
     assert answers[1]["protocolVersion"] == "2025-11-25"
     assert answers[2]["tools"][0]["name"] == "make_call"
+
+
+@pytest.mark.parametrize(
+    ("messages", "told"), [(HANDSHAKE, HANDSHAKE[:2]), (DISCOVERY, DISCOVERY)], ids=["handshake", "discovery"]
+)
+def test_the_server_is_told_what_changes_its_answers(
+    messages: list[dict[str, Any]], told: list[dict[str, Any]]
+) -> None:
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        ours.sendall("".join(f"{json.dumps(message)}\n" for message in messages).encode())
+        ours.shutdown(socket.SHUT_WR)
+        first = FirstAnswers(theirs.fileno(), theirs.fileno())
+        first.start()
+        first.stop()
+
+    assert [json.loads(line) for line in first.answered] == told
+    assert first.requests == sum("id" in message for message in told)
 
 
 @pytest.mark.parametrize("ready_after", range(5))
