@@ -225,7 +225,7 @@ class Call(_Model):
     next_steps: Text = None
     duration_seconds: Number = None
     created_at: Moment = None
-    submission: SubmissionEcho = SubmissionEcho()
+    submission: SubmissionEcho = Field(default_factory=SubmissionEcho)
     credits_used: Number = None
 
     @model_validator(mode="before")

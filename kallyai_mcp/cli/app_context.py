@@ -2,11 +2,11 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
 
 import anyio
 
 from kallyai_mcp.calls.service import CallService
-from kallyai_mcp.calls.webhooks import Webhooks
 from kallyai_mcp.calls.worker import CallWorker
 from kallyai_mcp.cli.browser_sign_in import BrowserSignIn
 from kallyai_mcp.cli.connection import Connection
@@ -16,6 +16,9 @@ from kallyai_mcp.languages import reader_language
 from kallyai_mcp.tools.confirmations import Confirmations
 from kallyai_mcp.tools.context import AppContext
 
+if TYPE_CHECKING:
+    from kallyai_mcp.calls.webhooks import Webhooks
+
 
 @asynccontextmanager
 async def open_app_context(
@@ -23,7 +26,7 @@ async def open_app_context(
     *,
     timezone: str | None = None,
     links: bool = True,
-    webhooks: Webhooks | None = None,
+    webhooks: "Webhooks | None" = None,
 ) -> AsyncIterator[AppContext]:
     """Open the app context for as long as a server runs.
 

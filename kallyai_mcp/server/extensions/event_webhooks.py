@@ -4,7 +4,7 @@ Without a bearer token there is nobody whose subscription it could be, so client
 """
 
 from datetime import UTC, datetime, timedelta
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from mcp.server.extension import MethodBinding
 from mcp.types import INVALID_PARAMS, EmptyResult, RequestParams, Result
@@ -12,7 +12,6 @@ from mcp_types.version import MODERN_PROTOCOL_VERSIONS
 from pydantic import AwareDatetime, BaseModel, Field
 
 from kallyai_mcp.calls.events import CALLBACK_ENDPOINT_ERROR, FORBIDDEN, NOT_FOUND, RESOURCE_EXHAUSTED
-from kallyai_mcp.calls.webhooks import MOST_PER_ACCOUNT, CallbackError, Granted, TooManyError, Webhooks, is_secret
 from kallyai_mcp.server.extensions.events_common import (
     Context,
     EventArguments,
@@ -26,10 +25,13 @@ from kallyai_mcp.tools.tool_errors import protocol_errors
 from kallyai_mcp.tools.user_language import LocalizedError
 from kallyai_mcp.urls import https_host
 
+if TYPE_CHECKING:
+    from kallyai_mcp.calls.webhooks import Granted, Webhooks
+
 _NOT_ECHOED = "La URL no devolvió el desafío."
 _NOT_USABLE = "La URL no se puede usar."
 _TOO_MANY = {
-    "subscriptions": f"Tienes {MOST_PER_ACCOUNT} suscripciones, que es el máximo. Termina una antes.",
+    "subscriptions": "Tienes {most} suscripciones, que es el máximo. Termina una antes.",
     "challenges": "Se probaron demasiadas URL; inténtalo otra vez en un minuto.",
 }
 """In Spanish what the errors of `Webhooks` say in English; the texts for too many are by their code."""
@@ -96,13 +98,16 @@ def webhook_methods() -> list[MethodBinding]:
     ]
 
 
-def webhooks_of(ctx: Context) -> Webhooks | None:
+def webhooks_of(ctx: Context) -> "Webhooks | None":
     """The webhooks, if the client of a request may subscribe a URL."""
     may_subscribe = token_of(ctx) is not None and ctx.protocol_version in MODERN_PROTOCOL_VERSIONS
     return ctx.lifespan_context.webhooks if may_subscribe else None
 
 
 async def _subscribe(ctx: Context, params: SubscribeParams) -> Subscribed:
+    # Late: no client over stdio subscribes.
+    from kallyai_mcp.calls.webhooks import MOST_PER_ACCOUNT, CallbackError, TooManyError, is_secret
+
     webhooks = _webhooks(ctx)
     check_type(params.name)
     if (host := https_host(params.delivery.url)) is None:
@@ -138,7 +143,7 @@ async def _subscribe(ctx: Context, params: SubscribeParams) -> Subscribed:
             spanish = _NOT_ECHOED if error.code == error.default_code else f"{_NOT_USABLE} (En inglés: {error.message})"
             raise LocalizedError(CALLBACK_ENDPOINT_ERROR, error.message, spanish, {"reason": error.code}) from error
         except TooManyError as error:
-            spanish = _TOO_MANY[error.code]
+            spanish = _TOO_MANY[error.code].format(most=MOST_PER_ACCOUNT)
             raise LocalizedError(RESOURCE_EXHAUSTED, error.message, spanish, {"limit": error.code}) from error
     return Subscribed(
         id=granted.id,
@@ -163,7 +168,7 @@ async def _unsubscribe(ctx: Context, params: UnsubscribeParams) -> EmptyResult:
     return EmptyResult()
 
 
-def _webhooks(ctx: Context) -> Webhooks:
+def _webhooks(ctx: Context) -> "Webhooks":
     if (webhooks := webhooks_of(ctx)) is None:
         raise LocalizedError(
             FORBIDDEN,
@@ -173,7 +178,7 @@ def _webhooks(ctx: Context) -> Webhooks:
     return webhooks
 
 
-def _status(granted: Granted) -> DeliveryStatus | None:
+def _status(granted: "Granted") -> DeliveryStatus | None:
     if (before := granted.refreshed) is None:
         return None
     return DeliveryStatus(
