@@ -20,7 +20,7 @@ from kallyai_mcp.api.models import (
     BillingPortal,
     Call,
     CallCreateRequest,
-    CallList,
+    CallPage,
     Statistics,
     Submission,
     Subscription,
@@ -158,9 +158,9 @@ class KallyAI:
         request.extensions |= {"before_send": before_send, "before_write": before_write}
         return read_call(await self._send_signed(request), number=submission.respondent_phone)
 
-    async def list_calls(self, limit: int = 50, offset: int = 0) -> CallList:
+    async def list_calls(self, limit: int = 50, offset: int = 0) -> CallPage:
         """One page of the user's calls: `limit` (1-200) calls after the first `offset`."""
-        return await self._get(CallList, "/v1/calls", params={"limit": limit, "offset": offset})
+        return await self._get(CallPage, "/v1/calls", params={"limit": limit, "offset": offset})
 
     async def get_call(self, call_id: str, *, number: str | None = None) -> Call:
         """One call, which was to `number`, if that is known; `NotFoundError` if there is none with this id."""

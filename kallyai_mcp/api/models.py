@@ -261,7 +261,7 @@ class Call(_Model):
         return bool(self.duration_seconds) or self.highlights is not None
 
 
-class CallList(_Model):
+class CallPage(_Model):
     """One page of `GET /v1/calls`, in the order of the service. `total` counts all pages; None if it is missing."""
 
     calls: tuple[Call, ...]

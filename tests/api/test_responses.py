@@ -9,7 +9,7 @@ import pytest
 
 from kallyai_mcp.api.client import KallyAI
 from kallyai_mcp.api.errors import KallyAIError, UnreadableResponseError
-from kallyai_mcp.api.models import Call, CallList, Transcript
+from kallyai_mcp.api.models import Call, CallPage, Transcript
 from tests.api.raw_server import SUBMISSION, TOKEN, answer, client_and_server, reference
 
 
@@ -126,7 +126,7 @@ async def test_a_missing_status_is_unknown(status: dict[str, Any]) -> None:
 @pytest.mark.parametrize("name", ["calls", "items", None])
 async def test_a_list_is_read_in_each_known_shape(name: str | None, body: dict[str, Any]) -> None:
     entries = [{"call_id": "c"} | body]
-    page: CallList = await ask("list_calls", entries if name is None else {name: entries, "total": 1})
+    page: CallPage = await ask("list_calls", entries if name is None else {name: entries, "total": 1})
     (call,) = page.calls
     assert call.created_at == datetime(2026, 1, 25, 15, 30, tzinfo=UTC)
     assert (call.submission.respondent_phone, call.submission.business_name) == ("+14155551234", "Italian Bistro")

@@ -88,16 +88,17 @@ def bind_call(tx: Tx, record: CallRecord, call: Call, *, proven: bool) -> bool:
     the service's list then gives it back, and its own outcome is unknown again.
     """
     lock_account(tx, record.account)
-    values = {"call_id": call.call_id, "id": record.tracking_id, **record.account.columns}
     if _is_later_attempt(tx, record):
         return False
     if proven:
         tx.run(
             "UPDATE calls SET state = 'unknown', call_id = NULL, outcome = NULL, calendar = NULL, reached = NULL, "
             f"error = NULL, delivered_at = NULL WHERE {_OTHERS} AND response_lost_at IS NOT NULL",
-            **values,
+            call_id=call.call_id,
+            id=record.tracking_id,
+            **record.account.columns,
         )
-    if tx.rows(f"SELECT 1 AS found FROM calls WHERE {_OTHERS}", **values):
+    if _is_others(tx, record, call.call_id):
         return False
     tx.run(
         f"UPDATE calls SET call_id = :call_id, outcome = CASE WHEN state IN {ACTIVE} THEN :outcome ELSE outcome END "
@@ -112,11 +113,13 @@ def bind_call(tx: Tx, record: CallRecord, call: Call, *, proven: bool) -> bool:
 def finish(tx: Tx, record: CallRecord, state: CallState, end: Ending, timing: Timing) -> None:
     """See `Ledger.finish`."""
     lock_account(tx, record.account)  # a retry gets the next generation
-    now = tx.now()
-    found = tx.rows("SELECT * FROM calls WHERE tracking_id = :id", id=record.tracking_id)
-    before = found[0]["state"] if found else None
-    if end.calendar is not None and not end.calendar.is_known:  # else a booking that is known would be lost
-        end = replace(end, calendar=next((known.calendar for known in readable(found) if known.calendar), end.calendar))
+    rows = tx.rows("SELECT * FROM calls WHERE tracking_id = :id", id=record.tracking_id)
+    if not rows:
+        _write_again(tx, record, state, end)
+        return
+    known = next(iter(readable(rows)), None)
+    if end.calendar is not None and not end.calendar.is_known and known is not None and known.calendar is not None:
+        end = replace(end, calendar=known.calendar)  # else a booking that is known would be lost
     changed = tx.rows(
         "UPDATE calls SET state = :state, ended_at = CASE WHEN state = 'ended' THEN ended_at ELSE :now END, "
         "outcome = :outcome, calendar = :calendar, "
@@ -126,26 +129,26 @@ def finish(tx: Tx, record: CallRecord, state: CallState, end: Ending, timing: Ti
         # A call that was only found in the list may have turned out to be that of another record.
         f"AND (response_lost_at IS NULL OR NOT EXISTS (SELECT 1 FROM calls WHERE {_OTHERS})) RETURNING *",
         state=state.value,
-        now=now,
+        now=tx.now(),
         id=record.tracking_id,
         key=record.idempotency_key,
-        tells_more=int(any(_is_told_better(known, end) for known in readable(found))),
+        tells_more=int(known is not None and _tells_more(end, known)),
         call_id=end.call.call_id if end.call is not None else None,
         **record.account.columns,
         **end.columns,
     )
     # Not after one that was unknown, which an agent has been told.
-    if changed and before in (CallState.RESERVED, CallState.SENT):
+    if changed and rows[0]["state"] in (CallState.RESERVED, CallState.SENT):
         plan_retry(tx, from_row(changed[0]), timing)
-    if before is not None:
-        return
+
+
+def _write_again(tx: Tx, record: CallRecord, state: CallState, end: Ending) -> None:
+    """Write a record that is gone from the ledger, because its file was replaced, with its end."""
     call_id = end.call.call_id if end.call is not None else record.call_id
-    values = {"call_id": call_id, "id": record.tracking_id, **record.account.columns}
-    if tx.rows(f"SELECT 1 AS found FROM calls WHERE {_OTHERS}", **values):
+    if _is_others(tx, record, call_id):
         call_id = None  # the same call was asked for again meanwhile, and the service gave the same answer
     sent_at = None if state is CallState.REFUSED else record.sent_at or record.placed_at
-    ended = replace(record, state=state, sent_at=sent_at, ended_at=moment(now), call_id=call_id)
-    ended = replace(ended, call=end.call, calendar=end.calendar, error=end.error, reached=end.reached)
+    ended = replace(record, state=state, sent_at=sent_at, ended_at=moment(tx.now()), call_id=call_id, **vars(end))
     insert(tx, "calls", to_row(numbered(tx, ended, keep_key=True)))
 
 
@@ -201,7 +204,7 @@ def mark_delivered(tx: Tx, records: Collection[CallRecord], *, delivered: bool) 
             )
 
 
-def _is_told_better(known: CallRecord, end: Ending) -> bool:
+def _tells_more(end: Ending, known: CallRecord) -> bool:
     """Whether `end` tells more of how `known` ended than the ledger has."""
     call = end.call
     if call is None or known.call is None or not known.may_change:
@@ -212,6 +215,12 @@ def _is_told_better(known: CallRecord, end: Ending) -> bool:
         return False
     has_new_calendar = known.is_calendar_unread and end.calendar is not None and end.calendar.is_known
     return has_new_calendar or (known.call.highlights is None and call.highlights is not None)
+
+
+def _is_others(tx: Tx, record: CallRecord, call_id: str | None) -> bool:
+    """Whether another record of the account has this call of the service."""
+    values = {"call_id": call_id, "id": record.tracking_id, **record.account.columns}
+    return bool(tx.rows(f"SELECT 1 AS found FROM calls WHERE {_OTHERS}", **values))
 
 
 def _is_later_attempt(tx: Tx, record: CallRecord) -> bool:
