@@ -5,8 +5,7 @@ What it knows of a call it reads from the ledger, so any process can be asked ab
 
 import logging
 import math
-from collections.abc import Callable, Collection, Sequence
-from contextlib import suppress
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -16,14 +15,13 @@ import anyio
 from kallyai_mcp.api.errors import PolicyError
 from kallyai_mcp.api.models import Call, Submission
 from kallyai_mcp.calls.appointment import Calendar
-from kallyai_mcp.calls.call_lists import CallList, ListConsent, Until, Why, ask_only
 from kallyai_mcp.calls.clock import Stopwatch
 from kallyai_mcp.calls.delivery import Delivery
 from kallyai_mcp.calls.events import EventPage
 from kallyai_mcp.calls.ledger.base import LedgerUnavailableError
 from kallyai_mcp.calls.ledger.reservation import Precheck
 from kallyai_mcp.calls.policy import Consent
-from kallyai_mcp.calls.records import AccountKey, CallRecord, is_tracking_id, new_tracking_id
+from kallyai_mcp.calls.records import AccountKey, CallRecord
 from kallyai_mcp.calls.schedule import NOW, Schedule
 from kallyai_mcp.calls.worker import CallWorker
 from kallyai_mcp.telemetry import call_refused
@@ -57,6 +55,7 @@ class CallService:
 
     Attributes:
         schedules: Calls may be scheduled, and are placed when they are due.
+        lists: Call lists.
         delivery: Which client was told which outcome.
     """
 
@@ -65,6 +64,7 @@ class CallService:
         self._clock = worker.clock
         self._timing = worker.timing
         self.schedules = worker.places_due
+        self.lists = worker.lists
         self.delivery = Delivery(lambda calls, delivered: worker.ledger.mark_delivered(calls, delivered=delivered))
 
     async def precheck(
@@ -150,10 +150,6 @@ class CallService:
         """The calls in progress and those whose outcome is unknown, newest first."""
         return await self._worker.ledger.list_unsettled(await self._worker.account())
 
-    async def list_unfinished(self) -> list[CallList]:
-        """The lists that go on, or wait for the user, newest first."""
-        return await self._worker.ledger.lists.list_unfinished(await self._worker.account())
-
     async def account(self) -> AccountKey:
         """The account that is signed in."""
         return await self._worker.account()
@@ -202,77 +198,6 @@ class CallService:
         Where it is too late, there will be no further attempt.
         """
         return await self._worker.ledger.cancel(await self._worker.account(), tracking_id)
-
-    def asked_list(
-        self,
-        account: AccountKey,
-        submissions: Sequence[Submission],
-        until: Until,
-        *,
-        accept_other_time: bool,
-        timezone: str,
-        own_zones: bool = False,
-    ) -> CallList:
-        """A list that is asked for now, not written down yet; the arguments are those of `CallList`."""
-        list_id = new_tracking_id()
-        return CallList(
-            list_id,
-            account,
-            tuple(ask_only(submission) if until == "all" else submission for submission in submissions),
-            until,
-            accept_other_time,
-            timezone,
-            self._clock.now(),
-            own_zones,
-            session_id=list_id,
-        )
-
-    async def find_same_list(self, asked: CallList, *, ever: bool = False) -> CallList | None:
-        """The list that stands for `asked`; see `ListLedger.find_same`."""
-        return await self._worker.ledger.lists.find_same(asked, ever=ever)
-
-    async def last_calls(self, asked: CallList) -> tuple[datetime | None, ...]:
-        """When the number of each candidate who is still to come was called last."""
-        return await self._worker.ledger.lists.last_calls(asked)
-
-    async def place_list(self, asked: CallList, agreed: ListConsent) -> tuple[CallList, bool]:
-        """Start a list, unless there is the same one; returns the one that counts, and whether it is new.
-
-        Raises:
-            ConsentOutdatedError: What the user agreed to has changed; ask again.
-        """
-        return await self._worker.lists.reserve(asked, agreed)
-
-    async def go_on(self, found: CallList, *, after: int | None, agreed: ListConsent | None = None) -> CallList:
-        """Let a list that has stopped go on, where it may; see `ListLedger.go_on`."""
-        return await self._worker.lists.go_on(found, after=after, agreed=agreed)
-
-    async def find_list(self, list_id: str) -> CallList | None:
-        """The list with this id, None for any other id; an unknown outcome is looked for once more."""
-        if not is_tracking_id(list_id):
-            return None
-        found = await self._worker.ledger.lists.find(await self._worker.account(), list_id)
-        if found is None or found.why is not Why.UNKNOWN or not found.records:
-            return found
-        await self._looked_again(found.records[-1])
-        return await self._worker.ledger.lists.find(found.account, list_id)
-
-    async def cancel_list(self, list_id: str) -> bool:
-        """Let a list stop for good; False when it had ended. A call of it that is in progress goes on."""
-        return await self._worker.ledger.lists.cancel(await self._worker.account(), list_id)
-
-    async def wait_list(self, found: CallList, seconds: float, changed: Callable[[CallList], None]) -> CallList:
-        """Wait until a list has stopped and its last call has ended, at most `seconds`; returns it as it then is.
-
-        `changed` is told each time the list is read.
-        """
-        with self._clock.move_on_after(seconds):
-            while found.is_open:
-                await self._clock.sleep(self._timing.poll)
-                with suppress(LedgerUnavailableError):
-                    found = await self._worker.ledger.lists.find(found.account, found.list_id) or found
-                changed(found)
-        return found
 
     async def _asked(
         self, submission: Submission, timezone: str, session_id: str | None = None, schedule: Schedule = NOW

@@ -16,7 +16,7 @@ from kallyai_mcp.api.errors import KallyAIError, NotSignedInError
 from kallyai_mcp.calls.clock import Clock, Stopwatch
 from kallyai_mcp.calls.ledger.base import LedgerUnavailableError, Result
 from kallyai_mcp.calls.ledger.sql import Ledger
-from kallyai_mcp.calls.list_runner import ListRunner
+from kallyai_mcp.calls.list_service import ListService
 from kallyai_mcp.calls.policy import Consent
 from kallyai_mcp.calls.records import AccountKey, CallRecord, CallState
 from kallyai_mcp.calls.retries import Retries, run_logged
@@ -80,7 +80,7 @@ class CallWorker:
         self._due_again = -math.inf
         self._is_over = False
         self._tasks = anyio.create_task_group()
-        self.lists = ListRunner(self, clock, self._retries)
+        self.lists = ListService(self, clock, self._retries)
 
     async def __aenter__(self) -> Self:
         await self._tasks.__aenter__()

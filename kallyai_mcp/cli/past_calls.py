@@ -89,14 +89,14 @@ async def _find(id_: str, app_context: AppContext, *, wait: bool) -> CallAnswer 
     if record is not None:
         wait_for_it = follow(record, app_context) if wait else app_context.calls.wait(record, _SETTLE_SECONDS)
         return await to_answer(await wait_for_it, app_context, is_new=None)
-    found = await app_context.calls.find_list(id_)
+    found = await app_context.calls.lists.find(id_)
     if found is None:
         result = await unrecorded_result(app_context, await app_context.api().get_call(id_), with_links=False)
         return CallAnswer.model_validate(result.structured_content)
     if wait:
         found = await _follow_list(found, app_context)
     else:
-        found = await app_context.calls.wait_list(found, _SETTLE_SECONDS, lambda _: None)
+        found = await app_context.calls.lists.wait(found, _SETTLE_SECONDS, lambda _: None)
     result = await list_result(app_context, found, is_new=None)
     return ListAnswer.model_validate(result.structured_content)
 
@@ -106,7 +106,7 @@ async def _follow_list(found: CallList, app_context: AppContext) -> CallList:
     spanish = Words().spanish
     with LiveLine() as live:
         live.show(calling(found, spanish=spanish))
-        return await app_context.calls.wait_list(
+        return await app_context.calls.lists.wait(
             found, math.inf, lambda newer: live.update(calling(newer, spanish=spanish))
         )
 
@@ -122,7 +122,7 @@ async def cancel(app_context: AppContext, *, id_: str, as_json: bool) -> int:
     """
     result = await scheduling.cancel(app_context, id_)
     answer = CancelAnswer.model_validate(result.structured_content)
-    found = await app_context.calls.find_list(id_)
+    found = await app_context.calls.lists.find(id_)
     words = Words()
     if as_json:
         print_json(answer)

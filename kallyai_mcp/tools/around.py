@@ -87,7 +87,7 @@ async def call_around(
     if len(set(numbers)) < len(numbers):
         raise InvalidArgumentsError([Problem("candidates", "twice")])
     submissions = [submission_of(given | candidate.model_dump()) for candidate in candidates]
-    asked = app_context.calls.asked_list(
+    asked = app_context.calls.lists.asked(
         await app_context.calls.account(),
         submissions,
         until,
@@ -95,7 +95,7 @@ async def call_around(
         timezone=timezone or app_context.timezone,
         own_zones=timezone is None,
     )
-    known = await app_context.calls.find_same_list(asked, ever=continue_after is not None)
+    known = await app_context.calls.lists.find_same(asked, ever=continue_after is not None)
     if known is None and continue_after is not None:  # else the candidates before it would be called again
         raise InvalidArgumentsError([Problem("continue_after", "no_list", continue_after)])
     after = _passed(known, continue_after) if known is not None else None
@@ -137,14 +137,14 @@ async def _place(
         nonlocal last_calls
         if before is not None and not outdated:
             return before
-        last_calls = await calls.last_calls(asked)
+        last_calls = await calls.lists.last_calls(asked)
         return await _consent(asked, last_calls, outdated, confirmation, ctx)
 
     async def place(consent: Consent) -> tuple[CallList, bool]:
         if before is None:
-            return await calls.place_list(asked, ListConsent(consent, last_calls))
+            return await calls.lists.place(asked, ListConsent(consent, last_calls))
         agreed = None if consent is before else ListConsent(consent, last_calls)
-        return await calls.go_on(asked, after=after, agreed=agreed), False
+        return await calls.lists.go_on(asked, after=after, agreed=agreed), False
 
     return await place_agreed(ask, place)
 
@@ -164,7 +164,7 @@ async def follow_list(
         nonlocal latest
         latest = newer
 
-    found = await app_context.calls.wait_list(found, seconds, changed)
+    found = await app_context.calls.lists.wait(found, seconds, changed)
     return await list_result(app_context, found, is_new=is_new)
 
 

@@ -112,7 +112,7 @@ async def get_call(
         except KallyAIError as error:  # the call was not placed, which this tool's other errors don't say
             spanish = await reads_spanish(app_context, record.submission.language)
             return await tool_error(error, app_context, tool="make_call", places_calls=True, spanish=spanish)
-    if (found := await app_context.calls.find_list(call_id)) is not None:
+    if (found := await app_context.calls.lists.find(call_id)) is not None:
         return await follow_list(found, wait_seconds, ctx, is_new=None)
     call = await app_context.api().get_call(call_id)
     return await unrecorded_result(app_context, call, with_links=client_supports_apps(ctx))

@@ -51,7 +51,7 @@ async def list_page(app_context: AppContext, *, limit: int, offset: int) -> tupl
     known: dict[str, CallRecord] = {}
     with suppress(LedgerUnavailableError):  # KallyAI's list can still be shown
         if offset == 0:
-            unsettled, lists = await app_context.calls.list_unsettled(), await app_context.calls.list_unfinished()
+            unsettled, lists = await app_context.calls.list_unsettled(), await app_context.calls.lists.list_unfinished()
     page = await app_context.api().list_calls(limit=limit, offset=offset)
     with suppress(LedgerUnavailableError):
         known = await app_context.calls.find_ended([call.call_id for call in page.calls])
@@ -208,7 +208,7 @@ async def service_id(app_context: AppContext, id_: str) -> str:
     if not is_tracking_id(id_):  # a call_id already
         return id_
     record = await app_context.calls.find(id_)
-    if record is None and await app_context.calls.find_list(id_) is not None:
+    if record is None and await app_context.calls.lists.find(id_) is not None:
         raise KallyAIError("This is a list of calls.", code="is_a_list")
     if record is None:
         return id_

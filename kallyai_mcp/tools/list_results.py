@@ -53,11 +53,11 @@ def candidates_of(submissions: Sequence[Submission]) -> list[CandidateAnswer]:
 async def cancel_list(app_context: AppContext, found: CallList) -> CallToolResult:
     """Let a list stop for good, and say which of its candidates are not called."""
     id_ = found.list_id
-    await app_context.calls.cancel_list(id_)
-    found = await app_context.calls.find_list(id_) or found  # the next call may have been reserved since
+    await app_context.calls.lists.cancel(id_)
+    found = await app_context.calls.lists.find(id_) or found  # the next call may have been reserved since
     last = found.records[-1] if found.records else None
     if last is not None and last.is_active and await app_context.calls.cancel(last.tracking_id):
-        found = await app_context.calls.find_list(id_) or found
+        found = await app_context.calls.lists.find(id_) or found
     text = list_canceled(found, spanish=await reads_spanish(app_context, found.language))
     return answer(text, CancelAnswer(status=found.why, tracking_id=id_))
 

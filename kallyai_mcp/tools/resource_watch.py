@@ -102,7 +102,7 @@ class ResourceWatch:
         if id_ is None:
             raise LocalizedError(INVALID_PARAMS, *_REFUSED)
         record = await self._app_context.calls.find(id_)
-        if record is None and (found := await self._app_context.calls.find_list(id_)):
+        if record is None and (found := await self._app_context.calls.lists.find(id_)):
             if found.is_open or found.is_waiting:
                 self._recorded.setdefault(id_, set()).add(uri)
         elif record is None:
@@ -121,7 +121,7 @@ class ResourceWatch:
         }
         return calls | {
             found.list_id: (found.why is not None, found.is_calling, len(found.records))
-            for found in await self._app_context.calls.list_unfinished()
+            for found in await self._app_context.calls.lists.list_unfinished()
         }
 
     async def _changed_in_ledger(self) -> list[str]:

@@ -92,7 +92,7 @@ async def _newest() -> str:
 async def _call(app_context: AppContext, call_id: str) -> str:
     """A call or a list in words. Reading it does not count as delivery: the reader may be a program, not the agent."""
     record = await app_context.calls.find(call_id)
-    if record is None and (found := await app_context.calls.find_list(call_id)) is not None:
+    if record is None and (found := await app_context.calls.lists.find(call_id)) is not None:
         return call_list(found, await reader_of(app_context, found.language))
     if record is not None:
         view = CallView.of_record(record)

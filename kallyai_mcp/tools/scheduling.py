@@ -71,7 +71,7 @@ async def cancel(app_context: AppContext, id_: str) -> CallToolResult:
         KallyAIError: Else as the methods of `CallService` and of the API client.
     """
     record = await find_record(app_context, id_)
-    if record is None and (found := await app_context.calls.find_list(id_)) is not None:
+    if record is None and (found := await app_context.calls.lists.find(id_)) is not None:
         return await cancel_list(app_context, found)
     if record is None:
         call = await app_context.api().get_call(id_)

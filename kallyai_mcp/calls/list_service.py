@@ -1,17 +1,19 @@
-"""Runs call lists: it places the call of one candidate after another, until the list stops."""
+"""Call lists: it begins them, places the call of one candidate after another, and says how far a list is."""
 
-from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import replace
+from datetime import datetime
 from functools import partial
 from typing import TYPE_CHECKING
 
 import anyio
 
-from kallyai_mcp.calls.call_lists import CallList, ListConsent
+from kallyai_mcp.api.models import Submission
+from kallyai_mcp.calls.call_lists import CallList, ListConsent, Until, Why, ask_only
 from kallyai_mcp.calls.clock import Clock, Stopwatch
 from kallyai_mcp.calls.ledger.base import LedgerUnavailableError
-from kallyai_mcp.calls.records import AccountKey
+from kallyai_mcp.calls.records import AccountKey, is_tracking_id, new_tracking_id
 from kallyai_mcp.calls.retries import Retries
 
 if TYPE_CHECKING:
@@ -19,8 +21,8 @@ if TYPE_CHECKING:
     from kallyai_mcp.calls.worker import CallWorker
 
 
-class ListRunner:
-    """The lists of one worker, which places their calls."""
+class ListService:
+    """The lists of one worker, which places their calls; the errors are those of `CallService`."""
 
     def __init__(self, worker: "CallWorker", clock: Clock, retries: Retries) -> None:
         self._worker = worker
@@ -29,8 +31,75 @@ class ListRunner:
         self._known: set[str] = set()
         """The ids of the lists that this worker runs, or will run or undo in a moment."""
 
-    async def reserve(self, asked: CallList, agreed: ListConsent) -> tuple[CallList, bool]:
-        """Write a list down, and run it if it is new; see `ListLedger.reserve`."""
+    def asked(
+        self,
+        account: AccountKey,
+        submissions: Sequence[Submission],
+        until: Until,
+        *,
+        accept_other_time: bool,
+        timezone: str,
+        own_zones: bool = False,
+    ) -> CallList:
+        """A list that is asked for now, not written down yet; the arguments are those of `CallList`."""
+        list_id = new_tracking_id()
+        return CallList(
+            list_id,
+            account,
+            tuple(ask_only(submission) if until == "all" else submission for submission in submissions),
+            until,
+            accept_other_time,
+            timezone,
+            self._clock.now(),
+            own_zones,
+            session_id=list_id,
+        )
+
+    async def find_same(self, asked: CallList, *, ever: bool = False) -> CallList | None:
+        """The list that stands for `asked`; see `ListLedger.find_same`."""
+        return await self._ledger.find_same(asked, ever=ever)
+
+    async def last_calls(self, asked: CallList) -> tuple[datetime | None, ...]:
+        """When the number of each candidate who is still to come was called last."""
+        return await self._ledger.last_calls(asked)
+
+    async def list_unfinished(self) -> list[CallList]:
+        """The lists that go on, or wait for the user, newest first."""
+        return await self._ledger.list_unfinished(await self._worker.account())
+
+    async def find(self, list_id: str) -> CallList | None:
+        """The list with this id, None for any other id; an unknown outcome is looked for once more."""
+        if not is_tracking_id(list_id):
+            return None
+        found = await self._ledger.find(await self._worker.account(), list_id)
+        if found is None or found.why is not Why.UNKNOWN or not (found.records and found.records[-1].may_change):
+            return found
+        await self._worker.look_again(found.records[-1])
+        return await self._ledger.find(found.account, list_id)
+
+    async def cancel(self, list_id: str) -> bool:
+        """Let a list stop for good; False when it had ended. A call of it that is in progress goes on."""
+        return await self._ledger.cancel(await self._worker.account(), list_id)
+
+    async def wait(self, found: CallList, seconds: float, changed: Callable[[CallList], None]) -> CallList:
+        """Wait until a list has stopped and its last call has ended, at most `seconds`; returns it as it then is.
+
+        `changed` is told each time the list is read.
+        """
+        with self._clock.move_on_after(seconds):
+            while found.is_open:
+                await self._clock.sleep(self._worker.timing.poll)
+                with suppress(LedgerUnavailableError):
+                    found = await self._ledger.find(found.account, found.list_id) or found
+                changed(found)
+        return found
+
+    async def place(self, asked: CallList, agreed: ListConsent) -> tuple[CallList, bool]:
+        """Start a list, unless there is the same one; returns the one that counts, and whether it is new.
+
+        Raises:
+            ConsentOutdatedError: What the user agreed to has changed; ask again.
+        """
         asked = replace(asked, worker=await self._worker.leased())
         with self._written(asked.list_id, undo=partial(self._ledger.release, asked)):
             found, is_new = await self._ledger.reserve(asked, agreed)
