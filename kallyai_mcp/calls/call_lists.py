@@ -8,7 +8,6 @@ from enum import StrEnum
 from typing import Literal
 
 from kallyai_mcp.api.errors import (
-    ContentRefusedError,
     CountryRefusedError,
     KallyAIError,
     NotSignedInError,
@@ -141,7 +140,7 @@ class CallList:
         error = self.records[-1].error if self.records and self.records[-1].state is CallState.REFUSED else None
         return error is not None and why_refused(error) is not None
 
-    def goes_on(self, after: int | None) -> bool:
+    def may_go_on(self, after: int | None) -> bool:
         """Whether it has stopped and may go on so: past `after` candidates, or with the one who wasn't called."""
         if after is None:
             return self.why in GOES_ON_WHEN_ASKED
@@ -167,7 +166,7 @@ class CallList:
         return self.why is Why.UNKNOWN and self.why_stop() is None
 
     @property
-    def is_waiting(self) -> bool:
+    def waits_for_user(self) -> bool:
         """Whether it has stopped, and goes on when the user wants that."""
         if self.why in GOES_ON_WHEN_ASKED:
             return True
@@ -220,7 +219,7 @@ def why_refused(error: KallyAIError) -> Why | None:
         return Why.NEEDS_SIGN_IN
     if isinstance(error, PolicyError) and error.setting in _ONE_NUMBER:
         return None
-    if isinstance(error, NumberRefusedError | CountryRefusedError) and not isinstance(error, ContentRefusedError):
+    if isinstance(error, NumberRefusedError | CountryRefusedError):
         return None
     return Why.REFUSED
 

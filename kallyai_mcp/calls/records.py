@@ -204,7 +204,7 @@ class AuditEntry:
         tracking_id: The record of the call; None for one that was refused.
         asked_by: The client's name and version, as it calls itself; None when it isn't known, as for the next two.
         how: How consent was given (`policy.ConsentKind`).
-        risk_flags: What spoke against calling without a question (`policy.RiskFlag`).
+        risk_flags: The reasons to ask the user first (`policy.RiskFlag`).
     """
 
     at: datetime

@@ -172,7 +172,7 @@ class CallSender:
         return min(left, within)
 
     def _may_be_placed(self) -> bool:
-        """Whether a refusal says too late that no call was placed."""
+        """Whether a refusal comes so late that the call may have been placed."""
         since_sent = self._since_sent if self._may_have_left else None
         return since_sent is not None and since_sent.longest() > self._timing.refuse_within
 

@@ -85,7 +85,7 @@ class CallSettler:
         return call is not None
 
     async def search(self, record: CallRecord, lost: KallyAIError, seconds: float) -> None:
-        """Look for the call for so many seconds, and as long as for any call while the service can't be asked."""
+        """Look for the call for so many seconds; while the service can't be asked, as long as for a call just sent."""
         began = self._clock.monotonic()
         pauses = self._retries.pauses(self._timing.first_look)
         while True:

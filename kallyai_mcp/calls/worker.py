@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
-from functools import cached_property, partial
+from functools import partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
@@ -45,7 +45,7 @@ class CallWorker:
     Args:
         connect: Gives the API client; called when it is first needed.
         account: Says which account calls are placed on now; raises `NotSignedInError` when there is none.
-        ledger: Gives the ledger; called when it is first needed.
+        ledger: Gives the ledger, always the same one, and opens it when it is first needed; the caller closes it.
         timing: Times and counts.
         clock: The only clock of calls.
         places_due: Place scheduled calls when they are due. Not where callers bring their own tokens: there the account
@@ -63,7 +63,7 @@ class CallWorker:
         places_due: bool = True,
     ) -> None:
         self._service = ServiceAccess(connect, account, clock)
-        self._open_ledger = ledger
+        self._ledger = ledger
         self.timing = timing
         self.clock = clock
         self.places_due = places_due
@@ -92,16 +92,12 @@ class CallWorker:
     ) -> bool | None:
         self._is_over = True
         self._tasks.cancel_scope.cancel()
-        result = await self._tasks.__aexit__(exc_type, exc, traceback)
-        if "ledger" in vars(self):  # it was used
-            with anyio.CancelScope(shield=True), suppress(LedgerUnavailableError):
-                await self.ledger.aclose()
-        return result
+        return await self._tasks.__aexit__(exc_type, exc, traceback)
 
-    @cached_property
+    @property
     def ledger(self) -> Ledger:
-        """The ledger, opened on first use."""
-        return self._open_ledger()
+        """The ledger."""
+        return self._ledger()
 
     async def account(self) -> AccountKey:
         """Which account calls are placed on now; what a dead worker left of it is settled meanwhile.

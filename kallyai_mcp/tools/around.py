@@ -102,7 +102,7 @@ async def call_around(
     placed: tuple[CallList, bool] | CallToolResult
     if known is None:
         placed = await _place(asked, None, after, confirmation, ctx)
-    elif known.goes_on(after):
+    elif known.may_go_on(after):
         placed = await _place(known, known.consent or Consent(None, "not_needed"), after, confirmation, ctx)
     else:
         placed = known, False

@@ -103,7 +103,7 @@ class ResourceWatch:
             raise LocalizedError(INVALID_PARAMS, *_REFUSED)
         record = await self._app_context.calls.find(id_)
         if record is None and (found := await self._app_context.calls.lists.find(id_)):
-            if found.is_open or found.is_waiting:
+            if found.is_open or found.waits_for_user:
                 self._recorded.setdefault(id_, set()).add(uri)
         elif record is None:
             if not (await self._app_context.api().get_call(id_)).is_final:

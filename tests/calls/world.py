@@ -1,7 +1,7 @@
 """A call service on a ledger of its own, before a service that answers as it is told; time passes only when asked."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
@@ -207,6 +207,7 @@ async def world(
     database = WatchedDatabase(database or database_at(place, clock.now), clock)
     ledger = Ledger(database, policy=policy, timing=timing)
     async with (
+        aclosing(ledger),
         KallyAI(
             url or "http://service",
             tokens=session,

@@ -116,7 +116,7 @@ class Database(Protocol):
 
 
 class Transactions:
-    """What has methods that are one transaction each.
+    """A class whose methods are one transaction each.
 
     Args:
         database: Where they run; each raises `LedgerUnavailableError` when it can't be used.

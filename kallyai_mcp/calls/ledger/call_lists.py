@@ -59,7 +59,7 @@ def _find_same(tx: Tx, asked: CallList, timing: Timing) -> CallList | None:
     found = _find_newest(tx, asked)
     if found is None or found.ended_at is None:
         return found
-    stands_for = max(timing.repeat_after, timing.wait_for_user) if found.is_waiting else timing.repeat_after
+    stands_for = max(timing.repeat_after, timing.wait_for_user) if found.waits_for_user else timing.repeat_after
     if found.ended_at.timestamp() <= tx.now() - stands_for:
         return None
     # A list that was canceled stands for a new one only where its last call may have agreed to something: the new one
@@ -249,7 +249,7 @@ class ListLedger(Transactions):
                 since=tx.now() - self._timing.wait_for_user,
                 **account.columns,
             )
-            return [found for row in rows if (found := list_from_row(tx, row)).is_open or found.is_waiting]
+            return [found for row in rows if (found := list_from_row(tx, row)).is_open or found.waits_for_user]
 
         return await self._database.read(work, empty=[])
 
@@ -303,7 +303,7 @@ class ListLedger(Transactions):
             lock_account(tx, found.account)
             now = find_list(tx, found.account, found.list_id) or found
             newest = _find_newest(tx, found)
-            if not now.goes_on(after) or newest is None or newest.list_id != now.list_id:
+            if not now.may_go_on(after) or newest is None or newest.list_id != now.list_id:
                 return now, False
             at = tx.now()
             if agreed is None and now.agreed_at is not None and at - now.agreed_at.timestamp() > timing.agreed_for:

@@ -125,7 +125,7 @@ class PostgresDatabase:
                         "SELECT pg_try_advisory_lock(%s, %s) AS ok, pg_backend_pid() AS pid", (_LEASES, number)
                     ).fetchall()
                     if row["ok"]:
-                        return _Lease(f"{number:08x}", use.goes_on(connection), row["pid"])
+                        return _Lease(f"{number:08x}", use.take(connection), row["pid"])
             except BaseException:
                 connection.close()
                 raise
@@ -143,7 +143,7 @@ class PostgresDatabase:
         def releasing(use: Use) -> None:
             if lease is not None:
                 # At once; the server notices only later that a connection was closed.
-                use.goes_on(lease.connection).execute("SELECT pg_advisory_unlock_all()")
+                use.take(lease.connection).execute("SELECT pg_advisory_unlock_all()")
 
         with suppress(LedgerUnavailableError):
             await self._pool.run(releasing)

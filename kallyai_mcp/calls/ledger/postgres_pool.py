@@ -26,8 +26,8 @@ class Use:
         self._connection: Connection | None = None
         self._is_given_up = False
 
-    def goes_on(self, connection: Connection) -> Connection:
-        """`connection`, which the thread is about to use.
+    def take(self, connection: Connection) -> Connection:
+        """Note which connection the thread is about to use; returns it.
 
         Raises:
             psycopg.OperationalError: The use was given up, and the connection is closed. What the caller was told can't
@@ -92,7 +92,7 @@ class PostgresPool:
         connection = self._living(use) or self.connect(use)
         try:
             yield connection
-            use.goes_on(connection)
+            use.take(connection)
             connection.commit()
         except BaseException:
             with suppress(psycopg.Error):
@@ -106,7 +106,7 @@ class PostgresPool:
 
     def connect(self, use: Use, **options: Any) -> Connection:
         """A new connection that is not of this pool, for a thread of `run`."""
-        return use.goes_on(psycopg.connect(self._conninfo, row_factory=dict_row, **options))
+        return use.take(psycopg.connect(self._conninfo, row_factory=dict_row, **options))
 
     async def aclose(self) -> None:
         """Close all connections that are not in use; those that are, when their use ends."""
@@ -117,13 +117,13 @@ class PostgresPool:
     def _living(self, use: Use) -> Connection | None:
         """A connection that was used before and still works: a server or a proxy may have closed it meanwhile."""
         for idle in self._take_idle():
-            connection = use.goes_on(idle)
+            connection = use.take(idle)
             try:
                 connection.execute("")
                 connection.rollback()
             except psycopg.Error:
                 connection.close()
-                use.goes_on(connection)
+                use.take(connection)
             else:
                 return connection
         return None

@@ -145,7 +145,7 @@ def call_list(found: CallList, reader: Reader, *, is_duplicate: bool = False) ->
         lines.append(_say("others", spanish))
     if found.why is None:
         lines.append(_say("next", spanish, id=found.list_id, wait=reader.wait_seconds))
-    elif found.is_waiting and last is not None and key in ("needs_decision", "other_time", "unknown"):
+    elif found.waits_for_user and last is not None and key in ("needs_decision", "other_time", "unknown"):
         advice = "go_on_after_other_time" if key == "other_time" else "go_on"
         lines.append(_say(advice, spanish, id=last.call_id or last.tracking_id))
     return "\n".join(lines)

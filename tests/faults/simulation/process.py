@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import aclosing, asynccontextmanager
 from datetime import datetime
 from typing import Any, Literal, TypeVar
 
@@ -211,6 +211,7 @@ class Process:
     async def _context(self) -> AsyncIterator[AppContext]:
         ledger = Ledger(_SteppedDatabase(self), policy=self._policy, timing=self._timing)
         async with (
+            aclosing(ledger),
             KallyAI(
                 "http://service", tokens=self.sign_in, user_agent=self.name, app=self._stepped_service, retry_backoff=0
             ) as api,
