@@ -109,11 +109,13 @@ class ListService:
             self._known.discard(asked.list_id)
         return found, is_new
 
-    async def go_on(self, found: CallList, *, after: int | None, agreed: ListConsent | None = None) -> CallList:
+    async def go_on(
+        self, found: CallList, *, after: int | None, agreed: ListConsent | None = None
+    ) -> tuple[CallList, bool]:
         """Let a list that has stopped go on, and run it; see `ListLedger.go_on`."""
         worker = await self._worker.leased()
         if found.list_id in self._known:  # it has not stopped yet
-            return await self._ledger.find(found.account, found.list_id) or found
+            return await self._ledger.find(found.account, found.list_id) or found, False
         stopped = replace(found, worker=worker)
         with self._written(found.list_id, undo=partial(self._ledger.stop_again, stopped)):
             found, goes_on = await self._ledger.go_on(found, worker, after=after, agreed=agreed)
@@ -121,7 +123,7 @@ class ListService:
             self._start(found)
         else:
             self._known.discard(found.list_id)
-        return found
+        return found, goes_on
 
     async def has_abandoned(self, worker: str | None) -> bool:
         """Whether a list goes on that no living process runs; `worker` is the name of this one, if it has one."""

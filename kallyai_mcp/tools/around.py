@@ -128,7 +128,8 @@ async def _place(
 ) -> tuple[CallList, bool] | CallToolResult:
     """Start a list, or let it go on, with its user's consent; or return the result that has the agent ask the user.
 
-    A list that goes on has its consent from `before`, which may be too old by now. Returns also whether it is new.
+    A list that goes on has its consent from `before`, which may be too old by now. Returns also whether calls are
+    placed by this request, and not by the same one before.
     """
     calls = ctx.request_context.lifespan_context.calls
     last_calls: tuple[datetime | None, ...] = ()
@@ -144,7 +145,7 @@ async def _place(
         if before is None:
             return await calls.lists.place(asked, ListConsent(consent, last_calls))
         agreed = None if consent is before else ListConsent(consent, last_calls)
-        return await calls.lists.go_on(asked, after=after, agreed=agreed), False
+        return await calls.lists.go_on(asked, after=after, agreed=agreed)
 
     return await place_agreed(ask, place)
 

@@ -23,7 +23,8 @@ _SAID = 500
 async def list_result(app_context: AppContext, found: CallList, *, is_new: bool | None) -> CallToolResult:
     """The result for a list, as far as it is; the outcomes in it count as delivered.
 
-    `is_new`: this request started the list, or found it as a duplicate; None when it only asked about the list.
+    `is_new`: this request started the list or let it go on, or found it as a duplicate; None when it only asked about
+    it.
     """
     for record in found.records:
         await app_context.calls.delivery.note(record, is_new=None)

@@ -86,7 +86,7 @@ async def cancel(app_context: AppContext, id_: str) -> CallToolResult:
     party, spanish = str(party_of(record.submission)), await reads_spanish(app_context, record.submission.language)
     if done or record.state is CallState.CANCELED:
         structure.status, structure.placed = "canceled", "no"
-        return answer(canceled(party, spanish=spanish), structure)
+        return answer(canceled(party, is_retry=bool(record.schedule.earlier), spanish=spanish), structure)
     text = not_canceled(
         party,
         is_over=not record.is_active,

@@ -64,8 +64,8 @@ async def test_a_conversation_without_an_event_needs_a_decision_and_then_the_lis
         decided = await ended(here, first)
         calls = len(service.keys)
         again, is_new = await start(here)
-        wrong = await here.run(here.calls.lists.go_on(again, after=2))
-        last = await ended(here, await here.run(here.calls.lists.go_on(again, after=1)))
+        wrong, _ = await here.run(here.calls.lists.go_on(again, after=2))
+        last = await ended(here, (await here.run(here.calls.lists.go_on(again, after=1)))[0])
         told = await start(here)
 
     assert decided.why is wrong.why is Why.NEEDS_DECISION
@@ -89,12 +89,12 @@ async def test_a_list_waits_for_days_and_goes_on_with_a_new_consent(place: str, 
             await here.run(here.calls.lists.go_on(again, after=1))
         last_calls = await here.run(here.calls.lists.last_calls(again))
         calls = len(service.keys)
-        going_on = await here.run(here.calls.lists.go_on(again, after=1, agreed=ListConsent(ANY, last_calls)))
+        going_on, goes_on = await here.run(here.calls.lists.go_on(again, after=1, agreed=ListConsent(ANY, last_calls)))
         last = await ended(here, going_on)
 
     assert (again.list_id, again.why, is_new) == (decided.list_id, Why.NEEDS_DECISION, False)
     assert [found.list_id for found in waiting] == [decided.list_id]
-    assert (len(last_calls), calls) == (2, 1)
+    assert (len(last_calls), calls, goes_on) == (2, 1, True)
     assert last.why is Why.BOOKED
     assert [record.call_id for record in last.records] == ["c-1", "c-2", "c-3"]
 
@@ -127,10 +127,11 @@ async def test_an_older_list_does_not_go_on_once_the_same_was_begun_anew(place: 
         newer, is_new = await start(here)
         await ended(here, newer)
         last_calls = await here.run(here.calls.lists.last_calls(older))
-        told = await here.run(here.calls.lists.go_on(older, after=1, agreed=ListConsent(ANY, last_calls)))
+        told, went_on = await here.run(here.calls.lists.go_on(older, after=1, agreed=ListConsent(ANY, last_calls)))
         await here.run(clock.sleep(60))
 
     assert is_new
+    assert not went_on
     assert (told.list_id, told.why) == (older.list_id, Why.NEEDS_DECISION)
     assert len(service.keys) == 2
 
@@ -173,7 +174,7 @@ async def test_a_denied_number_is_passed_and_a_limit_stops_the_list_until_it_is_
         clock.advance(3601)
         again, _ = await start(here)
         last_calls = await here.run(here.calls.lists.last_calls(again))
-        going_on = await here.run(here.calls.lists.go_on(again, after=None, agreed=ListConsent(ANY, last_calls)))
+        going_on, _ = await here.run(here.calls.lists.go_on(again, after=None, agreed=ListConsent(ANY, last_calls)))
         last = await ended(here, going_on)
 
     assert stopped.why is Why.REFUSED
@@ -266,7 +267,7 @@ async def test_who_is_signed_out_meanwhile_is_asked_to_sign_in_and_the_list_goes
         await here.run(clock.sleep(3))
         here.session.name = "account-1"
         stopped = await ended(here, found)
-        last = await ended(here, await here.run(here.calls.lists.go_on(stopped, after=None)))
+        last = await ended(here, (await here.run(here.calls.lists.go_on(stopped, after=None)))[0])
 
     assert stopped.why is Why.NEEDS_SIGN_IN
     assert last.why is Why.DONE
@@ -323,7 +324,7 @@ async def test_an_unknown_outcome_that_is_found_later_decides_how_the_list_goes_
         service.replies, keys = [reply("success", "c-2")], len(service.keys)
         found = await here.run(here.calls.lists.find(stopped.list_id))
         assert found is not None
-        again = await here.run(here.calls.lists.go_on(found, after=1))
+        again, _ = await here.run(here.calls.lists.go_on(found, after=1))
         last = await ended(here, again)
 
     assert stopped.why is Why.UNKNOWN

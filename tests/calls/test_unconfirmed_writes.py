@@ -87,7 +87,7 @@ async def test_a_list_that_goes_on_without_a_confirmation_stays_as_it_was(place:
         await here.run(clock.sleep(600))
         found = await here.run(here.calls.lists.find(decided.list_id))
         calls = len(service.keys)
-        last = await ended(here, await here.run(here.calls.lists.go_on(decided, after=1)))
+        last = await ended(here, (await here.run(here.calls.lists.go_on(decided, after=1)))[0])
 
     assert found is not None
     assert replace(found, worker=decided.worker) == decided

@@ -33,7 +33,7 @@ def placed(app: SandboxApp) -> dict[str, Any]:
         (
             "respondent_phone",
             "415-555-1234",
-            "has no country code; if the country is United States, use +14155551234.",
+            "has no country code; if the country is the United States, use +14155551234.",
         ),
         (
             "respondent_phone",
@@ -186,7 +186,7 @@ async def test_an_emergency_number_is_named_as_the_user_must_dial_it(agent: Agen
     assert (answer.data["code"], answer.data["dial"]) == ("emergency_number", dial)
     assert spanish.text == (
         "No se llamó: KallyAI no puede llamar a los servicios de emergencia. "
-        f"Di al usuario que marque {dial} él mismo, ya."
+        f"Di al usuario que marque él mismo el {dial}, ya."
     )
 
 

@@ -52,9 +52,11 @@ async def test_the_first_is_busy_the_second_full_and_after_a_decision_the_third_
     assert rest == "Not called: Third (+1 202-555-0100); Fourth (+1 202-555-0119)."
     assert advice.endswith(f'call_around with the same arguments and continue_after "{asked}".')
     assert booked.data["status"] == told.data["status"] == "booked"
-    assert booked.text.startswith("Asked for before; nothing was placed twice. Booked: Third (+1 202-555-0100).")
+    assert booked.text.startswith("Booked: Third (+1 202-555-0100).")
+    assert [one.data["placed_now"] for one in (decide, again, booked, told)] == [True, False, True, False]
+    assert told.text == f"Asked for before; nothing was placed twice. {booked.text}"
     assert "3. Third (+1 202-555-0100): booked, Wed Jan 28, 7:00 PM." in booked.text
-    assert shown.text == booked.text.removeprefix("Asked for before; nothing was placed twice. ")
+    assert shown.text == booked.text
     assert await calls_made(agent) == 3
 
 
@@ -245,3 +247,12 @@ async def test_a_list_has_no_transcript_of_its_own(agent: Agent) -> None:
 
     assert spoken.is_error
     assert "get_call with it shows its calls and their ids" in spoken.text
+
+
+async def test_a_list_of_spanish_calls_ends_its_sentences_once(agent: Agent) -> None:
+    booked = await agent.use("call_around", TABLE, candidates=[BUSY, FREE], language="es")
+    asked = await agent.use("call_around", TABLE, candidates=[BUSY, LAST], until="all", language="es")
+
+    assert ".." not in booked.text + asked.text
+    assert " a las 7:00 p. m. KallyAI: " in booked.text
+    assert asked.text.startswith("Terminado. Llamadas hechas: 2.")

@@ -114,7 +114,7 @@ async def test_an_argument_can_not_imitate_a_step(agent: Agent) -> None:
         ({"language": "fr"}, 'language: "fr" is not one of en, es.'),
         (
             {"respondent_phone": "415-555-1234"},
-            "if the country is United States, use +14155551234",
+            "if the country is the United States, use +14155551234",
         ),
         ({"timezone": "Mars/Olympus"}, '"Mars/Olympus" is not an IANA time zone'),
         ({"appointment_date": "2026-01-02"}, "2026-01-02 is past"),

@@ -168,6 +168,7 @@ async def test_the_id_of_an_earlier_attempt_cancels_those_to_come(agent: Agent, 
     shown = await agent.use("get_call", call_id=first.data["tracking_id"], wait_seconds=20)
 
     assert canceled.data["status"] == "canceled"
+    assert canceled.text.startswith("Canceled: Dr. Ruiz (+1 202-555-0103) will not be called again.")
     assert shown.text.startswith("Not called: ")
     assert await calls_made(agent) == 1
 

@@ -168,8 +168,14 @@ def _meanings(numbers: Sequence[str], spanish: bool) -> str:
     if not numbers:
         return "E.164 empieza por + y el prefijo del país" if spanish else "E.164 starts with + and the country code"
     one = "si el país es {}, usa {}" if spanish else "if the country is {}, use {}"
-    places = ((place_of(number, "es" if spanish else "en"), number) for number in numbers)
-    return ", ".join(one.format(place or number[:3], number) for place, number in places)
+    places = ((place_of(number, "es" if spanish else "en") or number[:3], number) for number in numbers)
+    return ", ".join(
+        one.format(f"the {place}" if place.startswith(_WITH_ARTICLE) else place, number) for place, number in places
+    )
+
+
+_WITH_ARTICLE = ("United ", "Isle ", "Netherlands")
+"""How the English names of countries begin that have an article in a sentence."""
 
 
 def fix(count: int, *, places_calls: bool, spanish: bool) -> str:
@@ -189,7 +195,7 @@ def emergency(dial: str | None, *, spanish: bool) -> str:
     if spanish:
         return (
             "No se llamó: KallyAI no puede llamar a los servicios de emergencia. "
-            f"Di al usuario que marque {dial or 'el número'} él mismo, ya."
+            f"Di al usuario que marque él mismo el {dial or 'número'}, ya."
         )
     return (
         "Not called: KallyAI cannot call emergency services. "

@@ -23,14 +23,14 @@ _SAID = 300
 _SENTENCES: dict[str, tuple[str, str]] = {
     "booked": ("Booked: {party}. Nobody else is called.", "Reservado: {party}. No se llama a nadie más."),
     "answered": ("Answered: {party}. Nobody else is called.", "Contestaron: {party}. No se llama a nadie más."),
-    "done": ("Done: {count} called.", "Terminado: llamadas hechas: {count}."),
+    "done": ("Done: {count} called.", "Terminado. Llamadas hechas: {count}."),
     "done_unbooked": (
         "Nothing shows a booking: {count} called.",
-        "Nada indica una reserva: llamadas hechas: {count}.",
+        "Nada indica una reserva. Llamadas hechas: {count}.",
     ),
     "done_booked": (
         "Done: {count} called, and there is a booking below.",
-        "Terminado: llamadas hechas: {count}, y abajo hay una reserva.",
+        "Terminado. Llamadas hechas: {count}. Abajo hay una reserva.",
     ),
     "booked_other_time": (
         "Booked for another time: {party}{when}. Tell the user now and ask if that works. Nobody else is called.",
@@ -207,7 +207,8 @@ def _row(record: CallRecord, reader: Reader) -> str:
     if record.state is CallState.REFUSED and record.error is not None:
         why = word(record.error.code)
     facts = ", ".join(filter(None, (state_in_words(view, spanish), why, booked_time(view, reader))))
-    return f"{party_of(record.submission)}: {facts}.{said} {call_id(record.call_id or record.tracking_id)}"
+    id_ = call_id(record.call_id or record.tracking_id)
+    return f"{party_of(record.submission)}: {facts.removesuffix('.')}.{said} {id_}"
 
 
 def _key(found: CallList, why: Why, *, is_other_time: bool) -> str:

@@ -11,6 +11,10 @@ _SENTENCES: dict[str, tuple[str, str]] = {
         "Canceled: {party} will not be called. Nothing else has to be done.",
         "Cancelada: no se llamará a {party}. No hay que hacer nada más.",
     ),
+    "canceled_retry": (
+        "Canceled: {party} will not be called again. Nothing else has to be done.",
+        "Cancelada: no se volverá a llamar a {party}. No hay que hacer nada más.",
+    ),
     "in_progress": (
         "Not canceled: the call to {party} is in progress, and it can't be hung up. It will not be placed again.",
         "No se canceló: la llamada a {party} está en curso y no se puede colgar. No se repetirá.",
@@ -34,9 +38,9 @@ _SENTENCES: dict[str, tuple[str, str]] = {
 _say = partial(say_from, _SENTENCES)
 
 
-def canceled(party: str, *, spanish: bool) -> str:
-    """A call that will not be placed."""
-    return _say("canceled", spanish, party=party)
+def canceled(party: str, *, is_retry: bool, spanish: bool) -> str:
+    """A call that will not be placed; with `is_retry`, it was placed before."""
+    return _say("canceled_retry" if is_retry else "canceled", spanish, party=party)
 
 
 def list_canceled(found: CallList, *, spanish: bool) -> str:
