@@ -5,7 +5,9 @@ from pathlib import Path
 
 import click
 
+from kallyai_mcp.api.models import Call
 from kallyai_mcp.calls.call_lists import CallList
+from kallyai_mcp.calls.records import CallRecord
 from kallyai_mcp.cli.call import follow, to_answer
 from kallyai_mcp.cli.call_view import TerminalReader, call_rows, outcome_lines, transcript_lines
 from kallyai_mcp.cli.console import LiveLine, say
@@ -14,7 +16,7 @@ from kallyai_mcp.cli.list_view import list_lines, list_rows
 from kallyai_mcp.cli.terminal import print_json
 from kallyai_mcp.cli.words import Words
 from kallyai_mcp.tools import scheduling
-from kallyai_mcp.tools.call_results import find_record, unrecorded_result
+from kallyai_mcp.tools.call_results import find_any, unrecorded_result
 from kallyai_mcp.tools.context import AppContext
 from kallyai_mcp.tools.history import appointment, event_answer, list_page, service_id, spoken_lines
 from kallyai_mcp.tools.list_results import list_result
@@ -85,13 +87,12 @@ async def show(app_context: AppContext, *, id_: str, wait: bool, as_json: bool) 
 
 
 async def _find(id_: str, app_context: AppContext, *, wait: bool) -> CallAnswer | ListAnswer:
-    record = await find_record(app_context, id_)
-    if record is not None:
-        wait_for_it = follow(record, app_context) if wait else app_context.calls.wait(record, _SETTLE_SECONDS)
+    found = await find_any(app_context, id_)
+    if isinstance(found, CallRecord):
+        wait_for_it = follow(found, app_context) if wait else app_context.calls.wait(found, _SETTLE_SECONDS)
         return await to_answer(await wait_for_it, app_context, is_new=None)
-    found = await app_context.calls.lists.find(id_)
-    if found is None:
-        result = await unrecorded_result(app_context, await app_context.api().get_call(id_), with_links=False)
+    if isinstance(found, Call):
+        result = await unrecorded_result(app_context, found, with_links=False)
         return CallAnswer.model_validate(result.structured_content)
     if wait:
         found = await _follow_list(found, app_context)

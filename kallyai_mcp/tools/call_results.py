@@ -7,6 +7,7 @@ from mcp.types import CallToolResult
 from kallyai_mcp.api.errors import KallyAIError
 from kallyai_mcp.api.models import Call, SubmissionEcho
 from kallyai_mcp.calls.appointment import with_zone
+from kallyai_mcp.calls.call_lists import CallList
 from kallyai_mcp.calls.ledger.base import LedgerUnavailableError
 from kallyai_mcp.calls.numbers import zone_of_number
 from kallyai_mcp.calls.outcome import Outcome
@@ -95,19 +96,22 @@ def call_text(view: CallView, reader: Reader, *, is_duplicate: bool = False, few
     return in_progress(view, reader, is_duplicate=is_duplicate)
 
 
-async def find_record(app_context: AppContext, id_: str) -> CallRecord | None:
-    """Our record of the call with this `call_id` or `tracking_id`; None when there is none.
+async def find_any(app_context: AppContext, id_: str) -> CallRecord | CallList | Call:
+    """What has this `call_id` or `tracking_id`: our record of a call, a list, or a call that only KallyAI knows.
 
     Raises:
         NotSignedInError: No account is signed in.
         LedgerUnavailableError: The ledger can't be read, and only the ledger knows this id.
+        NotFoundError: Nothing has it.
+        KallyAIError: Else as the methods of the API client.
     """
     try:
-        return await app_context.calls.find(id_)
+        record = await app_context.calls.find(id_)
     except LedgerUnavailableError:
         if is_tracking_id(id_):
             raise
-        return None
+        record = None
+    return record or await app_context.calls.lists.find(id_) or await app_context.api().get_call(id_)
 
 
 async def unrecorded_view(app_context: AppContext, call: Call) -> CallView:

@@ -10,8 +10,9 @@ from mcp.types.version import HANDSHAKE_PROTOCOL_VERSIONS
 from pydantic import Field
 
 from kallyai_mcp.api.errors import KallyAIError
-from kallyai_mcp.api.models import TimeOfDay
+from kallyai_mcp.api.models import Call, TimeOfDay
 from kallyai_mcp.calls.agreed import place_agreed
+from kallyai_mcp.calls.call_lists import CallList
 from kallyai_mcp.calls.policy import Consent
 from kallyai_mcp.calls.records import CallRecord
 from kallyai_mcp.calls.service import Placed
@@ -28,7 +29,7 @@ from kallyai_mcp.tools.argument_types import (
     WaitSeconds,
 )
 from kallyai_mcp.tools.around import follow_list
-from kallyai_mcp.tools.call_results import find_record, to_result, unrecorded_result
+from kallyai_mcp.tools.call_results import find_any, to_result, unrecorded_result
 from kallyai_mcp.tools.context import AppContext
 from kallyai_mcp.tools.results import CallAnswer, CallOrListAnswer
 from kallyai_mcp.tools.scheduling import schedule_of
@@ -105,17 +106,16 @@ async def get_call(
 ) -> Annotated[CallToolResult, CallOrListAnswer]:
     """Get a call's outcome. With wait_seconds, wait for a call in progress to end."""
     app_context = ctx.request_context.lifespan_context
-    record = await find_record(app_context, call_id)
-    if record is not None:
-        try:
-            return await _follow(record, wait_seconds, ctx, is_new=None)
-        except KallyAIError as error:  # the call was not placed, which this tool's other errors don't say
-            spanish = await reads_spanish(app_context, record.submission.language)
-            return await tool_error(error, app_context, tool="make_call", places_calls=True, spanish=spanish)
-    if (found := await app_context.calls.lists.find(call_id)) is not None:
+    found = await find_any(app_context, call_id)
+    if isinstance(found, CallList):
         return await follow_list(found, wait_seconds, ctx, is_new=None)
-    call = await app_context.api().get_call(call_id)
-    return await unrecorded_result(app_context, call, with_links=client_supports_apps(ctx))
+    if isinstance(found, Call):
+        return await unrecorded_result(app_context, found, with_links=client_supports_apps(ctx))
+    try:
+        return await _follow(found, wait_seconds, ctx, is_new=None)
+    except KallyAIError as error:  # the call was not placed, which this tool's other errors don't say
+        spanish = await reads_spanish(app_context, found.submission.language)
+        return await tool_error(error, app_context, tool="make_call", places_calls=True, spanish=spanish)
 
 
 async def _follow(

@@ -10,8 +10,10 @@ from mcp.server.mcpserver.exceptions import ResourceError, ResourceNotFoundError
 from mcp.server.mcpserver.resources import FunctionResource
 
 from kallyai_mcp.api.errors import KallyAIError, NotFoundError, NotSignedInError
+from kallyai_mcp.api.models import Call
+from kallyai_mcp.calls.call_lists import CallList
 from kallyai_mcp.logs import note_failure
-from kallyai_mcp.tools.call_results import call_text, refusal_of, unrecorded_view
+from kallyai_mcp.tools.call_results import call_text, find_any, refusal_of, unrecorded_view
 from kallyai_mcp.tools.call_view import CallView
 from kallyai_mcp.tools.context import AppContext
 from kallyai_mcp.tools.history import appointment, list_page, service_id, transcript
@@ -91,15 +93,12 @@ async def _newest() -> str:
 
 async def _call(app_context: AppContext, call_id: str) -> str:
     """A call or a list in words. Reading it does not count as delivery: the reader may be a program, not the agent."""
-    record = await app_context.calls.find(call_id)
-    if record is None and (found := await app_context.calls.lists.find(call_id)) is not None:
+    found = await find_any(app_context, call_id)
+    if isinstance(found, CallList):
         return call_list(found, await reader_of(app_context, found.language))
-    if record is not None:
-        view = CallView.of_record(record)
-    else:
-        view = await unrecorded_view(app_context, await app_context.api().get_call(call_id))
+    view = await unrecorded_view(app_context, found) if isinstance(found, Call) else CallView.of_record(found)
     reader = await reader_of(app_context, view.submission.language)
-    if record is not None and (refusal := refusal_of(record)) is not None:
+    if view.record is not None and (refusal := refusal_of(view.record)) is not None:
         return error_text(refusal, places_calls=True, spanish=reader.spanish)
     return call_text(view, reader)
 

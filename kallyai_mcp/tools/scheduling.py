@@ -8,12 +8,13 @@ from mcp.types import CallToolResult
 from pydantic import Field
 
 from kallyai_mcp.api.errors import KallyAIError
-from kallyai_mcp.api.models import Submission
+from kallyai_mcp.api.models import Call, Submission
+from kallyai_mcp.calls.call_lists import CallList
 from kallyai_mcp.calls.records import CallRecord, CallState
 from kallyai_mcp.calls.schedule import MOST_AHEAD, Schedule, is_past_appointment
 from kallyai_mcp.tools.argument_types import CallId
 from kallyai_mcp.tools.arguments import InvalidArgumentsError, Problem
-from kallyai_mcp.tools.call_results import call_answer, find_record
+from kallyai_mcp.tools.call_results import call_answer, find_any
 from kallyai_mcp.tools.call_view import CallView
 from kallyai_mcp.tools.context import AppContext
 from kallyai_mcp.tools.list_results import cancel_list
@@ -70,16 +71,15 @@ async def cancel(app_context: AppContext, id_: str) -> CallToolResult:
         NotFoundError: There is no such call.
         KallyAIError: Else as the methods of `CallService` and of the API client.
     """
-    record = await find_record(app_context, id_)
-    if record is None and (found := await app_context.calls.lists.find(id_)) is not None:
+    found = await find_any(app_context, id_)
+    if isinstance(found, CallList):
         return await cancel_list(app_context, found)
-    if record is None:
-        call = await app_context.api().get_call(id_)
-        view = CallView.of_call(call, None, timezone=app_context.timezone)
-        spanish = await reads_spanish(app_context, call.submission.language)
-        text = not_canceled(None, is_over=call.is_final, spanish=spanish)
+    if isinstance(found, Call):
+        view = CallView.of_call(found, None, timezone=app_context.timezone)
+        spanish = await reads_spanish(app_context, found.submission.language)
+        text = not_canceled(None, is_over=found.is_final, spanish=spanish)
         return answer(text, _short(call_answer(view, app_context.now())))
-    record = await _latest_attempt(record, app_context)
+    record = await _latest_attempt(found, app_context)
     done = record.is_open and await app_context.calls.cancel(record.tracking_id)
     record = await app_context.calls.find(record.tracking_id) or record
     structure = _short(call_answer(CallView.of_record(record), app_context.now()))

@@ -74,21 +74,21 @@ class Client:
     Attributes:
         key: Its name on our command line.
         title: Its own name.
-        format: The format of its file.
-        table: The key in its file that has the servers.
-        inner_table: A key below `table` that has them in files of a newer layout, which the user has chosen.
         path: Returns the path of its file.
         reload: What the user must do so that it reads its file again, in English and Spanish.
+        format: The format of its file.
+        table: The key in its file that has the servers.
         shape: How its entries look.
+        inner_table: A key below `table` that has them in files of a newer layout, which the user has chosen.
         home_variable: The variable that names its folder; the client does not create a folder that is named there.
     """
 
     key: str
     title: str
-    format: Format
-    table: str
     path: Callable[[Machine], Path]
     reload: tuple[str, str]
+    format: Format = "jsonc"
+    table: str = "mcpServers"
     shape: Shape = "common"
     inner_table: str | None = None
     home_variable: str | None = None
@@ -176,7 +176,6 @@ CLIENTS: dict[str, Client] = {
             key="claude-desktop",
             title="Claude Desktop",
             format="json",
-            table="mcpServers",
             path=_claude_desktop,
             reload=(
                 "quit Claude Desktop, so that it is no longer in the tray or menu bar either, and start it again",
@@ -187,7 +186,6 @@ CLIENTS: dict[str, Client] = {
             key="claude-code",
             title="Claude Code",
             format="json",
-            table="mcpServers",
             path=lambda machine: machine.folder("CLAUDE_CONFIG_DIR", machine.home) / ".claude.json",
             reload=(
                 "start a new session of Claude Code; /mcp lists its servers",
@@ -198,8 +196,6 @@ CLIENTS: dict[str, Client] = {
         Client(
             key="cursor",
             title="Cursor",
-            format="jsonc",
-            table="mcpServers",
             path=lambda machine: machine.home / ".cursor" / "mcp.json",
             reload=(
                 "restart Cursor, and see that the server is switched on in its settings, under MCP",
@@ -210,7 +206,6 @@ CLIENTS: dict[str, Client] = {
             Client(
                 key=key,
                 title=title,
-                format="jsonc",
                 table="servers",
                 path=_vs_code(folder),
                 reload=(
@@ -238,8 +233,6 @@ CLIENTS: dict[str, Client] = {
             Client(
                 key=key,
                 title=title,
-                format="jsonc",
-                table="mcpServers",
                 path=_windsurf(key),
                 reload=(
                     f"refresh the MCP servers in {title}'s Cascade panel, or restart {title}",
@@ -251,8 +244,6 @@ CLIENTS: dict[str, Client] = {
         Client(
             key="gemini",
             title="Gemini CLI",
-            format="jsonc",
-            table="mcpServers",
             path=lambda machine: machine.folder("GEMINI_CLI_HOME", machine.home) / ".gemini" / "settings.json",
             reload=(
                 "start Gemini CLI again; /mcp lists its servers",
@@ -262,7 +253,6 @@ CLIENTS: dict[str, Client] = {
         Client(
             key="opencode",
             title="OpenCode",
-            format="jsonc",
             table="mcp",
             path=_opencode,
             reload=("start OpenCode again", "abre OpenCode de nuevo"),
@@ -273,7 +263,6 @@ CLIENTS: dict[str, Client] = {
         Client(
             key="zed",
             title="Zed",
-            format="jsonc",
             table="context_servers",
             path=_zed,
             reload=(
@@ -293,8 +282,6 @@ CLIENTS: dict[str, Client] = {
         Client(
             key="cline",
             title="Cline",
-            format="jsonc",
-            table="mcpServers",
             path=_cline,
             reload=(
                 "see in Cline's list of MCP servers that it is on",
