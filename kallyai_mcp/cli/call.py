@@ -199,17 +199,11 @@ async def follow(record: CallRecord, app_context: AppContext) -> CallRecord:
         return record
     words = Words()
     calling = words.say("calling_now", callee=callee(call_answer(CallView.of_record(record), app_context.now()), words))
-
-    async def count() -> None:
-        while True:
-            await anyio.sleep(1)
-            live.update(f"{calling}  {duration(record.elapsed(app_context.now()))}")
-
     followed = record
     try:
         with LiveLine() as live:
             live.show(calling)
-            async with beside(count):
+            async with beside(live.keep, lambda: f"{calling}  {duration(record.elapsed(app_context.now()))}"):
                 while followed.is_active:
                     followed = await app_context.calls.wait(followed, _LOOK_SECONDS)
     finally:

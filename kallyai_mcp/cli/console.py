@@ -6,7 +6,7 @@ import shutil
 import sys
 import textwrap
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Self
 
 import click
@@ -170,3 +170,11 @@ class LiveLine:
         """Change the line, on a terminal."""
         if self._is_terminal:
             click.echo(f"\r{fitted(text, width() - 1)}", nl=False, err=self._err)
+
+    async def keep(self, text: Callable[[], str]) -> None:
+        """Change the line to what `text` returns, each second until it is canceled."""
+        from anyio import sleep  # late: few commands wait
+
+        while True:
+            await sleep(1)
+            self.update(text())

@@ -1,6 +1,5 @@
 """The calls of the demo: what the agent asks for, what comes back, and that it is what it should be."""
 
-import itertools
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
@@ -242,15 +241,10 @@ async def _list_ended(demo: Demo, asked: dict[str, Any]) -> dict[str, Any]:
 
 async def _shown_while(work: Awaitable[dict[str, Any]], text: str) -> dict[str, Any]:
     """Await `work`, and show `text` meanwhile with the seconds so far."""
-
-    async def count() -> None:
-        for seconds in itertools.count(1):
-            await anyio.sleep(1)
-            live.update(f"   {text}  {seconds} s")
-
+    began = anyio.current_time()
     with LiveLine(err=False) as live:
         live.show(f"   {text}")
-        async with beside(count):
+        async with beside(live.keep, lambda: f"   {text}  {anyio.current_time() - began:.0f} s"):
             return await work
 
 

@@ -156,7 +156,12 @@ class _Status:
         if self.tokens is None:
             raise NotSignedInError(Words("en").say("nobody"))
         self.kept_in = None if self.embedded else connection.credentials.describe_store()
-        ledger_error = await self._read_ledger(connection)
+        account, ledger_error = await connection.account_key(), None
+        try:
+            self.unsettled = await connection.ledger().list_unsettled(account)
+            self.lists = await connection.ledger().lists.list_unfinished(account)
+        except KallyAIError as error:
+            ledger_error = error
         api = connection.api()
         self.statistics = await api.get_statistics()
         try:
@@ -166,16 +171,7 @@ class _Status:
         self.calls = (await api.list_calls(limit=LAST_CALLS)).calls[:LAST_CALLS]
         if ledger_error is not None:
             raise ledger_error
-        account = await connection.account_key()
         self.records = await connection.ledger().find_ended(account, [call.call_id for call in self.calls])
-
-    async def _read_ledger(self, connection: Connection) -> KallyAIError | None:
-        try:
-            self.unsettled = await connection.ledger().list_unsettled(await connection.account_key())
-            self.lists = await connection.ledger().lists.list_unfinished(await connection.account_key())
-        except KallyAIError as error:
-            return error
-        return None
 
     def lines(self) -> list[str]:
         """Everything, in lines that fit the console."""
