@@ -160,7 +160,7 @@ def listed(pattern: str, english: str, spanish: str) -> Callable[[str], tuple[st
     def read(text: str) -> tuple[str, ...]:
         items = tuple(item for item in (part.strip() for part in text.split(",")) if item)
         if wrong := [item for item in items if not re.fullmatch(pattern, item)]:
-            raise invalid(f"{wrong[0]!r} {english}", f"{wrong[0]!r} {spanish}")
+            raise ValueError(f"{wrong[0]!r} {localized(english, spanish)}")
         if not items:
             raise invalid(f"{text!r} lists nothing", f"{text!r} no nombra nada")
         return items

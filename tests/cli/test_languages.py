@@ -150,6 +150,9 @@ TAKE_A_PAIR = {"localized", "invalid", "say_localized", "CommandError", "SetupEr
                "HasCommentsError", "BadFormatError"}  # fmt: skip
 """Functions and exceptions whose arguments are a text in English and the same in Spanish."""
 
+TAKE_A_PAIR_AFTER = {"skipped", "option", "speed_option", "listed"}
+"""Those with another argument before the texts."""
+
 
 def pairs() -> Iterator[tuple[str, ast.expr, ast.expr]]:
     """Each pair of texts in the code, and where it is."""
@@ -158,7 +161,7 @@ def pairs() -> Iterator[tuple[str, ast.expr, ast.expr]]:
             match node:
                 case ast.Call(func=ast.Name(id=name), args=[english, spanish]) if name in TAKE_A_PAIR:
                     yield f"{file.relative_to(PACKAGE)}:{node.lineno}", english, spanish
-                case ast.Call(func=ast.Name(id="skipped"), args=[_, english, spanish]):
+                case ast.Call(func=ast.Name(id=name), args=[_, english, spanish]) if name in TAKE_A_PAIR_AFTER:
                     yield f"{file.relative_to(PACKAGE)}:{node.lineno}", english, spanish
                 case ast.keyword(arg="reload", value=ast.Tuple(elts=[english, spanish])):
                     yield f"{file.relative_to(PACKAGE)}:{node.lineno}", english, spanish
