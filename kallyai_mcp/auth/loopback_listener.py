@@ -11,6 +11,8 @@ from http import HTTPStatus
 import anyio
 from anyio.abc import ByteStream, SocketAttribute, SocketStream
 
+from kallyai_mcp.background import beside
+
 _MAX_REQUEST_BYTES = 65_536
 _REQUEST_SECONDS = 10.0
 _CLOSE_SECONDS = 1.0
@@ -56,23 +58,14 @@ async def listening(answer: Callable[[Request], Reply]) -> AsyncIterator[int]:
 
     Each connection has one request; `answer` returns the reply to it.
     """
-    listener = await anyio.create_tcp_listener(local_host="127.0.0.1")
-    connections = anyio.create_task_group()
 
     async def handle(stream: SocketStream) -> None:
         async with stream:
             with suppress(anyio.BrokenResourceError, anyio.ClosedResourceError, anyio.EndOfStream):
                 await _serve(stream, answer)
 
-    async with listener:
-        await connections.__aenter__()
-        try:
-            connections.start_soon(listener.serve, handle)
-            yield listener.extra(SocketAttribute.local_port)  # noqa: S610 - anyio's, not Django's
-        finally:
-            # Not `async with`, which would put an error inside the context into an exception group.
-            connections.cancel_scope.cancel()
-            await connections.__aexit__(None, None, None)
+    async with await anyio.create_tcp_listener(local_host="127.0.0.1") as listener, beside(listener.serve, handle):
+        yield listener.extra(SocketAttribute.local_port)  # noqa: S610 - anyio's, not Django's
 
 
 async def _serve(stream: ByteStream, answer: Callable[[Request], Reply]) -> None:
