@@ -152,9 +152,8 @@ class KallyAI:
         """
         body = CallCreateRequest(submission=submission, timezone=timezone, session_id=session_id)
         headers = {} if idempotency_key is None else {"Idempotency-Key": _header("idempotency_key", idempotency_key)}
-        request = self._request(
-            "POST", "/v1/calls", json=body.as_json(), headers=headers, timeouts=self._timeouts.for_calls()
-        )
+        read = self._timeouts.call
+        request = self._request("POST", "/v1/calls", json=body.as_json(), headers=headers, read=read)
         request.extensions |= {"before_send": before_send, "before_write": before_write}
         return read_call(await self._send_signed(request), number=submission.respondent_phone)
 
@@ -236,14 +235,16 @@ class KallyAI:
         path: str,
         *,
         headers: Mapping[str, str] | None = None,
-        timeouts: httpx.Timeout | None = None,
+        read: float | None = None,
         **content: Any,
     ) -> httpx.Request:
+        """A request; `read` is the time-out for each part of its response, if it is another one than usual."""
+        timeouts = {"connect": self._timeouts.connect, "read": read or self._timeouts.read, "rest": self._timeouts.rest}
         return httpx.Request(
             method,
             _parsed(self.base_url + path),
             headers=self._headers | dict(headers or {}),
-            extensions={"timeout": (timeouts or self._timeouts.default()).as_dict()},
+            extensions={"timeout": timeouts},
             **content,
         )
 

@@ -60,25 +60,15 @@ class Timeouts:
 
     Attributes:
         connect: For name resolution, connection, and TLS together.
-        write: For sending each part of a request.
-        pool: For a free connection. Without a limit of connections, it has no effect.
         read: For each part of a response. The service scales to zero, and a cold start takes up to 30 s.
         call: The same for `POST /v1/calls`, which is answered when the phone call has ended.
+        rest: For all other steps; a whole request takes at most as long as to connect, `read` or `call`, and this.
     """
 
     connect: float = 10.0
-    write: float = 30.0
-    pool: float = 10.0
     read: float = 45.0
     call: float = 1800.0
-
-    def default(self) -> httpx.Timeout:
-        """For every request except `POST /v1/calls`."""
-        return httpx.Timeout(connect=self.connect, write=self.write, pool=self.pool, read=self.read)
-
-    def for_calls(self) -> httpx.Timeout:
-        """For `POST /v1/calls`."""
-        return httpx.Timeout(connect=self.connect, write=self.write, pool=self.pool, read=self.call)
+    rest: float = 40.0
 
 
 class RetryTooLongError(Exception):
@@ -104,8 +94,8 @@ class BoundedRetry(Retry):
 class BoundedTransport(httpx.AsyncBaseTransport):
     """Reads each response to its end, within limits of time and size, so that retries cover incomplete bodies too.
 
-    The limit of time is the sum of the four time-outs. httpx restarts each of them with every byte, so a server that
-    sends slowly could keep a request for ever. A response has its decoded body in `extensions["body"]`. One longer than
+    The limit of time is the sum of the time-outs. That for reading starts again with every byte, so a server that sends
+    slowly could keep a request for ever. A response has its decoded body in `extensions["body"]`. One longer than
     `MAX_BODY` is cut, and the response then has `extensions["is_complete"]` False.
     """
 
@@ -119,7 +109,7 @@ class BoundedTransport(httpx.AsyncBaseTransport):
             httpx.TransportError: There is no complete response.
             httpx.DecodingError: The body can't be decoded by its Content-Encoding.
         """
-        seconds = sum(filter(None, request.extensions["timeout"].values()))
+        seconds = sum(request.extensions["timeout"].values())
         try:
             with anyio.fail_after(seconds):
                 return await self._exchange(request)

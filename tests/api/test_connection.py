@@ -91,7 +91,7 @@ async def test_a_body_that_can_not_be_decompressed_is_a_lost_or_unreadable_respo
     assert server.connections == 1
 
 
-TINY = Timeouts(connect=0.05, write=0.05, pool=0.05, read=0.05, call=0.05)
+TINY = Timeouts(connect=0.05, read=0.05, call=0.05, rest=0.1)
 
 
 @pytest.mark.parametrize("ask", ["create_call", "get_statistics"])
@@ -123,7 +123,7 @@ async def test_only_create_call_has_the_long_time_out() -> None:
         await released.wait()
         await stream.send(DETAILS)
 
-    timeouts = Timeouts(connect=0.05, write=0.05, pool=0.05, read=0.05, call=60)
+    timeouts = Timeouts(connect=0.05, read=0.05, call=60, rest=0.1)
     async with (
         client_and_server(when_released, hang, timeouts=timeouts) as (client, _server),
         anyio.create_task_group() as tasks,
@@ -142,7 +142,7 @@ async def test_only_create_call_has_the_long_time_out() -> None:
 
 
 async def test_the_default_time_outs() -> None:
-    assert Timeouts() == Timeouts(connect=10, write=30, pool=10, read=45, call=30 * 60)
+    assert Timeouts() == Timeouts(connect=10, read=45, call=30 * 60, rest=40)
 
 
 async def unused_port() -> int:

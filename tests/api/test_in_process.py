@@ -115,7 +115,7 @@ async def test_an_app_that_never_responds_times_out() -> None:
     async def app(*_: Any) -> None:
         await anyio.sleep_forever()
 
-    tiny = Timeouts(connect=0.01, write=0.01, pool=0.01, read=0.01, call=0.01)
+    tiny = Timeouts(connect=0.01, read=0.01, call=0.01, rest=0.02)
     async with client_of(app, timeouts=tiny) as client:
         with pytest.raises(ResponseLostError, match="took too long"):
             await client.create_call(SUBMISSION)

@@ -35,7 +35,7 @@ METHODS: Mapping[str, tuple[str, Callable[[KallyAI], Awaitable[Any]]]] = {
 }
 """Each method of the client: the name of the payload in its response, and a call of it."""
 
-_TIMEOUTS = Timeouts(connect=5, write=5, pool=5, read=0.2, call=0.2)
+_TIMEOUTS = Timeouts(connect=5, read=0.2, call=0.2, rest=10)
 
 
 @st.composite
