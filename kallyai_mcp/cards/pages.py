@@ -15,7 +15,7 @@ from typing import Final, Literal
 
 from kallyai_mcp import __version__
 from kallyai_mcp.cards.texts import texts
-from kallyai_mcp.places_es import CALLED_PLACES
+from kallyai_mcp.places_es import places
 from kallyai_mcp.visual_identity import MARK, TOKENS, csp_hash
 
 CALL_CARD_URI: Final = "ui://kallyai/call.html"
@@ -35,7 +35,7 @@ def call_card(*, read_only: bool = False) -> str:
         read_only: Its server can't place or cancel calls, so it has no buttons that would.
     """
     scripts = ("call_view.js", "call_list.js", "call_watch.js", "call_consent.js", "conversation.js")
-    return _document("call", *scripts, constants={"READ_ONLY": read_only, "PLACES": CALLED_PLACES})
+    return _document("call", *scripts, constants={"READ_ONLY": read_only, "PLACES": places(called=True)})
 
 
 @cache

@@ -2,19 +2,27 @@
 
 import contextlib
 import hashlib
+import tomllib
 from datetime import date, time
+from functools import cache
+from importlib.resources import files
 from typing import Final
 
 import phonenumbers
 from babel.dates import format_date, format_time
 from babel.numbers import format_currency, get_currency_name, get_territory_currencies
 
-from kallyai_mcp.sandbox.simulator import phrases_en, phrases_es, spanish_times
+from kallyai_mcp.sandbox.simulator import spanish_times
 
-_TABLES: Final = {"en": phrases_en.PHRASES, "es": phrases_es.PHRASES}
 _SPANISH: Final = (("+1", "es_US"), ("+52", "es_MX"))
 """The locales of Spanish by country code; all other numbers are written as in Spain."""
 _WORLD: Final = "001"  # the region of numbers without a country; it has no currency
+
+
+@cache
+def phrases() -> dict[str, dict[str, list[str]]]:
+    """Return the wordings of each phrase by key and language; read with the first call."""
+    return tomllib.loads((files("kallyai_mcp.sandbox.simulator") / "phrases.toml").read_text(encoding="utf-8"))
 
 
 class Phrasebook:
@@ -33,12 +41,11 @@ class Phrasebook:
         self._is_aloud = aloud and language == "es"
         of_place = next((name for code, name in _SPANISH if phone.startswith(code)), "es")
         self._locale = of_place if language == "es" else language
-        self._phrases = _TABLES[language]
         self._seed = seed
 
     def say(self, key: str, **facts: str) -> str:
         """Return the phrase of `key` with `facts` inserted."""
-        wordings = self._phrases[key]
+        wordings = phrases()[key][self.language]
         text = wordings[number(self._seed, key) % len(wordings)].format(**facts)
         return text.replace(" m..", " m.")  # of "p. m." before a period
 

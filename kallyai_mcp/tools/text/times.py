@@ -87,9 +87,9 @@ def city(zone_name: str, *, spanish: bool = False) -> str:
     name = zone_name.rpartition("/")[2].replace("_", " ")
     if not spanish:
         return name
-    from kallyai_mcp.places_es import PLACES  # imported late: English texts don't need it
+    from kallyai_mcp.places_es import places  # imported late: English texts don't need it
 
-    return PLACES.get(name, name)
+    return places().get(name, name)
 
 
 def in_zone(start: date | datetime, zone_name: str) -> date | datetime:
