@@ -27,12 +27,12 @@ class Report:
 
     Attributes:
         record: The call, as it is reported.
-        is_new: The request placed the call, or found it as a duplicate; None when it only asked about it.
+        placed_now: True if the request placed the call, False if it found it as a duplicate; None if it only asked.
         delivers: It is the first that tells how the call ended.
     """
 
     record: CallRecord
-    is_new: bool | None
+    placed_now: bool | None
     delivers: bool
 
 
@@ -99,15 +99,15 @@ class Delivery:
         """What the result of the present request reports so far; nothing outside of `request`."""
         return tuple(_reports.get() or ())
 
-    async def note(self, record: CallRecord, *, is_new: bool | None = None, certain: bool = True) -> None:
-        """Note that the answer of the present request tells of `record`; see `Report` for `is_new`.
+    async def note(self, record: CallRecord, *, placed_now: bool | None = None, certain: bool = True) -> None:
+        """Note that the answer of the present request tells of `record`; see `Report` for `placed_now`.
 
         Without `certain`, the client may be gone unnoticed, so an outcome doesn't count as delivered.
         """
         has_news = not record.is_open and not record.is_delivered
         delivers = has_news and certain and record.tracking_id not in self._waiting
         if (reports := _reports.get()) is not None:
-            reports.append(Report(record, is_new, delivers))
+            reports.append(Report(record, placed_now, delivers))
         if delivers:
             await self._marked([record], delivered=True)
 

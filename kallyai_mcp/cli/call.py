@@ -75,7 +75,7 @@ async def call(app_context: AppContext, *, asked_for: Mapping[str, Any], yes: bo
 
     placed = await place_agreed(ask, place)
     record = await follow(placed.record, app_context)
-    answer = await to_answer(record, app_context, is_new=placed.is_new)
+    answer = await to_answer(record, app_context, placed_now=placed.is_new)
     if as_json:
         print_json(answer)
     else:
@@ -218,11 +218,11 @@ async def follow(record: CallRecord, app_context: AppContext) -> CallRecord:
     return followed
 
 
-async def to_answer(record: CallRecord, app_context: AppContext, *, is_new: bool | None) -> CallAnswer:
+async def to_answer(record: CallRecord, app_context: AppContext, *, placed_now: bool | None) -> CallAnswer:
     """The structure of a call, whose outcome now counts as delivered.
 
     Raises:
         KallyAIError: The call was refused or canceled: nobody was called.
     """
-    result = await to_result(app_context, record, is_new=is_new)  # its text is not used
+    result = await to_result(app_context, record, placed_now=placed_now)  # its text is not used
     return CallAnswer.model_validate(result.structured_content)

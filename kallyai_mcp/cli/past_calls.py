@@ -90,7 +90,7 @@ async def _find(id_: str, app_context: AppContext, *, wait: bool) -> CallAnswer 
     found = await find_any(app_context, id_)
     if isinstance(found, CallRecord):
         wait_for_it = follow(found, app_context) if wait else app_context.calls.wait(found, _SETTLE_SECONDS)
-        return await to_answer(await wait_for_it, app_context, is_new=None)
+        return await to_answer(await wait_for_it, app_context, placed_now=None)
     if isinstance(found, Call):
         result = await unrecorded_result(app_context, found, with_links=False)
         return CallAnswer.model_validate(result.structured_content)
@@ -98,7 +98,7 @@ async def _find(id_: str, app_context: AppContext, *, wait: bool) -> CallAnswer 
         found = await _follow_list(found, app_context)
     else:
         found = await app_context.calls.lists.wait(found, _SETTLE_SECONDS, lambda _: None)
-    result = await list_result(app_context, found, is_new=None)
+    result = await list_result(app_context, found, placed_now=None)
     return ListAnswer.model_validate(result.structured_content)
 
 

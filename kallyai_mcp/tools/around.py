@@ -108,9 +108,9 @@ async def call_around(
         placed = known, False
     if isinstance(placed, CallToolResult):
         return placed
-    found, is_new = placed
+    found, placed_now = placed
     note_language(app_context, found.account.account, language)
-    return await follow_list(found, wait_seconds, ctx, is_new=is_new)
+    return await follow_list(found, wait_seconds, ctx, placed_now=placed_now)
 
 
 def _passed(found: CallList, continue_after: str | None) -> int | None:
@@ -151,12 +151,12 @@ async def _place(
 
 
 async def follow_list(
-    found: CallList, wait_seconds: float | None, ctx: Context[AppContext, Any], *, is_new: bool | None
+    found: CallList, wait_seconds: float | None, ctx: Context[AppContext, Any], *, placed_now: bool | None
 ) -> CallToolResult:
     """Wait for a list, say in progress who is being called, and return its result; its outcomes count as delivered."""
     app_context, latest = ctx.request_context.lifespan_context, found
     seconds = app_context.wait_seconds if wait_seconds is None else wait_seconds
-    if is_new is not None and accepts_tasks(ctx.request_context):
+    if placed_now is not None and accepts_tasks(ctx.request_context):
         seconds = 0  # the client polls the task
     spanish = await reads_spanish(app_context, found.language)
     progress.say(lambda: calling(latest, spanish=spanish))
@@ -166,7 +166,7 @@ async def follow_list(
         latest = newer
 
     found = await app_context.calls.lists.wait(found, seconds, changed)
-    return await list_result(app_context, found, is_new=is_new)
+    return await list_result(app_context, found, placed_now=placed_now)
 
 
 async def _consent(

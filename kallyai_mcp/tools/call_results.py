@@ -36,7 +36,7 @@ async def to_result(
     app_context: AppContext,
     record: CallRecord,
     *,
-    is_new: bool | None,
+    placed_now: bool | None,
     client_is_there: bool = True,
     was_active: bool = False,
     with_links: bool = False,
@@ -46,7 +46,7 @@ async def to_result(
     Args:
         app_context: What the tool works with.
         record: The call.
-        is_new: This request placed the call, or found it as a duplicate; None when it only asked about the call.
+        placed_now: True if this request placed the call, False if it found it as a duplicate; None if it only asked.
         client_is_there: The client surely waits for the result. If not, the outcome doesn't count as delivered, so that
             the next request for the same call gets it, and places no call.
         was_active: The call was in progress when this request asked for it.
@@ -60,7 +60,7 @@ async def to_result(
     usage, phone = await usage_of(app_context) if asks_quota else None, record.submission.respondent_phone
     left = little_left(usage[0], spanish=reader.spanish, phone=phone) if usage is not None else None
     # After everything that takes time: a client that gives up before the answer leaves was told nothing.
-    await app_context.calls.delivery.note(record, is_new=is_new, certain=client_is_there)
+    await app_context.calls.delivery.note(record, placed_now=placed_now, certain=client_is_there)
     structure = call_answer(view, reader.now)
     if (refusal := refusal_of(record)) is not None:
         if not record.schedule.earlier:
@@ -68,10 +68,10 @@ async def to_result(
         structure.code, structure.placed, structure.retryable = refusal.code, "no", False
         text = error_text(refusal, places_calls=True, spanish=reader.spanish)
         return answer(f"{text}\n{not_again(record, reader)}", structure, is_error=True)
-    structure.placed_now, structure.submission = is_new, _asked(view)
-    text = call_text(view, reader, is_duplicate=is_new is False, few_left=left)
+    structure.placed_now, structure.submission = placed_now, _asked(view)
+    text = call_text(view, reader, is_duplicate=placed_now is False, few_left=left)
     if view.call is not None:
-        before = already_placed(record, reader, was_active=was_active) if is_new is False else ""
+        before = already_placed(record, reader, was_active=was_active) if placed_now is False else ""
         tried = attempts(record, reader)
         text = before + text + (f"\n{tried}" if tried else "")
     has_links = with_links and record.state is not CallState.SCHEDULED

@@ -95,7 +95,7 @@ async def make_call(
     if not isinstance(placed, Placed):
         return placed
     note_language(app_context, placed.record.account.account, language)
-    return await _follow(placed.record, wait_seconds, ctx, is_new=placed.is_new)
+    return await _follow(placed.record, wait_seconds, ctx, placed_now=placed.is_new)
 
 
 async def get_call(
@@ -108,23 +108,23 @@ async def get_call(
     app_context = ctx.request_context.lifespan_context
     found = await find_any(app_context, call_id)
     if isinstance(found, CallList):
-        return await follow_list(found, wait_seconds, ctx, is_new=None)
+        return await follow_list(found, wait_seconds, ctx, placed_now=None)
     if isinstance(found, Call):
         return await unrecorded_result(app_context, found, with_links=client_supports_apps(ctx))
     try:
-        return await _follow(found, wait_seconds, ctx, is_new=None)
+        return await _follow(found, wait_seconds, ctx, placed_now=None)
     except KallyAIError as error:  # the call was not placed, which this tool's other errors don't say
         spanish = await reads_spanish(app_context, found.submission.language)
         return await tool_error(error, app_context, tool="make_call", places_calls=True, spanish=spanish)
 
 
 async def _follow(
-    record: CallRecord, wait_seconds: float | None, ctx: Context[AppContext, Any], *, is_new: bool | None
+    record: CallRecord, wait_seconds: float | None, ctx: Context[AppContext, Any], *, placed_now: bool | None
 ) -> CallToolResult:
     """Wait for the end of `record`, and return the result."""
     app_context = ctx.request_context.lifespan_context
     seconds = app_context.wait_seconds if wait_seconds is None else wait_seconds
-    if is_new is not None and accepts_tasks(ctx.request_context):
+    if placed_now is not None and accepts_tasks(ctx.request_context):
         seconds = 0  # the client polls the task
     spanish = await reads_spanish(app_context, record.submission.language)
     progress.say(lambda: so_far(record, app_context.now(), spanish=spanish))
@@ -132,7 +132,7 @@ async def _follow(
     return await to_result(
         app_context,
         followed,
-        is_new=is_new,
+        placed_now=placed_now,
         was_active=record.is_active,
         client_is_there=_client_is_there(record, ctx),
         with_links=client_supports_apps(ctx),

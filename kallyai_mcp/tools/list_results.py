@@ -20,17 +20,17 @@ _SAID = 500
 """Characters of each of KallyAI's texts about one call; a list may have ten."""
 
 
-async def list_result(app_context: AppContext, found: CallList, *, is_new: bool | None) -> CallToolResult:
+async def list_result(app_context: AppContext, found: CallList, *, placed_now: bool | None) -> CallToolResult:
     """The result for a list, as far as it is; the outcomes in it count as delivered.
 
-    `is_new`: this request started the list or let it go on, or found it as a duplicate; None when it only asked about
-    it.
+    `placed_now` is True if this request started the list or let it go on, False if it found it as a duplicate, and None
+    if it only asked.
     """
     for record in found.records:
-        await app_context.calls.delivery.note(record, is_new=None)
+        await app_context.calls.delivery.note(record, placed_now=None)
     reader = await reader_of(app_context, found.language)
-    text = call_list(found, reader, is_duplicate=is_new is False)
-    return answer(text, ListAnswer(**dict(list_state(found, reader.now)), placed_now=is_new))
+    text = call_list(found, reader, is_duplicate=placed_now is False)
+    return answer(text, ListAnswer(**dict(list_state(found, reader.now)), placed_now=placed_now))
 
 
 def list_state(found: CallList, now: datetime) -> ListState:

@@ -64,7 +64,7 @@ class CallTask:
     async def result(self, app_context: AppContext, *, with_links: bool) -> CallToolResult:
         """The result that make_call would have returned, had it waited for the end."""
         try:
-            return await to_result(app_context, self.record, is_new=True, with_links=with_links)
+            return await to_result(app_context, self.record, placed_now=True, with_links=with_links)
         except KallyAIError as error:
             spanish = await reads_spanish(app_context, self.language)
             return await tool_error(error, app_context, tool="make_call", places_calls=True, spanish=spanish)
@@ -137,7 +137,7 @@ class ListTask:
     async def result(self, app_context: AppContext, *, with_links: bool) -> CallToolResult:
         """The result that call_around would have returned; there are no links in it."""
         del with_links
-        return await list_result(app_context, self.found, is_new=True)
+        return await list_result(app_context, self.found, placed_now=True)
 
     async def cancel(self, app_context: AppContext) -> None:
         """Do what cancel_call does, unless the list has stopped."""

@@ -106,9 +106,9 @@ class CallTasks(Extension):
         started = await _started(params.name, result, ctx) if accepts_tasks(ctx) else None
         if started is None or started[0].status != "working":
             return result
-        task, is_new = started
+        task, placed_now = started
         reader = await reader_of(ctx.lifespan_context, task.language)
-        return self._task("task", task, reader.now, status_message=task.text(reader, is_duplicate=is_new is False))
+        return self._task("task", task, reader.now, status_message=task.text(reader, is_duplicate=placed_now is False))
 
     async def _get(self, ctx: _Context, params: TaskParams) -> Task:
         task, app_context = await _find(ctx, params.task_id), ctx.lifespan_context
@@ -155,7 +155,7 @@ async def _started(tool: str, result: HandlerResult, ctx: _Context) -> tuple[Cal
     calls = ctx.lifespan_context.calls
     if tool == "make_call":
         reports = calls.delivery.reports()  # of this request: nothing is read, so the ledger may be unavailable now
-        return (CallTask(reports[-1].record), reports[-1].is_new) if reports else None
+        return (CallTask(reports[-1].record), reports[-1].placed_now) if reports else None
     structure = (result.structured_content or {}) if isinstance(result, CallToolResult) else {}
     if tool != "call_around" or structure.get("status") != "in_progress":
         return None
