@@ -4,9 +4,11 @@ from datetime import timedelta
 
 import pytest
 
+from kallyai_mcp.calls.call_lists import ListConsent
 from kallyai_mcp.calls.timing import Timing
 from tests.calls.ledgers import opened
 from tests.calls.manual_time import ManualClock
+from tests.calls.test_call_lists import ANY, NUMBERS, ended, reply, start
 from tests.calls.test_service import left_behind, never
 from tests.calls.world import NOW, Service, shown, world
 
@@ -39,6 +41,26 @@ async def test_what_the_rule_of_duplicates_needs_is_kept_for_a_day(
 
     assert not again.is_new
     assert found is None
+
+
+async def test_a_list_that_waits_for_its_user_keeps_its_calls(place: str, clock: ManualClock) -> None:
+    service = Service(clock, [reply("success", "c-1"), reply("success", "c-2"), reply("success", "c-3")])
+    async with world(service, place, timing=Timing(watch=600, purge=600, keep_days=1)) as here:
+        first = await ended(here, (await start(here))[0])
+        await here.tell(first.records[0])
+        await here.run(clock.sleep(3600 * 23))
+        second = await ended(
+            here, await here.run(here.calls.go_on(first, after=1, agreed=ListConsent(ANY, (None, None))))
+        )
+        await here.tell(second.records[1])
+        await here.run(clock.sleep(3600 * 30))
+        same, is_new = await start(here)
+        third = await ended(here, await here.run(here.calls.go_on(same, after=2, agreed=ListConsent(ANY, (None,)))))
+
+    assert not is_new
+    assert same.list_id == first.list_id
+    assert [record.call_id for record in third.records] == ["c-1", "c-2", "c-3"]
+    assert len(service.keys) == len(NUMBERS)
 
 
 async def test_a_call_in_progress_is_kept_whatever_the_clocks_of_others_say(place: str, clock: ManualClock) -> None:

@@ -6,17 +6,18 @@ from kallyai_mcp.calls.ledger.base import Tx
 from kallyai_mcp.calls.ledger.reservation import readable
 from kallyai_mcp.calls.ledger.schema import ACTIVE
 from kallyai_mcp.calls.records import AccountKey, CallRecord
+from kallyai_mcp.calls.timing import Timing
 
 _OLD = (
-    "FROM calls WHERE placed_at < :before AND state IN ('ended', 'refused', 'canceled', 'expired') "
-    "AND delivered_at IS NOT NULL",
-    "FROM call_lists WHERE ended_at < :before",
+    "FROM call_lists WHERE ended_at < :before AND ended_at < :waited",
     "FROM call_list_calls WHERE list_id NOT IN (SELECT list_id FROM call_lists)",
+    "FROM calls WHERE placed_at < :before AND state IN ('ended', 'refused', 'canceled', 'expired') "
+    "AND delivered_at IS NOT NULL AND tracking_id NOT IN (SELECT tracking_id FROM call_list_calls)",
     "FROM audit WHERE at < :before",
     "FROM events WHERE at < :before",
     "FROM shared_values WHERE expires_at < :now",
 )
-"""What may be deleted: never a record that is active, unknown, or not yet delivered."""
+"""What may be deleted: never a record that is active, unknown, or not yet delivered, nor one of a list that is kept."""
 
 
 def has_abandoned(tx: Tx, worker: str | None, known: Collection[str] = ()) -> bool:
@@ -53,21 +54,21 @@ def take_over(tx: Tx, account: AccountKey, worker: str, known: Collection[str] =
     return found
 
 
-def is_purgeable(tx: Tx, seconds: float) -> bool:
+def is_purgeable(tx: Tx, seconds: float, timing: Timing) -> bool:
     """Whether `purge` would delete anything."""
-    values = _times(tx, seconds)
+    values = _times(tx, seconds, timing)
     return any(tx.rows(f"SELECT 1 AS found {each} LIMIT 1", **values) for each in _OLD)
 
 
-def purge(tx: Tx, seconds: float) -> None:
+def purge(tx: Tx, seconds: float, timing: Timing) -> None:
     """See `Ledger.purge`."""
-    values = _times(tx, seconds)
+    values = _times(tx, seconds, timing)
     for each in _OLD:
         tx.run(f"DELETE {each}", **values)
 
 
-def _times(tx: Tx, seconds: float) -> dict[str, float]:
-    return {"before": tx.now() - seconds, "now": tx.now()}
+def _times(tx: Tx, seconds: float, timing: Timing) -> dict[str, float]:
+    return {"before": tx.now() - seconds, "waited": tx.now() - timing.wait_for_user, "now": tx.now()}
 
 
 def _other_workers(tx: Tx, worker: str | None) -> list[str]:

@@ -262,11 +262,11 @@ class Ledger(Transactions):
     async def purge(self, seconds: float) -> None:
         """Delete delivered records and audit entries that are older than `seconds`, and expired shared values.
 
-        A record that is active, unknown, or not yet delivered is never deleted.
+        A record that is active, unknown, not yet delivered, or of a list that is kept is never deleted.
         """
         # Asked first, so that mostly nothing is locked.
-        if await self._database.read(lambda tx: maintenance.is_purgeable(tx, seconds), empty=False):
-            await self._database.write(lambda tx: maintenance.purge(tx, seconds))
+        if await self._database.read(lambda tx: maintenance.is_purgeable(tx, seconds, self._timing), empty=False):
+            await self._database.write(lambda tx: maintenance.purge(tx, seconds, self._timing))
 
     async def _select(self, condition: str, account: AccountKey, **values: Any) -> list[CallRecord]:
         query = f"SELECT * FROM calls WHERE api = :api AND account = :account {condition}"
