@@ -1,7 +1,9 @@
 """`/docs` and `/`: pages made from the OpenAPI document, without scripts and without resources of other servers."""
 
+import tomllib
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
+from importlib.resources import files
 from typing import Any
 
 from fastapi import APIRouter, Request
@@ -11,7 +13,6 @@ from kallyai_mcp.sandbox import page_rendering, validation
 from kallyai_mcp.sandbox.accounts import ACCOUNTS, scopes_in
 from kallyai_mcp.sandbox.faults import KINDS
 from kallyai_mcp.sandbox.page_rendering import Language, PageLanguage
-from kallyai_mcp.sandbox.reference_notes import BEYOND_THE_REFERENCE
 from kallyai_mcp.sandbox.simulator.numbers import as_rows
 
 router = APIRouter(include_in_schema=False)
@@ -65,6 +66,13 @@ def groups(document: dict[str, Any]) -> dict[str, list[tuple[str, str, dict[str,
     return found
 
 
+@cache
+def beyond_the_reference(language: Language) -> list[str]:
+    """Return what the sandbox does where the reference says nothing."""
+    notes = tomllib.loads((files("kallyai_mcp.sandbox") / "reference_notes.toml").read_text(encoding="utf-8"))
+    return [note[language] for note in notes["note"]]
+
+
 @router.get("/docs")
 async def docs_page(request: Request, language: PageLanguage) -> HTMLResponse:
     """Show the endpoints, the schemas, the rules, the test numbers, the accounts, and the faults."""
@@ -85,7 +93,7 @@ async def docs_page(request: Request, language: PageLanguage) -> HTMLResponse:
         countries=sorted(validation.SUPPORTED_COUNTRIES),
         unsafe=validation.UNSAFE,
         faults={kind: description.in_language(language) for kind, description in KINDS.items()},
-        choices=BEYOND_THE_REFERENCE[language],
+        choices=beyond_the_reference(language),
     )
 
 

@@ -10,8 +10,8 @@ import pytest
 
 from kallyai_mcp.sandbox.accounts import ACCOUNTS, SCOPES
 from kallyai_mcp.sandbox.app import SandboxApp
+from kallyai_mcp.sandbox.docs_page import beyond_the_reference
 from kallyai_mcp.sandbox.faults import KINDS
-from kallyai_mcp.sandbox.reference_notes import BEYOND_THE_REFERENCE
 from kallyai_mcp.sandbox.simulator.numbers import as_rows
 from kallyai_mcp.sandbox.validation import CALL_RULES, UNSAFE
 from tests.sandbox.fixture_types import PlaceCall, SignIn
@@ -115,7 +115,7 @@ async def test_the_docs_show_every_endpoint_schema_and_scope(client: httpx.Async
 
 async def test_the_docs_say_what_the_sandbox_does_beyond_the_reference(client: httpx.AsyncClient) -> None:
     text = unescape(re.sub(r"<[^>]+>", "", (await client.get("/docs")).text))
-    assert all(choice.replace("`", "") in text for choice in BEYOND_THE_REFERENCE["en"])
+    assert all(choice.replace("`", "") in text for choice in beyond_the_reference("en"))
 
 
 async def test_the_docs_are_in_spanish_for_a_spanish_browser(client: httpx.AsyncClient) -> None:
@@ -128,7 +128,7 @@ async def test_the_docs_are_in_spanish_for_a_spanish_browser(client: httpx.Async
     assert answer.headers["content-language"] == "es"
     assert '<html lang="es">' in answer.text
     assert all(choice.replace("`", "") in unescape(re.sub(r"<[^>]+>", "", answer.text))
-               for choice in BEYOND_THE_REFERENCE["es"])  # fmt: skip
+               for choice in beyond_the_reference("es"))  # fmt: skip
     assert re.findall(r"\b(the|of|is|and|or|yes|array|default|from|minutes|calls|Home|On this page)\b", text) == []
     for words in ("A qué se puede llamar", "lista de", "desde 1 hasta 200 por defecto 50", "Un plan personal"):
         assert words in text
@@ -136,9 +136,9 @@ async def test_the_docs_are_in_spanish_for_a_spanish_browser(client: httpx.Async
 
 def test_what_the_docs_say_is_in_both_languages() -> None:
     named = re.compile(r"`[^`]+`|\b[a-z]+_[a-z_]+\b|\b\d{2,}\b|RFC \d+")
-    for texts in (BEYOND_THE_REFERENCE, CALL_RULES):
-        for english, spanish in zip(texts["en"], texts["es"], strict=True):
-            assert sorted(named.findall(english)) == sorted(named.findall(spanish))
+    notes = zip(beyond_the_reference("en"), beyond_the_reference("es"), strict=True)
+    for english, spanish in (*notes, *zip(CALL_RULES["en"], CALL_RULES["es"], strict=True)):
+        assert sorted(named.findall(english)) == sorted(named.findall(spanish))
     for kind in KINDS.values():
         assert named.findall(kind.en) == named.findall(kind.es)
 

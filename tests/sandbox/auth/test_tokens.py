@@ -12,7 +12,7 @@ import pytest
 from kallyai_mcp.sandbox.auth.identity_providers import AppleSignIn, GoogleSignIn
 from kallyai_mcp.sandbox.auth.token_endpoints import RefreshRequest
 from kallyai_mcp.sandbox.auth.token_responses import TokenResponse
-from kallyai_mcp.sandbox.reference_notes import BEYOND_THE_REFERENCE
+from kallyai_mcp.sandbox.docs_page import beyond_the_reference
 from kallyai_mcp.sandbox.state import Sandbox
 from tests.sandbox.auth.conftest import make_app
 from tests.sandbox.auth.requests import (
@@ -51,7 +51,7 @@ async def test_a_code_becomes_the_references_token_response(client: httpx.AsyncC
 async def test_token_type_is_documented_as_beyond_the_reference() -> None:
     assert "token_type" not in json.loads(REFERENCE.read_text(encoding="utf-8"))
     assert "not in the reference" in str(TokenResponse.model_fields["token_type"].description)
-    assert any("`token_type`" in choice for choice in BEYOND_THE_REFERENCE["en"])
+    assert any("`token_type`" in choice for choice in beyond_the_reference("en"))
 
 
 async def test_a_code_grants_only_the_allowed_scopes(client: httpx.AsyncClient) -> None:
