@@ -1,11 +1,14 @@
 """The page that a browser shows at the end of a sign-in on this machine, in English or Spanish."""
 
+import tomllib
 from collections.abc import Mapping
+from functools import cache
 from html import escape
-from typing import Literal
+from importlib.resources import files
+from typing import Any, Literal
 
 from kallyai_mcp.auth.page_layout import document, page_headers
-from kallyai_mcp.languages import Language, page_language
+from kallyai_mcp.languages import page_language
 
 Kind = Literal["done", "failed", "wrong", "used", "late", "missing", "method", "host"]
 Origin = Literal["chat", "terminal"]
@@ -13,80 +16,6 @@ Origin = Literal["chat", "terminal"]
 
 HEADERS: Mapping[str, str] = {**page_headers(), "Cross-Origin-Opener-Policy": "same-origin"}
 """The headers of every reply."""
-
-_TEXTS: dict[Language, dict[Kind, tuple[str, str]]] = {
-    "en": {
-        "done": ("Sign-in received", "{next} You can close this window."),
-        "failed": (
-            "Not signed in",
-            "The sign-in was canceled or refused. Nothing was saved. To try again, go back to {place} and {again}.",
-        ),
-        "wrong": (
-            "This isn't your sign-in",
-            "This address does not belong to the sign-in that is waiting here. Open the link that you got and sign in "
-            "there; it still works.",
-        ),
-        "used": ("Already received", "This sign-in has ended. You can close this window and go back to {place}."),
-        "late": (
-            "Time is up",
-            "The time for this sign-in is over. Nothing was saved. Go back to {place} and {again}.",
-        ),
-        "missing": ("Page not found", "There is no such page. To sign in, open the link that you got."),
-        "method": ("Action not allowed", "This page can only be opened; nothing can be sent to it."),
-        "host": ("Wrong address", "This page answers only at its own address on this computer."),
-    },
-    "es": {
-        "done": ("Hemos recibido tu inicio de sesión", "{next} Puedes cerrar esta ventana."),
-        "failed": (
-            "Sesión no iniciada",
-            "El inicio de sesión se canceló o se rechazó. No se guardó nada. Para intentarlo de nuevo, vuelve {place} "
-            "y {again}.",
-        ),
-        "wrong": (
-            "Este no es tu inicio de sesión",
-            "Esta dirección no corresponde al inicio de sesión que está en espera. Abre el enlace que recibiste e "
-            "inicia sesión allí; sigue siendo válido.",
-        ),
-        "used": ("Ya se recibió", "Este inicio de sesión ya terminó. Puedes cerrar esta ventana y volver {place}."),
-        "late": (
-            "Se acabó el tiempo",
-            "Se acabó el tiempo para iniciar sesión. No se guardó nada. Vuelve {place} y {again}.",
-        ),
-        "missing": (
-            "No se encontró la página",
-            "Esta página no existe. Para iniciar sesión, abre el enlace que recibiste.",
-        ),
-        "method": ("Acción no permitida", "Esta página solo se puede abrir; no acepta envíos."),
-        "host": ("Dirección equivocada", "Esta página solo responde en su propia dirección en este equipo."),
-    },
-}
-
-_PLACES: dict[Language, dict[Origin, dict[str, str]]] = {
-    "en": {
-        "chat": {
-            "next": "Go back to your chat and ask for the call again, if it doesn't go on by itself.",
-            "place": "your chat",
-            "again": "ask for a new link",
-        },
-        "terminal": {
-            "next": "Go back to the terminal; it goes on by itself.",
-            "place": "the terminal",
-            "again": "run kallyai-mcp login again",
-        },
-    },
-    "es": {
-        "chat": {
-            "next": "Vuelve a tu chat y pide la llamada otra vez si no continúa por sí solo.",
-            "place": "a tu chat",
-            "again": "pide un enlace nuevo",
-        },
-        "terminal": {
-            "next": "Vuelve a la terminal; continúa por sí sola.",
-            "place": "a la terminal",
-            "again": "ejecuta kallyai-mcp login otra vez",
-        },
-    },
-}
 
 _DISC = '<circle cx="34" cy="34" r="34" fill="currentColor"/>'
 _STROKE = 'fill="none" stroke-width="5.5" stroke-linecap="round" stroke-linejoin="round"'
@@ -104,9 +33,15 @@ def page(kind: Kind, accepted: str, *, place: Origin = "chat", who: str | None =
         who: Whose sign-in was received, as far as the token says.
     """
     lang = page_language(accepted)
-    heading, text = _TEXTS[lang][kind]
+    heading, text = _texts()["pages"][kind][lang]
+    words = {name: wordings[lang] for name, wordings in _texts()["places"][place].items()}
     sign = (
         f'<svg class="sign {kind}" viewBox="0 0 68 68" aria-hidden="true">{_TICK if kind == "done" else _NOTE}</svg>\n'
     )
     name = f'<p class="who"><bdi>{escape(who)}</bdi></p>' if who and kind == "done" else ""
-    return document(lang, heading, f"{name}<p>{text.format(**_PLACES[lang][place])}</p>", above=sign).encode()
+    return document(lang, heading, f"{name}<p>{text.format(**words)}</p>", above=sign).encode()
+
+
+@cache
+def _texts() -> dict[str, Any]:
+    return tomllib.loads((files("kallyai_mcp.auth") / "pages.toml").read_text(encoding="utf-8"))

@@ -3,11 +3,14 @@
 `phonenumbers` is imported late: it costs about 50 ms, and listing the tools does not need it.
 """
 
+import json
 import re
 import string
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
+from importlib.resources import files
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
@@ -173,10 +176,15 @@ def country_name(code: int, language: str = "en") -> str:
 
 def _name_of(regions: Sequence[str], language: str) -> str | None:
     """The name of the only one of `regions`, if it has one."""
-    from kallyai_mcp.calls.countries import NAMES
-
-    names = NAMES.get(regions[0]) if len(regions) == 1 else None
+    names = country_names().get(regions[0]) if len(regions) == 1 else None
     return names[language == "es"] if names else None
+
+
+@cache
+def country_names() -> dict[str, list[str]]:
+    """In English and in Spanish, by region (ISO 3166-1): the countries that KallyAI calls, and their neighbors."""
+    names: dict[str, list[str]] = json.loads((files("kallyai_mcp.calls") / "countries.json").read_text("utf-8"))
+    return names
 
 
 def _parsed(number: str, region: str | None = None) -> "PhoneNumber | None":

@@ -2,46 +2,18 @@
 
 import base64
 import json
-from collections.abc import Mapping
 from html import escape
 from urllib.parse import quote, urlencode
 
+from kallyai_mcp.auth.oauth_server.text import texts
 from kallyai_mcp.languages import Language
 
 _CLAUDE = "https://claude.ai/settings/connectors?modal=add-custom-connector"
 
-_TEXTS: Mapping[Language, Mapping[str, str]] = {
-    "en": {
-        "heading": "Phone calls for your AI agent",
-        "what": "Tell your agent who to call and why. KallyAI places the call, and your agent gets what was agreed.",
-        "connect": "Connect an app",
-        "need": "You need a KallyAI account. The app sends you to {host} to sign in; it never sees your password.",
-        "address": "Address for any app that supports MCP",
-        "add": "Add to {client}",
-        "paste": "In Claude, paste the address above.",
-        "command": "{client}, in a terminal",
-        "connected": "Connected apps",
-        "disconnect": "See or disconnect apps",
-    },
-    "es": {
-        "heading": "Llamadas telefónicas para tu agente de IA",
-        "what": "Di a tu agente a quién llamar y para qué. KallyAI llama y tu agente recibe lo que se acordó.",
-        "connect": "Conectar una aplicación",
-        "need": "Necesitas una cuenta de KallyAI. La aplicación te envía a {host} para iniciar sesión; nunca ve tu "
-        "contraseña.",
-        "address": "Dirección para cualquier aplicación compatible con MCP",
-        "add": "Añadir a {client}",
-        "paste": "En Claude, pega la dirección anterior.",
-        "command": "{client}, en una terminal",
-        "connected": "Aplicaciones conectadas",
-        "disconnect": "Ver o desconectar aplicaciones",
-    },
-}
-
 
 def home_page(lang: Language, *, issuer: str, api_host: str) -> tuple[str, str]:
     """The heading, and the HTML below it."""
-    t, url = _TEXTS[lang], f"{issuer}/mcp"
+    t, url = texts("home", lang), f"{issuer}/mcp"
     links = {"Claude": _CLAUDE, "Cursor": cursor_link(url), "VS Code": vs_code_link(url)}
     buttons = "".join(
         f'<a class="button" href="{escape(link)}" rel="noreferrer">{t["add"].format(client=client)}</a>'

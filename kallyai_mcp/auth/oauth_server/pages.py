@@ -10,7 +10,7 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from kallyai_mcp.auth.oauth_server.home_page import home_page
 from kallyai_mcp.auth.oauth_server.redirects import Destination, destination_of
-from kallyai_mcp.auth.oauth_server.text import SCOPES, TEXTS, Problem, date_in_words
+from kallyai_mcp.auth.oauth_server.text import Problem, date_in_words, texts
 from kallyai_mcp.auth.page_layout import document, page_headers
 from kallyai_mcp.languages import Language, page_language
 
@@ -46,7 +46,8 @@ class Pages:
         destination = destination_of(redirect_uri)
         heading = t["connect"].format(client=t["quoted"].format(name=client) if client else t["unnamed"])
         published = f'<dt>{t["publisher"]}</dt><dd class="host">{escape(publisher)}</dd>' if publisher else ""
-        items = "".join(f"<li>{escape(SCOPES[lang][scope])}</li>" for scope in _by_importance(scopes))
+        may = texts("scopes", lang)
+        items = "".join(f"<li>{escape(may[scope])}</li>" for scope in _by_importance(scopes))
         unchecked = f'<p class="soft">{t["unchecked"]}</p>' if client else ""
         body = (
             f"{unchecked}"
@@ -134,11 +135,11 @@ class Pages:
         follow its form, and we can't know all that come after KallyAI's page or the client's. Every browser says how it
         came (Fetch Metadata); another program reads no page.
         """
-        lang, _ = _language(request)
+        lang, t = _language(request)
         if "Sec-Fetch-Mode" not in request.headers:
             return RedirectResponse(url, 303, {"Cache-Control": "no-store", "Referrer-Policy": "no-referrer"})
         body = (
-            f'<p class="soft">{TEXTS[lang]["forward_text"]}</p>'
+            f'<p class="soft">{t["forward_text"]}</p>'
             f'<p class="choices"><a class="button primary" href="{escape(url)}" rel="noreferrer">{heading}</a></p>'
             f"{note}"
         )
@@ -165,10 +166,10 @@ class Pages:
 
 def _language(request: Request) -> tuple[Language, Mapping[str, str]]:
     lang = page_language(request.headers.get("Accept-Language", ""))
-    return lang, TEXTS[lang]
+    return lang, texts("pages", lang)
 
 
 def _by_importance(scopes: Iterable[str]) -> list[str]:
     """`scopes` in the order of the texts: the most important first."""
     requested = set(scopes)
-    return [scope for scope in SCOPES["en"] if scope in requested]
+    return [scope for scope in texts("scopes", "en") if scope in requested]
