@@ -214,7 +214,7 @@ async def test_consent_names_the_time_and_the_attempts(
     (preview,) = user.messages
     assert "When: Mon Jan 26, 9:00 AM there (12:00 PM your time)" in preview.splitlines()
     assert (
-        "Attempts: up to 3 if it is busy or nobody answers, at least 15 minutes apart, 8:00 to 21:00 there"
+        "Attempts: up to 3 if it is busy or nobody answers, at least 15 minutes apart, 8 AM to 9 PM there"
         in preview.splitlines()
     )
     assert "Time there" not in preview

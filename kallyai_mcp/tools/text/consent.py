@@ -49,7 +49,7 @@ _LEFT = (
 )
 
 _UNTIL = {
-    "booked": ("It stops when one is booked.", "Se detiene cuando una llamada reserva."),
+    "booked": ("It stops when one is booked.", "Se detiene cuando se consigue una reserva."),
     "answered": ("It stops at the first conversation.", "Se detiene en la primera conversación."),
     "all": ("Each is asked; nothing is agreed to.", "Se pregunta a todos; no se acepta nada."),
 }
@@ -118,7 +118,7 @@ def _attempts(count: int, spanish: bool) -> str:
         return ""
     if spanish:
         return f"hasta {count}, si está ocupado o no contestan, cada 15 minutos o más, de 8:00 a 21:00 allí"
-    return f"up to {count} if it is busy or nobody answers, at least 15 minutes apart, 8:00 to 21:00 there"
+    return f"up to {count} if it is busy or nobody answers, at least 15 minutes apart, 8 AM to 9 PM there"
 
 
 def _row(in_spanish: str, in_english: str, text: str, spanish: bool) -> str:
