@@ -211,7 +211,7 @@ class CallCard {
     };
     const labels = {
       calendar: "calendar",
-      conversation: this.#isExpanded && this.#entries ? "hide_conversation" : "show_conversation",
+      conversation: this.#isExpanded && this.#entries ? "hide_conversation" : "conversation",
       check: "check_again",
       again: this.#error ? "try_again" : "call_again",
       open: this.#error?.link ? "sign_in" : "upgrade",

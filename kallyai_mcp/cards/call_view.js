@@ -1,10 +1,13 @@
 /** What the call card says about a result: its state, the icon and tone of the state, and sentences. */
 
+const CALLING = { icons: ["phone", "waves"], tone: "live" };
+const UNKNOWN = { icons: ["question"], tone: "warn" };
+
 /** Each state with its icons and its tone; its text has the same key in the texts. */
 const STATES = {
-  placing: { icons: ["phone", "waves"], tone: "live" },
+  placing: CALLING,
   needs_confirmation: { icons: ["question"], tone: "live" },
-  in_progress: { icons: ["phone", "waves"], tone: "live" },
+  in_progress: CALLING,
   scheduled: { icons: ["clock"], tone: "live" },
   expired: { icons: ["cross"], tone: "warn" },
   booked: { icons: ["tick"], tone: "good" },
@@ -13,16 +16,16 @@ const STATES = {
   not_reached: { icons: ["phone", "missed"], tone: "warn" },
   failed: { icons: ["broken"], tone: "bad" },
   canceled: { icons: ["slash"], tone: "quiet" },
-  unknown: { icons: ["question"], tone: "warn" },
+  unknown: UNKNOWN,
   refused: { icons: ["cross"], tone: "bad" },
   unavailable: { icons: ["question"], tone: "quiet" },
-  list_in_progress: { icons: ["phone", "waves"], tone: "live" },
-  list_ending: { icons: ["phone", "waves"], tone: "live" },
+  list_in_progress: CALLING,
+  list_ending: CALLING,
   list_booked: { icons: ["tick"], tone: "good" },
   list_answered: { icons: ["speech"], tone: "quiet" },
   list_done: { icons: ["speech"], tone: "quiet" },
-  list_needs_decision: { icons: ["question"], tone: "warn" },
-  list_unknown: { icons: ["question"], tone: "warn" },
+  list_needs_decision: UNKNOWN,
+  list_unknown: UNKNOWN,
   list_needs_sign_in: { icons: ["cross"], tone: "warn" },
   list_refused: { icons: ["cross"], tone: "bad" },
   list_canceled: { icons: ["slash"], tone: "quiet" },
@@ -60,7 +63,7 @@ function callSentence(state, call, asked) {
   const key = keys.find((name) => name && Object.hasOwn(TEXTS, name));
   const said = key && !(key === "answered_text" && call.highlights) ? locale.text(key, values) : "";
   const when = values.when && !isDated && locale.text("booked_text_dated", values);
-  return [when, said, call.appointment?.unconfirmed && locale.text("unconfirmed_text")].filter(Boolean).join(" ");
+  return [when, said, call.appointment?.unconfirmed && locale.text("unconfirmed_text")].filter(Boolean).join(" ").replace(/^./, (c) => c.toUpperCase());
 }
 
 /** When an appointment begins, or a scheduled call is due, by the clock of the callee; with the name of their zone if

@@ -68,7 +68,7 @@ class Locale {
 
   text(key, values = {}) {
     const [english, spanish] = TEXTS[key];
-    return (this.language === "es" ? spanish : english).replace(/\{(\w+)\}/g, (_, name) => values[name] ?? "");
+    return (this.language === "es" ? spanish : english).replace(/\{(\w+)\}/g, (_, name) => values[name] ?? "").replaceAll("m..", "m.");
   }
 
   /** `text` in the singular or plural, as `count` needs. */

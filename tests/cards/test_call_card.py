@@ -153,9 +153,9 @@ async def test_every_other_outcome_has_its_own_text_and_does_not_look_like_a_suc
         ("no_answer", "Not reached", "Nobody picked up.", "warn", True),
         ("busy", "Not reached", "The line was busy.", "warn", True),
         ("voicemail", "Not reached", "Only voicemail answered.", "warn", True),
-        ("failed", "Failed", "The call failed. Take nothing as agreed.", "bad", False),
+        ("failed", "Failed", "The call failed. Nothing is known to be agreed.", "bad", False),
         ("cancelled", "Canceled", "The call was canceled. Take nothing as agreed.", "quiet", False),
-        ("terminated", "Failed", "The call was ended early. Take nothing as agreed.", "bad", False),
+        ("terminated", "Failed", "The call was ended early. Nothing is known to be agreed.", "bad", False),
     ]:
         arguments = {**BISTRO, "respondent_phone": NUMBERS[status]}
         await chat.give(await agent.use("make_call", arguments), arguments)

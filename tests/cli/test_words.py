@@ -123,7 +123,7 @@ def test_another_time_is_said_also_where_what_was_asked_for_is_not_known() -> No
     _, *lines = outcome_lines(other, TerminalReader(Words("en"), "America/New_York", NOW))
 
     text = " ".join(" ".join(lines).split())
-    assert text.startswith("Wed Jan 28, 8:30 PM. It is not the day or time that you asked for. Check whether it works")
+    assert text.startswith("Wed Jan 28, 8:30 PM. It is not the day or time you asked for. Check whether it works")
 
 
 def test_an_abbreviation_at_the_end_has_one_period() -> None:
@@ -208,7 +208,7 @@ def test_a_list_that_booked_another_time_says_so_and_what_kallyai_suggests() -> 
     first, sentence, *rows = plain(list_lines(found, TerminalReader(Words("en"), "America/New_York", NOW)))
     assert first == "Booked for another time  2 of 2"
     assert " ".join(sentence.split()) == (
-        "It is not the day or time that you asked for. Check whether it works for you. Nobody else is called."
+        "It is not the day or time you asked for. Check whether it works for you. Nobody else is called."
     )
     assert rows[0] == "  1. First  Answered*"
     assert rows[1:4] == [
