@@ -24,11 +24,20 @@ BROWSERS: dict[str, dict[str, Any]] = {
 }
 
 
-@pytest.fixture(params=BROWSERS)
-async def page(chromium: Browser, request: pytest.FixtureRequest) -> AsyncIterator[Page]:
+@pytest.fixture(scope="module", params=BROWSERS)
+async def tab(chromium: Browser, request: pytest.FixtureRequest) -> AsyncIterator[Page]:
+    """A tab for all tests, since opening one takes longer than a test."""
     context = await chromium.new_context(**BROWSERS[request.param])
     yield await context.new_page()
     await context.close()
+
+
+@pytest.fixture
+async def page(tab: Page) -> AsyncIterator[Page]:
+    yield tab
+    await tab.unroute_all()
+    await tab.context.clear_cookies()
+    await tab.goto("about:blank")
 
 
 async def problems(page: Page) -> list[str]:

@@ -21,6 +21,12 @@ from tests.page_checks import hard_to_use
 TIMEOUT_MS = 8_000
 """How long to wait for a page, in ms."""
 
+WIDTH, HEIGHT = 720, 900
+"""The size of a tab in px, unless a test gives another width."""
+
+MEDIA: dict[str, Any] = {"color_scheme": "null", "forced_colors": "null", "reduced_motion": "null"}
+"""What of the browser's media a test may set, and how to take it back."""
+
 NEW_YORK = {"theme": "light", "locale": "en-US", "timeZone": "America/New_York"}
 """The host context, unless a test gives another."""
 
@@ -199,6 +205,7 @@ class Tabs:
         capabilities: Mapping[str, Any] | None = None,
         refuses: tuple[str, ...] = (),
         written: bool = False,
+        width: int = WIDTH,
         **browsing: Any,
     ) -> AsyncIterator[Chat]:
         """Open the card `html` in the host page; at the end, fail if there were errors in the browser.
@@ -211,11 +218,17 @@ class Tabs:
             capabilities: The host's capabilities; by default all that the card uses.
             refuses: What the host refuses although it has the capability: tools, downloads, links, messages, contexts.
             written: Write the card into a frame of the sandbox's origin, in place of an opaque one.
-            browsing: The width in px, the color_scheme, and other options of a Playwright context.
+            width: Of the tab, in px.
+            browsing: The color_scheme and other options of a Playwright context.
         """
+        media = {name: browsing.pop(name) for name in MEDIA if name in browsing}
         is_shared = not browsing
         page = self._shared_page if is_shared and self._shared_page is not None else await self._open(**browsing)
         self._shared_page = page if is_shared else self._shared_page
+        if media:
+            await page.emulate_media(**media)
+        if width != WIDTH:
+            await _set_width(page, width)
         shown = self._chats[page] = Chat(page, agent, self._stage)
         await page.clock.set_system_time(now)
         given: dict[str, Any] = {"html": html, "sandbox": self._stage.sandbox, "context": dict(context)}
@@ -227,10 +240,18 @@ class Tabs:
             yield shown
             assert not shown.errors, shown.errors
         finally:
-            await (page.evaluate("window.clear()") if is_shared else page.context.close())
+            await (self._clear(page, media, width) if is_shared else page.context.close())
 
-    async def _open(self, *, width: int = 720, **browsing: Any) -> Page:
-        options = {"locale": "en-US", "timezone_id": "Europe/London", "viewport": {"width": width, "height": 900}}
+    async def _clear(self, page: Page, media: Mapping[str, Any], width: int) -> None:
+        """Make the shared tab what it was."""
+        await page.evaluate("window.clear()")
+        if media:
+            await page.emulate_media(**MEDIA)
+        if width != WIDTH:
+            await _set_width(page, WIDTH)
+
+    async def _open(self, **browsing: Any) -> Page:
+        options = {"locale": "en-US", "timezone_id": "Europe/London", "viewport": {"width": WIDTH, "height": HEIGHT}}
         tab = await self._browser.new_context(**(options | browsing))
         tab.set_default_timeout(TIMEOUT_MS)
         page = await tab.new_page()
@@ -257,6 +278,9 @@ class Tabs:
         await page.expose_function("readResource", read_resource)
         await page.goto(self._stage.host)
         page.on("request", on_request)
-        if width < 400:
-            await page.evaluate("document.body.className = 'narrow'")
         return page
+
+
+async def _set_width(page: Page, width: int) -> None:
+    await page.set_viewport_size({"width": width, "height": HEIGHT})
+    await page.evaluate("name => void (document.body.className = name)", "narrow" if width < 400 else "")
