@@ -80,8 +80,17 @@ def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Run the longest tests first; at the end they would run alone, while the other processes have nothing to do."""
+    """Run the longest tests first; at the end they would run alone, while the other processes have nothing to do.
+
+    Each process gets an equal part of the tests in this order. The tests in a browser are next to each other where a
+    part begins: a process that has one of them starts Playwright and opens a tab, which takes longer than ten tests.
+    """
     items.sort(key=lambda item: not item.path.as_posix().endswith(LONGEST))
+    in_browser, others = list[pytest.Item](), list[pytest.Item]()
+    for item in items:
+        (in_browser if "chromium" in getattr(item, "fixturenames", ()) else others).append(item)
+    middle = len(items) // 2
+    items[:] = [*others[:middle], *in_browser, *others[middle:]]
 
 
 @pytest.hookimpl(trylast=True)
