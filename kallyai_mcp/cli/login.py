@@ -6,6 +6,7 @@ import sys
 import threading
 import webbrowser
 from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack
 
 import anyio
 import anyio.from_thread
@@ -15,10 +16,10 @@ import click
 from anyio.streams.memory import MemoryObjectSendStream
 
 from kallyai_mcp.api.errors import NotSignedInError
-from kallyai_mcp.api.models import TokenGrant
 from kallyai_mcp.auth.errors import WrongAddressError
 from kallyai_mcp.auth.loopback import LoopbackSignIn
 from kallyai_mcp.auth.tokens import Tokens
+from kallyai_mcp.background import beside
 from kallyai_mcp.cli.connection import Connection, run_with_connection
 from kallyai_mcp.cli.console import say
 from kallyai_mcp.cli.long_lines import long_lines
@@ -62,24 +63,20 @@ async def sign_in(
     """
     session = connection.credentials.session
     assert session is not None  # noqa: S101 - `log_in` refuses when the settings have a token
-    outcome: TokenGrant | NotSignedInError
     words = Words()
-    async with LoopbackSignIn(connection.sign_in_url, place="terminal") as flow, anyio.create_task_group() as tasks:
+    async with LoopbackSignIn(connection.sign_in_url, place="terminal") as flow, AsyncExitStack() as stack:
         if open_link is not None and await open_link(flow.link):
             say(words.say("browser_opens", link=flow.link))
         else:
             say(words.say("open_link", link=flow.link))
             say(words.say("other_machine", address=flow.redirect_uri))
-            tasks.start_soon(_accept_pasted_address, flow, say, words)
+            await stack.enter_async_context(beside(_accept_pasted_address, flow, say, words))
         try:
-            outcome = await flow.grant()
+            grant = await flow.grant()
         except NotSignedInError as error:
-            outcome = error  # raised below, outside of the task group, which would wrap it
-        tasks.cancel_scope.cancel()
-    if isinstance(outcome, NotSignedInError):
-        key = "sign_in_canceled" if outcome.reason == "access_denied" else outcome.code
-        raise click.ClickException(words.say(key, reason=outcome.reason))
-    return await session.sign_in(outcome)
+            key = "sign_in_canceled" if error.reason == "access_denied" else error.code
+            raise click.ClickException(words.say(key, reason=error.reason)) from None
+    return await session.sign_in(grant)
 
 
 async def _accept_pasted_address(flow: LoopbackSignIn, say: Callable[[str], None], words: Words) -> None:
