@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 from kallyai_mcp.calls.appointment import Appointment
 from kallyai_mcp.tools.text.plain import named, one_line, quoted
 from kallyai_mcp.tools.text.reader import Reader
-from kallyai_mcp.tools.text.times import city, day_and_hour, differs, hour, in_zone, weekday
+from kallyai_mcp.tools.text.times import city, day_and_hour, differs, hour, in_zone, own_time, weekday
 
 
 def rebuilt(event: Appointment, call_id: str) -> str:
@@ -75,8 +75,5 @@ def _span(event: Appointment, reader: Reader, place_zone: str, number: str | Non
     place = f"hora de {city(place_zone, spanish=True)}" if spanish else f"{city(place_zone)} time"
     if start.tzinfo is None:
         return f"{text} {place}"
-    own = in_zone(start, reader.timezone)
-    their = hour(own.hour, own.minute, spanish=spanish, number=number) if isinstance(own, datetime) else ""
-    if isinstance(own, datetime) and own.date() != start.date():
-        their = day_and_hour(own, now, spanish=spanish, number=number)
-    return f"{text} {place} ({their} {'en' if spanish else 'in'} {city(reader.timezone, spanish=spanish)})"
+    own = own_time(start, reader, number=number)
+    return f"{text} {place} ({own} {'en' if spanish else 'in'} {city(reader.timezone, spanish=spanish)})"

@@ -8,7 +8,7 @@ from kallyai_mcp.calls.schedule import Schedule
 from kallyai_mcp.tools.text.calls import party_of
 from kallyai_mcp.tools.text.plain import say_from, zone_of
 from kallyai_mcp.tools.text.reader import Reader
-from kallyai_mcp.tools.text.times import day_and_hour, differs, hour
+from kallyai_mcp.tools.text.times import day_and_hour, differs, own_time
 
 _SENTENCES: dict[str, tuple[str, str]] = {
     "scheduled": ("Scheduled: {party}, {when}.", "Programada: {party}, {when}."),
@@ -70,11 +70,7 @@ def due(schedule: Schedule, number: str, timezone: str, reader: Reader) -> str:
     text = day_and_hour(there, reader.now.astimezone(there.tzinfo), spanish=spanish, number=number)
     if not differs(there, place_zone, reader.timezone):
         return text
-    own = schedule.not_before.astimezone(zone_of(reader.timezone))
-    yours = hour(own.hour, own.minute, spanish=spanish, number=number)
-    if own.date() != there.date():
-        yours = day_and_hour(own, reader.now, spanish=spanish, number=number)
-    return _say("there", spanish, there=text, yours=yours)
+    return _say("there", spanish, there=text, yours=own_time(there, reader, number=number))
 
 
 def attempts(record: CallRecord, reader: Reader) -> str:

@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 
 from kallyai_mcp.calls.appointment import time_of_day
 from kallyai_mcp.tools.text.plain import is_north_american, zone_of
+from kallyai_mcp.tools.text.reader import Reader
 
 _DAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 _DAYS_ES = ("lunes", "martes", "miércoles", "jueves", "viernes", "sábado", "domingo")
@@ -94,8 +95,15 @@ def city(zone_name: str, *, spanish: bool = False) -> str:
 
 def in_zone(start: date | datetime, zone_name: str) -> date | datetime:
     """`start` by the clock of a zone; a day, or a time that has no zone of its own, stays as it is."""
-    is_moment = isinstance(start, datetime) and start.tzinfo is not None
-    return start.astimezone(zone_of(zone_name)) if is_moment and isinstance(start, datetime) else start
+    return start.astimezone(zone_of(zone_name)) if isinstance(start, datetime) and start.tzinfo is not None else start
+
+
+def own_time(there: datetime, reader: Reader, *, number: str | None) -> str:
+    """A moment by the reader's clock, with its day if that is another one than `there`; for `number` see `hour`."""
+    own = there.astimezone(zone_of(reader.timezone))
+    if own.date() != there.date():
+        return day_and_hour(own, reader.now, spanish=reader.spanish, number=number)
+    return hour(own.hour, own.minute, spanish=reader.spanish, number=number)
 
 
 def differs(start: date | datetime | None, zone_name: str, other: str) -> bool:
