@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
 
+from kallyai_mcp.api.call_ids import is_usable
 from kallyai_mcp.calls.appointment import time_of_day
 from kallyai_mcp.calls.numbers import for_people
 from kallyai_mcp.cli.console import cells, row_width, styled, table, wrapped
@@ -226,6 +227,8 @@ def _next_commands(answer: OneCallAnswer) -> list[str]:
         return [f"show {tracking_id or call_id}"]
     if outcome == "scheduled":
         return [f"cancel {tracking_id}"]
+    if not is_usable(call_id):  # KallyAI can't be asked for more
+        return []
     commands = [f"show {call_id}"] if answer.calendar_checked is False else []
     if call_id and outcome not in ("not_reached", "canceled"):
         commands.append(f"transcript {call_id}")

@@ -211,7 +211,9 @@ def account(settings: Settings, tokens: Any) -> Finding:
     async def ask() -> str:
         token = StaticTokens(tokens.access_token.get_secret_value())  # a check changes nothing, so it renews nothing
         async with open_api(settings, token, retry_backoff=_RETRY_BACKOFF) as api:
-            return quota(await api.get_statistics(), None, now=datetime.now(UTC), spanish=Words().spanish)
+            return quota(
+                await api.get_statistics(), None, now=datetime.now(UTC), spanish=Words().spanish, has_tools=False
+            )
 
     try:
         return Finding("account", "ok", anyio.run(ask).rstrip("."))

@@ -186,7 +186,7 @@ class _Status:
                 lines.append(words.say("signed_in", who=who, place=self.kept_in))
                 lines += _expiry(self.tokens, reader)
         if self.statistics is not None:
-            lines.append(quota(self.statistics, self.subscription, now=now, spanish=words.spanish))
+            lines.append(quota(self.statistics, self.subscription, now=now, spanish=words.spanish, has_tools=False))
             lines += _bars(self.statistics, words)
         if self.unsettled is not None:
             lines.append(words.say("running" if self.unsettled or self.lists else "none_running"))

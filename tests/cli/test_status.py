@@ -238,6 +238,20 @@ async def test_a_ledger_that_can_not_be_read_does_not_hide_the_rest(tmp_path: Pa
     assert "The ledger's database can't be used" in shared.stderr
 
 
+@pytest.mark.parametrize(("left", "says"), [(1, "That is little."), (0, "Calls are refused until more is available.")])
+async def test_little_quota_is_said_without_the_name_of_a_tool(
+    tmp_path: Path, app: SandboxApp, left: int, says: str
+) -> None:
+    statistics = {"minutes_remaining": left, "minutes_allocated": 30}
+    answers = {"/v1/users/me/statistics": (200, statistics), "/v1/calls": (200, {"calls": []})}
+    async with fake_service(lambda request: answers.get(request.url.path, (500, {}))) as url:
+        sign_in(tmp_path, url, app)
+        done = await status(tmp_path, url)
+
+    assert says in done.stdout
+    assert "get_" not in done.stdout
+
+
 async def test_a_subscription_that_can_not_be_read_is_left_out(tmp_path: Path, app: SandboxApp) -> None:
     answers = {"/v1/users/me/statistics": (200, {"minutes_remaining": 7}), "/v1/calls": (200, {"calls": []})}
     async with fake_service(lambda request: answers.get(request.url.path, (500, {}))) as url:

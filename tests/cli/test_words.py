@@ -118,6 +118,12 @@ def test_what_the_calendar_event_does_not_show_is_named(language: Language, says
     assert says in " ".join(" ".join(outcome_lines(booked, TerminalReader(Words(language), "UTC", NOW))).split())
 
 
+def test_no_command_is_named_that_would_ask_about_an_id_that_can_not_be_sent() -> None:
+    answered = CallAnswer(outcome=Outcome.ANSWERED, status="success", call_id="calls/7", calendar_checked=False)
+
+    assert "kallyai-mcp" not in "".join(outcome_lines(answered, TerminalReader(Words("en"), "UTC", NOW)))
+
+
 def test_another_time_is_said_also_where_what_was_asked_for_is_not_known() -> None:
     other = CallAnswer(outcome=Outcome.BOOKED_OTHER_TIME, appointment=LATER)
     _, *lines = outcome_lines(other, TerminalReader(Words("en"), "America/New_York", NOW))

@@ -75,8 +75,18 @@ def used_up(statistics: Statistics) -> list[Allowance]:
     return [one for one in allowances(statistics) if one.remaining <= 0]
 
 
-def quota(statistics: Statistics, subscription: Subscription | None, *, now: datetime, spanish: bool = False) -> str:
-    """What runs out first and what else is left, the plan, when they renew, and what to do when little is left."""
+def quota(
+    statistics: Statistics,
+    subscription: Subscription | None,
+    *,
+    now: datetime,
+    spanish: bool = False,
+    has_tools: bool = True,
+) -> str:
+    """What runs out first and what else is left, the plan, when they renew, and what to do when little is left.
+
+    With `has_tools`, the reader is an agent, to whom a tool can be named.
+    """
     left = allowances(statistics)
     if not left:
         first = "KallyAI no da cifras de esta cuenta" if spanish else "KallyAI gives no figures for this account"
@@ -92,7 +102,7 @@ def quota(statistics: Statistics, subscription: Subscription | None, *, now: dat
             f"Lo primero que se acaba son {_THE_UNITS_ES[unit]}" if spanish else f"{unit.capitalize()} run out first"
         )
         sentences.append(first_out)
-    return " ".join(f"{text}." for text in [*sentences, *_short(left, spanish)])
+    return " ".join(f"{text}." for text in [*sentences, *_short(left, spanish, has_tools=has_tools)])
 
 
 def _plan(statistics: Statistics, subscription: Subscription | None, now: datetime, spanish: bool) -> list[str]:
@@ -129,17 +139,18 @@ def billing_day(moment: datetime, now: datetime, *, spanish: bool = False) -> st
     return day(moment.astimezone(UTC), now.astimezone(UTC), spanish=spanish)
 
 
-def _short(left: Sequence[Allowance], spanish: bool) -> list[str]:
-    billing = "get_billing_link da el enlace para ampliarlo" if spanish else "get_billing_link opens the upgrade page"
+def _short(left: Sequence[Allowance], spanish: bool, *, has_tools: bool) -> list[str]:
+    tool = "get_billing_link da el enlace para ampliarlo" if spanish else "get_billing_link opens the upgrade page"
+    billing = f"; {tool}" if has_tools else ""
     if any(allowance.remaining <= 0 for allowance in left):
         refused = (
             "Se rechazarán las llamadas hasta que haya más saldo"
             if spanish
             else "Calls are refused until more is available"
         )
-        return [f"{refused}; {billing}"]
+        return [f"{refused}{billing}"]
     if left and left[0].share < _SHORT_SHARE:
-        return [f"{'Es poco' if spanish else 'That is little'}; {billing}"]
+        return [f"{'Es poco' if spanish else 'That is little'}{billing}"]
     return []
 
 
