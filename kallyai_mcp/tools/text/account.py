@@ -85,7 +85,7 @@ def quota(
 ) -> str:
     """What runs out first and what else is left, the plan, when they renew, and what to do when little is left.
 
-    With `has_tools`, the reader is an agent, to whom a tool can be named.
+    With `has_tools`, the reader is an agent, which has the tools that the text names.
     """
     left = allowances(statistics)
     if not left:
