@@ -101,12 +101,14 @@ class KallyAI:
         # Not an `httpx.AsyncClient`, which extracts cookies that the reference does not have, and merges settings that
         # are the same for each request.
         self._transport = with_retries(transport or over_network(self._origin), retry_backoff)
-        self._headers = {
-            "User-Agent": _header("user_agent", user_agent),
-            "Accept": "application/json",
-            # Those that every installation can decode, and that can't make a body extremely large.
-            "Accept-Encoding": "gzip, deflate",
-        }
+        self._headers = httpx.Headers(
+            {
+                "User-Agent": _header("user_agent", user_agent),
+                "Accept": "application/json",
+                # Those that every installation can decode, and that can't make a body extremely large.
+                "Accept-Encoding": "gzip, deflate",
+            }
+        )
 
     async def __aenter__(self) -> Self:
         return self
@@ -240,13 +242,15 @@ class KallyAI:
     ) -> httpx.Request:
         """A request; `read` is the time-out for each part of its response, if it is another one than usual."""
         timeouts = {"connect": self._timeouts.connect, "read": read or self._timeouts.read, "rest": self._timeouts.rest}
-        return httpx.Request(
+        request = httpx.Request(
             method,
             _parsed(self.base_url + path),
-            headers=self._headers | dict(headers or {}),
+            headers=self._headers,
             extensions={"timeout": timeouts},
             **content,
         )
+        request.headers.update(headers)
+        return request
 
     async def _get(self, model: type[Model], path: str, **content: Any) -> Model:
         return read_model(model, await self._send_signed(self._request("GET", path, **content)))

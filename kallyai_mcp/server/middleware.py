@@ -15,6 +15,7 @@ from kallyai_mcp.server.delivery_middleware import METHODS as DELIVERY
 from kallyai_mcp.server.delivery_middleware import note_deliveries
 from kallyai_mcp.server.extensions.events import declare_events
 from kallyai_mcp.tools.elicitation import form_title
+from kallyai_mcp.tools.icons import server_icons
 from kallyai_mcp.tools.known_tools import known_tools
 from kallyai_mcp.tools.prompts import known_prompts
 from kallyai_mcp.tools.resources import with_app_context
@@ -33,7 +34,7 @@ def middleware(subscriptions: Subscriptions, *, read_only: bool) -> list[ServerM
     }
     stack: list[tuple[ServerMiddleware[Any], AbstractSet[str] | None]] = [
         (Correlation(), None),  # first, so that whatever the others log carries the request's id
-        (icons_once, None),
+        (add_icons, {"initialize", "server/discover"}),
         (declare_events, {"initialize", "server/discover"}),
         (form_titles, {"tools/call"}),
         (Cancellations(), CANCELLATIONS),
@@ -84,15 +85,16 @@ def _titled(request: dict[str, Any]) -> dict[str, Any]:
     return {**request, "params": {**params, "requestedSchema": schema}}
 
 
-async def icons_once(ctx: ServerRequestContext[Any, Any], call_next: CallNext) -> HandlerResult:
-    """Leave the server's icons out of every result but that of server/discover.
+async def add_icons(ctx: ServerRequestContext[Any, Any], call_next: CallNext) -> HandlerResult:
+    """Add the server's icons to the results that say who the server is.
 
-    The SDK puts all that it knows of the server into each result, where the icons would be most of its bytes.
+    The SDK puts all that it knows of the server into every result, where the icons would be most of its bytes.
     """
     result = await call_next(ctx)
-    if ctx.method != "server/discover" and isinstance(result, dict) and isinstance(meta := result.get("_meta"), dict):
-        server_info = meta.get(SERVER_INFO_META_KEY)
-        if isinstance(server_info, dict) and "icons" in server_info:
-            without = {name: value for name, value in server_info.items() if name != "icons"}
-            return {**result, "_meta": {**meta, SERVER_INFO_META_KEY: without}}
-    return result
+    if not isinstance(result, dict):
+        return result
+    icons = [icon.model_dump(mode="json", by_alias=True, exclude_none=True) for icon in server_icons()]
+    if ctx.method == "initialize":
+        return {**result, "serverInfo": {**result["serverInfo"], "icons": icons}}
+    meta = result["_meta"]
+    return {**result, "_meta": {**meta, SERVER_INFO_META_KEY: {**meta[SERVER_INFO_META_KEY], "icons": icons}}}

@@ -101,20 +101,19 @@ class CallTool(Tool):
             return await tool_error(error, app_context, tool=self.name, places_calls=places_calls, spanish=spanish)
 
     async def _run(self, arguments: dict[str, Any], context: Context[Any, Any], app_context: AppContext) -> Any:
-        elicitation = Elicitation(context)
         model, user_now = self.fn_metadata.arg_model, app_context.now().astimezone(zone_of(app_context.timezone))
         sent = without_invented_wait(arguments, self.parameters["properties"].keys())
         given: Mapping[str, Any] = without_blanks(read_json_texts(sent, self.parameters["properties"]))
         given = without_placeholders(given, model, user_now)
         if self.ask_missing is not None:
-            given = await self.ask_missing(given, elicitation, app_context)
+            given = await self.ask_missing(given, Elicitation(context), app_context)
         # The SDK's `validate_arguments` parses JSON in any text: it would read a business called "null" as None.
         validated = validate(model, self.name, given, user_now).model_dump_one_level()
         try:
             return await self.fn(**validated, ctx=context)
         except NotSignedInError:
             spanish = await reads_spanish(app_context, arguments.get("language"))
-            if not await request_sign_in(elicitation, app_context, spanish=spanish):
+            if not await request_sign_in(Elicitation(context), app_context, spanish=spanish):
                 raise
             return await self.fn(**validated, ctx=context)
 

@@ -80,8 +80,8 @@ class BodyTimeout:
             nonlocal complete, deadline
             if complete:
                 return await receive()
-            deadline = deadline or anyio.current_time() + BODY_TIMEOUT
-            with anyio.fail_after(deadline - anyio.current_time()):
+            deadline = deadline or asyncio.get_running_loop().time() + BODY_TIMEOUT
+            async with asyncio.timeout_at(deadline):  # anyio's costs 2 % of a request
                 message = await receive()
             complete = not message.get("more_body", False)
             return message
