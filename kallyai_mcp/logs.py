@@ -147,11 +147,7 @@ class Correlation:
 
 def _given_id(http_request: Any) -> str | None:
     value: str | None = getattr(http_request, "headers", {}).get(CORRELATION_HEADER)
-    return value if value is not None and _is_valid_id(value) else None
-
-
-def _is_valid_id(id_: str) -> bool:
-    return re.fullmatch(_ID, id_) is not None and redact(id_) == id_
+    return value if value is not None and re.fullmatch(_ID, value) and redact(value) == value else None
 
 
 def _is_error(result: "HandlerResult") -> bool:

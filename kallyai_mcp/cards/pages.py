@@ -9,7 +9,7 @@ hashes, so that it is as safe in a host with a weaker policy.
 import json
 import re
 from collections.abc import Mapping
-from functools import cache
+from functools import cache, partial
 from importlib.resources import files
 from typing import Final, Literal
 
@@ -49,7 +49,8 @@ def _document(name: Literal["call", "quota"], *scripts: str, constants: Mapping[
     table = texts("shared", "errors", name)
     pairs = {key: (text, table["es"][key]) for key, text in table["en"].items()}
     values = {"VERSION": __version__, "TEXTS": pairs, **(constants or {})}
-    body = "".join(f"const {key} = {_compact(value)};\n" for key, value in values.items())
+    dump = partial(json.dumps, ensure_ascii=False, separators=(",", ":"))
+    body = "".join(f"const {key} = {dump(value)};\n" for key, value in values.items())
     body += "".join(_without_comments(_read(script)) for script in (*_SHARED, *scripts, f"{name}.js"))
     script = f'\n"use strict";\n(() => {{\n{body}}})();\n'
     policy = (
@@ -73,10 +74,6 @@ def _without_comments(source: str) -> str:
     for comment_or_indentation in (r"^\s*(?:/\*\*.*?\*/|//[^\n]*)\n", r"(?<=[;{,]) //(?-s: .*)$", r"^\s+"):
         source = re.sub(comment_or_indentation, "", source, flags=re.MULTILINE | re.DOTALL)
     return source
-
-
-def _compact(table: object) -> str:
-    return json.dumps(table, ensure_ascii=False, separators=(",", ":"))
 
 
 def _read(name: str) -> str:

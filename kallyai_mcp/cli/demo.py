@@ -82,8 +82,9 @@ async def _run(demo: Demo, speed: float) -> None:
         from mcp import Client
         from mcp.client.stdio import StdioServerParameters
 
+        without_settings = {name: value for name, value in os.environ.items() if not name.startswith("KALLYAI_")}
         server = StdioServerParameters(
-            command=sys.executable, args=["-m", "kallyai_mcp"], env=_inherited() | environment
+            command=sys.executable, args=["-m", "kallyai_mcp"], env=without_settings | environment
         )
         demo.client = await stack.enter_async_context(Client(server))
         tools = (await demo.client.list_tools()).tools
@@ -108,8 +109,3 @@ async def _follow_link(link: str, demo: Demo) -> None:
     page = await anyio.to_thread.run_sync(browser_client.sign_in, link)
     if demo.verbose:
         demo.tell("last_page", page=page)
-
-
-def _inherited() -> dict[str, str]:
-    """This process's environment without the user's settings."""
-    return {name: value for name, value in os.environ.items() if not name.startswith("KALLYAI_")}

@@ -22,7 +22,8 @@ def server_command(*, sandbox: bool) -> tuple[str, list[str]]:
         sandbox: Serve on the embedded sandbox.
     """
     serve = ["serve", "--sandbox"] if sandbox else []
-    if _in_uvx() and (uvx := _uvx()) is not None:
+    is_in_uvx = any(_UV_CACHE_FOLDER.fullmatch(part) for part in Path(sys.prefix).parts)
+    if is_in_uvx and (uvx := _uvx()) is not None:
         # The sandbox is an extra, so the package is named separately from the command.
         return uvx, ["--from", f"{_NAME}[sandbox]", _NAME, *serve] if sandbox else [_NAME]
     for executable in (Path(sys.argv[0]), Path(sysconfig.get_path("scripts")) / _NAME):
@@ -39,10 +40,6 @@ def is_ours(entry: object) -> bool:
     values = [entry.get(key) for key in ("command", "cmd", "args")]
     words = [word for value in values for word in (value if isinstance(value, list) else [value])]
     return any(isinstance(word, str) and re.search(r"kallyai[-_]mcp", word) for word in words)
-
-
-def _in_uvx() -> bool:
-    return any(_UV_CACHE_FOLDER.fullmatch(part) for part in Path(sys.prefix).parts)
 
 
 def _uvx() -> str | None:
