@@ -91,7 +91,7 @@ class CallContext:
         request, book = self.request, self.spoken
         sentences = [book.say("intro.named", name=request.name) if request.name else book.say("intro.unnamed")]
         if request.kind == "booking":
-            key = "want.undated" if self.asked is None else "want.dated"
+            key = ("free" if request.only_asks else "want") + (".undated" if self.asked is None else ".dated")
             when = self.when(book, self.asked) if self.asked is not None else ""
             sentences.append(book.say(key, thing=self.thing(book), when=when))
         else:

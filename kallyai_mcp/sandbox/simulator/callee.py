@@ -97,8 +97,11 @@ class Callee:
             yield self._turn("needs_no_booking", first, self._say("walk_in"))
             return
         offer, can_do = self._offer(), self._say("free")
+        if request.only_asks:
+            yield self._turn("answers", first, self._what_is_free(self._book))
+            return
         if offer is not None:
-            yield self._turn("offers", first, self._taken(offer), slot=offer)
+            yield self._turn("offers", first, self._taken(self._book, offer), slot=offer)
             if self._caller.refused_offer is not None:
                 yield self._turn("declines", self._say("offer.that_is_all"))
                 return
@@ -122,16 +125,21 @@ class Callee:
             return moved(old, request, context.now)
         return context.usual() if request.needs_time or request.kind == "booking" else None
 
-    def _taken(self, offer: Slot) -> str:
+    def _what_is_free(self, book: Phrasebook) -> str:
+        """Return the answer to who only asks whether something can be booked."""
+        offer = self._offer()
+        return self._taken(book, offer) if offer is not None else book.say("free")
+
+    def _taken(self, book: Phrasebook, offer: Slot) -> str:
         """Return an offer, after what was asked for and is taken; if no day was asked for, an offer alone."""
-        asked, book = self._context.asked, self._book
+        asked = self._context.asked
         if asked is None:
-            return self._say("propose.dated", offer=self._context.moment(book, offer))
+            return book.say("propose.dated", offer=self._context.moment(book, offer))
         if asked.at is None and offer.at is not None and offer.day == asked.day:
-            return self._say("propose", time=book.spoken_time(offer.at))
+            return book.say("propose", time=book.spoken_time(offer.at))
         if asked.at is not None and offer.at is not None and offer.day == asked.day:
-            return self._say("taken", asked=book.spoken_time(asked.at), offer=book.spoken_time(offer.at))
-        return self._say("taken", asked=self._context.moment(book, asked), offer=self._context.moment(book, offer))
+            return book.say("taken", asked=book.spoken_time(asked.at), offer=book.spoken_time(offer.at))
+        return book.say("taken", asked=self._context.moment(book, asked), offer=self._context.moment(book, offer))
 
     def _decide_task(self, first: str) -> Iterator[Turn]:
         """Cancel or change a booking that the callee knows, take an order, or promise to do something."""
@@ -147,7 +155,7 @@ class Callee:
             return
         offer = self._offer()
         if offer is not None:
-            yield self._turn("offers", first, found, self._taken(offer), slot=offer)
+            yield self._turn("offers", first, found, self._taken(self._book, offer), slot=offer)
             if self._caller.refused_offer is not None:
                 yield self._turn("declines", self._say("change.stays"))
                 return
@@ -184,6 +192,8 @@ class Callee:
             if self._caller.refused_offer is not None:
                 return book.say("change.stays")
             return book.say("cancel.gone" if gone else f"{request.kind}.no")
+        if request.kind == "booking":
+            return self._what_is_free(book)
         return self._answer(book, request.description) if request.kind == "question" else self._done(book)
 
     def answer_to_question(self, book: Phrasebook, question: str) -> str:

@@ -55,11 +55,9 @@ def _with_notes(context: CallContext, caller: Caller, callee: Callee | None, end
 
 def _booked(context: CallContext, caller: Caller) -> Ending:
     request, written, slot = context.request, context.written, caller.slot
+    assert slot is not None  # noqa: S101 - who agrees to a booking names the day, or the assistant does
     agreed = {"verb": written.say(f"verb.{request.category}"), "thing": context.thing(written),
               "place": context.place(written), "under": context.under(written)}  # fmt: skip
-    if slot is None:
-        highlights = written.say("done.undated", description=written.quote(request.description), **agreed)
-        return Ending("success", highlights, written.say("next.settle", number=request.number))
     highlights = " ".join(
         part
         for part in (written.say("done.dated", when=context.when(written, slot), **agreed), _remark(context, slot))
@@ -121,10 +119,11 @@ def _task(context: CallContext, caller: Caller, callee: Callee | None) -> Ending
     """The ending of a question, of a cancellation, of a change, of an order, or of anything else that books nothing."""
     request, written = context.request, context.written
     answer = callee.answer_to_request(written) if callee is not None else written.quote(caller.answer or "")
-    key = "answer" if caller.result == "answered" else request.kind
+    only_asked = request.only_asks and request.kind == "booking"
+    key = "only_asked" if only_asked else "answer" if caller.result == "answered" else request.kind
     was_done = caller.result == "agreed"
     highlights = written.say(
-        f"done.{key}" if was_done or key in ("answer", "question", "task") else f"done.{key}.no",
+        f"done.{key}" if was_done or key in ("answer", "only_asked", "question", "task") else f"done.{key}.no",
         place=context.place(written), description=written.quote(request.description), answer=answer,
     ) + _offered(context, caller)  # fmt: skip
     if caller.result == "declined":

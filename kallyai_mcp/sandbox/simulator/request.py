@@ -61,7 +61,8 @@ _MANNERS: Final = _regex(
     r"|(?:do not|don't|never) (?:say|tell|mention|reveal|share|give|discuss|ask|book|accept|agree|pay|order|hang|argue"
     r"|leave|confirm|call)|no (?:digas|menciones|des|aceptes|pagues|reserves|preguntes|cuelgues))\b"
 )
-_FOR_THE_ASSISTANT: Final = (_KEEPS_TIME, _ACCEPTS_TIME, _NO_MESSAGE, _NO_PHONE, _NO_NAME, _MANNERS)
+_ONLY_ASKS: Final = _regex(r"(?:please |por favor,? )?(?:(?:only|just) ask|s[oó]lo pregunt\w+)\b")
+_FOR_THE_ASSISTANT: Final = (_KEEPS_TIME, _ACCEPTS_TIME, _NO_MESSAGE, _NO_PHONE, _NO_NAME, _ONLY_ASKS, _MANNERS)
 """Instructions that the assistant follows and does not pass on."""
 
 
@@ -81,6 +82,7 @@ class Request:
         keeps_time: An instruction says that no other day or time may be agreed to.
         leaves_no_message: An instruction says that no message may be left.
         tells: It only tells the callee something.
+        only_asks: An instruction says that nothing may be agreed to.
         keeps_name: An instruction says that the user's name may not be given.
         keeps_phone: An instruction says that the user's number may not be given.
     """
@@ -104,6 +106,7 @@ class Request:
     needs_time: bool
     keeps_time: bool
     tells: bool
+    only_asks: bool
     leaves_no_message: bool
     keeps_name: bool
     keeps_phone: bool
@@ -167,6 +170,7 @@ def parse_request(submission: Submission, today: date, *, ignores_instructions: 
         is_delivered=_DELIVERY.search(description) is not None,
         needs_time=kind == "change" and not (day or at or _changes_more_than_time(description)),
         keeps_time=any(_KEEPS_TIME.match(text) for text in followed),
+        only_asks=any(_ONLY_ASKS.match(text) for text in followed),
         leaves_no_message=any(_NO_MESSAGE.match(text) for text in followed),
         keeps_name=keeps_name,
         keeps_phone=any(_NO_PHONE.match(text) for text in followed),
