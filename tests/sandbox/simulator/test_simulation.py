@@ -182,7 +182,8 @@ def test_an_invalid_callback_number_is_read_out_unchanged() -> None:
 def test_the_outcome_claims_only_what_was_said() -> None:
     result = call(appointment_time=None, party_size=None, appointment_date=None, user_name=None, user_phone=None)
     assert "Wednesday, November 25 at 8:00 PM" in said(result, "HUMAN")
-    assert "Wednesday, November 25 at 8:00 PM under this phone number. They named the time." in result.highlights
+    assert "Wednesday, November 25 at 8:00 PM under this phone number." in result.highlights
+    assert "The request left the day or the time open." in result.highlights
     assert "Check that Wednesday, November 25 at 8:00 PM suits" in result.next_steps
 
 

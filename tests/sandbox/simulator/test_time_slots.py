@@ -36,7 +36,7 @@ def test_a_time_preference_is_understood(preference: str, expected: tuple[int, i
 def test_without_a_time_in_the_preference_the_callee_proposes_one(preference: str | None) -> None:
     assert preferred_time(preference) is None
     result = call(appointment_time=None, time_preference_text=preference)
-    assert "They named the time." in result.highlights
+    assert "The request left the day or the time open." in result.highlights
     assert "8:00 PM" in result.highlights
     assert "8:00 PM" in result.next_steps
 
