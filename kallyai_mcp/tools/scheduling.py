@@ -11,7 +11,7 @@ from kallyai_mcp.api.errors import KallyAIError
 from kallyai_mcp.api.models import Call, Submission
 from kallyai_mcp.calls.call_lists import CallList
 from kallyai_mcp.calls.records import CallRecord, CallState
-from kallyai_mcp.calls.schedule import MOST_AHEAD, Schedule, is_past_appointment
+from kallyai_mcp.calls.schedule import MOST_AHEAD, NOW, Schedule, is_past_appointment
 from kallyai_mcp.tools.argument_types import CallId
 from kallyai_mcp.tools.arguments import InvalidArgumentsError, Problem
 from kallyai_mcp.tools.call_results import call_answer, find_any
@@ -42,12 +42,13 @@ def schedule_of(
         return app_context.calls.scheduled(None, retries)
     due = not_before if not_before.tzinfo else not_before.replace(tzinfo=zone_of(timezone))
     now = app_context.now()
-    schedule = app_context.calls.scheduled(due, retries)
+    is_near = abs(due - now) <= MOST_AHEAD  # at the ends of the calendar, no time can be added
+    schedule = app_context.calls.scheduled(due, retries) if is_near else NOW
     kind = None
-    if schedule.place_by is not None and schedule.place_by < now:
+    if not is_near:
+        kind = "far_time" if due > now else "past_time"
+    elif schedule.place_by is not None and schedule.place_by < now:
         kind = "past_time"
-    elif due - now > MOST_AHEAD:
-        kind = "far_time"
     elif is_past_appointment(submission, due, timezone):
         kind = "after_appointment"
     if kind is not None:

@@ -120,6 +120,8 @@ async def test_a_call_that_is_over_is_not_canceled_and_one_that_is_not_known_is_
     [
         ("2026-01-24T09:00", '"2026-01-24 09:00" is past; it is 2026-01-25 07:30 there'),
         ("2026-03-24T09:00", '"2026-03-24 09:00" is more than 30 days away; call or schedule later'),
+        ("9999-12-31T23:59:59Z", '"9999-12-31 23:59" is more than 30 days away; call or schedule later'),
+        ("0001-01-01T00:00:00Z", '"1-01-01 00:00" is past; it is 2026-01-25 15:30 there'),
         ("2026-01-29T09:00", '"2026-01-29 09:00" is after the appointment that the call asks for'),
         ("tomorrow", '"tomorrow" is not a date and time; it looks like 2026-11-27T09:00'),
         ("2026-01-27", '"2026-01-27" is not a date and time; it looks like 2026-11-27T09:00'),
