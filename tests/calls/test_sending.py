@@ -8,6 +8,7 @@ from pathlib import Path
 import anyio
 import pytest
 
+from kallyai_mcp.calls.ledger.base import LedgerUnavailableError
 from kallyai_mcp.calls.policy import Consent
 from kallyai_mcp.calls.records import CallRecord, CallState
 from kallyai_mcp.calls.service import Placed
@@ -173,6 +174,23 @@ async def test_a_process_that_ends_while_it_reserves_a_call_sends_nothing_and_ra
     assert record is not None
     assert record.state is CallState.REFUSED
     assert service.keys == []
+
+
+@pytest.mark.parametrize("is_shared", [False, True], ids=["sqlite", "postgres"])
+async def test_a_process_that_has_ended_reserves_nothing_that_no_other_would_find(
+    place: str, clock: ManualClock, request: pytest.FixtureRequest, *, is_shared: bool
+) -> None:
+    ledger = request.getfixturevalue("database_url") if is_shared else place
+    async with world(Service(clock), ledger) as here:
+        await here.run(here.ledger.list_newest(await here.session.account(), 1))
+    with pytest.raises(LedgerUnavailableError):
+        await here.run(here.calls.place(TABLE, timezone="UTC"))
+    service = Service(clock)
+    async with world(service, ledger) as following:
+        record = await following.call()
+
+    assert record.state is CallState.ENDED
+    assert len(service.keys) == 1
 
 
 async def test_no_request_leaves_after_the_machine_was_suspended_while_it_connected(

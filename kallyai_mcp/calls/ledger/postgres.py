@@ -113,6 +113,8 @@ class PostgresDatabase:
     async def take_lease(self) -> str:
         """See `Database.take_lease`."""
         await self._prepare()
+        if self._pool.is_closed:  # nobody would give it up
+            raise LedgerUnavailableError("The ledger's database can't be used: this program is ending")
 
         def taking(use: Use) -> _Lease:
             connection = self._pool.connect(use, autocommit=True)

@@ -53,6 +53,9 @@ class PostgresPool:
         conninfo: How to connect.
         size: How many connections are used at once; more uses wait for one.
         seconds: How long a use may take, with all waits, before the database counts as hanging.
+
+    Attributes:
+        is_closed: `aclose` was called.
     """
 
     def __init__(self, conninfo: str, *, size: int, seconds: float) -> None:
@@ -60,7 +63,7 @@ class PostgresPool:
         self._seconds = seconds
         self._idle: LifoQueue[Connection] = LifoQueue()
         self._threads = anyio.CapacityLimiter(size)
-        self._is_closed = False
+        self.is_closed = False
 
     async def run(self, work: Callable[[Use], Result]) -> Result:
         """Do `work` in a thread.
@@ -99,7 +102,7 @@ class PostgresPool:
                 connection.rollback()
             raise
         finally:
-            if connection.closed or self._is_closed:
+            if connection.closed or self.is_closed:
                 connection.close()
             else:
                 self._idle.put(connection)
@@ -110,7 +113,7 @@ class PostgresPool:
 
     async def aclose(self) -> None:
         """Close all connections that are not in use; those that are, when their use ends."""
-        self._is_closed = True
+        self.is_closed = True
         for connection in self._take_idle():
             connection.close()
 

@@ -60,6 +60,7 @@ class SqliteDatabase:
         self._connection: sqlite3.Connection | None = None
         self._opened_as: tuple[_FileId | None, ...] = ()
         self._is_replaced = False
+        self._is_closed = False
         self._lease: FileLock | None = None
         self._lease_id: _FileId | None = None
 
@@ -91,6 +92,8 @@ class SqliteDatabase:
         """See `Database.take_lease`."""
 
         def taking() -> str:
+            if self._is_closed:  # nobody would give it up
+                raise OSError("this program is ending")
             worker = uuid.uuid4().hex
             path = self._lease_path(worker)
             _make_private_folder(path.parent)
@@ -111,6 +114,7 @@ class SqliteDatabase:
         """See `Database.aclose`."""
 
         def closing() -> None:
+            self._is_closed = True
             self._close()
             self._release()
 
