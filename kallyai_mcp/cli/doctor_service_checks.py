@@ -10,6 +10,7 @@ from typing import Any
 import anyio
 
 from kallyai_mcp.api.errors import BotCheckError, KallyAIError, NotSignedInError, UnreadableResponseError
+from kallyai_mcp.api.models import Statistics
 from kallyai_mcp.auth.session import StaticTokens
 from kallyai_mcp.cli.api_client import open_api
 from kallyai_mcp.cli.credentials import open_credentials
@@ -17,7 +18,7 @@ from kallyai_mcp.cli.doctor_checks import Finding, skipped
 from kallyai_mcp.cli.words import Words, error_text
 from kallyai_mcp.languages import localized
 from kallyai_mcp.settings import Settings
-from kallyai_mcp.tools.text.account import quota
+from kallyai_mcp.tools.text.account import quota, used_up
 from kallyai_mcp.tools.text.plain import duration, one_line
 
 CLOCK_SECONDS = 60.0
@@ -208,15 +209,13 @@ def account(settings: Settings, tokens: Any) -> Finding:
             "no se comprobó, porque no hay ninguna sesión que se pueda usar sin renovarla",
         )
 
-    async def ask() -> str:
+    async def ask() -> Statistics:
         token = StaticTokens(tokens.access_token.get_secret_value())  # a check changes nothing, so it renews nothing
         async with open_api(settings, token, retry_backoff=_RETRY_BACKOFF) as api:
-            return quota(
-                await api.get_statistics(), None, now=datetime.now(UTC), spanish=Words().spanish, has_tools=False
-            )
+            return await api.get_statistics()
 
     try:
-        return Finding("account", "ok", anyio.run(ask).rstrip("."))
+        return _quota(anyio.run(ask))
     except NotSignedInError:
         fix = localized(
             "`kallyai-mcp status` renews it if possible; else sign in with `kallyai-mcp login`",
@@ -236,3 +235,13 @@ def account(settings: Settings, tokens: Any) -> Finding:
             "see api; if that is ok, try again in a minute", "mira api; si está bien, inténtalo de nuevo en un minuto"
         )
         return Finding("account", "bad", error_text(error) if isinstance(error, KallyAIError) else str(error), fix)
+
+
+def _quota(statistics: Statistics) -> Finding:
+    left = quota(statistics, None, now=datetime.now(UTC), spanish=Words().spanish, has_tools=False).rstrip(".")
+    if not used_up(statistics):
+        return Finding("account", "ok", left)
+    fix = localized(
+        "get more at KallyAI, or wait until it renews", "amplía el saldo en KallyAI o espera a que se renueve"
+    )
+    return Finding("account", "warning", left, fix)

@@ -44,9 +44,9 @@ def app() -> Iterator[SandboxApp]:
         yield app
 
 
-def sign_in(kallyai_home: Path, url: str, app: SandboxApp, **changes: Any) -> Tokens:
+def sign_in(kallyai_home: Path, url: str, app: SandboxApp, *, account: str = "acct-personal", **changes: Any) -> Tokens:
     """Store a sign-in to the sandbox, as `login` does."""
-    grant = TokenGrant.model_validate(app.state.sandbox.issue_tokens())
+    grant = TokenGrant.model_validate(app.state.sandbox.issue_tokens(account))
     tokens = Tokens.from_grant(grant, time.time()).model_copy(update=changes)
     FileStore(kallyai_home, url).save(tokens)
     return tokens

@@ -156,6 +156,16 @@ async def test_a_rejected_sign_in_is_reported_and_not_renewed(home: Path, app: S
     assert "abc123456789" not in with_token.stdout
 
 
+async def test_an_account_whose_calls_are_refused_is_not_all_well(home: Path, app: SandboxApp) -> None:
+    async with running(app) as url:
+        sign_in(home / "kallyai", url, app, account="acct-empty")
+        done = await run_doctor(home / "kallyai", url)
+
+    assert "! account     0 of " in done.stdout
+    assert "get more at KallyAI, or wait until it renews" in done.stdout
+    assert "All is well" not in done.stdout
+
+
 @pytest.mark.parametrize("page", [True, False], ids=["a web page", "an error"])
 async def test_an_unexpected_answer_with_a_sign_in_is_reported(home: Path, app: SandboxApp, *, page: bool) -> None:
     def answer(request: Request) -> Response | tuple[int, Any]:
