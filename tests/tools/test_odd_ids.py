@@ -88,5 +88,6 @@ async def test_an_id_that_can_not_be_sent_is_told_as_that(
         assert answer.text.endswith(f'call_id "{id_}"; {ends}')
     assert refused.data["code"] == "call_id_not_usable"
     assert refused.text.startswith(refuses)
+    assert "KallyAI: " not in refused.text  # it said nothing
     assert (unread.value.code, unheard.value.code) == (-32602, -32602)
     assert unread.value.message.startswith(refuses)

@@ -148,7 +148,7 @@ def service_says(error: errors.KallyAIError, *, spanish: bool = False) -> str:
     """KallyAI's own words and the correlation id; empty when the error is not a response of KallyAI's."""
     own: tuple[str | None, ...] = ()
     code = ""
-    if isinstance(error, errors.ServiceError):
+    if isinstance(error, errors.ServiceError) and not isinstance(error, errors.UnusableCallIdError):
         own = (error.message, error.reason)
     elif isinstance(error, errors.NotSignedInError) and error.status is not None:  # its message is ours
         own, code = (error.reason,), f" ({error.code})"
