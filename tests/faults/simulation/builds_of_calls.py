@@ -21,11 +21,9 @@ _LOST = tuple(Trouble("cut", placed=True) for _ in range(12))
 _NOT_PLACED = tuple(Trouble("cut") for _ in range(9))
 
 _LEDGER = "kallyai_mcp.calls.ledger"
-_NO_INDEX = Patch(f"{_LEDGER}.schema", "CREATE UNIQUE INDEX calls_one_open", "CREATE INDEX calls_one_open")
-_NO_CONFIRMATION_INDEX = Patch(
-    f"{_LEDGER}.schema",
-    "CREATE UNIQUE INDEX calls_one_per_confirmation",
-    "CREATE INDEX calls_one_per_confirmation",
+_NO_INDEX, _NO_CONFIRMATION_INDEX = (
+    Patch(f"{_LEDGER}.schema", "return text.", f'return text.replace("UNIQUE INDEX {index} ", "INDEX {index} ").')
+    for index in ("calls_one_open", "calls_one_per_confirmation")
 )
 _REDIAL_JOINS_NOTHING = Patch(f"{_LEDGER}.reservation", "tx.rows(_JOINED_BY_REDIAL, **values)", "[]")
 _CONSENT_IS_NOT_CHECKED = Patch(
