@@ -116,6 +116,13 @@ class Delivery:
         if delivered := self._reported.pop((connection, request_id), None):
             await self._marked(delivered, delivered=False)
 
+    async def not_written(self, request_id: object) -> None:
+        """The answer of a request could not be written, since the only client has left; see `canceled`."""
+        for connection, answered in tuple(self._reported):
+            if answered == request_id:
+                with anyio.CancelScope(shield=True):
+                    await self.canceled(connection, answered)
+
     async def _marked(self, records: list[CallRecord], *, delivered: bool) -> None:
         try:
             await self._mark(records, delivered)

@@ -4,6 +4,7 @@ No other module may use any. `tests/server/test_sdk_internals.py` has a test for
 the SDK changes that part.
 """
 
+import json
 from collections.abc import AsyncIterable, Awaitable, Callable, Sequence
 from typing import Any, TypeVar, cast
 
@@ -61,9 +62,17 @@ async def run_on_lines(server: MCPServer[AppContext], lines: AsyncIterable[str],
         ExceptionGroup: Of what `lines` or `write` has raised.
     """
     lowlevel = server._lowlevel_server  # noqa: SLF001
-    openings = Openings(lines, write)
-    stream = cast("anyio.AsyncFile[str]", openings)
     async with lowlevel.lifespan(lowlevel) as state:
+
+        async def write_or_note(text: str) -> None:
+            try:
+                await write(text)
+            except ConnectionError:
+                await state.calls.delivery.not_written(json.loads(text).get("id"))
+                raise
+
+        openings = Openings(lines, write_or_note)
+        stream = cast("anyio.AsyncFile[str]", openings)
         while not openings.are_over:
             async with stdio_server(stream, stream) as (messages, answers):
                 await serve_dual_era_loop(lowlevel, messages, answers, lifespan_state=state)

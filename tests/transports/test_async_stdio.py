@@ -168,6 +168,28 @@ async def test_a_call_is_placed_while_the_client_reads_nothing(tmp_path: Path) -
     assert sorted(ids) == list(range(1, 103))
 
 
+async def test_an_outcome_whose_answer_could_not_be_written_is_told_to_the_next_client(tmp_path: Path) -> None:
+    serve = [*FORKED_COMMAND, "serve"]
+    async with running_sandbox(tmp_path) as sandbox:
+        token = sandbox.token()
+        with piped(tmp_path, serve, API_URL=sandbox.url, ACCESS_TOKEN=token) as left:
+            left.send(initialization() + line(2, "tools/call", name="make_call", arguments=CALL))
+            await sandbox.wait_for_calls()
+            await anyio.to_thread.run_sync(left.answer)
+            left.reads.close()
+            sandbox.end_calls()
+            assert await anyio.to_thread.run_sync(left.process.wait, LIMIT) == 0
+        with piped(tmp_path, serve, API_URL=sandbox.url, ACCESS_TOKEN=token) as peer:
+            again = line(2, "tools/call", name="make_call", arguments=CALL | {"redial": True})
+            peer.send(initialization() + again)
+            answers = await anyio.to_thread.run_sync(lambda: {one["id"]: one for one in (peer.answer(), peer.answer())})
+        placed = await sandbox.calls()
+
+    told = answers[2]["result"]["structuredContent"]
+    assert (told["outcome"], told["placed_now"]) == ("answered", False)
+    assert len(placed) == 1
+
+
 def test_a_client_that_closes_stdout_ends_the_server(tmp_path: Path) -> None:
     with piped(tmp_path, FORKED_SERVE, stderr=subprocess.PIPE) as peer:
         peer.send(initialization())
