@@ -132,7 +132,7 @@ UNUSABLE: list[tuple[Json, int]] = [
     ({"name": "call.began"}, -32023),
     ({"cursor": "x"}, -32602),
     ({"arguments": {"call_id": "\0"}}, -32602),
-    ({"arguments": {"call_id": "x" * 201}}, -32602),
+    ({"arguments": {"call_id": "x" * 501}}, -32602),
     ({"arguments": {"call_id": "a/transcript"}}, -32602),
     ({"url": f"https://receiver.example\\@127.0.0.1/{SECRET}"}, -32602),
     ({"url": URL + "\r\nX-Injected: 1"}, -32602),
