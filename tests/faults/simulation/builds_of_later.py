@@ -107,6 +107,7 @@ LATER = tuple(
             Plan("the first attempt reaches somebody", (_later(retries=2),), (Ask(0, waits=False),)),
             (
                 Patch(f"{_CALLS}.schedule", 'frozenset({"busy", "no_answer"})', 'frozenset({"busy", "success"})'),
+                Patch(f"{_LEDGER}.scheduling", "not in TRIED_AGAIN or record.reached or", "not in TRIED_AGAIN or"),
                 Patch(
                     f"{_LEDGER}.scheduling",
                     "Attempt(record.placed_at, record.call.plain_status,",
