@@ -1,16 +1,19 @@
 from collections.abc import AsyncIterator, Iterator
+from contextlib import aclosing
 from pathlib import Path
 
 import pytest
 
 from kallyai_mcp.calls.ledger.base import Database
+from kallyai_mcp.calls.ledger.shared_state import SharedState
 from kallyai_mcp.calls.ledger.sql import Ledger
 from kallyai_mcp.calls.ledger.webhooks import WebhookStore
 from kallyai_mcp.calls.webhooks import MayTry, Webhooks
+from kallyai_mcp.common_types import REVOKED_SIGN_IN
 from tests.calls.ledgers import database_at, ledger_at
 from tests.calls.manual_time import ManualClock
 from tests.calls.samples import NOW
-from tests.calls.webhook_receiver import Receiver, Worker
+from tests.calls.webhook_receiver import Receiver, Revoke, Worker
 from tests.postgres_server import PostgresDatabases
 
 
@@ -67,6 +70,15 @@ async def worker(place: str, ledger: Ledger, receiver: Receiver, clock: ManualCl
     yield make
     for database in databases:
         await database.aclose()
+
+
+@pytest.fixture
+def revoke(place: str, clock: ManualClock) -> Revoke:
+    async def revoking() -> None:
+        async with aclosing(database_at(place, clock.now)) as database:
+            await SharedState(database).put(REVOKED_SIGN_IN, "family-1", "1", 3600)
+
+    return revoking
 
 
 @pytest.fixture

@@ -13,16 +13,23 @@ from standardwebhooks import Webhook
 
 from kallyai_mcp.api.errors import KallyAIError
 from kallyai_mcp.calls.events import ENDED
-from kallyai_mcp.calls.ledger.base import Row
-from kallyai_mcp.calls.ledger.shared_state import SharedState
 from kallyai_mcp.calls.ledger.sql import Ledger
 from kallyai_mcp.calls.ledger.webhooks import WebhookStore
 from kallyai_mcp.calls.webhooks import LONGEST_PAUSE, MOST_PER_ACCOUNT, PAUSES, TTL_MIN, TooManyError, Webhooks
-from kallyai_mcp.common_types import REVOKED_SIGN_IN
 from tests.calls.ledgers import database_at
 from tests.calls.manual_time import ManualClock
 from tests.calls.samples import ACCOUNT, NOW, another, ended
-from tests.calls.webhook_receiver import NEW_SECRET, OTHER, SECRET, URL, Receiver, Worker, subscribe
+from tests.calls.webhook_receiver import (
+    NEW_SECRET,
+    OTHER,
+    SECRET,
+    URL,
+    Receiver,
+    Revoke,
+    Worker,
+    subscribe,
+    webhooks_in,
+)
 
 
 async def test_subscriptions_that_come_at_once_are_not_more_than_an_account_may_have(
@@ -108,14 +115,12 @@ async def eight_on_their_way(webhooks: Webhooks, receiver: Receiver) -> AsyncIte
 
 @pytest.mark.parametrize("how", ["ended by its client", "revoked", "expired"])
 async def test_what_was_taken_is_not_sent_after_the_end_of_its_subscription(
-    how: str, place: str, webhooks: Webhooks, ledger: Ledger, receiver: Receiver, clock: ManualClock
+    how: str, revoke: Revoke, webhooks: Webhooks, ledger: Ledger, receiver: Receiver, clock: ManualClock
 ) -> None:
     await nine_due(webhooks, ledger)
     async with eight_on_their_way(webhooks, receiver):
         if how == "revoked":
-            database = database_at(place, clock.now)
-            await SharedState(database).put(REVOKED_SIGN_IN, "family-1", "1", 3600)
-            await database.aclose()
+            await revoke()
         elif how == "expired":
             clock.advance(600)
         else:
@@ -137,13 +142,11 @@ async def test_a_secret_that_was_changed_meanwhile_signs_what_was_taken(
 
 
 async def test_a_revoked_sign_in_ends_its_subscriptions_and_no_others(
-    place: str, webhooks: Webhooks, ledger: Ledger, receiver: Receiver, clock: ManualClock
+    revoke: Revoke, webhooks: Webhooks, ledger: Ledger, receiver: Receiver
 ) -> None:
     await subscribe(webhooks, sign_in="family-1")
     await subscribe(webhooks, call_id="t-1", sign_in="family-2")
-    database = database_at(place, clock.now)
-    await SharedState(database).put(REVOKED_SIGN_IN, "family-1", "1", 3600)
-    await database.aclose()
+    await revoke()
     await ended(ledger, another(1))
     await webhooks.send_due()
     renewed = await subscribe(webhooks, sign_in="family-3")
@@ -280,13 +283,8 @@ async def test_a_receiver_that_is_down_for_days_leaves_nothing_behind(
     for _ in range(1 + len(PAUSES)):
         await webhooks.send_due()
         clock.advance(PAUSES[-1])
-    database = database_at(place, clock.now)
 
-    both = "SELECT id FROM webhook_subscriptions UNION ALL SELECT subscription FROM webhook_outbox"
-    left: list[Row] = await database.read(lambda tx: tx.rows(both), empty=[])
-    await database.aclose()
-
-    assert left == []
+    assert await webhooks_in(place) == []
 
 
 async def test_nothing_of_a_url_or_a_secret_is_logged_when_it_fails(

@@ -1,6 +1,5 @@
 """Webhooks: a receiver is told that events for it are gone, and that its subscription was ended."""
 
-from collections.abc import Awaitable, Callable
 from datetime import timedelta
 
 import psycopg
@@ -8,37 +7,11 @@ import pytest
 from standardwebhooks import Webhook
 
 from kallyai_mcp.calls.events import ENDED
-from kallyai_mcp.calls.ledger.base import Row
-from kallyai_mcp.calls.ledger.shared_state import SharedState
 from kallyai_mcp.calls.ledger.sql import Ledger
 from kallyai_mcp.calls.webhooks import PAUSES, TTL_MAX, Webhooks
-from kallyai_mcp.common_types import REVOKED_SIGN_IN
-from tests.calls.ledgers import database_at
 from tests.calls.manual_time import ManualClock
 from tests.calls.samples import ACCOUNT, another, ended
-from tests.calls.webhook_receiver import OTHER, SECRET, URL, Receiver, Worker, subscribe
-
-Revoke = Callable[[], Awaitable[None]]
-
-
-@pytest.fixture
-def revoke(place: str, clock: ManualClock) -> Revoke:
-    """Revokes the sign-in `family-1`."""
-
-    async def revoking() -> None:
-        database = database_at(place, clock.now)
-        await SharedState(database).put(REVOKED_SIGN_IN, "family-1", "1", 3600)
-        await database.aclose()
-
-    return revoking
-
-
-async def in_database(place: str) -> list[Row]:
-    database = database_at(place)
-    both = "SELECT id FROM webhook_subscriptions UNION ALL SELECT subscription FROM webhook_outbox"
-    rows: list[Row] = await database.read(lambda tx: tx.rows(both), empty=[])
-    await database.aclose()
-    return rows
+from tests.calls.webhook_receiver import OTHER, SECRET, URL, Receiver, Revoke, Worker, subscribe, webhooks_in
 
 
 async def fail_until_given_up(webhooks: Webhooks, receiver: Receiver, clock: ManualClock) -> None:
@@ -173,7 +146,7 @@ async def test_a_receiver_is_told_once_that_the_sign_in_of_its_subscription_was_
     assert headers["webhook-signature"] == Webhook(SECRET).sign(headers["webhook-id"], clock.now(), text)
     assert receiver.events == []
     assert not await webhooks.unsubscribe(ACCOUNT, url=URL, name=ENDED, call_id=None)
-    assert await in_database(place) == []
+    assert await webhooks_in(place) == []
 
 
 async def test_a_receiver_that_is_subscribed_again_hears_nothing_of_the_end_before(
@@ -238,7 +211,7 @@ async def test_a_receiver_that_answers_410_is_told_that_this_ended_its_subscript
     assert len(receiver.notices) == messages
     assert receiver.notices[0]["error"]["code"] == -32027
     assert receiver.notices[0]["error"]["data"] == {"reason": "http_4xx"}
-    assert await in_database(place) == []
+    assert await webhooks_in(place) == []
 
 
 async def test_the_end_of_the_time_that_was_granted_and_an_end_by_the_client_need_no_notice(
@@ -252,7 +225,7 @@ async def test_the_end_of_the_time_that_was_granted_and_an_end_by_the_client_nee
     await webhooks.send_due()
 
     assert receiver.notices == []
-    assert await in_database(place) == []
+    assert await webhooks_in(place) == []
 
 
 async def test_the_end_of_one_account_s_subscription_is_told_to_it_alone(

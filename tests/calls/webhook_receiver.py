@@ -3,6 +3,7 @@
 import base64
 import json
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import aclosing
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
@@ -10,9 +11,11 @@ from typing import Any
 import anyio
 
 from kallyai_mcp.calls.events import ENDED
+from kallyai_mcp.calls.ledger.base import Row
 from kallyai_mcp.calls.records import AccountKey
 from kallyai_mcp.calls.webhooks import Granted, Webhooks
 from kallyai_mcp.common_types import PostAnswer
+from tests.calls.ledgers import database_at
 from tests.calls.samples import ACCOUNT
 
 SECRET = "whsec_" + base64.b64encode(bytes(range(32))).decode()
@@ -23,6 +26,16 @@ OTHER = AccountKey(ACCOUNT.api, "account-2")
 
 Worker = Callable[..., Webhooks]
 """Makes a worker with a database of its own."""
+
+Revoke = Callable[[], Awaitable[None]]
+"""Revokes the sign-in `family-1`."""
+
+
+async def webhooks_in(place: str) -> list[Row]:
+    """What the ledger there has of subscriptions, and of what is to be sent."""
+    both = "SELECT id FROM webhook_subscriptions UNION ALL SELECT subscription FROM webhook_outbox"
+    async with aclosing(database_at(place)) as database:
+        return await database.read(lambda tx: tx.rows(both), empty=[])
 
 
 @dataclass
