@@ -133,7 +133,8 @@ class _Asked:
 def _ctrl_c_ends_it(words: Words) -> Iterator[None]:
     """Let Ctrl-C end the process at once, while a thread waits for an answer that can't be interrupted.
 
-    Nothing is lost: this call is not in the ledger yet, and each step of others is there before it is taken.
+    Nothing is lost: this call is not in the ledger yet, and each step of another call is written there before it is
+    taken.
     """
 
     def end(number: int, _: FrameType | None) -> None:

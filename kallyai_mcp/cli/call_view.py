@@ -261,8 +261,8 @@ def call_rows(calls: Sequence[OneCallAnswer], reader: TerminalReader, indent: st
 
     For a scheduled call, "when" is when it is due.
 
-    On a console that is too narrow for this, the id and what was told are on a second line, or who was called and what
-    was told on a second and the id on a third one.
+    On a narrower console each call has two lines, the second with the id and what was told. On one that is too narrow
+    for that, it has three: when and the outcome; who and what was told; the id.
     """
     words = reader.words
     rows = []

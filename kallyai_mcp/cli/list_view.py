@@ -46,6 +46,7 @@ def list_rows(lists: Sequence[ListState], reader: TerminalReader, indent: str = 
 
 
 def _state(found: ListState) -> str:
+    """The status of a list; `ending` while the last call of a canceled one goes on, or `booked_other_time`."""
     is_calling = bool(found.calls) and found.calls[-1].status == "in_progress"
     if found.status == "booked" and found.calls and found.calls[-1].outcome == "booked_other_time":
         return "booked_other_time"

@@ -21,7 +21,7 @@ MAX_NAMED = 20
 
 _NOT_AVAILABLE = frozenset({"n/a", "n.a.", "<unknown>", "not specified", "not provided"})
 _ABSENT = _NOT_AVAILABLE | {"na", "none", "null", "nil", "undefined", "unknown", "-"}
-"""What models write for "absent"; those in the first line are nobody's name."""
+"""What models write for "absent"; of these, `_NOT_AVAILABLE` can't be a name."""
 
 _ZEROS = re.compile(r"\+?0[0:./() -]*")
 """0, 0000-00-00, 00:00, +0 000 000."""

@@ -42,7 +42,7 @@ class ToolSpec:
     Attributes:
         title: The tool's name for people.
         scopes: The OAuth scopes that a token needs to use the tool (the reference's "Scopes").
-        needs_no_scope: Any valid token will do. It must be said, so that a scope that was forgotten opens nothing.
+        needs_no_scope: Any valid token will do. A tool must say so, since a forgotten scope must not open it.
         read_only: The tool changes nothing.
         places_calls: The tool places phone calls, so its errors must say whether one was placed.
         waits: The tool can wait long, for a call to end or for the user.

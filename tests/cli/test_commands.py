@@ -65,7 +65,7 @@ def test_a_misspelled_command_is_answered_with_the_close_ones() -> None:
 
 
 @pytest.mark.parametrize("encoding", ["cp850", "cp932", "ascii"])
-def test_what_an_encoding_lacks_is_replaced_whoever_prints_it(encoding: str) -> None:
+def test_what_an_encoding_lacks_is_replaced_in_all_that_is_printed(encoding: str) -> None:
     program = (
         "from kallyai_mcp.cli.console import prepare_streams, say\n"
         "import click\n"
