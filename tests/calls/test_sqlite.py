@@ -1,5 +1,6 @@
 """The ledger's file: who can read it, and what becomes of calls when it is gone, locked, full, read-only, or newer."""
 
+import asyncio
 import errno
 import json
 import os
@@ -8,6 +9,7 @@ import stat
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 import uuid
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -97,6 +99,28 @@ async def test_a_ledger_that_others_could_read_is_closed_to_them(ledger: Ledger,
     assert await ledger.find(ACCOUNT, "t-1") is not None
 
     assert stat.S_IMODE(path.stat().st_mode) == 0o600  # noqa: ASYNC240 - as above
+
+
+async def test_after_ctrl_c_the_next_request_waits_for_what_the_last_one_writes(path: Path, clock: ManualClock) -> None:
+    has_begun, goes_on = threading.Event(), threading.Event()
+    database = SqliteDatabase(path, now=clock.now)
+
+    def write_slowly(_: object) -> None:
+        has_begun.set()
+        goes_on.wait(LIMIT)
+
+    interrupted = asyncio.create_task(database.write(write_slowly))
+    await anyio.to_thread.run_sync(has_begun.wait)
+    interrupted.cancel()  # what asyncio does to the main task on Ctrl-C; no scope of anyio shields it
+    with pytest.raises(asyncio.CancelledError):
+        await interrupted
+    following = asyncio.create_task(database.write(lambda transaction: transaction.rows("SELECT 1 AS one")))
+    await asyncio.wait([following], timeout=0.1)
+    goes_on.set()
+    found = await following
+    await database.aclose()
+
+    assert found == [{"one": 1}]
 
 
 # Deleted and replaced

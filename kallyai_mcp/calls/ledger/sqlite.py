@@ -6,6 +6,7 @@ import math
 import os
 import sqlite3
 import tempfile
+import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator
@@ -57,6 +58,7 @@ class SqliteDatabase:
         self._now = now
         self._seconds = seconds
         self._one_thread = anyio.Lock()
+        self._in_use = threading.Lock()
         self._connection: sqlite3.Connection | None = None
         self._opened_as: tuple[_FileId | None, ...] = ()
         self._is_replaced = False
@@ -215,12 +217,16 @@ class SqliteDatabase:
         return connection
 
     async def _in_thread(self, work: Callable[[], Result]) -> Result:
+        def alone() -> Result:
+            with self._in_use:  # Ctrl-C cancels the task whatever its scope says, and the thread goes on
+                return work()
+
         # Shielded: a thread can't be canceled, and half of a transaction must not be taken for none.
         with anyio.CancelScope(shield=True), anyio.move_on_after(self._seconds) as waiting:
             async with self._one_thread:
                 waiting.deadline = math.inf
                 try:
-                    return await anyio.to_thread.run_sync(work)
+                    return await anyio.to_thread.run_sync(alone)
                 except sqlite3.IntegrityError as error:
                     raise ConstraintError(str(error)) from error
                 except (sqlite3.Error, OSError) as error:
