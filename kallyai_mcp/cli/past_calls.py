@@ -60,7 +60,7 @@ async def calls(app_context: AppContext, *, limit: int, offset: int, as_json: bo
         shown: object = page.next_offset
         if page.total is not None:
             shown = reader.words.say("of", part=shown, all=page.total)
-        command = f"kallyai-mcp calls --offset {page.next_offset}{reader.sandbox_option}"
+        command = f"kallyai-mcp calls --limit {limit} --offset {page.next_offset}{reader.sandbox_option}"
         say(reader.words.say("more_calls", shown=shown, command=command), dim=True)
 
 

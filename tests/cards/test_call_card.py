@@ -199,7 +199,7 @@ async def test_a_booking_for_another_time_is_amber_and_names_both_times(
     booked = {"en-US": "Booked for another time", "es-ES": "Reservado para otro momento"}[locale]
     await expect(chat.card.locator("#status")).to_have_text(booked)
     await expect(chat.card.locator("body")).to_have_attribute("data-tone", "warn")
-    asked = {"en-US": "You asked for Wed, Jan 28, 7:00 PM.", "es-ES": "Pediste mié, 28 ene, 19:00."}[locale]
+    asked = {"en-US": "You asked for Wed, Jan 28, 7:00 PM.", "es-ES": "Pediste: mié, 28 ene, 19:00."}[locale]
     await expect(chat.card.locator("#said")).to_contain_text(asked)
     await expect(chat.button("Call again")).to_be_hidden()
 

@@ -138,7 +138,7 @@ def test_an_abbreviation_at_the_end_has_one_period() -> None:
     )
     text = " ".join(" ".join(outcome_lines(other_time, TerminalReader(Words("es"), "UTC", NOW))).split())
 
-    assert "Pediste el miércoles 28 de enero a las 7:00 p. m. Comprueba si te va bien." in text
+    assert "Pediste: el miércoles 28 de enero a las 7:00 p. m. Comprueba si te va bien." in text
 
 
 def test_both_languages_have_the_same_values() -> None:
