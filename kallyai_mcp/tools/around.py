@@ -27,7 +27,7 @@ from kallyai_mcp.tools.context import AppContext
 from kallyai_mcp.tools.list_results import candidates_of, list_result
 from kallyai_mcp.tools.results import ListAnswer
 from kallyai_mcp.tools.submissions import submission_of
-from kallyai_mcp.tools.tasks import accepts_tasks
+from kallyai_mcp.tools.tasks import seconds_to_wait
 from kallyai_mcp.tools.text.call_lists import calling
 from kallyai_mcp.tools.text.calls import party_of
 from kallyai_mcp.tools.text.consent import list_preview
@@ -155,9 +155,7 @@ async def follow_list(
 ) -> CallToolResult:
     """Wait for a list, say in progress who is being called, and return its result; its outcomes count as delivered."""
     app_context, latest = ctx.request_context.lifespan_context, found
-    seconds = app_context.wait_seconds if wait_seconds is None else wait_seconds
-    if placed_now is not None and accepts_tasks(ctx.request_context):
-        seconds = 0  # the client polls the task
+    seconds = seconds_to_wait(wait_seconds, ctx.request_context, placed_now=placed_now)
     spanish = await reads_spanish(app_context, found.language)
     progress.say(lambda: calling(latest, spanish=spanish))
 

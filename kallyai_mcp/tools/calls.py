@@ -35,7 +35,7 @@ from kallyai_mcp.tools.results import CallAnswer, CallOrListAnswer
 from kallyai_mcp.tools.scheduling import schedule_of
 from kallyai_mcp.tools.submissions import callee_zone, submission_of
 from kallyai_mcp.tools.subscriptions import is_stateless
-from kallyai_mcp.tools.tasks import accepts_tasks
+from kallyai_mcp.tools.tasks import seconds_to_wait
 from kallyai_mcp.tools.text.calls import so_far
 from kallyai_mcp.tools.tool_errors import tool_error
 from kallyai_mcp.tools.user_language import note_language, reads_spanish
@@ -123,9 +123,7 @@ async def _follow(
 ) -> CallToolResult:
     """Wait for the end of `record`, and return the result."""
     app_context = ctx.request_context.lifespan_context
-    seconds = app_context.wait_seconds if wait_seconds is None else wait_seconds
-    if placed_now is not None and accepts_tasks(ctx.request_context):
-        seconds = 0  # the client polls the task
+    seconds = seconds_to_wait(wait_seconds, ctx.request_context, placed_now=placed_now)
     spanish = await reads_spanish(app_context, record.submission.language)
     progress.say(lambda: so_far(record, app_context.now(), spanish=spanish))
     followed = await app_context.calls.wait(record, seconds)

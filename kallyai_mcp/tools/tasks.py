@@ -103,7 +103,7 @@ class CallTasks(Extension):
         list that has stopped) are returned as they are.
         """
         result = await call_next(ctx)
-        started = await _started(params.name, result, ctx) if accepts_tasks(ctx) else None
+        started = await _started(params.name, result, ctx) if _accepts_tasks(ctx) else None
         if started is None or started[0].status != "working":
             return result
         task, placed_now = started
@@ -179,7 +179,20 @@ async def check_task_listeners(ctx: ServerRequestContext[Any, Any], call_next: C
     return await call_next(ctx)
 
 
-def accepts_tasks(ctx: _Context) -> bool:
+def seconds_to_wait(wait_seconds: float | None, ctx: _Context, *, placed_now: bool | None) -> float:
+    """How long a tool waits for an end before it answers "in progress".
+
+    Args:
+        wait_seconds: What the client asked for; None for the setting.
+        ctx: The request.
+        placed_now: None where the tool only looks at a call or a list.
+    """
+    if placed_now is not None and _accepts_tasks(ctx):
+        return 0  # the client polls the task
+    return ctx.lifespan_context.wait_seconds if wait_seconds is None else wait_seconds
+
+
+def _accepts_tasks(ctx: _Context) -> bool:
     """Whether the result of this request may be a task."""
     capability = ClientCapabilities(extensions={TASKS: {}})
     return ctx.protocol_version in _VERSIONS and ctx.session.check_client_capability(capability)
