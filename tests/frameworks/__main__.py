@@ -116,7 +116,8 @@ def _http_server(home: Path) -> Iterator[str]:
     """A server over HTTP with a sandbox of its own; yields its URL."""
     (port,) = free_ports(1)
     server = [*COMMAND, "serve", "--transport", "http", "--port", str(port), "--sandbox", "--speed", _SPEED]
-    with serving(server, port, environment(home)):
+    # All clients use one account, whose default limit they would reach on a fast machine.
+    with serving(server, port, environment(home, RATE_LIMIT="3000/minute")):
         yield f"http://127.0.0.1:{port}"
 
 
