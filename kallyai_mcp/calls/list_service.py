@@ -1,4 +1,4 @@
-"""Call lists: it begins them, places the call of one candidate after another, and says how far a list is."""
+"""Starts lists of candidates, places one call after another, and says how far a list is."""
 
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress

@@ -43,7 +43,7 @@ NOBODY_REACHED = frozenset({"no_answer", "busy", "failed", "canceled", "cancelle
 """The statuses after which nobody was reached, unless KallyAI shows something else; see `reached_somebody`."""
 
 _CONVERSATION = 30.0
-"""How many seconds a call lasts at least in which something may be agreed. A line may be called as long as that."""
+"""How many seconds a call must last for something to be agreed in it, with the time until somebody answers."""
 
 _PROOFS = frozenset({400, 401, 402, 403, 404, 405, 413, 415, 422, 429})
 """HTTP statuses that say that a service did not act on a request."""

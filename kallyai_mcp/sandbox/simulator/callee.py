@@ -126,7 +126,7 @@ class Callee:
         return context.usual() if request.needs_time or request.kind == "booking" else None
 
     def _what_is_free(self, book: Phrasebook) -> str:
-        """Return the answer to who only asks whether something can be booked."""
+        """Return the answer to a caller who only asks whether something can be booked."""
         offer = self._offer()
         return self._taken(book, offer) if offer is not None else book.say("free")
 

@@ -19,7 +19,7 @@ TELLS_PATTERN: Final = (
     r"|(?:di(?:le|les)?|avis[ae](?:le|les)?|inform[ae](?:le|les)?)\b(?: de)?(?: que)?)\b"
 )
 TELLS: Final = re.compile(POLITE + TELLS_PATTERN, re.IGNORECASE)
-"""How a task begins that only tells the callee something."""
+"""How a task begins if it only tells the callee something."""
 
 _UNACCENTED: Final = str.maketrans("áéíóúüÁÉÍÓÚÜ\u2019", "aeiouuAEIOUU'")
 _SENTENCE_ENDS: Final = re.compile(

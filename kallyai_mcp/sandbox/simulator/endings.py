@@ -55,7 +55,7 @@ def _with_notes(context: CallContext, caller: Caller, callee: Callee | None, end
 
 def _booked(context: CallContext, caller: Caller) -> Ending:
     request, written, slot = context.request, context.written, caller.slot
-    assert slot is not None  # noqa: S101 - who agrees to a booking names the day, or the assistant does
+    assert slot is not None  # noqa: S101 - the callee that agrees to a booking names the day, or the assistant does
     agreed = {"verb": written.say(f"verb.{request.category}"), "thing": context.thing(written),
               "place": context.place(written), "under": context.under(written)}  # fmt: skip
     highlights = " ".join(
