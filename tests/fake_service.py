@@ -47,7 +47,7 @@ async def fake_service(handler: Handler) -> AsyncIterator[str]:
     app = Starlette(routes=[Route("/{path:path}", respond, methods=["GET", "POST"])])
     listener = socket.create_server(("127.0.0.1", 0))
     listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # or each response waits for an acknowledgement
-    server = _Server(uvicorn.Config(app, log_level="error", lifespan="off", ws="none"))
+    server = _Server(uvicorn.Config(app, log_config=None, access_log=False, lifespan="off", ws="none"))
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(server.serve, [listener])
         try:

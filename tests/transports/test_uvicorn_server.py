@@ -323,7 +323,9 @@ class RecordedTransport(asyncio.Transport):
 
 
 async def test_the_head_and_the_body_of_a_response_leave_as_one() -> None:
-    config = uvicorn.Config(PlainTextResponse("done"), http=uvicorn_server.HeaderTimeoutProtocol, lifespan="off")
+    config = uvicorn.Config(
+        PlainTextResponse("done"), http=uvicorn_server.HeaderTimeoutProtocol, lifespan="off", log_config=None
+    )
     config.load()
     protocol = uvicorn_server.HeaderTimeoutProtocol(config, ServerState(), {})
     with socket.socket() as opened:
