@@ -246,7 +246,12 @@ def test_places_have_the_names_of_cldr() -> None:
         for zone in available_timezones()
         if "city" in places.get(zone, {})
     }
-    renamed = {"Asia/Kolkata": "Calcuta", "Asia/Rangoon": "Yangón"}  # CLDR has Calcutta, and "Yangón (Rangún)"
+    renamed = {  # CLDR has "Calcutta", "Yangón (Rangún)", and "Wallis & Futuna"
+        "Asia/Kolkata": "Calcuta",
+        "Asia/Rangoon": "Yangón",
+        "Asia/Yangon": "Yangón",
+        "Pacific/Wallis": "Wallis y Futuna",
+    }
 
     assert len(zones) > 150
     assert {zone: city(zone, spanish=True) for zone in zones | renamed} == zones | renamed
