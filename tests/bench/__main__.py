@@ -2,7 +2,7 @@
 
     uv run python -m tests.bench
 
-It takes about four minutes; nothing else should run on the machine. The exit code is 1 if a measurement failed, but not
+It takes about five minutes; nothing else should run on the machine. The exit code is 1 if a measurement failed, but not
 if a target was missed.
 """
 
