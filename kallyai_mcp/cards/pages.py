@@ -63,7 +63,7 @@ def _document(name: Literal["call", "quota"], *scripts: str, constants: Mapping[
         "mark": MARK,
         "script": f"<script>{script}</script>",
     }
-    document = _read(f"{name}.html")
+    document = _without_comments(_read(f"{name}.html"))
     for place, part in parts.items():
         document = document.replace(f"<!-- {place} -->", part)
     return document
