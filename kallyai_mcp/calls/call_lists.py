@@ -37,7 +37,7 @@ LONGEST = timedelta(hours=2)
 """So long after a list was asked for its last call is placed at most."""
 
 
-class Why(StrEnum):
+class StopReason(StrEnum):
     """Why a list has stopped.
 
     `BOOKED`: KallyAI has a calendar event. `ANSWERED`: somebody talked, which was all that was wanted. `DONE`: every
@@ -56,10 +56,10 @@ class Why(StrEnum):
     CANCELED = "canceled"
 
 
-GOES_ON_AFTER = frozenset({Why.NEEDS_DECISION, Why.UNKNOWN, Why.ANSWERED})
+GOES_ON_AFTER = frozenset({StopReason.NEEDS_DECISION, StopReason.UNKNOWN, StopReason.ANSWERED})
 """The list may go on when the user wants it, although somebody may have talked."""
 
-GOES_ON_WHEN_ASKED = frozenset({Why.NEEDS_SIGN_IN, Why.REFUSED})
+GOES_ON_WHEN_ASKED = frozenset({StopReason.NEEDS_SIGN_IN, StopReason.REFUSED})
 """The list goes on when it is asked for again: the next call was not placed."""
 
 
@@ -94,7 +94,7 @@ class CallList:
         agreed_at: When they did, last; None while it is not written down.
         worker: The worker that runs it, or ran it last.
         passed: So many candidates are passed, whatever became of them: the user went on.
-        why: Why it has stopped; None while it goes on.
+        stop_reason: Why it has stopped; None while it goes on.
         ended_at: When it stopped.
         refusal: The setting that made it stop, if one did.
         records: The calls so far, in turn.
@@ -113,7 +113,7 @@ class CallList:
     agreed_at: datetime | None = None
     worker: str = ""
     passed: int = 0
-    why: Why | None = None
+    stop_reason: StopReason | None = None
     ended_at: datetime | None = None
     refusal: KallyAIError | None = None
     records: tuple[CallRecord, ...] = ()
@@ -138,13 +138,13 @@ class CallList:
     def was_refused(self) -> bool:
         """Whether its last call was not placed for a reason that holds for the next ones, too."""
         error = self.records[-1].error if self.records and self.records[-1].state is CallState.REFUSED else None
-        return error is not None and why_refused(error) is not None
+        return error is not None and stop_reason_of_refusal(error) is not None
 
     def may_go_on(self, after: int | None) -> bool:
         """Whether it has stopped and may go on so: past `after` candidates, or with the one who wasn't called."""
         if after is None:
-            return self.why in GOES_ON_WHEN_ASKED
-        return self.why in GOES_ON_AFTER and after == len(self.records)
+            return self.stop_reason in GOES_ON_WHEN_ASKED
+        return self.stop_reason in GOES_ON_AFTER and after == len(self.records)
 
     def zone_of(self, submission: Submission) -> str:
         """IANA name of the zone of the times of one of its submissions."""
@@ -158,19 +158,19 @@ class CallList:
     @property
     def is_open(self) -> bool:
         """Whether it goes on, or its last call does."""
-        return self.why is None or self.is_calling
+        return self.stop_reason is None or self.is_calling
 
     @property
     def was_found_unreached(self) -> bool:
         """Whether it stopped at an unknown outcome that was found since: nobody was reached."""
-        return self.why is Why.UNKNOWN and self.why_stop() is None
+        return self.stop_reason is StopReason.UNKNOWN and self.next_stop_reason() is None
 
     @property
     def waits_for_user(self) -> bool:
         """Whether it has stopped, and goes on when the user wants that."""
-        if self.why in GOES_ON_WHEN_ASKED:
+        if self.stop_reason in GOES_ON_WHEN_ASKED:
             return True
-        return self.why in (Why.NEEDS_DECISION, Why.UNKNOWN) and bool(self.not_called)
+        return self.stop_reason in (StopReason.NEEDS_DECISION, StopReason.UNKNOWN) and bool(self.not_called)
 
     @property
     def language(self) -> str | None:
@@ -182,7 +182,7 @@ class CallList:
         """Whether a call of it reached somebody, or may have, or may yet."""
         return any(record.is_active or record.state is CallState.UNKNOWN or record.reached for record in self.records)
 
-    def why_stop(self) -> Why | None:
+    def next_stop_reason(self) -> StopReason | None:
         """Why no further candidate may be called, by how the last call ended; None when the next one's turn has come.
 
         The last call is not in progress.
@@ -190,38 +190,38 @@ class CallList:
         if not self.records:
             return None
         record = self.records[-1]
-        if len(self.records) > self.passed and (why := self._why_stop_after(record)) is not None:
-            return why
-        return Why.DONE if len(self.records) == len(self.submissions) else None
+        if len(self.records) > self.passed and (reason := self._stop_reason_after(record)) is not None:
+            return reason
+        return StopReason.DONE if len(self.records) == len(self.submissions) else None
 
-    def _why_stop_after(self, record: CallRecord) -> Why | None:
+    def _stop_reason_after(self, record: CallRecord) -> StopReason | None:
         if record.state is CallState.CANCELED:
-            return Why.CANCELED
+            return StopReason.CANCELED
         if record.state is CallState.REFUSED and record.error is not None:
-            return why_refused(record.error)
+            return stop_reason_of_refusal(record.error)
         if record.state is CallState.UNKNOWN or record.outcome is Outcome.UNKNOWN:
-            return None if self.until == "all" else Why.UNKNOWN
+            return None if self.until == "all" else StopReason.UNKNOWN
         if record.state is CallState.SCHEDULED:
-            return Why.NEEDS_DECISION
+            return StopReason.NEEDS_DECISION
         if record.call is None or self.until == "all" or not record.reached:
             return None
         if record.outcome in (Outcome.FAILED, Outcome.CANCELED):
-            return Why.NEEDS_DECISION
+            return StopReason.NEEDS_DECISION
         if self.until == "answered":
-            return Why.ANSWERED
+            return StopReason.ANSWERED
         wanted = {Outcome.BOOKED} | ({Outcome.BOOKED_OTHER_TIME} if self.accept_other_time else set())
-        return Why.BOOKED if record.outcome in wanted else Why.NEEDS_DECISION
+        return StopReason.BOOKED if record.outcome in wanted else StopReason.NEEDS_DECISION
 
 
-def why_refused(error: KallyAIError) -> Why | None:
+def stop_reason_of_refusal(error: KallyAIError) -> StopReason | None:
     """Why a list stops after a call was refused; None when only this candidate can't be called."""
     if isinstance(error, NotSignedInError | UnauthorizedError) or error.code == "account_changed":
-        return Why.NEEDS_SIGN_IN
+        return StopReason.NEEDS_SIGN_IN
     if isinstance(error, PolicyError) and error.setting in _ONE_NUMBER:
         return None
     if isinstance(error, NumberRefusedError | CountryRefusedError):
         return None
-    return Why.REFUSED
+    return StopReason.REFUSED
 
 
 def ask_only(submission: Submission) -> Submission:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import anyio
 
 from kallyai_mcp.api.models import Submission
-from kallyai_mcp.calls.call_lists import CallList, ListConsent, Until, Why, ask_only
+from kallyai_mcp.calls.call_lists import CallList, ListConsent, StopReason, Until, ask_only
 from kallyai_mcp.calls.clock import Clock, Stopwatch
 from kallyai_mcp.calls.ledger.base import LedgerUnavailableError
 from kallyai_mcp.calls.records import AccountKey, is_tracking_id, new_tracking_id
@@ -31,7 +31,7 @@ class ListService:
         self._known: set[str] = set()
         """The ids of the lists that this worker runs, or will run or undo in a moment."""
 
-    def asked(
+    def new(
         self,
         account: AccountKey,
         submissions: Sequence[Submission],
@@ -72,7 +72,9 @@ class ListService:
         if not is_tracking_id(list_id):
             return None
         found = await self._ledger.find(await self._worker.account(), list_id)
-        if found is None or found.why is not Why.UNKNOWN or not (found.records and found.records[-1].may_change):
+        if found is None or found.stop_reason is not StopReason.UNKNOWN:
+            return found
+        if not found.records or not found.records[-1].may_change:
             return found
         await self._worker.look_again(found.records[-1])
         return await self._ledger.find(found.account, list_id)
@@ -100,7 +102,7 @@ class ListService:
         Raises:
             ConsentOutdatedError: What the user agreed to has changed; ask again.
         """
-        asked = replace(asked, worker=await self._worker.leased())
+        asked = replace(asked, worker=await self._worker.leased_name())
         with self._written(asked.list_id, undo=partial(self._ledger.release, asked)):
             found, is_new = await self._ledger.reserve(asked, agreed)
         if is_new:
@@ -113,7 +115,7 @@ class ListService:
         self, found: CallList, *, after: int | None, agreed: ListConsent | None = None
     ) -> tuple[CallList, bool]:
         """Let a list that has stopped go on, and run it; see `ListLedger.go_on`."""
-        worker = await self._worker.leased()
+        worker = await self._worker.leased_name()
         if found.list_id in self._known:  # it has not stopped yet
             return await self._ledger.find(found.account, found.list_id) or found, False
         stopped = replace(found, worker=worker)

@@ -120,7 +120,7 @@ class CallRecord:
     schedule: Schedule = NOW
 
     @classmethod
-    def asked(
+    def new(
         cls,
         submission: Submission,
         account: AccountKey,

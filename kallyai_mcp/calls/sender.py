@@ -24,7 +24,7 @@ from kallyai_mcp.api.errors import (
 from kallyai_mcp.api.models import Call
 from kallyai_mcp.calls.clock import Clock, Stopwatch
 from kallyai_mcp.calls.ledger.base import LedgerUnavailableError
-from kallyai_mcp.calls.ledger.sql import Ledger
+from kallyai_mcp.calls.ledger.ledger import Ledger
 from kallyai_mcp.calls.outcome import proves_no_call
 from kallyai_mcp.calls.records import CallRecord, CallState
 from kallyai_mcp.calls.retries import Retries

@@ -203,7 +203,7 @@ class CallService:
         self, submission: Submission, timezone: str, session_id: str | None = None, schedule: Schedule = NOW
     ) -> CallRecord:
         account, now = await self._worker.account(), self._clock.now()
-        return CallRecord.asked(submission, account, now, timezone=timezone, session_id=session_id, schedule=schedule)
+        return CallRecord.new(submission, account, now, timezone=timezone, session_id=session_id, schedule=schedule)
 
     def _running(self, asked: CallRecord) -> CallRecord | None:
         """The same call, if this process runs it now, or is just telling its outcome."""

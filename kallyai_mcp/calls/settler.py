@@ -15,7 +15,7 @@ from kallyai_mcp.api.models import Call
 from kallyai_mcp.calls.appointment import Calendar, read_appointment
 from kallyai_mcp.calls.call_search import SendTime, find_call
 from kallyai_mcp.calls.clock import Clock, Stopwatch
-from kallyai_mcp.calls.ledger.sql import Ledger
+from kallyai_mcp.calls.ledger.ledger import Ledger
 from kallyai_mcp.calls.outcome import NOBODY_REACHED, reached_somebody
 from kallyai_mcp.calls.records import AccountKey, CallRecord, CallState
 from kallyai_mcp.calls.retries import Retries

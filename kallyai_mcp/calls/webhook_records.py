@@ -14,7 +14,7 @@ END: Final = -1
 
 
 @dataclass(frozen=True, repr=False)
-class Subscription:
+class WebhookSubscription:
     """One subscription. All times are aware.
 
     Attributes:
@@ -53,7 +53,7 @@ class Subscription:
 
 
 @dataclass(frozen=True)
-class Start:
+class SubscriptionStart:
     """Where a subscription begins or goes on.
 
     Attributes:
@@ -68,7 +68,7 @@ class Start:
 
 
 @dataclass(frozen=True)
-class Due:
+class DueMessage:
     """A message to be sent now.
 
     Attributes:
@@ -80,7 +80,7 @@ class Due:
         taken_until: Until then no other worker sends it, in seconds since the epoch.
     """
 
-    subscription: Subscription
+    subscription: WebhookSubscription
     position: int
     message_id: str
     body: dict[str, Any]

@@ -23,7 +23,7 @@ from kallyai_mcp.calls.events import CALLBACK_ENDPOINT_ERROR
 from kallyai_mcp.calls.ledger.base import LedgerUnavailableError
 from kallyai_mcp.calls.ledger.webhooks import WebhookStore
 from kallyai_mcp.calls.records import AccountKey
-from kallyai_mcp.calls.webhook_records import Due, Start, Subscription
+from kallyai_mcp.calls.webhook_records import DueMessage, SubscriptionStart, WebhookSubscription
 from kallyai_mcp.common_types import PostAnswer
 
 _log = logging.getLogger(__name__)
@@ -79,7 +79,7 @@ class TooManyError(KallyAIError):
 
 
 @dataclass(frozen=True)
-class Granted(Start):
+class GrantedSubscription(SubscriptionStart):
     """A subscription as it was granted.
 
     Attributes:
@@ -88,7 +88,7 @@ class Granted(Start):
     """
 
     id: str
-    refreshed: Subscription | None
+    refreshed: WebhookSubscription | None
 
 
 class Webhooks:
@@ -113,12 +113,12 @@ class Webhooks:
         ttl: timedelta | None,
         until: datetime | None = None,
         sign_in: str | None = None,
-    ) -> Granted:
+    ) -> GrantedSubscription:
         """Add a subscription or refresh it; a URL that is new to the account must answer a challenge.
 
         It begins after the position `after`, or with what happens now; what happened before `since` is left out.
         It lasts for the `ttl` that the client would like, or as long as possible; not longer than `until`, when the
-        client's bearer token expires, but at least `TTL_MIN`. `Subscription` and `is_secret` tell of the others.
+        client's bearer token expires, but at least `TTL_MIN`. `WebhookSubscription` and `is_secret` tell of the others.
 
         Raises:
             CallbackError: The URL can't be reached, or did not answer the challenge.
@@ -128,7 +128,7 @@ class Webhooks:
         now = self._clock.now()
         lifetime = max(TTL_MIN, min(ttl or TTL_MAX, TTL_MAX, until - now if until is not None else TTL_MAX))
         id_ = subscription_id(account, url, name, call_id)
-        wanted = Subscription(id_, account, url, name, call_id, secret, now + lifetime, sign_in)
+        wanted = WebhookSubscription(id_, account, url, name, call_id, secret, now + lifetime, sign_in)
         present = await self._store.subscriptions(account)
         refreshed = next((each for each in present if each.id == id_), None)
         if refreshed is None and len(present) >= MOST_PER_ACCOUNT:
@@ -138,7 +138,7 @@ class Webhooks:
         start = await self._store.put(wanted, after, since, lifetime=lifetime, most=MOST_PER_ACCOUNT)
         if start is None:  # others were added while the URL was challenged
             raise _too_many()
-        return Granted(**vars(start), id=id_, refreshed=refreshed)
+        return GrantedSubscription(**vars(start), id=id_, refreshed=refreshed)
 
     async def unsubscribe(self, account: AccountKey, *, url: str, name: str, call_id: str | None) -> bool:
         """End a subscription; False when there is none.
@@ -167,7 +167,7 @@ class Webhooks:
             for due in dues:
                 tasks.start_soon(self._deliver, due)
 
-    async def _challenge(self, wanted: Subscription, host: str) -> None:
+    async def _challenge(self, wanted: WebhookSubscription, host: str) -> None:
         account = f"{wanted.account.api} {wanted.account.account}"
         if self._challenges >= _CHALLENGES_AT_ONCE or self._may_try(account, host.rstrip(".")) > 0:
             raise TooManyError("Too many URLs were tried; try again in a minute.", code="challenges")
@@ -186,7 +186,7 @@ class Webhooks:
         if not 200 <= answer.status < 300 or not hmac.compare_digest(_echoed(answer.body), challenge.encode()):
             raise CallbackError("The callback did not echo the challenge.")
 
-    async def _deliver(self, taken: Due) -> None:
+    async def _deliver(self, taken: DueMessage) -> None:
         """Send one message; an error of the ledger leaves it to the next worker."""
         async with self._at_once:
             try:
@@ -196,7 +196,7 @@ class Webhooks:
             except LedgerUnavailableError:
                 _log.warning("a webhook's delivery was not noted: the ledger can't be used; the message is sent again")
 
-    async def _send(self, due: Due) -> tuple[PostAnswer | None, str]:
+    async def _send(self, due: DueMessage) -> tuple[PostAnswer | None, str]:
         """Send one message; returns the receiver's answer, or None and why there is none."""
         body = json.dumps(due.body).encode()
         try:
@@ -208,7 +208,7 @@ class Webhooks:
             _log.exception("a webhook's message could not be sent: an unexpected error")
             return None, "connection_refused"
 
-    async def _note(self, due: Due, answer: PostAnswer | None, error: str) -> None:
+    async def _note(self, due: DueMessage, answer: PostAnswer | None, error: str) -> None:
         """Write down what came of sending a message; raises `LedgerUnavailableError` when it was not noted."""
         status = answer.status if answer is not None else 0
         if 200 <= status < 300:
@@ -227,7 +227,7 @@ class Webhooks:
             asked = (answer.retry_after if answer is not None else None) or 0.0
             await self._store.retry(due, error, max(PAUSES[due.attempts], min(asked, LONGEST_PAUSE)))
 
-    def _headers(self, subscription: Subscription, message_id: str, body: bytes) -> dict[str, str]:
+    def _headers(self, subscription: WebhookSubscription, message_id: str, body: bytes) -> dict[str, str]:
         """The headers of the Standard Webhooks, signed for this moment."""
         from standardwebhooks import Webhook  # imported late: only a server with webhooks needs it
 

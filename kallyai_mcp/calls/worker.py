@@ -15,7 +15,7 @@ import anyio
 from kallyai_mcp.api.errors import KallyAIError, NotSignedInError
 from kallyai_mcp.calls.clock import Clock, Stopwatch
 from kallyai_mcp.calls.ledger.base import LedgerUnavailableError, Result
-from kallyai_mcp.calls.ledger.sql import Ledger
+from kallyai_mcp.calls.ledger.ledger import Ledger
 from kallyai_mcp.calls.list_service import ListService
 from kallyai_mcp.calls.policy import Consent
 from kallyai_mcp.calls.records import AccountKey, CallRecord, CallState
@@ -141,7 +141,7 @@ class CallWorker:
         """Reserve a call for this worker, and run it if it is new; see `Ledger.reserve`."""
         # Begins before the ledger is used: the machine may be suspended meanwhile.
         since_reserved = consent.since if consent is not None and consent.since is not None else Stopwatch(self.clock)
-        asked = replace(asked, worker=await self.leased())
+        asked = replace(asked, worker=await self.leased_name())
         self._reserving.add(asked.tracking_id)
         try:
             record, is_new = await self.ledger.reserve(asked, redial=redial, consent=consent)
@@ -171,7 +171,7 @@ class CallWorker:
                 record = await self.ledger.find(record.account, record.tracking_id) or record
         return record
 
-    async def leased(self) -> str:
+    async def leased_name(self) -> str:
         """The name of this worker. Without a lease, or after it has lost it, it takes a new one under a new name.
 
         A restart of the database ends all leases.
@@ -254,7 +254,7 @@ class CallWorker:
             return
         with self.clock.move_on_after(_LEARN_TIME), suppress(KallyAIError):
             await self._service.learn_time(account)
-        worker = await self.leased()
+        worker = await self.leased_name()
         async with self._taking_over:  # what is reserved here and not started yet must not be taken for left behind
             since_reserved = Stopwatch(self.clock)
             due = await self.ledger.take_due(account, worker, service_time=self._service.service_time)
@@ -269,7 +269,7 @@ class CallWorker:
         if not is_left and not await self.lists.has_abandoned(self._name):
             return
         account = account or await self._service.account()  # only now: this may ask the system's keyring
-        worker = await self.leased()
+        worker = await self.leased_name()
         async with self._taking_over:  # two at once would both start what the ledger gives to both
             for record in await self.ledger.take_over(account, worker, self._known()):
                 if record.tracking_id not in self._known():

@@ -14,7 +14,7 @@ import click
 
 from kallyai_mcp.api.models import Submission
 from kallyai_mcp.background import beside
-from kallyai_mcp.calls.agreed import place_agreed
+from kallyai_mcp.calls.place_with_consent import place_with_consent
 from kallyai_mcp.calls.policy import Consent
 from kallyai_mcp.calls.records import CallRecord
 from kallyai_mcp.calls.schedule import Schedule
@@ -73,7 +73,7 @@ async def call(app_context: AppContext, *, asked_for: Mapping[str, Any], yes: bo
             asked.submission, timezone=asked.timezone, redial=redial, consent=consent, schedule=asked.schedule
         )
 
-    placed = await place_agreed(ask, place)
+    placed = await place_with_consent(ask, place)
     record = await follow(placed.record, app_context)
     answer = await to_answer(record, app_context, placed_now=placed.is_new)
     if as_json:

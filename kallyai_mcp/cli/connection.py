@@ -22,8 +22,8 @@ from kallyai_mcp.settings import Settings
 if TYPE_CHECKING:
     from kallyai_mcp.api.client import KallyAI
     from kallyai_mcp.calls.ledger.base import Database
-    from kallyai_mcp.calls.ledger.shared_state import SharedState
-    from kallyai_mcp.calls.ledger.sql import Ledger
+    from kallyai_mcp.calls.ledger.ledger import Ledger
+    from kallyai_mcp.calls.ledger.shared_values import SharedValues
     from kallyai_mcp.calls.webhooks import MayTry, Post, Webhooks
     from kallyai_mcp.cli.shared_keys import SharedKeys
     from kallyai_mcp.sandbox.app import SandboxApp
@@ -95,15 +95,15 @@ class Connection:
             self._ledger = create_ledger(self._open_database(), self.settings)
         return self._ledger
 
-    def shared_state(self) -> "SharedState":
+    def shared_state(self) -> "SharedValues":
         """What workers share besides calls, in the ledger's database.
 
         Raises:
             LedgerUnavailableError: See `ledger`.
         """
-        from kallyai_mcp.calls.ledger.shared_state import SharedState
+        from kallyai_mcp.calls.ledger.shared_values import SharedValues
 
-        return SharedState(self._open_database())
+        return SharedValues(self._open_database())
 
     def webhooks(self, post: "Post | None", may_try: "MayTry") -> "Webhooks":
         """What sends events to the URLs of clients.

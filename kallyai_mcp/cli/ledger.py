@@ -16,7 +16,7 @@ from kallyai_mcp.settings import Settings
 
 if TYPE_CHECKING:
     from kallyai_mcp.calls.ledger.base import Database
-    from kallyai_mcp.calls.ledger.sql import Ledger
+    from kallyai_mcp.calls.ledger.ledger import Ledger
 
 POSTGRES = "PostgreSQL (KALLYAI_DATABASE_URL)"
 """The name of the shared database for display; its URL may have a password."""
@@ -58,7 +58,7 @@ def open_database(settings: Settings, now: Callable[[], datetime] | None = None)
 
 def create_ledger(database: "Database", settings: Settings) -> "Ledger":
     """The ledger in a database, with the call policy and the timing of the settings."""
-    from kallyai_mcp.calls.ledger.sql import Ledger
+    from kallyai_mcp.calls.ledger.ledger import Ledger
 
     policy = CallPolicy(
         calls_per_hour=settings.calls_per_hour,

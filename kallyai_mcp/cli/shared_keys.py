@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from mcp.server.mcpserver import RequestStateSecurity
     from mcp.server.request_state import AESGCMRequestStateCodec
 
-    from kallyai_mcp.calls.ledger.shared_state import SharedState
+    from kallyai_mcp.calls.ledger.shared_values import SharedValues
 
 _log = logging.getLogger(__name__)
 
@@ -37,7 +37,7 @@ class SharedKeys:
         """The keys, of at least 32 bytes each: the first one protects, and all are accepted."""
         return self._keys
 
-    async def load(self, shared_state: "SharedState") -> None:
+    async def load(self, shared_state: "SharedValues") -> None:
         """Use the key that all processes with this ledger share; it is created by the first one.
 
         When the ledger can't be used, the key of this process stays in use: then users are asked again for what they

@@ -9,8 +9,8 @@ from mcp.types import CallToolResult
 from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
 
 from kallyai_mcp.api.models import TimeOfDay
-from kallyai_mcp.calls.agreed import place_agreed
 from kallyai_mcp.calls.call_lists import CallList, ListConsent
+from kallyai_mcp.calls.place_with_consent import place_with_consent
 from kallyai_mcp.calls.policy import Consent, RiskFlag, risk_flags
 from kallyai_mcp.tools import progress
 from kallyai_mcp.tools.argument_types import (
@@ -87,7 +87,7 @@ async def call_around(
     if len(set(numbers)) < len(numbers):
         raise InvalidArgumentsError([Problem("candidates", "twice")])
     submissions = [submission_of(given | candidate.model_dump()) for candidate in candidates]
-    asked = app_context.calls.lists.asked(
+    asked = app_context.calls.lists.new(
         await app_context.calls.account(),
         submissions,
         until,
@@ -147,7 +147,7 @@ async def _place(
         agreed = None if consent is before else ListConsent(consent, last_calls)
         return await calls.lists.go_on(asked, after=after, agreed=agreed)
 
-    return await place_agreed(ask, place)
+    return await place_with_consent(ask, place)
 
 
 async def follow_list(
@@ -186,7 +186,7 @@ async def _consent(
     every = tuple(flag for flag in RiskFlag if any(flag in each for each in flags))
     if not every and app_context.confirm == "auto":
         return Consent(asked_by, "not_needed")
-    goes_on = asked.why is not None
+    goes_on = asked.stop_reason is not None
     parties = [str(party_of(submission)) for submission in asked.to_come]
     preview = list_preview(asked.submissions[0], parties, flags, asked.until, reader, goes_on=goes_on)
     last = [moment.isoformat() if moment is not None else "" for moment in last_calls]

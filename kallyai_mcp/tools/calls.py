@@ -11,8 +11,8 @@ from pydantic import Field
 
 from kallyai_mcp.api.errors import KallyAIError
 from kallyai_mcp.api.models import Call, TimeOfDay
-from kallyai_mcp.calls.agreed import place_agreed
 from kallyai_mcp.calls.call_lists import CallList
+from kallyai_mcp.calls.place_with_consent import place_with_consent
 from kallyai_mcp.calls.policy import Consent
 from kallyai_mcp.calls.records import CallRecord
 from kallyai_mcp.calls.service import Placed
@@ -91,7 +91,7 @@ async def make_call(
             submission, timezone=zone, session_id=session_id, redial=redial, consent=agreed, schedule=schedule
         )
 
-    placed = await place_agreed(ask, place)
+    placed = await place_with_consent(ask, place)
     if not isinstance(placed, Placed):
         return placed
     note_language(app_context, placed.record.account.account, language)

@@ -13,7 +13,7 @@ from kallyai_mcp.tools.usage_cache import UsageCache
 
 if TYPE_CHECKING:
     from kallyai_mcp.api.client import KallyAI
-    from kallyai_mcp.calls.ledger.shared_state import SharedState
+    from kallyai_mcp.calls.ledger.shared_values import SharedValues
     from kallyai_mcp.calls.webhooks import Webhooks
 
 
@@ -93,6 +93,6 @@ class AppContext:
     embedded: bool = False
     usage: UsageCache = field(default_factory=UsageCache)
     webhooks: "Webhooks | None" = None
-    shared_state: "Callable[[], SharedState] | None" = None
+    shared_state: "Callable[[], SharedValues] | None" = None
     languages: dict[str, str | None] = field(default_factory=dict)
     language: Language = "en"

@@ -36,7 +36,7 @@ async def list_result(app_context: AppContext, found: CallList, *, placed_now: b
 def list_state(found: CallList, now: datetime) -> ListState:
     """The structure for a list."""
     return ListState(
-        status="in_progress" if found.why is None else found.why.value,
+        status="in_progress" if found.stop_reason is None else found.stop_reason.value,
         tracking_id=found.list_id,
         until=found.until,
         calls=[_candidate(CallView.of_record(record), now) for record in found.records],
@@ -60,7 +60,7 @@ async def cancel_list(app_context: AppContext, found: CallList) -> CallToolResul
     if last is not None and last.is_active and await app_context.calls.cancel(last.tracking_id):
         found = await app_context.calls.lists.find(id_) or found
     text = list_canceled(found, spanish=await reads_spanish(app_context, found.language))
-    return answer(text, CancelAnswer(status=found.why, tracking_id=id_))
+    return answer(text, CancelAnswer(status=found.stop_reason, tracking_id=id_))
 
 
 def _candidate(view: CallView, now: datetime) -> CandidateAnswer:

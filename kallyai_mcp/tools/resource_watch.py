@@ -120,7 +120,7 @@ class ResourceWatch:
             for record in await self._app_context.calls.list_unsettled()
         }
         return calls | {
-            found.list_id: (found.why is not None, found.is_calling, len(found.records))
+            found.list_id: (found.stop_reason is not None, found.is_calling, len(found.records))
             for found in await self._app_context.calls.lists.list_unfinished()
         }
 

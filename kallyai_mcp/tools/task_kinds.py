@@ -7,7 +7,7 @@ from typing import Literal
 from mcp.types import CallToolResult
 
 from kallyai_mcp.api.errors import KallyAIError
-from kallyai_mcp.calls.call_lists import CallList, Why
+from kallyai_mcp.calls.call_lists import CallList, StopReason
 from kallyai_mcp.calls.records import CallRecord, CallState
 from kallyai_mcp.tools.call_results import to_result
 from kallyai_mcp.tools.context import AppContext
@@ -118,7 +118,7 @@ class ListTask:
     def status(self) -> Status:
         """A list that was canceled after it reached somebody is completed: its result has to be told."""
         if self.is_past or not self.found.is_open:
-            is_canceled = self.found.why is Why.CANCELED and not self.found.may_have_reached
+            is_canceled = self.found.stop_reason is StopReason.CANCELED and not self.found.may_have_reached
             return "cancelled" if is_canceled and not self.is_past else "completed"
         return "working"
 

@@ -21,9 +21,9 @@ import anyio
 
 from kallyai_mcp.api.models import Submission
 from kallyai_mcp.calls.ledger.base import Database, Transaction
+from kallyai_mcp.calls.ledger.ledger import Ledger
 from kallyai_mcp.calls.ledger.postgres import PostgresDatabase
 from kallyai_mcp.calls.ledger.reservation import last_call
-from kallyai_mcp.calls.ledger.sql import Ledger
 from kallyai_mcp.calls.ledger.sqlite import SqliteDatabase
 from kallyai_mcp.calls.policy import CallPolicy
 from kallyai_mcp.calls.records import AccountKey, CallRecord, fingerprint

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from kallyai_mcp.calls.ledger.base import Database
-from kallyai_mcp.calls.ledger.shared_state import SharedState
-from kallyai_mcp.calls.ledger.sql import Ledger
+from kallyai_mcp.calls.ledger.ledger import Ledger
+from kallyai_mcp.calls.ledger.shared_values import SharedValues
 from kallyai_mcp.calls.ledger.webhooks import WebhookStore
 from kallyai_mcp.calls.webhooks import MayTry, Webhooks
 from kallyai_mcp.common_types import REVOKED_SIGN_IN
@@ -76,7 +76,7 @@ async def worker(place: str, ledger: Ledger, receiver: Receiver, clock: ManualCl
 def revoke(place: str, clock: ManualClock) -> Revoke:
     async def revoking() -> None:
         async with aclosing(database_at(place, clock.now)) as database:
-            await SharedState(database).put(REVOKED_SIGN_IN, "family-1", "1", 3600)
+            await SharedValues(database).put(REVOKED_SIGN_IN, "family-1", "1", 3600)
 
     return revoking
 

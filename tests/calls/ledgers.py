@@ -8,8 +8,8 @@ from typing import TypeVar
 
 from kallyai_mcp.calls.clock import Clock
 from kallyai_mcp.calls.ledger.base import Database, LedgerUnavailableError, Transaction
+from kallyai_mcp.calls.ledger.ledger import Ledger
 from kallyai_mcp.calls.ledger.postgres import PostgresDatabase
-from kallyai_mcp.calls.ledger.sql import Ledger
 from kallyai_mcp.calls.ledger.sqlite import SqliteDatabase
 from kallyai_mcp.calls.policy import CallPolicy, Consent
 from kallyai_mcp.calls.records import CallRecord

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from kallyai_mcp.api.models import Call, Submission
-from kallyai_mcp.calls.ledger.sql import Ledger
+from kallyai_mcp.calls.ledger.ledger import Ledger
 from kallyai_mcp.calls.policy import Consent
 from kallyai_mcp.calls.records import AccountKey, CallRecord, CallState, fingerprint
 

@@ -6,7 +6,7 @@ from functools import partial
 
 import pytest
 
-from kallyai_mcp.calls.call_lists import CallList, ListConsent, Until, Why
+from kallyai_mcp.calls.call_lists import CallList, ListConsent, StopReason, Until
 from kallyai_mcp.calls.ledger.base import ConsentOutdatedError
 from kallyai_mcp.calls.policy import CallPolicy, Consent
 from kallyai_mcp.calls.records import CallState
@@ -34,7 +34,7 @@ async def start(
     here: World, until: Until = "booked", *, accept: bool = False, on: date | None = None
 ) -> tuple[CallList, bool]:
     three = [submission.model_copy(update={"appointment_date": on}) for submission in THREE]
-    asked = here.calls.lists.asked(await here.session.account(), three, until, accept_other_time=accept, timezone="UTC")
+    asked = here.calls.lists.new(await here.session.account(), three, until, accept_other_time=accept, timezone="UTC")
     return await here.run(here.calls.lists.place(asked, ListConsent(ANY, (None,) * len(THREE))))
 
 
@@ -48,7 +48,7 @@ async def test_the_list_ends_with_the_first_booking(place: str, clock: ManualClo
     async with world(service, place) as here:
         found = await ended(here, (await start(here))[0])
 
-    assert found.why is Why.BOOKED
+    assert found.stop_reason is StopReason.BOOKED
     assert [record.call_id for record in found.records] == ["c-1", "c-2"]
     assert [one.respondent_phone for one in found.not_called] == [NUMBERS[2]]
     assert len(service.keys) == len(set(service.keys)) == 2
@@ -68,12 +68,12 @@ async def test_a_conversation_without_an_event_needs_a_decision_and_then_the_lis
         last = await ended(here, (await here.run(here.calls.lists.go_on(again, after=1)))[0])
         told = await start(here)
 
-    assert decided.why is wrong.why is Why.NEEDS_DECISION
+    assert decided.stop_reason is wrong.stop_reason is StopReason.NEEDS_DECISION
     assert calls == 1
     assert (again.list_id, is_new) == (first.list_id, False)
-    assert last.why is Why.BOOKED
+    assert last.stop_reason is StopReason.BOOKED
     assert len(service.keys) == 2
-    assert told[0].why is Why.BOOKED
+    assert told[0].stop_reason is StopReason.BOOKED
     assert told[0].list_id == first.list_id
 
 
@@ -92,10 +92,10 @@ async def test_a_list_waits_for_days_and_goes_on_with_a_new_consent(place: str, 
         going_on, goes_on = await here.run(here.calls.lists.go_on(again, after=1, agreed=ListConsent(ANY, last_calls)))
         last = await ended(here, going_on)
 
-    assert (again.list_id, again.why, is_new) == (decided.list_id, Why.NEEDS_DECISION, False)
+    assert (again.list_id, again.stop_reason, is_new) == (decided.list_id, StopReason.NEEDS_DECISION, False)
     assert [found.list_id for found in waiting] == [decided.list_id]
     assert (len(last_calls), calls, goes_on) == (2, 1, True)
-    assert last.why is Why.BOOKED
+    assert last.stop_reason is StopReason.BOOKED
     assert [record.call_id for record in last.records] == ["c-1", "c-2", "c-3"]
 
 
@@ -114,7 +114,7 @@ async def test_a_number_that_was_called_since_the_user_agreed_again_makes_that_c
         found = await here.run(here.calls.lists.find(decided.list_id))
 
     assert found is not None
-    assert found.why is Why.NEEDS_DECISION
+    assert found.stop_reason is StopReason.NEEDS_DECISION
     assert len(service.keys) == 2
 
 
@@ -132,7 +132,7 @@ async def test_an_older_list_does_not_go_on_once_the_same_was_begun_anew(place: 
 
     assert is_new
     assert not went_on
-    assert (told.list_id, told.why) == (older.list_id, Why.NEEDS_DECISION)
+    assert (told.list_id, told.stop_reason) == (older.list_id, StopReason.NEEDS_DECISION)
     assert len(service.keys) == 2
 
 
@@ -141,7 +141,7 @@ async def test_nobody_is_called_after_an_unknown_outcome(place: str, clock: Manu
     async with world(service, place) as here:
         found = await ended(here, (await start(here))[0])
 
-    assert found.why is Why.UNKNOWN
+    assert found.stop_reason is StopReason.UNKNOWN
     assert len(found.records) == 1
 
 
@@ -150,7 +150,7 @@ async def test_all_are_asked_and_told_to_agree_to_nothing(place: str, clock: Man
     async with world(service, place) as here:
         found = await ended(here, (await start(here, "all"))[0])
 
-    assert found.why is Why.DONE
+    assert found.stop_reason is StopReason.DONE
     assert len(found.records) == 3
     assert all("agree to anything" in str(one.additional_instructions) for one in found.submissions)
 
@@ -160,7 +160,7 @@ async def test_the_first_conversation_is_enough(place: str, clock: ManualClock) 
     async with world(service, place) as here:
         found = await ended(here, (await start(here, "answered"))[0])
 
-    assert found.why is Why.ANSWERED
+    assert found.stop_reason is StopReason.ANSWERED
     assert len(service.keys) == 2
 
 
@@ -177,9 +177,9 @@ async def test_a_denied_number_is_passed_and_a_limit_stops_the_list_until_it_is_
         going_on, _ = await here.run(here.calls.lists.go_on(again, after=None, agreed=ListConsent(ANY, last_calls)))
         last = await ended(here, going_on)
 
-    assert stopped.why is Why.REFUSED
+    assert stopped.stop_reason is StopReason.REFUSED
     assert [record.state for record in stopped.records] == [CallState.REFUSED, CallState.ENDED]
-    assert last.why is Why.DONE
+    assert last.stop_reason is StopReason.DONE
     assert len(service.keys) == 2
 
 
@@ -196,7 +196,7 @@ async def test_a_canceled_list_calls_nobody_else(place: str, clock: ManualClock)
         found = await ended(here, found)
         await here.run(clock.sleep(120))
 
-    assert found.why is Why.CANCELED
+    assert found.stop_reason is StopReason.CANCELED
     assert len(service.keys) == 1
 
 
@@ -223,7 +223,7 @@ async def test_a_canceled_list_whose_call_may_have_agreed_to_something_is_not_be
     assert not is_new_during
     assert not is_new_after
     assert found.list_id == during.list_id == after.list_id
-    assert after.why is Why.CANCELED
+    assert after.stop_reason is StopReason.CANCELED
     assert calls == 2
     assert is_new
     assert much_later.list_id != found.list_id
@@ -247,7 +247,7 @@ async def test_another_process_goes_on_only_where_the_last_call_allows_it(place:
         assert taken is not None
         found = await ended(third, taken)
 
-    assert found.why is Why.BOOKED
+    assert found.stop_reason is StopReason.BOOKED
     assert [record.call_id for record in found.records] == ["c-1", "c-2"]
     assert len(service.keys) == 2
 
@@ -269,8 +269,8 @@ async def test_who_is_signed_out_meanwhile_is_asked_to_sign_in_and_the_list_goes
         stopped = await ended(here, found)
         last = await ended(here, (await here.run(here.calls.lists.go_on(stopped, after=None)))[0])
 
-    assert stopped.why is Why.NEEDS_SIGN_IN
-    assert last.why is Why.DONE
+    assert stopped.stop_reason is StopReason.NEEDS_SIGN_IN
+    assert last.stop_reason is StopReason.DONE
     assert len(service.keys) == 3
     assert set(service.accounts) == {"account-1"}
 
@@ -284,7 +284,7 @@ async def test_a_list_that_slept_for_hours_calls_nobody_else(place: str, clock: 
     async with world(service, place) as here:
         found = await ended(here, (await start(here))[0])
 
-    assert found.why is Why.REFUSED
+    assert found.stop_reason is StopReason.REFUSED
     assert len(service.keys) == 1
 
 
@@ -305,7 +305,7 @@ async def test_a_booking_for_another_time_needs_a_decision_of_its_own(place: str
         found = await ended(here, (await start(here, on=date(2027, 3, 4)))[0])
 
     first, *_, advice = call_list(found, Reader(spanish=False, timezone="UTC", now=NOW)).splitlines()
-    assert found.why is Why.NEEDS_DECISION
+    assert found.stop_reason is StopReason.NEEDS_DECISION
     assert first.endswith(" booked another time than asked. Ask the user now if that works.")
     assert advice.startswith("If it does not work: have it canceled there by make_call first, then call_around with")
     assert len(service.keys) == 1
@@ -327,7 +327,7 @@ async def test_an_unknown_outcome_that_is_found_later_decides_how_the_list_goes_
         again, _ = await here.run(here.calls.lists.go_on(found, after=1))
         last = await ended(here, again)
 
-    assert stopped.why is Why.UNKNOWN
-    assert last.why is Why.BOOKED
+    assert stopped.stop_reason is StopReason.UNKNOWN
+    assert last.stop_reason is StopReason.BOOKED
     assert found.was_found_unreached is (status == "busy")
     assert len(service.keys) - keys == (1 if status == "busy" else 0)

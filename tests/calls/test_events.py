@@ -8,7 +8,7 @@ import pytest
 
 from kallyai_mcp.api.errors import KallyAIError
 from kallyai_mcp.calls.events import EventPage
-from kallyai_mcp.calls.ledger.sql import Ledger
+from kallyai_mcp.calls.ledger.ledger import Ledger
 from kallyai_mcp.calls.records import AccountKey, CallState
 from kallyai_mcp.calls.schedule import Schedule
 from tests.calls.ledgers import ledger_at

@@ -12,7 +12,7 @@ import anyio
 import pytest
 
 from kallyai_mcp.api.errors import KallyAIError
-from kallyai_mcp.calls.ledger.sql import Ledger
+from kallyai_mcp.calls.ledger.ledger import Ledger
 from kallyai_mcp.calls.records import AccountKey, CallRecord, CallState
 from tests.calls.ledgers import ledger_at
 from tests.calls.manual_time import ManualClock

@@ -11,7 +11,7 @@ import pytest
 
 from kallyai_mcp.api.errors import KallyAIError, NumberRefusedError, QuotaExceededError
 from kallyai_mcp.calls.ledger.base import LedgerUnavailableError
-from kallyai_mcp.calls.ledger.sql import Ledger
+from kallyai_mcp.calls.ledger.ledger import Ledger
 from kallyai_mcp.calls.records import AccountKey, CallState, fingerprint
 from tests.calls.ledgers import ledger_at, opened
 from tests.calls.manual_time import ManualClock

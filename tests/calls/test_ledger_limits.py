@@ -9,7 +9,7 @@ import pytest
 
 from kallyai_mcp.api.errors import KallyAIError, PolicyError
 from kallyai_mcp.calls.ledger.base import ConsentOutdatedError
-from kallyai_mcp.calls.ledger.sql import Ledger
+from kallyai_mcp.calls.ledger.ledger import Ledger
 from kallyai_mcp.calls.policy import CallPolicy, Consent, RiskFlag
 from kallyai_mcp.calls.records import AccountKey, CallRecord, CallState
 from tests.calls.ledgers import ledger_at

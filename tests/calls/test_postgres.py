@@ -22,8 +22,8 @@ from anyio.abc import SocketAttribute, SocketStream
 from kallyai_mcp.api.errors import KallyAIError
 from kallyai_mcp.calls.ledger import progress
 from kallyai_mcp.calls.ledger.base import LedgerUnavailableError, Transaction
+from kallyai_mcp.calls.ledger.ledger import Ledger
 from kallyai_mcp.calls.ledger.postgres import PostgresDatabase
-from kallyai_mcp.calls.ledger.sql import Ledger
 from kallyai_mcp.calls.policy import CallPolicy
 from kallyai_mcp.calls.records import CallState, Ending
 from kallyai_mcp.calls.schedule import Schedule

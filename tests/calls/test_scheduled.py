@@ -8,7 +8,7 @@ import pytest
 
 from kallyai_mcp.api.errors import PolicyError
 from kallyai_mcp.api.models import Submission
-from kallyai_mcp.calls.ledger.sql import Ledger
+from kallyai_mcp.calls.ledger.ledger import Ledger
 from kallyai_mcp.calls.policy import CallPolicy
 from kallyai_mcp.calls.records import CallRecord, CallState
 from kallyai_mcp.calls.schedule import next_attempt

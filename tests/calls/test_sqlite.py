@@ -21,7 +21,7 @@ import anyio
 import pytest
 
 from kallyai_mcp.calls.ledger.base import LedgerUnavailableError
-from kallyai_mcp.calls.ledger.sql import Ledger
+from kallyai_mcp.calls.ledger.ledger import Ledger
 from kallyai_mcp.calls.ledger.sqlite import SqliteDatabase
 from kallyai_mcp.calls.policy import CallPolicy
 from kallyai_mcp.calls.records import CallState

@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import pytest
 
-from kallyai_mcp.calls.call_lists import Why
+from kallyai_mcp.calls.call_lists import StopReason
 from kallyai_mcp.calls.ledger.base import LedgerUnavailableError
 from kallyai_mcp.calls.records import CallState
 from tests.calls.ledgers import InterruptedDatabase, database_at
@@ -91,7 +91,7 @@ async def test_a_list_that_goes_on_without_a_confirmation_stays_as_it_was(place:
 
     assert found is not None
     assert replace(found, worker=decided.worker) == decided
-    assert found.why is Why.NEEDS_DECISION
+    assert found.stop_reason is StopReason.NEEDS_DECISION
     assert calls == 1
     assert last.records[-1].call_id == "c-2"
 

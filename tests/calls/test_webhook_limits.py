@@ -13,7 +13,7 @@ from standardwebhooks import Webhook
 
 from kallyai_mcp.api.errors import KallyAIError
 from kallyai_mcp.calls.events import ENDED
-from kallyai_mcp.calls.ledger.sql import Ledger
+from kallyai_mcp.calls.ledger.ledger import Ledger
 from kallyai_mcp.calls.ledger.webhooks import WebhookStore
 from kallyai_mcp.calls.webhooks import LONGEST_PAUSE, MOST_PER_ACCOUNT, PAUSES, TTL_MIN, TooManyError, Webhooks
 from tests.calls.ledgers import database_at

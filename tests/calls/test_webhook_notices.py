@@ -7,7 +7,7 @@ import pytest
 from standardwebhooks import Webhook
 
 from kallyai_mcp.calls.events import ENDED
-from kallyai_mcp.calls.ledger.sql import Ledger
+from kallyai_mcp.calls.ledger.ledger import Ledger
 from kallyai_mcp.calls.webhooks import PAUSES, TTL_MAX, Webhooks
 from tests.calls.manual_time import ManualClock
 from tests.calls.samples import ACCOUNT, another, ended

@@ -9,7 +9,7 @@ import pytest
 from standardwebhooks import Webhook
 
 from kallyai_mcp.calls.events import ENDED
-from kallyai_mcp.calls.ledger.sql import Ledger
+from kallyai_mcp.calls.ledger.ledger import Ledger
 from kallyai_mcp.calls.webhooks import (
     MOST_PER_ACCOUNT,
     PAUSES,

@@ -13,7 +13,7 @@ import anyio
 from kallyai_mcp.calls.events import ENDED
 from kallyai_mcp.calls.ledger.base import Row
 from kallyai_mcp.calls.records import AccountKey
-from kallyai_mcp.calls.webhooks import Granted, Webhooks
+from kallyai_mcp.calls.webhooks import GrantedSubscription, Webhooks
 from kallyai_mcp.common_types import PostAnswer
 from tests.calls.ledgers import database_at
 from tests.calls.samples import ACCOUNT
@@ -76,7 +76,7 @@ class Receiver:
         return self.posts[-1][1]
 
 
-async def subscribe(webhooks: Webhooks, account: AccountKey = ACCOUNT, **changes: Any) -> Granted:
+async def subscribe(webhooks: Webhooks, account: AccountKey = ACCOUNT, **changes: Any) -> GrantedSubscription:
     wanted = {"url": URL, "host": HOST, "name": ENDED, "call_id": None, "secret": SECRET}
     return await webhooks.subscribe(
         account, **{**wanted, "after": None, "since": None, "ttl": timedelta(hours=1), **changes}

@@ -15,7 +15,7 @@ from kallyai_mcp.api.client import KallyAI
 from kallyai_mcp.api.errors import NotSignedInError
 from kallyai_mcp.api.models import Submission
 from kallyai_mcp.calls.ledger.base import Database
-from kallyai_mcp.calls.ledger.sql import Ledger
+from kallyai_mcp.calls.ledger.ledger import Ledger
 from kallyai_mcp.calls.policy import CallPolicy, Consent
 from kallyai_mcp.calls.records import AccountKey, CallRecord
 from kallyai_mcp.calls.service import CallService, Placed

@@ -21,7 +21,7 @@ SHARE = (
     "tests/cli/test_install.py",
     "tests/cli/test_serve.py::test_empty_settings_count_as_not_set_and_stderr_is_empty_when_all_is_well",
     "tests/calls/test_policy.py",
-    "tests/calls/test_shared_state.py",
+    "tests/calls/test_shared_values.py",
     "tests/sandbox/auth/test_pages.py",
     "tests/sandbox/auth/test_tokens.py",
     "tests/sandbox/simulator",

@@ -19,7 +19,7 @@ import anyio.abc
 import anyio.to_thread
 
 from kallyai_mcp.auth.tokens import Tokens
-from kallyai_mcp.calls.ledger.sql import Ledger
+from kallyai_mcp.calls.ledger.ledger import Ledger
 from kallyai_mcp.calls.records import AccountKey
 from kallyai_mcp.cli.connection import Connection
 from kallyai_mcp.settings import Settings

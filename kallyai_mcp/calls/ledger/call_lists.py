@@ -9,7 +9,7 @@ from dataclasses import replace
 from datetime import datetime
 
 from kallyai_mcp.api.errors import KallyAIError, PolicyError
-from kallyai_mcp.calls.call_lists import LONGEST, CallList, ListConsent, Why, why_refused
+from kallyai_mcp.calls.call_lists import LONGEST, CallList, ListConsent, StopReason, stop_reason_of_refusal
 from kallyai_mcp.calls.ledger.base import (
     ConsentOutdatedError,
     Database,
@@ -23,11 +23,11 @@ from kallyai_mcp.calls.ledger.base import (
 )
 from kallyai_mcp.calls.ledger.events import note_decision
 from kallyai_mcp.calls.ledger.list_rows import (
-    asked_record,
-    asked_records,
     find_list,
     list_from_row,
     list_to_row,
+    new_record,
+    new_records,
     request_of,
 )
 from kallyai_mcp.calls.ledger.reservation import (
@@ -64,11 +64,11 @@ def _find_same(tx: Tx, asked: CallList, timing: Timing) -> CallList | None:
         return None
     # A list that was canceled stands for a new one only where its last call may have agreed to something: the new one
     # would begin with the first candidate, and that one could agree, too.
-    return None if found.why is Why.CANCELED and not found.may_have_reached else found
+    return None if found.stop_reason is StopReason.CANCELED and not found.may_have_reached else found
 
 
 def _last_calls(tx: Tx, asked: CallList) -> tuple[datetime | None, ...]:
-    return tuple(last_call(tx, record) for record in asked_records(asked))
+    return tuple(last_call(tx, record) for record in new_records(asked))
 
 
 def _called_meanwhile(tx: Tx, asked: CallList, agreed: ListConsent) -> ConsentOutdatedError | None:
@@ -80,8 +80,10 @@ def _called_meanwhile(tx: Tx, asked: CallList, agreed: ListConsent) -> ConsentOu
 def _advance(tx: Tx, asked: CallList, policy: CallPolicy, timing: Timing) -> tuple[CallList, CallRecord | None, bool]:
     lock_account(tx, asked.account)
     found = find_list(tx, asked.account, asked.list_id)
-    if found is None or found.why is not None or found.worker != asked.worker or not tx.holds_lease(asked.worker):
+    if found is None or found.stop_reason is not None or found.worker != asked.worker:
         return found or asked, None, False
+    if not tx.holds_lease(asked.worker):
+        return found, None, False
     expire(tx)
     while True:
         if found.records and found.records[-1].is_active:
@@ -89,18 +91,18 @@ def _advance(tx: Tx, asked: CallList, policy: CallPolicy, timing: Timing) -> tup
         if found.records and _is_unsent(found.records[-1]):
             found = _untied(tx, found)
             continue
-        if (why := found.why_stop()) is not None:
-            return _stop(tx, found, why), None, False
+        if (reason := found.next_stop_reason()) is not None:
+            return _stop(tx, found, reason), None, False
         if moment(tx.now()) - found.asked_at > LONGEST:
-            return _stop(tx, found, Why.REFUSED), None, False
-        record = asked_record(found, len(found.records))
+            return _stop(tx, found, StopReason.REFUSED), None, False
+        record = new_record(found, len(found.records))
         if (duplicate := find_duplicate(tx, record, redial=False, timing=timing)) is not None:
             found = _tied(tx, found, duplicate)
             continue
         if (refusal := check_policy(tx, record, policy)) is not None:
             write_audit(tx, record, found.consent, f"refused:{refusal.setting}")
-            if why_refused(refusal) is not None:
-                return _stop(tx, found, Why.REFUSED, refusal), None, False
+            if stop_reason_of_refusal(refusal) is not None:
+                return _stop(tx, found, StopReason.REFUSED, refusal), None, False
             found = _tied(tx, found, _refused(tx, record, refusal))
             continue
         record = numbered(tx, record)
@@ -139,18 +141,18 @@ def _is_unsent(record: CallRecord) -> bool:
     return record.state is CallState.REFUSED and record.error is not None and record.error.code == "not_sent"
 
 
-def _stop(tx: Tx, found: CallList, why: Why, error: KallyAIError | None = None) -> CallList:
+def _stop(tx: Tx, found: CallList, reason: StopReason, error: KallyAIError | None = None) -> CallList:
     now = tx.now()
     tx.run(
         "UPDATE call_lists SET why = :why, ended_at = :now, message = :message WHERE list_id = :id",
-        why=why.value,
+        why=reason.value,
         now=now,
         message=error_text(error),
         id=found.list_id,
     )
-    if why is Why.NEEDS_DECISION and found.records:
+    if reason is StopReason.NEEDS_DECISION and found.records:
         note_decision(tx, found.list_id, found.records[-1])
-    return replace(found, why=why, ended_at=moment(now), refusal=error)
+    return replace(found, stop_reason=reason, ended_at=moment(now), refusal=error)
 
 
 def _abandoned(tx: Tx, worker: str | None, known: Sequence[str]) -> list[Row]:
@@ -185,7 +187,7 @@ def _stop_again(tx: Tx, stopped: CallList) -> None:
         id=stopped.list_id,
         worker=stopped.worker,
         calls=len(stopped.records),
-        why=stopped.why.value if stopped.why is not None else None,
+        why=stopped.stop_reason.value if stopped.stop_reason is not None else None,
         ended_at=seconds_or_none(stopped.ended_at),
         asked_at=stopped.asked_at.timestamp(),
         passed=stopped.passed,
@@ -196,9 +198,9 @@ def _cancel(tx: Tx, account: AccountKey, list_id: str) -> bool:
     """Let a list stop for good; False when it has stopped already, other than to go on later."""
     lock_account(tx, account)
     found = find_list(tx, account, list_id)
-    if found is None or found.why in (Why.BOOKED, Why.DONE, Why.CANCELED):
+    if found is None or found.stop_reason in (StopReason.BOOKED, StopReason.DONE, StopReason.CANCELED):
         return False
-    _stop(tx, found, Why.CANCELED)
+    _stop(tx, found, StopReason.CANCELED)
     return True
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from kallyai_mcp.api.errors import KallyAIError
 from kallyai_mcp.api.models import Submission
-from kallyai_mcp.calls.call_lists import CallList, Why
+from kallyai_mcp.calls.call_lists import CallList, StopReason
 from kallyai_mcp.calls.ledger.base import Row, Tx, moment, moment_or_none
 from kallyai_mcp.calls.ledger.reservation import readable
 from kallyai_mcp.calls.policy import Consent, RiskFlag
@@ -26,17 +26,17 @@ def find_list(tx: Tx, account: AccountKey, list_id: str) -> CallList | None:
     return list_from_row(tx, rows[0]) if rows else None
 
 
-def asked_records(asked: CallList) -> list[CallRecord]:
+def new_records(asked: CallList) -> list[CallRecord]:
     """A record for the call of each candidate who is still to come, not written down yet."""
     count = len(asked.submissions)
-    return [asked_record(asked, position) for position in range(count - len(asked.to_come), count)]
+    return [new_record(asked, position) for position in range(count - len(asked.to_come), count)]
 
 
-def asked_record(found: CallList, position: int) -> CallRecord:
+def new_record(found: CallList, position: int) -> CallRecord:
     """The record for the call of one candidate, not written down yet."""
     submission = found.submissions[position]
     zone = found.zone_of(submission)
-    return CallRecord.asked(
+    return CallRecord.new(
         submission, found.account, found.asked_at, timezone=zone, session_id=found.session_id, worker=found.worker
     )
 
@@ -88,13 +88,14 @@ def list_from_row(tx: Tx, row: Row) -> CallList:
         session_id=request["session_id"],
         worker=row["worker"],
         passed=row["passed"],
-        why=Why(row["why"]) if row["why"] else None,
+        stop_reason=StopReason(row["why"]) if row["why"] else None,
         ended_at=moment_or_none(row["ended_at"]),
         refusal=_refusal_in(row),
         records=tuple(readable(tx.rows(_RECORDS, id=row["list_id"]))),
     )
-    # The outcome that was unknown may have been found since.
-    return replace(found, why=found.why_stop() or Why.UNKNOWN) if found.why is Why.UNKNOWN else found
+    if found.stop_reason is StopReason.UNKNOWN:  # the outcome may have been found since
+        return replace(found, stop_reason=found.next_stop_reason() or StopReason.UNKNOWN)
+    return found
 
 
 def _refusal_in(row: Row) -> KallyAIError | None:

@@ -15,7 +15,7 @@ from kallyai_mcp.calls.events import ACCESS_REVOKED, FORBIDDEN, Event, occurrenc
 from kallyai_mcp.calls.ledger import events
 from kallyai_mcp.calls.ledger.base import Row, Tx, moment_or_none
 from kallyai_mcp.calls.records import AccountKey
-from kallyai_mcp.calls.webhook_records import END, GAP, Due, Subscription
+from kallyai_mcp.calls.webhook_records import END, GAP, DueMessage, WebhookSubscription
 from kallyai_mcp.common_types import REVOKED_SIGN_IN
 
 _OWN = "api = :api AND account = :account"
@@ -48,7 +48,7 @@ _ACCESS_REVOKED: Final = {
 }
 
 
-def live(tx: Tx, account: AccountKey) -> Sequence[Subscription]:
+def live(tx: Tx, account: AccountKey) -> Sequence[WebhookSubscription]:
     """The account's subscriptions that have not ended."""
     rows = tx.rows(
         f"SELECT s.* FROM webhook_subscriptions AS s WHERE {_OWN} AND {_LIVE}", now=tx.now(), **account.columns
@@ -70,7 +70,7 @@ def drop(tx: Tx, account: AccountKey, id_: str) -> bool:
     return True
 
 
-def end(tx: Tx, due: Due, error: dict[str, Any]) -> None:
+def end(tx: Tx, due: DueMessage, error: dict[str, Any]) -> None:
     """The receiver wants no more: end the subscription, and tell it so with this error, but only once."""
     if due.is_end:
         settle(tx, due)
@@ -131,7 +131,7 @@ def is_due(tx: Tx) -> bool:
     return bool(tx.rows(f"SELECT 1 AS found FROM webhook_outbox AS o WHERE {_FREE} LIMIT 1", now=tx.now()))
 
 
-def take(tx: Tx, seconds: float, most: int, share: int) -> tuple[list[Due], list[Row]]:
+def take(tx: Tx, seconds: float, most: int, share: int) -> tuple[list[DueMessage], list[Row]]:
     """Take rows that are due, and that no other worker is taking at the same time; see `WebhookStore.take_due`.
 
     Returns:
@@ -171,7 +171,7 @@ def drop_lost(tx: Tx, rows: list[Row]) -> None:
         )
 
 
-def renewed(tx: Tx, due: Due) -> Due | None:
+def renewed(tx: Tx, due: DueMessage) -> DueMessage | None:
     """`due` as it is now; None when it is not to be sent any more, or another worker has taken it."""
     rows = tx.rows(
         "SELECT subscription, position, attempts, message_id, taken_until FROM webhook_outbox "
@@ -182,7 +182,7 @@ def renewed(tx: Tx, due: Due) -> Due | None:
     return due_of(tx, rows[0]) if rows else None
 
 
-def settle(tx: Tx, due: Due, *, error: str | None = None) -> None:
+def settle(tx: Tx, due: DueMessage, *, error: str | None = None) -> None:
     """The receiver has taken a message, or it is given up because of `error`, and then told that there is a gap."""
     id_ = due.subscription.id
     if due.is_end:
@@ -201,7 +201,7 @@ def settle(tx: Tx, due: Due, *, error: str | None = None) -> None:
         tx.run("UPDATE webhook_subscriptions SET has_gap = 0 WHERE id = :id", id=id_)
 
 
-def retry(tx: Tx, due: Due, error: str | None, seconds: float) -> None:
+def retry(tx: Tx, due: DueMessage, error: str | None, seconds: float) -> None:
     """Send a message again after so many seconds; without an `error` it was not sent, which does not count as a try."""
     if error is not None:
         _note_delivery(tx, due, error)
@@ -214,7 +214,7 @@ def retry(tx: Tx, due: Due, error: str | None, seconds: float) -> None:
     )
 
 
-def due_of(tx: Tx, row: Row) -> Due | None:
+def due_of(tx: Tx, row: Row) -> DueMessage | None:
     """The message of a row; None if its subscription has ended, or the ledger has forgotten its event."""
     id_, position = row["subscription"], row["position"]
     condition = f"s.ended IS NOT NULL AND NOT {_EXPIRED}" if position == END else _LIVE
@@ -232,7 +232,7 @@ def due_of(tx: Tx, row: Row) -> Due | None:
         message_id, body = event.event_id, occurrence(event, str(cursor))
     else:
         return None
-    return Due(subscription, position, message_id, body, row["attempts"], row["taken_until"])
+    return DueMessage(subscription, position, message_id, body, row["attempts"], row["taken_until"])
 
 
 def watermark(tx: Tx, id_: str, position: int, *, without: int = -1) -> int:
@@ -268,7 +268,7 @@ def _note_gap(tx: Tx, id_: str) -> None:
         _add(tx, id_, GAP, f"msg_gap_{secrets.token_hex(8)}")
 
 
-def _note_delivery(tx: Tx, due: Due, error: str | None) -> None:
+def _note_delivery(tx: Tx, due: DueMessage, error: str | None) -> None:
     now = tx.now()
     tx.run(
         "UPDATE webhook_subscriptions SET last_error = :error, "
@@ -281,17 +281,17 @@ def _note_delivery(tx: Tx, due: Due, error: str | None) -> None:
     )
 
 
-def _event(tx: Tx, subscription: Subscription, position: int) -> Event | None:
+def _event(tx: Tx, subscription: WebhookSubscription, position: int) -> Event | None:
     page = events.read(tx, subscription.account, position - 1, None, 1)
     return page.events[0] if page.events and page.events[0].position == position else None
 
 
-def _subscription(row: Row) -> Subscription:
+def _subscription(row: Row) -> WebhookSubscription:
     names = ("id", "url", "name", "call_id", "secret", "sign_in", "position", "old_secret", "last_error")
     times = ("expires_at", "old_secret_until", "last_delivery_at", "failed_since")
     values: dict[str, Any] = {name: row[name] for name in names} | {name: moment_or_none(row[name]) for name in times}
-    return Subscription(account=AccountKey(row["api"], row["account"]), has_gap=bool(row["has_gap"]), **values)
+    return WebhookSubscription(account=AccountKey(row["api"], row["account"]), has_gap=bool(row["has_gap"]), **values)
 
 
-def _key(due: Due) -> dict[str, Any]:
+def _key(due: DueMessage) -> dict[str, Any]:
     return {"id": due.subscription.id, "position": due.position}

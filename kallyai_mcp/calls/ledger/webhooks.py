@@ -8,7 +8,7 @@ from kallyai_mcp.calls.ledger import events, outbox
 from kallyai_mcp.calls.ledger.base import Transactions, Tx, moment, reads, seconds_or_none, writes
 from kallyai_mcp.calls.ledger.reservation import insert
 from kallyai_mcp.calls.records import AccountKey
-from kallyai_mcp.calls.webhook_records import Due, Start, Subscription
+from kallyai_mcp.calls.webhook_records import DueMessage, SubscriptionStart, WebhookSubscription
 
 _OVERLAP = 300.0
 """Seconds for which the secret before signs, too."""
@@ -20,8 +20,8 @@ class WebhookStore(Transactions):
     subscriptions = reads(outbox.live, empty=())
 
     async def put(
-        self, given: Subscription, after: int | None, since: datetime | None, *, lifetime: timedelta, most: int
-    ) -> Start | None:
+        self, given: WebhookSubscription, after: int | None, since: datetime | None, *, lifetime: timedelta, most: int
+    ) -> SubscriptionStart | None:
         """Add a subscription, or refresh the one with the same id, which goes on where it is.
 
         Args:
@@ -35,7 +35,7 @@ class WebhookStore(Transactions):
             None when the account has `most` others.
         """
 
-        def work(tx: Tx) -> Start | None:
+        def work(tx: Tx) -> SubscriptionStart | None:
             events.note(tx, given.account)  # locks the account
             wanted = replace(given, expires_at=moment(tx.now() + lifetime.total_seconds()))
             present = outbox.live(tx, wanted.account)
@@ -52,7 +52,7 @@ class WebhookStore(Transactions):
             kept = {name: getattr(wanted, name) for name in ("id", "url", "name", "call_id", "secret", "sign_in")}
             place = {"expires_at": wanted.expires_at.timestamp(), "position": start}
             insert(tx, "webhook_subscriptions", kept | wanted.account.columns | place)
-            return Start(start, page.has_gap, wanted.expires_at)
+            return SubscriptionStart(start, page.has_gap, wanted.expires_at)
 
         return await self._database.write(work)
 
@@ -64,7 +64,7 @@ class WebhookStore(Transactions):
         for account in accounts:
             await self._database.write(partial(outbox.fill, account=account))
 
-    async def take_due(self, seconds: float, most: int, share: int) -> list[Due]:
+    async def take_due(self, seconds: float, most: int, share: int) -> list[DueMessage]:
         """Take messages that are due, the oldest first; each is free again after so many seconds, unless it is settled.
 
         At most `most`, and of them `share` of one account, so that its slow receivers hold up nobody else.
@@ -82,7 +82,7 @@ class WebhookStore(Transactions):
     end = writes(outbox.end)
 
 
-def _refresh(tx: Tx, before: Subscription, wanted: Subscription) -> Start:
+def _refresh(tx: Tx, before: WebhookSubscription, wanted: WebhookSubscription) -> SubscriptionStart:
     now, is_new = tx.now(), before.secret != wanted.secret
     tx.run(
         "UPDATE webhook_subscriptions SET secret = :secret, expires_at = :expires_at, sign_in = :sign_in, "
@@ -96,4 +96,4 @@ def _refresh(tx: Tx, before: Subscription, wanted: Subscription) -> Start:
     )
     tx.run("UPDATE webhook_outbox SET due_at = :now WHERE subscription = :id AND due_at > :now", id=wanted.id, now=now)
     position = outbox.watermark(tx, before.id, before.position)
-    return Start(position, has_gap=before.has_gap, expires_at=wanted.expires_at)
+    return SubscriptionStart(position, has_gap=before.has_gap, expires_at=wanted.expires_at)

@@ -26,7 +26,7 @@ from kallyai_mcp.tools.user_language import LocalizedError
 from kallyai_mcp.urls import https_host
 
 if TYPE_CHECKING:
-    from kallyai_mcp.calls.webhooks import Granted, Webhooks
+    from kallyai_mcp.calls.webhooks import GrantedSubscription, Webhooks
 
 _NOT_ECHOED = "La URL no devolvió el desafío."
 _NOT_USABLE = "La URL no se puede usar."
@@ -178,7 +178,7 @@ def _webhooks(ctx: Context) -> "Webhooks":
     return webhooks
 
 
-def _status(granted: "Granted") -> DeliveryStatus | None:
+def _status(granted: "GrantedSubscription") -> DeliveryStatus | None:
     if (before := granted.refreshed) is None:
         return None
     return DeliveryStatus(

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from functools import partial
 
 from kallyai_mcp.api.errors import PolicyError
-from kallyai_mcp.calls.call_lists import CallList, Why
+from kallyai_mcp.calls.call_lists import CallList, StopReason
 from kallyai_mcp.calls.outcome import Outcome
 from kallyai_mcp.calls.records import CallRecord, CallState
 from kallyai_mcp.tools.call_view import CallView
@@ -128,22 +128,22 @@ def call_list(found: CallList, reader: Reader, *, is_duplicate: bool = False) ->
         when = booked_time(CallView.of_record(last), reader)
         values["when"] = f", {when}" if when else ""
     key = "in_progress"
-    if found.why is None:
+    if found.stop_reason is None:
         number, count = max(1, len(found.records)), len(found.submissions)
         first = _say("in_progress", spanish, party=party, number=number, count=count)
     else:
-        key = _key(found, found.why, is_other_time=is_other_time)
+        key = _key(found, found.stop_reason, is_other_time=is_other_time)
         first = _say(key, spanish, **values)
     lines = [_say("again", spanish) + first if is_duplicate else first]
     lines += [f"{n}. {_row(record, reader)}" for n, record in enumerate(found.records, 1)]
     lines += [not_looked_up(spanish=spanish)] if any(map(_is_unread, found.records)) else []
-    waiting = found.not_called if found.records or found.why is not None else found.not_called[1:]
+    waiting = found.not_called if found.records or found.stop_reason is not None else found.not_called[1:]
     if waiting:
         parties = "; ".join(str(party_of(submission)) for submission in waiting)
-        lines.append(_say("not_called_yet" if found.why is None else "not_called", spanish, parties=parties))
-    if found.why is Why.CANCELED and is_duplicate and found.not_called:
+        lines.append(_say("not_called_yet" if found.stop_reason is None else "not_called", spanish, parties=parties))
+    if found.stop_reason is StopReason.CANCELED and is_duplicate and found.not_called:
         lines.append(_say("others", spanish))
-    if found.why is None:
+    if found.stop_reason is None:
         lines.append(_say("next", spanish, id=found.list_id, wait=reader.wait_seconds))
     elif found.waits_for_user and last is not None and key in ("needs_decision", "other_time", "unknown"):
         advice = "go_on_after_other_time" if key == "other_time" else "go_on"
@@ -153,7 +153,7 @@ def call_list(found: CallList, reader: Reader, *, is_duplicate: bool = False) ->
 
 def task_status(found: CallList, *, spanish: bool, is_duplicate: bool = False) -> str:
     """How far a list is that an agent follows as a task."""
-    if found.why is Why.CANCELED:
+    if found.stop_reason is StopReason.CANCELED:
         return list_canceled(found, spanish=spanish)
     position = max(1, len(found.records))
     party = party_of(found.submissions[position - 1])
@@ -174,7 +174,7 @@ def listed(lists: Sequence[CallList], reader: Reader) -> list[str]:
             lines.append(f"  {position}. {party_of(record.submission).in_row()}  {words}  {call_id(id_)}")
         if found.not_called:
             parties = "; ".join(party_of(submission).in_row() for submission in found.not_called)
-            key = "not_called_yet" if found.why is None else "not_called"
+            key = "not_called_yet" if found.stop_reason is None else "not_called"
             lines.append(f"  {_say(key, spanish, parties=parties)}")
     is_unread = any(_is_unread(record) for found in lists for record in found.records)
     lines += [not_looked_up(spanish=spanish)] if is_unread else []
@@ -183,9 +183,9 @@ def listed(lists: Sequence[CallList], reader: Reader) -> list[str]:
 
 def state_of(found: CallList) -> str:
     """How far a list is: `in_progress`, `ending` (canceled, its last call goes on), or why it has stopped."""
-    if found.why is None:
+    if found.stop_reason is None:
         return "in_progress"
-    return "ending" if found.is_calling else found.why.value
+    return "ending" if found.is_calling else found.stop_reason.value
 
 
 def calling(found: CallList, *, spanish: bool) -> str:
@@ -211,13 +211,13 @@ def _row(record: CallRecord, reader: Reader) -> str:
     return f"{party_of(record.submission)}: {facts.removesuffix('.')}.{said} {id_}"
 
 
-def _key(found: CallList, why: Why, *, is_other_time: bool) -> str:
+def _key(found: CallList, why: StopReason, *, is_other_time: bool) -> str:
     """The key of the sentence about a list that has stopped."""
     if found.was_found_unreached:
         return "found_unreached"
-    if is_other_time and why in (Why.BOOKED, Why.NEEDS_DECISION):
-        return "booked_other_time" if why is Why.BOOKED else "other_time"
-    if why is not Why.DONE:
+    if is_other_time and why in (StopReason.BOOKED, StopReason.NEEDS_DECISION):
+        return "booked_other_time" if why is StopReason.BOOKED else "other_time"
+    if why is not StopReason.DONE:
         return why.value
     if any(record.outcome in (Outcome.BOOKED, Outcome.BOOKED_OTHER_TIME) for record in found.records):
         return "done_booked"

@@ -2,7 +2,7 @@
 
 from functools import partial
 
-from kallyai_mcp.calls.call_lists import CallList, Why
+from kallyai_mcp.calls.call_lists import CallList, StopReason
 from kallyai_mcp.tools.text.calls import party_of
 from kallyai_mcp.tools.text.plain import say_from
 
@@ -45,7 +45,7 @@ def canceled(party: str, *, is_retry: bool, spanish: bool) -> str:
 
 def list_canceled(found: CallList, *, spanish: bool) -> str:
     """A list of calls that is canceled, or was over."""
-    if found.why is not Why.CANCELED:
+    if found.stop_reason is not StopReason.CANCELED:
         return _say("list_over", spanish)
     parties = "; ".join(str(party_of(submission)) for submission in found.not_called)
     texts = [_say("list", spanish)]

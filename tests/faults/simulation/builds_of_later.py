@@ -162,12 +162,12 @@ LISTS = tuple(
         Broken(
             "a booking does not stop a list",
             Plan("two candidates would book", (_candidates(BOOKED, BOOKED),), (Ask(0, waits=False),)),
-            (Patch(f"{_CALLS}.call_lists", "return Why.BOOKED if", "return None if"),),
+            (Patch(f"{_CALLS}.call_lists", "return StopReason.BOOKED if", "return None if"),),
         ),
         Broken(
             "a yes without a calendar event does not stop a list",
             Plan("the first candidate may have agreed", (_candidates("success", BOOKED),), (Ask(0, waits=False),)),
-            (Patch(f"{_CALLS}.call_lists", "in wanted else Why.NEEDS_DECISION", "in wanted else None"),),
+            (Patch(f"{_CALLS}.call_lists", "in wanted else StopReason.NEEDS_DECISION", "in wanted else None"),),
         ),
         Broken(
             "a line that drops after a yes does not stop a list",
@@ -175,7 +175,7 @@ LISTS = tuple(
             (
                 Patch(
                     f"{_CALLS}.call_lists",
-                    "in (Outcome.FAILED, Outcome.CANCELED):\n            return Why.NEEDS_DECISION",
+                    "in (Outcome.FAILED, Outcome.CANCELED):\n            return StopReason.NEEDS_DECISION",
                     "in (Outcome.FAILED, Outcome.CANCELED):\n            return None",
                 ),
             ),
@@ -187,7 +187,7 @@ LISTS = tuple(
                 (_candidates("success", "success", until="answered"),),
                 (Ask(0, waits=False),),
             ),
-            (Patch(f"{_CALLS}.call_lists", "            return Why.ANSWERED\n", "            return None\n"),),
+            (Patch(f"{_CALLS}.call_lists", "            return StopReason.ANSWERED\n", "            return None\n"),),
         ),
         Broken(
             "an unknown outcome does not stop a list",
@@ -198,7 +198,11 @@ LISTS = tuple(
                 troubles=(Trouble("cut", placed=True),) * 12,
                 quirks=Quirks(dates="missing", forgets_keys=True),
             ),
-            (Patch(f"{_CALLS}.call_lists", 'return None if self.until == "all" else Why.UNKNOWN', "return None"),),
+            (
+                Patch(
+                    f"{_CALLS}.call_lists", 'return None if self.until == "all" else StopReason.UNKNOWN', "return None"
+                ),
+            ),
         ),
         Broken(
             "a list goes on before its last call has ended",
@@ -227,8 +231,8 @@ LISTS = tuple(
             (
                 Patch(
                     f"{_LEDGER}.call_lists",
-                    "if found is None or found.why is not None or",
-                    "if found is None or found.why not in (None, Why.CANCELED) or",
+                    "if found is None or found.stop_reason is not None or found",
+                    "if found is None or found.stop_reason not in (None, StopReason.CANCELED) or found",
                 ),
             ),
         ),

@@ -14,7 +14,7 @@ from starlette.types import Message, Receive, Scope, Send
 from kallyai_mcp.api.client import KallyAI
 from kallyai_mcp.api.errors import NotSignedInError
 from kallyai_mcp.calls.ledger.base import LedgerUnavailableError, Transaction
-from kallyai_mcp.calls.ledger.sql import Ledger
+from kallyai_mcp.calls.ledger.ledger import Ledger
 from kallyai_mcp.calls.policy import CallPolicy
 from kallyai_mcp.calls.records import AccountKey
 from kallyai_mcp.calls.service import CallService

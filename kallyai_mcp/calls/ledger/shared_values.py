@@ -36,7 +36,7 @@ def _drop(tx: Tx, kind: str, name: str) -> None:
     tx.run(f"DELETE FROM shared_values {_THIS}", kind=kind, name=name)
 
 
-class SharedState(Transactions):
+class SharedValues(Transactions):
     """Texts by kind and name, each until it expires."""
 
     put = writes(_put)

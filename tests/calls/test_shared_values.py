@@ -6,7 +6,7 @@ import anyio
 import pytest
 
 from kallyai_mcp.calls.ledger.base import Database
-from kallyai_mcp.calls.ledger.shared_state import SharedState
+from kallyai_mcp.calls.ledger.shared_values import SharedValues
 from kallyai_mcp.common_types import REVOKED_SIGN_IN
 from tests.calls.ledgers import database_at, ledger_at
 from tests.calls.manual_time import ManualClock
@@ -20,11 +20,11 @@ async def database(place: str, clock: ManualClock) -> AsyncIterator[Database]:
 
 
 @pytest.fixture
-def state(database: Database) -> SharedState:
-    return SharedState(database)
+def state(database: Database) -> SharedValues:
+    return SharedValues(database)
 
 
-async def test_a_value_is_put_and_replaced_and_got_by_kind_and_name(state: SharedState) -> None:
+async def test_a_value_is_put_and_replaced_and_got_by_kind_and_name(state: SharedValues) -> None:
     assert await state.get("code", "a") is None
     assert await state.put("code", "a", "one", 60) is None
     assert await state.put("code", "a", "two", 60) == "one"
@@ -34,7 +34,7 @@ async def test_a_value_is_put_and_replaced_and_got_by_kind_and_name(state: Share
     assert await state.get("key", "a") is None
 
 
-async def test_a_value_is_there_until_it_expires(state: SharedState, clock: ManualClock) -> None:
+async def test_a_value_is_there_until_it_expires(state: SharedValues, clock: ManualClock) -> None:
     await state.put("code", "a", "one", 60)
     clock.advance(59)
     assert await state.get("code", "a") == "one"
@@ -44,7 +44,7 @@ async def test_a_value_is_there_until_it_expires(state: SharedState, clock: Manu
     assert await state.put("code", "a", "two", 60) is None
 
 
-async def test_putting_a_value_again_extends_its_time(state: SharedState, clock: ManualClock) -> None:
+async def test_putting_a_value_again_extends_its_time(state: SharedValues, clock: ManualClock) -> None:
     await state.put("code", "a", "one", 60)
     clock.advance(30)
     await state.put("code", "a", "one", 60)
@@ -53,7 +53,7 @@ async def test_putting_a_value_again_extends_its_time(state: SharedState, clock:
     assert await state.get("code", "a") == "one"
 
 
-async def test_a_value_is_added_once_until_it_expires(state: SharedState, clock: ManualClock) -> None:
+async def test_a_value_is_added_once_until_it_expires(state: SharedValues, clock: ManualClock) -> None:
     assert await state.add("code", "a", "one", 60)
     assert not await state.add("code", "a", "two", 60)
     assert await state.get("code", "a") == "one"
@@ -64,7 +64,7 @@ async def test_a_value_is_added_once_until_it_expires(state: SharedState, clock:
 
 
 async def test_the_deletion_of_old_records_leaves_what_has_not_expired(
-    state: SharedState, place: str, clock: ManualClock
+    state: SharedValues, place: str, clock: ManualClock
 ) -> None:
     await state.put(REVOKED_SIGN_IN, "family", "1", 3600)
     await state.put("code", "a", "one", 10)
@@ -76,7 +76,7 @@ async def test_the_deletion_of_old_records_leaves_what_has_not_expired(
     assert await state.get(REVOKED_SIGN_IN, "family") == "1"
 
 
-async def test_a_value_that_was_dropped_is_gone(state: SharedState) -> None:
+async def test_a_value_that_was_dropped_is_gone(state: SharedValues) -> None:
     await state.put("code", "a", "one", 60)
     await state.drop("code", "a")
     await state.drop("code", "b")
@@ -85,7 +85,7 @@ async def test_a_value_that_was_dropped_is_gone(state: SharedState) -> None:
 
 
 @pytest.mark.parametrize("name", ["a\0b", "\ud800", "a'; DROP TABLE shared_values; --", "ü" * 2000])
-async def test_a_name_that_a_client_made_up_finds_nothing(state: SharedState, name: str) -> None:
+async def test_a_name_that_a_client_made_up_finds_nothing(state: SharedValues, name: str) -> None:
     await state.put("code", "a", "one", 60)
 
     assert await state.get("code", name) is None
@@ -94,27 +94,27 @@ async def test_a_name_that_a_client_made_up_finds_nothing(state: SharedState, na
 
 
 @pytest.mark.parametrize("value", ["", "ü\n\U0001f4de", "x" * 100_000])
-async def test_a_value_comes_back_as_it_was(state: SharedState, value: str) -> None:
+async def test_a_value_comes_back_as_it_was(state: SharedValues, value: str) -> None:
     await state.put("code", "a", value, 60)
 
     assert await state.get("code", "a") == value
 
 
-async def test_another_process_sees_the_same_values(state: SharedState, place: str, clock: ManualClock) -> None:
+async def test_another_process_sees_the_same_values(state: SharedValues, place: str, clock: ManualClock) -> None:
     await state.put("code", "a", "one", 60)
     other = database_at(place, clock.now)
 
-    assert await SharedState(other).get("code", "a") == "one"
-    await SharedState(other).drop("code", "a")
+    assert await SharedValues(other).get("code", "a") == "one"
+    await SharedValues(other).drop("code", "a")
     await other.aclose()
     assert await state.get("code", "a") is None
 
 
 async def test_of_many_at_one_instant_one_adds_and_each_put_sees_the_one_before(
-    state: SharedState, place: str, clock: ManualClock
+    state: SharedValues, place: str, clock: ManualClock
 ) -> None:
     other = database_at(place, clock.now)
-    states = [state, SharedState(other)]
+    states = [state, SharedValues(other)]
     added: list[bool] = []
     replaced: list[str | None] = []
 
@@ -137,7 +137,7 @@ async def test_of_many_at_one_instant_one_adds_and_each_put_sees_the_one_before(
 
 
 async def test_values_that_expired_are_deleted_with_old_records(
-    state: SharedState, database: Database, place: str, clock: ManualClock
+    state: SharedValues, database: Database, place: str, clock: ManualClock
 ) -> None:
     await state.put("code", "a", "one", 60)
     await state.put("code", "b", "two", 600)

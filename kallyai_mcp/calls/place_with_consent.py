@@ -12,7 +12,7 @@ Other = TypeVar("Other")
 _MAX_ATTEMPTS = 3
 
 
-async def place_agreed(
+async def place_with_consent(
     ask: Callable[[Sequence[Consent]], Awaitable[Consent | Other]], place: Callable[[Consent], Awaitable[Written]]
 ) -> Written | Other:
     """Ask, and place the call or the list; when the consent was outdated by then, ask again, up to three times in all.
