@@ -60,7 +60,7 @@ class Sums:
         share = 100 * self.unknown / max(self.placed, 1)
         lines = [("runs", str(self.runs)), ("calls placed", str(self.placed))]
         lines += [(f"runs with: {rule}", str(self.violated[rule])) for rule in RULES]
-        lines += [("placed and unknown, where nothing could tell", f"{self.unknown} ({share:.1f} %)")]
+        lines += [("placed and unknown, where no client could find out", f"{self.unknown} ({share:.1f} %)")]
         lines += [(f"runs with: {kind}", str(count)) for kind, count in sorted(self.kinds.items())]
         return "\n".join(f"{name:75} {value}" for name, value in lines)
 
