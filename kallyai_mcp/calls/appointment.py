@@ -1,4 +1,4 @@
-"""The appointment that a call made, as KallyAI's calendar file tells it ("Get Calendar Event" of the reference)."""
+"""The appointment that a call made, read from KallyAI's calendar file ("Get Calendar Event" of the reference)."""
 
 import json
 import re
@@ -11,6 +11,7 @@ from kallyai_mcp.api.errors import UnreadableResponseError
 _TIME = re.compile(r"(\d{1,2}):(\d{2})(?::\d{2}(?:\.\d+)?)?\s*(?:([ap])\.?m\.?)?\s*(?:z|[+-]\d{2}:?\d{2})?")
 
 _TEXT_LIMIT = 500
+"""The most characters of a title or a location."""
 
 
 @dataclass(frozen=True)
@@ -20,7 +21,7 @@ class Appointment:
     Attributes:
         summary: Its title, as KallyAI wrote it.
         start: When it begins. A date without a time is a whole day; a time without a zone is local to the callee.
-        end: When it ends; None when the file does not say, or names an end that is not after the start.
+        end: When it ends; None when the file has no end, or one that is not after the start.
         location: Where it is, as KallyAI wrote it.
     """
 
@@ -32,10 +33,10 @@ class Appointment:
 
 @dataclass(frozen=True)
 class Calendar:
-    """What was learned when KallyAI was asked for the calendar file of a call.
+    """The result of asking KallyAI for the calendar file of a call.
 
     Attributes:
-        appointment: The appointment; None when the call made none, or when that is not known.
+        appointment: The appointment; None when the call made none, or when nothing is known.
         is_known: False when KallyAI did not answer in time, or its file can't be read.
     """
 
@@ -43,7 +44,7 @@ class Calendar:
     is_known: bool = True
 
     def to_json(self) -> str:
-        """As the ledger stores it; `from_json` reads it back."""
+        """The JSON that the ledger stores; `from_json` reads it back."""
         made = self.appointment
         event = made and {
             "summary": made.summary,
@@ -55,7 +56,7 @@ class Calendar:
 
     @classmethod
     def from_json(cls, text: str) -> "Calendar":
-        """What `to_json` wrote.
+        """Read what `to_json` wrote.
 
         Raises:
             ValueError, KeyError, TypeError: This version can't read it.
@@ -69,13 +70,19 @@ class Calendar:
 
 
 def read_appointment(ics: str) -> Appointment | None:
-    """The event in `ics` (RFC 5545) that is agreed; None when the file has none.
+    """The appointment in a calendar file.
+
+    Args:
+        ics: The text of the file (RFC 5545).
+
+    Returns:
+        The first event that is neither canceled nor tentative; None when there is none.
 
     Raises:
-        UnreadableResponseError: It is not a calendar file, the start of an event is missing or is not a time, or there
-            are events with different starts (code `several_events`): nothing tells which of them is the appointment.
+        UnreadableResponseError: The text is not a calendar file, an event has no start that can be read, or events
+            have different starts (code `several_events`), so that any of them may be the appointment.
     """
-    from icalendar import Calendar as CalendarFile  # imported late: it takes longer than all tools together
+    from icalendar import Calendar as CalendarFile  # imported late: its import takes longer than that of all tools
 
     try:
         file = CalendarFile.from_ical(ics)
@@ -100,22 +107,26 @@ def read_appointment(ics: str) -> Appointment | None:
 
 
 def with_zone(moment: date | datetime | None, zone: tzinfo) -> date | datetime | None:
-    """`moment` by the clock of the callee's zone, in which a time without a zone is; a whole day stays as it is."""
+    """`moment` in the callee's `zone`. A time without a zone is in that zone already; a whole day stays a date."""
     if not isinstance(moment, datetime):
         return moment
     return moment.astimezone(zone) if moment.tzinfo else moment.replace(tzinfo=zone)
 
 
 def at_callee(appointment: Appointment, zone: tzinfo) -> Appointment:
-    """The appointment by the clock of the callee's zone."""
+    """The appointment with its times in the callee's `zone`."""
     start, end = with_zone(appointment.start, zone), with_zone(appointment.end, zone)
     return replace(appointment, start=start, end=end)
 
 
 def is_as_asked(appointment: Appointment, day: str | None, time: str | None, zone: tzinfo) -> bool:
-    """Whether the appointment begins on the day (YYYY-MM-DD) and at the time, of `zone`, that the call was to ask for.
+    """Whether the appointment begins when the call was to ask for.
 
-    None for a day or a time that was not asked for.
+    Args:
+        appointment: The appointment.
+        day: The day that was asked for (YYYY-MM-DD); None for any day.
+        time: The time that was asked for, as `time_of_day` reads it; None for any time.
+        zone: The zone of `day` and `time`.
     """
     start = appointment.start
     if start is None:
@@ -129,13 +140,13 @@ def is_as_asked(appointment: Appointment, day: str | None, time: str | None, zon
 
 
 def names_number(appointment: Appointment, number: int) -> bool:
-    """Whether the title of the appointment has this number, and not as a part of a time or a date."""
+    """Whether the title of the appointment has this number, other than as a part of a time or a date."""
     found = rf"(?<![\d:.,/-]){number}(?![\d:/-]|[.,]\d|\s*[ap]\.?\s?m\b)"
     return re.search(found, appointment.summary or "", re.IGNORECASE) is not None
 
 
 def time_of_day(text: str) -> tuple[int, int] | None:
-    """Hour and minute of "19:00", "19:00:00", or "7:00 PM"; None for any other text."""
+    """The hour and the minute in "19:00", "19:00:00", or "7:00 PM"; None for any other text."""
     found = _TIME.fullmatch(text.strip().lower())
     if found is None:
         return None
@@ -146,13 +157,13 @@ def time_of_day(text: str) -> tuple[int, int] | None:
 
 
 def _is_agreed(file: Any, event: Any) -> bool:
-    """Whether an event takes place: not one that was canceled, or that is not certain yet."""
+    """Whether an event is neither canceled nor tentative (RFC 5545, section 3.8.1.11)."""
     is_canceled = str(file.get("METHOD", "")).strip().upper() == "CANCEL"
     return not is_canceled and str(event.get("STATUS", "")).strip().upper() not in ("CANCELLED", "TENTATIVE")
 
 
 def _when(value: Any) -> date | datetime | None:
-    """The date or moment of a property; None when it has none that can be formatted."""
+    """The date or the time of a property; None when it has none, or one that can't be formatted."""
     try:
         found = getattr(value, "dt", None)
     except ValueError:  # icalendar raises it for the value of a broken property
@@ -161,7 +172,7 @@ def _when(value: Any) -> date | datetime | None:
 
 
 def _after(start: date | datetime | None, duration: Any) -> date | datetime | None:
-    """The end of an event that gives its duration in place of its end."""
+    """The end of an event that has a duration in place of an end; None when it has neither."""
     length = getattr(duration, "dt", None)
     try:
         return start + length if start is not None and isinstance(length, timedelta) else None
@@ -173,12 +184,12 @@ def _is_after(end: date | datetime, start: date | datetime) -> bool:
     """Whether `end` is of the same type as `start`, and later (RFC 5545, section 3.8.2.2)."""
     try:
         return end > start
-    except TypeError:  # a date and a moment, or a moment with a zone and one without
+    except TypeError:  # a date and a time, or a time with a zone and one without
         return False
 
 
 def _text(value: object) -> str | None:
-    """A text as it is, at most `_TEXT_LIMIT` characters; the first of several."""
+    """The first `_TEXT_LIMIT` characters of a text, or of the first of several texts."""
     first = value[0] if isinstance(value, list) else value
     return str(first).strip()[:_TEXT_LIMIT] or None if first is not None else None
 

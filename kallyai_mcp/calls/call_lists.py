@@ -1,4 +1,4 @@
-"""A call list: several candidates that are called one after another, until one call has what was wanted."""
+"""A call list: candidates that are called one after another, until a call has the result that the user wants."""
 
 import hashlib
 import json
@@ -25,7 +25,7 @@ from kallyai_mcp.calls.records import AccountKey, CallRecord, CallState, fingerp
 Until = Literal["booked", "answered", "all"]
 
 _ONE_NUMBER = ("KALLYAI_DENY_NUMBERS", "KALLYAI_ALLOW_NUMBERS")
-"""The settings that refuse one candidate, and not all of them."""
+"""The settings that may refuse one candidate and allow the next one."""
 
 _ASK_ONLY = {
     "en": "Only ask. Do not book, order, or agree to anything.",
@@ -34,15 +34,15 @@ _ASK_ONLY = {
 
 
 LONGEST = timedelta(hours=2)
-"""So long after a list was asked for its last call is placed at most."""
+"""How long after the request for a list its calls may be placed."""
 
 
 class StopReason(StrEnum):
     """Why a list has stopped.
 
-    `BOOKED`: KallyAI has a calendar event. `ANSWERED`: somebody talked, which was all that was wanted. `DONE`: every
-    candidate was called. `NEEDS_DECISION`: somebody talked, and something may have been booked. `UNKNOWN`: how a call
-    ended is not known. `NEEDS_SIGN_IN`: the account is no longer signed in. `REFUSED`: no call may be placed now.
+    `BOOKED`: KallyAI has a calendar event. `ANSWERED`: somebody talked, and the user wanted no more than that. `DONE`:
+    every candidate was called. `NEEDS_DECISION`: somebody talked, and something may have been booked. `UNKNOWN`: how a
+    call ended is not known. `NEEDS_SIGN_IN`: the account is no longer signed in. `REFUSED`: no call may be placed now.
     `CANCELED`: the user canceled it.
     """
 
@@ -57,19 +57,19 @@ class StopReason(StrEnum):
 
 
 GOES_ON_AFTER = frozenset({StopReason.NEEDS_DECISION, StopReason.UNKNOWN, StopReason.ANSWERED})
-"""The list may go on when the user wants it, although somebody may have talked."""
+"""After these, the list goes on only when the user decides so, because somebody may have talked."""
 
 GOES_ON_WHEN_ASKED = frozenset({StopReason.NEEDS_SIGN_IN, StopReason.REFUSED})
-"""The list goes on when it is asked for again: the next call was not placed."""
+"""After these, the list goes on when the same list is requested again, because its next call was not placed."""
 
 
 @dataclass(frozen=True)
 class ListConsent:
-    """What a user agreed to for the candidates of a list who are still to come.
+    """A user's consent to call the candidates of a list who are still to come.
 
     Attributes:
-        consent: How, and with which reasons.
-        last_calls: When each number had been called last at that time, as `ListLedger.last_calls` gave it.
+        consent: How the consent was given, and which risks the user was told.
+        last_calls: When each number had been called last when the user agreed, as `ListLedger.last_calls` returned it.
     """
 
     consent: Consent
@@ -78,26 +78,26 @@ class ListConsent:
 
 @dataclass(frozen=True)
 class CallList:
-    """A list as the ledger has it.
+    """A list as the ledger has it. All times are aware.
 
     Attributes:
         list_id: The id that an agent uses.
-        account: Which account its calls are placed on.
-        submissions: What KallyAI is asked to do, for each candidate in turn.
-        until: When it stops.
-        accept_other_time: A booking for another time is what was wanted, too.
-        timezone: IANA name of the zone of the submissions' times.
-        own_zones: The times are those of each candidate, and `timezone` counts only where a number tells no zone.
-        asked_at: When it was asked for.
-        session_id: The same for all calls of a session.
-        consent: What the user agreed to; it covers all its calls.
-        agreed_at: When they did, last; None while it is not written down.
+        account: The account on which its calls are placed.
+        submissions: What KallyAI is asked to do for each candidate, in the order of the calls.
+        until: The result after which it stops.
+        accept_other_time: Whether it also stops at a booking for another time.
+        timezone: The IANA name of the zone of the submissions' times.
+        own_zones: Whether each submission's times are in the zone of its number; `timezone` is for numbers without one.
+        asked_at: When it was requested.
+        session_id: The `session_id` of all its calls.
+        consent: The user's consent, which covers all its calls.
+        agreed_at: When the user agreed last; None while the list is not in the ledger.
         worker: The worker that runs it, or ran it last.
-        passed: So many candidates are passed, whatever became of them: the user went on.
+        passed: How many candidates the user has decided to pass, however their calls ended.
         stop_reason: Why it has stopped; None while it goes on.
         ended_at: When it stopped.
-        refusal: The setting that made it stop, if one did.
-        records: The calls so far, in turn.
+        refusal: The error of the setting that stopped it, if one did.
+        records: The records of its calls so far, in the order of the calls.
     """
 
     list_id: str
@@ -120,73 +120,74 @@ class CallList:
 
     @property
     def fingerprint(self) -> str:
-        """The same for two lists that ask for the same calls, in any order."""
+        """A digest that is equal for two lists that request the same calls, in any order."""
         calls = sorted(fingerprint(submission) for submission in self.submissions)
         return hashlib.sha256(json.dumps([self.until, self.accept_other_time, *calls]).encode()).hexdigest()
 
     @property
     def not_called(self) -> tuple[Submission, ...]:
-        """The candidates whose turn has not come."""
+        """The submissions of the candidates who have no record yet."""
         return self.submissions[len(self.records) :]
 
     @property
     def to_come(self) -> tuple[Submission, ...]:
-        """The candidates who may be called if it goes on; the one who could not be called before is among them."""
+        """The submissions of the candidates who may be called if it goes on, with the one whose call was refused."""
         return self.submissions[len(self.records) - self.was_refused :]
 
     @property
     def was_refused(self) -> bool:
-        """Whether its last call was not placed for a reason that holds for the next ones, too."""
+        """Whether its last call was refused for a reason that also holds for the next ones."""
         error = self.records[-1].error if self.records and self.records[-1].state is CallState.REFUSED else None
         return error is not None and stop_reason_of_refusal(error) is not None
 
     def may_go_on(self, after: int | None) -> bool:
-        """Whether it has stopped and may go on so: past `after` candidates, or with the one who wasn't called."""
+        """Whether it has stopped and may go on.
+
+        Args:
+            after: How many candidates the user wants to pass; None to call the one again whose call was refused.
+        """
         if after is None:
             return self.stop_reason in GOES_ON_WHEN_ASKED
         return self.stop_reason in GOES_ON_AFTER and after == len(self.records)
 
     def zone_of(self, submission: Submission) -> str:
-        """IANA name of the zone of the times of one of its submissions."""
+        """The IANA name of the zone of the times in `submission`, which is one of its submissions."""
         return (zone_of_number(submission.respondent_phone) if self.own_zones else None) or self.timezone
 
     @property
     def is_calling(self) -> bool:
-        """Whether a call of it is in progress, also when no further candidate is called."""
+        """Whether its last call is in progress. A list that has stopped may still be calling."""
         return bool(self.records) and self.records[-1].is_active
 
     @property
     def is_open(self) -> bool:
-        """Whether it goes on, or its last call does."""
+        """Whether it goes on, or its last call is in progress."""
         return self.stop_reason is None or self.is_calling
 
     @property
     def was_found_unreached(self) -> bool:
-        """Whether it stopped at an unknown outcome that was found since: nobody was reached."""
+        """Whether it stopped at an unknown outcome, and KallyAI has said since then that nobody was reached."""
         return self.stop_reason is StopReason.UNKNOWN and self.next_stop_reason() is None
 
     @property
     def waits_for_user(self) -> bool:
-        """Whether it has stopped, and goes on when the user wants that."""
+        """Whether it has stopped, and goes on when the user decides so."""
         if self.stop_reason in GOES_ON_WHEN_ASKED:
             return True
         return self.stop_reason in (StopReason.NEEDS_DECISION, StopReason.UNKNOWN) and bool(self.not_called)
 
     @property
     def language(self) -> str | None:
-        """The language of its summaries, if it names one: `en` or `es`."""
+        """The language of its summaries, `en` or `es`; None when the request names none."""
         return self.submissions[0].language
 
     @property
     def may_have_reached(self) -> bool:
-        """Whether a call of it reached somebody, or may have, or may yet."""
+        """Whether one of its calls reached somebody, may have reached somebody, or is in progress."""
         return any(record.is_active or record.state is CallState.UNKNOWN or record.reached for record in self.records)
 
     def next_stop_reason(self) -> StopReason | None:
-        """Why no further candidate may be called, by how the last call ended; None when the next one's turn has come.
-
-        The last call is not in progress.
-        """
+        """Why no further candidate may be called after its last call, which has ended; None when the next one may."""
         if not self.records:
             return None
         record = self.records[-1]
@@ -214,7 +215,7 @@ class CallList:
 
 
 def stop_reason_of_refusal(error: KallyAIError) -> StopReason | None:
-    """Why a list stops after a call was refused; None when only this candidate can't be called."""
+    """Why a list stops after a call was refused with `error`; None when only this candidate can't be called."""
     if isinstance(error, NotSignedInError | UnauthorizedError) or error.code == "account_changed":
         return StopReason.NEEDS_SIGN_IN
     if isinstance(error, PolicyError) and error.setting in _ONE_NUMBER:
@@ -225,6 +226,6 @@ def stop_reason_of_refusal(error: KallyAIError) -> StopReason | None:
 
 
 def ask_only(submission: Submission) -> Submission:
-    """`submission` with the instruction to ask and agree to nothing."""
+    """`submission` with the instruction to ask, and not to agree to anything."""
     instructions = (*(submission.additional_instructions or ()), _ASK_ONLY[spoken_language(submission)])
     return submission.model_copy(update={"additional_instructions": instructions})

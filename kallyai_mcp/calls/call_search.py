@@ -1,7 +1,7 @@
-"""Finding the call of a record in the service's list, after the response to its request was lost.
+"""Finds the call of a record in the service's list, after the response to its request was lost.
 
-What is found must be certain: a call of another program, or of another record, told as this one's outcome would be a
-false report. Doubt means that nothing was found.
+A call counts as found only when it can be no other: the outcome of a call that another program or another record
+placed would be a false report. In doubt, nothing is found.
 """
 
 import re
@@ -22,16 +22,16 @@ _PAGE = 200
 """The most calls that the service lists at once ("List Calls")."""
 
 _MOST_PAGES = 50
-"""Where a search ends, without a result, in an account with more calls, should the list have no order."""
+"""The most pages that a search reads. It ends without a result if the list has no order and more pages."""
 
 _EARLY = timedelta(seconds=10)
-"""How much earlier than its request a call may be dated when the service's clock is known."""
+"""How much earlier than its request a call may be dated, when the service's clock is known."""
 
 _EARLY_UNKNOWN_CLOCK = timedelta(minutes=2)
-"""The same when it is not known."""
+"""The same, when the service's clock is not known."""
 
 _LATE = timedelta(minutes=10)
-"""How much later than its request a call may be dated: it may have waited in the service."""
+"""How much later than its request a call may be dated: the request may have waited in the service."""
 
 _ECHOED_BY_MEANING: dict[str, Callable[[Any], Any]] = {
     "respondent_phone": lambda value: re.sub(r"\D", "", str(value)),
@@ -44,7 +44,7 @@ _ECHOED_BY_MEANING: dict[str, Callable[[Any], Any]] = {
 _OURS = frozenset(
     {"appointment_date", "appointment_time", "time_preference_text", "party_size", "additional_instructions"}
 )
-"""What the service would not add to a submission: a call that has it, though it was not asked for, is another one."""
+"""Fields that the service would not add to a submission: a call with one that was not sent is another call."""
 
 
 @dataclass(frozen=True)
@@ -53,9 +53,10 @@ class SendTime:
 
     Attributes:
         at: The time.
-        is_exact: The service's clock was known.
-        or_at: Another time at which it may have left: our clock is ahead, and may have been set forward since. A call
-            of this time that is not ours would have been placed after ours, by as much as our clock is ahead.
+        is_exact: Whether the service's clock was known.
+        or_at: Another time at which the request may have left; None when there is only one. Our clock is ahead of the
+            service's, and may have been right when the request left. The call of another request at this time would
+            have been placed after ours.
     """
 
     at: datetime
@@ -67,21 +68,23 @@ class SendTime:
         """The time at which the request of `record` left.
 
         Args:
-            record: The record; its `clock_offset` is from the time of the request, so later jumps don't matter.
-            now: The time by the ledger's clock, which dated the record.
-            service_time: The same moment by the service's clock, if it is known.
+            record: The record. If it has a `clock_offset`, that was measured at the request, and is still right when
+                our clock was set since.
+            now: The time by the ledger's clock, which also dated the record.
+            service_time: The time by the service's clock at `now`; None when it is not known.
         """
         left = record.sent_at or record.placed_at
         if record.clock_offset is not None:
             return cls(left + timedelta(seconds=record.clock_offset), is_exact=True)
-        jumped = left > now + timedelta(seconds=5)  # the clock was set back, so today's difference says nothing of then
-        if service_time is None or jumped:
+        # If our clock was set back since, the difference of the clocks now is not that at the request.
+        was_set_back = left > now + timedelta(seconds=5)
+        if service_time is None or was_set_back:
             return cls(left, is_exact=False)
         ahead = service_time - now
         return cls(left + ahead, is_exact=False, or_at=left if ahead < -_LATE else None)
 
-    def admits(self, created_at: datetime | None) -> bool:
-        """Whether a call of this date may be the one that was requested; a call without a usable date is not."""
+    def allows(self, created_at: datetime | None) -> bool:
+        """Whether a call of this date may be the one that was requested; False without a date."""
         early = _EARLY if self.is_exact else _EARLY_UNKNOWN_CLOCK
         times = (self.at,) if self.or_at is None else (self.at, self.or_at)
         return created_at is not None and any(at - early <= created_at <= at + _LATE for at in times)
@@ -90,16 +93,20 @@ class SendTime:
 async def find_call(
     api: "KallyAI", record: CallRecord, sent: SendTime, others: Iterable[tuple[CallRecord, SendTime]], bound: set[str]
 ) -> Call | None:
-    """The one call of the service that can only be the call of `record`; None when there is none, or there is doubt.
-
-    Raises `KallyAIError` when the service can't be asked.
+    """The call of the service that can only be the call of `record` (rule 3 of placing a call).
 
     Args:
-        api: Asked for the list and for the details of calls.
+        api: The client, for the list and for the details of calls ("List Calls", "Get Call Details").
         record: The record.
         sent: When its request left.
-        others: Other records of the account that look for their call, each with its send time.
+        others: The other records of the account whose call is not known, each with the time at which its request left.
         bound: The ids of calls that belong to other records.
+
+    Returns:
+        The call; None when there is none, or when it is not certain.
+
+    Raises:
+        KallyAIError: The service can't be asked.
     """
     fitting: list[Call] = []
     others_ids = {id_.casefold() for id_ in bound}
@@ -108,7 +115,7 @@ async def find_call(
             continue
         try:
             call = _with_listed(await api.get_call(listed.call_id), listed)
-        except NotFoundError:  # its details are not there yet, and it may be the one
+        except NotFoundError:  # the service has no details yet, and this may be the call
             return None
         if fits(record, sent, call):
             fitting.append(call)
@@ -118,13 +125,13 @@ async def find_call(
 
 
 def fits(record: CallRecord, sent: SendTime, call: Call) -> bool:
-    """Whether `call` may be the call of `record`: its date, and everything that it repeats of the submission.
+    """Whether the date of `call`, and all that it repeats of a submission, fit `record`.
 
-    The number must be repeated. Values are compared by meaning: `19:00` is `19:00:00`, case and spacing don't count.
+    It must repeat the number. Values are compared by meaning: `19:00` is `19:00:00`, case and spacing don't count.
     """
     echo = call.submission.as_json()
     asked = record.submission.as_json()
-    if "respondent_phone" not in echo or not sent.admits(call.created_at):
+    if "respondent_phone" not in echo or not sent.allows(call.created_at):
         return False
     return all(
         _meaning(name, asked[name]) == _meaning(name, value) if name in asked else not (value and name in _OURS)
@@ -133,16 +140,16 @@ def fits(record: CallRecord, sent: SendTime, call: Call) -> bool:
 
 
 def _may_be(record: CallRecord, sent: SendTime, listed: Call) -> bool:
-    """The same for an entry of the list, which may leave out the date and the number."""
+    """Whether an entry of the list may be the call of `record`. An entry may have no date and no number."""
     number = listed.submission.respondent_phone
     same_number = number is None or _meaning("respondent_phone", number) == _meaning(
         "respondent_phone", record.submission.respondent_phone
     )
-    return same_number and (listed.created_at is None or sent.admits(listed.created_at))
+    return same_number and (listed.created_at is None or sent.allows(listed.created_at))
 
 
 def _with_listed(call: Call, listed: Call) -> Call:
-    """`call`, with the number and the date of its entry in the list where its details don't have them."""
+    """The details of a `call`, with the number and the date of its entry in the list where the details lack them."""
     number, at = listed.submission.respondent_phone, listed.created_at
     return call.model_copy(
         update={
@@ -157,8 +164,8 @@ def _with_listed(call: Call, listed: Call) -> Call:
 async def _listed(api: "KallyAI", sent: SendTime) -> list[Call]:
     """All entries of the list that may be as new as the request, whatever the order of the list is.
 
-    Nothing when the list could not be read to its end, or changed between two pages: an entry that moved may have been
-    in neither of them.
+    Empty when the list could not be read to its end, or changed between two pages: an entry that moved from one page to
+    the other may have been read in neither.
     """
     found: dict[str, Call] = {}
     dates: list[datetime] = []

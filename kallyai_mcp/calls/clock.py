@@ -1,4 +1,4 @@
-"""The one clock of the call worker, so that a test can replace it."""
+"""The clock of everything that places calls. Tests replace it."""
 
 import sys
 import time
@@ -10,7 +10,11 @@ import anyio
 
 
 class Clock:
-    """The machine's clock; `now` may take the place of its wall clock."""
+    """The machine's clocks.
+
+    Args:
+        now: Returns the wall-clock time; None for the machine's.
+    """
 
     def __init__(self, now: Callable[[], datetime] | None = None) -> None:
         self._wall_clock = now
@@ -20,29 +24,29 @@ class Clock:
         return self._wall_clock() if self._wall_clock is not None else datetime.now(UTC)
 
     def monotonic(self) -> float:
-        """Seconds that only grow while the machine runs; the start is arbitrary."""
-        return time.monotonic()  # the ledger asks in a thread, which has no event loop
+        """Seconds since an arbitrary start, which never jump. On Linux and macOS they stop while it is suspended."""
+        return time.monotonic()  # not the event loop's: the ledger calls this in a thread
 
     def continuous(self) -> float:
-        """The same, but they also grow while the machine is suspended."""
+        """Seconds since an arbitrary start, which never jump, and go on while the machine is suspended."""
         if sys.platform == "linux":
             return time.clock_gettime(time.CLOCK_BOOTTIME)
         elif sys.platform == "darwin":  # noqa: RET505 - mypy knows the platform
-            return time.clock_gettime(time.CLOCK_MONOTONIC)  # goes on meanwhile, unlike `time.monotonic`
+            return time.clock_gettime(time.CLOCK_MONOTONIC)  # goes on while suspended, unlike `time.monotonic`
         else:
-            return time.monotonic()  # goes on meanwhile on Windows
+            return time.monotonic()  # goes on while suspended on Windows
 
     async def sleep(self, seconds: float) -> None:
-        """Return after so many seconds of `monotonic`."""
+        """Return after `seconds` of `monotonic`."""
         await anyio.sleep(seconds)
 
     def move_on_after(self, seconds: float) -> AbstractContextManager[object]:
-        """End the block, without an error, after so many seconds of `monotonic`."""
+        """A context that ends its block, without an error, after `seconds` of `monotonic`."""
         return anyio.move_on_after(seconds)
 
 
 class Stopwatch:
-    """Time that passes from its creation, by two clocks: one that goes on evenly, and the wall clock."""
+    """Measures the time since its creation by two clocks: `Clock.continuous` and the wall clock."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
@@ -50,16 +54,16 @@ class Stopwatch:
         self._continuous = clock.continuous()
 
     def passed(self) -> float:
-        """Seconds while the machine ran or was suspended, whatever the wall clock says.
+        """Seconds by `Clock.continuous`.
 
-        The pause of a virtual machine may be missing, so nothing that must not happen late depends on it alone.
+        They may lack the time while a virtual machine was paused. To refuse what would come too late, use `longest`.
         """
         return self._clock.continuous() - self._continuous
 
     def drift(self) -> float:
-        """How many seconds more passed on the wall clock: it was set, or a virtual machine paused."""
+        """How many seconds more the wall clock shows than `passed`: it was set, or a virtual machine was paused."""
         return (self._clock.now() - self._wall).total_seconds() - self.passed()
 
     def longest(self) -> float:
-        """The most seconds that may have passed: by the clock that tells more of them."""
+        """The most seconds that may have passed: those of the clock that shows more of them."""
         return self.passed() + max(0.0, self.drift())

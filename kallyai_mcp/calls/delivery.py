@@ -1,7 +1,7 @@
-"""Which client was told how which call ended: the one module that knows.
+"""Notes which outcomes were delivered: a client was told how the call ended.
 
-The next request for the same call is told an outcome that was not delivered, and places nothing. So an outcome counts
-as delivered only when its answer goes to a client that is still there.
+A request for the same call gets an outcome that was not delivered, and places no new call. So an outcome counts as
+delivered only when its answer goes to a client that still waits for it.
 """
 
 from collections import OrderedDict
@@ -16,19 +16,21 @@ from kallyai_mcp.calls.ledger.base import LedgerUnavailableError
 from kallyai_mcp.calls.records import CallRecord, CallState
 
 _REMEMBERED = 1000
-"""How many answers are remembered; a client that gives up as its answer leaves says so within moments."""
+"""How many answered requests are remembered, for a client that cancels a request while its answer is being sent."""
 
-Mark = Callable[[list[CallRecord], bool], Awaitable[None]]
+MarkDelivered = Callable[[list[CallRecord], bool], Awaitable[None]]
+"""Writes into the ledger whether the outcomes of these calls were delivered."""
 
 
 @dataclass(frozen=True)
 class Report:
-    """A call that the result of a request reports.
+    """A call in the result of a request.
 
     Attributes:
-        record: The call, as it is reported.
-        placed_now: True if the request placed the call, False if it found it as a duplicate; None if it only asked.
-        delivers: It is the first that tells how the call ended.
+        record: The call, as the result reports it.
+        placed_now: True if the request placed the call, False if the call is a duplicate, None if the request only
+            asked about it.
+        delivers: Whether this report delivers the outcome of the call.
     """
 
     record: CallRecord
@@ -41,23 +43,35 @@ def _delivered(reports: list[Report]) -> list[CallRecord]:
 
 
 _reports: ContextVar[list[Report] | None] = ContextVar("kallyai_mcp_reports", default=None)
+"""The calls in the result of the current request; None outside of a request."""
 
 
 class Delivery:
-    """Notes deliveries in the ledger (`mark`), and takes them back."""
+    """Notes in the ledger which outcomes were delivered, and notes when one was not delivered after all.
 
-    def __init__(self, mark: Mark) -> None:
+    Args:
+        mark: Writes that into the ledger.
+    """
+
+    def __init__(self, mark: MarkDelivered) -> None:
         self._mark = mark
         self._waiting: dict[str, object] = {}
+        """The newest request that waits for the end of a call, by the call's tracking id."""
         self._open: list[list[Report]] = []
+        """The reports of each request in progress."""
         self._reported: OrderedDict[tuple[object, object], list[CallRecord]] = OrderedDict()
+        """The calls that each answered request delivered, by connection and request id."""
 
     @asynccontextmanager
     async def request(self, connection: object, request_id: object) -> AsyncIterator[list[Report]]:
-        """For the middleware, around one request: yields the list of what its result reports.
+        """A context for one request. If the request is canceled, its result delivers nothing.
 
-        What a request that is canceled would have told does not count as delivered. `connection` is the same for all
-        requests of one connection.
+        Args:
+            connection: Identifies the connection: the same object for all its requests.
+            request_id: The id of the request, which is unique in its connection.
+
+        Yields:
+            The calls that the result of the request reports; `note` adds to this list.
         """
         reports: list[Report] = []
         token = _reports.set(reports)
@@ -79,9 +93,10 @@ class Delivery:
 
     @contextmanager
     def waiting(self, record: CallRecord) -> Iterator[None]:
-        """Around the wait for the end of `record`: the newest request that waits is the one that gets the outcome.
+        """A context for the wait of a request for the end of `record`.
 
-        A client that asks for a call a second time has not read the answer of the first request.
+        Of several requests that wait for it, only the newest delivers the outcome: a client that asks a second time has
+        given up the first request.
         """
         request = self._waiting[record.tracking_id] = object()
         try:
@@ -90,19 +105,25 @@ class Delivery:
             if self._waiting.get(record.tracking_id) is request:
                 del self._waiting[record.tracking_id]
 
-    def being_told(self) -> list[CallRecord]:
-        """The calls whose outcome is about to leave: a request that arrives now was sent before its client read it."""
+    def being_delivered(self) -> list[CallRecord]:
+        """The calls whose outcome is in an answer that has not been sent yet.
+
+        The client of a request that arrives now can't have read that answer.
+        """
         records = (record for reports in self._open for record in _delivered(reports))
         return [record for record in records if record.state in (CallState.ENDED, CallState.UNKNOWN)]
 
     def reports(self) -> tuple[Report, ...]:
-        """What the result of the present request reports so far; nothing outside of `request`."""
+        """The calls that the result of the current request reports so far; empty outside of a request."""
         return tuple(_reports.get() or ())
 
     async def note(self, record: CallRecord, *, placed_now: bool | None = None, certain: bool = True) -> None:
-        """Note that the answer of the present request tells of `record`; see `Report` for `placed_now`.
+        """Note that the result of the current request reports `record`.
 
-        Without `certain`, the client may be gone unnoticed, so an outcome doesn't count as delivered.
+        Args:
+            record: The call, as the result reports it.
+            placed_now: See `Report`.
+            certain: Whether the client is known to wait for the result; if not, nothing counts as delivered.
         """
         has_news = not record.is_open and not record.is_delivered
         delivers = has_news and certain and record.tracking_id not in self._waiting
@@ -112,12 +133,12 @@ class Delivery:
             await self._marked([record], delivered=True)
 
     async def canceled(self, connection: object, request_id: object) -> None:
-        """The client gave up a request that was answered: what the answer told does not count as delivered."""
+        """The client has canceled a request that was answered: the answer delivered nothing."""
         if delivered := self._reported.pop((connection, request_id), None):
             await self._marked(delivered, delivered=False)
 
     async def not_written(self, request_id: object) -> None:
-        """The answer of a request could not be written, since the only client has left; see `canceled`."""
+        """The answer to a request could not be written, because the only client has disconnected; as `canceled`."""
         for connection, answered in tuple(self._reported):
             if answered == request_id:
                 with anyio.CancelScope(shield=True):
@@ -127,4 +148,4 @@ class Delivery:
         try:
             await self._mark(records, delivered)
         except LedgerUnavailableError:
-            return  # then the outcome is told once more, which does no harm
+            return  # the outcome is delivered once more, which does no harm

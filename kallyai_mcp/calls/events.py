@@ -1,4 +1,4 @@
-"""What happens to an account's calls, as events that a client can read in order."""
+"""Events: what happened to an account's calls, in an order that clients can read on from (SEP-3415)."""
 
 import uuid
 from dataclasses import dataclass
@@ -8,11 +8,10 @@ from typing import Any, Final
 from kallyai_mcp.calls.records import CallRecord
 
 ENDED = "call.ended"
-"""A call has ended, will not be placed any more, or is not known to have been placed."""
+"""The type of the event that a call has ended, will not be placed, or may have been placed with an unknown outcome."""
 
 NEEDS_DECISION = "call.needs_decision"
-"""A call list has stopped, because something may have been agreed in its last call: somebody must look at it."""
-
+"""The type of the event that a call list has stopped because its last call may have agreed to something."""
 
 NOT_FOUND: Final = -32023
 FORBIDDEN: Final = -32024
@@ -22,7 +21,7 @@ CALLBACK_ENDPOINT_ERROR: Final = -32027
 """The error codes of SEP-3415, "Error Handling"."""
 
 ACCESS_REVOKED: Final = "Access revoked"
-"""The SEP's reason of a client that may not get events any more."""
+"""The SEP's reason for ending the subscription of a client that may not get events any more."""
 
 
 @dataclass(frozen=True)
@@ -30,11 +29,11 @@ class Event:
     """One event.
 
     Attributes:
-        position: Its place among all events of the account; they are numbered without gaps.
-        event_id: The same however often and however the event is delivered.
+        position: Its number among the account's events, which are numbered from 1 without gaps.
+        event_id: The id of the event, the same in every answer and every webhook message.
         name: The type, such as `call.ended`.
         at: When it happened (aware).
-        data: What happened: ids, outcome, and callee, and nothing that was said.
+        data: The payload: ids, outcome, and callee, but nothing that was said in the call.
     """
 
     position: int
@@ -44,7 +43,10 @@ class Event:
     data: dict[str, Any]
 
     def is_wanted(self, name: str, call_id: str | None) -> bool:
-        """Whether it is of this type and about this call (`call_id` or `tracking_id`) or list; None for any call."""
+        """Whether a client gets this event that asked for the type `name` and for `call_id`.
+
+        `call_id` is the `call_id` or `tracking_id` of a call, or the `list_id` of a call list; None for any.
+        """
         ids = (self.data.get("tracking_id"), self.data.get("call_id"), self.data.get("list_id"))
         return self.name == name and (call_id is None or call_id in ids)
 
@@ -54,10 +56,10 @@ class EventPage:
     """Events of an account, oldest first.
 
     Attributes:
-        events: The events after a position.
-        position: The position after them, from which to read on.
-        is_complete: There were no more when they were read.
-        has_gap: Events after the given position are missing, because they were deleted or are too old.
+        events: The events after the given position.
+        position: The position from which to read the next page.
+        is_complete: Whether there were no more events when the page was read.
+        has_gap: Whether events after the given position are missing, because they were deleted or are too old.
     """
 
     events: tuple[Event, ...]
@@ -69,7 +71,7 @@ class EventPage:
 def event_id(record: CallRecord, about: str) -> str:
     """The id of an event of `record`: the same in every process and after a crash.
 
-    Events of one call differ in what they are `about`: how it ended, or the list that stopped after it.
+    `about` tells the events of one call apart: the state in which the call ended, or the id of a list that stopped.
     """
     account = record.account
     named = f"{account.api} {account.account} {record.tracking_id} {record.idempotency_key} {about}"
@@ -77,7 +79,7 @@ def event_id(record: CallRecord, about: str) -> str:
 
 
 def data_of(record: CallRecord) -> dict[str, Any]:
-    """The payload of the event that `record` has ended."""
+    """The payload of an event about `record`: its ids, status, outcome, error code, and callee."""
     call, outcome = record.call, record.outcome
     return {
         "tracking_id": record.tracking_id,
@@ -93,7 +95,7 @@ def data_of(record: CallRecord) -> dict[str, Any]:
 
 
 def occurrence(event: Event, cursor: str | None) -> dict[str, Any]:
-    """An event as it is sent (the specification's EventOccurrence); without a cursor in the answer to a poll."""
+    """An event as JSON (the SEP's EventOccurrence). The `cursor` is None in the answer to a poll."""
     at = event.at.isoformat().replace("+00:00", "Z")
     sent = {"eventId": event.event_id, "name": event.name, "timestamp": at, "data": event.data}
     return sent | ({"cursor": cursor} if cursor is not None else {})

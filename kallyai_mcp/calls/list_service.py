@@ -1,4 +1,4 @@
-"""Starts lists of candidates, places one call after another, and says how far a list is."""
+"""Runs call lists: starts a list, places its calls one after another, and reports how far it has come."""
 
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -22,14 +22,17 @@ if TYPE_CHECKING:
 
 
 class ListService:
-    """The lists of one worker, which places their calls; the errors are those of `CallService`."""
+    """The call lists of one worker, which also places their calls.
+
+    Every method raises the errors that the documentation of `CallService` names.
+    """
 
     def __init__(self, worker: "CallWorker", clock: Clock, retries: Retries) -> None:
         self._worker = worker
         self._clock = clock
         self._retries = retries
         self._known: set[str] = set()
-        """The ids of the lists that this worker runs, or will run or undo in a moment."""
+        """The ids of the lists that this worker runs, or is about to run or to undo."""
 
     def new(
         self,
@@ -41,7 +44,7 @@ class ListService:
         timezone: str,
         own_zones: bool = False,
     ) -> CallList:
-        """A list that is asked for now, not written down yet; the arguments are those of `CallList`."""
+        """A list that is requested now and not in the ledger yet; the arguments are attributes of `CallList`."""
         list_id = new_tracking_id()
         return CallList(
             list_id,
@@ -60,15 +63,18 @@ class ListService:
         return await self._ledger.find_same(asked, ever=ever)
 
     async def last_calls(self, asked: CallList) -> tuple[datetime | None, ...]:
-        """When the number of each candidate who is still to come was called last."""
+        """See `ListLedger.last_calls`."""
         return await self._ledger.last_calls(asked)
 
     async def list_unfinished(self) -> list[CallList]:
-        """The lists that go on, or wait for the user, newest first."""
+        """The account's lists that go on or wait for the user, newest first; see `ListLedger.list_unfinished`."""
         return await self._ledger.list_unfinished(await self._worker.account())
 
     async def find(self, list_id: str) -> CallList | None:
-        """The list with this id, None for any other id; an unknown outcome is looked for once more."""
+        """The account's list with this id; None when there is none.
+
+        If it has stopped at an unknown outcome, KallyAI is asked once more.
+        """
         if not is_tracking_id(list_id):
             return None
         found = await self._ledger.find(await self._worker.account(), list_id)
@@ -80,13 +86,23 @@ class ListService:
         return await self._ledger.find(found.account, list_id)
 
     async def cancel(self, list_id: str) -> bool:
-        """Let a list stop for good; False when it had ended. A call of it that is in progress goes on."""
+        """Stop a list, so that it can't go on. A call that is in progress goes on.
+
+        Returns:
+            False when it had ended, or there is no such list.
+        """
         return await self._ledger.cancel(await self._worker.account(), list_id)
 
     async def wait(self, found: CallList, seconds: float, changed: Callable[[CallList], None]) -> CallList:
-        """Wait until a list has stopped and its last call has ended, at most `seconds`; returns it as it then is.
+        """Wait until a list has stopped and its last call has ended, at most `seconds`.
 
-        `changed` is told each time the list is read.
+        Args:
+            found: The list.
+            seconds: How long to wait at most.
+            changed: Called with the list each time it was read.
+
+        Returns:
+            The list as it was read last.
         """
         with self._clock.move_on_after(seconds):
             while found.is_open:
@@ -97,13 +113,20 @@ class ListService:
         return found
 
     async def place(self, asked: CallList, agreed: ListConsent) -> tuple[CallList, bool]:
-        """Start a list, unless there is the same one; returns the one that counts, and whether it is new.
+        """Start a list, unless the ledger has one that stands for it (`ListLedger.find_same`).
+
+        Args:
+            asked: The list, from `new`.
+            agreed: The user's consent.
+
+        Returns:
+            The list in the ledger, and whether it is new.
 
         Raises:
-            ConsentOutdatedError: What the user agreed to has changed; ask again.
+            ConsentOutdatedError: The consent no longer fits; ask the user again.
         """
         asked = replace(asked, worker=await self._worker.leased_name())
-        with self._written(asked.list_id, undo=partial(self._ledger.release, asked)):
+        with self._starting(asked.list_id, undo=partial(self._ledger.release, asked)):
             found, is_new = await self._ledger.reserve(asked, agreed)
         if is_new:
             self._start(found)
@@ -114,12 +137,12 @@ class ListService:
     async def go_on(
         self, found: CallList, *, after: int | None, agreed: ListConsent | None = None
     ) -> tuple[CallList, bool]:
-        """Let a list that has stopped go on, and run it; see `ListLedger.go_on`."""
+        """Let a list go on that has stopped, and run it; arguments, results, and errors as in `ListLedger.go_on`."""
         worker = await self._worker.leased_name()
-        if found.list_id in self._known:  # it has not stopped yet
+        if found.list_id in self._known:  # this worker still runs it
             return await self._ledger.find(found.account, found.list_id) or found, False
         stopped = replace(found, worker=worker)
-        with self._written(found.list_id, undo=partial(self._ledger.stop_again, stopped)):
+        with self._starting(found.list_id, undo=partial(self._ledger.stop_again, stopped)):
             found, goes_on = await self._ledger.go_on(found, worker, after=after, agreed=agreed)
         if goes_on:
             self._start(found)
@@ -128,7 +151,7 @@ class ListService:
         return found, goes_on
 
     async def has_abandoned(self, worker: str | None) -> bool:
-        """Whether a list goes on that no living process runs; `worker` is the name of this one, if it has one."""
+        """Whether a list goes on that no living process runs; `worker` is the name of this worker, if it has one."""
         return await self._ledger.has_abandoned(worker, tuple(self._known))
 
     async def take_over(self, account: AccountKey, worker: str) -> None:
@@ -141,11 +164,12 @@ class ListService:
         return self._worker.ledger.lists
 
     @contextmanager
-    def _written(self, list_id: str, *, undo: Callable[[], Awaitable[None]]) -> Iterator[None]:
-        """Write down that a list starts. If this is not confirmed, undo it: its client is told that nobody is called.
+    def _starting(self, list_id: str, *, undo: Callable[[], Awaitable[None]]) -> Iterator[None]:
+        """A context for the transaction that starts a list.
 
-        Meanwhile nobody else in this process takes the list for left behind. A request that ends now waits for it: a
-        list that nobody runs would have to be found first.
+        `take_over` leaves the list alone meanwhile. A canceled request waits for the end of the transaction, so that
+        its list is run. If the ledger does not confirm the transaction, `undo` is repeated until it succeeds, because
+        the client is told that nobody is called.
         """
 
         async def undone() -> None:
@@ -170,9 +194,9 @@ class ListService:
         self._worker.in_background(partial(self._run, found))
 
     async def _run(self, found: CallList) -> None:
-        """Place the calls of a list, one after another, until it stops or is another worker's.
+        """Place the calls of a list, one after another, until it stops or belongs to another worker.
 
-        After an error, the next worker that looks for lists goes on with it.
+        After an error, the next worker that looks for abandoned lists goes on with it.
         """
         try:
             while True:

@@ -1,6 +1,6 @@
-"""What a phone number says by itself: its E.164 form, its country, the time there.
+"""What follows from a phone number alone: its E.164 form, its country, its time zones, and why it can't be called.
 
-`phonenumbers` is imported late: it costs about 50 ms, and listing the tools does not need it.
+`phonenumbers` is imported in the functions: its import takes about 50 ms, and `tools/list` does not need it.
 """
 
 import json
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from phonenumbers import PhoneNumber
 
 _GUESS_REGIONS = ("US", "ES", "GB")
-"""The countries for which a number without a country code is read, to suggest what may be meant; never to call it."""
+"""The countries for which a number without a country code is parsed, to suggest numbers; they are never called."""
 
 _LONGEST_EMERGENCY_NUMBER = 6
 
@@ -30,7 +30,7 @@ _MORE_EMERGENCY_NUMBERS = {
     "PL": ("984", "985", "986"),
     "PT": ("117",),
 }
-"""Police, fire, and rescue by country (ISO 3166), where `phonenumbers` has them as ordinary short numbers."""
+"""Emergency numbers by country (ISO 3166-1) that `phonenumbers` takes for ordinary short numbers."""
 
 _MORE_PREMIUM_PREFIXES = {34: ("905", "907")}
 """Premium-rate prefixes that `phonenumbers` lacks, by country code."""
@@ -47,11 +47,11 @@ class NumberProblem:
 
     Attributes:
         kind: What is wrong; `tools.text.argument_words` has the words for it.
-        code: The reference's code for such a number; None when it has none.
+        code: The code of "Error Code Reference" for such a number; None when the reference has none.
         country_code: The country code of the number, if it has one.
-        meant: What the number may mean, in E.164.
-        prefix: What it starts with in place of the plus sign.
-        dial: For an emergency number: what the user must dial.
+        meant: The numbers that may be meant, in E.164.
+        prefix: The digits that stand in place of the plus sign: `00`, `011`, or none.
+        dial: The digits that the user must dial, if it is an emergency number.
     """
 
     kind: str
@@ -63,10 +63,10 @@ class NumberProblem:
 
 
 def normalize(number: str) -> str | NumberProblem:
-    """The E.164 form of `number`, or what is wrong with it.
+    """The E.164 form of `number`, which may be in any format; or why it can't be called.
 
-    It refuses a number without a country, an emergency number of any country, a premium-rate number, and one that its
-    country does not assign.
+    These can't be called: a number without a country code, an emergency number of any country, a premium-rate number,
+    and a number that its country does not assign.
     """
     import phonenumbers
 
@@ -76,7 +76,7 @@ def normalize(number: str) -> str | NumberProblem:
     dial = _emergency_number_in(meant) or (_emergency_number_in(international) if international is not None else None)
     if dial is not None:
         return NumberProblem("emergency", "emergency_number", dial=dial)
-    if not meant.startswith(("+", "\N{FULLWIDTH PLUS SIGN}")):  # people do type it
+    if not meant.startswith(("+", "\N{FULLWIDTH PLUS SIGN}")):  # some keyboards type the wide one
         return _without_country(meant, international, prefix)
     try:
         parsed = phonenumbers.parse(meant)
@@ -102,7 +102,7 @@ def normalize(number: str) -> str | NumberProblem:
 
 
 def for_people(number: str) -> str:
-    """`number` (E.164) in groups, as "+1 415-555-1234"; as it is when it can't be parsed."""
+    """`number` (E.164) in groups of digits, such as "+1 415-555-1234"; unchanged when it can't be parsed."""
     import phonenumbers
 
     parsed = _parsed(number)
@@ -110,17 +110,17 @@ def for_people(number: str) -> str:
 
 
 def local_time(number: str, now: datetime) -> datetime | None:
-    """The callee's time, or None when `number` (E.164) belongs to zones whose clocks differ."""
+    """`now` in the zone of `number` (E.164); None when no zone is known, or the clocks of its zones differ."""
     times = local_times(number, now)
     return times[0] if len(times) == 1 else None
 
 
 def local_times(number: str, now: datetime) -> tuple[datetime, ...]:
-    """The callee's time, once for each different clock that the number may have, earliest first.
+    """`now` in the zones of `number` (E.164): one time for each different clock, earliest first.
 
-    That is `now` in the zones of the number (E.164); empty when they are not known.
+    Empty when no zone is known.
     """
-    # Of zones with one clock the first by name, so that the answer does not change with the library's order.
+    # Of zones with the same clock, the first by name counts, so that the result does not depend on the library's order.
     there = (now.astimezone(ZoneInfo(zone)) for zone in reversed(zones_of_number(number)))
     by_clock = {moment.replace(tzinfo=None): moment for moment in there}
     return tuple(by_clock[clock] for clock in sorted(by_clock))
@@ -133,7 +133,7 @@ def zone_of_number(number: str) -> str | None:
 
 
 def zones_of_number(number: str) -> list[str]:
-    """The IANA names of the time zones in which `number` (E.164) may be; empty when they are not known."""
+    """The IANA names of the time zones in which `number` (E.164) may be, sorted; empty when none is known."""
     from phonenumbers import timezone
 
     parsed = _parsed(number)
@@ -142,7 +142,7 @@ def zones_of_number(number: str) -> list[str]:
 
 
 def may_cost_more(number: str) -> bool:
-    """Whether `number` (E.164) is a satellite phone, or one whose caller and callee share the cost."""
+    """Whether `number` (E.164) is a satellite phone or a shared-cost number."""
     import phonenumbers
 
     if (parsed := _parsed(number)) is None:
@@ -152,10 +152,10 @@ def may_cost_more(number: str) -> bool:
 
 
 def place_of(number: str, language: str = "en") -> str | None:
-    """The country of a number (E.164), as "Spain"; None for several countries, or one that KallyAI does not call.
+    """The name of the country of `number` (E.164), such as "Spain".
 
-    In Spanish when `language` is `es`, else in English. Not the town: the geocoder of `phonenumbers` takes seconds and
-    190 MB to load.
+    In Spanish when `language` is `es`, else in English. None when it may be in several countries, or the country is not
+    in `country_names`. The town is left out, because the geocoder of `phonenumbers` takes seconds and 190 MB to load.
     """
     import phonenumbers
 
@@ -168,21 +168,21 @@ def place_of(number: str, language: str = "en") -> str | None:
 
 
 def country_name(code: int, language: str = "en") -> str:
-    """The same for a country code, such as 34; "+1" where it belongs to several countries, or to one without a name."""
+    """The name of the country with this country code; `+` and the code when several have it, or the name is unknown."""
     import phonenumbers
 
     return _name_of(phonenumbers.region_codes_for_country_code(code), language) or f"+{code}"
 
 
 def _name_of(regions: Sequence[str], language: str) -> str | None:
-    """The name of the only one of `regions`, if it has one."""
+    """The name of the region (ISO 3166-1), if there is exactly one and its name is known."""
     names = country_names().get(regions[0]) if len(regions) == 1 else None
     return names[language == "es"] if names else None
 
 
 @cache
 def country_names() -> dict[str, list[str]]:
-    """In English and in Spanish, by region (ISO 3166-1): the countries that KallyAI calls, and their neighbors."""
+    """The English and the Spanish name of each country that KallyAI calls, and of its neighbors, by ISO 3166-1 code."""
     names: dict[str, list[str]] = json.loads((files("kallyai_mcp.calls") / "countries.json").read_text("utf-8"))
     return names
 
@@ -197,7 +197,10 @@ def _parsed(number: str, region: str | None = None) -> "PhoneNumber | None":
 
 
 def _emergency_number_in(number: str) -> str | None:
-    """The digits of an emergency number of any country, or, after a country code, of that country; else None."""
+    """The digits of the emergency number that `number` is; None when it is none.
+
+    Without a country code, those of all countries count; with one, those of that country.
+    """
     import phonenumbers
 
     digits = phonenumbers.normalize_digits_only(_EXTENSION.split(number, maxsplit=1)[0])
@@ -219,7 +222,7 @@ def _is_emergency_number_in(digits: str, regions: Iterable[str]) -> bool:
 
 
 def _is_premium_rate(number: "PhoneNumber") -> bool:
-    """Whether a number is premium-rate, or is not valid and begins like premium-rate numbers alone."""
+    """Whether a number is premium-rate. A number that is not valid is one if all numbers with its prefix are."""
     import phonenumbers
 
     premium, unknown = phonenumbers.PhoneNumberType.PREMIUM_RATE, phonenumbers.PhoneNumberType.UNKNOWN
@@ -238,6 +241,7 @@ def _is_premium_rate(number: "PhoneNumber") -> bool:
 
 
 def _without_country(number: str, international: str | None, prefix: str) -> NumberProblem:
+    """The problem of a number without a plus sign. `international` is the number with a plus sign for its `prefix`."""
     import phonenumbers
 
     if international is not None:

@@ -1,7 +1,7 @@
-"""What KallyAI is told about another day or time than the one that was asked for.
+"""The instruction that tells KallyAI whether it may agree to a day or time other than the requested one.
 
-The reference has no field for it, so it is one of the `additional_instructions`. It is not part of what makes two
-submissions ask for the same call: the same call with another wish is still a duplicate, and `redial` places it.
+The reference has no field for this, so it is one of the `additional_instructions`. Two submissions that differ only in
+this instruction request the same call: the second is a duplicate, and only `redial` places it.
 """
 
 from collections.abc import Mapping
@@ -18,12 +18,12 @@ _INSTRUCTIONS = {
 
 
 def spoken_language(submission: Submission) -> Language:
-    """The language of the call, in which KallyAI gets instructions of ours."""
+    """The language of the call, which is also that of our own instructions for KallyAI."""
     return submission.call_language or submission.language or "en"
 
 
 def with_other_time(submission: Submission, *, accept: bool) -> Submission:
-    """`submission` with the instruction whether to `accept` another day or time, if it asks for a day or a time."""
+    """`submission` with the instruction to `accept` another day or time, or not to; unchanged if it names neither."""
     if submission.appointment_date is None and submission.appointment_time is None:
         return submission
     instructions = (*(submission.additional_instructions or ()), _INSTRUCTIONS[spoken_language(submission), accept])
@@ -41,6 +41,6 @@ def without_other_time(fields: Mapping[str, object]) -> dict[str, object]:
 
 
 def instructions_for_reader(submission: Submission, *, spanish: bool) -> tuple[str, ...]:
-    """The additional instructions; that of `with_other_time` is in the reader's language, not that of the call."""
+    """The additional instructions, with that of `with_other_time` in the reader's language, not in the call's."""
     own = {text: _INSTRUCTIONS["es" if spanish else "en", accept] for (_, accept), text in _INSTRUCTIONS.items()}
     return tuple(own.get(text, text) for text in submission.additional_instructions or ())

@@ -1,4 +1,4 @@
-"""What the end of a call, or an error of a request for one, says about the phone call."""
+"""What may be claimed about a phone call, by its final status, or by the error of the request to place it."""
 
 from collections.abc import Mapping
 from datetime import tzinfo
@@ -11,7 +11,7 @@ from kallyai_mcp.calls.appointment import Calendar, is_as_asked
 
 
 class Outcome(StrEnum):
-    """What may be claimed of a call that has ended ("What an outcome may claim" of the design).
+    """What may be claimed about a call that has ended ("What an outcome may claim" of the design).
 
     `BOOKED`: KallyAI has a calendar event, as asked for. `BOOKED_OTHER_TIME`: it has one for another day or time.
     `ANSWERED`: the conversation took place, and nothing shows a booking. `NOT_REACHED`: nobody talked. `FAILED`: the
@@ -43,19 +43,27 @@ NOBODY_REACHED = frozenset({"no_answer", "busy", "failed", "canceled", "cancelle
 """The statuses after which nobody was reached, unless KallyAI shows something else; see `reached_somebody`."""
 
 _CONVERSATION = 30.0
-"""How many seconds a call must last for something to be agreed in it, with the time until somebody answers."""
+"""The fewest seconds in which a call can be answered and something be agreed in it."""
 
 _PROOFS = frozenset({400, 401, 402, 403, 404, 405, 413, 415, 422, 429})
-"""HTTP statuses that say that a service did not act on a request."""
+"""The HTTP statuses that prove that the service did not act on a request (rule 2 of placing a call)."""
 
 
 def outcome_of(
     call: Call, calendar: Calendar | None, *, reached: bool, day: str | None, time: str | None, zone: tzinfo
 ) -> Outcome | None:
-    """The outcome of `call`; None while it is in progress.
+    """The outcome of a call.
 
-    The day (YYYY-MM-DD) and the time that were asked for are of `zone`; the calendar is None when it was not asked for;
-    for `reached` see `reached_somebody`.
+    Args:
+        call: The call, as KallyAI reports it.
+        calendar: Its calendar file; None when KallyAI was not asked for it.
+        reached: Whether it reached somebody (`reached_somebody`).
+        day: The day that the call was to ask for (YYYY-MM-DD); None for any day.
+        time: The time that the call was to ask for (HH:MM); None for any time.
+        zone: The zone of `day` and `time`.
+
+    Returns:
+        None while the call is in progress.
     """
     if not call.is_final:
         return None
@@ -69,11 +77,15 @@ def outcome_of(
 
 
 def reached_somebody(call: Call, calendar: Calendar | None = None, *, callee_spoke: bool | None = None) -> bool:
-    """Whether somebody may have talked to the caller; a status that we do not know counts as yes.
+    """Whether somebody may have talked to KallyAI in a call that has ended. With an unknown status, yes.
 
-    A calendar event always shows that. So do words of the callee in the transcript (`callee_spoke`; None when there is
-    none), but for a voicemail, which speaks itself. Without a transcript, a call that was interrupted must have been
-    too short for a conversation.
+    A calendar event proves it. Words of the callee in the transcript prove it too, except after `voicemail`, where they
+    are those of the recording. An interrupted call without a transcript counts by its duration.
+
+    Args:
+        call: The call, as KallyAI reports it.
+        calendar: Its calendar file, if it is known.
+        callee_spoke: Whether the transcript has words of the callee; None without a transcript.
     """
     if call.plain_status not in NOBODY_REACHED or (calendar is not None and calendar.appointment is not None):
         return True
@@ -85,9 +97,9 @@ def reached_somebody(call: Call, calendar: Calendar | None = None, *, callee_spo
 
 
 def may_tell_more(call: Call) -> bool:
-    """Whether the service may yet tell more of a call that has ended.
+    """Whether the service may later say more about a call that has ended.
 
-    A status that is not known may not be final, and the summary of a success may be written after the call.
+    An unknown status may not be final, and the highlights of a success may be written after the call.
     """
     return call.plain_status not in Call.FINAL or (call.plain_status == "success" and call.highlights is None)
 
@@ -95,8 +107,8 @@ def may_tell_more(call: Call) -> bool:
 def proves_no_call(error: KallyAIError) -> bool:
     """Whether `error`, raised by `KallyAI.create_call`, proves that no call was placed.
 
-    Everything else (408, 409, 425, 499, a redirect, 5xx, a broken or unreadable response) may have placed it. So may a
-    503 that looks like the page of a bot check: the pages of outages have the same words.
+    After any other error, a call may have been placed: 408, 409, 425, 499, a redirect, 5xx, and a broken or unreadable
+    response. This includes a 503 that looks like a bot check, because the pages of outages have the same words.
     """
     if isinstance(error, ResponseLostError | UnreadableResponseError):
         return False

@@ -1,4 +1,4 @@
-"""Placing a call with its user's consent, which is asked for anew when it is outdated."""
+"""Places a call with the user's consent, and asks again when the consent is outdated."""
 
 from collections.abc import Awaitable, Callable, Sequence
 from typing import TypeVar
@@ -15,13 +15,17 @@ _MAX_ATTEMPTS = 3
 async def place_with_consent(
     ask: Callable[[Sequence[Consent]], Awaitable[Consent | Other]], place: Callable[[Consent], Awaitable[Written]]
 ) -> Written | Other:
-    """Ask, and place the call or the list; when the consent was outdated by then, ask again, up to three times in all.
-
-    Raises `ConsentOutdatedError` when it was outdated each time.
+    """Ask for consent and place the call or the list. When the consent is outdated by then, ask again.
 
     Args:
-        ask: Gets the consents that were outdated, and returns a new one, or what to return in place of a call.
-        place: Places the call (`CallService.place`) or the list (`CallService.place_list`).
+        ask: Gets the outdated consents. Returns a new consent, or any other value to give up.
+        place: Places the call (`CallService.place`) or the list (`ListService.place`).
+
+    Returns:
+        What `place` returned, or the value with which `ask` gave up.
+
+    Raises:
+        ConsentOutdatedError: The consent was outdated three times.
     """
     outdated: list[Consent] = []
     while True:

@@ -13,30 +13,31 @@ from kallyai_mcp.calls.clock import Stopwatch
 from kallyai_mcp.calls.numbers import local_times, may_cost_more
 
 ConsentKind = Literal["not_needed", "never_asks", "form", "confirmation"]
-"""How consent was given: no risk was seen; the user is never asked; by a form; by a confirmation of the agent."""
+"""How consent was given: it was not needed without a risk; a setting says never to ask; by a form of the client; by a
+confirmation token that the agent sent back."""
 
 EARLIEST, LATEST = time(8), time(21)
-"""The hours between which a call is ordinary, by the callee's clock; at the second one it no longer is."""
+"""The ordinary hours for a call, by the callee's clock: from the first one until before the second one."""
 
 RECENTLY = timedelta(hours=1)
-"""How long a number counts as called recently."""
+"""How long after a call its number counts as called recently."""
 
 FEW_MINUTES = 5.0
-"""Fewer minutes than these may not last for one call."""
+"""With fewer minutes left than this, the plan may not last for one call."""
 
 _NO_COMMON_HOUR = timedelta(hours=LATEST.hour - EARLIEST.hour)
-"""Clocks that are so far apart are never all between `EARLIEST` and `LATEST`."""
+"""Clocks that differ by at least this much are never all between `EARLIEST` and `LATEST`."""
 
 
 @dataclass(frozen=True)
 class Limit:
-    """At most so many calls of one account in a rolling window.
+    """The most calls of one account in a rolling window.
 
     Attributes:
-        setting: The setting's name.
-        count: How many.
-        window: How long the window is.
-        per_number: The calls to one number are counted, not all calls.
+        setting: The name of the setting that sets it.
+        count: The most calls.
+        window: The length of the window.
+        per_number: Whether only the calls to one number are counted.
     """
 
     setting: str
@@ -47,7 +48,10 @@ class Limit:
     def error(self, oldest: datetime | None, *, now: datetime) -> PolicyError:
         """The error that refuses one more call.
 
-        There is room again when the `oldest` of the last `count` calls leaves the window; None: there is never room.
+        Args:
+            oldest: When the oldest of the last `count` calls was placed: one more call is allowed when it leaves the
+                window. None when no call is ever allowed.
+            now: The time (aware).
         """
         calls = "1 call" if self.count == 1 else f"{self.count or 'no'} calls"
         span = "an hour" if self.window == timedelta(hours=1) else "a day"
@@ -59,13 +63,13 @@ class Limit:
 
 
 def last_to_open(errors: Iterable[PolicyError]) -> PolicyError | None:
-    """The refusal that lasts longest, so that an agent isn't told to come back too early."""
+    """The error with the longest `retry_after`, so that an agent is not told to retry too early; None of none."""
     return max(errors, key=lambda error: inf if error.retry_after is None else error.retry_after, default=None)
 
 
 @dataclass(frozen=True)
 class CallPolicy:
-    """What an operator allows; all off by default. `Settings` has checked the values.
+    """What an operator allows. By default nothing is limited. `Settings` has checked the values.
 
     Attributes:
         calls_per_hour: Calls of one account in any 60 minutes (`KALLYAI_CALLS_PER_HOUR`).
@@ -85,7 +89,7 @@ class CallPolicy:
     stopped: bool = False
 
     def limits(self) -> tuple[Limit, ...]:
-        """The limits that are set."""
+        """The limits for which a setting has a value."""
         hour, day = timedelta(hours=1), timedelta(days=1)
         settings = (
             ("KALLYAI_CALLS_PER_HOUR", self.calls_per_hour, hour, False),
@@ -95,7 +99,7 @@ class CallPolicy:
         return tuple(Limit(name, limit, window, one) for name, limit, window, one in settings if limit is not None)
 
     def ban(self, number: str) -> PolicyError | None:
-        """Why `number` (E.164) may never be called; None when it may."""
+        """The error when `number` (E.164) may not be called at all; None when it may."""
         if self.stopped:
             setting = "KALLYAI_STOP_CALLS"
             return PolicyError(f"calls are switched off on this server ({setting})", setting=setting)
@@ -115,8 +119,8 @@ class RiskFlag(StrEnum):
     """A reason to ask the user before a call.
 
     `LOCAL_HOUR`: it is not between 8:00 and 21:00 for the callee. `CALLED_RECENTLY`: the number was called within the
-    last hour. `FEW_MINUTES`: less than 5 minutes, or no call, are left. `COSTLY`: a satellite or shared-cost number.
-    `URGENT`: the call is to be urgent.
+    last hour. `FEW_MINUTES`: the plan has less than 5 minutes left, or no call. `COSTLY`: a satellite or shared-cost
+    number. `URGENT`: the request says `is_urgent`.
     """
 
     LOCAL_HOUR = "local_hour"
@@ -131,13 +135,13 @@ class Consent:
     """How consent to a call was given, and what it was given for.
 
     Attributes:
-        asked_by: The client's name and version, as it calls itself; for the audit trail.
+        asked_by: The client's own name and version, for the audit trail.
         how: How consent was given.
-        risk_flags: What the user was told.
-        last_call: When the last call to this number had been placed at that time; None when there was none.
-        confirmation_id: The id of the yes, which is good for one call; None where no user was asked.
-        since: Runs since the call was asked for, or the user said yes; None for since it is reserved.
-        joins: The tracking id of the same call, which was found; so no risk was looked for, and no new call is allowed.
+        risk_flags: The risks that the user was told.
+        last_call: When the number had been called last, at the time of the consent; None for never.
+        confirmation_id: The id of the user's yes, which allows one call; None when no user was asked.
+        joins: The tracking id of the duplicate that was found. Then no risk was checked, and no new call is allowed.
+        since: Runs since the request arrived, or since the user said yes; None to count from the reservation.
     """
 
     asked_by: str | None
@@ -150,7 +154,7 @@ class Consent:
 
     @property
     def depends_on_last_call(self) -> bool:
-        """Whether it is void when the number was called since."""
+        """Whether the consent is outdated when the number was called after it was given."""
         return self.how != "never_asks"
 
 
@@ -159,11 +163,15 @@ def risk_flags(
 ) -> tuple[RiskFlag, ...]:
     """The reasons to ask the user before a call that is placed `now`.
 
-    A number of several zones, such as a mobile number of Spain, is outside ordinary hours if it is in any of them. A
-    number whose zones lie so far apart that no hour is ordinary in all of them, such as a toll-free number of North
-    America, is not: its zones say nothing about the place of the phone. The same holds for a number of no known zone.
+    With several zones, as for a mobile number of Spain, `LOCAL_HOUR` applies if it is outside the ordinary hours in any
+    of them. It does not apply to a number whose zones differ so much that no hour is ordinary in all of them, such as
+    a toll-free number of North America, nor to one without a known zone: its zones do not show where the phone is.
 
-    The `usage` is None when the account's statistics are not known.
+    Args:
+        submission: The call.
+        usage: The account's statistics; None when they are not known.
+        now: The time (aware).
+        last_call: When the number was called last; None for never.
     """
     number = submission.respondent_phone
     minutes, calls = (usage.minutes_remaining, usage.calls_remaining) if usage is not None else (None, None)
@@ -179,7 +187,7 @@ def risk_flags(
 
 
 def tell_the_hour(times: tuple[datetime, ...]) -> bool:
-    """Whether the times in the zones of a number say what time it is at the phone; see `risk_flags`."""
+    """Whether the `times` in the zones of a number show what time it is where the phone is; see `risk_flags`."""
     clocks = [moment.replace(tzinfo=UTC) for moment in times]
     return bool(clocks) and max(clocks) - min(clocks) < _NO_COMMON_HOUR
 

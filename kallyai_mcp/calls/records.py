@@ -1,4 +1,4 @@
-"""A call record: what is written down of a call from before its request leaves until after its outcome is delivered."""
+"""The call record: how one call is stored, from before its request leaves until after its outcome is delivered."""
 
 import hashlib
 import json
@@ -22,15 +22,16 @@ from kallyai_mcp.calls.policy import Consent
 from kallyai_mcp.calls.schedule import NOW, Schedule
 
 _TRACKING = "t-"
+"""The prefix of our own ids, which no id of the service has."""
 
 
 class CallState(StrEnum):
     """How far a call has come.
 
-    `RESERVED`: written down, nothing sent. `SENT`: the request may have left, and nothing else is known yet. `ENDED`:
-    it has an outcome. `REFUSED`: no call was placed. `UNKNOWN`: a call may have been placed, and its outcome could not
-    be found. `CANCELED`: the user canceled it before anything was sent. `SCHEDULED`: it is due at a time that has not
-    come. `EXPIRED`: it was not placed when it was due.
+    `SCHEDULED`: it is due later. `RESERVED`: it is in the ledger, and nothing was sent. `SENT`: the request may have
+    left, and its end is not known yet. `ENDED`: it has an outcome. `REFUSED`: no call was placed. `UNKNOWN`: a call may
+    have been placed, and its outcome could not be found. `CANCELED`: the user canceled it before anything was sent.
+    `EXPIRED`: it was not placed when it was due.
     """
 
     SCHEDULED = "scheduled"
@@ -44,7 +45,7 @@ class CallState(StrEnum):
 
 
 ACTIVE = frozenset({CallState.RESERVED, CallState.SENT})
-"""The states of a call that a worker must still bring to an end."""
+"""The states of a call that a worker must still run to its end; `ledger.schema.ACTIVE` is the same in SQL."""
 
 
 @dataclass(frozen=True)
@@ -52,8 +53,8 @@ class AccountKey:
     """One account at one KallyAI. No account sees the records of another.
 
     Attributes:
-        api: The address of the API.
-        account: The account's name there, as its access token gives it.
+        api: The base URL of the API.
+        account: The account's name there, from its access token.
     """
 
     api: str
@@ -61,7 +62,7 @@ class AccountKey:
 
     @property
     def columns(self) -> dict[str, str]:
-        """The columns of the ledger that name it."""
+        """The columns of the ledger that name the account."""
         return {"api": self.api, "account": self.account}
 
 
@@ -71,26 +72,26 @@ class CallRecord:
 
     Attributes:
         tracking_id: The id that an agent uses until there is a `call_id`.
-        account: Which account the call is placed on.
-        fingerprint: The same for two submissions that ask for the same call.
-        day: The UTC date on which it was asked for, as YYYY-MM-DD.
-        generation: How many records of this fingerprint and day came before it.
-        idempotency_key: The Idempotency-Key of every request for it ("Create Call").
+        account: The account on which the call is placed.
+        fingerprint: A digest that is equal for two submissions that request the same call.
+        day: The UTC date of `placed_at`, as YYYY-MM-DD.
+        generation: How many records have the same account, fingerprint, and day, and came before it.
+        idempotency_key: The `Idempotency-Key` of every request for it ("Create Call").
         submission: What KallyAI is asked to do.
-        timezone: IANA name of the user's time zone.
-        session_id: The same for all calls of a session ("CallCreateRequest"); None for a call of none.
+        timezone: The IANA name of the user's time zone.
+        session_id: The session that the call belongs to ("CallCreateRequest"); None for none.
         worker: The worker that runs it, or ran it last.
         state: How far it has come.
-        placed_at: When it was asked for; of a scheduled call that was placed, when it was due and a worker took it.
-        sent_at: When its request may have left first.
-        clock_offset: How far the service's clock was ahead of the ledger's then, in seconds; None when not known.
-        response_lost_at: When a response to it was lost; None while none was.
-        ended_at: When its end was written down.
-        delivered_at: When a client was told how it ended; None while none was.
-        call_id: The service's id, once it is known.
-        call: How the call ended, as KallyAI reports it; also while it is `SENT`, until its calendar was looked up.
-        calendar: What KallyAI's calendar file says of it; None when it was not asked for.
-        reached: Somebody may have talked in it (`outcome.reached_somebody`); None until it has an outcome.
+        placed_at: When it was requested; for a scheduled call that was placed, when a worker took it to place it.
+        sent_at: When its request may have left first; None before.
+        clock_offset: How far the service's clock was ahead of the ledger's at `sent_at`, in seconds; None when unknown.
+        response_lost_at: When the response to one of its requests was first lost; None if none was.
+        ended_at: When its end was written into the ledger; None before.
+        delivered_at: When a client was told how it ended; None before.
+        call_id: The service's id; None while it is not known.
+        call: How the call ended, as KallyAI reports it. A `SENT` record has it while its calendar file is read.
+        calendar: The result of reading its calendar file; None when KallyAI was not asked for it.
+        reached: Whether it reached somebody (`outcome.reached_somebody`); None until it has an outcome.
         error: Why no call was placed (`REFUSED`, `EXPIRED`), or why its outcome is not known (`UNKNOWN`).
         schedule: When it is due, and how often it may be placed.
     """
@@ -131,7 +132,10 @@ class CallRecord:
         worker: str = "",
         schedule: Schedule = NOW,
     ) -> "CallRecord":
-        """A record of a call that is asked for now, not written down yet."""
+        """A record of a call that is requested at `placed_at` and is not in the ledger yet; see the attributes.
+
+        `day`, `generation`, and `idempotency_key` are empty: the ledger chooses them.
+        """
         state = CallState.RESERVED if schedule.not_before is None else CallState.SCHEDULED
         return cls(
             tracking_id=new_tracking_id(),
@@ -153,24 +157,24 @@ class CallRecord:
 
     @property
     def is_open(self) -> bool:
-        """Whether its end is still to come: it is in progress or scheduled."""
+        """Whether it has not ended: it is in progress or scheduled."""
         return self.is_active or self.state is CallState.SCHEDULED
 
     def is_awaited(self, until: datetime | None) -> bool:
-        """Whether its end, or that of an attempt, may come by `until`; None for any time."""
+        """Whether it is in progress, or scheduled and due by `until` (None: at any time)."""
         due = self.schedule.not_before
         is_due = self.state is CallState.SCHEDULED and (until is None or (due is not None and due <= until))
         return self.is_active or is_due
 
     @property
     def may_change(self) -> bool:
-        """Whether KallyAI may tell more of how it ended."""
+        """Whether KallyAI may later say more about how it ended."""
         has_open_end = self.call is not None and (may_tell_more(self.call) or self.is_calendar_unread)
         return self.state is CallState.UNKNOWN or (self.state is CallState.ENDED and has_open_end)
 
     @property
     def is_calendar_unread(self) -> bool:
-        """Whether KallyAI was asked for the calendar file, and did not answer that."""
+        """Whether KallyAI was asked for the calendar file, without a usable answer."""
         return self.calendar is not None and not self.calendar.is_known
 
     @property
@@ -180,7 +184,7 @@ class CallRecord:
 
     @property
     def outcome(self) -> Outcome | None:
-        """What may be claimed of it; None while it is active, and for a call that was not placed."""
+        """What may be claimed about it; None while it is open, and for a call that was not placed."""
         if self.state is CallState.ENDED and self.call is not None:
             day, time = self.submission.appointment_date, self.submission.appointment_time
             day_text = day.isoformat() if day else None
@@ -189,21 +193,21 @@ class CallRecord:
         return Outcome.UNKNOWN if self.state is CallState.UNKNOWN else None
 
     def elapsed(self, now: datetime) -> float:
-        """Seconds since it was asked for; 0 when a clock was set back."""
+        """Seconds from `placed_at` to `now`; 0 when a clock was set back."""
         return max(0.0, (now - self.placed_at).total_seconds())
 
 
 @dataclass(frozen=True, repr=False)
 class AuditEntry:
-    """One line of the audit trail: a call that was placed, or that a setting refused.
+    """One line of the audit trail: a call that was placed or scheduled, or that a setting refused.
 
     Attributes:
-        at: When (aware).
-        number: E.164; shortened in the repr.
+        at: When that happened (aware).
+        number: The number, in E.164. The repr shows a part of it.
         outcome: `placed`, `scheduled`, or `refused:` and the setting's name.
-        tracking_id: The record of the call; None for one that was refused.
-        asked_by: The client's name and version, as it calls itself; None when it isn't known, as for the next two.
-        how: How consent was given (`policy.ConsentKind`).
+        tracking_id: The id of the call's record; None for a call that was refused.
+        asked_by: The client's own name and version; None when they are not known.
+        how: How consent was given (`policy.ConsentKind`); None when that is not known.
         risk_flags: The reasons to ask the user first (`policy.RiskFlag`).
     """
 
@@ -220,7 +224,7 @@ class AuditEntry:
 
 
 PLACED, SCHEDULED = "placed", "scheduled"
-"""The outcomes of a call in the audit trail that no setting refused."""
+"""The values of `AuditEntry.outcome` for a call that no setting refused."""
 
 
 def new_tracking_id() -> str:
@@ -229,24 +233,24 @@ def new_tracking_id() -> str:
 
 
 def is_tracking_id(id_: str) -> bool:
-    """Whether only a ledger can know this id."""
+    """Whether an id is one of ours, which the service does not know."""
     return id_.startswith(_TRACKING)
 
 
 def fingerprint(submission: Submission) -> str:
-    """A digest that is the same for submissions that ask for the same call, however they are typed.
+    """A digest (SHA-256, in hexadecimal) that is equal for two submissions that request the same call.
 
-    What `normalized` leaves out doesn't count; everything else does. The time zone is not part of it: an agent that
-    leaves it out the second time still means the same table.
+    Texts are compared as `normalized`. The time zone does not count: an agent that leaves it out the second time still
+    means the same appointment.
     """
     fields = {name: normalized(value) for name, value in without_other_time(submission.as_json()).items()}
     return hashlib.sha256(json.dumps(fields, sort_keys=True).encode()).hexdigest()
 
 
 def normalized(value: Any) -> Any:
-    """A JSON value without what doesn't change its meaning.
+    """A JSON value whose texts have no differences that don't change their meaning.
 
-    That is case, white space, Unicode's ways to write one letter, and characters that are not visible.
+    They are in lower case and in one Unicode form (NFKC), with single spaces, and without invisible characters.
     """
     if isinstance(value, str):
         text = unicodedata.normalize("NFKC", value).casefold()
@@ -255,7 +259,7 @@ def normalized(value: Any) -> Any:
 
 
 def idempotency_key(account: AccountKey, fingerprint: str, day: str, generation: int) -> str:
-    """The Idempotency-Key of a call: a UUID that a second machine, or one that lost its ledger, derives too."""
+    """The `Idempotency-Key` of a call: a UUID that is the same on every machine, and after the ledger was lost."""
     named = json.dumps([account.api, account.account, fingerprint, day, generation])
     return str(uuid.uuid5(uuid.NAMESPACE_OID, f"kallyai-mcp/call/{named}"))
 
@@ -264,12 +268,14 @@ _AS_THEY_ARE = (
     *("tracking_id", "fingerprint", "day", "generation", "idempotency_key", "timezone", "session_id", "worker"),
     *("clock_offset", "call_id"),
 )
+"""The attributes of a record that are also columns of its row, with the same value."""
+
 _TIMES = ("placed_at", "sent_at", "response_lost_at", "ended_at", "delivered_at")
-"""The attributes of a record that its row has under the same name."""
+"""The attributes of a record that are columns of its row in seconds since the epoch."""
 
 
 def to_row(record: CallRecord) -> dict[str, Any]:
-    """`record` as a row of the table `calls`, without `confirmation_id`; `from_row` reads it back."""
+    """The row of a record in the table `calls`, without `confirmation_id` and `noted_at`; `from_row` reads it back."""
     return {
         **{name: getattr(record, name) for name in _AS_THEY_ARE},
         **{name: seconds_or_none(getattr(record, name)) for name in _TIMES},
@@ -284,7 +290,7 @@ def to_row(record: CallRecord) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class Ending:
-    """How a record ends; see the attributes of `CallRecord`."""
+    """The attributes of `CallRecord` that say how a call ended."""
 
     call: Call | None = None
     calendar: Calendar | None = None
@@ -304,16 +310,15 @@ class Ending:
 
 @lru_cache(1024)
 def _submission(text: str) -> Submission:
-    """The submission in a row: one object for all copies of its record, which are read again while a call goes on."""
+    """The submission in a row. All reads of a record share one object, because a waiting request reads it often."""
     return Submission.model_validate_json(text)
 
 
 def from_row(row: Mapping[str, Any]) -> CallRecord:
-    """The record that `to_row` wrote; further columns are ignored.
+    """The record in a row that `to_row` wrote; further columns are ignored.
 
     Raises:
-        ValueError: This version can't read it (`pydantic.ValidationError` is one, too).
-        KeyError, TypeError: The same.
+        ValueError, KeyError, TypeError: This version can't read the row.
     """
     times: dict[str, Any] = {name: moment_or_none(row[name]) for name in _TIMES}
     return CallRecord(
@@ -331,7 +336,7 @@ def from_row(row: Mapping[str, Any]) -> CallRecord:
 
 
 def audit_row(record: CallRecord, consent: Consent | None, outcome: str, at: float) -> dict[str, Any]:
-    """A row of the table `audit`; `audit_from_row` reads it back."""
+    """A row of the table `audit`; `audit_from_row` reads it back. `at` is in seconds since the epoch."""
     return {
         "at": at,
         **record.account.columns,
@@ -345,7 +350,7 @@ def audit_row(record: CallRecord, consent: Consent | None, outcome: str, at: flo
 
 
 def audit_from_row(row: Mapping[str, Any]) -> AuditEntry:
-    """The entry that `audit_row` wrote."""
+    """The entry in a row that `audit_row` wrote."""
     return AuditEntry(
         at=moment(row["at"]),
         number=row["number"],
@@ -358,12 +363,12 @@ def audit_from_row(row: Mapping[str, Any]) -> AuditEntry:
 
 
 def error_text(error: KallyAIError | None) -> str | None:
-    """What the ledger stores for an error, if there is one; `error_from` reads it back."""
+    """The JSON that the ledger stores for an error; `error_from` reads it back. None for no error."""
     return json.dumps({"class": type(error).__name__, **vars(error)}) if error is not None else None
 
 
 def error_from(text: str | None) -> KallyAIError | None:
-    """The error that `error_text` wrote, if there was one; a class that is not known here becomes `KallyAIError`.
+    """The error in a text that `error_text` wrote; None for no text. An unknown class becomes `KallyAIError`.
 
     Raises:
         ValueError, KeyError, TypeError: This version can't read it.

@@ -1,4 +1,4 @@
-"""How the call worker tries again: growing pauses, writes that must succeed, background work that may fail."""
+"""Growing pauses between tries, writes that are repeated until they succeed, and background work that may fail."""
 
 import logging
 import math
@@ -16,21 +16,32 @@ Result = TypeVar("Result")
 
 
 class Retries:
-    """Pauses and repeated writes by one clock."""
+    """Pauses and repeated writes.
+
+    Args:
+        clock: The clock of the pauses.
+        timing: Their lengths.
+    """
 
     def __init__(self, clock: Clock, timing: Timing) -> None:
         self._clock = clock
         self._timing = timing
 
     def pauses(self, first: float, longest: float = math.inf) -> Iterator[float]:
-        """Seconds to wait before each next try: `first`, then twice as long each time, never longer than `longest`."""
+        """The seconds to wait before each next try, without an end: `first`, then twice as long each time.
+
+        None is longer than `longest` or `Timing.longest_pause`.
+        """
         pause = first
         while True:
             yield min(pause, longest, self._timing.longest_pause)
             pause *= 2
 
     async def until_written(self, write: Callable[[], Awaitable[Result]]) -> Result:
-        """Write into the ledger, however long that takes: what is known now can't be found out again for sure."""
+        """Repeat `write` until the ledger can be used, and return its result.
+
+        For what must be written down because nobody could find it out again.
+        """
         pauses = self.pauses(self._timing.pause)
         while True:
             try:
@@ -41,10 +52,10 @@ class Retries:
 
 
 async def run_logged(work: Callable[[], Awaitable[None]]) -> None:
-    """Do `work`; a failure is logged, and never ends the server."""
+    """Do `work`. An error is logged and not raised, so that it can't end the server."""
     try:
         await work()
     except KallyAIError as error:
         _log.info("in the background: %s", error.code)
-    except Exception:  # noqa: BLE001 - the next round may succeed, and the server must go on
+    except Exception:  # noqa: BLE001 - the server must go on
         _log.exception("A background task failed")

@@ -1,4 +1,4 @@
-"""When a call is due: not before a time, and again after nobody was reached."""
+"""When a call is due: at a requested time, and again after an attempt that reached nobody."""
 
 import json
 from collections.abc import Mapping
@@ -14,19 +14,19 @@ from kallyai_mcp.calls.numbers import local_times, zones_of_number
 from kallyai_mcp.calls.policy import EARLIEST, LATEST, tell_the_hour
 
 MOST_RETRIES = 3
-"""How often a call is placed again at most."""
+"""The most further attempts after the first one."""
 
 PAUSE = timedelta(minutes=15)
-"""At least so much time lies between the end of an attempt and the next one."""
+"""The shortest time from the end of an attempt to the next one."""
 
 MOST_AHEAD = timedelta(days=30)
-"""How far in the future a call may be due."""
+"""How far in the future a call may be scheduled."""
 
 STALE = timedelta(hours=2)
-"""An attempt whose end is found out so long after it was placed is not followed by another one."""
+"""No attempt follows one whose end became known later than this after it was placed."""
 
 TRIED_AGAIN = frozenset({"busy", "no_answer"})
-"""The statuses after which a call is placed again."""
+"""The statuses ("CallResponse") after which a call is placed again."""
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ class Attempt:
     Attributes:
         at: When it was placed.
         status: The reference's status, as `Call.plain_status`.
-        call_id: The service's id of it.
+        call_id: The service's id of the call.
     """
 
     at: datetime
@@ -49,9 +49,9 @@ class Schedule:
     """When a call is due, and how often it may be placed.
 
     Attributes:
-        not_before: When it is due; None for at once. With an offset.
-        place_by: When it is too late; None unless it is due at a time.
-        attempts: How often it may be placed until somebody is reached.
+        not_before: When it is due (aware); None for at once.
+        place_by: The latest time at which it may be placed (aware); None for a call that is due at once.
+        attempts: The most attempts, with the first one.
         earlier: The attempts that reached nobody, the first one first.
     """
 
@@ -62,7 +62,7 @@ class Schedule:
 
     @property
     def attempt(self) -> int:
-        """The number of the attempt that is due, in progress, or has ended; the first one is 1."""
+        """The number of the newest attempt, which is due, in progress, or over; the first one is 1."""
         return len(self.earlier) + 1
 
     @property
@@ -78,7 +78,7 @@ class Schedule:
 
     @classmethod
     def from_row(cls, row: Mapping[str, Any]) -> "Schedule":
-        """What `columns` wrote.
+        """The schedule in a row with the columns that `columns` returned.
 
         Raises:
             ValueError, KeyError, TypeError: This version can't read it.
@@ -97,12 +97,12 @@ NOW = Schedule()
 
 
 def next_attempt(ended_at: datetime, number: str, timezone: str) -> datetime:
-    """When a call that reached nobody is placed again: after a pause, between 8:00 and 21:00 for the callee.
+    """When the next attempt of a call is due: after `PAUSE`, between 8:00 and 21:00 for the callee.
 
     Args:
         ended_at: When the attempt ended (aware).
-        number: E.164. If it may be in several zones, it is between these hours in all of them.
-        timezone: IANA name of the zone that counts where the number tells none, or zones that share no such hour.
+        number: The number (E.164). With several zones, it is between these hours in all of them.
+        timezone: The IANA name of the zone that counts when the number does not show what time it is there.
     """
     due = ended_at + PAUSE
     zones = [ZoneInfo(timezone)]
@@ -114,7 +114,7 @@ def next_attempt(ended_at: datetime, number: str, timezone: str) -> datetime:
 
 
 def is_past_appointment(submission: Submission, due: datetime, timezone: str) -> bool:
-    """Whether a call that is `due` then would come after the appointment that it asks for, in the zone `timezone`."""
+    """Whether a call at `due` would come too late for the appointment that it asks for, in the zone `timezone`."""
     day, at = submission.appointment_date, submission.appointment_time
     if day is None:
         return False
@@ -125,7 +125,7 @@ def is_past_appointment(submission: Submission, due: datetime, timezone: str) ->
 
 
 def _opening(moment: datetime, zone: ZoneInfo) -> datetime:
-    """`moment`, or the next one at which it is 8:00 in `zone`, when it is earlier or later there."""
+    """`moment` if it is within the ordinary hours of `zone`; else the next 8:00 there."""
     there = moment.astimezone(zone)
     if EARLIEST <= there.time() < LATEST:
         return moment

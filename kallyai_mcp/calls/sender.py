@@ -1,13 +1,13 @@
-"""Sending the request of a call.
+"""Sends the request of a call.
 
-"The rules of placing a call" of the design, in the order in which they apply to one call:
+These are rules 1 to 4 of "The rules of placing a call" of the design:
 
 1. A request leaves only after the record says `sent`, and only while this worker holds its lease, the account signed in
    is the record's account, and the record is young (`_check`).
-2. A call counts as refused only when the answer proves it (`outcome.proves_no_call`), and comes soon.
-3. A lost response may have placed the call: it is looked for (`settler`).
-4. The same key is sent again once, and only within a second of the first send: a service may ignore it. After that, the
-   worker only looks. A request for which there was no connection does not count.
+2. A call counts as refused only when the response proves it (`outcome.proves_no_call`) and comes soon.
+3. After a lost response the call may have been placed, so the service is searched for it (`settler`).
+4. The same key is sent again only once, within a second of the first send, because the service may ignore the key.
+   After that, the worker only searches. A request that found no connection does not count as sent.
 """
 
 from contextlib import suppress
@@ -33,15 +33,20 @@ from kallyai_mcp.calls.settler import CallSettler
 from kallyai_mcp.calls.timing import Timing
 
 _LAST_WRITE = 2.0
-"""How many seconds the end of the server waits for the ledger."""
+"""The most seconds for which the end of the server waits for the ledger."""
 
 
 class CallSender:
-    """Sends the request for one call, and hands the call over to the settler when it was answered or lost.
+    """Sends the request for one call, and lets the settler find out how the call ended.
 
     Args:
-        record: The call.
-        since_reserved: Began just before it was reserved.
+        record: The reserved record of the call.
+        since_reserved: Runs since just before the record was reserved.
+        service: Gives the API client.
+        ledger: Has the record.
+        settler: Finds out how the call ended.
+        timing: Times and counts.
+        clock: The clock.
     """
 
     def __init__(
@@ -63,20 +68,20 @@ class CallSender:
         self._timing = timing
         self._clock = clock
         self._since_sent: Stopwatch | None = None
-        """Began when the request left; the first time, once a response was lost."""
+        """Runs since the newest request left; after a lost response, since the first one."""
         self._lost: KallyAIError | None = None
-        """How the first response was lost."""
+        """Why the first response was lost; None while none was."""
         self._lost_count = 0
-        """How many requests may have arrived and got no answer that counts."""
+        """How many requests may have arrived without a response that counts."""
         self._may_have_left = False
-        """The request was written, and no answer has proven yet that no call was placed."""
+        """Whether a request was written, and no response has proven that no call was placed."""
 
     async def place(self) -> None:
-        """Place the call, and bring it to its end."""
+        """Place the call, and run it to its end. What happens is written into the ledger."""
         try:
             await self._place()
         except anyio.get_cancelled_exc_class():
-            # The server ends. The next one would have to look for a call that can't be there.
+            # The server ends. If the record stayed `sent`, the next server would search for a call that isn't there.
             if not self._may_have_left:
                 with anyio.CancelScope(shield=True), anyio.move_on_after(_LAST_WRITE), suppress(LedgerUnavailableError):
                     await self._ledger.mark_not_sent(self._record)
@@ -93,30 +98,36 @@ class CallSender:
                 if await self._settler.take_answer(self._record, answer):
                     return
                 answer = UnreadableResponseError("KallyAI answered with an earlier call.")
-            if self._lost is None and proves_no_call(answer) and not self._may_be_placed():
-                self._may_have_left = False
-                tries += 1
-                pause = answer.retry_after if answer.retry_after is not None else next(pauses)
-                again = isinstance(answer, NotConnectedError | RateLimitedError) and tries < most
-                if not again or pause > self._timing.longest_pause:
-                    await self._settler.finish(self._record, CallState.REFUSED, error=answer)
-                    return
-                await self._clock.sleep(pause)
-                continue
             # Once a response was lost, a refusal of a later request says nothing about the first one.
-            self._lost = self._lost or answer
-            self._lost_count += not isinstance(answer, NotConnectedError)
-            self._record = await self._settler.mark_response_lost(self._record, self._since_sent)
-            await self._clock.sleep(self._timing.first_look)
-            with suppress(KallyAIError):
-                if await self._settler.look(self._record):
+            if self._lost is not None or not proves_no_call(answer) or self._is_late():
+                if await self._settle_lost(answer):
                     return
-            if not self._may_be_sent_again():
-                await self._settler.search(self._record, self._lost, self._timing.search)
+                continue
+            self._may_have_left = False
+            tries += 1
+            pause = answer.retry_after if answer.retry_after is not None else next(pauses)
+            again = isinstance(answer, NotConnectedError | RateLimitedError) and tries < most
+            if not again or pause > self._timing.longest_pause:
+                await self._settler.finish(self._record, CallState.REFUSED, error=answer)
                 return
+            await self._clock.sleep(pause)
+
+    async def _settle_lost(self, error: KallyAIError) -> bool:
+        """After a lost response, search for the call; returns False when its request may be sent again before that."""
+        self._lost = self._lost or error
+        self._lost_count += not isinstance(error, NotConnectedError)
+        self._record = await self._settler.mark_response_lost(self._record, self._since_sent)
+        await self._clock.sleep(self._timing.first_look)
+        with suppress(KallyAIError):
+            if await self._settler.look(self._record):
+                return True
+        if self._may_be_sent_again():
+            return False
+        await self._settler.search(self._record, self._lost, self._timing.search)
+        return True
 
     async def _send(self) -> Call | KallyAIError:
-        """Send the request once."""
+        """Send the request once; returns the response as a call, or the error."""
         record = self._record
         try:
             async with self._service.api() as api:
@@ -132,13 +143,13 @@ class CallSender:
             return error
 
     async def _check(self) -> None:
-        """Write down that the request leaves; it has its token by now.
+        """Check that the request may leave, and write down that it does. It has its token already.
 
         Raises:
             KallyAIError: It must not leave.
         """
-        if self._lost is None and self._may_be_placed():
-            # It is signed anew after a 401.
+        if self._lost is None and self._is_late():
+            # The API client calls this a second time after a 401, with a new token.
             raise ResponseLostError("KallyAI refused the token so late that it may have acted on the request.")
         self._record = await self._ledger.mark_sent(self._record, service_time=self._service.service_time)
         await self._service.check_account(self._record.account)
@@ -147,18 +158,18 @@ class CallSender:
             self._since_sent = Stopwatch(self._clock)
 
     def _before_write(self) -> None:
-        """Look at the time once more when there is a connection; raises `KallyAIError` when it is too late."""
+        """Check the time once more when there is a connection; raises `KallyAIError` when it is too late."""
         self._check_time()
         self._may_have_left = True
 
     def _check_time(self) -> None:
-        """Look whether there is still time for the request to leave.
+        """Check that the request is not too late to leave.
 
-        After everything that may have taken long or during which the machine may have been suspended: the look into the
-        ledger, and then the connection.
+        Called after each step that may take long, or in which the machine may be suspended: the write into the ledger,
+        and the connection.
 
         Raises:
-            KallyAIError: It is too late.
+            KallyAIError: It is too late (code `too_late`).
         """
         if self._since_reserved.longest() > self._seconds_to_send():
             raise KallyAIError("The request could not leave in time, so it was not sent.", code="too_late")
@@ -166,13 +177,13 @@ class CallSender:
             raise KallyAIError("The same request may not be sent so much later.", code="too_late")
 
     def _seconds_to_send(self) -> float:
-        """How long after it was reserved the request may leave."""
+        """How many seconds after its reservation the request may leave."""
         place_by, within = self._record.schedule.place_by, self._timing.send_within
         left = (place_by - self._record.placed_at).total_seconds() if place_by is not None else within
         return min(left, within)
 
-    def _may_be_placed(self) -> bool:
-        """Whether a refusal comes so late that the call may have been placed."""
+    def _is_late(self) -> bool:
+        """Whether the request left so long ago that a refusal does not prove that no call was placed."""
         since_sent = self._since_sent if self._may_have_left else None
         return since_sent is not None and since_sent.longest() > self._timing.refuse_within
 

@@ -207,7 +207,7 @@ class CallService:
 
     def _running(self, asked: CallRecord) -> CallRecord | None:
         """The same call, if this process runs it now, or is just telling its outcome."""
-        known = self._worker.running(asked.account) + self.delivery.being_told()
+        known = self._worker.running(asked.account) + self.delivery.being_delivered()
         mine = (record for record in known if record.account == asked.account)
         return next((record for record in mine if record.fingerprint == asked.fingerprint), None)
 

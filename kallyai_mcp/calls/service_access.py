@@ -1,4 +1,4 @@
-"""KallyAI as one account sees it: every request is checked to be of that account, and tells the service's time."""
+"""Gives the API client for requests about calls, checks which account is signed in, and learns the service's time."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -15,12 +15,12 @@ if TYPE_CHECKING:
 
 
 class ServiceAccess:
-    """Gives the API client for calls, and knows the service's clock.
+    """Gives the API client for requests about calls, and knows the service's clock.
 
     Args:
-        connect: Gives the API client; called when it is first needed.
-        account: Says which account is signed in now; raises `NotSignedInError` when there is none.
-        clock: The only clock.
+        connect: Returns the API client; called when it is first needed.
+        account: Returns the account that is signed in now; raises `NotSignedInError` when there is none.
+        clock: The clock of this machine.
     """
 
     def __init__(
@@ -32,11 +32,11 @@ class ServiceAccess:
         self._service_clock = ServiceClock(clock)
 
     def service_time(self) -> datetime | None:
-        """The time by the service's clock, if it is known."""
+        """The time by the service's clock (aware); None when it is not known."""
         return self._service_clock.now()
 
     async def learn_time(self, account: AccountKey) -> None:
-        """Ask KallyAI for something, for the `Date` of the response, if the service's clock is not known.
+        """If the service's clock is not known, send a request for the `Date` of its response.
 
         Raises:
             KallyAIError: As `api_of`, and the errors of `KallyAI.list_calls`.
@@ -46,7 +46,12 @@ class ServiceAccess:
                 await api.list_calls(limit=1)
 
     async def check_account(self, account: AccountKey) -> None:
-        """Raise `KallyAIError` (code `account_changed`) unless `account` is signed in."""
+        """Check that `account` is signed in now.
+
+        Raises:
+            NotSignedInError: No account is signed in.
+            KallyAIError: Another account is signed in (code `account_changed`).
+        """
         if await self.account() != account:
             raise KallyAIError(
                 "Another account is signed in now than when this call was asked for.", code="account_changed"
@@ -54,7 +59,7 @@ class ServiceAccess:
 
     @asynccontextmanager
     async def api(self) -> "AsyncIterator[KallyAI]":
-        """The API client; afterwards the service's clock is known, by the `Date` of a response that came meanwhile."""
+        """A context with the API client. At its end, the service's clock is set by the `Date` of the last response."""
         api = self._connect()
         before, began = api.server_time, Stopwatch(self._clock)
         try:
@@ -65,10 +70,12 @@ class ServiceAccess:
 
     @asynccontextmanager
     async def api_of(self, account: AccountKey) -> "AsyncIterator[KallyAI]":
-        """The same for reading what belongs to `account`; what was read counts only if nothing is raised.
+        """A context with the API client, for reading what belongs to `account`.
 
         Raises:
-            KallyAIError: Another account was signed in before or after (code `account_changed`).
+            NotSignedInError: No account is signed in.
+            KallyAIError: Another account is signed in (code `account_changed`). At the end of the context, what was
+                read may be of that account, and must not be used.
         """
         await self.check_account(account)
         async with self.api() as api:

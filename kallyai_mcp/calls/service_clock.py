@@ -6,27 +6,28 @@ from datetime import datetime, timedelta
 from kallyai_mcp.calls.clock import Clock, Stopwatch
 
 _TOLERANCE = 5.0
-"""How many seconds more or less than time passed our wall clock may have moved; a `Date` is exact to as many."""
+"""Times that differ by less than this many seconds count as equal, because a `Date` is not more exact."""
 
 _OLDEST = 120.0
-"""How many seconds old a `Date` may be when it is read. The machine may have been suspended since it was written."""
+"""The most seconds from a request to its response for the `Date` to count: the machine may have been suspended."""
 
 
 class ServiceClock:
-    """The service's clock, by the `Date` headers of its responses and the time that passes on ours."""
+    """The service's clock: the `Date` header of a response, plus the time since then on this machine."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._known: _ReadDate | None = None
 
     def set(self, service_time: datetime, age: float) -> None:
-        """Note a `Date`; one that may be older than the last one was does not count, nor one that says an earlier time.
+        """Set the clock by the `Date` of a response.
 
-        A cache may keep a response for long, and not say so.
+        A `Date` does not count if it may be older than the one before, or if it is earlier than the clock's time: a
+        cache may have kept the response for a long time without an `Age` header.
 
         Args:
-            service_time: The `Date`.
-            age: How many seconds ago it may have been written: as many as passed since its request.
+            service_time: The `Date` (aware).
+            age: The seconds since the request was sent: the most that the `Date` can be old.
         """
         known = self.now()
         least = self._known.age if self._known is not None and known is not None else _OLDEST
@@ -35,10 +36,10 @@ class ServiceClock:
             self._known = _ReadDate(service_time, age, Stopwatch(self._clock))
 
     def now(self) -> datetime | None:
-        """The time by the service's clock.
+        """The time by the service's clock (aware).
 
-        None when there was no response yet, or when our wall clock was set or a virtual machine paused since: then it
-        is not known how much time passed.
+        None when there was no response yet. Also None when our wall clock was set since, or a virtual machine was
+        paused: then nobody knows how much time has passed.
         """
         if self._known is None:
             return None
@@ -52,8 +53,8 @@ class _ReadDate:
     """A `Date` that was read.
 
     Attributes:
-        service_time: The `Date`.
-        age: How many seconds old it may have been.
+        service_time: The `Date` (aware).
+        age: The most seconds that it was old when it was read.
         since: Runs since it was read.
     """
 

@@ -1,7 +1,7 @@
-"""Finding out how calls ended whose request may have left, and writing it down.
+"""Finds out how calls ended whose request may have left, and writes that into the ledger.
 
-Rule 3 of placing a call: a lost response may have placed the call, so it is looked for in the service's list
-(`call_search`). What stays unfound is `unknown`.
+Rule 3 of placing a call: after a lost response the call may have been placed, so the service's list is searched for it
+(`call_search`). If it can't be found, its outcome is `unknown`.
 """
 
 import logging
@@ -29,24 +29,32 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 _KALLYAI = frozenset({"ai", "assistant", "agent", "bot", "system"})
-"""Who speaks for KallyAI in a transcript: `AI` in the reference; other words where the field is `role`."""
+"""The speakers in a transcript that are KallyAI: `ai` is the reference's; `role` has other words."""
 
 Found = TypeVar("Found")
 
 
 class CallSettler:
-    """Brings calls to their end without sending any request for a call."""
+    """Finds out how calls ended; never places one.
+
+    Args:
+        service: Gives the API client.
+        ledger: Returns the ledger.
+        timing: Times and counts.
+        clock: The clock.
+    """
 
     def __init__(self, service: ServiceAccess, ledger: Callable[[], Ledger], *, timing: Timing, clock: Clock) -> None:
         self._service = service
         self._ledger = ledger
         self._timing = timing
         self._clock = clock
-        self._left: dict[str, Stopwatch] = {}
+        self._since_sent: dict[str, Stopwatch] = {}
+        """The time since the request left, by tracking id, for each request that this process sent and lost."""
         self._retries = Retries(clock, timing)
 
     async def settle(self, record: CallRecord) -> None:
-        """Find out how a record ended whose worker died."""
+        """Run a record to its end whose worker has died."""
         if record.state is CallState.RESERVED and record.schedule.not_before is not None:
             await self._retries.until_written(partial(self._ledger().put_back, record))
             return
@@ -66,15 +74,18 @@ class CallSettler:
         await self.search(record, ResponseLostError("The server was stopped before the answer came."), left)
 
     async def look_again(self, record: CallRecord) -> None:
-        """Look once more for the call of a record that may change; a request waits for that."""
-        with suppress(KallyAIError):  # it stays as it is
+        """Ask KallyAI once more about a record that may change (`CallRecord.may_change`)."""
+        with suppress(KallyAIError):  # the record stays unchanged
             call = await self._find(record)
             if call is not None and call.is_final and (call != record.call or record.is_calendar_unread):
                 calendar, reached = await self.findings_of(record.account, call)
                 await self._ledger().finish(record, CallState.ENDED, call=call, calendar=calendar, reached=reached)
 
     async def look(self, record: CallRecord) -> bool:
-        """Look once for the call of a record whose response was lost, and bring it to its end if it is found.
+        """Search once for the call of a record whose response was lost. If it is found, run the record to its end.
+
+        Returns:
+            Whether it was found.
 
         Raises:
             KallyAIError: The service can't be asked, another account is signed in, or the ledger can't be used.
@@ -85,7 +96,11 @@ class CallSettler:
         return call is not None
 
     async def search(self, record: CallRecord, lost: KallyAIError, seconds: float) -> None:
-        """Look for the call for so many seconds; while the service can't be asked, as long as for a call just sent."""
+        """Search for a call until it is found or `seconds` have passed, and run its record to its end.
+
+        While the service can't be asked, the search goes on for at least `Timing.search`. `lost` is why the response
+        was lost: the error of the record if nothing is found.
+        """
         began = self._clock.monotonic()
         pauses = self._retries.pauses(self._timing.first_look)
         while True:
@@ -107,10 +122,10 @@ class CallSettler:
             return
 
     async def take_answer(self, record: CallRecord, call: Call) -> bool:
-        """Bring a call to its end that the service answered the record's own request with.
+        """Run a record to its end, whose own request the service answered with `call`.
 
         Returns:
-            False when it is an earlier call, which does not tell whether a new one was placed.
+            False when `call` is the call of an earlier request: then it is not known whether a new one was placed.
         """
         is_bound = await self._retries.until_written(partial(self._ledger().bind_call, record, call, proven=True))
         if not is_bound and await self._is_earlier(record, call):
@@ -119,9 +134,10 @@ class CallSettler:
         return True
 
     async def _is_earlier(self, record: CallRecord, call: Call) -> bool:
-        """Whether `call` surely is that of another request; a service may use an id again for a new call.
+        """Whether `call` is certainly the call of an earlier request.
 
-        After the ledger was deleted, another record may be of the same request.
+        The same id alone does not prove it: the service may use an id again. Nor does another record with the same
+        idempotency key, which exists after the ledger was deleted.
         """
         other = await self._retries.until_written(partial(self._ledger().find, record.account, call.call_id))
         return (
@@ -132,39 +148,45 @@ class CallSettler:
             and call.created_at == other.call.created_at
         )
 
-    async def mark_response_lost(self, record: CallRecord, left: Stopwatch | None = None) -> CallRecord:
-        """See `Ledger.mark_response_lost`; `left` runs since the request left, if this process sent it."""
-        if left is not None:
-            self._left[record.tracking_id] = left
-        left = self._left.get(record.tracking_id)
-        service_time, since_sent = self._service.service_time, left.passed if left is not None else None
-        return await self._retries.until_written(
-            partial(self._ledger().mark_response_lost, record, service_time=service_time, since_sent=since_sent)
+    async def mark_response_lost(self, record: CallRecord, since_sent: Stopwatch | None = None) -> CallRecord:
+        """See `progress.mark_response_lost`; `since_sent` runs since the request left, if this process sent it."""
+        if since_sent is not None:
+            self._since_sent[record.tracking_id] = since_sent
+        known = self._since_sent.get(record.tracking_id)
+        mark = partial(
+            self._ledger().mark_response_lost,
+            record,
+            service_time=self._service.service_time,
+            since_sent=known.passed if known is not None else None,
         )
+        return await self._retries.until_written(mark)
 
     async def finish(self, record: CallRecord, state: CallState, *, error: KallyAIError) -> None:
-        """Write down that a call was refused, or that its outcome is unknown, however long that takes."""
+        """Write down that a call was refused, or that its outcome is unknown. Repeated until the ledger can be used."""
         await self._retries.until_written(partial(self._ledger().finish, record, state, error=error))
         if state is CallState.REFUSED:
-            self._left.pop(record.tracking_id, None)  # one that is unknown is looked for again
+            self._since_sent.pop(record.tracking_id, None)  # kept for an unknown call, which is searched for again
             call_refused(error.code)
         else:
             call_ended("unknown", record.elapsed(self._clock.now()))
 
     async def _end(self, record: CallRecord, call: Call) -> None:
-        """Write down the outcome of a call together with its calendar event; the record is active until then."""
-        self._left.pop(record.tracking_id, None)
+        """Write down the outcome of a call and its calendar file in one step."""
+        self._since_sent.pop(record.tracking_id, None)
         calendar, reached = await self.findings_of(record.account, call)
         ended = partial(self._ledger().finish, record, CallState.ENDED, call=call, calendar=calendar, reached=reached)
         await self._retries.until_written(ended)
-        if record.is_active:  # a record whose outcome was unknown has been counted
+        if record.is_active:  # else it was counted when its outcome became unknown
             call_ended(call.status, record.elapsed(self._clock.now()))
 
     async def findings_of(self, account: AccountKey, call: Call) -> tuple[Calendar | None, bool]:
-        """What KallyAI's calendar file says of an ended call of `account`, and whether somebody may have talked in it.
+        """What KallyAI's calendar file and transcript say about an ended call of `account`.
 
-        The calendar is None for a call that had no success, unless there is an appointment. Nothing is raised, because
-        an outcome must not be lost when nothing else is known.
+        Nothing is raised: an outcome must not be lost because nothing more can be read.
+
+        Returns:
+            The calendar, and whether the call reached somebody (`reached_somebody`). The calendar is None for a call
+            without `success`, unless it has an appointment.
         """
         is_success = call.plain_status == "success"
         if not is_success and call.plain_status not in NOBODY_REACHED:
@@ -176,7 +198,7 @@ class CallSettler:
         return None, reached_somebody(call, callee_spoke=callee_spoke)
 
     async def _read(self, account: AccountKey, read: "Callable[[KallyAI], Awaitable[Found]]") -> Found | None:
-        """What `read` finds out within seconds; None when it does not."""
+        """The result of `read`; None after an error, or when it takes longer than `Timing.calendar`."""
         with self._clock.move_on_after(self._timing.calendar):
             try:
                 async with self._service.api_of(account) as api:
@@ -204,18 +226,18 @@ class CallSettler:
         return any(entry.content and entry.speaker.casefold() not in _KALLYAI for entry in entries) if entries else None
 
     async def _find(self, record: CallRecord) -> Call | None:
-        """The service's call for `record`, bound to it; None when there is none, or there is doubt."""
+        """The service's call for `record`, which is bound to it; None when there is none, or it is not certain."""
         if record.call_id is not None:
             async with self._service.api_of(record.account) as api:
                 return await api.get_call(record.call_id, number=record.submission.respondent_phone)
-        if record.clock_offset is None:  # without the service's clock, an older call could be taken for this one
+        if record.clock_offset is None:  # without the service's time, an older call could be taken for this one
             await self._service.learn_time(record.account)
         if (
             record.clock_offset is None
-            and record.tracking_id in self._left
+            and record.tracking_id in self._since_sent
             and self._service.service_time() is not None
         ):
-            # Our wall clock may be set before the next look; the time since the request left is known now.
+            # Store the offset of the clocks now: our wall clock may be set before the next search.
             record = await self.mark_response_lost(record)
         competitors = await self._ledger().competitors(record)
         service_time = self._service.service_time()
@@ -237,7 +259,7 @@ class CallSettler:
             await self._follow(record, call.call_id)
 
     async def _follow(self, record: CallRecord, call_id: str) -> None:
-        """Ask for a call that was placed until it has ended."""
+        """Ask for a call that was placed until it has ended, or `Timing.follow` has passed."""
         pauses = self._retries.pauses(self._timing.pause, longest=5)
         last: KallyAIError = ResponseLostError("The call was placed, and KallyAI has not said yet how it ended.")
         began = self._clock.monotonic()

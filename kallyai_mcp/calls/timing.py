@@ -8,30 +8,30 @@ class Timing:
     """All values are seconds, except for counts and `keep_days`.
 
     Attributes:
-        repeat_after: How long a call that reached somebody is not placed again when the same call is asked for.
-        repeat_after_delivery: The same after an outcome of any kind was delivered to a client.
-        wait_for_user: How long a list that has stopped for its user is the one that counts when the same is asked for.
-        agreed_for: How long a list may go on with the consent that it has.
+        repeat_after: How long after its end a call that reached somebody is the answer to a request for the same call.
+        repeat_after_delivery: How long after its delivery any outcome is the answer to a request for the same call.
+        wait_for_user: How long a list that waits for its user is the answer to a request for the same list.
+        agreed_for: How long after the consent a list may go on without asking the user again.
         send_within: A request leaves only while its record is younger than this.
         resend_within: The same idempotency key is sent again only this long after the first send: no call can have
             ended by then, so the service still knows the key.
         refuse_within: A refusal that comes later does not prove that no call was placed: the minutes may have run out,
             or the token may have expired, during the call. Longer than a cold start, which takes up to 30 s.
-        search: How long a call whose response was lost is looked for. Longer than a phone call lasts, since a service
-            may list a call only after it has ended.
+        search: How long to search for a call whose response was lost. Longer than a phone call lasts, because the
+            service may list a call only after it has ended.
         connect_tries: How many times a request is tried while nothing could be sent.
         pause: The first pause between two tries; each next one is twice as long.
-        first_look: The first pause before a lost call is looked for; each next one is twice as long.
-        longest_pause: No pause is longer; a service that asks for more is not waited for.
-        follow: How long a call that the service says is in progress is followed.
-        calendar: How long KallyAI is given to answer with the calendar file, or the transcript, of an ended call.
+        first_look: The first pause before the search for a lost call; each next one is twice as long.
+        longest_pause: The longest pause. A request is refused if the service asks for a longer one.
+        follow: How long to ask for a call that the service says is in progress.
+        calendar: How long to wait for the calendar file, or for the transcript, of an ended call.
         poll: The pause between two reads of the ledger for a call that another process runs.
-        watch: The pause between two looks for calls whose worker has died; each reads one index of the ledger.
-        due_pause: The pause after a look for scheduled calls that are due, when none of them could be placed.
+        watch: The pause between two checks for calls whose worker has died; each reads one index of the ledger.
+        due_pause: The pause after a check for due scheduled calls that placed none.
         purge: The pause between two deletions of old records.
         place_within: How long after it was due a scheduled call may still be placed.
         connect_tries_when_due: As `connect_tries`, for a scheduled call: the machine may just have woken up.
-        keep_days: After how many days a record is deleted.
+        keep_days: How many days a record is kept.
     """
 
     repeat_after: float = 3600

@@ -1,4 +1,4 @@
-"""A webhook's subscription, where it begins, and a message that is to be sent."""
+"""What the ledger stores about webhooks: subscriptions, and the messages that are to be sent."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -7,32 +7,32 @@ from typing import Any, Final
 from kallyai_mcp.calls.records import AccountKey
 
 GAP: Final = 0
-"""The place in the outbox of the notice that events are gone; events have positions from 1 on."""
+"""The position in the outbox of the notice that events are missing. Events have positions from 1 on."""
 
 END: Final = -1
-"""The place of the notice that the subscription was ended."""
+"""The position in the outbox of the notice that the subscription was ended."""
 
 
 @dataclass(frozen=True, repr=False)
 class WebhookSubscription:
-    """One subscription. All times are aware.
+    """A subscription of a URL to the events of an account. All times are aware.
 
     Attributes:
-        id: The same for the same account, URL, event type, and arguments.
-        account: Whose events.
-        url: Where they are sent.
+        id: The id, which is the same for the same account, URL, event type, and call.
+        account: The account.
+        url: The URL of the receiver.
         name: The event type.
-        call_id: The one call to hear of; None for all.
-        secret: Signs what is sent.
-        old_secret: The one before, which signs too until `old_secret_until`.
-        old_secret_until: See there.
+        call_id: The call or list that the events are about (see `Event.is_wanted`); None for all.
+        secret: Signs the messages.
+        old_secret: The secret before, which also signs until `old_secret_until`; None if there is none.
+        old_secret_until: See `old_secret`.
         expires_at: When it ends, unless it is refreshed.
-        sign_in: The sign-in of the client, which ends it when it is revoked; None where it is not known.
-        position: The events up to it are in the outbox or were sent.
-        last_delivery_at: When the receiver took an event last.
-        last_error: Why the last delivery failed; None when it did not.
-        failed_since: When deliveries began to fail.
-        has_gap: Events are gone, and the receiver has not taken the notice of that.
+        sign_in: The sign-in of the client, whose revocation ends the subscription; None when it is not known.
+        position: The position up to which events are in the outbox or were sent.
+        last_delivery_at: When the receiver last accepted a message.
+        last_error: Why the last delivery failed; None when it succeeded.
+        failed_since: When the first of the failed deliveries since the last success was; None without failures.
+        has_gap: Whether events are missing, and the receiver has not accepted the notice of that.
     """
 
     id: str
@@ -54,12 +54,12 @@ class WebhookSubscription:
 
 @dataclass(frozen=True)
 class SubscriptionStart:
-    """Where a subscription begins or goes on.
+    """Where a new subscription begins, or where a refreshed one goes on.
 
     Attributes:
-        position: Up to it, all was taken or given up.
-        has_gap: Events after the position that was asked for are missing.
-        expires_at: Until when it must be refreshed.
+        position: The position up to which all events were accepted or given up.
+        has_gap: Whether events after the requested position are missing.
+        expires_at: When the subscription ends, unless it is refreshed (aware).
     """
 
     position: int
@@ -72,12 +72,12 @@ class DueMessage:
     """A message to be sent now.
 
     Attributes:
-        subscription: The subscription that it goes to.
+        subscription: The subscription of its receiver.
         position: The event's position, `GAP`, or `END`.
-        message_id: The same however often it is sent.
-        body: What is sent. Everything up to its cursor was taken or given up, once this message is.
-        attempts: How often that was tried.
-        taken_until: Until then no other worker sends it, in seconds since the epoch.
+        message_id: The id of the message, which is the same each time it is sent.
+        body: The JSON to send. Its cursor is the position up to which all is accepted or given up with this message.
+        attempts: How often it was sent before.
+        taken_until: When another worker may send it, in seconds since the epoch.
     """
 
     subscription: WebhookSubscription
@@ -89,5 +89,5 @@ class DueMessage:
 
     @property
     def is_end(self) -> bool:
-        """Whether it says that the subscription was ended."""
+        """Whether it is the notice that the subscription was ended."""
         return self.position == END

@@ -1,6 +1,6 @@
-"""Sends events to the URLs that clients have named, signed as Standard Webhooks say, until the receiver has taken them.
+"""Webhooks: sends events to the URLs of clients, signed by Standard Webhooks, until the receiver accepts them.
 
-The SEP has a URL answer a challenge before anything is sent there, so that nobody can have a stranger's server flooded.
+As SEP-3415 requires, a URL must first answer a challenge, so that nobody can send events to a server of other people.
 """
 
 import base64
@@ -29,26 +29,28 @@ from kallyai_mcp.common_types import PostAnswer
 _log = logging.getLogger(__name__)
 
 INTERVAL = 1.0
-"""Seconds between two looks for something to send."""
+"""Seconds between two checks for messages to send."""
 
 TTL_MIN, TTL_MAX = timedelta(minutes=5), timedelta(days=1)
-"""How long a subscription lasts, at least and at most, until it must be refreshed."""
+"""The shortest and the longest time after which a subscription must be refreshed."""
 
 MOST_PER_ACCOUNT = 50
 """How many subscriptions one account may have."""
 
 PAUSES = (5.0, 30.0, 120.0, 300.0, 600.0)
-"""Seconds before each further try; after the last one an event is given up."""
+"""Seconds before each further try. When the last one fails, the message is given up."""
 
 LONGEST_PAUSE = 3600.0
-"""Seconds that a receiver can ask for at most (`Retry-After`)."""
+"""The most seconds of a receiver's `Retry-After` that count."""
 
 _LEASE = 60.0
-"""Seconds after which an event that a worker took is sent by another one; a delivery takes less."""
+"""Seconds for which a message that a worker has taken is left alone by the others. A delivery takes less."""
 
 _AT_ONCE, _CHALLENGES_AT_ONCE = 8, 24
+"""The most deliveries, and the most challenges, at the same time."""
+
 _SHARE = 8
-"""How many events of one account are sent before it is somebody else's turn."""
+"""The most messages of one account in one round, so that all accounts have a turn."""
 
 _GONE, _TOO_LARGE = 410, 413
 
@@ -57,34 +59,37 @@ _ENDED_BY_RECEIVER: Final = {
     "message": "The receiver answered 410, which ends the subscription.",
     "data": {"reason": "http_4xx"},
 }
-"""For Standard Webhooks, 410 says that the receiver wants nothing any more; for the SEP, only this event."""
+"""The error in the last message after a 410, which ends a subscription under Standard Webhooks."""
 
 Post = Callable[[str, bytes, Mapping[str, str]], Awaitable[PostAnswer]]
-"""Sends JSON to a URL, or raises `KallyAIError` whose code says why it could not; `busy`: there is no room now."""
+"""Sends JSON with headers to a URL, and returns the answer.
+
+Raises `KallyAIError`: its code is `timeout`, `tls_error`, `connection_refused`, or `busy` when too many are being sent.
+"""
 
 MayTry = Callable[[str, str], float]
 """Counts one challenge of an account to a host; returns 0, or the seconds until one more is allowed."""
 
 
 class CallbackError(KallyAIError):
-    """A URL did not answer the challenge; the code is one of the specification's reasons (`challenge_failed`)."""
+    """A URL did not answer the challenge. The code is one of the SEP's reasons, such as `challenge_failed`."""
 
     default_code = "challenge_failed"
 
 
 class TooManyError(KallyAIError):
-    """The account has `MOST_PER_ACCOUNT` subscriptions, or too many URLs were tried (code `challenges`)."""
+    """The account has `MOST_PER_ACCOUNT` subscriptions, or too many URLs were challenged (code `challenges`)."""
 
     default_code = "subscriptions"
 
 
 @dataclass(frozen=True)
 class GrantedSubscription(SubscriptionStart):
-    """A subscription as it was granted.
+    """A subscription that was added or refreshed.
 
     Attributes:
-        id: Names the subscription in the header of each delivery.
-        refreshed: As it was before; None for a new one.
+        id: The id of the subscription, which is in a header of each message.
+        refreshed: The subscription before it was refreshed; None for a new one.
     """
 
     id: str
@@ -92,7 +97,14 @@ class GrantedSubscription(SubscriptionStart):
 
 
 class Webhooks:
-    """Subscriptions of URLs, and the delivery of events to them; `post` never sends to a private address."""
+    """Subscriptions of URLs, and the delivery of events to them.
+
+    Args:
+        store: The subscriptions and the messages in the ledger.
+        post: Sends a message; it must refuse private addresses.
+        clock: The clock.
+        may_try: Limits the challenges.
+    """
 
     def __init__(self, store: WebhookStore, post: Post, clock: Clock, may_try: MayTry) -> None:
         self._store, self._post, self._clock, self._may_try = store, post, clock, may_try
@@ -114,15 +126,24 @@ class Webhooks:
         until: datetime | None = None,
         sign_in: str | None = None,
     ) -> GrantedSubscription:
-        """Add a subscription or refresh it; a URL that is new to the account must answer a challenge.
+        """Add a subscription or refresh it. A URL that is new to the account must answer a challenge.
 
-        It begins after the position `after`, or with what happens now; what happened before `since` is left out.
-        It lasts for the `ttl` that the client would like, or as long as possible; not longer than `until`, when the
-        client's bearer token expires, but at least `TTL_MIN`. `WebhookSubscription` and `is_secret` tell of the others.
+        Args:
+            account: The account.
+            url: The URL of the receiver; https.
+            host: The host of the URL; the number of challenges is limited for each host.
+            name: The event type.
+            call_id: The call or list that the events are about; None for all.
+            secret: A secret for which `is_secret` is true.
+            after: The position after which to begin; None to begin with what happens from now on.
+            since: Events before this time are left out (aware); None to leave out none.
+            ttl: How long the client wants the subscription to last; None for `TTL_MAX`.
+            until: When the client's bearer token expires (aware), which may shorten the time to `TTL_MIN`.
+            sign_in: The sign-in of the client, if it is known.
 
         Raises:
             CallbackError: The URL can't be reached, or did not answer the challenge.
-            TooManyError: The account has too many subscriptions, or has had too many URLs tried.
+            TooManyError: The account has too many subscriptions, or too many URLs were challenged.
             LedgerUnavailableError: The ledger can't be used.
         """
         now = self._clock.now()
@@ -141,7 +162,7 @@ class Webhooks:
         return GrantedSubscription(**vars(start), id=id_, refreshed=refreshed)
 
     async def unsubscribe(self, account: AccountKey, *, url: str, name: str, call_id: str | None) -> bool:
-        """End a subscription; False when there is none.
+        """End a subscription, which is the one with these arguments of `subscribe`; False when there is none.
 
         Raises:
             LedgerUnavailableError: The ledger can't be used.
@@ -149,7 +170,7 @@ class Webhooks:
         return await self._store.drop(account, subscription_id(account, url, name, call_id))
 
     async def run(self) -> None:
-        """Send events, until canceled."""
+        """Send events until canceled. Errors are logged."""
         while True:
             try:
                 await self.send_due()
@@ -160,7 +181,11 @@ class Webhooks:
             await self._clock.sleep(INTERVAL)
 
     async def send_due(self) -> None:
-        """Send what is due now, several at once; raises `LedgerUnavailableError` when the ledger can't be used."""
+        """Send the messages that are due now, several at the same time.
+
+        Raises:
+            LedgerUnavailableError: The ledger can't be used.
+        """
         await self._store.fill()
         dues = await self._store.take_due(_LEASE, 4 * _AT_ONCE, _SHARE)
         async with anyio.create_task_group() as tasks:
@@ -187,17 +212,17 @@ class Webhooks:
             raise CallbackError("The callback did not echo the challenge.")
 
     async def _deliver(self, taken: DueMessage) -> None:
-        """Send one message; an error of the ledger leaves it to the next worker."""
+        """Send one message. When the ledger can't be used, another worker sends the message later."""
         async with self._at_once:
             try:
-                due = await self._store.renewed(taken)  # its turn may have come late
+                due = await self._store.renewed(taken)  # it may have waited for its turn
                 if due is not None:
                     await self._note(due, *await self._send(due))
             except LedgerUnavailableError:
                 _log.warning("a webhook's delivery was not noted: the ledger can't be used; the message is sent again")
 
     async def _send(self, due: DueMessage) -> tuple[PostAnswer | None, str]:
-        """Send one message; returns the receiver's answer, or None and why there is none."""
+        """Send one message; returns the receiver's answer, or None and the SEP's reason for having none."""
         body = json.dumps(due.body).encode()
         try:
             headers = self._headers(due.subscription, due.message_id, body)
@@ -209,7 +234,7 @@ class Webhooks:
             return None, "connection_refused"
 
     async def _note(self, due: DueMessage, answer: PostAnswer | None, error: str) -> None:
-        """Write down what came of sending a message; raises `LedgerUnavailableError` when it was not noted."""
+        """Write down the result of `_send`; raises `LedgerUnavailableError`."""
         status = answer.status if answer is not None else 0
         if 200 <= status < 300:
             await self._store.settle(due)
@@ -228,7 +253,7 @@ class Webhooks:
             await self._store.retry(due, error, max(PAUSES[due.attempts], min(asked, LONGEST_PAUSE)))
 
     def _headers(self, subscription: WebhookSubscription, message_id: str, body: bytes) -> dict[str, str]:
-        """The headers of the Standard Webhooks, signed for this moment."""
+        """The headers of a message by the Standard Webhooks, signed for the current time."""
         from standardwebhooks import Webhook  # imported late: only a server with webhooks needs it
 
         now = self._clock.now()
@@ -245,7 +270,7 @@ class Webhooks:
 
 
 def subscription_id(account: AccountKey, url: str, name: str, call_id: str | None) -> str:
-    """The id of a subscription: the same whenever the same account asks for the same."""
+    """The id of a subscription, which is the same for the same arguments."""
     named = json.dumps([account.api, account.account, url, name, call_id])
     return f"sub_{hashlib.sha256(named.encode()).hexdigest()[:24]}"
 
@@ -277,5 +302,5 @@ def _echoed(answer: bytes) -> bytes:
 
 
 def _reason(error: KallyAIError) -> str:
-    """The specification's word for why a URL could not be reached."""
+    """The SEP's reason for a URL that could not be reached."""
     return error.code if error.code in ("timeout", "tls_error") else "connection_refused"

@@ -84,7 +84,7 @@ CALLS: tuple[Broken, ...] = (
         (
             Patch(
                 "kallyai_mcp.calls.call_search",
-                "        except NotFoundError:  # its details are not there yet, and it may be the one\n"
+                "        except NotFoundError:  # the service has no details yet, and this may be the call\n"
                 "            return None\n",
                 "        except NotFoundError:\n            continue\n",
             ),
