@@ -52,13 +52,13 @@ async def sign_in(*, ctx: Context[AppContext, Any]) -> Annotated[CallToolResult,
 async def request_sign_in(elicitation: Elicitation, app_context: AppContext, *, spanish: bool) -> bool:
     """Have the client open the sign-in page, and wait for the user to sign in.
 
-    The wait is as long as the default wait for a call (`app_context.wait_seconds`).
+    The wait lasts at most `app_context.wait_seconds`, as the default wait for a call does.
 
     Returns:
         Whether the user has signed in.
 
     Raises:
-        InputRequiredError: The client is asked by the result that the error carries.
+        InputRequiredError: The tool ends here; the result in the error asks the client to open the page.
     """
     link = await app_context.sign_in.link() if elicitation.opens_links else None
     if link is None:

@@ -1,7 +1,7 @@
 """The types of the tools' arguments: each checks one value and returns it in the form that the tool works with.
 
-Only what is certainly wrong is refused; for everything else the service is the authority. A model with these types is
-validated by `tools.arguments.validate`, which passes the present moment.
+A value is refused only if it is certainly wrong; KallyAI decides about all others. Validate a model with these types by
+`tools.arguments.validate`, because the types need the current time from it.
 """
 
 import difflib
@@ -33,10 +33,10 @@ _ABBREVIATIONS = {
     "pdt": "America/Los_Angeles",
     "bst": "Europe/London",
 }
-"""Names of zones that people use, which are no places; by their first three letters, so that EST5 is known, too."""
+"""Abbreviations that people write for a time zone. Only the first three letters count, so that EST5 is known, too."""
 
 _LAST_TIME_ZONE = timezone(-timedelta(hours=12))
-"""Where a day ends last; a date that is past even there is past everywhere."""
+"""The time zone in which each day ends last: a date that is past there is past everywhere."""
 
 
 def _e164(number: str) -> str:
@@ -62,10 +62,13 @@ def _known_zone(name: str) -> str:
 
 
 def not_past(day: date, info: ValidationInfo) -> date:
-    """Validator of pydantic: `day`, unless it is past where the callee is, or everywhere if that is not known.
+    """Return `day` unless it is past; a validator for pydantic.
+
+    A day counts as past by the clock of the callee. If the callee's time zone is not known, the day must be past
+    everywhere.
 
     Raises:
-        PydanticCustomError: It is; "today" in the message is the user's own date.
+        PydanticCustomError: The day is past (`past_date`); its `today` is the user's own date.
     """
     now: datetime = (info.context or {})["now"]
     number = info.data.get("respondent_phone")
@@ -76,17 +79,17 @@ def not_past(day: date, info: ValidationInfo) -> date:
 
 
 def _no_bool(value: Any) -> Any:
-    """Pydantic reads true as 1, which is a guess."""
+    """Refuse true and false, which pydantic would read as 1 and 0."""
     if isinstance(value, bool):
         raise PydanticCustomError("number_expected", "must be a number")
     return value
 
 
 PhoneNumber = Annotated[str, AfterValidator(_e164)]
-"""A number as people write it; the tool gets E.164."""
+"""A phone number as people write it; the tool gets it in E.164."""
 
 TimeZoneName = Annotated[str, AfterValidator(_known_zone)]
-"""An IANA name."""
+"""The IANA name of a time zone."""
 
 AppointmentDate = Annotated[IsoDate, AfterValidator(not_past), Field(description="YYYY-MM-DD")]
 """A day that is not past where the callee is."""
@@ -103,11 +106,11 @@ TaskDescription = Annotated[
         ),
     ),
 ]
-"""What KallyAI is to do."""
+"""What KallyAI should do in the call."""
 
 
 def _is_day(text: str) -> bool:
-    """Whether there is no time in it: a call that is asked for on Monday is not meant for midnight."""
+    """Whether `text` is a date without a time. Such a text is refused: who writes a date does not mean midnight."""
     try:
         date.fromisoformat(text)
     except ValueError:
@@ -123,15 +126,15 @@ def _written_moment(value: Any) -> datetime:
 
 
 NotBefore = Annotated[datetime, BeforeValidator(_written_moment), WithJsonSchema({"type": "string"})]
-"""A moment; without an offset in its text it has no zone yet."""
+"""A date and time in ISO 8601; if the text has no offset, the `datetime` has no time zone."""
 
 Retries = Annotated[int, Field(ge=0, le=MOST_RETRIES), BeforeValidator(_no_bool)]
 
 CallId = Annotated[str, AfterValidator(check_call_id)]
-"""A `call_id` or `tracking_id`; anything else is "no such call", which pydantic passes on as it is raised."""
+"""A `call_id` or `tracking_id`; for others, validation raises `UnusableCallIdError` (and no `ValidationError`)."""
 
 PartySize = Annotated[int, Field(ge=1, le=50, description="1 to 50"), BeforeValidator(_no_bool)]
-"""How many people; "4" counts, true does not."""
+"""How many people; the text "4" is read as 4, and true is refused."""
 
 WaitSeconds = Annotated[
     float,
@@ -146,4 +149,4 @@ WaitSeconds = Annotated[
 
 Limit = Annotated[int, Field(ge=1, le=200, description="How many, 1 to 200"), BeforeValidator(_no_bool)]
 Offset = Annotated[int, Field(ge=0, description="How many newer ones to skip, from 0"), BeforeValidator(_no_bool)]
-"""The parameters of the reference's "List Calls"."""
+"""The query parameters of the reference's "List Calls"."""

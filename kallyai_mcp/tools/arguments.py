@@ -1,4 +1,4 @@
-"""Arguments as an agent sends them: read, validated once, and each wrong one named in a line to act on."""
+"""Reads and validates the arguments that an agent sends; an error names each wrong argument in a line of its own."""
 
 import difflib
 import json
@@ -17,17 +17,17 @@ from kallyai_mcp.tools.text import argument_words as words
 from kallyai_mcp.tools.text.plain import cut, one_line
 
 MAX_NAMED = 20
-"""How many wrong arguments are named: more than any tool has."""
+"""How many wrong arguments an error names at most. No tool has so many arguments."""
 
 _NOT_AVAILABLE = frozenset({"n/a", "n.a.", "<unknown>", "not specified", "not provided"})
 _ABSENT = _NOT_AVAILABLE | {"na", "none", "null", "nil", "undefined", "unknown", "-"}
-"""What models write for "absent"; of these, `_NOT_AVAILABLE` can't be a name."""
+"""What models write when they have no value. Only the texts in `_NOT_AVAILABLE` can't be a name."""
 
 _ZEROS = re.compile(r"\+?0[0:./() -]*")
-"""0, 0000-00-00, 00:00, +0 000 000."""
+"""Texts of zeros that models write when they have no value: 0, 0000-00-00, 00:00, +0 000 000."""
 
 _FEW = 4
-"""A tool with so few arguments is often sent all of them."""
+"""Clients often send all arguments of a tool that has so few."""
 
 _Model = TypeVar("_Model", bound=BaseModel)
 
@@ -37,10 +37,10 @@ class Problem:
     """A wrong argument.
 
     Attributes:
-        argument: Its name.
-        kind: What is wrong: pydantic's type of the error, or one of ours; see `tools.text.argument_words`.
-        given: The value.
-        context: What the words about it need.
+        argument: The argument's name.
+        kind: What is wrong: the type of pydantic's error, or one of `tools.text.argument_words`.
+        given: The argument's value.
+        context: The values that the sentence about this `kind` needs.
     """
 
     argument: str
@@ -61,7 +61,7 @@ class Problem:
         return words.wrong(self.kind, spanish, given, self.context)
 
     def text_for_agents(self, *, spanish: bool = False) -> str:
-        """What is wrong, and what an agent should do if that does not follow from it."""
+        """What is wrong, and what an agent should do about it, if that is not obvious."""
         advice = words.advice(self.number.kind, spanish) if self.number is not None else ""
         return f"{self.text(spanish=spanish)}; {advice}" if advice else self.text(spanish=spanish)
 
@@ -70,7 +70,7 @@ class InvalidArgumentsError(Exception):
     """Arguments are wrong.
 
     Attributes:
-        problems: What is wrong; at least one.
+        problems: The wrong arguments; at least one.
     """
 
     def __init__(self, problems: list[Problem]) -> None:
@@ -90,23 +90,23 @@ def without_blanks(arguments: Mapping[str, Any]) -> dict[str, Any]:
 def _trimmed(value: Any) -> Any:
     if isinstance(value, list):
         items = [item.strip() if isinstance(item, str) else item for item in value]
-        return [item for item in items if not _is(item, _ABSENT | {""})]
+        return [item for item in items if not _is_one_of(item, _ABSENT | {""})]
     return value.strip() if isinstance(value, str) else value
 
 
 def without_placeholders(arguments: Mapping[str, Any], model: type[BaseModel], now: datetime) -> dict[str, Any]:
-    """`arguments` without those that stand for "absent": "N/A", 0, 0000-00-00.
+    """`arguments` without those whose value means that there is none: "N/A", 0, 0000-00-00.
 
-    A model whose client demands all arguments of it ("strict" mode) has to send something for each. A value that the
-    argument could take is left alone: 0 is an offset, and a business may be called "None". "N/A" is no name. In a
-    required argument only "N/A" counts as missing: "000" is an emergency number.
+    Some clients require a value for every argument ("strict" mode), so the model has to send something. A value that is
+    valid for its argument is kept: 0 is a valid offset, and a business may be called "None". "N/A" is never kept. In a
+    required argument, only "N/A" counts as missing, because "000" is an emergency number.
     """
     fields = model.model_fields
-    absent = {name for name, value in arguments.items() if name in fields and _is(value, _NOT_AVAILABLE)}
+    absent = {name for name, value in arguments.items() if name in fields and _is_one_of(value, _NOT_AVAILABLE)}
     suspects = {
         name
         for name, value in arguments.items()
-        if name in fields and not fields[name].is_required() and (_is(value, _ABSENT) or _is_zero(value))
+        if name in fields and not fields[name].is_required() and (_is_one_of(value, _ABSENT) or _is_zero(value))
     }
     if not suspects:
         return {name: value for name, value in arguments.items() if name not in absent}
@@ -115,22 +115,22 @@ def without_placeholders(arguments: Mapping[str, Any], model: type[BaseModel], n
     except ValidationError as error:
         absent |= suspects & {str(entry["loc"][0]) for entry in error.errors(include_url=False)}
     if "appointment_date" in absent:
-        absent |= suspects & {"appointment_time"}  # 00:00: midnight of no day
+        absent |= suspects & {"appointment_time"}  # without a date, 00:00 does not mean midnight either
     return {name: value for name, value in arguments.items() if name not in absent}
 
 
 def without_invented_wait(arguments: Mapping[str, Any], names: AbstractSet[str]) -> dict[str, Any]:
-    """`arguments` without a `wait_seconds` of 0 where a strict mode made the model send all of many arguments.
+    """`arguments` without a `wait_seconds` of 0 that the model sent only because its client requires all arguments.
 
-    Such a 0 says nothing, and a model that is answered before the call has ended may never ask for the outcome.
-    `names` are all arguments of the tool.
+    With that 0, the model would be answered before the call has ended, and might never ask for the outcome. `names` are
+    the names of all arguments of the tool. A 0 counts as required if all of them were sent, and they are many.
     """
     is_invented = len(names) > _FEW and arguments.get("wait_seconds") in (0, "0") and not names - arguments.keys()
     return {name: value for name, value in arguments.items() if name != "wait_seconds" or not is_invented}
 
 
-def _is(value: Any, words: Collection[str]) -> bool:
-    return isinstance(value, str) and value.casefold() in words
+def _is_one_of(value: Any, texts: Collection[str]) -> bool:
+    return isinstance(value, str) and value.casefold() in texts
 
 
 def _is_zero(value: Any) -> bool:
@@ -140,9 +140,10 @@ def _is_zero(value: Any) -> bool:
 
 
 def read_json_texts(arguments: Mapping[str, Any], properties: Mapping[str, Any]) -> dict[str, Any]:
-    """`arguments` with each list and null that was sent as JSON text parsed: some clients send every value as text.
+    """`arguments`, with lists and nulls parsed that were sent as JSON text; some clients send every value as text.
 
-    An argument that takes any text is left alone: a business may be called "null" or "[1]".
+    `properties` are the schemas of the tool's arguments, by their names. An argument that accepts any text is not
+    parsed, because a business may be called "null" or "[1]".
     """
     return {name: _read_json_text(value, properties.get(name)) for name, value in arguments.items()}
 
@@ -164,10 +165,16 @@ def _read_json_text(value: Any, schema: Mapping[str, Any] | None) -> Any:
 
 
 def validate(model: type[_Model], name: str, arguments: Mapping[str, Any], now: datetime) -> _Model:
-    """`arguments` of the tool or prompt `name` as a `model`, whose fields have the types of `tools.argument_types`.
+    """Validate the `arguments` of the tool or prompt `name`.
+
+    Args:
+        model: Its fields are the arguments, with the types of `tools.argument_types`.
+        name: The tool or prompt, for the text of an error.
+        arguments: What the agent sent.
+        now: The current time, in the user's time zone.
 
     Raises:
-        InvalidArgumentsError: Some are wrong; every one of them is named.
+        InvalidArgumentsError: Arguments are wrong; the error has every one of them.
     """
     unknown = list(_unknown_arguments(name, arguments, model.model_fields))
     wrong = {problem.argument: problem for problem in _broken_texts(arguments, model.model_fields)}
@@ -192,11 +199,11 @@ def _broken_texts(arguments: Mapping[str, Any], known: Collection[str]) -> Itera
 
 
 _OF_MAKE_CALL = frozenset({"not_before", "retries", "redial", "session_id"})
-"""Arguments of make_call that no wish in words can replace in another tool."""
+"""Arguments of make_call that `additional_instructions` of another tool can't replace."""
 
 
 def _unknown_arguments(tool: str, given: Iterable[str], known: Collection[str]) -> Iterable[Problem]:
-    """A problem for each argument that the tool doesn't have: to ignore it would lose what it says."""
+    """A problem for each argument that the tool doesn't have. They are not ignored, because the user may mean them."""
     has = "unknown" if known else "unknown_takes_none"
     unknown = [name for name in given if name not in known]
     for name in unknown[:MAX_NAMED]:
@@ -208,28 +215,28 @@ def _unknown_arguments(tool: str, given: Iterable[str], known: Collection[str]) 
         elif "additional_instructions" in known and word not in _OF_MAKE_CALL:
             kind = "unknown_wish"
         else:
-            kind, has = has, "unknown_again"  # all names once are enough
+            kind, has = has, "unknown_again"  # only the first of these lists the arguments that the tool takes
         context = {"tool": tool, "takes": ", ".join(known), "meant": "".join(close[:1])}
         yield Problem(word or '""', kind, context=context)
-    # The others are only counted: to look for what thousands of names could mean takes seconds.
+    # The others are only counted: looking for similar names of thousands of arguments would take seconds.
     for name in unknown[MAX_NAMED:]:
         yield Problem(name, "unknown_again", context={"tool": tool})
 
 
 def _problems_of(error: ValidationError) -> Iterable[Problem]:
-    """What pydantic found."""
+    """The problems that pydantic found."""
     for entry in error.errors(include_url=False):
         kind, given, context = entry["type"], entry["input"], entry.get("ctx", {})
         if kind == "string_pattern_mismatch" and isinstance(given, str) and (meant := _time_of_day(given)):
             kind, context = "time_meant", {"meant": meant}
         name, *within = entry["loc"]
-        # In a list of objects, which of them, and which of its fields: candidates[1].respondent_phone
+        # A field of an object in a list is named like this: candidates[1].respondent_phone
         path = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in within) if within[1:] else ""
         yield Problem(f"{name}{path}", kind, given, context)
 
 
 def _time_of_day(text: str) -> str | None:
-    """What "7pm", "7:00 PM", and "19.00" mean as HH:MM; None for anything else."""
+    """The time of day in texts such as "7pm", "7:00 PM", and "19.00", as HH:MM; None for other texts."""
     found = re.fullmatch(r"(\d{1,2})(?:[:.h](\d{2}))?\s*(?:([ap])\.?\s?m\.?)?", text.strip().lower())
     if found is None or not (found[2] or found[3]):
         return None
@@ -256,7 +263,10 @@ def _shortened(text: str, limit: int = 60) -> str:
 
 
 def wrong_arguments(problems: list[Problem], *, places_calls: bool, spanish: bool = False) -> str:
-    """The text of an error that names every wrong argument at once, up to as many as any tool has."""
+    """The text of an error about wrong arguments: each one with what is wrong, up to `MAX_NAMED`.
+
+    With `places_calls`, the text begins by saying that nobody was called.
+    """
     named = [(problem.argument, problem.text_for_agents(spanish=spanish)) for problem in problems[:MAX_NAMED]]
     lines = [f"- {argument}: {text}{'' if text[-1] in '.?' else '.'}" for argument, text in named]
     if len(problems) > MAX_NAMED:

@@ -1,4 +1,4 @@
-"""The tool call_around: candidates are called one after another, until one has what is wanted."""
+"""The tool call_around: calls candidates one after another, until one of them is booked or answers."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -41,7 +41,7 @@ _AS_IN_MAKE_CALL = WithJsonSchema({"type": "string"})
 
 
 class Candidate(BaseModel):
-    """Who may be called."""
+    """A person or business that call_around may call."""
 
     model_config = ConfigDict(str_strip_whitespace=True)
 
@@ -96,7 +96,7 @@ async def call_around(
         own_zones=timezone is None,
     )
     known = await app_context.calls.lists.find_same(asked, ever=continue_after is not None)
-    if known is None and continue_after is not None:  # else the candidates before it would be called again
+    if known is None and continue_after is not None:  # a new list would call the earlier candidates again
         raise InvalidArgumentsError([Problem("continue_after", "no_list", continue_after)])
     after = _passed(known, continue_after) if known is not None else None
     placed: tuple[CallList, bool] | CallToolResult
@@ -114,7 +114,11 @@ async def call_around(
 
 
 def _passed(found: CallList, continue_after: str | None) -> int | None:
-    """How many candidates are passed when the list goes on; None: none, and the one who wasn't called is called."""
+    """How many candidates a list skips when it goes on; None if it goes on with the one that was not called yet.
+
+    Raises:
+        InvalidArgumentsError: `continue_after` is no call of this list.
+    """
     if continue_after is None:
         return len(found.records) if found.was_found_unreached else None
     for position, record in enumerate(found.records, 1):
@@ -126,10 +130,18 @@ def _passed(found: CallList, continue_after: str | None) -> int | None:
 async def _place(
     asked: CallList, before: Consent | None, after: int | None, confirmation: str | None, ctx: Context[AppContext, Any]
 ) -> tuple[CallList, bool] | CallToolResult:
-    """Start a list, or let it go on, with its user's consent; or return the result that has the agent ask the user.
+    """Start a list, or let it go on, with the user's consent.
 
-    A list that goes on has its consent from `before`, which may be too old by now. Returns also whether calls are
-    placed by this request, and not by the same one before.
+    Args:
+        asked: The list.
+        before: The consent that a list already has, which may be too old; None for a new list.
+        after: How many candidates are skipped, as `_passed` returns it.
+        confirmation: The confirmation that the agent sent.
+        ctx: The request.
+
+    Returns:
+        The list, and whether this request places its calls (and not the same request before it). Or, when the client
+        can't show a form, the result that tells the agent to ask the user.
     """
     calls = ctx.request_context.lifespan_context.calls
     last_calls: tuple[datetime | None, ...] = ()
@@ -153,7 +165,10 @@ async def _place(
 async def follow_list(
     found: CallList, wait_seconds: float | None, ctx: Context[AppContext, Any], *, placed_now: bool | None
 ) -> CallToolResult:
-    """Wait for a list, say in progress who is being called, and return its result; its outcomes count as delivered."""
+    """Wait for a list and return its result; the outcomes in it count as delivered.
+
+    While it waits, progress messages say which candidate is being called. The arguments are those of `seconds_to_wait`.
+    """
     app_context, latest = ctx.request_context.lifespan_context, found
     seconds = seconds_to_wait(wait_seconds, ctx.request_context, placed_now=placed_now)
     spanish = await reads_spanish(app_context, found.language)

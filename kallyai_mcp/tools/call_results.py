@@ -26,7 +26,7 @@ from kallyai_mcp.tools.usage_cache import usage_of
 from kallyai_mcp.tools.user_language import reader_of
 
 _STATES = frozenset({CallState.SCHEDULED, CallState.EXPIRED, CallState.REFUSED, CallState.CANCELED})
-"""The states of a record that are the status of an answer: KallyAI has no call for them."""
+"""The states of a record that a result gives as its status, because KallyAI has no call and so no status."""
 
 DESCRIPTION_LENGTH = 100
 """Characters of `task_description` that a result repeats."""
@@ -46,9 +46,10 @@ async def to_result(
     Args:
         app_context: What the tool works with.
         record: The call.
-        placed_now: True if this request placed the call, False if it found it as a duplicate; None if it only asked.
-        client_is_there: The client surely waits for the result. If not, the outcome doesn't count as delivered, so that
-            the next request for the same call gets it, and places no call.
+        placed_now: True if this request placed the call; False if the call is a duplicate of an earlier one; None if
+            the request only asked about the call.
+        client_is_there: It is certain that the client still waits for the result. Otherwise the outcome doesn't count
+            as delivered, and the next request for the same call gets it instead of placing a call.
         was_active: The call was in progress when this request asked for it.
         with_links: The client can use links to resources.
 
@@ -59,7 +60,7 @@ async def to_result(
     asks_quota = view.call is not None and not record.is_delivered
     usage, phone = await usage_of(app_context) if asks_quota else None, record.submission.respondent_phone
     left = little_left(usage[0], spanish=reader.spanish, phone=phone) if usage is not None else None
-    # After everything that takes time: a client that gives up before the answer leaves was told nothing.
+    # Last, after everything that takes time: a client that has given up by then does not get the outcome.
     await app_context.calls.delivery.note(record, placed_now=placed_now, certain=client_is_there)
     structure = call_answer(view, reader.now)
     if (refusal := refusal_of(record)) is not None:
@@ -86,7 +87,11 @@ def refusal_of(record: CallRecord) -> KallyAIError | None:
 
 
 def call_text(view: CallView, reader: Reader, *, is_duplicate: bool = False, few_left: str | None = None) -> str:
-    """A call in words, unless it was refused: its outcome, or how far it is; the arguments are those of both texts."""
+    """A call in words: its outcome or its progress. A refused call has another text (`refusal_of`).
+
+    `is_duplicate` counts for a call without an outcome: it was asked for again. `few_left` counts for a call with an
+    outcome: it says what is left of the quota, if that is little.
+    """
     if view.call is not None and view.outcome is not None:
         return outcome(view, view.call, reader, few_left=few_left)
     if view.record is not None and view.record.state is CallState.UNKNOWN:
@@ -97,13 +102,16 @@ def call_text(view: CallView, reader: Reader, *, is_duplicate: bool = False, few
 
 
 async def find_any(app_context: AppContext, id_: str) -> CallRecord | CallList | Call:
-    """What has this `call_id` or `tracking_id`: our record of a call, a list, or a call that only KallyAI knows.
+    """Find a call or a list by its `call_id` or `tracking_id`.
+
+    Returns:
+        The ledger's record of a call, or a list of the ledger, or a call that only KallyAI has.
 
     Raises:
         NotSignedInError: No account is signed in.
         LedgerUnavailableError: The ledger can't be read, and only the ledger knows this id.
-        NotFoundError: Nothing has it.
-        KallyAIError: Else as the methods of the API client.
+        NotFoundError: No call and no list has this id.
+        KallyAIError: As `KallyAI.get_call` raises it.
     """
     try:
         record = await app_context.calls.find(id_)
@@ -186,14 +194,14 @@ def _add_schedule(structure: CallAnswer, record: CallRecord) -> None:
 
 
 def _asked(view: CallView) -> SubmissionEcho:
-    """What was asked for, with the beginning of the description: the agent wrote it and need not read all of it."""
+    """The submission, with the description cut to its beginning: the agent wrote it and need not read it again."""
     echo = SubmissionEcho.model_validate(view.submission.as_json())
     described = visible(echo.task_description, DESCRIPTION_LENGTH) if echo.task_description else None
     return echo.model_copy(update={"task_description": described})
 
 
 def _status(view: CallView) -> str:
-    """The reference's status, or the service's own word; `in_progress` and `unknown` while there is none."""
+    """KallyAI's status of the call. Without one, the state of our record, `in_progress`, or `unknown`."""
     if view.call is not None and view.call.plain_status not in Call.IN_PROGRESS:
         return view.call.status
     if view.record is not None and view.record.state in _STATES:
@@ -202,6 +210,6 @@ def _status(view: CallView) -> str:
 
 
 def _iso(moment: date | datetime | None, zone_name: str) -> str | None:
-    """ISO 8601 with the offset of the callee's zone."""
+    """`moment` in ISO 8601, with the offset of the zone."""
     local = with_zone(moment, zone_of(zone_name))
     return local.isoformat() if local is not None else None

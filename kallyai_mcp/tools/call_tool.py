@@ -1,4 +1,4 @@
-"""The tools as the SDK runs them: the one place where arguments are validated and errors become text (`isError`)."""
+"""The class of the tools that the SDK runs. Here arguments are validated, and errors become results (`isError`)."""
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
@@ -32,7 +32,7 @@ from kallyai_mcp.tools.tool_errors import arguments_error, tool_error
 from kallyai_mcp.tools.user_language import reads_spanish
 
 AskMissing = Callable[[Mapping[str, Any], Elicitation, AppContext], Awaitable[Mapping[str, Any]]]
-"""Returns the arguments with those that the user was asked for because they were missing; before the validation."""
+"""Asks the user for missing arguments before the validation; returns the arguments with the user's answers."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,8 @@ class ToolSpec:
     Attributes:
         title: The tool's name for people.
         scopes: The OAuth scopes that a token needs to use the tool (the reference's "Scopes").
-        needs_no_scope: Any valid token will do. A tool must say so, since a forgotten scope must not open it.
+        needs_no_scope: Any valid token may use the tool. It must be set explicitly, so that a tool whose `scopes` were
+            forgotten is not open to every token.
         read_only: The tool changes nothing.
         places_calls: The tool places phone calls, so its errors must say whether one was placed.
         waits: The tool can wait long, for a call to end or for the user.
@@ -50,7 +51,7 @@ class ToolSpec:
         open_world: The tool reaches beyond this machine.
 
     Raises:
-        ValueError: The tool has no scope and does not say that it needs none, or has some and says so.
+        ValueError: The tool has neither `scopes` nor `needs_no_scope`, or has both.
     """
 
     title: str
@@ -68,9 +69,9 @@ class ToolSpec:
 
 
 class CallTool(Tool):
-    """A tool whose wrong arguments and errors are put into words here, not by the SDK.
+    """A tool that words its errors itself.
 
-    The SDK's texts hold pydantic's terms and links, and begin with "Error executing tool".
+    The SDK's texts begin with "Error executing tool", and have pydantic's terms and links in them.
     """
 
     spec: ToolSpec = Field(exclude=True)
@@ -79,13 +80,13 @@ class CallTool(Tool):
     @property
     @override
     def output_schema(self) -> dict[str, Any]:
-        """The schema of the results. A client over stdio has it from `FirstAnswers`, before the tools are made."""
+        """The schema of the results; made when it is first used. A client over stdio gets it from `FirstAnswers`."""
         return _output_schema(self.fn)
 
     @override
     async def run(self, arguments: dict[str, Any], context: Context[Any, Any], convert_result: bool = False) -> Any:
-        """Validate `arguments`, run the tool, and make errors results (`isError`)."""
-        del convert_result  # a `CallToolResult`, made of the model that the output schema is made of
+        """Validate `arguments`, run the tool, and return its `CallToolResult`; errors are results, too (`isError`)."""
+        del convert_result  # every tool returns a `CallToolResult`, so there is nothing to convert
         return await with_progress(lambda: self._result(arguments, context), context, at_once=self.spec.waits)
 
     async def _result(self, arguments: dict[str, Any], context: Context[Any, Any]) -> Any:
@@ -107,7 +108,7 @@ class CallTool(Tool):
         given = without_placeholders(given, model, user_now)
         if self.ask_missing is not None:
             given = await self.ask_missing(given, Elicitation(context), app_context)
-        # The SDK's `validate_arguments` parses JSON in any text: it would read a business called "null" as None.
+        # Not the SDK's `validate_arguments`: it parses JSON in every text, so a business called "null" would be None.
         validated = validate(model, self.name, given, user_now).model_dump_one_level()
         try:
             return await self.fn(**validated, ctx=context)
@@ -119,7 +120,7 @@ class CallTool(Tool):
 
 
 def call_tool(fn: Callable[..., Any], spec: ToolSpec, ask_missing: AskMissing | None = None) -> CallTool:
-    """Make `fn` a tool: its name and docstring are what the agent reads, its parameters the input schema."""
+    """Make `fn` a tool: the agent reads its name and docstring, and its parameters are the input schema."""
     tool = Tool.from_function(
         fn,
         title=spec.title,
@@ -132,7 +133,7 @@ def call_tool(fn: Callable[..., Any], spec: ToolSpec, ask_missing: AskMissing | 
             open_world_hint=spec.open_world,
         ),
         icons=icons_of(fn.__name__),
-        structured_output=False,  # the SDK would make the schemas of all results now, which is 5 % of a start
+        structured_output=False,  # otherwise the SDK makes the schemas of all results now, which takes 5 % of a start
     )
     tool.parameters = terse_input(tool.parameters)
     return CallTool(**{name: getattr(tool, name) for name in Tool.model_fields}, spec=spec, ask_missing=ask_missing)

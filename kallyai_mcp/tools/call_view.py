@@ -1,4 +1,4 @@
-"""A call as a result tells it, whether it is in our ledger or only KallyAI knows it."""
+"""What a result says about a call. The call is in the ledger, or only KallyAI has it."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -16,13 +16,13 @@ class CallView:
     """What is known of a call.
 
     Attributes:
-        submission: What was asked for.
-        zone_name: IANA name of the zone of the day and time that were asked for.
-        outcome: What may be claimed; None while it is in progress.
-        call: How it ended or how far it is, as KallyAI reports it; None when KallyAI did not report it yet.
-        calendar: What KallyAI's calendar file says; None when it was not asked for.
-        reached: Whether somebody may have talked in it; None when that was not looked up.
-        record: Our record of it; None when only KallyAI knows it.
+        submission: What KallyAI was asked to do.
+        zone_name: IANA name of the time zone of the submission's day and time.
+        outcome: The outcome that a result may claim; None while the call is in progress.
+        call: The call as KallyAI reports it; None while KallyAI has not reported it.
+        calendar: What KallyAI's calendar file says; None if the file was not asked for.
+        reached: Whether somebody may have talked in the call; None if that was not looked up.
+        record: The ledger's record of the call; None if only KallyAI has the call.
     """
 
     submission: Submission | SubmissionEcho
@@ -35,7 +35,7 @@ class CallView:
 
     @classmethod
     def of_record(cls, record: CallRecord) -> "CallView":
-        """The call of a record."""
+        """The view of a call in the ledger."""
         ended = record.state is CallState.ENDED
         call, calendar = (record.call, record.calendar) if ended else (None, None)
         return cls(record.submission, record.timezone, record.outcome, call, calendar, record.reached, record)
@@ -44,7 +44,10 @@ class CallView:
     def of_call(
         cls, call: Call, calendar: Calendar | None, reached: bool | None = None, *, timezone: str
     ) -> "CallView":
-        """A call that only KallyAI knows; the user's `timezone` counts where the number has no zone of its own."""
+        """The view of a call that only KallyAI has.
+
+        `timezone` is the user's. It is used if the called number does not have exactly one zone.
+        """
         echo = call.submission
         zone = (zone_of_number(echo.respondent_phone) if echo.respondent_phone else None) or timezone
         day, time = echo.appointment_date, echo.appointment_time
@@ -53,7 +56,7 @@ class CallView:
 
     @classmethod
     def of_listed(cls, call: Call, record: CallRecord | None, *, timezone: str) -> "CallView":
-        """A call in KallyAI's list, by our `record` of it if there is one; `timezone` as for `of_call`."""
+        """The view of a call in KallyAI's list: of the `record` if there is one, else of the call (`of_call`)."""
         return cls.of_record(record) if record is not None else cls.of_call(call, None, timezone=timezone)
 
     @property
@@ -63,7 +66,7 @@ class CallView:
 
     @property
     def unconfirmed(self) -> tuple[str, ...]:
-        """The fields of the submission that were asked for and that the calendar event does not show."""
+        """The names of the submission's fields that have a value, which the calendar event does not show."""
         made, asked = self.appointment, self.submission
         if made is None:
             return ()
@@ -84,23 +87,23 @@ class CallView:
 
     @property
     def day(self) -> str | None:
-        """The day that was asked for: YYYY-MM-DD, or as KallyAI repeats it."""
+        """The submission's day: YYYY-MM-DD, or in the form in which KallyAI repeats it."""
         day = self.submission.appointment_date
         return None if day is None else str(day)[:10]
 
     @property
     def time(self) -> str | None:
-        """The time that was asked for: HH:MM, or as KallyAI repeats it."""
+        """The submission's time: HH:MM, or in the form in which KallyAI repeats it."""
         time = self.submission.appointment_time
         read = time_of_day(time) if time else None
         return time if read is None else f"{read[0]:02}:{read[1]:02}"
 
     @property
     def is_retryable(self) -> bool:
-        """Whether calling again makes sense: nobody talked, as far as KallyAI shows."""
+        """Whether another call makes sense: by all that KallyAI shows, nobody talked in this one."""
         return self.outcome in (Outcome.NOT_REACHED, Outcome.FAILED) and self.reached is False
 
     @property
     def is_calendar_unread(self) -> bool:
-        """Whether somebody talked, and it is not known whether something was booked: only its calendar file tells."""
+        """Whether the callee answered, and no calendar file was read that would show whether something was booked."""
         return self.outcome is Outcome.ANSWERED and (self.calendar is None or not self.calendar.is_known)

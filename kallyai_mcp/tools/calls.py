@@ -113,7 +113,7 @@ async def get_call(
         return await unrecorded_result(app_context, found, with_links=client_supports_apps(ctx))
     try:
         return await _follow(found, wait_seconds, ctx, placed_now=None)
-    except KallyAIError as error:  # the call was not placed, which this tool's other errors don't say
+    except KallyAIError as error:  # its text must say that the call was not placed, as errors of make_call do
         spanish = await reads_spanish(app_context, found.submission.language)
         return await tool_error(error, app_context, tool="make_call", places_calls=True, spanish=spanish)
 
@@ -138,10 +138,11 @@ async def _follow(
 
 
 def _client_is_there(record: CallRecord, ctx: Context[AppContext, Any]) -> bool:
-    """Whether a client that waited for the end of `record` is surely there still, or its cancellation would be known.
+    """Whether it is certain that the client still waits, because this worker would know if it had given up.
 
-    Over Streamable HTTP a client of the 2025 versions that gives up leaves its request open, and cancels it by another
-    request, which may reach another worker and has no session (`stateless_http`). On 2026-07-28 it closes the request.
+    It is not certain for a client of the 2025 versions over `/mcp` that waited for a call in progress. If such a client
+    gives up, it leaves its request open. It cancels by another request, which may reach another worker, because there
+    are no sessions (`stateless_http`). A client of 2026-07-28 closes its request.
     """
     request = ctx.request_context
     is_old = request.protocol_version in HANDSHAKE_PROTOCOL_VERSIONS

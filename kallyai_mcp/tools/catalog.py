@@ -16,7 +16,7 @@ _PLACES_CALLS = "calls:write"
 
 
 def tools(*, read_only: bool = False) -> list[CallTool]:
-    """The tools, or only those that place and cancel no calls; each server has copies of its own."""
+    """The tools, as new copies for one server; with `read_only`, without those that place or cancel calls."""
     return [tool.model_copy() for tool in _described() if not read_only or _PLACES_CALLS not in tool.spec.scopes]
 
 
@@ -26,7 +26,7 @@ def _described() -> tuple[CallTool, ...]:
     reads_calls = frozenset({"calls:read"})
     make_call_spec = ToolSpec(
         "Make a phone call",
-        frozenset({_PLACES_CALLS, "calls:read"}),  # it also looks whether the call was placed before
+        frozenset({_PLACES_CALLS, "calls:read"}),  # it also reads whether the same call was placed before
         read_only=False,
         places_calls=True,
         waits=True,

@@ -1,4 +1,4 @@
-"""What an argument of a prompt or a resource template may be, while somebody is typing it."""
+"""Completes the argument of a prompt or a resource template while the user types it (`completion/complete`)."""
 
 from functools import cache
 from typing import Any

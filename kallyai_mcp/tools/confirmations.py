@@ -1,4 +1,4 @@
-"""Confirmations: the tokens with which an agent passes on its user's yes to one call, for a few minutes."""
+"""Confirmations: with such a token, an agent passes on its user's consent to one call. It expires after minutes."""
 
 import base64
 import hashlib
@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 
 LIFETIME = timedelta(minutes=10)
-"""How long the user may take to say yes."""
+"""How long the user may take to agree."""
 
 _PURPOSE = b"kallyai-mcp/confirmation/v1"
 _MAC_BYTES = 16
@@ -17,8 +17,8 @@ _MAC_BYTES = 16
 class Confirmations:
     """Issues confirmations and checks them; nothing is stored.
 
-    A confirmation is its expiry (seconds since the epoch, in hexadecimal), a period, and a MAC of the expiry and of
-    what it is about. The ledger remembers which one was used.
+    A confirmation consists of its expiry (seconds since the epoch, in hexadecimal), a period, and a MAC. The MAC is
+    made of the expiry and of what the user agrees to (`about`). The ledger stores which confirmations were used.
 
     Args:
         keys: Returns the secret keys, of 32 bytes or more, that all workers share: the first one signs, all verify.
@@ -28,12 +28,15 @@ class Confirmations:
         self._keys = keys
 
     def issue(self, now: datetime, *about: str) -> str:
-        """A confirmation that is valid for `LIFETIME`, about an account and a call."""
+        """A new confirmation, valid for `LIFETIME`; `about` are the facts that the user agrees to, with the account."""
         expires = int((now + LIFETIME).timestamp())
         return f"{expires:x}.{_mac(self._keys()[0], expires, about)}"
 
     def verify(self, confirmation: str, now: datetime, *about: str) -> str | None:
-        """The id of `confirmation`, however it is written; None when it was not issued for this, or expired."""
+        """The id of `confirmation`, under which the ledger stores its use; None if it is not valid.
+
+        It is valid if it was issued with the same `about`, and has not expired. White space around it does not count.
+        """
         expiry, _, mac = confirmation.strip().partition(".")
         try:
             expires = int(expiry, 16)

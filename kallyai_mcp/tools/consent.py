@@ -34,15 +34,16 @@ async def check(
     confirmation: str | None,
     ctx: Context[AppContext, Any],
 ) -> Consent | CallToolResult:
-    """Get the consent for a call, with one read of the ledger; ask the user if that is needed.
+    """Get the consent for a call; ask the user if that is needed. The ledger is read once.
 
-    `outdated` are the consents that were refused since they were given; their confirmations don't count again.
+    `outdated` are the consents that the ledger has refused, because something changed after the user gave them. Their
+    confirmations are not accepted again.
 
     Returns:
         The consent; or the result that tells the agent to ask the user, when the client can't show a form.
 
     Raises:
-        InputRequiredError: The client is asked by the result that the error carries.
+        InputRequiredError: The tool ends here; the result in the error asks the client for the user's answer.
         KallyAIError: The user did not agree (code `not_agreed`).
         PolicyError: The call policy refuses the call.
         NotSignedInError: Nobody is signed in.
@@ -81,14 +82,14 @@ async def check(
 
 @dataclass(frozen=True)
 class Question:
-    """What a user is asked before a call, or the calls of a list.
+    """What a user is asked before a call, or before the calls of a list.
 
     Attributes:
-        tool: The tool that takes the confirmation.
-        about: What the user's yes is for; a confirmation of it fits nothing else.
-        preview: The calls in words.
-        structure: What the result has besides the confirmation, for a client that can't show a form.
-        spanish: The texts are in Spanish, else in English.
+        tool: The tool that takes the confirmation from the agent.
+        about: The facts that the user agrees to; a confirmation is valid for exactly these.
+        preview: A description of the calls.
+        structure: The structure of the result for a client that can't show a form, without the confirmation.
+        spanish: The texts are in Spanish; otherwise in English.
         schedule: When the call is due.
     """
 
@@ -108,9 +109,10 @@ async def ask_user(
     confirmation: str | None,
     ctx: Context[AppContext, Any],
 ) -> Consent | CallToolResult:
-    """Ask the user, unless the agent sent a confirmation that fits; `agreed` is the consent they may give.
+    """Ask the user, unless the agent sent a confirmation that is valid for this question.
 
-    The other arguments, the result, and the errors are those of `check`.
+    `agreed` is the consent to return if the user agrees. The other arguments, the result, and the errors are those of
+    `check`.
     """
     app_context, about, spanish = ctx.request_context.lifespan_context, question.about, question.spanish
     now, used = app_context.now(), [one.confirmation_id for one in outdated if one.confirmation_id is not None]
@@ -145,7 +147,7 @@ async def ask_user(
 async def risks_of(
     submission: Submission, app_context: AppContext, found: Precheck, schedule: Schedule
 ) -> tuple[tuple[RiskFlag, ...], Statistics | None]:
-    """The reasons to ask the user before a call, and the account's statistics, None when KallyAI is slow."""
+    """The reasons to ask the user before a call, and the account's statistics; None when KallyAI gave none in time."""
     read = await usage_of(app_context, found.account.account)
     usage, due = read[0] if read is not None else None, schedule.not_before or app_context.now()
     return risk_flags(submission, usage, now=due, last_call=found.last_call), usage

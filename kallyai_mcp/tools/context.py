@@ -1,4 +1,4 @@
-"""What the tools work with; `cli` builds it, and it is open for the server's lifetime."""
+"""The app context: what the tools work with. `cli` builds it, and it lives as long as the server."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -52,11 +52,11 @@ class SignInService(Protocol):
         ...
 
     async def link(self) -> SignInLink | None:
-        """Return a link to the sign-in page, which works from now on; None where sign-in does not use a link."""
+        """Open the sign-in page and return a link to it; None if this sign-in does not use a link."""
         ...
 
     async def wait_until_signed_in(self, seconds: float) -> bool:
-        """Wait until the user who was given the link has signed in, at most `seconds`; return whether they have."""
+        """Wait at most `seconds` until the user has signed in by the link; return whether they have."""
         ...
 
 
@@ -65,21 +65,21 @@ class AppContext:
     """What a tool may use.
 
     Attributes:
-        api: Returns the API client, which is made on the first call: listing the tools needs none.
-        calls: Places calls.
+        api: Returns the API client. It is made at the first use, because listing the tools needs none.
+        calls: Places and finds calls.
         sign_in: Tells who is signed in.
         timezone: IANA name of the user's time zone.
         wait_seconds: How long a tool waits for a call to end by default, in seconds.
-        now: The clock; returns a moment with a time zone.
-        confirmations: Issues and checks confirmations, which carry the user's yes where the client can't show a form.
-        confirm: When the user is asked before a call.
+        now: The clock; returns the current time, with a time zone.
+        confirmations: Issues and checks confirmations, which carry the user's consent if the client can't show a form.
+        confirm: When the user is asked before a call (`KALLYAI_CONFIRM`).
         embedded: KallyAI is the embedded sandbox, whose pages can't be opened.
         usage: The quota and subscription of each account.
-        webhooks: Sends events to the URLs of clients; None where that is not served.
-        shared_state: Returns what the workers share besides calls.
-        languages: The language that the newest calls of each account name, as far as it was looked up; None when none
-            names one.
-        language: Of this machine's user, if the server has no others; else `en`.
+        webhooks: Sends events to the URLs of clients; None if this server sends none.
+        shared_state: Returns the store of what the workers share besides calls.
+        languages: The `language` of the newest call of each account; None if no call has one. Accounts are added when
+            they are first looked up.
+        language: The language of this machine's user, if they are the server's only user; else `en`.
     """
 
     api: "Callable[[], KallyAI]"

@@ -1,18 +1,18 @@
 """Asking the user something during a tool call, in both generations of the protocol.
 
-A client of 2026-07-28 gets the question as the result of its call, and calls the tool again with the reply
-(`InputRequiredResult`); a client of 2025-11-25 is asked while the call waits (`elicitation/create`). The code that asks
-sees no difference: on 2026-07-28 a question ends the run of the tool, and the next run gets the reply.
+A client of 2025-11-25 is asked while the tool waits (`elicitation/create`). A client of 2026-07-28 gets the question as
+the result of the tool (`InputRequiredResult`), and calls the tool again with the reply. A tool need not know the
+difference: on 2026-07-28, a question ends the run of the tool, and the next run gets the reply.
 
-The SDK's `Resolve` and `Elicit` (`mcp.server.mcpserver`, 2.3.0) do the same for forms. They are not used, because with
-them:
+The SDK's `Resolve` and `Elicit` (`mcp.server.mcpserver`, 2.3.0) do the same for forms. They are not used, for these
+reasons:
 
-- a tool can't also open a link: a tool that has `Resolve` parameters and returns an `InputRequiredResult` fails;
-- a reply counts only for exactly the same text: the preview shows the time at the callee, so that on 2026-07-28 the
-  user is asked again each time the minute has changed, until the client stops after ten rounds;
-- a client without forms, or one that can't show a form after all, gets a protocol error instead of the question in
-  words;
-- arguments are validated before a question is asked, so that a required one that is missing can't be asked for.
+- With them, a tool can't also open a link. A tool that has `Resolve` parameters and returns an `InputRequiredResult`
+  fails.
+- With them, a reply is valid only for exactly the same text. The preview shows the time at the callee. So on 2026-07-28
+  the user would be asked again whenever the minute changes, until the client stops after ten rounds.
+- A client that can't show a form gets a protocol error, and not the question as a text.
+- Arguments are validated before a question is asked. So the user can't be asked for a missing required argument.
 """
 
 import hashlib
@@ -36,12 +36,12 @@ _LONGEST_TITLE = 80
 
 
 def form_title(message: str) -> str:
-    """The title of a form: the first line of what its user reads."""
+    """The title of a form: the first line of its `message`, cut to 80 characters."""
     return cut(message.partition("\n")[0], _LONGEST_TITLE)
 
 
 class InputRequiredError(Exception):
-    """The tool needs the user's reply, and this run of it ends here; `result` is what the client gets."""
+    """The tool needs the user's reply, so this run of the tool ends; `result` asks the client for the reply."""
 
     def __init__(self, result: InputRequiredResult) -> None:
         super().__init__()
@@ -55,7 +55,7 @@ class Reply:
     Attributes:
         action: As in the specification: `accept`, `decline` (an explicit no), or `cancel` (no choice).
         content: The form's fields as they were sent, not validated; empty unless `action` is `accept`.
-        id: Of the question. A client that sends the same reply again, with the same state, doesn't change it.
+        id: The id of the question. It is the same if a client sends the same reply again, with the same state.
     """
 
     action: Literal["accept", "decline", "cancel"]
@@ -75,7 +75,7 @@ class Elicitation:
         self._ctx = ctx
         capabilities = ctx.client_capabilities
         elicitation = capabilities.elicitation if capabilities is not None else None
-        # A client that names no mode shows forms: before modes had names, there was no other.
+        # A client that names no mode shows forms: earlier versions of the protocol had no other mode.
         self.shows_forms = elicitation is not None and (elicitation.form is not None or elicitation.url is None)
         self.opens_links = elicitation is not None and elicitation.url is not None
         self._asks_by_result = ctx.protocol_version in MODERN_PROTOCOL_VERSIONS
@@ -88,26 +88,26 @@ class Elicitation:
         """Show the user a form.
 
         Args:
-            name: The question's name, unique within the call.
-            message: For the user.
-            form: The form's fields, flat and of primitive types.
-            about: What the question is about. A reply to a question about anything else is not used, for example when
-                the call that is previewed has changed in the meantime.
+            name: The question's name, unique within the tool call.
+            message: The text above the form, for the user.
+            form: A model with the form's fields, which must be flat and of primitive types.
+            about: What the question is about. A reply is not used if it was about something else, for example because
+                the call in the preview has changed since.
 
         Returns:
-            The reply; None when the client could not be asked.
+            The reply; None if the client could not be asked.
 
         Raises:
-            InputRequiredError: The client is asked by the result that the error carries.
+            InputRequiredError: The tool ends here; the result in the error asks the client for the reply.
         """
         schema = {**render_elicitation_schema(form), "title": form_title(message)}
         params = ElicitRequestFormParams(message=message, requested_schema=schema)
         return await self._ask(name, f"{name} {about} {json.dumps(schema, sort_keys=True)}", params)
 
     async def open_link(self, name: str, message: str, url: str) -> Reply | None:
-        """Have the client open `url` for the user; the rest is as for `ask`.
+        """Have the client open `url` for the user; the other arguments, the result, and the errors are those of `ask`.
 
-        `accept` means that the user agreed to open the link, not that they have been there.
+        `accept` means that the user agreed to open the link. It does not mean that they did anything on the page.
         """
         return await self._ask(name, name, ElicitRequestURLParams(message=message, url=url))
 
@@ -122,7 +122,7 @@ class Elicitation:
                 result = await session.elicit_form(params.message, params.requested_schema, request_id)
             else:
                 result = await session.elicit_url(params.message, params.url, str(uuid.uuid4()), request_id)
-        except MCPError:  # also if nothing can be sent to it
+        except MCPError:  # the client refused, or nothing can be sent to it
             return None
         return _to_reply(result, str(uuid.uuid4()))
 
@@ -142,7 +142,7 @@ class Elicitation:
         raise InputRequiredError(InputRequiredResult(input_requests={name: request}, request_state=json.dumps(state)))
 
     def _restore(self) -> None:
-        """Read the replies that the client sent, and those of the rounds before, which are in the state."""
+        """Read the replies that the client sent now, and those to earlier questions, which are in the state."""
         if self._ctx.request_state is None:
             return
         state = json.loads(self._ctx.request_state)
@@ -154,7 +154,7 @@ class Elicitation:
 
 
 class _Question(NamedTuple):
-    """A question that was asked: what it was about, as a digest, and its id."""
+    """A question that was asked: a digest of what it was about, and its id."""
 
     digest: str
     id: str

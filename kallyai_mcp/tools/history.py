@@ -22,7 +22,7 @@ from kallyai_mcp.tools.call_view import CallView
 from kallyai_mcp.tools.context import AppContext
 from kallyai_mcp.tools.list_results import list_state
 from kallyai_mcp.tools.resource_links import CALENDAR, calendar_file, call_uri
-from kallyai_mcp.tools.results import CallAnswer, CallListAnswer, EventAnswer, SpokenLine, TranscriptAnswer, answer
+from kallyai_mcp.tools.results import CallAnswer, CallPageAnswer, EventAnswer, SpokenLine, TranscriptAnswer, answer
 from kallyai_mcp.tools.text.calendar import event_words, rebuilt
 from kallyai_mcp.tools.text.call_lists import listed
 from kallyai_mcp.tools.text.listing import listing
@@ -38,13 +38,13 @@ PastCallId = Annotated[CallId, Field(description="From make_call or list_calls")
 
 async def list_calls(
     *, limit: Limit = 10, offset: Offset = 0, ctx: Context[AppContext, Any]
-) -> Annotated[CallToolResult, CallListAnswer]:
+) -> Annotated[CallToolResult, CallPageAnswer]:
     """List calls with their outcomes, newest first, one line each."""
     text, structure = await list_page(ctx.request_context.lifespan_context, limit=limit, offset=offset)
     return answer(text, structure)
 
 
-async def list_page(app_context: AppContext, *, limit: int, offset: int) -> tuple[str, CallListAnswer]:
+async def list_page(app_context: AppContext, *, limit: int, offset: int) -> tuple[str, CallPageAnswer]:
     """A page of calls, newest first: the text and the structure."""
     unsettled: list[CallRecord] = []
     lists: list[CallList] = []
@@ -71,7 +71,7 @@ async def list_page(app_context: AppContext, *, limit: int, offset: int) -> tupl
         lists=listed(lists, reader),
         unsettled=[CallView.of_record(record) for record in unsettled if record.tracking_id not in of_lists],
     )
-    structure = CallListAnswer(
+    structure = CallPageAnswer(
         lists=[list_state(found, reader.now) for found in lists] or None,
         calls=[call_answer(CallView.of_record(record), reader.now) for record in unsettled]
         + [_for_list(call_answer(view, reader.now)) for view in views],
@@ -83,7 +83,7 @@ async def list_page(app_context: AppContext, *, limit: int, offset: int) -> tupl
 
 
 def _for_list(structure: CallAnswer) -> CallAnswer:
-    """`structure` with short texts; get_call has all of them."""
+    """`structure` with its texts cut to `_LISTED` characters; get_call returns all of them."""
     texts = ("highlights", "next_steps", "business_name")
     short: dict[str, str | None] = {
         name: visible(text, _LISTED) for name in texts if (text := getattr(structure, name))
@@ -93,7 +93,7 @@ def _for_list(structure: CallAnswer) -> CallAnswer:
 
 
 def _is_listed_above(call: Call, unsettled: list[CallRecord]) -> bool:
-    """Whether `call` is one of our unsettled calls: KallyAI lists a call in progress too."""
+    """Whether `call` is one of the `unsettled` calls: KallyAI's list has calls in progress, too."""
     return not call.is_final and any(
         call.submission.respondent_phone == record.submission.respondent_phone for record in unsettled
     )
@@ -108,7 +108,7 @@ async def get_transcript(
 
 
 async def transcript(app_context: AppContext, call_id: str) -> tuple[str, TranscriptAnswer]:
-    """Who said what in a call: the text, in which it is between delimiters, and the structure."""
+    """The transcript of a call: the text, with what was said between delimiters, and the structure."""
     call_id = await service_id(app_context, call_id)
     spoken = await app_context.api().get_transcript(call_id)
     try:
@@ -181,15 +181,17 @@ def event_answer(call_id: str, event: Appointment) -> EventAnswer:
 
 
 async def appointment(app_context: AppContext, call_id: str) -> tuple[Appointment, Callee]:
-    """The appointment that a call made, by the callee's clock, and the callee; by KallyAI's id of the call.
+    """The appointment that a call made, in the callee's time zone, and the callee.
+
+    `call_id` is KallyAI's id of the call.
 
     Raises:
-        KallyAIError: The call made none (code `no_calendar_event`); else as the methods of the API client.
+        KallyAIError: The call made no appointment (code `no_calendar_event`), or an error of the API client.
     """
     try:
         made = read_appointment(await app_context.api().get_calendar(call_id))
     except NotFoundError:
-        await app_context.api().get_call(call_id)  # raises, if it is the call that doesn't exist
+        await app_context.api().get_call(call_id)  # raises NotFoundError if the call itself doesn't exist
         made = None
     if made is None:
         raise KallyAIError("KallyAI has no confirmed calendar event for that call.", code="no_calendar_event")
@@ -198,12 +200,12 @@ async def appointment(app_context: AppContext, call_id: str) -> tuple[Appointmen
 
 
 async def service_id(app_context: AppContext, id_: str) -> str:
-    """KallyAI's id of the call that `id_` names, which may be a `call_id` or a `tracking_id`.
+    """KallyAI's id of a call, from its `call_id` or its `tracking_id`.
 
     Raises:
-        KallyAIError: KallyAI has no such call: it is in progress (`call_in_progress`), its outcome is unknown
-            (`outcome_unknown`), it was refused (the refusal), or `id_` names a list of calls (`is_a_list`). Else as
-            the methods of `CallService`.
+        KallyAIError: KallyAI has no id for it. The codes: `call_in_progress`, `call_scheduled`, `outcome_unknown`, and
+            `is_a_list` (the id is that of a list of call_around). A call that was refused raises its refusal.
+        NotSignedInError, LedgerUnavailableError: As `CallService.find` raises them.
     """
     if not is_tracking_id(id_):  # a call_id already
         return id_

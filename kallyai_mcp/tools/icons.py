@@ -33,7 +33,7 @@ _PICTURES: Final = {
     "book_room": '<path d="M5.5 7v10M5.5 14.5h13V17M18.5 14.5v-2a2 2 0 0 0-2-2H10v4M7.7 10.8v.1"/>',
     "ask_business": '<path d="M9 9.5a3 3 0 1 1 4.4 2.6c-.9.5-1.4 1-1.4 2.1M12 17v.1"/>',
 }
-"""The insides of the icons, by the name of the tool or the prompt, on a square of 24 by 24; others show a handset."""
+"""The picture in each icon, by the name of the tool or prompt, in a square of 24 by 24. Others show a telephone."""
 
 
 def server_icons() -> list[Icon]:

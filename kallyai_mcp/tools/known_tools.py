@@ -1,4 +1,4 @@
-"""Tells a client that uses a tool that does not exist which tools there are."""
+"""Answers a call of an unknown tool with the names of the tools that exist."""
 
 from mcp.server.context import CallNext, HandlerResult, ServerMiddleware, ServerRequestContext
 
@@ -12,7 +12,7 @@ _LONGEST_NAME = 60
 
 
 def known_tools(*, read_only: bool) -> ServerMiddleware[AppContext]:
-    """Middleware: the SDK's answer for an unknown tool gets the names of those that exist, in the user's language."""
+    """Middleware: an unknown tool is answered with the names of the tools that exist, in the user's language."""
     names = [tool.name for tool in tools(read_only=read_only)]
 
     async def name_tools(ctx: ServerRequestContext[AppContext, object], call_next: CallNext) -> HandlerResult:

@@ -1,4 +1,4 @@
-"""The results about a list of candidates: of call_around, of get_call and cancel_call for its id, and of its tasks."""
+"""The results about a list of candidates: those of call_around, get_call, cancel_call, and tasks."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -21,10 +21,10 @@ _SAID = 500
 
 
 async def list_result(app_context: AppContext, found: CallList, *, placed_now: bool | None) -> CallToolResult:
-    """The result for a list, as far as it is; the outcomes in it count as delivered.
+    """The result for a list in its present state; the outcomes in it count as delivered.
 
-    `placed_now` is True if this request started the list or let it go on, False if it found it as a duplicate, and None
-    if it only asked.
+    `placed_now` is True if this request started the list or let it go on, False if the list is a duplicate of an
+    earlier one, and None if the request only asked about the list.
     """
     for record in found.records:
         await app_context.calls.delivery.note(record, placed_now=None)
@@ -45,14 +45,14 @@ def list_state(found: CallList, now: datetime) -> ListState:
 
 
 def candidates_of(submissions: Sequence[Submission]) -> list[CandidateAnswer]:
-    """Who is called by these submissions, as results name them."""
+    """The callees of these submissions, as results name them."""
     return [
         CandidateAnswer(respondent_phone=one.respondent_phone, business_name=one.business_name) for one in submissions
     ]
 
 
 async def cancel_list(app_context: AppContext, found: CallList) -> CallToolResult:
-    """Let a list stop for good, and say which of its candidates are not called."""
+    """Stop a list for good; the result says which of its candidates are not called."""
     id_ = found.list_id
     await app_context.calls.lists.cancel(id_)
     found = await app_context.calls.lists.find(id_) or found  # the next call may have been reserved since

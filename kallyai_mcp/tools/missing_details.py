@@ -1,4 +1,4 @@
-"""Asks the user for what a call needs: the number, and for a booking the name, date, time, and party size."""
+"""Asks the user for missing details: the number, and for a booking also the name, date, time, and party size."""
 
 import re
 from collections.abc import Mapping
@@ -33,12 +33,15 @@ _FIELDS: dict[str, tuple[Any, dict[str, Any]]] = {
 
 
 async def ask_missing(given: Mapping[str, Any], elicitation: Elicitation, app_context: AppContext) -> Mapping[str, Any]:
-    """Return the arguments of make_call or call_around with those that the user was asked for, all in one form.
+    """Ask the user in one form for the arguments of make_call or call_around that are missing.
 
-    A client that shows no forms is not asked: validation then names a required argument that is missing.
+    If the client can't show forms, nothing is asked. Validation then reports a required argument that is missing.
+
+    Returns:
+        `given`, with the user's answers.
 
     Raises:
-        InputRequiredError: The client is asked by the result that the error carries.
+        InputRequiredError: The tool ends here; the result in the error asks the client for the answers.
         KallyAIError: The user gave no answer (code `details_not_given`).
     """
     missing = _missing(given)

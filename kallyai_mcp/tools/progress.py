@@ -1,6 +1,6 @@
-"""Progress of a tool, for clients that asked for it (`progressToken`; MCP, "Progress").
+"""Messages about the progress of a tool, for clients that ask for them (`progressToken`; MCP, "Progress").
 
-Many clients give up 5 to 60 s after their request, and wait again as long after each message of progress.
+Many clients give up 5 to 60 s after their request. Each message restarts that time.
 """
 
 from collections.abc import Awaitable, Callable
@@ -14,44 +14,45 @@ from mcp.server.mcpserver import Context
 from kallyai_mcp.background import beside
 
 EVERY = 3.0
-"""Seconds between two messages: the shortest time-out of a client that is known is 5."""
+"""Seconds between two messages. The shortest time-out of a known client is 5 seconds."""
 
 _Result = TypeVar("_Result")
 
 
 @dataclass
-class _Now:
-    """What the tool does now; None until the tool has said it."""
+class _Message:
+    """The text of the progress messages of a tool call; None until the tool has called `say`."""
 
     text: Callable[[], str] | None = None
 
 
-_now: ContextVar[_Now | None] = ContextVar("kallyai_mcp_progress", default=None)
+_message: ContextVar[_Message | None] = ContextVar("kallyai_mcp_progress", default=None)
 
 
 def say(text: Callable[[], str]) -> None:
-    """Have the next messages of the present tool say `text`, which is called for each message."""
-    if (now := _now.get()) is not None:
-        now.text = text
+    """Set the text of the next progress messages of this tool call; `text` is called for each message."""
+    if (message := _message.get()) is not None:
+        message.text = text
 
 
 async def with_progress(work: Callable[[], Awaitable[_Result]], ctx: Context[Any, Any], *, at_once: bool) -> _Result:
-    """Return what `work` returns; report its progress every `EVERY` seconds until then, and maybe at once."""
+    """Return what `work` returns; until then, send a message every `EVERY` seconds, and with `at_once` one now."""
     if (ctx.request_context.meta or {}).get("progress_token") is None:
         return await work()
-    now = _Now()
-    token = _now.set(now)
+    message = _Message()
+    token = _message.set(message)
     try:
-        async with beside(_report, now, ctx, at_once):
+        async with beside(_report, message, ctx, at_once):
             return await work()
     finally:
-        _now.reset(token)
+        _message.reset(token)
 
 
-async def _report(now: _Now, ctx: Context[Any, Any], at_once: bool) -> None:
+async def _report(message: _Message, ctx: Context[Any, Any], at_once: bool) -> None:
     began = anyio.current_time()
     if not at_once:
         await anyio.sleep(EVERY)
     while True:
-        await ctx.report_progress(anyio.current_time() - began, message=now.text() if now.text is not None else None)
+        text = message.text() if message.text is not None else None
+        await ctx.report_progress(anyio.current_time() - began, message=text)
         await anyio.sleep(EVERY)

@@ -1,7 +1,7 @@
 """Prompts for the usual calls: book a table, an appointment, or a room, or ask a question; in English and Spanish.
 
-Each is one message from the user. It tells the agent to ask for what is missing, have it confirmed, place the call,
-follow it, and report. It states only what the user gave as arguments.
+Each prompt is one message from the user. It tells the agent to ask for missing details, let the user confirm them,
+place the call, follow it, and report. It has no facts except the arguments that the user gave.
 """
 
 import re
@@ -27,7 +27,7 @@ from kallyai_mcp.tools.text.plain import one_line
 from kallyai_mcp.tools.user_language import reads_spanish
 
 LANGUAGES = ("en", "es")
-"""The languages of the prompts; the user's own is the default."""
+"""The languages of the prompts; the default is the user's language."""
 
 _MAX_LENGTH = 500
 """Characters of one argument."""
@@ -46,20 +46,20 @@ _DESCRIPTIONS = {
     "timezone": "The user's IANA time zone",
     "language": "Of this prompt and of the summary: en or es",
 }
-"""Each argument with its description; arguments that make_call has too have the same names there."""
+"""Each argument with its description. An argument that make_call has, too, has the same name there."""
 
 _REQUIRED = {"business_name", "purpose", "question"}
 
 
 class CallPrompt(Prompt):
-    """A prompt whose wrong arguments are named as those of the tools are."""
+    """A prompt that reports wrong arguments in the same words as the tools."""
 
     @override
     async def render(self, arguments: dict[str, Any] | None, context: Context[Any, Any]) -> list[Message]:
-        """Return the message.
+        """Return the prompt's message.
 
         Raises:
-            MCPError: -32602: arguments are missing or wrong; the message names each.
+            MCPError: -32602: arguments are missing or wrong; the error's message names each of them.
         """
         app_context: AppContext = context.request_context.lifespan_context
         names = tuple(argument.name for argument in self.arguments or [])
@@ -97,7 +97,7 @@ def _model(names: tuple[str, ...]) -> type[BaseModel]:
 
 
 def _not_past(day: str, info: ValidationInfo) -> str:
-    """Only a day written YYYY-MM-DD is checked; a day in words is for the agent to interpret."""
+    """Refuse a past day that is written YYYY-MM-DD; the agent interprets a day in words."""
     if re.fullmatch(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", day):
         try:
             parsed = date.fromisoformat(day)
@@ -122,7 +122,7 @@ def _prompt(name: str, title: str, description: str, *arguments: str) -> CallPro
 
 
 def prompts() -> list[CallPrompt]:
-    """The four prompts, new for each server."""
+    """The four prompts, as new objects for one server."""
     return [
         _prompt(
             "book_table",
@@ -155,14 +155,14 @@ def prompts() -> list[CallPrompt]:
 
 
 def argument_names(prompt: str) -> list[str]:
-    """The names of the arguments of a prompt; none if there is no such prompt."""
+    """The names of the arguments of the prompt with this name; none if there is no such prompt."""
     return [argument.name for known in prompts() if known.name == prompt for argument in known.arguments or []]
 
 
 def known_prompts(*, read_only: bool) -> ServerMiddleware[AppContext]:
-    """Middleware: a request for an unknown prompt is answered with the names of those that exist (`MCPError`, -32602).
+    """Middleware: an unknown prompt is answered with the names of the prompts that exist (`MCPError`, -32602).
 
-    The SDK would answer with an internal error, and log a traceback. A server that is read-only has no prompts.
+    The SDK would answer with an internal error, and log a traceback. A read-only server has no prompts.
     """
     names = [] if read_only else [prompt.name for prompt in prompts()]
     listed = ", ".join(names)

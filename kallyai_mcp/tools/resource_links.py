@@ -1,8 +1,9 @@
-"""Calls as resources: their URIs, `kallyai://calls` and those below it, and the links to them beside a result's text.
+"""The URIs of calls as resources (`kallyai://calls` and below), and links to them in results.
 
-Only a host of MCP Apps gets links: it keeps them for its user. No capability says what other clients do with them.
-Frameworks give all content to their model, some as a file that the model's API refuses after the call was placed; some
-drop it; and Pydantic AI returns a list in place of the structure. They find the same resources by the structure.
+Only a host of MCP Apps gets links, because it keeps them for its user. For other clients, no capability says what they
+do with links. Some frameworks give all content to their model, even as a file that the model's API refuses after the
+call was placed. Some drop the content. Pydantic AI then returns a list instead of the structure. All these clients find
+the same resources by the structure.
 """
 
 from functools import cache
@@ -16,7 +17,7 @@ CALLS = "kallyai://calls"
 CALL = "kallyai://calls/{call_id}"
 TRANSCRIPT = "kallyai://calls/{call_id}/transcript"
 CALENDAR = "kallyai://calls/{call_id}/calendar.ics"
-"""URI templates (RFC 6570); a `tracking_id` may take the place of the `call_id`."""
+"""URI templates (RFC 6570); a `tracking_id` may be used as `call_id`."""
 
 _parsed = cache(UriTemplate.parse)
 
@@ -27,7 +28,7 @@ def call_uri(template: str, call_id: str) -> str:
 
 
 def call_id_in(uri: str) -> str | None:
-    """The id of the call in `uri`, which may be of any of the three templates; None if it is of none."""
+    """The id of the call in `uri`; None if `uri` matches none of the templates `CALL`, `TRANSCRIPT`, and `CALENDAR`."""
     for template in (CALL, TRANSCRIPT, CALENDAR):
         match = _parsed(template).match(uri)
         if match is not None and isinstance(call_id := match["call_id"], str) and call_id:
@@ -36,10 +37,10 @@ def call_id_in(uri: str) -> str | None:
 
 
 def links(view: CallView) -> list[ContentBlock]:
-    """The link (`resource_link`) to what the text of a result can't hold; at most one.
+    """The links (`resource_link`) of the result about a call; at most one.
 
-    For a call in progress: the call, whose updates a client can subscribe to. For a call that made an appointment: the
-    calendar file.
+    For a call in progress, it is the call itself, so that a client can subscribe to it. For a call that made an
+    appointment, it is the calendar file.
     """
     if view.outcome is None:
         id_ = view.record.tracking_id if view.record is not None and view.record.is_open else view.call_id

@@ -1,7 +1,7 @@
 """Finds out which of the resources that a client subscribed to have changed.
 
-The ledger is read again and again, for each client by itself. So a client hears of calls that another process runs,
-nothing is read while no client subscribes, and no client learns anything about another account's calls.
+The ledger is read every second, separately for each client. So a client also gets updates about calls that another
+process runs, and none about calls of another account. Nothing is read while no client subscribes.
 """
 
 from collections.abc import Awaitable, Callable, Iterable
@@ -28,13 +28,14 @@ MAX_URIS = 100
 """How many URIs one client may subscribe to at once."""
 
 _State = tuple[bool, bool, int]
-"""Of a call without an outcome: whether it is scheduled, whether it is in progress, and the number of the attempt.
+"""The state of a call or a list; if it differs between two reads, the resource has changed.
 
-Of a list that is not over: whether it has stopped, whether a call of it is in progress, and how many calls it has.
+For a call without an outcome: whether it is scheduled, whether it is in progress, and the number of the attempt.
+For a list that is not over: whether it has stopped, whether a call of it is in progress, and how many calls it has.
 """
 
-_REFUSED = ("Only your own calls can be listened to.", "Solo se pueden seguir tus propias llamadas.")
-"""The same text for another account's call and for one that doesn't exist, so that it reveals nothing."""
+_REFUSED = ("You can subscribe only to your own calls.", "Solo puedes suscribirte a tus propias llamadas.")
+"""The same text for a call of another account and for an unknown call, so that it does not reveal which calls exist."""
 
 Notify = Callable[[str], Awaitable[None]]
 """Called with the URI of a resource that has changed."""
@@ -44,8 +45,8 @@ def too_many_uris() -> MCPError:
     """The error for a client that subscribes to more than `MAX_URIS` (-32602)."""
     return LocalizedError(
         INVALID_PARAMS,
-        f"More than {MAX_URIS} resources can't be listened to at once.",
-        f"No se pueden seguir más de {MAX_URIS} recursos a la vez.",
+        f"You can subscribe to at most {MAX_URIS} resources at once.",
+        f"Puedes suscribirte a {MAX_URIS} recursos a la vez como máximo.",
     )
 
 
@@ -62,7 +63,7 @@ class ResourceWatch:
 
     @classmethod
     async def start(cls, app_context: AppContext, uris: Iterable[str]) -> "ResourceWatch":
-        """Read the state of `uris`: every later change counts.
+        """Make a watch of `uris`, and read their state now; every later change is notified.
 
         Raises:
             MCPError: -32602: a resource is not the client's, or there are too many; -32603: the state can't be read.
@@ -112,7 +113,7 @@ class ResourceWatch:
             self._recorded.setdefault(record.tracking_id, set()).add(uri)
 
     async def _read_unsettled(self) -> dict[str, _State]:
-        """The tracking ids of the calls without an outcome and of the lists that are not over, and how far each is."""
+        """The state of each call without an outcome and of each list that is not over, by its tracking id."""
         if not self._watches_list and not self._recorded:
             return {}
         calls = {

@@ -1,4 +1,4 @@
-"""Calls as resources: the newest calls, and for each call its outcome, transcript, and calendar file."""
+"""Resources: the newest calls, and for each call its outcome, transcript, and calendar file."""
 
 from collections.abc import Awaitable
 from contextvars import ContextVar
@@ -28,7 +28,7 @@ NEWEST = 20
 """How many calls `kallyai://calls` shows."""
 
 _NOT_THERE = frozenset({"call_in_progress", "outcome_unknown", "no_calendar_event", "call_scheduled", "is_a_list"})
-"""The codes of our own for something that a call or a list does not have, or not yet."""
+"""Codes of this program which mean that a call or a list does not have such a resource, or does not have it yet."""
 
 _T = TypeVar("_T")
 
@@ -67,7 +67,7 @@ def add_templates(server: MCPServer[AppContext]) -> None:
 
 
 def newest_calls() -> FunctionResource:
-    """The resource that is listed. It needs `with_app_context`, because the SDK reads it without a context."""
+    """The resource `kallyai://calls`. It needs `with_app_context`, because the SDK reads it without a context."""
     return FunctionResource(
         uri=CALLS,
         name="calls",
@@ -78,7 +78,7 @@ def newest_calls() -> FunctionResource:
 
 
 async def with_app_context(ctx: ServerRequestContext[AppContext, Any], call_next: CallNext) -> HandlerResult:
-    """Middleware: a listed resource is read with the app context of the request."""
+    """Middleware: `newest_calls` is read with the app context of the request."""
     token = _app_context.set(ctx.lifespan_context)
     try:
         return await call_next(ctx)

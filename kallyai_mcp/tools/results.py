@@ -1,4 +1,7 @@
-"""The structures of the results (`structuredContent`): the reference's field names, without unknown values."""
+"""The structures of the results (`structuredContent`).
+
+Their fields have the names of KallyAI's API reference. A field whose value is not known is left out.
+"""
 
 from datetime import datetime
 from typing import Literal
@@ -19,7 +22,7 @@ class WrongArgument(BaseModel, defer_build=True):
 
 
 class Answer(BaseModel, defer_build=True):
-    """What every result has beside its own fields. All but `status` belong to errors."""
+    """The fields that every result may have. All of them except `status` are for errors."""
 
     status: str | None = Field(None, description="refused (not called), unknown (may have been called), or error")
     code: str | None = Field(None, description="The reference's code, or one of this server")
@@ -44,7 +47,7 @@ class AppointmentAnswer(BaseModel, defer_build=True):
 
 
 class UsedUp(BaseModel, defer_build=True):
-    """The allowance that has nothing left, so that KallyAI refused a call."""
+    """The allowance that is used up, which is why KallyAI refused a call."""
 
     unit: Literal["calls", "minutes", "credits"]
     allocated: float | None = None
@@ -60,7 +63,7 @@ class AttemptAnswer(BaseModel, defer_build=True):
 
 
 class OneCallAnswer(Answer):
-    """How far a call is: its outcome, or `in_progress` with the id that finds it again."""
+    """One call: its outcome; or `in_progress`, with the id that finds it again."""
 
     status: str | None = Field(
         None,
@@ -128,7 +131,7 @@ class CandidateAnswer(BaseModel, defer_build=True):
 
 
 class ListState(BaseModel, defer_build=True):
-    """What became of the candidates of call_around so far."""
+    """A list of call_around: how far it is, the calls so far, and the candidates that were not called."""
 
     status: str | None = None
     tracking_id: str | None = Field(None, description="For get_call and cancel_call")
@@ -160,7 +163,7 @@ class CallOrListAnswer(OneCallAnswer):
     not_called: list[CandidateAnswer] | None = None
 
 
-class CallListAnswer(Answer):
+class CallPageAnswer(Answer):
     """A page of calls, newest first."""
 
     lists: list[ListState] | None = Field(None, description="Of call_around: those in progress or waiting for the user")
@@ -198,7 +201,7 @@ class EventAnswer(Answer):
 
 
 class QuotaAnswer(Statistics, Answer):
-    """What is left in which period (the reference's statistics), and the plan itself (its subscription)."""
+    """What is left in the period (the reference's "Get Statistics"), and the plan (its "Get Subscription")."""
 
     subscription: Subscription | None = Field(None, description="The plan's state, and when it ends or renews")
 
@@ -217,9 +220,9 @@ class SignInAnswer(Answer):
 
 
 def answer(text: str, structure: Answer, *more: ContentBlock, is_error: bool = False) -> CallToolResult:
-    """A result: `text` for the model, and `structure` for programs, without unknown values.
+    """A result: `text` for the model, and `structure` for programs, without the fields that are None.
 
-    Some clients give their model only the structure, so its texts hold no invisible characters either.
+    Some clients give their model only the structure. So invisible characters are removed from its texts, too.
     """
     return CallToolResult(
         content=[TextContent(type="text", text=text), *more],

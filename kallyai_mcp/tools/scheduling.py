@@ -1,4 +1,4 @@
-"""Calls for later: when make_call's arguments make a call due, and the tool cancel_call."""
+"""Scheduled calls: the schedule from the arguments of make_call, and the tool cancel_call."""
 
 from datetime import datetime
 from typing import Annotated, Any
@@ -28,11 +28,13 @@ from kallyai_mcp.tools.user_language import reads_spanish
 def schedule_of(
     not_before: datetime | None, retries: int, submission: Submission, *, timezone: str, app_context: AppContext
 ) -> Schedule:
-    """When a call is due, and how often it may be placed; a `not_before` without an offset is a time in `timezone`.
+    """When a call is due, and how often it may be placed.
+
+    A `not_before` without a time zone is in `timezone` (an IANA name).
 
     Raises:
-        KallyAIError: Calls can't be placed later here (code `cannot_schedule`).
-        InvalidArgumentsError: The time is past, or after the appointment, or too far away.
+        KallyAIError: This server can't schedule calls (code `cannot_schedule`).
+        InvalidArgumentsError: The time is past, after the appointment, or more than `MOST_AHEAD` ahead.
     """
     if not_before is None and not retries:
         return app_context.calls.scheduled(None, 0)
@@ -42,7 +44,7 @@ def schedule_of(
         return app_context.calls.scheduled(None, retries)
     due = not_before if not_before.tzinfo else not_before.replace(tzinfo=zone_of(timezone))
     now = app_context.now()
-    is_near = abs(due - now) <= MOST_AHEAD  # at the ends of the calendar, no time can be added
+    is_near = abs(due - now) <= MOST_AHEAD  # a time near the year 1 or 9999 would overflow in `scheduled`
     schedule = app_context.calls.scheduled(due, retries) if is_near else NOW
     kind = None
     if not is_near:
@@ -66,11 +68,11 @@ async def cancel_call(
 
 
 async def cancel(app_context: AppContext, id_: str) -> CallToolResult:
-    """Cancel a call, if its request has not left; the result says whether.
+    """Cancel a list, or a call whose request was not sent yet; the result says whether it was canceled.
 
     Raises:
-        NotFoundError: There is no such call.
-        KallyAIError: Else as the methods of `CallService` and of the API client.
+        NotFoundError: There is no such call or list.
+        KallyAIError: Another error of `CallService` or of the API client.
     """
     found = await find_any(app_context, id_)
     if isinstance(found, CallList):
@@ -99,7 +101,7 @@ async def cancel(app_context: AppContext, id_: str) -> CallToolResult:
 
 
 async def _latest_attempt(record: CallRecord, app_context: AppContext) -> CallRecord:
-    """The record of the call that `record` is an earlier attempt of, if more attempts are to come; else `record`."""
+    """If `record` is an earlier attempt of a call, and another attempt is to come: that one's record; else `record`."""
     unsettled = await app_context.calls.list_unsettled() if not record.is_open else []
     following = (one for one in unsettled if any(it.call_id == record.call_id for it in one.schedule.earlier))
     return next(following, record)

@@ -1,7 +1,7 @@
-"""Notifications that a call has changed (`notifications/resources/updated`), for clients that subscribe.
+"""Notifies clients that subscribe when a call has changed (`notifications/resources/updated`).
 
-A client of 2026-07-28 sends `subscriptions/listen`. A client of the 2025 versions subscribes to one URI at a time,
-where it has a session that can get a notification (stdio and `/sse`, but not `/mcp`).
+A client of 2026-07-28 sends `subscriptions/listen`. A client of the 2025 versions subscribes to one URI at a time
+(`resources/subscribe`). It needs a session to get notifications, which stdio and `/sse` have, but not `/mcp`.
 """
 
 from collections import Counter
@@ -33,7 +33,7 @@ from kallyai_mcp.tools.resource_watch import MAX_URIS, ResourceWatch, too_many_u
 from kallyai_mcp.tools.user_language import LocalizedError
 
 METHODS = frozenset({"subscriptions/listen", "initialize"})
-"""The methods that `Subscriptions` acts on as a middleware."""
+"""The methods for which `Subscriptions` is a middleware."""
 
 MOST_PER_ACCOUNT = 500
 """How many subscriptions of the 2025 versions one account may have in all its sessions; each reads the ledger."""
@@ -45,7 +45,7 @@ class SubscribedContext(AppContext):
 
     Attributes:
         tasks: Runs the watches of the subscriptions; canceled when the context closes.
-        subscriptions: For each URI what cancels its watch.
+        subscriptions: For each URI, the scope that cancels its watch.
     """
 
     tasks: TaskGroup
@@ -54,7 +54,7 @@ class SubscribedContext(AppContext):
 
 @asynccontextmanager
 async def with_subscriptions(app_context: AppContext) -> AsyncIterator[SubscribedContext]:
-    """Extend `app_context` by the subscriptions, and cancel them at the end."""
+    """Yield `app_context` with an empty set of subscriptions; cancel the subscriptions at the end."""
     async with anyio.create_task_group() as tasks:
         yield SubscribedContext(**vars(app_context), tasks=tasks)
         tasks.cancel_scope.cancel()
@@ -72,16 +72,16 @@ class Subscriptions(InMemorySubscriptionBus):
 
     @override
     def subscribe(self, listener: Callable[[ServerEvent], None]) -> Callable[[], None]:
-        """As the SDK's method; notes which listener belongs to the request, so that it alone is notified."""
+        """Add a listener, as the SDK's method does, and note its request, so that only this listener is notified."""
         if (listeners := self._request_listeners.get()) is not None:
             listeners.append(listener)
         return super().subscribe(listener)
 
     async def __call__(self, ctx: ServerRequestContext[Any, Any], call_next: CallNext) -> HandlerResult:
-        """Pass a message on; for subscriptions/listen, check the URIs and notify while the request is open.
+        """Middleware: for subscriptions/listen, check the URIs, and notify the client while the request is open.
 
         Raises:
-            MCPError: As `ResourceWatch.start`.
+            MCPError: As `ResourceWatch.start` raises it.
         """
         if uris := _listen_uris(ctx):
             watch = await ResourceWatch.start(ctx.lifespan_context, uris)
@@ -113,7 +113,8 @@ class Subscriptions(InMemorySubscriptionBus):
         """Handler of resources/subscribe (2025-11-25 and earlier).
 
         Raises:
-            MCPError: -32601: there is no session; else as `ResourceWatch.start`.
+            MCPError: -32601: there is no session; -32602: the account has `MOST_PER_ACCOUNT` subscriptions, or the
+                client has `MAX_URIS`; others as `ResourceWatch.start` raises them.
         """
         if is_stateless(ctx):
             raise LocalizedError(
@@ -163,7 +164,7 @@ class Subscriptions(InMemorySubscriptionBus):
 
 
 def _listen_uris(ctx: ServerRequestContext[Any, Any]) -> list[str]:
-    """The URIs in a subscriptions/listen; none if its parameters are invalid, which the SDK reports."""
+    """The URIs in a subscriptions/listen request; none if its parameters are invalid (then the SDK refuses it)."""
     if ctx.method != "subscriptions/listen" or ctx.protocol_version not in MODERN_PROTOCOL_VERSIONS:
         return []
     try:
@@ -174,12 +175,12 @@ def _listen_uris(ctx: ServerRequestContext[Any, Any]) -> list[str]:
 
 
 def is_stateless(ctx: ServerRequestContext[Any, Any]) -> bool:
-    """Whether the request came over `/mcp`, where a client of the 2025 versions can be sent only responses."""
+    """Whether the request came over `/mcp`. A client of the 2025 versions can get only responses there."""
     return ctx.request is not None and ctx.request.url.path.endswith("/mcp")
 
 
 def _without_subscribing(result: HandlerResult) -> HandlerResult:
-    """The result of initialize without the subscribe capability."""
+    """The `result` of initialize, without the subscribe capability."""
     if isinstance(result, dict) and "resources" in result["capabilities"]:
         result["capabilities"]["resources"]["subscribe"] = False
     return result

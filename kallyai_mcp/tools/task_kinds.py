@@ -56,7 +56,7 @@ class CallTask:
         return self.record.ended_at
 
     def text(self, reader: Reader, *, is_duplicate: bool = False) -> str:
-        """How far the task is, in words; a duplicate is one that was asked for again."""
+        """How far the task is, in words; with `is_duplicate`, the same call was asked for before."""
         if self.record.state is CallState.SCHEDULED:
             return scheduled_task(self.record, reader, is_duplicate=is_duplicate)
         return task_status(self.record, reader, is_duplicate=is_duplicate)
@@ -76,14 +76,14 @@ class CallTask:
 
 @dataclass(frozen=True)
 class ListTask:
-    """A list, from when it was asked for, or asked to go on, until it stops.
+    """A list as a task: the time from a request that starts it, or makes it go on, until it stops.
 
-    A task that is completed must stay so (SEP-2663, "Task Status Lifecycle"). So a list that goes on after a decision
-    is a new task, and nothing has to be stored for it: the moment is part of its id.
+    A completed task must stay completed (SEP-2663, "Task Status Lifecycle"). So a list that goes on after a decision is
+    a new task. Its id contains the time of the request, so that nothing has to be stored.
 
     Attributes:
         found: The list.
-        began: When it was asked for, or asked to go on, in milliseconds since the epoch.
+        began: When the request came, in milliseconds since the epoch.
     """
 
     found: CallList
@@ -91,7 +91,7 @@ class ListTask:
 
     @classmethod
     def newest(cls, found: CallList) -> "ListTask":
-        """The task of a list as it is now."""
+        """The task of the newest request for a list."""
         return cls(found, _milliseconds(found.asked_at))
 
     @property
@@ -111,12 +111,16 @@ class ListTask:
 
     @property
     def is_past(self) -> bool:
-        """Whether the list went on since: what it does now is another task."""
+        """Whether the list went on after this task: what the list does now belongs to a newer task."""
         return self.began != _milliseconds(self.found.asked_at)
 
     @property
     def status(self) -> Status:
-        """A list that was canceled after it reached somebody is completed: its result has to be told."""
+        """How far the task is.
+
+        A list that was canceled after a call may have reached somebody is `completed`, so that the client gets the
+        result.
+        """
         if self.is_past or not self.found.is_open:
             is_canceled = self.found.stop_reason is StopReason.CANCELED and not self.found.may_have_reached
             return "cancelled" if is_canceled and not self.is_past else "completed"
@@ -124,19 +128,19 @@ class ListTask:
 
     @property
     def ended_at(self) -> datetime:
-        """When the task ended; the last call of a canceled list may end later than the list."""
+        """When the task ended. If the list was canceled during a call, this is when the call ended."""
         if self.is_past:
             return self.found.asked_at
         ends = (self.found.ended_at, *(record.ended_at for record in self.found.records[-1:]))
         return max((end for end in ends if end is not None), default=self.found.asked_at)
 
     def text(self, reader: Reader, *, is_duplicate: bool = False) -> str:
-        """As for a call."""
+        """How far the task is, in words; with `is_duplicate`, the same list was asked for before."""
         return list_texts.task_status(self.found, spanish=reader.spanish, is_duplicate=is_duplicate)
 
     async def result(self, app_context: AppContext, *, with_links: bool) -> CallToolResult:
-        """The result that call_around would have returned; there are no links in it."""
-        del with_links
+        """The result that call_around would have returned, had it waited for the end."""
+        del with_links  # a list has none
         return await list_result(app_context, self.found, placed_now=True)
 
     async def cancel(self, app_context: AppContext) -> None:
@@ -146,19 +150,19 @@ class ListTask:
 
 
 async def find_task(app_context: AppContext, id_: str) -> CallTask | ListTask | None:
-    """The task of this account with this id; None if there is none."""
+    """The task with this id, if the account has it; else None."""
     list_id, _, began = id_.rpartition(".")
     if began.isascii() and began.isdecimal() and len(began) <= _DIGITS:
         found = await app_context.calls.lists.find(list_id)
         if found is not None and int(began) <= _milliseconds(found.asked_at):
             return ListTask(found, int(began))
     record = await app_context.calls.find(id_)
-    # `find` takes a call_id too, which is not a task's id.
+    # `find` also finds a call by its call_id, which is not the id of a task.
     return CallTask(record) if record is not None and record.tracking_id == id_ else None
 
 
 _DIGITS = 14
-"""Of milliseconds since the epoch, until the year 5138."""
+"""The most digits of milliseconds since the epoch; enough until the year 5138."""
 
 
 def _milliseconds(moment: datetime) -> int:

@@ -1,10 +1,10 @@
 """The Tasks extension (SEP-2663): make_call and call_around return a task at once to a client that declares it.
 
-A task is a call record or a list under another name, and nothing else is stored: its id is the `tracking_id`, or has it
-(`ListTask`). So it survives a restart, any process with the same ledger can answer for it, and only its account can see
-it.
+A task is another view of a call record or a list. Nothing else is stored: the id of a task is the `tracking_id`, or
+contains it (`ListTask`). So a task survives a restart, and any process with the same ledger can answer requests about
+it, but only for its account.
 
-Few clients use tasks, and building the models takes time at every start, so they are built when they are used.
+Few clients use tasks, and building the pydantic models takes time at every start. So they are built when first used.
 """
 
 from collections.abc import Mapping, Sequence
@@ -40,7 +40,7 @@ TASKS = "io.modelcontextprotocol/tasks"
 """The extension's identifier."""
 
 POLL_INTERVAL = timedelta(seconds=5)
-"""How often a client should ask: a phone call takes 1 to 3 minutes."""
+"""How long a client should wait between two requests for a task; a phone call takes 1 to 3 minutes."""
 
 _VERSIONS = frozenset(MODERN_PROTOCOL_VERSIONS)
 """The protocol versions with tasks. A client of an earlier one gets none, even if it declares the extension."""
@@ -57,8 +57,8 @@ class TaskParams(RequestParams, defer_build=True):
 class Task(Result, defer_build=True):
     """The specification's CreateTaskResult (`result_type` "task") and GetTaskResult ("complete").
 
-    `created_at` and `last_updated_at` are sent as ISO 8601, `ttl_ms` and `poll_interval_ms` are in milliseconds. While
-    a call is in progress its message says how long it has lasted, so it was last updated at the moment of the answer.
+    `created_at` and `last_updated_at` are sent as ISO 8601; `ttl_ms` and `poll_interval_ms` are in milliseconds. While
+    a call is in progress, `status_message` says how long it has lasted, so `last_updated_at` is the time of the answer.
     """
 
     result_type: Literal["task", "complete"]
@@ -73,7 +73,7 @@ class Task(Result, defer_build=True):
 
 
 class CallTasks(Extension):
-    """Phone calls as tasks, for clients that declare the extension; `keep_days` is said as their `ttlMs`."""
+    """Phone calls as tasks, for clients that declare the extension; `keep_days` is sent as the tasks' `ttlMs`."""
 
     identifier = TASKS
 
@@ -84,8 +84,9 @@ class CallTasks(Extension):
     def methods(self) -> Sequence[MethodBinding]:
         """tasks/get; tasks/update, which changes nothing; and tasks/cancel, which does the same as cancel_call.
 
-        They raise `MCPError`: -32021 for a client that doesn't declare the extension, -32602 for a task that this
-        account doesn't have, -32603 when the ledger or the account can't be read, for example without a sign-in.
+        They raise `MCPError`. -32021: the client doesn't declare the extension. -32020: `Mcp-Name` names another task.
+        -32602: the account has no such task. -32603: the ledger or the account can't be read, for example because
+        nobody is signed in.
         """
         return [
             MethodBinding("tasks/get", TaskParams, self._get, _VERSIONS),
@@ -99,8 +100,8 @@ class CallTasks(Extension):
     ) -> HandlerResult:
         """Return a `Task` in place of the result of make_call or call_around while the call or list is in progress.
 
-        They don't wait for such a client. Their other results (wrong arguments, a refusal, a call that has ended, a
-        list that has stopped) are returned as they are.
+        For a client with tasks, these tools don't wait (`seconds_to_wait`). Their other results are returned unchanged:
+        wrong arguments, a refusal, a call that has ended, and a list that has stopped.
         """
         result = await call_next(ctx)
         started = await _started(params.name, result, ctx) if _accepts_tasks(ctx) else None
@@ -151,10 +152,10 @@ class CallTasks(Extension):
 
 
 async def _started(tool: str, result: HandlerResult, ctx: _Context) -> tuple[CallTask | ListTask, bool | None] | None:
-    """The call or the list that `tool` has just placed or found, and whether it is new; None if there is none."""
+    """The call or list that `tool` has placed or found in this request, and its `placed_now`; None if there is none."""
     calls = ctx.lifespan_context.calls
     if tool == "make_call":
-        reports = calls.delivery.reports()  # of this request: nothing is read, so the ledger may be unavailable now
+        reports = calls.delivery.reports()  # those of this request, from memory: it works without the ledger
         return (CallTask(reports[-1].record), reports[-1].placed_now) if reports else None
     structure = (result.structured_content or {}) if isinstance(result, CallToolResult) else {}
     if tool != "call_around" or structure.get("status") != "in_progress":
@@ -164,13 +165,13 @@ async def _started(tool: str, result: HandlerResult, ctx: _Context) -> tuple[Cal
 
 
 async def check_task_listeners(ctx: ServerRequestContext[Any, Any], call_next: CallNext) -> HandlerResult:
-    """Middleware: a client that listens to tasks by subscriptions/listen must declare the extension.
+    """Middleware: a client that subscribes to tasks by subscriptions/listen must declare the extension.
 
-    For a client that does, the acknowledgment names no task, which means that there will be no notifications: tasks are
-    polled.
+    If the client declares it, the acknowledgment names no task. This means that there are no notifications about tasks,
+    and the client has to poll.
 
     Raises:
-        MCPError: -32021: the client listens to tasks, and doesn't declare the extension.
+        MCPError: -32021: the client subscribes to tasks, and doesn't declare the extension.
     """
     if ctx.protocol_version in _VERSIONS:
         notifications = (ctx.params or {}).get("notifications")
@@ -180,12 +181,12 @@ async def check_task_listeners(ctx: ServerRequestContext[Any, Any], call_next: C
 
 
 def seconds_to_wait(wait_seconds: float | None, ctx: _Context, *, placed_now: bool | None) -> float:
-    """How long a tool waits for an end before it answers "in progress".
+    """How many seconds a tool waits for a call or a list to end before it answers "in progress".
 
     Args:
-        wait_seconds: What the client asked for; None for the setting.
+        wait_seconds: The tool's argument; None for the setting (`KALLYAI_WAIT_SECONDS`).
         ctx: The request.
-        placed_now: None where the tool only looks at a call or a list.
+        placed_now: None if the tool only looks at a call or a list; otherwise a client with tasks gets one at once.
     """
     if placed_now is not None and _accepts_tasks(ctx):
         return 0  # the client polls the task
@@ -199,7 +200,11 @@ def _accepts_tasks(ctx: _Context) -> bool:
 
 
 async def _find(ctx: _Context, task_id: str) -> CallTask | ListTask:
-    """The task of this account, for a client that declares the extension."""
+    """The task with this id, if the account has it and the client declares the extension.
+
+    Raises:
+        MCPError: As `CallTasks.methods` says.
+    """
     require_client_extension(ctx, TASKS)
     _check_name_header(ctx, task_id)
     with protocol_errors():
@@ -210,10 +215,10 @@ async def _find(ctx: _Context, task_id: str) -> CallTask | ListTask:
 
 
 def _check_name_header(ctx: _Context, task_id: str) -> None:
-    """Check over HTTP that `Mcp-Name` names the same task as the body (SEP-2663, SEP-2243).
+    """Check over HTTP that the header `Mcp-Name` names the same task as the body (SEP-2663, SEP-2243).
 
     Raises:
-        MCPError: -32020: it names another one.
+        MCPError: -32020: the header names another task.
     """
     headers: Mapping[str, str] = getattr(ctx.request, "headers", None) or {}
     name = headers.get(MCP_NAME_HEADER)

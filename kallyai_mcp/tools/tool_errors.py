@@ -1,4 +1,4 @@
-"""Errors as results of a tool (`isError`): a text for the agent, and a structure for programs."""
+"""Turns errors into results of a tool (`isError`), with a text for the agent and a structure for programs."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -22,9 +22,9 @@ from kallyai_mcp.tools.user_language import LocalizedError
 async def tool_error(
     error: errors.KallyAIError, app_context: AppContext, *, tool: str, places_calls: bool, spanish: bool = False
 ) -> CallToolResult:
-    """The result for an error of `tool`; when nobody is signed in, with a link that signs in.
+    """The result for an error of `tool`. If nobody is signed in, it has the sign-in link.
 
-    With `places_calls` the error is about a call that the tool was to place.
+    With `places_calls`, the error is about a call that the tool should place, so the result says whether it was placed.
     """
     note_failure(error.code, error.correlation_id)
     placed, retryable = consequences(error, places_calls=places_calls)
@@ -51,7 +51,7 @@ async def tool_error(
 
 
 def _used_up(statistics: Statistics) -> UsedUp | None:
-    """What is used up, by the account's statistics; None when they show nothing that is."""
+    """The allowance that the account's statistics show as used up; None if they show none."""
     first = next(iter(used_up(statistics)), None)
     if first is None:
         return None
@@ -59,7 +59,7 @@ def _used_up(statistics: Statistics) -> UsedUp | None:
 
 
 def arguments_error(problems: Sequence[Problem], *, places_calls: bool, spanish: bool = False) -> CallToolResult:
-    """The result for wrong arguments; it names each of them, up to as many as any tool has."""
+    """The result for wrong arguments; it names each of them, up to `MAX_NAMED`."""
     note_failure("invalid_arguments")
     numbers = [problem.number for problem in problems if problem.number is not None]
     structure = CallAnswer(
@@ -81,7 +81,7 @@ def arguments_error(problems: Sequence[Problem], *, places_calls: bool, spanish:
 
 @contextmanager
 def protocol_errors() -> Iterator[None]:
-    """Raise an error of ours as one of the protocol (`LocalizedError`, -32603)."""
+    """In this context, a `KallyAIError` is raised as an error of the protocol (`LocalizedError`, -32603)."""
     try:
         yield
     except errors.KallyAIError as error:
@@ -111,4 +111,4 @@ def _is_retryable(error: errors.KallyAIError) -> bool:
 
 
 _RETRYABLE = frozenset({"call_in_progress", "outcome_unknown", "ledger_unavailable", "too_late", "not_sent"})
-"""Codes of this server for what passes by itself."""
+"""Codes of this program for conditions that end without the user's help."""

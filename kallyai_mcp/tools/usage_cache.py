@@ -1,4 +1,4 @@
-"""An account's usage: its statistics, read each time, and its subscription, which hardly ever changes."""
+"""Reads an account's usage: the statistics each time, and the subscription, which seldom changes, from a cache."""
 
 import asyncio
 from collections import OrderedDict
@@ -16,12 +16,12 @@ if TYPE_CHECKING:
     from kallyai_mcp.tools.context import AppContext
 
 _FRESH = timedelta(seconds=60)
-"""For how long a subscription is used without asking again, as long as the statistics show the same plan."""
+"""How long a subscription is kept, if the statistics show the same plan."""
 
 _MAX_ACCOUNTS = 10_000
 
 USAGE_SECONDS = 3.0
-"""How long to wait for the quota: it must not delay what the text is about."""
+"""How many seconds to wait for the quota, which is only an addition to a result and must not delay it."""
 
 
 @dataclass(frozen=True)
@@ -32,13 +32,17 @@ class _Entry:
 
 
 class UsageCache:
-    """Keeps each account's subscription, so that reading the usage takes one request in place of two."""
+    """Keeps each account's subscription, so that reading the usage takes one request instead of two."""
 
     def __init__(self) -> None:
         self._entries: OrderedDict[str, _Entry] = OrderedDict()
 
     async def get(self, api: "KallyAI", account: str, now: datetime) -> tuple[Statistics, Subscription | None]:
-        """Return the statistics of `account`, and its subscription if there is one that this sign-in may read."""
+        """Return the statistics of `account`, and its subscription; None without one, or without the scope for it.
+
+        Raises:
+            KallyAIError: As `KallyAI.get_statistics` and `KallyAI.get_subscription` raise it.
+        """
         entry = self._entries.get(account)
         if entry is not None and now < entry.until:
             statistics = await api.get_statistics()
@@ -46,7 +50,7 @@ class UsageCache:
                 return statistics, entry.subscription
             subscription = await _subscription(api)
         elif entry is not None:
-            # While this request asks for the subscription, the others need not.
+            # Other requests use the old subscription while this one reads it again.
             self._entries[account] = replace(entry, until=now + _FRESH)
             try:
                 statistics, subscription = await _both(api)
@@ -79,7 +83,7 @@ async def usage_of(
 
 
 def _plan_of(statistics: Statistics) -> tuple[object, ...]:
-    """The part of the statistics that belongs to the plan; the rest is usage."""
+    """The fields of the statistics that describe the plan; the others are usage."""
     return (
         statistics.plan_type,
         statistics.minutes_allocated,

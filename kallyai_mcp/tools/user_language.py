@@ -1,9 +1,9 @@
 """The language in which the user reads.
 
-These tell it, the first that does:
+The first of these that names a language decides:
 
 1. the call at hand, or the request: its `language`;
-2. the newest call of the account in the ledger that names one (KallyAI's list doesn't repeat it);
+2. the newest call of the account in the ledger that has a `language` (KallyAI's list doesn't repeat it);
 3. the client: the user's locale in `_meta`, which ChatGPT sends, or the header Accept-Language;
 4. the machine, if its user is the user of the server: `AppContext.language`.
 """
@@ -22,28 +22,28 @@ from kallyai_mcp.tools.text.reader import Reader
 
 _MAX_ACCOUNTS = 10_000
 _LONGEST_HEADER = 200
-"""Characters of a header that are read."""
+"""How many characters of a header are read."""
 
 _of_client: ContextVar[Language | None] = ContextVar("kallyai_mcp_language_of_client", default=None)
 
 
 class LocalizedError(MCPError):
-    """An error of the protocol, whose message is in English until `in_language_of_user` is asked for it."""
+    """An error of the protocol, with an English message; `in_language_of_user` returns it in the user's language."""
 
     def __init__(self, code: int, english: str, spanish: str, data: dict[str, str] | None = None) -> None:
         super().__init__(code, english, data)
         self._spanish = spanish
 
     async def in_language_of_user(self, app_context: AppContext) -> MCPError:
-        """The error whose message is in the language in which the user reads."""
+        """The same error, with a message in the user's language."""
         is_spanish = await reads_spanish(app_context)
         return MCPError(self.code, self._spanish if is_spanish else self.message, self.data)
 
 
 async def reads_spanish(app_context: AppContext, language: object = None) -> bool:
-    """Whether texts are in Spanish, else in English.
+    """Whether a text should be in Spanish; otherwise in English.
 
-    The call at hand, or the request, may name a `language`; anything but `en` and `es` counts as none.
+    `language` is that of the call or request; values other than `en` and `es` count as none.
     """
     if language not in ("en", "es"):
         language = await _of_account(app_context) or _of_client.get() or app_context.language
@@ -51,7 +51,7 @@ async def reads_spanish(app_context: AppContext, language: object = None) -> boo
 
 
 async def reader_of(app_context: AppContext, language: object = None) -> Reader:
-    """The user who reads a text now; the arguments are those of `reads_spanish`."""
+    """The reader of a text that is written now; the arguments are those of `reads_spanish`."""
     spanish = await reads_spanish(app_context, language)
     return Reader(spanish, app_context.timezone, app_context.now(), app_context.wait_seconds)
 
@@ -63,7 +63,7 @@ def note_language(app_context: AppContext, account: str, language: str | None) -
 
 
 async def with_client_language(ctx: ServerRequestContext[AppContext, Any], call_next: CallNext) -> HandlerResult:
-    """Middleware: keeps what the request tells about the user's language, and raises `LocalizedError` in it."""
+    """Middleware: notes the language that the client sends, and raises each `LocalizedError` in the user's language."""
     headers: Mapping[str, str] = getattr(ctx.request, "headers", None) or {}
     named = (ctx.meta or {}).get("openai/locale") or headers.get("accept-language")
     token = _of_client.set(preferred(named[:_LONGEST_HEADER]) if isinstance(named, str) else None)

@@ -125,7 +125,7 @@ async def test_an_appointment_that_kallyai_could_not_tell_of_is_asked_for_again(
 
     assert made.data["outcome"] == still.data["outcome"] == "answered"
     assert made.data["calendar_checked"] is still.data["calendar_checked"] is False
-    assert "Whether an appointment was made is not known: no calendar file tells it. get_call asks again." in made.text
+    assert "Whether an appointment was made is not known: no calendar file shows it. get_call asks again." in made.text
     assert read.data["outcome"] == kept.data["outcome"] == "booked"
     assert read.text.startswith("Booked: table for 4 at Italian Bistro")
 

@@ -194,7 +194,7 @@ async def test_a_resource_of_somebody_else_can_not_be_subscribed_to(
     settings: Settings, clock: ManualClock, app: SandboxApp, uris: list[str]
 ) -> None:
     async with client_2026(settings, clock, app) as agent:
-        with pytest.raises(MCPError, match="be listened to") as refused:
+        with pytest.raises(MCPError, match="You can subscribe") as refused:
             async with agent.client.listen(resource_subscriptions=uris):
                 pass
         quota = await agent.use("check_quota")
@@ -222,7 +222,7 @@ async def test_callers_are_notified_only_of_their_own_calls(tmp_path: Path) -> N
         id_ = (await one.use("make_call", CALL, wait_seconds=0)).data["tracking_id"]
         assert await next_of(mine, 1) == {CALLS}
         await sandbox.wait_for_calls()
-        with pytest.raises(MCPError, match="Only your own calls") as refused:
+        with pytest.raises(MCPError, match="You can subscribe only to your own calls") as refused:
             async with other.client.listen(resource_subscriptions=[f"{CALLS}/{id_}"]):
                 pass
         sandbox.end_calls()
@@ -247,7 +247,7 @@ async def test_over_sse_callers_subscribe_only_to_their_own_calls(tmp_path: Path
             uri = f"{CALLS}/{made.data['tracking_id']}"
             await sandbox.wait_for_calls()
             await mine.subscribe_resource(uri)
-            with pytest.raises(MCPError, match="Only your own calls"):
+            with pytest.raises(MCPError, match="You can subscribe only to your own calls"):
                 await theirs.subscribe_resource(uri)
             sandbox.end_calls()
             await notifications.wait_for(uri)

@@ -34,8 +34,8 @@ async def test_the_header_accept_language_counts(sandbox: RunningSandbox) -> Non
         (
             "subscriptions/listen",
             {"notifications": {"resourceSubscriptions": ["kallyai://quota"]}},
-            "Only your own calls can be",
-            "Solo se pueden seguir tus propias",
+            "You can subscribe only to your own calls",
+            "Solo puedes suscribirte a tus propias",
         ),
     ],
 )

@@ -1,1 +1,1 @@
-"""How results read: outcome first, then the facts that matter, then the one next step."""
+"""The texts of results: first the outcome, then the facts that matter, then the one next step."""

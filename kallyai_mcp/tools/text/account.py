@@ -1,4 +1,4 @@
-"""How the account reads: what is left of the quota, who is signed in, the sign-in link."""
+"""Texts about the account: what is left of the quota, who is signed in, the sign-in link."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,10 +19,10 @@ _FACTS_ES = {
     "canceled": "cancelado",
     "past_due": "con un pago pendiente",
 }
-"""KallyAI's words for plans, periods, and states; others are quoted as they are."""
+"""Translations of KallyAI's words for periods and states; a word that is missing here is shown as KallyAI gives it."""
 
 _SHORT_SHARE = 0.1
-"""Below this share of the allowance little is left."""
+"""If less than this share of an allowance is left, a text says that it is little."""
 
 _ENDS_ES = {
     "renews": "se renueva el",
@@ -39,7 +39,7 @@ Unit = Literal["calls", "minutes", "credits"]
 
 @dataclass(frozen=True)
 class Allowance:
-    """What is left of calls, minutes, or credits; `allocated` is None when KallyAI does not say."""
+    """What is left of the calls, minutes, or credits; `allocated` is None when KallyAI does not report it."""
 
     unit: Unit
     remaining: float
@@ -47,11 +47,11 @@ class Allowance:
 
     @property
     def share(self) -> float:
-        """The part that is left, 0 to 1; 1 when it is not known."""
+        """The part that is left, 0 to 1. Without `allocated`, it is 1 if anything is left, else 0."""
         return self.remaining / self.allocated if self.allocated else float(self.remaining > 0)
 
     def words(self, *, spanish: bool = False, phone: str | None = None) -> str:
-        """For example "2 of 35 calls"; for `phone` see `number`."""
+        """For example "2 of 35 calls"; `phone` is the called number, for the decimal sign (`plain.number`)."""
         of = ""
         if self.allocated is not None:
             of = f" {'de' if spanish else 'of'} {number(self.allocated, spanish=spanish, phone=phone)}"
@@ -83,9 +83,9 @@ def quota(
     spanish: bool = False,
     has_tools: bool = True,
 ) -> str:
-    """What runs out first and what else is left, the plan, when they renew, and what to do when little is left.
+    """The text about the quota: what is left, scarcest first; the plan; when it renews; what to do if little is left.
 
-    With `has_tools`, the reader is an agent, which has the tools that the text names.
+    With `has_tools`, the reader is an agent, and the text names the tool for the next step.
     """
     left = allowances(statistics)
     if not left:
@@ -106,7 +106,7 @@ def quota(
 
 
 def _plan(statistics: Statistics, subscription: Subscription | None, now: datetime, spanish: bool) -> list[str]:
-    """The plan's name, period, and state, and its end: of the subscription, which the statistics may contradict."""
+    """Sentences about the plan: its name, period, state, and end. The subscription counts more than the statistics."""
     plan = (subscription.plan if subscription else None) or Plan()
     kind = plan.type or statistics.plan_type
     state = (subscription.status if subscription else None) or statistics.subscription_status
@@ -121,7 +121,7 @@ def _plan(statistics: Statistics, subscription: Subscription | None, now: dateti
         ends = _ENDS_ES[key] if spanish else key
         facts.append(f"{ends} {billing_day(expires, now, spanish=spanish)}")
         if renews is not None and expires.date() == renews.date() and subscription.auto_renew:
-            renews = None  # one date says it all
+            renews = None  # it is the day that the plan's sentence has
     sentences = [", ".join(facts)] if facts else []
     if renews is not None:
         day = billing_day(renews, now, spanish=spanish)
@@ -135,7 +135,7 @@ def plan_name(kind: str, *, spanish: bool) -> str:
 
 
 def billing_day(moment: datetime, now: datetime, *, spanish: bool = False) -> str:
-    """A day of the billing period: "Feb 1" or "1 de febrero", in UTC, as KallyAI counts."""
+    """A day of the billing period: "Feb 1" or "1 de febrero". KallyAI's billing days are in UTC."""
     return day(moment.astimezone(UTC), now.astimezone(UTC), spanish=spanish)
 
 
@@ -155,7 +155,7 @@ def _short(left: Sequence[Allowance], spanish: bool, *, has_tools: bool) -> list
 
 
 def little_left(statistics: Statistics, *, spanish: bool = False, phone: str | None = None) -> str | None:
-    """What is left, if it is little: "2 of 35 calls (93 minutes)"; None else. For `phone` see `number`."""
+    """What is left, if it is little: "2 of 35 calls (93 minutes)"; else None. For `phone` see `Allowance.words`."""
     left = allowances(statistics)
     if not left or left[0].share >= _SHORT_SHARE:
         return None
@@ -175,14 +175,14 @@ def sign_in_message(*, spanish: bool) -> str:
 
 
 def signed_in(who: str | None, *, spanish: bool) -> str:
-    """Who is signed in, as far as the token says."""
+    """The text that says who is signed in; without a name if the token has none."""
     if spanish:
         return f"Sesión iniciada en KallyAI{f' como {named(who)}' if who else ''}."
     return f"Signed in to KallyAI{f' as {named(who)}' if who else ''}."
 
 
 def login_needed(*, spanish: bool) -> str:
-    """Nobody is signed in, and sign-in uses no link."""
+    """The text for when nobody is signed in, and there is no sign-in link."""
     if spanish:
         login = "`kallyai-mcp login`, en el equipo donde funciona este servidor, inicia sesión."
         return f"No hay sesión iniciada en KallyAI. {login}"
@@ -194,7 +194,7 @@ _THEN = {
     "read_again": ("read the resource again", "vuelve a leer el recurso"),
     "call_again": ("call {tool} again with the same arguments", "llama otra vez a {tool} con los mismos argumentos"),
 }
-"""What the agent does when the user has signed in."""
+"""What the agent should do after the user has signed in."""
 
 
 def sign_in_needed(
@@ -205,7 +205,10 @@ def sign_in_needed(
     tool: str = "",
     places_calls: bool = False,
 ) -> str:
-    """Nobody is signed in: the link that signs in, and what the agent does then; `tool` is the one to call again."""
+    """The text for when nobody is signed in: the link, and what the agent should do after the user has signed in.
+
+    `tool` is the tool to call again (`call_again`). With `places_calls`, the text says that nobody was called.
+    """
     url, minutes, todo = page.url, page.minutes, _THEN[then][spanish].format(tool=tool)
     if spanish:
         first = (
@@ -219,7 +222,7 @@ def sign_in_needed(
 
 
 def billing_link(url: str | None, *, spanish: bool) -> str:
-    """The link to the billing portal; None for the embedded sandbox, whose pages can't be opened."""
+    """The text with the link to the billing portal; without `url`, for the embedded sandbox, which serves no pages."""
     if url is None:
         return (
             "Este es el entorno de pruebas incorporado: su portal de facturación no se puede abrir. "

@@ -1,4 +1,4 @@
-"""What is wrong with an argument, in words: in English and Spanish, side by side."""
+"""Sentences about wrong arguments, in English and Spanish."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -42,8 +42,8 @@ _WRONG: dict[str, tuple[str, str]] = {
     "too_long": ("{given} has more than {max_length} items", "{given} tiene más de {max_length} elementos"),
     "too_short": ("{given} has fewer than {min_length} items", "{given} tiene menos de {min_length} elementos"),
     "no_list": (
-        "there is no list with these arguments; to go on with the one of {given}, give the same arguments again",
-        "no hay ninguna lista con estos argumentos; para seguir con la de {given}, usa otra vez los mismos argumentos",
+        "there is no list with these arguments; to go on with the list of {given}, repeat its other arguments",
+        "no hay ninguna lista con estos argumentos; para seguir con la lista de {given}, repite sus otros argumentos",
     ),
     "no_call_of_list": (
         "{given} is no call of this list; take the call_id of its last call",
@@ -91,7 +91,7 @@ _WRONG: dict[str, tuple[str, str]] = {
     ),
     "other": ("{given} is not what this argument takes", "{given} no es lo que acepta este argumento"),
 }
-"""By pydantic's type of the error, or one of ours. `{given}` is the value, quoted and shortened."""
+"""The sentences, by the type of pydantic's error or of this program's. `{given}` is the value, quoted and cut."""
 
 _NUMBERS: dict[str, tuple[str, str]] = {
     "emergency": (
@@ -128,11 +128,18 @@ _ADVICE: dict[str, tuple[str, str]] = {
     "invalid": ("check it with the user", "compruébalo con el usuario"),
     "premium_rate": ("ask the user for an ordinary one", "pide al usuario un número normal"),
 }
-"""What an agent should do; not for people."""
+"""What an agent should do about a number, by the kind of `NumberProblem`; people don't see it."""
 
 
 def wrong(kind: str, spanish: bool, given: str, context: Mapping[str, Any]) -> str:
-    """What is wrong with an argument, without a period: the sentence of its `kind`, with the values in their places."""
+    """What is wrong with an argument, without a period.
+
+    Args:
+        kind: A key of `_WRONG`; an unknown one gets a general sentence.
+        spanish: In Spanish; otherwise in English.
+        given: The argument's value, quoted.
+        context: The other values in the sentence.
+    """
     values = dict(context)
     if "today" in values:
         values |= {"weekday": weekday_name(values["today"], spanish=spanish)}
@@ -154,7 +161,7 @@ def wrong_number(problem: NumberProblem, spanish: bool, given: str) -> str:
 
 
 def advice(number_problem: str, spanish: bool) -> str:
-    """What an agent should do about a `NumberProblem` of this kind; "" when that follows from the text about it."""
+    """What an agent should do about a `NumberProblem` of this kind; "" if the text about the problem says enough."""
     return _ADVICE.get(number_problem, ("", ""))[spanish]
 
 
@@ -164,7 +171,7 @@ def _with_country(number: str, language: str) -> str:
 
 
 def _meanings(numbers: Sequence[str], spanish: bool) -> str:
-    """What a number without a country code may mean, or how it should begin."""
+    """The numbers in E.164 that a number without a country code may mean; without any, how such a number begins."""
     if not numbers:
         return "E.164 empieza por + y el prefijo del país" if spanish else "E.164 starts with + and the country code"
     one = "si el país es {}, usa {}" if spanish else "if the country is {}, use {}"
@@ -175,18 +182,18 @@ def _meanings(numbers: Sequence[str], spanish: bool) -> str:
 
 
 _WITH_ARTICLE = ("United ", "Isle ", "Netherlands")
-"""How the English names of countries begin that have an article in a sentence."""
+"""English names of countries that begin with these words get an article in a sentence."""
 
 
 def fix(count: int, *, places_calls: bool, spanish: bool) -> str:
-    """The heading above the wrong arguments."""
+    """The heading above the list of wrong arguments."""
     if spanish:
         return f"{'No se llamó. ' if places_calls else ''}Corrige {count} argumento{'' if count == 1 else 's'}:"
     return f"{'Not called. ' if places_calls else ''}Fix {count} argument{'' if count == 1 else 's'}:"
 
 
 def and_more(count: int, *, spanish: bool) -> str:
-    """The line below the wrong arguments that are named."""
+    """The line below the list of wrong arguments, if there are more than it names."""
     return f"- y {count} más." if spanish else f"- and {count} more."
 
 

@@ -1,4 +1,4 @@
-"""How a calendar event reads: KallyAI's .ics file in words."""
+"""A calendar event as a text, and as a new .ics file."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -9,23 +9,23 @@ from kallyai_mcp.tools.text.times import city, day_and_hour, differs, hour, in_z
 
 
 def rebuilt(event: Appointment, call_id: str) -> str:
-    """A calendar file (RFC 5545) with that event and nothing else: no program to run, no rule to repeat it.
+    """A calendar file (RFC 5545) with the title, place, and times of the event: no alarm, no attachment, no recurrence.
 
-    The `call_id` makes the event's id, so that an appointment that is imported again replaces itself.
+    The event's id contains the `call_id`. So if the user imports the file twice, the calendar has one event.
     """
     from icalendar import Calendar
     from icalendar import Event as Component
 
     component = Component()
     component.add("uid", f"{call_id}@kallyai-mcp")
-    component.add("dtstamp", datetime(2026, 1, 1, tzinfo=UTC))  # required, and the same each time
+    component.add("dtstamp", datetime(2026, 1, 1, tzinfo=UTC))  # required; constant, so that the file does not change
     texts = {"summary": event.summary, "location": event.location}
     moments = {"dtstart": event.start, "dtend": event.end}
     for name, text in texts.items():
         if text:
             component.add(name, one_line(text))
     for name, moment in moments.items():
-        if isinstance(moment, datetime) and moment.tzinfo:  # in UTC, so that the file needs no time zone's definition
+        if isinstance(moment, datetime) and moment.tzinfo:  # in UTC, so that the file needs no VTIMEZONE
             component.add(name, moment.astimezone(UTC))
         elif moment is not None:
             component.add(name, moment)
@@ -39,8 +39,14 @@ def rebuilt(event: Appointment, call_id: str) -> str:
 def event_words(event: Appointment, reader: Reader, *, uri: str, place_zone: str, number: str | None = None) -> str:
     """The event in words.
 
-    For example '"Table": Sat Dec 5, 9:00 PM London time (4:00 PM in New York), at Italian Bistro.' The zone of the
-    place is an IANA name, and the `number` is the one that was called (E.164).
+    For example '"Table": Sat Dec 5, 9:00 PM London time (4:00 PM in New York), at Italian Bistro.'
+
+    Args:
+        event: The event.
+        reader: Who reads the text.
+        uri: The resource with the .ics file.
+        place_zone: IANA name of the time zone of the event's place.
+        number: The number that was called (E.164).
     """
     spanish = reader.spanish
     what = quoted(event.summary, 120) if event.summary else ("Cita" if spanish else "Appointment")

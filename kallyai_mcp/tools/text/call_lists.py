@@ -1,4 +1,4 @@
-"""How a call list reads: the result, a line for each candidate, and what to do."""
+"""Texts about a list of call_around: its result, a line for each candidate, and what to do next."""
 
 from collections.abc import Sequence
 from functools import partial
@@ -117,7 +117,7 @@ _say = partial(say_from, _SENTENCES)
 
 
 def call_list(found: CallList, reader: Reader, *, is_duplicate: bool = False) -> str:
-    """A list, as far as it is; a duplicate is one that was asked for again."""
+    """The result of a list in its present state; with `is_duplicate`, the same list was asked for before."""
     spanish = reader.spanish
     last = found.records[-1] if found.records else None
     party = party_of(last.submission if last is not None else found.submissions[0])
@@ -152,7 +152,7 @@ def call_list(found: CallList, reader: Reader, *, is_duplicate: bool = False) ->
 
 
 def task_status(found: CallList, *, spanish: bool, is_duplicate: bool = False) -> str:
-    """How far a list is that an agent follows as a task."""
+    """The state of a list, for an agent that follows it as a task."""
     if found.stop_reason is StopReason.CANCELED:
         return list_canceled(found, spanish=spanish)
     position = max(1, len(found.records))
@@ -162,7 +162,7 @@ def task_status(found: CallList, *, spanish: bool, is_duplicate: bool = False) -
 
 
 def listed(lists: Sequence[CallList], reader: Reader) -> list[str]:
-    """Lists that go on or wait for the user, as lines of a listing of calls: each with its calls, and what to do."""
+    """The lines about `lists` above a listing of calls: each list with its calls, and then what to do next."""
     lines, spanish = [], reader.spanish
     for found in lists:
         number, count = max(1, len(found.records)), len(found.submissions)
@@ -182,14 +182,14 @@ def listed(lists: Sequence[CallList], reader: Reader) -> list[str]:
 
 
 def state_of(found: CallList) -> str:
-    """How far a list is: `in_progress`, `ending` (canceled, its last call goes on), or why it has stopped."""
+    """The state of a list: `in_progress`, `ending` (canceled during a call that goes on), or why it has stopped."""
     if found.stop_reason is None:
         return "in_progress"
     return "ending" if found.is_calling else found.stop_reason.value
 
 
 def calling(found: CallList, *, spanish: bool) -> str:
-    """Who is being called now, for progress: "Italian Bistro (+1 415-555-1234), 2 of 3"."""
+    """The candidate that is being called, for a progress message: "Italian Bistro (+1 415-555-1234), 2 of 3"."""
     position = max(1, len(found.records))
     party, count = party_of(found.submissions[position - 1]), len(found.submissions)
     return _say("calling", spanish, party=party, number=position, count=count)

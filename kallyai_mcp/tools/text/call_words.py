@@ -1,4 +1,4 @@
-"""The sentences about calls, in English and Spanish, side by side."""
+"""The sentences about calls, in English and Spanish."""
 
 from functools import partial
 
@@ -31,16 +31,16 @@ _SENTENCES: dict[str, tuple[str, str]] = {
     "people_1": ("1 person", "1 persona"),
     "answered": ("Answered: {party}{lasted}.", "Contestaron: {party}{lasted}."),
     "calendar_not_known": (
-        "Whether an appointment was made is not known: no calendar file tells it. get_call asks again.",
-        "No se sabe si se acordó una cita: ningún archivo de calendario lo dice. get_call vuelve a preguntar.",
+        "Whether an appointment was made is not known: no calendar file shows it. get_call asks again.",
+        "No se sabe si se acordó una cita: ningún archivo de calendario lo muestra. get_call vuelve a preguntar.",
     ),
     "calendar_not_asked": (
         "Whether an appointment was made is not known.",
         "No se sabe si se acordó una cita.",
     ),
     "id_not_usable": (
-        "it can't be sent to KallyAI, so there is no more to get by it",
-        "no se puede enviar a KallyAI, así que no se puede pedir nada más con él",
+        "this id can't be sent to KallyAI, so nothing more can be read with it",
+        "este id no se puede enviar a KallyAI, así que no se puede pedir nada más con él",
     ),
     "no_answer": ("Not reached: no answer at {party}{after}.", "Sin contacto: no contestaron en {party}{after}."),
     "busy": ("Not reached: the line of {party} was busy.", "Sin contacto: la línea de {party} estaba ocupada."),
@@ -127,7 +127,7 @@ _SENTENCES: dict[str, tuple[str, str]] = {
         "La llamada a {party} está en curso, lleva {elapsed}.",
     ),
     "task_lost": (
-        "The connection broke; whether {party} was called is looked up, {elapsed} so far.",
+        "The connection broke; whether {party} was called is being checked, {elapsed} so far.",
         "La conexión se cortó; se está comprobando si se llamó a {party}, lleva {elapsed}.",
     ),
     "task_joined": (

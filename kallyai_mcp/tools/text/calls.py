@@ -1,4 +1,4 @@
-"""How a call reads: an outcome, a call in progress, a duplicate."""
+"""Texts about one call: its outcome, its progress, a duplicate."""
 
 import re
 from collections.abc import Collection
@@ -23,7 +23,13 @@ _NUMBER = re.compile(r"\+?[0-9 ().-]{1,24}", re.ASCII)
 
 @dataclass(frozen=True)
 class Party:
-    """Who is called: the number and the name, each as far as it is known; and whether a text for people is Spanish."""
+    """The callee in a text.
+
+    Attributes:
+        phone: The number; None if it is not known.
+        name: The name; None if it is not known.
+        spanish: The text is in Spanish; otherwise in English.
+    """
 
     phone: str | None
     name: str | None
@@ -38,7 +44,7 @@ class Party:
 
     @property
     def parts(self) -> list[str]:
-        """For example ["Italian Bistro", "+1 415-555-1234"], without what is not known."""
+        """The known parts, for example ["Italian Bistro", "+1 415-555-1234"]."""
         return [part for part in self._name_and(for_people(self.phone) if self.phone else None) if part]
 
     def in_row(self, limit: int = 24) -> str:
@@ -50,7 +56,7 @@ class Party:
 
 
 def party_of(submission: Submission | SubmissionEcho, *, spanish: bool = False) -> Party:
-    """Who is called."""
+    """The callee of a submission. A number with other characters than those of a phone number is quoted."""
     name, phone = submission.business_name, submission.respondent_phone
     if phone is not None and not _NUMBER.fullmatch(phone):
         phone = quoted(phone, 24)
@@ -58,9 +64,9 @@ def party_of(submission: Submission | SubmissionEcho, *, spanish: bool = False) 
 
 
 def outcome(view: CallView, call: Call, reader: Reader, *, few_left: str | None = None) -> str:
-    """The outcome of a call that has ended, in words that an agent can relay.
+    """The outcome of a call that has ended, for an agent to relay.
 
-    The `call` is that of the view, as KallyAI reports it; `few_left` is what is left of the quota, if that is little.
+    `call` is `view.call`, which is not None here. `few_left` is what is left of the quota, if that is little.
     """
     spanish = reader.spanish
     lines = [_headline(view, call, reader)]
@@ -133,7 +139,7 @@ def thing(view: CallView, *, spanish: bool) -> str:
 
 
 def unconfirmed(asked: Submission | SubmissionEcho, names: Collection[str], *, spanish: bool) -> str:
-    """What was asked for in the fields with these names: '7:00 PM, 4 people, "after 5pm"'."""
+    """The values of the submission's fields with these `names`: '7:00 PM, 4 people, "after 5pm"'."""
     size, number = asked.party_size, asked.respondent_phone
     words = {
         "appointment_time": _hour_asked(asked.appointment_time, number, spanish),
@@ -149,7 +155,10 @@ def _hour_asked(time: str | None, number: str | None, spanish: bool) -> str:
 
 
 def booked_time(view: CallView, reader: Reader) -> str:
-    """When the appointment begins; "there" where the user's own clock shows another time. "" when it is not known."""
+    """When the appointment begins, by the callee's clock; "" if that is not known.
+
+    It ends with "there" if the user's clock shows another time.
+    """
     start = view.appointment.start if view.appointment is not None else None
     if start is None:
         return ""
@@ -159,7 +168,7 @@ def booked_time(view: CallView, reader: Reader) -> str:
 
 
 def _asked(view: CallView, reader: Reader) -> str:
-    """What was asked for in place of the appointment that was made: the time alone, if it is on the same day."""
+    """The day and time of the submission; only the time, if the appointment is on the same day."""
     number, now, spanish = view.submission.respondent_phone, reader.now, reader.spanish
     start = view.appointment.start if view.appointment is not None else None
     try:
@@ -177,7 +186,7 @@ def _asked(view: CallView, reader: Reader) -> str:
 
 
 def in_progress(view: CallView, reader: Reader, *, is_duplicate: bool = False) -> str:
-    """A call that has no outcome yet, and the next step: to wait for it."""
+    """A call that has no outcome yet, and the next step: to wait for its outcome."""
     spanish, wait = reader.spanish, reader.wait_seconds
     id_ = view.record.tracking_id if view.record is not None else one_line(view.call_id or "")
     waiting = say("waiting", spanish, wait=wait) if wait > 0 else ""
@@ -186,7 +195,7 @@ def in_progress(view: CallView, reader: Reader, *, is_duplicate: bool = False) -
 
 
 def _progress(view: CallView, now: datetime, spanish: bool, *, is_duplicate: bool) -> str:
-    """How far a call is; of one that only KallyAI knows, no more than its status says."""
+    """How far a call is; about a call that only KallyAI has, the text says no more than its status does."""
     party, record, call = party_of(view.submission, spanish=spanish), view.record, view.call
     began = record.placed_at if record is not None else call.created_at if call is not None else None
     elapsed = duration(max(0.0, (now - began).total_seconds())) if began is not None else ""
@@ -203,12 +212,12 @@ def _progress(view: CallView, now: datetime, spanish: bool, *, is_duplicate: boo
 
 
 def so_far(record: CallRecord, now: datetime, *, spanish: bool) -> str:
-    """How long the call of `record` has lasted, for a user who waits."""
+    """How long the call of `record` has lasted, for a progress message."""
     return say("so_far", spanish, party=party_of(record.submission), elapsed=duration(record.elapsed(now)))
 
 
 def task_status(record: CallRecord, reader: Reader, *, is_duplicate: bool = False) -> str:
-    """How far a call is that an agent follows as a task; the call is active, or was canceled."""
+    """The state of a call, for an agent that follows it as a task; the call is active, or was canceled."""
     if not record.is_active:
         return say("task_canceled", reader.spanish)
     key = "task" if record.response_lost_at is None else "task_lost"
@@ -218,7 +227,7 @@ def task_status(record: CallRecord, reader: Reader, *, is_duplicate: bool = Fals
 
 
 def unknown(record: CallRecord, *, spanish: bool) -> str:
-    """A call that may have been placed, and what to do so that it is not placed twice."""
+    """The text about a call that may have been placed, and what to do so that it is not placed twice."""
     key = "unknown_lost" if isinstance(record.error, ResponseLostError) else "unknown"
     return say(
         key, spanish, party=party_of(record.submission), check=say("check_first", spanish, id=record.tracking_id)
@@ -226,7 +235,7 @@ def unknown(record: CallRecord, *, spanish: bool) -> str:
 
 
 def already_placed(record: CallRecord, reader: Reader, *, was_active: bool) -> str:
-    """The line before the outcome of a duplicate: no new call was placed, because it was before, or was in progress."""
+    """The line before the outcome of a duplicate: no new call was placed, and why."""
     if was_active:
         return say("was_in_progress", reader.spanish) + "\n"
     ago_ = ago(record.elapsed(reader.now), spanish=reader.spanish)

@@ -1,8 +1,9 @@
-"""How the result of cancel_call reads."""
+"""Texts of cancel_call."""
 
 from functools import partial
 
 from kallyai_mcp.calls.call_lists import CallList, StopReason
+from kallyai_mcp.tools.text.call_words import say
 from kallyai_mcp.tools.text.calls import party_of
 from kallyai_mcp.tools.text.plain import say_from
 
@@ -32,19 +33,18 @@ _SENTENCES: dict[str, tuple[str, str]] = {
     "list_not_called": ("Not called: {parties}.", "Sin llamar: {parties}."),
     "list_in_progress": ("The call in progress can't be hung up.", "La llamada en curso no se puede colgar."),
     "list_over": ("Nothing to cancel: the list is over.", "No hay nada que cancelar: la lista ya terminó."),
-    "number": ("the number", "el número"),
 }
 
 _say = partial(say_from, _SENTENCES)
 
 
 def canceled(party: str, *, is_retry: bool, spanish: bool) -> str:
-    """A call that will not be placed; with `is_retry`, it was placed before."""
+    """The text about a call that was canceled; with `is_retry`, an earlier attempt was placed."""
     return _say("canceled_retry" if is_retry else "canceled", spanish, party=party)
 
 
 def list_canceled(found: CallList, *, spanish: bool) -> str:
-    """A list of calls that is canceled, or was over."""
+    """The text about a list that was canceled, or that was over already."""
     if found.stop_reason is not StopReason.CANCELED:
         return _say("list_over", spanish)
     parties = "; ".join(str(party_of(submission)) for submission in found.not_called)
@@ -57,7 +57,15 @@ def list_canceled(found: CallList, *, spanish: bool) -> str:
 def not_canceled(
     party: str | None, *, is_over: bool, was_placed: bool = True, id_: str | None = None, spanish: bool = False
 ) -> str:
-    """A call that could not be canceled: it goes on, or has ended, or is not going to be placed (both `is_over`)."""
+    """The text about a call that could not be canceled.
+
+    Args:
+        party: The callee; None if it is not known.
+        is_over: The call has ended, or was never placed; otherwise, it is in progress.
+        was_placed: The call was placed.
+        id_: The id to follow a call in progress.
+        spanish: In Spanish; otherwise in English.
+    """
     key = ("over" if was_placed else "never_placed") if is_over else "in_progress"
-    text = _say(key, spanish, party=party or _say("number", spanish))
+    text = _say(key, spanish, party=party or say("the_number", spanish))
     return text + (_say("follow", spanish, id=id_) if id_ and not is_over else "")

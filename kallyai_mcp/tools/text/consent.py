@@ -1,4 +1,4 @@
-"""What a user reads before a call, in English and Spanish: the preview, and the form for missing details."""
+"""Texts for the user before a call, in English and Spanish: the preview, and the form for missing details."""
 
 from collections.abc import Sequence
 
@@ -39,7 +39,7 @@ _FIELDS: dict[str, tuple[tuple[str, str], tuple[str, str]]] = {
 
 _ASKED = (("Call {}?", "You are asked because"), ("¿Llamar a {}?", "Se te pregunta porque"))
 _SHOWN = (("Call to {}", "Risk"), ("Llamada a {}", "Riesgo"))
-"""The heading of a preview, and what comes before the reasons to ask: when the user is asked, and when not."""
+"""The heading of a preview, and the label of the reasons: `_ASKED` if the user is asked, else `_SHOWN`."""
 
 _LISTS = ("Call up to {count} numbers, one after another?", "¿Llamar a {count} números como máximo, uno tras otro?")
 
@@ -71,7 +71,7 @@ def missing_details(business_name: object, spanish: bool) -> str:
 
 
 def reasons(risk_flags: Sequence[RiskFlag], spanish: bool) -> str:
-    """Why the user is asked before this call; "" when the user is always asked."""
+    """Why the user is asked before this call; "" if there are no flags, because the user is asked before every call."""
     return "; ".join(_REASONS[risk_flag][spanish] for risk_flag in risk_flags)
 
 
@@ -84,9 +84,15 @@ def preview(
     *,
     asks: bool = True,
 ) -> str:
-    """The call as its user sees it before it is placed; `usage` is None when it is not known.
+    """A description of a call, for its user, before it is placed.
 
-    Without `asks`, the user sees it and is not asked.
+    Args:
+        submission: What KallyAI is asked to do.
+        risk_flags: Why the user is asked.
+        usage: The account's statistics; None if they are not known.
+        schedule: When the call is due, and how many attempts there are.
+        reader: The user.
+        asks: The heading asks for the user's consent; otherwise, the user is only shown the call.
     """
     phone, spanish = submission.respondent_phone, reader.spanish
     callee = ", ".join(filter(None, (one_line(submission.business_name or ""), for_people(phone))))
@@ -158,10 +164,15 @@ def list_preview(
     *,
     goes_on: bool,
 ) -> str:
-    """A list of calls as its user sees it before the first one is placed, or before it `goes_on` after a long time.
+    """A description of a list of call_around, for its user, before its first call is placed.
 
-    The `submission` is that of one candidate; the others differ in the number and the name. `parties` are those who may
-    be called, in turn, and `flags` the reasons to ask, for each.
+    Args:
+        submission: The submission for one candidate; those for the others differ only in number and name.
+        parties: The candidates, in the order in which they are called.
+        flags: The reasons to ask the user, for each candidate.
+        until: The tool's argument: `booked`, `answered`, or `all`.
+        reader: The user.
+        goes_on: The list goes on, and its consent has become too old.
     """
     spanish = reader.spanish
     heading, ends = (_LEFT if goes_on else _LISTS)[spanish], _UNTIL[until][spanish]
@@ -181,7 +192,16 @@ def list_preview(
 def to_be_confirmed(
     shown: str, confirmation: str, minutes: int, *, wrong: bool, spanish: bool, tool: str = "make_call"
 ) -> str:
-    """What the agent reads when its client can't show the user a form."""
+    """The text for an agent whose client can't show a form: it asks the user, and passes on the `confirmation`.
+
+    Args:
+        shown: The preview.
+        confirmation: The token for the next call of the tool.
+        minutes: How long the confirmation is valid.
+        wrong: The agent sent a confirmation that is not valid.
+        spanish: In Spanish; otherwise in English.
+        tool: The tool that takes the confirmation.
+    """
     if spanish:
         first = "Esa confirmación es de otra llamada o ya no es válida; no se llamó. " if wrong else ""
         return (

@@ -1,4 +1,4 @@
-"""What happened and what to do, for each error: in English, and in Spanish."""
+"""For each error, what happened and what to do, in English and in Spanish."""
 
 EXPLANATIONS: dict[str, tuple[str, str, str, str]] = {
     "missing_phone_number": (
@@ -297,6 +297,7 @@ EXPLANATIONS: dict[str, tuple[str, str, str, str]] = {
         "A continuación dice por qué: cambia los argumentos o díselo al usuario",
     ),
 }
-"""By code (of the reference, of the live service, and of this program): what happened and what to do, in English and in
-Spanish, without the periods.
+"""By the error's code: what happened and what to do in English, and the same in Spanish; without the periods.
+
+The codes are those of the reference, of the live service, and of this program.
 """

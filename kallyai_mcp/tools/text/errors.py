@@ -1,4 +1,4 @@
-"""How errors read: what happened, whether a call was placed, what to do next, and what KallyAI says."""
+"""Texts of errors: whether a call was placed, what happened, what to do next, and KallyAI's own words."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -23,13 +23,13 @@ _KINDS = (
     errors.UnauthorizedError,
     errors.ServiceError,
 )
-"""The kinds of errors whose default code explains those whose own code has no explanation."""
+"""For an error whose code is not in `EXPLANATIONS`, the `default_code` of the first of these classes explains it."""
 
 _CODES_SHOWN = (errors.ServiceError, errors.NotConnectedError, errors.ResponseLostError, errors.UnreadableResponseError)
 
 
 def error_text(error: errors.KallyAIError, *, places_calls: bool, spanish: bool = False) -> str:
-    """The text of a tool error; with `places_calls` it is about a call, and the text must say whether it was placed."""
+    """The text of a tool's error; with `places_calls`, it says whether a call was placed."""
     if places_calls and may_have_been_placed(error):
         return with_service_words(_maybe(error, spanish), error, spanish=spanish)
     if isinstance(error, errors.NotSignedInError):
@@ -51,7 +51,10 @@ def quota_text(
     now: datetime,
     spanish: bool = False,
 ) -> str:
-    """The text of a refusal because the quota is used up: what is used up, when it renews, and how to get more."""
+    """The text of a refusal because the quota is used up: what is used up, when it renews, and how to get more.
+
+    `usage` are the account's statistics and subscription; None if they are not known.
+    """
     statistics = usage[0] if usage is not None else Statistics()
     used, rest = used_up(statistics), [one for one in allowances(statistics) if one.remaining > 0]
     kind = error.plan_type or statistics.plan_type
@@ -127,7 +130,7 @@ def _explain(error: errors.KallyAIError, spanish: bool) -> tuple[str, str]:
 
 
 def forbidden(error: errors.PolicyError, *, spanish: bool) -> str:
-    """What the call policy says, without a period."""
+    """Why the call policy refuses a call, without a period."""
     return f"no lo permite un ajuste de este servidor ({error.setting})" if spanish else one_line(error.message)
 
 
@@ -140,12 +143,12 @@ def _policy(error: errors.PolicyError, spanish: bool) -> tuple[str, str]:
 
 
 def with_service_words(text: str, error: errors.KallyAIError, *, spanish: bool) -> str:
-    """`text` of ours about an error, and below it what KallyAI says."""
+    """`text` about an error, and below it KallyAI's own words."""
     return "\n".join(filter(None, (text, service_says(error, spanish=spanish))))
 
 
 def service_says(error: errors.KallyAIError, *, spanish: bool = False) -> str:
-    """KallyAI's own words and the correlation id; empty when the error is not a response of KallyAI's."""
+    """KallyAI's own words and the correlation id; "" if the error is not from a response of KallyAI."""
     own: tuple[str | None, ...] = ()
     code = ""
     if isinstance(error, errors.ServiceError) and not isinstance(error, errors.UnusableCallIdError):

@@ -1,4 +1,4 @@
-"""How a list of calls reads: one line for each."""
+"""The text of list_calls: one line for each call."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -15,9 +15,10 @@ from kallyai_mcp.tools.text.scheduled import due
 from kallyai_mcp.tools.text.times import day, differs, hour, in_zone, when
 
 _WIDE, _NARROW = 60, 24
-"""Characters of KallyAI's words in a line of a short list, and of a long one, which must not cost many tokens."""
+"""Characters of KallyAI's words in a line: of a short list, and of a long list, which must not cost many tokens."""
 
 _SHORT_LIST = 10
+"""A list with more calls is long."""
 
 _REASONS = {
     "no_answer": ("no answer", "no contestaron"),
@@ -75,12 +76,12 @@ _say = partial(say_from, _SENTENCES)
 
 
 def reason(status: str, *, spanish: bool = False) -> str:
-    """What the outcome does not say of the status: "busy"; "" when there is nothing to add."""
+    """What a status says in addition to the outcome: "busy"; "" if it says nothing more."""
     return _REASONS.get(status, ("", ""))[spanish]
 
 
 def not_looked_up(*, spanish: bool) -> str:
-    """What the mark of `state_in_words` means."""
+    """The line that explains the asterisk of `state_in_words`."""
     return _say("not_looked_up", spanish)
 
 
@@ -95,17 +96,20 @@ def listing(
     lists: Sequence[str] = (),
     unsettled: Sequence[CallView] = (),
 ) -> str:
-    """A line for each call, newest first, and how to get more; above them lists and the calls without an outcome.
+    """A page of calls as a text.
+
+    First come lists of call_around and the calls without an outcome. Then comes a line for each call, newest first, and
+    at the end how to get the next page.
 
     Args:
         views: The page of calls.
-        reader: Who reads it.
-        total: How many calls there are; None when KallyAI doesn't say.
+        reader: Who reads the text.
+        total: How many calls there are; None if KallyAI doesn't report it.
         offset: How many calls come before this page.
         seen: How many calls there are up to the end of this page.
-        more: There are further pages.
-        lists: Lines about lists of candidates that go on or wait for the user.
-        unsettled: Our calls without an outcome, but those of these lists.
+        more: There is another page.
+        lists: The lines about lists of call_around.
+        unsettled: The calls without an outcome, except those of `lists`.
     """
     say = partial(_say, spanish=reader.spanish)
     if not views and not unsettled and not lists:
@@ -137,7 +141,7 @@ def _row(view: CallView, reader: Reader, room: int) -> str:
 
 
 def state_in_words(view: CallView, spanish: bool) -> str:
-    """How a call ended, or how far it is: "not reached"."""
+    """How a call ended, or how far it is: "not reached". "answered*": whether it booked something was not checked."""
     call = view.call
     if view.outcome is None and view.record is not None and not view.record.is_active:
         return _NOT_PLACED[view.record.state][spanish]
@@ -168,7 +172,7 @@ def _detail(view: CallView, reader: Reader, room: int) -> str:
 
 
 def _time(view: CallView, reader: Reader) -> str:
-    """When the appointment begins: "Jan 28, 7:00 PM", with "there" where the user's own clock shows another time."""
+    """When the appointment begins: "Jan 28, 7:00 PM"; with "there" if the user's clock shows another time."""
     start = view.appointment.start if view.appointment is not None else None
     if start is None:
         return ""

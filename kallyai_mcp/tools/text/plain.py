@@ -1,6 +1,7 @@
 """Formats that all texts share: text from outside, durations, and numbers.
 
-Text from outside reaches a reader only through the functions here: one of them cleans and cuts, one quotes.
+Text from outside is written by KallyAI, callees, or clients. It gets into a text of ours only by the functions here,
+which clean it, cut it, and quote it.
 """
 
 import re
@@ -14,17 +15,17 @@ from kallyai_mcp.api.call_ids import is_usable
 
 _LINE_BREAKS = {"Cc", "Cs", "Zl", "Zp"}
 _INVISIBLE = {"Cf"}
-"""Unicode's format characters, for example for the text direction: invisible, but they change how a text shows."""
+"""Unicode's format characters, for example for the text direction: invisible, but they change how a text looks."""
 
 _BLANK = re.compile("[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2800\u3164\ufe00-\ufe0f\uffa0\U000e0000-\U000e0fff]")
-"""Characters of other categories that are invisible too, so that they can hide text that only a machine reads."""
+"""Characters of other categories that are invisible, too. They could hide text that only a machine reads."""
 
 _QUOTES = str.maketrans(dict.fromkeys('"\u201c\u201d\u201e\u201f\u301d\u301e\uff02', "'"))
 """Every character that looks like a quotation mark."""
 
 _PLAIN_NAME = re.compile(r"[^\W_](?:[^\W_]|[&'\u2019.,/+#@! -]){0,49}")
 _SENTENCE_END = re.compile(r"\w{4}\. |! ")
-"""What names of people and businesses hardly ever contain: "Dr. Ruiz" and "St. Mary" don't match."""
+"""The end of a sentence, which a name hardly ever contains; "Dr. Ruiz" and "St. Mary" don't match."""
 
 _MOST_WORDS = 7
 _WORD = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
@@ -34,12 +35,12 @@ LIMIT = 2_000
 """The most characters of one text from outside."""
 
 _SHORT = 200
-"""Below this limit, an ellipsis alone says that a text was cut."""
+"""With a limit below this, a text that was cut ends with an ellipsis alone, without a note."""
 
 
 def _clean(text: str, limit: int, *, one_line: bool, spanish: bool = False) -> str:
-    """`text` without control and invisible characters, at most `limit` characters; a longer one ends with a note."""
-    head = text[: 4 * limit]  # the rest can't show, and would take time
+    """`text` without control and invisible characters, cut to `limit` characters; a text that was cut says so."""
+    head = text[: 4 * limit]  # more can't be shown, and cleaning it would take time
     if not (head.isascii() and head.isprintable()):
         kept = []
         for char in head:
@@ -60,12 +61,12 @@ def _clean(text: str, limit: int, *, one_line: bool, spanish: bool = False) -> s
 
 
 def one_line(text: str, limit: int = LIMIT, *, spanish: bool = False) -> str:
-    """`text` cleaned and on one line: each run of white space becomes one space. What is beyond `limit` is cut."""
+    """`text`, cleaned, cut to `limit` characters, and on one line: each run of white space becomes one space."""
     return _clean(text, limit, one_line=True, spanish=spanish)
 
 
 def visible(text: str, limit: int = LIMIT) -> str:
-    """`text` cleaned, with its line breaks. What is beyond `limit` is cut."""
+    """`text`, cleaned and cut to `limit` characters; it keeps its line breaks."""
     return _clean(text, limit, one_line=False)
 
 
@@ -83,51 +84,51 @@ def visible_throughout(data: Any) -> Any:
 
 
 def quoted(text: str, limit: int = LIMIT, *, spanish: bool = False) -> str:
-    """Text from outside as `one_line` has it, in quotation marks that it can't close itself."""
+    """`text` on one line (`one_line`) in quotation marks; quotation marks in it become apostrophes."""
     return f'"{one_line(text, limit, spanish=spanish).translate(_QUOTES)}"'
 
 
 def named(name: str, limit: int = 80) -> str:
-    """A name from outside for a sentence of ours; in quotation marks if it could be read as more than a name."""
+    """A name from outside, for a sentence of ours; in quotation marks if it may be more than a name."""
     line = one_line(name, limit)
     is_plain = _PLAIN_NAME.fullmatch(line) and not _SENTENCE_END.search(line) and len(line.split()) <= _MOST_WORDS
     return line if is_plain else quoted(line, limit)
 
 
 def word(text: str) -> str:
-    """A code, an id, or another single word from outside; in quotation marks if it is more than that."""
+    """A code, an id, or another single word from outside; in quotation marks if it is more than one word."""
     return text if _WORD.fullmatch(text) else quoted(text, 80)
 
 
 def call_id(text: str) -> str:
-    """An id of a call, in full, since the agent repeats it; one that can't be sent is quoted and cut."""
+    """The id of a call, in full, because the agent has to repeat it; an id that can't be sent is quoted and cut."""
     return text if is_usable(text) else quoted(text, 80)
 
 
 def link(url: str) -> str:
-    """A web address from outside; in quotation marks if it has a character that none has (RFC 3986, section 2)."""
+    """A web address from outside; in quotation marks if it has a character that no URL has (RFC 3986, section 2)."""
     return url if _LINK.fullmatch(url) else quoted(url)
 
 
 def capitalized(text: str) -> str:
-    """`text` of ours with a capital at its beginning."""
+    """`text` (not from outside, not empty) with a capital letter at its beginning."""
     return f"{text[0].upper()}{text[1:]}"
 
 
 def cut(text: str, limit: int) -> str:
-    """`text` of ours, with an ellipsis in place of what is beyond `limit` characters."""
+    """`text` (not from outside) cut to `limit` characters, with an ellipsis at the end if it was cut."""
     return text if len(text) <= limit else f"{text[: limit - 1]}…"
 
 
 def sentence(text: str, *, spanish: bool = False) -> str:
-    """`text` as `one_line` has it, with a period if nothing ends it."""
+    """`text` on one line (`one_line`), with a period at the end if it has no other mark there."""
     line = one_line(text, LIMIT - 1, spanish=spanish)
     return line if not line or line[-1] in ".!?…" else f"{line}."
 
 
 def say_from(table: Mapping[str, tuple[str, str]], key: str, spanish: bool, **values: object) -> str:
-    """A sentence of ours from a table, in English or Spanish, with `values` in place of their names."""
-    return table[key][spanish].format(**values).replace(" m..", " m.")  # of "p. m." before a period
+    """The sentence with this `key` in a table of (English, Spanish), with `values` for its placeholders."""
+    return table[key][spanish].format(**values).replace(" m..", " m.")  # after "p. m.", no second period
 
 
 def duration(seconds: float) -> str:
@@ -156,14 +157,14 @@ def ago(seconds: float, *, spanish: bool = False) -> str:
 def number(value: float, *, spanish: bool = False, phone: str | None = None) -> str:
     """`value` with at most one decimal: "165", "12.5".
 
-    Spanish has a decimal comma, unless the text is about a call to a number of North America (`phone`, E.164).
+    In Spanish, the decimal sign is a comma; but a point, if the text is about a call to North America (`phone`, E.164).
     """
     text = f"{value:.1f}".removesuffix(".0")
     return text.replace(".", ",") if spanish and not is_north_american(phone) else text
 
 
 def is_north_american(phone: str | None) -> bool:
-    """Whether `phone` (E.164) is a number of North America, where also Spanish has 12 hours and a decimal point."""
+    """Whether `phone` (E.164) is a number of North America: there, Spanish, too, uses 12 hours and a decimal point."""
     return phone is not None and phone.startswith("+1")
 
 
@@ -176,7 +177,7 @@ def zone_of(name: str) -> tzinfo:
 
 
 def clock(timestamp: str | None) -> str:
-    """A transcript's "00:03:05" as "3:05"; anything else unchanged, on one line."""
+    """A transcript's time, "00:03:05", as "3:05"; another text is returned on one line, cut to 20 characters."""
     found = re.fullmatch(r"(\d+):(\d{2}):(\d{2})(?:\.\d+)?", timestamp or "")
     if not found:
         return one_line(timestamp or "", 20)

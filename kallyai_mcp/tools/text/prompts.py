@@ -1,4 +1,4 @@
-"""The prompts, in English and Spanish: what a user says to an agent that is to place a call."""
+"""The texts of the prompts, in English and Spanish. In each, the user asks the agent to place a call."""
 
 from collections.abc import Mapping
 from functools import partial

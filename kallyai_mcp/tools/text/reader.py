@@ -1,4 +1,4 @@
-"""Who reads a text."""
+"""The reader of a text."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -6,13 +6,13 @@ from datetime import datetime
 
 @dataclass(frozen=True)
 class Reader:
-    """The user who reads a text, or whose agent does.
+    """The user who gets a text. The user, or the user's agent, reads it.
 
     Attributes:
-        spanish: They read Spanish, else English.
-        timezone: IANA name of their time zone.
-        now: The moment at which they read it, with a time zone.
-        wait_seconds: How long their agent waits for a call to end by default.
+        spanish: The text is in Spanish; otherwise in English.
+        timezone: IANA name of the user's time zone.
+        now: The current time, with a time zone.
+        wait_seconds: How many seconds a tool waits for a call to end by default.
     """
 
     spanish: bool

@@ -1,4 +1,4 @@
-"""How a scheduled call reads, and the attempts of a call that was placed again. Spanish for a Spanish call."""
+"""Texts about a scheduled call, and about the attempts of a call that was placed again."""
 
 from functools import partial
 
@@ -35,7 +35,7 @@ _say = partial(say_from, _SENTENCES)
 
 
 def scheduled(record: CallRecord, reader: Reader, *, is_duplicate: bool = False) -> str:
-    """A call that is due later, or will be placed again; a duplicate is one that was asked for again."""
+    """A call that is due later, or that will be placed again; with `is_duplicate`, it was asked for before."""
     schedule, spanish = record.schedule, reader.spanish
     key = "duplicate" if is_duplicate else "again" if schedule.earlier else "scheduled"
     first = _say(
@@ -53,15 +53,16 @@ def scheduled(record: CallRecord, reader: Reader, *, is_duplicate: bool = False)
 
 
 def scheduled_task(record: CallRecord, reader: Reader, *, is_duplicate: bool = False) -> str:
-    """As `scheduled`, for an agent that follows the call as a task."""
+    """The text of `scheduled`, for an agent that follows the call as a task."""
     first = scheduled(record, reader, is_duplicate=is_duplicate).partition("\n")[0]
     return _say("task_cancel", reader.spanish, first=first)
 
 
 def due(schedule: Schedule, number: str, timezone: str, reader: Reader) -> str:
-    """When a call is due, by the callee's clock and the user's: "Wed Nov 25, 9:00 AM there (…)"; "" for at once.
+    """When a call is due, by the callee's clock and the user's: "Wed Nov 25, 9:00 AM there (12:00 PM your time)".
 
-    `timezone` is the IANA name of the zone that counts if the number (E.164) has none of its own.
+    It is "" if the call is due at once. `timezone` is the IANA name of the callee's zone if the number (E.164) does not
+    have exactly one.
     """
     if schedule.not_before is None:
         return ""
@@ -74,7 +75,7 @@ def due(schedule: Schedule, number: str, timezone: str, reader: Reader) -> str:
 
 
 def attempts(record: CallRecord, reader: Reader) -> str:
-    """Which attempt a call was, and how those before it ended; "" for the only one."""
+    """Which attempt a call was, and how the earlier attempts ended; "" if there were none."""
     if not record.schedule.earlier:
         return ""
     number = record.schedule.attempt
@@ -83,7 +84,7 @@ def attempts(record: CallRecord, reader: Reader) -> str:
 
 
 def not_again(record: CallRecord, reader: Reader) -> str:
-    """How the attempts ended of a call whose next attempt was not placed."""
+    """How the earlier attempts of a call ended, if the next attempt was not placed."""
     return _say("not_again", reader.spanish, attempts=_earlier(record, reader))
 
 

@@ -1,7 +1,6 @@
-"""How days and times read, in English and Spanish.
+"""Formats of days and times, in English and Spanish.
 
-English texts have hours from 1 to 12. Spanish texts follow the place that is called: hours from 1 to 12 for North
-America, else from 0 to 23.
+English texts use 12 hours. Spanish texts follow the place that is called: 12 hours for North America, else 24 hours.
 """
 
 from datetime import date, datetime, tzinfo
@@ -29,7 +28,7 @@ def hour(hours: int, minutes: int, *, spanish: bool = False, number: str | None 
 
 
 def hour_in_text(time: str | None, *, spanish: bool = False, number: str | None = None) -> str | None:
-    """The time of day "19:00" as `hour` has it; any other text, and None, as it is."""
+    """A time of day such as "19:00" in the format of `hour`; any other text, and None, unchanged."""
     read = time_of_day(time) if time else None
     return hour(*read, spanish=spanish, number=number) if read is not None else time
 
@@ -94,12 +93,12 @@ def city(zone_name: str, *, spanish: bool = False) -> str:
 
 
 def in_zone(start: date | datetime, zone_name: str) -> date | datetime:
-    """`start` by the clock of a zone; a day, or a time that has no zone of its own, stays as it is."""
+    """`start` in another zone (IANA name); a day, and a time without a zone, are returned unchanged."""
     return start.astimezone(zone_of(zone_name)) if isinstance(start, datetime) and start.tzinfo is not None else start
 
 
 def own_time(there: datetime, reader: Reader, *, number: str | None) -> str:
-    """A moment by the reader's clock, with its day if that is another one than `there`; for `number` see `hour`."""
+    """`there` by the reader's clock; with the day, if the reader's day is another one. For `number`, see `hour`."""
     own = there.astimezone(zone_of(reader.timezone))
     if own.date() != there.date():
         return day_and_hour(own, reader.now, spanish=reader.spanish, number=number)
@@ -107,7 +106,7 @@ def own_time(there: datetime, reader: Reader, *, number: str | None) -> str:
 
 
 def differs(start: date | datetime | None, zone_name: str, other: str) -> bool:
-    """Whether the clocks of two zones differ at `start`; a day has no clock."""
+    """Whether the clocks of two zones (IANA names) differ at `start`; False for a day."""
     if not isinstance(start, datetime):
         return False
     wall = start.replace(tzinfo=None)
