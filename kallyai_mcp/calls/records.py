@@ -169,7 +169,9 @@ class CallRecord:
     @property
     def may_change(self) -> bool:
         """Whether KallyAI may later say more about how it ended."""
-        has_open_end = self.call is not None and (may_tell_more(self.call) or self.is_calendar_unread)
+        has_open_end = self.call is not None and (
+            may_tell_more(self.call, reached=self.reached) or self.is_calendar_unread
+        )
         return self.state is CallState.UNKNOWN or (self.state is CallState.ENDED and has_open_end)
 
     @property

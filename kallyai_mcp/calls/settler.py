@@ -5,6 +5,7 @@ Rule 3 of placing a call: after a lost response the call may have been placed, s
 """
 
 import logging
+import math
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from functools import partial
@@ -74,10 +75,13 @@ class CallSettler:
         await self.search(record, ResponseLostError("The server was stopped before the answer came."), left)
 
     async def look_again(self, record: CallRecord) -> None:
-        """Ask KallyAI once more about a record that may change (`CallRecord.may_change`)."""
+        """Ask KallyAI once more about a record that may change (`CallRecord.may_change`); a request waits for that."""
+        call, seconds = None, math.inf if record.state is CallState.UNKNOWN else self._timing.calendar
         with suppress(KallyAIError):  # the record stays unchanged
-            call = await self._find(record)
-            if call is not None and call.is_final and (call != record.call or record.is_calendar_unread):
+            with self._clock.move_on_after(seconds):
+                call = await self._find(record)
+            is_news = call != record.call or record.is_calendar_unread or not record.reached
+            if call is not None and call.is_final and is_news:
                 calendar, reached = await self.findings_of(record.account, call)
                 await self._ledger().finish(record, CallState.ENDED, call=call, calendar=calendar, reached=reached)
 

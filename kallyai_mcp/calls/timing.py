@@ -24,7 +24,7 @@ class Timing:
         first_look: The first pause before the search for a lost call; each next one is twice as long.
         longest_pause: The longest pause. A request is refused if the service asks for a longer one.
         follow: How long to ask for a call that the service says is in progress.
-        calendar: How long to wait for the calendar file, or for the transcript, of an ended call.
+        calendar: How long to wait for an ended call, its calendar file, or its transcript.
         poll: The pause between two reads of the ledger for a call that another process runs.
         watch: The pause between two checks for calls whose worker has died; each reads one index of the ledger.
         due_pause: The pause after a check for due scheduled calls that placed none.

@@ -29,6 +29,7 @@ class Answering:
         transcript: The entries of every transcript.
         statistics: The account's.
         subscription: The account's.
+        placed: The calls by their ids, as they are told from now on.
     """
 
     def __init__(
@@ -39,7 +40,7 @@ class Answering:
         self.transcript: Any = {"entries": []}
         self.statistics: dict[str, Any] = {}
         self.subscription: dict[str, Any] = {}
-        self._placed: dict[str, dict[str, Any]] = {}
+        self.placed: dict[str, dict[str, Any]] = {}
 
     async def answer(self, request: Request) -> Reply:
         path = request.url.path.removeprefix("/v1/")
@@ -47,13 +48,13 @@ class Answering:
             case "POST", ["calls"]:
                 return 201, self._place((await request.json())["submission"])
             case _, ["calls"]:
-                return 200, {"calls": list(reversed(self._placed.values())), "total": len(self._placed)}
-            case _, ["calls", id_] if id_ in self._placed:
-                return 200, self._placed[id_]
-            case _, ["calls", id_, "transcript"] if id_ in self._placed:
+                return 200, {"calls": list(reversed(self.placed.values())), "total": len(self.placed)}
+            case _, ["calls", id_] if id_ in self.placed:
+                return 200, self.placed[id_]
+            case _, ["calls", id_, "transcript"] if id_ in self.placed:
                 return 200, self.transcript
-            case _, ["calls", id_, "calendar.ics"] if id_ in self._placed:
-                file = self._of(self.calendars, self._placed[id_]["submission"]["respondent_phone"], 404)
+            case _, ["calls", id_, "calendar.ics"] if id_ in self.placed:
+                file = self._of(self.calendars, self.placed[id_]["submission"]["respondent_phone"], 404)
                 return (file, {}) if isinstance(file, int) else Response(file, media_type="text/calendar")
             case _, ["users", "me", what]:
                 return 200, self.statistics if what == "statistics" else self.subscription
@@ -62,8 +63,8 @@ class Answering:
     def _place(self, submission: dict[str, Any]) -> dict[str, Any]:
         said = self._of(self.calls, submission["respondent_phone"], {})
         id_ = said.get("call_id") or str(uuid.uuid4())
-        self._placed[id_] = {"call_id": id_, "submission": submission, "duration_seconds": 60, **said}
-        return self._placed[id_]
+        self.placed[id_] = {"call_id": id_, "submission": submission, "duration_seconds": 60, **said}
+        return self.placed[id_]
 
     @staticmethod
     def _of(answers: Mapping[str, Any], number: str, otherwise: Any) -> Any:

@@ -112,3 +112,57 @@ async def test_an_attempt_in_which_somebody_talked_is_the_last_one(tmp_path: Pat
             told = await agent.use("make_call", BISTRO, retries=2)
 
     assert (told.data["status"], told.data["outcome"]) == ("no_answer", "unknown")
+
+
+@pytest.mark.parametrize(("status", "later"), [("failed", "failed"), ("no_answer", "unknown"), ("busy", "unknown")])
+async def test_a_transcript_that_comes_after_the_outcome_is_read(
+    tmp_path: Path, clock: ManualClock, status: str, later: str
+) -> None:
+    async with (
+        answering(tmp_path, {"+": {"status": status, "duration_seconds": 9}}) as (kallyai, settings),
+        open_agent(settings, mode="auto", clock=clock) as agent,
+    ):
+        made = await agent.use("make_call", BISTRO)
+        kallyai.transcript = {"entries": HEARD}
+        found = await agent.use("get_call", call_id=made.data["call_id"])
+        clock.advance(minutes=10)
+        again = await agent.use("make_call", BISTRO)
+        kallyai.transcript = {"entries": []}
+        kept = await agent.use("get_call", call_id=made.data["call_id"])
+
+    assert (made.data["retryable"], again.data["placed_now"]) == (True, False)
+    for told in (found, again, kept):
+        assert (told.data["outcome"], told.data["retryable"]) == (later, False)
+        assert ASK_FIRST in told.text
+
+
+async def test_a_status_that_becomes_a_success_is_believed_and_not_the_other_way_round(
+    tmp_path: Path, clock: ManualClock
+) -> None:
+    said: dict[str, Any] = {"status": "no_answer", "call_id": "c-1"}
+    async with (
+        answering(tmp_path, {"+": said}) as (kallyai, settings),
+        open_agent(settings, mode="auto", clock=clock) as agent,
+    ):
+        made = await agent.use("make_call", BISTRO)
+        kallyai.calendars = {"+": EVENT}
+        kallyai.placed["c-1"] |= {"status": "success", "highlights": "They have a table"}
+        found = await agent.use("get_call", call_id="c-1")
+        kallyai.placed["c-1"] |= {"status": "failed"}
+        kept = await agent.use("get_call", call_id="c-1")
+
+    assert made.data["outcome"] == "not_reached"
+    assert found.text.startswith("Booked: table for 4 at Italian Bistro")
+    assert kept.text == found.text
+
+
+async def test_a_summary_that_comes_after_a_failure_is_told(tmp_path: Path, clock: ManualClock) -> None:
+    said: dict[str, Any] = {"status": "failed", "call_id": "c-1"}
+    async with answering(tmp_path, {"+": said}) as (kallyai, settings):
+        kallyai.transcript = {"entries": HEARD}
+        async with open_agent(settings, mode="auto", clock=clock) as agent:
+            await agent.use("make_call", BISTRO)
+            kallyai.placed["c-1"] |= {"highlights": "The line dropped after the booking"}
+            found = await agent.use("get_call", call_id="c-1")
+
+    assert found.data["highlights"] == "The line dropped after the booking"

@@ -211,6 +211,8 @@ def _tells_more(end: Ending, known: CallRecord) -> bool:
         return False
     if known.call.plain_status not in Call.FINAL:
         return True
+    if end.reached and not known.reached:
+        return call.plain_status in Call.FINAL
     if call.plain_status != known.call.plain_status or (call.highlights is None and known.call.highlights is not None):
         return False
     has_new_calendar = known.is_calendar_unread and end.calendar is not None and end.calendar.is_known
