@@ -5,7 +5,7 @@ the SDK changes that part.
 """
 
 import json
-from collections.abc import AsyncIterable, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterable, Awaitable, Callable, Iterable, Sequence
 from typing import Any, TypeVar, cast
 
 import anyio
@@ -17,6 +17,7 @@ from mcp.server.stdio import stdio_server
 from mcp.types import CallToolRequestParams
 from pydantic import BaseModel
 
+from kallyai_mcp.server.invalid_messages import without_invalid
 from kallyai_mcp.server.openings import Openings, Write
 from kallyai_mcp.tools.context import AppContext
 
@@ -52,30 +53,43 @@ def skip_idle_interceptors(server: MCPServer[AppContext], extensions: Sequence[E
     add_request_handler(server, "tools/call", CallToolRequestParams, handler)
 
 
-async def run_on_lines(server: MCPServer[AppContext], lines: AsyncIterable[str], write: Write) -> None:
+async def run_on_lines(
+    server: MCPServer[AppContext],
+    lines: AsyncIterable[str],
+    write: Write,
+    unread: Callable[[], Iterable[str]] = tuple,
+) -> None:
     """Serve one client that sends and gets one JSON-RPC message a line, until it leaves.
 
     `MCPServer.run_stdio_async` takes no streams. `stdio_server` does, and says it wants files of anyio's; it uses only
     what `Openings` has.
+
+    Args:
+        server: The server.
+        lines: What the client sends.
+        write: Writes a message to the client.
+        unread: Which messages a client that has left has not read; no outcome in them counts as delivered.
 
     Raises:
         ExceptionGroup: Of what `lines` or `write` has raised.
     """
     lowlevel = server._lowlevel_server  # noqa: SLF001
     async with lowlevel.lifespan(lowlevel) as state:
+        writing = anyio.Lock()
 
-        async def write_or_note(text: str) -> None:
-            try:
+        async def write_whole(text: str) -> None:
+            async with writing:
                 await write(text)
-            except ConnectionError:
-                await state.calls.delivery.not_written(json.loads(text).get("id"))
-                raise
 
-        openings = Openings(lines, write_or_note)
+        openings = Openings(without_invalid(lines, write_whole), write_whole)
         stream = cast("anyio.AsyncFile[str]", openings)
-        while not openings.are_over:
-            async with stdio_server(stream, stream) as (messages, answers):
-                await serve_dual_era_loop(lowlevel, messages, answers, lifespan_state=state)
+        try:
+            while not openings.are_over:
+                async with stdio_server(stream, stream) as (messages, answers):
+                    await serve_dual_era_loop(lowlevel, messages, answers, lifespan_state=state)
+        finally:
+            for text in unread():
+                await state.calls.delivery.not_written(json.loads(text).get("id"))
 
 
 def connection_of(ctx: ServerRequestContext[Any, Any]) -> object:

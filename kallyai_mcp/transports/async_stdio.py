@@ -5,7 +5,11 @@ POSIX reports when a pipe or a socket is ready, so here the event loop itself re
 SDK's streams serve the rest: Windows, terminals, and files.
 """
 
+import errno
 import os
+import socket
+import stat
+import sys
 from collections.abc import AsyncGenerator
 
 import anyio
@@ -47,21 +51,39 @@ class TextWriter:
     """Writes UTF-8 text to a pipe or a stream socket, and waits while the other side does not read."""
 
     def __init__(self, descriptor: int) -> None:
+        import fcntl
         import select
+        import termios
 
         self._descriptor = descriptor
         # So many bytes never block on a descriptor that poll reports as writable (POSIX, PIPE_BUF).
         self._chunk = select.PIPE_BUF
         self._poll = select.poll()
         self._poll.register(descriptor, select.POLLOUT)
+        self._gone = select.POLLHUP | select.POLLERR
+        self._ioctl = fcntl.ioctl
+        self._count = termios.FIONREAD if stat.S_ISFIFO(os.fstat(descriptor).st_mode) else termios.TIOCOUTQ
+        self._written: list[str] = []
+        """The messages that the other side may not have read."""
+        self._is_broken = False
 
     async def write(self, text: str) -> None:
         """Write all of `text`.
 
         Raises:
-            BrokenPipeError: The other side is closed.
+            ConnectionError: The other side is closed.
         """
-        await self.write_bytes(text.encode())
+        if not self._waiting() and not self._is_closed():
+            self._written.clear()
+        self._written.append(text)
+        try:
+            await self.write_bytes(text.encode())
+        except ConnectionError as error:
+            self._is_broken = True
+            # A pipe keeps what was not read. A socket does not; but then its error is another one.
+            if not self._waiting() and not isinstance(error, ConnectionResetError):
+                self._written = [text]
+            raise
 
     async def write_bytes(self, encoded: bytes) -> None:
         """Write UTF-8, as `write` does."""
@@ -70,3 +92,26 @@ class TextWriter:
             while not self._poll.poll(0):
                 await anyio.wait_writable(self._descriptor)
             data = data[os.write(self._descriptor, data[: self._chunk]) :]
+
+    def unread(self) -> list[str]:
+        """The messages that the other side did not read before it was closed, as far as the system tells."""
+        is_lost = self._is_broken or (self._is_closed() and (self._waiting() > 0 or self._was_reset()))
+        return self._written if is_lost else []
+
+    def _waiting(self) -> int:
+        """How many bytes the other side has not read; 0 if the system does not tell."""
+        try:
+            return int.from_bytes(self._ioctl(self._descriptor, self._count, bytes(4)), sys.byteorder)
+        except OSError:
+            return 0
+
+    def _is_closed(self) -> bool:
+        return any(events & self._gone for _, events in self._poll.poll(0))
+
+    def _was_reset(self) -> bool:
+        """Whether it is a socket whose other side was closed before everything was read."""
+        try:
+            with socket.socket(fileno=os.dup(self._descriptor)) as connection:
+                return connection.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR) == errno.ECONNRESET
+        except OSError:
+            return False  # a pipe

@@ -14,12 +14,16 @@ class Replay:
 
     The answered lines come first. The server's answers to them are dropped, and only then it gets the lines after them,
     so that nothing overtakes anything.
+
+    Attributes:
+        unread: `TextWriter.unread`.
     """
 
     def __init__(self, first: FirstAnswers) -> None:
         self._first = first
         self._reader = LineReader(first.stdin, bytes(first.received))
         self._writer = TextWriter(first.stdout)
+        self.unread = self._writer.unread
         self._open_requests = first.requests
         self._is_done = anyio.Event()
 
@@ -36,7 +40,7 @@ class Replay:
         """Write a message to the client, or drop it.
 
         Raises:
-            BrokenPipeError: The other side is closed.
+            ConnectionError: The other side is closed.
         """
         if self._open_requests and "method" not in json.loads(text):
             self._open_requests -= 1

@@ -24,13 +24,14 @@ async def serve_stdio(server: MCPServer[AppContext], first_answers: FirstAnswers
         if first_answers is not None:
             first_answers.stop()
             replay = Replay(first_answers)
-            await run_on_lines(server, replay, replay.write)
+            await run_on_lines(server, replay, replay.write, replay.unread)
             return
         with take_stdio() as streams:
             if streams is None:
                 await server.run_stdio_async()
                 return
-            await run_on_lines(server, LineReader(streams[0]), TextWriter(streams[1]).write)
+            writer = TextWriter(streams[1])
+            await run_on_lines(server, LineReader(streams[0]), writer.write, writer.unread)
     except* ConnectionError:
         pass  # the client has closed its end of stdout without closing stdin: it has left
 

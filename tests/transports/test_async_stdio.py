@@ -2,10 +2,11 @@
 
 import json
 import os
+import select
 import socket
 import subprocess
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import IO, Any
 
@@ -79,22 +80,22 @@ def piped(home: Path, command: list[str], *, stderr: int = subprocess.DEVNULL, *
 
 
 @contextmanager
-def on_a_socket(home: Path, command: list[str]) -> Iterator[Peer]:
-    """Start a server on a pair of sockets, as Node does for a child process."""
-    ours, theirs = socket.socketpair()
-    with (
-        ours,
-        theirs,
-        subprocess.Popen(command, env=environment(home), stdin=theirs.fileno(), stdout=theirs.fileno()) as process,
-        ours.makefile("wb") as writes,
-        ours.makefile("rb") as reads,
-    ):
-        theirs.close()
+def on_sockets(home: Path, command: list[str], **settings: str) -> Iterator[Peer]:
+    """Start a server on two pairs of sockets, as Node does for a child process."""
+    (writes, stdin), (reads, stdout) = socket.socketpair(), socket.socketpair()
+    with writes, reads, stdin, stdout:
+        process = subprocess.Popen(
+            command, env=environment(home, **settings), stdin=stdin.fileno(), stdout=stdout.fileno()
+        )
+        peer = Peer(process, writes.makefile("wb"), reads.makefile("rb"))
+    with process, peer.writes, peer.reads:
         try:
-            yield Peer(process, writes, reads)
+            yield peer
         finally:
             process.kill()
 
+
+Connected = Callable[..., AbstractContextManager[Peer]]
 
 SERVE = [*COMMAND, "serve", "--sandbox"]
 FORKED_SERVE = [*FORKED_COMMAND, "serve", "--sandbox"]
@@ -137,8 +138,35 @@ def test_invalid_utf_8_does_not_stop_the_server(peer: Peer) -> None:
     assert sorted(peer.answer()["id"] for _ in range(2)) == [2, 3]
 
 
-def test_a_server_serves_on_a_socket(tmp_path: Path) -> None:
-    with on_a_socket(tmp_path, FORKED_SERVE) as peer:
+HALF = rb"caf\ud83d"
+CALL_OF_NOTHING = b'{"jsonrpc": "2.0", "id": %s, "method": "tools/call", "params": %s}\n'
+
+
+@pytest.mark.parametrize(
+    ("message", "id_", "code"),
+    [
+        (CALL_OF_NOTHING % (b"2", b'{"name": "get_call", "arguments": {"call_id": "%s"}}' % HALF), 2, -32700),
+        (CALL_OF_NOTHING % (b'"%s"' % HALF, b"{}"), "caf\ud83d", -32700),
+        (b'{"jsonrpc": "2.0", "id": 2,\n', None, -32700),
+        (CALL_OF_NOTHING % (b"2", b'{"name": %s1%s}' % (b"[" * 3000, b"]" * 3000)), None, -32700),
+        (CALL_OF_NOTHING % (b"2", b"[1]"), 2, -32600),
+        (CALL_OF_NOTHING % (b"2.5", b'{"name": "list_calls"}'), None, -32600),
+        (CALL_OF_NOTHING % (b"null", b'{"name": "list_calls"}'), None, -32600),
+        (b'[{"jsonrpc": "2.0", "id": 2, "method": "ping"}]\n', None, -32600),
+        (b'{"id": 2, "method": "ping"}\n', 2, -32600),
+    ],
+    ids=["half a pair", "in the id", "no JSON", "deep", "no object", "fraction", "null", "batch", "no version"],
+)
+def test_a_message_that_is_not_valid_gets_an_error(peer: Peer, message: bytes, id_: object, code: int) -> None:
+    peer.send(message + b" \n" + line(3, "ping"))
+    answers = {one["id"]: one for one in (peer.answer(), peer.answer())}
+
+    assert answers[id_]["error"]["code"] == code
+    assert answers[3]["result"] == {}
+
+
+def test_a_server_serves_on_sockets(tmp_path: Path) -> None:
+    with on_sockets(tmp_path, FORKED_SERVE) as peer:
         peer.send(initialization() + line(2, "tools/list"))
 
         assert peer.answer()["id"] == 1
@@ -188,6 +216,53 @@ async def test_an_outcome_whose_answer_could_not_be_written_is_told_to_the_next_
     told = answers[2]["result"]["structuredContent"]
     assert (told["outcome"], told["placed_now"]) == ("answered", False)
     assert len(placed) == 1
+
+
+@pytest.mark.parametrize(("connected", "asks_more"), [(piped, False), (piped, True), (on_sockets, False)])
+async def test_an_outcome_that_a_client_left_unread_is_told_to_the_next_client(
+    tmp_path: Path, connected: Connected, asks_more: bool
+) -> None:
+    serve = [*FORKED_COMMAND, "serve"]
+    async with running_sandbox(tmp_path) as sandbox:
+        settings: dict[str, Any] = {"API_URL": sandbox.url, "ACCESS_TOKEN": sandbox.token()}
+        with connected(tmp_path, serve, **settings) as left:
+            left.send(initialization() + line(2, "tools/call", name="make_call", arguments=CALL))
+            await sandbox.wait_for_calls()
+            await anyio.to_thread.run_sync(left.answer)
+            sandbox.end_calls()
+            readable, _, _ = await anyio.to_thread.run_sync(select.select, [left.reads], [], [], LIMIT)
+            left.reads.close()
+            if asks_more:
+                left.send(line(3, "ping"))
+            left.writes.close()
+            assert await anyio.to_thread.run_sync(left.process.wait, LIMIT) == 0
+        with piped(tmp_path, serve, **settings) as peer:
+            again = line(2, "tools/call", name="make_call", arguments=CALL | {"redial": True})
+            peer.send(initialization() + again)
+            answers = await anyio.to_thread.run_sync(lambda: {one["id"]: one for one in (peer.answer(), peer.answer())})
+        placed = await sandbox.calls()
+
+    assert readable
+    assert answers[2]["result"]["structuredContent"]["placed_now"] is False
+    assert len(placed) == 1
+
+
+async def test_an_outcome_that_was_read_is_not_told_again(tmp_path: Path) -> None:
+    serve = [*FORKED_COMMAND, "serve"]
+    async with running_sandbox(tmp_path) as sandbox:
+        settings: dict[str, Any] = {"API_URL": sandbox.url, "ACCESS_TOKEN": sandbox.token()}
+        connections: list[Connected] = [piped, on_sockets]
+        for number, connected in enumerate(connections, 1):
+            with connected(tmp_path, serve, **settings) as peer:
+                peer.send(initialization())
+                peer.send(line(2, "tools/call", name="make_call", arguments=CALL | {"redial": True}))
+                await anyio.to_thread.run_sync(peer.answer)
+                assert len(await sandbox.wait_for_calls(number)) == number
+                sandbox.end_calls()
+                await anyio.to_thread.run_sync(peer.answer)
+                peer.reads.close()
+                peer.writes.close()
+                assert await anyio.to_thread.run_sync(peer.process.wait, LIMIT) == 0
 
 
 def test_a_client_that_closes_stdout_ends_the_server(tmp_path: Path) -> None:

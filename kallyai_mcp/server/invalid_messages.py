@@ -1,0 +1,42 @@
+"""Answers lines over stdio that are no JSON-RPC message: the SDK drops them, and the client would wait without end."""
+
+import json
+from collections.abc import AsyncGenerator, AsyncIterable
+
+from mcp.types import INVALID_REQUEST, PARSE_ERROR, JSONRPCNotification, jsonrpc_message_adapter
+from pydantic import ValidationError
+
+from kallyai_mcp.server.openings import Write
+
+
+async def without_invalid(lines: AsyncIterable[str], write: Write) -> AsyncGenerator[str, None]:
+    """The lines that the SDK can read. The others get an error (JSON-RPC 2.0, section 5.1), but blank ones nothing."""
+    async for line in lines:
+        try:
+            message = jsonrpc_message_adapter.validate_json(line, by_name=False)
+            is_valid = not (isinstance(message, JSONRPCNotification) and _has_id(line))
+        except ValidationError:
+            is_valid = False
+        if is_valid:
+            yield line
+        elif line.strip():
+            await write(_error(line))
+
+
+def _has_id(line: str) -> bool:
+    """Whether the SDK takes a request for a notification: its id is null, or of a type that no id may have."""
+    return '"id"' in line and "id" in json.loads(line)
+
+
+def _error(line: str) -> str:
+    """The answer to a line that is no message: with its id, as far as it has one that an answer can have."""
+    message = None
+    code, words = INVALID_REQUEST, "Invalid request: not one JSON-RPC 2.0 message of MCP"
+    try:
+        message = json.loads(line)
+        json.dumps(message, ensure_ascii=False).encode()
+    except (ValueError, RecursionError):
+        code, words = PARSE_ERROR, "Parse error: not JSON, or text with half a surrogate pair, or nested too deeply"
+    id_ = message.get("id") if isinstance(message, dict) else None
+    id_ = id_ if type(id_) in (int, str) else None
+    return json.dumps({"jsonrpc": "2.0", "id": id_, "error": {"code": code, "message": words}}) + "\n"
